@@ -7,7 +7,7 @@
 
 The loop runs on several seeds beside a baseline that trains on real data only, with equal steps, from the same
 generation 0. Realism and diversity are evaluated on held-out data, as means over the later half of the generations,
-with the thresholds of `statistics.evaluate_quality`. A trial ends as soon as the seeds so far decide it.
+with the thresholds of `statistics.evaluate_quality`. A trial ends as soon as the seeds so far suffice.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ from .statistics import (
 from .storage.runs.memory import MemoryStore
 
 FEWEST = 4
-"""Real samples of a trial, of which half are held out."""
+"""Real samples of a trial; half are held out."""
 
 FeatureFunction = Callable[[Tensor], Tensor]
-"""Values (N, *event) to vectors (N, D) in which samples are compared."""
+"""Values (N, *event) to vectors (N, D) for comparing samples."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Stability:
 
     @property
     def diversity(self) -> Verdict:
-        """Verdict on diversity, which is kept only if coverage and variance within labels are."""
+        """Verdict on diversity, kept only if coverage and variance within labels are."""
         return worst_verdict([self.coverage, self.variance])
 
     @property
@@ -92,20 +92,20 @@ class Stability:
 
 @dataclass(frozen=True)
 class Trial:
-    """Settings of a test of a loop: its length, its seeds, and what counts as stable."""
+    """Settings of a test of a loop: length, seeds, and what counts as stable."""
 
     generations: int = 10
     """Generations after generation 0."""
     seeds: int = 20
-    """Most runs of the loop, at least 5 (`FEWEST_SEEDS`). A trial ends sooner if fewer decide it (`plan_looks`)."""
+    """Most runs of the loop, at least 5 (`FEWEST_SEEDS`). A trial ends sooner if fewer suffice (`plan_looks`)."""
     initial_steps: int = 0
     """Optimiser steps of generation 0."""
     steps: int = 0
     """Optimiser steps of each later generation."""
     features: FeatureFunction = torch.Tensor.double
-    """The space in which samples are compared, see `FeatureFunction`."""
+    """The space for comparing samples, see `FeatureFunction`."""
     thresholds: Thresholds = field(default_factory=Thresholds)
-    """Factors by which a quality may worsen: see `Thresholds`."""
+    """Factors that a quality may worsen by: see `Thresholds`."""
 
     def __post_init__(self) -> None:
         for name, least in {"generations": 1, "initial_steps": 0, "steps": 0}.items():
@@ -126,7 +126,7 @@ def assert_loop_stable(
     Args:
         data: Real values (N, *event) or Samples. Every seed trains on a random half and is evaluated on the other.
         policy: Which samples train each generation.
-        corrector: Corrector, applied in full, or a Correction that says how it is applied.
+        corrector: Corrector, applied in full, or a Correction with a strength.
         trial: Length, seeds and thresholds, by default those of `Trial()`.
         undecided: Outcome for a loop whose intervals are too wide to decide. The message of a failure says how many
             seeds would decide it.
@@ -164,7 +164,7 @@ def measure_stability(
     corrector: Corrector | Correction | None = None,
     trial: Trial | None = None,
 ) -> Stability:
-    """Return the verdicts of `assert_loop_stable`, which has the same arguments, without the assertion.
+    """Return the verdicts of `assert_loop_stable`, with the same arguments, without the assertion.
 
     PyTorch and linear algebra use a single thread meanwhile: for small models, more threads only take processor time.
     """
@@ -196,7 +196,7 @@ def measure_stability(
 
 
 _SeedScores: TypeAlias = Sequence[Mapping[str, float]]
-"""Mean scores of the later generations for a seed: scores of the loop, then scores of its baseline."""
+"""Mean scores of the later generations for a seed: scores of the loop, then scores of the baseline."""
 
 _BETTER: Mapping[str, Better] = {"realism": "lower", "coverage": "higher", "variance": "higher"}
 
@@ -204,7 +204,7 @@ _BETTER: Mapping[str, Better] = {"realism": "lower", "coverage": "higher", "vari
 def _quality_inputs(
     scores: Sequence[_SeedScores], key: str, trial: Trial
 ) -> tuple[list[float], list[float], Better, Thresholds]:
-    """Return a quality of the loop and of its baseline, a value per seed, and how it is evaluated."""
+    """Return a quality of the loop and of the baseline, a value per seed, and the rule of evaluation."""
     values = [loop[key] for loop, _ in scores]
     baseline = [baseline[key] for _, baseline in scores]
     return values, baseline, _BETTER[key], trial.thresholds
@@ -218,7 +218,7 @@ def _first_evaluated(generations: int) -> int:
 def _run_seed(
     model: GenerativeModel, real: Samples, arms: Sequence[Arm], trial: Trial, stream: Stream
 ) -> list[Mapping[str, float]]:
-    """Run every arm from a common generation 0, and return mean scores of the later half of its generations."""
+    """Run every arm from a common generation 0, and return mean scores of the later half of the generations."""
     order = torch.randperm(len(real), generator=stream.child("split").generator())
     half = len(order) // 2
     held_out = real.take(order[half:])

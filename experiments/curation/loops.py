@@ -1,4 +1,4 @@
-"""Preferences of people in a loop of motions: a bias of its sampling, and a verifier of its samples.
+"""Preferences of people in a loop of motions: a bias of sampling, and a verifier of samples.
 
 Both judge samples that nobody rated, by a reward on features.
 """
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 WHO = "what people preferred"
 _DRAWS = 4
 _ROUNDING = 1e-9
-"""Rewards of equal samples differ by so much where they are computed in other batches."""
+"""Rewards of equal samples in different batches differ by so much."""
 _PER_LABEL = 32
-"""Samples of generation 0 by which the verifier finds what is usual for a label."""
+"""Samples of generation 0 that show the verifier what is usual for a label."""
 
 
 def reward_in(path: Path) -> Reward:
@@ -54,7 +54,7 @@ def keep_reward(folder: Path, reward: Reward) -> None:
 
 
 def kept_reward(folder: Path) -> Reward | None:
-    """The reward of a run folder, None where it has none."""
+    """The reward of a run folder, None without a reward."""
     path = folder / PREFERENCES_FILE
     return read_as(Reward, read_with_digest(path), path) if path.is_file() else None
 
@@ -83,9 +83,9 @@ def preference(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
 
 
 def people(inputs: CorrectorInputs) -> Corrector:
-    """The verifier: accepts samples whose reward is at least the median of generation 0 for their label.
+    """The verifier: accepts samples with a reward of at least the median of generation 0 for the same label.
 
-    It changes no sample; rejected samples are drawn again.
+    No sample is changed; rejected samples are drawn again.
     """
     reward = inputs.reward
     if reward is None:
@@ -98,7 +98,7 @@ def people(inputs: CorrectorInputs) -> Corrector:
 
 
 def at_least_usual(rewards: Callable[[Tensor], Tensor], inputs: CorrectorInputs) -> Callable[[Samples], Tensor]:
-    """Return a rule that accepts samples with at least the median reward (N,) of generation 0 for their label."""
+    """Return a rule that accepts samples with at least the median reward (N,) of generation 0 for the same label."""
 
     @cache
     def usual(label: int) -> float:

@@ -43,7 +43,7 @@ BATCH_BYTES = 2**28
 SORTED_BYTES = 2**27
 """Most bytes of the numbers of motions that are sorted together."""
 SHARD_BYTES = 2**25
-"""Most bytes of the numbers in a shard; a larger motion has its own."""
+"""Most bytes of the numbers in a shard; a larger motion has a separate shard."""
 MOST_MOTIONS = 100_000
 """Most motions in a shard."""
 _FILES_OF_SET = re.compile(rf"shard-\d{{5,}}\.parquet|{re.escape(SUMS)}|{re.escape(LOCK)}|\..+\.tmp/.*")
@@ -74,13 +74,13 @@ class Recording:
 
     name: str
     size: int
-    """Bytes of its file."""
+    """Bytes of the shard's file."""
     read: Callable[[], Iterable[NamedMotion]]
 
 
 @dataclass(frozen=True)
 class ShardSet:
-    """Counts of a set of shards, and the recordings that it lacks."""
+    """Counts of a set of shards, and the missing recordings."""
 
     motions: int
     shards: int
@@ -97,7 +97,7 @@ def make_shards(task: ShardTask, workers: int) -> ShardSet:
     Raises:
         InputError: No motion could be read.
         RunFolderError: The folder holds other files.
-        SettingError: The set exists, or is itself one of the sources.
+        SettingError: The set exists, or is one of the sources.
     """
     check_count("workers", workers, 1)
     place = Place(task.out)
@@ -166,7 +166,7 @@ def _read_all(task: ShardTask, workers: int, unread: list[str]) -> Iterator[Name
 
 
 def _read_recording(listing: Callable[[], list[Recording]], number: int) -> list[NamedMotion] | str:
-    """Return the motions of a recording, or a sentence on why it cannot be read."""
+    """Return the motions of a recording, or a sentence on a failed reading."""
     recording = listing()[number]
     try:
         return [_check(item) for item in recording.read()]
@@ -179,7 +179,7 @@ def _list_recordings(task: ShardTask, directory: Path, token: str) -> list[Recor
     """Return the recordings of all sources, listed once in each process for a token: clips cannot be sent to another.
 
     Args:
-        directory: Folder in which relative paths start; worker processes may have begun in another.
+        directory: Folder where relative paths start; worker processes may have begun in another.
     """
     os.chdir(directory)
     return [recording for source in task.sources for recording in list_recordings(source, task)]
@@ -212,7 +212,7 @@ def _read_set(place: Place, name: str) -> list[NamedMotion]:
 
 
 def _read_clip(clip: Clip, folder: Path | None) -> Iterator[NamedMotion]:
-    """Yield the motions of a clip; files in a plain `folder` get labels from their place in it."""
+    """Yield the motions of a clip; files in a plain `folder` get labels from the place there."""
     if clip.path.suffix.lower() == ".parquet":
         yield from read_named(clip.path)
         return
@@ -224,7 +224,7 @@ def _read_clip(clip: Clip, folder: Path | None) -> Iterator[NamedMotion]:
 
 
 def _check(item: NamedMotion) -> NamedMotion:
-    """Return a motion; InputError if its numbers are wrong, or its name cannot name a file."""
+    """Return a motion; InputError for wrong numbers, or for a name that cannot name a file."""
     if not is_file_name(item.name):
         raise InputError(f"{item.name!r} cannot be the name of a file in a set of shards; rename it")
     check_numbers(item.motion)

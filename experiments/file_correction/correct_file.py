@@ -45,9 +45,9 @@ _SUFFIXES = (".bvh", ".npz", ".npy")
 
 
 def retime_file(file: MotionFile, path: Path) -> MotionFile:
-    """Retime motions whose flights or walks are not at gravity's pace, and add a note for each.
+    """Retime motions with flights or walks off gravity's pace, and add a note for each.
 
-    Raises InputError for a kind of file whose times cannot be changed.
+    Raises InputError for a kind of file with times that cannot be changed.
     """
     paces = [find_wrong_pace(motion) for motion in file.motions]
     if not any(paces):
@@ -72,12 +72,12 @@ def play_at_gravity(motion: Motion, pace: float | None) -> Motion:
 
 _RECORD = ".json"
 RECORDS = ".records"
-"""Folder in the output folder with a record of each motion, by which the next run finds what is finished."""
+"""Folder in the output folder with a record of each motion, so that the next run finds what is finished."""
 
 
 @dataclass(frozen=True)
 class FileTask:
-    """A file to correct, and the name of its output below the output folder."""
+    """A file to correct, and the name of the output below the output folder."""
 
     source: Path
     name: str
@@ -121,7 +121,7 @@ def _identify_plugins(suffix: str, engine: str) -> list[Identity]:
 def is_finished(task: FileTask, options: CorrectionOptions) -> bool:
     """Return whether an earlier run with the same settings made all that this one would.
 
-    A result whose files a later attempt could not replace is recorded again.
+    A result with files that a later attempt could not replace is recorded again.
     """
     result = FileResult.load(task.record)
     if result is None:
@@ -133,14 +133,14 @@ def is_finished(task: FileTask, options: CorrectionOptions) -> bool:
 
 
 def _is_result_of(task: FileTask, result: FileResult, options: CorrectionOptions) -> bool:
-    """Return whether a result is of the same input and settings, and its files are in place."""
+    """Return whether a result is of the same input and settings, with all files in place."""
     if result.verdict == "failed" or compute_file_digest(task.target) != result.state.output_hash:
         return False
     return are_unchanged(result.state.sidecar_digests) and result.state.key == make_task_key(task.source, options)
 
 
 def record_failure(task: FileTask, reason: str) -> None:
-    """Record that a file could not be corrected; what an earlier run wrote for it stays."""
+    """Record that a file could not be corrected; files of an earlier run stay."""
     earlier = FileResult.load(task.record)
     output_hash = compute_file_digest(task.target) if task.has_earlier_output else ""
     failure = FileResult(str(task.source), task.name, "failed", reason=reason)
@@ -174,7 +174,7 @@ def _report_share(progress: Progress, frames: int, share: float) -> None:
 
 @dataclass(frozen=True)
 class _InputFile:
-    """A file that was read, or the reason for which it could not be read."""
+    """A file that was read, or the reason for a failed reading."""
 
     task: FileTask
     blank: FileResult
@@ -192,11 +192,11 @@ class _InputFile:
 
 
 def open_input(source: Path, options: CorrectionOptions) -> MotionFile:
-    """Read the motions of a file, and retime them if the options say so.
+    """Read the motions of a file, and retime the motions if the options say so.
 
     Raises:
-        InputError: The file cannot be read, its only motion cannot be corrected, or the options have contacts, which
-            belong to one motion, and the file has several.
+        InputError: The file cannot be read, the only motion cannot be corrected, or the options have contacts of one
+            motion, and the file has several motions.
     """
     file = open_motion(source, options.reading)
     if options.contacts is not None and len(file.motions) > 1:
@@ -224,7 +224,7 @@ def correct_each(motions: Sequence[Motion], options: CorrectionOptions) -> list[
     """Correct motions, many together; if that fails, correct them one by one.
 
     Returns:
-        The correction of each motion, or the error that it raised.
+        The correction of each motion, or the error.
     """
     try:
         prepared = [prepare_motion(motion, options) for motion in motions]
@@ -249,7 +249,7 @@ def correct_each(motions: Sequence[Motion], options: CorrectionOptions) -> list[
 def _write_and_record(
     read: _InputFile, corrections: Sequence[CorrectedMotion | Exception], options: CorrectionOptions
 ) -> None:
-    """Write the correction of a file, and its record."""
+    """Write the correction of a file, and the record."""
     task = read.task
     with explain_write_error(task.out):
         task.record.parent.mkdir(parents=True, exist_ok=True)
@@ -298,7 +298,7 @@ def _write_product(
 def _refuse(
     file: MotionFile, corrections: Sequence[CorrectedMotion | Exception]
 ) -> Sequence[CorrectedMotion | Exception]:
-    """Return the corrections of a file's motions, with the reason for those that its reader refuses to correct.
+    """Return the corrections of a file's motions, with the reason where the file's reader refuses a correction.
 
     The motions of a set stand alone; in any other file, the error of a motion is that of the file, and is raised.
     """
@@ -324,7 +324,7 @@ def _choose_written(
 
 
 def _deliver(task: FileTask, options: CorrectionOptions, result: FileResult, product: Path) -> None:
-    """Move record and output to their places: the record first, because an output without a record is foreign."""
+    """Move record and output to the final places: the record first, because an output without a record is foreign."""
     if result.verdict in WRITTEN:
         result = replace(result, output="corrected")
     elif result.verdict == "rejected" and options.keep_failed:

@@ -1,4 +1,4 @@
-"""Keys of inputs: work whose key is the same as before need not be done again.
+"""Keys of inputs: work with the same key as before need not be done again.
 
 A key covers the content of a file, the settings, the content of the files that settings name, the code of this
 program and of other packages that takes part, and the versions of libraries. What a reader opens besides, such as the
@@ -21,7 +21,7 @@ from selfcorrect.storage.runs.run_folder import describe_software
 def make_input_key(
     source: Path, settings: object, named_files: Sequence[Path | None], plugins: Sequence[Identity] = ()
 ) -> str:
-    """Return the key of a file and of all that its result depends on.
+    """Return the key of a file and of all that the result depends on.
 
     Args:
         source: The file; a missing one has a key as well.
@@ -38,23 +38,23 @@ CODE = (
     "core", "motion", "runtime", "storage", "datasets", "simulators", "experiments/data", "experiments/file_correction",
     "experiments/jobs",
 )  # fmt: skip
-"""Folders of the package with all code on which the result of a correction, or a set of motions, depends."""
+"""Folders of the package with all code behind the result of a correction, or a set of motions."""
 
 CODE_OF_LOOPS = (
     *CODE, "correctors", "loop", "metrics", "models", "remedies", "experiments/curation", "experiments/motion",
     "experiments/remedies", "experiments/studies",
 )  # fmt: skip
-"""Folders of the package with all code on which a motion experiment depends."""
+"""Folders of the package with all code behind a motion experiment."""
 
 CODE_OF_TOYS = (*CODE_OF_LOOPS, "experiments/toy")
-"""Folders of the package with all code on which a toy loop depends."""
+"""Folders of the package with all code behind a toy loop."""
 
 _SUFFIXES = (".py", ".so", ".pyd")
 """Suffixes of code, as written and compiled."""
 
 
 def list_code(folders: Sequence[str] = CODE) -> dict[str, Path]:
-    """Return the files of the code in folders of the package, by their names in the package."""
+    """Return the files of the code in folders of the package, by name in the package."""
     files = {}
     for name in folders:
         places = [folder for place in selfcorrect.__path__ if (folder := Path(place, name)).is_dir()]
@@ -68,14 +68,14 @@ def list_code(folders: Sequence[str] = CODE) -> dict[str, Path]:
 def digest_software(folders: Sequence[str] = CODE) -> str:
     """Return a digest of the code in folders of the package, the versions of Python and libraries, and the kernels.
 
-    The code counts as it is when the digest is first needed. Kernels that the environment leaves out count as missing.
+    The code counts as of the first need of the digest. Kernels that the environment leaves out count as missing.
     """
     code = {name: compute_file_digest(path) for name, path in sorted(list_code(folders).items())}
     return compute_digest(json.dumps([code, describe_software(), KERNELS is not None]).encode())
 
 
 def digest_sidecars(opened: Iterable[Path], source: Path) -> dict[str, str]:
-    """Return the digests of the files that were opened beside a source, by their paths."""
+    """Return the digests of the files that were opened beside a source, by path."""
     return {str(path): compute_file_digest(path) for path in opened if path != source}
 
 
@@ -85,7 +85,7 @@ def are_unchanged(digests: Mapping[str, str]) -> bool:
 
 
 def _digest_shared_file(path: Path) -> str:
-    """Return the digest of a file that many inputs share; it is read again once anything wrote to it."""
+    """Return the digest of a file that many inputs share; the file is read again after any change."""
     if not path.is_file():
         return ""
     state = path.stat()
@@ -94,5 +94,5 @@ def _digest_shared_file(path: Path) -> str:
 
 @lru_cache(maxsize=8)
 def _digest_state(path: Path, *state: int) -> str:
-    """Return the digest of a file in a state; nobody can set back the time of its last change (`st_ctime`)."""
+    """Return the digest of a file in a state; nobody can set back the time of the last change (`st_ctime`)."""
     return compute_file_digest(path)

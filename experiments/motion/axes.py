@@ -20,7 +20,7 @@ from .correctors.table import CORRECTORS, UNKNOWN, corrector_row, is_own
 from .settings import MotionSettings
 
 PREFERENCES = ("preference", "shuffled-preference")
-"""Places in which arms on real data only draw samples, too."""
+"""Places where arms on real data only draw samples, too."""
 
 _POLICY_HELP = f"Training data of the next generation; several may be given.\n{POLICIES.describe_rows()}"
 _CORRECTOR_HELP = (
@@ -98,7 +98,7 @@ class Axes:
             raise SettingError("--ratings is for --corrector people and --remedy preferred; leave it out")
 
     def refine_arms(self, arms: Sequence[ArmSettings]) -> tuple[ArmSettings, ...]:
-        """Return arms with these axes, each beside the plain arm that it is compared with.
+        """Return arms with these axes, each beside the plain arm of comparison.
 
         Raises:
             SettingError: A name is unknown, or λ is given and no policy takes it.
@@ -127,7 +127,7 @@ class Axes:
 
 
 def rated_components(arm: ArmSettings) -> tuple[str, ...]:
-    """Return the corrector and the remedy of an arm, as far as they need people's ratings."""
+    """Return the corrector and the remedy of an arm, as far as people's ratings are needed."""
     names = []
     if not is_own(arm.corrector) and corrector_row(arm.corrector).rated:
         names.append(arm.corrector)
@@ -137,7 +137,7 @@ def rated_components(arm: ArmSettings) -> tuple[str, ...]:
 
 
 def budget(arm: ArmSettings) -> str:
-    """Return in words what an arm's corrector knows about the truth, and its remedy about the loop."""
+    """Return in words what an arm's corrector knows about the truth, and the remedy about the loop."""
     corrector = UNKNOWN if ":" in arm.corrector else corrector_row(arm.corrector).knows
     return corrector if arm.remedy == "none" else f"{corrector}; {REMEDIES.row(arm.remedy).knows}"
 
@@ -161,9 +161,7 @@ def _replace_policies(arms: Sequence[ArmSettings], policies: Sequence[str]) -> l
 
 
 def _replace_correctors(arms: Sequence[ArmSettings], correctors: Sequence[str]) -> list[ArmSettings]:
-    """Return arms in which these correctors take the place of any other; plain loops get a corrector if none is
-    corrected.
-    """
+    """Return arms with these correctors in the place of any other; plain loops get a corrector if none is corrected."""
     names = [name for name in dict.fromkeys(correctors) if name != "none"]
     templates = list(arms)
     if all(arm.corrector == "none" for arm in arms):
@@ -172,7 +170,7 @@ def _replace_correctors(arms: Sequence[ArmSettings], correctors: Sequence[str]) 
 
 
 def _vary_corrected(arms: Sequence[ArmSettings], field: str, values: Sequence[object]) -> list[ArmSettings]:
-    """Return arms of which each corrected arm is repeated with each value of a field."""
+    """Return arms, each corrected arm repeated with each value of a field."""
     varied = []
     for arm in arms:
         varied += [arm] if arm.corrector == "none" else [replace(arm, **{field: value}) for value in values]
@@ -180,7 +178,7 @@ def _vary_corrected(arms: Sequence[ArmSettings], field: str, values: Sequence[ob
 
 
 def _add_remedies(arms: Sequence[ArmSettings], remedies: Sequence[str]) -> list[ArmSettings]:
-    """Return the arms without a remedy, each loop also with the remedies that it can have."""
+    """Return the arms without a remedy, each loop also with the remedies possible there."""
     extended = []
     for arm in arms:
         if arm.remedy != "none":
@@ -192,7 +190,7 @@ def _add_remedies(arms: Sequence[ArmSettings], remedies: Sequence[str]) -> list[
 
 
 def _policies_with_ratio(arms: Sequence[ArmSettings]) -> list[str]:
-    """Return the policies of arms that take a ratio, without their ratios."""
+    """Return the policies of arms that take a ratio, without ratios."""
     kinds = [arm.policy.partition(":")[0] for arm in arms]
     return [kind for kind in dict.fromkeys(kinds) if kind in TAKES_RATIO] or ["augment"]
 

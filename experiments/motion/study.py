@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 def make_motion_study(
     settings: MotionSettings, name: str = "", options: RunOptions = DEFAULTS, page: Page | None = None
 ) -> Study:
-    """Return a motion experiment, named like its preset; with a page if it is run with a report."""
+    """Return a motion experiment, named like the preset; with a page if run with a report."""
     return Study(
         name=f"motion {name}",
         task_word="denoiser",
@@ -123,7 +123,7 @@ def make_motion_arm(
     run: SeedRun,
     progress: Progress,
 ) -> tuple[Task, Arm]:
-    """Return the loop's task and an arm as the loop takes it, with corrector, place and remedy."""
+    """Return the loop's task and the loop's arm, with corrector, place and remedy."""
     assert isinstance(task, MotionTask)
     first_model = task.model.load_state(FolderReader(run.first_folder).state(0))
     inputs = corrector_inputs(settings, options, run, task, first_model, progress)
@@ -171,7 +171,7 @@ def _score_real_data(
     make_task: Callable[[], Task],
     progress: Progress,
 ) -> Mapping[str, object]:
-    """Score real data, and corrected if arms or their evaluation correct real data."""
+    """Score real data, and corrected real data if arms or evaluations correct real data."""
     task = make_task()
     assert isinstance(task, MotionTask)
     inputs = corrector_inputs(settings, options, run, task, task.model, progress)
@@ -206,9 +206,9 @@ def _remedy_inputs(codec: FeatureCodec, reward: Reward | None) -> RemedyInputs:
 
 
 def finish_children(codec: FeatureCodec, children: Tensor, parents: Tensor, labels: Tensor) -> Tensor:
-    """Children (N, T, D) with valid rotations and, per label, their parents' energy at high frequencies.
+    """Children (N, T, D) with valid rotations and, per label, the parents' energy at high frequencies.
 
-    Rotations are made valid first, because that adds energy, which would add up along the lines.
+    Rotations are made valid first, because that adds energy, and the energy would add up along the lines.
     """
     valid = codec.encode(codec.decode(children))
     return codec.encode(codec.decode(restore_energy(valid, parents, labels)))
@@ -249,9 +249,9 @@ def check_motion_study(
     ratings: Path | None = None,
     on_cluster: bool = False,
 ) -> Study:
-    """Return a study that knows the users' code in it; raise what would end the run later.
+    """Return a study that knows the users' code inside; raise what would end the run later.
 
-    Real data are read, which raises what is wrong with them before anything is written.
+    Real data are read first, so that faults raise errors before anything is written.
 
     Args:
         folder: Run folder.

@@ -1,4 +1,4 @@
-"""Functions of the rows of `table.REMEDIES`, each of which changes an arm on an axis of the loop, or two."""
+"""Functions of the rows of `table.REMEDIES`: each changes an arm on an axis of the loop, or two."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -28,12 +28,12 @@ from .table import PLACES, REMEDIES
 
 @dataclass(frozen=True)
 class RemedyInputs:
-    """Inputs that a remedy may use beside its model: nothing here has seen real data after generation 0."""
+    """Inputs that a remedy may use beside the model: nothing here has seen real data after generation 0."""
 
     embed: Embedding = flat
-    """Values to vectors of the training side, in which likeness is measured."""
+    """Values to vectors of the training side, for measuring likeness."""
     finish: Finish | None = None
-    """Last step of matching, in which children keep something of their parents."""
+    """Last step of matching where children keep something of the parents."""
     raters: tuple[Score, ...] = ()
     """People, each as a score of samples."""
 
@@ -47,7 +47,7 @@ def with_remedy(task: Task, arm: Arm, name: str, inputs: RemedyInputs | None = N
     """Return a task and an arm with a remedy against the loss of modes.
 
     Args:
-        task: The loop's task, whose model some remedies change.
+        task: The loop's task; some remedies change the model.
         name: Name of the remedy in the table of remedies, "none" for no remedy.
         inputs: What the remedy may use beside the model, by default nothing.
     """
@@ -66,10 +66,10 @@ def with_remedy(task: Task, arm: Arm, name: str, inputs: RemedyInputs | None = N
 
 
 def with_place(task: Task, arm: Arm, name: str) -> TaskArm:
-    """Return a task and an arm whose corrector works in another place of the loop.
+    """Return a task and an arm with the corrector in another place of the loop.
 
     Args:
-        arm: The arm, whose corrector works on training data.
+        arm: The arm, with a corrector that works on training data.
         name: Name of the place in the table of places.
 
     Raises:
@@ -82,7 +82,7 @@ def with_place(task: Task, arm: Arm, name: str) -> TaskArm:
 
 
 def no_remedy(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
-    """As they are."""
+    """Task and arm unchanged."""
     return task, arm
 
 
@@ -103,7 +103,7 @@ def lineages(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
 
 
 def lineages_reworked(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
-    """Matching, and extrapolation by half a step, for which the model's own samples are corrected, too."""
+    """Matching, and extrapolation by half a step; samples for the extrapolation are corrected, too."""
     task, arm = matching(task, arm, inputs)
     correction = arm.correction
     if correction is None:
@@ -119,7 +119,7 @@ def lineages_reworked(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
 
 
 def in_data(task: Task, arm: Arm) -> TaskArm:
-    """Return the loop as it is: corrections are training data."""
+    """Return the loop unchanged: corrections are training data."""
     return task, arm
 
 
@@ -131,7 +131,7 @@ def in_filter(task: Task, arm: Arm) -> TaskArm:
 
 
 def in_preference(task: Task, arm: Arm, *, shuffled: bool = False) -> TaskArm:
-    """Train on samples as they were drawn, and prefer their corrections.
+    """Train on samples as drawn, and prefer the corrections.
 
     Beside real data only, a sample per real sample is drawn for pairs.
     """
@@ -164,5 +164,5 @@ def copying(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
 
 
 def more_steps(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
-    """Twice the optimiser steps: what extrapolation spends, without it."""
+    """Twice the optimiser steps, as many as extrapolation spends, without extrapolation."""
     return task, replace(arm, steps=2 * arm.steps)

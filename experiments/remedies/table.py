@@ -1,4 +1,4 @@
-"""Remedies against the loss of modes by name: what each knows, what it costs, who proposed it and what was claimed.
+"""Remedies against the loss of modes by name: what each knows and costs, who proposed the remedy and what was claimed.
 
 Places of a corrector in the loop by name, too.
 """
@@ -16,15 +16,15 @@ class RemedyRow(Row):
     """A remedy against the loss of modes."""
 
     knows: str = "not known"
-    """Its information beyond the current model."""
+    """Information beyond the current model."""
     cost: str = "not known"
     """Sampling and training per generation, in units of a plain loop."""
     source: str = OWN
-    """Publication that proposed it."""
+    """Publication that proposed the remedy."""
     claim: str = ""
     """Claim of that source, a clause."""
     rated: bool = False
-    """True if it needs choices of people (`--ratings`)."""
+    """True if choices of people are needed (`--ratings`)."""
     control: bool = False
     """True for an arm that shows what a remedy must beat, or what a loss consists of."""
 

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 REAL_AGAINST_REAL = "real against real"
-"""Scores of real motions on which no model is trained, judged like samples."""
+"""Scores of real motions that no model is trained on, evaluated like samples."""
 HELD_OUT = "held-out real data"
-"""Scores of real data on which no model is trained: the level that no model can be expected to beat."""
+"""Scores of real data that no model is trained on: the level that no model can be expected to beat."""
 MEMORISER = "memoriser: the training set resampled"
-"""Scores of a model that returns its training data: to reach them does not show that a model generalises."""
+"""Scores of a model that returns the training data: reaching these does not show that a model generalises."""
 
 FEWEST_RATIOS = 3
 """Synthetic ratios that make a line."""
@@ -30,13 +30,13 @@ class ArmCurves:
     group: str
     title: str
     values: Mapping[str, np.ndarray]
-    """Key of a metric → (S, G + 1), NaN where it was not measured."""
+    """Key of a metric → (S, G + 1), NaN where not measured."""
     axes: Mapping[str, object] = field(default_factory=dict)
     """Value of the arm on each axis: policy, synthetic_ratio (λ), synthetic_share, corrector, strength, remedy, …"""
 
     @property
     def label(self) -> str:
-        """Group and title, which no other arm has."""
+        """Group and title, together unique."""
         return ", ".join(filter(None, (self.group, self.title)))
 
     def last(self, key: str) -> np.ndarray:
@@ -50,11 +50,11 @@ def find_aims(
     task: str,
     numbers: Mapping[str, float],
 ) -> dict[str, float]:
-    """Return the aim of each metric in a task: the mean score of its real data, or the number that is given.
+    """Return the aim of each metric in a task: the mean score of real data, or the given number.
 
     Args:
         floors: Scores of real data: title → metric → (S,), NaN for a seed without a score.
-        floor_of: Task → title of the scores of its real data; tasks that are not named share the first scores.
+        floor_of: Task → title of the scores of real data; tasks that are not named share the first scores.
         numbers: Metric → number that is the aim in place of the score of real data.
     """
     shared = next(iter(floors.values()), {})
@@ -78,7 +78,7 @@ def ratio_label(share: float) -> str:
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a panel over its x: values per seed (S, X), a prediction (X,), or both."""
+    """One line of a panel over x: values per seed (S, X), a prediction (X,), or both."""
 
     name: str
     values: np.ndarray | None = None
@@ -97,11 +97,11 @@ class Panel:
     log_x: bool = False
     log_y: bool = False
     caveat: str = ""
-    """An assumption of its predictions that the run does not fully meet; written into it."""
+    """An assumption of the predictions that the run does not fully meet; written into the panel."""
 
 
 class Drawable(Protocol):
-    """A figure of another kind, which draws itself."""
+    """A figure of another kind with an own method of drawing."""
 
     @property
     def title(self) -> str: ...

@@ -30,7 +30,7 @@ JUDGEMENT = (
 
 @dataclass(frozen=True)
 class Effect:
-    """The difference that an arm made against its reference in a metric, at the last generation."""
+    """The difference of an arm from the reference in a metric, at the last generation."""
 
     arm: ArmCurves
     reference: ArmCurves
@@ -38,8 +38,8 @@ class Effect:
     aim: float
     """Value of real data, or the number that is the aim; NaN if the metric has no aim."""
     change: Interval
-    """Paired difference (arm − reference), or of the distances to `aim`, with the 95 % interval of this difference,
-    which is not adjusted for other tests."""
+    """Paired difference (arm − reference), or of the distances to `aim`, with the 95 % interval of this difference, not
+    adjusted for other tests."""
     p_value: float
     """P-value, adjusted for all effects that are tested together."""
     word: str
@@ -59,10 +59,10 @@ def effects(
     aims: Sequence[Mapping[str, float]],
     rounding: float = ROUNDING,
 ) -> list[Effect]:
-    """Judge each (arm, reference) pair in each metric by paired t tests, adjusted over all of them (Holm 1979).
+    """Judge each (arm, reference) pair in each metric by paired t tests, adjusted over all tests (Holm 1979).
 
     Args:
-        pairs: Curves of an arm and of its reference.
+        pairs: Curves of an arm and of the reference.
         aims: For each pair, key of a metric that has an aim → the value of real data or the number that is the aim.
         rounding: Share of each value that may be rounding; differences that vary by less are equal.
 
@@ -92,7 +92,7 @@ def effects(
 
 
 def _paired_changes(arm: ArmCurves, reference: ArmCurves, metric: Metric, aim: float) -> np.ndarray:
-    """Return paired differences of values, or of their distances to the aim, (S,)."""
+    """Return paired differences of values, or of distances to the aim, (S,)."""
     values = arm.last(metric.key)
     reference_values = reference.last(metric.key)
     if metric.better in DISTANCES:
@@ -107,7 +107,7 @@ def _sum_magnitudes(arm: ArmCurves, reference: ArmCurves, metric: Metric, aim: f
 
 
 def _change_interval(changes: np.ndarray, metric: Metric, rounding: float) -> Interval:
-    """Return the mean change (S,) with its 95 % interval; no change exceeds the range of the metric's values."""
+    """Return the mean change (S,) with a 95 % interval; no change exceeds the range of the metric's values."""
     if not np.isfinite(changes).all():
         return UNMEASURED
     interval = mean_interval(changes, rounding=rounding)
@@ -136,7 +136,7 @@ def _choose_word(metric: Metric, change: Interval, changes: np.ndarray, *, has_a
 
 
 def _count_seeds(metric: Metric, changes: np.ndarray) -> str:
-    """Return the number of seeds in which most changes have the same direction, such as "3 of 3 seeds lower"."""
+    """Return the number of seeds with the most frequent direction of change, such as "3 of 3 seeds lower"."""
     lower_count = int((changes < 0).sum())
     higher_count = int((changes > 0).sum())
     if not lower_count and not higher_count:
@@ -148,7 +148,7 @@ def _count_seeds(metric: Metric, changes: np.ndarray) -> str:
 
 
 def tabulate(effects: Iterable[Effect]) -> list[dict[str, str | float]]:
-    """Return a row for each effect with its own 95 % interval and the adjusted p-value, for frames."""
+    """Return a row for each effect with a separate 95 % interval and the adjusted p-value, for frames."""
     rows = []
     for effect in effects:
         row: dict[str, str | float] = {
@@ -168,7 +168,7 @@ def tabulate(effects: Iterable[Effect]) -> list[dict[str, str | float]]:
 
 
 def format_change(effect: Effect) -> str:
-    """Return the change of a value, or of its distance to the aim, with its sign, interval and adjusted p-value."""
+    """Return the change of a value, or of the distance to the aim, with sign, interval and adjusted p-value."""
     change = effect.change
     if np.isnan(change.estimate):
         return ""

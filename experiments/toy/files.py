@@ -1,4 +1,4 @@
-"""Toy loops as Python files, imported when they are run."""
+"""Toy loops as Python files, imported on running."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def select_toys(names: Sequence[str]) -> list[str]:
 
 
 def name_toy(reference: str) -> str:
-    """Return the name of a toy, which is its file's: `my_loop.py` is "my-loop"."""
+    """Return the name of a toy by the file: `my_loop.py` is "my-loop"."""
     return Path(reference).stem.replace("_", "-")
 
 
 def load_toy_module(reference: str) -> ModuleType:
-    """Import the file of a toy, again if it or a module beside it has changed.
+    """Import the file of a toy, again if the file or a module beside has changed.
 
     Worker processes do the same, so the module is known by the same name there. As in a script, modules beside the
     file can be imported. `toy(settings)` of the module declares the loop, and the defaults of `QUICK`, settings for a
@@ -78,16 +78,16 @@ def load_toy_module(reference: str) -> ModuleType:
 
 
 _digests: dict[str, str] = {}
-"""Digest of each toy's code when it was imported."""
+"""Digest of each toy's code at the time of import."""
 
 
 def digest_toy(module: ModuleType) -> str:
-    """Return a digest of the code of a toy's file, of its modules, and of the versions of packages they import."""
+    """Return a digest of the code of a toy's file, of the file's modules, and of the versions of imported packages."""
     return compute_digest(json.dumps(asdict(identity_of(module))).encode())
 
 
 def _check_modules(name: str, path: Path) -> None:
-    """Raise SettingError if a toy would import another file than the module beside it."""
+    """Raise SettingError if a toy would import another file than the module beside the toy."""
     for module, file in find_modules(name, path).items():
         beside = importlib.machinery.PathFinder.find_spec(module, [str(path.parent)]) if "." not in module else None
         if beside is not None and beside.origin and file and Path(file).resolve() != Path(beside.origin).resolve():

@@ -1,4 +1,4 @@
-"""Errors that are no fault of this program: a small family, each a sentence for its caller.
+"""Errors that are no fault of this program: a small family, each a sentence for the caller.
 
 A message says what is wrong, where, and what is expected. Anything else that is raised is a bug.
 """
@@ -11,7 +11,7 @@ class SelfcorrectError(Exception):
     """An error that the caller can fix; the message is a sentence that says how."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Errors come back from other processes as they were, whatever their constructors take."""
+        """Errors come back unchanged from other processes, whatever the constructors take."""
         return _restore_error, (type(self), self.args, vars(self))
 
 
@@ -26,15 +26,15 @@ class InputError(SelfcorrectError, ValueError):
 
 
 class SettingError(SelfcorrectError, ValueError):
-    """An option or a parameter has a value that it cannot have."""
+    """An option or a parameter has an invalid value."""
 
 
 class CorrectorError(SelfcorrectError, ValueError):
-    """A corrector raised, broke the contract, or rejected too much; the message names it and the sample."""
+    """A corrector raised, broke the contract, or rejected too much; the message names corrector and sample."""
 
 
 class SampleError(CorrectorError):
-    """One sample could not be corrected. Correctors that work sample by sample raise it to name the sample."""
+    """One sample could not be corrected. Correctors that work sample by sample raise this error to name the sample."""
 
     def __init__(self, sample: int, reason: str) -> None:
         super().__init__(reason)
@@ -58,7 +58,7 @@ class DamagedError(RunFolderError):
 
 
 class LoopError(SelfcorrectError, RuntimeError):
-    """A generation failed; what was committed before it is intact, and the run can be resumed."""
+    """A generation failed; all earlier commits are intact, and the run can be resumed."""
 
     def __init__(self, message: str, bug: str = "") -> None:
         """Make the error.
@@ -75,7 +75,7 @@ class WorkerError(SelfcorrectError, RuntimeError):
 
 
 class ClusterLostError(WorkerError):
-    """The cluster is gone, and with it all jobs under way."""
+    """The cluster is gone, with all jobs under way."""
 
 
 class JobsError(SelfcorrectError, RuntimeError):

@@ -18,17 +18,17 @@ class Provenance:
     synthetic: np.ndarray
     """bool, made by a model."""
     generation: np.ndarray
-    """int64, of the model that made it (0 for real data)."""
+    """int64, of the model that made the sample (0 for real data)."""
     draw: np.ndarray
-    """int64, index of the raw sample within its generation before correction, or of the real row."""
+    """int64, index of the raw sample within the generation before correction, or of the real row."""
     parent: np.ndarray
-    """int64, row in the training set of its model that it descends from, −1 if lines are not traced."""
+    """int64, row of the ancestor in the model's training set, −1 if lines are not traced."""
     founder: np.ndarray
     """int64, row of the real data at the head of that line, −1 if lines are not traced."""
     walk: np.ndarray
-    """float64, sum of the squared steps along it, 0 if lines are not traced."""
+    """float64, sum of the squared steps along the line, 0 if lines are not traced."""
     corrector: np.ndarray
-    """str, name of the last corrector that changed it, "" for none."""
+    """str, name of the last corrector that changed the sample, "" for none."""
     distance: np.ndarray
     """float32, root-mean-square change by the corrector, in the units of the values."""
     accepted: np.ndarray
@@ -81,7 +81,7 @@ class Provenance:
         )
 
     def with_ancestry(self, parent: np.ndarray, founder: np.ndarray, walk: np.ndarray) -> Self:
-        """Return the same rows with their ancestry, as in the fields."""
+        """Return the same rows with ancestry, as in the fields."""
         return replace(self, parent=parent.astype(np.int64), founder=founder.astype(np.int64), walk=walk)
 
     @classmethod

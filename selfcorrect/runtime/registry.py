@@ -1,6 +1,6 @@
-"""Tables of what can be chosen by name: a row per member, imported when it is used. Other packages add rows.
+"""Tables of what can be chosen by name: a row per member, imported on use. Other packages add rows.
 
-A package adds a member through an entry point in the group of its kind, in its own pyproject.toml:
+A package adds a member through an entry point in the group of the member's kind, in pyproject.toml:
 
     [project.entry-points."selfcorrect.correctors"]
     smooth = "my_package.correctors:smooth"
@@ -40,11 +40,11 @@ class Row:
     name: str
     """Name of the member."""
     reference: str
-    """Reference to its object, "package.module:attribute", which is imported when it is used."""
+    """Reference to the member's object, "package.module:attribute", imported on use."""
     summary: str
     """Description in a sentence."""
     needs: str = ""
-    """Optional extra to install for it, "" for the extra that brings a missing package."""
+    """Optional extra to install for the member, "" for the extra that brings a missing package."""
     hint: str = ""
     """Advice if that extra cannot be installed, "" for none."""
 
@@ -59,7 +59,7 @@ _Answer = TypeVar("_Answer")
 
 
 class Registry(Generic[RowType]):
-    """Members of a kind by name: rows of this package in their order, then rows of installed packages by name."""
+    """Members of a kind by name: rows of this package in order, then rows of installed packages by name."""
 
     def __init__(
         self,
@@ -140,7 +140,7 @@ class Registry(Generic[RowType]):
         """Import the object of a member.
 
         Raises:
-            MissingExtraError: Its extra is not installed.
+            MissingExtraError: The member's extra is not installed.
             SettingError: The name is unknown, a row of another package leads to nothing, or a package of a row that
                 has a remedy cannot be imported.
         """
@@ -225,7 +225,7 @@ def import_object(reference: str) -> Any:
 
 
 def import_callable(reference: str, kind: str = "corrector") -> Callable[..., Any]:
-    """Import the callable at "package.module:function", which may be in the current folder.
+    """Import the callable at "package.module:function", also from the current folder.
 
     Raises:
         SettingError: The reference is malformed, or leads to nothing that can be called.
@@ -251,7 +251,7 @@ def import_callable(reference: str, kind: str = "corrector") -> Callable[..., An
 
 @lru_cache(maxsize=32)
 def _entry_points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
-    """Return the entry points of installed packages; `path`, where they are looked for, is a cache key."""
+    """Return the entry points of installed packages; `path`, the place of the search, is a cache key."""
     from importlib.metadata import entry_points  # slow to import, and rarely needed
 
     return tuple(sorted(entry_points(group=group), key=attrgetter("name", "value")))

@@ -1,6 +1,6 @@
-"""The child process that reads USD files with usd-core: run as a script, by its path, with nothing else imported.
+"""The child process that reads USD files with usd-core: run as a script, by path, with nothing else imported.
 
-It answers a request in JSON on standard input; see `ask_reader`.
+The process answers a request in JSON on standard input; see `ask_reader`.
 """
 
 import json
@@ -26,7 +26,7 @@ _MOST_PRIMS = 200_000
 
 
 def answer_usd_request(request: dict[str, Any]) -> tuple[dict[str, Any], array]:
-    """Return JSON and numbers about a file: its skeletons and clips, or where the joints are in the clips."""
+    """Return JSON and numbers about a file: skeletons and clips, or where the joints are in the clips."""
     try:
         _limit_work(request["memory_bytes"], request["processor_s"])
         stage = Usd.Stage.Open(request["path"])
@@ -44,7 +44,7 @@ def answer_usd_request(request: dict[str, Any]) -> tuple[dict[str, Any], array]:
 
 
 def _limit_work(memory_bytes: int, processor_s: float) -> None:
-    """Limit memory, and the time after which a process ends whose parent can no longer end it."""
+    """Limit memory, and the time of a process that the parent can no longer end."""
     if sys.platform == "win32":
         return
     import resource
@@ -57,7 +57,7 @@ def _limit_work(memory_bytes: int, processor_s: float) -> None:
 
 
 def _describe(stage: Any) -> tuple[dict[str, Any], array]:
-    """Return skeletons with their joints, and clips: a skeleton, an animation, and the times in seconds of its keys."""
+    """Return skeletons with joints, and clips: a skeleton, an animation, and the times in seconds of keys."""
     skeletons: dict[str, list[str]] = {}
     animations: list[Any] = []
     bound: list[tuple[str, Any]] = []
@@ -105,7 +105,7 @@ def _check_layers(stage: Any) -> None:
 
 
 def _key_codes(stage: Any, skeleton: str, source: Any) -> list[float]:
-    """Return the time codes at which an animation, or a prim above its skeleton, has keys."""
+    """Return the time codes of the keys of an animation, or of a prim above the skeleton."""
     animation = UsdSkel.Animation(source)
     codes: set[float] = set()
     for attribute in (animation.GetTranslationsAttr(), animation.GetRotationsAttr(), animation.GetScalesAttr()):
@@ -121,7 +121,7 @@ def _key_codes(stage: Any, skeleton: str, source: Any) -> list[float]:
 def _sample(stage: Any, clip: dict[str, Any]) -> np.ndarray:
     """Return translation, rotation xyzw and scale (T, J, 10) of a skeleton's joints, y up, in metres.
 
-    The transforms of the prims above the skeleton are part of the places of its root joints.
+    The transforms of the prims above the skeleton are part of the places of root joints.
     """
     prim = stage.GetPrimAtPath(clip["skeleton"])
     skeleton = UsdSkel.Skeleton(prim)

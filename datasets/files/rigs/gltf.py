@@ -1,4 +1,4 @@
-"""Motions as glTF 2.0 animations, which browsers, Blender and game engines open.
+"""Motions as glTF 2.0 animations for browsers, Blender and game engines.
 
 Every joint is a node that moves, below a node named armature, and belongs to a skin. The visible bones are a mesh that
 the skin moves, an octahedron for each. glTF has our conventions: y up, right-handed, metres, quaternions xyzw
@@ -24,7 +24,7 @@ from selfcorrect.motion.skeleton import Skeleton
 from .gltf_document import AccessorNumbers, Document, write_document
 
 GENERATOR = "selfcorrect"
-"""Generator that our files name; they are in metres, whatever size the body has."""
+"""Generator that our files name; all are in metres, whatever size the body has."""
 _VERTICES = 34962
 _MATERIAL = {"name": "bone", "pbrMetallicRoughness": {"baseColorFactor": [0.8, 0.5, 0.2, 1]}}
 
@@ -41,20 +41,20 @@ _WIDTH = 0.12
 """Width of a bone as a share of its length."""
 
 _SHORTEST_M = 1e-6
-"""Shorter bones are left out: nobody sees them, and normals of their triangles would underflow."""
+"""Shorter bones are left out: nobody sees such bones, and normals of the triangles would underflow."""
 
 _OCTAHEDRON = np.array([[0, 0, 0], [1, 0.2, 0], [0, 0.2, 1], [-1, 0.2, 0], [0, 0.2, -1], [0, 1, 0]], dtype=float)
 """(6, 3) corners of a bone of length 1 along +y, to be narrowed to `_WIDTH`."""
 
 _TRIANGLES = np.array([[0, 1, 2], [0, 2, 3], [0, 3, 4], [0, 4, 1], [5, 2, 1], [5, 3, 2], [5, 4, 3], [5, 1, 4]])
-"""(8, 3) its triangles, counter-clockwise seen from outside."""
+"""(8, 3) triangles of the bone, counter-clockwise seen from outside."""
 
 
 def write_gltf(path: Path, motion: Motion, *more: Motion) -> None:
     """Write an animation of each motion as .glb (a binary file) or .gltf (text with the numbers in base64).
 
     Args:
-        *more: Other animations; all move the first one's skeleton, so that their joints have to be the same.
+        *more: Other animations; all move the first one's skeleton, so that all joints have to be the same.
 
     Raises:
         SettingError: The path has another suffix.
@@ -65,7 +65,7 @@ def write_gltf(path: Path, motion: Motion, *more: Motion) -> None:
 
 
 def write_vrma(path: Path, motion: Motion) -> None:
-    """Write a VRM animation (.vrma), which moves any VRM avatar: on SMPL's joints, at rest in T-pose.
+    """Write a VRM animation (.vrma) that moves any VRM avatar: on SMPL's joints, at rest in T-pose.
 
     Pixiv and VRM Consortium, "VRMC_vrm_animation 1.0". Raises InputError if the motion lacks parts of SMPL's body.
     """
@@ -119,9 +119,9 @@ def _nodes_at_rest(skeleton: Skeleton) -> list[dict[str, Any]]:
 
 
 def _attach_skin(motion: Motion, nodes: list[dict[str, Any]], numbers: AccessorNumbers) -> dict[str, Any]:
-    """Pose the joints as in the first frame, put them and a mesh below an armature, and return mesh, skin and colour.
+    """Pose the joints as in the first frame, put joints and a mesh below an armature, and return mesh, skin and colour.
 
-    The armature is the last node. The skin is bound to its rest pose, which glTF keeps as inverse matrices.
+    The armature is the last node. The skin is bound to the rest pose; glTF keeps that pose as inverse matrices.
     """
     joints = range(len(nodes))
     for joint in joints:
@@ -142,7 +142,7 @@ def _attach_skin(motion: Motion, nodes: list[dict[str, Any]], numbers: AccessorN
 
 
 def _mesh(skeleton: Skeleton, numbers: AccessorNumbers) -> dict[str, Any] | None:
-    """Return triangles of an octahedron for each bone at rest, stretched from its joint's parent to the joint, with
+    """Return triangles of an octahedron for each bone at rest, stretched from the joint's parent to the joint, with
     separate vertices so that edges look sharp; None without a bone that can be seen.
     """
     lengths_m = norms(skeleton.offsets_m)

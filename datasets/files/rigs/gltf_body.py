@@ -1,7 +1,7 @@
-"""The bodies that glTF animations move, VRM's among them, and the same file with other motions of them.
+"""The bodies that glTF animations move, also VRM's, and the same file with other motions of these.
 
-A file's joints are the joints of its skins, VRM's bones, and the nodes that its animations move. Every animation of
-every body is a motion.
+A file's joints are the joints of its skins, VRM's bones, and the nodes that animations move. Every animation of every
+body is a motion.
 """
 
 from collections.abc import Mapping, Sequence
@@ -49,12 +49,12 @@ _LEAST_BODY = 12
 
 @dataclass(frozen=True, eq=False)
 class _Body:
-    """A tree of joints, and the animations that move it."""
+    """A tree of joints, and the animations that move the tree."""
 
     rig: Rig
     animations: tuple[int, ...]
     name: str = ""
-    """Name of its first joint, in a file of several bodies."""
+    """Name of the first joint, in a file of several bodies."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +139,7 @@ def _find_bodies(document: Document) -> list[_Body]:
 def _separate_skeletons(skins: Sequence[set[int]], parents: Sequence[int], moved: set[int]) -> list[set[int]]:
     """Return the joints of each skeleton that moves, if there are several of a body's size; else none.
 
-    Skins belong to the same skeleton that share a joint or a joint above theirs, as a body and its hair do.
+    Skins that share a joint, or a joint above, belong to the same skeleton, as body and hair do.
     """
     joints = set().union(*skins)
     skeletons: list[set[int]] = []
@@ -213,7 +213,7 @@ def _rest(node: dict[str, Any]) -> dict[str, np.ndarray]:
 
 
 def _channels(document: Document, rig: Rig, animation: int) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """Return the channels of an animation that move the rig, the last for each property, and their samplers."""
+    """Return the channels of an animation that move the rig, the last for each property, and the samplers."""
     content = document.items("animations")[animation]
     nodes = set(rig.nodes)
     channels: dict[tuple[int, str], dict[str, Any]] = {}
@@ -262,9 +262,9 @@ def _sample_channel(
 
     Args:
         times_s: (K,) times of the keys.
-        values: (K, 3 or 4) their values; of splines (3 K, 3 or 4), between the slopes before and after.
+        values: (K, 3 or 4) values of the keys; of splines (3 K, 3 or 4), between the slopes before and after.
         interpolation: LINEAR, STEP or CUBICSPLINE.
-        clock_s: (T,) times at which the track is read.
+        clock_s: (T,) times for reading the track.
         kind: Animated property of the node, "translation" or "rotation".
     """
     rows_per_key = 3 if interpolation == "CUBICSPLINE" else 1
@@ -293,7 +293,7 @@ def _sample_channel(
 def _spline(
     times_s: np.ndarray, incoming: np.ndarray, values: np.ndarray, outgoing: np.ndarray, at_s: np.ndarray
 ) -> np.ndarray:
-    """Evaluate cubic Hermite splines whose slopes before and after a key differ (the specification's appendix C)."""
+    """Evaluate cubic Hermite splines with different slopes before and after a key (the specification's appendix C)."""
     steps_s = np.diff(times_s)[:, None]
     steps_s = np.where(steps_s > 0, steps_s, 1.0)
     slopes = np.diff(values, axis=0) / steps_s
@@ -306,7 +306,7 @@ def _spline(
 
 
 def _change_tracks(clip: _Clip, changed: Motion) -> tuple[np.ndarray, dict[tuple[int, str], np.ndarray]]:
-    """Return times (T,) and the values of all channels in which a changed body differs from the rig at rest."""
+    """Return times (T,) and the values of all channels of a changed body that differ from the rig at rest."""
     rig = clip.rig
     body = clip.animation.body.view.restore(changed)
     rigged = with_body(clip.animation.clip, body, find_all_followers(clip.animation.clip))

@@ -1,7 +1,7 @@
-"""The frame rates at which animation curves are read.
+"""The frame rates for reading animation curves.
 
-Keys of recordings are dense, a key per frame. Keys that animators set are sparse, and the curve between them is the
-motion: read at the rate of its keys, a gesture of a second would be a spike of a frame.
+Keys of recordings are dense, a key per frame. Keys that animators set are sparse, and the curve between keys is the
+motion: read at the rate of keys, a gesture of a second would be a spike of a frame.
 """
 
 from collections.abc import Sequence
@@ -13,24 +13,24 @@ import numpy as np
 from selfcorrect.motion.editing.transforms import frame_count
 
 SAMPLED_FPS = 30.0
-"""Rate at which curves with sparse or uneven keys are sampled."""
+"""Sampling rate of curves with sparse or uneven keys."""
 
 SPARSE_FPS = 20.0
 """Keys at a lower rate are sparse. Datasets of motions, such as HumanML3D, have 20 frames per second and more."""
 
 KEY_POSES_FPS = 5.0
-"""Frames of a format without curves are key poses at a lower rate: a step or a gesture lies between two of them."""
+"""Frames of a format without curves are key poses at a lower rate: a step or a gesture lies between two poses."""
 
 USUAL_FPS = (24, 25, 30, 48, 50, 60, 72, 90, 100, 120, 144, 200, 240)
 """Frame rates that many programs have."""
 _UNIFORM = 1e-3
-"""Relative distance from a whole number within which the rate of keys is that number."""
+"""Largest relative distance of a rate of keys from a whole number that counts as the number."""
 _FPS_ROUNDING = 1e-4
-"""Relative distance from a whole number within which a rate is that number."""
+"""Largest relative distance of a rate from a whole number that counts as the number."""
 
 
 def sampling_rate(keys_fps: float) -> tuple[float, str]:
-    """Return the frames per second at which to read curves with keys at equal steps, and a note if it is another."""
+    """Return the frames per second for reading curves with keys at equal steps, and a note if not the keys' rate."""
     if keys_fps >= SPARSE_FPS:
         return keys_fps, ""
     note = f"key frames {1 / keys_fps:.3g} s apart; sampled at {SAMPLED_FPS:g} frames per second"
@@ -60,25 +60,25 @@ def find_whole_rate(period: Decimal, numerator: int = 1) -> float | None:
 
 
 def rate_of_period(period: str) -> float:
-    """Return frames per second by the duration of a frame in seconds, which its program may have rounded."""
+    """Return frames per second by the duration of a frame in seconds; programs may round the duration."""
     return find_whole_rate(Decimal(period)) or round_rate(1 / float(period))
 
 
 def round_rate(fps: float, tolerance: float = _FPS_ROUNDING) -> float:
-    """Return frames per second as a whole number, if they are whole within a relative tolerance."""
+    """Return frames per second as a whole number, if whole within a relative tolerance."""
     rounded = float(round(fps))
     return rounded if abs(fps - rounded) < tolerance * fps else fps
 
 
 @dataclass(frozen=True)
 class KeyClock:
-    """Steady times at which an animation is read."""
+    """Steady times for reading an animation."""
 
     fps: float
     start_s: float
     frames: int
     note: str
-    """Reason why these are not the times of the file's keys, "" if they are."""
+    """Reason why these are not the times of the file's keys, "" for the keys' times."""
 
     @property
     def times_s(self) -> np.ndarray:
@@ -87,10 +87,10 @@ class KeyClock:
 
 
 def make_key_clock(keys_s: Sequence[np.ndarray]) -> KeyClock:
-    """Return the clock of tracks with keys at these times: the clock of the longest track, if its keys are dense and
-    even.
+    """Return the clock of tracks with keys at these times: the clock of the longest track, if the keys there are dense
+    and even.
 
-    Between sparser keys curves are continuous, so that they are sampled.
+    Between sparser keys curves are continuous and are sampled.
     """
     longest = max(keys_s, key=len)
     if not all(np.isfinite(times).all() and (np.diff(times) >= 0).all() for times in keys_s):

@@ -1,4 +1,4 @@
-"""Left and right of a body by where its toes, knees and elbows point, for files whose names have them swapped."""
+"""Left and right of a body by where toes, knees and elbows point, for files with swapped names."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,19 +19,19 @@ SWAPPED_NOTE = "left and right are swapped in the names; taken as toes, knees an
 ARMS_NOTE = "left and right arms are swapped in the names; taken as shoulders lie over the hips"
 
 _OPPOSITE = -0.5
-"""Largest median cosine between the lines through hips and shoulders of a body whose arms have swapped names."""
+"""Largest median cosine between the lines through hips and shoulders of a body with swapped names of arms."""
 _BENT = 0.02
-"""Least distance of a knee or elbow from the line between the ends of its limb, over the length of the leg."""
+"""Least distance of a knee or elbow from the line between the ends of the limb, over the length of the leg."""
 _CONTRARY = -0.3
-"""Largest mean cosine, between the line through the hips and what it should be, that contradicts the names."""
+"""Largest mean cosine, between the line through the hips and the expected line, that contradicts the names."""
 _FEWEST_WITNESSES = 2
 
 _LIMBS = {1.0: LEG_PARTS[:3], -1.0: ARM_PARTS[1:]}
-"""Joints of limbs, by the z of the direction in which the middle joint lies off the line between its neighbours."""
+"""Joints of limbs, by the z of the middle joint's direction off the line between the neighbours."""
 
 
 def unswap_sides(motion: Motion) -> tuple[Motion, tuple[str, ...]]:
-    """Return the motion with left and right parts as the body shows them, and a note for each exchange.
+    """Return the motion with left and right parts as shown by the body, and a note for each exchange.
 
     Arms are exchanged if the line through the shoulders runs against that through the hips. Both sides are exchanged
     only if two of toes, knees and elbows contradict the names by a margin, and the mean of all does.
@@ -63,7 +63,7 @@ def _has_swapped_arms(motion: Motion) -> bool:
 
 
 def has_swapped_sides(motion: Motion) -> bool:
-    """Return whether the body shows that what is called left is its right side."""
+    """Return whether the body shows that the side called left is the right side."""
     cosines_to_left = sorted(measure_sides(motion))
     if len(cosines_to_left) < _FEWEST_WITNESSES:
         return False
@@ -97,7 +97,7 @@ def _find_places(motion: Motion) -> dict[str, np.ndarray]:
 
 
 def _find_directions(places_m: Mapping[str, np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return directions (T, 3) ahead as toes, knees and elbows show them, and the frames (T,) that show any."""
+    """Return directions (T, 3) ahead by toes, knees and elbows, and the frames (T,) that show any."""
     directions: list[tuple[np.ndarray, np.ndarray]] = []
     if "ankle" not in places_m:
         return directions

@@ -1,4 +1,4 @@
-"""Inputs of a comparison: tasks and arms, ready or made for each seed, and how they reach other processes."""
+"""Inputs of a comparison: tasks and arms, ready or made for each seed, and the way to other processes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TaskSource: TypeAlias = Task | Callable[[Stream], Task]
 """A task for all seeds, or a function of the seed's stream that makes one for each."""
 
 ArmSource: TypeAlias = Arm | Callable[[Task, Stream], Arm]
-"""An arm, or a function that makes it from a seed's task, e.g. for a corrector that knows the training data."""
+"""An arm, or a function that makes the arm from a seed's task, e.g. for a corrector that knows the training data."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class ComparisonInputs:
 
 
 def pack(source: object) -> bytes:
-    """Return tasks or arms for other processes; SettingError if they cannot be copied."""
+    """Return tasks or arms for other processes; SettingError if copies are impossible."""
     try:
         return cloudpickle.dumps(source)
     except Exception as error:  # whatever an object raises that is not made to be copied
@@ -105,7 +105,7 @@ def _unwrap_source(source: Any) -> Any:
 
 
 def holds_code_of_users(code: Any) -> bool:
-    """Return True for code of users, and for adapters of the library whose `parts` are."""
+    """Return True for code of users, and for adapters of the library with such `parts`."""
     return any(map(is_of_users, (code, *getattr(code, "parts", ()))))
 
 
@@ -119,17 +119,17 @@ def _correctors(corrector: Any) -> Iterator[Any]:
 
 
 def make_task(source: TaskSource, name: str, stream: Stream) -> Task:
-    """Return a task, made by the function of a user if it is one."""
+    """Return a task; a function of a user is called for the task."""
     return source if isinstance(source, Task) else _call(source, (stream,), Task, f"task {name!r}")
 
 
 def make_arm(source: ArmSource, name: str, task: Task, stream: Stream) -> Arm:
-    """Return an arm, made by the function of a user if it is one."""
+    """Return an arm; a function of a user is called for the arm."""
     return source if isinstance(source, Arm) else _call(source, (task, stream), Arm, f"arm {name!r}")
 
 
 def _call(function: Callable[..., Any], arguments: tuple[Any, ...], kind: type, who: str) -> Any:
-    """Return what a function of a user makes; SettingError says what it raised, and where."""
+    """Return what a function of a user makes; SettingError names the function's error and the place."""
     try:
         value = function(*arguments)
     except SelfcorrectError:

@@ -1,4 +1,4 @@
-"""The report of a comparison of users' arms: headline, curves and tables, whatever its evaluation measures."""
+"""The report of a comparison of users' arms: headline, curves and tables, whatever the evaluation measures."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -57,15 +57,15 @@ REAL_SCORES_FILE = "real.json"
 CALIBRATION_FILE = "sampler.json"
 """File of what the sampler of generation 0 keeps, in the same folder; empty if that cannot be measured."""
 REAL_SCORES = {"held_out": HELD_OUT, "memoriser": MEMORISER}
-"""Key of what the evaluation says of real data → its row in tables. The first that there is gives the aim of `real`."""
+"""Key of what the evaluation says of real data → row in tables. The first existing key gives the aim of `real`."""
 
 
 @dataclass(frozen=True)
 class Questions:
-    """Questions of a comparison about its qualities."""
+    """Questions of a comparison about qualities."""
 
     references: Mapping[str, str]
-    """Name of each arm → name of the arm that it is compared with."""
+    """Name of each arm → name of the arm of comparison."""
     better: Mapping[str, Direction]
     claims: Sequence[Statement]
     primary: str
@@ -228,7 +228,7 @@ def describe_calibrations(study: Study, outcome: Outcome) -> list[str]:
 
 
 def _by_name(outcome: Outcome) -> dict[str, Mapping[str, np.ndarray]]:
-    """The curves of all arms as claims name them: by the arm, after its task where there are several."""
+    """The curves of all arms by the names in claims: the arm, after the task where there are several."""
     curves_by_name = {}
     for task, arms in outcome.curves.items():
         for arm, curves in arms.items():
@@ -248,7 +248,7 @@ def share_section(outcome: Outcome) -> Section:
 
 
 def describe_levels(levels: Levels) -> str:
-    """Return what the horizontal lines of a figure are, and what it means that one is missing."""
+    """Return what the horizontal lines of a figure are, and what a missing line means."""
     if not levels:
         return ""
     words = "The dashed grey line is a memoriser, which draws its training samples: to reach it is no sign of quality."
@@ -277,7 +277,7 @@ def _check_bounds(key: str, bounds: Bounds, curves: Sequence[np.ndarray]) -> Non
 def _list_unmeasured(
     curves: Mapping[str, Mapping[ArmSettings, ArmCurves]], titles: Mapping[str, str], metrics: Sequence[Metric]
 ) -> Iterator[str]:
-    """A sentence for each arm and quality of which the last generation has no value in some seeds."""
+    """A sentence for each arm and quality without a value at the last generation in some seeds."""
     for task, arms in curves.items():
         for arm in arms.values():
             for metric in metrics:
@@ -309,7 +309,7 @@ def _list_remarks(judged: Sequence[Metric], missing: str) -> list[str]:
     """Return reservations about an answer.
 
     Args:
-        missing: Reason that real data have no scores, "" if they have.
+        missing: Reason that real data have no scores, "" with scores.
     """
     remarks = []
     if missing:

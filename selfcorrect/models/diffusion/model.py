@@ -45,13 +45,13 @@ def choose_device(name: str = "auto") -> torch.device:
 class MotionDiffusion(Saveable):
     """Denoising diffusion of sequences (T, D) = (frames, features) with labels 0 … classes − 1.
 
-    A model is a value. `fit` returns another model that continues this model's network, its running average and its
-    step count. The optimiser starts afresh with each fit and is no part of the state. The first fit initialises the
-    network. All random numbers but those inside layers are drawn on the CPU, whatever the device.
+    A model is a value. `fit` returns another model that continues this model's network, running average and step count.
+    The optimiser starts afresh with each fit and is no part of the state. The first fit initialises the network. All
+    random numbers but those inside layers are drawn on the CPU, whatever the device.
     """
 
     values_together: ClassVar[int] = 2**22
-    """Most numbers of samples that are denoised together, which bounds the memory of sampling."""
+    """Most numbers of samples that are denoised together: a bound on the memory of sampling."""
 
     config: DiffusionConfig
     frames: int
@@ -73,7 +73,7 @@ class MotionDiffusion(Saveable):
         return cosine_schedule(self.config.diffusion_steps, self.config.snr_factor)
 
     def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
-        """Return the model after `steps` optimiser steps on values drawn in proportion to their weights.
+        """Return the model after `steps` optimiser steps on values drawn in proportion to weights.
 
         Args:
             samples: The training set, values (N, T, D).
@@ -93,8 +93,8 @@ class MotionDiffusion(Saveable):
         reference.
 
         Args:
-            samples: The training set, values (N, T, D), of which the batches of `fit` are drawn.
-            pairs: Pairs of sequences, whose reference is a trained diffusion model.
+            samples: The training set, values (N, T, D) for the batches of `fit`.
+            pairs: Pairs of sequences with a trained diffusion model as reference.
             stream: Random numbers of batches, pairs and layers.
 
         Raises:
@@ -127,7 +127,7 @@ class MotionDiffusion(Saveable):
         stream: Stream,
         pairs: Pairs | None,
     ) -> float:
-        """Train `network` in place with a new optimiser, and let `average` follow it.
+        """Train `network` in place with a new optimiser, and let `average` follow.
 
         Returns:
             The mean loss over the last quarter of the steps without the preference loss, NaN for no steps.
@@ -208,7 +208,7 @@ class MotionDiffusion(Saveable):
         return values.cpu()
 
     def sampling_times(self, last: int = 0) -> list[int]:
-        """Return the diffusion times at which the sampler evaluates the network, down to `last`."""
+        """Return the diffusion times of the sampler's calls of the network, down to `last`."""
         count = min(self.config.sampling_steps, len(self.schedule) - last)
         is_multistep = self.config.sampler == "multistep"
         return self.schedule.log_snr_times(count, last) if is_multistep else self.schedule.even_times(count, last)
@@ -252,9 +252,9 @@ class MotionDiffusion(Saveable):
         return [slice(start, stop) for start, stop in pairwise(edges)]
 
     def adjust(self, clean: Tensor, labels: Tensor, step: int) -> Tensor:
-        """Return what a sampling step takes as the clean sample; subclasses that steer sampling change it.
+        """Return what a sampling step takes as the clean sample; subclasses that steer sampling override this method.
 
-        A subclass whose change of a sample depends on other samples sets `values_together` to `sys.maxsize`.
+        A subclass that changes a sample depending on other samples sets `values_together` to `sys.maxsize`.
 
         Args:
             clean: (N, T, D) of the sampler; many samples come in parts.
@@ -307,7 +307,7 @@ class MotionDiffusion(Saveable):
     def state(self) -> dict[str, Tensor]:
         """Return network, running average and step count; an untrained model has the step count only.
 
-        Without the network, as `for_sampling` leaves it, the model can be sampled and not trained.
+        Without the network, as after `for_sampling`, the model can be sampled and not trained.
         """
         tensors = {"steps": torch.tensor(self.steps)}
         for name, module in (("network", self.network), ("average", self.average)):
@@ -316,7 +316,7 @@ class MotionDiffusion(Saveable):
         return tensors
 
     def load_state(self, state: dict[str, Tensor]) -> Self:
-        """Return the model with this configuration and a state; InputError if they do not fit."""
+        """Return the model with this configuration and a state; InputError if the two do not fit."""
         steps = int(state["steps"])
         if steps < 0:
             raise InputError(f"a diffusion model has made at least 0 steps, got {steps}")
@@ -368,7 +368,7 @@ def _times(values: Tensor, time: int) -> Tensor:
 
 
 def _check_prediction(who: str, network: nn.Module, inputs: tuple[Tensor, ...], predicted: object) -> None:
-    """Raise InputError if a denoiser of another package predicts anything but values of the shape of its input."""
+    """Raise InputError if a denoiser of another package predicts anything but values of the input's shape."""
     shape = tuple(inputs[0].shape)
     if not isinstance(predicted, Tensor) or predicted.shape != shape:
         got = tuple(predicted.shape) if isinstance(predicted, Tensor) else describe_value(predicted)

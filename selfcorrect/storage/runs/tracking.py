@@ -29,7 +29,7 @@ MetricRow: TypeAlias = Mapping[str, Any]
 
 
 def list_metrics(store: Record, first: Record | None = None) -> list[MetricRow]:
-    """Return a row per committed generation, with its number as `generation`; `first` may hold generation 0."""
+    """Return a row per committed generation, with the number as `generation`; `first` may hold generation 0."""
     records = dict.fromkeys(range(store.latest + 1), store)
     if first is not None:
         records = {0: first} | {number: store for number in records if number > 0}
@@ -52,22 +52,22 @@ class TrackedRun:
     config: Mapping[str, object]
     """Settings by name."""
     rows: Sequence[MetricRow] = ()
-    """Metrics, each row with a `generation`, which is the x-axis."""
+    """Metrics, each row with a `generation`, the x-axis."""
     tags: Sequence[str] = ()
     """Words to filter by."""
     job_type: str = ""
     """Kind of run, such as "arm"."""
     summary: Mapping[str, float] = field(default_factory=dict)
-    """Final figures, which sweeps optimise."""
+    """Final figures, the aims of sweeps."""
     report: Path | None = None
     """Page that W&B shows. In a sweep, the run with the page is the only run: its agent waits for a single one."""
 
 
 class WandbLog:
-    """W&B runs of an experiment, written while it runs.
+    """W&B runs of an experiment, written during the run.
 
-    Ids come from the identity of the run folder, so that a resumed experiment continues its runs and two experiments
-    never share a W&B run. Errors of W&B become warnings. Threads may share a log.
+    Ids come from the identity of the run folder, so that a resumed experiment continues the same runs and two
+    experiments never share a W&B run. Errors of W&B become warnings. Threads may share a log.
     """
 
     def __init__(self, folder: Path, options: WandbOptions) -> None:
@@ -98,7 +98,7 @@ class WandbLog:
 
     @property
     def words(self) -> str:
-        """Line about the place of the runs and their use; "" if nothing is logged."""
+        """Line about the place of the runs and the use; "" if nothing is logged."""
         if not self._is_usable:
             return ""
         if self._options.mode == "online":
@@ -117,7 +117,7 @@ class WandbLog:
             self.attempt(self._open.pop(name).finish)
 
     def attempt(self, act: Callable[[], object]) -> None:
-        """Call a function that logs something; its errors become warnings."""
+        """Call a function that logs something; errors become warnings."""
         with self._lock:
             if not self._is_usable:
                 return
@@ -176,14 +176,13 @@ class WandbLog:
 
 
 SWEEP = "WANDB_SWEEP_ID"
-"""Variable by which the agent of a sweep names the sweep; another one has the id of the run."""
+"""Variable of the agent with the name of a sweep; another one has the id of the run."""
 PRIVATE: dict[str, Any] = {
     "silent": True, "console": "off", "host": "", "program": "", "disable_git": True, "disable_code": True,
     "save_code": False, "x_disable_meta": True, "x_disable_stats": True, "x_disable_machine_info": True,
     "x_save_requirements": False, "login_timeout": 20.0, "init_timeout": 20.0,
 }  # fmt: skip
-"""Settings that record nothing about the machine, the console, the code or its repository, and wait 20 s for a
-server.
+"""Settings that record nothing about the machine, the console, the code or the repository, and wait 20 s for a server.
 """
 _LONGEST_TAG = 64
 
