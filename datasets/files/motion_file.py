@@ -1,4 +1,4 @@
-"""The motions of a file, as every reader returns them."""
+"""The motions of a file, as returned by every reader."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ class MotionFile:
     flaw: str = ""
     """Reason why the rest pose could not be made upright, "" if the rest pose is upright."""
     names: tuple[str, ...] = ()
-    """Names of the motions of a set, or of the animations of a file that has several, which are judged separately; ()
-    for other files. `write` takes None for a motion to leave out of a set, or to leave unchanged in the file."""
+    """Names of the motions of a set, or of the animations of a file that has several, evaluated separately; () for
+    other files. `write` takes None for a motion to leave out of a set, or to leave unchanged in the file."""
     refusals: tuple[str, ...] = ()
     """Reason why each motion that was read cannot be corrected, "" for motions that can be; () if all can be."""
     order: tuple[str, ...] = ()
@@ -110,13 +110,13 @@ _LEAST_BYTES = 2**17
 def check_size(
     path: Path, sizes: Iterable[tuple[int, int]], more: int = 0, bytes_per_joint: int = _BYTES_PER_JOINT
 ) -> None:
-    """Refuse a file whose motions would take more memory than the limit.
+    """Refuse a file with motions that would take more memory than the limit.
 
-    A file that is itself an eighth of that, as recordings are, may have any size.
+    A file of an eighth of that, as recordings are, may have any size.
 
     Args:
         sizes: Frames and joints of each motion.
-        more: Bytes of files beside it.
+        more: Bytes of files beside the file.
         bytes_per_joint: Memory of one joint in one frame.
     """
     numbers = [bytes_per_joint * frames * joints for frames, joints in sizes]
@@ -146,7 +146,7 @@ def check_within(what: str, array: np.ndarray, most: float) -> None:
 
     Args:
         array: (T, ...) numbers.
-        most: Their largest distance from 0.
+        most: Largest distance of the numbers from 0.
 
     Raises:
         InputError: Names the first frame with other numbers.
@@ -178,12 +178,12 @@ def rate_of(
     Args:
         numbers: The single numbers in the file, by name.
         reading: What the file does not state.
-        usual: The rate of the program's files, None if they have none.
-        program: What it is called in messages.
+        usual: The rate of the program's files, None without one.
+        program: Name of the program in messages.
         others: Names of values in the file that are no numbers.
 
     Raises:
-        InputError: Nothing determines it; names the option.
+        InputError: Nothing determines the rate; names the option.
     """
     stated_fps = next((number for name, number in numbers.items() if name.rpartition(".")[2] in RATES), None)
     if stated_fps is not None:
@@ -208,7 +208,7 @@ def rate_of(
 
 
 def refuse_world(path: Path, reading: Reading, program: str) -> None:
-    """Refuse options that turn or scale rows of a program, which are y up and in metres."""
+    """Refuse options that turn or scale rows of a program that are y up and in metres."""
     if (reading.up or "y")[0] == "z" or reading.metres_per_unit not in (None, 1.0):
         raise InputError(f"{path}: {program}'s rows are y up, in metres; leave out --up and --metres-per-unit")
 
@@ -217,9 +217,9 @@ def check_real(where: str, name: str, array: np.ndarray, most: float) -> None:
     """Refuse an array that does not hold real numbers, finite and not too large, in each frame.
 
     Args:
-        where: The file, and the person in it if there are several.
-        array: (T, ...) its numbers.
-        most: Their largest distance from 0.
+        where: The file, and the person there if there are several.
+        array: (T, ...) numbers of the file.
+        most: Largest distance of the numbers from 0.
     """
     if array.dtype.kind not in "fiu" or not array.ndim:
         raise InputError(f"{where}: expected {name} to be real numbers, got {array.dtype} {array.shape}")
@@ -227,7 +227,7 @@ def check_real(where: str, name: str, array: np.ndarray, most: float) -> None:
 
 
 def body_model_of(reading: Reading) -> BodyModel | None:
-    """Return the body model that a reading names; a model whose content did not change is not read again."""
+    """Return the body model that a reading names; a model with unchanged content is not read again."""
     path = reading.body_model
     if path is None:
         return None
@@ -237,7 +237,7 @@ def body_model_of(reading: Reading) -> BodyModel | None:
 
 @lru_cache(maxsize=1)
 def _load_body_model(path: Path, digest: str, allow_pickle: bool) -> BodyModel:
-    """Load a body model; the digest of its content makes the cache notice a file that was replaced."""
+    """Load a body model; by the digest of the content the cache notices a file that was replaced."""
     from selfcorrect.motion.body.body_model import load_body_model
 
     return load_body_model(path, allow_pickle=allow_pickle)

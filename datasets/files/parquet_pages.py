@@ -1,7 +1,8 @@
-"""The headers of the pages of a parquet file, which say how much memory a page takes; its footer may say anything.
+"""The headers of the pages of a parquet file say how much memory a page takes; the footer may say anything.
 
-A page is allocated as its own header says, so these headers bound what reading takes, and the footer does not. They are
-structs of Thrift's compact protocol: pairs of a field's type and number, and a value (parquet-format, `PageHeader`).
+A page is allocated as the page's header says, so these headers bound what reading takes, and the footer does not.
+Headers are structs of Thrift's compact protocol: pairs of a field's type and number, and a value (parquet-format,
+`PageHeader`).
 """
 
 from collections.abc import Iterator
@@ -11,18 +12,18 @@ from typing import Any, BinaryIO
 from selfcorrect.core.errors import InputError
 
 _HEADER_BYTES = 2**16
-"""Most bytes of a header; statistics in it hold a smallest and a largest value."""
+"""Most bytes of a header; statistics there hold a smallest and a largest value."""
 _DEPTH = 8
 _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _STRUCT = 1, 2, 3, 7, 8, 9, 10, 12
 _INTEGERS = (4, 5, 6)
 _SIZE, _STORED = 2, 3
 _HEADS = {5: "data", 7: "dictionary", 8: "data"}
-"""Number of the field with the facts of a page of each kind, in which field 1 is the number of values."""
+"""Number of the field with the facts of a page of each kind; field 1 there is the number of values."""
 
 
 @dataclass(frozen=True)
 class ParquetPage:
-    """A page as its header describes it."""
+    """A page as described by the header."""
 
     kind: str
     size: int

@@ -17,19 +17,19 @@ from .check_files import CheckedFile
 
 _NAME_WIDTH = 40
 _SPREAD = (5, 95)
-"""Percentiles between which the heights of a folder's clips lie."""
+"""Percentiles of the range of heights of a folder's clips."""
 
 
 @dataclass(frozen=True)
 class ReferenceRow:
-    """A clip, its figures and how they compare with their limits."""
+    """A clip with figures, and figures compared with limits."""
 
     path: Path
     motion: int | None
     """Number of the motion in a file that holds several; None for the only motion."""
     figures: dict[str, float]
     ratios: dict[str, float]
-    """Figures as multiples of their limits, the worst first."""
+    """Figures as multiples of limits, the worst first."""
 
     @property
     def name(self) -> str:
@@ -42,7 +42,7 @@ class ReferenceRow:
 
     @property
     def hurts(self) -> list[str]:
-        """Titles of the figures beyond their limits, the worst first."""
+        """Titles of the figures beyond limits, the worst first."""
         titles = {figure.key: figure.title for figure in REFERENCE_FIGURES}
         return [titles[key] for key, ratio in self.ratios.items() if ratio > 1]
 
@@ -106,6 +106,6 @@ def to_reference_csv(rows: Sequence[ReferenceRow]) -> str:
 
 
 def list_left_out(rows: Sequence[ReferenceRow]) -> str:
-    """Return the paths of files with a motion that has a figure beyond its limit, a path per line, the worst first."""
+    """Return the paths of files with a motion that has a figure beyond a limit, a path per line, the worst first."""
     paths = dict.fromkeys(str(row.path) for row in rows if row.hurts)
     return "".join(f"{path}\n" for path in paths)

@@ -32,7 +32,7 @@ MOMENTS = 5
 _APART_S = 0.1
 """Time between these frames, seconds."""
 _TRACKS_S = 1.0
-"""Time before and after a finding of which the tracks of feet are drawn."""
+"""Time before and after a finding in the drawn tracks of feet."""
 _SIZE_PX = 220
 """Size of a moment in a picture."""
 _DECLARATION = "<?xml version='1.0' encoding='utf-8'?>\n"
@@ -40,7 +40,7 @@ _NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff
 
 
 def format_lines(checked: CheckedFile) -> Iterator[str]:
-    """Yield the lines about a file; none if it has no findings, measured residuals or notes."""
+    """Yield the lines about a file; none without findings, measured residuals or notes."""
     if checked.error:
         yield f"{checked.path}: unreadable: {remove_path(checked.error, checked.path)}"
     if checked.flaw:
@@ -60,7 +60,7 @@ def format_lines(checked: CheckedFile) -> Iterator[str]:
 
 
 def _format_needed(checked: CheckedFile) -> Iterator[str]:
-    """Yield a line for each motion whose root residual was measured."""
+    """Yield a line for each motion with a measured root residual."""
     for number, needed in enumerate(checked.needed):
         where = f"motion {number}: " if len(checked.needed) > 1 else ""
         if needed is not None:
@@ -68,7 +68,7 @@ def _format_needed(checked: CheckedFile) -> Iterator[str]:
 
 
 def summarize_files(all_checked: Sequence[CheckedFile]) -> str:
-    """Return a line about all files: how many break rules, which rules, how many could not be read."""
+    """Return a line about all files: the number that break rules, the rules, the number that could not be read."""
     broken, unreadable, refused = _count_files(all_checked)
     rules = Counter[str]()
     for checked in all_checked:
@@ -95,9 +95,9 @@ def _count_files(all_checked: Sequence[CheckedFile]) -> tuple[int, int, int]:
 
 
 def to_findings_json(all_checked: Sequence[CheckedFile]) -> str:
-    """Return the findings as a list of files, each with its motions; frames count from 0, `stop` is exclusive.
+    """Return the findings as a list of files, each with motions; frames count from 0, `stop` is exclusive.
 
-    If root residuals were measured, `needed` has the residual of each motion, or null if it could not be measured.
+    If root residuals were measured, `needed` has the residual of each motion, or null if not measurable.
     """
     return json.dumps(to_json([_to_values(checked) for checked in all_checked]), indent=1, allow_nan=False)
 
@@ -124,7 +124,7 @@ def _to_values(checked: CheckedFile) -> dict[str, Any]:
 
 
 def to_junit(all_checked: Sequence[CheckedFile]) -> str:
-    """Return JUnit XML: a test case per file, with a failure that lists its findings."""
+    """Return JUnit XML: a test case per file, with a failure that lists the findings."""
     broken, unreadable, refused = _count_files(all_checked)
     attributes = {
         "tests": str(len(all_checked)),
@@ -147,7 +147,7 @@ def to_junit(all_checked: Sequence[CheckedFile]) -> str:
 
 
 def write_xml(root: ElementTree.Element) -> str:
-    """Return an XML document, in which characters that XML does not have are written as escapes."""
+    """Return an XML document with escapes for characters that XML does not have."""
     ElementTree.indent(root)
     text = ElementTree.tostring(root, encoding="unicode")
     return _DECLARATION + _NOT_IN_XML.sub(lambda odd: odd[0].encode("unicode_escape").decode(), text)

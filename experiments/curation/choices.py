@@ -1,4 +1,4 @@
-"""Choices of people between two samples, as rating pages save them: a JSON object per line.
+"""Choices of people between two samples, as saved by rating pages: a JSON object per line.
 
 A line holds the study or a choice, so that files of several raters can be joined. A rater who saves twice has the same
 choices in both files; the last answer of a rater about a pair counts.
@@ -22,7 +22,7 @@ Answer: TypeAlias = Literal["left", "right", "tie"]
 
 @dataclass(frozen=True)
 class RatedItem:
-    """A sample as the file describes it."""
+    """A sample as described in the file."""
 
     id: str
     name: str
@@ -30,7 +30,7 @@ class RatedItem:
     """Origin of the sample, such as an arm."""
     label: str
     features: tuple[float, ...] = ()
-    """Empty if they cannot be measured."""
+    """Empty if not measurable."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class RatingStudy:
 
 @dataclass(frozen=True)
 class Choice:
-    """A rater's answer about two samples, by their ids."""
+    """A rater's answer about two samples, by id."""
 
     rater: str
     left: str
@@ -58,7 +58,7 @@ class Choice:
 
     @property
     def pair(self) -> frozenset[str]:
-        """Both samples, on whichever side they were."""
+        """Both samples, on either side."""
         return frozenset((self.left, self.right))
 
     @property
@@ -69,7 +69,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Ratings:
-    """The choices of all raters of a study, with the samples that they compared."""
+    """The choices of all raters of a study, with the compared samples."""
 
     name: str
     """Names of the files, for messages."""
@@ -81,7 +81,7 @@ class Ratings:
 
 @dataclass(frozen=True)
 class _Line:
-    """A line of the file, in which a field is given."""
+    """A line of the file with a given field."""
 
     study: RatingStudy | None = None
     choice: Choice | None = None

@@ -26,7 +26,7 @@ FILES_TOGETHER = 64
 JOBS_PER_WORKER = 4
 """Number of jobs per worker, because some jobs take longer."""
 _WORKER_START_S = 0.5
-"""Processor time in which a worker process starts."""
+"""Processor time for the start of a worker process."""
 _FILE_S = 0.03
 """Processor time of a file, however short, by kinematics."""
 _BYTE_S = 0.7e-6
@@ -110,7 +110,7 @@ def _check_report(report: Path, tasks: Sequence[FileTask]) -> None:
 
 
 def _name_outputs(inputs: Sequence[Path], out: Path) -> Iterator[tuple[Path, str]]:
-    """Yield files and their names in the output folder, which is left out if it is inside an input folder.
+    """Yield files and names in the output folder; an output folder inside an input folder is left out.
 
     `a.fbx` becomes `a.glb`, or `a.fbx.glb` if an `a.glb` is corrected, too.
     """
@@ -132,7 +132,7 @@ def _name_outputs(inputs: Sequence[Path], out: Path) -> Iterator[tuple[Path, str
 
 
 def _output_suffix(path: Path) -> str:
-    """Return the suffix of a file's correction: its own, or the suffix of another format if its own cannot be
+    """Return the suffix of a file's correction: the same, or the suffix of another format if the file's cannot be
     written.
     """
     written = written_suffix(path)
@@ -170,7 +170,7 @@ def _run_jobs(
 
 
 def limit_workers(where: Where, tasks: Sequence[FileTask], options: CorrectionOptions) -> Where:
-    """Return a place with no more workers than save the time in which each of them starts."""
+    """Return a place with no more workers than save the time for the start of each."""
     if options.is_residual_free or where.cluster.cluster:
         return where
     work_s = sum(_FILE_S + _BYTE_S * task.source.stat().st_size for task in tasks if task.source.is_file())

@@ -30,10 +30,10 @@ _FRAME = re.compile("[0-9]{1,9}")
 """The number of a frame as text."""
 
 BLEND_S = 0.25
-"""Time in which the correction of a range of frames blends in and out, inside the range."""
+"""Time of blending in and out, inside a range of corrected frames."""
 
 KEPT_M = 0.002
-"""Largest distance of joints that should stay from their places."""
+"""Largest distance of joints that should stay in place."""
 
 _LIMBS: Mapping[str, tuple[str, ...]] = {
     "arms": ("collar", "shoulder", "elbow", "wrist"),
@@ -78,7 +78,7 @@ def parse_amounts(amount: Sequence[str]) -> dict[str, list[tuple[int, float]]]:
 
 
 def read_contacts(contacts: str | Path | Contacts | None) -> Contacts | None:
-    """Return the contacts of the options, None if a correction finds its own; InputError for a bad file."""
+    """Return the contacts of the options, None if a correction finds contacts; InputError for a bad file."""
     if not isinstance(contacts, str | Path):
         return contacts
     from selfcorrect.simulators.foot_contacts import Contacts
@@ -87,10 +87,10 @@ def read_contacts(contacts: str | Path | Contacts | None) -> Contacts | None:
 
 
 def apply_controls(motion: Motion, correction: CorrectedMotion, options: CorrectionOptions) -> CorrectedMotion:
-    """Apply the changes that people ask for to the correction of a motion, and measure it again.
+    """Apply the changes that people ask for to the correction of a motion, and measure the result again.
 
     Args:
-        correction: The correction of the motion with its feet in the contacts of the options.
+        correction: The correction of the motion with feet in the contacts of the options.
 
     Raises:
         CorrectorError: The corrected motion is not finite.
@@ -156,7 +156,7 @@ def _check_finite(motion: Motion) -> None:
 
 
 def _note_cost_of_keeping(body_moved_m: float, off_m: float) -> tuple[Note, ...]:
-    """Return notes on the distance by which the body moved, and by which joints missed their places."""
+    """Return notes on how far the body moved, and how far joints missed their places."""
     notes = []
     if body_moved_m > KEPT_M:
         notes.append(Note(words=f"the body gave way by up to {body_moved_m:.3f} m, so that limbs reach kept joints"))
@@ -166,7 +166,7 @@ def _note_cost_of_keeping(body_moved_m: float, off_m: float) -> tuple[Note, ...]
 
 
 def _find_joints(skeleton: Skeleton, name: str) -> Sequence[int]:
-    """Return the joints of a limb, or a joint by its name in the file; InputError for an unknown name."""
+    """Return the joints of a limb, or a joint by name in the file; InputError for an unknown name."""
     joints = []
     for part in _LIMBS.get(name, ()):
         for side in ("", "left_", "right_"):
@@ -186,7 +186,7 @@ def blend_motions(before: Motion, after: Motion, shares: np.ndarray) -> Motion:
     Args:
         before: The result for a share of 0, bit for bit.
         after: The result for a share of 1, bit for bit.
-        shares: (T, J) share of each joint's rotation; the root's is also that of its position.
+        shares: (T, J) share of each joint's rotation; the root's is also the share of the root's position.
     """
     share = shares[..., None]
     root_share = share[:, 0]
@@ -199,7 +199,7 @@ def blend_motions(before: Motion, after: Motion, shares: np.ndarray) -> Motion:
 
 
 def interpolate_keyframes(keyframes: Sequence[tuple[int, float]], frames: int) -> np.ndarray:
-    """Return shares (T,) that change smoothly between keyframes (frame, share), and are constant outside them."""
+    """Return shares (T,) that change smoothly between keyframes (frame, share), and are constant outside."""
     key_frames, key_shares = np.array(sorted(keyframes), dtype=float).T
     place = np.interp(np.arange(frames), key_frames, np.arange(len(key_frames)))
     first = np.minimum(place.astype(int), max(len(key_frames) - 2, 0))

@@ -1,4 +1,4 @@
-"""Preparation of a motion before its correction, and changes after it, by the options of people."""
+"""Preparation of a motion before the correction, and changes after, by the options of people."""
 
 from dataclasses import replace
 from functools import partial
@@ -14,13 +14,13 @@ from .controls import apply_controls, read_contacts
 from .options import CorrectionOptions
 
 _ON_FLOOR_M = 0.02
-"""Height of a floor up to which another floor does not help a motion."""
+"""Largest height of a floor where another floor does not help a motion."""
 _DROPPED_M = 0.05
-"""Largest distance from the floor on which a motion would stand, up to which the option `drop` helps."""
+"""Largest distance from the floor of a motion that the option `drop` helps."""
 
 
 def prepare_motion(motion: Motion, options: CorrectionOptions) -> Motion:
-    """Place the feet of a motion in the contacts of the options; InputError if it does not have these feet.
+    """Place the feet of a motion in the contacts of the options; InputError if these feet are missing.
 
     A kinematic correction finds the ground.
     """

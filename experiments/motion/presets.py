@@ -1,4 +1,4 @@
-"""The named presets of the motion experiment: what each is for, and its settings."""
+"""The named presets of the motion experiment: purpose and settings."""
 
 import math
 from collections.abc import Iterable
@@ -32,17 +32,17 @@ def _with_remedies(policy: str, *remedies: str) -> tuple[ArmSettings, ...]:
 
 
 def _half_way(policy: str, corrector: str = "kinematic", remedy: str = "lineages") -> ArmSettings:
-    """Return an arm whose samples go half the way to their correction, with a remedy."""
+    """Return an arm with samples that go half the way to the correction, with a remedy."""
     return ArmSettings(policy, corrector, 1.0, operator="interpolation", remedy=remedy)
 
 
 def select_controls(
     policy: str = "replace", steps: int = ANCESTRAL_STEPS
 ) -> dict[str, tuple[ArmSettings, ArmSettings]]:
-    """Return the arms that split what a loop loses: kind → (arm, its baseline).
+    """Return the arms that split what a loop loses: kind → (arm, baseline).
 
-    default is the loop itself. ancestral draws samples in ancestral steps of DDIM. copying draws training samples in
-    place of a model.
+    default is the loop. ancestral draws samples in ancestral steps of DDIM. copying draws training samples in place of
+    a model.
     """
     changes = {
         "default": {},
@@ -59,7 +59,7 @@ def count_ancestral_steps(denoiser: str) -> int:
 
 
 def _add_controls(denoiser: str, arms: tuple[ArmSettings, ...]) -> tuple[ArmSettings, ...]:
-    """Return arms, and controls of the uncorrected loop with the largest synthetic share and of its baseline."""
+    """Return arms, and controls of the uncorrected loop with the largest synthetic share and of the baseline."""
     loops = [arm for arm in arms if arm == ArmSettings(arm.policy) and arm.kind not in STATIC]
     loop = max(loops, key=lambda arm: arm.synthetic_share)
     controls = select_controls(loop.policy, count_ancestral_steps(denoiser))
@@ -161,7 +161,7 @@ def _dilution() -> tuple[ArmSettings, ...]:
 
 
 def _recipe(policy: str, static: str) -> tuple[ArmSettings, ...]:
-    """Return correctors, matching and both together in a loop; `static` keeps its first synthetic set."""
+    """Return correctors, matching and both together in a loop; `static` keeps the first synthetic set."""
     return (
         BASELINE,
         *_loop(policy, "physics", "low-pass"),
@@ -230,7 +230,7 @@ class PresetRow:
 
 
 def _recipe_row(summary: str, arms: tuple[ArmSettings, ...], *, cost: str) -> PresetRow:
-    """Return a stage of docs/results/recipe/registration.txt, whose seeds no earlier table uses."""
+    """Return a stage of docs/results/recipe/registration.txt, with seeds that no earlier table uses."""
     settings = MotionSettings(
         {"dct-mixer": arms},
         generations=5,

@@ -79,7 +79,7 @@ DRAWN = (
     "field_precision_3",
     "field_matching",
 )
-"""Metrics whose curves are shown as far as they were measured; the table has all."""
+"""Metrics with curves, as far as measured; the table has all."""
 
 NOTES = (
     "λ is the number of synthetic samples per real sample; fully synthetic means that no real sample trains the model "
@@ -111,11 +111,11 @@ NOTES_ON_METRICS = {
         "repetitions as the generator's options say. All other figures are of the first two seconds of each motion."
     ),
 }
-"""Metric → note for reports in which it was measured."""
+"""Metric → note for reports with this metric."""
 
 
 def make_motion_page(settings: MotionSettings, name: str = "", options: RunOptions = DEFAULTS) -> Page:
-    """Return what is shown of a motion experiment, named like its preset."""
+    """Return what is shown of a motion experiment, named like the preset."""
     row = PRESET_ROWS.get(name)
     return Page(
         title=format_question(settings.all_arms),
@@ -130,7 +130,7 @@ def make_motion_page(settings: MotionSettings, name: str = "", options: RunOptio
 def complete_outcome(study: Study, measured: Outcome) -> Outcome:
     """Return an outcome with scores of real data and pairs, without arms that stopped.
 
-    A denoiser whose arm on real data alone stopped is left out.
+    A denoiser is left out if the arm on real data only has stopped.
 
     Raises:
         RunFolderError: No denoiser is left.
@@ -152,7 +152,7 @@ def complete_outcome(study: Study, measured: Outcome) -> Outcome:
 
 
 def _read_floors(study: Study, runs: Sequence[SeedRun]) -> dict[str, dict[str, np.ndarray]]:
-    """Return what real data score, or nothing where that is missing for a seed, which a job reports."""
+    """Return what real data score, or nothing where that is missing for a seed; a job reports this."""
     first = next(iter(study.tasks))
     files = [run.data_folder / REFERENCES_FILE for run in runs if run.task == first]
     return floors_of([read_with_digest(file) for file in files]) if all(file.exists() for file in files) else {}
@@ -172,7 +172,7 @@ def floors_of(scores: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, 
 def show_experiment(
     settings: MotionSettings, options: RunOptions, closing: str, study: Study, outcome: Outcome
 ) -> list[Section]:
-    """Return the page of a finished experiment, and write motions beside it."""
+    """Return the page of a finished experiment, and write motions beside the page."""
     answer, *numbers = [*format_answer(outcome).splitlines(), *describe_parts(outcome), *filter(None, (closing,))]
     shown = select_shown_pairs(outcome)
     media = show_motions(settings, options, outcome, shown, select_pictured_arms(outcome))

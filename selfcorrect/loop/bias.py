@@ -1,8 +1,8 @@
-"""Sampling bias: sampling that is tilted towards quality, as people do when they pick their best pictures.
+"""Sampling bias: sampling that is tilted towards quality, as when people pick the best pictures.
 
-A bias maps a model and its parents, the set that the model was trained on, to a sampler, so that it composes with any
-model and any policy. The parents' provenance shows which are synthetic and of which generation; samples of the newest
-generation are as they were drawn, before any correction.
+A bias maps a model and parents, the training set of the model, to a sampler, so that biases compose with any model and
+any policy. The parents' provenance shows synthetic parents and their generation; samples of the newest generation are
+as drawn, before any correction.
 """
 
 import math
@@ -24,7 +24,7 @@ Score: TypeAlias = Callable[[Tensor], Tensor]
 
 
 class Sampler(Protocol):
-    """A function that draws a batch of samples, or some of them again."""
+    """A function that draws a batch of samples, or some samples again."""
 
     def __call__(self, labels: Tensor, stream: Stream, slots: Tensor | None = None) -> Tensor:
         """Return a value per label.
@@ -40,7 +40,7 @@ class Sampler(Protocol):
 
 
 def sample_independently(draw: Callable[[Tensor, Stream], Tensor]) -> Sampler:
-    """Return the sampler of a draw in which no sample depends on another.
+    """Return the sampler of a draw of independent samples.
 
     draw: (labels (N,), stream) → values (N, *event).
     """
@@ -73,7 +73,7 @@ def best_of(k: int, *raters: Score, choice_noise: float = 0.0) -> Bias:
 
     Args:
         k: Number of draws per sample, at least 1.
-        raters: Scores, higher is better. Each sample is rated by one of them, drawn uniformly.
+        raters: Scores, higher is better. Each sample is rated by one rater, drawn uniformly.
         choice_noise: Scale of Gumbel noise on the scores. At scale s draw i wins with probability ∝ exp(score_i / s)
             (Plackett–Luce), at 0 the best always wins.
 

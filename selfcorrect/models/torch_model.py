@@ -1,4 +1,4 @@
-"""Any PyTorch module as a generative model: you give the module, its loss and its sampler."""
+"""Any PyTorch module as a generative model: you give the module, a loss and a sampler."""
 
 import copy
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from ..core.randomness import Stream
 from .network import NetworkModel
 
 Module: TypeAlias = nn.Module | Callable[[], nn.Module]
-"""A module, whose weights the first fit starts from, or a function that builds a module with random weights."""
+"""A module with the weights that the first fit starts from, or a function that builds a module with random weights."""
 Loss: TypeAlias = Callable[[Any, Tensor, Tensor, torch.Generator], Tensor]
 """(module, values (B, *event), labels (B,), generator on the CPU) → the scalar to minimise."""
 Draw: TypeAlias = Callable[[Any, Tensor, torch.Generator], Tensor]
@@ -22,7 +22,7 @@ Draw: TypeAlias = Callable[[Any, Tensor, torch.Generator], Tensor]
 
 
 def build_module(module: Module) -> nn.Module:
-    """Return a copy of a module, or the module that a function makes; SettingError if it makes none."""
+    """Return a copy of a module, or the module that a function makes; SettingError if the function makes none."""
     network = copy.deepcopy(module) if isinstance(module, nn.Module) else module()
     if not isinstance(network, nn.Module):
         raise SettingError(
@@ -58,7 +58,7 @@ def draw_in_batches(labels: Tensor, size: int, draw: Callable[[Tensor], Tensor])
 
 @dataclass(frozen=True, eq=False)
 class TorchModel(NetworkModel[nn.Module]):
-    """A module with a loss and a sampler, which draw all random numbers from the generator that they are given.
+    """A module with a loss and a sampler that draw all random numbers from the given generator.
 
     Layers that draw themselves, such as dropout, get the stream of the fit. Values and labels come on `device`.
     """
@@ -76,7 +76,7 @@ class TorchModel(NetworkModel[nn.Module]):
 
     @property
     def parts(self) -> tuple[object, ...]:
-        """Code and weights of users, by which a run folder identifies the model."""
+        """Code and weights of users that identify the model in a run folder."""
         return (self.module, self.objective, self.sampler)
 
     def build(self) -> nn.Module:

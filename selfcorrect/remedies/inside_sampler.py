@@ -1,8 +1,8 @@
-"""Correction inside the sampler: a diffusion model's predictions are corrected while it draws, not its samples after.
+"""Correction inside the sampler: a diffusion model's predictions are corrected during drawing, not the samples after.
 
 The published place of a simulator in a motion diffusion model (PhysDiff, Yuan et al. 2023, arXiv 2212.02500). What is
 corrected is the predicted clean sample of some denoising steps, so that the later steps start from corrected values and
-return them to what the model finds likely. Each of these steps costs as much as a correction of the finished sample.
+return these to what the model finds likely. Each of these steps costs as much as a correction of the finished sample.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..models.protocol import GenerativeModel
 
 @dataclass
 class CorrectingSampler:
-    """Draws samples whose predictions are corrected on the way, and counts the corrected values."""
+    """Draws samples with predictions corrected on the way, and counts the corrected values."""
 
     model: Projected
     corrector: Corrector
@@ -44,8 +44,8 @@ class CorrectingSampler:
 def corrected_inside(corrector: Corrector, every: int = 1, first: int = 0) -> Bias:
     """Return a bias that corrects the predicted clean sample in every `every`-th denoising step from step `first` on.
 
-    A prediction that the corrector rejects stays as it is. The sampler counts its corrector calls, and the loop logs
-    them as `corrector_calls`. Works with the diffusion models of this package; InputError for any other model.
+    A prediction that the corrector rejects stays unchanged. The sampler counts corrector calls, and the loop logs the
+    count as `corrector_calls`. Works with the diffusion models of this package; InputError for any other model.
 
     Args:
         every: Distance between two corrected steps, at least 1.

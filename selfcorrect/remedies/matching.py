@@ -2,9 +2,9 @@
 
 A model in effect draws from its training set with replacement, so each generation leaves some members many children and
 other members none (genetic drift, see examples/loops/lineages.py). Here a model draws more candidates than needed, and
-every parent is assigned one of its label by optimal transport. Nothing is stored beyond the training set that the model
-has just been trained on, and no real sample is looked at. The first generation, which has no synthetic parents, takes
-representatives of many draws instead.
+every parent is assigned a candidate of the same label by optimal transport. Nothing is stored beyond the training set
+that the model has just been trained on, and no real sample is looked at. The first generation, without synthetic
+parents, takes representatives of many draws instead.
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ def lineage_matched(
 
     Args:
         draws: Most candidates per parent.
-        embed: Values to vectors in which children and parents are compared, of the training side.
-        adaptive: Draw further candidates only for parents whose child is nearer to another parent. Otherwise all
+        embed: Values to vectors for comparing children and parents, of the training side.
+        adaptive: Draw further candidates only for parents with a child nearer to another parent. Otherwise all
             candidates are drawn at once.
-        finish: A function of children (N, *event), their parents and their labels (N,) that returns the children as
-            they are used, e.g. with a property of their parents.
+        finish: A function of children (N, *event), parents and labels (N,) that returns the children for use, e.g. with
+            a property of the parents.
         heirs: The members of a training set that get children. If fewer samples are needed than there are heirs of a
             label, the first ones get them.
 
@@ -116,12 +116,12 @@ def parent_rows(labels: Tensor, parent_labels: Tensor) -> Tensor:
 
 
 def representatives(model: GenerativeModel, labels: Tensor, draws: int, embed: Embedding, stream: Stream) -> Tensor:
-    """Return values (N, *event) of labels (N,), each of which stands for `draws` draws.
+    """Return values (N, *event) of labels (N,), each in place of `draws` draws.
 
-    They are the draws of a label that are nearest to the centres of k-means.
+    The values are the draws of a label that are nearest to the centres of k-means.
 
     Args:
-        embed: Values to vectors in which they are clustered.
+        embed: Values to vectors for clustering.
     """
     candidate_labels = labels.repeat(draws)
     candidates = model.sample(candidate_labels, stream.child("draws"))
@@ -182,7 +182,7 @@ def nearest_rows(vectors: Tensor, labels: Tensor, members: Tensor, member_labels
 
 
 def match(targets: Tensor, labels: Tensor, candidates: Tensor, candidate_labels: Tensor, has_target: Tensor) -> Tensor:
-    """Assign each target a candidate of its label, all different, at the least total squared distance.
+    """Assign each target a candidate of the same label, all different, at the least total squared distance.
 
     Args:
         targets: (N, D) features of real data.

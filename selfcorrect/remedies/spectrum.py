@@ -1,8 +1,8 @@
 """Energy of sequences at high frequencies, restored in each generation.
 
-Matching compares children with parents at low frequencies only, which distinguish the modes. Higher frequencies are
-left to the learner, whose errors there add up along the lines: motion becomes jerky. Scaled so that each label has its
-parents' energy there, it cannot grow, nor fade.
+Matching compares children with parents at low frequencies only, because these distinguish the modes. Higher frequencies
+are left to the learner, and errors there add up along the lines: motion becomes jerky. Scaled so that each label has
+the parents' energy there, the energy can neither grow nor fade.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 LOWEST = 8
-"""The first cosine frequency that counts as high; those below it are what `anchors.temporal_frequencies` keeps."""
+"""The first cosine frequency that counts as high; `anchors.temporal_frequencies` keeps the lower ones."""
 
 
 def restore_energy(children: Tensor, parents: Tensor, labels: Tensor) -> Tensor:
-    """Return children (N, T, D) whose high cosine frequencies have, per label, the energy of their parents'.
+    """Return children (N, T, D) with high cosine frequencies of, per label, the energy of the parents'.
 
     Args:
         children: (N, T, D) samples.

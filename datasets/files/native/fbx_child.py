@@ -1,6 +1,6 @@
-"""The child process that reads FBX files with ufbx: run as a script, by its path, with nothing else imported.
+"""The child process that reads FBX files with ufbx: run as a script, by path, with nothing else imported.
 
-It answers a request in JSON on standard input; see `ask_reader`.
+The process answers a request in JSON on standard input; see `ask_reader`.
 """
 
 import json
@@ -24,7 +24,7 @@ _EMPTY = ("UNKNOWN", "EMPTY")
 
 @dataclass(frozen=True)
 class FbxScene:
-    """A scene, its nodes and its animation stacks; ufbx's lists may be read once and have to be kept."""
+    """A scene, nodes and animation stacks; ufbx's lists may be read once and have to be kept."""
 
     scene: Any
     nodes: list[Any]
@@ -32,11 +32,11 @@ class FbxScene:
 
 
 _LOADED: list[FbxScene] = []
-"""Scenes, which are not freed: ufbx frees one node inside the other, and crashes if there are many."""
+"""Scenes are not freed: ufbx frees one node inside the other, and crashes if there are many."""
 
 
 def answer(request: dict[str, Any]) -> tuple[dict[str, Any], array]:
-    """Return JSON and numbers about a file: its nodes and animation stacks, or where some nodes are in the stacks."""
+    """Return JSON and numbers about a file: nodes and animation stacks, or where some nodes are in the stacks."""
     try:
         _limit_work(request["memory_bytes"], request["processor_s"])
         scene = _load_scene(request["path"])
@@ -51,7 +51,7 @@ def answer(request: dict[str, Any]) -> tuple[dict[str, Any], array]:
 
 
 def _limit_work(memory_bytes: int, processor_s: float) -> None:
-    """Limit memory, and the time after which a process ends whose parent can no longer end it."""
+    """Limit memory, and the time of a process that the parent can no longer end."""
     if sys.platform == "win32":
         return
     import resource

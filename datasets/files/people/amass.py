@@ -1,4 +1,4 @@
-"""AMASS' files, as this program writes them; `smpl_tools` reads them.
+"""AMASS' files, as written by this program; `smpl_tools` reads such files.
 
 Mahmood et al., "AMASS: Archive of Motion Capture as Surface Shapes", ICCV 2019. A file holds rotation vectors of every
 joint (T, 3 J) and translations (T, 3), world z up, metres; 52 joints in the SMPL+H files, 55 in the SMPL-X files.
@@ -20,9 +20,9 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.arrays import write_npz
 
 _NOTED = 0.01
-"""Share by which legs must change so that a warning says it."""
+"""Least change of legs, as a share, for a warning."""
 _CLOSE = 1e-3
-"""Share by which rates count as the same: 29.97 and 30 frames per second."""
+"""Largest relative difference of equal rates: 29.97 and 30 frames per second."""
 
 PARTS_OF_POSES = {
     "root_orient": slice(0, 3),
@@ -37,8 +37,8 @@ PARTS_OF_POSES = {
 def write_gmr(path: Path, motion: Motion) -> None:
     """Write a motion as SMPL-X parameters with all names that GMR, ProtoMotions and MimicKit read.
 
-    A motion whose rate is no multiple of 30 is resampled to the next multiple, with a warning: GMR (commit 0df3d88)
-    plays slower files at 30, and leaves out whole frames of faster files.
+    A motion with a rate that is no multiple of 30 is resampled to the next multiple, with a warning: GMR (commit
+    0df3d88) plays slower files at 30, and leaves out whole frames of faster files.
     """
     fps = 30.0 * max(1, ceil(motion.fps / 30 - _CLOSE))
     if abs(motion.fps / fps - 1) > _CLOSE:
@@ -53,8 +53,8 @@ def write_gmr(path: Path, motion: Motion) -> None:
 def write_amass(path: Path, motion: Motion, layout: Layout | None = None) -> None:
     """Write a motion as an AMASS file: 55 joints in the SMPL-X layout, others in SMPL+H's.
 
-    Files hold no bone lengths: the motion is put on an average body, whose feet stand where they stood. On other
-    skeletons than SMPL's, joint positions are what is kept. Raises InputError if parts are missing that every body has.
+    Files hold no bone lengths: the motion is put on an average body with feet in the same places. On other skeletons
+    than SMPL's, joint positions are kept. Raises InputError if parts are missing that every body has.
     """
     if layout is None:
         layout = SMPL_X if set(SMPL_X.names) <= set(motion.skeleton.names) else SMPL_H
@@ -78,7 +78,7 @@ def write_amass(path: Path, motion: Motion, layout: Layout | None = None) -> Non
 
 
 def put_on_average_body(motion: Motion, layout: Layout) -> Motion:
-    """Return a motion of the SMPL family on the average body of its layout, with the feet where they stood.
+    """Return a motion of the SMPL family on the average body of the layout, with the feet in the same places.
 
     A warning tells of the change.
     """

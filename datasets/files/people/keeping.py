@@ -1,7 +1,7 @@
-"""Numbers of a file that stay as they were where a motion did not change, to the last digit.
+"""Numbers of a file that stay the same where a motion did not change, to the last digit.
 
-What is read goes through turns and other representations, and comes back with rounding errors. So that a file that is
-written unchanged has the numbers it had, each number is replaced only where the motion changed.
+What is read goes through turns and other representations, and comes back with rounding errors. Each number is replaced
+only where the motion changed, so that a file that is written unchanged has the same numbers.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from selfcorrect.motion.geometry.rotations import turn_angles
 from selfcorrect.motion.geometry.vectors import normalize_safely, norms
 
 _SAME = 1e-8
-"""Most by which rounding alone moves a place (metres) or turns a joint (radians)."""
+"""Most that rounding moves a place (metres) or turns a joint (radians)."""
 
 
 def keep_places(old: np.ndarray, before_m: np.ndarray, after_m: np.ndarray) -> np.ndarray:
@@ -20,8 +20,8 @@ def keep_places(old: np.ndarray, before_m: np.ndarray, after_m: np.ndarray) -> n
 
     Args:
         old: Numbers of the file, as many as `before_m` has.
-        before_m: (..., 3) places as they were read.
-        after_m: (..., 3) places as they are now.
+        before_m: (..., 3) places as read.
+        after_m: (..., 3) present places.
 
     Returns:
         Numbers of the shape of `old`; those of places that did not move are the same.
@@ -35,12 +35,12 @@ def keep_places(old: np.ndarray, before_m: np.ndarray, after_m: np.ndarray) -> n
 def keep_rotations(
     old: np.ndarray, before: np.ndarray | None, after: np.ndarray, *, matrices: bool = False
 ) -> np.ndarray:
-    """Return rotation vectors or matrices of quaternions; rotations that did not turn keep their numbers.
+    """Return rotation vectors or matrices of quaternions; rotations that did not turn keep the same numbers.
 
     Args:
         old: (T, …) rotation vectors or matrices of the file.
         before: (T, J, 4) the same as quaternions; None if frames were added or removed.
-        after: (T, J, 4) quaternions as they are now.
+        after: (T, J, 4) present quaternions.
         matrices: True if the file has matrices.
 
     Returns:

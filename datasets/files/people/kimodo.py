@@ -1,7 +1,7 @@
 """Files of positions and orientations of all joints in the world: Kimodo's .npz, in and out.
 
-The skeleton follows from both: where each joint lies in its parent's frame. On writing, places and rotations change by
-what the motion changed. What the program derives from them is derived again: local rotations, the smoothed root, the
+The skeleton follows from both: where each joint lies in the parent's frame. On writing, places and rotations change by
+what the motion changed. What the program derives from these is derived again: local rotations, the smoothed root, the
 heading, and which feet stand. Feet stand when slower than 0.15 m/s and lower than 0.1 m, as of Kimodo.
 """
 
@@ -33,9 +33,9 @@ from .soma import SOMA_30, SOMA_77
 _FPS = 30.0
 _LARGEST = 1e6
 _RIGID = 0.05
-"""Share of its length by which a bone may change."""
+"""Share of length that a bone may change by."""
 _RIGID_M = 0.015
-"""Length by which any bone may change."""
+"""Length that any bone may change by."""
 
 _STILL_M_S = 0.15
 _LOW_M = 0.10
@@ -44,11 +44,11 @@ _SMOOTH_S = 0.25
 """Standard deviation of the Gaussian that smooths the root's path."""
 _KEYS = ("posed_joints", "global_rot_mats")
 BODIES = {len(body): body for body in (SOMA_77, SOMA_30, SMPL_BODY.average())}
-"""Kimodo's bodies by their number of joints."""
+"""Kimodo's bodies by number of joints."""
 
 
 def open_kimodo(results: Results, reading: Reading) -> MotionFile:
-    """Open the motion of a file, on the bones that it shows."""
+    """Open the motion of a file, on the bones that the motion shows."""
     path = results.path
     places = results.array(_KEYS[0])
     matrices = results.array(_KEYS[1])
@@ -102,17 +102,17 @@ def _feet(results: Results, frames: int) -> np.ndarray | None:
 def motion_of_poses(
     label: str, body: Skeleton, places_m: np.ndarray, matrices: np.ndarray, fps: float, *, rigid: bool = True
 ) -> Motion:
-    """Return the motion of joints with positions and orientations in the world, on bones at their mean places.
+    """Return the motion of joints with positions and orientations in the world, on bones at mean places.
 
     Args:
         label: Name of the motion in messages.
         body: Names and parents of J joints in the file's order.
         places_m: (T, J, 3) positions, world, metres.
         matrices: (T, J, 3, 3) orientations, world.
-        rigid: Whether bones that change their lengths are refused.
+        rigid: Whether bones of changing length are refused.
 
     Raises:
-        InputError: Matrices are no rotations, or bones change their lengths.
+        InputError: Matrices are no rotations, or bones change in length.
     """
     matrices = matrices.astype(float)
     places_m = places_m.astype(float)

@@ -1,6 +1,6 @@
 """The joints of NVIDIA's SOMA body, as of Kimodo and GEM-X: 77, or the 30 without most of fingers and toes.
 
-Rotations are measured from a T-pose in which every joint's frame is the world's. Joints are named and ordered as in
+Rotations are measured from a T-pose where every joint's frame is the world's. Joints are named and ordered as in
 Kimodo's `skeleton/definitions.py`.
 """
 
@@ -15,13 +15,13 @@ _LIMBS = {"Shoulder": "collar", "Arm": "shoulder", "ForeArm": "elbow", "Hand": "
           "Foot": "ankle", "ToeBase": "foot"}  # fmt: skip
 _END_M = {"HeadEnd": (0.0, 0.18, 0.0), "Jaw": (0.0, 0.01, 0.02), "Eye": (0.03, 0.06, 0.07), "ToeEnd": (0.0, 0.0, 0.06)}
 _KNUCKLE = 0.35
-"""Share of the way to a knuckle at which its bone in the palm begins, roughly."""
+"""Share of the way to a knuckle where the bone in the palm begins, roughly."""
 _BONE_M = 0.03
 """Length of a finger's bone, roughly."""
 
 
 def _joints() -> list[tuple[str, str]]:
-    """Return the 77 joints, each with its parent's name."""
+    """Return the 77 joints, each with the parent's name."""
     trunk = ["Hips", "Spine1", "Spine2", "Chest", "Neck1", "Neck2", "Head", "HeadEnd"]
     joints = [*zip(trunk, ["", *trunk], strict=False)]
     joints += [("Jaw", "Head"), ("LeftEye", "Head"), ("RightEye", "Head")]
@@ -46,7 +46,7 @@ def _part(name: str) -> str:
 
 
 def _offset_m(name: str, part: str) -> np.ndarray:
-    """Return the position (3,) of an average joint in its parent's frame, metres."""
+    """Return the position (3,) of an average joint in the parent's frame, metres."""
     average = SMPL_BODY.average()
     if part == "pelvis":
         return np.zeros(3)
@@ -75,7 +75,7 @@ def _build_average() -> Skeleton:
 
 
 def _remove_joints(skeleton: Skeleton, removed: set[str]) -> Skeleton:
-    """Return all other joints with their offsets, each below the nearest of them that was above it."""
+    """Return all other joints with offsets, each below the nearest joint that was above."""
     joints = [joint for joint, name in enumerate(skeleton.names) if name not in removed]
     parents = []
     for joint in joints:

@@ -1,6 +1,6 @@
-"""FBX animations in; what is written for them is glTF or BVH with the same names of joints.
+"""FBX animations in; output is glTF or BVH with the same names of joints.
 
-Needs the extra `fbx`: ufbx, which reads in a child process. FBX is Autodesk's own format, which no open library writes.
+Needs the extra `fbx`: ufbx reads in a child process. FBX is Autodesk's own format; no open library writes FBX.
 """
 
 from collections.abc import Sequence
@@ -27,12 +27,12 @@ from .rig import LARGEST, Rig, Tracks, motion_of, top_joint, tree_of
 from .sampling import SAMPLED_FPS, sampling_rate
 
 _PROPERTIES = {"translation": (slice(0, 3), 1e-6), "rotation": (slice(3, 7), 1e-7), "scale": (slice(7, 10), 1e-7)}
-"""Columns of what places a node, each with the least change that moves it."""
+"""Columns of what places a node, each with the least change that moves the node."""
 _OPENING_S = 60.0
 _OPENING_S_PER_BYTE = 1e-6
 _SAMPLING_S = 60.0
 _SAMPLING_S_PER_VALUE = 1e-3
-"""Longest times for which a file may be worked on: to open it, and to sample the nodes of its animations."""
+"""Longest times for work on a file: to open the file, and to sample the nodes of animations."""
 
 _LEAST_BODY = 12
 """Bones of other skeletons that are mentioned, at least."""
@@ -42,7 +42,7 @@ _READER = Path(__file__).parents[1] / "native" / "fbx_child.py"
 
 @dataclass(frozen=True)
 class _Stack:
-    """An animation stack, and the number of frames in which it is sampled."""
+    """An animation stack, and the number of sampled frames."""
 
     index: int
     name: str

@@ -1,7 +1,7 @@
 """USD animations (UsdSkel) of Omniverse, Houdini, Maya and Blender in and out.
 
-Needs the extra `usd`: Pixar's usd-core, which reads in a child process. Files are written y up, in metres, with a time
-code per frame.
+Needs the extra `usd`: Pixar's usd-core reads in a child process. Files are written y up, in metres, with a time code
+per frame.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,13 +34,13 @@ _READER = Path(__file__).parents[1] / "native" / "usd_child.py"
 _OPENING_S = 60.0
 _OPENING_S_PER_BYTE = 1e-6
 _SAMPLING_S_PER_VALUE = 1e-3
-"""Longest times for which a file may be worked on: to open it, and to sample a joint in a frame."""
+"""Longest times for work on a file: to open the file, and to sample a joint in a frame."""
 
 
 def open_usd(path: Path, reading: Reading) -> MotionFile:
-    """Read the animations of a file's skeletons, y up, metres, at the rate of their keys.
+    """Read the animations of a file's skeletons, y up, metres, at the rate of keys.
 
-    Times are time codes over `timeCodesPerSecond`; `framesPerSecond` changes no time. Attributes are read as they are,
+    Times are time codes over `timeCodesPerSecond`; `framesPerSecond` changes no time. Attributes are read directly,
     because UsdSkel's own queries ignore animations without scales. Written anew, without meshes.
     """
     with requires_extra("USD"):
@@ -128,7 +128,7 @@ def _find_tree(joints: Sequence[str]) -> tuple[list[int], list[int]]:
 
 
 def write_usd(path: Path, *motions: Motion) -> None:
-    """Write a skeleton and its animation for each motion as .usda (text), .usdc or .usd (binary)."""
+    """Write a skeleton and an animation for each motion as .usda (text), .usdc or .usd (binary)."""
     if path.suffix.lower() not in SUFFIXES:
         raise SettingError(f"{path}: USD files end in {', '.join(SUFFIXES)}")
     with requires_extra("USD"):
@@ -152,7 +152,7 @@ def write_usd(path: Path, *motions: Motion) -> None:
 
 
 def _define_body(stage: Any, usd: Any, top: str, motion: Motion, codes_per_s: float) -> None:
-    """Define a root, a skeleton and its animation below a path."""
+    """Define a root, a skeleton and an animation below a path."""
     usd.UsdSkel.Root.Define(stage, top)
     identifiers = _identifiers(motion.skeleton.names, usd.Tf.MakeValidIdentifier)
     paths: list[str] = []  # UsdSkel's names of joints: the path from the root
@@ -170,7 +170,7 @@ def _define_body(stage: Any, usd: Any, top: str, motion: Motion, codes_per_s: fl
 
 
 def _identifiers(names: Sequence[str], identifier: Callable[[str], str]) -> tuple[str, ...]:
-    """Return USD's identifiers for names, none of them twice; a warning names those that had to be changed."""
+    """Return USD's identifiers for names, none twice; a warning names those that had to be changed."""
     identifiers: Sequence[str] = [name.encode(errors="replace").decode() for name in names]
     while identifiers != (valid := tuple(map(identifier, unique(identifiers)))):
         identifiers = valid

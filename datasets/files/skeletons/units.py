@@ -1,4 +1,4 @@
-"""The unit of length of files that state none: a usual unit in which the body has a usual size."""
+"""The unit of length of files that state none: a usual unit that gives the body a usual size."""
 
 from collections.abc import Collection
 
@@ -30,7 +30,7 @@ _HUMAN_M = 0.45, 2.4
 """Sizes of people, from newborn on: only these are offered."""
 _SCALABLE_M = 0.01, 1000.0
 _SCALED_M = 1.65
-"""Size to which giants and dwarfs are scaled."""
+"""Size that giants and dwarfs are scaled to."""
 
 _CHAINS = {
     "legs": ((("left_hip", "left_ankle"), ("right_hip", "right_ankle")), 0.5),
@@ -39,19 +39,19 @@ _CHAINS = {
 }
 """Ends of limbs and trunk, and the lengths over the height of the head's top bones."""
 _UNITS = {"metres": 1.0, "centimetres": 0.01, "millimetres": 0.001, "inches": 0.0254, "feet": 0.3048}
-"""Units in which positions of roots come."""
+"""Units of positions of roots."""
 _RARE_UNITS = {"decimetres": 0.1}
-"""Units that are believed only of bodies whose feet move."""
+"""Units that are believed only of bodies with moving feet."""
 _ON_FLOOR = (-0.1, 0.2)
 """Heights of the lowest part of a body on a floor at 0, in lengths of a leg."""
 _LIES = 0.4
-"""Height of the root above the lower foot, in lengths of a leg, below which feet tell nothing of the unit."""
+"""Least height of the root above the lower foot, in lengths of a leg, for feet to tell the unit."""
 _STANDS = 0.1
-"""Way of the feet, in lengths of a leg, below which a body stands all the time: only the height is believed."""
+"""Largest way of the feet, in lengths of a leg, of a body that stands all the time: only the height is believed."""
 _SLIPS_ALIKE = 1.7
-"""Share by which such a body may slip more in the right unit."""
+"""Share that such a body may slip more in the right unit."""
 _TRAVELS = 0.2
-"""Way of the root up and down or along, over the feet's below the root, from which these tell the unit."""
+"""Least way of the root up and down or along, over the feet's below the root, for these to tell the unit."""
 _STILL_M = 1e-4
 """Way between two frames that counts as none."""
 _MOST_FRAMES = 2048
@@ -107,7 +107,7 @@ def unit_of(size: float, names: Collection[str]) -> tuple[float, str]:
 def infer_unit(motion: Motion) -> tuple[float, str]:
     """Return the likeliest unit of a motion in metres, and a note that names the unit.
 
-    A person whom no usual unit gives a person's size is scaled, because floors, contacts and masses are a person's.
+    A body without a person's size in any usual unit is scaled, because floors, contacts and masses are a person's.
     """
     size = measure_stature(motion)
     unit_m, note = unit_of(size, motion.skeleton.names)
@@ -126,7 +126,7 @@ def check_units_agree(motion: Motion, bone_unit_m: float, reading: Reading) -> N
     that the reading names may be anywhere.
 
     Raises:
-        InputError: The positions fit the bones in another usual unit only; names it.
+        InputError: The positions fit the bones in another usual unit only; names the unit.
     """
     skeleton = motion.skeleton
     is_floor_known = reading.floor is not None or reading.drop or reading.ground is not None
@@ -159,7 +159,7 @@ def check_units_agree(motion: Motion, bone_unit_m: float, reading: Reading) -> N
         return np.array([vertical_m, norms(root_ways_m / ratio + foot_ways_m).mean()]) + _STILL_M
 
     def measure_misfit(ratio: float) -> float:
-        """Return the slips in another unit over the slips as they are, 1 at the limit; infinity if the root rests."""
+        """Return the slips in another unit over the present slips, 1 at the limit; infinity if the root rests."""
         shares = measure_slips_m(ratio) / measure_slips_m(1.0)
         if stands and shares.min() < _SLIPS_ALIKE:
             return 0.0

@@ -42,7 +42,7 @@ from .table import CORRECTORS, is_own, stages
 
 @dataclass(frozen=True)
 class CorrectorInputs:
-    """Inputs from which correctors are made. Nothing here has seen held-out data."""
+    """Inputs for making correctors. Nothing here has seen held-out data."""
 
     codec: FeatureCodec
     real: Samples
@@ -54,7 +54,7 @@ class CorrectorInputs:
     in_process: bool = False
     """Run users' correctors in this process."""
     engine: str = PUBLISHED_ENGINE
-    """Engine in which correctors simulate."""
+    """Engine that correctors simulate in."""
     reward: Reward | None = None
     """Reward fitted to what people preferred, if any."""
 
@@ -64,9 +64,9 @@ def build_corrector(name: str, inputs: CorrectorInputs) -> Corrector | None:
 
     Names joined by "+" are built-in correctors that are applied in turn.
 
-    The first parameter of a user's function decides how it is called: `motion` (a Motion → a Motion), `values` (a
-    tensor → a tensor) or `samples` (Samples → Samples or Corrected). A function of `inputs` (CorrectorInputs →
-    Corrector) makes a corrector. Users' code runs in a separate process unless `inputs.in_process`.
+    The first parameter of a user's function decides the call: `motion` (a Motion → a Motion), `values` (a tensor → a
+    tensor) or `samples` (Samples → Samples or Corrected). A function of `inputs` (CorrectorInputs → Corrector) makes a
+    corrector. Users' code runs in a separate process unless `inputs.in_process`.
     """
     if name == "none":
         return None
@@ -121,7 +121,7 @@ def try_corrector(name: str, inputs: CorrectorInputs) -> str:
 
 
 def own_identity(name: str, limit_s: float | None) -> Identity:
-    """Return the identity of a user's function, which is loaded in a sandbox; SettingError if it cannot be loaded."""
+    """Return the identity of a user's function, loaded in a sandbox; SettingError if loading fails."""
     sandbox = make_sandbox(name, limit_s)
     try:
         sandbox.call(load_there, name)
@@ -142,7 +142,7 @@ def _to_sendable(inputs: CorrectorInputs) -> CorrectorInputs:
 
 @dataclass(frozen=True)
 class _Sandboxed:
-    """A corrector whose function is called in a sandbox."""
+    """A corrector with a function that is called in a sandbox."""
 
     sandbox: Sandbox
     name: str
@@ -188,7 +188,7 @@ def _load_state_there(memory: Memory, state: dict[str, Tensor]) -> None:
 
 
 def _make_there(memory: Memory, inputs: CorrectorInputs | None, device: torch.device) -> str:
-    """Make the corrector of the loaded function, and return its name. Networks go to the device of the run."""
+    """Make the corrector of the loaded function, and return the name. Networks go to the device of the run."""
     own_function: OwnFunction = memory[FUNCTION]
     corrector = own_function.function
     if own_function.takes == "inputs":

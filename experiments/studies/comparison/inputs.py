@@ -142,7 +142,7 @@ def _call(function: Callable[..., Any], arguments: tuple[Any, ...], kind: type, 
 
 
 def config_of(arm: Arm) -> dict[str, Any]:
-    """All settings of an arm but how far it goes, as JSON values; code of users by its names (see `identities`)."""
+    """All settings of an arm but the generations, as JSON values; code of users by name (see `identities`)."""
     config = _to_json(arm)
     del config["generations"]
     for name, usual in (("bias", sample_plainly), ("fitting", fit_plainly)):

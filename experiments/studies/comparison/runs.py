@@ -22,12 +22,12 @@ from ..tables import MARKS_LEGEND, PageRow, Table, format_text, marked_cell
 from .report import DIRECTION_WORDS
 
 COUNTED = ("seeds", "first_seed", "generations")
-"""Settings in which runs may differ: common seeds and generations are compared."""
+"""Settings that may differ between runs: common seeds and generations are compared."""
 ARMS = "comparisons"
-"""Setting of the motion experiment that lists its arms, of which the common ones are compared."""
+"""Setting of the motion experiment that lists the arms; common arms are compared."""
 RUN_WORDS = ("in the first run", "in the second")
 BESIDE_SCORES = ("seconds_", "real_count", "synthetic_", "drawn_count", "rejected_count", "corrector_calls")
-"""Beginnings of the keys of what a loop counts beside its scores."""
+"""Beginnings of the keys of what a loop counts beside scores."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,10 @@ def compare_runs(
     """Compare the arms that two finished runs share, seed by seed, at the last generation that both have.
 
     Args:
-        first: Run folder, or its summary.json.
-        second: Run folder whose arms are compared with those of the first.
+        first: Run folder, or a summary.json.
+        second: Run folder with arms to compare with those of the first.
         scores: Scores to compare; by default those with a known better direction, or else all.
-        primary: The score that decides: its differences are a family of tests of their own.
+        primary: The score that decides: the differences in this score are a separate family of tests.
 
     Raises:
         InputError: A folder has no summary of a finished run.
@@ -99,7 +99,7 @@ def _find_common_seeds(folders: Sequence[Path], summaries: Sequence[Summary]) ->
 
 
 def _check_data(folders: Sequence[Path], seeds: Sequence[int]) -> list[str]:
-    """Raise SettingError if the data of a common seed differ; return a sentence if they cannot be compared."""
+    """Raise SettingError if the data of a common seed differ; return a sentence if data cannot be compared."""
     identities = [_read_data_identities(folder) for folder in folders]
     compared = {name for name in identities[0] if name in identities[1]}
     for name in sorted(compared):
@@ -163,7 +163,8 @@ def _find_common_aims(
     metrics: Sequence[Metric],
     disagreements: list[str],
 ) -> list[dict[str, float]]:
-    """Return the aims of each task over the common seeds, between those of both runs if these differ, which is named.
+    """Return the aims of each task over the common seeds, between those of both runs if these differ; the difference is
+    named.
 
     Args:
         tasks: The task of each pair of arms.
@@ -223,9 +224,9 @@ def _choose_metrics(
 def _find_direction(
     summaries: Sequence[Summary], key: str
 ) -> Literal["lower", "higher", "real", "aim", "neutral"] | None:
-    """Return the better direction of a score that the runs name, "neutral" if they name different directions or none.
+    """Return the better direction of a score by both runs, "neutral" for different directions or none.
 
-    None stands for runs whose scores are all known, such as those of the motion experiment.
+    None stands for runs with known scores only, such as those of the motion experiment.
     """
     named = [summary.settings["better"] for summary in summaries if "better" in summary.settings]
     directions = [better[key] for better in named if key in better]

@@ -1,4 +1,4 @@
-"""Settings of a motion diffusion model, which are checked."""
+"""Checked settings of a motion diffusion model."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
@@ -47,7 +47,7 @@ class DiffusionConfig:
 
     # Training
     label_dropout: float = 0.1
-    """Probability that a training sample's label is hidden, which guidance needs."""
+    """Probability that a training sample's label is hidden, as guidance needs."""
     learning_rate: float = 1e-3
     """Peak learning rate of the first fit."""
     fine_tune_learning_rate: float = 5e-4
@@ -65,7 +65,7 @@ class DiffusionConfig:
     gradient_norm: float = 1.0
     """Gradients are scaled down to this norm."""
     ema_decay: float = 0.98
-    """Decay per step of the running average of the weights, which is what samples."""
+    """Decay per step of the running average of the weights; samples come from the average."""
 
     def __post_init__(self) -> None:
         DENOISERS.row(self.denoiser)

@@ -1,4 +1,4 @@
-"""Arrays of NumPy, PyTorch and SciPy (sparse) in pickles, decoded with checks of their types and shapes.
+"""Arrays of NumPy, PyTorch and SciPy (sparse) in pickles, decoded with checks of types and shapes.
 
 Arrays are views of the bytes of the file, so that a change of the array changes the file's content.
 """
@@ -24,7 +24,7 @@ STORAGES = {
 
 
 def decode_leaf(leaf: Value, budget: Budget) -> Value:
-    """Return what a call describes, one level deep: an array, a number, bytes, or what it wraps; else the call."""
+    """Return what a call describes, one level deep: an array, a number, bytes, or a wrapped value; else the call."""
     if isinstance(leaf, memoryview):
         budget.take(len(leaf))
         return bytes(leaf)
@@ -70,7 +70,7 @@ def decode_scalar(call: Call, budget: Budget) -> Any:
 
 
 def _make_array(value: Value, dtype: Value, shape: Value, budget: Budget, order: Any = "C") -> np.ndarray:
-    """Return the array of a type and shape in bytes, which it has to fill."""
+    """Return the array of a type and shape in bytes of exactly that size."""
     content = decode_bytes(value)
     budget.take(len(content))
     numbers = np.frombuffer(content, decode_dtype(dtype))
@@ -119,7 +119,7 @@ def _decode_length(side: Value) -> int:
 
 
 def decode_bytes(value: Value) -> memoryview:
-    """Return bytes, which Python 2 stored as text, and Python 3 for Python 2 as encoded text."""
+    """Return bytes: Python 2 stored bytes as text, and Python 3 for Python 2 as encoded text."""
     if isinstance(value, Call) and value.meaning == "encode" and value.args[1:] == ("latin1",):
         value = value.args[0]
     if isinstance(value, Call) and value.meaning == "bytes" and not value.args:  # how Python 3 says b"" to Python 2
@@ -128,7 +128,7 @@ def decode_bytes(value: Value) -> memoryview:
 
 
 def _decode_tensor(call: Call) -> np.ndarray | Call:
-    """Return a tensor as a view of its storage; the call for a type that NumPy lacks."""
+    """Return a tensor as a view of the storage; the call for a type that NumPy lacks."""
     storage = require_type(call.args[0], Storage)
     if not (code := STORAGES[storage.kind]):
         return call
@@ -144,7 +144,7 @@ def _decode_tensor(call: Call) -> np.ndarray | Call:
 
 
 def decode_sparse(call: Call, part_of: Callable[[Value], Any], take: Callable[[int], None]) -> np.ndarray:
-    """Return a sparse matrix by columns, as in body models, as a dense array, after a check of its indices.
+    """Return a sparse matrix by columns, as in body models, as a dense array, after a check of indices.
 
     Args:
         take: Function that is called with the bytes of the dense array.

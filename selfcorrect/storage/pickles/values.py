@@ -12,20 +12,20 @@ class Refused(ValueError):
 
 
 def require_type(value: Value, kind: Any) -> Value:
-    """Return a value of the file; ValueError if it is not of a type."""
+    """Return a value of the file; ValueError if not of a type."""
     if not isinstance(value, kind):
         raise ValueError(f"expected {kind.__name__.lower()}, got {type(value).__name__.lower()}")
     return value
 
 
 class Text(str):
-    """A text, in which Python 2 and old pickles keep bytes, and its place in the file."""
+    """A text, used by Python 2 and old pickles for bytes, and the place in the file."""
 
     __slots__ = ("buffer", "end", "start")
     buffer: bytearray | None
-    """The bytes, which may be changed; None if nobody asked for them."""
+    """The bytes, open to changes; None if nobody asked."""
     start: int
-    """Position of its opcode in the file."""
+    """Position of the opcode in the file."""
     end: int
 
     def as_bytes(self) -> memoryview:
@@ -37,14 +37,14 @@ class Text(str):
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A name in a pickle, by its meaning here."""
+    """A name in a pickle, by the meaning here."""
 
     meaning: str
 
 
 @dataclass(eq=False, slots=True)
 class Call:
-    """A call in a pickle, which is not made."""
+    """A call in a pickle, never made."""
 
     meaning: str
     args: tuple[Value, ...]
@@ -53,7 +53,7 @@ class Call:
 
 @dataclass(eq=False, slots=True)
 class Storage:
-    """Numbers of a PyTorch file, which are stored beside its pickle."""
+    """Numbers of a PyTorch file, stored beside the pickle."""
 
     kind: str
     """Class of PyTorch, such as "FloatStorage"."""

@@ -60,7 +60,7 @@ class TrackedRun:
     summary: Mapping[str, float] = field(default_factory=dict)
     """Final figures, the aims of sweeps."""
     report: Path | None = None
-    """Page that W&B shows. In a sweep, the run with the page is the only run: its agent waits for a single one."""
+    """Page that W&B shows. In a sweep, the run with the page is the only run: the agent waits for a single run."""
 
 
 class WandbLog:
