@@ -139,7 +139,7 @@ def test_python_blocks_of_a_page_run_in_order(
 def test_commands_of_a_tutorial_print_what_it_shows(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Words are the same, and numbers where they are no measurements; a line of `…` ends what is compared."""
+    """Words are the same, and measurements nearly; a line of `…` ends what is compared."""
     monkeypatch.chdir(tmp_path)
     for block in re.findall(r"```console\n(.*?)```", page.read_text(), re.DOTALL):
         for command, shown in re.findall(r"^\$ selfcorrect (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE):
@@ -150,6 +150,8 @@ def test_commands_of_a_tutorial_print_what_it_shows(
                 format_measured(line) for line in expected
             ]
             assert len(printed) == len(expected) or shown.endswith("…\n")
+            measured = read_measured("\n".join(printed[: len(expected)]))
+            assert measured == pytest.approx(read_measured("\n".join(expected)), rel=0.15, abs=0.05)
 
 
 def read_measured(text: str) -> list[float]:
