@@ -1,16 +1,16 @@
-"""Feet held in contacts that people edit, before a correction and after it.
+"""Feet held in contacts that people edit, before and after a correction.
 
-In the frames of a contact the touching part of a foot shall not move over the ground. Let s(t) be how far it has
-slipped since the first of them, m(t) the middle of its sole, p its place, and w weights of frames in which the foot is
-flat and still. The foot is displaced over the ground by
+In the frames of a contact the touching part of a foot shall not move over the ground. Let s(t) be the slip since the
+first frame, m(t) the middle of the sole, p the place, and w weights of frames with a flat and still foot. The foot is
+displaced over the ground by
 
     d(t) = c − s(t),  with c such that  Σ w (m + d − p) = 0,
 
-and as far as its sole leaves the ground up or down. Away from a contact the displacement fades within `_FADING_S`, or
+and as far as the sole leaves the ground up or down. Away from a contact the displacement fades within `_FADING_S`, or
 until the foot's next contact. Legs follow by inverse kinematics.
 
-`place_feet` does that to a motion before its correction, so that body and plan follow. `hold_contacts` does it again to
-what comes out. `find_missed` measures what is left, which is what legs do not reach and what people ruled out.
+`place_feet` does that to a motion before the correction, so that body and plan follow. `hold_contacts` does the same to
+the corrected motion. `find_missed` measures what is left: what legs do not reach and what people ruled out.
 """
 
 from collections.abc import Sequence
@@ -32,35 +32,35 @@ from .cleanup.stance import PosedMotions
 from .foot_contacts import FEET, Contacts, FootContact, StandingFoot, pose_level
 
 _FADING_S = 0.3
-"""Time in which a foot that was put elsewhere returns to its path, before and after a contact."""
+"""Time for a displaced foot to return to the path, before and after a contact."""
 
 HOLDING_TOLERANCE_M = 0.01
-"""Contacts are held if feet are nearer than this to where they should be."""
+"""Contacts are held if feet are nearer than this to the places of contacts."""
 
 HEIGHT_TOLERANCE_M = 0.1
 """Places may be higher or lower than the ground by this, as the middle of a sole on tiptoe is."""
 
 _PLACED_FROM_M = 0.03
-"""Before a correction feet are put elsewhere only where that moves them by more than this in some frame."""
+"""Before a correction feet are put elsewhere only for a move by more than this in some frame."""
 
 _CLEARANCE_M = 0.005
-"""Soles this near to the ground stay at their height."""
+"""Soles this near to the ground stay at the same height."""
 
 _BEYOND_LEG_M = 0.3
-"""Furthest that the middle of a sole is from its ankle."""
+"""Largest distance of the middle of a sole from the ankle."""
 
 
 def place_feet(motion: Motion, contacts: Contacts, correct: CorrectMotions) -> Motion:
-    """Put the feet of a motion into contacts, with labels by which a correction plants them there and only there.
+    """Put the feet of a motion into contacts, with labels so that a correction plants feet there and only there.
 
     Args:
-        correct: A kinematic correction, which finds the ground and the feet on it.
+        correct: A kinematic correction that finds the ground and the feet on the ground.
 
     Returns:
         The motion with other legs and with `Motion.contacts` of ±inf.
 
     Raises:
-        InputError: The contacts have another length or frame rate, or no leg reaches one of their places.
+        InputError: The contacts have another length or frame rate, or no leg reaches one of the places.
     """
     contacts.check_times(motion)
     (corrected,) = correct([motion])
@@ -73,9 +73,9 @@ def place_feet(motion: Motion, contacts: Contacts, correct: CorrectMotions) -> M
 
 
 def hold_contacts(motion: Motion, contacts: Contacts) -> Motion:
-    """Return a corrected motion whose feet stand in contacts, as far as its legs reach.
+    """Return a corrected motion with feet that stand in contacts, as far as legs reach.
 
-    Contacts that it holds within `TOLERANCE_M` are left as they are.
+    Contacts that are held within `TOLERANCE_M` stay unchanged.
     """
     displacements_m = _foot_displacements_m(pose_level(motion), contacts, HOLDING_TOLERANCE_M)
     legs = replace(Legs.from_skeleton(motion.skeleton), soft=False)
@@ -88,7 +88,7 @@ class MissedContact:
 
     contact: FootContact
     frame: int
-    """The frame in which the foot is furthest from where it should be."""
+    """The frame of the largest distance of the foot from the contact."""
     distance_m: float
     """Distance from there."""
 
@@ -109,7 +109,7 @@ def find_missed(motion: Motion, contacts: Contacts) -> list[MissedContact]:
 
 
 def _distances_m(posed: PosedMotions, contact: FootContact) -> np.ndarray:
-    """Return the distances (F,) of a foot from its place in the frames of a contact."""
+    """Return the distances (F,) of a foot from the place of a contact in the frames of the contact."""
     foot = StandingFoot.from_pose(posed, contact.foot, contact.first_frame, contact.last_frame)
     along_m = foot.displacements_m(_target_place_m(foot, contact))
     heights_m = _lowest_m(posed, contact.foot)[contact.frames]
@@ -123,7 +123,7 @@ def _distances_m(posed: PosedMotions, contact: FootContact) -> np.ndarray:
 
 
 def _foot_displacements_m(posed: PosedMotions, contacts: Contacts, deadband_m: float) -> np.ndarray:
-    """Return the displacements (T, 2, 3) with which the feet of a corrected motion stand in contacts.
+    """Return the displacements (T, 2, 3) that make the feet of a corrected motion stand in contacts.
 
     deadband_m: Feet that are off by no more than this in all frames of a contact stay.
     """
@@ -147,16 +147,16 @@ def _foot_displacements_m(posed: PosedMotions, contacts: Contacts, deadband_m: f
 
 @dataclass(frozen=True, eq=False)
 class _FadingStance:
-    """A foot in a contact, and the frames around it over which its displacement fades."""
+    """A foot in a contact, and the frames around where the displacement fades."""
 
     contact: FootContact
     foot: StandingFoot
     ground_m: float
-    """Height on which it stands above a ground that is known, or y = 0: or the height of an inferred step."""
+    """Height of the stance above a ground that is known, or y = 0: or the height of an inferred step."""
     window: slice
-    """Frames in which it is displaced, W."""
+    """Displaced frames, W."""
     shares: np.ndarray
-    """(W,) share of the displacement in each of them: 1 inside of the contact."""
+    """(W,) share of the displacement in each frame: 1 inside of the contact."""
 
     @property
     def inside(self) -> slice:
@@ -165,13 +165,13 @@ class _FadingStance:
         return slice(first, first + len(self.foot.weights))
 
     def fade(self, values: np.ndarray) -> np.ndarray:
-        """Return values (F, K) of the contact over the window, (W, K): its first and last values fade around it."""
+        """Return values (F, K) of the contact over the window, (W, K): the first and last values fade around."""
         steps = np.arange(len(self.shares)) - self.inside.start
         return self.shares[:, None] * values[np.clip(steps, 0, len(values) - 1)]
 
 
 def _find_stances(posed: PosedMotions, foot: int, contacts: Sequence[FootContact]) -> list[_FadingStance]:
-    """Return a foot of a posed motion in each of its contacts, which are in the order of time.
+    """Return a foot of a posed motion in each contact, in the order of time.
 
     Displacements fade within `_FADING_S`, or less if the next contact is nearer, so that none reaches into another.
     """
@@ -216,12 +216,12 @@ def _lowest_m(posed: PosedMotions, foot: int, moves_m: np.ndarray | None = None)
 
 
 def _ground_m(posed: PosedMotions, foot: StandingFoot, heights_m: np.ndarray) -> float:
-    """Return the height on which a foot of heights (F,) stands in a contact, above a known ground or y = 0."""
+    """Return the height of the stance of a foot with heights (F,) in a contact, above a known ground or y = 0."""
     return 0.0 if posed.motions.ground is not None else float(foot.weights @ heights_m)
 
 
 def _displace_feet(motion: Motion, displacements_m: np.ndarray, legs: Legs) -> Motion:
-    """Return a motion whose ankles are displaced by (T, 2, 3), as far as its legs reach; its feet do not turn."""
+    """Return a motion with ankles displaced by (T, 2, 3), as far as legs reach; feet do not turn."""
     frames = np.flatnonzero(displacements_m.any(axis=(1, 2)))
     if not len(frames):
         return motion
@@ -235,7 +235,7 @@ def _displace_feet(motion: Motion, displacements_m: np.ndarray, legs: Legs) -> M
 
 
 def _check_reach(motion: Motion, contacts: Contacts) -> None:
-    """Raise InputError for a place that no leg reaches in any frame of its contact."""
+    """Raise InputError for a place that no leg reaches in any frame of the contact."""
     legs = Legs.from_skeleton(motion.skeleton)
     positions_m, _ = pose_joints(motion)
     for contact in contacts.contacts:

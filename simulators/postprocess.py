@@ -3,13 +3,13 @@
 `POSTPROCESS` lists the steps after plan and simulation, `KINEMATIC_POSTPROCESS` the steps after a clean-up. The
 docstring of a step states its objective. Without steps, simulated states come out unchanged.
 
-The force that a motion demands beyond contacts falls where physics has fixed something. Where it hardly falls, the
-simulated body only lags behind its plan, and the plan is the better motion. So a plan that contacts explain nearly
-everywhere cannot gain, which is known before it is simulated.
+The force that a motion demands beyond contacts falls where physics has fixed something. Where the force hardly falls,
+the simulated body only lags behind the plan, and the plan is the better motion. So a plan that contacts explain nearly
+everywhere cannot gain, and this is known before the simulation.
 
-Locks that close, contacts that meet and solvers that chatter leave traces above the bandwidth of people's motion; seen
-at 60 or 120 frames per second they are most of the jerk. A correction, the difference between a motion after and before
-it, is therefore smoothed, except where its fast part calms the motion rather than roughens it.
+Locks that close, contacts that meet and solvers that chatter leave traces above the bandwidth of people's motion; at 60
+or 120 frames per second these traces are most of the jerk. A correction, the difference between the motions after and
+before, is therefore smoothed, except where the fast part calms the motion rather than roughens the motion.
 """
 
 from __future__ import annotations
@@ -43,42 +43,42 @@ Changes = tuple[np.ndarray, np.ndarray]
 """Shifts (N, T, 3) of roots and turns (N, T, J, 3) of joints, see `_compute_changes`."""
 
 FAST_S = 0.015
-"""Standard deviation of the Gaussian that removes the fast part of a correction: it halves amplitudes at 12 Hz."""
+"""Standard deviation of the Gaussian that removes the fast part of a correction: amplitudes are halved at 12 Hz."""
 
 FEWEST_FRAMES = 5
 """Smallest number of frames that show whether a motion is rougher than before."""
 
 ROUGHER = 1.05
-"""A part of the body is rougher in frames in which its jerk grows by more than this factor and `ROUGHER_M_S3`."""
+"""A part of the body is rougher in frames with a growth of jerk by more than this factor and `ROUGHER_M_S3`."""
 
 ROUGHER_M_S3 = 5.0
-"""Smallest growth of jerk in frames in which a part of the body is rougher."""
+"""Smallest growth of jerk in frames where a part of the body is rougher."""
 
 ALL_ROUGH = 0.1
-"""Share by which a part must exceed its bound to be fully rough; below, it is rough in part."""
+"""Share that a part must exceed the bound by to be fully rough; below, the part is partly rough."""
 
 
 class PostprocessStep(Protocol):
-    """A step of the post-processing: its parameters, and a call that returns the next state."""
+    """A step of the post-processing: parameters, and a call that returns the next state."""
 
     def __call__(self, state: PostprocessState, /) -> PostprocessState: ...
 
 
 @dataclass(frozen=True, eq=False)
 class PostprocessState:
-    """Motions between two steps of their post-processing."""
+    """Motions between two steps of post-processing."""
 
     tracked: TrackingResult | None
     """Plans and simulations of the motions; None after a clean-up alone."""
     cleaned: MotionBatch
-    """The cleaned motions, which are the targets."""
+    """The cleaned motions, the targets."""
     motions: MotionBatch
     fallback: MotionBatch
-    """The cleaned motions, smoothed where they are rough, which replace frames that stay too rough."""
+    """The cleaned motions, smoothed where rough, as replacements for frames that stay too rough."""
     shares: np.ndarray
     """(N, T) share of the simulation in each frame of the motions."""
     bounds: JerkBounds
-    """The motions before their clean-up, and the largest jerk that a correction may have."""
+    """The motions before the clean-up, and the largest jerk that a correction may have."""
 
     @classmethod
     def from_stages(cls, cleaned: CleanedMotions, tracked: TrackingResult | None = None) -> Self:
@@ -108,13 +108,13 @@ class PostprocessState:
 class BlendSimulation(Positive):
     """Use the simulation where it lowers the force that contacts leave unexplained, and elsewhere the plan.
 
-    The share s of the simulation is a smooth step of that gain. It applies to the slow part of the difference between
-    both; the fast part, capture noise that a body cannot follow, is removed fully.
+    The share s of the simulation is a smooth step of that gain. The share applies to the slow part of the difference
+    between both; the fast part, capture noise that a body cannot follow, is removed fully.
 
     Set on 3 s of each fourth of CMU's training clips, 30 and 120 frames per second. MuJoCo replays the results. At 30
-    frames per second it needs 0.104 body weights of residual force with them, as much as with all or none of PyBullet's
-    simulation. Jerk is lower than with none, and distance (9.7 mm) a third lower than with all. Twice the bounds change
-    nothing.
+    frames per second MuJoCo needs 0.104 body weights of residual force with these shares, as much as with all or none
+    of PyBullet's simulation. Jerk is lower than with none, and distance (9.7 mm) a third lower than with all. Twice the
+    bounds change nothing.
     """
 
     saved_bodyweights: tuple[float, float] = (0.05, 0.2)
@@ -124,11 +124,11 @@ class BlendSimulation(Positive):
     small_shift_m: tuple[float, float] = (0.003, 0.006)
     """Slow shifts of the body smaller than the first distance are removed; those above the second stay."""
     gain_smoothing_s: float = 0.15
-    """Standard deviation of the Gaussian over which the gain is measured."""
+    """Standard deviation of the Gaussian for measuring the gain."""
     share_smoothing_s: float = 0.1
-    """Standard deviation of the Gaussian over which the share comes and goes."""
+    """Standard deviation of the Gaussian that the share comes and goes with."""
     lost_rad: float = 0.5
-    """Angle between simulated and planned joint at which the joint begins to be lost; at twice the angle it is."""
+    """Angle between simulated and planned joint from which on the joint is partly lost; fully at twice the angle."""
 
     def __call__(self, state: PostprocessState) -> PostprocessState:
         tracked = state.tracked
@@ -149,7 +149,7 @@ class BlendSimulation(Positive):
         """Return whether simulated states could replace each plan (N,) fully in any frame.
 
         A simulation saves no more than the unexplained force of the plan. Below the upper bound of `saved_bodyweights`
-        its share is never 1, and on captures nearly 0. Plans that are not finite are simulated, too.
+        the simulation's share is never 1, and on captures nearly 0. Plans that are not finite are simulated, too.
         """
         is_explained = self.unexplained_bodyweights(plan) <= self.saved_bodyweights[1]
         return np.asarray(~is_explained.all(axis=1))
@@ -160,7 +160,7 @@ class BlendSimulation(Positive):
         return smooth_gaussian(missing_n / plan.body.weight_n, self.gain_smoothing_s * plan.motions.fps)
 
     def without_small_shifts(self, planned: MotionBatch, cleaned: MotionBatch) -> MotionBatch:
-        """Return planned motions without small slow shifts of their roots from the cleaned motions.
+        """Return planned motions without small slow shifts of roots from the cleaned motions.
 
         The fast part of a shift changes forces. The slow part hardly does, and a second correction would shift again.
         """
@@ -182,7 +182,7 @@ class BlendSimulation(Positive):
         return smooth_gaussian(share, self.share_smoothing_s * fps)
 
     def blend(self, first: MotionBatch, second: MotionBatch, share: np.ndarray) -> MotionBatch:
-        """Return motions between two, at a share of the slow part of their difference and all of the fast part.
+        """Return motions between two, at a share of the slow part of the difference and all of the fast part.
 
         Joints of the second motions that are lost are not followed.
 
@@ -206,17 +206,17 @@ class BlendSimulation(Positive):
 
 @dataclass(frozen=True)
 class SmoothFast:
-    """Remove the fast part of a correction, as far as it roughens the motion.
+    """Remove the fast part of a correction, as far as this part roughens the motion.
 
-    Beside the slow part p of a motion a share s ∈ [0, 1] of the fast part f stays, which minimises Σ ‖Δ³p + s Δ³f‖²
-    around each frame. Set on CMU's training clips at 30, 60 and 120 frames per second.
+    Beside the slow part p of a motion a share s ∈ [0, 1] of the fast part f stays: s minimises Σ ‖Δ³p + s Δ³f‖² around
+    each frame. Set on CMU's training clips at 30, 60 and 120 frames per second.
     """
 
     def __call__(self, state: PostprocessState) -> PostprocessState:
         return replace(state, motions=self.smooth(state.bounds.before, state.motions))
 
     def smooth(self, before: MotionBatch, after: MotionBatch) -> MotionBatch:
-        """Return the motions `after` without the fast part of the changes since `before`, where that roughens them.
+        """Return the motions `after` without the fast part of the changes since `before`, where that part roughens.
 
         Both share skeleton, frame rate and length.
         """
@@ -236,11 +236,11 @@ class SmoothFast:
 
 @dataclass(frozen=True)
 class SmoothRough:
-    """Smooth a correction over longer times around frames in which a part of the body has more jerk than its bound.
+    """Smooth a correction over longer times around frames where a part of the body has more jerk than the bound.
 
     Changes slower than the changes that `SmoothFast` removes roughen calm motions, too: limbs that are lifted,
     simulated bodies that catch up. A part that smoothing makes rougher is skipped: if a captured knee flips to the
-    opposite side, changes flip with it, and their mean fits neither side.
+    opposite side, changes flip too, and the mean fits neither side.
     """
 
     wider: tuple[float, ...] = (2.0, 4.0, 8.0)
@@ -253,7 +253,7 @@ class SmoothRough:
         return replace(state, motions=smooth, fallback=self.smooth(state.bounds, state.fallback))
 
     def smooth(self, bounds: JerkBounds, after: MotionBatch) -> MotionBatch:
-        """Return the motions `after` with smoother changes where a part of the body has more jerk than its bound."""
+        """Return the motions `after` with smoother changes where a part of the body has more jerk than the bound."""
         excess = bounds.excess(after)
         changes = None
         for times in self.wider:
@@ -280,14 +280,14 @@ class SmoothRough:
 
 @dataclass(frozen=True)
 class RestoreFeet(Positive):
-    """Lead planted feet back to their cleaned-up pose; the legs follow. Without a simulation swinging feet follow, too.
+    """Lead planted feet back to the cleaned-up pose; the legs follow. Without a simulation swinging feet follow, too.
 
-    Set by hand on CMU's training clips. On 20 of them this lowers sliding from 22.5 to 19.4 mm/s (18.5 by kinematics
+    Set by hand on CMU's training clips. On 20 clips this lowers sliding from 22.5 to 19.4 mm/s (18.5 by kinematics
     alone); jerk and distance stay.
     """
 
     around_s: float = 0.15
-    """Time around a stance in which its foot is led to its place."""
+    """Time around a stance for leading the foot to the place of the stance."""
     smoothing_s: float = 0.05
     """Standard deviation of the Gaussian that smooths that."""
 
@@ -302,7 +302,7 @@ class RestoreFeet(Positive):
 
         Args:
             motions: N motions of T frames.
-            before: The motions before clean-up, whose knees are followed.
+            before: The motions before clean-up; knees follow these.
             simulated: (N, T) share of the simulation.
         """
         skeleton = motions.skeleton
@@ -331,7 +331,7 @@ class RestoreFeet(Positive):
 
 @dataclass(frozen=True)
 class RevertHighJerk:
-    """Replace frames by the fallback wherever a part of the body still has more jerk than its bound.
+    """Replace frames by the fallback wherever a part of the body still has more jerk than the bound.
 
     A simulated trunk that calms down carries legs along, so no part of a body can be smoothed alone.
     """
@@ -344,7 +344,7 @@ class RevertHighJerk:
         return replace(state, motions=reverted, shares=state.shares * (1 - share))
 
     def revert(self, bounds: JerkBounds, motions: MotionBatch, fallback: MotionBatch) -> tuple[MotionBatch, np.ndarray]:
-        """Blend motions with fallbacks wherever they have more jerk than the bounds.
+        """Blend motions with fallbacks wherever jerk exceeds the bounds.
 
         Args:
             bounds: The largest jerk of each part.
@@ -352,7 +352,7 @@ class RevertHighJerk:
             fallback: Calmer versions of the motions.
 
         Returns:
-            The motions, and the share (N, T) of the fallbacks in them.
+            The motions, and the share (N, T) of the fallbacks.
         """
         reverted = motions
         share = np.zeros(motions.root_m.shape[:2])
@@ -370,7 +370,7 @@ class RevertHighJerk:
 
 
 BLEND_SIMULATION = BlendSimulation()
-"""The step that uses simulations; before a simulation it decides whether there is anything to gain."""
+"""The step that uses simulations; before a simulation the step decides whether there is anything to gain."""
 
 POSTPROCESS: tuple[PostprocessStep, ...] = (
     BLEND_SIMULATION,
@@ -382,12 +382,12 @@ POSTPROCESS: tuple[PostprocessStep, ...] = (
 """Steps for motions of files after a simulation, or if none can gain."""
 
 KINEMATIC_POSTPROCESS: tuple[PostprocessStep, ...] = (SmoothRough(),)
-"""Steps after a clean-up alone, in which nothing is fast: feet are held softly."""
+"""Steps after a clean-up without simulation, where nothing is fast: feet are held softly."""
 
 
 @dataclass(frozen=True, eq=False)
 class JerkBounds:
-    """The jerk that corrections of motions may have, which depends on the jerk of the motions before.
+    """The jerk that corrections of motions may have, depending on the jerk of the motions before.
 
     Set on CMU's training clips at 30, 60 and 120 frames per second: no more jerk than in the motion, for hardly more
     sliding.
@@ -396,7 +396,7 @@ class JerkBounds:
     before: MotionBatch
     groups: Sequence[_JointGroup]
     around: float
-    """Frames over which jerk is averaged, a standard deviation."""
+    """Frames of the average of jerk, a standard deviation."""
     most_m_s3: np.ndarray
     """(N, T, G) largest jerk of each part of the body around each frame."""
 
@@ -413,7 +413,7 @@ class JerkBounds:
         return cls(before, groups, around, most_m_s3)
 
     def excess(self, motions: MotionBatch) -> np.ndarray:
-        """Return the share (N, T, G) by which the jerk of parts exceeds its bound, below 0 if it does not."""
+        """Return the share (N, T, G) that the jerk of parts exceeds the bound by, below 0 for less jerk."""
         return _jerk_m_s3(motions, self.groups, self.around) / self.most_m_s3 - 1
 
     def roughness(self, excess: np.ndarray) -> np.ndarray:
@@ -424,7 +424,7 @@ class JerkBounds:
 def _smooth_changes(
     bounds: JerkBounds, after: MotionBatch, changes: Changes, slow: Changes, share: np.ndarray
 ) -> tuple[MotionBatch, np.ndarray, Changes]:
-    """Mix changes with slow changes and return the motions, their excess of jerk, and the mixed changes.
+    """Mix changes with slow changes and return the motions, the excess of jerk, and the mixed changes.
 
     share: (N, T, G) of the slow changes.
     """
@@ -441,7 +441,7 @@ def _smooth_changes(
 
 
 def _select_per_motion(is_first: np.ndarray, first: MotionBatch, second: MotionBatch) -> MotionBatch:
-    """Return the first motions where `is_first` (N,), else the second, so that no motion depends on its company."""
+    """Return the first motions where `is_first` (N,), else the second, so that no motion depends on others."""
     root_m = np.where(is_first[:, None, None], first.root_m, second.root_m)
     rotations = np.where(is_first[:, None, None, None], first.rotations, second.rotations)
     return replace(first, root_m=root_m, rotations=rotations)
@@ -453,7 +453,7 @@ class _JointGroup:
 
     share: int
     measured_joints: list[int]
-    """Joints whose jerk measures the part's roughness."""
+    """Joints with a jerk that measures the part's roughness."""
     turned_joints: np.ndarray
     """(J,) 1 for the joints that are turned to smooth the part, 0 for other joints."""
 
@@ -476,9 +476,9 @@ def _make_joint_groups(skeleton: Skeleton) -> tuple[_JointGroup, ...]:
 
 
 def _compute_changes(before: MotionBatch, after: MotionBatch) -> Changes:
-    """Return shifts (N, T, 3) of roots and turns (N, T, J, 3) of joints in their parents' frames, as vectors.
+    """Return shifts (N, T, 3) of roots and turns (N, T, J, 3) of joints in the parents' frames, as vectors.
 
-    Seen from a parent they are the same on rigs that split bones for their twist.
+    Seen from a parent, turns are the same on rigs that split bones for twist.
     """
     turns = rotation_vectors(compose(after.rotations, invert(before.rotations)))
     return after.root_m - before.root_m, turns
@@ -503,19 +503,19 @@ def _jerk_m_s3(motions: MotionBatch, groups: Sequence[_JointGroup], around: floa
 
 
 def _apply_changes(motions: MotionBatch, shift_m: np.ndarray, turns: np.ndarray) -> MotionBatch:
-    """Move the root by (N, T, 3) and turn joints in their parents' frames by (N, T, J, 3)."""
+    """Move the root by (N, T, 3) and turn joints in the parents' frames by (N, T, J, 3)."""
     rotations = compose(quaternions(turns), motions.rotations)
     return replace(motions, root_m=motions.root_m + shift_m, rotations=rotations)
 
 
 def _calming_share(slow_m: np.ndarray, whole_m: np.ndarray, around: float) -> np.ndarray:
-    """Return the share (N, T) of the fast part by which third differences are least.
+    """Return the share (N, T) of the fast part that makes third differences least.
 
-    It is 0 where the fast part only roughens, and 1 where it calms.
+    The share is 0 where the fast part only roughens, and 1 where the fast part calms.
 
     Args:
         slow_m: (N, T, J, 3) joints without the fast part.
-        whole_m: (N, T, J, 3) joints with it.
+        whole_m: (N, T, J, 3) joints with the fast part.
         around: Standard deviation of the average, frames.
     """
     slow_jerk = np.diff(slow_m, 3, axis=1)

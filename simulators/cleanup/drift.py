@@ -1,12 +1,13 @@
 """Remove drift: a floor that slides under all standing feet alike, steadily or not, as in motions from video.
 
-Horizontal speed does not show here which point of a foot stands. So the observation infers it from what drift does not
-change: height and vertical speed. The drift is the horizontal velocity, constant or else smooth in time, that
-makes most of these points still. It is believed only if it leaves far fewer of them moving than no drift does.
+Horizontal speed does not show here which point of a foot stands. So the observation infers standing points from what
+drift does not change: height and vertical speed. The drift is the horizontal velocity, constant or else smooth in time,
+that makes most of these points still. Drift is believed only if far fewer points still move than without drift.
 
-A body that walks or runs in place moves like one on a treadmill, whose belt is such a floor. Only the root's travel
-distinguishes it from drift. So the root ends where it did unless the removal of drift is asked for. Feet are planted on
-the belt of a treadmill. Otherwise they are planted on a floor that stands still, if no stance slides too far for that.
+A body that walks or runs in place moves like one on a treadmill, and the belt is such a floor. Only the root's travel
+distinguishes a treadmill from drift. So the root ends in the same place unless the removal of drift is asked for. Feet
+are planted on the belt of a treadmill. Otherwise they are planted on a floor that stands still, if no stance slides too
+far for that.
 """
 
 from __future__ import annotations
@@ -30,48 +31,48 @@ from .cleaning import CleanupState
 from .foot_lock import furthest_in_stance_m, lock_share
 
 _UPRIGHT_M = 0.5
-"""Height of the root above the soles beyond which feet carry the body."""
+"""Least height of the root above the soles if feet carry the body."""
 _OFTEN = 0.5
-"""Share of the time for which feet must carry the body, for steady drift."""
+"""Least share of the time that feet carry the body, for steady drift."""
 _MOSTLY = 0.8
 """Share of that time for changing drift: people who roll on the floor really move along."""
 _FEWEST_FRAMES = 12
 """Smallest number of frames that show drift."""
 _FEWEST_STANDING_S = 0.1
-"""Shortest total time in which feet must stand."""
+"""Shortest total time of standing feet."""
 _STEADY = 0.8
 """Share of the evidence made still by a changing drift that a steady drift must make still to be believed."""
 _FEWEST_STEADY = 0.3
 """Share of all evidence that a steady drift must make still, too."""
 _GATE_WIDTH = 0.05
-"""Width of the shares over which confidence rises from 0 to 1."""
+"""Width of shares for a rise of confidence from 0 to 1."""
 _RUNNING_M_S = 2.0
-"""Speed of bodies whose feet are hardly ever still, so that they seem to drift along; so do bodies that leap."""
+"""Speed of bodies with feet that are hardly ever still, and that therefore seem to drift; so do bodies that leap."""
 _RUNNING_SHARE = 0.12
-"""Least drift of such bodies, as a share of their speed."""
+"""Least drift of such bodies, as a share of the body's speed."""
 _ALONG = 0.45
-"""Largest cosine between the directions of such a body and of its drift."""
+"""Largest cosine between the directions of such a body and of the drift."""
 _SWINGING_M_S = (0.32, 0.38)
 """Changes of a run's drift (root of the mean square) above the first of these, and surely above the second, are
 more than what feet do in running. The feet of CMU's training runs seem to drift by changes of up to 0.15 m/s."""
 _LEAPING_M = 0.08
-"""Bodies leap with both feet this high above where they mostly are."""
+"""Bodies leap with both feet this high above the usual height."""
 _LEAPING_SHARE = 0.1
-"""Least share of the time in the air of a body that leaps; its feet show as little as a run's."""
+"""Least share of the time in the air of a body that leaps; such feet show as little as a run's."""
 _MOST_STARTS = 100
-"""Largest number of points from which this velocity is sought."""
+"""Largest number of points in the search for this velocity."""
 _NARROWING_M_S = (0.18, 0.12, 0.08, 0.06)
-"""Scales of outliers with which this velocity is refined, round by round; the last one serves five rounds."""
+"""Scales of outliers for refining this velocity, round by round; the last one serves five rounds."""
 _OUTLIER_M_S = 0.3
 """Scale of outliers of changing drift."""
 _EXCLUDING = 3.0
-"""Multiple of the outliers' scale in the first of 12 rounds, which falls to 1 by the seventh."""
+"""Multiple of the outliers' scale in the first of 12 rounds; the multiple falls to 1 by the seventh."""
 _HABIT = 0.01
-"""Weight of the mean velocity, to which changing drift returns when no foot stands."""
+"""Weight of the mean velocity; changing drift returns to this mean when no foot stands."""
 _ROLLING = 0.015
-"""Share of a walking body's velocity with which a foot that rolls from heel to toe seems to move."""
+"""Seeming velocity of a foot that rolls from heel to toe, as a share of a walking body's velocity."""
 _ROLLING_M_S = 1.2
-"""Largest speed at which feet roll from heel to toe."""
+"""Largest speed of a body with feet that roll from heel to toe."""
 _UNSURE_M_S = 0.18
 """Below this speed, slow drift of a long motion cannot be distinguished from the way feet roll."""
 _SLOWLY_S = 5 / 3
@@ -85,7 +86,7 @@ _IN_PLACE_SHARE = 0.2
 _WITHIN_M = 0.3
 """Furthest that a root is moved by default to remove drift that swings; slower swings stay."""
 _WITHIN_IN_PLACE_M = 0.1
-"""The same distance for bodies that travel less far than the floor beneath them: treadmills need not be steady."""
+"""The same distance for bodies that travel less far than the floor beneath: treadmills need not be steady."""
 _EVEN_S = 0.25
 """Standard deviation of the Gaussian that takes steps out of velocities before a root and a swing are compared."""
 _SWINGS_ALONG = 0.3
@@ -98,15 +99,15 @@ _SLOWEST_S = (4.0, 2.8, 2.0, 1.4, 1.0, 0.7, 0.5, 0.35, 0.25)
 class StabilizeFloor:
     """Estimate the floor's horizontal velocity v(t) and show motions as on a floor that stands still.
 
-    v is a Whittaker smoother of the velocities of standing points, min Σ w ‖v − u‖² + λ ‖Δ²v‖², from which outliers are
-    excluded step by step. If v is steady, it is the densest velocity. In the end v is put back, except its swings.
+    v is a Whittaker smoother of the velocities of standing points, min Σ w ‖v − u‖² + λ ‖Δ²v‖², with outliers excluded
+    step by step. A steady v is the densest velocity. In the end v is put back, except for swings.
 
-    Set by hand on CMU clips to which steady and swinging drift of 0.6 m/s was added. Added drift is removed, and clean
-    clips stay unchanged.
+    Set by hand on CMU clips with added steady and swinging drift of 0.6 m/s. Added drift is removed, and clean clips
+    stay unchanged.
     """
 
     remove: bool = False
-    """Remove all drift, which changes the path over the floor. Otherwise the root ends where it did."""
+    """Remove all drift: this changes the path over the floor. Otherwise the root ends in the same place."""
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         motions = cleaning.motions
@@ -151,7 +152,7 @@ def _find_paths_m(velocities_m_s: Sequence[np.ndarray], fps: float) -> np.ndarra
 
 
 def _note_glide(glide_m: np.ndarray, fps: float) -> tuple[Note, ...]:
-    """Return the note of a glide (T, 3) that was removed, with its mean speed while it lasts."""
+    """Return the note of a glide (T, 3) that was removed, with the mean speed of the glide."""
     speeds_m_s = norms(np.diff(glide_m, axis=0)) * fps
     if not speeds_m_s.any():
         return ()
@@ -160,10 +161,10 @@ def _note_glide(glide_m: np.ndarray, fps: float) -> tuple[Note, ...]:
 
 @dataclass(frozen=True)
 class DriftEvidence:
-    """Evidence that drift requires: points are still below about a speed; changing drift is smooth by its stiffness.
+    """Evidence that drift requires: points are still below about a speed; changing drift is smooth by a stiffness.
 
-    Of the evidence that is still with drift, at most the shares `steady` and `changing` may be still without it; clean
-    motion has more. At least `fewest_still` of the evidence must be still with changing drift.
+    Of the evidence that is still with drift, at most the shares `steady` and `changing` may be still without drift;
+    clean motion has more. At least `fewest_still` of the evidence must be still with changing drift.
     """
 
     steady: float
@@ -241,8 +242,8 @@ class FloorMotion:
     removed_m_s: np.ndarray
     """The part that is an error and is removed."""
     kept_m_s: np.ndarray
-    """The part that stays: the body moves as before. Its feet are planted on the moving floor if their stances are too
-    long to be planted on a floor that stands still."""
+    """The part that stays: the body moves as before. Feet are planted on the moving floor if stances are too long to be
+    planted on a floor that stands still."""
     in_place: bool = False
     """True if the body walks or runs in place, as on a treadmill."""
 
@@ -257,10 +258,10 @@ class FloorMotion:
 
 
 def estimate_floor_motion(motion: Motion, feet_m: np.ndarray, *, remove: bool, noisy: bool) -> FloorMotion:
-    """Return the floor's motion beneath one body, zero unless it is certain; see `estimate_floor_drift`.
+    """Return the floor's motion beneath one body, zero unless certain; see `estimate_floor_drift`.
 
-    Unless all drift is removed, only its swings are, as far as they move the body by no more than `_WITHIN_M`.
-    So the body ends where it did.
+    Unless all drift is removed, only swings are, as far as these move the body by no more than `_WITHIN_M`. So the body
+    ends in the same place.
 
     Args:
         motion: Motion of T frames.
@@ -284,9 +285,10 @@ def estimate_floor_motion(motion: Motion, feet_m: np.ndarray, *, remove: bool, n
 
 
 def _is_swing_of_root(swing_m_s: np.ndarray, root_m: np.ndarray, fps: float) -> bool:
-    """Return whether a root swings with a swing (S, 2) of its floor: by how much its accelerations contain the swing's.
+    """Return whether a root swings with a swing (S, 2) of the floor: how much the root's accelerations contain the
+    swing's.
 
-    Otherwise the root moves evenly and the legs swing, which bend wrongly: planted feet mend the legs.
+    Otherwise the root moves evenly and the legs swing and bend wrongly: planted feet mend the legs.
     """
     root_m_s = np.diff(root_m[:, [0, 2]], axis=0) * fps
     velocities_m_s = np.stack([root_m_s, swing_m_s])
@@ -296,7 +298,7 @@ def _is_swing_of_root(swing_m_s: np.ndarray, root_m: np.ndarray, fps: float) -> 
 
 
 def _extract_swing(drift_m_s: np.ndarray, fps: float, within_m: float) -> np.ndarray:
-    """Return the part (S, 2) of a drift that swings fast enough to stay within a distance of where it began."""
+    """Return the part (S, 2) of a drift that swings fast enough to stay within a distance of the beginning."""
     path_m = np.cumsum(drift_m_s - drift_m_s.mean(0), axis=0) / fps
     for over_s in (None, *_SLOWEST_S):
         swing_m = path_m if over_s is None else _remove_slow_part(path_m, over_s * fps)
@@ -307,7 +309,7 @@ def _extract_swing(drift_m_s: np.ndarray, fps: float, within_m: float) -> np.nda
 
 
 def _remove_slow_part(path_m: np.ndarray, frames: float) -> np.ndarray:
-    """Return a path (S, 2) without its part slower than a number of frames; it begins and ends at 0."""
+    """Return a path (S, 2) without the part slower than a number of frames; the result begins and ends at 0."""
     slow_m = gaussian_filter1d(path_m, frames, axis=0, mode="nearest")
     share = np.linspace(0.0, 1.0, len(path_m))[:, None]
     fast_m = path_m - slow_m
@@ -315,7 +317,7 @@ def _remove_slow_part(path_m: np.ndarray, frames: float) -> np.ndarray:
 
 
 def estimate_floor_drift(motion: Motion, feet_m: np.ndarray, *, noisy: bool = False) -> np.ndarray:
-    """Return the drift of one motion, zero unless it is certain.
+    """Return the drift of one motion, zero unless certain.
 
     Args:
         motion: Motion of T frames.
@@ -370,7 +372,7 @@ def estimate_floor_drift(motion: Motion, feet_m: np.ndarray, *, noisy: bool = Fa
 
 
 def _is_in_place(drift_m_s: np.ndarray, root_m: np.ndarray, fps: float, share: float) -> bool:
-    """Return whether the body travels less than a share of the distance that the floor (S, 2) runs beneath it."""
+    """Return whether the body travels less than a share of the distance that the floor (S, 2) runs beneath."""
     root_m_s = (root_m[-1] - root_m[0])[[0, 2]] * fps / (len(root_m) - 1)
     root_speed_m_s = float(np.linalg.norm(root_m_s))
     belt_speed_m_s = float(np.linalg.norm(drift_m_s.mean(0)))
@@ -378,10 +380,10 @@ def _is_in_place(drift_m_s: np.ndarray, root_m: np.ndarray, fps: float, share: f
 
 
 def _estimate_belt_velocity(standing: StanceEvidence, root_m: np.ndarray, fps: float) -> np.ndarray | None:
-    """Return the steady velocity (S, 2) of the treadmill on which a body runs or hops in place, None without one.
+    """Return the steady velocity (S, 2) of the treadmill of a body that runs or hops in place, None without one.
 
-    In a run that travels, drift along the run cannot be distinguished from how feet move. In one on the spot it can:
-    without the belt, hardly any point of its feet is ever still.
+    In a run that travels, drift along the run cannot be distinguished from how feet move. In a run on the spot it can:
+    without the belt, hardly any point of the feet is ever still.
     """
     belt_m_s = np.broadcast_to(_fit_steady_drift(standing), (len(root_m) - 1, 2))
     if not _is_in_place(belt_m_s, root_m, fps, _IN_PLACE_SHARE):
@@ -391,7 +393,7 @@ def _estimate_belt_velocity(standing: StanceEvidence, root_m: np.ndarray, fps: f
 
 
 def _is_sideways_drift(drift_m_s: np.ndarray, travel_m_s: np.ndarray) -> bool:
-    """Return whether the drift (S, 2) of a run is faster than its feet seem to be, and not along the run (S, 2)."""
+    """Return whether the drift (S, 2) of a run is faster than the feet seem, and not along the run (S, 2)."""
     along = np.sum(drift_m_s * travel_m_s, axis=1)
     drift_speeds_m_s = norms(drift_m_s)
     travel_speeds_m_s = norms(travel_m_s)
@@ -401,9 +403,9 @@ def _is_sideways_drift(drift_m_s: np.ndarray, travel_m_s: np.ndarray) -> bool:
 
 
 def _remove_mean_along_travel(drift_m_s: np.ndarray, travel_m_s: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return the drift (S, 2) of a run without its mean along the run (S, 2), and the confidence in its changes.
+    """Return the drift (S, 2) of a run without the mean along the run (S, 2), and the confidence in changes.
 
-    The mean may as well come from how its feet move. The confidence, in [0, 1], is that the drift changes by more than
+    The mean may as well come from how the feet move. The confidence, in [0, 1], is that the drift changes by more than
     that.
     """
     low_m_s, high_m_s = _SWINGING_M_S
@@ -429,7 +431,7 @@ def _drift_confidence(
 
 
 def _fit_drift(standing: StanceEvidence, required: DriftEvidence, fps: float) -> tuple[np.ndarray, bool]:
-    """Return the drift (S, 2) that makes most points still, and whether it is steady."""
+    """Return the drift (S, 2) that makes most points still, and whether the drift is steady."""
     changing_m_s = _fit_changing_drift(standing, required.stiffness * (fps / 30) ** 4)
     steady_m_s = np.broadcast_to(_fit_steady_drift(standing), changing_m_s.shape)
     still_if_steady = standing.stationary_share(steady_m_s, required.still_m_s)
@@ -439,7 +441,7 @@ def _fit_drift(standing: StanceEvidence, required: DriftEvidence, fps: float) ->
 
 
 def _fit_steady_drift(standing: StanceEvidence) -> np.ndarray:
-    """Return the velocity (2,) around which standing points are densest, by mean shift (Comaniciu and Meer 2002)."""
+    """Return the velocity (2,) with the highest density of standing points, by mean shift (Comaniciu and Meer 2002)."""
     all_weights = standing.weights.ravel()
     heavy = np.argsort(-all_weights, kind="stable")[: 6 * _MOST_STARTS]
     points = standing.velocity_m_s.reshape(-1, 2)[heavy]

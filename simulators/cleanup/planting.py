@@ -1,7 +1,7 @@
 """Plant feet flat and still on the ground, and keep limbs and trunk above it.
 
-Feet are planted on what is beneath them, and the legs follow. Knees, elbows and hands are tilted up where they are
-below the floor, and a sunken trunk is lifted.
+Feet are planted on what is beneath, and the legs follow. Knees, elbows and hands below the floor are tilted up, and a
+sunken trunk is lifted.
 """
 
 from __future__ import annotations
@@ -39,35 +39,35 @@ from .levelling import LevelFloor
 from .stance import PosedMotions, find_boxes_under_feet, has_boxes
 
 _TIPS_BELOW_BALL_M = 0.02
-"""Depth of toe tips below the ball from which on they do not lift the foot."""
+"""Depth below the ball from which on toe tips do not lift the foot."""
 _LEAST_GAIN = 0.2
 """Feet are planted if standing soles then slide slower by more than this share, or for one of the other gains."""
 _LEAST_JOINT_GAIN = 0.12
 """Feet are planted, too, if standing joints then slide slower by more than this share."""
 _LEAST_GAIN_M_S = 0.03
-"""Neither share counts if they slide slower by less than this."""
+"""Neither share counts if feet slide slower by less than this."""
 _LEAST_GAIN_M = 0.004
 """Feet are planted, too, if standing soles then differ in height by so much less on average. Of CMU's training
-clips, pieces of 12 s, 9 in 10 gain less than all three when they are corrected again."""
+clips, pieces of 12 s, 9 in 10 gain less than all three when corrected again."""
 _LEAST_LOCAL_GAIN_M_S = 0.15
 """Feet are planted, too, if a standing sole then slides slower by so much for `local_s`: one slide in a long motion
-hardly changes its means. Of those clips, 9 in 10 gain less than this and the next one, too."""
+hardly changes the means. Of those clips, 9 in 10 gain less than this and the next one, too."""
 _LEAST_LOCAL_GAIN_M = 0.02
 """Feet are planted, too, if a standing or lower sole is then nearer to the usual height by this for `local_s`."""
 _LOCAL_S = 0.2
-"""Duration over which these two gains are averaged."""
+"""Duration of the averages of these two gains."""
 _LOWERING_LIMIT_M = 0.05
 """Furthest that the root is lowered for a standing foot out of reach."""
 _TURN_RAD = 0.15
-"""Angle to which feet are turned at most, softly."""
+"""Largest angle that feet are turned to, softly."""
 _TURN_S = 0.06
 """Standard deviation of the Gaussian that spreads the turn of feet over time."""
 _TOE_RAD = 0.8
-"""Angle to which toes are turned at most, softly."""
+"""Largest angle that toes are turned to, softly."""
 _TOE_S = 0.08
 """Standard deviation of the Gaussian that spreads the turn of toes over time."""
 _TOE_BENDS = 3
-"""Number of rounds in which toes are bent: a short bend that is spread over time falls short at first."""
+"""Number of rounds of bending toes: a short bend that is spread over time falls short at first."""
 _SMALL_M = (0.009, 0.015)
 """Feet are not moved by less than the first distance, and fully by more than the second."""
 
@@ -79,7 +79,7 @@ _REPEATS_M = 1e-5
 
 
 def plant_feet(posed: PosedMotions, ground_m: np.ndarray, *, is_soft: bool) -> MotionBatch:
-    """Lay standing feet flat and hold them in place on the ground beneath them; the legs follow.
+    """Lay standing feet flat and hold these in place on the ground beneath; the legs follow.
 
     Args:
         ground_m: (N, T, 2) height of the ground beneath each foot.
@@ -95,14 +95,14 @@ def plant_feet(posed: PosedMotions, ground_m: np.ndarray, *, is_soft: bool) -> M
 def _revert_where_gainless(
     given: PosedMotions, planted: MotionBatch, ground_m: np.ndarray, *, is_floor_known: bool
 ) -> MotionBatch:
-    """Return the planted motions; those whose soles stood nearly as well before come out as they were given.
+    """Return the planted motions; motions with soles that stood nearly as well before come out unchanged.
 
-    The height of an estimated floor does not count: it is never known to the centimetre, and seems to be another one
-    once feet are planted. So a second correction, which gains nothing, changes nothing. Frames that repeat the frame
-    before say nothing. Motions whose contacts are known are always planted.
+    The height of an estimated floor does not count: that height is never known to the centimetre, and seems to be
+    another one once feet are planted. So a second correction gains nothing and changes nothing. Frames that repeat the
+    frame before say nothing. Motions with known contacts are always planted.
 
     Args:
-        given: N motions of T frames with their poses, before they were planted.
+        given: N motions of T frames with poses, before planting.
         ground_m: (N, T, 2) height of the ground beneath each foot.
         is_floor_known: Whether the ground is exactly at these heights.
     """
@@ -152,10 +152,10 @@ class _StandingErrors:
         """Measure the errors of one motion.
 
         Args:
-            stands: (T, 2) its stances.
+            stands: (T, 2) stances of the motion.
             speeds_m_s: (T, 2) of the soles along the floor.
             heights_m: (T, 2) of the feet's lowest solid points above the ground.
-            usual_m: Height of soles that stand, None for their median.
+            usual_m: Height of soles that stand, None for the median.
         """
         if usual_m is None:
             usual_m = float(median(heights_m[stands])) if stands.any() else -np.inf
@@ -170,7 +170,7 @@ class _StandingErrors:
 
     @property
     def offset_m(self) -> float:
-        """Mean distance of low soles from their usual height."""
+        """Mean distance of low soles from the usual height."""
         return float(self.offsets_m[self.is_low].mean()) if self.is_low.any() else 0.0
 
 
@@ -178,7 +178,7 @@ def _is_gain(before: _StandingErrors, after: _StandingErrors, fps: float) -> boo
     """Return whether feet stand better afterwards, on average or for a while.
 
     Args:
-        before: Errors of a motion as it was given.
+        before: Errors of the given motion.
         after: Errors of the planted motion, in the same stances.
     """
     slowed_m_s = before.speed_m_s - after.speed_m_s
@@ -193,7 +193,7 @@ def _is_gain(before: _StandingErrors, after: _StandingErrors, fps: float) -> boo
 
 
 def _largest_lasting_value(values: np.ndarray, is_valid: np.ndarray, window: int) -> float:
-    """Return the largest mean of values (T, 2) over as many frames in a row, all of which are valid; 0 without any."""
+    """Return the largest mean of values (T, 2) over as many valid frames in a row; 0 without any."""
     if len(values) < window:
         return 0.0
     means = sliding_window_view(values, window, axis=0).mean(axis=-1)
@@ -201,9 +201,9 @@ def _largest_lasting_value(values: np.ndarray, is_valid: np.ndarray, window: int
 
 
 def _plant_feet_softly(posed: PosedMotions, ground_m: np.ndarray) -> MotionBatch:
-    """Return motions whose standing feet are held in place, as softly as legs follow.
+    """Return motions with standing feet held in place, as softly as legs follow.
 
-    A foot that stands is held in its place along the ground wherever it is, and put down if the ground is near.
+    A foot that stands is held in place along the ground at any height, and put down if the ground is near.
     """
     motions = posed.motions
     fps = motions.fps
@@ -240,7 +240,7 @@ def _plant_feet_softly(posed: PosedMotions, ground_m: np.ndarray) -> MotionBatch
 
 
 def _plant_feet_per_frame(posed: PosedMotions, ground_m: np.ndarray) -> MotionBatch:
-    """Return motions whose standing feet are held in each frame, however fast legs must follow."""
+    """Return motions with standing feet held in each frame, however fast legs must follow."""
     motions = posed.motions
     fps = motions.fps
     legs = Legs.from_skeleton(motions.skeleton)
@@ -264,8 +264,8 @@ def _plant_feet_per_frame(posed: PosedMotions, ground_m: np.ndarray) -> MotionBa
 def _held_velocities(posed: PosedMotions, turns: np.ndarray) -> np.ndarray:
     """Return horizontal velocities (N, T − 1, 2 feet, 2) of the part of each foot that is held.
 
-    That is the toe joint while it stands, and the heel while only the heel stands. Feet without toe joints are held by
-    the slowest of their lower corners.
+    That is the toe joint while the toe stands, and the heel while only the heel stands. Feet without toe joints are
+    held by the slowest lower corner.
 
     turns: (N, T, 2, 4) turns about the ankles that are still to come.
     """
@@ -286,7 +286,7 @@ def _held_velocities(posed: PosedMotions, turns: np.ndarray) -> np.ndarray:
 
 
 def _flat_share(posed: PosedMotions, ground_m: np.ndarray, stands: np.ndarray) -> np.ndarray:
-    """Return the share (N, T, 2) by which feet are laid flat: those nearly flat, and sunken ones that it lifts."""
+    """Return the share (N, T, 2) of laying feet flat: feet nearly flat, and sunken feet that are lifted by this."""
     fps = posed.motions.fps
     ankles_m = posed.positions_m[:, :, Legs.from_skeleton(posed.motions.skeleton).ankles]
     solid_m = _solid_foot_points_m(posed)
@@ -300,7 +300,7 @@ def _flat_share(posed: PosedMotions, ground_m: np.ndarray, stands: np.ndarray) -
 
 
 def _bend_toes(posed: PosedMotions, ground_m: np.ndarray, *, is_soft: bool) -> PosedMotions:
-    """Turn toes up where they would be below the ground (N, T, 2) and the ball of their foot is not.
+    """Turn toes up that would be below the ground (N, T, 2) if the ball of the foot is not.
 
     Only fitted soles are bent: those by default need not be where the feet are.
     """
@@ -347,14 +347,14 @@ def _solid_foot_points_m(posed: PosedMotions) -> np.ndarray:
 _CORNERS_OF_HEEL = slice(0, 2)
 """Corners at the heel of a foot."""
 _CORNERS_OF_BALL = slice(2, 4)
-"""Corners at the ball of a foot that has toes; those of its tip follow."""
+"""Corners at the ball of a foot that has toes; corners of the tip follow."""
 
 
 def _heights_of_solid_feet_m(posed: PosedMotions, points_m: np.ndarray, ground_m: np.ndarray) -> np.ndarray:
     """Return the heights (N, T, 2) above the ground of the lowest solid points of feet.
 
     Heels are round. Toe tips that are sunk count as no deeper below the ball than toes that cannot be bent far enough.
-    They never lift a foot whose ball is higher than that above the ground: a foot that points down would hang.
+    Toe tips never lift a foot with a ball higher than that above the ground: a foot that points down would hang.
 
     Args:
         points_m: (N, T, 2, K, 3) points from `_solid_foot_points_m`, however turned.
@@ -378,7 +378,7 @@ def _heights_of_solid_feet_m(posed: PosedMotions, points_m: np.ndarray, ground_m
 
 
 def _rotate_feet(feet_m: np.ndarray, ankles_m: np.ndarray, turns: np.ndarray) -> np.ndarray:
-    """Return feet (N, T, 2, K, 3) turned about their ankles (N, T, 2, 3)."""
+    """Return feet (N, T, 2, K, 3) turned about the ankles (N, T, 2, 3)."""
     pivot_m = ankles_m[..., None, :]
     return pivot_m + rotate(turns[..., None, :], feet_m - pivot_m)
 
@@ -386,7 +386,7 @@ def _rotate_feet(feet_m: np.ndarray, ankles_m: np.ndarray, turns: np.ndarray) ->
 def _root_lowering_m(
     positions_m: np.ndarray, targets_m: np.ndarray, legs: Legs, stands: np.ndarray, fps: float, limit_m: float
 ) -> np.ndarray:
-    """Return the root's shift (N, T, 3), downwards, that brings a standing ankle within reach of its target.
+    """Return the root's shift (N, T, 3), downwards, that brings a standing ankle within reach of the target.
 
     If both feet stand, the nearer ankle decides: a body with one leg stretched out above the floor stands on the other.
 
@@ -421,7 +421,7 @@ BONES = (("hip", "knee"), ("knee", "ankle"), ("shoulder", "elbow"), ("elbow", "w
 
 
 SUNKEN_M = 0.004
-"""Depth by which soft parts give way."""
+"""Depth that soft parts give way by."""
 
 
 def trunk_lift(skeleton: Skeleton, positions_m: np.ndarray, fps: float) -> np.ndarray:
@@ -447,12 +447,12 @@ def trunk_lift(skeleton: Skeleton, positions_m: np.ndarray, fps: float) -> np.nd
 
 
 def raise_limbs(motions: MotionBatch, spread_s: float = 0.0) -> MotionBatch:
-    """Return motions whose knees, elbows and wrists are not below the floor, as far as their bones reach.
+    """Return motions with knees, elbows and wrists not below the floor, as far as bones reach.
 
-    Ankles and wrists keep their heights above the floor while knees and elbows rise, the more so the more level their
-    bones are: what rests on the floor still rests there.
+    Ankles and wrists keep the heights above the floor while knees and elbows rise, the more so the more level the bones
+    are: what rests on the floor still rests there.
 
-    spread_s: time over which a bone is tilted, and back; the end of an upright bone rises by nothing at first.
+    spread_s: time for tilting a bone, and back; the end of an upright bone rises by nothing at first.
     """
     positions_m, orientations = cached_poses(motions)
     is_sunken = []
@@ -478,7 +478,7 @@ def _raise_bones(motions: MotionBatch, positions_m: np.ndarray, orientations: np
     Args:
         positions_m: (N, T, J, 3) joints.
         orientations: (N, T, J, 4) of the joints, world.
-        spread: Frames over which a bone is tilted; 0 for at once.
+        spread: Frames for tilting a bone; 0 for at once.
     """
     skeleton = motions.skeleton
     rounds = 2 if spread else 1  # a tilt that is spread falls a little short at first
@@ -522,9 +522,9 @@ def _find_bones(skeleton: Skeleton) -> list[tuple[int, int, float]]:
 
 
 def _tilt_bones(bones_m: np.ndarray, higher_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
-    """Return bones (..., 3) turned so that their ends rise by (...).
+    """Return bones (..., 3) turned so that the ends rise by (...).
 
-    They turn towards the direction in which they point, or else towards the joint's front.
+    Bones turn towards the direction of the bone, or else towards the joint's front.
     """
     lengths_m = norms(bones_m)
     heights_m = np.clip(bones_m[..., 1] + higher_m, -lengths_m, lengths_m)
@@ -538,7 +538,7 @@ def _tilt_bones(bones_m: np.ndarray, higher_m: np.ndarray, orientations: np.ndar
 
 @dataclass(frozen=True)
 class LiftTrunk:
-    """Raise bodies whose trunks are in the floor, by their greatest depth around each frame, smoothed."""
+    """Raise bodies with trunks in the floor, by the greatest depth around each frame, smoothed."""
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         posed = cleaning.posed
@@ -576,10 +576,10 @@ class PlantFeet:
 
 @dataclass(frozen=True)
 class LiftLimbs:
-    """Tilt bones of limbs that are in the floor until their ends lie on it."""
+    """Tilt bones of limbs that are in the floor until the ends lie on the floor."""
 
     spread_s: float = 0.08
-    """Time over which a bone is tilted, and back, a standard deviation; 0 for at once."""
+    """Time for tilting a bone, and back, a standard deviation; 0 for at once."""
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         return replace(cleaning, motions=raise_limbs(cleaning.motions, self.spread_s))

@@ -1,19 +1,19 @@
-"""The plane on which feet stand: the tilt of a world whose floor is not level.
+"""The plane that feet stand on: the tilt of a world without a level floor.
 
-Motion from a tilted camera or a wrongly levelled capture walks uphill and leans. Its feet stand near a plane all the
-same. Two sources show it:
+Motion from a tilted camera or a wrongly levelled capture walks uphill and leans. The feet stand near a plane all the
+same. Two sources show the plane:
 
-* Places. The plane is fitted to the places of stances, robustly. It is believed only along directions in which they are
-  far enough apart, and only if nearly all of them are near it: feet on steps and curbs are not.
+* Places. The plane is fitted to the places of stances, robustly. The plane is believed only along directions where
+places are far enough apart, and only if nearly all places are near the plane: feet on steps and curbs are not.
 * Posture. Gravity acts on the centre of mass, so on average it is above the middle between the stances of both feet,
-  but for the acceleration from their beginning to their end; and standing soles are flat. In a world that is tilted
-  by an angle, both lean by that angle. The posture shows the tilt along directions in which places do not, and is
+  but for the acceleration from the stances' beginning to the end; and standing soles are flat. In a world that is
+  tilted by an angle, both lean by that angle. The posture shows the tilt along directions where places do not, and is
   believed only if the body, both soles and the heights of the two feet agree.
 
-No plane is believed through which feet dive, as those of a body that crouches, leaps and lands elsewhere.
+No plane is believed if feet dive through the plane, as those of a body that crouches, leaps and lands elsewhere.
 
 A tilt may grow with time. Body and soles then lean more and more alike, whatever the rest pose of the feet, and the
-stances lie on a bent surface whose mean plane is taken.
+stances lie on a bent surface; the mean plane is taken.
 """
 
 from __future__ import annotations
@@ -40,39 +40,39 @@ _STEEPEST_DEG = 20.0
 _SHORTEST_S = 0.1
 """A stance lasts at least as long."""
 _FEWEST_OF_FOOT = 2
-"""Smallest number of stances of each foot that show a plane by their places."""
+"""Smallest number of stances of each foot that show a plane by places."""
 _OFF_M = 0.015
-"""Stances that are further from a plane lose weight in its fit."""
+"""Stances that are further from a plane lose weight in the fit."""
 _NEAR_M = 0.022
-"""Distance from a plane within which most stances are, and by which feet may be deeper below it than below a level
+"""Largest distance of most stances from a plane, and largest depth of feet below the plane beyond that below a level
 one."""
 _NEAR_PERCENTILE = 80
 """Percentage of the stances that are that near."""
 _GROWTHS_AGREE = 0.35
-"""Largest difference between the growths of slope that body and soles show, over their mean."""
+"""Largest difference between the growths of slope that body and soles show, over the mean of both."""
 _LEAST_GROWTH = 0.06
 """Smallest growth of a slope from the first to the last stance."""
 _BENDS = (0.5, 2.5)
 """Bend of the heights of stances, over the bend that this growth gives feet that stand; a world that turns about a
 point has twice that."""
 _SPREAD_M = 0.06
-"""Smallest standard deviation of the stances' places along a direction in which they show a tilt."""
+"""Smallest standard deviation of the stances' places along a direction that shows a tilt."""
 _UNSURE_RAD = 0.018
 """Largest standard error of a tilt that is believed."""
 _TO_DEVIATION = 1.48
-"""Standard deviation of normally distributed numbers over the median of their amounts."""
+"""Standard deviation of normally distributed numbers over the median of amounts."""
 _HEIGHT_ERROR_M = 0.006
 """Standard deviation, at least, of the heights of stances on a plane."""
 _ROUNDS = 6
-"""Number of rounds in which stances off the plane lose weight."""
+"""Number of rounds where stances off the plane lose weight."""
 
 _GRAVITY_M_S2 = 9.81
 _LONGEST_S = 1.0
 """A longer stance counts as one of this duration."""
 _FORWARD_LEAN = 0.02
-"""Usual forward lean of people, as a slope: 0.045 for CMU's walkers, less while they stand."""
+"""Usual forward lean of people, as a slope: 0.045 for CMU's walkers, less for people who stand."""
 _FORWARD_SOLE = 0.03
-"""Usual forward slope of soles against their rest pose: 0.07 in CMU's recordings, 0 if a rest pose stands flat."""
+"""Usual forward slope of soles against the rest pose: 0.07 in CMU's recordings, 0 if a rest pose stands flat."""
 _LEAST_SIDEWAYS = 0.03
 """Smallest slope to the side that a posture shows."""
 _LEAST_FORWARD = 0.09
@@ -80,43 +80,42 @@ _LEAST_FORWARD = 0.09
 _AGREE_SIDEWAYS = 0.05
 """Largest difference of the slopes to the side that body and soles show."""
 _AGREE_FORWARD = 0.09
-"""Largest difference of their slopes forwards."""
+"""Largest difference of the slopes forwards."""
 _AGREE_SHARE = 0.25
-"""Share of a slope by which they may differ further."""
+"""Share of a slope that the slopes may differ by in addition."""
 _SOLES_AGREE = 0.15
 """Largest half difference of the slopes that both soles show."""
 _INCLINED = 0.2
-"""A sole that is so steep, as on tiptoe, has half the weight in the mean of its foot."""
+"""A sole that is so steep, as on tiptoe, has half the weight in the mean of the foot."""
 _STEP_LEAN = 0.23
 """Largest half difference of the body's leans over both feet, sideways: half the width of a step over the height."""
 _FEET_AGREE_M = 0.02
-"""Largest distance of a foot's mean place from a plane through its neighbour's."""
+"""Largest distance of a foot's mean place from a plane through the neighbour's."""
 _LONG_M = 0.8
-"""Stances that are this far apart show a slope also against the body: the slope of a ramp, on which soles are
-inclined."""
+"""Stances that are this far apart show a slope also against the body: the slope of a ramp with inclined soles."""
 _MANY_STANCES = 10
 """So do this many stances."""
 _CONTRADICTS = 0.08
-"""Difference of slopes by which body or soles contradict the stances."""
+"""Least difference of slopes that lets body or soles contradict the stances."""
 _LEAN_SHARE = 0.7
 """Weight of the body's slope in the mean of both."""
 _LONG_STANCES_S = 0.8
-"""Each foot stands for so long in all in motions whose posture shows a tilt."""
+"""Least total time of each foot's stances for the posture to show a tilt."""
 _TALL = 0.92
-"""Least height of a body's centre above its feet, as a share of its usual largest height, that shows a tilt forwards:
+"""Least height of a body's centre above the feet, as a share of the usual largest height, that shows a tilt forwards:
 who crouches leans forwards and lifts the heels."""
 
 
 @dataclass(frozen=True)
 class GroundPlane:
-    """A plane on which feet stand."""
+    """A plane that feet stand on."""
 
     normal: tuple[float, float, float]
-    """Its upward normal, world."""
+    """Upward normal, world."""
     stances: int
-    """Number of stances that show it."""
+    """Number of stances that show the plane."""
     is_bent: bool = False
-    """True if it is the mean of planes, because the tilt changes."""
+    """True for the mean of planes, because the tilt changes."""
 
     @classmethod
     def from_slopes(cls, slopes: np.ndarray, stances: int) -> GroundPlane:
@@ -131,7 +130,7 @@ class GroundPlane:
 
     @property
     def is_tilted(self) -> bool:
-        """True if the plane is so far from level that motions are corrected on it."""
+        """True if the plane is so far from level that motions are corrected for the tilt."""
         return self.tilt_deg >= TILTED_DEG
 
     @property
@@ -156,12 +155,12 @@ class _Stance:
     """0 is left, 1 is right."""
     seconds: float
     middle_s: float
-    """Time of its middle."""
+    """Time of the stance's middle."""
     place_m: np.ndarray
-    """(3,) mean place of its toe joint, or of its ankle without a toe joint."""
+    """(3,) mean place of the toe joint, or of the ankle without a toe joint."""
     lean: np.ndarray
-    """Mean slope against the vertical of the line from the foot to the centre of mass, less that by which the body
-    accelerates."""
+    """Mean slope against the vertical of the line from the foot to the centre of mass, less the slope of the body's
+    acceleration."""
     sole: np.ndarray
     """The same of the ankle joint's upward axis at rest."""
     leftward: np.ndarray
@@ -171,24 +170,24 @@ class _Stance:
 
     @property
     def weight(self) -> float:
-        """Weight of the stance among the stances of its foot."""
+        """Weight of the stance among the stances of the foot."""
         return min(self.seconds, _LONGEST_S)
 
     @property
     def sole_weight(self) -> float:
-        """Weight of its sole among the soles of these stances."""
+        """Weight of the sole among the soles of these stances."""
         return self.weight / (1 + float(self.sole @ self.sole) / _INCLINED**2)
 
 
 @remember_by_object
 def estimate_ground_plane(motion: Motion) -> GroundPlane:
-    """Estimate the plane on which the feet of a motion stand.
+    """Estimate the plane that the feet of a motion stand on.
 
     Args:
         motion: Motion of T frames; the first few thousand count.
 
     Returns:
-        The plane; a level one if nothing shows it, feet dive through it, or it is as steep as stairs.
+        The plane; a level one if nothing shows a plane, feet dive through, or the plane is as steep as stairs.
     """
     motion = motion.frames(0, min(len(motion), SLAB))
     stances = _find_stances(motion)
@@ -206,15 +205,15 @@ def estimate_ground_plane(motion: Motion) -> GroundPlane:
 
 
 def _measure_depth_m(feet_m: np.ndarray, stances: Sequence[_Stance], plane: GroundPlane) -> float:
-    """Return how deep feet (T, 2, 3) are at most below a plane through most of their stances."""
+    """Return how deep feet (T, 2, 3) are at most below a plane through most stances."""
     stand_m = [np.dot(stance.place_m, plane.normal) for stance in stances]
     return float(median(np.array(stand_m)) - (feet_m @ plane.normal).min())
 
 
 def _fit_growing_tilt(stances: Sequence[_Stance], posture: _Posture) -> GroundPlane | None:
-    """Fit the mean plane to K stances on ground whose tilt grows steadily; None if body and soles show no growth.
+    """Fit the mean plane to K stances on ground of steadily growing tilt; None if body and soles show no growth.
 
-    Along directions in which places do not show the mean, the first stances are taken to be level.
+    Along directions where places do not show the mean, the first stances are taken to be level.
     """
     growth = _measure_growth(stances)
     if not growth.any():
@@ -264,8 +263,8 @@ def _fit_places(stances: Sequence[_Stance], slopes: np.ndarray, posture: _Postur
     """Fit a plane to the places of K stances.
 
     Args:
-        slopes: Slopes (2,) of the plane in directions along which the places do not show it.
-        posture: The posture, which the places must not contradict.
+        slopes: Slopes (2,) of the plane in directions where the places do not show a slope.
+        posture: The posture; places must not contradict it.
 
     Returns:
         The plane, or None if the places are on none.
@@ -306,7 +305,7 @@ def _fit_places(stances: Sequence[_Stance], slopes: np.ndarray, posture: _Postur
 def _fit_along(
     across_m: np.ndarray, heights_m: np.ndarray, shown: np.ndarray, slopes: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Fit slopes (2,) that differ from given slopes along directions (D, 2); return them and distances (K,) from it."""
+    """Fit slopes (2,) that differ from given slopes along directions (D, 2); return slopes and distances (K,)."""
     off_m = heights_m - across_m @ slopes
     if not len(shown):
         return slopes, off_m
@@ -315,11 +314,11 @@ def _fit_along(
 
 
 def _find_shown_directions(across_m: np.ndarray, error_m: float) -> np.ndarray:
-    """Return the directions (D, 2) along which places (K, 2) spread enough to show a slope.
+    """Return the directions (D, 2) where places (K, 2) spread enough to show a slope.
 
     Args:
         across_m: Horizontal places of the stances.
-        error_m: Standard deviation of their heights.
+        error_m: Standard deviation of the stances' heights.
     """
     _, spreads, directions = np.linalg.svd(across_m, full_matrices=False)
     is_wide = spreads > _SPREAD_M * np.sqrt(len(across_m))
@@ -327,7 +326,7 @@ def _find_shown_directions(across_m: np.ndarray, error_m: float) -> np.ndarray:
 
 
 def _fit_robustly(along_m: np.ndarray, heights_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Fit heights (K,) as linear functions of places (K, D); return the slopes (D,) and the distances (K,) from it."""
+    """Fit heights (K,) as linear functions of places (K, D); return the slopes (D,) and the distances (K,)."""
     design = np.column_stack([along_m, np.ones(len(along_m))])
     weights = np.ones(len(along_m))
     solution = np.zeros(design.shape[1])
@@ -342,10 +341,10 @@ def _fit_robustly(along_m: np.ndarray, heights_m: np.ndarray) -> tuple[np.ndarra
 
 @dataclass(frozen=True)
 class _Posture:
-    """Slopes (2,) along x and z of a plane on which a body would stand upright."""
+    """Slopes (2,) along x and z of a plane where a body would stand upright."""
 
     slopes: np.ndarray
-    """Those that body and soles show alike; 0 along directions in which they do not."""
+    """Slopes that body and soles show alike; 0 along directions where both disagree."""
     lean_slopes: np.ndarray
     """Those that the body shows."""
     sole_slopes: np.ndarray
@@ -355,7 +354,7 @@ class _Posture:
 
 
 def _estimate_posture(stances: Sequence[_Stance]) -> _Posture:
-    """Estimate the plane on which the posture of a body would be usual."""
+    """Estimate the plane that would make the posture of a body usual."""
     feet = [[stance for stance in stances if stance.side == side] for side in (0, 1)]
     leftward = np.zeros(2)
     if all(feet):
@@ -402,7 +401,7 @@ def _measure_lean(
         usual_sole: Slope of the soles in a rest pose.
 
     Returns:
-        The lean of the body, that of the soles, and their mean; the mean is 0 if they disagree or hardly lean.
+        The lean of the body, the lean of the soles, and the mean; the mean is 0 if both disagree or hardly lean.
     """
     leans = [float(_average(foot, "lean") @ direction) - usual_lean for foot in feet]
     sole_slopes = [_average(foot, "sole", "sole_weight") for foot in feet]
@@ -426,7 +425,7 @@ def _average(foot: Sequence[_Stance], name: str, weight: str = "weight") -> np.n
 
 
 def _find_stances(motion: Motion) -> list[_Stance]:
-    """Find the stances of both feet by their toe joints, or ankles without them."""
+    """Find the stances of both feet by toe joints, or ankles without toe joints."""
     skeleton = motion.skeleton
     shares = mass_shares(skeleton)
     joints = np.flatnonzero(shares)
@@ -468,5 +467,5 @@ def _find_stances(motion: Motion) -> list[_Stance]:
 
 
 def _at_least(height: float) -> float:
-    """Return a height by which slopes are divided; slopes of bodies that lie or stand on their heads are steep."""
+    """Return a height for dividing slopes; slopes of bodies that lie or stand on the head are steep."""
     return max(height, 0.05)
