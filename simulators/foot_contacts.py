@@ -1,4 +1,4 @@
-"""Contacts of feet as data that people read and edit: which foot stands, from which frame to which, and where."""
+"""Contacts of feet as data that people read and edit: standing foot, first and last frame, and place."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from .cleanup.stance import PosedMotions
 FEET = ("left foot", "right foot")
 
 FRAME_RATE_TOLERANCE = 0.01
-"""Largest share by which the frame rates of contacts and motion may differ: 29.97 is written as 30."""
+"""Largest relative difference of the frame rates of contacts and motion: 29.97 is written as 30."""
 
 
 @dataclass(frozen=True)
 class FootContact:
-    """A time in which a foot stands."""
+    """A time of a foot's stance."""
 
     part: Literal["left foot", "right foot"]
     first_frame: int
     last_frame: int
     """Inclusive."""
     position_m: tuple[float, ...] | None = None
-    """(3,) middle of the sole while it is flat, world, y up; None leaves it where the correction has it."""
+    """(3,) middle of the flat sole, world, y up; None for the correction's place."""
     kind: Literal["stands"] = "stands"
-    """Kind of contact: the foot stays in its place on the ground."""
+    """Kind of contact: the foot stays in place on the ground."""
 
     def __post_init__(self) -> None:
         if self.part not in FEET:
@@ -61,7 +61,7 @@ class FootContact:
 
     @property
     def frames(self) -> slice:
-        """The frames in which the foot stands."""
+        """The frames of the stance."""
         return slice(self.first_frame, self.last_frame + 1)
 
 
@@ -69,7 +69,7 @@ class FootContact:
 class Contacts:
     """All contacts of both feet in a motion; where there is none, a foot swings.
 
-    `save` and `load` keep them as JSON: `frames`, `fps`, and `contacts`, a list of objects with the fields of
+    `save` and `load` keep contacts as JSON: `frames`, `fps`, and `contacts`, a list of objects with the fields of
     `FootContact`. A contact that is listed twice counts once. InputError where two contacts of a foot overlap.
     """
 
@@ -148,25 +148,25 @@ class Contacts:
 
 
 def pose_level(motion: Motion) -> PosedMotions:
-    """Pose a motion with the soles that its feet show while they stand level."""
+    """Pose a motion with the soles that level standing feet show."""
     levelled = level_feet(motion)
     return PosedMotions.from_motions(MotionBatch.stack([levelled]), sole_points(levelled.skeleton))
 
 
 @dataclass(frozen=True, eq=False)
 class StandingFoot:
-    """A foot in the F frames of a contact, as a motion has it.
+    """A foot of a motion in the F frames of a contact.
 
-    While a foot stands, the part of its sole that touches the ground does not move; the remaining sole may roll about
-    it.
+    While a foot stands, the part of the sole that touches the ground does not move; the remaining sole may roll about
+    that part.
     """
 
     corners_m: np.ndarray
-    """(F, K, 3) corners of its sole, world."""
+    """(F, K, 3) corners of the sole, world."""
     slip_m: np.ndarray
     """(F, 2) distance, x and z, that the touching part has slipped since the first frame."""
     weights: np.ndarray
-    """(F,) weights of the frames in its mean place, which sum to 1: flat and still frames count."""
+    """(F,) weights of the frames in the mean place, with sum 1: flat and still frames count."""
 
     @classmethod
     def from_pose(cls, posed: PosedMotions, foot: int, first: int, last: int) -> StandingFoot:
@@ -184,11 +184,11 @@ class StandingFoot:
 
     @property
     def place_m(self) -> np.ndarray:
-        """Middle (3,) of the sole while it is flat and still."""
+        """Middle (3,) of the flat and still sole."""
         return self.weights @ self.middles_m
 
     def displacements_m(self, place_m: np.ndarray) -> np.ndarray:
-        """Return the least displacements (F, 2), x and z, with which it stands still in a place (3,)."""
+        """Return the least displacements (F, 2), x and z, for a still stance in a place (3,)."""
         steady_m = self.middles_m[:, [0, 2]] - self.slip_m
         return place_m[[0, 2]] - self.weights @ steady_m - self.slip_m
 

@@ -1,7 +1,7 @@
 """Correct what lies around a stretch of a motion that cannot be corrected, and keep the stretch.
 
 A jump over an obstacle that the file does not show takes longer than gravity allows: something that cannot be inferred
-holds the body up. That is no reason to leave the steps before and after as they are.
+holds the body up. That is no reason to leave the steps before and after uncorrected.
 """
 
 from collections.abc import Sequence
@@ -33,18 +33,18 @@ from .body.curves import smoothstep
 SHORTEST_S = 1.0
 """Shortest part before or after a stretch that is corrected."""
 LOST_S = 0.4
-"""Time before and after the frame in which a simulated body was lost that is kept."""
+"""Kept time before and after the frame where a simulated body was lost."""
 LARGEST_SHARE = 0.5
-"""Largest share of a motion that is kept; beyond it the motion is rejected."""
+"""Largest kept share of a motion; beyond, the motion is rejected."""
 _FADING_S = 0.3
-"""Time within a stretch in which a correction fades."""
+"""Time within a stretch for the fading of a correction."""
 SLIDES_MORE_M_S = 0.1
-"""Frames are kept in which a standing foot slides faster than before by more."""
+"""Frames are kept if a standing foot slides faster than before by more."""
 
 
 @dataclass(frozen=True, eq=False)
 class KeptStretch:
-    """A motion with a stretch that is kept, and the parts before and after it, which reach into it by the fading."""
+    """A motion with a kept stretch, and the parts before and after; parts reach into the stretch by the fading."""
 
     motion: Motion
     spans: tuple[tuple[int, int], ...]
@@ -54,7 +54,7 @@ class KeptStretch:
 
     @classmethod
     def from_failure(cls, motion: Motion, failure: Failure | None) -> Self | None:
-        """Return the stretch in which a body floated or was lost; None if too little of the motion is left."""
+        """Return the stretch where a body floated or was lost; None if too little of the motion is left."""
         if failure is None or failure.frame is None or failure.kind not in (FailureKind.FLOATING, FailureKind.LOST):
             return None
         around = round(LOST_S * motion.fps) if failure.last_frame is None else 0
@@ -83,10 +83,10 @@ class KeptStretch:
         return sum(stop - start for start, stop in self.spans) - kept >= (1 - LARGEST_SHARE) * len(self.motion)
 
     def restore(self, corrections: Sequence[CorrectedMotion]) -> CorrectedMotion | None:
-        """Return the correction of the motion from those of its parts; None if too little of them is left.
+        """Return the correction of the motion from those of the parts; None if too little is left.
 
-        A part that failed, or whose floor is another one than that of the longest part, is kept with the stretch. The
-        stretch keeps its poses and its path. It is raised as the parts beside it are.
+        A part that failed, or that has another floor than the longest part, is kept with the stretch. The stretch keeps
+        poses and path. The stretch is raised as the neighbouring parts are.
         """
         raises_m = self._measure_raises_m(corrections)
         lengths = [len(correction.motion) * correction.accepted for correction in corrections]
@@ -102,7 +102,7 @@ class KeptStretch:
         return remaining._merge([corrections[index] for index in usable], [raises_m[index] for index in usable])
 
     def _merge(self, corrections: Sequence[CorrectedMotion], raised_m: Sequence[float]) -> CorrectedMotion:
-        """Return the correction of the motion from those of its parts and the heights by which these were raised."""
+        """Return the correction of the motion from those of the parts and the rises of the parts."""
         base = self._raise_motion(raised_m)
         root_m = base.root_m.copy()
         rotations = base.rotations.copy()
@@ -135,24 +135,24 @@ class KeptStretch:
         return replace(correction, **average_figures(corrections, weights))
 
     def _measure_raises_m(self, corrections: Sequence[CorrectedMotion]) -> list[float]:
-        """Return the median height by which each part was raised."""
+        """Return the median rise of each part."""
         raises_m = []
         for (start, stop), correction in zip(self.spans, corrections, strict=True):
             raises_m.append(float(median((correction.motion.root_m - self.motion.root_m[start:stop])[:, 1])))
         return raises_m
 
     def _raise_motion(self, raises_m: Sequence[float]) -> Motion:
-        """Return the motion raised as its parts are, and as by a straight line between them."""
+        """Return the motion raised as the parts are, and by a straight line in between."""
         knots = np.ravel([(start, stop - 1) for start, stop in self.spans])
         raised_m = np.interp(np.arange(len(self.motion)), knots, np.repeat(raises_m, 2))
         return raise_motion(self.motion, raised_m)
 
 
 def keep_failed_stretch(motion: Motion, correction: CorrectedMotion, correct: CorrectMotions) -> CorrectedMotion:
-    """Return a correction in which a stretch that failed is kept, if that saves most of a motion.
+    """Return a correction that keeps a failed stretch, if that saves most of a motion.
 
     Args:
-        correct: Correction of the parts beside the stretch, of which stretches are kept in turn.
+        correct: Correction of the parts beside the stretch; stretches of these are kept in turn.
     """
     stretch = KeptStretch.from_failure(motion, correction.failure)
     if stretch is None:
@@ -165,10 +165,10 @@ def keep_failed_stretch(motion: Motion, correction: CorrectedMotion, correct: Co
 
 
 def fade_where_feet_slide(given: Motion, corrected: Motion) -> tuple[Motion, Note] | None:
-    """Return a corrected motion that is as given around the frames in which standing feet slide faster, and a note.
+    """Return a corrected motion, unchanged around the frames where standing feet slide faster, and a note.
 
     None if these are most of the motion, or none. A leap within a correction, as over an impossible stretch, drags the
-    feet through few frames, and costs no other frame its correction.
+    feet through few frames, and costs no other frame the correction.
     """
     observation = observe(given)
     added_m_s = observation.standing.max(-1) * (observation.speeds_of(corrected) - observation.speeds_of(given))

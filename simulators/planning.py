@@ -1,11 +1,11 @@
-"""Plan motions: lift them clear of the floor, then shift bodies and move feet until contact forces explain them.
+"""Plan motions: lift bodies clear of the floor, then shift bodies and move feet until contact forces explain motions.
 
 Captured motion demands wrenches that no contact can deliver. The dynamics filter (after Yamane and Nakamura 2003) moves
-the body a little so that the floor can explain its motion. A small shift of the centre of mass over time changes the
-demand; the legs bend so that the feet stay where they are.
+the body a little so that the floor can explain the motion. A small shift of the centre of mass over time changes the
+demand; the legs bend so that the feet stay in place.
 
 A contact plan may load corners of soles that hover by some millimetres. Rigid soles do not touch there, and the body
-would roll over another edge than planned. So each foot then turns about its ankle and moves up or down a little.
+would roll over another edge than planned. So each foot then turns about the ankle and moves up or down a little.
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ from .stages.values import CleanedMotions, MotionPlan
 
 
 def plan_motions(cleaned: CleanedMotions, body: Humanoid, settings: TrackerSettings) -> MotionPlan:
-    """Plan motions of a body so that contacts explain as much of them as possible.
+    """Plan motions of a body so that contacts explain as much as possible.
 
     Args:
-        cleaned: N motions after the clean-up, with their supports.
+        cleaned: N motions after the clean-up, with supports.
         settings: Settings of the plan, and the engine's friction.
     """
     supports: Sequence[Sequence[Support]] = cleaned.supports
@@ -77,7 +77,7 @@ def plan_motions(cleaned: CleanedMotions, body: Humanoid, settings: TrackerSetti
 
 @dataclass(frozen=True, eq=False)
 class Planner:
-    """Change motions on a body's tree so that contacts with friction, on floor and supports, explain them."""
+    """Change motions on a body's tree so that contacts with friction, on floor and supports, explain the motions."""
 
     body: Humanoid
     friction: float
@@ -85,7 +85,7 @@ class Planner:
     settings: PlanSettings = PLAN
 
     def filter_dynamics(self, motions: MotionBatch) -> MotionBatch:
-        """Shift motions so that contacts within friction cones explain more of them."""
+        """Shift motions so that contacts within friction cones explain more."""
         settings = self.settings.filter
         for _ in range(settings.rounds):
             plan, shift_m = self._compute_shift(motions)
@@ -110,7 +110,7 @@ class Planner:
         return replace(self, settings=stance_settings)
 
     def _compute_shift(self, motions: MotionBatch, inset: float = 0.0) -> tuple[ContactPlan, np.ndarray]:
-        """Return the contacts of motions, and the shifts (N, T, 3) of the centre of mass that explain more of them.
+        """Return the contacts of motions, and the shifts (N, T, 3) of the centre of mass that explain more.
 
         inset: see `plan_contacts`.
         """
@@ -123,7 +123,7 @@ class Planner:
         return plan, np.stack(shifts_m)
 
     def lift_above_floor(self, motions: MotionBatch) -> MotionBatch:
-        """Lift motions where trunk or thighs are in the floor or in their support."""
+        """Lift motions where trunk or thighs are in the floor or in a support."""
         body = self.body
         positions_m, orientations = pose_joints(motions)
         points = body.contact_points
@@ -142,14 +142,14 @@ class Planner:
     def _shift_root(
         self, motions: MotionBatch, positions_m: np.ndarray, orientations: np.ndarray, shift_m: np.ndarray
     ) -> MotionBatch:
-        """Move the root by (N, T, 3) and keep the feet where they are; the links' world poses are given."""
+        """Move the root by (N, T, 3) and keep the feet in place; the links' world poses are given."""
         legs = Legs.from_skeleton(self.body.tree)
         ankles_m = positions_m[:, :, legs.ankles]
         rotations = solve_leg_ik(self.body.tree, positions_m, orientations, shift_m, ankles_m)
         return replace(motions, root_m=motions.root_m + shift_m, rotations=rotations)
 
     def _turn_root(self, motions: MotionBatch, plan: ContactPlan) -> MotionBatch:
-        """Turn bodies about their centres of mass by what explains more of a plan's moments; feet stay as they are."""
+        """Turn bodies about the centre of mass by what explains more of a plan's moments; feet stay unchanged."""
         needs = plan.needs
         settings = self.settings.filter
         turns_rad = solve_turns(plan.rest[..., 3:], compute_whole_inertia(self.body, needs), motions.fps, settings)
@@ -163,7 +163,7 @@ class Planner:
         return replace(motions, root_m=turned_m[:, :, 0], rotations=rotations)
 
     def place_feet(self, motions: MotionBatch) -> MotionBatch:
-        """Move feet so that they touch the ground where they are to carry."""
+        """Move feet so that carrying feet touch the ground."""
         body = self.body
         fps = motions.fps
         placement = self.settings.placement
@@ -201,7 +201,7 @@ def add_cushions(body: Humanoid, motion: Motion, supports: Sequence[Support]) ->
     """Return supports with each seat replaced by cushions below the pelvis and, at the hips, below the thighs.
 
     Seats are soft, and carry thighs and pelvis together. Simulated links are rigid: on a level seat, a body would
-    balance on its pelvis, or on the seat's edge below sloping thighs. A part far from the seat gets no cushion.
+    balance on the pelvis, or on the seat's edge below sloping thighs. A part far from the seat gets no cushion.
     """
     positions_m, orientations = pose_joints(motion)
     lowest_points_m = body.contact_points.lowest_points(positions_m, orientations)
@@ -224,7 +224,7 @@ def add_cushions(body: Humanoid, motion: Motion, supports: Sequence[Support]) ->
 
 
 def _depth_of_slope_m(body: Humanoid, positions_m: np.ndarray, side: str) -> np.ndarray:
-    """Return how far (T,) a sloping thigh is below its lowest point at the hip, within a cushion's width."""
+    """Return how far (T,) a sloping thigh is below the lowest point at the hip, within a cushion's width."""
     hip = body.tree.joint(f"{side}_hip")
     thigh_m = positions_m[:, body.tree.joint(f"{side}_knee")] - positions_m[:, hip]
     slope = np.abs(thigh_m[:, 1]) / np.maximum(np.hypot(thigh_m[:, 0], thigh_m[:, 2]), 1e-3)
@@ -234,7 +234,7 @@ def _depth_of_slope_m(body: Humanoid, positions_m: np.ndarray, side: str) -> np.
 
 
 def _limit_shifts(shift_m: np.ndarray, settings: FilterSettings) -> np.ndarray:
-    """Scale down the shifts (N, T, 3) of motions whose largest shift exceeds the limit."""
+    """Scale down the shifts (N, T, 3) of motions with a largest shift beyond the limit."""
     largest_m = np.linalg.norm(shift_m, axis=-1).max(1)
     scales = np.minimum(1.0, settings.shift_limit_m / np.maximum(largest_m, 1e-9))
     return shift_m * scales[:, None, None]
@@ -308,9 +308,9 @@ def _split_by_foot(corners: np.ndarray) -> np.ndarray:
 def heel_load_share(
     load: np.ndarray, fps: float, settings: PlacementSettings = RESIDUAL_FREE_PLAN.placement
 ) -> np.ndarray:
-    """Return how strongly feet that carry only on their heels for long must be set flat.
+    """Return how strongly feet that carry only on the heel for long must be set flat.
 
-    Nobody stands like that: if a capture has the front of such a foot in the air, its ankle is turned wrongly.
+    Nobody stands like that: if a capture has the front of such a foot in the air, the ankle is turned wrongly.
 
     Args:
         load: (N, T, 2, K) 1 or more for corners that carry, those of the heel first.
@@ -332,9 +332,9 @@ def heel_load_share(
 def hold_corners(
     points_m: np.ndarray, load: np.ndarray, fps: float, settings: PlacementSettings = PLAN.placement
 ) -> np.ndarray:
-    """Return horizontal displacements with which loaded corners of soles stay where they are.
+    """Return horizontal displacements that keep loaded corners of soles in place.
 
-    Feet that no longer carry go back to where they were.
+    Feet that no longer carry go back to the earlier place.
 
     Args:
         points_m: (N, T, 2, K, 3) corners.
@@ -366,7 +366,7 @@ def hold_corners(
 def lift_swinging_feet_m(
     heights_m: np.ndarray, points_m: np.ndarray, load: np.ndarray, fps: float, settings: PlacementSettings
 ) -> np.ndarray:
-    """Return rises (N, T, 2) that take swinging feet clear of the ground, on which they would trip.
+    """Return rises (N, T, 2) that take swinging feet clear of the ground, so that no foot trips.
 
     Args:
         heights_m: (N, T, 2, K) heights of the corners above the ground.
@@ -392,7 +392,7 @@ def solve_foot_moves(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return rises of ankles and turns of feet that bring loaded corners of soles to height 0.
 
-    It is a ridge regression; corners that would then be below the ground are lifted out again.
+    The fit is a ridge regression; corners that would then be below the ground are lifted out again.
 
     Args:
         heights_m: (N, T, 2, K) heights of the corners above the ground.

@@ -1,6 +1,6 @@
-"""Segments of a motion that are corrected by themselves: what lies between T-poses at its ends, takes, and loops.
+"""Segments of a motion that are corrected separately: the motion between T-poses at both ends, takes, and loops.
 
-`TPoseEnds` is a motion between T-poses, `see_takes` a view of its takes.
+`TPoseEnds` is a motion between T-poses, `see_takes` a view of takes.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ from .cleanup.splices import JoinSplices, find_takes
 from .pipeline import Pipeline
 
 MARGIN_S = 1.5
-"""Time of a loop's neighbours that is corrected with it: what begins at rest has swung in by then."""
+"""Time of a loop's neighbours that is corrected with the loop: what begins at rest has swung in by then."""
 
 
 _FADING_S = 0.3
-"""Time in which a motion that leaves or enters a T-pose smoothly passes from its original to its corrected form."""
+"""Time for a motion that leaves or enters a T-pose smoothly to pass from the original to the corrected form."""
 
 
 @dataclass(frozen=True, eq=False)
 class TPoseEnds:
-    """A motion that may begin and end with T-poses of its rig, which are left as they are."""
+    """A motion that may begin and end with T-poses of the rig; T-poses are left unchanged."""
 
     motion: Motion
     opening: int
-    """Frames of the T-poses at its beginning."""
+    """Frames of the T-poses at the beginning."""
     closing: int
-    """Frames of those at its end."""
+    """Frames of the T-poses at the end."""
     fades_in: bool
     """True if the motion leaves the opening T-pose smoothly."""
     fades_out: bool
@@ -52,7 +52,7 @@ class TPoseEnds:
 
     @classmethod
     def from_motion(cls, motion: Motion) -> TPoseEnds:
-        """Find the T-poses with which a motion begins and ends: it jumps out of them, or they are held rigidly."""
+        """Find the T-poses at the beginning and end of a motion that jumps out of a T-pose or holds one rigidly."""
         opening, fades_in = _count_opening_frames(motion)
         rest = motion.frames(opening, len(motion))
         reversed_rest = replace(rest, root_m=rest.root_m[::-1], rotations=rest.rotations[::-1], contacts=None)
@@ -61,7 +61,7 @@ class TPoseEnds:
 
     @property
     def rest(self) -> Motion:
-        """The motion between its T-poses."""
+        """The motion between the T-poses."""
         if not (self.opening or self.closing):
             return self.motion
         return self.motion.frames(self.opening, len(self.motion) - self.closing)
@@ -112,7 +112,7 @@ class TPoseEnds:
 
 
 def _count_opening_frames(motion: Motion) -> tuple[int, bool]:
-    """Return the frames of the T-poses with which a motion begins, and whether it leaves the last of them smoothly."""
+    """Return the frames of the T-poses at a motion's beginning, and whether the motion leaves the last smoothly."""
     count = 0
     while count < len(motion) - 1:
         rest = motion.frames(count, len(motion))
@@ -132,15 +132,15 @@ class Segment:
     start: int
     take: Motion
     margin: int = 0
-    """Frames with which it is unrolled on either side; 0 if it is not a loop."""
+    """Frames of unrolling on either side; 0 if not a loop."""
 
     @property
     def motion(self) -> Motion:
-        """The motion to correct, unrolled if it is a loop."""
+        """The motion to correct, unrolled if a loop."""
         return unroll_loop(self.take, self.margin) if self.margin else self.take
 
     def restore(self, correction: CorrectedMotion, *, same_travel: bool) -> CorrectedMotion:
-        """Return the correction of the take from that of `motion`; figures of loops include their margins."""
+        """Return the correction of the take from that of `motion`; figures of loops include the margins."""
         if not self.margin:
             return correction
         frames = slice(self.margin, self.margin + len(self.take))
@@ -164,7 +164,7 @@ class Segment:
         )
 
     def _map_failure_to_loop(self, failure: Failure) -> Failure:
-        """Return a failure in the unrolled loop at the frames of the loop that it repeats."""
+        """Return a failure in the unrolled loop at the repeated frames of the loop."""
         if failure.frame is None:
             return failure
         frame = (failure.frame - self.margin) % (len(self.take) - 1)
@@ -175,7 +175,7 @@ class Segment:
 
 
 def see_takes(motion: Motion, pipeline: Pipeline) -> CorrectionView:
-    """Return the takes of a motion in their order, unrolled if they are loops."""
+    """Return the takes of a motion in order, loops unrolled."""
     settings = pipeline.cleanup
     splicing = settings.find_step(JoinSplices) or JoinSplices(join_takes=True)
     starts = [0] if splicing.join_takes else _drop_short_takes(find_takes(motion, splicing), len(motion))
@@ -195,7 +195,7 @@ def see_takes(motion: Motion, pipeline: Pipeline) -> CorrectionView:
 
 
 def _drop_short_takes(starts: Sequence[int], frames: int) -> list[int]:
-    """Return the first frames of takes; one that is too short to be corrected belongs to its neighbour."""
+    """Return the first frames of takes; a take that is too short to be corrected belongs to a neighbour."""
     long_enough = [0]
     for start in starts[1:]:
         if min(start - long_enough[-1], frames - start) >= SHORTEST_FRAMES:
@@ -206,7 +206,7 @@ def _drop_short_takes(starts: Sequence[int], frames: int) -> list[int]:
 def _merge_segments(
     motion: Motion, segments: Sequence[Segment], corrections: Sequence[CorrectedMotion], *, same_travel: bool
 ) -> CorrectedMotion:
-    """Return the correction of a motion from those of its segments; the first one that fails rejects it."""
+    """Return the correction of a motion from those of all segments; the first failing segment rejects the motion."""
     restored = []
     for segment, correction in zip(segments, corrections, strict=True):
         restored.append(segment.restore(correction, same_travel=same_travel))
@@ -220,7 +220,7 @@ def _merge_segments(
 
 
 def _mean_residual(timeline: Timeline) -> dict[str, float]:
-    """Return the mean residual wrench of a timeline, without its first frame, to which no step leads."""
+    """Return the mean residual wrench of a timeline, without the first frame, because no step leads there."""
     if len(timeline) < 2:
         return {}
     return {

@@ -1,4 +1,4 @@
-"""Ground that people describe: a floor, level or sloping, and boxes on it, such as the steps of stairs."""
+"""Ground that people describe: a floor, level or sloping, and boxes there, such as the steps of stairs."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from .support import level_corners_m
 STEEPEST_DEG = 30.0
 """Largest slope of a floor that people walk on."""
 DEEPEST_M = 0.25
-"""A point deeper inside a box than a step is high does not stand on it: a hand in a wall."""
+"""A point deeper inside a box than a step is high does not stand on the box: a hand in a wall."""
 MOST_BOXES = 2000
 
 _EDGE_M = 1e-6
 _SHALLOW_M = 0.03
-"""A point no deeper than this below a top stands on it, however near to an edge."""
+"""A point no deeper than this below a top stands on the top, however near to an edge."""
 
 
 FARTHEST_M = 1e5
 """Bound of places and sizes, beyond any scene."""
 MOST_DEG = 1e6
-"""Bound of angles, which may be any number of turns."""
+"""Bound of angles; angles may be any number of turns."""
 
 
 @dataclass(frozen=True)
 class GroundBox:
-    """A solid box on whose top people stand; it stands upright on the floor's slope."""
+    """A solid box with a top that people stand on; the box stands upright on the floor's slope."""
 
     centre_m: tuple[float, ...]
     """(3,) middle, world, y up."""
     size_m: tuple[float, ...]
-    """(3,) extent along x, y (up) and z before it is turned."""
+    """(3,) extent along x, y (up) and z before any turn."""
     turn_deg: float = 0.0
     """Turn about the upward axis, from +z towards +x."""
 
@@ -53,13 +53,13 @@ class GroundBox:
 
     @property
     def top_m(self) -> float:
-        """Height of its upper side."""
+        """Height of the upper side."""
         return self.centre_m[1] + self.size_m[1] / 2
 
     def contains(self, points_m: np.ndarray) -> np.ndarray:
-        """Return whether points (..., 3) are over it, or in it and nearer to its top than to its sides: (...).
+        """Return whether points (..., 3) are over the box, or inside and nearer to the top than to the sides: (...).
 
-        Points deeper than `DEEPEST_M` are beside it, as are toes that touch the riser of a step.
+        Points deeper than `DEEPEST_M` are beside the box, as are toes that touch the riser of a step.
         """
         return _BoxTable.from_boxes([self]).hold(points_m)[..., 0]
 
@@ -70,7 +70,7 @@ _PAIRS_AT_ONCE = 1_000_000
 
 @dataclass(frozen=True, eq=False)
 class _BoxTable:
-    """B boxes as arrays, so that points are compared with all of them at once."""
+    """B boxes as arrays, so that points are compared with all boxes at once."""
 
     centres_m: np.ndarray
     """(B, 3)."""
@@ -113,7 +113,7 @@ class _BoxTable:
         return _BoxTable(**{name: values[boxes] for name, values in vars(self).items()})
 
     def hold(self, points_m: np.ndarray) -> np.ndarray:
-        """(..., B) whether points (..., 3) are over each box, or in it; see `GroundBox.contains`."""
+        """(..., B) whether points (..., 3) are over each box, or inside; see `GroundBox.contains`."""
         x, y, z = np.moveaxis(points_m[..., None, :] - self.centres_m, -1, 0)
         half_x, half_y, half_z = self.half_sizes_m.T
         along_x = self.cosines * x - self.sines * z
@@ -139,15 +139,15 @@ class _BoxTable:
 
 @dataclass(frozen=True)
 class Ground:
-    """Floor and boxes that carry a motion, in its world: metres, y up. `load` reads it from JSON with these fields."""
+    """Floor and boxes that carry a motion, in the motion's world: metres, y up. `load` reads JSON with these fields."""
 
     boxes: tuple[GroundBox, ...] = ()
     floor_m: float = 0.0
     """Height of the floor below the world's origin."""
     slope_deg: float = 0.0
-    """Slope of the floor, and of the boxes on it."""
+    """Slope of the floor, and of the boxes there."""
     uphill_deg: float = 0.0
-    """Heading towards which the floor rises: 0 is +z, 90 is +x."""
+    """Heading of the floor's rise: 0 is +z, 90 is +x."""
     in_floor_frame: bool = False
     """True if y is the floor's normal, so that the world's up direction leans; people leave this out."""
 
@@ -164,7 +164,7 @@ class Ground:
 
     @classmethod
     def load(cls, path: str | Path) -> Ground:
-        """Return the ground of a JSON file; InputError if it has none."""
+        """Return the ground of a JSON file; InputError if there is none."""
         return read_file_as(cls, Path(path))
 
     @cached_property
@@ -209,7 +209,7 @@ class Ground:
         return np.maximum(ground.floor_m, ground._box_table.highest_m(self.to_floor_frame(points_m)))
 
     def boxes_near(self, points_m: np.ndarray) -> list[GroundBox]:
-        """Return the boxes that may be beneath one of points (..., 3) in the floor's frame, in their order."""
+        """Return the boxes that may be beneath one of points (..., 3) in the floor's frame, in order."""
         return [self.boxes[index] for index in self._box_table.find_near(points_m)]
 
     @cached_property
@@ -217,18 +217,18 @@ class Ground:
         return _BoxTable.from_boxes(self.boxes)
 
     def above_m(self, points_m: np.ndarray) -> np.ndarray:
-        """Heights (...) of points (..., 3) above the box or floor beneath them."""
+        """Heights (...) of points (..., 3) above the box or floor beneath."""
         return self.to_floor_frame(points_m)[..., 1] - self.beneath_m(points_m)
 
     def standing_on(self, points_m: np.ndarray) -> np.ndarray:
-        """Points (..., 3) in the floor's frame, with heights above what is beneath them."""
+        """Points (..., 3) in the floor's frame, with heights above what is beneath."""
         standing_m = self.to_floor_frame(points_m).copy()
         standing_m[..., 1] -= self.beneath_m(points_m)
         return standing_m
 
     @cached_property
     def in_own_frame(self) -> Ground:
-        """The same ground in its floor's frame."""
+        """The same ground in the floor's frame."""
         if self.in_floor_frame:
             return self
         centres_m = [tuple(self.to_floor_frame(np.array(box.centre_m)).tolist()) for box in self.boxes]

@@ -1,4 +1,4 @@
-"""Skeletons: joints, their tree, and the part of a body that each of them is."""
+"""Skeletons: joints, the tree of joints, and the part of a body that each joint is."""
 
 from __future__ import annotations
 
@@ -64,9 +64,9 @@ def compute_generations(parents: tuple[int, ...]) -> Generations:
 
 @dataclass(frozen=True, eq=False)
 class Skeleton:
-    """A tree of J joints in its rest pose.
+    """A tree of J joints in a rest pose.
 
-    With all rotations at identity the body stands upright, y up, facing +z, its left side towards +x, arms anywhere.
+    With all rotations at identity the body stands upright, y up, facing +z, the left side towards +x, arms anywhere.
     """
 
     names: tuple[str, ...]
@@ -74,7 +74,7 @@ class Skeleton:
     parents: tuple[int, ...]
     """J indices, parents before children, −1 for the single root."""
     offsets_m: np.ndarray
-    """(J, 3) position of each joint in its parent's frame, metres, zero for the root."""
+    """(J, 3) position of each joint in the parent's frame, metres, zero for the root."""
     parts: tuple[str, ...]
     """J anatomical names from `SMPL_22`, "" where a joint has no counterpart (fingers, eyes, twists)."""
     soles_m: tuple[float, float] | None = None
@@ -83,9 +83,9 @@ class Skeleton:
     rigid: frozenset[str] = frozenset()
     """Names of joints that cannot turn, such as the ends of a BVH file."""
     mass_kg: float | None = None
-    """Mass of the body, by its shape; None if it is unknown."""
+    """Mass of the body, by the shape; None if unknown."""
     usual_sole_m: float = SOLE_BELOW_TOE_JOINT_M
-    """Usual depth of its soles below toe joints: 0 if its files have toe joints on the floor, as HumanML3D's have."""
+    """Usual depth of soles below toe joints: 0 for files with toe joints on the floor, as HumanML3D's."""
 
     def __post_init__(self) -> None:
         count = len(self.names)
@@ -121,7 +121,7 @@ class Skeleton:
         return self._joint_of.get(part)
 
     def pair(self, part: str) -> tuple[int, int] | None:
-        """Return the left and the right joint of a part such as "knee"; None if the skeleton lacks one of them."""
+        """Return the left and the right joint of a part such as "knee"; None if the skeleton lacks either."""
         left = self.joint(f"left_{part}")
         right = self.joint(f"right_{part}")
         return None if left is None or right is None else (left, right)
@@ -148,25 +148,25 @@ class Skeleton:
         return _children(self.parents)
 
     def path_to_root(self, joint: int) -> list[int]:
-        """Return a joint and the joints on the way up to the root, which is the last."""
+        """Return a joint and the joints on the way up to the root, the root last."""
         way = [joint]
         while way[-1]:
             way.append(self.parents[way[-1]])
         return way
 
     def path_between(self, top: int, low: int) -> list[int]:
-        """Return the joints below `top` on the way down to `low`, which is the last; [] if it does not lie below."""
+        """Return the joints below `top` on the way down to `low`, `low` last; [] if `low` does not lie below."""
         path = self.path_to_root(low)
         return path[: path.index(top)][::-1] if top in path else []
 
     @cached_property
     def descendants(self) -> np.ndarray:
-        """(J, J) bool, true if the column's joint is a descendant of the row's, or is it."""
+        """(J, J) bool, true if the column's joint is a descendant of the row's, or the same."""
         return compute_descendants(self.parents)
 
     @cached_property
     def generations(self) -> Generations:
-        """Joints and their parents, grouped by the number of joints between them and the root, which is left out.
+        """Joints and parents, grouped by the number of joints up to the root, without the root.
 
         A computation from parent to child needs a pass over these groups instead of a pass over all joints.
         """
@@ -202,19 +202,19 @@ UNTURNED: Quaternion = (0.0, 0.0, 0.0, 1.0)
 
 @dataclass(frozen=True)
 class FootFrames:
-    """Frames and soles of a rig's feet in stance, which its rest pose need not show; left foot first."""
+    """Frames and soles of a rig's feet in stance, not necessarily the rest pose's; left foot first."""
 
     ankles: tuple[Quaternion, Quaternion] = (UNTURNED, UNTURNED)
     """Turns (xyzw) of vectors in an ankle's frame that bring the normal of the sole onto the y axis."""
     toes: tuple[Quaternion, Quaternion] = (UNTURNED, UNTURNED)
-    """The same for toe joints, which are hinges: toes stand flat independently."""
+    """The same for toe joints, hinges: toes stand flat independently."""
     soles_m: tuple[float, float] | None = None
     """Depths of the soles, as in `Skeleton.soles_m`."""
     floor_m: float = 0.0
-    """Height of the floor on which feet with these soles stand."""
+    """Height of the floor below standing feet with these soles."""
 
     def turns(self, skeleton: Skeleton) -> np.ndarray:
-        """(J, 4) turns of vectors in each joint's frame: the turns of its foot, identity outside the feet."""
+        """(J, 4) turns of vectors in each joint's frame: the turns of the joint's foot, identity outside the feet."""
         turns = np.tile(np.array(UNTURNED), (len(skeleton), 1))
         for part, both in (("ankle", self.ankles), ("foot", self.toes)):
             for side, turn in zip(SIDES, both, strict=True):
@@ -227,7 +227,7 @@ _WORDS = (SIDES, ("Left", "Right"), ("LEFT", "RIGHT"))
 
 
 def swap_sides(name: str) -> str:
-    """Return the name of a joint's or part's counterpart on the opposite side; the name itself on the midline."""
+    """Return the name of a joint's or part's counterpart on the opposite side; the same name on the midline."""
     for left, right in _WORDS:
         if left in name:
             return name.replace(left, right)
@@ -239,7 +239,7 @@ def swap_sides(name: str) -> str:
 
 
 def strip_side(part: str) -> str:
-    """Return the name of a part without its side."""
+    """Return the name of a part without the side."""
     return part.removeprefix("left_").removeprefix("right_")
 
 

@@ -1,7 +1,7 @@
 """The humanoid: an articulated rigid body built from a skeleton.
 
 Every joint that muscles drive becomes a rigid link; other joints (head, hands, fingers, twists) are frozen into the
-link that carries them. Masses follow anthropometric tables, lengths the skeleton's bones.
+carrying link. Masses follow anthropometric tables, lengths the skeleton's bones.
 """
 
 from dataclasses import dataclass, replace
@@ -24,31 +24,31 @@ BODY_MASS_INDEX_KG_M2 = 23.0
 """Mass over squared stature of an adult of normal weight, between de Leva's women (20.5) and men (24.1)."""
 
 STRENGTH_OF_KG = 71.8
-"""Mass of the body with the joint strengths of the table; strengths of other bodies scale with their mass."""
+"""Mass of the body with the joint strengths of the table; strengths of other bodies scale with mass."""
 
 SOLE_RADIUS_M = 0.008
-"""Radius of the spheres with which the soles touch the floor."""
+"""Radius of the spheres between soles and floor."""
 
 LEG_BONE_M = (0.05, 1.5)
 """Shortest and longest thigh or shank."""
 
 KINEMATIC_PARTS = frozenset({"", "neck", "head", "left_collar", "right_collar", "left_wrist", "right_wrist"})
-"""Parts whose joints follow the motion kinematically. Freezing them costs no fidelity and saves nearly half of the
+"""Parts with joints that follow the motion kinematically. Freezing these costs no fidelity and saves nearly half of the
 solver's rows."""
 
 SPINE = ("spine1", "spine2", "spine3")
-"""Joints of the spine, of which all but the lowest follow the motion kinematically, too."""
+"""Joints of the spine; all but the lowest follow the motion kinematically, too."""
 
 BULKY_PARTS = frozenset({"pelvis", "spine1", "spine2", "spine3", "left_hip", "right_hip"})
 
 
 @dataclass(frozen=True)
 class BodySegment:
-    """A body segment: share of the body's mass (de Leva 1996, rounded), shape, strength of the joint at its base.
+    """A body segment: share of the body's mass (de Leva 1996, rounded), shape, strength of the joint at the base.
 
-    The segment is a capsule from its joint towards the first of the parts `ends` that the skeleton has. Without such a
-    part it goes `length_m` further along the incoming bone. An `across_m` > 0 lays the capsule sideways, half that
-    wide. `centre` is where along the bone the centre of mass (and a sideways capsule) lies.
+    The segment is a capsule from the joint towards the first of the parts `ends` that the skeleton has. Without such a
+    part the capsule goes `length_m` further along the incoming bone. An `across_m` > 0 lays the capsule sideways, half
+    that wide. `centre` is where along the bone the centre of mass (and a sideways capsule) lies.
     """
 
     mass_percent: float
@@ -120,9 +120,9 @@ class ContactPoints:
 
 @dataclass(frozen=True, eq=False)
 class Humanoid:
-    """An articulated body of L links; link 0 floats freely, each other hangs on its parent by a ball joint.
+    """An articulated body of L links; link 0 floats freely, each other hangs on a parent by a ball joint.
 
-    Link frames are their joints' frames: parallel to the world (x left, y up, z forward) at rest.
+    Link frames are the joints' frames: parallel to the world (x left, y up, z forward) at rest.
     """
 
     tree: Skeleton
@@ -132,7 +132,7 @@ class Humanoid:
     mass_kg: np.ndarray
     """(L,) mass of each link."""
     centre_m: np.ndarray
-    """(L, 3) centre of mass of each link, in its frame."""
+    """(L, 3) centre of mass of each link, in the link's frame."""
     inertia_kgm2: np.ndarray
     """(L, 3) moments of inertia about the centre of mass, along the link's axes."""
     torque_limit_nm: np.ndarray
@@ -142,7 +142,7 @@ class Humanoid:
     soles: SolePoints
     """The sole's corners, `soles.joints` counting links."""
     load_kg: float = 0.0
-    """Mass of a carried load, which is part of the links' masses."""
+    """Mass of a carried load, part of the links' masses."""
     gravity_m_s2: tuple[float, float, float] = (0.0, -GRAVITY_M_S2, 0.0)
     """Acceleration of gravity, world."""
 
@@ -176,12 +176,12 @@ class Humanoid:
 
     @property
     def total_mass_kg(self) -> float:
-        """Mass of the whole body, with its load."""
+        """Mass of the whole body, with the load."""
         return float(self.mass_kg.sum())
 
     @property
     def weight_n(self) -> float:
-        """Weight of the body on Earth without its load: the unit of forces."""
+        """Weight of the body on Earth without the load: the unit of forces."""
         return (self.total_mass_kg - self.load_kg) * GRAVITY_M_S2
 
     @cached_property
@@ -202,7 +202,7 @@ class Humanoid:
 
 
 def estimate_mass_kg(skeleton: Skeleton) -> float:
-    """Estimate a body's mass in kilograms from its shape, or else from its stature and normal weight."""
+    """Estimate a body's mass in kilograms from the shape, or else from stature and normal weight."""
     return skeleton.mass_kg or BODY_MASS_INDEX_KG_M2 * stature_m(skeleton) ** 2
 
 
@@ -210,12 +210,12 @@ def build_humanoid(skeleton: Skeleton, mass_kg: float | None = None, soles: Sole
     """Build the body of a skeleton.
 
     Args:
-        skeleton: Skeleton whose root is the pelvis.
-        mass_kg: Mass of the body; by default that of its shape, or else the normal one for its stature.
+        skeleton: Skeleton with the pelvis as root.
+        mass_kg: Mass of the body; by default by the shape, or else the normal mass for the stature.
         soles: Corners of the soles; by default those of `sole_points`.
 
     Raises:
-        InputError: The skeleton lacks a part of the legs, its root is not the pelvis, or its legs are no human's.
+        InputError: The skeleton lacks a part of the legs, the root is not the pelvis, or the legs are no human's.
         SettingError: The mass is not positive.
     """
     if missing := [part for part in REQUIRED_PARTS if skeleton.joint(part) is None]:
@@ -296,7 +296,7 @@ def _build_link_tree(skeleton: Skeleton, rest_m: np.ndarray, joints: np.ndarray,
 def _compute_part_masses(skeleton: Skeleton) -> np.ndarray:
     """Return the mass (J,) of each joint's part in percent of the table.
 
-    The mass of a part that the skeleton lacks goes to its nearest ancestor there.
+    The mass of a part that the skeleton lacks goes to the nearest ancestor there.
     """
     percent = np.zeros(len(skeleton))
     for part, parent in zip(SMPL_22, SMPL_22_PARENTS, strict=True):
@@ -310,7 +310,7 @@ def _compute_part_masses(skeleton: Skeleton) -> np.ndarray:
 
 
 def _segment_vector_m(skeleton: Skeleton, soles: SolePoints, joint: int) -> np.ndarray:
-    """Return the vector (3,) from a joint to the end of its segment, in the joint's frame, metres."""
+    """Return the vector (3,) from a joint to the end of the segment, in the joint's frame, metres."""
     segment = segment_of(skeleton.parts[joint])
     is_on_foot = soles.joints == joint
     if is_on_foot.any():
@@ -332,13 +332,13 @@ def _assemble_links(
     reach_m: dict[int, np.ndarray],
     masses_kg: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Assemble links from the segments that they carry.
+    """Assemble links from the carried segments.
 
     Args:
         rest_m: (J, 3) positions of the joints at rest.
         joints: (L,) joint of each link.
         link_of: (J,) link that carries each joint.
-        reach_m: Vector (3,) from each segment's joint to its end.
+        reach_m: Vector (3,) from each segment's joint to the end.
         masses_kg: (J,) mass of each joint's part.
 
     Returns:
@@ -377,7 +377,7 @@ def _rod_inertia(mass_kg: float, axis_m: np.ndarray, radius_m: float) -> np.ndar
 
 
 def _capsule(skeleton: Skeleton, joint: int, reach_m: np.ndarray, link: int, joint_m: np.ndarray) -> Capsule:
-    """Return the collision shape of a segment whose joint lies at `joint_m` in its link's frame."""
+    """Return the collision shape of a segment with the joint at `joint_m` in the link's frame."""
     segment = segment_of(skeleton.parts[joint])
     if segment.across_m:
         half_m = np.array([segment.across_m, 0.0, 0.0])

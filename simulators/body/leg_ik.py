@@ -19,25 +19,25 @@ from selfcorrect.motion.skeleton import Skeleton
 from .curves import smoothstep
 
 MAXIMUM_REACH = 0.9985
-"""Share of its full length to which a leg may be straightened; beyond, knees snap."""
+"""Largest share of full length of a straightened leg; beyond, knees snap."""
 
 _STRAIGHTEST = 0.9999
 """The same share of limbs that must reach."""
 
 _YIELDING_S = 0.05
-"""Standard deviation in time over which a body gives way to limbs that are too short."""
+"""Standard deviation in time of a body's giving way to limbs that are too short."""
 
 _ROUNDS = 12
-"""Number of rounds in which each such limb shifts the body."""
+"""Number of rounds of shifts of the body by each such limb."""
 
 _FIRMNESS = 3.0
-"""Exponent by which a leg that is being straightened slows down towards its maximum reach: the higher, the later."""
+"""Exponent of the slowing of a leg that straightens towards maximum reach: the higher, the later."""
 
 _FOLDED_M = 0.01
 """Shortest distance from hip to ankle beyond the difference of a leg's two bones."""
 
 _STRAIGHT_M = 0.02
-"""Distance of a knee from the line from hip to ankle below which the forward direction takes over as its plane."""
+"""Distance of a knee from the line from hip to ankle; below, the forward direction takes over as the plane."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,9 +54,9 @@ class Legs:
     with_shank: np.ndarray
     with_foot: np.ndarray
     bends: float = 1.0
-    """Direction in which straight limbs bend: 1 for forwards, like knees, −1 for backwards, like elbows."""
+    """Direction of the bend of straight limbs: 1 for forwards, like knees, −1 for backwards, like elbows."""
     soft: bool = True
-    """True for limbs that slow down before they are straight."""
+    """True for limbs that slow down before full length."""
 
     @classmethod
     @lru_cache(maxsize=8)
@@ -73,7 +73,7 @@ class Legs:
 
     @classmethod
     def ending_at(cls, skeleton: Skeleton, joint: int) -> Legs:
-        """Find the limb of two bones that ends at a joint; its arrays have (1,) instead of (2,).
+        """Find the limb of two bones that ends at a joint; arrays have (1,) instead of (2,).
 
         Raises:
             InputError: There are no two bones above the joint.
@@ -117,14 +117,14 @@ def solve_leg_ik(
     foot_turns: np.ndarray | None = None,
     limbs: Legs | None = None,
 ) -> np.ndarray:
-    """Return local rotations that put the ankles at their targets, as far as the legs reach; knees keep their plane.
+    """Return local rotations that put the ankles at the targets, as far as legs reach; knees keep the same plane.
 
     Args:
         positions_m: (..., J, 3) joints of the posed skeleton, world.
         orientations: (..., J, 4) of the joints, world.
-        root_shift_m: (..., 3) shift of root and hips since that pose; None if they stay.
+        root_shift_m: (..., 3) shift of root and hips since that pose; None without a shift.
         ankles_m: (..., 2, 3) targets; further axes in front give several answers to one pose.
-        foot_turns: (..., 2, 4) turns of the feet, world; None if they keep their orientation.
+        foot_turns: (..., 2, 4) turns of the feet, world; None for the same orientation.
         limbs: Limbs other than the legs.
 
     Returns:
@@ -155,7 +155,7 @@ def turn_segments(
     shank_turns: np.ndarray,
     foot_turns: np.ndarray | None,
 ) -> np.ndarray:
-    """Return local rotations (..., J, 4) of a posed skeleton whose thighs, shanks and feet are turned in the world.
+    """Return local rotations (..., J, 4) of a posed skeleton with thighs, shanks and feet turned in the world.
 
     Args:
         orientations: (..., J, 4) of the joints, world.
@@ -175,18 +175,18 @@ def turn_segments(
 def move_joints_to(motion: Motion, joints: Sequence[int], places_m: np.ndarray) -> tuple[Motion, np.ndarray]:
     """Move joints of a motion to places in the world.
 
-    Their limbs of two bones follow. If these are too short, the whole body moves towards the places, and its ankles
-    stay. The joints keep their orientation in the world.
+    The limbs of two bones follow. If these are too short, the whole body moves towards the places, and the ankles stay.
+    The joints keep the same orientation in the world.
 
     Args:
         motion: One motion of T frames.
         places_m: (T, K, 3) targets of the joints, world.
 
     Returns:
-        The motion, and the distance (T,) by which its body gave way.
+        The motion, and the distance (T,) that the body gave way by.
 
     Raises:
-        InputError: A joint has no two bones above it.
+        InputError: A joint has no two bones above.
     """
     limbs = [Legs.ending_at(motion.skeleton, joint) for joint in joints]
     positions_m, orientations = pose_joints(motion)
@@ -204,7 +204,7 @@ def move_joints_to(motion: Motion, joints: Sequence[int], places_m: np.ndarray) 
 
 
 def _shifts_towards(limbs: Sequence[Legs], positions_m: np.ndarray, places_m: np.ndarray) -> np.ndarray:
-    """Return the least shifts (T, 3) of joints (T, J, 3) with which the ends of limbs (K,) reach places (T, K, 3)."""
+    """Return the least shifts (T, 3) of joints (T, J, 3) that let the ends of limbs (K,) reach places (T, K, 3)."""
     shift_m = np.zeros((len(positions_m), 3))
     for index in list(range(len(limbs))) * _ROUNDS:
         limb = limbs[index]
@@ -219,9 +219,9 @@ def _shifts_towards(limbs: Sequence[Legs], positions_m: np.ndarray, places_m: np
 
 
 def knee_forward(pelvis: np.ndarray, thighs_m: np.ndarray) -> np.ndarray:
-    """Return the direction (..., 3) in which knees of straight legs bend.
+    """Return the direction (..., 3) of the bend of knees of straight legs.
 
-    It is the pelvis' forward axis, swung with the thighs but not twisted.
+    The direction is the pelvis' forward axis, swung with the thighs but not twisted.
     """
     down = rotate(pelvis, np.array((0.0, -1.0, 0.0)))
     forward = rotate(pelvis, np.array((0.0, 0.0, 1.0)))
@@ -241,10 +241,10 @@ def _solve_two_bones(
 
     Args:
         hips_m: (..., 3) places of the hip joints.
-        thighs_m: (..., 3) from hip to knee before the move; with legs_m they give lengths and the plane of the knee.
+        thighs_m: (..., 3) from hip to knee before the move; with legs_m these give lengths and the plane of the knee.
         legs_m: (..., 3) from hip to ankle before the move.
         ankles_m: (..., 3) targets.
-        forward: (..., 3) direction in which a straight leg bends its knee.
+        forward: (..., 3) direction of the knee's bend in a straight leg.
         soft: Slow down before the leg is straight.
     """
     thigh_m = _length(thighs_m)
@@ -268,10 +268,10 @@ def _solve_two_bones(
 
 
 def _soften_reach(distance_m: np.ndarray, before_m: np.ndarray, furthest_m: np.ndarray) -> np.ndarray:
-    """Return lengths of legs, from hip to ankle, that reach for a distance; before_m: their lengths before.
+    """Return lengths of legs, from hip to ankle, that reach for a distance; before_m: lengths before.
 
-    Legs that get shorter reach it exactly. Others approach `furthest_m` ever more slowly: near its full length a leg
-    that grows evenly would snap its knee.
+    Legs that get shorter reach exactly. Others approach `furthest_m` ever more slowly: near full length a leg that
+    grows evenly would snap the knee.
     """
     room_m = np.maximum(furthest_m - before_m, 1e-6)
     growth_m = np.maximum(distance_m - before_m, 0.0)

@@ -1,8 +1,8 @@
-"""Smooth inverse kinematics of legs: knees change their bend slowly, and the pelvis gives way to both legs.
+"""Smooth inverse kinematics of legs: the bend of knees changes slowly, and the pelvis gives way to both legs.
 
-Near its full length a leg that grows by 5 mm stretches its knee by 15 degrees. Inverse kinematics frame by frame
-therefore snaps knees. Here both knees and the height of the pelvis are solved for all frames at once, by least squares:
-Gauss-Newton steps with banded matrices. Ankles miss their targets by some millimetres where knees would otherwise snap.
+Near full length a leg that grows by 5 mm stretches the knee by 15 degrees. Inverse kinematics frame by frame therefore
+snaps knees. Here both knees and the height of the pelvis are solved for all frames at once, by least squares:
+Gauss-Newton steps with banded matrices. Ankles miss targets by some millimetres where knees would otherwise snap.
 """
 
 from __future__ import annotations
@@ -40,27 +40,27 @@ class SoftLegSettings:
     swing: float = 0.1
     """Weight of the distance of swinging ankles."""
     knee_s: float = 0.03
-    """Time over which knees change their bend; a radian weighs as much as `lever_m`."""
+    """Time for a change of a knee's bend; a radian weighs as much as `lever_m`."""
     lever_m: float = 0.05
-    """Change of a leg's length that weighs as much as a radian of its knee's bend, for its smoothness alone."""
+    """Change of a leg's length that weighs as much as a radian of the knee's bend, for smoothness only."""
     straight_rad: float = 0.14
-    """Smallest bend to which knees are stretched, unless they were straighter."""
+    """Smallest bend of stretched knees, unless knees were straighter before."""
     straight: float = 0.01
     """Weight of stretching knees further, per square radian."""
     pelvis: float = 0.15
     """Weight of the pelvis' height."""
     pelvis_s: float = 0.12
-    """Time over which the pelvis rises and sinks."""
+    """Time for a rise or fall of the pelvis."""
     fastest_rad_s: float = 0.8
-    """Angular speed that a knee may gain; if it gains more, its changes are spread further."""
+    """Angular speed that a knee may gain; changes that gain more are spread further."""
     rougher: float = 1.05
-    """Factor by which knees may have more jerk than before around each frame."""
+    """Largest factor of the jerk of knees over the jerk before, around each frame."""
     rougher_m_s3: float = 4.0
-    """Jerk that knees may have in addition; if they have more, their changes are spread further."""
+    """Jerk that knees may have in addition; changes with more are spread further."""
     braking: float = 3.0
-    """Weight, added in each step, of the speed of knees that gain more; nothing else holds them at a motion's ends."""
+    """Weight, added in each step, of the speed of knees that gain more; nothing else holds knees at a motion's ends."""
     spreading: float = 3.0
-    """Factor, less 1, by which changes are spread further in each step."""
+    """Factor, less 1, of the wider spread of changes in each step."""
     first_steps: int = 3
     """Gauss-Newton steps before knees' speed and jerk are looked at."""
     steps: int = 12
@@ -71,19 +71,19 @@ SOFT_LEGS = SoftLegSettings()
 """The defaults."""
 
 _FORWARD_WEIGHT = 0.1
-"""Sine of a knee's bend below which the forward direction determines its axis better than the bend itself."""
+"""Largest sine of a knee's bend where the forward direction determines the axis better than the bend."""
 
 _DAMPING_M2 = 1e-4
 """Added to the square of a knee's lever, so that straight legs have a solution."""
 
 JERK_AROUND_S = 0.15
-"""Standard deviation of the Gaussian over which jerk is measured around each frame."""
+"""Standard deviation of the Gaussian for measuring jerk around each frame."""
 
 _ALIKE = 0.03
-"""Overstretched knees (rad) stay so if their legs get no shorter than by this further bend."""
+"""Overstretched knees (rad) stay so if legs get no shorter than by this further bend."""
 
 _CONVERGED = 1e-3
-"""Size of a step, in radians and metres, below which the solution has converged."""
+"""Size of a step, in radians and metres, that shows convergence."""
 
 _LONGEST_STEP_RAD = 0.35
 
@@ -99,15 +99,15 @@ def solve_soft_legs(
     settings: SoftLegSettings = SOFT_LEGS,
     reference_knees_m: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return rises of the body and local rotations with which its legs reach for ankles.
+    """Return rises of the body and local rotations of legs that reach for ankles.
 
     Args:
-        positions_m: (N, T, J, 3) joints of the posed skeleton, whose knees are followed, world.
+        positions_m: (N, T, J, 3) joints of the posed skeleton with the knees to follow, world.
         orientations: (N, T, J, 4) of the joints, world.
         ankles_m: (N, T, 2, 3) targets of the ankles.
         foot_turns: (N, T, 2, 4) turns of the feet, world.
-        firmness: (N, T, 2) 0 for feet that swing, 1 for those that stand.
-        reference_knees_m: (N, T, 2, 3) knees whose jerk the knees may have; by default those of the positions.
+        firmness: (N, T, 2) 0 for feet that swing, 1 for feet that stand.
+        reference_knees_m: (N, T, 2, 3) knees with the allowed jerk; by default the knees of the positions.
 
     Returns:
         (N, T) rises in m, and (N, T, J, 4) local rotations.
@@ -148,11 +148,11 @@ def solve_soft_legs(
 def move_ankles_to(
     motions: MotionBatch, before: MotionBatch, ankles_m: np.ndarray, feet: np.ndarray, firmness: np.ndarray
 ) -> MotionBatch:
-    """Return the motions with legs that bend as before, as far as their ankles then reach their targets.
+    """Return the motions with legs that bend as before, as far as ankles then reach the targets.
 
     Args:
         motions: N motions of T frames.
-        before: The same motions before they were changed, whose legs are followed.
+        before: The same motions before changes, with the legs to follow.
         ankles_m: (N, T, 2, 3) targets of the ankles, world.
         feet: (N, T, 2, 4) target orientations of the ankles, world.
         firmness: (N, T, 2) as for `solve_soft_legs`.
@@ -178,14 +178,14 @@ def move_ankles_to(
 
 
 def _knee_axes(thighs_m: np.ndarray, shanks_m: np.ndarray, forward: np.ndarray, above: np.ndarray) -> np.ndarray:
-    """Return unit axes (N, T, 2, 3), world, about which knees bend, fixed in the joints above them.
+    """Return unit axes (N, T, 2, 3), world, of knees' bends, fixed in the joints above.
 
-    A motion shows them where its knees are bent.
+    A motion shows the axes where knees are bent.
 
     Args:
         thighs_m: (N, T, 2, 3) from hips to knees.
         shanks_m: (N, T, 2, 3) from knees to ankles.
-        forward: (N, T, 2, 3) direction in which straight knees bend.
+        forward: (N, T, 2, 3) direction of the bend of straight knees.
         above: (N, T, 2, 4) orientations of the joints above the knees.
     """
     lengths_m2 = np.maximum((norms(thighs_m) * norms(shanks_m))[..., None], 1e-12)
@@ -206,7 +206,7 @@ def _rotations_about(axes: np.ndarray, angles_rad: np.ndarray) -> np.ndarray:
 class _ReachProblem:
     """The targets of a motion's legs, as arrays (T, 2) and vectors (3, T, 2).
 
-    A knee that bends by a further angle takes its shank to fixed + cos(angle) across + sin(angle) turned.
+    A knee that bends by a further angle takes the shank to fixed + cos(angle) across + sin(angle) turned.
     """
 
     thighs_m: np.ndarray
@@ -220,7 +220,7 @@ class _ReachProblem:
     targets_m: np.ndarray
     """From the hips to the targets of the ankles, of a body that does not rise."""
     weights: np.ndarray
-    """Weights of the squared distances of the ankles from their targets."""
+    """Weights of the squared distances of the ankles from the targets."""
     allowed_m_s3: np.ndarray
     """Largest jerk of the knees around each frame."""
     fps: float
@@ -272,7 +272,7 @@ class _ReachProblem:
 
     @cached_property
     def flexion_rad(self) -> np.ndarray:
-        """Bend of the knees before, negative if they are overstretched."""
+        """Bend of the knees before, negative for overstretched knees."""
         _, cosine_m2, sine_m2 = self.squares_m2
         return np.arctan2(-sine_m2, cosine_m2)
 
@@ -287,7 +287,7 @@ class _ReachProblem:
         return self.targets_m[0] ** 2 + self.targets_m[2] ** 2
 
     def first_bends_rad(self, straight_rad: float) -> np.ndarray:
-        """Return bends by which legs reach their targets, as far as knees are not overstretched."""
+        """Return bends of legs that reach the targets, as far as knees are not overstretched."""
         constant_m2, cosine_m2, sine_m2 = self.squares_m2
         largest_m2 = np.maximum(np.hypot(cosine_m2, sine_m2), 1e-9)
         distance_m2 = self.level_m2 + self.targets_m[1] ** 2
@@ -300,7 +300,7 @@ class _ReachProblem:
 
 @dataclass(frozen=True, eq=False)
 class _LegPose:
-    """Legs whose knees are bent further by (T, 2), of a body that rises by (T,)."""
+    """Legs with knees bent further by (T, 2), of a body that rises by (T,)."""
 
     bends_rad: np.ndarray
     rises_m: np.ndarray
@@ -326,7 +326,7 @@ class _LegPose:
     def knees_m(self, reach: _ReachProblem) -> np.ndarray:
         """Return the knees (3, T, 2), in the frame of a body that does not rise.
 
-        A leg swings by two half turns: about itself, and about the middle between it and its target.
+        A leg swings by two half turns: about the leg's axis, and about the middle between leg and target.
         """
         bent_m = reach.thighs_m + reach.fixed_m + self.cosine * reach.across_m + self.sine * reach.turned_m
         leg = bent_m / self.length_m
@@ -398,7 +398,7 @@ def _gauss_newton_step(
 ) -> np.ndarray:
     """Return the change (T, 3) of both bends and the rise of a motion in a step of Gauss and Newton.
 
-    smoothness: (T − 2, 2) factors of the weight of knees' smoothness; braking: (T − 1, 2) weight of their speed.
+    smoothness: (T − 2, 2) factors of the weight of knees' smoothness; braking: (T − 1, 2) weight of the knees' speed.
     """
     _, cosine_m2, sine_m2 = reach.squares_m2
     weights = reach.weights

@@ -1,6 +1,6 @@
-"""Locks that keep a standing foot flat and in its place, per frame or softly.
+"""Locks that keep a standing foot flat and in place, per frame or softly.
 
-Soft displacements come and go no faster than a foot can follow. Each is a least-squares solution: it stops sliding,
+Soft displacements come and go no faster than a foot can follow. Each is a least-squares solution that stops sliding,
 lifts sunken feet, and bends little over time. Arrays: (N, T, 2) for motions, frames, left and right foot; heights are
 above the ground.
 """
@@ -22,13 +22,13 @@ much of longer slides, and nothing of slides more than three times as long: the 
 FLAT_RAD = float(np.radians(2.0))
 """A standing foot tilted by less is laid flat."""
 TILTED_RAD = float(np.radians(6.0))
-"""A standing foot tilted by more is left on its edge."""
+"""A standing foot tilted by more is left on the edge."""
 POINTING_BACK_RAD = (float(np.radians(60.0)), float(np.radians(90.0)))
-"""A sunken foot tilted by less than the first is laid flat as far as that lifts it, beyond the second it is not."""
+"""A sunken foot tilted by less than the first is laid flat as far as that lifts the foot, beyond the second not."""
 MOST_BENT_RAD = float(np.radians(60.0))
 """Furthest that toes bend up."""
 LETTING_GO_S = 0.2
-"""Time after lifting, and before landing, in which a foot returns to where it was without its lock."""
+"""Time after lifting, and before landing, for a foot's return to the place without lock."""
 HARD_DRAG_LIMIT_M = 0.15
 """Furthest that a hard lock drags a foot: that of samples of a model."""
 FIRMNESS = 3000.0
@@ -36,7 +36,7 @@ FIRMNESS = 3000.0
 STILL_M_S = (0.012, 0.03)
 """Points of standing feet are still if slower than the first speed, and move if faster than the second."""
 _FADING_S = 0.1
-"""Time within which feet return from there to their other targets."""
+"""Time for feet to return from there to the other targets."""
 CLEAR_M = 0.006
 """Height above the floor that slow swinging feet keep so as not to drag."""
 CLEARANCE_M = 0.025
@@ -50,7 +50,7 @@ def lock_share(slides_m: np.ndarray) -> np.ndarray:
 
 
 def flattening_rotations(normals: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Return rotations (N, T, 2, 4) in the world that lay feet flat by a share (N, T, 2) of their tilt.
+    """Return rotations (N, T, 2, 4) in the world that lay feet flat by a share (N, T, 2) of the tilt.
 
     normals: (N, T, 2, 3) of the soles, world.
     """
@@ -61,7 +61,7 @@ def flattening_rotations(normals: np.ndarray, share: np.ndarray) -> np.ndarray:
 
 
 def flat_share(normals: np.ndarray, stands: np.ndarray, fps: float) -> np.ndarray:
-    """Return the share by which standing feet are laid flat: fully where they are nearly flat.
+    """Return the share of laying standing feet flat: full for nearly flat feet.
 
     Args:
         normals: (N, T, 2, 3) of the soles, world.
@@ -77,7 +77,7 @@ def flat_share(normals: np.ndarray, stands: np.ndarray, fps: float) -> np.ndarra
 
 
 def share_above(heights_m: np.ndarray, flat_m: np.ndarray, normals: np.ndarray, fps: float) -> np.ndarray:
-    """Return the share by which sunken feet must be laid flat to be above the floor, as far as that helps.
+    """Return the share of laying sunken feet flat that brings these above the floor, as far as that helps.
 
     Feet of a body that kneels or lies point back beyond the vertical; these are lifted, not turned.
 
@@ -102,9 +102,9 @@ def _bearing_share(normals: np.ndarray) -> np.ndarray:
 
 
 def toe_bends(tips_m: np.ndarray, lowest_m: np.ndarray, normals: np.ndarray) -> np.ndarray:
-    """Return rotations that turn toes up until their tips are above a height.
+    """Return rotations that turn toes up until the tips are above a height.
 
-    Feet of a body that kneels or lies point back beyond the vertical; their toes do not bend.
+    Feet of a body that kneels or lies point back beyond the vertical; toes there do not bend.
 
     Args:
         tips_m: (N, T, 2, 3) from toe joint to tip, world.
@@ -136,7 +136,7 @@ def lock_feet(
     stands: np.ndarray,
     fps: float,
 ) -> np.ndarray:
-    """Return displacements that keep standing feet still on the floor and swinging feet above it.
+    """Return displacements that keep standing feet still on the floor and swinging feet above.
 
     Args:
         soles_m: (N, T, 2) height of each foot's lowest corner.
@@ -161,9 +161,9 @@ def lock_feet(
 
 
 def cancel_sliding(velocity_m_s: np.ndarray, speed_m_s: np.ndarray, stands: np.ndarray, fps: float) -> np.ndarray:
-    """Return horizontal displacements that cancel each stance's sliding, with zero mean over it.
+    """Return horizontal displacements that cancel each stance's sliding, with zero mean over the stance.
 
-    The mean weighs the slow frames of a stance most: there the foot is where it was meant to be.
+    The mean weighs the slow frames of a stance most: there the foot is in the intended place.
 
     Args:
         velocity_m_s: (N, T − 1, 2 feet, 2) horizontal velocity of the part that is held.
@@ -194,7 +194,7 @@ def damp_while_still(moves_m: np.ndarray, points_m: np.ndarray, stands: np.ndarr
 
     Args:
         moves_m: (N, T, 2, 3) m.
-        points_m: (N, T, 2, 3) the points before they are displaced.
+        points_m: (N, T, 2, 3) the points before displacement.
         stands: (N, T, 2) stances.
 
     Returns:
@@ -230,7 +230,7 @@ def label_stances(stands: np.ndarray) -> np.ndarray:
 
 
 def furthest_in_stance_m(moved_m: np.ndarray, stands: np.ndarray) -> np.ndarray:
-    """Return the furthest (N,) that floors move (N, T, 3) while a foot stands on them without a break."""
+    """Return the furthest (N,) that floors move (N, T, 3) below a foot that stands without a break."""
     numbers = label_stances(stands)
     furthest_m = np.zeros(len(moved_m))
     for motion, foot in np.ndindex(len(moved_m), 2):
@@ -246,7 +246,7 @@ def bridge_swings(anchors_m: np.ndarray, stands: np.ndarray, fps: float) -> np.n
     """Return the anchors of standing feet, carried through the swings between stances.
 
     Heights blend from stance to stance and are held before the first and after the last. Horizontally a swing is right
-    as it is, so anchors fade there. Feet that never stand get zero.
+    unchanged, so anchors fade there. Feet that never stand get zero.
 
     Args:
         anchors_m: (N, T, 2, 3) displacements of standing feet.
@@ -280,25 +280,25 @@ def _values_at_frames(values: np.ndarray, frames: np.ndarray) -> np.ndarray:
 
 
 ONSET_S = 0.015
-"""Time in which a lock closes and opens."""
+"""Time for closing or opening a lock."""
 RETURN_S = 0.08
-"""Time constant with which a foot returns to its own path after a stance."""
+"""Time constant of a foot's return to its own path after a stance."""
 SOFT_DRAG_LIMIT_M = 0.3
 """Furthest that a soft lock drags a foot, approached smoothly: that of motions of files."""
 HEIGHT_S = 0.04
-"""Time constant over which heights of standing feet are followed."""
+"""Time constant of following heights of standing feet."""
 TENSION_S = 0.03
-"""Time constant over which these heights are kept through swings."""
+"""Time constant of keeping these heights through swings."""
 _TOLERANCE_M = 0.003
-"""Height by which a standing foot may be off the ground."""
+"""Height that a standing foot may be off the ground by."""
 SOFT_CLEAR_M = 0.008
 """Height above the ground that swinging feet keep."""
 SOFT_ROUNDS = 3
-"""Number of rounds in which feet that are still sunk are lifted again."""
+"""Number of rounds of lifting feet that are still sunk."""
 SMALL_RAD = (float(np.radians(2.0)), float(np.radians(4.0)))
 """The same bounds for turns of feet and toes."""
 _AROUND_S = 0.25
-"""Time before and after a frame in which the largest change decides this."""
+"""Time before and after a frame; the largest change there decides this."""
 _LEAST_RETURN = 0.15
 """Share of the weight with which swinging feet return to their path that standing feet have too, over seconds."""
 
@@ -308,13 +308,13 @@ _LEAST_WEIGHT = 1e-6
 
 
 def deadband(sizes: np.ndarray, bounds: tuple[float, float], fps: float) -> np.ndarray:
-    """Return the share by which changes are made: changes that are small for a while are not.
+    """Return the share of each change to make: changes that are small for a while are not made.
 
     Errors that remain after a correction are small, so that a second correction changes nothing.
 
     Args:
         sizes: (N, T, 2) of the changes.
-        bounds: Size below which changes are not made, and size above which they are made fully.
+        bounds: Largest size of changes that are not made, and smallest size of changes made fully.
 
     Returns:
         (N, T, 2) in [0, 1].
@@ -360,7 +360,7 @@ def lock_feet_softly(
     stays: np.ndarray,
     fps: float,
 ) -> np.ndarray:
-    """Return displacements that keep standing feet still on the ground and swinging feet above it, however far.
+    """Return displacements that keep standing feet still on the ground and swinging feet above, however far.
 
     Args:
         heights_m: (N, T, 2) of each foot's lowest corner.

@@ -1,8 +1,8 @@
 """Infer supports that the file does not show (steps, rungs, seats) from the motion alone.
 
-A part of the body that is still above the floor may rest on something. It does if the motion demands forces that the
-floor and the supports already found cannot give, and a force on that part explains them. Parts are tested in the order
-in which people put their weight on them.
+A part of the body that is still above the floor may rest on something. That is so if the motion demands forces that the
+floor and the supports already found cannot give, and a force on that part explains these. Parts are tested in the order
+of bearing people's weight.
 """
 
 from __future__ import annotations
@@ -53,11 +53,11 @@ LIMBS = {
     "knee": (("knee", "ankle"),),
     "back": (("spine1", "pelvis"), ("spine2", "pelvis"), ("spine3", "pelvis")),
 }
-"""Limbs, from the first to the second joint, that do not point steeply downwards while their part rests: who stands
+"""Limbs, from the first to the second joint, that do not point steeply downwards while the part rests: who stands
 neither sits, kneels nor lies."""
 
 _CONTACTS = PLAN.contacts.coarse
-"""Settings with which contact forces are solved."""
+"""Settings for solving contact forces."""
 
 Poses = tuple[np.ndarray, np.ndarray]
 """World positions (T, J, 3) and orientations (T, J, 4) of the joints of a motion."""
@@ -75,31 +75,30 @@ class FindSupports(Positive):
     lowest_m: float = 0.07
     """A support is at least this high."""
     swings_m: float = 0.08
-    """A hand that grips a hold stays this close to it."""
+    """A hand that grips a hold stays this close to the hold."""
     steep: float = 0.6
-    """Largest share of its length by which a limb may point downwards while its part rests."""
+    """Largest share of length that a limb may point downwards by while the part rests."""
     steep_on_seat: float = 0.8
-    """The same share for thighs while the seat rests: on high stools they slope."""
+    """The same share for thighs while the seat rests: on high stools thighs slope."""
     friction: float = 0.5
     """Friction coefficient of supports and floor."""
     missing: float = 0.25
-    """Unexplained force, as a share of body weight, above which a support seems to be missing. Moments weigh as in
-    plans."""
+    """Least unexplained force, as a share of body weight, of a seemingly missing support. Moments weigh as in plans."""
     missing_seat: float = 0.1
     """The same threshold if the seat rests for long: feet may bear much of the weight, and a body that still needs no
     other support."""
     long_s: float = 1.5
-    """Shortest time after which the seat counts as resting for long."""
+    """Shortest time of the seat's rest that counts as long."""
     fewest_s: float = 0.2
-    """Shortest total time in which a support must seem to be missing."""
+    """Shortest total time of a seemingly missing support."""
     often: float = 0.5
-    """Share of the time in which a foot or the seat must lack a support; otherwise it must lack twice as much force."""
+    """Least share of the time that a foot or the seat lacks a support; otherwise twice as much force is needed."""
     explained: float = 0.5
     """Share of the unexplained force that a support must explain."""
     least_load: float = 0.2
     """Share of the body weight that a support must carry."""
     margin_m: float = 0.08
-    """Margin by which a support is wider than the part that rests on it."""
+    """Margin of a support beyond the part that rests there."""
     margin_of_seat_m: float = 0.03
     """The same margin of a seat: sloping thighs must clear its edge."""
 
@@ -133,14 +132,14 @@ class FindSupports(Positive):
 
 @dataclass(frozen=True, eq=False)
 class Rest:
-    """A time in which a part of the body is still, so that it may rest on a support."""
+    """A time when a part of the body is still, so that the part may rest on a support."""
 
     support: Support
-    """The support beneath the part, if something carries it."""
+    """The support beneath the part, if something carries the part."""
     places: np.ndarray
     """(C,) mask of the part's contact points."""
     missing: float
-    """Share of the body's weight from which on the support seems to be missing."""
+    """Least share of the body's weight of a seemingly missing support."""
 
     @property
     def frames(self) -> slice:
@@ -217,7 +216,7 @@ def _contact_points_m(body: Humanoid, poses: Poses) -> np.ndarray:
 
 
 def _level_support(support: Support, heights_m: np.ndarray) -> Support:
-    """Return the support at the median height of its part's lowest contact point; heights_m: (T, K)."""
+    """Return the support at the median height of the part's lowest contact point; heights_m: (T, K)."""
     x, _, z = support.top_m
     rest_heights_m = heights_m[support.first : support.last + 1]
     level_m = float(median(rest_heights_m.min(1)))
@@ -227,7 +226,7 @@ def _level_support(support: Support, heights_m: np.ndarray) -> Support:
 def _make_explainer(
     body: Humanoid, motion: MotionBatch, points_m: np.ndarray, is_rest_frame: np.ndarray, settings: FindSupports
 ) -> Explain:
-    """Return a function of supports that gives the unexplained force (T,) with them and the loads of all points (T, C).
+    """Return a function from supports to the unexplained force (T,) and the loads of all points (T, C).
 
     Both are in body weights, and 0 outside rest frames (T,).
     """
@@ -266,11 +265,11 @@ def _misses_support(rest: Rest, missing: np.ndarray, fps: float, settings: FindS
 def _bears_load(
     rest: Rest, missing: np.ndarray, still_missing: np.ndarray, loads: np.ndarray, settings: FindSupports
 ) -> bool:
-    """Return whether a support explains the forces that its rest misses, and bears weight then.
+    """Return whether a support explains the forces that the rest misses, and bears weight then.
 
     Args:
         missing: (T,) unexplained force without the support.
-        still_missing: (T,) unexplained force with it.
+        still_missing: (T,) unexplained force with the support.
         loads: (T, C) loads of all contact points.
     """
     lacking = missing[rest.frames] > rest.missing
@@ -289,7 +288,7 @@ def _find_rests(
     points_m: np.ndarray,
     settings: FindSupports,
 ) -> list[Rest]:
-    """Return the times in which a part of the body rests in a pose in which something may carry it.
+    """Return the times when a part of the body rests in a pose that lets something carry the part.
 
     Args:
         body: Humanoid of the motion's skeleton.
@@ -321,12 +320,12 @@ def _find_rests(
 def _can_rest(
     part: str, skeleton: Skeleton, positions_m: np.ndarray, part_points_m: np.ndarray, steepest: float
 ) -> np.ndarray:
-    """Return in which frames (T,) the pose lets a part rest on something.
+    """Return the frames (T,) with a pose that lets a part rest on something.
 
     Args:
         positions_m: (T, J, 3) joints.
         part_points_m: (T, K, 3) contact points of the part.
-        steepest: Largest share of its length by which a limb may point downwards.
+        steepest: Largest share of length that a limb may point downwards by.
     """
     side, _, name = part.rpartition(" ")
     if name in ("hand", "grip"):
@@ -349,7 +348,7 @@ def _is_steady_grip(points_m: np.ndarray, closest_m: float) -> bool:
 
 
 def _make_support(part: str, points_m: np.ndarray, first: int, settings: FindSupports) -> Support:
-    """Return the support under those points (T, K, 3) of a part that are near its height."""
+    """Return the support under those points (T, K, 3) of a part that are near the support's height."""
     top_m = float(median(points_m[..., 1].min(1)))
     touching_m = points_m[points_m[..., 1] < top_m + limits.REST_LEVEL_M]
     margin_m = settings.margin_of_seat_m if part == "seat" else settings.margin_m

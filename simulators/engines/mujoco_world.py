@@ -1,8 +1,8 @@
 """World of the engine MuJoCo.
 
 Joints are implicit springs towards the moving reference: stiffness K, damping D + K h and armature h D + h² K make an
-explicit Euler step equal to an implicit step. MuJoCo integrates dampers and armature with its contacts; the springs,
-whose targets belong to a motion and not to a model, are applied to it. Torque limits bound the feed-forward torques
+explicit Euler step equal to an implicit step. MuJoCo integrates dampers and armature with the contacts; the springs,
+with targets of a motion and not of a model, are applied to each state. Torque limits bound the feed-forward torques
 alone.
 """
 
@@ -31,20 +31,20 @@ mujoco: Any = import_module("mujoco")  # its types are made at run time
 mujoco.set_mju_user_warning(lambda _: None)  # else a file is written wherever a body is lost; the tracker reports that
 
 STIFFNESS_NM_RAD = {"hip": 500, "knee": 500, "ankle": 400, "foot": 100, "collar": 400, "shoulder": 400, "elbow": 300}
-"""Stiffness of the joints' springs by the last word of their part."""
+"""Stiffness of the joints' springs by the last word of the part."""
 
 SPINE_STIFFNESS_NM_RAD = 1000
 """Stiffness of all other joints."""
 
 STATE_BYTES = 2 * 2**20
-"""Memory for the contacts of each state. A body whose links are all in the floor takes 0.3 MB. MuJoCo's default is
-15 MB, which makes 1 GB for the 64 particles that are simulated together without residual force."""
+"""Memory for the contacts of each state. A body with all links in the floor takes 0.3 MB. MuJoCo's default is 15 MB: 1
+GB for the 64 particles that are simulated together without residual force."""
 
 STATE_BYTES_PER_SUPPORT = 2**13
 """Memory for the contacts of each support."""
 
 _ROWS_OF_NORMAL_FORCE = {"pyramidal": 4, "elliptic": 1}
-"""Number of rows of a contact among the constraints that add up to its normal force: all edges of a pyramid, the first
+"""Number of rows of a contact among the constraints that add up to the normal force: all edges of a pyramid, the first
 row of an elliptic cone."""
 
 BODIES_PER_THREAD = 16
@@ -53,19 +53,19 @@ BODIES_PER_THREAD = 16
 
 @dataclass(frozen=True, eq=False)
 class _CompiledBody:
-    """A compiled body with its supports."""
+    """A compiled body with supports."""
 
     body: Humanoid
     colliders: SupportColliders
     model: Any
     stiffness: np.ndarray
-    """(J, 1) of the joints' springs, N m/rad, which are applied at every step and are not part of the model."""
+    """(J, 1) of the joints' springs, N m/rad, applied at every step and not part of the model."""
     damping: np.ndarray
     """(3 J,) N m s/rad."""
     armature: np.ndarray
     """(3 J,) kg m²."""
     data: list[Any]
-    """One state for each motion that it follows."""
+    """One state for each followed motion."""
 
     @classmethod
     def compile(cls, body: Humanoid, supports: Sequence[Support], settings: EngineSettings, step_s: float) -> Self:
@@ -161,7 +161,7 @@ class MuJoCoWorld:
         self._running: Sequence[int] = range(count)
 
     def show(self, body: int, supports: Collection[int]) -> None:
-        """Move slabs to their places or away, and let hands grip their holds or release them."""
+        """Move slabs into place or away, and let hands grip or release holds."""
         build = self._builds[body]
         data = self._data[body]
 
@@ -185,7 +185,7 @@ class MuJoCoWorld:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Compute the targets of the springs, and torques that compensate dampers and armature.
 
-        MuJoCo advances velocities before positions: its velocity at a step has brought a joint there. See `World`.
+        MuJoCo advances velocities before positions: the velocity at a step has brought a joint there. See `World`.
         """
         step_s = self._step_s
         limits_nm = body.torque_limit_nm[1:, None]
@@ -301,7 +301,7 @@ class MuJoCoWorld:
 
 
 def write_mjcf(body: Humanoid, settings: EngineSettings, step_s: float, colliders: SupportColliders) -> str:
-    """Write a body over a floor as MuJoCo's XML. It touches the floor and the supports that carry it, nothing else.
+    """Write a body over a floor as MuJoCo's XML. The body touches the floor and the carrying supports, nothing else.
 
     Constraint Jacobians are dense only because of MuJoCo's release notes: 4.0.1 mends the Newton Hessian of sparse
     Jacobians, which MuJoCo takes from 60 degrees of freedom on (issue 3767 there). We found no body that shows the
@@ -327,7 +327,7 @@ def write_mjcf(body: Humanoid, settings: EngineSettings, step_s: float, collider
 
 
 def _write_slab(slab: Slab) -> str:
-    """Write a slab, which is far away until it is shown."""
+    """Write a slab, far away until shown."""
     links = sum(map(_collision_bit, slab.links))
     return (
         f'<body mocap="true" pos="{format_numbers(NOWHERE_M)}" euler="0 0 {float(np.deg2rad(slab.turn_deg))!r}">'
@@ -337,17 +337,17 @@ def _write_slab(slab: Slab) -> str:
 
 
 def _write_hold(hold: Hold) -> str:
-    """Write a constraint by which a hand may grip."""
+    """Write a constraint for a hand that may grip."""
     return f'<connect body1="{hold.link}" anchor="{format_numbers(hold.hand_m)}" active="false"/>'
 
 
 def _collision_bit(link: int) -> int:
-    """Return the collision flag of a link and its supports; the floor's is 1."""
+    """Return the collision flag of a link and of its supports; the floor's is 1."""
     return 2 << link
 
 
 def _write_link(body: Humanoid, link: int, settings: EngineSettings) -> str:
-    """Write a link with all of its descendants."""
+    """Write a link with all descendants."""
     joint = "<freejoint/>" if link == 0 else '<joint type="ball"/>'
     touches = f'conaffinity="{1 + _collision_bit(link)}"'
     up_m = np.array([0.0, SOLE_RADIUS_M - settings.sole_lowering_m, 0.0])

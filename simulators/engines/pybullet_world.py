@@ -22,7 +22,7 @@ from .world import Reference, RootState, format_numbers
 
 
 def _import_silently(name: str) -> Any:
-    """Import a module and discard what its C code prints to standard error."""
+    """Import a module and discard what the C code prints to standard error."""
     sys.stderr.flush()
     terminal = os.dup(2)
     null = os.open(os.devnull, os.O_WRONLY)
@@ -36,7 +36,7 @@ def _import_silently(name: str) -> Any:
 
 
 pybullet = _import_silently("pybullet")
-"""The engine. On import it prints a line about its build to standard error, which is discarded."""
+"""The engine. On import, a printed line about the build on standard error is discarded."""
 
 PerJoint = Sequence[Numbers]
 """Three or four numbers for each joint."""
@@ -45,9 +45,9 @@ PerJoint = Sequence[Numbers]
 class PyBulletWorld:
     """PyBullet without windows, with a separate simulation for each body.
 
-    A ball joint's position motor in PyBullet is a velocity constraint: within a step it removes the share `erp` of the
-    distance to its target and ignores any target velocity. Targets therefore lead by a step over `erp`, which makes the
-    drive dead-beat and free of lag.
+    A ball joint's position motor in PyBullet is a velocity constraint: within a step the motor removes the share `erp`
+    of the distance to the target and ignores any target velocity. Targets therefore lead by a step over `erp`, so that
+    the drive is dead-beat and free of lag.
     """
 
     def __init__(self, settings: EngineSettings) -> None:
@@ -65,7 +65,7 @@ class PyBulletWorld:
             simulation.build(body, step_s, body_supports)
 
     def show(self, body: int, supports: Collection[int]) -> None:
-        """Move slabs to their places or away, and let hands grip their holds or release them."""
+        """Move slabs into place or away, and let hands grip or release holds."""
         self.simulations[body].show(supports)
 
     def drive(
@@ -91,7 +91,7 @@ class PyBulletWorld:
         force_n: np.ndarray,
         torque_nm: np.ndarray,
     ) -> None:
-        """Set motors, torques and root wrenches, which all last for a step, then advance; see `World`."""
+        """Set motors, torques and root wrenches for one step, then advance; see `World`."""
         centres_m = self._roots[: len(targets), :3]
         columns = [values.tolist() for values in (targets, torques_nm, centres_m, force_n, torque_nm)]
         for body in running:
@@ -112,7 +112,7 @@ class PyBulletWorld:
         return np.array([simulation.velocities_rad_s() for simulation in self._used])
 
     def positions_m(self, links: Sequence[int]) -> np.ndarray:
-        """Return the positions of the joints of some links, not of their centres of mass."""
+        """Return the positions of the joints of some links, not of the centres of mass."""
         return np.array([simulation.positions_m(links) for simulation in self._used])
 
     def loads_n(self) -> np.ndarray:
@@ -121,7 +121,7 @@ class PyBulletWorld:
 
 
 class _Client:
-    """PyBullet's functions for a simulation of its own, which is freed with this object.
+    """PyBullet's functions for a separate simulation, freed with this object.
 
     PyBullet's own class for that prints a line for each simulation.
     """
@@ -135,7 +135,7 @@ class _Client:
 
 
 class Simulation:
-    """A floor, a body, and its supports."""
+    """A floor, a body, and supports."""
 
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
@@ -144,7 +144,7 @@ class Simulation:
         self._colliders = SupportColliders({}, {})
 
     def build(self, body: Humanoid, step_s: float, supports: Sequence[Support]) -> None:
-        """Load the body, unless it is already loaded without supports."""
+        """Load the body, unless already loaded without supports."""
         self.bullet.setPhysicsEngineParameter(fixedTimeStep=step_s)
         if body is not self._body or supports or self._colliders:
             self._load(body, step_s)
@@ -168,7 +168,7 @@ class Simulation:
         return box
 
     def show(self, supports: Collection[int]) -> None:
-        """Move slabs to their places or away, and let hands grip their holds or release them."""
+        """Move slabs into place or away, and let hands grip or release holds."""
         places_m = self._colliders.slab_places_m(supports, self._height_m)
         for box, slab, place_m in zip(self._slabs, self._colliders.slabs.values(), places_m, strict=True):
             self.bullet.resetBasePositionAndOrientation(box, place_m, slab.orientation)
@@ -253,7 +253,7 @@ class Simulation:
 
         Args:
             targets: Quaternions xyzw of the joints.
-            centre_m: Centre of mass of the root, at which the force acts.
+            centre_m: Centre of mass of the root, the point of the force.
         """
         body = self.body_id
         joints = self._joints
@@ -306,7 +306,7 @@ class Simulation:
 
 
 class _Grip:
-    """A hand that may grip: at first at its place, then drawn to the hold."""
+    """A hand that may grip: at first in place, then drawn to the hold."""
 
     def __init__(self, body: Humanoid, hold: Hold) -> None:
         self._hold = hold
@@ -323,7 +323,7 @@ class _Grip:
         bullet.changeConstraint(self._constraint, jointChildPivot=self._hand_m.tolist(), maxForce=GRIP_N)
 
     def _make_constraint(self, body: int, bullet: Any) -> tuple[int, np.ndarray]:
-        """Make a constraint that keeps the hand at its place, and return it with that place."""
+        """Make a constraint that keeps the hand in place, and return the constraint with that place."""
         state = bullet.getLinkState(body, self._joint, computeForwardKinematics=1)
         hand_m, _ = bullet.multiplyTransforms(state[0], state[1], self._from_centre_m, [0, 0, 0, 1])
         constraint = bullet.createConstraint(
@@ -339,14 +339,14 @@ class _Grip:
         return constraint, np.array(hand_m)
 
     def release(self, bullet: Any) -> None:
-        """Release the hold if it is gripped."""
+        """Release the hold if gripped."""
         if self._constraint is not None:
             bullet.removeConstraint(self._constraint)
             self._constraint = None
 
 
 def _load_urdf(text: str, bullet: Any) -> int:
-    """Load a body from a file, which PyBullet needs; the file is in memory, so that a kill leaves none."""
+    """Load a body from a file, as PyBullet needs; the file is in memory, so that a kill leaves none."""
     flags = pybullet.URDF_USE_INERTIA_FROM_FILE | pybullet.URDF_MAINTAIN_LINK_ORDER
     with open(os.memfd_create("body"), "w", encoding="utf-8") as file:
         file.write(text)
@@ -355,7 +355,7 @@ def _load_urdf(text: str, bullet: Any) -> int:
 
 
 def write_urdf(body: Humanoid, sole_lowering_m: float = 0.0) -> str:
-    """Write a body as URDF with its links in order; soles touch the floor `sole_lowering_m` below their corners."""
+    """Write a body as URDF with links in order; soles touch the floor `sole_lowering_m` below the corners."""
     links = [_write_link(body, link, sole_lowering_m) for link in range(len(body))]
     joints = [_write_joint(body, link) for link in range(1, len(body))]
     return "\n".join(['<robot name="humanoid">', *links, *joints, "</robot>"])
@@ -388,7 +388,7 @@ def _write_sphere(centre_m: np.ndarray, radius_m: float) -> str:
 
 
 def _write_capsule(capsule: Capsule) -> str:
-    """Write a capsule; URDF's capsules lie along z around their origin."""
+    """Write a capsule; URDF's capsules lie along z around the origin."""
     start_m, end_m = np.array(capsule.ends_m)
     axis_m = end_m - start_m
     length_m = float(np.linalg.norm(axis_m))

@@ -14,7 +14,7 @@ class SupportMode:
     """Meaning of a `SupportChoice` for the stages of the pipeline."""
 
     moves_to_floor: bool
-    """Motions are moved to the height of the floor, and limbs out of it; otherwise heights are kept."""
+    """Motions are moved to the height of the floor, and limbs out of the floor; otherwise heights are kept."""
     finds_supports: bool
     """Steps, rungs and seats are inferred, and bodies without support are rejected."""
 
@@ -38,15 +38,14 @@ class ForceSettings(Positive):
 
 @dataclass(frozen=True)
 class ContactSettings(ForceSettings):
-    """Planning of contacts. Set by hand on CMU clips, by the share of their motion that contacts then explain."""
+    """Planning of contacts. Set by hand on CMU clips, by the share of the motion that contacts then explain."""
 
     required_load_bodyweights: tuple[float, float] = (0.1, 0.5)
-    """Vertical forces above which contacts become likely, and are certain. If no point may carry fully, the next best
-    does."""
+    """Least vertical forces of likely and of certain contacts. If no point may carry fully, the next best does."""
     height_margin: float = 1.5
-    """Largest share by which the bounds on height then grow."""
+    """Largest share that the bounds on height then grow by."""
     speed_margin: float = 3.0
-    """Largest share by which the bounds on speed then grow: soles are soft, and feet slide as they turn."""
+    """Largest share that the bounds on speed then grow by: soles are soft, and turning feet slide."""
     smoothing_s: float = 0.6 / 30
     """Standard deviation of the Gaussian that smooths accelerations."""
     coarse_iterations: int = 20
@@ -76,35 +75,35 @@ class FilterSettings(Positive):
     shift_limit_m: float = 0.05
     """Largest shift of the body in a round."""
     stance_rounds: int = 0
-    """Number of slow shifts after these, which move the centre of mass over the feet that carry it; 0 for none."""
+    """Number of slow shifts after these that move the centre of mass over the carrying feet; 0 for none."""
     stance_m_s: float = 0.6
     """Speed of a body up to which slow shifts are full; from twice as much on there are none."""
     stance_weight: float = 1e6
     """Weight of m² against N² in slow shifts."""
     stance_moment_weight: float = 0.5
-    """Moment weight of contact forces in slow shifts. If it is small, the missing moment guides the shift."""
+    """Moment weight of contact forces in slow shifts. With a small weight, the missing moment guides the shift."""
     stance_smoothing_s: float = 0.15
     """Standard deviation of the Gaussian that smooths each slow shift."""
     stance_inset: float = 0.2
-    """Inset of forces from a sole's corners in slow shifts, as a share of the way to its middle, for balance."""
+    """Inset of forces from a sole's corners in slow shifts, as a share of the way to the sole's middle, for balance."""
     turn_rad_s: float = 0.0
-    """Rate of movements above which the body is turned so that contacts explain more of its moments; 0 for no turns."""
+    """Least rate of movements with turns of the body, so that contacts explain more of the moments; 0 for no turns."""
     turn_limit_rad: float = 0.1
     """Largest turn of the body in a round."""
     lift_s: float = 0.1
-    """Time over which a body is lifted out of the floor."""
+    """Time for lifting a body out of the floor."""
 
 
 @dataclass(frozen=True)
 class PlacementSettings(Positive):
-    """Rotation of feet by which loaded corners of their soles touch, set by hand on CMU clips."""
+    """Rotation of feet that makes loaded corners of soles touch, set by hand on CMU clips."""
 
     MAY_BE_ZERO: ClassVar = ("heel_s", "clearance_m")
 
     full_load_bodyweights: float = 0.3
     """Planned load from which on a corner counts fully."""
     lever_m: float = 0.1
-    """Distance from the ankle at which a rotation of a foot counts like a displacement."""
+    """Distance from the ankle where a rotation of a foot counts like a displacement."""
     rise_weight: float = 0.225
     """Weight of vertical displacements of an ankle, against the weight of a corner's distance."""
     turn_weight: float = 0.75
@@ -114,27 +113,27 @@ class PlacementSettings(Positive):
     turn_limit_rad: float = 0.3
     """Largest rotation of a foot about each axis."""
     min_hold_load: float = 0.3
-    """Load on all of a foot's corners, as a multiple of a full load, from which on it keeps its place."""
+    """Load on all of a foot's corners, as a multiple of a full load, from which on the foot stays in place."""
     hold_limit_m: float = 0.05
-    """Largest displacement by which a foot keeps its place."""
+    """Largest displacement that keeps a foot in place."""
     smoothing_s: float = 0.7 / 30
     """Standard deviation of the Gaussian that smooths displacements and rotations over time."""
     heel_s: float = 0.0
-    """Longest time for which a foot carries a full load only on its heel, before it is set flat; 0 to allow any."""
+    """Longest time of a full load only on a heel, before the foot is set flat; 0 to allow any."""
     heel_margin_s: float = 0.1
-    """Time before and after, in which it is set flat, too."""
+    """Time before and after of setting the foot flat, too."""
     clearance_m: float = 0.0
-    """Height above the ground at which a swinging foot passes at least; 0 for any."""
+    """Least height of a swinging foot above the ground; 0 for any."""
     swing_m_s: tuple[float, float] = (0.5, 1.0)
-    """Speed of a foot without load from which on it counts as swinging, and as fully swinging."""
+    """Least speeds of a foot without load that counts as swinging, and as fully swinging."""
 
 
 @dataclass(frozen=True)
 class FeedbackSettings(Positive):
-    """Feedback by which legs follow the body's real place, set by hand on CMU clips by the residual force needed."""
+    """Feedback that makes legs follow the body's real place, set by hand on CMU clips by the residual force needed."""
 
     full_load_bodyweights: float = 0.1
-    """Planned load on a foot from which on its leg counts as standing."""
+    """Least planned load on the foot of a standing leg."""
     stand_lag_s: float = 0.15
     """Time constant of the filter of a standing foot's error."""
     turn_lag_s: float = 0.015
@@ -149,14 +148,14 @@ class FeedbackSettings(Positive):
 
 @dataclass(frozen=True)
 class PlanSettings:
-    """Settings of the plan, and of the feedback by which legs may leave it."""
+    """Settings of the plan, and of the feedback that lets legs leave the plan."""
 
     contacts: ContactSettings = ContactSettings()
     filter: FilterSettings = FilterSettings()
     placement: PlacementSettings = PlacementSettings()
     feedback: FeedbackSettings = FeedbackSettings()
     has_cushions: bool = False
-    """Seats carry thighs as well as the pelvis, at the height at which they rest."""
+    """Seats carry thighs as well as the pelvis, at the resting height."""
 
 
 PLAN = PlanSettings()
@@ -168,7 +167,7 @@ RESIDUAL_FREE_PLAN = PlanSettings(
     placement=PlacementSettings(heel_s=0.25, turn_limit_rad=0.5, clearance_m=0.02),
     has_cushions=True,
 )
-"""Plan of bodies without residual force, which must stand over their feet.
+"""Plan of bodies without residual force: such bodies must stand over the feet.
 
 Set on 24 passages on a single leg and the first 4 s of 25 clips of CMU's training subjects. Without a sampling search,
 bodies then fall 0.04 instead of 0.22 times per second on a single leg, 0.03 instead of 0.09 times in the clips.

@@ -19,7 +19,7 @@ class BodySettings(Positive):
     mass_kg: float | None = None
     """Mass of the body; None for the usual one at its stature."""
     minimum_inertia_kgm2: float = 0.06
-    """Smallest moment of inertia of a link, with which motors and contacts do not oscillate.
+    """Smallest moment of inertia of a link without oscillating motors and contacts.
 
     PyBullet needs it at 120 steps per second; the same body is used in every engine, so that they can be compared.
     """
@@ -32,7 +32,7 @@ class BulletSettings(Positive):
     solver_iterations: int = 15
     """Sweeps of the contact and motor solver per step."""
     joint_erp: float = 0.4
-    """Share of a joint's error that its motor removes per step."""
+    """Share of a joint's error that the motor removes per step."""
     contact_erp: float = 0.2
     """Share of a penetration that the solver removes per step."""
 
@@ -50,19 +50,19 @@ class MuJoCoSettings(Positive):
     solver_iterations: int = 20
     """Most iterations of the contact solver per step."""
     contact_time_s: float = 0.008
-    """Time in which the solver removes a penetration."""
+    """Time for the solver to remove a penetration."""
     stiffening: float = 2.5
     """Factor on the table of the joints' stiffnesses."""
     cone: Literal["pyramidal", "elliptic"] = "elliptic"
     """Shape of friction cones. A pyramid holds 0.7 times as much between its axes as along them. Corrections
     with elliptic cones took between 9 % less and 19 % more processor time, on ten and on eight clips."""
     friction_hardness: float = 1.0
-    """Hardness of friction against the hardness of contact. Feet creep under load if it is small."""
+    """Hardness of friction against the hardness of contact. Feet creep under load if the hardness is small."""
 
 
 @dataclass(frozen=True)
 class EngineSettings(Positive):
-    """Engine, with its time step and contact model."""
+    """Engine, with time step and contact model."""
 
     MAY_BE_ZERO: ClassVar = ("sole_lowering_m",)
 
@@ -73,7 +73,7 @@ class EngineSettings(Positive):
     friction: float = 0.5
     """Coulomb friction between soles and floor."""
     sole_lowering_m: float = 0.002
-    """Distance by which contact spheres stick out of the soles, against the solver's soft contacts."""
+    """Distance that contact spheres stick out of the soles by, against the solver's soft contacts."""
     bullet: BulletSettings = BulletSettings()
     """Settings of PyBullet."""
     mujoco: MuJoCoSettings = MuJoCoSettings()
@@ -116,12 +116,12 @@ def _interpolate_strength(strength: float, name: str) -> float:
 
 @dataclass(frozen=True)
 class DriveSettings(Positive):
-    """Drive of the root: the residual wrench with which the humanoid follows a motion.
+    """Drive of the root: the residual wrench that makes the humanoid follow a motion.
 
     The wrench at the body's centre of mass is a spring and damper towards the reference plus the part of the motion
-    that planned contacts leave unexplained. It is not physics, so it is clipped to hard bounds, measured and reported.
-    The ends of the dial were set on clean CMU clips of the test split, as compromises between distance and residual
-    force. They were checked on clips of the train split.
+    that planned contacts leave unexplained. The drive is not physics, so the wrench is clipped to hard bounds, measured
+    and reported. The ends of the dial were set on clean CMU clips of the test split, as compromises between distance
+    and residual force, and checked on clips of the train split.
     """
 
     horizontal_rad_s: float = _interpolate_strength(STRENGTHS["balanced"], "horizontal_rad_s")
@@ -162,12 +162,12 @@ class DriveSettings(Positive):
 
 @dataclass(frozen=True)
 class ResidualFreeSettings(Positive):
-    """Control without residual force, and the search for it. Set by hand on CMU clips of the train split."""
+    """Control without residual force, and the search for such control. Set by hand on CMU clips of the train split."""
 
     horizontal_rad_s: float = 8.0
     """Natural frequency of the critically damped spring of the centre of mass along the floor."""
     vertical_rad_s: float = 16.0
-    """Natural frequency of the spring of its height."""
+    """Natural frequency of the spring of the body's height."""
     angular_rad_s: float = 10.0
     """Natural frequency of the spring of the trunk's orientation."""
     force_limit_bodyweights: float = 0.7
@@ -181,14 +181,14 @@ class ResidualFreeSettings(Positive):
     contacts: ForceSettings = field(default_factory=lambda: ForceSettings(iterations=60, moment_weight=2.0))
     """Solver of the floor's forces."""
     control_hz: float = 60.0
-    """Number of commands per second, for each of which the floor's forces are solved."""
+    """Number of commands per second; the floor's forces are solved for each."""
     particle_counts: tuple[int, ...] = (8, 32, 64)
     """Numbers of particles that are simulated in a window: the first always, the second if none of them does well, and
     all after a fall."""
     good_cost_m: float = 0.2
-    """Cost below which a particle does well."""
+    """Largest cost of a particle that does well."""
     prune_cost_m: float = 1.0
-    """Cost above which a particle is lost."""
+    """Largest cost of a particle that is not lost."""
     backtrack_windows: tuple[int, ...] = (3, 5, 10)
     """Numbers of windows by which the search goes back, each time that all particles fall in a window."""
     beam_width: int = 32
@@ -208,7 +208,7 @@ class ResidualFreeSettings(Positive):
     retry_after_fall: ResidualFreeSettings | None = None
     """Settings of a second search after a fall; None for no second search."""
     persistence: float = 0.8
-    """Share of a particle's perturbations that its children inherit."""
+    """Share of a particle's perturbations that children inherit."""
     force_noise_n: float = 100.0
     """Standard deviation of the perturbation of the wanted force."""
     moment_noise_nm: float = 40.0
@@ -218,9 +218,9 @@ class ResidualFreeSettings(Positive):
     joint_noise_rad: float = 0.05
     """Standard deviation of the perturbation of the targets of legs and spine."""
     noise_scales: tuple[float, ...] = (1.0, 0.5, 0.25, 0.125)
-    """Shares of these deviations with which particles are perturbed, in turn."""
+    """Shares of these deviations in the perturbations of particles, in turn."""
     high_contact_m: float = 0.03
-    """Height below which corners of soles touch in some particles, as runs and stands on tiptoe need it."""
+    """Height of corners of soles that touch in some particles, as runs and stands on tiptoe need."""
     high_contact_share: float = 0.25
     """Probability of that height for a perturbed particle."""
     vertical_speed_cost_s: float = 0.1
@@ -257,22 +257,22 @@ Raw states, as of motions without residual force, come from simulations, so all 
 
 @dataclass(frozen=True)
 class AcceptanceSettings(Positive):
-    """Limits above which a corrected motion is rejected.
+    """Limits; a corrected motion above a limit is rejected.
 
     The mean distance is the criterion of failure for trackers of motion capture (Luo et al. 2021, "Dynamics-Regulated
     Kinematic Policy for Egocentric Pose Estimation"); all else was set by hand. In flight no force is missing.
     """
 
     lost_root_m: float = 0.4
-    """Distance between simulated and reference root from which on a motion is lost."""
+    """Least distance between simulated and reference root of a lost motion."""
     lost_body_m: float = 0.5
-    """Mean distance over all joints above which a motion is rejected."""
+    """Largest mean distance over all joints of an accepted motion."""
     floating_bodyweights: float = 0.5
-    """Missing force above which a body floats."""
+    """Least missing force of a floating body."""
     floating_m: float = 0.05
-    """Distance from the ground above which a body floats."""
+    """Least distance from the ground of a floating body."""
     floating_s: float = 2.0
-    """Longest time for which a body may float."""
+    """Longest time of floating."""
 
 
 @dataclass(frozen=True)
@@ -285,7 +285,7 @@ class TrackerSettings:
     plan: PlanSettings = PLAN
     acceptance: AcceptanceSettings = AcceptanceSettings()
     residual_free: ResidualFreeSettings | None = None
-    """Control without residual force, which replaces `drive`; None to use the drive."""
+    """Control without residual force, in place of `drive`; None to use the drive."""
 
     def __post_init__(self) -> None:
         if self.residual_free is not None and not ENGINES.row(self.engine.name).has_compliant_joints:
@@ -298,11 +298,11 @@ class TrackerSettings:
     def without_residual(
         cls, engine: str = "mujoco", mass_kg: float | None = None, fallback: FallbackChoice = "none"
     ) -> Self:
-        """Return settings with which only joints and contacts hold a body up, on soles that grip like shoes.
+        """Return settings where only joints and contacts hold a body up, on soles that grip like shoes.
 
         Args:
             engine: Name of an engine with compliant joints.
-            mass_kg: Mass of the body; None for the usual one at its stature.
+            mass_kg: Mass of the body; None for the usual mass at the body's stature.
             fallback: With "balanced", a body that falls gets as little residual force as possible.
 
         Raises:
@@ -329,7 +329,7 @@ class TrackerSettings:
 
 
 def default_tracker() -> TrackerSettings:
-    """Return the strength "balanced" in PyBullet if it is installed, else in MuJoCo."""
+    """Return the strength "balanced" in PyBullet if installed, else in MuJoCo."""
     return TrackerSettings(engine=EngineSettings(name=resolve_engine(AUTO)))
 
 
@@ -337,7 +337,7 @@ def parse_strength(word: str | float) -> float:
     """Return the point on the dial of a name of `STRENGTHS` or a number.
 
     Raises:
-        SettingError: It is neither, or not in [0, 1].
+        SettingError: The strength is neither, or not in [0, 1].
     """
     try:
         strength = STRENGTHS[word] if isinstance(word, str) and word in STRENGTHS else float(word)
@@ -350,6 +350,6 @@ def parse_strength(word: str | float) -> float:
 
 
 def normalize_strength(strength: str | float) -> str | float:
-    """Return a strength as options and records hold it: a number on the dial, or the name of a preset beyond it."""
+    """Return a strength in the form of options and records: a number on the dial, or the name of a preset beyond."""
     is_preset = isinstance(strength, str) and strength in (RESIDUAL_FREE, SIMULATED)
     return strength if is_preset else parse_strength(strength)

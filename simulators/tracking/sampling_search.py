@@ -1,16 +1,16 @@
 """Sampling search for motions without residual force: joints and contacts alone hold the body up.
 
 The floor gives the wrench that would otherwise act on the root (`whole_body_control`), and a search finds what that
-misses. Particles, copies of the body with random perturbations of their control, are simulated a window at a time. The
-best become parents of the next window's particles (Liu et al. 2010, "Sampling-based contact-rich motion control"). If
-the best does well, few particles suffice; otherwise more are tried. If all fall, the search goes back and tries more
-from there. Draws come from a fixed seed, so that a motion always gives the same result.
+misses. Particles, copies of the body with random perturbations of control, are simulated a window at a time. The best
+become parents of the next window's particles (Liu et al. 2010, "Sampling-based contact-rich motion control"). If the
+best does well, few particles suffice; otherwise more are tried. If all fall, the search goes back and tries more from
+there. Draws come from a fixed seed, so that a motion always gives the same result.
 
 A motion that falls all the same may get a fallback, in a second search. From a little before the fall on, the root gets
 the part of the wanted wrench that the floor cannot give, up to a bound that doubles until the body gets past. Particles
-get different shares of this residual force, and it counts as cost, so that they need little. As soon as a particle does
-well without it, it ends. A body that falls in spite of it gets more at once. After as many windows as the settings
-allow, it is as large as it may be, and stays.
+get different shares of this residual force, and force counts as cost, so that particles need little. As soon as a
+particle does well without residual force, the force ends. A body that falls in spite of the force gets more at once.
+After as many windows as the settings allow, the force is as large as allowed, and stays.
 """
 
 from collections.abc import Sequence
@@ -41,13 +41,13 @@ from .whole_body_control import (
 )
 
 PERTURBED_PARTS = ("hip", "knee", "ankle", "spine1", "spine2", "spine3")
-"""Joints whose targets are perturbed."""
+"""Joints with perturbed targets."""
 
 
 def track_residual_free(
     world: World, planned: Sequence[MotionPlan], settings: TrackerSettings, scene: Scene = PLAIN
 ) -> list[list[SimulatedMotion]]:
-    """Simulate bodies that follow their plans without residual force."""
+    """Simulate bodies that follow plans without residual force."""
     shares = iter(split_work([1] * sum(map(len, planned))))
     results = []
     for plan in planned:
@@ -85,7 +85,7 @@ class Particles(PerBody):
 
     @classmethod
     def start_on(cls, trajectory: ReferenceTrajectory, step_s: float) -> Self:
-        """Return a particle at the start of its trajectory, moving with it."""
+        """Return a particle at the start of the trajectory, moving along."""
         first, second = trajectory.controls.rotations
         joints = first.shape[1]
         perturbations = Perturbations(
@@ -118,7 +118,7 @@ class Particles(PerBody):
 
 @dataclass(frozen=True, eq=False)
 class PoseHistory(PerBody):
-    """Poses (F, N, ...) of N particles in F frames, with the loads and the residual wrench that led to them."""
+    """Poses (F, N, ...) of N particles in F frames, with the loads and the residual wrench that led there."""
 
     AXIS: ClassVar = 1
 
@@ -132,7 +132,7 @@ class PoseHistory(PerBody):
 
     @classmethod
     def from_world(cls, world: World, wrench: np.ndarray) -> Self:
-        """Return the poses of a world as a frame; `wrench` (N, steps, 6) has led to it."""
+        """Return the poses of a world as a frame; `wrench` (N, steps, 6) has led there."""
         root = world.root()
         columns = (root.position_m, root.orientation, world.rotations(), world.loads_n(), wrench)
         return cls(*(column[None].copy() for column in columns))
@@ -145,7 +145,7 @@ class PoseHistory(PerBody):
 
 @dataclass(frozen=True, eq=False)
 class Beam(PerBody):
-    """Particles at the end of a window, and their way there."""
+    """Particles at the end of a window, and the way there."""
 
     particles: Particles
     parents: np.ndarray
@@ -192,7 +192,7 @@ class _BeamSearch:
         last = planned.frames - 1
         self._windows = [range(first, min(first + length, last)) for first in range(0, last, length)]
         self._needs_more = np.zeros(len(self._windows), dtype=bool)
-        """Windows in which all of `particle_counts` are simulated."""
+        """Windows with simulations of all of `particle_counts`."""
         self._bounds = np.zeros(len(self._windows))
         """On the residual wrench in each window, as shares of the drive's bounds."""
         self._searched = 0
@@ -224,7 +224,7 @@ class _BeamSearch:
         return self._make_simulated_motion(trace_history(beams, 0), None)
 
     def _end_fallback(self, beam: Beam, window: int) -> Beam:
-        """End the residual force after a window in which particles did well without; returns those, if there are."""
+        """End the residual force after a window with particles that did well without; returns these, if any."""
         if not self._bounds[window] or self._is_at_limit:
             return beam
         independent = self._succeed_without_residual(beam)
@@ -256,14 +256,14 @@ class _BeamSearch:
 
     @property
     def _is_at_limit(self) -> bool:
-        """True if a search with a fallback has taken as many windows as it may before its bounds are the largest."""
+        """True if a search with a fallback has taken as many windows as allowed before bounds are the largest."""
         limit = self._search.max_windows_per_s * self._planned.frames / self._planned.motions.fps
         return bool(self._search.fallback) and self._searched >= limit
 
     def _window_with_residual(self, window: int) -> int | None:
-        """Return the window from which on a body that fell gets more residual force, None if it had the most always.
+        """Return the window from which on a body that fell gets more residual force, None if already the most always.
 
-        A body that had as much as is allowed gets it for twice as long, and at the limit all the time.
+        A body that had as much as is allowed gets the force for twice as long, and at the limit all the time.
         """
         smaller = np.flatnonzero(self._bounds[: window + 1] < self._search.fallback[-1])
         if not len(smaller):
@@ -274,7 +274,7 @@ class _BeamSearch:
         return max(0, window - max(self._search.backtrack_windows[0], 2 * windows_at_most))
 
     def _succeed_without_residual(self, beam: Beam) -> np.ndarray:
-        """Return the particles that got no residual force in a window, and are near the motion after it."""
+        """Return the particles that got no residual force in a window, and are near the motion afterwards."""
         had_residual = beam.poses.wrench.any(axis=(0, 2, 3))
         return np.flatnonzero(~had_residual & (beam.costs < self._search.good_cost_m))
 
@@ -320,7 +320,7 @@ class _BeamSearch:
             self._bodies = count
 
     def _perturb(self, particles: Particles, is_perturbed: np.ndarray) -> Particles:
-        """Return particles whose perturbations have decayed, with new noise added to some (N,)."""
+        """Return particles with decayed perturbations, and new noise added to some (N,)."""
         search = self._search
         parts = self._planned.body.tree.parts[1:]
         is_perturbed_joint = np.array([any(part.endswith(name) for name in PERTURBED_PARTS) for part in parts])
@@ -347,9 +347,9 @@ class _BeamSearch:
         self._world.reset(particles.root, particles.rotations, particles.velocities_rad_s)
 
     def _simulate(self, frames: range, particles: Particles, bounds: np.ndarray) -> PoseHistory:
-        """Return the poses of particles from each of some frames to the next; updates the errors of their legs.
+        """Return the poses of particles from each of some frames to the next; updates the errors of legs.
 
-        `bounds` (N,) bound their residual wrenches.
+        `bounds` (N,) bound the residual wrenches.
         """
         world = self._world
         poses = list[PoseHistory]()
@@ -367,7 +367,7 @@ class _BeamSearch:
         return PoseHistory.concatenate_frames(poses)
 
     def _apply_command(self, steps: range, particles: Particles, bounds: np.ndarray) -> np.ndarray:
-        """Advance the world by some steps under a common command; returns its residual wrenches (N, 6)."""
+        """Advance the world by some steps under a common command; returns the residual wrenches (N, 6)."""
         nearest_frame = round(steps.start / self._substeps)
         bodies = BodyStates.from_world(self._world, self._planned.body)
         command = self._controller.command(
@@ -409,7 +409,7 @@ class _BeamSearch:
         return np.where(is_near & (costs < search.prune_cost_m), costs, np.inf)
 
     def _make_simulated_motion(self, history: PoseHistory, lost_at: int | None) -> SimulatedMotion:
-        """Return the motion of a particle, which holds its last pose after it is lost."""
+        """Return the motion of a particle; a lost particle holds the last pose."""
         planned = self._planned
         rows = np.minimum(np.arange(planned.frames), len(history.centre_m) - 1)
         wrench = np.zeros((planned.frames - 1, self._substeps, 6))

@@ -1,8 +1,8 @@
-"""Feet that bear weight neither rise nor slide: bodies that float, sink or lose their way for some strides.
+"""Feet that bear weight neither rise nor slide: bodies that float, sink or lose the way for some strides.
 
-A foot that keeps its place over the floor and is the lowest part of the body bears weight, at whatever height it is. If
-such feet rise and sink with the root, the root went up and down. Feet on steps do not: each stands at one height. So
-every stretch is judged by its own stances, whatever the rest of the motion does.
+A foot that stays in place over the floor and is the lowest part of the body bears weight, at any height. If such feet
+rise and sink with the root, the root went up and down. Feet on steps do not: each stands at one height. So every
+stretch is evaluated by the stances there, whatever the rest of the motion does.
 """
 
 import numpy as np
@@ -14,11 +14,11 @@ from .floor import GRAVITY_M_S2
 from .motion_features import MotionFeatures
 
 _HOLDS_FASTER = 2.5
-"""A foot that is slower along the floor than this multiple of the motion's stances keeps its place."""
+"""A foot that is slower along the floor than this multiple of the motion's stances stays in place."""
 _AS_LOW_M = 0.02
 """A foot that bears weight is no higher than this above the lowest foot."""
 _LEVEL_M = 0.01
-"""Feet within this height of the floor are on it."""
+"""Feet within this height of the floor are on the floor."""
 RISE_M = 0.04
 """Least rise of feet that shows that the whole body rose."""
 _HIGHEST_M = 0.3
@@ -26,20 +26,20 @@ _HIGHEST_M = 0.3
 _GRIPS_M_S = 0.2
 """A hand that holds the body is slower than this."""
 _BORNE_SHARES = (0.65, 0.5)
-"""Share of a rise, and of a rise with its end, that must happen while a foot bears weight; of steps hardly any does."""
+"""Share of a rise, and of a rise and fall, that must happen while a foot bears weight; of steps hardly any does."""
 _FOLLOWED_SHARE = 0.4
-"""Share of a rise and of its end by which the root must move; the root of a body that sits stays where it is."""
+"""Least move of the root, as a share of a rise and of the fall after; the root of a sitting body stays in place."""
 _FASTEST_M_S = 1.0
 """A body that rises faster jumps to another place, as between takes."""
 _FALLING = 0.5
 """A body in flight falls at this share of g or more, on average and in most frames."""
 
 _SLIDES_M_S = 0.2
-"""A foot that bears weight slides if all of its low points are faster than this."""
+"""A foot that bears weight slides if all low points are faster than this."""
 _GAP_S = 0.1
 """Longest pause that does not end a slide."""
 _AVERAGED_S = 0.1
-"""Time over which places are averaged before their speeds are taken."""
+"""Time of averaging places before taking speeds."""
 
 
 def estimate_body_rise_m(features: MotionFeatures, heights_m: np.ndarray) -> np.ndarray:
@@ -79,10 +79,10 @@ def estimate_body_rise_m(features: MotionFeatures, heights_m: np.ndarray) -> np.
 
 
 def find_holding_feet(features: MotionFeatures, heights_m: np.ndarray) -> np.ndarray:
-    """Return in which frames (T, 2) each foot keeps its place over the floor as the lowest part of the body.
+    """Return the frames (T, 2) where each foot stays in place over the floor as the lowest part of the body.
 
     Knees, hands or hips that are lower bear the weight of a body that kneels, lies or sits on the floor. A hand above
-    the neck that does not move may hold a body, whose feet then bear nothing.
+    the neck that does not move may hold a body, and then feet bear nothing.
     """
     lowest_m = heights_m.min(axis=1)
     observation = features.observation
@@ -108,13 +108,13 @@ def _measure_borne_steps_m(holds: np.ndarray, heights_m: np.ndarray, fps: float)
 
 
 def _may_fly(features: MotionFeatures, heights_m: np.ndarray, stretch: slice) -> bool:
-    """Return whether a body falls as in flight while its soles are above the floor."""
+    """Return whether a body falls as in flight while the soles are above the floor."""
     falls_m_s2 = features.falls_m_s2[stretch][heights_m[stretch].min(axis=1) > _LEVEL_M]
     return bool(len(falls_m_s2)) and min(falls_m_s2.mean(), median(falls_m_s2)) > _FALLING * GRAVITY_M_S2
 
 
 def rise_in_stance_m(features: MotionFeatures) -> np.ndarray:
-    """Height by which the whole body rises or sinks while its feet bear weight."""
+    """Rise or fall of the whole body while the feet bear weight."""
     heights_m = features.sole_heights_m
     holds = find_holding_feet(features, heights_m)
     if not holds.any():
@@ -124,7 +124,7 @@ def rise_in_stance_m(features: MotionFeatures) -> np.ndarray:
 
 
 def slide_in_stance_m(features: MotionFeatures) -> np.ndarray:
-    """Way over which feet slide without a pause while they bear weight: no low point of a sole stands still."""
+    """Way of feet that slide without a pause under weight: no low point of a sole stands still."""
     speeds_m_s = estimate_stance_speeds_m_s(features)
     slides = np.isfinite(speeds_m_s) & (speeds_m_s > _SLIDES_M_S)
     way_m = np.zeros(len(features))

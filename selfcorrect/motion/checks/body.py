@@ -1,4 +1,4 @@
-"""Rules of the body: intersecting limbs, joints beyond their limits, T-poses of rigs, implausible size and axis.
+"""Rules of the body: intersecting limbs, joints beyond limits, T-poses of rigs, implausible size and axis.
 
 Implausible size or axis shows that a file was read in the wrong unit or with the wrong axis up.
 """
@@ -29,7 +29,7 @@ _ADULT_LEG_M = 0.82
 
 
 def interpenetration_m(features: MotionFeatures) -> Measurement | None:
-    """Depth by which non-adjacent bones intersect, scaled to the size of an adult."""
+    """Depth of the intersection of non-adjacent bones, scaled to the size of an adult."""
     bones = {name: ends for name, parts in _BONES.items() if (ends := features.places(*parts)) is not None}
     pairs = [pair for pair in combinations(bones, 2) if not _are_adjacent(*pair)]
     if not pairs:
@@ -71,7 +71,7 @@ def _leg_places_m(features: MotionFeatures, side: str) -> np.ndarray | None:
 
 
 def _segment_distance_m(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Distances (T,) of segments (T, 2, 3): the nearest points of their lines, clamped (Ericson 2005, §5.1.9)."""
+    """Distances (T,) of segments (T, 2, 3): the nearest points of the lines, clamped (Ericson 2005, §5.1.9)."""
     d1 = first[:, 1] - first[:, 0]
     d2 = second[:, 1] - second[:, 0]
     r = first[:, 0] - second[:, 0]
@@ -88,7 +88,7 @@ def _segment_distance_m(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def overextension_deg(features: MotionFeatures) -> Measurement | None:
-    """Angle by which knees bend forwards, and knees and elbows fold further than soft tissue admits."""
+    """Angle of knees bent forwards, and of knees and elbows folded further than soft tissue admits."""
     names = []
     angles_deg = []
     for side in SIDES:
@@ -113,11 +113,11 @@ _MIN_MEAN_LENGTH = 0.05
 """Least length of the mean of unit vectors that determines an axis."""
 
 _FOLDED_DEG = {"knee": 140.0, "elbow": 135.0}
-"""Angle from which folding counts, chosen so that a single threshold serves for folding and for bending backwards."""
+"""Least angle of folding, chosen so that a single threshold serves for folding and for bending backwards."""
 
 
 def _hyperextension_deg(features: MotionFeatures, side: str) -> np.ndarray:
-    """(T,) angle about its hinge by which a knee is bent forwards; negative if it is bent as knees are."""
+    """(T,) angle of a knee bent forwards, about the hinge; negative for a knee bent as knees are."""
     leg_m = _leg_places_m(features, side)
     hip = features.skeleton.joint(f"{side}_hip")
     assert leg_m is not None, "the caller has seen the leg"
@@ -136,9 +136,9 @@ def _hyperextension_deg(features: MotionFeatures, side: str) -> np.ndarray:
 
 
 def _hinge(leftwards: np.ndarray) -> np.ndarray | None:
-    """(3,) axis about which a knee bends, in its thigh's frame, from the body's left (T, 3) in that frame.
+    """(3,) axis of a knee's bend, in the thigh's frame, from the body's left (T, 3) in that frame.
 
-    The axis differs from rig to rig, and often from leg to leg. None if nothing determines it.
+    The axis differs from rig to rig, and often from leg to leg. None if nothing determines the axis.
     """
     mean = leftwards.mean(axis=0)
     length = float(np.linalg.norm(mean))
@@ -146,9 +146,9 @@ def _hinge(leftwards: np.ndarray) -> np.ndarray | None:
 
 
 def _leftwards(features: MotionFeatures, side: str, leg_m: np.ndarray) -> np.ndarray:
-    """(T, 3) world direction to the left of the foot and, with less weight, of the hips, as far as they are known.
+    """(T, 3) world direction to the left of the foot and, with less weight, of the hips, as far as known.
 
-    The foot points ahead of its shank whatever knee and hip do, so that bent and turned legs agree.
+    The foot points ahead of the shank whatever knee and hip do, so that bent and turned legs agree.
     """
     toes = features.places(f"{side}_ankle", f"{side}_foot")
     hips = features.places("right_hip", "left_hip")
@@ -162,7 +162,7 @@ def _leftwards(features: MotionFeatures, side: str, leg_m: np.ndarray) -> np.nda
 
 
 def neck_twist_deg(features: MotionFeatures) -> np.ndarray | None:
-    """Angle by which the head is turned against the chest."""
+    """Angle of the head's turn against the chest."""
     chest = features.skeleton.joint("spine3")
     head = features.skeleton.joint("head")
     if chest is None or head is None:
@@ -173,11 +173,11 @@ def neck_twist_deg(features: MotionFeatures) -> np.ndarray | None:
 
 
 def t_pose_deg(features: MotionFeatures) -> np.ndarray | None:
-    """Negative of the largest angle between a limb and the T of a rig's pose; NaN in frames in which people pose so.
+    """Negative of the largest angle between a limb and the T of a rig's pose; NaN in frames where people pose so.
 
-    People lower their arms from a T that opens a take, and dancers raise them to a T. A rig's T-pose is different: the
-    body jumps into it or out of it, never leaves it, or stays rigid for a while in the middle of the take or at both
-    ends.
+    People lower the arms from a T that opens a take, and dancers raise the arms to a T. A rig's T-pose is different:
+    the body jumps into or out of this pose, never leaves the pose, or stays rigid for a while in the middle of the take
+    or at both ends.
     """
     deviation_deg = _t_pose_deviation_deg(features)
     if deviation_deg is None:
@@ -196,7 +196,7 @@ def t_pose_deg(features: MotionFeatures) -> np.ndarray | None:
 
 
 def count_t_pose_frames(motion: Motion) -> int:
-    """Number of frames that hold a rig's T-pose before the motion jumps to its beginning; 0 if there are none."""
+    """Number of frames that hold a rig's T-pose before the motion jumps to the beginning; 0 if there are none."""
     if not _begins_in_t_pose(motion):
         return 0
     features = MotionFeatures(motion)
@@ -207,9 +207,9 @@ def count_t_pose_frames(motion: Motion) -> int:
 
 
 def count_held_t_pose_frames(motion: Motion) -> int:
-    """Number of frames that hold a rig's T-pose rigidly before the motion leaves it smoothly; 0 if there are none.
+    """Number of frames that hold a rig's T-pose rigidly before a smooth departure; 0 if there are none.
 
-    People who stand in a T are never rigid. A motion that never leaves its T-pose has none either.
+    People who stand in a T are never rigid. A motion that never leaves the T-pose has none either.
     """
     if not _begins_in_t_pose(motion):
         return 0
@@ -235,7 +235,7 @@ def _count_rigid_steps(fps: float) -> float:
 
 
 def _t_pose_deviation_deg(features: MotionFeatures) -> np.ndarray | None:
-    """(T,) largest angle between a limb and its direction in a T; None if the skeleton lacks a limb."""
+    """(T,) largest angle between a limb and the limb's direction in a T; None if the skeleton lacks a limb."""
     places = features.places("pelvis", "neck", *(part for bone in _T_BONES for part in bone))
     if places is None:
         return None
@@ -266,12 +266,12 @@ def _is_rigid(features: MotionFeatures, start: int, stop: int) -> bool:
 
 
 T_POSE_DEG = 20.0
-"""Largest angle between a limb and its direction in a T that still counts as a T-pose."""
+"""Largest angle between a limb and the limb's direction in a T that still counts as a T-pose."""
 
 _FASTEST_M_S = 14.0
 """Speed of a joint that no person reaches, as in the rule of speed."""
 _FAST_M_S = 5.0
-"""Speed that no arm reaches within a step if it was slow before."""
+"""Speed that no arm reaches within a step from a slow start."""
 _SUDDEN_FACTOR = 3.0
 """A joint that is this many times faster than in the steps before and after is suddenly fast."""
 
@@ -287,14 +287,14 @@ _T_BONES = (
     ("left_shoulder", "left_elbow"), ("left_elbow", "left_wrist"), ("right_shoulder", "right_elbow"),
     ("right_elbow", "right_wrist"),
 )  # fmt: skip
-"""Legs, which hang from their upper joints along the trunk, and arms, which point away from the opposite side."""
+"""Legs hang from the upper joints along the trunk, and arms point away from the opposite side."""
 
 _USUAL_M = 1.35
 """Distance from the head's joint to the ankle along an adult's bones."""
 
 
 def size_factor(features: MotionFeatures) -> float | None:
-    """Ratio, at least 1, of the distance from head to ankle along the bones to an adult's, or its inverse."""
+    """Ratio, at least 1, of the distance from head to ankle along the bones to an adult's, or the inverse."""
     head = features.skeleton.joint("head")
     ankle = features.skeleton.joint("left_ankle")
     if head is None or ankle is None:
@@ -305,7 +305,7 @@ def size_factor(features: MotionFeatures) -> float | None:
 
 
 def lying_share(features: MotionFeatures) -> float | None:
-    """Share of frames in which the body lies stretched out or stands on its head, as if another axis were up."""
+    """Share of frames of a body that lies stretched out or stands on the head, as if another axis were up."""
     places = features.places("pelvis", "neck", "left_ankle", "right_ankle")
     if places is None:
         return None

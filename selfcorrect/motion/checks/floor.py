@@ -1,4 +1,4 @@
-"""Rules of the floor: bodies below it, above it, sliding or gliding on it, and floors that lean or are not at y = 0."""
+"""Rules of the floor: bodies below, above, sliding or gliding on the floor; floors that lean or are not at y = 0."""
 
 import numpy as np
 
@@ -24,31 +24,31 @@ _AROUND_S = 0.3
 """Largest time between a lift and the beginning or end of a support."""
 
 _LOW_PERCENTILE = 10
-"""Percentile of the heights of a body's lowest point at which it is on the floor."""
+"""Percentile of the heights of a body's lowest point that counts as on the floor."""
 _HIPS_FOLLOW = 0.33
 """Hips that rise or sink by less than this share of a rise of the feet do not follow."""
 _HANGING = 0.5
 """Least cosine between the vertical and the way from a foot to the hips of legs that hang from the hips."""
 _HOVERS_S = 1.1
-"""Time before and after a frame in which a body that hovers rests on the floor."""
+"""Time before and after a frame where a body that hovers rests on the floor."""
 
 _AVERAGED_S = 0.35
-"""Time over which the speed of a slow slide is averaged; a foot stands for longer in a step."""
+"""Time of averaging the speed of a slow slide; a foot stands for longer in a step."""
 _STRIDE_S = 1.1
-"""Time within which a walking foot stands."""
+"""Longest time between stances of a walking foot."""
 _FLIGHT_M = 0.04
 """A body above this height may be in flight."""
 
 _DEEPER_SOLES_M = 0.02
-"""Soles may be deeper than usual soles by this, which looks like a higher floor."""
+"""Soles may be deeper than usual soles by this, and that looks like a higher floor."""
 
 _LEVEL_FLOAT_M = 0.15
-"""A body whose height varies by more than this does not float above a level floor."""
+"""A body with a height that varies by more than this does not float above a level floor."""
 
 _WHILE_S = 0.7
-"""Time within which something must stand still."""
+"""Longest time without anything standing still."""
 _CARRIED_S = 0.3
-"""Part of that time during which soles must carry the body."""
+"""Least part of that time with soles that carry the body."""
 
 
 def depth_m(features: MotionFeatures) -> Measurement:
@@ -60,7 +60,7 @@ def depth_m(features: MotionFeatures) -> Measurement:
 
 
 def hover_m(features: MotionFeatures) -> np.ndarray:
-    """Height of the body above the floor if, from leaving it to coming back, it does not fall as in flight."""
+    """Height of the body above the floor if, from leaving to coming back, the body does not fall as in flight."""
     return np.where(find_unsupported_frames(features, features.clear_m, HIGH_SOLES_M), features.clear_m, 0.0)
 
 
@@ -70,7 +70,7 @@ def find_unsupported_frames(features: MotionFeatures, clear_m: np.ndarray, high_
     Args:
         features: Features of a motion of T frames.
         clear_m: (T,) height of everything above the ground.
-        high_m: Height above which the body has left the ground.
+        high_m: Least height of a body that has left the ground.
     """
     is_unsupported = np.zeros(len(features), dtype=bool)
     for start, stop in find_runs(clear_m > high_m):
@@ -82,11 +82,11 @@ def find_unsupported_frames(features: MotionFeatures, clear_m: np.ndarray, high_
 
 
 def lost_hip_height_m(features: MotionFeatures) -> np.ndarray | None:
-    """Height of a body above the floor while its hips are as high as when its feet stand there, and it does not fall.
+    """Height of a body above the floor, without falling, while hips are as high as when the feet stand there.
 
     So retargeted squats look if hips did not follow: legs bend and feet rise in place. Steps that were inferred below
-    such feet do not count. Bodies that climb or leap raise their hips, feet of a leap travel, and legs of bodies that
-    lie do not hang from the hips.
+    such feet do not count. Bodies that climb or leap raise the hips, feet of a leap travel, and legs of bodies that lie
+    do not hang from the hips.
     """
     pelvis = features.skeleton.joint("pelvis")
     if pelvis is None or any(support.is_grip for support in features.around.supports):
@@ -108,7 +108,7 @@ def lost_hip_height_m(features: MotionFeatures) -> np.ndarray | None:
 def slide_m_s(features: MotionFeatures) -> np.ndarray | None:
     """Least speed, within a while, of the slowest point of the soles: a standing foot has a point that does not move.
 
-    A foot that turns on its ball, rolls, or is drawn along while its neighbour stands does not slide. While soles are
+    A foot that turns on the ball, rolls, or is drawn along while the other foot stands does not slide. While soles are
     not the only support, in flight or with hands or knees down, nothing can be said.
     """
     window = max(round(_WHILE_S * features.fps), 1)
@@ -128,10 +128,10 @@ def slide_m_s(features: MotionFeatures) -> np.ndarray | None:
 
 
 def low_hover_m(features: MotionFeatures) -> np.ndarray:
-    """Height of the body above where it rests before and after, while a foot rests in the air as if it stood there.
+    """Height of the body above the resting places before and after, while a foot rests in the air as if standing there.
 
     Feet of a body that leaps or is about to land move. Floors of captures are some centimetres off, so a height counts
-    only against the lowest heights within a second before and after it, of which the higher height is taken.
+    only against the lowest heights within a second before and after, and of these against the higher.
     """
     middle_m = features.feet_m.mean(axis=2)
     speeds_m_s = norms(np.gradient(middle_m, 1 / features.fps, axis=0))
@@ -150,7 +150,7 @@ def slow_slide_m_s(features: MotionFeatures) -> np.ndarray | None:
     """Least speed of a point of the soles that stays low, averaged over a third of a second, within a while.
 
     Averages leave out what is noise or lasts for a moment, so that slower slides show than by `slide_m_s`. While the
-    body is in flight, or rests on other parts than its feet, nothing can be said.
+    body is in flight, or rests on other parts than feet, nothing can be said.
     """
     frames = len(features)
     window = max(2, round(_AVERAGED_S * features.fps))
@@ -173,7 +173,7 @@ def slow_slide_m_s(features: MotionFeatures) -> np.ndarray | None:
 def _find_low_points(features: MotionFeatures) -> tuple[np.ndarray, np.ndarray]:
     """Return points (T, P, 3) of the soles above the floor, and whether the foot of each (T, P) touches the floor.
 
-    They are the corners, and seven points along the middle of each foot.
+    The points are the corners, and seven points along the middle of each foot.
     """
     middle_m = features.middle_lines_m
     positions = np.linspace(0, middle_m.shape[2] - 1, 7)
@@ -186,7 +186,7 @@ def _find_low_points(features: MotionFeatures) -> tuple[np.ndarray, np.ndarray]:
 
 
 def is_lifted(features: MotionFeatures) -> bool:
-    """Return whether a body comes onto its inferred supports, or leaves them, with both feet at once without falling.
+    """Return whether a body comes onto inferred supports, or leaves supports, with both feet at once without falling.
 
     People step onto a stool with a single foot, or jump. If the body of a file is lifted, the inferred supports are
     wrong.
@@ -209,9 +209,9 @@ def is_lifted(features: MotionFeatures) -> bool:
 
 
 def floor_offset_m(features: MotionFeatures) -> float | None:
-    """Distance of the observed floor from y = 0, beyond its error and what deep soles explain.
+    """Distance of the observed floor from y = 0, beyond the floor's error and what deep soles explain.
 
-    It is None for a body on several grounds.
+    The distance is None for a body on several grounds.
     """
     if features.around.supports or features.motion.ground is not None:
         return None
@@ -220,11 +220,11 @@ def floor_offset_m(features: MotionFeatures) -> float | None:
 
 
 def find_level_under(features: MotionFeatures, first: int, last: int | None) -> float | None:
-    """Return the height of a level floor on which a body that floats would stand.
+    """Return the height of a level floor that a floating body would stand on.
 
     Args:
-        first: First frame in which the body floats.
-        last: Last one; None for that of the motion.
+        first: First frame of floating.
+        last: Last one; None for the last frame of the motion.
 
     Returns:
         The height in m; None if the body rises or sinks meanwhile, because no level floor carries it then.
@@ -237,12 +237,12 @@ def find_level_under(features: MotionFeatures, first: int, last: int | None) -> 
 
 
 def gliding_m_s(features: MotionFeatures) -> np.ndarray:
-    """Speed at which a body that stands for two seconds glides along the floor."""
+    """Gliding speed along the floor of a body that stands for two seconds."""
     speeds_m_s = norms(features.observation.standing_glide_m_s)
     return np.append(speeds_m_s, speeds_m_s[-1:])
 
 
 def floor_tilt_deg(features: MotionFeatures) -> float | None:
-    """Angle between the horizontal and the plane on which the feet stand; None if nothing shows it."""
+    """Angle between the horizontal and the plane that feet stand on; None if nothing shows the plane."""
     plane = features.floor_plane if features.motion.ground is None else None
     return plane.tilt_deg if plane and plane.stances else None

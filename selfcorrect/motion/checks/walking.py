@@ -1,8 +1,8 @@
 """Pace and regularity of time in walks.
 
-Over each standing leg a walking body is an inverted pendulum, whose period follows from gravity and the length of the
-leg: played faster, its acceleration would tip it over. The pace follows from how much faster that would be: when the
-zero moment point, through which the floor's force has to go, leaves the soles (Vukobratović and Borovac 2004,
+Over each standing leg a walking body is an inverted pendulum with a period from gravity and the length of the leg:
+played faster, the acceleration would tip the body over. The pace follows from how much faster that would be: when the
+zero moment point, where the floor's force has to go through, leaves the soles (Vukobratović and Borovac 2004,
 "Zero-Moment Point: thirty five years of its life"). Walkers of all speeds keep about the same distance from that.
 """
 
@@ -25,7 +25,7 @@ _ASTRIDE = 0.12
 """Least distance of the ankles at the turn of a step, in lengths of a leg."""
 
 _FORWARDS = 0.85
-"""Least cosine between a step and the direction in which the hips face."""
+"""Least cosine between a step and the facing direction of the hips."""
 _FLIGHT_M = 0.03
 """The body does not rise above this height within a step."""
 _FEWEST_STEPS = 3
@@ -39,21 +39,21 @@ _WAY_S = 0.25
 _STRIDE_S = 0.04
 """Standard deviation of the Gaussian that smooths the distance of the ankles."""
 _FORCE_S = 0.05
-"""Standard deviation of the Gaussian that smooths positions before they give accelerations."""
+"""Standard deviation of the Gaussian that smooths positions for accelerations."""
 
 _ENDS_S = 0.12
-"""Time at either end in which accelerations are unknown."""
+"""Time at either end with unknown accelerations."""
 _FEWEST_FRAMES = 8
 """Least number of frames that determine a pace."""
 _NOISY_M = 0.004
 """Motions with more noise show the accelerations of that noise."""
 
 _OUTSIDE = 0.045
-"""Root mean square of the distance from the soles, in lengths of a leg, at which a walk would tip over."""
+"""Root mean square of the distance from the soles, in lengths of a leg, of a walk that would tip over."""
 _FURTHEST_M = 0.15
 """Largest distance from the soles that counts."""
 _USUAL = 0.726
-"""Pace, over the recorded pace, at which CMU's walking training clips tip over: 40 of 41 within 10 %, at any speed."""
+"""Pace, over the recorded pace, of CMU's walking training clips that tip over: 40 of 41 within 10 %."""
 
 _USUAL_RATIOS = (1.19, 1.65)
 """5th and 95th percentile of the walk ratio in CMU's training clips; slow motion has more, fast motion less."""
@@ -64,21 +64,21 @@ _STRAIGHT = 0.935
 """Least length of the longer leg over the length of a straight leg in three quarters of the frames; CMU's is above
 0.945."""
 _LIFTS = (0.12, 0.32)
-"""Range of the largest height of an ankle above its neighbour, in lengths of a leg; CMU's is 0.17 to 0.24."""
+"""Range of the largest height of an ankle above the other ankle, in lengths of a leg; CMU's is 0.17 to 0.24."""
 
 _PACES = np.exp(np.linspace(np.log(0.25), np.log(4.0), 81))
 
 _DIRECTIONS = np.stack([(np.cos(angle), np.sin(angle)) for angle in np.arange(16) * np.pi / 8])
 
 _REGULAR = 0.1
-"""Largest standard deviation of the logarithm of the length of regular steps, which should be regular in time too."""
+"""Largest standard deviation of the logarithm of the length of steps that should be regular in time."""
 _ENOUGH_STEPS = 4
 """Least number of steps that show irregular timing."""
 
 
 @dataclass(frozen=True, eq=False)
 class Walk:
-    """K steps of a walk: fractional frames (K + 1,) in which the feet are furthest apart, and lengths (K,)."""
+    """K steps of a walk: fractional frames (K + 1,) of the largest distance of feet, and lengths (K,)."""
 
     frames: np.ndarray
     lengths: np.ndarray
@@ -87,7 +87,7 @@ class Walk:
 
 
 def find_longest_walk(features: MotionFeatures) -> Walk | None:
-    """Return the longest run of steps with which a body walks forwards on the floor; None if it is too short."""
+    """Return the longest run of steps of a body that walks forwards on the floor; None if too short."""
     places = features.places("pelvis", "left_hip", "right_hip", "left_knee", "left_ankle", "right_ankle")
     if places is None or not features.has_feet or len(features) < _FEWEST_FRAMES:
         return None
@@ -125,7 +125,7 @@ def _forwards(leftwards_m: np.ndarray, fps: float) -> np.ndarray:
 
 
 def _find_turning_frames(values: np.ndarray, least: float) -> np.ndarray:
-    """Return the frames in which values (T,) further from 0 than `least` turn back."""
+    """Return the frames where values (T,) further from 0 than `least` turn back."""
     slopes = np.diff(values)
     turn = np.flatnonzero((slopes[:-1] * slopes[1:] <= 0) & (slopes[:-1] != 0)) + 1
     return turn[np.abs(values[turn]) > least]
@@ -142,9 +142,9 @@ def _find_peaks(values: np.ndarray, frames: np.ndarray) -> np.ndarray:
 
 
 def walking_pace(features: MotionFeatures) -> float | None:
-    """Playback speed relative to real time in a walk; None if it cannot be determined.
+    """Playback speed relative to real time in a walk; None if not determinable.
 
-    A walk that tips over at none of the paces tried, or at all of them, determines none.
+    A walk that tips over at none of the paces tried, or at all, determines no speed.
     """
     walk = find_longest_walk(features)
     if walk is None or _is_noisy(features):
@@ -168,7 +168,7 @@ def walking_pace(features: MotionFeatures) -> float | None:
 def walks_at_another_pace(features: MotionFeatures) -> bool:
     """Return whether the steps of a walk are so long for their frequency, or so short, that time runs slowly or fast.
 
-    Walks of other styles have other steps in real time and are no pendulums, so they show nothing.
+    Walks of other styles have other steps in real time and are no pendulums, so that these show nothing.
     """
     walk = find_longest_walk(features)
     if walk is None or not _has_usual_style(features, walk):
@@ -206,7 +206,7 @@ def _is_noisy(features: MotionFeatures) -> bool:
 def _outside_m(features: MotionFeatures, span: slice) -> np.ndarray:
     """(P, F) distance of the zero moment point from the convex hull of the soles on the floor.
 
-    It is given for each of the P `_PACES`, in the F frames of a span in which only feet touch the floor.
+    The point is given for each of the P `_PACES`, in the F frames of a span where only feet touch the floor.
     """
     places_m = _smooth(features.body_m - (0.0, features.ground_m, 0.0), _FORCE_S, features.fps)
     velocities_m_s = np.gradient(places_m, 1 / features.fps, axis=0)
@@ -232,7 +232,7 @@ def _outside_m(features: MotionFeatures, span: slice) -> np.ndarray:
 
 
 def timing_unevenness(features: MotionFeatures) -> float | None:
-    """Standard deviation of the logarithm of the durations of a walk's steps, if their lengths are even.
+    """Standard deviation of the logarithm of the durations of a walk's steps, if the lengths are even.
 
     Steps of a foot are compared with steps of the same foot, because limping is asymmetric.
     """

@@ -1,13 +1,13 @@
 """Real sampling of motions: frames that repeat the frame before, and frames between keys that were put in linearly.
 
 Files written at another frame rate than the recording's repeat frames at regular intervals: 30 frames per second in 60
-show each frame twice, 25 in 30 every fifth frame twice. The recording was even, so its samples are spread evenly over
-the file's frames. A recorder that misses frames repeats the last frame at irregular intervals. Its samples keep their
+show each frame twice, 25 in 30 every fifth frame twice. The recording was even, so samples are spread evenly over the
+file's frames. A recorder that misses frames repeats the last frame at irregular intervals. Then samples keep their
 frames, and only the copies are wrong.
 
-Steps are compared with the largest steps beside them. Noise on top of copies makes all steps large, but not in the
-direction in which the body moves: the mean step onto copies along this direction is zero. So if nothing else shows a
-pattern, the means of all regular patterns are compared in relation to their noise.
+Steps are compared with the largest neighbouring steps. Noise on top of copies makes all steps large, but not in the
+direction of the body's motion: the mean step onto copies along this direction is zero. So if nothing else shows a
+pattern, the means of all regular patterns are compared in relation to the noise.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ from .frame_times import FrameTimes
 from .results import CorrectedMotion, Note, NoteKind
 
 _LONGEST_PERIOD = 30
-"""Largest number of frames after which a pattern of repeats starts again: 29 in 30."""
+"""Largest number of frames in a period of repeats: 29 in 30."""
 _BESIDE = (3, 8)
-"""Numbers of steps on either side with which a step is compared: the first shows patterns that change, the second
-frames that stand up to eight times in a row."""
+"""Numbers of steps on either side for comparison with a step: the first shows patterns that change, the second frames
+that stand up to eight times in a row."""
 _LOW = 0.45
-"""Steps onto copies are smaller than this share of the steps beside them, in the mean over a pattern's periods."""
+"""Steps onto copies are smaller than this share of neighbouring steps, in the mean over a pattern's periods."""
 _HIGH = 0.7
 """Other steps are larger than this share."""
 _LOW_OF_PART = 0.8
-"""Steps of the root and of most joints onto copies are smaller than this share of their own steps beside them."""
+"""Steps of the root and of most joints onto copies are smaller than this share of neighbouring steps."""
 _COPY = 0.3
-"""Steps onto copies go less far along the way than this share of the mean step, in the median of their place."""
+"""Steps onto copies go less far along the way than this share of the mean step, in the median of the step's place."""
 _SAMPLE = 0.4
 """Steps onto samples go further than this."""
 _AS_SPACED = 0.7
@@ -48,27 +48,27 @@ _AS_SPACED = 0.7
 _CLEARLY = 10.0
 """Least difference of the medians of both kinds of steps, in standard errors."""
 _WINDOW = 6
-"""Number of frames before and after a step that show the way, for long periods; for others, it is a whole period."""
+"""Number of frames before and after a step that show the way, for long periods; for others, a whole period."""
 _ALIKE = 0.3
 """Smaller mean steps on one side than this share of those on the other are those of a body that starts or stops."""
 _SEARCHED = 4096
-"""Number of frames in which patterns are sought."""
+"""Number of frames in the search for patterns."""
 _STRAY = 0.1
-"""Largest share of copies that may be outside a pattern, and of frames in it that are no copies."""
+"""Largest share of copies outside a pattern, and of frames inside that are no copies."""
 _LINEAR = 0.05
-"""Velocity between linear keys changes by less than this share of its changes at the keys."""
+"""Velocity between linear keys changes by less than this share of the changes at keys."""
 _FEWEST_PERIODS = 3
 """Smallest number of periods that show a pattern."""
 _FEWEST_COPIES = 3
 """Smallest number of copies that show a pattern, or that a recorder misses frames."""
 _FEW = 12
-"""Fewer copies do not show their noise themselves."""
+"""Fewer copies do not show the noise on copies."""
 _UNCHANGED = 1e-6
 """Exact copies differ by less, metres and components of quaternions."""
 _LOST = 1.4
 """After a missed frame a body moves by more than this multiple of the steps beside."""
 _SAMPLES_BETWEEN = 4
-"""Number of samples whose polynomial gives a frame between them."""
+"""Number of samples in the polynomial for a frame in between."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +78,7 @@ class FrameRepeats:
     sources: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
     """(T,) index of the sample that each frame shows; empty if every frame is a sample."""
     times: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    """(S,) time at which each sample was taken, in frames."""
+    """(S,) time of each sample, in frames."""
     spacing: float = 0.0
     """Frames from sample to sample; 0 if that is not constant."""
     is_linear: bool = False
@@ -111,7 +111,7 @@ class FrameRepeats:
 
     @classmethod
     def _from_copies(cls, is_copy: np.ndarray, spacing: float, ratios: np.ndarray) -> FrameRepeats:
-        """Return the samples, which are at the frames that are no copies if their spacing is not constant."""
+        """Return the samples: at the frames that are no copies if the spacing is not constant."""
         times = np.flatnonzero(~is_copy).astype(float)
         if _catches_up(is_copy, ratios):
             spacing = 0.0
@@ -141,7 +141,7 @@ class FrameRepeats:
         return not len(self.sources) or (self.is_linear and not self.is_even(choice))
 
     def prepare(self, motion: Motion, choice: FrameTimes) -> Motion:
-        """Return the motion to correct: its samples, or the motion with other frames between them."""
+        """Return the motion to correct: the samples, or the motion with other frames between samples."""
         if self._are_all_kept(choice):
             return motion
         if self.spacing and not self.is_even(choice):
@@ -149,7 +149,7 @@ class FrameRepeats:
         return self.fill(motion)
 
     def drop(self, motion: Motion) -> Motion:
-        """Return the samples of a motion, at their frame rate; means of copies that differ, as noise on top does."""
+        """Return the samples of a motion, at the rate of samples; means of copies that differ, as noise on top does."""
         samples = replace(motion.select_frames(self._starts), fps=motion.fps / self.spacing)
         copies = np.flatnonzero(np.diff(self.sources, prepend=-1) == 0)
         if _measure_steps(motion)[copies - 1].max(initial=0.0) < _UNCHANGED:
@@ -160,7 +160,7 @@ class FrameRepeats:
         return replace(samples, root_m=root_m, rotations=rotations / norms(rotations)[..., None])
 
     def fill(self, motion: Motion) -> Motion:
-        """Return a motion with frames from its samples: samples that belong to a frame stay exactly as they are."""
+        """Return a motion with frames from samples: samples that belong to a frame stay exactly the same."""
         samples = motion.select_frames(self._starts)
         rotations = make_continuous(samples.rotations)
         last = len(self.times) - 1
@@ -237,7 +237,7 @@ class FrameRepeats:
             yield Note(NoteKind.COPIES_REPLACED if is_even else NoteKind.COPIES_KEPT, copies)
 
     def _restore_copies(self, original: Motion, correction: CorrectedMotion) -> CorrectedMotion:
-        """Return the correction of a motion with copies from the correction of its samples."""
+        """Return the correction of a motion with copies from the correction of the samples."""
         starts = self.find_bounds()
         failure = correction.failure
         if failure is not None:
@@ -280,7 +280,7 @@ def _is_whole_body(motion: Motion, is_copy: np.ndarray, beside: int) -> bool:
 
 
 def _stands_on_its_way(motion: Motion, is_copy: np.ndarray) -> bool:
-    """Return whether the body goes no further on its way onto copies (T,), rather than turn back there."""
+    """Return whether the body goes no further on the way onto copies (T,), rather than turn back there."""
     shares = _measure_shares(_stack_poses(motion), _WINDOW)
     known = shares[is_copy[1:] & np.isfinite(shares)]
     return not len(known) or _go_nowhere(known, _COPY)
@@ -358,17 +358,17 @@ def _find_noisy_pattern(motion: Motion) -> tuple[np.ndarray, float, np.ndarray]:
 
 
 def _stack_poses(motion: Motion) -> np.ndarray:
-    """Return root and rotations (T, D), continuous in time, in which all joints together weigh as much as the root."""
+    """Return root and rotations (T, D), continuous in time; all joints together weigh as much as the root."""
     rotations = make_continuous(motion.rotations).reshape(len(motion), -1)
     return np.concatenate([motion.root_m, rotations / np.sqrt(len(motion.skeleton))], axis=1)
 
 
 def _measure_shares(poses: np.ndarray, window: int) -> np.ndarray:
-    """Return each step (S,) along the way of the frames around it, over their mean step; NaN at ends and at rest.
+    """Return each step (S,) along the way of the frames around, over the mean step there; NaN at ends and at rest.
 
     Args:
         poses: (T, D) root and rotations of a motion.
-        window: Number of frames before and after the step; the frames of the step itself are none of them.
+        window: Number of frames before and after the step; without the frames of the step.
     """
     steps = len(poses) - 1
     shares = np.full(steps, np.nan)
@@ -400,7 +400,7 @@ def _measure_shares_of(poses: np.ndarray, window: int) -> np.ndarray:
 
 
 def _stands_as_whole(motion: Motion, is_copy: np.ndarray, window: int) -> bool:
-    """Return whether the root and most joints step less far along their ways onto copies, not only one of them."""
+    """Return whether the root and most joints step less far along the way onto copies, not only the root."""
     onto_copies = is_copy[window + 2 : len(motion) - window - 1]
     root = _measure_shares_of(motion.root_m, window)[onto_copies]
     joints = _measure_shares_of(make_continuous(motion.rotations), window)[onto_copies]
@@ -413,7 +413,7 @@ def _stands_as_whole(motion: Motion, is_copy: np.ndarray, window: int) -> bool:
 
 
 def _has_copies(shares: np.ndarray, is_copy: np.ndarray, spacing: float) -> bool:
-    """Return whether steps onto copies (S + 1,) are zero but for their noise.
+    """Return whether steps onto copies (S + 1,) are zero but for noise.
 
     Steps backwards show the noise, or the spread of steps onto samples if few copies step backwards.
     """
@@ -434,7 +434,7 @@ def _has_copies(shares: np.ndarray, is_copy: np.ndarray, spacing: float) -> bool
 
 
 def _go_nowhere(shares: np.ndarray, largest: float) -> bool:
-    """Return whether steps (C,) onto copies go no further along the way than `largest`, or than their noise explains.
+    """Return whether steps (C,) onto copies go no further along the way than `largest`, or than noise explains.
 
     Noise goes forwards as far as backwards. Small steps that all go forwards are those of a body that moves in a
     rhythm, such as the steps at the top of hops.
@@ -447,7 +447,7 @@ def _go_nowhere(shares: np.ndarray, largest: float) -> bool:
 def _find_low_steps(typical: np.ndarray, low: float, high: float) -> np.ndarray | None:
     """Return which steps (P,) of a period are low, if all are low or high and samples start as evenly as frames allow.
 
-    It is None otherwise.
+    The result is None otherwise.
     """
     is_low = typical < low
     if is_low.all() or not is_low.any() or not np.logical_or(is_low, typical > high).all():
@@ -480,7 +480,7 @@ def _catches_up(is_copy: np.ndarray, ratios: np.ndarray) -> bool:
 
 
 def _lagrange_weights(times: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the samples (T, K) nearest to some times (T,), and the weights (T, K) of their polynomial there."""
+    """Return the samples (T, K) nearest to some times (T,), and the weights (T, K) of the polynomial there."""
     count = min(_SAMPLES_BETWEEN, len(times))
     first = np.clip(np.searchsorted(times, at, side="right") - count // 2, 0, len(times) - count)
     rows = first[:, None] + np.arange(count)

@@ -1,7 +1,7 @@
-"""Loops: motions that end in the pose in which they begin, in place or after a net travel over the floor.
+"""Loops: motions that end in the pose of the beginning, in place or after a net travel over the floor.
 
-Filters, contacts and simulations treat the ends of a motion as ends. So a loop is unrolled: before its first frame
-comes its own end, and after its last frame its own beginning. Afterwards it is closed again.
+Filters, contacts and simulations treat the ends of a motion as ends. So a loop is unrolled: the loop's end comes before
+the first frame, and the loop's beginning after the last frame. Afterwards the loop is closed again.
 """
 
 from dataclasses import replace
@@ -16,29 +16,28 @@ from ..motion import Motion
 from .transforms import close_cycle, repeat_cycle, turn, turn_per_cycle_rad
 
 GAP_M = 0.04
-"""Largest distance of joints of a loop's last frame from its first frame. With these bounds one of CMU's 159 training
-clips is a loop; cycles cut from captures miss their start by centimetres."""
+"""Largest distance of joints of a loop's last frame from the first frame. With these bounds one of CMU's 159 training
+clips is a loop; cycles cut from captures miss the start by centimetres."""
 GAP_RAD = float(np.radians(8.0))
-"""Largest turn of joints in the world from a loop's first to its last frame, by whichever joints a limb is twisted."""
+"""Largest turn of joints in the world from a loop's first to the last frame, for any twist of limbs."""
 
 GAP_SHARE = 0.1
-"""Largest distance of a loop's ends over the way that its joints go in between. A standing body is near every pose that
-it was in."""
+"""Largest distance of a loop's ends over the way of joints in between. A standing body is near every earlier pose."""
 EXACT_M = 0.001
-"""Ends as near as this, to which files round, are a loop's in any case."""
+"""Ends as near as this, a file's rounding, are a loop's in any case."""
 
 _FEWEST_FRAMES = 5
 """Least number of frames of a loop."""
 
 _IN_PLACE_M = 0.1
-"""A body that ends no further than this from its start is in place."""
+"""A body that ends no further than this from the start is in place."""
 
 _ENDS_S = 0.5
-"""Time within which changes of the first and the last frame become alike."""
+"""Time for changes of the first and the last frame to become alike."""
 
 
 def is_loop(motion: Motion) -> bool:
-    """Return whether a motion's last pose is its first, up to a travel over the floor and a turn about the vertical."""
+    """Return whether a motion's last pose is the first, up to a travel over the floor and a turn about the vertical."""
     if len(motion) < _FEWEST_FRAMES or not _turns_are_alike(motion):
         return False
     body_m = joint_positions(motion) - motion.root_m[:, None]
@@ -47,13 +46,13 @@ def is_loop(motion: Motion) -> bool:
 
 
 def gap_m(motion: Motion) -> float:
-    """Largest distance of a joint from its first to its last pose, up to a travel over the floor and a turn."""
+    """Largest distance of a joint from the first to the last pose, up to a travel over the floor and a turn."""
     first, last = _ends(motion)
     return float(norms(joint_positions(last) - joint_positions(first)).max())
 
 
 def _ends(motion: Motion) -> tuple[Motion, Motion]:
-    """Return the first frame, and the last frame moved back to it."""
+    """Return the first frame, and the last frame moved back there."""
     last = turn(motion.frames(len(motion) - 1, len(motion)), -turn_per_cycle_rad(motion))
     away_m = (last.root_m - motion.root_m[:1]) * (1.0, 0.0, 1.0)
     return motion.frames(0, 1), replace(last, root_m=last.root_m - away_m)
@@ -62,8 +61,8 @@ def _ends(motion: Motion) -> tuple[Motion, Motion]:
 def match_loop_ends(edited: Motion, original: Motion) -> Motion:
     """Return an edited motion in place with ends as near to each other as in the original, if these are near.
 
-    Both ends are then changed alike, towards the mean of their changes. The edited motion is returned as it is if the
-    gap did not grow. A body that glides away while its feet stand has other poses at the ends.
+    Both ends are then changed alike, towards the mean of both changes. The edited motion is returned unchanged if the
+    gap did not grow. A body that glides away on standing feet has other poses at the ends.
     """
     if len(original) < _FEWEST_FRAMES or not _turns_are_alike(original):
         return edited
@@ -89,7 +88,7 @@ def match_loop_ends(edited: Motion, original: Motion) -> Motion:
 def _turns_are_alike(motion: Motion) -> bool:
     """Return whether the root's height and the turns of all joints in the world are the same at both ends.
 
-    Most motions fail a cheap test first: in its parent's frame a joint turns by no more than both turn in the world.
+    Most motions fail a cheap test first: in the parent's frame a joint turns by no more than both turn in the world.
     """
     first = motion.rotations[0, 1:]
     last = motion.rotations[-1, 1:]
@@ -104,7 +103,7 @@ def _turns_are_alike(motion: Motion) -> bool:
 
 
 def unroll_loop(motion: Motion, margin: int) -> Motion:
-    """Pad a loop with `margin` frames of its end before its first frame, and of its beginning after its last."""
+    """Pad a loop with `margin` frames of the end before the first frame, and of the beginning after the last."""
     steps = len(motion) - 1
     before = ceil(margin / steps)
     cycles = repeat_cycle(close_cycle(motion), 2 * before + 1)
@@ -117,12 +116,12 @@ def unroll_loop(motion: Motion, margin: int) -> Motion:
 def close_loop(edited: Motion, original: Motion, margin: int, *, same_travel: bool = True) -> Motion:
     """Cut the loop out of the middle of an edited, unrolled loop, and close it, velocities included.
 
-    Towards its end it becomes what the edit made of the frames before its beginning.
+    Towards the end the loop becomes what the edit made of the frames before the beginning.
 
     Args:
         edited: What was made of `unroll_loop(original, margin)`.
         original: The loop of T frames.
-        margin: Number of frames by which it was unrolled at either end.
+        margin: Number of unrolled frames at either end.
         same_travel: Travel as the original does; otherwise as the edited motion.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Inverse kinematics: a skeleton and its rotations from joint positions."""
+"""Inverse kinematics: a skeleton and rotations from joint positions."""
 
 from dataclasses import replace
 
@@ -16,21 +16,21 @@ _FITS = 20
 _CONVERGED_M = 1e-6
 _FRAMES_TO_FIT = 256
 _ENDS = {"left_ankle": 1.0, "right_ankle": 1.0, "left_wrist": -1.0, "right_wrist": -1.0}
-"""Ends of limbs of two bones, and the z of the direction to which the middle joint bends, seen from the trunk."""
+"""Ends of limbs of two bones, and the z of the middle joint's direction of bend, seen from the trunk."""
 _EXACT_M = 1e-4
 _GIVEN_M = 0.002
-"""Largest distance by which an end misses its place so that its limb stays as bent as in the file: near its full
-length, a limb that is a millimetre shorter has its middle joint two centimetres aside."""
+"""Largest distance of an end from the right place so that the limb stays as bent as in the file: near full length, a
+limb that is a millimetre shorter has the middle joint two centimetres aside."""
 _REACH = 0.9985
-"""Share of its full length to which a limb is straightened that must reach further than the file's bend lets it."""
+"""Share of full length of a straightened limb that must reach further than the file's bend allows."""
 _STRAIGHT_M = 0.02
-"""Middle joints nearer than this to the line between the ends of their limb bend to where they do otherwise."""
+"""Middle joints nearer than this to the line between the ends of the limb bend in the usual direction."""
 
 
 def fit_motion(joints_m: np.ndarray, fps: float, skeleton: Skeleton) -> Motion:
-    """Fit the motion whose bones point as nearly as possible where those between joints point.
+    """Fit the motion with bones that point as nearly as possible where those between joints point.
 
-    It is exact if the joints move as `skeleton` can. Positions leave the twist of a bone about itself open; it is taken
+    The fit is exact if the joints move as `skeleton` can. Positions leave the twist along a bone open; twist is taken
     from the parent.
 
     Args:
@@ -52,11 +52,11 @@ def fit_body(joints_m: np.ndarray, fps: float, template: Skeleton) -> Motion:
     """Fit the motion of joints on bones of constant length, with wrists and ankles where the joints are.
 
     This is `fit_motion` on the skeleton of `fit_skeleton`; then the two bones above each wrist and ankle bend as far as
-    they reach. Middle joints stay as near to their places as that admits; hands and feet keep their direction.
+    possible. Middle joints stay as near to the given places as that admits; hands and feet keep the same direction.
 
     Args:
         joints_m: (T, J, 3) joint positions, world, y up, metres.
-        template: Skeleton with J joints, whose offsets give directions that the joints leave open.
+        template: Skeleton with J joints; offsets give directions that the joints leave open.
 
     Raises:
         InputError: The joints have another shape or are not finite.
@@ -84,7 +84,8 @@ def fit_body(joints_m: np.ndarray, fps: float, template: Skeleton) -> Motion:
 def _bend_limb(
     posed_m: np.ndarray, places_m: np.ndarray, trunk: np.ndarray, forward: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return both bones (T, 3) of a posed limb (T, 3, 3) whose end moves to the end of places (T, 3, 3), world, metres.
+    """Return both bones (T, 3) of a posed limb (T, 3, 3) with the end moved to the end of places (T, 3, 3), world,
+    metres.
 
     trunk: (T, 4) orientations of the joint above; forward: see `_ENDS`.
     """
@@ -106,9 +107,9 @@ def _bend_limb(
 
 
 def _bend_direction(middle_m: np.ndarray, along: np.ndarray, trunk: np.ndarray, forward: float) -> np.ndarray:
-    """Unit vectors (T, 3) across `along` (T, 3) to which middle joints (T, 3) bend, seen from the limb's start.
+    """Unit vectors (T, 3) across `along` (T, 3) of the bend of middle joints (T, 3), seen from the limb's start.
 
-    If the joints are all but straight, it is the direction in which they bend on average, seen from the trunk (T, 4).
+    For joints that are all but straight, return the average direction of the bend, seen from the trunk (T, 4).
     """
     across_m = middle_m - dot(middle_m, along)[:, None] * along
     usual = rotate(invert(trunk), across_m).mean(axis=0) + np.array([0.0, 0.0, 1e-6 * forward])
@@ -119,9 +120,9 @@ def _bend_direction(middle_m: np.ndarray, along: np.ndarray, trunk: np.ndarray, 
 
 
 def fit_skeleton(joints_m: np.ndarray, template: Skeleton) -> Skeleton:
-    """Fit a rest pose in which joints (T, J, 3), metres, keep their distances: `template` with other offsets.
+    """Fit a rest pose that keeps distances of joints (T, J, 3), metres: `template` with other offsets.
 
-    Bones get their mean lengths. If several hang on a joint, their mean shape over time is kept, turned to the
+    Bones get the mean lengths. If several bones hang on a joint, the mean shape over time is kept, turned to the
     template's (generalised Procrustes analysis, Gower 1975); a single bone keeps the template's direction. Of long
     clips, some hundred frames are used.
     """
@@ -144,7 +145,7 @@ def _check(joints_m: np.ndarray, skeleton: Skeleton) -> None:
 def aligning_turns(rest_m: np.ndarray, bones_m: np.ndarray, before: np.ndarray) -> np.ndarray:
     """Rotations that bring bones at rest closest to posed bones (Kabsch 1976).
 
-    Longer bones count for more; of equally good rotations it is the nearest to `before`.
+    Longer bones count for more; of equally good rotations the nearest to `before` is returned.
 
     Args:
         rest_m: (C, 3) bones at rest, metres.
@@ -162,7 +163,7 @@ def aligning_turns(rest_m: np.ndarray, bones_m: np.ndarray, before: np.ndarray) 
 
 
 def _mean_shape(bones_m: np.ndarray, template_m: np.ndarray) -> np.ndarray:
-    """(C, 3) mean shape of bones (T, C, 3), with their mean lengths, turned to the template (C, 3)."""
+    """(C, 3) mean shape of bones (T, C, 3), with mean lengths, turned to the template (C, 3)."""
     lengths_m = norms(bones_m).mean(axis=0)[:, None]
     template_lengths_m = norms(template_m)[..., None]
     template_m = lengths_m * template_m / np.maximum(template_lengths_m, 1e-12)

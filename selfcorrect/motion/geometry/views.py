@@ -1,9 +1,9 @@
-"""Changes of frame with a way back: a motion is worked on in another frame and returned to its own.
+"""Changes of frame with a way back: a motion is worked on in another frame and returned to the first.
 
-`view` shows a motion in another frame; `restore` takes any motion of that frame, however it was changed, to where the
-first motion was. The law is `restore(view(motion)) == motion`, up to rounding and to the signs of quaternions.
+`view` shows a motion in another frame; `restore` takes any motion of that frame, however changed, to the frame of the
+first motion. The law is `restore(view(motion)) == motion`, up to rounding and to the signs of quaternions.
 
-A change that loses anything that `restore` would need is not a view. So leaning on a slope, which bends legs, is none,
+A change that loses anything that `restore` would need is not a view. So leaning on a slope is none, because legs bend;
 nor is cutting off what a file has above the pelvis.
 """
 
@@ -24,11 +24,11 @@ from .kinematics import forward_kinematics, in_chunks, local_rotations, make_con
 from .rotations import compose, from_euler_angles, invert, normalize, rotate
 
 Y_UP, Z_UP, Y_DOWN, Z_DOWN = range(4)
-"""Worlds by their vertical axis."""
+"""Worlds by vertical axis."""
 
 
 class FrameChange(Protocol):
-    """A change of frame and its way back."""
+    """A change of frame and the way back."""
 
     def view(self, motion: Motion, /) -> Motion: ...
 
@@ -54,7 +54,7 @@ class FrameChanges:
 
 @dataclass(frozen=True, eq=False)
 class TurnedWorld:
-    """The world turned about its origin."""
+    """The world turned about the origin."""
 
     turn: np.ndarray
     """Quaternion (4,) or, if the turn changes with time, (T, 4)."""
@@ -69,9 +69,7 @@ class TurnedWorld:
 
 
 def to_y_up(axis: int) -> TurnedWorld:
-    """Return the change to a world with y up from a world whose vertical axis is `Y_UP`, `Z_UP`, `Y_DOWN` or
-    `Z_DOWN`.
-    """
+    """Return the change to a world with y up from a world with axis `Y_UP`, `Z_UP`, `Y_DOWN` or `Z_DOWN` up."""
     return TurnedWorld(from_euler_angles("X", np.array([(0.0, -90.0, 180.0, 90.0)[axis]])))
 
 
@@ -97,12 +95,12 @@ class TurnedFrames:
 
 @dataclass(frozen=True, eq=False)
 class Rerooted:
-    """A tree that hangs on another of its joints: `root`, which is not the first one of the skeleton.
+    """A tree that hangs on another joint: `root`, not the first joint of the skeleton.
 
-    A joint of a tree carries the bones to its children. With another root, the frames on the way to the root carry the
-    bones that led to them before. Each of these frames keeps its orientation, moves to the opposite end of its bone,
+    A joint of a tree carries the bones to all children. With another root, the frames on the way to the root carry the
+    bones that led there before. Each of these frames keeps the same orientation, moves to the opposite end of the bone,
     and takes the name of the joint in that place. A rigid joint stays in the place of the old root and carries what is
-    left there. So every name stays in its place. Joints have no parts, and another order.
+    left there. So every name stays in the same place. Joints have no parts, and another order.
     """
 
     skeleton: Skeleton
@@ -130,7 +128,7 @@ class Rerooted:
 
     @cached_property
     def tree(self) -> Skeleton:
-        """The skeleton with its other root."""
+        """The skeleton with the other root."""
         skeleton = self.skeleton
         way = skeleton.path_to_root(self.root)
         offsets_m = np.vstack([skeleton.offsets_m, -skeleton.offsets_m[way[-2]]])
@@ -168,7 +166,7 @@ class Rerooted:
 
 @dataclass(frozen=True, eq=False)
 class JointOrder:
-    """A skeleton whose joints stand in another order (J,), parents before children."""
+    """A skeleton with joints in another order (J,), parents before children."""
 
     skeleton: Skeleton
     order: np.ndarray
@@ -177,9 +175,9 @@ class JointOrder:
     def canonical(cls, skeleton: Skeleton) -> Self:
         """Return the order that anatomy and geometry give, in whatever order a file lists joints.
 
-        Parts of the body come in SMPL's order, then all other joints by their positions at rest. Solvers that visit
-        joints in turn, and sums that round, would otherwise depend on the file's order. Joints that are no parts and
-        share a position keep the skeleton's order; they only ride along.
+        Parts of the body come in SMPL's order, then all other joints by position at rest. Solvers that visit joints in
+        turn, and sums that round, would otherwise depend on the file's order. Joints that are no parts and share a
+        position keep the skeleton's order and only ride along.
         """
         order: list[int] = []
         waiting: list[tuple[tuple[float, ...], int]] = [((), 0)]
@@ -214,9 +212,9 @@ class JointOrder:
 
 @dataclass(frozen=True)
 class LevelFeet:
-    """Feet seen in frames whose y axis is up while they stand, with soles of the depth of `feet`.
+    """Feet seen in frames with the y axis up in stance, with soles of the depth of `feet`.
 
-    No joint moves. The way back drops the depth of soles, which motions of files do not carry.
+    No joint moves. The way back drops the depth of soles, because motions of files carry none.
     """
 
     feet: FootFrames
@@ -240,7 +238,7 @@ class LevelFeet:
 
 
 def _compose_sparse(first: np.ndarray, rotations: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """Rotations (T, J, 4) turned by `first` (J, 4) after `last` (J, 4), both of which turn few joints."""
+    """Rotations (T, J, 4) turned by `first` (J, 4) after `last` (J, 4); both turn few joints."""
     few = np.flatnonzero((first[:, 3] != 1) | (last[:, 3] != 1))
     turned = rotations.astype(float)
     turned[:, few] = compose(first[few], compose(turned[:, few], last[few]))
@@ -267,7 +265,7 @@ class ShiftedWorld:
 
 @dataclass(frozen=True)
 class ScaledBody:
-    """A body that is `size` times as tall and does the same in its own size and the same time."""
+    """A body that is `size` times as tall and does the same, scaled, in the same time."""
 
     size: float
 
@@ -284,9 +282,9 @@ class ScaledBody:
 
 @dataclass(frozen=True, eq=False)
 class JointSubset(Generic[Moving]):
-    """A tree of some of the joints of the motion `whole`, each with its joint's orientation in the world.
+    """A tree of some of the joints of the motion `whole`, each with the joint's orientation in the world.
 
-    All other joints (head, hands, fingers, twists) keep their local rotations of `whole`.
+    All other joints (head, hands, fingers, twists) keep the local rotations of `whole`.
     """
 
     tree: Skeleton

@@ -1,11 +1,11 @@
 """Motions as pictures, film strips, GIF and MP4; the bodies and colours are the same as on the page that plays motions.
 
-The body's left side is blue, its right side orange, the middle grey. Feet that stand are green, feet deeper than 2 cm
+The body's left side is blue, the right side orange, the middle grey. Feet that stand are green, feet deeper than 2 cm
 in the floor red; steps and seats are light brown. Floor tiles measure half a metre. The camera follows the root over
 the floor, and is so far away that whole bodies are inside the picture at all times.
 
-A motion that is compared with another is drawn over it: the compared motion in light grey, and joints that moved in
-violet.
+A motion that is compared with another is drawn over the other: the compared motion in light grey, and joints that moved
+in violet.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ SUNK_M = -0.02
 MOVED_M = 0.02
 """Joints that moved further than this are marked."""
 MOST_TILES = 16
-"""Largest number of tiles from the middle of the floor to its edge."""
+"""Largest number of tiles from the middle of the floor to the edge."""
 TILE_M = 0.5
 FLOOR_RADIUS_M = 3.0
 SUPERSAMPLING = 2
@@ -94,7 +94,7 @@ def fit_camera(panels: Sequence[PicturePanel]) -> Camera:
 
 _FITTING_STEPS = 3
 _FITTED_FRAMES = 2000
-"""Number of frames, spread over a motion, of which whole bodies must be seen: more would take memory."""
+"""Number of frames, spread over a motion, with whole bodies in sight: more would take memory."""
 
 _EDGE_M = 0.16
 """Room around joints, for heads and hands."""
@@ -114,7 +114,7 @@ def _around_path_m(panel: PicturePanel, path_m: np.ndarray) -> list[np.ndarray]:
 
 
 def _move_back(camera: Camera, projected_m: Sequence[np.ndarray]) -> Camera:
-    """Return the camera, further away if it does not show points that appear at (K, 2)."""
+    """Return the camera, further away if points at (K, 2) are out of sight."""
     low = np.min([points_m.min(axis=0) for points_m in projected_m], axis=0) - _EDGE_M
     high = np.max([points_m.max(axis=0) for points_m in projected_m], axis=0) + _EDGE_M
     half_m = camera.view_m / 2
@@ -133,7 +133,7 @@ def _move_back(camera: Camera, projected_m: Sequence[np.ndarray]) -> Camera:
 def animate(panels: Sequence[PicturePanel], *, size_px: int = 360) -> np.ndarray:
     """Draw motions side by side, frame by frame.
 
-    A motion that ends early holds its last pose. One camera shows all panels if any of them is compared with another.
+    A motion that ends early holds the last pose. One camera shows all panels if any is compared with another.
 
     Args:
         panels: The motions, with titles and what else is drawn.
@@ -196,10 +196,10 @@ def save_animation(path: Path, frames: np.ndarray, fps: float) -> None:
 def draw_motions(
     path: str | Path, motions: Motion | Sequence[Motion], titles: Sequence[str] = (), *, overwrite: bool = False
 ) -> None:
-    """Draw motions as a PNG (a row of moments each, and the tracks of their feet) or as a GIF or MP4 (side by side).
+    """Draw motions as a PNG (a row of moments each, and the tracks of feet) or as a GIF or MP4 (side by side).
 
     Args:
-        path: File to write, which ends in .png, .gif or .mp4.
+        path: File to write, ending in .png, .gif or .mp4.
         motions: One motion or several.
         titles: Titles of the motions; none by default.
         overwrite: Replace the file if it exists.
@@ -231,7 +231,7 @@ def draw_motions(
 
 @dataclass(frozen=True, eq=False)
 class _View:
-    """A panel of T frames as a figure of B bones between P points, and the camera that shows it."""
+    """A panel of T frames as a figure of B bones between P points, and the camera of the panel."""
 
     panel: PicturePanel
     camera: Camera
@@ -243,7 +243,7 @@ class _View:
     planted: np.ndarray
     """(T, B) bool, true if a bone belongs to a standing foot."""
     before_m: np.ndarray | None = None
-    """(T, P, 3) points of the motion that it is compared with."""
+    """(T, P, 3) points of the motion of comparison."""
     moved: np.ndarray | None = None
     """(T, J) bool, true if a joint moved."""
 
@@ -270,7 +270,7 @@ def _make_views(panels: Sequence[PicturePanel]) -> list[_View]:
 
 
 def _draw_panel(view: _View, moments: np.ndarray, size_px: int, title: str) -> np.ndarray:
-    """Draw (len(moments), size, size, 3) a motion at frames `moments`; beyond its end it holds its last pose."""
+    """Draw (len(moments), size, size, 3) a motion at frames `moments`; beyond the end, the last pose holds."""
     canvas_px = size_px * SUPERSAMPLING
     pictures = []
     for moment in moments:
@@ -300,7 +300,7 @@ def _draw_panel(view: _View, moments: np.ndarray, size_px: int, title: str) -> n
 def _fit_title(
     title: str, canvas_px: int, largest: int = 18
 ) -> tuple[str, ImageFont.ImageFont | ImageFont.FreeTypeFont]:
-    """Return the title and the largest font in which it fits; its middle is left out if it is too long for any."""
+    """Return the title and the largest fitting font; the middle of a title too long for any font is left out."""
     font = _font(canvas_px // largest)
     for size in range(largest, 34, 4):
         font = _font(canvas_px // size)
@@ -321,7 +321,7 @@ def _font(size_px: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
 
 @dataclass(frozen=True, eq=False)
 class _Canvas:
-    """A camera at work: its target (3,), and the size of its square canvas."""
+    """A camera at work: target (3,), and size of the square canvas."""
 
     camera: Camera
     target_m: np.ndarray
@@ -380,7 +380,7 @@ def _blend(first: Colour, second: Colour, share: float) -> Colour:
 
 
 def _draw_figure(draw: ImageDraw.ImageDraw, canvas: _Canvas, view: _View, frame: int) -> None:
-    """Draw the pose of a frame: first its shadow, then bones from far to near, then marks of joints that moved."""
+    """Draw the pose of a frame: first the shadow, then bones from far to near, then marks of joints that moved."""
     figure = view.figure
     points_m = view.points_m[frame]
     ground, scale, _ = canvas.project(points_m * np.array([1.0, 0.0, 1.0]))
@@ -402,7 +402,7 @@ def _draw_figure(draw: ImageDraw.ImageDraw, canvas: _Canvas, view: _View, frame:
 
 
 def _draw_capsule(draw: ImageDraw.ImageDraw, ends: np.ndarray, radii: np.ndarray, colour: Colour) -> None:
-    """Draw discs at (2, 2) of radii (2,), pixels, and the area between them."""
+    """Draw discs at (2, 2) of radii (2,), pixels, and the area in between."""
     along = ends[1] - ends[0]
     length = float(np.linalg.norm(along))
     if length > abs(radii[1] - radii[0]):  # else a disc is inside its neighbour
