@@ -1,9 +1,9 @@
-"""Feasibility: the root residual that a motion needs, which is the force and moment that floor and muscles cannot give.
+"""Feasibility: the root residual that a motion needs, the force and moment that floor and muscles cannot give.
 
 Two ways measure it. Contact forces within friction cones explain a motion after kinematic clean-up; no engine takes
-part. Or bodies follow the motion as it is, in an engine that did not make it. A stiff drive of the root keeps them
-there, and what it gives is the residual. Still feet and low jerk do not lower it: a body that glides is held back by
-its soles' friction, and a body that hovers is held up by the drive.
+part. Or bodies follow the unchanged motion, in an engine that did not make the motion. A stiff drive of the root keeps
+bodies there, and the drive's wrench is the residual. Still feet and low jerk do not lower the residual: a body that
+glides is held back by the soles' friction, and a body that hovers is held up by the drive.
 
 The rules of physics rest on contacts. Kinematic clean-up comes first: feet that float by two centimetres concern the
 rules of the floor, and would carry nothing here.
@@ -36,12 +36,12 @@ from .stages.values import MotionPlan
 from .tracking.simulate import simulate_plans
 
 UNSUPPORTED_BODYWEIGHTS = 0.5
-"""Upward residual force from which a frame counts as without support."""
+"""Least upward residual force of a frame without support."""
 
 JUDGING = replace(
     DriveSettings.at_strength(STRENGTHS["faithful"]), force_limit_bodyweights=10.0, torque_limit_nm=5000.0
 )
-"""Drive that keeps a body on its motion: stiff, with limits that the motions of people do not reach."""
+"""Drive that keeps a body on the motion: stiff, with limits that the motions of people do not reach."""
 
 
 _AS_IT_IS = CleanupSettings(steps=tuple(step for step in FILE_STEPS if not isinstance(step, SettleBody)))
@@ -88,15 +88,15 @@ def compute_contact_residual(motions: MotionBatch, settings: CleanupSettings) ->
 
 
 def simulate_residual(motions: MotionBatch, settings: CleanupSettings, engine: str) -> RootResidual:
-    """Return the root wrench with which simulated bodies follow motions of equal length.
+    """Return the root wrench of simulated bodies that follow motions of equal length.
 
-    Light links of the simulated body have more inertia than the body, as engines need them. The moment that this
-    excess demands is no residual of the motion and is taken off. If a body loses its motion all the same, the last
-    residual counts for the remaining motion.
+    Light links of the simulated body have more inertia than the body, as engines need. The moment that this excess
+    demands is no residual of the motion and is taken off. If a body loses the motion all the same, the last residual
+    counts for the remaining motion.
 
     Args:
-        motions: The motions, which are not cleaned up.
-        settings: Clean-up by which floor and supports are found.
+        motions: The motions, not cleaned up.
+        settings: Clean-up that finds floor and supports.
     """
     tracker = TrackerSettings(engine=EngineSettings(name=engine), drive=JUDGING)
     cleaned = clean_motions(motions, settings)
@@ -141,7 +141,7 @@ def select_evaluation_engine(made_by: str) -> str | None:
 _AVERAGED_S = 2.0
 _FEWEST_FRAMES = 8
 LONGEST_INFERRED = 8192
-"""Most frames of a motion whose surroundings are inferred: memory grows with them."""
+"""Most frames of a motion with inferred surroundings: memory grows with the frames."""
 
 
 def check_physics(motion: Motion, choice: RuleChoice) -> list[Finding]:

@@ -158,7 +158,7 @@ class Study:
     """Returns the key of all on which generation 0 depends, "" for unknown code. A run takes the generation 0 of the
     same key from a run folder beside its own."""
     begin: Callable[[IdentityFile, bool], None] | None = None
-    """Checks a run folder and keeps what jobs need there: (its identities, whether changes are accepted) → nothing."""
+    """Checks a run folder and keeps what jobs need there: (identities, whether changes are accepted) → nothing."""
 
     def runs(self, root: Path) -> list[SeedRun]:
         """Return all tasks and seeds below a run folder."""

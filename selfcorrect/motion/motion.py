@@ -21,7 +21,7 @@ class Motion:
     root_m: np.ndarray
     """(T, 3) root position, world, metres."""
     rotations: np.ndarray
-    """(T, J, 4) unit quaternions xyzw; the root's in the world, each other joint's in its parent's frame."""
+    """(T, J, 4) unit quaternions xyzw; the root's in the world, each other joint's in the parent's frame."""
     fps: float
     """Frames per second."""
     label: str = ""
@@ -29,20 +29,20 @@ class Motion:
     text: str = ""
     """Caption, "" for none."""
     source: str = field(default="", compare=False)
-    """File that it was read from; "" if that is unknown."""
+    """File that the motion was read from; "" if unknown."""
     feet: FootFrames | None = field(default=None, compare=False)
-    """Foot frames of its rig, if other motions of that showed them; None to estimate them from the motion."""
+    """Foot frames of the rig, if other motions of the rig showed these; None for an estimate from the motion."""
 
     contacts: np.ndarray | None = field(default=None, compare=False)
-    """(T, 2) contact of the left and the right foot from 0 to 1, as in its file; None if the file has none. ±inf: set
+    """(T, 2) contact of the left and the right foot from 0 to 1, as in the file; None if the file has none. ±inf: set
     by a person, so that a correction infers nothing."""
     ground: Ground | None = field(default=None, compare=False)
     """Ground that a person specified; None for a floor at y = 0 and what the motion shows."""
     height_error_m: float = field(default=0.0, compare=False)
-    """Largest distance from y = 0 at which its feet may seem to stand because its person has bones of other lengths; 0
-    if the lengths are known."""
+    """Largest distance from y = 0 of seemingly standing feet because the person has bones of other lengths; 0 if the
+    lengths are known."""
     is_floor_trusted: bool = field(default=False, compare=False)
-    """True if its person stands on a floor at y = 0, so that feet within `height_error_m` keep their height."""
+    """True if the person stands on a floor at y = 0, so that feet within `height_error_m` keep their height."""
 
     def __post_init__(self) -> None:
         where = f"{self.source}: " if self.source else ""
@@ -83,20 +83,19 @@ class Motion:
         return self.select_frames(slice(start, stop))
 
     def select_frames(self, frames: np.ndarray | slice) -> Self:
-        """Return the frames at some indices, in their order."""
+        """Return the frames at some indices, in the order of indices."""
         contacts = None if self.contacts is None else self.contacts[frames]
         return replace(self, root_m=self.root_m[frames], rotations=self.rotations[frames], contacts=contacts)
 
 
 _NUMBERS = (np.float32, np.float64, np.int32, np.int64)
-"""Types of positions and rotations; shorter types hold them to centimetres and degrees."""
+"""Types of positions and rotations; shorter types hold centimetres and degrees only."""
 
 
 FPS_READ = (0.01, 1e5)
 FURTHEST_READ_M = 1e12
 LENGTHS_READ = (1e-6, 1e6)
-"""Largest components of quaternions, which are normalised where they are used; shorter quaternions have no
-direction."""
+"""Largest components of quaternions, normalised on use; shorter quaternions have no direction."""
 SLAB = 4096
 """Number of frames (or motions of a batch) that are processed at once."""
 
@@ -107,7 +106,7 @@ def captions(text: str) -> list[str]:
 
 
 def check_numbers(motion: Motion) -> Motion:
-    """Return the motion; InputError if its numbers are not finite, no rotations, or too large to work with."""
+    """Return the motion; InputError if numbers are not finite, no rotations, or too large to work with."""
     where = motion.source or "the motion"
     if not np.all(np.abs(motion.skeleton.offsets_m) <= FURTHEST_READ_M):
         raise InputError(f"{where}: expected bones of finite length")
@@ -164,7 +163,7 @@ class MotionBatch:
 
     @classmethod
     def stack(cls, motions: Sequence[Motion]) -> Self:
-        """Join motions of the same skeleton and frame rate; shorter motions are padded with their last frame."""
+        """Join motions of the same skeleton and frame rate; shorter motions are padded with the last frame."""
         first = motions[0]
         for index, motion in enumerate(motions):
             if not motion.skeleton.same_as(first.skeleton) or motion.fps != first.fps:
@@ -195,4 +194,4 @@ def _stack_contacts(motions: Sequence[Motion], frames: np.ndarray) -> np.ndarray
 
 
 Moving = TypeVar("Moving", Motion, MotionBatch)
-"""One motion, root (T, 3), or a batch of them, root (N, T, 3)."""
+"""One motion, root (T, 3), or a batch of motions, root (N, T, 3)."""

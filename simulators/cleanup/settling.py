@@ -1,7 +1,7 @@
-"""Bring bodies back to the floor that float or sink for some strides, or whose hips lost their height.
+"""Bring bodies back to the floor that float or sink for some strides, or that have hips at a wrong height.
 
-A body that rises or sinks while its feet bear weight is displaced: see `estimate_body_rise_m`. Its root is moved back
-by as much, stretch by stretch. Or the hips of a body stay up although its legs bend, as in squats that were retargeted
+A body that rises or sinks while its feet bear weight is displaced: see `estimate_body_rise_m`. The root is moved back
+by as much, stretch by stretch. Or the hips of a body stay up although the legs bend, as in squats that were retargeted
 to another body. The root is lowered by the height of the lowest point then.
 """
 
@@ -31,7 +31,7 @@ from .cleaning import CleanupState
 class SettleBody:
     """Bring bodies back to the floor that leave it without falling, while nothing that stands still could carry them.
 
-    Set by hand on CMU clips, which hardly change, and on walks that bounce.
+    Set by hand on CMU clips that hardly change, and on walks that bounce.
     """
 
     falling: float = 0.5
@@ -50,7 +50,7 @@ class SettleBody:
     lost_s: float = 0.3
     """Least time for which they have."""
     lowest_percentile: float = 5.0
-    """Percentile of the lowest point's heights at which such a body stands: stances in the air mislead the floor."""
+    """Percentile of the lowest point's heights in stances of such a body: stances in the air mislead the floor."""
     smooth_s: float = 0.04
     """Standard deviation of the Gaussian that smooths the shift."""
 
@@ -80,7 +80,7 @@ class SettleBody:
         of the whole body would leave it in the air there.
 
         Args:
-            heights_m: (T,) height of its lowest point.
+            heights_m: (T,) height of the body's lowest point.
         """
         lowest_m = float(percentile(heights_m, self.lowest_percentile))
         lost_m, is_everywhere = self._find_lost_height_m(motion, heights_m - lowest_m)
@@ -94,7 +94,7 @@ class SettleBody:
     def _find_lost_height_m(self, motion: Motion, rises_m: np.ndarray) -> tuple[np.ndarray, bool]:
         """Return the height (T,) that hips have lost over a floor, and whether this explains all rises.
 
-        Bodies that may hang from their hands or stand on them are left.
+        Bodies that may hang from or stand on the hands are left.
 
         Args:
             rises_m: (T,) height of the body's lowest point over that floor.
@@ -135,10 +135,10 @@ class SettleBody:
         return float(median(high_m)) > self.tall * leg_m
 
     def _find_unsupported_spans(self, motion: Motion, heights_m: np.ndarray) -> Iterator[slice]:
-        """Yield the frames in which a body is off the floor without falling.
+        """Yield the frames of a body that is off the floor without falling.
 
         Args:
-            heights_m: (T,) height of its lowest point.
+            heights_m: (T,) height of the body's lowest point.
         """
         falls_m_s2 = MotionFeatures.of_joints(motion).falls_m_s2
         for first, last in spans(heights_m > limits.BACK_ON_FLOOR_M, 0):

@@ -3,7 +3,7 @@
 In each frame, contact forces f within friction cones minimise ‖W (G f − u)‖² + ε ‖f‖². Here u is the wrench that the
 motion demands, G f the wrench of the forces, and W weights moments. Points that are high or fast can carry little: the
 problem is solved in forces divided by each point's contact activation. Solver: ADMM with over-relaxation (Boyd et al.
-2011, §3.4.3), whose linear step shrinks to a 6 × 6 inverse by the Woodbury identity.
+2011, §3.4.3), with a linear step that shrinks to a 6 × 6 inverse by the Woodbury identity.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ _PENALTY = 0.003
 """Penalty parameter of ADMM, as a share of the trace of the problem's matrix."""
 
 _REGULARISATION = 1e-5
-"""Weight of the forces themselves, which spreads them over the points that can carry."""
+"""Weight of the size of forces: spreads forces over the points that can carry."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class ContactPlan:
     force_n: np.ndarray
     """(N, T, C, 3) contact forces, world."""
     activation: np.ndarray
-    """(N, T, C) in [0, 1], weight with which each point can carry."""
+    """(N, T, C) in [0, 1], weight of each point's ability to carry."""
     rest: np.ndarray
     """(N, T, 6) force and moment about the centre of mass that contacts cannot explain."""
 
@@ -66,7 +66,7 @@ def plan_contacts(
         motions: N motions of T frames on the body's tree.
         supports: Supports of each motion beside the floor; empty if no motion has any.
         settings: Bounds of height and speed, and the solver's iterations.
-        inset: Share of the way from the corners of soles to the middle of the foot at which forces act.
+        inset: Place of forces, as a share of the way from the corners of soles to the middle of the foot.
     """
     needs = demand(body, motions, settings.smoothing_s)
     points_m = body.contact_points.lowest_points(needs.positions_m, needs.orientations)
@@ -90,12 +90,12 @@ def plan_contacts(
 
 
 def inset_soles(points_m: np.ndarray, activation: np.ndarray, corners: int, inset: float) -> np.ndarray:
-    """Move corners of soles that can carry towards the middle of their foot.
+    """Move corners of soles that can carry towards the middle of the foot.
 
     Args:
         points_m: (N, T, C, 3) contact points.
         activation: (N, T, C) weights of the corners in that middle.
-        corners: Number of corners, which are the first points.
+        corners: Number of corners; corners are the first points.
         inset: Share of the way to the middle.
 
     Returns:
@@ -120,7 +120,7 @@ def missing_support_share(
 
     Args:
         upward_bodyweights: (N, T) upward force that a motion demands.
-        activation: (N, T, C) of its contact points.
+        activation: (N, T, C) of the body's contact points.
 
     Returns:
         (N, T) in [0, 1].
@@ -140,10 +140,10 @@ def contact_activation(
     """Return how well points can carry: less with height and with horizontal speed, squared.
 
     Args:
-        heights_m: (N, T, C) of points above the ground beneath them.
+        heights_m: (N, T, C) of points above the ground beneath.
         speeds_m_s: (N, T, C) of the points along the ground.
-        speed_bounds_m_s: Speed up to which a point carries freely, and speed from which on it carries nothing.
-        lacking: In [0, 1], how strongly another contact is needed, which widens the bounds.
+        speed_bounds_m_s: Largest speed of a point that carries freely, and least speed of a point that carries nothing.
+        lacking: In [0, 1], how strongly another contact is needed: widens the bounds.
 
     Returns:
         (N, T, C) in [0, 1].
@@ -220,7 +220,7 @@ def _solve_scaled_forces(
 
     Args:
         wrench: (6, F) weighted wrenches w.
-        scale: (C, F) by which forces are divided.
+        scale: (C, F) divisors of forces.
         levers: (3, C, F) weighted levers.
         settings: The solver's iterations.
 
@@ -290,7 +290,7 @@ def _forces_of(wrench: np.ndarray, scale: np.ndarray, levers: np.ndarray) -> np.
 
 
 def project_onto_cones(forces: np.ndarray, friction: float) -> np.ndarray:
-    """Return the nearest forces (3, ...) whose horizontal part is at most `friction` times the vertical (y)."""
+    """Return the nearest forces (3, ...) with a horizontal part of at most `friction` times the vertical (y)."""
     x, normal, z = forces
     tangent = np.sqrt(x * x + z * z)
     along_cone = (normal + friction * tangent) / (1 + friction**2)
@@ -314,11 +314,11 @@ SOFT_PARTS = ("seat", "left knee", "right knee", "back", "left hand", "right han
 
 
 SOFT_PART_GIVES_M = 0.03
-"""Distance by which soft parts give way: they touch when they are this close to the ground."""
+"""Distance that soft parts give way by: parts this close to the ground touch."""
 
 
 ELSEWHERE_M = 0.08
-"""Distance from a support's height beyond which it does not carry a point, such as a heel beyond the edge of a step."""
+"""Largest distance of a carried point from a support's height; a heel beyond a step's edge is further off."""
 
 
 def find_carried_links(body: Humanoid, part: str) -> list[int]:
@@ -333,7 +333,7 @@ def find_carried_links(body: Humanoid, part: str) -> list[int]:
 def find_carried_points(body: Humanoid, part: str) -> np.ndarray:
     """Return a mask (C,) of the body's contact points that a support of a part carries.
 
-    Of limbs these are the points at the joint that gives the part its name. All of a hand is beyond the elbow, and its
+    Of limbs these are the points at the joint that gives the part its name. All of a hand is beyond the elbow, and the
     furthest point grips; all of the pelvis and of the trunk may lie.
     """
     points = body.contact_points
@@ -357,12 +357,12 @@ def _find_soft_points(body: Humanoid) -> np.ndarray:
 
 
 def _is_among(links: np.ndarray, selected: Sequence[int]) -> np.ndarray:
-    """Return which of the links (C,) are selected; like `np.isin`, in a tenth of its time."""
+    """Return which of the links (C,) are selected; like `np.isin`, in a tenth of the time."""
     return (links[:, None] == np.array(selected, dtype=int)).any(axis=1)
 
 
 def above_ground_m(body: Humanoid, points_m: np.ndarray, supports: Sequence[Sequence[Support]]) -> np.ndarray:
-    """Return contact points with their heights above the floor or support beneath them.
+    """Return contact points with heights above the floor or support beneath.
 
     Args:
         body: Body with C contact points.
@@ -381,7 +381,7 @@ def above_ground_m(body: Humanoid, points_m: np.ndarray, supports: Sequence[Sequ
 
 
 def _ground_m(body: Humanoid, points_m: np.ndarray, supports: Sequence[Support]) -> np.ndarray:
-    """Return the height (T, C) of the ground beneath points (T, C, 3). Soft parts on a support give way to it."""
+    """Return the height (T, C) of the ground beneath points (T, C, 3). Soft parts on a support give way."""
     ground_m = np.zeros(points_m.shape[:-1])
     for support in supports:
         frames = slice(support.first, support.last + 1)
@@ -396,7 +396,7 @@ def _ground_m(body: Humanoid, points_m: np.ndarray, supports: Sequence[Support])
 
 
 def _yield_distance_m(support: Support) -> float:
-    """Return the distance by which the part on a support gives way to it."""
+    """Return the distance that the part on a support gives way by."""
     if support.part.endswith("foot"):
         return 0.0
     return ELSEWHERE_M if support.is_grip else SOFT_PART_GIVES_M

@@ -15,7 +15,7 @@ from ..contacts.contact_plan import find_carried_links, find_carried_points
 Numbers = Sequence[float]
 
 SLAB_M = 0.1
-"""Thickness of slabs, below which limbs can swing."""
+"""Thickness of slabs; limbs can swing below."""
 
 NOWHERE_M = (0.0, 0.0, -100.0)
 """Place of slabs that are absent."""
@@ -24,7 +24,7 @@ GRIP_N = 1500.0
 """Strength of a hand that grips."""
 
 PULL = 0.1
-"""Share of its distance to the hold by which a gripping hand is drawn there in each frame."""
+"""Share of the distance to the hold that a gripping hand is drawn in each frame."""
 
 
 @dataclass(frozen=True)
@@ -32,15 +32,15 @@ class Slab:
     """A box below a level place."""
 
     half_m: Numbers
-    """Half of its extents."""
+    """Half of the slab's extents."""
     centre_m: Numbers
-    """Its middle while it is present."""
+    """Middle of the present slab."""
     top_m: float
-    """Height of its upper side."""
+    """Height of the upper side."""
     turn_deg: float
     """Rotation about the upward axis."""
     links: tuple[int, ...]
-    """Links that touch it. The joint of the first (ankle, knee, elbow or root) shows whether they are above it."""
+    """Links that touch the slab. The joint of the first (ankle, knee, elbow or root) shows whether links are above."""
 
     @classmethod
     def from_support(cls, body: Humanoid, support: Support) -> Self:
@@ -66,9 +66,9 @@ class Hold:
     """A place that a hand grips."""
 
     link: int
-    """The link that grips it."""
+    """The link that grips the hold."""
     hand_m: np.ndarray
-    """(3,) point of that link that grips it, in its frame."""
+    """(3,) gripping point of that link, in the link's frame."""
     place_m: np.ndarray
     """(3,) place of the hold."""
 
@@ -114,14 +114,14 @@ class SupportColliders:
     def slab_places_m(self, shown: Collection[int], height_m: Callable[[int], float]) -> Iterator[Numbers]:
         """Yield the place of each slab if some supports are shown, from the heights of links.
 
-        A slab stays absent while the link that it carries is below it, and would be pushed down.
+        A slab stays absent while the carried link is below, because the link would be pushed down.
         """
         for index, slab in self.slabs.items():
             yield slab.centre_m if index in shown and height_m(slab.links[0]) > slab.top_m else NOWHERE_M
 
 
 def find_present_supports(supports: Sequence[Support], frames: int) -> list[set[int]]:
-    """Return the indices of the supports that are present in each frame: from the frame before their use on."""
+    """Return the indices of the supports that are present in each frame: from the frame before the first use on."""
     present = [set[int]() for _ in range(frames)]
     for index, support in enumerate(supports):
         for frame in range(max(0, support.first - 1), min(support.last + 1, frames)):

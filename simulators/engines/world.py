@@ -1,8 +1,8 @@
-"""Interface of the simulators: build bodies, reset them, step them with joint targets, read their state.
+"""Interface of the simulators: build, reset and step bodies with joint targets, and read states.
 
 A world simulates N bodies that do not meet. Everything here is in the simulator's frame (z up); `frames` converts. The
-root's position is its centre of mass. A joint's rotation is the rotation of its link in the parent's frame; joint
-torques and velocities are in the link's frame. J = L − 1: the root has no joint.
+root's position is the root's centre of mass. A joint's rotation is the rotation of its link in the parent's frame;
+joint torques and velocities are in the link's frame. J = L − 1: the root has no joint.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -45,19 +45,19 @@ class Reference:
         )
 
     def rotations(self, times_s: np.ndarray) -> np.ndarray:
-        """Return unit quaternions (S, N, L, 4) at times (S,), which are clipped to the duration."""
+        """Return unit quaternions (S, N, L, 4) at times (S,), clipped to the duration."""
         raw = self.quaternions.evaluate(np.clip(times_s, 0.0, self.seconds))
         return raw / np.linalg.norm(raw, axis=-1, keepdims=True)
 
     def positions_m(self, times_s: np.ndarray) -> np.ndarray:
-        """Return root positions (S, N, 3) at times (S,), which are clipped to the duration."""
+        """Return root positions (S, N, 3) at times (S,), clipped to the duration."""
         return self.root_m.evaluate(np.clip(times_s, 0.0, self.seconds))
 
 
 def velocities_m_s(positions_m: np.ndarray, step_s: float) -> np.ndarray:
     """Return velocities (S, ..., 3) by backward differences of positions; the first equals the second.
 
-    Simulators advance velocities before positions, so what they call the velocity at a step has led there.
+    Simulators advance velocities before positions, so the velocity at a step is the velocity that has led there.
     """
     rates = np.diff(positions_m, axis=0) / step_s
     return np.concatenate([rates[:1], rates])
@@ -86,12 +86,12 @@ def interpolate_frames(values: np.ndarray, fps: float, times_s: np.ndarray) -> n
 
 
 def format_numbers(numbers: Iterable[float]) -> str:
-    """Return numbers as attributes of an engine's XML hold them."""
+    """Return numbers in the form of attributes of an engine's XML."""
     return " ".join(f"{number:.9g}" for number in numbers)
 
 
 class RootState(NamedTuple):
-    """State of the roots, at their centres of mass: arrays (..., 3), orientations (..., 4)."""
+    """State of the roots, at the centres of mass: arrays (..., 3), orientations (..., 4)."""
 
     position_m: np.ndarray
     orientation: np.ndarray
@@ -100,31 +100,31 @@ class RootState(NamedTuple):
 
 
 class World(Protocol):
-    """N humanoids, each on its own floor at height 0, under gravity."""
+    """N humanoids, each on a separate floor at height 0, under gravity."""
 
     def build(self, bodies: Sequence[Humanoid], step_s: float, supports: Sequence[Sequence[Support]]) -> None:
         """Build bodies that do not meet.
 
         Args:
-            bodies: N bodies whose trees differ in lengths only.
+            bodies: N bodies with trees that differ in lengths only.
             supports: Supports of each body, level places that are absent until `show`.
         """
         ...
 
     def show(self, body: int, supports: Collection[int]) -> None:
-        """Make some of a body's supports present, and no other supports; each touches only the links that it carries.
+        """Make some of a body's supports present, and no other supports; each touches only the carried links.
 
-        A surface stays absent while the link that it carries is below it, and would be pushed down.
+        A surface stays absent while the carried link is below, because the link would be pushed down.
         """
         ...
 
     def drive(
         self, body: Humanoid, reference: Reference, times_s: np.ndarray, torques_nm: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Compute targets and torques with which joints follow a reference.
+        """Compute targets and torques that make joints follow a reference.
 
         Args:
-            reference: Splines through its n motions.
+            reference: Splines through n motions.
             times_s: (S,) of the steps.
             torques_nm: (S, n, J, 3) feed-forward joint torques.
 
@@ -150,7 +150,7 @@ class World(Protocol):
         force_n: np.ndarray,
         torque_nm: np.ndarray,
     ) -> None:
-        """Advance some of the bodies by a step; all other bodies keep their state.
+        """Advance some of the bodies by a step; all other bodies keep the same state.
 
         Rows beyond the last running body may be omitted.
 

@@ -17,11 +17,11 @@ class BodySettings(Positive):
     """The simulated body."""
 
     mass_kg: float | None = None
-    """Mass of the body; None for the usual one at its stature."""
+    """Mass of the body; None for the usual mass at the body's stature."""
     minimum_inertia_kgm2: float = 0.06
     """Smallest moment of inertia of a link without oscillating motors and contacts.
 
-    PyBullet needs it at 120 steps per second; the same body is used in every engine, so that they can be compared.
+    PyBullet needs this at 120 steps per second; the same body is used in every engine, so that engines can be compared.
     """
 
 
@@ -54,8 +54,8 @@ class MuJoCoSettings(Positive):
     stiffening: float = 2.5
     """Factor on the table of the joints' stiffnesses."""
     cone: Literal["pyramidal", "elliptic"] = "elliptic"
-    """Shape of friction cones. A pyramid holds 0.7 times as much between its axes as along them. Corrections
-    with elliptic cones took between 9 % less and 19 % more processor time, on ten and on eight clips."""
+    """Shape of friction cones. A pyramid holds 0.7 times as much between the axes as along the axes. Corrections with
+    elliptic cones took between 9 % less and 19 % more processor time, on ten and on eight clips."""
     friction_hardness: float = 1.0
     """Hardness of friction against the hardness of contact. Feet creep under load if the hardness is small."""
 
@@ -92,10 +92,10 @@ STRENGTHS = {"faithful": 0.0, "balanced": 0.7, "physical": 1.0}
 """Named points on the dial of `DriveSettings.at_strength`."""
 
 RESIDUAL_FREE = "residual-free"
-"""Preset without residual force, which is beyond the dial: see `TrackerSettings.without_residual`."""
+"""Preset without residual force, beyond the dial: see `TrackerSettings.without_residual`."""
 
 SIMULATED = "simulated"
-"""Preset of raw simulated states of samples, which has another drive: see `presets.SAMPLES`."""
+"""Preset of raw simulated states of samples, with another drive: see `presets.SAMPLES`."""
 
 _DRIVE_ENDS = {
     "horizontal_rad_s": (22.0, 10.0),
@@ -183,26 +183,26 @@ class ResidualFreeSettings(Positive):
     control_hz: float = 60.0
     """Number of commands per second; the floor's forces are solved for each."""
     particle_counts: tuple[int, ...] = (8, 32, 64)
-    """Numbers of particles that are simulated in a window: the first always, the second if none of them does well, and
+    """Numbers of particles that are simulated in a window: the first always, the second if no particle does well, and
     all after a fall."""
     good_cost_m: float = 0.2
     """Largest cost of a particle that does well."""
     prune_cost_m: float = 1.0
     """Largest cost of a particle that is not lost."""
     backtrack_windows: tuple[int, ...] = (3, 5, 10)
-    """Numbers of windows by which the search goes back, each time that all particles fall in a window."""
+    """Numbers of windows that the search goes back by, each time that all particles fall in a window."""
     beam_width: int = 32
     """Most particles that continue from a window to the next: the best after a window may fall in the next."""
     window_s: float = 0.3
     """Duration of a window."""
     fallback: tuple[float, ...] = ()
-    """Bounds on the residual wrench of a body that falls, as shares of the drive's bounds, which are tried in order;
-    empty for none."""
+    """Bounds on the residual wrench of a body that falls, as shares of the drive's bounds, tried in order; empty for
+    none."""
     fallback_shares: tuple[float, ...] = (0.0, 0.5, 1.0)
     """Shares of the bound that particles get, in turn."""
     max_windows_per_s: float = 40.0
-    """Number of windows per second of motion, with repetitions, after which a search with a fallback gives a body that
-    falls the largest bound at once. It then keeps it, for at most two more passes."""
+    """Number of windows per second of motion, with repetitions, until a search with a fallback gives a body that falls
+    the largest bound at once. The body then keeps this bound, for at most two more passes."""
     residual_cost_m: float = 0.1
     """Weight of the residual wrench, as a share of the drive's bounds."""
     retry_after_fall: ResidualFreeSettings | None = None
@@ -239,19 +239,19 @@ WITHOUT_RESIDUAL = ResidualFreeSettings()
 FALLBACK = ResidualFreeSettings(
     particle_counts=(8, 64), beam_width=8, window_s=0.1, backtrack_windows=(8,), fallback=(0.125, 0.25, 0.5, 1.0)
 )
-"""Search of the fallback "balanced", in short windows, so that residual force is short, too. It goes back once
+"""Search of the fallback "balanced", in short windows, so that residual force is short, too. The search goes back once
 without."""
 
 BEFORE_FALLBACK = replace(WITHOUT_RESIDUAL, backtrack_windows=(3,), retry_after_fall=FALLBACK)
-"""Search without residual force before that, which goes back once: a fall does not end in rejection."""
+"""Search without residual force before that, with one step back: a fall does not end in rejection."""
 
 FallbackChoice: TypeAlias = Literal["none", "balanced"]
-"""Treatment of a body that falls without residual force: reject it, or carry it with as little force as possible."""
+"""Treatment of a body that falls without residual force: rejection, or as little force as possible."""
 
 SimulateChoice: TypeAlias = Literal["auto", "always"]
 """Planned motions to simulate: motions that a simulation may improve (`BlendSimulation.can_gain`), or all.
 
-Raw states, as of motions without residual force, come from simulations, so all motions are simulated for them.
+Raw states, as of motions without residual force, come from simulations, so all motions are simulated for raw states.
 """
 
 

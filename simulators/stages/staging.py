@@ -1,4 +1,4 @@
-"""Set up a scene: its settings, its body, its push, and the motion as it leans in it.
+"""Set up a scene: settings, body, push, and the leaning motion.
 
 The floor stays at y = 0 while a scene is simulated: a slope is gravity that pulls at a slant, and the motion is put on
 the hill in the end.
@@ -32,20 +32,20 @@ springs hold a body that is pushed, or that jumps, where it was without the scen
 over."""
 
 _SLOPE_LEGS = SoftLegSettings(pelvis=0.002, fastest_rad_s=50.0, rougher=50.0)
-"""On a slope the pelvis sinks, and knees turn as fast as they must, until both legs reach.
+"""On a slope the pelvis sinks, and knees turn as fast as needed, until both legs reach.
 
 Where a rear leg is too short, a foot that swings lands early: the body stumbles and leans further with each step.
 """
 
 _SWING_HEIGHT_M = 0.15
-"""Height above stance from which on an ankle may leave its place."""
+"""Least height above stance of an ankle that may leave the place of the stance."""
 
 _MAX_LOW_GRAVITY_FACTOR = 2.0
-"""Largest factor on the limits of acceptance, which grow if less gravity lets a body fly higher."""
+"""Largest factor on the limits of acceptance; limits grow if less gravity lets a body fly higher."""
 
 
 def adapt_settings(scene: Scene, settings: TrackerSettings) -> TrackerSettings:
-    """Return settings with the scene's friction, and with a softer drive, which does not undo the scene's effects."""
+    """Return settings with the scene's friction, and with a softer drive that does not undo the scene's effects."""
     if scene.is_plain:
         return settings
     drive = replace(
@@ -80,7 +80,7 @@ def adapt_body(scene: Scene, body: Humanoid) -> Humanoid:
 
 
 def place_on_slope(scene: Scene, correction: CorrectedMotion) -> CorrectedMotion:
-    """Return a correction turned onto the slope, which has no supports; a rejected correction is unchanged."""
+    """Return a correction turned onto the slope, without supports; a rejected correction is unchanged."""
     if scene.is_plain or not correction.accepted:
         return correction
     to_upright = _slope_to_upright(scene)
@@ -103,7 +103,7 @@ def _slope_to_upright(scene: Scene) -> np.ndarray:
 
 
 def lean_bodies(scene: Scene, motions: MotionBatch) -> MotionBatch:
-    """Turn bodies about the floor below their roots while feet keep their places; pelvises sink for that.
+    """Turn bodies about the floor below the root while feet stay in place; pelvises sink for that.
 
     The floor is at y = 0, and stays so: see `place_on_slope`.
     """
@@ -126,7 +126,7 @@ def lean_bodies(scene: Scene, motions: MotionBatch) -> MotionBatch:
 
 
 def _link_with_hand(body: Humanoid, side: str) -> int:
-    """Return the link to which a hand is fixed."""
+    """Return the link that a hand is fixed to."""
     links = [link for part in HANDS if (link := body.tree.joint(f"{side}_{part}")) is not None]
     if not links:
         raise InputError(f"a scene's load_kg needs a {side} arm, which the skeleton lacks")

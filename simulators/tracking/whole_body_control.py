@@ -1,10 +1,10 @@
 """Whole-body control without residual force: the floor gives the wrench that would otherwise act on the root.
 
-A virtual spring and damper define the wanted force at the body's centre of mass and the wanted moment about it (Pratt
-et al. 2001, "Virtual model control: an intuitive approach for bipedal locomotion"). The corners of the soles that touch
-give as much of this wrench as friction cones allow. The joints above them get the torques that bear these forces. A
-swinging foot lands beside its place by the error of the body's capture point (Pratt et al. 2006, "Capture point: a step
-toward humanoid push recovery").
+A virtual spring and damper define the wanted force at the body's centre of mass and the wanted moment about that centre
+(Pratt et al. 2001, "Virtual model control: an intuitive approach for bipedal locomotion"). The corners of the soles
+that touch give as much of this wrench as friction cones allow. The joints above get the torques that bear these forces.
+A swinging foot lands beside the planned place by the error of the body's capture point (Pratt et al. 2006, "Capture
+point: a step toward humanoid push recovery").
 """
 
 from collections.abc import Sequence
@@ -33,12 +33,12 @@ from ..settings.tracker import WITHOUT_RESIDUAL, TrackerSettings
 from .control_sequence import ReferenceTrajectory
 
 CONTACT_HEIGHT_M = 0.006
-"""A corner of a sole touches fully up to a third of this height, and not at all above it.
+"""A corner of a sole touches fully up to a third of this height, and not at all above this height.
 
 Contact spheres stick out of the soles by as little. Forces that are asked of corners in the air move the legs instead.
 """
 MIN_CENTRE_HEIGHT_M = 0.1
-"""Lower bound on the height of the centre of mass, which a lying body has."""
+"""Lower bound on the height of the centre of mass, for a lying body."""
 UNPLANNED_CONTACT_WEIGHT = 0.02
 """Weight of contacts of a foot that is not planned to carry."""
 
@@ -57,9 +57,9 @@ class BodyStates:
     orientations: np.ndarray
     """(N, L, 4) of the links."""
     centre_m: np.ndarray
-    """(N, 3) their centres of mass."""
+    """(N, 3) centres of mass."""
     centre_m_s: np.ndarray
-    """(N, 3) velocities of their centres of mass."""
+    """(N, 3) velocities of the centres of mass."""
 
     @classmethod
     def from_world(cls, world: World, body: Humanoid) -> Self:
@@ -96,8 +96,8 @@ def _centre_velocities_m_s(
 ) -> np.ndarray:
     """Return velocities (N, 3) of centres of mass relative to the root's joint.
 
-    Each joint's rotation carries the mass that hangs on it. `moments_m` (N, L, 3) are the centres of the links, each
-    times its share of the mass.
+    Each joint's rotation carries the mass that hangs there. `moments_m` (N, L, 3) are the centres of the links, each
+    times the link's share of the mass.
     """
     descendants = body.tree.descendants.astype(float)
     joint_rad_s = rotate(orientations[:, 1:], velocities_rad_s)
@@ -112,10 +112,10 @@ class PerBody:
     """Values with a row for each of N bodies: arrays, states of roots, and more such values."""
 
     AXIS: ClassVar = 0
-    """Axis of the bodies in its arrays."""
+    """Axis of the bodies in arrays."""
 
     def select(self, bodies: np.ndarray) -> Self:
-        """Return the rows of some bodies, which may repeat."""
+        """Return the rows of some bodies, with or without repeats."""
         selected = [_select_values(getattr(self, field.name), bodies, self.AXIS) for field in fields(self)]
         return type(self)(*selected)
 
@@ -162,18 +162,18 @@ class Perturbations(PerBody):
 
 @dataclass(frozen=True, eq=False)
 class TrackingError:
-    """Deviation of N bodies from their trajectory."""
+    """Deviation of N bodies from the trajectory."""
 
     root_m: np.ndarray
     """(N, 3) of the root's joint."""
     centre_m: np.ndarray
     """(N, 3) of the centre of mass."""
     centre_m_s: np.ndarray
-    """(N, 3) of its velocity."""
+    """(N, 3) of the velocity."""
     tilt_rad: np.ndarray
     """(N, 3) of the root's orientation, world."""
     tilt_rad_s: np.ndarray
-    """(N, 3) of its angular velocity."""
+    """(N, 3) of the angular velocity."""
 
     @classmethod
     def at_step(cls, trajectory: ReferenceTrajectory, step: int, bodies: BodyStates) -> Self:
@@ -188,7 +188,7 @@ class TrackingError:
         )
 
     def capture_point_error_m(self, height_m: float) -> np.ndarray:
-        """Return the errors (N, 2) of the capture points of bodies whose centres of mass are at a height."""
+        """Return the errors (N, 2) of the capture points of bodies with centres of mass at a height."""
         pendulum_m = max(height_m, MIN_CENTRE_HEIGHT_M)
         seconds = np.sqrt(pendulum_m / GRAVITY_M_S2)
         return self.centre_m[:, :2] + self.centre_m_s[:, :2] * seconds
@@ -239,12 +239,12 @@ class WholeBodyController:
         perturbations: Perturbations,
         bounds: np.ndarray,
     ) -> Actuation:
-        """Compute the control of some steps from the state at the first of them.
+        """Compute the control of some steps from the state at the first step.
 
         Args:
-            steps: Simulation steps for which the control is held.
-            frame: Frame nearest to the first of them.
-            leg_errors_m: (N, 2, 3) low-passed errors of the legs, which are updated.
+            steps: Simulation steps with the same control.
+            frame: Frame nearest to the first step.
+            leg_errors_m: (N, 2, 3) low-passed errors of the legs, updated in place.
             perturbations: Random deviations of each body.
             bounds: (N,) on the residual wrench, as shares of those of the drive.
         """
@@ -279,7 +279,7 @@ class WholeBodyController:
         return bounded.reshape(-1, 6)
 
     def compute_wanted_wrench(self, step: int, error: TrackingError, perturbations: Perturbations) -> np.ndarray:
-        """Return the wrench that would bring the bodies back to their trajectory.
+        """Return the wrench that would bring the bodies back to the trajectory.
 
         Critically damped springs of rate ω ask for the acceleration −ω (ω e + 2 ė) beside the motion's acceleration.
 
@@ -307,7 +307,7 @@ class WholeBodyController:
 
         Args:
             wrench: (N, 6) wanted force and moment.
-            contact_height_m: (N,) height below which corners touch.
+            contact_height_m: (N,) largest height of touching corners.
 
         Returns:
             Forces (N, C, 3) in N, and the places (N, C, 3) of the corners.
@@ -330,7 +330,7 @@ class WholeBodyController:
 
         Args:
             forces_n: (N, C, 3) on the corners of the soles.
-            corners_m: (N, C, 3) their places.
+            corners_m: (N, C, 3) places of the corners.
 
         Returns:
             (N, J, 3) in the links' frames.
@@ -353,8 +353,8 @@ class WholeBodyController:
     ) -> np.ndarray:
         """Return targets (S, N, J, 4) of the joints.
 
-        A standing leg gives way to where its foot is, and turns the pelvis upright. A swinging leg keeps its direction
-        in the world, and lands where the body will be.
+        A standing leg gives way to the foot's place, and turns the pelvis upright. A swinging leg keeps the same
+        direction in the world, and lands where the body will be.
         """
         controls = self._trajectory.controls
         loaded = controls.loaded[steps[0], 0]

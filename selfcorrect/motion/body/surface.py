@@ -1,7 +1,7 @@
-"""Parts of a body that its joints do not show: soles and head.
+"""Parts of a body that joints do not show: soles and head.
 
-All points are plain data in the frame of the joint that carries them. Joint frames coincide with the world in a rest
-pose (see `Skeleton`), so in these frames x is the body's left, y up and z forward.
+All points are plain data in the frame of the carrying joint. Joint frames coincide with the world in a rest pose (see
+`Skeleton`), so in these frames x is the body's left, y up and z forward.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ TOE_TIP_BEYOND_TOE_JOINT_M = 0.075
 """Together these describe a rigid shoe around an adult's ankle and toe-base joints."""
 
 HEEL_RADIUS_M = 0.03
-"""Radius of heels, which soles with corners do not show: a foot lands on it without being lifted by the corner."""
+"""Radius of heels, not shown by soles with corners: a foot lands on the round heel and the corner does not lift it."""
 
 BOX_FOOT_SOLE_M = -0.05
 BOX_FOOT_HEEL_M = -0.0435
@@ -44,7 +44,7 @@ SURFACE_RADII_M = {
     "pelvis": 0.09, "spine1": 0.09, "spine2": 0.09, "spine3": 0.09, "neck": 0.05, "hip": 0.06, "knee": 0.05,
     "collar": 0.05, "shoulder": 0.045, "elbow": 0.035, "wrist": 0.035,
 }  # fmt: skip
-"""Distance of an adult's surface from a joint, by body part without its side; ankles and toes have soles instead."""
+"""Distance of an adult's surface from a joint, by body part without the side; ankles and toes have soles instead."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,14 +103,14 @@ def _pair(middle_m: tuple[float, float, float]) -> list[tuple[float, float, floa
 
 
 def heel_relief_m(heels_m: np.ndarray, balls_m: np.ndarray) -> np.ndarray:
-    """Return by how much a round heel of feet whose toes point up is higher than its corner: r (sin θ + cos θ − 1).
+    """Return how much higher a round heel is than the corner, for feet with toes up: r (sin θ + cos θ − 1).
 
     Args:
         heels_m: (..., 3) corners of the heels.
-        balls_m: (..., 3) balls of the feet, which lie above the heels by an angle θ.
+        balls_m: (..., 3) balls of the feet, above the heels by an angle θ.
 
     Returns:
-        (...), 0 for feet whose toes point down.
+        (...), 0 for feet with toes down.
     """
     feet_m = balls_m - heels_m
     sines = np.maximum(feet_m[..., 1], 0.0) / np.maximum(norms(feet_m), 1e-9)
@@ -122,7 +122,7 @@ def world_sole_points(skeleton: Skeleton, positions_m: np.ndarray, orientations:
 
     Args:
         skeleton: Skeleton with J joints and ankles among its parts.
-        positions_m: (..., J, 3) world positions of all joints, as `forward_kinematics` returns them.
+        positions_m: (..., J, 3) world positions of all joints, as from `forward_kinematics`.
         orientations: (..., J, 4) world orientations of all joints, likewise.
 
     Returns:
@@ -145,7 +145,7 @@ def sole_corners_m(motion: Motion | MotionBatch) -> np.ndarray:
 def with_bent_toes(corners_m: np.ndarray) -> np.ndarray:
     """Bend the toes of sole corners (..., P, 3), which are hinges, to the floor while the ball of the foot is on it.
 
-    Tips are no lower than the floor at y = 0, or than the ball of their foot if that is lower.
+    Tips are no lower than the floor at y = 0, or than the ball of the foot if that is lower.
     """
     feet_m = corners_m.reshape(*corners_m.shape[:-2], 2, -1, 3).copy()
     if feet_m.shape[-2] < CORNERS_WITH_TOES:
@@ -156,7 +156,7 @@ def with_bent_toes(corners_m: np.ndarray) -> np.ndarray:
 
 
 def head_point(skeleton: Skeleton) -> tuple[int, np.ndarray] | None:
-    """Return the joint that carries the head and the head's centre (3,) in its frame, metres; None without a head."""
+    """Return the joint of the head, and the head's centre (3,) in the joint's frame, metres; None without a head."""
     for part, above_m in (("head", HEAD_ABOVE_HEAD_JOINT_M), ("neck", HEAD_ABOVE_NECK_M)):
         joint = skeleton.joint(part)
         if joint is not None:
@@ -172,7 +172,7 @@ def lowest_sole_at_rest_m(skeleton: Skeleton) -> float:
 
 
 def stature_m(skeleton: Skeleton) -> float:
-    """Height of the standing body from its soles to the top of its head; estimated from its legs if it has no head."""
+    """Height of the standing body from the soles to the top of the head; estimated from the legs without a head."""
     heights_m = skeleton.rest_positions_m[:, 1]
     lowest_m = lowest_sole_at_rest_m(skeleton)
     if (head := head_point(skeleton)) is None:
@@ -188,8 +188,8 @@ def lowest_point_m(
     """Return the height of the lowest point of the whole body: soles, surface around other joints, or head.
 
     Args:
-        soles_m: (..., P, 3) its `world_sole_points`.
-        positions_m: (..., J, 3) world positions of all joints, as `forward_kinematics` returns them.
+        soles_m: (..., P, 3) the body's `world_sole_points`.
+        positions_m: (..., J, 3) world positions of all joints, as from `forward_kinematics`.
         orientations: (..., J, 4) world orientations of all joints, likewise.
 
     Returns:

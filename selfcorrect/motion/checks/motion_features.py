@@ -29,13 +29,13 @@ from ..support import Surroundings, gripping, ground_heights_m
 
 FLOOR_ELSEWHERE_M = 0.08
 """A floor further from y = 0 than this belongs to a body that is elsewhere as a whole; heights are then relative to
-it."""
+that floor."""
 
 _FEWEST_STANCES = 0.5
 """Least weight of stances that show a floor."""
 
 HAND_M = 0.19
-"""Length of an adult's hand, which may reach further than the wrist (Winter 2009, figure 4.1)."""
+"""Length of an adult's hand beyond the wrist (Winter 2009, figure 4.1)."""
 
 _AVERAGED_S = 0.1
 
@@ -46,13 +46,13 @@ _OF_ALL_POINTS = ("positions_m", "body_m", "steps_m", "world_soles_m", "soles_m"
 
 
 class MotionFeatures:
-    """Features of a motion of T frames, J joints and B body joints, which have an anatomical part."""
+    """Features of a motion of T frames, J joints and B body joints, joints with an anatomical part."""
 
     def __init__(self, motion: Motion, around: Surroundings | None = None) -> None:
-        """Take a motion, seen from the belt if it is on a treadmill.
+        """Take a motion, seen from the belt if on a treadmill.
 
         Args:
-            around: What carries it besides the floor.
+            around: What carries the motion besides the floor.
         """
         self.given = motion
         levelled = level_feet(motion) if len(motion) else motion
@@ -69,7 +69,7 @@ class MotionFeatures:
 
     @classmethod
     def of_joints(cls, motion: Motion) -> Self:
-        """Return the features of a motion whose soles do not matter, so that they are not estimated."""
+        """Return the features of a motion without an estimate of soles, where soles do not matter."""
         return cls(replace(motion, feet=FootFrames()))
 
     def __len__(self) -> int:
@@ -84,13 +84,13 @@ class MotionFeatures:
         return features
 
     def forget_poses(self) -> None:
-        """Drop the cached features of all joints and corners, which are computed again if a rule asks for them."""
+        """Drop the cached features of all joints and corners; a rule that asks for these computes them again."""
         for name in _OF_ALL_POINTS:
             vars(self).pop(name, None)
 
     @cached_property
     def floor_plane(self) -> GroundPlane:
-        """Plane on which the feet stand; it is estimated unless it is set."""
+        """Plane that the feet stand on; estimated unless set."""
         return estimate_ground_plane(self.given)
 
     @cached_property
@@ -136,7 +136,7 @@ class MotionFeatures:
 
     @cached_property
     def has_feet(self) -> bool:
-        """True if the skeleton has both ankles, without which there are no soles."""
+        """True if the skeleton has both ankles; without ankles there are no soles."""
         return self.skeleton.pair("ankle") is not None
 
     @cached_property
@@ -177,7 +177,7 @@ class MotionFeatures:
 
     @cached_property
     def soles_m(self) -> np.ndarray:
-        """(T, P, 3) soles' corners relative to the ground below them, left foot first."""
+        """(T, P, 3) soles' corners relative to the ground below, left foot first."""
         if self.motion.ground is not None:
             return self.motion.ground.standing_on(self.world_soles_m)
         ankles = self.skeleton.pair("ankle")
@@ -199,7 +199,7 @@ class MotionFeatures:
 
     @cached_property
     def sole_heights_m(self) -> np.ndarray:
-        """(T, 2) height of the lowest point of each sole above the ground below it, left foot first.
+        """(T, 2) height of the lowest point of each sole above the ground below, left foot first.
 
         Heels of soles that the feet show are round, as corrections plant them.
         """
@@ -211,7 +211,7 @@ class MotionFeatures:
 
     @cached_property
     def _beneath_m(self) -> np.ndarray:
-        """(T, J) height of the floor, or of the support of its part of the body, below each joint."""
+        """(T, J) height of the floor, or of the support of the joint's part of the body, below each joint."""
         ground = self.motion.ground
         if not self.around.supports and ground is None:
             return np.broadcast_to(0.0 + self.ground_m, (len(self), len(self.skeleton)))
@@ -221,7 +221,7 @@ class MotionFeatures:
 
     @cached_property
     def surface_m(self) -> tuple[np.ndarray, tuple[str, ...]]:
-        """Heights (T, F) of the lowest surface around joints, except the feet, above the ground, and their names."""
+        """Heights (T, F) of the lowest surface around joints, except the feet, above the ground, and the names."""
         radii = {joint: SURFACE_RADII_M.get(strip_side(self.skeleton.parts[joint])) for joint in self.joints}
         around = [(joint, radius) for joint, radius in radii.items() if radius is not None]
         joints = [joint for joint, _ in around]
@@ -242,14 +242,14 @@ class MotionFeatures:
 
     @cached_property
     def lowest_m(self) -> np.ndarray:
-        """(T,) height of the body's lowest point above the ground below it."""
+        """(T,) height of the body's lowest point above the ground below."""
         return np.minimum(self.lowest_surface_m, self.sole_heights_m.min(axis=1))
 
     @cached_property
     def clear_m(self) -> np.ndarray:
-        """(T,) height above the ground of everything, hands included wherever they may point.
+        """(T,) height above the ground of everything, hands included in any direction.
 
-        It is 0 while a hand grips something.
+        The height is 0 while a hand grips something.
         """
         wrists = [joint for joint in self.joints if self.skeleton.parts[joint].endswith("_wrist")]
         hands_m = self.positions_m[:, wrists, 1].min(axis=1, initial=np.inf) - self.ground_m - HAND_M
@@ -269,5 +269,5 @@ class MotionFeatures:
 
     @cached_property
     def mass_shares(self) -> np.ndarray:
-        """(B,) shares of the body's mass, as points at its joints."""
+        """(B,) shares of the body's mass, as points at the joints."""
         return mass_shares(self.skeleton)[self.joints]

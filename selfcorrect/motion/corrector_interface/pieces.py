@@ -1,4 +1,4 @@
-"""Long motions corrected piece by piece, so that memory does not grow with their length."""
+"""Long motions corrected piece by piece, so that memory does not grow with length."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -30,7 +30,7 @@ OVERLAP_S = 1.0
 SAME_FLOOR_M = 0.12
 """Pieces that differ by more in height took different levels for the floor."""
 SAME_PLACE_M = 0.1
-"""Pieces that differ by more took out drifts of their own."""
+"""Pieces that differ by more took out separate drifts."""
 
 
 def is_one_piece(motion: Motion, piece_frames: int = PIECE_FRAMES) -> bool:
@@ -42,7 +42,7 @@ def is_one_piece(motion: Motion, piece_frames: int = PIECE_FRAMES) -> bool:
 
 
 def see_in_pieces(motion: Motion, piece_frames: int = PIECE_FRAMES) -> CorrectionView:
-    """Return the pieces of a long motion, of at most `piece_frames`, which overlap by a second."""
+    """Return the pieces of a long motion, of at most `piece_frames`, with an overlap of a second."""
     if is_one_piece(motion, piece_frames):
         return CorrectionView.from_part(motion)
     with_feet = replace(motion, feet=get_foot_frames(motion))
@@ -79,12 +79,12 @@ def pieces(frames: int, longest: int, overlap: int) -> Iterator[tuple[int, int]]
 
 
 def merge_corrections(motion: Motion, starts: Sequence[int], corrections: Sequence[CorrectedMotion]) -> CorrectedMotion:
-    """Return the correction of a motion from those of its pieces, which start at some frames, and adjoin or overlap.
+    """Return the correction of a motion from those of pieces that start at some frames, and adjoin or overlap.
 
-    A piece is moved over the floor to where the piece before it ends, because each finds its own drift of the floor. It
-    is moved up or down where it took another step of the same stairs for the floor. Where both agree on the place but
-    for some centimetres, it ends where it would have. Figures are means over the pieces, weighted by their frames. The
-    first piece that fails rejects the motion.
+    A piece is moved over the floor to the end of the piece before, because each piece finds a separate drift of the
+    floor. A piece that took another step of the same stairs for the floor is moved up or down. Where both agree on the
+    place but for some centimetres, the piece ends in the same place as without the move. Figures are means over the
+    pieces, weighted by frames. The first piece that fails rejects the motion.
     """
     merged = replace(motion, root_m=np.empty_like(motion.root_m), rotations=np.empty_like(motion.rotations))
     timeline: Timeline | None = None
@@ -116,7 +116,7 @@ def merge_corrections(motion: Motion, starts: Sequence[int], corrections: Sequen
 def _append_timeline(timeline: Timeline | None, piece: Timeline | None, start: int, stop: int) -> Timeline | None:
     """Return the timeline of the pieces up to `stop`, continued by that of a piece from `start` on.
 
-    They meet in the middle of what they share. None where any piece has none.
+    Pieces meet in the middle of the shared frames. None where any piece has none.
     """
     if not stop or timeline is None or piece is None:
         return None if stop else piece
@@ -147,7 +147,7 @@ def _append_piece(merged: Motion, piece: Motion, start: int, stop: int) -> np.nd
 
 
 def average_figures(corrections: Sequence[CorrectedMotion], weights: Sequence[int]) -> dict[str, dict[str, float]]:
-    """Return the weighted means of the figures that all corrections have, by their field of `CorrectedMotion`."""
+    """Return the weighted means of the figures that all corrections have, by field of `CorrectedMotion`."""
     means = {}
     for field in ("before", "after", "residual", "figures"):
         means[field] = average_tables([getattr(correction, field) for correction in corrections], weights)

@@ -16,7 +16,7 @@ from ..skeleton import Skeleton
 def mirror(moving: Moving) -> Moving:
     """Exchange left and right: the reflection at the plane x = 0, on the same skeleton.
 
-    Bones keep the lengths of their own side, so on a symmetric skeleton this is an exact reflection.
+    Bones keep the lengths of the same side, so on a symmetric skeleton this is an exact reflection.
     """
     root_m = moving.root_m * np.array([-1.0, 1.0, 1.0])
     swapped = moving.rotations[..., moving.skeleton.mirror_map, :]
@@ -28,7 +28,7 @@ def mirror(moving: Moving) -> Moving:
 def on_skeleton(motion: Motion, skeleton: Skeleton) -> Motion:
     """Return the same rotations on a body with the same joints but other bones.
 
-    The root's path is scaled by the bodies' heights above their soles, so that feet that stand keep standing.
+    The root's path is scaled by the bodies' heights above the soles, so that feet that stand keep standing.
     """
     if skeleton.names != motion.skeleton.names or skeleton.parents != motion.skeleton.parents:
         raise InputError(
@@ -50,10 +50,11 @@ def raise_motion(motion: Motion, height_m: float | np.ndarray) -> Motion:
 
 
 def heading_rad(orientations: np.ndarray) -> np.ndarray:
-    """Direction that a body faces, (...), from world orientations (..., 4): its angle about the vertical, 0 along +z.
+    """Direction that a body faces, (...), from world orientations (..., 4): the angle about the vertical, 0 along +z.
 
-    It is the twist of the swing-twist decomposition: upright bodies face where their forward axis points, a prone body
-    where its head points, a supine body where its feet point. Only a body exactly upside down has none; it gets 0.
+    The direction is the twist of the swing-twist decomposition: upright bodies face where the forward axis points, a
+    prone body where the head points, a supine body where the feet point. Only a body exactly upside down has none and
+    gets 0.
     """
     return 2 * np.arctan2(orientations[..., 1], orientations[..., 3])
 
@@ -82,7 +83,7 @@ def at_frames(motion: Motion, frames: np.ndarray, fps: float) -> Motion:
     Between frames the root moves linearly and rotations take the shortest arc (slerp).
 
     Args:
-        frames: (T',) fractional frames; those beyond the ends are clamped to them.
+        frames: (T',) fractional frames; frames beyond the ends are clamped.
         fps: Frame rate of the result.
     """
     place = np.clip(frames, 0, len(motion) - 1)
@@ -96,7 +97,7 @@ def at_frames(motion: Motion, frames: np.ndarray, fps: float) -> Motion:
 
 
 def resample(motion: Motion, fps: float) -> Motion:
-    """Return the motion at another frame rate, from its first frame to the last frame that fits."""
+    """Return the motion at another frame rate, from the first frame to the last frame that fits."""
     if fps == motion.fps:
         return motion
     frame_bytes = 8 * (3 + 4 * len(motion.skeleton))

@@ -12,9 +12,9 @@ all (KIT-ML's 21 joints make 251):
     contacts (4)            left ankle, left foot, right ankle, right foot: 1 where the joint moves less than √0.002 m
 
 T frames make T − 1 rows. The facing that everything is expressed in is smoothed over time, and starts at +z by
-definition. The reference computes it from hips right to left *plus* shoulders left to right, which all but cancels the
-hips. The published statistics and models rest on that, so it is reproduced here. Only the clip's first facing
-(`canonical`) adds both in the same sense.
+definition. The reference computes the facing from hips right to left *plus* shoulders left to right, and this sum all
+but cancels the hips. The published statistics and models rest on that sum, so the sum is reproduced here. Only the
+clip's first facing (`canonical`) adds both in the same sense.
 """
 
 from itertools import accumulate, pairwise
@@ -49,7 +49,7 @@ TARGET_OFFSETS_M = BONE_AXES * np.array(
         0.1316140, 0.1229843, 0.2568398, 0.2630919, 0.2660119, 0.2698763,
     ]
 )[:, None]  # fmt: skip
-"""(22, 3) offsets of the skeleton to whose bone lengths HumanML3D brings every clip."""
+"""(22, 3) offsets of the skeleton with the bone lengths that HumanML3D gives every clip."""
 
 _PARENTS = np.array(SMPL_22_PARENTS)
 _BONE_BEFORE = np.where(np.isin(SMPL_22, ("left_collar", "right_collar")), 0, _PARENTS)  # arms hang off the root
@@ -84,10 +84,10 @@ def joint_count(vectors: np.ndarray) -> int:
 
 
 def normalise_bones(joints_m: np.ndarray, target_offsets_m: np.ndarray) -> np.ndarray:
-    """Give every bone the length of the target skeleton and keep its direction; the root path scales with the legs.
+    """Give every bone the length of the target skeleton and keep the direction; the root path scales with the legs.
 
-    joints_m: (T, 22, 3) in the world; target_offsets_m: (22, 3), of which only the lengths count.
-    A bone without length has no direction: it continues the bone before it.
+    joints_m: (T, 22, 3) in the world; target_offsets_m: (22, 3); only the lengths count.
+    A bone without length has no direction, and continues the bone before.
     """
     lengths_m = norms(target_offsets_m)
     leg_bones_m = joints_m[0, _RIGHT_LEG] - joints_m[0, _PARENTS[_RIGHT_LEG]]
@@ -115,7 +115,7 @@ def canonical(joints_m: np.ndarray) -> np.ndarray:
 def encode(joints_m: np.ndarray, target_offsets_m: np.ndarray | None = None) -> np.ndarray:
     """Describe joints (T, 22, 3), metres, y up, at 20 fps, as rows (T − 1, 263).
 
-    target_offsets_m: (22, 3) skeleton to whose bone lengths the clip is brought first; None keeps its own. The rows
+    target_offsets_m: (22, 3) skeleton with the bone lengths that the clip gets first; None keeps the clip's. The rows
     agree with the reference implementation if that is finite, except for turns through straight back. The reference
     gives those the wrong sign; the rows here decode to the motion that was encoded.
     """
@@ -181,9 +181,9 @@ def _root(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _bone_orientations(joints_m: np.ndarray, root: Rotation) -> list[Rotation]:
-    """Per joint, the orientations (T,) of the bone that ends there: its axis swung into place from the world's.
+    """Per joint, the orientations (T,) of the bone that ends there: the bone's axis swung into place from the world's.
 
-    A bone without length continues the bone before it, so that its local rotation is the identity.
+    A bone without length continues the bone before, so that the local rotation is the identity.
     """
     orientations = [root]
     for joint in range(1, len(SMPL_22)):
@@ -206,7 +206,7 @@ def _swing(axis: np.ndarray, directions: np.ndarray) -> np.ndarray:
 
 
 def _six_of_bones(orientations: list[Rotation]) -> np.ndarray:
-    """(T, 21, 6): the concatenated first two columns of each bone's rotation relative to the bone before it."""
+    """(T, 21, 6): the concatenated first two columns of each bone's rotation relative to the bone before."""
     matrices = []
     for before, bone in zip(_BONE_BEFORE[1:], orientations[1:], strict=True):
         bone_to_before = orientations[before].inv() * bone
@@ -216,7 +216,7 @@ def _six_of_bones(orientations: list[Rotation]) -> np.ndarray:
 
 
 def _smooth_facing_rad(joints_m: np.ndarray) -> np.ndarray:
-    """(T,) heading of the body as the reference finds it, hips the wrong way round; frame 0 is +z by definition."""
+    """(T,) heading of the body as in the reference, hips the wrong way round; frame 0 is +z by definition."""
     forward = gaussian_filter1d(_forward(joints_m, -1), FACING_SMOOTHING_FRAMES, axis=0, mode="nearest")
     facing_rad = _heading_rad(forward)
     facing_rad[0] = 0

@@ -1,8 +1,8 @@
 """Table of the metrics of motions, a row each: name, unit, function, and which direction is better.
 
-Loops, reports, the tables of the documentation, W&B and CSV files read their metrics from here; `physical.FIGURES`
-lists the figures of single motions. A new metric is a function and a row. Functions return SI units; only this module
-converts them to the units that are stored and shown.
+Loops, reports, the tables of the documentation, W&B and CSV files read metrics from here; `physical.FIGURES` lists the
+figures of single motions. A new metric is a function and a row. Functions return SI units; only this module converts to
+the units that are stored and shown.
 """
 
 from collections.abc import Callable
@@ -32,7 +32,7 @@ CORRECTED = "corrected_"
 
 @dataclass(frozen=True, eq=False)
 class MotionDescription:
-    """Embeddings, labels and errors of N motions, which metrics compare."""
+    """Embeddings, labels and errors of N motions for comparison by metrics."""
 
     kinematic: np.ndarray
     """(N, D) kinematic embeddings."""
@@ -45,14 +45,14 @@ class MotionDescription:
 
 @dataclass(frozen=True, eq=False)
 class MetricInputs:
-    """Candidate motions, and the real motions that they are compared with."""
+    """Candidate motions, and the real motions for comparison."""
 
     reference: MotionDescription
     candidate: MotionDescription
 
     @property
     def poses(self) -> tuple[np.ndarray, np.ndarray]:
-        """Geometric embeddings of both: the variety of motions, whatever their jitter."""
+        """Geometric embeddings of both: the variety of motions, with any jitter."""
         return self.reference.geometric, self.candidate.geometric
 
     @cached_property
@@ -77,7 +77,7 @@ class Metric:
     name: str
     """Title, without the unit."""
     axis: Literal["realism", "diversity", ""]
-    """Realism or diversity, which are always evaluated together; empty for qualities that users define."""
+    """Realism or diversity, always evaluated together; empty for qualities that users define."""
     better: Literal["lower", "higher", "real", "aim", "neutral"]
     """Better direction; "real" if the value of real data is the aim, "aim" if a number is that the user gives."""
     digits: int = 2
@@ -87,7 +87,7 @@ class Metric:
     """Least and greatest value, in the shown unit."""
     measure: Callable[[MetricInputs], float | np.ndarray] | None = None
     """Function that returns the value, or the value of each candidate (N,), in SI units; None if loops do not measure
-    it in each generation."""
+    the metric in each generation."""
 
     def interval(self, values: np.ndarray) -> Interval:
         """Return the mean over seeds (S,), with an interval that stays within the bounds; NaN if any seed has no value.
@@ -164,7 +164,7 @@ METRICS = (
 )  # fmt: skip
 
 FEASIBILITY = ("needed_force_bodyweights", "needed_moment_nm", "without_support_percent")
-"""Keys of the root residual that motions need, as they are, in an engine that did not make them."""
+"""Keys of the root residual that unchanged motions need in an engine that did not make the motions."""
 DESCENT = (FOUNDERS, "offspring_variance")
 """Keys of measures of lines of descent, in each generation of loops that trace ancestry."""
 TRAINED = (NOVELTY, "training_loss", "training_entropy")
@@ -178,11 +178,11 @@ FIELD = tuple(metric for metric in METRICS if metric.key.startswith("field_"))
 MEASURED = tuple(metric for metric in METRICS if metric.measure)
 """Metrics that loops measure in each generation, in the order of reports."""
 METRIC_TABLE = Registry("metric", [Row(metric.key, "", metric.name) for metric in METRICS], group="selfcorrect.metrics")
-"""Metrics by key. Other packages add metrics: the name of an entry point, which leads to a `Metric`, is its key."""
+"""Metrics by key. Other packages add metrics: the name of an entry point that leads to a `Metric` is the key."""
 
 
 def added_metrics() -> tuple[Metric, ...]:
-    """Return the metrics of installed packages, which loops measure in each generation."""
+    """Return the metrics of installed packages; loops measure these in each generation."""
     added = METRIC_TABLE.load_added(Metric)
     return tuple(replace(metric, key=key) for key, metric in added.items() if metric.measure)
 
@@ -199,6 +199,6 @@ def compute_metrics(sets: MetricInputs) -> dict[str, float]:
 
 
 def find_metric(key: str) -> Metric:
-    """Return the metric with that key, which may begin with `CORRECTED`."""
+    """Return the metric with that key, with or without the beginning `CORRECTED`."""
     plain = next(metric for metric in (*METRICS, *added_metrics()) if metric.key == key.removeprefix(CORRECTED))
     return plain if plain.key == key else replace(plain, key=key)

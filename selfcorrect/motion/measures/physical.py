@@ -1,8 +1,8 @@
 """Physical errors of motions that need no reference: penetration, floating, foot skate, jerk.
 
-The first three follow Yuan et al. 2023, "PhysDiff: Physics-Guided Human Motion Diffusion Model", section 4. They use
-the soles' corners and spheres of the body surface in place of a mesh, and PhysDiff's tolerance of 5 mm. They are
-averages over all frames; frames without an error count 0. Real motion capture is not free of them (jumps float, soft
+The first three follow Yuan et al. 2023, "PhysDiff: Physics-Guided Human Motion Diffusion Model", section 4. These use
+the soles' corners and spheres of the body surface in place of a mesh, and PhysDiff's tolerance of 5 mm. All are
+averages over all frames; frames without an error count 0. Real motion capture is not free of errors (jumps float, soft
 soles sink), so compare with real motion, never with zero.
 """
 
@@ -26,9 +26,9 @@ class PhysicalErrors:
     """Errors of N motions, arrays (N,)."""
 
     penetration_m: np.ndarray
-    """Mean depth of the body's lowest point below the floor, in frames where it is deeper than 5 mm."""
+    """Mean depth of the body's lowest point below the floor, in frames where the point is deeper than 5 mm."""
     floating_m: np.ndarray
-    """Mean height of the body's lowest point above the floor, in frames where it is higher than 5 mm."""
+    """Mean height of the body's lowest point above the floor, in frames where the point is higher than 5 mm."""
     skate_m_s: np.ndarray
     """Mean horizontal speed of the sole corners that are at most 5 mm above the floor in two adjacent frames
     (PhysDiff's displacement per frame, times the frame rate)."""
@@ -51,8 +51,8 @@ def penetration_by_frame_m(batch: MotionBatch) -> np.ndarray:
 def physical_errors(batch: MotionBatch, supports: Sequence[Sequence[Support]] = ()) -> PhysicalErrors:
     """Return the errors of each motion of a batch; padding does not count. Motions too short for an error have 0.
 
-    supports: what carries each motion besides the floor; it is the ground of the parts that it carries, and a body that
-    grips a hold does not float.
+    supports: what carries each motion besides the floor; a support is the ground of the carried parts, and a body that
+        grips a hold does not float.
     """
     return errors_of_poses(batch, *forward_kinematics(batch.skeleton, batch.root_m, batch.rotations), supports)
 
@@ -63,7 +63,7 @@ def errors_of_poses(
     orientations: np.ndarray,
     supports: Sequence[Sequence[Support]] = (),
 ) -> PhysicalErrors:
-    """Return the `physical_errors`, arrays (N,), of a batch whose poses are known.
+    """Return the `physical_errors`, arrays (N,), of a batch with known poses.
 
     Args:
         batch: N motions of up to T frames.
@@ -105,7 +105,7 @@ def _stand_on_ground(
 
 
 def _depth_below_floor(heights_m: np.ndarray) -> np.ndarray:
-    """Depth of heights below 0 if it exceeds the tolerance, otherwise 0."""
+    """Depth of heights below 0 if beyond the tolerance, otherwise 0."""
     return np.where(heights_m < -TOLERANCE_M, -heights_m, 0.0)
 
 
@@ -128,11 +128,11 @@ _Value = TypeVar("_Value", float, np.ndarray)
 
 @dataclass(frozen=True)
 class Unit:
-    """A unit in which people read figures."""
+    """A unit of figures for people."""
 
     symbol: str = ""
     si: str = ""
-    """The SI unit in which the figure is computed."""
+    """The SI unit of the computed figure."""
     per_si: float = 1.0
     """Number of this unit in an SI unit."""
 
@@ -153,12 +153,12 @@ class MotionFigure:
     """Key, title, unit and digits of a figure of a single motion in records and tables."""
 
     key: str
-    """Name in records, which hold SI units."""
+    """Name in records, in SI units."""
     title: str
     unit: Unit
     digits: int = 1
     of_correction: bool = False
-    """True if it measures the effect of correction; otherwise it is reported for the motion before and after."""
+    """True for effects of correction; other figures are reported for the motion before and after."""
     is_signed: bool = False
 
     @property
@@ -172,7 +172,7 @@ ERRORS = (
     MotionFigure("skate_m_s", "skating", MILLIMETRES_PER_SECOND),
     MotionFigure("jerk_m_s3", "jerk", JERK),
 )
-"""The errors of single motions: `PhysicalErrors`, but for skating, which `measure_skating_m_s` measures."""
+"""The errors of single motions: `PhysicalErrors`, but for skating (see `measure_skating_m_s`)."""
 
 FIGURES = (
     *ERRORS,

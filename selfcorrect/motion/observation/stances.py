@@ -89,10 +89,10 @@ def _count_in_runs(holds: np.ndarray, runs: Sequence[tuple[int, int]]) -> np.nda
 
 @dataclass(frozen=True)
 class GroundSlope:
-    """Ground whose height changes along x, along z and in time."""
+    """Ground with a height that changes along x, along z and in time."""
 
     middle: np.ndarray
-    """(3,) x and z in metres, and seconds, around which it is measured."""
+    """(3,) x and z in metres, and seconds: the origin of measurement."""
     slopes: np.ndarray
     """(3,) along x, along z, and in m/s; zeros for level ground."""
 
@@ -111,7 +111,7 @@ _SLOPE_PRECISION = np.diag([0.01, 0.01, 0.11, 1.0])
 
 
 def fit_slope(stances: Sequence[Stance], parts: int, fps: float) -> GroundSlope:
-    """Fit a slope to stances of `parts` points of each foot; a level slope unless another slope explains them far
+    """Fit a slope to stances of `parts` points of each foot; a level slope unless another slope explains stances far
     better.
     """
     slope = _fit_ground(stances, parts, fps, (1.0, 1.0, 1.0))
@@ -121,7 +121,7 @@ def fit_slope(stances: Sequence[Stance], parts: int, fps: float) -> GroundSlope:
 def fit_rise(stances: Sequence[Stance], parts: int, fps: float) -> GroundSlope:
     """Fit ground that rises or sinks steadily in time and is level in space; level unless that explains far more.
 
-    Ground that slopes along a straight path is the same to its stances.
+    Ground that slopes along a straight path is the same to stances there.
     """
     slope = _fit_ground(stances, parts, fps, (0.0, 0.0, 1.0))
     if slope is LEVEL_GROUND:
@@ -133,7 +133,7 @@ def fit_rise(stances: Sequence[Stance], parts: int, fps: float) -> GroundSlope:
 
 
 def _fit_ground(stances: Sequence[Stance], parts: int, fps: float, along: tuple[float, float, float]) -> GroundSlope:
-    """Fit ground whose height changes along those of x, z and time that are 1; level if that explains hardly more."""
+    """Fit ground that changes along those of x, z and time that are 1; level if that explains hardly more."""
     rows, heights_m, weights, middle = _arrange_votes(stances, parts, fps)
     if len(rows) < limits.FEWEST_ON_SLOPE * parts:
         return LEVEL_GROUND
@@ -147,7 +147,7 @@ def _fit_ground(stances: Sequence[Stance], parts: int, fps: float, along: tuple[
 def _arrange_votes(
     stances: Sequence[Stance], parts: int, fps: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return what the heights of stances depend on, the heights (S,), their weights (S,), and the middle (3,).
+    """Return what the heights of stances depend on, the heights (S,), the weights (S,), and the middle (3,).
 
     Columns (S, 4 + parts): x, z and time from the middle, side of the body, and part of the foot.
     """
@@ -184,18 +184,18 @@ class Votes:
     """Result of the stances' votes on the height of the ground."""
 
     floors_m: np.ndarray
-    """(K,) height at which each point stands on the floor."""
+    """(K,) height of each point's stance on the floor."""
     error_m: float
     """Standard error of the height of the last point."""
     levels_m: np.ndarray
-    """(L,) heights at which the last point stands, from the lowest level of the ground."""
+    """(L,) heights of the last point's stances, from the lowest level of the ground."""
 
 
 def count_votes(stances: Sequence[Stance], votes_m: np.ndarray, lowest_m: np.ndarray, noise_m: float) -> Votes:
     """Count the votes of stances.
 
     Args:
-        votes_m: Their heights, without a slope.
+        votes_m: Heights of the votes, without a slope.
         lowest_m: (T, K) height of each point of the lower foot.
         noise_m: Standard deviation of the heights, from joint noise.
     """
@@ -220,11 +220,11 @@ def count_votes(stances: Sequence[Stance], votes_m: np.ndarray, lowest_m: np.nda
 
 
 _MOST_PAIRS = 2**22
-"""Pairs of votes that are compared at once, so that memory does not grow with their square."""
+"""Pairs of votes that are compared at once, so that memory does not grow with the square of votes."""
 
 
 def _find_lowest_mode(heights_m: np.ndarray, weights: np.ndarray, width_m: float) -> tuple[float, np.ndarray]:
-    """Return the lowest height with many votes near it, and the weights (S,) of the votes that are near it."""
+    """Return the lowest height with many votes nearby, and the weights (S,) of these votes."""
     rows = max(_MOST_PAIRS // len(heights_m), 1)
     densities = []
     for start in range(0, len(heights_m), rows):
@@ -240,9 +240,7 @@ def _find_lowest_mode(heights_m: np.ndarray, weights: np.ndarray, width_m: float
 
 
 def _find_levels(heights_m: np.ndarray, weights: np.ndarray, floor_m: float) -> np.ndarray:
-    """Return the levels (L,) of heights (S,), from the lowest; levels with little weight count if they are the
-    floor.
-    """
+    """Return the levels (L,) of heights (S,), from the lowest; levels with little weight count only as floor."""
     order = np.argsort(heights_m)
     starts = np.flatnonzero(np.diff(heights_m[order]) > limits.SAME_LEVEL_M) + 1
     levels_m = []
@@ -256,7 +254,7 @@ def _find_levels(heights_m: np.ndarray, weights: np.ndarray, floor_m: float) -> 
 
 
 def interpolate_ground(stances: Sequence[Stance], floors_m: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
-    """Return the height (T, F K) at which each point stands: in its own stances, interpolated in between.
+    """Return the height (T, F K) of each point's stance: measured in stances, interpolated in between.
 
     Points without a stance stand on the floor.
     """

@@ -30,13 +30,13 @@ _RADII_M = {
     "pelvis": 0.105, "spine1": 0.105, "spine2": 0.11, "spine3": 0.115, "neck": 0.055, "head": 0.055, "collar": 0.07,
     "shoulder": 0.055, "elbow": 0.042, "wrist": 0.033, "hip": 0.085, "knee": 0.055, "ankle": 0.042, "foot": 0.032,
 }  # fmt: skip
-"""Radius of the body around each joint, by its part without the side."""
+"""Radius of the body around each joint, by part without the side."""
 
 FOOT_RADIUS_M = 0.028
 """Radius of the two capsules along a shoe's edges."""
 
 _INSIDE = 0.97
-"""Capsules end a little inside the capsules that they lead to, whose colour is seen there."""
+"""Capsules end a little inside the next capsules; the colour of the next is seen there."""
 
 _FINGER_M = 0.012
 _POLE_M = 0.02
@@ -48,7 +48,7 @@ _HEEL_AND_TIP = 2
 
 @dataclass(frozen=True, eq=False)
 class Figure:
-    """A skeleton of J joints as B tapered capsules between P points, of which the first J are the joints.
+    """A skeleton of J joints as B tapered capsules between P points; the first J points are the joints.
 
     The other points are the soles' corners, so that capsules touch the floor where soles do, and the head's centre.
     """
@@ -67,7 +67,7 @@ class Figure:
     feet: np.ndarray
     """(B,) 0 for capsules of the left foot, 1 of the right foot, −1 of neither."""
     toes: tuple[tuple[int, int], ...] = ()
-    """Points of balls of feet with toe joints, and of their tips, which bend up at the floor: `with_bent_toes`."""
+    """Points of balls of feet with toe joints, and of tips that bend up at the floor: `with_bent_toes`."""
 
     def points_m(self, motion: Motion) -> np.ndarray:
         """The points in the world, (T, P, 3)."""
@@ -84,7 +84,7 @@ class Figure:
 
 
 def pose_figure(motion: Motion) -> tuple[Figure, np.ndarray]:
-    """Return the figure of a motion, and its points in the world, (T, P, 3)."""
+    """Return the figure of a motion, and the points in the world, (T, P, 3)."""
     motion = level_feet(motion)
     figure = make_figure(motion.skeleton)
     return figure, figure.points_m(motion)
@@ -140,7 +140,7 @@ def make_figure(skeleton: Skeleton) -> Figure:
 
 
 def _radii_m(skeleton: Skeleton) -> list[float]:
-    """Radius of the body around each joint; a joint without a part inside the body is as thick as its parent."""
+    """Radius of the body around each joint; a joint without a part inside the body is as thick as the parent."""
     inside = [bool(part) for part in skeleton.parts]
     for joint in reversed(range(1, len(skeleton))):
         inside[skeleton.parents[joint]] |= inside[joint]
@@ -156,9 +156,9 @@ def _radii_m(skeleton: Skeleton) -> list[float]:
 
 
 def _sole_edges(skeleton: Skeleton) -> list[tuple[int, list[tuple[int, np.ndarray]]]]:
-    """Return both edges of each sole from heel to toe tip as points of joints, with their foot's number.
+    """Return both edges of each sole from heel to toe tip as points of joints, with the foot's number.
 
-    They lie so far inside the shoe that capsules around them touch its surface. There are none without ankles.
+    The edges lie so far inside the shoe that capsules around touch the shoe's surface. There are none without ankles.
     """
     if skeleton.pair("ankle") is None:
         return []
@@ -176,7 +176,7 @@ def _sole_edges(skeleton: Skeleton) -> list[tuple[int, list[tuple[int, np.ndarra
 
 
 def _colour(skeleton: Skeleton, joint: int) -> Colour:
-    """Return the colour of the side of a joint's part, or of the part of its nearest ancestor with a part (fingers)."""
+    """Return the colour of the side of a joint's part, or of the part of the nearest ancestor with a part (fingers)."""
     while not skeleton.parts[joint] and skeleton.parents[joint] >= 0:
         joint = skeleton.parents[joint]
     part = skeleton.parts[joint]
