@@ -152,6 +152,7 @@ if __name__ == "__main__":
             "corrected": loop.correct_by_k_means,
         },
         seeds=loop.seeds,
+        copying=True,
         out=loop.out,
         better={"fid": "lower", "accuracy": "higher", "recall": "higher"},
         title="CIFAR-10",

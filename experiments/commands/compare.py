@@ -47,6 +47,9 @@ class CompareCommand:
     """Optimiser steps per generation, the same in every arm."""
     gammas: tuple[float, ...] = ()
     """Strengths γ. Each arm with a correction is run once with each."""
+    copying: bool = False
+    """Add an arm without a model: training samples are drawn at random and copied, so that only neutral drift is
+    left."""
     real_counts: tuple[int, ...] = ()
     """Numbers n of real training samples. Each task is run once with each."""
     reference: str = ""
@@ -106,6 +109,7 @@ class CompareCommand:
             primary=self.primary,
             bounds=self.bounds,
             gammas=self.gammas,
+            copying=self.copying,
             real_counts=self.real_counts,
             title=self.title,
             command=shlex.join(["selfcorrect", *sys.argv[1:]]),

@@ -287,7 +287,7 @@ PRESET_ROWS = {
     "quick": PresetRow(
         summary="a smoke test, which proves nothing",
         settings=MotionSettings(
-            {"patch-mixer": (BASELINE, *_loop("replace", "physics"))},
+            {"patch-mixer": (BASELINE, *_loop("replace", "physics"), ArmSettings("replace", remedy="copying"))},
             generations=4,
             seeds=1,
             real_count=64,

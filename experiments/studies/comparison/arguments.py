@@ -92,6 +92,9 @@ class ComparisonOptions:
     """Least and greatest value of each quality that has them, such as (0, 1) of a share: intervals stay within."""
     gammas: Sequence[float] = ()
     """Strengths γ: each arm with a correction is run once with each. Results have them in `strength`."""
+    copying: bool = False
+    """Add the arm "copying": the first uncorrected loop on synthetic samples only, without a model. Training samples of
+    the right label are drawn at random and copied, so that only neutral drift is left."""
     real_counts: Sequence[int] = ()
     """Numbers n of real training samples: each task is run once with each. Results have them in `real_count`."""
 

@@ -40,7 +40,7 @@ from .arguments import DEFAULT_COMPARISON, ComparisonOptions, check_qualities, c
 from .inputs import ArmSource, ComparisonInputs, TaskSource, config_of, holds_code_of_users, make_arm, make_task, pack
 from .novelty import measure_novelty_of
 from .report import CALIBRATION_FILE, REAL_SCORES_FILE, Questions, check_measured, make_comparison_page
-from .sweeps import expand_arms, expand_tasks
+from .sweeps import CopyingArm, add_copying, expand_arms, expand_tasks
 
 MOST_CALIBRATED = 2000
 """Size of the largest training set whose sampler is calibrated: it draws as many samples again."""
@@ -72,7 +72,9 @@ def compare(
     seeds = options.seeds
     first_seed = options.first_seed
     inputs = ComparisonInputs(tasks if isinstance(tasks, Mapping) else {"task": tasks}, name_arms(arms))
-    inputs = ComparisonInputs(expand_tasks(inputs.tasks, options.real_counts), expand_arms(inputs.arms, options.gammas))
+    arms = expand_arms(inputs.arms, options.gammas)
+    arms = add_copying(arms) if options.copying else arms
+    inputs = ComparisonInputs(expand_tasks(inputs.tasks, options.real_counts), arms)
     first = {name: inputs.task(name, first_seed) for name in inputs.tasks}
     arm_settings, references, generations = arms_of(inputs, next(iter(first.values())), first_seed)
     references = choose_references(references, [arm.key for arm in arm_settings], options.reference)
@@ -184,9 +186,11 @@ def _unpack_task(packed: bytes, name: str, run: SeedRun, progress: Progress) -> 
     return measure_novelty_of(make_task(pickle.loads(packed)[name], name, run.stream))
 
 
-def _unpack_arm(packed: bytes, name: str, task: Task, run: SeedRun, progress: Progress) -> Arm:
-    """Return an arm of a seed likewise."""
-    return make_arm(pickle.loads(packed)[name], name, task, run.stream)
+def _unpack_arm(packed: bytes, name: str, task: Task, run: SeedRun, progress: Progress) -> Arm | tuple[Task, Arm]:
+    """Return an arm of a seed likewise, with a task of its own if the arm changes it."""
+    source = pickle.loads(packed)[name]
+    arm = make_arm(source, name, task, run.stream)
+    return (source.change_task(task), arm) if isinstance(source, CopyingArm) else arm
 
 
 def _describe_job(run: SeedRun, arm: ArmSettings | None, task: Task, loop_arm: Arm | None) -> Mapping[str, object]:

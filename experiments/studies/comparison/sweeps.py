@@ -1,4 +1,4 @@
-"""Expand the arms of a comparison by the strength γ, and its tasks by the number n of real training samples."""
+"""Expand the arms of a comparison by the strength γ or by a copying loop, and tasks by the number n of real samples."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,9 +8,16 @@ import torch
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import Stream
+from selfcorrect.loop.bias import sample_plainly
+from selfcorrect.loop.fitting import fit_plainly
+from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Arm, Task
+from selfcorrect.models.resampling import Copying
 
 from .inputs import ArmSource, TaskSource, make_arm, make_task
+
+COPYING = "copying"
+"""Name of the arm without a model."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,36 @@ class ArmOfStrength:
 
     def __call__(self, task: Task, stream: Stream) -> Arm:
         return _with_strength(make_arm(self.source, self.name, task, stream), self.strength)
+
+
+@dataclass(frozen=True)
+class CopyingArm:
+    """The loop of an arm without a model: training samples of the right label are drawn at random and copied."""
+
+    arm: Arm
+
+    def __call__(self, task: Task, stream: Stream) -> Arm:
+        return self.arm
+
+    def change_task(self, task: Task) -> Task:
+        """Return the task with a model that copies."""
+        return replace(task, model=Copying(task.real))
+
+
+def add_copying(arms: Mapping[str, ArmSource]) -> dict[str, ArmSource]:
+    """Return arms and the arm `copying`, the control of the first uncorrected loop that is fully synthetic.
+
+    Raises:
+        SettingError: No arm is such a loop, or an arm has that name.
+    """
+    loops = [arm for arm in arms.values() if isinstance(arm, Arm) and arm.policy == Replace() and not arm.correction]
+    if not loops or COPYING in arms:
+        problem = f"an arm has the name {COPYING!r}" if loops else "there is none"
+        raise SettingError(
+            f"copying=True adds the arm {COPYING!r} to an uncorrected arm with the policy Replace(); {problem}"
+        )
+    plain = replace(loops[0], bias=sample_plainly, fitting=fit_plainly)
+    return {**arms, COPYING: CopyingArm(plain)}
 
 
 def expand_tasks(tasks: Mapping[str, TaskSource], real_counts: Sequence[int]) -> dict[str, TaskSource]:

@@ -37,7 +37,7 @@ VALUES: dict[type, dict[str, object]] = {
     },
     CompareCommand: TRACKING | CLUSTER | {
         "tasks": {"other": "operator:neg"}, "arms": {"c": ArmSettings()}, "generations": 3, "steps": 4,
-        "gammas": (0.5,), "real_counts": (9,), "reference": "a", "seeds": 3, "first_seed": 2,
+        "gammas": (0.5,), "copying": True, "real_counts": (9,), "reference": "a", "seeds": 3, "first_seed": 2,
         "better": {"score": "lower"}, "primary": "score", "bounds": {"score": (0.0, 1.0)},
         "claims": "collections:OrderedDict", "title": "t", "out": Path("elsewhere"), "accept_changed": True,
         "workers": 3, "runs": (Path("run"), Path("other")),

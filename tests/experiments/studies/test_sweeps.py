@@ -64,6 +64,38 @@ def test_without_values_nothing_is_expanded() -> None:
     assert list(expand_tasks({"a": own_task, "b": own_task}, (5,))) == ["a, n = 5", "b, n = 5"]
 
 
+def test_a_copying_loop_loses_by_neutral_drift_only(tmp_path: Path) -> None:
+    """Copies of 40 samples have at most 80 different numbers, fewer in each generation; a model's are all new."""
+
+    def count(candidate: sc.Candidate) -> dict[str, float]:
+        values = candidate.samples(200).values
+        return {"values": float(len(values.unique()))}
+
+    def task(stream: Stream) -> sc.Task:
+        return replace(own_task(stream), evaluate=count)
+
+    arms = {"real": replace(LOOP, policy=sc.RealOnly(), generations=3), "plain": sc.Arm(sc.Replace(), 3)}
+    how = {"seeds": 2, "workers": 1, "out": tmp_path, "copying": True}
+    comparison = sc.compare(task, arms, **how)
+    frame = comparison.to_frame()
+    last = frame[frame.generation == 3].set_index(["arm", "seed"])
+    first = frame[frame.generation == 1].set_index(["arm", "seed"])
+    assert (last.loc["copying", "values"] < first.loc["copying", "values"]).all()
+    assert (last.loc["copying", "values"] <= 80).all()
+    assert (last.loc["plain", "values"] == 400).all()
+    assert {row["arm"] for row in comparison.differences} == {"plain", "copying"}
+    assert sc.compare(task, arms, **how).to_frame().equals(frame)
+
+
+@pytest.mark.parametrize(
+    ("arms", "problem"),
+    [({"mixed": LOOP}, "there is none"), ({"copying": sc.Arm(sc.Replace(), 1)}, "an arm has the name 'copying'")],
+)
+def test_copying_needs_a_loop_and_a_free_name(arms: dict[str, sc.Arm], problem: str) -> None:
+    with pytest.raises(SettingError, match=f"copying=True adds the arm 'copying' to an uncorrected arm .*{problem}"):
+        sc.compare(own_task, arms, copying=True)
+
+
 @pytest.mark.parametrize(
     ("how", "message"),
     [
