@@ -32,6 +32,7 @@ from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.experiments import cli
 from selfcorrect.experiments.commands.motion import MotionCommand
+from selfcorrect.experiments.motion.presets import PRESET_ROWS
 from selfcorrect.experiments.motion.settings import SAMPLER_KEY, MotionSettings, settings_from_config
 from selfcorrect.experiments.remedies.table import REMEDIES
 from selfcorrect.experiments.studies.arms import ArmSettings
@@ -344,6 +345,17 @@ def tool(name: str) -> Any:
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def test_the_table_of_presets_has_their_values() -> None:
+    text = (REPOSITORY / "docs" / "experiments.md").read_text(encoding="utf-8")
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| `")]
+    cells = {row[0].strip("`"): row[1:] for row in rows if row[0].strip("`") in PRESET_ROWS}
+    assert len(cells) > 5
+    for name, row in cells.items():
+        settings = PRESET_ROWS[name].settings
+        counts = (len(settings.all_arms), settings.generations, settings.seeds, settings.real_count)
+        assert row == [PRESET_ROWS[name].summary, *map(str, counts), PRESET_ROWS[name].cost], name
 
 
 def test_every_number_of_the_presets_has_a_meaning_and_a_value() -> None:

@@ -9,6 +9,7 @@ from functools import cache
 
 import numpy as np
 from evidence import arms_by_name, average_late, change_cell, distances, mean_cell, real_values
+from splits_page import FORCES, LOW_PASS, PHYSICS, read_results
 from tables import SUMMARIES, table_lines
 
 from selfcorrect.experiments.motion.settings import arms_from_config
@@ -69,6 +70,58 @@ TABLES = {
     ),
 }
 """Name in the mark of a page → its table; the site lists all other arms with their runs."""
+
+_TREATMENTS = ("uncorrected", "low-pass", "kinematic", "physics")
+_PLAIN = tuple(f"replace+{corrector}" for corrector in ("none", *_TREATMENTS[1:]))
+_HALF_STRENGTH = tuple(f"replace+{corrector}+lineages+interpolation-1" for corrector in _TREATMENTS[1:])
+_FORCES = (
+    ("MuJoCo follows the motion, DCT MLP", "CMU, nine held-out subjects", "full-smooth", _DCT, _PLAIN),
+    ("the same, patch mixer", "the same", "full-jittery", _MIXER, _PLAIN),
+    ("the same, DCT MLP ([page](remedies.md))", "built-in clips", "modes", _DCT, _PLAIN),
+    (
+        "the same with `lineages`, corrected at half strength",
+        "built-in clips",
+        "modes",
+        _DCT,
+        ("replace+none+lineages", *_HALF_STRENGTH),
+    ),
+)
+"""Judge and network, windows, summary, denoiser and arms of each row of the table of root forces."""
+_SPLITS_JUDGE = "inverse dynamics and friction cones, temporal convolutions, λ = 1"
+
+
+def forces_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
+    """Yield the lines of the table of the root force that fully synthetic samples and real motion need."""
+    metric = find_metric(FORCE)
+    rows = []
+    for title, windows, name, denoiser, arms in _FORCES:
+        curves = arms_by_name(summaries[name], denoiser)
+        late = [average_late(curves[arm], FORCE) if arm in curves else None for arm in arms]
+        values = (real_values(summaries[name], FORCE), *late)
+        rows.append([title, windows, *(_score_cell(column, metric) for column in values)])
+    rows += [_recipe_forces(), _split_forces()]
+    yield from table_lines(["judge", "windows", "real motion", *_TREATMENTS], rows)
+
+
+def _recipe_forces() -> list[str]:
+    """Return the row of temporal convolutions at λ = 1, means of both splits of the subjects."""
+    with (SUMMARIES / "recipe" / "arms.csv").open(encoding="utf-8") as file:
+        arms = [row for row in csv.DictReader(file) if row["stage"] == "5"]
+    cells = []
+    for name in ("real data", *_TREATMENTS):
+        cells.append(f"{np.mean([float(row[FORCE]) for row in arms if row['arm'] == name]):.2f}")
+    return ["the same, temporal convolutions, λ = 1 ([page](recipe.md))", "CMU, two splits", *cells]
+
+
+def _split_forces() -> list[str]:
+    """Return the row of inverse dynamics: ranges over the splits of the subjects."""
+    splits = read_results(FORCES)
+    columns = [[split["real"] for split in splits]]
+    columns += [[split["force"][arm] for split in splits] for arm in (LOW_PASS, PHYSICS)]
+    real, low_pass, physics = (f"{min(column):.2f} to {max(column):.2f}" for column in columns)
+    title = f"{_SPLITS_JUDGE} ([page](recipe.md#eight-splits-is-the-force-nearer))"
+    return [title, "CMU, eight splits", real, "", low_pass, "", physics]
+
 
 KEYS = ("recall", "coverage", "penetration_mm", "skate_m_s", "jerk_m_s3", FORCE, "fid_kinematic")
 """Metrics of the table of all arms."""

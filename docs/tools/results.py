@@ -25,7 +25,8 @@ import tyro
 from answer import MAIN_JOB, answer_tables, collapse_sentences, own_corrector_sentence
 from claims import CLAIMS, claims_table
 from conditioning_page import fill_conditioning
-from page_tables import TABLES, arms_of, page_table
+from page_tables import TABLES, arms_of, forces_table, page_table
+from recipe_table import recipe_table
 from shares import shares_table
 from split_tables import samplers_table, split_table, strengths_table, uncorrected_table
 from splits_page import fill_splits
@@ -42,7 +43,7 @@ PICTURES = ROOT / "docs" / "pictures" / "results"
 PAGES = (ROOT / "README.md", ROOT / "docs" / "index.md", *sorted(SUMMARIES.glob("*.md")))
 """Pages with tables between marks."""
 
-KINDS = "table|shares|claims|answer|collapse|own-corrector|loss-parts|samplers|strengths|uncorrected"
+KINDS = "table|shares|claims|answer|collapse|own-corrector|loss-parts|samplers|strengths|uncorrected|forces|recipe"
 MARKED = re.compile(rf"<!-- ({KINDS})(?:: (\S+))? -->\n.*?<!-- end of \1 -->", re.DOTALL)
 SITE_ONLY = ("shares", "table", "claims", "answer", "samplers")
 """Long tables, which only the site shows; the repository has their values as data."""
@@ -63,6 +64,8 @@ def fill_page(page: str, summaries: Mapping[str, Summary], *, is_site: bool = Fa
         "samplers": samplers_table,
         "strengths": strengths_table,
         "uncorrected": uncorrected_table,
+        "forces": forces_table,
+        "recipe": recipe_table,
     }
 
     def make_table(match: re.Match[str]) -> str:

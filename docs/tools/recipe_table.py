@@ -1,0 +1,75 @@
+"""The table of verdicts of the registered experiment, for recipe.md."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from claims import TITLES, join_stage
+from evidence import arms_by_name, average_late, format_interval, real_values
+from tables import SUMMARIES, table_lines
+
+from selfcorrect.experiments.studies.results import ArmCurves
+from selfcorrect.experiments.studies.summary import Summary
+from selfcorrect.statistics import mean_interval
+
+FORCE = "needed_force_bodyweights"
+STAGES = {1: ("dct-mixer", "augment-1", "λ = 1"), 2: ("dct-mixer", "replace", "fully synthetic")} | {
+    5: ("temporal-conv", "augment-1", "λ = 1")
+}
+"""Stage → denoiser, policy, and the policy in words."""
+TESTS = {
+    "T2": "*Registered:* physics needs less root force than a low-pass filter (T2)",
+    "T4": "coverage with physics is as uncorrected, within 10 % (T4)",
+    "T5": "matching + physics keeps recall of the real-data baseline (T5)",
+}
+DIFFERENCES = (
+    ("uncorrected − baseline, Fréchet distance", "none", "baseline", "fid_kinematic", 1),
+    ("uncorrected − baseline, recall", "none", "baseline", "recall", 3),
+    ("uncorrected − baseline, coverage", "none", "baseline", "coverage", 3),
+    ("physics − kinematic, root force (body weights)", "physics", "kinematic", FORCE, 3),
+    ("physics − kinematic, penetration (mm)", "physics", "kinematic", "penetration_mm", 1),
+    ("physics − kinematic, coverage", "physics", "kinematic", "coverage", 3),
+)
+"""Words, two correctors, metric and digits."""
+NEARNESS = (("root force (body weights)", FORCE, 3), ("penetration (mm)", "penetration_mm", 1))
+REWORKED = "`lineages-reworked` − static set with matching"
+
+
+def recipe_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
+    """Yield the lines of the table: verdicts of tests, and differences with 95 % intervals over the later half."""
+    stages = {number: join_stage(number) for number in STAGES}
+    arms = {number: arms_by_name(stages[number], denoiser) for number, (denoiser, _, _) in STAGES.items()}
+    with (SUMMARIES / "recipe" / "tests.csv").open(encoding="utf-8") as file:
+        verdicts = {(int(row["stage"]), row["test"]): row["verdict"] for row in csv.DictReader(file)}
+    rows = [[words, *(verdicts[number, test] for number in STAGES)] for test, words in TESTS.items()]
+    for words, first, second, key, digits in DIFFERENCES:
+        cells = []
+        for number in STAGES:
+            changed, reference = (_find_arm(arms[number], number, corrector) for corrector in (first, second))
+            change = mean_interval(average_late(changed, key) - average_late(reference, key))
+            cells.append(format_interval(change, digits))
+        rows.append([words, *cells])
+    for words, key, digits in NEARNESS:
+        cells = []
+        for number, summary in stages.items():
+            real = real_values(summary, key)
+            physics, low_pass = (
+                np.abs(average_late(_find_arm(arms[number], number, corrector), key) - real)
+                for corrector in ("physics", "low-pass")
+            )
+            cells.append(format_interval(mean_interval(physics - low_pass), digits))
+        rows.append([f"physics − low-pass, distance to real motion in {words}", *cells])
+    reworked = arms_by_name(join_stage(4), "dct-mixer")["augment-1+none+lineages-reworked"]
+    static = arms[1]["augment_once-1+none+matched"]
+    for words, key in (("coverage", "coverage"), ("root force (body weights)", FORCE)):
+        change = mean_interval(average_late(reworked, key) - average_late(static, key))
+        rows.append([f"{REWORKED}, {words}", format_interval(change, 3), "", ""])
+    heads = [f"{TITLES[denoiser]}, {policy}" for denoiser, _, policy in STAGES.values()]
+    rows[len(TESTS)][0] = f"*Differences with 95 % intervals:* {rows[len(TESTS)][0]}"
+    yield from table_lines(["", *heads], rows)
+
+
+def _find_arm(arms: Mapping[str, ArmCurves], number: int, corrector: str) -> ArmCurves:
+    return arms["real+none" if corrector == "baseline" else f"{STAGES[number][1]}+{corrector}"]
