@@ -90,7 +90,7 @@ def short_windows(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_two_denoisers_of_the_same_character_run_together(tmp_path: Path) -> None:
     assert main([*SMALL, *PLAIN, "--denoiser", "dct-mlp", "temporal-conv", "--out", str(tmp_path)]) == 0
     summary = read_summary(tmp_path)
-    assert {task: len(arms) for task, arms in summary.arms.items()} == {"dct-mlp": 2, "temporal-conv": 2}
+    assert {task: len(arms) for task, arms in summary.arms.items()} == {"dct-mlp": 3, "temporal-conv": 3}
     assert_unique([arm.label for arms in summary.arms.values() for arm in arms], "labels")
     page = (tmp_path / "report.html").read_text()
     for name in ("dct-mlp", "temporal-conv"):
