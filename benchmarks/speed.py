@@ -10,9 +10,10 @@
 * Fixed and running cost: the corrector in this process, on beginnings of the longest clip. t = a + b s is fitted to the
   relative errors.
 * Samples: windows of 48 frames, as in a self-consuming loop.
+* Loops: samples corrected by two workers beside one worker, and the memory of sampling beside that of the result.
 * Nearest-neighbour metrics beside prdc's, and forward kinematics beside pymotion's.
 
-Wall-clock times of a machine that others use mean little, so none are printed.
+Wall-clock times of a machine that others use mean little, so only their ratio is printed, for the two workers.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
@@ -30,6 +32,7 @@ from functools import partial
 from io import StringIO
 from itertools import count
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 import tyro
@@ -41,8 +44,9 @@ from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.metrics.neighbours import neighbour_metrics
 from selfcorrect.motion.geometry.compiled import KERNELS
 from selfcorrect.motion.geometry.kinematics import forward_kinematics
-from selfcorrect.motion.motion import Motion
-from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.runtime.processes import limit_threads
+from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector, correct_samples
 from selfcorrect.simulators.presets import FILES, SAMPLES
 
 GOALS = {"pybullet": 40.0, "mujoco": 50.0, "kinematic": 100.0}
@@ -53,6 +57,25 @@ LENGTHS_S = (1, 2, 4, 8, 16, 32)
 COMMANDS = ("--version", "correct --help", "correct nosuch.bvh", "corect")
 WORKER = "import selfcorrect.simulators.corrector, selfcorrect.experiments.file_correction.correct_file"
 """Imports of a process that corrects files."""
+SAMPLING = """
+import resource, sys
+import torch
+import selfcorrect as sc
+from selfcorrect.models.diffusion.config import DiffusionConfig
+from selfcorrect.models.diffusion.model import MotionDiffusion
+
+def get_peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+if sys.argv[1]:
+    MotionDiffusion.values_together = sys.maxsize
+model = MotionDiffusion(DiffusionConfig(sampling_steps=4), 300, 263, 1, torch.device("cpu"))
+model = model.fit(sc.Samples.real(torch.zeros(8, 300, 263)), 1, sc.streams(0))
+before = get_peak()
+values = model.sample(torch.zeros(512, dtype=torch.int64), sc.streams(0))
+print((get_peak() - before) * 1024 / values.nbytes)
+"""
+"""Prints the peak of memory that sampling adds, as a multiple of the result, in KiB as Linux counts."""
 WINDOW_FRAMES = 48
 
 
@@ -78,20 +101,23 @@ class Arguments:
     """Names of engines, and "kinematic"."""
 
 
-def time_fastest(programs: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Return the processor seconds, with those of finished child processes, of the fastest run of each program."""
+def get_processor_s() -> float:
+    """Return the processor seconds of this process and of its finished child processes."""
+    usages = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def time_fastest(
+    programs: Mapping[str, Callable[[], object]], repeats: int, get_s: Callable[[], float] = get_processor_s
+) -> dict[str, float]:
+    """Return the seconds of the fastest run of each program, by a clock."""
     fastest_s = dict.fromkeys(programs, np.inf)
     for _ in range(repeats):
         for name, run in programs.items():
-            start_s = _get_processor_s()
+            start_s = get_s()
             run()
-            fastest_s[name] = min(fastest_s[name], _get_processor_s() - start_s)
+            fastest_s[name] = min(fastest_s[name], get_s() - start_s)
     return fastest_s
-
-
-def _get_processor_s() -> float:
-    usages = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def fit_costs(lengths_s: Sequence[float], times_s: Sequence[float]) -> tuple[float, float]:
@@ -112,11 +138,12 @@ def copy_bare(files: Sequence[Path]) -> None:
             file.write(Path(out) / path.name, motion)
 
 
-def run_python(*words: str, expected: Sequence[int] = (0,)) -> None:
-    """Run an interpreter to its end, which must have one of the expected exit codes."""
+def run_python(*words: str, expected: Sequence[int] = (0,)) -> str:
+    """Run an interpreter to its end, which must have one of the expected exit codes, and return what it prints."""
     process = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
     if process.returncode not in expected:
         raise RuntimeError(process.stderr)
+    return process.stdout
 
 
 def run_command(folder: Path, mode: str) -> None:
@@ -175,6 +202,8 @@ def main(arguments: Arguments) -> None:
     for mode in modes:
         _print_costs(mode, longest, arguments.repeats)
     _print_samples(modes, cut_windows(arguments.windows), arguments.repeats)
+    _print_workers(modes, cut_windows(arguments.windows), arguments.repeats)
+    _print_sampling()
     _print_neighbours(arguments.repeats)
     pose_s = time_fastest(
         {
@@ -256,6 +285,29 @@ def _print_samples(modes: Sequence[str], windows: Sequence[Motion], repeats: int
     print(f"\n{'samples':<16}{'ms each':>12}{'x kinematics':>16}")
     for mode, seconds in spent_s.items():
         print(f"{mode:<16}{1e3 * seconds / len(windows):>12.1f}{seconds / spent_s[modes[0]]:>16.1f}")
+
+
+def _print_workers(modes: Sequence[str], windows: Sequence[Motion], repeats: int) -> None:
+    """Print the wall-clock time of loop samples with two workers beside one worker's."""
+    for mode in modes:
+        corrector = make_sample_corrector(mode)
+
+        def correct(workers: int, corrector: KinematicCorrector | PhysicsCorrector = corrector) -> None:
+            with limit_threads(workers):
+                deque(
+                    correct_samples(corrector, MotionBatch.stack([_make_new(window) for window in windows])), maxlen=0
+                )
+
+        correct(2)  # starts the processes
+        spent_s = time_fastest({"one": partial(correct, 1), "two": partial(correct, 2)}, repeats, perf_counter)
+        ratio = spent_s["two"] / spent_s["one"]
+        print(f"samples of a loop, {mode}: two workers take {ratio:.2f} x the wall-clock time of one (goal 0.56)")
+
+
+def _print_sampling() -> None:
+    """Print the memory that sampling takes beside the network, in parts and all at once."""
+    in_parts, together = (float(run_python("-c", SAMPLING, size)) for size in ("", "all"))
+    print(f"sampling takes {in_parts:.1f} x the memory of its result, {together:.1f} x if all is denoised at once")
 
 
 def _print_neighbours(repeats: int) -> None:
