@@ -294,9 +294,8 @@ def _print_workers(modes: Sequence[str], windows: Sequence[Motion], repeats: int
 
         def correct(workers: int, corrector: KinematicCorrector | PhysicsCorrector = corrector) -> None:
             with limit_threads(workers):
-                deque(
-                    correct_samples(corrector, MotionBatch.stack([_make_new(window) for window in windows])), maxlen=0
-                )
+                batch = MotionBatch.stack([_make_new(window) for window in windows])
+                deque(correct_samples(corrector, batch), maxlen=0)
 
         correct(2)  # starts the processes
         spent_s = time_fastest({"one": partial(correct, 1), "two": partial(correct, 2)}, repeats, perf_counter)

@@ -45,6 +45,9 @@ def test_speeds_are_printed_beside_their_references(cmu: Path, capsys: pytest.Ca
     assert all(float(row[4]) > 1 for row in rows[:2])  # correcting takes longer than reading, posing and writing
     assert float(rows[3][2]) > 1  # physics takes longer than kinematics
     assert "goal 20, and" in printed
+    words = next(line.split() for line in printed.splitlines() if line.startswith("sampling takes"))
+    assert 1 < float(words[2]) < 0.6 * float(words[9])
+    assert printed.count("two workers take") == 2
     assert all(command in printed for command in speed.COMMANDS)
 
 
