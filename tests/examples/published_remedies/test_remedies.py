@@ -18,6 +18,7 @@ from published_remedies.selection import (
 )
 from published_remedies.training import average_weights, truncate_known
 from torch import Tensor, nn
+from two_modes import DEVIATION, STREAM, halve, start_small_loop, two_modes
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
@@ -37,10 +38,8 @@ from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.storage.runs.folder_store import FolderStore
 from selfcorrect.storage.runs.memory import MemoryStore
 
-STREAM = streams(6)
 CONFIG = DiffusionConfig(width=32, depth=1, diffusion_steps=100, sampling_steps=100, batch_size=16)
 LABELS = torch.zeros(2500, dtype=torch.int64)
-DEVIATION = 0.25
 
 
 class TwoModes(nn.Module):
@@ -108,13 +107,6 @@ def test_truncation_blurs_by_what_it_leaves_out() -> None:
     assert measure_spread(draw_values(steer(Truncated, exact(), level=0))) == pytest.approx(DEVIATION, rel=0.1)
 
 
-def two_modes(count: int = 400) -> Samples:
-    generator = STREAM.child("data").generator()
-    side = torch.where(torch.rand(count, generator=generator) < 0.2, 1.0, -1.0)
-    values = side + DEVIATION * torch.randn(count, generator=generator)
-    return Samples.real(values.reshape(-1, 1, 1))
-
-
 def draw_choices(rule, draws: int = 5) -> Tensor:
     return select_candidates(draws, rule)(exact(share=0.2), two_modes())(LABELS[:300], STREAM).flatten()
 
@@ -168,20 +160,9 @@ def test_an_ecosystem_trains_each_member_on_a_part_and_pools_their_samples() -> 
     assert [float(member.state()["mean"]) for member in spread_out.members] == [0, 0]
 
 
-SMALL = DiffusionConfig(width=32, depth=1, diffusion_steps=20, sampling_steps=5, batch_size=16)
-
-
 @pytest.fixture(scope="module")
 def small() -> tuple[Task, MemoryStore]:
-    model = MotionDiffusion(SMALL, 1, 1, 1, device=torch.device("cpu"))
-    task = Task(model, two_modes(24), lambda candidate: {}, initial_steps=30)
-    first = MemoryStore()
-    train_first_generation(task, first, STREAM)
-    return task, first
-
-
-def halve(samples: Samples) -> Samples:
-    return samples.with_values(samples.values / 2)
+    return start_small_loop()
 
 
 def final_state(small: tuple[Task, MemoryStore], name: str) -> dict[str, Tensor]:

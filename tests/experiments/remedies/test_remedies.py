@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
+from two_modes import STREAM, halve, start_small_loop
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import Corrected
 from selfcorrect.correctors.loop_correction import Correction
@@ -16,38 +16,15 @@ from selfcorrect.experiments.remedies.remedies import RemedyInputs, with_place, 
 from selfcorrect.experiments.remedies.table import PLACES, REMEDIES
 from selfcorrect.loop.fitting import fit_plainly
 from selfcorrect.loop.policy import Policy, RealOnly, Replace
-from selfcorrect.loop.run import Arm, Task, run_loop, train_first_generation
-from selfcorrect.models.diffusion.config import DiffusionConfig
-from selfcorrect.models.diffusion.model import MotionDiffusion
+from selfcorrect.loop.run import Arm, Task, run_loop
 from selfcorrect.models.diffusion.steering import Projected, steer
 from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.storage.runs.memory import MemoryStore
 
-STREAM = streams(6)
-DEVIATION = 0.25
-
-
-def two_modes(count: int = 400) -> Samples:
-    generator = STREAM.child("data").generator()
-    side = torch.where(torch.rand(count, generator=generator) < 0.2, 1.0, -1.0)
-    values = side + DEVIATION * torch.randn(count, generator=generator)
-    return Samples.real(values.reshape(-1, 1, 1))
-
-
-SMALL = DiffusionConfig(width=32, depth=1, diffusion_steps=20, sampling_steps=5, batch_size=16)
-
 
 @pytest.fixture(scope="module")
 def small() -> tuple[Task, MemoryStore]:
-    model = MotionDiffusion(SMALL, 1, 1, 1, device=torch.device("cpu"))
-    task = Task(model, two_modes(24), lambda candidate: {}, initial_steps=30)
-    first = MemoryStore()
-    train_first_generation(task, first, STREAM)
-    return task, first
-
-
-def halve(samples: Samples) -> Samples:
-    return samples.with_values(samples.values / 2)
+    return start_small_loop()
 
 
 def run_in_place(small: tuple[Task, MemoryStore], arm: Arm, place: str, remedy: str = "none") -> MemoryStore:

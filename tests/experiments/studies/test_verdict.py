@@ -40,17 +40,17 @@ def words(corrected: ArmCurves, *metrics: Metric, **real: float) -> list[str]:
     return [effect.word for effect in effects([(corrected, UNCORRECTED)], metrics, real)]
 
 
-def test_a_clear_gain_is_better_and_a_clear_loss_worse():
-    assert words(arm("physics", distance=[40.0, 46.0, 50.0, 41.0, 45.0]), DISTANCE) == ["better"]
-    assert words(arm("physics", distance=[120.0, 126.0, 129.0, 121.0, 125.0]), DISTANCE) == ["worse"]
-
-
-def test_for_recall_more_is_better():
-    assert words(arm("physics", recall=[0.6, 0.7, 0.66, 0.62, 0.68]), RECALL) == ["better"]
-
-
-def test_seeds_that_disagree_give_no_clear_difference():
-    assert words(arm("physics", distance=[20.0, 140.0, 80.0, 10.0, 150.0]), DISTANCE) == ["no clear difference"]
+@pytest.mark.parametrize(
+    ("metric", "scores", "word"),
+    [
+        (DISTANCE, [40.0, 46.0, 50.0, 41.0, 45.0], "better"),
+        (DISTANCE, [120.0, 126.0, 129.0, 121.0, 125.0], "worse"),
+        (DISTANCE, [20.0, 140.0, 80.0, 10.0, 150.0], "no clear difference"),  # seeds disagree
+        (RECALL, [0.6, 0.7, 0.66, 0.62, 0.68], "better"),  # more is better
+    ],
+)
+def test_a_clear_gain_is_better_and_a_clear_loss_worse(metric: Metric, scores: list[float], word: str):
+    assert words(arm("physics", **{metric.key: scores}), metric) == [word]
 
 
 def test_where_real_is_the_aim_both_sides_of_it_count_as_away():

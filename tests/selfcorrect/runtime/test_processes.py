@@ -108,35 +108,11 @@ def test_free_memory_is_that_of_the_machine_or_less_where_a_control_group_has_le
     assert processes._free_bytes() is None
 
 
-KILLED = """
-import os, signal, sys, threading, time
-from pathlib import Path
-from selfcorrect.runtime.processes import map_tasks
-from test_processes import wait_in_foreign_code
-
-def die_once_both_wait(folder):
-    while len(list(folder.iterdir())) < 2:
-        time.sleep(0.01)
-    os.kill(os.getpid(), signal.SIGKILL)
-
-folder = Path(sys.argv[1])
-threading.Thread(target=die_once_both_wait, args=(folder,), daemon=True).start()
-map_tasks(wait_in_foreign_code, [folder / "one", folder / "other"], 2)
-"""
-
-
 def wait_in_foreign_code(begun: Path) -> None:
     """As an endless corrector does."""
     with forbid_exit():
         begun.touch()
         time.sleep(1000)
-
-
-def test_workers_end_with_a_killed_program(tmp_path: Path):
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
-    command = [sys.executable, "-c", KILLED, str(tmp_path)]
-    process = subprocess.run(command, env=environment, stdout=subprocess.PIPE, timeout=600, check=False)
-    assert process.returncode == -signal.SIGKILL  # and not a timeout: nobody holds the other end of its output any more
 
 
 def test_an_interrupt_ends_workers_at_once(monkeypatch: pytest.MonkeyPatch):
@@ -216,21 +192,21 @@ def test_numerical_warnings_of_workers_reach_no_console(is_console: bool) -> Non
     assert ("divide by zero" in ended.stderr) is not is_console
 
 
-NESTED = """
+KILLED = """
 import os, signal, sys, threading, time
 from pathlib import Path
-from selfcorrect.runtime.processes import start_processes
-from test_processes import run_nested
+from selfcorrect.runtime.processes import map_tasks, start_processes
+from test_processes import run_nested, wait_in_foreign_code
 
-def die_once_all_wait(folder):
-    while len(list(folder.iterdir())) < 4:
+folder = Path(sys.argv[1])
+files = [folder / "a", folder / "b"]
+
+def die_once_all_wait():
+    while len(list(folder.iterdir())) < int(sys.argv[2]):
         time.sleep(0.01)
     os.kill(os.getpid(), signal.SIGKILL)
 
-folder = Path(sys.argv[1])
-threading.Thread(target=die_once_all_wait, args=(folder,), daemon=True).start()
-pool = start_processes(2)
-list(pool.map(run_nested, [folder / "a", folder / "b"]))
+threading.Thread(target=die_once_all_wait, daemon=True).start()
 """
 
 
@@ -239,10 +215,16 @@ def run_nested(begun: Path) -> None:
     map_tasks(wait_in_foreign_code, [begun.with_suffix(".1"), begun.with_suffix(".2")], 2)
 
 
-@pytest.mark.slow
-def test_workers_of_jobs_end_with_a_killed_program(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("work", "waiting"),
+    [
+        ("map_tasks(wait_in_foreign_code, files, 2)", 2),
+        pytest.param("list(start_processes(2).map(run_nested, files))", 4, marks=pytest.mark.slow),
+    ],
+)
+def test_workers_end_with_a_killed_program(work: str, waiting: int, tmp_path: Path):
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
-    command = [sys.executable, "-c", NESTED, str(tmp_path)]
+    command = [sys.executable, "-c", KILLED + work, str(tmp_path), str(waiting)]
     process = subprocess.run(command, env=environment, stdout=subprocess.PIPE, timeout=200, check=False)
     assert process.returncode == -signal.SIGKILL  # and not a timeout: nobody holds the other end of its output any more
 

@@ -75,16 +75,7 @@ class DiffusersModel(NetworkModel[nn.Module]):
         return build_module(self.module)
 
     def loss(self, network: nn.Module, values: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        """Return the mean squared error of the network's prediction at uniformly drawn times.
-
-        Args:
-            values: (N, *event) values of the batch, on the network's device.
-            labels: (N,) int64.
-            generator: Source of random numbers.
-
-        Returns:
-            Scalar loss.
-        """
+        """Return the mean squared error of the network's prediction at uniformly drawn times."""
         clean = values.reshape(len(values), *self._channels_first)
         noise = torch.randn(clean.shape, generator=generator).to(clean)
         rows = torch.randint(int(self._config("num_train_timesteps", 0)), (len(clean),), generator=generator)

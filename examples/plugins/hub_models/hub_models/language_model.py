@@ -112,16 +112,7 @@ class CausalLanguageModel(NetworkModel[nn.Module]):
     # --- training
 
     def loss(self, network: nn.Module, values: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        """Return the mean negative log-likelihood per token, in nats.
-
-        Args:
-            values: (N, *event) values of the batch, on the network's device.
-            labels: (N,) int64.
-            generator: Source of random numbers.
-
-        Returns:
-            Scalar loss.
-        """
+        """Return the mean negative log-likelihood per token, in nats."""
         losses, counted = self._token_losses(network, values, labels)
         return losses[counted].mean()
 

@@ -130,15 +130,13 @@ def test_it_is_corrected(tmp_path: Path) -> None:
     assert np.load(tmp_path / "b.npy")[..., 1].min() > np.load(tmp_path / "a.npy")[..., 1].min() + 0.02
 
 
-def test_an_unknown_number_of_joints_names_the_known_sets(tmp_path: Path) -> None:
-    np.save(tmp_path / "a.npy", np.zeros((5, 19, 3)))
-    with pytest.raises(sc.InputError, match=r"a\.npy: no known order .* \(19 joints\); known .* Human3\.6M's 17, NTU"):
-        open_motion(tmp_path / "a.npy")
-
-
-def test_legs_without_length_are_refused(tmp_path: Path) -> None:
-    np.save(tmp_path / "a.npy", np.zeros((5, 24, 3)))
-    with pytest.raises(sc.InputError, match=r"a\.npy: the legs have no length"):
+@pytest.mark.parametrize(
+    ("joints", "message"),
+    [(19, r"no known order .* \(19 joints\); known .* Human3\.6M's 17, NTU"), (24, "the legs have no length")],
+)
+def test_joints_that_are_all_in_one_place_are_refused(joints: int, message: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((5, joints, 3)))
+    with pytest.raises(sc.InputError, match=rf"a\.npy: {message}"):
         open_motion(tmp_path / "a.npy")
 
 

@@ -359,19 +359,11 @@ def camera() -> Motion:
     return resting(["camera", "target"], [-1, 0], [(0.0, 0.0, 0.0), (0.0, 0.0, -1.0)])
 
 
-@pytest.mark.parametrize("thing", [dog, hand, camera])
+@pytest.mark.parametrize("thing", [dog, hand, camera, fox, chicken, chain, octopus, lizard])
 def test_what_is_no_human_body_is_refused_in_one_sentence(thing: Callable[[], Motion], tmp_path: Path) -> None:
     assert parts_from_shape(thing()) is None
     write_bvh(tmp_path / "a.bvh", clip_of(nameless(thing())))
     with pytest.raises(ValueError, match=r"a\.bvh: no human body \(its joints are bone_"):
-        open_motion(tmp_path / "a.bvh", Reading())
-
-
-@pytest.mark.parametrize("thing", [fox, chicken, chain, octopus, lizard])
-def test_animals_without_names_have_no_body(thing: Callable[[], Motion], tmp_path: Path) -> None:
-    assert parts_from_shape(thing()) is None
-    write_bvh(tmp_path / "a.bvh", clip_of(nameless(thing())))
-    with pytest.raises(ValueError, match=r"a\.bvh: no human body"):
         open_motion(tmp_path / "a.bvh", Reading())
 
 
