@@ -1,4 +1,4 @@
-"""Settings of a motion experiment, which are its options on the command line; a preset is a value of them."""
+"""Settings of a motion experiment, also the options on the command line; a preset is a value of the settings."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ LEAST_COUNTS = {
 }
 """Smallest values of settings that count something."""
 USUAL = {"engine": PUBLISHED_ENGINE, "generator": (), "feasibility_count": FEASIBILITY_COUNT}
-"""Settings that a config leaves out, with the values that they have then."""
+"""Settings that a config leaves out, with the values in that case."""
 SAMPLER_KEY = "sampler"
-"""Key of the sampler that arms without a sampler of their own have, in a config."""
+"""Key in a config: the sampler of arms without a separate sampler."""
 EARLIER_SAMPLER = "ddim"
 """Sampler of configs that name none; these runs drew samples in ancestral steps."""
 GROWING = ("comparisons", "generations", "first_seed", "seeds")
@@ -135,7 +135,7 @@ class MotionSettings:
             )
 
     def check_engine(self) -> None:
-        """Raise SettingError for a corrector without root force in an engine in which bodies cannot balance."""
+        """Raise SettingError for a corrector without root force in an engine where bodies cannot balance."""
         if ENGINES.row(self.engine).has_compliant_joints:
             return
         suitable = ", ".join(name for name in ENGINES.names if ENGINES.row(name).has_compliant_joints)
@@ -158,7 +158,7 @@ class MotionSettings:
 
     @property
     def corrects_real(self) -> bool:
-        """Return True if arms are trained on corrected real data, or evaluated against them."""
+        """Return True if arms are trained on or evaluated against corrected real data."""
         return self.evaluate_corrected or any(arm.correct_real for arm in self.all_arms)
 
     @property
@@ -167,7 +167,7 @@ class MotionSettings:
         return self.corrects_real or any(arm.corrector != "none" for arm in self.all_arms)
 
     def words(self, denoiser: str) -> str:
-        """Return what samples of a denoiser look like, with its name where another denoiser has the same words."""
+        """Return what samples of a denoiser look like, with the denoiser's name where another has the same words."""
         character = preset(denoiser).character
         characters = [preset(name).character for name in self.arms]
         return character if characters.count(character) < 2 else f"{character} ({denoiser})"
@@ -175,8 +175,8 @@ class MotionSettings:
     def config(self) -> dict[str, object]:
         """All settings as JSON values; infinite strengths as the text "inf".
 
-        The engine is named where it is not the published figures', a generator where it is used, the number of samples
-        for feasibility where it is not the usual number.
+        The engine is named if not the published figures', a generator if used, the number of samples for feasibility if
+        not the usual number.
         """
         comparisons = []
         for denoiser, arms in self.arms.items():
@@ -191,7 +191,7 @@ class MotionSettings:
         return {name: _encode_infinity(value) for name, value in values.items()}
 
     def arm_settings(self, denoiser: str) -> dict[str, object]:
-        """Return what an arm's result depends on beside the arm and its seed, as JSON values."""
+        """Return what an arm's result depends on beside the arm and the seed, as JSON values."""
         return {
             **_fixed_settings(self.config()),
             "steps": self.steps[denoiser],
@@ -260,12 +260,12 @@ def _is_subset(part: object, superset: object) -> bool:
 
 
 def arms_from_config(comparison: Mapping[str, Any]) -> tuple[ArmSettings, ...]:
-    """Return the arms of a denoiser that a config records; their correctors and remedies need not be installed."""
+    """Return the arms of a denoiser that a config records; correctors and remedies need not be installed."""
     return tuple(ArmSettings(**{**arm, "strength": float(arm["strength"])}) for arm in comparison["arms"])
 
 
 def settings_from_config(config: Mapping[str, Any]) -> MotionSettings:
-    """Return the settings whose `config` this is, as a run folder records it."""
+    """Return the settings with this `config`, as recorded in a run folder."""
     values: dict[str, Any] = dict(config)
     arms = {comparison["denoiser"]: arms_from_config(comparison) for comparison in values.pop("comparisons")}
     values.pop(SAMPLER_KEY, None)
