@@ -36,7 +36,6 @@ from time import perf_counter
 
 import numpy as np
 import tyro
-from prdc import compute_prdc
 from pymotion.ops.skeleton import fk
 
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
@@ -311,6 +310,8 @@ def _print_sampling() -> None:
 
 def _print_neighbours(repeats: int) -> None:
     """Print the time of nearest-neighbour metrics of 2,000 × 2,000 embeddings of 263 numbers, whose spread varies."""
+    from prdc import compute_prdc  # takes two seconds
+
     real, generated = np.random.default_rng(0).normal(size=(2, 2000, 263)) * np.exp(-np.arange(263) / 40)
     programs: dict[str, Callable[[], object]] = {
         "own": lambda: neighbour_metrics(real, generated),
