@@ -114,7 +114,7 @@ def _build_results(
         shift_m = cleaned.on_floor.shift_m[index]
         repairs_of_motion_m = {repair: float(by_m[index]) for repair, by_m in repairs_m.items()}
         notes = (
-            *_height_notes(float(shift_m[0, 1]), mode),
+            *(() if mode.moves_to_floor else (Note(NoteKind.HEIGHT_KEPT),)),
             *cleaned.floor.notes[index],
             *finding.notes,
             *_unexplained_force_note(finding.residual),
@@ -129,10 +129,6 @@ def _build_results(
         )
         results.append(result)
     return results
-
-
-_LOWER_GROUND_M = 0.06
-"""Ground that is lower than y = 0 by less is the same ground, seen with thicker or thinner soles."""
 
 
 def _restore_supports(supports: Sequence[Support], shift_m: np.ndarray) -> tuple[Support, ...]:
@@ -242,16 +238,6 @@ def joint_distances_m(first: MotionBatch, second: MotionBatch) -> np.ndarray:
     first_m, _ = cached_poses(first)
     second_m, _ = cached_poses(second)
     return norms(second_m - first_m)
-
-
-def _height_notes(origin_m: float, mode: SupportMode) -> tuple[Note, ...]:
-    """Return notes on the assumed height of a motion whose height `origin_m` above its lowest ground becomes y = 0."""
-    notes = []
-    if not mode.moves_to_floor:
-        notes.append(Note(NoteKind.HEIGHT_KEPT))
-    if abs(origin_m) > _LOWER_GROUND_M:
-        notes.append(Note(NoteKind.LOWEST_GROUND, -origin_m))
-    return tuple(notes)
 
 
 def _unexplained_force_note(residual: Mapping[str, float]) -> tuple[Note, ...]:

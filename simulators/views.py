@@ -19,7 +19,7 @@ from selfcorrect.motion.checks.comparison import measure_correction
 from selfcorrect.motion.corrector_interface.grounding import MotionOnFloor, find_feet_on_any_floor
 from selfcorrect.motion.corrector_interface.pieces import is_one_piece, see_in_pieces
 from selfcorrect.motion.corrector_interface.repeats import FrameRepeats
-from selfcorrect.motion.corrector_interface.results import CorrectedMotion, CorrectMotions, Note, NoteKind
+from selfcorrect.motion.corrector_interface.results import CorrectedMotion, CorrectMotions, Note, NoteKind, Repair
 from selfcorrect.motion.corrector_interface.rides import Ride
 from selfcorrect.motion.corrector_interface.views import CorrectionView
 from selfcorrect.motion.editing.loops import match_loop_ends
@@ -31,6 +31,7 @@ from .cleanup.clean import CleanupSettings
 from .cleanup.drift import StabilizeFloor
 from .cleanup.levelling import FitSoles, LevelFloor
 from .cleanup.splices import JoinSplices
+from .evaluate import explain_large_move
 from .kept_stretches import fade_where_feet_slide, keep_failed_stretch
 from .pipeline import Pipeline
 from .segments import TPoseEnds, see_takes
@@ -85,14 +86,23 @@ def _see_on_floor(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     if motion.ground is not None or pipeline.cleanup.find_step(LevelFloor) is None:
         view = MotionOnFloor.from_motion(motion)
     else:
-        view = MotionOnFloor.from_estimated_plane(motion, levels=pipeline.cleanup.level)
+        view = MotionOnFloor.from_estimated_plane(
+            motion, levels=pipeline.cleanup.level, moves_floor=not pipeline.cleanup.keep_level
+        )
     may_move_feet = not pipeline.postprocess or _should_change_path(pipeline.cleanup)
     improve = [] if may_move_feet else [partial(keep_feet_from_worsening, view)]
     return CorrectionView.from_part(view.motion, partial(_restore_from_floor, view), *improve)
 
 
 def _restore_from_floor(view: MotionOnFloor, correction: CorrectedMotion) -> CorrectedMotion:
-    return measure_correction(view.given, view.restore(correction))
+    restored = measure_correction(view.given, view.restore(correction))
+    moved = next((note for note in restored.notes if note.kind is NoteKind.FLOOR_MOVED), None)
+    if moved is None or moved.value is None:
+        return restored
+    far = explain_large_move(restored.figures.get("furthest_m", 0.0), {Repair.FLOOR: abs(moved.value)})
+    if not far or far[0].repair is not Repair.FLOOR:
+        return restored
+    return replace(restored, notes=(*(note for note in restored.notes if note.kind is not NoteKind.MOVED_FAR), *far))
 
 
 def keep_feet_from_worsening(
@@ -106,7 +116,8 @@ def keep_feet_from_worsening(
     is_on_plane = view.plane.is_tilted and not view.levels
     if is_on_plane and _added_slide_m_s(correction) > _SLIDES_MORE_M_S:
         (corrected,) = correct([view.given])
-        on_level_floor = _restore_from_floor(MotionOnFloor(view.given, view.given), corrected)
+        level_view = MotionOnFloor(view.given, view.given, moves_floor=view.moves_floor)
+        on_level_floor = _restore_from_floor(level_view, corrected)
         if _added_slide_m_s(on_level_floor) < _added_slide_m_s(correction):
             note = Note(NoteKind.TILT_IGNORED, view.plane.tilt_deg)
             correction = replace(on_level_floor, notes=(note, *on_level_floor.notes))
@@ -123,21 +134,23 @@ def _keep_if_feet_worsen(view: MotionOnFloor, correction: CorrectedMotion) -> Co
     is_calmer = correction.after.get("jerk_m_s3", 0.0) < _CALMER * correction.before.get("jerk_m_s3", 0.0)
     if not slides_more and (lost_share <= _MANY_LOST or is_calmer):
         return correction
-    notes = tuple(note for note in correction.notes if note.kind not in (NoteKind.MOVED_FAR, NoteKind.LOWEST_GROUND))
+    height_kinds = (NoteKind.MOVED_FAR, NoteKind.LOWEST_GROUND, NoteKind.FLOOR_MOVED)
+    notes = tuple(note for note in correction.notes if note.kind not in height_kinds)
     reason = Note(NoteKind.CONTACTS_KEPT, lost_share)
     if slides_more:
         reason = Note(NoteKind.FEET_KEPT, _added_slide_m_s(correction))
-    faded = fade_where_feet_slide(view.given, correction.motion) if slides_more and not view.levels else None
-    if faded is not None:
-        motion, kept = faded
-        partly = measure_correction(view.given, replace(correction, motion=motion, notes=(kept, *notes)))
-        if not _do_feet_worsen(view, partly):
-            return partly
     kept = CorrectedMotion(
         motion=view.motion if view.levels else view.given,
         notes=(*notes, reason),
         floor=correction.floor,
     )
+    kept = view.put_floor_at_zero(kept)
+    faded = fade_where_feet_slide(kept.motion, correction.motion) if slides_more and not view.levels else None
+    if faded is not None:
+        motion, stretch = faded
+        partly = measure_correction(view.given, replace(correction, motion=motion, notes=(stretch, *correction.notes)))
+        if not _do_feet_worsen(view, partly):
+            return partly
     return measure_correction(view.given, kept)
 
 

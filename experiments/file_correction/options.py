@@ -32,8 +32,6 @@ MASS_KG = (1, 1000)
 """Smallest and largest mass of a body that the simulation can hold together."""
 _SWITCHES = ("kinematic", "keep_level", "level", "remove_drift", "join_takes", "retime", "raw", "keep_failed")
 """Options that are on or off."""
-KEPT_LEVEL_M = 0.05
-"""With `keep_level`, floors further from zero than this stay at their height."""
 
 
 def _name_nothing() -> object:
@@ -68,7 +66,7 @@ class CorrectionOptions:
     mass_kg: float | None = None
     """Mass of every body (default: the mass of its shape with a body model, otherwise the average for its stature)."""
     keep_level: bool = False
-    """Keep the level of a motion whose floor is more than 5 cm from zero, instead of moving its floor to zero."""
+    """Keep the height of a motion's floor, instead of moving its floor to zero."""
     level: bool = False
     """Level a tilted or steadily rising floor, as of a tilted camera, instead of correcting the motion on it."""
     remove_drift: bool = False
@@ -214,11 +212,15 @@ class CorrectionOptions:
             preset = replace(preset, postprocess=(), kinematic_postprocess=())
         if self.strength == SIMULATED:
             return preset
-        cleanup = replace(preset.cleanup, support=self.support, level=self.level, frame_times=self.frame_times)
+        cleanup = replace(
+            preset.cleanup,
+            support=self.support,
+            keep_level=self.keep_level,
+            level=self.level,
+            frame_times=self.frame_times,
+        )
         stabilize = StabilizeFloor(remove=self.remove_drift)
         cleanup = cleanup.with_steps(stabilize, JoinSplices(join_takes=self.join_takes))
-        if self.keep_level:
-            cleanup = cleanup.with_steps(LevelFloor(farthest_move_m=KEPT_LEVEL_M))
         return replace(preset, cleanup=cleanup if self.reading.floor is None else cleanup.without_steps(LevelFloor))
 
     def with_changes(self, changes: Mapping[str, object]) -> CorrectionOptions:

@@ -12,11 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Self, get_args
 
-import numpy as np
-
 from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.corrector_interface.frame_times import FrameTimes
-from selfcorrect.motion.corrector_interface.results import Repair
 from selfcorrect.motion.motion import MotionBatch
 
 from ..settings.plan import SUPPORT_MODES, SupportChoice, SupportMode
@@ -24,7 +21,7 @@ from ..stages.values import CleanedMotions
 from .cleaning import CleanupState, CleanupStep, Kind, find_step
 from .drift import StabilizeFloor
 from .knees import TurnKnees
-from .levelling import FitSoles, LevelFloor, find_origins_m
+from .levelling import FitSoles, LevelFloor
 from .noise import Denoise
 from .planting import LiftLimbs, LiftTrunk, PlantFeet
 from .seams import JoinBlocks
@@ -80,6 +77,8 @@ class CleanupSettings:
     support: SupportChoice = "infer"
     """Support of the body. "infer": steps, rungs and seats that the motion shows. "floor": only the floor. "off":
     something unknown; the body keeps its height. Steps that contradict this are skipped."""
+    keep_level: bool = False
+    """Keep the floor at the height at which the motion shows it; otherwise it is put at y = 0."""
     level: bool = False
     """Turn a motion whose floor is tilted so that it is level; otherwise it is corrected on its own plane."""
     frame_times: FrameTimes = "auto"
@@ -139,15 +138,13 @@ def clean_motions(motions: MotionBatch, settings: CleanupSettings) -> CleanedMot
     cleaning = CleanupState.from_motions(motions, steps, settings.mode)
     for step in steps:
         cleaning = step(cleaning)
-    origins_m = find_origins_m(cleaning, settings.find_step(LevelFloor) or LevelFloor())
-    floor_moves_m = np.abs(cleaning.raised_m - origins_m)
     return CleanedMotions(
         original=motions,
         motions=cleaning.motions,
         before_planting=cleaning.before_planting.motions,
         soles=cleaning.soles,
         supports=cleaning.supports,
-        origin_m=origins_m,
-        repairs_m={**cleaning.repairs_m, Repair.FLOOR: floor_moves_m},
+        raised_m=cleaning.raised_m,
+        repairs_m=dict(cleaning.repairs_m),
         floor=cleaning.floor,
     )

@@ -60,8 +60,6 @@ class CleanupState:
     mode: SupportMode
     """Supports that may carry the bodies."""
     motions: MotionBatch
-    unraised: MotionBatch
-    """The motions before the steps that look for the floor."""
     soles: SolePoints
     """Soles of the motions; fitted only if there is a single motion."""
     noisy: np.ndarray
@@ -72,8 +70,8 @@ class CleanupState:
     """Supports of each motion beside the lowest ground."""
     repairs_m: Mapping[Repair, np.ndarray]
     """(N,) furthest that each kind of repair has moved the roots."""
-    lowered_m: float = 0.0
-    """Distance by which the motions were lowered in the beginning, so that the floor of their feet is near y = 0."""
+    raised_m: np.ndarray
+    """(N,) distance by which the motions were raised so that their lowest ground is at y = 0."""
     unplanted: PosedMotions | None = None
     """The motions before their feet were planted; None until then."""
 
@@ -95,13 +93,12 @@ class CleanupState:
             steps=steps,
             mode=mode,
             motions=motions,
-            unraised=motions,
             soles=sole_points(motions.skeleton),
             noisy=nobody,
             floor=Floor(np.zeros_like(motions.root_m), nobody, no_notes),
             supports=[()] * len(motions),
             repairs_m={},
-            lowered_m=lowered_m,
+            raised_m=np.full(len(motions), -lowered_m),
         )
 
     def find_step(self, kind: type[Kind]) -> Kind | None:
@@ -113,10 +110,6 @@ class CleanupState:
         """The motions with their poses."""
         return PosedMotions.from_motions(self.motions, self.soles)
 
-    def with_repaired_motions(self, motions: MotionBatch) -> Self:
-        """Return the state with repaired motions, whose floor is not yet estimated."""
-        return replace(self, motions=motions, unraised=motions)
-
     def with_posed_motions(self, posed: PosedMotions) -> Self:
         """Return the state with motions whose poses are known."""
         state = replace(self, motions=posed.motions)
@@ -127,11 +120,6 @@ class CleanupState:
     def before_planting(self) -> PosedMotions:
         """The motions before their feet were planted."""
         return self.unplanted or self.posed
-
-    @property
-    def raised_m(self) -> np.ndarray:
-        """(N,) distance by which the motions were raised so that their lowest ground is at y = 0."""
-        return (self.before_planting.motions.root_m - self.unraised.root_m)[:, 0, 1] - self.lowered_m
 
     def record_repair(self, repair: Repair, since: MotionBatch) -> dict[Repair, np.ndarray]:
         """Return the repairs with one that has moved the roots since earlier motions."""

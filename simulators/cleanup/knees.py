@@ -33,7 +33,7 @@ class TurnKnees:
     """Largest acceleration of a knee that is turned back, as a share of that before."""
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
-        return cleaning.with_repaired_motions(unflip_knees(cleaning.motions, self))
+        return replace(cleaning, motions=unflip_knees(cleaning.motions, self))
 
 
 def unflip_knees(motions: MotionBatch, settings: TurnKnees) -> MotionBatch:

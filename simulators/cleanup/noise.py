@@ -42,7 +42,7 @@ class Denoise:
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         noise_rad = joint_noise_rad(cleaning.motions)
         calm = denoise(cleaning.motions, noise_rad, self)
-        return replace(cleaning.with_repaired_motions(calm), noisy=is_noisy(noise_rad, self))
+        return replace(cleaning, motions=calm, noisy=is_noisy(noise_rad, self))
 
 
 _LEAST_MOVING = 0.25

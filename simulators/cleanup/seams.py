@@ -45,7 +45,7 @@ class JoinBlocks:
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         motions = cleaning.motions
-        joined = cleaning.with_repaired_motions(repair_each(motions, range(len(motions)), self.join))
+        joined = replace(cleaning, motions=repair_each(motions, range(len(motions)), self.join))
         return replace(joined, repairs_m=joined.record_repair(Repair.SPLICES, motions))
 
     def join(self, motion: Motion) -> Motion:

@@ -68,7 +68,7 @@ class JoinSplices:
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         calm = repair_each(cleaning.motions, range(len(cleaning.motions)), partial(remove_root_spikes, settings=self))
-        joined = cleaning.with_repaired_motions(remove_splices(calm, self))
+        joined = replace(cleaning, motions=remove_splices(calm, self))
         return replace(joined, repairs_m=joined.record_repair(Repair.SPLICES, cleaning.motions))
 
 

@@ -79,7 +79,7 @@ class RepairStretches:
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         calm = np.flatnonzero(~cleaning.noisy).tolist()
-        return cleaning.with_repaired_motions(repair_each(cleaning.motions, calm, self.repair))
+        return replace(cleaning, motions=repair_each(cleaning.motions, calm, self.repair))
 
     def repair(self, motion: Motion) -> Motion:
         """Return a motion of a body that is not noisy throughout without noise and jumps of its parts."""

@@ -45,8 +45,8 @@ class CleanedMotions:
     """Soles of the motions, fitted only to a single motion."""
     supports: list[tuple[Support, ...]]
     """Supports of each beside that ground."""
-    origin_m: np.ndarray
-    """(N,) the height that becomes y = 0: the height there, or nearest to it, in the original motion."""
+    raised_m: np.ndarray
+    """(N,) distance by which they were raised, so that this ground is at y = 0."""
     repairs_m: dict[Repair, np.ndarray]
     """(N,) furthest that each kind of repair has moved their roots."""
     floor: Floor
@@ -55,7 +55,7 @@ class CleanedMotions:
     @property
     def on_floor(self) -> ShiftedWorld:
         """The view in which the floor beneath the given motions is at y = 0 and stands still."""
-        return ShiftedWorld(self.origin_m[:, None, None] * (0.0, 1.0, 0.0) - self.floor.displacement_m)
+        return ShiftedWorld(self.raised_m[:, None, None] * (0.0, 1.0, 0.0) - self.floor.displacement_m)
 
 
 @dataclass(frozen=True, eq=False)

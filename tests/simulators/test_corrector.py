@@ -16,7 +16,6 @@ from selfcorrect.motion.corrector_interface.grounding import MotionOnFloor
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Failure, FailureKind, NoteKind
 from selfcorrect.motion.editing.transforms import mirror
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.motion.observation import thresholds as limits
 from selfcorrect.runtime.processes import limit_threads
 from selfcorrect.runtime.progress import report_progress, watch_progress
 from selfcorrect.simulators import corrector as corrector_module
@@ -109,7 +108,7 @@ def test_a_sunken_motion_comes_up_and_a_raised_one_down(walk):
     clean = PhysicsCorrector()([walk])[0].motion
     for shift_m in (-0.05, 0.08):
         moved = replace(walk, root_m=walk.root_m + np.array([0.0, shift_m, 0.0]))
-        assert mean_distance_m(PhysicsCorrector()([moved])[0].motion, clean) < limits.KEPT_BELOW_M
+        assert mean_distance_m(PhysicsCorrector()([moved])[0].motion, clean) < 0.001
 
 
 def test_mirrored_motions_are_mended_alike(walk):
@@ -195,6 +194,19 @@ def test_the_defaults_are_those_of_balanced():
     assert TrackerSettings().drive != DriveSettings.at_strength(STRENGTHS["faithful"])
 
 
+def alike(first: Motion, second: Motion) -> bool:
+    """Whether two motions differ by rounding only."""
+    is_near = np.allclose(first.root_m, second.root_m, atol=1e-9)
+    return is_near and np.array_equal(first.rotations, second.rotations)
+
+
+def assert_moved_as_one(correction: CorrectedMotion, given: Motion, frames: slice) -> None:
+    """Check that frames keep their poses and move with the floor, which is put at 0."""
+    moved_m = (correction.motion.root_m - given.root_m)[frames]
+    np.testing.assert_allclose(moved_m, np.broadcast_to(moved_m[0] * (0.0, 1.0, 0.0), moved_m.shape), atol=1e-9)
+    np.testing.assert_array_equal(correction.motion.rotations[frames], given.rotations[frames])
+
+
 @pytest.mark.parametrize("kind", ["walk", "hop", "turn"])
 @pytest.mark.parametrize("frames", [1, 3])
 @pytest.mark.parametrize("corrector", [KinematicCorrector(), PhysicsCorrector()], ids=["kinematic", "physics"])
@@ -207,9 +219,10 @@ def test_a_rigs_pose_that_opens_a_motion_stays_and_the_rest_is_corrected_as_with
     correction = corrector([opened])[0]
     alone = corrector([motion])[0]
     assert correction.accepted, correction.reason
-    assert same(correction.motion.frames(0, frames), opened.frames(0, frames))
-    assert same(correction.motion.frames(frames, len(opened)), alone.motion)
-    assert (correction.before, correction.after) == (alone.before, alone.after)
+    assert_moved_as_one(correction, opened, slice(frames))
+    assert alike(correction.motion.frames(frames, len(opened)), alone.motion)
+    assert correction.before == pytest.approx(alone.before)
+    assert correction.after == pytest.approx(alone.after)
     assert [note.value for note in correction.notes if note.kind is NoteKind.T_POSE] == [frames]
     assert correction.timeline is None or len(correction.timeline) == len(opened)
 
@@ -221,8 +234,8 @@ def test_a_rigs_pose_that_ends_a_motion_stays_as_one_in_front_does(frames):
     closed.root_m[90:] *= (0.0, 1.0, 0.0)
     closed.rotations[90:] = (0.0, 0.0, 0.0, 1.0)
     correction, alone = KinematicCorrector()([closed, motion])
-    assert same(correction.motion.frames(90, len(closed)), closed.frames(90, len(closed)))
-    assert same(correction.motion.frames(0, 90), alone.motion)
+    assert_moved_as_one(correction, closed, slice(90, None))
+    assert alike(correction.motion.frames(0, 90), alone.motion)
     assert [note.value for note in correction.notes if note.kind is NoteKind.T_POSE_AT_END] == [frames]
 
 
@@ -240,8 +253,7 @@ def test_a_rigs_pose_that_blends_into_a_motion_stays_and_changes_little_of_it(is
         opened = replace(opened, root_m=opened.root_m[::-1].copy(), rotations=opened.rotations[::-1].copy())
     ends = slice(-15, None) if is_at_end else slice(15)
     (correction,) = KinematicCorrector()([opened])
-    np.testing.assert_array_equal(correction.motion.root_m[ends], opened.root_m[ends])
-    np.testing.assert_array_equal(correction.motion.rotations[ends], opened.rotations[ends])
+    assert_moved_as_one(correction, opened, ends)
     steps_m = np.linalg.norm(np.diff(correction.motion.root_m - opened.root_m, axis=0), axis=1)
     assert steps_m.max() < 0.02  # the correction comes in smoothly
     kind = NoteKind.T_POSE_AT_END if is_at_end else NoteKind.T_POSE

@@ -58,13 +58,13 @@ def test_tilt_at_rest_changes_nothing_for_feet_with_toes(stepping: Motion):
     assert off_m.max() < 1e-3
 
 
-@pytest.mark.parametrize("depth_m", [0.02, 0.03, 0.05])
+@pytest.mark.parametrize("depth_m", [0.02, 0.05])
 @pytest.mark.parametrize("corrector", [KinematicCorrector(), PhysicsCorrector()])
-def test_who_stands_consistently_keeps_the_height(stepping: Motion, depth_m: float, corrector):
-    motion = with_toes_at(stepping, depth_m)
-    correction = corrector([motion])[0]
-    assert correction.accepted
-    assert abs(correction.figures["raised_m"]) < 0.003
+def test_height_changes_nothing(stepping: Motion, depth_m: float, corrector):
+    off_m = corrected_m(with_toes_at(stepping, depth_m), corrector) - corrected_m(
+        with_toes_at(stepping, 0.03), corrector
+    )
+    assert np.abs(off_m).max() < 1e-3
 
 
 def test_height_is_told_apart(stepping: Motion):

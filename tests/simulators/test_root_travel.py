@@ -182,8 +182,11 @@ def test_joined_takes_stay_where_they_are_and_are_as_good_as_alone(
     assert len(starts) == 5
     alone = correct([joined.frames(*span) for span in pairwise(starts)])
     joints_m = np.concatenate([joint_positions(correction.motion) for correction in alone])
+    off_m = joint_positions(correction.motion) - joints_m
+    for start, stop in pairwise(starts):  # each alone is put on a floor of its own
+        off_m[start:stop, :, 1] -= np.median(off_m[start:stop, :, 1])
     # Alike and not the same: what all takes show of the feet is known to each.
-    assert np.linalg.norm(joint_positions(correction.motion) - joints_m, axis=-1).mean() < 0.01
+    assert np.linalg.norm(off_m, axis=-1).mean() < 0.01
     assert correction.timeline is None or len(correction.timeline) == len(joined)
 
 
@@ -202,7 +205,7 @@ def lift_from(motion: Motion, frame: int) -> Motion:
     return replace(motion, root_m=motion.root_m + is_late * np.array([0.0, 4.0, 0.0]))
 
 
-@pytest.mark.parametrize("share", [0.3, 0.75])
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.75])
 def test_a_take_that_fails_is_kept_if_most_of_the_motion_is_left(clips: dict[str, Motion], share: float) -> None:
     joined = takes(clips, [(0, 0, 0), (2, 1, 1.0), (-1, 3, -2.0), (0.5, -2, 3.0)])
     leap = round(share * len(joined))
@@ -222,7 +225,7 @@ def test_a_take_that_fails_is_kept_if_most_of_the_motion_is_left(clips: dict[str
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("shares", [(0.5,), (0.3, 0.75), (0.33, 0.65)], ids=str)
+@pytest.mark.parametrize("shares", [(0.1, 0.3, 0.5, 0.7, 0.9), tuple(np.arange(0.1, 1.0, 0.1))], ids=len)
 def test_a_motion_of_which_most_fails_is_rejected_at_its_frame(
     clips: dict[str, Motion], shares: tuple[float, ...]
 ) -> None:

@@ -27,7 +27,7 @@ from selfcorrect.simulators.views import VIEWS, SeeMotion
 
 UP = np.array([0.0, 1.0, 0.0])
 AWAY_M = np.array([3.0, 0.0, 2.0])
-FILES = Pipeline(CleanupSettings())
+FILES = Pipeline(CleanupSettings(keep_level=True))
 KNOWN_FLOOR = Pipeline(CleanupSettings().without_steps(FitSoles, LevelFloor))
 
 

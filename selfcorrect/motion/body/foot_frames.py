@@ -9,18 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from ...runtime.content_cache import remember_by_object
-from ..geometry.kinematics import SLAB, forward_kinematics
+from ..geometry.kinematics import SLAB, forward_kinematics, in_chunks
 from ..geometry.rotations import invert, rotate
 from ..geometry.vectors import find_distinct, median, norms, percentile
 from ..geometry.views import LevelFeet
 from ..motion import Motion
+from ..observation import thresholds as limits
 from ..observation.observation import observe
-from ..skeleton import SIDES, SOLE_BELOW_TOE_JOINT_M, FootFrames, Quaternion, Skeleton
-from .surface import BOX_FOOT_SOLE_M
+from ..skeleton import SIDES, SOLE_BELOW_TOE_JOINT_M, FootFrames, Quaternion, Skeleton, strip_side
+from .surface import BOX_FOOT_SOLE_M, SURFACE_RADII_M
 
 _FLATTEST_PERCENTILE = 25
 """Feet stand flat when ankles are lowest above their toe joints; otherwise they are on tiptoe or about to leave."""
@@ -45,6 +47,11 @@ _OFF_M = 0.01, 0.02
 """Distances of joint heights from what soles explain: from the first on, the floor is off as well; from the second on,
 only the floor."""
 
+_LIES_BELOW_M = 0.05
+"""A body that is lower than this below its feet lies or sits on its floor."""
+_ARMS = ("elbow", "wrist")
+_LIES_PERCENTILE = 25.0
+"""It does so for this percentage of frames or more."""
 _FLOORS_OFF_M = 0.015
 """Floors of clips may be off by this much, and stay where they are."""
 
@@ -158,9 +165,55 @@ def estimate_feet_on_any_floor(motion: Motion) -> FootFrames:
         left_m, right_m = np.clip(np.add(observation.sole_depth_m, differences_m), least_m, largest_m).tolist()
         frames = _make_foot_frames(*feet, soles_m=(left_m, right_m))
         deeper_m = (left_m + right_m) / 2
-    if not observation.is_floor_trusted:
+    if not observation.is_floor_trusted or find_lying_floor_m(motion) is not None:
         return frames
     return replace(frames, floor_m=observation.floor_m + observation.sole_depth_m - deeper_m)
+
+
+@remember_by_object
+def find_lying_floor_m(motion: Motion) -> float | None:
+    """Return the height at which a body lies, sits or kneels below its feet for long; None for other bodies.
+
+    Such feet stand on heels or rest on other feet, and their toes are not on the floor.
+    """
+    observation = observe(motion)
+    if not observation.has_feet or motion.ground is not None or not observation.is_floor_trusted:
+        return None
+    lowest_m = in_chunks(partial(_find_lowest_point_m, motion.skeleton), motion.root_m, motion.rotations)
+    height_m = float(percentile(lowest_m, _LIES_PERCENTILE))
+    return height_m if height_m < observation.levels_m[0] - _LIES_BELOW_M else None
+
+
+def _find_lowest_point_m(skeleton: Skeleton, root_m: np.ndarray, rotations: np.ndarray) -> np.ndarray:
+    """Return the height (T,) of the lowest point of trunk and legs without feet. Arms reach below a body that rolls."""
+    parts = [strip_side(part) for part in skeleton.parts]
+    joints = [joint for joint, part in enumerate(parts) if part in SURFACE_RADII_M and part not in _ARMS]
+    radii_m = [SURFACE_RADII_M[parts[joint]] for joint in joints]
+    positions_m, _ = forward_kinematics(skeleton, root_m, rotations)
+    return (positions_m[:, joints, 1] - radii_m).min(axis=1)
+
+
+def measure_gap_m(motion: Motion, feet_m: np.ndarray) -> float:
+    """Return by how much modelled soles stand above the ground that is observed; below it, if negative.
+
+    A foot that stands on its heel may seem to stand on a level of its own, far above its sole. It shows no gap while
+    the other foot stands on the floor.
+
+    Args:
+        feet_m: (≥ T, 2, C, 3) corners of its soles.
+    """
+    observation = observe(motion)
+    gaps_m = feet_m[: len(motion), ..., 1].min(-1) - observation.ground_m
+    is_off = (gaps_m > limits.IN_AIR_M) & (observation.off_m > limits.IN_AIR_M)
+    stands = observation.stands & np.logical_not(is_off)
+    if not observation.is_floor_trusted or not stands.any():
+        return 0.0
+    least_m, _, largest_m = sole_depths_m(motion.skeleton)
+    is_on_floor = np.abs(observation.ground_m - observation.floor_m) < limits.SAME_LEVEL_M
+    is_alone = np.logical_not((stands & is_on_floor)[:, ::-1])
+    shows = stands & (is_on_floor | is_alone | (np.abs(gaps_m) < largest_m - least_m))
+    gap_m = float(median(gaps_m[shows]))
+    return float(np.clip(gap_m, least_m - largest_m, largest_m - least_m))
 
 
 def sole_depths_m(skeleton: Skeleton) -> tuple[float, float, float]:

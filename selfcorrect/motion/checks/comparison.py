@@ -14,7 +14,7 @@ import numpy as np
 
 from ...runtime.bugs import try_optional
 from ..body.foot_frames import get_foot_frames
-from ..corrector_interface.grounding import find_kept_floor_m, see_level
+from ..corrector_interface.grounding import find_frames_between_t_poses, find_kept_floor_m, see_level
 from ..corrector_interface.pieces import PIECE_FRAMES
 from ..corrector_interface.results import CorrectedMotion, Note, NoteKind
 from ..corrector_interface.timeline import Contact, Timeline
@@ -52,20 +52,22 @@ class MotionComparison:
     """First frame of each take but the first."""
     first_frame: int
     """Number of frames of T-poses before the motion."""
+    floor_raised_m: float
+    """By how much the correction raised the floor, to put it at y = 0; 0 if it lowered the floor."""
 
     @classmethod
     def from_correction(cls, motion: Motion, correction: CorrectedMotion) -> MotionComparison:
         """Compare a motion with its correction, where the floor of the motion is level."""
         notes = {note.kind: note for note in correction.notes}
-        first = _count_frames(notes.get(NoteKind.T_POSE))
-        last = len(motion) - _count_frames(notes.get(NoteKind.T_POSE_AT_END))
+        floor_m = correction.figures.get("floor_m", 0.0)
+        first, last = find_frames_between_t_poses(motion, correction)
         before, after = see_level(motion, correction)
         if last - first < len(motion):
             before = before.frames(first, last)
             after = after.frames(first, last)
         supports = tuple(support.shift(np.zeros(3), -first) for support in correction.supports)
         cuts = notes[NoteKind.TAKES].frames if NoteKind.TAKES in notes and last <= PIECE_FRAMES else ()
-        if before.skeleton.same_as(after.skeleton):
+        if not floor_m and before.skeleton.same_as(after.skeleton):
             feet = _find_common_feet(before, after)
             before = replace(before, feet=feet)
             after = replace(after, feet=feet)
@@ -92,6 +94,7 @@ class MotionComparison:
             stands=stands,
             cuts=cuts,
             first_frame=first,
+            floor_raised_m=max(-floor_m, 0.0),
         )
 
     @cached_property
@@ -130,9 +133,9 @@ class MotionComparison:
     def hangs(self) -> np.ndarray:
         """(T, 2) whether a foot that stands in the motion was lifted into the air.
 
-        Feet of a body that stood in the floor may rise by as much as they were too low.
+        Feet of a body that stood in the floor may rise by as much as they were too low, and all feet with their floor.
         """
-        heights_m = self.after.sole_heights_m
+        heights_m = self.after.sole_heights_m - self.floor_raised_m
         before_m = self.before.sole_heights_m
         is_in_air = (heights_m > limits.IN_AIR_M) & (before_m < limits.IN_AIR_M)
         is_lifted = is_in_air & (heights_m - before_m + self._sunk_m > _RISE_M)
@@ -146,7 +149,8 @@ class MotionComparison:
         """
         by_foot = _count_lost(self.stands, self.hangs, self.after.sole_heights_m)
         touches = (self.before.lowest_m <= self._sunk_m + TOLERANCE_M)[:, None]
-        in_air = find_unsupported_frames(self.after, self.after.clear_m, limits.FLOATS_M)[:, None]
+        clear_m = self.after.clear_m - self.floor_raised_m
+        in_air = find_unsupported_frames(self.after, clear_m, limits.FLOATS_M)[:, None]
         body_is_lifted = _drop_short_runs(touches & in_air, self.before.fps)
         by_body = _count_lost(touches, body_is_lifted, self.after.lowest_m[:, None])
         return max(by_foot, by_body, key=lambda lost: lost[0])
@@ -198,7 +202,7 @@ def _find_common_feet(before: Motion, after: Motion) -> FootFrames:
     """Return foot frames for a motion and its correction.
 
     Soles that explain the height of only one of them would hide that it floats or sinks. The median of both depths and
-    of the usual depth hides neither.
+    of the usual depth hides neither. A correction that was put on its floor has soles of its own.
     """
     feet = get_foot_frames(before)
     corrected_feet = get_foot_frames(after)
@@ -221,10 +225,6 @@ def _place_in_world_m(features: MotionFeatures, first: int, last: int) -> np.nda
     positions_m = joint_positions(features.motion.frames(first, last))
     belt_m = features.around.belt_m
     return positions_m if belt_m is None else positions_m + belt_m[first:last, None]
-
-
-def _count_frames(note: Note | None) -> int:
-    return 0 if note is None or note.value is None else round(note.value)
 
 
 def _drop_short_runs(is_lost: np.ndarray, fps: float) -> np.ndarray:

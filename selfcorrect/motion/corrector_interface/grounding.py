@@ -6,14 +6,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..body.foot_frames import estimate_feet_on_any_floor
+from ..body.foot_frames import estimate_feet_on_any_floor, estimate_foot_frames, find_lying_floor_m, measure_gap_m
 from ..body.surface import sole_corners_m
 from ..editing.transforms import raise_motion
-from ..geometry.kinematics import in_chunks
+from ..geometry.kinematics import in_chunks, joint_positions
 from ..geometry.rotations import invert, rotate
-from ..geometry.views import TurnedWorld
+from ..geometry.vectors import median, norms, percentile
+from ..geometry.views import LevelFeet, TurnedWorld
 from ..measures.ground_plane import LEVEL, TILTED_DEG, GroundPlane, estimate_ground_plane
 from ..motion import Motion
+from ..observation import thresholds as limits
 from ..observation.observation import observe
 from ..skeleton import FootFrames
 from ..support import Support
@@ -42,6 +44,16 @@ def see_level(motion: Motion, correction: CorrectedMotion) -> tuple[Motion, Moti
     return turned.view(motion), correction.motion if is_level else turned.view(correction.motion)
 
 
+def find_frames_between_t_poses(motion: Motion, correction: CorrectedMotion) -> tuple[int, int]:
+    """Return the first frame of a motion after the T-poses that a correction names, and the frame after its last."""
+    frames = {note.kind: round(note.value or 0.0) for note in correction.notes}
+    return frames.get(NoteKind.T_POSE, 0), len(motion) - frames.get(NoteKind.T_POSE_AT_END, 0)
+
+
+_HANGING_RAD = np.deg2rad(35.0)
+"""Feet hang if they point down by more than this, beyond their rest pose, in nearly all frames in which they stand."""
+_BENT = 0.95
+"""The legs above them are bent: distance from hip to ankle as a share of the leg's length, mostly below this."""
 _NOTED_M = 0.01
 """A note names floors that stay further from y = 0 than this."""
 
@@ -57,6 +69,61 @@ def find_kept_floor_m(motion: Motion) -> float:
     levels_m = observe(motion).levels_m
     floor_m = float(levels_m[np.abs(levels_m).argmin()])
     return floor_m if abs(floor_m) <= motion.height_error_m else 0.0
+
+
+def find_nearest_floor_m(motion: Motion) -> float:
+    """Return the height of the floor on which a motion stands, or of the nearest to y = 0 of several levels.
+
+    A level that is far from y = 0 counts less, the less the motion stands there. A body on any step of a staircase
+    stays there, and one that climbs far from all levels does, too: the file may just not show what leads there. The
+    height is 0 for feet that hardly show a floor.
+    """
+    observation = observe(motion)
+    lying_m = find_lying_floor_m(motion)
+    if lying_m is not None or not observation.is_floor_trusted:
+        return lying_m or 0.0
+    levels_m = observation.levels_m
+    is_on_level = np.abs(observation.ground_m[..., None] - levels_m) < limits.OTHER_GROUND_M / 2
+    share = (is_on_level & observation.stands[..., None]).any(axis=1).mean(axis=0)
+    nearest_m = float(levels_m[np.argmin(np.abs(levels_m) - limits.OFTEN_STANDS_M * share)])
+    if observation.feet_m.shape[2] < 2:  # ankles do not show how soles without toe joints are pitched
+        corners_m = sole_corners_m(LevelFeet(find_feet_on_any_floor(motion)).view(motion))
+        floor_m = nearest_m + measure_gap_m(motion, corners_m.reshape(len(motion), 2, -1, 3))
+    else:
+        floor_m = nearest_m
+    is_near = -limits.FAR_BELOW_M <= nearest_m <= limits.FAR_ABOVE_M
+    return floor_m if is_near or (len(levels_m) == 1 and not do_feet_hang(motion)) else 0.0
+
+
+def do_feet_hang(motion: Motion) -> bool:
+    """Return whether feet that seem to stand point down steeply below bent legs, as those of bodies that fall do."""
+    skeleton = motion.skeleton
+    observation = observe(motion)
+    pairs = [pair for part in ("hip", "knee", "ankle", "foot") if (pair := skeleton.pair(part)) is not None]
+    if len(pairs) < 4 or not observation.stands.any():
+        return False
+    joints = np.array(pairs)
+    hips_m, knees_m, ankles_m, toes_m = np.moveaxis(
+        joint_positions(motion, joints.ravel().tolist()).reshape(-1, 4, 2, 3), 1, 0
+    )
+    rest_m = skeleton.rest_positions_m[joints]
+    pitches_rad = _pitch_rad(toes_m - ankles_m) - np.maximum(_pitch_rad(rest_m[3] - rest_m[2]), 0.0)
+    reaches = norms(ankles_m - hips_m) / (norms(knees_m - hips_m) + norms(ankles_m - knees_m))
+    is_pitched = percentile(pitches_rad[observation.stands], 10) > _HANGING_RAD
+    return bool(is_pitched and median(reaches[observation.stands]) < _BENT)
+
+
+def _pitch_rad(bones_m: np.ndarray) -> np.ndarray:
+    """Return by how much bones (..., 3) point down."""
+    return np.arcsin(np.clip(-bones_m[..., 1] / norms(bones_m), -1.0, 1.0))
+
+
+def _fit_soles_to_floor(motion: Motion) -> Motion:
+    """Return a motion whose floor was moved, with soles that explain its height if it carries soles."""
+    if motion.feet is None or motion.feet.soles_m is None:
+        return motion
+    soles_m = estimate_foot_frames([replace(motion, feet=None)]).soles_m
+    return motion if soles_m is None else replace(motion, feet=replace(motion.feet, soles_m=soles_m))
 
 
 def _explain_level_floor(plane: GroundPlane) -> str:
@@ -83,9 +150,11 @@ class MotionOnFloor:
     """True if corrections stay level."""
     note: Note | None = None
     """Note on a tilt that the view leaves out."""
+    moves_floor: bool = False
+    """True if the floor of corrections is put at y = 0; otherwise it stays at its height."""
 
     @classmethod
-    def from_estimated_plane(cls, motion: Motion, *, levels: bool = False) -> MotionOnFloor:
+    def from_estimated_plane(cls, motion: Motion, *, levels: bool = False, moves_floor: bool = False) -> MotionOnFloor:
         """Return the motion on the plane on which its feet stand, turned level; as it is if that is nearly level.
 
         If the lengths of its bones are uncertain, the plane is seen at y = 0: see `find_kept_floor_m`. A tilt that
@@ -94,6 +163,7 @@ class MotionOnFloor:
         Args:
             motion: A motion without a ground that is known.
             levels: Whether its correction stays level.
+            moves_floor: Whether the floor of its correction is put at y = 0, unless it is kept for unknown bones.
         """
         plane = estimate_ground_plane(motion)
         note = None
@@ -107,7 +177,16 @@ class MotionOnFloor:
         floor_m = find_kept_floor_m(seen)
         if floor_m:
             seen = raise_motion(seen, -floor_m)
-        return cls(seen, motion, turned, floor_m, plane=plane, levels=levels and plane.is_tilted, note=note)
+        return cls(
+            seen,
+            motion,
+            turned,
+            floor_m,
+            plane=plane,
+            levels=levels and plane.is_tilted,
+            note=note,
+            moves_floor=moves_floor and not floor_m,
+        )
 
     @classmethod
     def from_motion(cls, motion: Motion) -> MotionOnFloor:
@@ -131,7 +210,7 @@ class MotionOnFloor:
         if self.note is not None:
             correction = replace(correction, notes=(self.note, *correction.notes))
         if self.motion is self.given:
-            return replace(correction, floor=self.plane)
+            return self.put_floor_at_zero(replace(correction, floor=self.plane))
         notes = correction.notes
         if self.plane.is_tilted:
             notes = (Note(NoteKind.LEVELLED if self.levels else NoteKind.TILTED, self.plane.tilt_deg), *notes)
@@ -142,15 +221,37 @@ class MotionOnFloor:
             return replace(correction, motion=self.given)
         turned = None if self.levels else self.turned
         supports = tuple(self._restore_support(support, turned) for support in correction.supports)
-        notes = tuple(self._restore_note(note) for note in correction.notes)
         motion = replace(raise_motion(correction.motion, self.lowest_m), ground=self.given.ground)
         motion = turned.restore(motion) if turned else motion
-        return replace(correction, motion=motion, supports=supports, notes=notes)
+        return self.put_floor_at_zero(replace(correction, motion=motion, supports=supports))
 
-    def _restore_note(self, note: Note) -> Note:
-        if note.kind is not NoteKind.LOWEST_GROUND or note.value is None:
-            return note
-        return replace(note, value=note.value + self.lowest_m)
+    def put_floor_at_zero(self, correction: CorrectedMotion) -> CorrectedMotion:
+        """Return a restored correction whose floor, as its feet show it, is at y = 0, with notes on its height.
+
+        A tilted floor is moved along its normal.
+        """
+        if not correction.accepted or self.given.ground is not None:
+            return correction
+        _, level = see_level(self.given, correction)
+        level = level.frames(*find_frames_between_t_poses(level, correction))
+        floor_m = find_nearest_floor_m(level) if self.moves_floor else 0.0
+        notes = list(correction.notes)
+        if abs(floor_m) > _NOTED_M:
+            notes.append(Note(NoteKind.FLOOR_MOVED, floor_m))
+        observation = observe(level)
+        lowest_m = float(observation.levels_m[0]) - floor_m
+        has_level = observation.is_floor_trusted and find_lying_floor_m(level) is None
+        if has_level and abs(lowest_m) > limits.OTHER_GROUND_M:
+            notes.append(Note(NoteKind.HEIGHT_KEPT) if do_feet_hang(level) else Note(NoteKind.LOWEST_GROUND, lowest_m))
+        up = np.array([0.0, 1.0, 0.0])
+        if correction.floor.is_tilted and not self.levels:
+            up = rotate(invert(correction.floor.to_level), up)
+        if not floor_m:
+            return replace(correction, notes=tuple(notes))
+        figures = {**correction.figures, "floor_m": floor_m}
+        motion = _fit_soles_to_floor(replace(correction.motion, root_m=correction.motion.root_m - floor_m * up))
+        supports = tuple(support.shift(-floor_m * up) for support in correction.supports)
+        return replace(correction, motion=motion, supports=supports, notes=tuple(notes), figures=figures)
 
     def _restore_support(self, support: Support, turned: TurnedWorld | None) -> Support:
         raised = support.shift((0.0, self.lowest_m, 0.0))

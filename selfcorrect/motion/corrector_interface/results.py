@@ -135,9 +135,11 @@ class NoteKind(StrEnum):
     """Kinds of notes on a corrected motion."""
 
     HEIGHT_KEPT = "height kept"
-    """The height was kept, because supports were not looked for."""
+    """The height was kept, because supports were not looked for, or no foot shows the floor."""
     LOWEST_GROUND = "lowest ground"
     """The motion stands on several heights, of which the lowest is at y = `value` metres."""
+    FLOOR_MOVED = "floor moved"
+    """The feet stood at y = `value` metres; that floor was put at 0."""
     FLOOR_KEPT = "floor kept"
     """The feet stand at y = `value` metres on a body of other bone lengths; that height was kept."""
     MOVED_FAR = "moved far"
@@ -202,6 +204,7 @@ class NoteKind(StrEnum):
 _NOTES = {
     NoteKind.HEIGHT_KEPT: "height left alone",
     NoteKind.LOWEST_GROUND: "the lowest ground lies at {value:.2f} m",
+    NoteKind.FLOOR_MOVED: "its floor was at {value:+.3f} m: put at 0, --keep-level keeps it",
     NoteKind.FLOOR_KEPT: "on an average body, feet stand at {value:.2f} m: kept, as the person has other bones",
     NoteKind.MOVED_FAR: "moved by up to {value:.2f} m: {words}",
     NoteKind.IN_PLACE: "stays in place, as on a treadmill of {value:.1f} m/s, on which its feet stand",
@@ -287,8 +290,9 @@ class CorrectedMotion:
     """Mean residual force, torque, and unexplained force that a simulated body needed from outside."""
     figures: Mapping[str, float] = field(default_factory=dict)
     """All other figures by name, with their unit. `moved_m` is the mean distance by which joints were moved, and
-    `furthest_m` the largest. `raised_m` is the median height by which the root was raised. `lost_contacts` is the share
-    of contacts that are lost, and `lost_contacts_height_m` the height of these feet."""
+    `furthest_m` the largest. `raised_m` is the median height by which the root was raised, and `floor_m` the height of
+    the floor that was put at 0. `lost_contacts` is the share of contacts that are lost, and `lost_contacts_height_m`
+    the height of these feet."""
     added_angular_speed_deg_s: Mapping[str, float] = field(default_factory=dict)
     """Largest angular speed that each joint gained in any frame, by its name; empty if it was not measured."""
     timeline: Timeline | None = None

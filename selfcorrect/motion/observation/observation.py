@@ -230,9 +230,10 @@ class Observation:
 
     @cached_property
     def rise_m(self) -> np.ndarray:
-        """(T,) height of ground that rises or sinks steadily, from its middle; zeros unless stances show it clearly."""
+        """(T,) height of ground that rises or sinks steadily, from the middle frame; zeros unless stances show it."""
+        frames = np.arange(len(self))
         rise = fit_rise(self.stances, self.feet_m.shape[2], self.fps)
-        return rise.slopes[2] * (np.arange(len(self)) / self.fps - rise.middle[2])
+        return rise.slopes[2] * (frames - frames.mean()) / self.fps
 
     @cached_property
     def lift_m(self) -> np.ndarray:

@@ -222,13 +222,6 @@ FAR_ABOVE_M = 0.12
 """A body on supports that are further above y = 0 than this stays there, as the floor may be a step below them."""
 FAR_BELOW_M = 0.2
 """A body on supports that are further below y = 0 than this stays there."""
-KEPT_ABOVE_M = 0.043
-"""A body that is too high by less keeps its height, as soles may be so much thicker than usual."""
-KEPT_BELOW_M = 0.018
-"""A body that is too low by less keeps its height, too."""
-DOUBTED_M = (0.005, 0.015)
-"""It is in doubt whether a height is kept that is beyond these bounds by less than the first distance, or within them
-by less than the second: planted feet may show another."""
 LEFT_FLOOR_M = 0.03
 """A body whose lowest point is higher has left the floor."""
 BACK_ON_FLOOR_M = 0.005

@@ -47,14 +47,16 @@ def test_who_hovers_stays_in_the_air(stand: Motion) -> None:
 def test_a_floor_far_away_that_feet_show_is_brought_and_told(walk: Motion) -> None:
     (correction,) = CORRECT([raise_motion(walk, 1.0)])
     assert furthest_m(raise_motion(walk, 1.0)) > 0.9
-    (note,) = correction.notes
+    moved, note = correction.notes
+    assert str(moved) == f"its floor was at {moved.value:+.3f} m: put at 0, --keep-level keeps it"
     assert note.kind is NoteKind.MOVED_FAR
     assert str(note) == f"moved by up to {note.value:.2f} m: it is put on the floor"
     assert note.value == pytest.approx(1.0, abs=0.1)
 
 
 def test_nothing_is_told_of_small_moves(walk: Motion) -> None:
-    assert CORRECT([raise_motion(walk, 0.1)])[0].notes == ()
+    on_floor = CORRECT([walk])[0].motion
+    assert CORRECT([raise_motion(on_floor, 0.005)])[0].notes == ()
 
 
 def test_drift_is_told_and_taken_out_where_that_is_asked_for(walk: Motion) -> None:

@@ -21,7 +21,6 @@ from selfcorrect.motion.checks.check import RuleChoice, check_with
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.motion.observation import thresholds as limits
 from selfcorrect.motion.support import Support
 from selfcorrect.simulators.body.frames import rotation_error, to_simulator
 from selfcorrect.simulators.body.humanoid import build_humanoid
@@ -181,11 +180,11 @@ def test_a_climb_that_begins_on_a_step_stays_on_it(stairs, riser_m):
 def test_a_raised_walk_and_raised_stairs_come_down_alike(planted_walk, stairs):
     for motion in (planted_walk, stairs[0]):
         low = PhysicsCorrector()([motion])[0]
-        high = PhysicsCorrector()([lift(motion, 0.1)])[0]  # higher than soles can explain
-        assert mean_distance_m(low.motion, high.motion) < limits.KEPT_BELOW_M
+        high = PhysicsCorrector()([lift(motion, 0.1)])[0]
+        assert mean_distance_m(low.motion, high.motion) < 0.001
         assert high.diagnostics["floating_m_before"] > 0.09
         assert [support.top_m[1] for support in high.supports] == pytest.approx(
-            [support.top_m[1] for support in low.supports], abs=limits.KEPT_BELOW_M
+            [support.top_m[1] for support in low.supports], abs=0.001
         )
 
 
