@@ -21,6 +21,8 @@ from selfcorrect.motion.measures.roughness import added_by_joint_deg_s
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 
+from .options import PATH
+
 if TYPE_CHECKING:
     from selfcorrect.simulators.foot_contacts import Contacts
 
@@ -108,7 +110,7 @@ def apply_controls(motion: Motion, correction: CorrectedMotion, options: Correct
         corrected = replace(hold_contacts(corrected, contacts), contacts=motion.contacts)
     notes = correction.notes
     corrected = blend_motions(motion, corrected, _compute_shares(motion, options))
-    joints = [joint for name in options.keep for joint in _find_joints(motion.skeleton, name)]
+    joints = [joint for name in options.keep if name != PATH for joint in _find_joints(motion.skeleton, name)]
     if joints:
         from selfcorrect.simulators.body.leg_ik import move_joints_to
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 MASS_KG = (1, 1000)
 """Smallest and largest mass of a body that the simulation can hold together."""
+PATH = "path"
+"""Word for the path of the body over the floor, among the joints that are kept."""
 _SWITCHES = ("kinematic", "keep_level", "level", "remove_drift", "join_takes", "retime", "raw", "keep_failed")
 """Options that are on or off."""
 
@@ -96,7 +98,8 @@ class CorrectionOptions:
     with smooth changes between them; legs@30=0 legs@60=1 for keyframes of a limb."""
     keep: tuple[str, ...] = ()
     """Joints whose positions in the world stay within 2 mm: hands, feet, head, or a joint's name in the file. Their
-    limbs follow; if a limb is too short, the body moves."""
+    limbs follow; if a limb is too short, the body moves. path: the body's path over the floor stays, as on a walkway or
+    a board."""
     reading: Annotated[Reading, _name_nothing()] = field(default_factory=Reading)
     """Facts that motion files do not state."""
 
@@ -121,6 +124,8 @@ class CorrectionOptions:
             self.refuse(("contacts", "frames", "amount", "keep"), turned)
             if self.reading.ground is not None or self.reading.floor is not None:
                 raise SettingError("level estimates the floor; leave out floor and ground")
+        if self.remove_drift and self.keeps_path:
+            raise SettingError("remove_drift changes the path; leave out keep path and keep feet")
         if self.fallback != "none" and not self.is_residual_free:
             raise SettingError(f"fallback {self.fallback} needs strength {RESIDUAL_FREE}, got {self.strength}")
         if self.frames or self.amount:
@@ -159,6 +164,11 @@ class CorrectionOptions:
             object.__setattr__(
                 self, "contacts", check_file_name("contacts, unless they are sc.Contacts,", self.contacts)
             )
+
+    @property
+    def keeps_path(self) -> bool:
+        """Return True if the path over the floor stays; without it, feet would be torn from the body."""
+        return not {PATH, "feet"}.isdisjoint(self.keep)
 
     @property
     def is_residual_free(self) -> bool:
@@ -219,7 +229,7 @@ class CorrectionOptions:
             level=self.level,
             frame_times=self.frame_times,
         )
-        stabilize = StabilizeFloor(remove=self.remove_drift)
+        stabilize = StabilizeFloor(remove=self.remove_drift, keep_path=self.keeps_path)
         cleanup = cleanup.with_steps(stabilize, JoinSplices(join_takes=self.join_takes))
         return replace(preset, cleanup=cleanup if self.reading.floor is None else cleanup.without_steps(LevelFloor))
 

@@ -108,6 +108,8 @@ class StabilizeFloor:
 
     remove: bool = False
     """Remove all drift: this changes the path over the floor. Otherwise the root ends in the same place."""
+    keep_path: bool = False
+    """Keep the path over the floor with all drift and glides; feet stand on ground that moves, as on a walkway."""
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         motions = cleaning.motions
@@ -115,7 +117,7 @@ class StabilizeFloor:
         if ground is not None and ground.boxes:
             return cleaning
         glides_m_s = [observe(motions[index]).standing_glide_m_s for index in range(len(motions))]
-        glides_m = _find_paths_m(glides_m_s, motions.fps)  # always removed
+        glides_m = _find_paths_m(glides_m_s, motions.fps)
         posed = cleaning.posed.shift(-glides_m)
         floor_motions = []
         for index, feet_m in enumerate(posed.feet_m):
@@ -135,13 +137,23 @@ class StabilizeFloor:
         if locked_m.any():
             kept_m = kept_m - locked_m
             stabilized = posed.shift(-(removed_m + kept_m))
+        if self.keep_path:
+            kept_m = kept_m + removed_m + glides_m
         repaired = cleaning.with_posed_motions(stabilized.shift(kept_m))
         repairs_m = repaired.record_repair(Repair.DRIFT, motions)
         notes = []
         for glide_m, floor_motion in zip(glides_m, floor_motions, strict=True):
-            notes.append((*_note_glide(glide_m, motions.fps), *floor_motion.notes))
+            notes.append((*self._note_glide(glide_m, motions.fps), *floor_motion.notes))
         state = replace(cleaning, floor=Floor(kept_m, in_place, notes), repairs_m=repairs_m)
         return state.with_posed_motions(stabilized)
+
+    def _note_glide(self, glide_m: np.ndarray, fps: float) -> tuple[Note, ...]:
+        """Return the note of a glide (T, 3) that was found, with the mean speed of the glide."""
+        speeds_m_s = norms(np.diff(glide_m, axis=0)) * fps
+        if not speeds_m_s.any():
+            return ()
+        kind = NoteKind.GLIDE_KEPT if self.keep_path else NoteKind.GLIDE_REMOVED
+        return (Note(kind, round(float(speeds_m_s[speeds_m_s > 0].mean()), 3)),)
 
 
 def _find_paths_m(velocities_m_s: Sequence[np.ndarray], fps: float) -> np.ndarray:
@@ -149,14 +161,6 @@ def _find_paths_m(velocities_m_s: Sequence[np.ndarray], fps: float) -> np.ndarra
     paths_m = np.zeros((len(velocities_m_s), len(velocities_m_s[0]) + 1, 3))
     paths_m[:, 1:, [0, 2]] = np.cumsum(velocities_m_s, axis=1) / fps
     return paths_m
-
-
-def _note_glide(glide_m: np.ndarray, fps: float) -> tuple[Note, ...]:
-    """Return the note of a glide (T, 3) that was removed, with the mean speed of the glide."""
-    speeds_m_s = norms(np.diff(glide_m, axis=0)) * fps
-    if not speeds_m_s.any():
-        return ()
-    return (Note(NoteKind.GLIDE_REMOVED, round(float(speeds_m_s[speeds_m_s > 0].mean()), 3)),)
 
 
 @dataclass(frozen=True)

@@ -166,6 +166,8 @@ class NoteKind(StrEnum):
     """Its correction would lose a share `value` of the contacts of its feet; the motion was kept."""
     GLIDE_REMOVED = "glide removed"
     """It stood still and glided at `value` metres per second; the glide was removed."""
+    GLIDE_KEPT = "glide kept"
+    """It stands and glides at `value` metres per second, and the path was to be kept."""
     RISES = "rises"
     """The ground beneath it rises steadily by `value` metres, or sinks; it was left."""
     RISE_REMOVED = "rise removed"
@@ -217,7 +219,8 @@ _NOTES = {
     NoteKind.TILT_IGNORED: "its floor seems tilted by {value:.1f} degrees, but feet stand better on a level floor",
     NoteKind.FEET_KEPT: "corrected feet would slide faster by {value:.3f} m/s; the motion was kept",
     NoteKind.CONTACTS_KEPT: "corrected feet would lose {value:.0%} of their contacts; the motion was kept",
-    NoteKind.GLIDE_REMOVED: "it stands and glides at {value:.2f} m/s; the glide is removed",
+    NoteKind.GLIDE_REMOVED: "it stands and glides at {value:.2f} m/s; the glide is removed, --keep path keeps it",
+    NoteKind.GLIDE_KEPT: "it stands and glides at {value:.2f} m/s, as on a walkway; its feet stand on that",
     NoteKind.RISES: "the height of its floor changes by {value:+.2f} m from beginning to end; --level takes that out",
     NoteKind.RISE_REMOVED: "the height of its floor changed by {value:+.2f} m from beginning to end; it is level now",
     NoteKind.REPEATED_FRAMES: "every frame stands {value:.0f} times in a row: corrected without copies, then repeated",

@@ -7,6 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import selfcorrect as sc
+from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.corrector_interface.results import NoteKind
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
@@ -73,3 +75,19 @@ def test_swaying_and_riding_are_no_glides() -> None:
     swing_m = 0.1 * np.sin(np.arange(180) / 30)[:, None] * np.array([1.0, 0.0, 0.0])
     assert not glide_m_s(replace(stand, root_m=stand.root_m + swing_m)).any()
     assert not glide_m_s(gliding(stand, 0.8)).any()
+
+
+@pytest.mark.parametrize("keep", ["path", "feet"])
+@pytest.mark.parametrize("kinematic", [True, False])
+def test_a_body_on_a_walkway_keeps_its_path_if_that_is_asked_for(keep: str, *, kinematic: bool) -> None:
+    """Neither the body nor its feet leave the walkway, or each other."""
+    stand = gliding(gesturing(150), 0.08)
+    correction = sc.correct(stand, kinematic=kinematic, keep=[keep])
+    assert correction.accepted
+    assert NoteKind.GLIDE_KEPT in {note.kind for note in correction.notes}
+    np.testing.assert_allclose(joint_positions(correction.motion), joint_positions(stand), atol=0.01)
+
+
+def test_a_path_that_is_kept_is_not_cleared_of_drift() -> None:
+    with pytest.raises(SettingError, match="remove_drift"):
+        sc.correct(gesturing(60), kinematic=True, remove_drift=True, keep=["path"])
