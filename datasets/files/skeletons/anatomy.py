@@ -84,8 +84,10 @@ def _complete_parts(parts: Sequence[str], skeleton: Skeleton) -> tuple[str, ...]
     for side in SIDES:
         toe = part_joints.get(f"{side}_foot")
         ankle = part_joints.get(f"{side}_ankle")
-        is_end = toe is not None and skeleton.names[toe] in skeleton.rigid and skeleton.parents[toe] == ankle
-        if is_end and ankle is not None and lengths[toe] < SHORTEST_END * lengths[ankle]:
+        if toe is None or ankle is None or skeleton.parents[toe] != ankle:
+            continue
+        is_end = skeleton.names[toe] in (*skeleton.rigid, f"{skeleton.names[ankle]}_end")
+        if is_end and lengths[toe] < SHORTEST_END * lengths[ankle]:
             del part_joints[f"{side}_foot"]
     has_bone = lengths > _NO_BONE * lengths.max()
     pelvis = _find_pelvis(part_joints, skeleton)

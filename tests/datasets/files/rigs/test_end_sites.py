@@ -100,3 +100,18 @@ def test_ends_change_no_correction(tmp_path: Path) -> None:
     motions = [sc.load_motion(tmp_path / name) for name in ("ends.bvh", "none.bvh")]
     joints_m = [smpl_joints_m(KinematicCorrector()([motion])[0].motion) for motion in motions]
     np.testing.assert_allclose(joints_m[0], joints_m[1], atol=1e-6)
+
+
+@pytest.mark.parametrize("suffix", [".glb", ".usda"])
+def test_ends_of_ankles_are_no_toes_in_any_format(tmp_path: Path, suffix: str) -> None:
+    """A clip of a body without toe joints has the same parts and figures as BVH and converted from it."""
+    if suffix == ".usda":
+        pytest.importorskip("pxr")
+    walk = next(motion for motion in sc.load_motions("deepmimic") if motion.label == "walk")
+    save_motion(tmp_path / "walk.bvh", walk)
+    motion = sc.load_motion(tmp_path / "walk.bvh")
+    save_motion(tmp_path / f"walk{suffix}", motion)
+    converted = sc.load_motion(tmp_path / f"walk{suffix}")
+    parts = [dict(zip(each.skeleton.parts, each.skeleton.names, strict=True)) for each in (motion, converted)]
+    assert parts[0].keys() == parts[1].keys()
+    assert sc.measure(converted).floating_m == pytest.approx(sc.measure(motion).floating_m, abs=0.001)
