@@ -28,7 +28,8 @@ def neighbour_metrics(reference: np.ndarray, candidate: np.ndarray, neighbours: 
     Precision is the share of candidates in some reference ball. Recall is the share of references in some candidate
     ball (Kynkäänniemi et al. 2019). Density is the mean number of reference balls around a candidate, over k. Coverage
     is the share of reference balls that hold a candidate (Naeem et al. 2020). Recall and coverage depend on M and N:
-    compare only at equal numbers. A vector that is not finite is far from every vector.
+    compare only at equal numbers. Balls are open, as in prdc 0.2: a sample that stands more than k times has a ball of
+    radius 0, which holds not even a copy. A vector that is not finite is far from every vector.
 
     Args:
         reference: (N, D) real vectors, more than `neighbours`.

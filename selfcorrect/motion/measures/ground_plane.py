@@ -4,7 +4,7 @@ Motion from a tilted camera or a wrongly levelled capture walks uphill and leans
 same. Two sources show the plane:
 
 * Places. The plane is fitted to the places of stances, robustly. The plane is believed only along directions where
-places are far enough apart, and only if nearly all places are near the plane: feet on steps and curbs are not.
+  places are far enough apart, and only if nearly all places are near the plane: feet on steps and curbs are not.
 * Posture. Gravity acts on the centre of mass, so on average it is above the middle between the stances of both feet,
   but for the acceleration from the stances' beginning to the end; and standing soles are flat. In a world that is
   tilted by an angle, both lean by that angle. The posture shows the tilt along directions where places do not, and is
