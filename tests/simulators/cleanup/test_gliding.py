@@ -85,7 +85,8 @@ def test_a_body_on_a_walkway_keeps_its_path_if_that_is_asked_for(keep: str, *, k
     correction = sc.correct(stand, kinematic=kinematic, keep=[keep])
     assert correction.accepted
     assert NoteKind.GLIDE_KEPT in {note.kind for note in correction.notes}
-    np.testing.assert_allclose(joint_positions(correction.motion), joint_positions(stand), atol=0.01)
+    np.testing.assert_allclose(correction.motion.root_m, stand.root_m, atol=0.01)
+    np.testing.assert_allclose(ankles_m(correction.motion), ankles_m(stand), atol=0.01)
 
 
 def test_a_path_that_is_kept_is_not_cleared_of_drift() -> None:
