@@ -167,15 +167,15 @@ def draw_figure(scores: Scores) -> None:
 
 
 def fill_conditioning(page: str, *, is_site: bool = False) -> str:
-    """Return the page with its tables made anew; only the site has the table of all arms."""
+    """Return the page with its tables made anew; only the site has the tables of loops, arms and prices."""
     if "<!-- conditioning: " not in page:
         return page
     scores = Scores()
     tables = {
         "primary": make_primary_table(scores),
-        "loops": make_loop_table(scores),
+        "loops": make_loop_table(scores) if is_site else ON_SITE,
         "arms": make_arm_table(scores) if is_site else ON_SITE,
-        "price": make_price_table(scores),
+        "price": make_price_table(scores) if is_site else ON_SITE,
     }
     return fill_marked(page, "conditioning", tables)
 

@@ -45,7 +45,7 @@ PAGES = (ROOT / "README.md", ROOT / "docs" / "index.md", *sorted(SUMMARIES.glob(
 
 KINDS = "table|shares|claims|answer|collapse|own-corrector|loss-parts|samplers|strengths|uncorrected|forces|recipe"
 MARKED = re.compile(rf"<!-- ({KINDS})(?:: (\S+))? -->\n.*?<!-- end of \1 -->", re.DOTALL)
-SITE_ONLY = ("shares", "table", "claims", "answer", "samplers")
+SITE_ONLY = ("shares", "table", "claims", "answer", "samplers", "strengths", "uncorrected")
 """Long tables, which only the site shows; the repository has their values as data."""
 
 

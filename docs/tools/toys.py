@@ -62,7 +62,7 @@ def fill_page(page: str, outcomes: Mapping[str, Any]) -> str:
         held, _, undecided = holding[0].partition(" Undecided: ")
         if undecided:
             held += " Undecided: all." if undecided == "all." else f" Undecided: {undecided.count('; ') + 1}."
-        source = f"*{toy['source']}; `{command_of(match[1])}`.* {held}"
+        source = f"*{toy['source']}; `{Path(LOOPS[match[1]]).name}`.* {held}"
         return "\n\n".join([f"<!-- toy: {match[1]} -->", picture, source, "<!-- /toy -->"])
 
     return MARKED.sub(fill_mark, page)
