@@ -119,7 +119,8 @@ class Axes:
             usual = [arm for arm in refined if not arm.sampling]
             refined = list(usual)
             for values in product(*values_by_name.values()):
-                refined += [replace(arm, **dict(zip(values_by_name, values, strict=True))) for arm in usual]
+                sampled = [arm for arm in usual if arm.remedy != "copying"]  # copies are not drawn from a model
+                refined += [replace(arm, **dict(zip(values_by_name, values, strict=True))) for arm in sampled]
         with_comparisons = dict[ArmSettings, None]()
         for arm in refined:
             with_comparisons |= dict.fromkeys((BASELINE, arm.plain, arm))

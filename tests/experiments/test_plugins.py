@@ -179,7 +179,8 @@ def test_the_motion_experiment_uses_what_an_installed_package_adds(zoo: Path, tm
     rows = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert {row["denoiser"] for row in rows} == {"one-layer"}
     jobs = (tmp_path / "noted.txt").read_text().splitlines()
-    assert len(jobs) == 1 + 1 + 4 + 4  # generation 0, real data, arms, and the feasibility of each
+    assert len(jobs) == 1 + 1 + 5 + 5  # generation 0, real data, arms, and the feasibility of each
     moved = {row["arm"]: row["corrected_distance"] for row in rows if row["generation"] == 1}
-    assert moved.keys() == {"real+none", "replace+none", "replace+raised", "replace+made"}
+    loops = ("none", "none+copying", "raised", "made")
+    assert moved.keys() == {"real+none", *(f"replace+{loop}" for loop in loops)}
     assert moved["replace+none"] == 0 < min(moved["replace+raised"], moved["replace+made"])

@@ -100,6 +100,7 @@ def test_all_arms_share_generation_0_and_a_users_corrector_is_among_them(finishe
     assert {row["arm"] for row in rows} == {
         "real+none",
         "replace+none",
+        "replace+none+copying",
         "replace+physics",
         "replace+my_corrector.lift_up",
     }
@@ -122,7 +123,7 @@ def test_a_seed_alone_is_what_it_is_among_others(tmp_path: Path):
     measured = [(both.floors[title], scores) for title, scores in second.floors.items()]
     for arms, arms_alone in zip(both.arms.values(), second.arms.values(), strict=True):
         measured += [(arm.values, alone.values) for arm, alone in zip(arms, arms_alone, strict=True)]
-    assert len(measured) == len(second.floors) + 2
+    assert len(measured) == len(second.floors) + 3
     for among_others, alone in measured:
         for key in (key for key in alone if not key.startswith("seconds")):
             np.testing.assert_array_equal(alone[key], among_others[key][1:], key)
@@ -150,7 +151,7 @@ def test_the_report_needs_no_network_and_shows_every_part(finished_run: Path):
     assert page.count("<option") == 2  # before and after correction, in generation 0 and in the last one
     motions = json.loads(re.search(r'<script id="motions" type="application/json">(.*?)</script>', page, re.DOTALL)[1])  # type: ignore[index]
     assert [len(json.loads(scene)["motions"]) for scene in motions["scenes"]] == [4] * 2
-    assert [len(json.loads(scene)["motions"]) for scene in motions["side_by_side"]] == [16] * (1 + 4)
+    assert [len(json.loads(scene)["motions"]) for scene in motions["side_by_side"]] == [16] * (1 + 5)
     assert motions["page"].count(motions["mark"]) == 1
     assert len(page) < 1_500_000
     assert page.index('id="verdict"') < page.index('id="answer"') < page.index('id="arms"')
@@ -159,7 +160,7 @@ def test_the_report_needs_no_network_and_shows_every_part(finished_run: Path):
 @pytest.mark.slow
 def test_samples_are_motions_that_other_programs_read(finished_run: Path):
     files = sorted((finished_run / "samples").rglob("*.bvh"))
-    assert len(files) == 5 * 4
+    assert len(files) == 6 * 4
     motion = read_bvh(files[0]).motion
     assert len(motion) == PRESETS["quick"].frames == 12
     assert np.isfinite(motion.root_m).all()
@@ -168,7 +169,7 @@ def test_samples_are_motions_that_other_programs_read(finished_run: Path):
 @pytest.mark.slow
 def test_wandb_ran_offline_for_every_arm(finished_run: Path):
     folders = list((finished_run / "wandb").glob("offline-run-*"))
-    assert len(folders) == 4 + 1  # arms, and the whole
+    assert len(folders) == 5 + 1  # arms, and the whole
     assert all(list(folder.glob("run-*.wandb")) for folder in folders)
 
 
@@ -191,7 +192,7 @@ def test_a_failing_corrector_is_named_and_the_run_resumes_when_it_is_mended(work
         assert words in failed.stdout
         assert words in page
     (arms,) = read_summary(workplace / "broken").arms.values()
-    assert [arm.name for arm in arms] == ["real+none", "replace+none"]  # the others go on
+    assert [arm.name for arm in arms] == ["real+none", "replace+none", "replace+none+copying"]  # the others go on
     (workplace / "breaking.py").write_text(BREAKING.replace("== 9", "== 900"))
     refused = run(*arguments, cwd=workplace)
     assert refused.returncode == 2
@@ -248,7 +249,7 @@ def test_killed_at_random_moments_and_run_again_the_result_is_the_same_to_the_bi
     straight = results_of(finished_run)
     killed = results_of(workplace / "killed")
     samplers = [name for name in killed if name.endswith("/sampler.safetensors")]
-    assert len(samplers) == 4
+    assert len(samplers) == 5
     for name in samplers:
         model = load(straight[name.replace("sampler", "model")])
         recovered = load(killed[name])
@@ -274,7 +275,7 @@ def test_other_people_are_the_reference_and_ways_of_sampling_an_axis(cmu: Path, 
     assert "subjects=94 has no label in common with" in nobody.stderr
     arms = {row["arm"] for row in rows_of(tmp_path / "run")}
     plain = {"real+none", "replace+none"}
-    assert arms == plain | {f"{arm}+guidance-2" for arm in plain}
+    assert arms == plain | {f"{arm}+guidance-2" for arm in plain} | {"replace+none+copying"}
     report = (tmp_path / "run" / "report.html").read_text()
     assert "real windows of other sources than the training windows" in report
     assert "guidance 2" in report
