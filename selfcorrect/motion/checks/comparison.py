@@ -67,10 +67,10 @@ class MotionComparison:
             after = after.frames(first, last)
         supports = tuple(support.shift(np.zeros(3), -first) for support in correction.supports)
         cuts = notes[NoteKind.TAKES].frames if NoteKind.TAKES in notes and last <= PIECE_FRAMES else ()
-        if not floor_m and before.skeleton.same_as(after.skeleton):
-            feet = _find_common_feet(before, after)
+        if before.skeleton.same_as(after.skeleton):
+            feet, feet_after = _find_common_feet(before, after, abs(floor_m))
             before = replace(before, feet=feet)
-            after = replace(after, feet=feet)
+            after = replace(after, feet=feet_after)
         belt_m_s, belt_after_m_s = find_belts_m_s(before, after)
         belt_m = _compute_belt_path(before, belt_m_s)
         belt_after_m = _compute_belt_path(before, belt_after_m_s)
@@ -198,20 +198,23 @@ def _measure_correction(motion: Motion, correction: CorrectedMotion) -> Correcte
     )
 
 
-def _find_common_feet(before: Motion, after: Motion) -> FootFrames:
-    """Return foot frames for a motion and its correction.
+def _find_common_feet(before: Motion, after: Motion, floor_moved_m: float) -> tuple[FootFrames, FootFrames]:
+    """Return the foot frames of a motion and of its correction: the same frames, and nearly the same soles.
 
     Soles that explain the height of only one of them would hide that it floats or sinks. The median of both depths and
-    of the usual depth hides neither. A correction that was put on its floor has soles of its own.
+    of the usual depth hides neither. Soles may explain by how far the floor was moved.
     """
     feet = get_foot_frames(before)
     corrected_feet = get_foot_frames(after)
     if feet.soles_m is None or corrected_feet.soles_m is None:
-        return corrected_feet if feet.soles_m is None else feet
+        common = corrected_feet if feet.soles_m is None else feet
+        return common, common
     usual_m = observe(before).sole_depth_m
     soles_m = np.array([feet.soles_m, corrected_feet.soles_m, (usual_m, usual_m)])
-    (left_m, right_m) = median(soles_m, axis=0).tolist()
-    return replace(feet, soles_m=(left_m, right_m))
+    common_m = median(soles_m, axis=0)
+    near_m = np.clip(soles_m[:2], common_m - floor_moved_m, common_m + floor_moved_m)
+    (left_m, right_m), (left_after_m, right_after_m) = near_m.tolist()
+    return replace(feet, soles_m=(left_m, right_m)), replace(feet, soles_m=(left_after_m, right_after_m))
 
 
 def _compute_belt_path(motion: Motion, velocity_m_s: np.ndarray) -> np.ndarray:

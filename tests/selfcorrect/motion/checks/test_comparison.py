@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from made_motions import KINDS, Kind, made_motion
+from scipy.spatial.transform import Rotation
 
 from selfcorrect.experiments.file_correction.demo import walk as captured_walk
 from selfcorrect.experiments.file_correction.describe import describe_correction
@@ -17,6 +18,8 @@ from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.corrector_interface.timeline import Timeline
 from selfcorrect.motion.measures.physical import ERRORS
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import SIDES
+from selfcorrect.simulators.corrector import KinematicCorrector
 
 UP = np.array([0.0, 1.0, 0.0])
 
@@ -88,6 +91,35 @@ def test_heights_change_by_as_much_as_feet_move(moved_m: float) -> None:
     before, after = compare(motion, raise_body(motion, moved_m)).errors
     assert after["penetration_m"] - before["penetration_m"] == pytest.approx(max(-moved_m, 0.0), abs=0.005)
     assert after["floating_m"] - before["floating_m"] == pytest.approx(max(moved_m, 0.0), abs=0.005)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_floor_that_hardly_moves_changes_no_figure(kind: Kind) -> None:
+    """Soles explain by how far the floor was moved, and no more."""
+    motion = made_motion(kind, frames=120)
+    after = replace(motion, rotations=motion.rotations.copy())
+    for side in SIDES:
+        ankle = motion.skeleton.joint(f"{side}_ankle")
+        pitched = Rotation.from_quat(motion.rotations[:, ankle]) * Rotation.from_rotvec([0.15, 0.0, 0.0])
+        after.rotations[:, ankle] = pitched.as_quat()
+    figures = [
+        MotionComparison.from_correction(motion, CorrectedMotion(after, figures={"floor_m": floor_m})).errors
+        for floor_m in (0.0, 1e-5, -1e-5)
+    ]
+    for errors in figures[1:]:
+        for seen, expected in zip(errors, figures[0], strict=True):
+            assert seen == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("moved_m", [0.01, -0.02, -0.03])
+def test_a_body_that_was_put_on_its_floor_stands_on_it(moved_m: float) -> None:
+    motion = made_motion("idle", frames=120)
+    (on_floor,) = KinematicCorrector()([motion])
+    off_floor = raise_body(on_floor.motion, moved_m)
+    (correction,) = KinematicCorrector()([off_floor])
+    assert correction.figures["floor_m"] == pytest.approx(moved_m, abs=0.001)
+    assert correction.after["penetration_m"] < 0.003
+    assert correction.after["floating_m"] < 0.003
 
 
 @pytest.mark.parametrize("height_m", [0.06, 0.3])
