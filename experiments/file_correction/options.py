@@ -124,6 +124,8 @@ class CorrectionOptions:
             self.refuse(("contacts", "frames", "amount", "keep"), turned)
             if self.reading.ground is not None or self.reading.floor is not None:
                 raise SettingError("level estimates the floor; leave out floor and ground")
+        if self.strength == SIMULATED and PATH in self.keep:
+            raise SettingError("keep path has no effect with strength simulated; leave it out")
         if self.remove_drift and self.keeps_path:
             raise SettingError("remove_drift changes the path; leave out keep path and keep feet")
         if self.fallback != "none" and not self.is_residual_free:

@@ -89,6 +89,9 @@ def test_a_body_on_a_walkway_keeps_its_path_if_that_is_asked_for(keep: str, *, k
     np.testing.assert_allclose(ankles_m(correction.motion), ankles_m(stand), atol=0.01)
 
 
-def test_a_path_that_is_kept_is_not_cleared_of_drift() -> None:
-    with pytest.raises(SettingError, match="remove_drift"):
-        sc.correct(gesturing(60), kinematic=True, remove_drift=True, keep=["path"])
+@pytest.mark.parametrize(
+    ("options", "named"), [({"remove_drift": True}, "remove_drift"), ({"strength": "simulated"}, "simulated")]
+)
+def test_a_path_is_kept_by_no_option_that_contradicts_it(options: dict[str, object], named: str) -> None:
+    with pytest.raises(SettingError, match=named):
+        sc.correct(gesturing(60), **options, keep=["path"])
