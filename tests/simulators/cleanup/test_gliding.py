@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -92,6 +93,6 @@ def test_a_body_on_a_walkway_keeps_its_path_if_that_is_asked_for(keep: str, *, k
 @pytest.mark.parametrize(
     ("options", "named"), [({"remove_drift": True}, "remove_drift"), ({"strength": "simulated"}, "simulated")]
 )
-def test_a_path_is_kept_by_no_option_that_contradicts_it(options: dict[str, object], named: str) -> None:
+def test_a_path_is_kept_by_no_option_that_contradicts_it(options: dict[str, Any], named: str) -> None:
     with pytest.raises(SettingError, match=named):
         sc.correct(gesturing(60), **options, keep=["path"])
