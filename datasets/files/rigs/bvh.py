@@ -10,7 +10,6 @@ every leaf joint: leaf joints without an end site are written with the end of an
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from selfcorrect.motion.body.surface import (
 from selfcorrect.motion.editing.other_body import measure_leg_m
 from selfcorrect.motion.geometry.compiled import KERNELS
 from selfcorrect.motion.geometry.inverse_kinematics import aligning_turns
-from selfcorrect.motion.geometry.kinematics import in_chunks, make_continuous
+from selfcorrect.motion.geometry.kinematics import make_continuous
 from selfcorrect.motion.geometry.rotations import from_euler_angles, identity_rotations, rotate, to_euler_angles
 from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.motion import Motion, check_numbers
@@ -37,11 +36,11 @@ from selfcorrect.storage.files.writing import replacing
 
 from ..skeletons.anatomy import recognize_parts
 from ..skeletons.units import infer_unit
-from .bvh_text import BLANKS, byte_order_mark, parse_text, read_bvh_text
+from .bvh_text import BLANKS, BvhText, byte_order_mark, parse_text, read_bvh_text
 from .rig import RiggedMotion, describe_changed_names, order_below, unique, warn_of_changed_names
 
 _ROWS = 256
-"""Number of rows that are written at once."""
+"""Number of rows that are read or written at once, which fit into a processor's cache."""
 _NO_BONE = 0.1
 """Share of the offset; a joint's position below this is no place but is added to the offset."""
 
@@ -72,7 +71,9 @@ def read_bvh(path: Path, metres_per_unit: float | None = None, fps: float | None
         InputError: The file is malformed; names the line and what was expected there.
     """
     text, encoding = read_bvh_text(path)
-    return replace(parse_bvh(text, str(path), metres_per_unit, fps), encoding=encoding)
+    content = parse_text(text, str(path), fps)
+    del text  # as large as the file
+    return replace(_pose_clip(content, str(path), metres_per_unit), encoding=encoding)
 
 
 def parse_bvh(text: str, source: str, metres_per_unit: float | None = None, fps: float | None = None) -> RiggedMotion:
@@ -86,10 +87,14 @@ def parse_bvh(text: str, source: str, metres_per_unit: float | None = None, fps:
     Raises:
         InputError: The text is malformed; names the line and what was expected there.
     """
-    content = parse_text(text, source, fps)
+    return _pose_clip(parse_text(text, source, fps), source, metres_per_unit)
+
+
+def _pose_clip(content: BvhText, source: str, metres_per_unit: float | None) -> RiggedMotion:
+    """Return the clip of a file's content."""
     frames = len(content.values)
     joints = len(content.joints)
-    check_unpacked(source, frames * joints * 4 * 8, stored=len(text))
+    check_unpacked(source, frames * joints * 4 * 8, stored=content.size)
     parents = tuple(joint.parent for joint in content.joints)
     offsets = np.array([joint.offset for joint in content.joints], dtype=float)
     positions, rotations = _channel_values(content.values, content.channels, offsets)
@@ -146,9 +151,13 @@ def _channel_values(
         track = np.tile(offsets[joint], (len(values), 1))
         track[:, _axis_numbers(axes)] = values[:, columns]
         positions[joint] = track
-    for axes, (joints, columns) in _turning_joints(channels).items():
-        rotations[:, joints] = in_chunks(partial(from_euler_angles, axes), values[:, columns])
-    return positions, make_continuous(rotations)
+    turning_joints = _turning_joints(channels)
+    for start in range(0, len(values), _ROWS):
+        rows = slice(start, start + _ROWS)
+        for axes, (joints, columns) in turning_joints.items():
+            rotations[rows, joints] = from_euler_angles(axes, values[rows][:, columns])
+    make_continuous(rotations, out=rotations)
+    return positions, rotations
 
 
 def _columns(channels: Sequence[tuple[str, ...]], kind: str) -> Iterator[tuple[int, list[int], str]]:

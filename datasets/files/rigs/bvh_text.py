@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from selfcorrect.core.errors import InputError
+from selfcorrect.motion.geometry.compiled import KERNELS
 from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS
 from selfcorrect.storage.files.limits import check_unpacked, read_bytes
 
@@ -79,6 +80,8 @@ class BvhText:
     fps: float
     notes: tuple[str, ...]
     """Notes on assumptions made in reading."""
+    size: int
+    """Number of characters of the text."""
 
     @property
     def channels(self) -> tuple[tuple[str, ...], ...]:
@@ -112,6 +115,8 @@ def decode(content: bytes, source: str) -> tuple[str, str]:
             if content[:40].decode(encoding, errors="replace").lstrip().upper().startswith("HIERARCHY"):
                 return content.decode(encoding, errors="replace"), encoding
         raise InputError(f"{source}: expected a text file in UTF-8 or UTF-16, got bytes that are neither")
+    if content.isascii():
+        return content.decode("ascii"), "utf-8"
     for encoding in ("utf-8-sig", "cp932", "cp1252"):
         try:
             text = head.decode(encoding)
@@ -141,7 +146,8 @@ def parse_text(text: str, source: str, fps: float | None = None) -> BvhText:
     Raises:
         InputError: The text is malformed; names the line and what was expected there.
     """
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
     try:
         after_hierarchy, joints = _scan_hierarchy(text[: max(text.find("\nMOTION"), 0)])
         scanner = replace(after_hierarchy, text=text, source=source, notes=dict(after_hierarchy.notes))
@@ -152,7 +158,7 @@ def parse_text(text: str, source: str, fps: float | None = None) -> BvhText:
     frames, fps = _parse_motion_head(scanner, fps)
     channels = sum(len(joint.channels or ()) for joint in joints)
     values = _parse_rows(scanner, frames, channels)
-    return BvhText(joints, names, values, fps, tuple(scanner.notes))
+    return BvhText(joints, names, values, fps, tuple(scanner.notes), len(text))
 
 
 @dataclass
@@ -413,6 +419,9 @@ def _parse_rows(scanner: _Scanner, frames: int, channels: int) -> np.ndarray:
 
     frames: the number of rows that the file states.
     """
+    values = _read_plain_rows(scanner, frames, channels)
+    if values is not None:
+        return values
     first_line = 1 + scanner.text.count("\n", 0, scanner.at)
     rest = scanner.text[scanner.at :].rstrip("\0")
     text = rest.rstrip(_PADDING + " \t\n")
@@ -440,6 +449,19 @@ def _parse_rows(scanner: _Scanner, frames: int, channels: int) -> np.ndarray:
     if len(values) != frames:
         scanner.note_damage(f"{frames} frames expected from the header, {len(values)} found; these are used")
     return values
+
+
+def _read_plain_rows(scanner: _Scanner, frames: int, channels: int) -> np.ndarray | None:
+    """Return the numbers of rows that are written plainly, a row to a line; None for other rows and without kernels.
+
+    Kernels that were compiled from an older clone may lack the function.
+    """
+    read = getattr(KERNELS, "read_rows", None)
+    if read is None or 2 * frames * channels > len(scanner.text):
+        return None
+    values = np.empty((frames, channels))
+    is_plain = read(scanner.text[scanner.at :], values)
+    return values if is_plain and values.size and max(values.max(), -values.min()) <= LARGEST else None
 
 
 def is_end_sound(lines: Sequence[str], channels: int) -> bool:

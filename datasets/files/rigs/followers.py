@@ -32,6 +32,8 @@ _TWISTS_RAD = 0.03
 """Least change of a twist bone's angle and of the leader's twist."""
 _STEADY_RAD = 0.02
 """Largest angle between a twist bone's turn and the axis, or the share of the leader's twist."""
+_FRAMES_OF_TWIST = 64
+"""Number of frames that show that a joint turns about no axis."""
 _STEADY = 0.1
 """Largest mean distance from that share, in relation to the twist bone's turns."""
 _ALONG = 0.02
@@ -184,6 +186,10 @@ def _find_twist_axis(turns: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
     """Return the axis (3,) of a joint's rotations (T, 4), None without an axis, and the angles (T,)."""
     if np.abs(turns - turns[0]).max() < _TWISTS_RAD / 4:
         return None, np.zeros(len(turns))
+    some = turns[:: max(1, len(turns) // _FRAMES_OF_TWIST)]
+    some_rad = rotation_vectors(compose(some, invert(turns[:1])))
+    if np.linalg.norm(np.linalg.svd(some_rad, compute_uv=False)[1:]) > _STEADY_RAD * np.sqrt(len(some)) + 1e-9:
+        return None, np.zeros(len(turns))  # some of these frames are further from any axis
     vectors_rad = rotation_vectors(compose(turns, invert(turns[:1])))
     axis = np.linalg.svd(vectors_rad, full_matrices=False)[2][0]
     angles_rad = vectors_rad @ axis

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...core.errors import InputError
-from ..geometry.kinematics import joint_positions
+from ..geometry.kinematics import in_chunks, joint_positions
 from ..geometry.vectors import cosines, largest_components, median, norms
 from ..motion import LENGTHS_READ, Motion
 from ..skeleton import SIDES
@@ -49,7 +49,7 @@ def _find_flaw_in_numbers(motion: Motion) -> str:
     distances_m = np.abs(motion.root_m).max(axis=1)
     if distances_m.max() > _FURTHEST_M:
         return f"the body is {distances_m.max():.3g} m away in frame {int(distances_m.argmax())}"
-    is_zero = largest_components(motion.rotations) < LENGTHS_READ[0]
+    is_zero = in_chunks(largest_components, motion.rotations) < LENGTHS_READ[0]
     if is_zero.any():
         frame, joint = np.argwhere(is_zero)[0]
         return f"invalid rotation of {motion.skeleton.names[joint]} in frame {frame}"

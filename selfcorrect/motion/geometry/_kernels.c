@@ -877,11 +877,69 @@ done:
     return result;
 }
 
+/* Reads a number and moves past it; returns 0 if there is none. The quotient of a whole number up to 2^53 and a power of
+ * ten up to 10^22, both exact, is rounded once; Python's own function reads all other numbers. */
+static int read_number(const char **at, double *number) {
+    static const double TENS[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11,
+                                  1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    const char *to = *at + (**at == '-' || **at == '+'), *first = to;
+    unsigned long long whole = 0;
+    while (*to >= '0' && *to <= '9') whole = 10 * whole + (unsigned long long)(*to++ - '0');
+    Py_ssize_t digits = to - first, decimals = 0;
+    if (*to == '.') {
+        const char *point = to++;
+        while (*to >= '0' && *to <= '9') whole = 10 * whole + (unsigned long long)(*to++ - '0');
+        decimals = to - point - 1;
+        digits += decimals;
+    }
+    if (!digits) return 0;
+    if (digits < 20 && whole <= 1ULL << 53 && *to != 'e' && *to != 'E') {
+        *number = (double)whole / TENS[decimals];
+        if (**at == '-') *number = -*number;
+    } else {
+        char *end;
+        *number = PyOS_string_to_double(*at, &end, NULL);
+        if (PyErr_Occurred()) return 0;
+        to = end;
+    }
+    *at = to;
+    return 1;
+}
+
+/* Arguments: text of lines of C numbers; result: numbers (R, C). Returns whether the text is exactly that, with a line
+ * end after the last row. */
+static PyObject *read_rows(PyObject *module, PyObject *const *values, Py_ssize_t given) {
+    Arrays arrays = {.count = 0};
+    PyObject *result = NULL;
+    if (!count_arguments(given, 2)) return NULL;
+    Py_ssize_t size;
+    const char *at = PyUnicode_AsUTF8AndSize(values[0], &size);
+    if (at == NULL) return NULL;
+    const char *end = at + size;
+    WRITE(numbers, 1, 2);
+    Py_ssize_t columns = numbers->shape[1];
+    double *to = numbers->buf, *last = to + numbers->len / (Py_ssize_t)sizeof(double);
+    int is_sound = columns > 0;
+    while (is_sound && to < last) {
+        while (*at == ' ' || *at == '\t' || *at == '\n') at++;
+        for (Py_ssize_t k = 0; is_sound && k < columns; k++) {
+            is_sound = read_number(&at, to++) && (*at == ' ' || *at == '\t' || *at == '\n');
+            while (*at == ' ' || *at == '\t') at++;
+        }
+        is_sound = is_sound && *at == '\n';
+    }
+    while (*at == ' ' || *at == '\t' || *at == '\n') at++;
+    if (!PyErr_Occurred()) result = PyBool_FromLong(is_sound && at == end);
+done:
+    release(&arrays);
+    return result;
+}
+
 /* --- the module ---------------------------------------------------------------------------------------------------- */
 
 #define METHOD(name) {#name, (PyCFunction)(void (*)(void))name, METH_FASTCALL, NULL}
 static PyMethodDef METHODS[] = {
-    METHOD(compose), METHOD(rotate), METHOD(cross), METHOD(measure_lengths), METHOD(make_quaternions), METHOD(pose), METHOD(iterate_forces), METHOD(chain_products), METHOD(format_rows),
+    METHOD(compose), METHOD(rotate), METHOD(cross), METHOD(measure_lengths), METHOD(make_quaternions), METHOD(pose), METHOD(iterate_forces), METHOD(chain_products), METHOD(format_rows), METHOD(read_rows),
     METHOD(filter_frames), METHOD(solve_banded), METHOD(find_medians), METHOD(find_slow_medians), METHOD(measure_shares),
     {NULL, NULL, 0, NULL},
 };

@@ -17,6 +17,9 @@ from ..skeleton import Skeleton, compute_descendants, compute_generations
 from .compiled import KERNELS
 from .rotations import compose, invert, normalize, rotate
 
+_FRAMES_IN_CACHE = 512
+"""Number of frames of rotations whose signs are compared at once."""
+
 
 def forward_kinematics(
     skeleton: Skeleton, root_m: np.ndarray, rotations: np.ndarray, joints: Sequence[int] | None = None
@@ -182,13 +185,24 @@ def local_rotations(skeleton: Skeleton, orientations: np.ndarray) -> np.ndarray:
     return np.concatenate([world[..., :1, :], local], axis=-2)
 
 
-def make_continuous(rotations: np.ndarray, axis: int = 0) -> np.ndarray:
+def make_continuous(rotations: np.ndarray, axis: int = 0, out: np.ndarray | None = None) -> np.ndarray:
     """Return the same rotations (..., 4) with signs so that neighbours along the time `axis` lie in the same
     hemisphere.
+
+    Args:
+        out: The rotations themselves to change these in place; None for a copy.
     """
-    result = rotations.copy()
+    result = rotations.copy() if out is None else out
     moved = np.moveaxis(result, axis, 0)
-    dots = np.einsum("...i,...i", moved[1:], moved[:-1])
-    flips = np.where(dots < 0, -1.0, 1.0)
-    moved[1:] *= np.cumprod(flips, axis=0, out=flips)[..., None]
+    before = moved[:1].copy()
+    sign = np.ones(moved.shape[1:-1])
+    for start in range(0, len(moved), _FRAMES_IN_CACHE):
+        frames = moved[start : start + _FRAMES_IN_CACHE]
+        dots = np.einsum("...i,...i", frames, np.concatenate([before, frames[:-1]]))
+        flips = np.where(dots < 0, -1.0, 1.0)
+        flips[0] *= sign
+        np.cumprod(flips, axis=0, out=flips)
+        before = frames[-1:].copy()
+        frames *= flips[..., None]
+        sign = flips[-1]
     return result

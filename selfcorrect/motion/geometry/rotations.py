@@ -53,7 +53,9 @@ def rotate(rotations: np.ndarray, vectors: np.ndarray) -> np.ndarray:
 
 def identity_rotations(*shape: int) -> np.ndarray:
     """Quaternions (*shape, 4) of rotations that turn nothing."""
-    return np.tile([0.0, 0.0, 0.0, 1.0], (*shape, 1))
+    rotations = np.zeros((*shape, 4))
+    rotations[..., 3] = 1.0
+    return rotations
 
 
 def invert(rotations: np.ndarray) -> np.ndarray:
@@ -76,23 +78,23 @@ def from_euler_angles(axes: str, angles_deg: np.ndarray) -> np.ndarray:
     Returns:
         (..., 4) quaternions xyzw.
     """
-    half_rad = np.moveaxis(np.radians(angles_deg), -1, 0) / 2
+    half_rad = np.radians(np.moveaxis(angles_deg, -1, 0).copy()) / 2
     sines = np.sin(half_rad)
     cosines = np.cos(half_rad)
-    imaginary = [np.zeros(half_rad.shape[1:]) for _ in range(3)]
-    real = np.ones(half_rad.shape[1:])
+    turned = np.zeros((4, *half_rad.shape[1:]))
+    turned[3] = 1
+    products = np.empty_like(turned)
     for letter, sine, cosine in zip(axes, sines, cosines, strict=True):
         axis = "XYZ".index(letter)
         after = NEXT[axis]
         last = LAST[axis]
-        along = imaginary[axis]
-        imaginary[axis] = along * cosine + real * sine
-        real = real * cosine - along * sine
-        first = imaginary[after]
-        second = imaginary[last]
-        imaginary[after] = first * cosine + second * sine
-        imaginary[last] = second * cosine - first * sine
-    return np.stack([*imaginary, real], axis=-1)
+        np.multiply(turned, sine, out=products)
+        turned *= cosine
+        turned[axis] += products[3]
+        turned[3] -= products[axis]
+        turned[after] += products[last]
+        turned[last] -= products[after]
+    return np.moveaxis(turned, 0, -1).copy()
 
 
 def to_euler_angles(axes: str, rotations: np.ndarray) -> np.ndarray:

@@ -80,10 +80,9 @@ def cross(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 def largest_components(vectors: np.ndarray) -> np.ndarray:
     """Return the largest absolute component (...) of vectors (..., K)."""
-    sizes = np.abs(vectors)
-    largest = sizes[..., 0]
-    for axis in range(1, sizes.shape[-1]):
-        largest = np.maximum(largest, sizes[..., axis])
+    largest = np.abs(vectors[..., 0])
+    for axis in range(1, vectors.shape[-1]):
+        largest = np.maximum(largest, np.abs(vectors[..., axis]))
     return largest
 
 
