@@ -19,9 +19,8 @@ from selfcorrect.motion.body.foot_frames import level_feet
 from selfcorrect.motion.checks.check import RuleChoice
 from selfcorrect.motion.checks.findings import Finding, find_violations
 from selfcorrect.motion.checks.motion_features import MotionFeatures
-from selfcorrect.motion.checks.rules import RULES
+from selfcorrect.motion.checks.rules import RULE_TABLE, all_rules
 from selfcorrect.motion.corrector_interface.grounding import MotionOnFloor
-from selfcorrect.motion.geometry.filters import uniform_filter1d
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Surroundings
 
@@ -138,7 +137,6 @@ def select_evaluation_engine(made_by: str) -> str | None:
     return None
 
 
-_AVERAGED_S = 2.0
 _FEWEST_FRAMES = 8
 LONGEST_INFERRED = 8192
 """Most frames of a motion with inferred surroundings: memory grows with the frames."""
@@ -149,14 +147,16 @@ def check_physics(motion: Motion, choice: RuleChoice) -> list[Finding]:
 
     Raises InputError if the skeleton has no legs.
     """
-    rules = [rule for rule in choice.select_rules(RULES) if rule.measure is None]
+    rules = [rule for rule in choice.select_rules(all_rules()) if rule.measure_force is not None]
     if not rules or len(motion) < _FEWEST_FRAMES:
         return []
     missing_force = compute_contact_residual(_see_on_level_feet(motion), _AS_IT_IS).force_bodyweights[0]
-    measured = {"X1": missing_force[:, 1], "X2": smooth_residual(missing_force, motion.fps)}
     findings = []
     for rule in rules:
-        findings += find_violations(rule, measured[rule.code], len(motion), motion.fps)
+        assert rule.measure_force is not None
+        with RULE_TABLE.fence(rule.code):
+            measured = rule.measure_force(missing_force, motion.fps)
+            findings += find_violations(rule, measured, len(motion), motion.fps)
     return findings
 
 
@@ -192,9 +192,3 @@ def infer_surroundings(motion: Motion) -> Surroundings:
 
 def _see_on_level_feet(motion: Motion) -> MotionBatch:
     return MotionBatch.stack([level_feet(MotionOnFloor.from_motion(motion).motion)])
-
-
-def smooth_residual(missing: np.ndarray, fps: float) -> np.ndarray:
-    """Return the size (T,) of a missing force (T, 3), averaged over two seconds."""
-    window = max(1, round(_AVERAGED_S * fps))
-    return uniform_filter1d(np.linalg.norm(missing, axis=-1), window, mode="nearest")

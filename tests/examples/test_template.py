@@ -66,6 +66,23 @@ def test_the_installed_rule_is_checked_and_chosen(
 
 
 @pytest.mark.slow
+def test_the_installed_rule_of_physics_is_checked_with_physics_only(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    walk = next(motion for motion in sc.load_motions("deepmimic") if motion.label == "walk")
+    sway_m = 0.12 * np.sin(2 * np.pi * 3 * np.arange(len(walk)) / walk.fps)
+    sc.save_motion(tmp_path / "sway.bvh", dataclasses.replace(walk, root_m=walk.root_m + np.outer(sway_m, [1, 0, 0])))
+    sc.save_motion(tmp_path / "walk.bvh", walk)
+    monkeypatch.syspath_prepend(str(site))
+    chosen = ["--select", "U2"]
+    assert main(["check", str(tmp_path / "sway.bvh"), *chosen]) == 0
+    assert main(["check", str(tmp_path / "walk.bvh"), "--physics", *chosen]) == 0
+    assert "U2" not in capsys.readouterr().out
+    assert main(["check", str(tmp_path / "sway.bvh"), "--physics", *chosen]) == 1
+    assert "U2 pushed" in capsys.readouterr().out
+
+
+@pytest.mark.slow
 def test_the_installed_metric_is_measured(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     points = np.random.default_rng(0).normal(size=(60, 3))
     errors = PhysicalErrors(*(np.zeros(60) for _ in dataclasses.fields(PhysicalErrors)))

@@ -40,8 +40,11 @@ class Rule:
     unit: str
     message: str
     """Text of a finding, with {value} in `unit`."""
-    measure: Callable[[MotionFeatures], Measured] | None
-    """Function that measures a motion; None if that needs a body with masses."""
+    measure: Callable[[MotionFeatures], Measured] | None = None
+    """Function that measures a motion; None for a rule of physics."""
+    measure_force: Callable[[np.ndarray, float], Measured] | None = None
+    """Function of a rule of physics: of the force (T, 3) in body weights that contacts cannot give, y up, and of the
+    frame rate."""
     source: str = "98th percentile of CMU's training clips"
     """Origin of the threshold."""
     thing: str = "body"

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ...runtime.registry import Registry, Row
 from ..measures.ground_plane import TILTED_DEG
-from . import bearing, body, floor, pace, smoothness, walking
+from . import bearing, body, floor, missing_force, pace, smoothness, walking
 from .findings import Rule
 
 _CLEAN = "hardly any of CMU's clean clips breaks it"
@@ -317,7 +317,7 @@ RULES = (
         threshold=0.7,
         unit="body weights",
         message="{value:.1f} body weights are missing",
-        measure=None,
+        measure_force=missing_force.upward_force,
         least_s=0.4,
     ),
     Rule(
@@ -327,10 +327,10 @@ RULES = (
         threshold=1.4,
         unit="body weights",
         message="moves as if pushed by {value:.1f} body weights",
-        measure=None,
+        measure_force=missing_force.average_force,
     ),
 )
-"""F: floor, S: smoothness, B: body, R: reading, P: pace, X: physics, which `simulators.feasibility` measures."""
+"""F: floor, S: smoothness, B: body, R: reading, P: pace, X: physics, from forces of `simulators.feasibility`."""
 
 RULE_TABLE = Registry("rule", [Row(rule.code, "", rule.summary) for rule in RULES], group="selfcorrect.rules")
 """Rules by code. Other packages add rules: the name of an entry point, which leads to a `Rule`, is its code."""

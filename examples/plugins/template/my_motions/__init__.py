@@ -1,4 +1,4 @@
-"""A template: tables of joint positions as a format, a corrector, a rule of `check`, and a metric of loops.
+"""A template: tables of joint positions as a format, a corrector, two rules of `check`, and a metric of loops.
 
 A `.joints` file has its frames per second in the first line, then a row of 3 J numbers per frame: x, y, z of each joint
 in metres, y up.
@@ -61,6 +61,24 @@ FAR_AWAY = Rule(
     message="{value:.0f} m from the origin",
     measure=measure_distance_m,
     source="rounding of 32-bit numbers",
+)
+
+
+def measure_push(missing_bodyweights: np.ndarray, fps: float) -> np.ndarray:
+    """Return the horizontal force (T,) that contacts cannot give."""
+    return np.linalg.norm(missing_bodyweights[:, [0, 2]], axis=1)
+
+
+PUSHED = Rule(
+    code="U2",
+    name="pushed",
+    summary="Something pushes the body sideways.",
+    threshold=1.0,
+    unit="body weights",
+    message="pushed by {value:.1f} body weights",
+    measure_force=measure_push,
+    source="an example",
+    least_s=0.1,
 )
 
 
