@@ -31,7 +31,6 @@ class SplitRun:
 
 
 SPLIT_RUNS = (
-    SplitRun("built-in, generation 3", "split-ten", 3),
     SplitRun("built-in, generation 5", "split-ten", 5),
     SplitRun("built-in, generation 10", "split-ten", 10),
     SplitRun("CMU, generation 5", "split-cmu", 5),

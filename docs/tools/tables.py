@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 SUMMARIES = Path(__file__).resolve().parents[1] / "results"
-ON_SITE = "*On the site, which has all values as `results.csv`; the summaries of the runs lie beside this page.*"
+ON_SITE = "*On the site; the runs lie beside this page.*"
 """Text in place of a long table, which only the site shows; the repository has its values as data."""
 
 
