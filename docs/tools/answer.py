@@ -131,6 +131,26 @@ def describe_split(split: LossSplit) -> str:
     )
 
 
+KEPT = {
+    "real-data baseline": ("modes", REAL_ONLY),
+    "no remedy; with physics": ("modes", "replace+none", "replace+physics"),
+    "only matching; only extrapolation": ("modes", "replace+none+matched", "replace+none+extrapolated"),
+    "`lineages`": ("modes", "replace+none+lineages"),
+    "a static set; with `lineages`": ("modes", "freeze+none", "freeze+none+lineages"),
+    "a quarter renewed; with `lineages`": ("renewal", "renew-0.25+none", "renew-0.25+none+lineages"),
+}
+"""Rows of the table of remedies: a run and its arms."""
+
+
+def kept_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
+    """Yield the lines of the table of remedies: the coverage that fully synthetic loops of the DCT MLP keep."""
+    rows = []
+    for title, (run, *names) in KEPT.items():
+        arms = arms_by_name(summaries[run], "dct-mlp")
+        rows.append([title, "; ".join(f"{average_late(arms[name], COVERAGE).mean():.2f}" for name in names)])
+    yield from table_lines(["coverage, generations 11 to 20", ""], rows)
+
+
 def own_corrector_sentence(summaries: Mapping[str, Summary]) -> Iterator[str]:
     """Yield what the README's own corrector changed after the last generation, paired by seed."""
     summary = summaries["own-corrector"]

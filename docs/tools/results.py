@@ -22,7 +22,7 @@ from typing import Annotated
 
 import numpy as np
 import tyro
-from answer import MAIN_JOB, answer_tables, collapse_sentences, own_corrector_sentence
+from answer import MAIN_JOB, answer_tables, collapse_sentences, kept_table, own_corrector_sentence
 from claims import CLAIMS, claims_table
 from conditioning_page import fill_conditioning
 from page_tables import TABLES, arms_of, forces_table, page_table
@@ -43,7 +43,7 @@ PICTURES = ROOT / "docs" / "pictures" / "results"
 PAGES = (ROOT / "README.md", ROOT / "docs" / "index.md", *sorted(SUMMARIES.glob("*.md")))
 """Pages with tables between marks."""
 
-KINDS = "table|shares|claims|answer|collapse|own-corrector|loss-parts|samplers|strengths|uncorrected|forces|recipe"
+KINDS = "table|shares|claims|answer|collapse|own-corrector|kept|loss-parts|samplers|strengths|uncorrected|forces|recipe"
 MARKED = re.compile(rf"<!-- ({KINDS})(?:: (\S+))? -->\n.*?<!-- end of \1 -->", re.DOTALL)
 SITE_ONLY = ("shares", "table", "claims", "answer", "samplers", "strengths", "uncorrected")
 """Long tables, which only the site shows; the repository has their values as data."""
@@ -60,6 +60,7 @@ def fill_page(page: str, summaries: Mapping[str, Summary], *, is_site: bool = Fa
         "answer": answer_tables,
         "collapse": collapse_sentences,
         "own-corrector": own_corrector_sentence,
+        "kept": kept_table,
         "loss-parts": split_table,
         "samplers": samplers_table,
         "strengths": strengths_table,

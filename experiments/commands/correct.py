@@ -33,8 +33,8 @@ class CorrectCommand:
     Reads motion files of all formats (`selfcorrect data formats`) and folders of them. Writes each file with the same
     format, skeleton, names and frame rate; FBX becomes glTF, without meshes. Never changes inputs. The same command
     again corrects what is missing or changed. For millions of motions, pack them into sets (`selfcorrect data shard`).
-    Exit code 0: all motions were corrected. Exit code 1: some were not. Exit code 2: bad arguments, or nothing could be
-    read.
+    Exit code 0: all motions were corrected. Exit code 1: some were not, became worse in a figure, or keep faults. Exit
+    code 2: bad arguments, or nothing could be read.
     """
 
     inputs: tyro.conf.Positional[tuple[str, ...]]
