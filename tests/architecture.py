@@ -53,7 +53,6 @@ IN_EXTRAS = {
 
 BASE = (
     "file_correction.batch", "file_correction.in_python", "checking.check_files", "data.sources", "demo",
-    "curation.reward",
 )  # fmt: skip
 """Of `experiments`, what the base does: correct, check, convert and show."""
 

@@ -26,7 +26,7 @@ from ..jobs.where import Cluster, Where
 from ..motion.axes import Axes
 from ..motion.presets import PRESET_ROWS, PRESETS, drop_controls, select_settings
 from ..motion.settings import MotionSettings, RunOptions, find_engine
-from .inputs import must_exist, sources_must_exist
+from .inputs import sources_must_exist
 
 if TYPE_CHECKING:
     PresetName = str
@@ -99,7 +99,6 @@ class MotionCommand:
             RUNNERS.row(self.runner)
         settings = self.complete()
         sources_must_exist((*settings.data, *settings.reference))
-        must_exist([self.axes.ratings])
         settings.check_generator()
         where = Where(default_workers() if self.workers is None else self.workers, self.runner, self.where)
         if self.dry_run:
@@ -116,9 +115,7 @@ class MotionCommand:
         options = self.options
         page = make_motion_page(settings, self.preset, options)
         study = make_motion_study(settings, self.preset, options, page)
-        study = check_motion_study(
-            study, settings, options, folder, ratings=self.axes.ratings, on_cluster=bool(self.where.cluster)
-        )
+        study = check_motion_study(study, settings, options, on_cluster=bool(self.where.cluster))
         result = run_study(
             study,
             folder,

@@ -25,7 +25,6 @@ from selfcorrect.storage.runs.run_folder import (
     ENVIRONMENT,
     FEASIBILITY_FILE,
     IDENTITIES_FILE,
-    PREFERENCES_FILE,
     REFERENCES_FILE,
     SUMMARY_FILE,
 )
@@ -40,7 +39,6 @@ _OURS = (
     REFERENCES_FILE,
     FEASIBILITY_FILE,
     IDENTITIES_FILE,
-    PREFERENCES_FILE,
     SUMMARY_FILE,
     REPORT,
 )

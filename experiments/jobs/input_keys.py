@@ -41,7 +41,7 @@ CODE = (
 """Folders of the package with all code behind the result of a correction, or a set of motions."""
 
 CODE_OF_LOOPS = (
-    *CODE, "correctors", "loop", "metrics", "models", "remedies", "experiments/curation", "experiments/motion",
+    *CODE, "correctors", "loop", "metrics", "models", "remedies", "experiments/motion",
     "experiments/remedies", "experiments/studies",
 )  # fmt: skip
 """Folders of the package with all code behind a motion experiment."""

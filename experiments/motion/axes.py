@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from pathlib import Path
 from typing import Annotated
 
 from tyro.conf import arg
@@ -16,7 +15,7 @@ from selfcorrect.models.diffusion.presets import preset, preset_names
 
 from ..remedies.table import PLACES, REMEDIES
 from ..studies.arms import BASELINE, SAMPLING_SETTINGS, TAKES_RATIO, ArmSettings
-from .correctors.table import CORRECTORS, UNKNOWN, corrector_row, is_own
+from .correctors.table import CORRECTORS, UNKNOWN, corrector_row
 from .settings import MotionSettings
 
 PREFERENCES = ("preference", "shuffled-preference")
@@ -63,9 +62,6 @@ class Axes:
     """Optimiser steps per generation, the same in every arm."""
     initial_steps: Annotated[int | None, arg(metavar="INT")] = None
     """Optimiser steps of generation 0."""
-    ratings: Path | None = None
-    """Choices that rating pages saved (docs/curate.md), a file or a folder of .jsonl files, for --corrector people and
-    --remedy preferred. The run folder keeps a copy of the preferences it began with."""
 
     def refine(self, settings: MotionSettings) -> MotionSettings:
         """Return settings with these axes; SettingError for a combination that makes no sense."""
@@ -94,8 +90,6 @@ class Axes:
             for option, value in options.items():
                 if value:
                     raise SettingError(f"--{option} is for arms with a corrector, and there are none; leave it out")
-        if self.ratings and not any(map(rated_components, settings.all_arms)):
-            raise SettingError("--ratings is for --corrector people and --remedy preferred; leave it out")
 
     def refine_arms(self, arms: Sequence[ArmSettings]) -> tuple[ArmSettings, ...]:
         """Return arms with these axes, each beside the plain arm of comparison.
@@ -125,16 +119,6 @@ class Axes:
         for arm in refined:
             with_comparisons |= dict.fromkeys((BASELINE, arm.plain, arm))
         return tuple(with_comparisons)
-
-
-def rated_components(arm: ArmSettings) -> tuple[str, ...]:
-    """Return the corrector and the remedy of an arm, as far as people's ratings are needed."""
-    names = []
-    if not is_own(arm.corrector) and corrector_row(arm.corrector).rated:
-        names.append(arm.corrector)
-    if REMEDIES.row(arm.remedy).rated:
-        names.append(arm.remedy)
-    return tuple(names)
 
 
 def budget(arm: ArmSettings) -> str:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import temporal_frequencies
@@ -25,21 +24,18 @@ from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.measures.metrics import METRIC_TABLE, added_metrics
 from selfcorrect.remedies.spectrum import restore_energy
-from selfcorrect.runtime.identity import Identity, identity_of
+from selfcorrect.runtime.identity import Identity
 from selfcorrect.runtime.progress import Progress, silent
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.run_folder import FEASIBILITY_FILE, REFERENCES_FILE
 
-from ..curation.loops import WHO, keep_reward, kept_reward, raters_of, reward_in
-from ..curation.reward import Reward
 from ..jobs.identities import IdentityFile, identity_of_data
 from ..jobs.run import use_one_thread
 from ..remedies.remedies import RemedyInputs, with_place, with_remedy
 from ..remedies.table import REMEDIES
 from ..studies.arms import ArmSettings
 from ..studies.study import Measure, SeedRun, Study, StudyTask, seed_runs
-from .axes import rated_components
 from .correctors.own import CorrectorInputs, build_corrector, own_identity, try_corrector
 from .correctors.table import corrector_row, is_own
 from .first_generation import key_first_generation
@@ -131,7 +127,8 @@ def make_motion_arm(
     correction = None if corrector is None else _correction(corrector, arm)
     loop_arm = arm.make_arm(settings.generations, settings.steps[run.task], correction, task.fresh_source)
     placed_task, loop_arm = with_place(sampled_task(task, arm, progress), loop_arm, arm.place)
-    return with_remedy(placed_task, loop_arm, arm.remedy, _remedy_inputs(task.codec, inputs.reward))
+    remedy_inputs = RemedyInputs(embed=temporal_frequencies, finish=partial(finish_children, task.codec))
+    return with_remedy(placed_task, loop_arm, arm.remedy, remedy_inputs)
 
 
 def _describe_job(
@@ -200,11 +197,6 @@ def _correction(corrector: Corrector, arm: ArmSettings) -> Correction:
     return Correction(corrector, arm.strength, arm.operator, on_rejection="drop" if drops else "redraw")
 
 
-def _remedy_inputs(codec: FeatureCodec, reward: Reward | None) -> RemedyInputs:
-    raters = () if reward is None else raters_of(reward, codec)
-    return RemedyInputs(embed=temporal_frequencies, finish=partial(finish_children, codec), raters=raters)
-
-
 def finish_children(codec: FeatureCodec, children: Tensor, parents: Tensor, labels: Tensor) -> Tensor:
     """Children (N, T, D) with valid rotations and, per label, the parents' energy at high frequencies.
 
@@ -233,7 +225,6 @@ def corrector_inputs(
         limit_s=options.corrector_timeout_s,
         in_process=options.corrector_in_process,
         engine=settings.engine,
-        reward=kept_reward(run.root),
     )
 
 
@@ -241,27 +232,16 @@ def corrector_inputs(
 
 
 def check_motion_study(
-    study: Study,
-    settings: MotionSettings,
-    options: RunOptions,
-    folder: Path,
-    *,
-    ratings: Path | None = None,
-    on_cluster: bool = False,
+    study: Study, settings: MotionSettings, options: RunOptions, *, on_cluster: bool = False
 ) -> Study:
     """Return a study that knows the users' code inside; raise what would end the run later.
 
     Real data are read first, so that faults raise errors before anything is written.
 
-    Args:
-        folder: Run folder.
-        ratings: Choices of people, for arms that need what people preferred.
-
     Raises:
-        SettingError: Code of users has no source, or ratings are missing.
+        SettingError: Code of users has no source.
     """
     use_one_thread()  # before an evaluation is fitted, which jobs in this process share
-    reward_for(settings, folder, ratings)
     if not on_cluster:
         choose_device(options.device)
     identities = own_identities(settings, options.corrector_timeout_s)
@@ -271,24 +251,7 @@ def check_motion_study(
         try_correctors(settings, ledger.list_unrecorded(identities), limit_s=options.corrector_timeout_s)
         return identities
 
-    return replace(study, identify_code=identify_code, begin=partial(_keep_reward, settings, ratings))
-
-
-def _keep_reward(settings: MotionSettings, ratings: Path | None, ledger: IdentityFile, accept_changed: bool) -> None:
-    """Keep what people preferred: a run that was begun with a reward keeps it."""
-    folder = ledger.path.parent
-    reward = reward_for(settings, folder, ratings)
-    if reward is not None:
-        ledger.record({WHO: identity_of(reward, "choices")}, accept_changed=accept_changed)
-        keep_reward(folder, reward)
-
-
-def reward_for(settings: MotionSettings, folder: Path, ratings: Path | None) -> Reward | None:
-    """Return people's preferences; SettingError if arms need one that is neither given nor kept."""
-    needed = [name for arm in settings.all_arms for name in rated_components(arm)]
-    if needed and ratings is None and kept_reward(folder) is None:
-        raise SettingError(f"{needed[0]} needs --ratings, choices that a rating page saved: docs/curate.md")
-    return None if ratings is None else reward_in(ratings)
+    return replace(study, identify_code=identify_code)
 
 
 def own_identities(settings: MotionSettings, limit_s: float | None = None) -> dict[str, Identity]:

@@ -11,7 +11,7 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import Embedding, flat
 from selfcorrect.correctors.contract import filter_of
 from selfcorrect.correctors.loop_correction import apply_corrector
-from selfcorrect.loop.bias import Score, sample_plainly
+from selfcorrect.loop.bias import sample_plainly
 from selfcorrect.loop.fitting import (
     PairFitting,
     PreferCorrections,
@@ -34,8 +34,6 @@ class RemedyInputs:
     """Values to vectors of the training side, for measuring likeness."""
     finish: Finish | None = None
     """Last step of matching where children keep something of the parents."""
-    raters: tuple[Score, ...] = ()
-    """People, each as a score of samples."""
 
 
 TaskArm: TypeAlias = tuple[Task, Arm]

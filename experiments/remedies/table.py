@@ -23,8 +23,6 @@ class RemedyRow(Row):
     """Publication that proposed the remedy."""
     claim: str = ""
     """Claim of that source, a clause."""
-    rated: bool = False
-    """True if choices of people are needed (`--ratings`)."""
     control: bool = False
     """True for an arm that shows what a remedy must beat, or what a loss consists of."""
 
@@ -101,16 +99,6 @@ REMEDIES = Registry(
             cost="0",
             claim="what is lost by neutral drift",
             control=True,
-        ),
-        RemedyRow(
-            "preferred",
-            "selfcorrect.experiments.curation.loops:preference",
-            "Sampling bias: of four draws the draw that people would choose; needs --ratings.",
-            knows="choices of people, generalised by six features",
-            cost="4 × samples",
-            source="Ferbach et al. 2024 (arXiv 2407.09499)",
-            claim="curation optimises what people prefer, and its variance vanishes",
-            rated=True,
         ),
     ],
     group="selfcorrect.remedies",

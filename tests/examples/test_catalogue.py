@@ -29,12 +29,12 @@ POLICY_TEXTS = "real replace freeze renew:0.25 augment:1 augment_once:1 accumula
 REMEDY_NAMES = (
     "none copying matched extrapolated lineages lineages-quarter lineages-reworked sims rescaled-score "
     "annealed-truncation farthest-points self-verified likelihood-rank latent-filter truncated-loss ecosystem "
-    "averaged-weights moment-matching oversampling more-steps inside-sampler inside-sampler-once preferred"
+    "averaged-weights moment-matching oversampling more-steps inside-sampler inside-sampler-once"
 )
 PLACE_NAMES = "data sampler filter preference shuffled-preference"
 CORRECTOR_NAMES = (
     "none kinematic physics randomized-dynamics residual-free residual-free-fallback residual-free-verifier anchored "
-    "anchored-real centroids-only centroids-only-real random-perturbation filter random-verifier low-pass people"
+    "anchored-real centroids-only centroids-only-real random-perturbation filter random-verifier low-pass"
 )
 DENOISER_NAMES = "patch-mixer dct-mixer dct-mlp temporal-conv transformer"
 PAPER = "motion --preset paper --data HumanML3D --generator mdm checkpoint=mdm/args.json evaluator=t2m"

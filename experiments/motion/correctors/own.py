@@ -29,7 +29,6 @@ from selfcorrect.runtime.progress import Progress, silent
 from selfcorrect.runtime.supervision import EndedError, report_place
 from selfcorrect.simulators.settings.engine_table import PUBLISHED_ENGINE
 
-from ...curation.reward import Reward
 from .own_function import (
     FUNCTION,
     OwnFunction,
@@ -55,8 +54,6 @@ class CorrectorInputs:
     """Run users' correctors in this process."""
     engine: str = PUBLISHED_ENGINE
     """Engine that correctors simulate in."""
-    reward: Reward | None = None
-    """Reward fitted to what people preferred, if any."""
 
 
 def build_corrector(name: str, inputs: CorrectorInputs) -> Corrector | None:

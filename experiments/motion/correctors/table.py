@@ -22,8 +22,6 @@ class CorrectorRow(Row):
     residual_free: bool = False
     """True if no root force supports the bodies. This needs an engine with compliant joints. Rejected samples are
     dropped and not drawn again, because for some labels no draw is ever accepted."""
-    rated: bool = False
-    """True if it needs people's choices (`--ratings`)."""
 
 
 CORRECTORS = Registry(
@@ -118,13 +116,6 @@ CORRECTORS = Registry(
             knows="none: the cut-off that physics' jerk asks for",
             control=True,
         ),
-        CorrectorRow(
-            "people",
-            "selfcorrect.experiments.curation.loops:people",
-            "Verifier: rejects what people would like less than usual samples of generation 0; needs --ratings.",
-            knows="choices of people, generalised by six features",
-            rated=True,
-        ),
     ],
     group="selfcorrect.correctors",
     row_type=CorrectorRow,
@@ -161,7 +152,6 @@ def corrector_row(name: str) -> CorrectorRow:
         knows=knows,
         control=all(row.control for row in rows),
         residual_free=any(row.residual_free for row in rows),
-        rated=any(row.rated for row in rows),
     )
 
 

@@ -107,8 +107,7 @@ def test_a_package_adds_a_remedy_by_name(tmp_path: Path, monkeypatch: pytest.Mon
 def final_state(small: tuple[Task, MemoryStore], name: str) -> dict[str, Tensor]:
     task, first = small
     store = MemoryStore()
-    inputs = RemedyInputs(raters=(lambda values: values.flatten(1).sum(1),))
-    task, arm = with_remedy(task, Arm(Replace(), 2, steps=3), name, inputs)
+    task, arm = with_remedy(task, Arm(Replace(), 2, steps=3), name)
     return run_loop(task, arm, store, first, STREAM).state()
 
 

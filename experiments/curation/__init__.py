@@ -1,1 +1,0 @@
-"""Choices of people between samples, which loops use."""
