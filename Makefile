@@ -27,7 +27,7 @@ $(INSTALLED_FOR_LOOPS): $(INSTALLED)
 	touch $@
 
 $(INSTALLED_FOR_TESTS): $(INSTALLED)
-	$(INSTALL) '.[all,dev,ray]'
+	$(INSTALL) '.[all,dev]'
 	$(BIN)/python -m compileall -q selfcorrect simulators datasets experiments
 	touch $@
 
@@ -53,7 +53,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --n
 test: tests $(INSTALLED_FOR_TESTS)
 	$(PYTEST) -m 'not long$(if $(MARKS), and ($(MARKS)))'
 
-# Clusters, installations and faults of disks, too.
+# Installations and faults of disks, too.
 test-all: tests $(INSTALLED_FOR_TESTS)
 	$(PYTEST) -m 'not nightly$(if $(MARKS), and ($(MARKS)))'
 

@@ -48,7 +48,7 @@ BASE = (
 """What the package needs without its extras, imported as it is."""
 
 EXTRAS = (
-    "imageio", "imageio_ffmpeg", "jinja2", "pyarrow.parquet", "pybullet", "ray", "safetensors.torch",
+    "imageio", "imageio_ffmpeg", "jinja2", "pyarrow.parquet", "pybullet", "safetensors.torch",
     "sklearn.cluster", "sklearn.datasets", "sklearn.mixture", "sklearn.neighbors", "sklearn.neural_network", "torch",
     "torch.optim.swa_utils", "transformers", "ufbx",
 )  # fmt: skip

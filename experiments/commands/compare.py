@@ -18,7 +18,7 @@ from selfcorrect.runtime.registry import import_callable
 from selfcorrect.storage.runs.wandb_options import WandbOptions
 
 from ..jobs.targets import place_of
-from ..jobs.where import Cluster, Where
+from ..jobs.where import Where
 from ..studies.arms import ArmSettings
 
 if TYPE_CHECKING:
@@ -76,7 +76,6 @@ class CompareCommand:
     """Resume although your code or data changed since the run began. The run folder records both versions."""
     workers: int | None = None
     """Number of worker processes (default: one per core, as far as memory allows). Results do not depend on it."""
-    where: Annotated[Cluster, arg(name="")] = field(default_factory=Cluster)
     log: Annotated[WandbOptions, arg(name="")] = field(default_factory=lambda: WandbOptions("off"))
     runs: Annotated[tuple[Path, ...], Positional] = ()
     """Two run folders, in place of an experiment."""
@@ -118,7 +117,7 @@ class CompareCommand:
             wandb_project=self.log.wandb_project,
             wandb_entity=self.log.wandb_entity,
             claims=claims,
-            where=Where(workers, cluster=self.where),
+            where=Where(workers),
         )
         print(f"\n{comparison}\n\nReport: {folder / 'report.html'}")
         return 1 if comparison.gaps else 0

@@ -22,7 +22,7 @@ from selfcorrect.storage.runs.wandb_options import WandbOptions
 
 from ..jobs.run import RUNNERS
 from ..jobs.targets import place_of
-from ..jobs.where import Cluster, Where
+from ..jobs.where import Where
 from ..motion.axes import Axes
 from ..motion.presets import PRESET_ROWS, PRESETS, drop_controls, select_settings
 from ..motion.settings import MotionSettings, RunOptions, find_engine
@@ -65,7 +65,6 @@ class MotionCommand:
     workers: Annotated[int | None, _hint("one per core, as far as memory allows")] = None
     """Number of worker processes. Results do not depend on it."""
     runner: Annotated[str, arg(help=_RUNNER_HELP)] = ""
-    where: Annotated[Cluster, arg(name="")] = field(default_factory=Cluster)
     log: Annotated[WandbOptions, arg(name="")] = field(default_factory=WandbOptions)
     options: Annotated[RunOptions, arg(name="")] = field(
         default_factory=lambda: RunOptions(keep=PRESET_ROWS["short"].keep)
@@ -100,7 +99,7 @@ class MotionCommand:
         settings = self.complete()
         sources_must_exist((*settings.data, *settings.reference))
         settings.check_generator()
-        where = Where(default_workers() if self.workers is None else self.workers, self.runner, self.where)
+        where = Where(default_workers() if self.workers is None else self.workers, self.runner)
         if self.dry_run:
             self._print_plan(settings)
             return 0
@@ -115,7 +114,7 @@ class MotionCommand:
         options = self.options
         page = make_motion_page(settings, self.preset, options)
         study = make_motion_study(settings, self.preset, options, page)
-        study = check_motion_study(study, settings, options, on_cluster=bool(self.where.cluster))
+        study = check_motion_study(study, settings, options, is_elsewhere=not RUNNERS.row(where.chosen).is_local)
         result = run_study(
             study,
             folder,

@@ -12,7 +12,7 @@ from selfcorrect.runtime.processes import default_workers
 from selfcorrect.storage.runs.wandb_options import WandbOptions
 
 from ..jobs.targets import place_of
-from ..jobs.where import Cluster, Where
+from ..jobs.where import Where
 from ..toy.files import select_toys
 from ..toy.options import ToyOptions, change_settings, check_missing
 from .inputs import must_exist
@@ -34,14 +34,13 @@ class ToyCommand:
     options: Annotated[ToyOptions, tyro.conf.arg(name="")] = field(default_factory=ToyOptions)
     workers: int | None = None
     """Number of worker processes (default: one per core, as far as memory allows). Results do not depend on it."""
-    where: Annotated[Cluster, tyro.conf.arg(name="")] = field(default_factory=Cluster)
     log: Annotated[WandbOptions, tyro.conf.arg(name="")] = field(default_factory=lambda: WandbOptions("off"))
 
     def run(self) -> int:
         """Run what remains of the chosen loops and print a line for each; return 1 if a part is missing."""
         must_exist((self.options.text, self.options.mnist))
         references = select_toys(self.files)
-        where = Where(self.workers if self.workers is not None else default_workers(), cluster=self.where)
+        where = Where(self.workers if self.workers is not None else default_workers())
         from ..studies.report import REPORT
         from ..studies.run import run_study
         from ..toy.report import make_toy_page

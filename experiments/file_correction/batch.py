@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from math import ceil
 from pathlib import Path, PurePath
 
-from selfcorrect.core.errors import ClusterLostError, JobsError, RunFolderError, SettingError, WorkerError
+from selfcorrect.core.errors import SettingError, WorkerError
 from selfcorrect.datasets.files.formats import written_suffix
 from selfcorrect.datasets.files.open import explain_no_motions, motion_files
 from selfcorrect.runtime.processes import default_workers
@@ -15,8 +15,8 @@ from selfcorrect.storage.files.writing import explain_write_error, remove_leftov
 
 from ..jobs.run import Job, require_runner, run_jobs
 from ..jobs.targets import FOREIGN, check_no_link, check_targets, place_of
-from ..jobs.where import NO_CLUSTER, Cluster, Where
-from .correct_file import FileTask, correct_tasks, is_finished, record_failure
+from ..jobs.where import Where
+from .correct_file import FileTask, correct_tasks, is_finished
 from .file_result import FileResult
 from .options import CorrectionOptions
 from .report import REPORT, is_report, write_correction_report
@@ -31,16 +31,10 @@ _FILE_S = 0.03
 """Processor time of a file, however short, by kinematics."""
 _BYTE_S = 0.7e-6
 """Processor time of a byte of BVH, by kinematics; physics takes about twice as long."""
-CLUSTER_JOBS = 256
-"""Number of jobs on a cluster: as many as clusters have cores."""
 
 
 def correct_into(
-    inputs: Sequence[Path],
-    out: Path,
-    options: CorrectionOptions,
-    workers: int | None = None,
-    cluster: Cluster = NO_CLUSTER,
+    inputs: Sequence[Path], out: Path, options: CorrectionOptions, workers: int | None = None
 ) -> list[FileResult]:
     """Correct motion files, also in folders, into `out`, and write the report.
 
@@ -51,7 +45,7 @@ def correct_into(
         InputError: There are no motion files.
         SettingError: Options exclude each other, or a file would be overwritten.
     """
-    where = Where(default_workers() if workers is None else workers, cluster=cluster)
+    where = Where(default_workers() if workers is None else workers)
     require_runner(where)
     options.check_files()
     tasks = make_tasks(inputs, out)
@@ -142,9 +136,7 @@ def _output_suffix(path: Path) -> str:
 def _run_jobs(
     tasks: Sequence[FileTask], out: Path, options: CorrectionOptions, where: Where, files_per_job: int
 ) -> None:
-    """Correct files, many together; if a worker dies, correct the remaining files separately and record files that fail
-    again.
-    """
+    """Correct files, many together; if a worker dies, correct the remaining files one by one."""
     jobs = []
     for start in range(0, len(tasks), files_per_job):
         job_tasks = tasks[start : start + files_per_job]
@@ -152,26 +144,17 @@ def _run_jobs(
         jobs.append(Job(f"{job_tasks[0].name}{others}", correct_tasks, (job_tasks, options), len(job_tasks)))
     try:
         run_jobs(jobs, where, "correct", unit="motion", folder=place_of(out))
-    except ClusterLostError:
-        raise
-    except (JobsError, WorkerError) as error:
-        if files_per_job > 1:
-            print(f"{error}; the remaining files are corrected one by one")
-            remaining = [task for task in tasks if not is_finished(task, options)]
-            return _run_jobs(remaining, out, options, where, 1)
-        if isinstance(error, WorkerError):
+    except WorkerError as error:
+        if files_per_job == 1:
             raise
-        for failure in error.failed.values():
-            if isinstance(failure, RunFolderError):
-                raise failure from error
-        for task in tasks:
-            if (failure := error.failed.get(task.name)) is not None:
-                record_failure(task, str(failure))
+        print(f"{error}; the remaining files are corrected one by one")
+        remaining = [task for task in tasks if not is_finished(task, options)]
+        _run_jobs(remaining, out, options, where, 1)
 
 
 def limit_workers(where: Where, tasks: Sequence[FileTask], options: CorrectionOptions) -> Where:
     """Return a place with no more workers than save the time for the start of each."""
-    if options.is_residual_free or where.cluster.cluster:
+    if options.is_residual_free:
         return where
     work_s = sum(_FILE_S + _BYTE_S * task.source.stat().st_size for task in tasks if task.source.is_file())
     return replace(where, workers=max(1, min(where.workers, int(work_s / _WORKER_START_S))))
@@ -185,10 +168,5 @@ def _count_files_per_job(tasks: Sequence[FileTask], options: CorrectionOptions, 
     """
     if options.is_residual_free or any(task.source.suffix == ".parquet" for task in tasks):
         return 1
-    if where.chosen == "ray":
-        jobs = CLUSTER_JOBS
-    elif where.workers == 1:
-        jobs = 1
-    else:
-        jobs = JOBS_PER_WORKER * where.workers
+    jobs = 1 if where.workers == 1 else JOBS_PER_WORKER * where.workers
     return min(FILES_TOGETHER, ceil(len(tasks) / jobs))

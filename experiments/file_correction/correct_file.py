@@ -139,14 +139,6 @@ def _is_result_of(task: FileTask, result: FileResult, options: CorrectionOptions
     return are_unchanged(result.state.sidecar_digests) and result.state.key == make_task_key(task.source, options)
 
 
-def record_failure(task: FileTask, reason: str) -> None:
-    """Record that a file could not be corrected; files of an earlier run stay."""
-    earlier = FileResult.load(task.record)
-    output_hash = compute_file_digest(task.target) if task.has_earlier_output else ""
-    failure = FileResult(str(task.source), task.name, "failed", reason=reason)
-    failure.keep_file_of(earlier, output_hash).save(task.record)
-
-
 def correct_tasks(tasks: Sequence[FileTask], options: CorrectionOptions, progress: Progress) -> None:
     """Correct files, many together, and record the result of each, also of one that cannot be read.
 

@@ -113,10 +113,6 @@ class Bars:
         self.overall.n = self.overall.initial = self.overall.last_print_n = done_count
         self.overall.refresh()
 
-    def count_generations(self, job: str) -> int:
-        """Return the number of generations that a job has reported."""
-        return len(self._generations[job])
-
     def finish(self, job: str) -> None:
         """Free the row of a job."""
         if (bar := self.by_job.pop(job, None)) is not None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from contextlib import AbstractContextManager, contextmanager
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from threadpoolctl import threadpool_limits
 
-from selfcorrect.core.errors import ClusterLostError, JobsError, WorkerError
+from selfcorrect.core.errors import JobsError, WorkerError
 from selfcorrect.runtime.bugs import describe_error, internal_error_traceback
 from selfcorrect.runtime.processes import limit_threads, process_context, start_processes, stop_processes
 from selfcorrect.runtime.registry import Registry, Row
@@ -59,9 +58,6 @@ to `show` (see `reporter`). When an error leaves the context, jobs under way are
 class RunnerRow(Row):
     """A runner."""
 
-    tries: int = 1
-    """Number of times that a job may fail at the same place before all other jobs go on alone; with 1, the first
-    failure ends all."""
     is_local: bool = False
     """True for a runner of as many jobs at once as there are workers; no more jobs are started."""
 
@@ -75,13 +71,6 @@ RUNNERS = Registry(
             f"{__name__}:processes",
             "Several jobs at once, in processes of this machine.",
             is_local=True,
-        ),
-        RunnerRow(
-            "ray",
-            "selfcorrect.experiments.jobs.ray_cluster:ray_cluster",
-            "On a Ray cluster (docs/scale.md).",
-            "ray",
-            tries=3,
         ),
     ],
     group="selfcorrect.runners",
@@ -106,13 +95,13 @@ def run_jobs(
 
     Args:
         where: Place and number of workers.
-        folder: Folder that all jobs write into; a cluster must reach the folder.
+        folder: Folder that all jobs write into; other machines must reach the folder.
         observe: Called with the progress of all jobs, from any thread.
         each_alone: A job that fails ends only dependent jobs.
 
     Raises:
-        JobsError: Jobs failed; raised after all other jobs are done. If the runner tries a job only once and
-            `each_alone` is false, the job's own exception is raised at once.
+        JobsError: Jobs failed, and `each_alone` is true; raised after all other jobs are done. Without `each_alone`,
+            the job's own exception is raised at once.
     """
     workers = min(where.workers, max(len(jobs), 1))
     modules = {job.function.__module__ for job in jobs}
@@ -131,12 +120,8 @@ def run_jobs(
 
 
 def require_runner(where: Where) -> None:
-    """Raise SettingError if jobs cannot run: an unknown runner, a missing extra, a cluster that does not answer."""
+    """Raise SettingError if jobs cannot run: an unknown runner, or a missing package."""
     RUNNERS.load(where.chosen)
-    if where.cluster.cluster:
-        from .ray_cluster import require_reachable
-
-        require_reachable(where.cluster.cluster)
 
 
 def use_one_thread() -> None:
@@ -160,13 +145,11 @@ class _Schedule:
         self._graph = TopologicalSorter({job.name: job.after for job in jobs})
         self._path_lengths = _measure_paths(self._jobs)
         self._submit = submit
-        self._tries = runner.tries
         self._capacity = workers if runner.is_local else len(jobs)
         self._bars = bars
         self._each_alone = each_alone
         self._waiting: list[str] = []
         self._running: dict[Future[None], str] = {}
-        self._failures: Counter[tuple[str, int]] = Counter()
         self._given_up: dict[str, Exception] = {}
 
     def run(self) -> None:
@@ -180,7 +163,7 @@ class _Schedule:
             for future in finished:
                 self._settle(self._running.pop(future), future)
         if self._given_up:
-            raise jobs_error(self._given_up, len(self._jobs), self._tries)
+            raise jobs_error(self._given_up, len(self._jobs))
 
     def _settle(self, name: str, future: Future[None]) -> None:
         try:
@@ -195,19 +178,12 @@ class _Schedule:
             self._graph.done(name)
 
     def _fail(self, name: str, error: Exception) -> None:
-        """Try a job again, a number of times at each generation reached, or give up the job."""
-        ends_all = self._tries == 1 and (not self._each_alone or isinstance(error, WorkerError))
-        if ends_all or isinstance(error, ClusterLostError):
+        """Give up a job, or end all."""
+        if not self._each_alone or isinstance(error, WorkerError):
             raise error
-        place = name, self._bars.count_generations(name)
-        self._failures[place] += 1
-        count = self._failures[place]
-        self._bars.write(f"{name} failed ({count} of {self._tries} tries): {describe_error(error)}")
-        if count < self._tries:
-            self._waiting.append(name)
-        else:
-            self._bars.finish(name)
-            self._given_up[name] = error
+        self._bars.write(f"{name} failed: {describe_error(error)}")
+        self._bars.finish(name)
+        self._given_up[name] = error
 
 
 def _measure_paths(jobs: Mapping[str, Job]) -> dict[str, int]:
@@ -220,17 +196,11 @@ def _measure_paths(jobs: Mapping[str, Job]) -> dict[str, int]:
     return lengths
 
 
-def jobs_error(failed: Mapping[str, Exception], count: int, tries: int) -> JobsError:
-    """Return the error to raise after all other jobs are done.
-
-    Args:
-        count: Number of all jobs.
-        tries: Number of times that a job was tried.
-    """
+def jobs_error(failed: Mapping[str, Exception], count: int) -> JobsError:
+    """Return the error to raise after all other jobs are done; count: of all jobs."""
     reasons = "; ".join(f"{name}: {describe_error(error)}" for name, error in failed.items())
-    times = f" {tries} times" if tries > 1 else ""
     message = (
-        f"{len(failed)} of {count} jobs failed{times} and were given up ({reasons}), with the jobs that wait for them; "
+        f"{len(failed)} of {count} jobs failed and were given up ({reasons}), with the jobs that wait for them; "
         "finished work is kept, and the same command continues"
     )
     bugs = [getattr(error, "bug", "") or internal_error_traceback(error) for error in failed.values()]

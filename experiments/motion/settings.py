@@ -95,7 +95,7 @@ class MotionSettings:
     """Physics engine of the correctors. Published figures use PyBullet; if PyBullet is not installed and no engine is
     given, MuJoCo is used."""
     first_seed: int = 0
-    """First seed. Machines without a cluster can share an experiment by its seeds."""
+    """First seed. Machines can share an experiment by its seeds."""
     steps: Suppress[Fixed[Mapping[str, int]]] = field(default_factory=dict, hash=False)
     """Optimiser steps of each later generation, by denoiser."""
     initial_steps: Suppress[Fixed[Mapping[str, int]]] = field(default_factory=dict, hash=False)

@@ -232,7 +232,7 @@ def corrector_inputs(
 
 
 def check_motion_study(
-    study: Study, settings: MotionSettings, options: RunOptions, *, on_cluster: bool = False
+    study: Study, settings: MotionSettings, options: RunOptions, *, is_elsewhere: bool = False
 ) -> Study:
     """Return a study that knows the users' code inside; raise what would end the run later.
 
@@ -242,7 +242,7 @@ def check_motion_study(
         SettingError: Code of users has no source.
     """
     use_one_thread()  # before an evaluation is fitted, which jobs in this process share
-    if not on_cluster:
+    if not is_elsewhere:
         choose_device(options.device)
     identities = own_identities(settings, options.corrector_timeout_s)
     motion_data(settings, streams(settings.first_seed))

@@ -74,10 +74,6 @@ class WorkerError(SelfcorrectError, RuntimeError):
     """A worker process died."""
 
 
-class ClusterLostError(WorkerError):
-    """The cluster is gone, with all jobs under way."""
-
-
 class JobsError(SelfcorrectError, RuntimeError):
     """Some jobs of an experiment failed, and all other jobs were done."""
 

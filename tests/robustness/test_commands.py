@@ -36,7 +36,7 @@ COMMANDS: dict[str, str] = {
 """Each with words that keep it short; `motion` has fewer motions than it should take."""
 TAKES_PLACES = ("correct", "check", "data check", "data stats", "data convert", "data shard", "verify",
                 "view")  # fmt: skip
-NEVER = ("--help", "--version", "--cluster", "--retime", "--open", "--port", "--host", "--wandb")
+NEVER = ("--help", "--version", "--retime", "--open", "--port", "--host", "--wandb")
 
 _OPTION = re.compile(r"^[│ ] (?:-\w+ \S+, )?(--[a-z][\w.-]*)(?:, --no-\S+)?(?: ([{A-Z]\S*))?", re.MULTILINE)
 

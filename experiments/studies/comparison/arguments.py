@@ -70,7 +70,7 @@ class ComparisonOptions:
     accept_changed: bool = False
     """Resume although code or data were changed since the run began."""
     where: Where | None = None
-    """Where the jobs run, such as a cluster, instead of `workers`."""
+    """Where the jobs run, such as other machines, instead of `workers`."""
     wandb: WandbChoice = "off"
     """"offline" writes runs of Weights & Biases into `out`, "online" sends them. Each arm and seed is a run that grows
     with its generations."""

@@ -23,7 +23,7 @@ from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.file_correction import batch, correct_file, in_python
 from selfcorrect.experiments.file_correction.options import CorrectionOptions
 from selfcorrect.experiments.jobs import run as jobs
-from selfcorrect.experiments.jobs.run import Job, jobs_error
+from selfcorrect.experiments.jobs.run import Job
 from selfcorrect.experiments.jobs.where import Where
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.motion import Motion
@@ -258,29 +258,23 @@ def test_no_more_files_are_together_than_memory_is_for(folder: Path, monkeypatch
         together.clear()
 
 
-def test_a_file_that_kills_its_worker_takes_no_other_with_it(
+def test_after_a_death_of_a_worker_files_are_corrected_one_by_one(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What a cluster does with jobs whose workers die again and again, acted."""
+    """A file that kills its worker ends the command, and no file before it is lost."""
 
     def run_jobs(jobs: Sequence[Job], *_: object, **__: object) -> None:
-        failed = {}
         for job in jobs:
             if any(task.name == "rows.npy" for task in job.arguments[0]):
-                failed[job.name] = WorkerError("a worker process died")
-            else:
-                job.function(*job.arguments, silent)
-        if failed:
-            raise jobs_error(failed, len(jobs), 3)
+                raise WorkerError("a worker process died")
+            job.function(*job.arguments, silent)
 
     monkeypatch.setattr(batch, "run_jobs", run_jobs)
-    assert main(["correct", "clips", *KINEMATIC]) == 1
-    entries = report_of(folder / "corrected")
-    assert {name: motion["verdict"] for name, motion in entries.items()} == {
-        "deep/joints.npy": "accepted", "deep/steps.npz": "accepted", "rows.npy": "failed", "steps.bvh": "accepted"
-    }  # fmt: skip
-    assert "a worker process died" in entries["rows.npy"]["reason"]
-    assert "the remaining files are corrected one by one" in capsys.readouterr().out
+    assert main(["correct", "clips", *KINEMATIC]) == 2
+    output = capsys.readouterr()
+    assert "the remaining files are corrected one by one" in output.out
+    assert "a worker process died" in output.err
+    assert {path.name for path in (folder / "corrected").rglob("*.np[yz]")} == {"joints.npy", "steps.npz"}
 
 
 @pytest.mark.slow

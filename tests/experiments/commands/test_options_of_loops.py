@@ -22,9 +22,8 @@ Plan = Callable[[Any], object]
 FILE = Path("a.bvh")
 LOOPS = Path(__file__).resolve().parents[3] / "examples" / "loops"
 TRACKING = {"wandb": "offline", "wandb_project": "p", "wandb_entity": "e"}
-CLUSTER = {"cluster": "127.0.0.1:1", "cpus_per_job": 2, "gpus_per_job": 1.0, "memory_per_job": 2.0}
 VALUES: dict[type, dict[str, object]] = {
-    MotionCommand: TRACKING | CLUSTER | {
+    MotionCommand: TRACKING | {
         "preset": "demo", "policy": ("augment",), "synthetic_ratio": ("0.3",), "corrector": ("kinematic",),
         "physics_in": ("sampler",), "remedy": ("matched",), "guidance": (2.5,), "temperature": (0.9,), "eta": (0.5,),
         "sampler": ("ddim",),
@@ -35,14 +34,14 @@ VALUES: dict[type, dict[str, object]] = {
         "dry_run": True, "workers": 3, "runner": "here", "corrector_timeout_s": 5.0, "corrector_in_process": True,
         "accept_changed": True, "keep": "needed", "repair": True, "device": "cpu",
     },
-    CompareCommand: TRACKING | CLUSTER | {
+    CompareCommand: TRACKING | {
         "tasks": {"other": "operator:neg"}, "arms": {"c": ArmSettings()}, "generations": 3, "steps": 4,
         "gammas": (0.5,), "copying": True, "real_counts": (9,), "reference": "a", "seeds": 3, "first_seed": 2,
         "better": {"score": "lower"}, "primary": "score", "bounds": {"score": (0.0, 1.0)},
         "claims": "collections:OrderedDict", "title": "t", "out": Path("elsewhere"), "accept_changed": True,
         "workers": 3, "runs": (Path("run"), Path("other")),
     },
-    ToyCommand: TRACKING | CLUSTER | {
+    ToyCommand: TRACKING | {
         "files": (str(LOOPS / "gaussian_collapse.py"),), "out": Path("elsewhere"), "quick": True, "workers": 3,
         "n": (30,), "synthetic_ratio": (0.3,), "gamma": (0.7,), "generations": 2, "epochs": 2.0, "seeds": 2, "seed": 5,
         "text": FILE, "mnist": Path("run"),

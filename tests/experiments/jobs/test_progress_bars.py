@@ -14,7 +14,6 @@ def test_generations_of_earlier_calls_are_done_and_do_not_count_as_speed(kept: i
             bars.show(Event("arm", "generation", generation, 5))
         assert bars.overall.n == 4
         assert bars.overall.initial == kept, "the speed is that of n − initial"
-        assert bars.count_generations("arm") == 4
 
 
 def test_a_slow_first_generation_is_no_part_of_the_estimate(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,6 @@ import os
 import subprocess
 import sys
 import time
-from concurrent.futures import Future
-from contextlib import contextmanager
 from pathlib import Path
 from queue import Queue
 
@@ -13,8 +11,7 @@ import pytest
 
 import selfcorrect.experiments.jobs.run as jobs_module
 from selfcorrect.core.errors import JobsError
-from selfcorrect.experiments.jobs.progress_bars import Bars, Event, reporter
-from selfcorrect.experiments.jobs.run import Job, RunnerRow, run_jobs
+from selfcorrect.experiments.jobs.run import Job, run_jobs
 from selfcorrect.experiments.jobs.where import Where
 from selfcorrect.runtime.processes import run_in_threads
 
@@ -111,7 +108,7 @@ def test_at_least_one_worker_is_needed():
 
 def test_an_unknown_runner_is_named_before_anything_runs(tmp_path: Path):
     with pytest.raises(
-        ValueError, match=r"unknown runner 'process', known are here, processes, ray; did you mean 'processes'"
+        ValueError, match=r"unknown runner 'process', known are here, processes; did you mean 'processes'"
     ):
         run_jobs([Job("a", note, (tmp_path, "a", None), 1)], Where(2, "process"), "test")
     assert not list(tmp_path.iterdir())
@@ -145,72 +142,19 @@ def test_jobs_that_wait_for_one_another_are_refused():
         run_jobs([Job("a", fail, (), 1, ("b",)), Job("b", fail, (), 1, ("a",))], Where(), "test")
 
 
-def stumble(folder: Path, falls: int, generations: int, progress) -> None:
-    """Finish a generation per call, then fail; succeed at last. Every `falls` calls together get one further."""
-    calls = len(list(folder.glob("call-*")))
-    (folder / f"call-{calls}").touch()
-    finished_calls = calls // falls
-    for generation in range(1, finished_calls + 1):
-        progress("generation", generation, generations)
-    if finished_calls < generations:
-        raise ValueError("stumbled")
-
-
-@contextmanager
-def patient(where: Where, folder: Path | None, show):
-    """Runs jobs here, and leaves what they raise to the schedule."""
-
-    def submit(job: Job) -> Future[None]:
-        future: Future[None] = Future()
-        try:
-            job.function(*job.arguments, reporter(show, job.name))
-            future.set_result(None)
-        except ValueError as error:
-            future.set_exception(error)
-        return future
-
-    yield submit
-
-
-@pytest.fixture
-def three_tries(monkeypatch: pytest.MonkeyPatch) -> Where:
-    row = RunnerRow("patient", f"{__name__}:patient", "", tries=3)
-    monkeypatch.setattr(jobs_module.RUNNERS, "row", lambda name: row)
-    monkeypatch.setattr(jobs_module.RUNNERS, "load", lambda name: patient)
-    return Where(1, "patient")
-
-
-def test_a_job_that_fails_every_time_is_named_and_the_rest_goes_on(
-    tmp_path: Path, three_tries: Where, capsys: pytest.CaptureFixture[str]
-):
+def test_with_each_alone_a_job_that_fails_is_named_and_the_rest_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     jobs = [
         Job("broken", fail, (), 1),
         Job("after", note, (tmp_path, "after", None), 1, ("broken",)),
         Job("other", note, (tmp_path, "other", None), 1),
     ]
-    with pytest.raises(JobsError, match=r"1 of 3 jobs failed 3 times .*\(broken: this one is broken\)") as raised:
-        run_jobs(jobs, three_tries, "test")
+    with pytest.raises(JobsError, match=r"1 of 3 jobs failed .*\(broken: this one is broken\)") as raised:
+        run_jobs(jobs, Where(), "test", each_alone=True)
     assert list(raised.value.failed) == ["broken"]
-    assert "broken failed (3 of 3 tries): this one is broken" in capsys.readouterr().err
+    assert "broken failed: this one is broken" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["other"]
-
-
-def test_tries_are_counted_anew_where_a_job_got_further(tmp_path: Path, three_tries: Where):
-    run_jobs([Job("slow", stumble, (tmp_path, 2, 4), 4)], three_tries, "test")
-    assert len(list(tmp_path.iterdir())) == 9
-
-
-def test_a_job_that_gets_no_further_is_given_up(tmp_path: Path, three_tries: Where):
-    with pytest.raises(JobsError, match="stumbled"):
-        run_jobs([Job("slow", stumble, (tmp_path, 4, 4), 4)], three_tries, "test")
-    assert len(list(tmp_path.iterdir())) == 3
-
-
-def test_a_generation_told_twice_counts_once():
-    with Bars(3, 1, "test", "gen") as bars:
-        for generation in (1, 2, 1, 2, 3):
-            bars.show(Event("a", "generation", generation, 3))
-        assert bars.overall.n == bars.count_generations("a") == 3
 
 
 THREADS = """
