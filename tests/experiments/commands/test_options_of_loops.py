@@ -21,7 +21,7 @@ from selfcorrect.experiments.studies.arms import ArmSettings
 Plan = Callable[[Any], object]
 FILE = Path("a.bvh")
 LOOPS = Path(__file__).resolve().parents[3] / "examples" / "loops"
-TRACKING = {"wandb": "offline", "wandb_project": "p", "wandb_entity": "e"}
+TRACKING: dict[str, object] = {"wandb": "offline", "wandb_project": "p", "wandb_entity": "e"}
 VALUES: dict[type, dict[str, object]] = {
     MotionCommand: TRACKING | {
         "preset": "demo", "policy": ("augment",), "synthetic_ratio": ("0.3",), "corrector": ("kinematic",),
