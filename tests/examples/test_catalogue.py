@@ -20,10 +20,10 @@ from selfcorrect.models.diffusion.denoiser_table import DENOISERS
 from selfcorrect.motion.measures.metrics import DESCENT, EXPLAINED, FIELD, MEASURED, METRICS, RETRIEVED, TRAINED
 
 LOOP_FILES = (
-    "biased_corrector cross_curation crossfeed curation density_ratio digits digits_as_published dilution "
+    "biased_corrector cross_curation crossfeed curation density_ratio digits_as_published dilution "
     "fairness gaussian_collapse gaussian_correct gillman_program imperfect_verifier kazdan kazdan_density "
     "kazdan_regression language lineages linear mad mechanisms mixture molecules pluralistic provenance reflow "
-    "remedies shapes small_gpt stability text_mechanisms unet_digits weighting"
+    "remedies shapes small_gpt stability text_mechanisms weighting"
 )
 POLICY_TEXTS = "real replace freeze renew:0.25 augment:1 augment_once:1 accumulate accumulate_subsample:64 keep:0.5"
 REMEDY_NAMES = (
@@ -33,7 +33,7 @@ REMEDY_NAMES = (
 )
 PLACE_NAMES = "data sampler filter preference shuffled-preference"
 CORRECTOR_NAMES = (
-    "none kinematic physics randomized-dynamics residual-free residual-free-fallback residual-free-verifier anchored "
+    "none kinematic physics residual-free residual-free-fallback residual-free-verifier anchored "
     "anchored-real centroids-only centroids-only-real random-perturbation filter random-verifier low-pass"
 )
 DENOISER_NAMES = "patch-mixer dct-mixer dct-mlp temporal-conv transformer"
@@ -63,7 +63,7 @@ MEASURES = {
 }
 """Command → keys of the measures that it computes."""
 
-PLUGINS = ("published_remedies", "mdm_generator", "caption_retrieval", "random_scenes")
+PLUGINS = ("published_remedies", "mdm_generator", "caption_retrieval")
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -58,7 +58,7 @@ COMMANDS = {
     "two runs": CompareCommand(runs=(Path("run"), Path("run"))),
     "steps": CompareCommand({"task": "operator:neg"}, ARMS, steps=7),
     "one toy": ToyCommand((str(LOOPS / "gaussian_correct.py"),)),
-    "a toy with networks": ToyCommand((str(LOOPS / "digits.py"),)),
+    "a toy with networks": ToyCommand((str(LOOPS / "digits_as_published.py"),)),
 }
 
 

@@ -43,8 +43,6 @@ TINY = {
     "shapes": {**NETWORK, "judged": 30, "real_count": 40},
     "language": {**NETWORK, "word_seeds": 3, "chain": WordChain(seeds=2, generations=4), "word_generations": 4,
                  "windows": 20, "held_out_windows": 10, "window": 8},
-    "digits": {**NETWORK, "judged": 40, "real_count": 200},
-    "unet-digits": {**NETWORK, "judged": 30},
     "small-gpt": {**NETWORK, "initial_steps": 120},  # with fewer, nothing is accepted
     "remedies": {**CIRCLE, "remedies": ("none", "matched", "lineages", "more-steps")},
     "mechanisms": {**CIRCLE, "ways": ("fully synthetic", "λ = 1")},
@@ -55,7 +53,7 @@ TINY = {
     "molecules": {**NETWORK, "drugs": 2, "conformers": 4, "initial_steps": 120, "relaxation": (5, 9)},
 }  # fmt: skip
 """Settings with which a run of any other toy takes a second or so."""
-SLOW = ("language", "small-gpt", "molecules", "unet-digits")
+SLOW = ("language", "small-gpt", "molecules")
 NAMES = [*LOOPS]
 EACH = [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in NAMES]
 DRAWS = 200

@@ -1,13 +1,9 @@
-"""The digits loop in small: its corrector, its judge, and what it draws to look at."""
+"""Loops of digits: their corrector and their judge."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-
 import pytest
 import torch
-from helpers import load_loop, run_toy
 from toy_models.digit_judge import DigitsJudge, move_to_centres
 
 from selfcorrect.core.randomness import streams
@@ -15,8 +11,6 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import Anchors
 from selfcorrect.correctors.loop_correction import Correction, apply_corrector
 from selfcorrect.datasets.toy.digits import bundled_digits
-from selfcorrect.experiments.studies.claims import final_difference
-from selfcorrect.experiments.toy.study import load_drawings
 
 ANCHORS = Anchors(torch.tensor([[[0.0]], [[4.0]], [[1.0]]]), torch.tensor([0, 0, 1]), torch.tensor([0.5, 0.5, 1.0]))
 
@@ -38,17 +32,3 @@ def test_judge_knows_digits_and_tells_noise_from_them() -> None:
     assert hidden.shape == (4, 32)
     logits = hidden.numpy() @ judge.classifier.coefs_[1] + judge.classifier.intercepts_[1]
     assert logits.argmax(1).tolist() == judge.classifier.predict(pictures[:4].flatten(1).numpy()).tolist()
-
-
-@pytest.mark.slow
-@pytest.mark.long
-def test_correction_pulls_samples_together(tmp_path: Path) -> None:
-    settings = replace(load_loop("digits").QUICK, ratios=(1.5,), initial_steps=250, steps=40, strength=20.0,
-                       generations=2, judged=200, real_count=400, seeds=2)  # fmt: skip
-    run = run_toy("digits", settings, tmp_path)
-    curves = run.curves
-    shown = load_drawings(run.study, run.toy, tmp_path)
-    assert final_difference("λ = 1.5, corrected", "λ = 1.5", "recall")(curves).estimate < -0.05
-    assert {arm: draws.shape for arm, draws in shown.items()} == dict.fromkeys(
-        ("real only", "λ = 1.5", "λ = 1.5, corrected"), (2, 10, 8, 8)
-    )
