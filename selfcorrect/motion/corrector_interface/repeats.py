@@ -20,7 +20,6 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..checks.check import CheckResult
-from ..geometry.compiled import KERNELS
 from ..geometry.kinematics import joint_positions, make_continuous
 from ..geometry.rotations import steps_between
 from ..geometry.vectors import median_of_known, norms
@@ -381,11 +380,6 @@ def _measure_shares(poses: np.ndarray, window: int) -> np.ndarray:
 def _measure_shares_of(poses: np.ndarray, window: int) -> np.ndarray:
     """Return as `_measure_shares` (T − 3 − 2 · window,) of values (T, …, D), without the ends."""
     still = 100 * _UNCHANGED**2
-    if KERNELS is not None:
-        rows = np.ascontiguousarray(poses).reshape(len(poses), -1, poses.shape[-1])
-        shares = np.empty((len(poses) - 3 - 2 * window, rows.shape[1]))
-        KERNELS.measure_shares(rows, window, still, _ALIKE**2, _UNCHANGED**2, shares)
-        return shares.reshape(len(shares), *poses.shape[1:-1])
     means = (poses[window:] - poses[:-window]) / window
     before = means[: -window - 3]
     after = means[window + 3 :]

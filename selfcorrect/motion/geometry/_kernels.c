@@ -1,13 +1,11 @@
-/* Products and lengths, forward kinematics, contact forces, chains of transitions, filters over time, banded systems,
- * medians, steps along the way, and rows of text.
+/* Products, forward kinematics, contact forces, chains of transitions, banded systems, and rows of text.
  *
- * Each function does the sums of its counterpart in NumPy or SciPy, in their order, so that both give the same bits; only
- * banded systems, which LAPACK solves in blocks, and steps along the way differ in the last digits, and quaternions where
- * NumPy has sines of its own. Build without fused multiply-add (-ffp-contract=off). Arrays come through the buffer
+ * Each function saves 3 % of a whole command or an import of SciPy, and does the sums of its counterpart in NumPy or
+ * SciPy, in their order, so that both give the same bits; only banded systems, which LAPACK solves in blocks, differ in
+ * the last digits. Build without fused multiply-add (-ffp-contract=off). Arrays come through the buffer
  * protocol: double precision, "C-contiguous" unless a comment says otherwise. */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
-#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -93,6 +91,10 @@ static inline void cross_one(const char *p, Py_ssize_t ps, const char *v, Py_ssi
     o[2] = x * b - y * a;
 }
 
+#define ROWS(multiply, width) \
+    for (Py_ssize_t i = 0; i < inner; i++, p += first_step, q += second_step, target += width) \
+        multiply(p, lasts[0], q, lasts[1], target)
+
 /* Arguments: quaternions or vectors (..., L), quaternions or vectors (..., K), both with any strides, and the result
  * (..., K). */
 static PyObject *apply_broadcast(PyObject *const *values, Py_ssize_t given, int first_width, int width) {
@@ -100,13 +102,11 @@ static PyObject *apply_broadcast(PyObject *const *values, Py_ssize_t given, int 
     PyObject *result = NULL;
     if (!count_arguments(given, 3)) return NULL;
     Py_buffer *inputs[2];
-    for (int k = 0; k < 2; k++) {
-        inputs[k] = take(&arrays, values[k], PyBUF_STRIDES, 'd', -1);
-        if (inputs[k] == NULL) goto done;
-    }
+    for (int k = 0; k < 2; k++)
+        if ((inputs[k] = take(&arrays, values[k], PyBUF_STRIDES, 'd', -1)) == NULL) goto done;
     WRITE(output, 2, -1);
     int axes = output->ndim - 1;
-    Py_ssize_t steps[2][MOST_AXES], place[MOST_AXES] = {0}, lasts[2];
+    Py_ssize_t steps[2][MOST_AXES], merged_steps[2][MOST_AXES] = {{0}}, place[MOST_AXES] = {0}, lasts[2];
     REQUIRE(axes >= 0 && output->shape[axes] == width, "the result has another width");
     for (int k = 0; k < 2; k++) {
         int own = inputs[k]->ndim - 1;
@@ -120,45 +120,32 @@ static PyObject *apply_broadcast(PyObject *const *values, Py_ssize_t given, int 
         }
     }
     /* Neighbouring axes that both inputs pass in even steps are one. */
-    Py_ssize_t lengths[MOST_AXES];
-    int merged = 0;
+    Py_ssize_t lengths[MOST_AXES] = {1};
+    int merged = 1;
     for (int axis = 0; axis < axes; axis++) {
         Py_ssize_t length = output->shape[axis];
-        if (merged && steps[0][merged - 1] == steps[0][axis] * length && steps[1][merged - 1] == steps[1][axis] * length) {
-            lengths[merged - 1] *= length;
-        } else {
+        int last = merged - 1;
+        if (merged_steps[0][last] == steps[0][axis] * length && merged_steps[1][last] == steps[1][axis] * length)
+            lengths[last] *= length;
+        else
             lengths[merged++] = length;
-        }
-        steps[0][merged - 1] = steps[0][axis];
-        steps[1][merged - 1] = steps[1][axis];
-    }
-    if (!merged) {
-        lengths[merged] = 1;
-        steps[0][merged] = steps[1][merged] = 0;
-        merged++;
+        for (int k = 0; k < 2; k++) merged_steps[k][merged - 1] = steps[k][axis];
     }
     Py_ssize_t total = output->len / (Py_ssize_t)(width * sizeof(double)), inner = lengths[merged - 1];
     const char *first = inputs[0]->buf, *second = inputs[1]->buf;
-    Py_ssize_t first_step = steps[0][merged - 1], second_step = steps[1][merged - 1];
+    Py_ssize_t first_step = merged_steps[0][merged - 1], second_step = merged_steps[1][merged - 1];
     double *target = output->buf;
     for (Py_ssize_t start = 0; start < total; start += inner) {
         const char *p = first, *q = second;
-        if (width == 4) {
-            for (Py_ssize_t i = 0; i < inner; i++, p += first_step, q += second_step, target += 4)
-                compose_one(p, lasts[0], q, lasts[1], target);
-        } else if (first_width == 3) {
-            for (Py_ssize_t i = 0; i < inner; i++, p += first_step, q += second_step, target += 3)
-                cross_one(p, lasts[0], q, lasts[1], target);
-        } else {
-            for (Py_ssize_t i = 0; i < inner; i++, p += first_step, q += second_step, target += 3)
-                rotate_one(p, lasts[0], q, lasts[1], target);
-        }
+        if (width == 4) ROWS(compose_one, 4);
+        else if (first_width == 3) ROWS(cross_one, 3);
+        else ROWS(rotate_one, 3);
         for (int axis = merged - 2; axis >= 0; axis--) {
-            first += steps[0][axis];
-            second += steps[1][axis];
+            first += merged_steps[0][axis];
+            second += merged_steps[1][axis];
             if (++place[axis] < lengths[axis]) break;
-            first -= steps[0][axis] * lengths[axis];
-            second -= steps[1][axis] * lengths[axis];
+            first -= merged_steps[0][axis] * lengths[axis];
+            second -= merged_steps[1][axis] * lengths[axis];
             place[axis] = 0;
         }
     }
@@ -168,73 +155,13 @@ done:
     return result;
 }
 
-static PyObject *compose(PyObject *module, PyObject *const *values, Py_ssize_t given) {
-    return apply_broadcast(values, given, 4, 4);
-}
-
-static PyObject *rotate(PyObject *module, PyObject *const *values, Py_ssize_t given) {
-    return apply_broadcast(values, given, 4, 3);
-}
-
-static PyObject *cross(PyObject *module, PyObject *const *values, Py_ssize_t given) {
-    return apply_broadcast(values, given, 3, 3);
-}
-
-/* --- lengths ------------------------------------------------------------------------------------------------------- */
-
-WIDE static void measure_rows(const double *rows, Py_ssize_t count, Py_ssize_t width, double *lengths) {
-    if (width == 3) {
-        for (Py_ssize_t i = 0; i < count; i++)
-            lengths[i] = sqrt(rows[3 * i] * rows[3 * i] + rows[3 * i + 1] * rows[3 * i + 1]
-                              + rows[3 * i + 2] * rows[3 * i + 2]);
-        return;
+#define PRODUCT(name, first_width, width) \
+    static PyObject *name(PyObject *module, PyObject *const *values, Py_ssize_t given) { \
+        return apply_broadcast(values, given, first_width, width); \
     }
-    for (Py_ssize_t i = 0; i < count; i++, rows += width) {
-        double total = rows[0] * rows[0];
-        for (Py_ssize_t k = 1; k < width; k++) total += rows[k] * rows[k];
-        lengths[i] = sqrt(total);
-    }
-}
-
-/* Arguments: vectors (..., K); result: their lengths (...). */
-static PyObject *measure_lengths(PyObject *module, PyObject *const *values, Py_ssize_t given) {
-    Arrays arrays = {.count = 0};
-    PyObject *result = NULL;
-    if (!count_arguments(given, 2)) return NULL;
-    READ(vectors, 0, -1);
-    WRITE(lengths, 1, -1);
-    Py_ssize_t width = vectors->ndim ? vectors->shape[vectors->ndim - 1] : 0;
-    REQUIRE(width > 0 && lengths->len * width == vectors->len, "shapes of lengths differ");
-    measure_rows(vectors->buf, lengths->len / (Py_ssize_t)sizeof(double), width, lengths->buf);
-    result = Py_NewRef(Py_None);
-done:
-    release(&arrays);
-    return result;
-}
-
-/* Arguments: rotation vectors (..., 3); result: unit quaternions (..., 4). */
-static PyObject *make_quaternions(PyObject *module, PyObject *const *values, Py_ssize_t given) {
-    Arrays arrays = {.count = 0};
-    PyObject *result = NULL;
-    if (!count_arguments(given, 2)) return NULL;
-    READ(vectors, 0, -1);
-    WRITE(quaternions, 1, -1);
-    Py_ssize_t count = vectors->len / (Py_ssize_t)(3 * sizeof(double));
-    REQUIRE(vectors->ndim && vectors->shape[vectors->ndim - 1] == 3 && quaternions->len * 3 == vectors->len * 4,
-            "shapes of quaternions differ");
-    const double *vector = vectors->buf, pi = 3.141592653589793;
-    double *to = quaternions->buf;
-    for (Py_ssize_t i = 0; i < count; i++, vector += 3, to += 4) {
-        double half = 0.5 * sqrt(vector[0] * vector[0] + vector[1] * vector[1] + vector[2] * vector[2]);
-        double turns = half / pi, angle = pi * (turns == 0 ? 1e-20 : turns), share = 0.5 * (sin(angle) / angle);
-        for (int axis = 0; axis < 3; axis++) to[axis] = share * vector[axis];
-        to[3] = cos(half);
-    }
-    result = Py_NewRef(Py_None);
-done:
-    release(&arrays);
-    return result;
-}
+PRODUCT(compose, 4, 4)
+PRODUCT(rotate, 4, 3)
+PRODUCT(cross, 3, 3)
 
 /* --- forward kinematics -------------------------------------------------------------------------------------------- */
 
@@ -502,133 +429,6 @@ done:
     return result;
 }
 
-/* --- filters over time --------------------------------------------------------------------------------------------- */
-
-/* Returns values (T, B) between `left` and `right` more frames: mirrored (0), the nearest (1) or a constant (2). */
-static double *extend(const double *values, Py_ssize_t frames, Py_ssize_t width, Py_ssize_t left, Py_ssize_t right,
-                      int mode, double constant, double *extended) {
-    for (Py_ssize_t i = -left; i < frames + right; i++) {
-        double *to = extended + (i + left) * width;
-        Py_ssize_t from = i;
-        if (mode == 0) {
-            from = i % (2 * frames);
-            if (from < 0) from += 2 * frames;
-            if (from >= frames) from = 2 * frames - 1 - from;
-        } else if (mode == 1) {
-            from = i < 0 ? 0 : i < frames ? i : frames - 1;
-        } else if (i < 0 || i >= frames) {
-            for (Py_ssize_t b = 0; b < width; b++) to[b] = constant;
-            continue;
-        }
-        memcpy(to, values + from * width, width * sizeof(double));
-    }
-    return extended;
-}
-
-/* Weights that mirror each other to 1e-16, or but for their sign, meet sums or differences of the two numbers. */
-static int find_symmetry(const double *weights, Py_ssize_t count) {
-    int is_even = count & 1, is_odd = count & 1;
-    for (Py_ssize_t k = 0; k < count / 2; k++) {
-        if (fabs(weights[k] - weights[count - 1 - k]) > DBL_EPSILON) is_even = 0;
-        if (fabs(weights[k] + weights[count - 1 - k]) > DBL_EPSILON) is_odd = 0;
-    }
-    return is_even ? 1 : is_odd ? -1 : 0;
-}
-
-WIDE static void correlate_line(const double *line, Py_ssize_t size, Py_ssize_t width, const double *weights,
-                                Py_ssize_t count, double *output) {
-    int symmetry = find_symmetry(weights, count);
-    Py_ssize_t middle = symmetry ? count / 2 : count - 1;
-    for (Py_ssize_t i = 0; i < size; i++) output[i] = line[i + middle * width] * weights[middle];
-    for (Py_ssize_t k = 0; k < middle; k++) {
-        const double *before = line + k * width, *after = line + (count - 1 - k) * width;
-        double weight = weights[k];
-        if (symmetry > 0) {
-            for (Py_ssize_t i = 0; i < size; i++) output[i] += (before[i] + after[i]) * weight;
-        } else if (symmetry < 0) {
-            for (Py_ssize_t i = 0; i < size; i++) output[i] += (before[i] - after[i]) * weight;
-        } else {
-            for (Py_ssize_t i = 0; i < size; i++) output[i] += before[i] * weight;
-        }
-    }
-}
-
-WIDE static void keep_extremes(const double *line, Py_ssize_t size, Py_ssize_t width, Py_ssize_t count, int is_maximum,
-                               double *output) {
-    memcpy(output, line, size * sizeof(double));
-    for (Py_ssize_t k = 1; k < count; k++) {
-        const double *other = line + k * width;
-        if (is_maximum) {
-            for (Py_ssize_t i = 0; i < size; i++) output[i] = other[i] > output[i] ? other[i] : output[i];
-        } else {
-            for (Py_ssize_t i = 0; i < size; i++) output[i] = other[i] < output[i] ? other[i] : output[i];
-        }
-    }
-}
-
-/* Medians, the larger of two middle numbers, of windows of a single column, which are kept in order. */
-static void keep_medians(const double *line, Py_ssize_t frames, Py_ssize_t count, double *window, double *output) {
-    Py_ssize_t filled = 0;
-    for (Py_ssize_t i = 0; i < frames + count - 1; i++) {
-        Py_ssize_t place = 0;
-        if (filled == count) {
-            while (place < count - 1 && window[place] != line[i - count]) place++;
-            memmove(window + place, window + place + 1, (count - 1 - place) * sizeof(double));
-            filled--;
-        }
-        for (place = filled; place > 0 && window[place - 1] > line[i]; place--) window[place] = window[place - 1];
-        window[place] = line[i];
-        if (++filled == count) output[i - count + 1] = window[count / 2];
-    }
-}
-
-/* Arguments: values (A, T, B), weights (K,) of each frame's neighbours or the number K of neighbours, how many of these
- * lie before the frame, mode and constant beyond the ends, what to compute: the weighted sum (0),
- * the maximum (1), the minimum (2) or, if B is 1, the median (3); result (A, T, B). */
-static PyObject *filter_frames(PyObject *module, PyObject *const *values, Py_ssize_t given) {
-    Arrays arrays = {.count = 0};
-    PyObject *result = NULL;
-    double *memory = NULL;
-    const double *weights = NULL;
-    Py_ssize_t count;
-    if (!count_arguments(given, 7)) return NULL;
-    READ(input, 0, 3);
-    long kind = PyLong_AsLong(values[5]);
-    if (kind == 0) {
-        READ(given_weights, 1, 1);
-        weights = given_weights->buf;
-        count = given_weights->shape[0];
-    } else {
-        count = PyLong_AsSsize_t(values[1]);
-    }
-    Py_ssize_t left = PyLong_AsSsize_t(values[2]);
-    long mode = PyLong_AsLong(values[3]);
-    double constant = PyFloat_AsDouble(values[4]);
-    if (PyErr_Occurred()) goto done;
-    WRITE(output, 6, 3);
-    Py_ssize_t rows = input->shape[0], frames = input->shape[1], width = input->shape[2], size = frames * width;
-    REQUIRE(output->shape[0] == rows && output->shape[1] == frames && output->shape[2] == width, "shapes differ");
-    REQUIRE(count > 0 && left >= 0 && left < count && mode >= 0 && mode < 3 && kind >= 0 && kind < 4, "no such filter");
-    REQUIRE(kind != 3 || width == 1, "medians need a single column");
-    if (size) {
-        memory = PyMem_Malloc(((frames + count - 1) * width + count) * sizeof(double));
-        if (memory == NULL) { PyErr_NoMemory(); goto done; }
-    }
-    for (Py_ssize_t row = 0; size && row < rows; row++) {
-        const double *line = extend((double *)input->buf + row * size, frames, width, left, count - 1 - left, (int)mode,
-                                    constant, memory);
-        double *to = (double *)output->buf + row * size;
-        if (kind == 0) correlate_line(line, size, width, weights, count, to);
-        else if (kind == 3) keep_medians(line, frames, count, memory + (frames + count - 1) * width, to);
-        else keep_extremes(line, size, width, count, kind == 1, to);
-    }
-    result = Py_NewRef(Py_None);
-done:
-    PyMem_Free(memory);
-    release(&arrays);
-    return result;
-}
-
 /* --- banded systems ------------------------------------------------------------------------------------------------ */
 
 /* Arguments: the diagonals (K, T) of a symmetric matrix, the main one last, each ending in the last column, and right
@@ -676,156 +476,6 @@ static PyObject *solve_banded(PyObject *module, PyObject *const *values, Py_ssiz
     result = PyLong_FromSsize_t(failed);
 done:
     PyMem_Free(factor);
-    release(&arrays);
-    return result;
-}
-
-/* --- medians ------------------------------------------------------------------------------------------------------- */
-
-static inline void swap(double *first, double *second) {
-    double value = *first;
-    *first = *second;
-    *second = value;
-}
-
-/* Returns the number that would be at `place` of sorted numbers, and moves all smaller ones before it. */
-static double select_place(double *numbers, Py_ssize_t count, Py_ssize_t place) {
-    Py_ssize_t low = 0, high = count - 1;
-    while (low < high) {
-        Py_ssize_t middle = low + (high - low) / 2;
-        if (numbers[middle] < numbers[low]) swap(&numbers[middle], &numbers[low]);
-        if (numbers[high] < numbers[low]) swap(&numbers[high], &numbers[low]);
-        if (numbers[high] < numbers[middle]) swap(&numbers[high], &numbers[middle]);
-        double pivot = numbers[middle];
-        Py_ssize_t i = low, j = high;
-        while (i <= j) {
-            while (numbers[i] < pivot) i++;
-            while (numbers[j] > pivot) j--;
-            if (i <= j) swap(&numbers[i++], &numbers[j--]);
-        }
-        if (place <= j) high = j;
-        else if (place >= i) low = i;
-        else break;
-    }
-    return numbers[place];
-}
-
-/* Numbers that are not NaN, one at least; their order changes. */
-static double find_median(double *numbers, Py_ssize_t count) {
-    double high = select_place(numbers, count, count / 2);
-    if (count % 2) return high;
-    double low = numbers[0];
-    for (Py_ssize_t i = 1; i < count / 2; i++) low = numbers[i] > low ? numbers[i] : low;
-    return (low + high) / 2;
-}
-
-/* Copies a column; returns whether it has no NaN. */
-static int copy_column(const double *values, Py_ssize_t count, Py_ssize_t stride, double *to) {
-    int is_known = 1;
-    for (Py_ssize_t i = 0; i < count; i++) {
-        to[i] = values[i * stride];
-        is_known &= to[i] == to[i];
-    }
-    return is_known;
-}
-
-/* Arguments: values (T, K), T > 0; result: the median of each column (K,), NaN if it has any. */
-static PyObject *find_medians(PyObject *module, PyObject *const *values, Py_ssize_t given) {
-    Arrays arrays = {.count = 0};
-    PyObject *result = NULL;
-    double *column = NULL;
-    if (!count_arguments(given, 2)) return NULL;
-    READ(input, 0, 2);
-    WRITE(medians, 1, 1);
-    Py_ssize_t count = input->shape[0], width = input->shape[1];
-    REQUIRE(count > 0 && medians->shape[0] == width, "shapes of medians differ");
-    column = PyMem_Malloc(count * sizeof(double));
-    if (column == NULL) { PyErr_NoMemory(); goto done; }
-    for (Py_ssize_t k = 0; k < width; k++) {
-        int is_known = copy_column((double *)input->buf + k, count, width, column);
-        ((double *)medians->buf)[k] = is_known ? find_median(column, count) : NAN;
-    }
-    result = Py_NewRef(Py_None);
-done:
-    PyMem_Free(column);
-    release(&arrays);
-    return result;
-}
-
-/* Arguments: values (T, K) and speeds (T,) without NaN, starts and stops (2 R,) of runs of frames; result: the medians
- * (R, K) of the values in the frames of a run whose speed is its median or less. */
-static PyObject *find_slow_medians(PyObject *module, PyObject *const *values, Py_ssize_t given) {
-    Arrays arrays = {.count = 0};
-    PyObject *result = NULL;
-    double *memory = NULL;
-    if (!count_arguments(given, 4)) return NULL;
-    READ(input, 0, 2);
-    READ(speeds, 1, 1);
-    INDICES(bounds, 2);
-    WRITE(medians, 3, 2);
-    Py_ssize_t frames = input->shape[0], width = input->shape[1], runs = bounds->shape[0] / 2;
-    const int *bound = bounds->buf;
-    REQUIRE(speeds->shape[0] == frames && bounds->shape[0] == 2 * runs && medians->shape[0] == runs
-            && medians->shape[1] == width, "shapes of medians differ");
-    for (Py_ssize_t r = 0; r < runs; r++)
-        REQUIRE(bound[2 * r] >= 0 && bound[2 * r] < bound[2 * r + 1] && bound[2 * r + 1] <= frames, "no such frames");
-    memory = PyMem_Malloc((2 * frames + 1) * sizeof(double));
-    if (memory == NULL) { PyErr_NoMemory(); goto done; }
-    for (Py_ssize_t r = 0; r < runs; r++) {
-        Py_ssize_t first = bound[2 * r], count = bound[2 * r + 1] - first;
-        const double *speed = (double *)speeds->buf + first, *rows = (double *)input->buf + first * width;
-        copy_column(speed, count, 1, memory);
-        double typical = find_median(memory, count);
-        for (Py_ssize_t k = 0; k < width; k++) {
-            Py_ssize_t slow = 0;
-            for (Py_ssize_t i = 0; i < count; i++)
-                if (speed[i] <= typical) memory[slow++] = rows[i * width + k];
-            ((double *)medians->buf)[r * width + k] = find_median(memory, slow);
-        }
-    }
-    result = Py_NewRef(Py_None);
-done:
-    PyMem_Free(memory);
-    release(&arrays);
-    return result;
-}
-
-/* --- steps along the way ------------------------------------------------------------------------------------------- */
-
-/* Arguments: values (T, G, D), the number W of frames before and after a step that show the way, and squares of the
- * least mean step, of its least share of the mean step on the other side, and of the least way; result (T - 3 - 2 W, G):
- * each step along the way over the mean step, NaN at rest. */
-static PyObject *measure_shares(PyObject *module, PyObject *const *values, Py_ssize_t given) {
-    Arrays arrays = {.count = 0};
-    PyObject *result = NULL;
-    if (!count_arguments(given, 6)) return NULL;
-    READ(input, 0, 3);
-    Py_ssize_t window = PyLong_AsSsize_t(values[1]);
-    double least = PyFloat_AsDouble(values[2]), alike = PyFloat_AsDouble(values[3]), floor = PyFloat_AsDouble(values[4]);
-    if (PyErr_Occurred()) goto done;
-    WRITE(shares, 5, 2);
-    Py_ssize_t groups = input->shape[1], width = input->shape[2], row = groups * width, steps = shares->shape[0];
-    REQUIRE(window > 0 && steps + 3 + 2 * window == input->shape[0] && shares->shape[1] == groups, "shapes differ");
-    for (Py_ssize_t i = 0; i < steps * groups; i++) {
-        const double *before = (double *)input->buf + i / groups * row + i % groups * width;
-        const double *onto = before + window * row, *from = onto + row, *to = from + row, *next = to + row;
-        const double *after = next + window * row;
-        double before_square = 0, after_square = 0, along = 0, square = 0;
-        for (Py_ssize_t k = 0; k < width; k++) {
-            double mean_before = (onto[k] - before[k]) / window, mean_after = (after[k] - next[k]) / window;
-            double way = (mean_before + mean_after) / 2;
-            before_square += mean_before * mean_before;
-            after_square += mean_after * mean_after;
-            along += (to[k] - from[k]) * way;
-            square += way * way;
-        }
-        double smaller = before_square < after_square ? before_square : after_square;
-        double larger = before_square < after_square ? after_square : before_square;
-        double bound = alike * larger > least ? alike * larger : least;
-        ((double *)shares->buf)[i] = smaller > bound ? along / (square > floor ? square : floor) : NAN;
-    }
-    result = Py_NewRef(Py_None);
-done:
     release(&arrays);
     return result;
 }
@@ -939,8 +589,8 @@ done:
 
 #define METHOD(name) {#name, (PyCFunction)(void (*)(void))name, METH_FASTCALL, NULL}
 static PyMethodDef METHODS[] = {
-    METHOD(compose), METHOD(rotate), METHOD(cross), METHOD(measure_lengths), METHOD(make_quaternions), METHOD(pose), METHOD(iterate_forces), METHOD(chain_products), METHOD(format_rows), METHOD(read_rows),
-    METHOD(filter_frames), METHOD(solve_banded), METHOD(find_medians), METHOD(find_slow_medians), METHOD(measure_shares),
+    METHOD(compose), METHOD(rotate), METHOD(cross), METHOD(pose), METHOD(iterate_forces), METHOD(chain_products),
+    METHOD(solve_banded), METHOD(format_rows), METHOD(read_rows),
     {NULL, NULL, 0, NULL},
 };
 static PyModuleDef_Slot SLOTS[] = {{0, NULL}};

@@ -8,10 +8,7 @@ import os
 from importlib import import_module
 from types import ModuleType
 
-FUNCTIONS = (
-    "chain_products", "compose", "cross", "filter_frames", "find_medians", "find_slow_medians", "format_rows",
-    "iterate_forces", "make_quaternions", "measure_lengths", "measure_shares", "pose", "rotate", "solve_banded",
-)  # fmt: skip
+FUNCTIONS = ("chain_products", "compose", "cross", "format_rows", "iterate_forces", "pose", "rotate", "solve_banded")
 """Functions of the kernels that are used. Kernels that lack some were compiled from an older clone and are left out."""
 
 

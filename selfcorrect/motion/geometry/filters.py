@@ -1,32 +1,41 @@
-"""Filters over frames and banded systems, which the compiled kernels compute, or SciPy where there are none.
+"""Filters over frames, and banded systems.
 
-Filters give the bits of `scipy.ndimage`. Solutions differ from `scipy.linalg`'s by rounding. Importing SciPy takes as
-long as correcting several clips, and its checks take longer than filtering a short clip.
+Filters give the bits of `scipy.ndimage`. Importing SciPy takes as long as correcting several clips, so that a compiled
+kernel solves banded systems, or `scipy.linalg` where there is none; the solutions differ by rounding.
 """
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 
 import numpy as np
 
 from .compiled import KERNELS
 
-_MODES = {"reflect": 0, "nearest": 1, "constant": 2}
-_SUM = 0
-_MAXIMUM = 1
-_MINIMUM = 2
-_MEDIAN = 3
+_ROUNDING = np.finfo(float).eps
+"""Largest difference of weights that count as equal."""
 
 
 def correlate1d(values: np.ndarray, weights: np.ndarray, axis: int = -1, mode: str = "reflect") -> np.ndarray:
     """Sum neighbours with an odd number of weights (K,); beyond the ends values are mirrored, the nearest, or 0."""
-    if KERNELS is None:
-        from scipy import ndimage
-
-        return ndimage.correlate1d(values, weights, axis, mode=mode)
-    return _filter_frames(values, np.ascontiguousarray(weights, dtype=float), len(weights) // 2, axis, mode, 0.0, _SUM)
+    weights = np.asarray(weights)
+    middle = len(weights) // 2
+    neighbours = _list_neighbours(np.asarray(values, dtype=float), len(weights), middle, axis, mode)
+    mirrored = weights[::-1]
+    signs = [sign for sign in (1, -1) if np.abs(weights - sign * mirrored)[:middle].max(initial=0.0) <= _ROUNDING]
+    if not signs:  # the order of SciPy's sums, as below
+        total = neighbours[-1] * weights[-1]
+        for neighbour, weight in zip(neighbours[:-1], weights[:-1], strict=True):
+            total += neighbour * weight
+        return total
+    combine = np.add if signs[0] > 0 else np.subtract
+    total = neighbours[middle] * weights[middle]
+    pair = np.empty_like(total)
+    for place in range(middle):
+        combine(neighbours[place], neighbours[-1 - place], out=pair)
+        pair *= weights[place]
+        total += pair
+    return total
 
 
 def gaussian_filter1d(values: np.ndarray, sigma: float, axis: int = -1, mode: str = "reflect") -> np.ndarray:
@@ -47,22 +56,22 @@ def gaussian_weights(sigma: float) -> np.ndarray:
 
 def maximum_filter1d(values: np.ndarray, size: int, axis: int = -1, mode: str = "reflect") -> np.ndarray:
     """Return the largest of the `size` values around each."""
-    if KERNELS is None:
-        from scipy import ndimage
-
-        return ndimage.maximum_filter1d(values, size, axis, mode=mode)
-    return _filter_frames(values, size, size // 2, axis, mode, 0.0, _MAXIMUM)
+    first, *others = _list_neighbours(values, size, size // 2, axis, mode)
+    largest = first.copy()
+    for other in others:
+        np.maximum(largest, other, out=largest)
+    return largest
 
 
 def minimum_filter1d(
     values: np.ndarray, size: int, axis: int = -1, mode: str = "reflect", cval: float = 0.0, origin: int = 0
 ) -> np.ndarray:
     """Return the smallest of the `size` values around each, or around the value `origin` frames before."""
-    if KERNELS is None:
-        from scipy import ndimage
-
-        return ndimage.minimum_filter1d(values, size, axis, mode=mode, cval=cval, origin=origin)
-    return _filter_frames(values, size, size // 2 + origin, axis, mode, cval, _MINIMUM)
+    first, *others = _list_neighbours(values, size, size // 2 + origin, axis, mode, cval)
+    smallest = first.copy()
+    for other in others:
+        np.minimum(smallest, other, out=smallest)
+    return smallest
 
 
 def uniform_filter1d(values: np.ndarray, size: int, axis: int = -1, mode: str = "reflect") -> np.ndarray:
@@ -80,14 +89,8 @@ def uniform_filter1d(values: np.ndarray, size: int, axis: int = -1, mode: str = 
 
 def median_filter1d(values: np.ndarray, size: int, axis: int = -1, mode: str = "reflect") -> np.ndarray:
     """Return the median of the `size` values around each, the larger of two middle values."""
-    if KERNELS is None:
-        from scipy import ndimage
-
-        shape = [1] * values.ndim
-        shape[axis] = size
-        return ndimage.median_filter(values, size=shape, mode=mode)
-    columns = np.moveaxis(values, axis, -1)
-    return np.moveaxis(_filter_frames(columns, size, size // 2, -1, mode, 0.0, _MEDIAN), -1, axis)
+    neighbours = np.stack(_list_neighbours(values, size, size // 2, axis, mode))
+    return np.partition(neighbours, size // 2, axis=0)[size // 2]
 
 
 def remove_short_runs(is_set: np.ndarray, size: int, axis: int) -> np.ndarray:
@@ -114,17 +117,18 @@ def solve_banded(bands: np.ndarray, right: np.ndarray) -> np.ndarray:
     return solution
 
 
-def _filter_frames(
-    values: np.ndarray, neighbours: np.ndarray | int, before: int, axis: int, mode: str, cval: float, kind: int
-) -> np.ndarray:
-    """Apply a filter of the kernels along an axis; before: how many of the neighbours come before a value."""
-    assert KERNELS is not None
-    shape = values.shape
-    axis %= values.ndim
-    lines = np.ascontiguousarray(values, dtype=float).reshape(
-        math.prod(shape[:axis]), shape[axis], math.prod(shape[axis + 1 :])
-    )
-    result = np.empty(lines.shape)
-    KERNELS.filter_frames(lines, neighbours, before, _MODES[mode], cval, kind, result)
-    result = result.reshape(shape)
-    return result.astype(values.dtype) if kind != _SUM and values.dtype != np.float64 else result
+def _list_neighbours(
+    values: np.ndarray, count: int, before: int, axis: int, mode: str, cval: float = 0.0
+) -> list[np.ndarray]:
+    """Return `count` neighbours of each value along an axis, the first of them `before` frames earlier."""
+    frames = values.shape[axis]
+    places = np.arange(-before, frames + count - 1 - before)
+    is_beyond = (places < 0) | (places >= frames)
+    if mode == "reflect" and frames:
+        places %= 2 * frames
+        places = np.minimum(places, 2 * frames - 1 - places)
+    along = (slice(None),) * (axis % values.ndim)
+    extended = values.take(places.clip(0, frames - 1), axis) if frames else values
+    if mode == "constant":
+        extended[(*along, is_beyond)] = cval
+    return [extended[(*along, slice(start, start + frames))] for start in range(count)]

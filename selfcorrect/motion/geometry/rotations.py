@@ -162,10 +162,6 @@ def rotation_vectors(rotations: np.ndarray) -> np.ndarray:
 
 def quaternions(vectors: np.ndarray) -> np.ndarray:
     """Unit quaternions (..., 4) of rotation vectors (..., 3) in radians."""
-    if KERNELS is not None and vectors.dtype == np.float64:
-        rotations = np.empty((*vectors.shape[:-1], 4))
-        KERNELS.make_quaternions(np.ascontiguousarray(vectors), rotations)
-        return rotations
     half = 0.5 * norms(vectors)[..., None]
     imaginary = 0.5 * np.sinc(half / np.pi) * vectors
     return np.concatenate([imaginary, np.cos(half)], axis=-1)

@@ -26,10 +26,6 @@ def align(array: _Array) -> _Array:
 
 def norms(vectors: np.ndarray) -> np.ndarray:
     """Euclidean lengths (...) of vectors (..., K)."""
-    if KERNELS is not None and vectors.dtype == np.float64 and vectors.flags.c_contiguous:
-        lengths = np.empty(vectors.shape[:-1])
-        KERNELS.measure_lengths(vectors, lengths)
-        return lengths[()]
     return np.sqrt(dot(vectors, vectors))
 
 
@@ -130,12 +126,12 @@ def median(values: np.ndarray | Sequence[float], axis: int | None = None) -> np.
     count = values.shape[axis]
     if not count:
         return np.full(np.delete(values.shape, axis), np.nan)
-    if KERNELS is not None and values.dtype == np.float64:
-        columns = np.ascontiguousarray(values if not axis else np.moveaxis(values, axis, 0))
-        medians = np.empty(columns.shape[1:])
-        KERNELS.find_medians(columns.reshape(count, -1), medians.reshape(-1))
-        return medians[()]
-    return np.median(values, axis)
+    middle = count // 2
+    below = middle - 1 + count % 2
+    ordered = np.partition(np.moveaxis(values, axis, 0) if axis else values, (below, middle, count - 1), 0)
+    medians = (ordered[below] + ordered[middle]) / 2
+    is_nan = np.isnan(ordered[-1])  # NaN come last
+    return np.where(is_nan, np.nan, medians) if is_nan.any() else medians
 
 
 def slow_medians(values: np.ndarray, speeds: np.ndarray, runs: Sequence[tuple[int, int]]) -> np.ndarray:
@@ -145,10 +141,6 @@ def slow_medians(values: np.ndarray, speeds: np.ndarray, runs: Sequence[tuple[in
         runs: Start and stop (exclusive) of R runs of frames; neither values nor speeds are NaN there.
     """
     medians = np.empty((len(runs), values.shape[1]))
-    if KERNELS is not None:
-        bounds = np.array(runs, dtype=np.intc).reshape(-1)
-        KERNELS.find_slow_medians(np.ascontiguousarray(values), np.ascontiguousarray(speeds), bounds, medians)
-        return medians
     for index, (start, stop) in enumerate(runs):
         run = slice(start, stop)
         is_slow = speeds[run] <= median(speeds[run])

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from selfcorrect.datasets.files.rigs import bvh
-from selfcorrect.motion.corrector_interface import repeats
 from selfcorrect.motion.geometry import compiled, kinematics, rotations, vectors
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.observation import stance_model
@@ -61,16 +60,6 @@ def test_products_are_broadcast_as_numpy_does(both, select):
     both(rotations.compose, first.astype(np.float32), second)
     first, second = select(VECTORS)
     both(vectors.cross, first, second)
-    both(vectors.norms, first)
-    both(vectors.norms, first[..., 1:])
-
-
-@needs_kernels
-def test_quaternions_of_vectors(monkeypatch: pytest.MonkeyPatch):
-    turns = np.concatenate([VECTORS, np.zeros((1, 5, 3)), 1e-9 * VECTORS])
-    fast = rotations.quaternions(turns)
-    monkeypatch.setattr(rotations, "KERNELS", None)
-    np.testing.assert_allclose(fast, rotations.quaternions(turns), rtol=0, atol=1e-15)
 
 
 @needs_kernels
@@ -99,30 +88,6 @@ def test_probabilities_of_stances(both, frames):
 
 
 @needs_kernels
-@pytest.mark.parametrize("frames", [1, 2, 3, 40, 501])
-def test_medians(both, frames):
-    values = GENERATOR.normal(size=(frames, 3)).round(1)  # some are equal
-    for axis in (None, 0, 1):
-        both(vectors.median, values, axis)
-    both(vectors.median, np.where(values > 1, np.nan, values), 0)
-    speeds = GENERATOR.uniform(size=frames).round(1)
-    both(vectors.slow_medians, values, speeds, [(0, frames), (frames // 2, frames // 2 + 1), (frames // 3, frames)])
-    both(vectors.slow_medians, values, speeds, [])
-
-
-@needs_kernels
-@pytest.mark.parametrize("shape", [(9, 3), (40, 50), (40, 5, 4)])
-def test_steps_along_the_way(monkeypatch: pytest.MonkeyPatch, shape):
-    poses = GENERATOR.normal(size=shape).cumsum(axis=0)
-    poses[30:] = poses[29:30]  # at rest
-    shares = repeats._measure_shares_of(poses, 2)
-    monkeypatch.setattr(repeats, "KERNELS", None)
-    np.testing.assert_allclose(shares, repeats._measure_shares_of(poses, 2), rtol=1e-12, atol=1e-12)
-    assert np.isfinite(shares).any()
-    assert len(shape) == 2 or np.isnan(shares[-2:]).all()
-
-
-@needs_kernels
 @pytest.mark.parametrize("largest", [1.0, 1e3, 1e8, 1e12, np.inf])
 def test_rows_of_text(both, largest):
     values = GENERATOR.uniform(-1e3, 1e3, (300, 4))
@@ -134,10 +99,6 @@ def test_rows_of_text(both, largest):
 @needs_kernels
 def test_wrong_arrays_are_refused():
     assert compiled.KERNELS is not None
-    with pytest.raises(ValueError, match="lengths"):
-        compiled.KERNELS.measure_lengths(np.ones((2, 3)), np.empty(3))
-    with pytest.raises(ValueError, match="quaternions"):
-        compiled.KERNELS.make_quaternions(np.ones((2, 4)), np.empty((2, 4)))
     with pytest.raises(ValueError, match="broadcast"):
         compiled.KERNELS.compose(np.ones((2, 4)), np.ones((3, 4)), np.empty((3, 4)))
     with pytest.raises(TypeError, match="array 'd'"):
