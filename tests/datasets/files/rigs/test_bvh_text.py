@@ -23,6 +23,7 @@ from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.geometry.compiled import KERNELS
 from selfcorrect.motion.geometry.kinematics import joint_positions
 
+read_rows = getattr(KERNELS, "read_rows", None) or (lambda *_: False)
 needs_reader = pytest.mark.skipif(not hasattr(KERNELS, "read_rows"), reason="the kernels are not compiled here")
 
 
@@ -316,7 +317,7 @@ def test_a_hierarchy_that_is_known_changes_nothing_about_what_follows(bvh_text: 
 @example(["-0.0", "9007199254740993", "9007199254740993.5", "1e-400", "12345678901234567890123", "5e-324", ".5", "5."])
 def test_compiled_reader_rounds_as_python(words: list[str]) -> None:
     numbers = np.empty((1, len(words)))
-    assert KERNELS.read_rows(" ".join(words) + "\n", numbers)
+    assert read_rows(" ".join(words) + "\n", numbers)
     expected = np.array([list(map(float, words))])
     np.testing.assert_array_equal(numbers.view(np.int64), expected.view(np.int64))
 
@@ -339,8 +340,8 @@ OTHER_ROWS = (
 @needs_reader
 @pytest.mark.parametrize("row", ["", *OTHER_ROWS, "3 4\n\0", "3 \u0664\n", "3 4 # end\n"])
 def test_compiled_reader_leaves_other_rows_to_numpy(row: str) -> None:
-    assert KERNELS.read_rows("\n 1\t2 \n\n3 4e0\n\n", np.empty((2, 2)))
-    assert not KERNELS.read_rows("1 2\n" + row, np.empty((2, 2)))
+    assert read_rows("\n 1\t2 \n\n3 4e0\n\n", np.empty((2, 2)))
+    assert not read_rows("1 2\n" + row, np.empty((2, 2)))
 
 
 @needs_reader
