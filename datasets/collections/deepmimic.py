@@ -63,7 +63,6 @@ _JOINTS = (
 _WRISTS = tuple(_Joint(f"{side}_wrist", f"{side}_elbow", (0.0, -0.258947, 0.0)) for side in ("right", "left"))
 """Rigid ends of the forearms; they have no numbers in the file."""
 
-FRAME_NUMBERS = 8 + sum(1 if joint.hinge else 4 for joint in _JOINTS)
 _AXES = Rotation.from_matrix([[0, 0, -1], [0, 1, 0], [1, 0, 0]])
 """From the file's axes (forward, up, right) to ours (left, up, forward)."""
 

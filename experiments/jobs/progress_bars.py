@@ -15,6 +15,8 @@ from selfcorrect.runtime.progress import Progress
 
 PROGRESS = "SELFCORRECT_PROGRESS"
 """Environment variable that is "always" where a program reads the bars that otherwise a terminal shows."""
+_PACE_S = 0.1
+"""Shortest time between events of a phase."""
 
 
 @dataclass(frozen=True)
@@ -27,19 +29,14 @@ class Event:
     total: int
 
 
-def reporter(send: Callable[[Event], None], job: str, pace_s: float = 0.1) -> Progress:
-    """Return a progress callback that sends at most an event per `pace_s`, and always the last of a phase.
-
-    Args:
-        send: Function that takes the events.
-        pace_s: Shortest time between events, seconds.
-    """
+def reporter(send: Callable[[Event], None], job: str) -> Progress:
+    """Return a progress callback that sends at most an event per `_PACE_S`, and always the last of a phase."""
     latest_s = 0.0
 
     def report(phase: str, done_count: int, total: int) -> None:
         nonlocal latest_s
         time_s = time.monotonic()
-        if done_count >= total or phase == "generation" or time_s - latest_s > pace_s:
+        if done_count >= total or phase == "generation" or time_s - latest_s > _PACE_S:
             latest_s = time_s
             send(Event(job, phase, done_count, total))
 

@@ -62,11 +62,8 @@ def read_json(path: Path) -> Any:
     return parse_json(read_text(path), path)
 
 
-def parse_json(content: bytes | str, where: object, *, has_unique_keys: bool = False) -> Any:
+def parse_json(content: bytes | str, where: object) -> Any:
     """Parse JSON text that messages call `where`.
-
-    Args:
-        has_unique_keys: Refuse an object with a key twice, of which Python takes the last.
 
     Raises:
         InputError: It is not valid JSON, nested deeper than `MAX_DEPTH`, or would take more memory than the limit.
@@ -75,7 +72,7 @@ def parse_json(content: bytes | str, where: object, *, has_unique_keys: bool = F
         text = content if isinstance(content, str) else content.decode("utf-8-sig")
         size = len(text) + sum(text.count(mark) * bytes_per_mark for mark, bytes_per_mark in _BYTES_PER_MARK.items())
         check_unpacked(where, size, stored=len(text))
-        value = json.loads(text, object_pairs_hook=_make_object if has_unique_keys else None)
+        value = json.loads(text)
     except json.JSONDecodeError as error:
         raise InputError(f"{where}, line {error.lineno}: not JSON ({error.msg})") from error
     except (RecursionError, ValueError) as error:  # nested too deep, not UTF-8, or too many digits
@@ -85,16 +82,6 @@ def parse_json(content: bytes | str, where: object, *, has_unique_keys: bool = F
     if isinstance(value, dict | list) and is_nested_deeper(value, MAX_DEPTH):
         raise InputError(f"{where}: JSON that is nested deeper than {MAX_DEPTH} levels is not read")
     return value
-
-
-def _make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object of its keys and values; ValueError if a key stands twice."""
-    result = dict(pairs)
-    if len(result) < len(pairs):
-        keys = [key for key, _ in pairs]
-        doubled = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"{doubled[:40]!r} is given twice in an object")
-    return result
 
 
 def is_nested_deeper(container: dict | list, most: int) -> bool:
