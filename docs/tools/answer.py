@@ -22,6 +22,7 @@ CORRECTORS = {
 REAL_ONLY = "real+none"
 OWN = "replace+my_module.moving_average"
 """The corrector of the README's example."""
+OWN_COMPARED = ("replace+physics", "replace+none", REAL_ONLY)
 MAIN_JOB = "small-dct-mlp"
 """Denoiser of the preset `short`."""
 DISTANCE = "fid_kinematic"
@@ -156,19 +157,21 @@ def own_corrector_sentence(summaries: Mapping[str, Summary]) -> Iterator[str]:
     summary = summaries["own-corrector"]
     arms = arms_by_name(summary, "patch-mixer")
 
-    def recall(name: str) -> str:
-        return f"{arms[name].last('recall').mean():.2f}"
+    def last(metric: str, digits: int) -> list[str]:
+        return [f"{arms[name].last(metric).mean():.{digits}f}" for name in (OWN, *OWN_COMPARED)]
 
-    own = arms[OWN].last(DISTANCE)
-    plain = arms["replace+none"].last(DISTANCE)
-    real = arms[REAL_ONLY].last(DISTANCE)
-    change = mean_interval(own - plain)
+    own, physics, plain, real = last(DISTANCE, 0)
+    change = mean_interval(arms[OWN].last(DISTANCE) - arms[OWN_COMPARED[1]].last(DISTANCE))
     interval = use_minus_signs(f"{change.estimate:+.0f} [{change.low:+.0f}, {change.high:+.0f}]")
-    generations = summary.settings["generations"]
     yield (
-        f"Over {summary.seeds} seeds and {generations} generations "
-        f"(`--seeds {summary.seeds} --generations {generations}`), the Fréchet distance of this loop ends at "
-        f"{own.mean():.0f} with the moving average and {plain.mean():.0f} without correction (difference {interval}). "
-        f"The real-data baseline has {real.mean():.0f}. Recall ends at {recall(OWN)} and {recall('replace+none')} "
-        f"(baseline {recall(REAL_ONLY)}), so diversity is lost all the same."
+        f"Over {summary.seeds} seeds and {summary.generations} generations "
+        f"(`--seeds {summary.seeds} --generations {summary.generations}`), the Fréchet distance of this loop ends at "
+        f"{own} with the moving average, {physics} with physics and {plain} without correction (moving average − "
+        f"uncorrected: {interval}). The real-data baseline has {real}."
     )
+    for title, metric in (("Coverage", COVERAGE), ("Variance within labels", WITHIN)):
+        own, physics, plain, real = last(metric, 2)
+        yield f"{title} ends at {own}, {physics} and {plain} (baseline {real})."
+    losses = [mean_interval(arms[OWN].last(metric) - arms[REAL_ONLY].last(metric)) for metric in (COVERAGE, WITHIN)]
+    if all(loss.is_below(0) for loss in losses):
+        yield "Diversity is lost all the same."
