@@ -233,9 +233,15 @@ SHORT_WINDOWS = """
 from dataclasses import replace
 from selfcorrect.experiments.motion.presets import PRESETS
 
-PRESETS["quick"] = replace(PRESETS["quick"], frames=12)
+PRESETS["quick"] = replace(PRESETS["quick"], frames=12, feasibility_count=4)
 """
 """A program's first lines, after which motion experiments of the preset take windows of so many frames."""
+WITHOUT_FIGURES = """
+from selfcorrect.experiments.studies import figures
+
+figures.as_svg = lambda figure: "<svg></svg>"
+"""
+"""More lines, after which reports have empty figures: drawing takes longer than a small experiment."""
 
 _HALTING = """
 import os, time

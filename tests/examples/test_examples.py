@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers import SHORT_WINDOWS
+from helpers import SHORT_WINDOWS, WITHOUT_FIGURES
 
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.motion.motion import Motion
@@ -29,13 +29,14 @@ SAYS = {
 """What each prints, among other things."""
 
 QUICK_MOTION = (
-    "--preset quick --generations 1 --real-count 24 --evaluated-count 24 --steps 2 --initial-steps 5 --workers 1 "
+    "--preset quick --generations 1 --real-count 16 --evaluated-count 16 --steps 2 --initial-steps 5 --workers 1 "
     "--wandb off --out run"
 )
 
 
 AS_IT_STANDS = f"""
 {SHORT_WINDOWS}
+{WITHOUT_FIGURES}
 import sys, runpy
 from pathlib import Path
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from helpers import REPOSITORY, SHORT_WINDOWS, assert_is_a_model_for_loops
+from helpers import REPOSITORY, SHORT_WINDOWS, WITHOUT_FIGURES, assert_is_a_model_for_loops
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.datasets.load import load_motions
@@ -25,6 +25,7 @@ from selfcorrect.models.diffusion.presets import preset
 
 SMALL_MOTION = f"""
 {SHORT_WINDOWS}
+{WITHOUT_FIGURES}
 import sys
 from selfcorrect.experiments.cli import main
 
@@ -164,7 +165,7 @@ def test_the_generator_of_the_guide_is_a_model_for_loops(tmp_path: Path, monkeyp
 @pytest.mark.long
 def test_the_motion_experiment_uses_what_an_installed_package_adds(zoo: Path, tmp_path: Path):
     small = (
-        "--preset quick --generations 1 --real-count 24 --evaluated-count 24 --steps 2 --initial-steps 5 --wandb off"
+        "--preset quick --generations 1 --real-count 16 --evaluated-count 16 --steps 2 --initial-steps 5 --wandb off"
     )
     chosen = "--denoiser one-layer --corrector raised made --runner in-a-thread --wandb off --out run"
     process = subprocess.run(

@@ -7,7 +7,7 @@ import os
 import pickle
 import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
@@ -149,10 +149,11 @@ def strip_folders(text: str) -> list[str]:
     return [line for line in re.split(r"[\r\n]+", text) if "%|" not in line and "it/s" not in line]
 
 
-def list_reading_cases() -> Iterator[tuple[str, str]]:
-    for command in COMMANDS:
-        for option in READING:
-            yield command, option
+def list_reading_cases() -> list[tuple[str, str]]:
+    """Return each option with one command, and one option with each command: all commands hand all of them on."""
+    return [("correct", option) for option in READING] + [
+        (command, "fps") for command in COMMANDS if command != "correct"
+    ]
 
 
 def test_all_options_of_reading_are_tried() -> None:

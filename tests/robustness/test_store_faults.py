@@ -123,9 +123,9 @@ def finish_run(work: Callable[[Path], None], folder: Path, expected: Mapping[str
     assert not list(folder.rglob(".*.tmp"))
 
 
-EACH = {name: 1 if SCALE > 1 else 2 if name in ("loop", "files") else 8 for name in WORKS}
-"""Every second operation of the stores fails, and each other is the last before a kill; of commands, which are made of
-these operations, every eighth. `make campaign` disturbs all in both ways."""
+EACH = {name: 1 if SCALE > 1 else {"loop": 4, "files": 2}.get(name, 16) for name in WORKS}
+"""Every second operation on plain files fails, and each other is the last before a kill; of a loop, whose generations
+repeat the same operations, every fourth, and of commands every sixteenth. `make campaign` disturbs all in both ways."""
 
 
 @pytest.fixture(params=WORKS)

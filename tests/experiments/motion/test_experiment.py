@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import SHORT_WINDOWS, killed_at_sync
+from helpers import SHORT_WINDOWS, WITHOUT_FIGURES, killed_at_sync
 from safetensors.torch import load
 
 from selfcorrect.datasets.files.rigs.bvh import read_bvh
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.motion.presets import PRESETS
+from selfcorrect.experiments.studies import figures
 from selfcorrect.experiments.studies.summary import read_summary
 
 SMALL = (
@@ -46,6 +47,7 @@ def breaking(samples):
 
 IN_A_PROCESS_OF_ITS_OWN = f"""
 {SHORT_WINDOWS}
+{WITHOUT_FIGURES}
 import sys
 from selfcorrect.experiments.cli import main
 
@@ -72,6 +74,11 @@ def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     finally:
         sys.path[:] = importable
     return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture
+def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(figures, "as_svg", lambda figure: "<svg></svg>")
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +119,7 @@ def test_all_arms_share_generation_0_and_a_users_corrector_is_among_them(finishe
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_figures")
 def test_a_seed_alone_is_what_it_is_among_others(tmp_path: Path):
     plain = (*SMALL, "--policy", "replace", "--corrector", "none", "--generations", "1", "--wandb", "off")
     for name, seeds in (("both", ("--seeds", "2")), ("second", ("--first-seed", "1", "--seeds", "1"))):
@@ -182,9 +190,11 @@ def test_another_config_in_the_same_folder_is_refused_with_the_difference(finish
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("without_figures")
 def test_a_failing_corrector_is_named_and_the_run_resumes_when_it_is_mended(workplace: Path):
     (workplace / "breaking.py").write_text(BREAKING)
-    arguments = (*SMALL, "--corrector", "breaking:breaking", "--out", "broken", "--workers", "1", "--wandb", "off")
+    once = (*SMALL, "--generations", "1", "--workers", "1", "--wandb", "off")
+    arguments = (*once, "--corrector", "breaking:breaking", "--out", "broken")
     failed = run(*arguments, cwd=workplace)
     assert failed.returncode == 1
     page = html.unescape((workplace / "broken" / "report.html").read_text())
@@ -216,6 +226,7 @@ def results_of(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_figures")
 def test_a_flipped_bit_is_told_of_and_mended_on_request(finished_run: Path, workplace: Path):
     damaged = workplace / "damaged"
     shutil.copytree(finished_run, damaged)
@@ -235,6 +246,7 @@ def test_a_flipped_bit_is_told_of_and_mended_on_request(finished_run: Path, work
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("without_figures")
 def test_killed_at_random_moments_and_run_again_the_result_is_the_same_to_the_bit(
     finished_run: Path, workplace: Path, tmp_path: Path
 ):
@@ -242,7 +254,7 @@ def test_killed_at_random_moments_and_run_again_the_result_is_the_same_to_the_bi
     arguments = (*COMPARED, "--out", "killed", "--keep", "sampling", "--workers", "1", "--wandb", "off")
     command = [sys.executable, "-c", IN_A_PROCESS_OF_ITS_OWN, *arguments]
     moments = random.Random(0)
-    for _ in range(3):
+    for _ in range(2):
         killed_at_sync(moments.randint(1, 30), command, tmp_path, workplace)
     last = run(*arguments, cwd=workplace)
     assert last.returncode == 0, last.stderr
@@ -262,6 +274,7 @@ def test_killed_at_random_moments_and_run_again_the_result_is_the_same_to_the_bi
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_figures")
 def test_other_people_are_the_reference_and_ways_of_sampling_an_axis(cmu: Path, tmp_path: Path):
     people = ("--data", f"{cmu}#subjects=35", "--reference", f"{cmu}#subjects=7", "--corrector", "none")
     small = ("--preset", "quick", "--generations", "1", "--real-count", "12", "--evaluated-count", "12")

@@ -59,7 +59,7 @@ def content_of(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("keep", ["all", "needed"])
+@pytest.mark.parametrize("keep", [pytest.param("all", marks=pytest.mark.nightly), "needed"])
 def test_an_extended_experiment_has_the_bytes_of_one_made_at_once(tmp_path: Path, keep) -> None:
     options = RunOptions(keep=keep, device="cpu")
     grown = run_settings(TINY, tmp_path / "grown", options)

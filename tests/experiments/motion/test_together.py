@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import combinations
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from selfcorrect.experiments.motion.report import make_motion_page
 from selfcorrect.experiments.motion.settings import MotionSettings
 from selfcorrect.experiments.motion.study import make_motion_study
 from selfcorrect.experiments.remedies.table import REMEDIES
+from selfcorrect.experiments.studies import figures
 from selfcorrect.experiments.studies.study import jobs_of
 from selfcorrect.experiments.studies.study_rows import group_of
 from selfcorrect.experiments.studies.summary import read_summary
@@ -52,15 +53,18 @@ def assert_unique(names: list[str], what: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ROWS)
-def test_every_pair_has_keys_of_its_own(kind: str, tmp_path: Path) -> None:
+def test_all_rows_and_every_two_neighbours_have_keys_of_their_own(kind: str, tmp_path: Path) -> None:
     names, refine = ROWS[kind]
+    neighbours = [*pairwise([*names, names[0]])]
     with claim_folder(tmp_path / "run", {}):
-        for pair in combinations(names, 2):
-            settings = refine(*pair)
+        for together in (*neighbours, names):
+            settings = refine(*together)
             study = make_motion_study(settings, "quick", page=make_motion_page(settings, "quick"))
             arms = [(run, arm) for run in study.runs(tmp_path / "run") for arm in study.arms(run.task)]
             asked = {run.task for run, _ in arms} if kind == "denoiser" else {getattr(arm, kind) for _, arm in arms}
-            assert {name.partition(":")[0] for name in pair} <= {name.partition(":")[0] for name in asked | {"none"}}
+            assert {name.partition(":")[0] for name in together} <= {
+                name.partition(":")[0] for name in asked | {"none"}
+            }
             assert_unique([job.name for job in jobs_of(study, tmp_path / "run")], "jobs")
             assert_unique([str(run.arm_folder(arm)) for run, arm in arms], "folders")
             assert_unique([arm_run(study, run, arm).name for run, arm in arms], "runs of W&B")
@@ -72,8 +76,8 @@ def test_every_pair_has_keys_of_its_own(kind: str, tmp_path: Path) -> None:
 # --- in runs ---------------------------------------------------------------------------------------------------------
 
 SMALL = (
-    *("motion", "--preset", "quick", "--generations", "1", "--seeds", "1", "--real-count", "16", "--evaluated-count"),
-    *("16", "--steps", "2", "--initial-steps", "5", "--wandb", "off", "--workers", "1"),
+    *("motion", "--preset", "quick", "--generations", "1", "--seeds", "1", "--real-count", "12", "--evaluated-count"),
+    *("12", "--steps", "1", "--initial-steps", "2", "--wandb", "off", "--workers", "1"),
 )
 PLAIN = ("--policy", "replace", "--corrector", "none")
 CPU_DENOISERS = [name for name in preset_names() if name != "paper"]
@@ -84,6 +88,7 @@ CPU_DENOISERS = [name for name in preset_names() if name != "paper"]
 def short_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(PRESETS, "quick", PRESETS["quick"])  # as it was, afterwards
     exec(SHORT_WINDOWS)
+    monkeypatch.setattr(figures, "as_svg", lambda figure: "<svg></svg>")
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from selfcorrect.experiments.toy.study import load_settings
 from selfcorrect.loop.bias import best_of, sample_plainly
 from selfcorrect.loop.policy import Augment, Fresh, RealOnly, Replace
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.nightly]
 
 Detector = load_toy_module(LOOPS["provenance"]).Detector
 ARMS = load_toy_module(LOOPS["shapes"]).ARMS

@@ -35,15 +35,16 @@ COSTLY = ("biased-corrector", "lineages", "mixture")
 """Of these toys the quick form runs nightly; `test_causes.py` runs some statements of them."""
 TINY = {
     "biased-corrector": {"seeds": 2, "generations": 4},
-    "lineages": {"seeds": 2, "generations": 3, "bandwidths": (0.05, 0.2)},
+    "lineages": {"seeds": 2, "generations": 2, "bandwidths": (0.05, 0.2), "label_sizes": (3, 9, 13)},
     "mixture": {"seeds": 2, "generations": 2},
-    "gillman-program": {"seeds": 2, "generations": 20},
+    "gillman-program": {"seeds": 2, "generations": 4},
     "imperfect-verifier": {**NETWORK, "initial_steps": 60, "judged": 50},
     "density-ratio": {**SHORT, "steps": 3, "judged": 40, "real_count": 40},
-    "shapes": {**NETWORK, "judged": 30, "real_count": 40},
+    "shapes": {**NETWORK, "judged": 20, "real_count": 30},
     "language": {**NETWORK, "word_seeds": 3, "chain": WordChain(seeds=2, generations=4), "word_generations": 4,
                  "windows": 20, "held_out_windows": 10, "window": 8},
-    "small-gpt": {**NETWORK, "initial_steps": 120},  # with fewer, nothing is accepted
+    "small-gpt": {**NETWORK, "initial_steps": 120, "windows": 24, "calibration": 24, "held_out": 8, "length": 8,
+                  "width": 16, "layers": 1, "vocabulary": 280},  # with fewer steps, nothing is accepted
     "remedies": {**CIRCLE, "remedies": ("none", "matched", "lineages", "more-steps")},
     "mechanisms": {**CIRCLE, "ways": ("fully synthetic", "λ = 1")},
     "text-mechanisms": {**NETWORK, "windows": 12, "held_out": 10},
