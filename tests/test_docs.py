@@ -200,7 +200,7 @@ def test_the_guide_to_a_model_of_ones_own_learns_digits_and_resumes(
     page = REPOSITORY / "docs" / "own-model.md"
     assert "pandas" not in list_missing(page.read_text()), "the page prints a table of pandas"
     names: dict[str, Any] = {"__name__": "__main__"}
-    blocks = BLOCK.findall(page.read_text())
+    blocks = BLOCK.findall(page.read_text().replace("seeds=5", "seeds=2"))
     for block in blocks:
         exec(compile(block, str(page), "exec"), names)
     frame = names["found"].to_frame().groupby(["arm", "generation"])[["distance", "recall"]].mean()

@@ -29,7 +29,7 @@ SAYS = {
 """What each prints, among other things."""
 
 QUICK_MOTION = (
-    "--preset quick --generations 1 --real-count 16 --evaluated-count 16 --steps 2 --initial-steps 5 --workers 1 "
+    "--preset quick --generations 1 --real-count 24 --evaluated-count 24 --steps 2 --initial-steps 5 --workers 1 "
     "--wandb off --out run"
 )
 

@@ -165,7 +165,7 @@ def test_the_generator_of_the_guide_is_a_model_for_loops(tmp_path: Path, monkeyp
 @pytest.mark.long
 def test_the_motion_experiment_uses_what_an_installed_package_adds(zoo: Path, tmp_path: Path):
     small = (
-        "--preset quick --generations 1 --real-count 16 --evaluated-count 16 --steps 2 --initial-steps 5 --wandb off"
+        "--preset quick --generations 1 --real-count 24 --evaluated-count 24 --steps 2 --initial-steps 5 --wandb off"
     )
     chosen = "--denoiser one-layer --corrector raised made --runner in-a-thread --wandb off --out run"
     process = subprocess.run(

@@ -76,12 +76,14 @@ def test_all_rows_and_every_two_neighbours_have_keys_of_their_own(kind: str, tmp
 # --- in runs ---------------------------------------------------------------------------------------------------------
 
 SMALL = (
-    *("motion", "--preset", "quick", "--generations", "1", "--seeds", "1", "--real-count", "12", "--evaluated-count"),
-    *("12", "--steps", "1", "--initial-steps", "2", "--wandb", "off", "--workers", "1"),
+    *("motion", "--preset", "quick", "--generations", "1", "--seeds", "1", "--real-count", "16", "--evaluated-count"),
+    *("16", "--steps", "2", "--initial-steps", "5", "--wandb", "off", "--workers", "1"),
 )
 PLAIN = ("--policy", "replace", "--corrector", "none")
 CPU_DENOISERS = [name for name in preset_names() if name != "paper"]
 """The published network is for a GPU; test_published runs its preset with a small one."""
+OFTEN_RUN = [name for name in CORRECTORS.names if not name.startswith("residual-free")]
+"""Without the slowest, which `test_builtin.py` tries on two motions and the nightly tests in a run."""
 
 
 @pytest.fixture(autouse=True)
@@ -108,10 +110,11 @@ def test_two_denoisers_of_the_same_character_run_together(tmp_path: Path) -> Non
     [
         ("--denoiser", *CPU_DENOISERS, *PLAIN),
         ("--policy", *POLICY_FORMS[1:], "--corrector", "none"),
-        ("--corrector", *(row.name for row in CORRECTORS), "--engine", "mujoco"),
+        ("--corrector", *OFTEN_RUN, "--engine", "mujoco"),
+        pytest.param(("--corrector", *CORRECTORS.names, "--engine", "mujoco"), marks=pytest.mark.nightly),
         ("--remedy", *(row.name for row in REMEDIES), *PLAIN),
     ],
-    ids=lambda words: words[0],
+    ids=lambda words: f"{words[0]} of {len(words)} words",
 )
 def test_all_rows_run_together(words: tuple[str, ...], tmp_path: Path) -> None:
     assert main([*SMALL, *words, "--out", str(tmp_path)]) == 0

@@ -331,7 +331,7 @@ def test_a_script_that_was_killed_goes_on_to_the_same_bytes(tmp_path: Path) -> N
     (tmp_path / "halting").unlink()
     assert list((tmp_path / "killed").glob("task/*/kept/generation-0003"))
     assert not list((tmp_path / "killed").glob("task/*/kept/generation-0012"))
-    assert start("killed", 1).wait(600) == 0
+    assert start("killed", 2).wait(600) == 0
     assert files(tmp_path / "whole") == files(tmp_path / "killed")
 
 
