@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import SHORT_WINDOWS, WITHOUT_FIGURES, killed_at_sync
+from helpers import SHORT_WINDOWS, killed_at_sync
 from safetensors.torch import load
 
 from selfcorrect.datasets.files.rigs.bvh import read_bvh
@@ -47,7 +47,6 @@ def breaking(samples):
 
 IN_A_PROCESS_OF_ITS_OWN = f"""
 {SHORT_WINDOWS}
-{WITHOUT_FIGURES}
 import sys
 from selfcorrect.experiments.cli import main
 
@@ -226,7 +225,6 @@ def results_of(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("without_figures")
 def test_a_flipped_bit_is_told_of_and_mended_on_request(finished_run: Path, workplace: Path):
     damaged = workplace / "damaged"
     shutil.copytree(finished_run, damaged)
@@ -246,7 +244,6 @@ def test_a_flipped_bit_is_told_of_and_mended_on_request(finished_run: Path, work
 
 
 @pytest.mark.long
-@pytest.mark.usefixtures("without_figures")
 def test_killed_at_random_moments_and_run_again_the_result_is_the_same_to_the_bit(
     finished_run: Path, workplace: Path, tmp_path: Path
 ):
@@ -274,7 +271,6 @@ def test_killed_at_random_moments_and_run_again_the_result_is_the_same_to_the_bi
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("without_figures")
 def test_other_people_are_the_reference_and_ways_of_sampling_an_axis(cmu: Path, tmp_path: Path):
     people = ("--data", f"{cmu}#subjects=35", "--reference", f"{cmu}#subjects=7", "--corrector", "none")
     small = ("--preset", "quick", "--generations", "1", "--real-count", "12", "--evaluated-count", "12")
