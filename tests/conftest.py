@@ -47,6 +47,16 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
         pytest.fail(f"took {taken_s:.1f} s of processor time; make it faster, or mark it as slow")
 
 
+GOAL_S = 600
+"""Processor seconds that `make test` should take."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what the run and its processes took, beside the goal."""
+    taken_s = sum(os.times()[:4])
+    terminalreporter.write_line(f"{taken_s:.0f} s of processor time; the goal of `make test` is {GOAL_S} s")
+
+
 LONG_FILE = re.compile(r"^pytestmark = \[?pytest\.mark\.long\b", re.MULTILINE)
 MARKED = re.compile(rf"\bmark\.({'|'.join(MARKS_OF_TIME)})\b")
 
