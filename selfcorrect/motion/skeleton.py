@@ -28,7 +28,9 @@ MOST_LEVELS = 128
 SMPL_22_PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19)
 
 SOLE_BELOW_TOE_JOINT_M = 0.025
-"""Depth of an ordinary shoe's sole below the toe joint."""
+"""Depth of an ordinary shoe's sole below the toe joint of an adult."""
+ADULT_LEG_M = 0.82
+"""Length of an adult's thigh and shank, as in SMPL's average body."""
 
 Generations: TypeAlias = tuple[tuple[np.ndarray, np.ndarray], ...]
 
@@ -85,7 +87,7 @@ class Skeleton:
     mass_kg: float | None = None
     """Mass of the body, by the shape; None if unknown."""
     usual_sole_m: float = SOLE_BELOW_TOE_JOINT_M
-    """Usual depth of soles below toe joints: 0 for files with toe joints on the floor, as HumanML3D's."""
+    """Usual depth of an adult's soles below toe joints: 0 for files with toe joints on the floor, as HumanML3D's."""
 
     def __post_init__(self) -> None:
         count = len(self.names)
@@ -179,6 +181,15 @@ class Skeleton:
         for joint, parent in enumerate(self.parents[1:], start=1):
             positions_m[joint] = positions_m[parent] + self.offsets_m[joint]
         return positions_m
+
+    @cached_property
+    def size(self) -> float:
+        """Length of the legs, as a share of an adult's: feet are as large. 1 for a body without legs."""
+        pairs = [pair for part in ("hip", "knee", "ankle") if (pair := self.pair(part)) is not None]
+        if len(pairs) < 3:
+            return 1.0
+        legs_m = np.linalg.norm(np.diff(self.rest_positions_m[np.array(pairs)], axis=0), axis=-1).sum(axis=0)
+        return float(legs_m.mean()) / ADULT_LEG_M
 
     def same_as(self, skeleton: Skeleton) -> bool:
         """Return whether both have the same joints, tree, parts, offsets, soles, rigid ends and mass."""

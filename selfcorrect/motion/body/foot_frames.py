@@ -219,11 +219,10 @@ def measure_gap_m(motion: Motion, feet_m: np.ndarray) -> float:
 def sole_depths_m(skeleton: Skeleton) -> tuple[float, float, float]:
     """Return the least, usual and largest depth of soles below toe joints, or below ankles of feet without any."""
     ankle, toe = _find_ankle_and_toe(skeleton, 0)
-    if toe == ankle:
-        return _DEPTHS_M[False]
-    deeper_m = skeleton.usual_sole_m - SOLE_BELOW_TOE_JOINT_M
-    least_m, usual_m, largest_m = _DEPTHS_M[True]
-    return least_m + deeper_m, usual_m + deeper_m, largest_m + deeper_m
+    least_m, usual_m, largest_m = _DEPTHS_M[toe != ankle]
+    deeper_m = skeleton.usual_sole_m - SOLE_BELOW_TOE_JOINT_M if toe != ankle else 0.0
+    size = skeleton.size
+    return (least_m + deeper_m) * size, (usual_m + deeper_m) * size, (largest_m + deeper_m) * size
 
 
 def _make_foot_frames(left: _Foot, right: _Foot, soles_m: tuple[float, float]) -> FootFrames:

@@ -19,7 +19,7 @@ from ..skeleton import SIDES, Skeleton, strip_side
 HALF_FOOT_WIDTH_M = 0.045
 _HEEL_BEHIND_ANKLE_M = 0.055
 TOE_TIP_BEYOND_TOE_JOINT_M = 0.075
-"""Together these describe a rigid shoe around an adult's ankle and toe-base joints."""
+"""Together these describe a rigid shoe around an adult's ankle and toe-base joints; other bodies' are of their size."""
 
 HEEL_RADIUS_M = 0.03
 """Radius of heels, not shown by soles with corners: a foot lands on the round heel and the corner does not lift it."""
@@ -76,30 +76,31 @@ def sole_points(skeleton: Skeleton) -> SolePoints:
 def _foot_corners(skeleton: Skeleton, side: int) -> list[tuple[int, tuple[float, float, float]]]:
     """Return joint and offset of each corner of a foot; `side` 0 is left."""
     name = SIDES[side]
+    size = skeleton.size
     ankle = skeleton.joint(f"{name}_ankle")
     toe = skeleton.joint(f"{name}_foot")
     if ankle is None:
         raise InputError(f"the skeleton has no {name} ankle among its parts, so its soles are unknown")
     depth_m = None if skeleton.soles_m is None else skeleton.soles_m[side]
     if toe is None:
-        sole_m = BOX_FOOT_SOLE_M if depth_m is None else -depth_m
-        heel = (0.0, sole_m, BOX_FOOT_HEEL_M)
-        tip = (0.0, sole_m, BOX_FOOT_TIP_M)
-        return [(ankle, corner) for point in (heel, tip) for corner in _pair(point)]
-    below_m = skeleton.usual_sole_m if depth_m is None else depth_m
+        sole_m = BOX_FOOT_SOLE_M * size if depth_m is None else -depth_m
+        heel = (0.0, sole_m, BOX_FOOT_HEEL_M * size)
+        tip = (0.0, sole_m, BOX_FOOT_TIP_M * size)
+        return [(ankle, corner) for point in (heel, tip) for corner in _pair(point, size)]
+    below_m = skeleton.usual_sole_m * size if depth_m is None else depth_m
     x, y, z = skeleton.offsets_m[toe]
     # Feet point a little outwards: the shoe's middle line runs between ankle and toe joint.
-    heel = (0.5 * x, y - below_m, -_HEEL_BEHIND_ANKLE_M)
+    heel = (0.5 * x, y - below_m, -_HEEL_BEHIND_ANKLE_M * size)
     ball = (0.5 * x, y - below_m, z)
-    tip = (-0.3 * x, -below_m, TOE_TIP_BEYOND_TOE_JOINT_M)
-    on_ankle = [(ankle, corner) for point in (heel, ball) for corner in _pair(point)]
-    return on_ankle + [(toe, corner) for corner in _pair(tip)]
+    tip = (-0.3 * x, -below_m, TOE_TIP_BEYOND_TOE_JOINT_M * size)
+    on_ankle = [(ankle, corner) for point in (heel, ball) for corner in _pair(point, size)]
+    return on_ankle + [(toe, corner) for corner in _pair(tip, size)]
 
 
-def _pair(middle_m: tuple[float, float, float]) -> list[tuple[float, float, float]]:
+def _pair(middle_m: tuple[float, float, float], size: float) -> list[tuple[float, float, float]]:
     """Return the two edge points beside a point of the foot's middle line, the left point first."""
     x, y, z = middle_m
-    return [(float(x + half), float(y), float(z)) for half in (HALF_FOOT_WIDTH_M, -HALF_FOOT_WIDTH_M)]
+    return [(float(x + half), float(y), float(z)) for half in (HALF_FOOT_WIDTH_M * size, -HALF_FOOT_WIDTH_M * size)]
 
 
 def heel_relief_m(heels_m: np.ndarray, balls_m: np.ndarray) -> np.ndarray:

@@ -81,6 +81,7 @@ class Observation:
         """(T, 2, K, 3) ankles and toe joints, or ankles alone, left foot first."""
         self._toe_offset_m = _find_toe_offset_m(motion.skeleton)
         self._usual_deeper_m = motion.skeleton.usual_sole_m - SOLE_BELOW_TOE_JOINT_M
+        self._size = motion.skeleton.size
         self._labels = motion.contacts
         self._root_m = motion.root_m
 
@@ -166,10 +167,10 @@ class Observation:
         these, unless its feet point down; then flat stances do.
         """
         if self.feet_m.shape[2] < 2:
-            return -BOX_FOOT_SOLE_M
-        deeper_m = limits.DEEPER_SHARE * (limits.ANKLE_RISE_M - self._ankle_rise_m)
+            return -BOX_FOOT_SOLE_M * self._size
+        deeper_m = limits.DEEPER_SHARE * (limits.ANKLE_RISE_M - self._ankle_rise_m / self._size)
         depth_m = np.clip(SOLE_BELOW_TOE_JOINT_M + deeper_m, *limits.TOE_DEPTHS_M)
-        return float(depth_m + self._usual_deeper_m)
+        return float(depth_m + self._usual_deeper_m) * self._size
 
     @property
     def _ankle_rise_m(self) -> float:
@@ -179,7 +180,7 @@ class Observation:
             return -float(self._toe_offset_m[1])
         rises_m = (self.feet_m[:, :, 0] - self.feet_m[:, :, 1])[..., 1][self.stands_flat]
         is_shown = len(rises_m) > limits.FLAT_S * self.fps
-        return float(percentile(rises_m, 25)) if is_shown else limits.ANKLE_RISE_M
+        return float(percentile(rises_m, 25)) if is_shown else limits.ANKLE_RISE_M * self._size
 
     @cached_property
     def floor_m(self) -> float:

@@ -32,7 +32,8 @@ def skeleton() -> Skeleton:
 def standing_height_m(skeleton: Skeleton) -> float:
     """Root height at which the rest pose stands with its soles on the floor."""
     leg = [skeleton.joint(f"left_{part}") for part in ("hip", "knee", "ankle", "foot")]
-    return 0.025 - float(skeleton.offsets_m[leg, 1].sum())
+    leg_m = np.linalg.norm(skeleton.offsets_m[leg[1:3]], axis=-1).sum()
+    return 0.025 * leg_m / 0.82 - float(skeleton.offsets_m[leg, 1].sum())
 
 
 @pytest.fixture(scope="session")

@@ -64,8 +64,15 @@ def test_a_skeleton_without_toes_has_a_box_on_each_ankle(skeleton: Skeleton):
     toeless = without_toes(skeleton)
     points = sole_points(toeless)
     assert [toeless.names[joint] for joint in points.joints] == ["left_ankle"] * 4 + ["right_ankle"] * 4
-    np.testing.assert_allclose(points.offsets_m[:, 1], -0.05)
+    np.testing.assert_allclose(points.offsets_m[:, 1], -0.05 * skeleton.size)
     assert head_point(toeless) is not None
+
+
+@pytest.mark.parametrize("has_toes", [True, False])
+def test_shoes_are_as_large_as_the_body(skeleton: Skeleton, has_toes: bool):
+    adult = skeleton if has_toes else without_toes(skeleton)
+    child = replace(adult, offsets_m=0.6 * adult.offsets_m)
+    np.testing.assert_allclose(sole_points(child).offsets_m, 0.6 * sole_points(adult).offsets_m)
 
 
 def test_a_skeleton_without_ankles_is_refused():

@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from selfcorrect.motion.body.smpl import to_smpl
+from selfcorrect.motion.geometry.views import ScaledBody
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.observation import stances
 from selfcorrect.motion.observation.observation import Observation, observe
@@ -38,6 +40,14 @@ def test_a_shift_moves_the_floor_and_nothing_else(kind: Kind, height_m: float, p
     np.testing.assert_array_equal(high.bearing, low.bearing)
     np.testing.assert_allclose(high.levels_m - low.levels_m, height_m, atol=1e-8)
     assert high.floor_m - low.floor_m == pytest.approx(height_m, abs=1e-8)
+
+
+@pytest.mark.parametrize("label", ["walk", "spinkick"])
+def test_a_child_has_soles_as_thick_as_its_body_is_large(clips: dict[str, Motion], label: str) -> None:
+    adult = clips[label]
+    for body in (adult, to_smpl(adult)):  # without and with toe joints
+        child = ScaledBody(0.6).view(body)
+        assert observe(child).sole_depth_m == pytest.approx(0.6 * observe(body).sole_depth_m)
 
 
 @pytest.mark.filterwarnings("error")
