@@ -183,13 +183,19 @@ class Skeleton:
         return positions_m
 
     @cached_property
+    def leg_m(self) -> float:
+        """Length of a leg from hip to ankle, the mean of both; 0 for skeletons without legs."""
+        hips, ankles = self.pair("hip"), self.pair("ankle")
+        if hips is None or ankles is None:
+            return 0.0
+        lengths_m = np.linalg.norm(self.offsets_m, axis=-1)
+        legs = [self.path_between(hip, ankle) for hip, ankle in zip(hips, ankles, strict=True)]
+        return float(np.mean([lengths_m[leg].sum() for leg in legs]))
+
+    @property
     def size(self) -> float:
-        """Length of the legs, as a share of an adult's: feet are as large. 1 for a body without legs."""
-        pairs = [pair for part in ("hip", "knee", "ankle") if (pair := self.pair(part)) is not None]
-        if len(pairs) < 3:
-            return 1.0
-        legs_m = np.linalg.norm(np.diff(self.rest_positions_m[np.array(pairs)], axis=0), axis=-1).sum(axis=0)
-        return float(legs_m.mean()) / ADULT_LEG_M
+        """Length of the legs as a share of an adult's; feet are as large. 1 for a body without legs."""
+        return self.leg_m / ADULT_LEG_M or 1.0
 
     def same_as(self, skeleton: Skeleton) -> bool:
         """Return whether both have the same joints, tree, parts, offsets, soles, rigid ends and mass."""

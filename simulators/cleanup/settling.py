@@ -16,7 +16,6 @@ from selfcorrect.motion.body.surface import lowest_point_m
 from selfcorrect.motion.checks.bearing import RISE_M, estimate_body_rise_m
 from selfcorrect.motion.checks.floor import GRAVITY_M_S2
 from selfcorrect.motion.checks.motion_features import MotionFeatures
-from selfcorrect.motion.editing.other_body import measure_leg_m
 from selfcorrect.motion.geometry.runs import spans
 from selfcorrect.motion.geometry.vectors import median, norms, percentile
 from selfcorrect.motion.motion import Motion
@@ -107,7 +106,7 @@ class SettleBody:
             return lost_m, False
         pelvis_m, neck_m, left_m, right_m = np.moveaxis(places_m[..., 1], 1, 0)
         hips_rise_m = pelvis_m - median(pelvis_m[is_low])
-        leg_m = measure_leg_m(motion.skeleton)
+        leg_m = motion.skeleton.leg_m
         if not self._is_tall(features, is_low, leg_m):
             return lost_m, False
         is_on_hands = (np.maximum(left_m, right_m) > neck_m) | (neck_m < pelvis_m)

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.body.smpl import AVERAGE_PELVIS_M, SMPL_H, SMPL_X, Layout, to_smpl
-from selfcorrect.motion.editing.other_body import keep_feet_in_place, measure_leg_m
+from selfcorrect.motion.editing.other_body import keep_feet_in_place
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.geometry.views import Z_UP, to_y_up
 from selfcorrect.motion.motion import Motion
@@ -84,7 +84,7 @@ def put_on_average_body(motion: Motion, layout: Layout) -> Motion:
     """
     posed = replace(motion, skeleton=layout.average())
     placed = keep_feet_in_place(motion, posed)
-    own_leg_m, leg_m = measure_leg_m(motion.skeleton), measure_leg_m(posed.skeleton)
+    own_leg_m, leg_m = motion.skeleton.leg_m, posed.skeleton.leg_m
     if placed is not posed and abs(leg_m / own_leg_m - 1) > _NOTED:
         warnings.warn(
             f"{motion.source or 'motion'}: the format holds no bone lengths; legs of {own_leg_m:.2f} m became those of "

@@ -23,7 +23,6 @@ from selfcorrect.motion.body.surface import (
     HEAD_RADIUS_M,
     TOE_TIP_BEYOND_TOE_JOINT_M,
 )
-from selfcorrect.motion.editing.other_body import measure_leg_m
 from selfcorrect.motion.geometry.compiled import KERNELS
 from selfcorrect.motion.geometry.inverse_kinematics import aligning_turns
 from selfcorrect.motion.geometry.kinematics import make_continuous
@@ -344,9 +343,9 @@ def find_leaf_end_m(skeleton: Skeleton, joint: int) -> np.ndarray:
         bones_m = skeleton.offsets_m[None, [skeleton.parents[joint], joint]]
         mirror = [-1.0 if part.startswith("right") else 1.0, 1.0, 1.0]
         turn = aligning_turns(average_bones_m, bones_m, identity_rotations(1))
-        leg_m = measure_leg_m(skeleton)
+        leg_m = skeleton.leg_m
         if leg_m and part in ("neck", "head"):  # spines are divided in many ways
-            scale = leg_m / measure_leg_m(average)
+            scale = leg_m / average.leg_m
         else:
             scale = norms(bones_m).sum() / norms(average_bones_m).sum()
         return (scale or 1.0) * rotate(turn, np.array([end_m]) * mirror)[0]

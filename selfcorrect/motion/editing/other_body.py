@@ -12,22 +12,11 @@ import numpy as np
 from ..geometry.filters import gaussian_filter1d
 from ..motion import Motion
 from ..observation.observation import Observation, find_feet_m, observe
-from ..skeleton import Skeleton
 
 _SAME = 1e-3
 """Share of the length of legs by which the legs of the same body may differ."""
 _BLEND_S = 0.1
 """Time over which the root moves from the need of a stance to the need of the next stance."""
-
-
-def measure_leg_m(skeleton: Skeleton) -> float:
-    """Return the length of a leg from hip to ankle, the mean of both; 0 for skeletons without legs."""
-    ankles, hips = skeleton.pair("ankle"), skeleton.pair("hip")
-    if ankles is None or hips is None:
-        return 0.0
-    lengths_m = np.linalg.norm(skeleton.offsets_m, axis=-1)
-    legs = [skeleton.path_between(hip, ankle) for hip, ankle in zip(hips, ankles, strict=True)]
-    return float(np.mean([lengths_m[leg].sum() for leg in legs]))
 
 
 def keep_feet_in_place(original: Motion, posed: Motion) -> Motion:
@@ -42,10 +31,10 @@ def keep_feet_in_place(original: Motion, posed: Motion) -> Motion:
     Returns:
         The poses with another root path; `posed` itself if both bodies have the same legs.
     """
-    own_leg_m = measure_leg_m(original.skeleton)
+    own_leg_m = original.skeleton.leg_m
     if not own_leg_m or not len(original):
         return posed
-    ratio = measure_leg_m(posed.skeleton) / own_leg_m
+    ratio = posed.skeleton.leg_m / own_leg_m
     observation = observe(original)
     own_feet_m = find_feet_m(original)
     if abs(ratio - 1) < _SAME and np.abs(find_feet_m(posed) - own_feet_m).max() < _SAME * own_leg_m:

@@ -11,7 +11,6 @@ from made_motions import made_motion
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.experiments.file_correction.in_python import correct
-from selfcorrect.motion.editing.other_body import measure_leg_m
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.cleanup.cleaning import CleanupState
@@ -68,7 +67,7 @@ def squatting(depth_m: float, *, hips_follow: float, arms_rad: float | np.ndarra
     """A body that bends its knees four times; as far as its hips do not follow, its feet rise instead."""
     motion = made_motion("idle", frames=240)
     skeleton = motion.skeleton
-    leg_m = measure_leg_m(skeleton)
+    leg_m = skeleton.leg_m
     down_m = depth_m * (1 - np.cos(2 * np.pi * np.arange(240) / 60)) / 2
     bends_rad = np.arccos(1 - down_m / leg_m)
     rotations = motion.rotations.copy()

@@ -9,7 +9,7 @@ import pytest
 from made_motions import made_motion
 from made_rigs import base_walk
 
-from selfcorrect.motion.editing.other_body import keep_feet_in_place, measure_leg_m
+from selfcorrect.motion.editing.other_body import keep_feet_in_place
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.observation.observation import Observation, find_feet_m, observe
 
@@ -81,5 +81,5 @@ def test_the_same_legs_keep_every_number(walk: Motion) -> None:
 def test_a_skeleton_without_legs_keeps_its_path() -> None:
     walk = made_motion("walk", 1.0, frames=20)
     bare = replace(walk, skeleton=replace(walk.skeleton, parts=("",) * len(walk.skeleton)))
-    assert measure_leg_m(bare.skeleton) == 0.0
+    assert bare.skeleton.leg_m == 0.0
     assert keep_feet_in_place(bare, walk) is walk
