@@ -21,6 +21,7 @@ from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_pos
 from selfcorrect.motion.geometry.rotations import compose, from_euler_angles, normalize, quaternions
 from selfcorrect.motion.geometry.views import Z_UP, ScaledBody, TurnedWorld, to_y_up
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import SIDES
 
 Plant = Callable[[Motion, np.random.Generator], Motion]
 IsVisible = Callable[[Motion], bool]
@@ -202,6 +203,14 @@ def turn_head_round(motion: Motion, rng: np.random.Generator) -> Motion:
     return replace(motion, rotations=rotations)
 
 
+def pitch_feet(motion: Motion, _: np.random.Generator) -> Motion:
+    """Turn the toes of both feet up by 30°."""
+    rotations = motion.rotations.copy()
+    ankles = [motion.skeleton.parts.index(f"{side}_ankle") for side in SIDES]
+    rotations[:, ankles] = compose(rotations[:, ankles], from_euler_angles("X", np.array([-30.0])))
+    return replace(motion, rotations=rotations)
+
+
 def show_rest_pose(motion: Motion, _: np.random.Generator) -> Motion:
     """Show the rig's rest pose in the first two frames."""
     rotations = motion.rotations.copy()
@@ -329,6 +338,7 @@ FAULTS = {
     "backward knee": Fault(bend_knee_backward, codes="B2"),
     "owl": Fault(turn_head_round, codes="B3"),
     "rig": Fault(show_rest_pose, codes="B4"),
+    "pitched feet": Fault(pitch_feet, codes="B6", is_visible=_stays_on_floor),
     "scaled": Fault(change_unit, codes="R1"),
     "z up": Fault(turn_z_up, codes="R2"),
     "other rate": Fault(change_rate(2.0, 1000.0), codes="R3"),

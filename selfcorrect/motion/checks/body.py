@@ -7,9 +7,10 @@ from itertools import combinations
 
 import numpy as np
 
+from ..corrector_interface.grounding import do_feet_hang
 from ..geometry.rotations import invert, rotate
 from ..geometry.runs import find_runs
-from ..geometry.vectors import angles_rad, dot, normalize_safely, norms
+from ..geometry.vectors import angles_rad, dot, normalize_safely, norms, percentile
 from ..motion import Motion
 from ..skeleton import SIDES
 from .findings import Measurement
@@ -288,6 +289,42 @@ _T_BONES = (
     ("right_elbow", "right_wrist"),
 )  # fmt: skip
 """Legs hang from the upper joints along the trunk, and arms point away from the opposite side."""
+
+_FLAT_DEG = (0.0, 45.0)
+"""Slopes of the line from toe joint to ankle in feet that stand flat; rest poses of some rigs have others."""
+_RISE_DEG = 20.0
+"""Feet on tiptoe are steeper than at rest by this."""
+_MOSTLY = 60.0
+"""Percentage of the frames in which feet stand that show how they stand."""
+_STANDS_S = 0.3
+"""Least time for which each foot stands."""
+
+
+def pitched_feet_deg(features: MotionFeatures) -> float | None:
+    """Angle by which both feet are pitched further than flat feet, in most of the frames in which each stands.
+
+    Ankles are below toe joints where toes never touch the floor. Feet are steep where heels never do, and in the air.
+    """
+    ankles, toes = features.skeleton.pair("ankle"), features.skeleton.pair("foot")
+    stands = features.observation.stands
+    is_shown = stands.sum(axis=0).min() >= _STANDS_S * features.fps and not do_feet_hang(features.motion)
+    if ankles is None or toes is None or not is_shown:
+        return None
+    slopes_deg = _slope_deg(features.positions_m[:, ankles] - features.positions_m[:, toes])
+    rest_m = features.skeleton.rest_positions_m
+    beyond_deg = []
+    for side, rest_deg in enumerate(_slope_deg(rest_m[[*ankles]] - rest_m[[*toes]])):
+        standing_deg = slopes_deg[stands[:, side], side]
+        toes_up_deg = min(_FLAT_DEG[0], rest_deg) - percentile(standing_deg, _MOSTLY)
+        heels_up_deg = percentile(standing_deg, 100 - _MOSTLY) - max(_FLAT_DEG[1], rest_deg + _RISE_DEG)
+        beyond_deg.append((toes_up_deg, heels_up_deg))
+    return float(np.min(beyond_deg, axis=0).max())
+
+
+def _slope_deg(feet_m: np.ndarray) -> np.ndarray:
+    """Return the slopes of vectors (..., 3)."""
+    return np.degrees(np.arctan2(feet_m[..., 1], norms(feet_m[..., [0, 2]])))
+
 
 _USUAL_M = 1.35
 """Distance from the head's joint to the ankle along an adult's bones."""

@@ -105,3 +105,14 @@ def test_the_pose_of_a_rig_is_jumped_into_or_held_rigidly_and_those_of_people_ar
     both_ends = np.clip(np.maximum(1.5 - times_s, times_s - 2.5), 0.0, 0.5) * 2
     findings = check(t_posed(motion, both_ends), ["B4"])
     assert [finding.start == 0 or finding.stop == frames for finding in findings] == [True, True]
+
+
+@pytest.mark.parametrize(("beyond_deg", "is_found"), [(-20, False), (1, False), (8, True), (-70, True)])
+def test_feet_that_stand_on_heels_or_toes_alone_are_pitched(beyond_deg: float, is_found: bool) -> None:
+    """Toes that are turned up by more than ankles stand above them never touch the floor."""
+    idle = made_motion("idle", frames=60)
+    _, down_m, ahead_m = idle.skeleton.offsets_m[idle.skeleton.joint("left_foot")]
+    up_deg = np.degrees(np.arctan2(-down_m, ahead_m)) + beyond_deg
+    one_foot = bend_joint(idle, "left_ankle", -up_deg, slice(None))
+    assert not check(one_foot, ["B6"])
+    assert len(check(bend_joint(one_foot, "right_ankle", -up_deg, slice(None)), ["B6"])) == is_found
