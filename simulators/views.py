@@ -1,7 +1,7 @@
 """Views through which every motion is corrected, the outermost first: `VIEWS`.
 
-Each shows less of what a clean-up should not have to know: no unrelated poses, no copies of frames, no lift, no tilt,
-no T-poses, no cuts, no ends of loops, no order of joints.
+Each shows less of what a clean-up should not have to know: no unrelated poses, no copies of frames, no lost way, no
+lift, no tilt, no T-poses, no cuts, no ends of loops, no order of joints.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from .cleanup.levelling import FitSoles, LevelFloor
 from .cleanup.splices import JoinSplices
 from .evaluate import explain_large_move
 from .kept_stretches import fade_where_feet_slide, keep_failed_stretch
+from .lost_way import note_restored_way, restore_lost_way
 from .pipeline import Pipeline
 from .segments import TPoseEnds, see_takes
 from .stages.staging import place_on_slope
@@ -71,6 +72,15 @@ def _see_samples(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     frame_times = pipeline.cleanup.frame_times
     restore = partial(repeats.restore, motion, choice=frame_times)
     return CorrectionView.from_part(repeats.prepare(motion, frame_times), restore)
+
+
+def _see_on_its_way(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+    """Return a motion with the way that it lost for some strides, unless its path is to be kept."""
+    floor = pipeline.cleanup.find_step(StabilizeFloor)
+    restored, frames = (motion, ()) if floor is None or floor.keep_path else restore_lost_way(motion)
+    if not frames:
+        return CorrectionView.from_part(motion)
+    return CorrectionView.from_part(restored, partial(note_restored_way, motion, frames))
 
 
 def _see_from_ride(motion: Motion, pipeline: Pipeline) -> CorrectionView:
@@ -256,6 +266,7 @@ VIEWS: tuple[SeeMotion, ...] = (
     _see_off_slope,
     _see_beside_unrelated_poses,
     _see_samples,
+    _see_on_its_way,
     _see_from_ride,
     _see_on_floor,
     _see_with_failing_pieces,

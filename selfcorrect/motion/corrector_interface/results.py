@@ -164,6 +164,8 @@ class NoteKind(StrEnum):
     """Its correction would make standing feet faster by `value` metres per second; the motion was kept."""
     CONTACTS_KEPT = "contacts kept"
     """Its correction would lose a share `value` of the contacts of its feet; the motion was kept."""
+    WAY_RESTORED = "way restored"
+    """Its root stood still in the stretches `frames` while the feet stepped; the feet's way was restored."""
     GLIDE_REMOVED = "glide removed"
     """It stood still and glided at `value` metres per second; the glide was removed."""
     GLIDE_KEPT = "glide kept"
@@ -219,6 +221,7 @@ _NOTES = {
     NoteKind.TILT_IGNORED: "its floor seems tilted by {value:.1f} degrees, but feet stand better on a level floor",
     NoteKind.FEET_KEPT: "corrected feet would slide faster by {value:.3f} m/s; the motion was kept",
     NoteKind.CONTACTS_KEPT: "corrected feet would lose {value:.0%} of their contacts; the motion was kept",
+    NoteKind.WAY_RESTORED: "frames {frames}: the way was lost; restored from the feet, --keep path keeps the root's",
     NoteKind.GLIDE_REMOVED: "it stands and glides at {value:.2f} m/s; the glide is removed, --keep path keeps it",
     NoteKind.GLIDE_KEPT: "it stands and glides at {value:.2f} m/s, as on a walkway; its feet stand on that",
     NoteKind.RISES: "the height of its floor changes by {value:+.2f} m from beginning to end; --level takes that out",
@@ -257,7 +260,7 @@ class Note:
     def __str__(self) -> str:
         words = self.words if self.repair is None else _REPAIRS[self.repair]
         frames = ", ".join(map(str, self.frames))
-        if self.kind in (NoteKind.STRETCH_KEPT, NoteKind.UNRELATED_POSES):
+        if self.kind in (NoteKind.STRETCH_KEPT, NoteKind.UNRELATED_POSES, NoteKind.WAY_RESTORED):
             frames = ", ".join(f"{first} to {last}" for first, last in self.stretches)
         return _NOTES[self.kind].format(value=self.value, words=words, frames=frames)
 

@@ -1,0 +1,81 @@
+"""Restore the way where it was lost: roots that stay in their place for some strides while the feet step on.
+
+Trackers hold the last place of a body that they lose. There the feet that bear weight slide back as fast as the body
+should advance, so the way is theirs reversed. All that follows moves with the end of the restored way.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from selfcorrect.motion.body.surface import sole_corners_m
+from selfcorrect.motion.checks.comparison import measure_correction
+from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Note, NoteKind
+from selfcorrect.motion.geometry.filters import gaussian_filter1d
+from selfcorrect.motion.geometry.runs import find_runs
+from selfcorrect.motion.geometry.vectors import median, norms
+from selfcorrect.motion.motion import Motion
+
+from .body.soles import lowest_corner_velocities
+
+_HELD_M_S = 0.005
+"""A root that is slower along the floor is held in its place: people who stand sway faster."""
+_LEAST_S = 0.4
+"""Least time for which it is held."""
+_AROUND_S = 1.0
+"""Time before and after, in which the body travels at a speed that the restored way must have."""
+_TRAVELS_M_S = 0.4
+"""Least of that speed."""
+_FACTOR = 2.0
+"""Largest ratio of the speeds."""
+_ROLLING = 1.25
+"""Feet roll while they bear weight, and so show a shorter or longer way; where the body travels, the root shows by how
+much, up to this factor."""
+_SMOOTH_S = 0.1
+"""Standard deviation of the Gaussian that smooths the feet's velocity; steps from foot to foot are not of the body."""
+
+
+def restore_lost_way(motion: Motion) -> tuple[Motion, tuple[int, ...]]:
+    """Return a motion with the way that its feet show where its root is held, and first and last frames of these
+    stretches, in turns.
+
+    A body that travels on neither side of a stretch moves in place, and is left.
+    """
+    fps = motion.fps
+    velocities_m_s = np.diff(motion.root_m[:, [0, 2]], axis=0) * fps
+    speeds_m_s = norms(velocities_m_s)
+    held = []
+    for start, stop in find_runs(speeds_m_s < _HELD_M_S):
+        if _LEAST_S * fps <= stop - start < len(speeds_m_s):
+            held.append((start, stop))
+    if not held or motion.skeleton.pair("ankle") is None:
+        return motion, ()
+    corners_m = sole_corners_m(motion)[None, :, None]
+    ways_m_s = velocities_m_s - lowest_corner_velocities(corners_m, fps)[0, :, 0]
+    travels = speeds_m_s > _TRAVELS_M_S
+    along_m2_s2 = (ways_m_s * velocities_m_s)[travels].sum()
+    rolling = np.clip((speeds_m_s[travels] ** 2).sum() / max(along_m2_s2, 1e-9), 1 / _ROLLING, _ROLLING)
+    around = round(_AROUND_S * fps)
+    frames: list[int] = []
+    restored_m_s = np.zeros_like(velocities_m_s)
+    for start, stop in held:
+        beside_m_s = np.concatenate([speeds_m_s[max(start - around, 0) : start], speeds_m_s[stop : stop + around]])
+        travel_m_s = float(median(beside_m_s))
+        way_m_s = rolling * gaussian_filter1d(ways_m_s[start:stop], _SMOOTH_S * fps, axis=0, mode="nearest")
+        speed_m_s = float(np.linalg.norm(way_m_s.mean(axis=0)))
+        if travel_m_s > _TRAVELS_M_S and travel_m_s / _FACTOR < speed_m_s < travel_m_s * _FACTOR:
+            restored_m_s[start:stop] = way_m_s
+            frames += [start, stop]
+    if not frames:
+        return motion, ()
+    root_m = motion.root_m.copy()
+    root_m[1:, [0, 2]] += np.cumsum(restored_m_s, axis=0) / fps
+    return replace(motion, root_m=root_m), tuple(frames)
+
+
+def note_restored_way(motion: Motion, frames: tuple[int, ...], correction: CorrectedMotion) -> CorrectedMotion:
+    """Return the correction of a motion whose way was restored in some frames as the correction of that motion."""
+    if not correction.accepted:
+        return replace(correction, motion=motion)
+    note = Note(NoteKind.WAY_RESTORED, frames=frames)
+    return measure_correction(motion, replace(correction, notes=(note, *correction.notes)))
