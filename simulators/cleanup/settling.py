@@ -67,7 +67,9 @@ class SettleBody:
                 motion = posed.motions[index]
                 lost_m = self.estimate_lost_height_m(motion, heights_m)
                 if not lost_m.any():
-                    rise_m = estimate_body_rise_m(MotionFeatures.of_joints(motion), sole_heights_m[index])
+                    features = MotionFeatures.of_joints(motion)
+                    has_only_floor = not cleaning.mode.finds_supports
+                    rise_m = estimate_body_rise_m(features, sole_heights_m[index], has_only_floor=has_only_floor)
                     lost_m = smooth_gaussian(rise_m[None], self.smooth_s * motion.fps)[0]
                 shift_m[index, :, 1] = -lost_m
         return cleaning.with_posed_motions(posed.shift(shift_m))

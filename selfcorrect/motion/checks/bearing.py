@@ -42,11 +42,14 @@ _AVERAGED_S = 0.1
 """Time of averaging places before taking speeds."""
 
 
-def estimate_body_rise_m(features: MotionFeatures, heights_m: np.ndarray) -> np.ndarray:
+def estimate_body_rise_m(
+    features: MotionFeatures, heights_m: np.ndarray, *, has_only_floor: bool = False
+) -> np.ndarray:
     """Return by how much (T,) the whole body is too high, or too low if negative; 0 where no stance shows it.
 
     Args:
         heights_m: (T, 2) height of the lowest point of each sole above the floor.
+        has_only_floor: Whether nothing but the floor carries the body, so that every stance is on the floor.
     """
     rise_m = np.zeros(len(features))
     holds = find_holding_feet(features, heights_m)
@@ -62,7 +65,11 @@ def estimate_body_rise_m(features: MotionFeatures, heights_m: np.ndarray) -> np.
         stretch = slice(first, last + 1)
         peak = first + int(np.abs(off_m[stretch]).argmax())
         peak_m = off_m[peak]
-        if not RISE_M < abs(peak_m) < _HIGHEST_M or _may_fly(features, heights_m, stretch):
+        least_m = _LEVEL_M if has_only_floor else RISE_M
+        if not least_m < abs(peak_m) < _HIGHEST_M or _may_fly(features, heights_m, stretch):
+            continue
+        if has_only_floor:
+            rise_m[stretch] = off_m[stretch]
             continue
         flanks = []
         if first > 0:

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from ground_motions import repeat_walk
 from made_motions import made_motion
+from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.experiments.file_correction.in_python import correct
 from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.observation.observation import find_feet_m, observe
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.cleanup.cleaning import CleanupState
 from selfcorrect.simulators.cleanup.settling import SettleBody
@@ -55,6 +57,19 @@ def test_a_body_that_floats_or_sinks_for_a_stride_comes_back_to_the_floor(
     assert np.abs(settled.root_m - walks.root_m)[is_off].max() < 0.03
     np.testing.assert_allclose(settled.root_m[rise_m == 0], walks.root_m[rise_m == 0], atol=0.012)
     np.testing.assert_array_equal(settle(walks).root_m, walks.root_m)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_on_nothing_but_a_floor_every_stance_is_at_one_height(walk: Motion, seed: int) -> None:
+    walks = repeat_walk(walk, 4)
+    slow = gaussian_filter1d(np.random.default_rng(seed).normal(size=len(walks)), 0.5 * walks.fps)
+    rise_m = 0.03 * slow / slow.std()
+    risen = replace(walks, root_m=walks.root_m + rise_m[:, None] * [0.0, 1.0, 0.0])
+    corrected = correct(risen, kinematic=True, support="floor").motion
+    stands = observe(walks).toes_stand
+    heights_m = find_feet_m(corrected)[..., -1, 1][stands]
+    assert find_feet_m(risen)[..., -1, 1][stands].std() > 0.02
+    assert heights_m.std() < 0.012
 
 
 @pytest.mark.parametrize("kind", ["walk", "run", "turn", "hop", "idle"])
