@@ -166,9 +166,10 @@ class RepairStretches:
         return is_away
 
     def _is_calmer(self, part: Part, before: Motion, after: Motion, around: slice) -> bool:
-        """Return whether a bridge calms its part, or the body if it is the root, and makes no foot much rougher.
+        """Return whether a bridge calms its part, or the body if it is the root, and makes neither body nor foot rougher.
 
-        Feet are compared in the world: a body that jerks on feet that stand does not jump.
+        These are compared in the world: a body that jerks on feet that stand does not jump, nor does a trunk that
+        makes up for a jerk of the root.
         """
         feet = [end for side in SIDES if (end := before.skeleton.joint(f"{side}_ankle")) is not None]
         before_m = joint_positions(before)[around]
@@ -176,6 +177,8 @@ class RepairStretches:
         if (_roughness_m(after_m[:, feet]) > np.maximum(_roughness_m(before_m[:, feet]), self.jump_m)).any():
             return False
         if part.kind != "root":
+            if _roughness_m(after_m).mean() > _roughness_m(before_m).mean():
+                return False
             before_m = part.watch(before)[around]
             after_m = part.watch(after)[around]
         return bool(_roughness_m(after_m).mean() < self.calmer * _roughness_m(before_m).mean())

@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 
 import selfcorrect as sc
 from selfcorrect.simulators.cleanup.splices import JoinSplices, find_root_spikes, find_takes, remove_root_spikes
+from selfcorrect.simulators.cleanup.stretches import RepairStretches
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3])
@@ -55,3 +56,22 @@ def test_a_spin_and_a_turn_that_stays_are_motion(speed_deg_s: float) -> None:
         rotations = walk.rotations.copy()
         rotations[:, 0] = (turns * Rotation.from_quat(rotations[:, 0])).as_quat()
         assert find_root_spikes(replace(walk, rotations=rotations), JoinSplices()) == []
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3])
+@pytest.mark.parametrize("angle_deg", [10, 20, 30])
+def test_a_trunk_that_makes_up_for_a_jerk_of_the_root_is_not_bridged_alone(frames: int, angle_deg: float) -> None:
+    walk = base_walk()
+    spine = walk.skeleton.path_between(0, walk.skeleton.parts.index("spine3"))[0]
+    turn = Rotation.from_euler("x", angle_deg, degrees=True)
+    rotations = walk.rotations.copy()
+    jerks = slice(40, 40 + frames)
+    rotations[jerks, 0] = (Rotation.from_quat(rotations[jerks, 0]) * turn).as_quat()
+    rotations[jerks, spine] = (turn.inv() * Rotation.from_quat(rotations[jerks, spine])).as_quat()
+    jerking = replace(walk, rotations=rotations)
+    repaired = RepairStretches().repair(jerking)
+    assert measure_mean_jerk(repaired) <= measure_mean_jerk(jerking)
+
+
+def measure_mean_jerk(motion: sc.Motion) -> float:
+    return float(np.linalg.norm(np.diff(sc.joint_positions(motion), 3, axis=0), axis=-1).mean())
