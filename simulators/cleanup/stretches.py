@@ -166,10 +166,10 @@ class RepairStretches:
         return is_away
 
     def _is_calmer(self, part: Part, before: Motion, after: Motion, around: slice) -> bool:
-        """Return whether a bridge calms its part, or the body if it is the root, and makes neither body nor foot rougher.
+        """Return whether a bridge calms its part, or the body if it is the root.
 
-        These are compared in the world: a body that jerks on feet that stand does not jump, nor does a trunk that
-        makes up for a jerk of the root.
+        It must make neither the body rougher nor a foot. These are compared in the world: a body that jerks on feet
+        that stand does not jump, nor does a trunk that makes up for a jerk of the root.
         """
         feet = [end for side in SIDES if (end := before.skeleton.joint(f"{side}_ankle")) is not None]
         before_m = joint_positions(before)[around]

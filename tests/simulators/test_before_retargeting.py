@@ -66,8 +66,10 @@ def cleans(walk: Motion, request: pytest.FixtureRequest) -> dict[str, Motion]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["walk", *CLIPS])
 def test_spoiled_captures_stand_again(cleans: dict[str, Motion], name: str) -> None:
-    """In the median of four draws, and in each where only the floor may carry the body: otherwise single draws are up to
-    9 cm apart, because what floats for some strides may stand on something."""
+    """In the median of four draws, and in each where only the floor may carry the body.
+
+    Otherwise single draws are up to 9 cm apart, because what floats for some strides may stand on something.
+    """
     if name not in cleans:
         pytest.skip("needs the shared test data (set SELFCORRECT_SHARED)")
     clean = cleans[name]
