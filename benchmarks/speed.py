@@ -11,6 +11,7 @@
   relative errors.
 * Samples: windows of 48 frames, as in a self-consuming loop.
 * Loops: samples corrected by two workers beside one worker, and the memory of sampling beside that of the result.
+* Reading a long BVH file beside NumPy's parser.
 * Nearest-neighbour metrics beside prdc's, and forward kinematics beside pymotion's.
 
 Wall-clock times of a machine that others use mean little, so only their ratio is printed, for the two workers.
@@ -18,6 +19,7 @@ Wall-clock times of a machine that others use mean little, so only their ratio i
 
 from __future__ import annotations
 
+import os
 import resource
 import shutil
 import subprocess
@@ -75,6 +77,18 @@ values = model.sample(torch.zeros(512, dtype=torch.int64), sc.streams(0))
 print((get_peak() - before) * 1024 / values.nbytes)
 """
 """Prints the peak of memory that sampling adds, as a multiple of the result, in KiB as Linux counts."""
+READING = """
+import sys
+from pathlib import Path
+from selfcorrect.datasets.files.open import open_motion
+
+open_motion(Path(sys.argv[1]))
+peak = Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]  # without the parent's peak
+print(int(peak) * 1024 / Path(sys.argv[1]).stat().st_size)
+"""
+"""Prints the peak of memory of a process that reads a file, as a multiple of the file's size, on Linux."""
+_MOST_LOAD = 1.5
+"""Load of the machine, this program included, beyond which two workers do not get two cores."""
 WINDOW_FRAMES = 48
 
 
@@ -203,6 +217,7 @@ def main(arguments: Arguments) -> None:
     _print_samples(modes, cut_windows(arguments.windows), arguments.repeats)
     _print_workers(modes, cut_windows(arguments.windows), arguments.repeats)
     _print_sampling()
+    _print_reading(longest, arguments.repeats)
     _print_neighbours(arguments.repeats)
     pose_s = time_fastest(
         {
@@ -287,7 +302,10 @@ def _print_samples(modes: Sequence[str], windows: Sequence[Motion], repeats: int
 
 
 def _print_workers(modes: Sequence[str], windows: Sequence[Motion], repeats: int) -> None:
-    """Print the wall-clock time of loop samples with two workers beside one worker's."""
+    """Print the wall-clock time of loop samples with two workers beside one worker's, if both cores are free."""
+    if (load := os.getloadavg()[0]) > _MOST_LOAD:
+        print(f"samples of a loop: two workers were not timed at a load of {load:.1f}, more than {_MOST_LOAD}")
+        return
     for mode in modes:
         corrector = make_sample_corrector(mode)
 
@@ -306,6 +324,25 @@ def _print_sampling() -> None:
     """Print the memory that sampling takes beside the network, in parts and all at once."""
     in_parts, together = (float(run_python("-c", SAMPLING, size)) for size in ("", "all"))
     print(f"sampling takes {in_parts:.1f} x the memory of its result, {together:.1f} x if all is denoised at once")
+
+
+def _print_reading(clip: Motion, repeats: int) -> None:
+    """Print the time of reading a BVH file of 60,000 frames beside NumPy's parser of the same rows, and the memory."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "long.bvh"
+        save_motion(path, clip.select_frames(np.arange(60_000) % len(clip)))
+        rows = path.read_text().partition("Frame Time")[2].splitlines()[1:]
+        programs: dict[str, Callable[[], object]] = {
+            "read": lambda: open_motion(path),
+            "numpy": lambda: np.loadtxt(rows),
+        }
+        spent_s = time_fastest(programs, repeats)
+        megabytes = path.stat().st_size / 1e6
+        memory = float(run_python("-c", READING, str(path)))
+    speed = megabytes / spent_s["read"]
+    ratio = spent_s["read"] / spent_s["numpy"]
+    print(f"reading {megabytes:.0f} MB of BVH: {speed:.0f} MB/s (goal 40), {memory:.1f} x the size in memory (goal 5)")
+    print(f"that takes {ratio:.2f} x the time of numpy.loadtxt on the rows")
 
 
 def _print_neighbours(repeats: int) -> None:

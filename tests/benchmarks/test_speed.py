@@ -47,7 +47,7 @@ def test_speeds_are_printed_beside_their_references(cmu: Path, capsys: pytest.Ca
     assert "goal 20, and" in printed
     words = next(line.split() for line in printed.splitlines() if line.startswith("sampling takes"))
     assert 1 < float(words[2]) < 0.6 * float(words[9])
-    assert printed.count("two workers take") == 2
+    assert printed.count("two workers take") == 2 or "two workers were not timed" in printed
     assert all(command in printed for command in speed.COMMANDS)
 
 
