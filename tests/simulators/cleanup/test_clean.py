@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,7 +27,6 @@ from selfcorrect.simulators.cleanup.clean import (
     StabilizeFloor,
     clean_motions,
 )
-from selfcorrect.simulators.postprocess import POSTPROCESS
 from selfcorrect.simulators.settings.plan import SupportChoice
 
 KNOWN_FLOOR = CleanupSettings().without_steps(LevelFloor, StabilizeFloor, FitSoles)
@@ -172,11 +169,3 @@ def test_a_step_is_left_out_or_replaced_by_its_kind() -> None:
     assert changed.find_step(StabilizeFloor) == StabilizeFloor(remove=True)
     kinds = [type(step) for step in FILE_STEPS if not isinstance(step, Denoise)]
     assert [type(step) for step in changed.steps] == kinds
-
-
-def test_the_page_on_the_corrector_lists_the_steps_in_their_order() -> None:
-    page = Path(__file__).parents[3] / "docs" / "concepts" / "physics.md"
-    names = re.findall(
-        r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", page.read_text(encoding="utf-8"), re.MULTILINE))
-    )
-    assert names == [type(step).__name__ for step in (*FILE_STEPS, *POSTPROCESS)]
