@@ -45,15 +45,18 @@ def test_the_report_is_printed_as_json(folder, capsys):
     assert json.loads(capsys.readouterr().out) == json.loads((folder / "printed" / "report.json").read_text())
 
 
-def test_a_way_that_stays_lost_is_a_fault_that_remains(folder, capsys):
+def test_a_lost_way_is_restored_or_a_fault_that_remains(folder, capsys):
     """From a frame on the body walks on without its way, and the feet that bear its weight slide."""
     walk = base_walk(4)
     lost_m = walk.root_m.copy()
     lost_m[90:, [0, 2]] = lost_m[90, [0, 2]]
     save_motion(folder / "lost.bvh", replace(walk, root_m=lost_m))
     save_motion(folder / "walk.bvh", walk)
-    assert main(["correct", "walk.bvh", "-o", "out", *KINEMATIC]) == 0
-    assert main(["correct", "walk.bvh", "lost.bvh", "-o", "out", *KINEMATIC]) == 1
+    assert main(["correct", "lost.bvh", "-o", "restored", *KINEMATIC]) == 0
+    assert report_of(folder / "restored")["lost.bvh"]["faults_left"] == []
+    keep_path = ("--keep", "path", *KINEMATIC)
+    assert main(["correct", "walk.bvh", "-o", "out", *keep_path]) == 0
+    assert main(["correct", "walk.bvh", "lost.bvh", "-o", "out", *keep_path]) == 1
     entries = report_of(folder / "out")
     assert entries["walk.bvh"]["faults_left"] == []
     (fault,) = entries["lost.bvh"]["faults_left"]

@@ -42,7 +42,7 @@ COSTLY = ("biased-corrector", "lineages", "mixture")
 """Of these toys the quick form runs nightly; `test_causes.py` runs some statements of them."""
 TINY = {
     "biased-corrector": {"seeds": 2, "generations": 4},
-    "lineages": {"seeds": 2, "generations": 2, "bandwidths": (0.05, 0.2), "label_sizes": (3, 9, 13)},
+    "lineages": {"seeds": 2, "generations": 3, "bandwidths": (0.05, 0.2), "label_sizes": (3, 9, 13)},
     "mixture": {"seeds": 2, "generations": 2},
     "gillman-program": {"seeds": 2, "generations": 4},
     "imperfect-verifier": {**NETWORK, "initial_steps": 60, "judged": 50},
