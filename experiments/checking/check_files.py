@@ -18,8 +18,8 @@ from selfcorrect.motion.checks.findings import Finding
 from selfcorrect.motion.checks.references import measure_reference
 from selfcorrect.motion.corrector_interface.repeats import FrameRepeats
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.support import Surroundings
 from selfcorrect.runtime.bugs import describe_failure, remove_path, try_optional
-from selfcorrect.simulators.feasibility import RootResidual, check_physics, compute_needed_residual, infer_surroundings
 from selfcorrect.storage.files.limits import read_text
 from selfcorrect.storage.files.strict_json import read_as
 
@@ -136,17 +136,27 @@ def _check_file(
 
 def _check_motion(motion: Motion, choice: RuleChoice, engine: str | None) -> CheckResult:
     repeats = FrameRepeats.from_motion(motion)
-    result = repeats.check(motion, lambda samples: check_with(samples, choice, infer_surroundings))
+    result = repeats.check(motion, lambda samples: check_with(samples, choice, _infer_surroundings))
     if repeats.has_repeats:
         result = replace(result, notes=(repeats.describe(motion.fps), *result.notes))
     if engine is None:
         return result
+    from selfcorrect.simulators.feasibility import check_physics  # only asked for
+
     findings, note = try_optional("rules of physics were left out", partial(check_physics, motion, choice), [])
     return result + CheckResult(tuple(findings), (note,) if note else ())
 
 
+def _infer_surroundings(motion: Motion) -> Surroundings:
+    from selfcorrect.simulators.feasibility import infer_surroundings  # only motions with findings need that
+
+    return infer_surroundings(motion)
+
+
 def _measure_needed(motion: Motion, engine: str) -> tuple[NeededForce | None, str]:
     """Measure the root residual of a motion; return None and a note if that fails."""
+    from selfcorrect.simulators.feasibility import RootResidual, compute_needed_residual
+
     measure = partial(compute_needed_residual, motion, engine)
     missing: RootResidual | None = None
     residual, note = try_optional("the root residual was left out", measure, missing)

@@ -252,9 +252,15 @@ def import_callable(reference: str, kind: str = "corrector") -> Callable[..., An
 @lru_cache(maxsize=32)
 def _entry_points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
     """Return the entry points of installed packages; `path`, the place of the search, is a cache key."""
+    return tuple(sorted(_all_entry_points(path).select(group=group), key=attrgetter("name", "value")))
+
+
+@lru_cache(maxsize=4)
+def _all_entry_points(path: tuple[str, ...]) -> Any:
+    """Return the entry points of all groups, to select from: each search reads the files of all packages."""
     from importlib.metadata import entry_points  # slow to import, and rarely needed
 
-    return tuple(sorted(entry_points(group=group), key=attrgetter("name", "value")))
+    return entry_points()
 
 
 def _origin(point: EntryPoint) -> str:
