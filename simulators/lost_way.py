@@ -15,8 +15,9 @@ from selfcorrect.motion.geometry.filters import gaussian_filter1d
 from selfcorrect.motion.geometry.runs import find_runs
 from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.observation.observation import observe
 
-from .body.soles import lowest_corner_velocities
+from .body.soles import lowest_corner_velocities, lowness_weights, split_by_foot
 
 _HELD_M_S = 0.005
 """A root that is slower along the floor is held in its place: people who stand sway faster."""
@@ -31,6 +32,8 @@ _FACTOR = 2.0
 _ROLLING = 1.25
 """Feet roll while they bear weight, and so show a shorter or longer way; where the body travels, the root shows by how
 much, up to this factor."""
+_RESTS = 0.3
+"""Least weight of feet that rest, from one frame to the next."""
 _SMOOTH_S = 0.1
 """Standard deviation of the Gaussian that smooths the feet's velocity; steps from foot to foot are not of the body."""
 
@@ -50,8 +53,7 @@ def restore_lost_way(motion: Motion) -> tuple[Motion, tuple[int, ...]]:
             held.append((start, stop))
     if not held or motion.skeleton.pair("ankle") is None:
         return motion, ()
-    corners_m = sole_corners_m(motion)[None, :, None]
-    ways_m_s = velocities_m_s - lowest_corner_velocities(corners_m, fps)[0, :, 0]
+    ways_m_s = velocities_m_s - _measure_resting_velocities_m_s(motion)
     travels = speeds_m_s > _TRAVELS_M_S
     along_m2_s2 = (ways_m_s * velocities_m_s)[travels].sum()
     rolling = np.clip((speeds_m_s[travels] ** 2).sum() / max(along_m2_s2, 1e-9), 1 / _ROLLING, _ROLLING)
@@ -71,6 +73,23 @@ def restore_lost_way(motion: Motion) -> tuple[Motion, tuple[int, ...]]:
     root_m = motion.root_m.copy()
     root_m[1:, [0, 2]] += np.cumsum(restored_m_s, axis=0) / fps
     return replace(motion, root_m=root_m), tuple(frames)
+
+
+def _measure_resting_velocities_m_s(motion: Motion) -> np.ndarray:
+    """Return the velocity (T − 1, 2) along x and z of the lowest foot that rests on ground that may slide; interpolated
+    where neither rests.
+    """
+    feet_m = split_by_foot(sole_corners_m(motion))
+    by_foot_m_s = lowest_corner_velocities(feet_m[None], motion.fps)[0]
+    weights = observe(motion).resting * lowness_weights(feet_m[..., 1].min(axis=-1))
+    weights = weights[1:] * weights[:-1]
+    total = weights.sum(axis=1)
+    rests = total > _RESTS
+    if not rests.any():
+        return np.zeros((len(total), 2))
+    means_m_s = (by_foot_m_s * weights[..., None]).sum(axis=1) / np.maximum(total, 1e-9)[:, None]
+    steps = np.arange(len(total))
+    return np.stack([np.interp(steps, steps[rests], means[rests]) for means in means_m_s.T], axis=1)
 
 
 def note_restored_way(motion: Motion, frames: tuple[int, ...], correction: CorrectedMotion) -> CorrectedMotion:
