@@ -155,7 +155,7 @@ def case_findings_are_listed_marked_and_jumped_to():
     report = json.loads(CLIP.with_name("spoiled.json").read_text())[0]["motions"][0]
     shown = {(row.rule, row.name) for row in findings}
     reported = {(item["code"], item["name"]) for item in report}
-    clear = {(item["code"], item["name"]) for item in report if item["value"] > 1.02 * item["threshold"]}
+    clear = {(item["code"], item["name"]) for item in report if item["value"] > 1.05 * item["threshold"]}
     assert clear <= shown <= reported, (shown, reported)  # Blender rounds, which matters near a threshold
     assert sorted(marker.frame for marker in scene.timeline_markers) == sorted(row.worst_frame for row in findings)
     assert all(marker.name.startswith("check: ") for marker in scene.timeline_markers)
