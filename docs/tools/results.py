@@ -28,7 +28,7 @@ from conditioning_page import fill_conditioning
 from page_tables import TABLES, arms_of, forces_table, page_table
 from recipe_table import recipe_table
 from shares import shares_table
-from split_tables import samplers_table, split_table, strengths_table, uncorrected_table
+from split_tables import samplers_table, split_table, strengths_table, tracked_table, uncorrected_table
 from splits_page import fill_splits
 from tables import ON_SITE, SUMMARIES
 
@@ -43,9 +43,12 @@ PICTURES = ROOT / "docs" / "pictures" / "results"
 PAGES = (ROOT / "README.md", ROOT / "docs" / "index.md", *sorted(SUMMARIES.glob("*.md")))
 """Pages with tables between marks."""
 
-KINDS = "table|shares|claims|answer|collapse|own-corrector|kept|loss-parts|samplers|strengths|uncorrected|forces|recipe"
+KINDS = (
+    "table|shares|claims|answer|collapse|own-corrector|kept|loss-parts|samplers|strengths|uncorrected|tracked|forces|"
+    "recipe"
+)
 MARKED = re.compile(rf"<!-- ({KINDS})(?:: (\S+))? -->\n.*?<!-- end of \1 -->", re.DOTALL)
-SITE_ONLY = ("shares", "table", "claims", "answer", "samplers", "strengths", "uncorrected")
+SITE_ONLY = ("shares", "table", "claims", "answer", "samplers", "strengths", "uncorrected", "tracked")
 """Long tables, which only the site shows; the repository has their values as data."""
 
 
@@ -65,6 +68,7 @@ def fill_page(page: str, summaries: Mapping[str, Summary], *, is_site: bool = Fa
         "samplers": samplers_table,
         "strengths": strengths_table,
         "uncorrected": uncorrected_table,
+        "tracked": tracked_table,
         "forces": forces_table,
         "recipe": recipe_table,
     }

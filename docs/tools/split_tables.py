@@ -122,21 +122,34 @@ def strengths_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
     yield from table_lines(["w", *(title for title, _ in STRENGTH_COLUMNS.values())], rows)
 
 
+POLICIES = ("augment:0.25", "augment:0.5", "augment:1", "augment:4", "replace")
 RATIO_KEYS = ("fid_kinematic", "recall", *KEPT_DIVERSITY, "precision")
+PHYSICS_KEYS = ("penetration_mm", "skate_m_s", "needed_force_bodyweights", "fid_kinematic", *KEPT_DIVERSITY)
 
 
 def uncorrected_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
     """Yield the lines of the table of uncorrected loops by ratio, minus the real-data baseline, last generation."""
-    arms = arms_by_name(summaries["ratios-quick"], MAIN_JOB)
-    metrics = [find_metric(key) for key in RATIO_KEYS]
-    baseline = arms[BASELINE.key]
+    pairs = [(ArmSettings(policy), BASELINE) for policy in POLICIES]
+    yield from _differences_table(summaries["ratios-quick"], "uncorrected − real data only", pairs, RATIO_KEYS)
+
+
+def tracked_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
+    """Yield the lines of the table of loops with PyBullet's physics by ratio, minus those without, last generation."""
+    pairs = [(ArmSettings(policy, "physics"), ArmSettings(policy)) for policy in POLICIES]
+    yield from _differences_table(summaries["ratios-quick-pybullet"], "physics − uncorrected", pairs, PHYSICS_KEYS)
+
+
+def _differences_table(
+    summary: Summary, title: str, pairs: Sequence[tuple[ArmSettings, ArmSettings]], keys: Sequence[str]
+) -> Iterator[str]:
+    arms = arms_by_name(summary, MAIN_JOB)
+    metrics = [find_metric(key) for key in keys]
     rows = []
-    for policy in ("augment:0.25", "augment:0.5", "augment:1", "augment:4", "replace"):
-        loop = ArmSettings(policy)
-        changes = [mean_interval(arms[loop.key].last(key) - baseline.last(key)) for key in RATIO_KEYS]
+    for arm, other in pairs:
+        changes = [mean_interval(arms[arm.key].last(key) - arms[other.key].last(key)) for key in keys]
         cells = [format_interval(change, metric.digits) for change, metric in zip(changes, metrics, strict=True)]
-        rows.append([loop.group, *cells])
-    yield from table_lines(["uncorrected − real data only", *(metric.title for metric in metrics)], rows)
+        rows.append([arm.group, *cells])
+    yield from table_lines([title, *(metric.title for metric in metrics)], rows)
 
 
 def _means(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, tuple[str, int]]) -> list[str]:
