@@ -1,7 +1,8 @@
 """Restore the way where it was lost: roots that stay in their place for some strides while the feet step on.
 
 Trackers hold the last place of a body that they lose. There the feet that bear weight slide back as fast as the body
-should advance, so the way is theirs reversed. All that follows moves with the end of the restored way.
+should advance, so the way is theirs reversed. All that follows moves with the end of the restored way, unless the root
+jumps to where the body is: then the way leads there.
 """
 
 from dataclasses import replace
@@ -29,6 +30,10 @@ _TRAVELS_M_S = 0.4
 """Least of that speed."""
 _FACTOR = 2.0
 """Largest ratio of the speeds."""
+_JUMPS = 4.0
+"""A root that is faster than this multiple of that speed after a stretch jumps to where the body is."""
+_MISSES = 0.5
+"""The jump differs from the feet's way by less than this share of the way."""
 _ROLLING = 1.25
 """Feet roll while they bear weight, and so show a shorter or longer way; where the body travels, the root shows by how
 much, up to this factor."""
@@ -55,6 +60,7 @@ def restore_lost_way(motion: Motion) -> tuple[Motion, tuple[int, ...]]:
         return motion, ()
     ways_m_s = velocities_m_s - _measure_resting_velocities_m_s(motion)
     travels = speeds_m_s > _TRAVELS_M_S
+    travels &= speeds_m_s < _JUMPS * median(speeds_m_s[travels]) if travels.any() else True
     along_m2_s2 = (ways_m_s * velocities_m_s)[travels].sum()
     rolling = np.clip((speeds_m_s[travels] ** 2).sum() / max(along_m2_s2, 1e-9), 1 / _ROLLING, _ROLLING)
     around = round(_AROUND_S * fps)
@@ -66,6 +72,12 @@ def restore_lost_way(motion: Motion) -> tuple[Motion, tuple[int, ...]]:
         way_m_s = rolling * gaussian_filter1d(ways_m_s[start:stop], _SMOOTH_S * fps, axis=0, mode="nearest")
         speed_m_s = float(np.linalg.norm(way_m_s.mean(axis=0)))
         if travel_m_s > _TRAVELS_M_S and travel_m_s / _FACTOR < speed_m_s < travel_m_s * _FACTOR:
+            if stop < len(speeds_m_s) and speeds_m_s[stop] > _JUMPS * travel_m_s:
+                missing_m_s = velocities_m_s[stop] - way_m_s[-1] - way_m_s.sum(axis=0)
+                if np.linalg.norm(missing_m_s) > _MISSES * np.linalg.norm(way_m_s.sum(axis=0)):
+                    continue  # a cut, not the end of the way
+                way_m_s += missing_m_s / len(way_m_s)
+                restored_m_s[stop] = -way_m_s.sum(axis=0)
             restored_m_s[start:stop] = way_m_s
             frames += [start, stop]
     if not frames:

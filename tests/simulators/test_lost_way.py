@@ -41,6 +41,20 @@ def test_a_way_that_was_lost_is_the_way_of_the_feet(strides: Motion, first: int,
     np.testing.assert_array_equal(restored.root_m[:, 1], lost.root_m[:, 1])
 
 
+@pytest.mark.parametrize(("first", "last"), [(60, 90), (30, 110)])
+def test_a_way_that_is_found_again_leads_there(strides: Motion, first: int, last: int) -> None:
+    """The root jumps to where the body is, so that all that follows stays."""
+    root_m = strides.root_m.copy()
+    root_m[first:last, [0, 2]] = root_m[first, [0, 2]]
+    restored, frames = restore_lost_way(replace(strides, root_m=root_m))
+    assert frames == pytest.approx((first, last - 1), abs=1)
+    np.testing.assert_allclose(restored.root_m[last:], strides.root_m[last:], atol=1e-9)
+    lost_m = np.linalg.norm(strides.root_m[last] - strides.root_m[first])
+    assert np.linalg.norm((restored.root_m - strides.root_m)[:, [0, 2]], axis=1).max() < 0.1 * lost_m
+    root_m[last:, 0] += 3 * lost_m
+    assert restore_lost_way(replace(strides, root_m=root_m))[1] == ()
+
+
 def test_other_motions_keep_their_way(strides: Motion, clips: dict[str, Motion]) -> None:
     in_place = replace(strides, root_m=strides.root_m * (0.0, 1.0, 0.0))
     stands_still = hold_root(made_motion("idle", frames=90), 20, 60)
