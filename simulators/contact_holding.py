@@ -1,4 +1,4 @@
-"""Feet held in contacts that people edit, before and after a correction.
+"""Feet and hands held in contacts that people edit, before and after a correction.
 
 In the frames of a contact the touching part of a foot shall not move over the ground. Let s(t) be the slip since the
 first frame, m(t) the middle of the sole, p the place, and w weights of frames with a flat and still foot. The foot is
@@ -7,7 +7,9 @@ displaced over the ground by
     d(t) = c − s(t),  with c such that  Σ w (m + d − p) = 0,
 
 and as far as the sole leaves the ground up or down. Away from a contact the displacement fades within `_FADING_S`, or
-until the foot's next contact. Legs follow by inverse kinematics.
+until the foot's next contact. Legs follow by inverse kinematics. A foot that slides is only brought to the ground
+(d = 0). A foot that rides is held in the same way, seen from what carries it, whose path is the foot's own, smoothed.
+A hand is led to its place.
 
 `place_feet` does that to a motion before the correction, so that body and plan follow. `hold_contacts` does the same to
 the corrected motion. `find_missed` measures what is left: what legs do not reach and what people ruled out.
@@ -16,23 +18,28 @@ the corrected motion. `find_missed` measures what is left: what legs do not reac
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import ceil
 
 import numpy as np
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.corrector_interface.results import CorrectMotions
-from selfcorrect.motion.geometry.kinematics import pose_joints
+from selfcorrect.motion.geometry.filters import gaussian_filter1d
+from selfcorrect.motion.geometry.kinematics import joint_positions, pose_joints
+from selfcorrect.motion.geometry.runs import find_runs
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.observation.observation import find_feet_m
 
 from .body.curves import smoothstep
-from .body.leg_ik import Legs, solve_leg_ik
+from .body.leg_ik import Legs, move_joints_to, solve_leg_ik
 from .cleanup.stance import PosedMotions
-from .foot_contacts import FEET, Contacts, FootContact, StandingFoot, pose_level
+from .foot_contacts import FEET, HAND_NAMES, ContactKind, Contacts, FootContact, StandingFoot, pose_level
 
 _FADING_S = 0.3
-"""Time for a displaced foot to return to the path, before and after a contact."""
+"""Time for a displaced foot or hand to return to the path, before and after a contact."""
+
+_RIDE_S = 0.1
+"""Standard deviation of the Gaussian that smooths the velocity of what carries feet that ride."""
 
 HOLDING_TOLERANCE_M = 0.01
 """Contacts are held if feet are nearer than this to the places of contacts."""
@@ -50,6 +57,21 @@ _BEYOND_LEG_M = 0.3
 """Largest distance of the middle of a sole from the ankle."""
 
 
+def find_ride_m(motion: Motion, contacts: Contacts) -> np.ndarray:
+    """Return the path (T, 3) of what carries feet that ride, since frame 0; without such feet what carries them rests.
+
+    Raises:
+        InputError: The contacts have another length or frame rate.
+    """
+    contacts.check_times(motion)
+    rides = contacts.mask("rides")
+    rides = (rides[1:] & rides[:-1])[..., None]
+    steps_m = (np.diff(find_feet_m(motion).mean(axis=2), axis=0) * rides).sum(axis=1) / np.maximum(rides.sum(axis=1), 1)
+    for start, stop in find_runs(rides[..., 0].any(axis=1)):
+        steps_m[start:stop] = gaussian_filter1d(steps_m[start:stop], _RIDE_S * motion.fps, axis=0, mode="nearest")
+    return np.concatenate([np.zeros((1, 3)), np.cumsum(steps_m, axis=0)])
+
+
 def place_feet(motion: Motion, contacts: Contacts, correct: CorrectMotions) -> Motion:
     """Put the feet of a motion into contacts, with labels so that a correction plants feet there and only there.
 
@@ -57,29 +79,64 @@ def place_feet(motion: Motion, contacts: Contacts, correct: CorrectMotions) -> M
         correct: A kinematic correction that finds the ground and the feet on the ground.
 
     Returns:
-        The motion with other legs and with `Motion.contacts` of ±inf.
+        The motion with other legs and with `Motion.contacts` of ±inf, seen from what carries feet that ride.
 
     Raises:
         InputError: The contacts have another length or frame rate, or no leg reaches one of the places.
     """
-    contacts.check_times(motion)
-    (corrected,) = correct([motion])
-    _check_reach(corrected.motion, contacts)
-    labelled = replace(motion, contacts=np.where(contacts.stands(), np.inf, -np.inf))
+    ride_m = find_ride_m(motion, contacts)
+    seen = _move(motion, -ride_m)
+    (corrected,) = correct([seen])
+    in_world = _move(corrected.motion, ride_m)
+    _check_reach(in_world, contacts)
+    rides = contacts.mask("rides")
+    stands = rides | (contacts.mask("stands") & ~rides.any(axis=1, keepdims=True))  # in what carries the body
+    labelled = replace(seen, contacts=np.where(stands, np.inf, -np.inf))
     if not corrected.accepted:
         return labelled
-    displacements_m = _foot_displacements_m(pose_level(corrected.motion), contacts, _PLACED_FROM_M)
+    displacements_m = _foot_displacements_m(pose_level(in_world), contacts, _PLACED_FROM_M, "stands")
     return _displace_feet(labelled, displacements_m, Legs.from_skeleton(motion.skeleton))
 
 
-def hold_contacts(motion: Motion, contacts: Contacts) -> Motion:
-    """Return a corrected motion with feet that stand in contacts, as far as legs reach.
+def hold_contacts(motion: Motion, contacts: Contacts, ride_m: np.ndarray) -> Motion:
+    """Return a corrected motion with feet and hands in contacts, as far as limbs reach.
 
-    Contacts that are held within `TOLERANCE_M` stay unchanged.
+    Contacts that are held within `HOLDING_TOLERANCE_M` stay unchanged.
+
+    Args:
+        motion: The motion as a correction of what `place_feet` returns.
+        ride_m: (T, 3) path of what carries feet that ride, which the motion gets back.
     """
-    displacements_m = _foot_displacements_m(pose_level(motion), contacts, HOLDING_TOLERANCE_M)
+    motion = _hold_feet(motion, contacts, "rides")
+    motion = _hold_feet(_move(motion, ride_m), contacts, "stands", "slides")
+    for hand in HAND_NAMES:
+        if held := contacts.of_part(hand):
+            joint = _find_wrist(motion, hand)
+            places_m = joint_positions(motion, [joint])[:, 0]
+            for contact, shares in zip(held, _fade(held, contacts), strict=True):
+                target_m = contact.position_m or places_m[contact.frames].mean(axis=0)
+                steps = np.clip(np.arange(len(places_m)), contact.first_frame, contact.last_frame)
+                places_m += shares[:, None] * (target_m - places_m[steps])
+            motion, _ = move_joints_to(motion, [joint], places_m[:, None])
+    return motion
+
+
+def _hold_feet(motion: Motion, contacts: Contacts, *kinds: ContactKind) -> Motion:
+    displacements_m = _foot_displacements_m(pose_level(motion), contacts, HOLDING_TOLERANCE_M, *kinds)
     legs = replace(Legs.from_skeleton(motion.skeleton), soft=False)
     return _displace_feet(motion, displacements_m, legs)
+
+
+def _move(motion: Motion, path_m: np.ndarray) -> Motion:
+    return replace(motion, root_m=motion.root_m + path_m) if path_m.any() else motion
+
+
+def _find_wrist(motion: Motion, hand: str) -> int:
+    """Return the wrist of a hand; InputError for a skeleton without it."""
+    joint = motion.skeleton.joint(f"{hand.split()[0]}_wrist")
+    if joint is None:
+        raise InputError(f"{motion.source}: has no wrist for contacts of the {hand}; leave them out")
+    return joint
 
 
 @dataclass(frozen=True)
@@ -96,12 +153,21 @@ class MissedContact:
         return f"{self.contact}: off by {1000 * self.distance_m:.0f} mm at frame {self.frame}"
 
 
-def find_missed(motion: Motion, contacts: Contacts) -> list[MissedContact]:
-    """Return the contacts that a motion does not hold within `TOLERANCE_M`, the worst first."""
+def find_missed(motion: Motion, contacts: Contacts, ride_m: np.ndarray) -> list[MissedContact]:
+    """Return the contacts that a motion does not hold within `HOLDING_TOLERANCE_M`, the worst first.
+
+    Args:
+        ride_m: (T, 3) path of what carries feet that ride.
+    """
     posed = pose_level(motion)
+    seen = pose_level(_move(motion, -ride_m)) if ride_m.any() else posed
     missed = []
     for contact in contacts.contacts:
-        distances_m = _distances_m(posed, contact)
+        if contact.is_hand:
+            places_m = joint_positions(motion, [_find_wrist(motion, contact.part)])[contact.frames, 0]
+            distances_m = norms(places_m - (contact.position_m or places_m.mean(axis=0)))
+        else:
+            distances_m = _distances_m(seen if contact.kind == "rides" else posed, contact)
         worst = int(distances_m.argmax())
         if distances_m[worst] > HOLDING_TOLERANCE_M:
             missed.append(MissedContact(contact, contact.first_frame + worst, float(distances_m[worst])))
@@ -111,7 +177,7 @@ def find_missed(motion: Motion, contacts: Contacts) -> list[MissedContact]:
 def _distances_m(posed: PosedMotions, contact: FootContact) -> np.ndarray:
     """Return the distances (F,) of a foot from the place of a contact in the frames of the contact."""
     foot = StandingFoot.from_pose(posed, contact.foot, contact.first_frame, contact.last_frame)
-    along_m = foot.displacements_m(_target_place_m(foot, contact))
+    along_m = _displacements_m(foot, contact)
     heights_m = _lowest_m(posed, contact.foot)[contact.frames]
     ground_m = _ground_m(posed, foot, heights_m)
     height_errors_m = np.maximum(np.abs(heights_m - ground_m) - _CLEARANCE_M, 0.0)
@@ -122,20 +188,28 @@ def _distances_m(posed: PosedMotions, contact: FootContact) -> np.ndarray:
     return np.maximum(distances_m, place_error_m if place_error_m > HEIGHT_TOLERANCE_M else 0.0)
 
 
-def _foot_displacements_m(posed: PosedMotions, contacts: Contacts, deadband_m: float) -> np.ndarray:
-    """Return the displacements (T, 2, 3) that make the feet of a corrected motion stand in contacts.
+def _displacements_m(foot: StandingFoot, contact: FootContact) -> np.ndarray:
+    """Return the displacements (F, 2), x and z, of a foot into the place of a contact; none if it slides."""
+    if contact.kind == "slides":
+        return np.zeros((len(foot.weights), 2))
+    return foot.displacements_m(foot.place_m if contact.position_m is None else np.array(contact.position_m))
+
+
+def _foot_displacements_m(
+    posed: PosedMotions, contacts: Contacts, deadband_m: float, *kinds: ContactKind
+) -> np.ndarray:
+    """Return the displacements (T, 2, 3) that put the feet of a corrected motion into contacts of some kinds.
 
     deadband_m: Feet that are off by no more than this in all frames of a contact stay.
     """
     moves_m = np.zeros((contacts.frames, len(FEET), 3))
     for foot in range(len(FEET)):
         stances = []
-        for stance in _find_stances(posed, foot, contacts.of_foot(foot)):
-            if _distances_m(posed, stance.contact).max() > deadband_m:
+        for stance in _find_stances(posed, foot, contacts):
+            if stance.contact.kind in kinds and _distances_m(posed, stance.contact).max() > deadband_m:
                 stances.append(stance)
         for stance in stances:
-            along_m = stance.foot.displacements_m(_target_place_m(stance.foot, stance.contact))
-            moves_m[stance.window, foot, ::2] += stance.fade(along_m)
+            moves_m[stance.window, foot, ::2] += stance.fade(_displacements_m(stance.foot, stance.contact))
         lowest_m = _lowest_m(posed, foot, moves_m[:, foot])
         for stance in stances:
             above_m = lowest_m[stance.window] - stance.ground_m
@@ -170,41 +244,35 @@ class _FadingStance:
         return self.shares[:, None] * values[np.clip(steps, 0, len(values) - 1)]
 
 
-def _find_stances(posed: PosedMotions, foot: int, contacts: Sequence[FootContact]) -> list[_FadingStance]:
-    """Return a foot of a posed motion in each contact, in the order of time.
-
-    Displacements fade within `_FADING_S`, or less if the next contact is nearer, so that none reaches into another.
-    """
-    frame_count = len(posed.feet_m[0])
-    longest = max(_FADING_S * posed.motions.fps, 1.0)
-    gaps = [later.first_frame - earlier.last_frame for earlier, later in pairwise(contacts)]
-    fading = [longest, *(min(longest, gap) for gap in gaps), longest]
+def _find_stances(posed: PosedMotions, foot: int, contacts: Contacts) -> list[_FadingStance]:
+    """Return a foot of a posed motion in each contact, in the order of time."""
+    of_foot = contacts.of_part(FEET[foot])
     heights_m = _lowest_m(posed, foot)
     stances = []
-    for index, contact in enumerate(contacts):
-        fade_in = fading[index]
-        fade_out = fading[index + 1]
-        start = max(contact.first_frame - ceil(fade_in) + 1, 0)
-        stop = min(contact.last_frame + ceil(fade_out), frame_count)
-        frames = np.arange(start, stop)
-        rising = smoothstep(1 - (contact.first_frame - frames) / fade_in)
-        falling = smoothstep(1 - (frames - contact.last_frame) / fade_out)
+    for contact, shares in zip(of_foot, _fade(of_foot, contacts), strict=True):
+        frames = np.flatnonzero(shares)
+        window = slice(int(frames[0]), int(frames[-1]) + 1)
         standing = StandingFoot.from_pose(posed, foot, contact.first_frame, contact.last_frame)
-        stances.append(
-            _FadingStance(
-                contact=contact,
-                foot=standing,
-                ground_m=_ground_m(posed, standing, heights_m[contact.frames]),
-                window=slice(start, stop),
-                shares=np.minimum(rising, falling),
-            )
-        )
+        ground_m = _ground_m(posed, standing, heights_m[contact.frames])
+        stances.append(_FadingStance(contact, standing, ground_m, window, shares[window]))
     return stances
 
 
-def _target_place_m(foot: StandingFoot, contact: FootContact) -> np.ndarray:
-    """Return the place (3,) of a contact, or the foot's own if the contact has none."""
-    return foot.place_m if contact.position_m is None else np.array(contact.position_m)
+def _fade(of_part: Sequence[FootContact], contacts: Contacts) -> list[np.ndarray]:
+    """Return the shares (T,) of the displacements for the contacts of one part, in the order of time.
+
+    They fade within `_FADING_S`, or less if the next contact is nearer, so that none reaches into another.
+    """
+    frames = np.arange(contacts.frames)
+    longest = max(_FADING_S * contacts.fps, 1.0)
+    gaps = [later.first_frame - earlier.last_frame for earlier, later in pairwise(of_part)]
+    fading = [longest, *(min(longest, gap) for gap in gaps), longest]
+    shares = []
+    for index, contact in enumerate(of_part):
+        rising = smoothstep(1 - (contact.first_frame - frames) / fading[index])
+        falling = smoothstep(1 - (frames - contact.last_frame) / fading[index + 1])
+        shares.append(np.minimum(rising, falling))
+    return shares
 
 
 def _lowest_m(posed: PosedMotions, foot: int, moves_m: np.ndarray | None = None) -> np.ndarray:
@@ -235,11 +303,13 @@ def _displace_feet(motion: Motion, displacements_m: np.ndarray, legs: Legs) -> M
 
 
 def _check_reach(motion: Motion, contacts: Contacts) -> None:
-    """Raise InputError for a place that no leg reaches in any frame of the contact."""
+    """Raise InputError for a place that no leg reaches in any frame of the contact, or for a hand without a wrist."""
     legs = Legs.from_skeleton(motion.skeleton)
     positions_m, _ = pose_joints(motion)
     for contact in contacts.contacts:
-        if contact.position_m is None:
+        if contact.is_hand:
+            _find_wrist(motion, contact.part)
+        if contact.position_m is None or contact.is_hand:
             continue
         hip_m = positions_m[contact.frames, legs.hips[contact.foot]]
         knee_m = positions_m[contact.frames, legs.knees[contact.foot]]

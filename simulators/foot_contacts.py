@@ -1,4 +1,4 @@
-"""Contacts of feet as data that people read and edit: standing foot, first and last frame, and place."""
+"""Contacts of feet and hands as data that people read and edit: part, kind, first and last frame, and place."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -24,6 +24,11 @@ from .body.soles import stance_velocities
 from .cleanup.stance import PosedMotions
 
 FEET = ("left foot", "right foot")
+HAND_NAMES = ("left hand", "right hand")
+
+ContactKind = Literal["stands", "slides", "rides"]
+"""stands: it stays in its place. slides: a foot rests on the ground and moves along it as in the file. rides: a foot
+stays in its place on what moves with it, such as a board, a walkway or a lift; path and height stay as in the file."""
 
 FRAME_RATE_TOLERANCE = 0.01
 """Largest relative difference of the frame rates of contacts and motion: 29.97 is written as 30."""
@@ -31,22 +36,28 @@ FRAME_RATE_TOLERANCE = 0.01
 
 @dataclass(frozen=True)
 class FootContact:
-    """A time of a foot's stance."""
+    """A time in which a foot stands, slides or rides, or in which a hand stays in its place."""
 
-    part: Literal["left foot", "right foot"]
+    part: Literal["left foot", "right foot", "left hand", "right hand"]
     first_frame: int
     last_frame: int
     """Inclusive."""
     position_m: tuple[float, ...] | None = None
-    """(3,) middle of the flat sole, world, y up; None for the correction's place."""
-    kind: Literal["stands"] = "stands"
-    """Kind of contact: the foot stays in place on the ground."""
+    """(3,) middle of the flat sole, or wrist, world, y up; None for the correction's place."""
+    kind: ContactKind = "stands"
 
     def __post_init__(self) -> None:
-        if self.part not in FEET:
-            raise InputError(f"part of a contact must be one of {', '.join(FEET)}, got {self.part!r}")
+        for name, allowed in (("part", FEET + HAND_NAMES), ("kind", get_args(ContactKind))):
+            if getattr(self, name) not in allowed:
+                raise InputError(
+                    f"{name} of a contact must be one of {', '.join(allowed)}, got {getattr(self, name)!r}"
+                )
+        if self.is_hand and self.kind != "stands":
+            raise InputError(f"contact of the {self.part}: only feet can be of kind {self.kind}; a hand stands")
         if self.position_m is None:
             return
+        if self.kind != "stands":
+            raise InputError(f"contact of the {self.part}: one of kind {self.kind} has no position_m; leave it out")
         if len(self.position_m) != 3 or not np.isfinite(self.position_m).all():
             raise InputError(f"contact of the {self.part}: position_m must be three finite numbers")
         object.__setattr__(self, "position_m", tuple(self.position_m))
@@ -55,22 +66,27 @@ class FootContact:
         return f"{self.part}, frames {self.first_frame} to {self.last_frame}"
 
     @property
+    def is_hand(self) -> bool:
+        """True for a hand, False for a foot."""
+        return self.part in HAND_NAMES
+
+    @property
     def foot(self) -> int:
         """0 for the left foot, 1 for the right one."""
         return FEET.index(self.part)
 
     @property
     def frames(self) -> slice:
-        """The frames of the stance."""
+        """The frames of the contact."""
         return slice(self.first_frame, self.last_frame + 1)
 
 
 @dataclass(frozen=True)
 class Contacts:
-    """All contacts of both feet in a motion; where there is none, a foot swings.
+    """All contacts of feet and hands in a motion; where there is none, a foot swings.
 
     `save` and `load` keep contacts as JSON: `frames`, `fps`, and `contacts`, a list of objects with the fields of
-    `FootContact`. A contact that is listed twice counts once. InputError where two contacts of a foot overlap.
+    `FootContact`. A contact that is listed twice counts once. InputError where two contacts of a part overlap.
     """
 
     frames: int
@@ -88,12 +104,12 @@ class Contacts:
                     f"contact of the {contact.part} from frame {contact.first_frame} to {contact.last_frame}: "
                     f"expected first ≤ last, both from 0 to {self.frames - 1}"
                 )
-        for foot in range(len(FEET)):
-            for earlier, later in pairwise(self.of_foot(foot)):
+        for part in FEET + HAND_NAMES:
+            for earlier, later in pairwise(self.of_part(part)):
                 if later.first_frame <= earlier.last_frame:
                     raise InputError(
-                        f"contacts of the {later.part} overlap: frames {earlier.first_frame} to {earlier.last_frame} "
-                        f"and {later.first_frame} to {later.last_frame}; a foot stands in one place at a time"
+                        f"contacts of the {part} overlap: frames {earlier.first_frame} to {earlier.last_frame} "
+                        f"and {later.first_frame} to {later.last_frame}; a part is in one contact at a time"
                     )
 
     @classmethod
@@ -127,17 +143,19 @@ class Contacts:
         """Return the JSON that `save` writes."""
         return json.dumps(asdict(self), indent=1) + "\n"
 
-    def of_foot(self, foot: int) -> list[FootContact]:
-        """Return the contacts of the left (0) or the right foot (1), in the order of time."""
-        contacts = [contact for contact in self.contacts if contact.foot == foot]
-        return sorted(contacts, key=lambda contact: contact.first_frame)
+    def of_part(self, part: str, *kinds: ContactKind) -> list[FootContact]:
+        """Return the contacts of a foot or hand, of some kinds or of all, in the order of time."""
+        contacts = [contact for contact in self.contacts if contact.part == part]
+        chosen = [contact for contact in contacts if not kinds or contact.kind in kinds]
+        return sorted(chosen, key=lambda contact: contact.first_frame)
 
-    def stands(self) -> np.ndarray:
-        """Return a mask (T, 2) of standing feet, the left foot first."""
-        stands = np.zeros((self.frames, len(FEET)), dtype=bool)
-        for contact in self.contacts:
-            stands[contact.frames, contact.foot] = True
-        return stands
+    def mask(self, kind: ContactKind) -> np.ndarray:
+        """Return a mask (T, 2) of the feet in contacts of a kind, the left foot first."""
+        is_in_contact = np.zeros((self.frames, len(FEET)), dtype=bool)
+        for foot, part in enumerate(FEET):
+            for contact in self.of_part(part, kind):
+                is_in_contact[contact.frames, foot] = True
+        return is_in_contact
 
     def check_times(self, motion: Motion) -> None:
         """Raise InputError for a motion of another length or frame rate."""

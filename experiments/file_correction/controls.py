@@ -104,10 +104,14 @@ def apply_controls(motion: Motion, correction: CorrectedMotion, options: Correct
         return replace(correction, motion=motion)
     contacts = read_contacts(options.contacts)
     corrected = correction.motion
+    supports = correction.supports
+    ride_m = np.zeros_like(motion.root_m)
     if contacts is not None:
-        from selfcorrect.simulators.contact_holding import hold_contacts
+        from selfcorrect.simulators.contact_holding import find_ride_m, hold_contacts
 
-        corrected = replace(hold_contacts(corrected, contacts), contacts=motion.contacts)
+        ride_m = find_ride_m(motion, contacts)
+        corrected = replace(hold_contacts(corrected, contacts, ride_m), contacts=motion.contacts)
+        supports = tuple(support.shift(ride_m[support.first]) for support in supports)
     notes = correction.notes
     corrected = blend_motions(motion, corrected, _compute_shares(motion, options))
     joints = [joint for name in options.keep if name != PATH for joint in _find_joints(motion.skeleton, name)]
@@ -121,12 +125,13 @@ def apply_controls(motion: Motion, correction: CorrectedMotion, options: Correct
     if contacts is not None:
         from selfcorrect.simulators.contact_holding import find_missed
 
-        missed_contacts = find_missed(corrected, contacts)
+        missed_contacts = find_missed(corrected, contacts, ride_m)
         notes += tuple(Note(NoteKind.CONTACT_MISSED, words=str(missed)) for missed in missed_contacts)
     changed = replace(
         correction,
         motion=corrected,
         added_angular_speed_deg_s=added_by_joint_deg_s(motion, corrected),
+        supports=supports,
         notes=notes,
     )
     return measure_correction(motion, changed)

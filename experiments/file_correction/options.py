@@ -162,7 +162,7 @@ class CorrectionOptions:
             if not isinstance(value, list | tuple) or not all(isinstance(word, str) for word in value):
                 raise SettingError(f"{name} must be a list of texts such as [{example!r}], got {describe_value(value)}")
             object.__setattr__(self, name, tuple(value))
-        if self.contacts is not None and not hasattr(self.contacts, "of_foot"):
+        if self.contacts is not None and not hasattr(self.contacts, "of_part"):
             object.__setattr__(
                 self, "contacts", check_file_name("contacts, unless they are sc.Contacts,", self.contacts)
             )

@@ -158,7 +158,9 @@ def test_a_foot_that_leaves_early_is_found_to_miss_its_contact(corrected_motion:
     index = inner_contact(contacts)
     stance = contacts.contacts[index]
     longer = replace(stance, last_frame=stance.last_frame + round(8 / 30 * corrected_motion.fps))
-    missed = find_missed(corrected_motion, with_contact(contacts, index, longer))
+    missed = find_missed(
+        corrected_motion, with_contact(contacts, index, longer), np.zeros_like(corrected_motion.root_m)
+    )
     assert [str(missing.contact) for missing in missed][:1] == [str(longer)]
     assert not is_held(corrected_motion, longer)
 
@@ -303,6 +305,90 @@ def test_the_console_names_the_contact_that_is_missed_most(tmp_path: Path, capsy
     (line,) = [line for line in capsys.readouterr().out.splitlines() if "not held" in line]
     assert line.startswith(f"walk.bvh: 1 contact is not held; {longer}: off by ")
     assert len(line) < 120
+
+
+def with_kinds(motion: sc.Motion, *contacts: tuple[str, str]) -> Contacts:
+    """Contacts of parts and kinds over a whole motion."""
+    last = len(motion) - 1
+    made = [FootContact(part, 0, last, kind=kind) for part, kind in contacts]  # type: ignore[arg-type]
+    return Contacts(len(motion), motion.fps, tuple(made))
+
+
+def make_glide(curve_m: float = 0.0, jitter_m: float = 0.0, frames: int = 120) -> sc.Motion:
+    """A made-up person who stands and glides by 2 m, in a curve, as on a board or on skates; the body shakes."""
+    standing = made_motion("idle", frames=frames)
+    share = np.linspace(0.0, 1.0, frames)
+    path_m = np.stack([curve_m * np.sin(np.pi * share), 0 * share, 2.0 * share], axis=1)
+    shake_m = np.random.default_rng(0).normal(0.0, jitter_m, (frames, 3)) * [1.0, 0.0, 1.0]
+    return replace(standing, root_m=standing.root_m + path_m + shake_m)
+
+
+@pytest.mark.parametrize("engine", [{"kinematic": True}, {"engine": "mujoco"}])
+def test_feet_that_ride_keep_the_way_of_what_carries_them_and_stand_still_on_it(engine: dict[str, Any]) -> None:
+    motion = make_glide(jitter_m=0.004)
+    contacts = with_kinds(motion, ("left foot", "rides"), ("right foot", "rides"))
+    correction = sc.correct(motion, contacts=contacts, **engine)
+    assert correction.accepted
+    drift = {NoteKind.GLIDE_REMOVED, NoteKind.DRIFT_KEPT}
+    assert not drift & {note.kind for note in correction.notes}
+    way_m = correction.motion.root_m[-1] - correction.motion.root_m[0]
+    assert way_m == pytest.approx([0.0, 0.0, 2.0], abs=0.03)
+    ankles = [motion.skeleton.parts.index(f"{side}_ankle") for side in ("left", "right")]
+    shaken_m, calm_m = (np.diff(sc.joint_positions(each, ankles), 2, axis=0) for each in (motion, correction.motion))
+    assert np.abs(calm_m).mean() < 0.2 * np.abs(shaken_m).mean()
+    alone = sc.correct(motion, **engine)
+    assert drift & {note.kind for note in alone.notes}, "without the file of contacts it is drift"
+
+
+def test_feet_that_slide_are_neither_planted_nor_taken_for_drift() -> None:
+    """A skater's curve: 0.4 m aside."""
+    motion = make_glide(curve_m=0.4)
+    sunk = replace(motion, root_m=motion.root_m - [0.0, 0.02, 0.0])
+    contacts = with_kinds(motion, ("left foot", "slides"), ("right foot", "slides"))
+    correction = correct(sunk, contacts=contacts)
+    away_m = correction.motion.root_m - motion.root_m
+    assert np.abs(away_m[:, [0, 2]]).max() < 0.02
+    for contact in contacts.contacts:
+        assert np.abs(soles_m(correction.motion, contact)[..., 1].min(axis=1)).max() < 0.01
+    planted = correct(sunk, contacts=with_kinds(motion, ("left foot", "stands"), ("right foot", "stands")))
+    assert np.linalg.norm(planted.motion.root_m - motion.root_m, axis=1).max() > 0.1, "the control"
+
+
+def test_a_foot_that_pushes_a_board_stands_in_the_world_while_the_other_rides() -> None:
+    motion = make_glide()
+    left = FootContact("left foot", 0, 119, kind="rides")
+    right = FootContact("right foot", 50, 58)
+    correction = correct(motion, contacts=Contacts(120, motion.fps, (left, right)))
+    assert np.linalg.norm(np.ptp(toes_m(correction.motion, right), axis=0)) < 0.02 or is_noted(correction, right)
+    ride_m = toes_m(correction.motion, left) - toes_m(motion, left)
+    assert np.ptp(ride_m, axis=0) == pytest.approx([0.0, 0.0], abs=0.02)
+
+
+def test_a_hand_stays_where_people_say_that_it_does(motion: sc.Motion, contacts: Contacts) -> None:
+    wrist = motion.skeleton.parts.index("left_wrist")
+    last = len(motion) - 1
+    hand = FootContact("left hand", last // 2, last // 2 + 5)
+    given = replace(contacts, contacts=(*contacts.contacts, hand))
+    correction = correct(motion, contacts=given)
+    places_m = sc.joint_positions(correction.motion, [wrist])[hand.frames, 0]
+    assert np.ptp(places_m, axis=0).max() < 0.005 or is_noted(correction, hand)
+    aside_m = places_m.mean(axis=0) + np.array([0.0, 0.06, 0.0])
+    moved = replace(contacts, contacts=(*contacts.contacts, replace(hand, position_m=tuple(aside_m))))
+    reached_m = sc.joint_positions(correct(motion, contacts=moved).motion, [wrist])[hand.frames, 0]
+    assert np.abs(reached_m - aside_m).max() < HOLDING_TOLERANCE_M
+
+
+@pytest.mark.parametrize(
+    ("contact", "why"),
+    [
+        ({"part": "left hand", "kind": "rides"}, "only feet can be of kind rides"),
+        ({"part": "left foot", "kind": "flies"}, "kind of a contact must be one of stands, slides, rides, got 'flies'"),
+        ({"part": "left foot", "kind": "slides", "position_m": (0.0, 0.0, 0.0)}, "has no position_m"),
+    ],
+)
+def test_a_kind_that_a_part_cannot_have_is_refused(contact: dict[str, Any], why: str) -> None:
+    with pytest.raises(InputError, match=why):
+        FootContact(first_frame=0, last_frame=3, **contact)
 
 
 @pytest.mark.parametrize(

@@ -128,12 +128,14 @@ class Observation:
 
     @cached_property
     def resting(self) -> np.ndarray:
-        """(T, 2) probability that each foot stands with any point on ground that may slide beneath it."""
+        """(T, 2) probability that each foot stands with any point on ground that may slide beneath it; 0 where labels
+        say surely that the foot does not stand.
+        """
         model = self._perception.model
         if model is None:
             return self.standing.max(-1)
-        resting = model.infer_resting(self._perception.ground.above_m)
-        return resting.reshape(self.standing.shape).max(-1)
+        resting = model.infer_resting(self._perception.ground.above_m).reshape(self.standing.shape).max(-1)
+        return resting if self._labels is None else np.where(np.isneginf(self._labels), 0.0, resting)
 
     @property
     def toes_stand(self) -> np.ndarray:
@@ -249,8 +251,13 @@ class Observation:
 
     @cached_property
     def standing_glide_m_s(self) -> np.ndarray:
-        """(T − 1, 2) velocity along x and z at which a body that stands glides from frame to frame; else 0."""
-        return estimate_standing_glide(self.feet_m[:, :, -1], self._root_m, self.fps)
+        """(T − 1, 2) velocity along x and z at which a body that stands glides from frame to frame; else 0, as where
+        labels say surely that no foot stands.
+        """
+        glide_m_s = estimate_standing_glide(self.feet_m[:, :, -1], self._root_m, self.fps)
+        if self._labels is None:
+            return glide_m_s
+        return np.where(np.isneginf(self._labels[1:]).all(axis=1, keepdims=True), 0.0, glide_m_s)
 
     @property
     def along_m_s(self) -> np.ndarray:
