@@ -379,25 +379,26 @@ def run_of(values: dict[str, list[float]]) -> Summary:
 @pytest.mark.parametrize(
     ("way", "than", "verdict"),
     [
-        ("falls", None, "reproduced"),
-        ("stays", None, "**not reproduced**"),
-        ("rises", None, "**not reproduced**"),
+        ("falls", "before", "reproduced"),
+        ("stays", "before", "**not reproduced**"),
+        ("rises", "before", "**not reproduced**"),
         ("stays", "steady", "**not reproduced**"),
         ("rises", "lower", "reproduced"),
         ("falls", "noisy", "open"),
         ("stays", "noisy", "open"),
     ],
 )
-def test_a_claim_is_judged_by_where_its_interval_lies(way: str, than: str | None, verdict: str) -> None:
+def test_a_claim_is_judged_by_where_its_interval_lies(way: str, than: str, verdict: str) -> None:
     claims = tool("claims")
     summary = run_of({
         "arm": [0.5, 0.52, 0.51, 0.53, 0.5], "steady": [0.9, 0.92, 0.9, 0.91, 0.93],
-        "lower": [0.1, 0.12, 0.1, 0.11, 0.13], "noisy": [0.1, 0.95, 0.6, 0.2, 0.8],
+        "lower": [0.1, 0.12, 0.1, 0.11, 0.13], "noisy": [0.1, 0.95, 0.6, 0.2, 0.8], "before": [1.0] * 5,
     })  # fmt: skip
     claim = claims.Claim("source", "words", "where", "run", "dct-mlp", "arm", "recall", way, than)
     assert claims.judge_claim(claim, summary)[1] == verdict
-    stays = claims.Claim("source", "words", "where", "run", "dct-mlp", "steady", "recall", "stays")
-    assert claims.judge_claim(stays, run_of({"steady": [0.98, 0.99, 0.97, 0.98, 0.96]}))[1] == "reproduced"
+    stays = claims.Claim("source", "words", "where", "run", "dct-mlp", "steady", "recall", "stays", "before")
+    kept = run_of({"steady": [0.98, 0.99, 0.97, 0.98, 0.96], "before": [1.0] * 5})
+    assert claims.judge_claim(stays, kept)[1] == "reproduced"
 
 
 def test_values_are_judged_over_the_later_half_of_the_generations() -> None:

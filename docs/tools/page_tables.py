@@ -64,8 +64,6 @@ TABLES = {
             Group("Twenty generations, DCT MLP", "modes", _DCT),
             Group("A quarter renewed, DCT MLP", "renewal", _DCT),
             Group("Published remedies, DCT MLP", "remedies", _DCT),
-            Group("Twelve generations, patch mixer", "mixer", _MIXER),
-            Group("Held-out subjects, 256 windows, DCT MLP", "cmu", _DCT),
         ),
     ),
 }

@@ -1,6 +1,5 @@
 """The named presets of the motion experiment: purpose and settings."""
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -136,8 +135,6 @@ _TEXT = (
     *_loop("augment:4"),
     *_loop("replace", "kinematic", "physics"),
 )
-_VERIFIED = ("physics", "residual-free", "residual-free-fallback", "residual-free-verifier", "random-verifier")
-_STRICT = (BASELINE, *_loops(("augment:1", "replace"), *_VERIFIED))
 
 
 def _sweep() -> tuple[ArmSettings, ...]:
@@ -146,17 +143,6 @@ def _sweep() -> tuple[ArmSettings, ...]:
     for policy in (*_RATIOS, "replace"):
         arms += _loop(policy, "kinematic", "low-pass", "physics")
         arms.append(_half_way(policy))
-    return tuple(arms)
-
-
-def _dilution() -> tuple[ArmSettings, ...]:
-    """Return the arms of synthetic ratios by strengths of correction."""
-    arms = [BASELINE, *_loop("replace", "kinematic", "physics")]
-    for policy in ("augment:0.5", "augment:1", "augment:2", "augment:4"):
-        arms.append(ArmSettings(policy))
-        for corrector in ("kinematic", "physics"):
-            for strength in (0.25, 1.0, 4.0, math.inf):
-                arms.append(ArmSettings(policy, corrector, strength))
     return tuple(arms)
 
 
@@ -246,7 +232,6 @@ def _recipe_row(summary: str, arms: tuple[ArmSettings, ...], *, cost: str) -> Pr
     return PresetRow(summary, settings, cost, keep="sampling")
 
 
-_FEW_STEPS = {"patch-mixer": 400, "dct-mlp": 700}
 PRESET_ROWS = {
     "short": PresetRow(
         summary="a loop that loses diversity: by its sampler, drift and learner; what correction and a remedy change",
@@ -308,20 +293,6 @@ PRESET_ROWS = {
         settings=MotionSettings({"patch-mixer": _sweep(), "dct-mlp": _sweep()}, generations=20, seeds=5),
         cost="6 hours, 48.6 GB",
     ),
-    "dilution": PresetRow(
-        summary="synthetic ratios by strengths of correction",
-        settings=MotionSettings(
-            {"patch-mixer": _dilution(), "dct-mlp": _dilution()},
-            generations=10,
-            seeds=8,
-            real_count=64,
-            evaluated_count=128,
-            engine="mujoco",
-            first_seed=5,
-        ),
-        cost="4 hours, 4.7 GB",
-        keep="sampling",
-    ),
     "modes": PresetRow(
         summary="what preserves diversity in a fully synthetic loop, with controls",
         settings=MotionSettings({"dct-mlp": _MODES}, generations=20, seeds=5),
@@ -362,20 +333,6 @@ PRESET_ROWS = {
         summary="captions are kept, their motions replaced: retrieval by caption",
         settings=MotionSettings(
             {"dct-mlp": _TEXT}, generations=5, seeds=3, real_count=256, evaluated_count=192, generator=("captions",)
-        ),
-        cost="20 minutes, 2.6 GB",
-    ),
-    "strictness": PresetRow(
-        summary="correctors that reject what falls without root force",
-        settings=MotionSettings(
-            {"patch-mixer": _STRICT, "dct-mlp": _STRICT},
-            generations=3,
-            seeds=3,
-            real_count=24,
-            evaluated_count=96,
-            frames=32,
-            engine="mujoco",
-            initial_steps=_FEW_STEPS,
         ),
         cost="20 minutes, 2.6 GB",
     ),
