@@ -1,7 +1,12 @@
 """USD animations, evaluated by USD itself."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import replace
+from importlib import util
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +21,33 @@ from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 
 pxr = pytest.importorskip("pxr", reason="needs the extra `usd`")
+
+
+@pytest.fixture(scope="module")
+def reader() -> ModuleType:
+    """The script of the child process as a module, without its limits on memory and time."""
+    spec = util.spec_from_file_location("usd_child", usd._READER)
+    assert spec is not None
+    assert spec.loader is not None
+    module = util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module._limit_work = lambda *limits: None  # type: ignore[attr-defined]
+    return module
+
+
+@pytest.fixture(autouse=True)
+def _in_this_process(request: pytest.FixtureRequest, reader: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Child processes would take most of the time; the slow test has some, and so have `test_formats.py` and others."""
+
+    def ask(script: Path, name: str, path: Path, asked: Mapping[str, Any], limit_s: float) -> tuple[Any, np.ndarray]:
+        limits = {"memory_bytes": 0, "processor_s": limit_s}
+        facts, values = reader.answer_usd_request(json.loads(json.dumps({**asked, **limits, "path": str(path)})))
+        if "error" in facts:
+            raise InputError(f"{path}: not a readable {name} file ({facts['error']})")
+        return json.loads(json.dumps(facts)), np.frombuffer(values.tobytes())
+
+    if request.node.get_closest_marker("slow") is None:
+        monkeypatch.setattr(usd, "ask_reader", ask)
 
 
 @pytest.fixture
@@ -128,8 +160,7 @@ def author(
         layer.Save()
 
 
-@pytest.mark.parametrize("codes_per_s", [24.0, 30.0, 1.0])
-@pytest.mark.parametrize("sublayer", [False, True])
+@pytest.mark.parametrize(("codes_per_s", "sublayer"), [(24.0, False), (1.0, False), (30.0, True), (24.0, True)])
 def test_units_axes_time_codes_and_layers_of_others_change_nothing(
     tmp_path: Path, codes_per_s: float, sublayer: bool
 ) -> None:
