@@ -21,6 +21,7 @@ from selfcorrect.motion.geometry.vectors import median
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.bugs import try_optional
 
+from .body_moves import BodyMove, find_body_moves
 from .file_result import FileContent, FileFigures, FileResult
 from .verdict import FileVerdict
 
@@ -89,6 +90,7 @@ def describe_correction(
         lost_contacts=correction.figures.get("lost_contacts", 0.0),
         lost_contacts_height_m=correction.figures.get("lost_contacts_height_m", 0.0),
     )
+    body_moves: list[BodyMove] = []
     result_check = CheckResult()
     if correction.accepted and not blank.figures.in_scene:
         check_result = partial(_check_result, motion, correction)
@@ -96,8 +98,12 @@ def describe_correction(
     if correction.accepted:
         measure = partial(_with_distances, figures, *see_level(motion, correction))
         figures = steps.attempt("distances of joints are not reported", measure, figures)
+        find_moves = partial(find_body_moves, *see_level(motion, correction))
+        body_moves = steps.attempt("moves of the whole body are not reported", find_moves, [])
+        figures = replace(figures, body_moves=list(map(asdict, body_moves)))
     faults_left = tuple(map(str, result_check.findings))
     all_notes = [*notes, *map(str, input_check.findings), *map(str, shown_notes)]
+    all_notes += map(str, body_moves)
     all_notes += [f"after the correction: {fault}" for fault in faults_left]
     if carried:
         all_notes.append(f"residual force in frames {', '.join(map(str, carried))}")

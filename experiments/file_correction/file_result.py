@@ -74,6 +74,8 @@ class FileFigures:
     """Share of the contacts of feet, or of the body, with the floor that are lost to the air."""
     lost_contacts_height_m: float = 0.0
     """Mean height of lost contacts above the ground."""
+    body_moves: list[dict[str, Any]] = field(default_factory=list)
+    """Moves of the whole body by 5 cm or more, as in `BodyMove`: frames, distance, and what standing feet show."""
     large_move_reason: str = ""
     """Reason for moving a joint further than errors of captures are wide."""
     not_corrected: str = ""
