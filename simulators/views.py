@@ -1,7 +1,7 @@
 """Views through which every motion is corrected, the outermost first: `VIEWS`.
 
-Each shows less of what a clean-up should not have to know: no unrelated poses, no copies of frames, no lost way, no
-lift, no tilt, no T-poses, no cuts, no ends of loops, no order of joints.
+Each shows less of what a clean-up should not have to know: no unrelated poses, no bodies that something unseen carries,
+no copies of frames, no lost way, no lift, no tilt, no T-poses, no cuts, no ends of loops, no order of joints.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from selfcorrect.motion.geometry.views import FrameChange, JointOrder, LevelFeet
 from selfcorrect.motion.measures.roughness import added_by_joint_deg_s
 from selfcorrect.motion.motion import Motion
 
+from .carried import see_unless_carried
 from .cleanup.clean import CleanupSettings
 from .cleanup.drift import StabilizeFloor
 from .cleanup.levelling import FitSoles, LevelFloor
@@ -59,6 +60,14 @@ def _see_off_slope(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     if not pipeline.scene.is_plain and motion.ground:
         raise SettingError("a scene has its own floor; leave out the ground")
     return CorrectionView.from_part(motion, partial(place_on_slope, pipeline.scene))
+
+
+def _see_unless_carried(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+    """Return a motion unless something carries it that neither the file nor people show."""
+    is_told = motion.ground is not None or (motion.contacts is not None and np.isinf(motion.contacts).any())
+    if is_told or not pipeline.scene.is_plain or pipeline.cleanup.find_step(LevelFloor) is None:
+        return CorrectionView.from_part(motion)
+    return see_unless_carried(motion)
 
 
 def _see_beside_unrelated_poses(motion: Motion, pipeline: Pipeline) -> CorrectionView:
@@ -265,6 +274,7 @@ SAMPLE_VIEWS: tuple[SeeMotion, ...] = (_see_off_slope, _see_in_usual_order)
 VIEWS: tuple[SeeMotion, ...] = (
     _see_off_slope,
     _see_beside_unrelated_poses,
+    _see_unless_carried,
     _see_samples,
     _see_on_its_way,
     _see_from_ride,

@@ -33,7 +33,7 @@ MAY_IMPORT = {
 SIMULATORS = (
     "settings", "body", "contacts", "stages", "engines", "cleanup", "planning",
     "tracking", "postprocess", "evaluate", "batching", "pipeline", "feasibility", "segments", "kept_stretches",
-    "unrelated_poses", "lost_way", "views", "corrector", "presets", "foot_contacts", "contact_holding",
+    "unrelated_poses", "carried", "lost_way", "views", "corrector", "presets", "foot_contacts", "contact_holding",
 )  # fmt: skip
 """The way of data through `simulators`; each imports only what stands before it."""
 

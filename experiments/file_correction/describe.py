@@ -28,6 +28,7 @@ from .verdict import FileVerdict
 _T = TypeVar("_T")
 
 _KINDS_LEFT = (
+    NoteKind.CARRIED,
     NoteKind.IN_PLACE,
     NoteKind.DRIFT_KEPT,
     NoteKind.FEET_KEPT,
@@ -163,8 +164,8 @@ _SLIDING_STANCE = "F11"
 _RISING_STANCE = "F10"
 _NEARLY_ALL = 0.8
 """Largest share of frames with sliding feet; beyond, nothing shows that the feet should stand."""
-_CARRIED = (NoteKind.IN_PLACE, NoteKind.RIDE, NoteKind.UNRELATED_POSES)
-"""Kinds of notes on feet that ride on something, and on poses that are no motion."""
+_CARRIED = (NoteKind.IN_PLACE, NoteKind.RIDE, NoteKind.CARRIED, NoteKind.UNRELATED_POSES)
+"""Kinds of notes on feet or bodies that ride on something, and on poses that are no motion."""
 
 
 def _check_result(motion: Motion, correction: CorrectedMotion) -> CheckResult:

@@ -187,6 +187,8 @@ class NoteKind(StrEnum):
     stand would slide faster."""
     UNRELATED_POSES = "unrelated poses"
     """The stretches `frames` hold unrelated poses, as of a pose library; they were kept."""
+    CARRIED = "carried"
+    """Something carries it that the file does not show, as the `words` say; it was kept."""
     NOT_FOLLOWED = "not followed"
     """A simulated body could not follow the motion; the plan came out."""
     TAKES = "takes"
@@ -232,6 +234,7 @@ _NOTES = {
     NoteKind.LINEAR_FRAMES: "lines between every {value:.0f} frames become curves (not with --frame-times keep)",
     NoteKind.STRETCH_KEPT: "frames {frames} are kept: they cannot be explained, or corrected feet would slide more",
     NoteKind.UNRELATED_POSES: "frames {frames}: poses without a motion between them; kept as they are",
+    NoteKind.CARRIED: "the body {words}; kept as it is, --contacts or --floor corrects it",
     NoteKind.NOT_FOLLOWED: "a simulated body could not follow it: planned, not simulated",
     NoteKind.TAKES: "cuts between takes at frames {frames}: each was corrected where it is; --join-takes joins them",
     NoteKind.T_POSE: "T-pose in the first frames ({value:.0f}), which stays; all other frames are corrected",

@@ -1,0 +1,77 @@
+"""Motions that something carries which the file does not show: they are kept as they are, and named.
+
+A body that sits and glides rides on a wheelchair, a bicycle or in a car. A body that lies above the floor and travels
+swims or flies. A body that is upside down stands on its hands or hangs by its legs. Neither feet nor floor say where
+such bodies should be, so a correction would only displace them. Contacts, a ground or a floor from people say it.
+"""
+
+import numpy as np
+
+from selfcorrect.motion.checks.motion_features import MotionFeatures
+from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Note, NoteKind, Stage
+from selfcorrect.motion.corrector_interface.views import CorrectionView
+from selfcorrect.motion.geometry.filters import gaussian_filter1d
+from selfcorrect.motion.geometry.vectors import norms
+from selfcorrect.motion.motion import Motion
+
+_MOSTLY = 0.6
+"""Least share of the frames in which a body is carried."""
+_LEAST_S = 1.0
+"""Least time; a somersault is shorter."""
+_SITS = 0.75
+"""Largest height of the hips over the ankles of a body that sits, as a share of the length of the legs."""
+_STEEP = 0.7
+"""Sine of the angle between trunk and floor of a body that is upside down; below half of that a body lies."""
+_ABOVE_M = 0.3
+"""Least height of all joints of a body that swims or flies."""
+_TRAVELS_M_S = 0.3
+"""Least speed of such a body, and of a ride."""
+_APART_M_S = 0.06
+"""Feet on a ride come nearer to each other, or move apart, by less; they also rise or sink by less."""
+_SMOOTH_S = 0.15
+"""Standard deviation of the Gaussian that smooths velocities."""
+
+
+def find_carrier(motion: Motion) -> str:
+    """Return what carries a motion most of the time besides floor and supports, in words; "" for nothing."""
+    features = MotionFeatures.of_joints(motion)
+    places_m = features.places("pelvis", "neck", "left_ankle", "right_ankle")
+    if places_m is None or len(motion) < _LEAST_S * motion.fps:
+        return ""
+    pelvis_m, neck_m, left_m, right_m = np.moveaxis(places_m, 1, 0)
+    trunk_m = neck_m - pelvis_m
+    rise = trunk_m[:, 1] / np.maximum(norms(trunk_m), 1e-9)
+    ankles_m = np.stack([left_m, right_m], axis=1)
+    is_upside_down = (rise < -_STEEP) & (ankles_m[..., 1] > pelvis_m[:, None, 1]).all(axis=1)
+    root_m_s = norms(_smooth_velocities_m_s(pelvis_m, motion.fps)[:, [0, 2]])
+    feet_m_s = _smooth_velocities_m_s(ankles_m, motion.fps)
+    is_above = features.positions_m[..., 1].min(axis=1) > _ABOVE_M
+    swims = is_above & (np.abs(rise) < _STEEP / 2) & (root_m_s > _TRAVELS_M_S)
+    apart_m_s = np.gradient(norms(left_m - right_m), 1 / motion.fps)
+    is_rigid = np.abs(gaussian_filter1d(apart_m_s, _SMOOTH_S * motion.fps, mode="nearest")) < _APART_M_S
+    is_rigid &= (np.abs(feet_m_s[..., 1]) < _APART_M_S).all(axis=1)
+    sits = pelvis_m[:, 1] - ankles_m[..., 1].mean(axis=1) < _SITS * motion.skeleton.leg_m
+    rides = sits & is_rigid & (norms(feet_m_s.mean(axis=1)[:, [0, 2]]) > _TRAVELS_M_S) & (root_m_s > _TRAVELS_M_S)
+    for carried, words in (
+        (is_upside_down, "is upside down: hands, head or a bar carry it"),
+        (swims, "lies above the floor and travels: it swims or flies"),
+        (rides, "sits and rides: feet travel with the seat and do not step"),
+    ):
+        if carried.mean() > _MOSTLY:
+            return words
+    return ""
+
+
+def _smooth_velocities_m_s(places_m: np.ndarray, fps: float) -> np.ndarray:
+    return gaussian_filter1d(np.gradient(places_m, 1 / fps, axis=0), _SMOOTH_S * fps, axis=0, mode="nearest")
+
+
+def see_unless_carried(motion: Motion) -> CorrectionView:
+    """Return a motion that is corrected, or none of a motion that something carries: no ground is known for figures."""
+    carrier = find_carrier(motion)
+    if not carrier:
+        return CorrectionView.from_part(motion)
+    note = Note(NoteKind.CARRIED, words=carrier)
+    still = {"moved_m": 0.0, "furthest_m": 0.0, "raised_m": 0.0}
+    kept = CorrectedMotion(motion, stage=Stage.CLEANED, figures=still, notes=(note,))
+    return CorrectionView([], lambda _: kept)

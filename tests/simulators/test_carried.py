@@ -1,0 +1,100 @@
+"""Bodies that something unseen carries are kept and named: who sits and rides, swims, or is upside down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made_motions import made_motion
+from scipy.spatial.transform import Rotation
+
+import selfcorrect as sc
+from selfcorrect.motion.corrector_interface.results import NoteKind
+from selfcorrect.motion.editing.transforms import mirror, turn
+from selfcorrect.simulators.carried import find_carrier
+from selfcorrect.simulators.foot_contacts import Contacts, FootContact
+
+FRAMES = 90
+TIMES_S = np.arange(FRAMES) / 30
+STANDING = made_motion("idle", frames=FRAMES)
+
+
+def pose(root_m: list[float], speed_m_s: float, facing: Rotation | None = None, **turns: np.ndarray) -> sc.Motion:
+    """A body with turned joints (3,) or (T, 3), which travels ahead."""
+    rotations = STANDING.rotations.copy()
+    for name, turned in turns.items():
+        rotations[:, STANDING.skeleton.joint(name)] = Rotation.from_rotvec(turned).as_quat()
+    if facing is not None:
+        rotations[:, 0] = facing.as_quat()
+    path_m = np.outer(speed_m_s * TIMES_S, [0.0, 0.0, 1.0])
+    return replace(STANDING, root_m=path_m + root_m, rotations=rotations)
+
+
+def sit(speed_m_s: float) -> sc.Motion:
+    hip, knee = np.array([-1.5, 0.0, 0.0]), np.array([1.5, 0.0, 0.0])
+    ankle = np.zeros(3)
+    return pose([0.0, 0.6, 0.0], speed_m_s, left_hip=hip, right_hip=hip, left_knee=knee, right_knee=knee,
+                left_ankle=ankle, right_ankle=ankle)  # fmt: skip
+
+
+def lie(height_m: float, speed_m_s: float) -> sc.Motion:
+    kick = np.outer(0.3 * np.sin(10 * TIMES_S), [1.0, 0.0, 0.0])
+    return pose([0.0, height_m, 0.0], speed_m_s, Rotation.from_rotvec([np.pi / 2, 0.0, 0.0]), left_hip=kick,
+                right_hip=-kick)  # fmt: skip
+
+
+def stand_on_hands(share: float = 1.0) -> sc.Motion:
+    """Upside down in the last share of the frames, the wrists on the floor."""
+    raised = np.array([0.0, 0.0, 1.5])
+    sway = np.outer(0.05 * np.sin(2 * TIMES_S), [0.0, 0.0, 1.0])
+    down = (np.arange(FRAMES) >= (1 - share) * FRAMES)[:, None] * [np.pi, 0.0, 0.0]
+    upright = pose([0.0, 0.0, 0.0], 0.0, Rotation.from_rotvec(down), spine1=sway, left_shoulder=raised,
+                   right_shoulder=-raised)  # fmt: skip
+    lowest_m = sc.joint_positions(upright)[..., 1].min(axis=1)
+    return replace(upright, root_m=np.outer(0.03 - lowest_m, [0.0, 1.0, 0.0]))
+
+
+CARRIED = {"wheelchair": lambda: sit(1.0), "swimmer": lambda: lie(1.0, 1.0), "handstand": stand_on_hands}
+ON_THE_FLOOR = {
+    "walk": lambda: made_motion("walk", frames=FRAMES),
+    "sits still": lambda: sit(0.0),
+    "lies": lambda: lie(0.1, 0.0),
+    "crawls": lambda: lie(0.15, 0.5),
+    "turns over": lambda: stand_on_hands(0.3),
+    "stands and glides": lambda: pose([0.0, 0.91, 0.0], 0.5),
+}
+
+
+@pytest.mark.parametrize("kind", CARRIED)
+@pytest.mark.parametrize("engine", [{"kinematic": True}, {"engine": "mujoco"}])
+def test_a_body_that_something_carries_is_kept_and_named(kind: str, engine: dict[str, object]) -> None:
+    motion = CARRIED[kind]()
+    correction = sc.correct(motion, **engine)
+    assert correction.accepted
+    assert correction.is_unchanged
+    assert np.array_equal(correction.motion.root_m, motion.root_m)
+    assert [note.kind for note in correction.notes] == [NoteKind.CARRIED]
+
+
+@pytest.mark.parametrize("kind", ON_THE_FLOOR)
+def test_a_body_on_the_floor_is_corrected(kind: str) -> None:
+    assert find_carrier(ON_THE_FLOOR[kind]()) == ""
+
+
+@pytest.mark.parametrize("kind", CARRIED)
+@pytest.mark.parametrize("change", [mirror, lambda motion: turn(motion, 1.0)], ids=["mirrored", "turned"])
+def test_what_carries_a_body_does_not_depend_on_the_side_or_the_heading(
+    kind: str, change: Callable[[sc.Motion], sc.Motion]
+) -> None:
+    motion = CARRIED[kind]()
+    assert find_carrier(change(motion)) == find_carrier(motion) != ""
+
+
+def test_contacts_from_people_say_where_a_carried_body_is() -> None:
+    motion = sit(1.0)
+    last = FRAMES - 1
+    contacts = Contacts(FRAMES, motion.fps, (FootContact("left foot", 0, last, kind="rides"),))
+    notes = sc.correct(motion, kinematic=True, contacts=contacts).notes
+    assert NoteKind.CARRIED not in {note.kind for note in notes}
