@@ -110,3 +110,20 @@ def test_registered_verdicts_follow_from_the_kept_runs(number: int) -> None:
         stated, refuted = verdicts[test]
         verdict = "confirmed" if p_value <= 0.05 and stated else "refuted" if refuted else "undecided"
         assert verdict == kept[test]["verdict"], test
+
+
+@pytest.mark.parametrize("number", POLICIES)
+def test_the_table_of_registered_arms_has_the_means_of_the_kept_runs(number: int) -> None:
+    stage = read_stage(number)
+    names = {}
+    for name, curves in next(iter(stage.values())).items():
+        title = curves.title.replace("matched", "matching").replace("baseline (real data only)", "real-data baseline")
+        names[title] = name
+    with (RECIPE / "arms.csv").open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["stage"] == str(number) and row["arm"] in names]
+    assert len(rows) == 2 * len(names)
+    for row in rows:
+        seeds = [arms for seed, arms in stage.items() if (seed in SPLIT_A) == (row["split"] == "A")]
+        for score in (FORCE, "fid_kinematic", "recall", "coverage", "skate_m_s", "penetration_mm"):
+            values = [end_point(arms, names[row["arm"]], score) for arms in seeds]
+            assert float(row[score]) == pytest.approx(np.mean(values), rel=1e-3), (row["arm"], score)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
+from claims import join_stage
 from evidence import arms_by_name, average_late, change_cell, distances, mean_cell, real_values
 from splits_page import FORCES, LOW_PASS, PHYSICS, read_results
 from tables import SUMMARIES, table_lines
@@ -103,11 +104,11 @@ def forces_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
 
 def _recipe_forces() -> list[str]:
     """Return the row of temporal convolutions at λ = 1, means of both splits of the subjects."""
-    with (SUMMARIES / "recipe" / "arms.csv").open(encoding="utf-8") as file:
-        arms = [row for row in csv.DictReader(file) if row["stage"] == "5"]
-    cells = []
-    for name in ("real data", *_TREATMENTS):
-        cells.append(f"{np.mean([float(row[FORCE]) for row in arms if row['arm'] == name]):.2f}")
+    stage = join_stage(5)
+    curves = arms_by_name(stage, "temporal-conv")
+    columns = [real_values(stage, FORCE)]
+    columns += [average_late(curves[arm.replace("replace", "augment-1")], FORCE) for arm in _PLAIN]
+    cells = [f"{np.mean(column):.2f}" for column in columns]
     return ["the same, temporal convolutions, λ = 1 ([page](recipe.md))", "CMU, two splits", *cells]
 
 
