@@ -1,12 +1,12 @@
 """Conclusions about a file: size, vertical axis, unit, names, frame rate and floor, each with its evidence."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from selfcorrect.motion.corrector_interface.repeats import FrameRepeats
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.observation.observation import observe
 
+from .file_note import FileNote
 from .motion_file import MotionFile
 from .skeletons.naming import parts_from_names
 from .skeletons.reading import Reading
@@ -38,9 +38,12 @@ def draw_conclusions(file: MotionFile, reading: Reading) -> tuple[Conclusion, ..
     unit = Conclusion("unit", "metres", ("by the format",))
     if unit_m is not None:
         unit = Conclusion("unit", f"{unit_m:g} m", ("--metres-per-unit",))
-    for note in _find_note(file.notes, "--metres-per-unit"):
+    for note in _find_notes(file, "--metres-per-unit"):
         unit = Conclusion("unit", note.removeprefix("unit "), ("a person's stature in it",))
-    rate_evidence = _find_note(file.notes, "--fps") or ("by the file" if reading.fps is None else "--fps",)
+    rate_notes = [note for note in file.notes if isinstance(note, FileNote) and note.topic == "rate"]
+    rate_evidence = (
+        *(_find_notes(file, "--fps") or rate_notes or ("by the file" if reading.fps is None else "--fps",)),
+    )
     repeats = FrameRepeats.from_motion(motion)
     if repeats.has_repeats:
         rate = f"recorded at {motion.fps / repeats.spacing:g}" if repeats.spacing else "frames were lost"
@@ -54,7 +57,7 @@ def draw_conclusions(file: MotionFile, reading: Reading) -> tuple[Conclusion, ..
         floor = Conclusion("floor", f"at {observation.floor_m:z.2f} m", (error, f"levels at {levels_m} m"))
     return (
         size,
-        _conclude_up(file.up, _find_note(file.notes, "--up")),
+        _conclude_up(file.up, _find_notes(file, "--up")),
         unit,
         *([Conclusion("order", file.order[0], file.order[1:])] if file.order else []),
         _conclude_names(motion),
@@ -63,20 +66,18 @@ def draw_conclusions(file: MotionFile, reading: Reading) -> tuple[Conclusion, ..
     )
 
 
-def _find_note(notes: Sequence[str], option: str) -> tuple[str, ...]:
-    """Return the first note that names an option, without the option."""
-    return tuple(note.partition(" (--")[0] for note in notes if option in note)[:1]
+def _find_notes(file: MotionFile, option: str) -> tuple[str, ...]:
+    """Return the first assumption that an option overrules, without the option; () without any."""
+    return tuple(note.words for note in file.notes if isinstance(note, FileNote) and note.option == option)[:1]
 
 
 def _conclude_up(up: UpAxis | None, notes: tuple[str, ...]) -> Conclusion:
     """Return the vertical axis with the log-odds of each witness for it, and the witnesses against it."""
     if up is None:
         return Conclusion("up", WORDS[0], ("by the format",))
-    word = WORDS[up.axis]
-    witnesses = [evidence.removeprefix(f"{word} ") for evidence in up.evidence if evidence.startswith(word)]
-    contrary = [f"against it: {evidence}" for evidence in up.evidence if " by " in evidence and word not in evidence]
-    others = [evidence for evidence in up.evidence if " by " not in evidence]
-    return Conclusion("up", word, (*witnesses, *contrary, *others) or notes)
+    witnesses = [evidence.words for evidence in up.evidence if evidence.axis in (None, up.axis)]
+    contrary = [f"against it: {evidence}" for evidence in up.evidence if evidence.axis not in (None, up.axis)]
+    return Conclusion("up", WORDS[up.axis], (*witnesses, *contrary) or notes)
 
 
 def _conclude_names(motion: Motion) -> Conclusion:

@@ -18,6 +18,7 @@ from selfcorrect.motion.motion import FPS_READ, Motion
 from selfcorrect.storage.files.digests import compute_file_digest
 from selfcorrect.storage.files.limits import check_unpacked, check_workable, open_file
 
+from .file_note import FileNote
 from .rigs.sampling import rate_of_period
 from .skeletons.reading import Reading
 
@@ -25,16 +26,6 @@ if TYPE_CHECKING:
     from selfcorrect.motion.body.body_model import BodyModel
 
     from .skeletons.vertical import UpAxis
-
-
-BONES_MADE_CONSTANT = "bones made constant"
-"""With this begins a note on how far joints were moved by that."""
-AVERAGE_BODY = "average body"
-"""With this begins the note on a file that holds no bone lengths."""
-DAMAGED_FILE = "damaged file"
-"""With this begins a note on what is missing in a file or was left out."""
-OTHER_SKELETONS = "other skeletons"
-"""With this begins a note on people in a file who are not read."""
 
 
 _LEGS_OFF_M = 0.12
@@ -58,7 +49,7 @@ class MotionFile:
 
     motions: tuple[Motion, ...]
     notes: tuple[str, ...]
-    """Notes on what was assumed to read the file."""
+    """Notes on how the file was read; a `FileNote` names the option that overrules an assumption."""
     write: Writes
     """Writer of as many other motions of the same skeletons into a file like this file: the same names, units, axes and
     frames of reference."""
@@ -75,17 +66,14 @@ class MotionFile:
     """Vertical axis of the world of the first motion, and the evidence; None if the format states the axis."""
 
     @property
-    def assumed(self) -> tuple[str, ...]:
+    def assumed(self) -> tuple[FileNote, ...]:
         """Notes that stand beside a file's figures: notes that an option overrules (unit, frame rate, axis, body,
         profile), without the option's name, and notes on damage, on skeletons that are not read, and on how far reading
         moved joints.
         """
-        shown = []
-        for note in self.notes:
-            words, option, _ = note.partition(" (--")
-            if option or words.startswith((BONES_MADE_CONSTANT, DAMAGED_FILE, OTHER_SKELETONS)):
-                shown.append(words)
-        return tuple(shown)
+        notes = [note for note in self.notes if isinstance(note, FileNote)]
+        shown = [note for note in notes if note.option or note.topic in ("bones", "damage", "skeletons")]
+        return tuple(FileNote(note.words, topic=note.topic) for note in shown)
 
     @property
     def motion(self) -> Motion:
@@ -204,7 +192,7 @@ def rate_of(
         raise InputError(
             f"{path}: has no frame rate, none of {', '.join(RATES)}; say it with --fps, for {program} the video's"
         )
-    return usual, (f"{usual:g} fps assumed, as of {program} (--fps)",)
+    return usual, (FileNote(f"{usual:g} fps assumed, as of {program}", "--fps"),)
 
 
 def refuse_world(path: Path, reading: Reading, program: str) -> None:

@@ -15,6 +15,7 @@ from selfcorrect.motion.motion import Motion, check_numbers
 from selfcorrect.motion.observation.observation import observe
 from selfcorrect.storage.files.writing import refuse_to_replace, replacing
 
+from .file_note import FileNote
 from .formats import (
     Format,
     advise,
@@ -65,7 +66,7 @@ def open_motion(path: str | Path, reading: Reading | None = None, *, any_body: b
     rates = {motion.fps for motion in file.motions} - {reading.fps}
     if reading.fps is not None and rates and path.suffix.lower() != ".bvh":  # BVH's rate is overruled
         unused = f"the file says {min(rates):g} frames per second, and --fps is for files that do not say"
-        notes = (*notes, unused)
+        notes = (*notes, FileNote(unused, topic="rate"))
     return replace(file, notes=notes, flaw=flaw, write=_Writer(path, reading, kind, file.write))
 
 
@@ -131,17 +132,17 @@ def _complete(file: MotionFile, reading: Reading) -> MotionFile:
     if reading.profile is not None:
         motions = list(map(read_profile(reading.profile).on_rig, motions))
         is_known = any(motion.feet is not None for motion in motions)
-        notes.append(f"feet {'as' if is_known else 'not'} in {reading.profile.name} (--profile)")
+        notes.append(FileNote(f"feet {'as' if is_known else 'not'} in {reading.profile.name}", "--profile"))
     if reading.ground is not None:
         ground = Ground.load(reading.ground)
         motions = [replace(motion, ground=ground, height_error_m=0.0) for motion in motions]
-        notes.append(f"on {reading.ground.name} (--ground)")
+        notes.append(FileNote(f"on {reading.ground.name}", "--ground"))
     if reading.floor is not None or reading.drop:
         floors_m = [_find_floor_m(motion) if reading.floor is None else reading.floor for motion in motions]
         lowered = [raise_motion(motion, -floor_m) for motion, floor_m in zip(motions, floors_m, strict=True)]
         motions = [replace(motion, height_error_m=0.0) for motion in lowered]
         option = "--drop" if reading.drop else "--floor"
-        notes += dict.fromkeys(f"lowered by {floor_m:.2f} m ({option})" for floor_m in floors_m)
+        notes += dict.fromkeys(FileNote(f"lowered by {floor_m:.2f} m", option) for floor_m in floors_m)
     return replace(file, motions=tuple(motions), notes=tuple(notes))
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -91,7 +90,7 @@ def main(
     if loops:
         toys = load_toys([(LOOPS[name], load_settings(LOOPS[name])) for name in loops])
         study = make_toy_study(toys)
-        run_study(replace(study, page=make_toy_page(toys, study)), out, Where(default_workers()))
+        run_study(study, make_toy_page(toys, study), out, Where(default_workers()))
         results = {name: keep(toys[name], study, out) for name in loops}
     outcomes = json.loads(SUMMARY.read_text()) if SUMMARY.exists() else {}  # read late: others may run some, too
     outcomes |= results

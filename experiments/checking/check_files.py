@@ -9,7 +9,7 @@ from typing import Any
 
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.files.conclusions import Conclusion, draw_conclusions
-from selfcorrect.datasets.files.motion_file import DAMAGED_FILE
+from selfcorrect.datasets.files.file_note import FileNote
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.body.requirements import NO_BODY, find_missing_body
@@ -49,7 +49,7 @@ class CheckedFile:
     findings: tuple[tuple[Finding, ...], ...] = ()
     needed: tuple[NeededForce | None, ...] = ()
     """The root residual of each motion, None if not measurable; empty if not asked for."""
-    assumed: tuple[str, ...] = ()
+    assumed: tuple[FileNote, ...] = ()
     """Assumptions made in reading the file: unit, frame rate, axis, body, profile."""
     references: tuple[dict[str, float], ...] = ()
     """Figures of each motion as a reference, by key; empty if these were not asked for."""
@@ -62,9 +62,9 @@ class CheckedFile:
     """Reason why a readable file was not checked, or why `correct` refuses the file."""
 
     @property
-    def damage(self) -> tuple[str, ...]:
+    def damage(self) -> tuple[FileNote, ...]:
         """Notes on data that the file lacks or that were left out, a sentence each."""
-        return tuple(note for note in self.assumed if note.startswith(DAMAGED_FILE))
+        return tuple(note for note in self.assumed if note.topic == "damage")
 
     @property
     def all_findings(self) -> list[Finding]:

@@ -113,10 +113,11 @@ class MotionCommand:
         command = shlex.join(["selfcorrect", *sys.argv[1:]])
         options = self.options
         page = make_motion_page(settings, self.preset, options)
-        study = make_motion_study(settings, self.preset, options, page)
-        study = check_motion_study(study, settings, options, is_elsewhere=not RUNNERS.row(where.chosen).is_local)
+        study = make_motion_study(settings, self.preset, options)
+        study = check_motion_study(study, is_elsewhere=not RUNNERS.row(where.chosen).is_local)
         result = run_study(
             study,
+            page,
             folder,
             where,
             command=command,

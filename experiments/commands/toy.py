@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -57,7 +57,7 @@ class ToyCommand:
         study = make_toy_study(toys)
         folder = place_of(self.out)
         command = shlex.join(["selfcorrect", *sys.argv[1:]])
-        study = replace(study, page=make_toy_page(toys, study))
-        comparison = run_study(study, folder, where, command=command, wandb=self.log)
+        page = make_toy_page(toys, study)
+        comparison = run_study(study, page, folder, where, command=command, wandb=self.log)
         print(f"\n{comparison}\n\nReport: {folder / REPORT}")
         return 1 if comparison.gaps else 0

@@ -27,20 +27,6 @@ from .verdict import FileVerdict
 
 _T = TypeVar("_T")
 
-_KINDS_LEFT = (
-    NoteKind.CARRIED,
-    NoteKind.IN_PLACE,
-    NoteKind.DRIFT_KEPT,
-    NoteKind.FEET_KEPT,
-    NoteKind.CONTACTS_KEPT,
-    NoteKind.NOT_LEVELLED,
-    NoteKind.TILT_CHANGES,
-    NoteKind.TAKES,
-    NoteKind.T_POSE,
-    NoteKind.T_POSE_AT_END,
-)
-"""Kinds of notes on what was found and left unchanged."""
-
 
 @dataclass
 class _OptionalSteps:
@@ -74,7 +60,7 @@ def describe_correction(
     carried = steps.attempt("times of residual force are not reported", find_carried, [])
     contacts = steps.attempt("contacts are not reported", partial(_list_contacts, motion, correction), [])
     reasons = [str(note) for note in shown_notes if note.kind is NoteKind.MOVED_FAR]
-    not_corrected = [str(note) for note in correction.notes if note.kind in _KINDS_LEFT]
+    not_corrected = [str(note) for note in correction.notes if note.kind.is_left]
     figures = replace(
         blank.figures,
         large_move_reason=reasons[0] if reasons else "",

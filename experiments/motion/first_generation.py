@@ -7,7 +7,6 @@ from dataclasses import fields, is_dataclass
 import numpy as np
 import torch
 
-from selfcorrect.loop.run import Task
 from selfcorrect.models.diffusion.denoiser_table import DENOISERS
 from selfcorrect.models.diffusion.model import choose_device
 from selfcorrect.models.diffusion.presets import preset
@@ -21,12 +20,11 @@ AFTER_GENERATION_0 = ("engine", "evaluate_corrected", "feasibility_count", "step
 """Settings of an arm on which generation 0 does not depend."""
 
 
-def key_first_generation(settings: MotionSettings, options: RunOptions, run: SeedRun, task: Task) -> str:
+def key_first_generation(settings: MotionSettings, options: RunOptions, run: SeedRun, task: MotionTask) -> str:
     """Return the key of generation 0: settings, data, code and processor.
 
     It is "" if code of other packages makes generation 0, or a processor that need not give the same bytes again.
     """
-    assert isinstance(task, MotionTask)
     denoiser = preset(run.task).config.denoiser
     if settings.generator or DENOISERS.is_added(denoiser) or choose_device(options.device).type != "cpu":
         return ""

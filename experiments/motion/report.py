@@ -1,8 +1,7 @@
 """The page of the motion experiment."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -114,16 +113,50 @@ NOTES_ON_METRICS = {
 """Metric → note for reports with this metric."""
 
 
-def make_motion_page(settings: MotionSettings, name: str = "", options: RunOptions = DEFAULTS) -> Page:
+@dataclass(frozen=True, kw_only=True)
+class MotionPage(Page):
+    """The page of a motion experiment."""
+
+    experiment: MotionSettings
+    options: RunOptions
+    closing: str
+    """Sentence below the answer, "" for none."""
+
+    def show(self, study: Study, outcome: Outcome) -> list[Section]:
+        """Return the page of a finished experiment, and write motions beside the page."""
+        return show_experiment(self.experiment, self.options, self.closing, study, outcome)
+
+    def judge(self, study: Study, measured: Outcome) -> Outcome:
+        """Return an outcome with scores of real data and pairs, without arms that stopped."""
+        return complete_outcome(study, measured)
+
+    def list_final(self, outcome: Outcome) -> dict[str, float]:
+        """Return means over seeds and arms at the last generation: corrected as asked, uncorrected, and real data."""
+        pairs = [pair for pair in outcome.asked if pair.arm.corrector != "none"]
+        curves_by_prefix = {
+            "": [outcome.curves_of(pair)[0] for pair in pairs],
+            "uncorrected/": [outcome.curves_of(pair)[1] for pair in pairs],
+            "real_only/": [arms[BASELINE] for arms in outcome.curves.values()],
+        }
+        keys = [*(metric.key for metric in MEASURED), *EXPLAINED]
+        figures = {}
+        for prefix, curves in curves_by_prefix.items():
+            for key in keys:
+                if curves and all(key in arm.values for arm in curves):
+                    figures[f"{prefix}{key}"] = float(np.mean([arm.last(key) for arm in curves]))
+        return figures
+
+
+def make_motion_page(settings: MotionSettings, name: str = "", options: RunOptions = DEFAULTS) -> MotionPage:
     """Return what is shown of a motion experiment, named like the preset."""
     row = PRESET_ROWS.get(name)
-    return Page(
+    return MotionPage(
         title=format_question(settings.all_arms),
         settings=as_json(settings.config()),
         early=JUDGED,
-        judge=complete_outcome,
-        show=partial(show_experiment, settings, options, row.closing if row else ""),
-        list_final=_list_final,
+        experiment=settings,
+        options=options,
+        closing=row.closing if row else "",
     )
 
 
@@ -231,23 +264,6 @@ BUDGET_TEXT = (
     "A corrector that knows more about real motion than the training data do brings new information into the loop; "
     "stability and new information must not be confused."
 )
-
-
-def _list_final(outcome: Outcome) -> dict[str, float]:
-    """Return means of the last generation over seeds and arms: corrected as asked, uncorrected, and real data only."""
-    pairs = [pair for pair in outcome.asked if pair.arm.corrector != "none"]
-    curves_by_prefix = {
-        "": [outcome.curves_of(pair)[0] for pair in pairs],
-        "uncorrected/": [outcome.curves_of(pair)[1] for pair in pairs],
-        "real_only/": [arms[BASELINE] for arms in outcome.curves.values()],
-    }
-    keys = [*(metric.key for metric in MEASURED), *EXPLAINED]
-    figures = {}
-    for prefix, curves in curves_by_prefix.items():
-        for key in keys:
-            if curves and all(key in arm.values for arm in curves):
-                figures[f"{prefix}{key}"] = float(np.mean([arm.last(key) for arm in curves]))
-    return figures
 
 
 def picture_section(outcome: Outcome) -> Section:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from torch import Tensor
 
@@ -30,7 +30,7 @@ from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.run_folder import FEASIBILITY_FILE, REFERENCES_FILE
 
-from ..jobs.identities import IdentityFile, identity_of_data
+from ..jobs.identities import identity_of_data
 from ..jobs.run import use_one_thread
 from ..remedies.remedies import RemedyInputs, with_place, with_remedy
 from ..remedies.table import REMEDIES
@@ -51,32 +51,123 @@ from .task import (
     trained_model,
 )
 
-if TYPE_CHECKING:
-    from ..studies.report import Page
+
+@dataclass(frozen=True, kw_only=True)
+class MotionStudyTask(StudyTask[MotionTask]):
+    """The arms of a denoiser."""
+
+    experiment: MotionSettings
+    options: RunOptions
+
+    def make_task(self, run: SeedRun, progress: Progress = silent) -> MotionTask:
+        """Return the task that the arms of a denoiser and seed share."""
+        experiment = self.experiment
+        has_first = FolderReader(run.first_folder).latest >= 0
+        sharing = Sharing(
+            device=self.options.device,
+            progress=progress,
+            training_steps=(experiment.steps if has_first else experiment.initial_steps)[run.task],
+        )
+        return motion_task(experiment, run.task, run.stream, sharing)
+
+    def make_arm(self, arm: ArmSettings, task: MotionTask, run: SeedRun, progress: Progress) -> tuple[Task, Arm]:
+        """Return the loop's task and the loop's arm, with corrector, place and remedy."""
+        experiment = self.experiment
+        first_model = task.model.load_state(FolderReader(run.first_folder).state(0))
+        inputs = corrector_inputs(experiment, self.options, run, task, first_model, progress)
+        corrector = build_corrector(arm.corrector, inputs)
+        correction = None if corrector is None else _correction(corrector, arm)
+        loop_arm = arm.make_arm(experiment.generations, experiment.steps[run.task], correction, task.fresh_source)
+        placed_task, loop_arm = with_place(sampled_task(task, arm, progress), loop_arm, arm.place)
+        remedy_inputs = RemedyInputs(embed=temporal_frequencies, finish=partial(finish_children, task.codec))
+        return with_remedy(placed_task, loop_arm, arm.remedy, remedy_inputs)
+
+    def describe(
+        self, run: SeedRun, arm: ArmSettings | None, task: MotionTask, loop_arm: Arm | None
+    ) -> Mapping[str, object]:
+        """Return all that the results of an arm depend on."""
+        return {
+            "arm": "first generation" if arm is None else arm.key,
+            "seed": run.seed,
+            "experiment": self.experiment.arm_settings(run.task),
+            "device": self.options.device,
+        }
+
+    def identify_data(self, run: SeedRun, task: MotionTask) -> Mapping[str, Identity]:
+        """Return the identities of a seed's data."""
+        return data_identities(run.seed, task.real, as_samples(task.data.reference, task.codec))
+
+    def first_key(self, run: SeedRun, task: MotionTask) -> str:
+        """Return the key of generation 0."""
+        return key_first_generation(self.experiment, self.options, run, task)
 
 
-def make_motion_study(
-    settings: MotionSettings, name: str = "", options: RunOptions = DEFAULTS, page: Page | None = None
-) -> Study:
-    """Return a motion experiment, named like the preset; with a page if run with a report."""
-    return Study(
+@dataclass(frozen=True)
+class RealDataScores(Measure[MotionTask]):
+    """Scores of real data, and of corrected real data if arms or evaluations correct real data."""
+
+    experiment: MotionSettings
+    options: RunOptions
+
+    def measure(
+        self, run: SeedRun, arm: ArmSettings | None, task: MotionTask, progress: Progress
+    ) -> Mapping[str, object]:
+        """Return the scores by title."""
+        experiment = self.experiment
+        inputs = corrector_inputs(experiment, self.options, run, task, task.model, progress)
+        count = experiment.feasibility_count
+        return score_references(task, inputs, run.stream, feasibility_count=count, corrected=experiment.corrects_real)
+
+
+@dataclass(frozen=True)
+class LastModelFigures(Measure[MotionTask]):
+    """Figures of the last model of an arm."""
+
+    experiment: MotionSettings
+
+    def measure(
+        self, run: SeedRun, arm: ArmSettings | None, task: MotionTask, progress: Progress
+    ) -> Mapping[str, object]:
+        """Return the figures by key."""
+        assert arm is not None
+        experiment = self.experiment
+        model = trained_model(task, arm, run.arm_folder(arm), experiment.generations)
+        return measure_model(task, model, run.stream, experiment.feasibility_count, experiment.engine)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MotionStudy(Study):
+    """A motion experiment as a study."""
+
+    experiment: MotionSettings
+    options: RunOptions
+
+    def extends(self, recorded: Mapping[str, Any], requested: Mapping[str, Any]) -> bool:
+        """Return True if a config has all arms, seeds and generations of the recorded config."""
+        return extends(recorded, requested)
+
+    def try_code(self, names: Sequence[str]) -> None:
+        """Try the users' correctors of these names."""
+        try_correctors(self.experiment, names, limit_s=self.options.corrector_timeout_s)
+
+
+def make_motion_study(settings: MotionSettings, name: str = "", options: RunOptions = DEFAULTS) -> MotionStudy:
+    """Return a motion experiment, named like the preset."""
+    return MotionStudy(
         name=f"motion {name}",
         task_word="denoiser",
         tasks={denoiser: _make_study_task(settings, options, denoiser) for denoiser in settings.arms},
         seeds=motion_runs(settings),
         config=settings.config(),
-        extends=extends,
-        page=page,
-        describe=partial(_describe_job, settings, options),
-        identify_data=_identify_data,
-        first_key=partial(key_first_generation, settings, options),
         keep=options.keep,
         measures=[
-            Measure("real data", "seed", REFERENCES_FILE, partial(_score_real_data, settings, options)),
-            Measure("feasibility", "arm", FEASIBILITY_FILE, partial(_measure_arm, settings)),
+            RealDataScores("real data", "seed", REFERENCES_FILE, settings, options),
+            LastModelFigures("feasibility", "arm", FEASIBILITY_FILE, settings),
         ],
         repair=options.repair,
         has_timings=True,
+        experiment=settings,
+        options=options,
     )
 
 
@@ -85,71 +176,18 @@ def motion_runs(settings: MotionSettings, root: Path = Path()) -> list[SeedRun]:
     return seed_runs(settings.arms, settings.first_seed, settings.seeds, root)
 
 
-def _make_study_task(settings: MotionSettings, options: RunOptions, denoiser: str) -> StudyTask:
+def _make_study_task(settings: MotionSettings, options: RunOptions, denoiser: str) -> MotionStudyTask:
     arm_settings = settings.arm_settings(denoiser)
     plain = {name: value for name, value in arm_settings.items() if isinstance(value, str | bool | int | float)}
     sources = {"data": ", ".join(settings.data), "reference": ", ".join(settings.reference)}
-    return StudyTask(
-        make=partial(make_motion_task, settings, options),
-        arms={arm: partial(make_motion_arm, settings, options, arm) for arm in settings.arms[denoiser]},
+    return MotionStudyTask(
+        arms=settings.arms[denoiser],
         generations=settings.generations,
         title=settings.words(denoiser),
         settings={"generations": settings.generations, **plain, **sources},
+        experiment=settings,
+        options=options,
     )
-
-
-def make_motion_task(
-    settings: MotionSettings, options: RunOptions, run: SeedRun, progress: Progress = silent
-) -> MotionTask:
-    """Return the task that the arms of a denoiser and seed share."""
-    has_first = FolderReader(run.first_folder).latest >= 0
-    sharing = Sharing(
-        device=options.device,
-        progress=progress,
-        training_steps=(settings.steps if has_first else settings.initial_steps)[run.task],
-    )
-    return motion_task(settings, run.task, run.stream, sharing)
-
-
-def make_motion_arm(
-    settings: MotionSettings,
-    options: RunOptions,
-    arm: ArmSettings,
-    task: Task,
-    run: SeedRun,
-    progress: Progress,
-) -> tuple[Task, Arm]:
-    """Return the loop's task and the loop's arm, with corrector, place and remedy."""
-    assert isinstance(task, MotionTask)
-    first_model = task.model.load_state(FolderReader(run.first_folder).state(0))
-    inputs = corrector_inputs(settings, options, run, task, first_model, progress)
-    corrector = build_corrector(arm.corrector, inputs)
-    correction = None if corrector is None else _correction(corrector, arm)
-    loop_arm = arm.make_arm(settings.generations, settings.steps[run.task], correction, task.fresh_source)
-    placed_task, loop_arm = with_place(sampled_task(task, arm, progress), loop_arm, arm.place)
-    remedy_inputs = RemedyInputs(embed=temporal_frequencies, finish=partial(finish_children, task.codec))
-    return with_remedy(placed_task, loop_arm, arm.remedy, remedy_inputs)
-
-
-def _describe_job(
-    settings: MotionSettings,
-    options: RunOptions,
-    run: SeedRun,
-    arm: ArmSettings | None,
-    task: Task,
-    loop_arm: Arm | None,
-) -> Mapping[str, object]:
-    return {
-        "arm": "first generation" if arm is None else arm.key,
-        "seed": run.seed,
-        "experiment": settings.arm_settings(run.task),
-        "device": options.device,
-    }
-
-
-def _identify_data(run: SeedRun, task: Task) -> dict[str, Identity]:
-    assert isinstance(task, MotionTask)
-    return data_identities(run.seed, task.real, as_samples(task.data.reference, task.codec))
 
 
 def data_identities(seed: int, real: Samples, reference: Samples) -> dict[str, Identity]:
@@ -158,38 +196,6 @@ def data_identities(seed: int, real: Samples, reference: Samples) -> dict[str, I
         f"the real training data of seed {seed}": identity_of_data(real),
         f"what seed {seed} is compared against": identity_of_data(reference),
     }
-
-
-def _score_real_data(
-    settings: MotionSettings,
-    options: RunOptions,
-    run: SeedRun,
-    arm: ArmSettings | None,
-    make_task: Callable[[], Task],
-    progress: Progress,
-) -> Mapping[str, object]:
-    """Score real data, and corrected real data if arms or evaluations correct real data."""
-    task = make_task()
-    assert isinstance(task, MotionTask)
-    inputs = corrector_inputs(settings, options, run, task, task.model, progress)
-    return score_references(
-        task, inputs, run.stream, feasibility_count=settings.feasibility_count, corrected=settings.corrects_real
-    )
-
-
-def _measure_arm(
-    settings: MotionSettings,
-    run: SeedRun,
-    arm: ArmSettings | None,
-    make_task: Callable[[], Task],
-    progress: Progress,
-) -> Mapping[str, object]:
-    """Measure the last model of an arm."""
-    assert arm is not None
-    task = make_task()
-    assert isinstance(task, MotionTask)
-    model = trained_model(task, arm, run.arm_folder(arm), settings.generations)
-    return measure_model(task, model, run.stream, settings.feasibility_count, settings.engine)
 
 
 def _correction(corrector: Corrector, arm: ArmSettings) -> Correction:
@@ -231,9 +237,7 @@ def corrector_inputs(
 # --- before anything runs ---
 
 
-def check_motion_study(
-    study: Study, settings: MotionSettings, options: RunOptions, *, is_elsewhere: bool = False
-) -> Study:
+def check_motion_study(study: MotionStudy, *, is_elsewhere: bool = False) -> MotionStudy:
     """Return a study that knows the users' code inside; raise what would end the run later.
 
     Real data are read first, so that faults raise errors before anything is written.
@@ -243,15 +247,10 @@ def check_motion_study(
     """
     use_one_thread()  # before an evaluation is fitted, which jobs in this process share
     if not is_elsewhere:
-        choose_device(options.device)
-    identities = own_identities(settings, options.corrector_timeout_s)
-    motion_data(settings, streams(settings.first_seed))
-
-    def identify_code(ledger: IdentityFile) -> dict[str, Identity]:
-        try_correctors(settings, ledger.list_unrecorded(identities), limit_s=options.corrector_timeout_s)
-        return identities
-
-    return replace(study, identify_code=identify_code)
+        choose_device(study.options.device)
+    identities = own_identities(study.experiment, study.options.corrector_timeout_s)
+    motion_data(study.experiment, streams(study.experiment.first_seed))
+    return replace(study, code=identities)
 
 
 def own_identities(settings: MotionSettings, limit_s: float | None = None) -> dict[str, Identity]:

@@ -1,12 +1,13 @@
 """The report of a study: one HTML page, and the same results as tables, figures and JSON lines.
 
-A page is a list of sections that a study's `Page` makes of the outcome. While a study is under way, report.html shows
+A page is a list of sections that a `Page` makes of the outcome. While a study is under way, report.html shows
 the progress.
 """
 
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -86,22 +87,28 @@ class Section:
         return self.table is None or bool(self.table.rows and self.table.columns)
 
 
-@dataclass(frozen=True)
-class Page:
-    """Contents of the page of a study."""
+@dataclass(frozen=True, kw_only=True)
+class Page(ABC):
+    """Contents of the page of a study. A page stays in the process that runs the study."""
 
     title: str
     """Question of the study."""
     settings: Mapping[str, object]
     """Settings in the summary, as JSON values."""
-    show: Callable[[Study, Outcome], Sequence[Section]]
-    """Makes the sections, the answer first."""
-    judge: Callable[[Study, Outcome], Outcome] = lambda study, outcome: outcome
-    """Adds scores of real data and the pairs that are compared to what was measured."""
     early: Sequence[str] = ()
     """Keys of the metrics on the page of a run under way, by default of all that generation 0 measured."""
-    list_final: Callable[[Outcome], Mapping[str, float]] = lambda outcome: {}
-    """Returns figures of the last generation, the aims of sweeps of W&B."""
+
+    @abstractmethod
+    def show(self, study: Study, outcome: Outcome) -> Sequence[Section]:
+        """Return the sections, the answer first."""
+
+    def judge(self, study: Study, measured: Outcome) -> Outcome:
+        """Add scores of real data and the pairs that are compared to what was measured."""
+        return measured
+
+    def list_final(self, outcome: Outcome) -> Mapping[str, float]:
+        """Return figures of the last generation, the aims of sweeps of W&B."""
+        return {}
 
 
 def render_page(title: str, sections: Sequence[Section], refresh_s: int | None = None) -> str:
@@ -209,14 +216,9 @@ class Comparison:
         return "\n".join(lines)
 
 
-def page_of(study: Study) -> Page:
-    """Return the page of a study that is run."""
-    assert study.page is not None, "a study that is run has a page"
-    return study.page
-
-
 def write_report(
     study: Study,
+    page: Page,
     folder: Path,
     *,
     command: str = "",
@@ -232,7 +234,6 @@ def write_report(
         failed: A sentence for each arm that stopped early.
         kept: The folder stays after the call.
     """
-    page = page_of(study)
     earlier_media = _list_media(folder)
     if listing := find_listing(folder):
         listing.unlink()  # of an earlier call: what is written now may differ
@@ -314,8 +315,9 @@ class RunningReport:
     A page that cannot be written is a warning, once.
     """
 
-    def __init__(self, study: Study, folder: Path, command: str) -> None:
-        self._study, self._folder, self._command = study, folder, command
+    def __init__(self, study: Study, page: Page, folder: Path, command: str) -> None:
+        self._study, self._page = study, page
+        self._folder, self._command = folder, command
         self._due_s = 0.0
         self._failed = False
 
@@ -325,17 +327,16 @@ class RunningReport:
             return
         try:
             if find_listing(self._folder) is None:
-                _write_running_report(self._study, self._folder, self._command)
+                _write_running_report(self._study, self._page, self._folder, self._command)
         except Exception as error:
             self._failed = True
             warnings.warn(f"the report of the run under way was not written: {error}", stacklevel=2)
         self._due_s = time.monotonic() + PACE_S
 
 
-def _write_running_report(study: Study, folder: Path, command: str) -> None:
+def _write_running_report(study: Study, page: Page, folder: Path, command: str) -> None:
     """Write report.html about the committed generations; a browser loads the page again and again."""
     runs = study.runs(folder)
-    page = page_of(study)
     measured = list_measured(study, folder)
     metrics = [make_metric(key) for key in page.early or measured if key in measured]
     curves_by_task: dict[str, dict[ArmSettings, ArmCurves]] = {task: {} for task in study.tasks}

@@ -20,7 +20,7 @@ from ..jobs.progress_bars import Event
 from ..jobs.run import Job, require_runner, run_jobs, use_one_thread
 from ..jobs.where import Where
 from .arms import ArmSettings
-from .report import REPORT, Comparison, RunningReport, write_report
+from .report import REPORT, Comparison, Page, RunningReport, write_report
 from .study import SeedRun, Study, jobs_of, run_arm, run_first_generation
 from .study_rows import make_rows
 from .wandb_runs import log_arm, study_run
@@ -31,6 +31,7 @@ Observe: TypeAlias = Callable[[MetricRow], object]
 
 def run_study(
     study: Study,
+    page: Page,
     folder: Path,
     where: Where,
     *,
@@ -45,6 +46,7 @@ def run_study(
     An arm that fails ends no other and is a gap of the result.
 
     Args:
+        page: Contents of the report.
         command: Command that repeats the study, for the report.
         accept_changed: Resume although code or data were changed.
         wandb: Destination of Weights & Biases.
@@ -54,15 +56,15 @@ def run_study(
     use_one_thread()
     require_runner(where)
     ledger = IdentityFile(folder / IDENTITIES_FILE)
-    code = study.identify_code(ledger) if study.identify_code else {}
+    if unrecorded := ledger.list_unrecorded(study.code):
+        study.try_code(unrecorded)
     started = time.monotonic()
     with claim_folder(folder, study.config, study.extends), WandbLog(folder, wandb) as log:
-        ledger.record(code, accept_changed=accept_changed)
-        if study.begin is not None:
-            study.begin(ledger, accept_changed)
+        ledger.record(study.code, accept_changed=accept_changed)
+        study.check_folder(folder, accept_changed=accept_changed)
         jobs = jobs_of(study, folder, accept_changed=accept_changed)
         arms = {job.name: (job.arguments[1], job.arguments[2]) for job in jobs if job.function is run_arm}
-        running_report = RunningReport(study, folder, command)
+        running_report = RunningReport(study, page, folder, command)
         observer = _Observer(study, observe)
 
         def show(event: Event) -> None:
@@ -84,7 +86,7 @@ def run_study(
             log_arm(log, study, run, arm, last=True)
         sentences = [_describe_failure(name, failed[name], jobs) for name in failed]
         seconds = time.monotonic() - started
-        comparison = write_report(study, folder, command=command, seconds=seconds, failed=sentences, kept=kept)
+        comparison = write_report(study, page, folder, command=command, seconds=seconds, failed=sentences, kept=kept)
         if kept:
             done = f"{count_noun(len(failed), 'job')} failed" if failed else "all generations are done"
             print(f"{done}; the report is written", file=sys.stderr)

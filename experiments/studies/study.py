@@ -2,7 +2,7 @@
 
 `jobs_of` makes the jobs of a `Study`: generation 0 of each task and seed, the arms, each from the last generation on
 disk, and measurements. `run.run_study` runs, resumes, logs and reports a study. Every arm of a seed starts from the
-same generation 0. Worker processes import this file, so nothing is imported from the report.
+same generation 0. A study defines methods of a `StudyTask` and of each `Measure`.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import os
 import stat
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, cast
+from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar, cast
 
 from selfcorrect.core.errors import RunFolderError, SelfcorrectError
 from selfcorrect.core.randomness import Stream, streams
@@ -33,9 +33,6 @@ from ..jobs.identities import IdentityFile
 from ..jobs.run import Job
 from .arms import ArmSettings, folder_name
 from .measured_store import MEASURED_FILE, MeasuredStore
-
-if TYPE_CHECKING:
-    from .report import Page
 
 KeepLevel: TypeAlias = Literal["all", "samples", "needed", "sampling", "measured"]
 """What stays of a finished arm: all models and samples; samples, all samples and the last two models; needed, what
@@ -80,17 +77,14 @@ class SeedRun:
         return self.folder / folder_name(arm.key)
 
 
-MakeArm: TypeAlias = Callable[[Task, SeedRun, Progress], Arm | tuple[Task, Arm]]
-"""Function that makes an arm of a seed, with a separate task if the arm changes the task."""
+TaskType = TypeVar("TaskType", bound=Task)
 
 
-@dataclass(frozen=True)
-class StudyTask:
-    """A task of a study with all arms. Functions travel to other processes."""
+@dataclass(frozen=True, kw_only=True)
+class StudyTask(ABC, Generic[TaskType]):
+    """A task of a study with all arms. It travels to other processes, so all fields can be pickled."""
 
-    make: Callable[[SeedRun, Progress], Task]
-    """Makes the task of a seed."""
-    arms: Mapping[ArmSettings, MakeArm]
+    arms: Sequence[ArmSettings]
     generations: int
     """Generations after generation 0."""
     title: str = ""
@@ -100,9 +94,34 @@ class StudyTask:
     settings: Mapping[str, object] = field(default_factory=dict)
     """Further settings that change the results, as flat fields for W&B."""
 
+    @abstractmethod
+    def make_task(self, run: SeedRun, progress: Progress) -> TaskType:
+        """Return the task that the arms of a seed share."""
+
+    @abstractmethod
+    def make_arm(self, arm: ArmSettings, task: TaskType, run: SeedRun, progress: Progress) -> tuple[Task, Arm]:
+        """Return an arm of a seed as the loop takes it, with its task: another one if the arm changes the task."""
+
+    @abstractmethod
+    def describe(
+        self, run: SeedRun, arm: ArmSettings | None, task: TaskType, loop_arm: Arm | None
+    ) -> Mapping[str, object]:
+        """Return all that the results of an arm depend on, as JSON values; without an arm those of generation 0."""
+
+    def identify_data(self, run: SeedRun, task: TaskType) -> Mapping[str, Identity]:
+        """Return identities of the data of a seed, by a name for messages."""
+        return {}
+
+    def first_key(self, run: SeedRun, task: TaskType) -> str:
+        """Return the key of all on which generation 0 depends, "" for unknown code.
+
+        A run takes the generation 0 of the same key from a run folder beside its own.
+        """
+        return ""
+
 
 @dataclass(frozen=True)
-class Measure:
+class Measure(ABC, Generic[TaskType]):
     """A measurement beside the loop, made once and kept as a JSON file with a digest."""
 
     name: str
@@ -114,8 +133,12 @@ class Measure:
     results that are not empty."""
     file: str
     """File in the folder of the task and seed, of the seed's data, or of the arm."""
-    function: Callable[[SeedRun, ArmSettings | None, Callable[[], Task], Progress], Mapping[str, object]]
-    """(run, arm, function that returns the task, progress) → JSON values."""
+
+    @abstractmethod
+    def measure(
+        self, run: SeedRun, arm: ArmSettings | None, task: TaskType, progress: Progress
+    ) -> Mapping[str, object]:
+        """Return what is measured, as JSON values."""
 
     def path(self, run: SeedRun, arm: ArmSettings | None = None) -> Path:
         """Return the file of the result."""
@@ -124,41 +147,37 @@ class Measure:
         return (run.data_folder if self.when == "seed" else run.folder) / self.file
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Study:
     """Tasks × arms × seeds. A study travels to other processes, so all fields can be pickled."""
 
     name: str
     """Name on a terminal."""
-    tasks: Mapping[str, StudyTask]
+    tasks: Mapping[str, StudyTask[Any]]
     seeds: Sequence[SeedRun]
     """All tasks and seeds, below no root."""
     config: Mapping[str, object]
     """Record in the run folder, as JSON values."""
-    describe: Callable[[SeedRun, ArmSettings | None, Task, Arm | None], Mapping[str, object]]
-    """(run, arm, task, arm as the loop takes it) → all that the results of the arm depend on, as JSON values; without
-    an arm those of generation 0."""
-    page: Page | None = None
-    """Contents of the page; they stay in the process that runs the study."""
-    identify_data: Callable[[SeedRun, Task], Mapping[str, Identity]] | None = None
-    """Returns identities of the data of a seed, by a name for messages."""
+    code: Mapping[str, Identity] = field(default_factory=dict)
+    """Identities of users' code, by a name for messages."""
     task_word: str = "task"
     """Word for tasks, a column of the rows."""
     keep: KeepLevel = "samples"
-    measures: Sequence[Measure] = ()
+    measures: Sequence[Measure[Any]] = ()
     repair: bool = False
     """True if damaged generations are done again."""
     has_timings: bool = False
     """True if rows have the seconds of each phase."""
-    extends: Callable[[Mapping[str, object], Mapping[str, object]], bool] | None = None
-    """Returns True if a config asks for all that a recorded one does, and for more."""
-    identify_code: Callable[[IdentityFile], Mapping[str, Identity]] | None = None
-    """Returns identities of users' code, by a name for messages, and tries code that the run folder does not know."""
-    first_key: Callable[[SeedRun, Task], str] | None = None
-    """Returns the key of all on which generation 0 depends, "" for unknown code. A run takes the generation 0 of the
-    same key from a run folder beside its own."""
-    begin: Callable[[IdentityFile, bool], None] | None = None
-    """Checks a run folder and keeps what jobs need there: (identities, whether changes are accepted) → nothing."""
+
+    def extends(self, recorded: Mapping[str, Any], requested: Mapping[str, Any]) -> bool:
+        """Return True if a config asks for all that a recorded config asks for, and for more."""
+        return False
+
+    def try_code(self, names: Sequence[str]) -> None:
+        """Try the users' code of these names, which the run folder does not know, before anything runs."""
+
+    def check_folder(self, root: Path, *, accept_changed: bool) -> None:
+        """Raise RunFolderError if a run folder has results that this study would leave out."""
 
     def runs(self, root: Path) -> list[SeedRun]:
         """Return all tasks and seeds below a run folder."""
@@ -208,7 +227,7 @@ def seed_runs(tasks: Iterable[str], first_seed: int, count: int, root: Path = Pa
 
 
 FIRST_KEY = "first-generation.json"
-"""File of a seed with the key of generation 0 that `Study.first_key` returns."""
+"""File of a seed with the key of generation 0 that `StudyTask.first_key` returns."""
 
 
 def jobs_of(study: Study, root: Path, *, accept_changed: bool = False) -> list[Job]:
@@ -220,7 +239,6 @@ def jobs_of(study: Study, root: Path, *, accept_changed: bool = False) -> list[J
     Returns:
         The jobs. Those of arms have the arguments study, run and arm.
     """
-    study = replace(study, identify_code=None, begin=None, page=None)  # which may hold what cannot travel
     jobs: list[Job] = []
     first_task = next(iter(study.tasks))
     for run in study.runs(root):
@@ -249,17 +267,18 @@ def run_first_generation(study: Study, run: SeedRun, accept_changed: bool, progr
         progress("start", 0, length)
         progress("generation", 0, length)
         return
-    task = study.tasks[run.task].make(run, progress)
+    study_task = study.tasks[run.task]
+    task = study_task.make_task(run, progress)
     run.folder.mkdir(parents=True, exist_ok=True)
-    data = study.identify_data(run, task) if study.identify_data else {}
+    data = study_task.identify_data(run, task)
     IdentityFile(run.folder / IDENTITIES_FILE).record(data, accept_changed=accept_changed)
-    config = study.describe(run, None, task, None)
+    config = study_task.describe(run, None, task, None)
     with FolderStore(run.first_folder, config, keep_models=False, repair=study.repair) as store:
         if store.latest < 0:
             _make_first_generation(study, run, task, store)
     for measure in study.measures:
         if measure.when == "first":
-            write_measure(study, measure, run, None, lambda: task, progress)
+            write_measure(study, measure, run, None, task, progress)
     progress("generation", 0, length)
 
 
@@ -268,7 +287,7 @@ def _make_first_generation(study: Study, run: SeedRun, task: Task, store: Folder
 
     The key is written after its generation and removed before, so that no kill leaves a wrong key.
     """
-    key = study.first_key(run, task) if study.first_key else ""
+    key = study.tasks[run.task].first_key(run, task)
     path = run.folder / FIRST_KEY
     path.unlink(missing_ok=True)
     kept = _find_first_generation(run, key) if key else None
@@ -317,9 +336,8 @@ def run_arm(study: Study, run: SeedRun, arm: ArmSettings, progress: Progress) ->
     if study.is_done(run, arm):
         _tell_done(progress, length, length)
         return
-    task = study_task.make(run, progress)
-    made = study_task.arms[arm](task, run, progress)
-    loop_task, loop_arm = made if isinstance(made, tuple) else (task, made)
+    task = study_task.make_task(run, progress)
+    loop_task, loop_arm = study_task.make_arm(arm, task, run, progress)
     is_measured = study.keep == "measured"
     rows = [measure for measure in study.measures if measure.when == "generation" and is_measured]
     results: dict[str, list[Mapping[str, object]]] = {measure.file: [] for measure in rows}
@@ -328,7 +346,7 @@ def run_arm(study: Study, run: SeedRun, arm: ArmSettings, progress: Progress) ->
         progress("generation", generation.number, length)
         for measure in rows:
             model = loop_task.model.load_state(dict(generation.state))
-            values = measure.function(run, arm, partial(replace, loop_task, model=model), progress)
+            values = measure.measure(run, arm, replace(loop_task, model=model), progress)
             results[measure.file] += [values] if values else []
 
     first = FolderReader(run.first_folder)
@@ -342,7 +360,7 @@ def run_arm(study: Study, run: SeedRun, arm: ArmSettings, progress: Progress) ->
                 write_with_digest(run.arm_folder(arm) / file, {"generations": values})
         measured.write()
         return
-    config = study.describe(run, arm, task, loop_arm)
+    config = study_task.describe(run, arm, task, loop_arm)
     keeps_all_samples = study.keep in ("all", "samples")
     keep_samples = keeps_all_samples or reads_past(loop_arm.policy)
     keep_models = study.keep == "all"
@@ -359,9 +377,8 @@ def run_arm(study: Study, run: SeedRun, arm: ArmSettings, progress: Progress) ->
 
 def run_measure(study: Study, run: SeedRun, arm: ArmSettings | None, measure: Measure, progress: Progress) -> None:
     """Make a measurement in a separate job; a failure after an arm costs only the figures."""
-    make_task = partial(study.tasks[run.task].make, run, progress)
     try:
-        write_measure(study, measure, run, arm, make_task, progress)
+        write_measure(study, measure, run, arm, None, progress)
     except Exception as error:
         if arm is None:
             raise
@@ -375,13 +392,14 @@ def write_measure(
     measure: Measure,
     run: SeedRun,
     arm: ArmSettings | None,
-    make_task: Callable[[], Task],
+    task: Task | None,
     progress: Progress,
 ) -> None:
     """Measure and keep the result, unless an intact file holds the result and nothing is to be repaired.
 
     Args:
         arm: The arm with the measured last generation; None for a measurement of real data or of generation 0.
+        task: The task of the seed, None if it is not made yet.
 
     Raises:
         DamagedError: The file is damaged.
@@ -390,7 +408,8 @@ def write_measure(
     of_generation = {} if arm is None else {"generation": study.tasks[run.task].generations}
     if path.exists() and not study.repair and of_generation.items() <= read_with_digest(path).items():
         return
-    values = measure.function(run, arm, make_task, progress)
+    measured_task = study.tasks[run.task].make_task(run, progress) if task is None else task
+    values = measure.measure(run, arm, measured_task, progress)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_with_digest(path, {**of_generation, **values})
 

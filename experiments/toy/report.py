@@ -47,9 +47,20 @@ class FinishedToy:
     """A sentence if they could not be drawn."""
 
 
-def make_toy_page(toys: Mapping[str, LoadedToy], study: Study) -> Page:
+@dataclass(frozen=True, kw_only=True)
+class ToyPage(Page):
+    """The page of toys."""
+
+    toys: Mapping[str, LoadedToy]
+
+    def show(self, study: Study, outcome: Outcome) -> list[Section]:
+        """Return the page; results.json and seeds.csv have the outcomes beside it."""
+        return show_toys(self.toys, study, outcome)
+
+
+def make_toy_page(toys: Mapping[str, LoadedToy], study: Study) -> ToyPage:
     """Return what is shown of toys."""
-    return Page(
+    return ToyPage(
         title=TITLE,
         settings={
             "seeds": max(run.seed for run in study.seeds) + 1,
@@ -58,7 +69,7 @@ def make_toy_page(toys: Mapping[str, LoadedToy], study: Study) -> Page:
             "toys": {name: repr(toy.settings) for name, toy in toys.items()},
         },
         early=[column.key for toy in toys.values() for column in toy.toy.columns[:1]],
-        show=partial(show_toys, toys),
+        toys=toys,
     )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import pickle
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -52,13 +52,52 @@ class BundleSource:
         """The bundle."""
         return _load_toy(self.reference, self.settings, self.code).bundles[self.number]
 
+
+@dataclass(frozen=True, kw_only=True)
+class BundleTask(StudyTask[Task]):
+    """The arms of a bundle."""
+
+    source: BundleSource
+    words: str
+    """The settings of the toy."""
+
     def make_task(self, run: SeedRun, progress: Progress) -> Task:
         """Return the task that the arms of a seed share."""
-        return make_setup(self, run.stream).task
+        return make_setup(self.source, run.stream).task
 
-    def make_arm(self, name: str, task: Task, run: SeedRun, progress: Progress) -> Arm | tuple[Task, Arm]:
-        """Return an arm of a seed."""
-        return make_setup(self, run.stream).arms[name]
+    def make_arm(self, arm: ArmSettings, task: Task, run: SeedRun, progress: Progress) -> tuple[Task, Arm]:
+        """Return an arm of a seed, with its task."""
+        declared = make_setup(self.source, run.stream).arms[arm.key]
+        return declared if isinstance(declared, tuple) else (task, declared)
+
+    def describe(self, run: SeedRun, arm: ArmSettings | None, task: Task, loop_arm: Arm | None) -> Mapping[str, object]:
+        """Return all that the results of an arm depend on."""
+        return {"toy": run.task, "seed": run.seed, "settings": self.words}
+
+
+@dataclass(frozen=True)
+class Floors(Measure[Task]):
+    """What was measured of samples that no loop made."""
+
+    sources: Mapping[str, BundleSource]
+
+    def measure(self, run: SeedRun, arm: ArmSettings | None, task: Task, progress: Progress) -> Mapping[str, object]:
+        """Return the measures of a seed."""
+        return {"floors": to_json(make_setup(self.sources[run.task], run.stream).floors)}
+
+
+@dataclass(frozen=True)
+class ShownSamples(Measure[Task]):
+    """Something of a generation to look at, in the first seed."""
+
+    sources: Mapping[str, BundleSource]
+
+    def measure(self, run: SeedRun, arm: ArmSettings | None, task: Task, progress: Progress) -> Mapping[str, object]:
+        """Draw from the model of the task."""
+        show = self.sources[run.task].bundle.show
+        if show is None or run.seed:
+            return {}
+        return {"shown": show(task.model, run.stream.child("shown")).tolist()}
 
 
 @lru_cache(maxsize=4)
@@ -140,63 +179,32 @@ def make_toy_study(toys: Mapping[str, LoadedToy]) -> Study:
     sources: dict[str, BundleSource] = {}
     for toy in toys.values():
         sources |= toy.sources
-    settings = {task: repr(toy.settings) for toy in toys.values() for task in toy.sources}
     return Study(
         name="toy",
-        tasks={task: _make_study_task(source) for task, source in sources.items()},
+        tasks={task: _make_study_task(source, toy) for toy in toys.values() for task, source in toy.sources.items()},
         seeds=[run for toy in toys.values() for run in toy.runs()],
         config={"toys": 1},
-        describe=partial(_describe_job, settings),
         keep="measured",
         measures=[
-            Measure("floors", "first", FLOORS, partial(_measure_floors, sources)),
-            Measure("drawings", "generation", DRAWINGS, partial(_draw_samples, sources)),
+            Floors("floors", "first", FLOORS, sources),
+            ShownSamples("drawings", "generation", DRAWINGS, sources),
         ],
     )
 
 
-def _make_study_task(source: BundleSource) -> StudyTask:
+def _make_study_task(source: BundleSource, toy: LoadedToy) -> BundleTask:
     setup = make_setup(source, source.bundle.streams[0])
-    arms = {}
+    arms = []
     real_counts = {}
     lengths = []
     for name, declared in setup.arms.items():
         arm_task, loop_arm = declared if isinstance(declared, tuple) else (setup.task, declared)
-        arms[ArmSettings.from_arm(loop_arm, name)] = partial(source.make_arm, name)
+        arms.append(ArmSettings.from_arm(loop_arm, name))
         real_counts[name] = len(arm_task.real)
         lengths.append(loop_arm.generations)
-    return StudyTask(make=source.make_task, arms=arms, generations=max(lengths), real_counts=real_counts)
-
-
-def _describe_job(
-    settings: Mapping[str, str], run: SeedRun, arm: ArmSettings | None, task: Task, loop_arm: Arm | None
-) -> Mapping[str, object]:
-    return {"toy": run.task, "seed": run.seed, "settings": settings[run.task]}
-
-
-def _measure_floors(
-    sources: Mapping[str, BundleSource],
-    run: SeedRun,
-    arm: ArmSettings | None,
-    make_task: Callable[[], Task],
-    progress: Progress,
-) -> Mapping[str, object]:
-    """Return what was measured of samples that no loop made."""
-    return {"floors": to_json(make_setup(sources[run.task], run.stream).floors)}
-
-
-def _draw_samples(
-    sources: Mapping[str, BundleSource],
-    run: SeedRun,
-    arm: ArmSettings | None,
-    make_task: Callable[[], Task],
-    progress: Progress,
-) -> Mapping[str, object]:
-    """Draw something of a generation to look at, in the first seed."""
-    show = sources[run.task].bundle.show
-    if show is None or run.seed:
-        return {}
-    return {"shown": show(make_task().model, run.stream.child("shown")).tolist()}
+    return BundleTask(
+        arms=arms, generations=max(lengths), real_counts=real_counts, source=source, words=repr(toy.settings)
+    )
 
 
 def load_curves(study: Study, toy: LoadedToy, root: Path) -> dict[str, dict[str, np.ndarray]]:

@@ -35,7 +35,7 @@ from selfcorrect.storage.pickles.numbers import read_pickled_npy
 
 from ..motion_file import MotionFile, check_size, check_within, rate_of, refuse_world
 from ..skeletons.reading import Reading
-from ..skeletons.vertical import axis_of
+from ..skeletons.vertical import UpAxis
 from . import motionstreamer, rows
 from .joint_sets import fit_notes, open_joints
 
@@ -145,7 +145,7 @@ def open_mdm(path: Path, reading: Reading) -> MotionFile:
     content = _check_mdm(path, read_pickled_npy(path))
     joints = content["motion"]
     lengths = content["lengths"]
-    turn = to_y_up(axis_of(reading.up or "y")).turn
+    turn = to_y_up(UpAxis.from_option(reading.up or "y").axis).turn
     unit_m = reading.metres_per_unit or 1.0
     fps, notes = rate_of(path, {}, reading, FPS, "HumanML3D")
     check_size(path, [(length, joints.shape[1]) for length in lengths.tolist()])

@@ -30,11 +30,12 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SIDES, SMPL_22, Skeleton, swap_sides
 from selfcorrect.storage.files.arrays import write_npy
 
-from ..motion_file import BONES_MADE_CONSTANT, MotionFile, rate_of
+from ..file_note import FileNote
+from ..motion_file import MotionFile, rate_of
 from ..skeletons.anatomy import recognize_parts
 from ..skeletons.reading import Reading, Up
 from ..skeletons.sides import SWAPPED_NOTE, has_swapped_sides
-from ..skeletons.vertical import AXES, TracedBody, UpAxis, axis_of, resolve_up_axis
+from ..skeletons.vertical import AXES, TracedBody, UpAxis, resolve_up_axis
 
 _MOST_OFF = 0.6
 """Largest error of bones of a known order; see `measure_bones`."""
@@ -424,7 +425,8 @@ def fit_notes(fits: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[str, ...]:
     if most_mm < _NOTED_MM:
         return ()
     mean_mm = total_mm / count
-    return (f"{BONES_MADE_CONSTANT}: joints moved by {mean_mm:.1f} mm on average, {most_mm:.0f} mm at most",)
+    words = f"bones made constant: joints moved by {mean_mm:.1f} mm on average, {most_mm:.0f} mm at most"
+    return (FileNote(words, topic="bones"),)
 
 
 def infer_joints_unit(path: Path, skeleton: Skeleton, positions: np.ndarray) -> tuple[float, str]:
@@ -443,7 +445,7 @@ def infer_joints_unit(path: Path, skeleton: Skeleton, positions: np.ndarray) -> 
     if not length > 0:
         raise InputError(f"{path}: the legs have no length")
     unit_m = 10.0 ** round(np.log10(_LEG_M / length))
-    return unit_m, f"unit {unit_m:.4g} m inferred (--metres-per-unit)"
+    return unit_m, FileNote(f"unit {unit_m:.4g} m inferred", "--metres-per-unit")
 
 
 def up_of_joints(
@@ -467,7 +469,7 @@ def up_of_joints(
         InputError: No axis leads clearly.
     """
     if up is not None:
-        return UpAxis(axis_of(up), (f"--up {up}",))
+        return UpAxis.from_option(up)
     parts_m = {part: joints_m[:, joint] for joint, part in enumerate(skeleton.parts) if part}
     if "neck" not in parts_m:
         parts_m["neck"] = (parts_m["left_shoulder"] + parts_m["right_shoulder"]) / 2

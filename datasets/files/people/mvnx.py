@@ -17,7 +17,8 @@ from selfcorrect.motion.geometry.views import Z_UP
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.storage.files.limits import open_file
 
-from ..motion_file import DAMAGED_FILE, OTHER_SKELETONS, MotionFile, check_size, check_within, rate_of
+from ..file_note import FileNote
+from ..motion_file import MotionFile, check_size, check_within, rate_of
 from ..rigs.bvh import clip_of
 from ..rigs.bvh_body import open_rigged
 from ..rigs.rig import RiggedMotion, tree_of, unique
@@ -140,7 +141,8 @@ def open_mvnx(path: Path, reading: Reading) -> MotionFile:
         raise InputError(f"{path}: expected a number as frameRate, got {document.rate[:30]!r}") from None
     fps, rate_notes = rate_of(path, rate, reading, None, "Xsens")
     if document.subjects > 1:
-        notes.append(f"{OTHER_SKELETONS} are left out ({document.subjects - 1} subjects); the first subject is read")
+        words = f"other skeletons are left out ({document.subjects - 1} subjects); the first subject is read"
+        notes.append(FileNote(words, topic="skeletons"))
     clip = replace(_make_clip(path, document, arrays, fps, reading.metres_per_unit or 1.0), notes=(*rate_notes, *notes))
     return open_rigged(path, clip, reading, Z_UP)
 
@@ -159,7 +161,8 @@ def _read_document(path: Path) -> tuple[_Document, list[str]]:
             raise
         if document.frames < 2:
             raise InputError(f"{path}: not readable XML ({error})") from error
-        return document, [f"{DAMAGED_FILE}: {document.frames} frames are read, what follows is left out ({error})"]
+        words = f"damaged file: {document.frames} frames are read, what follows is left out ({error})"
+        return document, [FileNote(words, topic="damage")]
     return document, []
 
 

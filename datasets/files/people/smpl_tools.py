@@ -35,8 +35,8 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.storage.pickles.results import Results, open_results
 
+from ..file_note import FileNote
 from ..motion_file import (
-    AVERAGE_BODY,
     RATES,
     MotionFile,
     body_model_of,
@@ -273,7 +273,7 @@ def _person(results: Results, tool: Tool, prefix: str, fps: float, reading: Read
     camera, tool_up, notes_on_camera = _camera_of(results, tool, prefix, len(file_motion))
     up = up_of_motion(camera.view(file_motion), reading.up, tool_up, among=tool.axes)
     if tool.root and reading.up is None and up.axis == tool.up:
-        notes[f"{WORDS[up.axis]}, as of {tool.name} (--up)"] = None
+        notes[FileNote(f"{WORDS[up.axis]}, as of {tool.name}", "--up")] = None
     notes_on_gaps = _note_gaps(results, prefix, len(file_motion))
     notes |= dict.fromkeys((*notes_on_camera, *up.notes, *notes_on_gaps))
     view = FrameChanges((*camera.changes, to_y_up(up.axis)))
@@ -425,7 +425,7 @@ def _body(
 ) -> tuple[Body | None, tuple[str, ...]]:
     """Return the person that shape and body model describe, None for an average person, and notes."""
     if (model := body_model_of(reading)) is None:
-        return None, (f"{AVERAGE_BODY}, as the file holds no bone lengths (--body-model)",)
+        return None, (FileNote("average body, as the file holds no bone lengths", "--body-model"),)
     from selfcorrect.motion.body.body_model import make_body
 
     shape = arrays.get(tool.shape)

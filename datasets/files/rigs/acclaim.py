@@ -20,7 +20,8 @@ from selfcorrect.motion.geometry.views import Y_UP
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 
-from ..motion_file import DAMAGED_FILE, MotionFile, check_size, rate_of
+from ..file_note import FileNote
+from ..motion_file import MotionFile, check_size, rate_of
 from ..skeletons.anatomy import recognize_parts
 from ..skeletons.reading import Reading
 from ..skeletons.units import infer_unit, measure_stature
@@ -239,7 +240,7 @@ def _parse_frames(
             frames -= 1
             rest = width
     if rest:
-        notes.append(f"{DAMAGED_FILE}: the last frame is cut off and left out")
+        notes.append(FileNote("damaged file: the last frame is cut off and left out", topic="damage"))
     del words[frames * width :]
     for start, bone in layout:
         names = words[start - 1 :: width]

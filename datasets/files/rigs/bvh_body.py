@@ -15,13 +15,13 @@ from selfcorrect.motion.geometry.views import Rerooted
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 
+from ..file_note import FileNote
 from ..motion_file import BYTES_PER_SAMPLED_JOINT, MotionFile, check_size
 from ..skeletons.anatomy import hangs_elsewhere, recognize_parts
 from ..skeletons.reading import Reading
 from ..skeletons.units import check_units_agree
 from ..skeletons.vertical import turn_upright
 from .bvh import read_bvh, write_bvh
-from .bvh_text import PLACEHOLDER
 from .followers import Following, find_followers, note_lone_helpers, put_followers
 from .rig import RiggedMotion
 from .sampling import KEY_POSES_FPS, SAMPLED_FPS
@@ -100,8 +100,8 @@ def _sample_key_poses(clip: RiggedMotion, path: Path) -> RiggedMotion:
     sampled = frame_count(clip.motion.seconds, SAMPLED_FPS)
     check_size(path, [(sampled, len(clip.motion.skeleton))], bytes_per_joint=BYTES_PER_SAMPLED_JOINT)
     places = np.arange(sampled) * own_fps / SAMPLED_FPS
-    note = f"{own_fps:.3g} frames per second are key poses; sampled between them at {SAMPLED_FPS:g} (--fps)"
-    return replace(_at_places(clip, places, SAMPLED_FPS), notes=(*clip.notes, note))
+    words = f"{own_fps:.3g} frames per second are key poses; sampled between them at {SAMPLED_FPS:g}"
+    return replace(_at_places(clip, places, SAMPLED_FPS), notes=(*clip.notes, FileNote(words, "--fps")))
 
 
 def _believe_frame_time(clip: RiggedMotion) -> RiggedMotion:
@@ -109,7 +109,7 @@ def _believe_frame_time(clip: RiggedMotion) -> RiggedMotion:
 
     Between frames of a recording bodies move little, and onwards; between key poses far, and anywhere.
     """
-    doubts = [note for note in clip.notes if PLACEHOLDER in note and note.startswith("frame time 1")]
+    doubts = [note for note in clip.notes if isinstance(note, FileNote) and note.topic == "frame time of 1 s"]
     if not doubts or len(clip.motion) < 3:
         return clip
     positions_m = joint_positions(clip.motion.frames(0, _FRAMES_TO_DOUBT))

@@ -20,7 +20,7 @@ from selfcorrect.motion.geometry.compiled import KERNELS
 from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS
 from selfcorrect.storage.files.limits import check_unpacked, read_bytes
 
-from ..motion_file import DAMAGED_FILE
+from ..file_note import FileNote
 from .rig import LARGEST
 from .sampling import SAMPLED_FPS, USUAL_FPS, find_whole_rate, rate_of_period
 
@@ -47,7 +47,6 @@ _TOUCHING = re.compile(r"(?<=[\d.])(?=[-+])")
 _TOUCHING_NOTE = "numbers that touch each other are read apart"
 _ROWS_BEFORE_END = 4
 """Rows at the end of a file that show how the program writes numbers."""
-PLACEHOLDER = " is a placeholder"
 """Words of a note on a frame time of 0 or 1 s."""
 _ONE_SECOND = "1.0000000"
 """Frame time as this program writes the time; no placeholder."""
@@ -245,7 +244,7 @@ class _Scanner:
 
     def note_damage(self, damage: str) -> None:
         """Note what is missing in the file or was left out."""
-        self.notes[f"{DAMAGED_FILE}: {damage}"] = None
+        self.notes[FileNote(f"damaged file: {damage}", topic="damage")] = None
 
     def _find_word(self) -> re.Match[str]:
         """Return the match of the next word, empty at the end."""
@@ -359,7 +358,7 @@ def _parse_motion_head(scanner: _Scanner, fps: float | None) -> tuple[int, float
         raise scanner.fail('"Frames: <number>"')
     count = int(frames.partition(".")[0])
     if fps is not None and np.isfinite(scanner.number(scanner.peek())):
-        scanner.notes[f"the file has no frame time; {fps:g} frames per second (--fps)"] = None
+        scanner.notes[FileNote(f"the file has no frame time; {fps:g} frames per second", "--fps")] = None
         return count, fps
     time = _read_field(scanner, r"frame\s*time", '"Frame Time: <seconds>" (or --fps)')
     return count, _resolve_fps(scanner, time, fps)
@@ -383,13 +382,15 @@ def _resolve_fps(scanner: _Scanner, time: str, fps: float | None) -> float:
         own_fps, assumption = _infer_fps(frame_time_s, scanner.replace_decimal_commas(time))
     if fps is not None:
         if own_fps is None or abs(own_fps - fps) > _FPS_ROUNDING * fps:
-            scanner.notes[f"{fps:g} frames per second, not by the file's frame time {time[:20]} (--fps)"] = None
+            words = f"{fps:g} frames per second, not by the file's frame time {time[:20]}"
+            scanner.notes[FileNote(words, "--fps")] = None
         return fps
     if own_fps is None:
         least, most = _FRAME_TIME_S
         raise scanner.fail(f'"Frame Time: <seconds>", a positive number from {least:g} to {most:g}, or --fps')
     if assumption:
-        scanner.notes[f"frame time {time[:20]}{assumption}: {own_fps:g} frames per second assumed (--fps)"] = None
+        words = f"frame time {time[:20]}{assumption}: {own_fps:g} frames per second assumed"
+        scanner.notes[FileNote(words, "--fps", "frame time of 1 s" if frame_time_s == 1 else "")] = None
     return own_fps
 
 
@@ -402,7 +403,7 @@ def _infer_fps(frame_time_s: float, digits: str) -> tuple[float | None, str]:
     whatever makes the frame rate usual.
     """
     if frame_time_s in (0, 1):
-        return SAMPLED_FPS, PLACEHOLDER
+        return SAMPLED_FPS, " is a placeholder"
     if frame_time_s > _LONGEST_FRAME_S:
         in_milliseconds = find_whole_rate(Decimal(digits), 1000) or 1000 / frame_time_s
         for fps, assumption in ((in_milliseconds, " in milliseconds"), (frame_time_s, " is the frame rate")):

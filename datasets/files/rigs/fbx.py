@@ -16,7 +16,8 @@ from selfcorrect.motion.editing.transforms import frame_count
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import MOST_JOINTS
 
-from ..motion_file import BYTES_PER_SAMPLED_JOINT, OTHER_SKELETONS, MotionFile, check_size, check_within
+from ..file_note import FileNote
+from ..motion_file import BYTES_PER_SAMPLED_JOINT, MotionFile, check_size, check_within
 from ..native.child_process import ask_reader
 from ..skeletons.naming import parts_from_names
 from ..skeletons.reading import Reading
@@ -114,8 +115,8 @@ def _find_tree(
     others = set(bones) - set(tree)
     if len(others) < _LEAST_BODY:
         return tree, ()
-    note = f"{OTHER_SKELETONS} are left out ({len(others)} bones); the largest tree is read ({len(tree)} nodes)"
-    return tree, (note,)
+    words = f"other skeletons are left out ({len(others)} bones); the largest tree is read ({len(tree)} nodes)"
+    return tree, (FileNote(words, topic="skeletons"),)
 
 
 def _separate_people(bones: Sequence[int], parents: Sequence[int], names: Sequence[str]) -> list[list[int]]:

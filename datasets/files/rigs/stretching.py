@@ -26,7 +26,7 @@ from selfcorrect.motion.geometry.vectors import cross, dot, normalize_safely, no
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SIDES, Skeleton
 
-from ..motion_file import BONES_MADE_CONSTANT
+from ..file_note import FileNote
 from .rig import RiggedMotion
 
 _LIMB_STRETCH = 0.1
@@ -84,7 +84,8 @@ def check_bones(clip: RiggedMotion) -> tuple[str, ...]:
         )
     stretches_m = [sum(trunk_m.get(above, 0.0) for above in skeleton.path_to_root(joint)) for joint in joints]
     most_m = max(stretches_m, default=0.0)
-    return (f"{BONES_MADE_CONSTANT}: the trunk stretches by up to {most_m:.2f} m",) if most_m > _SOCKET_M else ()
+    words = f"bones made constant: the trunk stretches by up to {most_m:.2f} m"
+    return (FileNote(words, topic="bones"),) if most_m > _SOCKET_M else ()
 
 
 def _inside_body(skeleton: Skeleton) -> list[int]:

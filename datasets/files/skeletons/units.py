@@ -11,6 +11,7 @@ from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 
+from ..file_note import FileNote
 from .reading import Reading
 from .samples import sample_frames
 
@@ -101,7 +102,7 @@ def unit_of(size: float, names: Collection[str]) -> tuple[float, str]:
     if likely[first] < _SURE * total:
         second = max(set(likely) - {first}, key=human.__getitem__)
         note += f", unsure: the body is {size * first:.2f} m long, or {size * second:.2f} m in units of {second:.4g} m"
-    return first, f"{note} (--metres-per-unit)"
+    return first, FileNote(note, "--metres-per-unit")
 
 
 def infer_unit(motion: Motion) -> tuple[float, str]:
@@ -114,7 +115,8 @@ def infer_unit(motion: Motion) -> tuple[float, str]:
     size_m = size * unit_m
     is_person = set(REQUIRED_PARTS) <= set(motion.skeleton.parts)
     if is_person and not _is_human(size_m) and _SCALABLE_M[0] < size_m < _SCALABLE_M[1]:
-        return _SCALED_M / size, f"no person is {size_m:.3g} m long; scaled to {_SCALED_M:g} m (--metres-per-unit)"
+        note = FileNote(f"no person is {size_m:.3g} m long; scaled to {_SCALED_M:g} m", "--metres-per-unit")
+        return _SCALED_M / size, note
     return unit_m, note
 
 

@@ -21,6 +21,7 @@ from selfcorrect.motion.geometry.vectors import find_distinct, median, normalize
 from selfcorrect.motion.geometry.views import Y_DOWN, Y_UP, Z_UP, FrameChange, FrameChanges, TurnedFrames, to_y_up
 from selfcorrect.motion.motion import Motion
 
+from ..file_note import FileNote
 from .anatomy import note_overruled_names
 from .reading import Up
 from .sides import unswap_sides
@@ -143,9 +144,16 @@ class TracedBody:
         return find_distinct(frames.astype(int))
 
 
-def axis_of(up: Up) -> int:
-    """Return the axis that an option names."""
-    return "yz".index(up[0])
+@dataclass(frozen=True)
+class AxisEvidence:
+    """A reason for a vertical axis."""
+
+    words: str
+    axis: int | None = None
+    """Index in `AXES` of the axis that a witness is for; None for an option, which is for the axis that it names."""
+
+    def __str__(self) -> str:
+        return self.words if self.axis is None else f"{WORDS[self.axis]} {self.words}"
 
 
 @dataclass(frozen=True)
@@ -154,15 +162,14 @@ class UpAxis:
 
     axis: int
     """Index in `AXES`."""
-    evidence: tuple[str, ...] = ()
-    """Sentences of the witnesses for the axis."""
-    note: str = ""
-    """Sentence on an axis that the format does not have, "" for other axes."""
+    evidence: tuple[AxisEvidence, ...] = ()
+    notes: tuple[FileNote, ...] = ()
+    """A note on an axis that the format does not have, () for other axes."""
 
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """The note, if any."""
-        return tuple(filter(None, [self.note]))
+    @classmethod
+    def from_option(cls, up: Up) -> Self:
+        """Return the axis that an option names."""
+        return cls("yz".index(up[0]), (AxisEvidence(f"--up {up}"),))
 
 
 def up_of_motion(
@@ -185,7 +192,7 @@ def up_of_motion(
     """
     source = motion.source or "the motion"
     if up is not None and up.endswith("!"):
-        return UpAxis(axis_of(up), (f"--up {up}",))
+        return UpAxis.from_option(up)
     body = None
     features = MotionFeatures.of_joints(motion.frames(0, _MOST_FRAMES))
     if len(motion) and (places_m := features.places(*_TRACED_PARTS)) is not None:
@@ -198,7 +205,7 @@ def up_of_motion(
 
 def _check_option(body: TracedBody | None, up: Up, source: str) -> UpAxis:
     """Return the axis of an option; raise InputError if all witnesses are for another axis, or silent."""
-    axis = axis_of(up)
+    axis = UpAxis.from_option(up).axis
     witnesses = [] if body is None else _find_witnesses(body)
     log_odds = sum((witness.log_odds for witness in witnesses), np.zeros(len(AXES)))
     shown = int(log_odds[:Y_DOWN].argmax())
@@ -209,7 +216,7 @@ def _check_option(body: TracedBody | None, up: Up, source: str) -> UpAxis:
             f"{source}: --up {option} was said, but the motion is {WORDS[shown]} by how the body stands and moves; "
             f"leave --up out, or insist with --up {option}!"
         )
-    return UpAxis(axis, (f"--up {up}",))
+    return UpAxis.from_option(up)
 
 
 def resolve_up_axis(body: TracedBody | None, source: str, format_axis: int | None, among: Sequence[int]) -> UpAxis:
@@ -229,18 +236,19 @@ def resolve_up_axis(body: TracedBody | None, source: str, format_axis: int | Non
     """
     if body is None or body.leg_m == _NO_LEG_M:
         axis = among[0] if format_axis is None else format_axis
-        return UpAxis(axis, note="" if axis == format_axis else f"{WORDS[axis]} assumed (--up)")
+        return UpAxis(axis, notes=() if axis == format_axis else (FileNote(f"{WORDS[axis]} assumed", "--up"),))
     witnesses = _find_witnesses(body)
     prior = _Witness("habit", _HABIT if format_axis is None else np.zeros(len(AXES)))
     total = _Witness("all", sum((witness.log_odds for witness in witnesses), prior.log_odds))
     axis = max(among, key=lambda candidate: total.log_odds[candidate])
-    evidence = tuple(filter(None, (witness.say(among) for witness in witnesses)))
+    evidence = tuple(filter(None, (witness.give_evidence(among) for witness in witnesses)))
     if total.find_lead(axis, among) < _SURE:
         raise InputError(
-            f"{source}: its vertical axis is not clear ({', '.join(evidence) or 'nothing shows it'}); "
+            f"{source}: its vertical axis is not clear ({', '.join(map(str, evidence)) or 'nothing shows it'}); "
             "say which it is with --up y or --up z"
         )
-    return UpAxis(axis, evidence, "" if axis == format_axis else f"{WORDS[axis]} inferred (--up)")
+    notes = () if axis == format_axis else (FileNote(f"{WORDS[axis]} inferred", "--up"),)
+    return UpAxis(axis, evidence, notes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -255,11 +263,11 @@ class _Witness:
         """Return the lead of an axis over all other candidates, in log-odds."""
         return float(self.log_odds[axis] - max(self.log_odds[other] for other in candidates if other != axis))
 
-    def say(self, candidates: Sequence[int]) -> str:
-        """Return the axis that the witness is for and the lead; "" for no axis."""
+    def give_evidence(self, candidates: Sequence[int]) -> AxisEvidence | None:
+        """Return the axis that the witness is for and the lead; None for no axis."""
         axis = max(candidates, key=lambda candidate: self.log_odds[candidate])
         lead = self.find_lead(axis, candidates)
-        return f"{WORDS[axis]} by {self.name} (+{lead:.1f})" if lead > _SPEAKS else ""
+        return AxisEvidence(f"by {self.name} (+{lead:.1f})", axis) if lead > _SPEAKS else None
 
 
 def _find_witnesses(body: TracedBody) -> list[_Witness]:

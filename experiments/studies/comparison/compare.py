@@ -4,10 +4,9 @@ import math
 import pickle
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, replace
-from functools import partial
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ from selfcorrect.storage.files.strict_json import as_json
 from selfcorrect.storage.runs.folder_store import FolderReader
 from selfcorrect.storage.runs.run_folder import CONFIG
 
-from ...jobs.identities import ACCEPT, IdentityFile, identity_of_data
+from ...jobs.identities import ACCEPT, identity_of_data
 from ...jobs.where import Where
 from ..arms import ArmSettings, folder_name
 from ..report import Comparison
@@ -83,7 +82,6 @@ def compare(
     _check_evaluations(named, first, first_seed)
     packed_tasks = pack(dict(inputs.tasks))
     packed_arms = pack(dict(inputs.arms))
-    make_arms = {arm: partial(_unpack_arm, packed_arms, arm.key) for arm in arm_settings}
     page = make_comparison_page(
         Questions(references, options.better, options.claims, options.primary, options.bounds),
         arm_settings,
@@ -92,42 +90,33 @@ def compare(
         first_seed=first_seed,
         generations=generations,
     )
-
-    def identify_code(ledger: IdentityFile) -> Mapping[str, Identity]:
-        identities = inputs.identities(first)
-        if ledger.list_unrecorded(identities):
-            _try_code(pickle.loads(pack(inputs)), first_seed)
-        return identities
-
-    study = Study(
+    study_tasks = {}
+    for name, task in first.items():
+        study_tasks[name] = ComparedTask(
+            arms=arm_settings,
+            generations=generations,
+            title=name if len(first) > 1 else "",
+            real_counts={arm.key: len(task.real) for arm in arm_settings},
+            packed_tasks=packed_tasks,
+            packed_arms=packed_arms,
+        )
+    study = ComparisonStudy(
         name=options.title or "compare",
-        tasks={
-            name: StudyTask(
-                make=partial(_unpack_task, packed_tasks, name),
-                arms=make_arms,
-                generations=generations,
-                title=name if len(first) > 1 else "",
-                real_counts={arm.key: len(task.real) for arm in make_arms},
-            )
-            for name, task in first.items()
-        },
+        tasks=study_tasks,
         seeds=seed_runs(first, first_seed, seeds),
         config={"comparison": 1, "tasks": [*first]},
-        describe=_describe_job,
-        page=page,
-        identify_data=_identify_data,
+        code=inputs.identities(first),
         measures=[
-            Measure("scores of real data", "first", REAL_SCORES_FILE, _score_real_data),
-            Measure("calibration of the sampler", "first", CALIBRATION_FILE, _calibrate),
+            RealScores("scores of real data", "first", REAL_SCORES_FILE),
+            Calibration("calibration of the sampler", "first", CALIBRATION_FILE),
         ],
-        identify_code=identify_code,
-        begin=partial(_refuse_fewer_arms, seed_runs(first, first_seed, seeds), arm_settings),
     )
     workers = default_workers() if options.workers is None else options.workers
     out = options.out
     with nullcontext(out) if out is not None else tempfile.TemporaryDirectory() as folder:
         return run_study(
             study,
+            page,
             Path(folder),
             options.where or Where(workers),
             command=options.command,
@@ -181,102 +170,119 @@ def _check_evaluations(named: Mapping[str, Sequence[str]], first: Mapping[str, T
             check_measured(argument, names, [*scores])
 
 
-def _unpack_task(packed: bytes, name: str, run: SeedRun, progress: Progress) -> Task:
-    """Return a task of a seed; each job works on a copy, so that none changes another."""
-    return measure_novelty_of(make_task(pickle.loads(packed)[name], name, run.stream))
+@dataclass(frozen=True, kw_only=True)
+class ComparedTask(StudyTask[Task]):
+    """A task of users with all arms; each job works on copies, so that none changes another."""
+
+    packed_tasks: bytes
+    packed_arms: bytes
+
+    def make_task(self, run: SeedRun, progress: Progress) -> Task:
+        """Return the task of a seed."""
+        return measure_novelty_of(make_task(pickle.loads(self.packed_tasks)[run.task], run.task, run.stream))
+
+    def make_arm(self, arm: ArmSettings, task: Task, run: SeedRun, progress: Progress) -> tuple[Task, Arm]:
+        """Return an arm of a seed, with another task if the arm changes the task."""
+        source = pickle.loads(self.packed_arms)[arm.key]
+        loop_arm = make_arm(source, arm.key, task, run.stream)
+        return (source.change_task(task) if isinstance(source, CopyingArm) else task), loop_arm
+
+    def describe(self, run: SeedRun, arm: ArmSettings | None, task: Task, loop_arm: Arm | None) -> Mapping[str, object]:
+        """Return all that the results of an arm depend on."""
+        if arm is None or loop_arm is None:
+            return {"task": run.task, "seed": run.seed, "initial_steps": task.initial_steps}
+        return {"arm": arm.key, "task": run.task, "seed": run.seed, "settings": config_of(loop_arm)}
+
+    def identify_data(self, run: SeedRun, task: Task) -> Mapping[str, Identity]:
+        """Return the identity of the real data of a seed."""
+        return {f"the real training data of seed {run.seed}": identity_of_data(task.real)}
+
+    def unpack(self) -> ComparisonInputs:
+        """Return copies of all tasks and arms."""
+        return ComparisonInputs(pickle.loads(self.packed_tasks), pickle.loads(self.packed_arms))
 
 
-def _unpack_arm(packed: bytes, name: str, task: Task, run: SeedRun, progress: Progress) -> Arm | tuple[Task, Arm]:
-    """Return an arm of a seed likewise, with a task of its own if the arm changes it."""
-    source = pickle.loads(packed)[name]
-    arm = make_arm(source, name, task, run.stream)
-    return (source.change_task(task), arm) if isinstance(source, CopyingArm) else arm
+@dataclass(frozen=True, kw_only=True)
+class ComparisonStudy(Study):
+    """A comparison of users' arms as a study."""
+
+    tasks: Mapping[str, ComparedTask]
+
+    def try_code(self, names: Sequence[str]) -> None:
+        """Try all models and correctors of users on two real and on two generated samples."""
+        seed = self.seeds[0].seed
+        stream = streams(seed).child("trial")
+        inputs = next(iter(self.tasks.values())).unpack()
+        for task_name in inputs.tasks:
+            task = inputs.task(task_name, seed)
+            model = try_model(task.model, task.real, stream) if holds_code_of_users(task.model) else None
+            for arm_name in inputs.arms:
+                loop_arm = inputs.arm(arm_name, task, seed)
+                if loop_arm.correction is not None and has_user_code(loop_arm.correction):
+                    model = model or task.model.fit(task.real, 1, stream.child("train"))
+                    try_correction(loop_arm.correction, model, task.real, stream)
+
+    def check_folder(self, root: Path, *, accept_changed: bool) -> None:
+        """Refuse to leave out an arm that the run folder has: the others would be compared with another arm."""
+        left_out: dict[str, None] = {}
+        for run in self.runs(root):
+            names = {folder_name(arm.key) for arm in self.arms(run.task)}
+            folders = run.folder.iterdir() if run.folder.is_dir() else ()
+            for folder in sorted(folders):
+                if (folder / CONFIG).is_file() and folder != run.first_folder and folder.name not in names:
+                    left_out[folder.name] = None
+        if not left_out:
+            return
+        message = f"the arms of {root} include {', '.join(left_out)}, which this call leaves out"
+        if not accept_changed:
+            raise RunFolderError(
+                f"{message}, so that other arms may be compared with another arm than before; give all arms again, or "
+                f"another folder; {ACCEPT} reports without them"
+            )
+        print(f"selfcorrect: {message}", file=sys.stderr)
 
 
-def _describe_job(run: SeedRun, arm: ArmSettings | None, task: Task, loop_arm: Arm | None) -> Mapping[str, object]:
-    if arm is None or loop_arm is None:
-        return {"task": run.task, "seed": run.seed, "initial_steps": task.initial_steps}
-    return {"arm": arm.key, "task": run.task, "seed": run.seed, "settings": config_of(loop_arm)}
+@dataclass(frozen=True)
+class RealScores(Measure[Task]):
+    """Scores of a memoriser and of held-out real data, where the task has some."""
+
+    def measure(self, run: SeedRun, arm: ArmSettings | None, task: Task, progress: Progress) -> Mapping[str, object]:
+        """Return the scores.
+
+        Returns:
+            "memoriser": scores of the training set resampled, by name, and "held_out": those of held-out data. Or
+            "missing": why the evaluation cannot score real data.
+        """
+        stream = run.stream.child("real")
+        try:
+            scores = {"memoriser": _scores_of(task, task.real, stream)}
+            if task.held_out is not None:
+                scores["held_out"] = _scores_of(task, task.held_out, stream.child("held out"))
+        except Exception as error:  # an evaluation may ask a model for anything; the floor is not worth the run
+            return {"missing": f"{type(error).__name__}: {error}"}
+        values = {name: value for own in scores.values() for name, value in own.items()}
+        if odd := [name for name, value in values.items() if not math.isfinite(value)]:
+            return {"missing": f"{odd[0]} of real data is {values[odd[0]]}"}
+        return scores
 
 
-def _identify_data(run: SeedRun, task: Task) -> Mapping[str, Identity]:
-    return {f"the real training data of seed {run.seed}": identity_of_data(task.real)}
+@dataclass(frozen=True)
+class Calibration(Measure[Task]):
+    """What the sampler of generation 0 keeps."""
 
-
-def _try_code(inputs: ComparisonInputs, seed: int) -> None:
-    """Try models and correctors of users on two real and on two generated samples."""
-    stream = streams(seed).child("trial")
-    for task_name in inputs.tasks:
-        task = inputs.task(task_name, seed)
-        model = try_model(task.model, task.real, stream) if holds_code_of_users(task.model) else None
-        for arm_name in inputs.arms:
-            loop_arm = inputs.arm(arm_name, task, seed)
-            if loop_arm.correction is not None and has_user_code(loop_arm.correction):
-                model = model or task.model.fit(task.real, 1, stream.child("train"))
-                try_correction(loop_arm.correction, model, task.real, stream)
-
-
-def _refuse_fewer_arms(
-    runs: Sequence[SeedRun], arms: Sequence[ArmSettings], ledger: IdentityFile, accept_changed: bool
-) -> None:
-    """Refuse to leave out an arm that the run folder has: the others would be compared with another arm."""
-    names = {folder_name(arm.key) for arm in arms}
-    left_out: dict[str, None] = {}
-    for run in (replace(run, root=ledger.path.parent) for run in runs):
-        folders = run.folder.iterdir() if run.folder.is_dir() else ()
-        for folder in sorted(folders):
-            if (folder / CONFIG).is_file() and folder != run.first_folder and folder.name not in names:
-                left_out[folder.name] = None
-    if not left_out:
-        return
-    message = f"the arms of {ledger.path.parent} include {', '.join(left_out)}, which this call leaves out"
-    if not accept_changed:
-        raise RunFolderError(
-            f"{message}, so that other arms may be compared with another arm than before; give all arms again, or "
-            f"another folder; {ACCEPT} reports without them"
-        )
-    print(f"selfcorrect: {message}", file=sys.stderr)
-
-
-def _score_real_data(
-    run: SeedRun, arm: ArmSettings | None, make_task: Callable[[], Task], progress: Progress
-) -> Mapping[str, object]:
-    """Return the scores of a memoriser and of held-out real data, where the task has some.
-
-    Returns:
-        "memoriser": scores of the training set resampled, by name, and "held_out": those of held-out data. Or
-        "missing": why the evaluation cannot score real data.
-    """
-    task = make_task()
-    stream = run.stream.child("real")
-    try:
-        scores = {"memoriser": _scores_of(task, task.real, stream)}
-        if task.held_out is not None:
-            scores["held_out"] = _scores_of(task, task.held_out, stream.child("held out"))
-    except Exception as error:  # an evaluation may ask a model for anything; the floor is not worth the run
-        return {"missing": f"{type(error).__name__}: {error}"}
-    values = {name: value for own in scores.values() for name, value in own.items()}
-    if odd := [name for name, value in values.items() if not math.isfinite(value)]:
-        return {"missing": f"{odd[0]} of real data is {values[odd[0]]}"}
-    return scores
-
-
-def _calibrate(
-    run: SeedRun, arm: ArmSettings | None, make_task: Callable[[], Task], progress: Progress
-) -> Mapping[str, object]:
-    """Return what the sampler of generation 0 keeps, nothing for a model or data that do not tell."""
-    task = make_task()
-    stream = run.stream.child("calibration")
-    if len(task.real) > MOST_CALIBRATED:
-        return {}
-    try:
-        with global_generators.use_seed(stream.seed):
-            model = task.model.load_state(FolderReader(run.first_folder).state(0))
-            calibration = calibrate_sampler(model, task.real, stream, draws=1)
-    except Exception:  # values of users may be of any shape; the figures are not worth the run
-        return {}
-    figures = (calibration.offspring_variance, calibration.within_labels, *calibration.variance_kept.values())
-    return as_json(asdict(calibration)) if all(map(math.isfinite, figures)) else {}
+    def measure(self, run: SeedRun, arm: ArmSettings | None, task: Task, progress: Progress) -> Mapping[str, object]:
+        """Return what the sampler keeps, nothing for a model or data that do not tell."""
+        stream = run.stream.child("calibration")
+        if len(task.real) > MOST_CALIBRATED:
+            return {}
+        try:
+            with global_generators.use_seed(stream.seed):
+                model = task.model.load_state(FolderReader(run.first_folder).state(0))
+                calibration = calibrate_sampler(model, task.real, stream, draws=1)
+        except Exception:  # values of users may be of any shape; the figures are not worth the run
+            return {}
+        figures = (calibration.offspring_variance, calibration.within_labels, *calibration.variance_kept.values())
+        return as_json(asdict(calibration)) if all(map(math.isfinite, figures)) else {}
 
 
 def _scores_of(task: Task, data: Samples, stream: Stream) -> dict[str, float]:

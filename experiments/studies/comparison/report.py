@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -86,11 +85,36 @@ class Questions:
         return primary + [metric for metric in judged if metric not in primary]
 
 
+@dataclass(frozen=True, kw_only=True)
+class ComparisonPage(Page):
+    """The page of a comparison of users' arms."""
+
+    questions: Questions
+
+    def show(self, study: Study, outcome: Outcome) -> list[Section]:
+        """Return the page of a finished comparison."""
+        return show_comparison(self.questions, study, outcome)
+
+    def judge(self, study: Study, measured: Outcome) -> Outcome:
+        """Return an outcome with scores of real data and pairs."""
+        return judge_comparison(self.questions, study, measured)
+
+    def list_final(self, outcome: Outcome) -> dict[str, float]:
+        """Return the mean over seeds of what is judged at the last generation, by arm."""
+        figures = {}
+        for task, arms in outcome.curves.items():
+            for arm, curves in arms.items():
+                for metric in outcome.judged_metrics:
+                    name = "/".join(filter(None, (outcome.titles[task], arm.key, metric.key)))
+                    figures[name] = float(curves.last(metric.key).mean())
+        return figures
+
+
 def make_comparison_page(
     questions: Questions, arms: Sequence[ArmSettings], *, title: str, seeds: int, first_seed: int, generations: int
-) -> Page:
+) -> ComparisonPage:
     """Return what is shown of a comparison of users' arms."""
-    return Page(
+    return ComparisonPage(
         title=title or _question(arms),
         settings={
             "seeds": seeds,
@@ -100,9 +124,7 @@ def make_comparison_page(
             **({"primary": questions.primary} if questions.primary else {}),
         },
         early=[*dict.fromkeys([*filter(None, [questions.primary]), *questions.better])],
-        judge=partial(judge_comparison, questions),
-        show=partial(show_comparison, questions),
-        list_final=_list_final,
+        questions=questions,
     )
 
 
@@ -324,14 +346,3 @@ def _list_remarks(judged: Sequence[Metric], missing: str) -> list[str]:
 
 def _arms(outcome: Outcome) -> list[ArmSettings]:
     return list(next(iter(outcome.curves.values())))
-
-
-def _list_final(outcome: Outcome) -> dict[str, float]:
-    """Mean over seeds of what is judged at the last generation, by arm: figures that a sweep can aim at."""
-    figures = {}
-    for task, arms in outcome.curves.items():
-        for arm, curves in arms.items():
-            for metric in outcome.judged_metrics:
-                name = "/".join(filter(None, (outcome.titles[task], arm.key, metric.key)))
-                figures[name] = float(curves.last(metric.key).mean())
-    return figures

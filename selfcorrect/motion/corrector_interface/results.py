@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from enum import Enum, StrEnum
 from math import inf
+from types import MappingProxyType
 from typing import Self, TypeAlias
 
 from ..measures.ground_plane import LEVEL, GroundPlane
@@ -13,49 +14,45 @@ from ..motion import Motion
 from ..support import Support
 from .timeline import Timeline
 
-
-class FailureKind(StrEnum):
-    """Reasons for which motions are rejected."""
-
-    TOO_SHORT = "too short"
-    """It has `value` frames and needs `limit`."""
-    NOT_FINITE = "not finite"
-    """There is a NaN or an infinity."""
-    LOST = "lost"
-    """The simulated root was more than `limit` metres from where it should be."""
-    FELL = "fell"
-    """The simulated body, without residual force, was more than `limit` metres from where it should be."""
-    OFF = "off"
-    """Joints were `value` metres from where they should be, on average over the body; at most `limit` are allowed."""
-    FLOATING = "floating"
-    """From `frame` to `last_frame` something that cannot be inferred holds the body up, or nothing does. On a floor at
-    the height `value`, if that is known, it would stand."""
-    OTHER = "other"
-    """The reason in `words`."""
-
-
-_SENTENCES = {
-    FailureKind.TOO_SHORT: "too short: at least {limit:.0f} frames are needed, got {value:.0f}; join it with another",
-    FailureKind.NOT_FINITE: "not finite at frame {frame}; repair the file there",
-    FailureKind.LOST: "lost: the root was not within {limit} m of the motion's at frame {frame}",
-    FailureKind.FELL: "fell: without residual force the root was not within {limit} m of the motion's at frame {frame}",
-    FailureKind.OFF: "off: joints were {value:.2f} m from the motion on average at frame {frame}",
-    FailureKind.FLOATING: "held up by what cannot be inferred, or floating, from frame {frame} to frame {last_frame}",
-}
-
 _TRY_FOLLOWING = {"faithful": "try strength 'faithful'", "kinematic": "try 'kinematic'"}
 
-_ADVICE = {
-    FailureKind.LOST: _TRY_FOLLOWING,
-    FailureKind.OFF: _TRY_FOLLOWING,
-    FailureKind.FELL: {"fallback": "try fallback 'balanced'", "strength": "try another strength"},
-    FailureKind.FLOATING: {
-        "drop": "'drop' puts it onto the floor",
-        "floor": "'floor' {value:.2f} puts the floor under it",
-        "support": "support 'off' keeps its height",
-    },
-}
-"""Advice against a failure, by the option that does it."""
+
+class FailureKind(StrEnum):
+    """Reasons for which motions are rejected: a name, and a sentence with the failure's figures and frames."""
+
+    sentence: str
+    advice: Mapping[str, str]
+    """Advice by the option that does it."""
+
+    def __new__(cls, name: str, sentence: str, advice: Mapping[str, str] = MappingProxyType({})) -> Self:
+        kind = str.__new__(cls, name)
+        kind._value_ = name
+        kind.sentence = sentence
+        kind.advice = advice
+        return kind
+
+    TOO_SHORT = (
+        "too short",
+        "too short: at least {limit:.0f} frames are needed, got {value:.0f}; join it with another",
+    )
+    NOT_FINITE = "not finite", "not finite at frame {frame}; repair the file there"
+    LOST = "lost", "lost: the root was not within {limit} m of the motion's at frame {frame}", _TRY_FOLLOWING
+    FELL = (
+        "fell",
+        "fell: without residual force the root was not within {limit} m of the motion's at frame {frame}",
+        {"fallback": "try fallback 'balanced'", "strength": "try another strength"},
+    )
+    OFF = "off", "off: joints were {value:.2f} m from the motion on average at frame {frame}", _TRY_FOLLOWING
+    FLOATING = (
+        "floating",
+        "held up by what cannot be inferred, or floating, from frame {frame} to frame {last_frame}",
+        {
+            "drop": "'drop' puts it onto the floor",
+            "floor": "'floor' {value:.2f} puts the floor under it",
+            "support": "support 'off' keeps its height",
+        },
+    )
+    OTHER = "other", "{words}"
 
 
 @dataclass(frozen=True)
@@ -81,9 +78,9 @@ class Failure:
     def __str__(self) -> str:
         if self.kind is FailureKind.OTHER:
             return self.words if self.frame is None else f"{self.words} at frame {self.frame}"
-        sentence = _SENTENCES[self.kind].format(**vars(self))
+        sentence = self.kind.sentence.format(**vars(self))
         advice = []
-        for option, words in _ADVICE.get(self.kind, {}).items():
+        for option, words in self.kind.advice.items():
             if option not in self.tried and not (self.value is None and "{value" in words):
                 advice.append(words.format(**vars(self)))
         return f"{sentence}; {', or '.join(advice)}" if advice else sentence
@@ -113,137 +110,58 @@ class Stage(StrEnum):
 
 
 class Repair(StrEnum):
-    """Causes of large moves: repairs of the root, and simulation of the whole body."""
+    """Causes of large moves, in words: repairs of the root, and simulation of the whole body."""
 
-    SPLICES = "splices"
-    DRIFT = "drift"
-    FLOOR = "floor"
-    SIMULATION = "simulation"
-    OTHER = "other"
-
-
-_REPAIRS = {
-    Repair.SPLICES: "parts that were spliced are joined",
-    Repair.DRIFT: "the drift of the floor is taken out",
-    Repair.FLOOR: "it is put on the floor",
-    Repair.SIMULATION: "the simulated body went another way",
-    Repair.OTHER: "knees, spikes, limbs or steps are repaired",
-}
+    SPLICES = "parts that were spliced are joined"
+    DRIFT = "the drift of the floor is taken out"
+    FLOOR = "it is put on the floor"
+    SIMULATION = "the simulated body went another way"
+    OTHER = "knees, spikes, limbs or steps are repaired"
 
 
-class NoteKind(StrEnum):
-    """Kinds of notes on a corrected motion."""
+class NoteKind(Enum):
+    """Kinds of notes on a corrected motion: a sentence with the note's `value`, `words` and `frames`."""
 
-    HEIGHT_KEPT = "height kept"
-    """The height was kept, because supports were not looked for, or no foot shows the floor."""
-    LOWEST_GROUND = "lowest ground"
-    """The motion stands on several heights, of which the lowest is at y = `value` metres."""
-    FLOOR_MOVED = "floor moved"
-    """The feet stood at y = `value` metres; that floor was put at 0."""
-    FLOOR_KEPT = "floor kept"
-    """The feet stand at y = `value` metres on a body of other bone lengths; that height was kept."""
-    MOVED_FAR = "moved far"
-    """A joint was moved by `value` metres, further than errors of captures are wide, mostly by `repair`."""
-    IN_PLACE = "in place"
-    """The body walks or runs in place, as on a treadmill of `value` metres per second."""
-    RIDE = "ride"
-    """The ground that carries the body rises by `value` metres, or sinks; corrected as it is seen from there."""
-    DRIFT_KEPT = "drift kept"
-    """The floor seems to drift at `value` metres per second; the root's path was not changed."""
-    TILTED = "tilted"
-    """The floor under its feet is tilted by `value` degrees; they were corrected on that plane."""
-    LEVELLED = "levelled"
-    """The floor under its feet was tilted by `value` degrees; the motion was turned so that it is level."""
-    NOT_LEVELLED = "not levelled"
-    """The floor was not levelled although that was asked for; `words` are the reason."""
-    TILT_CHANGES = "tilt changes"
-    """The floor under its feet is tilted by `value` degrees in the mean, and the tilt changes; it was left."""
-    TILT_IGNORED = "tilt ignored"
-    """The floor seems to be tilted by `value` degrees, but on that plane standing feet would move faster."""
-    FEET_KEPT = "feet kept"
-    """Its correction would make standing feet faster by `value` metres per second; the motion was kept."""
-    CONTACTS_KEPT = "contacts kept"
-    """Its correction would lose a share `value` of the contacts of its feet; the motion was kept."""
-    WAY_RESTORED = "way restored"
-    """Its root stood still in the stretches `frames` while the feet stepped; the feet's way was restored."""
-    GLIDE_REMOVED = "glide removed"
-    """It stood still and glided at `value` metres per second; the glide was removed."""
-    GLIDE_KEPT = "glide kept"
-    """It stands and glides at `value` metres per second, and the path was to be kept."""
-    RISES = "rises"
-    """The ground beneath it rises steadily by `value` metres, or sinks; it was left."""
-    RISE_REMOVED = "rise removed"
-    """The ground beneath it rose steadily by `value` metres, or sank; that was removed."""
-    REPEATED_FRAMES = "repeated frames"
-    """Each frame stands `value` times in a row."""
-    COPIES_REPLACED = "copies replaced"
-    """Frames in between replace the `value` frames that repeat the frame before."""
-    COPIES_KEPT = "copies kept"
-    """The `value` frames that repeat the frame before do so in the corrected motion, too."""
-    LINEAR_FRAMES = "linear frames"
-    """Frames between every `value`-th frame were linear; curves replace them."""
-    STRETCH_KEPT = "stretch kept"
-    """The stretches `frames` were kept: nothing that can be inferred explains how the body moves there, or feet that
-    stand would slide faster."""
-    UNRELATED_POSES = "unrelated poses"
-    """The stretches `frames` hold unrelated poses, as of a pose library; they were kept."""
-    CARRIED = "carried"
-    """Something carries it that the file does not show, as the `words` say; it was kept."""
-    NOT_FOLLOWED = "not followed"
-    """A simulated body could not follow the motion; the plan came out."""
-    TAKES = "takes"
-    """There are cuts between takes at `frames`."""
-    T_POSE = "T-pose"
-    """Its first `value` frames hold a rig's T-pose."""
-    T_POSE_AT_END = "T-pose at the end"
-    """Its last `value` frames hold a rig's T-pose."""
-    LOOP = "loop"
-    """It is a loop of `value` seconds."""
-    UNEXPLAINED = "unexplained"
-    """It moves as if pushed by `value` body weights, which neither floor nor muscles explain."""
-    CONTACT_MISSED = "contact missed"
-    """A contact that a person specified is not held; `words` are the place, time and distance."""
-    OTHER = "other"
-    """The note in `words`."""
+    def __init__(self, sentence: str, is_left: bool = False) -> None:
+        self.sentence = sentence
+        self.is_left = is_left
+        """True if the note is on something that was found and left unchanged."""
 
-
-_NOTES = {
-    NoteKind.HEIGHT_KEPT: "height left alone",
-    NoteKind.LOWEST_GROUND: "the lowest ground lies at {value:.2f} m",
-    NoteKind.FLOOR_MOVED: "its floor was at {value:+.3f} m: put at 0, --keep-level keeps it",
-    NoteKind.FLOOR_KEPT: "on an average body, feet stand at {value:.2f} m: kept, as the person has other bones",
-    NoteKind.MOVED_FAR: "moved by up to {value:.2f} m: {words}",
-    NoteKind.IN_PLACE: "stays in place, as on a treadmill of {value:.1f} m/s, on which its feet stand",
-    NoteKind.RIDE: "rides on ground that moves by {value:+.2f} m, as on a lift; it is corrected on that ground",
-    NoteKind.DRIFT_KEPT: "its floor seems to drift at {value:.2g} m/s; its way stays, --remove-drift changes it",
-    NoteKind.TILTED: "its floor is tilted by {value:.1f} degrees; feet stand on that plane, --level levels it",
-    NoteKind.LEVELLED: "its floor was tilted by {value:.1f} degrees; it is level now",
-    NoteKind.NOT_LEVELLED: "its floor was not levelled: {words}",
-    NoteKind.TILT_CHANGES: "its floor tilts more and more, {value:.1f} degrees in the mean, which --level takes out",
-    NoteKind.TILT_IGNORED: "its floor seems tilted by {value:.1f} degrees, but feet stand better on a level floor",
-    NoteKind.FEET_KEPT: "corrected feet would slide faster by {value:.3f} m/s; the motion was kept",
-    NoteKind.CONTACTS_KEPT: "corrected feet would lose {value:.0%} of their contacts; the motion was kept",
-    NoteKind.WAY_RESTORED: "frames {frames}: the way was lost; restored from the feet, --keep path keeps the root's",
-    NoteKind.GLIDE_REMOVED: "it stands and glides at {value:.2f} m/s; the glide is removed, --keep path keeps it",
-    NoteKind.GLIDE_KEPT: "it stands and glides at {value:.2f} m/s, as on a walkway; its feet stand on that",
-    NoteKind.RISES: "the height of its floor changes by {value:+.2f} m from beginning to end; --level takes that out",
-    NoteKind.RISE_REMOVED: "the height of its floor changed by {value:+.2f} m from beginning to end; it is level now",
-    NoteKind.REPEATED_FRAMES: "every frame stands {value:.0f} times in a row: corrected without copies, then repeated",
-    NoteKind.COPIES_REPLACED: "frames in between replace {value:.0f} repeated frames (not with --frame-times keep)",
-    NoteKind.COPIES_KEPT: "{value:.0f} frames only repeat other frames: corrected without them, then repeated",
-    NoteKind.LINEAR_FRAMES: "lines between every {value:.0f} frames become curves (not with --frame-times keep)",
-    NoteKind.STRETCH_KEPT: "frames {frames} are kept: they cannot be explained, or corrected feet would slide more",
-    NoteKind.UNRELATED_POSES: "frames {frames}: poses without a motion between them; kept as they are",
-    NoteKind.CARRIED: "the body {words}; kept as it is, --contacts or --floor corrects it",
-    NoteKind.NOT_FOLLOWED: "a simulated body could not follow it: planned, not simulated",
-    NoteKind.TAKES: "cuts between takes at frames {frames}: each was corrected where it is; --join-takes joins them",
-    NoteKind.T_POSE: "T-pose in the first frames ({value:.0f}), which stays; all other frames are corrected",
-    NoteKind.T_POSE_AT_END: "T-pose in the last frames ({value:.0f}), which stays; all other frames are corrected",
-    NoteKind.LOOP: "a loop of {value:.2f} s, which closes",
-    NoteKind.UNEXPLAINED: "moves as if pushed by {value:.1f} body weights: its pace is not gravity's or its feet glide",
-    NoteKind.CONTACT_MISSED: "a contact is not held; {words}",
-    NoteKind.OTHER: "{words}",
-}
+    HEIGHT_KEPT = "height left alone"
+    LOWEST_GROUND = "the lowest ground lies at {value:.2f} m"
+    FLOOR_MOVED = "its floor was at {value:+.3f} m: put at 0, --keep-level keeps it"
+    FLOOR_KEPT = "on an average body, feet stand at {value:.2f} m: kept, as the person has other bones"
+    MOVED_FAR = "moved by up to {value:.2f} m: {words}"
+    IN_PLACE = "stays in place, as on a treadmill of {value:.1f} m/s, on which its feet stand", True
+    CARRIED = "the body {words}; kept as it is, --contacts or --floor corrects it", True
+    RIDE = "rides on ground that moves by {value:+.2f} m, as on a lift; it is corrected on that ground"
+    DRIFT_KEPT = "its floor seems to drift at {value:.2g} m/s; its way stays, --remove-drift changes it", True
+    TILTED = "its floor is tilted by {value:.1f} degrees; feet stand on that plane, --level levels it"
+    LEVELLED = "its floor was tilted by {value:.1f} degrees; it is level now"
+    NOT_LEVELLED = "its floor was not levelled: {words}", True
+    TILT_CHANGES = "its floor tilts more and more, {value:.1f} degrees in the mean, which --level takes out", True
+    TILT_IGNORED = "its floor seems tilted by {value:.1f} degrees, but feet stand better on a level floor"
+    FEET_KEPT = "corrected feet would slide faster by {value:.3f} m/s; the motion was kept", True
+    CONTACTS_KEPT = "corrected feet would lose {value:.0%} of their contacts; the motion was kept", True
+    WAY_RESTORED = "frames {frames}: the way was lost; restored from the feet, --keep path keeps the root's"
+    GLIDE_REMOVED = "it stands and glides at {value:.2f} m/s; the glide is removed, --keep path keeps it"
+    GLIDE_KEPT = "it stands and glides at {value:.2f} m/s, as on a walkway; its feet stand on that"
+    RISES = "the height of its floor changes by {value:+.2f} m from beginning to end; --level takes that out"
+    RISE_REMOVED = "the height of its floor changed by {value:+.2f} m from beginning to end; it is level now"
+    REPEATED_FRAMES = "every frame stands {value:.0f} times in a row: corrected without copies, then repeated"
+    COPIES_REPLACED = "frames in between replace {value:.0f} repeated frames (not with --frame-times keep)"
+    COPIES_KEPT = "{value:.0f} frames only repeat other frames: corrected without them, then repeated"
+    LINEAR_FRAMES = "lines between every {value:.0f} frames become curves (not with --frame-times keep)"
+    STRETCH_KEPT = "frames {frames} are kept: they cannot be explained, or corrected feet would slide more"
+    UNRELATED_POSES = "frames {frames}: poses without a motion between them; kept as they are"
+    NOT_FOLLOWED = "a simulated body could not follow it: planned, not simulated"
+    TAKES = "cuts between takes at frames {frames}: each was corrected where it is; --join-takes joins them", True
+    T_POSE = "T-pose in the first frames ({value:.0f}), which stays; all other frames are corrected", True
+    T_POSE_AT_END = "T-pose in the last frames ({value:.0f}), which stays; all other frames are corrected", True
+    LOOP = "a loop of {value:.2f} s, which closes"
+    UNEXPLAINED = "moves as if pushed by {value:.1f} body weights: its pace is not gravity's or its feet glide"
+    CONTACT_MISSED = "a contact is not held; {words}"
+    OTHER = "{words}"
 
 
 @dataclass(frozen=True)
@@ -261,11 +179,11 @@ class Note:
     """The first frame of each take but the first; the first and the last frame of each stretch, in turns."""
 
     def __str__(self) -> str:
-        words = self.words if self.repair is None else _REPAIRS[self.repair]
+        words = self.words if self.repair is None else self.repair
         frames = ", ".join(map(str, self.frames))
         if self.kind in (NoteKind.STRETCH_KEPT, NoteKind.UNRELATED_POSES, NoteKind.WAY_RESTORED):
             frames = ", ".join(f"{first} to {last}" for first, last in self.stretches)
-        return _NOTES[self.kind].format(value=self.value, words=words, frames=frames)
+        return self.kind.sentence.format(value=self.value, words=words, frames=frames)
 
     @property
     def stretches(self) -> tuple[tuple[int, int], ...]:

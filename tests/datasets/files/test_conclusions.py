@@ -10,9 +10,9 @@ from made_rigs import base_walk, rename_joints, resting
 import selfcorrect as sc
 from selfcorrect.datasets.files.conclusions import Conclusion, draw_conclusions
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
-from selfcorrect.datasets.files.skeletons.vertical import UpAxis
+from selfcorrect.datasets.files.skeletons.vertical import AxisEvidence, UpAxis
 from selfcorrect.experiments.cli import main
-from selfcorrect.motion.geometry.views import Z_UP, ScaledBody, to_y_up
+from selfcorrect.motion.geometry.views import Y_DOWN, Y_UP, Z_UP, ScaledBody, to_y_up
 
 
 def conclude(path: Path, reading: sc.Reading | None = None) -> dict[str, Conclusion]:
@@ -55,7 +55,7 @@ def test_files_of_every_kind_are_concluded_with_evidence(tmp_path: Path, suffix:
 
 def test_witnesses_against_the_vertical_axis_are_named(tmp_path: Path) -> None:
     write_bvh(tmp_path / "a.bvh", clip_of(base_walk(2)))
-    up = UpAxis(0, ("y up by how the body stands (+4.0)", "y down by flights (+2.2)"), "y up inferred (--up)")
+    up = UpAxis(Y_UP, (AxisEvidence("by how the body stands (+4.0)", Y_UP), AxisEvidence("by flights (+2.2)", Y_DOWN)))
     file = replace(sc.open_motion(tmp_path / "a.bvh"), up=up)
     (conclusion,) = [found for found in draw_conclusions(file, sc.Reading()) if found.question == "up"]
     assert conclusion.answer == "y up"

@@ -19,7 +19,7 @@ from selfcorrect.experiments.jobs.identities import IdentityFile
 from selfcorrect.experiments.motion import first_generation
 from selfcorrect.experiments.motion.first_generation import key_first_generation
 from selfcorrect.experiments.motion.settings import KeptModels, MotionSettings, RunOptions, extends
-from selfcorrect.experiments.motion.study import data_identities, make_motion_study, make_motion_task
+from selfcorrect.experiments.motion.study import data_identities, make_motion_study
 from selfcorrect.experiments.studies import study as studies
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.study import jobs_of
@@ -236,8 +236,9 @@ def test_a_key_never_outlives_the_generation_that_it_describes(runs: Runs, monke
 
 def test_the_key_changes_with_each_setting_and_number_of_the_data(tmp_path: Path) -> None:
     options = RunOptions(device="cpu")
-    run = make_motion_study(TINY, options=options).runs(tmp_path)[0]
-    task = make_motion_task(TINY, options, run)
+    study = make_motion_study(TINY, options=options)
+    run = study.runs(tmp_path)[0]
+    task = study.tasks[run.task].make_task(run, silent)
 
     def key(settings: MotionSettings = TINY, seed: int = 0, **parts: object) -> str:
         changed = replace(task, data=replace(task.data, **parts))

@@ -14,7 +14,6 @@ from selfcorrect.experiments.motion import study as motion_study
 from selfcorrect.experiments.motion.axes import Axes
 from selfcorrect.experiments.motion.correctors.table import CORRECTORS
 from selfcorrect.experiments.motion.presets import PRESETS
-from selfcorrect.experiments.motion.report import make_motion_page
 from selfcorrect.experiments.motion.settings import MotionSettings
 from selfcorrect.experiments.motion.study import make_motion_study
 from selfcorrect.experiments.remedies.table import REMEDIES
@@ -59,7 +58,7 @@ def test_all_rows_and_every_two_neighbours_have_keys_of_their_own(kind: str, tmp
     with claim_folder(tmp_path / "run", {}):
         for together in (*neighbours, names):
             settings = refine(*together)
-            study = make_motion_study(settings, "quick", page=make_motion_page(settings, "quick"))
+            study = make_motion_study(settings, "quick")
             arms = [(run, arm) for run in study.runs(tmp_path / "run") for arm in study.arms(run.task)]
             asked = {run.task for run, _ in arms} if kind == "denoiser" else {getattr(arm, kind) for _, arm in arms}
             assert {name.partition(":")[0] for name in together} <= {

@@ -24,12 +24,13 @@ TINY = MotionSettings(
     steps={"dct-mlp": 1},
     initial_steps={"dct-mlp": 2},
 )
-STUDY = make_motion_study(TINY, page=make_motion_page(TINY))
+STUDY = make_motion_study(TINY)
+PAGE = make_motion_page(TINY)
 
 
 def page_after(folder: Path) -> str:
     """The report that a job's progress leaves, "" for none."""
-    RunningReport(STUDY, folder, "selfcorrect motion").update()
+    RunningReport(STUDY, PAGE, folder, "selfcorrect motion").update()
     page = folder / "report.html"
     return page.read_text() if page.is_file() else ""
 
@@ -53,11 +54,11 @@ def test_it_grows_with_the_run_until_there_is_a_finished_one(tmp_path: Path) -> 
 
 
 def test_pages_keep_a_distance_and_what_fails_is_a_warning(tmp_path: Path) -> None:
-    report = RunningReport(STUDY, tmp_path, "selfcorrect motion")
+    report = RunningReport(STUDY, PAGE, tmp_path, "selfcorrect motion")
     report.update()
     (tmp_path / "report.html").unlink()
     report.update()
     assert not (tmp_path / "report.html").exists()
     (tmp_path / "report.html").mkdir()
     with pytest.warns(UserWarning, match="the report of the run under way was not written"):
-        RunningReport(STUDY, tmp_path, "").update()
+        RunningReport(STUDY, PAGE, tmp_path, "").update()

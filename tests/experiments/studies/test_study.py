@@ -1,9 +1,8 @@
-"""A study is a value: functions make its tasks and arms, and rows say what is measured beside the loop."""
+"""A study is a value: methods make its tasks and arms, and rows say what is measured beside the loop."""
 
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,45 +35,44 @@ REAL, LOOP = ArmSettings("real"), ArmSettings("replace")
 CALLS: list[str] = []
 
 
-def make_task(run: SeedRun, progress: Progress) -> sc.Task:
-    real = sc.Samples.real(torch.randn((20, 2), generator=run.stream.child("data").generator(), dtype=torch.float64))
-    return sc.Task(sc.Gaussian.standard(2), real, lambda candidate: {"spread": candidate.samples(50).values.std()})
+class GaussianTask(StudyTask[sc.Task]):
+    def make_task(self, run: SeedRun, progress: Progress) -> sc.Task:
+        values = torch.randn((20, 2), generator=run.stream.child("data").generator(), dtype=torch.float64)
+        real = sc.Samples.real(values)
+        return sc.Task(sc.Gaussian.standard(2), real, lambda candidate: {"spread": candidate.samples(50).values.std()})
+
+    def make_arm(self, arm: ArmSettings, task: sc.Task, run: SeedRun, progress: Progress) -> tuple[sc.Task, sc.Arm]:
+        flat = replace(task, evaluate=lambda candidate: {"spread": 0.0})
+        return (flat if arm == LOOP else task), arm.make_arm(2, 0)
+
+    def describe(
+        self, run: SeedRun, arm: ArmSettings | None, task: sc.Task, loop_arm: sc.Arm | None
+    ) -> Mapping[str, object]:
+        return {"seed": run.seed}
 
 
-def make_real(task: sc.Task, run: SeedRun, progress: Progress) -> sc.Arm:
-    return REAL.make_arm(2, 0)
+class CountReal(Measure[sc.Task]):
+    def measure(self, run: SeedRun, arm: ArmSettings | None, task: sc.Task, progress: Progress) -> Mapping[str, object]:
+        where = "data" if arm is None else arm.key
+        CALLS.append(f"{self.when} {run.task} {run.seed} {where}")
+        return {"count": len(task.real)}
 
 
-def make_loop(task: sc.Task, run: SeedRun, progress: Progress) -> tuple[sc.Task, sc.Arm]:
-    return replace(task, evaluate=lambda candidate: {"spread": 0.0}), LOOP.make_arm(2, 0)
+class Failing(Measure[sc.Task]):
+    def measure(self, *arguments: Any) -> Mapping[str, object]:
+        raise ArithmeticError("no figure")
 
 
-def count_real(
-    when: str, run: SeedRun, arm: ArmSettings | None, task_of: Callable[[], sc.Task], progress: Progress
-) -> Mapping[str, object]:
-    where = "data" if arm is None else arm.key
-    CALLS.append(f"{when} {run.task} {run.seed} {where}")
-    return {"count": len(task_of().real)}
-
-
-def fail(*arguments: Any) -> Mapping[str, object]:
-    raise ArithmeticError("no figure")
-
-
-def draw(
-    run: SeedRun, arm: ArmSettings | None, task_of: Callable[[], sc.Task], progress: Progress
-) -> Mapping[str, object]:
-    return {"drawn": len(task_of().model.sample(torch.zeros(3, dtype=torch.long), run.stream))} if run.seed == 4 else {}
-
-
-def describe(run: SeedRun, arm: ArmSettings | None, task: sc.Task, loop_arm: sc.Arm | None) -> Mapping[str, object]:
-    return {"seed": run.seed}
+class Drawing(Measure[sc.Task]):
+    def measure(self, run: SeedRun, arm: ArmSettings | None, task: sc.Task, progress: Progress) -> Mapping[str, object]:
+        drawn = task.model.sample(torch.zeros(3, dtype=torch.long), run.stream)
+        return {"drawn": len(drawn)} if run.seed == 4 else {}
 
 
 def make_study(keep: KeepLevel = "all", **changes: Any) -> Study:
-    task = StudyTask(make_task, {REAL: make_real, LOOP: make_loop}, generations=2)
+    task = GaussianTask(arms=[REAL, LOOP], generations=2)
     tasks = {"one": task, "two": task}
-    usual = Study("study", tasks, seed_runs([*tasks], 4, 2), {"study": 1}, describe, keep=keep)
+    usual = Study(name="study", tasks=tasks, seeds=seed_runs([*tasks], 4, 2), config={"study": 1}, keep=keep)
     return replace(usual, **changes)
 
 
@@ -89,7 +87,7 @@ def test_each_measure_is_made_once_where_its_row_says(keep: KeepLevel, tmp_path:
         *(f"arm {task} 4 {arm.key}" for task in ("one", "two") for arm in (REAL, LOOP)),
     }
     whens: tuple[Literal["first", "seed", "arm"], ...] = ("first", "seed", "arm")
-    rows = [Measure("count", when, f"{when}.json", partial(count_real, when)) for when in whens]
+    rows = [CountReal("count", when, f"{when}.json") for when in whens]
     study = make_study(keep, measures=rows, seeds=seed_runs(["one", "two"], 4, 1))
     CALLS.clear()
     run_here(study, tmp_path)
@@ -101,7 +99,7 @@ def test_each_measure_is_made_once_where_its_row_says(keep: KeepLevel, tmp_path:
 
 
 def test_figures_of_an_arm_stand_in_the_row_of_its_last_generation(tmp_path: Path) -> None:
-    study = make_study(measures=[Measure("count", "arm", "count.json", partial(count_real, ""))])
+    study = make_study(measures=[CountReal("count", "arm", "count.json")])
     run_here(study, tmp_path)
     run = study.runs(tmp_path)[0]
     assert [row.get("count") for row in make_rows(study, run, LOOP)] == [None, None, 20]
@@ -110,16 +108,16 @@ def test_figures_of_an_arm_stand_in_the_row_of_its_last_generation(tmp_path: Pat
 
 
 def test_a_failing_figure_of_an_arm_costs_only_itself_and_a_failing_first_measure_is_raised(tmp_path: Path) -> None:
-    failing = make_study(measures=[Measure("count", "arm", "count.json", fail)])
+    failing = make_study(measures=[Failing("count", "arm", "count.json")])
     with pytest.warns(UserWarning, match=r"the count of .*, seed \d, was not measured: no figure"):
         run_here(failing, tmp_path / "arm")
     assert len(make_rows(failing, failing.runs(tmp_path / "arm")[0], LOOP)) == 3
     with pytest.raises(ArithmeticError, match="no figure"):
-        run_here(make_study(measures=[Measure("count", "first", "count.json", fail)]), tmp_path / "first")
+        run_here(make_study(measures=[Failing("count", "first", "count.json")]), tmp_path / "first")
 
 
 def test_a_damaged_measure_is_named(tmp_path: Path) -> None:
-    measure = Measure("count", "first", "count.json", partial(count_real, ""))
+    measure = CountReal("count", "first", "count.json")
     study = make_study(measures=[measure])
     run_here(study, tmp_path)
     path = measure.path(study.runs(tmp_path)[0])
@@ -131,7 +129,7 @@ def test_a_damaged_measure_is_named(tmp_path: Path) -> None:
 
 
 def test_drawings_have_a_row_for_each_generation_of_a_drawn_seed(tmp_path: Path) -> None:
-    measure = Measure("drawing", "generation", "drawings.json", draw)
+    measure = Drawing("drawing", "generation", "drawings.json")
     study = make_study("measured", measures=[measure])
     run_here(study, tmp_path)
     for run in study.runs(tmp_path):

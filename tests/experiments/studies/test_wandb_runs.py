@@ -9,7 +9,6 @@ import yaml
 
 from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.motion.presets import PRESETS
-from selfcorrect.experiments.motion.report import make_motion_page
 from selfcorrect.experiments.motion.study import make_motion_study
 from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.experiments.studies.study import SeedRun
@@ -21,7 +20,7 @@ from selfcorrect.storage.runs.tracking import TrackedRun
 SWEEP = Path(__file__).resolve().parents[3] / "examples" / "sweep.yaml"
 
 
-STUDY = make_motion_study(PRESETS["demo"], "demo", page=make_motion_page(PRESETS["demo"], "demo"))
+STUDY = make_motion_study(PRESETS["demo"], "demo")
 
 
 def describe_run(arm: ArmSettings, folder: Path, seed: int = 0) -> TrackedRun:

@@ -1,0 +1,24 @@
+"""Notes on how a file was read."""
+
+from typing import Literal, Self, TypeAlias
+
+NoteTopic: TypeAlias = Literal["", "bones", "damage", "skeletons", "rate", "frame time of 1 s"]
+"""Topic of a note: joints moved to make bones constant, data that a file lacks or that were left out, people in the
+file who are not read, its frame rate, or a frame time that is usually a placeholder."""
+
+
+class FileNote(str):
+    """A sentence on how a file was read. An assumption ends with the option that overrules it."""
+
+    words: str
+    """The sentence without the option."""
+    option: str
+    """Option that overrules the assumption, "" if the note is not on an assumption."""
+    topic: NoteTopic
+
+    def __new__(cls, words: str, option: str = "", topic: NoteTopic = "") -> Self:
+        note = super().__new__(cls, f"{words} ({option})" if option else words)
+        note.words = words
+        note.option = option
+        note.topic = topic
+        return note
