@@ -78,13 +78,15 @@ IMPORTS_NONE_OF = {
 class Module:
     """A file: its import name, its place below the root, and what it imports.
 
-    at_once: imported with it; later: within functions, and for type checkers alone.
+    at_once: imported with it; later: within functions, and for type checkers alone; absolute: imports of modules of the
+    same package by their full name.
     """
 
     name: str
     path: Path
     at_once: frozenset[str]
     later: frozenset[str]
+    absolute: tuple[str, ...]
 
     @property
     def all(self) -> frozenset[str]:
@@ -104,16 +106,21 @@ def module(path: Path, text: str) -> Module:
     name = ".".join((package, *path.with_suffix("").parts[1:])).removesuffix(".__init__")
     at_once = set[str]()
     later = set[str]()
+    absolute = []
     folder = name if path.name == "__init__.py" else name.rpartition(".")[0]
     for node, delayed in _imports(ast.parse(text)):
         (later if delayed else at_once).update(_names(node, folder))
-    return Module(name, path, frozenset(at_once), frozenset(later - at_once))
+        if isinstance(node, ast.ImportFrom) and not node.level and _package_of(node.module or "") == package:
+            absolute.append(f"{path}:{node.lineno}: an import inside a package is relative")
+    return Module(name, path, frozenset(at_once), frozenset(later - at_once), tuple(absolute))
 
 
 def _imports(tree: ast.AST, delayed: bool = False) -> Iterator[tuple[ast.Import | ast.ImportFrom, bool]]:
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             yield node, delayed
+        if isinstance(node, ast.expr | ast.Import | ast.ImportFrom):  # they hold no imports
+            continue
         guarded = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
         yield from _imports(node, delayed or guarded or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
 
@@ -141,16 +148,10 @@ def double_names(sources: Mapping[Path, str]) -> list[str]:
     ]
 
 
-def absolute_inside(root: Path) -> list[str]:
+def absolute_inside(package_modules: Mapping[str, Module]) -> list[str]:
     """Imports inside a package that name it: they hide the arrows from tools, because folders are mapped."""
-    return [
-        f"{path.relative_to(root)}:{node.lineno}: an import inside a package is relative"
-        for package, folder in PACKAGES.items()
-        if package != "benchmarks"
-        for path in (root / folder).rglob("*.py")
-        for node, _ in _imports(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.ImportFrom) and not node.level and _package_of(node.module or "") == package
-    ]
+    installed = (module for module in package_modules.values() if module.path.parts[0] != "benchmarks")
+    return [line for module in installed for line in module.absolute]
 
 
 def _package_of(name: str) -> str | None:

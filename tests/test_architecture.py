@@ -21,8 +21,10 @@ def test_no_import_breaks_the_architecture(package_modules: dict[str, Module]) -
     assert violations(package_modules) == []
 
 
-def test_imports_inside_a_package_are_relative() -> None:
-    assert absolute_inside(REPOSITORY) == []
+def test_imports_inside_a_package_are_relative(package_modules: dict[str, Module]) -> None:
+    assert absolute_inside(package_modules) == []
+    absolute = module(Path("simulators/a.py"), "def f():\n    from selfcorrect.simulators.b import c")
+    assert absolute_inside({absolute.name: absolute}) == ["simulators/a.py:2: an import inside a package is relative"]
 
 
 def test_a_public_name_belongs_to_one_module() -> None:

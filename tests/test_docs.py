@@ -16,6 +16,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -300,17 +301,26 @@ SUMMARIES = sorted(path for path in RESULTS.rglob("*.json") if path.parent.name 
 """Kept summaries of runs; the results of the splits are no runs of a preset."""
 
 
+@cache
+def parse_experiment(text: str) -> MotionSettings:
+    """Return the settings of a command; many commands differ only in their first seed."""
+    program, *words = shlex.split(text)
+    command = cli._parse_command(words)
+    assert isinstance(command, MotionCommand)
+    assert program == "selfcorrect"
+    return command.complete()
+
+
 @pytest.mark.parametrize("path", SUMMARIES, ids=lambda path: path.stem)
 def test_the_command_under_a_table_does_its_experiment_again(path: Path) -> None:
     summary = read_summary(path)
-    program, name, *options = shlex.split(summary.command)
-    command = cli._parse_command([name, *options])
-    assert isinstance(command, MotionCommand)
-    current = command.complete()
+    text, *first_seed = re.split(r" --first-seed (\d+)", summary.command)
+    current = parse_experiment(text + "".join(first_seed[1:]))
+    if first_seed:
+        current = replace(current, first_seed=int(first_seed[0]))
     captions = {"generator": ["captions"]} if summary.settings.get("captions") else {}  # named otherwise then
     config = {name: value for name, value in summary.settings.items() if name != "captions"}
     recorded = settings_from_config(config | captions)
-    assert (program, name) == ("selfcorrect", "motion")
     newer = current.steps.keys() - summary.settings["steps"].keys()
     steps = {kind: getattr(current, kind) | {key: getattr(recorded, kind)[key] for key in newer} for kind in STEPS}
     assert replace(current, arms={}, **steps) == replace(recorded, arms={})

@@ -40,18 +40,18 @@ DENOISER_NAMES = "patch-mixer dct-mixer dct-mlp temporal-conv transformer"
 PAPER = "motion --preset paper --data HumanML3D --generator mdm checkpoint=mdm/args.json evaluator=t2m"
 
 
-def commands(names: str, option: str) -> dict[str, str]:
-    """Name → command with an option of that value."""
-    return {name.partition(":")[0]: f"{option} {name}" for name in names.split()}
+def take_all(names: str, option: str) -> dict[str, str]:
+    """Name → command with an option of all values, which is parsed once."""
+    return {name.partition(":")[0]: f"{option} {names}" for name in names.split()}
 
 
 CATALOGUE = {
     "loops": {name.replace("_", "-"): f"toy examples/loops/{name}.py" for name in LOOP_FILES.split()},
-    "policies": commands(POLICY_TEXTS, "motion --policy") | {"fresh": "toy examples/loops/mad.py"},
-    "remedies": commands(REMEDY_NAMES, "motion --remedy"),
-    "places": commands(PLACE_NAMES, "motion --physics-in"),
-    "correctors": commands(CORRECTOR_NAMES, "motion --engine mujoco --corrector"),
-    "denoisers": commands(DENOISER_NAMES, "motion --denoiser"),
+    "policies": take_all(POLICY_TEXTS, "motion --policy") | {"fresh": "toy examples/loops/mad.py"},
+    "remedies": take_all(REMEDY_NAMES, "motion --remedy"),
+    "places": take_all(PLACE_NAMES, "motion --physics-in"),
+    "correctors": take_all(CORRECTOR_NAMES, "motion --engine mujoco --corrector"),
+    "denoisers": take_all(DENOISER_NAMES, "motion --denoiser"),
     "systems": {"mdm": PAPER, "captions": "motion --preset text"},
 }
 """Kind → name → command."""
@@ -93,10 +93,11 @@ def test_the_catalogue_is_complete() -> None:
 @pytest.mark.parametrize("kind", CATALOGUE)
 def test_every_command_of_the_catalogue_runs_its_member(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(REPOSITORY)
-    for name, line in CATALOGUE[kind].items():
+    for line in {*CATALOGUE[kind].values()}:
+        names = {name for name, command in CATALOGUE[kind].items() if command == line}
         command = cli._parse_command(shlex.split(line))
         if isinstance(command, MotionCommand):
-            assert name in members(kind, command.complete()), line
+            assert names <= members(kind, command.complete()), line
         else:
             assert select_toys(shlex.split(line)[1:]), line
 

@@ -71,7 +71,7 @@ def test_bvh_keeps_any_motion(motion: Motion) -> None:
 
 @pytest.mark.parametrize("suffix", [".bvh", ".glb"])
 @given(motion=motions(ANY_NAMES))
-@EASY
+@FEW
 def test_any_names_are_written_readably_or_refused(motion: Motion, suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"a{suffix}"
     path.unlink(missing_ok=True)

@@ -207,10 +207,15 @@ def assert_moved_as_one(correction: CorrectedMotion, given: Motion, frames: slic
     np.testing.assert_array_equal(correction.motion.rotations[frames], given.rotations[frames])
 
 
-@pytest.mark.parametrize("kind", ["walk", "hop", "turn"])
-@pytest.mark.parametrize("frames", [1, 3])
-@pytest.mark.parametrize("corrector", [KinematicCorrector(), PhysicsCorrector()], ids=["kinematic", "physics"])
-def test_a_rigs_pose_that_opens_a_motion_stays_and_the_rest_is_corrected_as_without(kind, frames, corrector):
+@pytest.mark.parametrize(
+    ("corrector", "kind", "frames"),
+    [
+        *((KinematicCorrector(), kind, frames) for kind in ("walk", "hop", "turn") for frames in (1, 3)),
+        (PhysicsCorrector(), "walk", 1),
+        (PhysicsCorrector(), "hop", 3),
+    ],
+)
+def test_a_rigs_pose_that_opens_a_motion_stays_and_the_rest_is_corrected_as_without(corrector, kind, frames):
     """At the origin, as exporters write it: a splice of everything, which the simulation could not follow."""
     motion = made_motion(kind, fps=60.0, frames=90)
     opened = motion.select_frames(np.r_[np.zeros(frames, dtype=int), :90])

@@ -102,6 +102,7 @@ def test_a_deleted_arm_comes_back_with_the_same_numbers(files: Path, finished_ru
     assert (arm / FEASIBILITY_FILE).read_bytes() == expected
 
 
+@pytest.mark.slow
 def test_synthetic_motions_have_the_captions_and_lengths_of_real_ones(files: Path) -> None:
     command = cli._parse_command(
         [*options(files), "--real-count", "16", "--evaluated-count", "32", "--initial-steps", "0"]
@@ -123,6 +124,7 @@ def test_synthetic_motions_have_the_captions_and_lengths_of_real_ones(files: Pat
     assert real_scores["field_fid"] < scores["field_fid"], "real motions are nearer to real ones than noise is"
 
 
+@pytest.mark.slow
 def test_dry_runs_print_the_plan(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([*options(files), "--real-count", "64", "--dry-run"]) == 0
     output = capsys.readouterr().out

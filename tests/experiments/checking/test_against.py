@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
@@ -57,6 +57,7 @@ def test_a_motion_does_not_differ_from_itself_whatever_the_order_and_names_of_it
     assert not difference.exceeds(0.001)
 
 
+@settings(max_examples=30)
 @given(angle=st.floats(0.05, 3.1), scale=st.floats(0.01, 100.0), stretch=st.sampled_from([0.5, 0.8, 1.01, 1.25, 2.0]))
 def test_size_world_and_duration_are_told_apart_from_joints(
     clips: dict[str, Motion], angle: float, scale: float, stretch: float

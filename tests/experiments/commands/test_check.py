@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from made_rigs import chain, chicken, fox, lizard, octopus
+from made_rigs import chicken, fox
 from PIL import Image
 
 from selfcorrect.core.errors import InputError
@@ -90,8 +90,7 @@ def test_a_file_that_was_cut_off_is_damaged_even_without_findings(folder: Path, 
     assert printed.endswith("1 file: 0 with findings, 1 damaged\n")
 
 
-@pytest.mark.parametrize("suffix", [".bvh", ".glb"])
-@pytest.mark.parametrize("animal", [fox, chicken, chain, octopus, lizard])
+@pytest.mark.parametrize(("animal", "suffix"), [(fox, ".bvh"), (chicken, ".glb")])
 def test_what_is_no_human_body_is_not_checked_and_not_clean(
     folder: Path, run: Run, animal: Callable[[], Motion], suffix: str
 ) -> None:

@@ -88,19 +88,17 @@ def test_stats_and_shards_read_as_they_are_told(folder: Path, capsys: pytest.Cap
     assert capsys.readouterr().out != plain
 
 
-@pytest.mark.parametrize("option", ["--floor=0.3", "--drop"])
-def test_a_dancer_captured_above_the_floor_is_put_onto_it(
-    tmp_path: Path, option: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_dancer_captured_above_the_floor_is_put_onto_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """No foot stands, so the lowest soles are the floor; options that say where it is do the same."""
     sc.save_motion(tmp_path / "a.bvh", gliding(0.3))
     correct = ["correct", str(tmp_path / "a.bvh"), "--engine", "mujoco"]
     assert main([*correct, "-o", str(tmp_path / "plain")]) == 0
     assert "it is put on the floor" in capsys.readouterr().out
-    main([*correct, "-o", str(tmp_path / "out"), option])
-    assert "not corrected" not in capsys.readouterr().out
-    assert f"m ({option[:7]}" in (tmp_path / "out" / "report.json").read_text()
-    for folder in ("plain", "out"):
+    for option in ("--floor=0.3", "--drop"):
+        main([*correct, "-o", str(tmp_path / option), option])
+        assert "not corrected" not in capsys.readouterr().out
+        assert f"m ({option[:7]}" in (tmp_path / option / "report.json").read_text()
+    for folder in ("plain", "--floor=0.3", "--drop"):
         motion = sc.load_motion(tmp_path / folder / "a.bvh")
         joints = [joint for joint, name in enumerate(motion.skeleton.names) if not name.endswith("_end")]
         assert -0.005 < sc.joint_positions(motion, joints)[..., 1].min() < 0.1, "toes bend, and their tips do not"

@@ -22,7 +22,13 @@ def raised(motion: Motion, height_m: float) -> Motion:
     return replace(motion, root_m=motion.root_m + np.array([0.0, height_m, 0.0]))
 
 
-@pytest.mark.parametrize("made", [gliding(0.7), raised(made_motion("run", frames=90), 0.4)], ids=["dancer", "runner"])
+@pytest.mark.parametrize(
+    "made",
+    [
+        pytest.param(gliding(0.7), marks=pytest.mark.slow, id="dancer"),
+        pytest.param(raised(made_motion("run", frames=90), 0.4), id="runner"),
+    ],
+)
 def test_who_floats_stands_on_the_floor_that_is_advised(made: Motion, tmp_path: Path) -> None:
     pytest.importorskip("mujoco")
     path = tmp_path / "a.bvh"

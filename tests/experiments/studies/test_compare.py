@@ -23,11 +23,24 @@ import torch
 import selfcorrect as sc
 from selfcorrect.core.errors import CorrectorError, RunFolderError, SettingError
 from selfcorrect.core.randomness import Stream, streams
+from selfcorrect.experiments.studies import figures
 from selfcorrect.experiments.studies.claims import expect_above, expect_below, final_difference
 from selfcorrect.experiments.studies.results import HELD_OUT, MEMORISER
 from selfcorrect.loop.trial import try_correction
 
 GENERATIONS = 8
+DRAWING = (
+    "test_a_comparison_says_what_correction_does_and_leaves_report_tables_and_frames",
+    "test_held_out_data_are_the_floor_and_the_memoriser_stands_beside_them",
+)
+"""Tests of what is drawn."""
+
+
+@pytest.fixture(autouse=True)
+def _drawing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes most of the time of a small comparison."""
+    if request.node.originalname not in DRAWING:
+        monkeypatch.setattr(figures, "as_svg", lambda figure: "<svg></svg>")
 
 
 def own_task(stream: Stream) -> sc.Task:
@@ -134,14 +147,14 @@ def measure_generation(candidate: sc.Candidate) -> dict[str, float]:
 
 def test_a_number_is_an_aim_for_judges_that_cannot_score_real_data(tmp_path: Path) -> None:
     task = partial(with_judge, measure_generation)
-    comparison = sc.compare(task, make_arms(20), seeds=5, workers=1, out=tmp_path / "number", better={"variance": 1.0})
+    comparison = sc.compare(task, make_arms(12), seeds=5, workers=1, out=tmp_path / "number", better={"variance": 1.0})
     rows = {row.title: row.cells for row in comparison.tables["differences"].rows}
     last = {curves.title: np.abs(curves.last("variance") - 1) for curves in comparison.summary.arms["task"]}
     change = (last["corrected"] - last["synthetic"]).mean()
     assert rows["corrected"][0].value.endswith(" ↑")
     assert rows["corrected"][0].interval.startswith(f"distance to the aim {change:+.2f}")
     assert comparison.summary.settings["better"] == {"variance": 1.0}
-    unknown = sc.compare(task, make_arms(2), seeds=5, workers=1, out=tmp_path / "real", better={"variance": "real"})
+    unknown = sc.compare(task, make_arms(1), seeds=5, workers=1, out=tmp_path / "real", better={"variance": "real"})
     assert "no aim in 2 of 2" in unknown.sentences[0]
     assert "has no attribute &#39;covariance&#39;" in (tmp_path / "real" / "report.html").read_text()
 

@@ -80,20 +80,19 @@ def standing(frames: int = 30) -> sc.Motion:
     return walk.select_frames(np.zeros(frames, dtype=int))
 
 
+BONE_AND_ROOT_UNITS = (
+    ("metre", "metre"), ("centimetre", "inch"), ("inch", "decimetre"), ("metre", "centimetre"), ("centimetre", "metre"),
+    ("centimetre", "millimetre"), ("inch", "foot"), ("millimetre", "foot"),
+)  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    ("bone_unit", "root_unit"),
+    ("kind", "bone_unit", "root_unit"),
     [
-        ("metre", "metre"),
-        ("metre", "centimetre"),
-        ("centimetre", "metre"),
-        ("centimetre", "inch"),
-        ("centimetre", "millimetre"),
-        ("inch", "foot"),
-        ("inch", "decimetre"),
-        ("millimetre", "foot"),
+        *(("walking", *units) for units in BONE_AND_ROOT_UNITS),
+        *((kind, *units) for kind in ("in place", "crouching", "standing") for units in BONE_AND_ROOT_UNITS[:3]),
     ],
 )
-@pytest.mark.parametrize("kind", ["walking", "in place", "crouching", "standing"])
 def test_a_root_in_another_unit_than_the_bones_is_refused(
     tmp_path: Path, kind: str, bone_unit: str, root_unit: str
 ) -> None:
