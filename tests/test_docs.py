@@ -508,8 +508,8 @@ TINY = {
     "--generations": "1",
     "--real-count": "24",
     "--evaluated-count": "24",
-    "--steps": "6",
-    "--initial-steps": "60",
+    "--steps": "2",
+    "--initial-steps": "10",
 }
 """Options of `motion` for an experiment of a minute or few."""
 CORRECTORS = """

@@ -123,9 +123,9 @@ def finish_run(work: Callable[[Path], None], folder: Path, expected: Mapping[str
     assert not list(folder.rglob(".*.tmp"))
 
 
-EACH = {name: 1 if SCALE > 1 else {"loop": 4, "files": 2}.get(name, 16) for name in WORKS}
+EACH = {name: 1 if SCALE > 1 else {"loop": 8, "files": 2}.get(name, 16) for name in WORKS}
 """Every second operation on plain files fails, and each other is the last before a kill; of a loop, whose generations
-repeat the same operations, every fourth, and of commands every sixteenth. `make campaign` disturbs all in both ways."""
+repeat the same operations, every eighth, and of commands every sixteenth. `make campaign` disturbs all in both ways."""
 
 
 @pytest.fixture(params=WORKS)

@@ -117,7 +117,7 @@ def test_all_arms_share_generation_0_and_a_users_corrector_is_among_them(finishe
     assert {(row["arm"], row["generation"]) for row in rows} == {(row["arm"], g) for row in starts for g in (0, 1, 2)}
 
 
-@pytest.mark.slow
+@pytest.mark.nightly  # `test_compare.py` adds seeds in a small run
 @pytest.mark.usefixtures("without_figures")
 def test_a_seed_alone_is_what_it_is_among_others(tmp_path: Path):
     plain = (*SMALL, "--policy", "replace", "--corrector", "none", "--generations", "1", "--wandb", "off")
@@ -188,7 +188,7 @@ def test_another_config_in_the_same_folder_is_refused_with_the_difference(finish
     assert "Traceback" not in repeated.stderr
 
 
-@pytest.mark.long
+@pytest.mark.nightly  # `test_compare.py` has a small run
 @pytest.mark.usefixtures("without_figures")
 def test_a_failing_corrector_is_named_and_the_run_resumes_when_it_is_mended(workplace: Path):
     (workplace / "breaking.py").write_text(BREAKING)
@@ -244,15 +244,13 @@ def test_a_flipped_bit_is_told_of_and_mended_on_request(finished_run: Path, work
 
 
 @pytest.mark.long
-def test_killed_at_random_moments_and_run_again_the_result_is_the_same_to_the_bit(
+def test_killed_at_a_random_moment_and_run_again_the_result_is_the_same_to_the_bit(
     finished_run: Path, workplace: Path, tmp_path: Path
 ):
     """Of what only samples is kept, too: the running averages are those of a run that keeps all."""
     arguments = (*COMPARED, "--out", "killed", "--keep", "sampling", "--workers", "1", "--wandb", "off")
     command = [sys.executable, "-c", IN_A_PROCESS_OF_ITS_OWN, *arguments]
-    moments = random.Random(0)
-    for _ in range(2):
-        killed_at_sync(moments.randint(1, 30), command, tmp_path, workplace)
+    killed_at_sync(random.Random(0).randint(1, 30), command, tmp_path, workplace)
     last = run(*arguments, cwd=workplace)
     assert last.returncode == 0, last.stderr
     straight = results_of(finished_run)

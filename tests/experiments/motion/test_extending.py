@@ -58,8 +58,8 @@ def content_of(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files if not path.name.startswith(".")}
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("keep", [pytest.param("all", marks=pytest.mark.nightly), "needed"])
+@pytest.mark.nightly  # `test_compare.py` extends a small run
+@pytest.mark.parametrize("keep", ["all", "needed"])
 def test_an_extended_experiment_has_the_bytes_of_one_made_at_once(tmp_path: Path, keep) -> None:
     options = RunOptions(keep=keep, device="cpu")
     grown = run_settings(TINY, tmp_path / "grown", options)

@@ -81,8 +81,6 @@ SMALL = (
 PLAIN = ("--policy", "replace", "--corrector", "none")
 CPU_DENOISERS = [name for name in preset_names() if name != "paper"]
 """The published network is for a GPU; test_published runs its preset with a small one."""
-OFTEN_RUN = [name for name in CORRECTORS.names if not name.startswith("residual-free")]
-"""Without the slowest, which `test_builtin.py` tries on two motions and the nightly tests in a run."""
 
 
 @pytest.fixture(autouse=True)
@@ -92,24 +90,12 @@ def short_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(figures, "as_svg", lambda figure: "<svg></svg>")
 
 
-@pytest.mark.slow
-def test_two_denoisers_of_the_same_character_run_together(tmp_path: Path) -> None:
-    assert main([*SMALL, *PLAIN, "--denoiser", "dct-mlp", "temporal-conv", "--out", str(tmp_path)]) == 0
-    summary = read_summary(tmp_path)
-    assert {task: len(arms) for task, arms in summary.arms.items()} == {"dct-mlp": 3, "temporal-conv": 3}
-    assert_unique([arm.label for arms in summary.arms.values() for arm in arms], "labels")
-    page = (tmp_path / "report.html").read_text()
-    for name in ("dct-mlp", "temporal-conv"):
-        assert f"smooth ({name}), fully synthetic" in page
-
-
 @pytest.mark.long
 @pytest.mark.parametrize(
     "words",
     [
-        ("--denoiser", *CPU_DENOISERS, *PLAIN),
-        ("--policy", *POLICY_FORMS[1:], "--corrector", "none"),
-        ("--corrector", *OFTEN_RUN, "--engine", "mujoco"),
+        pytest.param(("--denoiser", *CPU_DENOISERS, *PLAIN), marks=pytest.mark.nightly),
+        pytest.param(("--policy", *POLICY_FORMS[1:], "--corrector", "none"), marks=pytest.mark.nightly),
         pytest.param(("--corrector", *CORRECTORS.names, "--engine", "mujoco"), marks=pytest.mark.nightly),
         ("--remedy", *(row.name for row in REMEDIES), *PLAIN),
     ],
@@ -141,4 +127,9 @@ def test_what_exists_is_reported_and_what_is_missing_is_named(
     monkeypatch.undo()
     exec(SHORT_WINDOWS)
     assert main(words) == 0
-    assert {*read_summary(tmp_path).arms} == {"temporal-conv", "dct-mlp"}
+    summary = read_summary(tmp_path)
+    assert {task: len(arms) for task, arms in summary.arms.items()} == {"dct-mlp": 3, "temporal-conv": 3}
+    assert_unique([arm.label for arms in summary.arms.values() for arm in arms], "labels")
+    page = (tmp_path / "report.html").read_text()
+    for name in ("dct-mlp", "temporal-conv"):  # of the same character
+        assert f"smooth ({name}), fully synthetic" in page

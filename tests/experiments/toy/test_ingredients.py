@@ -49,8 +49,7 @@ def test_tapered_accumulation_keeps_the_first_part_of_old_generations() -> None:
     assert mixed.values.flatten().tolist() == [0.0] * 4 + [1.0] + [2.0] * 2 + [3.0] * 4
 
 
-@pytest.mark.slow
-@pytest.mark.long
+@pytest.mark.nightly
 def test_the_authors_program_is_reproduced_and_its_zero_strength_does_something(tmp_path: Path) -> None:
     settings = gillman_program.GillmanProgram(seeds=12)
     result = outcomes(run_toy("gillman-program", settings, tmp_path).result)
