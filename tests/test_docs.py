@@ -41,6 +41,8 @@ from selfcorrect.experiments.studies.results import ArmCurves
 from selfcorrect.experiments.studies.summary import Summary, read_summary
 from selfcorrect.experiments.toy.files import load_toy_module
 from selfcorrect.experiments.toy.study import load_settings
+from selfcorrect.models.diffusion.model import MotionDiffusion
+from selfcorrect.models.diffusion.presets import preset
 from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.statistics import Thresholds
 from selfcorrect.testing import Trial
@@ -269,6 +271,22 @@ def test_tables_of_results_are_those_of_the_kept_summaries() -> None:
     for figure, keys in results.COLLAPSE.items():
         drawn = results.draw_collapse(summaries["short"], keys) + "\n"
         assert drawn == (results.PICTURES / f"{figure}.svg").read_text(), f"make results, for {figure}"
+
+
+def test_rows_of_samplers_are_complete_and_keep_what_the_closed_form_says() -> None:
+    samplers, tables = tool("samplers"), tool("split_tables")
+    kept = tables.read_rows("gen0")
+    for network in tables.NETWORKS:
+        config = replace(preset(network.denoiser).config, diffusion_steps=network.levels)
+        for name in network.samplers:
+            rows = [row for row in kept if network.has_drawn(row) and row["sampler"] == name]
+            assert len({row["seed"] for row in rows}) == len(rows) == network.seeds, (network.title, name)
+            own = replace(config, **samplers.read_sampler(name))
+            model = MotionDiffusion(own, frames=4, features=3, classes=1)
+            for row in rows:
+                assert (row["kept_1"], row["kept_0.1"]) == pytest.approx(
+                    (model.variance_kept(1.0), model.variance_kept(0.1)), rel=1e-4
+                )
 
 
 def test_the_kept_command_does_all_seeds_again_wherever_they_were_run() -> None:

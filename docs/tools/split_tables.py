@@ -65,12 +65,48 @@ SAMPLERS = (
     "ddim 20 eta 1", "ddim 20 eta 0", "ddim 100 eta 1", "ddim 100 eta 0", "multistep 10", "multistep 15",
     "multistep 20", "multistep 100", "multistep 20 eta 0.3", "multistep 20 eta 0.6", "multistep 20 eta 1.0",
 )  # fmt: skip
+THREE_SAMPLERS = ("ddim 20 eta 1", "ddim 100 eta 0", "multistep 20")
+PAPER_SAMPLERS = ("ddim 50 eta 1", *THREE_SAMPLERS, "multistep 50")
+"""Samplers with 1,000 levels; the preset `paper` has 50 evaluations."""
+
+
+@dataclass(frozen=True)
+class NetworkRows:
+    """Weights of generation 0, and the samplers that draw from them."""
+
+    title: str
+    data: str
+    denoiser: str
+    samplers: tuple[str, ...] = THREE_SAMPLERS
+    seeds: int = 3
+    guidance: float = 1.0
+    levels: int = 100
+
+    def has_drawn(self, row: Mapping[str, Any]) -> bool:
+        """Return whether a kept row scores samples of these weights; rows without levels have 100."""
+        weights = (row["data"], row["denoiser"], row["guidance"], row.get("levels", 100))
+        return weights == (self.data, self.denoiser, self.guidance, self.levels)
+
+
 NETWORKS = (
-    ("small DCT MLP, built-in", "deepmimic", "small-dct-mlp", SAMPLERS),
-    ("small DCT MLP, CMU", "cmu", "small-dct-mlp", ("ddim 20 eta 1", "ddim 100 eta 0", "multistep 20")),
-    ("DCT MLP, built-in", "deepmimic", "dct-mlp", ("ddim 20 eta 1", "ddim 100 eta 0", "multistep 20")),
-    ("patch mixer, built-in", "deepmimic", "patch-mixer", ("ddim 20 eta 1", "ddim 100 eta 0", "multistep 20")),
-    ("DCT mixer, built-in", "deepmimic", "dct-mixer", ("ddim 20 eta 1", "ddim 100 eta 0", "multistep 20")),
+    NetworkRows("small DCT MLP, built-in", "deepmimic", "small-dct-mlp", SAMPLERS, seeds=8),
+    NetworkRows("small DCT MLP, CMU", "cmu", "small-dct-mlp", seeds=2),
+    NetworkRows("DCT MLP, built-in", "deepmimic", "dct-mlp"),
+    NetworkRows("patch mixer, built-in", "deepmimic", "patch-mixer"),
+    NetworkRows("DCT mixer, built-in", "deepmimic", "dct-mixer"),
+    NetworkRows("small DCT MLP, built-in, guidance 2.5", "deepmimic", "small-dct-mlp", guidance=2.5),
+    NetworkRows(
+        "small DCT MLP, built-in, 1,000 levels", "deepmimic", "small-dct-mlp", PAPER_SAMPLERS, seeds=1, levels=1000
+    ),
+    NetworkRows(
+        "small DCT MLP, built-in, 1,000 levels and guidance 2.5 as in `paper`",
+        "deepmimic",
+        "small-dct-mlp",
+        PAPER_SAMPLERS,
+        seeds=1,
+        guidance=2.5,
+        levels=1000,
+    ),
 )
 COLUMNS = {
     "kept_1": ("keeps of N(0, 1)", 2),
@@ -81,21 +117,18 @@ COLUMNS = {
     "precision": ("precision", 2),
     "recall": ("recall", 2),
     "coverage": ("coverage", 2),
-    "skate_m_s": ("skating (m/s)", 2),
     "jerk_m_s3": ("jerk (m/s³)", 0),
 }
 
 
 def samplers_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
     """Yield the lines of the table of samplers on the weights of generation 0, means over seeds."""
-    kept = [row for row in read_rows("gen0") if row["guidance"] == 1]
+    kept = read_rows("gen0")
     rows = []
-    for title, data, denoiser, samplers in NETWORKS:
-        rows.append([f"**{title}**"])
-        for sampler in samplers:
-            chosen = [
-                row for row in kept if (row["data"], row["denoiser"], row["sampler"]) == (data, denoiser, sampler)
-            ]
+    for network in NETWORKS:
+        rows.append([f"**{network.title}**"])
+        for sampler in network.samplers:
+            chosen = [row for row in kept if network.has_drawn(row) and row["sampler"] == sampler]
             if chosen:
                 rows.append([sampler.replace("eta", "η ="), len(chosen), *_means(chosen, COLUMNS)])
     yield from table_lines(["sampler", "seeds", *(title for title, _ in COLUMNS.values())], rows)
