@@ -3,18 +3,17 @@
 One motion reaches such functions as several objects: as read, on its floor, as one of a comparison.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable
-from functools import lru_cache, wraps
+from functools import wraps
+from threading import Lock
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
-_SHORT = 2000
-_SHORT_ARRAYS = 256
-"""Number of results that are kept for arrays of up to `_SHORT` rows: those of a folder that is corrected together.
-Each file has several."""
-_LONG_ARRAYS = 2
+_MOST_ROWS = 100_000
+"""Rows of the arrays whose results are kept: those of a folder that is corrected together, several arrays a file."""
 
 _Object = TypeVar("_Object")
 _Result = TypeVar("_Result")
@@ -43,16 +42,22 @@ def remember_by_content(
 
     The function must not change the array, which is read-only, and callers must not change the result.
     """
-
-    def compute(content: bytes, shape: tuple[int, ...], number: float) -> _Result:
-        return function(np.frombuffer(content).reshape(shape), number)
-
-    compute_short = lru_cache(maxsize=_SHORT_ARRAYS)(compute)
-    compute_long = lru_cache(maxsize=_LONG_ARRAYS)(compute)
+    results: OrderedDict[tuple[bytes, tuple[int, ...], float], _Result] = OrderedDict()
+    lock = Lock()
 
     @wraps(function)
     def recall(array: np.ndarray, number: float) -> _Result:
-        remembering = compute_short if len(array) <= _SHORT else compute_long
-        return remembering(array.astype(float, copy=False).tobytes(), array.shape, number)
+        content = array.astype(float, copy=False).tobytes()
+        key = content, array.shape, number
+        with lock:
+            if key in results:
+                results.move_to_end(key)
+                return results[key]
+        result = function(np.frombuffer(content).reshape(array.shape), number)
+        with lock:
+            results[key] = result
+            while len(results) > 1 and sum(shape[0] for _, shape, _ in results) > _MOST_ROWS:
+                results.popitem(last=False)
+        return result
 
     return recall

@@ -132,15 +132,22 @@ def world_sole_points(skeleton: Skeleton, positions_m: np.ndarray, orientations:
     Raises:
         InputError: The skeleton has no ankles.
     """
-    soles = sole_points(skeleton)
-    turned = rotate(orientations.take(soles.joints, axis=-2), soles.offsets_m)
-    corners_m = positions_m.take(soles.joints, axis=-2) + turned
-    return corners_m if skeleton.soles_m is None else with_bent_toes(corners_m)
+    return _place_soles(skeleton, sole_points(skeleton).joints, positions_m, orientations)
 
 
 def sole_corners_m(motion: Motion | MotionBatch) -> np.ndarray:
     """Return the corners of the soles of a motion in the world, (..., T, P, 3)."""
-    return world_sole_points(motion.skeleton, *pose_joints(motion))
+    joints, columns = np.unique(sole_points(motion.skeleton).joints, return_inverse=True)
+    return _place_soles(motion.skeleton, columns, *pose_joints(motion, joints.tolist()))
+
+
+def _place_soles(
+    skeleton: Skeleton, columns: np.ndarray, positions_m: np.ndarray, orientations: np.ndarray
+) -> np.ndarray:
+    """Return the corners (..., P, 3) of soles from poses, of which `columns` (P,) carry the corners."""
+    turned = rotate(orientations.take(columns, axis=-2), sole_points(skeleton).offsets_m)
+    corners_m = positions_m.take(columns, axis=-2) + turned
+    return corners_m if skeleton.soles_m is None else with_bent_toes(corners_m)
 
 
 def with_bent_toes(corners_m: np.ndarray) -> np.ndarray:

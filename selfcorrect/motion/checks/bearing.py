@@ -58,7 +58,7 @@ def estimate_body_rise_m(
         return rise_m
     held_m = np.where(holds, heights_m, np.inf).min(axis=1)
     frames = np.arange(len(features))
-    root_steps_m = np.diff(features.motion.root_m[:, 1])
+    root_steps_m = np.diff(features.root_m[:, 1])
     off_m = np.interp(frames, frames[is_held], held_m[is_held])
     steps_m = _measure_borne_steps_m(holds, heights_m, features.fps)
     for first, last in spans(np.abs(off_m) > _LEVEL_M, 0):

@@ -262,7 +262,7 @@ def _has_jump(features: MotionFeatures, step: int) -> bool:
 
 def _is_rigid(features: MotionFeatures, start: int, stop: int) -> bool:
     """Return whether no joint turns for a while within frames `start` to `stop` (exclusive)."""
-    is_moving = _find_turning_steps(features.motion.rotations[start:stop, features.joints[1:]], features.fps)
+    is_moving = _find_turning_steps(features.frames(start, stop).rotations[:, features.joints[1:]], features.fps)
     return bool(find_runs(~is_moving, _count_rigid_steps(features.fps)))
 
 

@@ -18,7 +18,6 @@ from ..corrector_interface.grounding import find_frames_between_t_poses, find_ke
 from ..corrector_interface.pieces import PIECE_FRAMES
 from ..corrector_interface.results import CorrectedMotion, Note, NoteKind
 from ..corrector_interface.timeline import Contact, Timeline
-from ..geometry.kinematics import joint_positions
 from ..geometry.runs import find_runs, spans
 from ..geometry.vectors import median, norms
 from ..measures.physical import TOLERANCE_M
@@ -116,7 +115,7 @@ class MotionComparison:
         return {
             "moved_m": float(distances_m.mean()),
             "furthest_m": float(distances_m.max()),
-            "raised_m": float(median((self.after.motion.root_m - self.before.motion.root_m)[:, 1])),
+            "raised_m": float(median((self.after.root_m - self.before.root_m)[:, 1])),
         }
 
     def _measure_distances_m(self, first: int, last: int) -> np.ndarray:
@@ -225,7 +224,7 @@ def _compute_belt_path(motion: Motion, velocity_m_s: np.ndarray) -> np.ndarray:
 
 def _place_in_world_m(features: MotionFeatures, first: int, last: int) -> np.ndarray:
     """Return the positions (last − first, J, 3) of joints in some frames, also of a motion that is seen from a belt."""
-    positions_m = joint_positions(features.motion.frames(first, last))
+    positions_m = features.find_positions_m(first, last)
     belt_m = features.around.belt_m
     return positions_m if belt_m is None else positions_m + belt_m[first:last, None]
 

@@ -213,7 +213,7 @@ def floor_offset_m(features: MotionFeatures) -> float | None:
 
     The distance is None for a body on several grounds.
     """
-    if features.around.supports or features.motion.ground is not None:
+    if features.around.supports or features.given.ground is not None:
         return None
     distance_m = abs(features.floor_m - np.clip(features.floor_m, 0.0, _DEEPER_SOLES_M))
     return max(float(distance_m) - features.observation.floor_error_m, 0.0)
@@ -244,5 +244,5 @@ def gliding_m_s(features: MotionFeatures) -> np.ndarray:
 
 def floor_tilt_deg(features: MotionFeatures) -> float | None:
     """Angle between the horizontal and the plane that feet stand on; None if nothing shows the plane."""
-    plane = features.floor_plane if features.motion.ground is None else None
+    plane = features.floor_plane if features.given.ground is None else None
     return plane.tilt_deg if plane and plane.stances else None

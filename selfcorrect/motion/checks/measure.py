@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from ...core.checks import check_kind
 from ..geometry.kinematics import in_chunks
-from ..geometry.vectors import norms
 from ..measures.physical import TOLERANCE_M
+from ..measures.roughness import joint_jerks_m_s3
 from ..measures.skating import measure_skating_by_frame_m_s
 from ..motion import Motion
 from ..support import gripping
@@ -87,8 +88,8 @@ def measure_features(
     depths_m = -np.where(gripping(features.around.supports, len(features)), 0.0, features.lowest_m)
     heights_m = features.sole_heights_m if stands.shape[1] else np.zeros(stands.shape)
     heights_m = np.where(heights_m > TOLERANCE_M, heights_m, 0.0)
-    jerks_m_s3 = np.concatenate([_jerks(take_m) for take_m in np.split(features.positions_m, cuts)])
-    jerks_m_s3 *= features.fps**3
+    bounds = [0, *cuts, len(features)]
+    jerks_m_s3 = np.concatenate([_measure_jerks_m_s3(features, *take) for take in pairwise(bounds)])
     features.forget_poses()
     return Measures(
         penetration_by_frame_m=np.where(depths_m > TOLERANCE_M, depths_m, 0.0),
@@ -99,12 +100,14 @@ def measure_features(
     )
 
 
-def _jerks(positions_m: np.ndarray) -> np.ndarray:
-    """Return the sizes (T − 3, J) of third differences of positions (T, J, 3)."""
-    if len(positions_m) <= 3:
-        return np.zeros((0, positions_m.shape[1]))
-    later_m = [positions_m[start : len(positions_m) - 3 + start] for start in range(4)]
-    return in_chunks(lambda *rows: norms(np.diff(np.stack(rows), n=3, axis=0)[0]), *later_m)
+def _measure_jerks_m_s3(features: MotionFeatures, first: int, last: int) -> np.ndarray:
+    """Return the jerk (last − first − 3, J) of each joint in a take, 0 rows for fewer than four frames."""
+
+    def measure(frames: np.ndarray) -> np.ndarray:
+        return joint_jerks_m_s3(features.find_positions_m(frames[0], frames[-1] + 4), features.fps)
+
+    frames = np.arange(first, last - 3)
+    return in_chunks(measure, frames) if len(frames) else np.zeros((0, len(features.skeleton)))
 
 
 def _mean(values: np.ndarray) -> float:

@@ -1,5 +1,6 @@
 """Features of a motion that rules read: positions, speeds, soles, centre of mass, each computed once on demand."""
 
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
@@ -7,7 +8,7 @@ from typing import Self
 
 import numpy as np
 
-from ..body.foot_frames import level_feet
+from ..body.foot_frames import get_foot_frames
 from ..body.mass import mass_shares
 from ..body.surface import (
     CORNERS_WITH_TOES,
@@ -15,14 +16,15 @@ from ..body.surface import (
     SURFACE_RADII_M,
     head_point,
     heel_relief_m,
-    world_sole_points,
+    sole_corners_m,
 )
 from ..corrector_interface.grounding import MotionOnFloor, find_kept_floor_m
 from ..geometry.filters import uniform_filter1d
 from ..geometry.kinematics import forward_kinematics, in_chunks, joint_positions
 from ..geometry.rotations import rotate
+from ..geometry.views import LevelFeet
 from ..measures.ground_plane import GroundPlane, estimate_ground_plane
-from ..motion import Motion
+from ..motion import SLAB, Motion
 from ..observation.observation import Observation, observe
 from ..skeleton import FootFrames, strip_side
 from ..support import Surroundings, gripping, ground_heights_m
@@ -55,13 +57,19 @@ class MotionFeatures:
             around: What carries the motion besides the floor.
         """
         self.given = motion
-        levelled = level_feet(motion) if len(motion) else motion
-        motion = MotionOnFloor.from_motion(levelled).motion
+        self._level = LevelFeet(get_foot_frames(motion) if len(motion) else FootFrames())
+        if motion.ground is not None:
+            motion = MotionOnFloor.from_motion(self._level.view(motion)).motion
+            self._level = LevelFeet(FootFrames())
         self.around = around or Surroundings()
         if self.around.belt_m is not None:
             motion = replace(motion, root_m=motion.root_m - self.around.belt_m)
-        self.motion = motion
-        self.skeleton = motion.skeleton
+        self._on_floor = motion
+        self.root_m = motion.root_m
+        first_frames = self._level.view(motion.frames(0, SLAB))
+        if len(motion) <= SLAB:
+            self.motion = first_frames
+        self.skeleton = first_frames.skeleton
         self.fps = motion.fps
         body_joints = [joint for joint, part in enumerate(motion.skeleton.parts) if part]
         self.joints = body_joints or list(range(len(motion.skeleton)))
@@ -73,7 +81,24 @@ class MotionFeatures:
         return cls(replace(motion, feet=FootFrames()))
 
     def __len__(self) -> int:
-        return len(self.motion)
+        return len(self.given)
+
+    @cached_property
+    def motion(self) -> Motion:
+        """The motion in the frame of its floor, with level feet. Features of long motions do without this copy."""
+        return self._level.view(self._on_floor)
+
+    def frames(self, first: int, last: int) -> Motion:
+        """Return some frames of `motion`, the last one exclusive."""
+        if len(self) <= SLAB:
+            return self.motion.frames(first, last)
+        return self._level.view(self._on_floor.frames(first, last))
+
+    def _measure_by_block(self, measure: Callable[[Motion], np.ndarray]) -> np.ndarray:
+        """Return what a function measures in each frame (T, ...), in as many frames at once as fit into `SLAB`."""
+        if len(self) <= SLAB:
+            return measure(self.motion)
+        return in_chunks(lambda frames: measure(self.frames(frames[0], frames[-1] + 1)), np.arange(len(self)))
 
     def with_surroundings(self, around: Surroundings) -> Self:
         """Return the features of the same motion with other supports; supports of poses that are known stay so."""
@@ -96,20 +121,32 @@ class MotionFeatures:
     @cached_property
     def positions_m(self) -> np.ndarray:
         """(T, J, 3) world positions of all joints."""
-        return joint_positions(self.motion)
+        return self._measure_by_block(joint_positions)
+
+    def find_positions_m(self, first: int, last: int) -> np.ndarray:
+        """Return the world positions (last − first, J, 3) of all joints in some frames."""
+        if len(self) <= SLAB or "positions_m" in vars(self):
+            return self.positions_m[first:last]
+        return joint_positions(self.frames(first, last))
+
+    def find_places_m(self, joints: Sequence[int]) -> np.ndarray:
+        """Return the world positions (T, K, 3) of some joints, for which long motions need not pose all joints."""
+        if len(self) <= SLAB or "positions_m" in vars(self):
+            return self.positions_m[:, joints]
+        return self._measure_by_block(lambda motion: joint_positions(motion, joints))
 
     def orientations(self, joint: int) -> np.ndarray:
         """Return the world orientations (T, 4) of a joint. Those of all joints would take most of the memory."""
 
-        def orient(root_m: np.ndarray, rotations: np.ndarray) -> np.ndarray:
-            return forward_kinematics(self.skeleton, root_m, rotations, [joint])[1][:, 0]
+        def orient(motion: Motion) -> np.ndarray:
+            return forward_kinematics(motion.skeleton, motion.root_m, motion.rotations, [joint])[1][:, 0]
 
-        return in_chunks(orient, self.motion.root_m, self.motion.rotations)
+        return self._measure_by_block(orient)
 
     @cached_property
     def body_m(self) -> np.ndarray:
         """(T, B, 3) world positions of the body's joints."""
-        return self.positions_m[:, self.joints]
+        return self.find_places_m(self.joints)
 
     @cached_property
     def steps_m(self) -> np.ndarray:
@@ -128,7 +165,7 @@ class MotionFeatures:
     def _place(self, part: str) -> np.ndarray | None:
         joint = self.skeleton.joint(part)
         if joint is not None:
-            return self.positions_m[:, joint]
+            return self.find_places_m([joint])[:, 0]
         if part != "neck":
             return None
         shoulders_m = self.places("left_shoulder", "right_shoulder")
@@ -144,7 +181,7 @@ class MotionFeatures:
         """Height of the floor: 0, unless the feet show a floor that is far from there or stays there, or supports
         do.
         """
-        if self.motion.ground is not None:
+        if self._on_floor.ground is not None:
             return 0.0
         if self.around.ground_m is not None:
             return self.around.ground_m
@@ -169,17 +206,13 @@ class MotionFeatures:
     @cached_property
     def world_soles_m(self) -> np.ndarray:
         """(T, P, 3) world positions of the soles' corners."""
-
-        def pose_soles(root_m: np.ndarray, rotations: np.ndarray) -> np.ndarray:
-            return world_sole_points(self.skeleton, *forward_kinematics(self.skeleton, root_m, rotations))
-
-        return in_chunks(pose_soles, self.motion.root_m, self.motion.rotations)
+        return self._measure_by_block(sole_corners_m)
 
     @cached_property
     def soles_m(self) -> np.ndarray:
         """(T, P, 3) soles' corners relative to the ground below, left foot first."""
-        if self.motion.ground is not None:
-            return self.motion.ground.standing_on(self.world_soles_m)
+        if self._on_floor.ground is not None:
+            return self._on_floor.ground.standing_on(self.world_soles_m)
         ankles = self.skeleton.pair("ankle")
         assert ankles is not None, "features of soles are asked for bodies that have them"
         beneath_m = self._beneath_m[:, ankles]
@@ -212,7 +245,7 @@ class MotionFeatures:
     @cached_property
     def _beneath_m(self) -> np.ndarray:
         """(T, J) height of the floor, or of the support of the joint's part of the body, below each joint."""
-        ground = self.motion.ground
+        ground = self._on_floor.ground
         if not self.around.supports and ground is None:
             return np.broadcast_to(0.0 + self.ground_m, (len(self), len(self.skeleton)))
         relative = tuple(support.shift((0.0, -self.ground_m, 0.0)) for support in self.around.supports)
@@ -225,11 +258,11 @@ class MotionFeatures:
         radii = {joint: SURFACE_RADII_M.get(strip_side(self.skeleton.parts[joint])) for joint in self.joints}
         around = [(joint, radius) for joint, radius in radii.items() if radius is not None]
         joints = [joint for joint, _ in around]
-        heights = self.positions_m[:, joints, 1] - np.array([radius for _, radius in around])
+        heights = self.find_places_m(joints)[..., 1] - np.array([radius for _, radius in around])
         names = [self.skeleton.names[joint] for joint in joints]
         if (head := head_point(self.skeleton)) is not None:
             joint, centre_m = head
-            top_m = self.positions_m[:, joint] + rotate(self.orientations(joint), centre_m)
+            top_m = self.find_places_m([joint])[:, 0] + rotate(self.orientations(joint), centre_m)
             heights = np.concatenate([heights, top_m[:, 1:2] - HEAD_RADIUS_M], axis=1)
             names.append(self.skeleton.names[joint])
             joints.append(joint)
@@ -252,7 +285,7 @@ class MotionFeatures:
         The height is 0 while a hand grips something.
         """
         wrists = [joint for joint in self.joints if self.skeleton.parts[joint].endswith("_wrist")]
-        hands_m = self.positions_m[:, wrists, 1].min(axis=1, initial=np.inf) - self.ground_m - HAND_M
+        hands_m = self.find_places_m(wrists)[..., 1].min(axis=1, initial=np.inf) - self.ground_m - HAND_M
         return np.where(gripping(self.around.supports, len(self)), 0.0, np.minimum(self.lowest_m, hands_m))
 
     @cached_property

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..checks.check import CheckResult
-from ..geometry.kinematics import joint_positions, make_continuous
+from ..geometry.kinematics import in_chunks, joint_positions, make_continuous
 from ..geometry.rotations import steps_between
 from ..geometry.vectors import median_of_known, norms
 from ..motion import SLAB, Motion
@@ -262,10 +262,15 @@ _REPEATS: WeakKeyDictionary[Motion, FrameRepeats] = WeakKeyDictionary()
 
 def _measure_steps(motion: Motion) -> np.ndarray:
     """Return the size (T − 1,) of each step of the whole body, in metres and components of quaternions."""
-    rotations = make_continuous(motion.rotations)
-    turns = np.square(np.diff(rotations, axis=0)).sum(-1).mean(-1)
+    turns = in_chunks(_measure_mean_turns, motion.rotations[:-1], motion.rotations[1:])
     shifts = np.square(np.diff(motion.root_m, axis=0)).sum(-1)
     return np.sqrt(turns + shifts)
+
+
+def _measure_mean_turns(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Return the mean square (T,) of the differences of rotations (T, J, 4), with signs in the same hemisphere."""
+    signs = np.where(np.einsum("...i,...i", after, before) < 0, -1.0, 1.0)
+    return np.square(after * signs[..., None] - before).sum(-1).mean(-1)
 
 
 def _is_whole_body(motion: Motion, is_copy: np.ndarray, beside: int) -> bool:

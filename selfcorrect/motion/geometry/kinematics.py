@@ -135,11 +135,14 @@ def cache_poses(
     return poses
 
 
-def pose_joints(motion: Motion | MotionBatch) -> tuple[np.ndarray, np.ndarray]:
-    """Return the world positions and orientations of all joints; a batch that was posed already is not posed again."""
+def pose_joints(motion: Motion | MotionBatch, joints: Sequence[int] | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the world positions and orientations of joints; a batch that was posed already is not posed again.
+
+    joints: Indices of the joints; None for all.
+    """
     if isinstance(motion, MotionBatch) and (poses := _POSES.get(motion)) is not None:
-        return poses
-    return forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
+        return poses if joints is None else (poses[0].take(joints, axis=-2), poses[1].take(joints, axis=-2))
+    return forward_kinematics(motion.skeleton, motion.root_m, motion.rotations, joints)
 
 
 def joint_positions(motion: Motion | MotionBatch, joints: Sequence[int] | None = None) -> np.ndarray:

@@ -11,8 +11,8 @@ from dataclasses import replace
 import numpy as np
 
 from ..body.foot_frames import get_foot_frames
-from ..body.surface import world_sole_points
-from ..geometry.kinematics import forward_kinematics, in_chunks
+from ..body.surface import sole_corners_m
+from ..geometry.kinematics import in_chunks
 from ..geometry.vectors import norms
 from ..geometry.views import LevelFeet
 from ..motion import Motion
@@ -40,13 +40,13 @@ def measure_skating_by_frame_m_s(motion: Motion, before: Motion | None = None) -
     _, belt_m_s = find_belts_m_s(before, motion)
 
     feet_of = before if before.skeleton.same_as(motion.skeleton) else motion
-    levelled = LevelFeet(replace(get_foot_frames(feet_of), soles_m=None)).view(motion)
+    level = LevelFeet(replace(get_foot_frames(feet_of), soles_m=None))
 
-    def find_middle_lines(root_m: np.ndarray, rotations: np.ndarray) -> np.ndarray:
-        corners_m = world_sole_points(levelled.skeleton, *forward_kinematics(levelled.skeleton, root_m, rotations))
-        return corners_m.reshape(len(root_m), 2, -1, 2, 3).mean(axis=3)[..., [0, 2]]
+    def find_middle_lines(frames: np.ndarray) -> np.ndarray:
+        corners_m = sole_corners_m(level.view(motion.frames(frames[0], frames[-1] + 1)))
+        return corners_m.reshape(len(frames), 2, -1, 2, 3).mean(axis=3)[..., [0, 2]]
 
-    lines_m = in_chunks(find_middle_lines, levelled.root_m, levelled.rotations)
+    lines_m = in_chunks(find_middle_lines, np.arange(len(motion)))
     velocities_m_s = np.diff(lines_m, axis=0) * motion.fps - belt_m_s
     stands = observation.stands[1:] & observation.stands[:-1]
     return np.where(stands, norms(velocities_m_s).min(axis=-1), np.nan)

@@ -11,8 +11,7 @@ from selfcorrect.runtime.content_cache import remember_by_content, remember_by_o
 
 
 def test_equal_content_is_computed_once(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(content_cache, "_LONG_ARRAYS", 1)
-    monkeypatch.setattr(content_cache, "_SHORT", 10)
+    monkeypatch.setattr(content_cache, "_MOST_ROWS", 30)
     computed = []
 
     @remember_by_content
