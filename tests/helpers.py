@@ -191,9 +191,15 @@ def outcomes(result: Result) -> dict[str, str]:
 
 def modules_after(program: str) -> set[str]:
     """What a fresh interpreter has imported after one line of program."""
-    program = f"{program}\nimport sys\nprint(*sys.modules)"
-    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    return set(output.splitlines()[-1].split())
+    (loaded,) = modules_after_each([program])
+    return loaded
+
+
+def modules_after_each(programs: Sequence[str]) -> list[set[str]]:
+    """What a fresh interpreter has imported after each line of a program."""
+    code = "\n".join(f"{line}\nimport sys; print('\\nIMPORTED', *sys.modules)" for line in programs)
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    return [set(line.split()[1:]) for line in output.splitlines() if line.startswith("IMPORTED ")]
 
 
 def lifting_off() -> Motion:

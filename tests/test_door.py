@@ -47,7 +47,8 @@ def test_files_are_opened_by_the_door_only() -> None:
     for package in PACKAGES:
         for path in sorted((REPOSITORY / package).rglob("*.py")):
             relative = path.relative_to(REPOSITORY).as_posix()
-            lines = find_openings(ast.parse(path.read_text()))
+            text = path.read_text()
+            lines = find_openings(ast.parse(text)) if "open(" in text or ".read_" in text else []
             if lines and not relative.startswith(DOOR):
                 found[relative] = lines
     others = {path: lines for path, lines in found.items() if path not in ALLOWED}

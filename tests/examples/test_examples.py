@@ -73,7 +73,7 @@ def test_the_first_example_takes_a_file_of_ones_own(tmp_path: Path, walk: Motion
     assert "mine-corrected.bvh" in run("correct_a_file", tmp_path, "mine.bvh")
 
 
-@pytest.mark.long
+@pytest.mark.nightly  # a motion experiment with a user's corrector is in `tests/experiments/motion`
 def test_a_corrector_of_ones_own_runs_in_the_motion_loop(tmp_path: Path):
     call = [sys.executable, "-c", AS_IT_STANDS, str(EXAMPLES / "corrector_in_the_motion_loop.py")]
     process = subprocess.run([*call, *QUICK_MOTION.split()], cwd=tmp_path, capture_output=True, text=True, timeout=600)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from helpers import modules_after
+from helpers import modules_after, modules_after_each
 
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.motion.geometry.compiled import KERNELS
@@ -13,40 +13,48 @@ HEAVY = {"torch", "pybullet", "mujoco", "scipy", "numpy", "matplotlib", "pyarrow
 STORES = {"pyarrow", "safetensors", "pybullet", "mujoco", "wandb", "matplotlib"}
 MODELS = "selfcorrect.models"
 STUDIES = "selfcorrect.experiments.studies"
-LOADED = {
+# fmt: off
+BASE = {
     "import selfcorrect; assert selfcorrect.__version__": ("selfcorrect", HEAVY),
-    "import selfcorrect as sc; sc.load_motion": ("selfcorrect.datasets.load", {"torch", "pybullet", "matplotlib"}),
-    "import selfcorrect.loop.run, selfcorrect.storage.runs.memory, selfcorrect.testing": (
-        "selfcorrect.testing", {*STORES, "selfcorrect.storage.runs.folder_store"}
-    ),
-    "import selfcorrect.storage.runs.folder_store": ("pyarrow", {"wandb"}),
-    f"import {MODELS}.network": (f"{MODELS}.network", {"selfcorrect.models.diffusion"}),
-    f"import {STUDIES}.summary, {STUDIES}.figures, {STUDIES}.verdict": (
-        f"{STUDIES}.verdict", {"selfcorrect.experiments.motion", "selfcorrect.loop.run", "pybullet"}
-    ),
+    "import selfcorrect.pytest_plugin": ("selfcorrect.pytest_plugin", {"torch", "numpy", "scipy"}),
     "import selfcorrect.experiments.motion.correctors.table, selfcorrect.models.diffusion.presets": (
         "selfcorrect.models.diffusion.presets", {"torch", "numpy", "pybullet", "tqdm"}
-    ),
-    "import selfcorrect.experiments.file_correction.batch": (
-        "selfcorrect.simulators.batching", {"torch", "selfcorrect.simulators.tracking"}
-    ),
-    "import selfcorrect.experiments.data.verification": (
-        "selfcorrect.experiments.data.verification", {"torch", "pyarrow"}
     ),
     "from selfcorrect.experiments.cli import main; main(['motion', '--corrector', 'none', '--dry-run'])": (
         "selfcorrect.experiments.motion.presets", {"torch", "pybullet", "mujoco", "matplotlib"}
     ),
-    "import selfcorrect.pytest_plugin": ("selfcorrect.pytest_plugin", {"torch", "numpy", "scipy"}),
-}  # fmt: skip
-"""By the program: a module that it needs, and what it must not load."""
+    "import selfcorrect.experiments.data.verification": (
+        "selfcorrect.experiments.data.verification", {"torch", "pyarrow"}
+    ),
+    "import selfcorrect.experiments.file_correction.batch": (
+        "selfcorrect.simulators.batching", {"torch", "selfcorrect.simulators.tracking"}
+    ),
+    "import selfcorrect as sc; sc.load_motion": ("selfcorrect.datasets.load", {"torch", "pybullet", "matplotlib"}),
+}
+LOOPS = {
+    f"import {MODELS}.network": (f"{MODELS}.network", {"selfcorrect.models.diffusion"}),
+    "import selfcorrect.loop.run, selfcorrect.storage.runs.memory, selfcorrect.testing": (
+        "selfcorrect.testing", {*STORES, "selfcorrect.storage.runs.folder_store"}
+    ),
+    "import selfcorrect.storage.runs.folder_store": ("pyarrow", {"wandb"}),
+}
+PAGES = {
+    f"import {STUDIES}.summary, {STUDIES}.figures, {STUDIES}.verdict": (
+        f"{STUDIES}.verdict", {"selfcorrect.experiments.motion", "selfcorrect.loop.run", "pybullet"}
+    ),
+}
+# fmt: on
+"""By the line of a program: a module that the line needs, and what must not be loaded after the line."""
 
 
-@pytest.mark.parametrize("program", LOADED)
-def test_nothing_is_loaded_before_it_is_needed(program: str) -> None:
-    needed, refused = LOADED[program]
-    loaded = modules_after(program)
-    assert needed in loaded
-    assert loaded & refused == set()
+@pytest.mark.parametrize("lines", [BASE, LOOPS, PAGES], ids=["base", "loops", "pages"])
+def test_nothing_is_loaded_before_it_is_needed(lines: dict[str, tuple[str, set[str]]]) -> None:
+    """The lines of a program run one after the other: each has what the lines before it loaded, too."""
+    loaded = modules_after_each([*lines])
+    assert len(loaded) == len(lines)
+    for (line, (needed, refused)), modules in zip(lines.items(), loaded, strict=True):
+        assert needed in modules, line
+        assert modules & refused == set(), line
 
 
 @pytest.mark.parametrize(("option", "is_simulated"), [("--simulate=always", True), ("--kinematic", False)])

@@ -113,7 +113,7 @@ def has_gap(motion: Motion) -> bool:
 
 @pytest.mark.parametrize("pipeline", [FILES, KNOWN_FLOOR], ids=["files", "known floor"])
 @pytest.mark.parametrize("see", [*VIEWS, see_short_pieces])
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(kind=st.sampled_from(KINDS), disguise=st.sampled_from(list(DISGUISES)), pace=st.floats(0.7, 1.4))
 def test_parts_that_are_kept_give_the_motion(
     see: SeeMotion, pipeline: Pipeline, kind: Kind, disguise: str, pace: float

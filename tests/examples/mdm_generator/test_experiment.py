@@ -90,7 +90,7 @@ def test_the_experiment_runs_from_the_files_to_the_report(finished_run: Path) ->
     assert len([cell for cell in real if cell not in ("", "–")]) > 7, "the field's evaluator scores the test set"
 
 
-@pytest.mark.long
+@pytest.mark.nightly  # `test_experiment.py` of the motion experiment kills a run
 def test_a_deleted_arm_comes_back_with_the_same_numbers(files: Path, finished_run: Path, tmp_path: Path) -> None:
     copied = tmp_path / "again"
     shutil.copytree(finished_run, copied)

@@ -273,8 +273,9 @@ def test_a_long_motion_has_no_seams(cmu: Path) -> None:
     assert jerks[1] < 1.3 * jerks[0]
 
 
-@pytest.mark.parametrize("suffix", [".bvh", ".npz", ".npy"])
-@pytest.mark.parametrize("speed", [0.7, 1.0, 1.4])
+@pytest.mark.parametrize(
+    ("suffix", "speed"), [(".bvh", 0.7), (".bvh", 1.0), (".npz", 1.4), (".npy", 0.7), (".npy", 1.0)]
+)
 def test_motions_that_contradict_gravity_are_retimed_where_that_is_asked_for(
     tmp_path: Path, stepping: Motion, suffix: str, speed: float, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -104,7 +104,7 @@ def log_uniform(low: float, high: float) -> st.SearchStrategy[float]:
 
 
 @pytest.mark.slow
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(
     kind=st.sampled_from(KINDS),
     pace=log_uniform(0.02, 30.0),

@@ -88,9 +88,7 @@ def test_every_way_of_sampling_is_an_axis_of_that_name() -> None:
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_without_options_is_run_as_it_is_listed(name: str) -> None:
-    command = cli._parse_command(["motion", "--preset", name])
-    assert isinstance(command, MotionCommand)
-    settings = command.complete()
+    settings = MotionCommand.from_words(["--preset", name]).complete()
     assert replace(settings, arms=PRESETS[name].arms) == PRESETS[name]
     assert {name: {*arms} for name, arms in settings.arms.items()} == {
         name: {*arms} for name, arms in PRESETS[name].arms.items()

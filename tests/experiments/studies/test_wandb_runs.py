@@ -62,6 +62,7 @@ def test_the_ratio_asked_for_and_the_realised_one_have_names_of_their_own(tmp_pa
     assert [*tracked.rows] == [{"generation": 1, "realised_synthetic_ratio": 0.4, "recall": 0.9}]
 
 
+@pytest.mark.slow
 def test_the_sweep_is_a_command_that_means_something(monkeypatch: pytest.MonkeyPatch) -> None:
     from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args  # takes seconds
 

@@ -50,15 +50,15 @@ def test_founders_die_out_as_wright_and_fisher_say() -> None:
     for _ in range(GENERATIONS):
         extinct = chain @ extinct
         expected.append(1 - extinct[1])
-    surviving = np.zeros((200, GENERATIONS))
+    surviving = np.zeros((80, GENERATIONS))
     offspring = np.zeros_like(surviving)
     for seed, row in enumerate(surviving):
         store = MemoryStore()
         run(streams(seed), store)
         row[:] = [store.metrics(generation)["surviving_lineages"] for generation in range(1, GENERATIONS + 1)]
         offspring[seed] = [store.metrics(generation)["offspring_variance"] for generation in range(1, GENERATIONS + 1)]
-    np.testing.assert_allclose(surviving.mean(0), expected, atol=4 * surviving.std(0).max() / 200**0.5)
-    assert abs(offspring[:, 0].mean() - (1 - 1 / COUNT)) < 4 * offspring[:, 0].std() / 200**0.5
+    np.testing.assert_allclose(surviving.mean(0), expected, atol=4 * surviving.std(0).max() / len(surviving) ** 0.5)
+    assert abs(offspring[:, 0].mean() - (1 - 1 / COUNT)) < 4 * offspring[:, 0].std() / len(surviving) ** 0.5
 
 
 def test_a_resumed_run_has_the_same_bytes(tmp_path) -> None:

@@ -43,7 +43,7 @@ def tilt_world(motion: Motion, tilt_deg: float, direction_rad: float = 0.7) -> M
 
 
 @pytest.mark.slow
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     walks_straight=st.booleans(),
     tilt_deg=st.floats(0.0, 15.0),
@@ -158,7 +158,7 @@ def test_a_motion_in_a_tilted_world_is_corrected_on_its_plane(tilt_deg: float) -
 
 
 @pytest.mark.slow
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(tilt_deg=st.floats(4.0, 15.0), direction_rad=st.floats(0.0, 6.28), heading_rad=st.floats(0.0, 6.28))
 def test_correction_commutes_with_the_tilt_of_the_world(
     tilt_deg: float, direction_rad: float, heading_rad: float
@@ -173,7 +173,7 @@ def test_correction_commutes_with_the_tilt_of_the_world(
 
 
 @pytest.mark.slow
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(kind=st.sampled_from(KINDS), tilt_deg=st.floats(3.0, 15.0), direction_rad=st.floats(0.0, 6.28))
 @example(kind="walk", tilt_deg=10.0, direction_rad=0.0)  # deep below zero, which is no reason to slide faster
 def test_standing_feet_do_not_slide_faster_in_a_tilted_world(kind: Kind, tilt_deg: float, direction_rad: float) -> None:

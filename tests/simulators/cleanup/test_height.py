@@ -62,7 +62,7 @@ def test_height_does_not_change_poses(kind: Kind, height_m: float, pace: float, 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("height_m", [-0.1, -0.04, 0.03, 0.1])
+@pytest.mark.parametrize("height_m", [-0.1, 0.03])
 def test_height_does_not_change_simulated_poses(height_m: float) -> None:
     motion = sliding(made_motion("walk", frames=90))
     low, there = PhysicsCorrector()([motion, raise_motion(motion, height_m)])

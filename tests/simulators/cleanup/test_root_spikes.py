@@ -13,9 +13,9 @@ from selfcorrect.simulators.cleanup.splices import JoinSplices, find_root_spikes
 from selfcorrect.simulators.cleanup.stretches import RepairStretches
 
 
-@pytest.mark.parametrize("frames", [1, 2, 3])
+@pytest.mark.parametrize("frames", [1, 3])
 @pytest.mark.parametrize("axis", ["x", "y", "z"])
-@pytest.mark.parametrize("angle_deg", [35, 90, 180])
+@pytest.mark.parametrize("angle_deg", [35, 180])
 def test_a_body_turned_for_a_moment_is_turned_back(frames: int, axis: str, angle_deg: float) -> None:
     walk = base_walk()
     rotations = walk.rotations.copy()

@@ -190,6 +190,9 @@ DISGUISES: dict[str, Callable[[Motion], Motion]] = {
 # --- bodies ----------------------------------------------------------------------------------------------------------
 
 
+BODIES = ("mb", "daz", "deepmimic")
+
+
 @pytest.fixture(scope="module")
 def bodies(cmu: Path) -> dict[str, Motion]:
     """Real motions on three kinds of skeleton, as their files have them."""
@@ -228,8 +231,10 @@ def corrected_m(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("disguise", DISGUISES)
-@pytest.mark.parametrize("body", ["mb", "daz", "deepmimic"])
+@pytest.mark.parametrize(
+    ("body", "disguise"),
+    [(BODIES[(number + far) % 3], name) for number, name in enumerate(DISGUISES) for far in (0, 1)],
+)
 def test_a_disguise_changes_no_correction(
     bodies: dict[str, Motion], corrected_m: dict[str, dict[str, np.ndarray]], body: str, disguise: str, tmp_path: Path
 ) -> None:
@@ -250,10 +255,7 @@ def simulated_m(bodies: dict[str, Motion], tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("disguise", [
-    "no names", "another order", "a scene", "fingers and props", "twist joints",
-    "hung on the chest", "hung on the neck",
-])  # fmt: skip
+@pytest.mark.parametrize("disguise", ["another order", "fingers and props", "twist joints", "hung on the chest"])
 def test_a_disguise_changes_no_simulation(
     bodies: dict[str, Motion], simulated_m: dict[str, np.ndarray], disguise: str, tmp_path: Path
 ) -> None:

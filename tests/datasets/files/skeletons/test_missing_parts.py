@@ -61,7 +61,7 @@ def base_skate_m_s(base: Motion, tmp_path_factory: pytest.TempPathFactory) -> fl
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("parts", made_subsets(4), ids=lambda parts: " ".join(parts) or "none")
+@pytest.mark.parametrize("parts", made_subsets(4)[1::2], ids=" ".join)
 def test_missing_parts_and_rest_poses_change_no_correction(
     base: Motion, base_skate_m_s: float, parts: tuple[str, ...], tmp_path: Path
 ):
@@ -91,11 +91,15 @@ def test_a_rest_pose_in_which_all_bones_point_up_changes_no_correction(
     assert skate_m_s < plain_skate_m_s + MORE_SKATING_M_S
 
 
-@pytest.mark.parametrize("naming", ["mixamo", "valve", "unity", "kinect", "advanced skeleton"])
+NAMINGS = ("mixamo", "valve", "unity", "kinect", "advanced skeleton")
+
+
+@pytest.mark.parametrize("naming", NAMINGS)
 def test_names_of_programs_with_missing_parts_are_read_in_any_rest_pose(base: Motion, naming: str, tmp_path: Path):
+    """Each naming has a third of the subsets, and each subset a naming."""
     motion = base.frames(0, 40)
     random = np.random.default_rng(7)
-    for parts in made_subsets(2):
+    for parts in made_subsets(2)[NAMINGS.index(naming) % 3 :: 3]:
         rig = remove_parts(motion, parts)
         pose = random.choice(list(REST_POSES))
         reread = read_again(rename_joints(resting(rig, pose), naming, "Model_"), tmp_path)

@@ -22,7 +22,7 @@ def log_uniform(low: float, high: float) -> st.SearchStrategy[float]:
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     kind=st.sampled_from(KINDS),
     pace=log_uniform(0.02, 30.0),
