@@ -226,13 +226,34 @@ def _place(module: Module) -> str:
     return below.as_posix() if below.as_posix() in SIMULATORS else below.parts[0]
 
 
+WITH_CIRCLES = "selfcorrect.motion"
+"""Package in which folders import each other."""
+
+
 def _cycles(package_modules: Mapping[str, Module]) -> Iterator[str]:
+    """Circles of modules, also by imports within functions and for type checkers, and circles of folders."""
+    inner_modules = {name: module for name, module in package_modules.items() if name != "selfcorrect"}
+    modules_graph = {name: known_imports(module, inner_modules) for name, module in inner_modules.items()}
+    yield from _find_cycle("modules", modules_graph)
+    folders_graph: dict[str, set[str]] = {}
+    for name, imported_modules in modules_graph.items():
+        if name.startswith(WITH_CIRCLES):
+            continue
+        folder = _folder_of(inner_modules[name])
+        imported_folders = {_folder_of(inner_modules[imported]) for imported in imported_modules}
+        folders_graph.setdefault(folder, set()).update(imported_folders - {folder})
+    yield from _find_cycle("folders", folders_graph)
+
+
+def _folder_of(module: Module) -> str:
+    return module.path.parent.as_posix()
+
+
+def _find_cycle(what: str, graph: Mapping[str, set[str]]) -> Iterator[str]:
     try:
-        TopologicalSorter(
-            {name: known_imports(module, package_modules, at_once=True) for name, module in package_modules.items()}
-        ).prepare()
+        TopologicalSorter(graph).prepare()
     except CycleError as error:
-        yield f"modules import each other in a circle: {' → '.join(reversed(error.args[1]))}"
+        yield f"{what} import each other in a circle: {' → '.join(reversed(error.args[1]))}"
 
 
 def _heavy(package_modules: Mapping[str, Module]) -> Iterator[str]:

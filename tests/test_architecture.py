@@ -51,7 +51,17 @@ def test_a_public_name_belongs_to_one_module() -> None:
         ("simulators/corrector.py", "import selfcorrect.datasets.load", "simulators may import selfcorrect"),
         ("simulators/body/soles.py", "import selfcorrect.simulators.contacts.dynamics", "body stands below contacts"),
         ("simulators/body/soles.py", "def f():\n import selfcorrect.simulators.tracking.tracker", "below tracking"),
-        ("selfcorrect/core/samples.py", "import selfcorrect.loop.policy", "in a circle"),
+        ("selfcorrect/core/samples.py", "import selfcorrect.loop.policy", "modules import each other in a circle"),
+        (
+            "datasets/files/motion_file.py",
+            "def f():\n import selfcorrect.datasets.files.open",
+            "modules import each other",
+        ),
+        (
+            "datasets/files/skeletons/naming.py",
+            "import selfcorrect.datasets.files.sampling",
+            "folders import each other",
+        ),
         ("simulators/settings/plan.py", "import pybullet", "selfcorrect.simulators.settings.tracker loads pybullet"),
         ("selfcorrect/loop/policy.py", "import pyarrow.parquet", "importing selfcorrect.loop.run loads pyarrow"),
     ],

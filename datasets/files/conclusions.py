@@ -6,8 +6,8 @@ from selfcorrect.motion.corrector_interface.repeats import FrameRepeats
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.observation.observation import observe
 
-from .file_note import FileNote
 from .motion_file import MotionFile
+from .skeletons.file_note import FileNote
 from .skeletons.naming import parts_from_names
 from .skeletons.reading import Reading
 from .skeletons.units import measure_limbs, measure_stature

@@ -18,8 +18,8 @@ from selfcorrect.motion.motion import FPS_READ, Motion
 from selfcorrect.storage.files.digests import compute_file_digest
 from selfcorrect.storage.files.limits import check_unpacked, check_workable, open_file
 
-from .file_note import FileNote
-from .rigs.sampling import rate_of_period
+from .sampling import rate_of_period
+from .skeletons.file_note import FileNote
 from .skeletons.reading import Reading
 
 if TYPE_CHECKING:

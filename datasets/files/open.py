@@ -15,7 +15,6 @@ from selfcorrect.motion.motion import Motion, check_numbers
 from selfcorrect.motion.observation.observation import observe
 from selfcorrect.storage.files.writing import refuse_to_replace, replacing
 
-from .file_note import FileNote
 from .formats import (
     Format,
     advise,
@@ -26,6 +25,7 @@ from .formats import (
     readable_suffixes,
 )
 from .motion_file import MotionFile, Writes, body_model_of, refuse_placeholder
+from .skeletons.file_note import FileNote
 from .skeletons.reading import Reading
 from .skeletons.rig_profile import read_profile
 

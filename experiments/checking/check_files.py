@@ -9,8 +9,8 @@ from typing import Any
 
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.files.conclusions import Conclusion, draw_conclusions
-from selfcorrect.datasets.files.file_note import FileNote
 from selfcorrect.datasets.files.open import open_motion
+from selfcorrect.datasets.files.skeletons.file_note import FileNote
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.body.requirements import NO_BODY, find_missing_body
 from selfcorrect.motion.checks.check import CheckResult, RuleChoice, check_with

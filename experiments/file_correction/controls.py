@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from selfcorrect.core.checks import describe_value
-from selfcorrect.core.errors import CorrectorError, InputError, SettingError
+from selfcorrect.core.errors import CorrectorError, InputError
 from selfcorrect.motion.checks.comparison import measure_correction
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Note, NoteKind
 from selfcorrect.motion.geometry.kinematics import joint_positions
@@ -21,71 +16,14 @@ from selfcorrect.motion.measures.roughness import added_by_joint_deg_s
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 
-from .options import PATH
-
-if TYPE_CHECKING:
-    from selfcorrect.simulators.foot_contacts import Contacts
-
-    from .options import CorrectionOptions
-
-_FRAME = re.compile("[0-9]{1,9}")
-"""The number of a frame as text."""
+from .control_texts import LIMB_PARTS, parse_amounts, parse_span, read_contacts
+from .options import PATH, CorrectionOptions
 
 BLEND_S = 0.25
 """Time of blending in and out, inside a range of corrected frames."""
 
 KEPT_M = 0.002
 """Largest distance of joints that should stay in place."""
-
-_LIMBS: Mapping[str, tuple[str, ...]] = {
-    "arms": ("collar", "shoulder", "elbow", "wrist"),
-    "hands": ("wrist",),
-    "legs": ("hip", "knee", "ankle", "foot"),
-    "feet": ("ankle", "foot"),
-    "head": ("neck", "head"),
-    "trunk": ("pelvis", "spine1", "spine2", "spine3"),
-}
-"""Parts of the body by name, on both sides."""
-
-
-def parse_span(frames: str) -> tuple[int, int] | None:
-    """Return the first and last frame to correct, None for all; SettingError for another text."""
-    if not frames:
-        return None
-    first, _, last = frames.partition(":")
-    are_numbers = _FRAME.fullmatch(first) and _FRAME.fullmatch(last)
-    if not are_numbers or int(first) >= int(last):
-        raise SettingError(f"frames must be FIRST:LAST with first < last, such as 40:120, got {describe_value(frames)}")
-    return int(first), int(last)
-
-
-def parse_amounts(amount: Sequence[str]) -> dict[str, list[tuple[int, float]]]:
-    """Return keyframes (frame, share) by limb, keyframes of the whole body by ""; SettingError for another text."""
-    amounts = defaultdict[str, list[tuple[int, float]]](list)
-    for word in amount:
-        place, _, number = word.partition("=")
-        limb, _, frame = ("", "", place) if _FRAME.fullmatch(place) else place.partition("@")
-        try:
-            share = float(number)
-        except ValueError:
-            share = np.nan
-        is_place = bool(place) and limb in ("", *_LIMBS) and _FRAME.fullmatch(frame or "0")
-        if not is_place or not 0 <= share <= 1:
-            raise SettingError(
-                "amount must be LIMB=SHARE, FRAME=SHARE or LIMB@FRAME=SHARE, with a share from 0 to 1 and a limb "
-                f"among {', '.join(_LIMBS)}; got {describe_value(word)}"
-            )
-        amounts[limb].append((int(frame or 0), share))
-    return amounts
-
-
-def read_contacts(contacts: str | Path | Contacts | None) -> Contacts | None:
-    """Return the contacts of the options, None if a correction finds contacts; InputError for a bad file."""
-    if not isinstance(contacts, str | Path):
-        return contacts
-    from selfcorrect.simulators.foot_contacts import Contacts
-
-    return Contacts.load(contacts)
 
 
 def apply_controls(motion: Motion, correction: CorrectedMotion, options: CorrectionOptions) -> CorrectedMotion:
@@ -175,7 +113,7 @@ def _note_cost_of_keeping(body_moved_m: float, off_m: float) -> tuple[Note, ...]
 def _find_joints(skeleton: Skeleton, name: str) -> Sequence[int]:
     """Return the joints of a limb, or a joint by name in the file; InputError for an unknown name."""
     joints = []
-    for part in _LIMBS.get(name, ()):
+    for part in LIMB_PARTS.get(name, ()):
         for side in ("", "left_", "right_"):
             joint = skeleton.joint(f"{side}{part}")
             if joint is not None:

@@ -10,7 +10,8 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.observation.observation import observe
 from selfcorrect.simulators.corrector import correct_through_views
 
-from .controls import apply_controls, read_contacts
+from .control_texts import read_contacts
+from .controls import apply_controls
 from .options import CorrectionOptions
 
 _ON_FLOOR_M = 0.02

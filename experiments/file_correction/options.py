@@ -24,6 +24,8 @@ from selfcorrect.simulators.settings.tracker import (
 )
 from selfcorrect.simulators.stages.scene import PLAIN, Scene
 
+from .control_texts import parse_amounts, parse_span, read_contacts
+
 if TYPE_CHECKING:
     from selfcorrect.simulators.pipeline import Pipeline
     from selfcorrect.simulators.presets import CorrectorPreset
@@ -131,8 +133,6 @@ class CorrectionOptions:
         if self.fallback != "none" and not self.is_residual_free:
             raise SettingError(f"fallback {self.fallback} needs strength {RESIDUAL_FREE}, got {self.strength}")
         if self.frames or self.amount:
-            from .controls import parse_amounts, parse_span
-
             parse_span(self.frames)
             parse_amounts(self.amount)
         if self.is_residual_free and self.engine != AUTO:
@@ -180,8 +180,6 @@ class CorrectionOptions:
     def check_files(self) -> None:
         """Read the files that the options name, before any motion; InputError for a missing or damaged file."""
         from selfcorrect.datasets.files.open import check_option_files
-
-        from .controls import read_contacts
 
         check_option_files(self.reading)
         read_contacts(self.contacts)

@@ -30,9 +30,9 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SIDES, SMPL_22, Skeleton, swap_sides
 from selfcorrect.storage.files.arrays import write_npy
 
-from ..file_note import FileNote
 from ..motion_file import MotionFile, rate_of
 from ..skeletons.anatomy import recognize_parts
+from ..skeletons.file_note import FileNote
 from ..skeletons.reading import Reading, Up
 from ..skeletons.sides import SWAPPED_NOTE, has_swapped_sides
 from ..skeletons.vertical import AXES, TracedBody, UpAxis, resolve_up_axis

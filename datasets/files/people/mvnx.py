@@ -17,12 +17,12 @@ from selfcorrect.motion.geometry.views import Z_UP
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.storage.files.limits import open_file
 
-from ..file_note import FileNote
 from ..motion_file import MotionFile, check_size, check_within, rate_of
 from ..rigs.bvh import clip_of
 from ..rigs.bvh_body import open_rigged
 from ..rigs.rig import RiggedMotion, tree_of, unique
 from ..skeletons.anatomy import recognize_parts
+from ..skeletons.file_note import FileNote
 from ..skeletons.reading import Reading
 from .kimodo import motion_of_poses
 

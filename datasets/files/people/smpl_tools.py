@@ -35,7 +35,6 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.storage.pickles.results import Results, open_results
 
-from ..file_note import FileNote
 from ..motion_file import (
     RATES,
     MotionFile,
@@ -45,6 +44,7 @@ from ..motion_file import (
     doubt_height,
     rate_of,
 )
+from ..skeletons.file_note import FileNote
 from ..skeletons.reading import Reading
 from ..skeletons.vertical import WORDS, UpAxis, up_of_motion
 from .amass import PARTS_OF_POSES

@@ -20,9 +20,9 @@ from selfcorrect.motion.geometry.views import Y_UP
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 
-from ..file_note import FileNote
 from ..motion_file import MotionFile, check_size, rate_of
 from ..skeletons.anatomy import recognize_parts
+from ..skeletons.file_note import FileNote
 from ..skeletons.reading import Reading
 from ..skeletons.units import infer_unit, measure_stature
 from .bvh import clip_of

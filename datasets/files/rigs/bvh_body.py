@@ -15,16 +15,16 @@ from selfcorrect.motion.geometry.views import Rerooted
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 
-from ..file_note import FileNote
 from ..motion_file import BYTES_PER_SAMPLED_JOINT, MotionFile, check_size
+from ..sampling import KEY_POSES_FPS, SAMPLED_FPS
 from ..skeletons.anatomy import hangs_elsewhere, recognize_parts
+from ..skeletons.file_note import FileNote
 from ..skeletons.reading import Reading
 from ..skeletons.units import check_units_agree
 from ..skeletons.vertical import turn_upright
 from .bvh import read_bvh, write_bvh
 from .followers import Following, find_followers, note_lone_helpers, put_followers
 from .rig import RiggedMotion
-from .sampling import KEY_POSES_FPS, SAMPLED_FPS
 from .stretching import (
     StretchedLeg,
     check_bones,

@@ -20,9 +20,9 @@ from selfcorrect.motion.geometry.compiled import KERNELS
 from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS
 from selfcorrect.storage.files.limits import check_unpacked, read_bytes
 
-from ..file_note import FileNote
+from ..sampling import SAMPLED_FPS, USUAL_FPS, find_whole_rate, rate_of_period
+from ..skeletons.file_note import FileNote
 from .rig import LARGEST
-from .sampling import SAMPLED_FPS, USUAL_FPS, find_whole_rate, rate_of_period
 
 _CHANNELS = {f"{axis}{kind}".lower(): f"{axis}{kind}" for axis in "XYZ" for kind in ("position", "rotation")}
 _FPS_ROUNDING = 1e-4

@@ -16,16 +16,16 @@ from selfcorrect.motion.editing.transforms import frame_count
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import MOST_JOINTS
 
-from ..file_note import FileNote
 from ..motion_file import BYTES_PER_SAMPLED_JOINT, MotionFile, check_size, check_within
 from ..native.child_process import ask_reader
+from ..sampling import SAMPLED_FPS, sampling_rate
+from ..skeletons.file_note import FileNote
 from ..skeletons.naming import parts_from_names
 from ..skeletons.reading import Reading
 from . import gltf
 from .animations import collect_animations, read_animation
 from .bvh import write_motion
 from .rig import LARGEST, Rig, Tracks, motion_of, top_joint, tree_of
-from .sampling import SAMPLED_FPS, sampling_rate
 
 _PROPERTIES = {"translation": (slice(0, 3), 1e-6), "rotation": (slice(3, 7), 1e-7), "scale": (slice(7, 10), 1e-7)}
 """Columns of what places a node, each with the least change that moves the node."""

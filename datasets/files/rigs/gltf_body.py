@@ -21,6 +21,7 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.limits import check_unpacked
 
 from ..motion_file import BYTES_PER_SAMPLED_JOINT, MotionFile, check_size
+from ..sampling import KeyClock, make_key_clock
 from ..skeletons.naming import spine_parts
 from ..skeletons.reading import Reading
 from .animations import Animation, collect_animations, read_animation
@@ -35,7 +36,6 @@ from .gltf_document import (
     write_document,
 )
 from .rig import LARGEST, LEAST_LENGTH, Rig, motion_of, top_joint, tree_of
-from .sampling import KeyClock, make_key_clock
 
 _MOVES_M = 1e-6
 _TURNS_RAD = 1e-6

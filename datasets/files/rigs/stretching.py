@@ -26,7 +26,7 @@ from selfcorrect.motion.geometry.vectors import cross, dot, normalize_safely, no
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SIDES, Skeleton
 
-from ..file_note import FileNote
+from ..skeletons.file_note import FileNote
 from .rig import RiggedMotion
 
 _LIMB_STRETCH = 0.1

@@ -21,11 +21,11 @@ from selfcorrect.storage.files.writing import replacing
 
 from ..motion_file import BYTES_PER_SAMPLED_JOINT, MotionFile, check_size, check_within
 from ..native.child_process import ask_reader
+from ..sampling import make_key_clock
 from ..skeletons.reading import Reading
 from .animations import collect_animations, read_animation
 from .bvh import write_motion
 from .rig import LARGEST, Rig, motion_of, tree_of, unique, warn_of_changed_names
-from .sampling import make_key_clock
 
 SUFFIXES = (".usda", ".usdc", ".usd")
 _GENERATOR = "selfcorrect"

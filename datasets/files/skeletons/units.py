@@ -11,7 +11,7 @@ from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 
-from ..file_note import FileNote
+from .file_note import FileNote
 from .reading import Reading
 from .samples import sample_frames
 

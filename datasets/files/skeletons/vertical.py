@@ -21,8 +21,8 @@ from selfcorrect.motion.geometry.vectors import find_distinct, median, normalize
 from selfcorrect.motion.geometry.views import Y_DOWN, Y_UP, Z_UP, FrameChange, FrameChanges, TurnedFrames, to_y_up
 from selfcorrect.motion.motion import Motion
 
-from ..file_note import FileNote
 from .anatomy import note_overruled_names
+from .file_note import FileNote
 from .reading import Up
 from .sides import unswap_sides
 

@@ -18,7 +18,7 @@ from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.rigs.bvh import parse_bvh, read_bvh, write_bvh
 from selfcorrect.datasets.files.rigs.bvh_text import _scan_hierarchy, parse_text
 from selfcorrect.datasets.files.rigs.rig import RiggedMotion
-from selfcorrect.datasets.files.rigs.sampling import rate_of_period
+from selfcorrect.datasets.files.sampling import rate_of_period
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.geometry.compiled import KERNELS
 from selfcorrect.motion.geometry.kinematics import joint_positions
