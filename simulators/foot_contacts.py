@@ -16,12 +16,16 @@ from selfcorrect.motion.body.surface import sole_points
 from selfcorrect.motion.geometry.runs import spans
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.motion.observation import thresholds as limits
 from selfcorrect.storage.files.strict_json import read_file_as
 from selfcorrect.storage.files.writing import refuse_to_replace, write_atomically
 
 from .body.soles import stance_velocities
 from .cleanup.stance import PosedMotions
+
+_FLAT_SOLE_M = 0.015
+"""A foot whose sole is steeper by this than in its flattest frame counts for 1/e in the place of a contact."""
+_STILL_SOLE_M_S = 0.2
+"""So does a foot that slides faster by this than in its slowest frame."""
 
 FEET = ("left foot", "right foot")
 HAND_NAMES = ("left hand", "right hand")
@@ -224,8 +228,8 @@ def _place_weights(corners_m: np.ndarray, velocity_m_s: np.ndarray) -> np.ndarra
     before_m_s = np.append(between_m_s[:1], between_m_s)
     after_m_s = np.append(between_m_s, between_m_s[-1:])
     speed_m_s = np.minimum(before_m_s, after_m_s)[: len(corners_m)]
-    unevenness = (steepness_m - steepness_m.min()) / limits.FLAT_SOLE_M
-    slipping = (speed_m_s - speed_m_s.min()) / limits.STILL_SOLE_M_S
+    unevenness = (steepness_m - steepness_m.min()) / _FLAT_SOLE_M
+    slipping = (speed_m_s - speed_m_s.min()) / _STILL_SOLE_M_S
     exponents = unevenness**2 + slipping**2
     weights = np.exp(exponents.min() - exponents)
     return weights / weights.sum()

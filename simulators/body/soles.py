@@ -10,9 +10,17 @@ import numpy as np
 from selfcorrect.motion.body.surface import SolePoints
 from selfcorrect.motion.geometry.rotations import rotate
 from selfcorrect.motion.geometry.vectors import norms, percentile
-from selfcorrect.motion.observation import thresholds as limits
 
 from .curves import smooth_gaussian, smoothstep
+
+_RUNS_M_S = 1.5
+"""Speed of a body above which feet, which land and leave within a frame or two, seem to slide in proportion."""
+_TOUCHES_WITHIN_M = 0.008
+"""Corners of a sole within about this height of the lowest corner count as touching with it."""
+_HELD_WITHIN_M = 0.02
+"""Corners of a sole within about this height of the lowest corner may be held."""
+_HELD_M_S = 0.05
+"""Corners are held if they are the slowest of these, by about this speed."""
 
 _FLAT_S = 0.25, 1.0
 """Durations of flat stance of both feet together: up to the first the soles stay, from the second on they are fully
@@ -64,14 +72,14 @@ def stance_velocities(feet_m: np.ndarray, fps: float) -> np.ndarray:
     It consists of the slowest of the lower corners. Soles are stiff here, unlike people's: if someone rolls over the
     ball of the foot, the tips of the toes seem to be lowest, and to slide.
     """
-    weights = lowness_weights(feet_m[..., 1], limits.HELD_WITHIN_M)
+    weights = lowness_weights(feet_m[..., 1], _HELD_WITHIN_M)
     velocity_m_s = np.diff(feet_m[..., [0, 2]], axis=1) * fps
-    weights = (weights[:, 1:] + weights[:, :-1]) / (limits.HELD_M_S + norms(velocity_m_s)) ** 2
+    weights = (weights[:, 1:] + weights[:, :-1]) / (_HELD_M_S + norms(velocity_m_s)) ** 2
     weights /= weights.sum(-1, keepdims=True)
     return np.sum(velocity_m_s * weights[..., None], axis=3)
 
 
-def lowness_weights(heights_m: np.ndarray, within_m: float = limits.TOUCHES_WITHIN_M) -> np.ndarray:
+def lowness_weights(heights_m: np.ndarray, within_m: float = _TOUCHES_WITHIN_M) -> np.ndarray:
     """Return weights (..., K) of corners by height (..., K): 1 for the lowest, falling exponentially above it."""
     return np.exp((heights_m.min(-1, keepdims=True) - heights_m) / within_m)
 
@@ -126,7 +134,7 @@ def horizontal_speeds(points_m: np.ndarray, fps: float) -> np.ndarray:
     return norms(np.gradient(points_m[..., [0, 2]], 1 / fps, axis=1))
 
 
-def speed_factors(root_m: np.ndarray, fps: float, from_m_s: float = limits.RUNS_M_S, most: float = 3.0) -> np.ndarray:
+def speed_factors(root_m: np.ndarray, fps: float, from_m_s: float = _RUNS_M_S, most: float = 3.0) -> np.ndarray:
     """Return the factor on the bounds of standing feet's speeds in fast motions.
 
     It is the speed of the root in units of `from_m_s`, smoothed over half a second.

@@ -21,14 +21,17 @@ from selfcorrect.motion.corrector_interface.results import Note, NoteKind, Repai
 from selfcorrect.motion.geometry.filters import gaussian_filter1d
 from selfcorrect.motion.geometry.vectors import norms, percentile
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.observation import thresholds as limits
 from selfcorrect.motion.observation.observation import observe
+from selfcorrect.motion.observation.stance_model import STANDS_M_S
 
 from ..body.curves import smooth_whittaker
 from ..body.soles import lowness_weights
 from ..stages.values import Floor
 from .cleaning import CleanupState
 from .foot_lock import furthest_in_stance_m, lock_share
+
+_NOISY_STANDS_M_S = 0.25
+"""Usual speed of points of noisy bodies that stand, once noise was removed; its slow part stays."""
 
 _UPRIGHT_M = 0.5
 """Least height of the root above the soles if feet carry the body."""
@@ -174,7 +177,7 @@ class DriftEvidence:
     steady: float
     changing: float
     fewest_still: float
-    still_m_s: float = limits.STANDS_M_S
+    still_m_s: float = STANDS_M_S
     stiffness: float = 30.0
 
 
@@ -187,7 +190,7 @@ RUNNING = DriftEvidence(steady=0.3, changing=0.3, fewest_still=0.2)
 LEAPING = DriftEvidence(steady=0.3, changing=0.3, fewest_still=0.42)
 
 
-NOISY = DriftEvidence(steady=0.45, changing=0.55, fewest_still=0.4, still_m_s=limits.NOISY_STANDS_M_S, stiffness=1000.0)
+NOISY = DriftEvidence(steady=0.45, changing=0.55, fewest_still=0.4, still_m_s=_NOISY_STANDS_M_S, stiffness=1000.0)
 
 
 TREADMILL = DriftEvidence(steady=0.15, changing=0.15, fewest_still=0.15)
@@ -452,7 +455,7 @@ def _fit_steady_drift(standing: StanceEvidence) -> np.ndarray:
     weights = all_weights[heavy]
     starts = points[:: max(1, len(points) // _MOST_STARTS)]
     distances_m_s = norms(starts[:, None] - points)
-    densities = _bell(distances_m_s / limits.STANDS_M_S) @ weights
+    densities = _bell(distances_m_s / STANDS_M_S) @ weights
     velocity_m_s = starts[densities.argmax()]
     for scale_m_s in (*_NARROWING_M_S, *_NARROWING_M_S[-1:] * 4):
         drift_m_s = np.broadcast_to(velocity_m_s, (len(standing.weights), 2))

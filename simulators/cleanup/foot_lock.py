@@ -12,9 +12,20 @@ import numpy as np
 from selfcorrect.motion.geometry.filters import maximum_filter1d, solve_banded
 from selfcorrect.motion.geometry.rotations import quaternions, rotation_vectors
 from selfcorrect.motion.geometry.vectors import cross, find_distinct, norms
-from selfcorrect.motion.observation import thresholds as limits
 
 from ..body.curves import blur, second_difference_bands, smooth_gaussian, smoothstep
+
+_SLOW_SWING_M_S = 0.36
+"""Swinging feet are slow up to this speed."""
+_FASTER_SWING_M_S = 1.8
+"""Swinging feet are fast at this much more than the slow speed."""
+_IN_PLACE_M_S = 0.06
+"""Frames of a stance that are slower than about this weigh alike in the foot's place."""
+_LIFTING_M_S = 0.1
+"""Frames of a stance in which a foot rises or sinks faster than about this weigh less in its height."""
+_AIRBORNE_S = (0.2, 0.4)
+"""A foot that has been in the air for longer than the first returns to its own height, and fully after the second:
+it may rest in the air beside the other, on which the body stands."""
 
 FURTHEST_SLIDE_M = 0.3
 """Feet on a drifting floor are planted as on a still floor if no stance slides as far as this. The legs absorb this
@@ -150,7 +161,7 @@ def lock_feet(
     still_m = cancel_sliding(velocity_m_s, speed_m_s, stands, fps)
     anchors_m = np.stack([still_m[..., 0], -soles_m, still_m[..., 1]], axis=-1)
     moves_m = bridge_swings(anchors_m, stands, fps)
-    swiftness = np.clip((speed_m_s - limits.SLOW_SWING_M_S) / limits.FASTER_SWING_M_S, 0.0, 1.0)
+    swiftness = np.clip((speed_m_s - _SLOW_SWING_M_S) / _FASTER_SWING_M_S, 0.0, 1.0)
     clearance_m = CLEAR_M + (CLEARANCE_M - CLEAR_M) * swiftness
     clear_height_m = np.maximum(moves_m[..., 1], clearance_m - soles_m)
     height_m = np.where(stands, moves_m[..., 1], clear_height_m)
@@ -175,7 +186,7 @@ def cancel_sliding(velocity_m_s: np.ndarray, speed_m_s: np.ndarray, stands: np.n
     """
     slide_m = np.zeros((*stands.shape, 2))
     slide_m[:, 1:] = np.cumsum(velocity_m_s / fps, axis=1)
-    weights = stands / (limits.IN_PLACE_M_S + speed_m_s)
+    weights = stands / (_IN_PLACE_M_S + speed_m_s)
     stance = label_stances(stands)
     total = np.maximum(np.bincount(stance.ravel(), weights.ravel()), 1e-9)
     still_m = np.empty_like(slide_m)
@@ -410,7 +421,7 @@ def _airborne_share(stands: np.ndarray, fps: float) -> np.ndarray:
     """Return the share (T,) by which a foot returns to its own height, from its stances (T,)."""
     if not stands.any():
         return np.zeros(len(stands))
-    first_s, last_s = limits.AIRBORNE_S
+    first_s, last_s = _AIRBORNE_S
     stances = np.flatnonzero(stands)
     frames = np.arange(len(stands))
     after = np.searchsorted(stances, frames)
@@ -435,7 +446,7 @@ def _solve_vertical_lock(heights_m: np.ndarray, firmness: np.ndarray, stands: np
     off_m = np.sign(heights_m) * np.maximum(np.abs(heights_m) - _TOLERANCE_M, 0.0)
     smooth_heights_m = blur(heights_m[None], 1.0, fps)[0]
     lifts_m_s = np.gradient(smooth_heights_m) * fps
-    weights = np.maximum(firmness / (1 + (lifts_m_s / limits.LIFTING_M_S) ** 2), _LEAST_WEIGHT)
+    weights = np.maximum(firmness / (1 + (lifts_m_s / _LIFTING_M_S) ** 2), _LEAST_WEIGHT)
     weights += _airborne_share(stands, fps) * (TENSION_S / RETURN_S) ** 2
     bands = (HEIGHT_S * fps) ** 4 * second_difference_bands(np.ones(len(heights_m) - 2))
     tension = (TENSION_S * fps) ** 2

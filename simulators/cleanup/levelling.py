@@ -10,12 +10,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from selfcorrect.motion.body.foot_frames import find_lying_floor_m, measure_gap_m
-from selfcorrect.motion.observation import thresholds as limits
 from selfcorrect.motion.observation.observation import observe
 
 from ..body.soles import fit_soles
 from .cleaning import CleanupState
 from .stance import PosedMotions
+
+_FLAT_SOLE_RAD = float(np.radians(15.0))
+"""Feet tilted by less are flat enough to show the thickness of their soles."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class FitSoles:
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         leveller = cleaning.find_step(LevelFloor)
         posed = leveller(cleaning).posed if leveller else cleaning.posed
-        is_flat = posed.is_flat(limits.FLAT_SOLE_RAD)
+        is_flat = posed.is_flat(_FLAT_SOLE_RAD)
         stands_flat = (is_flat & posed.stands_on(0.0))[0]
         is_ball_known = posed.motions.skeleton.soles_m is not None and posed.feet_m.shape[-2] > 4
         heights_m = posed.feet_m[0, ..., 1]

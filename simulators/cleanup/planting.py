@@ -19,7 +19,6 @@ from selfcorrect.motion.geometry.runs import holds_throughout
 from selfcorrect.motion.geometry.vectors import median, norms, sum_points
 from selfcorrect.motion.ground import Ground
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.motion.observation import thresholds as limits
 from selfcorrect.motion.observation.observation import observe
 from selfcorrect.motion.skeleton import SIDES, Skeleton, strip_side
 
@@ -36,7 +35,7 @@ from . import foot_lock
 from .cleaning import CleanupState, choose_motions
 from .foot_lock import limit_turns, lock_feet_softly
 from .levelling import LevelFloor
-from .stance import PosedMotions, find_boxes_under_feet, has_boxes
+from .stance import SOLE_NEAR_M, PosedMotions, find_boxes_under_feet, has_boxes
 
 _TIPS_BELOW_BALL_M = 0.02
 """Depth below the ball from which on toe tips do not lift the foot."""
@@ -561,7 +560,7 @@ class PlantFeet:
         level = cleaning.posed
         is_ground_level = cleaning.mode.moves_to_floor or level.motions.ground is not None
         # If heights are left alone, a foot that hovers a little may stand on whatever is there.
-        highest_m = 0.0 if is_ground_level else limits.SOLE_NEAR_M
+        highest_m = 0.0 if is_ground_level else SOLE_NEAR_M
         ground_m = np.clip(level.feet_m[..., 1].min(-1), 0.0, highest_m)
         planted_motions = plant_feet(level, ground_m, is_soft=self.is_soft)
         if self.is_soft:

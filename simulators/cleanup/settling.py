@@ -19,11 +19,15 @@ from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.geometry.runs import spans
 from selfcorrect.motion.geometry.vectors import median, norms, percentile
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.observation import thresholds as limits
 from selfcorrect.motion.observation.observation import find_feet_m
 
 from ..body.curves import smooth_gaussian
 from .cleaning import CleanupState
+
+_LEFT_FLOOR_M = 0.03
+"""A body whose lowest point is higher has left the floor."""
+_BACK_ON_FLOOR_M = 0.005
+"""It is back on the floor when its lowest point is lower."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,7 @@ class SettleBody:
         lost_m = np.zeros(len(rises_m))
         features = MotionFeatures.of_joints(motion)
         places_m = features.places("pelvis", "neck", "left_wrist", "right_wrist")
-        is_low = rises_m < limits.LEFT_FLOOR_M
+        is_low = rises_m < _LEFT_FLOOR_M
         if places_m is None or not is_low.any():
             return lost_m, False
         pelvis_m, neck_m, left_m, right_m = np.moveaxis(places_m[..., 1], 1, 0)
@@ -118,7 +122,7 @@ class SettleBody:
         does_follow = (np.where(may_sit, -hips_rise_m, hips_rise_m) > self.hips_follow * rises_m) | is_on_hands
         is_everywhere = True
         for frames in self._find_unsupported_spans(motion, rises_m):
-            is_up = rises_m[frames] > limits.LEFT_FLOOR_M
+            is_up = rises_m[frames] > _LEFT_FLOOR_M
             is_long = is_up.sum() >= self.lost_s * motion.fps
             if is_long and not does_follow[frames][is_up].any():
                 lost_m[frames] = rises_m[frames]
@@ -142,8 +146,8 @@ class SettleBody:
             heights_m: (T,) height of the body's lowest point.
         """
         falls_m_s2 = MotionFeatures.of_joints(motion).falls_m_s2
-        for first, last in spans(heights_m > limits.BACK_ON_FLOOR_M, 0):
+        for first, last in spans(heights_m > _BACK_ON_FLOOR_M, 0):
             frames = slice(first, last + 1)
-            up = falls_m_s2[frames][heights_m[frames] > limits.LEFT_FLOOR_M]
+            up = falls_m_s2[frames][heights_m[frames] > _LEFT_FLOOR_M]
             if len(up) and min(up.mean(), median(up)) <= self.falling * GRAVITY_M_S2:
                 yield frames

@@ -15,8 +15,8 @@ from selfcorrect.motion.geometry.kinematics import cache_poses, cached_poses
 from selfcorrect.motion.geometry.rotations import rotate
 from selfcorrect.motion.geometry.runs import spans
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.motion.observation import thresholds as limits
 from selfcorrect.motion.observation.observation import observe
+from selfcorrect.motion.observation.stance_model import LIKELY
 from selfcorrect.motion.support import Support
 
 from ..body.leg_ik import Legs
@@ -27,6 +27,18 @@ from ..body.soles import (
     sole_normals,
     split_by_foot,
 )
+
+SOLE_NEAR_M = 0.035
+"""A standing sole is lower than this above its ground."""
+_HELD_M = 0.015
+"""A tilted sole is lower than this if it stands while the other foot stands lower by as much: a body that balances
+holds the other foot near the floor."""
+_HELD_TILTS_RAD = (float(np.radians(8.0)), float(np.radians(14.0)))
+"""Angles between which such a sole becomes tilted."""
+_NEAR_BOX_M = 0.08
+"""Feet that are no further from the top of a box may stand on it."""
+_BOX_GAP_S = 0.07
+"""Longest gap that does not end a stance on a box."""
 
 _OF_VELOCITIES = ("speeds_m_s", "normals", "standing", "stands")
 """Cached properties of posed motions that do not depend on where these are."""
@@ -79,7 +91,7 @@ class PosedMotions:
     @cached_property
     def stands(self) -> np.ndarray:
         """(N, T, 2) whether each foot stands in its place, wherever the ground is."""
-        return self.standing.max(-1) > limits.LIKELY
+        return self.standing.max(-1) > LIKELY
 
     @cached_property
     def standing(self) -> np.ndarray:
@@ -98,11 +110,11 @@ class PosedMotions:
     def stands_on(self, ground_m: np.ndarray | float) -> np.ndarray:
         """Return whether each foot (N, T, 2) stands on a ground at heights (N, T, 2); infinite labels decide."""
         heights_m = self.standing_m(self.feet_m)[..., 1].min(-1) - ground_m
-        is_other_lower = self.stands[..., ::-1] & (heights_m[..., ::-1] < heights_m - limits.HELD_M)
-        first_rad, last_rad = limits.HELD_TILTS_RAD
+        is_other_lower = self.stands[..., ::-1] & (heights_m[..., ::-1] < heights_m - _HELD_M)
+        first_rad, last_rad = _HELD_TILTS_RAD
         tilts_rad = np.arccos(np.clip(self.normals[..., 1], -1.0, 1.0))
         held_share = is_other_lower * np.clip((tilts_rad - first_rad) / (last_rad - first_rad), 0.0, 1.0)
-        is_near = heights_m < limits.SOLE_NEAR_M + held_share * (limits.HELD_M - limits.SOLE_NEAR_M)
+        is_near = heights_m < SOLE_NEAR_M + held_share * (_HELD_M - SOLE_NEAR_M)
         if self.motions.contacts is not None:
             is_near |= np.isinf(self.motions.contacts)
         return self.stands & is_near
@@ -117,12 +129,12 @@ def find_boxes_under_feet(posed: PosedMotions) -> list[tuple[Support, ...]]:
     """Return the boxes of a known ground on which each motion's feet stand, or nearly, in the order of time."""
     ground = posed.motions.ground
     assert ground is not None
-    gap = round(limits.BOX_GAP_S * posed.motions.fps)
+    gap = round(_BOX_GAP_S * posed.motions.fps)
     supports = []
     for feet_m in posed.feet_m:
         motion_supports = []
         for box in ground.boxes_near(feet_m):
-            is_near = box.contains(feet_m) & (np.abs(feet_m[..., 1] - box.top_m) < limits.NEAR_BOX_M)
+            is_near = box.contains(feet_m) & (np.abs(feet_m[..., 1] - box.top_m) < _NEAR_BOX_M)
             top_m = (box.centre_m[0], box.top_m, box.centre_m[2])
             size_m = (box.size_m[0], box.size_m[2])
             for foot, part in enumerate(("left foot", "right foot")):

@@ -18,8 +18,7 @@ from selfcorrect.core.checks import Positive
 from selfcorrect.motion.geometry.kinematics import cached_poses
 from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.motion.observation import thresholds as limits
-from selfcorrect.motion.observation.rests import find_rests
+from selfcorrect.motion.observation.rests import REST_LEVEL_M, find_rests
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.motion.support import Support, ground_of_feet_m
 
@@ -38,6 +37,9 @@ from ..stages.values import select_motions
 from .cleaning import CleanupState, choose_motions
 from .planting import PlantFeet, plant_feet
 from .stance import has_boxes
+
+_CAPTURED_CARRIES_M_S = (0.6, 1.8)
+"""Speeds along the ground up to which a captured part may carry a support fully, and above which not at all."""
 
 _ROUNDS = (
     ("left foot", "right foot"),
@@ -238,7 +240,7 @@ def _make_explainer(
 
     def explain(supports: tuple[Support, ...]) -> tuple[np.ndarray, np.ndarray]:
         heights_m = above_ground_m(body, points_m[None], [supports])[..., 1]
-        activation = contact_activation(heights_m, speeds_m_s, limits.CAPTURED_CARRIES_M_S, _CONTACTS)
+        activation = contact_activation(heights_m, speeds_m_s, _CAPTURED_CARRIES_M_S, _CONTACTS)
         wrench = needs.wrench[:, is_rest_frame]
         arms = arms_m[:, is_rest_frame]
         force_n = solve_contact_forces(wrench, arms, activation[:, is_rest_frame], settings.friction, _CONTACTS)
@@ -350,7 +352,7 @@ def _is_steady_grip(points_m: np.ndarray, closest_m: float) -> bool:
 def _make_support(part: str, points_m: np.ndarray, first: int, settings: FindSupports) -> Support:
     """Return the support under those points (T, K, 3) of a part that are near the support's height."""
     top_m = float(median(points_m[..., 1].min(1)))
-    touching_m = points_m[points_m[..., 1] < top_m + limits.REST_LEVEL_M]
+    touching_m = points_m[points_m[..., 1] < top_m + REST_LEVEL_M]
     margin_m = settings.margin_of_seat_m if part == "seat" else settings.margin_m
     low_m = touching_m.min(0) - margin_m
     high_m = touching_m.max(0) + margin_m

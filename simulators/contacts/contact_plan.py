@@ -15,13 +15,17 @@ import numpy as np
 from selfcorrect.motion.geometry.compiled import KERNELS
 from selfcorrect.motion.geometry.vectors import cross, sum_points
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.motion.observation import thresholds as limits
 from selfcorrect.motion.support import CARRIED_PARTS, Support
 
 from ..body.humanoid import Humanoid
 from ..body.soles import horizontal_speeds, speed_factors
 from ..settings.plan import PLAN, ContactSettings, ForceSettings
 from .dynamics import Demand, demand
+
+_CARRIES_M = (0.003, 0.015)
+"""Height up to which a point may carry fully, and height above which a point carries nothing."""
+_CARRIES_M_S = (0.1, 0.4)
+"""Speed along the floor up to which a point of a plan may carry fully, and speed above which it carries nothing."""
 
 FrameBounds = tuple[float | np.ndarray, float | np.ndarray]
 
@@ -71,7 +75,7 @@ def plan_contacts(
     needs = demand(body, motions, settings.smoothing_s)
     points_m = body.contact_points.lowest_points(needs.positions_m, needs.orientations)
     speed_factor = speed_factors(motions.root_m, motions.fps)[..., None]
-    speed_bounds_m_s = (limits.CARRIES_M_S[0] * speed_factor, limits.CARRIES_M_S[1] * speed_factor)
+    speed_bounds_m_s = (_CARRIES_M_S[0] * speed_factor, _CARRIES_M_S[1] * speed_factor)
     above_m = above_ground_m(body, points_m, supports)
     heights_m = above_m[..., 1]
     speeds_m_s = horizontal_speeds(above_m, motions.fps)
@@ -150,7 +154,7 @@ def contact_activation(
     """
     height_factor = 1.0 + settings.height_margin * lacking
     speed_factor = 1.0 + settings.speed_margin * lacking
-    height_bounds_m = (limits.CARRIES_M[0] * height_factor, limits.CARRIES_M[1] * height_factor)
+    height_bounds_m = (_CARRIES_M[0] * height_factor, _CARRIES_M[1] * height_factor)
     slow_m_s, fast_m_s = speed_bounds_m_s
     is_slow = _share_below(speeds_m_s, (slow_m_s * speed_factor, fast_m_s * speed_factor))
     is_low = _share_below(heights_m, height_bounds_m)

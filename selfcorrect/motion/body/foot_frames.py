@@ -19,10 +19,13 @@ from ..geometry.rotations import invert, rotate
 from ..geometry.vectors import find_distinct, median, norms, percentile
 from ..geometry.views import LevelFeet
 from ..motion import Motion
-from ..observation import thresholds as limits
 from ..observation.observation import observe
+from ..observation.stances import SAME_LEVEL_M
 from ..skeleton import SIDES, SOLE_BELOW_TOE_JOINT_M, FootFrames, Quaternion, Skeleton, strip_side
 from .surface import BOX_FOOT_SOLE_M, SURFACE_RADII_M
+
+IN_AIR_M = 0.03
+"""A sole whose lowest point is higher than this above the ground does not touch it: heels and toes roll below it."""
 
 _FLATTEST_PERCENTILE = 25
 """Feet stand flat when ankles are lowest above their toe joints; otherwise they are on tiptoe or about to leave."""
@@ -204,12 +207,12 @@ def measure_gap_m(motion: Motion, feet_m: np.ndarray) -> float:
     """
     observation = observe(motion)
     gaps_m = feet_m[: len(motion), ..., 1].min(-1) - observation.ground_m
-    is_off = (gaps_m > limits.IN_AIR_M) & (observation.off_m > limits.IN_AIR_M)
+    is_off = (gaps_m > IN_AIR_M) & (observation.off_m > IN_AIR_M)
     stands = observation.stands & np.logical_not(is_off)
     if not observation.is_floor_trusted or not stands.any():
         return 0.0
     least_m, _, largest_m = sole_depths_m(motion.skeleton)
-    is_on_floor = np.abs(observation.ground_m - observation.floor_m) < limits.SAME_LEVEL_M
+    is_on_floor = np.abs(observation.ground_m - observation.floor_m) < SAME_LEVEL_M
     is_alone = np.logical_not((stands & is_on_floor)[:, ::-1])
     shows = stands & (is_on_floor | is_alone | (np.abs(gaps_m) < largest_m - least_m))
     gap_m = float(median(gaps_m[shows]))

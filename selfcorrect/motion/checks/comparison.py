@@ -13,7 +13,7 @@ from functools import cached_property, partial
 import numpy as np
 
 from ...runtime.bugs import try_optional
-from ..body.foot_frames import get_foot_frames
+from ..body.foot_frames import IN_AIR_M, get_foot_frames
 from ..corrector_interface.grounding import find_frames_between_t_poses, find_kept_floor_m, see_level
 from ..corrector_interface.pieces import PIECE_FRAMES
 from ..corrector_interface.results import CorrectedMotion, Note, NoteKind
@@ -23,13 +23,15 @@ from ..geometry.vectors import median, norms
 from ..measures.physical import TOLERANCE_M
 from ..measures.skating import find_belts_m_s
 from ..motion import SLAB, Motion
-from ..observation import thresholds as limits
 from ..observation.observation import observe
 from ..skeleton import SIDES, FootFrames
 from ..support import Surroundings
 from .floor import find_unsupported_frames
 from .measure import measure_features
 from .motion_features import MotionFeatures
+
+_FLOATS_M = 0.02
+"""A body whose lowest point is higher than this is in the air."""
 
 _RISE_M = 0.02
 """Least rise of a sole that was lifted; a sole that was as high before has lost nothing."""
@@ -136,7 +138,7 @@ class MotionComparison:
         """
         heights_m = self.after.sole_heights_m - self.floor_raised_m
         before_m = self.before.sole_heights_m
-        is_in_air = (heights_m > limits.IN_AIR_M) & (before_m < limits.IN_AIR_M)
+        is_in_air = (heights_m > IN_AIR_M) & (before_m < IN_AIR_M)
         is_lifted = is_in_air & (heights_m - before_m + self._sunk_m > _RISE_M)
         return _drop_short_runs(self.stands & is_lifted, self.before.fps)
 
@@ -149,7 +151,7 @@ class MotionComparison:
         by_foot = _count_lost(self.stands, self.hangs, self.after.sole_heights_m)
         touches = (self.before.lowest_m <= self._sunk_m + TOLERANCE_M)[:, None]
         clear_m = self.after.clear_m - self.floor_raised_m
-        in_air = find_unsupported_frames(self.after, clear_m, limits.FLOATS_M)[:, None]
+        in_air = find_unsupported_frames(self.after, clear_m, _FLOATS_M)[:, None]
         body_is_lifted = _drop_short_runs(touches & in_air, self.before.fps)
         by_body = _count_lost(touches, body_is_lifted, self.after.lowest_m[:, None])
         return max(by_foot, by_body, key=lambda lost: lost[0])

@@ -5,10 +5,18 @@ import numpy as np
 from ..geometry.filters import maximum_filter1d, minimum_filter1d, uniform_filter1d
 from ..geometry.runs import find_runs, holds_throughout
 from ..geometry.vectors import median, norms, percentile
-from ..observation import thresholds as limits
 from ..support import Surroundings
 from .findings import Measurement
 from .motion_features import MotionFeatures
+
+OTHERS_LOW_M = 0.03
+"""Height below which the surface of joints other than feet may rest on the floor."""
+_UNMOVING_M_S = 0.15
+"""A foot that rests moves more slowly than this, in any direction."""
+_AS_LOW_M = 0.01
+"""A foot that seems to carry the body is no higher than this above the body's lowest point."""
+_LIFTED_M_S = 0.28
+"""Both feet of a lifted body rise or sink faster than this."""
 
 GRAVITY_M_S2 = 9.81
 
@@ -98,7 +106,7 @@ def lost_hip_height_m(features: MotionFeatures) -> np.ndarray | None:
     is_as_high = np.abs(height_m - usual_height_m) < _HIPS_FOLLOW * rises_m
     middle_m = features.feet_m.mean(axis=2)
     speeds_m_s = norms(np.gradient(middle_m[..., [0, 2]], 1 / features.fps, axis=0))
-    is_in_place = speeds_m_s.min(axis=1) < limits.UNMOVING_M_S
+    is_in_place = speeds_m_s.min(axis=1) < _UNMOVING_M_S
     legs_m = features.positions_m[:, pelvis, None] - middle_m
     hangs = (legs_m[..., 1] > _HANGING * norms(legs_m)).all(axis=1)
     is_lost = find_unsupported_frames(features, rises_m, HIGH_SOLES_M) & is_as_high & is_in_place & hangs
@@ -118,7 +126,7 @@ def slide_m_s(features: MotionFeatures) -> np.ndarray | None:
     speeds = norms(np.gradient(points_m[..., [0, 2]], 1 / features.fps, axis=0))
     is_carried = features.falls_m_s2 < _FALLING * GRAVITY_M_S2  # something carries a body that does not fall
     is_touching = is_low.any(axis=1) & is_carried
-    others_low = features.lowest_surface_m < limits.OTHERS_LOW_M
+    others_low = features.lowest_surface_m < OTHERS_LOW_M
     slowest = np.where(is_touching, np.where(is_low, speeds, np.inf).min(axis=1), np.inf)
     least = minimum_filter1d(slowest, window, mode="nearest")
     touching_frames = uniform_filter1d(is_touching.astype(float), window, mode="nearest") * window
@@ -135,8 +143,8 @@ def low_hover_m(features: MotionFeatures) -> np.ndarray:
     """
     middle_m = features.feet_m.mean(axis=2)
     speeds_m_s = norms(np.gradient(middle_m, 1 / features.fps, axis=0))
-    is_lowest = features.sole_heights_m < features.lowest_m[:, None] + limits.AS_LOW_M
-    rests = (features.observation.stands & (speeds_m_s < limits.UNMOVING_M_S) & is_lowest).any(axis=1)
+    is_lowest = features.sole_heights_m < features.lowest_m[:, None] + _AS_LOW_M
+    rests = (features.observation.stands & (speeds_m_s < _UNMOVING_M_S) & is_lowest).any(axis=1)
     heights_m = np.where(rests, features.clear_m, np.inf)
     window = max(round(_HOVERS_S * features.fps), 1)
     before_m = minimum_filter1d(heights_m, window, origin=(window - 1) // 2, mode="constant", cval=np.inf)
@@ -165,7 +173,7 @@ def slow_slide_m_s(features: MotionFeatures) -> np.ndarray | None:
     slowest_m_s[start : start + frames - window] = np.where(stays_low, speeds_m_s, np.inf).min(axis=1)
     around = max(1, round(_STRIDE_S * features.fps))
     least_m_s = minimum_filter1d(slowest_m_s, around, mode="nearest")
-    is_other = (features.lowest_surface_m < limits.OTHERS_LOW_M) | (features.clear_m > _FLIGHT_M)
+    is_other = (features.lowest_surface_m < OTHERS_LOW_M) | (features.clear_m > _FLIGHT_M)
     is_known = np.isfinite(least_m_s) & np.logical_not(maximum_filter1d(is_other, around, mode="nearest"))
     return np.where(is_known, least_m_s, 0.0)
 
@@ -195,7 +203,7 @@ def is_lifted(features: MotionFeatures) -> bool:
         return False
     feet_m = MotionFeatures(features.motion).sole_heights_m
     up_m_s = np.gradient(feet_m, 1 / features.fps, axis=0)
-    both_move = (up_m_s.prod(axis=1) > 0) & (np.abs(up_m_s).min(axis=1) > limits.LIFTED_M_S)
+    both_move = (up_m_s.prod(axis=1) > 0) & (np.abs(up_m_s).min(axis=1) > _LIFTED_M_S)
     margin = _AROUND_S * features.fps
     edges: list[int] = []
     for support in features.around.supports:

@@ -14,10 +14,12 @@ import numpy as np
 from ..geometry.filters import gaussian_filter1d
 from ..geometry.runs import find_runs
 from ..geometry.vectors import dot, median, normalize_safely, norms, percentile
-from ..observation import thresholds as limits
-from .floor import GRAVITY_M_S2
+from .floor import GRAVITY_M_S2, OTHERS_LOW_M
 from .motion_features import MotionFeatures
 from .smoothness import noise_m
+
+_LOW_SOLE_M = 0.05
+"""Soles below this height may stand on the floor."""
 
 _SHORTEST_STEP = 0.45
 """Least length of a step, in lengths of a leg."""
@@ -214,8 +216,8 @@ def _outside_m(features: MotionFeatures, span: slice) -> np.ndarray:
     places_m = places_m[span]
     soles_m = features.soles_m[span]
     shares = features.mass_shares
-    is_low = soles_m[..., 1] < limits.LOW_SOLE_M
-    only_feet_touch = is_low.any(axis=1) & (features.lowest_surface_m[span] > limits.OTHERS_LOW_M)
+    is_low = soles_m[..., 1] < _LOW_SOLE_M
+    only_feet_touch = is_low.any(axis=1) & (features.lowest_surface_m[span] > OTHERS_LOW_M)
     sole_reach_m = soles_m[..., [0, 2]] @ _DIRECTIONS.T
     reach_m = np.where(is_low[..., None], sole_reach_m, -np.inf).max(axis=1)
     # Σ m (g + a_y) z = Σ m (g x + a_y x − a_x y), with accelerations that fall with the square of the pace.

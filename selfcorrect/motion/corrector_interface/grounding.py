@@ -15,11 +15,19 @@ from ..geometry.vectors import median, norms, percentile
 from ..geometry.views import LevelFeet, TurnedWorld
 from ..measures.ground_plane import LEVEL, TILTED_DEG, GroundPlane, estimate_ground_plane
 from ..motion import Motion
-from ..observation import thresholds as limits
 from ..observation.observation import observe
 from ..skeleton import FootFrames
 from ..support import Support
 from .results import CorrectedMotion, Note, NoteKind
+
+_OTHER_GROUND_M = 0.06
+"""Ground that is lower by more than this may be another level."""
+_OFTEN_STANDS_M = 0.3
+"""Ground on which a motion always stands may be this much further from y = 0 than other ground, to be put there."""
+_FAR_ABOVE_M = 0.12
+"""A body on supports that are further above y = 0 than this stays there, as the floor may be a step below them."""
+_FAR_BELOW_M = 0.2
+"""A body on supports that are further below y = 0 than this stays there."""
 
 
 def find_feet_on_any_floor(motion: Motion) -> FootFrames:
@@ -83,15 +91,15 @@ def find_nearest_floor_m(motion: Motion) -> float:
     if lying_m is not None or not observation.is_floor_trusted:
         return lying_m or 0.0
     levels_m = observation.levels_m
-    is_on_level = np.abs(observation.ground_m[..., None] - levels_m) < limits.OTHER_GROUND_M / 2
+    is_on_level = np.abs(observation.ground_m[..., None] - levels_m) < _OTHER_GROUND_M / 2
     share = (is_on_level & observation.stands[..., None]).any(axis=1).mean(axis=0)
-    nearest_m = float(levels_m[np.argmin(np.abs(levels_m) - limits.OFTEN_STANDS_M * share)])
+    nearest_m = float(levels_m[np.argmin(np.abs(levels_m) - _OFTEN_STANDS_M * share)])
     if observation.feet_m.shape[2] < 2:  # ankles do not show how soles without toe joints are pitched
         corners_m = sole_corners_m(LevelFeet(find_feet_on_any_floor(motion)).view(motion))
         floor_m = nearest_m + measure_gap_m(motion, corners_m.reshape(len(motion), 2, -1, 3))
     else:
         floor_m = nearest_m
-    is_near = -limits.FAR_BELOW_M <= nearest_m <= limits.FAR_ABOVE_M
+    is_near = -_FAR_BELOW_M <= nearest_m <= _FAR_ABOVE_M
     return floor_m if is_near or (len(levels_m) == 1 and not do_feet_hang(motion)) else 0.0
 
 
@@ -241,7 +249,7 @@ class MotionOnFloor:
         observation = observe(level)
         lowest_m = float(observation.levels_m[0]) - floor_m
         has_level = observation.is_floor_trusted and find_lying_floor_m(level) is None
-        if has_level and abs(lowest_m) > limits.OTHER_GROUND_M:
+        if has_level and abs(lowest_m) > _OTHER_GROUND_M:
             notes.append(Note(NoteKind.HEIGHT_KEPT) if do_feet_hang(level) else Note(NoteKind.LOWEST_GROUND, lowest_m))
         up = np.array([0.0, 1.0, 0.0])
         if correction.floor.is_tilted and not self.levels:

@@ -10,7 +10,21 @@ from ..geometry.filters import minimum_filter1d
 from ..geometry.smoothing import parabola_weights, smooth_parabolic
 from ..geometry.vectors import median, median_of_known, norms, percentile
 from ..skeleton import SOLE_BELOW_TOE_JOINT_M
-from . import thresholds as limits
+
+_NOISE_M_S = 0.08
+"""Largest noise of velocities."""
+_WINDOWS_S = (0.07, 0.34)
+"""Shortest and longest time over which velocities are taken."""
+RISES_M_S = 0.15
+"""Usual vertical speed of points that stand."""
+_HEEL_BEHIND_ANKLE_M = 0.045
+"""Distance from ankle to heel along the sole."""
+GLIDES_M_S = 0.4
+"""Least speed of ground that glides beneath a body."""
+_GLIDES_LOW_M = 0.02
+"""Usual height of points that show it above their lowest place."""
+_AROUND_S = 0.6
+"""Time before and after a frame over which a point's lower envelope is taken."""
 
 UP = np.array([0.0, 1.0, 0.0])
 
@@ -45,7 +59,7 @@ class FootPaths:
             places_m = smooth_parabolic(points_m, window)
             velocities_m_s = smooth_parabolic(points_m, window, fps)
         heights_m = places_m[..., 1]
-        around = 2 * round(limits.AROUND_S * fps) + 1
+        around = 2 * round(_AROUND_S * fps) + 1
         above_m = heights_m - minimum_filter1d(heights_m, around, axis=0, mode="nearest")
         glide_m_s = _estimate_glide(velocities_m_s, above_m)
         return cls(
@@ -76,12 +90,12 @@ def _choose_window(noise_m: np.ndarray, frames: int, fps: float) -> tuple[int, f
     """
     if frames < 5:
         return 0, 0.0
-    shortest, longest = [max(3, round(seconds * fps) | 1) for seconds in limits.WINDOWS_S]
+    shortest, longest = [max(3, round(seconds * fps) | 1) for seconds in _WINDOWS_S]
     windows = np.arange(shortest, longest + 2, 2)
     most = frames - (1 - frames % 2)
     windows = windows[windows <= frames] if shortest <= frames else np.array([most])
     noise_shares = fps * np.sqrt(12 / (windows * (windows**2.0 - 1)))
-    is_noisy = median(noise_m) * noise_shares > limits.NOISE_M_S
+    is_noisy = median(noise_m) * noise_shares > _NOISE_M_S
     chosen = min(int(is_noisy.sum()), len(windows) - 1)
     return int(windows[chosen]), float(noise_shares[chosen])
 
@@ -89,17 +103,17 @@ def _choose_window(noise_m: np.ndarray, frames: int, fps: float) -> tuple[int, f
 def _estimate_glide(velocities_m_s: np.ndarray, above_m: np.ndarray) -> np.ndarray:
     """Return the velocity (2,) that most points share while they are low and neither rise nor sink; 0 if they stand."""
     level_m_s = velocities_m_s[..., [0, 2]].reshape(-1, 2)
-    heights = above_m / limits.GLIDES_LOW_M
-    rises = velocities_m_s[..., 1] / limits.RISES_M_S
+    heights = above_m / _GLIDES_LOW_M
+    rises = velocities_m_s[..., 1] / RISES_M_S
     weights = np.exp(-0.5 * (heights**2 + rises**2)).ravel()
-    standing = weights @ np.exp(-0.5 * (level_m_s**2).sum(-1) / limits.GLIDES_M_S**2)
+    standing = weights @ np.exp(-0.5 * (level_m_s**2).sum(-1) / GLIDES_M_S**2)
     glide_m_s = median(level_m_s[weights >= percentile(weights, 80)], axis=0)
     near = weights
     for _ in range(6):
-        distances = ((level_m_s - glide_m_s) ** 2).sum(-1) / limits.GLIDES_M_S**2
+        distances = ((level_m_s - glide_m_s) ** 2).sum(-1) / GLIDES_M_S**2
         near = weights * np.exp(-0.5 * distances)
         glide_m_s = near @ level_m_s / max(near.sum(), 1e-9)
-    is_gliding = np.linalg.norm(glide_m_s) > limits.GLIDES_M_S and near.sum() > 3 * standing
+    is_gliding = np.linalg.norm(glide_m_s) > GLIDES_M_S and near.sum() > 3 * standing
     return glide_m_s if is_gliding else np.zeros(2)
 
 
@@ -126,7 +140,7 @@ def find_heels_and_toes(joints_m: np.ndarray) -> np.ndarray:
     up = UP - along[..., [1]] * along
     up /= np.maximum(norms(up)[..., None], 0.1)
     depth_m = rise_m + SOLE_BELOW_TOE_JOINT_M
-    along_m = (depth_m * rise_m - limits.HEEL_BEHIND_ANKLE_M * reach_m) / length_m
-    up_m = -(limits.HEEL_BEHIND_ANKLE_M * rise_m + depth_m * reach_m) / length_m
+    along_m = (depth_m * rise_m - _HEEL_BEHIND_ANKLE_M * reach_m) / length_m
+    up_m = -(_HEEL_BEHIND_ANKLE_M * rise_m + depth_m * reach_m) / length_m
     heels_m = ankles_m + along_m[:, None] * along + up_m[:, None] * up
     return np.stack([heels_m, toes_m], axis=2)

@@ -5,7 +5,21 @@ import numpy as np
 from ..geometry.filters import uniform_filter1d
 from ..geometry.runs import find_runs
 from ..geometry.vectors import norms
-from . import thresholds as limits
+
+_LIFT_S = 1.0
+"""Least duration of a ride on a lift."""
+_LIFT_M = 1.0
+"""Least height of a ride: who pulls up on a bar raises both feet by less."""
+_LIFT_M_S = 0.1
+"""Least mean speed of a ride."""
+_STILL_LIFT_M_S = 0.01
+"""Ground that is slower does not move."""
+_TOGETHER_M_S = 0.15
+"""Largest speed of a foot along a lift, and largest difference of the speeds of feet upwards."""
+_LIFT_M_S2 = 3.0
+"""Largest usual acceleration of a lift; a flight has gravity's acceleration."""
+_LIFT_SMOOTHED_S = 0.1
+"""Time over which the speeds of feet on a lift are averaged."""
 
 
 def estimate_lift_m(joints_m: np.ndarray, fps: float) -> np.ndarray:
@@ -15,21 +29,21 @@ def estimate_lift_m(joints_m: np.ndarray, fps: float) -> np.ndarray:
     """
     steps_m = np.zeros(len(joints_m))
     heights_m = joints_m[..., 1].mean(axis=1)
-    if len(joints_m) < 2 or np.ptp(heights_m) < limits.LIFT_M:
+    if len(joints_m) < 2 or np.ptp(heights_m) < _LIFT_M:
         return steps_m
-    window = max(round(limits.LIFT_SMOOTHED_S * fps), 1)
+    window = max(round(_LIFT_SMOOTHED_S * fps), 1)
     speeds_m_s = uniform_filter1d(np.gradient(joints_m, axis=0) * fps, window, axis=0)
     upward_m_s = speeds_m_s[..., 1].mean(axis=1)
     apart_m_s = np.abs(speeds_m_s[..., 1] - upward_m_s[:, None]).max(axis=1)
     along_m_s = norms(speeds_m_s[..., [0, 2]]).max(axis=1)
-    is_carried = np.maximum(apart_m_s, along_m_s) < limits.TOGETHER_M_S
-    is_carried &= np.abs(upward_m_s) > limits.STILL_LIFT_M_S
+    is_carried = np.maximum(apart_m_s, along_m_s) < _TOGETHER_M_S
+    is_carried &= np.abs(upward_m_s) > _STILL_LIFT_M_S
     foot_steps_m = np.diff(heights_m, prepend=heights_m[0])
-    for start, stop in find_runs(is_carried, max(round(limits.LIFT_S * fps), 2)):
+    for start, stop in find_runs(is_carried, max(round(_LIFT_S * fps), 2)):
         run_m_s = upward_m_s[start:stop]
         rise_m = abs(run_m_s.sum()) / fps
-        is_flight = np.median(np.abs(np.gradient(run_m_s))) * fps > limits.LIFT_M_S2
-        if rise_m > limits.LIFT_M and rise_m * fps > limits.LIFT_M_S * len(run_m_s) and not is_flight:
+        is_flight = np.median(np.abs(np.gradient(run_m_s))) * fps > _LIFT_M_S2
+        if rise_m > _LIFT_M and rise_m * fps > _LIFT_M_S * len(run_m_s) and not is_flight:
             steps_m[start:stop] = foot_steps_m[start:stop]
     rises_m = np.cumsum(steps_m)
     return rises_m - rises_m[0]

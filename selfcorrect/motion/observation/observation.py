@@ -24,13 +24,14 @@ from ..geometry.runs import find_runs
 from ..geometry.vectors import median, norms, percentile
 from ..motion import Motion, MotionBatch
 from ..skeleton import SIDES, SOLE_BELOW_TOE_JOINT_M, Skeleton
-from . import thresholds as limits
 from .foot_paths import FootPaths, find_heels_and_toes
 from .gliding import estimate_standing_glide
 from .lifts import estimate_lift_m
-from .stance_model import StanceModel
+from .stance_model import LIKELY, STANDS_M_S, StanceModel
 from .stances import (
     LEVEL_GROUND,
+    OFF_M,
+    SAME_LEVEL_M,
     GroundSlope,
     Stance,
     Votes,
@@ -40,6 +41,29 @@ from .stances import (
     fit_slope,
     interpolate_ground,
 )
+
+_SURE = 0.9
+"""Probability from which on a stance is sure enough to set targets of a plan."""
+_MISLABELLED = 0.0025
+"""Probability that a label of a file is wrong."""
+_FAR_M = 0.31
+"""A floor further from y = 0 needs strong evidence, or a body that floats or climbs would be put on it."""
+_OFTEN_SHOWN = 0.25
+"""Share of frames in which a foot must stand on such a floor."""
+_SHOWN_M = 0.03
+"""Largest distance from such a floor of a foot that shows it."""
+_ALIKE_M = 0.01
+"""Largest half difference of the depths of both soles of a rig."""
+_TOE_DEPTHS_M = (0.0, 0.05)
+"""Least and largest depth of soles below toe joints."""
+_STEEPEST_FOOT = 0.6
+"""Largest slope from toe joint to ankle in rest poses whose feet are flat."""
+_FLAT_S = 0.15
+"""Least duration of flat stances that show how far ankles rise."""
+_ANKLE_RISE_M = 0.062
+"""Usual height of ankles above toe joints in flat feet whose toe joints have soles of the usual depth."""
+_DEEPER_SHARE = 0.55
+"""Share by which soles are deeper where ankles rise less: rigs place toe joints higher or lower in the same foot."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +125,7 @@ class Observation:
     @property
     def stands(self) -> np.ndarray:
         """(T, 2) whether each foot more likely stands in its place than not."""
-        return self.standing.max(-1) > limits.LIKELY
+        return self.standing.max(-1) > LIKELY
 
     @cached_property
     def plantable(self) -> np.ndarray:
@@ -122,7 +146,7 @@ class Observation:
         model = self._perception.model
         if self._labels is None or model is None:
             return self.standing
-        shares = np.clip(self._labels, limits.MISLABELLED, 1 - limits.MISLABELLED)
+        shares = np.clip(self._labels, _MISLABELLED, 1 - _MISLABELLED)
         odds = np.repeat(np.log(shares / (1 - shares)), self.standing.shape[2], axis=1)
         return model.infer_standing(self._perception.ground.above_m, odds).reshape(self.standing.shape)
 
@@ -142,19 +166,19 @@ class Observation:
         """(T, 2) whether the toe joint of each foot, or the ankle of feet without a toe joint, surely stands in its
         place.
         """
-        return self.standing[..., -1] > limits.SURE
+        return self.standing[..., -1] > _SURE
 
     @cached_property
     def stands_flat(self) -> np.ndarray:
         """(T, 2) whether each foot surely stands with heel and toe, both as high as they do on the floor."""
         heights_m = self._perception.paths.places_m[..., 1].reshape(self.standing.shape)
         off_m = np.abs(heights_m - self._perception.ground.votes.floors_m)
-        return np.all((self.standing > limits.SURE) & (off_m < limits.OFF_M), axis=-1)
+        return np.all((self.standing > _SURE) & (off_m < OFF_M), axis=-1)
 
     @property
     def touches(self) -> np.ndarray:
         """(T, 2) whether each foot more likely touches the ground than not."""
-        return self.bearing > limits.LIKELY
+        return self.bearing > LIKELY
 
     @property
     def stances(self) -> tuple[Stance, ...]:
@@ -170,19 +194,19 @@ class Observation:
         """
         if self.feet_m.shape[2] < 2:
             return -BOX_FOOT_SOLE_M * self._size
-        deeper_m = limits.DEEPER_SHARE * (limits.ANKLE_RISE_M - self._ankle_rise_m / self._size)
-        depth_m = np.clip(SOLE_BELOW_TOE_JOINT_M + deeper_m, *limits.TOE_DEPTHS_M)
+        deeper_m = _DEEPER_SHARE * (_ANKLE_RISE_M - self._ankle_rise_m / self._size)
+        depth_m = np.clip(SOLE_BELOW_TOE_JOINT_M + deeper_m, *_TOE_DEPTHS_M)
         return float(depth_m + self._usual_deeper_m) * self._size
 
     @property
     def _ankle_rise_m(self) -> float:
         """Height of ankles above toe joints in flat feet; the usual height if nothing shows it."""
         reach_m = np.linalg.norm(self._toe_offset_m[[0, 2]])
-        if 0 <= -self._toe_offset_m[1] < limits.STEEPEST_FOOT * reach_m:
+        if 0 <= -self._toe_offset_m[1] < _STEEPEST_FOOT * reach_m:
             return -float(self._toe_offset_m[1])
         rises_m = (self.feet_m[:, :, 0] - self.feet_m[:, :, 1])[..., 1][self.stands_flat]
-        is_shown = len(rises_m) > limits.FLAT_S * self.fps
-        return float(percentile(rises_m, 25)) if is_shown else limits.ANKLE_RISE_M * self._size
+        is_shown = len(rises_m) > _FLAT_S * self.fps
+        return float(percentile(rises_m, 25)) if is_shown else _ANKLE_RISE_M * self._size
 
     @cached_property
     def floor_m(self) -> float:
@@ -197,13 +221,13 @@ class Observation:
         if not self.has_feet or self.glide_m_s.any():
             return False
         heights_m = self.feet_m[:, :, -1, 1] - self.sole_depth_m
-        is_on_floor = np.abs(heights_m - self.floor_m) < limits.SHOWN_M
-        return bool((self.stands & is_on_floor).any(1).mean() >= limits.OFTEN_SHOWN)
+        is_on_floor = np.abs(heights_m - self.floor_m) < _SHOWN_M
+        return bool((self.stands & is_on_floor).any(1).mean() >= _OFTEN_SHOWN)
 
     @property
     def is_floor_trusted(self) -> bool:
         """False if all ground is far from y = 0 and hardly shown, as of bodies that float or climb."""
-        return self.is_floor_shown or bool(np.abs(self.levels_m).min() <= limits.FAR_M)
+        return self.is_floor_shown or bool(np.abs(self.levels_m).min() <= _FAR_M)
 
     @cached_property
     def left_deeper_m(self) -> float:
@@ -211,10 +235,10 @@ class Observation:
         heights_m = []
         for foot in range(2):
             flat_m = self.feet_m[self.stands_flat[:, foot], foot, -1, 1]
-            if len(flat_m) <= limits.FLAT_S * self.fps:
+            if len(flat_m) <= _FLAT_S * self.fps:
                 return 0.0
             heights_m.append(float(median(flat_m)))
-        return float(np.clip((heights_m[0] - heights_m[1]) / 2, -limits.ALIKE_M, limits.ALIKE_M))
+        return float(np.clip((heights_m[0] - heights_m[1]) / 2, -_ALIKE_M, _ALIKE_M))
 
     @property
     def floor_error_m(self) -> float:
@@ -268,7 +292,7 @@ class Observation:
     def stance_speed_m_s(self) -> float:
         """Usual speed along the ground of points that stand, as the motion shows it."""
         model = self._perception.model
-        return limits.STANDS_M_S if model is None else model.stands_m_s
+        return STANDS_M_S if model is None else model.stands_m_s
 
     @property
     def noise_m(self) -> np.ndarray:
@@ -284,7 +308,7 @@ class Observation:
         level_m = self._perception.ground.heights_m.reshape(shape)[..., -1] - rises_m
         levels_m = self._perception.ground.votes.levels_m
         nearest_m = levels_m[np.abs(level_m[..., None] - levels_m).argmin(-1)]
-        is_on_level = np.abs(level_m - nearest_m) < limits.SAME_LEVEL_M
+        is_on_level = np.abs(level_m - nearest_m) < SAME_LEVEL_M
         return np.where(is_on_level, nearest_m, level_m) + rises_m + self._base_m - self.sole_depth_m
 
     @cached_property
@@ -295,9 +319,9 @@ class Observation:
         """
         toes_m = self._perception.paths.places_m[..., 1].reshape(self.standing.shape)[..., -1]
         above_m = toes_m + self._base_m - self.sole_depth_m - self.ground_m
-        tolerance_m = limits.OFF_M + 2 * float(median(self.noise_m))
+        tolerance_m = OFF_M + 2 * float(median(self.noise_m))
         contradicts = above_m < -tolerance_m
-        stands = self.standing[..., -1] > limits.LIKELY
+        stands = self.standing[..., -1] > LIKELY
         for foot in range(2):
             for start, stop in find_runs(stands[:, foot]):
                 if median(above_m[start:stop, foot]) > tolerance_m:
@@ -412,7 +436,7 @@ def _find_ground(standing: np.ndarray, paths: FootPaths, fps: float, shape: tupl
     votes = count_votes(stances, votes_m, heights_m.reshape(shape).min(1), float(median(paths.noise_m)))
     believed = []
     for stance, vote_m in zip(stances, votes_m, strict=True):
-        if stance.carries or vote_m < votes.floors_m[stance.part] + limits.SAME_LEVEL_M:
+        if stance.carries or vote_m < votes.floors_m[stance.part] + SAME_LEVEL_M:
             believed.append(stance)
     ground_m = interpolate_ground(believed, votes.floors_m, shape)
     return _Ground(tuple(believed), votes, slope, ground_m, heights_m - ground_m)
@@ -431,5 +455,5 @@ def _perceive_nothing(frames: int, parts: int) -> _Perception:
         speed_noise_m_s=np.zeros(2 * parts),
         glide_m_s=np.zeros(2),
     )
-    votes = Votes(np.zeros(parts), limits.SAME_LEVEL_M, np.zeros(1))
+    votes = Votes(np.zeros(parts), SAME_LEVEL_M, np.zeros(1))
     return _Perception(nowhere, nowhere, _Ground((), votes, LEVEL_GROUND, still, still), paths, None)

@@ -9,7 +9,19 @@ import numpy as np
 
 from ..geometry.runs import spans
 from ..geometry.vectors import norms
-from . import thresholds as limits
+
+REST_LEVEL_M = 0.03
+"""Largest change of height of a part of the body that rests."""
+_REST_GAP_S = 0.07
+"""Longest movement within a rest that does not end it."""
+_FOOT_REST_M_S = 0.5
+"""Largest speed of a foot that rests on a support."""
+_FOOT_REST_S = 0.3
+"""Shortest time for which a foot rests."""
+_PART_REST_M_S = 0.3
+"""Largest speed of any other part that rests on a support."""
+_PART_REST_S = 0.7
+"""Shortest time for which any other part rests."""
 
 
 def find_rests(points_m: np.ndarray, may_rest: np.ndarray, fps: float, *, is_foot: bool) -> Iterator[tuple[int, int]]:
@@ -24,9 +36,9 @@ def find_rests(points_m: np.ndarray, may_rest: np.ndarray, fps: float, *, is_foo
     lowest = points_m[..., 1].argmin(1)[:, None]
     speeds_m_s = norms(np.gradient(points_m, 1 / fps, axis=0))
     lowest_m_s = np.take_along_axis(speeds_m_s, lowest, 1)[:, 0]
-    fastest_m_s = limits.FOOT_REST_M_S if is_foot else limits.PART_REST_M_S
-    shortest = round((limits.FOOT_REST_S if is_foot else limits.PART_REST_S) * fps)
-    for first, last in spans(may_rest & (lowest_m_s < fastest_m_s), round(limits.REST_GAP_S * fps)):
+    fastest_m_s = _FOOT_REST_M_S if is_foot else _PART_REST_M_S
+    shortest = round((_FOOT_REST_S if is_foot else _PART_REST_S) * fps)
+    for first, last in spans(may_rest & (lowest_m_s < fastest_m_s), round(_REST_GAP_S * fps)):
         yield from _find_level_runs(heights_m, first, last + 1, shortest)
 
 
@@ -36,7 +48,7 @@ def _find_level_runs(heights_m: np.ndarray, start: int, stop: int, shortest: int
         return
     lower_median = (stop - start - 1) // 2
     middle_m = np.partition(heights_m[start:stop], lower_median)[lower_median]
-    is_level = np.abs(heights_m[start:stop] - middle_m) < limits.REST_LEVEL_M
+    is_level = np.abs(heights_m[start:stop] - middle_m) < REST_LEVEL_M
     longest = max(spans(is_level), key=lambda span: span[1] - span[0])
     run_start = start + longest[0]
     run_stop = start + longest[1] + 1

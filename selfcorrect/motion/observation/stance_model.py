@@ -8,8 +8,37 @@ import numpy as np
 
 from ..geometry.compiled import KERNELS
 from ..geometry.vectors import median, percentile
-from . import thresholds as limits
-from .foot_paths import FootPaths
+from .foot_paths import GLIDES_M_S, RISES_M_S, FootPaths
+
+_REPEATS_S = 1 / 30
+"""Frames that follow faster than this repeat each other, and weigh less."""
+_SWITCH_S = 0.8
+"""Usual time between two changes from and to a stance."""
+STANDS_M_S = 0.12
+"""Usual horizontal speed of points that stand."""
+_SLIDES_M_S = 0.8
+"""Largest horizontal speed at which feet slide."""
+_SWINGS_M_S = 1.0
+"""Usual horizontal speed in a swing."""
+SINKS_M_S = 0.4
+"""Largest vertical speed of feet that stand."""
+_LIFTS_M_S = 0.6
+"""Usual vertical speed in a swing."""
+_ROLLS_FASTER = 2.0
+"""Feet that roll over heel and toe bear load at speeds larger by this factor."""
+_ROLLS_SHARE = 0.2
+"""They do so at this share of a swing's speed."""
+_HEIGHT_M = 0.015
+"""Usual deviation from the ground of points that stand."""
+_HIGH_M = 0.08
+"""Usual height above the ground of points that swing."""
+_PRIOR_S = 0.5
+"""Weight of these scales against the scales that a motion shows, as a time in which they were observed."""
+_TRIMMED = {1: 0.62, 2: 0.74}
+"""Mean square of normal (1) and Rayleigh (2) distributions without their largest tenth, as a share of the full mean
+square."""
+LIKELY = 0.5
+"""Probability from which on a foot is said to stand, or to bear load."""
 
 
 class StanceModel:
@@ -19,17 +48,17 @@ class StanceModel:
         """Take paths of points, `parts` of each foot, of which the last shows the scales."""
         self._paths = paths
         self._toes = slice(parts - 1, None, parts)
-        self._share = min(1.0, 1 / (fps * limits.REPEATS_S))
-        self._switch = 1 - np.exp(-1 / (fps * limits.SWITCH_S))
+        self._share = min(1.0, 1 / (fps * _REPEATS_S))
+        self._switch = 1 - np.exp(-1 / (fps * _SWITCH_S))
         # One of the feet stands nearly always: the slower one shows how fast stances slide.
         toes_m_s = paths.speeds_m_s[:, self._toes]
         slower_m_s = median(toes_m_s.min(1)) / np.sqrt(2 * np.log(2))
-        self.stands_m_s = float(np.clip(slower_m_s, limits.STANDS_M_S, limits.SLIDES_M_S))
+        self.stands_m_s = float(np.clip(slower_m_s, STANDS_M_S, _SLIDES_M_S))
         fast_m_s = float(percentile(toes_m_s, 90)) / 1.5
-        self._swings_m_s = max(fast_m_s, 4 * self.stands_m_s, limits.GLIDES_M_S)
-        self._rises_m_s = limits.RISES_M_S
-        self._lifts_m_s = limits.LIFTS_M_S
-        self._height_m = limits.HEIGHT_M
+        self._swings_m_s = max(fast_m_s, 4 * self.stands_m_s, GLIDES_M_S)
+        self._rises_m_s = RISES_M_S
+        self._lifts_m_s = _LIFTS_M_S
+        self._height_m = _HEIGHT_M
 
     def learn_from_envelopes(self) -> np.ndarray:
         """Return the probability (T, P) of standing by heights above each point's own lower envelope."""
@@ -61,8 +90,8 @@ class StanceModel:
     def _learn_on_ground(self, above_m: np.ndarray) -> np.ndarray:
         standing = self._infer(self._speed_evidence() + self._height_evidence(above_m, -6.0, 1.5))
         self._learn_speeds(standing)
-        off_m = self._scale(np.abs(above_m[:, self._toes]), standing[:, self._toes], limits.HEIGHT_M, 1)
-        self._height_m = float(np.clip(off_m, 0.5 * limits.HEIGHT_M, 2 * limits.HEIGHT_M))
+        off_m = self._scale(np.abs(above_m[:, self._toes]), standing[:, self._toes], _HEIGHT_M, 1)
+        self._height_m = float(np.clip(off_m, 0.5 * _HEIGHT_M, 2 * _HEIGHT_M))
         return standing
 
     def _learn_speeds(self, standing: np.ndarray) -> None:
@@ -70,20 +99,20 @@ class StanceModel:
         along_m_s = self._paths.speeds_m_s[:, self._toes]
         up_m_s = self._paths.rises_m_s[:, self._toes]
         noise_m_s = float(median(self._paths.speed_noise_m_s))
-        slides_m_s = min(self._scale(along_m_s, stands, limits.STANDS_M_S, 2), limits.SLIDES_M_S)
-        self.stands_m_s = max(slides_m_s, 0.8 * limits.STANDS_M_S, noise_m_s)
-        self._swings_m_s = max(self._scale(along_m_s, 1 - stands, limits.SWINGS_M_S, 2), 4 * self.stands_m_s)
-        rises_m_s = min(self._scale(up_m_s, stands, limits.RISES_M_S, 1), limits.SINKS_M_S)
-        self._rises_m_s = max(rises_m_s, 0.8 * limits.RISES_M_S)
-        self._lifts_m_s = max(self._scale(up_m_s, 1 - stands, limits.LIFTS_M_S, 1), 2 * self._rises_m_s)
+        slides_m_s = min(self._scale(along_m_s, stands, STANDS_M_S, 2), _SLIDES_M_S)
+        self.stands_m_s = max(slides_m_s, 0.8 * STANDS_M_S, noise_m_s)
+        self._swings_m_s = max(self._scale(along_m_s, 1 - stands, _SWINGS_M_S, 2), 4 * self.stands_m_s)
+        rises_m_s = min(self._scale(up_m_s, stands, RISES_M_S, 1), SINKS_M_S)
+        self._rises_m_s = max(rises_m_s, 0.8 * RISES_M_S)
+        self._lifts_m_s = max(self._scale(up_m_s, 1 - stands, _LIFTS_M_S, 1), 2 * self._rises_m_s)
 
     def _speed_evidence(self, *, rolls: bool = False) -> np.ndarray:
         """Return log ratios (T, P) of densities of the speeds in stance and in swing; rolls: in stances that roll."""
         along_m_s = self.stands_m_s
         up_m_s = self._rises_m_s
         if rolls:
-            along_m_s = max(limits.ROLLS_FASTER * along_m_s, limits.ROLLS_SHARE * self._swings_m_s)
-            up_m_s = max(limits.ROLLS_FASTER * up_m_s, limits.ROLLS_SHARE * self._lifts_m_s)
+            along_m_s = max(_ROLLS_FASTER * along_m_s, _ROLLS_SHARE * self._swings_m_s)
+            up_m_s = max(_ROLLS_FASTER * up_m_s, _ROLLS_SHARE * self._lifts_m_s)
         along = np.hypot(along_m_s, self._paths.speed_noise_m_s)
         evidence_along = _log_ratio(self._paths.speeds_m_s, along, np.maximum(self._swings_m_s, 3 * along), 2)
         return np.clip(evidence_along, -6.0, 3.0) + self._rise_evidence(up_m_s)
@@ -97,7 +126,7 @@ class StanceModel:
     def _height_evidence(self, above_m: np.ndarray, least: float, most: float) -> np.ndarray:
         """Return bounded log ratios (T, P) of densities of heights: with heavy tails below the ground, as toes dip."""
         scale_m = np.hypot(self._height_m, self._paths.noise_m)
-        high_m = np.maximum(limits.HIGH_M, 2 * scale_m)
+        high_m = np.maximum(_HIGH_M, 2 * scale_m)
         off = np.where(above_m > 0, above_m, 0.5 * above_m) / scale_m
         stands = np.log(high_m / (2.5 * scale_m)) - 2.0 * np.log1p(off**2 / 3)
         return np.clip(stands + np.maximum(above_m, 0) / high_m, least, most)
@@ -110,12 +139,12 @@ class StanceModel:
 
         degrees: 1 for normal, 2 for Rayleigh distributions.
         """
-        likely = values[weights > limits.LIKELY]
+        likely = values[weights > LIKELY]
         trimmed = weights * (values <= percentile(likely, 90)) if likely.size else weights
-        seconds_of_values = trimmed * self._share * limits.REPEATS_S
-        squares = (seconds_of_values * values**2).sum() / (degrees * limits.TRIMMED[degrees])
-        usual_squares = limits.PRIOR_S * usual**2
-        return float(np.sqrt((squares + usual_squares) / (seconds_of_values.sum() + limits.PRIOR_S)))
+        seconds_of_values = trimmed * self._share * _REPEATS_S
+        squares = (seconds_of_values * values**2).sum() / (degrees * _TRIMMED[degrees])
+        usual_squares = _PRIOR_S * usual**2
+        return float(np.sqrt((squares + usual_squares) / (seconds_of_values.sum() + _PRIOR_S)))
 
 
 def _log_ratio(values: np.ndarray, small: np.ndarray, large: np.ndarray, degrees: int) -> np.ndarray:

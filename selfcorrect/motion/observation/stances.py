@@ -9,8 +9,34 @@ import numpy as np
 
 from ..geometry.runs import find_runs
 from ..geometry.vectors import median, percentile, slow_medians
-from . import thresholds as limits
 from .foot_paths import FootPaths
+from .stance_model import LIKELY, SINKS_M_S
+
+_MANY_VOTES = 0.2
+"""The floor is the lowest height at which votes are this dense, as a share of where they are densest."""
+SAME_LEVEL_M = 0.05
+"""Height above the floor beyond which a surface is another level."""
+_VOTE_WIDTH_M = 0.012
+"""Standard deviation of the height that a stance shows."""
+_CARRIES_S = 0.15
+"""A foot that carries the body for this long may stand on any level."""
+_ALONE_WEIGHS = 3.0
+"""The votes of feet that carry it alone weigh more by this factor."""
+_FULL_VOTE_S = 0.3
+"""A stance of this duration has a full vote."""
+_LEVEL_WEIGHT = 0.6
+"""Least weight of the votes for a level of the ground beside the floor."""
+OFF_M = 0.02
+"""Feet that stand contradict the ground if they are further from it than this, beyond their noise."""
+_FEWEST_ON_SLOPE = 5
+"""Least number of stances of each point that show a slope."""
+_RISES_M = (0.04, 0.5)
+"""Least and largest way by which ground rises or sinks steadily in time beneath a motion. Captures are off by less, and
+people climb more."""
+_STEEPEST = 0.36
+"""Largest slope of ground that is not stairs."""
+_OFF_PLANE_M = 0.03
+"""Largest deviation of stances from a plane; beyond are stairs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,17 +66,17 @@ class Stance:
 def find_stances(standing: np.ndarray, paths: FootPaths, fps: float) -> list[Stance]:
     """Find the runs of frames in which points stand with a probability (T, F, K). Jumps to another level part them."""
     feet, parts = standing.shape[1:]
-    is_level = np.abs(paths.rises_m_s).reshape(standing.shape) < limits.SINKS_M_S
-    stands = (standing > limits.LIKELY) & is_level
+    is_level = np.abs(paths.rises_m_s).reshape(standing.shape) < SINKS_M_S
+    stands = (standing > LIKELY) & is_level
     heights_m = paths.places_m[..., 1].reshape(standing.shape)
     stances = []
     for foot, part in np.ndindex(feet, parts):
         other_feet = np.delete(np.arange(feet), foot)
         above_m = heights_m[:, other_feet, part] - heights_m[:, [foot], part]
         other_swings = np.logical_not(stands[:, other_feet].any(2))
-        is_alone = np.all(other_swings | (above_m > limits.SAME_LEVEL_M), axis=1)
-        is_held = np.any(~other_swings & (above_m < -limits.OFF_M), axis=1)
-        is_lowest = np.all(other_swings | (above_m > -limits.SAME_LEVEL_M), axis=1)
+        is_alone = np.all(other_swings | (above_m > SAME_LEVEL_M), axis=1)
+        is_held = np.any(~other_swings & (above_m < -OFF_M), axis=1)
+        is_lowest = np.all(other_swings | (above_m > -SAME_LEVEL_M), axis=1)
         path_m = paths.places_m[:, foot * parts + part]
         speeds_m_s = paths.speeds_m_s[:, foot * parts + part]
         runs = find_runs(stands[:, foot, part])
@@ -59,9 +85,9 @@ def find_stances(standing: np.ndarray, paths: FootPaths, fps: float) -> list[Sta
         lengths = np.subtract(*np.transpose(runs)[::-1])
         alone, held, lowest = _count_in_runs(np.stack([is_alone, is_held, is_lowest]), runs)
         means = [standing[first:stop, foot, part].mean() for first, stop in runs]
-        weights = np.minimum(lengths / (limits.FULL_VOTE_S * fps), 1.0) * means * (1.0 - held / lengths)
-        weights = np.where(alone >= limits.CARRIES_S * fps, weights, weights / limits.ALONE_WEIGHS)
-        carries = lowest >= limits.CARRIES_S * fps
+        weights = np.minimum(lengths / (_FULL_VOTE_S * fps), 1.0) * means * (1.0 - held / lengths)
+        weights = np.where(alone >= _CARRIES_S * fps, weights, weights / _ALONE_WEIGHS)
+        carries = lowest >= _CARRIES_S * fps
         places_m = slow_medians(path_m, speeds_m_s, runs)
         rows = zip(runs, places_m, weights.tolist(), carries.tolist(), strict=True)
         for (first, stop), place_m, weight, is_carrying in rows:
@@ -115,7 +141,7 @@ def fit_slope(stances: Sequence[Stance], parts: int, fps: float) -> GroundSlope:
     better.
     """
     slope = _fit_ground(stances, parts, fps, (1.0, 1.0, 1.0))
-    return slope if np.hypot(*slope.slopes[:2]) < limits.STEEPEST else LEVEL_GROUND
+    return slope if np.hypot(*slope.slopes[:2]) < _STEEPEST else LEVEL_GROUND
 
 
 def fit_rise(stances: Sequence[Stance], parts: int, fps: float) -> GroundSlope:
@@ -128,19 +154,19 @@ def fit_rise(stances: Sequence[Stance], parts: int, fps: float) -> GroundSlope:
         return LEVEL_GROUND
     middles_s = [stance.middle / fps for stance in stances if stance.weight > 0]
     rise_m = np.ptp(middles_s) * np.abs(slope.slopes[2])
-    least_m, most_m = limits.RISES_M
+    least_m, most_m = _RISES_M
     return slope if least_m < rise_m < most_m else LEVEL_GROUND
 
 
 def _fit_ground(stances: Sequence[Stance], parts: int, fps: float, along: tuple[float, float, float]) -> GroundSlope:
     """Fit ground that changes along those of x, z and time that are 1; level if that explains hardly more."""
     rows, heights_m, weights, middle = _arrange_votes(stances, parts, fps)
-    if len(rows) < limits.FEWEST_ON_SLOPE * parts:
+    if len(rows) < _FEWEST_ON_SLOPE * parts:
         return LEVEL_GROUND
     rest = np.ones(1 + parts)
     _, level_off_m = _fit_heights(rows, heights_m, weights, np.append(np.zeros(3), rest))
     solution, off_m = _fit_heights(rows, heights_m, weights, np.append(along, rest))
-    explains_better = off_m < min(0.6 * level_off_m - 0.003, limits.OFF_PLANE_M)
+    explains_better = off_m < min(0.6 * level_off_m - 0.003, _OFF_PLANE_M)
     return GroundSlope(middle, solution[:3]) if explains_better else LEVEL_GROUND
 
 
@@ -175,7 +201,7 @@ def _fit_heights(
         normal = columns.T @ (robust_weights[:, None] * columns) + precision
         solution = np.linalg.solve(normal, columns.T @ (robust_weights * heights_m))
         errors_m = heights_m - columns @ solution
-        robust_weights = weights / (1 + (errors_m / limits.OFF_M) ** 2) ** 2
+        robust_weights = weights / (1 + (errors_m / OFF_M) ** 2) ** 2
     return solution, float(np.sqrt(np.average(np.minimum(errors_m**2, 0.01), weights=weights)))
 
 
@@ -200,9 +226,9 @@ def count_votes(stances: Sequence[Stance], votes_m: np.ndarray, lowest_m: np.nda
         noise_m: Standard deviation of the heights, from joint noise.
     """
     floors_m = percentile(lowest_m, 20, axis=0)
-    error_m = limits.SAME_LEVEL_M
+    error_m = SAME_LEVEL_M
     levels_m = floors_m[[-1]]
-    width_m = limits.VOTE_WIDTH_M + noise_m
+    width_m = _VOTE_WIDTH_M + noise_m
     for part in range(len(floors_m)):
         selected = [index for index, stance in enumerate(stances) if stance.part == part and stance.weight > 0]
         if not selected:
@@ -214,7 +240,7 @@ def count_votes(stances: Sequence[Stance], votes_m: np.ndarray, lowest_m: np.nda
         spread_m = np.sqrt(near @ (heights_m - floor_m) ** 2 / near.sum())
         error_m = float(np.hypot(spread_m, 0.004) * np.sqrt((near**2).sum()) / near.sum())
         carries = np.array([stances[index].carries for index in selected])
-        is_level = carries | (heights_m < floor_m + limits.SAME_LEVEL_M)
+        is_level = carries | (heights_m < floor_m + SAME_LEVEL_M)
         levels_m = _find_levels(heights_m[is_level], weights[is_level], floor_m)
     return Votes(floors_m, error_m, levels_m)
 
@@ -231,7 +257,7 @@ def _find_lowest_mode(heights_m: np.ndarray, weights: np.ndarray, width_m: float
         apart_m = heights_m[start : start + rows, None] - heights_m
         densities.append(np.exp(-0.5 * (apart_m / width_m) ** 2) @ weights)
     density = np.concatenate(densities)
-    mode_m = heights_m[density >= limits.MANY_VOTES * density.max()].min()
+    mode_m = heights_m[density >= _MANY_VOTES * density.max()].min()
     near = weights
     for _ in range(8):
         near = weights * np.exp(-0.5 * ((heights_m - mode_m) / (1.5 * width_m)) ** 2)
@@ -242,13 +268,13 @@ def _find_lowest_mode(heights_m: np.ndarray, weights: np.ndarray, width_m: float
 def _find_levels(heights_m: np.ndarray, weights: np.ndarray, floor_m: float) -> np.ndarray:
     """Return the levels (L,) of heights (S,), from the lowest; levels with little weight count only as floor."""
     order = np.argsort(heights_m)
-    starts = np.flatnonzero(np.diff(heights_m[order]) > limits.SAME_LEVEL_M) + 1
+    starts = np.flatnonzero(np.diff(heights_m[order]) > SAME_LEVEL_M) + 1
     levels_m = []
     for group in np.split(order, starts):
-        is_floor = np.abs(heights_m[group] - floor_m).min(initial=np.inf) < limits.SAME_LEVEL_M
+        is_floor = np.abs(heights_m[group] - floor_m).min(initial=np.inf) < SAME_LEVEL_M
         if is_floor:
             levels_m.append(floor_m)
-        elif weights[group].sum() > limits.LEVEL_WEIGHT:
+        elif weights[group].sum() > _LEVEL_WEIGHT:
             levels_m.append(float(median(heights_m[group])))
     return np.array(levels_m or [floor_m])
 
