@@ -13,10 +13,10 @@ import numpy as np
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.motion.body.requirements import REQUIRED_PARTS
 from selfcorrect.motion.body.surface import SolePoints, sole_points, stature_m
-from selfcorrect.motion.checks.floor import GRAVITY_M_S2
 from selfcorrect.motion.geometry.rotations import rotate
 from selfcorrect.motion.geometry.views import JointSubset
 from selfcorrect.motion.ground import Ground
+from selfcorrect.motion.measures.ground_plane import GRAVITY_M_S2
 from selfcorrect.motion.motion import Moving
 from selfcorrect.motion.skeleton import SMPL_22, SMPL_22_PARENTS, Skeleton
 

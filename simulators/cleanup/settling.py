@@ -14,10 +14,10 @@ import numpy as np
 
 from selfcorrect.motion.body.surface import lowest_point_m
 from selfcorrect.motion.checks.bearing import RISE_M, estimate_body_rise_m
-from selfcorrect.motion.checks.floor import GRAVITY_M_S2
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.geometry.runs import spans
 from selfcorrect.motion.geometry.vectors import median, norms, percentile
+from selfcorrect.motion.measures.ground_plane import GRAVITY_M_S2
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.observation.observation import find_feet_m
 

@@ -19,6 +19,7 @@ from selfcorrect.motion.body.rest_pose import find_upright_turns
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.geometry.vectors import find_distinct, median, normalize_safely, norms
 from selfcorrect.motion.geometry.views import Y_DOWN, Y_UP, Z_UP, FrameChange, FrameChanges, TurnedFrames, to_y_up
+from selfcorrect.motion.measures.ground_plane import GRAVITY_M_S2
 from selfcorrect.motion.motion import Motion
 
 from .anatomy import note_overruled_names
@@ -77,7 +78,6 @@ _STRAIGHT = 0.8
 _FLIGHT_S = 0.2
 _FEWEST_FLIGHT_FRAMES = 6
 """Least duration of a flight, and least number of frames."""
-_GRAVITY_M_S2 = 9.81
 _GRAVITY_OFF = 0.25
 """Share of gravity that the acceleration of the centre of mass in a flight may differ by."""
 _ALONG = 0.95
@@ -345,7 +345,7 @@ def _find_flights(body: TracedBody) -> np.ndarray:
     is_smooth = off_curves_m.max(axis=-1) < _ROUGH_M
     falls_m_s2 = -2 * curves[..., 0]
     sizes_m_s2 = norms(falls_m_s2)
-    is_free = is_smooth & (np.abs(sizes_m_s2 / _GRAVITY_M_S2 - 1) < _GRAVITY_OFF)
+    is_free = is_smooth & (np.abs(sizes_m_s2 / GRAVITY_M_S2 - 1) < _GRAVITY_OFF)
     falling = falls_m_s2[is_free] / np.maximum(sizes_m_s2[is_free, None], 1e-9)
     is_fall = (falling @ AXES.T > _ALONG).any(axis=0)
     return is_fall * (is_fall.sum() == 1)

@@ -10,7 +10,7 @@ import numpy as np
 from ..geometry.filters import uniform_filter1d
 from ..geometry.runs import spans
 from ..geometry.vectors import median, norms
-from .floor import GRAVITY_M_S2
+from ..measures.ground_plane import GRAVITY_M_S2
 from .motion_features import MotionFeatures
 
 _HOLDS_FASTER = 2.5

@@ -5,6 +5,7 @@ import numpy as np
 from ..geometry.filters import maximum_filter1d, minimum_filter1d, uniform_filter1d
 from ..geometry.runs import find_runs, holds_throughout
 from ..geometry.vectors import median, norms, percentile
+from ..measures.ground_plane import GRAVITY_M_S2
 from ..support import Surroundings
 from .findings import Measurement
 from .motion_features import MotionFeatures
@@ -17,8 +18,6 @@ _AS_LOW_M = 0.01
 """A foot that seems to carry the body is no higher than this above the body's lowest point."""
 _LIFTED_M_S = 0.28
 """Both feet of a lifted body rise or sink faster than this."""
-
-GRAVITY_M_S2 = 9.81
 
 
 HIGH_SOLES_M = 0.05

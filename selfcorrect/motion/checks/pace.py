@@ -5,8 +5,8 @@
 import numpy as np
 
 from ..geometry.runs import find_runs
+from ..measures.ground_plane import GRAVITY_M_S2
 from .findings import Measurement
-from .floor import GRAVITY_M_S2
 from .motion_features import MotionFeatures
 from .walking import walking_pace, walks_at_another_pace
 

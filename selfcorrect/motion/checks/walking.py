@@ -14,7 +14,8 @@ import numpy as np
 from ..geometry.filters import gaussian_filter1d
 from ..geometry.runs import find_runs
 from ..geometry.vectors import dot, median, normalize_safely, norms, percentile
-from .floor import GRAVITY_M_S2, OTHERS_LOW_M
+from ..measures.ground_plane import GRAVITY_M_S2
+from .floor import OTHERS_LOW_M
 from .motion_features import MotionFeatures
 from .smoothness import noise_m
 

@@ -66,7 +66,7 @@ _HEIGHT_ERROR_M = 0.006
 _ROUNDS = 6
 """Number of rounds where stances off the plane lose weight."""
 
-_GRAVITY_M_S2 = 9.81
+GRAVITY_M_S2 = 9.81
 _LONGEST_S = 1.0
 """A longer stance counts as one of this duration."""
 _FORWARD_LEAN = 0.02
@@ -450,7 +450,7 @@ def _find_stances(motion: Motion) -> list[_Stance]:
             seconds = (stop - start) / motion.fps
             to_centre_m = (centre_m[run] - (toes_m[run] + positions_m[run, ankle]) / 2).mean(axis=0)
             accelerates_m_s2 = (velocity_m_s[stop - 1] - velocity_m_s[start]) * motion.fps / (stop - 1 - start)
-            lean = to_centre_m / _at_least(to_centre_m[1]) - accelerates_m_s2 / _GRAVITY_M_S2
+            lean = to_centre_m / _at_least(to_centre_m[1]) - accelerates_m_s2 / GRAVITY_M_S2
             sole = up[run].mean(axis=0)
             stance = _Stance(
                 side=side,
