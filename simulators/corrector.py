@@ -11,13 +11,15 @@ from itertools import chain
 from math import ceil
 
 from selfcorrect.core.checks import check_count
+from selfcorrect.motion.corrector_interface.pieces import group_by_size
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.corrector_interface.views import CorrectionView, restore_views
 from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.runtime.memory import release_freed_memory
 from selfcorrect.runtime.processes import get_core_limit, map_tasks, stream_tasks
-from selfcorrect.runtime.progress import part_of_work
+from selfcorrect.runtime.progress import part_of_work, split_work
 
-from .batching import BATCH_SIZE, find_input_failure, make_batches
+from .batching import BATCH_SIZE, MAX_FRAMES_TOGETHER, find_input_failure, make_batches
 from .cleanup.clean import CleanupSettings
 from .cleanup.levelling import FitSoles
 from .pipeline import Pipeline, correct_batches
@@ -139,6 +141,38 @@ def correct_through_views(
             [CorrectionView.from_part(part) if find_input_failure(part) else see(part, pipeline) for part in parts]
         )
         parts = [part for view in levels[-1] for part in view.parts]
+        if workers == 1 and len(parts) > len(levels[-1]) and sum(map(len, parts)) > MAX_FRAMES_TOGETHER:
+            corrections = _correct_in_groups(parts, pipeline, views[len(levels) :])
+            break
+    else:
+        corrections = _correct_in_batches(parts, pipeline, workers)
+    parts.clear()
+    is_long = sum(map(len, motions)) > MAX_FRAMES_TOGETHER
+    with part_of_work(_FIRST_SHARE, 1.0):
+        while levels:
+            below = partial(correct_through_views, pipeline=pipeline, workers=workers, views=views[len(levels) :])
+            corrections = restore_views(levels.pop(), corrections, below)
+            if is_long:
+                release_freed_memory()
+    return corrections
+
+
+def _correct_in_groups(
+    parts: Sequence[Motion], pipeline: Pipeline, views: Sequence[SeeMotion]
+) -> list[CorrectedMotion]:
+    """Correct the pieces of long motions through the remaining views, some at a time: views copy what they show."""
+    groups = list(group_by_size(parts, len, MAX_FRAMES_TOGETHER))
+    shares = split_work([sum(map(len, group)) for group in groups])
+    corrections = []
+    for group, (first, last) in zip(groups, shares, strict=True):
+        with part_of_work(_FIRST_SHARE * first, _FIRST_SHARE * last):
+            corrections += correct_through_views(group, pipeline, views=views)
+        release_freed_memory()
+    return corrections
+
+
+def _correct_in_batches(parts: Sequence[Motion], pipeline: Pipeline, workers: int) -> list[CorrectedMotion]:
+    """Correct motions to which no view is left, those of a task together."""
     batch_size = 1 if pipeline.cleanup.find_step(FitSoles) else BATCH_SIZE
     tasks = make_batches(parts, batch_size, pipeline.bodies_together, workers)
     with part_of_work(0.0, _FIRST_SHARE):
@@ -150,14 +184,7 @@ def correct_through_views(
             results = map_tasks(lambda task: correct_batches(pipeline, stack(task)), tasks, workers)
         else:
             results = map_tasks(partial(correct_batches, pipeline), list(map(stack, tasks)), workers)
-    corrections = _collect_corrections(parts, tasks, results)
-    parts.clear()
-    del results
-    with part_of_work(_FIRST_SHARE, 1.0):
-        while levels:
-            below = partial(correct_through_views, pipeline=pipeline, workers=workers, views=views[len(levels) :])
-            corrections = restore_views(levels.pop(), corrections, below)
-    return corrections
+    return _collect_corrections(parts, tasks, results)
 
 
 def _collect_corrections(

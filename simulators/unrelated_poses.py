@@ -9,7 +9,7 @@ import numpy as np
 from selfcorrect.motion.checks.comparison import measure_correction
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Note, NoteKind, Stage
 from selfcorrect.motion.corrector_interface.views import CorrectionView
-from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.geometry.kinematics import in_chunks, joint_positions
 from selfcorrect.motion.geometry.runs import find_runs
 from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.motion import Motion
@@ -36,12 +36,13 @@ def find_unrelated_poses(motion: Motion) -> list[tuple[int, int]]:
     A jump moves the joints further than a body could. Noise, spikes and poses that turn over and back are no library:
     after two jumps the body is where it was.
     """
-    positions_m = joint_positions(motion)
-    poses_m = positions_m - positions_m[:, :1]
-    steps_m = norms(np.ascontiguousarray(np.diff(poses_m, axis=0))).mean(axis=1)
+    steps_m = in_chunks(
+        lambda frames: _measure_steps_m(motion.frames(frames[0], frames[-1] + 2)), np.arange(len(motion) - 1)
+    )
     is_jump = steps_m > max(_JUMP_M, _JUMP_M_S / motion.fps)
     if np.count_nonzero(is_jump) < _FEWEST_POSES - 1:
         return []
+    poses_m = _find_poses_m(motion)
     is_moving = ~is_jump & (steps_m > _HOLD_M)
     is_motion = np.zeros(len(steps_m), dtype=bool)
     for start, stop in find_runs(is_moving, 2):
@@ -54,6 +55,17 @@ def find_unrelated_poses(motion: Motion) -> list[tuple[int, int]]:
         if _count_new_poses(poses_m, steps_m, jumps) >= _FEWEST_POSES:
             stretches.append((start, stop + 1))
     return stretches
+
+
+def _measure_steps_m(motion: Motion) -> np.ndarray:
+    """Return the mean distance (T − 1,) of the joints from frame to frame, relative to the root."""
+    return norms(np.ascontiguousarray(np.diff(_find_poses_m(motion), axis=0))).mean(axis=1)
+
+
+def _find_poses_m(motion: Motion) -> np.ndarray:
+    """Return the positions (T, J, 3) of joints relative to the root."""
+    positions_m = joint_positions(motion)
+    return positions_m - positions_m[:, :1]
 
 
 def _count_new_poses(poses_m: np.ndarray, steps_m: np.ndarray, jumps: np.ndarray) -> int:

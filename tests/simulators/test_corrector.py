@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from made_motions import made_motion
 
 from selfcorrect.motion.corrector_interface.grounding import MotionOnFloor
+from selfcorrect.motion.corrector_interface.pieces import see_in_pieces
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Failure, FailureKind, NoteKind
 from selfcorrect.motion.editing.transforms import mirror
 from selfcorrect.motion.motion import Motion, MotionBatch
@@ -25,10 +26,11 @@ from selfcorrect.simulators.corrector import (
     KinematicCorrector,
     PhysicsCorrector,
     correct_samples,
+    correct_through_views,
 )
 from selfcorrect.simulators.presets import find_preset
 from selfcorrect.simulators.settings.tracker import STRENGTHS, DriveSettings, EngineSettings, TrackerSettings
-from selfcorrect.simulators.views import keep_feet_from_worsening
+from selfcorrect.simulators.views import SAMPLE_VIEWS, keep_feet_from_worsening
 
 
 def at_rate(motion: Motion, fps: float) -> Motion:
@@ -303,6 +305,22 @@ def test_every_motion_is_in_one_batch_of_like_ones_and_every_task_is_bounded(kin
             assert len(batch) <= largest
             MotionBatch.stack([motions[index] for index in batch])
             assert len({len(motions[index]) for index in batch}) == 1
+
+
+@pytest.mark.parametrize("corrector", [KinematicCorrector(), PhysicsCorrector()])
+def test_pieces_that_are_corrected_some_at_a_time_stay_the_same(walk, monkeypatch, corrector):
+    there_and_back = walk.select_frames(np.abs(np.arange(100) % 76 - 38))
+    releases = []
+    monkeypatch.setattr(corrector_module, "release_freed_memory", lambda: releases.append(1))
+    views = (lambda motion, _: see_in_pieces(motion, 60), *SAMPLE_VIEWS)
+    motions = []
+    for together, is_split in ((1000, False), (60, True)):
+        monkeypatch.setattr(corrector_module, "MAX_FRAMES_TOGETHER", together)
+        (correction,) = correct_through_views([there_and_back], corrector.pipeline, views=views)
+        motions.append(correction.motion)
+        assert (len(releases) >= 3) == is_split
+    np.testing.assert_array_equal(motions[0].root_m, motions[1].root_m)
+    np.testing.assert_array_equal(motions[0].rotations, motions[1].rotations)
 
 
 @pytest.mark.slow

@@ -84,9 +84,9 @@ class MotionComparison:
         if NoteKind.LOWEST_GROUND in notes:
             ground_m = notes[NoteKind.LOWEST_GROUND].value or 0.0
         elif ground_m >= 0 and stands.any():
-            on_supports = seen_before.with_surroundings(Surroundings(supports, 0.0, belt_m))
-            shown_m = float(median(on_supports.sole_heights_m[stands])) + min(raised_m, 0.0)
-            planted_m = float(median(seen_after.with_surroundings(on_supports.around).sole_heights_m[stands]))
+            on_supports = Surroundings(supports, 0.0, belt_m)
+            shown_m = _find_standing_height_m(seen_before, on_supports, stands) + min(raised_m, 0.0)
+            planted_m = _find_standing_height_m(seen_after, on_supports, stands)
             if ground_m - planted_m > _RISE_M or not ground_m:
                 ground_m = max(min(ground_m or shown_m, planted_m), 0.0)
         return cls(
@@ -216,6 +216,11 @@ def _find_common_feet(before: Motion, after: Motion, floor_moved_m: float) -> tu
     near_m = np.clip(soles_m[:2], common_m - floor_moved_m, common_m + floor_moved_m)
     (left_m, right_m), (left_after_m, right_after_m) = near_m.tolist()
     return replace(feet, soles_m=(left_m, right_m)), replace(feet, soles_m=(left_after_m, right_after_m))
+
+
+def _find_standing_height_m(features: MotionFeatures, around: Surroundings, stands: np.ndarray) -> float:
+    """Return the median height of soles in other surroundings while their feet stand; stands: (T, 2)."""
+    return float(median(features.with_surroundings(around).sole_heights_m[stands]))
 
 
 def _compute_belt_path(motion: Motion, velocity_m_s: np.ndarray) -> np.ndarray:

@@ -254,8 +254,11 @@ def _find_lowest_mode(heights_m: np.ndarray, weights: np.ndarray, width_m: float
     rows = max(_MOST_PAIRS // len(heights_m), 1)
     densities = []
     for start in range(0, len(heights_m), rows):
-        apart_m = heights_m[start : start + rows, None] - heights_m
-        densities.append(np.exp(-0.5 * (apart_m / width_m) ** 2) @ weights)
+        exponents = heights_m[start : start + rows, None] - heights_m
+        exponents /= width_m
+        exponents **= 2
+        exponents *= -0.5
+        densities.append(np.exp(exponents, out=exponents) @ weights)
     density = np.concatenate(densities)
     mode_m = heights_m[density >= _MANY_VOTES * density.max()].min()
     near = weights
