@@ -11,7 +11,7 @@
   relative errors.
 * Samples: windows of 48 frames, as in a self-consuming loop.
 * Loops: samples corrected by two workers beside one worker, and the memory of sampling beside that of the result.
-* Reading a long BVH file beside NumPy's parser.
+* Reading a long BVH file beside NumPy's parser, and the memory of reading and correcting it.
 * Nearest-neighbour metrics beside prdc's, and forward kinematics beside pymotion's.
 
 Wall-clock times of a machine that others use mean little, so only their ratio is printed, for the two workers.
@@ -77,16 +77,20 @@ values = model.sample(torch.zeros(512, dtype=torch.int64), sc.streams(0))
 print((get_peak() - before) * 1024 / values.nbytes)
 """
 """Prints the peak of memory that sampling adds, as a multiple of the result, in KiB as Linux counts."""
-READING = """
+PEAK = """
 import sys
 from pathlib import Path
 from selfcorrect.datasets.files.open import open_motion
+from selfcorrect.experiments.cli import main
 
-open_motion(Path(sys.argv[1]))
+if sys.argv[2]:  # the folder of corrections
+    main(["correct", sys.argv[1], "-o", sys.argv[2], "--kinematic", "--workers", "1", "--quiet"])
+else:
+    open_motion(Path(sys.argv[1]))
 peak = Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]  # without the parent's peak
 print(int(peak) * 1024 / Path(sys.argv[1]).stat().st_size)
 """
-"""Prints the peak of memory of a process that reads a file, as a multiple of the file's size, on Linux."""
+"""Prints the peak of memory of a process that reads or corrects a file, as a multiple of the file's size, on Linux."""
 _MOST_LOAD = 1.5
 """Load of the machine, this program included, beyond which two workers do not get two cores."""
 WINDOW_FRAMES = 48
@@ -238,7 +242,12 @@ def _print_start(repeats: int) -> None:
     for command in COMMANDS:
         words = ("-m", "selfcorrect.experiments.cli", *command.split())
         programs[command] = lambda words=words: run_python(*words, expected=(0, 2))
-    spent_s = time_fastest(programs, repeats)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "short.bvh"
+        save_motion(path, load_deepmimic()[0].frames(0, 60))
+        words = ("-m", "selfcorrect.experiments.cli", "check", str(path))
+        programs["check of 2 s (goal 12)"] = lambda: run_python(*words, expected=(0, 1))
+        spent_s = time_fastest(programs, repeats)
     print(f"{'start':<24}{'processor s':>12}{'x an empty interpreter':>24}")
     for name, seconds in spent_s.items():
         print(f"{name:<24}{seconds:>12.2f}{seconds / spent_s['an empty interpreter']:>24.1f}")
@@ -338,11 +347,13 @@ def _print_reading(clip: Motion, repeats: int) -> None:
         }
         spent_s = time_fastest(programs, repeats)
         megabytes = path.stat().st_size / 1e6
-        memory = float(run_python("-c", READING, str(path)))
+        memory = float(run_python("-c", PEAK, str(path), ""))
+        memory_to_correct = float(run_python("-c", PEAK, str(path), str(Path(folder) / "out")).splitlines()[-1])
     speed = megabytes / spent_s["read"]
     ratio = spent_s["read"] / spent_s["numpy"]
     print(f"reading {megabytes:.0f} MB of BVH: {speed:.0f} MB/s (goal 40), {memory:.1f} x the size in memory (goal 5)")
     print(f"that takes {ratio:.2f} x the time of numpy.loadtxt on the rows")
+    print(f"a kinematic correction takes {memory_to_correct:.1f} x the size in memory (goal 12.5)")
 
 
 def _print_neighbours(repeats: int) -> None:
