@@ -107,6 +107,7 @@ NETWORKS = (
         guidance=2.5,
         levels=1000,
     ),
+    NetworkRows("temporal convolutions, built-in", "deepmimic", "temporal-conv", seeds=1),
 )
 COLUMNS = {
     "kept_1": ("keeps of N(0, 1)", 2),
