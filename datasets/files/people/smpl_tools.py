@@ -114,7 +114,7 @@ _MOVING = ("expression", "jaw", "eye", "hand", "face", "obj")
 UPRIGHT = (Y_UP, Z_UP)
 TOOLS = (
     Tool("HY-Motion", ("poses",), "trans", fps=30.0, up=Y_UP, axes=UPRIGHT, root="Rh"),
-    Tool("AMASS", ("poses",), "trans", up=Z_UP, axes=UPRIGHT),
+    Tool("AMASS", ("poses",), "trans", up=Z_UP, axes=(*UPRIGHT, Y_DOWN)),
     Tool("WHAM", ("pose_world",), "trans_world", up=Y_UP),
     Tool("GVHMR", ("smpl_params_global.global_orient", "smpl_params_global.body_pose"), "smpl_params_global.transl",
          "smpl_params_global.betas", fps=30.0, up=Y_UP),

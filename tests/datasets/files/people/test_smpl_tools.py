@@ -83,6 +83,17 @@ def test_every_tool_and_every_world_gives_the_same_motion_and_takes_it(tmp_path:
     np.testing.assert_allclose(moved_m, SCALE_OF[name] * np.tile(up, (40, 1)), atol=1e-6)
 
 
+@pytest.mark.parametrize("world", ["y up", "z up", "y down"])
+def test_rows_of_amass_in_a_camera_s_world_are_read_upright_and_written_there(tmp_path: Path, world: str) -> None:
+    expected, tool_arrays = arrays("AMASS", world)
+    np.savez(tmp_path / "a.npz", **tool_arrays)
+    file = open_motion(tmp_path / "a.npz", sc.Reading(fps=30.0))
+    np.testing.assert_allclose(sc.joint_positions(file.motion), sc.joint_positions(expected), atol=1e-5)
+    assert (f"{world} inferred (--up)" in file.notes) == (world != "z up")
+    file.write(tmp_path / "same.npz", file.motion)
+    np.testing.assert_array_equal(np.load(tmp_path / "same.npz")["trans"], tool_arrays["trans"])
+
+
 @pytest.mark.parametrize("nested", [False, True])
 def test_the_names_of_amass_are_read_from_a_pickle_too(tmp_path: Path, nested: bool) -> None:
     expected, tool_arrays = arrays("AMASS", "z up")
