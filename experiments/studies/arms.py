@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from tyro.conf import Suppress
 
 from selfcorrect.core.errors import SettingError
+from selfcorrect.loop.arm_name import format_arm_name
 from selfcorrect.runtime.registry import import_callable
 
 if TYPE_CHECKING:
@@ -150,20 +151,19 @@ class ArmSettings:
         """Name of the arm, or all axes: the key in rows, mappings and folders of a study."""
         if self.name:
             return self.name
-        parts = [self.policy.replace(":", "-"), self.corrector.replace(":", ".").replace("+", "-then-")]
-        if self.correct_real:
-            parts.append("real-corrected")
-        if self.remedy != "none":
-            parts.append(self.remedy)
-        if self.place != "data":
-            parts.append(f"in-{self.place}")
-        if self.from_scratch:
-            parts.append("from-scratch")
-        parts += [function.replace(":", ".") for function in (self.bias, self.fitting) if function]
-        if math.isfinite(self.strength):
-            parts.append(f"{'strength' if self.operator == 'mixture' else self.operator}-{self.strength:g}")
-        parts += [f"{name.replace('_', '-')}-{_format_setting(value)}" for name, value in self.sampling.items()]
-        return "+".join(parts)
+        remedies = [self.remedy] if self.remedy != "none" else []
+        places = [f"in-{self.place}"] if self.place != "data" else []
+        return format_arm_name(
+            self.policy,
+            self.corrector.replace(":", ".").replace("+", "-then-"),
+            self.strength,
+            self.operator,
+            correct_real=self.correct_real,
+            from_scratch=self.from_scratch,
+            treatments=[*remedies, *places],
+            functions=[function.replace(":", ".") for function in (self.bias, self.fitting) if function],
+            sampling=[f"{name.replace('_', '-')}-{_format_setting(value)}" for name, value in self.sampling.items()],
+        )
 
     @property
     def sampling(self) -> dict[str, float | str]:

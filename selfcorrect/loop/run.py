@@ -29,6 +29,7 @@ from ..runtime.stopwatch import Stopwatch
 from ..storage.runs.memory import MemoryStore
 from ..storage.runs.protocol import Generation, Metrics, Record, Store
 from .ancestry import Genealogy, Space
+from .arm_name import format_arm_name
 from .bias import Bias, Sampler, sample_independently, sample_plainly
 from .fitting import Fitting, PairFitting, fit_plainly
 from .policy import Policy, format_policy, measure_mixture, overlapping, sampling_labels
@@ -114,19 +115,19 @@ class Arm:
     def __str__(self) -> str:
         """Return the arm as the name of a folder, e.g. "augment-0.5+my_corrector+strength-1"."""
         correction = self.correction
-        parts = [format_policy(self.policy).replace(":", "-"), correction.name if correction else "none"]
-        if self.correct_real:
-            parts.append("real-corrected")
-        if self.from_scratch:
-            parts.append("from-scratch")
-        if self.bias is not sample_plainly:
-            parts.append(name_of(self.bias))
-        if self.fitting is not fit_plainly:
-            parts.append(name_of(self.fitting))
-        if correction and math.isfinite(correction.strength):
-            word = "strength" if correction.operator == "mixture" else correction.operator
-            parts.append(f"{word}-{correction.strength:g}")
-        return "+".join(parts)
+        changed = [
+            *([self.bias] if self.bias is not sample_plainly else []),
+            *([self.fitting] if self.fitting is not fit_plainly else []),
+        ]
+        return format_arm_name(
+            format_policy(self.policy),
+            correction.name if correction else "none",
+            correction.strength if correction else math.inf,
+            correction.operator if correction else "mixture",
+            correct_real=self.correct_real,
+            from_scratch=self.from_scratch,
+            functions=list(map(name_of, changed)),
+        )
 
 
 @dataclass(frozen=True)
