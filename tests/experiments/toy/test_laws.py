@@ -32,6 +32,7 @@ HOLDING = (
 )  # fmt: skip
 """Toys whose quick form has enough seeds for a verdict on most statements; the quick form is what runs here."""
 FEWER = {
+    "gaussian-correct": {"seeds": 100, "generations": 40},
     "stability": {"ratios": (0.5, 3.0), "seeds": 100},
     "pluralistic": {"seeds": 8},
     "fairness": {"seeds": 8},
