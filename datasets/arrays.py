@@ -92,14 +92,14 @@ def _check_array(name: str, values: object) -> np.ndarray:
 
 
 def _check(motion: Motion) -> Motion:
-    """Return the motion; InputError if no corrector could work on its body."""
+    """Return the motion; InputError if no corrector could work on the body."""
     if flaw := find_flaw(motion):
         raise InputError(flaw)
     return check_numbers(motion)
 
 
 class _Arrays(Results):
-    """Arrays in memory, by name, in the place of a file of them."""
+    """Arrays in memory, by name, in the place of a file of arrays."""
 
     path = Path("arrays")
 

@@ -27,7 +27,7 @@ def load_motion(path: str | Path, reading: Reading | None = None, *, any_body: b
     """Read the motion in a file of any known format: y up, metres, soles on the floor, rest pose upright.
 
     Args:
-        reading: Properties that the file does not hold, such as its unit.
+        reading: Properties that the file does not hold, such as the unit.
         any_body: Read bodies that no corrector could work on, too, such as those without knees.
 
     Returns:
@@ -45,7 +45,7 @@ def load_motion(path: str | Path, reading: Reading | None = None, *, any_body: b
 def load_motions(source: str | Path, reading: Reading | None = None) -> list[Motion]:
     """Return all motions of a source.
 
-    Files of a plain folder keep their skeletons. Labels are the dataset's; in a plain folder the labels of `label_of`.
+    Files of a plain folder keep skeletons. Labels are the dataset's; in a plain folder the labels of `label_of`.
     Unreadable files of a folder are left out with a warning.
 
     Args:
@@ -83,7 +83,7 @@ def load_motions(source: str | Path, reading: Reading | None = None) -> list[Mot
 
 
 def label_of(path: Path, folder: Path) -> str:
-    """Return the label of a file in a folder without an index: its subfolder's name, or its own without a number."""
+    """Return the label of a file in a folder without an index: the subfolder's name, or the file's without a number."""
     below = path.relative_to(folder).parent.name
     return below or re.sub(r"[\W_]*\d*$", "", path.stem) or path.stem
 

@@ -1,6 +1,6 @@
 """Sources of motions by the words of a command line: a path, or `FOLDER#SPLIT` for a split of a dataset.
 
-Apart from what reads them, so that mistakes are reported before anything heavy is imported.
+Apart from the readers, so that mistakes are reported before anything heavy is imported.
 """
 
 from pathlib import Path

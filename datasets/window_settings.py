@@ -1,4 +1,4 @@
-"""Settings by which motions are cut into windows."""
+"""Settings for cutting motions into windows."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ class WindowSettings:
     frames: int = 48
     """T, length of a window."""
     fps: float = 30.0
-    """Its frame rate."""
+    """Frame rate."""
     stride: int = 1
     """Frames from a window's start to the next window's."""
     mirrored: bool = True

@@ -158,7 +158,7 @@ def _split_clip(motion: Motion, settings: WindowSettings) -> tuple[_Part, _Part 
 
 
 def _windows(parts: Sequence[_Part], names: tuple[str, ...], settings: WindowSettings) -> Windows:
-    """Cut windows of parts, each followed by its mirror image if asked for.
+    """Cut windows of parts, each followed by a mirror image if asked for.
 
     Only windows of the cap are cut: all windows of an hour of motion fill gigabytes.
     """
@@ -218,7 +218,7 @@ def _cut_windows(part: _Part, starts: np.ndarray, settings: WindowSettings) -> d
 
 
 def _limit_per_label(labels: np.ndarray, cap: int) -> np.ndarray:
-    """Return the rows of at most `cap` windows per label, spread evenly, in their order."""
+    """Return the rows of at most `cap` windows per label, spread evenly, in order."""
     chosen = []
     for label in np.unique(labels):
         rows = np.flatnonzero(labels == label)

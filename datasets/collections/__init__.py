@@ -1,1 +1,1 @@
-"""Published collections of motions in the layout in which they are distributed, a file each."""
+"""Published collections of motions in the layout of the distribution, a file each."""

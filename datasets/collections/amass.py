@@ -41,7 +41,7 @@ def _array_names(path: Path) -> set[str]:
 
 
 def list_amass_clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
-    """The recordings in a folder of AMASS or of one of its subsets, or in a single file, on an average body."""
+    """The recordings in a folder of AMASS or of a subset, or in a single file, on an average body."""
     if split is not None:
         raise SettingError(f"{folder}: AMASS has no file of splits; give the folder of a subset instead of {split!r}")
     files = _motion_files(folder)

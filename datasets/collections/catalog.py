@@ -1,4 +1,4 @@
-"""All datasets that are known by name, and which of them a folder or file is. Other packages can add some."""
+"""All datasets that are known by name, and the dataset that a folder or file is. Other packages can add some."""
 
 import warnings
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def datasets() -> Iterator[Dataset]:
 
 
 def recognise(path: Path) -> Dataset | None:
-    """Return the dataset whose layout a folder has, None if it has none of them.
+    """Return the dataset with the layout of a folder, None for another layout.
 
     Datasets of other packages come first: a folder may contain the folders of another collection.
     """
@@ -54,7 +54,7 @@ def dataset(name: str) -> Dataset:
 
 @cache
 def _fence_dataset(added: Dataset, who: str) -> Dataset:
-    """Return a dataset of another package whose functions are fenced."""
+    """Return a dataset of another package with fenced functions."""
 
     def recognises(path: Path) -> bool:
         return bool(call_fenced(who, object, added.recognises, path))

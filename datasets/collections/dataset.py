@@ -25,7 +25,7 @@ class Clip:
 
 
 class ListsClips(Protocol):
-    """The recordings in a dataset's folder, or in one of its splits.
+    """The recordings in a dataset's folder, or in a split.
 
     allow_pickle: the caller's word that pickle files of the layout come from a trusted source.
     """

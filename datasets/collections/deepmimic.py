@@ -92,7 +92,7 @@ def read_built_in_texts() -> dict[str, bytes]:
 
 
 def motion_of_frames(name: str, frames: np.ndarray, fps: float) -> Motion:
-    """Return the clip of frames (T, 44) at `fps`, labelled by the name of its file without "humanoid3d_"."""
+    """Return the clip of frames (T, 44) at `fps`, labelled by the file's name without "humanoid3d_"."""
     # A frame's duration is the time to the next frame, so the last frame's duration counts for nothing.
     times_s = np.cumsum([0.0, *frames[:-1, 0]])
     rotations = _AXES * Rotation.from_quat(joint_rotations(frames)) * _AXES.inv()
@@ -113,11 +113,11 @@ _ATTACHED = {
     "right_collar": "spine3",
     "right_foot": "right_ankle",
 }
-"""Parts of SMPL's body that the humanoid lacks, and the joints that carry them."""
+"""Parts of SMPL's body that the humanoid lacks, and the joints that carry these parts."""
 
 
 _FLAT = 0.3
-"""Height of the humanoid's ankles above its toes, over the height of an average body."""
+"""Height of the humanoid's ankles above the toes, over the height of an average body."""
 
 
 def on_smpl(motion: Motion) -> Motion:

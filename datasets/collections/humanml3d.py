@@ -21,14 +21,14 @@ from .dataset import Clip, Dataset, cut_clip, require
 
 @dataclass(frozen=True)
 class Caption:
-    """A sentence about a clip or a part of it."""
+    """A sentence about a clip or a part of a clip."""
 
     text: str
     """The sentence."""
     tokens: str
     """Words as "word/PART-OF-SPEECH", separated by blanks."""
     span_s: tuple[float, float] | None
-    """First and last second that it describes, None for the whole clip."""
+    """First and last second of the described span, None for the whole clip."""
 
 
 def read_captions(path: Path) -> list[Caption]:
@@ -60,7 +60,7 @@ def read_split_names(folder: Path, split: str) -> list[str]:
 
 
 def group_by_span(sentences: list[Caption]) -> dict[tuple[float, float] | None, list[Caption]]:
-    """Return captions by the span that they describe."""
+    """Return captions by the described span."""
     by_span: dict[tuple[float, float] | None, list[Caption]] = {}
     for caption in sentences:
         by_span.setdefault(caption.span_s, []).append(caption)
@@ -97,7 +97,7 @@ def _read_clip(motions: Path, name: str, read: Callable[[Path], Motion]) -> list
 
 
 def columns_of(folder: Path) -> int | None:
-    """Width of the rows in a folder of this layout, by its Mean.npy or first file; None where it is another layout."""
+    """Width of the rows in a folder of this layout, by its Mean.npy or first file; None for another layout."""
     if not (folder / "texts").is_dir():
         return None
     for path in (folder / "Mean.npy", *sorted(folder.glob("new_joint_vecs/*.npy"))[:1]):

@@ -1,4 +1,4 @@
-"""Conclusions about a file: size, vertical axis, unit, names, frame rate and floor, each with its evidence."""
+"""Conclusions about a file: size, vertical axis, unit, names, frame rate and floor, each with evidence."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from .skeletons.vertical import WORDS, UpAxis
 
 @dataclass(frozen=True)
 class Conclusion:
-    """An answer to a question about a file, and its evidence."""
+    """An answer to a question about a file, with evidence."""
 
     question: str
     answer: str
@@ -81,7 +81,7 @@ def _conclude_up(up: UpAxis | None, notes: tuple[str, ...]) -> Conclusion:
 
 
 def _conclude_names(motion: Motion) -> Conclusion:
-    """Return which joint is which part, and which of these the names do not say."""
+    """Return the joint of each part of the body, and the joints that are not told by name."""
     skeleton = motion.skeleton
     named_parts = parts_from_names(skeleton.names)
     joints = []

@@ -159,9 +159,9 @@ def rate_of(
     program: str,
     others: Iterable[str] = (),
 ) -> tuple[float, tuple[str, ...]]:
-    """Return frames per second of a file, and a note if they are assumed.
+    """Return frames per second of a file, and a note if the rate is assumed.
 
-    The file states the rate, or an option does, or it is usual for the program.
+    The file states the rate, or an option does, or the rate is usual for the program.
 
     Args:
         numbers: The single numbers in the file, by name.

@@ -41,7 +41,7 @@ def open_motion(path: str | Path, reading: Reading | None = None, *, any_body: b
         any_body: Read also what no corrector could work on, such as bodies without knees, with the reason as `flaw`.
 
     Returns:
-        The motions of the file, and how to write others in their place.
+        The motions of the file, and how to write other motions in the same place.
 
     Raises:
         InputError: One sentence: the file is damaged, or, without `any_body`, holds no human body.
@@ -107,7 +107,7 @@ def _describe_refusals(path: Path, file: MotionFile) -> str:
 
 @dataclass(frozen=True)
 class _Writer:
-    """Writer of a file's reader; a copy in another process opens the file again to have it."""
+    """Writer of a file's reader; a copy in another process opens the file again."""
 
     path: Path
     reading: Reading
@@ -187,7 +187,7 @@ def save_motion(path: str | Path, motion: Motion, name: str | None = None, *, ov
 
     Raises:
         SettingError: The file exists, or was written by somebody else meanwhile, and `overwrite` is false.
-        InputError: The file could not be read again: its numbers are not finite, or its frame rate is none.
+        InputError: The file could not be read again: numbers are not finite, or the frame rate is none.
     """
     path = Path(path).expanduser()
     check_numbers(motion)

@@ -54,7 +54,7 @@ class CheckedFile:
     references: tuple[dict[str, float], ...] = ()
     """Figures of each motion as a reference, by key; empty if these were not asked for."""
     conclusions: tuple[Conclusion, ...] = ()
-    """Conclusions about size, axis, unit and floor with their evidence; empty unless asked for."""
+    """Conclusions about size, axis, unit and floor with evidence; empty unless asked for."""
     notes: tuple[str, ...] = ()
     """Measurements that failed, a sentence each."""
     error: str = ""

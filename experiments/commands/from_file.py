@@ -41,7 +41,7 @@ def from_file(kind: type[Options], words: Sequence[str]) -> tuple[Options | None
 
 
 def _change_options(options: Any, values: Any, path: Path) -> Any:
-    """Return options with the values of a file, in which the options of a group stand beside all others."""
+    """Return options with the values of a file, where the options of a group stand beside all others."""
     known = _list_options(options)
     if not isinstance(values, dict):
         raise InputError(f"{path}: expected {', '.join(known)}, got {values!r:.40}")
@@ -105,7 +105,7 @@ def _parse_values(path: Path) -> Any:
 
 
 def _check_node(node: Any, path: Path, checked: set[Any], level: int = 0) -> None:
-    """Raise InputError for aliases, nodes nested too deep, and a key that stands twice, of which YAML uses the last."""
+    """Raise InputError for aliases, nodes nested too deep, and a key that stands twice, because YAML uses the last."""
     if node in checked:
         raise InputError(f"{path}: has an alias (*); write its values out")
     checked.add(node)

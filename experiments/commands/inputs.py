@@ -22,7 +22,7 @@ def must_be_usable(reading: Reading, without: Sequence[str] = ()) -> None:
         without: Fields that would change nothing in this command.
 
     Raises:
-        InputError: A file that they name is missing or damaged.
+        InputError: A file that an option names is missing or damaged.
         SettingError: A field was given that would change nothing.
     """
     for name in without:

@@ -1,4 +1,4 @@
-"""JSON schemas of experiments as YAML files, made from the options of their commands, for editors."""
+"""JSON schemas of experiments as YAML files, made from the options of commands, for editors."""
 
 import json
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """Pack motion files and datasets into sets: parquet files of some hundred motions each, sorted by skeleton.
 
 Worker processes read the recordings, and this process writes the shards in the order of the recordings. So the bytes do
-not depend on the number of workers. The list of digests is written last: a set without it is unfinished.
+not depend on the number of workers. The list of digests is written last: a set without this file is unfinished.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Sources of motions: datasets, folders of motion files, and files, with their recordings and a summary."""
+"""Sources of motions: datasets, folders of motion files, and files, with recordings and a summary."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -35,7 +35,7 @@ def open_source(
     """Open a dataset, a folder of motion files, or a file.
 
     Args:
-        dataset: Name of the dataset; by default inferred from its layout.
+        dataset: Name of the dataset; by default inferred from the layout.
         reading: Facts that motion files do not state.
         limit: Largest number of recordings, spread evenly over all.
 
@@ -65,10 +65,10 @@ def open_source(
 def dataset_at(path: Path, name: str | None, reading: Reading) -> Dataset | None:
     """Return the dataset of a name, or with the layout of a path; None for plain motion files.
 
-    A dataset defines how its files are read. A reading that states facts is therefore for plain motion files.
+    A dataset defines how files are read. A reading that states facts is therefore for plain motion files.
 
     Args:
-        name: Name of the dataset, None to infer it.
+        name: Name of the dataset, None to infer the name.
         reading: Facts that motion files do not state.
 
     Raises:
@@ -95,10 +95,10 @@ def read_clips(clips: Sequence[Clip], complain: Callable[[str], None]) -> Iterat
 def map_readable(
     motions: Iterable[Motion], work: Callable[[Motion], _T], complain: Callable[[str], None]
 ) -> Iterator[_T]:
-    """Yield the results of some work on motions, and go on if it fails.
+    """Yield the results of some work on motions, and go on after a failure.
 
     Args:
-        complain: Gets a sentence for each motion on which the work fails.
+        complain: Gets a sentence for each failed motion.
     """
     for motion in motions:
         try:
@@ -167,7 +167,7 @@ def _format_counts(counter: Counter) -> str:
 
 
 def summarise(clips: Sequence[Clip]) -> DataSummary:
-    """Read all recordings and summarise them, including files that cannot be read."""
+    """Read and summarise all recordings, including files that cannot be read."""
     summary = DataSummary()
     complain = summary.unreadable.append
     for _ in map_readable(read_clips(clips, complain), summary.add, complain):
@@ -176,7 +176,7 @@ def summarise(clips: Sequence[Clip]) -> DataSummary:
 
 
 def measure_motion(motion: Motion) -> dict[str, float]:
-    """Measure the length of a motion, the speed of its root over the floor, and its physical errors."""
+    """Measure the length of a motion, the speed of the root over the floor, and physical errors."""
     path_m = np.linalg.norm(np.diff(motion.root_m[:, [0, 2]], axis=0), axis=-1).sum()
     errors = physical_errors(MotionBatch.stack([motion])).mean() | {"skate_m_s": measure_skating_m_s(motion)}
     return {

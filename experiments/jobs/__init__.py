@@ -1,1 +1,1 @@
-"""Jobs in processes and on clusters, and what shows their progress."""
+"""Jobs in processes and on clusters, and displays of progress."""

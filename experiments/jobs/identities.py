@@ -1,4 +1,4 @@
-"""Identities of users' code and data when a run began; a run resumes with other code or data only if you ask for it."""
+"""Identities of users' code and data when a run began; a run resumes with other code or data only on request."""
 
 import sys
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ class IdentityFile:
         """Record identities.
 
         Args:
-            identities: Identity of each thing by its name.
+            identities: Identity of each thing by name.
             accept_changed: Accept identities that differ from the latest recorded ones.
 
         Raises:
@@ -55,7 +55,7 @@ class IdentityFile:
             write_with_digest(self.path, content)
 
     def _describe_change(self, changes: Mapping[str, str]) -> str:
-        """Return the message about the first change, with the names of all code that it changes."""
+        """Return the message about the first change, with the names of all changed code."""
         change = next(iter(changes.values()))
         names = [name for name, other_change in changes.items() if other_change == change]
         return (

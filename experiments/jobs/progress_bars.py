@@ -21,7 +21,7 @@ _PACE_S = 0.1
 
 @dataclass(frozen=True)
 class Event:
-    """Progress of a job in a phase. It travels between processes."""
+    """Progress of a job in a phase. Events travel between processes."""
 
     job: str
     phase: str

@@ -46,7 +46,7 @@ def check_replaceable(path: Path) -> None:
 
 
 def check_no_link(folders: Iterable[Path]) -> None:
-    """Raise SettingError if a folder in which a command keeps its records is a link, which may lead anywhere."""
+    """Raise SettingError if the folder of a command's records is a link, because a link may lead anywhere."""
     for folder in folders:
         if folder.is_symlink():
             raise SettingError(f"{folder}: is a link, and records are kept only in folders; move it away")
@@ -89,7 +89,7 @@ def check_targets(
         may_replace: Returns True for an existing target that may be replaced.
         otherwise: Advice at the end of the message.
         inputs: Other files that no target may be.
-        reason: Reason for which a target is not replaced; `FOREIGN` is for commands that record what they wrote.
+        reason: Reason why a target is not replaced; `FOREIGN` is for commands that record what they wrote.
 
     Raises:
         SettingError: An input, a target, or a file that may not be replaced would be overwritten.

@@ -1,4 +1,4 @@
-"""Place and number of workers for jobs; results do not depend on them."""
+"""Place and number of workers for jobs; results do not depend on the place."""
 
 from dataclasses import dataclass
 
@@ -14,9 +14,9 @@ class Where:
     runner: str = ""
     """A name in `jobs.RUNNERS`; by default processes for several workers."""
     threads: int = 1
-    """Cores of each worker, for work that gives the same bytes with any number of them."""
+    """Cores of each worker, for work that gives the same bytes with any number of cores."""
     modules: tuple[str, ...] = ()
-    """Modules that jobs import once they run; a server of worker processes imports them once for all."""
+    """Modules that running jobs import; a server of worker processes imports them once for all."""
 
     def __post_init__(self) -> None:
         check_count("workers", self.workers, 1)

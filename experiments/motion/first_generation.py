@@ -1,4 +1,4 @@
-"""The key of a generation 0, under which a run finds it in the run folders beside its own."""
+"""The key of a generation 0, by which a run finds the generation in neighbouring run folders."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from .settings import MotionSettings, RunOptions
 from .task import MotionTask
 
 AFTER_GENERATION_0 = ("engine", "evaluate_corrected", "feasibility_count", "steps")
-"""Settings of an arm on which generation 0 does not depend."""
+"""Settings of an arm that do not change generation 0."""
 
 
 def key_first_generation(settings: MotionSettings, options: RunOptions, run: SeedRun, task: MotionTask) -> str:

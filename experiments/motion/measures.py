@@ -29,7 +29,7 @@ def measure_feasibility(motions: MotionBatch, made_by: str) -> dict[str, float]:
             keys of `FEASIBILITY` are absent.
 
     Returns:
-        Means over motions by the keys of `EXPLAINED`: as they are, and after kinematic clean-up.
+        Means over motions by the keys of `EXPLAINED`: unchanged, and after kinematic clean-up.
     """
     from selfcorrect.simulators.cleanup.clean import CleanupSettings  # simulators are only needed here
     from selfcorrect.simulators.feasibility import compute_contact_residual, select_evaluation_engine, simulate_residual
@@ -49,11 +49,11 @@ def measure_feasibility(motions: MotionBatch, made_by: str) -> dict[str, float]:
 def measure_model(
     task: MotionTask, model: GenerativeModel, stream: Stream, count: int, engine: str
 ) -> dict[str, float]:
-    """Return the feasibility of raw samples of a model, and its scores by the field's protocol where that is run.
+    """Return the feasibility of raw samples of a model, and scores by the field's protocol if that is run.
 
     Args:
         stream: Random numbers of the seed.
-        count: Number of samples of which the root force is measured.
+        count: Number of samples with a measured root force.
         engine: Engine of the loop's correctors.
     """
     drawn = stream.child("unexplained")
@@ -72,12 +72,12 @@ def score_references(
 ) -> dict[str, Mapping[str, float]]:
     """Score fresh real windows as if a model had made them, and a memoriser.
 
-    The memoriser draws training windows with replacement. Scores that it reaches do not show that a model generalises.
+    The memoriser draws training windows with replacement. Such scores do not show that a model generalises.
 
     Args:
         task: The seed's data and evaluator.
         stream: Random numbers of the seed.
-        feasibility_count: Number of windows of which the root force is measured.
+        feasibility_count: Number of windows with a measured root force.
         corrected: Score the windows after the physics corrector, too, which shows what it changes in real motion.
     """
     real = {REAL_AGAINST_REAL: task.fresh}

@@ -28,13 +28,13 @@ from .task import MotionTask, motion_task, trained_model
 SHOWN = 4
 """Motions in a clip, a label each."""
 DRAWS_PER_LABEL = 4
-"""Samples of each label in the scenes that stand side by side: in a collapsed loop they are alike."""
+"""Samples of each label in the scenes that stand side by side: in a collapsed loop samples are alike."""
 SCENES_TEXT = (
     "Sixteen samples of each model, drawn with the same noise: a row is a label, and its four motions are four draws. "
     "Where diversity is lost, the four are alike. Drag a picture to turn it."
 )
 SCENE_FPS = 15.0
-"""Frame rate of these scenes, between whose frames the player interpolates."""
+"""Frame rate of these scenes; the player interpolates between frames."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Media:
     """Motions of a report."""
 
     corrections: list[PageClip] = field(default_factory=list)
-    """Samples before and after correction, which one player shows one after another."""
+    """Samples before and after correction, shown one after another by one player."""
     scenes: list[PageClip] = field(default_factory=list)
     """Clips that are shown side by side, all at once."""
     files: list[Path] = field(default_factory=list)
@@ -62,7 +62,7 @@ class Media:
 
 @dataclass(frozen=True)
 class _Showcase:
-    """A denoiser and seed whose motions are shown."""
+    """The denoiser and seed of shown motions."""
 
     settings: MotionSettings
     options: RunOptions
@@ -143,7 +143,7 @@ def show_motions(
 
     Args:
         pairs: Correctors that are shown, at most one pair for each denoiser.
-        side_by_side: Denoiser → arms of which more samples are shown, all arms at once.
+        side_by_side: Denoiser → arms with more samples, all arms shown at once.
     """
     media = Media()
     for run in motion_runs(settings, outcome.folder):

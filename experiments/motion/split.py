@@ -51,7 +51,7 @@ def split_losses(
     nothing.
 
     Args:
-        curves: Curves of the arms by their keys.
+        curves: Curves of the arms by key.
         steps: Number of ancestral steps of the control arms.
     """
     arms = select_controls(policy, steps)
@@ -80,7 +80,7 @@ def split_losses(
 
 
 def format_factor(interval: Interval) -> str:
-    """Return a factor with its interval, such as "0.73 [0.60, 0.89]"."""
+    """Return a factor with an interval, such as "0.73 [0.60, 0.89]"."""
     if np.isnan(interval.low):
         return f"{interval.estimate:.2f}"
     return f"{interval.estimate:.2f} [{interval.low:.2f}, {interval.high:.2f}]"

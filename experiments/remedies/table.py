@@ -45,7 +45,7 @@ PLACES = Registry(
         ),
     ],
 )
-"""Each leads to a function (task, arm) → (task, arm), as `remedies.with_place` describes it."""
+"""Each leads to a function (task, arm) → (task, arm), as `remedies.with_place` describes."""
 
 REMEDIES = Registry(
     "remedy",
@@ -105,4 +105,4 @@ REMEDIES = Registry(
     row_type=RemedyRow,
     also="fifteen of examples/plugins/published_remedies",
 )
-"""Each leads to a function (task, plan, inputs) → (task, plan), as `remedies.with_remedy` describes it."""
+"""Each leads to a function (task, plan, inputs) → (task, plan), as `remedies.with_remedy` describes."""

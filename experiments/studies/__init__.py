@@ -1,1 +1,1 @@
-"""One engine for experiments with loops: tasks × arms × seeds, in parallel, resumed where they stand, with a report."""
+"""One engine for experiments with loops: tasks × arms × seeds, in parallel, resumed after a stop, with a report."""

@@ -25,7 +25,7 @@ _MEMORY_BYTES = 2**31
 _MEMORY_PER_BYTE = 20
 """Memory that a child may take: so much, and so much for each byte of the file."""
 _HEAD = struct.Struct("<Q")
-"""Start of an answer: number of bytes of JSON, which 64-bit floats follow."""
+"""Start of an answer: number of bytes of JSON, followed by 64-bit floats."""
 
 
 def ask_reader(

@@ -1,4 +1,4 @@
-"""Files that are lists of frames, each with its people: the arrays of each person are stacked over the frames."""
+"""Files that are lists of frames, each with people: the arrays of each person are stacked over the frames."""
 
 import re
 from collections.abc import Mapping

@@ -63,7 +63,7 @@ def keep_rotations(
 def matrices_of_rows(rows: np.ndarray) -> np.ndarray:
     """Return matrices (..., 3, 3) of their first two rows (..., 6), made orthonormal (Zhou et al. 2019).
 
-    They are no rotations where rows are zero or parallel.
+    Rows that are zero or parallel give no rotations.
     """
     first = normalize_safely(rows[..., :3])
     second = rows[..., 3:] - (first * rows[..., 3:]).sum(axis=-1, keepdims=True) * first
@@ -72,7 +72,7 @@ def matrices_of_rows(rows: np.ndarray) -> np.ndarray:
 
 
 def check_rotations(what: str, matrices: np.ndarray) -> None:
-    """Raise InputError, which names the first frame, if matrices (T, ..., 3, 3) are no rotations."""
+    """Raise InputError with the first such frame if matrices (T, ..., 3, 3) are no rotations."""
     is_rotation = np.linalg.det(matrices.astype(float)) > 0.5
     if not is_rotation.all():
         raise InputError(f"{what} in frame {np.argwhere(~is_rotation)[0][0]}")

@@ -33,11 +33,11 @@ _LEAST_LENGTH = 0.5
 _SIZES = {"position": 3, "orientation": 4}
 """Numbers of each segment in an element of a frame."""
 _READ = {*_SIZES, "connector1", "connector2"}
-"""Elements whose text is read."""
+"""Elements with text that is read."""
 
 
 class _Document:
-    """What is read of a file while its elements pass by: the segments and the frames of the first subject."""
+    """What is read of a file while elements pass by: the segments and the frames of the first subject."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -54,7 +54,7 @@ class _Document:
         self._text: list[str] | None = None
 
     def doctype(self, name: str, _public: str | None, _system: str | None) -> None:
-        """Refuse declarations, which MVNX has none of: entities could grow without limit or name other files."""
+        """Refuse declarations, because MVNX has none: entities could grow without limit or name other files."""
         raise InputError(f"{self.path}: declares a document type ({name[:30]}); expected MVNX, which has none")
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
@@ -122,7 +122,7 @@ class _Document:
 
 
 def open_mvnx(path: Path, reading: Reading) -> MotionFile:
-    """Read the first subject of an MVNX file, on the segments of its suit."""
+    """Read the first subject of an MVNX file, on the segments of the suit."""
     document, notes = _read_document(path)
     count = len(document.segments)
     if not document.frames or not count:
@@ -148,7 +148,7 @@ def open_mvnx(path: Path, reading: Reading) -> MotionFile:
 
 
 def _read_document(path: Path) -> tuple[_Document, list[str]]:
-    """Return what a file holds, and a note if its end is missing."""
+    """Return what a file holds, and a note if the end is missing."""
     document = _Document(path)
     parser = XMLParser(target=document)
     try:

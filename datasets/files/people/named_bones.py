@@ -38,7 +38,7 @@ _SIX = ("Xposition", "Yposition", "Zposition", "Zrotation", "Xrotation", "Yrotat
 
 
 def open_named_bones(results: Results, reading: Reading) -> MotionFile:
-    """Open the motion of a file, on the bones that it names."""
+    """Open the motion of a file, on the bones that the file names."""
     path = results.path
     places = results.array("positions")
     quaternions = results.array("quaternions")
@@ -89,7 +89,7 @@ def open_named_bones(results: Results, reading: Reading) -> MotionFile:
 
 
 def _read_skeleton(results: Results, count: int) -> tuple[list[int], Skeleton]:
-    """Return the file's bones, parents first, and their names and tree, without lengths."""
+    """Return the file's bones, parents first, with names and tree, without lengths."""
     texts = read_npz(results.path, ("bone_names",)).get("bone_names", np.array([]))
     names = [str(name) for name in texts.ravel()]
     parents = results.array("parent_indices").ravel()

@@ -30,7 +30,7 @@ class RowLayout:
     places: slice
     """Translation of the body model, metres."""
     rotations: tuple[tuple[slice, slice], ...]
-    """Columns of rotations, and the joints of the layout that they turn."""
+    """Columns of rotations, and the joints of the layout that these rotations turn."""
     has_matrices: bool = False
     """True if a rotation is six numbers of a matrix, not a vector."""
     shape: slice | None = None

@@ -18,12 +18,12 @@ from .stretching import check_bones
 
 @dataclass(frozen=True, eq=False)
 class Animation:
-    """A motion of a rig, and the body in it."""
+    """A motion of a rig, and the body in the rig."""
 
     clip: RiggedMotion
     body: Upright
     refusal: str
-    """Reason why it cannot be corrected, "" if it can."""
+    """Reason why the motion cannot be corrected, "" if a correction is possible."""
 
     @property
     def motion(self) -> Motion:
@@ -34,13 +34,13 @@ class Animation:
 def read_animation(
     rig: Rig, motion: Motion, tracks: Tracks, reading: Reading, metres_per_unit: float | None
 ) -> Animation:
-    """Return an animation on its rig and the body in it.
+    """Return an animation on a rig, and the body in the rig.
 
     Args:
         motion: Its motion in the file's unit.
         tracks: What moves in the file.
         reading: What the file does not state.
-        metres_per_unit: Length of its unit; None for metres, except for bodies whose size shows otherwise.
+        metres_per_unit: Length of its unit; None for metres, except for bodies of another size.
     """
     clip = make_rigged_clip(rig, motion, tracks, metres_per_unit)
     try:
@@ -61,10 +61,10 @@ def collect_animations(animations: Sequence[Animation], write: Writes, notes: Se
         notes: What was assumed to read the file.
 
     Returns:
-        The file; with names of its motions if there are several.
+        The file; with names of motions if there are several.
 
     Raises:
-        InputError: None of them can be corrected.
+        InputError: No animation can be corrected.
     """
     refusals = [animation.refusal for animation in animations]
     if all(refusals):

@@ -3,7 +3,7 @@
 A motion read from a file keeps the file's joints, names, order and frames of reference: at zero rotation joint frames
 are parallel to the world, whatever pose that is. The promise of `Skeleton` that this pose is upright and faces +z is
 then the file's to keep; most files do, CMU's own skeletons only nearly (see `cmu`). End sites are joints without
-channels, named `<parent>_end`, so that hands, feet and heads end where they should. Many programs need an end site in
+channels, named `<parent>_end`, so that hands, feet and heads end in the right places. Many programs need an end site in
 every leaf joint: leaf joints without an end site are written with the end of an average body.
 """
 
@@ -203,7 +203,7 @@ def write_motion(path: Path, motion: Motion) -> None:
 
 
 def write_bvh(path: Path, clip: RiggedMotion) -> None:
-    """Write a clip as BVH: a clip as it was read, or with another motion of the skeleton (`dataclasses.replace`)."""
+    """Write a clip as BVH: an unchanged clip, or one with another motion of the skeleton (`dataclasses.replace`)."""
     lines = _format_lines(clip)
     with replacing(path) as temporary, temporary.open("wb") as file:
         file.write(byte_order_mark(clip.encoding))

@@ -224,7 +224,7 @@ class _Scanner:
         return numbers
 
     def number(self, word: str) -> float:
-        """Return the number that a word is, NaN if it is none."""
+        """Return the number that a word is, NaN for another word."""
         return _number(self.replace_decimal_commas(word))
 
     def replace_decimal_commas(self, text: str) -> str:
@@ -254,7 +254,7 @@ class _Scanner:
 
 
 def _number(word: str) -> float:
-    """Return the number that a word is, NaN if it is none."""
+    """Return the number that a word is, NaN for another word."""
     try:
         return float(word)
     except ValueError:

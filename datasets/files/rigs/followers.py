@@ -42,7 +42,7 @@ _ALONG = 0.02
 
 @dataclass(frozen=True, eq=False)
 class Follower:
-    """A joint that keeps its pose on another joint over T frames."""
+    """A joint that keeps a pose on another joint over T frames."""
 
     joint: int
     leader: int
@@ -127,7 +127,7 @@ class TwistLink:
 
 
 Following: TypeAlias = Follower | TwistBone | TwistLink | StretchedLeg
-"""Joints that return to their leaders when another motion of the body is written."""
+"""Joints that return to leaders when another motion of the body is written."""
 
 
 def find_followers(clip: RiggedMotion) -> tuple[Following, ...]:
@@ -149,7 +149,7 @@ def find_followers(clip: RiggedMotion) -> tuple[Following, ...]:
 
 
 def _find_twist_links(motion: Motion, joint: int) -> list[TwistLink]:
-    """Return how a joint within a limb shares a twist with the joints above and below it.
+    """Return how a joint within a limb shares a twist with the joints above and below.
 
     If a share of both fits, the joint that twists more leads, or both if neither twists.
     """
@@ -301,7 +301,7 @@ def note_lone_helpers(clip: RiggedMotion, followers: Sequence[Following]) -> tup
 
 
 def put_followers(clip: RiggedMotion, followers: Sequence[Following]) -> RiggedMotion:
-    """Return a clip with another motion of the body, and followers in the same poses on their leaders."""
+    """Return a clip with another motion of the body, and followers in the same poses on the leaders."""
     for follower in followers:
         clip = follower.apply(clip)
     return clip

@@ -38,7 +38,7 @@ VRM_BONES = _TRUNK | _LEFT | _RIGHT
 """VRM's names of the parts of a body."""
 
 _WIDTH = 0.12
-"""Width of a bone as a share of its length."""
+"""Width of a bone as a share of the length."""
 
 _SHORTEST_M = 1e-6
 """Shorter bones are left out: nobody sees such bones, and normals of the triangles would underflow."""

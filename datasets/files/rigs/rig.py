@@ -42,7 +42,7 @@ LEAST_LENGTH = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class RiggedMotion:
-    """A motion on the rig of a file, with all that is needed to write the motion as it was read."""
+    """A motion on the rig of a file, with all that is needed to write the motion back unchanged."""
 
     motion: Motion
     channels: tuple[tuple[str, ...], ...]
@@ -122,7 +122,7 @@ class Rig:
         return replace(self, rest=tuple(rest))
 
     def check_scales(self, parts: Sequence[str], tracks: Tracks) -> None:
-        """Refuse a body in which a node scales one axis more than another, as that bends all nodes below, or changes
+        """Refuse a body with a node that scales one axis more than another, as that bends all nodes below, or changes
         scale with time.
 
         parts: the part of the body that each node is, "" for none.
@@ -145,7 +145,7 @@ class Rig:
 
 
 def tree_of(joints: Iterable[int], parents: Sequence[int]) -> list[int]:
-    """Return joints and all nodes above them, parents first.
+    """Return joints and all nodes above, parents first.
 
     Args:
         parents: Parent of each node, −1 for a root.
@@ -196,7 +196,7 @@ def _path_up(parents: Sequence[int], node: int) -> Iterator[int]:
 
 
 def order_below(root: int, children: Mapping[int, Sequence[int]] | Sequence[Sequence[int]]) -> list[int]:
-    """Return a node and all nodes below, each followed by its children, as in BVH."""
+    """Return a node and all nodes below, each followed by the children, as in BVH."""
     order: list[int] = []
     stack = [root]
     while stack:

@@ -97,7 +97,7 @@ class JointName:
 def parts_from_names(names: tuple[str, ...]) -> tuple[str, ...]:
     """Return the body part of each joint, "" where none is recognised; joints come in the order of a skeleton.
 
-    The end site of a foot serves as its toe joint where the skeleton has no other.
+    The end site of a foot serves as toe joint where the skeleton has no other.
     """
     joint_names = split_names(names)
     legs = _find_limbs(joint_names, LEG_PARTS, _LEG_SCHEMES)

@@ -1,4 +1,4 @@
-"""Some frames of a motion, where all of them would take long and say no more."""
+"""Some frames of a motion, where all frames would take long and show no more."""
 
 import numpy as np
 
@@ -10,6 +10,6 @@ _FRAMES = 48
 
 
 def sample_frames(motion: Motion) -> Motion:
-    """Return the motion at some of its frames, evenly spread."""
+    """Return the motion at some frames, evenly spread."""
     frames = find_distinct(np.linspace(0, len(motion) - 1, _FRAMES).round().astype(int))
     return motion.select_frames(frames[: len(motion)])

@@ -234,7 +234,7 @@ class _Graph:
         """Find the chains that a limb may lie along.
 
         Args:
-            start: Joint at which both limbs start.
+            start: Joint where both limbs start.
             branch: Neighbour of `start` that the limb begins with.
             kind: Pair of limbs that the joints may be, "leg" or "arm".
 
@@ -543,7 +543,7 @@ def _name_parts(graph: _Graph, body: _Body) -> dict[str, int]:
 
 
 def _select_moving(graph: _Graph, joints: Sequence[int]) -> list[int]:
-    """Return the joints without joints that never turn; all of them if none does."""
+    """Return the joints without joints that never turn; all of these if none does."""
     return [joint for joint in joints if graph.turns_rad[joint] > _STILL_RAD] or list(joints)
 
 

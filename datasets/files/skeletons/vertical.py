@@ -150,7 +150,7 @@ class AxisEvidence:
 
     words: str
     axis: int | None = None
-    """Index in `AXES` of the axis that a witness is for; None for an option, which is for the axis that it names."""
+    """Index in `AXES` of the axis that a witness is for; None for an option, which names the axis."""
 
     def __str__(self) -> str:
         return self.words if self.axis is None else f"{WORDS[self.axis]} {self.words}"
@@ -183,7 +183,7 @@ def up_of_motion(
 
     Args:
         up: Axis by the reading, believed unless the motion clearly contradicts.
-        format_axis: Axis that the format or the program has, None if it has none.
+        format_axis: Axis that the format or the program has, None without one.
         rest_axis: Axis of the standing rest pose, None without one.
         among: Axes that come into question.
 
@@ -369,7 +369,7 @@ def turn_upright(motion: Motion, up: Up | None = None, format_axis: int | None =
     """Turn any motion y up and the rest pose upright.
 
     Args:
-        up: Axis by the reading; None to infer it from format, rest pose and motion.
+        up: Axis by the reading; None to infer the axis from format, rest pose and motion.
         format_axis: Axis that the format has, None without one.
 
     Raises:

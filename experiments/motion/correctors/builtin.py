@@ -39,10 +39,10 @@ ANCHOR_SOURCE_COUNT = 1024
 """Generation-0 samples that are clustered into anchors."""
 
 LOW_PASS_SOURCE_COUNT = 64
-"""Generation-0 samples on which the cut-off of the low-pass filter is found."""
+"""Generation-0 samples that determine the cut-off of the low-pass filter."""
 
 RANDOM_SOURCE_COUNT = 24
-"""Generation-0 samples that say which share the random verifier keeps."""
+"""Generation-0 samples that determine the share that the random verifier keeps."""
 
 
 def none(inputs: CorrectorInputs) -> None:
@@ -69,7 +69,7 @@ def physics(inputs: CorrectorInputs) -> Corrector:
 
 @dataclass(frozen=True)
 class SampleCorrector:
-    """A corrector of features (N, T, D) that corrects the motions behind them, and reports its progress."""
+    """A corrector of features (N, T, D) that corrects the motions behind features, and reports progress."""
 
     corrector: KinematicCorrector | PhysicsCorrector
     codec: FeatureCodec
@@ -147,13 +147,13 @@ def reject_like_physics(inputs: CorrectorInputs) -> Corrector:
 
 
 def residual_free(inputs: CorrectorInputs) -> Corrector:
-    """Make physics without root force; it rejects bodies that fall."""
+    """Make physics without root force; bodies that fall are rejected."""
     corrector = residual_free_corrector(inputs.engine)
     return SampleCorrector(corrector, inputs.codec, inputs.progress, "residual-free")
 
 
 def residual_free_fallback(inputs: CorrectorInputs) -> Corrector:
-    """Make physics without root force, except for bodies that fall: these get as little as they need."""
+    """Make physics without root force, except for bodies that fall: these get as little as necessary."""
     corrector = residual_free_corrector(inputs.engine, "balanced")
     return SampleCorrector(corrector, inputs.codec, inputs.progress, "residual-free-fallback")
 

@@ -12,7 +12,7 @@ from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.measures.physical import physical_errors
 
 ORDER = 2
-"""Order of the Butterworth filter, which runs forwards and backwards."""
+"""Order of the Butterworth filter; the filter runs forwards and backwards."""
 
 HALVINGS = 12
 """Bisections of the cut-off frequency: to a hundredth of a hertz."""
@@ -20,7 +20,7 @@ HALVINGS = 12
 
 @dataclass(frozen=True)
 class LowPass:
-    """Filters the features of windows in time and makes their rotations valid again; no phase is shifted."""
+    """Filters the features of windows in time and makes rotations valid again; no phase is shifted."""
 
     codec: FeatureCodec
     cutoff_hz: float
@@ -39,7 +39,7 @@ class LowPass:
 
 
 def as_smooth_as(corrector: Corrector, samples: Samples, codec: FeatureCodec, stream: Stream) -> LowPass:
-    """The filter after which samples have the mean jerk that they have after a corrector.
+    """The filter that gives samples the same mean jerk as a corrector does.
 
     From 0.1 Hz to just below the highest frequency that frames can show: where samples are smoother than corrected
     samples to begin with, nothing is filtered.

@@ -30,7 +30,7 @@ class OwnFunction:
 
     function: Callable[..., Any]
     takes: str
-    """The name of its first parameter, "samples" where it has none that can be found."""
+    """The name of the first parameter, "samples" if no parameter can be found."""
     name: str
 
 
@@ -71,7 +71,7 @@ def _is_network(function: object) -> bool:
 
 
 def load_there(memory: Memory, name: str) -> tuple[str, str, str]:
-    """Load the function; return the name of its first parameter, its own name, and its file and line if known."""
+    """Load the function; return the name of the first parameter, the function's name, and file and line if known."""
     report_place("its module")
     function = load(name)
     memory[FUNCTION] = function
@@ -84,5 +84,5 @@ def identify_there(memory: Memory) -> Identity:
 
 
 def correct_motions_there(memory: Memory, motions: Sequence[Motion]) -> list[CorrectedMotion]:
-    """Return the motions as the function corrects them."""
+    """Return the motions that the function corrected."""
     return [*each_motion(memory[FUNCTION].function)(motions)]

@@ -121,16 +121,16 @@ CORRECTORS = Registry(
     row_type=CorrectorRow,
     also="package.module:function",
 )
-"""Each leads to a function as `correctors.build_corrector` describes it."""
+"""Each leads to a function as `correctors.build_corrector` describes."""
 
 
 def stages(name: str) -> list[str]:
-    """Return the correctors that a name stands for, in their order: "low-pass+physics" are two."""
+    """Return the correctors that a name stands for, in order: "low-pass+physics" are two."""
     return name.split(THEN)
 
 
 def corrector_row(name: str) -> CorrectorRow:
-    """The row of a corrector, or a row made of the rows of its stages; SettingError for a corrector that is not built
+    """The row of a corrector, or a row made of the rows of the stages; SettingError for a corrector that is not built
     in.
     """
     stage_names = stages(name)

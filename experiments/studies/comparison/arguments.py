@@ -21,7 +21,7 @@ from ..run import Observe
 from .report import DIRECTION_WORDS, Direction
 
 RESERVED = ("seed", "generation", "task", "arm", "group")
-"""Columns of a comparison's rows, which no quality can be named."""
+"""Columns of a comparison's rows; no quality can have such a name."""
 _TEXTS = ("title", "command", "primary", "wandb_project", "wandb_entity")
 
 
@@ -132,7 +132,7 @@ DEFAULT_COMPARISON = ComparisonOptions()
 
 
 def name_arms(arms: Any) -> Mapping[str, Any]:
-    """Return arms by name, arms in a list by what they are; SettingError where that is neither."""
+    """Return arms by name, arms in a list by their settings; SettingError where that is neither."""
     if isinstance(arms, Mapping):
         return arms
     if not isinstance(arms, Sequence) or not all(isinstance(arm, Arm) for arm in arms):

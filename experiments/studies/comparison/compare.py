@@ -42,7 +42,7 @@ from .report import CALIBRATION_FILE, REAL_SCORES_FILE, Questions, check_measure
 from .sweeps import CopyingArm, add_copying, expand_arms, expand_tasks
 
 MOST_CALIBRATED = 2000
-"""Size of the largest training set whose sampler is calibrated: it draws as many samples again."""
+"""Size of the largest training set with a calibrated sampler: a calibration draws as many samples again."""
 
 
 def compare(
@@ -128,7 +128,7 @@ def compare(
 
 
 def arms_of(inputs: ComparisonInputs, task: Task, seed: int) -> tuple[tuple[ArmSettings, ...], dict[str, str], int]:
-    """Return the arms of a comparison, the name of each one's reference, and their generations.
+    """Return the arms of a comparison, the name of each arm's reference, and the number of generations.
 
     The reference is the same arm without correction, else the baseline; the baseline has none.
     """
@@ -154,7 +154,7 @@ def _plain(name: str, arms: Mapping[str, Arm]) -> str:
 def _check_evaluations(named: Mapping[str, Sequence[str]], first: Mapping[str, Task], seed: int) -> None:
     """Raise SettingError for an evaluation that measures nothing, or that lacks a quality that an argument names.
 
-    named: Argument of `compare` → the qualities that it names.
+    named: Argument of `compare` → the named qualities.
     """
     for name, task in first.items():
         try:
