@@ -60,7 +60,7 @@ def check_methods(what: str, value: object, methods: Sequence[str], advice: str)
     """Check that a value is an object with some methods.
 
     Raises:
-        SettingError: It is a class, or lacks a method.
+        SettingError: The value is a class, or lacks a method.
     """
     if isinstance(value, type):
         raise SettingError(f"{what} must be an object, got the class {value.__name__}; call it: {value.__name__}(…)")
@@ -107,7 +107,7 @@ def explain_arguments(**usual: str) -> Callable[[_Class], _Class]:
 
 
 def describe_value(value: object) -> str:
-    """Return a value in words for messages: plain values as they are, other values by their type."""
+    """Return a value in words for messages: plain values as they are, other values by type."""
     plain = isinstance(value, str | int | float | bool | list | tuple | type(None))
     text = repr(value) if plain else f"a {type(value).__name__}"
     return text if len(text) <= 60 else f"a {type(value).__name__}"
@@ -128,5 +128,5 @@ class Positive:
 
 
 def count_noun(count: int, noun: str) -> str:
-    """Return a count with its noun, in the plural unless the count is 1."""
+    """Return a count with a noun, in the plural unless the count is 1."""
     return f"{count} {noun}" + ("" if count == 1 else "s")

@@ -8,7 +8,7 @@ from dataclasses import is_dataclass
 
 
 def add_field_docs(kind: type) -> None:
-    """Append a section "Attributes" to the docstring of a dataclass, from the texts below its fields.
+    """Append a section "Attributes" to the docstring of a dataclass, from the texts below fields.
 
     Classes without such texts, without source, or with the section already, stay as they are.
     """

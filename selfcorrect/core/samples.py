@@ -55,7 +55,7 @@ class Samples:
         Args:
             values: (N, *event), any float dtype.
             labels: (N,) int64 class of each sample, None for a single class.
-            generation: Generation of the model that drew them.
+            generation: Generation of the model that drew the samples.
         """
         return cls._with_provenance(
             values, labels, Provenance.uniform(len(values), synthetic=True, generation=generation)

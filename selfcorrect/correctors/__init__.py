@@ -1,4 +1,4 @@
-"""Correctors: functions that change or reject synthetic samples before they are used again.
+"""Correctors: functions that change or reject synthetic samples before these are used again.
 
 Contract: `contract` (`Corrector`, `Corrected`, `call_corrector`; `lift`, `verifier`, `chain`, controls `filter_of` and
 `random_perturbation`).

@@ -1,4 +1,4 @@
-"""The name of an arm, also of its folder; nothing here imports PyTorch."""
+"""The name of an arm and of the arm's folder; nothing here imports PyTorch."""
 
 import math
 from collections.abc import Sequence

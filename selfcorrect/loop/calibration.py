@@ -1,4 +1,4 @@
-"""Calibration of a sampler: what it takes from a model's samples before any loop does.
+"""Calibration of a sampler: the loss by the sampler, before any loop.
 
 A self-consuming loop repeats the sampler's errors in each generation. Two numbers show them at generation 0: the share
 of the variance that the sampler keeps, and how unequally it copies the training samples.
@@ -59,7 +59,7 @@ def calibrate_sampler(
     Args:
         model: A model that was trained on `real`. If it has a method `variance_kept`, as `MotionDiffusion` has, its
             sampler is tried with an exactly right network, too.
-        real: Training data; a sample is drawn for each of its labels.
+        real: Training data; a sample is drawn for each label.
         space: Values to vectors in which the nearest training sample is the parent; by default the values themselves.
         draws: Number of sets of samples, over which figures are averaged.
     """

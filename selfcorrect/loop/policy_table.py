@@ -1,4 +1,4 @@
-"""The policies by name, without what they need."""
+"""The policies by name, without imports of policies."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ class PolicyRow(Row):
     """A policy in the table."""
 
     form: str = ""
-    """Form in which it is written."""
+    """Form of the policy in text."""
 
 
 def _row(name: str, class_name: str, summary: str, form: str) -> PolicyRow:

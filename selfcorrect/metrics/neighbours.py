@@ -24,7 +24,7 @@ _EDGE_NUMBERS = 2**20
 def neighbour_metrics(reference: np.ndarray, candidate: np.ndarray, neighbours: int = 5) -> dict[str, float]:
     """Return precision, recall, density and coverage of candidates.
 
-    A ball around each sample reaches to its k-th nearest neighbour within its own set, itself not counted.
+    A ball around each sample reaches to its k-th nearest neighbour within the same set, the sample not counted.
     Precision is the share of candidates in some reference ball. Recall is the share of references in some candidate
     ball (Kynkäänniemi et al. 2019). Density is the mean number of reference balls around a candidate, over k. Coverage
     is the share of reference balls that hold a candidate (Naeem et al. 2020). Recall and coverage depend on M and N:

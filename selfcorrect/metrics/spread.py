@@ -1,4 +1,4 @@
-"""Variance of samples, in all and within their classes."""
+"""Variance of samples, in all and within classes."""
 
 import numpy as np
 

@@ -21,7 +21,7 @@ _ROUNDING = 1e-6
 
 @dataclass(frozen=True)
 class Gaussian(TensorModel):
-    """N(mean, covariance), or independent replicates of it.
+    """N(mean, covariance), or independent replicates.
 
     An event has the shape of the mean, so that R seeds of a loop run together.
     """
@@ -100,6 +100,6 @@ class Gaussian(TensorModel):
         return self.mean + torch.einsum("...ij,n...j->n...i", root, noise)
 
     def with_sampling(self, *, temperature: float) -> Self:
-        """Return the same distribution, sampled with its covariance times `temperature`."""
+        """Return the same distribution, sampled with the covariance times `temperature`."""
         check_number("temperature", temperature, 0, math.inf)
         return replace(self, temperature=temperature)

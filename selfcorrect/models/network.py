@@ -116,7 +116,7 @@ class NetworkModel(Saveable, ABC, Generic[Network]):
 
 
 def perceptron(inputs: int, width: int, depth: int, outputs: int) -> nn.Module:
-    """Return a multilayer perceptron with SiLU between its layers and a linear output."""
+    """Return a multilayer perceptron with SiLU between layers and a linear output."""
     layers: list[nn.Module] = []
     for fan_in, fan_out in pairwise([inputs, *[width] * depth]):
         layers += [nn.Linear(fan_in, fan_out), nn.SiLU()]

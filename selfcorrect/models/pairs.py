@@ -45,7 +45,7 @@ class Pairs:
 
 @runtime_checkable
 class PairModel(Protocol):
-    """A model that learns from pairs beside its training set."""
+    """A model that learns from pairs beside a training set."""
 
     def fit_with_pairs(self, samples: Samples, pairs: Pairs, steps: int, stream: Stream) -> Self:
         """Return the model after `steps` optimiser steps on the training set and the pairs.

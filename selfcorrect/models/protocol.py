@@ -21,7 +21,7 @@ class GenerativeModel(Protocol):
 
         Args:
             samples: The training set, values (N, *event), labels (N,) and weights (N,).
-            steps: Number of optimiser steps; closed-form estimators ignore it.
+            steps: Number of optimiser steps; closed-form estimators ignore the number.
             stream: Random numbers of the fit.
         """
         ...
@@ -49,7 +49,7 @@ class GenerativeModel(Protocol):
 
 @dataclass(frozen=True)
 class TensorModel(Saveable):
-    """A frozen dataclass whose state is its fields that hold tensors; all other fields are its configuration."""
+    """A frozen dataclass whose state is its fields that hold tensors; all other fields are the configuration."""
 
     def state(self) -> dict[str, Tensor]:
         """Return the fields that hold tensors."""

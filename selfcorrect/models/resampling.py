@@ -12,7 +12,7 @@ from ..core.samples import Samples
 
 @dataclass(frozen=True)
 class RealDraws:
-    """A model that draws real samples of the labels asked for, or of any label if none has it."""
+    """A model that draws real samples of the labels asked for, or of any label if that label is missing."""
 
     real: Samples
 

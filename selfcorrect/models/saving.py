@@ -1,4 +1,4 @@
-"""Files of models: the state of a model as safetensors, to keep a trained model beyond its run."""
+"""Files of models: the state of a model as safetensors, to keep a trained model beyond a run."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,7 +32,7 @@ class Saveable:
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the model's state to a file of safetensors, whole or not at all.
 
-        The file holds numbers only. To read it, make a model of the same configuration and call its `load`.
+        The file holds numbers only. To read it, make a model of the same configuration and call `load`.
 
         Raises:
             SettingError: The file exists, and `overwrite` is false.

@@ -1,4 +1,4 @@
-"""Processes, their supervision, memory and time.
+"""Processes, supervision, memory and time.
 
 Work: `processes` (`map_tasks`: a pool of workers), `progress`, `stopwatch`.
 Users' code: `identity` (`identity_of`: by what a result is known as finished), `supervision` (`fence`: calls that end

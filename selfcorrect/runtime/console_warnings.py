@@ -10,7 +10,7 @@ _NUMERICAL = re.compile(r"encountered in|empty slice|All-NaN|Degrees of freedom"
 
 
 def format_for_console(message: Warning | str, category: type[Warning], *place: Any) -> str:
-    """Return the line of a warning: one of our own without its place, none for overflows and the like."""
+    """Return the line of a warning: one of our own without place, none for overflows and the like."""
     if issubclass(category, RuntimeWarning) and _NUMERICAL.search(str(message)):
         return ""
     return f"selfcorrect: {message}\n" if category is UserWarning else _format_in_full(message, category, *place)

@@ -93,7 +93,7 @@ def identity_of(code: object, holds: str = "arguments or variables") -> Identity
     Comments and layout of source do not count. Modules of the user count if any import statement names them. Of a
     script or notebook only what the code uses counts, so that other lines may change. Of the values that the code
     holds, numbers, texts and the files behind a `Path` count; arrays and weights do not. A package counts by version,
-    the package of the code also by the files that were installed with it.
+    the package of the code also by the files that were installed with the package.
 
     Args:
         holds: Description of the values, for messages.

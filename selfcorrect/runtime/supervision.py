@@ -1,4 +1,4 @@
-"""Call foreign code so that it cannot end the program unnoticed.
+"""Call foreign code so that the code cannot end the program unnoticed.
 
 The code runs in this process with all of its rights: this guards against accidents, not against malice.
 """

@@ -1,4 +1,4 @@
-"""The networks of motion diffusion models by name, without what they need."""
+"""The networks of motion diffusion models by name, without imports of networks."""
 
 from ...runtime.registry import Registry, Row
 

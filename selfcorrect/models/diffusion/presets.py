@@ -1,4 +1,4 @@
-"""Denoisers with settings that suit them, from seconds on a CPU core to the published size."""
+"""Denoisers with suitable settings, from seconds on a CPU core to the published size."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ class DenoiserPreset:
 
     config: DiffusionConfig
     character: str
-    """Character of its samples, in a word or two."""
+    """Character of samples, in a word or two."""
     initial_steps: int = 1000
     """Optimiser steps of generation 0."""
     steps: int = 50

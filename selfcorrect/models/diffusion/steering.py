@@ -1,4 +1,4 @@
-"""Other ways to sample a diffusion model: here with a projection of its predictions."""
+"""Other ways to sample a diffusion model: here with a projection of predictions."""
 
 import sys
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""NumPy files of users, in and out; no code in them is run, and sizes are checked before memory is allocated."""
+"""NumPy files of users, in and out; no code of files is run, and sizes are checked before memory is allocated."""
 
 import math
 import zipfile

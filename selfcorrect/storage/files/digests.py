@@ -83,7 +83,7 @@ def write_with_digest(path: Path, values: Mapping[str, Any]) -> None:
 
 
 def append_digest(text: bytes) -> bytes:
-    """Append a member to the indented JSON of an object: the digest of all text before it."""
+    """Append a member to the indented JSON of an object: the digest of all text before."""
     start = text.rstrip().removesuffix(b"}").rstrip()
     return start + (b"" if start.endswith(b"{") else b",") + format_ending(compute_digest(start))
 

@@ -1,4 +1,4 @@
-"""Limits on users' files: only regular files are opened, only below their folder, up to a limit of memory."""
+"""Limits on users' files: only regular files are opened, only below the folder, up to a limit of memory."""
 
 import errno
 import os
@@ -22,7 +22,7 @@ _DEFAULT_LIMIT_MB = 512.0
 _MAX_GROWTH = 8
 """Growth of numbers that are written in a character or two; compressed motion grows by 1.1 to 4."""
 COPIES_IN_WORK = 20
-"""Most copies of a motion's numbers in memory while it is corrected: 16 to 20 were measured."""
+"""Most copies of a motion's numbers in memory during a correction: 16 to 20 were measured."""
 
 
 def unpacked_limit_bytes() -> int:
@@ -61,7 +61,7 @@ class Budget:
         self._most = max(unpacked_limit_bytes(), _MAX_GROWTH * stored)
 
     def take(self, size: float) -> None:
-        """Count `size` bytes; InputError if they exceed the limit."""
+        """Count `size` bytes; InputError beyond the limit."""
         self.taken += size
         if self.taken > self._most:
             check_unpacked(self.what, self.taken, stored=self.stored)
@@ -154,7 +154,7 @@ _NOT_ON_WINDOWS = re.compile(r'[<>:"|?*\\]|[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(
 
 
 def is_file_name(name: object) -> bool:
-    """Return whether a value can be the name of a file below a folder: printable text that does not lead out of it."""
+    """Return whether a value can name a file below a folder: printable text that does not lead out of the folder."""
     if not isinstance(name, str) or not name.isprintable():
         return False
     path = PurePosixPath(name)
@@ -163,7 +163,7 @@ def is_file_name(name: object) -> bool:
 
 
 def path_below(folder: Path, name: object) -> Path:
-    """Return the path of a name in a dataset; InputError if it leads out of `folder`, also by a link."""
+    """Return the path of a name in a dataset; InputError if the path leads out of `folder`, also by a link."""
     where = f"{folder}: {str(name)[:100]!r}"
     if not isinstance(name, str) or not name or "\0" in name or not name.isprintable():
         raise InputError(f"{where} is not the name of a file")

@@ -29,7 +29,7 @@ _LOCK_OFFSET = 2**30
 
 
 def lock_file(descriptor: int) -> None:
-    """Lock an open file for this process; BlockingIOError if another process has locked it.
+    """Lock an open file for this process; BlockingIOError if another process holds the lock.
 
     The library `filelock` empties the file first and locks the first byte on Windows, so that nobody else can read the
     byte. Here that byte belongs to the folder's identity, which the workers of the holder read.

@@ -23,13 +23,13 @@ _GCS_OPTIONS = "?retry_limit_seconds=30"
 
 
 def is_address(text: str | Path) -> bool:
-    """Return whether it is an address rather than a path of this machine."""
+    """Return whether a place is an address rather than a path of this machine."""
     return "://" in str(text)
 
 
 @dataclass(frozen=True)
 class Place:
-    """A folder with a path or an address; names of files in it are relative and may contain `/`."""
+    """A folder with a path or an address; names of files are relative and may contain `/`."""
 
     address: str
 
@@ -74,7 +74,7 @@ class Place:
                 stream.write(content)
 
     def remove(self, name: str) -> None:
-        """Remove a file, if it is there."""
+        """Remove a file, if the file exists."""
         with self._connect() as system:
             if system.get_file_info(name).is_file:
                 system.delete_file(name)

@@ -56,7 +56,7 @@ def read_json(path: Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        InputError: It is not valid JSON, nested too deep, or too large.
+        InputError: The text is not valid JSON, nested too deep, or too large.
     """
     check_unpacked(path, path.stat().st_size)
     return parse_json(read_text(path), path)
@@ -66,7 +66,7 @@ def parse_json(content: bytes | str, where: object) -> Any:
     """Parse JSON text that messages call `where`.
 
     Raises:
-        InputError: It is not valid JSON, nested deeper than `MAX_DEPTH`, or would take more memory than the limit.
+        InputError: Not valid JSON, nested deeper than `MAX_DEPTH`, or would take more memory than the limit.
     """
     try:
         text = content if isinstance(content, str) else content.decode("utf-8-sig")
@@ -95,7 +95,7 @@ def read_as(kind: type[_Kind], value: object, where: object) -> _Kind:
     """Convert a value of `parse_json` to a dataclass.
 
     Raises:
-        InputError: A field is missing, unknown or of another type; the message names it.
+        InputError: A field is missing, unknown or of another type; the message names the field.
     """
     values = read_fields(kind, value, where)
     _, needed = _fields(kind)

@@ -54,7 +54,7 @@ def replacing(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
 
     Raises:
         InputError: The path is a device, a pipe or a folder; only regular files are replaced.
-        SettingError: `overwrite` is false and a file exists when the block ends, even if it appeared meanwhile.
+        SettingError: `overwrite` is false and a file exists when the block ends, even if the file appeared meanwhile.
     """
     if path.exists() and not path.is_file():
         raise InputError(f"{path}: is no regular file, and nothing else is replaced")

@@ -1,4 +1,4 @@
-"""Read numbers from pickle files of body models and datasets, without running code in them."""
+"""Read numbers from pickle files of body models and datasets, without running code."""
 
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ def read_pickled_words(path: Path) -> Any:
 def read_pickled_npy(path: Path) -> Any:
     """Read a .npy file of dtype object by the same rules: the item of a 0-d array, the list of a 1-d array.
 
-    `numpy.save` stores a dictionary in this way. InputError if it holds anything else than numbers.
+    `numpy.save` stores a dictionary in this way. InputError for anything else than numbers.
     """
     with open_file(path) as file:
         skip_to_objects(path, file)

@@ -111,7 +111,7 @@ class Reader(_UNPICKLER):
         self.storages: dict[str, Storage] = {}
 
     def load(self) -> Value:
-        """Return the tree of the pickle; the file is then at its end."""
+        """Return the tree of the pickle; the file is then at the end."""
         self.read = self.file.read
         self.readline = self.file.readline
         self.metastack = []

@@ -59,7 +59,7 @@ def encode_generation(generation: Generation) -> dict[str, bytes]:
 
 
 def drop_samples(folder: Path) -> None:
-    """Remove the samples from the folder of a generation, their digests first, so that they are not missed."""
+    """Remove the samples from the folder of a generation, digests first, so that no digest misses a file."""
     digests = read_with_digest(folder / DIGESTS)
     other_digests = {name: value for name, value in digests.items() if name not in (SAMPLES_FILE, _PROVENANCE)}
     if other_digests != digests:
@@ -135,7 +135,7 @@ def _synthetic_tensors(batch: CorrectedBatch) -> dict[str, Tensor]:
 
 
 def _provenance_bytes(batch: CorrectedBatch) -> bytes:
-    """Encode a row per raw draw: its provenance, then the corrector's diagnostics as `info.<name>`."""
+    """Encode a row per raw draw: provenance, then the corrector's diagnostics as `info.<name>`."""
     columns = batch.drawn.provenance.columns() | {
         f"info.{key}": np.asarray(column) for key, column in batch.info.items()
     }

@@ -20,7 +20,7 @@ class Generation:
     number: int
     """Number of the generation, from 0."""
     state: Mapping[str, Tensor]
-    """State of its model."""
+    """State of the model."""
     batch: CorrectedBatch | None
     """The synthetic samples that the policy could train it on, None in generation 0."""
     metrics: Metrics
@@ -28,7 +28,7 @@ class Generation:
     timings: Mapping[str, float]
     """Seconds per phase."""
     corrector: Mapping[str, Tensor] = field(default_factory=dict)
-    """State of its corrector, {} for none."""
+    """State of the corrector, {} for none."""
 
 
 class Record(Protocol):

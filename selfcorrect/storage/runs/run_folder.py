@@ -141,7 +141,7 @@ def _warn_of_other_environment(folder: Path) -> None:
 
 @functools.cache
 def describe_environment() -> dict[str, Any]:
-    """Return everything beside its config on which a result depends: Python, platform, packages, the git commit."""
+    """Return everything beside the config on which a result depends: Python, platform, packages, the git commit."""
     return {**describe_software(), "git_commit": _git_commit(Path(__file__).resolve())}
 
 
