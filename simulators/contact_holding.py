@@ -66,7 +66,8 @@ def find_ride_m(motion: Motion, contacts: Contacts) -> np.ndarray:
     contacts.check_times(motion)
     rides = contacts.mask("rides")
     rides = (rides[1:] & rides[:-1])[..., None]
-    steps_m = (np.diff(find_feet_m(motion).mean(axis=2), axis=0) * rides).sum(axis=1) / np.maximum(rides.sum(axis=1), 1)
+    feet_m = find_feet_m(replace(motion, ground=None)).mean(axis=2)
+    steps_m = (np.diff(feet_m, axis=0) * rides).sum(axis=1) / np.maximum(rides.sum(axis=1), 1)
     for start, stop in find_runs(rides[..., 0].any(axis=1)):
         steps_m[start:stop] = gaussian_filter1d(steps_m[start:stop], _RIDE_S * motion.fps, axis=0, mode="nearest")
     return np.concatenate([np.zeros((1, 3)), np.cumsum(steps_m, axis=0)])

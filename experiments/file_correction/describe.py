@@ -85,6 +85,7 @@ def describe_correction(
     if correction.accepted:
         measure = partial(_with_distances, figures, *see_level(motion, correction))
         figures = steps.attempt("distances of joints are not reported", measure, figures)
+    if correction.accepted and not blank.figures.in_scene:
         find_moves = partial(find_body_moves, *see_level(motion, correction))
         body_moves = steps.attempt("moves of the whole body are not reported", find_moves, [])
         figures = replace(figures, body_moves=list(map(asdict, body_moves)))
