@@ -65,10 +65,11 @@ def find_ride_m(motion: Motion, contacts: Contacts) -> np.ndarray:
     """
     contacts.check_times(motion)
     rides = contacts.mask("rides")
-    rides = (rides[1:] & rides[:-1])[..., None]
+    rides = rides[1:] & rides[:-1]
+    riding = rides.sum(axis=1)
     feet_m = find_feet_m(replace(motion, ground=None)).mean(axis=2)
-    steps_m = (np.diff(feet_m, axis=0) * rides).sum(axis=1) / np.maximum(rides.sum(axis=1), 1)
-    for start, stop in find_runs(rides[..., 0].any(axis=1)):
+    steps_m = (np.diff(feet_m, axis=0) * rides[..., None]).sum(axis=1) / np.maximum(riding, 1)[:, None]
+    for start, stop in find_runs(riding > 0):
         steps_m[start:stop] = gaussian_filter1d(steps_m[start:stop], _RIDE_S * motion.fps, axis=0, mode="nearest")
     return np.concatenate([np.zeros((1, 3)), np.cumsum(steps_m, axis=0)])
 
@@ -99,8 +100,8 @@ def place_feet(motion: Motion, contacts: Contacts, correct: CorrectMotions) -> M
     return _displace_feet(labelled, displacements_m, Legs.from_skeleton(motion.skeleton))
 
 
-def hold_contacts(motion: Motion, contacts: Contacts, ride_m: np.ndarray) -> Motion:
-    """Return a corrected motion with feet and hands in contacts, as far as limbs reach.
+def hold_contacts(motion: Motion, contacts: Contacts, ride_m: np.ndarray) -> tuple[Motion, float]:
+    """Return a corrected motion with feet and hands in contacts, and how far the body gave way so that hands reach.
 
     Contacts that are held within `HOLDING_TOLERANCE_M` stay unchanged.
 
@@ -110,6 +111,7 @@ def hold_contacts(motion: Motion, contacts: Contacts, ride_m: np.ndarray) -> Mot
     """
     motion = _hold_feet(motion, contacts, "rides")
     motion = _hold_feet(_move(motion, ride_m), contacts, "stands", "slides")
+    gave_way_m = 0.0
     for hand in HAND_NAMES:
         if held := contacts.of_part(hand):
             joint = _find_wrist(motion, hand)
@@ -118,8 +120,9 @@ def hold_contacts(motion: Motion, contacts: Contacts, ride_m: np.ndarray) -> Mot
                 target_m = contact.position_m or places_m[contact.frames].mean(axis=0)
                 steps = np.clip(np.arange(len(places_m)), contact.first_frame, contact.last_frame)
                 places_m += shares[:, None] * (target_m - places_m[steps])
-            motion, _ = move_joints_to(motion, [joint], places_m[:, None])
-    return motion
+            motion, body_moved_m = move_joints_to(motion, [joint], places_m[:, None])
+            gave_way_m = max(gave_way_m, float(body_moved_m.max()))
+    return motion, gave_way_m
 
 
 def _hold_feet(motion: Motion, contacts: Contacts, *kinds: ContactKind) -> Motion:

@@ -43,14 +43,16 @@ def apply_controls(motion: Motion, correction: CorrectedMotion, options: Correct
     contacts = read_contacts(options.contacts)
     corrected = correction.motion
     supports = correction.supports
+    notes = correction.notes
     ride_m = np.zeros_like(motion.root_m)
     if contacts is not None:
         from selfcorrect.simulators.contact_holding import find_ride_m, hold_contacts
 
         ride_m = find_ride_m(motion, contacts)
-        corrected = replace(hold_contacts(corrected, contacts, ride_m), contacts=motion.contacts)
+        held, gave_way_m = hold_contacts(corrected, contacts, ride_m)
+        corrected = replace(held, contacts=motion.contacts)
         supports = tuple(support.shift(ride_m[support.first]) for support in supports)
-    notes = correction.notes
+        notes += _note_cost_of_keeping(gave_way_m, 0.0)
     corrected = blend_motions(motion, corrected, _compute_shares(motion, options))
     joints = [joint for name in options.keep if name != PATH for joint in _find_joints(motion.skeleton, name)]
     if joints:

@@ -376,6 +376,9 @@ def test_a_hand_stays_where_people_say_that_it_does(motion: sc.Motion, contacts:
     moved = replace(contacts, contacts=(*contacts.contacts, replace(hand, position_m=tuple(aside_m))))
     reached_m = sc.joint_positions(correct(motion, contacts=moved).motion, [wrist])[hand.frames, 0]
     assert np.abs(reached_m - aside_m).max() < HOLDING_TOLERANCE_M
+    far = replace(hand, position_m=tuple(aside_m + np.array([0.0, 0.5, 1.0])))
+    noted = correct(motion, contacts=replace(contacts, contacts=(*contacts.contacts, far))).notes
+    assert any(str(note).startswith("the body gave way by up to ") for note in noted)
 
 
 @pytest.mark.parametrize(
