@@ -52,6 +52,8 @@ class MotionDiffusion(Saveable):
 
     values_together: ClassVar[int] = 2**22
     """Most numbers of samples that are denoised together: a bound on the memory of sampling."""
+    steps_checked_together: ClassVar[int] = 50
+    """Optimiser steps whose losses are checked at once, because each check waits for the device."""
 
     config: DiffusionConfig
     frames: int
@@ -148,12 +150,10 @@ class MotionDiffusion(Saveable):
                 group["lr"] = peak * learning_rate_factor(step, steps, config)
             batch = self._draw(samples, generator).to_device(self.device)
             loss = self.loss(network(batch.noisy, batch.times, batch.labels), batch.clean)
-            if not torch.isfinite(loss):
-                raise TrainingDivergedError(
-                    f"the training loss became {loss.item()} at optimiser step {step + 1} of {steps} ({self.steps} "
-                    f"before them); lower the learning rate (peak {peak}) or check the training data"
-                )
             losses.append(loss.detach())
+            if (step + 1) % self.steps_checked_together == 0 or step + 1 == steps:
+                first = step // self.steps_checked_together * self.steps_checked_together
+                self._check_losses(losses[first:], first, steps, peak)
             if pairs is not None:
                 loss = loss + self._pair_loss(network, pairs, pair_generator)
             update(optimiser, loss, config.gradient_norm)
@@ -161,6 +161,17 @@ class MotionDiffusion(Saveable):
             if self.on_training_step:
                 self.on_training_step(step + 1)
         return mean_late_loss(losses)
+
+    def _check_losses(self, losses: Sequence[Tensor], first: int, steps: int, peak: float) -> None:
+        """Raise TrainingDivergedError if losses from step `first` on are not finite; it names the first such step."""
+        is_finite = torch.isfinite(torch.stack(list(losses)))
+        if is_finite.all():
+            return
+        index = int(is_finite.int().argmin())
+        raise TrainingDivergedError(
+            f"the training loss became {losses[index].item()} at optimiser step {first + index + 1} of {steps} "
+            f"({self.steps} before them); lower the learning rate (peak {peak}) or check the training data"
+        )
 
     def _draw(self, samples: Samples, generator: torch.Generator) -> NoisyBatch:
         """Return a batch to train on, on the CPU."""

@@ -121,10 +121,15 @@ def test_batches_follow_weights_and_hide_labels(data: Samples):
     assert torch.equal(batch.times.unique(), torch.arange(TINY.diffusion_steps))
 
 
-def test_nan_loss_stops_with_the_step(trained_model: MotionDiffusion, data: Samples):
+@pytest.mark.parametrize("steps", [5, 120])
+def test_nan_loss_stops_with_the_step(trained_model: MotionDiffusion, data: Samples, steps: int):
+    """The losses of many steps are checked at once; the first that is broken is named."""
+    taken: list[int] = []
+    watched = replace(trained_model, on_training_step=taken.append)
     broken = data.with_values(torch.full_like(data.values, float("nan")))
-    with pytest.raises(TrainingDivergedError, match=r"became nan at optimiser step 1 of 5 \(300 before them\)"):
-        trained_model.fit(broken, 5, STREAM)
+    with pytest.raises(TrainingDivergedError, match=rf"nan at optimiser step 1 of {steps} \(300 before them\)"):
+        watched.fit(broken, steps, STREAM)
+    assert len(taken) < MotionDiffusion.steps_checked_together
 
 
 def test_progress_hooks_count_every_step(data: Samples):
