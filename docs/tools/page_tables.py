@@ -108,7 +108,7 @@ def _recipe_forces() -> list[str]:
     curves = arms_by_name(stage, "temporal-conv")
     columns = [real_values(stage, FORCE)]
     columns += [average_late(curves[arm.replace("replace", "augment-1")], FORCE) for arm in _PLAIN]
-    cells = [f"{np.mean(column):.2f}" for column in columns]
+    cells = [f"{np.mean(column):.2f}" for column in columns if column is not None]
     return ["the same, temporal convolutions, λ = 1 ([page](recipe.md))", "CMU, two splits", *cells]
 
 

@@ -38,12 +38,14 @@ def read_sampler(name: str) -> dict[str, Any]:
 
 def score_sampler(model: MotionDiffusion, task: MotionTask, stream: Stream) -> dict[str, float]:
     """Return what a sampler keeps and how its samples score, means over the draws."""
+    space = task.space
+    assert space is not None
     labels = task.real.labels.numpy()
-    real = task.space(task.real.values)
+    real = space(task.real.values)
     draws = []
     for draw in range(DRAWS):
         values = model.sample(task.real.labels, stream.child("own", draw))
-        vectors = task.space(values)
+        vectors = space(values)
         parents, _ = nearest_of_label(vectors, labels, real, labels)
         scores = task.evaluator.evaluate(task.codec.decode(values), labels)
         scores["offspring_variance"] = offspring_variance(parents, len(real))
