@@ -15,9 +15,10 @@ A hand is led to its place.
 the corrected motion. `find_missed` measures what is left: what legs do not reach and what people ruled out.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from math import ceil
 
 import numpy as np
 
@@ -116,10 +117,10 @@ def hold_contacts(motion: Motion, contacts: Contacts, ride_m: np.ndarray) -> tup
         if held := contacts.of_part(hand):
             joint = _find_wrist(motion, hand)
             places_m = joint_positions(motion, [joint])[:, 0]
-            for contact, shares in zip(held, _fade(held, contacts), strict=True):
+            for contact, window, shares in _fade(held, contacts):
                 target_m = contact.position_m or places_m[contact.frames].mean(axis=0)
-                steps = np.clip(np.arange(len(places_m)), contact.first_frame, contact.last_frame)
-                places_m += shares[:, None] * (target_m - places_m[steps])
+                steps = np.clip(np.arange(window.start, window.stop), contact.first_frame, contact.last_frame)
+                places_m[window] += shares[:, None] * (target_m - places_m[steps])
             motion, body_moved_m = move_joints_to(motion, [joint], places_m[:, None])
             gave_way_m = max(gave_way_m, float(body_moved_m.max()))
     return motion, gave_way_m
@@ -250,33 +251,31 @@ class _FadingStance:
 
 def _find_stances(posed: PosedMotions, foot: int, contacts: Contacts) -> list[_FadingStance]:
     """Return a foot of a posed motion in each contact, in the order of time."""
-    of_foot = contacts.of_part(FEET[foot])
     heights_m = _lowest_m(posed, foot)
     stances = []
-    for contact, shares in zip(of_foot, _fade(of_foot, contacts), strict=True):
-        frames = np.flatnonzero(shares)
-        window = slice(int(frames[0]), int(frames[-1]) + 1)
+    for contact, window, shares in _fade(contacts.of_part(FEET[foot]), contacts):
         standing = StandingFoot.from_pose(posed, foot, contact.first_frame, contact.last_frame)
         ground_m = _ground_m(posed, standing, heights_m[contact.frames])
-        stances.append(_FadingStance(contact, standing, ground_m, window, shares[window]))
+        stances.append(_FadingStance(contact, standing, ground_m, window, shares))
     return stances
 
 
-def _fade(of_part: Sequence[FootContact], contacts: Contacts) -> list[np.ndarray]:
-    """Return the shares (T,) of the displacements for the contacts of one part, in the order of time.
+def _fade(of_part: Sequence[FootContact], contacts: Contacts) -> Iterator[tuple[FootContact, slice, np.ndarray]]:
+    """Yield each contact of a part, in the order of time, the frames W that it displaces, and the shares (W,).
 
-    They fade within `_FADING_S`, or less if the next contact is nearer, so that none reaches into another.
+    Displacements fade within `_FADING_S`, or less if the next contact is nearer, so that none reaches into another.
     """
-    frames = np.arange(contacts.frames)
     longest = max(_FADING_S * contacts.fps, 1.0)
     gaps = [later.first_frame - earlier.last_frame for earlier, later in pairwise(of_part)]
     fading = [longest, *(min(longest, gap) for gap in gaps), longest]
-    shares = []
     for index, contact in enumerate(of_part):
-        rising = smoothstep(1 - (contact.first_frame - frames) / fading[index])
-        falling = smoothstep(1 - (frames - contact.last_frame) / fading[index + 1])
-        shares.append(np.minimum(rising, falling))
-    return shares
+        fade_in, fade_out = fading[index : index + 2]
+        start = max(contact.first_frame - ceil(fade_in) + 1, 0)
+        stop = min(contact.last_frame + ceil(fade_out), contacts.frames)
+        frames = np.arange(start, stop)
+        rising = smoothstep(1 - (contact.first_frame - frames) / fade_in)
+        falling = smoothstep(1 - (frames - contact.last_frame) / fade_out)
+        yield contact, slice(start, stop), np.minimum(rising, falling)
 
 
 def _lowest_m(posed: PosedMotions, foot: int, moves_m: np.ndarray | None = None) -> np.ndarray:
