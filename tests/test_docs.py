@@ -329,6 +329,7 @@ def parse_experiment(text: str) -> MotionSettings:
     return command.complete()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", SUMMARIES, ids=lambda path: path.stem)
 def test_the_command_under_a_table_does_its_experiment_again(path: Path) -> None:
     summary = read_summary(path)

@@ -34,6 +34,7 @@ def test_real_clips_raise_no_alarm(real: list[Motion]) -> None:
     assert {code: names for code, names in find_false_alarms(Clips(real, real), codes).items() if names} == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault != "hovering"])
 def test_planted_faults_are_found(real: list[Motion], fault: str) -> None:
     hits = find_planted(real, FAULTS[fault], seed=1)

@@ -180,6 +180,7 @@ def without_toes(motion: Motion, sole_m: float) -> Motion:
     return replace(motion, skeleton=stumpy, rotations=motion.rotations[:, remaining])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "sole_m"), [*((kind, 0.03) for kind in KINDS), ("walk", None)])
 def test_shanks_bear_nothing_of_who_is_on_the_feet(kind: Kind, sole_m: float | None, engine: str):
     """Around the ankle a shank reaches 5 cm down, which is as low as some soles, or lower."""

@@ -71,6 +71,7 @@ def kinds(correction: CorrectedMotion) -> list[NoteKind]:
     return [note.kind for note in correction.notes]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("correct", "fps", "place"),
     [

@@ -37,6 +37,7 @@ def test_samples_follow_their_descriptions(trained_model: DescribedDiffusion) ->
     torch.testing.assert_close(means, torch.tensor([-1.0, 0.0, 1.0]), atol=0.15, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_description_between_those_of_training_gives_what_lies_between(trained_model: DescribedDiffusion) -> None:
     new = torch.tensor([[-0.6, 1.0], [0.6, 1.0]])
     samples = trained_model.with_descriptions(new).sample(torch.tensor([0, 1]).repeat(20), streams(2).child("sample"))

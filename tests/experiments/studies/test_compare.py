@@ -145,6 +145,7 @@ def measure_generation(candidate: sc.Candidate) -> dict[str, float]:
     return {"variance": float(candidate.model.covariance.diagonal().mean())}  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_a_number_is_an_aim_for_judges_that_cannot_score_real_data(tmp_path: Path) -> None:
     task = partial(with_judge, measure_generation)
     comparison = sc.compare(task, make_arms(12), seeds=5, workers=1, out=tmp_path / "number", better={"variance": 1.0})

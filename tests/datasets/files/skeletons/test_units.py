@@ -86,6 +86,7 @@ BONE_AND_ROOT_UNITS = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "bone_unit", "root_unit"),
     [
