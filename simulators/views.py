@@ -16,7 +16,7 @@ import numpy as np
 from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.body.foot_frames import get_foot_frames
 from selfcorrect.motion.checks.comparison import measure_correction
-from selfcorrect.motion.corrector_interface.grounding import MotionOnFloor, find_feet_on_any_floor
+from selfcorrect.motion.corrector_interface.grounding import MotionOnFloor
 from selfcorrect.motion.corrector_interface.pieces import is_one_piece, see_in_pieces
 from selfcorrect.motion.corrector_interface.repeats import FrameRepeats
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, CorrectMotions, Note, NoteKind, Repair
@@ -26,6 +26,7 @@ from selfcorrect.motion.editing.loops import match_loop_ends
 from selfcorrect.motion.geometry.views import FrameChange, JointOrder, LevelFeet
 from selfcorrect.motion.measures.roughness import added_by_joint_deg_s
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.observed_ground import ObservedGround
 
 from .carried import see_unless_carried
 from .cleanup.clean import CleanupSettings
@@ -226,7 +227,7 @@ def _see_on_level_feet(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     if cleanup.find_step(FitSoles) is None:
         return CorrectionView.from_part(motion)
     is_floor_known = motion.ground is not None or cleanup.find_step(LevelFloor) is None
-    view = LevelFeet(get_foot_frames(motion) if is_floor_known else find_feet_on_any_floor(motion))
+    view = LevelFeet(get_foot_frames(motion) if is_floor_known else ObservedGround(motion).feet)
     restore = partial(_restore_frames, motion, view, close_loops=cleanup.close_loops)
     return CorrectionView.from_part(replace(view.view(motion), feet=view.feet), restore)
 

@@ -13,7 +13,7 @@ from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.skeletons.file_note import FileNote
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.body.requirements import NO_BODY, find_missing_body
-from selfcorrect.motion.checks.check import CheckResult, RuleChoice, check_with
+from selfcorrect.motion.checks.check import CheckResult, RuleChoice, check_samples, check_with
 from selfcorrect.motion.checks.findings import Finding
 from selfcorrect.motion.checks.references import measure_reference
 from selfcorrect.motion.corrector_interface.repeats import FrameRepeats
@@ -136,7 +136,7 @@ def _check_file(
 
 def _check_motion(motion: Motion, choice: RuleChoice, engine: str | None) -> CheckResult:
     repeats = FrameRepeats.from_motion(motion)
-    result = repeats.check(motion, lambda samples: check_with(samples, choice, _infer_surroundings))
+    result = check_samples(motion, lambda samples: check_with(samples, choice, _infer_surroundings))
     if repeats.has_repeats:
         result = replace(result, notes=(repeats.describe(motion.fps), *result.notes))
     if engine is None:

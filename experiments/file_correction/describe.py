@@ -7,12 +7,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from selfcorrect.motion.checks.check import CheckResult, RuleChoice, check_features
+from selfcorrect.motion.checks.check import CheckResult, RuleChoice, check_features, check_samples
 from selfcorrect.motion.checks.comparison import MotionComparison
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.corrector_interface.grounding import see_level
 from selfcorrect.motion.corrector_interface.pieces import PIECE_FRAMES
-from selfcorrect.motion.corrector_interface.repeats import FrameRepeats
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, NoteKind
 from selfcorrect.motion.corrector_interface.timeline import ResidualSpan, Timeline
 from selfcorrect.motion.editing.transforms import heading_rad
@@ -142,7 +141,7 @@ def _check_input(motion: Motion, correction: CorrectedMotion) -> CheckResult:
             features.floor_plane = correction.floor
         return check_features(features, choice)
 
-    checkup = FrameRepeats.from_motion(motion).check(motion, check)
+    checkup = check_samples(motion, check)
     finding_by_code = {finding.code: finding for finding in checkup.findings}
     return replace(checkup, findings=tuple(finding_by_code.values()))
 
@@ -171,7 +170,7 @@ def _check_result(motion: Motion, correction: CorrectedMotion) -> CheckResult:
     def check(samples: Motion) -> CheckResult:
         return check_features(MotionFeatures(samples), choice)
 
-    result = FrameRepeats.from_motion(corrected).check(corrected, check)
+    result = check_samples(corrected, check)
     sliding = [finding for finding in result.findings if finding.code == _SLIDING_STANCE]
     if sum(finding.stop - finding.start for finding in sliding) <= _NEARLY_ALL * len(corrected):
         return result

@@ -29,6 +29,8 @@ SMPL_22_PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16,
 
 SOLE_BELOW_TOE_JOINT_M = 0.025
 """Depth of an ordinary shoe's sole below the toe joint of an adult."""
+BOX_FOOT_SOLE_M = -0.05
+"""Height of the sole below the ankle of an adult whose foot is a box, without toe joints."""
 ADULT_LEG_M = 0.82
 """Length of an adult's thigh and shank, as in SMPL's average body."""
 

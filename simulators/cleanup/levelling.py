@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from selfcorrect.motion.body.foot_frames import find_lying_floor_m, measure_gap_m
-from selfcorrect.motion.observation.observation import observe
+from selfcorrect.motion.observed_ground import ObservedGround
 
 from ..body.soles import fit_soles
 from .cleaning import CleanupState
@@ -28,7 +27,11 @@ class LevelFloor:
         posed = cleaning.posed
         if posed.motions.ground is not None:
             return cleaning
-        down_m = estimate_floor_heights_m(posed, lowest=cleaning.mode.finds_supports)
+        heights_m = []
+        for index, feet_m in enumerate(posed.feet_m):
+            ground = ObservedGround(posed.motions[index])
+            heights_m.append(ground.find_height_below_m(feet_m, lowest=cleaning.mode.finds_supports))
+        down_m = np.array(heights_m)
         shifted = posed.shift(-down_m[:, None, None] * (0.0, 1.0, 0.0))
         return replace(cleaning, raised_m=cleaning.raised_m - down_m).with_posed_motions(shifted)
 
@@ -49,24 +52,3 @@ class FitSoles:
         soles = fit_soles(posed.soles, heights_m, stands_flat, posed.motions.fps, ball_known=is_ball_known)
         fitted = PosedMotions.from_motions(cleaning.motions, soles)
         return replace(cleaning, soles=soles).with_posed_motions(fitted)
-
-
-def estimate_floor_heights_m(posed: PosedMotions, *, lowest: bool) -> np.ndarray:
-    """Return the heights (N,) of the ground on which motions stand; 0 for ground that is far away and hardly shown.
-
-    It is the ground on which the modelled soles stand, which may lie beside that of the observation.
-
-    Args:
-        lowest: Of several grounds, take the lowest.
-    """
-    heights_m = []
-    for index, feet_m in enumerate(posed.feet_m):
-        motion = posed.motions[index]
-        observation = observe(motion)
-        lying_m = find_lying_floor_m(motion)
-        if lying_m is not None or not observation.is_floor_trusted:
-            heights_m.append(lying_m or 0.0)
-            continue
-        floor_m = observation.levels_m[0] if lowest else observation.floor_m
-        heights_m.append(floor_m + measure_gap_m(motion, feet_m))
-    return np.array(heights_m)

@@ -9,20 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 
 from ...runtime.content_cache import remember_by_object
-from ..geometry.kinematics import SLAB, forward_kinematics, in_chunks
+from ..geometry.kinematics import SLAB, forward_kinematics
 from ..geometry.rotations import invert, rotate
 from ..geometry.vectors import find_distinct, median, norms, percentile
 from ..geometry.views import LevelFeet
 from ..motion import Motion
 from ..observation.observation import observe
 from ..observation.stances import SAME_LEVEL_M
-from ..skeleton import SIDES, SOLE_BELOW_TOE_JOINT_M, FootFrames, Quaternion, Skeleton, strip_side
-from .surface import BOX_FOOT_SOLE_M, SURFACE_RADII_M
+from ..skeleton import BOX_FOOT_SOLE_M, SIDES, SOLE_BELOW_TOE_JOINT_M, FootFrames, Quaternion, Skeleton
 
 IN_AIR_M = 0.03
 """A sole whose lowest point is higher than this above the ground does not touch it: heels and toes roll below it."""
@@ -50,11 +48,6 @@ _OFF_M = 0.01, 0.02
 """Distances of joint heights from what soles explain: from the first on, the floor is off as well; from the second on,
 only the floor."""
 
-_LIES_BELOW_M = 0.05
-"""A body that is lower than this below its feet lies or sits on its floor."""
-_ARMS = ("elbow", "wrist")
-_LIES_PERCENTILE = 25.0
-"""It does so for this percentage of frames or more."""
 _FLOORS_OFF_M = 0.015
 """Floors of clips may be off by this much, and stay where they are."""
 
@@ -152,48 +145,19 @@ def estimate_foot_frames(motions: Sequence[Motion]) -> FootFrames:
     return _make_foot_frames(left, right, soles_m=(left.reconciled_depth_m(right), right.reconciled_depth_m(left)))
 
 
-def estimate_feet_on_any_floor(motion: Motion) -> FootFrames:
-    """Estimate a motion's foot frames and the height of the floor on which its feet stand.
+def estimate_feet_by_depth(motion: Motion) -> tuple[FootFrames, float]:
+    """Estimate a motion's foot frames, wherever its floor is, and the mean depth of its soles below the joints there.
 
-    Raising the motion raises that floor and changes nothing else. Feet that never stand flat have the frames and soles
-    of their rest pose.
+    Feet that never stand flat have the frames and soles of their rest pose.
     """
     feet = _estimate_feet([motion])
     observation = observe(motion)
     least_m, usual_m, largest_m = sole_depths_m(motion.skeleton)
-    frames = FootFrames()
-    deeper_m = usual_m
-    if feet is not None:
-        differences_m = (observation.left_deeper_m, -observation.left_deeper_m)
-        left_m, right_m = np.clip(np.add(observation.sole_depth_m, differences_m), least_m, largest_m).tolist()
-        frames = _make_foot_frames(*feet, soles_m=(left_m, right_m))
-        deeper_m = (left_m + right_m) / 2
-    if not observation.is_floor_trusted or find_lying_floor_m(motion) is not None:
-        return frames
-    return replace(frames, floor_m=observation.floor_m + observation.sole_depth_m - deeper_m)
-
-
-@remember_by_object
-def find_lying_floor_m(motion: Motion) -> float | None:
-    """Return the height at which a body lies, sits or kneels below its feet for long; None for other bodies.
-
-    Such feet stand on heels or rest on other feet, and their toes are not on the floor.
-    """
-    observation = observe(motion)
-    if not observation.has_feet or motion.ground is not None or not observation.is_floor_trusted:
-        return None
-    lowest_m = in_chunks(partial(_find_lowest_point_m, motion.skeleton), motion.root_m, motion.rotations)
-    height_m = float(percentile(lowest_m, _LIES_PERCENTILE))
-    return height_m if height_m < observation.levels_m[0] - _LIES_BELOW_M else None
-
-
-def _find_lowest_point_m(skeleton: Skeleton, root_m: np.ndarray, rotations: np.ndarray) -> np.ndarray:
-    """Return the height (T,) of the lowest point of trunk and legs without feet. Arms reach below a body that rolls."""
-    parts = [strip_side(part) for part in skeleton.parts]
-    joints = [joint for joint, part in enumerate(parts) if part in SURFACE_RADII_M and part not in _ARMS]
-    radii_m = [SURFACE_RADII_M[parts[joint]] for joint in joints]
-    positions_m, _ = forward_kinematics(skeleton, root_m, rotations)
-    return (positions_m[:, joints, 1] - radii_m).min(axis=1)
+    if feet is None:
+        return FootFrames(), usual_m
+    differences_m = (observation.left_deeper_m, -observation.left_deeper_m)
+    left_m, right_m = np.clip(np.add(observation.sole_depth_m, differences_m), least_m, largest_m).tolist()
+    return _make_foot_frames(*feet, soles_m=(left_m, right_m)), (left_m + right_m) / 2
 
 
 def measure_gap_m(motion: Motion, feet_m: np.ndarray) -> float:

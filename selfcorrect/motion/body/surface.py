@@ -14,7 +14,7 @@ from ..geometry.kinematics import pose_joints
 from ..geometry.rotations import rotate
 from ..geometry.vectors import norms
 from ..motion import Motion, MotionBatch
-from ..skeleton import SIDES, Skeleton, strip_side
+from ..skeleton import BOX_FOOT_SOLE_M, SIDES, Skeleton, strip_side
 
 HALF_FOOT_WIDTH_M = 0.045
 _HEEL_BEHIND_ANKLE_M = 0.055
@@ -24,11 +24,10 @@ TOE_TIP_BEYOND_TOE_JOINT_M = 0.075
 HEEL_RADIUS_M = 0.03
 """Radius of heels, not shown by soles with corners: a foot lands on the round heel and the corner does not lift it."""
 
-BOX_FOOT_SOLE_M = -0.05
 BOX_FOOT_HEEL_M = -0.0435
 BOX_FOOT_TIP_M = 0.1335
-"""Together these describe the DeepMimic humanoid's foot, a box on the ankle: the foot of skeletons without toe
-joints."""
+"""Together with `BOX_FOOT_SOLE_M` these describe the DeepMimic humanoid's foot, a box on the ankle: the foot of
+skeletons without toe joints."""
 
 CORNERS_WITH_TOES = 6
 """Number of corners of a foot with a toe joint: of heel, ball and tip."""

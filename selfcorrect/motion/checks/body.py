@@ -7,11 +7,11 @@ from itertools import combinations
 
 import numpy as np
 
-from ..corrector_interface.grounding import do_feet_hang
 from ..geometry.rotations import invert, rotate
 from ..geometry.runs import find_runs
 from ..geometry.vectors import angles_rad, dot, normalize_safely, norms, percentile
 from ..motion import Motion
+from ..observed_ground import ObservedGround
 from ..skeleton import SIDES
 from .findings import Measurement
 from .motion_features import MotionFeatures
@@ -307,7 +307,7 @@ def pitched_feet_deg(features: MotionFeatures) -> float | None:
     """
     ankles, toes = features.skeleton.pair("ankle"), features.skeleton.pair("foot")
     stands = features.observation.stands
-    is_shown = stands.sum(axis=0).min() >= _STANDS_S * features.fps and not do_feet_hang(features.motion)
+    is_shown = stands.sum(axis=0).min() >= _STANDS_S * features.fps and not ObservedGround(features.motion).do_feet_hang
     if ankles is None or toes is None or not is_shown:
         return None
     slopes_deg = _slope_deg(features.positions_m[:, ankles] - features.positions_m[:, toes])

@@ -12,6 +12,7 @@ from typing import Self
 from ...core.checks import check_kind
 from ...core.errors import SettingError
 from ...runtime.bugs import try_optional
+from ..corrector_interface.repeats import FrameRepeats
 from ..motion import Motion
 from ..support import Surroundings
 from .findings import Finding, Rule, find_violations
@@ -135,6 +136,22 @@ def check_with(
 
 _OF_SURROUNDINGS = ("F1", "F2", "F3", "F4", "F6", "F7", "F8", "F9", "F10", "F11", "B5")
 """Codes of rules that unknown steps, seats and treadmills break."""
+
+
+def check_samples(motion: Motion, check: Callable[[Motion], CheckResult]) -> CheckResult:
+    """Check a motion without the frames that only repeat others; findings are at the frames of the motion."""
+    repeats = FrameRepeats.from_motion(motion)
+    samples = repeats.prepare(motion, "keep")
+    result = check(samples)
+    if len(samples) == len(motion):
+        return result
+    starts = repeats.find_bounds()
+    findings = []
+    for finding in result.findings:
+        findings.append(
+            replace(finding, start=starts[finding.start], stop=starts[finding.stop], frame=starts[finding.frame])
+        )
+    return replace(result, findings=tuple(findings))
 
 
 def check_features(features: MotionFeatures, choice: RuleChoice) -> CheckResult:

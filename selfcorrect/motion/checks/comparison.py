@@ -14,7 +14,7 @@ import numpy as np
 
 from ...runtime.bugs import try_optional
 from ..body.foot_frames import IN_AIR_M, get_foot_frames
-from ..corrector_interface.grounding import find_frames_between_t_poses, find_kept_floor_m, see_level
+from ..corrector_interface.grounding import find_frames_between_t_poses, see_level
 from ..corrector_interface.pieces import PIECE_FRAMES
 from ..corrector_interface.results import CorrectedMotion, Note, NoteKind
 from ..corrector_interface.timeline import Contact, Timeline
@@ -80,7 +80,7 @@ class MotionComparison:
         raised_m = float(median((after.root_m - before.root_m)[:, 1]))
         stands = observe(before).stands
         ground_m = seen_before.ground_m if abs(raised_m) < _SAME_LEVEL_M else 0.0
-        ground_m = find_kept_floor_m(before) or ground_m
+        ground_m = seen_before.ground.kept_m or ground_m
         if NoteKind.LOWEST_GROUND in notes:
             ground_m = notes[NoteKind.LOWEST_GROUND].value or 0.0
         elif ground_m >= 0 and stands.any():

@@ -18,23 +18,17 @@ from ..body.surface import (
     heel_relief_m,
     sole_corners_m,
 )
-from ..corrector_interface.grounding import MotionOnFloor, find_kept_floor_m
+from ..corrector_interface.grounding import MotionOnFloor
 from ..geometry.filters import uniform_filter1d
 from ..geometry.kinematics import forward_kinematics, in_chunks, joint_positions
 from ..geometry.rotations import rotate
 from ..geometry.views import LevelFeet
-from ..measures.ground_plane import GroundPlane, estimate_ground_plane
+from ..measures.ground_plane import GroundPlane
 from ..motion import SLAB, Motion
 from ..observation.observation import Observation, observe
+from ..observed_ground import ObservedGround
 from ..skeleton import FootFrames, strip_side
 from ..support import Surroundings, gripping, ground_heights_m
-
-FLOOR_ELSEWHERE_M = 0.08
-"""A floor further from y = 0 than this belongs to a body that is elsewhere as a whole; heights are then relative to
-that floor."""
-
-_FEWEST_STANCES = 0.5
-"""Least weight of stances that show a floor."""
 
 HAND_M = 0.19
 """Length of an adult's hand beyond the wrist (Winter 2009, figure 4.1)."""
@@ -57,6 +51,7 @@ class MotionFeatures:
             around: What carries the motion besides the floor.
         """
         self.given = motion
+        self.ground = ObservedGround(motion)
         self._level = LevelFeet(get_foot_frames(motion) if len(motion) else FootFrames())
         if motion.ground is not None:
             motion = MotionOnFloor.from_motion(self._level.view(motion)).motion
@@ -116,7 +111,7 @@ class MotionFeatures:
     @cached_property
     def floor_plane(self) -> GroundPlane:
         """Plane that the feet stand on; estimated unless set."""
-        return estimate_ground_plane(self.given)
+        return self.ground.plane
 
     @cached_property
     def positions_m(self) -> np.ndarray:
@@ -185,18 +180,12 @@ class MotionFeatures:
             return 0.0
         if self.around.ground_m is not None:
             return self.around.ground_m
-        return self.floor_m if abs(self.floor_m) > FLOOR_ELSEWHERE_M else find_kept_floor_m(self.given)
+        return self.ground.reference_m
 
     @cached_property
     def floor_m(self) -> float:
-        """Height of the observed level that is nearest to y = 0; 0 if hardly any foot stands.
-
-        A body that sinks for a while stands on two levels.
-        """
-        if sum(stance.weight for stance in self.observation.stances) < _FEWEST_STANCES:
-            return 0.0
-        levels_m = np.append(self.observation.levels_m[1:], self.observation.floor_m)
-        return float(levels_m[np.abs(levels_m).argmin()])
+        """Height of the observed level that is nearest to y = 0; 0 if hardly any foot stands."""
+        return self.ground.near_m
 
     @property
     def observation(self) -> Observation:

@@ -6,39 +6,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..body.foot_frames import estimate_feet_on_any_floor, estimate_foot_frames, find_lying_floor_m, measure_gap_m
+from ..body.foot_frames import estimate_foot_frames
 from ..body.surface import sole_corners_m
 from ..editing.transforms import raise_motion
-from ..geometry.kinematics import in_chunks, joint_positions
+from ..geometry.kinematics import in_chunks
 from ..geometry.rotations import invert, rotate
-from ..geometry.vectors import median, norms, percentile
-from ..geometry.views import LevelFeet, TurnedWorld
-from ..measures.ground_plane import LEVEL, TILTED_DEG, GroundPlane, estimate_ground_plane
+from ..geometry.views import TurnedWorld
+from ..measures.ground_plane import LEVEL, TILTED_DEG, GroundPlane
 from ..motion import Motion
-from ..observation.observation import observe
-from ..skeleton import FootFrames
+from ..observed_ground import OTHER_GROUND_M, ObservedGround
 from ..support import Support
 from .results import CorrectedMotion, Note, NoteKind
-
-_OTHER_GROUND_M = 0.06
-"""Ground that is lower by more than this may be another level."""
-_OFTEN_STANDS_M = 0.3
-"""Ground on which a motion always stands may be this much further from y = 0 than other ground, to be put there."""
-_FAR_ABOVE_M = 0.12
-"""A body on supports that are further above y = 0 than this stays there, as the floor may be a step below them."""
-_FAR_BELOW_M = 0.2
-"""A body on supports that are further below y = 0 than this stays there."""
-
-
-def find_feet_on_any_floor(motion: Motion) -> FootFrames:
-    """Return a motion's foot frames and the floor on which its feet stand, wherever y = 0 is.
-
-    A motion that carries foot frames keeps them.
-    """
-    estimated = estimate_feet_on_any_floor(motion)
-    if motion.feet is None:
-        return estimated
-    return replace(motion.feet, soles_m=motion.feet.soles_m and estimated.soles_m, floor_m=estimated.floor_m)
 
 
 def see_level(motion: Motion, correction: CorrectedMotion) -> tuple[Motion, Motion]:
@@ -58,72 +36,8 @@ def find_frames_between_t_poses(motion: Motion, correction: CorrectedMotion) -> 
     return frames.get(NoteKind.T_POSE, 0), len(motion) - frames.get(NoteKind.T_POSE_AT_END, 0)
 
 
-_HANGING_RAD = np.deg2rad(35.0)
-"""Feet hang if they point down by more than this, beyond their rest pose, in nearly all frames in which they stand."""
-_BENT = 0.95
-"""The legs above them are bent: distance from hip to ankle as a share of the leg's length, mostly below this."""
 _NOTED_M = 0.01
 """A note names floors that stay further from y = 0 than this."""
-
-
-def find_kept_floor_m(motion: Motion) -> float:
-    """Return the height of a floor that stays there because unknown bone lengths may explain it; 0 without such a
-    floor.
-
-    The feet of the person stand at y = 0, and the feet of another body with the same root path beside it.
-    """
-    if not motion.is_floor_trusted or motion.ground is not None or not len(motion):
-        return 0.0
-    levels_m = observe(motion).levels_m
-    floor_m = float(levels_m[np.abs(levels_m).argmin()])
-    return floor_m if abs(floor_m) <= motion.height_error_m else 0.0
-
-
-def find_nearest_floor_m(motion: Motion) -> float:
-    """Return the height of the floor on which a motion stands, or of the nearest to y = 0 of several levels.
-
-    A level that is far from y = 0 counts less, the less the motion stands there. A body on any step of a staircase
-    stays there, and one that climbs far from all levels does, too: the file may just not show what leads there. The
-    height is 0 for feet that hardly show a floor.
-    """
-    observation = observe(motion)
-    lying_m = find_lying_floor_m(motion)
-    if lying_m is not None or not observation.is_floor_trusted:
-        return lying_m or 0.0
-    levels_m = observation.levels_m
-    is_on_level = np.abs(observation.ground_m[..., None] - levels_m) < _OTHER_GROUND_M / 2
-    share = (is_on_level & observation.stands[..., None]).any(axis=1).mean(axis=0)
-    nearest_m = float(levels_m[np.argmin(np.abs(levels_m) - _OFTEN_STANDS_M * share)])
-    if observation.feet_m.shape[2] < 2:  # ankles do not show how soles without toe joints are pitched
-        corners_m = sole_corners_m(LevelFeet(find_feet_on_any_floor(motion)).view(motion))
-        floor_m = nearest_m + measure_gap_m(motion, corners_m.reshape(len(motion), 2, -1, 3))
-    else:
-        floor_m = nearest_m
-    is_near = -_FAR_BELOW_M <= nearest_m <= _FAR_ABOVE_M
-    return floor_m if is_near or (len(levels_m) == 1 and not do_feet_hang(motion)) else 0.0
-
-
-def do_feet_hang(motion: Motion) -> bool:
-    """Return whether feet that seem to stand point down steeply below bent legs, as those of bodies that fall do."""
-    skeleton = motion.skeleton
-    observation = observe(motion)
-    pairs = [pair for part in ("hip", "knee", "ankle", "foot") if (pair := skeleton.pair(part)) is not None]
-    if len(pairs) < 4 or not observation.stands.any():
-        return False
-    joints = np.array(pairs)
-    hips_m, knees_m, ankles_m, toes_m = np.moveaxis(
-        joint_positions(motion, joints.ravel().tolist()).reshape(-1, 4, 2, 3), 1, 0
-    )
-    rest_m = skeleton.rest_positions_m[joints]
-    pitches_rad = _pitch_rad(toes_m - ankles_m) - np.maximum(_pitch_rad(rest_m[3] - rest_m[2]), 0.0)
-    reaches = norms(ankles_m - hips_m) / (norms(knees_m - hips_m) + norms(ankles_m - knees_m))
-    is_pitched = percentile(pitches_rad[observation.stands], 10) > _HANGING_RAD
-    return bool(is_pitched and median(reaches[observation.stands]) < _BENT)
-
-
-def _pitch_rad(bones_m: np.ndarray) -> np.ndarray:
-    """Return by how much bones (..., 3) point down."""
-    return np.arcsin(np.clip(-bones_m[..., 1] / norms(bones_m), -1.0, 1.0))
 
 
 def _fit_soles_to_floor(motion: Motion) -> Motion:
@@ -165,7 +79,7 @@ class MotionOnFloor:
     def from_estimated_plane(cls, motion: Motion, *, levels: bool = False, moves_floor: bool = False) -> MotionOnFloor:
         """Return the motion on the plane on which its feet stand, turned level; as it is if that is nearly level.
 
-        If the lengths of its bones are uncertain, the plane is seen at y = 0: see `find_kept_floor_m`. A tilt that
+        If the lengths of its bones are uncertain, the plane is seen at y = 0: see `ObservedGround.kept_m`. A tilt that
         changes is seen only to level it, because feet stand beside its mean plane.
 
         Args:
@@ -173,7 +87,7 @@ class MotionOnFloor:
             levels: Whether its correction stays level.
             moves_floor: Whether the floor of its correction is put at y = 0, unless it is kept for unknown bones.
         """
-        plane = estimate_ground_plane(motion)
+        plane = ObservedGround(motion).plane
         note = None
         if levels and not plane.is_tilted:
             note = Note(NoteKind.NOT_LEVELLED, words=_explain_level_floor(plane))
@@ -182,7 +96,7 @@ class MotionOnFloor:
             plane = LEVEL
         turned = TurnedWorld(plane.to_level) if plane.is_tilted else None
         seen = turned.view(motion) if turned else motion
-        floor_m = find_kept_floor_m(seen)
+        floor_m = ObservedGround(seen).kept_m
         if floor_m:
             seen = raise_motion(seen, -floor_m)
         return cls(
@@ -242,15 +156,15 @@ class MotionOnFloor:
             return correction
         _, level = see_level(self.given, correction)
         level = level.frames(*find_frames_between_t_poses(level, correction))
-        floor_m = find_nearest_floor_m(level) if self.moves_floor else 0.0
+        ground = ObservedGround(level)
+        floor_m = ground.for_zero_m if self.moves_floor else 0.0
         notes = list(correction.notes)
         if abs(floor_m) > _NOTED_M:
             notes.append(Note(NoteKind.FLOOR_MOVED, floor_m))
-        observation = observe(level)
-        lowest_m = float(observation.levels_m[0]) - floor_m
-        has_level = observation.is_floor_trusted and find_lying_floor_m(level) is None
-        if has_level and abs(lowest_m) > _OTHER_GROUND_M:
-            notes.append(Note(NoteKind.HEIGHT_KEPT) if do_feet_hang(level) else Note(NoteKind.LOWEST_GROUND, lowest_m))
+        lowest_m = ground.lowest_m - floor_m
+        if ground.is_shown and abs(lowest_m) > OTHER_GROUND_M:
+            note = Note(NoteKind.HEIGHT_KEPT) if ground.do_feet_hang else Note(NoteKind.LOWEST_GROUND, lowest_m)
+            notes.append(note)
         up = np.array([0.0, 1.0, 0.0])
         if correction.floor.is_tilted and not self.levels:
             up = rotate(invert(correction.floor.to_level), up)

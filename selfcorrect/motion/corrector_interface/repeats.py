@@ -12,14 +12,13 @@ pattern, the means of all regular patterns are compared in relation to the noise
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from ..checks.check import CheckResult
 from ..geometry.kinematics import in_chunks, joint_positions, make_continuous
 from ..geometry.rotations import steps_between
 from ..geometry.vectors import median_of_known, norms
@@ -186,20 +185,6 @@ class FrameRepeats:
     def find_bounds(self) -> list[int]:
         """Return the first frame that shows each sample, followed by the number of frames."""
         return [*self._starts.tolist(), len(self.sources)]
-
-    def check(self, motion: Motion, check: Callable[[Motion], CheckResult]) -> CheckResult:
-        """Check the samples of a motion; findings are at the frames of the motion."""
-        samples = self.prepare(motion, "keep")
-        result = check(samples)
-        if len(samples) == len(motion):
-            return result
-        starts = self.find_bounds()
-        findings = []
-        for finding in result.findings:
-            findings.append(
-                replace(finding, start=starts[finding.start], stop=starts[finding.stop], frame=starts[finding.frame])
-            )
-        return replace(result, findings=tuple(findings))
 
     def describe(self, fps: float) -> str:
         """Return a sentence on the repeats of a motion."""

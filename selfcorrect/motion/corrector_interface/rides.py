@@ -12,9 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..editing.transforms import raise_motion
-from ..measures.ground_plane import estimate_ground_plane
 from ..motion import Motion
-from ..observation.observation import observe
+from ..observed_ground import ObservedGround
 from .results import CorrectedMotion, Note, NoteKind
 
 
@@ -36,12 +35,12 @@ class Ride:
         """
         if motion.ground is not None:
             return cls()
-        lift_m = observe(motion).lift_m
-        if lift_m.any():
-            return cls(lift_m)
-        rise_m = observe(motion).rise_m
+        ground = ObservedGround(motion)
+        if ground.feet_seen.lift_m.any():
+            return cls(ground.feet_seen.lift_m)
+        rise_m = ground.feet_seen.rise_m
         kind = NoteKind.RISE_REMOVED if levels else NoteKind.RISES
-        return cls(rise_m, kind) if rise_m.any() and not estimate_ground_plane(motion).is_tilted else cls()
+        return cls(rise_m, kind) if rise_m.any() and not ground.plane.is_tilted else cls()
 
     def view(self, motion: Motion) -> Motion:
         """Return a motion as it is seen from the ground that carries it."""

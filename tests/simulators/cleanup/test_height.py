@@ -10,11 +10,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.body.foot_frames import estimate_feet_on_any_floor
 from selfcorrect.motion.corrector_interface.results import NoteKind
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.observation.observation import observe
+from selfcorrect.motion.observed_ground import ObservedGround
 from selfcorrect.motion.skeleton import SIDES
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 
@@ -107,8 +107,8 @@ def test_a_corrected_body_keeps_its_height(kind: Kind, *, is_sliding: bool, has_
 
 def test_the_floor_of_feet_rises_with_a_motion() -> None:
     motion = made_motion("walk", frames=60)
-    low = estimate_feet_on_any_floor(motion)
-    high = estimate_feet_on_any_floor(raise_motion(motion, 0.37))
+    low = ObservedGround(motion).feet
+    high = ObservedGround(raise_motion(motion, 0.37)).feet
     assert high.floor_m - low.floor_m == pytest.approx(0.37, abs=1e-9)
     assert high.soles_m == pytest.approx(low.soles_m, abs=1e-9)
 

@@ -9,8 +9,8 @@ import pytest
 
 from selfcorrect.motion.body.surface import sole_points
 from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.observed_ground import ObservedGround
 from selfcorrect.simulators.cleanup.drift import StanceEvidence
-from selfcorrect.simulators.cleanup.levelling import estimate_floor_heights_m
 from selfcorrect.simulators.cleanup.stance import PosedMotions
 
 
@@ -24,7 +24,9 @@ def test_the_lowest_of_several_levels_is_found_wherever_the_file_has_its_floor(s
     steps = replace(stand, root_m=root_m, rotations=np.tile(stand.rotations[:1], (len(root_m), 1, 1)))
     posed = PosedMotions.from_motions(MotionBatch.stack([steps]), sole_points(stand.skeleton))
     lowest_m = posed.feet_m[..., 1].min()
-    assert estimate_floor_heights_m(posed, lowest=True)[0] == pytest.approx(lowest_m, abs=0.01)
+    assert ObservedGround(posed.motions[0]).find_height_below_m(posed.feet_m[0], lowest=True) == pytest.approx(
+        lowest_m, abs=0.01
+    )
 
 
 def test_points_that_stand_are_found_on_a_floor_that_slides(walk: Motion) -> None:

@@ -1,0 +1,203 @@
+"""The ground below a motion as its feet and its posture show it: `ObservedGround`, read by all who need a height.
+
+A ground that people describe is a `Ground`; there, heights are those above that ground.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property, partial
+
+import numpy as np
+
+from ..runtime.content_cache import remember_by_object
+from .body.foot_frames import estimate_feet_by_depth, measure_gap_m
+from .body.surface import SURFACE_RADII_M, sole_corners_m
+from .geometry.kinematics import forward_kinematics, in_chunks, joint_positions
+from .geometry.vectors import median, norms, percentile
+from .geometry.views import LevelFeet
+from .measures.ground_plane import GroundPlane, estimate_ground_plane
+from .motion import Motion
+from .observation.observation import Observation, observe
+from .skeleton import FootFrames, Skeleton, strip_side
+
+OTHER_GROUND_M = 0.06
+"""Ground that is lower by more than this may be another level."""
+FLOOR_ELSEWHERE_M = 0.08
+"""A floor further from y = 0 than this belongs to a body that is elsewhere as a whole; heights are then relative to
+that floor."""
+
+_OFTEN_STANDS_M = 0.3
+"""Ground on which a motion always stands may be this much further from y = 0 than other ground, to be put there."""
+_FAR_ABOVE_M = 0.12
+"""A body on supports that are further above y = 0 than this stays there, as the floor may be a step below them."""
+_FAR_BELOW_M = 0.2
+"""A body on supports that are further below y = 0 than this stays there."""
+_FEWEST_STANCES = 0.5
+"""Least weight of stances that show a floor."""
+
+_LIES_BELOW_M = 0.05
+"""A body that is lower than this below its feet lies or sits on its floor."""
+_ARMS = ("elbow", "wrist")
+_LIES_PERCENTILE = 25.0
+"""It does so for this percentage of frames or more."""
+
+_HANGING_RAD = np.deg2rad(35.0)
+"""Feet hang if they point down by more than this, beyond their rest pose, in nearly all frames in which they stand."""
+_BENT = 0.95
+"""The legs above them are bent: distance from hip to ankle as a share of the leg's length, mostly below this."""
+
+
+class ObservedGround:
+    """Ground below a motion of T frames; each answer is computed once, when it is asked for."""
+
+    def __init__(self, motion: Motion) -> None:
+        self._motion = motion
+
+    @property
+    def feet_seen(self) -> Observation:
+        """Observation of the feet, with the levels on which they stand."""
+        return observe(self._motion)
+
+    @property
+    def plane(self) -> GroundPlane:
+        """Plane on which the feet stand; level if nothing shows another."""
+        return estimate_ground_plane(self._motion)
+
+    @property
+    def lying_m(self) -> float | None:
+        """Height at which the body lies, sits or kneels below its feet for long; None for other bodies."""
+        return find_lying_floor_m(self._motion)
+
+    @property
+    def is_shown(self) -> bool:
+        """True if the feet show their floor: the body neither lies below the feet, nor hardly stands far from y = 0."""
+        return self.feet_seen.is_floor_trusted and self.lying_m is None
+
+    @property
+    def lowest_m(self) -> float:
+        """Height of the lowest level on which the feet stand."""
+        return float(self.feet_seen.levels_m[0])
+
+    @cached_property
+    def feet(self) -> FootFrames:
+        """Foot frames, and the floor on which the feet stand, wherever y = 0 is; those that the motion carries stay.
+
+        Raising the motion raises that floor and changes nothing else.
+        """
+        motion = self._motion
+        estimated, depth_m = estimate_feet_by_depth(motion)
+        floor_m = self.feet_seen.floor_m + self.feet_seen.sole_depth_m - depth_m if self.is_shown else estimated.floor_m
+        if motion.feet is None:
+            return replace(estimated, floor_m=floor_m)
+        return replace(motion.feet, soles_m=motion.feet.soles_m and estimated.soles_m, floor_m=floor_m)
+
+    @property
+    def near_m(self) -> float:
+        """Height of the level that is nearest to y = 0; 0 if hardly any foot stands.
+
+        A body that sinks for a while stands on two levels.
+        """
+        if sum(stance.weight for stance in self.feet_seen.stances) < _FEWEST_STANCES:
+            return 0.0
+        levels_m = np.append(self.feet_seen.levels_m[1:], self.feet_seen.floor_m)
+        return float(levels_m[np.abs(levels_m).argmin()])
+
+    @property
+    def kept_m(self) -> float:
+        """Height of a floor that stays there because unknown bone lengths may explain it; 0 without such a floor.
+
+        The feet of the person stand at y = 0, and the feet of another body with the same root path beside it.
+        """
+        motion = self._motion
+        if not motion.is_floor_trusted or motion.ground is not None or not len(motion):
+            return 0.0
+        levels_m = self.feet_seen.levels_m
+        floor_m = float(levels_m[np.abs(levels_m).argmin()])
+        return floor_m if abs(floor_m) <= motion.height_error_m else 0.0
+
+    @property
+    def reference_m(self) -> float:
+        """Height from which heights are measured: 0, unless the floor is far from there or stays elsewhere."""
+        near_m = self.near_m
+        return near_m if abs(near_m) > FLOOR_ELSEWHERE_M else self.kept_m
+
+    def find_height_below_m(self, soles_m: np.ndarray, *, lowest: bool) -> float:
+        """Return the height of the ground on which modelled soles stand; 0 if it is far away and hardly shown.
+
+        Args:
+            soles_m: (T, 2, C, 3) corners of the soles, which may stand beside the observed ground.
+            lowest: Of several grounds, take the lowest.
+        """
+        if not self.is_shown:
+            return self.lying_m or 0.0
+        floor_m = self.lowest_m if lowest else self.feet_seen.floor_m
+        return floor_m + measure_gap_m(self._motion, soles_m)
+
+    @cached_property
+    def for_zero_m(self) -> float:
+        """Height to be put at y = 0: of the floor, or of the nearest of several levels.
+
+        A level that is far from y = 0 counts less, the less the motion stands there. A body on any step of a staircase
+        stays there, and one that climbs far from all levels does, too: the file may just not show what leads there. The
+        height is 0 for feet that hardly show a floor.
+        """
+        if not self.is_shown:
+            return self.lying_m or 0.0
+        motion = self._motion
+        levels_m = self.feet_seen.levels_m
+        is_on_level = np.abs(self.feet_seen.ground_m[..., None] - levels_m) < OTHER_GROUND_M / 2
+        share = (is_on_level & self.feet_seen.stands[..., None]).any(axis=1).mean(axis=0)
+        nearest_m = float(levels_m[np.argmin(np.abs(levels_m) - _OFTEN_STANDS_M * share)])
+        floor_m = nearest_m
+        if self.feet_seen.feet_m.shape[2] < 2:  # ankles do not show how soles without toe joints are pitched
+            corners_m = sole_corners_m(LevelFeet(self.feet).view(motion))
+            floor_m += measure_gap_m(motion, corners_m.reshape(len(motion), 2, -1, 3))
+        is_near = -_FAR_BELOW_M <= nearest_m <= _FAR_ABOVE_M
+        return floor_m if is_near or (len(levels_m) == 1 and not self.do_feet_hang) else 0.0
+
+    @cached_property
+    def do_feet_hang(self) -> bool:
+        """True if feet that seem to stand point down steeply below bent legs, as those of bodies that fall do."""
+        skeleton = self._motion.skeleton
+        pairs = [pair for part in ("hip", "knee", "ankle", "foot") if (pair := skeleton.pair(part)) is not None]
+        stands = self.feet_seen.stands
+        if len(pairs) < 4 or not stands.any():
+            return False
+        joints = np.array(pairs)
+        hips_m, knees_m, ankles_m, toes_m = np.moveaxis(
+            joint_positions(self._motion, joints.ravel().tolist()).reshape(-1, 4, 2, 3), 1, 0
+        )
+        rest_m = skeleton.rest_positions_m[joints]
+        pitches_rad = _pitch_rad(toes_m - ankles_m) - np.maximum(_pitch_rad(rest_m[3] - rest_m[2]), 0.0)
+        reaches = norms(ankles_m - hips_m) / (norms(knees_m - hips_m) + norms(ankles_m - knees_m))
+        is_pitched = percentile(pitches_rad[stands], 10) > _HANGING_RAD
+        return bool(is_pitched and median(reaches[stands]) < _BENT)
+
+
+def _pitch_rad(bones_m: np.ndarray) -> np.ndarray:
+    """Return by how much bones (..., 3) point down."""
+    return np.arcsin(np.clip(-bones_m[..., 1] / norms(bones_m), -1.0, 1.0))
+
+
+@remember_by_object
+def find_lying_floor_m(motion: Motion) -> float | None:
+    """Return the height at which a body lies, sits or kneels below its feet for long; None for other bodies.
+
+    Such feet stand on heels or rest on other feet, and their toes are not on the floor.
+    """
+    observation = observe(motion)
+    if not observation.has_feet or motion.ground is not None or not observation.is_floor_trusted:
+        return None
+    lowest_m = in_chunks(partial(_find_lowest_point_m, motion.skeleton), motion.root_m, motion.rotations)
+    height_m = float(percentile(lowest_m, _LIES_PERCENTILE))
+    return height_m if height_m < observation.levels_m[0] - _LIES_BELOW_M else None
+
+
+def _find_lowest_point_m(skeleton: Skeleton, root_m: np.ndarray, rotations: np.ndarray) -> np.ndarray:
+    """Return the height (T,) of the lowest point of trunk and legs without feet. Arms reach below a body that rolls."""
+    parts = [strip_side(part) for part in skeleton.parts]
+    joints = [joint for joint, part in enumerate(parts) if part in SURFACE_RADII_M and part not in _ARMS]
+    radii_m = [SURFACE_RADII_M[parts[joint]] for joint in joints]
+    positions_m, _ = forward_kinematics(skeleton, root_m, rotations)
+    return (positions_m[:, joints, 1] - radii_m).min(axis=1)
