@@ -3,7 +3,7 @@
 Correct motions: `corrector` (`PhysicsCorrector`, `KinematicCorrector`, `correct_samples`, `correct_through_views`),
 `presets` (`FILES`, `SAMPLES`, `RESIDUAL_FREE`, `find_preset`).
 Views of each motion, in order before and in reverse after: `views`, with `segments` (T-poses, takes, loops) and
-`kept_stretches`. Batches of what they show: `batching`.
+`choose`. Batches of what they show: `batching`.
 Stages of a batch, in the order of `pipeline.correct_batches`: `cleanup` (kinematic repairs), `planning` with `contacts`
 (contact forces, dynamics filter), `tracking` (the simulation), `postprocess` (blend of plan and simulation), `evaluate`
 (verdict and figures).

@@ -15,45 +15,28 @@ import numpy as np
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.body.foot_frames import get_foot_frames
-from selfcorrect.motion.checks.comparison import measure_correction
 from selfcorrect.motion.corrector_interface.grounding import MotionOnFloor
 from selfcorrect.motion.corrector_interface.pieces import is_one_piece, see_in_pieces
 from selfcorrect.motion.corrector_interface.repeats import FrameRepeats
-from selfcorrect.motion.corrector_interface.results import CorrectedMotion, CorrectMotions, Note, NoteKind, Repair
+from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.corrector_interface.rides import Ride
 from selfcorrect.motion.corrector_interface.views import CorrectionView
 from selfcorrect.motion.editing.loops import match_loop_ends
 from selfcorrect.motion.geometry.views import FrameChange, JointOrder, LevelFeet
-from selfcorrect.motion.measures.roughness import added_by_joint_deg_s
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.observed_ground import ObservedGround
 
 from .carried import see_unless_carried
+from .choose import keep_failures, keep_feet_from_worsening, restore_from_floor
 from .cleanup.clean import CleanupSettings
 from .cleanup.drift import StabilizeFloor
 from .cleanup.levelling import FitSoles, LevelFloor
 from .cleanup.splices import JoinSplices
-from .evaluate import explain_large_move
-from .kept_stretches import fade_where_feet_slide, keep_failed_stretch
 from .lost_way import note_restored_way, restore_lost_way
 from .pipeline import Pipeline
 from .segments import TPoseEnds, see_takes
 from .stages.staging import place_on_slope
 from .unrelated_poses import see_beside_unrelated_poses
-
-_SLIDES_MORE_M_S = 0.002
-"""Feet on an estimated plane that slide faster by less have not got worse."""
-_SLIDES_MUCH_MORE_M_S = 0.02
-"""Feet of other motions must slide faster by this, and by the next share, so that the motion is kept."""
-_SLIDES_MUCH_MORE = 0.25
-_SLIDES_PER_GAIN_HZ = 1.0
-"""They may slide faster by this for the depth and height by which a body no longer sinks or floats."""
-_LARGEST_GAIN_M = 0.02
-"""A larger gain allows no more: feet that were deeper in the floor than this are on other ground."""
-_MANY_LOST = 0.25
-"""Largest share of contacts that a correction may lose."""
-_CALMER = 0.8
-"""Least remaining share of the jerk of a motion whose noise was not removed."""
 
 
 def _see_off_slope(motion: Motion, pipeline: Pipeline) -> CorrectionView:
@@ -111,76 +94,7 @@ def _see_on_floor(motion: Motion, pipeline: Pipeline) -> CorrectionView:
         )
     may_move_feet = not pipeline.postprocess or _should_change_path(pipeline.cleanup)
     improve = [] if may_move_feet else [partial(keep_feet_from_worsening, view)]
-    return CorrectionView.from_part(view.motion, partial(_restore_from_floor, view), *improve)
-
-
-def _restore_from_floor(view: MotionOnFloor, correction: CorrectedMotion) -> CorrectedMotion:
-    restored = measure_correction(view.given, view.restore(correction))
-    moved = next((note for note in restored.notes if note.kind is NoteKind.FLOOR_MOVED), None)
-    if moved is None or moved.value is None:
-        return restored
-    far = explain_large_move(restored.figures.get("furthest_m", 0.0), {Repair.FLOOR: abs(moved.value)})
-    if not far or far[0].repair is not Repair.FLOOR:
-        return restored
-    return replace(restored, notes=(*(note for note in restored.notes if note.kind is not NoteKind.MOVED_FAR), *far))
-
-
-def keep_feet_from_worsening(
-    view: MotionOnFloor, correction: CorrectedMotion, correct: CorrectMotions
-) -> CorrectedMotion:
-    """Return a correction in which no standing foot slides faster than in the given motion.
-
-    A motion on an estimated plane whose feet do is corrected as on a level floor. If they do there, too, the motion is
-    kept as it is.
-    """
-    is_on_plane = view.plane.is_tilted and not view.levels
-    if is_on_plane and _added_slide_m_s(correction) > _SLIDES_MORE_M_S:
-        (corrected,) = correct([view.given])
-        level_view = MotionOnFloor(view.given, view.given, moves_floor=view.moves_floor)
-        on_level_floor = _restore_from_floor(level_view, corrected)
-        if _added_slide_m_s(on_level_floor) < _added_slide_m_s(correction):
-            note = Note(NoteKind.TILT_IGNORED, view.plane.tilt_deg)
-            correction = replace(on_level_floor, notes=(note, *on_level_floor.notes))
-    return _keep_if_feet_worsen(view, correction)
-
-
-def _keep_if_feet_worsen(view: MotionOnFloor, correction: CorrectedMotion) -> CorrectedMotion:
-    """Return the correction, or what of the motion was given wherever its standing feet slide much less.
-
-    A correction that loses many contacts, although it removes no noise, is dropped, too.
-    """
-    slides_more = _do_feet_worsen(view, correction)
-    lost_share = correction.figures.get("lost_contacts", 0.0)
-    is_calmer = correction.after.get("jerk_m_s3", 0.0) < _CALMER * correction.before.get("jerk_m_s3", 0.0)
-    if not slides_more and (lost_share <= _MANY_LOST or is_calmer):
-        return correction
-    height_kinds = (NoteKind.MOVED_FAR, NoteKind.LOWEST_GROUND, NoteKind.FLOOR_MOVED)
-    notes = tuple(note for note in correction.notes if note.kind not in height_kinds)
-    reason = Note(NoteKind.CONTACTS_KEPT, lost_share)
-    if slides_more:
-        reason = Note(NoteKind.FEET_KEPT, _added_slide_m_s(correction))
-    kept = CorrectedMotion(
-        motion=view.motion if view.levels else view.given,
-        notes=(*notes, reason),
-        floor=correction.floor,
-    )
-    kept = view.put_floor_at_zero(kept)
-    faded = fade_where_feet_slide(kept.motion, correction.motion) if slides_more and not view.levels else None
-    if faded is not None:
-        motion, stretch = faded
-        partly = measure_correction(view.given, replace(correction, motion=motion, notes=(stretch, *correction.notes)))
-        if not _do_feet_worsen(view, partly):
-            return partly
-    return measure_correction(view.given, kept)
-
-
-def _do_feet_worsen(view: MotionOnFloor, correction: CorrectedMotion) -> bool:
-    """Return whether standing feet slide faster than before by more than is allowed."""
-    allowed_m_s = _SLIDES_MORE_M_S
-    if not view.plane.is_tilted:
-        before_m_s = correction.before.get("skate_m_s", 0.0)
-        allowed_m_s = max(_SLIDES_MUCH_MORE_M_S, _SLIDES_MUCH_MORE * before_m_s)
-    return _added_slide_m_s(correction) > allowed_m_s + _SLIDES_PER_GAIN_HZ * _gained_height_m(correction)
+    return CorrectionView.from_part(view.motion, partial(restore_from_floor, view), *improve)
 
 
 def _should_change_path(settings: CleanupSettings) -> bool:
@@ -190,22 +104,6 @@ def _should_change_path(settings: CleanupSettings) -> bool:
     return (join_splices is not None and join_splices.join_takes) or (
         stabilize_floor is not None and stabilize_floor.remove
     )
-
-
-def _gained_height_m(correction: CorrectedMotion) -> float:
-    """Return by how much less the body sinks and its standing feet float, up to a limit; 0 if they do so more."""
-    gains_m = []
-    for name in ("penetration_m", "floating_m"):
-        gains_m.append(correction.before.get(name, 0.0) - correction.after.get(name, 0.0))
-    return min(max(sum(gains_m), 0.0), _LARGEST_GAIN_M)
-
-
-def _added_slide_m_s(correction: CorrectedMotion) -> float:
-    """Return by how much faster than before standing feet slide; 0 if that was not measured."""
-    if not correction.accepted or "skate_m_s" not in correction.after:
-        return 0.0
-    added_m_s = correction.after["skate_m_s"] - correction.before.get("skate_m_s", 0.0)
-    return added_m_s if np.isfinite(added_m_s) else 0.0
 
 
 def _see_piece_by_piece(motion: Motion, pipeline: Pipeline) -> CorrectionView:
@@ -251,20 +149,12 @@ def _restore_frames(
 
 def _see_with_failures(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     """Return a motion of which a stretch is kept if it cannot be corrected, and that saves most of the motion."""
-    return CorrectionView.from_part(motion, improve=partial(_keep_failures, motion))
+    return CorrectionView.from_part(motion, improve=partial(keep_failures, motion))
 
 
 def _see_with_failing_pieces(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     """Return a motion of many pieces of which a stretch is kept if most of a piece cannot be corrected."""
     return CorrectionView.from_part(motion) if is_one_piece(motion) else _see_with_failures(motion, pipeline)
-
-
-def _keep_failures(motion: Motion, correction: CorrectedMotion, correct: CorrectMotions) -> CorrectedMotion:
-    """Return a correction around stretches that failed, with the angular speed that it adds to joints."""
-    kept = keep_failed_stretch(motion, correction, correct)
-    if not kept.accepted:
-        return kept
-    return replace(kept, added_angular_speed_deg_s=added_by_joint_deg_s(motion, kept.motion))
 
 
 SeeMotion: TypeAlias = Callable[[Motion, Pipeline], CorrectionView]

@@ -32,7 +32,7 @@ MAY_IMPORT = {
 
 SIMULATORS = (
     "settings", "body", "contacts", "stages", "engines", "cleanup", "planning",
-    "tracking", "postprocess", "evaluate", "batching", "pipeline", "feasibility", "segments", "kept_stretches",
+    "tracking", "postprocess", "evaluate", "batching", "pipeline", "feasibility", "segments", "choose",
     "unrelated_poses", "carried", "lost_way", "views", "corrector", "presets", "foot_contacts", "contact_holding",
 )  # fmt: skip
 """The way of data through `simulators`; each imports only what stands before it."""

@@ -21,6 +21,7 @@ from selfcorrect.runtime.processes import limit_threads
 from selfcorrect.runtime.progress import report_progress, watch_progress
 from selfcorrect.simulators import corrector as corrector_module
 from selfcorrect.simulators.batching import SHORTEST_FRAMES, make_batches
+from selfcorrect.simulators.choose import keep_feet_from_worsening
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, LevelFloor
 from selfcorrect.simulators.corrector import (
     KinematicCorrector,
@@ -30,7 +31,7 @@ from selfcorrect.simulators.corrector import (
 )
 from selfcorrect.simulators.presets import find_preset
 from selfcorrect.simulators.settings.tracker import STRENGTHS, DriveSettings, EngineSettings, TrackerSettings
-from selfcorrect.simulators.views import SAMPLE_VIEWS, keep_feet_from_worsening
+from selfcorrect.simulators.views import SAMPLE_VIEWS
 
 
 def at_rate(motion: Motion, fps: float) -> Motion:

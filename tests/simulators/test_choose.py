@@ -13,8 +13,8 @@ from made_motions import made_motion
 
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Failure, FailureKind, NoteKind
 from selfcorrect.motion.motion import Motion
+from selfcorrect.simulators.choose import KeptStretch, fade_where_feet_slide, keep_failed_stretch
 from selfcorrect.simulators.corrector import PhysicsCorrector
-from selfcorrect.simulators.kept_stretches import KeptStretch, fade_where_feet_slide, keep_failed_stretch
 from selfcorrect.simulators.settings.tracker import AcceptanceSettings, TrackerSettings
 
 WALK = made_motion("walk", frames=240)
