@@ -211,6 +211,26 @@ def pitch_feet(motion: Motion, _: np.random.Generator) -> Motion:
     return replace(motion, rotations=rotations)
 
 
+def raise_heels(motion: Motion, _: np.random.Generator) -> Motion:
+    """Raise both heels by 35° over toes that stay where they are, and the body with them."""
+    rotations = motion.rotations.copy()
+    ankles = [motion.skeleton.parts.index(f"{side}_ankle") for side in SIDES]
+    toes = [motion.skeleton.parts.index(f"{side}_foot") for side in SIDES]
+    rotations[:, ankles] = compose(rotations[:, ankles], from_euler_angles("X", np.array([35.0])))
+    rotations[:, toes] = compose(from_euler_angles("X", np.array([-35.0])), rotations[:, toes])
+    raised = replace(motion, rotations=rotations)
+    lifts_m = (joint_positions(motion) - joint_positions(raised))[:, toes, 1].max(axis=1)
+    return replace(raised, root_m=motion.root_m + lifts_m[:, None] * (0, 1, 0))
+
+
+def hold_leg_up(motion: Motion, rng: np.random.Generator) -> Motion:
+    """Turn a leg forwards by 80° at the hip."""
+    hip = motion.skeleton.parts.index(f"{rng.choice(['left', 'right'])}_hip")
+    rotations = motion.rotations.copy()
+    rotations[:, hip] = compose(from_euler_angles("X", np.array([-80.0])), rotations[:, hip])
+    return replace(motion, rotations=rotations)
+
+
 def show_rest_pose(motion: Motion, _: np.random.Generator) -> Motion:
     """Show the rig's rest pose in the first two frames."""
     rotations = motion.rotations.copy()
@@ -339,6 +359,8 @@ FAULTS = {
     "owl": Fault(turn_head_round, codes="B3"),
     "rig": Fault(show_rest_pose, codes="B4"),
     "pitched feet": Fault(pitch_feet, codes="B6", is_visible=_stays_on_floor),
+    "on toes": Fault(raise_heels, codes="B6", is_visible=_stays_on_floor),
+    "leg up": Fault(hold_leg_up, codes="B7", is_visible=_travels),
     "scaled": Fault(change_unit, codes="R1"),
     "z up": Fault(turn_z_up, codes="R2"),
     "other rate": Fault(change_rate(2.0, 1000.0), codes="R3"),

@@ -13,7 +13,9 @@ from ..geometry.vectors import angles_rad, dot, normalize_safely, norms, percent
 from ..motion import Motion
 from ..observed_ground import ObservedGround
 from ..skeleton import SIDES
+from ..support import Surroundings
 from .findings import Measurement
+from .floor import find_unsupported_frames
 from .motion_features import MotionFeatures
 
 _BONES = {
@@ -162,6 +164,39 @@ def _leftwards(features: MotionFeatures, side: str, leg_m: np.ndarray) -> np.nda
     return left
 
 
+_SELDOM = 10
+"""Percentage of the frames in which a leg that is held up may come down."""
+_HELD_LEGS = 0.08
+"""A foot that is held up is this much higher than the opposite foot at its lowest, in lengths of a leg."""
+_OFF_FLOOR_M = 0.02
+"""A foot that takes a step is higher than this."""
+_STEPS_SHARE = 0.05
+"""Least share of frames in which a body that goes has left the floor without falling."""
+_POSED_DEG = 130.0
+"""People who stay in place do not hold a leg up further than this."""
+
+
+def held_leg_deg(features: MotionFeatures) -> Measurement | None:
+    """Angle to the trunk below which a leg never comes while the body goes without hopping; 0 for other legs.
+
+    A body that goes puts down both feet in turn, or hops. A body that stays in place may hold a leg up, but not against
+    the shoulder.
+    """
+    places = features.places("neck", "left_hip", "right_hip", "left_knee", "right_knee")
+    if places is None:
+        return None
+    hips_m = places[:, 1:3]
+    down_m = hips_m.mean(axis=1) - places[:, 0]
+    angles_deg = np.degrees(angles_rad(places[:, 3:] - hips_m, down_m[:, None]))
+    held_deg = np.percentile(angles_deg, _SELDOM, axis=0)
+    on_floor = features.with_surroundings(Surroundings())
+    lowest_m = np.percentile(on_floor.sole_heights_m, _SELDOM, axis=0)
+    is_held = lowest_m - lowest_m[::-1] > _HELD_LEGS * _leg_m(features)
+    has_steps = find_unsupported_frames(on_floor, on_floor.clear_m, _OFF_FLOOR_M).mean() > _STEPS_SHARE
+    is_held &= has_steps | (held_deg > _POSED_DEG)
+    return Measurement(np.where(is_held, held_deg, 0.0)[None], ("left leg", "right leg"))
+
+
 def neck_twist_deg(features: MotionFeatures) -> np.ndarray | None:
     """Angle of the head's turn against the chest."""
     chest = features.skeleton.joint("spine3")
@@ -292,8 +327,10 @@ _T_BONES = (
 
 _FLAT_DEG = (0.0, 45.0)
 """Slopes of the line from toe joint to ankle in feet that stand flat; rest poses of some rigs have others."""
-_RISE_DEG = 20.0
-"""Feet on tiptoe are steeper than at rest by this."""
+_REST_DEG = (10.0, 40.0)
+"""Slopes of this line in rest poses that stand flat; from other rest poses feet may differ by more."""
+_RISES_DEG = (12.0, 20.0)
+"""Feet on tiptoe are steeper by this than in rest poses that stand flat, and than in others."""
 _MOSTLY = 60.0
 """Percentage of the frames in which feet stand that show how they stand."""
 _STANDS_S = 0.3
@@ -311,12 +348,15 @@ def pitched_feet_deg(features: MotionFeatures) -> float | None:
     if ankles is None or toes is None or not is_shown:
         return None
     slopes_deg = _slope_deg(features.positions_m[:, ankles] - features.positions_m[:, toes])
-    rest_m = features.skeleton.rest_positions_m
+    rest_m = features.given.skeleton.rest_positions_m
     beyond_deg = []
     for side, rest_deg in enumerate(_slope_deg(rest_m[[*ankles]] - rest_m[[*toes]])):
         standing_deg = slopes_deg[stands[:, side], side]
         toes_up_deg = min(_FLAT_DEG[0], rest_deg) - percentile(standing_deg, _MOSTLY)
-        heels_up_deg = percentile(standing_deg, 100 - _MOSTLY) - max(_FLAT_DEG[1], rest_deg + _RISE_DEG)
+        flat_rise_deg, rise_deg = _RISES_DEG
+        is_rest_flat = _REST_DEG[0] < rest_deg < _REST_DEG[1]
+        flattest_deg = rest_deg + flat_rise_deg if is_rest_flat else max(_FLAT_DEG[1], rest_deg + rise_deg)
+        heels_up_deg = percentile(standing_deg, 100 - _MOSTLY) - flattest_deg
         beyond_deg.append((toes_up_deg, heels_up_deg))
     return float(np.min(beyond_deg, axis=0).max())
 

@@ -276,6 +276,18 @@ RULES = (
         least_frames=5,
     ),
     Rule(
+        code="B7",
+        name="leg-held-up",
+        summary="One leg never comes down while the body goes, or is held higher than people hold a leg.",
+        threshold=40.0,
+        unit="°",
+        message="never comes down: {value:.0f}° or more from the trunk",
+        source=_CLEAN,
+        measure=body.held_leg_deg,
+        needs_feet=True,
+        least_frames=5,
+    ),
+    Rule(
         code="R1",
         name="unit",
         summary="Implausible body size (wrong unit?).",
