@@ -1,24 +1,16 @@
-"""Tables that answer the question of the project: does correction keep a loop stable, and does it keep diversity?"""
+"""Sentences and tables of the README and of the page of remedies, with their numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
-from evidence import arms_by_name, average_late, change_cell, format_interval, measure_change, use_minus_signs
-from tables import table_lines
+from evidence import arms_by_name, format_interval, use_minus_signs
 
 from selfcorrect.experiments.motion.split import LossSplit, format_factor, select_controls, split_losses
 from selfcorrect.experiments.studies.results import ArmCurves
 from selfcorrect.experiments.studies.summary import Summary
 from selfcorrect.statistics import mean_interval
 
-CORRECTORS = {
-    "none": "uncorrected",
-    "physics": "physics",
-    "kinematic": "kinematic clean-up",
-    "low-pass": "low-pass filter",
-}
 REAL_ONLY = "real+none"
 OWN = "replace+my_module.moving_average"
 """The corrector of the README's example."""
@@ -29,54 +21,6 @@ DISTANCE = "fid_kinematic"
 COVERAGE = "coverage"
 WITHIN = "within_label_ratio"
 PRECISION = "precision"
-TITLES = {DISTANCE: "Fréchet distance", COVERAGE: "Coverage"}
-DIGITS = {DISTANCE: 1, COVERAGE: 2}
-
-
-@dataclass(frozen=True)
-class Loop:
-    """A loop of one run, as a row of a table."""
-
-    title: str
-    summary: str
-    denoiser: str
-    policy: str
-
-
-LOOPS = (
-    Loop("patch mixer, λ = 1, 7 generations", "full-jittery", "patch-mixer", "augment-1"),
-    Loop("patch mixer, λ = 1, 20 generations", "ratios-jittery", "patch-mixer", "augment-1"),
-    Loop("patch mixer, λ = 1, 20 generations, new seeds", "coverage-jittery", "patch-mixer", "augment-1"),
-    Loop("patch mixer, fully synthetic, 7 generations", "full-jittery", "patch-mixer", "replace"),
-    Loop("patch mixer, fully synthetic, 20 generations", "ratios-jittery", "patch-mixer", "replace"),
-    Loop("DCT MLP, λ = 1, 7 generations", "full-smooth", "dct-mlp", "augment-1"),
-    Loop("DCT MLP, λ = 1, 20 generations", "ratios-smooth", "dct-mlp", "augment-1"),
-    Loop("DCT MLP, λ = 1, 20 generations, new seeds", "coverage-smooth", "dct-mlp", "augment-1"),
-    Loop("DCT MLP, fully synthetic, 7 generations", "full-smooth", "dct-mlp", "replace"),
-    Loop("DCT MLP, fully synthetic, 20 generations", "ratios-smooth", "dct-mlp", "replace"),
-)
-
-
-def differences_table(summaries: Mapping[str, Summary], key: str) -> Iterator[str]:
-    """Yield the lines of a table: each loop minus training on real data only, paired by seed."""
-    digits = DIGITS[key]
-    rows = []
-    for loop in LOOPS:
-        arms = arms_by_name(summaries[loop.summary], loop.denoiser)
-        cells = [loop.title, f"{average_late(arms[REAL_ONLY], key).mean():.{digits}f}"]
-        for corrector in CORRECTORS:
-            arm = arms.get(f"{loop.policy}+{corrector}")
-            cells.append("not run" if arm is None else change_cell(measure_change(arm, arms[REAL_ONLY], key), digits))
-        rows.append(cells)
-    heads = [f"{TITLES[key]}, minus the real-data baseline", "real-data baseline", *CORRECTORS.values()]
-    yield from table_lines(heads, rows)
-
-
-def answer_tables(summaries: Mapping[str, Summary]) -> Iterator[str]:
-    """Yield both tables of the results' first page: Fréchet distance, then coverage."""
-    yield from differences_table(summaries, DISTANCE)
-    yield ""
-    yield from differences_table(summaries, COVERAGE)
 
 
 def collapse_sentences(summaries: Mapping[str, Summary]) -> Iterator[str]:
@@ -130,26 +74,6 @@ def describe_split(split: LossSplit) -> str:
         f"{split.kept.estimate:.2f} of the baseline's {split.metric.name.lower()} = {sampler} (sampler) × {drift} "
         f"(neutral drift) × {learner} (learner)"
     )
-
-
-KEPT = {
-    "real-data baseline": ("modes", REAL_ONLY),
-    "no remedy; with physics": ("modes", "replace+none", "replace+physics"),
-    "only matching; only extrapolation": ("modes", "replace+none+matched", "replace+none+extrapolated"),
-    "`lineages`": ("modes", "replace+none+lineages"),
-    "a static set; with `lineages`": ("modes", "freeze+none", "freeze+none+lineages"),
-    "a quarter renewed; with `lineages`": ("renewal", "renew-0.25+none", "renew-0.25+none+lineages"),
-}
-"""Rows of the table of remedies: a run and its arms."""
-
-
-def kept_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
-    """Yield the lines of the table of remedies: the coverage that fully synthetic loops of the DCT MLP keep."""
-    rows = []
-    for title, (run, *names) in KEPT.items():
-        arms = arms_by_name(summaries[run], "dct-mlp")
-        rows.append([title, "; ".join(f"{average_late(arms[name], COVERAGE).mean():.2f}" for name in names)])
-    yield from table_lines(["coverage, generations 11 to 20", ""], rows)
 
 
 def own_corrector_sentence(summaries: Mapping[str, Summary]) -> Iterator[str]:

@@ -45,28 +45,25 @@ class Claim:
 
 
 TITLES = {
-    "dct-mlp": "DCT MLP",
-    "patch-mixer": "patch mixer",
     "dct-mixer": "DCT mixer",
     "temporal-conv": "temporal convolutions",
 }
-"""Denoiser → words."""
+"""Denoiser of the registered experiment → words."""
 
-
-def _name_held_out(denoiser: str) -> str:
-    return f"{TITLES[denoiser]}, held-out subjects"
-
-
-_SMOOTH = (_name_held_out("dct-mlp"), "full-smooth", "dct-mlp")
-_JITTERY = (_name_held_out("patch-mixer"), "full-jittery", "patch-mixer")
-_MIXER = ("DCT mixer, eight seeds", "recipe-1", "dct-mixer")
-_MIXER_ALONE = ("DCT mixer, eight seeds", "recipe-2", "dct-mixer")
-_CONVOLUTIONS = ("temporal convolutions, eight seeds", "recipe-5", "temporal-conv")
+_SMALL = ("small DCT MLP", "ratios-quick-pybullet", "small-dct-mlp")
+_TEN = ("small DCT MLP, ten generations", "split-ten", "small-dct-mlp")
+_HELD_OUT = ("small DCT MLP, held-out subjects", "split-cmu", "small-dct-mlp")
+_JITTERY = ("patch mixer", "own-corrector", "patch-mixer")
+_MIXER = ("DCT mixer, held-out subjects, ancestral steps", "recipe-1", "dct-mixer")
+_MIXER_ALONE = ("DCT mixer, held-out subjects, ancestral steps", "recipe-2", "dct-mixer")
+_CONVOLUTIONS = ("temporal convolutions, held-out subjects, ancestral steps", "recipe-5", "temporal-conv")
 """Model and motions in words, the summary, the denoiser."""
 _STAGES = (1, 2, 5)
 """Stages of the registered experiment, in which both splits of the subjects are judged together."""
-_MIXED = (_SMOOTH, _JITTERY, _MIXER, _CONVOLUTIONS)
-_ALONE = (_SMOOTH, _JITTERY, _MIXER_ALONE)
+_MIXED = (_SMALL, _MIXER, _CONVOLUTIONS)
+_REPLACED = (_TEN, _HELD_OUT, _JITTERY, _MIXER_ALONE)
+_CORRECTED = (_SMALL, _JITTERY, _MIXER_ALONE)
+_ROUNDED = (_SMALL, _JITTERY)
 
 _REAL_ONLY = "real+none"
 """The arm of each run that trains on real data only, with the same steps."""
@@ -85,11 +82,9 @@ CLAIMS = (
         Claim(source, words, f"{model}, {where}", summary, denoiser, arm, metric, way, than, generation)  # type: ignore[arg-type]
         for source, words, where, arm, metric, way, than, generation, runs in (
             ("Shumailov et al. 2024", _DIVERSITY_IS_LOST, "fully synthetic",
-             "replace+none", "recall", "falls", _REAL_ONLY, None, _ALONE),
-            ("Gerstgrasser et al. 2024", "accumulated data keep diversity", "accumulated",
-             "accumulate-1+none", "recall", "stays", _REAL_ONLY, None, (_SMOOTH, _JITTERY)),
+             "replace+none", "coverage", "falls", _REAL_ONLY, None, _REPLACED),
             ("Bertrand et al. 2024", _REAL_DATA_KEEP, "λ = 1",
-             "augment-1+none", "recall", "stays", _REAL_ONLY, None, _MIXED),
+             "augment-1+none", "coverage", "stays", _REAL_ONLY, None, _MIXED),
             (_GILLMAN, _DRIFTS, "λ = 1",
              "augment-1+none", "fid_kinematic", "rises", _REAL_ONLY, None, _MIXED),
             (_GILLMAN, _STAYS, "λ = 1",
@@ -97,15 +92,15 @@ CLAIMS = (
             (_GILLMAN, _BETTER, "λ = 1",
              "augment-1+physics", "fid_kinematic", "falls", "augment-1+none", None, _MIXED),
             (_GILLMAN, _BETTER, "fully synthetic",
-             "replace+physics", "fid_kinematic", "falls", "replace+none", None, _ALONE),
+             "replace+physics", "fid_kinematic", "falls", "replace+none", None, _CORRECTED),
             (_MORPH, _ROUNDS, "fully synthetic, generation 3",
-             "replace+physics", "fid_kinematic", "falls", _REAL_ONLY, 3, (_SMOOTH, _JITTERY)),
+             "replace+physics", "fid_kinematic", "falls", _REAL_ONLY, 3, _ROUNDED),
             (_MORPH, "not in the paper: diversity stays", "fully synthetic, generation 3",
-             "replace+physics", "recall", "stays", _REAL_ONLY, 3, (_SMOOTH, _JITTERY)),
+             "replace+physics", "coverage", "stays", _REAL_ONLY, 3, _ROUNDED),
             (_MORPH, "floor penetration falls", "fully synthetic, generation 3",
-             "replace+physics", "penetration_mm", "falls", _REAL_ONLY, 3, (_SMOOTH, _JITTERY)),
+             "replace+physics", "penetration_mm", "falls", _REAL_ONLY, 3, _ROUNDED),
             ("Cai et al. 2025 (LSF)", "with only correction, diversity is lost, too", "fully synthetic",
-             "replace+physics", "recall", "falls", _REAL_ONLY, None, _ALONE),
+             "replace+physics", "coverage", "falls", _REAL_ONLY, None, _CORRECTED),
         )
         for model, summary, denoiser in runs
     ),

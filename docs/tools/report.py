@@ -19,7 +19,7 @@ from results import fill_page, read_all
 from xhtml2pdf import pisa
 
 DOCS = Path(__file__).resolve().parents[1]
-PAGES = ("index", "evidence", "recipe", "remedies")
+PAGES = ("index", "sampler", "evidence", "conditioning", "remedies", "recipe")
 """Pages of results in the order of the report."""
 FONTS = Path(mpl.get_data_path()) / "fonts" / "ttf"
 FONT_FOLDER = DOCS.parent / "build" / "fonts"

@@ -4,10 +4,9 @@
     python docs/tools/results.py short runs/motion-short    # first keep that run's summary as docs/results/short.json
     python docs/tools/results.py short runs/a runs/b        # the same of runs that differ in their seeds alone
 
-A page asks for its table by `<!-- table: NAME -->`, a row of `TABLES` in page_tables.py, which ends at
-`<!-- end of table -->`; the text between them is replaced. `<!-- shares -->` and other kinds of `fill_page` ask for
-tables of their own. Figures are those of the README and of the site's first page. The site has a table of all arms,
-and results.csv with the last generation.
+A page asks for its table by `<!-- claims -->` or another kind of `fill_page`, which ends at `<!-- end of claims -->`;
+the text between the marks is replaced. Figures are those of the README and of the site's first page. The site has a
+table of all arms, and results.csv with the last generation.
 """
 
 from __future__ import annotations
@@ -22,12 +21,11 @@ from typing import Annotated
 
 import numpy as np
 import tyro
-from answer import MAIN_JOB, answer_tables, collapse_sentences, kept_table, own_corrector_sentence
+from answer import MAIN_JOB, collapse_sentences, own_corrector_sentence
 from claims import CLAIMS, claims_table
 from conditioning_page import fill_conditioning
-from page_tables import TABLES, arms_of, forces_table, page_table
+from page_tables import arms_of, forces_table
 from recipe_table import recipe_table
-from shares import shares_table
 from split_tables import samplers_table, split_table, strengths_table, tracked_table, uncorrected_table
 from splits_page import fill_splits
 from tables import ON_SITE, SUMMARIES
@@ -43,12 +41,9 @@ PICTURES = ROOT / "docs" / "pictures" / "results"
 PAGES = (ROOT / "README.md", ROOT / "docs" / "index.md", *sorted(SUMMARIES.glob("*.md")))
 """Pages with tables between marks."""
 
-KINDS = (
-    "table|shares|claims|answer|collapse|own-corrector|kept|loss-parts|samplers|strengths|uncorrected|tracked|forces|"
-    "recipe"
-)
-MARKED = re.compile(rf"<!-- ({KINDS})(?:: (\S+))? -->\n.*?<!-- end of \1 -->", re.DOTALL)
-SITE_ONLY = ("shares", "table", "claims", "answer", "samplers", "strengths", "uncorrected", "tracked")
+KINDS = "claims|collapse|own-corrector|loss-parts|samplers|strengths|uncorrected|tracked|forces|recipe"
+MARKED = re.compile(rf"<!-- ({KINDS}) -->\n.*?<!-- end of \1 -->", re.DOTALL)
+SITE_ONLY = ("claims", "samplers", "strengths", "uncorrected", "tracked")
 """Long tables, which only the site shows; the repository has their values as data."""
 
 
@@ -58,12 +53,9 @@ def fill_page(page: str, summaries: Mapping[str, Summary], *, is_site: bool = Fa
     is_site: also fill in the tables that only the site shows.
     """
     makers: dict[str, Callable[[Mapping[str, Summary]], Iterator[str]]] = {
-        "shares": shares_table,
         "claims": partial(claims_table, CLAIMS),
-        "answer": answer_tables,
         "collapse": collapse_sentences,
         "own-corrector": own_corrector_sentence,
-        "kept": kept_table,
         "loss-parts": split_table,
         "samplers": samplers_table,
         "strengths": strengths_table,
@@ -74,15 +66,9 @@ def fill_page(page: str, summaries: Mapping[str, Summary], *, is_site: bool = Fa
     }
 
     def make_table(match: re.Match[str]) -> str:
-        kind, name = match.groups()
-        mark = f"{kind}: {name}" if name else kind
-        if kind in SITE_ONLY and not is_site:
-            lines = iter([ON_SITE])
-        elif kind == "table":
-            lines = page_table(TABLES[name], summaries)
-        else:
-            lines = makers[kind](summaries)
-        return "\n".join([f"<!-- {mark} -->", "", "\n".join(lines).strip(), "", f"<!-- end of {kind} -->"])
+        kind = match[1]
+        lines = iter([ON_SITE]) if kind in SITE_ONLY and not is_site else makers[kind](summaries)
+        return "\n".join([f"<!-- {kind} -->", "", "\n".join(lines).strip(), "", f"<!-- end of {kind} -->"])
 
     page = fill_splits(MARKED.sub(make_table, page), is_site=is_site)
     return fill_conditioning(page, is_site=is_site)
