@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from evidence import arms_by_name, format_interval, use_minus_signs
+from tables import table_lines
 
 from selfcorrect.experiments.motion.split import LossSplit, format_factor, select_controls, split_losses
 from selfcorrect.experiments.studies.results import ArmCurves
 from selfcorrect.experiments.studies.summary import Summary
+from selfcorrect.motion.measures.metrics import find_metric
 from selfcorrect.statistics import mean_interval
 
 REAL_ONLY = "real+none"
@@ -58,12 +60,15 @@ def collapse_sentences(summaries: Mapping[str, Summary]) -> Iterator[str]:
         f"{last(loop, 'skate_m_s')} m/s, **and does not stop the loss** (coverage "
         f"{last('replace+physics', COVERAGE)})."
     )
+    remedies = arms_by_name(summaries["remedies"], MAIN_JOB)
+    over_static = mean_interval(remedies[lineages].last(COVERAGE) - remedies["freeze+none"].last(COVERAGE))
     gain = mean_interval(cmu[lineages].last(COVERAGE) - cmu[loop].last(COVERAGE))
     yield (
         f"* **A remedy slows the loss**: with `--remedy lineages`, coverage is {last(lineages, COVERAGE)}, after ten "
         f"generations {last(lineages, COVERAGE, ten)} (without {last(loop, COVERAGE, ten)}, baseline "
         f"{last(REAL_ONLY, COVERAGE, ten)}). Feet slide at {last(lineages, 'skate_m_s')} m/s. On CMU, coverage changes "
-        f"by {format_interval(gain, 2)}."
+        f"by {format_interval(gain, 2)}. Over a static set (`--policy freeze`), the gain after ten generations is "
+        f"{format_interval(over_static, 2)}."
     )
 
 
@@ -74,6 +79,28 @@ def describe_split(split: LossSplit) -> str:
         f"{split.kept.estimate:.2f} of the baseline's {split.metric.name.lower()} = {sampler} (sampler) × {drift} "
         f"(neutral drift) × {learner} (learner)"
     )
+
+
+KEPT = {
+    "real-data baseline": (REAL_ONLY,),
+    "no remedy; with `lineages`": ("replace+none", "replace+none+lineages"),
+    "a static set; with `lineages`": ("freeze+none", "freeze+none+lineages"),
+    "a quarter renewed; with `lineages`": ("renew-0.25+none", "renew-0.25+none+lineages"),
+}
+"""Rows of the table of remedies: arms."""
+KEPT_COLUMNS = (COVERAGE, WITHIN, PRECISION)
+
+
+def kept_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
+    """Yield the lines of the table of what fully synthetic loops keep with a remedy, at the last generation."""
+    summary = summaries["remedies"]
+    arms = arms_by_name(summary, MAIN_JOB)
+    rows = []
+    for title, names in KEPT.items():
+        cells = ["; ".join(f"{arms[name].last(key).mean():.2f}" for name in names) for key in KEPT_COLUMNS]
+        rows.append([title, *cells])
+    heads = [find_metric(key).name.lower() for key in KEPT_COLUMNS]
+    yield from table_lines([f"generation {summary.generations}", *heads], rows)
 
 
 def own_corrector_sentence(summaries: Mapping[str, Summary]) -> Iterator[str]:

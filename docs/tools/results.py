@@ -21,7 +21,7 @@ from typing import Annotated
 
 import numpy as np
 import tyro
-from answer import MAIN_JOB, collapse_sentences, own_corrector_sentence
+from answer import MAIN_JOB, collapse_sentences, kept_table, own_corrector_sentence
 from claims import CLAIMS, claims_table
 from conditioning_page import fill_conditioning
 from page_tables import arms_of, forces_table
@@ -41,7 +41,7 @@ PICTURES = ROOT / "docs" / "pictures" / "results"
 PAGES = (ROOT / "README.md", ROOT / "docs" / "index.md", *sorted(SUMMARIES.glob("*.md")))
 """Pages with tables between marks."""
 
-KINDS = "claims|collapse|own-corrector|loss-parts|samplers|strengths|uncorrected|tracked|forces|recipe"
+KINDS = "claims|collapse|own-corrector|kept|loss-parts|samplers|strengths|uncorrected|tracked|forces|recipe"
 MARKED = re.compile(rf"<!-- ({KINDS}) -->\n.*?<!-- end of \1 -->", re.DOTALL)
 SITE_ONLY = ("claims", "samplers", "strengths", "uncorrected", "tracked")
 """Long tables, which only the site shows; the repository has their values as data."""
@@ -56,6 +56,7 @@ def fill_page(page: str, summaries: Mapping[str, Summary], *, is_site: bool = Fa
         "claims": partial(claims_table, CLAIMS),
         "collapse": collapse_sentences,
         "own-corrector": own_corrector_sentence,
+        "kept": kept_table,
         "loss-parts": split_table,
         "samplers": samplers_table,
         "strengths": strengths_table,
