@@ -100,6 +100,27 @@ def lying() -> Motion:
     return pose.motion(follows_floor=False)
 
 
+def swimming(
+    pitch_rad: float = 1.4,
+    height_m: float = 1.0,
+    speed_m_s: float = 0.8,
+    kick_rad: float = 0.3,
+    stroke_rad: float = 1.0,
+) -> Motion:
+    """A crawl stroke ahead, prone or, with a negative pitch, on the back, feet first: nothing is below the body."""
+    pose = Pose()
+    strokes = 2 * np.pi * TIMES_S
+    pose.turn("pelvis", "x", pitch_rad)
+    for side, sign, phase in SIDES:
+        pose.turn(f"{side}_shoulder", "y", -sign * np.sin(strokes + phase))
+        pose.turn(f"{side}_hip", "x", kick_rad * np.sin(2 * strokes + phase))
+        pose.turn(f"{side}_knee", "x", 0.2 + 0.15 * np.sin(2 * strokes + phase + 1))
+        pose.turn(f"{side}_ankle", "x", 0.9)
+    motion = pose.motion()
+    heights_m = height_m + 0.02 * np.sin(strokes)
+    return replace(motion, root_m=travel_along(2, speed_m_s) + heights_m[:, None] * (0.0, 1.0, 0.0))
+
+
 def crawling() -> Motion:
     pose = Pose()
     pose.turn("pelvis", "x", np.pi / 2)

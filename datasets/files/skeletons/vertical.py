@@ -42,6 +42,10 @@ _BY_FLIGHT = 2.2
 """Log-odds of an axis that the format has, of the axis of the standing rest pose, and of the axis of free fall."""
 _BY_POSTURE = 4.0
 """Log-odds of an axis if the body stands along the axis all the time, and against the axis if the body hangs."""
+_STANDS_STRAINED = (3.0, 5.0)
+"""Strain up to which a body that is stretched along an axis stands, and strain from which on it rather swims."""
+_SWIMS_SHARE = 0.25
+"""Share of these log-odds, along another axis than format or rest pose have, for bodies that hardly stand."""
 _BY_ZERO = 2.6
 """Log-odds of an axis if the body is on a floor at 0."""
 _BY_TRAVEL = 2.0
@@ -165,6 +169,8 @@ class UpAxis:
     evidence: tuple[AxisEvidence, ...] = ()
     notes: tuple[FileNote, ...] = ()
     """A note on an axis that the format does not have, () for other axes."""
+    unknown: tuple[str, ...] = ()
+    """Witnesses that show no axis."""
 
     @classmethod
     def from_option(cls, up: Up) -> Self:
@@ -241,14 +247,16 @@ def resolve_up_axis(body: TracedBody | None, source: str, format_axis: int | Non
     prior = _Witness("habit", _HABIT if format_axis is None else np.zeros(len(AXES)))
     total = _Witness("all", sum((witness.log_odds for witness in witnesses), prior.log_odds))
     axis = max(among, key=lambda candidate: total.log_odds[candidate])
-    evidence = tuple(filter(None, (witness.give_evidence(among) for witness in witnesses)))
+    shown = [(witness.name, witness.give_evidence(among)) for witness in witnesses]
+    evidence = tuple(sign for _, sign in shown if sign is not None)
+    unknown = tuple(name for name, sign in shown if sign is None)
     if total.find_lead(axis, among) < _SURE:
         raise InputError(
             f"{source}: its vertical axis is not clear ({', '.join(map(str, evidence)) or 'nothing shows it'}); "
             "say which it is with --up y or --up z"
         )
     notes = () if axis == format_axis else (FileNote(f"{WORDS[axis]} inferred", "--up"),)
-    return UpAxis(axis, evidence, notes)
+    return UpAxis(axis, evidence, notes, unknown)
 
 
 @dataclass(frozen=True, eq=False)
@@ -277,11 +285,16 @@ def _find_witnesses(body: TracedBody) -> list[_Witness]:
     is_at_zero = ((_AT_ZERO[0] < low) & (low < _AT_ZERO[1])).mean(axis=0) > _OFTEN
     travel = (body.centre_m[-1] - body.centre_m[0]) / body.leg_m
     travels = np.abs(AXES @ travel) > max(_FAR, _STRAIGHT * float(np.linalg.norm(travel)))
+    strains = _find_strains(body)
+    posture = _BY_POSTURE * (upwards @ AXES.T).mean(axis=0)
+    is_standing = np.interp(strains, _STANDS_STRAINED, (1.0, _SWIMS_SHARE))
+    marks = _mark(body.format_axis) + _mark(body.rest_axis)
+    is_in_doubt = (posture > 0) & (marks < marks.max())
     return [
         _Witness("the format", _BY_FORMAT * _mark(body.format_axis)),
         _Witness("the rest pose", _BY_REST * _mark(body.rest_axis)),
-        _Witness("how the body stands", _BY_POSTURE * (upwards @ AXES.T).mean(axis=0)),
-        _Witness("what it stands on", -_find_strains(body)),
+        _Witness("how the body stands", np.where(is_in_doubt, is_standing * posture, posture)),
+        _Witness("what it stands on", -strains),
         _Witness("a floor at 0", _BY_ZERO * is_at_zero),
         _Witness("where it travels", -_BY_TRAVEL * travels),
         _Witness("flights", _BY_FLIGHT * _find_flights(body)),

@@ -7,11 +7,14 @@ from typing import Literal
 
 import numpy as np
 import pytest
-from posed_motions import MOTIONS, climbing, lying, standing, walking
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+from posed_motions import MOTIONS, climbing, lying, standing, swimming, walking
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
 import selfcorrect as sc
+from selfcorrect.datasets.files.conclusions import draw_conclusions
 from selfcorrect.datasets.files.rigs import gltf
 from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
 from selfcorrect.datasets.files.skeletons.vertical import up_of_motion
@@ -87,15 +90,43 @@ def test_who_lies_and_sways_on_a_floor_at_0_is_read_rightly(tmp_path: Path, worl
     assert verdict(tmp_path / "a.bvh", swaying) == "right"
 
 
+@settings(max_examples=40, deadline=None)
+@given(
+    world=st.sampled_from(["y", "z"]),
+    pitch_rad=st.floats(1.0, 1.65),
+    sign=st.sampled_from([-1, 1]),
+    height_m=st.floats(0.3, 1.7),
+    speed_m_s=st.floats(0.7, 1.3),
+    kick_rad=st.floats(0.1, 0.5),
+    yaw_deg=st.floats(0, 360),
+)
+def test_who_swims_is_read_rightly_or_refused(
+    world: World, pitch_rad: float, sign: int, height_m: float, speed_m_s: float, kick_rad: float, yaw_deg: float
+) -> None:
+    """A body that lies, nothing below it, seems to stand along the way that it travels."""
+    motion = swimming(sign * pitch_rad, height_m, speed_m_s, kick_rad)
+    axes = (Y_UP, Z_UP)
+    try:
+        axis = up_of_motion(in_world(motion, world, world, yaw_deg), None, rest_axis=axes["yz".index(world)]).axis
+    except sc.InputError:
+        event("refused")
+    else:
+        assert axis == axes["yz".index(world)]
+
+
 @pytest.mark.parametrize("world", ["y", "z"])
-@pytest.mark.parametrize("turned", [False, True])
-def test_who_swims_is_read_rightly(tmp_path: Path, turned: bool, world: World) -> None:
-    """A body that lies, nothing below it, and travels along its own length seems to rise along that."""
-    motion = lying()
-    way_m = np.linspace(0, 2.0 if turned else -2.0, len(motion))
-    swimming = replace(motion, root_m=motion.root_m + [0.0, 0.8, 0.0] + way_m[:, None] * [0.0, 0.0, 1.0])
-    write_bvh(tmp_path / "a.bvh", clip_of(in_world(swimming, world, world)))
-    assert verdict(tmp_path / "a.bvh", swimming) == "right"
+@pytest.mark.parametrize("pitch_rad", [1.4, -1.4])
+def test_who_swims_ahead_is_read_rightly_and_the_unknown_is_said(
+    tmp_path: Path, pitch_rad: float, world: World
+) -> None:
+    write_bvh(tmp_path / "a.bvh", clip_of(in_world(swimming(pitch_rad), world, world)))
+    assert verdict(tmp_path / "a.bvh", swimming(pitch_rad)) == "right"
+    conclusions = draw_conclusions(sc.open_motion(tmp_path / "a.bvh"), sc.Reading())
+    (up,) = [conclusion for conclusion in conclusions if conclusion.question == "up"]
+    assert any("where it travels" in evidence for evidence in up.evidence)
+    assert {"a floor at 0", "flights", "the format"} <= set(
+        up.evidence[-1].removeprefix("nothing known of ").split(", ")
+    )
 
 
 def sway(random: np.random.Generator, shape: tuple[int, ...], deviation: float) -> np.ndarray:
