@@ -26,6 +26,7 @@ from selfcorrect import claims, toys
 from selfcorrect.correctors.contract import Corrector
 from selfcorrect.datasets.toy.digits import bundled_digits
 from selfcorrect.loop.fitting import FitEpochs
+from selfcorrect.models.adam import Adam
 
 REAL = "real only"
 NO_DIGIT = DIGIT_COUNT
@@ -76,9 +77,9 @@ class GuidedDiffusion(sc.NetworkModel):
         times = torch.linspace(0, 1, self.levels + 1)[1:]
         return (torch.cos((times + 0.008) / 1.008 * torch.pi / 2) ** 2).clamp(1e-4, 0.9999)
 
-    def make_optimiser(self, network: nn.Module) -> torch.optim.Optimizer:
+    def make_optimiser(self, network: nn.Module) -> Adam:
         """Return Adam on the moments of the network, which go from generation to generation with its weights."""
-        optimiser = torch.optim.Adam(network.parameters(), lr=self.learning_rate)
+        optimiser = Adam(network.parameters(), self.learning_rate)
         for index, parameter in enumerate(network.parameters()):
             optimiser.state[parameter] = {name: network.get_buffer(f"{name}_{index}") for name in ADAM_STATE}
         return optimiser

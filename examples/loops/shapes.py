@@ -28,6 +28,7 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.loop.policy import Augment, Policy, RealOnly, Replace
 from selfcorrect.loop.run import Arm, Candidate, Task
 from selfcorrect.metrics.neighbours import neighbour_metrics
+from selfcorrect.models.adam import Adam
 from selfcorrect.models.network import NetworkModel, perceptron
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.models.training import Batch, descend
@@ -107,8 +108,8 @@ class AdversarialNetwork(NetworkModel[Adversaries]):
             score = network.discriminator(self._draw_fake(network, len(batch), generator))
             descend(generator_optimizer, softplus(-score).mean(), step)
 
-    def _make_optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
-        return torch.optim.Adam(network.parameters(), lr=self.learning_rate, betas=(0.0, 0.9))
+    def _make_optimizer(self, network: nn.Module) -> Adam:
+        return Adam(network.parameters(), self.learning_rate, betas=(0.0, 0.9))
 
     def loss(self, network: Adversaries, values: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         """Return the discriminator's loss: non-saturating, with a penalty on its gradient at real data."""

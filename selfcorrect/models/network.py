@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ..core.errors import InputError
 from ..core.randomness import Stream
 from ..core.samples import Samples
+from .adam import Adam, Optimiser
 from .saving import Saveable
 from .training import Batch, batches, descend, layer_randomness, mean_late_loss
 
@@ -72,9 +73,9 @@ class NetworkModel(Saveable, ABC, Generic[Network]):
             loss = self.train(network.train(), drawn, generator)
         return replace(self, network=network.eval(), training_loss=math.nan if loss is None else loss)
 
-    def make_optimiser(self, network: Network) -> torch.optim.Optimizer:
+    def make_optimiser(self, network: Network) -> Optimiser:
         """Return the optimiser of a fit; it starts anew in each fit unless it works on buffers of the network."""
-        return torch.optim.Adam(network.parameters(), lr=self.learning_rate)
+        return Adam(network.parameters(), self.learning_rate)
 
     def train(self, network: Network, drawn: Iterator[Batch], generator: torch.Generator) -> float | None:
         """Minimise the loss on each batch in turn, in place.

@@ -12,6 +12,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from ..core.errors import TrainingDivergedError
 from ..core.randomness import Stream
 from ..core.samples import Samples
+from .adam import Optimiser
 
 
 @contextmanager
@@ -49,7 +50,7 @@ def batches(samples: Samples, size: int, steps: int, generator: torch.Generator)
         yield samples.values[rows].float(), samples.labels[rows]
 
 
-def descend(optimiser: torch.optim.Optimizer, loss: Tensor, step: int) -> None:
+def descend(optimiser: Optimiser, loss: Tensor, step: int) -> None:
     """Take one optimiser step.
 
     Raises:
@@ -60,7 +61,7 @@ def descend(optimiser: torch.optim.Optimizer, loss: Tensor, step: int) -> None:
     update(optimiser, loss)
 
 
-def update(optimiser: torch.optim.Optimizer, loss: Tensor, gradient_norm: float | None = None) -> None:
+def update(optimiser: Optimiser, loss: Tensor, gradient_norm: float | None = None) -> None:
     """Take one optimiser step.
 
     Args:

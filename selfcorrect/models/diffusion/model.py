@@ -16,6 +16,7 @@ from ...core.checks import describe_value
 from ...core.errors import InputError, SettingError, TrainingDivergedError
 from ...core.randomness import Stream
 from ...core.samples import Samples
+from ..adam import Adam
 from ..pairs import Pairs
 from ..saving import Saveable
 from ..training import follow, layer_randomness, mean_late_loss, update
@@ -136,8 +137,8 @@ class MotionDiffusion(Saveable):
         """
         config = self.config
         peak = config.learning_rate if self.steps == 0 else config.fine_tune_learning_rate
-        optimiser = torch.optim.AdamW(
-            network.parameters(), lr=peak, betas=(0.9, config.adam_beta2), weight_decay=config.weight_decay, fused=True
+        optimiser = Adam(
+            network.parameters(), peak, betas=(0.9, config.adam_beta2), weight_decay=config.weight_decay, fused=True
         )
         network.train()
         averages = list(average.parameters())  # once, because a walk through modules is slow

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 import selfcorrect as sc
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.core.randomness import streams
+from selfcorrect.models.adam import Adam
 
 REAL = sc.Samples.real(torch.randn(64, 3, generator=torch.Generator().manual_seed(0)))
 STREAM = streams(5)
@@ -172,8 +173,8 @@ class Continued(Shift):
                 network.register_buffer(f"{name}_{index}", torch.zeros(() if name == "step" else parameter.shape))
         return network
 
-    def make_optimiser(self, network: nn.Module) -> torch.optim.Optimizer:
-        optimiser = super().make_optimiser(network)
+    def make_optimiser(self, network: nn.Module) -> Adam:
+        optimiser = Adam(network.parameters(), self.learning_rate)
         for index, parameter in enumerate(network.parameters()):
             optimiser.state[parameter] = {name: network.get_buffer(f"{name}_{index}") for name in ADAM_STATE}
         return optimiser

@@ -17,6 +17,7 @@ from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import Corrector
+from selfcorrect.models.adam import Adam
 from selfcorrect.models.network import perceptron
 from selfcorrect.models.training import layer_randomness, update
 
@@ -70,7 +71,7 @@ def log_density_ratio(real: Tensor, synthetic: Tensor, settings: Discrimination,
     negatives = standardised[len(real) :]
     with layer_randomness(stream.child("layers"), torch.device("cpu")):
         network = perceptron(standardised.shape[1], settings.width, settings.depth, 1)
-    optimiser = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
+    optimiser = Adam(network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
     for _ in range(settings.steps):
         positive_rows = torch.randint(len(positives), (settings.batch_size,), generator=generator)
         positive_logits = network(positives[positive_rows])

@@ -1,0 +1,79 @@
+"""Adam and AdamW on PyTorch's own function, without `torch.optim.Adam`, whose first use imports PyTorch's compiler."""
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+from torch.optim.adam import adam
+
+
+class Optimiser(Protocol):
+    """What training needs of an optimiser; each `torch.optim.Optimizer` suits."""
+
+    param_groups: list[dict[str, Any]]
+    """Groups with "params", a list of tensors, and "lr", the learning rate of the next step."""
+
+    def zero_grad(self) -> None:
+        """Drop the gradients."""
+
+    def step(self) -> object:
+        """Move the parameters along their gradients."""
+
+
+class Adam:
+    """Adam (Kingma & Ba 2015), or AdamW (Loshchilov & Hutter 2019) if weights decay, with the bytes of `torch.optim`.
+
+    The import of PyTorch's compiler, which the classes of `torch.optim` start, takes as long as many steps of a small
+    network, in each process.
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Tensor],
+        learning_rate: float,
+        betas: tuple[float, float] = (0.9, 0.999),
+        weight_decay: float = 0.0,
+        fused: bool | None = None,
+    ) -> None:
+        self.param_groups: list[dict[str, Any]] = [{"params": list(parameters), "lr": learning_rate}]
+        self.state: dict[Tensor, dict[str, Tensor]] = {}
+        """By parameter: "step" () float32, and the moments "exp_avg" and "exp_avg_sq" in the parameter's shape."""
+        self.betas = betas
+        self.weight_decay = weight_decay
+        self.fused = fused
+
+    def zero_grad(self) -> None:
+        for parameter in self.param_groups[0]["params"]:
+            parameter.grad = None
+
+    @torch.no_grad()
+    def step(self) -> None:
+        parameters = [parameter for parameter in self.param_groups[0]["params"] if parameter.grad is not None]
+        states = [self._get_state(parameter) for parameter in parameters]
+        adam(
+            parameters,
+            [parameter.grad for parameter in parameters],
+            [state["exp_avg"] for state in states],
+            [state["exp_avg_sq"] for state in states],
+            [],
+            [state["step"] for state in states],
+            fused=self.fused,
+            decoupled_weight_decay=True,
+            amsgrad=False,
+            beta1=self.betas[0],
+            beta2=self.betas[1],
+            lr=self.param_groups[0]["lr"],
+            weight_decay=self.weight_decay,
+            eps=1e-8,
+            maximize=False,
+        )
+
+    def _get_state(self, parameter: Tensor) -> dict[str, Tensor]:
+        if parameter not in self.state:
+            self.state[parameter] = {
+                "step": torch.zeros((), device=parameter.device if self.fused else "cpu"),
+                "exp_avg": torch.zeros_like(parameter),
+                "exp_avg_sq": torch.zeros_like(parameter),
+            }
+        return self.state[parameter]

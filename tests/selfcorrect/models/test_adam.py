@@ -1,0 +1,36 @@
+"""Adam has the bytes of `torch.optim`, and training with Adam does not load PyTorch's compiler."""
+
+import pytest
+import torch
+from helpers import modules_after
+from torch import nn
+
+from selfcorrect.models.adam import Adam
+from selfcorrect.models.training import update
+
+
+@pytest.mark.parametrize(("decay", "fused"), [(0.0, None), (0.01, None), (0.01, True)])
+def test_steps_have_the_bytes_of_pytorchs_class(decay: float, fused: bool | None) -> None:
+    networks = [nn.Sequential(nn.Linear(3, 5), nn.SiLU(), nn.Linear(5, 2), nn.Linear(1, 1)) for _ in range(2)]
+    networks[1].load_state_dict(networks[0].state_dict())
+    optimisers = (
+        Adam(networks[0].parameters(), 0.1, (0.9, 0.95), decay, fused),
+        torch.optim.AdamW(networks[1].parameters(), 0.1, (0.9, 0.95), weight_decay=decay, fused=fused),
+    )
+    inputs = torch.randn(6, 4, 3)
+    for step, batch in enumerate(inputs):
+        for network, optimiser in zip(networks, optimisers, strict=True):
+            optimiser.param_groups[0]["lr"] = 0.1 / (step + 1)
+            update(optimiser, network[:3](batch).square().mean(), gradient_norm=0.5)  # the last layer has no gradient
+    assert all(map(torch.equal, networks[0].parameters(), networks[1].parameters()))
+
+
+def test_training_does_not_load_the_compiler() -> None:
+    lines = (
+        "import selfcorrect as sc, torch",
+        "from selfcorrect.models.diffusion.model import DiffusionConfig, MotionDiffusion",
+        "real = sc.Samples.real(torch.zeros(8, 4, 2), torch.zeros(8, dtype=torch.long))",
+        "config = DiffusionConfig(width=32, depth=1, diffusion_steps=20, batch_size=4)",
+        "MotionDiffusion(config, 4, 2, 1, device=torch.device('cpu')).fit(real, 2, sc.Stream(0))",
+    )
+    assert "torch._dynamo" not in modules_after("; ".join(lines))
