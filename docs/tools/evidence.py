@@ -25,11 +25,6 @@ def average_late(curves: ArmCurves, key: str) -> np.ndarray:
     return later[:, np.isfinite(later).all(axis=0)].mean(axis=1)
 
 
-def measure_change(arm: ArmCurves, reference: ArmCurves, key: str) -> Interval:
-    """Return an arm minus a reference, paired by seed."""
-    return mean_interval(average_late(arm, key) - average_late(reference, key))
-
-
 def real_values(summary: Summary, key: str) -> np.ndarray | None:
     """Return values (S,) of real data, against other real data if the metric compares; None without any."""
     return summary.floors.get(REAL, {}).get(key)

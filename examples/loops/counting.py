@@ -3,7 +3,8 @@
 A Poisson loop is a critical branching process, a Bernoulli loop a Wright–Fisher chain (Suresh, Thangaraj and
 Khandavally 2024, arXiv 2412.17646). A corrector that multiplies deviations by c leaves c² of the variance. A corrector
 that moves each sample to the nearest of a few k-means centres of the truth holds the variance, because no sample is
-left between the centres. With many centres it only copies, and the variance drifts away.
+left between the centres. With many centres it only copies, and the variance drifts away. An unbiased estimate keeps the
+expected variance for ever, but in ever fewer directions and ever fewer seeds.
 
     selfcorrect toy examples/loops/counting.py --quick
 """
@@ -22,11 +23,15 @@ from torch import Tensor
 import selfcorrect as sc
 from selfcorrect import claims, toys
 from selfcorrect.datasets.toy.draws import normal
+from selfcorrect.loop.bias import sampling_settings
 from selfcorrect.models.protocol import TensorModel
 
 COIN = "coin, p = 0.5"
 SYNTHETIC, MIXED = "shrunk, fully synthetic", "shrunk, λ = 1"
 FEW, MANY = "k-means, 4 centres", "k-means, 128 centres"
+LINE, SPACE = "unbiased, 1 dimension", "unbiased, 15 dimensions"
+DIMENSION = {LINE: 1, SPACE: 15}
+UNBIASED_GENERATIONS = {LINE: 250, SPACE: 10}
 ALIVE, VARIANCE = "alive", "variance"
 
 
@@ -101,16 +106,18 @@ def toy(settings: Counting) -> toys.Toy:
     ]
     bundles.append(toys.bundle_replicates("shrunk", settings.seed, partial(set_up_shrinking, settings)))
     bundles.append(toys.bundle_replicates("snapped", settings.seed, partial(set_up_snapping, settings)))
+    for name in DIMENSION:
+        bundles.append(toys.bundle_replicates(name, settings.seed, partial(set_up_unbiased, settings, name)))
     return toys.Toy(
         bundles=bundles,
-        claims=[*survive, *claims.mark_unpublished(*shrunk, *held)],
+        claims=[*survive, *claims.mark_unpublished(*shrunk, *held, *claim_unbiased(count))],
         columns=[
             toys.Column(ALIVE, "share of loops that still vary", predicted=alive, predicted_title="predicted"),
             toys.Column(
                 VARIANCE, "variance (truth 1)", predicted=variance | snapped, predicted_title="predicted", log=True
             ),
         ],
-        groups={"counts": names, "shrunk": list(variance), "snapped": list(snapped)},
+        groups={"counts": names, "shrunk": list(variance), "snapped": list(snapped), "unbiased": list(DIMENSION)},
         title="Counts, coins, and corrections that shrink",
         source="Suresh et al. 2024, arXiv 2412.17646",
     )
@@ -155,6 +162,41 @@ def set_up_snapping(settings: Counting, stream: sc.Stream) -> toys.Setup:
     return toys.Setup(sc.Task(sc.Gaussian.standard(settings.seeds, 1), real, measure_variance), arms)
 
 
+def set_up_unbiased(settings: Counting, name: str, stream: sc.Stream) -> toys.Setup:
+    """Make real normal points of all seeds, and a fully synthetic loop whose sampler takes back the bias of the fit."""
+    count = settings.real_count
+    real = sc.Samples.real(normal(count, stream.child("real"), settings.seeds, DIMENSION[name]))
+    bias = sampling_settings(temperature=count / (count - 1))
+    arm = sc.Arm(sc.Replace(), UNBIASED_GENERATIONS[name], bias=bias)
+    return toys.Setup(
+        sc.Task(sc.Gaussian.standard(settings.seeds, DIMENSION[name]), real, measure_spectrum), {name: arm}
+    )
+
+
+def claim_unbiased(count: int) -> list[claims.Claim]:
+    """Return what unbiased loops lose although their expected variance stays at 1 − 1/n."""
+    expected = 1 - 1 / count
+    line, space = UNBIASED_GENERATIONS[LINE], UNBIASED_GENERATIONS[SPACE]
+    rank = claims.ratio_of_means(
+        claims.final_value(SPACE, "squared_trace"), claims.final_value(SPACE, "trace_of_square")
+    )
+    law = unbiased_rank(count, DIMENSION[SPACE], space)
+    return [
+        claims.expect_agreement(
+            f"{SPACE}: variance at generation {space}", claims.final_value(SPACE, VARIANCE), expected, 0.1
+        ),
+        claims.expect_agreement(f"{SPACE}: ratio of means (tr Σ)² / tr Σ² at generation {space}", rank, law, 0.1),
+        claims.expect_agreement(
+            f"{SPACE}: effective rank at generation {space}", claims.final_value(SPACE, "rank"), 2.0, 0.1
+        ),
+        claims.expect_below(
+            f"{LINE}: the mean of all seeds at generation {line} is below the expected variance",
+            claims.final_value(LINE, VARIANCE),
+            expected,
+        ),
+    ]
+
+
 def snap(centres: Tensor, samples: sc.Samples) -> sc.Samples:
     """Move each value to the nearest of ascending centres."""
     nearest = torch.bucketize(samples.values, (centres[1:] + centres[:-1]) / 2)
@@ -170,6 +212,20 @@ def measure_variance(candidate: sc.Candidate) -> dict[str, Tensor]:
     """Return the variance of the model, per seed."""
     assert isinstance(candidate.model, sc.Gaussian)
     return {VARIANCE: candidate.model.covariance[..., 0, 0]}
+
+
+def measure_spectrum(candidate: sc.Candidate) -> dict[str, Tensor]:
+    """Return variance per dimension, squared trace, trace of the square, and their ratio, the effective rank."""
+    assert isinstance(candidate.model, sc.Gaussian)
+    covariance = candidate.model.covariance
+    trace = covariance.diagonal(dim1=-2, dim2=-1).sum(-1)
+    trace_of_square = covariance.square().sum((-2, -1))
+    return {
+        VARIANCE: trace / covariance.shape[-1],
+        "squared_trace": trace.square(),
+        "trace_of_square": trace_of_square,
+        "rank": trace.square() / trace_of_square,
+    }
 
 
 def poisson_survival(count: int, rate: float, generations: int) -> np.ndarray:
@@ -244,3 +300,19 @@ def snapped_variance(count: int, centres: np.ndarray, generations: int) -> np.nd
         shares = np.diff(stats.norm.cdf(edges / np.sqrt(variances[-1])))
         variances.append((1 - 1 / count) * (shares @ centres**2))
     return np.array(variances)
+
+
+def unbiased_rank(count: int, dimension: int, generations: int) -> float:
+    """Return E (tr Σ)² / E tr Σ² of an unbiased fully synthetic loop after t generations; exact.
+
+    A generation draws (n − 1) Σ' from a Wishart distribution with n − 1 degrees of freedom, whose second moments are
+    E tr Σ'² = (1 + 1/(n − 1)) tr Σ² + (tr Σ)²/(n − 1) and E (tr Σ')² = (tr Σ)² + 2 tr Σ²/(n − 1).
+    """
+    freedom = count - 1
+    trace_of_square, squared_trace = float(dimension), float(dimension) ** 2
+    for _ in range(generations + 1):
+        trace_of_square, squared_trace = (
+            (1 + 1 / freedom) * trace_of_square + squared_trace / freedom,
+            squared_trace + 2 * trace_of_square / freedom,
+        )
+    return squared_trace / trace_of_square

@@ -455,3 +455,17 @@ def test_dimensions_are_lost_while_the_total_variance_stands():
         totals.append(spectrum.sum() / 15)
     assert np.mean(ranks) == pytest.approx(2.1, abs=0.15)
     assert np.mean(totals) == pytest.approx(1, abs=0.25)
+
+
+def test_the_rank_of_an_unbiased_loop_falls_as_in_a_plain_simulation() -> None:
+    """Covariances of 20 points in 15 dimensions, by NumPy's estimate."""
+    generator = np.random.default_rng(0)
+    points = generator.normal(size=(1000, 20, 15))
+    for generation in range(3):
+        covariance = np.stack([np.cov(rows, rowvar=False) for rows in points])
+        squared_trace = np.trace(covariance, axis1=1, axis2=2) ** 2
+        ratio = squared_trace.mean() / (covariance**2).sum((1, 2)).mean()
+        assert load_loop("counting").unbiased_rank(20, 15, generation) == pytest.approx(ratio, rel=0.03)
+        spectrum, vectors = np.linalg.eigh(covariance)
+        draws = generator.normal(size=points.shape) * np.sqrt(spectrum.clip(0))[:, None]
+        points = draws @ vectors.swapaxes(1, 2)
