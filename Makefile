@@ -51,7 +51,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --n
 
 # MARKS picks some of the tests, such as MARKS=slow; so it does for test-all.
 test: tests $(INSTALLED_FOR_TESTS)
-	$(PYTEST) -m 'not long$(if $(MARKS), and ($(MARKS)))'
+	$(PYTEST) -m 'not long and not nightly$(if $(MARKS), and ($(MARKS)))'
 
 # Installations and faults of disks, too.
 test-all: tests $(INSTALLED_FOR_TESTS)
@@ -69,7 +69,7 @@ campaign: tests $(INSTALLED_FOR_TESTS)
 	ROBUSTNESS_SCALE=$(or $(SCALE),20) $(PYTEST) tests/robustness
 
 test-fast: $(INSTALLED_FOR_TESTS)
-	$(PYTEST) -m 'not slow and not long'
+	$(PYTEST) -m 'not slow and not long and not nightly'
 
 lint: $(INSTALLED_FOR_TESTS) types
 	$(BIN)/ruff check .
