@@ -28,6 +28,9 @@ SAYS = {
 }
 """What each prints, among other things."""
 
+COSTLY = ("plugins/caption_retrieval/text_to_motion",)
+"""Other tests train its model and evaluate its captions in a loop."""
+
 QUICK_MOTION = (
     "--preset quick --generations 1 --real-count 24 --evaluated-count 24 --steps 2 --initial-steps 5 --workers 1 "
     "--wandb off --out run"
@@ -62,7 +65,9 @@ def test_each_example_is_run_here():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SAYS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.nightly) if name in COSTLY else name for name in SAYS]
+)
 def test_an_example_runs(name: str, tmp_path: Path):
     assert SAYS[name] in run(name, tmp_path)
 

@@ -84,7 +84,7 @@ def test_any_names_are_written_readably_or_refused(motion: Motion, suffix: str, 
 
 
 @pytest.mark.parametrize(
-    "kind", ["bvh", "amass", "humanml3d", "joints", "gltf", "vrma", pytest.param("usd", marks=pytest.mark.slow)]
+    "kind", ["bvh", "amass", "humanml3d", "joints", "gltf", "vrma", pytest.param("usd", marks=pytest.mark.nightly)]
 )
 @given(motion=motions(ANY_NAMES))
 @FEW

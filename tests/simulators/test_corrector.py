@@ -332,10 +332,10 @@ def test_progress_grows_over_all_pieces_of_long_motions(walk, monkeypatch):
 
     monkeypatch.setattr("selfcorrect.simulators.corrector.correct_batches", half_way)
     shares = list[float]()
-    motions = [walk.select_frames(np.arange(frames) % (len(walk) - 7)) for frames in (1000, 5000, 30000)]
+    motions = [walk.select_frames(np.arange(frames) % (len(walk) - 7)) for frames in (1000, 3000, 9000)]
     with watch_progress(shares.append):
         corrections = KinematicCorrector()(motions)
-    assert [len(correction.motion) for correction in corrections] == [1000, 5000, 30000]
+    assert [len(correction.motion) for correction in corrections] == [1000, 3000, 9000]
     assert shares == sorted(shares)
     assert len(shares) > 4
     assert shares[-1] == 1.0

@@ -71,7 +71,7 @@ def finished_run(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.mark.long
+@pytest.mark.nightly  # other tests here make its samples, its plan and its parts
 def test_the_experiment_runs_from_the_files_to_the_report(finished_run: Path) -> None:
     frame = read_summary(finished_run).to_frame()
     assert sorted(frame["generation"].unique()) == [0, 1]

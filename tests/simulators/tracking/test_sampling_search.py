@@ -220,7 +220,7 @@ CARRIED = replace(FEW, residual_free=replace(FEW.residual_free, retry_after_fall
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("axis", "degrees"), [("x", 25.0), ("z", 20.0)])
+@pytest.mark.parametrize(("axis", "degrees"), [("x", 25.0), pytest.param("z", 20.0, marks=pytest.mark.nightly)])
 def test_what_cannot_be_done_alone_is_carried_there_and_only_there(stand, axis, degrees):
     """A body that leans further than any floor could hold it, in the middle of standing."""
     frames = np.arange(120)

@@ -115,7 +115,7 @@ def test_mixture_finds_eight_gaussians() -> None:
     [
         pytest.param(Flow(), 1500, 0.85, 0.7, id="flow"),
         pytest.param(VariationalAutoencoder(), 1500, 0.8, 0.4, id="autoencoder"),
-        pytest.param(AdversarialNetwork(), 1500, 0.6, 0.6, id="adversarial", marks=pytest.mark.long),
+        pytest.param(AdversarialNetwork(), 1500, 0.6, 0.6, id="adversarial", marks=pytest.mark.nightly),
     ],
 )
 def test_networks_learn_eight_gaussians(model, steps: int, recall: float, precision: float) -> None:
