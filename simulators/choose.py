@@ -11,7 +11,7 @@ from typing import Self
 
 import numpy as np
 
-from selfcorrect.motion.checks.comparison import measure_correction
+from selfcorrect.motion.checks.comparison import MotionComparison, measure_correction
 from selfcorrect.motion.corrector_interface.grounding import MotionOnFloor
 from selfcorrect.motion.corrector_interface.pieces import SAME_FLOOR_M, average_figures
 from selfcorrect.motion.corrector_interface.results import (
@@ -47,6 +47,8 @@ _LARGEST_GAIN_M = 0.02
 """A larger gain allows no more: feet that were deeper in the floor than this are on other ground."""
 _MANY_LOST = 0.25
 """Largest share of contacts that a correction may lose."""
+_ON_HEIGHT = (NoteKind.MOVED_FAR, NoteKind.LOWEST_GROUND, NoteKind.FLOOR_MOVED)
+"""Kinds of notes on where a correction has put a body."""
 _CALMER = 0.8
 """Least remaining share of the jerk of a motion whose noise was not removed."""
 
@@ -218,7 +220,13 @@ def _count_kept_frames(correction: CorrectedMotion) -> int:
 
 
 def restore_from_floor(view: MotionOnFloor, correction: CorrectedMotion) -> CorrectedMotion:
-    restored = measure_correction(view.given, view.restore(correction))
+    """Return the measured correction of the motion that a view shows on its floor, in the world of the motion."""
+    return _measure_on_floor(view, view.restore(correction))
+
+
+def _measure_on_floor(view: MotionOnFloor, correction: CorrectedMotion) -> CorrectedMotion:
+    """Return a restored correction with figures, and with a note if the move of its floor is most of a large move."""
+    restored = measure_correction(view.given, correction)
     moved = next((note for note in restored.notes if note.kind is NoteKind.FLOOR_MOVED), None)
     if moved is None or moved.value is None:
         return restored
@@ -250,15 +258,16 @@ def keep_feet_from_worsening(
 def _keep_if_feet_worsen(view: MotionOnFloor, correction: CorrectedMotion) -> CorrectedMotion:
     """Return the correction, or what of the motion was given wherever its standing feet slide much less.
 
-    A correction that loses many contacts, although it removes no noise, is dropped, too.
+    A correction that loses many contacts, although it removes no noise, is dropped, too. So is a correction by
+    kinematics without a clear gain.
     """
     slides_more = _do_feet_worsen(view, correction)
     lost_share = correction.figures.get("lost_contacts", 0.0)
     is_calmer = correction.after.get("jerk_m_s3", 0.0) < _CALMER * correction.before.get("jerk_m_s3", 0.0)
-    if not slides_more and (lost_share <= _MANY_LOST or is_calmer):
-        return correction
-    height_kinds = (NoteKind.MOVED_FAR, NoteKind.LOWEST_GROUND, NoteKind.FLOOR_MOVED)
-    notes = tuple(note for note in correction.notes if note.kind not in height_kinds)
+    keeps_contacts = not slides_more and (lost_share <= _MANY_LOST or is_calmer)
+    if keeps_contacts:
+        return correction if _has_clear_gain(view, correction) else _keep_motion_if_as_good(view, correction)
+    notes = tuple(note for note in correction.notes if note.kind not in _ON_HEIGHT)
     reason = Note(NoteKind.CONTACTS_KEPT, lost_share)
     if slides_more:
         reason = Note(NoteKind.FEET_KEPT, _added_slide_m_s(correction))
@@ -284,6 +293,24 @@ def _do_feet_worsen(view: MotionOnFloor, correction: CorrectedMotion) -> bool:
         before_m_s = correction.before.get("skate_m_s", 0.0)
         allowed_m_s = max(_SLIDES_MUCH_MORE_M_S, _SLIDES_MUCH_MORE * before_m_s)
     return _added_slide_m_s(correction) > allowed_m_s + _SLIDES_PER_GAIN_HZ * _gained_height_m(correction)
+
+
+def _has_clear_gain(view: MotionOnFloor, correction: CorrectedMotion) -> bool:
+    """Return whether skating or jerk fell clearly; also true if labels of contacts, a simulation or a loop decide."""
+    is_asked_for = view.given.contacts is not None or any(note.kind is NoteKind.LOOP for note in correction.notes)
+    return is_asked_for or correction.stage is not Stage.CLEANED or correction.figures.get("clear_gain", 1.0) >= 1.0
+
+
+def _keep_motion_if_as_good(view: MotionOnFloor, correction: CorrectedMotion) -> CorrectedMotion:
+    """Return the given motion, with its floor at 0 and the supports of a correction, if no error is clearly larger."""
+    notes = tuple(note for note in correction.notes if note.kind not in _ON_HEIGHT)
+    raised_m = (0.0, correction.figures.get("floor_m", 0.0), 0.0)
+    supports = tuple(support.shift(raised_m) for support in correction.supports)
+    motion = view.motion if view.levels else view.given
+    kept = replace(correction, motion=motion, notes=notes, supports=supports, figures={})
+    kept = view.put_floor_at_zero(kept)
+    gains = MotionComparison.from_correction(kept.motion, replace(correction, figures={})).clear_gains
+    return correction if max(gains.values()) >= 1.0 else _measure_on_floor(view, kept)
 
 
 def _gained_height_m(correction: CorrectedMotion) -> float:

@@ -14,13 +14,13 @@ from typing import Any
 from selfcorrect.core.errors import DamagedError, InputError
 from selfcorrect.motion.corrector_interface.pieces import average_tables
 from selfcorrect.motion.corrector_interface.results import FailureKind, Stage
-from selfcorrect.motion.measures.physical import FIGURES, MotionFigure
+from selfcorrect.motion.measures.physical import FIGURES, MotionFigure, is_worse
 from selfcorrect.storage.files.digests import append_digest, decode_with_digest
 from selfcorrect.storage.files.limits import read_bytes
 from selfcorrect.storage.files.strict_json import read_as
 from selfcorrect.storage.files.writing import write_atomically
 
-from .verdict import FAULTY_FROM, LOST_CONTACTS, WRITTEN, FileVerdict, is_worse, merge_verdicts
+from .verdict import FAULTY_FROM, LOST_CONTACTS, WRITTEN, FileVerdict, merge_verdicts
 
 EARLIER = "the file is the result of an earlier run, of other settings or another input"
 """Note on a file that an attempt could not replace."""

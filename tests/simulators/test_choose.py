@@ -1,4 +1,4 @@
-"""Stretches that cannot be corrected are kept, and all around them is corrected."""
+"""Motions without a clear gain are kept; stretches that cannot be corrected are kept, and all around is corrected."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from made_motions import made_motion
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Failure, FailureKind, NoteKind
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.choose import KeptStretch, fade_where_feet_slide, keep_failed_stretch
-from selfcorrect.simulators.corrector import PhysicsCorrector
+from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.settings.tracker import AcceptanceSettings, TrackerSettings
 
 WALK = made_motion("walk", frames=240)
@@ -156,3 +156,16 @@ def test_a_simulation_that_is_off_gives_way_to_the_plan() -> None:
     (rejected,) = PhysicsCorrector(never, postprocess=())([walk])
     assert rejected.failure is not None
     assert rejected.failure.kind is FailureKind.OFF
+
+
+@pytest.mark.parametrize("pace", [1.0, 1.19])
+def test_a_motion_without_a_clear_gain_is_kept(pace: float) -> None:
+    """A second correction of a run gains nothing; the correction of a shaken run does."""
+    run = made_motion("run", pace, frames=90)
+    shake_m = 0.01 * np.random.default_rng(0).standard_normal(run.root_m.shape)
+    first, calmed = KinematicCorrector()([run, replace(run, root_m=run.root_m + shake_m)])
+    (second,) = KinematicCorrector()([first.motion])
+    assert second.is_unchanged
+    np.testing.assert_allclose(second.motion.root_m, first.motion.root_m, atol=1e-6)
+    assert calmed.figures["clear_gain"] > 1.0
+    assert not calmed.is_unchanged

@@ -20,14 +20,14 @@ from ..corrector_interface.results import CorrectedMotion, Note, NoteKind
 from ..corrector_interface.timeline import Contact, Timeline
 from ..geometry.runs import find_runs, spans
 from ..geometry.vectors import median, norms
-from ..measures.physical import TOLERANCE_M
+from ..measures.physical import ERRORS, TOLERANCE_M
 from ..measures.skating import find_belts_m_s
 from ..motion import SLAB, Motion
 from ..observation.observation import observe
 from ..skeleton import SIDES, FootFrames
 from ..support import Surroundings
 from .floor import find_unsupported_frames
-from .measure import measure_features
+from .measure import Measures, measure_features
 from .motion_features import MotionFeatures
 
 _FLOATS_M = 0.02
@@ -39,6 +39,19 @@ _SAME_LEVEL_M = 0.01
 """A motion whose root is raised by less than this stays on its level, which need not be y = 0."""
 _SHORTEST_S = 0.1
 """A contact is lost for this long or longer."""
+
+
+_GAIN_S = 2.0
+"""Time in which a gain must be clear; faults last for less."""
+_CLEAR_SHARE = 0.05
+"""Share of an error that is not repeatable, if this is more than its repeatability over a whole clip."""
+_CLEAR_REPEATABILITIES = 2.5
+"""Least multiple of that in a gain that is clear. First corrections of 45 captures gain 3.9 times or more, second
+corrections mostly less than 2.1."""
+_OF_PATHS = ("skate_m_s", "jerk_m_s3")
+"""Errors that do not depend on the height of the whole body."""
+_BY_FRAME = {error.key: error.key.replace("_m", "_by_frame_m", 1) for error in ERRORS}
+"""Names of the errors by frame in `Measures`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,12 +114,28 @@ class MotionComparison:
     @cached_property
     def errors(self) -> tuple[dict[str, float], dict[str, float]]:
         """Errors of the motion and of its correction by name, as in `ERRORS`."""
-        return self._measure_errors(self.before), self._measure_errors(self.after)
+        before, after = ({error.key: getattr(each, error.key) for error in ERRORS} for each in self._measures)
+        return before, after
 
-    def _measure_errors(self, features: MotionFeatures) -> dict[str, float]:
-        """Return the errors of one of the motions, whose feet should stand where the feet of the given motion do."""
-        measures = measure_features(features, self.before.given, self.stands, self.cuts)
-        return {name: getattr(measures, name) for name in ("penetration_m", "floating_m", "skate_m_s", "jerk_m_s3")}
+    @cached_property
+    def _measures(self) -> tuple[Measures, Measures]:
+        """Measures of the motion and of its correction, whose feet should stand where the feet of the motion do."""
+        before, after = (
+            measure_features(features, self.before.given, self.stands, self.cuts)
+            for features in (self.before, self.after)
+        )
+        return before, after
+
+    @property
+    def clear_gains(self) -> dict[str, float]:
+        """Largest gain of each error in any two seconds, as a multiple of the least gain that is clear."""
+        window = round(_GAIN_S * self.before.fps)
+        gains = {}
+        for error in ERRORS:
+            before, after = (_average_windows(getattr(each, _BY_FRAME[error.key]), window) for each in self._measures)
+            least = _CLEAR_REPEATABILITIES * np.maximum(_CLEAR_SHARE * before, error.repeatability)
+            gains[error.key] = max(0.0, float(((before - after) / least).max()))
+        return gains
 
     @cached_property
     def distances(self) -> dict[str, float]:
@@ -189,12 +218,14 @@ def _measure_correction(motion: Motion, correction: CorrectedMotion) -> Correcte
     comparison = MotionComparison.from_correction(motion, correction)
     distances = comparison.distances
     before, after = comparison.errors
+    gains = comparison.clear_gains
+    clear_gain = max(gains[name] for name in _OF_PATHS)
     contacts = dict(zip(("lost_contacts", "lost_contacts_height_m"), comparison.lost_contacts, strict=True))
     return replace(
         correction,
         before=before,
         after=after,
-        figures={**correction.figures, **distances, **contacts},
+        figures={**correction.figures, **distances, **contacts, "clear_gain": clear_gain},
         timeline=correction.timeline and comparison.unload_hanging_feet(correction.timeline),
     )
 
@@ -249,3 +280,15 @@ def _count_lost(has_contact: np.ndarray, is_lost: np.ndarray, heights_m: np.ndar
     if not is_lost.any():
         return 0.0, 0.0
     return float(is_lost.sum() / has_contact.sum()), float(heights_m[is_lost].mean())
+
+
+def _average_windows(values: np.ndarray, window: int) -> np.ndarray:
+    """Return the means of known values (T, ...) over each window of frames, 0 for windows without; at least one."""
+    known = np.isfinite(values).reshape(len(values), -1)
+    sums = np.where(known, values.reshape(known.shape), 0.0).sum(axis=1)
+    totals, counts = (np.concatenate([[0.0], np.cumsum(each)]) for each in (sums, known.sum(axis=1)))
+    window = max(1, min(window, len(values)))
+    ends = slice(window, None), slice(None, -window)
+    if not len(values):
+        return np.zeros(1)
+    return (totals[ends[0]] - totals[ends[1]]) / np.maximum(counts[ends[0]] - counts[ends[1]], 1)

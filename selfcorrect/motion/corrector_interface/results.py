@@ -219,7 +219,7 @@ class CorrectedMotion:
     """All other figures by name, with their unit. `moved_m` is the mean distance by which joints were moved, and
     `furthest_m` the largest. `raised_m` is the median height by which the root was raised, and `floor_m` the height of
     the floor that was put at 0. `lost_contacts` is the share of contacts that are lost, and `lost_contacts_height_m`
-    the height of these feet."""
+    the height of these feet. `clear_gain` is the largest gain in skating or jerk, as a multiple of a clear gain."""
     added_angular_speed_deg_s: Mapping[str, float] = field(default_factory=dict)
     """Largest angular speed that each joint gained in any frame, by its name; empty if it was not measured."""
     timeline: Timeline | None = None

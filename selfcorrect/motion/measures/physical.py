@@ -6,8 +6,9 @@ averages over all frames; frames without an error count 0. Real motion capture i
 soles sink), so compare with real motion, never with zero.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from math import inf
 from typing import TypeVar
 
 import numpy as np
@@ -160,6 +161,8 @@ class MotionFigure:
     of_correction: bool = False
     """True for effects of correction; other figures are reported for the motion before and after."""
     is_signed: bool = False
+    repeatability: float = inf
+    """Differences that are smaller mean nothing, in SI units; infinite for figures without a better or worse."""
 
     @property
     def heading(self) -> str:
@@ -167,10 +170,10 @@ class MotionFigure:
 
 
 ERRORS = (
-    MotionFigure("penetration_m", "penetration", MILLIMETRES),
-    MotionFigure("floating_m", "floating", MILLIMETRES),
-    MotionFigure("skate_m_s", "skating", MILLIMETRES_PER_SECOND),
-    MotionFigure("jerk_m_s3", "jerk", JERK),
+    MotionFigure("penetration_m", "penetration", MILLIMETRES, repeatability=0.003),
+    MotionFigure("floating_m", "floating", MILLIMETRES, repeatability=0.003),
+    MotionFigure("skate_m_s", "skating", MILLIMETRES_PER_SECOND, repeatability=0.01),
+    MotionFigure("jerk_m_s3", "jerk", JERK, repeatability=20.0),
 )
 """The errors of single motions: `PhysicalErrors`, but for skating (see `measure_skating_m_s`)."""
 
@@ -181,3 +184,20 @@ FIGURES = (
     MotionFigure("residual_force_bodyweights", "residual", Unit("bw"), 2, of_correction=True),
 )
 """The figures of corrections, in the order of tables."""
+
+_CLEARLY_WORSE = 0.1
+"""A figure is worse if it grows by more than this share and its repeatability."""
+_FLOATING_PER_PENETRATION = 3.0
+"""Penetration does not count as worse if floating falls by this many times as much."""
+
+
+def is_worse(figure: MotionFigure, before: Mapping[str, float], after: Mapping[str, float]) -> bool:
+    """Return whether a figure of a motion has grown by more than its repeatability; floating bodies may be put down."""
+    key = figure.key
+    if key == "floating_m" or key not in before or key not in after:
+        return False
+    growth = after[key] - before[key]
+    if growth <= _CLEARLY_WORSE * before[key] + figure.repeatability:
+        return False
+    floating_removed_m = before.get("floating_m", 0.0) - after.get("floating_m", 0.0)
+    return key != "penetration_m" or floating_removed_m < _FLOATING_PER_PENETRATION * growth

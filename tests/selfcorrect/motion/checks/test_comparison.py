@@ -12,11 +12,10 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.experiments.file_correction.demo import walk as captured_walk
 from selfcorrect.experiments.file_correction.describe import describe_correction
 from selfcorrect.experiments.file_correction.file_result import FileResult
-from selfcorrect.experiments.file_correction.verdict import is_worse
 from selfcorrect.motion.checks.comparison import MotionComparison, measure_correction
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.corrector_interface.timeline import Timeline
-from selfcorrect.motion.measures.physical import ERRORS
+from selfcorrect.motion.measures.physical import ERRORS, is_worse
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SIDES
 from selfcorrect.simulators.corrector import KinematicCorrector
