@@ -49,6 +49,10 @@ _MANY_LOST = 0.25
 """Largest share of contacts that a correction may lose."""
 _ON_HEIGHT = (NoteKind.MOVED_FAR, NoteKind.LOWEST_GROUND, NoteKind.FLOOR_MOVED)
 """Kinds of notes on where a correction has put a body."""
+_SOME_SIMULATED = 0.01
+"""Larger shares of simulated states are used only where these save force."""
+_CLEAR_BODYWEIGHTS = 0.05
+"""Least gain in unexplained force that is clear: second corrections gain up to 0.04."""
 _CALMER = 0.8
 """Least remaining share of the jerk of a motion whose noise was not removed."""
 
@@ -296,13 +300,17 @@ def _do_feet_worsen(view: MotionOnFloor, correction: CorrectedMotion) -> bool:
 
 
 def _has_clear_gain(view: MotionOnFloor, correction: CorrectedMotion) -> bool:
-    """Return whether skating or jerk fell clearly; also true if labels of contacts, a simulation or a loop decide."""
+    """Return whether skating or jerk fell clearly, or labels of contacts, a loop or simulated states decide."""
     is_asked_for = view.given.contacts is not None or any(note.kind is NoteKind.LOOP for note in correction.notes)
-    return is_asked_for or correction.stage is not Stage.CLEANED or correction.figures.get("clear_gain", 1.0) >= 1.0
+    is_simulated = correction.residual.get("simulated_share", 0.0) > _SOME_SIMULATED
+    return is_asked_for or is_simulated or correction.figures.get("clear_gain", 1.0) >= 1.0
 
 
 def _keep_motion_if_as_good(view: MotionOnFloor, correction: CorrectedMotion) -> CorrectedMotion:
-    """Return the given motion, with its floor at 0 and the supports of a correction, if no error is clearly larger."""
+    """Return the given motion, with its floor at 0 and the supports of a correction, if no error is clearly larger.
+
+    A plan may lower the force that contacts leave unexplained; the correction notes that if nothing else is gained.
+    """
     notes = tuple(note for note in correction.notes if note.kind not in _ON_HEIGHT)
     raised_m = (0.0, correction.figures.get("floor_m", 0.0), 0.0)
     supports = tuple(support.shift(raised_m) for support in correction.supports)
@@ -310,7 +318,18 @@ def _keep_motion_if_as_good(view: MotionOnFloor, correction: CorrectedMotion) ->
     kept = replace(correction, motion=motion, notes=notes, supports=supports, figures={})
     kept = view.put_floor_at_zero(kept)
     gains = MotionComparison.from_correction(kept.motion, replace(correction, figures={})).clear_gains
-    return correction if max(gains.values()) >= 1.0 else _measure_on_floor(view, kept)
+    if max(gains.values()) >= 1.0:
+        return correction
+    if correction.stage is not Stage.CLEANED:
+        from .feasibility import LONGEST_INFERRED, measure_missing_bodyweights  # loads the simulation
+
+        if len(motion) > LONGEST_INFERRED:
+            return correction
+        before, after = (measure_missing_bodyweights(each.motion) for each in (kept, correction))
+        if before - after >= _CLEAR_BODYWEIGHTS:
+            note = Note(NoteKind.EXPLAINED, words=f"{before:.2f} → {after:.2f}")
+            return replace(correction, notes=(*correction.notes, note))
+    return _measure_on_floor(view, kept)
 
 
 def _gained_height_m(correction: CorrectedMotion) -> float:

@@ -86,6 +86,17 @@ def compute_contact_residual(motions: MotionBatch, settings: CleanupSettings) ->
     return RootResidual.from_wrench(body, plan.rest)
 
 
+def measure_missing_bodyweights(motion: Motion) -> float:
+    """Return the mean force that contacts cannot explain of a motion, after kinematic clean-up; 0 if it is too short.
+
+    Raises InputError if the skeleton has no legs.
+    """
+    if len(motion) < _FEWEST_FRAMES:
+        return 0.0
+    residual = compute_contact_residual(_see_on_level_feet(motion), _AS_IT_IS)
+    return float(residual.mean_force_bodyweights[0])
+
+
 def simulate_residual(motions: MotionBatch, settings: CleanupSettings, engine: str) -> RootResidual:
     """Return the root wrench of simulated bodies that follow motions of equal length.
 

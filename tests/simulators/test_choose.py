@@ -169,3 +169,17 @@ def test_a_motion_without_a_clear_gain_is_kept(pace: float) -> None:
     np.testing.assert_allclose(second.motion.root_m, first.motion.root_m, atol=1e-6)
     assert calmed.figures["clear_gain"] > 1.0
     assert not calmed.is_unchanged
+
+
+def test_a_plan_is_kept_if_contacts_explain_clearly_more() -> None:
+    """Hips that sway by a centimetre four times a second demand more than contacts give; hips at rest do not."""
+    stand = made_motion("idle", frames=90)
+    sway_m = 0.01 * np.sin(2 * np.pi * 4.0 * np.arange(len(stand)) / stand.fps)
+    swaying = replace(stand, root_m=stand.root_m + np.outer(sway_m, [1.0, 0.0, 0.0]))
+    corrector = PhysicsCorrector(simulate="auto")
+    (still,) = corrector([stand])
+    (correction,) = corrector([swaying])
+    assert still.notes == ()
+    assert [note.kind for note in correction.notes] == [NoteKind.EXPLAINED]
+    (again,) = corrector([correction.motion])
+    assert again.is_unchanged

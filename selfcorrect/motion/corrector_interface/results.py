@@ -160,6 +160,7 @@ class NoteKind(Enum):
     T_POSE_AT_END = "T-pose in the last frames ({value:.0f}), which stays; all other frames are corrected", True
     LOOP = "a loop of {value:.2f} s, which closes"
     UNEXPLAINED = "moves as if pushed by {value:.1f} body weights: its pace is not gravity's or its feet glide"
+    EXPLAINED = "contacts explain more of it: {words} body weights of force are left unexplained"
     CONTACT_MISSED = "a contact is not held; {words}"
     OTHER = "{words}"
 
