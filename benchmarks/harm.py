@@ -164,16 +164,19 @@ class Benchmark:
         corrections: list[CorrectedMotion] = []
         changes: list[Changes] = []
         harmed = []
+        stayed = 0
         for motion in motions:
             correction = correct(motion)
             if not correction.accepted:
                 continue
             corrections.append(correction)
+            stayed += correct(correction.motion).is_unchanged
             changes.append(compare(motion, correction.motion))
             harms = [figure.title for figure in ERRORS if is_worse(figure, correction.before, correction.after)]
             if harms := harms + changes[-1].harms:
                 harmed.append(f"{motion.label or Path(motion.source).stem} ({', '.join(harms)})")
-        words = [f"{len(corrections)} of {len(motions)} corrected, {len(harmed)} harmed"]
+        counts = f"{len(corrections)} of {len(motions)} corrected, {len(harmed)} harmed"
+        words = [f"{counts}, {stayed} stay if corrected again"]
         for figure in ERRORS:
             before, after = figure.unit.per_si * np.mean(
                 [(correction.before[figure.key], correction.after[figure.key]) for correction in corrections], axis=0
