@@ -67,8 +67,8 @@ def test_a_plan_that_contacts_explain_is_not_simulated(walk, monkeypatch):
 
 def test_what_is_not_simulated_is_next_to_what_a_simulation_confirms(clips):
     """Where its share is 0, a simulation adds only what is fast in it."""
-    plain = AUTO([clips["jump"]])[0]
-    confirmed = ALWAYS([clips["jump"]])[0]
+    plain = AUTO([clips["cartwheel"]])[0]
+    confirmed = ALWAYS([clips["cartwheel"]])[0]
     assert plain.stage is Stage.PLANNED
     assert confirmed.stage is Stage.PLANNED
     assert confirmed.residual["simulated_share"] == 0.0

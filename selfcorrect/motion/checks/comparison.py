@@ -50,8 +50,6 @@ _CLEAR_REPEATABILITIES = 2.5
 corrections mostly less than 2.1."""
 _OF_PATHS = ("skate_m_s", "jerk_m_s3")
 """Errors that do not depend on the height of the whole body."""
-_BY_FRAME = {error.key: error.key.replace("_m", "_by_frame_m", 1) for error in ERRORS}
-"""Names of the errors by frame in `Measures`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,17 +112,19 @@ class MotionComparison:
     @cached_property
     def errors(self) -> tuple[dict[str, float], dict[str, float]]:
         """Errors of the motion and of its correction by name, as in `ERRORS`."""
-        before, after = ({error.key: getattr(each, error.key) for error in ERRORS} for each in self._measures)
-        return before, after
+        return self._measures_before.errors, self._measures_after.errors
 
     @cached_property
-    def _measures(self) -> tuple[Measures, Measures]:
-        """Measures of the motion and of its correction, whose feet should stand where the feet of the motion do."""
-        before, after = (
-            measure_features(features, self.before.given, self.stands, self.cuts)
-            for features in (self.before, self.after)
-        )
-        return before, after
+    def _measures_before(self) -> Measures:
+        return self._measure(self.before)
+
+    @cached_property
+    def _measures_after(self) -> Measures:
+        return self._measure(self.after)
+
+    def _measure(self, features: MotionFeatures) -> Measures:
+        """Measure one of the motions, whose feet should stand where the feet of the given motion do."""
+        return measure_features(features, self.before.given, self.stands, self.cuts)
 
     @property
     def clear_gains(self) -> dict[str, float]:
@@ -132,7 +132,8 @@ class MotionComparison:
         window = round(_GAIN_S * self.before.fps)
         gains = {}
         for error in ERRORS:
-            before, after = (_average_windows(getattr(each, _BY_FRAME[error.key]), window) for each in self._measures)
+            before = _average_windows(self._measures_before.by_frame(error.key), window)
+            after = _average_windows(self._measures_after.by_frame(error.key), window)
             least = _CLEAR_REPEATABILITIES * np.maximum(_CLEAR_SHARE * before, error.repeatability)
             gains[error.key] = max(0.0, float(((before - after) / least).max()))
         return gains
@@ -283,12 +284,17 @@ def _count_lost(has_contact: np.ndarray, is_lost: np.ndarray, heights_m: np.ndar
 
 
 def _average_windows(values: np.ndarray, window: int) -> np.ndarray:
-    """Return the means of known values (T, ...) over each window of frames, 0 for windows without; at least one."""
+    """Return the mean (W,) of the known values (T, ...) in each window of consecutive frames; 0 where none is known.
+
+    Args:
+        values: Values by frame; NaN for unknown values.
+        window: Number of frames; all of them if there are fewer.
+    """
+    if not values.size:
+        return np.zeros(1)
     known = np.isfinite(values).reshape(len(values), -1)
     sums = np.where(known, values.reshape(known.shape), 0.0).sum(axis=1)
-    totals, counts = (np.concatenate([[0.0], np.cumsum(each)]) for each in (sums, known.sum(axis=1)))
+    totals = np.insert(np.cumsum(sums), 0, 0.0)
+    counts = np.insert(np.cumsum(known.sum(axis=1)), 0, 0)
     window = max(1, min(window, len(values)))
-    ends = slice(window, None), slice(None, -window)
-    if not len(values):
-        return np.zeros(1)
-    return (totals[ends[0]] - totals[ends[1]]) / np.maximum(counts[ends[0]] - counts[ends[1]], 1)
+    return (totals[window:] - totals[:-window]) / np.maximum(counts[window:] - counts[:-window], 1)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...core.checks import check_kind
 from ..geometry.kinematics import in_chunks
-from ..measures.physical import TOLERANCE_M
+from ..measures.physical import ERRORS, TOLERANCE_M
 from ..measures.roughness import joint_jerks_m_s3
 from ..measures.skating import measure_skating_by_frame_m_s
 from ..motion import Motion
@@ -54,6 +54,21 @@ class Measures:
     def jerk_m_s3(self) -> float:
         """Mean jerk over joints and frames."""
         return _mean(self.jerk_by_frame_m_s3)
+
+    @property
+    def errors(self) -> dict[str, float]:
+        """The errors by key, as in `ERRORS`."""
+        return {error.key: getattr(self, error.key) for error in ERRORS}
+
+    def by_frame(self, key: str) -> np.ndarray:
+        """Return an error by frame."""
+        fields = {
+            "penetration_m": self.penetration_by_frame_m,
+            "floating_m": self.floating_by_frame_m,
+            "skate_m_s": self.skate_by_frame_m_s,
+            "jerk_m_s3": self.jerk_by_frame_m_s3,
+        }
+        return fields[key]
 
 
 def measure(motion: Motion) -> Measures:

@@ -200,3 +200,15 @@ def test_feet_are_judged_on_the_ground_on_which_they_stand(height_m: float) -> N
     before, after = comparison.errors
     assert max(before["floating_m"], after["floating_m"]) < 0.012
     assert comparison.lost_contacts == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(("shake_m", "is_clear"), [(0.0, False), (1e-5, False), (0.01, True)])
+def test_a_gain_is_clear_if_an_error_falls_in_two_seconds_of_a_long_motion(shake_m: float, *, is_clear: bool) -> None:
+    """Half a second of shaking in twenty hardly changes the mean over all."""
+    still = made_motion("idle", frames=600)
+    root_m = still.root_m.copy()
+    root_m[300:315] += shake_m * np.random.default_rng(0).standard_normal((15, 3))
+    comparison = MotionComparison.from_correction(replace(still, root_m=root_m), CorrectedMotion(still))
+    assert (comparison.clear_gains["jerk_m_s3"] >= 1.0) == is_clear
+    worse = MotionComparison.from_correction(still, CorrectedMotion(replace(still, root_m=root_m)))
+    assert worse.clear_gains["jerk_m_s3"] < 1.0
