@@ -37,8 +37,6 @@ from selfcorrect.experiments.file_correction.in_python import correct_file as co
 from selfcorrect.experiments.file_correction.in_python import correct_files as correct_files
 from selfcorrect.experiments.file_correction.in_python import correct_motions as correct_motions
 from selfcorrect.experiments.file_correction.options import CorrectionOptions as CorrectionOptions
-from selfcorrect.experiments.remedies.remedies import RemedyInputs as RemedyInputs
-from selfcorrect.experiments.remedies.remedies import with_remedy as with_remedy
 from selfcorrect.experiments.studies import claims as claims
 from selfcorrect.experiments.studies.comparison.arguments import ComparisonOptions as ComparisonOptions
 from selfcorrect.experiments.studies.comparison.compare import compare as compare
@@ -83,6 +81,8 @@ from selfcorrect.motion.motion import Motion as Motion
 from selfcorrect.motion.pictures.drawing import draw_motions as draw_motions
 from selfcorrect.motion.pictures.player import show as show
 from selfcorrect.motion.skeleton import Skeleton as Skeleton
+from selfcorrect.remedies.remedies import RemedyInputs as RemedyInputs
+from selfcorrect.remedies.remedies import with_remedy as with_remedy
 from selfcorrect.simulators.corrector import KinematicCorrector as KinematicCorrector
 from selfcorrect.simulators.corrector import PhysicsCorrector as PhysicsCorrector
 from selfcorrect.simulators.foot_contacts import Contacts as Contacts

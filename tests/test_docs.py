@@ -35,7 +35,6 @@ from selfcorrect.experiments import cli
 from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.motion.presets import PRESET_ROWS
 from selfcorrect.experiments.motion.settings import SAMPLER_KEY, MotionSettings, settings_from_config
-from selfcorrect.experiments.remedies.table import REMEDIES
 from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.experiments.studies.results import ArmCurves
 from selfcorrect.experiments.studies.summary import Summary, read_summary
@@ -44,6 +43,7 @@ from selfcorrect.experiments.toy.study import load_settings
 from selfcorrect.models.diffusion.model import MotionDiffusion
 from selfcorrect.models.diffusion.presets import preset
 from selfcorrect.models.gaussian import Gaussian
+from selfcorrect.remedies.table import REMEDIES
 from selfcorrect.statistics import Thresholds
 from selfcorrect.testing import Trial
 

@@ -36,7 +36,6 @@ from selfcorrect.experiments.motion.correctors.own import CorrectorInputs, build
 from selfcorrect.experiments.motion.presets import PRESETS
 from selfcorrect.experiments.motion.study import finish_children
 from selfcorrect.experiments.motion.task import MotionData, MotionParts, MotionTask, Sharing, load_parts
-from selfcorrect.experiments.remedies.remedies import RemedyInputs, with_remedy
 from selfcorrect.loop.ancestry import nearest_of_label, novelty
 from selfcorrect.loop.bias import best_of, sample_plainly
 from selfcorrect.loop.policy import parse_policy
@@ -46,6 +45,7 @@ from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.measures.evaluation import MotionEvaluator
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.remedies.remedies import RemedyInputs, with_remedy
 from selfcorrect.runtime.progress import silent
 from selfcorrect.storage.runs.protocol import Generation
 

@@ -42,7 +42,7 @@ CODE = (
 
 CODE_OF_LOOPS = (
     *CODE, "correctors", "loop", "metrics", "models", "remedies", "experiments/motion",
-    "experiments/remedies", "experiments/studies",
+    "experiments/studies",
 )  # fmt: skip
 """Folders of the package with all code behind a motion experiment."""
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from selfcorrect.motion.measures.metrics import KEPT_DIVERSITY, Metric, find_metric
+from selfcorrect.remedies.table import REMEDIES
 
-from ..remedies.table import REMEDIES
 from ..studies import verdict
 from ..studies.arms import BASELINE, STATIC, ArmSettings
 from ..studies.outcome import Outcome, Pair

@@ -12,8 +12,8 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.loop.policy_table import POLICIES
 from selfcorrect.models.diffusion.config import SamplerName
 from selfcorrect.models.diffusion.presets import preset, preset_names
+from selfcorrect.remedies.table import PLACES, REMEDIES
 
-from ..remedies.table import PLACES, REMEDIES
 from ..studies.arms import BASELINE, SAMPLING_SETTINGS, TAKES_RATIO, ArmSettings
 from .correctors.table import CORRECTORS, UNKNOWN, corrector_row
 from .settings import MotionSettings

@@ -15,10 +15,10 @@ from selfcorrect.core.checks import MOST, check_count
 from selfcorrect.core.errors import SettingError
 from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.diffusion.presets import DENOISER_PRESETS, preset
+from selfcorrect.remedies.table import PLACES, REMEDIES
 from selfcorrect.runtime.registry import Registry, Row
 from selfcorrect.simulators.settings.engine_table import ENGINES, PUBLISHED_ENGINE
 
-from ..remedies.table import PLACES, REMEDIES
 from ..studies.arms import ArmSettings, folder_name
 from .correctors.table import THEN, corrector_row, is_own
 

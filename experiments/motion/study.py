@@ -23,7 +23,9 @@ from selfcorrect.models.diffusion.presets import preset
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.measures.metrics import METRIC_TABLE, added_metrics
+from selfcorrect.remedies.remedies import RemedyInputs, with_place, with_remedy
 from selfcorrect.remedies.spectrum import restore_energy
+from selfcorrect.remedies.table import REMEDIES
 from selfcorrect.runtime.identity import Identity
 from selfcorrect.runtime.progress import Progress, silent
 from selfcorrect.simulators.settings.engine_table import ENGINES
@@ -32,8 +34,6 @@ from selfcorrect.storage.runs.run_folder import FEASIBILITY_FILE, REFERENCES_FIL
 
 from ..jobs.identities import identity_of_data
 from ..jobs.run import use_one_thread
-from ..remedies.remedies import RemedyInputs, with_place, with_remedy
-from ..remedies.table import REMEDIES
 from ..studies.arms import ArmSettings
 from ..studies.study import Measure, SeedRun, Study, StudyTask, seed_runs
 from .correctors.own import CorrectorInputs, build_corrector, own_identity, try_corrector

@@ -27,10 +27,10 @@ from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.measures.evaluation import MotionEvaluator
 from selfcorrect.motion.measures.metrics import CORRECTED, NOVELTY
 from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.remedies.remedies import RemedyInputs, with_remedy
 from selfcorrect.runtime.progress import Progress, silent
 from selfcorrect.storage.runs.folder_store import FolderReader
 
-from ..remedies.remedies import RemedyInputs, with_remedy
 from ..studies.arms import ArmSettings
 from .settings import GENERATORS, MotionSettings
 

@@ -13,11 +13,11 @@ from selfcorrect.experiments import cli
 from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.motion.correctors.table import CORRECTORS
 from selfcorrect.experiments.motion.settings import GENERATORS, MotionSettings
-from selfcorrect.experiments.remedies.table import PLACES, REMEDIES
 from selfcorrect.experiments.toy.files import select_toys
 from selfcorrect.loop.policy_table import POLICIES
 from selfcorrect.models.diffusion.denoiser_table import DENOISERS
 from selfcorrect.motion.measures.metrics import DESCENT, EXPLAINED, FIELD, MEASURED, METRICS, RETRIEVED, TRAINED
+from selfcorrect.remedies.table import PLACES, REMEDIES
 
 LOOP_FILES = (
     "biased_corrector cross_curation crossfeed curation density_ratio digits_as_published dilution "

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import selfcorrect as sc
-from selfcorrect.experiments.remedies.remedies import TaskArm
 from selfcorrect.loop.policy import Policy
+from selfcorrect.remedies.remedies import TaskArm
 
 REMEDIES = ("none", "matched", "extrapolated", "lineages")
 WAYS: dict[str, tuple[Policy, bool]] = {

@@ -25,8 +25,6 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.loop_correction import Correction
 from selfcorrect.experiments.motion.settings import MotionSettings
 from selfcorrect.experiments.motion.task import motion_task, trained_model
-from selfcorrect.experiments.remedies.remedies import RemedyInputs, with_remedy
-from selfcorrect.experiments.remedies.table import REMEDIES
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.loop.fitting import fit_plainly
 from selfcorrect.loop.policy import Replace
@@ -35,6 +33,8 @@ from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.diffusion.model import MotionDiffusion
 from selfcorrect.models.diffusion.steering import steer
 from selfcorrect.models.gaussian import Gaussian
+from selfcorrect.remedies.remedies import RemedyInputs, with_remedy
+from selfcorrect.remedies.table import REMEDIES
 from selfcorrect.storage.runs.folder_store import FolderStore
 from selfcorrect.storage.runs.memory import MemoryStore
 

@@ -11,11 +11,11 @@ from selfcorrect.experiments.motion.axes import Axes, budget, parse_ratio
 from selfcorrect.experiments.motion.correctors.table import corrector_row, is_own
 from selfcorrect.experiments.motion.presets import PRESETS
 from selfcorrect.experiments.motion.settings import SAMPLER_KEY, MotionSettings, extends, settings_from_config
-from selfcorrect.experiments.remedies.table import PLACES
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.loop.policy import Augment
 from selfcorrect.loop.run import Arm
 from selfcorrect.models.diffusion.config import DiffusionConfig
+from selfcorrect.remedies.table import PLACES
 
 QUICK = (BASELINE, ArmSettings("replace"), ArmSettings("replace", "physics"))
 RATIOS = PRESETS["ratios"].arms["patch-mixer"]

@@ -16,7 +16,6 @@ from selfcorrect.experiments.motion.correctors.table import CORRECTORS
 from selfcorrect.experiments.motion.presets import PRESETS
 from selfcorrect.experiments.motion.settings import MotionSettings
 from selfcorrect.experiments.motion.study import make_motion_study
-from selfcorrect.experiments.remedies.table import REMEDIES
 from selfcorrect.experiments.studies import figures
 from selfcorrect.experiments.studies.study import jobs_of
 from selfcorrect.experiments.studies.study_rows import group_of
@@ -24,6 +23,7 @@ from selfcorrect.experiments.studies.summary import read_summary
 from selfcorrect.experiments.studies.wandb_runs import arm_run
 from selfcorrect.loop.policy_table import POLICIES
 from selfcorrect.models.diffusion.presets import preset_names
+from selfcorrect.remedies.table import REMEDIES
 from selfcorrect.storage.runs.run_folder import claim_folder
 
 NUMBERS = {"SIZE": "16", "SHARE": "0.5", "RATIO": "1", "BUDGET": "16", "COUNT": "4", "FRACTION": "0.5"}

@@ -7,7 +7,6 @@ from torch import Tensor
 
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
-from selfcorrect.experiments.remedies.remedies import Remedy, RemedyInputs, TaskArm, matching, with_place
 from selfcorrect.loop.bias import Bias, Sampler, sample_independently
 from selfcorrect.loop.fitting import extrapolate
 from selfcorrect.loop.policy import Replace
@@ -16,6 +15,7 @@ from selfcorrect.models.diffusion.steering import steer
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.remedies.inside_sampler import corrected_inside
 from selfcorrect.remedies.matching import newest_synthetic
+from selfcorrect.remedies.remedies import Remedy, RemedyInputs, TaskArm, matching, with_place
 
 from .candidates import Rule, select_candidates
 from .ecosystem import Ecosystem

@@ -4,25 +4,24 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from selfcorrect.core.checks import describe_value
-from selfcorrect.core.errors import InputError, SettingError
-from selfcorrect.core.randomness import Stream
-from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.anchors import Embedding, flat
-from selfcorrect.correctors.contract import filter_of
-from selfcorrect.correctors.loop_correction import apply_corrector
-from selfcorrect.loop.bias import sample_plainly
-from selfcorrect.loop.fitting import (
+from ..core.checks import describe_value
+from ..core.errors import InputError, SettingError
+from ..core.randomness import Stream
+from ..core.samples import Samples
+from ..correctors.anchors import Embedding, flat
+from ..correctors.contract import filter_of
+from ..correctors.loop_correction import apply_corrector
+from ..loop.bias import sample_plainly
+from ..loop.fitting import (
     PairFitting,
     PreferCorrections,
     extrapolate,
 )
-from selfcorrect.loop.policy import RealOnly, overlapping
-from selfcorrect.loop.run import Arm, Task
-from selfcorrect.models.resampling import Copying
-from selfcorrect.remedies.inside_sampler import corrected_inside
-from selfcorrect.remedies.matching import Finish, lineage_matched, newest_synthetic, oldest_synthetic
-
+from ..loop.policy import RealOnly, overlapping
+from ..loop.run import Arm, Task
+from ..models.resampling import Copying
+from .inside_sampler import corrected_inside
+from .matching import Finish, lineage_matched, newest_synthetic, oldest_synthetic
 from .table import PLACES, REMEDIES
 
 

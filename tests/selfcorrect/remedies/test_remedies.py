@@ -12,13 +12,13 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import Corrected
 from selfcorrect.correctors.loop_correction import Correction
-from selfcorrect.experiments.remedies.remedies import RemedyInputs, with_place, with_remedy
-from selfcorrect.experiments.remedies.table import PLACES, REMEDIES
 from selfcorrect.loop.fitting import fit_plainly
 from selfcorrect.loop.policy import Policy, RealOnly, Replace
 from selfcorrect.loop.run import Arm, Task, run_loop
 from selfcorrect.models.diffusion.steering import Projected, steer
 from selfcorrect.models.gaussian import Gaussian
+from selfcorrect.remedies.remedies import RemedyInputs, with_place, with_remedy
+from selfcorrect.remedies.table import PLACES, REMEDIES
 from selfcorrect.storage.runs.memory import MemoryStore
 
 

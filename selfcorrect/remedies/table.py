@@ -5,9 +5,9 @@ Places of a corrector in the loop by name, too.
 
 from dataclasses import dataclass
 
-from selfcorrect.runtime.registry import Registry, Row
+from ..runtime.registry import Registry, Row
 
-_BUILT = "selfcorrect.experiments.remedies.remedies"
+_BUILT = "selfcorrect.remedies.remedies"
 OWN = "this project"
 
 

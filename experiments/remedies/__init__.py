@@ -1,1 +1,0 @@
-"""Remedies by name, and how each becomes part of a loop."""
