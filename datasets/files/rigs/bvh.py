@@ -23,7 +23,7 @@ from selfcorrect.motion.body.surface import (
     HEAD_RADIUS_M,
     TOE_TIP_BEYOND_TOE_JOINT_M,
 )
-from selfcorrect.motion.geometry.compiled import KERNELS
+from selfcorrect.motion.geometry.compiled import find_kernel
 from selfcorrect.motion.geometry.inverse_kinematics import aligning_turns
 from selfcorrect.motion.geometry.kinematics import make_continuous
 from selfcorrect.motion.geometry.rotations import from_euler_angles, identity_rotations, rotate, to_euler_angles
@@ -259,7 +259,7 @@ def format_channels(values: np.ndarray, columns: Sequence[int]) -> Iterator[str]
     row_format = " ".join(["%.6f"] * len(columns))
     for start in range(0, len(values), _ROWS):
         rows = values[start : start + _ROWS].take(columns, axis=1)
-        text = KERNELS.format_rows(rows) if KERNELS is not None and rows.size else None
+        text = kernel(rows) if rows.size and (kernel := find_kernel("format_rows", rows)) else None
         if text is None:
             # Adding zero turns −0 into 0.
             text = "\n".join(row_format % tuple(row) for row in (rows.round(6) + 0.0).tolist())

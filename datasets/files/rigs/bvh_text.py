@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.geometry.compiled import KERNELS
+from selfcorrect.motion.geometry.compiled import find_kernel
 from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS
 from selfcorrect.storage.files.limits import check_unpacked, read_bytes
 
@@ -453,15 +453,12 @@ def _parse_rows(scanner: _Scanner, frames: int, channels: int) -> np.ndarray:
 
 
 def _read_plain_rows(scanner: _Scanner, frames: int, channels: int) -> np.ndarray | None:
-    """Return the numbers of rows that are written plainly, a row to a line; None for other rows and without kernels.
-
-    Kernels that were compiled from an older clone may lack the function.
-    """
-    read = getattr(KERNELS, "read_rows", None)
-    if read is None or 2 * frames * channels > len(scanner.text):
+    """Return the numbers of rows that are written plainly, a row to a line; None for other rows and without kernels."""
+    kernel = find_kernel("read_rows")
+    if kernel is None or 2 * frames * channels > len(scanner.text):
         return None
     values = np.empty((frames, channels))
-    is_plain = read(scanner.text[scanner.at :], values)
+    is_plain = kernel(scanner.text[scanner.at :], values)
     return values if is_plain and values.size and max(values.max(), -values.min()) <= LARGEST else None
 
 

@@ -5,21 +5,35 @@ them, and the tests compare with them. `SELFCORRECT_PURE=1` in the environment l
 """
 
 import os
+from collections.abc import Callable
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 
-FUNCTIONS = ("chain_products", "compose", "cross", "format_rows", "iterate_forces", "pose", "rotate", "solve_banded")
-"""Functions of the kernels that are used. Kernels that lack some were compiled from an older clone and are left out."""
+import numpy as np
+
+_DOUBLE = np.dtype(np.float64)
 
 
 def _import_kernels() -> ModuleType | None:
     if os.environ.get("SELFCORRECT_PURE", "") not in ("", "0"):
         return None
     try:
-        kernels = import_module("._kernels", __package__)
+        return import_module("._kernels", __package__)
     except ImportError:
         return None
-    return kernels if all(hasattr(kernels, name) for name in FUNCTIONS) else None
 
 
 KERNELS = _import_kernels()
+
+
+def find_kernel(name: str, *arrays: np.ndarray) -> Callable[..., Any] | None:
+    """Return the kernel that computes with these arrays; None if NumPy has to.
+
+    NumPy computes without kernels, with kernels of an older clone that lack the function, and with arrays that are not
+    of double precision.
+    """
+    for array in arrays:
+        if array.dtype != _DOUBLE:
+            return None
+    return getattr(KERNELS, name, None)

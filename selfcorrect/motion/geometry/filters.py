@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from .compiled import KERNELS
+from .compiled import find_kernel
 
 _ROUNDING = np.finfo(float).eps
 """Largest difference of weights that count as equal."""
@@ -106,15 +106,15 @@ def solve_banded(bands: np.ndarray, right: np.ndarray) -> np.ndarray:
     Raises:
         LinAlgError: The matrix is not positive definite.
     """
-    if KERNELS is None:
-        from scipy.linalg import solveh_banded
+    if kernel := find_kernel("solve_banded"):
+        solution = np.array(right, dtype=float, order="C")
+        failed = kernel(np.ascontiguousarray(bands, dtype=float), solution.reshape(len(solution), -1))
+        if failed:
+            raise np.linalg.LinAlgError(f"leading minor {failed} is not positive")
+        return solution
+    from scipy.linalg import solveh_banded
 
-        return solveh_banded(bands, right.reshape(len(right), -1)).reshape(right.shape)
-    solution = np.array(right, dtype=float, order="C")
-    failed = KERNELS.solve_banded(np.ascontiguousarray(bands, dtype=float), solution.reshape(len(solution), -1))
-    if failed:
-        raise np.linalg.LinAlgError(f"leading minor {failed} is not positive")
-    return solution
+    return solveh_banded(bands, right.reshape(len(right), -1)).reshape(right.shape)
 
 
 def _list_neighbours(

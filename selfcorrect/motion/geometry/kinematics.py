@@ -14,7 +14,7 @@ import numpy as np
 from ...core.checks import check_kind
 from ..motion import SLAB, Motion, MotionBatch
 from ..skeleton import Skeleton, compute_descendants, compute_generations
-from .compiled import KERNELS
+from .compiled import find_kernel
 from .rotations import compose, invert, normalize, rotate
 
 _FRAMES_IN_CACHE = 512
@@ -34,9 +34,9 @@ def forward_kinematics(
     Returns:
         Positions (..., J, 3) in metres and orientations (..., J, 4), both in the world; (..., K, …) of some joints.
     """
-    if KERNELS is not None and rotations.dtype == np.float64:
+    if kernel := find_kernel("pose", rotations):
         orientations = np.empty((*rotations.shape[:-2], len(skeleton) if joints is None else len(joints), 4))
-        return _pose_compiled(skeleton, root_m, rotations, joints, orientations), orientations
+        return _pose_compiled(kernel, skeleton, root_m, rotations, joints, orientations), orientations
     positions_m, orientations = _pose_by_generation(skeleton, root_m, rotations)
     if joints is None:
         return positions_m, orientations
@@ -45,6 +45,7 @@ def forward_kinematics(
 
 
 def _pose_compiled(
+    kernel: Callable[..., None],
     skeleton: Skeleton,
     root_m: np.ndarray,
     rotations: np.ndarray,
@@ -52,14 +53,13 @@ def _pose_compiled(
     orientations: np.ndarray | None,
 ) -> np.ndarray:
     """Return positions (..., K, 3), and write orientations (..., K, 4) if these are wanted."""
-    assert KERNELS is not None
     *shape, count, _ = rotations.shape
     posed, *tree = _make_kernel_tree(skeleton, None if joints is None else tuple(joints))
     if root_m.shape[:-1] != tuple(shape):
         root_m = np.broadcast_to(root_m, (*shape, 3))
     root_m = np.ascontiguousarray(root_m, dtype=float)
     positions_m = np.empty((*shape, len(posed), 3))
-    KERNELS.pose(
+    kernel(
         root_m.reshape(-1, 3),
         np.ascontiguousarray(rotations).reshape(-1, count, 4),
         *tree,
@@ -158,8 +158,8 @@ def joint_positions(motion: Motion | MotionBatch, joints: Sequence[int] | None =
     check_kind("motion", motion, Motion, MotionBatch)
     if isinstance(motion, MotionBatch) and (poses := _POSES.get(motion)) is not None:
         return poses[0] if joints is None else poses[0][..., list(joints), :]
-    if KERNELS is not None and motion.rotations.dtype == np.float64:
-        return _pose_compiled(motion.skeleton, motion.root_m, motion.rotations, joints, None)
+    if kernel := find_kernel("pose", motion.rotations):
+        return _pose_compiled(kernel, motion.skeleton, motion.root_m, motion.rotations, joints, None)
     return in_chunks(
         lambda *poses: forward_kinematics(motion.skeleton, *poses, joints=joints)[0], motion.root_m, motion.rotations
     )

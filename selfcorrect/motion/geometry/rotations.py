@@ -6,7 +6,7 @@ several clips.
 
 import numpy as np
 
-from .compiled import KERNELS
+from .compiled import find_kernel
 from .vectors import LAST, NEXT, cross, dot, empty_product, normalize_safely, norms, split_components
 
 _CONJUGATE = np.array([-1.0, -1.0, -1.0, 1.0])
@@ -18,9 +18,9 @@ known."""
 
 def compose(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Products (..., 4) of quaternions (..., 4), broadcast against each other: `second` is turned by `first`."""
-    if KERNELS is not None and first.dtype == second.dtype == np.float64:
+    if kernel := find_kernel("compose", first, second):
         products = empty_product(first, second)
-        KERNELS.compose(first, second, products)
+        kernel(first, second, products)
         return products
     x, y, z, w = split_components(first)
     a, b, c, d = split_components(second)
@@ -35,9 +35,9 @@ def compose(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 def rotate(rotations: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """Vectors (..., 3) turned by quaternions (..., 4), broadcast against each other."""
-    if KERNELS is not None and rotations.dtype == vectors.dtype == np.float64:
+    if kernel := find_kernel("rotate", rotations, vectors):
         turned = empty_product(rotations, vectors)
-        KERNELS.rotate(rotations, vectors, turned)
+        kernel(rotations, vectors, turned)
         return turned
     x, y, z, w = split_components(rotations)
     a, b, c = split_components(vectors)

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from .compiled import KERNELS
+from .compiled import find_kernel
 
 NEXT = np.array([1, 2, 0])
 LAST = np.array([2, 0, 1])
@@ -67,9 +67,9 @@ def angles_rad(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 def cross(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Cross products (..., 3) of vectors (..., 3), broadcast against each other."""
-    if KERNELS is not None and first.dtype == second.dtype == np.float64:
+    if kernel := find_kernel("cross", first, second):
         products = empty_product(first, second)
-        KERNELS.cross(first, second, products)
+        kernel(first, second, products)
         return products
     return np.cross(first, second)
 

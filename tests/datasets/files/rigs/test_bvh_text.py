@@ -13,18 +13,17 @@ from hypothesis import strategies as st
 from made_rigs import base_walk
 
 import selfcorrect as sc
-from selfcorrect.datasets.files import rigs
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.rigs.bvh import parse_bvh, read_bvh, write_bvh
 from selfcorrect.datasets.files.rigs.bvh_text import _scan_hierarchy, parse_text
 from selfcorrect.datasets.files.rigs.rig import RiggedMotion
 from selfcorrect.datasets.files.sampling import rate_of_period
 from selfcorrect.datasets.files.skeletons.reading import Reading
-from selfcorrect.motion.geometry.compiled import KERNELS
+from selfcorrect.motion.geometry import compiled
 from selfcorrect.motion.geometry.kinematics import joint_positions
 
-read_rows = getattr(KERNELS, "read_rows", None) or (lambda *_: False)
-needs_reader = pytest.mark.skipif(not hasattr(KERNELS, "read_rows"), reason="the kernels are not compiled here")
+read_rows = compiled.find_kernel("read_rows") or (lambda *_: False)
+needs_reader = pytest.mark.skipif(not compiled.find_kernel("read_rows"), reason="the kernels are not compiled here")
 
 
 def positions_m(clip: RiggedMotion) -> np.ndarray:
@@ -349,7 +348,7 @@ def test_compiled_reader_leaves_other_rows_to_numpy(row: str) -> None:
 def test_plain_rows_are_the_same_without_kernels(monkeypatch: pytest.MonkeyPatch, bvh_text: str, form: str) -> None:
     text = with_numbers(bvh_text, form.format)
     fast = parse_text(text, "made")
-    monkeypatch.setattr(rigs.bvh_text, "KERNELS", None)
+    monkeypatch.setattr(compiled, "KERNELS", None)
     slow = parse_text(text, "made")
     np.testing.assert_array_equal(fast.values.view(np.int64), slow.values.view(np.int64))
     assert fast.notes == slow.notes

@@ -29,8 +29,7 @@ def both(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def compare(function, *arguments) -> None:
         results = []
         for kernels in (compiled.KERNELS, None):
-            for module in (bvh, kinematics, rotations, vectors, stance_model, contact_plan):
-                monkeypatch.setattr(module, "KERNELS", kernels)
+            monkeypatch.setattr(compiled, "KERNELS", kernels)
             result = function(*arguments)
             results.append(result if isinstance(result, tuple) else (result,))
         for fast, slow in zip(*results, strict=True):
@@ -117,20 +116,18 @@ def test_the_environment_leaves_the_kernels_out(monkeypatch: pytest.MonkeyPatch)
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
-def test_kernels_of_an_older_clone_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SELFCORRECT_PURE", raising=False)
-    for left_out in compiled.FUNCTIONS:
-        older = SimpleNamespace(**{name: None for name in compiled.FUNCTIONS if name != left_out})
-        monkeypatch.setattr(compiled, "import_module", lambda *_, older=older: older)
-        assert compiled._import_kernels() is None
-    monkeypatch.setattr(compiled, "import_module", lambda *_: SimpleNamespace(**dict.fromkeys(compiled.FUNCTIONS)))
-    assert compiled._import_kernels() is not None
+def test_kernels_of_an_older_clone_leave_what_they_lack_to_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "KERNELS", SimpleNamespace(cross=print))
+    assert compiled.find_kernel("cross", VECTORS) is print
+    assert compiled.find_kernel("cross", VECTORS, VECTORS.astype(np.float32)) is None
+    assert compiled.find_kernel("compose", QUATERNIONS) is None
 
 
-def test_all_functions_of_kernels_that_are_used_are_looked_for() -> None:
-    used = set()
+@needs_kernels
+def test_the_code_finds_each_kernel_by_its_name() -> None:
+    names = set()
     root = Path(__file__).resolve().parents[4]
     for package in ("selfcorrect", "datasets", "simulators", "experiments"):
         for path in (root / package).rglob("*.py"):
-            used |= set(re.findall(r"KERNELS\.(\w+)", path.read_text(encoding="utf-8")))
-    assert used == set(compiled.FUNCTIONS)
+            names |= set(re.findall(r'find_kernel\(\s*"(\w+)"', path.read_text(encoding="utf-8")))
+    assert names == {name for name in dir(compiled.KERNELS) if not name.startswith("__")}
