@@ -266,7 +266,7 @@ API_PAGES = {
     "Loops": r"loop\.(run|bias)|core\.(randomness|samples)|storage\.",
     "Policies": r"loop\.policy",
     "Models": r"models\.|loop\.calibration",
-    "Experiments": r"experiments\.(studies|remedies|toy)",
+    "Experiments": r"experiments\.(studies|toy)|remedies\.",
     "Metrics, statistics and tests": r"metrics\.|statistics|testing",
     "Errors": r"core\.errors",
 }

@@ -25,48 +25,73 @@ WordChain = load_toy_module(LOOPS["language"]).WordChain
 SHORT = {"generations": 1, "seeds": 2}
 NETWORK = {**SHORT, "initial_steps": 3, "steps": 2}
 CIRCLE = {**NETWORK, "real_count": 24, "judged": 12}
-HOLDING = (
-    "gaussian-correct", "gaussian-collapse", "stability", "linear", "weighting", "curation", "pluralistic",
-    "cross-curation", "mad", "provenance", "crossfeed", "dilution", "kazdan-density", "kazdan-regression",
-    "performative", "reflow", "biased-corrector", "mixture", "fairness", "lineages",
-)  # fmt: skip
-"""Toys whose quick form has enough seeds for a verdict on most statements; the quick form is what runs here."""
-FEWER = {
-    "gaussian-correct": {"seeds": 100, "generations": 40},
-    "stability": {"ratios": (0.5, 3.0), "seeds": 100},
-    "pluralistic": {"seeds": 8},
-    "fairness": {"seeds": 8},
-    "reflow": {"generations": 3},
-}
-"""Settings that suffice for verdicts where the quick form takes long."""
-COSTLY = ("biased-corrector", "lineages", "mixture")
-"""Of these toys the quick form runs nightly; `test_causes.py` runs some statements of them."""
-TINY = {
-    "biased-corrector": {"seeds": 2, "generations": 4},
-    "lineages": {"seeds": 2, "generations": 3, "bandwidths": (0.05, 0.2), "label_sizes": (3, 9, 13)},
-    "mixture": {"seeds": 2, "generations": 2},
-    "gillman-program": {"seeds": 2, "generations": 4},
-    "imperfect-verifier": {**NETWORK, "initial_steps": 60, "judged": 50},
-    "density-ratio": {**SHORT, "steps": 3, "judged": 40, "real_count": 40},
-    "shapes": {**NETWORK, "judged": 20, "real_count": 30},
-    "language": {**NETWORK, "word_seeds": 3, "chain": WordChain(seeds=2, generations=4), "word_generations": 4,
-                 "windows": 20, "held_out_windows": 10, "window": 8},
-    "remedies": {**CIRCLE, "remedies": ("none", "matched", "lineages", "more-steps")},
-    "mechanisms": {**CIRCLE, "ways": ("fully synthetic", "λ = 1")},
-    "text-mechanisms": {**NETWORK, "windows": 12, "held_out": 10},
-    "counting": {"seeds": 3, "generations": 24},
-    "kazdan": {"seeds": 3, "generations": 8, "sizes": (10,)},
-    "digits-as-published": {**SHORT, "real_count": 200, "judged": 30, "initial_epochs": 1},
+
+
+@dataclass(frozen=True)
+class ToyRow:
+    """How the tests run a toy, as changes of the settings of its quick form."""
+
+    tiny: dict[str, Any] | None = None
+    """Changes with which a run takes a second or so, None for a toy whose quick form is run."""
+    decisive: dict[str, Any] | None = None
+    """Changes with which most statements hold and none fails, None for a toy without enough seeds."""
+    is_costly: bool = False
+    """Whether the decisive run is nightly; `test_causes.py` runs some statements of these toys."""
+    is_slow: bool = False
+
+
+ROWS = {
+    "biased-corrector": ToyRow({"seeds": 2, "generations": 4}, {}, is_costly=True),
+    "counting": ToyRow({"seeds": 3, "generations": 24}),
+    "cross-curation": ToyRow(decisive={}),
+    "crossfeed": ToyRow(decisive={}),
+    "curation": ToyRow(decisive={}),
+    "density-ratio": ToyRow({**SHORT, "steps": 3, "judged": 40, "real_count": 40}),
+    "digits-as-published": ToyRow({**SHORT, "real_count": 200, "judged": 30, "initial_epochs": 1}),
+    "dilution": ToyRow(decisive={}),
+    "fairness": ToyRow(decisive={"seeds": 8}),
+    "gaussian-collapse": ToyRow(decisive={}),
+    "gaussian-correct": ToyRow(decisive={"seeds": 100, "generations": 40}),
+    "gillman-program": ToyRow({"seeds": 2, "generations": 4}),
+    "imperfect-verifier": ToyRow({**NETWORK, "initial_steps": 60, "judged": 50}),
+    "kazdan": ToyRow({"seeds": 3, "generations": 8, "sizes": (10,)}),
+    "kazdan-density": ToyRow(decisive={}),
+    "kazdan-regression": ToyRow(decisive={}),
+    "language": ToyRow(
+        {**NETWORK, "word_seeds": 3, "chain": WordChain(seeds=2, generations=4), "word_generations": 4,
+         "windows": 20, "held_out_windows": 10, "window": 8},
+        is_slow=True,
+    ),
+    "lineages": ToyRow(
+        {"seeds": 2, "generations": 3, "bandwidths": (0.05, 0.2), "label_sizes": (3, 9, 13)}, {}, is_costly=True
+    ),
+    "linear": ToyRow(decisive={}),
+    "mad": ToyRow(decisive={}),
+    "mechanisms": ToyRow({**CIRCLE, "ways": ("fully synthetic", "λ = 1")}),
+    "mixture": ToyRow({"seeds": 2, "generations": 2}, {}, is_costly=True),
+    "performative": ToyRow(decisive={}),
+    "pluralistic": ToyRow(decisive={"seeds": 8}),
+    "provenance": ToyRow(decisive={}),
+    "reflow": ToyRow(decisive={"generations": 3}),
+    "remedies": ToyRow({**CIRCLE, "remedies": ("none", "matched", "lineages", "more-steps")}),
+    "shapes": ToyRow({**NETWORK, "judged": 20, "real_count": 30}),
+    "stability": ToyRow(decisive={"ratios": (0.5, 3.0), "seeds": 100}),
+    "text-mechanisms": ToyRow({**NETWORK, "windows": 12, "held_out": 10}),
+    "weighting": ToyRow(decisive={}),
 }  # fmt: skip
-"""Settings with which a run of any other toy takes a second or so."""
-SLOW = ("language",)
-NAMES = [*LOOPS]
-EACH = [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in NAMES]
+"""Row of each published loop, by the name of its file."""
+TINY = [name for name, row in ROWS.items() if row.tiny is not None]
+DECISIVE = [
+    pytest.param(name, marks=pytest.mark.nightly if row.is_costly else ())
+    for name, row in ROWS.items()
+    if row.decisive is not None
+]
+EACH = [pytest.param(name, marks=pytest.mark.slow if row.is_slow else ()) for name, row in ROWS.items()]
 DRAWS = 200
 
 
 def small(name: str) -> Any:
-    return replace(load_settings(LOOPS[name], quick=True), **TINY.get(name, {}))
+    return replace(load_settings(LOOPS[name], quick=True), **(ROWS[name].tiny or {}))
 
 
 @cache
@@ -106,6 +131,10 @@ def outcome(claim: Statement, seed: int) -> str:
         return "undecided"
 
 
+def test_every_published_loop_has_a_file_and_a_row() -> None:
+    assert ROWS.keys() == LOOPS.keys()
+
+
 @pytest.mark.parametrize("name", EACH)
 def test_every_claim_can_fail_and_every_direction_can_hold(name: str) -> None:
     claims = tiny(name).claims
@@ -127,11 +156,9 @@ def test_a_small_run_has_all_that_is_declared(name: str, tmp_path: Path) -> None
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.nightly) if name in COSTLY else name for name in HOLDING]
-)
+@pytest.mark.parametrize("name", DECISIVE)
 def test_no_statement_fails_and_most_hold_in_the_quick_form(name: str, tmp_path: Path) -> None:
-    run = run_toy(name, replace(load_settings(LOOPS[name], quick=True), **FEWER.get(name, {})), tmp_path)
+    run = run_toy(name, replace(load_settings(LOOPS[name], quick=True), **ROWS[name].decisive), tmp_path)
     assert_all_is_declared(run)
     verdicts = outcomes(run.result)
     assert "fails" not in verdicts.values(), verdicts
