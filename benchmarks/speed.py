@@ -11,8 +11,11 @@
   relative errors.
 * Samples: windows of 48 frames, as in a self-consuming loop.
 * Loops: samples corrected by two workers beside one worker, and the memory of sampling beside that of the result.
-* Reading a long BVH file beside NumPy's parser, and the memory of reading and correcting it.
+* Tracking without residual force beside the kinematic correction.
+* Reading a BVH file of 48 MB beside NumPy's parser and pybvh, and the memory of reading and correcting the file.
 * Nearest-neighbour metrics beside prdc's, and forward kinematics beside pymotion's.
+
+A row whose package is not installed says so.
 
 Wall-clock times of a machine that others use mean little, so only their ratio is printed, for the two workers.
 """
@@ -27,10 +30,11 @@ import sys
 import tarfile
 import tempfile
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import import_module
 from io import StringIO
 from itertools import count
 from pathlib import Path
@@ -38,7 +42,6 @@ from time import perf_counter
 
 import numpy as np
 import tyro
-from pymotion.ops.skeleton import fk
 
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.datasets.files.open import open_motion, save_motion
@@ -48,7 +51,7 @@ from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.runtime.processes import limit_threads
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector, correct_samples
-from selfcorrect.simulators.presets import FILES, SAMPLES
+from selfcorrect.simulators.presets import FILES, RESIDUAL_FREE_PRESET, SAMPLES
 
 GOALS = {"pybullet": 40.0, "mujoco": 50.0, "kinematic": 100.0}
 """Seconds of motion per second of processor time that we want for the whole command."""
@@ -83,8 +86,8 @@ from pathlib import Path
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.experiments.cli import main
 
-if sys.argv[2]:  # the folder of corrections
-    main(["correct", sys.argv[1], "-o", sys.argv[2], "--kinematic", "--workers", "1", "--quiet"])
+if sys.argv[2:]:  # options of the correction
+    main(["correct", *sys.argv[1:], "--workers", "1", "--quiet"])
 else:
     open_motion(Path(sys.argv[1]))
 peak = Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]  # without the parent's peak
@@ -93,6 +96,9 @@ print(int(peak) * 1024 / Path(sys.argv[1]).stat().st_size)
 """Prints the peak of memory of a process that reads or corrects a file, as a multiple of the file's size, on Linux."""
 _MOST_LOAD = 1.5
 """Load of the machine, this program included, beyond which two workers do not get two cores."""
+_LONG_FILE_BYTES = 48e6
+_RESIDUAL_FREE_S = 10.0
+"""Seconds of motion that are tracked without residual force."""
 WINDOW_FRAMES = 48
 
 
@@ -163,11 +169,24 @@ def run_python(*words: str, expected: Sequence[int] = (0,)) -> str:
     return process.stdout
 
 
+@contextmanager
+def explain_missing_peer(row: str) -> Iterator[None]:
+    """Print why a row is missing, if the package that the row compares with is not installed."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        print(f"{row}: not measured, because {error.name} is not installed")
+
+
+def list_options(mode: str) -> tuple[str, ...]:
+    """Return the options of `correct` for a mode."""
+    return ("--kinematic",) if mode == "kinematic" else ("--engine", mode)
+
+
 def run_command(folder: Path, mode: str) -> None:
     """Correct a folder by the command line in one worker."""
-    options = ("--kinematic",) if mode == "kinematic" else ("--engine", mode)
     with tempfile.TemporaryDirectory() as out:
-        words = ("correct", str(folder), "-o", out, *options, "--workers", "1", "--quiet")
+        words = ("correct", str(folder), "-o", out, *list_options(mode), "--workers", "1", "--quiet")
         run_python("-m", "selfcorrect.experiments.cli", *words, expected=(0, 1))
 
 
@@ -190,12 +209,6 @@ def cut_windows(number: int) -> list[Motion]:
         for start in range(0, len(clip) - WINDOW_FRAMES + 1, 2):
             windows.append(clip.frames(start, start + WINDOW_FRAMES))
     return [windows[index % len(windows)] for index in range(number)]
-
-
-def pose_with_pymotion(motion: Motion) -> None:
-    """Compute the same poses as `forward_kinematics` with pymotion."""
-    quaternions = motion.rotations[..., [3, 0, 1, 2]]
-    fk(quaternions, motion.root_m, motion.skeleton.offsets_m, np.maximum(motion.skeleton.parents, 0))
 
 
 def copy_clips(arguments: Arguments, folder: Path) -> list[Path]:
@@ -221,16 +234,12 @@ def main(arguments: Arguments) -> None:
     _print_samples(modes, cut_windows(arguments.windows), arguments.repeats)
     _print_workers(modes, cut_windows(arguments.windows), arguments.repeats)
     _print_sampling()
-    _print_reading(longest, arguments.repeats)
-    _print_neighbours(arguments.repeats)
-    pose_s = time_fastest(
-        {
-            "own": lambda: forward_kinematics(longest.skeleton, longest.root_m, longest.rotations),
-            "pymotion": lambda: pose_with_pymotion(longest),
-        },
-        3 * arguments.repeats,
-    )
-    print(f"forward kinematics take {pose_s['own'] / pose_s['pymotion']:.2f} x pymotion's time")
+    _print_residual_free(longest.frames(0, round(_RESIDUAL_FREE_S * longest.fps)), arguments.repeats)
+    _print_reading(longest, modes, arguments.repeats)
+    with explain_missing_peer("nearest-neighbour metrics"):
+        _print_neighbours(arguments.repeats)
+    with explain_missing_peer("forward kinematics"):
+        _print_poses(longest, 3 * arguments.repeats)
 
 
 def _print_start(repeats: int) -> None:
@@ -335,31 +344,69 @@ def _print_sampling() -> None:
     print(f"sampling takes {in_parts:.1f} x the memory of its result, {together:.1f} x if all is denoised at once")
 
 
-def _print_reading(clip: Motion, repeats: int) -> None:
-    """Print the time of reading a BVH file of 60,000 frames beside NumPy's parser of the same rows, and the memory."""
+def _print_residual_free(clip: Motion, repeats: int) -> None:
+    """Print the time of tracking a motion without residual force beside its kinematic correction's."""
+    correctors = {
+        "kinematic": RESIDUAL_FREE_PRESET.kinematic_corrector,
+        "residual-free": RESIDUAL_FREE_PRESET.corrector("mujoco"),
+    }
+    programs = {
+        name: lambda corrector=corrector: corrector([_make_new(clip)]) for name, corrector in correctors.items()
+    }
+    spent_s = time_fastest(programs, repeats)
+    ratio = spent_s["residual-free"] / spent_s["kinematic"]
+    speed = clip.seconds / spent_s["residual-free"]
+    print(
+        f"residual-free tracking takes {ratio:.0f} x the kinematic correction's time; {speed:.1f} x real time (goal 5)"
+    )
+
+
+def _print_reading(clip: Motion, modes: Sequence[str], repeats: int) -> None:
+    """Print the time of reading a BVH file of 48 MB beside other readers', and the memory of reading and correcting."""
     with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "clip.bvh"
+        save_motion(path, clip)
+        frames = round(len(clip) * _LONG_FILE_BYTES / path.stat().st_size)
         path = Path(folder) / "long.bvh"
-        save_motion(path, clip.select_frames(np.arange(60_000) % len(clip)))
+        save_motion(path, clip.select_frames(np.arange(frames) % len(clip)))
         rows = path.read_text().partition("Frame Time")[2].splitlines()[1:]
         programs: dict[str, Callable[[], object]] = {
             "read": lambda: open_motion(path),
-            "numpy": lambda: np.loadtxt(rows),
+            "numpy.loadtxt": lambda: np.loadtxt(rows),
         }
+        with explain_missing_peer("reading beside pybvh"):
+            programs["pybvh"] = partial(import_module("pybvh").read_bvh_file, path)
         spent_s = time_fastest(programs, repeats)
         megabytes = path.stat().st_size / 1e6
-        memory = float(run_python("-c", PEAK, str(path), ""))
-        memory_to_correct = float(run_python("-c", PEAK, str(path), str(Path(folder) / "out")).splitlines()[-1])
+        memory = float(run_python("-c", PEAK, str(path)))
+        memory_to_correct = {}
+        for mode in modes:
+            words = ("-o", str(Path(folder) / mode), *list_options(mode))
+            memory_to_correct[mode] = float(run_python("-c", PEAK, str(path), *words).splitlines()[-1])
     speed = megabytes / spent_s["read"]
-    ratio = spent_s["read"] / spent_s["numpy"]
     print(f"reading {megabytes:.0f} MB of BVH: {speed:.0f} MB/s (goal 40), {memory:.1f} x the size in memory (goal 5)")
-    print(f"that takes {ratio:.2f} x the time of numpy.loadtxt on the rows")
-    print(f"a kinematic correction takes {memory_to_correct:.1f} x the size in memory (goal 12.5)")
+    for name in list(programs)[1:]:
+        print(f"that takes {spent_s['read'] / spent_s[name]:.2f} x the time of {name}")
+    for mode, size in memory_to_correct.items():
+        print(f"correcting the file takes {size:.1f} x the size in memory with {mode} (goal 12.5)")
+
+
+def _print_poses(motion: Motion, repeats: int) -> None:
+    """Print the time of forward kinematics beside pymotion's."""
+    pose_with_pymotion = import_module("pymotion.ops.skeleton").fk
+    quaternions = motion.rotations[..., [3, 0, 1, 2]]
+    parents = np.maximum(motion.skeleton.parents, 0)
+    programs: dict[str, Callable[[], object]] = {
+        "own": lambda: forward_kinematics(motion.skeleton, motion.root_m, motion.rotations),
+        "pymotion": lambda: pose_with_pymotion(quaternions, motion.root_m, motion.skeleton.offsets_m, parents),
+    }
+    spent_s = time_fastest(programs, repeats)
+    print(f"forward kinematics take {spent_s['own'] / spent_s['pymotion']:.2f} x pymotion's time")
 
 
 def _print_neighbours(repeats: int) -> None:
     """Print the time of nearest-neighbour metrics of 2,000 × 2,000 embeddings of 263 numbers, whose spread varies."""
-    from prdc import compute_prdc  # takes two seconds
-
+    compute_prdc = import_module("prdc").compute_prdc  # takes two seconds
     real, generated = np.random.default_rng(0).normal(size=(2, 2000, 263)) * np.exp(-np.arange(263) / 40)
     programs: dict[str, Callable[[], object]] = {
         "own": lambda: neighbour_metrics(real, generated),

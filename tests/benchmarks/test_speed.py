@@ -1,5 +1,6 @@
 """Benchmarks of speed time commands and formats."""
 
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,14 @@ def test_fixed_and_running_cost_are_told_apart() -> None:
     assert speed.fit_costs(lengths_s, times_s) == pytest.approx((0.03, 0.007))
 
 
+def test_a_row_names_the_package_that_is_not_installed(capsys: pytest.CaptureFixture[str]) -> None:
+    with speed.explain_missing_peer("poses"):
+        import_module("nosuchpeer")
+    assert "nosuchpeer" in capsys.readouterr().out
+    with pytest.raises(ZeroDivisionError), speed.explain_missing_peer("poses"):
+        raise ZeroDivisionError
+
+
 @pytest.mark.parametrize("number", [1, 300])
 def test_as_many_windows_as_asked_for_are_cut(number: int) -> None:
     windows = speed.cut_windows(number)
@@ -48,6 +57,8 @@ def test_speeds_are_printed_beside_their_references(cmu: Path, capsys: pytest.Ca
     words = next(line.split() for line in printed.splitlines() if line.startswith("sampling takes"))
     assert 1 < float(words[2]) < 0.6 * float(words[9])
     assert printed.count("two workers take") == 2 or "two workers were not timed" in printed
+    assert printed.count("x the size in memory with") == 2
+    assert "residual-free tracking takes" in printed
     assert all(command in printed for command in speed.COMMANDS)
 
 
