@@ -66,15 +66,12 @@ class IdentityFile:
     def list_unrecorded(self, identities: Mapping[str, Identity]) -> list[str]:
         """Return the names of identities that the file lacks or has otherwise."""
         history = self._history()
-        names = []
-        for name, current in identities.items():
-            if name not in history or current.changed_since(history[name][-1]):
-                names.append(name)
-        return names
+        return [
+            name
+            for name, current in identities.items()
+            if name not in history or current.changed_since(history[name][-1])
+        ]
 
     def _history(self) -> dict[str, list[Identity]]:
         content = read_with_digest(self.path) if self.path.exists() else {}
-        history = {}
-        for name, versions in content.items():
-            history[name] = [Identity(**identity) for identity in versions]
-        return history
+        return {name: [Identity(**identity) for identity in versions] for name, versions in content.items()}

@@ -89,9 +89,7 @@ class SubprocessSandbox:
                 has_warned = False
             elif self._has_ended():
                 raise self._describe_end()
-            if started is None:
-                continue
-            seconds = time.monotonic() - started
+            seconds = 0.0 if started is None else time.monotonic() - started
             where = f" on {place}" if place else ""
             if self.limit_s is not None and seconds > self.limit_s:
                 self.close()
@@ -219,20 +217,16 @@ def _answer(memory: Memory, message: bytes, report: Callable[[bytes], object] | 
             report(pickle.dumps(("place", "")))
         with forbid_exit():
             value = function(memory, *arguments)
-        return _pickle_answer(value)
+        try:
+            return pickle.dumps(("answer", value))
+        except Exception as error:
+            raise InputError(f"it returned what no other process can be sent: {describe_error(error)}") from error
     except KeyboardInterrupt:
         if report is None:  # Ctrl-C in this process
             raise
         return pickle.dumps(("error", InputError("it raised KeyboardInterrupt"), traceback.format_exc()))
     except Exception as error:
         return pickle.dumps(("error", _to_sendable(error), traceback.format_exc()))
-
-
-def _pickle_answer(value: Any) -> bytes:
-    try:
-        return pickle.dumps(("answer", value))
-    except Exception as error:
-        raise InputError(f"it returned what no other process can be sent: {describe_error(error)}") from error
 
 
 def _to_sendable(error: Exception) -> Exception:

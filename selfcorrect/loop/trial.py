@@ -66,18 +66,18 @@ def find_unrepeatable_kind(corrector: Corrector, model: GenerativeModel, real: S
     Raises:
         CorrectorError: The corrector fails. The message names the samples.
     """
-    unrepeatable_kinds = []
+    unrepeatable_kind = ""
     for kind in ("real", "generated"):
         first, second = _try_kind(corrector, kind, model, real, stream.child("trial", kind))
         if _digest(first.samples) != _digest(second.samples):
-            unrepeatable_kinds.append(kind)
+            unrepeatable_kind = unrepeatable_kind or kind
         if kind == "real" and not len(second.samples):
             warnings.warn(
                 f"corrector {name_of(corrector)!r} rejects all {len(second.drawn)} real samples that it was tried on; "
                 "a run stops if it rejects all generated samples too",
                 stacklevel=2,
             )
-    return unrepeatable_kinds[0] if unrepeatable_kinds else ""
+    return unrepeatable_kind
 
 
 def describe_unrepeatable(title: str, kind: str) -> str:
@@ -222,9 +222,7 @@ def _have_equal_states(first: GenerativeModel, second: GenerativeModel) -> bool:
     """Return whether two models have equal states. NaN equals NaN: divergence is reported elsewhere."""
     state = first.state()
     other_state = second.state()
-    if state.keys() != other_state.keys():
-        return False
-    for name, tensor in state.items():
-        if not torch.allclose(tensor.double(), other_state[name].double(), rtol=0, atol=0, equal_nan=True):
-            return False
-    return True
+    return state.keys() == other_state.keys() and all(
+        torch.allclose(tensor.double(), other_state[name].double(), rtol=0, atol=0, equal_nan=True)
+        for name, tensor in state.items()
+    )

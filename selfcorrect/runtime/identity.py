@@ -19,9 +19,9 @@ import sys
 import sysconfig
 import textwrap
 import tokenize
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import Field, dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from numbers import Number
 from pathlib import Path
 from types import MethodType, ModuleType
@@ -111,7 +111,7 @@ def identity_of(code: object, holds: str = "arguments or variables") -> Identity
         name=f"{module_name}:{getattr(bare, '__qualname__', '')}",
         source="" if isinstance(bare, ModuleType) else _normalize(_read_source(bare)),
         files=files,
-        values="\n".join(_describe_held_values(code, {id(code)})),
+        values="\n".join(_describe_values(_list_held_values(code), {id(code)})),
         packages=packages,
         holds=holds,
     )
@@ -219,11 +219,10 @@ def _digest_modules(home: str, file: Path) -> tuple[dict[str, str], dict[str, st
         top = name.partition(".")[0]
         if path and _is_installed(Path(path)):
             packages[top] = _describe_package(top)
-        elif path.endswith(".py"):
-            relative = Path(os.path.relpath(path, file.parent)).as_posix()
-            digests[relative] = compute_digest(_normalize(_read_file(path)).encode())
-        elif path:  # compiled code
-            digests[Path(os.path.relpath(path, file.parent)).as_posix()] = compute_file_digest(Path(path))
+        elif path:
+            source = _normalize(_read_file(path)) if path.endswith(".py") else None  # None for compiled code
+            digest = compute_file_digest(Path(path)) if source is None else compute_digest(source.encode())
+            digests[Path(os.path.relpath(path, file.parent)).as_posix()] = digest
     return digests, packages
 
 
@@ -283,39 +282,27 @@ def _describe_package(name: str, *, has_files: bool = False) -> str:
     return f"{installed.version} (files {compute_digest(chr(10).join(sorted(hashes)).encode())[:8]})"
 
 
-def _describe_held_values(code: Any, seen: set[int]) -> Iterator[str]:
-    """Yield the numbers and texts that code holds, and the source of the user's code that values call.
+def _describe_values(values: Iterable[Any], seen: set[int]) -> Iterator[str]:
+    """Yield the numbers, texts, digests of files and sources of the user's code in values, and in what these hold.
 
     Args:
-        code: A function, method, partial, callable object, class, or object of values.
         seen: Identities (`id`) of the code that was described already.
     """
-    for value in _list_held_values(code):
-        yield from _describe_value(value, seen)
-
-
-def _describe_value(value: Any, seen: set[int]) -> Iterator[str]:
-    """Yield the numbers, texts, digests of files and sources of the user's code in a value."""
-    if _is_plain(value):
-        yield repr(value)
-    elif isinstance(value, Path):
-        yield f"{value.name} {digest_path(value)}"
-    elif isinstance(value, set | frozenset):
-        yield repr(sorted(map(repr, value)))
-    elif isinstance(value, tuple | list | Mapping):
-        items = value.items() if isinstance(value, Mapping) else value
-        for item in items:
-            yield from _describe_value(item, seen)
-    elif id(value) in seen or isinstance(value, ModuleType):
-        return
-    elif _is_written_by_users(value):
-        seen.add(id(value))
-        yield _normalize(_read_source(_unwrap(value)))
-        yield from _describe_held_values(value, seen)
-    elif is_dataclass(value) and not isinstance(value, type):
-        seen.add(id(value))
-        yield type(value).__qualname__
-        yield from _describe_held_values(value, seen)
+    for value in values:
+        if _is_plain(value):
+            yield repr(value)
+        elif isinstance(value, Path):
+            yield f"{value.name} {digest_path(value)}"
+        elif isinstance(value, set | frozenset):
+            yield repr(sorted(map(repr, value)))
+        elif isinstance(value, tuple | list | Mapping):
+            yield from _describe_values(value.items() if isinstance(value, Mapping) else value, seen)
+        elif id(value) not in seen and not isinstance(value, ModuleType):
+            is_user_code = _is_written_by_users(value)
+            if is_user_code or (is_dataclass(value) and not isinstance(value, type)):
+                seen.add(id(value))
+                yield _normalize(_read_source(_unwrap(value))) if is_user_code else type(value).__qualname__
+                yield from _describe_values(_list_held_values(value), seen)
 
 
 def digest_path(path: Path) -> str:
@@ -349,27 +336,21 @@ def _list_held_values(code: Any) -> list[Any]:
     if inspect.isclass(code):
         return [*filter(inspect.isfunction, vars(code).values())] if code.__module__ in _SCRIPTS else []
     kind = type(code)
-    members = getattr(code, "__dict__", None) or {part.name: getattr(code, part.name) for part in _list_fields(code)}
+    parts = fields(code) if is_dataclass(code) else ()
+    members = getattr(code, "__dict__", None) or {part.name: getattr(code, part.name) for part in parts}
     names = [name for name in members if not isinstance(getattr(kind, name, None), functools.cached_property)]
     return [*(members[name] for name in names), kind]
-
-
-def _list_fields(code: Any) -> Sequence[Field[Any]]:
-    """Return the fields of an object of a dataclass."""
-    return fields(code) if is_dataclass(code) else ()
 
 
 def _list_script_globals(function: Any) -> list[Any]:
     """Return the global variables of a script that a function there uses."""
     codes = [function.__code__] if function.__module__ in _SCRIPTS else []
+    names = set()
     for code in codes:
-        codes += [constant for constant in code.co_consts if inspect.iscode(constant)]
-    names = {
-        instruction.argval
-        for code in codes
-        for instruction in dis.get_instructions(code)
-        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME")  # names of attributes are no variables
-    }
+        codes += filter(inspect.iscode, code.co_consts)
+        for instruction in dis.get_instructions(code):
+            if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):  # names of attributes are no variables
+                names.add(instruction.argval)
     return [function.__globals__[name] for name in sorted(names & function.__globals__.keys())]
 
 

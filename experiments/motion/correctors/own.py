@@ -1,7 +1,9 @@
 """Correctors of users and of other packages, called in a separate process or in this process with the same results."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -9,15 +11,7 @@ from torch import Tensor, nn
 from selfcorrect.core.errors import CorrectorError, SettingError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.contract import (
-    Corrected,
-    Corrector,
-    call_corrector,
-    chain,
-    load_state,
-    name_of,
-    state_of,
-)
+from selfcorrect.correctors.contract import Corrected, Corrector, call_corrector, chain, load_state, name_of, state_of
 from selfcorrect.correctors.sandbox import Memory, Sandbox, make_sandbox
 from selfcorrect.loop.trial import describe_unrepeatable, find_unrepeatable_kind
 from selfcorrect.models.diffusion.model import MotionDiffusion
@@ -29,13 +23,7 @@ from selfcorrect.runtime.progress import Progress, silent
 from selfcorrect.runtime.supervision import EndedError, report_place
 from selfcorrect.simulators.settings.engine_table import PUBLISHED_ENGINE
 
-from .own_function import (
-    FUNCTION,
-    OwnFunction,
-    correct_motions_there,
-    identify_there,
-    load_there,
-)
+from .own_function import FUNCTION, OwnFunction, correct_motions_there, identify_there, load_there
 from .table import CORRECTORS, is_own, stages
 
 
@@ -108,7 +96,7 @@ def try_corrector(name: str, inputs: CorrectorInputs) -> str:
         *_, place = sandbox.call(load_there, name)
         corrector = own_corrector(name, inputs, sandbox)
         differing = find_unrepeatable_kind(corrector, inputs.first_model, inputs.real, inputs.stream)
-        if differing and sandbox.call(_is_repeatable_there):
+        if differing and sandbox.call(_apply_there, getattr, "repeatable", True):
             raise CorrectorError(describe_unrepeatable("it", differing))
         return f"corrector {name!r} ({place}) declares that its runs cannot be repeated" if differing else ""
     except CorrectorError as error:
@@ -149,15 +137,15 @@ class _Sandboxed:
     def __call__(self, samples: Samples, stream: Stream) -> Corrected:
         if self.lifted is not None:
             return call_corrector(self.lifted, samples, stream)
-        return self.sandbox.call(_correct_there, samples, stream)
+        return self.sandbox.call(_apply_there, call_corrector, samples, stream)
 
     def state(self) -> dict[str, Tensor]:
         """Return the state of the corrector in the sandbox."""
-        return self.sandbox.call(_read_state_there)
+        return self.sandbox.call(_apply_there, state_of)
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Have the corrector in the sandbox continue from a state."""
-        self.sandbox.call(_load_state_there, state)
+        self.sandbox.call(_apply_there, load_state, state)
 
 
 _CORRECTOR = "corrector"
@@ -166,22 +154,10 @@ _CORRECTOR = "corrector"
 # --- called in a sandbox ---------------------------------------------------------------------------------------------
 
 
-def _get_stateful_there(memory: Memory) -> object:
-    """Return the object that may keep something between calls."""
+def _apply_there(memory: Memory, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Return what a function makes of the object that corrects, and that may keep something between calls."""
     own_function: OwnFunction = memory[FUNCTION]
-    return own_function.function if own_function.takes == "motion" else memory[_CORRECTOR]
-
-
-def _is_repeatable_there(memory: Memory) -> bool:
-    return getattr(_get_stateful_there(memory), "repeatable", True)
-
-
-def _read_state_there(memory: Memory) -> dict[str, Tensor]:
-    return state_of(_get_stateful_there(memory))
-
-
-def _load_state_there(memory: Memory, state: dict[str, Tensor]) -> None:
-    load_state(_get_stateful_there(memory), state)
+    return function(own_function.function if own_function.takes == "motion" else memory[_CORRECTOR], *arguments)
 
 
 def _make_there(memory: Memory, inputs: CorrectorInputs | None, device: torch.device) -> str:
@@ -195,7 +171,3 @@ def _make_there(memory: Memory, inputs: CorrectorInputs | None, device: torch.de
         corrector = corrector.to(device)
     memory[_CORRECTOR] = corrector
     return name_of(corrector)
-
-
-def _correct_there(memory: Memory, samples: Samples, stream: Stream) -> Corrected:
-    return call_corrector(memory[_CORRECTOR], samples, stream)
