@@ -113,6 +113,14 @@ def ctrl_c_arrives() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture
+def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are made but not drawn, which takes most of the time of a small experiment."""
+    from selfcorrect.experiments.studies import figures
+
+    monkeypatch.setattr(figures, "as_svg", lambda figure: "<svg></svg>")
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder with real motion capture and golden vectors; tests that need it skip where it is absent."""

@@ -276,7 +276,8 @@ def killed_at_sync(
     (folder / "sitecustomize.py").write_text(_HALTING)
     halted = folder / "halted"
     halted.unlink(missing_ok=True)
-    settings = {"PYTHONPATH": str(folder), "HALT_AT_SYNC": str(count), "HALTED": str(halted)}
+    importable = os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
+    settings = {"PYTHONPATH": importable, "HALT_AT_SYNC": str(count), "HALTED": str(halted)}
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     environment = {**os.environ, **(environment or {}), **settings}
     with subprocess.Popen(command, cwd=cwd, env=environment, start_new_session=True, **quiet) as process:

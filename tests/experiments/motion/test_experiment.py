@@ -21,7 +21,6 @@ from safetensors.torch import load
 from selfcorrect.datasets.files.rigs.bvh import read_bvh
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.motion.presets import PRESETS
-from selfcorrect.experiments.studies import figures
 from selfcorrect.experiments.studies.summary import read_summary
 
 SMALL = (
@@ -73,11 +72,6 @@ def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     finally:
         sys.path[:] = importable
     return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
-
-
-@pytest.fixture
-def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(figures, "as_svg", lambda figure: "<svg></svg>")
 
 
 @pytest.fixture(scope="module")
@@ -225,6 +219,7 @@ def results_of(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_figures")
 def test_a_flipped_bit_is_told_of_and_mended_on_request(finished_run: Path, workplace: Path):
     damaged = workplace / "damaged"
     shutil.copytree(finished_run, damaged)
@@ -232,18 +227,20 @@ def test_a_flipped_bit_is_told_of_and_mended_on_request(finished_run: Path, work
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    process = run(*COMPARED, "--out", "damaged", cwd=workplace)
+    arguments = (*COMPARED, "--out", "damaged", "--wandb", "off")
+    process = run(*arguments, cwd=workplace)
     assert process.returncode == 2
     assert (
         f"{path} is damaged: checksum mismatch; what follows generation 1 can be done again (--repair)"
         in process.stderr
     )
-    process = run(*COMPARED, "--out", "damaged", "--repair", cwd=workplace)
+    process = run(*arguments, "--repair", cwd=workplace)
     assert process.returncode == 0, process.stderr
     assert results_of(damaged) == results_of(finished_run)
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("without_figures")
 def test_killed_at_a_random_moment_and_run_again_the_result_is_the_same_to_the_bit(
     finished_run: Path, workplace: Path, tmp_path: Path
 ):
@@ -269,10 +266,11 @@ def test_killed_at_a_random_moment_and_run_again_the_result_is_the_same_to_the_b
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_figures")
 def test_other_people_are_the_reference_and_ways_of_sampling_an_axis(cmu: Path, tmp_path: Path):
     people = ("--data", f"{cmu}#subjects=35", "--reference", f"{cmu}#subjects=7", "--corrector", "none")
     small = ("--preset", "quick", "--generations", "1", "--real-count", "12", "--evaluated-count", "12")
-    quick = ("--steps", "2", "--initial-steps", "5", "--guidance", "2", "--workers", "1")
+    quick = ("--steps", "2", "--initial-steps", "5", "--guidance", "2", "--workers", "1", "--wandb", "off")
     process = run(*people, *small, *quick, "--out", "run", cwd=tmp_path)
     assert process.returncode == 0, process.stderr
     nobody = run(

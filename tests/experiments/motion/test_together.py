@@ -16,7 +16,6 @@ from selfcorrect.experiments.motion.correctors.table import CORRECTORS
 from selfcorrect.experiments.motion.presets import PRESETS
 from selfcorrect.experiments.motion.settings import MotionSettings
 from selfcorrect.experiments.motion.study import make_motion_study
-from selfcorrect.experiments.studies import figures
 from selfcorrect.experiments.studies.study import jobs_of
 from selfcorrect.experiments.studies.study_rows import group_of
 from selfcorrect.experiments.studies.summary import read_summary
@@ -84,10 +83,9 @@ CPU_DENOISERS = [name for name in preset_names() if name != "paper"]
 
 
 @pytest.fixture(autouse=True)
-def short_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_windows(monkeypatch: pytest.MonkeyPatch, without_figures: None) -> None:
     monkeypatch.setitem(PRESETS, "quick", PRESETS["quick"])  # as it was, afterwards
     exec(SHORT_WINDOWS)
-    monkeypatch.setattr(figures, "as_svg", lambda figure: "<svg></svg>")
 
 
 @pytest.mark.long
@@ -118,14 +116,13 @@ def test_what_exists_is_reported_and_what_is_missing_is_named(
         return work(settings, denoiser, *others, **options)
 
     words = [*SMALL, *PLAIN, "--denoiser", "temporal-conv", "dct-mlp", "--out", str(tmp_path)]
-    monkeypatch.setattr(motion_study, "motion_task", diverging)
-    assert main(words) == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(motion_study, "motion_task", diverging)
+        assert main(words) == 1
     reason = "smooth (dct-mlp) seed 0 generation 0 stopped: the loss of step 3 is not finite; without it are missing: "
     assert reason in capsys.readouterr().out
     assert [*read_summary(tmp_path).arms] == ["temporal-conv"]
     assert "dct-mlp is left out" in (tmp_path / "report.html").read_text()
-    monkeypatch.undo()
-    exec(SHORT_WINDOWS)
     assert main(words) == 0
     summary = read_summary(tmp_path)
     assert {task: len(arms) for task, arms in summary.arms.items()} == {"dct-mlp": 3, "temporal-conv": 3}

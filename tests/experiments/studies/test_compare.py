@@ -23,7 +23,6 @@ import torch
 import selfcorrect as sc
 from selfcorrect.core.errors import CorrectorError, RunFolderError, SettingError
 from selfcorrect.core.randomness import Stream, streams
-from selfcorrect.experiments.studies import figures
 from selfcorrect.experiments.studies.claims import expect_above, expect_below, final_difference
 from selfcorrect.experiments.studies.results import HELD_OUT, MEMORISER
 from selfcorrect.loop.trial import try_correction
@@ -37,10 +36,9 @@ DRAWING = (
 
 
 @pytest.fixture(autouse=True)
-def _drawing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drawing takes most of the time of a small comparison."""
+def _drawing(request: pytest.FixtureRequest) -> None:
     if request.node.originalname not in DRAWING:
-        monkeypatch.setattr(figures, "as_svg", lambda figure: "<svg></svg>")
+        request.getfixturevalue("without_figures")
 
 
 def own_task(stream: Stream) -> sc.Task:

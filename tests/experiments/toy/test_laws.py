@@ -150,12 +150,14 @@ def test_every_claim_can_fail_and_every_direction_can_hold(name: str) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("without_figures")
 @pytest.mark.parametrize("name", TINY)
 def test_a_small_run_has_all_that_is_declared(name: str, tmp_path: Path) -> None:
     assert_all_is_declared(run_toy(name, small(name), tmp_path))
 
 
 @pytest.mark.long
+@pytest.mark.usefixtures("without_figures")
 @pytest.mark.parametrize("name", DECISIVE)
 def test_no_statement_fails_and_most_hold_in_the_quick_form(name: str, tmp_path: Path) -> None:
     run = run_toy(name, replace(load_settings(LOOPS[name], quick=True), **ROWS[name].decisive), tmp_path)
