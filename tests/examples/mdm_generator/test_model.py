@@ -1,6 +1,5 @@
 """The motion diffusion model against its layers put together by hand, and against the published sampling loop."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,12 +9,12 @@ import safetensors.torch
 import torch
 from mdm_files import Reference, sample_reference, sinusoids, write_mdm
 from mdm_generator.arguments import MdmArguments
-from mdm_generator.checkpoint import load_mdm, save_mdm
+from mdm_generator.checkpoint import load_mdm
 from mdm_generator.model import MdmDiffusion
 from mdm_generator.network import Mdm, PromptedNetwork, Prompts
 from mdm_generator.padding import measure_lengths, zero_padding
 
-from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.core.errors import InputError
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 
@@ -98,31 +97,6 @@ def test_sinusoids_are_those_of_the_file() -> None:
     torch.testing.assert_close(network.sequence_pos_encoder.pe[:200], sinusoids(16)[:200], atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("averaged", [False, True])
-def test_a_checkpoint_that_is_saved_is_laid_out_as_it_came(tmp_path: Path, averaged: bool) -> None:
-    path, reference = write_mdm(tmp_path / "given", averaged=averaged)
-    model = load_mdm(path).model(prompts(), CPU)
-    assert (model.steps, model.config.ema_decay) == (475_000, 0.9999 if averaged else 0.0)
-    copy_of_file = save_mdm(tmp_path / "saved", model)
-    assert copy_of_file.name == path.name
-    original = torch.load(path, weights_only=True)
-    saved = torch.load(copy_of_file, weights_only=True)
-    tables = (
-        [(original["model"], saved["model"]), (original["model_avg"], saved["model_avg"])]
-        if averaged
-        else [(original, saved)]
-    )
-    for saved_state, original_state in tables:
-        assert saved_state.keys() == original_state.keys()
-        for name in saved_state:
-            torch.testing.assert_close(
-                original_state[name], saved_state[name], atol=1e-3 if name.endswith("pe") else 0, rtol=0
-            )
-    assert json.loads((tmp_path / "saved" / "args.json").read_text()) == reference.arguments
-    with pytest.raises(SettingError, match="is there already"):
-        save_mdm(tmp_path / "saved", model)
-
-
 def test_the_running_average_samples_where_there_is_one(tmp_path: Path) -> None:
     path, reference = write_mdm(tmp_path, averaged=True)
     model = load_mdm(path).model(prompts(), CPU)
@@ -166,7 +140,7 @@ def test_fine_tuning_learns_and_starts_from_the_checkpoint(tmp_path: Path) -> No
     errors = [stage.loss(stage.denoise(noisy, 6, labels), samples.values[labels]).item() for stage in (model, tuned)]
     assert errors[1] < 0.5 * errors[0]
     assert tuned.steps == 475_060
-    reloaded = load_mdm(save_mdm(tmp_path / "tuned", tuned)).model(prompts(), CPU).with_sampling(guidance_scale=1.0)
+    reloaded = model.load_state(tuned.state())
     torch.testing.assert_close(reloaded.denoise(noisy, 6, labels), tuned.denoise(noisy, 6, labels))
 
 

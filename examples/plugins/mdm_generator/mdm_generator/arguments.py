@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +70,6 @@ class MdmArguments:
     lambda_vel: float = 0.0
     lambda_fc: float = 0.0
     """Weights of geometric losses, which were 0 for HumanML3D and KIT-ML."""
-    written: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
-    """All entries of the file."""
 
     @property
     def columns(self) -> int:
@@ -128,9 +126,9 @@ def read_arguments(path: Path) -> MdmArguments:
             raise InputError(f"{path}: {name} is {str(written[name])[:40]}; such a variant of MDM is not read here")
     values = {}
     for entry in fields(MdmArguments):
-        if entry.name in written and entry.name != "written":
+        if entry.name in written:
             values[entry.name] = _check_argument(path, entry.name, written[entry.name], entry.default)
-    arguments = MdmArguments(**values, written=written)
+    arguments = MdmArguments(**values)
     if arguments.arch == "trans_enc" and arguments.text_encoder_type != "clip":
         raise InputError(f"{path}: text_encoder_type is bert, which needs arch trans_dec, got {arguments.arch}")
     if arguments.latent_dim % 8:

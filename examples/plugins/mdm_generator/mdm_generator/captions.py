@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.core.extras import requires_extra
@@ -26,82 +27,71 @@ class CaptionEncoder(Protocol):
 
 
 @dataclass(frozen=True)
-class ClipCaptions:
-    """One vector for each caption, float32; the published program rounds CLIP to float16."""
+class _TokenReader:
+    """A tokenizer and a network of transformers."""
 
     tokenizer: Any
     network: Any
+
+    def read(self, captions: Sequence[str], **options: object) -> Iterator[tuple[Any, Any]]:
+        """Yield the tokens and the network's output of each batch of captions."""
+        for start in range(0, len(captions), _BATCH):
+            batch = list(captions[start : start + _BATCH])
+            tokens = self.tokenizer(batch, padding=True, return_tensors="pt", **options)
+            yield tokens, self.network(**tokens.to(self.network.device))
+
+
+class ClipCaptions(_TokenReader):
+    """One vector for each caption, float32; the published program rounds CLIP to float16.
+
+    Projected vectors, not normalised, as motion models use them (Radford et al., ICML 2021).
+    """
 
     @torch.inference_mode()
     def __call__(self, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
         vectors = [torch.zeros(0, self.network.config.projection_dim)]
-        for start in range(0, len(captions), _BATCH):
-            batch = list(captions[start : start + _BATCH])
-            tokens = self.tokenizer(batch, padding=True, truncation=True, max_length=CLIP_TOKENS, return_tensors="pt")
-            vectors.append(self.network(**tokens.to(self.network.device)).text_embeds.float().cpu())
+        for _, output in self.read(captions, truncation=True, max_length=CLIP_TOKENS):
+            vectors.append(output.text_embeds.float().cpu())
         states = torch.cat(vectors).clone()[:, None]
         return states, torch.ones(states.shape[:2], dtype=torch.bool)
 
 
-@dataclass(frozen=True)
-class BertCaptions:
+class BertCaptions(_TokenReader):
     """The last hidden state of each token."""
-
-    tokenizer: Any
-    network: Any
 
     @torch.inference_mode()
     def __call__(self, captions: Sequence[str]) -> tuple[Tensor, Tensor]:
-        width = self.network.config.hidden_size
-        states: list[Tensor] = []
-        for start in range(0, len(captions), _BATCH):
-            tokens = self.tokenizer(list(captions[start : start + _BATCH]), padding=True, return_tensors="pt")
-            hidden = self.network(**tokens.to(self.network.device)).last_hidden_state.float().cpu()
+        states = [torch.zeros(1, self.network.config.hidden_size)]  # in place of no captions
+        for tokens, output in self.read(captions):
             counts = tokens["attention_mask"].sum(1).tolist()
-            states += [tokens_hidden[:count] for tokens_hidden, count in zip(hidden, counts, strict=True)]
-        longest = max((len(caption_states) for caption_states in states), default=1)
-        text = torch.zeros(len(states), longest, width)
-        present = torch.zeros(len(states), longest, dtype=torch.bool)
-        for row, caption_states in enumerate(states):
-            text[row, : len(caption_states)] = caption_states
-            present[row, : len(caption_states)] = True
-        return text, present
+            hidden = output.last_hidden_state.float().cpu()
+            states += [caption_states[:count] for caption_states, count in zip(hidden, counts, strict=True)]
+        text = pad_sequence(states, batch_first=True)[1:].clone()
+        counts = torch.tensor([len(caption_states) for caption_states in states[1:]], dtype=torch.long)
+        return text, torch.arange(text.shape[1]) < counts[:, None]
 
 
 def caption_encoder(kind: str, place: str = "") -> CaptionEncoder:
-    """Return the encoder `clip` or `bert` from a folder or Hugging Face's cache; nothing is downloaded."""
-    if kind == "clip":
-        return _read_clip(place or "openai/clip-vit-base-patch32")
-    place = place or "distilbert/distilbert-base-uncased"
-    with requires_extra("text conditioning"):
-        from transformers import AutoModel, AutoTokenizer
-    try:
-        network: Any = AutoModel.from_pretrained(place, local_files_only=True).eval()
-        return BertCaptions(AutoTokenizer.from_pretrained(place, local_files_only=True), network)
-    except OSError as error:
-        raise InputError(
-            f"{place}: no DistilBERT here; give a folder that holds it, or fetch it into Hugging Face's cache first "
-            "(hf download distilbert/distilbert-base-uncased)"
-        ) from error
+    """Return the encoder `clip` or `bert` from a folder or Hugging Face's cache; nothing is downloaded.
 
-
-def _read_clip(model: str) -> ClipCaptions:
-    """Return CLIP's text encoder from a folder in Hugging Face's layout, or from its cache; nothing is downloaded.
-
-    Projected vectors, not normalised, as motion models use them (Radford et al., ICML 2021). InputError if it is not
-    there.
+    Raises:
+        InputError: The encoder is not there.
     """
     with requires_extra("text conditioning"):
-        from transformers import CLIPTextModelWithProjection, CLIPTokenizer
+        from transformers import AutoModel, AutoTokenizer, CLIPTextModelWithProjection, CLIPTokenizer
+    title, published, encoder, network_type, tokenizer_type = {
+        "clip": ("CLIP", "openai/clip-vit-base-patch32", ClipCaptions, CLIPTextModelWithProjection, CLIPTokenizer),
+        "bert": ("DistilBERT", "distilbert/distilbert-base-uncased", BertCaptions, AutoModel, AutoTokenizer),
+    }[kind]
+    place = place or published
     try:
-        network: Any = CLIPTextModelWithProjection.from_pretrained(model, local_files_only=True)
-        tokenizer = CLIPTokenizer.from_pretrained(model, local_files_only=True)
+        network: Any = network_type.from_pretrained(place, local_files_only=True).eval()
+        return encoder(tokenizer_type.from_pretrained(place, local_files_only=True), network)
     except OSError as error:
         raise InputError(
-            f"{model}: no CLIP here; give a folder that holds it, or fetch it into Hugging Face's cache first "
-            f"(hf download openai/clip-vit-base-patch32)"
+            f"{place}: no {title} here; give a folder that holds it, or fetch it into Hugging Face's cache first "
+            f"(hf download {published})"
         ) from error
-    return ClipCaptions(tokenizer, network.eval())
 
 
 def make_prompts(captions: Sequence[Sequence[str]], lengths: Sequence[int], encode: CaptionEncoder) -> Prompts:

@@ -1,4 +1,4 @@
-"""Checkpoints of the motion diffusion model as its authors publish them, in and out.
+"""Checkpoints of the motion diffusion model as its authors publish them.
 
 A folder has `args.json` and `modelNNNNNNNNN.pt`, which is named after its optimiser steps. The file holds the
 parameters by name, or two such tables, `model` and `model_avg`, where a running average was kept. Those of the text
@@ -7,7 +7,6 @@ encoder (`clip_model.…`) are left out.
 
 from __future__ import annotations
 
-import json
 import pickle
 import re
 import zipfile
@@ -19,14 +18,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.core.errors import InputError
 from selfcorrect.models.saving import check_finite
 from selfcorrect.storage.files.limits import check_unpacked, open_file
-from selfcorrect.storage.files.writing import replacing, write_atomically
 
 from .arguments import TEXT_WIDTHS, MdmArguments, read_arguments
 from .model import MdmDiffusion
-from .network import Mdm, PromptedNetwork, Prompts
+from .network import Mdm, Prompts
 
 ARGUMENTS = "args.json"
 _FIXED = "sequence_pos_encoder.pe"
@@ -78,31 +76,6 @@ def load_mdm(path: Path) -> MdmCheckpoint:
     numbers = re.search(r"(\d+)\.pt$", path.name)
     steps = int(numbers[1]) if numbers else 0
     return MdmCheckpoint(arguments, networks[0].embed_text.in_features, networks[0], average, steps)
-
-
-def save_mdm(folder: Path, model: MdmDiffusion) -> Path:
-    """Write a model into a folder as its authors' program does, and return the path of the checkpoint.
-
-    SettingError if the folder has a checkpoint of as many steps.
-    """
-    if not (isinstance(model.network, PromptedNetwork) and isinstance(model.average, PromptedNetwork)):
-        raise InputError("there is nothing to save: this motion diffusion model has no weights that can be trained on")
-    path = folder / f"model{model.steps:09d}.pt"
-    if path.exists():
-        raise SettingError(f"{path}: is there already, and nothing is replaced")
-    tables: dict[str, Any] = {"model": _parameters(model.network), "model_avg": _parameters(model.average)}
-    with replacing(path) as temporary:
-        torch.save(tables if model.config.ema_decay else tables["model"], temporary)
-    if not (folder / ARGUMENTS).exists():
-        write_atomically(folder / ARGUMENTS, json.dumps(model.arguments.written, indent=4, sort_keys=True))
-    return path
-
-
-def _parameters(network: PromptedNetwork) -> dict[str, Tensor]:
-    """Return the parameters by name, with the sinusoids that the authors' files have."""
-    parameters = {name: value.detach().cpu().clone() for name, value in network.mdm.state_dict().items()}
-    sinusoids = network.mdm.sequence_pos_encoder.pe.cpu()
-    return parameters | {_FIXED: sinusoids, f"embed_timestep.{_FIXED}": sinusoids}
 
 
 def _make_network(path: Path, arguments: MdmArguments, table: object) -> Mdm:
