@@ -15,7 +15,7 @@ SHORTEST_FRAMES = 4
 BATCH_SIZE = 16
 """Motions of equal skeleton, frame rate and length that are planned together: as many as a processor's cache holds."""
 
-MAX_FRAMES_TOGETHER = 16_000
+MAX_FRAMES_TOGETHER = 8_000
 """Frames of motions that are simulated together, at most, unless a motion has more."""
 
 
