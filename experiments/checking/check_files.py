@@ -1,27 +1,30 @@
 """Check motion files against the rules, file by file, so that memory does not grow with the number of files."""
 
+from __future__ import annotations
+
 import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from selfcorrect.core.errors import InputError, SettingError
-from selfcorrect.datasets.files.conclusions import Conclusion, draw_conclusions
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.skeletons.file_note import FileNote
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.body.requirements import NO_BODY, find_missing_body
 from selfcorrect.motion.checks.check import CheckResult, RuleChoice, check_samples, check_with
 from selfcorrect.motion.checks.findings import Finding
-from selfcorrect.motion.checks.references import measure_reference
 from selfcorrect.motion.corrector_interface.repeats import FrameRepeats
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.support import Surroundings
 from selfcorrect.runtime.bugs import describe_failure, remove_path, try_optional
 from selfcorrect.storage.files.limits import read_text
 from selfcorrect.storage.files.strict_json import read_as
+
+if TYPE_CHECKING:
+    from selfcorrect.datasets.files.conclusions import Conclusion
 
 
 @dataclass(frozen=True)
@@ -105,12 +108,19 @@ def _check_file(
     file = open_motion(path, reading, any_body=True)
     conclusions, note = (), ""
     if explain:
+        from selfcorrect.datasets.files.conclusions import draw_conclusions  # only asked for
+
         conclusions, note = try_optional("the reading was not explained", partial(draw_conclusions, file, reading), ())
     reasons = [find_missing_body(motion) for motion in file.motions]
     if reasons and all(reasons):
         return CheckedFile(
             path, conclusions=conclusions, assumed=file.assumed, flaw=f"{NO_BODY}: not checked ({reasons[0]})"
         )
+    references: tuple[dict[str, float], ...] = ()
+    if as_references and not file.flaw:
+        from selfcorrect.motion.checks.references import measure_reference  # only asked for
+
+        references = tuple(map(measure_reference, file.motions))
     findings = []
     needed = []
     notes = [*filter(None, [note])]
@@ -127,7 +137,7 @@ def _check_file(
         findings=tuple(findings),
         needed=tuple(needed),
         assumed=file.assumed,
-        references=tuple(map(measure_reference, file.motions)) if as_references and not file.flaw else (),
+        references=references,
         conclusions=conclusions,
         notes=tuple(dict.fromkeys(notes)),
         flaw=f"cannot be corrected: {remove_path(file.flaw, path)}" if file.flaw else "",

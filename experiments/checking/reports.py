@@ -8,8 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
-from xml.etree import ElementTree
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,12 +16,14 @@ from selfcorrect.core.checks import count_noun
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.checks.findings import Finding
-from selfcorrect.motion.pictures.panels import PicturePanel
 from selfcorrect.runtime.bugs import remove_path
 from selfcorrect.storage.files.strict_json import to_json
 from selfcorrect.storage.files.writing import replacing
 
 from .check_files import CheckedFile
+
+if TYPE_CHECKING:
+    from xml.etree import ElementTree
 
 _ROWS = 12
 """Most findings in a picture."""
@@ -125,6 +126,8 @@ def _to_values(checked: CheckedFile) -> dict[str, Any]:
 
 def to_junit(all_checked: Sequence[CheckedFile]) -> str:
     """Return JUnit XML: a test case per file, with a failure that lists the findings."""
+    from xml.etree import ElementTree  # slow to import
+
     broken, unreadable, refused = _count_files(all_checked)
     attributes = {
         "tests": str(len(all_checked)),
@@ -148,6 +151,8 @@ def to_junit(all_checked: Sequence[CheckedFile]) -> str:
 
 def write_xml(root: ElementTree.Element) -> str:
     """Return an XML document with escapes for characters that XML does not have."""
+    from xml.etree import ElementTree  # slow to import
+
     ElementTree.indent(root)
     text = ElementTree.tostring(root, encoding="unicode")
     return _DECLARATION + _NOT_IN_XML.sub(lambda odd: odd[0].encode("unicode_escape").decode(), text)
@@ -161,6 +166,7 @@ def draw_worst(path: Path, all_checked: Sequence[CheckedFile], reading: Reading,
         SettingError: the file exists and may not be replaced.
     """
     from selfcorrect.motion.pictures.drawing import film_strip, save_picture  # slow to import
+    from selfcorrect.motion.pictures.panels import PicturePanel
     from selfcorrect.motion.pictures.tracks import FootTracks, draw_tracks
 
     rows = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
@@ -104,13 +104,10 @@ class CheckCommand:
         must_be_usable(self.reading)
         outputs = {"out": self.out, "picture": self.picture, "csv": self.csv, "leave-out": self.leave_out}
         check_separate(outputs, ())
-        from tqdm import tqdm
-
         from selfcorrect.datasets.files.open import explain_no_motions, motion_files
 
         from ..checking import reports
         from ..checking.check_files import check_files, read_project_choice
-        from ..checking.references import list_left_out, rank_references, to_reference_csv
 
         choice = read_project_choice(Path.cwd()).narrow(self.select, self.ignore)
         paths = [file for place in self.inputs for file in motion_files(place)]
@@ -124,18 +121,32 @@ class CheckCommand:
         engine = self.engine if self.physics else None
         if engine is not None:
             ENGINES.load(engine)  # where it is not installed, nothing begins
-        bar = tqdm(paths, "checking", unit="file", disable=None, leave=False)
-        files = check_files(bar, self.reading, choice, engine, explain=self.verbose, as_references=self.references)
+        files_to_check: Iterable[Path] = paths
+        if sys.stderr.isatty():
+            from tqdm import tqdm  # slow to import
+
+            files_to_check = tqdm(paths, "checking", unit="file", leave=False)
+        files = check_files(
+            files_to_check, self.reading, choice, engine, explain=self.verbose, as_references=self.references
+        )
         checked_files = list(files)
-        rows = rank_references(checked_files)
+        rows: Sequence[ReferenceRow] = ()
+        if self.references:
+            from ..checking.references import rank_references  # only asked for
+
+            rows = rank_references(checked_files)
         text = self._format(checked_files, rows)
         if self.out is None:
             print(text)
         else:
             self._write(self.out, text + "\n")
         if self.csv is not None:
+            from ..checking.references import to_reference_csv
+
             self._write(self.csv, to_reference_csv(rows))
         if self.leave_out is not None:
+            from ..checking.references import list_left_out
+
             self._write(self.leave_out, list_left_out(rows))
         if self.picture and any(checked.all_findings for checked in checked_files):
             draw = partial(reports.draw_worst, self.picture, checked_files, self.reading, overwrite=self.overwrite)
@@ -173,7 +184,6 @@ class CheckCommand:
     def _format(self, checked_files: Sequence[CheckedFile], references: Sequence[ReferenceRow]) -> str:
         """Return the findings in the chosen format."""
         from ..checking import reports
-        from ..checking.references import format_reference_table
 
         if self.format == "json":
             return reports.to_findings_json(checked_files)
@@ -181,6 +191,8 @@ class CheckCommand:
             return reports.to_junit(checked_files)
         lines = []
         if self.references:
+            from ..checking.references import format_reference_table
+
             lines += format_reference_table(references)
         else:
             for checked in checked_files:

@@ -188,9 +188,9 @@ def held_leg_deg(features: MotionFeatures) -> Measurement | None:
     hips_m = places[:, 1:3]
     down_m = hips_m.mean(axis=1) - places[:, 0]
     angles_deg = np.degrees(angles_rad(places[:, 3:] - hips_m, down_m[:, None]))
-    held_deg = np.percentile(angles_deg, _SELDOM, axis=0)
+    held_deg = percentile(angles_deg, _SELDOM, axis=0)
     on_floor = features.with_surroundings(Surroundings())
-    lowest_m = np.percentile(on_floor.sole_heights_m, _SELDOM, axis=0)
+    lowest_m = percentile(on_floor.sole_heights_m, _SELDOM, axis=0)
     is_held = lowest_m - lowest_m[::-1] > _HELD_LEGS * _leg_m(features)
     has_steps = find_unsupported_frames(on_floor, on_floor.clear_m, _OFF_FLOOR_M).mean() > _STEPS_SHARE
     is_held &= has_steps | (held_deg > _POSED_DEG)

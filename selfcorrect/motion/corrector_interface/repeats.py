@@ -21,7 +21,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from ..geometry.kinematics import in_chunks, joint_positions, make_continuous
 from ..geometry.rotations import steps_between
-from ..geometry.vectors import median_of_known, norms
+from ..geometry.vectors import median, median_of_known, norms
 from ..motion import SLAB, Motion
 from .frame_times import FrameTimes
 from .results import CorrectedMotion, Note, NoteKind
@@ -265,7 +265,7 @@ def _is_whole_body(motion: Motion, is_copy: np.ndarray, beside: int) -> bool:
     ratios_by_part = [_compare_with_neighbours(steps, beside)[is_copy[1:]] for steps in (shifts, *turns.T)]
     typical = [float(median_of_known(ratios)) for ratios in ratios_by_part if np.isfinite(ratios).any()]
     is_root_still = not np.isfinite(ratios_by_part[0]).any()
-    return bool(typical) and (is_root_still or typical[0] < _LOW_OF_PART) and float(np.median(typical)) < _LOW_OF_PART
+    return bool(typical) and (is_root_still or typical[0] < _LOW_OF_PART) and float(median(typical)) < _LOW_OF_PART
 
 
 def _stands_on_its_way(motion: Motion, is_copy: np.ndarray) -> bool:
@@ -392,8 +392,8 @@ def _stands_as_whole(motion: Motion, is_copy: np.ndarray, window: int) -> bool:
     is_root_still = np.isfinite(root).sum() < _FEWEST_COPIES
     if not is_turning.any():
         return False
-    typical = float(np.median(np.nanmedian(joints[:, is_turning], axis=0)))
-    return (is_root_still or float(np.nanmedian(root)) < _LOW_OF_PART) and typical < _LOW_OF_PART / 2
+    typical = float(median(median_of_known(joints[:, is_turning], axis=0)))
+    return (is_root_still or float(median_of_known(root)) < _LOW_OF_PART) and typical < _LOW_OF_PART / 2
 
 
 def _has_copies(shares: np.ndarray, is_copy: np.ndarray, spacing: float) -> bool:
@@ -405,9 +405,9 @@ def _has_copies(shares: np.ndarray, is_copy: np.ndarray, spacing: float) -> bool
     copies = shares[is_copy[1:] & is_known]
     samples = shares[~is_copy[1:] & is_known]
     backward = -copies[copies < 0]
-    noise = float(np.median(backward)) / 0.6745 if len(backward) > _FEWEST_COPIES else 0.0
-    typical = float(np.median(samples))
-    spread = float(np.median(np.abs(samples - typical))) / 0.6745
+    noise = float(median(backward)) / 0.6745 if len(backward) > _FEWEST_COPIES else 0.0
+    typical = float(median(samples))
+    spread = float(median(np.abs(samples - typical))) / 0.6745
     return (
         float(np.mean(copies > _SAMPLE + 3 * noise)) <= _STRAY
         and float(np.mean(np.abs(samples) < _STRAY)) < _COPY
@@ -423,8 +423,8 @@ def _go_nowhere(shares: np.ndarray, largest: float) -> bool:
     Noise goes forwards as far as backwards. Small steps that all go forwards are those of a body that moves in a
     rhythm, such as the steps at the top of hops.
     """
-    onward = float(np.median(shares))
-    error = 1.2533 * float(np.median(np.abs(shares - onward))) / 0.6745 / np.sqrt(len(shares))  # of a median
+    onward = float(median(shares))
+    error = 1.2533 * float(median(np.abs(shares - onward))) / 0.6745 / np.sqrt(len(shares))  # of a median
     return onward < max(largest, 3 * error)
 
 
