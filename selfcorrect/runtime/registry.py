@@ -18,7 +18,9 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache, reduce
 from importlib import import_module
+from itertools import chain
 from operator import attrgetter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ..core.errors import MissingExtraError, SettingError, shorten_message
@@ -252,7 +254,16 @@ def import_callable(reference: str, kind: str = "corrector") -> Callable[..., An
 @lru_cache(maxsize=32)
 def _entry_points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
     """Return the entry points of installed packages; `path`, the place of the search, is a cache key."""
+    if group not in _read_declarations(path) and not any(map(os.path.isfile, path)):  # a file is an archive of packages
+        return ()
     return tuple(sorted(_all_entry_points(path).select(group=group), key=attrgetter("name", "value")))
+
+
+@lru_cache(maxsize=4)
+def _read_declarations(path: tuple[str, ...]) -> str:
+    """Return what the packages in some folders declare: reading it is faster than importing `importlib.metadata`."""
+    files = chain.from_iterable(Path(folder).glob("*-[iI][nN][fF][oO]/entry_points.txt") for folder in path)
+    return "\n".join(file.read_text("utf-8", "replace") for file in files if os.access(file, os.R_OK))
 
 
 @lru_cache(maxsize=4)

@@ -1,5 +1,6 @@
 """Tables of members: order, laziness, errors that help, rows of installed packages."""
 
+import shutil
 import sys
 from importlib import import_module, metadata
 from pathlib import Path
@@ -27,7 +28,7 @@ def tools() -> Registry[Row]:
 def install(folder: Path, package: str, **members: str) -> None:
     """What pip leaves behind of a package with entry points."""
     info = folder / f"{package}-1.2.dist-info"
-    info.mkdir()
+    info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.2\n")
     rows = "".join(f"{name} = {reference}\n" for name, reference in members.items())
     (info / "entry_points.txt").write_text(f"[{GROUP}]\n{rows}")
@@ -81,6 +82,21 @@ def test_an_installed_package_adds_rows(tools: Registry[Row], tmp_path: Path, mo
     assert tools.row("cube").summary == "Added by zoo 1.2."
     with pytest.raises(SettingError, match=r"'gone' at no_such_module_here:thing cannot be imported .*zoo 1\.2"):
         tools.load("gone")
+
+
+def test_a_package_in_an_archive_adds_rows(tools: Registry[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    install(tmp_path / "zoo", "zoo", cube="math:cbrt")
+    monkeypatch.syspath_prepend(shutil.make_archive(str(tmp_path / "zoo"), "zip", tmp_path / "zoo"))
+    assert tools.load("cube")(27) == pytest.approx(3)
+
+
+def test_metadata_are_read_only_if_a_package_declares_the_group(
+    tools: Registry[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(metadata, "entry_points", lambda: pytest.fail("nothing declares the group"))
+    (tmp_path / "site").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    assert len(tools.names) == len(ROWS)
 
 
 def test_packages_are_looked_for_once(tools: Registry[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
