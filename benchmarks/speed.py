@@ -162,8 +162,12 @@ def copy_bare(files: Sequence[Path]) -> None:
 
 
 def run_python(*words: str, expected: Sequence[int] = (0,)) -> str:
-    """Run an interpreter to its end, which must have one of the expected exit codes, and return what it prints."""
-    process = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
+    """Run an interpreter to its end, which must have one of the expected exit codes, and return what it prints.
+
+    The interpreter keeps bytecode, as an installation has it.
+    """
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+    process = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False, env=environment)
     if process.returncode not in expected:
         raise RuntimeError(process.stderr)
     return process.stdout
