@@ -15,7 +15,7 @@ import math
 import os
 import pickle
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import asdict, astuple, dataclass, fields, replace
 from functools import lru_cache, partial
@@ -47,6 +47,7 @@ from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.remedies.remedies import RemedyInputs, with_remedy
 from selfcorrect.runtime.progress import silent
+from selfcorrect.storage.files.writing import write_atomically
 from selfcorrect.storage.runs.protocol import Generation
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "conditioning.csv"
@@ -130,7 +131,7 @@ def load_data(folder: Path, cmu: Path, data: str, seed: int) -> MotionData:
     if not path.exists():
         sources = {"cmu": {"data": (f"{cmu}#train",), "reference": (f"{cmu}#test",)}}.get(data, {})
         parts = load_parts(replace(PRESETS["short"], **sources), streams(seed))
-        _write(path, pickle.dumps(parts.data))
+        write_atomically(path, pickle.dumps(parts.data))
     return pickle.loads(path.read_bytes())
 
 
@@ -148,17 +149,14 @@ def make_task(folder: Path, cmu: Path, data: str, seed: int, labels: int) -> tup
     training = windows.training
     own_labels = training.labels
     conditioned = relabel(own_labels, parts.evaluator.geometric(training.batch), labels)
-    names = tuple(str(number) for number in range(labels))
-    relabelled = replace(training, labels=conditioned, label_names=names)
+    relabelled = replace(training, labels=conditioned, label_names=tuple(map(str, range(labels))))
     task = MotionParts(parts.settings, replace(windows, training=relabelled)).make_task(DENOISER, Sharing("cpu"))
-    score = partial(score_samples, task.evaluator, training.batch, own_labels)
-    return replace(task, evaluate=partial(_evaluate, task.codec, score)), own_labels
 
+    def evaluate(candidate: Candidate) -> dict[str, float]:
+        batch = task.codec.decode(candidate.samples(COUNT).values)
+        return score_samples(task.evaluator, training.batch, own_labels, batch)
 
-def _evaluate(
-    codec: FeatureCodec, score: Callable[[MotionBatch], dict[str, float]], candidate: Candidate
-) -> dict[str, float]:
-    return score(codec.decode(candidate.samples(COUNT).values))
+    return replace(task, evaluate=evaluate), own_labels
 
 
 def score_samples(
@@ -190,7 +188,7 @@ def first_generation(folder: Path, task: MotionTask, name: str, stream: Stream) 
     if not path.exists():
         store = MemoryStore()
         train_first_generation(replace(task, evaluate=lambda candidate: {}), store, stream)
-        _write(path, pickle.dumps(store.state(0)))
+        write_atomically(path, pickle.dumps(store.state(0)))
     return pickle.loads(path.read_bytes())
 
 
@@ -224,9 +222,8 @@ def run_job(folder: Path, cmu: Path, job: Job, generations: int) -> list[dict[st
     if job.policy == "first":
         real = {"fresh real": task.data.fresh.batch, "memoriser": training}
         for name, batch in real.items():
-            rows.append(
-                {"generation": 0, "treatment": name} | score_samples(task.evaluator, training, own_labels, batch)
-            )
+            scores = score_samples(task.evaluator, training, own_labels, batch)
+            rows.append({"generation": 0, "treatment": name, **scores})
         return rows
     correction = None
     if job.treatment == "physics":
@@ -236,7 +233,8 @@ def run_job(folder: Path, cmu: Path, job: Job, generations: int) -> list[dict[st
         correction = Correction(corrector, math.inf)
     rater = partial(rate_physics, task.codec, training)
     bias = best_of(4, rater) if job.treatment == "best-of-4" else sample_plainly
-    arm = Arm(parse_policy(job.policy), generations, task_steps(), correction=correction, bias=bias)
+    steps = PRESETS["short"].steps[DENOISER]
+    arm = Arm(parse_policy(job.policy), generations, steps, correction=correction, bias=bias)
     loop_task = task
     if job.treatment == "matched":
         inputs = RemedyInputs(embed=temporal_frequencies, finish=partial(finish_children, task.codec))
@@ -244,11 +242,6 @@ def run_job(folder: Path, cmu: Path, job: Job, generations: int) -> list[dict[st
     store = MemoryStore()
     run_loop(loop_task, arm, store, first, stream)
     return rows + [{"generation": number, **store.metrics(number)} for number in range(1, generations + 1)]
-
-
-def task_steps() -> int:
-    """Return the optimiser steps of a later generation."""
-    return PRESETS["short"].steps[DENOISER]
 
 
 # --- running and collecting ---
@@ -325,17 +318,8 @@ def collect(folder: Path, /) -> None:
 
 
 def _round(row: Mapping[str, Any]) -> dict[str, Any]:
-    kept = ("generation", "treatment", *KEPT)
-    return {
-        key: float(f"{value:.4g}") if isinstance(value, float) else value for key, value in row.items() if key in kept
-    }
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a whole file or none."""
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
-    unfinished.write_bytes(content)
-    unfinished.replace(path)
+    kept = {key: row[key] for key in ("generation", "treatment", *KEPT) if key in row}
+    return {key: float(f"{value:.4g}") if isinstance(value, float) else value for key, value in kept.items()}
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ ARMS = {
     ("augment:1", "none", "calibrated"): "λ = 1",
     ("real", "none", "calibrated"): "real data only",
 }
+DIGITS = {"within_label_ratio": 2, "precision": 2, "penetration_mm": 0, "occupied": 2}
 Cell = tuple[str, int, str, str, str]
 Arm = tuple[str, str, str]
 
@@ -79,9 +80,8 @@ def predict_founders(scores: Scores, data: str, labels: int) -> float:
 
 def show(interval: Interval) -> str:
     """Return an estimate with its interval, if seeds differ."""
-    if np.isnan(interval.low):
-        return f"{interval.estimate:.2f}"
-    return f"{interval.estimate:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
+    bounds = "" if np.isnan(interval.low) else f" [{interval.low:.2f}, {interval.high:.2f}]"
+    return f"{interval.estimate:.2f}{bounds}"
 
 
 def make_loop_table(scores: Scores) -> str:
@@ -107,12 +107,14 @@ def make_arm_table(scores: Scores) -> str:
                 if arm[0] != "replace" or not scores.has(data, labels, arm):
                     continue
                 kept = show(mean_interval(scores.kept(data, labels, arm), SHARE))
-                keys = ("within_label_ratio", "precision", "penetration_mm", "occupied")
-                last = [scores.values(data, labels, arm, key)[:, 10].mean() for key in keys]
-                cells = [
-                    f"{value:.0f}" if key.endswith("mm") else f"{value:.2f}"
-                    for key, value in zip(keys, last, strict=True)
-                ]
+                cells = []
+                for key, digits in (
+                    ("within_label_ratio", 2),
+                    ("precision", 2),
+                    ("penetration_mm", 0),
+                    ("occupied", 2),
+                ):
+                    cells.append(f"{scores.values(data, labels, arm, key)[:, 10].mean():.{digits}f}")
                 rows.append([title, labels, name, kept, *cells])
     heads = ["data", "C", "arm", "coverage kept", "variance within labels", "precision", "penetration, mm", "occupied"]
     return make_table(heads, rows)
@@ -171,13 +173,9 @@ def fill_conditioning(page: str, *, is_site: bool = False) -> str:
     if "<!-- conditioning: " not in page:
         return page
     scores = Scores()
-    tables = {
-        "primary": make_primary_table(scores),
-        "loops": make_loop_table(scores) if is_site else ON_SITE,
-        "arms": make_arm_table(scores) if is_site else ON_SITE,
-        "price": make_price_table(scores) if is_site else ON_SITE,
-    }
-    return fill_marked(page, "conditioning", tables)
+    long_tables = {"loops": make_loop_table, "arms": make_arm_table, "price": make_price_table}
+    tables = {name: make_table(scores) if is_site else ON_SITE for name, make_table in long_tables.items()}
+    return fill_marked(page, "conditioning", {"primary": make_primary_table(scores), **tables})
 
 
 if __name__ == "__main__":

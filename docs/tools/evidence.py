@@ -36,6 +36,11 @@ def distances(curves: ArmCurves, metric: Metric, summary: Summary) -> np.ndarray
     return None if real is None else np.abs(average_late(curves, metric.key) - real)
 
 
+def late_change(curves: ArmCurves, reference: ArmCurves, key: str) -> Interval:
+    """Return the paired difference of two arms over the later half of the generations."""
+    return mean_interval(average_late(curves, key) - average_late(reference, key))
+
+
 def mean_cell(values: np.ndarray, metric: Metric) -> str:
     """Return the mean over seeds ± half of its 95 % interval."""
     interval = mean_interval(values)

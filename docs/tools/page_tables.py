@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from claims import join_stage
-from evidence import arms_by_name, average_late, change_cell, distances, mean_cell, real_values
+from evidence import arms_by_name, average_late, change_cell, distances, late_change, mean_cell, real_values
 from splits_page import FORCES, LOW_PASS, PHYSICS, read_results
 from tables import table_lines
 
@@ -15,7 +15,6 @@ from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.results import MEMORISER, ArmCurves
 from selfcorrect.experiments.studies.summary import Summary, format_rows
 from selfcorrect.motion.measures.metrics import Metric, find_metric
-from selfcorrect.statistics import mean_interval
 
 FORCE = "needed_force_bodyweights"
 
@@ -143,4 +142,4 @@ def cell(curves: ArmCurves, metric: Metric, summary: Summary) -> str:
 def _change(curves: ArmCurves, plain: ArmCurves | None, metric: Metric) -> str:
     if plain is None or not {metric.key} <= curves.values.keys() & plain.values.keys():
         return ""
-    return change_cell(mean_interval(average_late(curves, metric.key) - average_late(plain, metric.key)), metric.digits)
+    return change_cell(late_change(curves, plain, metric.key), metric.digits)

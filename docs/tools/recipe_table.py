@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 from claims import TITLES, join_stage
-from evidence import arms_by_name, average_late, format_interval, real_values
+from evidence import arms_by_name, average_late, format_interval, late_change, real_values
 from tables import SUMMARIES, table_lines
 
 from selfcorrect.experiments.studies.results import ArmCurves
@@ -47,9 +47,8 @@ def recipe_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
     for words, first, second, key, digits in DIFFERENCES:
         cells = []
         for number in STAGES:
-            changed, reference = (_find_arm(arms[number], number, corrector) for corrector in (first, second))
-            change = mean_interval(average_late(changed, key) - average_late(reference, key))
-            cells.append(format_interval(change, digits))
+            changed = _find_arm(arms[number], number, first)
+            cells.append(format_interval(late_change(changed, _find_arm(arms[number], number, second), key), digits))
         rows.append([words, *cells])
     for words, key, digits in NEARNESS:
         cells = []
@@ -64,8 +63,7 @@ def recipe_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
     reworked = arms_by_name(join_stage(4), "dct-mixer")["augment-1+none+lineages-reworked"]
     static = arms[1]["augment_once-1+none+matched"]
     for words, key in (("coverage", "coverage"), ("root force (body weights)", FORCE)):
-        change = mean_interval(average_late(reworked, key) - average_late(static, key))
-        rows.append([f"{REWORKED}, {words}", format_interval(change, 3), "", ""])
+        rows.append([f"{REWORKED}, {words}", format_interval(late_change(reworked, static, key), 3), "", ""])
     heads = [f"{TITLES[denoiser]}, {policy}" for denoiser, _, policy in STAGES.values()]
     rows[len(TESTS)][0] = f"*Differences with 95 % intervals:* {rows[len(TESTS)][0]}"
     yield from table_lines(["", *heads], rows)

@@ -5,17 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mdm_generator.protocol import (
-    CaptionedMotions,
-    MotionRequest,
-    Multimodality,
-    draw_requests,
-    real_motions,
-    run_protocol,
-    run_repetition,
-)
+from mdm_generator.protocol import FieldProtocol, MotionRequest, Multimodality
+from mdm_generator.rows import CaptionedRows
 
 from selfcorrect.core.randomness import Stream, streams
+from selfcorrect.datasets.collections.humanml3d import Caption
 from selfcorrect.motion.measures.metrics import FIELD, find_metric
 
 COUNT = 352
@@ -34,35 +28,39 @@ class Perfect:
 JUDGE: Any = Perfect()
 
 
-def motions(count: int = COUNT, seed: int = 0) -> list[CaptionedMotions]:
+def make_protocol(count: int = COUNT, seed: int = 0) -> FieldProtocol:
     """Each stands still at a place that its two captions name."""
     places = np.random.default_rng(seed).normal(size=(count, 6)).round(3)
     lengths = np.random.default_rng(1).integers(40, 200, count)
-    return [
-        CaptionedMotions(np.tile(place, (length, 1)), ("here", "there"), (" ".join(map(str, place)),) * 2)
-        for place, length in zip(places, lengths, strict=True)
-    ]
+    motions = []
+    for place, length in zip(places, lengths, strict=True):
+        tokens = " ".join(map(str, place))
+        captions = tuple(Caption(text, tokens, None) for text in ("here", "there"))
+        motions.append(CaptionedRows("", np.tile(place, (length, 1)), captions))
+    return FieldProtocol(JUDGE, motions)
 
 
 def test_crops_are_whole_movements_within_the_motion() -> None:
-    data = motions()
-    asked = draw_requests(data, streams(0))
+    protocol = make_protocol()
+    asked = protocol.draw_requests(streams(0))
     assert sorted(request.motion for request in asked) == list(range(COUNT))
     for request in asked:
-        length = len(data[request.motion].rows)
+        length = len(protocol.motions[request.motion].rows)
         assert request.frames % 4 == 0
         assert min(length, 196) // 4 * 4 - request.frames in (0, 4)
         assert 0 <= request.start <= length - request.frames
-    shorter = np.mean([min(len(data[request.motion].rows), 196) // 4 * 4 > request.frames for request in asked])
+    shorter = np.mean(
+        [min(len(protocol.motions[request.motion].rows), 196) // 4 * 4 > request.frames for request in asked]
+    )
     assert shorter == pytest.approx(1 / 3, abs=0.08)
     assert np.mean([request.caption for request in asked]) == pytest.approx(0.5, abs=0.08)
-    assert draw_requests(data, streams(0)) == asked
-    assert draw_requests(data, streams(1)) != asked
+    assert protocol.draw_requests(streams(0)) == asked
+    assert protocol.draw_requests(streams(1)) != asked
 
 
 def test_real_motions_are_found_by_a_perfect_judge() -> None:
-    data = motions()
-    values = run_repetition(JUDGE, data, real_motions(data), streams(0))
+    protocol = make_protocol()
+    values = protocol.run_repetition(protocol.crop_real, streams(0))
     assert values["field_fid"] == pytest.approx(0, abs=1e-9)
     assert [values[f"field_precision_{k}"] for k in (1, 2, 3)] == [1, 1, 1]
     assert values["field_matching"] == pytest.approx(0, abs=1e-9)
@@ -74,13 +72,13 @@ def test_real_motions_are_found_by_a_perfect_judge() -> None:
 
 
 def test_motions_of_other_captions_score_chance() -> None:
-    data = motions()
+    protocol = make_protocol()
 
     def draw_other_motions(asked: Sequence[MotionRequest], stream: Stream) -> list[np.ndarray]:
         order = stream.numpy().permutation(len(asked))
-        return real_motions(data)([asked[row] for row in order], stream)  # type: ignore[return-value]
+        return protocol.crop_real([asked[row] for row in order], stream)  # type: ignore[return-value]
 
-    values = run_protocol(JUDGE, data, draw_other_motions, streams(0))
+    values = protocol.run(draw_other_motions, streams(0), 20)
     assert {len(column) for column in values.values()} == {20}
     for k in (1, 2, 3):
         reach = 3 * np.sqrt(k / 32 * (1 - k / 32) / (20 * 352))
@@ -89,14 +87,14 @@ def test_motions_of_other_captions_score_chance() -> None:
 
 
 def test_multimodality_is_measured_where_it_is_asked_for() -> None:
-    data = motions(40)
+    protocol = make_protocol(40)
 
     def scatter_motions(asked: Sequence[MotionRequest], stream: Stream) -> list[np.ndarray]:
         noise = stream.numpy().normal(size=(len(asked), 6))
-        return [rows + noise_rows for rows, noise_rows in zip(real_motions(data)(asked, stream), noise, strict=True)]
+        return [rows + noise_rows for rows, noise_rows in zip(protocol.crop_real(asked, stream), noise, strict=True)]
 
     sizes = Multimodality(captions=30, motions=20, pairs=10)
-    spread = run_protocol(JUDGE, data, scatter_motions, streams(2), 30, sizes)["field_multimodality"].mean()
-    none = run_protocol(JUDGE, data, real_motions(data), streams(2), 30, sizes)["field_multimodality"].mean()
+    spread = protocol.run(scatter_motions, streams(2), 30, sizes)["field_multimodality"].mean()
+    none = protocol.run(protocol.crop_real, streams(2), 30, sizes)["field_multimodality"].mean()
     assert none == 0
     assert spread == pytest.approx(np.sqrt(12) * 19 / 20, rel=0.06)

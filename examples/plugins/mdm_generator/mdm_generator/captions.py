@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 import torch
@@ -71,6 +72,7 @@ class BertCaptions(_TokenReader):
         return text, torch.arange(text.shape[1]) < counts[:, None]
 
 
+@lru_cache(maxsize=1)
 def caption_encoder(kind: str, place: str = "") -> CaptionEncoder:
     """Return the encoder `clip` or `bert` from a folder or Hugging Face's cache; nothing is downloaded.
 

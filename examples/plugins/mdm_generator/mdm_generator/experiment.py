@@ -39,7 +39,6 @@ from .joint_space import BATCH
 from .judge import BeginningsEvaluator, FieldJudge
 from .model import FRAMES
 from .network import Prompts
-from .protocol import CaptionedMotions
 from .rows import CaptionedRows, captioned_rows, statistics
 
 GUIDANCE = 1.0
@@ -142,46 +141,23 @@ class PublishedParts:
         )
 
 
+@lru_cache(maxsize=1)
 def load_parts(settings: MotionSettings, stream: Stream) -> PublishedParts:
     """Return data, model and evaluators of a seed; InputError names a file that is missing or does not fit."""
     if [*settings.arms] != ["paper"] or settings.evaluate_corrected:
         raise SettingError("--generator mdm goes with --preset paper, without --denoiser and --evaluate-corrected")
-    return _read_parts(
-        PublishedFiles.from_options(settings.generator[1:]),
-        settings.data,
-        settings.reference,
-        settings.real_count,
-        settings.evaluated_count,
-        settings.frames,
-        settings.initial_steps["paper"],
-        stream,
-    )
-
-
-@lru_cache(maxsize=1)
-def _read_parts(
-    files: PublishedFiles,
-    data: tuple[str, ...],
-    reference: tuple[str, ...],
-    real_count: int,
-    evaluated_count: int,
-    frames: int,
-    initial_steps: int,
-    stream: Stream,
-) -> PublishedParts:
-    """Read and encode data, model and evaluators; InputError for a file that is missing or does not fit the others."""
+    files = PublishedFiles.from_options(settings.generator[1:])
     checkpoint = load_mdm(Path(files.checkpoint).expanduser())
     evaluator = load_evaluator(Path(files.evaluator).expanduser())
-    motions = _load_motions(data, reference, real_count, evaluated_count, stream)
+    motions = _load_motions(settings, stream)
     mean, std = statistics(motions.folder)
     columns = checkpoint.arguments.columns
     if columns != len(mean):
         raise InputError(f"{files.checkpoint}: makes {columns} numbers per frame, HumanML3D has 263")
     codec = HumanML3DCodec.of_rows(motions.training[0].rows, mean, std, FRAMES)
-    encode = _load_encoder(checkpoint.arguments.text_encoder_type, files.clip)
-    test_motions = tuple(map(_to_captioned_motions, motions.test))
+    encode = caption_encoder(checkpoint.arguments.text_encoder_type, files.clip)
     test_prompts = _make_prompts(motions.test, encode)
-    field = FieldJudge(evaluator, test_motions, test_prompts, codec, frames, files.repetitions)
+    field = FieldJudge(evaluator, motions.test, test_prompts, codec, settings.frames, files.repetitions)
     training_windows = _cut_windows(motions.training, codec, field)
     fresh_windows = _cut_windows(motions.fresh, codec, field)
     test_windows = _cut_windows(motions.test, codec, field)
@@ -192,12 +168,12 @@ def _read_parts(
     labels = torch.arange(len(all_motions))
     all_samples = Samples.real(values, labels)
     return PublishedParts(
-        initial_steps=initial_steps,
+        initial_steps=settings.initial_steps["paper"],
         checkpoint=checkpoint,
         prompts=_make_prompts(all_motions, encode),
         codec=codec,
-        real=Samples.real(values[:real_count], labels[:real_count]),
-        fresh=all_samples.take(labels[real_count:]),
+        real=Samples.real(values[: settings.real_count], labels[: settings.real_count]),
+        fresh=all_samples.take(labels[settings.real_count :]),
         data=MotionData(training_windows, fresh_windows, unlabelled, fresh_windows, "sources"),
         field=field,
         evaluator=BeginningsEvaluator(base.kinematic, base.geometric, base.reference, field),
@@ -226,9 +202,11 @@ class _Motions(NamedTuple):
     test: list[CaptionedRows]
 
 
-def _load_motions(
-    data: tuple[str, ...], reference: tuple[str, ...], real_count: int, evaluated_count: int, stream: Stream
-) -> _Motions:
+def _load_motions(settings: MotionSettings, stream: Stream) -> _Motions:
+    data = settings.data
+    reference = settings.reference
+    real_count = settings.real_count
+    evaluated_count = settings.evaluated_count
     if len(data) != 1 or len(reference) > 1 or data[0] == "deepmimic":
         raise InputError(f"the published model takes one HumanML3D folder (--data), got {', '.join(data)}")
     if evaluated_count < BATCH:
@@ -271,21 +249,10 @@ def _crop_motions(motions: Sequence[CaptionedRows]) -> list[CaptionedRows]:
     return cropped
 
 
-def _to_captioned_motions(motion: CaptionedRows) -> CaptionedMotions:
-    texts = tuple(caption.text for caption in motion.captions)
-    tokens = tuple(caption.tokens for caption in motion.captions)
-    return CaptionedMotions(motion.rows, texts, tokens)
-
-
 def _make_prompts(motions: Sequence[CaptionedRows], encode: CaptionEncoder) -> Prompts:
     captions = [[caption.text for caption in motion.captions] for motion in motions]
     lengths = [len(motion.rows) for motion in motions]
     return make_prompts(captions, lengths, encode)
-
-
-@lru_cache(maxsize=1)
-def _load_encoder(kind: str, place: str) -> CaptionEncoder:
-    return caption_encoder(kind, place)
 
 
 def _cut_windows(motions: Sequence[CaptionedRows], codec: HumanML3DCodec, field: FieldJudge) -> Windows:

@@ -15,30 +15,18 @@ from selfcorrect.motion.measures.evaluation import MotionEvaluator
 from selfcorrect.motion.motion import MotionBatch
 
 from .codec import HumanML3DCodec
-from .evaluator import TextMotionEvaluator
 from .model import MdmDiffusion
 from .network import Prompts
-from .protocol import (
-    CaptionedMotions,
-    Generate,
-    MotionRequest,
-    Multimodality,
-    draw_requests,
-    real_motions,
-    run_protocol,
-    run_repetition,
-)
+from .protocol import FieldProtocol, MotionRequest, Multimodality
 
 MULTIMODAL = Multimodality()
 TEST_SET = "real, the test set itself"
 
 
 @dataclass(frozen=True, eq=False)
-class FieldJudge:
+class FieldJudge(FieldProtocol):
     """The test set, its encoded captions, and the evaluator."""
 
-    evaluator: TextMotionEvaluator
-    motions: tuple[CaptionedMotions, ...]
     prompts: Prompts
     """Prompts of the motions' captions, in their order."""
     codec: HumanML3DCodec
@@ -46,10 +34,6 @@ class FieldJudge:
     """Length of the beginnings on which all other metrics are measured."""
     repetitions: int
     """Repetitions for the last generation."""
-
-    def draw_requests(self, stream: Stream) -> list[MotionRequest]:
-        """Draw the requests of one repetition."""
-        return draw_requests(self.motions, stream)
 
     def sample_motions(self, model: GenerativeModel, requests: Sequence[MotionRequest], stream: Stream) -> Tensor:
         """Samples (N, T, D) of a model for captions and lengths."""
@@ -59,30 +43,23 @@ class FieldJudge:
         prompted_model = cast(MdmDiffusion, model).with_prompts(self.prompts.take(rows, lengths))
         return prompted_model.sample(torch.arange(len(requests)), stream)
 
-    def as_generator(self, model: GenerativeModel) -> Generate:
-        """The model as the protocol asks it."""
-
-        def generate(asked: Sequence[MotionRequest], stream: Stream) -> list[np.ndarray]:
-            return self.codec.rows(self.sample_motions(model, asked, stream))
-
-        return generate
-
     def score_samples(self, values: Tensor, requests: Sequence[MotionRequest], stream: Stream) -> dict[str, float]:
         """Scores of samples that were drawn for what was asked for."""
         rows = self.codec.rows(values)
-        return run_repetition(self.evaluator, self.motions, lambda *_: rows, stream, requests)
+        return self.run_repetition(lambda *_: rows, stream, requests)
 
     def score_model(self, model: GenerativeModel, stream: Stream) -> dict[str, float]:
         """Scores of a model by key, means over repetitions."""
-        generate = self.as_generator(model)
-        drawn = stream.child("field")
-        scores = run_protocol(self.evaluator, self.motions, generate, drawn, self.repetitions, self.multimodal)
+
+        def generate(requests: Sequence[MotionRequest], stream: Stream) -> list[np.ndarray]:
+            return self.codec.rows(self.sample_motions(model, requests, stream))
+
+        scores = self.run(generate, stream.child("field"), self.repetitions, self.multimodal)
         return {key: float(values.mean()) for key, values in scores.items()}
 
     def score_real(self, stream: Stream) -> dict[str, dict[str, float]]:
         """The same of the test set itself, as the row "real" of the field's tables has it."""
-        generate = real_motions(self.motions)
-        scores = run_protocol(self.evaluator, self.motions, generate, stream.child("field"), self.repetitions)
+        scores = self.run(self.crop_real, stream.child("field"), self.repetitions)
         return {TEST_SET: {key: float(values.mean()) for key, values in scores.items()}}
 
     @property
