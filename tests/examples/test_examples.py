@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -50,14 +51,6 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """A program that runs the one it is given."""
 
 
-def run(name: str, folder: Path, *arguments: str) -> str:
-    """What an example prints when it is run in `folder`."""
-    call = [sys.executable, str(EXAMPLES / f"{name}.py"), *arguments]
-    process = subprocess.run(call, cwd=folder, capture_output=True, text=True, timeout=600)
-    assert process.returncode == 0, process.stderr
-    return process.stdout
-
-
 def test_each_example_is_run_here():
     files = [*EXAMPLES.glob("*.py"), *EXAMPLES.glob("plugins/*/*.py")]
     names = {path.relative_to(EXAMPLES).with_suffix("").as_posix() for path in files}
@@ -68,14 +61,25 @@ def test_each_example_is_run_here():
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.nightly) if name in COSTLY else name for name in SAYS]
 )
-def test_an_example_runs(name: str, tmp_path: Path):
-    assert SAYS[name] in run(name, tmp_path)
+def test_an_example_runs(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In this process, which has imported PyTorch; `test_the_first_example_…` starts one."""
+    script = EXAMPLES / f"{name}.py"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(script)])
+    monkeypatch.syspath_prepend(str(script.parent))
+    runpy.run_path(str(script), run_name="__main__")
+    assert SAYS[name] in capsys.readouterr().out
 
 
 @pytest.mark.slow
 def test_the_first_example_takes_a_file_of_ones_own(tmp_path: Path, walk: Motion):
     save_motion(tmp_path / "mine.bvh", walk.frames(0, 20))
-    assert "mine-corrected.bvh" in run("correct_a_file", tmp_path, "mine.bvh")
+    call = [sys.executable, str(EXAMPLES / "correct_a_file.py"), "mine.bvh"]
+    process = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, timeout=600)
+    assert process.returncode == 0, process.stderr
+    assert "mine-corrected.bvh" in process.stdout
 
 
 @pytest.mark.nightly  # a motion experiment with a user's corrector is in `tests/experiments/motion`
