@@ -39,6 +39,12 @@ if TYPE_CHECKING:
     from selfcorrect.motion.motion import Motion
 
 
+EITHER_ENGINE = pytest.mark.parametrize(
+    "engine", ["mujoco", pytest.param("pybullet", marks=pytest.mark.nightly)], indirect=True
+)
+"""For costly laws that no engine's forces enter: MuJoCo obeys them in each gate, PyBullet at night."""
+
+
 def format_bvh(clip: RiggedMotion) -> str:
     """The text of a clip's BVH file."""
     from selfcorrect.datasets.files.rigs.bvh import write_bvh

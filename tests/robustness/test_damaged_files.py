@@ -77,7 +77,7 @@ def look_at(path: Path) -> None:
 
 
 AGAIN = ("usd.usd",)
-"""A kind whose bytes another kind, `.usdc`, has too, and each of whose files is read in a process that takes a second."""
+"""A kind whose bytes another one, `.usdc`, has too, and whose files are each read in a process that takes a second."""
 
 
 @pytest.mark.slow

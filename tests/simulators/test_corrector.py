@@ -7,7 +7,7 @@ from math import ceil
 
 import numpy as np
 import pytest
-from helpers import mean_distance_m
+from helpers import EITHER_ENGINE, mean_distance_m
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_motions import made_motion
@@ -73,6 +73,7 @@ def test_any_frame_rate_works(walk, fps):
 
 
 @pytest.mark.slow
+@EITHER_ENGINE
 def test_results_keep_order_label_and_do_not_depend_on_company(walk, clips, engine):
     """Together go motions of several lengths and bodies of several sizes; one is lost on the way."""
     corrector = PhysicsCorrector(
@@ -96,6 +97,7 @@ def test_results_keep_order_label_and_do_not_depend_on_company(walk, clips, engi
 
 
 @pytest.mark.slow
+@EITHER_ENGINE
 def test_results_are_the_same_bytes_for_any_number_of_workers(clips, engine):
     motions = [clips["dance_b"].frames(start, start + 24) for start in range(0, 48, 3)] + [clips["kick"]]
     corrector = PhysicsCorrector(TrackerSettings(engine=EngineSettings(name=engine)))

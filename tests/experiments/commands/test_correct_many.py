@@ -165,7 +165,7 @@ def test_all_cores_are_used_where_nothing_is_said_and_change_no_byte(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ["pybullet", "mujoco"])
+@pytest.mark.parametrize("engine", ["mujoco", pytest.param("pybullet", marks=pytest.mark.nightly)])
 def test_files_that_are_corrected_together_have_the_bytes_of_each_alone(
     folder: Path, stepping: Motion, engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
+from sklearn.neural_network import MLPClassifier
 from tyro.conf import Suppress
 
 from selfcorrect.core.errors import SelfcorrectError
@@ -73,6 +74,8 @@ def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
     from selfcorrect.experiments.studies.comparison import compare as comparison
     from selfcorrect.experiments.studies.comparison import runs
 
+    fit = MLPClassifier.fit  # judges of digits are made with the plan, and learn next to nothing here
+    monkeypatch.setattr(MLPClassifier, "fit", lambda judge, *data: fit(judge.set_params(max_iter=1), *data))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "run").mkdir()
     FILE.touch()

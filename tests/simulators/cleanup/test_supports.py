@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from ground_motions import posed_legs, repeat_walk, stair_heights, stepping
-from helpers import mean_distance_m
+from helpers import EITHER_ENGINE, mean_distance_m
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 from simulated_bodies import UPRIGHT, no_torques, rest_points_m, rest_pose, state, step_one
@@ -389,6 +389,7 @@ def test_a_hold_draws_the_hand_to_it_and_keeps_it_there(adult, engine):
 
 
 @pytest.mark.slow
+@EITHER_ENGINE
 def test_results_on_supports_do_not_depend_on_company(stairs, sit, stand, clips, engine):
     """On one tree each: who climbs stairs and who walks; who sits, who hangs and who stands."""
     corrector = PhysicsCorrector(TrackerSettings(engine=EngineSettings(name=engine)))
