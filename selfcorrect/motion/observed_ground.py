@@ -151,7 +151,11 @@ class ObservedGround:
         nearest_m = float(levels_m[np.argmin(np.abs(levels_m) - _OFTEN_STANDS_M * share)])
         floor_m = nearest_m
         if self.feet_seen.feet_m.shape[2] < 2:  # ankles do not show how soles without toe joints are pitched
-            corners_m = sole_corners_m(LevelFeet(self.feet).view(motion))
+            level = LevelFeet(self.feet)
+            corners_m = in_chunks(
+                lambda frames: sole_corners_m(level.view(motion.frames(frames[0], frames[-1] + 1))),
+                np.arange(len(motion)),
+            )
             floor_m += measure_gap_m(motion, corners_m.reshape(len(motion), 2, -1, 3))
         is_near = -_FAR_BELOW_M <= nearest_m <= _FAR_ABOVE_M
         return floor_m if is_near or (len(levels_m) == 1 and not self.do_feet_hang) else 0.0

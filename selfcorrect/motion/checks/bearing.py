@@ -146,12 +146,14 @@ def estimate_stance_speeds_m_s(features: MotionFeatures) -> np.ndarray:
 
     Stances are those of the observation that slides do not change. A body that rests on other parts has none.
     """
-    points_m = np.concatenate([features.feet_m, features.middle_lines_m], axis=2)
     heights_m = features.sole_heights_m
     is_lowest = heights_m < heights_m.min(axis=1)[:, None] + _AS_LOW_M
     bears = (features.observation.resting > 0.5) & is_lowest & (features.lowest_surface_m > _AS_LOW_M)[:, None]
+    points_m = np.concatenate([features.feet_m, features.middle_lines_m], axis=2)
     is_low = points_m[..., 1] < points_m[..., 1].min(axis=-1, keepdims=True) + _AS_LOW_M
+    level_m = points_m[..., [0, 2]]
+    del points_m
     window = max(1, round(_AVERAGED_S * features.fps))
-    smooth_m = uniform_filter1d(points_m[..., [0, 2]], window, axis=0, mode="nearest")
-    speeds_m_s = norms(np.gradient(smooth_m, 1 / features.fps, axis=0))
+    level_m = uniform_filter1d(level_m, window, axis=0, mode="nearest")
+    speeds_m_s = norms(np.gradient(level_m, 1 / features.fps, axis=0))
     return np.where(bears[..., None] & is_low, speeds_m_s, np.inf).min(axis=(1, 2))

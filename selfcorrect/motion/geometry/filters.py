@@ -81,10 +81,13 @@ def uniform_filter1d(values: np.ndarray, size: int, axis: int = -1, mode: str = 
     margins = [(before, size - 1 - before)] + [(0, 0)] * (values.ndim - 1)
     frames_first = np.moveaxis(values, axis, 0)
     line = np.pad(frames_first, margins, "edge") if mode == "nearest" else np.pad(frames_first, margins, "symmetric")
-    first_sum = np.add.accumulate(line[:size], axis=0)[-1:]
-    changes = line[size:] - line[: frames - 1]
-    sums = np.add.accumulate(np.concatenate([first_sum, changes]), axis=0)
-    return np.moveaxis(sums / size, 0, axis)
+    sums = np.empty(frames_first.shape)
+    sums[:1] = np.add.accumulate(line[:size], axis=0)[-1:]
+    np.subtract(line[size:], line[: frames - 1], out=sums[1:])
+    del line  # the sums of long motions take as much memory
+    np.add.accumulate(sums, axis=0, out=sums)
+    sums /= size
+    return np.moveaxis(sums, 0, axis)
 
 
 def median_filter1d(values: np.ndarray, size: int, axis: int = -1, mode: str = "reflect") -> np.ndarray:
