@@ -1,8 +1,9 @@
 """Motions that something carries which the file does not show: they are kept as they are, and named.
 
 A body that sits and glides rides on a wheelchair, a bicycle or in a car. A body that lies above the floor and travels
-swims or flies. A body that is upside down stands on its hands or hangs by its legs. Neither feet nor floor say where
-such bodies should be, so a correction would only displace them. Contacts, a ground or a floor from people say it.
+swims or flies. A body that is upside down stands on its hands or hangs by its legs. A body whose feet hang all the time
+falls or jumps, as in loops of games. Neither feet nor floor say where such bodies should be, so a correction would only
+displace them. Contacts, a ground or a floor from people say it.
 """
 
 import numpy as np
@@ -13,6 +14,7 @@ from selfcorrect.motion.corrector_interface.views import CorrectionView
 from selfcorrect.motion.geometry.filters import gaussian_filter1d
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.observed_ground import ObservedGround
 
 _MOSTLY = 0.6
 """Least share of the frames in which a body is carried."""
@@ -59,7 +61,7 @@ def find_carrier(motion: Motion) -> str:
     ):
         if carried.mean() > _MOSTLY:
             return words
-    return ""
+    return "is in the air: its feet hang, and no foot takes load" if ObservedGround(motion).do_feet_hang else ""
 
 
 def _smooth_velocities_m_s(places_m: np.ndarray, fps: float) -> np.ndarray:

@@ -71,8 +71,10 @@ class ObservedGround:
 
     @property
     def is_shown(self) -> bool:
-        """True if the feet show their floor: the body neither lies below the feet, nor hardly stands far from y = 0."""
-        return self.feet_seen.is_floor_trusted and self.lying_m is None
+        """True if the feet show their floor: the body neither lies below the feet nor hardly stands far from y = 0, and
+        its feet do not hang in the air.
+        """
+        return self.feet_seen.is_floor_trusted and self.lying_m is None and not self.do_feet_hang
 
     @property
     def lowest_m(self) -> float:
@@ -94,11 +96,11 @@ class ObservedGround:
 
     @property
     def near_m(self) -> float:
-        """Height of the level that is nearest to y = 0; 0 if hardly any foot stands.
+        """Height of the level that is nearest to y = 0; 0 if hardly any foot stands, or if feet hang in the air.
 
         A body that sinks for a while stands on two levels.
         """
-        if sum(stance.weight for stance in self.feet_seen.stances) < _FEWEST_STANCES:
+        if sum(stance.weight for stance in self.feet_seen.stances) < _FEWEST_STANCES or self.do_feet_hang:
             return 0.0
         levels_m = np.append(self.feet_seen.levels_m[1:], self.feet_seen.floor_m)
         return float(levels_m[np.abs(levels_m).argmin()])
@@ -158,7 +160,7 @@ class ObservedGround:
             )
             floor_m += measure_gap_m(motion, corners_m.reshape(len(motion), 2, -1, 3))
         is_near = -_FAR_BELOW_M <= nearest_m <= _FAR_ABOVE_M
-        return floor_m if is_near or (len(levels_m) == 1 and not self.do_feet_hang) else 0.0
+        return floor_m if is_near or len(levels_m) == 1 else 0.0
 
     @cached_property
     def do_feet_hang(self) -> bool:

@@ -13,6 +13,7 @@ from scipy.spatial.transform import Rotation
 import selfcorrect as sc
 from selfcorrect.motion.corrector_interface.results import NoteKind
 from selfcorrect.motion.editing.transforms import mirror, turn
+from selfcorrect.motion.observed_ground import ObservedGround
 from selfcorrect.simulators.carried import find_carrier
 from selfcorrect.simulators.foot_contacts import Contacts, FootContact
 
@@ -56,7 +57,19 @@ def stand_on_hands(share: float = 1.0) -> sc.Motion:
     return replace(upright, root_m=np.outer(0.03 - lowest_m, [0.0, 1.0, 0.0]))
 
 
-CARRIED = {"wheelchair": lambda: sit(1.0), "swimmer": lambda: lie(1.0, 1.0), "handstand": stand_on_hands}
+def hang(pitch_deg: float = 60.0, height_m: float = 1.15) -> sc.Motion:
+    """In the air with bent legs and feet that point down, as in a falling loop of a game."""
+    hip, knee, ankle = (np.deg2rad([degrees, 0.0, 0.0]) for degrees in (-35.0, 60.0, pitch_deg - 25.0))
+    return pose([0.0, height_m, 0.0], 0.0, left_hip=hip, right_hip=hip, left_knee=knee, right_knee=knee,
+                left_ankle=ankle, right_ankle=ankle)  # fmt: skip
+
+
+CARRIED = {
+    "wheelchair": lambda: sit(1.0),
+    "swimmer": lambda: lie(1.0, 1.0),
+    "handstand": stand_on_hands,
+    "falling loop": hang,
+}
 ON_THE_FLOOR = {
     "walk": lambda: made_motion("walk", frames=FRAMES),
     "sits still": lambda: sit(0.0),
@@ -76,6 +89,16 @@ def test_a_body_that_something_carries_is_kept_and_named(kind: str, engine: dict
     assert correction.is_unchanged
     assert np.array_equal(correction.motion.root_m, motion.root_m)
     assert [note.kind for note in correction.notes] == [NoteKind.CARRIED]
+
+
+@pytest.mark.parametrize("pitch_deg", [45, 60, 75])
+@pytest.mark.parametrize("height_m", [1.15, 3.0])
+def test_feet_that_hang_in_the_air_show_no_floor(pitch_deg: float, height_m: float) -> None:
+    ground = ObservedGround(hang(pitch_deg, height_m))
+    assert not ground.is_shown
+    assert ground.for_zero_m == ground.reference_m == 0.0
+    codes = {finding.code for finding in sc.check(hang(pitch_deg, height_m))}
+    assert "F4" not in codes
 
 
 @pytest.mark.parametrize("kind", ON_THE_FLOOR)

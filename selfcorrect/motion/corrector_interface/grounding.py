@@ -163,8 +163,7 @@ class MotionOnFloor:
             notes.append(Note(NoteKind.FLOOR_MOVED, floor_m))
         lowest_m = ground.lowest_m - floor_m
         if ground.is_shown and abs(lowest_m) > OTHER_GROUND_M:
-            note = Note(NoteKind.HEIGHT_KEPT) if ground.do_feet_hang else Note(NoteKind.LOWEST_GROUND, lowest_m)
-            notes.append(note)
+            notes.append(Note(NoteKind.LOWEST_GROUND, lowest_m))
         up = np.array([0.0, 1.0, 0.0])
         if correction.floor.is_tilted and not self.levels:
             up = rotate(invert(correction.floor.to_level), up)

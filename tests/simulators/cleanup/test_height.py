@@ -8,14 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.corrector_interface.results import NoteKind
 from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.observation.observation import observe
 from selfcorrect.motion.observed_ground import ObservedGround
-from selfcorrect.motion.skeleton import SIDES
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 
 from ...made_motions import KINDS, Kind, dip_toes, made_motion, walk_with_stances
@@ -111,20 +108,3 @@ def test_the_floor_of_feet_rises_with_a_motion() -> None:
     high = ObservedGround(raise_motion(motion, 0.37)).feet
     assert high.floor_m - low.floor_m == pytest.approx(0.37, abs=1e-9)
     assert high.soles_m == pytest.approx(low.soles_m, abs=1e-9)
-
-
-@pytest.mark.parametrize("pitch_deg", [45, 60, 75])
-def test_a_body_whose_feet_hang_in_the_air_keeps_its_height(pitch_deg: float) -> None:
-    """As a falling loop of a game does: no foot takes load, so that nothing shows a floor."""
-    motion = raise_motion(made_motion("idle", frames=60), 0.25)
-    rotations = motion.rotations.copy()
-    for side in SIDES:
-        for part, bent_deg in (("hip", -35), ("knee", 60), ("ankle", pitch_deg - 25)):
-            joint = motion.skeleton.names.index(f"{side}_{part}")
-            rotations[:, joint] = Rotation.from_euler("x", bent_deg, degrees=True).as_quat()
-    hanging = replace(motion, rotations=rotations)
-    (correction,) = KinematicCorrector()([hanging])
-    np.testing.assert_allclose(correction.motion.root_m[:, 1], hanging.root_m[:, 1], atol=0.02)
-    assert NoteKind.HEIGHT_KEPT in {note.kind for note in correction.notes}
-    (standing,) = KinematicCorrector()([motion])
-    assert np.median((standing.motion.root_m - motion.root_m)[:, 1]) < -0.2
