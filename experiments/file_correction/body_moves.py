@@ -39,6 +39,11 @@ class BodyMove:
     after: float | None
     """The same after the correction."""
 
+    @property
+    def size_m(self) -> float:
+        """Largest distance, up or along the floor."""
+        return max(abs(self.up_m), self.along_m)
+
     def __str__(self) -> str:
         move = f"moved along the floor by {self.along_m:.2f} m"
         evidence = f"standing feet slid at {self.before or 0.0:.2f} m/s, now at {self.after or 0.0:.2f} m/s"

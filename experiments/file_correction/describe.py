@@ -19,6 +19,7 @@ from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.vectors import median
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.bugs import try_optional
+from selfcorrect.simulators.evaluate import LARGE_MOVE_M
 
 from .body_moves import BodyMove, find_body_moves
 from .file_result import FileContent, FileFigures, FileResult
@@ -88,6 +89,9 @@ def describe_correction(
         find_moves = partial(find_body_moves, *see_level(motion, correction))
         body_moves = steps.attempt("moves of the whole body are not reported", find_moves, [])
         figures = replace(figures, body_moves=list(map(asdict, body_moves)))
+        large = [str(move) for move in body_moves if move.size_m > LARGE_MOVE_M]
+        if large and not figures.large_move_reason:
+            figures = replace(figures, large_move_reason="; ".join(large))
     faults_left = tuple(map(str, result_check.findings))
     all_notes = [*notes, *map(str, input_check.findings), *map(str, shown_notes)]
     all_notes += map(str, body_moves)

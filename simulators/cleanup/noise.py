@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from selfcorrect.motion.geometry.kinematics import joint_positions, make_continuous
-from selfcorrect.motion.geometry.vectors import median, norms
+from selfcorrect.motion.geometry.vectors import deviation_along_axes, median, norms
 from selfcorrect.motion.motion import MotionBatch
 
 from ..body.curves import smooth_whittaker
@@ -20,7 +20,7 @@ class Denoise:
     """Remove white noise from joints by shrinking the singular values of short windows of all their channels.
 
     A value s, in units of the noise, becomes √((s² − β − 1)² − 4β) / s, or 0 below 1 + √β; β is the windows' aspect
-    ratio. The noise is 1.48 / √70 times the median fourth difference.
+    ratio. Noise is judged by the lengths of fourth differences of vectors, so that it does not depend on the heading.
     Set by hand on CMU clips, clean and with noise added to every joint.
     """
 
@@ -63,16 +63,35 @@ _MORE_THAN_ROUNDING = 1 + 1e-6
 """Factor beyond which jerk has grown."""
 
 
-def noise_level(values: np.ndarray) -> np.ndarray:
-    """Return the standard deviation (N, ...) of white noise on smooth curves (N, T, ...): see `Denoise`."""
-    return median(np.abs(np.diff(values, 4, axis=1)), axis=1) * 1.4826 / np.sqrt(70.0)
+def noise_level(curves: np.ndarray, directions: int) -> np.ndarray:
+    """Return the standard deviation (N, ...), in each direction, of white noise on smooth curves.
+
+    Args:
+        curves: (N, T, ..., C) curves in C coordinates.
+        directions: Number of directions, at most C, in which there is noise, everywhere the same.
+    """
+    # a fourth difference of white noise has 70 times its variance
+    return deviation_along_axes(np.diff(curves, 4, axis=1), directions, axis=1) / np.sqrt(70.0)
 
 
 def joint_noise_rad(motions: MotionBatch) -> np.ndarray:
-    """Return the white noise (N, J) on each joint's rotation; zero for motions that are too short."""
+    """Return the white noise (N, J) on each joint's rotation; zero for motions that are too short.
+
+    A joint may be noisy about one axis only. The root's axes are those of the world, so its directions count alike.
+    """
     if motions.root_m.shape[1] < _FEWEST_FRAMES:
         return np.zeros((len(motions), len(motions.skeleton)))
-    return 2 * norms(noise_level(make_continuous(motions.rotations, axis=1)))
+    rotations = make_continuous(motions.rotations, axis=1)
+    noise_rad = 2 * norms(noise_level(rotations[..., None], 1))
+    noise_rad[:, 0] = 2 * np.sqrt(3) * noise_level(rotations[:, :, 0], 3)
+    return noise_rad
+
+
+def root_noise_m(motions: MotionBatch) -> np.ndarray:
+    """Return the white noise (N, 3) on the coordinates of the root, the same along all directions of the floor."""
+    floor_m = noise_level(motions.root_m[..., [0, 2]], 2)
+    height_m = noise_level(motions.root_m[..., 1:2], 1)
+    return np.stack([floor_m, height_m, floor_m], axis=-1)
 
 
 def is_noisy(noise_rad: np.ndarray, settings: Denoise) -> np.ndarray:
@@ -102,16 +121,16 @@ def denoise(motions: MotionBatch, noise_rad: np.ndarray, settings: Denoise) -> M
     root_m = motions.root_m.copy()
     if root_m.shape[1] < _FEWEST_FRAMES:
         return motions
-    root_noise_m = noise_level(root_m)
+    noise_m = root_noise_m(motions)
     # joints that do not move have no noise
     noisy_joints = is_noisy(noise_rad, settings)[:, None] & (noise_rad > _ROUNDING_RAD)
-    noisy_axes = root_noise_m > settings.noisy_root_m
+    noisy_axes = noise_m > settings.noisy_root_m
     is_changed = np.asarray(noisy_joints.any(1) | noisy_axes.any(1))
     for motion in np.flatnonzero(is_changed):
         joints = np.flatnonzero(noisy_joints[motion])
         axes = np.flatnonzero(noisy_axes[motion])
         component_noise = noise_rad[motion, joints] / (2 * np.sqrt(3))
-        noise = np.concatenate([np.repeat(component_noise, 4), root_noise_m[motion, axes]])
+        noise = np.concatenate([np.repeat(component_noise, 4), noise_m[motion, axes]])
         joint_channels = rotations[motion][:, joints].reshape(len(root_m[motion]), -1)
         channels = np.hstack([joint_channels, root_m[motion][:, axes]])
         calm = shrink_noise(channels / noise, motions.fps, settings) * noise
@@ -145,7 +164,7 @@ def _smooth_noisy_joints(motions: MotionBatch, noise_rad: np.ndarray, settings: 
     rotations = make_continuous(motions.rotations, axis=1)
     root_m = motions.root_m.copy()
     remaining_rad = joint_noise_rad(motions)
-    remaining_m = noise_level(root_m)
+    remaining_m = root_noise_m(motions)
     noisy_joints = (remaining_rad > settings.noisy_joint_rad) & is_noisy_body[:, None]
     for motion, joint in np.argwhere(noisy_joints):
         smoothness = 0.4 * float(noise_rad[motion, joint] / 0.01) ** 1.5 * rate_factor

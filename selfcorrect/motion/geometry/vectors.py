@@ -15,6 +15,9 @@ NEXT = np.array([1, 2, 0])
 LAST = np.array([2, 0, 1])
 """Indices of the remaining two of three components."""
 
+_MEDIAN_CHI_SQUARE = {1: 0.4549, 2: 1.3863, 3: 2.3660}
+"""Median of the sum of so many squared normal deviates."""
+
 
 _Array = TypeVar("_Array", bound="np.ndarray | None")
 
@@ -27,6 +30,19 @@ def align(array: _Array) -> _Array:
 def norms(vectors: np.ndarray) -> np.ndarray:
     """Euclidean lengths (...) of vectors (..., K)."""
     return np.sqrt(dot(vectors, vectors))
+
+
+def deviation_along_axes(vectors: np.ndarray, directions: int, axis: int) -> np.ndarray:
+    """Return the standard deviation, by median lengths, of vectors that vary as much in each of some directions.
+
+    Outliers hardly change the result, and turning all vectors does not.
+
+    Args:
+        vectors: (..., K) vectors.
+        directions: Number of orthogonal directions, at most K, in which the vectors vary: 1, 2 or 3.
+        axis: Axis along which the vectors are drawn, not the last one.
+    """
+    return median(norms(vectors), axis=axis) / np.sqrt(_MEDIAN_CHI_SQUARE[directions])
 
 
 def normalize_safely(vectors: np.ndarray) -> np.ndarray:
@@ -132,20 +148,6 @@ def median(values: np.ndarray | Sequence[float], axis: int | None = None) -> np.
     medians = (ordered[below] + ordered[middle]) / 2
     is_nan = np.isnan(ordered[-1])  # NaN come last
     return np.where(is_nan, np.nan, medians) if is_nan.any() else medians
-
-
-def slow_medians(values: np.ndarray, speeds: np.ndarray, runs: Sequence[tuple[int, int]]) -> np.ndarray:
-    """Return the medians (R, K) of values (T, K) over the frames of each run whose speed (T,) is its median or less.
-
-    Args:
-        runs: Start and stop (exclusive) of R runs of frames; neither values nor speeds are NaN there.
-    """
-    medians = np.empty((len(runs), values.shape[1]))
-    for index, (start, stop) in enumerate(runs):
-        run = slice(start, stop)
-        is_slow = speeds[run] <= median(speeds[run])
-        medians[index] = median(values[run][is_slow], axis=0)
-    return medians
 
 
 def find_distinct(values: np.ndarray) -> np.ndarray:

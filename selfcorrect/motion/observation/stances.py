@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..geometry.runs import find_runs
-from ..geometry.vectors import median, percentile, slow_medians
+from ..geometry.vectors import median, percentile
 from .foot_paths import FootPaths
 from .stance_model import LIKELY, SINKS_M_S
 
@@ -88,7 +88,7 @@ def find_stances(standing: np.ndarray, paths: FootPaths, fps: float) -> list[Sta
         weights = np.minimum(lengths / (_FULL_VOTE_S * fps), 1.0) * means * (1.0 - held / lengths)
         weights = np.where(alone >= _CARRIES_S * fps, weights, weights / _ALONE_WEIGHS)
         carries = lowest >= _CARRIES_S * fps
-        places_m = slow_medians(path_m, speeds_m_s, runs)
+        places_m = _find_places_m(path_m, speeds_m_s, runs)
         rows = zip(runs, places_m, weights.tolist(), carries.tolist(), strict=True)
         for (first, stop), place_m, weight, is_carrying in rows:
             stances.append(
@@ -103,6 +103,20 @@ def find_stances(standing: np.ndarray, paths: FootPaths, fps: float) -> list[Sta
                 )
             )
     return stances
+
+
+def _find_places_m(path_m: np.ndarray, speeds_m_s: np.ndarray, runs: Sequence[tuple[int, int]]) -> np.ndarray:
+    """Return where a point (T, 3) stands in each run (R, 3): in the frames whose speed (T,) is its median or less.
+
+    Heights are medians. Places on the floor are means, which turn with the motion.
+    """
+    places_m = np.empty((len(runs), 3))
+    for index, (first, stop) in enumerate(runs):
+        is_slow = speeds_m_s[first:stop] <= median(speeds_m_s[first:stop])
+        slow_m = path_m[first:stop][is_slow]
+        places_m[index] = slow_m.mean(axis=0)
+        places_m[index, 1] = median(slow_m[:, 1])
+    return places_m
 
 
 def _count_in_runs(holds: np.ndarray, runs: Sequence[tuple[int, int]]) -> np.ndarray:

@@ -53,6 +53,7 @@ def test_a_lost_way_is_restored_or_a_fault_that_remains(folder, capsys):
     save_motion(folder / "lost.bvh", replace(walk, root_m=lost_m))
     save_motion(folder / "walk.bvh", walk)
     assert main(["correct", "lost.bvh", "-o", "restored", *KINEMATIC]) == 0
+    assert re.search(r"^lost\.bvh: frames .* moved along the floor", capsys.readouterr().out, re.M)
     assert report_of(folder / "restored")["lost.bvh"]["faults_left"] == []
     keep_path = ("--keep", "path", *KINEMATIC)
     assert main(["correct", "walk.bvh", "-o", "out", *keep_path]) == 0

@@ -39,10 +39,17 @@ def denoise_motion(motion: Motion) -> Motion:
     return denoise(batch, joint_noise_rad(batch), Denoise())[0]
 
 
-def test_noise_is_measured_on_top_of_motion():
+@pytest.mark.parametrize("directions", [1, 2, 3])
+def test_noise_is_measured_on_top_of_motion(directions: int):
     times_s = np.arange(3000) / 30
-    curve = np.sin(2 * np.pi * times_s)[None, :, None] + np.random.default_rng(1).normal(0, 0.02, (1, 3000, 1))
-    assert noise_level(curve)[0, 0] == pytest.approx(0.02, rel=0.1)
+    noise = np.random.default_rng(1).normal(0, 0.02, (1, 3000, directions))
+    curve = np.sin(2 * np.pi * times_s)[None, :, None] + noise
+    assert noise_level(curve, directions)[0] == pytest.approx(0.02, rel=0.1)
+
+
+def test_the_noise_of_a_joint_is_its_mean_square_turn(clips):
+    noise_rad = joint_noise_rad(MotionBatch.stack([jittery(made_motion("idle", frames=400), 0.02)]))
+    assert np.median(noise_rad) == pytest.approx(0.02 * np.sqrt(3), rel=0.1)
 
 
 @pytest.mark.parametrize("label", ["walk", "dance_b", "crawl"])
