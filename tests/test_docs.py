@@ -117,6 +117,7 @@ def hide_what_is_not_installed(text: str, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_figures")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_python_blocks_of_a_page_run_in_order(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -195,6 +196,7 @@ def read_texts(outputs: list[dict[str, Any]]) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("without_figures")
 def test_the_guide_to_a_model_of_ones_own_learns_digits_and_resumes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
