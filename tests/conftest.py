@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import signal
@@ -85,6 +86,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         elif item.get_closest_marker("slow"):
             costs[item.path] += 1
     items.sort(key=lambda item: -costs[item.path])
+
+
+def pytest_collection_finish() -> None:
+    """Tests and modules stay to the end; the collector of garbage need not look at them again and again."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -29,6 +29,7 @@ BASE = {
     "import selfcorrect.experiments.file_correction.batch": (
         "selfcorrect.simulators.batching", {"torch", "selfcorrect.simulators.tracking"}
     ),
+    "import selfcorrect.simulators.corrector": ("selfcorrect.simulators.corrector", {"scipy.stats"}),
     "import selfcorrect as sc; sc.load_motion": ("selfcorrect.datasets.load", {"torch", "pybullet", "matplotlib"}),
 }
 LOOPS = {
@@ -37,6 +38,13 @@ LOOPS = {
         "selfcorrect.testing", {*STORES, "selfcorrect.storage.runs.folder_store"}
     ),
     "import selfcorrect.storage.runs.folder_store": ("pyarrow", {"wandb"}),
+    # Training does not load the compiler.
+    "import selfcorrect as sc, torch; from selfcorrect.models.diffusion.model import DiffusionConfig, MotionDiffusion; "
+    "real = sc.Samples.real(torch.zeros(8, 4, 2), torch.zeros(8, dtype=torch.long)); "
+    "config = DiffusionConfig(width=32, depth=1, diffusion_steps=20, batch_size=4); "
+    "MotionDiffusion(config, 4, 2, 1, device=torch.device('cpu')).fit(real, 2, sc.Stream(0))": (
+        "selfcorrect.models.diffusion.model", {"torch._dynamo"}
+    ),
 }
 PAGES = {
     f"import {STUDIES}.summary, {STUDIES}.figures, {STUDIES}.verdict": (

@@ -24,7 +24,7 @@ from selfcorrect.motion.motion import Motion
 
 def test_a_body_model_is_read_again_after_its_content_changed(tmp_path: Path) -> None:
     path = tmp_path / "model.npz"
-    numbers = model_numbers(SMPL_X)
+    numbers = model_numbers(SMPL)
     np.savez(path, **numbers)
     state = path.stat()
     small = make_body(read_cached_model(path)).skeleton

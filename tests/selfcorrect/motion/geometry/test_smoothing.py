@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from helpers import modules_after
 from scipy.signal import savgol_coeffs, savgol_filter
 
 from selfcorrect.motion.geometry.smoothing import parabola_weights, smooth_parabolic
@@ -17,7 +16,3 @@ def test_parabolas_are_those_of_scipy(frames, window):
     velocities = savgol_filter(values, window, 2, deriv=1, delta=1 / 29.97, axis=0)
     np.testing.assert_allclose(smooth_parabolic(values, window, 29.97), velocities, rtol=0, atol=1e-12)
     np.testing.assert_allclose(parabola_weights(window), savgol_coeffs(window, 2), rtol=0, atol=1e-14)
-
-
-def test_correcting_does_not_wait_for_the_slowest_parts_of_scipy():
-    assert "scipy.stats" not in modules_after("import selfcorrect.simulators.corrector")
