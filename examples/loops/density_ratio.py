@@ -13,19 +13,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 
-import numpy as np
-import torch
 from published_remedies.candidates import at_random, by_density_ratio, select_candidates
 from published_remedies.density_ratio import Discrimination, towards_density_ratio
-from scipy.optimize import linear_sum_assignment
-from scipy.spatial.distance import cdist
-from torch import Tensor
 from toy_data.draws import SHAPES
+from toy_models.distances import measure_wasserstein
+from toy_models.kernel_density import KernelDensity
 
 import selfcorrect as sc
 from selfcorrect import claims, toys
 from selfcorrect.metrics.neighbours import neighbour_metrics
-from selfcorrect.models.protocol import TensorModel
 
 REAL, PLAIN = "real only", "uncorrected"
 ACCEPTED, SHUFFLED, AT_RANDOM = "accepted by ratio", "accepted by shuffled labels", "accepted at random"
@@ -119,43 +115,4 @@ def set_up(settings: DensityRatio, stream: sc.Stream) -> toys.Setup:
         arms[name] = replace(plain, bias=select_candidates(settings.draws, score))
     for name, corrector in correctors.items():
         arms[name] = replace(plain, correction=sc.Correction(corrector))
-    return toys.Setup(sc.Task(KernelDensity.create(), real, measure), arms)
-
-
-def measure_wasserstein(reference: np.ndarray, candidate: np.ndarray) -> float:
-    """Return the exact 2-Wasserstein distance between equally many points, (N, 2) each."""
-    costs = cdist(reference, candidate, "sqeuclidean")
-    rows, columns = linear_sum_assignment(costs)
-    return float(np.sqrt(costs[rows, columns].mean()))
-
-
-@dataclass(frozen=True)
-class KernelDensity(TensorModel):
-    """Training points (N, 2), each blurred by a Gaussian whose width follows Scott's rule."""
-
-    points: Tensor
-
-    @classmethod
-    def create(cls) -> KernelDensity:
-        return cls(torch.zeros(1, 2, dtype=torch.float64))
-
-    def fit(self, samples: sc.Samples, steps: int, stream: sc.Stream) -> KernelDensity:
-        """Remember the samples."""
-        return replace(self, points=samples.values.to(self.points))
-
-    def sample(self, labels: Tensor, stream: sc.Stream) -> Tensor:
-        """Draw a training point per label, and add the noise of the kernel."""
-        chances = torch.ones(len(self.points), dtype=self.points.dtype)
-        generator = stream.child("rows").generator()
-        rows = torch.multinomial(chances, len(labels), replacement=True, generator=generator)
-        noise_generator = stream.child("noise").generator()
-        noise = torch.randn((len(labels), 2), generator=noise_generator, dtype=self.points.dtype)
-        return self.points[rows] + self.measure_bandwidth() * noise
-
-    def measure_bandwidth(self) -> Tensor:
-        """Return the standard deviation of the kernel in each dimension, (2,)."""
-        count = torch.tensor(float(len(self.points)), dtype=self.points.dtype)
-        weights = torch.full((len(self.points),), 1 / len(self.points), dtype=self.points.dtype)
-        mean = torch.tensordot(weights, self.points, dims=1)
-        variance = torch.tensordot(weights, (self.points - mean).square(), dims=1)
-        return count ** (-1 / 6) * variance.sqrt()
+    return toys.Setup(sc.Task(KernelDensity.empty(2), real, measure), arms)

@@ -11,12 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 
-import numpy as np
 import torch
-from scipy.optimize import linear_sum_assignment
-from scipy.spatial.distance import cdist
 from torch import Tensor
 from toy_data.draws import SHAPES
+from toy_models.distances import measure_wasserstein
 
 import selfcorrect as sc
 from selfcorrect import claims, toys
@@ -80,12 +78,6 @@ def set_up(settings: Reflow, stream: sc.Stream) -> toys.Setup:
     arms = {name: sc.Arm(policy, settings.generations) for name, policy in policies.items()}
     flow = RandomFeatureFlow.create(settings.features, stream.child("features"))
     return toys.Setup(sc.Task(flow, sc.Samples.real(torch.stack([starts, ends], dim=1)), measure), arms)
-
-
-def measure_wasserstein(reference: np.ndarray, candidate: np.ndarray) -> float:
-    """Return the exact 2-Wasserstein distance between equally many points, (N, 2) each."""
-    costs = cdist(reference, candidate, "sqeuclidean")
-    return float(np.sqrt(costs[linear_sum_assignment(costs)].mean()))
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
 import torch
-from scipy.optimize import linear_sum_assignment
-from scipy.spatial.distance import cdist
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 from toy_data.draws import SHAPES
+from toy_models.distances import measure_wasserstein
 from toy_models.kernel_density import KernelDensity
 from toy_models.laws import replace_variance
 
@@ -258,10 +256,3 @@ def set_up(settings: Shapes, name: str, shape: str, stream: Stream) -> toys.Setu
 
     arms = {f"{name}, {arm}": Arm(policy, settings.generations, settings.steps) for arm, policy in ARMS.items()}
     return toys.Setup(Task(MODELS[name], real, measure, settings.initial_steps), arms)
-
-
-def measure_wasserstein(reference: np.ndarray, candidate: np.ndarray) -> float:
-    """Return the exact 2-Wasserstein distance between equally many points, (N, 2) each."""
-    costs = cdist(reference, candidate, "sqeuclidean")
-    rows, columns = linear_sum_assignment(costs)
-    return float(np.sqrt(costs[rows, columns].mean()))

@@ -148,7 +148,7 @@ def test_a_file_without_a_loop_is_one_sentence(text: str | None, message: str, t
 
 
 def test_models_of_example_loops_are_models_for_loops() -> None:
-    assert_is_a_model_for_loops(load_loop("density-ratio").KernelDensity.create(), PLANE, 1)
+    assert_is_a_model_for_loops(load_loop("density-ratio").KernelDensity.empty(2), PLANE, 1)
     assert_is_a_model_for_loops(
         load_loop("imperfect-verifier").make_flow(16), PLANE.with_values(PLANE.values.float()), 3
     )
@@ -157,7 +157,7 @@ def test_models_of_example_loops_are_models_for_loops() -> None:
 
 
 def test_the_kernel_density_estimate_follows_scotts_rule() -> None:
-    model = load_loop("density-ratio").KernelDensity.create().fit(PLANE, 0, STREAM)
+    model = load_loop("density-ratio").KernelDensity.empty(2).fit(PLANE, 0, STREAM)
     values = model.sample(torch.zeros(20_000), STREAM)
     expected = PLANE.values.var(0, correction=0) * (1 + 400 ** (-1 / 3))
     assert values.var(0).numpy() == pytest.approx(expected.numpy(), rel=0.04)
