@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from scipy import optimize, stats
 from torch import Tensor
 from toy_data.draws import zipf
-from toy_models.regression import LinearRegression, regression_replace_error
+from toy_models.regression import LinearRegression, regression_replace_error, weight_errors
 from toy_models.words import Categorical, expected_vocabulary
 
 import selfcorrect as sc
@@ -94,7 +94,7 @@ def set_up_regression(settings: BiasedCorrector, stream: sc.Stream) -> toys.Setu
     for bias in settings.biases:
         correction = sc.Correction(accept_near_belief(1 + bias, settings.radius))
         arms[name_belief(bias)] = replace(unverified, correction=correction)
-    return toys.Setup(sc.Task(untrained, real, measure_weights), arms)
+    return toys.Setup(sc.Task(untrained, real, weight_errors), arms)
 
 
 def name_belief(bias: float) -> str:
@@ -111,13 +111,6 @@ def accept_near_belief(weight: float, radius: float) -> Corrector:
         return (labels - believed).abs() <= radius
 
     return sc.verifier(accept)
-
-
-def measure_weights(candidate: sc.Candidate) -> dict[str, Tensor]:
-    """Return the squared error of the weights, which is the excess test error, and their mean."""
-    model = candidate.model
-    assert isinstance(model, LinearRegression)
-    return {"error": (model.weight - 1).square().sum(-1), "mean_weight": model.weight.mean(-1)}
 
 
 def claim_of_beliefs(settings: BiasedCorrector) -> list[claims.Claim]:

@@ -16,12 +16,12 @@ from functools import partial
 
 import torch
 from published_remedies.candidates import Pool, Rule, at_random, select_candidates
-from torch import Tensor, nn
+from torch import Tensor
+from toy_models.flow import Flow
 
 import selfcorrect as sc
 from selfcorrect import claims, toys
 from selfcorrect.correctors.contract import Corrector
-from selfcorrect.models.network import perceptron
 
 REAL, PLAIN = "real only", "synthetic"
 RIGHT, WRONG = "right verifier", "wrong verifier"
@@ -106,6 +106,11 @@ def make_claims() -> Iterator[claims.Claim]:
     yield from claims.mark_unpublished(no_narrower)
 
 
+def make_flow(width: int) -> Flow:
+    """Return the untrained model of points in the plane."""
+    return Flow(width=width, depth=2, sampling_steps=10, learning_rate=3e-3)
+
+
 def set_up(settings: ImperfectVerifier, stream: sc.Stream) -> toys.Setup:
     real = sc.Samples.real(torch.randn((settings.real_count, 2), generator=stream.child("real").generator()))
     truth, belief = torch.zeros(2), torch.tensor([settings.bias, 0.0])
@@ -133,45 +138,3 @@ def set_up(settings: ImperfectVerifier, stream: sc.Stream) -> toys.Setup:
 def accept_near(belief: Tensor, radius: float) -> Corrector:
     """Return a verifier that keeps what is within `radius` of the belief."""
     return sc.verifier(lambda samples: (samples.values - belief).norm(dim=1) <= radius)
-
-
-# --- the model: flow matching (Lipman et al. 2023) ---
-
-SAMPLING_STEPS = 10
-FREQUENCIES = torch.arange(1, 5)
-
-
-def make_flow(width: int) -> sc.TorchModel:
-    """Return a model of a velocity along which noise at time 0 flows to data at time 1."""
-    inputs = 2 + 1 + 2 * len(FREQUENCIES)
-    return sc.TorchModel(
-        module=partial(perceptron, inputs, width, 2, 2),
-        objective=measure_flow_loss,
-        sampler=draw_by_midpoint_rule,
-        learning_rate=3e-3,
-    )
-
-
-def measure_flow_loss(network: nn.Module, values: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-    """Return the squared error of the velocity on straight paths from noise to data."""
-    noise = torch.randn(values.shape, generator=generator)
-    times = torch.rand((len(values), 1), generator=generator)
-    predicted = network(append_time(noise + times * (values - noise), times))
-    return (predicted - (values - noise)).square().mean()
-
-
-def draw_by_midpoint_rule(network: nn.Module, labels: Tensor, generator: torch.Generator) -> Tensor:
-    """Move noise along the velocity, one point (2,) per label."""
-    values = torch.randn((len(labels), 2), generator=generator)
-    step = 1 / SAMPLING_STEPS
-    for index in range(SAMPLING_STEPS):
-        time = torch.full((len(values), 1), index * step)
-        halfway = values + step / 2 * network(append_time(values, time))
-        values = values + step * network(append_time(halfway, time + step / 2))
-    return values
-
-
-def append_time(values: Tensor, times: Tensor) -> Tensor:
-    """Put the time (N, 1) and its Fourier features beside values (N, 2)."""
-    phases = times * torch.pi * FREQUENCIES
-    return torch.cat([values, times, phases.sin(), phases.cos()], dim=1)

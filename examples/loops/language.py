@@ -21,15 +21,15 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 from toy_data.draws import transitions, zipf
-from toy_data.text import Alphabet, documentation, select_evenly, split_windows
-from toy_models.language import LanguageModel
+from toy_data.text import documentation, windows_of
+from toy_models.language import LanguageModel, perplexity_of
 from toy_models.words import entropy, expected_simpson, expected_vocabulary, word_task
 
 from selfcorrect import claims, toys
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.loop.policy import Accumulate, Keep, RealOnly, Replace
-from selfcorrect.loop.run import Arm, Candidate, Evaluate, Task
+from selfcorrect.loop.run import Arm, Candidate, Task
 from selfcorrect.models.protocol import TensorModel
 from selfcorrect.storage.files.limits import read_text
 
@@ -408,19 +408,3 @@ def accumulated_simpson(probabilities: ArrayLike, n: int, generations: int) -> n
     start = float(np.square(probabilities).sum())
     shares = np.cumprod(1 - 1 / (n * np.arange(1, generations + 1) ** 2.0))
     return 1 - (1 - start) * np.concatenate([[1.0], shares])
-
-
-def windows_of(text: str, alphabet: int, length: int, train: int, held_out: int) -> tuple[Tensor, Tensor]:
-    """Windows of characters to train on and held out, evenly spread over the first 90 % and the rest of a text."""
-    parts = split_windows(Alphabet.from_text(text, alphabet).encode(text), length, 0.1)
-    return select_evenly(parts[0], train), select_evenly(parts[1], held_out)
-
-
-def perplexity_of(held_out: Tensor) -> Evaluate:
-    """Return the judge of language models: perplexity per character of windows (N, length)."""
-
-    def scores(candidate: Candidate) -> dict[str, float]:
-        assert isinstance(candidate.model, LanguageModel)
-        return {"perplexity": float(np.exp(candidate.model.cross_entropy(held_out)))}
-
-    return scores

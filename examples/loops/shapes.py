@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 from toy_data.draws import SHAPES
 from toy_models.distances import measure_wasserstein
+from toy_models.flow import Flow
 from toy_models.kernel_density import KernelDensity
 from toy_models.laws import replace_variance
 
@@ -30,49 +31,6 @@ from selfcorrect.models.adam import Adam
 from selfcorrect.models.network import NetworkModel, perceptron
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.models.training import Batch, descend
-
-
-@dataclass(frozen=True, eq=False)
-class Flow(NetworkModel[nn.Module]):
-    """Noise at time 0 flows to data (d,) at time 1 along a learned velocity; straight paths are the target."""
-
-    dimension: int = 2
-    width: int = 128
-    depth: int = 3
-    sampling_steps: int = 25
-
-    def build(self) -> nn.Module:
-        return perceptron(self.dimension + _TIME_FEATURES, self.width, self.depth, self.dimension)
-
-    def loss(self, network: nn.Module, values: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        noise = torch.randn(values.shape, generator=generator)
-        times = torch.rand((len(values), 1), generator=generator)
-        predicted = network(_with_time(noise + times * (values - noise), times))
-        return (predicted - (values - noise)).square().mean()
-
-    @torch.no_grad()
-    def sample(self, labels: Tensor, stream: Stream) -> Tensor:
-        """One point (d,) per entry of `labels`."""
-        values = torch.randn((len(labels), self.dimension), generator=stream.generator())
-        return self.integrate(self.trained, values)
-
-    def integrate(self, network: nn.Module, values: Tensor) -> Tensor:
-        """Noise (N, d) along the velocity of a network to data, by the midpoint rule."""
-        step = 1 / self.sampling_steps
-        for index in range(self.sampling_steps):
-            time = torch.full((len(values), 1), index * step)
-            halfway = values + step / 2 * network(_with_time(values, time))
-            values = values + step * network(_with_time(halfway, time + step / 2))
-        return values
-
-
-_TIME_FEATURES = 9
-
-
-def _with_time(values: Tensor, times: Tensor) -> Tensor:
-    """Values (N, d) beside their time (N, 1) and its Fourier features."""
-    phases = times * torch.pi * torch.arange(1, 5)
-    return torch.cat([values, times, phases.sin(), phases.cos()], dim=1)
 
 
 class Adversaries(nn.Module):

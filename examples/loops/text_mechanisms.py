@@ -15,8 +15,8 @@ from functools import partial
 import numpy as np
 import torch
 from torch import Tensor
-from toy_data.text import Alphabet, documentation, select_evenly, split_windows
-from toy_models.language import LanguageModel
+from toy_data.text import documentation, windows_of
+from toy_models.language import LanguageModel, perplexity_of
 from toy_models.ways import REMEDIES, WAYS, make_arms
 
 import selfcorrect as sc
@@ -60,22 +60,15 @@ def toy(settings: TextLoop) -> toys.Toy:
 
 
 def set_up(settings: TextLoop, stream: sc.Stream) -> toys.Setup:
-    text = documentation()
-    numbers = Alphabet.from_text(text, settings.alphabet).encode(text)
-    beginning, end = split_windows(numbers, settings.length, held_out=0.1)
-    real = sc.Samples.real(select_evenly(beginning, settings.windows))
-    held_out = select_evenly(end, settings.held_out)
+    sizes = (settings.alphabet, settings.length, settings.windows, settings.held_out)
+    train, held_out = windows_of(documentation(), *sizes)
     count = partial(count_characters, alphabet=settings.alphabet)
-
-    def measure(candidate: sc.Candidate) -> dict[str, float]:
-        assert isinstance(candidate.model, LanguageModel)
-        return {"perplexity": float(np.exp(candidate.model.cross_entropy(held_out)))}
 
     def to_space(values: Tensor) -> np.ndarray:
         return count(values).double().numpy()
 
     model = LanguageModel(vocabulary=settings.alphabet, length=settings.length, batch_size=32, width=32, depth=1)
-    task = sc.Task(model, real, measure, settings.initial_steps, space=to_space)
+    task = sc.Task(model, sc.Samples.real(train), perplexity_of(held_out), settings.initial_steps, space=to_space)
     inputs = sc.RemedyInputs(embed=count)
     return toys.Setup(task, make_arms(task, settings.ways, settings.generations, settings.steps, inputs))
 

@@ -65,3 +65,9 @@ def split_windows(numbers: Tensor, length: int, held_out: float) -> tuple[Tensor
 def select_evenly(windows: Tensor, count: int) -> Tensor:
     """Return `count` of windows (N, length), or all if there are fewer, evenly spread over them."""
     return windows[torch.linspace(0, len(windows) - 1, min(count, len(windows))).long()]
+
+
+def windows_of(text: str, alphabet: int, length: int, train: int, held_out: int) -> tuple[Tensor, Tensor]:
+    """Windows of characters to train on and held out, evenly spread over the first 90 % and the rest of a text."""
+    parts = split_windows(Alphabet.from_text(text, alphabet).encode(text), length, 0.1)
+    return select_evenly(parts[0], train), select_evenly(parts[1], held_out)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from selfcorrect.core.randomness import Stream
+from selfcorrect.loop.run import Candidate, Evaluate
 from selfcorrect.models.network import NetworkModel
 
 
@@ -75,3 +77,13 @@ def _token_losses(network: CausalTransformer, values: Tensor) -> Tensor:
     tokens = values.long()
     logits = network(tokens[:, :-1])
     return cross_entropy(logits.transpose(1, 2), tokens, reduction="none")
+
+
+def perplexity_of(held_out: Tensor) -> Evaluate:
+    """Return the judge of language models: perplexity per character of windows (N, length)."""
+
+    def scores(candidate: Candidate) -> dict[str, float]:
+        assert isinstance(candidate.model, LanguageModel)
+        return {"perplexity": float(np.exp(candidate.model.cross_entropy(held_out)))}
+
+    return scores
