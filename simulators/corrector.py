@@ -22,7 +22,7 @@ from selfcorrect.runtime.progress import part_of_work, split_work
 from .batching import BATCH_SIZE, MAX_FRAMES_TOGETHER, find_input_failure, make_batches
 from .cleanup.clean import CleanupSettings
 from .cleanup.levelling import FitSoles
-from .pipeline import Pipeline, correct_batches
+from .pipeline import Pipeline, correct_batches, release_simulator
 from .postprocess import KINEMATIC_POSTPROCESS, POSTPROCESS, PostprocessStep
 from .settings.tracker import SimulateChoice, TrackerSettings, default_tracker
 from .stages.scene import PLAIN, Scene
@@ -168,6 +168,8 @@ def _correct_in_groups(
         with part_of_work(_FIRST_SHARE * first, _FIRST_SHARE * last):
             corrections += correct_through_views(group, pipeline, views=views)
         release_freed_memory()
+    release_simulator()  # what follows takes memory, and seldom simulates
+    release_freed_memory()
     return corrections
 
 

@@ -102,8 +102,7 @@ def _track_longest_first(
         bodies += [plan.body] * len(plan)
         supports += plan.supports
     world.build(bodies, 1 / (fps * substeps), supports)
-    sequences = [make_control_sequence(world, plan, settings, scene) for plan in planned]
-    controls = ControlSequence.concatenate(sequences)
+    controls = ControlSequence.concatenate([make_control_sequence(world, plan, settings, scene) for plan in planned])
     shape = (planned[0].frames, len(bodies))
     links = len(bodies[0])
     record = BodyTrajectories(
