@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from scipy import optimize, stats
 from torch import Tensor
 from toy_data.draws import zipf
-from toy_models.regression import LinearRegression, regression_replace_error, weight_errors
+from toy_models.regression import LinearRegression, regression_replace_error, true_pairs, weight_errors
 from toy_models.words import Categorical, expected_vocabulary
 
 import selfcorrect as sc
@@ -86,9 +86,8 @@ def toy(settings: BiasedCorrector) -> toys.Toy:
 
 def set_up_regression(settings: BiasedCorrector, stream: sc.Stream) -> toys.Setup:
     """The same real pairs for each belief, and without a verifier."""
-    truth = LinearRegression(torch.ones(settings.dimension, dtype=torch.float64))
     untrained = LinearRegression.zero(settings.dimension)
-    real = sc.Samples.real(truth.sample(torch.zeros(settings.samples), stream.child("real")))
+    real = true_pairs((settings.dimension,), settings.samples, stream.child("real"))
     unverified = sc.Arm(sc.Replace(settings.synthetic_per_real), settings.generations)
     arms = {UNVERIFIED: unverified}
     for bias in settings.biases:

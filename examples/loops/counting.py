@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from scipy import stats
 from torch import Tensor
+from toy_models.gaussian_tasks import gaussian_task
 
 import selfcorrect as sc
 from selfcorrect import claims, toys
-from selfcorrect.datasets.toy.draws import normal
 from selfcorrect.loop.bias import sampling_settings
 from selfcorrect.models.protocol import TensorModel
 
@@ -145,32 +145,28 @@ def measure_alive(count: int, candidate: sc.Candidate) -> dict[str, Tensor]:
 
 def set_up_shrinking(settings: Counting, stream: sc.Stream) -> toys.Setup:
     """Make real normal values of all seeds, and loops whose corrector shrinks deviations."""
-    real = sc.Samples.real(normal(settings.real_count, stream.child("real"), settings.seeds, 1))
     correction = sc.Correction(partial(shrink, settings.shrinking))
     policies = {SYNTHETIC: sc.Replace(), MIXED: sc.Augment(1.0)}
     arms = {name: sc.Arm(policy, settings.generations, correction=correction) for name, policy in policies.items()}
-    return toys.Setup(sc.Task(sc.Gaussian.standard(settings.seeds, 1), real, measure_variance), arms)
+    return toys.Setup(gaussian_task(settings.real_count, settings.seeds, stream, measure_variance, (1,)), arms)
 
 
 def set_up_snapping(settings: Counting, stream: sc.Stream) -> toys.Setup:
     """Make real normal values of all seeds, and loops whose corrector moves samples to 4 or 128 centres."""
-    real = sc.Samples.real(normal(settings.snapped_count, stream.child("real"), settings.seeds, 1))
     arms = {}
     for name, count in ((FEW, 4), (MANY, 128)):
         correction = sc.Correction(partial(snap, torch.from_numpy(normal_centres(count))))
         arms[name] = sc.Arm(sc.Replace(), settings.generations, correction=correction)
-    return toys.Setup(sc.Task(sc.Gaussian.standard(settings.seeds, 1), real, measure_variance), arms)
+    return toys.Setup(gaussian_task(settings.snapped_count, settings.seeds, stream, measure_variance, (1,)), arms)
 
 
 def set_up_unbiased(settings: Counting, name: str, stream: sc.Stream) -> toys.Setup:
     """Make real normal points of all seeds, and a fully synthetic loop whose sampler takes back the bias of the fit."""
     count = settings.real_count
-    real = sc.Samples.real(normal(count, stream.child("real"), settings.seeds, DIMENSION[name]))
     bias = sampling_settings(temperature=count / (count - 1))
     arm = sc.Arm(sc.Replace(), UNBIASED_GENERATIONS[name], bias=bias)
-    return toys.Setup(
-        sc.Task(sc.Gaussian.standard(settings.seeds, DIMENSION[name]), real, measure_spectrum), {name: arm}
-    )
+    task = gaussian_task(count, settings.seeds, stream, measure_spectrum, (DIMENSION[name],))
+    return toys.Setup(task, {name: arm})
 
 
 def claim_unbiased(count: int) -> list[claims.Claim]:

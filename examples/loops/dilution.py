@@ -17,13 +17,13 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
+from toy_models.gaussian_tasks import gaussian_task, per_seed
 
 import selfcorrect as sc
 from selfcorrect import claims, toys
 
 LEVEL = 2.0
 """The fixed point of the corrector; real data have the level 0."""
-DIMENSION = 2
 
 
 @dataclass(frozen=True)
@@ -82,15 +82,11 @@ def list_points(settings: Dilution) -> dict[str, tuple[float, float]]:
 
 def set_up(settings: Dilution, stream: sc.Stream) -> toys.Setup:
     """Make the models and the real points of all seeds, and an arm for each λ and γ."""
-    shape = (settings.seeds, DIMENSION)
-    generator = stream.child("real").generator()
-    real = sc.Samples.real(torch.randn((settings.real_count, *shape), generator=generator, dtype=torch.float64))
-    task = sc.Task(sc.Gaussian.standard(*shape), real, measure_level)
+    task = gaussian_task(settings.real_count, settings.seeds, stream, measure_level)
     corrector = pull_to_level(settings.kept)
     arms = {}
     for arm, (ratio, strength) in list_points(settings).items():
-        correction = sc.Correction(corrector, strength, replicate_axes=1)
-        arms[arm] = sc.Arm(sc.Augment(ratio), settings.generations, correction=correction)
+        arms[arm] = sc.Arm(sc.Augment(ratio), settings.generations, correction=per_seed(corrector, strength))
     return toys.Setup(task, arms)
 
 

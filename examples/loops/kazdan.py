@@ -10,15 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-import torch
 from torch import Tensor
+from toy_models.gaussian_tasks import gaussian_task
 from toy_models.laws import replace_variance
 from toy_models.workflows import REPLACE, claim_order, make_arms, name_arm
 
 import selfcorrect as sc
 from selfcorrect import claims, toys
-
-DIMENSION = 2
 
 
 @dataclass(frozen=True)
@@ -61,10 +59,7 @@ def toy(settings: Kazdan) -> toys.Toy:
 
 def set_up(settings: Kazdan, size: int, stream: sc.Stream) -> toys.Setup:
     """All workflows with `size` real points."""
-    generator = stream.child("real").generator()
-    shape = (settings.seeds, DIMENSION)
-    real = sc.Samples.real(torch.randn((size, *shape), generator=generator, dtype=torch.float64))
-    task = sc.Task(sc.Gaussian.standard(*shape), real, measure_variance)
+    task = gaussian_task(size, settings.seeds, stream, measure_variance)
     return toys.Setup(task, make_arms(size, settings.generations))
 
 

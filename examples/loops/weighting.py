@@ -16,8 +16,9 @@ from functools import partial
 import numpy as np
 import torch
 from torch import Tensor
+from toy_models.gaussian_tasks import DIMENSION, fresh_normal, gaussian_task
 from toy_models.laws import weighted_error
-from toy_models.regression import LinearRegression
+from toy_models.regression import LinearRegression, true_pairs
 
 import selfcorrect as sc
 from selfcorrect import claims, toys
@@ -36,7 +37,6 @@ def optimal_real_weight(real_per_synthetic: float) -> float:
 
 GOLDEN = optimal_real_weight(1.0)
 GAUSSIAN, REGRESSION = "Gaussian mean", "linear regression"
-DIMENSION = 2
 
 
 @dataclass(frozen=True)
@@ -133,18 +133,8 @@ def make_claims(
 
 def set_up_gaussian(settings: Weighting, stream: sc.Stream) -> toys.Setup:
     """All seeds at once: each has points in the plane, and a model that estimates their mean."""
-    shape = (settings.seeds, DIMENSION)
-
-    def draw_fresh(generation: int, count: int, stream: sc.Stream) -> sc.Samples:
-        return draw_points(count, shape, stream.child("fresh"))
-
-    real = draw_points(settings.real_count, shape, stream.child("real"))
-    task = sc.Task(sc.Gaussian.standard(*shape), real, measure_mean)
-    return toys.Setup(task, make_arms(settings, GAUSSIAN, draw_fresh))
-
-
-def draw_points(count: int, shape: tuple[int, int], stream: sc.Stream) -> sc.Samples:
-    return sc.Samples.real(torch.randn((count, *shape), generator=stream.generator(), dtype=torch.float64))
+    task = gaussian_task(settings.real_count, settings.seeds, stream, measure_mean)
+    return toys.Setup(task, make_arms(settings, GAUSSIAN, fresh_normal(settings.seeds)))
 
 
 def measure_mean(candidate: sc.Candidate) -> dict[str, Tensor]:
@@ -170,10 +160,9 @@ def make_arms(settings: Weighting, name: str, draw_fresh: FreshSource) -> Mappin
 def set_up_regression(settings: Weighting, stream: sc.Stream) -> toys.Setup:
     """All seeds at once; the true weights are 1."""
     shape = (settings.seeds, settings.dimension)
-    truth = LinearRegression(torch.ones(shape, dtype=torch.float64))
 
     def draw_fresh(generation: int, count: int, stream: sc.Stream) -> sc.Samples:
-        return sc.Samples.real(truth.sample(torch.zeros(count), stream.child("fresh")))
+        return true_pairs(shape, count, stream.child("fresh"))
 
     real = draw_fresh(0, settings.real_count, stream)
     task = sc.Task(LinearRegression.zero(*shape), real, measure_weights)

@@ -26,15 +26,18 @@ SUPPORT_RADIUS = math.sqrt(stats.chi2.ppf(0.999, DIMENSION))
 """Radius that 0.1 % of the truth exceed."""
 
 
-def gaussian_task(real_count: int, seeds: int, stream: Stream, evaluate: Evaluate | None = None) -> Task:
-    """Return independent loops in the plane as a single task: points from N(0, I), fitted by maximum likelihood.
+def gaussian_task(
+    real_count: int, seeds: int, stream: Stream, evaluate: Evaluate | None = None, event: tuple[int, ...] = (DIMENSION,)
+) -> Task:
+    """Return independent loops as a single task: points from N(0, I), fitted by maximum likelihood.
 
     Args:
         stream: Random numbers of the real points.
         evaluate: The judge, by default `distance_to_truth`.
+        event: Shape (*models, d) of a point, by default in the plane.
     """
-    real = Samples.real(normal(real_count, stream.child("real"), seeds, DIMENSION))
-    return Task(Gaussian.standard(seeds, DIMENSION), real, evaluate or distance_to_truth)
+    real = Samples.real(normal(real_count, stream.child("real"), seeds, *event))
+    return Task(Gaussian.standard(seeds, *event), real, evaluate or distance_to_truth)
 
 
 def distance_to_truth(candidate: Candidate) -> dict[str, Tensor]:
