@@ -41,6 +41,10 @@ _RESTS = 0.3
 """Least weight of feet that rest, from one frame to the next."""
 _SMOOTH_S = 0.1
 """Standard deviation of the Gaussian that smooths the feet's velocity; steps from foot to foot are not of the body."""
+_SETTLES_M_S = 0.3
+"""Difference from that velocity from which on a foot counts less than half: it still settles where it lands."""
+_ROUNDS = 5
+"""Number of rounds in which velocities are smoothed and weighted."""
 
 
 def restore_lost_way(motion: Motion) -> tuple[Motion, tuple[int, ...]]:
@@ -58,7 +62,7 @@ def restore_lost_way(motion: Motion) -> tuple[Motion, tuple[int, ...]]:
             held.append((start, stop))
     if not held or motion.skeleton.pair("ankle") is None:
         return motion, ()
-    ways_m_s = velocities_m_s - _measure_resting_velocities_m_s(motion)
+    ways_m_s = _smooth_robustly(velocities_m_s - _measure_resting_velocities_m_s(motion), fps)
     travels = speeds_m_s > _TRAVELS_M_S
     travels &= speeds_m_s < _JUMPS * median(speeds_m_s[travels]) if travels.any() else True
     along_m2_s2 = (ways_m_s * velocities_m_s)[travels].sum()
@@ -69,7 +73,7 @@ def restore_lost_way(motion: Motion) -> tuple[Motion, tuple[int, ...]]:
     for start, stop in held:
         beside_m_s = np.concatenate([speeds_m_s[max(start - around, 0) : start], speeds_m_s[stop : stop + around]])
         travel_m_s = float(median(beside_m_s))
-        way_m_s = rolling * gaussian_filter1d(ways_m_s[start:stop], _SMOOTH_S * fps, axis=0, mode="nearest")
+        way_m_s = rolling * ways_m_s[start:stop]
         speed_m_s = float(np.linalg.norm(way_m_s.mean(axis=0)))
         if travel_m_s > _TRAVELS_M_S and travel_m_s / _FACTOR < speed_m_s < travel_m_s * _FACTOR:
             if stop < len(speeds_m_s) and speeds_m_s[stop] > _JUMPS * travel_m_s:
@@ -102,6 +106,21 @@ def _measure_resting_velocities_m_s(motion: Motion) -> np.ndarray:
     means_m_s = (by_foot_m_s * weights[..., None]).sum(axis=1) / np.maximum(total, 1e-9)[:, None]
     steps = np.arange(len(total))
     return np.stack([np.interp(steps, steps[rests], means[rests]) for means in means_m_s.T], axis=1)
+
+
+def _smooth_robustly(velocities_m_s: np.ndarray, fps: float) -> np.ndarray:
+    """Return smooth velocities (T, 2) that those which differ much from their neighbours hardly change."""
+
+    def smooth(values: np.ndarray) -> np.ndarray:
+        return gaussian_filter1d(values, _SMOOTH_S * fps, axis=0, mode="nearest")
+
+    weights = np.ones((len(velocities_m_s), 1))
+    smooth_m_s = velocities_m_s
+    for _ in range(_ROUNDS):
+        smooth_m_s = smooth(weights * velocities_m_s) / smooth(weights)
+        differences_m_s = norms(velocities_m_s - smooth_m_s)[:, None]
+        weights = 1 / (1 + (differences_m_s / _SETTLES_M_S) ** 2)
+    return smooth_m_s
 
 
 def note_restored_way(motion: Motion, frames: tuple[int, ...], correction: CorrectedMotion) -> CorrectedMotion:
