@@ -19,17 +19,12 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from selfcorrect.datasets.files.formats import FORMATS, Format
+from selfcorrect.datasets.files.formats import FORMATS, Format, find_format
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.motion.body.smpl import SMPL_BODY, body_joints
 from selfcorrect.motion.editing.transforms import on_skeleton, resample
-from selfcorrect.motion.encodings.humanml3d import (
-    FPS,
-    TARGET_OFFSETS_M,
-    canonical,
-    normalise_bones,
-)
+from selfcorrect.motion.encodings.humanml3d import FPS, TARGET_OFFSETS_M, canonical, normalise_bones
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.observation.observation import find_feet_m, observe
 
@@ -48,13 +43,11 @@ def measure_round_trip_m(motion: Motion, kind: Format) -> float:
 
     Joints are in canonical place, with HumanML3D's bone lengths if the format has only those.
     """
-    joints_m = []
-    for version in write_and_read(motion, kind):
-        version_m = body_joints(version).astype(float)
-        joints_m.append(
-            canonical(normalise_bones(version_m, TARGET_OFFSETS_M) if kind.name == "humanml3d" else version_m)
-        )
-    return float(np.linalg.norm(joints_m[1] - joints_m[0], axis=-1).max())
+    joints_m = [body_joints(version).astype(float) for version in write_and_read(motion, kind)]
+    if kind.name == "humanml3d":
+        joints_m = [normalise_bones(version_m, TARGET_OFFSETS_M) for version_m in joints_m]
+    written_m, read_m = map(canonical, joints_m)
+    return float(np.linalg.norm(read_m - written_m, axis=-1).max())
 
 
 def measure_feet(motion: Motion, kind: Format) -> tuple[float, float]:
@@ -80,7 +73,7 @@ class FormatsBenchmark:
     def run(self) -> None:
         motions = load_motions(f"{self.data}#{self.split}")
         _print_table("round trips, metres", measure_round_trips(motions[:: self.every]))
-        _print_table("feet of other bodies", measure_feet_of_formats(motions[:: self.every]))
+        _print_table("feet of other bodies", measure_feet_of_amass(motions[:: self.every]))
 
 
 def measure_round_trips(motions: Sequence[Motion]) -> dict[str, dict[str, float]]:
@@ -95,18 +88,17 @@ def measure_round_trips(motions: Sequence[Motion]) -> dict[str, dict[str, float]
     return rows
 
 
-def measure_feet_of_formats(motions: Sequence[Motion]) -> dict[str, dict[str, float]]:
+def measure_feet_of_amass(motions: Sequence[Motion]) -> dict[str, dict[str, float]]:
     """Return changes of standing feet by AMASS, which has no bone lengths."""
-    (amass,) = [kind for kind in FORMATS if kind.name == "amass"]
+    amass = find_format("amass")
     heights_m, slower_m_s = np.transpose([measure_feet(motion, amass) for motion in motions])
-    sizes_m = np.abs(heights_m)
-    figures = {"median": np.nanmedian(sizes_m), "worst": np.nanmax(sizes_m), "slower m/s": np.nanmean(slower_m_s)}
-    return {amass.name: {name: float(value) for name, value in figures.items()}}
+    worst = float(np.nanmax(np.abs(heights_m)))
+    median = float(np.nanmedian(np.abs(heights_m)))
+    return {amass.name: {"median": median, "worst": worst, "slower m/s": float(np.nanmean(slower_m_s))}}
 
 
 def _print_table(title: str, rows: Mapping[str, Mapping[str, float]]) -> None:
-    columns_of_first = next(iter(rows.values()), {})
-    print(f"\n{title:<20}", *(f"{column:>12}" for column in columns_of_first), sep="")
+    print(f"\n{title:<20}", *(f"{column:>12}" for column in next(iter(rows.values()))), sep="")
     for name, values in rows.items():
         print(f"{name:<20}", *(f"{value:>12.1e}" for value in values.values()), sep="")
 

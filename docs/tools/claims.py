@@ -44,10 +44,7 @@ class Claim:
     """The later half by default."""
 
 
-TITLES = {
-    "dct-mixer": "DCT mixer",
-    "temporal-conv": "temporal convolutions",
-}
+TITLES = {"dct-mixer": "DCT mixer", "temporal-conv": "temporal convolutions"}
 """Denoiser of the registered experiment → words."""
 
 _SMALL = ("small DCT MLP", "ratios-quick-pybullet", "small-dct-mlp")

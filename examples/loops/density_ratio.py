@@ -105,11 +105,7 @@ def set_up(settings: DensityRatio, stream: sc.Stream) -> toys.Setup:
         SHUFFLED: by_density_ratio(real, shuffled),
         AT_RANDOM: at_random,
     }
-    correctors = {
-        MOVED: move,
-        MOVED_SHUFFLED: move_shuffled,
-        PLACEBO: sc.random_perturbation(move),
-    }
+    correctors = {MOVED: move, MOVED_SHUFFLED: move_shuffled, PLACEBO: sc.random_perturbation(move)}
     arms = {REAL: replace(plain, policy=sc.RealOnly()), PLAIN: plain}
     for name, score in scores.items():
         arms[name] = replace(plain, bias=select_candidates(settings.draws, score))

@@ -357,12 +357,7 @@ def set_up_words(settings: Language, stream: Stream) -> toys.Setup:
 def set_up_text(settings: Language, train: Tensor, held_out: Tensor) -> toys.Setup:
     """A transformer on windows of characters, with each policy."""
     model = LanguageModel(vocabulary=settings.alphabet, length=settings.window, batch_size=32)
-    policies = {
-        TEXT_NONE: Replace(),
-        TEXT_TENTH: Keep(0.1),
-        TEXT_ALL: Accumulate(1.0),
-        TEXT_REAL: RealOnly(),
-    }
+    policies = {TEXT_NONE: Replace(), TEXT_TENTH: Keep(0.1), TEXT_ALL: Accumulate(1.0), TEXT_REAL: RealOnly()}
     arms = {arm: Arm(policy, settings.generations, steps=settings.steps) for arm, policy in policies.items()}
     return toys.Setup(Task(model, Samples.real(train), perplexity_of(held_out), settings.initial_steps), arms)
 

@@ -47,10 +47,7 @@ def toy(settings: Linear) -> toys.Toy:
         return toys.Setup(task, {name: Arm(policy, settings.generations) for name, policy in policies.items()})
 
     arguments = (settings.samples, settings.dimension, settings.noise, settings.generations)
-    predicted = {
-        "replace": regression_replace_error(*arguments),
-        "accumulate": regression_accumulate_error(*arguments),
-    }
+    predicted = {"replace": regression_replace_error(*arguments), "accumulate": regression_accumulate_error(*arguments)}
     times = settings.generations // 2, settings.generations
     bound = predicted["replace"][0] * math.pi**2 / 6
     statements = [

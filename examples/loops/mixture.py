@@ -25,17 +25,20 @@ from selfcorrect.correctors.contract import Corrector
 from selfcorrect.correctors.loop_correction import Correction
 from selfcorrect.loop.policy import Augment, Replace
 from selfcorrect.loop.run import Arm, Candidate, Task
-from selfcorrect.models.protocol import GenerativeModel
+from selfcorrect.models.protocol import GenerativeModel, TensorModel
+
+UNTRAINED = torch.tensor(False)
 
 
 @dataclass(frozen=True)
-class Mixture:
+class Mixture(TensorModel):
     """K Gaussians: weights (K,), means (K, d), covariances (K, d, d). An event has the shape (d,)."""
 
     weights: Tensor
     means: Tensor
     covariances: Tensor
-    trained: bool = False
+    trained: Tensor = UNTRAINED
+    """() bool, whether `fit` starts from these means."""
 
     @classmethod
     def make_untrained(cls, components: int, dimension: int) -> Self:
@@ -63,9 +66,7 @@ class Mixture:
             warnings.simplefilter("ignore", ConvergenceWarning)  # `steps` is the stated budget
             estimator.fit(samples.values.double().numpy())
         parts = (estimator.weights_, estimator.means_, estimator.covariances_)
-        return replace(
-            self, **dict(zip(("weights", "means", "covariances"), map(torch.tensor, parts), strict=True)), trained=True
-        )
+        return type(self)(*map(torch.tensor, parts), trained=torch.tensor(True))
 
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
         """One point (d,) per entry of `labels`, of a component drawn by weight."""
@@ -83,17 +84,6 @@ class Mixture:
         distance = torch.einsum("nki,kij,nkj->nk", offset, precision, offset)
         volume = torch.logdet(self.covariances) + points.shape[1] * math.log(2 * math.pi)
         return self.weights.log() - (distance + volume) / 2
-
-    def state(self) -> dict[str, Tensor]:
-        return {
-            "weights": self.weights,
-            "means": self.means,
-            "covariances": self.covariances,
-            "trained": torch.tensor(self.trained),
-        }
-
-    def load_state(self, state: dict[str, Tensor]) -> Self:
-        return replace(self, **{**state, "trained": bool(state["trained"])})
 
 
 PLAIN = "replace"

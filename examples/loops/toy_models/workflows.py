@@ -8,11 +8,7 @@ from itertools import pairwise
 import selfcorrect as sc
 from selfcorrect import claims
 
-WORKFLOWS = {
-    "replacing": "replace",
-    "subsampling": "accumulate and subsample",
-    "accumulating": "accumulate",
-}
+WORKFLOWS = {"replacing": "replace", "subsampling": "accumulate and subsample", "accumulating": "accumulate"}
 """Verb → name, in the order in which the paper ranks the workflows, worst first."""
 REPLACE, SUBSAMPLE, ACCUMULATE = WORKFLOWS.values()
 
@@ -24,11 +20,7 @@ def name_arm(workflow: str, size: int) -> str:
 
 def make_arms(size: int, generations: int) -> dict[str, sc.Arm]:
     """Return all workflows with n = `size`."""
-    policies = {
-        REPLACE: sc.Replace(),
-        SUBSAMPLE: sc.AccumulateSubsample(budget=size),
-        ACCUMULATE: sc.Accumulate(1.0),
-    }
+    policies = {REPLACE: sc.Replace(), SUBSAMPLE: sc.AccumulateSubsample(budget=size), ACCUMULATE: sc.Accumulate(1.0)}
     return {name_arm(workflow, size): sc.Arm(policy, generations) for workflow, policy in policies.items()}
 
 

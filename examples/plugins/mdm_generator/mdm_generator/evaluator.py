@@ -17,13 +17,7 @@ from selfcorrect.storage.files.arrays import read_npy
 from selfcorrect.storage.pickles.numbers import read_pickled_words
 
 from .checkpoint import check_tensors, read_tensors
-from .evaluator_networks import (
-    UNIT_FRAMES,
-    MovementEncoder,
-    SequenceEncoder,
-    TextEncoder,
-    networks_like,
-)
+from .evaluator_networks import UNIT_FRAMES, MovementEncoder, SequenceEncoder, TextEncoder, networks_like
 
 FRAMES = 196
 """Frames to which motions are padded; the last movement sees some beyond a motion's end, so this matters."""
