@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -32,6 +33,7 @@ OPTIONAL_PARTS = (
 """Parts that rigs may lack."""
 
 
+@cache
 def base_walk(cycles: int = 3) -> Motion:
     """The built-in walk so many times, on SMPL's joints."""
     once = next(clip for clip in load_deepmimic() if clip.label == "walk")
