@@ -9,7 +9,8 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -291,6 +292,15 @@ def killed_at_sync(
             assert process.poll() is None, f"the program ended before any of its processes came to sync {count}"
             time.sleep(0.01)
         os.killpg(process.pid, signal.SIGKILL)  # with its workers, which else end a little later
+
+
+@contextmanager
+def installed_plugins(sites: pytest.TempPathFactory, *names: str) -> Iterator[None]:
+    """Within, packages of `examples/plugins` are known as if they were installed."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in names:
+            install_plugin(REPOSITORY / "examples" / "plugins" / name, sites.mktemp("site"), patch)
+        yield
 
 
 def install_plugin(package: Path, site: Path, patch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers import LOOPS, install_plugin
+from helpers import LOOPS, install_plugin, installed_plugins
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -365,9 +365,7 @@ def _tools_import_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True, scope="module")
 def _packages_of_pages_are_installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        for plugin in ("mdm_generator", "published_remedies", "caption_retrieval"):
-            install_plugin(REPOSITORY / "examples" / "plugins" / plugin, tmp_path_factory.mktemp("site"), patch)
+    with installed_plugins(tmp_path_factory, "mdm_generator", "published_remedies", "caption_retrieval"):
         yield
 
 

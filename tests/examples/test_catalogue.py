@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from helpers import LOOPS, REPOSITORY, install_plugin
+from helpers import LOOPS, REPOSITORY, installed_plugins
 
 from selfcorrect.experiments import cli
 from selfcorrect.experiments.commands.motion import MotionCommand
@@ -63,9 +63,7 @@ PLUGINS = ("published_remedies", "mdm_generator", "caption_retrieval")
 @pytest.fixture(autouse=True, scope="module")
 def plugins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The example packages, as if they were installed."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in PLUGINS:
-            install_plugin(REPOSITORY / "examples" / "plugins" / name, tmp_path_factory.mktemp("site"), patch)
+    with installed_plugins(tmp_path_factory, *PLUGINS):
         yield
 
 

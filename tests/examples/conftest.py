@@ -1,0 +1,16 @@
+"""The plug-in whose tests a folder has, as if it were installed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from helpers import REPOSITORY, installed_plugins
+
+
+@pytest.fixture(autouse=True, scope="module")
+def plugin_of_the_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    name = request.path.parent.name
+    has_plugin = (REPOSITORY / "examples" / "plugins" / name).is_dir()
+    with installed_plugins(tmp_path_factory, *[name] * has_plugin):
+        yield
