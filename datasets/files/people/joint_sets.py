@@ -69,6 +69,7 @@ _DIRECTIONS = {
     "hand": _DOWN,
     "tip": _DOWN,
     "thumb": _DOWN,
+    "tiptoe": _AHEAD,
     "heel": (0.0, -1.0, -0.5),
 }
 """Directions at rest of the bones that end in a joint of the left side; bones of the trunk point up."""
@@ -181,6 +182,11 @@ _HOLOSOMA = (
     *_arm("left", *_HOLOSOMA_FINGERS), *_arm("right", *_HOLOSOMA_FINGERS), *_LEGS[0], *_LEGS[1],
     ("left_heel", "left_ankle"), ("right_heel", "right_ankle"),
 )  # fmt: skip
+_OPTITRACK = (
+    ("pelvis", ""), ("spine1", "pelvis"), ("spine3", "spine1"), ("neck", "spine3"), ("head", "neck"), ("crown", "head"),
+    *_arm("left", hand=("hand",)), *_arm("right", hand=("hand",)),
+    *_limb("left", "pelvis", *_LEG, "foot", "tiptoe"), *_limb("right", "pelvis", *_LEG, "foot", "tiptoe"),
+)  # fmt: skip
 _SMPL_X = _joints_of_layout(SMPL_X)
 _EYES = ("left_eye", "right_eye")
 JOINT_SETS = (
@@ -191,6 +197,7 @@ JOINT_SETS = (
     JointSet("LAFAN1's 22", 30.0, _by_limbs()),
     JointSet("the simulators' 24", 30.0, _by_limbs(hand=("hand",))),
     JointSet("the simulators' 52", 30.0, _by_limbs(*_FINGERS)),
+    JointSet("OptiTrack's 26", 30.0, _OPTITRACK),
     JointSet("holosoma's 53", 30.0, _HOLOSOMA),
     JointSet("SMPL-X's 53 without eyes", 30.0, tuple(joint for joint in _SMPL_X.joints if joint[0] not in _EYES)),
 )

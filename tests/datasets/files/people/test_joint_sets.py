@@ -37,6 +37,8 @@ def person(joints: JointSet) -> np.ndarray:
         places_m[f"{side}_thumb"] = places_m[f"{side}_thumb1"]
         toes_m = places_m[f"{side}_foot"] - places_m[f"{side}_ankle"]
         places_m[f"{side}_heel"] = places_m[f"{side}_ankle"] - 0.5 * toes_m
+        places_m[f"{side}_tiptoe"] = places_m[f"{side}_foot"] + 0.4 * toes_m
+    places_m["crown"] = places_m["head"] + 1.5 * (places_m["head"] - places_m["neck"])
     return np.stack([places_m[name] for name, _ in joints.joints], axis=1)
 
 
