@@ -246,7 +246,7 @@ SHORT_WINDOWS = """
 from dataclasses import replace
 from selfcorrect.experiments.motion.presets import PRESETS
 
-PRESETS["quick"] = replace(PRESETS["quick"], frames=12, feasibility_count=4)
+PRESETS["quick"] = replace(PRESETS["quick"], frames=12, feasibility_count=2)
 """
 """A program's first lines, after which motion experiments of the preset take windows of so many frames."""
 WITHOUT_FIGURES = """

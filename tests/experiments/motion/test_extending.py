@@ -35,6 +35,7 @@ TINY = MotionSettings(
     frames=10,
     steps={"dct-mlp": 1},
     initial_steps={"dct-mlp": 2},
+    feasibility_count=2,
 )
 MORE = replace(
     TINY,
