@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 import torch
 from _pytest.mark.expression import Expression
+from helpers import load_clips
 from hypothesis import settings
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.motion import Motion
 
@@ -151,7 +151,7 @@ def cmu(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def clips() -> dict[str, Motion]:
     """The DeepMimic clips by label."""
-    return {clip.label: clip for clip in load_deepmimic()}
+    return load_clips()
 
 
 @pytest.fixture(scope="session")

@@ -56,6 +56,14 @@ def format_bvh(clip: RiggedMotion) -> str:
         return path.read_bytes().decode(clip.encoding)
 
 
+@cache
+def load_clips() -> dict[str, Motion]:
+    """The DeepMimic clips by label."""
+    from selfcorrect.datasets.collections.deepmimic import load_deepmimic
+
+    return {clip.label: clip for clip in load_deepmimic()}
+
+
 def mean_distance_m(first: Motion, second: Motion) -> float:
     """Mean distance of the joints of two motions."""
     from selfcorrect.motion.geometry.kinematics import joint_positions

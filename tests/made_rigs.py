@@ -11,9 +11,10 @@ from functools import cache
 from itertools import pairwise
 
 import numpy as np
+from helpers import load_clips
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.datasets.collections.deepmimic import load_deepmimic, on_smpl
+from selfcorrect.datasets.collections.deepmimic import on_smpl
 from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle
 from selfcorrect.motion.geometry.views import TurnedFrames
 from selfcorrect.motion.motion import Motion
@@ -36,8 +37,7 @@ OPTIONAL_PARTS = (
 @cache
 def base_walk(cycles: int = 3) -> Motion:
     """The built-in walk so many times, on SMPL's joints."""
-    once = next(clip for clip in load_deepmimic() if clip.label == "walk")
-    return on_smpl(repeat_cycle(close_cycle(once), cycles))
+    return on_smpl(repeat_cycle(close_cycle(load_clips()["walk"]), cycles))
 
 
 # --- names -----------------------------------------------------------------------------------------------------------

@@ -29,10 +29,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_the_installed_format_is_read_written_and_corrected(
-    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    site: Path, tmp_path: Path, walk: sc.Motion, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(site))
-    walk = next(motion for motion in sc.load_motions("deepmimic") if motion.label == "walk")
     sc.save_motion(tmp_path / "walk.npy", walk, "joints")
     places_m = np.load(tmp_path / "walk.npy")
     table = tmp_path / "walk.joints"
@@ -51,9 +50,8 @@ def test_the_installed_format_is_read_written_and_corrected(
 
 @pytest.mark.slow
 def test_the_installed_rule_is_checked_and_chosen(
-    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    site: Path, tmp_path: Path, walk: sc.Motion, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    walk = next(motion for motion in sc.load_motions("deepmimic") if motion.label == "walk")
     far = dataclasses.replace(walk, root_m=walk.root_m + np.array([2000.0, 0.0, 0.0]))
     with pytest.raises(SettingError, match="U1"):
         sc.check(far, ["U1"])
@@ -67,9 +65,8 @@ def test_the_installed_rule_is_checked_and_chosen(
 
 @pytest.mark.slow
 def test_the_installed_rule_of_physics_is_checked_with_physics_only(
-    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    site: Path, tmp_path: Path, walk: sc.Motion, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    walk = next(motion for motion in sc.load_motions("deepmimic") if motion.label == "walk")
     sway_m = 0.12 * np.sin(2 * np.pi * 3 * np.arange(len(walk)) / walk.fps)
     sc.save_motion(tmp_path / "sway.bvh", dataclasses.replace(walk, root_m=walk.root_m + np.outer(sway_m, [1, 0, 0])))
     sc.save_motion(tmp_path / "walk.bvh", walk)

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from helpers import load_clips
 from made_motions import made_motion
 
 import selfcorrect as sc
 from selfcorrect.core.errors import InputError, SettingError
-from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.experiments.cli import main
 from selfcorrect.motion.body.foot_frames import level_feet
 from selfcorrect.motion.body.surface import sole_points, world_sole_points
@@ -25,8 +25,7 @@ from selfcorrect.simulators.foot_contacts import Contacts, FootContact
 
 def make_sunk_motion(fps: float = 30.0, pace: float = 1.0) -> sc.Motion:
     """Three cycles of a real walk, played at a pace, 5 cm below the floor."""
-    cycle = next(clip for clip in load_deepmimic() if clip.label == "walk")
-    walk = resample(retime(repeat_cycle(close_cycle(cycle), 3), 1 / pace), fps)
+    walk = resample(retime(repeat_cycle(close_cycle(load_clips()["walk"]), 3), 1 / pace), fps)
     return replace(walk, root_m=walk.root_m - [0.0, 0.05, 0.0])
 
 

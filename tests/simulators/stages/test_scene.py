@@ -7,11 +7,11 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
+from helpers import load_clips
 from scipy.spatial.transform import Rotation
 
 from selfcorrect import correct
 from selfcorrect.core.errors import InputError, SettingError
-from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.motion.corrector_interface.grounding import see_level
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle
@@ -32,8 +32,8 @@ from selfcorrect.simulators.stages.staging import (
 
 @lru_cache
 def motion_of(name: str) -> Motion:
-    clips = {clip.label: clip for clip in load_deepmimic()}
-    return repeat_cycle(close_cycle(clips["walk"]), 2) if name == "walk" else clips[name]
+    clip = load_clips()[name]
+    return repeat_cycle(close_cycle(clip), 2) if name == "walk" else clip
 
 
 NEARLY_PLAIN = Scene(push_n=(0.0, 0.0, 1e-6))

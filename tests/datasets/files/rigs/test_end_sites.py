@@ -68,9 +68,8 @@ def test_ends_follow_the_bones_of_any_rest_pose() -> None:
         assert turned_m @ bones_m[1] == pytest.approx(end_m @ bones_m[0], abs=2e-3)
 
 
-def test_a_head_ends_at_its_top_however_the_spine_is_divided() -> None:
+def test_a_head_ends_at_its_top_however_the_spine_is_divided(walk: sc.Motion) -> None:
     """DeepMimic's body has two bones from the pelvis to the neck, SMPL's has five."""
-    walk = next(motion for motion in sc.load_motions("deepmimic") if motion.label == "walk")
     end_m = find_leaf_end_m(walk.skeleton, walk.skeleton.parts.index("neck"))
     assert np.linalg.norm(end_m) == pytest.approx(HEAD_ABOVE_NECK_M + HEAD_RADIUS_M, rel=0.1)
 
@@ -103,11 +102,10 @@ def test_ends_change_no_correction(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".glb", ".usda"])
-def test_ends_of_ankles_are_no_toes_in_any_format(tmp_path: Path, suffix: str) -> None:
+def test_ends_of_ankles_are_no_toes_in_any_format(tmp_path: Path, walk: sc.Motion, suffix: str) -> None:
     """A clip of a body without toe joints has the same parts and figures as BVH and converted from it."""
     if suffix == ".usda":
         pytest.importorskip("pxr")
-    walk = next(motion for motion in sc.load_motions("deepmimic") if motion.label == "walk")
     save_motion(tmp_path / "walk.bvh", walk)
     motion = sc.load_motion(tmp_path / "walk.bvh")
     save_motion(tmp_path / f"walk{suffix}", motion)

@@ -13,7 +13,6 @@ import pytest
 from made_rigs import base_walk, chain, chicken, clear_names, fox, lizard, octopus, with_chains
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
 from selfcorrect.datasets.files.skeletons.anatomy import recognize_parts
@@ -194,7 +193,7 @@ BODIES = ("mb", "daz", "deepmimic")
 
 
 @pytest.fixture(scope="module")
-def bodies(cmu: Path) -> dict[str, Motion]:
+def bodies(cmu: Path, walk: Motion) -> dict[str, Motion]:
     """Real motions on three kinds of skeleton, as their files have them."""
     with (cmu / "index.csv").open() as index:
         rows = list(csv.DictReader(index))
@@ -203,7 +202,6 @@ def bodies(cmu: Path) -> dict[str, Motion]:
         for kind in ("mb", "daz")
     }
     clips = {kind: read_bvh(cmu / row["file"]).motion.frames(0, 60) for kind, row in walks.items()}
-    walk = next(clip for clip in load_deepmimic() if clip.label == "walk")
     return clips | {"deepmimic": walk}
 
 

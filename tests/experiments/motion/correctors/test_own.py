@@ -12,14 +12,13 @@ from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples, digest_tensors
 from selfcorrect.correctors.loop_correction import CorrectedBatch, Correction, apply_corrector
 from selfcorrect.correctors.sandbox import InProcessSandbox, Sandbox, SubprocessSandbox
-from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.experiments.jobs.identities import IdentityFile
 from selfcorrect.experiments.motion.correctors import own
 from selfcorrect.experiments.motion.correctors.own import CorrectorInputs, own_corrector, own_identity, try_corrector
 from selfcorrect.experiments.motion.correctors.own_function import load_there
 from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.motion.encodings.features import FeatureCodec
-from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.runtime.progress import silent
 from selfcorrect.storage.files.digests import describe_damage, read_with_digest
 
@@ -107,8 +106,7 @@ def picky(motion):
 
 
 @pytest.fixture(scope="module")
-def inputs() -> CorrectorInputs:
-    walk = next(clip for clip in load_deepmimic() if clip.label == "walk")
+def inputs(walk: Motion) -> CorrectorInputs:
     batch = MotionBatch.stack([walk.frames(start, start + 12) for start in range(8)])
     codec = FeatureCodec.fit(batch)
     real = Samples.real(codec.encode(batch), torch.arange(8) % 2)

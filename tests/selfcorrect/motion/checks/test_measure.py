@@ -9,11 +9,6 @@ import selfcorrect as sc
 from selfcorrect.motion.editing.transforms import raise_motion
 
 
-@pytest.fixture(scope="module")
-def walk() -> sc.Motion:
-    return next(motion for motion in sc.load_motions("deepmimic") if motion.label == "walk")
-
-
 def test_figures_are_those_that_a_correction_states_before_it(walk: sc.Motion) -> None:
     measures = sc.measure(walk)
     before = sc.correct(walk, kinematic=True).before

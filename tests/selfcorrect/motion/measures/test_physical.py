@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.motion.editing.transforms import mirror, resample
 from selfcorrect.motion.measures.physical import PhysicalErrors, physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
@@ -103,8 +102,7 @@ def test_mirrored_motions_have_the_same_errors(random_motion: Callable[..., Moti
         np.testing.assert_allclose(getattr(original_errors, name), getattr(mirrored_errors, name), atol=1e-9)
 
 
-def test_real_clips_are_plausible():
-    clips = {clip.label: clip for clip in load_deepmimic()}
+def test_real_clips_are_plausible(clips):
     result = {label: errors(clip).mean() for label, clip in clips.items()}
     assert all(values["penetration_m"] < 0.06 for values in result.values())
     assert result["walk"]["floating_m"] < 0.01
