@@ -142,7 +142,7 @@ def _plugin() -> str:
 @pytest.mark.slow
 def test_fixtures_tell_a_corrected_loop_from_a_collapsing_one(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(TESTS)
-    result = pytester.runpytest_subprocess("-p", _plugin(), "--loop-seeds", "20")
+    result = pytester.runpytest_inprocess("-p", _plugin(), "--loop-seeds", "20")
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines(["*the loop is degraded, over generations 6 to 10*"])
 
