@@ -167,9 +167,8 @@ def _correct_in_groups(
     for group, (first, last) in zip(groups, shares, strict=True):
         with part_of_work(_FIRST_SHARE * first, _FIRST_SHARE * last):
             corrections += correct_through_views(group, pipeline, views=views)
+        release_simulator()  # the next pieces have other soles, thus other bodies
         release_freed_memory()
-    release_simulator()  # what follows takes memory, and seldom simulates
-    release_freed_memory()
     return corrections
 
 
