@@ -74,6 +74,7 @@ def describe_correction(
         carried=[asdict(span) for span in carried],
         contacts=contacts,
         supports=[asdict(support) for support in correction.supports],
+        floor_m=correction.figures.get("floor_m", 0.0),
         lost_contacts=correction.figures.get("lost_contacts", 0.0),
         lost_contacts_height_m=correction.figures.get("lost_contacts_height_m", 0.0),
     )

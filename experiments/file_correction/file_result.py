@@ -60,6 +60,8 @@ class FileFigures:
     """Distance from the input, mean over frames and joints."""
     raised_m: float = 0.0
     """Rise of the whole body, the median of the root: part of `moved_m`."""
+    floor_m: float = 0.0
+    """Height of the floor that the corrected feet showed, before it was put at 0; 0 if it stayed."""
     moved_by_joint_m: dict[str, float] = field(default_factory=dict)
     """Mean over frames, per joint."""
     furthest_m: float = 0.0
@@ -110,6 +112,10 @@ class FileFigures:
             return "–"
         sign = "+" if figure.is_signed else ""
         return " → ".join(f"{figure.unit.convert(source[figure.key]):{sign}.{figure.digits}f}" for source in sources)
+
+
+_DISTANCES = ("moved_m", "raised_m", "floor_m")
+"""Figures of a file with several motions that are means over these."""
 
 
 @dataclass(frozen=True)
@@ -300,8 +306,8 @@ def merge_results(results: Sequence[FileResult], names: Sequence[str] = ()) -> F
         remarks.append(f"{name} is a pose of {frames} frame{'s' * (frames != 1)}, which stays as it is")
     first = results[0]
     weights = [result.content.frames for result in corrected]
-    distances_m = [{"moved_m": result.figures.moved_m, "raised_m": result.figures.raised_m} for result in corrected]
-    distances = average_tables(distances_m, weights)
+    of_all = [{name: getattr(result.figures, name) for name in _DISTANCES} for result in corrected]
+    distances = average_tables(of_all, weights)
     figures = FileFigures(
         before=average_tables([result.figures.before for result in corrected], weights),
         after=average_tables([result.figures.after for result in corrected], weights),
@@ -310,8 +316,7 @@ def merge_results(results: Sequence[FileResult], names: Sequence[str] = ()) -> F
         mass_kg=first.figures.mass_kg,
         in_scene=first.figures.in_scene,
         residual=average_tables([result.figures.residual for result in corrected], weights),
-        moved_m=distances.get("moved_m", 0.0),
-        raised_m=distances.get("raised_m", 0.0),
+        **distances,
     )
     notes = dict.fromkeys(note for result in results for note in result.content.notes)
     failed_checks = dict.fromkeys(code for result in results for code in result.content.failed_checks)

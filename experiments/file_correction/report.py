@@ -5,9 +5,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from statistics import median, pstdev
 from typing import get_args
 
 from selfcorrect.core.errors import DamagedError, InputError
+from selfcorrect.motion.corrector_interface.grounding import NOTED_M
 from selfcorrect.motion.corrector_interface.results import Stage
 from selfcorrect.motion.measures.physical import FIGURES, MotionFigure
 from selfcorrect.runtime.bugs import remove_path, try_optional
@@ -190,6 +192,7 @@ def summarize_results(results: Sequence[FileResult], out: Path | str) -> list[st
     if stages:
         counts = [f"{stages[stage]} {stage}" for stage in Stage if stages[stage]]
         lines.append(f"what came out: {', '.join(counts)}")
+    lines += _summarize_floors([result.figures.floor_m for result in [*accepted, *unchanged, *partly]])
     lines += [_summarize_motions(result) for result in partly]
     pushed = []
     for result in accepted:
@@ -213,6 +216,15 @@ def summarize_results(results: Sequence[FileResult], out: Path | str) -> list[st
     lines += _list_counted("files of earlier settings or inputs, kept", kept)
     raised = [result.name for result in accepted if result.figures.supports]
     return lines + _list_counted("on steps, seats or the like", raised)
+
+
+def _summarize_floors(heights_m: Sequence[float]) -> list[str]:
+    """Return the line on the floors that were put at 0; no line if none was."""
+    moved_mm = [1000 * height_m for height_m in heights_m if abs(height_m) > NOTED_M]
+    if not moved_mm:
+        return []
+    spread = f" ({len(moved_mm)} motions, ± {pstdev(moved_mm):.0f})" if len(moved_mm) > 1 else ""
+    return [f"floor {median(moved_mm):+.0f} mm{spread}: put at 0, --keep-level keeps it"]
 
 
 def _summarize_motions(result: FileResult) -> str:

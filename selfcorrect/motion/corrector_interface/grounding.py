@@ -36,7 +36,7 @@ def find_frames_between_t_poses(motion: Motion, correction: CorrectedMotion) -> 
     return frames.get(NoteKind.T_POSE, 0), len(motion) - frames.get(NoteKind.T_POSE_AT_END, 0)
 
 
-_NOTED_M = 0.01
+NOTED_M = 0.01
 """A note names floors that stay further from y = 0 than this."""
 
 
@@ -136,7 +136,7 @@ class MotionOnFloor:
         notes = correction.notes
         if self.plane.is_tilted:
             notes = (Note(NoteKind.LEVELLED if self.levels else NoteKind.TILTED, self.plane.tilt_deg), *notes)
-        if self.given.ground is None and abs(self.lowest_m) > _NOTED_M:
+        if self.given.ground is None and abs(self.lowest_m) > NOTED_M:
             notes = (*notes, Note(NoteKind.FLOOR_KEPT, self.lowest_m))
         correction = replace(correction, notes=notes, floor=self.plane)
         if not correction.accepted:
@@ -159,7 +159,7 @@ class MotionOnFloor:
         ground = ObservedGround(level)
         floor_m = ground.for_zero_m if self.moves_floor else 0.0
         notes = list(correction.notes)
-        if abs(floor_m) > _NOTED_M:
+        if abs(floor_m) > NOTED_M:
             notes.append(Note(NoteKind.FLOOR_MOVED, floor_m))
         lowest_m = ground.lowest_m - floor_m
         if ground.is_shown and abs(lowest_m) > OTHER_GROUND_M:

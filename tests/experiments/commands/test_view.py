@@ -68,7 +68,7 @@ def test_check_correct_and_page_state_the_same_skating(
 
     errors = json.loads((tmp_path / "corrected/report.json").read_text())["motions"][0]
     before_mm_s, after_mm_s = (1000 * errors[when]["skate_m_s"] for when in ("before", "after"))
-    assert before_mm_s > 300 > 60 > after_mm_s
+    assert before_mm_s > 300 > 100 > after_mm_s
     assert f"skating {before_mm_s:.0f} → {after_mm_s:.0f} mm/s" in printed
     with (tmp_path / "figures.csv").open() as file:
         (row,) = csv.DictReader(file)

@@ -47,6 +47,15 @@ def test_few_files_are_all_named() -> None:
     assert few[4].endswith("0.bvh (F4); 1.bvh (F4); 2.bvh (F4)")
 
 
+def test_floors_that_were_put_at_zero_are_summed_up() -> None:
+    """Median and standard deviation of the floors that were off by more than a centimetre."""
+    figures = [FileFigures(floor_m=height_m) for height_m in (-0.024, -0.028, -0.026, 0.004)]
+    accepted = [replace(result, figures=figure) for result, figure in zip(results(4), figures, strict=True)]
+    lines = [line for line in summarize_results(accepted, Path("out")) if line.startswith("floor")]
+    assert lines == ["floor -26 mm (3 motions, ± 2): put at 0, --keep-level keeps it"]
+    assert not any(line.startswith("floor") for line in summarize_results(accepted[3:], Path("out")))
+
+
 def test_what_was_rejected_is_not_listed_as_moved() -> None:
     rejected = [replace(result, verdict="rejected") for result in results(2)]
     assert not any("moved by" in line for line in summarize_results(rejected, Path("out")))
