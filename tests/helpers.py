@@ -318,7 +318,7 @@ def install_plugin(package: Path, site: Path, patch: pytest.MonkeyPatch) -> None
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
     lines = []
-    for group, points in project["entry-points"].items():
+    for group, points in project.get("entry-points", {}).items():
         lines += [f"[{group}]", *(f"{name} = {reference}" for name, reference in points.items())]
     (info / "entry_points.txt").write_text("\n".join(lines))
     patch.syspath_prepend(str(package))
