@@ -369,7 +369,7 @@ def test_a_name_in_a_shard_leads_nowhere_else(folder: Path, walk: Motion, capsys
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("at", [3, 6, 12])
+@pytest.mark.parametrize("at", [3, pytest.param(6, marks=pytest.mark.nightly), 12])  # between the first and the last
 def test_a_killed_run_goes_on_where_it_was(folder: Path, at: int) -> None:
     shard("--motions-per-shard", "1")
     correct = ["correct", "shards", "--kinematic", "-o"]

@@ -1,7 +1,6 @@
 """Code of others can neither end the program nor keep it waiting unnoticed."""
 
 import signal
-import subprocess
 import sys
 
 import pytest
@@ -12,6 +11,7 @@ from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import call_corrector
 from selfcorrect.correctors.loop_correction import Correction, apply_corrector
+from selfcorrect.experiments.cli import main
 from selfcorrect.runtime.registry import import_callable
 from selfcorrect.runtime.supervision import EndedError, forbid_exit
 
@@ -89,9 +89,9 @@ def test_what_a_corrector_does_to_its_copy_stays_there() -> None:
 
 
 @pytest.mark.slow
-def test_the_command_ends_with_an_error(tmp_path) -> None:
+def test_the_command_ends_with_an_error(tmp_path, monkeypatch, capsys) -> None:
     (tmp_path / "quitter.py").write_text("import sys\nsys.exit(0)\n")
-    command = [sys.executable, "-m", "selfcorrect.experiments.cli", "motion", "--corrector", "quitter:x"]
-    process = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert process.returncode == 2
-    assert "tried to end the program" in process.stderr
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert main(["motion", "--corrector", "quitter:x"]) == 2
+    assert "tried to end the program" in capsys.readouterr().err
