@@ -307,7 +307,6 @@ def merge_results(results: Sequence[FileResult], names: Sequence[str] = ()) -> F
     first = results[0]
     weights = [result.content.frames for result in corrected]
     of_all = [{name: getattr(result.figures, name) for name in _DISTANCES} for result in corrected]
-    distances = average_tables(of_all, weights)
     figures = FileFigures(
         before=average_tables([result.figures.before for result in corrected], weights),
         after=average_tables([result.figures.after for result in corrected], weights),
@@ -316,8 +315,8 @@ def merge_results(results: Sequence[FileResult], names: Sequence[str] = ()) -> F
         mass_kg=first.figures.mass_kg,
         in_scene=first.figures.in_scene,
         residual=average_tables([result.figures.residual for result in corrected], weights),
-        **distances,
     )
+    figures = replace(figures, **average_tables(of_all, weights))
     notes = dict.fromkeys(note for result in results for note in result.content.notes)
     failed_checks = dict.fromkeys(code for result in results for code in result.content.failed_checks)
     content = FileContent(
