@@ -65,7 +65,7 @@ def write_npz(path: Path, arrays: Mapping[str, np.ndarray], *, objects_of: Path 
                     and _read_member_header(archive, entry)[1].hasobject
                 ):
                     check_unpacked(objects_of, entry.file_size, stored=entry.compress_size)
-                    new.writestr(entry.filename, archive.read(entry))
+                    new.writestr(zipfile.ZipInfo(entry.filename), archive.read(entry))  # without the time of day
 
 
 def _read_member_header(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> tuple[tuple[int, ...], np.dtype[Any]]:
