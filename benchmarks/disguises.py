@@ -16,11 +16,11 @@ from scipy.spatial.distance import cdist
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
 from selfcorrect.motion.editing.transforms import canonicalise, close_cycle, repeat_cycle
-from selfcorrect.motion.geometry.kinematics import joint_positions, make_continuous
 from selfcorrect.motion.geometry.rotations import invert, quaternions
-from selfcorrect.motion.geometry.views import Z_UP, ScaledBody, TurnedFrames, TurnedWorld, to_y_up
+from selfcorrect.motion.kinematics import joint_positions, make_continuous
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.views import Z_UP, ScaledBody, TurnedFrames, TurnedWorld, to_y_up
 
 CYCLE_S, CYCLE_M = (0.5, 2.0), 0.06
 """Length of a cycle that is looked for, and how far apart joints may be at its ends, root mean square."""

@@ -16,12 +16,12 @@ from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.checks.pace import flight_pace
 from selfcorrect.motion.checks.walking import timing_unevenness, walking_pace
 from selfcorrect.motion.editing.transforms import at_frames
-from selfcorrect.motion.geometry.inverse_kinematics import aligning_turns
-from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions, local_rotations
 from selfcorrect.motion.geometry.rotations import compose, from_euler_angles, normalize, quaternions
-from selfcorrect.motion.geometry.views import Z_UP, ScaledBody, TurnedWorld, to_y_up
+from selfcorrect.motion.inverse_kinematics import aligning_turns
+from selfcorrect.motion.kinematics import forward_kinematics, joint_positions, local_rotations
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SIDES
+from selfcorrect.motion.views import Z_UP, ScaledBody, TurnedWorld, to_y_up
 
 Plant = Callable[[Motion, np.random.Generator], Motion]
 IsVisible = Callable[[Motion], bool]

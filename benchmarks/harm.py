@@ -24,7 +24,7 @@ from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.experiments.file_correction.describe import measure_travel
 from selfcorrect.experiments.file_correction.in_python import correct
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
-from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.measures.physical import ERRORS, is_worse
 from selfcorrect.motion.measures.roughness import added_angular_speeds_rad_s, jerk_by_part_m_s3
 from selfcorrect.motion.motion import Motion

@@ -23,7 +23,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.experiments.file_correction.in_python import correct_motions
-from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 
 GRAVITY_M_S2 = 9.81

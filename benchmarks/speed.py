@@ -47,7 +47,7 @@ from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.metrics.neighbours import neighbour_metrics
 from selfcorrect.motion.geometry.compiled import KERNELS
-from selfcorrect.motion.geometry.kinematics import forward_kinematics
+from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.runtime.processes import limit_threads
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector, correct_samples

@@ -74,9 +74,9 @@ from selfcorrect.motion.checks.measure import measure as measure
 from selfcorrect.motion.corrector_interface.each import each_motion as each_motion
 from selfcorrect.motion.corrector_interface.lifting import lift_motions as lift_motions
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion as CorrectedMotion
-from selfcorrect.motion.geometry.kinematics import joint_positions as joint_positions
 from selfcorrect.motion.ground import Ground as Ground
 from selfcorrect.motion.ground import GroundBox as GroundBox
+from selfcorrect.motion.kinematics import joint_positions as joint_positions
 from selfcorrect.motion.motion import Motion as Motion
 from selfcorrect.motion.pictures.drawing import draw_motions as draw_motions
 from selfcorrect.motion.pictures.player import show as show

@@ -25,9 +25,9 @@ import numpy as np
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.corrector_interface.results import CorrectMotions
 from selfcorrect.motion.geometry.filters import gaussian_filter1d
-from selfcorrect.motion.geometry.kinematics import joint_positions, pose_joints
 from selfcorrect.motion.geometry.runs import find_runs
 from selfcorrect.motion.geometry.vectors import norms
+from selfcorrect.motion.kinematics import joint_positions, pose_joints
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.observation.observation import find_feet_m
 

@@ -16,9 +16,9 @@ from selfcorrect.motion.corrector_interface.results import (
     Stage,
 )
 from selfcorrect.motion.corrector_interface.timeline import Timeline
-from selfcorrect.motion.geometry.kinematics import cached_poses, forward_kinematics
 from selfcorrect.motion.geometry.runs import spans
 from selfcorrect.motion.geometry.vectors import norms
+from selfcorrect.motion.kinematics import cached_poses, forward_kinematics
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.support import Support
 from selfcorrect.runtime.bugs import try_optional

@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from selfcorrect.motion.geometry.filters import gaussian_filter1d, maximum_filter1d, remove_short_runs, solve_banded
-from selfcorrect.motion.geometry.kinematics import pose_joints
 from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotate
 from selfcorrect.motion.geometry.vectors import cross
+from selfcorrect.motion.kinematics import pose_joints
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
 

@@ -24,9 +24,9 @@ import numpy as np
 
 from selfcorrect.core.checks import Positive
 from selfcorrect.motion.geometry.filters import maximum_filter1d
-from selfcorrect.motion.geometry.kinematics import joint_positions, pose_joints
 from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotation_vectors, slerp
 from selfcorrect.motion.geometry.vectors import norms
+from selfcorrect.motion.kinematics import joint_positions, pose_joints
 from selfcorrect.motion.measures.roughness import joint_jerks_m_s3, joints_by_part
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.observation.observation import observe_feet

@@ -9,9 +9,9 @@ import numpy as np
 from selfcorrect.motion.checks.comparison import measure_correction
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Note, NoteKind, Stage
 from selfcorrect.motion.corrector_interface.views import CorrectionView
-from selfcorrect.motion.geometry.kinematics import in_chunks, joint_positions
 from selfcorrect.motion.geometry.runs import find_runs
 from selfcorrect.motion.geometry.vectors import median, norms
+from selfcorrect.motion.kinematics import in_chunks, joint_positions
 from selfcorrect.motion.motion import Motion
 
 from .batching import SHORTEST_FRAMES

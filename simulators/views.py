@@ -22,9 +22,9 @@ from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.corrector_interface.rides import Ride
 from selfcorrect.motion.corrector_interface.views import CorrectionView
 from selfcorrect.motion.editing.loops import match_loop_ends
-from selfcorrect.motion.geometry.views import FrameChange, JointOrder, LevelFeet
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.observed_ground import ObservedGround
+from selfcorrect.motion.views import FrameChange, JointOrder, LevelFeet
 
 from .carried import see_unless_carried
 from .choose import keep_failures, keep_feet_from_worsening, restore_from_floor

@@ -226,10 +226,6 @@ def _place(module: Module) -> str:
     return below.as_posix() if below.as_posix() in SIMULATORS else below.parts[0]
 
 
-WITH_CIRCLES = "selfcorrect.motion.geometry"
-"""Package whose modules are below motions, and above them."""
-
-
 def _cycles(package_modules: Mapping[str, Module]) -> Iterator[str]:
     """Circles of modules, also by imports within functions and for type checkers, and circles of folders."""
     inner_modules = {name: module for name, module in package_modules.items() if name != "selfcorrect"}
@@ -237,8 +233,6 @@ def _cycles(package_modules: Mapping[str, Module]) -> Iterator[str]:
     yield from _find_cycle("modules", modules_graph)
     folders_graph: dict[str, set[str]] = {}
     for name, imported_modules in modules_graph.items():
-        if name.startswith(WITH_CIRCLES):
-            continue
         folder = _folder_of(inner_modules[name])
         imported_folders = {_folder_of(inner_modules[imported]) for imported in imported_modules}
         folders_graph.setdefault(folder, set()).update(imported_folders - {folder})

@@ -10,9 +10,9 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.body.surface import world_sole_points
-from selfcorrect.motion.geometry.kinematics import forward_kinematics, pose_joints
 from selfcorrect.motion.geometry.runs import spans
 from selfcorrect.motion.ground import Ground, GroundBox
+from selfcorrect.motion.kinematics import forward_kinematics, pose_joints
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
 from selfcorrect.simulators.body.leg_ik import Legs, solve_leg_ik

@@ -66,7 +66,7 @@ def load_clips() -> dict[str, Motion]:
 
 def mean_distance_m(first: Motion, second: Motion) -> float:
     """Mean distance of the joints of two motions."""
-    from selfcorrect.motion.geometry.kinematics import joint_positions
+    from selfcorrect.motion.kinematics import joint_positions
 
     return float(np.linalg.norm(joint_positions(first) - joint_positions(second), axis=-1).mean())
 
@@ -74,7 +74,7 @@ def mean_distance_m(first: Motion, second: Motion) -> float:
 def smpl_joints_m(motion: Motion) -> np.ndarray:
     """Positions (T, 22, 3) of the joints named as SMPL's, whatever their order and whatever else there is."""
     from selfcorrect.motion.body.smpl import SMPL_BODY
-    from selfcorrect.motion.geometry.kinematics import joint_positions
+    from selfcorrect.motion.kinematics import joint_positions
 
     names = list(motion.skeleton.names)
     return joint_positions(motion)[:, [names.index(name) for name in SMPL_BODY.names]]

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.body.surface import world_sole_points
-from selfcorrect.motion.geometry.kinematics import forward_kinematics
+from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion
 
 Kind = Literal["walk", "run", "turn", "hop", "idle"]

@@ -16,9 +16,9 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.collections.deepmimic import on_smpl
 from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle
-from selfcorrect.motion.geometry.views import TurnedFrames
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SMPL_22, Skeleton
+from selfcorrect.motion.views import TurnedFrames
 
 SIDES = ("left", "right")
 OPTIONAL_PARTS = (
@@ -143,7 +143,7 @@ def remove_parts(motion: Motion, parts: Sequence[str]) -> Motion:
 
     A joint that lacks its parent turns with what its parent was turned by, and the bone keeps its mean direction.
     """
-    from selfcorrect.motion.geometry.kinematics import local_rotations, pose_joints
+    from selfcorrect.motion.kinematics import local_rotations, pose_joints
 
     skeleton = motion.skeleton
     remaining = [joint for joint, part in enumerate(skeleton.parts) if part not in parts]
@@ -385,7 +385,7 @@ def with_bones_up(motion: Motion) -> Motion:
 
     At rest all its joints lie above one another, those of both sides in the same places.
     """
-    from selfcorrect.motion.geometry.kinematics import local_rotations, pose_joints
+    from selfcorrect.motion.kinematics import local_rotations, pose_joints
 
     skeleton = motion.skeleton
     _, orientations = pose_joints(motion)

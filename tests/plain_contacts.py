@@ -4,8 +4,8 @@ import numpy as np
 
 from selfcorrect.motion.body.surface import sole_corners_m, sole_points
 from selfcorrect.motion.geometry.filters import remove_short_runs
-from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.vectors import norms, percentile
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import SIDES, Skeleton
 

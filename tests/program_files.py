@@ -18,9 +18,9 @@ import selfcorrect as sc
 from selfcorrect.datasets.files.people.sam3d import _PARTS
 from selfcorrect.datasets.files.people.soma import SOMA_30, SOMA_77
 from selfcorrect.motion.body.smpl import AVERAGE_PELVIS_M, SMPL_BODY
-from selfcorrect.motion.geometry.kinematics import pose_joints
-from selfcorrect.motion.geometry.views import FrameChanges, ShiftedWorld, TurnedWorld
+from selfcorrect.motion.kinematics import pose_joints
 from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.views import FrameChanges, ShiftedWorld, TurnedWorld
 
 Y_DOWN = Rotation.from_euler("x", 180, degrees=True)
 Z_UP = Rotation.from_euler("x", 90, degrees=True)

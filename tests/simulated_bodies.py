@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from selfcorrect.motion.geometry.kinematics import forward_kinematics
+from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.body.frames import orientations_to_simulator
 from selfcorrect.simulators.body.humanoid import Humanoid, build_humanoid

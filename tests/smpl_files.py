@@ -3,7 +3,7 @@
 import numpy as np
 
 from selfcorrect.motion.body.smpl import SMPL_H, Layout
-from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 
 VERTEX_COUNTS = {"SMPL": 6890, "SMPL-H": 6890, "SMPL-X": 10475}  # smplx reads landmarks at fixed vertices

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 import selfcorrect as sc
-from selfcorrect.motion.geometry.kinematics import pose_joints
+from selfcorrect.motion.kinematics import pose_joints
 
 _LIMBS = {
     "hip": "UpperLeg", "knee": "LowerLeg", "ankle": "Foot", "foot": "Toe",

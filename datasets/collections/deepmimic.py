@@ -17,9 +17,9 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.editing.transforms import at_frames, frame_count
-from selfcorrect.motion.geometry.inverse_kinematics import fit_motion, fit_skeleton
-from selfcorrect.motion.geometry.kinematics import make_continuous, pose_joints
 from selfcorrect.motion.geometry.rotations import identity_rotations
+from selfcorrect.motion.inverse_kinematics import fit_motion, fit_skeleton
+from selfcorrect.motion.kinematics import make_continuous, pose_joints
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.storage.files.strict_json import parse_json

@@ -13,7 +13,7 @@ import numpy as np
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.core.extras import requires_extra
-from selfcorrect.motion.geometry.kinematics import in_chunks
+from selfcorrect.motion.kinematics import in_chunks
 from selfcorrect.motion.motion import FPS_READ, Motion
 from selfcorrect.storage.files.digests import compute_file_digest
 from selfcorrect.storage.files.limits import check_unpacked, check_workable, open_file

@@ -10,8 +10,8 @@ import numpy as np
 from selfcorrect.core.errors import CorrectorError, InputError
 from selfcorrect.motion.checks.comparison import measure_correction
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Note, NoteKind
-from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.rotations import slerp
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.measures.roughness import added_by_joint_deg_s
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton

@@ -15,8 +15,8 @@ from selfcorrect.motion.corrector_interface.pieces import PIECE_FRAMES
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, NoteKind
 from selfcorrect.motion.corrector_interface.timeline import ResidualSpan, Timeline
 from selfcorrect.motion.editing.transforms import heading_rad
-from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.vectors import median
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.bugs import try_optional
 from selfcorrect.simulators.evaluate import LARGE_MOVE_M

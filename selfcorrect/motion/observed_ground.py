@@ -13,13 +13,13 @@ import numpy as np
 from ..runtime.content_cache import remember_by_object
 from .body.foot_frames import estimate_feet_by_depth, measure_gap_m
 from .body.surface import SURFACE_RADII_M, sole_corners_m
-from .geometry.kinematics import forward_kinematics, in_chunks, joint_positions
 from .geometry.vectors import median, norms, percentile
-from .geometry.views import LevelFeet
+from .kinematics import forward_kinematics, in_chunks, joint_positions
 from .measures.ground_plane import GroundPlane, estimate_ground_plane
 from .motion import Motion
 from .observation.observation import Observation, observe
 from .skeleton import FootFrames, Skeleton, strip_side
+from .views import LevelFeet
 
 OTHER_GROUND_M = 0.06
 """Ground that is lower by more than this may be another level."""

@@ -14,11 +14,11 @@ from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.motion.body.requirements import REQUIRED_PARTS
 from selfcorrect.motion.body.surface import SolePoints, sole_points, stature_m
 from selfcorrect.motion.geometry.rotations import rotate
-from selfcorrect.motion.geometry.views import JointSubset
 from selfcorrect.motion.ground import Ground
 from selfcorrect.motion.measures.ground_plane import GRAVITY_M_S2
 from selfcorrect.motion.motion import Moving
 from selfcorrect.motion.skeleton import SMPL_22, SMPL_22_PARENTS, Skeleton
+from selfcorrect.motion.views import JointSubset
 
 BODY_MASS_INDEX_KG_M2 = 23.0
 """Mass over squared stature of an adult of normal weight, between de Leva's women (20.5) and men (24.1)."""

@@ -10,9 +10,9 @@ import numpy as np
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.geometry.filters import gaussian_filter1d
-from selfcorrect.motion.geometry.kinematics import local_rotations, pose_joints
 from selfcorrect.motion.geometry.rotations import compose, rotate, shortest_turn
 from selfcorrect.motion.geometry.vectors import dot, norms
+from selfcorrect.motion.kinematics import local_rotations, pose_joints
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 

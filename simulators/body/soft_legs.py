@@ -13,9 +13,9 @@ from functools import cached_property
 import numpy as np
 
 from selfcorrect.motion.geometry.filters import maximum_filter1d, solve_banded
-from selfcorrect.motion.geometry.kinematics import forward_kinematics, pose_joints
 from selfcorrect.motion.geometry.rotations import compose, invert, rotate
 from selfcorrect.motion.geometry.vectors import cross, dot, norms, split_components
+from selfcorrect.motion.kinematics import forward_kinematics, pose_joints
 from selfcorrect.motion.measures.roughness import joint_jerks_m_s3
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from selfcorrect.motion.geometry.kinematics import joint_positions, make_continuous
 from selfcorrect.motion.geometry.vectors import deviation_along_axes, median, norms
+from selfcorrect.motion.kinematics import joint_positions, make_continuous
 from selfcorrect.motion.motion import MotionBatch
 
 from ..body.curves import smooth_whittaker

@@ -13,11 +13,11 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from selfcorrect.motion.body.surface import SURFACE_RADII_M, heel_relief_m, sole_points
 from selfcorrect.motion.geometry.filters import maximum_filter1d
-from selfcorrect.motion.geometry.kinematics import cached_poses, local_rotations
 from selfcorrect.motion.geometry.rotations import compose, quaternions, rotate, rotation_vectors
 from selfcorrect.motion.geometry.runs import holds_throughout
 from selfcorrect.motion.geometry.vectors import median, norms, sum_points
 from selfcorrect.motion.ground import Ground
+from selfcorrect.motion.kinematics import cached_poses, local_rotations
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.observation.observation import observe
 from selfcorrect.motion.skeleton import SIDES, Skeleton, strip_side

@@ -17,7 +17,6 @@ from functools import partial
 import numpy as np
 
 from selfcorrect.motion.corrector_interface.results import Repair
-from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.rotations import (
     compose,
     invert,
@@ -29,6 +28,7 @@ from selfcorrect.motion.geometry.rotations import (
     turn_angles,
 )
 from selfcorrect.motion.geometry.vectors import median, norms
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 
 from ..body.curves import smoothstep

@@ -11,9 +11,9 @@ from functools import cached_property
 import numpy as np
 
 from selfcorrect.motion.body.surface import SolePoints
-from selfcorrect.motion.geometry.kinematics import cache_poses, cached_poses
 from selfcorrect.motion.geometry.rotations import rotate
 from selfcorrect.motion.geometry.runs import spans
+from selfcorrect.motion.kinematics import cache_poses, cached_poses
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.observation.observation import observe
 from selfcorrect.motion.observation.stance_model import LIKELY

@@ -19,10 +19,10 @@ from itertools import product
 import numpy as np
 
 from selfcorrect.motion.geometry.filters import median_filter1d
-from selfcorrect.motion.geometry.kinematics import joint_positions, make_continuous
 from selfcorrect.motion.geometry.rotations import compose, rotate
 from selfcorrect.motion.geometry.runs import find_runs
 from selfcorrect.motion.geometry.vectors import median, norms, percentile
+from selfcorrect.motion.kinematics import joint_positions, make_continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SIDES, Skeleton
 

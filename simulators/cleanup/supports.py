@@ -15,8 +15,8 @@ from itertools import chain
 import numpy as np
 
 from selfcorrect.core.checks import Positive
-from selfcorrect.motion.geometry.kinematics import cached_poses
 from selfcorrect.motion.geometry.vectors import median, norms
+from selfcorrect.motion.kinematics import cached_poses
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.observation.rests import REST_LEVEL_M, find_rests
 from selfcorrect.motion.skeleton import Skeleton

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from selfcorrect.motion.geometry.kinematics import pose_joints
 from selfcorrect.motion.geometry.rotations import compose, invert, rotate, rotation_vectors
 from selfcorrect.motion.geometry.vectors import cross
+from selfcorrect.motion.kinematics import pose_joints
 from selfcorrect.motion.motion import MotionBatch
 
 from ..body.curves import NaturalSpline, smooth_gaussian

@@ -11,8 +11,8 @@ from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 
-from selfcorrect.motion.geometry.kinematics import make_continuous
 from selfcorrect.motion.geometry.rotations import steps_between
+from selfcorrect.motion.kinematics import make_continuous
 from selfcorrect.motion.support import Support
 
 from ..body.curves import NaturalSpline

@@ -10,11 +10,11 @@ import numpy as np
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
-from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotate, to_matrices
-from selfcorrect.motion.geometry.views import TurnedWorld
+from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.measures.ground_plane import LEVEL, GroundPlane
 from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.views import TurnedWorld
 
 from ..body.curves import smoothstep
 from ..body.humanoid import GRAVITY_M_S2, Humanoid

@@ -11,9 +11,9 @@ import numpy as np
 
 from selfcorrect.motion.body.surface import SolePoints
 from selfcorrect.motion.corrector_interface.results import Note, Repair
-from selfcorrect.motion.geometry.views import ShiftedWorld
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
+from selfcorrect.motion.views import ShiftedWorld
 
 from ..body.humanoid import Humanoid
 from ..contacts.contact_plan import ContactPlan

@@ -12,8 +12,8 @@ from dataclasses import replace
 import numpy as np
 
 from selfcorrect.motion.geometry.rotations import compose, invert, rotate
-from selfcorrect.motion.geometry.views import TurnedWorld
 from selfcorrect.motion.support import Support
+from selfcorrect.motion.views import TurnedWorld
 
 from ..engines.world import World
 from ..settings.tracker import TrackerSettings

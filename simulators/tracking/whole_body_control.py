@@ -13,9 +13,9 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 
-from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.geometry.rotations import compose, rotate
 from selfcorrect.motion.geometry.vectors import cross
+from selfcorrect.motion.kinematics import forward_kinematics
 
 from ..body.frames import (
     from_simulator,

@@ -20,7 +20,7 @@ from benchmarks.harm import compare
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.experiments.file_correction.in_python import correct
 from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle, turn
-from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 
 

@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.files.rigs.bvh import read_bvh as read_as_program
 from selfcorrect.datasets.files.rigs.bvh import write_bvh as write_as_program
-from selfcorrect.motion.geometry.kinematics import forward_kinematics
+from selfcorrect.motion.kinematics import forward_kinematics
 
 from .loading import finish, load
 

@@ -11,8 +11,8 @@ from selfcorrect.datasets.collections.deepmimic import CYCLIC
 from selfcorrect.datasets.window_settings import WindowSettings
 from selfcorrect.datasets.windows import Windows, cut_windows, split_sources, split_windows
 from selfcorrect.motion.editing.transforms import canonicalise, heading_rad, mirror, on_skeleton
-from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.rotations import steps_between
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 

@@ -29,7 +29,7 @@ from selfcorrect.datasets.files.rigs.gltf_document import read_document, write_d
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.experiments.checking.against import Difference, compare_files
 from selfcorrect.motion.body.smpl import SMPL_H
-from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.kinematics import joint_positions
 
 pytestmark = [pytest.mark.long, pytest.mark.nightly]
 

@@ -38,7 +38,7 @@ def adult() -> Skeleton:
 def standing_still(skeleton: Skeleton, frames: int = 31, fps: float = 30.0, height_m: float | None = None) -> Motion:
     """The rest pose with its soles on the floor, or its root at a height."""
     from selfcorrect.motion.body.surface import sole_points
-    from selfcorrect.motion.geometry.kinematics import forward_kinematics
+    from selfcorrect.motion.kinematics import forward_kinematics
 
     rotations = np.tile([0.0, 0.0, 0.0, 1.0], (frames, len(skeleton), 1))
     positions_m, _ = forward_kinematics(skeleton, np.zeros((1, 3)), rotations[:1])

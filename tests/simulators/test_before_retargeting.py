@@ -11,8 +11,8 @@ import selfcorrect as sc
 from selfcorrect.datasets.collections.cmu import list_cmu_clips
 from selfcorrect.motion.body.surface import sole_points, world_sole_points
 from selfcorrect.motion.editing.transforms import raise_motion
-from selfcorrect.motion.geometry.kinematics import pose_joints
 from selfcorrect.motion.geometry.vectors import norms
+from selfcorrect.motion.kinematics import pose_joints
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.observation.observation import observe
 from selfcorrect.motion.skeleton import SIDES

@@ -10,7 +10,7 @@ from scipy.signal import butter, sosfiltfilt
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.checks.check import RuleChoice
-from selfcorrect.motion.geometry.kinematics import forward_kinematics
+from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.body.humanoid import Humanoid, build_humanoid
 from selfcorrect.simulators.cleanup.clean import CleanupSettings

@@ -18,7 +18,7 @@ from selfcorrect.motion.body.foot_frames import level_feet
 from selfcorrect.motion.body.surface import sole_points, world_sole_points
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, NoteKind
 from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle, resample, retime
-from selfcorrect.motion.geometry.kinematics import pose_joints
+from selfcorrect.motion.kinematics import pose_joints
 from selfcorrect.simulators.contact_holding import HOLDING_TOLERANCE_M, find_missed
 from selfcorrect.simulators.foot_contacts import Contacts, FootContact
 

@@ -18,8 +18,8 @@ from selfcorrect.experiments.cli import main
 from selfcorrect.motion.body.foot_frames import get_foot_frames, level_feet
 from selfcorrect.motion.body.surface import world_sole_points
 from selfcorrect.motion.editing.transforms import turn
-from selfcorrect.motion.geometry.kinematics import pose_joints
 from selfcorrect.motion.geometry.rotations import rotate
+from selfcorrect.motion.kinematics import pose_joints
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
 from selfcorrect.simulators.body.humanoid import build_humanoid

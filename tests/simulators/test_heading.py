@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.rotations import from_euler_angles
-from selfcorrect.motion.geometry.views import TurnedWorld
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.views import TurnedWorld
 from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.presets import find_preset
 from selfcorrect.simulators.settings.tracker import RESIDUAL_FREE, STRENGTHS

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Stage
-from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.body.humanoid import build_humanoid
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, LevelFloor, StabilizeFloor, clean_motions

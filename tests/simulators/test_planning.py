@@ -9,7 +9,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 from simulated_bodies import clean_motion
 
-from selfcorrect.motion.geometry.kinematics import forward_kinematics
+from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
 from selfcorrect.simulators.body.humanoid import build_humanoid

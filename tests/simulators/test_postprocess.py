@@ -15,7 +15,7 @@ from simulated_bodies import make_plan
 from selfcorrect.datasets.files.rigs.bvh import read_bvh
 from selfcorrect.datasets.files.rigs.bvh_body import body_of
 from selfcorrect.datasets.files.skeletons.vertical import turn_upright
-from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions, make_continuous
+from selfcorrect.motion.kinematics import forward_kinematics, joint_positions, make_continuous
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.measures.roughness import jerk_by_part_m_s3
 from selfcorrect.motion.motion import Motion, MotionBatch

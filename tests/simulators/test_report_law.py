@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 import selfcorrect as sc
 from selfcorrect.motion.editing.transforms import resample
-from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import KinematicCorrector

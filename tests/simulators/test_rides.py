@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from selfcorrect.motion.corrector_interface.results import NoteKind
 from selfcorrect.motion.corrector_interface.rides import Ride
-from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.corrector import KinematicCorrector
 

@@ -9,13 +9,13 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.checks.check import check
-from selfcorrect.motion.geometry.kinematics import joint_positions
-from selfcorrect.motion.geometry.views import LevelFeet
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.pictures.drawing import animate
 from selfcorrect.motion.pictures.figure import SUNK
 from selfcorrect.motion.pictures.panels import PicturePanel
 from selfcorrect.motion.skeleton import FootFrames, Quaternion
+from selfcorrect.motion.views import LevelFeet
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 
 

@@ -20,7 +20,7 @@ from selfcorrect.motion.corrector_interface.results import (
 )
 from selfcorrect.motion.editing.loops import is_loop
 from selfcorrect.motion.editing.transforms import canonicalise, close_cycle, heading_rad, repeat_cycle, turn
-from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, JoinSplices, StabilizeFloor

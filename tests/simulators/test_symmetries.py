@@ -17,10 +17,10 @@ from selfcorrect.datasets.collections.cmu import list_cmu_clips
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
 from selfcorrect.motion.editing.transforms import mirror
-from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.rotations import from_euler_angles
-from selfcorrect.motion.geometry.views import TurnedWorld
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.views import TurnedWorld
 
 ALIKE_M = 1e-3
 SHIFT_M = np.array([3.0, 0.0, -7.0])

@@ -10,7 +10,7 @@ from made_motions import Kind, made_motion
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, NoteKind
-from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.presets import find_preset
 from selfcorrect.simulators.unrelated_poses import find_unrelated_poses

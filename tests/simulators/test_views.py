@@ -16,10 +16,10 @@ from selfcorrect.motion.corrector_interface.pieces import see_in_pieces
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Note
 from selfcorrect.motion.corrector_interface.views import CorrectionView
 from selfcorrect.motion.editing.loops import gap_m, is_loop
-from selfcorrect.motion.geometry.views import JointOrder, LevelFeet, TurnedWorld
 from selfcorrect.motion.ground import Ground
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import FootFrames
+from selfcorrect.motion.views import JointOrder, LevelFeet, TurnedWorld
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, LevelFloor
 from selfcorrect.simulators.corrector import correct_through_views
 from selfcorrect.simulators.pipeline import Pipeline

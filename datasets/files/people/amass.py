@@ -15,8 +15,8 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.motion.body.smpl import AVERAGE_PELVIS_M, SMPL_H, SMPL_X, Layout, to_smpl
 from selfcorrect.motion.editing.other_body import keep_feet_in_place
 from selfcorrect.motion.editing.transforms import resample
-from selfcorrect.motion.geometry.views import Z_UP, to_y_up
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.views import Z_UP, to_y_up
 from selfcorrect.storage.files.arrays import write_npz
 
 _NOTED = 0.01

@@ -26,10 +26,10 @@ from selfcorrect.motion.encodings.humanml3d import (
     decode_joints,
     encode,
 )
-from selfcorrect.motion.geometry.inverse_kinematics import fit_body
 from selfcorrect.motion.geometry.rotations import invert, rotate
-from selfcorrect.motion.geometry.views import to_y_up
+from selfcorrect.motion.inverse_kinematics import fit_body
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.views import to_y_up
 from selfcorrect.storage.files.arrays import read_npy, write_npy
 from selfcorrect.storage.pickles.numbers import read_pickled_npy
 

@@ -21,13 +21,13 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.requirements import REQUIRED_PARTS
 from selfcorrect.motion.body.smpl import SMPL, SMPL_BODY, SMPL_H, SMPL_X, Layout
 from selfcorrect.motion.encodings.humanml3d import FPS as HUMANML3D_FPS
-from selfcorrect.motion.geometry.inverse_kinematics import fit_body, fit_motion
-from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.rotations import invert, rotate
 from selfcorrect.motion.geometry.vectors import norms
-from selfcorrect.motion.geometry.views import Y_DOWN, Y_UP, Z_UP, to_y_up
+from selfcorrect.motion.inverse_kinematics import fit_body, fit_motion
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SIDES, SMPL_22, Skeleton, swap_sides
+from selfcorrect.motion.views import Y_DOWN, Y_UP, Z_UP, to_y_up
 from selfcorrect.storage.files.arrays import write_npy
 
 from ..motion_file import MotionFile, rate_of

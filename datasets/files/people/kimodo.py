@@ -16,11 +16,11 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import SMPL_BODY, to_smpl
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.geometry.filters import gaussian_filter1d
-from selfcorrect.motion.geometry.kinematics import joint_positions, local_rotations, make_continuous, pose_joints
 from selfcorrect.motion.geometry.vectors import norms
-from selfcorrect.motion.geometry.views import Y_UP, to_y_up
+from selfcorrect.motion.kinematics import joint_positions, local_rotations, make_continuous, pose_joints
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SIDES, Skeleton
+from selfcorrect.motion.views import Y_UP, to_y_up
 from selfcorrect.storage.files.arrays import write_npz
 from selfcorrect.storage.pickles.results import Results
 

@@ -16,10 +16,10 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import SMPL_BODY, body_joints, to_smpl
 from selfcorrect.motion.editing.transforms import raise_motion, resample
-from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.geometry.rotations import quaternions
-from selfcorrect.motion.geometry.views import ShiftedWorld, TurnedWorld
+from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.views import ShiftedWorld, TurnedWorld
 from selfcorrect.storage.files.arrays import write_npy
 
 from ..motion_file import MotionFile, check_size, check_within, rate_of, refuse_world

@@ -13,8 +13,8 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.geometry.vectors import norms
-from selfcorrect.motion.geometry.views import Z_UP
 from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.views import Z_UP
 from selfcorrect.storage.files.limits import open_file
 
 from ..motion_file import MotionFile, check_size, check_within, rate_of

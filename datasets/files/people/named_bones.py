@@ -10,11 +10,11 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.geometry.kinematics import pose_joints
 from selfcorrect.motion.geometry.rotations import turn_angles
-from selfcorrect.motion.geometry.views import Y_UP
+from selfcorrect.motion.kinematics import pose_joints
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.views import Y_UP
 from selfcorrect.storage.files.arrays import read_npz, write_npz
 from selfcorrect.storage.pickles.results import Results
 

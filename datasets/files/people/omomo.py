@@ -12,9 +12,9 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.geometry.inverse_kinematics import fit_body
-from selfcorrect.motion.geometry.kinematics import pose_joints
 from selfcorrect.motion.geometry.rotations import compose, invert
+from selfcorrect.motion.inverse_kinematics import fit_body
+from selfcorrect.motion.kinematics import pose_joints
 from selfcorrect.storage.pickles.results import Results
 
 from ..motion_file import MotionFile, check_size, check_within

@@ -15,11 +15,11 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import SMPL_BODY
-from selfcorrect.motion.geometry.inverse_kinematics import fit_motion, fit_skeleton
-from selfcorrect.motion.geometry.kinematics import pose_joints
 from selfcorrect.motion.geometry.rotations import rotate, to_matrices
-from selfcorrect.motion.geometry.views import Y_DOWN, to_y_up
+from selfcorrect.motion.inverse_kinematics import fit_motion, fit_skeleton
+from selfcorrect.motion.kinematics import pose_joints
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.views import Y_DOWN, to_y_up
 from selfcorrect.storage.pickles.results import Results
 
 from ..motion_file import MotionFile, check_size, check_within, rate_of

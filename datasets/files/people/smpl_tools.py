@@ -18,9 +18,11 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.core.checks import count_noun
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import LAYOUTS, Body, average_body
-from selfcorrect.motion.geometry.kinematics import in_chunks, make_continuous
 from selfcorrect.motion.geometry.rotations import turn_angles
-from selfcorrect.motion.geometry.views import (
+from selfcorrect.motion.kinematics import in_chunks, make_continuous
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.views import (
     Y_DOWN,
     Y_UP,
     Z_DOWN,
@@ -31,8 +33,6 @@ from selfcorrect.motion.geometry.views import (
     TurnedWorld,
     to_y_up,
 )
-from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.storage.pickles.results import Results, open_results
 
 from ..motion_file import (

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.geometry.kinematics import make_continuous
 from selfcorrect.motion.geometry.rotations import compose, from_euler_angles, identity_rotations, invert
-from selfcorrect.motion.geometry.views import Y_UP
+from selfcorrect.motion.kinematics import make_continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.views import Y_UP
 
 from ..motion_file import MotionFile, check_size, rate_of
 from ..skeletons.anatomy import recognize_parts

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.geometry.views import Y_UP
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.views import Y_UP
 
 from ..motion_file import MotionFile, Writes
 from ..skeletons.reading import Reading

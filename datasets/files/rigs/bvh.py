@@ -24,10 +24,10 @@ from selfcorrect.motion.body.surface import (
     TOE_TIP_BEYOND_TOE_JOINT_M,
 )
 from selfcorrect.motion.geometry.compiled import find_kernel
-from selfcorrect.motion.geometry.inverse_kinematics import aligning_turns
-from selfcorrect.motion.geometry.kinematics import make_continuous
 from selfcorrect.motion.geometry.rotations import from_euler_angles, identity_rotations, rotate, to_euler_angles
 from selfcorrect.motion.geometry.vectors import median, norms
+from selfcorrect.motion.inverse_kinematics import aligning_turns
+from selfcorrect.motion.kinematics import make_continuous
 from selfcorrect.motion.motion import Motion, check_numbers
 from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS, SOLE_BELOW_TOE_JOINT_M, Skeleton, strip_side
 from selfcorrect.storage.files.limits import check_unpacked

@@ -8,12 +8,12 @@ import numpy as np
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.editing.transforms import at_frames, frame_count
-from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.rotations import compose, invert, rotate
 from selfcorrect.motion.geometry.vectors import norms
-from selfcorrect.motion.geometry.views import Rerooted
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.views import Rerooted
 
 from ..motion_file import BYTES_PER_SAMPLED_JOINT, MotionFile, check_size
 from ..sampling import KEY_POSES_FPS, SAMPLED_FPS

@@ -14,9 +14,9 @@ from typing import TypeAlias
 
 import numpy as np
 
-from selfcorrect.motion.geometry.kinematics import make_continuous
 from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotate, rotation_vectors
 from selfcorrect.motion.geometry.vectors import norms
+from selfcorrect.motion.kinematics import make_continuous
 from selfcorrect.motion.motion import Motion
 
 from .rig import RiggedMotion

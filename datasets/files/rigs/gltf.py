@@ -16,8 +16,8 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.body.smpl import to_smpl
-from selfcorrect.motion.geometry.kinematics import make_continuous
 from selfcorrect.motion.geometry.vectors import normalize_safely, norms
+from selfcorrect.motion.kinematics import make_continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 

@@ -14,9 +14,9 @@ from scipy.interpolate import PPoly
 from scipy.spatial.transform import Rotation, Slerp
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.geometry.kinematics import make_continuous
 from selfcorrect.motion.geometry.rotations import turn_angles
 from selfcorrect.motion.geometry.vectors import norms
+from selfcorrect.motion.kinematics import make_continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.limits import check_unpacked
 

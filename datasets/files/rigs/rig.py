@@ -15,7 +15,7 @@ from typing import Self, TypeAlias
 import numpy as np
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.geometry.kinematics import make_continuous
+from selfcorrect.motion.kinematics import make_continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS, Skeleton
 

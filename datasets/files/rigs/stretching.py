@@ -13,7 +13,6 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.geometry.kinematics import forward_kinematics
 from selfcorrect.motion.geometry.rotations import (
     compose,
     invert,
@@ -23,6 +22,7 @@ from selfcorrect.motion.geometry.rotations import (
     shortest_turn,
 )
 from selfcorrect.motion.geometry.vectors import cross, dot, normalize_safely, norms
+from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SIDES, Skeleton
 

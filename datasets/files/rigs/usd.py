@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.core.extras import requires_extra
-from selfcorrect.motion.geometry.kinematics import make_continuous
+from selfcorrect.motion.kinematics import make_continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.writing import replacing
 

@@ -16,9 +16,9 @@ from itertools import combinations, pairwise
 
 import numpy as np
 
-from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.rotations import turn_angles
 from selfcorrect.motion.geometry.vectors import cosines, dot, normalize_safely, norms
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SIDES, strip_side, swap_sides
 

@@ -6,8 +6,8 @@ from itertools import chain
 
 import numpy as np
 
-from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.vectors import cosines, median, norms
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import swap_sides
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.requirements import REQUIRED_PARTS
-from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.vectors import median, norms
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 

@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...runtime.content_cache import remember_by_object
-from ..geometry.kinematics import SLAB, forward_kinematics
 from ..geometry.rotations import invert, rotate
 from ..geometry.vectors import find_distinct, median, norms, percentile
-from ..geometry.views import LevelFeet
+from ..kinematics import SLAB, forward_kinematics
 from ..motion import Motion
 from ..observation.observation import observe
 from ..observation.stances import SAME_LEVEL_M
 from ..skeleton import BOX_FOOT_SOLE_M, SIDES, SOLE_BELOW_TOE_JOINT_M, FootFrames, Quaternion, Skeleton
+from ..views import LevelFeet
 
 IN_AIR_M = 0.03
 """A sole whose lowest point is higher than this above the ground does not touch it: heels and toes roll below it."""

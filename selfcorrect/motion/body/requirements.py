@@ -3,8 +3,8 @@
 import numpy as np
 
 from ...core.errors import InputError
-from ..geometry.kinematics import in_chunks, joint_positions
 from ..geometry.vectors import cosines, largest_components, median, norms
+from ..kinematics import in_chunks, joint_positions
 from ..motion import LENGTHS_READ, Motion
 from ..skeleton import SIDES
 

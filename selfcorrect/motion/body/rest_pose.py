@@ -12,10 +12,10 @@ from itertools import permutations, product
 
 import numpy as np
 
-from ..geometry.inverse_kinematics import aligning_turns
-from ..geometry.kinematics import forward_kinematics
 from ..geometry.rotations import compose, from_matrices, identity_rotations, invert, rotate, turn_angles
 from ..geometry.vectors import angles_rad, norms
+from ..inverse_kinematics import aligning_turns
+from ..kinematics import forward_kinematics
 from ..motion import Motion
 from ..skeleton import UNTURNED
 from .smpl import fit_body_parts

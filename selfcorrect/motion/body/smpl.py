@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...core.errors import InputError
-from ..geometry.inverse_kinematics import aligning_turns, fit_motion, fit_skeleton
-from ..geometry.kinematics import forward_kinematics, joint_positions, local_rotations
 from ..geometry.rotations import compose, identity_rotations, invert, rotate, turn_angles
+from ..inverse_kinematics import aligning_turns, fit_motion, fit_skeleton
+from ..kinematics import forward_kinematics, joint_positions, local_rotations
 from ..motion import Motion
 from ..skeleton import SMPL_22, SMPL_22_PARENTS, Skeleton
 from .requirements import NO_BODY, REQUIRED_PARTS

@@ -10,9 +10,9 @@ from functools import lru_cache
 import numpy as np
 
 from ...core.errors import InputError
-from ..geometry.kinematics import pose_joints
 from ..geometry.rotations import rotate
 from ..geometry.vectors import norms
+from ..kinematics import pose_joints
 from ..motion import Motion, MotionBatch
 from ..skeleton import BOX_FOOT_SOLE_M, SIDES, Skeleton, strip_side
 

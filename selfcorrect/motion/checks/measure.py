@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from ...core.checks import check_kind
-from ..geometry.kinematics import in_chunks
+from ..kinematics import in_chunks
 from ..measures.physical import ERRORS, TOLERANCE_M
 from ..measures.roughness import joint_jerks_m_s3
 from ..measures.skating import measure_skating_by_frame_m_s

@@ -20,15 +20,15 @@ from ..body.surface import (
 )
 from ..corrector_interface.grounding import MotionOnFloor
 from ..geometry.filters import uniform_filter1d
-from ..geometry.kinematics import forward_kinematics, in_chunks, joint_positions
 from ..geometry.rotations import rotate
-from ..geometry.views import LevelFeet
+from ..kinematics import forward_kinematics, in_chunks, joint_positions
 from ..measures.ground_plane import GroundPlane
 from ..motion import SLAB, Motion
 from ..observation.observation import Observation, observe
 from ..observed_ground import ObservedGround
 from ..skeleton import FootFrames, strip_side
 from ..support import Surroundings, gripping, ground_heights_m
+from ..views import LevelFeet
 
 HAND_M = 0.19
 """Length of an adult's hand beyond the wrist (Winter 2009, figure 4.1)."""

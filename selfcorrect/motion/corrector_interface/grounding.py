@@ -9,13 +9,13 @@ import numpy as np
 from ..body.foot_frames import estimate_foot_frames
 from ..body.surface import sole_corners_m
 from ..editing.transforms import raise_motion
-from ..geometry.kinematics import in_chunks
 from ..geometry.rotations import invert, rotate
-from ..geometry.views import TurnedWorld
+from ..kinematics import in_chunks
 from ..measures.ground_plane import LEVEL, TILTED_DEG, GroundPlane
 from ..motion import Motion
 from ..observed_ground import OTHER_GROUND_M, ObservedGround
 from ..support import Support
+from ..views import TurnedWorld
 from .results import CorrectedMotion, Note, NoteKind
 
 

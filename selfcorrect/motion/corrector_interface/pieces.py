@@ -11,8 +11,8 @@ import numpy as np
 
 from ..body.foot_frames import get_foot_frames
 from ..editing.loops import ease, is_loop
-from ..geometry.kinematics import make_continuous
 from ..geometry.rotations import slerp
+from ..kinematics import make_continuous
 from ..measures.roughness import added_by_joint_deg_s
 from ..motion import Motion
 from ..support import Support

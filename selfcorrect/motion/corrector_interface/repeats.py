@@ -19,9 +19,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from ..geometry.kinematics import in_chunks, joint_positions, make_continuous
 from ..geometry.rotations import steps_between
 from ..geometry.vectors import median, median_of_known, norms
+from ..kinematics import in_chunks, joint_positions, make_continuous
 from ..motion import SLAB, Motion
 from .frame_times import FrameTimes
 from .results import CorrectedMotion, Note, NoteKind

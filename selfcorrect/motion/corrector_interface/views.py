@@ -1,6 +1,6 @@
 """Views in which motions are corrected: the parts of a motion, and the way back from their corrections to its own.
 
-The law is that of `geometry.views`, `restore(view(motion)) == motion`: parts that come back as they are give the
+The law is that of `motion.views`, `restore(view(motion)) == motion`: parts that come back as they are give the
 motion, up to rounding. Options that ask for another motion break it: a level floor, even frame times, a slope. So do
 loops with a gap, which are closed.
 """

@@ -9,9 +9,9 @@ from math import ceil
 
 import numpy as np
 
-from ..geometry.kinematics import joint_positions, make_continuous, pose_joints
 from ..geometry.rotations import compose, invert, quaternions, rotation_vectors, slerp, turn_angles
 from ..geometry.vectors import norms
+from ..kinematics import joint_positions, make_continuous, pose_joints
 from ..motion import Motion
 from .transforms import close_cycle, repeat_cycle, turn, turn_per_cycle_rad
 

@@ -7,8 +7,8 @@ import numpy as np
 from ...core.errors import InputError
 from ...storage.files.limits import check_unpacked
 from ..body.surface import lowest_sole_at_rest_m
-from ..geometry.kinematics import make_continuous
 from ..geometry.rotations import compose, invert, quaternions, rotate, rotation_vectors, slerp
+from ..kinematics import make_continuous
 from ..motion import Motion, Moving
 from ..skeleton import Skeleton
 

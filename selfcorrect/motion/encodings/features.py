@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from ...core.errors import InputError
-from ..geometry.kinematics import make_continuous
 from ..geometry.rotations import from_matrix_columns, matrix_columns
+from ..kinematics import make_continuous
 from ..motion import MotionBatch
 from ..skeleton import Skeleton
 

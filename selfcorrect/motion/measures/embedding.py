@@ -13,8 +13,8 @@ from typing import Self
 import numpy as np
 
 from ...core.errors import InputError
-from ..geometry.kinematics import joint_positions
 from ..geometry.vectors import norms
+from ..kinematics import joint_positions
 from ..motion import MotionBatch
 from ..skeleton import Skeleton
 

@@ -25,10 +25,10 @@ import numpy as np
 
 from ...runtime.content_cache import remember_by_object
 from ..body.mass import mass_shares
-from ..geometry.kinematics import SLAB, forward_kinematics
 from ..geometry.rotations import identity_rotations, quaternions, rotate
 from ..geometry.runs import find_runs
 from ..geometry.vectors import median, normalize_safely, percentile
+from ..kinematics import SLAB, forward_kinematics
 from ..motion import Motion
 from ..observation.observation import observe
 from ..skeleton import SIDES

@@ -14,8 +14,8 @@ from typing import TypeVar
 import numpy as np
 
 from ..body.surface import lowest_point_m, world_sole_points
-from ..geometry.kinematics import forward_kinematics
 from ..geometry.vectors import norms
+from ..kinematics import forward_kinematics
 from ..motion import MotionBatch
 from ..support import Support, gripping, ground_heights_m
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ..geometry.kinematics import joint_positions
 from ..geometry.rotations import turn_angles
 from ..geometry.vectors import norms
+from ..kinematics import joint_positions
 from ..motion import Motion, MotionBatch
 from ..skeleton import Skeleton, strip_side
 

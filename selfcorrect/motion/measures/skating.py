@@ -12,11 +12,11 @@ import numpy as np
 
 from ..body.foot_frames import get_foot_frames
 from ..body.surface import sole_corners_m
-from ..geometry.kinematics import in_chunks
 from ..geometry.vectors import norms
-from ..geometry.views import LevelFeet
+from ..kinematics import in_chunks
 from ..motion import Motion
 from ..observation.observation import observe
+from ..views import LevelFeet
 
 _IN_PLACE = 0.5
 """A body on a belt travels at less than this share of the belt's speed; a faster body glides along with its feet."""

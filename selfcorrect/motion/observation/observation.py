@@ -18,9 +18,9 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from ...runtime.content_cache import remember_by_content, remember_by_object
-from ..geometry.kinematics import joint_positions
 from ..geometry.runs import find_runs
 from ..geometry.vectors import median, norms, percentile
+from ..kinematics import joint_positions
 from ..motion import Motion, MotionBatch
 from ..skeleton import BOX_FOOT_SOLE_M, SIDES, SOLE_BELOW_TOE_JOINT_M, Skeleton
 from .foot_paths import FootPaths, find_heels_and_toes

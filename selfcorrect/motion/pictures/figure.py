@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from ..body.foot_frames import level_feet
 from ..body.surface import HEAD_RADIUS_M, head_point, sole_points
-from ..geometry.kinematics import forward_kinematics, in_chunks
+from ..kinematics import forward_kinematics, in_chunks
 from ..motion import Motion
 from ..observation.observation import observe
 from ..skeleton import Skeleton, strip_side

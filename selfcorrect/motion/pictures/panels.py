@@ -7,8 +7,8 @@ import numpy as np
 
 from ..corrector_interface.results import UNCHANGED_M
 from ..geometry.filters import uniform_filter1d
-from ..geometry.kinematics import joint_positions
 from ..geometry.vectors import norms
+from ..kinematics import joint_positions
 from ..motion import Motion
 from ..support import Support
 

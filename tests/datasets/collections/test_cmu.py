@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.collections.cmu import load_cmu
 from selfcorrect.datasets.files.rigs.bvh import read_bvh
-from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
+from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.observation.observation import observe

@@ -14,7 +14,7 @@ from selfcorrect.datasets.collections.deepmimic import (
     skeleton,
 )
 from selfcorrect.motion.body.surface import world_sole_points
-from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
+from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SMPL_22
 

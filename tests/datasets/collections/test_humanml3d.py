@@ -10,7 +10,7 @@ from selfcorrect.datasets.collections import catalog, humanml3d
 from selfcorrect.datasets.collections.dataset import MissingData, read_all
 from selfcorrect.datasets.files.people.humanml3d import motion_of_joints, read_joints
 from selfcorrect.motion.encodings.humanml3d import BONE_AXES, decode_joints, encode
-from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
+from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.skeleton import smpl_22
 
 CAPTIONS = {

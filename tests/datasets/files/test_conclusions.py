@@ -12,7 +12,7 @@ from selfcorrect.datasets.files.conclusions import Conclusion, draw_conclusions
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
 from selfcorrect.datasets.files.skeletons.vertical import AxisEvidence, UpAxis
 from selfcorrect.experiments.cli import main
-from selfcorrect.motion.geometry.views import Y_DOWN, Y_UP, Z_UP, ScaledBody, to_y_up
+from selfcorrect.motion.views import Y_DOWN, Y_UP, Z_UP, ScaledBody, to_y_up
 
 
 def conclude(path: Path, reading: sc.Reading | None = None) -> dict[str, Conclusion]:

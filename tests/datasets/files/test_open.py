@@ -19,7 +19,7 @@ from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.body import body_model
 from selfcorrect.motion.body.rest_pose import find_upright_turns
 from selfcorrect.motion.body.smpl import SMPL_X, average_body
-from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.corrector import KinematicCorrector
 

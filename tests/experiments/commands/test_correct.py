@@ -21,7 +21,7 @@ from selfcorrect.datasets.files.rigs.bvh import read_bvh, write_bvh
 from selfcorrect.experiments.cli import main
 from selfcorrect.motion.body.smpl import average_body
 from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle, retime
-from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.measures.roughness import added_angular_speeds_rad_s
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.body.humanoid import build_humanoid, estimate_mass_kg

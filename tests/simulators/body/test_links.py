@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from selfcorrect.motion.geometry.kinematics import joint_positions
-from selfcorrect.motion.geometry.views import JointOrder
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.views import JointOrder
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
 

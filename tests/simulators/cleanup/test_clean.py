@@ -10,7 +10,7 @@ from helpers import mean_distance_m
 from posed_motions import crawling, lying
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
+from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.body.leg_ik import Legs, solve_leg_ik

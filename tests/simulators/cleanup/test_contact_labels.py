@@ -13,7 +13,7 @@ from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.motion.body.smpl import body_joints
 from selfcorrect.motion.editing.transforms import mirror, repeat_cycle, resample
 from selfcorrect.motion.encodings.humanml3d import columns, encode
-from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, StabilizeFloor

@@ -16,11 +16,11 @@ from selfcorrect import correct_files, save_motion
 from selfcorrect.motion.checks.check import check
 from selfcorrect.motion.corrector_interface.repeats import FrameRepeats
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, NoteKind
-from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.rotations import quaternions
-from selfcorrect.motion.geometry.views import TurnedFrames, TurnedWorld
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.measures.ground_plane import estimate_ground_plane
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.views import TurnedFrames, TurnedWorld
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import KinematicCorrector
 

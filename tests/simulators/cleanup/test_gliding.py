@@ -11,7 +11,7 @@ import pytest
 import selfcorrect as sc
 from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.corrector_interface.results import NoteKind
-from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.observation.gliding import estimate_standing_glide
 from selfcorrect.simulators.corrector import KinematicCorrector

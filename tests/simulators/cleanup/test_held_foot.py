@@ -9,7 +9,7 @@ import pytest
 from made_motions import made_motion
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.corrector import KinematicCorrector
 

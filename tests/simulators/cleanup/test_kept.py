@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.motion.corrector_interface.results import NoteKind, Repair
-from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, StabilizeFloor
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector

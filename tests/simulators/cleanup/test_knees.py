@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.collections.cmu import load_cmu
 from selfcorrect.motion.editing.transforms import resample
-from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
+from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean_motions
 from selfcorrect.simulators.cleanup.knees import TurnKnees, unflip_knees

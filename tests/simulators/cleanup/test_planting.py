@@ -10,7 +10,7 @@ from made_motions import made_motion
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.body.surface import sole_points
-from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
+from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.measures.roughness import added_angular_speeds_rad_s
 from selfcorrect.motion.motion import Motion, MotionBatch

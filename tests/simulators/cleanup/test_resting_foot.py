@@ -10,7 +10,7 @@ from made_motions import made_motion
 from scipy.spatial.transform import Rotation, Slerp
 
 from selfcorrect.experiments.file_correction.in_python import correct
-from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 
 HELD_FRAMES = 60

@@ -10,7 +10,7 @@ from ground_motions import repeat_walk
 from made_motions import KINDS, made_motion
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.cleanup.cleaning import CleanupState

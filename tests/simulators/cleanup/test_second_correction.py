@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from plain_contacts import standing_speeds_m_s
 
 from selfcorrect.motion.body.surface import sole_corners_m
-from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.corrector import KinematicCorrector
 

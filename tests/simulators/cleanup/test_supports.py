@@ -18,7 +18,7 @@ from simulated_bodies import UPRIGHT, no_torques, rest_points_m, rest_pose, stat
 from benchmarks.disguises import remove_travel
 from selfcorrect.motion.body.foot_frames import level_feet
 from selfcorrect.motion.checks.check import RuleChoice, check_with
-from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support

@@ -10,8 +10,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 from simulated_bodies import no_torques, rest_points_m, rest_pose, state, step_one
 
-from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.rotations import compose, invert, rotation_vectors
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.support import CARRIED_PARTS, Support
 from selfcorrect.runtime.processes import limit_threads
 from selfcorrect.simulators.body.frames import orientations_to_simulator

@@ -9,7 +9,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 from simulated_bodies import make_plan
 
-from selfcorrect.motion.geometry.kinematics import forward_kinematics
+from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.body import frames
 from selfcorrect.simulators.body.frames import (

@@ -12,7 +12,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import SMPL_BODY, body_joints
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.encodings.humanml3d import FPS, decode_joints, encode, joint_count
-from selfcorrect.motion.geometry.inverse_kinematics import fit_motion, fit_skeleton
+from selfcorrect.motion.inverse_kinematics import fit_motion, fit_skeleton
 from selfcorrect.motion.motion import MotionBatch
 
 from .padding import measure_lengths

@@ -17,7 +17,7 @@ from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.body.smpl import AVERAGE_PELVIS_M, LAYOUTS, SMPL_H, to_smpl
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.encodings.humanml3d import BONE_AXES
-from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions, local_rotations
+from selfcorrect.motion.kinematics import forward_kinematics, joint_positions, local_rotations
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton, smpl_22
 

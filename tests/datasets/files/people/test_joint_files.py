@@ -18,7 +18,7 @@ from selfcorrect.datasets.files.open import motion_files, open_motion, save_moti
 from selfcorrect.datasets.files.people import omomo
 from selfcorrect.datasets.files.people.joint_sets import JOINT_SETS
 from selfcorrect.motion.body.smpl import SMPL_H, SMPL_X, body_joints, to_smpl
-from selfcorrect.motion.geometry.views import Z_UP, to_y_up
+from selfcorrect.motion.views import Z_UP, to_y_up
 
 LIFT_M = np.array([0.0, 0.1, 0.0])
 

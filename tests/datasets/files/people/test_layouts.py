@@ -18,7 +18,7 @@ from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.people.dictionaries import CHARACTERS
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.body.smpl import AVERAGE_PELVIS_M, body_joints
-from selfcorrect.motion.geometry.views import Z_UP, to_y_up
+from selfcorrect.motion.views import Z_UP, to_y_up
 
 WALK = made_motion("walk", 1.0, frames=40)
 RANDOM = np.random.default_rng(0)

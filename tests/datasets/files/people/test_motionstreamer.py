@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 import selfcorrect as sc
 from selfcorrect.datasets.files.open import open_motion, save_motion
-from selfcorrect.motion.geometry.views import TurnedWorld
+from selfcorrect.motion.views import TurnedWorld
 
 
 def turning() -> sc.Motion:

@@ -17,9 +17,9 @@ from selfcorrect.motion.corrector_interface.grounding import MotionOnFloor
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.geometry.rotations import quaternions
-from selfcorrect.motion.geometry.views import Z_UP, TurnedWorld, to_y_up
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.observation.observation import observe
+from selfcorrect.motion.views import Z_UP, TurnedWorld, to_y_up
 from selfcorrect.simulators.corrector import KinematicCorrector
 
 

@@ -15,7 +15,7 @@ from selfcorrect.datasets.files.rigs.bvh import clip_of, parse_bvh, read_bvh, wr
 from selfcorrect.datasets.files.rigs.rig import RiggedMotion
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.editing.transforms import resample
-from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SMPL_22, smpl_22
 

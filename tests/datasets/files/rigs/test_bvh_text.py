@@ -20,7 +20,7 @@ from selfcorrect.datasets.files.rigs.rig import RiggedMotion
 from selfcorrect.datasets.files.sampling import rate_of_period
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.geometry import compiled
-from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.kinematics import joint_positions
 
 read_rows = compiled.find_kernel("read_rows") or (lambda *_: False)
 needs_reader = pytest.mark.skipif(not compiled.find_kernel("read_rows"), reason="the kernels are not compiled here")

@@ -17,7 +17,7 @@ from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.files.rigs.bvh import clip_of, find_leaf_end_m, read_bvh, write_bvh
 from selfcorrect.motion.body.smpl import SMPL_BODY, SMPL_H, to_smpl
 from selfcorrect.motion.body.surface import HEAD_ABOVE_NECK_M, HEAD_RADIUS_M, sole_corners_m
-from selfcorrect.motion.geometry.views import TurnedFrames
+from selfcorrect.motion.views import TurnedFrames
 from selfcorrect.simulators.corrector import KinematicCorrector
 
 

@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.files.rigs import gltf
 from selfcorrect.motion.body.smpl import SMPL_BODY
-from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 
 

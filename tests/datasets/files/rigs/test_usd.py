@@ -17,7 +17,7 @@ from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.rigs import usd
 from selfcorrect.experiments.cli import main
 from selfcorrect.motion.body.smpl import SMPL_H
-from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 
 pxr = pytest.importorskip("pxr", reason="needs the extra `usd`")

@@ -18,10 +18,10 @@ from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
 from selfcorrect.datasets.files.skeletons.anatomy import recognize_parts
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.datasets.files.skeletons.shape import parts_from_shape
-from selfcorrect.motion.geometry.kinematics import joint_positions
-from selfcorrect.motion.geometry.views import JointOrder, Rerooted
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton, swap_sides
+from selfcorrect.motion.views import JointOrder, Rerooted
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 
 TRUNK = {"pelvis", "spine1", "spine2", "spine3", "neck"}

@@ -14,7 +14,7 @@ from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
 from selfcorrect.motion.body.rest_pose import find_upright_turns
 from selfcorrect.motion.body.smpl import body_joints, to_smpl
 from selfcorrect.motion.checks.check import check
-from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SMPL_22
 from selfcorrect.simulators.corrector import KinematicCorrector

@@ -13,7 +13,7 @@ from made_rigs import NAMINGS, PROPS, REST_POSES, base_walk, remove_parts, renam
 import selfcorrect as sc
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
 from selfcorrect.motion.geometry.rotations import invert
-from selfcorrect.motion.geometry.views import Rerooted, TurnedWorld, to_y_up
+from selfcorrect.motion.views import Rerooted, TurnedWorld, to_y_up
 
 PARTS = tuple(base_walk(1).skeleton.parts)
 FINGERS = {

@@ -13,7 +13,7 @@ from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.datasets.files.skeletons.rig_profile import RigProfile, encode_profile, profile_of, read_profile
 from selfcorrect.motion.body.foot_frames import estimate_foot_frames
-from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 
 

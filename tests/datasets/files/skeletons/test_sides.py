@@ -13,7 +13,7 @@ from made_rigs import base_walk, remove_parts, rename_joints, resting
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
 from selfcorrect.datasets.files.skeletons.sides import ARMS_NOTE, SWAPPED_NOTE, has_swapped_sides
-from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import swap_sides
 from selfcorrect.simulators.corrector import KinematicCorrector

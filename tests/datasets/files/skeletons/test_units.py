@@ -13,7 +13,7 @@ from posed_motions import crouching, walking
 import selfcorrect as sc
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
 from selfcorrect.datasets.files.skeletons.units import unit_of
-from selfcorrect.motion.geometry.views import ScaledBody
+from selfcorrect.motion.views import ScaledBody
 
 UNITS_M = {"metre": 1.0, "centimetre": 0.01, "millimetre": 0.001, "inch": 0.0254}
 CMU_M = 0.0254 / 0.45

@@ -19,7 +19,7 @@ from selfcorrect.datasets.files.rigs import gltf
 from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
 from selfcorrect.datasets.files.skeletons.vertical import up_of_motion
 from selfcorrect.motion.geometry.rotations import compose
-from selfcorrect.motion.geometry.views import Y_DOWN, Y_UP, Z_UP, TurnedFrames, TurnedWorld, to_y_up
+from selfcorrect.motion.views import Y_DOWN, Y_UP, Z_UP, TurnedFrames, TurnedWorld, to_y_up
 
 World = Literal["y", "z"]
 TO_Z_UP = Rotation.from_quat(to_y_up(Z_UP).turn).inv()

@@ -18,7 +18,7 @@ from selfcorrect.datasets.files.people import amass
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.body.body_model import DENSITY_KG_M3, BodyModel, load_body_model, make_body, vertices, volume_m3
 from selfcorrect.motion.body.smpl import AVERAGE_PELVIS_M, LAYOUTS, SMPL, SMPL_H, SMPL_X, Layout, average_body
-from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 
 

@@ -9,10 +9,10 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.body.foot_frames import estimate_foot_frames, level_feet
 from selfcorrect.motion.body.surface import world_sole_points
-from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
-from selfcorrect.motion.geometry.views import LevelFeet, ScaledBody
+from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import FootFrames, Quaternion
+from selfcorrect.motion.views import LevelFeet, ScaledBody
 
 SEEN_WITHIN_DEG = 2.5
 SEEN_WITHIN_M = 0.005

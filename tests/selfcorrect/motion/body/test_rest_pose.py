@@ -8,9 +8,9 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.body.rest_pose import find_upright_turns
-from selfcorrect.motion.geometry.views import TurnedFrames
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.views import TurnedFrames
 
 
 def turns_of(skeleton: Skeleton, by_part: dict[str, Rotation]) -> Rotation:

@@ -16,7 +16,7 @@ from selfcorrect.motion.body.surface import (
     stature_m,
     world_sole_points,
 )
-from selfcorrect.motion.geometry.kinematics import forward_kinematics
+from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.skeleton import Skeleton
 
 

@@ -11,9 +11,9 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect import check
 from selfcorrect.motion.editing.transforms import turn
-from selfcorrect.motion.geometry.kinematics import joint_positions
-from selfcorrect.motion.geometry.views import TurnedFrames
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.views import TurnedFrames
 
 FLIPPED = Rotation.from_euler("xyz", [[180, 0, 0], [0, 180, 0], [0, 0, 180], [90, 0, 180]], degrees=True)
 

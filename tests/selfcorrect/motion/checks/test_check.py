@@ -18,9 +18,9 @@ from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.checks.pace import pace
 from selfcorrect.motion.checks.rules import RULES
 from selfcorrect.motion.checks.walking import find_longest_walk, timing_unevenness, walking_pace
-from selfcorrect.motion.geometry.kinematics import forward_kinematics
-from selfcorrect.motion.geometry.views import ShiftedWorld, TurnedWorld
+from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.views import ShiftedWorld, TurnedWorld
 
 
 @pytest.fixture

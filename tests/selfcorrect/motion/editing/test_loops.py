@@ -9,8 +9,8 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.editing.loops import close_loop, gap_m, is_loop, match_loop_ends, unroll_loop
 from selfcorrect.motion.editing.transforms import turn
-from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.geometry.rotations import compose
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 
 MakeMotion = Callable[..., Motion]

@@ -17,7 +17,7 @@ from selfcorrect.motion.editing.transforms import (
     retime,
     turn,
 )
-from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import Skeleton, smpl_22

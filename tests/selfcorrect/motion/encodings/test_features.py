@@ -9,7 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.editing.transforms import canonicalise, turn
 from selfcorrect.motion.encodings.features import FeatureCodec, encode_features
-from selfcorrect.motion.geometry.kinematics import joint_positions
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 
 Make = Callable[..., Motion]

@@ -16,8 +16,8 @@ from selfcorrect.motion.encodings.humanml3d import (
     encode,
     normalise_bones,
 )
-from selfcorrect.motion.geometry.inverse_kinematics import fit_motion, fit_skeleton
-from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
+from selfcorrect.motion.inverse_kinematics import fit_motion, fit_skeleton
+from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.skeleton import SMPL_22_PARENTS, smpl_22
 
 REFERENCE_IS_FINITE = ["09_01", "10_02", "94_07", "135_06", "golden_012314"]

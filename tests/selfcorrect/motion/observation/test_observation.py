@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.body.smpl import to_smpl
-from selfcorrect.motion.geometry.views import ScaledBody
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.observation import stances
 from selfcorrect.motion.observation.observation import Observation, observe
+from selfcorrect.motion.views import ScaledBody
 
 from ....made_motions import KINDS, Kind, dip_toes, made_motion, walk_with_stances
 

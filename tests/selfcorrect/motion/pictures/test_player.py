@@ -22,8 +22,8 @@ from selfcorrect.datasets.load import load_motion
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.corrector_interface.timeline import Timeline
 from selfcorrect.motion.editing.transforms import resample
-from selfcorrect.motion.geometry.kinematics import joint_positions
 from selfcorrect.motion.ground import Ground, GroundBox
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.measures.skating import measure_skating_m_s
 from selfcorrect.motion.motion import Motion, MotionBatch

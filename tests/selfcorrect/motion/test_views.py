@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.geometry.kinematics import joint_positions
-from selfcorrect.motion.geometry.views import (
+from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import SMPL_22, FootFrames, Quaternion, Skeleton
+from selfcorrect.motion.views import (
     FrameChange,
     FrameChanges,
     JointOrder,
@@ -23,8 +25,6 @@ from selfcorrect.motion.geometry.views import (
     TurnedWorld,
     to_y_up,
 )
-from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.skeleton import SMPL_22, FootFrames, Quaternion, Skeleton
 
 WITHIN = 1e-12
 

@@ -5,8 +5,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.encodings.humanml3d import BONE_AXES
-from selfcorrect.motion.geometry.inverse_kinematics import fit_body, fit_motion, fit_skeleton
-from selfcorrect.motion.geometry.kinematics import forward_kinematics, joint_positions
+from selfcorrect.motion.inverse_kinematics import fit_body, fit_motion, fit_skeleton
+from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import smpl_22
 

@@ -11,11 +11,11 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from ...core.checks import check_kind
-from ..motion import SLAB, Motion, MotionBatch
-from ..skeleton import Skeleton, compute_descendants, compute_generations
-from .compiled import find_kernel
-from .rotations import compose, invert, normalize, rotate
+from ..core.checks import check_kind
+from .geometry.compiled import find_kernel
+from .geometry.rotations import compose, invert, normalize, rotate
+from .motion import SLAB, Motion, MotionBatch
+from .skeleton import Skeleton, compute_descendants, compute_generations
 
 _FRAMES_IN_CACHE = 512
 """Number of frames of rotations whose signs are compared at once."""

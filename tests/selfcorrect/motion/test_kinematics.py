@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.geometry.kinematics import cached_poses, forward_kinematics
 from selfcorrect.motion.geometry.rotations import compose, normalize, rotate
+from selfcorrect.motion.kinematics import cached_poses, forward_kinematics
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
 

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from ...core.errors import InputError
-from ..motion import Motion
-from ..skeleton import Skeleton
+from ..core.errors import InputError
+from .geometry.rotations import from_matrices, identity_rotations, invert, rotate, to_matrices
+from .geometry.vectors import dot, normalize_safely, norms
 from .kinematics import local_rotations, pose_joints
-from .rotations import from_matrices, identity_rotations, invert, rotate, to_matrices
-from .vectors import dot, normalize_safely, norms
+from .motion import Motion
+from .skeleton import Skeleton
 
 _PRIOR = 1e-6  # weight of the parent's orientation, relative to the bones', where these leave a joint free to turn
 _FITS = 20

@@ -18,10 +18,10 @@ from typing import Generic, Protocol, Self
 
 import numpy as np
 
-from ..motion import Motion, Moving
-from ..skeleton import SMPL_22, UNTURNED, FootFrames, Skeleton
+from .geometry.rotations import compose, from_euler_angles, invert, normalize, rotate
 from .kinematics import forward_kinematics, in_chunks, local_rotations, make_continuous, pose_joints
-from .rotations import compose, from_euler_angles, invert, normalize, rotate
+from .motion import Motion, Moving
+from .skeleton import SMPL_22, UNTURNED, FootFrames, Skeleton
 
 Y_UP, Z_UP, Y_DOWN, Z_DOWN = range(4)
 """Worlds by vertical axis."""
