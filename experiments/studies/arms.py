@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import asdict, dataclass, fields, replace
-from typing import TYPE_CHECKING, Literal
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from tyro.conf import Suppress
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.loop.arm_name import format_arm_name
+from selfcorrect.loop.arm_name import format_arm_name, format_changes
 from selfcorrect.runtime.registry import import_callable
 
 if TYPE_CHECKING:
@@ -32,10 +32,22 @@ SAMPLING_BOUNDS = {
 SAMPLING_SETTINGS = ("sampler", *SAMPLING_BOUNDS)
 """Settings of sampling that an arm may change."""
 
-TAKES_RATIO = ("augment", "augment_once", "accumulate")
+POLICY_WORDS = {
+    "real": (0.0, "real data only"),
+    "replace": (math.inf, "fully synthetic"),
+    "freeze": (math.inf, "fully synthetic"),
+    "renew": (math.inf, "fully synthetic, {} renewed"),
+    "augment": (None, "λ = {}"),
+    "augment_once": (None, "λ = {}"),
+    "accumulate": (None, "accumulate, λ = {}"),
+}
+"""Policy → λ, None if the policy takes λ, and words with the number of the policy."""
+TAKES_RATIO = tuple(kind for kind, (ratio, _) in POLICY_WORDS.items() if ratio is None)
 """Policies that take λ."""
 STATIC = ("freeze", "augment_once")
 """Policies that keep the synthetic samples of generation 1 for ever."""
+TREATMENT = ("corrector", "remedy", "correct_real", "strength", "operator", "place")
+"""Fields that the reference of an arm lacks; one of the first three makes a treatment."""
 PLACE_WORDS = {
     "sampler": "in the sampler",
     "filter": "as a filter",
@@ -43,6 +55,21 @@ PLACE_WORDS = {
     "shuffled-preference": "as a shuffled preference",
 }
 """Places of a corrector other than the training data, in words."""
+TITLE_FORMS = {
+    "place": "{}",
+    "mixture": "γ = {:g}",
+    "interpolation": "γ = {:g} of each sample",
+    "sampler": "sampler {}",
+    "guidance": "guidance {:g}",
+    "temperature": "temperature {:g}",
+    "eta": "eta {:g}",
+    "sampling_steps": "sampling steps {:g}",
+    "bias": "{}",
+    "fitting": "{}",
+    "from_scratch": "from scratch",
+    "correct_real": "real data corrected too",
+}
+"""Field → form in titles, in the order of the title; the strength γ by its operator."""
 
 
 @dataclass(frozen=True)
@@ -147,29 +174,27 @@ class ArmSettings:
         )
 
     @property
+    def changes(self) -> dict[str, Any]:
+        """The fields that differ from their defaults, by name; the strength γ by the name of its operator."""
+        changes = {name: value for name, value in vars(self).items() if value != getattr(ArmSettings, name)}
+        if "strength" in changes:
+            changes[self.operator] = changes.pop("strength")
+        return changes
+
+    @property
     def key(self) -> str:
         """Name of the arm, or all axes: the key in rows, mappings and folders of a study."""
         if self.name:
             return self.name
-        remedies = [self.remedy] if self.remedy != "none" else []
-        places = [f"in-{self.place}"] if self.place != "data" else []
-        return format_arm_name(
-            self.policy,
-            self.corrector.replace(":", ".").replace("+", "-then-"),
-            self.strength,
-            self.operator,
-            correct_real=self.correct_real,
-            from_scratch=self.from_scratch,
-            treatments=[*remedies, *places],
-            functions=[function.replace(":", ".") for function in (self.bias, self.fitting) if function],
-            sampling=[f"{name.replace('_', '-')}-{_format_setting(value)}" for name, value in self.sampling.items()],
-        )
+        corrector = self.corrector.replace(":", ".").replace("+", "-then-")
+        functions = {name: getattr(self, name).replace(":", ".") or None for name in ("bias", "fitting")}
+        return format_arm_name(self.policy, corrector, self.changes | functions)
 
     @property
     def sampling(self) -> dict[str, float | str]:
         """Return the settings of sampling that the arm changes, by the names of the command line."""
-        values = {name: getattr(self, name) for name in SAMPLING_SETTINGS}
-        return {name: value for name, value in values.items() if value is not None}
+        changes = self.changes
+        return {name: changes[name] for name in SAMPLING_SETTINGS if name in changes}
 
     def change_config(self, config: DiffusionConfig) -> DiffusionConfig:
         """Settings of a model with those that this arm changes; SettingError where these do not go together."""
@@ -179,17 +204,14 @@ class ArmSettings:
     @property
     def plain(self) -> ArmSettings:
         """Return the reference of the arm: sampled alike, without correction and remedy; else sampled as usual."""
-        changed = (self.corrector, self.remedy, self.correct_real) != ("none", "none", False)
-        usual = replace(
-            self,
-            corrector="none",
-            strength=math.inf,
-            operator="mixture",
-            correct_real=False,
-            remedy="none",
-            place="data",
-        )
-        return usual if changed else ArmSettings(self.policy)
+        if not self.is_treated:
+            return ArmSettings(self.policy)
+        return replace(self, **{name: getattr(ArmSettings, name) for name in TREATMENT})
+
+    @property
+    def is_treated(self) -> bool:
+        """Return True for an arm with a correction or a remedy."""
+        return not self.changes.keys().isdisjoint(TREATMENT[:3])
 
     @property
     def kind(self) -> str:
@@ -199,10 +221,8 @@ class ArmSettings:
     @property
     def synthetic_ratio(self) -> float:
         """λ, synthetic samples per real one: 0 for real data only, infinite without real data, NaN if λ varies."""
-        kind, _, value = self.policy.partition(":")
-        if kind in TAKES_RATIO:
-            return float(value or 1)
-        return {"real": 0.0, "replace": math.inf, "freeze": math.inf, "renew": math.inf}.get(kind, math.nan)
+        ratio, _ = POLICY_WORDS.get(self.kind, (math.nan, ""))
+        return float(self.policy.partition(":")[2] or 1) if ratio is None else ratio
 
     @property
     def synthetic_share(self) -> float:
@@ -219,16 +239,8 @@ class ArmSettings:
         """The data policy in words; arms of a group are shown together, as all those are that have names."""
         if self.name:
             return ""
-        value = self.policy.partition(":")[2]
-        return {
-            "real": "real data only",
-            "replace": "fully synthetic",
-            "freeze": "fully synthetic",
-            "renew": f"fully synthetic, {value} renewed",
-            "augment": f"λ = {value}",
-            "augment_once": f"λ = {value}",
-            "accumulate": f"accumulate, λ = {value}",
-        }.get(self.kind, self.policy)
+        _, words = POLICY_WORDS.get(self.kind, (math.nan, self.policy))
+        return words.replace("{}", self.policy.partition(":")[2])
 
     @property
     def treatment(self) -> str:
@@ -243,25 +255,22 @@ class ArmSettings:
 
     def _describe_treatment(self) -> str:
         names = [name for name in (self.remedy, self.corrector) if name != "none"]
-        words = [" + ".join(["static training set"] * (self.kind in STATIC) + names) or "uncorrected"]
+        treatment = " + ".join(["static training set"] * (self.kind in STATIC) + names) or "uncorrected"
+        changes = self.changes
         if self.place != "data":
-            words.append(PLACE_WORDS.get(self.place, self.place))
-        if math.isfinite(self.strength):
-            words.append(f"γ = {self.strength:g}" + ("" if self.operator == "mixture" else " of each sample"))
-        words += [f"{name.replace('_', ' ')} {_format_setting(value)}" for name, value in self.sampling.items()]
-        words += [function for function in (self.bias, self.fitting) if function]
-        return ", ".join(words + ["from scratch"] * self.from_scratch + ["real data corrected too"] * self.correct_real)
+            changes["place"] = PLACE_WORDS.get(self.place, self.place)
+        return ", ".join([treatment, *format_changes(changes, TITLE_FORMS)])
 
     @property
     def is_baseline(self) -> bool:
         """Return True for training on real data alone, as usual, without correction."""
-        changed = self.corrector != "none" or self.remedy != "none" or self.correct_real or self.sampling
-        return self.kind == "real" and not changed
+        return self.kind == "real" and not self.is_treated and not self.sampling
 
     @property
     def axes(self) -> dict[str, object]:
         """Return the arm's value on each axis, as W&B and tables name axes."""
-        axes: dict[str, object] = {
+        changes = self.changes
+        return {
             "policy": self.kind,
             "synthetic_ratio": self.synthetic_ratio,
             "synthetic_share": self.synthetic_share,
@@ -270,27 +279,20 @@ class ArmSettings:
             "operator": self.operator,
             "correct_real": self.correct_real,
             "remedy": self.remedy,
+            **{name: changes[name] for name in ("place", "steps") if name in changes},
+            **{f"sampling.{name}": value for name, value in self.sampling.items()},
         }
-        if self.place != "data":
-            axes["place"] = self.place
-        if self.steps is not None:
-            axes["steps"] = self.steps
-        return axes | {f"sampling.{name}": value for name, value in self.sampling.items()}
 
     def config(self) -> dict[str, object]:
         """All settings as JSON values, except defaults of settings newer than the runs that recorded arms."""
-        defaults = {field.name: field.default for field in fields(self)}
-        return {name: value for name, value in asdict(self).items() if name not in NEWER or value != defaults[name]}
+        changes = self.changes
+        return {name: value for name, value in asdict(self).items() if name not in NEWER or name in changes}
 
 
 NEWER = ("from_scratch", "bias", "fitting", "steps", "place", "name", "sampler")
 """Fields of an arm that runs of earlier versions did not record."""
 
 BASELINE = ArmSettings("real")
-
-
-def _format_setting(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:g}"
 
 
 def folder_name(name: str) -> str:

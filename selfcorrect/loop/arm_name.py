@@ -1,35 +1,35 @@
 """The name of an arm and of the arm's folder; nothing here imports PyTorch."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping
+
+NAME_FORMS = {
+    "correct_real": "real-corrected",
+    "remedy": "{}",
+    "place": "in-{}",
+    "from_scratch": "from-scratch",
+    "bias": "{}",
+    "fitting": "{}",
+    "mixture": "strength-{:g}",
+    "interpolation": "interpolation-{:g}",
+    "sampler": "sampler-{}",
+    "guidance": "guidance-{:g}",
+    "temperature": "temperature-{:g}",
+    "eta": "eta-{:g}",
+    "sampling_steps": "sampling-steps-{:g}",
+}
+"""Setting → form in the name of an arm, in the order of the name; the strength γ by its operator."""
 
 
-def format_arm_name(
-    policy: str,
-    corrector: str,
-    strength: float,
-    operator: str,
-    *,
-    correct_real: bool,
-    from_scratch: bool,
-    treatments: Sequence[str] = (),
-    functions: Sequence[str] = (),
-    sampling: Sequence[str] = (),
-) -> str:
-    """Return the name of an arm, e.g. "augment-0.5+my_corrector+strength-1".
+def format_changes(changes: Mapping[str, object], forms: Mapping[str, str]) -> list[str]:
+    """Return the texts of settings that differ from the usual ones, in the order of the forms.
 
     Args:
-        treatments: Remedy and place of the corrector, if unusual.
-        functions: Sampling bias and fitting, if unusual.
-        sampling: Settings of sampling that the arm changes.
+        changes: Setting → value; None for a usual value.
+        forms: Setting → form of the value; settings without a form are left out.
     """
-    parts = [policy.replace(":", "-"), corrector]
-    if correct_real:
-        parts.append("real-corrected")
-    parts += treatments
-    if from_scratch:
-        parts.append("from-scratch")
-    parts += functions
-    if math.isfinite(strength):
-        parts.append(f"{'strength' if operator == 'mixture' else operator}-{strength:g}")
-    return "+".join([*parts, *sampling])
+    return [form.format(changes[name]) for name, form in forms.items() if changes.get(name) is not None]
+
+
+def format_arm_name(policy: str, corrector: str, changes: Mapping[str, object]) -> str:
+    """Return the name of an arm, e.g. "augment-0.5+my_corrector+strength-1"."""
+    return "+".join([policy.replace(":", "-"), corrector, *format_changes(changes, NAME_FORMS)])

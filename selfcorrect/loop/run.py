@@ -115,19 +115,15 @@ class Arm:
     def __str__(self) -> str:
         """Return the arm as the name of a folder, e.g. "augment-0.5+my_corrector+strength-1"."""
         correction = self.correction
-        changed = [
-            *([self.bias] if self.bias is not sample_plainly else []),
-            *([self.fitting] if self.fitting is not fit_plainly else []),
-        ]
-        return format_arm_name(
-            format_policy(self.policy),
-            correction.name if correction else "none",
-            correction.strength if correction else math.inf,
-            correction.operator if correction else "mixture",
-            correct_real=self.correct_real,
-            from_scratch=self.from_scratch,
-            functions=list(map(name_of, changed)),
-        )
+        changes: dict[str, object] = {
+            "correct_real": self.correct_real or None,
+            "from_scratch": self.from_scratch or None,
+            "bias": None if self.bias is sample_plainly else name_of(self.bias),
+            "fitting": None if self.fitting is fit_plainly else name_of(self.fitting),
+        }
+        if correction is not None and math.isfinite(correction.strength):
+            changes[correction.operator] = correction.strength
+        return format_arm_name(format_policy(self.policy), correction.name if correction else "none", changes)
 
 
 @dataclass(frozen=True)
