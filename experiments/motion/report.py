@@ -124,11 +124,52 @@ class MotionPage(Page):
 
     def show(self, study: Study, outcome: Outcome) -> list[Section]:
         """Return the page of a finished experiment, and write motions beside the page."""
-        return show_experiment(self.experiment, self.options, self.closing, study, outcome)
+        answer, *numbers = [
+            *format_answer(outcome).splitlines(),
+            *describe_parts(outcome),
+            *filter(None, (self.closing,)),
+        ]
+        shown = select_shown_pairs(outcome)
+        media = show_motions(self.experiment, self.options, outcome, shown, select_pictured_arms(outcome))
+        measured = _list_measured_keys(outcome)
+        drawn = [metric for metric in map(find_metric, DRAWN) if metric.key in measured]
+        notes = [note for key, note in NOTES_ON_METRICS.items() if key in measured]
+        return [
+            *answer_sections(outcome, answer),
+            picture_section(outcome),
+            Section(text="\n".join(numbers)),
+            *([media.side_by_side_section] if media.scenes else []),
+            difference_section(outcome, DIFFERENCE_TEXT),
+            curves_section(outcome, drawn),
+            media.clips_section,
+            Section("Tables"),
+            table_section("Last generation", LAST_GENERATION_TEXT, all_metrics_table(outcome)),
+            table_section("What each arm was given", BUDGET_TEXT, budgets_table(study, outcome)),
+            *closing_sections(study, outcome, _list_facts(self.experiment, outcome), [*NOTES, *notes]),
+        ]
 
     def judge(self, study: Study, measured: Outcome) -> Outcome:
-        """Return an outcome with scores of real data and pairs, without arms that stopped."""
-        return complete_outcome(study, measured)
+        """Return an outcome with scores of real data and pairs, without arms that stopped.
+
+        A denoiser is left out if the arm on real data only has stopped.
+
+        Raises:
+            RunFolderError: No denoiser is left.
+        """
+        runs = study.runs(measured.folder)
+        curves = {task: dict(arms) for task, arms in measured.curves.items()}
+        for run in runs:
+            for arm in study.arms(run.task):
+                if study.latest(run, arm) < study.generations:
+                    curves.get(run.task, {}).pop(arm, None)
+        lacking = [task for task in study.tasks if BASELINE not in curves.get(task, {})]
+        if len(lacking) == len(study.tasks):
+            gaps = " ".join(measured.gaps)
+            raise RunFolderError(f"no report of {measured.folder}: the arm on real data alone is missing. {gaps}")
+        left_out = [f"{task} is left out, because its arm on real data alone is missing" for task in lacking]
+        complete = {task: arms for task, arms in curves.items() if task not in lacking}
+        gaps = [*measured.gaps, *left_out]
+        return judge_outcome(replace(measured, curves=complete, floors=_read_floors(study, runs), gaps=gaps))
 
     def list_final(self, outcome: Outcome) -> dict[str, float]:
         """Return means over seeds and arms at the last generation: corrected as asked, uncorrected, and real data."""
@@ -160,30 +201,6 @@ def make_motion_page(settings: MotionSettings, name: str = "", options: RunOptio
     )
 
 
-def complete_outcome(study: Study, measured: Outcome) -> Outcome:
-    """Return an outcome with scores of real data and pairs, without arms that stopped.
-
-    A denoiser is left out if the arm on real data only has stopped.
-
-    Raises:
-        RunFolderError: No denoiser is left.
-    """
-    runs = study.runs(measured.folder)
-    curves = {task: dict(arms) for task, arms in measured.curves.items()}
-    for run in runs:
-        for arm in study.arms(run.task):
-            if study.latest(run, arm) < study.generations:
-                curves.get(run.task, {}).pop(arm, None)
-    lacking = [task for task in study.tasks if BASELINE not in curves.get(task, {})]
-    if len(lacking) == len(study.tasks):
-        gaps = " ".join(measured.gaps)
-        raise RunFolderError(f"no report of {measured.folder}: the arm on real data alone is missing. {gaps}")
-    left_out = [f"{task} is left out, because its arm on real data alone is missing" for task in lacking]
-    complete = {task: arms for task, arms in curves.items() if task not in lacking}
-    gaps = [*measured.gaps, *left_out]
-    return judge_outcome(replace(measured, curves=complete, floors=_read_floors(study, runs), gaps=gaps))
-
-
 def _read_floors(study: Study, runs: Sequence[SeedRun]) -> dict[str, dict[str, np.ndarray]]:
     """Return what real data score, or nothing where that is missing for a seed; a job reports this."""
     first = next(iter(study.tasks))
@@ -200,31 +217,6 @@ def floors_of(scores: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, 
         keys = [key for key in scores[0][name] if all(key in score[name] for score in scores)]
         floors[name] = {key: np.array([score[name][key] for score in scores]) for key in keys}
     return floors
-
-
-def show_experiment(
-    settings: MotionSettings, options: RunOptions, closing: str, study: Study, outcome: Outcome
-) -> list[Section]:
-    """Return the page of a finished experiment, and write motions beside the page."""
-    answer, *numbers = [*format_answer(outcome).splitlines(), *describe_parts(outcome), *filter(None, (closing,))]
-    shown = select_shown_pairs(outcome)
-    media = show_motions(settings, options, outcome, shown, select_pictured_arms(outcome))
-    measured = _list_measured_keys(outcome)
-    drawn = [metric for metric in map(find_metric, DRAWN) if metric.key in measured]
-    notes = [note for key, note in NOTES_ON_METRICS.items() if key in measured]
-    return [
-        *answer_sections(outcome, answer),
-        picture_section(outcome),
-        Section(text="\n".join(numbers)),
-        *([media.side_by_side_section] if media.scenes else []),
-        difference_section(outcome, DIFFERENCE_TEXT),
-        curves_section(outcome, drawn),
-        media.clips_section,
-        Section("Tables"),
-        table_section("Last generation", LAST_GENERATION_TEXT, all_metrics_table(outcome)),
-        table_section("What each arm was given", BUDGET_TEXT, budgets_table(study, outcome)),
-        *closing_sections(study, outcome, _list_facts(settings, outcome), [*NOTES, *notes]),
-    ]
 
 
 def _list_measured_keys(outcome: Outcome) -> set[str]:

@@ -55,7 +55,24 @@ class ToyPage(Page):
 
     def show(self, study: Study, outcome: Outcome) -> list[Section]:
         """Return the page; results.json and seeds.csv have the outcomes beside it."""
-        return show_toys(self.toys, study, outcome)
+        finished = []
+        for name, toy in self.toys.items():
+            if not is_toy_finished(study, toy, outcome.folder):
+                continue
+            result = derive_result(study, toy, outcome.folder)
+            drawn, gap = try_optional(f"{name} figures stopped", partial(list, map(figures.draw, result.figures)), [])
+            finished.append(FinishedToy(toy, result, drawn, gap))
+        answer = "\n".join(f"{item.toy.name}: {item.result.reading}" for item in finished)
+        sections = answer_sections(outcome, answer)
+        for item in finished:
+            title = f"{item.toy.title}: predicted and measured"
+            checks = claims_section(title, f"{item.toy.name}-checks", item.result.checks)
+            sections += [ends_section(item), checks, profile_section(item)]
+        facts = {"Command": outcome.command, **{item.toy.name: str(item.toy.settings) for item in finished}}
+        notes = [*TOY_NOTES, *(note for item in finished for note in item.result.notes)]
+        files = _write_results(study, finished, outcome.folder)
+        made = Section("How it was made", facts=facts, files=files)
+        return [*sections, made, Section("How to read this", "\n".join(notes))]
 
 
 def make_toy_page(toys: Mapping[str, LoadedToy], study: Study) -> ToyPage:
@@ -71,30 +88,6 @@ def make_toy_page(toys: Mapping[str, LoadedToy], study: Study) -> ToyPage:
         early=[column.key for toy in toys.values() for column in toy.toy.columns[:1]],
         toys=toys,
     )
-
-
-def show_toys(toys: Mapping[str, LoadedToy], study: Study, outcome: Outcome) -> list[Section]:
-    """Return the page; results.json and seeds.csv have the outcomes beside it."""
-    finished = []
-    for name, toy in toys.items():
-        if not is_toy_finished(study, toy, outcome.folder):
-            continue
-        result = derive_result(study, toy, outcome.folder)
-        drawn, gap = try_optional(f"{name} figures stopped", partial(_draw_figures, result), [])
-        finished.append(FinishedToy(toy, result, drawn, gap))
-    answer = "\n".join(f"{item.toy.name}: {item.result.reading}" for item in finished)
-    sections = answer_sections(outcome, answer)
-    for item in finished:
-        sections += [ends_section(item), checks_section(item), profile_section(item)]
-    facts = {"Command": outcome.command, **{item.toy.name: str(item.toy.settings) for item in finished}}
-    notes = [*TOY_NOTES, *(note for item in finished for note in item.result.notes)]
-    files = _write_results(study, finished, outcome.folder)
-    made = Section("How it was made", facts=facts, files=files)
-    return [*sections, made, Section("How to read this", "\n".join(notes))]
-
-
-def _draw_figures(result: Result) -> list[str]:
-    return [figures.draw(figure) for figure in result.figures]
 
 
 def _list_seed_rows(study: Study, toys: Sequence[LoadedToy], root: Path) -> list[dict[str, Any]]:
@@ -141,12 +134,6 @@ def ends_section(item: FinishedToy) -> Section:
     table.rows.extend(PageRow(arm, [*map(Cell, cells)]) for arm, cells in ends.rows.items())
     source = f"Source: {toy.toy.source}." if toy.toy.source else ""
     return Section(toy.title, "\n".join(filter(None, (source, item.gap))), table, item.figures, gap=item.gap)
-
-
-def checks_section(item: FinishedToy) -> Section:
-    """Return the statements about a toy."""
-    title = f"{item.toy.title}: predicted and measured"
-    return claims_section(title, f"{item.toy.name}-checks", item.result.checks)
 
 
 def profile_section(item: FinishedToy) -> Section:

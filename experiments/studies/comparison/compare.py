@@ -38,7 +38,7 @@ from ..study import Measure, SeedRun, Study, StudyTask, seed_runs
 from .arguments import DEFAULT_COMPARISON, ComparisonOptions, check_qualities, choose_references, name_arms
 from .inputs import ArmSource, ComparisonInputs, TaskSource, config_of, holds_code_of_users, make_arm, make_task, pack
 from .novelty import measure_novelty_of
-from .report import CALIBRATION_FILE, REAL_SCORES_FILE, Questions, check_measured, make_comparison_page
+from .report import CALIBRATION_FILE, REAL_SCORES_FILE, check_measured, make_comparison_page
 from .sweeps import CopyingArm, add_copying, expand_arms, expand_tasks
 
 MOST_CALIBRATED = 2000
@@ -82,14 +82,7 @@ def compare(
     _check_evaluations(named, first, first_seed)
     packed_tasks = pack(dict(inputs.tasks))
     packed_arms = pack(dict(inputs.arms))
-    page = make_comparison_page(
-        Questions(references, options.better, options.claims, options.primary, options.bounds),
-        arm_settings,
-        title=options.title,
-        seeds=seeds,
-        first_seed=first_seed,
-        generations=generations,
-    )
+    page = make_comparison_page(arm_settings, references, options, generations)
     study_tasks = {}
     for name, task in first.items():
         study_tasks[name] = ComparedTask(

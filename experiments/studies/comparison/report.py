@@ -1,9 +1,11 @@
 """The report of a comparison of users' arms: headline, curves and tables, whatever the evaluation measures."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -17,7 +19,7 @@ from selfcorrect.storage.files.digests import read_with_digest
 
 from .. import verdict
 from ..arms import ArmSettings
-from ..claims import Statement, check_claims
+from ..claims import check_claims
 from ..figures import SHARE_CAPTION, Levels, curve_grid, share_picture
 from ..outcome import Outcome, Pair, list_effects_by_share
 from ..report import (
@@ -34,6 +36,9 @@ from ..results import HELD_OUT, MEMORISER, ArmCurves
 from ..study import Study
 from ..study_rows import list_measured
 from ..tables import LOOP_COLUMNS, arm_table, last_generation_table, loop_cells
+
+if TYPE_CHECKING:
+    from .arguments import ComparisonOptions
 
 Direction: TypeAlias = Literal["lower", "higher", "real"] | float
 """Better direction of a quality; "real" if the value of real data is the aim, a number if that is the aim."""
@@ -59,45 +64,81 @@ REAL_SCORES = {"held_out": HELD_OUT, "memoriser": MEMORISER}
 """Key of what the evaluation says of real data → row in tables. The first existing key gives the aim of `real`."""
 
 
-@dataclass(frozen=True)
-class Questions:
-    """Questions of a comparison about qualities."""
-
-    references: Mapping[str, str]
-    """Name of each arm → name of the arm of comparison."""
-    better: Mapping[str, Direction]
-    claims: Sequence[Statement]
-    primary: str
-    bounds: Mapping[str, Bounds]
-
-    def better_word(self, key: str) -> Literal["lower", "higher", "real", "aim", "neutral"]:
-        """Return the better direction of a quality."""
-        if key not in self.better:
-            return "neutral"
-        direction = self.better[key]
-        return "aim" if isinstance(direction, int | float) else direction
-
-    def select_judged(self, metrics: Sequence[Metric]) -> list[Metric]:
-        """Return the metrics that `better` or `primary` name, else all that users measure; the primary one first."""
-        named = [metric for metric in metrics if metric.key in self.better]
-        judged = named or [metric for metric in metrics if metric.key not in UNASKED]
-        primary = [metric for metric in metrics if metric.key == self.primary]
-        return primary + [metric for metric in judged if metric not in primary]
-
-
 @dataclass(frozen=True, kw_only=True)
 class ComparisonPage(Page):
     """The page of a comparison of users' arms."""
 
-    questions: Questions
+    references: Mapping[str, str]
+    """Name of each arm → name of the arm of comparison."""
+    options: ComparisonOptions
 
     def show(self, study: Study, outcome: Outcome) -> list[Section]:
         """Return the page of a finished comparison."""
-        return show_comparison(self.questions, study, outcome)
+        answer = verdict.headline(list_effects_by_share(outcome) or outcome.asked_effects) or NO_PAIRS
+        checks = check_claims(self.options.claims, _by_name(outcome))
+        primary = [PRIMARY_NOTE.format(outcome.judged_metrics[0].name)] if self.options.primary else []
+        arms = _arms(outcome)
+        facts = {
+            "Tasks": ", ".join(outcome.curves),
+            "Arms": ", ".join(arm.key for arm in arms),
+            "Optimiser steps per generation": ", ".join(dict.fromkeys(str(arm.steps) for arm in arms)),
+        }
+        last = last_generation_table(outcome, outcome.metrics)
+        loops = arm_table("loop", LOOP_COLUMNS, outcome, loop_cells)
+        return [
+            *answer_sections(outcome, "\n".join([answer, *describe_calibrations(study, outcome)])),
+            share_section(outcome),
+            difference_section(outcome, REFERENCE_TEXT),
+            curves_section(outcome, outcome.metrics),
+            Section("Tables"),
+            *([claims_section("Predicted and measured", "claims", checks)] if checks else []),
+            table_section("Last generation", MEANS_TEXT, last),
+            table_section("What the loop did", LOOP_TEXT, loops),
+            *closing_sections(study, outcome, facts, [*COMPARISON_NOTES, *primary]),
+        ]
 
     def judge(self, study: Study, measured: Outcome) -> Outcome:
-        """Return an outcome with scores of real data and pairs."""
-        return judge_comparison(self.questions, study, measured)
+        """Return an outcome with scores of real data and pairs; SettingError if a quality of an option is missing."""
+        runs = study.runs(measured.folder)
+        curves = measured.curves
+        values = [arm.values for arms in curves.values() for arm in arms.values()]
+        keys = list_measured(study, measured.folder)
+        if any(ENTROPY in arm_values for arm_values in values):  # training sets are compared from generation 1 on
+            keys.append(ENTROPY)
+        check_measured("better", self.options.better, keys)
+        check_measured("bounds", self.options.bounds, keys)
+        check_measured("primary", [self.options.primary] if self.options.primary else [], keys)
+        metrics = [self._make_metric(key, [table[key] for table in values if key in table]) for key in keys]
+        floors: dict[str, Mapping[str, np.ndarray]] = {}
+        floor_of: dict[str, str] = {}
+        missing = ""
+        for task in curves:
+            files = [run.folder / REAL_SCORES_FILE for run in runs if run.task == task]
+            contents = [read_with_digest(file) if file.exists() else {} for file in files]
+            missing = missing or next((str(content["missing"]) for content in contents if "missing" in content), "")
+            for key, words in REAL_SCORES.items():
+                if all(key in content for content in contents if content) and any(contents):
+                    title = ", ".join(filter(None, (words, study.titles[task])))
+                    floors[title] = _tabulate_scores([content.get(key, {}) for content in contents])
+                    floor_of.setdefault(task, title)
+        pairs = []
+        for task, arms in curves.items():
+            for arm in arms:
+                references = [other for other in arms if other.key == self.references.get(arm.key)]
+                pairs += [Pair(task, arm, reference) for reference in references]
+        judged = self._select_judged(metrics)
+        count = 1 if self.options.primary else 0
+        return replace(
+            measured,
+            floors={} if missing else floors,
+            floor_of={} if missing else floor_of,
+            aims={key: float(aim) for key, aim in self.options.better.items() if not isinstance(aim, str)},
+            metrics=metrics,
+            pairs=pairs,
+            questions=[family for family in (judged[:count], judged[count:]) if family],
+            gaps=[*measured.gaps, *_list_unmeasured(curves, study.titles, metrics)],
+            remarks=_list_remarks(judged, missing),
+        )
 
     def list_final(self, outcome: Outcome) -> dict[str, float]:
         """Return the mean over seeds of what is judged at the last generation, by arm."""
@@ -109,66 +150,40 @@ class ComparisonPage(Page):
                     figures[name] = float(curves.last(metric.key).mean())
         return figures
 
+    def _make_metric(self, key: str, curves: Sequence[np.ndarray]) -> Metric:
+        """Return a metric; SettingError for a value in curves (S, T + 1) beyond the bounds of users."""
+        bounds = self.options.bounds.get(key, UNBOUNDED)
+        _check_bounds(key, bounds, curves)
+        better: Direction | Literal["neutral"] = self.options.better.get(key, "neutral")
+        return Metric(
+            key=key,
+            name="novelty" if key == NOVELTY else key.replace("_", " "),
+            axis="",
+            better="aim" if isinstance(better, int | float) else better,
+            digits=_count_digits(curves),
+            bounds=bounds,
+        )
+
+    def _select_judged(self, metrics: Sequence[Metric]) -> list[Metric]:
+        """Return the metrics that `better` or `primary` name, else all that users measure; the primary one first."""
+        named = [metric for metric in metrics if metric.key in self.options.better]
+        judged = named or [metric for metric in metrics if metric.key not in UNASKED]
+        primary = [metric for metric in metrics if metric.key == self.options.primary]
+        return primary + [metric for metric in judged if metric not in primary]
+
 
 def make_comparison_page(
-    questions: Questions, arms: Sequence[ArmSettings], *, title: str, seeds: int, first_seed: int, generations: int
+    arms: Sequence[ArmSettings], references: Mapping[str, str], options: ComparisonOptions, generations: int
 ) -> ComparisonPage:
     """Return what is shown of a comparison of users' arms."""
+    primary = {"primary": options.primary} if options.primary else {}
+    counts = {"seeds": options.seeds, "first_seed": options.first_seed, "generations": generations}
     return ComparisonPage(
-        title=title or _question(arms),
-        settings={
-            "seeds": seeds,
-            "first_seed": first_seed,
-            "generations": generations,
-            "better": dict(questions.better),
-            **({"primary": questions.primary} if questions.primary else {}),
-        },
-        early=[*dict.fromkeys([*filter(None, [questions.primary]), *questions.better])],
-        questions=questions,
-    )
-
-
-def judge_comparison(questions: Questions, study: Study, measured: Outcome) -> Outcome:
-    """Return an outcome with scores of real data and pairs; SettingError for an unmeasured quality of a question."""
-    runs = study.runs(measured.folder)
-    curves = measured.curves
-    values = [arm.values for arms in curves.values() for arm in arms.values()]
-    keys = list_measured(study, measured.folder)
-    if any(ENTROPY in arm_values for arm_values in values):  # training sets are compared from generation 1 on
-        keys.append(ENTROPY)
-    check_measured("better", questions.better, keys)
-    check_measured("bounds", questions.bounds, keys)
-    check_measured("primary", [questions.primary] if questions.primary else [], keys)
-    metrics = [_make_metric(key, questions, [table[key] for table in values if key in table]) for key in keys]
-    floors: dict[str, Mapping[str, np.ndarray]] = {}
-    floor_of: dict[str, str] = {}
-    missing = ""
-    for task in curves:
-        files = [run.folder / REAL_SCORES_FILE for run in runs if run.task == task]
-        contents = [read_with_digest(file) if file.exists() else {} for file in files]
-        missing = missing or next((str(content["missing"]) for content in contents if "missing" in content), "")
-        for key, words in REAL_SCORES.items():
-            if all(key in content for content in contents if content) and any(contents):
-                title = ", ".join(filter(None, (words, study.titles[task])))
-                floors[title] = _tabulate_scores([content.get(key, {}) for content in contents])
-                floor_of.setdefault(task, title)
-    pairs = []
-    for task, arms in curves.items():
-        for arm in arms:
-            references = [other for other in arms if other.key == questions.references.get(arm.key)]
-            pairs += [Pair(task, arm, reference) for reference in references]
-    judged = questions.select_judged(metrics)
-    count = 1 if questions.primary else 0
-    return replace(
-        measured,
-        floors={} if missing else floors,
-        floor_of={} if missing else floor_of,
-        aims={key: float(aim) for key, aim in questions.better.items() if not isinstance(aim, str)},
-        metrics=metrics,
-        pairs=pairs,
-        questions=[family for family in (judged[:count], judged[count:]) if family],
-        gaps=[*measured.gaps, *_list_unmeasured(curves, study.titles, metrics)],
-        remarks=_list_remarks(judged, missing),
+        title=options.title or _question(arms),
+        settings={**counts, "better": dict(options.better), **primary},
+        early=[*dict.fromkeys([*primary.values(), *options.better])],
+        references=references,
+        options=options,
     )
 
 
@@ -176,46 +191,6 @@ def _tabulate_scores(scores: Sequence[Mapping[str, float]]) -> dict[str, np.ndar
     """Return the scores (S,) of all seeds by metric, NaN for a seed without; scores: metric → score of each seed."""
     keys = dict.fromkeys(key for score in scores for key in score)
     return {key: np.array([score.get(key, np.nan) for score in scores], dtype=float) for key in keys}
-
-
-def _make_metric(key: str, questions: Questions, curves: Sequence[np.ndarray]) -> Metric:
-    """Return a metric of the evaluation; SettingError for a value in curves (S, T + 1) beyond the bounds of users."""
-    bounds = questions.bounds.get(key, UNBOUNDED)
-    _check_bounds(key, bounds, curves)
-    return Metric(
-        key=key,
-        name="novelty" if key == NOVELTY else key.replace("_", " "),
-        axis="",
-        better=questions.better_word(key),
-        digits=_count_digits(curves),
-        bounds=bounds,
-    )
-
-
-def show_comparison(questions: Questions, study: Study, outcome: Outcome) -> list[Section]:
-    """Return the page of a finished comparison."""
-    answer = verdict.headline(list_effects_by_share(outcome) or outcome.asked_effects) or NO_PAIRS
-    checks = check_claims(questions.claims, _by_name(outcome))
-    primary = [PRIMARY_NOTE.format(outcome.judged_metrics[0].name)] if questions.primary else []
-    arms = _arms(outcome)
-    facts = {
-        "Tasks": ", ".join(outcome.curves),
-        "Arms": ", ".join(arm.key for arm in arms),
-        "Optimiser steps per generation": ", ".join(dict.fromkeys(str(arm.steps) for arm in arms)),
-    }
-    last = last_generation_table(outcome, outcome.metrics)
-    loops = arm_table("loop", LOOP_COLUMNS, outcome, loop_cells)
-    return [
-        *answer_sections(outcome, "\n".join([answer, *describe_calibrations(study, outcome)])),
-        share_section(outcome),
-        difference_section(outcome, REFERENCE_TEXT),
-        curves_section(outcome, outcome.metrics),
-        Section("Tables"),
-        *([claims_section("Predicted and measured", "claims", checks)] if checks else []),
-        table_section("Last generation", MEANS_TEXT, last),
-        table_section("What the loop did", LOOP_TEXT, loops),
-        *closing_sections(study, outcome, facts, [*COMPARISON_NOTES, *primary]),
-    ]
 
 
 MEANS_TEXT = "Mean over seeds, 95 % interval below (Student's t, which assumes roughly normal seeds)."
