@@ -136,10 +136,7 @@ class CheckCommand:
 
             rows = rank_references(checked_files)
         text = self._format(checked_files, rows)
-        if self.out is None:
-            print(text)
-        else:
-            self._write(self.out, text + "\n")
+        self._write(self.out, text + "\n")
         if self.csv is not None:
             from ..checking.references import to_reference_csv
 
@@ -171,13 +168,14 @@ class CheckCommand:
         check_output(self.out, self.overwrite, [path for pair in pairs for path in pair], is_stream_allowed=True)
         differences = [compare_files(path, original, self.reading) for path, original in pairs]
         text = format_differences(differences, self.tolerance_mm, self.format)
-        if self.out is None:
-            print(text)
-        else:
-            self._write(self.out, text + "\n")
+        self._write(self.out, text + "\n")
         return int(any(difference.exceeds(self.tolerance_mm) for difference in differences))
 
-    def _write(self, path: Path, text: str) -> None:
+    def _write(self, path: Path | None, text: str) -> None:
+        """Write a text to a file, or to standard output."""
+        if path is None:
+            print(text, end="")
+            return
         with text_output(path, overwrite=self.overwrite) as file:
             file.write(text)
 

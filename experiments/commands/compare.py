@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from selfcorrect.correctors.loop_correction import Correction
     from selfcorrect.loop.run import Arm
 
+SHARED = (
+    "seeds", "first_seed", "better", "reference", "primary", "bounds", "gammas", "copying", "real_counts", "title",
+    "accept_changed",
+)  # fmt: skip
+"""Options that `sc.compare` takes by the same name."""
+
 
 @dataclass(frozen=True)
 class CompareCommand:
@@ -95,29 +101,16 @@ class CompareCommand:
         }
         arms = {name: self._make_arm(arm) for name, arm in self.arms.items()}
         claims = import_callable(self.claims, "function of claims")() if self.claims else ()
-        workers = default_workers() if self.workers is None else self.workers
         folder = place_of(self.out or Path("runs") / "comparison")
         comparison = compare(
             tasks,
             arms,
-            seeds=self.seeds,
-            first_seed=self.first_seed,
             out=folder,
-            better=self.better,
-            reference=self.reference,
-            primary=self.primary,
-            bounds=self.bounds,
-            gammas=self.gammas,
-            copying=self.copying,
-            real_counts=self.real_counts,
-            title=self.title,
             command=shlex.join(["selfcorrect", *sys.argv[1:]]),
-            accept_changed=self.accept_changed,
-            wandb=self.log.wandb,
-            wandb_project=self.log.wandb_project,
-            wandb_entity=self.log.wandb_entity,
             claims=claims,
-            where=Where(workers),
+            where=Where(default_workers() if self.workers is None else self.workers),
+            **{name: getattr(self, name) for name in SHARED},
+            **vars(self.log),
         )
         print(f"\n{comparison}\n\nReport: {folder / 'report.html'}")
         return 1 if comparison.gaps else 0

@@ -176,8 +176,7 @@ def _add_remedies(arms: Sequence[ArmSettings], remedies: Sequence[str]) -> list[
 
 def _policies_with_ratio(arms: Sequence[ArmSettings]) -> list[str]:
     """Return the policies of arms that take a ratio, without ratios."""
-    kinds = [arm.policy.partition(":")[0] for arm in arms]
-    return [kind for kind in dict.fromkeys(kinds) if kind in TAKES_RATIO] or ["augment"]
+    return [kind for kind in dict.fromkeys(arm.kind for arm in arms) if kind in TAKES_RATIO] or ["augment"]
 
 
 def _insert_ratios(policies: Sequence[str], ratios: Sequence[float]) -> list[str]:

@@ -12,22 +12,15 @@ ANCESTRAL_STEPS = 20
 """Fewest ancestral steps of the control arms: the sampler of this package's earlier figures."""
 
 
-def _loop(policy: str, *correctors: str) -> tuple[ArmSettings, ...]:
-    """Return the arms of a policy: without corrector, and with each of some correctors."""
-    return tuple(ArmSettings(policy, corrector) for corrector in ("none", *correctors))
+def _loop(policy: str, *correctors: str, remedies: Iterable[str] = ()) -> tuple[ArmSettings, ...]:
+    """Return the arms of a policy: without corrector, with each corrector, and with each remedy."""
+    corrected = [ArmSettings(policy, corrector) for corrector in ("none", *correctors)]
+    return (*corrected, *(ArmSettings(policy, remedy=remedy) for remedy in remedies))
 
 
 def _loops(policies: Iterable[str], *correctors: str) -> tuple[ArmSettings, ...]:
     """Return the arms of several policies, policy after policy."""
-    arms: list[ArmSettings] = []
-    for policy in policies:
-        arms += _loop(policy, *correctors)
-    return tuple(arms)
-
-
-def _with_remedies(policy: str, *remedies: str) -> tuple[ArmSettings, ...]:
-    """Return the arms of a policy with each of some remedies, without corrector."""
-    return tuple(ArmSettings(policy, remedy=remedy) for remedy in remedies)
+    return tuple(arm for policy in policies for arm in _loop(policy, *correctors))
 
 
 def _half_way(policy: str, corrector: str = "kinematic", remedy: str = "lineages") -> ArmSettings:
@@ -74,21 +67,17 @@ def drop_controls(settings: MotionSettings) -> MotionSettings:
     return replace(settings, arms=arms)
 
 
-_SHORT = (BASELINE, *_loop("replace", "physics"), ArmSettings("replace", remedy="lineages"))
+_SHORT = (BASELINE, *_loop("replace", "physics", remedies=["lineages"]))
 _DEMO_MIXER = (BASELINE, *_loop("augment:1", "physics"), *_loop("replace", "physics"))
 _DEMO_SMOOTH = (
     BASELINE,
-    *_loop("replace", "physics"),
-    ArmSettings("replace", remedy="lineages"),
+    *_loop("replace", "physics", remedies=["lineages"]),
     _half_way("replace"),
     ArmSettings("freeze"),
 )
 
 _RATIOS = ("augment:0.25", "augment:0.5", "augment:0.75", "augment:1", "augment:2", "augment:4")
-_RATIOS_QUICK = (
-    BASELINE,
-    *_loops(("augment:0.25", "augment:0.5", "augment:1", "augment:4", "replace"), "physics"),
-)
+_RATIOS_QUICK = (BASELINE, *_loops(("augment:0.25", "augment:0.5", "augment:1", "augment:4", "replace"), "physics"))
 _CONTROLS = (
     "kinematic",
     "low-pass",
@@ -98,6 +87,14 @@ _CONTROLS = (
     "centroids-only-real",
     "random-perturbation",
     "filter",
+)
+_SWEEP = (
+    BASELINE,
+    *(
+        arm
+        for policy in (*_RATIOS, "replace")
+        for arm in (*_loop(policy, "kinematic", "low-pass", "physics"), _half_way(policy))
+    ),
 )
 _TWO_STAGES = ("low-pass+physics", "physics+low-pass")
 
@@ -114,44 +111,30 @@ _FULL = (
 _MODES = (
     BASELINE,
     ArmSettings("real", remedy="extrapolated"),
-    *_loop("replace", "kinematic", "physics"),
-    *_with_remedies("replace", "matched", "extrapolated", "lineages", "more-steps"),
+    *_loop("replace", "kinematic", "physics", remedies=["matched", "extrapolated", "lineages", "more-steps"]),
     _half_way("replace"),
     _half_way("replace", "physics"),
-    ArmSettings("freeze"),
-    *_with_remedies("freeze", "matched", "lineages"),
+    *_loop("freeze", remedies=["matched", "lineages"]),
 )
 _RENEWED = (
     BASELINE,
-    ArmSettings("renew:0.25"),
-    ArmSettings("renew:0.25", remedy="lineages"),
+    *_loop("renew:0.25", remedies=["lineages"]),
     _half_way("renew:0.25"),
     _half_way("renew:0.25", "physics"),
 )
 _TEXT = (
     BASELINE,
-    *_loop("augment:0.25", "physics"),
-    *_loop("augment:1", "physics"),
+    *_loops(("augment:0.25", "augment:1"), "physics"),
     *_loop("augment:4"),
     *_loop("replace", "kinematic", "physics"),
 )
-
-
-def _sweep() -> tuple[ArmSettings, ...]:
-    """Return the arms of all synthetic ratios."""
-    arms = [BASELINE]
-    for policy in (*_RATIOS, "replace"):
-        arms += _loop(policy, "kinematic", "low-pass", "physics")
-        arms.append(_half_way(policy))
-    return tuple(arms)
 
 
 def _recipe(policy: str, static: str) -> tuple[ArmSettings, ...]:
     """Return correctors, matching and both together in a loop; `static` keeps the first synthetic set."""
     return (
         BASELINE,
-        *_loop(policy, "physics", "low-pass"),
-        ArmSettings(policy, remedy="matched"),
+        *_loop(policy, "physics", "low-pass", remedies=["matched"]),
         ArmSettings(policy, "physics", remedy="matched"),
         ArmSettings(static, remedy="matched"),
         ArmSettings(policy, "kinematic"),
@@ -215,6 +198,18 @@ class PresetRow:
         )
 
 
+def _small_loop(arms: tuple[ArmSettings, ...], generations: int) -> MotionSettings:
+    """Return settings of a loop that takes minutes."""
+    return MotionSettings(
+        {"small-dct-mlp": arms},
+        generations,
+        seeds=5,
+        real_count=128,
+        evaluated_count=128,
+        feasibility_count=16,
+    )
+
+
 def _recipe_row(summary: str, arms: tuple[ArmSettings, ...], *, cost: str) -> PresetRow:
     """Return a stage of docs/results/recipe/registration.txt, with seeds that no earlier table uses."""
     settings = MotionSettings(
@@ -235,14 +230,7 @@ def _recipe_row(summary: str, arms: tuple[ArmSettings, ...], *, cost: str) -> Pr
 PRESET_ROWS = {
     "short": PresetRow(
         summary="a loop that loses diversity: by its sampler, drift and learner; what correction and a remedy change",
-        settings=MotionSettings(
-            {"small-dct-mlp": _SHORT},
-            generations=3,
-            seeds=5,
-            real_count=128,
-            evaluated_count=128,
-            feasibility_count=16,
-        ),
+        settings=_small_loop(_SHORT, generations=3),
         cost="4 minutes in MuJoCo, 8 in PyBullet, 0.1 GB",
         keep="sampling",
         closing=(
@@ -253,14 +241,7 @@ PRESET_ROWS = {
     ),
     "ratios-quick": PresetRow(
         summary="synthetic ratios in minutes, λ = 0.25 to fully synthetic",
-        settings=MotionSettings(
-            {"small-dct-mlp": _RATIOS_QUICK},
-            generations=4,
-            seeds=5,
-            real_count=128,
-            evaluated_count=128,
-            feasibility_count=16,
-        ),
+        settings=_small_loop(_RATIOS_QUICK, generations=4),
         cost="10 minutes, 0.1 GB",
         keep="sampling",
     ),
@@ -272,7 +253,7 @@ PRESET_ROWS = {
     "quick": PresetRow(
         summary="a smoke test, which proves nothing",
         settings=MotionSettings(
-            {"patch-mixer": (BASELINE, *_loop("replace", "physics"), ArmSettings("replace", remedy="copying"))},
+            {"patch-mixer": (BASELINE, *_loop("replace", "physics", remedies=["copying"]))},
             generations=4,
             seeds=1,
             real_count=64,
@@ -284,13 +265,13 @@ PRESET_ROWS = {
     "full": PresetRow(
         summary="every arm and control",
         settings=MotionSettings(
-            {"patch-mixer": _FULL, "dct-mlp": _FULL, "temporal-conv": _FULL}, generations=12, seeds=5
+            dict.fromkeys(("patch-mixer", "dct-mlp", "temporal-conv"), _FULL), generations=12, seeds=5
         ),
         cost="6 hours, 36.6 GB",
     ),
     "ratios": PresetRow(
         summary="synthetic ratios, λ = 0.25 to fully synthetic",
-        settings=MotionSettings({"patch-mixer": _sweep(), "dct-mlp": _sweep()}, generations=20, seeds=5),
+        settings=MotionSettings({"patch-mixer": _SWEEP, "dct-mlp": _SWEEP}, generations=20, seeds=5),
         cost="6 hours, 48.6 GB",
     ),
     "modes": PresetRow(

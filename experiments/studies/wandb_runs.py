@@ -24,20 +24,15 @@ def name_wandb_group(folder: Path) -> str:
 
 def arm_run(study: Study, run: SeedRun, arm: ArmSettings, rows: Sequence[MetricRow] = ()) -> TrackedRun:
     """Return the W&B run of one arm and seed, with fields and tags to filter by, from a row for each generation."""
+    who = {study.task_word: run.task, **axes_of(study, run.task, arm), "seed": run.seed, "arm": arm.key}
     return TrackedRun(
         name=f"{run.task} {arm.key} seed {run.seed}",
         group=name_wandb_group(run.root),
-        config=finite({**_describe_arm(study, run, arm), "version": version("selfcorrect")}),
+        config=finite({**who, **study.tasks[run.task].settings, "version": version("selfcorrect")}),
         rows=[{realised_name(name, arm.axes): value for name, value in row.items()} for row in rows],
         tags=(run.task, arm.policy, arm.corrector, arm.remedy),
         job_type="arm",
     )
-
-
-def _describe_arm(study: Study, run: SeedRun, arm: ArmSettings) -> dict[str, object]:
-    """Return all that an arm of one seed depends on, as flat fields."""
-    who = {study.task_word: run.task, **axes_of(study, run.task, arm), "seed": run.seed, "arm": arm.key}
-    return {**who, **study.tasks[run.task].settings}
 
 
 def finite(value: Any) -> Any:

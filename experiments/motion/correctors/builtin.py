@@ -103,6 +103,12 @@ def make_anchors(inputs: CorrectorInputs, *, real: bool, centroids_only: bool) -
     )
 
 
+centroids_only = partial(make_anchors, real=False, centroids_only=True)
+"""Makes the control that replaces each sample by a centroid of generation-0 samples."""
+centroids_only_real = partial(make_anchors, real=True, centroids_only=True)
+"""Makes the control that replaces each sample by a centroid of real windows."""
+
+
 def _first_samples(inputs: CorrectorInputs, count: int) -> Samples:
     """Draw samples of generation 0."""
     labels = sampling_labels(inputs.real.labels, count, inputs.stream.child("label"))
@@ -114,26 +120,14 @@ def _project(codec: FeatureCodec, values: Tensor) -> Tensor:
     return codec.encode(codec.decode(values)).to(values)
 
 
-def anchor_to_samples(inputs: CorrectorInputs) -> Corrector:
-    """Make anchors of generation-0 samples for the modes, then physics for realism."""
-    anchors = make_anchors(inputs, real=False, centroids_only=False)
+def anchor_to_samples(inputs: CorrectorInputs, *, real: bool = False) -> Corrector:
+    """Make anchors of generation-0 samples, or of real windows, for the modes, then physics for realism."""
+    anchors = make_anchors(inputs, real=real, centroids_only=False)
     return chain(anchors, physics(inputs), name="anchored+physics")
 
 
-def anchor_to_windows(inputs: CorrectorInputs) -> Corrector:
-    """Make anchors of real windows for the modes, then physics for realism."""
-    anchors = make_anchors(inputs, real=True, centroids_only=False)
-    return chain(anchors, physics(inputs), name="anchored+physics")
-
-
-def centroids_only(inputs: CorrectorInputs) -> Corrector:
-    """Make the control that replaces each sample by a centroid of generation-0 samples."""
-    return make_anchors(inputs, real=False, centroids_only=True)
-
-
-def centroids_only_real(inputs: CorrectorInputs) -> Corrector:
-    """Make the control that replaces each sample by a centroid of real windows."""
-    return make_anchors(inputs, real=True, centroids_only=True)
+anchor_to_windows = partial(anchor_to_samples, real=True)
+"""Makes anchors of real windows for the modes, then physics for realism."""
 
 
 def perturb_like_physics(inputs: CorrectorInputs) -> Corrector:
