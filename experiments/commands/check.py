@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -20,7 +20,7 @@ from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.storage.files.writing import text_output
 
 from ..jobs.targets import check_output, check_separate
-from .inputs import must_be_usable, must_exist
+from .inputs import list_changed, must_be_usable, must_exist
 
 if TYPE_CHECKING:
     from selfcorrect.motion.checks.check import RuleChoice
@@ -157,7 +157,9 @@ class CheckCommand:
 
     def _compare(self, against: Path) -> int:
         """Compare each input with the file that it was made from, and return the exit code."""
-        _refuse_other_options(self, {"inputs", "against", "tolerance_mm", "format", "out", "overwrite", "reading"})
+        taken = ("inputs", "against", "tolerance_mm", "format", "out", "overwrite", "reading")
+        if others := list_changed(self, taken):
+            raise SettingError(f"{others[0]} does not go with --against; leave out one of them")
         if not 0 <= self.tolerance_mm < math.inf:
             raise SettingError(f"tolerance-mm must be 0 or more, got {self.tolerance_mm}")
         must_exist((*self.inputs, against))
@@ -196,14 +198,6 @@ class CheckCommand:
             for checked in checked_files:
                 lines += reports.format_lines(checked)
         return "\n".join([*lines, reports.summarize_files(checked_files)])
-
-
-def _refuse_other_options(command: CheckCommand, taken: set[str]) -> None:
-    """Raise SettingError for an option that differs from its default and has no meaning beside `--against`."""
-    for option in fields(command):
-        if option.name not in taken and getattr(command, option.name) != option.default:
-            name = option.name.replace("_", "-")
-            raise SettingError(f"{name} does not go with --against; leave out one of them")
 
 
 def _print_rules(choice: RuleChoice) -> int:

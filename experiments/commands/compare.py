@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -20,6 +20,7 @@ from selfcorrect.storage.runs.wandb_options import WandbOptions
 from ..jobs.targets import place_of
 from ..jobs.where import Where
 from ..studies.arms import ArmSettings
+from .inputs import list_changed
 
 if TYPE_CHECKING:
     from selfcorrect.correctors.loop_correction import Correction
@@ -122,19 +123,13 @@ class CompareCommand:
             )
         if self.tasks or self.arms:
             raise SettingError("compare takes two run folders or tasks and arms, not both")
-        unused = self._list_changed(("runs", "better", "primary"))
+        unused = list_changed(self, ("runs", "better", "primary"))
         if unused:
             raise SettingError(f"compare of two run folders runs nothing; leave out {unused[0]}")
         from ..studies.comparison.runs import compare_runs
 
         print(compare_runs(*self.runs, scores=tuple(self.better), primary=self.primary))
         return 0
-
-    def _list_changed(self, left_out: Sequence[str]) -> list[str]:
-        """Return the names of options that do not have their defaults, except some."""
-        defaults = CompareCommand()
-        names = [setting.name for setting in fields(self) if setting.name not in left_out]
-        return [name.replace("_", "-") for name in names if getattr(self, name) != getattr(defaults, name)]
 
     def _make_arm(self, arm: ArmSettings) -> Arm:
         if arm.remedy != "none" or arm.sampling:

@@ -35,6 +35,13 @@ def must_be_usable(reading: Reading, without: Sequence[str] = ()) -> None:
         check_option_files(reading)
 
 
+def list_changed(options: object, without: Iterable[str]) -> list[str]:
+    """Return the options that do not have their defaults, as on the command line; `without` names options to omit."""
+    defaults = vars(type(options)())
+    names = [name for name, value in vars(options).items() if name not in without and value != defaults[name]]
+    return [name.replace("_", "-") for name in names]
+
+
 def sources_must_exist(sources: Iterable[str]) -> None:
     """Raise InputError for the first source of motions that does not exist: `deepmimic`, a path, or FOLDER#SPLIT."""
     from selfcorrect.datasets.splits import path_and_split

@@ -188,13 +188,9 @@ class CorrectionOptions:
         """Return these options with the name of the engine, which is imported; kinematic options need none."""
         if self.kinematic:
             return self
-        prefers_published = self._shows_simulation and not self.is_residual_free
+        shows_simulation = self._preset.simulate == "always" or self.raw or not self.scene.is_plain
+        prefers_published = shows_simulation and not self.is_residual_free  # engines differ in simulated states
         return replace(self, engine=resolve_engine(self.engine, prefers_published=prefers_published))
-
-    @property
-    def _shows_simulation(self) -> bool:
-        """Return whether simulated states can come out of motions that their plan suits, so that engines differ."""
-        return self._preset.simulate == "always" or self.raw or not self.scene.is_plain
 
     @property
     def pipeline(self) -> Pipeline:

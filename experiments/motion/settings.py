@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
@@ -18,6 +17,7 @@ from selfcorrect.models.diffusion.presets import DENOISER_PRESETS, preset
 from selfcorrect.remedies.table import PLACES, REMEDIES
 from selfcorrect.runtime.registry import Registry, Row
 from selfcorrect.simulators.settings.engine_table import ENGINES, PUBLISHED_ENGINE
+from selfcorrect.storage.files.strict_json import spell_infinity
 
 from ..studies.arms import ArmSettings, folder_name
 from .correctors.table import THEN, corrector_row, is_own
@@ -188,7 +188,7 @@ class MotionSettings:
         for name, usual in USUAL.items():
             if values[name] == usual:
                 del values[name]
-        return {name: _encode_infinity(value) for name, value in values.items()}
+        return spell_infinity(values)
 
     def arm_settings(self, denoiser: str) -> dict[str, object]:
         """Return what an arm's result depends on beside the arm and the seed, as JSON values."""
@@ -272,14 +272,6 @@ def settings_from_config(config: Mapping[str, Any]) -> MotionSettings:
     for name in ("data", "reference", "generator"):
         values[name] = tuple(values.get(name, getattr(MotionSettings, name)))
     return MotionSettings(arms, **values)
-
-
-def _encode_infinity(value: object) -> object:
-    if isinstance(value, Mapping):
-        return {key: _encode_infinity(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_encode_infinity(item) for item in value]
-    return "inf" if isinstance(value, float) and math.isinf(value) else value
 
 
 # --- how an experiment is run ----------------------------------------------------------------------------------------

@@ -85,7 +85,6 @@ class MotionStudyTask(StudyTask[MotionTask]):
     def describe(
         self, run: SeedRun, arm: ArmSettings | None, task: MotionTask, loop_arm: Arm | None
     ) -> Mapping[str, object]:
-        """Return all that the results of an arm depend on."""
         return {
             "arm": "first generation" if arm is None else arm.key,
             "seed": run.seed,
@@ -94,7 +93,6 @@ class MotionStudyTask(StudyTask[MotionTask]):
         }
 
     def identify_data(self, run: SeedRun, task: MotionTask) -> Mapping[str, Identity]:
-        """Return the identities of a seed's data."""
         return data_identities(run.seed, task.real, as_samples(task.data.reference, task.codec))
 
     def first_key(self, run: SeedRun, task: MotionTask) -> str:

@@ -1,13 +1,11 @@
 """A study in Weights & Biases: a run for each arm and seed as it goes on, and one for the whole."""
 
-import math
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from selfcorrect.storage.files.locks import read_identity
-from selfcorrect.storage.files.strict_json import as_json
+from selfcorrect.storage.files.strict_json import spell_infinity
 from selfcorrect.storage.runs.tracking import MetricRow, TrackedRun, WandbLog
 
 from .arms import ArmSettings
@@ -28,20 +26,11 @@ def arm_run(study: Study, run: SeedRun, arm: ArmSettings, rows: Sequence[MetricR
     return TrackedRun(
         name=f"{run.task} {arm.key} seed {run.seed}",
         group=name_wandb_group(run.root),
-        config=finite({**who, **study.tasks[run.task].settings, "version": version("selfcorrect")}),
+        config=spell_infinity({**who, **study.tasks[run.task].settings, "version": version("selfcorrect")}),
         rows=[{realised_name(name, arm.axes): value for name, value in row.items()} for row in rows],
         tags=(run.task, arm.policy, arm.corrector, arm.remedy),
         job_type="arm",
     )
-
-
-def finite(value: Any) -> Any:
-    """JSON values, numbers that are not finite as text, which every reader of JSON takes."""
-    if isinstance(value, Mapping):
-        return {str(key): finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else as_json(value, str)
 
 
 def log_arm(log: WandbLog, study: Study, run: SeedRun, arm: ArmSettings, *, last: bool) -> None:
@@ -66,7 +55,7 @@ def study_run(study: Study, final: Mapping[str, float], folder: Path, command: s
     return TrackedRun(
         name=f"{folder.name} report",
         group=name_wandb_group(folder),
-        config=finite({**study.config, "command": command, "version": version("selfcorrect")}),
+        config=spell_infinity({**study.config, "command": command, "version": version("selfcorrect")}),
         tags=("report",),
         job_type="report",
         summary=final,

@@ -62,16 +62,13 @@ class BundleTask(StudyTask[Task]):
     """The settings of the toy."""
 
     def make_task(self, run: SeedRun, progress: Progress) -> Task:
-        """Return the task that the arms of a seed share."""
         return make_setup(self.source, run.stream).task
 
     def make_arm(self, arm: ArmSettings, task: Task, run: SeedRun, progress: Progress) -> tuple[Task, Arm]:
-        """Return an arm of a seed, with its task."""
         declared = make_setup(self.source, run.stream).arms[arm.key]
         return declared if isinstance(declared, tuple) else (task, declared)
 
     def describe(self, run: SeedRun, arm: ArmSettings | None, task: Task, loop_arm: Arm | None) -> Mapping[str, object]:
-        """Return all that the results of an arm depend on."""
         return {"toy": run.task, "seed": run.seed, "settings": self.words}
 
 

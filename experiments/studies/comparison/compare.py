@@ -171,17 +171,14 @@ class ComparedTask(StudyTask[Task]):
     packed_arms: bytes
 
     def make_task(self, run: SeedRun, progress: Progress) -> Task:
-        """Return the task of a seed."""
         return measure_novelty_of(make_task(pickle.loads(self.packed_tasks)[run.task], run.task, run.stream))
 
     def make_arm(self, arm: ArmSettings, task: Task, run: SeedRun, progress: Progress) -> tuple[Task, Arm]:
-        """Return an arm of a seed, with another task if the arm changes the task."""
         source = pickle.loads(self.packed_arms)[arm.key]
         loop_arm = make_arm(source, arm.key, task, run.stream)
         return (source.change_task(task) if isinstance(source, CopyingArm) else task), loop_arm
 
     def describe(self, run: SeedRun, arm: ArmSettings | None, task: Task, loop_arm: Arm | None) -> Mapping[str, object]:
-        """Return all that the results of an arm depend on."""
         if arm is None or loop_arm is None:
             return {"task": run.task, "seed": run.seed, "initial_steps": task.initial_steps}
         return {"arm": arm.key, "task": run.task, "seed": run.seed, "settings": config_of(loop_arm)}

@@ -52,6 +52,15 @@ def as_json(value: object, default: Callable[[Any], Any] | None = None) -> Any:
     return json.loads(json.dumps(value, default=default))
 
 
+def spell_infinity(value: object) -> Any:
+    """Return a value as `as_json`, types that JSON lacks as text; numbers that are not finite become text, too."""
+    if isinstance(value, Mapping):
+        return {str(key): spell_infinity(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [spell_infinity(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else as_json(value, str)
+
+
 def read_json(path: Path) -> Any:
     """Read a JSON file.
 
