@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from selfcorrect.motion.geometry.vectors import deviation_along_axes, median, norms
+from selfcorrect.motion.geometry.vectors import median, norms, standard_lengths
 from selfcorrect.motion.kinematics import joint_positions, make_continuous
 from selfcorrect.motion.motion import MotionBatch
 
@@ -71,7 +71,7 @@ def noise_level(curves: np.ndarray, directions: int) -> np.ndarray:
         directions: Number of directions, at most C, in which there is noise, everywhere the same.
     """
     # a fourth difference of white noise has 70 times its variance
-    return deviation_along_axes(np.diff(curves, 4, axis=1), directions, axis=1) / np.sqrt(70.0)
+    return median(standard_lengths(np.diff(curves, 4, axis=1), directions), axis=1) / np.sqrt(70.0)
 
 
 def joint_noise_rad(motions: MotionBatch) -> np.ndarray:

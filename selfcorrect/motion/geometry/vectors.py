@@ -32,17 +32,13 @@ def norms(vectors: np.ndarray) -> np.ndarray:
     return np.sqrt(dot(vectors, vectors))
 
 
-def deviation_along_axes(vectors: np.ndarray, directions: int, axis: int) -> np.ndarray:
-    """Return the standard deviation, by median lengths, of vectors that vary as much in each of some directions.
+def standard_lengths(vectors: np.ndarray, directions: int) -> np.ndarray:
+    """Return lengths (...) of vectors (..., K) whose median is their standard deviation along each direction.
 
-    Outliers hardly change the result, and turning all vectors does not.
-
-    Args:
-        vectors: (..., K) vectors.
-        directions: Number of orthogonal directions, at most K, in which the vectors vary: 1, 2 or 3.
-        axis: Axis along which the vectors are drawn, not the last one.
+    The vectors vary as much in each of some directions, 1 to 3 and at most K. Their median hardly depends on outliers,
+    and not on how all vectors are turned.
     """
-    return median(norms(vectors), axis=axis) / np.sqrt(_MEDIAN_CHI_SQUARE[directions])
+    return norms(vectors) / np.sqrt(_MEDIAN_CHI_SQUARE[directions])
 
 
 def normalize_safely(vectors: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..geometry.filters import minimum_filter1d
 from ..geometry.smoothing import parabola_weights, smooth_parabolic
-from ..geometry.vectors import deviation_along_axes, median, median_of_known, norms, percentile
+from ..geometry.vectors import median, median_of_known, norms, percentile, standard_lengths
 from ..skeleton import SOLE_BELOW_TOE_JOINT_M
 
 _NOISE_M_S = 0.08
@@ -78,7 +78,9 @@ def estimate_noise_m(points_m: np.ndarray) -> np.ndarray:
     if len(points_m) < 5:
         return np.zeros(points_m.shape[1])
     residual_m = points_m - smooth_parabolic(points_m, 5)
-    return deviation_along_axes(residual_m, 3, axis=0) / np.sqrt(1 - parabola_weights(5)[2])
+    along_m = standard_lengths(residual_m[..., [0, 2]], 2)
+    up_m = standard_lengths(residual_m[..., [1]], 1)
+    return median(np.concatenate([along_m, up_m]), axis=0) / np.sqrt(1 - parabola_weights(5)[2])
 
 
 def _choose_window(noise_m: np.ndarray, frames: int, fps: float) -> tuple[int, float]:

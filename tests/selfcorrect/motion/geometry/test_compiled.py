@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from selfcorrect.datasets.files.rigs import bvh
-from selfcorrect.motion.geometry import compiled, kinematics, rotations, vectors
+from selfcorrect.motion import kinematics
+from selfcorrect.motion.geometry import compiled, rotations, vectors
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.observation import stance_model
 from selfcorrect.simulators.contacts import contact_plan
