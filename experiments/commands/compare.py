@@ -13,12 +13,10 @@ from tyro.conf import Positional, arg
 
 from selfcorrect.core.checks import count_noun
 from selfcorrect.core.errors import SettingError
-from selfcorrect.runtime.processes import default_workers
 from selfcorrect.runtime.registry import import_callable
 from selfcorrect.storage.runs.wandb_options import WandbOptions
 
 from ..jobs.targets import place_of
-from ..jobs.where import Where
 from ..studies.arms import ArmSettings
 from .inputs import list_changed
 
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
 
 SHARED = (
     "seeds", "first_seed", "better", "reference", "primary", "bounds", "gammas", "copying", "real_counts", "title",
-    "accept_changed",
+    "accept_changed", "workers",
 )  # fmt: skip
 """Options that `sc.compare` takes by the same name."""
 
@@ -109,7 +107,6 @@ class CompareCommand:
             out=folder,
             command=shlex.join(["selfcorrect", *sys.argv[1:]]),
             claims=claims,
-            where=Where(default_workers() if self.workers is None else self.workers),
             **{name: getattr(self, name) for name in SHARED},
             **vars(self.log),
         )

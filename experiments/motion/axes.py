@@ -100,7 +100,9 @@ class Axes:
         refined = list(arms)
         if self.policy or self.synthetic_ratio:
             ratios = [parse_ratio(ratio) for ratio in self.synthetic_ratio]
-            refined = _replace_policies(refined, _insert_ratios(self.policy or _policies_with_ratio(refined), ratios))
+            with_ratio = [arm.kind for arm in refined if arm.kind in TAKES_RATIO]
+            policies = self.policy or [*dict.fromkeys(with_ratio or ["augment"])]
+            refined = _replace_policies(refined, _insert_ratios(policies, ratios))
         if self.corrector:
             refined = _replace_correctors(refined, self.corrector)
         for field, values in {"strength": self.gamma, "place": self.physics_in}.items():
@@ -172,11 +174,6 @@ def _add_remedies(arms: Sequence[ArmSettings], remedies: Sequence[str]) -> list[
         candidates = dict.fromkeys(("none", *remedies)) if draws_samples else ("none",)
         extended += [replace(arm, remedy=remedy) for remedy in candidates]
     return extended
-
-
-def _policies_with_ratio(arms: Sequence[ArmSettings]) -> list[str]:
-    """Return the policies of arms that take a ratio, without ratios."""
-    return [kind for kind in dict.fromkeys(arm.kind for arm in arms) if kind in TAKES_RATIO] or ["augment"]
 
 
 def _insert_ratios(policies: Sequence[str], ratios: Sequence[float]) -> list[str]:

@@ -14,7 +14,6 @@ from torch import Tensor
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import temporal_frequencies
-from selfcorrect.correctors.contract import Corrector
 from selfcorrect.correctors.loop_correction import Correction
 from selfcorrect.loop.run import Arm, Task
 from selfcorrect.models.diffusion.denoiser_table import DENOISERS
@@ -76,7 +75,11 @@ class MotionStudyTask(StudyTask[MotionTask]):
         first_model = task.model.load_state(FolderReader(run.first_folder).state(0))
         inputs = corrector_inputs(experiment, self.options, run, task, first_model, progress)
         corrector = build_corrector(arm.corrector, inputs)
-        correction = None if corrector is None else _correction(corrector, arm)
+        correction = None
+        if corrector is not None:
+            drops = not is_own(arm.corrector) and corrector_row(arm.corrector).residual_free
+            on_rejection = "drop" if drops else "redraw"
+            correction = Correction(corrector, arm.strength, arm.operator, on_rejection=on_rejection)
         loop_arm = arm.make_arm(experiment.generations, experiment.steps[run.task], correction, task.fresh_source)
         placed_task, loop_arm = with_place(sampled_task(task, arm, progress), loop_arm, arm.place)
         remedy_inputs = RemedyInputs(embed=temporal_frequencies, finish=partial(finish_children, task.codec))
@@ -194,11 +197,6 @@ def data_identities(seed: int, real: Samples, reference: Samples) -> dict[str, I
         f"the real training data of seed {seed}": identity_of_data(real),
         f"what seed {seed} is compared against": identity_of_data(reference),
     }
-
-
-def _correction(corrector: Corrector, arm: ArmSettings) -> Correction:
-    drops = not is_own(arm.corrector) and corrector_row(arm.corrector).residual_free
-    return Correction(corrector, arm.strength, arm.operator, on_rejection="drop" if drops else "redraw")
 
 
 def finish_children(codec: FeatureCodec, children: Tensor, parents: Tensor, labels: Tensor) -> Tensor:

@@ -133,16 +133,14 @@ class _Observer:
     def __call__(self, run: SeedRun, arm: ArmSettings, done: int) -> None:
         """Tell of the generations up to `done`."""
         with self._lock:
-            if self._observe is not None:
-                rows = make_rows(self._study, run, arm)[self._counts[run, arm] : done + 1]
-                self._counts[run, arm] += len(rows)
-                self._tell(self._observe, rows)
-
-    def _tell(self, observe: Observe, rows: Sequence[MetricRow]) -> None:
-        try:
-            for row in rows:
-                observe(row)
-        except Exception as error:  # whatever a user's function raises, the study goes on
-            self._observe = None
-            message = f"observe failed and is not called again: {type(error).__name__}: {error}"
-            warnings.warn(message, stacklevel=2)
+            if self._observe is None:
+                return
+            rows = make_rows(self._study, run, arm)[self._counts[run, arm] : done + 1]
+            self._counts[run, arm] += len(rows)
+            try:
+                for row in rows:
+                    self._observe(row)
+            except Exception as error:  # whatever a user's function raises, the study goes on
+                self._observe = None
+                message = f"observe failed and is not called again: {type(error).__name__}: {error}"
+                warnings.warn(message, stacklevel=2)
