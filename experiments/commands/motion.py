@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Annotated, Self
 from tyro.conf import arg
 from tyro.extras import literal_type_from_choices
 
-from selfcorrect.core.errors import SettingError
 from selfcorrect.runtime.processes import default_workers
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.storage.runs.wandb_options import WandbOptions
@@ -23,7 +22,7 @@ from selfcorrect.storage.runs.wandb_options import WandbOptions
 from ..jobs.run import RUNNERS
 from ..jobs.targets import place_of
 from ..jobs.where import Where
-from ..motion.axes import Axes
+from ..motion.axes import Axes, refuse_options
 from ..motion.presets import PRESET_ROWS, PRESETS, drop_controls, select_settings
 from ..motion.settings import MotionSettings, RunOptions, find_engine
 from .inputs import sources_must_exist
@@ -84,12 +83,11 @@ class MotionCommand:
         has_other_model = self.settings.generator != PRESETS[self.preset].generator
         settings = self.axes.refine(drop_controls(self.settings) if has_other_model else self.settings)
         if not settings.own_correctors:
-            for name, value in (
-                ("corrector-timeout", self.options.corrector_timeout_s),
-                ("corrector-in-process", self.options.corrector_in_process),
-            ):
-                if value:
-                    raise SettingError(f"--{name} is for correctors of your own, and there are none; leave it out")
+            options = {
+                "corrector-timeout": self.options.corrector_timeout_s,
+                "corrector-in-process": self.options.corrector_in_process,
+            }
+            refuse_options(options, "correctors of your own")
         return settings
 
     def run(self) -> int:

@@ -1,7 +1,7 @@
 """Axes of the arms of a motion experiment, as options that refine the arms of a preset."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Annotated
@@ -76,20 +76,14 @@ class Axes:
                 changes[name] = dict.fromkeys((*getattr(settings, name), *arms), steps)
         refined = replace(settings, arms=arms, **changes)
         refined.check_engine()
-        self._refuse_without_effect(refined)
-        return refined
-
-    def _refuse_without_effect(self, settings: MotionSettings) -> None:
-        """Raise SettingError for an option that changes nothing in the arms that are run."""
-        if all(arm.corrector == "none" for arm in settings.all_arms):
+        if all(arm.corrector == "none" for arm in refined.all_arms):
             options = {
                 "gamma": self.gamma,
                 "physics-in": self.physics_in,
-                "evaluate-corrected": settings.evaluate_corrected,
+                "evaluate-corrected": refined.evaluate_corrected,
             }
-            for option, value in options.items():
-                if value:
-                    raise SettingError(f"--{option} is for arms with a corrector, and there are none; leave it out")
+            refuse_options(options, "arms with a corrector")
+        return refined
 
     def refine_arms(self, arms: Sequence[ArmSettings]) -> tuple[ArmSettings, ...]:
         """Return arms with these axes, each beside the plain arm of comparison.
@@ -121,6 +115,13 @@ class Axes:
         for arm in refined:
             with_comparisons |= dict.fromkeys((BASELINE, arm.plain, arm))
         return tuple(with_comparisons)
+
+
+def refuse_options(options: Mapping[str, object], purpose: str) -> None:
+    """Raise SettingError for an option that is given, because there is nothing of the purpose of the options."""
+    for option, value in options.items():
+        if value:
+            raise SettingError(f"--{option} is for {purpose}, and there are none; leave it out")
 
 
 def budget(arm: ArmSettings) -> str:
