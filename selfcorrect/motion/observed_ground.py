@@ -162,23 +162,10 @@ class ObservedGround:
         is_near = -_FAR_BELOW_M <= nearest_m <= _FAR_ABOVE_M
         return floor_m if is_near or len(levels_m) == 1 else 0.0
 
-    @cached_property
+    @property
     def do_feet_hang(self) -> bool:
         """True if feet that seem to stand point down steeply below bent legs, as those of bodies that fall do."""
-        skeleton = self._motion.skeleton
-        pairs = [pair for part in ("hip", "knee", "ankle", "foot") if (pair := skeleton.pair(part)) is not None]
-        stands = self.feet_seen.stands
-        if len(pairs) < 4 or not stands.any():
-            return False
-        joints = np.array(pairs)
-        hips_m, knees_m, ankles_m, toes_m = np.moveaxis(
-            joint_positions(self._motion, joints.ravel().tolist()).reshape(-1, 4, 2, 3), 1, 0
-        )
-        rest_m = skeleton.rest_positions_m[joints]
-        pitches_rad = _pitch_rad(toes_m - ankles_m) - np.maximum(_pitch_rad(rest_m[3] - rest_m[2]), 0.0)
-        reaches = norms(ankles_m - hips_m) / (norms(knees_m - hips_m) + norms(ankles_m - knees_m))
-        is_pitched = percentile(pitches_rad[stands], 10) > _HANGING_RAD
-        return bool(is_pitched and median(reaches[stands]) < _BENT)
+        return _do_feet_hang(self._motion)
 
 
 def _pitch_rad(bones_m: np.ndarray) -> np.ndarray:
@@ -205,5 +192,24 @@ def _find_lowest_point_m(skeleton: Skeleton, root_m: np.ndarray, rotations: np.n
     parts = [strip_side(part) for part in skeleton.parts]
     joints = [joint for joint, part in enumerate(parts) if part in SURFACE_RADII_M and part not in _ARMS]
     radii_m = [SURFACE_RADII_M[parts[joint]] for joint in joints]
-    positions_m, _ = forward_kinematics(skeleton, root_m, rotations)
-    return (positions_m[:, joints, 1] - radii_m).min(axis=1)
+    positions_m, _ = forward_kinematics(skeleton, root_m, rotations, joints)
+    return (positions_m[..., 1] - radii_m).min(axis=1)
+
+
+@remember_by_object
+def _do_feet_hang(motion: Motion) -> bool:
+    """Return what `ObservedGround.do_feet_hang` says."""
+    skeleton = motion.skeleton
+    pairs = [pair for part in ("hip", "knee", "ankle", "foot") if (pair := skeleton.pair(part)) is not None]
+    stands = observe(motion).stands
+    if len(pairs) < 4 or not stands.any():
+        return False
+    joints = np.array(pairs)
+    hips_m, knees_m, ankles_m, toes_m = np.moveaxis(
+        joint_positions(motion, joints.ravel().tolist()).reshape(-1, 4, 2, 3), 1, 0
+    )
+    rest_m = skeleton.rest_positions_m[joints]
+    pitches_rad = _pitch_rad(toes_m - ankles_m) - np.maximum(_pitch_rad(rest_m[3] - rest_m[2]), 0.0)
+    reaches = norms(ankles_m - hips_m) / (norms(knees_m - hips_m) + norms(ankles_m - knees_m))
+    is_pitched = percentile(pitches_rad[stands], 10) > _HANGING_RAD
+    return bool(is_pitched and median(reaches[stands]) < _BENT)

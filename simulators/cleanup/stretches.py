@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
@@ -148,7 +149,7 @@ class RepairStretches:
             first = np.arange(1 + step, frames - length - step)
             if not len(first):
                 break
-            knots = np.array([-1 - step, -1, length, length + step])
+            knots = (-1 - step, -1, length, length + step)
             anchors_m = points_m[first[:, None] + knots]
             away_m = np.zeros(len(first))
             for offset in range(length):
@@ -298,10 +299,12 @@ def _noise_m(points_m: np.ndarray, order: int, factor: float, window: int) -> np
     return median_filter1d(lengths_m, window, mode="constant") * _TO_SIGMA / np.sqrt(factor)
 
 
-def _cubic_weights(knots: np.ndarray, at: float) -> np.ndarray:
-    """Return the weights (4,) of values at four knots in the value of their cubic polynomial."""
+@lru_cache(maxsize=64)
+def _cubic_weights(knots: tuple[int, int, int, int], at: int) -> np.ndarray:
+    """Return the weights (4,) of values at four knots in the value of their cubic polynomial; read-only."""
     weights = np.ones(len(knots))
     for index, knot in enumerate(knots):
         others = np.delete(knots, index)
         weights[index] = np.prod((at - others) / (knot - others))
+    weights.flags.writeable = False
     return weights

@@ -375,8 +375,9 @@ def _measure_shares_of(poses: np.ndarray, window: int) -> np.ndarray:
     after = means[window + 3 :]
     way = (before + after) / 2
     step = np.diff(poses[window + 1 : -window - 1], axis=0)
-    before_squares = np.einsum("...i,...i", before, before)
-    after_squares = np.einsum("...i,...i", after, after)
+    squares = np.einsum("...i,...i", means, means)
+    before_squares = squares[: -window - 3]
+    after_squares = squares[window + 3 :]
     larger = np.maximum(before_squares, after_squares)
     is_moving = np.minimum(before_squares, after_squares) > np.maximum(still, _ALIKE**2 * larger)
     along = np.einsum("...i,...i", step, way) / np.maximum(np.einsum("...i,...i", way, way), _UNCHANGED**2)

@@ -125,13 +125,15 @@ def _list_neighbours(
 ) -> list[np.ndarray]:
     """Return `count` neighbours of each value along an axis, the first of them `before` frames earlier."""
     frames = values.shape[axis]
-    places = np.arange(-before, frames + count - 1 - before)
-    is_beyond = (places < 0) | (places >= frames)
-    if mode == "reflect" and frames:
-        places %= 2 * frames
-        places = np.minimum(places, 2 * frames - 1 - places)
+    if not frames:
+        return [values] * count
+    beyond = np.append(np.arange(-before, 0), np.arange(frames, frames + count - 1 - before))
+    if mode == "reflect":
+        beyond %= 2 * frames
+        beyond = np.minimum(beyond, 2 * frames - 1 - beyond)
     along = (slice(None),) * (axis % values.ndim)
-    extended = values.take(places.clip(0, frames - 1), axis) if frames else values
+    ends = values.take(beyond.clip(0, frames - 1), axis)
     if mode == "constant":
-        extended[(*along, is_beyond)] = cval
+        ends[...] = cval
+    extended = np.concatenate([ends[(*along, slice(before))], values, ends[(*along, slice(before, None))]], axis)
     return [extended[(*along, slice(start, start + frames))] for start in range(count)]
