@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from selfcorrect.core.checks import check_count, describe_value
 from selfcorrect.core.errors import SettingError
@@ -18,8 +18,10 @@ from selfcorrect.storage.runs.wandb_options import WandbChoice, WandbOptions
 from ...jobs.where import Where
 from ..claims import Statement
 from ..run import Observe
-from .report import DIRECTION_WORDS, Direction
 
+Direction: TypeAlias = Literal["lower", "higher", "real"] | float
+"""Better direction of a quality; "real" if the value of real data is the aim, a number if that is the aim."""
+DIRECTION_WORDS = ("lower", "higher", "real")
 RESERVED = ("seed", "generation", "task", "arm", "group")
 """Columns of a comparison's rows; no quality can have such a name."""
 _TEXTS = ("title", "command", "primary", "wandb_project", "wandb_entity")

@@ -1,11 +1,9 @@
 """The report of a comparison of users' arms: headline, curves and tables, whatever the evaluation measures."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import numpy as np
 
@@ -36,13 +34,7 @@ from ..results import HELD_OUT, MEMORISER, ArmCurves
 from ..study import Study
 from ..study_rows import list_measured
 from ..tables import LOOP_COLUMNS, arm_table, last_generation_table, loop_cells
-
-if TYPE_CHECKING:
-    from .arguments import ComparisonOptions
-
-Direction: TypeAlias = Literal["lower", "higher", "real"] | float
-"""Better direction of a quality; "real" if the value of real data is the aim, a number if that is the aim."""
-DIRECTION_WORDS = ("lower", "higher", "real")
+from .arguments import ComparisonOptions, Direction
 
 COMPARISON_NOTES = (
     "λ is the number of synthetic samples per real one. γ is the correction strength: each sample is replaced by its "

@@ -19,7 +19,7 @@ from ..outcome import make_metric
 from ..results import ArmCurves, find_aims, mean_scores
 from ..summary import ROUNDING_OF_SUMMARIES, Summary, read_summary
 from ..tables import MARKS_LEGEND, PageRow, Table, format_text, marked_cell
-from .report import DIRECTION_WORDS
+from .arguments import DIRECTION_WORDS
 
 COUNTED = ("seeds", "first_seed", "generations")
 """Settings that may differ between runs: common seeds and generations are compared."""
