@@ -153,6 +153,9 @@ class MotionFeatures:
 
         A missing neck is between the shoulders.
         """
+        joints = [joint for part in parts if (joint := self.skeleton.joint(part)) is not None]
+        if len(joints) == len(parts):
+            return np.ascontiguousarray(self.find_places_m(joints))
         positions_m = [self._place(part) for part in parts]
         known_m = [position_m for position_m in positions_m if position_m is not None]
         return np.stack(known_m, axis=1) if len(known_m) == len(parts) else None
