@@ -4,8 +4,8 @@
     python docs/tools/results.py short runs/motion-short    # first keep that run's summary as docs/results/short.json
     python docs/tools/results.py short runs/a runs/b        # the same of runs that differ in their seeds alone
 
-A page asks for its table by `<!-- claims -->` or another kind of `fill_page`, which ends at `<!-- end of claims -->`;
-the text between the marks is replaced. Figures are those of the README and of the site's first page. The site has a
+A page asks for its table, or its sentences with numbers, by `<!-- claims -->` or another kind of `fill_page`; the text
+up to `<!-- end of claims -->` is replaced. Figures are those of the README and of the site's first page. The site has a
 table of all arms, and results.csv with the last generation.
 """
 
@@ -21,7 +21,15 @@ from typing import Annotated
 
 import numpy as np
 import tyro
-from answer import MAIN_JOB, collapse_sentences, kept_table, own_corrector_sentence
+from answer import (
+    MAIN_JOB,
+    collapse_sentences,
+    kept_table,
+    nearer_sentence,
+    own_corrector_sentence,
+    ratio_sentences,
+    remedy_sentences,
+)
 from claims import CLAIMS, claims_table
 from conditioning_page import fill_conditioning
 from page_tables import arms_of, forces_table
@@ -41,7 +49,10 @@ PICTURES = ROOT / "docs" / "pictures" / "results"
 PAGES = (ROOT / "README.md", ROOT / "docs" / "index.md", *sorted(SUMMARIES.glob("*.md")))
 """Pages with tables between marks."""
 
-KINDS = "claims|collapse|own-corrector|kept|loss-parts|samplers|strengths|uncorrected|tracked|forces|recipe"
+KINDS = (
+    "claims|collapse|own-corrector|kept|loss-parts|samplers|strengths|uncorrected|tracked|forces|recipe"
+    "|gains|ratio|nearer"
+)
 MARKED = re.compile(rf"<!-- ({KINDS}) -->\n.*?<!-- end of \1 -->", re.DOTALL)
 SITE_ONLY = ("claims", "samplers", "strengths", "uncorrected", "tracked")
 """Long tables, which only the site shows; the repository has their values as data."""
@@ -64,6 +75,9 @@ def fill_page(page: str, summaries: Mapping[str, Summary], *, is_site: bool = Fa
         "tracked": tracked_table,
         "forces": forces_table,
         "recipe": recipe_table,
+        "gains": remedy_sentences,
+        "ratio": ratio_sentences,
+        "nearer": nearer_sentence,
     }
 
     def make_table(match: re.Match[str]) -> str:
