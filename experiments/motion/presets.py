@@ -231,7 +231,7 @@ PRESET_ROWS = {
     "short": PresetRow(
         summary="a loop that loses diversity: by its sampler, drift and learner; what correction and a remedy change",
         settings=_small_loop(_SHORT, generations=3),
-        cost="4 minutes in MuJoCo, 8 in PyBullet, 0.1 GB",
+        cost="3 minutes, 0.1 GB",
         keep="sampling",
         closing=(
             "At the ratios of Gillman et al. 2024 (λ ≤ 1, with fine-tuning) the loop loses little within minutes: "
