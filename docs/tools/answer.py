@@ -136,9 +136,11 @@ def ratio_sentences(summaries: Mapping[str, Summary]) -> Iterator[str]:
         f"ends at {plain} instead of {real}, with physics at {physics}."
     )
     plain, _, physics = (f"{average_late(arms[name], FORCE).mean():.2f}" for name in names)
+    force_of_real = real_values(summary, FORCE)
+    assert force_of_real is not None, "these runs measure the force of real motion"
     yield (
         f"* **Physics brings root force nearer to real motion** than no correction does: {physics} instead of {plain} "
-        f"body weights at the paper's ratio, real motion {real_values(summary, FORCE).mean():.2f}."
+        f"body weights at the paper's ratio, real motion {force_of_real.mean():.2f}."
     )
 
 
@@ -161,6 +163,8 @@ def nearer_sentence(summaries: Mapping[str, Summary]) -> Iterator[str]:
 def _force_gain(summary: Summary, denoiser: str, policy: str) -> Interval:
     arms = arms_by_name(summary, denoiser)
     plain, physics = (distances(arms[f"{policy}+{name}"], find_metric(FORCE), summary) for name in ("none", "physics"))
+    assert plain is not None, "these runs measure the force of real motion"
+    assert physics is not None, "these runs measure the force of real motion"
     return mean_interval(plain - physics)
 
 

@@ -259,7 +259,7 @@ def subcommands(text: str) -> list[str]:
 
 API_PAGES = {
     "Motion files": r"datasets\.",
-    "Motions": r"motion\.(motion|skeleton|ground|geometry|pictures)",
+    "Motions": r"motion\.(motion|skeleton|ground|geometry|kinematics|inverse_kinematics|views|pictures)",
     "Correction of motion": r"simulators\.|experiments\.file_correction|motion\.corrector_interface",
     "Checks of motion": r"motion\.checks",
     "Correctors": r"correctors\.",
