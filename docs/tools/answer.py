@@ -110,7 +110,8 @@ def remedy_sentences(summaries: Mapping[str, Summary]) -> Iterator[str]:
     (plain, lineages), (static, both), (renewed, _) = list(KEPT.values())[1:]
 
     def change(name: str, other: str, key: str = COVERAGE) -> str:
-        return format_interval(mean_interval(arms[name].last(key) - arms[other].last(key)), 2)
+        found = mean_interval(arms[name].last(key) - arms[other].last(key))
+        return format_interval(found, 2) + (" (no difference found)" if found.low <= 0 <= found.high else "")
 
     skating = [f"{arms[name].last('skate_m_s').mean():.2f}" for name in (lineages, static)]
     yield (
