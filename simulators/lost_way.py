@@ -109,7 +109,7 @@ def _measure_resting_velocities_m_s(motion: Motion) -> np.ndarray:
 
 
 def _smooth_robustly(velocities_m_s: np.ndarray, fps: float) -> np.ndarray:
-    """Return smooth velocities (T, 2) that those which differ much from their neighbours hardly change."""
+    """Return velocities (T, 2) smoothed over time; a velocity far from its neighbours hardly counts."""
 
     def smooth(values: np.ndarray) -> np.ndarray:
         return gaussian_filter1d(values, _SMOOTH_S * fps, axis=0, mode="nearest")

@@ -198,7 +198,7 @@ def _find_lowest_point_m(skeleton: Skeleton, root_m: np.ndarray, rotations: np.n
 
 @remember_by_object
 def _do_feet_hang(motion: Motion) -> bool:
-    """Return what `ObservedGround.do_feet_hang` says."""
+    """Return whether feet that seem to stand hang in the air: see `ObservedGround.do_feet_hang`."""
     skeleton = motion.skeleton
     pairs = [pair for part in ("hip", "knee", "ankle", "foot") if (pair := skeleton.pair(part)) is not None]
     stands = observe(motion).stands
