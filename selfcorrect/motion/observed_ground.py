@@ -82,13 +82,18 @@ class ObservedGround:
         return float(self.feet_seen.levels_m[0])
 
     @cached_property
+    def _estimated_feet(self) -> tuple[FootFrames, float]:
+        """Foot frames by the feet that stand flat, and the mean depth of soles; the rest pose's if they never do."""
+        return estimate_feet_by_depth(self._motion)
+
+    @cached_property
     def feet(self) -> FootFrames:
         """Foot frames, and the floor on which the feet stand, wherever y = 0 is; those that the motion carries stay.
 
         Raising the motion raises that floor and changes nothing else.
         """
         motion = self._motion
-        estimated, depth_m = estimate_feet_by_depth(motion)
+        estimated, depth_m = self._estimated_feet
         floor_m = self.feet_seen.floor_m + self.feet_seen.sole_depth_m - depth_m if self.is_shown else estimated.floor_m
         if motion.feet is None:
             return replace(estimated, floor_m=floor_m)
@@ -146,21 +151,29 @@ class ObservedGround:
         """
         if not self.is_shown:
             return self.lying_m or 0.0
-        motion = self._motion
         levels_m = self.feet_seen.levels_m
         is_on_level = np.abs(self.feet_seen.ground_m[..., None] - levels_m) < OTHER_GROUND_M / 2
         share = (is_on_level & self.feet_seen.stands[..., None]).any(axis=1).mean(axis=0)
         nearest_m = float(levels_m[np.argmin(np.abs(levels_m) - _OFTEN_STANDS_M * share)])
         floor_m = nearest_m
-        if self.feet_seen.feet_m.shape[2] < 2:  # ankles do not show how soles without toe joints are pitched
-            level = LevelFeet(self.feet)
-            corners_m = in_chunks(
-                lambda frames: sole_corners_m(level.view(motion.frames(frames[0], frames[-1] + 1))),
-                np.arange(len(motion)),
-            )
-            floor_m += measure_gap_m(motion, corners_m.reshape(len(motion), 2, -1, 3))
+        has_toes = self.feet_seen.feet_m.shape[2] > 1
+        if not has_toes or self._estimated_feet[0] == FootFrames():  # joints do not show how these soles are pitched
+            floor_m += self._measure_gap_m(floor_m)
         is_near = -_FAR_BELOW_M <= nearest_m <= _FAR_ABOVE_M
         return floor_m if is_near or len(levels_m) == 1 else 0.0
+
+    def _measure_gap_m(self, floor_m: float) -> float:
+        """Return by how much modelled soles stand above the ground that joints show, seen with that floor at y = 0."""
+        level = LevelFeet(self.feet)
+        motion = self._motion
+        base_m = np.array([0.0, floor_m, 0.0])
+
+        def find_corners_m(root_m: np.ndarray, rotations: np.ndarray) -> np.ndarray:
+            seen = replace(motion, root_m=root_m - base_m, rotations=rotations)
+            return sole_corners_m(level.view(seen)) + base_m
+
+        corners_m = in_chunks(find_corners_m, motion.root_m, motion.rotations)
+        return measure_gap_m(motion, corners_m.reshape(len(motion), 2, -1, 3))
 
     @property
     def do_feet_hang(self) -> bool:

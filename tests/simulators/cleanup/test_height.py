@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from selfcorrect.motion.body.surface import sole_corners_m
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.observation.observation import observe
@@ -16,6 +17,7 @@ from selfcorrect.motion.observed_ground import ObservedGround
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 
 from ...made_motions import KINDS, Kind, dip_toes, made_motion, walk_with_stances
+from ...posed_motions import Pose
 
 MOST_CHANGED_M = 0.001
 
@@ -108,3 +110,17 @@ def test_the_floor_of_feet_rises_with_a_motion() -> None:
     high = ObservedGround(raise_motion(motion, 0.37)).feet
     assert high.floor_m - low.floor_m == pytest.approx(0.37, abs=1e-9)
     assert high.soles_m == pytest.approx(low.soles_m, abs=1e-9)
+
+
+@pytest.mark.parametrize("toes_up_deg", [30, 40])
+def test_feet_that_never_stand_flat_show_the_floor_by_their_soles(toes_up_deg: int) -> None:
+    """A body that stands on its heels has toe joints far above the floor."""
+    pose = Pose()
+    for side in ("left", "right"):
+        pose.turn(f"{side}_ankle", "x", -np.deg2rad(toes_up_deg))
+    motion = pose.motion()
+    heels_m = float(np.median(sole_corners_m(motion)[..., 1].min(axis=-1)))
+    ground = ObservedGround(motion)
+    by_toes_m = ground.feet_seen.floor_m
+    assert abs(ground.for_zero_m - heels_m) < 0.6 * (by_toes_m - heels_m)
+    assert ObservedGround(raise_motion(motion, 0.06)).for_zero_m - ground.for_zero_m == pytest.approx(0.06, abs=1e-9)
