@@ -50,7 +50,8 @@ def refuse_to_replace(path: Path, overwrite: bool) -> None:
 def replacing(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
     """Yield a temporary path of the same name that replaces `path` on disk when the block ends without error.
 
-    Missing folders are made. After an error nothing is left, and an existing file is unchanged.
+    Missing folders are made. After an error nothing is left, and an existing file is unchanged. A path in a scratch
+    folder is yielded itself: its file is unfinished until it leaves that folder.
 
     Raises:
         InputError: The path is a device, a pipe or a folder; only regular files are replaced.
@@ -58,6 +59,9 @@ def replacing(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
     """
     if path.exists() and not path.is_file():
         raise InputError(f"{path}: is no regular file, and nothing else is replaced")
+    if _is_scratch(path.parent.name):
+        yield path
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     with scratch_folder(path) as folder:
         temporary = folder / path.name
@@ -256,11 +260,15 @@ def find_leftovers(folder: Path, *, below: bool = False) -> list[Path]:
     pattern = f".*{_UNFINISHED}"
     leftovers = []
     for path in folder.rglob(pattern) if below else folder.glob(pattern):
-        match = _SCRATCH_NAME.fullmatch(path.name)
-        is_ours = match is not None and match["check"] == _hash_name(match["stem"])
-        if is_ours and path.is_dir() and not path.is_symlink():
+        if _is_scratch(path.name) and path.is_dir() and not path.is_symlink():
             leftovers.append(path)
     return leftovers
+
+
+def _is_scratch(name: str) -> bool:
+    """Return whether a name is one that only a scratch folder has."""
+    match = _SCRATCH_NAME.fullmatch(name)
+    return match is not None and match["check"] == _hash_name(match["stem"])
 
 
 @contextmanager
