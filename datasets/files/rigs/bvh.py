@@ -40,6 +40,8 @@ from .rig import RiggedMotion, describe_changed_names, order_below, unique, warn
 
 _ROWS = 256
 """Number of rows that are read or written at once, which fit into a processor's cache."""
+_TURNS_TOGETHER = 2**13
+"""Number of rotations whose angles are written at once."""
 _NO_BONE = 0.1
 """Share of the offset; a joint's position below this is no place but is added to the offset."""
 
@@ -284,9 +286,11 @@ def _values_of(clip: RiggedMotion) -> np.ndarray:
             values[:, columns] -= clip.offsets[joint][numbers]
     for axes, (joints, columns) in _turning_joints(clip.channels).items():
         all_axes = axes + "".join(axis for axis in "XYZ" if axis not in axes)
-        for joint, joint_columns in zip(joints, columns, strict=True):  # angles of all would take most of the memory
-            angles_deg = to_euler_angles(all_axes, motion.rotations[:, joint])[..., : len(axes)]
-            values[:, joint_columns] = np.unwrap(angles_deg, period=360, axis=0)
+        together = max(_TURNS_TOGETHER // max(len(motion), 1), 1)  # angles of all would take most of the memory
+        for start in range(0, len(joints), together):
+            some = slice(start, start + together)
+            angles_deg = to_euler_angles(all_axes, motion.rotations[:, joints[some]])[..., : len(axes)]
+            values[:, columns[some]] = np.unwrap(angles_deg, period=360, axis=0)
     return values
 
 
