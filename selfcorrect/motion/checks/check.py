@@ -70,9 +70,10 @@ class RuleChoice:
 
 
 def _matches(word: str, rule: Rule) -> bool:
-    if word.upper() in RULE_TABLE.names:
-        return word.upper() == rule.code
-    return word == rule.name or (bool(word) and rule.code.startswith(word.upper()))
+    code = word.upper()
+    if not rule.code.startswith(code) or not code:
+        return word == rule.name
+    return rule.code == code or code not in RULE_TABLE.names
 
 
 def check(motion: Motion, select: Sequence[str] = (), ignore: Sequence[str] = ()) -> list[Finding]:

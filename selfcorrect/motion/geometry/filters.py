@@ -20,27 +20,33 @@ def correlate1d(values: np.ndarray, weights: np.ndarray, axis: int = -1, mode: s
     """Sum neighbours with an odd number of weights (K,); beyond the ends values are mirrored, the nearest, or 0."""
     weights = np.asarray(weights)
     middle = len(weights) // 2
-    neighbours = _list_neighbours(np.asarray(values, dtype=float), len(weights), middle, axis, mode)
     mirrored = weights[::-1]
-    signs = [sign for sign in (1, -1) if np.abs(weights - sign * mirrored)[:middle].max(initial=0.0) <= _ROUNDING]
-    if not signs:  # the order of SciPy's sums, as below
-        total = neighbours[-1] * weights[-1]
-        for neighbour, weight in zip(neighbours[:-1], weights[:-1], strict=True):
-            total += neighbour * weight
-        return total
-    combine = np.add if signs[0] > 0 else np.subtract
+    for combine, difference in ((np.add, weights - mirrored), (np.subtract, weights + mirrored)):
+        if np.abs(difference)[:middle].max(initial=0.0) <= _ROUNDING:
+            return _sum_pairs(values, weights, combine, axis, mode)
+    neighbours = _list_neighbours(np.asarray(values, dtype=float), len(weights), middle, axis, mode)
+    total = neighbours[-1] * weights[-1]  # the order of SciPy's sums, as below
+    for neighbour, weight in zip(neighbours[:-1], weights[:-1], strict=True):
+        total += neighbour * weight
+    return total
+
+
+def _sum_pairs(values: np.ndarray, weights: np.ndarray, combine: np.ufunc, axis: int, mode: str) -> np.ndarray:
+    """Sum neighbours with weights (K,), of which opposite ones are equal (`combine` adds) or differ in sign."""
+    middle = len(weights) // 2
+    neighbours = _list_neighbours(np.asarray(values, dtype=float), len(weights), middle, axis, mode)
     total = neighbours[middle] * weights[middle]
     pair = np.empty_like(total)
-    for place in range(middle):
+    for place, weight in enumerate(weights[:middle].tolist()):
         combine(neighbours[place], neighbours[-1 - place], out=pair)
-        pair *= weights[place]
+        pair *= weight
         total += pair
     return total
 
 
 def gaussian_filter1d(values: np.ndarray, sigma: float, axis: int = -1, mode: str = "reflect") -> np.ndarray:
     """Smooth values by a Gaussian, whose standard deviation is `sigma` frames and which ends after four of these."""
-    return correlate1d(values, gaussian_weights(float(sigma)), axis, mode)
+    return _sum_pairs(values, gaussian_weights(float(sigma)), np.add, axis, mode)
 
 
 @lru_cache(maxsize=64)
@@ -127,13 +133,19 @@ def _list_neighbours(
     frames = values.shape[axis]
     if not frames:
         return [values] * count
-    beyond = np.append(np.arange(-before, 0), np.arange(frames, frames + count - 1 - before))
-    if mode == "reflect":
-        beyond %= 2 * frames
-        beyond = np.minimum(beyond, 2 * frames - 1 - beyond)
     along = (slice(None),) * (axis % values.ndim)
-    ends = values.take(beyond.clip(0, frames - 1), axis)
+    ends = values.take(_list_beyond(frames, count, before, mode), axis)
     if mode == "constant":
         ends[...] = cval
     extended = np.concatenate([ends[(*along, slice(before))], values, ends[(*along, slice(before, None))]], axis)
     return [extended[(*along, slice(start, start + frames))] for start in range(count)]
+
+
+@lru_cache(maxsize=64)
+def _list_beyond(frames: int, count: int, before: int, mode: str) -> np.ndarray:
+    """Return the frames that stand for those before the first and after the last of some frames."""
+    beyond = np.append(np.arange(-before, 0), np.arange(frames, frames + count - 1 - before))
+    if mode == "reflect":
+        beyond %= 2 * frames
+        beyond = np.minimum(beyond, 2 * frames - 1 - beyond)
+    return beyond.clip(0, frames - 1)

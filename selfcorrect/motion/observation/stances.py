@@ -110,13 +110,21 @@ def _find_places_m(path_m: np.ndarray, speeds_m_s: np.ndarray, runs: Sequence[tu
 
     Heights are medians. Places on the floor are means, which turn with the motion.
     """
-    places_m = np.empty((len(runs), 3))
-    for index, (first, stop) in enumerate(runs):
-        is_slow = speeds_m_s[first:stop] <= median(speeds_m_s[first:stop])
-        slow_m = path_m[first:stop][is_slow]
-        places_m[index] = slow_m.mean(axis=0)
-        places_m[index, 1] = median(slow_m[:, 1])
-    return places_m
+    frames = np.concatenate([np.arange(first, stop) for first, stop in runs])
+    run = np.repeat(np.arange(len(runs)), [stop - first for first, stop in runs])
+    is_slow = speeds_m_s[frames] <= _medians_in_runs(speeds_m_s[frames], run)[run]
+    slow_m = path_m[frames[is_slow]]
+    run = run[is_slow]
+    x_m, z_m = (np.bincount(run, slow_m[:, axis]) / np.bincount(run) for axis in (0, 2))
+    return np.stack([x_m, _medians_in_runs(slow_m[:, 1], run), z_m], axis=-1)
+
+
+def _medians_in_runs(values: np.ndarray, run: np.ndarray) -> np.ndarray:
+    """Return the median (R,) of the values (S,) of each run; run: (S,) index of the run of each, in order."""
+    ordered = values[np.lexsort((values, run))]
+    lengths = np.bincount(run)
+    middles = np.cumsum(lengths) - lengths + lengths // 2
+    return (ordered[middles - 1 + lengths % 2] + ordered[middles]) / 2
 
 
 def _count_in_runs(holds: np.ndarray, runs: Sequence[tuple[int, int]]) -> np.ndarray:
