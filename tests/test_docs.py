@@ -275,6 +275,18 @@ def test_tables_of_results_are_those_of_the_kept_summaries() -> None:
         assert drawn == (results.PICTURES / f"{figure}.svg").read_text(), f"make results, for {figure}"
 
 
+@pytest.mark.slow
+def test_figures_in_running_text_follow_from_kept_data() -> None:
+    """Also if their digits are spoilt first; a mark that stands behind no number would fill nothing."""
+    results, figures = tool("results"), tool("figures")
+    summaries = results.read_all()
+    for page in results.PAGES:
+        text = page.read_text(encoding="utf-8")
+        spoilt = re.sub(r"\d(?=[^<>\n]*<!-- \w)", "9", text)
+        assert figures.fill_figures(spoilt, summaries) == text, f"make results, for {page.name}"
+        assert len(figures.FIGURE.findall(text)) == len(re.findall(r"\S<!--", text)), page.name
+
+
 def test_rows_of_samplers_are_complete_and_keep_what_the_closed_form_says() -> None:
     samplers, tables = tool("samplers"), tool("split_tables")
     kept = tables.read_rows("gen0")

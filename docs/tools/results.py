@@ -5,8 +5,9 @@
     python docs/tools/results.py short runs/a runs/b        # the same of runs that differ in their seeds alone
 
 A page asks for its table, or its sentences with numbers, by `<!-- claims -->` or another kind of `fill_page`; the text
-up to `<!-- end of claims -->` is replaced. Figures are those of the README and of the site's first page. The site has a
-table of all arms, and results.csv with the last generation.
+up to `<!-- end of claims -->` is replaced. `figures.py` fills numbers in running text. Figures are
+those of the README and of the site's first page. The site has a table of all arms, and results.csv with the last
+generation.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from answer import (
 )
 from claims import CLAIMS, claims_table
 from conditioning_page import fill_conditioning
+from figures import fill_figures
 from page_tables import arms_of, forces_table
 from recipe_table import recipe_table
 from split_tables import samplers_table, split_table, strengths_table, tracked_table, uncorrected_table
@@ -86,7 +88,7 @@ def fill_page(page: str, summaries: Mapping[str, Summary], *, is_site: bool = Fa
         return "\n".join([f"<!-- {kind} -->", "", "\n".join(lines).strip(), "", f"<!-- end of {kind} -->"])
 
     page = fill_splits(MARKED.sub(make_table, page), is_site=is_site)
-    return fill_conditioning(page, is_site=is_site)
+    return fill_conditioning(fill_figures(page, summaries), is_site=is_site)
 
 
 COLLAPSE = {
