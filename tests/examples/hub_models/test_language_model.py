@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pytest
@@ -10,26 +11,35 @@ import torch
 from helpers import assert_is_a_model_for_loops, same_tensors
 from hub_models import CausalLanguageModel, byte_level_tokenizer
 from torch import Tensor
-from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig
 
 import selfcorrect as sc
 from selfcorrect.core.randomness import streams
 
 pytestmark = pytest.mark.long  # imports what costs seconds and memory
 TEXTS = ["the cat sat", "the dog ran far", "a cat", "hopping ünïcode €"]
-TOKENIZER = byte_level_tokenizer(TEXTS, 280)
-SIZE = {"vocab_size": len(TOKENIZER), "bos_token_id": 0, "eos_token_id": 0}
 CONFIGS = {
-    "gpt2": GPT2Config(n_embd=16, n_layer=2, n_head=2, n_positions=64, **SIZE),
-    "llama": LlamaConfig(
-        hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, max_position_embeddings=64,
-        tie_word_embeddings=True, **SIZE,
-    ),
+    "gpt2": {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 64},
+    "llama": {
+        "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
+        "max_position_embeddings": 64, "tie_word_embeddings": True,
+    },
 }  # fmt: skip
 
 
+@cache
+def tokenizer() -> Any:
+    return byte_level_tokenizer(TEXTS, 280)
+
+
+def configuration(kind: str, **changes: int) -> Any:
+    from transformers import AutoConfig  # takes seconds
+
+    tokens = {"vocab_size": len(tokenizer()), "bos_token_id": 0, "eos_token_id": 0}
+    return AutoConfig.for_model(kind, **CONFIGS[kind] | tokens | changes)
+
+
 def tiny(kind: str = "llama", **settings: Any) -> CausalLanguageModel:
-    return CausalLanguageModel(module=CONFIGS[kind], tokenizer=TOKENIZER, length=8, batch_size=8, **settings)
+    return CausalLanguageModel(module=configuration(kind), tokenizer=tokenizer(), length=8, batch_size=8, **settings)
 
 
 def train_model(kind: str = "llama", steps: int = 0, **settings: Any) -> CausalLanguageModel:
@@ -61,7 +71,7 @@ def test_tokens_after_the_first_end_do_not_count() -> None:
     longer = replace(model, length=12).encode(["a cat"])
     assert model.cross_entropy(values) == pytest.approx(model.cross_entropy(longer), rel=1e-5)
     _, counted = model._token_losses(model.trained, values, torch.zeros(1))
-    assert int(counted.sum()) == len(TOKENIZER("a cat")["input_ids"]) + 1
+    assert int(counted.sum()) == len(tokenizer()("a cat")["input_ids"]) + 1
 
 
 def plainly(model: CausalLanguageModel, count: int, seed: int) -> Tensor:
@@ -80,7 +90,7 @@ def test_the_likeliest_tokens_are_those_of_greedy_search() -> None:
     model = train_model(steps=60, prompts=("the", "a cat sat", "x", "hop"), top_k=1)
     drawn = model.sample(torch.arange(4), streams(0))
     for label, prompt in enumerate(model.prompts):
-        tokens = TOKENIZER(prompt, return_tensors="pt")
+        tokens = tokenizer()(prompt, return_tensors="pt")
         expected = model.trained.generate(**tokens, max_new_tokens=8, do_sample=False, pad_token_id=0)
         expected = expected[0, tokens["input_ids"].shape[1] :]
         assert drawn[label, : len(expected)].tolist() == expected.tolist()
@@ -99,7 +109,9 @@ def test_it_is_a_model_for_loops() -> None:
 
 
 def test_a_model_that_is_given_is_fine_tuned_and_stays_as_it_was() -> None:
-    pretrained = AutoModelForCausalLM.from_config(CONFIGS["llama"]).to(torch.bfloat16)
+    from transformers import AutoModelForCausalLM
+
+    pretrained = AutoModelForCausalLM.from_config(configuration("llama")).to(torch.bfloat16)
     before = {name: value.clone() for name, value in pretrained.state_dict().items()}
     model = replace(tiny(), module=pretrained)
     start = model.fit(model.samples(TEXTS), 0, streams(0)).state()
@@ -115,6 +127,5 @@ def test_data_that_cannot_work_are_one_sentence() -> None:
         train_model(prompts=("a", "b", "c", "d")).__class__.sample(
             replace(train_model(), prompts=("a", "b")), torch.tensor([5]), streams(0)
         )
-    small = GPT2Config(n_embd=16, n_layer=1, n_head=2, vocab_size=100, bos_token_id=0, eos_token_id=0)
     with pytest.raises(sc.SettingError, match="the model has 100 tokens"):
-        replace(tiny(), module=small).build()
+        replace(tiny(), module=configuration("gpt2", vocab_size=100)).build()

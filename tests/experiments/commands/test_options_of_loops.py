@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
-from sklearn.neural_network import MLPClassifier
 from tyro.conf import Suppress
 
 from selfcorrect.core.errors import SelfcorrectError
@@ -70,6 +69,8 @@ class PlanError(Exception):
 @pytest.fixture
 def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
     """Return what a command would run, or the sentence with which it is refused."""
+    from sklearn.neural_network import MLPClassifier  # slow to import
+
     from selfcorrect.experiments.studies import run as study_run
     from selfcorrect.experiments.studies.comparison import compare as comparison
     from selfcorrect.experiments.studies.comparison import runs

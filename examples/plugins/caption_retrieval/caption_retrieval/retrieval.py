@@ -2,7 +2,6 @@
 
 import numpy as np
 from scipy.spatial.distance import cdist
-from scipy.stats import hypergeom
 
 from selfcorrect.core.errors import InputError
 
@@ -64,5 +63,7 @@ def r_precision(ranks: np.ndarray, candidates: int, top: int, distractors: int =
     """
     if top < 1 or candidates < 1 or distractors < 0:
         raise InputError(f"R-precision needs a top and candidates of at least 1, got {top} of {candidates}")
+    from scipy.stats import hypergeom  # slow to import
+
     others = candidates - 1
     return hypergeom.cdf(top - 1, others, np.asarray(ranks), min(distractors, others))
