@@ -4,21 +4,24 @@
 
 Before the colon stand a table of `TABLES`, or a run of docs/results, and its columns; behind it stand rows: `A`, `A
 less B` (paired by seed or split), or `A times B over C times D` (a ratio of means). `percent` in front changes the
-unit; `p` (of the exact test), `above` and `below` (how many lie there) judge differences. The number keeps the form that the page
-gives it: 0.05, +0.05, 0.05 [0.03, 0.07] (95 % interval) or 0.05 ± 0.02 (half of the interval).
+unit; `p` (of the exact test), `above` and `below` (how many values lie there, of 0) judge values. The number keeps the
+form that the page gives it: 0.05, +0.05, 0.05 [0.03, 0.07] (95 % interval) or 0.05 ± 0.02 (half of the interval).
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from claims import join_stage
 from evidence import arms_by_name, average_late, real_values, use_minus_signs
 from splits_page import BASELINE, FORCES, REAL, read_results, sign_flip_p
+from tables import SUMMARIES
 
 from selfcorrect.experiments.motion.presets import select_controls
 from selfcorrect.experiments.studies.summary import Summary
@@ -28,8 +31,8 @@ FIGURE = re.compile(r"([+−]?)(\d+(?:\.(\d+))?)( \[[^]<]*\]| ± [\d.]+)?<!-- (\
 ANCESTRAL = select_controls()["ancestral"][0].key.removeprefix("replace+none+")
 JUDGES: dict[str, Callable[[np.ndarray], float]] = {
     "p": sign_flip_p,
-    "above": lambda differences: (differences > 0).sum(),
-    "below": lambda differences: (differences < 0).sum(),
+    "above": lambda values: (values > 0).sum(),
+    "below": lambda values: (values < 0).sum(),
 }
 
 
@@ -57,14 +60,12 @@ def estimate(mark: str, summaries: Mapping[str, Summary]) -> Interval:
     if change == "percent":
         share = estimate(f"{head}: {rest}", summaries)
         return replace(share, estimate=100 * share.estimate, low=100 * share.low, high=100 * share.high)
-    if change in JUDGES:
-        first, second = (find(row, *columns) for row in rest.split(" less "))
-        return Interval(float(JUDGES[change](first - second)), np.nan, np.nan, len(first), change)
     if " over " in rows:
         sides = [[find(row, *columns) for row in side.split(" times ")] for side in rows.split(" over ")]
         return jackknife_ratio(*sides)
-    first, *others = (find(row, *columns) for row in rows.split(" less "))
-    return mean_interval(first - sum(others))
+    first, *others = (find(row, *columns) for row in (rest if change in JUDGES else rows).split(" less "))
+    values = first - sum(others)
+    return mean_interval(np.atleast_1d(JUDGES[change](values)) if change in JUDGES else values)
 
 
 def _find_run(name: str, summaries: Mapping[str, Summary]) -> Summary:
@@ -89,5 +90,28 @@ def _find_force(arm: str) -> np.ndarray:
     return np.array([abs(force[arm] - real) / force[BASELINE] for force, real in splits])
 
 
-TABLES: dict[str, Callable[..., np.ndarray]] = {"force-distance": _find_force}
+def _read_lines(name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (SUMMARIES / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def _find_mixer(subjects: str, metric: str) -> np.ndarray:
+    """Return a score (seeds,) of the DCT mixer's samples over that of real motion of other subjects, the floor."""
+    judged = [int(subject) for subject in subjects.split(",")]
+    search = [row for row in _read_lines("generator-search") if row["evaluated_subjects"] == judged]
+    floor, samples = (row["scores"][metric] for row in search)
+    repeats = [row for row in _read_lines("generator-repeats") if (row["data"], row["net"]) == (subjects, "dct-mixer")]
+    return np.array([samples / floor, *(row["scores"][metric] / row["floor"][metric] for row in repeats)])
+
+
+def _find_trials(method: str) -> np.ndarray:
+    """Return 1 for each clip (clips,) that a method followed to its end, else 0."""
+    rows = [row for row in _read_lines("side-by-side") if row["method"] == method]
+    return np.array([float(not row["failure"] and row["followed_share"] == 1) for row in rows])
+
+
+TABLES: dict[str, Callable[..., np.ndarray]] = {
+    "force-distance": _find_force,
+    "dct-mixer": _find_mixer,
+    "side-by-side": _find_trials,
+}
 """Tables that are no runs: by row and columns they give values of seeds or splits."""
