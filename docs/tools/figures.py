@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from claims import join_stage
 from evidence import arms_by_name, average_late, real_values, use_minus_signs
+from split_tables import NETWORKS, read_rows
 from splits_page import BASELINE, FORCES, REAL, read_results, sign_flip_p
 from tables import SUMMARIES
 
@@ -109,9 +110,18 @@ def _find_trials(method: str) -> np.ndarray:
     return np.array([float(not row["failure"] and row["followed_share"] == 1) for row in rows])
 
 
+def _find_draws(row: str, metric: str) -> np.ndarray:
+    """Return a score (seeds,) of the samples of generation 0 that a sampler drew; a row is NETWORK / SAMPLER."""
+    title, _, sampler = row.partition(" / ")
+    (network,) = (network for network in NETWORKS if network.title == title)
+    rows = [row for row in read_rows("gen0") if network.has_drawn(row) and row["sampler"] == sampler]
+    return np.array([row[metric] for row in rows])
+
+
 TABLES: dict[str, Callable[..., np.ndarray]] = {
     "force-distance": _find_force,
     "dct-mixer": _find_mixer,
     "side-by-side": _find_trials,
+    "samplers": _find_draws,
 }
 """Tables that are no runs: by row and columns they give values of seeds or splits."""
