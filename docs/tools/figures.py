@@ -14,11 +14,12 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 from claims import join_stage
+from conditioning_page import ARMS, Scores, predict_founders
 from evidence import arms_by_name, average_late, real_values, use_minus_signs
 from split_tables import NETWORKS, read_rows
 from splits_page import BASELINE, FORCES, REAL, read_results, sign_flip_p
@@ -30,6 +31,7 @@ from selfcorrect.statistics import Interval, jackknife_ratio, mean_interval
 
 FIGURE = re.compile(r"([+−]?)(\d+(?:\.(\d+))?)( \[[^]<]*\]| ± [\d.]+)?<!-- (\w[^>]*: [^>]*) -->")
 ANCESTRAL = select_controls()["ancestral"][0].key.removeprefix("replace+none+")
+FRESH = ("first", "fresh real", "calibrated")
 JUDGES: dict[str, Callable[[np.ndarray], float]] = {
     "p": sign_flip_p,
     "above": lambda values: (values > 0).sum(),
@@ -118,10 +120,29 @@ def _find_draws(row: str, metric: str) -> np.ndarray:
     return np.array([row[metric] for row in rows])
 
 
+@cache
+def _read_scores() -> Scores:
+    return Scores()
+
+
+def _find_labels(row: str, metric: str, generation: str) -> np.ndarray:
+    """Return a score (seeds,) of DATA / LABELS / ARM at a generation, or its share of generation 0 that is kept."""
+    data, labels, title = row.split(" / ")
+    (arm,) = (arm for arm, name in {**ARMS, FRESH: "fresh real motion"}.items() if name == title)
+    scores = _read_scores()
+    if generation == "kept":
+        return scores.kept(data, int(labels), arm, metric)
+    if metric == "founders-missed":
+        founders = scores.values(data, int(labels), arm, "surviving_lineages")[:, int(generation)]
+        return founders - predict_founders(scores, data, int(labels))
+    return scores.values(data, int(labels), arm, metric)[:, int(generation)]
+
+
 TABLES: dict[str, Callable[..., np.ndarray]] = {
     "force-distance": _find_force,
     "dct-mixer": _find_mixer,
     "side-by-side": _find_trials,
     "samplers": _find_draws,
+    "conditioning": _find_labels,
 }
 """Tables that are no runs: by row and columns they give values of seeds or splits."""
