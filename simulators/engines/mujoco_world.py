@@ -43,6 +43,9 @@ GB for the 64 particles that are simulated together without residual force."""
 STATE_BYTES_PER_SUPPORT = 2**13
 """Memory for the contacts of each support."""
 
+_XYZW = np.array([4, 5, 6, 3])
+"""Places of the root's rotation in a pose."""
+
 _ROWS_OF_NORMAL_FORCE = {"pyramidal": 4, "elliptic": 1}
 """Number of rows of a contact among the constraints that add up to the normal force: all edges of a pyramid, the first
 row of an elliptic cone."""
@@ -113,6 +116,20 @@ class _Addresses(NamedTuple):
     """(3 J,) of the joints' velocities."""
 
 
+class _StateViews(NamedTuple):
+    """Arrays of a state, in MuJoCo's own memory; each look-up in a state would make another array."""
+
+    pose: np.ndarray
+    speeds: np.ndarray
+    places_m: np.ndarray
+    joint_forces: np.ndarray
+    root_wrench: np.ndarray
+
+    @classmethod
+    def bind(cls, data: Any) -> Self:
+        return cls(data.qpos, data.qvel, data.xpos, data.qfrc_applied, data.xfrc_applied[1])
+
+
 class MuJoCoWorld:
     """MuJoCo in this process: a model for each body, a state for each motion."""
 
@@ -147,6 +164,7 @@ class MuJoCoWorld:
                 build.data.append(mujoco.MjData(build.model))
             self._builds.append(build)
             self._data.append(build.data[state_number])
+        self._views = [_StateViews.bind(data) for data in self._data]
         self._addresses = self._builds[0].addresses()
         self._stiffness = np.stack([build.stiffness for build in self._builds])
         self._centre_m = np.stack([body.centre_m[0] for body in bodies])
@@ -238,8 +256,9 @@ class MuJoCoWorld:
             for body in bodies:
                 model = self._builds[body].model
                 data = self._data[body]
-                data.qfrc_applied[:] = self._applied[body]
-                data.xfrc_applied[1] = wrenches[body]
+                views = self._views[body]
+                views.joint_forces[:] = self._applied[body]
+                views.root_wrench[:] = wrenches[body]
                 mujoco.mj_step(model, data)
                 mujoco.mj_kinematics(model, data)
 
@@ -249,14 +268,14 @@ class MuJoCoWorld:
     def _read(self) -> None:
         """Copy the state of the bodies that ran."""
         for body in self._running:
-            data = self._data[body]
-            self._poses[body] = data.qpos
-            self._speeds[body] = data.qvel
-            self._places_m[body] = data.xpos[self._addresses.bodies]
+            views = self._views[body]
+            self._poses[body] = views.pose
+            self._speeds[body] = views.speeds
+            self._places_m[body] = views.places_m.take(self._addresses.bodies, 0)
 
     def root(self) -> RootState:
         """Return the state of the roots."""
-        orientation = self._poses[:, [4, 5, 6, 3]]
+        orientation = self._poses.take(_XYZW, 1)
         angular_velocity_rad_s = rotate(orientation, self._speeds[:, 3:6])
         lever_m = rotate(orientation, self._centre_m)
         return RootState(
@@ -268,7 +287,7 @@ class MuJoCoWorld:
 
     def rotations(self) -> np.ndarray:
         """Return the rotations of all joints."""
-        return self._poses[:, self._addresses.poses].reshape(len(self._poses), -1, 4)
+        return self._poses.take(self._addresses.poses, 1).reshape(len(self._poses), -1, 4)
 
     def velocities_rad_s(self) -> np.ndarray:
         """Return the angular velocities of all joints."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
+from selfcorrect.motion.geometry.compiled import find_kernel
 from selfcorrect.motion.geometry.rotations import compose, invert, rotation_vectors, to_matrices
 from selfcorrect.motion.geometry.vectors import cross
 from selfcorrect.runtime.progress import report_progress
@@ -173,10 +175,12 @@ class _Controller:
         substeps = settings.engine.steps_per_frame(fps)
         self._controls = controls
         self._step_s = 1 / (fps * substeps)
-        self._legs = Legs.from_skeleton(planned[0].body.tree)
+        legs = Legs.from_skeleton(planned[0].body.tree)
+        self._ankles = legs.ankles.tolist()
         masses_kg = np.repeat([plan.body.total_mass_kg for plan in planned], [len(plan) for plan in planned])
         self._root_wrench = RootWrench(settings.drive, masses_kg)
-        self._feedback = LegFeedback(self._legs, controls, self._step_s, settings.plan.feedback)
+        self._feedback = LegFeedback(legs, controls, self._step_s, settings.plan.feedback)
+        self._compiled = _CompiledControl.make(controls, self._root_wrench, self._feedback)
         times_s = np.arange(len(controls.targets)) / (fps * substeps)
         self._nearest_frames = np.round(times_s * fps).astype(int)
 
@@ -197,19 +201,104 @@ class _Controller:
             (n, 6) residual wrenches of the remaining bodies.
         """
         controls = self._controls
+        frame = self._nearest_frames[step]
+        ankles_m = world.positions_m(self._ankles)[remaining]
+        if self._compiled is not None:
+            wrench, applied, targets = self._compiled.compute(step, frame, world.root(), ankles_m)
+            world.step(running, targets, controls.torques_nm[step, remaining], applied[:, :3], applied[:, 3:])
+            return wrench
         goal = controls.goal(step, remaining)
         root = RootState(*(values[remaining] for values in world.root()))
-        ankles_m = world.positions_m(self._legs.ankles.tolist())[remaining]
         rest = controls.rest[step, remaining]
         force_n = self._root_wrench.force_n(goal, root, rest)
         tilt_rad = rotation_error(goal.orientation, root.orientation)
         spin_rad_s = goal.angular_velocity_rad_s - root.angular_velocity_rad_s
         moment_nm = self._root_wrench.moment_nm(tilt_rad, spin_rad_s, rest, controls.inertia[step, remaining])
         torque_nm = moment_nm + cross(controls.lever_m[step, remaining], force_n)
-        targets = self._feedback.move(step, self._nearest_frames[step], goal, root, tilt_rad, ankles_m)
+        targets = self._feedback.move(step, frame, goal, root, tilt_rad, ankles_m)
         pushed_n = force_n + controls.push_n[step, remaining]
         world.step(running, targets, controls.torques_nm[step, remaining], pushed_n, torque_nm)
         return np.concatenate([force_n, moment_nm], axis=-1)
+
+
+@dataclass(frozen=True, eq=False)
+class _CompiledControl:
+    """The control of N bodies by compiled kernels: the bits of `RootWrench` and `LegFeedback` in a tenth of their time.
+
+    It keeps the errors of the feedback by itself.
+    """
+
+    steer: Callable[..., None]
+    turn_legs: Callable[..., None]
+    controls: ControlSequence
+    by_step: np.ndarray
+    """(S, N, 42) goals of the roots and what else the kernels need at each step."""
+    drives: np.ndarray
+    """(N, 7) stiffness, damping and limit of each root's force."""
+    constants: np.ndarray
+    """(10,) of moments and feedback."""
+    joints: np.ndarray
+    """(6,) joints of the legs, int32."""
+    errors: np.ndarray
+    """(N, 9) low-passed errors."""
+
+    @classmethod
+    def make(cls, controls: ControlSequence, wrench: RootWrench, feedback: LegFeedback) -> Self | None:
+        """Return the control; None without kernels."""
+        steer = find_kernel("steer")
+        turn_legs = find_kernel("turn_legs")
+        if steer is None or turn_legs is None:
+            return None
+        steps, count = controls.targets.shape[:2]
+        goals = (controls.goal_m, controls.goal_orientation, controls.goal_m_s, controls.goal_rad_s)
+        others = (
+            controls.rest,
+            controls.inertia,
+            controls.lever_m,
+            controls.push_n,
+            controls.loaded,
+            controls.ankles_m,
+        )
+        columns = [values[:steps].reshape(steps, count, -1) for values in (*goals, *others)]
+        return cls(
+            steer,
+            turn_legs,
+            controls,
+            by_step=np.concatenate(columns, axis=-1),
+            drives=wrench.constants_of_bodies,
+            constants=np.concatenate([wrench.constants, feedback.constants]),
+            joints=feedback.joints.ravel().astype(np.int32),
+            errors=np.zeros((count, 9)),
+        )
+
+    def compute(
+        self, step: int, frame: int, root: RootState, ankles_m: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the residual wrenches (n, 6), force and torque on the roots (n, 6), and the joints' targets (n, J, 4).
+
+        Args:
+            root: States of all roots.
+            ankles_m: (n, 2, 3) of the first n bodies.
+        """
+        count = len(ankles_m)
+        states = (root.position_m, root.velocity_m_s, root.orientation, root.angular_velocity_rad_s, ankles_m)
+        wrench, applied = np.empty((2, count, 6))
+        shifts_m, uprights_rad = np.empty((2, count, 2, 3))
+        self.steer(
+            self.by_step[step],
+            *map(np.ascontiguousarray, states),
+            self.drives,
+            self.constants,
+            self.errors,
+            wrench,
+            applied,
+            shifts_m,
+            uprights_rad,
+        )
+        targets = self.controls.targets[step, :count].copy()
+        turns_rad = self.controls.jacobians[frame, :count] @ shifts_m[..., None]
+        self.turn_legs(self.joints, turns_rad, uprights_rad, targets)
+        return wrench, applied, targets
 
 
 class RootWrench:
@@ -228,6 +317,16 @@ class RootWrench:
         self._rate_rad_s = np.array([settings.angular_rad_s, settings.angular_rad_s, settings.yaw_rad_s])
         self._angular_damping = 2 * settings.angular_damping
         self._torque_limit_nm = settings.torque_limit_nm
+
+    @property
+    def constants_of_bodies(self) -> np.ndarray:
+        """(N, 7) stiffness, damping and limit of each force."""
+        return np.column_stack([self._stiffness, self._damping, self._limits_n])
+
+    @property
+    def constants(self) -> np.ndarray:
+        """(5,) angular rates and damping, and the limit of moments."""
+        return np.array([*self._rate_rad_s, self._angular_damping, self._torque_limit_nm])
 
     def force_n(self, goals: RootState, states: RootState, rest: np.ndarray) -> np.ndarray:
         """Return the forces on the roots.
@@ -282,7 +381,7 @@ class LegFeedback:
         """legs: the legs of the bodies' tree; step_s: time between steps."""
         self._controls = controls
         self._settings = settings
-        self._joints = np.stack([legs.hips, legs.knees, legs.ankles], axis=-1) - 1
+        self.joints = np.stack([legs.hips, legs.knees, legs.ankles], axis=-1) - 1
         self._stand_rate = min(1.0, step_s / settings.stand_lag_s)
         self._turn_rate = min(1.0, step_s / settings.turn_lag_s)
         self._swing_rate = min(1.0, step_s / settings.swing_lag_s)
@@ -290,6 +389,12 @@ class LegFeedback:
         self._stand_m = np.zeros((count, 2, 2))
         self._height_error_m = np.zeros((count, 2))
         self._turn_rad = np.zeros((count, 3))
+
+    @property
+    def constants(self) -> np.ndarray:
+        """(5,) rates of stance, swing and turn, the limit of shifts, and the share of uprighting."""
+        rates = (self._stand_rate, self._swing_rate, self._turn_rate)
+        return np.array([*rates, self._settings.target_limit_m, self._settings.uprighting])
 
     def move(
         self, step: int, frame: int, goal: RootState, root: RootState, tilt_rad: np.ndarray, ankles_m: np.ndarray
@@ -317,11 +422,11 @@ class LegFeedback:
         displaced_m[..., 2] = self._swing_lift_m(loaded, target_ankles_m, goal.position_m, root.position_m, tilt_rad)
         turns_rad = self._controls.jacobians[frame, bodies] @ displaced_m[..., None]
         turns_rad = turns_rad.reshape(-1, 2, 3, 3)
-        moved = compose(targets[:, self._joints], small_rotation(turns_rad))
+        moved = compose(targets[:, self.joints], small_rotation(turns_rad))
         upright_share = -self._settings.uprighting * loaded
         upright_rad = upright_share[..., None] * turn_rad[:, None]
         moved[:, :, 0] = compose(small_rotation(upright_rad), moved[:, :, 0])
-        targets[:, self._joints] = moved
+        targets[:, self.joints] = moved
         return targets
 
     def _stance_shift_m(self, loaded: np.ndarray, off_m: np.ndarray) -> np.ndarray:

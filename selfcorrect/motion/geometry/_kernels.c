@@ -1,4 +1,5 @@
-/* Products, forward kinematics, contact forces, chains of transitions, banded systems, and rows of text.
+/* Products, forward kinematics, contact forces, control of simulations, chains of transitions, banded systems, and rows
+ * of text.
  *
  * Each function saves 3 % of a whole command or an import of SciPy, and does the sums of its counterpart in NumPy or
  * SciPy, in their order, so that both give the same bits; only banded systems, which LAPACK solves in blocks, differ in
@@ -16,7 +17,7 @@
 #endif
 
 #define MOST_AXES 16
-#define MOST_ARRAYS 9
+#define MOST_ARRAYS 13
 #define LANES 8
 
 /* --- arrays ------------------------------------------------------------------------------------------------------- */
@@ -383,6 +384,136 @@ done:
     return result;
 }
 
+/* --- control of a simulated step ----------------------------------------------------------------------------------- */
+
+static double smaller(double a, double b) { return a <= b || a != a ? a : b; } /* NaN wins, as in NumPy */
+static double larger(double a, double b) { return a >= b || a != a ? a : b; }
+
+enum { GOAL = 0, GOAL_TURN = 3, GOAL_SPEED = 7, GOAL_SPIN = 10, REST = 13, INERTIA = 19, LEVER = 28, PUSH = 31,
+       LOADED = 34, ANKLES = 36, CONTROL_WIDTH = 42 };
+
+/* Arguments: controls (N, 42) of a step; states of n roots: positions and velocities (n, 3), orientations (n, 4) and spins
+ * (n, 3); ankles (n, 2, 3); per body stiffness, damping and limit of the force (N, 7); angular rates, angular damping,
+ * limit of the moment, rates of stance, swing and turn, limit of shifts and uprighting (10,); low-passed errors (N, 9),
+ * updated. Results: force and moment (n, 6), force with push and torque (n, 6), shifts of ankles (n, 2, 3), turns of
+ * hips (n, 2, 3). */
+static PyObject *steer(PyObject *module, PyObject *const *values, Py_ssize_t given) {
+    static const Py_ssize_t WIDTHS[] = {CONTROL_WIDTH, 3, 3, 4, 3, 6, 7, 0, 9, 6, 6, 6, 6};
+    Arrays arrays = {.count = 0};
+    PyObject *result = NULL;
+    double *data[13];
+    if (!count_arguments(given, 13)) return NULL;
+    for (int k = 0; k < 13; k++) {
+        Py_buffer *view = take(&arrays, values[k], PyBUF_C_CONTIGUOUS | (k > 7 ? PyBUF_WRITABLE : 0), 'd', -1);
+        if (view == NULL) goto done;
+        data[k] = view->buf;
+    }
+    Py_ssize_t count = arrays.views[12].len / (Py_ssize_t)(6 * sizeof(double));
+    for (int k = 0; k < 13; k++)
+        REQUIRE(arrays.views[k].len >= (Py_ssize_t)sizeof(double) * (k == 7 ? 10 : count * WIDTHS[k]), "arrays are too short");
+    const double *set = data[7], angular_damping = set[3], moment_limit = set[4];
+    for (Py_ssize_t body = 0; body < count; body++) {
+        double *row[13], moment[3], spin[3], tilt[3], local[3], twice[3], doubled[3], inverse[3];
+        for (int k = 0; k < 13; k++) row[k] = data[k] + body * WIDTHS[k];
+        const double *control = row[0], *place = row[1], *speed = row[2], *turn = row[3], *drive = row[6];
+        const double *goal = control + GOAL, *wanted = control + GOAL_TURN, *rest = control + REST;
+        double *errors = row[8], *wrench = row[9], *applied = row[10];
+        for (int i = 0; i < 3; i++)
+            wrench[i] = drive[i] * (goal[i] - place[i]) + drive[3 + i] * (control[GOAL_SPEED + i] - speed[i]) + rest[i];
+        double share = smaller(1.0, drive[6] / larger(hypot(wrench[0], wrench[1]), 1e-9));
+        wrench[0] *= share;
+        wrench[1] *= share;
+        wrench[2] = smaller(larger(wrench[2], -drive[6]), drive[6]);
+        double along = 0;
+        for (int i = 0; i < 4; i++) along += wanted[i] * turn[i];
+        double sign = along >= 0 ? 2.0 : -2.0;
+        for (int i = 0; i < 3; i++) {
+            int a = NEXT[i], b = LAST[i];
+            tilt[i] = sign * (wanted[i] * turn[3] - wanted[3] * turn[i] - wanted[a] * turn[b] + wanted[b] * turn[a]);
+            spin[i] = control[GOAL_SPIN + i] - row[4][i];
+        }
+        for (int i = 0; i < 3; i++) moment[i] = set[i] * (set[i] * tilt[i] + angular_damping * spin[i]);
+        for (int i = 0; i < 3; i++) {
+            const double *inertia = control + INERTIA + 3 * i;
+            wrench[3 + i] = inertia[0] * moment[0] + inertia[1] * moment[1] + inertia[2] * moment[2] + rest[3 + i];
+        }
+        const double *about = wrench + 3;
+        double size = sqrt(about[0] * about[0] + about[1] * about[1] + about[2] * about[2]);
+        share = smaller(1.0, moment_limit / larger(size, 1e-9));
+        for (int i = 0; i < 3; i++) wrench[3 + i] *= share;
+        cross_one((const char *)(control + LEVER), 8, (const char *)wrench, 8, applied + 3);
+        for (int i = 0; i < 3; i++) {
+            applied[i] = wrench[i] + control[PUSH + i];
+            applied[3 + i] = wrench[3 + i] + applied[3 + i];
+            inverse[i] = -turn[i];
+            doubled[i] = 2 * inverse[i];
+        }
+        cross_one((const char *)doubled, 8, (const char *)tilt, 8, twice);
+        cross_one((const char *)inverse, 8, (const char *)twice, 8, local);
+        double *turned = errors + 6;
+        for (int i = 0; i < 3; i++) {
+            local[i] = tilt[i] + turn[3] * twice[i] + local[i];
+            turned[i] += set[7] * (local[i] - turned[i]);
+        }
+        for (int leg = 0; leg < 2; leg++) {
+            const double *target = control + ANKLES + 3 * leg, *ankle = row[5] + 3 * leg;
+            double loaded = control[LOADED + leg], *stand = errors + 2 * leg, *sunk = errors + 4 + leg;
+            double *shift = row[11] + 3 * leg, *upright = row[12] + 3 * leg;
+            for (int i = 0; i < 2; i++) stand[i] += set[5] * (ankle[i] - target[i] - stand[i]);
+            share = loaded * smaller(1.0, set[8] / larger(hypot(stand[0], stand[1]), 1e-9));
+            for (int i = 0; i < 2; i++) shift[i] = share * stand[i];
+            double lowered = tilt[0] * (target[1] - goal[1]) - tilt[1] * (target[0] - goal[0]);
+            *sunk += set[6] * (place[2] - goal[2] - lowered - *sunk);
+            shift[2] = (1.0 - loaded) * smaller(set[8], larger(0.0, -*sunk));
+            for (int i = 0; i < 3; i++) upright[i] = -set[9] * loaded * turned[i];
+        }
+    }
+    result = Py_NewRef(Py_None);
+done:
+    release(&arrays);
+    return result;
+}
+
+static void turn_a_little(const double *angles, double *quaternion) {
+    double remainder = 1.0;
+    for (int i = 0; i < 3; i++) {
+        quaternion[i] = 0.5 * angles[i];
+        remainder -= quaternion[i] * quaternion[i];
+    }
+    quaternion[3] = sqrt(larger(remainder, 0.0));
+}
+
+/* Arguments: int32 joints (6,) of both legs, hips first; turns (n, 2, 9) of these, then (n, 2, 3) of the hips in their
+ * parents' frames; targets (n, J, 4), changed. */
+static PyObject *turn_legs(PyObject *module, PyObject *const *values, Py_ssize_t given) {
+    Arrays arrays = {.count = 0};
+    PyObject *result = NULL;
+    if (!count_arguments(given, 4)) return NULL;
+    INDICES(joints, 0);
+    READ(turns, 1, -1);
+    READ(uprights, 2, -1);
+    WRITE(targets, 3, 3);
+    Py_ssize_t count = targets->shape[0], width = targets->shape[1];
+    const int *numbers = joints->buf;
+    REQUIRE(joints->shape[0] == 6 && targets->shape[2] == 4 && turns->len >= 18 * 8 * count && uprights->len >= 6 * 8 * count,
+            "shapes of turns differ");
+    for (int k = 0; k < 6; k++) REQUIRE(numbers[k] >= 0 && numbers[k] < width, "no such joint");
+    for (Py_ssize_t body = 0; body < count; body++)
+        for (int k = 0; k < 6; k++) {
+            double *target = (double *)targets->buf + 4 * (body * width + numbers[k]), turn[4], moved[4];
+            turn_a_little((double *)turns->buf + 18 * body + 3 * k, turn);
+            compose_one((char *)target, 8, (char *)turn, 8, moved);
+            memcpy(target, moved, sizeof moved);
+            if (k % 3) continue;
+            turn_a_little((double *)uprights->buf + 6 * body + k, turn);
+            compose_one((char *)turn, 8, (char *)moved, 8, target);
+        }
+    result = Py_NewRef(Py_None);
+done:
+    release(&arrays);
+    return result;
+}
+
 /* --- chains of transitions ----------------------------------------------------------------------------------------- */
 
 /* Arguments: matrices (2, 2, T, P), whether from each frame on; result: products (2, 2, T, P), overwritten; scratch. */
@@ -589,8 +720,8 @@ done:
 
 #define METHOD(name) {#name, (PyCFunction)(void (*)(void))name, METH_FASTCALL, NULL}
 static PyMethodDef METHODS[] = {
-    METHOD(compose), METHOD(rotate), METHOD(cross), METHOD(pose), METHOD(iterate_forces), METHOD(chain_products),
-    METHOD(solve_banded), METHOD(format_rows), METHOD(read_rows),
+    METHOD(compose), METHOD(rotate), METHOD(cross), METHOD(pose), METHOD(iterate_forces), METHOD(steer), METHOD(turn_legs),
+    METHOD(chain_products), METHOD(solve_banded), METHOD(format_rows), METHOD(read_rows),
     {NULL, NULL, 0, NULL},
 };
 static PyModuleDef_Slot SLOTS[] = {{0, NULL}};

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 import pytest
 from made_motions import Kind, made_motion
 from simulated_bodies import make_plan
 
+from selfcorrect.motion.geometry import compiled
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.body.humanoid import build_humanoid
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
+from selfcorrect.simulators.stages.scene import PLAIN, Scene
 from selfcorrect.simulators.stages.values import MotionPlan, SimulatedMotion
+from selfcorrect.simulators.tracking import tracker
 from selfcorrect.simulators.tracking.tracker import track_motions
 
 
-def follow_plans(engine: str, *plans: MotionPlan) -> list[list[SimulatedMotion]]:
+def follow_plans(engine: str, *plans: MotionPlan, scene: Scene = PLAIN) -> list[list[SimulatedMotion]]:
     settings = TrackerSettings(engine=EngineSettings(name=engine))
-    return track_motions(ENGINES.load(engine)(settings.engine), plans, settings)
+    return track_motions(ENGINES.load(engine)(settings.engine), plans, settings, scene)
 
 
 @pytest.fixture
@@ -70,6 +74,21 @@ def test_tracks_come_in_the_order_of_their_motions_and_do_not_depend_on_each_oth
     for first, second in zip(tracks, alone, strict=False):
         assert np.array_equal(first.motion.root_m, second.motion.root_m)
         assert np.array_equal(first.wrench, second.wrench)
+
+
+@pytest.mark.skipif(compiled.find_kernel("steer") is None, reason="the kernels are not compiled here")
+def test_compiled_control_has_the_bits_of_numpy(stand, leaving, monkeypatch):
+    """Bodies that walk, stand and are lost, pushed, of two lengths."""
+    scene = Scene(push_n=(40.0, 0.0, -30.0), push_from_s=0.2)
+    plans = [make_plan(stand, leaving), make_plan(made_motion("walk"))]
+    fast = follow_plans("mujoco", *plans, scene=scene)
+    monkeypatch.setattr(tracker, "find_kernel", lambda name: None)
+    slow = follow_plans("mujoco", *plans, scene=scene)
+    for first, second in zip(chain(*fast), chain(*slow), strict=True):
+        assert first.lost_at == second.lost_at
+        assert np.array_equal(first.wrench, second.wrench)
+        assert np.array_equal(first.motion.rotations, second.motion.rotations)
+        assert np.array_equal(first.loads_n, second.loads_n)
 
 
 def test_some_plans_of_a_batch_are_those_of_their_motions(stand, leaving):

@@ -109,6 +109,10 @@ def test_wrong_arrays_are_refused():
             *(np.ones((2, 3)), np.ones((2, 1, 4)), np.ones((1, 3)), one, one + 5, one),
             *(np.empty((2, 1, 3)), np.empty((2, 1, 4))),
         )
+    with pytest.raises(ValueError, match="too short"):
+        compiled.KERNELS.steer(*(np.ones((2, 42)) for _ in range(7)), np.ones(9), *(np.ones((2, 9)) for _ in range(5)))
+    with pytest.raises(ValueError, match="no such joint"):
+        compiled.KERNELS.turn_legs(np.full(6, 3, np.int32), np.ones((1, 18)), np.ones((1, 6)), np.ones((1, 3, 4)))
 
 
 def test_the_environment_leaves_the_kernels_out(monkeypatch: pytest.MonkeyPatch):
