@@ -5,7 +5,7 @@ jump over an obstacle that the file does not show takes longer than gravity allo
 holds the body up. That is no reason to leave the steps before and after uncorrected.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -47,6 +47,8 @@ _LARGEST_GAIN_M = 0.02
 """A larger gain allows no more: feet that were deeper in the floor than this are on other ground."""
 _MANY_LOST = 0.25
 """Largest share of contacts that a correction may lose."""
+_HEIGHTS = ("penetration_m", "floating_m")
+"""Errors of the height of a body above its ground."""
 _ON_HEIGHT = (NoteKind.MOVED_FAR, NoteKind.LOWEST_GROUND, NoteKind.FLOOR_MOVED)
 """Kinds of notes on where a correction has put a body."""
 _SOME_SIMULATED = 0.01
@@ -289,7 +291,9 @@ def _do_feet_worsen(view: MotionOnFloor, correction: CorrectedMotion) -> bool:
     if not view.plane.is_tilted:
         before_m_s = correction.before.get("skate_m_s", 0.0)
         allowed_m_s = max(_SLIDES_MUCH_MORE_M_S, _SLIDES_MUCH_MORE * before_m_s)
-    return _added_slide_m_s(correction) > allowed_m_s + _SLIDES_PER_GAIN_HZ * _gained_height_m(correction)
+    return _added_slide_m_s(correction) > allowed_m_s + _SLIDES_PER_GAIN_HZ * _gained_height_m(
+        correction.before, correction.after
+    )
 
 
 def _has_clear_gain(view: MotionOnFloor, correction: CorrectedMotion) -> bool:
@@ -312,8 +316,11 @@ def _drop_without_gain(view: MotionOnFloor, correction: CorrectedMotion) -> Corr
     A plan may also lower the force that contacts leave unexplained; a note says so if nothing else is gained.
     """
     kept = _keep_motion(view, correction)
-    gains = MotionComparison.from_correction(kept.motion, replace(correction, figures={})).clear_gains
-    if max(gains.values()) >= 1.0:
+    comparison = MotionComparison.from_correction(kept.motion, replace(correction, figures={}))
+    before, after = comparison.errors
+    trades_heights = _gained_height_m(before, after) <= 0.0  # a body that sinks less floats as much more
+    gains = [gain for name, gain in comparison.clear_gains.items() if not (trades_heights and name in _HEIGHTS)]
+    if max(gains) >= 1.0:
         return correction
     if correction.stage is not Stage.CLEANED:
         from .feasibility import LONGEST_INFERRED, measure_missing_bodyweights  # loads the simulation
@@ -329,11 +336,9 @@ def _drop_without_gain(view: MotionOnFloor, correction: CorrectedMotion) -> Corr
     return _measure_on_floor(view, replace(kept, residual=correction.residual))
 
 
-def _gained_height_m(correction: CorrectedMotion) -> float:
-    """Return by how much less the body sinks and its standing feet float, up to a limit; 0 if they do so more."""
-    gains_m = []
-    for name in ("penetration_m", "floating_m"):
-        gains_m.append(correction.before.get(name, 0.0) - correction.after.get(name, 0.0))
+def _gained_height_m(before: Mapping[str, float], after: Mapping[str, float]) -> float:
+    """Return by how much less a body sinks and its standing feet float, up to a limit; 0 if they do so more."""
+    gains_m = [before.get(name, 0.0) - after.get(name, 0.0) for name in _HEIGHTS]
     return min(max(sum(gains_m), 0.0), _LARGEST_GAIN_M)
 
 

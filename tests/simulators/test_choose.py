@@ -11,9 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_motions import made_motion
 
-from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Failure, FailureKind, NoteKind
+from selfcorrect.motion.corrector_interface.grounding import MotionOnFloor
+from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Failure, FailureKind, NoteKind, Stage
+from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.motion import Motion
-from selfcorrect.simulators.choose import KeptStretch, fade_where_feet_slide, keep_failed_stretch
+from selfcorrect.simulators.choose import (
+    KeptStretch,
+    fade_where_feet_slide,
+    keep_failed_stretch,
+    keep_feet_from_worsening,
+    restore_from_floor,
+)
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.settings.tracker import AcceptanceSettings, TrackerSettings
 
@@ -169,6 +177,16 @@ def test_a_motion_without_a_clear_gain_is_kept(pace: float) -> None:
     np.testing.assert_allclose(second.motion.root_m, first.motion.root_m, atol=1e-6)
     assert calmed.figures["clear_gain"] > 1.0
     assert not calmed.is_unchanged
+
+
+@pytest.mark.parametrize(("raised_m", "is_better"), [(0.02, True), (0.04, False)])
+def test_a_body_that_floats_as_high_as_it_was_in_the_floor_is_no_better(raised_m: float, *, is_better: bool) -> None:
+    sunk = raise_motion(made_motion("walk", frames=90), -0.02)
+    view = MotionOnFloor(sunk, sunk)
+    correction = restore_from_floor(view, CorrectedMotion(raise_motion(sunk, raised_m), stage=Stage.CLEANED))
+    assert correction.after["penetration_m"] < correction.before["penetration_m"]
+    chosen = keep_feet_from_worsening(view, correction, KinematicCorrector())
+    assert chosen.is_unchanged != is_better
 
 
 def test_a_plan_is_kept_if_contacts_explain_clearly_more() -> None:

@@ -212,3 +212,18 @@ def test_a_gain_is_clear_if_an_error_falls_in_two_seconds_of_a_long_motion(shake
     assert (comparison.clear_gains["jerk_m_s3"] >= 1.0) == is_clear
     worse = MotionComparison.from_correction(still, CorrectedMotion(replace(still, root_m=root_m)))
     assert worse.clear_gains["jerk_m_s3"] < 1.0
+
+
+@pytest.mark.parametrize(("calmed_count", "is_clear"), [(1, False), (10, True)])
+def test_a_small_gain_is_clear_if_the_whole_motion_gains(calmed_count: int, *, is_clear: bool) -> None:
+    """A fifth of the shaking goes: in the whole motion, or in a tenth of it as in a second correction."""
+    still = made_motion("idle", frames=600)
+    shake_m = np.zeros_like(still.root_m)
+    rng = np.random.default_rng(0)
+    for start in range(30, 600, 60):
+        shake_m[start : start + 15] = 0.01 * rng.standard_normal((15, 3))
+    calmed_m = shake_m.copy()
+    calmed_m[: 60 * calmed_count] *= 0.8
+    shaken, calmed = (replace(still, root_m=still.root_m + shift_m) for shift_m in (shake_m, calmed_m))
+    comparison = MotionComparison.from_correction(shaken, CorrectedMotion(calmed))
+    assert (comparison.clear_gains["jerk_m_s3"] >= 1.0) == is_clear
