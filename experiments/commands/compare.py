@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, arg
 
@@ -18,17 +18,12 @@ from selfcorrect.storage.runs.wandb_options import WandbOptions
 
 from ..jobs.targets import place_of
 from ..studies.arms import ArmSettings
+from ..studies.comparison.shared_options import SharedOptions
 from .inputs import list_changed
 
 if TYPE_CHECKING:
     from selfcorrect.correctors.loop_correction import Correction
     from selfcorrect.loop.run import Arm
-
-SHARED = (
-    "seeds", "first_seed", "better", "reference", "primary", "bounds", "gammas", "copying", "real_counts", "title",
-    "accept_changed", "workers",
-)  # fmt: skip
-"""Options that `sc.compare` takes by the same name."""
 
 
 @dataclass(frozen=True)
@@ -50,37 +45,14 @@ class CompareCommand:
     """Generations after generation 0."""
     steps: int = 0
     """Optimiser steps per generation, the same in every arm."""
-    gammas: tuple[float, ...] = ()
-    """Strengths γ. Each arm with a correction is run once with each."""
-    copying: bool = False
-    """Add an arm without a model: training samples are drawn at random and copied, so that only neutral drift is
-    left."""
-    real_counts: tuple[int, ...] = ()
-    """Numbers n of real training samples. Each task is run once with each."""
     reference: str = ""
     """Name of the arm that all other arms are compared with. By default, an arm with a correction is compared with the
     same arm without it, any other arm with the arm that trains only on real data."""
-    seeds: int = 5
-    """Number of seeds."""
-    first_seed: int = 0
-    """First seed."""
-    better: dict[str, Literal["lower", "higher", "real"] | float] = field(default_factory=dict)
-    """Better direction of each metric: lower, higher, real (the closer to the value of real data, the better) or a
-    target value."""
-    primary: str = ""
-    """The metric that decides, named before the run: its differences are a family of tests of their own."""
-    bounds: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """Least and greatest value of each metric that has them, such as 0 and 1 of a share: intervals stay within."""
     claims: str = ""
     """package.module:function that returns the claims to check (`sc.claims`)."""
-    title: str = ""
-    """Title of the report."""
     out: Path | None = None
     """Run folder (default: runs/ and the name of the YAML file)."""
-    accept_changed: bool = False
-    """Resume although your code or data changed since the run began. The run folder records both versions."""
-    workers: int | None = None
-    """Number of worker processes (default: one per core, as far as memory allows). Results do not depend on it."""
+    options: Annotated[SharedOptions, arg(name="")] = field(default_factory=SharedOptions)
     log: Annotated[WandbOptions, arg(name="")] = field(default_factory=lambda: WandbOptions("off"))
     runs: Annotated[tuple[Path, ...], Positional] = ()
     """Two run folders, in place of an experiment."""
@@ -107,7 +79,8 @@ class CompareCommand:
             out=folder,
             command=shlex.join(["selfcorrect", *sys.argv[1:]]),
             claims=claims,
-            **{name: getattr(self, name) for name in SHARED},
+            reference=self.reference,
+            **vars(self.options),
             **vars(self.log),
         )
         print(f"\n{comparison}\n\nReport: {folder / 'report.html'}")
@@ -120,12 +93,12 @@ class CompareCommand:
             )
         if self.tasks or self.arms:
             raise SettingError("compare takes two run folders or tasks and arms, not both")
-        unused = list_changed(self, ("runs", "better", "primary"))
+        unused = list_changed(self, ("runs", "options")) + list_changed(self.options, ("better", "primary"))
         if unused:
             raise SettingError(f"compare of two run folders runs nothing; leave out {unused[0]}")
         from ..studies.comparison.runs import compare_runs
 
-        print(compare_runs(*self.runs, scores=tuple(self.better), primary=self.primary))
+        print(compare_runs(*self.runs, scores=tuple(self.options.better), primary=self.options.primary))
         return 0
 
     def _make_arm(self, arm: ArmSettings) -> Arm:

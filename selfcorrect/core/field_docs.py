@@ -20,7 +20,14 @@ def add_field_docs(kind: type) -> None:
 
 
 def read_field_docs(kind: type) -> dict[str, str]:
-    """Return the texts below the fields of a class by the name of the field; none of a class without source."""
+    """Return the texts below the fields of a class and its bases by the name of the field; none without source."""
+    texts = {}
+    for base in (base for base in reversed(kind.__mro__) if hasattr(base, "__dataclass_fields__")):
+        texts |= _read_own_field_docs(base)
+    return texts
+
+
+def _read_own_field_docs(kind: type) -> dict[str, str]:
     source = ""
     with suppress(OSError, TypeError):
         source = inspect.getsource(kind)

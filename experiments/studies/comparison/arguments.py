@@ -5,22 +5,20 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from selfcorrect.core.checks import check_count, describe_value
 from selfcorrect.core.errors import SettingError
 from selfcorrect.loop.run import Arm
-from selfcorrect.statistics import Bounds
 from selfcorrect.storage.runs.wandb_options import WandbChoice, WandbOptions
 
 from ...jobs.where import Where
 from ..claims import Statement
 from ..run import Observe
+from .shared_options import SharedOptions
 
-Direction: TypeAlias = Literal["lower", "higher", "real"] | float
-"""Better direction of a quality; "real" if the value of real data is the aim, a number if that is the aim."""
 DIRECTION_WORDS = ("lower", "higher", "real")
 RESERVED = ("seed", "generation", "task", "arm", "group")
 """Columns of a comparison's rows; no quality can have such a name."""
@@ -50,27 +48,14 @@ _EXPECTED: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
 
 
 @dataclass(frozen=True)
-class ComparisonOptions:
+class ComparisonOptions(SharedOptions):
     """Options of `sc.compare`."""
 
-    seeds: int = 5
-    """Number of seeds. Every arm runs once per seed; arms of a seed share generation 0 and the random numbers."""
-    first_seed: int = 0
-    """First seed."""
-    workers: int | None = None
-    """Number of worker processes, by default one per core as far as memory allows. Results do not depend on it."""
     out: str | Path | None = None
     """Run folder, by default none is kept. Called again, it resumes byte for byte. With more seeds, arms or generations
     it computes only these."""
-    better: Mapping[str, Direction] = field(default_factory=dict)
-    """Better direction of each quality: "lower", "higher", "real" if the value of real data is the aim, or a number
-    that is the aim. Only qualities named here are compared."""
-    title: str = ""
-    """Title of the report."""
     command: str = ""
     """Command that does it again, for the report."""
-    accept_changed: bool = False
-    """Resume although code or data were changed since the run began."""
     where: Where | None = None
     """Where the jobs run, such as other machines, instead of `workers`."""
     wandb: WandbChoice = "off"
@@ -88,17 +73,6 @@ class ComparisonOptions:
     reference: str | Mapping[str, str] = ""
     """Name of the arm that all others are compared with, or arm → reference for some. By default an arm with a
     correction is compared with the same arm without, any other with the one on real data alone."""
-    primary: str = ""
-    """The quality that decides, named before the run: its differences are a family of tests of their own."""
-    bounds: Mapping[str, Bounds] = field(default_factory=dict)
-    """Least and greatest value of each quality that has them, such as (0, 1) of a share: intervals stay within."""
-    gammas: Sequence[float] = ()
-    """Strengths γ: each arm with a correction is run once with each. Results have them in `strength`."""
-    copying: bool = False
-    """Add the arm "copying": the first uncorrected loop on synthetic samples only, without a model. Training samples of
-    the right label are drawn at random and copied, so that only neutral drift is left."""
-    real_counts: Sequence[int] = ()
-    """Numbers n of real training samples: each task is run once with each. Results have them in `real_count`."""
 
     def __post_init__(self) -> None:
         for name, (expected, is_expected) in _EXPECTED.items():

@@ -27,3 +27,4 @@ def test_docstrings_hold_the_meaning_of_each_field_once():
 def test_public_dataclasses_show_their_fields():
     assert "    keep_level: " in (sc.CorrectionOptions.__doc__ or "")
     assert "    rotations: (T, J, 4)" in (sc.Motion.__doc__ or "")
+    assert "    seeds: Number" in (sc.ComparisonOptions.__doc__ or "")  # a field of the base class
