@@ -3,9 +3,9 @@
     coverage falls to 0.05<!-- split-ten coverage 10: replace+none -->
 
 Before the colon stand a table of `TABLES`, or a run of docs/results, and its columns; behind it stand rows: `A`, `A
-less B` (paired by seed or split), or `A times B over C times D` (a ratio of means). `percent` in front changes the
-unit; `p` (of the exact test), `above` and `below` (how many values lie there, of 0) judge values. The number keeps the
-form that the page gives it: 0.05, +0.05, 0.05 [0.03, 0.07] (95 % interval) or 0.05 ± 0.02 (half of the interval).
+less B` (paired by seed or split), or `A times B over C times D` (a ratio of means). In front, a word of `JUDGES` takes
+one number from the values. The number keeps the form that the page gives it: 0.05, +0.05, 0.05 [0.03, 0.07] (95 %
+interval) or 0.05 ± 0.02 (half of the interval).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 from claims import join_stage
 from conditioning_page import ARMS, Scores, predict_founders
 from evidence import arms_by_name, average_late, real_values, use_minus_signs
+from scipy.stats import ttest_ind
 from split_tables import NETWORKS, read_rows
 from splits_page import BASELINE, FORCES, REAL, read_results, sign_flip_p
 from tables import SUMMARIES
@@ -35,8 +36,9 @@ FRESH = ("first", "fresh real", "calibrated")
 JUDGES: dict[str, Callable[[np.ndarray], float]] = {
     "p": sign_flip_p,
     "above": lambda values: (values > 0).sum(),
-    "below": lambda values: (values < 0).sum(),
+    "welch": lambda values: ttest_ind(*np.split(values, 2), equal_var=False)[1],
 }
+"""The exact test's p; how many values lie above 0; p of the two halves of the values by Welch's test."""
 
 
 def fill_figures(page: str, summaries: Mapping[str, Summary]) -> str:
@@ -59,16 +61,13 @@ def estimate(mark: str, summaries: Mapping[str, Summary]) -> Interval:
     head, _, rows = mark.partition(": ")
     table, *columns = head.split()
     find = TABLES[table] if table in TABLES else partial(_find_arm, _find_run(table, summaries))
-    change, _, rest = rows.partition(" ")
-    if change == "percent":
-        share = estimate(f"{head}: {rest}", summaries)
-        return replace(share, estimate=100 * share.estimate, low=100 * share.low, high=100 * share.high)
+    judge, _, rest = rows.partition(" ")
     if " over " in rows:
         sides = [[find(row, *columns) for row in side.split(" times ")] for side in rows.split(" over ")]
         return jackknife_ratio(*sides)
-    first, *others = (find(row, *columns) for row in (rest if change in JUDGES else rows).split(" less "))
+    first, *others = (find(row, *columns) for row in (rest if judge in JUDGES else rows).split(" less "))
     values = first - sum(others)
-    return mean_interval(np.atleast_1d(JUDGES[change](values)) if change in JUDGES else values)
+    return mean_interval(np.atleast_1d(JUDGES[judge](values)) if judge in JUDGES else values)
 
 
 def _find_run(name: str, summaries: Mapping[str, Summary]) -> Summary:
@@ -76,15 +75,22 @@ def _find_run(name: str, summaries: Mapping[str, Summary]) -> Summary:
     return join_stage(int(name.removeprefix("recipe-"))) if name.startswith("recipe-") else summaries[name]
 
 
-def _find_arm(run: Summary, arm: str, metric: str, generation: str = "late") -> np.ndarray:
-    """Return values (S,) of an arm, or of real data, of a generation or averaged over the later half."""
+def _find_arm(run: Summary, arm: str, metric: str, generation: str = "late", half: str = "") -> np.ndarray:
+    """Return values (S,) of an arm, or of real data, of a generation or averaged over the later half.
+
+    half: `first` or `second` half of the seeds, which other subjects judge in the registered experiment.
+    """
     if arm == REAL:
         values = real_values(run, metric)
         assert values is not None, f"no {metric} of real data"
-        return values
-    (denoiser,) = run.arms
-    curves = arms_by_name(run, denoiser)[arm.replace("ancestral", ANCESTRAL)]
-    return average_late(curves, metric) if generation == "late" else curves.values[metric][:, int(generation)]
+    else:
+        (denoiser,) = run.arms
+        curves = arms_by_name(run, denoiser)[arm.replace("ancestral", ANCESTRAL)]
+        if metric == "seconds":
+            parts = [values for key, values in curves.values.items() if key.startswith("seconds_")]
+            curves = replace(curves, values={metric: np.sum(np.nan_to_num(parts), axis=0)})
+        values = average_late(curves, metric) if generation == "late" else curves.values[metric][:, int(generation)]
+    return np.split(values, 2)[half == "second"] if half else values
 
 
 def _find_force(arm: str) -> np.ndarray:
