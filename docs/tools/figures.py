@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ from selfcorrect.statistics import Interval, jackknife_ratio, mean_interval
 FIGURE = re.compile(r"([+−]?)(\d+(?:\.(\d+))?)( \[[^]<]*\]| ± [\d.]+)?<!-- (\w[^>]*: [^>]*) -->")
 ANCESTRAL = select_controls()["ancestral"][0].key.removeprefix("replace+none+")
 FRESH = ("first", "fresh real", "calibrated")
-JUDGES: dict[str, Callable[[np.ndarray], float]] = {
+JUDGES: dict[str, Callable[[np.ndarray], Any]] = {
     "p": sign_flip_p,
     "above": lambda values: (values > 0).sum(),
     "welch": lambda values: ttest_ind(*np.split(values, 2), equal_var=False)[1],
@@ -144,11 +145,19 @@ def _find_labels(row: str, metric: str, generation: str) -> np.ndarray:
     return scores.values(data, int(labels), arm, metric)[:, int(generation)]
 
 
+def _find_statement(statement: str, toy: str, column: str = "measured") -> np.ndarray:
+    """Return the value (1,) that a toy loop's statement measured or predicted."""
+    checks = json.loads((Path(__file__).parent / "toys.json").read_text(encoding="utf-8"))[toy]["checks"]
+    (check,) = (check for check in checks if check["statement"] == statement)
+    return np.array([float(check[column].partition(" ")[0])])
+
+
 TABLES: dict[str, Callable[..., np.ndarray]] = {
     "force-distance": _find_force,
     "dct-mixer": _find_mixer,
     "side-by-side": _find_trials,
     "samplers": _find_draws,
     "conditioning": _find_labels,
+    "toys": _find_statement,
 }
 """Tables that are no runs: by row and columns they give values of seeds or splits."""

@@ -48,8 +48,8 @@ from selfcorrect.motion.measures.metrics import find_metric
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "docs" / "pictures" / "results"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "index.md", *sorted(SUMMARIES.glob("*.md")))
-"""Pages with tables between marks."""
+PAGES = (ROOT / "README.md", ROOT / "docs" / "concepts" / "theory.md", *sorted(SUMMARIES.glob("*.md")))
+"""Pages with marks."""
 
 KINDS = (
     "claims|collapse|own-corrector|kept|loss-parts|samplers|strengths|uncorrected|tracked|forces|recipe"
