@@ -8,8 +8,6 @@ Clean clips are those without recorded spikes (the index counts them); rules of 
 things which the data do not hold. Each fault is planted once in each clean clip, at random times and places.
 """
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 Each disguise keeps the motion that a viewer sees, so a correction of it must be as harmless as that of the original.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path

@@ -3,8 +3,6 @@
 A fault takes a motion and a generator of random numbers, and returns the faulty motion.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 

@@ -8,8 +8,6 @@ canonical place. For HumanML3D's rows the bone lengths are first set to its stan
 Motions on their own bodies come back on the average one: heights and speeds of standing toes are compared then.
 """
 
-from __future__ import annotations
-
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence

@@ -7,8 +7,6 @@ Motions in disguise (see `disguises`) are written as files of a rig, read back, 
 read: by the figures of `correct`, and by what they do not show.
 """
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass

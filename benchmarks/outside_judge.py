@@ -11,8 +11,6 @@ A component is the mean over frames of exp(-excess / scale), 1 without any fault
 input, so that a foot that is lifted cannot escape its score: it counts as floating.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path

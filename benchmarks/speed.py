@@ -20,8 +20,6 @@ A row whose package is not installed says so.
 Wall-clock times of a machine that others use mean little, so only their ratio is printed, for the two workers.
 """
 
-from __future__ import annotations
-
 import os
 import resource
 import shutil

@@ -1,7 +1,5 @@
 """A tiny evaluator in the layout of Guo et al. 2022, made for tests from plain PyTorch modules with random weights."""
 
-from __future__ import annotations
-
 import pickle
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """FBX files written by hand, in the format's text form."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Walks on ground that is not level: up stairs, up a slope."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A HumanML3D folder of made-up motions, and a tiny CLIP, for tests."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

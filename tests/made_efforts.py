@@ -1,7 +1,5 @@
 """Made-up motions that muscles and contacts can do by themselves: to rise from a seat, to jump and rock back."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Made-up motions of every pace, frame rate and length: walks, runs, turns, hops and idle stands."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Literal
 

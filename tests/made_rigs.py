@@ -3,8 +3,6 @@
 The base is the built-in walk three times in a row, on a body with all 22 parts in T-pose.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache

@@ -4,8 +4,6 @@ Written from the paper (Tevet et al. 2023) and from the names and shapes of publ
 test: time first, the reference's own order of operations, and the posterior of Ho et al. 2020 in its usual form.
 """
 
-from __future__ import annotations
-
 import json
 import math
 from pathlib import Path

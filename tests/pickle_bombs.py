@@ -1,7 +1,5 @@
 """Small pickles that ask for much memory, much time or deep recursion."""
 
-from __future__ import annotations
-
 import io
 import zipfile
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Made-up motions of an average body, y up, on a floor at y = 0: how people stand, go, lie, crawl and fly."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 

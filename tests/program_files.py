@@ -1,7 +1,5 @@
 """Files of programs that make motions or see people in videos, made as these programs save them."""
 
-from __future__ import annotations
-
 import pickle
 from collections import defaultdict
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """Bodies of motions, their plans, and single bodies in worlds, as tests of several files need them."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from selfcorrect.motion.kinematics import forward_kinematics

@@ -1,7 +1,5 @@
 """Imports go where the architecture says, and every package is installed."""
 
-from __future__ import annotations
-
 import tomllib
 from pathlib import Path
 

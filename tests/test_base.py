@@ -1,7 +1,5 @@
 """What the base installation does, with the packages of the extras out of reach."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The experiment on labels and collapse: nested labels, finished jobs, and the page as its data have it."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from test_docs import TOOLS, tool

@@ -1,7 +1,5 @@
 """The code in README.md and docs/ runs as it stands."""
 
-from __future__ import annotations
-
 import csv
 import importlib
 import importlib.util

@@ -1,7 +1,5 @@
 """The base installation in a new environment, and what the tools for releases find wrong."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import shutil

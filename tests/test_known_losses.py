@@ -1,7 +1,5 @@
 """Measures on real windows whose losses are known: what docs/concepts/measures.md says of them."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping
 

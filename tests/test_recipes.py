@@ -1,7 +1,5 @@
 """Recipes for CI and hooks: what can be checked without the service."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The verdicts of the registered experiment, docs/results/recipe/tests.csv, follow from its kept runs."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Mapping
 from pathlib import Path

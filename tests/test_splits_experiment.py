@@ -1,7 +1,5 @@
 """What made-up splits let the pages of the registered experiments say, and which results these pages accept."""
 
-from __future__ import annotations
-
 import importlib
 import shutil
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The package on a system without what Linux and macOS alone have; CI runs the tests on Windows itself."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

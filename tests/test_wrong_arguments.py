@@ -1,7 +1,5 @@
 """Public functions refuse values of other kinds in a sentence, and take arrays however they lie in memory."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable
 from dataclasses import replace

@@ -4,8 +4,6 @@ What is no part of this package is imported before, as libraries look at the pla
 the system at hand, so names of files are not tried here.
 """
 
-from __future__ import annotations
-
 import errno
 import importlib
 import importlib.abc

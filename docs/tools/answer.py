@@ -1,7 +1,5 @@
 """Sentences and tables of the README and of the page of remedies, with their numbers."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 from evidence import arms_by_name, average_late, distances, format_interval, real_values, use_minus_signs

@@ -5,8 +5,6 @@ with as many steps. The claim is *reproduced* if the 95 % interval lies on the c
 something is to stay as it was), *not reproduced* if the interval lies on the other side, and open if on both.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal

@@ -7,8 +7,6 @@ A job is a loop of one seed. Its scores are a line of FOLDER/rows.jsonl; generat
 all jobs of a seed and a conditioning. A job that a kill interrupts is done again, from the same random numbers.
 """
 
-from __future__ import annotations
-
 import csv
 import json
 import math

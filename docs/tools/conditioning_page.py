@@ -3,8 +3,6 @@
 python docs/tools/conditioning_page.py
 """
 
-from __future__ import annotations
-
 import csv
 from collections import defaultdict
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The rule of evidence of all pages; docs/statistics.md states it in words."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from selfcorrect.experiments.studies.results import ArmCurves

@@ -8,8 +8,6 @@ one number from the values. The number keeps the form that the page gives it: 0.
 interval) or 0.05 ± 0.02 (half of the interval).
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable, Mapping

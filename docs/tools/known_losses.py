@@ -3,8 +3,6 @@
 python docs/tools/known_losses.py
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path

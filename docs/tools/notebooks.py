@@ -3,8 +3,6 @@
 No Jupyter is needed: cells are run from top to bottom, and the value of a last expression is kept as Jupyter keeps it.
 """
 
-from __future__ import annotations
-
 import ast
 import base64
 import contextlib

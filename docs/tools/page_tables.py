@@ -1,7 +1,5 @@
 """The table of root forces, and tables of all arms and runs."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np

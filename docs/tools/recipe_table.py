@@ -1,7 +1,5 @@
 """The table of verdicts of the registered experiment, for recipe.md."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Iterator, Mapping
 

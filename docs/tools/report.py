@@ -3,8 +3,6 @@
 Their tables come from `docs/tools/results.py`, their figures from docs/pictures.
 """
 
-from __future__ import annotations
-
 import io
 import re
 import shutil

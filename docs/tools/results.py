@@ -10,8 +10,6 @@ those of the README and of the site's first page. The site has a table of all ar
 generation.
 """
 
-from __future__ import annotations
-
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence

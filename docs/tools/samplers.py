@@ -5,8 +5,6 @@
 A row is a network, a seed and a sampler: means over four draws of a sample for each training label.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Table of every number of three presets, its unit, meaning and origin: results/settings.csv of the site."""
 
-from __future__ import annotations
-
 import ast
 import csv
 import inspect

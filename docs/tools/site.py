@@ -5,8 +5,6 @@ gallery's figures come from `toys.py`, whose runs take too long for that. Formul
 without a script.
 """
 
-from __future__ import annotations
-
 import ast
 import html
 import inspect

@@ -1,7 +1,5 @@
 """Tables of docs/results/sampler.md: the parts of a loss, what each sampler keeps, and strengths of `lineages`."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

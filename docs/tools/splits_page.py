@@ -4,8 +4,6 @@ Both experiments judge one primary difference by the exact test over splits, as 
 the commit that has the scripts which ran the splits.
 """
 
-from __future__ import annotations
-
 import hashlib
 import itertools
 import json

@@ -1,7 +1,5 @@
 """Tables in Markdown, for pages that are filled by a script and for those that only the site has."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path

@@ -6,8 +6,6 @@ docs/concepts/theory.md. `--page-only` writes only the last of these. A run that
 `--out`.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """The outside judge's known answers: a person who stands is sound, and each fault lowers its own component."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, replace
 
 import numpy as np

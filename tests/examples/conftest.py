@@ -1,7 +1,5 @@
 """The plug-in whose tests a folder has, as if it were installed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

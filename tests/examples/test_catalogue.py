@@ -1,7 +1,5 @@
 """Every published loop, remedy, system and measure has a command that runs it, or a file of the examples."""
 
-from __future__ import annotations
-
 import shlex
 from collections.abc import Iterator
 from pathlib import Path

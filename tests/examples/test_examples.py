@@ -1,7 +1,5 @@
 """The examples run as they stand, from any folder."""
 
-from __future__ import annotations
-
 import json
 import runpy
 import subprocess

@@ -1,7 +1,5 @@
 """The parts that example loops bring along: known answers, and a command that runs and resumes them as files."""
 
-from __future__ import annotations
-
 import json
 import math
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Idx files byte by byte, bundled digits, text as windows."""
 
-from __future__ import annotations
-
 import gzip
 import struct
 from pathlib import Path

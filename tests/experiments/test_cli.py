@@ -1,7 +1,5 @@
 """The command line: mistakes end in one sentence and exit code 2, before anything is written."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import json
 import os

@@ -1,7 +1,5 @@
 """Code of other packages that misbehaves is named with its package, and ends nothing but its own file."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """What an installed package adds by entry points is found by name, as if it were built in."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """Files played at gravity's pace keep their frame rate, and real walks are left alone."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

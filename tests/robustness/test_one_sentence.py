@@ -1,7 +1,5 @@
 """Files, words and surroundings that could hang a command or end it as a bug end it in one sentence, at once."""
 
-from __future__ import annotations
-
 import json
 import os
 import sys

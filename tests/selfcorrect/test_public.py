@@ -1,7 +1,5 @@
 """What `import selfcorrect` gives: light, typed, the names that the changelog speaks of."""
 
-from __future__ import annotations
-
 import ast
 import sys
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Intervals and tests against SciPy and known coverage; verdicts and half-lives on curves one can check by eye."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

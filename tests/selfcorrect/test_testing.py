@@ -1,7 +1,5 @@
 """The assertion in use: it separates stable from collapsing loops, says what it saw, and never passes silently."""
 
-from __future__ import annotations
-
 import inspect
 from dataclasses import replace
 from importlib.metadata import entry_points

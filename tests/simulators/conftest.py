@@ -1,7 +1,5 @@
 """Real and made motions for the simulators' tests."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Soles of spoiled captures slide little in stances and stay at a height after a correction, as robots need it."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from ground_motions import repeat_walk, stances_of

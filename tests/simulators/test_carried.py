@@ -1,7 +1,5 @@
 """Bodies that something unseen carries are kept and named: who sits and rides, swims, or is upside down."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Motions without a clear gain are kept; stretches that cannot be corrected are kept, and all around is corrected."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

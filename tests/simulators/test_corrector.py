@@ -1,7 +1,5 @@
 """The corrector as a user meets it: real motions in, physical ones out, nothing silent."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from math import ceil
 

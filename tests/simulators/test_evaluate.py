@@ -1,7 +1,5 @@
 """What became of motions: why they fail, what help they took, and why they moved far."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The root residual that motions need: known answers in the air, and what still feet or a filter cannot hide."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

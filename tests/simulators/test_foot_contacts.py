@@ -1,7 +1,5 @@
 """Contacts that people read and edit: corrections hold them, and feet stand nowhere else."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Ground that people describe: feet are planted on it, and all is measured against it."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import replace
 from pathlib import Path

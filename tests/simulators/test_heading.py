@@ -1,7 +1,5 @@
 """A correction commutes with a turn about the vertical: no result depends on the heading of a capture."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Ways that are lost where a tracker holds the root, while the feet step on."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A correction passes its stages: what is simulated, what comes out, and from which stage."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Plans: motions that are shifted until forces explain them, and feet that tread on the corners that carry."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What comes out of plan and simulation: where it gained something, how feet then stand, what stays of corrections."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The report of a correction says what its file holds: read again, each figure before is the figure after."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

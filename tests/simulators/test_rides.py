@@ -1,7 +1,5 @@
 """Bodies that stand on a lift are corrected as on a floor that rests, and nothing else is taken for a lift."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

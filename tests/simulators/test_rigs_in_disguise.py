@@ -1,7 +1,5 @@
 """Corrections do not depend on how a rig's feet are at rest, nor on where in the foot its toe joints lie."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The root's travel is what the animator made: in place, as a loop, in takes, or with feet that slide."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise

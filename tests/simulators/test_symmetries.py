@@ -1,7 +1,5 @@
 """A correction does not depend on how a motion was captured: on its side, heading, place, unit and company."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import product

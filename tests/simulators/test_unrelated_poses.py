@@ -1,7 +1,5 @@
 """Frames of pose libraries are no motion: they are kept and named, and the motion beside them is corrected."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Views of a correction: parts that come back as they are give the motion, in each view and through all of them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 

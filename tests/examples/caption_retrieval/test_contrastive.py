@@ -1,7 +1,5 @@
 """The encoders find descriptions of samples that they did not see, and nothing where there is nothing to find."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

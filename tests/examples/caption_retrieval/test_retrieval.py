@@ -1,7 +1,5 @@
 """R-precision has the values that can be counted by hand, and the mean of drawn batches."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from caption_retrieval.retrieval import DISTRACTORS, r_precision, retrieval_ranks

@@ -1,7 +1,5 @@
 """Networks of diffusers: what a perfect denoiser would give, training of a small one, resuming, labels."""
 
-from __future__ import annotations
-
 import copy
 from dataclasses import replace
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """Causal language models of transformers, against transformers' own loss and greedy search, and slow plain sampling."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from functools import cache
 from typing import Any

@@ -1,7 +1,5 @@
 """The density ratio: what a discriminator learns of Gaussians whose ratio is known, and what correction makes of it."""
 
-from __future__ import annotations
-
 import torch
 from published_remedies.candidates import Pool, at_random, by_density_ratio
 from published_remedies.density_ratio import Discrimination, log_density_ratio, towards_density_ratio

@@ -1,7 +1,5 @@
 """What a program changed in a motion: known changes are found, named, and undone before joints are compared."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Every option of the commands that run loops changes what is run, or is refused in a sentence."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass, replace

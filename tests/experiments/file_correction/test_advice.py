@@ -1,7 +1,5 @@
 """Advice in the reason of a rejection works: who follows it does not get the same reason again."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

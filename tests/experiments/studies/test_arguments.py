@@ -1,7 +1,5 @@
 """Wrong arguments of `sc.compare` end it in one sentence before anything runs; gaps of an evaluation cost no report."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import replace

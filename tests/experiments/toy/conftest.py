@@ -1,7 +1,5 @@
 """Toy tensors are too small to share among threads."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

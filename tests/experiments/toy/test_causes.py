@@ -1,7 +1,5 @@
 """Statements stop to hold where the cause of what they say is taken out of the loop."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Closed forms against plain simulations that share no code with them, and against their limits."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

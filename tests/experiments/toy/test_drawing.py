@@ -1,7 +1,5 @@
 """What curves may look like to be drawn."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

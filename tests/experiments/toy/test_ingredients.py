@@ -1,7 +1,5 @@
 """The policies, correctors, judges and models that toys bring along: known answers."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

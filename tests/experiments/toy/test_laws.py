@@ -3,8 +3,6 @@
 Quick forms refute no statement, and most statements hold, but not if arms are exchanged.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import cache

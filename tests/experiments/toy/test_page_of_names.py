@@ -1,7 +1,5 @@
 """Reports show names and texts as they are; none of them becomes part of the page."""
 
-from __future__ import annotations
-
 from functools import cache
 from html.parser import HTMLParser
 

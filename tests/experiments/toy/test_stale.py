@@ -1,7 +1,5 @@
 """A finished toy is taken as finished only if nothing on which its result depends has changed."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Curation by several raters and across models, against known answers and the recursion for one model."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from helpers import load_loop

@@ -1,7 +1,5 @@
 """A contraction is found again in curves that were made from it, and not where a run does not show it."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

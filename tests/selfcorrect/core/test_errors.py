@@ -1,7 +1,5 @@
 """Errors: a sentence for the caller, the same after a journey between processes."""
 
-from __future__ import annotations
-
 import pickle
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context

@@ -1,7 +1,5 @@
 """Samples: what distinguishes two batches."""
 
-from __future__ import annotations
-
 import torch
 
 from selfcorrect.core.samples import Samples, digest_tensors

@@ -1,7 +1,5 @@
 """The anchored corrector, on toy data."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch

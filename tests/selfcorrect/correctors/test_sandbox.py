@@ -1,7 +1,5 @@
 """Code that runs in a separate process cannot end, hang or change this one, and ends with it."""
 
-from __future__ import annotations
-
 import os
 import random
 import signal

@@ -1,7 +1,5 @@
 """The Fréchet distance: closed forms, a general matrix square root, degenerate covariances."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import scipy.linalg

@@ -1,7 +1,5 @@
 """Precision, recall, density and coverage, against the prdc package and in cases one can see."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist

@@ -1,7 +1,5 @@
 """Variance of samples, in all and within labels."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

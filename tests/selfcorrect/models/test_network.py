@@ -1,7 +1,5 @@
 """Networks as models: files of their state, their optimiser, and the loss that is reported."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path

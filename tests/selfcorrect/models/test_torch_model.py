@@ -1,7 +1,5 @@
 """A user's module in a loop: it learns, and what it needs is checked."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import partial
 

@@ -1,7 +1,5 @@
 """What a corrector is: the same for the same code, another for other code, arguments or weights."""
 
-from __future__ import annotations
-
 import functools
 import importlib
 import json

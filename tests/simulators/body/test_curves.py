@@ -1,7 +1,5 @@
 """Splines through frames."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from scipy.interpolate import CubicSpline

@@ -1,7 +1,5 @@
 """Bodies from skeletons: mass, inertia, links, and what is carried along."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

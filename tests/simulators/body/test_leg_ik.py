@@ -1,7 +1,5 @@
 """Two-bone legs reach what they can."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.spatial.transform import Rotation
 

@@ -1,7 +1,5 @@
 """Whatever order a file lists joints in, and whatever it calls them, they are worked on in the same one."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

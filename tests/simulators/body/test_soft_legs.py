@@ -1,7 +1,5 @@
 """Legs reach for ankles without snapping knees, at every frame rate, and knees that need not change do not."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Soles are fitted to stances, and what of them is held."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from selfcorrect.motion.body.surface import sole_points

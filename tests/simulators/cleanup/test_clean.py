@@ -1,7 +1,5 @@
 """Kinematic clean-up: noise, spikes, floor, drift, feet, legs."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

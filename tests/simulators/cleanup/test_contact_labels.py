@@ -1,7 +1,5 @@
 """Contacts that a file carries are evidence for standing feet: kept by every change of a motion, and used."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Files whose world or clock is not what it seems: a tilted floor, and frames that stand twice."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

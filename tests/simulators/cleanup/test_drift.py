@@ -1,7 +1,5 @@
 """A floor that slides: found, distinguished from feet that roll, and left alone where it stands still."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What keeps standing feet in their places."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.spatial.transform import Rotation
 

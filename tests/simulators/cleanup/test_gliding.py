@@ -1,7 +1,5 @@
 """People who stand and glide: the glide of the root is removed and named, and nobody leans."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

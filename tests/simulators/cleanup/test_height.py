@@ -1,7 +1,5 @@
 """The height of a motion changes nothing of its correction: the floor that its feet show is put at y = 0."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A foot that is held just above the floor stays there while the other one carries the body."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What was meant is not undone: who climbs, hovers or leaps stays, and what is moved far is reported."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

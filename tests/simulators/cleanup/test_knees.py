@@ -1,7 +1,5 @@
 """Knees that flip: what is turned back, and that all else stays as it is."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Noise and spikes of captures: what is taken out, and what stays."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

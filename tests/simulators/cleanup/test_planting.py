@@ -1,7 +1,5 @@
 """Limbs and trunks below the floor come up, by bending where that does, and nothing else moves."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

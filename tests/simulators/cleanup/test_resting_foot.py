@@ -1,7 +1,5 @@
 """A foot that rests in the air beside the one on which the body stands stays there, and knees keep their angles."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Floors that rise or sink steadily beneath a walk: named, and level on request."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Jumps at the seams of equal blocks are spread; motions without blocks stay bit for bit."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

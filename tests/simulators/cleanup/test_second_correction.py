@@ -1,7 +1,5 @@
 """Corrections come to rest: feet that stand well are left where they are."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Bodies that swing up and down above the floor come back to it; those in flight and on supports stay."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Motions that go on elsewhere: found, put back, and fast motion left alone."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """When feet stand, and how high the floor is."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

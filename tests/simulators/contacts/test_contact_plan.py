@@ -1,7 +1,5 @@
 """What motions demand, and what the floor can give."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """What motions demand of the forces on a body."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The second engine: same body, same tracker, and an independent judge of the first."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from threading import current_thread
 

@@ -1,7 +1,5 @@
 """Honest physics: what is known in closed form comes out of the simulator as we drive it."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 

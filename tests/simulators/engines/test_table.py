@@ -1,7 +1,5 @@
 """Which engine is taken where none is named, and what is said about one that is not installed."""
 
-from __future__ import annotations
-
 import sys
 from dataclasses import replace
 from importlib import metadata

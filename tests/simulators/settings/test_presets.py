@@ -1,7 +1,5 @@
 """Presets: one table for the command and for loops."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

@@ -1,7 +1,5 @@
 """Scenes, checked by what must change in them, in every engine."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from functools import lru_cache
 

@@ -1,7 +1,5 @@
 """The root wrench, re-anchored legs, references: what acts at every step."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Bodies without help: what balances them is right, they get no force from outside, and they can fall."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Simulated bodies follow motions, several at a time, and are given up where they are lost."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from itertools import chain
 

@@ -1,7 +1,5 @@
 """Layouts of datasets and robot tools: read as the same person, and written back with nothing else changed."""
 
-from __future__ import annotations
-
 import pickle
 from collections.abc import Callable
 from dataclasses import replace

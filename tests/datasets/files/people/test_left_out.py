@@ -1,7 +1,5 @@
 """What a file of a body holds is read whatever its arrays are called, and what is not read is named in a note."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

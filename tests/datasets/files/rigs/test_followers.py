@@ -1,7 +1,5 @@
 """Helper joints that follow the body in a file follow it after a correction, too."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

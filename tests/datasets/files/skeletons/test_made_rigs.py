@@ -1,7 +1,5 @@
 """Parts of rigs as programs write them, whatever all their names share, whatever they wear and however they rest."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from itertools import product
 

@@ -1,7 +1,5 @@
 """Rigs that lack collars, neck, spine, hands or toes, in any rest pose, give the figures of the whole body's walk."""
 
-from __future__ import annotations
-
 from itertools import chain
 from pathlib import Path
 

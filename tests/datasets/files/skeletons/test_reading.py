@@ -1,7 +1,5 @@
 """A body reads to the same joints whatever rest pose, names, vertical axis, unit and root joint its file has."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Left and right of files whose names have them swapped."""
 
-from __future__ import annotations
-
 import csv
 from dataclasses import replace
 from pathlib import Path

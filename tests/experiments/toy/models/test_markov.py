@@ -1,7 +1,5 @@
 """The word chain against chains whose answers are known."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

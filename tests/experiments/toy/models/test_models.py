@@ -1,7 +1,5 @@
 """What every toy model promises the loop, and that each one learns."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Loops of digits: their corrector and their judge."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from toy_models.digit_judge import DigitsJudge, move_to_centres

@@ -1,7 +1,5 @@
 """Networks: what every one of them must do, and what sets them apart."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

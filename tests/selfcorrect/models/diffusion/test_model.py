@@ -1,7 +1,5 @@
 """The diffusion model as a generative model of the loop."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 

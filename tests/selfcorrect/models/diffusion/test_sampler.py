@@ -1,7 +1,5 @@
 """Samplers with exactly right denoisers, whose truth is known."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import pytest

@@ -1,7 +1,5 @@
 """The noise schedule, against diffusers' schedulers."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 
 import pytest

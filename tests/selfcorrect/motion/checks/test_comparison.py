@@ -1,7 +1,5 @@
 """A motion and its correction are measured in the stance of the motion, on one ground: lifting a foot cures nothing."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Small faults that people see are found on made-up motion, each by its rule, and sound motion breaks none of them."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

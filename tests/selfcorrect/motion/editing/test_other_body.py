@@ -1,7 +1,5 @@
 """A motion on a body with other bone lengths: its feet stand where they stood."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Skating: known speeds of standing feet, whatever the height of the body."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Laws of observations: heights move with a motion, and neither dips, noise nor slides change what stands."""
 
-from __future__ import annotations
-
 import tracemalloc
 import weakref
 from dataclasses import replace

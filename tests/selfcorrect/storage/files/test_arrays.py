@@ -1,7 +1,5 @@
 """Arrays in files: what is written depends on the arrays alone."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 
