@@ -9,8 +9,6 @@ selection would.
     selfcorrect toy examples/loops/biased_corrector.py --quick
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field, replace
 from functools import partial
 

@@ -6,8 +6,6 @@ mostly on those of the other. Controls: no curation at the same exchange, and cu
 `selfcorrect toy examples/loops/cross_curation.py --quick` runs the loop.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial

@@ -5,8 +5,6 @@ Does exchange slow the collapse down? Both arms hold equally many models, sample
     selfcorrect toy examples/loops/crossfeed.py --quick
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import partial
 

@@ -3,8 +3,6 @@
 `selfcorrect toy examples/loops/curation.py --quick` runs the loop.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import partial
 

@@ -8,8 +8,6 @@ at random at the same rate, and steps as long in random directions.
     selfcorrect toy examples/loops/density_ratio.py --quick
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from functools import partial
 

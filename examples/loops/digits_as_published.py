@@ -9,8 +9,6 @@ classifier of the real images instead of LeNet.
     selfcorrect toy examples/loops/digits_as_published.py --synthetic-ratio 0.2 0.5 1 --gamma 0 1 inf --quick
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial

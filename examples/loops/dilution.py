@@ -6,8 +6,6 @@ settles between the two, at a mean that has a closed form.
     selfcorrect toy examples/loops/dilution.py --quick
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -6,8 +6,6 @@ of a generator, and people keep what looks typical. Reparation weighs the groups
 `selfcorrect toy examples/loops/fairness.py --quick` runs the loop.
 """
 
-from __future__ import annotations
-
 import itertools
 from dataclasses import dataclass, replace
 from functools import partial

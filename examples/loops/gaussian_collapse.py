@@ -6,8 +6,6 @@ errs. Here a sampler spreads its variance by a known factor, for which the thres
 `selfcorrect toy examples/loops/gaussian_collapse.py --quick` runs the loop.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial

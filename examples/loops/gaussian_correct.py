@@ -7,8 +7,6 @@ text, is `examples/loops/gillman_program.py`.
 `selfcorrect toy examples/loops/gaussian_correct.py --quick` runs the loop.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace

@@ -6,8 +6,6 @@ growing share of old synthetic data. `gaussian_correct.py` beside it has the loo
 `selfcorrect toy examples/loops/gillman_program.py --quick` runs the loop.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass

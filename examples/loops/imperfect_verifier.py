@@ -8,8 +8,6 @@ known; here the model is a flow-matching network that `sc.TorchModel` brings int
     selfcorrect toy examples/loops/imperfect_verifier.py --quick
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial

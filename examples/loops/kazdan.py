@@ -5,8 +5,6 @@ A Gaussian is fitted again and again, with n real points and n new samples per g
     selfcorrect toy examples/loops/kazdan.py --n 10 30 100
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import partial
 

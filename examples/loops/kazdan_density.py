@@ -8,8 +8,6 @@ The bandwidth is b = m^(−1/5) times the standard deviation of the m training p
 multiplies the variance by 1 + b².
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from functools import partial

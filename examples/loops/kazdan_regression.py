@@ -6,8 +6,6 @@ Gerstgrasser et al. 2024. `--n` sweeps n:
     selfcorrect toy examples/loops/kazdan_regression.py --n 20 40 80
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import partial
 

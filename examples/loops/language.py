@@ -8,8 +8,6 @@ of the original kept, and with all text accumulated.
 `selfcorrect toy examples/loops/language.py --quick` runs the loop.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial

@@ -3,8 +3,6 @@
 `selfcorrect toy examples/loops/linear.py --quick` runs the loop.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

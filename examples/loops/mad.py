@@ -7,8 +7,6 @@ model's own.
 `selfcorrect toy examples/loops/mad.py --quick` runs the loop.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

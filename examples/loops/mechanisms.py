@@ -6,8 +6,6 @@ in every generation; others keep the real data beside one batch of samples, or a
     selfcorrect toy examples/loops/mechanisms.py --quick
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial

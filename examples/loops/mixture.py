@@ -3,8 +3,6 @@
 `selfcorrect toy examples/loops/mixture.py --quick` runs the loop.
 """
 
-from __future__ import annotations
-
 import math
 import warnings
 from dataclasses import dataclass, replace

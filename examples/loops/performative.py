@@ -6,8 +6,6 @@ The mean of new real data is 1 + ε times the mean of the model's samples. A loo
     selfcorrect toy examples/loops/performative.py --quick
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import partial
 

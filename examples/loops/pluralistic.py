@@ -7,8 +7,6 @@ picks at random.
 `selfcorrect toy examples/loops/pluralistic.py --quick` runs the loop.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial

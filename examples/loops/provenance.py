@@ -6,8 +6,6 @@ samples with its true positive rate and, by mistake, real ones with its false po
 `selfcorrect toy examples/loops/provenance.py --quick` runs the loop.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

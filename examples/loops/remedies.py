@@ -8,8 +8,6 @@ synthetic set for ever, is what every remedy must be compared with.
     selfcorrect toy examples/loops/remedies.py --quick
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, replace
 from functools import partial

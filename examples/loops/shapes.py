@@ -6,8 +6,6 @@ coverage and distance when real data are replaced, or kept beside the synthetic 
 `selfcorrect toy examples/loops/shapes.py --quick` runs the loop.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial

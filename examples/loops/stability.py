@@ -6,8 +6,6 @@ generation 0. Their difference shrinks or grows by the contraction rate, free of
 `selfcorrect toy examples/loops/stability.py --quick` runs the loop.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Callable, Mapping

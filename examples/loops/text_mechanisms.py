@@ -6,8 +6,6 @@ windows are alike if each character occurs as often.
     selfcorrect toy examples/loops/text_mechanisms.py --quick
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial

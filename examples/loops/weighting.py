@@ -6,8 +6,6 @@ closed form, the reciprocal of the golden ratio if there are as many real as syn
     selfcorrect toy examples/loops/weighting.py --quick
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

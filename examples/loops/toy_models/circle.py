@@ -1,7 +1,5 @@
 """A small diffusion model on points in twelve narrow modes around a circle, all of one label."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Flow matching (Lipman et al. 2023) for points."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch

@@ -1,7 +1,5 @@
 """Parts of the Gaussian toys: many seeds at once in the plane, the truth N(0, I), distances to it, correctors."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

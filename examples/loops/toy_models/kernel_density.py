@@ -1,7 +1,5 @@
 """A Gaussian kernel density estimate: every generation blurs the last estimate a little more."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 

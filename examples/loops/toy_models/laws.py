@@ -7,8 +7,6 @@ strength of a *mixture* correction towards the truth, t generations after genera
 a single observation: generation 0 has V = 1 / n. For a linear estimator every loop is a linear recursion in V.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

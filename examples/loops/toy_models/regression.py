@@ -1,7 +1,5 @@
 """Linear regression as a generative model of (covariates, label) pairs: the loop with exact test errors."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Self
 

@@ -1,7 +1,5 @@
 """Ways of training in self-consuming loops, each without a remedy, with either of two and with both."""
 
-from __future__ import annotations
-
 import selfcorrect as sc
 from selfcorrect.loop.policy import Policy
 from selfcorrect.remedies.remedies import TaskArm

@@ -1,7 +1,5 @@
 """Word frequencies, the statistical language model whose collapse is known exactly, and tasks of learning them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Self

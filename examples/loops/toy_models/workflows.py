@@ -1,7 +1,5 @@
 """The three workflows of Kazdan et al. 2025 ("Collapse or Thrive?"): n real points, n samples per generation."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 

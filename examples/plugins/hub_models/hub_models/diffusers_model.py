@@ -1,7 +1,5 @@
 """A network of diffusers, such as a UNet or a transformer, with its scheduler."""
 
-from __future__ import annotations
-
 import copy
 import inspect
 import math

@@ -1,7 +1,5 @@
 """A causal language model of transformers with its tokenizer."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """A tokenizer of your own texts, for models that come without one."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Arguments of a published checkpoint of the motion diffusion model, read from its `args.json`."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, fields
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Captions as the published checkpoints take them: CLIP's vector of each, or DistilBERT's state of each token."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache

@@ -5,8 +5,6 @@ parameters by name, or two such tables, `model` and `model_avg`, where a running
 encoder (`clip_model.…`) are left out.
 """
 
-from __future__ import annotations
-
 import pickle
 import re
 import zipfile

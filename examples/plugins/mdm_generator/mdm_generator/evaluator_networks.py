@@ -4,8 +4,6 @@ Guo et al., CVPR 2022: convolutions make a movement of each four frames, and rec
 words. Sizes are those of the checkpoint.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 import torch

@@ -1,7 +1,5 @@
 """Agreement of captions and samples in a joint space, and the diversity of samples there (Guo et al., CVPR 2022)."""
 
-from __future__ import annotations
-
 import numpy as np
 from scipy.spatial.distance import cdist
 

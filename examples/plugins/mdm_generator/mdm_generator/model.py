@@ -1,7 +1,5 @@
 """The motion diffusion model as a generative model that a self-consuming loop fine-tunes and samples."""
 
-from __future__ import annotations
-
 import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property

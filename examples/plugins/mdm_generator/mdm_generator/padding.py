@@ -1,7 +1,5 @@
 """Sequences of several lengths in one tensor: after the end of a sequence every column is zero."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

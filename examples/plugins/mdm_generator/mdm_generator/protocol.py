@@ -4,8 +4,6 @@ Guo et al., CVPR 2022, as text-to-motion papers have used it since. Its 95 % int
 model, and leave out how trainings of it differ.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias

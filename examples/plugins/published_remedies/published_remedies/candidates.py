@@ -3,8 +3,6 @@
 A rule chooses a number of rows among the candidates of one label; `select_candidates` makes a sampling bias of it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias

@@ -1,7 +1,5 @@
 """An ecosystem: several models that share out the training set and are sampled in turn."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self

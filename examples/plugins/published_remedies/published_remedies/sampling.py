@@ -3,8 +3,6 @@
 And the confidence of a diffusion model in a sample, by its error in denoising it again.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 import torch

@@ -1,7 +1,5 @@
 """Published rules that select among candidates, and moments that are matched."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import TypeAlias
 

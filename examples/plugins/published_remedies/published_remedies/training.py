@@ -1,7 +1,5 @@
 """Published changes of training: a loss without the samples that are known best, and averages of weights."""
 
-from __future__ import annotations
-
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
