@@ -187,9 +187,4 @@ class SELFCORRECT_OT_show_log(bpy.types.Operator):
         return {"FINISHED"}
 
 
-CLASSES = (
-    SelfcorrectPreferences,
-    SELFCORRECT_OT_install,
-    SELFCORRECT_OT_test_program,
-    SELFCORRECT_OT_show_log,
-)
+CLASSES = (SelfcorrectPreferences, SELFCORRECT_OT_install, SELFCORRECT_OT_test_program, SELFCORRECT_OT_show_log)

@@ -185,12 +185,7 @@ def _windows(parts: Sequence[_Part], names: tuple[str, ...], settings: WindowSet
     batch = MotionBatch(like.skeleton, root_m, merged.pop("rotations"), lengths, like.fps)
     sources = np.asarray([part.motion.source or part.motion.label for part in parts])
     windows = Windows(
-        canonicalise(batch),
-        labels=labels[chosen],
-        label_names=names,
-        clips=sources[clip],
-        mirrored=image > 0,
-        **merged,
+        canonicalise(batch), labels=labels[chosen], label_names=names, clips=sources[clip], mirrored=image > 0, **merged
     )
     mirrored = np.flatnonzero(windows.mirrored)
     if len(mirrored):

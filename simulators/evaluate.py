@@ -141,11 +141,7 @@ def _restore_supports(supports: Sequence[Support], shift_m: np.ndarray) -> tuple
 
 
 def _findings(
-    tracked: TrackingResult,
-    corrected: MotionBatch,
-    shares: np.ndarray,
-    settings: TrackerSettings,
-    mode: SupportMode,
+    tracked: TrackingResult, corrected: MotionBatch, shares: np.ndarray, settings: TrackerSettings, mode: SupportMode
 ) -> list[CorrectedMotion]:
     """Return the findings of plan and simulation about each motion."""
     plan = tracked.plan

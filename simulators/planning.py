@@ -22,12 +22,7 @@ from selfcorrect.motion.kinematics import pose_joints
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
 
-from .body.curves import (
-    apply_transposed_second_difference,
-    second_difference_bands,
-    smooth_gaussian,
-    smoothstep,
-)
+from .body.curves import apply_transposed_second_difference, second_difference_bands, smooth_gaussian, smoothstep
 from .body.humanoid import GRAVITY_M_S2, Humanoid
 from .body.leg_ik import Legs, solve_leg_ik
 from .body.soles import frame_speeds, horizontal_speeds, speed_factors
@@ -41,13 +36,7 @@ from .contacts.contact_plan import (
     plan_contacts,
 )
 from .contacts.dynamics import compute_whole_inertia
-from .settings.plan import (
-    PLAN,
-    RESIDUAL_FREE_PLAN,
-    FilterSettings,
-    PlacementSettings,
-    PlanSettings,
-)
+from .settings.plan import PLAN, RESIDUAL_FREE_PLAN, FilterSettings, PlacementSettings, PlanSettings
 from .settings.tracker import TrackerSettings
 from .stages.values import CleanedMotions, MotionPlan
 

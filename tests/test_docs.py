@@ -596,8 +596,7 @@ WITH_EXPERIMENTS = {str(page.relative_to(REPOSITORY)): page for page in WITH_COM
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    "name",
-    [name if name == FIRST_PAGE else pytest.param(name, marks=pytest.mark.nightly) for name in WITH_EXPERIMENTS],
+    "name", [name if name == FIRST_PAGE else pytest.param(name, marks=pytest.mark.nightly) for name in WITH_EXPERIMENTS]
 )
 def test_experiments_of_a_page_run(name: str, tmp_path: Path) -> None:
     """In an environment of the packages, and with the example packages, that the page installs."""

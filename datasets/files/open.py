@@ -15,15 +15,7 @@ from selfcorrect.motion.motion import Motion, check_numbers
 from selfcorrect.motion.observation.observation import observe
 from selfcorrect.storage.files.writing import refuse_to_replace, replacing
 
-from .formats import (
-    Format,
-    advise,
-    format_of,
-    format_that_reads,
-    holds_anything,
-    is_motion_file,
-    readable_suffixes,
-)
+from .formats import Format, advise, format_of, format_that_reads, holds_anything, is_motion_file, readable_suffixes
 from .motion_file import MotionFile, Writes, body_model_of, refuse_placeholder
 from .skeletons.file_note import FileNote
 from .skeletons.reading import Reading

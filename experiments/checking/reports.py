@@ -129,11 +129,7 @@ def to_junit(all_checked: Sequence[CheckedFile]) -> str:
     from xml.etree import ElementTree  # slow to import
 
     broken, unreadable, refused = _count_files(all_checked)
-    attributes = {
-        "tests": str(len(all_checked)),
-        "failures": str(broken),
-        "errors": str(unreadable + refused),
-    }
+    attributes = {"tests": str(len(all_checked)), "failures": str(broken), "errors": str(unreadable + refused)}
     root = ElementTree.Element("testsuites", attributes)
     suite = ElementTree.SubElement(root, "testsuite", {"name": "selfcorrect check", **attributes})
     for checked in all_checked:

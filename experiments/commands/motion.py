@@ -114,13 +114,7 @@ class MotionCommand:
         study = make_motion_study(settings, self.preset, options)
         study = check_motion_study(study, is_elsewhere=not RUNNERS.row(where.chosen).is_local)
         result = run_study(
-            study,
-            page,
-            folder,
-            where,
-            command=command,
-            accept_changed=options.accept_changed,
-            wandb=self.log,
+            study, page, folder, where, command=command, accept_changed=options.accept_changed, wandb=self.log
         )
         print(f"\n{result}\n{folder / REPORT}")
         return 1 if result.gaps else 0

@@ -9,14 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from selfcorrect.core.errors import DamagedError, InputError
-from selfcorrect.storage.files.digests import (
-    DIGESTS,
-    NO_CHECKSUM,
-    SUMS,
-    check_listing,
-    describe_damage,
-    has_digest,
-)
+from selfcorrect.storage.files.digests import DIGESTS, NO_CHECKSUM, SUMS, check_listing, describe_damage, has_digest
 from selfcorrect.storage.files.limits import read_bytes
 from selfcorrect.storage.files.locks import LOCK
 from selfcorrect.storage.files.places import Place, is_address
@@ -33,15 +26,7 @@ from ..file_correction.correct_file import RECORDS, FileTask
 from ..file_correction.file_result import read_record
 from ..file_correction.report import REPORT
 
-_OURS = (
-    CONFIG,
-    ENVIRONMENT,
-    REFERENCES_FILE,
-    FEASIBILITY_FILE,
-    IDENTITIES_FILE,
-    SUMMARY_FILE,
-    REPORT,
-)
+_OURS = (CONFIG, ENVIRONMENT, REFERENCES_FILE, FEASIBILITY_FILE, IDENTITIES_FILE, SUMMARY_FILE, REPORT)
 """JSON files with a digest inside, by name; other files may be anybody's."""
 _LISTED = 20
 

@@ -230,11 +230,7 @@ class FileResult:
         if kept is None or not output_hash or (kept.output == "original" and self.verdict != "failed"):
             return self
         is_complete = kept.state.output_hash == output_hash  # or else the earlier run was killed
-        state = replace(
-            self.state,
-            output_hash=output_hash,
-            kept=kept.to_values() if is_complete else {},
-        )
+        state = replace(self.state, output_hash=output_hash, kept=kept.to_values() if is_complete else {})
         notes = tuple(dict.fromkeys((*self.content.notes, EARLIER)))
         return replace(self, output="earlier", state=state, content=replace(self.content, notes=notes))
 

@@ -27,10 +27,7 @@ again."""
 
 
 def measure_written(
-    path: Path,
-    motions: Sequence[Motion],
-    corrections: Sequence[CorrectedMotion],
-    options: CorrectionOptions,
+    path: Path, motions: Sequence[Motion], corrections: Sequence[CorrectedMotion], options: CorrectionOptions
 ) -> list[CorrectedMotion]:
     """Return corrections with the motions that a written file holds, and with the figures of these.
 

@@ -67,10 +67,7 @@ RUNNERS = Registry(
     [
         RunnerRow("here", f"{__name__}:run_sequentially", "Job by job, in this process.", is_local=True),
         RunnerRow(
-            "processes",
-            f"{__name__}:processes",
-            "Several jobs at once, in processes of this machine.",
-            is_local=True,
+            "processes", f"{__name__}:processes", "Several jobs at once, in processes of this machine.", is_local=True
         ),
     ],
     group="selfcorrect.runners",

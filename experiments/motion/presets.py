@@ -201,12 +201,7 @@ class PresetRow:
 def _small_loop(arms: tuple[ArmSettings, ...], generations: int) -> MotionSettings:
     """Return settings of a loop that takes minutes."""
     return MotionSettings(
-        {"small-dct-mlp": arms},
-        generations,
-        seeds=5,
-        real_count=128,
-        evaluated_count=128,
-        feasibility_count=16,
+        {"small-dct-mlp": arms}, generations, seeds=5, real_count=128, evaluated_count=128, feasibility_count=16
     )
 
 
@@ -285,25 +280,13 @@ PRESET_ROWS = {
         cost="16 minutes, 1.5 GB",
     ),
     "recipe": _recipe_row(
-        "what keeps realism and diversity at λ = 1",
-        _recipe("augment:1", "augment_once:1"),
-        cost="80 minutes, 0.5 GB",
+        "what keeps realism and diversity at λ = 1", _recipe("augment:1", "augment_once:1"), cost="80 minutes, 0.5 GB"
     ),
     "recipe-synthetic": _recipe_row(
-        "the same, fully synthetic",
-        _recipe("replace", "freeze"),
-        cost="80 minutes, 0.5 GB",
+        "the same, fully synthetic", _recipe("replace", "freeze"), cost="80 minutes, 0.5 GB"
     ),
-    "recipe-4": _recipe_row(
-        "the same at λ = 4",
-        _recipe("augment:4", "augment_once:4"),
-        cost="2 hours, 0.5 GB",
-    ),
-    "recipe-forms": _recipe_row(
-        "forms of lineages at λ = 1",
-        _RECIPE_FORMS,
-        cost="2 hours, 0.5 GB",
-    ),
+    "recipe-4": _recipe_row("the same at λ = 4", _recipe("augment:4", "augment_once:4"), cost="2 hours, 0.5 GB"),
+    "recipe-forms": _recipe_row("forms of lineages at λ = 1", _RECIPE_FORMS, cost="2 hours, 0.5 GB"),
     "places": PresetRow(
         summary="physics as training data and as a preference",
         settings=MotionSettings({"dct-mlp": _PLACES}, generations=3, seeds=5),

@@ -40,15 +40,7 @@ from .correctors.table import corrector_row, is_own
 from .first_generation import key_first_generation
 from .measures import measure_model, score_references
 from .settings import DEFAULTS, GENERATORS, MotionSettings, RunOptions, extends
-from .task import (
-    MotionTask,
-    Sharing,
-    as_samples,
-    motion_data,
-    motion_task,
-    sampled_task,
-    trained_model,
-)
+from .task import MotionTask, Sharing, as_samples, motion_data, motion_task, sampled_task, trained_model
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -199,11 +199,7 @@ class Claim:
 
 
 def expect_agreement(
-    statement: str,
-    measure: MeasureCurves,
-    predicted: float,
-    tolerance: float = 0.05,
-    absolute_tolerance: float = 0.0,
+    statement: str, measure: MeasureCurves, predicted: float, tolerance: float = 0.05, absolute_tolerance: float = 0.0
 ) -> Claim:
     """Return a claim that holds if the whole interval is near the prediction, and fails if no part is.
 
@@ -212,12 +208,7 @@ def expect_agreement(
         absolute_tolerance: Distance that counts as near in any case, for predictions near 0.
     """
     return Claim(
-        statement,
-        "agrees",
-        measure,
-        float(predicted),
-        tolerance=tolerance,
-        absolute_tolerance=absolute_tolerance,
+        statement, "agrees", measure, float(predicted), tolerance=tolerance, absolute_tolerance=absolute_tolerance
     )
 
 

@@ -306,10 +306,7 @@ def _add_legend(figure: Figure, axes: np.ndarray, x_label: str) -> None:
 
 
 def opening_curves(
-    columns: Mapping[str, Sequence[ArmCurves]],
-    metrics: Sequence[Metric],
-    levels: Levels,
-    palette: Mapping[str, Look],
+    columns: Mapping[str, Sequence[ArmCurves]], metrics: Sequence[Metric], levels: Levels, palette: Mapping[str, Look]
 ) -> str:
     """Draw metrics over generations with the arms' names beside each panel; returns SVG text.
 

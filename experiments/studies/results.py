@@ -45,10 +45,7 @@ class ArmCurves:
 
 
 def find_aims(
-    floors: Mapping[str, Mapping[str, np.ndarray]],
-    floor_of: Mapping[str, str],
-    task: str,
-    numbers: Mapping[str, float],
+    floors: Mapping[str, Mapping[str, np.ndarray]], floor_of: Mapping[str, str], task: str, numbers: Mapping[str, float]
 ) -> dict[str, float]:
     """Return the aim of each metric in a task: the mean score of real data, or the given number.
 

@@ -388,12 +388,7 @@ def run_measure(study: Study, run: SeedRun, arm: ArmSettings | None, measure: Me
 
 
 def write_measure(
-    study: Study,
-    measure: Measure,
-    run: SeedRun,
-    arm: ArmSettings | None,
-    task: Task | None,
-    progress: Progress,
+    study: Study, measure: Measure, run: SeedRun, arm: ArmSettings | None, task: Task | None, progress: Progress
 ) -> None:
     """Measure and keep the result, unless an intact file holds the result and nothing is to be repaired.
 

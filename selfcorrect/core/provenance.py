@@ -73,12 +73,7 @@ class Provenance:
             accepted: (N,) bool.
         """
         names = np.where(distance > 0, corrector, self.corrector).astype(np.dtypes.StringDType())
-        return replace(
-            self,
-            corrector=names,
-            distance=distance.astype(np.float32),
-            accepted=self.accepted & accepted,
-        )
+        return replace(self, corrector=names, distance=distance.astype(np.float32), accepted=self.accepted & accepted)
 
     def with_ancestry(self, parent: np.ndarray, founder: np.ndarray, walk: np.ndarray) -> Self:
         """Return the same rows with ancestry, as in the fields."""

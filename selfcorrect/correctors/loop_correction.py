@@ -16,16 +16,7 @@ from ..core.randomness import Stream
 from ..core.samples import Samples, concatenate
 from ..runtime.bugs import describe_with_place
 from ..runtime.supervision import EndedError
-from .contract import (
-    LIFTED,
-    Corrected,
-    Corrector,
-    Info,
-    call_corrector,
-    merge_info,
-    name_of,
-    with_trailing_axes,
-)
+from .contract import LIFTED, Corrected, Corrector, Info, call_corrector, merge_info, name_of, with_trailing_axes
 
 Operator: TypeAlias = Literal["mixture", "interpolation"]
 OnRejection: TypeAlias = Literal["redraw", "drop"]

@@ -12,11 +12,7 @@ from ..correctors.anchors import Embedding, flat
 from ..correctors.contract import filter_of
 from ..correctors.loop_correction import apply_corrector
 from ..loop.bias import sample_plainly
-from ..loop.fitting import (
-    PairFitting,
-    PreferCorrections,
-    extrapolate,
-)
+from ..loop.fitting import PairFitting, PreferCorrections, extrapolate
 from ..loop.policy import RealOnly, overlapping
 from ..loop.run import Arm, Task
 from ..models.resampling import Copying

@@ -35,9 +35,7 @@ def remember_by_object(function: Callable[[_Object], _Result]) -> Callable[[_Obj
     return recall
 
 
-def remember_by_content(
-    function: Callable[[np.ndarray, float], _Result],
-) -> Callable[[np.ndarray, float], _Result]:
+def remember_by_content(function: Callable[[np.ndarray, float], _Result]) -> Callable[[np.ndarray, float], _Result]:
     """Let a function of an array (T, ...) of double precision and a number return its latest results again.
 
     The function must not change the array, which is read-only, and callers must not change the result.

@@ -203,10 +203,7 @@ def process_context() -> BaseContext:
 
 
 def start_processes(
-    workers: int,
-    initializer: Callable[..., None] = _ignore_interrupts,
-    *arguments: object,
-    modules: Sequence[str] = (),
+    workers: int, initializer: Callable[..., None] = _ignore_interrupts, *arguments: object, modules: Sequence[str] = ()
 ) -> ProcessPoolExecutor:
     """Start `workers` processes that have called `initializer(*arguments)`.
 

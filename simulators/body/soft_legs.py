@@ -20,13 +20,7 @@ from selfcorrect.motion.measures.roughness import joint_jerks_m_s3
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
 
-from .curves import (
-    apply_transposed_second_difference,
-    blur,
-    second_difference_bands,
-    smooth_gaussian,
-    thirds_to_frames,
-)
+from .curves import apply_transposed_second_difference, blur, second_difference_bands, smooth_gaussian, thirds_to_frames
 from .leg_ik import Legs, knee_forward, shortest_turn, turn_segments
 
 

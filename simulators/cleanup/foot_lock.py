@@ -141,11 +141,7 @@ def _tilt_rad(normals: np.ndarray) -> np.ndarray:
 
 
 def lock_feet(
-    soles_m: np.ndarray,
-    velocity_m_s: np.ndarray,
-    speed_m_s: np.ndarray,
-    stands: np.ndarray,
-    fps: float,
+    soles_m: np.ndarray, velocity_m_s: np.ndarray, speed_m_s: np.ndarray, stands: np.ndarray, fps: float
 ) -> np.ndarray:
     """Return displacements that keep standing feet still on the floor and swinging feet above.
 
@@ -365,11 +361,7 @@ def limit_drag(moves_m: np.ndarray) -> np.ndarray:
 
 
 def lock_feet_softly(
-    heights_m: np.ndarray,
-    velocity_m_s: np.ndarray,
-    stands: np.ndarray,
-    stays: np.ndarray,
-    fps: float,
+    heights_m: np.ndarray, velocity_m_s: np.ndarray, stands: np.ndarray, stays: np.ndarray, fps: float
 ) -> np.ndarray:
     """Return displacements that keep standing feet still on the ground and swinging feet above, however far.
 

@@ -25,12 +25,7 @@ from selfcorrect.motion.skeleton import SIDES, Skeleton, strip_side
 from ..body.curves import FRAME_S, blur, smooth_gaussian
 from ..body.leg_ik import MAXIMUM_REACH, Legs, shortest_turn, solve_leg_ik
 from ..body.soft_legs import solve_soft_legs
-from ..body.soles import (
-    corner_positions,
-    frame_speeds,
-    split_by_foot,
-    stance_velocities,
-)
+from ..body.soles import corner_positions, frame_speeds, split_by_foot, stance_velocities
 from . import foot_lock
 from .cleaning import CleanupState, choose_motions
 from .foot_lock import limit_turns, lock_feet_softly

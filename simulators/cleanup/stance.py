@@ -20,13 +20,7 @@ from selfcorrect.motion.observation.stance_model import LIKELY
 from selfcorrect.motion.support import Support
 
 from ..body.leg_ik import Legs
-from ..body.soles import (
-    corner_positions,
-    frame_speeds,
-    lowest_corner_velocities,
-    sole_normals,
-    split_by_foot,
-)
+from ..body.soles import corner_positions, frame_speeds, lowest_corner_velocities, sole_normals, split_by_foot
 
 SOLE_NEAR_M = 0.035
 """A standing sole is lower than this above its ground."""

@@ -283,12 +283,7 @@ def _bears_load(
 
 
 def _find_rests(
-    body: Humanoid,
-    part: str,
-    motion: Motion,
-    positions_m: np.ndarray,
-    points_m: np.ndarray,
-    settings: FindSupports,
+    body: Humanoid, part: str, motion: Motion, positions_m: np.ndarray, points_m: np.ndarray, settings: FindSupports
 ) -> list[Rest]:
     """Return the times when a part of the body rests in a pose that lets something carry the part.
 

@@ -210,11 +210,7 @@ def _move_frames_last(values: np.ndarray) -> np.ndarray:
 
 
 def _solve_scaled_forces(
-    wrench: np.ndarray,
-    scale: np.ndarray,
-    levers: np.ndarray,
-    friction: float,
-    settings: ForceSettings,
+    wrench: np.ndarray, scale: np.ndarray, levers: np.ndarray, friction: float, settings: ForceSettings
 ) -> np.ndarray:
     """Return scaled forces within friction cones that come closest to weighted wrenches.
 

@@ -198,12 +198,7 @@ class Simulation:
         self._joints = list(range(len(body) - 1))
         for link in range(-1, len(self._joints)):
             self.bullet.changeDynamics(
-                self.body_id,
-                link,
-                linearDamping=0,
-                angularDamping=0,
-                jointDamping=0,
-                maxJointVelocity=1000,
+                self.body_id, link, linearDamping=0, angularDamping=0, jointDamping=0, maxJointVelocity=1000
             )
             # PyBullet ignores friction in the same call as damping.
             self.bullet.changeDynamics(self.body_id, link, lateralFriction=settings.friction, restitution=0)

@@ -71,10 +71,7 @@ def adapt_body(scene: Scene, body: Humanoid) -> Humanoid:
         return body
     x, y, z = (scene.gravity_m_s2 * rotate(_slope_to_upright(scene), np.array([0.0, -1.0, 0.0]))).tolist()
     scaled = replace(
-        body,
-        mass_kg=scene.mass * body.mass_kg,
-        inertia_kgm2=scene.mass * body.inertia_kgm2,
-        gravity_m_s2=(x, y, z),
+        body, mass_kg=scene.mass * body.mass_kg, inertia_kgm2=scene.mass * body.inertia_kgm2, gravity_m_s2=(x, y, z)
     )
     return _add_load(scaled, scene.load_kg) if scene.load_kg else scaled
 

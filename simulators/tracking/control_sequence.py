@@ -23,14 +23,7 @@ from ..body.humanoid import GRAVITY_M_S2, Humanoid
 from ..body.leg_ik import Legs, solve_leg_ik
 from ..contacts.contact_plan import ContactPlan, net_wrench
 from ..contacts.dynamics import compute_joint_torques, compute_whole_inertia
-from ..engines.world import (
-    Reference,
-    RootState,
-    World,
-    interpolate_frames,
-    rotation_velocities,
-    velocities_m_s,
-)
+from ..engines.world import Reference, RootState, World, interpolate_frames, rotation_velocities, velocities_m_s
 from ..settings.tracker import TrackerSettings
 from ..stages.scene import PLAIN, Scene
 from ..stages.staging import compute_push_n

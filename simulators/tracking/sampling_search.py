@@ -31,14 +31,7 @@ from ..stages.scene import PLAIN, Scene
 from ..stages.values import MotionPlan, SimulatedMotion
 from .control_sequence import ReferenceTrajectory, make_reference_trajectory
 from .tracker import BodyTrajectories
-from .whole_body_control import (
-    CONTACT_HEIGHT_M,
-    BodyStates,
-    PerBody,
-    Perturbations,
-    TrackingError,
-    WholeBodyController,
-)
+from .whole_body_control import CONTACT_HEIGHT_M, BodyStates, PerBody, Perturbations, TrackingError, WholeBodyController
 
 PERTURBED_PARTS = ("hip", "knee", "ankle", "spine1", "spine2", "spine3")
 """Joints with perturbed targets."""

@@ -7,15 +7,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from benchmarks.disguises import (
-    CHANGES,
-    RIGS,
-    disguise,
-    find_cycle,
-    read_from_rig,
-    remove_travel,
-    resample_smoothly,
-)
+from benchmarks.disguises import CHANGES, RIGS, disguise, find_cycle, read_from_rig, remove_travel, resample_smoothly
 from benchmarks.harm import compare
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.experiments.file_correction.in_python import correct

@@ -133,10 +133,7 @@ def test_bvh_programs_bring_our_files_back(program: str, python: Run, ours: Path
 
 @pytest.mark.parametrize(
     ("program", "message"),
-    [
-        ("bvhtoolbox==0.1.3", "expected 54 finite numbers in frame 0, got 69"),
-        ("bvhsdk==0.2.1", "got 'MOTION'"),
-    ],
+    [("bvhtoolbox==0.1.3", "expected 54 finite numbers in frame 0, got 69"), ("bvhsdk==0.2.1", "got 'MOTION'")],
 )
 def test_files_without_end_sites_are_written_broken(
     program: str, message: str, python: Run, bare: Path, tmp_path: Path

@@ -17,16 +17,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from robustness.damage import (
-    DATASETS,
-    FILES,
-    draw_damaged,
-    flip_bits,
-    make_settings,
-    move_block,
-    short_walk,
-    sound,
-)
+from robustness.damage import DATASETS, FILES, draw_damaged, flip_bits, make_settings, move_block, short_walk, sound
 from robustness.faults import attempt
 from toy_data.digits import read_idx
 

@@ -69,12 +69,7 @@ def walks(walk: Motion) -> dict[str, Motion]:
     return {"made": made, "real": real, "made, spoiled": wander(made, 1), "real, spoiled": wander(real, 2)}
 
 
-@pytest.mark.parametrize(
-    ("name", "change"),
-    [
-        *product(["made", "real", "made, spoiled", "real, spoiled"], CHANGES),
-    ],
-)
+@pytest.mark.parametrize(("name", "change"), [*product(["made", "real", "made, spoiled", "real, spoiled"], CHANGES)])
 def test_corrections_of_walks_commute(walks: dict[str, Motion], name: str, change: str) -> None:
     assert_commutes(walks[name], change, moves=name != "real")
 

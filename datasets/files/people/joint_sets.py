@@ -205,16 +205,8 @@ JOINT_SETS = (
 
 
 _KEYPOINTS = {
-    17: (
-        "COCO's 17 keypoints",
-        ((5, 7), (7, 9), (11, 13), (13, 15)),
-        ((6, 8), (8, 10), (12, 14), (14, 16)),
-    ),
-    25: (
-        "OpenPose's BODY_25",
-        ((5, 6), (6, 7), (12, 13), (13, 14)),
-        ((2, 3), (3, 4), (9, 10), (10, 11)),
-    ),
+    17: ("COCO's 17 keypoints", ((5, 7), (7, 9), (11, 13), (13, 15)), ((6, 8), (8, 10), (12, 14), (14, 16))),
+    25: ("OpenPose's BODY_25", ((5, 6), (6, 7), (12, 13), (13, 14)), ((2, 3), (3, 4), (9, 10), (10, 11))),
 }
 """Points on a body as programs find points in images, without a trunk that a body could hang on, by number of points:
 bones of the left and of the right arm and leg, by the indices of both ends."""

@@ -35,15 +35,7 @@ from selfcorrect.motion.views import (
 )
 from selfcorrect.storage.pickles.results import Results, open_results
 
-from ..motion_file import (
-    RATES,
-    MotionFile,
-    body_model_of,
-    check_real,
-    check_size,
-    doubt_height,
-    rate_of,
-)
+from ..motion_file import RATES, MotionFile, body_model_of, check_real, check_size, doubt_height, rate_of
 from ..skeletons.file_note import FileNote
 from ..skeletons.reading import Reading
 from ..skeletons.vertical import WORDS, UpAxis, up_of_motion

@@ -78,9 +78,7 @@ def write_vrma(path: Path, motion: Motion) -> None:
     document = _document(body, at_rest=True)
     content = dict(document.content)
     content["extensionsUsed"] = ["VRMC_vrm_animation"]
-    content["extensions"] = {
-        "VRMC_vrm_animation": {"specVersion": "1.0", "humanoid": {"humanBones": bones}},
-    }
+    content["extensions"] = {"VRMC_vrm_animation": {"specVersion": "1.0", "humanoid": {"humanBones": bones}}}
     write_document(path, replace(document, content=content))
 
 

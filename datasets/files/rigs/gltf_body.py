@@ -27,14 +27,7 @@ from ..skeletons.reading import Reading
 from .animations import Animation, collect_animations, read_animation
 from .bvh_body import find_all_followers, with_body
 from .gltf import GENERATOR, VRM_BONES
-from .gltf_document import (
-    DAMAGES,
-    Document,
-    numbers,
-    read_document,
-    with_tracks,
-    write_document,
-)
+from .gltf_document import DAMAGES, Document, numbers, read_document, with_tracks, write_document
 from .rig import LARGEST, LEAST_LENGTH, Rig, motion_of, top_joint, tree_of
 
 _MOVES_M = 1e-6

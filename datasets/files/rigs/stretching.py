@@ -13,14 +13,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.geometry.rotations import (
-    compose,
-    invert,
-    quaternions,
-    rotate,
-    rotation_vectors,
-    shortest_turn,
-)
+from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotate, rotation_vectors, shortest_turn
 from selfcorrect.motion.geometry.vectors import cross, dot, normalize_safely, norms
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion

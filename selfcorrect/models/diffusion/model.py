@@ -114,21 +114,11 @@ class MotionDiffusion(Saveable):
             average = copy.deepcopy(self.average or network)
             loss = self._train(network, average, samples, steps, stream, pairs)
         return replace(
-            self,
-            network=network.eval(),
-            average=average.eval(),
-            steps=self.steps + steps,
-            training_loss=loss,
+            self, network=network.eval(), average=average.eval(), steps=self.steps + steps, training_loss=loss
         )
 
     def _train(
-        self,
-        network: nn.Module,
-        average: nn.Module,
-        samples: Samples,
-        steps: int,
-        stream: Stream,
-        pairs: Pairs | None,
+        self, network: nn.Module, average: nn.Module, samples: Samples, steps: int, stream: Stream, pairs: Pairs | None
     ) -> float:
         """Train `network` in place with a new optimiser, and let `average` follow.
 

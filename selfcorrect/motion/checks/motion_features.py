@@ -10,14 +10,7 @@ import numpy as np
 
 from ..body.foot_frames import get_foot_frames
 from ..body.mass import mass_shares
-from ..body.surface import (
-    CORNERS_WITH_TOES,
-    HEAD_RADIUS_M,
-    SURFACE_RADII_M,
-    head_point,
-    heel_relief_m,
-    sole_corners_m,
-)
+from ..body.surface import CORNERS_WITH_TOES, HEAD_RADIUS_M, SURFACE_RADII_M, head_point, heel_relief_m, sole_corners_m
 from ..corrector_interface.grounding import MotionOnFloor
 from ..geometry.filters import uniform_filter1d
 from ..geometry.rotations import rotate

@@ -364,12 +364,7 @@ def _estimate_posture(stances: Sequence[_Stance]) -> _Posture:
     forward = np.array([-leftward[1], leftward[0]])
     lean, sole, shown = _measure_lean(feet, leftward, least=_LEAST_SIDEWAYS, agree=_AGREE_SIDEWAYS)
     forward_lean, forward_sole, forward_shown = _measure_lean(
-        feet,
-        forward,
-        least=_LEAST_FORWARD,
-        agree=_AGREE_FORWARD,
-        usual_lean=_FORWARD_LEAN,
-        usual_sole=_FORWARD_SOLE,
+        feet, forward, least=_LEAST_FORWARD, agree=_AGREE_FORWARD, usual_lean=_FORWARD_LEAN, usual_sole=_FORWARD_SOLE
     )
     is_known = min(sum(stance.seconds for stance in foot) for foot in feet) > _LONG_STANCES_S
     is_tall = min(float(_average(foot, "tallness")) for foot in feet) > _TALL

@@ -59,10 +59,7 @@ def physical_errors(batch: MotionBatch, supports: Sequence[Sequence[Support]] = 
 
 
 def errors_of_poses(
-    batch: MotionBatch,
-    positions_m: np.ndarray,
-    orientations: np.ndarray,
-    supports: Sequence[Sequence[Support]] = (),
+    batch: MotionBatch, positions_m: np.ndarray, orientations: np.ndarray, supports: Sequence[Sequence[Support]] = ()
 ) -> PhysicalErrors:
     """Return the `physical_errors`, arrays (N,), of a batch with known poses.
 

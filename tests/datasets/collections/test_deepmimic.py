@@ -7,12 +7,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.datasets.collections.deepmimic import (
-    CYCLIC,
-    on_smpl,
-    read_built_in_texts,
-    skeleton,
-)
+from selfcorrect.datasets.collections.deepmimic import CYCLIC, on_smpl, read_built_in_texts, skeleton
 from selfcorrect.motion.body.surface import world_sole_points
 from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion

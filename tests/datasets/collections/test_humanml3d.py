@@ -106,10 +106,7 @@ def test_an_unknown_split_names_those_there_are(folder: Path) -> None:
             lambda folder: np.save(folder / "new_joint_vecs" / "000001.npy", np.zeros((9, 7))),
             r"000001\.npy: expected rows",
         ),
-        (
-            lambda folder: np.save(folder / "new_joint_vecs" / "000001.npy", np.array([{}])),
-            "unknown layout",
-        ),
+        (lambda folder: np.save(folder / "new_joint_vecs" / "000001.npy", np.array([{}])), "unknown layout"),
         (lambda folder: (folder / "new_joint_vecs" / "000001.npy").unlink(), "No such file"),
     ],
 )

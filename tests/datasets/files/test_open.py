@@ -190,10 +190,7 @@ def test_a_body_on_another_planet_is_refused(walker: Motion, tmp_path: Path, kin
 
 
 @pytest.mark.parametrize("kind", ["bvh", "amass", "kimodo", "gltf"])
-@pytest.mark.parametrize(
-    "change",
-    [{"fps": np.inf}, {"fps": 1e30}, {"root_m": np.full((48, 3), np.nan)}],
-)
+@pytest.mark.parametrize("change", [{"fps": np.inf}, {"fps": 1e30}, {"root_m": np.full((48, 3), np.nan)}])
 def test_what_could_not_be_read_is_not_written(walker: Motion, tmp_path: Path, kind: str, change: dict) -> None:
     path = tmp_path / f"a{find_format(kind).suffixes[0]}"
     with pytest.raises(InputError, match="expected"):

@@ -21,12 +21,7 @@ from selfcorrect.datasets.window_settings import WindowSettings
 from selfcorrect.datasets.windows import Split, split_windows
 from selfcorrect.experiments.motion import task as tasks
 from selfcorrect.experiments.motion.correctors.own import CorrectorInputs
-from selfcorrect.experiments.motion.measures import (
-    CORRECTED_REAL,
-    MEMORISER,
-    REAL_AGAINST_REAL,
-    score_references,
-)
+from selfcorrect.experiments.motion.measures import CORRECTED_REAL, MEMORISER, REAL_AGAINST_REAL, score_references
 from selfcorrect.experiments.motion.settings import MotionSettings, settings_from_config
 from selfcorrect.experiments.motion.task import motion_task
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings

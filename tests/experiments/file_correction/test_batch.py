@@ -10,12 +10,7 @@ import pytest
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.file_correction.batch import make_tasks
-from selfcorrect.experiments.file_correction.file_result import (
-    FileContent,
-    FileFigures,
-    FileResult,
-    merge_results,
-)
+from selfcorrect.experiments.file_correction.file_result import FileContent, FileFigures, FileResult, merge_results
 from selfcorrect.experiments.file_correction.report import (
     LISTED,
     format_table,

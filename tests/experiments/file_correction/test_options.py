@@ -157,8 +157,7 @@ def test_a_fallback_is_a_setting_of_bodies_without_residual_force() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes",
-    [{"frames": "1:9"}, {"amount": ("legs=0.5",)}, {"keep": ("hands",)}, {"reading": sc.Reading(floor=0.1)}],
+    "changes", [{"frames": "1:9"}, {"amount": ("legs=0.5",)}, {"keep": ("hands",)}, {"reading": sc.Reading(floor=0.1)}]
 )
 def test_levelling_refuses_what_contradicts_it(changes: dict) -> None:
     with pytest.raises(SettingError, match="level"):

@@ -37,12 +37,7 @@ TINY = MotionSettings(
     initial_steps={"dct-mlp": 2},
     feasibility_count=2,
 )
-MORE = replace(
-    TINY,
-    arms={"dct-mlp": (*TINY.all_arms, ArmSettings("replace", "kinematic"))},
-    generations=2,
-    seeds=2,
-)
+MORE = replace(TINY, arms={"dct-mlp": (*TINY.all_arms, ArmSettings("replace", "kinematic"))}, generations=2, seeds=2)
 
 
 def run_settings(settings: MotionSettings, folder: Path, options: RunOptions) -> Path:

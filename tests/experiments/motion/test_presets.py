@@ -11,10 +11,7 @@ from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.motion import settings as motion_settings
 from selfcorrect.experiments.motion.axes import Axes
 from selfcorrect.experiments.motion.presets import PRESETS
-from selfcorrect.experiments.motion.settings import (
-    extends,
-    settings_from_config,
-)
+from selfcorrect.experiments.motion.settings import extends, settings_from_config
 from selfcorrect.experiments.studies.arms import BASELINE, SAMPLING_BOUNDS, ArmSettings
 
 

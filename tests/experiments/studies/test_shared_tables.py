@@ -13,15 +13,7 @@ import pytest
 
 from selfcorrect.experiments.studies.results import ArmCurves
 from selfcorrect.experiments.studies.summary import Summary, read_summary, write_summary
-from selfcorrect.experiments.studies.tables import (
-    LOOP_COLUMNS,
-    Cell,
-    PageRow,
-    Table,
-    csv_of,
-    loop_cells,
-    write_tables,
-)
+from selfcorrect.experiments.studies.tables import LOOP_COLUMNS, Cell, PageRow, Table, csv_of, loop_cells, write_tables
 
 TABLE = Table(
     "arms",
@@ -73,13 +65,7 @@ def test_a_summary_is_a_frame_with_a_row_per_seed_and_generation(
 
 
 def test_rows_know_their_arms_and_what_the_loop_realised_has_another_name(summary: Summary, tmp_path: Path) -> None:
-    axes = {
-        "policy": "replace",
-        "synthetic_ratio": math.inf,
-        "synthetic_share": 1.0,
-        "corrector": "none",
-        "gamma": 0.0,
-    }
+    axes = {"policy": "replace", "synthetic_ratio": math.inf, "synthetic_share": 1.0, "corrector": "none", "gamma": 0.0}
     share = {"synthetic_share": np.array([[np.nan, 1.0]])}
     arms = (
         ArmCurves("a", "λ = 1", "physics", share, axes | {"synthetic_ratio": 1.0}),

@@ -17,15 +17,7 @@ from selfcorrect.experiments.jobs.where import Where
 from selfcorrect.experiments.motion.presets import PRESETS
 from selfcorrect.experiments.motion.study import make_motion_study
 from selfcorrect.experiments.studies.arms import ArmSettings
-from selfcorrect.experiments.studies.study import (
-    KeepLevel,
-    Measure,
-    SeedRun,
-    Study,
-    StudyTask,
-    jobs_of,
-    seed_runs,
-)
+from selfcorrect.experiments.studies.study import KeepLevel, Measure, SeedRun, Study, StudyTask, jobs_of, seed_runs
 from selfcorrect.experiments.studies.study_rows import make_rows
 from selfcorrect.experiments.toy.study import load_settings, load_toys, make_toy_study
 from selfcorrect.runtime.progress import Progress

@@ -53,10 +53,7 @@ def test_the_ratio_asked_for_and_the_realised_one_have_names_of_their_own(tmp_pa
     with claim_folder(tmp_path / "run", {}):
         run = SeedRun("patch-mixer", 0, tmp_path / "run")
         tracked = arm_run(
-            STUDY,
-            run,
-            ArmSettings("augment:0.5"),
-            [{"generation": 1, "synthetic_ratio": 0.4, "recall": 0.9}],
+            STUDY, run, ArmSettings("augment:0.5"), [{"generation": 1, "synthetic_ratio": 0.4, "recall": 0.9}]
         )
     assert tracked.config["synthetic_ratio"] == 0.5
     assert [*tracked.rows] == [{"generation": 1, "realised_synthetic_ratio": 0.4, "recall": 0.9}]

@@ -165,10 +165,7 @@ def test_counts_are_not_extrapolated_and_the_baseline_can_have_it():
 
 
 @pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: extrapolate(float("inf")), "must be a number from .*, got inf"),
-    ],
+    ("make", "message"), [(lambda: extrapolate(float("inf")), "must be a number from .*, got inf")]
 )
 def test_bad_settings_get_one_sentence(make, message):
     with pytest.raises(ValueError, match=message):

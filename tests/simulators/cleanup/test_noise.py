@@ -13,14 +13,7 @@ from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import SMPL_22
 from selfcorrect.simulators.body.leg_ik import Legs, solve_leg_ik
-from selfcorrect.simulators.cleanup.noise import (
-    Denoise,
-    denoise,
-    is_noisy,
-    joint_noise_rad,
-    noise_level,
-    shrink_noise,
-)
+from selfcorrect.simulators.cleanup.noise import Denoise, denoise, is_noisy, joint_noise_rad, noise_level, shrink_noise
 from selfcorrect.simulators.cleanup.stretches import RepairStretches, find_parts
 
 from ...made_motions import KINDS, Kind, made_motion

@@ -22,13 +22,7 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
 from selfcorrect.simulators.body.frames import rotation_error, to_simulator
 from selfcorrect.simulators.body.humanoid import build_humanoid
-from selfcorrect.simulators.cleanup.clean import (
-    CleanupSettings,
-    FitSoles,
-    LiftLimbs,
-    PlantFeet,
-    clean_motions,
-)
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, LiftLimbs, PlantFeet, clean_motions
 from selfcorrect.simulators.contacts.contact_plan import find_carried_points
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.feasibility import infer_surroundings

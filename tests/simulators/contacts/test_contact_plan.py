@@ -8,10 +8,7 @@ from simulated_bodies import clean_motion
 
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, build_humanoid
-from selfcorrect.simulators.contacts.contact_plan import (
-    plan_contacts,
-    solve_contact_forces,
-)
+from selfcorrect.simulators.contacts.contact_plan import plan_contacts, solve_contact_forces
 from selfcorrect.simulators.settings.plan import ContactSettings
 
 FRICTION = 0.5

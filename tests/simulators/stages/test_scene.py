@@ -20,12 +20,7 @@ from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.presets import find_preset
 from selfcorrect.simulators.stages.scene import PLAIN, Scene
-from selfcorrect.simulators.stages.staging import (
-    adapt_body,
-    compute_push_n,
-    lean_bodies,
-    place_on_slope,
-)
+from selfcorrect.simulators.stages.staging import adapt_body, compute_push_n, lean_bodies, place_on_slope
 
 
 @lru_cache

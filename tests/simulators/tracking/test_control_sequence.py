@@ -10,11 +10,7 @@ from simulated_bodies import make_plan
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.body import frames
-from selfcorrect.simulators.body.frames import (
-    rotate_inverse,
-    rotation_error,
-    small_rotation,
-)
+from selfcorrect.simulators.body.frames import rotate_inverse, rotation_error, small_rotation
 from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, build_humanoid
 from selfcorrect.simulators.body.leg_ik import Legs
 from selfcorrect.simulators.contacts.contact_plan import plan_contacts

@@ -134,10 +134,7 @@ def test_a_folder_gives_its_recordings_and_tells_of_bad_ones(original: Path, tmp
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (
-            {"poses": np.zeros((4, 150))},
-            r"expected rotations of one of \[22, 24, 52, 55, 77\] joints, got 50",
-        ),
+        ({"poses": np.zeros((4, 150))}, r"expected rotations of one of \[22, 24, 52, 55, 77\] joints, got 50"),
         ({"poses": np.float64(3)}, "expected poses to be real numbers"),
         ({"poses": np.full((40, 156), np.nan)}, "poses is not finite in frame 0"),
         ({"poses": np.full((40, 156), 1e200)}, r"or beyond ±1e\+06"),

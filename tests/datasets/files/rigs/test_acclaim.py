@@ -63,10 +63,7 @@ def places_m(motion: Motion) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("orders", "unit", "root", "length"),
-    [
-        (("rx ry rz",), "deg", "TX TY TZ RX RY RZ", 0.45),
-        (("rz rx ry", "ry rz rx"), "rad", "RZ RX RY TZ TX TY", 1.0),
-    ],
+    [(("rx ry rz",), "deg", "TX TY TZ RX RY RZ", 0.45), (("rz rx ry", "ry rz rx"), "rad", "RZ RX RY TZ TX TY", 1.0)],
 )
 def test_joints_are_where_the_motion_has_them(
     tmp_path: Path, orders: tuple[str, ...], unit: str, root: str, length: float
@@ -166,12 +163,7 @@ def test_a_last_frame_that_is_cut_off_is_left_out(tmp_path: Path) -> None:
         (".amc", r"(?s).*", "nothing", "expected frames"),
         (".asf", r"dof rx ry rz", "dof rx ry l", "changes its length; expected rigid bones"),
         (".asf", r"position 0 0 0", "position 1 0 0", "expected a root at 0 0 0"),
-        (
-            ".asf",
-            r"lhipjoint lfemur",
-            "lhipjoint lhipjoint",
-            "a bone without a parent|in a circle|below",
-        ),
+        (".asf", r"lhipjoint lfemur", "lhipjoint lhipjoint", "a bone without a parent|in a circle|below"),
         (".asf", r"length 0\.45", "length 0", "expected a length above 0"),
         (".asf", r"direction \S+", "direction x", r"line \d+: expected 3 finite numbers after direction"),
     ],

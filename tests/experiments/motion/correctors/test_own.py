@@ -264,11 +264,7 @@ def test_modules_that_a_corrector_uses_are_part_of_it(users: Path) -> None:
 @pytest.mark.parametrize(
     ("number", "line", "message"),
     [
-        (
-            1,
-            "return motion.frames(0, 5)",
-            "on 8 real samples .* failed on sample 0 .* keep .*12 frames at",
-        ),
+        (1, "return motion.frames(0, 5)", "on 8 real samples .* failed on sample 0 .* keep .*12 frames at"),
         (2, "return motion.root_m", "on sample 0 .* must return a motion, got ndarray"),
         (3, "return 1 / 0", r"on sample 0 .*ZeroDivisionError: division by zero \(tried3.py, line 3\)"),
     ],

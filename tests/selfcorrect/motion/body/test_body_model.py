@@ -135,8 +135,7 @@ def test_tables_of_names_that_are_pickled_are_left_alone(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("numbers", "message"),
-    [({"v_template": np.zeros((3, 3))}, "missing: shapedirs, "), ({}, "missing: v_template")],
+    ("numbers", "message"), [({"v_template": np.zeros((3, 3))}, "missing: shapedirs, "), ({}, "missing: v_template")]
 )
 def test_other_archives_are_refused(tmp_path: Path, numbers: dict[str, np.ndarray], message: str) -> None:
     np.savez(tmp_path / "model.npz", **numbers)

@@ -9,13 +9,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.encodings import humanml3d
-from selfcorrect.motion.encodings.humanml3d import (
-    canonical,
-    columns,
-    decode_joints,
-    encode,
-    normalise_bones,
-)
+from selfcorrect.motion.encodings.humanml3d import canonical, columns, decode_joints, encode, normalise_bones
 from selfcorrect.motion.inverse_kinematics import fit_motion, fit_skeleton
 from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.skeleton import SMPL_22_PARENTS, smpl_22

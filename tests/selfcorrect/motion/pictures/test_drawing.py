@@ -96,8 +96,7 @@ def test_sunk_feet_are_red(stand: Motion):
 
 def test_panels_form_a_row_and_short_motions_wait(stand: Motion, random_motion: Callable[..., Motion]):
     frames = animate(
-        [PicturePanel(stand, "one"), PicturePanel(random_motion(0, frames=10)), PicturePanel(stand)],
-        size_px=100,
+        [PicturePanel(stand, "one"), PicturePanel(random_motion(0, frames=10)), PicturePanel(stand)], size_px=100
     )
     assert frames.shape == (10, 100, 300, 3)
     np.testing.assert_array_equal(frames[9, :100, :100], frames[5, :100, :100])

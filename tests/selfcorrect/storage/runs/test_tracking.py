@@ -16,13 +16,7 @@ from selfcorrect.storage.files.locks import FolderLock
 from selfcorrect.storage.runs.memory import MemoryStore
 from selfcorrect.storage.runs.protocol import Generation
 from selfcorrect.storage.runs.run_folder import claim_folder
-from selfcorrect.storage.runs.tracking import (
-    PRIVATE,
-    TrackedRun,
-    WandbLog,
-    list_metrics,
-    write_json_lines,
-)
+from selfcorrect.storage.runs.tracking import PRIVATE, TrackedRun, WandbLog, list_metrics, write_json_lines
 from selfcorrect.storage.runs.wandb_options import WandbChoice, WandbOptions
 
 
