@@ -124,11 +124,13 @@ def state_verdict(differences: np.ndarray, undecided: str, below: str, above: st
 
 
 def interval_cell(differences: np.ndarray) -> str:
-    """Return the mean of differences in percent, with a 95 % interval if there are enough."""
+    """Return the mean of differences in percent, with a 95 % interval if there are enough that differ."""
     if len(differences) < 2:
         return "–"
     interval = mean_interval(differences)
-    cell = f"{100 * interval.estimate:+.1f} % [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
+    has_spread = not np.isnan(interval.low)
+    bounds = f" [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]" if has_spread else ""
+    cell = f"{100 * interval.estimate:+.1f} %{bounds}"
     return cell.replace("-", "−")
 
 
