@@ -79,8 +79,8 @@ class Motion:
         return (len(self) - 1) / self.fps
 
     def frames(self, start: int, stop: int) -> Self:
-        """Return frames `start` to `stop` (exclusive)."""
-        return self.select_frames(slice(start, stop))
+        """Return frames `start` to `stop` (exclusive); the motion itself if those are all."""
+        return self if start == 0 and stop >= len(self) else self.select_frames(slice(start, stop))
 
     def select_frames(self, frames: np.ndarray | slice) -> Self:
         """Return the frames at some indices, in the order of indices."""
@@ -88,7 +88,7 @@ class Motion:
         return replace(self, root_m=self.root_m[frames], rotations=self.rotations[frames], contacts=contacts)
 
 
-_NUMBERS = (np.float32, np.float64, np.int32, np.int64)
+_NUMBERS = frozenset(map(np.dtype, ("float32", "float64", "int32", "int64")))
 """Types of positions and rotations; shorter types hold centimetres and degrees only."""
 
 

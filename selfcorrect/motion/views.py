@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from heapq import heappop, heappush
 from itertools import pairwise
 from typing import Generic, Protocol, Self
@@ -229,12 +229,20 @@ class LevelFeet:
         """Return the motion with joints' frames turned into those of the feet, or back."""
         if self.feet == FootFrames():
             return motion
-        skeleton = motion.skeleton
-        turns = invert(self.feet.turns(skeleton)) if back else self.feet.turns(skeleton)
-        parent_turns = _parent_turns(skeleton, turns)
-        turned = replace(skeleton, offsets_m=rotate(parent_turns, skeleton.offsets_m), soles_m=soles_m)
-        rotations = _compose_sparse(parent_turns, motion.rotations, invert(turns))
-        return replace(motion, skeleton=turned, rotations=rotations)
+        skeleton, parent_turns, turns_back = _turn_skeleton(motion.skeleton, self.feet, soles_m, back=back)
+        rotations = _compose_sparse(parent_turns, motion.rotations, turns_back)
+        return replace(motion, skeleton=skeleton, rotations=rotations)
+
+
+@lru_cache(maxsize=64)
+def _turn_skeleton(
+    skeleton: Skeleton, feet: FootFrames, soles_m: tuple[float, float] | None, *, back: bool
+) -> tuple[Skeleton, np.ndarray, np.ndarray]:
+    """Return a skeleton for `LevelFeet`, the turns (J, 4) of the joints' parents, and those of the joints, inverted."""
+    turns = invert(feet.turns(skeleton)) if back else feet.turns(skeleton)
+    parent_turns = _parent_turns(skeleton, turns)
+    turned = replace(skeleton, offsets_m=rotate(parent_turns, skeleton.offsets_m), soles_m=soles_m)
+    return turned, parent_turns, invert(turns)
 
 
 def _compose_sparse(first: np.ndarray, rotations: np.ndarray, last: np.ndarray) -> np.ndarray:

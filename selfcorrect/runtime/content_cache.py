@@ -28,9 +28,9 @@ def remember_by_object(function: Callable[[_Object], _Result]) -> Callable[[_Obj
 
     @wraps(function)
     def recall(key: _Object) -> _Result:
-        if (result := results.get(key)) is None:
-            result = results[key] = function(key)
-        return result
+        if key not in results:
+            results[key] = function(key)
+        return results[key]
 
     return recall
 

@@ -90,6 +90,8 @@ class MotionFeatures:
 
     def with_surroundings(self, around: Surroundings) -> Self:
         """Return the features of the same motion with other supports; supports of poses that are known stay so."""
+        if self.has_feet:
+            _ = self.world_soles_m  # before the copy, which takes them over
         features = copy(self)
         for name in _OF_SURROUNDINGS:
             vars(features).pop(name, None)

@@ -50,7 +50,7 @@ def dot(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Scalar products (...) of vectors (..., K), broadcast against each other."""
     total = first[..., 0] * second[..., 0]
     for axis in range(1, first.shape[-1]):
-        total = total + first[..., axis] * second[..., axis]
+        total += first[..., axis] * second[..., axis]
     return total
 
 
@@ -143,7 +143,7 @@ def median(values: np.ndarray | Sequence[float], axis: int | None = None) -> np.
     ordered = np.partition(np.moveaxis(values, axis, 0) if axis else values, (below, middle, count - 1), 0)
     medians = (ordered[below] + ordered[middle]) / 2
     is_nan = np.isnan(ordered[-1])  # NaN come last
-    return np.where(is_nan, np.nan, medians) if is_nan.any() else medians
+    return np.where(is_nan, np.nan, medians) if np.count_nonzero(is_nan) else medians
 
 
 def find_distinct(values: np.ndarray) -> np.ndarray:
