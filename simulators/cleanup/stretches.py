@@ -95,8 +95,15 @@ class RepairStretches:
         if repaired is not motion:
             points = [part.watch(repaired) for part in parts]
         for part, start, stop in self.find_jumps(parts, points, motion.fps):
-            bridged = part.smooth(repaired, start, stop, weight=_FREE, smoothness=np.ones(len(part.turned) + 1))
-            if self._is_calmer(part, repaired, bridged, slice(max(start - 3, 0), stop + 3)):
+            around = slice(max(start - 3, 0), stop + 3)
+            bridged = part.bridge(repaired, start, stop)
+            if part.kind == "root":
+                whole = bridged
+                for limb in parts[1:]:
+                    whole = limb.bridge(whole, start, stop)
+                if _world_roughness_m(whole, around) < self.calmer * _world_roughness_m(bridged, around):
+                    bridged = whole  # limbs made up for most of the jump
+            if self._is_calmer(part, repaired, bridged, around):
                 repaired = bridged
         return repaired
 
@@ -253,6 +260,10 @@ class Part:
             root_m[start:stop] = curves[-1]
         return replace(motion, root_m=root_m, rotations=rotations)
 
+    def bridge(self, motion: Motion, start: int, stop: int) -> Motion:
+        """Return a motion in which the frames around lead the part from `start` to `stop` (exclusive)."""
+        return self.smooth(motion, start, stop, weight=_FREE, smoothness=np.ones(len(self.turned) + 1))
+
     def _channels(self, motion: Motion) -> list[np.ndarray]:
         """Return rotations (T, 4) of the turned joints, and the position (T, 3) of the root."""
         rotations = make_continuous(motion.rotations[:, list(self.turned)])
@@ -287,6 +298,11 @@ def find_parts(skeleton: Skeleton) -> list[Part]:
 def _roughness_m(positions_m: np.ndarray) -> np.ndarray:
     """Return the largest second difference (K,) of points (T, K, 3)."""
     return norms(np.diff(positions_m, 2, axis=0)).max(axis=0)
+
+
+def _world_roughness_m(motion: Motion, frames: slice) -> float:
+    """Return the mean over joints of the largest second difference of their places in some frames."""
+    return float(_roughness_m(joint_positions(motion.select_frames(frames))).mean())
 
 
 def _noise_m(points_m: np.ndarray, order: int, factor: float, window: int) -> np.ndarray:

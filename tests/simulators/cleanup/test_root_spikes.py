@@ -73,5 +73,28 @@ def test_a_trunk_that_makes_up_for_a_jerk_of_the_root_is_not_bridged_alone(frame
     assert measure_mean_jerk(repaired) <= measure_mean_jerk(jerking)
 
 
+@pytest.mark.parametrize("axis", ["x", "y", "z"])
+@pytest.mark.parametrize("angles_deg", [(60, -50), (40, -40, 40, -40), (90, -60, 80)])
+@pytest.mark.parametrize("share", [0.8, 0.0])
+def test_limbs_that_make_up_for_a_jerk_of_the_root_are_bridged_with_it(
+    axis: str, angles_deg: tuple[int, ...], share: float
+) -> None:
+    """Thighs and spine undo a share of the root's turns, and all of every second turn."""
+    walk = base_walk()
+    rotations = walk.rotations.copy()
+    branches = [joint for joint, parent in enumerate(walk.skeleton.parents) if parent == 0]
+    stop = 40 + len(angles_deg)
+    for frame, angle_deg in enumerate(angles_deg, start=40):
+        turn = Rotation.from_euler(axis, angle_deg, degrees=True)
+        undone = Rotation.from_euler(axis, -angle_deg * (1.0 if frame % 2 else share), degrees=True)
+        rotations[frame, 0] = (Rotation.from_quat(rotations[frame, 0]) * turn).as_quat()
+        rotations[frame, branches] = (undone * Rotation.from_quat(rotations[frame, branches])).as_quat()
+    repaired = RepairStretches().repair(replace(walk, rotations=rotations))
+    distances_m = np.linalg.norm(sc.joint_positions(repaired) - sc.joint_positions(walk), axis=-1)
+    assert distances_m[39 : stop + 1].max() < 0.05
+    assert not distances_m[:39].any()
+    assert not distances_m[stop + 1 :].any()
+
+
 def measure_mean_jerk(motion: sc.Motion) -> float:
     return float(np.linalg.norm(np.diff(sc.joint_positions(motion), 3, axis=0), axis=-1).mean())
