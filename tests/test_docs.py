@@ -42,7 +42,7 @@ from selfcorrect.models.diffusion.model import MotionDiffusion
 from selfcorrect.models.diffusion.presets import preset
 from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.remedies.table import REMEDIES
-from selfcorrect.statistics import Thresholds
+from selfcorrect.statistics import Thresholds, holm
 from selfcorrect.testing import Trial
 
 FIXTURES = {
@@ -285,6 +285,16 @@ def test_figures_in_running_text_follow_from_kept_data() -> None:
         )
         assert figures.fill_figures(spoilt, summaries) == text, f"make results, for {page.name}"
         assert len(figures.FIGURE.findall(text)) == len(re.findall(r"\S<!--", text)), page.name
+
+
+def test_p_values_of_registered_tests_follow_from_their_intervals() -> None:
+    recipe = tool("recipe_table")
+    rows = [row for row in recipe.read_tests() if row["verdict"]]
+    for stage in {row["stage"] for row in rows}:
+        family = {row["test"]: row for row in rows if row["stage"] == stage}
+        adjusted = holm({name: recipe.find_p(row) for name, row in family.items()})
+        kept = {name: float(row["p_holm"]) for name, row in family.items()}
+        assert adjusted == pytest.approx(kept, abs=1e-3), stage
 
 
 def test_rows_of_samplers_are_complete_and_keep_what_the_closed_form_says() -> None:

@@ -20,6 +20,7 @@ import numpy as np
 from claims import join_stage
 from conditioning_page import ARMS, Scores, predict_founders
 from evidence import arms_by_name, average_late, real_values, use_minus_signs
+from recipe_table import find_p, read_tests
 from scipy.stats import ttest_ind
 from split_tables import NETWORKS, read_rows
 from splits_page import BASELINE, FORCES, REAL, read_results, sign_flip_p
@@ -27,7 +28,7 @@ from tables import SUMMARIES
 
 from selfcorrect.experiments.motion.presets import select_controls
 from selfcorrect.experiments.studies.summary import Summary
-from selfcorrect.statistics import Interval, jackknife_ratio, mean_interval
+from selfcorrect.statistics import Interval, holm, jackknife_ratio, mean_interval
 
 FIGURE = re.compile(r"([+−]?)(\d+(?:\.(\d+))?)( \[[^]<]*\]| ± [\d.]+)?<!-- (\w[^>]*: [^>]*) -->")
 ANCESTRAL = select_controls()["ancestral"][0].key.removeprefix("replace+none+")
@@ -150,10 +151,21 @@ def _find_statement(statement: str, toy: str, column: str = "measured") -> np.nd
     return np.array([float(check[column].partition(" ")[0])])
 
 
+def _find_fallen(verdict: str, *stages: str) -> np.ndarray:
+    """Return by how much the p-values of registered tests, adjusted over all stages, exceed 0.05 (tests,)."""
+    tests = {f"{row['stage']} {row['test']}": row for row in read_tests() if row["verdict"]}
+    adjusted = holm({name: find_p(row) for name, row in tests.items()})
+    chosen = [
+        name for name, row in tests.items() if row["verdict"] == verdict and row["stage"] in (stages or row["stage"])
+    ]
+    return np.array([adjusted[name] - 0.05 for name in chosen])
+
+
 TABLES: dict[str, Callable[..., np.ndarray]] = {
     "force-distance": _find_force,
     "dct-mixer": _find_mixer,
     "side-by-side": _find_trials,
+    "recipe-tests": _find_fallen,
     "samplers": _find_draws,
     "conditioning": _find_labels,
     "toys": _find_statement,

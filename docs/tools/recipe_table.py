@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from claims import TITLES, join_stage
 from evidence import arms_by_name, average_late, format_interval, late_change, real_values
+from scipy.stats import t as student
 from tables import SUMMARIES, table_lines
 
 from selfcorrect.experiments.studies.results import ArmCurves
@@ -34,13 +35,41 @@ DIFFERENCES = (
 NEARNESS = (("root force (body weights)", FORCE, 3), ("penetration (mm)", "penetration_mm", 1))
 REWORKED = "`lineages-reworked` − static set with matching"
 
+SAME, KEEPS, MORE, LESS = (
+    ("T1", "T3", "T4"),
+    ("T5", "T6", *(f"T{number}" for number in range(9, 21))),
+    ("T7",),
+    ("T2", "T8"),
+)
+"""Registered tests within a margin on both sides, within one below, above 0 and below 0; the others are two-sided."""
+SEEDS = 8
+
+
+def read_tests() -> list[dict[str, str]]:
+    """Return the rows of the registered tests of all stages."""
+    with (SUMMARIES / "recipe" / "tests.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def find_p(row: Mapping[str, str]) -> float:
+    """Return the p-value of a registered test, not adjusted, from its difference with its 95 % interval and margin."""
+    difference, low, high = (float(row[key]) for key in ("difference", "low", "high"))
+    error = (high - low) / 2 / student.ppf(0.975, SEEDS - 1)
+    margin = float(row["margin"] or 0)
+    is_above, is_below = (float(student.sf((sign * difference + margin) / error, SEEDS - 1)) for sign in (1, -1))
+    test = row["test"]
+    if test in SAME:
+        return max(is_above, is_below)
+    if test in LESS:
+        return is_below
+    return is_above if test in KEEPS + MORE else 2 * min(is_above, is_below)
+
 
 def recipe_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
     """Yield the lines of the table: verdicts of tests, and differences with 95 % intervals over the later half."""
     stages = {number: join_stage(number) for number in STAGES}
     arms = {number: arms_by_name(stages[number], denoiser) for number, (denoiser, _, _) in STAGES.items()}
-    with (SUMMARIES / "recipe" / "tests.csv").open(encoding="utf-8") as file:
-        verdicts = {(int(row["stage"]), row["test"]): row["verdict"] for row in csv.DictReader(file)}
+    verdicts = {(int(row["stage"]), row["test"]): row["verdict"] for row in read_tests()}
     rows = [[words, *(verdicts[number, test] for number in STAGES)] for test, words in TESTS.items()]
     for words, first, second, key, digits in DIFFERENCES:
         cells = []
