@@ -155,10 +155,8 @@ def _find_fallen(verdict: str, *stages: str) -> np.ndarray:
     """Return by how much the p-values of registered tests, adjusted over all stages, exceed 0.05 (tests,)."""
     tests = {f"{row['stage']} {row['test']}": row for row in read_tests() if row["verdict"]}
     adjusted = holm({name: find_p(row) for name, row in tests.items()})
-    chosen = [
-        name for name, row in tests.items() if row["verdict"] == verdict and row["stage"] in (stages or row["stage"])
-    ]
-    return np.array([adjusted[name] - 0.05 for name in chosen])
+    chosen = [name for name, row in tests.items() if row["verdict"] == verdict]
+    return np.array([adjusted[name] - 0.05 for name in chosen if not stages or name.split()[0] in stages])
 
 
 TABLES: dict[str, Callable[..., np.ndarray]] = {
