@@ -9,6 +9,7 @@ import numpy as np
 from selfcorrect.motion.corrector_interface.pieces import group_by_size
 from selfcorrect.motion.corrector_interface.results import Failure, FailureKind
 from selfcorrect.motion.motion import Motion
+from selfcorrect.runtime.content_cache import remember_by_object
 
 SHORTEST_FRAMES = 4
 
@@ -68,6 +69,7 @@ def _group_by(indices: Sequence[int], key: Callable[[int], Hashable]) -> list[li
     return list(groups.values())
 
 
+@remember_by_object
 def find_input_failure(motion: Motion) -> Failure | None:
     """Return why a motion cannot be worked on, None if it can."""
     if len(motion) < SHORTEST_FRAMES:

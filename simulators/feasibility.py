@@ -21,6 +21,7 @@ from selfcorrect.motion.checks.findings import Finding, find_violations
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.checks.rules import RULE_TABLE, all_rules
 from selfcorrect.motion.corrector_interface.grounding import MotionOnFloor
+from selfcorrect.motion.geometry.vectors import median
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Surroundings
 
@@ -196,7 +197,7 @@ def infer_surroundings(motion: Motion) -> Surroundings:
     belt_m = floor.displacement_m[0] if floor.is_in_place[0] else None
     if not supports:
         return Surroundings(belt_m=belt_m)
-    raised_m = float(np.median((cleaned.before_planting.root_m - cleaned.original.root_m)[0, :, 1]))
+    raised_m = float(median((cleaned.before_planting.root_m - cleaned.original.root_m)[0, :, 1]))
     moved = tuple(support.shift((0.0, -raised_m, 0.0)) for support in supports)
     return Surroundings(moved, -raised_m, belt_m)
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from selfcorrect.motion.geometry.filters import gaussian_filter1d, maximum_filter1d, remove_short_runs, solve_banded
 from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotate
-from selfcorrect.motion.geometry.vectors import cross
+from selfcorrect.motion.geometry.vectors import cross, median
 from selfcorrect.motion.kinematics import pose_joints
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
@@ -205,7 +205,7 @@ def add_cushions(body: Humanoid, motion: Motion, supports: Sequence[Support]) ->
             bottom_m = lowest_points_m[frames, find_carried_points(body, part)].mean(axis=1)
             if part != "pelvis":
                 bottom_m[:, 1] -= _depth_of_slope_m(body, positions_m[frames], part.removesuffix(" thigh"))
-            x, height_m, z = np.median(bottom_m, axis=0).tolist()
+            x, height_m, z = median(bottom_m, axis=0).tolist()
             if -SOFT_PART_GIVES_M < height_m - support.top_m[1] < ELSEWHERE_M:
                 cushions.append(replace(support, part=part, top_m=(x, height_m, z), size_m=(CUSHION_M, CUSHION_M)))
         cushioned += cushions or [support]

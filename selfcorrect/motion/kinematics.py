@@ -183,7 +183,7 @@ def in_chunks(function: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.nd
 def local_rotations(skeleton: Skeleton, orientations: np.ndarray) -> np.ndarray:
     """Inverse of forward kinematics for rotations: world orientations (..., J, 4) to local rotations (..., J, 4)."""
     world = normalize(orientations)
-    above = world[..., np.array(skeleton.parents[1:]), :]
+    above = world.take(skeleton.parents[1:], -2)
     local = compose(invert(above), world[..., 1:, :])
     return np.concatenate([world[..., :1, :], local], axis=-2)
 

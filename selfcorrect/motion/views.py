@@ -317,6 +317,6 @@ class JointSubset(Generic[Moving]):
             linked = [joint for joint in joints.tolist() if joint in tree_joint_of]
             world[..., linked, :] = orientations[..., [tree_joint_of[joint] for joint in linked], :]
         rotations = local_rotations(full.skeleton, world)
-        carried = np.setdiff1d(np.arange(len(full.skeleton)), self.joints)
+        carried = [joint for joint in range(len(full.skeleton)) if joint not in tree_joint_of]
         rotations[..., carried, :] = full.rotations[..., carried, :]
         return replace(full, root_m=motion.root_m, rotations=rotations)

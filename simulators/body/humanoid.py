@@ -113,9 +113,9 @@ class ContactPoints:
 
     def lowest_points(self, positions_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
         """Return the lowest points (..., C, 3), world, from world poses of the links (..., L, 3) and (..., L, 4)."""
-        turned_m = rotate(orientations[..., self.links, :], self.offsets_m)
+        turned_m = rotate(orientations.take(self.links, -2), self.offsets_m)
         down_m = self.radii_m[:, None] * np.array([0.0, 1.0, 0.0])
-        return positions_m[..., self.links, :] + turned_m - down_m
+        return positions_m.take(self.links, -2) + turned_m - down_m
 
 
 @dataclass(frozen=True, eq=False)

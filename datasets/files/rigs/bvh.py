@@ -10,6 +10,7 @@ every leaf joint: leaf joints without an end site are written with the end of an
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 
@@ -294,7 +295,8 @@ def _values_of(clip: RiggedMotion) -> np.ndarray:
     return values
 
 
-def written_names(names: Sequence[str]) -> tuple[str, ...]:
+@lru_cache(maxsize=8)
+def written_names(names: tuple[str, ...]) -> tuple[str, ...]:
     """Return names of joints that the format can hold: in a single line, without braces, none empty and none twice.
 
     Marks of comments are written as `_` where readers see a comment, at the beginning and after a blank.

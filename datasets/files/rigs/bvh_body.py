@@ -9,7 +9,7 @@ import numpy as np
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.editing.transforms import at_frames, frame_count
 from selfcorrect.motion.geometry.rotations import compose, invert, rotate
-from selfcorrect.motion.geometry.vectors import norms
+from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
@@ -117,7 +117,7 @@ def _believe_frame_time(clip: RiggedMotion) -> RiggedMotion:
     furthest_m = np.linalg.norm(steps_m, axis=2).max(axis=1)
     sizes_m2 = np.sqrt((steps_m[1:] ** 2).sum() * (steps_m[:-1] ** 2).sum())
     goes_on = (steps_m[1:] * steps_m[:-1]).sum() / max(float(sizes_m2), 1e-12)
-    if np.median(furthest_m) < _FAR_APART_M or goes_on > _GOES_ON:
+    if median(furthest_m) < _FAR_APART_M or goes_on > _GOES_ON:
         return clip
     notes = tuple(note for note in clip.notes if note not in doubts)
     return replace(clip, motion=replace(clip.motion, fps=1.0), notes=notes)

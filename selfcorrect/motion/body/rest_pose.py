@@ -13,7 +13,7 @@ from itertools import permutations, product
 import numpy as np
 
 from ..geometry.rotations import compose, from_matrices, identity_rotations, invert, rotate, turn_angles
-from ..geometry.vectors import angles_rad, norms
+from ..geometry.vectors import angles_rad, median, norms
 from ..inverse_kinematics import aligning_turns
 from ..kinematics import forward_kinematics
 from ..motion import Motion
@@ -180,7 +180,7 @@ class _UprightTurnSearch:
     def _spreads_deg(self) -> np.ndarray:
         """(J,) median angles between `_frames_to_body` and their means."""
         deviations_rad = turn_angles(self._mean_turns, self._frames_to_body)
-        return np.degrees(np.median(deviations_rad, axis=0))
+        return np.degrees(median(deviations_rad, axis=0))
 
 
 def _make_quarter_turns() -> np.ndarray:

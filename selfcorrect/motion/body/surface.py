@@ -136,8 +136,9 @@ def world_sole_points(skeleton: Skeleton, positions_m: np.ndarray, orientations:
 
 def sole_corners_m(motion: Motion | MotionBatch) -> np.ndarray:
     """Return the corners of the soles of a motion in the world, (..., T, P, 3)."""
-    joints, columns = np.unique(sole_points(motion.skeleton).joints, return_inverse=True)
-    return _place_soles(motion.skeleton, columns, *pose_joints(motion, joints.tolist()))
+    carriers = sole_points(motion.skeleton).joints
+    joints = sorted(set(carriers.tolist()))
+    return _place_soles(motion.skeleton, np.searchsorted(joints, carriers), *pose_joints(motion, joints))
 
 
 def _place_soles(

@@ -215,7 +215,8 @@ class MotionFeatures:
     @property
     def middle_lines_m(self) -> np.ndarray:
         """(T, 2, K / 2, 3) middles of each sole from heel to tip: heel, ball if the foot has a toe joint, and tip."""
-        return self.soles_m.reshape(len(self), 2, -1, 2, 3).mean(axis=3)
+        pairs_m = self.soles_m.reshape(len(self), 2, -1, 2, 3)
+        return (pairs_m[:, :, :, 0] + pairs_m[:, :, :, 1]) / 2
 
     @cached_property
     def sole_heights_m(self) -> np.ndarray:

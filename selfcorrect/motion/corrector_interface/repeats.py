@@ -370,10 +370,12 @@ def _measure_shares(poses: np.ndarray, window: int) -> np.ndarray:
 def _measure_shares_of(poses: np.ndarray, window: int) -> np.ndarray:
     """Return as `_measure_shares` (T − 3 − 2 · window,) of values (T, …, D), without the ends."""
     still = 100 * _UNCHANGED**2
-    means = (poses[window:] - poses[:-window]) / window
+    means = poses[window:] - poses[:-window]
+    means /= window
     before = means[: -window - 3]
     after = means[window + 3 :]
-    way = (before + after) / 2
+    way = before + after
+    way /= 2
     step = np.diff(poses[window + 1 : -window - 1], axis=0)
     squares = np.einsum("...i,...i", means, means)
     before_squares = squares[: -window - 3]

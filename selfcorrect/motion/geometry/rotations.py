@@ -162,9 +162,13 @@ def rotation_vectors(rotations: np.ndarray) -> np.ndarray:
 
 def quaternions(vectors: np.ndarray) -> np.ndarray:
     """Unit quaternions (..., 4) of rotation vectors (..., 3) in radians."""
-    half = 0.5 * norms(vectors)[..., None]
-    imaginary = 0.5 * np.sinc(half / np.pi) * vectors
-    return np.concatenate([imaginary, np.cos(half)], axis=-1)
+    half = 0.5 * norms(vectors)
+    angle = half / np.pi
+    angle = np.pi * np.where(angle == 0, 1e-20, angle)  # as `np.sinc` has it
+    rotations = np.empty((*half.shape, 4), half.dtype)
+    np.multiply((0.5 * (np.sin(angle) / angle))[..., None], vectors, out=rotations[..., :3])
+    np.cos(half, out=rotations[..., 3])
+    return rotations
 
 
 def turn_angles(first: np.ndarray, second: np.ndarray) -> np.ndarray:

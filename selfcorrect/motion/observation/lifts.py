@@ -4,7 +4,7 @@ import numpy as np
 
 from ..geometry.filters import uniform_filter1d
 from ..geometry.runs import find_runs
-from ..geometry.vectors import norms
+from ..geometry.vectors import median, norms
 
 _LIFT_S = 1.0
 """Least duration of a ride on a lift."""
@@ -42,7 +42,7 @@ def estimate_lift_m(joints_m: np.ndarray, fps: float) -> np.ndarray:
     for start, stop in find_runs(is_carried, max(round(_LIFT_S * fps), 2)):
         run_m_s = upward_m_s[start:stop]
         rise_m = abs(run_m_s.sum()) / fps
-        is_flight = np.median(np.abs(np.gradient(run_m_s))) * fps > _LIFT_M_S2
+        is_flight = median(np.abs(np.gradient(run_m_s))) * fps > _LIFT_M_S2
         if rise_m > _LIFT_M and rise_m * fps > _LIFT_M_S * len(run_m_s) and not is_flight:
             steps_m[start:stop] = foot_steps_m[start:stop]
     rises_m = np.cumsum(steps_m)
