@@ -91,7 +91,9 @@ class RepairStretches:
         repaired = motion
         for part, start, stop in self.find_shaking(parts, points, motion.fps):
             smoothness = part.smoothness(motion, start, stop)
-            repaired = part.smooth(repaired, start, stop, weight=1.0, smoothness=smoothness)
+            smoothed = part.smooth(repaired, start, stop, weight=1.0, smoothness=smoothness)
+            if _shakes_m2(smoothed, start, stop) < _shakes_m2(repaired, start, stop):
+                repaired = smoothed  # else joints beyond the part make up for its shaking
         if repaired is not motion:
             points = [part.watch(repaired) for part in parts]
         for part, start, stop in self.find_jumps(parts, points, motion.fps):
@@ -303,6 +305,12 @@ def _roughness_m(positions_m: np.ndarray) -> np.ndarray:
 def _world_roughness_m(motion: Motion, frames: slice) -> float:
     """Return the mean over joints of the largest second difference of their places in some frames."""
     return float(_roughness_m(joint_positions(motion.select_frames(frames))).mean())
+
+
+def _shakes_m2(motion: Motion, start: int, stop: int) -> float:
+    """Return the mean square of the second differences of all joints from `start` to `stop` (exclusive)."""
+    positions_m = joint_positions(motion.frames(max(start - 2, 0), stop + 2))
+    return float(np.square(np.diff(positions_m, 2, axis=0)).mean())
 
 
 def _noise_m(points_m: np.ndarray, order: int, factor: float, window: int) -> np.ndarray:
