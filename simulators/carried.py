@@ -1,9 +1,10 @@
 """Motions that something carries which the file does not show: they are kept as they are, and named.
 
 A body that sits and glides rides on a wheelchair, a bicycle or in a car. A body that lies above the floor and travels
-swims or flies. A body that is upside down stands on its hands or hangs by its legs. A body whose feet hang all the time
-falls or jumps, as in loops of games. Neither feet nor floor say where such bodies should be, so a correction would only
-displace them. Contacts, a ground or a floor from people say it.
+swims or flies. A body that is upside down stands on its hands or hangs by its legs. A body whose feet stay above the
+floor and never rest hangs and swings. A body whose feet hang all the time falls or jumps, as in loops of games. Neither
+feet nor floor say where such bodies should be, so a correction would only displace them. Contacts, a ground or a floor
+from people say it.
 """
 
 import numpy as np
@@ -12,6 +13,7 @@ from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Note, NoteKind, Stage
 from selfcorrect.motion.corrector_interface.views import CorrectionView
 from selfcorrect.motion.geometry.filters import gaussian_filter1d
+from selfcorrect.motion.geometry.runs import find_runs
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.observed_ground import ObservedGround
@@ -30,6 +32,17 @@ _TRAVELS_M_S = 0.3
 """Least speed of such a body, and of a ride."""
 _APART_M_S = 0.06
 """Feet on a ride come nearer to each other, or move apart, by less; they also rise or sink by less."""
+_SWINGS_ABOVE_M = 0.1
+"""Least height above the floor of the feet of a body that swings. No jump takes as long as `_SWINGS_S`."""
+_SWINGS_S = 2.0
+_LOWEST_PERCENTILE = 5.0
+"""Feet are on the floor for this percentage of frames, unless the floor at y = 0 is lower."""
+_SWINGS_M_S = 0.4
+"""Least median speed of its slower foot: feet on steps and rungs rest."""
+_RETURNS_M = 0.06
+"""Feet that glide over a floor at another height return to that height: half of the time they are lower by less."""
+_CLIMBS_M = 0.5
+"""A body that swings rises and sinks by less."""
 _SMOOTH_S = 0.15
 """Standard deviation of the Gaussian that smooths velocities."""
 
@@ -58,10 +71,29 @@ def find_carrier(motion: Motion) -> str:
         (is_upside_down, "is upside down: hands, head or a bar carry it"),
         (swims, "lies above the floor and travels: it swims or flies"),
         (rides, "sits and rides: feet travel with the seat and do not step"),
+        (_find_swinging(features, feet_m_s), "hangs or swings: its feet stay above the floor and do not rest"),
     ):
         if carried.mean() > _MOSTLY:
             return words
     return "is in the air: its feet hang, and no foot takes load" if ObservedGround(motion).do_feet_hang else ""
+
+
+def _find_swinging(features: MotionFeatures, feet_m_s: np.ndarray) -> np.ndarray:
+    """Return in which frames (T,) a body swings; feet_m_s: (T, 2, 3) velocities of its ankles."""
+    feet_m = features.places("left_ankle", "left_foot", "right_ankle", "right_foot")
+    swings = np.zeros(len(feet_m_s), dtype=bool)
+    if feet_m is None:
+        return swings
+    lowest_m = feet_m[..., 1].min(axis=1)
+    floor_m = min(float(np.percentile(lowest_m, _LOWEST_PERCENTILE)), 0.0)
+    for start, stop in find_runs(lowest_m > floor_m + _SWINGS_ABOVE_M, _SWINGS_S * features.motion.fps):
+        swings[start:stop] = True
+    if not swings.any():
+        return swings
+    rests = np.median(norms(feet_m_s[swings]).min(axis=1)) < _SWINGS_M_S
+    returns = np.ptp(np.percentile(lowest_m[swings], (_LOWEST_PERCENTILE, 50.0))) < _RETURNS_M
+    climbs = np.ptp(features.motion.root_m[swings, 1]) > _CLIMBS_M
+    return swings & np.logical_not(rests | returns | climbs)
 
 
 def _smooth_velocities_m_s(places_m: np.ndarray, fps: float) -> np.ndarray:

@@ -62,11 +62,27 @@ def hang(pitch_deg: float = 60.0, height_m: float = 1.15) -> sc.Motion:
                 left_ankle=ankle, right_ankle=ankle)  # fmt: skip
 
 
+def swing(height_m: float = 1.2, sink_m: float = 0.08) -> sc.Motion:
+    """At the end of a rope: to and fro, lower in the middle, with legs that swing further; far above the floor."""
+    phase = 2 * np.pi * TIMES_S / 2.2
+    legs = np.outer(-0.5 * np.sin(phase), [1.0, 0.0, 0.0])
+    swinging = pose([0.0, height_m, 0.0], 0.0, left_hip=legs, right_hip=legs)
+    path_m = np.stack([np.zeros(FRAMES), sink_m * np.cos(2 * phase), 0.4 * np.sin(phase)], axis=1)
+    return replace(swinging, root_m=swinging.root_m + path_m)
+
+
+def jog_on_the_spot(height_m: float) -> sc.Motion:
+    """On a treadmill that stands higher than y = 0."""
+    run = made_motion("run", frames=FRAMES)
+    return replace(run, root_m=run.root_m * [0.0, 1.0, 0.0] + [0.0, height_m, 0.0])
+
+
 CARRIED = {
     "wheelchair": lambda: sit(1.0),
     "swimmer": lambda: lie(1.0, 1.0),
     "handstand": stand_on_hands,
     "falling loop": hang,
+    "rope": swing,
 }
 ON_THE_FLOOR = {
     "walk": lambda: made_motion("walk", frames=FRAMES),
@@ -74,6 +90,8 @@ ON_THE_FLOOR = {
     "lies": lambda: lie(0.1, 0.0),
     "crawls": lambda: lie(0.15, 0.5),
     "turns over": lambda: stand_on_hands(0.3),
+    "jogs on a raised treadmill": lambda: jog_on_the_spot(0.3),
+    "glides on a raised walkway": lambda: pose([0.0, 1.3, 0.0], 0.7),
     "stands and glides": lambda: pose([0.0, 0.91, 0.0], 0.5),
 }
 
