@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
+from turned_joints import turn_joint
 
 from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.body.surface import world_sole_points
@@ -84,12 +85,10 @@ def wander(motion: Motion, seed: int) -> Motion:
 
 def dip_toes(motion: Motion, stands: np.ndarray, dip_m: float, frames: int = 3) -> Motion:
     """The motion with toes that point into the floor in the last frames of each stance."""
-    rotations = motion.rotations.copy()
     for side, name in enumerate(("left_ankle", "right_ankle")):
-        ankle = motion.skeleton.joint(name)
         last = np.flatnonzero(stands[:-1, side] & ~stands[1:, side])
         dipping = np.unique(np.concatenate([last - k for k in range(frames)]).clip(0))
         reach_m = float(np.linalg.norm(motion.skeleton.offsets_m[motion.skeleton.joint(name.replace("ankle", "foot"))]))
         pitch = Rotation.from_rotvec([np.arcsin(dip_m / reach_m), 0.0, 0.0])
-        rotations[dipping, ankle] = (Rotation.from_quat(rotations[dipping, ankle]) * pitch).as_quat()
-    return replace(motion, rotations=rotations)
+        motion = turn_joint(motion, name, pitch, dipping)
+    return motion

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
+from turned_joints import turn_joint
 
 from benchmarks.disguises import CHANGES, RIGS, disguise, find_cycle, read_from_rig, remove_travel, resample_smoothly
 from benchmarks.harm import compare
@@ -64,10 +65,8 @@ def test_each_kind_of_harm_is_seen(walk: Motion) -> None:
         "travel": 0.2 / walk.fps * frames * (1.0, 0.0, 0.0),
     }.items():
         assert kind in compare(walk, replace(walk, root_m=walk.root_m + shift_m)).harms
-    knee = walk.skeleton.joint("left_knee")
-    bent = walk.rotations.copy()
-    bent[20, knee] = (Rotation.from_quat(bent[20, knee]) * Rotation.from_euler("x", 10, degrees=True)).as_quat()
-    assert "knees" in compare(walk, replace(walk, rotations=bent)).harms
+    bent = turn_joint(walk, "left_knee", Rotation.from_euler("x", 10, degrees=True), 20)
+    assert "knees" in compare(walk, bent).harms
     turned = [turn(walk.select_frames(np.array([frame])), 0.002 * frame).rotations[0] for frame in range(len(walk))]
     assert "travel" in compare(walk, replace(walk, rotations=np.array(turned))).harms
     assert compare(walk, walk).harms == []

@@ -18,6 +18,7 @@ from made_rigs import base_walk
 from robustness.test_commands import options_of
 from scipy.spatial.transform import Rotation
 from smpl_files import model_numbers
+from turned_joints import turn_joint
 
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic, on_smpl
 from selfcorrect.datasets.files.open import save_motion
@@ -70,9 +71,8 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_motion(folder / "short.bvh", raised.frames(0, 2))
     level = base_walk()
     tilt = Rotation.from_rotvec([0.1, 0.0, 0.12])
-    rotations = level.rotations.copy()
-    rotations[:, 0] = (tilt * Rotation.from_quat(rotations[:, 0])).as_quat()
-    save_motion(folder / "tilted.bvh", replace(level, root_m=tilt.apply(level.root_m), rotations=rotations))
+    tilted = turn_joint(level, 0, tilt, outside=True)
+    save_motion(folder / "tilted.bvh", replace(tilted, root_m=tilt.apply(level.root_m)))
     still = replace(
         raised, root_m=np.tile(raised.root_m[:1], (150, 1)), rotations=np.tile(raised.rotations[:1], (150, 1, 1))
     )

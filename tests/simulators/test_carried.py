@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from made_motions import made_motion
 from scipy.spatial.transform import Rotation
+from turned_joints import pose_joint
 
 import selfcorrect as sc
 from selfcorrect.motion.corrector_interface.results import NoteKind
@@ -22,13 +23,10 @@ STANDING = made_motion("idle", frames=FRAMES)
 
 def pose(root_m: list[float], speed_m_s: float, facing: Rotation | None = None, **turns: np.ndarray) -> sc.Motion:
     """A body with turned joints (3,) or (T, 3), which travels ahead."""
-    rotations = STANDING.rotations.copy()
+    motion = STANDING if facing is None else pose_joint(STANDING, 0, facing)
     for name, turned in turns.items():
-        rotations[:, STANDING.skeleton.joint(name)] = Rotation.from_rotvec(turned).as_quat()
-    if facing is not None:
-        rotations[:, 0] = facing.as_quat()
-    path_m = np.outer(speed_m_s * TIMES_S, [0.0, 0.0, 1.0])
-    return replace(STANDING, root_m=path_m + root_m, rotations=rotations)
+        motion = pose_joint(motion, name, Rotation.from_rotvec(turned))
+    return replace(motion, root_m=np.outer(speed_m_s * TIMES_S, [0.0, 0.0, 1.0]) + root_m)
 
 
 def sit(speed_m_s: float) -> sc.Motion:

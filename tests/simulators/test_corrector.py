@@ -9,6 +9,7 @@ from helpers import EITHER_ENGINE, mean_distance_m
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_motions import made_motion
+from turned_joints import pose_joint
 
 from selfcorrect.motion.corrector_interface.grounding import MotionOnFloor
 from selfcorrect.motion.corrector_interface.pieces import see_in_pieces
@@ -140,9 +141,7 @@ def test_impossible_motions_are_rejected_with_reason_and_frame(walk):
 
 
 def test_broken_input_is_rejected_where_it_breaks(walk):
-    broken = walk.rotations.copy()
-    broken[7, 3] = np.nan
-    corrections = PhysicsCorrector()([replace(walk, rotations=broken), walk.frames(0, 1), walk])
+    corrections = PhysicsCorrector()([pose_joint(walk, 3, np.nan, 7), walk.frames(0, 1), walk])
     assert [correction.accepted for correction in corrections] == [False, False, True]
     assert corrections[0].reason == "not finite at frame 7; repair the file there"
     assert "too short" in corrections[1].reason

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from made_motions import KINDS, Kind, made_motion
 from scipy.spatial.transform import Rotation
+from turned_joints import pose_joint
 
 from selfcorrect.motion.corrector_interface.results import FailureKind, Note, NoteKind, Repair, Stage
 from selfcorrect.motion.motion import Motion, MotionBatch
@@ -126,9 +127,8 @@ def test_a_jump_is_a_time_without_contact(clips, engine):
 
 
 def test_who_lies_on_the_back_is_borne_there(stand, engine):
-    rotations = stand.rotations.copy()
-    rotations[:, 0] = [-np.sqrt(0.5), 0.0, 0.0, np.sqrt(0.5)]
-    lying = replace(stand, rotations=rotations, root_m=np.tile([0.0, 0.1, 0.0], (len(stand), 1)))
+    lying = pose_joint(stand, 0, [-np.sqrt(0.5), 0.0, 0.0, np.sqrt(0.5)])
+    lying = replace(lying, root_m=np.tile([0.0, 0.1, 0.0], (len(stand), 1)))
     timeline = timeline_of(lying, engine)
     carried = dict(zip(timeline.parts, timeline.loads_bodyweights[8:].mean(axis=0), strict=True))
     assert sum(carried.values()) == pytest.approx(1.0, abs=0.07)  # the residual force carries the other 6 percent
@@ -197,12 +197,11 @@ def test_shanks_bear_nothing_of_who_is_on_the_feet(kind: Kind, sole_m: float | N
 
 @pytest.mark.parametrize(("knees_rad", "bears"), [(0.0, "left foot"), (0.5, "left foot"), (np.pi / 2, "left shank")])
 def test_what_touches_with_the_ankle_is_a_foot_and_a_shank_that_lies_is_none(stand, knees_rad: float, bears: str):
-    rotations = stand.rotations.copy()
-    rotations[:, stand.skeleton.joint("left_knee")] = Rotation.from_rotvec([knees_rad, 0.0, 0.0]).as_quat()
+    bent = pose_joint(stand, "left_knee", Rotation.from_rotvec([knees_rad, 0.0, 0.0]))
     body = build_humanoid(stand.skeleton)
     loads_n = np.zeros((len(stand) - 1, len(body)))
     loads_n[:, body.tree.joint("left_knee")] = body.weight_n
-    posed = replace(stand, skeleton=body.tree, rotations=rotations[:, body.joints])
+    posed = replace(stand, skeleton=body.tree, rotations=bent.rotations[:, body.joints])
     timeline = make_timeline(body, SimulatedMotion(posed, np.zeros((len(loads_n), 6)), loads_n, None), stand.fps, 1)
     assert dict(zip(timeline.parts, timeline.loads_bodyweights.mean(axis=0), strict=True)) == pytest.approx(
         {part: float(part == bears) for part in timeline.parts}

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.signal import butter, sosfiltfilt
 from scipy.spatial.transform import Rotation
+from turned_joints import pose_joint
 
 from selfcorrect.motion.checks.check import RuleChoice
 from selfcorrect.motion.kinematics import forward_kinematics
@@ -71,12 +72,10 @@ def turn_in_flight(motion: Motion, axis: int) -> Motion:
     """Thrown up from 2 m with hanging arms, it turns about an axis through its centre at 6 rad/s²."""
     body = build_humanoid(motion.skeleton)
     times_s = np.arange(len(motion)) / motion.fps
-    rotations = motion.rotations.copy()
+    turning = replace(motion, root_m=np.zeros((len(motion), 3)))
     for side, angle_rad in (("left", -1.4), ("right", 1.4)):
-        arm = motion.skeleton.parts.index(f"{side}_shoulder")
-        rotations[:, arm] = Rotation.from_rotvec([0.0, 0.0, angle_rad]).as_quat()
-    rotations[:, 0] = Rotation.from_rotvec(3 * times_s[:, None] ** 2 * np.eye(3)[axis]).as_quat()
-    turning = replace(motion, root_m=np.zeros((len(motion), 3)), rotations=rotations)
+        turning = pose_joint(turning, f"{side}_shoulder", Rotation.from_rotvec([0.0, 0.0, angle_rad]))
+    turning = pose_joint(turning, 0, Rotation.from_rotvec(3 * times_s[:, None] ** 2 * np.eye(3)[axis]))
     centres_m, _ = pose_links(body, turning)
     centre_m = np.tensordot(centres_m, body.mass_kg, axes=(1, 0)) / body.total_mass_kg
     return flight(replace(turning, root_m=-centre_m), GRAVITY_M_S2)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 from simulated_bodies import clean_motion
+from turned_joints import pose_joint
 
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion, MotionBatch
@@ -66,10 +67,9 @@ def test_filtered_motions_are_easier_to_explain(clips, label):
 
 def turn_joints(motion: Motion, angles_deg: dict[str, float]) -> Motion:
     """A motion with joints turned about x, the body's left."""
-    rotations = motion.rotations.copy()
     for part, angle_deg in angles_deg.items():
-        rotations[:, motion.skeleton.joint(part)] = Rotation.from_euler("x", angle_deg, degrees=True).as_quat()
-    return replace(motion, rotations=rotations)
+        motion = pose_joint(motion, part, Rotation.from_euler("x", angle_deg, degrees=True))
+    return motion
 
 
 def on_left_foot(stand: Motion, lean_deg: float) -> Motion:
@@ -78,9 +78,8 @@ def on_left_foot(stand: Motion, lean_deg: float) -> Motion:
     lean = Rotation.from_euler("z", lean_deg, degrees=True)
     positions_m, _ = forward_kinematics(raised.skeleton, raised.root_m, raised.rotations)
     ankle_m = positions_m[:, raised.skeleton.joint("left_ankle")]
-    rotations = raised.rotations.copy()
-    rotations[:, 0], rotations[:, raised.skeleton.joint("left_ankle")] = lean.as_quat(), lean.inv().as_quat()
-    return replace(raised, root_m=ankle_m + lean.apply(raised.root_m - ankle_m), rotations=rotations)
+    leaning = pose_joint(pose_joint(raised, 0, lean), "left_ankle", lean.inv())
+    return replace(leaning, root_m=ankle_m + lean.apply(raised.root_m - ankle_m))
 
 
 def test_who_stands_on_one_leg_is_put_over_that_foot_where_no_residual_force_helps(stand):

@@ -9,6 +9,7 @@ from plain_contacts import foot_contacts
 from scipy.interpolate import make_interp_spline
 from scipy.spatial.transform import Rotation
 from simulated_bodies import make_plan
+from turned_joints import pose_joint, turn_joint
 
 from selfcorrect.datasets.files.rigs.bvh import read_bvh
 from selfcorrect.datasets.files.rigs.bvh_body import body_of
@@ -73,11 +74,7 @@ def test_a_change_that_roughens_a_calm_motion_is_smoothed_and_no_other(walk: Mot
     before = MotionBatch.stack([walk])
     hip = walk.skeleton.parts.index("left_hip")
     step = np.where(np.arange(len(walk)) < len(walk) // 2, 0.0, 0.25)
-    rotations = before.rotations.copy()
-    rotations[0, :, hip] = (
-        Rotation.from_quat(rotations[0, :, hip]) * Rotation.from_rotvec(step[:, None] * [1.0, 0.0, 0.0])
-    ).as_quat()
-    rough = replace(before, rotations=rotations)
+    rough = MotionBatch.stack([turn_joint(walk, hip, Rotation.from_rotvec(step[:, None] * [1.0, 0.0, 0.0]))])
     calm = SmoothRough().smooth(JerkBounds.from_motions(before), rough)
     assert jerk(rough) > ROUGHER * jerk(before)
     assert jerk(calm) < ROUGHER * jerk(before)
@@ -96,12 +93,9 @@ def flipping(motion: Motion, most_rad: float, frames: int) -> Motion:
     along = places_m[:, ankle] - places_m[:, hip]
     swivel = Rotation.from_rotvec(most_rad * side * along / np.linalg.norm(along, axis=1, keepdims=True))
     above = Rotation.from_quat(turned[:, motion.skeleton.parents[hip]])
-    rotations = motion.rotations.copy()
-    rotations[:, hip] = (above.inv() * swivel * Rotation.from_quat(turned[:, hip])).as_quat()
+    swivelled = pose_joint(motion, hip, above.inv() * swivel * Rotation.from_quat(turned[:, hip]))
     shank = Rotation.from_quat(turned[:, knee])
-    foot = Rotation.from_quat(turned[:, ankle])
-    rotations[:, ankle] = ((swivel * shank).inv() * foot).as_quat()
-    return replace(motion, rotations=rotations)
+    return pose_joint(swivelled, ankle, (swivel * shank).inv() * Rotation.from_quat(turned[:, ankle]))
 
 
 @pytest.mark.parametrize("most_rad", [0.3, 0.8, 1.4])

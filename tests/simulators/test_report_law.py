@@ -8,6 +8,7 @@ import pytest
 from made_motions import KINDS, Kind, made_motion
 from plain_contacts import foot_contacts, standing_speeds_m_s
 from scipy.spatial.transform import Rotation
+from turned_joints import turn_joint
 
 import selfcorrect as sc
 from selfcorrect.motion.editing.transforms import resample
@@ -99,14 +100,9 @@ def test_toes_that_are_locked_stay_so(fps: float):
     clean = made_motion("idle", 1.0, fps, round(4 * fps))
     skeleton = clean.skeleton
     times_s = np.arange(len(clean))[:, None] / fps
-    ankle = skeleton.joint("left_ankle")
-    toe = skeleton.joint("left_foot")
-    assert ankle is not None
-    assert toe is not None
+    toe = skeleton.parts.index("left_foot")
     pitch = Rotation.from_rotvec(0.25 * np.sin(2 * np.pi * times_s) ** 2 * [1.0, 0.0, 0.0])
-    rotations = clean.rotations.copy()
-    rotations[:, ankle] = (Rotation.from_quat(rotations[:, ankle]) * pitch).as_quat()
-    rolled = replace(clean, rotations=rotations)
+    rolled = turn_joint(clean, "left_ankle", pitch)
     locked_m = joint_positions(rolled, [toe])[:, 0]
     rolled = replace(rolled, root_m=rolled.root_m + locked_m[0] - locked_m + [[0.0, 0.02, 0.0]])
     (correction,) = KinematicCorrector()([rolled])
@@ -151,13 +147,10 @@ def test_who_hops_is_put_on_the_floor_and_not_below_it(fps: float):
 def test_a_foot_that_stands_on_its_heel_does_not_sink_by_its_correction(pitch_deg: float) -> None:
     """Dancers raise their toes for long. The heel on which a correction puts them is the heel that the report sees."""
     standing = made_motion("idle", frames=90)
-    rotations = standing.rotations.copy()
-    ankle = standing.skeleton.joint("right_ankle")
     angles_rad = -np.radians(pitch_deg) * np.clip((np.arange(90) - 30) / 10, 0.0, 1.0)
     pitch = Rotation.from_rotvec(np.outer(angles_rad, [1.0, 0.0, 0.0]))
-    rotations[:, ankle] = (Rotation.from_quat(rotations[:, ankle]) * pitch).as_quat()
     corrector = KinematicCorrector(CleanupSettings(keep_level=True))
-    (correction,) = corrector([spoil(replace(standing, rotations=rotations), 0.0, 0.0)])
+    (correction,) = corrector([spoil(turn_joint(standing, "right_ankle", pitch), 0.0, 0.0)])
     # The sole that is flat at first is on the floor, so the heel is 5.4 mm deep: 1.9 mm on average over all frames.
     assert correction.before["penetration_m"] > 0.0015
     assert correction.after["penetration_m"] < 0.001

@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
+from turned_joints import turn_joint
 
 from benchmarks.disguises import remove_travel, resample_smoothly
 from selfcorrect.motion.corrector_interface.results import (
@@ -288,12 +289,8 @@ def stand_frames(walk: Motion) -> Motion:
 @pytest.mark.parametrize("gap_rad", [0.01, 0.04, 0.08])
 def test_loops_that_nearly_close_never_open_further(cycles: dict[str, Motion], gap_rad: float) -> None:
     walk = cycles["walk"]
-    knee = walk.skeleton.joint("left_knee")
-    share = np.linspace(0.0, 1.0, len(walk))[:, None]
-    rotations = walk.rotations.copy()
-    bend = Rotation.from_rotvec(gap_rad * share * [1.0, 0.0, 0.0])
-    rotations[:, knee] = (Rotation.from_quat(rotations[:, knee]) * bend).as_quat()
-    motion = correct_motion(KinematicCorrector(), replace(walk, rotations=rotations)).motion
+    bend = Rotation.from_rotvec(gap_rad * np.linspace(0.0, 1.0, len(walk))[:, None] * [1.0, 0.0, 0.0])
+    motion = correct_motion(KinematicCorrector(), turn_joint(walk, "left_knee", bend)).motion
     for joint in range(1, len(walk.skeleton)):
         ends = Rotation.from_quat(motion.rotations[[0, -1], joint])
         assert (ends[0].inv() * ends[1]).magnitude() < 1e-3

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
+from turned_joints import pose_joint
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files.formats import FORMATS, find_format, is_motion_file
@@ -130,10 +131,9 @@ def test_knees_that_are_hinges_are_refused_where_they_cannot_hold_the_correction
     write_bvh(tmp_path / "a.bvh", replace(clip, channels=hinges))
     file = open_motion(tmp_path / "a.bvh", Reading())
     file.write(tmp_path / "b.bvh", lift(file.motion))
-    bent = file.motion.rotations.copy()
-    bent[:, file.motion.skeleton.names.index("left_knee")] = Rotation.from_euler("z", 0.3).as_quat()
+    bent = pose_joint(file.motion, file.motion.skeleton.names.index("left_knee"), Rotation.from_euler("z", 0.3))
     with pytest.raises(ValueError, match=r"a\.bvh: its channels cannot hold the correction: left_foot"):
-        file.write(tmp_path / "c.bvh", replace(file.motion, rotations=bent))
+        file.write(tmp_path / "c.bvh", bent)
 
 
 def test_a_body_without_knees_is_refused_by_name(walker: Motion, tmp_path: Path) -> None:

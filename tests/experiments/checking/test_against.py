@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
+from turned_joints import turn_joint
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files.open import open_motion, save_motion
@@ -79,10 +80,7 @@ def test_a_motion_that_begins_later_is_found_and_not_taken_for_another(walk: Mot
 
 
 def test_the_worst_joint_and_frame_are_named(walk: Motion) -> None:
-    joint = walk.skeleton.names.index("left_knee")
-    rotations = walk.rotations.copy()
-    rotations[12, joint] = (Rotation.from_quat(rotations[12, joint]) * Rotation.from_rotvec([0.1, 0, 0])).as_quat()
-    difference = compare_motions(replace(walk, rotations=rotations), walk)
+    difference = compare_motions(turn_joint(walk, "left_knee", Rotation.from_rotvec([0.1, 0, 0]), 12), walk)
     assert difference.worst_frame == 12
     assert difference.worst_joint in ("left_ankle", "left_foot")
     assert not difference.is_elsewhere

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_motions import made_motion
 from scipy.spatial.transform import Rotation
+from turned_joints import pose_joint
 
 import selfcorrect as sc
 from selfcorrect.core.errors import SettingError
@@ -21,11 +22,9 @@ from selfcorrect.motion.geometry.rotations import turn_angles
 def below_floor(by_m: float = 0.03, bend_rad: float = 1.2) -> sc.Motion:
     """A walk below the floor with arms that bend so far."""
     walk = made_motion("walk", frames=90)
-    rotations = walk.rotations.copy()
     for side, sign in (("left", -1.0), ("right", 1.0)):
-        bent = Rotation.from_rotvec([0.0, sign * bend_rad, 0.0]).as_quat()
-        rotations[:, walk.skeleton.joint(f"{side}_elbow")] = bent
-    return replace(walk, root_m=walk.root_m - [0.0, by_m, 0.0], rotations=rotations)
+        walk = pose_joint(walk, f"{side}_elbow", Rotation.from_rotvec([0.0, sign * bend_rad, 0.0]))
+    return replace(walk, root_m=walk.root_m - [0.0, by_m, 0.0])
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from plain_contacts import standing_speeds_m_s
 from scipy.spatial.transform import Rotation
+from turned_joints import turn_joint
 
 from selfcorrect import correct_files, save_motion
 from selfcorrect.motion.checks.check import check
@@ -67,11 +68,7 @@ def with_pitched_feet(motion: Motion, pitch_rad: float) -> Motion:
 
 def leaning(motion: Motion, angle_rad: float) -> Motion:
     """The motion of somebody who leans forward from the hips."""
-    rotations = motion.rotations.copy()
-    spine = motion.skeleton.parts.index("spine1")
-    lean = Rotation.from_rotvec([angle_rad, 0.0, 0.0])
-    rotations[:, spine] = (lean * Rotation.from_quat(rotations[:, spine])).as_quat()
-    return replace(motion, rotations=rotations)
+    return turn_joint(motion, "spine1", Rotation.from_rotvec([angle_rad, 0.0, 0.0]), outside=True)
 
 
 @pytest.mark.parametrize("direction_rad", [0.0, 0.8, 1.6, 2.4, 3.1])
@@ -84,8 +81,7 @@ def test_no_style_and_no_rig_hide_a_tilt(tilt_deg: float, direction_rad: float) 
 def with_growing_tilt(motion: Motion, axis: np.ndarray, *, about_a_point: bool) -> Motion:
     """The motion in a world that turns by up to 8 degrees about the origin, or about the body, whose feet stand."""
     turns = Rotation.from_rotvec(np.radians(8.0) * np.linspace(0, 1, len(motion))[:, None] * axis)
-    rotations = motion.rotations.copy()
-    rotations[:, 0] = (turns * Rotation.from_quat(rotations[:, 0])).as_quat()
+    rotations = turn_joint(motion, 0, turns, outside=True).rotations
     root_m = turns.apply(motion.root_m)
     if not about_a_point:
         upwards_m = motion.root_m * np.array([0.0, 1.0, 0.0])

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
+from turned_joints import pose_joint
 
 import selfcorrect as sc
 from selfcorrect.core.errors import SettingError
@@ -34,11 +36,8 @@ def gliding(motion: Motion, speed_m_s: float, start: int = 0) -> Motion:
 def gesturing(frames: int) -> Motion:
     """A stand in which the arms never come back to where they were, so that it is no loop."""
     idle = made_motion("idle", frames=frames)
-    rotations = idle.rotations.copy()
-    angles_rad = np.linspace(0.0, 1.2, frames)
-    elbow = idle.skeleton.parts.index("left_elbow")
-    rotations[:, elbow] = np.stack([np.sin(angles_rad / 2), *np.zeros((2, frames)), np.cos(angles_rad / 2)], axis=1)
-    return replace(idle, rotations=rotations)
+    bends = Rotation.from_rotvec(np.outer(np.linspace(0.0, 1.2, frames), [1.0, 0.0, 0.0]))
+    return pose_joint(idle, "left_elbow", bends)
 
 
 @pytest.mark.parametrize("speed_m_s", [0.03, 0.06, 0.1])

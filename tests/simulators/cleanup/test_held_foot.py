@@ -1,11 +1,10 @@
 """A foot that is held just above the floor stays there while the other one carries the body."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from made_motions import made_motion
 from scipy.spatial.transform import Rotation
+from turned_joints import turn_joint
 
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
@@ -17,12 +16,9 @@ STANDING_FRAMES = slice(20, None)
 def balance(spread_deg: float) -> Motion:
     """Return a body that stands on its left foot, with the right leg stretched to the side."""
     motion = made_motion("idle", frames=90, sway_rad=0.0)
-    rotations = motion.rotations.copy()
-    hip = motion.skeleton.joint("right_hip")
     angles_deg = spread_deg * np.clip(np.arange(90) / 15, 0.0, 1.0)
     turns = Rotation.from_rotvec(np.radians(-angles_deg)[:, None] * [0.0, 0.0, 1.0])
-    rotations[:, hip] = (turns * Rotation.from_quat(rotations[:, hip])).as_quat()
-    return replace(motion, rotations=rotations)
+    return turn_joint(motion, "right_hip", turns, outside=True)
 
 
 def measure_descent_m(spread_deg: float) -> tuple[float, float]:

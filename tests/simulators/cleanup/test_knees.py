@@ -1,11 +1,11 @@
 """Knees that flip: what is turned back, and that all else stays as it is."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
+from turned_joints import pose_joint, turn_joint
 
 from selfcorrect.datasets.collections.cmu import load_cmu
 from selfcorrect.motion.editing.transforms import resample
@@ -36,9 +36,7 @@ def with_flip(motion: Motion, side: str, frames: slice) -> Motion:
     legs_m = (positions_m[:, ankle] - positions_m[:, hip])[frames]
     turns = Rotation.from_rotvec(np.pi * legs_m / np.linalg.norm(legs_m, axis=-1, keepdims=True))
     above = Rotation.from_quat(orientations[frames, motion.skeleton.parents[hip]])
-    rotations = motion.rotations.copy()
-    rotations[frames, hip] = (above.inv() * turns * Rotation.from_quat(orientations[frames, hip])).as_quat()
-    return replace(motion, rotations=rotations)
+    return pose_joint(motion, hip, above.inv() * turns * Rotation.from_quat(orientations[frames, hip]), frames)
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
@@ -82,11 +80,8 @@ def test_a_leg_that_is_twisted_throughout_stays(walk):
 
 def test_knees_that_are_folded_are_left(clips):
     """There the line from hip to ankle turns fast, and so does the leg about it."""
-    walk = clips["walk"]
-    knee = walk.skeleton.parts.index("left_knee")
-    folded = walk.rotations.copy()
-    folded[:, knee] = Rotation.from_rotvec([2.6, 0.0, 0.0]).as_quat()
-    flipped = with_flip(replace(walk, rotations=folded), "left", slice(10, 16))
+    folded = pose_joint(clips["walk"], "left_knee", Rotation.from_rotvec([2.6, 0.0, 0.0]))
+    flipped = with_flip(folded, "left", slice(10, 16))
     assert repair_knees(flipped).rotations.tobytes() == flipped.rotations.tobytes()
 
 
@@ -97,9 +92,7 @@ def test_a_flip_that_lasts_is_left(walk, frames, is_left):
 
 
 def test_a_straight_leg_is_left_whose_knee_does_not_jump(walk):
-    straight = walk.rotations.copy()
-    straight[:, walk.skeleton.parts.index("left_knee")] = [0.0, 0.0, 0.0, 1.0]
-    flipped = with_flip(replace(walk, rotations=straight), "left", slice(10, 16))
+    flipped = with_flip(pose_joint(walk, "left_knee", Rotation.identity()), "left", slice(10, 16))
     assert repair_knees(flipped).rotations.tobytes() == flipped.rotations.tobytes()
 
 
@@ -116,11 +109,9 @@ def test_the_foot_is_turned_as_before_and_after(walk):
 
 
 def test_a_body_that_spins_is_not_taken_for_legs_that_flip(walk):
-    spun = walk.rotations.copy()
     turns = Rotation.from_rotvec(np.arange(len(walk))[:, None] * [0.0, 2.5, 0.0])
-    spun[:, 0] = (turns * Rotation.from_quat(spun[:, 0])).as_quat()
-    spinning = replace(walk, rotations=spun)
-    assert repair_knees(spinning).rotations.tobytes() == spun.tobytes()
+    spinning = turn_joint(walk, 0, turns, outside=True)
+    assert repair_knees(spinning).rotations.tobytes() == spinning.rotations.tobytes()
 
 
 def test_the_clean_up_turns_knees_back_but_not_those_of_samples(walk):

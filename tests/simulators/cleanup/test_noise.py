@@ -8,6 +8,7 @@ from helpers import mean_distance_m
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation, Slerp
+from turned_joints import pose_joint, turn_joint
 
 from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
@@ -76,11 +77,9 @@ def test_joints_that_never_turn_do_not_hide_noise(clips):
 @pytest.mark.parametrize("rounding_rad", [1e-9, 1e-6])
 def test_rounding_of_a_joint_that_never_turns_changes_nothing(clips, rounding_rad):
     """Taken for noise, the rounding of files moved a foot by 4 to 8 cm."""
-    still = jittery(clips["walk"], 0.05)
-    still.rotations[:, 3] = [0.0, 0.0, 0.0, 1.0]
-    rounded = replace(still, rotations=still.rotations.copy())
+    still = pose_joint(jittery(clips["walk"], 0.05), 3, Rotation.identity())
     turns = np.random.default_rng(0).normal(0, rounding_rad, (len(still), 3))
-    rounded.rotations[:, 3] = Rotation.from_rotvec(turns).as_quat()
+    rounded = pose_joint(still, 3, Rotation.from_rotvec(turns))
     assert np.abs(joint_positions(denoise_motion(rounded)) - joint_positions(denoise_motion(still))).max() < 1e-5
 
 
@@ -139,24 +138,18 @@ def test_no_motion_becomes_rougher(kind: Kind, frames: int, noise_rad: float, no
 
 
 def test_a_spike_of_capture_is_bridged(walk):
-    elbow = walk.skeleton.joint("left_elbow")
-    spiked = walk.rotations.copy()
-    spiked[15, elbow] = Rotation.from_rotvec([2.5, 0.0, 1.0]).as_quat()
-    shoulder = walk.skeleton.joint("left_shoulder")
-    spiked[15, shoulder] = Rotation.from_rotvec([0.0, 0.0, 3.0]).as_quat()
-    bridged = RepairStretches().repair(replace(walk, rotations=spiked))
-    assert mean_distance_m(bridged, walk) < 0.1 * mean_distance_m(replace(walk, rotations=spiked), walk)
+    spiked = pose_joint(walk, "left_elbow", Rotation.from_rotvec([2.5, 0.0, 1.0]), 15)
+    spiked = pose_joint(spiked, "left_shoulder", Rotation.from_rotvec([0.0, 0.0, 3.0]), 15)
+    bridged = RepairStretches().repair(spiked)
+    assert mean_distance_m(bridged, walk) < 0.1 * mean_distance_m(spiked, walk)
 
 
 def test_kinks_of_a_fast_limb_between_frames_that_were_put_in_are_no_spikes(walk):
     """Whipped at 3 m/s and back within a tenth of a second, an arm is no spike at 30 fps, nor linearly at 120."""
-    shoulder = walk.skeleton.joint("left_shoulder")
-    whipped = walk.rotations.copy()
     angles_rad = 0.2 * np.array([0, 1, 2, 1, 0])
     whip = Rotation.from_rotvec(angles_rad[:, None] * [0.0, 0.0, 1.0])
-    whipped[13:18, shoulder] = (Rotation.from_quat(whipped[13:18, shoulder]) * whip).as_quat()
-    fast = replace(walk, rotations=whipped)
-    slerps = [Slerp(np.arange(len(fast)), Rotation.from_quat(quats)) for quats in np.moveaxis(whipped, 1, 0)]
+    fast = turn_joint(walk, "left_shoulder", whip, slice(13, 18))
+    slerps = [Slerp(np.arange(len(fast)), Rotation.from_quat(quats)) for quats in np.moveaxis(fast.rotations, 1, 0)]
     times = np.arange(4 * len(fast) - 3) / 4
     rotations = np.stack([slerp(times).as_quat() for slerp in slerps], axis=1)
     root_m = np.stack([np.interp(times, np.arange(len(fast)), axis) for axis in fast.root_m.T], axis=1)
@@ -168,9 +161,8 @@ def test_legs_that_hold_feet_still_while_the_pelvis_jerks_are_no_spike(walk):
     """Seen from the pelvis the legs spike, in the world their feet do not, and a bridge would make them."""
     legs = Legs.from_skeleton(walk.skeleton)
     ankles_m = joint_positions(walk)[:, Legs.from_skeleton(walk.skeleton).ankles]
-    tilted = walk.rotations.copy()
-    tilted[15, 0] = (Rotation.from_rotvec([0.3, 0.0, 0.0]) * Rotation.from_quat(tilted[15, 0])).as_quat()
-    places = forward_kinematics(walk.skeleton, walk.root_m, tilted)
+    tilted = turn_joint(walk, 0, Rotation.from_rotvec([0.3, 0.0, 0.0]), 15, outside=True)
+    places = forward_kinematics(walk.skeleton, walk.root_m, tilted.rotations)
     still_m = np.zeros_like(walk.root_m)
     upright = np.broadcast_to([0.0, 0.0, 0.0, 1.0], (len(walk), 2, 4))
     rotations = solve_leg_ik(walk.skeleton, *places, still_m, ankles_m, upright)
@@ -195,9 +187,7 @@ def test_a_knee_that_flips_beneath_an_ankle_that_swings_on_throws_no_leg_about(w
     local = (
         Rotation.from_quat(orientations[flipped, above]).inv() * turns * Rotation.from_quat(orientations[flipped, hip])
     )
-    rotations = walk.rotations.copy()
-    rotations[flipped, hip] = local.as_quat()
-    flipping = replace(walk, rotations=rotations)
+    flipping = pose_joint(walk, hip, local, flipped)
     off_m = np.linalg.norm(joint_positions(flipping) - joint_positions(walk), axis=-1)
     assert off_m[:, ankle].max() < 1e-9 < 0.15 < off_m[:, knee].max()
     repaired_m = joint_positions(RepairStretches().repair(flipping))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from made_motions import made_motion
 from scipy.spatial.transform import Rotation
+from turned_joints import pose_joint, turn_joint
 
 from selfcorrect.motion.body.surface import sole_points
 from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
@@ -49,9 +50,7 @@ def test_motions_above_the_floor_stay_as_they_are(walk, adult):
 def test_a_hand_comes_up_and_the_trunk_stays(stand):
     """Arms that hang from a body whose shoulders are near the floor bend upwards at the shoulder."""
     low = replace(stand, root_m=stand.root_m - [0.0, 1.2, 0.0])
-    down = low.rotations.copy()
-    down[:, low.skeleton.joint("left_shoulder")] = Rotation.from_rotvec([0.0, 0.0, -1.4]).as_quat()
-    low = replace(low, rotations=down)
+    low = pose_joint(low, "left_shoulder", Rotation.from_rotvec([0.0, 0.0, -1.4]))
     before_m = joint_positions(low)
     after_m = joint_positions(raise_limbs(MotionBatch.stack([low]))[0])
     wrist = low.skeleton.joint("left_wrist")
@@ -78,10 +77,7 @@ def test_what_rests_on_the_floor_stays_there_as_the_joint_above_comes_up(
     upper, middle, end = (stand.skeleton.joint(f"left_{part}") for part in limb)
     slanted = Rotation.align_vectors([[0.0, -0.9, 0.4]], [stand.skeleton.offsets_m[middle]])[0]
     pointing = Rotation.align_vectors([end_points], [stand.skeleton.offsets_m[end]])[0]
-    rotations = stand.rotations.copy()
-    rotations[:, upper] = slanted.as_quat()
-    rotations[:, middle] = (slanted.inv() * pointing).as_quat()
-    bent = replace(stand, rotations=rotations)
+    bent = pose_joint(pose_joint(stand, upper, slanted), middle, slanted.inv() * pointing)
     sunken = replace(bent, root_m=bent.root_m - [0.0, joint_positions(bent)[0, middle, 1] + depth_m, 0.0])
     raised = raise_limbs(MotionBatch.stack([sunken]), spread_s)[0]
     before_m = joint_positions(sunken)[..., 1]
@@ -136,12 +132,9 @@ def test_toes_bend_before_knees_do(pitch_deg: float, seconds: float, fps: float)
     standing = made_motion("idle", fps=fps, frames=round(3 * fps))
     times_s = np.arange(len(standing)) / fps
     share = np.clip(1 - np.abs(times_s - 1.5) / seconds, 0.0, 1.0)
-    toe = standing.skeleton.joint("left_foot")
     dip = Rotation.from_rotvec(np.outer(np.radians(pitch_deg) * share, [1.0, 0.0, 0.0]))
-    rotations = standing.rotations.copy()
-    rotations[:, toe] = (Rotation.from_quat(rotations[:, toe]) * dip).as_quat()
     root_m = standing.root_m + 0.02 * np.sin(7 * times_s)[:, None] * (1.0, 0.0, 0.0)
-    dipping = replace(standing, root_m=root_m, rotations=rotations)
+    dipping = replace(turn_joint(standing, "left_foot", dip), root_m=root_m)
     (correction,) = KinematicCorrector()([dipping])
     middle = np.abs(times_s - 1.5) < 0.2
     added_deg = np.abs(knee_angles_deg(correction.motion) - knee_angles_deg(dipping))[middle]

@@ -7,6 +7,7 @@ import pytest
 from made_rigs import base_walk
 from posed_motions import cartwheeling, crawling, jumping, lying
 from scipy.spatial.transform import Rotation
+from turned_joints import turn_joint
 
 import selfcorrect as sc
 from selfcorrect.simulators.cleanup.splices import JoinSplices, find_root_spikes, find_takes, remove_root_spikes
@@ -18,11 +19,8 @@ from selfcorrect.simulators.cleanup.stretches import RepairStretches
 @pytest.mark.parametrize("angle_deg", [35, 180])
 def test_a_body_turned_for_a_moment_is_turned_back(frames: int, axis: str, angle_deg: float) -> None:
     walk = base_walk()
-    rotations = walk.rotations.copy()
     turn = Rotation.from_euler(axis, angle_deg, degrees=True)
-    turned = slice(40, 40 + frames)
-    rotations[turned, 0] = (turn * Rotation.from_quat(rotations[turned, 0])).as_quat()
-    repaired = remove_root_spikes(replace(walk, rotations=rotations), JoinSplices())
+    repaired = remove_root_spikes(turn_joint(walk, 0, turn, slice(40, 40 + frames), outside=True), JoinSplices())
     distances_m = np.linalg.norm(sc.joint_positions(repaired) - sc.joint_positions(walk), axis=-1)
     assert distances_m.max() < 0.05
     assert not distances_m[:40].any()
@@ -37,12 +35,10 @@ def test_motion_has_no_spikes(pose) -> None:
 @pytest.mark.parametrize("angle_deg", [70, 140, -170])
 def test_a_heading_that_jumps_for_good_begins_a_take(angle_deg: float) -> None:
     walk = base_walk()
-    rotations = walk.rotations.copy()
     turn = Rotation.from_euler("y", angle_deg, degrees=True)
-    rotations[60:, 0] = (turn * Rotation.from_quat(rotations[60:, 0])).as_quat()
     root_m = walk.root_m.copy()
     root_m[60:] = root_m[60] + turn.apply(root_m[60:] - root_m[60])
-    cut = replace(walk, rotations=rotations, root_m=root_m)
+    cut = replace(turn_joint(walk, 0, turn, slice(60, None), outside=True), root_m=root_m)
     assert find_takes(cut, JoinSplices()) == [0, 60]
     assert find_takes(walk, JoinSplices()) == [0]
 
@@ -53,9 +49,7 @@ def test_a_spin_and_a_turn_that_stays_are_motion(speed_deg_s: float) -> None:
     angles = np.arange(len(walk)) * speed_deg_s / walk.fps
     for degrees in (angles, np.where(np.arange(len(walk)) > 40, 140.0, 0.0)):
         turns = Rotation.from_euler("y", degrees[:, None], degrees=True)
-        rotations = walk.rotations.copy()
-        rotations[:, 0] = (turns * Rotation.from_quat(rotations[:, 0])).as_quat()
-        assert find_root_spikes(replace(walk, rotations=rotations), JoinSplices()) == []
+        assert find_root_spikes(turn_joint(walk, 0, turns, outside=True), JoinSplices()) == []
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3])
@@ -64,11 +58,8 @@ def test_a_trunk_that_makes_up_for_a_jerk_of_the_root_is_not_bridged_alone(frame
     walk = base_walk()
     spine = walk.skeleton.path_between(0, walk.skeleton.parts.index("spine3"))[0]
     turn = Rotation.from_euler("x", angle_deg, degrees=True)
-    rotations = walk.rotations.copy()
     jerks = slice(40, 40 + frames)
-    rotations[jerks, 0] = (Rotation.from_quat(rotations[jerks, 0]) * turn).as_quat()
-    rotations[jerks, spine] = (turn.inv() * Rotation.from_quat(rotations[jerks, spine])).as_quat()
-    jerking = replace(walk, rotations=rotations)
+    jerking = turn_joint(turn_joint(walk, 0, turn, jerks), spine, turn.inv(), jerks, outside=True)
     repaired = RepairStretches().repair(jerking)
     assert measure_mean_jerk(repaired) <= measure_mean_jerk(jerking)
 

@@ -1,12 +1,11 @@
 """Jumps at the seams of equal blocks are spread; motions without blocks stay bit for bit."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from ground_motions import repeat_walk
 from made_motions import KINDS, made_motion
 from scipy.spatial.transform import Rotation
+from turned_joints import turn_joint
 
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
@@ -21,12 +20,10 @@ def in_blocks(motion: Motion, frames: int, turn_rad: float, seed: int = 0) -> Mo
     """The motion with arms that are turned otherwise in each block of so many frames."""
     random = np.random.default_rng(seed)
     block = np.arange(len(motion)) // frames
-    rotations = motion.rotations.copy()
     for part in ARMS:
-        joint = motion.skeleton.joint(part)
         turns = Rotation.from_rotvec(turn_rad * random.normal(size=(block[-1] + 1, 3)))
-        rotations[:, joint] = (Rotation.from_quat(rotations[:, joint]) * turns[block]).as_quat()
-    return replace(motion, rotations=rotations)
+        motion = turn_joint(motion, part, turns[block])
+    return motion
 
 
 def join(motion: Motion) -> Motion:

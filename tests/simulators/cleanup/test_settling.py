@@ -8,6 +8,7 @@ from ground_motions import repeat_walk
 from made_motions import made_motion
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
+from turned_joints import pose_joint
 
 from selfcorrect.experiments.file_correction.in_python import correct
 from selfcorrect.motion.motion import Motion, MotionBatch
@@ -83,14 +84,12 @@ def squatting(depth_m: float, *, hips_follow: float, arms_rad: float | np.ndarra
     leg_m = skeleton.leg_m
     down_m = depth_m * (1 - np.cos(2 * np.pi * np.arange(240) / 60)) / 2
     bends_rad = np.arccos(1 - down_m / leg_m)
-    rotations = motion.rotations.copy()
     for part, share in (("hip", -1.0), ("knee", 2.0), ("ankle", -1.0)):
         for joint in skeleton.pair(part) or ():
-            rotations[:, joint] = Rotation.from_rotvec(share * bends_rad[:, None] * [1.0, 0.0, 0.0]).as_quat()
+            motion = pose_joint(motion, joint, Rotation.from_rotvec(share * bends_rad[:, None] * [1.0, 0.0, 0.0]))
     for joint, sign in zip(skeleton.pair("shoulder") or (), (-1.0, 1.0), strict=True):
-        rotations[:, joint] = Rotation.from_rotvec(np.multiply.outer(sign * arms_rad, [0.0, 0.0, 1.0])).as_quat()
-    root_m = motion.root_m - hips_follow * down_m[:, None] * [0.0, 1.0, 0.0]
-    return replace(motion, root_m=root_m, rotations=rotations)
+        motion = pose_joint(motion, joint, Rotation.from_rotvec(np.multiply.outer(sign * arms_rad, [0.0, 0.0, 1.0])))
+    return replace(motion, root_m=motion.root_m - hips_follow * down_m[:, None] * [0.0, 1.0, 0.0])
 
 
 def test_feet_that_rise_a_little_in_squats_are_not_said_to_sink_once_they_are_planted() -> None:
@@ -142,14 +141,13 @@ def sitting_down(lift_deg: float) -> Motion:
     bends_rad = np.radians(
         np.interp(frames, [40, 80, 110, 140, 160, 180], [0, 90, 90, 90 + lift_deg, 90 + lift_deg, 90])
     )
-    rotations = motion.rotations.copy()
     for part, sign in (("hip", -1.0), ("knee", 1.0)):
         for joint in skeleton.pair(part) or ():
-            rotations[:, joint] = Rotation.from_rotvec(sign * bends_rad[:, None] * [1.0, 0.0, 0.0]).as_quat()
+            motion = pose_joint(motion, joint, Rotation.from_rotvec(sign * bends_rad[:, None] * [1.0, 0.0, 0.0]))
     seated_rad = np.minimum(bends_rad, np.pi / 2)
     thigh_m = np.linalg.norm(skeleton.offsets_m[skeleton.parts.index("left_knee")])
     way_m = thigh_m * np.stack([0 * frames, np.cos(seated_rad) - 1, -np.sin(seated_rad)], axis=1)
-    return replace(motion, root_m=motion.root_m + way_m, rotations=rotations)
+    return replace(motion, root_m=motion.root_m + way_m)
 
 
 def test_who_sits_and_lifts_the_feet_is_left() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from helpers import mean_distance_m
 from scipy.spatial.transform import Rotation
+from turned_joints import turn_joint
 
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, JoinSplices
@@ -23,10 +24,8 @@ def elsewhere(motion: Motion, frame: int, turn_rad: float) -> Motion:
     """The frames from one on half a metre away and turned."""
     turn = Rotation.from_rotvec([0.0, turn_rad, 0.0])
     root_m = motion.root_m.copy()
-    rotations = motion.rotations.copy()
     root_m[frame:] = turn.apply(root_m[frame:] - root_m[frame]) + root_m[frame] + [0.3, 0.0, -0.4]
-    rotations[frame:, 0] = (turn * Rotation.from_quat(rotations[frame:, 0])).as_quat()
-    return replace(motion, root_m=root_m, rotations=rotations)
+    return replace(turn_joint(motion, 0, turn, slice(frame, None), outside=True), root_m=root_m)
 
 
 @pytest.mark.parametrize("label", ["walk", "dance_b", "crawl", "cartwheel"])
@@ -51,10 +50,8 @@ def test_unspliced_motion_stays_as_it_is(clips, label):
 def test_a_change_of_pose_at_a_splice_is_spread(walk):
     middle = len(walk) // 2
     knee = walk.skeleton.joint("left_knee")
-    rotations = walk.rotations.copy()
-    bent = Rotation.from_rotvec([0.6, 0.0, 0.0])
-    rotations[middle:, knee] = (Rotation.from_quat(rotations[middle:, knee]) * bent).as_quat()
-    spliced = elsewhere(replace(walk, rotations=rotations), middle, 0.5)
+    bent = turn_joint(walk, knee, Rotation.from_rotvec([0.6, 0.0, 0.0]), slice(middle, None))
+    spliced = elsewhere(bent, middle, 0.5)
     turns = Rotation.from_quat(mend_splices(spliced).rotations[:, knee])
     before = Rotation.from_quat(walk.rotations[:, knee])
     steps_rad = (turns[:-1].inv() * turns[1:]).magnitude()

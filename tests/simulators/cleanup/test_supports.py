@@ -12,6 +12,7 @@ from helpers import EITHER_ENGINE, mean_distance_m
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 from simulated_bodies import UPRIGHT, no_torques, rest_points_m, rest_pose, state, step_one
+from turned_joints import pose_joint
 
 from benchmarks.disguises import remove_travel
 from selfcorrect.motion.body.foot_frames import level_feet
@@ -52,10 +53,9 @@ def stairs(planted_walk: Motion) -> tuple[Motion, list[Support]]:
 
 def turn_joints(motion: Motion, turns_rad: dict[str, np.ndarray]) -> Motion:
     """The motion with joints in the rest pose turned about an axis (T, 3)."""
-    rotations = motion.rotations.copy()
     for part, turn_rad in turns_rad.items():
-        rotations[:, motion.skeleton.parts.index(part)] = Rotation.from_rotvec(turn_rad).as_quat()
-    return replace(motion, rotations=rotations)
+        motion = pose_joint(motion, part, Rotation.from_rotvec(turn_rad))
+    return motion
 
 
 def hold_pose(stand: Motion, frames: int) -> Motion:

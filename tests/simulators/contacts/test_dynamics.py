@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from turned_joints import pose_joint
 
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, build_humanoid
@@ -29,9 +30,8 @@ def test_a_spinning_body_demands_the_rate_of_its_angular_momentum(stand):
 
     body = build_humanoid(stand.skeleton)
     times_s = np.arange(len(stand)) / stand.fps
-    rotations = stand.rotations.copy()
-    rotations[:, 0] = Rotation.from_rotvec(0.5 * 2.0 * times_s[:, None] ** 2 * [0.0, 1.0, 0.0]).as_quat()
-    needs = demand(body, body.select_links(MotionBatch.stack([replace(stand, rotations=rotations)])), SMOOTHING_S)
+    spinning = pose_joint(stand, 0, Rotation.from_rotvec(0.5 * 2.0 * times_s[:, None] ** 2 * [0.0, 1.0, 0.0]))
+    needs = demand(body, body.select_links(MotionBatch.stack([spinning])), SMOOTHING_S)
     inertia = compute_whole_inertia(body, needs)[0, :, 1, 1]
     assert np.allclose(needs.wrench[0, 6:-6, 4], 2.0 * inertia[6:-6], rtol=0.05)
 

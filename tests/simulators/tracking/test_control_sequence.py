@@ -1,11 +1,10 @@
 """The root wrench, re-anchored legs, references: what acts at every step."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 from simulated_bodies import make_plan
+from turned_joints import pose_joint
 
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import MotionBatch
@@ -110,12 +109,11 @@ def test_vector_arithmetic_agrees_with_scipy():
 
 def test_leg_jacobians_move_ankles_where_they_should(stand):
     """In a crouch: knees bent by 70°, thighs by 35°."""
-    rotations = stand.rotations.copy()
     for part, degrees in (("hip", -35), ("knee", 70), ("ankle", -35)):
         for side in ("left", "right"):
-            rotations[:, stand.skeleton.joint(f"{side}_{part}")] = Rotation.from_euler("x", degrees, True).as_quat()
+            stand = pose_joint(stand, f"{side}_{part}", Rotation.from_euler("x", degrees, True))
     body = build_humanoid(stand.skeleton)
-    links = body.select_links(MotionBatch.stack([replace(stand, rotations=rotations).frames(0, 5)]))
+    links = body.select_links(MotionBatch.stack([stand.frames(0, 5)]))
     jacobians = compute_leg_jacobians(body, links, plan_contacts(body, links, 0.5))
     legs = Legs.from_skeleton(body.tree)
     before_m, before = forward_kinematics(body.tree, links.root_m, links.rotations)

@@ -8,6 +8,7 @@ from helpers import mean_distance_m
 from made_efforts import jump_and_rock_back, sit_to_stand
 from scipy.spatial.transform import Rotation
 from simulated_bodies import make_plan
+from turned_joints import pose_joint
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.checks.comparison import MotionComparison
@@ -195,9 +196,7 @@ def test_a_motion_always_gives_the_same_result_whatever_its_company(walk, clips)
 def leaning(stand: Motion, degrees: float) -> Motion:
     """The whole body turned about its toes, which only a residual root force could hold up."""
     turn = Rotation.from_euler("x", degrees, degrees=True)
-    rotations = stand.rotations.copy()
-    rotations[:, 0] = turn.as_quat()
-    return replace(stand, root_m=turn.apply(stand.root_m), rotations=rotations)
+    return replace(pose_joint(stand, 0, turn), root_m=turn.apply(stand.root_m))
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ from helpers import smpl_joints_m
 from made_rigs import base_walk
 from posed_motions import cartwheeling, jumping, standing
 from scipy.spatial.transform import Rotation
+from turned_joints import turn_joint
 
 import selfcorrect as sc
 from selfcorrect.datasets.files.formats import is_motion_file
@@ -101,10 +102,8 @@ def test_rows_of_591_numbers_are_read_and_all_their_parts_follow(tmp_path: Path)
     torch.save(torch.tensor(rows), tmp_path / "a.pt")
     file = open_motion(tmp_path / "a.pt")
     np.testing.assert_allclose(smpl_joints_m(file.motion)[..., 1], body_joints(motion)[..., 1], atol=5e-3)
-    bent = file.motion.rotations.copy()
-    knee = file.motion.skeleton.parts.index("left_knee")
-    bent[:, knee] = (Rotation.from_quat(bent[:, knee]) * Rotation.from_euler("x", 20, degrees=True)).as_quat()
-    file.write(tmp_path / "b.pt", replace(lift(file.motion), rotations=bent))
+    bent = turn_joint(file.motion, "left_knee", Rotation.from_euler("x", 20, degrees=True))
+    file.write(tmp_path / "b.pt", lift(bent))
     written = torch.load(tmp_path / "b.pt").numpy()
     moved = written - rows
     np.testing.assert_allclose(moved[:, :3], np.tile([0, 0, 0.1], (len(rows), 1)), atol=5e-3)

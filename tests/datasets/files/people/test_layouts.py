@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from made_motions import made_motion
 from scipy.spatial.transform import Rotation
+from turned_joints import turn_joint
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files.open import open_motion
@@ -153,11 +154,8 @@ def test_what_does_not_change_keeps_every_number(path: Path, tmp_path: Path) -> 
 def test_a_changed_motion_comes_back(path: Path, tmp_path: Path) -> None:
     file = open_motion(path, Reading(fps=30.0))
     motion = file.motion
-    knee = motion.skeleton.joint("left_knee")
-    rotations = motion.rotations.copy()
-    turn = Rotation.from_rotvec([0.2, 0.0, 0.0])
-    rotations[10:20, knee] = (turn * Rotation.from_quat(rotations[10:20, knee])).as_quat()
-    moved = replace(motion, root_m=motion.root_m + np.array([0.1, 0.2, 0.3]), rotations=rotations)
+    bent = turn_joint(motion, "left_knee", Rotation.from_rotvec([0.2, 0.0, 0.0]), slice(10, 20), outside=True)
+    moved = replace(bent, root_m=motion.root_m + np.array([0.1, 0.2, 0.3]))
     target = tmp_path / f"moved{path.suffix}"
     file.write(target, moved)
     back = open_motion(target, Reading(fps=30.0)).motion

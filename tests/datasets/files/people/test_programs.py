@@ -23,6 +23,7 @@ from program_files import (
     tensors,
 )
 from scipy.spatial.transform import Rotation
+from turned_joints import turn_joint
 
 import selfcorrect as sc
 from selfcorrect.datasets.files.open import open_motion
@@ -72,11 +73,9 @@ def test_a_correction_changes_the_motion_alone(tmp_path: Path, name: str) -> Non
     out = tmp_path / "out" / program.file
     program.save(path, walking())
     file = open_motion(path, reading_of(program))
-    rotations = file.motion.rotations.copy()
-    knee = file.motion.skeleton.joint("left_knee")
-    rotations[20:40, knee] = (Rotation.from_quat(rotations[20:40, knee]) * Rotation.from_euler("x", 0.2)).as_quat()
+    bent = turn_joint(file.motion, "left_knee", Rotation.from_euler("x", 0.2), slice(20, 40))
     lifted_m = file.motion.root_m + np.linspace(0, 0.1, len(file.motion))[:, None] * [0.0, 1.0, 0.5]
-    changed = replace(file.motion, root_m=lifted_m, rotations=rotations)
+    changed = replace(bent, root_m=lifted_m)
     file.write(out, changed)
     before = load_arrays(path)
     after = load_arrays(out)

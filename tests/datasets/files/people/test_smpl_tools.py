@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from posed_motions import walking
 from scipy.spatial.transform import Rotation
+from turned_joints import turn_joint
 
 import selfcorrect as sc
 from selfcorrect.datasets.files.open import open_motion
@@ -42,8 +43,7 @@ def arrays(name: str, world: str) -> tuple[sc.Motion, dict[str, np.ndarray]]:
             tool_motion = motion(55)
         case _:
             tool_motion = motion(22)
-    rotations = tool_motion.rotations.copy()
-    rotations[:, 0] = (turn * Rotation.from_quat(rotations[:, 0])).as_quat()
+    rotations = turn_joint(tool_motion, 0, turn, outside=True).rotations
     tool = next(tool for tool in TOOLS if tool.name == name)
     trans = SCALE_OF[name] * (turn.apply(tool_motion.root_m) - (0.0 if tool.is_root else AVERAGE_PELVIS_M))
     vectors = Rotation.from_quat(rotations).as_rotvec().astype(np.float32)

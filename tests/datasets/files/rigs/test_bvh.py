@@ -9,6 +9,7 @@ import pytest
 from helpers import format_bvh
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from turned_joints import pose_joint
 
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.rigs.bvh import clip_of, parse_bvh, read_bvh, write_bvh
@@ -253,10 +254,8 @@ def test_a_moving_root_needs_channels(bvh_text: str):
 
 def test_a_motion_that_is_not_finite_is_not_written(bvh_text: str, tmp_path: Path):
     clip = parse_bvh(bvh_text, "made", 0.01)
-    rotations = clip.motion.rotations.copy()
-    rotations[1, 3] = np.nan
     with pytest.raises(ValueError, match=r"made: expected finite .*frame 1"):
-        write_bvh(tmp_path / "bad.bvh", replace(clip, motion=replace(clip.motion, rotations=rotations)))
+        write_bvh(tmp_path / "bad.bvh", replace(clip, motion=pose_joint(clip.motion, 3, np.nan, 1)))
     assert not list(tmp_path.iterdir())
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_rigs import base_walk
+from scipy.spatial.transform import Rotation
+from turned_joints import pose_joint, turn_joint
 
 import selfcorrect as sc
 from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
@@ -76,10 +78,10 @@ def test_helpers_follow_their_leaders(tmp_path: Path, has_scene: bool) -> None:
     before = read_bvh(tmp_path / "a.bvh", 0.01)
     same = read_bvh(tmp_path / "same.bvh", 0.01)
     np.testing.assert_allclose(world_poses_of(same)[0], world_poses_of(before)[0], atol=1e-6)
-    rotations = file.motion.rotations.copy()
+    motion = file.motion
     for part in ("left_hip", "right_knee", "right_shoulder"):
-        rotations[:, file.motion.skeleton.parts.index(part)] = [0.3, 0.0, 0.0, np.sqrt(1 - 0.09)]
-    file.write(tmp_path / "b.bvh", replace(file.motion, rotations=rotations))
+        motion = pose_joint(motion, part, [0.3, 0.0, 0.0, np.sqrt(1 - 0.09)])
+    file.write(tmp_path / "b.bvh", motion)
     moved_m = places_on_leaders(tmp_path / "b.bvh")
     for name, part in HELPERS.items():
         if part:
@@ -120,13 +122,11 @@ def find_bone_m(skeleton: Skeleton, part: str) -> np.ndarray:
 
 def with_twists(motion: sc.Motion, parts: dict[str, float]) -> sc.Motion:
     """The motion in which parts turn to and fro about the bones below them."""
-    rotations = motion.rotations.copy()
     for part, angle_rad in parts.items():
-        joint = motion.skeleton.parts.index(part)
         bone_m = find_bone_m(motion.skeleton, part)
         turns = angle_rad * np.sin(np.arange(len(motion)) / 7)[:, None] * bone_m / np.linalg.norm(bone_m)
-        rotations[:, joint] = compose(rotations[:, joint], quaternions(turns))
-    return replace(motion, rotations=rotations)
+        motion = turn_joint(motion, part, Rotation.from_rotvec(turns))
+    return motion
 
 
 def add_twist_bones(motion: sc.Motion) -> sc.Motion:
@@ -212,14 +212,10 @@ def test_twist_bones_within_limbs_keep_their_share_and_move_no_other_joint(tmp_p
     np.testing.assert_allclose(sc.load_motion(tmp_path / "same.bvh").rotations, file.motion.rotations, atol=1e-6)
     changed = file.motion
     for part, angle_rad in moving.items():
-        joint = changed.skeleton.parts.index(part)
         _, lower, _ = next(link for link in LINKS.values() if link[2] == part)
         axis = changed.skeleton.offsets_m[changed.skeleton.parts.index(lower)]
         turns = angle_rad * np.sin(np.arange(len(changed)) / 5)[:, None] * axis / np.linalg.norm(axis)
-        rotations = changed.rotations.copy()
-        order = (rotations[:, joint], quaternions(turns))
-        rotations[:, joint] = compose(*(order if lower != part else order[::-1]))
-        changed = replace(changed, rotations=rotations)
+        changed = turn_joint(changed, part, Rotation.from_rotvec(turns), outside=lower == part)
     file.write(tmp_path / "b.bvh", changed)
     written = sc.load_motion(tmp_path / "b.bvh")
     is_part = np.array([bool(part) for part in changed.skeleton.parts])
@@ -240,8 +236,6 @@ def test_twist_bones_within_limbs_make_no_loop_of_a_motion(last_deg: float) -> N
     walk = base_walk(2)
     wrist = walk.skeleton.parts.index("left_wrist")
     bone_m = walk.skeleton.offsets_m[wrist] / np.linalg.norm(walk.skeleton.offsets_m[wrist])
-    rotations = walk.rotations.copy()
     twists_rad = np.linspace(0.0, np.radians(last_deg), len(walk))
-    rotations[:, wrist] = compose(quaternions(twists_rad[:, None] * bone_m), rotations[:, wrist])
-    plain = replace(walk, rotations=rotations)
+    plain = turn_joint(walk, wrist, Rotation.from_rotvec(twists_rad[:, None] * bone_m), outside=True)
     assert is_loop(plain) == is_loop(insert_twist_bones(plain, 0.5)) == (last_deg < 8.0)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from made_rigs import base_walk, chain, chicken, clear_names, fox, lizard, octopus, with_chains
 from scipy.spatial.transform import Rotation
+from turned_joints import turn_joint
 
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
@@ -123,8 +124,7 @@ def _split(motion: Motion, top: int, low: int) -> Motion:
     turns = motion.rotations[:, top]
     half_rad = np.unwrap(np.arctan2(turns[:, :3] @ axis, turns[:, 3]), period=np.pi)
     half = Rotation.from_rotvec(half_rad[:, None] * axis)
-    rotations = motion.rotations.copy()
-    rotations[:, top] = (Rotation.from_quat(turns) * half.inv()).as_quat()
+    rotations = turn_joint(motion, top, half.inv()).rotations
     shift = np.arange(len(skeleton)) + (np.arange(len(skeleton)) >= low)
     parents = [-1, *(int(shift[parent]) for parent in skeleton.parents[1:])]
     parents.insert(low, int(shift[top]))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import root_scalar
 from scipy.spatial.transform import Rotation
+from turned_joints import turn_joint
 
 from selfcorrect.motion.body.foot_frames import estimate_foot_frames, level_feet
 from selfcorrect.motion.body.surface import world_sole_points
@@ -111,13 +112,9 @@ def test_feet_that_never_stand_flat_are_as_at_rest(clips: dict[str, Motion], lab
 
 @pytest.mark.parametrize("heel_deg", [35.0, 50.0])
 def test_who_stands_on_tiptoe_all_the_time_has_no_high_heels(stepping: Motion, heel_deg: float):
-    ankles = [stepping.skeleton.parts.index(f"{side}_ankle") for side in ("left", "right")]
-    rotations = stepping.rotations.copy()
-    pointing = Rotation.from_euler("x", heel_deg, degrees=True)
-    rotations[:, ankles] = (
-        (Rotation.from_quat(rotations[:, ankles].reshape(-1, 4)) * pointing).as_quat().reshape(len(stepping), 2, 4)
-    )
-    assert estimate_foot_frames([standing_on(replace(stepping, rotations=rotations), 0.03)]) == FootFrames()
+    for ankle in ("left_ankle", "right_ankle"):
+        stepping = turn_joint(stepping, ankle, Rotation.from_euler("x", heel_deg, degrees=True))
+    assert estimate_foot_frames([standing_on(stepping, 0.03)]) == FootFrames()
 
 
 def test_a_foot_on_tiptoe_is_the_mirror_image_of_the_flat_one(stepping: Motion):

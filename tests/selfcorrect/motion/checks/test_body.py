@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_motions import Kind, made_motion
 from scipy.spatial.transform import Rotation
+from turned_joints import pose_joint
 
 from selfcorrect import check
 from selfcorrect.motion.editing.transforms import turn
@@ -30,9 +31,7 @@ def with_frames(motion: Motion, turn: Rotation, sides: tuple[str, ...] = ("right
 
 
 def bend_joint(motion: Motion, part: str, degrees: float, span: slice) -> Motion:
-    rotations = motion.rotations.copy()
-    rotations[span, motion.skeleton.joint(part)] = Rotation.from_euler("x", degrees, degrees=True).as_quat()
-    return replace(motion, rotations=rotations)
+    return pose_joint(motion, part, Rotation.from_euler("x", degrees, degrees=True), span)
 
 
 @pytest.mark.parametrize("flip", range(len(FLIPPED)))

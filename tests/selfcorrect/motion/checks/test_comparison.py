@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from made_motions import KINDS, Kind, made_motion
 from scipy.spatial.transform import Rotation
+from turned_joints import pose_joint, turn_joint
 
 from selfcorrect.experiments.file_correction.demo import walk as captured_walk
 from selfcorrect.experiments.file_correction.describe import describe_correction
@@ -38,10 +39,9 @@ def bend_left_leg(motion: Motion, height_m: float, first: int) -> Motion:
     hip, knee, ankle = [skeleton.joint(f"left_{part}") for part in ("hip", "knee", "ankle")]
     leg_m = float(np.linalg.norm(skeleton.offsets_m[[knee, ankle]], axis=1).sum())
     bend_rad = np.arccos(1 - height_m / leg_m)
-    rotations = motion.rotations.copy()
     for joint, turns in ((hip, -1.0), (knee, 2.0), (ankle, -1.0)):
-        rotations[first:, joint] = [np.sin(turns * bend_rad / 2), 0.0, 0.0, np.cos(turns * bend_rad / 2)]
-    return replace(motion, rotations=rotations)
+        motion = pose_joint(motion, joint, Rotation.from_rotvec([turns * bend_rad, 0.0, 0.0]), slice(first, None))
+    return motion
 
 
 def bouncing_walk() -> Motion:
@@ -94,11 +94,9 @@ def test_heights_change_by_as_much_as_feet_move(moved_m: float) -> None:
 def test_a_floor_that_hardly_moves_changes_no_figure(kind: Kind) -> None:
     """Soles explain by how far the floor was moved, and no more."""
     motion = made_motion(kind, frames=120)
-    after = replace(motion, rotations=motion.rotations.copy())
+    after = motion
     for side in SIDES:
-        ankle = motion.skeleton.joint(f"{side}_ankle")
-        pitched = Rotation.from_quat(motion.rotations[:, ankle]) * Rotation.from_rotvec([0.15, 0.0, 0.0])
-        after.rotations[:, ankle] = pitched.as_quat()
+        after = turn_joint(after, f"{side}_ankle", Rotation.from_rotvec([0.15, 0.0, 0.0]))
     figures = [
         MotionComparison.from_correction(motion, CorrectedMotion(after, figures={"floor_m": floor_m})).errors
         for floor_m in (0.0, 1e-5, -1e-5)

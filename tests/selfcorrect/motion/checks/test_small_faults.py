@@ -9,6 +9,7 @@ from made_rigs import base_walk
 from posed_motions import lying
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
+from turned_joints import pose_joint, turn_joint
 
 from selfcorrect import check
 from selfcorrect.motion.checks.check import RuleChoice, check_with
@@ -34,9 +35,7 @@ def drift(motion: Motion, speed_m_s: float, angle_rad: float) -> Motion:
 
 def tilt(motion: Motion, angle_deg: float, heading_rad: float) -> Motion:
     turn = Rotation.from_rotvec(np.radians(angle_deg) * np.array([np.cos(heading_rad), 0.0, np.sin(heading_rad)]))
-    rotations = motion.rotations.copy()
-    rotations[:, 0] = (turn * Rotation.from_quat(rotations[:, 0])).as_quat()
-    return replace(motion, root_m=turn.apply(motion.root_m), rotations=rotations)
+    return replace(turn_joint(motion, 0, turn, outside=True), root_m=turn.apply(motion.root_m))
 
 
 def broken(motion: Motion) -> set[str]:
@@ -180,11 +179,10 @@ def test_feet_that_roll_over_toes_that_rest_do_not_glide() -> None:
     idle = made_motion("idle", frames=64)
     skeleton = idle.skeleton
     pitch_rad = np.linspace(0.8, 2.0, len(idle))
-    rotations = idle.rotations.copy()
+    rolled = idle
     for side in ("left", "right"):
-        rotations[:, skeleton.joint(f"{side}_ankle")] = Rotation.from_rotvec(np.outer(pitch_rad, [1.0, 0, 0])).as_quat()
-        rotations[:, skeleton.joint(f"{side}_foot")] = Rotation.from_rotvec(np.outer(-pitch_rad, [1.0, 0, 0])).as_quat()
-    rolled = replace(idle, rotations=rotations)
+        rolled = pose_joint(rolled, f"{side}_ankle", Rotation.from_rotvec(np.outer(pitch_rad, [1.0, 0, 0])))
+        rolled = pose_joint(rolled, f"{side}_foot", Rotation.from_rotvec(np.outer(-pitch_rad, [1.0, 0, 0])))
     toes_m = joint_positions(rolled, [skeleton.joint("left_foot")])[:, 0]
     rolled = replace(rolled, root_m=rolled.root_m + toes_m[0] - toes_m)
     assert np.ptp(joint_positions(rolled, [skeleton.joint("left_ankle")])[:, 0, 2]) > 0.04

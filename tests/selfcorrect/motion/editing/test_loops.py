@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
+from turned_joints import turn_joint
 
 from selfcorrect.motion.editing.loops import close_loop, gap_m, is_loop, match_loop_ends, unroll_loop
 from selfcorrect.motion.editing.transforms import turn
@@ -39,9 +40,7 @@ def third_differences_m(motion: Motion) -> np.ndarray:
 def test_a_loop_is_told_from_what_does_not_close(loop: Motion) -> None:
     assert is_loop(loop)
     assert not is_loop(loop.frames(0, len(loop) - 1))
-    bent = loop.rotations.copy()
-    bent[-1, 1] = (Rotation.from_quat(bent[-1, 1]) * Rotation.from_rotvec([0.2, 0.0, 0.0])).as_quat()
-    assert not is_loop(replace(loop, rotations=bent))
+    assert not is_loop(turn_joint(loop, 1, Rotation.from_rotvec([0.2, 0.0, 0.0]), -1))
     assert not is_loop(replace(loop, root_m=loop.root_m + np.linspace(0, 0.05, len(loop))[:, None] * [0.0, 1.0, 0.0]))
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
+from turned_joints import pose_joint
 
 from selfcorrect.motion.editing.transforms import mirror, resample
 from selfcorrect.motion.measures.physical import PhysicalErrors, physical_errors
@@ -58,9 +59,7 @@ def test_a_gliding_stand_skates_at_its_speed_at_any_frame_rate(stand: Motion):
 def test_only_the_foot_on_the_floor_skates(stand: Motion, skeleton: Skeleton):
     """The left foot is lifted by the hip; the body glides; then only the right foot counts, at the same speed."""
     glide = shift_motion(stand, np.outer(np.arange(FRAMES) / 30, [0, 0, 0.3]))
-    rotations = glide.rotations.copy()
-    rotations[:, skeleton.joint("left_hip")] = Rotation.from_euler("x", -40, degrees=True).as_quat()
-    result = errors(replace(glide, rotations=rotations))
+    result = errors(pose_joint(glide, "left_hip", Rotation.from_euler("x", -40, degrees=True)))
     assert result.skate_m_s[0] == pytest.approx(0.3)
     assert result.floating_m[0] == pytest.approx(0, abs=1e-12)
 
@@ -86,9 +85,8 @@ def test_a_single_frame_has_no_motion_errors(stand: Motion):
 
 
 def test_a_lying_body_touches_the_floor_with_its_surface(stand: Motion, skeleton: Skeleton):
-    rotations = stand.rotations.copy()
-    rotations[:, 0] = Rotation.from_euler("x", -90, degrees=True).as_quat()
-    lying = replace(stand, rotations=rotations, root_m=np.tile([0, 0.12, 0.0], (FRAMES, 1)))
+    lying = pose_joint(stand, 0, Rotation.from_euler("x", -90, degrees=True))
+    lying = replace(lying, root_m=np.tile([0, 0.12, 0.0], (FRAMES, 1)))
     assert errors(lying).floating_m[0] < 0.06
     assert errors(shift_motion(lying, (0, -0.3, 0))).penetration_m[0] > 0.2
 

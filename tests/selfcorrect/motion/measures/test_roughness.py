@@ -6,6 +6,7 @@ from itertools import chain
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
+from turned_joints import pose_joint
 
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.measures.roughness import (
@@ -29,10 +30,7 @@ def still_motion(skeleton: Skeleton) -> Motion:
 
 def bend_joint(motion: Motion, part: str, angles_rad: np.ndarray) -> Motion:
     """The motion with a joint turned about its x axis by angles (T,)."""
-    joint = motion.skeleton.parts.index(part)
-    rotations = motion.rotations.copy()
-    rotations[:, joint] = Rotation.from_rotvec(np.outer(angles_rad, [1.0, 0, 0])).as_quat()
-    return replace(motion, rotations=rotations)
+    return pose_joint(motion, part, Rotation.from_rotvec(np.outer(angles_rad, [1.0, 0, 0])))
 
 
 def test_a_joint_that_turns_evenly_has_that_speed_at_any_frame_rate_and_sign(still_motion: Motion) -> None:

@@ -8,6 +8,7 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+from turned_joints import pose_joint
 
 from selfcorrect.motion.editing.transforms import turn
 from selfcorrect.motion.motion import Motion
@@ -203,9 +204,7 @@ def test_a_large_shift_is_seen_beside_where_the_body_was(stand: Motion):
 
 
 def test_joints_that_moved_and_feet_that_stand_are_marked(stand: Motion):
-    arm = stand.rotations.copy()
-    arm[:, stand.skeleton.joint("left_shoulder")] = [0.0, 0.0, np.sin(0.4), np.cos(0.4)]
-    changed = replace(stand, rotations=arm)
+    changed = pose_joint(stand, "left_shoulder", [0.0, 0.0, np.sin(0.4), np.cos(0.4)])
     panels = make_panels([stand, changed], ["", ""])
     before = animate(panels[:1])[0]
     after = animate(panels[1:])[0]
