@@ -6,7 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
@@ -61,7 +61,7 @@ class MotionCommand:
     """Run folder. The same folder with more generations, seeds or arms extends the run."""
     dry_run: bool = False
     """Print the arms, the generations and the cost of the preset; write nothing."""
-    workers: Annotated[int | None, _hint("one per core, as far as memory allows")] = None
+    workers: Annotated[int | None, _hint("one per core, as far as memory allows; at most 4 on a GPU")] = None
     """Number of worker processes. Results do not depend on it."""
     runner: Annotated[str, arg(help=_RUNNER_HELP)] = ""
     log: Annotated[WandbOptions, arg(name="")] = field(default_factory=WandbOptions)
@@ -103,7 +103,7 @@ class MotionCommand:
             return 0
         self._check_engine(settings)
         from ..motion.report import make_motion_page
-        from ..motion.study import check_motion_study, make_motion_study
+        from ..motion.study import check_motion_study, limit_processes, make_motion_study
         from ..studies.report import REPORT
         from ..studies.run import run_study
 
@@ -112,7 +112,10 @@ class MotionCommand:
         options = self.options
         page = make_motion_page(settings, self.preset, options)
         study = make_motion_study(settings, self.preset, options)
-        study = check_motion_study(study, is_elsewhere=not RUNNERS.row(where.chosen).is_local)
+        is_local = RUNNERS.row(where.chosen).is_local
+        study = check_motion_study(study, is_elsewhere=not is_local)
+        if is_local and self.workers is None:
+            where = replace(where, workers=limit_processes(where.workers, options.device))
         result = run_study(
             study, page, folder, where, command=command, accept_changed=options.accept_changed, wandb=self.log
         )

@@ -241,6 +241,16 @@ def check_motion_study(study: MotionStudy, *, is_elsewhere: bool = False) -> Mot
     return replace(study, code=identities)
 
 
+_PROCESSES_PER_CARD = 4
+"""Most processes that share a graphics card by default: each takes memory there, and all wait for the same card. Not
+measured."""
+
+
+def limit_processes(workers: int, device: str) -> int:
+    """Return the number of processes for jobs on a device, as many as there are workers or fewer."""
+    return min(workers, _PROCESSES_PER_CARD) if choose_device(device).type == "cuda" else workers
+
+
 def own_identities(settings: MotionSettings, limit_s: float | None = None) -> dict[str, Identity]:
     """Return the identity of all code of users and other packages that settings name, by a name for messages.
 

@@ -16,7 +16,7 @@ from ..core.randomness import Stream
 from ..core.samples import Samples
 from .adam import Adam, Optimiser
 from .saving import Saveable
-from .training import Batch, batches, descend, layer_randomness, mean_late_loss
+from .training import Batch, batches, check_losses, layer_randomness, mean_late_loss, to_device, update
 
 _CPU = torch.device("cpu")
 
@@ -89,10 +89,12 @@ class NetworkModel(Saveable, ABC, Generic[Network]):
         """
         optimiser = self.make_optimiser(network)
         losses: list[Tensor] = []
-        for step, (values, labels) in enumerate(drawn):
-            loss = self.loss(network, values.to(self.device), labels.to(self.device), generator)
-            descend(optimiser, loss, step)
+        for values, labels in drawn:
+            loss = self.loss(network, to_device(values, self.device), to_device(labels, self.device), generator)
             losses.append(loss.detach())
+            check_losses(losses)
+            update(optimiser, loss)
+        check_losses(losses, is_last=True)
         return mean_late_loss(losses)
 
     @property

@@ -39,6 +39,13 @@ def draw_rows(samples: Samples, size: int, generator: torch.Generator) -> Tensor
     return torch.multinomial(samples.weights.double(), size, replacement=True, generator=generator)
 
 
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor of the CPU on a device; a GPU takes it from pinned memory, and nothing waits for the copy."""
+    if device.type != "cuda" or tensor.is_cuda:
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
 Batch: TypeAlias = tuple[Tensor, Tensor]
 """float32 values (B, *event) and their labels (B,) int64."""
 
@@ -59,6 +66,28 @@ def descend(optimiser: Optimiser, loss: Tensor, step: int) -> None:
     if not torch.isfinite(loss):
         raise TrainingDivergedError(f"the training loss became {loss.item()} at optimiser step {step + 1}")
     update(optimiser, loss)
+
+
+STEPS_CHECKED_TOGETHER = 50
+"""Optimiser steps whose losses are checked at once, because each check waits for the device."""
+
+
+def check_losses(losses: Sequence[Tensor], explanation: str = "", *, is_last: bool = False) -> None:
+    """Check the losses of all steps so far, those since the last check, once they are numerous or the last ones.
+
+    Raises:
+        TrainingDivergedError: A loss is not finite; the message names the first such step, and ends with the
+            explanation.
+    """
+    if not losses or not (is_last or len(losses) % STEPS_CHECKED_TOGETHER == 0):
+        return
+    first = (len(losses) - 1) // STEPS_CHECKED_TOGETHER * STEPS_CHECKED_TOGETHER
+    is_finite = torch.isfinite(torch.stack(list(losses[first:])))
+    if not is_finite.all():
+        index = first + int(is_finite.int().argmin())
+        raise TrainingDivergedError(
+            f"the training loss became {losses[index].item()} at optimiser step {index + 1}{explanation}"
+        )
 
 
 def update(optimiser: Optimiser, loss: Tensor, gradient_norm: float | None = None) -> None:

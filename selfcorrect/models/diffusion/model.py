@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from ...core.checks import describe_value
-from ...core.errors import InputError, SettingError, TrainingDivergedError
+from ...core.errors import InputError, SettingError
 from ...core.randomness import Stream
 from ...core.samples import Samples
 from ..adam import Adam
 from ..pairs import Pairs
 from ..saving import Saveable
-from ..training import follow, layer_randomness, mean_late_loss, update
+from ..training import check_losses, follow, layer_randomness, mean_late_loss, to_device, update
 from .config import DiffusionConfig
 from .denoiser_table import DENOISERS
 from .schedule import NoiseSchedule, cosine_schedule
@@ -53,8 +53,6 @@ class MotionDiffusion(Saveable):
 
     values_together: ClassVar[int] = 2**22
     """Most numbers of samples that are denoised together: a bound on the memory of sampling."""
-    steps_checked_together: ClassVar[int] = 50
-    """Optimiser steps whose losses are checked at once, because each check waits for the device."""
 
     config: DiffusionConfig
     frames: int
@@ -136,15 +134,16 @@ class MotionDiffusion(Saveable):
         generator = stream.child("batches").generator()
         pair_generator = stream.child("pairs").generator()
         losses: list[Tensor] = []
+        explanation = (
+            f" of {steps} ({self.steps} before them); lower the learning rate (peak {peak}) or check the training data"
+        )
         for step in range(steps):
             for group in optimiser.param_groups:
                 group["lr"] = peak * learning_rate_factor(step, steps, config)
             batch = self._draw(samples, generator).to_device(self.device)
             loss = self.loss(network(batch.noisy, batch.times, batch.labels), batch.clean)
             losses.append(loss.detach())
-            if (step + 1) % self.steps_checked_together == 0 or step + 1 == steps:
-                first = step // self.steps_checked_together * self.steps_checked_together
-                self._check_losses(losses[first:], first, steps, peak)
+            check_losses(losses, explanation, is_last=step + 1 == steps)
             if pairs is not None:
                 loss = loss + self._pair_loss(network, pairs, pair_generator)
             update(optimiser, loss, config.gradient_norm)
@@ -152,17 +151,6 @@ class MotionDiffusion(Saveable):
             if self.on_training_step:
                 self.on_training_step(step + 1)
         return mean_late_loss(losses)
-
-    def _check_losses(self, losses: Sequence[Tensor], first: int, steps: int, peak: float) -> None:
-        """Raise TrainingDivergedError if losses from step `first` on are not finite; it names the first such step."""
-        is_finite = torch.isfinite(torch.stack(list(losses)))
-        if is_finite.all():
-            return
-        index = int(is_finite.int().argmin())
-        raise TrainingDivergedError(
-            f"the training loss became {losses[index].item()} at optimiser step {first + index + 1} of {steps} "
-            f"({self.steps} before them); lower the learning rate (peak {peak}) or check the training data"
-        )
 
     def _draw(self, samples: Samples, generator: torch.Generator) -> NoisyBatch:
         """Return a batch to train on, on the CPU."""
@@ -178,14 +166,14 @@ class MotionDiffusion(Saveable):
         rows = torch.randint(len(pairs), (size,), generator=generator)
         times = torch.randint(len(self.schedule), (size,), generator=generator)
         is_hidden = torch.rand(size, generator=generator) < self.config.label_dropout
-        labels = pairs.labels[rows].masked_fill(is_hidden, self.classes).repeat(2).to(self.device)
+        labels = to_device(pairs.labels[rows].masked_fill(is_hidden, self.classes).repeat(2), self.device)
         losers = pairs.losers[rows].float()
         noise = torch.randn(losers.shape, generator=generator).repeat(2, 1, 1)
         clean = torch.cat((pairs.winners[rows].float(), losers))
         times = times.repeat(2)
-        noisy = self.schedule.add_noise(clean, noise, times).to(self.device)
-        inputs = (noisy, times.to(self.device), labels)
-        clean = clean.to(self.device)
+        noisy = to_device(self.schedule.add_noise(clean, noise, times), self.device)
+        inputs = (noisy, to_device(times, self.device), labels)
+        clean = to_device(clean, self.device)
         predicted = network(*inputs)
         with torch.no_grad():
             predicted_before = pairs.reference.average(*inputs)  # type: ignore[attr-defined]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ...core.samples import Samples
-from ..training import draw_rows
+from ..training import draw_rows, to_device
 from .config import DiffusionConfig
 from .schedule import NoiseSchedule
 
@@ -23,7 +23,7 @@ class NoisyBatch(NamedTuple):
     clean: Tensor
 
     def to_device(self, device: torch.device) -> NoisyBatch:
-        return NoisyBatch(*(part.to(device) for part in self))
+        return NoisyBatch(*(to_device(part, device) for part in self))
 
 
 def draw_batch(

@@ -3,10 +3,12 @@
 from dataclasses import asdict
 
 import pytest
+import torch
 import tyro
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.commands.motion import MotionCommand
+from selfcorrect.experiments.motion import study
 from selfcorrect.experiments.motion.settings import RunOptions
 
 LINE = "--corrector-in-process --accept-changed --keep needed --repair --device cpu"
@@ -32,3 +34,10 @@ def test_a_call_is_given_a_positive_time(seconds: float) -> None:
 def test_a_time_limit_needs_a_separate_process() -> None:
     with pytest.raises(SettingError, match="corrector-timeout needs a separate process"):
         RunOptions(corrector_timeout_s=1.0, corrector_in_process=True)
+
+
+@pytest.mark.parametrize(("kind", "processes"), [("cpu", 16), ("cuda", 4)])
+def test_few_processes_share_a_card(kind: str, processes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study, "choose_device", lambda name: torch.device(kind))
+    assert study.limit_processes(16, "auto") == processes
+    assert study.limit_processes(2, "auto") == 2

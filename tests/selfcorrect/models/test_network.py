@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -10,9 +11,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import selfcorrect as sc
-from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.core.errors import InputError, SettingError, TrainingDivergedError
 from selfcorrect.core.randomness import streams
 from selfcorrect.models.adam import Adam
+from selfcorrect.models.training import STEPS_CHECKED_TOGETHER, to_device
 
 REAL = sc.Samples.real(torch.randn(64, 3, generator=torch.Generator().manual_seed(0)))
 STREAM = streams(5)
@@ -205,3 +207,31 @@ def test_the_loss_of_the_last_quarter_is_reported_and_logged() -> None:
     store = sc.MemoryStore()
     sc.train_first_generation(sc.Task(Shift(), REAL, lambda candidate: {}, initial_steps=2), store, STREAM)
     assert store.metrics(0)["training_loss"] > 0
+
+
+# --- devices ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("broken", "steps"), [(1, 5), (7, 120), (53, 60)])
+def test_the_first_loss_that_is_not_finite_is_named(broken: int, steps: int) -> None:
+    """Losses of many steps are checked at once, because each check waits for the device."""
+    taken = []
+
+    class Breaking(Shift):
+        def loss(self, network: nn.Module, values: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+            taken.append(len(taken))
+            loss = super().loss(network, values, labels, generator)
+            return loss * float("inf") if len(taken) == broken else loss
+
+    with pytest.raises(TrainingDivergedError, match=rf"inf at optimiser step {broken}$"):
+        Breaking().fit(REAL, steps, STREAM)
+    assert len(taken) < broken + STEPS_CHECKED_TOGETHER
+
+
+def test_a_gpu_takes_batches_from_pinned_memory_without_waiting() -> None:
+    batch = Mock(spec=Tensor, is_cuda=False)
+    gpu = torch.device("cuda:1")
+    assert to_device(batch, gpu) is batch.pin_memory().to.return_value
+    batch.pin_memory().to.assert_called_once_with(gpu, non_blocking=True)
+    on_cpu = torch.zeros(3)
+    assert to_device(on_cpu, torch.device("cpu")) is on_cpu

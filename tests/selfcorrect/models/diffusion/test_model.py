@@ -15,6 +15,7 @@ from selfcorrect.models.diffusion.model import MotionDiffusion, choose_device
 from selfcorrect.models.diffusion.presets import DENOISER_PRESETS
 from selfcorrect.models.diffusion.schedule import cosine_schedule
 from selfcorrect.models.diffusion.training import draw_batch, learning_rate_factor
+from selfcorrect.models.training import STEPS_CHECKED_TOGETHER
 
 FRAMES = 8
 FEATURES = 3
@@ -127,7 +128,7 @@ def test_nan_loss_stops_with_the_step(trained_model: MotionDiffusion, data: Samp
     broken = data.with_values(torch.full_like(data.values, float("nan")))
     with pytest.raises(TrainingDivergedError, match=rf"nan at optimiser step 1 of {steps} \(300 before them\)"):
         watched.fit(broken, steps, STREAM)
-    assert len(taken) < MotionDiffusion.steps_checked_together
+    assert len(taken) < STEPS_CHECKED_TOGETHER
 
 
 def test_progress_hooks_count_every_step(data: Samples):
