@@ -15,6 +15,7 @@ from selfcorrect.motion.corrector_interface.views import CorrectionView
 from selfcorrect.motion.geometry.filters import gaussian_filter1d
 from selfcorrect.motion.geometry.runs import find_runs
 from selfcorrect.motion.geometry.vectors import norms
+from selfcorrect.motion.measures.ground_plane import GRAVITY_M_S2
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.observed_ground import ObservedGround
 
@@ -38,7 +39,11 @@ _SWINGS_S = 2.0
 _LOWEST_PERCENTILE = 5.0
 """Feet are on the floor for this percentage of frames, unless the floor at y = 0 is lower."""
 _SWINGS_M_S = 0.4
-"""Least median speed of its slower foot: feet on steps and rungs rest."""
+"""Least median speed of the slowest joint of its feet, which rests on steps and rungs, and twice that of its root."""
+_FALLING = 0.5
+"""A body in flight falls at this share of g or more,"""
+_FLIES = 0.1
+"""and a body that runs or hops does so for a larger share of the time."""
 _RETURNS_M = 0.06
 """Feet that glide over a floor at another height return to that height: half of the time they are lower by less."""
 _CLIMBS_M = 0.5
@@ -71,29 +76,31 @@ def find_carrier(motion: Motion) -> str:
         (is_upside_down, "is upside down: hands, head or a bar carry it"),
         (swims, "lies above the floor and travels: it swims or flies"),
         (rides, "sits and rides: feet travel with the seat and do not step"),
-        (_find_swinging(features, feet_m_s), "hangs or swings: its feet stay above the floor and do not rest"),
+        (_find_swinging(features, root_m_s), "hangs or swings: its feet stay above the floor and do not rest"),
     ):
         if carried.mean() > _MOSTLY:
             return words
     return "is in the air: its feet hang, and no foot takes load" if ObservedGround(motion).do_feet_hang else ""
 
 
-def _find_swinging(features: MotionFeatures, feet_m_s: np.ndarray) -> np.ndarray:
-    """Return in which frames (T,) a body swings; feet_m_s: (T, 2, 3) velocities of its ankles."""
+def _find_swinging(features: MotionFeatures, root_m_s: np.ndarray) -> np.ndarray:
+    """Return in which frames (T,) a body swings; root_m_s: (T,) its speed over the floor."""
     feet_m = features.places("left_ankle", "left_foot", "right_ankle", "right_foot")
-    swings = np.zeros(len(feet_m_s), dtype=bool)
+    swings = np.zeros(len(features), dtype=bool)
     if feet_m is None:
         return swings
     lowest_m = feet_m[..., 1].min(axis=1)
     floor_m = min(float(np.percentile(lowest_m, _LOWEST_PERCENTILE)), 0.0)
-    for start, stop in find_runs(lowest_m > floor_m + _SWINGS_ABOVE_M, _SWINGS_S * features.motion.fps):
+    for start, stop in find_runs(lowest_m > floor_m + _SWINGS_ABOVE_M, _SWINGS_S * features.fps):
         swings[start:stop] = True
-    if not swings.any():
-        return swings
-    rests = np.median(norms(feet_m_s[swings]).min(axis=1)) < _SWINGS_M_S
+    if not swings.any() or ObservedGround(features.motion).plane.is_tilted:
+        return np.zeros(len(features), dtype=bool)
+    slowest_m_s = norms(_smooth_velocities_m_s(feet_m, features.fps)).min(axis=1)
+    rests = np.median(slowest_m_s[swings]) < _SWINGS_M_S or np.median(root_m_s[swings]) < _SWINGS_M_S / 2
+    flies = np.mean(features.falls_m_s2[swings] > _FALLING * GRAVITY_M_S2) > _FLIES
     returns = np.ptp(np.percentile(lowest_m[swings], (_LOWEST_PERCENTILE, 50.0))) < _RETURNS_M
-    climbs = np.ptp(features.motion.root_m[swings, 1]) > _CLIMBS_M
-    return swings & np.logical_not(rests | returns | climbs)
+    climbs = np.ptp(features.root_m[swings, 1]) > _CLIMBS_M
+    return swings & np.logical_not(rests | flies | returns | climbs)
 
 
 def _smooth_velocities_m_s(places_m: np.ndarray, fps: float) -> np.ndarray:

@@ -53,7 +53,7 @@ class SettleBody:
     lost_s: float = 0.3
     """Least time for which they have."""
     lowest_percentile: float = 5.0
-    """Percentile of the lowest point's heights in stances of such a body: stances in the air mislead the floor."""
+    """Percentile of the heights of soles, where such a body stands: stances in the air mislead the floor."""
     smooth_s: float = 0.04
     """Standard deviation of the Gaussian that smooths the shift."""
 
@@ -64,21 +64,23 @@ class SettleBody:
         soles_m = posed.feet_m.reshape(*posed.feet_m.shape[:2], -1, 3)
         lowest_m = lowest_point_m(posed.motions.skeleton, soles_m, posed.positions_m, posed.orientations)
         sole_heights_m = posed.feet_m[..., 1].min(axis=-1)
+        highest_m = posed.feet_m[..., 1].max(axis=-1)
         shift_m = np.zeros_like(posed.motions.root_m)
         for index, heights_m in enumerate(lowest_m):
             off_m = np.abs(sole_heights_m[index].min(axis=1))
             if max(heights_m.max(), off_m.max()) > RISE_M:
                 motion = posed.motions[index]
-                lost_m = self.estimate_lost_height_m(motion, heights_m)
+                lost_m = self.estimate_lost_height_m(motion, heights_m, highest_m[index].min(axis=1))
                 if not lost_m.any():
                     features = MotionFeatures.of_joints(motion)
                     has_only_floor = not cleaning.mode.finds_supports
-                    rise_m = estimate_body_rise_m(features, sole_heights_m[index], has_only_floor=has_only_floor)
+                    feet_m = sole_heights_m[index], highest_m[index]
+                    rise_m = estimate_body_rise_m(features, *feet_m, has_only_floor=has_only_floor)
                     lost_m = smooth_gaussian(rise_m[None], self.smooth_s * motion.fps)[0]
                 shift_m[index, :, 1] = -lost_m
         return cleaning.with_posed_motions(posed.shift(shift_m))
 
-    def estimate_lost_height_m(self, motion: Motion, heights_m: np.ndarray) -> np.ndarray:
+    def estimate_lost_height_m(self, motion: Motion, heights_m: np.ndarray, whole_m: np.ndarray) -> np.ndarray:
         """Return by how much (T,) hips are too high that stay at their height, or sink over the feet, while these rise.
 
         The floor is where the body stands lowest, unless the body is off that floor for other reasons, too: a shift
@@ -86,8 +88,9 @@ class SettleBody:
 
         Args:
             heights_m: (T,) height of the body's lowest point.
+            whole_m: (T,) height below which all of a sole is; toes alone may dip into the floor.
         """
-        lowest_m = float(percentile(heights_m, self.lowest_percentile))
+        lowest_m = float(percentile(whole_m, self.lowest_percentile))
         lost_m, is_everywhere = self._find_lost_height_m(motion, heights_m - lowest_m)
         if lost_m.max() > self.lost_m and not is_everywhere:
             lowest_m = 0.0

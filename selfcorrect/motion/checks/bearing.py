@@ -29,6 +29,8 @@ _BORNE_SHARES = (0.65, 0.5)
 """Share of a rise, and of a rise and fall, that must happen while a foot bears weight; of steps hardly any does."""
 _FOLLOWED_SHARE = 0.4
 """Least move of the root, as a share of a rise and of the fall after; the root of a sitting body stays in place."""
+_SUNK_SHARE = 0.25
+"""Share of the depth of a body that sinks, at which all points of a sole that bears weight must have been."""
 _FASTEST_M_S = 1.0
 """A body that rises faster jumps to another place, as between takes."""
 _FALLING = 0.5
@@ -43,12 +45,15 @@ _AVERAGED_S = 0.1
 
 
 def estimate_body_rise_m(
-    features: MotionFeatures, heights_m: np.ndarray, *, has_only_floor: bool = False
+    features: MotionFeatures, heights_m: np.ndarray, highest_m: np.ndarray, *, has_only_floor: bool = False
 ) -> np.ndarray:
     """Return by how much (T,) the whole body is too high, or too low if negative; 0 where no stance shows it.
 
+    A body that sinks takes its soles down from heel to tip. A foot that only dips its toes into the floor has not sunk.
+
     Args:
         heights_m: (T, 2) height of the lowest point of each sole above the floor.
+        highest_m: (T, 2) height of the highest point of each sole.
         has_only_floor: Whether nothing but the floor carries the body, so that every stance is on the floor.
     """
     rise_m = np.zeros(len(features))
@@ -70,6 +75,9 @@ def estimate_body_rise_m(
             continue
         if has_only_floor:
             rise_m[stretch] = off_m[stretch]
+            continue
+        sunk_m = np.where(holds[stretch], highest_m[stretch], np.inf).min()
+        if peak_m < 0 and sunk_m > _SUNK_SHARE * peak_m:
             continue
         flanks = []
         if first > 0:
@@ -127,7 +135,8 @@ def rise_in_stance_m(features: MotionFeatures) -> np.ndarray:
     if not holds.any():
         return np.zeros(len(features))
     floor_m = median(heights_m[holds])
-    return np.abs(estimate_body_rise_m(features, heights_m - floor_m))
+    highest_m = features.feet_m[..., 1].max(axis=2)
+    return np.abs(estimate_body_rise_m(features, heights_m - floor_m, highest_m - floor_m))
 
 
 def slide_in_stance_m(features: MotionFeatures) -> np.ndarray:

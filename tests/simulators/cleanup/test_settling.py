@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 from turned_joints import pose_joint
 
 from selfcorrect.experiments.file_correction.in_python import correct
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.observation.observation import find_feet_m, observe
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
@@ -173,3 +174,18 @@ def test_who_stands_on_a_step_or_climbs_is_left(height_m: float) -> None:
     steps_m = height_m * (np.arange(120) >= 60)
     raised = replace(made, root_m=made.root_m + steps_m[:, None] * [0.0, 1.0, 0.0])
     np.testing.assert_array_equal(settle(raised).root_m, raised.root_m)
+
+
+@pytest.mark.parametrize("frames", [12, 20])
+@pytest.mark.parametrize(("kind", "pitch_deg", "most_m"), [("idle", 45, 0.02), ("walk", 20, 0.05), ("walk", 45, 0.05)])
+def test_toes_that_dip_into_the_floor_do_not_raise_the_body(kind, pitch_deg: int, most_m: float, frames: int) -> None:
+    """The other foot keeps its height."""
+    motion = made_motion(kind, frames=260)
+    left, right = motion.skeleton.pair("ankle")
+    share = np.clip(np.minimum(np.arange(260) - 120, 130 + frames - np.arange(260)) / 5, 0.0, 1.0)
+    turns = Rotation.from_rotvec(np.outer(np.deg2rad(pitch_deg) * share, [1.0, 0.0, 0.0]))
+    rotations = motion.rotations.copy()
+    rotations[:, left] = (Rotation.from_quat(rotations[:, left]) * turns).as_quat()
+    corrected = correct(replace(motion, rotations=rotations), kinematic=True).motion
+    rises_m = (joint_positions(corrected, [right]) - joint_positions(motion, [right]))[..., 1]
+    assert np.ptp(rises_m) < most_m
