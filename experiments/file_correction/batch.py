@@ -66,11 +66,13 @@ def correct_into(
                 where = limit_workers(where, waiting, options)
             _run_jobs(waiting, out, options, where, _count_files_per_job(waiting, options, where))
         results = []
+        are_whole = True
         for result in filter(None, (FileResult.load(task.record) for task in tasks)):
+            are_whole &= not result.figures.over_time
             results.append(replace(result, figures=replace(result.figures, over_time={})))
         verdicts = [result.verdict for result in results]
         with explain_write_error(report), replacing(place_of(report), overwrite=report.exists()) as temporary:
-            loaded = filter(None, (FileResult.load(task.record) for task in tasks))
+            loaded = results if are_whole else filter(None, (FileResult.load(task.record) for task in tasks))
             write_correction_report(temporary, asdict(options), verdicts, loaded)
             _check_report(report, tasks)  # another file may have appeared meanwhile
     return results

@@ -5,7 +5,8 @@ import numpy as np
 
 def find_runs(holds: np.ndarray, shortest: float = 1) -> list[tuple[int, int]]:
     """Return start and stop (exclusive) of each run of True in (T,) that lasts `shortest` frames or longer."""
-    padded = np.concatenate([[False], holds, [False]])
+    padded = np.zeros(len(holds) + 2, dtype=bool)
+    padded[1:-1] = holds
     edges = np.flatnonzero(padded[1:] != padded[:-1]).tolist()
     runs = zip(edges[::2], edges[1::2], strict=True)
     return [(start, stop) for start, stop in runs if stop - start >= shortest]

@@ -1,5 +1,7 @@
 """Roughness that a motion has more of than another: faster turns of joints, more jerk of body parts."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from ..geometry.rotations import turn_angles
@@ -54,6 +56,7 @@ def added_by_joint_deg_s(before: Motion, after: Motion) -> dict[str, float]:
     return dict(zip(before.skeleton.names, added.tolist(), strict=True))
 
 
+@lru_cache(maxsize=8)
 def joints_by_part(skeleton: Skeleton) -> dict[str, list[int]]:
     """Return the joints of each of `JERK_PARTS` of which the skeleton has some."""
     joints_of = {}

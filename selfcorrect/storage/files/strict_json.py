@@ -95,9 +95,13 @@ def parse_json(content: bytes | str, where: object) -> Any:
 
 def is_nested_deeper(container: dict | list, most: int) -> bool:
     """Return whether objects and lists are nested in more than `most` levels."""
-    items = container.values() if isinstance(container, dict) else container
-    inner = (item for item in items if isinstance(item, dict | list))
-    return most == 0 or any(is_nested_deeper(item, most - 1) for item in inner)
+    level = [container]
+    for _ in range(most):
+        lists = [container.values() if isinstance(container, dict) else container for container in level]
+        level = [item for items in lists for item in items if isinstance(item, (dict, list))]
+        if not level:
+            return False
+    return True
 
 
 def read_as(kind: type[_Kind], value: object, where: object) -> _Kind:
