@@ -10,8 +10,6 @@ generation 0. Realism and diversity are evaluated on held-out data, as means ove
 with the thresholds of `statistics.evaluate_quality`. A trial ends as soon as the seeds so far suffice.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace

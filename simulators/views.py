@@ -4,8 +4,6 @@ Each shows less of what a clean-up should not have to know: no unrelated poses, 
 no copies of frames, no lost way, no lift, no tilt, no T-poses, no cuts, no ends of loops, no order of joints.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial

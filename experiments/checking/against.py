@@ -4,8 +4,6 @@ Times, size and world are compared first, and differences in these are undone be
 only lasts longer is reported as that, and not as a file with joints somewhere else.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator, Sequence

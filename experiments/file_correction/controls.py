@@ -1,7 +1,5 @@
 """Changes to a correction that people ask for: contacts, frames, share per limb, and joints that stay."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

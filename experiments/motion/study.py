@@ -1,7 +1,5 @@
 """The motion experiment as a study: denoisers × arms × seeds on real motions, and what real data score."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

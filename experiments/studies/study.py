@@ -5,8 +5,6 @@ disk, and measurements. `run.run_study` runs, resumes, logs and reports a study.
 same generation 0. A study defines methods of a `StudyTask` and of each `Measure`.
 """
 
-from __future__ import annotations
-
 import os
 import stat
 import sys

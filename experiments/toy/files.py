@@ -1,7 +1,5 @@
 """Toy loops as Python files, imported on running."""
 
-from __future__ import annotations
-
 import importlib.machinery
 import importlib.util
 import json

@@ -3,8 +3,6 @@
 Nothing here imports PyTorch, so that the command line can list the options at once.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace

@@ -3,8 +3,6 @@
 `make_result` makes the outcome: checks of the claims, the table of ends, panels, pictures and profiles of collapse.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias

@@ -1,7 +1,5 @@
 """The report of toy loops: one page with the outcome, figures, statements and collapse profiles of each."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass

@@ -4,8 +4,6 @@ A `Toy` has bundles of arms, claims (`sc.claims`) and columns. `bundle_seeds` ru
 `bundle_replicates` once for models that hold all seeds. The rest is derived: table, panels, pictures and profiles.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias

@@ -3,8 +3,6 @@
 Rotations are unit quaternions xyzw in arrays (..., J, 4).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from weakref import WeakKeyDictionary

@@ -3,8 +3,6 @@
 A ground that people describe is a `Ground`; there, heights are those above that ground.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from functools import cached_property, partial
 

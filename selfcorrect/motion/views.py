@@ -7,8 +7,6 @@ A change that loses anything that `restore` would need is not a view. So leaning
 nor is cutting off what a file has above the pelvis.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache

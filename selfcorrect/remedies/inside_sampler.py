@@ -5,8 +5,6 @@ corrected is the predicted clean sample of some denoising steps, so that the lat
 return these to what the model finds likely. Each of these steps costs as much as a correction of the finished sample.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 from torch import Tensor

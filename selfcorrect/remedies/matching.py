@@ -7,8 +7,6 @@ that the model has just been trained on, and no real sample is looked at. The fi
 parents, takes representatives of many draws instead.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import TypeAlias
 

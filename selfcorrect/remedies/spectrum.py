@@ -5,8 +5,6 @@ are left to the learner, and errors there add up along the lines: motion becomes
 the parents' energy there, the energy can neither grow nor fade.
 """
 
-from __future__ import annotations
-
 import numpy as np
 import scipy.fft
 import torch

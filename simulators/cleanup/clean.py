@@ -6,8 +6,6 @@ take about 5 thousandths of the duration of clips of 10 s on one core, and about
 kernels. With views and measures, a correction by kinematics takes about 8 and 13 thousandths.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Self, get_args

@@ -5,8 +5,6 @@ lifts sunken feet, and bends little over time. Arrays: (N, T, 2) for motions, fr
 above the ground.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from selfcorrect.motion.geometry.filters import maximum_filter1d, solve_banded

@@ -4,8 +4,6 @@ A leg that is nearly straight hardly shows where its knee points. So some captur
 the wrong side. It jumps there within a frame, and back, while the ankle swings on.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np

@@ -3,8 +3,6 @@
 Arrays: (N, T, 2) for motions, frames, left and right foot.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Remove the noise of bodies that are noisy throughout."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np

@@ -4,8 +4,6 @@ A step of the joints from frame to frame that differs from the steps beside it i
 every n-th frame for long, with smooth motion in between.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np

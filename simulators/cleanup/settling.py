@@ -5,8 +5,6 @@ by as much, stretch by stretch. Or the hips of a body stay up although the legs 
 to another body. The root is lowered by the height of the lowest point then.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

@@ -8,8 +8,6 @@ No body turns over and back within some frames either: a root that does so for a
 in the frames before and after.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial

@@ -5,8 +5,6 @@ floor and the supports already found cannot give, and a force on that part expla
 of bearing people's weight.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache

@@ -1,7 +1,5 @@
 """World of the engine PyBullet."""
 
-from __future__ import annotations
-
 import importlib
 import os
 import sys

@@ -5,8 +5,6 @@ the skin moves, an octahedron for each. glTF has our conventions: y up, right-ha
 (Khronos, "glTF 2.0 Specification", 3.4 and 3.7.3).
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """The options of `sc.compare`, checked before anything runs: a sentence says what is wrong and what is expected."""
 
-from __future__ import annotations
-
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence

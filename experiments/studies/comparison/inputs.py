@@ -1,7 +1,5 @@
 """Inputs of a comparison: tasks and arms, ready or made for each seed, and the way to other processes."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass

@@ -1,7 +1,5 @@
 """`sc.compare_runs`: arms of two finished runs, compared seed by seed."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Options of a comparison that `sc.compare` and `selfcorrect compare` share; importing them loads nothing else."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 

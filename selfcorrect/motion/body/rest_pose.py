@@ -4,8 +4,6 @@ In a file every joint may have an arbitrary frame, so that zero rotation is any 
 relies on an upright rest pose (see `Skeleton`). Turning each joint's frame by a constant rotation changes no position.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from functools import cached_property
 from itertools import permutations, product

@@ -1,7 +1,5 @@
 """Assert in a test suite that motions are plausible."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from ...core.checks import check_kind

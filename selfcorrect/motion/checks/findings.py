@@ -1,7 +1,5 @@
 """Rules and their findings as data; sentences are built where they are shown."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias

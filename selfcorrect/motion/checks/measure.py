@@ -1,7 +1,5 @@
 """Physical errors of a motion, in total and by frame: the figures that `correct` and `check` state."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise

@@ -4,8 +4,6 @@ Filters give the bits of `scipy.ndimage`. Importing SciPy takes as long as corre
 kernel solves banded systems, or `scipy.linalg` where there is none; the solutions differ by rounding.
 """
 
-from __future__ import annotations
-
 from functools import lru_cache
 
 import numpy as np

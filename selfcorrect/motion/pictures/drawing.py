@@ -8,8 +8,6 @@ A motion that is compared with another is drawn over the other: the compared mot
 in violet.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
