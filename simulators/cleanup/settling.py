@@ -13,9 +13,9 @@ import numpy as np
 from selfcorrect.motion.body.surface import lowest_point_m
 from selfcorrect.motion.checks.bearing import RISE_M, estimate_body_rise_m
 from selfcorrect.motion.checks.motion_features import MotionFeatures
+from selfcorrect.motion.checks.pace import find_gravity_m_s2
 from selfcorrect.motion.geometry.runs import spans
 from selfcorrect.motion.geometry.vectors import median, norms, percentile
-from selfcorrect.motion.measures.ground_plane import GRAVITY_M_S2
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.observation.observation import find_feet_m
 
@@ -146,9 +146,10 @@ class SettleBody:
         Args:
             heights_m: (T,) height of the body's lowest point.
         """
-        falls_m_s2 = MotionFeatures.of_joints(motion).falls_m_s2
+        features = MotionFeatures.of_joints(motion)
+        falls_m_s2 = features.falls_m_s2
         for first, last in spans(heights_m > _BACK_ON_FLOOR_M, 0):
             frames = slice(first, last + 1)
             up = falls_m_s2[frames][heights_m[frames] > _LEFT_FLOOR_M]
-            if len(up) and min(up.mean(), median(up)) <= self.falling * GRAVITY_M_S2:
+            if len(up) and min(up.mean(), median(up)) <= self.falling * find_gravity_m_s2(features):
                 yield frames

@@ -10,8 +10,8 @@ import numpy as np
 from ..geometry.filters import uniform_filter1d
 from ..geometry.runs import spans
 from ..geometry.vectors import median, norms
-from ..measures.ground_plane import GRAVITY_M_S2
 from .motion_features import MotionFeatures
+from .pace import find_gravity_m_s2
 
 _HOLDS_FASTER = 2.5
 """A foot that is slower along the floor than this multiple of the motion's stances stays in place."""
@@ -125,7 +125,9 @@ def _measure_borne_steps_m(holds: np.ndarray, heights_m: np.ndarray, fps: float)
 def _may_fly(features: MotionFeatures, heights_m: np.ndarray, stretch: slice) -> bool:
     """Return whether a body falls as in flight while the soles are above the floor."""
     falls_m_s2 = features.falls_m_s2[stretch][heights_m[stretch].min(axis=1) > _LEVEL_M]
-    return bool(len(falls_m_s2)) and min(falls_m_s2.mean(), median(falls_m_s2)) > _FALLING * GRAVITY_M_S2
+    if not len(falls_m_s2):
+        return False
+    return min(falls_m_s2.mean(), median(falls_m_s2)) > _FALLING * find_gravity_m_s2(features)
 
 
 def rise_in_stance_m(features: MotionFeatures) -> np.ndarray:

@@ -51,6 +51,12 @@ def flight_pace(features: MotionFeatures) -> float | None:
     return float(np.sqrt(max(fall_m_s2, 0.0) / GRAVITY_M_S2))
 
 
+def find_gravity_m_s2(features: MotionFeatures) -> float:
+    """Acceleration of bodies in flight: gravity's, or less in slow motion, as the flights of the motion show it."""
+    shown = flight_pace(features)
+    return GRAVITY_M_S2 if shown is None else GRAVITY_M_S2 * min(shown, 1.0) ** 2
+
+
 def _fall_m_s2(features: MotionFeatures, start: int, stop: int) -> float | None:
     """Downward acceleration of the centre of mass in a flight; None if it is no parabola."""
     heights = features.centre_m[start:stop, 1]

@@ -78,6 +78,17 @@ def test_what_stands_walks_runs_and_hops_is_left(kind) -> None:
     np.testing.assert_array_equal(settle(made).root_m, made.root_m)
 
 
+@pytest.mark.parametrize("pace", [1.0, 0.5, 0.25])
+def test_a_jump_in_slow_motion_is_a_jump(pace: float) -> None:
+    """It falls as slowly as it rises, along a parabola."""
+    stand = made_motion("idle", frames=180)
+    seconds = 2 * np.sqrt(2 * 0.3 / 9.81) / pace
+    share = np.clip((np.arange(180) / stand.fps - 1.0) / seconds, 0.0, 1.0)
+    height_m = 4 * 0.3 * share * (1 - share)
+    jump = replace(stand, root_m=stand.root_m + height_m[:, None] * [0.0, 1.0, 0.0])
+    np.testing.assert_array_equal(settle(jump).root_m, jump.root_m)
+
+
 def squatting(depth_m: float, *, hips_follow: float, arms_rad: float | np.ndarray = 1.2) -> Motion:
     """A body that bends its knees four times; as far as its hips do not follow, its feet rise instead."""
     motion = made_motion("idle", frames=240)
