@@ -14,7 +14,7 @@ from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Note
 from selfcorrect.motion.corrector_interface.views import CorrectionView
 from selfcorrect.motion.geometry.filters import gaussian_filter1d
 from selfcorrect.motion.geometry.runs import find_runs
-from selfcorrect.motion.geometry.vectors import norms
+from selfcorrect.motion.geometry.vectors import norms, percentile
 from selfcorrect.motion.measures.ground_plane import GRAVITY_M_S2
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.observed_ground import ObservedGround
@@ -90,7 +90,7 @@ def _find_swinging(features: MotionFeatures, root_m_s: np.ndarray) -> np.ndarray
     if feet_m is None:
         return swings
     lowest_m = feet_m[..., 1].min(axis=1)
-    floor_m = min(float(np.percentile(lowest_m, _LOWEST_PERCENTILE)), 0.0)
+    floor_m = min(float(percentile(lowest_m, _LOWEST_PERCENTILE)), 0.0)
     for start, stop in find_runs(lowest_m > floor_m + _SWINGS_ABOVE_M, _SWINGS_S * features.fps):
         swings[start:stop] = True
     if not swings.any() or ObservedGround(features.motion).plane.is_tilted:
