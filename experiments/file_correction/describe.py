@@ -12,6 +12,7 @@ from selfcorrect.motion.checks.comparison import MotionComparison
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.corrector_interface.grounding import see_level
 from selfcorrect.motion.corrector_interface.pieces import PIECE_FRAMES
+from selfcorrect.motion.corrector_interface.repeats import FrameRepeats
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, NoteKind
 from selfcorrect.motion.corrector_interface.timeline import ResidualSpan, Timeline
 from selfcorrect.motion.editing.transforms import heading_rad
@@ -163,7 +164,7 @@ def _check_result(motion: Motion, correction: CorrectedMotion) -> CheckResult:
     """Check whether feet of an accepted correction still rise or slide for a part of the motion under weight.
 
     Feet may rise where supports were inferred or heights are left alone. Feet that slide nearly all the time glide on
-    purpose, as a skater's feet do.
+    purpose, as a skater's feet do. A correction repeats no frames where the motion repeats none.
     """
     kinds = {note.kind for note in correction.notes}
     if not kinds.isdisjoint(_CARRIED):
@@ -175,7 +176,7 @@ def _check_result(motion: Motion, correction: CorrectedMotion) -> CheckResult:
     def check(samples: Motion) -> CheckResult:
         return check_features(MotionFeatures(samples), choice)
 
-    result = check_samples(corrected, check)
+    result = check_samples(corrected, check) if FrameRepeats.from_motion(motion).has_repeats else check(corrected)
     sliding = [finding for finding in result.findings if finding.code == _SLIDING_STANCE]
     if sum(finding.stop - finding.start for finding in sliding) <= _NEARLY_ALL * len(corrected):
         return result

@@ -374,15 +374,15 @@ def _measure_shares_of(poses: np.ndarray, window: int) -> np.ndarray:
     means /= window
     before = means[: -window - 3]
     after = means[window + 3 :]
-    way = before + after
-    way /= 2
+    twice_way = before + after
     step = np.diff(poses[window + 1 : -window - 1], axis=0)
     squares = np.einsum("...i,...i", means, means)
     before_squares = squares[: -window - 3]
     after_squares = squares[window + 3 :]
     larger = np.maximum(before_squares, after_squares)
     is_moving = np.minimum(before_squares, after_squares) > np.maximum(still, _ALIKE**2 * larger)
-    along = np.einsum("...i,...i", step, way) / np.maximum(np.einsum("...i,...i", way, way), _UNCHANGED**2)
+    along = 2 * np.einsum("...i,...i", step, twice_way)
+    along /= np.maximum(np.einsum("...i,...i", twice_way, twice_way), 4 * _UNCHANGED**2)
     return np.where(is_moving, along, np.nan)
 
 
