@@ -6,7 +6,6 @@ from ..geometry.filters import maximum_filter1d, minimum_filter1d, uniform_filte
 from ..geometry.runs import find_runs, holds_throughout
 from ..geometry.vectors import median, norms, percentile
 from ..measures.ground_plane import GRAVITY_M_S2
-from ..support import Surroundings
 from .findings import Measurement
 from .motion_features import MotionFeatures
 
@@ -30,12 +29,6 @@ _LIFT_S = 0.06
 _AROUND_S = 0.3
 """Largest time between a lift and the beginning or end of a support."""
 
-_LOW_PERCENTILE = 10
-"""Percentile of the heights of a body's lowest point that counts as on the floor."""
-_HIPS_FOLLOW = 0.33
-"""Hips that rise or sink by less than this share of a rise of the feet do not follow."""
-_HANGING = 0.5
-"""Least cosine between the vertical and the way from a foot to the hips of legs that hang from the hips."""
 _HOVERS_S = 1.1
 """Time before and after a frame where a body that hovers rests on the floor."""
 
@@ -86,30 +79,6 @@ def find_unsupported_frames(features: MotionFeatures, clear_m: np.ndarray, high_
         if min(falls_m_s2.mean(), median(falls_m_s2)) < _FALLING * GRAVITY_M_S2:
             is_unsupported[start:stop] = True
     return is_unsupported
-
-
-def lost_hip_height_m(features: MotionFeatures) -> np.ndarray | None:
-    """Height of a body above the floor, without falling, while hips are as high as when the feet stand there.
-
-    So retargeted squats look if hips did not follow: legs bend and feet rise in place. Steps that were inferred below
-    such feet do not count. Bodies that climb or leap raise the hips, feet of a leap travel, and legs of bodies that lie
-    do not hang from the hips.
-    """
-    pelvis = features.skeleton.joint("pelvis")
-    if pelvis is None or any(support.is_grip for support in features.around.supports):
-        return None
-    clear_m = features.with_surroundings(Surroundings()).clear_m
-    rises_m = clear_m - percentile(clear_m, _LOW_PERCENTILE)
-    height_m = features.positions_m[:, pelvis, 1]
-    usual_height_m = median(height_m[rises_m < HIGH_SOLES_M])
-    is_as_high = np.abs(height_m - usual_height_m) < _HIPS_FOLLOW * rises_m
-    middle_m = features.feet_m.mean(axis=2)
-    speeds_m_s = norms(np.gradient(middle_m[..., [0, 2]], 1 / features.fps, axis=0))
-    is_in_place = speeds_m_s.min(axis=1) < _UNMOVING_M_S
-    legs_m = features.positions_m[:, pelvis, None] - middle_m
-    hangs = (legs_m[..., 1] > _HANGING * norms(legs_m)).all(axis=1)
-    is_lost = find_unsupported_frames(features, rises_m, HIGH_SOLES_M) & is_as_high & is_in_place & hangs
-    return np.where(is_lost, rises_m, 0.0)
 
 
 def slide_m_s(features: MotionFeatures) -> np.ndarray | None:

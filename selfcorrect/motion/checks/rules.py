@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ...runtime.registry import Registry, Row
 from ..measures.ground_plane import TILTED_DEG
-from . import bearing, body, floor, missing_force, pace, smoothness, walking
+from . import bearing, body, floor, lost_height, missing_force, pace, smoothness, walking
 from .findings import Rule
 
 _CLEAN = "hardly any of CMU's clean clips breaks it"
@@ -256,7 +256,7 @@ RULES = (
         unit="m",
         message="the feet rise by {value:.2f} m while the hips stay at their height",
         source=_CLEAN,
-        measure=floor.lost_hip_height_m,
+        measure=lost_height.lost_hip_height_m,
         least_s=0.4,
         thing="hips",
         needs_feet=True,
