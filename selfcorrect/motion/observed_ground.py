@@ -221,6 +221,8 @@ def _do_feet_hang(motion: Motion) -> bool:
     )
     rest_m = skeleton.rest_positions_m[joints]
     pitches_rad = _pitch_rad(toes_m - ankles_m) - np.maximum(_pitch_rad(rest_m[3] - rest_m[2]), 0.0)
-    reaches = norms(ankles_m - hips_m) / (norms(knees_m - hips_m) + norms(ankles_m - knees_m))
     is_pitched = percentile(pitches_rad[stands], 10) > _HANGING_RAD
-    return bool(is_pitched and median(reaches[stands]) < _BENT)
+    if not is_pitched:
+        return False
+    reaches = norms(ankles_m - hips_m) / (norms(knees_m - hips_m) + norms(ankles_m - knees_m))
+    return bool(median(reaches[stands]) < _BENT)

@@ -99,8 +99,10 @@ class MotionFeatures:
         return features
 
     def forget_poses(self) -> None:
-        """Drop the cached features of all joints and corners; a rule that asks for these computes them again."""
-        for name in _OF_ALL_POINTS:
+        """Drop cached features of all joints and corners of long motions; a rule that asks for these computes them
+        again.
+        """
+        for name in _OF_ALL_POINTS if len(self) > SLAB else ():
             vars(self).pop(name, None)
 
     @cached_property

@@ -4,6 +4,7 @@
 
 import numpy as np
 
+from ...runtime.content_cache import remember_by_object
 from ..geometry.runs import find_runs
 from ..measures.ground_plane import GRAVITY_M_S2
 from .findings import Measurement
@@ -35,6 +36,7 @@ def pace(features: MotionFeatures) -> float | None:
     return walking_pace(features) if walks_at_another_pace(features) else None
 
 
+@remember_by_object
 def flight_pace(features: MotionFeatures) -> float | None:
     """Playback speed relative to real time in a motion's flights; None if no flight is usable."""
     falls_m_s2 = []

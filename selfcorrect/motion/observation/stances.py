@@ -84,8 +84,8 @@ def find_stances(standing: np.ndarray, paths: FootPaths, fps: float) -> list[Sta
             continue
         lengths = np.subtract(*np.transpose(runs)[::-1])
         alone, held, lowest = _count_in_runs(np.stack([is_alone, is_held, is_lowest]), runs)
-        means = [standing[first:stop, foot, part].mean() for first, stop in runs]
-        weights = np.minimum(lengths / (_FULL_VOTE_S * fps), 1.0) * means * (1.0 - held / lengths)
+        sums = [np.add.reduce(standing[first:stop, foot, part]) for first, stop in runs]
+        weights = np.minimum(lengths / (_FULL_VOTE_S * fps), 1.0) * (sums / lengths) * (1.0 - held / lengths)
         weights = np.where(alone >= _CARRIES_S * fps, weights, weights / _ALONE_WEIGHS)
         carries = lowest >= _CARRIES_S * fps
         places_m = _find_places_m(path_m, speeds_m_s, runs)
