@@ -45,15 +45,22 @@ def parabola_weights(window: int, fps: float | None = None) -> np.ndarray:
 def _evaluate_edge(values: np.ndarray, places: np.ndarray, fps: float | None) -> np.ndarray:
     """Return the parabola through all values (W, ...), or its velocity, at places (K,) among these."""
     window = len(values)
-    columns = np.arange(window, dtype=float)[:, None] ** _POWERS[::-1]
-    scales = np.sqrt(np.sum(columns * columns, axis=0))
-    scaled = _solve_least_squares(columns / scales, values.reshape(window, -1), window)
+    columns, scales = _scale_powers(window)
+    scaled = _solve_least_squares(columns, values.reshape(window, -1), window)
     square, linear, constant = (scaled.T / scales).T
     places = places[:, None].astype(float)
     fitted = (
         (square * places + linear) * places + constant if fps is None else (2 * square * places + linear) / (1 / fps)
     )
     return fitted.reshape(len(places), *values.shape[1:])
+
+
+@lru_cache(maxsize=64)
+def _scale_powers(window: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return square, linear and constant terms (window, 3) of frames, each scaled to length 1, and the scales (3,)."""
+    columns = np.arange(window, dtype=float)[:, None] ** _POWERS[::-1]
+    scales = np.sqrt(np.sum(columns * columns, axis=0))
+    return columns / scales, scales
 
 
 def _solve_least_squares(columns: np.ndarray, values: np.ndarray, window: int) -> np.ndarray:

@@ -82,13 +82,14 @@ def find_stances(standing: np.ndarray, paths: FootPaths, fps: float) -> list[Sta
         runs = find_runs(stands[:, foot, part])
         if not runs:
             continue
-        lengths = np.subtract(*np.transpose(runs)[::-1])
-        alone, held, lowest = _count_in_runs(np.stack([is_alone, is_held, is_lowest]), runs)
+        starts, stops = np.transpose(runs)
+        lengths = stops - starts
+        alone, held, lowest = _count_in_runs(np.stack([is_alone, is_held, is_lowest]), starts, stops)
         sums = [np.add.reduce(standing[first:stop, foot, part]) for first, stop in runs]
         weights = np.minimum(lengths / (_FULL_VOTE_S * fps), 1.0) * (sums / lengths) * (1.0 - held / lengths)
         weights = np.where(alone >= _CARRIES_S * fps, weights, weights / _ALONE_WEIGHS)
         carries = lowest >= _CARRIES_S * fps
-        places_m = _find_places_m(path_m, speeds_m_s, runs)
+        places_m = _find_places_m(path_m, speeds_m_s, np.flatnonzero(stands[:, foot, part]), lengths)
         rows = zip(runs, places_m, weights.tolist(), carries.tolist(), strict=True)
         for (first, stop), place_m, weight, is_carrying in rows:
             stances.append(
@@ -105,17 +106,21 @@ def find_stances(standing: np.ndarray, paths: FootPaths, fps: float) -> list[Sta
     return stances
 
 
-def _find_places_m(path_m: np.ndarray, speeds_m_s: np.ndarray, runs: Sequence[tuple[int, int]]) -> np.ndarray:
+def _find_places_m(path_m: np.ndarray, speeds_m_s: np.ndarray, frames: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Return where a point (T, 3) stands in each run (R, 3): in the frames whose speed (T,) is its median or less.
 
     Heights are medians. Places on the floor are means, which turn with the motion.
+
+    Args:
+        frames: (S,) the frames of all runs, in order.
+        lengths: (R,) number of frames of each run.
     """
-    frames = np.concatenate([np.arange(first, stop) for first, stop in runs])
-    run = np.repeat(np.arange(len(runs)), [stop - first for first, stop in runs])
+    run = np.repeat(np.arange(len(lengths)), lengths)
     is_slow = speeds_m_s[frames] <= _medians_in_runs(speeds_m_s[frames], run)[run]
     slow_m = path_m[frames[is_slow]]
     run = run[is_slow]
-    x_m, z_m = (np.bincount(run, slow_m[:, axis]) / np.bincount(run) for axis in (0, 2))
+    counts = np.bincount(run)
+    x_m, z_m = (np.bincount(run, slow_m[:, axis]) / counts for axis in (0, 2))
     return np.stack([x_m, _medians_in_runs(slow_m[:, 1], run), z_m], axis=-1)
 
 
@@ -127,11 +132,10 @@ def _medians_in_runs(values: np.ndarray, run: np.ndarray) -> np.ndarray:
     return (ordered[middles - 1 + lengths % 2] + ordered[middles]) / 2
 
 
-def _count_in_runs(holds: np.ndarray, runs: Sequence[tuple[int, int]]) -> np.ndarray:
-    """Return the number (K, R) of frames of each run in which something, in (K, T), holds."""
+def _count_in_runs(holds: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
+    """Return the number (K, R) of frames, from starts (R,) to stops, in which something, in (K, T), holds."""
     counts = np.zeros((len(holds), holds.shape[1] + 1), dtype=int)
     np.cumsum(holds, axis=1, out=counts[:, 1:])
-    starts, stops = np.transpose(runs)
     return counts[:, stops] - counts[:, starts]
 
 
