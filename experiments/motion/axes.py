@@ -106,8 +106,7 @@ class Axes:
             refined = _add_remedies(refined, self.remedy)
         values_by_name = {name: dict.fromkeys(values) for name in SAMPLING_SETTINGS if (values := getattr(self, name))}
         if values_by_name:
-            usual = [arm for arm in refined if not arm.sampling]
-            refined = list(usual)
+            usual = [arm for arm in refined if not arm.sampling]  # arms of the old sampler stay controls
             for values in product(*values_by_name.values()):
                 sampled = [arm for arm in usual if arm.remedy != "copying"]  # copies are not drawn from a model
                 refined += [replace(arm, **dict(zip(values_by_name, values, strict=True))) for arm in sampled]

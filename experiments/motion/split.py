@@ -116,7 +116,8 @@ def describe_samplers(outcome: Outcome) -> list[str]:
     """Return a sentence on what each sampler keeps: of a Gaussian, of real variance, and of equal chances.
 
     The variance kept is that of sampling with an exactly right network, which is known in closed form. Variance within
-    labels is that of training on real data only; the offspring variance is that of the samples of generation 0.
+    labels is a mean over the generations of training on real data only; the offspring variance is that of the samples
+    of generation 0.
     """
     from selfcorrect.loop.calibration import VARIANCES  # which imports PyTorch
     from selfcorrect.models.diffusion.model import MotionDiffusion
@@ -144,10 +145,10 @@ def describe_samplers(outcome: Outcome) -> list[str]:
 
 
 def _find_loops(arms: Mapping[ArmSettings, ArmCurves]) -> dict[tuple[tuple[str, float | str], ...], ArmSettings]:
-    """Return the uncorrected loop of each way of sampling that draws a sample per real sample, or more."""
+    """Return the uncorrected loop of each way of sampling, if possible with a sample per real sample, or more."""
     loops = {}
-    for arm, curves in arms.items():
+    for arm in sorted(arms, key=lambda arm: arm.synthetic_ratio < 1):
         is_plain = arm == replace(ArmSettings(arm.policy), **arm.sampling) and arm.kind not in STATIC
-        if is_plain and arm.synthetic_ratio >= 1 and "offspring_variance" in curves.values:
+        if is_plain and arm.synthetic_ratio > 0 and "offspring_variance" in arms[arm].values:
             loops.setdefault(tuple(arm.sampling.items()), arm)
     return loops

@@ -224,6 +224,13 @@ def test_ways_of_sampling_cross():
         MotionSettings({"dct-mlp": (ArmSettings("replace", sampler="heun"),)}, 1, 1)
 
 
+def test_arms_of_the_old_sampler_stay_controls_of_other_ways_of_sampling():
+    old = ArmSettings("replace", sampler="ddim", eta=1.0, sampling_steps=20)
+    arms = Axes(sampling_steps=(100,), eta=(0.0,)).refine_arms((*QUICK, old))
+    assert old in arms
+    assert ArmSettings("replace", sampling_steps=100, eta=0.0) in arms
+
+
 def test_runs_of_another_sampler_are_not_extended():
     config = PRESETS["quick"].config()
     earlier = {name: value for name, value in config.items() if name != SAMPLER_KEY}

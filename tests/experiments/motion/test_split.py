@@ -8,7 +8,7 @@ import pytest
 from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.motion.answer import judge_outcome
 from selfcorrect.experiments.motion.presets import PRESETS, count_ancestral_steps, select_controls
-from selfcorrect.experiments.motion.split import SPLIT_KEYS, describe_parts, split_losses
+from selfcorrect.experiments.motion.split import SPLIT_KEYS, describe_parts, describe_samplers, split_losses
 from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.experiments.studies.outcome import Outcome
 from selfcorrect.experiments.studies.results import ArmCurves
@@ -64,6 +64,14 @@ def test_a_report_tells_parts_and_samplers(policy: str, words: str) -> None:
     assert f"offspring variance {'1.50' if policy == 'replace' else '1.12'}" in samplers[0]  # of four children
     assert "have 0.90 of its variance within labels" in samplers[0]
     assert "keeps 0.80 of variance 1" in samplers[1]
+
+
+def test_a_loop_of_few_samples_shows_its_sampler_if_there_is_no_other() -> None:
+    few = known_curves(policy="augment:0.25")
+    (sentence, _) = describe_samplers(Outcome({"small-dct-mlp": few}))
+    assert "offspring variance 3.00" in sentence  # of a quarter of a child
+    both = Outcome({"small-dct-mlp": few | known_curves()})
+    assert "offspring variance 1.50" in describe_samplers(both)[0]
 
 
 @pytest.mark.parametrize("name", [name for name in PRESETS if name != "quick"])
