@@ -9,7 +9,7 @@ from people say it.
 
 import numpy as np
 
-from selfcorrect.motion.checks.motion_features import MotionFeatures
+from selfcorrect.motion.checks.motion_features import FALLING, MotionFeatures
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Note, NoteKind, Stage
 from selfcorrect.motion.corrector_interface.views import CorrectionView
 from selfcorrect.motion.geometry.filters import gaussian_filter1d
@@ -34,16 +34,17 @@ _TRAVELS_M_S = 0.3
 _APART_M_S = 0.06
 """Feet on a ride come nearer to each other, or move apart, by less; they also rise or sink by less."""
 _SWINGS_ABOVE_M = 0.1
-"""Least height above the floor of the feet of a body that swings. No jump takes as long as `_SWINGS_S`."""
+"""Least height above the floor of the feet of a body that swings."""
 _SWINGS_S = 2.0
+"""Least time for which its feet stay there; no jump takes as long."""
 _LOWEST_PERCENTILE = 5.0
 """Feet are on the floor for this percentage of frames, unless the floor at y = 0 is lower."""
 _SWINGS_M_S = 0.4
-"""Least median speed of the slowest joint of its feet, which rests on steps and rungs, and twice that of its root."""
-_FALLING = 0.5
-"""A body in flight falls at this share of g or more,"""
+"""Least median speed of the slowest joint of its feet; feet on steps and rungs rest."""
+_SWAYS_M_S = 0.2
+"""Least median speed of its root over the floor; who hangs still is held by the hands."""
 _FLIES = 0.1
-"""and a body that runs or hops does so for a larger share of the time."""
+"""A body that runs or hops falls freely for a larger share of the time."""
 _RETURNS_M = 0.06
 """Feet that glide over a floor at another height return to that height: half of the time they are lower by less."""
 _CLIMBS_M = 0.5
@@ -84,7 +85,11 @@ def find_carrier(motion: Motion) -> str:
 
 
 def _find_swinging(features: MotionFeatures, root_m_s: np.ndarray) -> np.ndarray:
-    """Return in which frames (T,) a body swings; root_m_s: (T,) its speed over the floor."""
+    """Return the frames (T,) in which a body swings.
+
+    Args:
+        root_m_s: (T,) speed of the root over the floor.
+    """
     feet_m = features.places("left_ankle", "left_foot", "right_ankle", "right_foot")
     swings = np.zeros(len(features), dtype=bool)
     if feet_m is None:
@@ -96,8 +101,8 @@ def _find_swinging(features: MotionFeatures, root_m_s: np.ndarray) -> np.ndarray
     if not swings.any() or ObservedGround(features.motion).plane.is_tilted:
         return np.zeros(len(features), dtype=bool)
     slowest_m_s = norms(_smooth_velocities_m_s(feet_m, features.fps)).min(axis=1)
-    rests = np.median(slowest_m_s[swings]) < _SWINGS_M_S or np.median(root_m_s[swings]) < _SWINGS_M_S / 2
-    flies = np.mean(features.falls_m_s2[swings] > _FALLING * GRAVITY_M_S2) > _FLIES
+    rests = np.median(slowest_m_s[swings]) < _SWINGS_M_S or np.median(root_m_s[swings]) < _SWAYS_M_S
+    flies = np.mean(features.falls_m_s2[swings] > FALLING * GRAVITY_M_S2) > _FLIES
     returns = np.ptp(np.percentile(lowest_m[swings], (_LOWEST_PERCENTILE, 50.0))) < _RETURNS_M
     climbs = np.ptp(features.root_m[swings, 1]) > _CLIMBS_M
     return swings & np.logical_not(rests | flies | returns | climbs)

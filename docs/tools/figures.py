@@ -3,8 +3,8 @@
     coverage falls to 0.05<!-- split-ten coverage 10: replace+none -->
 
 Before the colon stand a table of `TABLES`, or a run of docs/results, and its columns; behind it stand rows: `A`, `A
-less B` (paired by seed or split), or `A times B over C times D` (a ratio of means). In front, a word of `JUDGES` takes
-one number from the values. The number keeps the form that the page gives it: 0.05, +0.05, 0.05 [0.03, 0.07] (95 %
+less B` (paired by seed or split), or `A times B over C times D` (a ratio of means). In front, a word of `STATISTICS`
+takes one number from the values. The number keeps the form that the page gives it: 0.05, +0.05, 0.05 [0.03, 0.07] (95 %
 interval) or 0.05 ± 0.02 (half of the interval).
 """
 
@@ -33,7 +33,7 @@ from selfcorrect.statistics import Interval, holm, jackknife_ratio, mean_interva
 FIGURE = re.compile(r"([+−]?)(\d+(?:\.(\d+))?)( \[[^]<]*\]| ± [\d.]+)?<!-- (\w[^>]*: [^>]*) -->")
 ANCESTRAL = select_controls()["ancestral"][0].key.removeprefix("replace+none+")
 FRESH = ("first", "fresh real", "calibrated")
-JUDGES: dict[str, Callable[[np.ndarray], Any]] = {
+STATISTICS: dict[str, Callable[[np.ndarray], Any]] = {
     "p": sign_flip_p,
     "above": lambda values: (values > 0).sum(),
     "welch": lambda values: ttest_ind(*np.split(values, 2), equal_var=False)[1],
@@ -65,9 +65,9 @@ def estimate(mark: str, summaries: Mapping[str, Summary]) -> Interval:
     if " over " in rows:
         sides = [[find(row, *columns) for row in side.split(" times ")] for side in rows.split(" over ")]
         return jackknife_ratio(*sides)
-    first, *others = (find(row, *columns) for row in (rest if judge in JUDGES else rows).split(" less "))
+    first, *others = (find(row, *columns) for row in (rest if judge in STATISTICS else rows).split(" less "))
     values = first - sum(others)
-    return mean_interval(np.atleast_1d(JUDGES[judge](values)) if judge in JUDGES else values)
+    return mean_interval(np.atleast_1d(STATISTICS[judge](values)) if judge in STATISTICS else values)
 
 
 def _find_run(name: str, summaries: Mapping[str, Summary]) -> Summary:

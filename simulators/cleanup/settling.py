@@ -44,8 +44,9 @@ class SettleBody:
                 floor_m, rise_m = find_lost_height_m(features, heights_m, highest_m[index].min(axis=1))
                 if not rise_m.any():
                     has_only_floor = not cleaning.mode.finds_supports
-                    feet_m = sole_heights_m[index], highest_m[index]
-                    rise_m = estimate_body_rise_m(features, *feet_m, has_only_floor=has_only_floor)
+                    rise_m = estimate_body_rise_m(
+                        features, sole_heights_m[index], highest_m[index], has_only_floor=has_only_floor
+                    )
                 smooth_m = smooth_gaussian(rise_m[None], self.smooth_s * features.fps)[0]
                 shift_m[index, :, 1] = -(floor_m + smooth_m)
         return cleaning.with_posed_motions(posed.shift(shift_m))

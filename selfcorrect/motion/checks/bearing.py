@@ -10,7 +10,7 @@ import numpy as np
 from ..geometry.filters import uniform_filter1d
 from ..geometry.runs import spans
 from ..geometry.vectors import median, norms
-from .motion_features import MotionFeatures
+from .motion_features import FALLING, MotionFeatures
 from .pace import find_gravity_m_s2
 
 _HOLDS_FASTER = 2.5
@@ -33,8 +33,6 @@ _SUNK_SHARE = 0.25
 """Share of the depth of a body that sinks, at which all points of a sole that bears weight must have been."""
 _FASTEST_M_S = 1.0
 """A body that rises faster jumps to another place, as between takes."""
-_FALLING = 0.5
-"""A body in flight falls at this share of g or more, on average and in most frames."""
 
 _SLIDES_M_S = 0.2
 """A foot that bears weight slides if all low points are faster than this."""
@@ -127,7 +125,7 @@ def _may_fly(features: MotionFeatures, heights_m: np.ndarray, stretch: slice) ->
     falls_m_s2 = features.falls_m_s2[stretch][heights_m[stretch].min(axis=1) > _LEVEL_M]
     if not len(falls_m_s2):
         return False
-    return min(falls_m_s2.mean(), median(falls_m_s2)) > _FALLING * find_gravity_m_s2(features)
+    return min(falls_m_s2.mean(), median(falls_m_s2)) > FALLING * find_gravity_m_s2(features)
 
 
 def rise_in_stance_m(features: MotionFeatures) -> np.ndarray:

@@ -7,7 +7,7 @@ from ..geometry.runs import find_runs, holds_throughout
 from ..geometry.vectors import median, norms, percentile
 from ..measures.ground_plane import GRAVITY_M_S2
 from .findings import Measurement
-from .motion_features import MotionFeatures
+from .motion_features import FALLING, MotionFeatures
 
 OTHERS_LOW_M = 0.03
 """Height below which the surface of joints other than feet may rest on the floor."""
@@ -21,8 +21,6 @@ _LIFTED_M_S = 0.28
 
 HIGH_SOLES_M = 0.05
 """A body above this height has left the floor."""
-_FALLING = 0.5
-"""In flight a body falls at this share of g or more, on average and in most frames."""
 
 _LIFT_S = 0.06
 """Least duration of a lift."""
@@ -76,7 +74,7 @@ def find_unsupported_frames(features: MotionFeatures, clear_m: np.ndarray, high_
     for start, stop in find_runs(clear_m > high_m):
         falls_m_s2 = features.falls_m_s2[start:stop]
         # The mean is not enough: a body that is lifted and let down falls as much on average.
-        if min(falls_m_s2.mean(), median(falls_m_s2)) < _FALLING * GRAVITY_M_S2:
+        if min(falls_m_s2.mean(), median(falls_m_s2)) < FALLING * GRAVITY_M_S2:
             is_unsupported[start:stop] = True
     return is_unsupported
 
@@ -92,7 +90,7 @@ def slide_m_s(features: MotionFeatures) -> np.ndarray | None:
         return None
     points_m, is_low = _find_low_points(features)
     speeds = norms(np.gradient(points_m[..., [0, 2]], 1 / features.fps, axis=0))
-    is_carried = features.falls_m_s2 < _FALLING * GRAVITY_M_S2  # something carries a body that does not fall
+    is_carried = features.falls_m_s2 < FALLING * GRAVITY_M_S2  # something carries a body that does not fall
     is_touching = is_low.any(axis=1) & is_carried
     others_low = features.lowest_surface_m < OTHERS_LOW_M
     slowest = np.where(is_touching, np.where(is_low, speeds, np.inf).min(axis=1), np.inf)
@@ -179,7 +177,7 @@ def is_lifted(features: MotionFeatures) -> bool:
             edges += (support.first, support.last)
     for start, stop in find_runs(both_move, max(2, _LIFT_S * features.fps)):
         is_near_support = any(start - margin <= edge <= stop + margin for edge in edges)
-        if is_near_support and features.falls_m_s2[start:stop].mean() < _FALLING * GRAVITY_M_S2:
+        if is_near_support and features.falls_m_s2[start:stop].mean() < FALLING * GRAVITY_M_S2:
             return True
     return False
 

@@ -11,11 +11,9 @@ from ..geometry.runs import spans
 from ..geometry.vectors import median, norms, percentile
 from ..observation.observation import find_feet_m
 from ..support import Surroundings
-from .motion_features import MotionFeatures
+from .motion_features import FALLING, MotionFeatures
 from .pace import find_gravity_m_s2
 
-_FALLING = 0.5
-"""A body in flight falls at this share of g or more, on average and in most frames."""
 _HIPS_FOLLOW = 0.33
 """Hips that rise or sink by less than this share of a rise of the lowest point do not follow the rise."""
 _OVER_FEET_M = 0.15
@@ -126,5 +124,5 @@ def _find_unsupported_spans(features: MotionFeatures, heights_m: np.ndarray) -> 
     for first, last in spans(heights_m > _BACK_ON_FLOOR_M, 0):
         frames = slice(first, last + 1)
         up = falls_m_s2[frames][heights_m[frames] > _LEFT_FLOOR_M]
-        if len(up) and min(up.mean(), median(up)) <= _FALLING * find_gravity_m_s2(features):
+        if len(up) and min(up.mean(), median(up)) <= FALLING * find_gravity_m_s2(features):
             yield frames

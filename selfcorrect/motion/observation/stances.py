@@ -120,7 +120,8 @@ def _find_places_m(path_m: np.ndarray, speeds_m_s: np.ndarray, frames: np.ndarra
     slow_m = path_m[frames[is_slow]]
     run = run[is_slow]
     counts = np.bincount(run)
-    x_m, z_m = (np.bincount(run, slow_m[:, axis]) / counts for axis in (0, 2))
+    x_m = np.bincount(run, slow_m[:, 0]) / counts
+    z_m = np.bincount(run, slow_m[:, 2]) / counts
     return np.stack([x_m, _medians_in_runs(slow_m[:, 1], run), z_m], axis=-1)
 
 
