@@ -47,8 +47,6 @@ _FLIES = 0.1
 """A body that runs or hops falls freely for a larger share of the time."""
 _RETURNS_M = 0.06
 """Feet that glide over a floor at another height return to that height: half of the time they are lower by less."""
-_CLIMBS_M = 0.5
-"""A body that swings rises and sinks by less."""
 _SMOOTH_S = 0.15
 """Standard deviation of the Gaussian that smooths velocities."""
 
@@ -104,8 +102,7 @@ def _find_swinging(features: MotionFeatures, root_m_s: np.ndarray) -> np.ndarray
     rests = np.median(slowest_m_s[swings]) < _SWINGS_M_S or np.median(root_m_s[swings]) < _SWAYS_M_S
     flies = np.mean(features.falls_m_s2[swings] > FALLING * GRAVITY_M_S2) > _FLIES
     returns = np.ptp(np.percentile(lowest_m[swings], (_LOWEST_PERCENTILE, 50.0))) < _RETURNS_M
-    climbs = np.ptp(features.root_m[swings, 1]) > _CLIMBS_M
-    return swings & np.logical_not(rests | flies | returns | climbs)
+    return swings & np.logical_not(rests | flies | returns)
 
 
 def _smooth_velocities_m_s(places_m: np.ndarray, fps: float) -> np.ndarray:

@@ -11,7 +11,7 @@ from turned_joints import pose_joint
 
 import selfcorrect as sc
 from selfcorrect.motion.corrector_interface.results import NoteKind
-from selfcorrect.motion.editing.transforms import mirror, turn
+from selfcorrect.motion.editing.transforms import mirror, raise_motion, turn
 from selfcorrect.motion.observed_ground import ObservedGround
 from selfcorrect.simulators.carried import find_carrier
 from selfcorrect.simulators.foot_contacts import Contacts, FootContact
@@ -88,6 +88,7 @@ ON_THE_FLOOR = {
     "lies": lambda: lie(0.1, 0.0),
     "crawls": lambda: lie(0.15, 0.5),
     "turns over": lambda: stand_on_hands(0.3),
+    "hops far above zero": lambda: raise_motion(made_motion("hop", frames=FRAMES), 1.0),
     "jogs on a raised treadmill": lambda: jog_on_the_spot(0.3),
     "glides on a raised walkway": lambda: pose([0.0, 1.3, 0.0], 0.7),
     "stands and glides": lambda: pose([0.0, 0.91, 0.0], 0.5),
