@@ -11,13 +11,11 @@ from selfcorrect.motion.checks.check import CheckResult, RuleChoice, check_featu
 from selfcorrect.motion.checks.comparison import MotionComparison
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.corrector_interface.grounding import see_level
-from selfcorrect.motion.corrector_interface.pieces import PIECE_FRAMES
 from selfcorrect.motion.corrector_interface.repeats import FrameRepeats
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, NoteKind
 from selfcorrect.motion.corrector_interface.timeline import ResidualSpan, Timeline
 from selfcorrect.motion.editing.transforms import heading_rad
-from selfcorrect.motion.geometry.vectors import median
-from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.measures.moves import JointMoves
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.bugs import try_optional
 from selfcorrect.simulators.evaluate import LARGE_MOVE_M
@@ -186,30 +184,19 @@ def _check_result(motion: Motion, correction: CorrectedMotion) -> CheckResult:
 def _with_distances(figures: FileFigures, before: Motion, after: Motion) -> FileFigures:
     """Return figures with the distances that joints were moved by."""
     names = before.skeleton.names
-    total_m = np.zeros(len(before.skeleton))
-    furthest = (-1.0, 0, 0)
-    for start in range(0, len(before), PIECE_FRAMES):
-        stop = start + PIECE_FRAMES
-        before_m = joint_positions(before.frames(start, stop))
-        after_m = joint_positions(after.frames(start, stop))
-        moved_m = np.linalg.norm(after_m - before_m, axis=-1)
-        total_m += moved_m.sum(axis=0)
-        frame, joint = np.unravel_index(moved_m.argmax(), moved_m.shape)
-        furthest = max(furthest, (float(moved_m.max()), int(start + frame), int(joint)))
-    means_m = (total_m / len(before)).tolist()
+    moves = JointMoves.from_motions(before, after)
     x_m, z_m, turn_rad = measure_travel(after) - measure_travel(before)
     smallest_turn_rad = (turn_rad + np.pi) % (2 * np.pi) - np.pi
-    rises_m = (after.root_m - before.root_m)[:, 1]
     return replace(
         figures,
         travel_changed_m=float(np.hypot(x_m, z_m)),
         turn_changed_deg=float(np.degrees(abs(smallest_turn_rad))),
-        moved_m=float(np.mean(means_m)),
-        raised_m=float(median(rises_m)),
-        moved_by_joint_m=dict(zip(names, means_m, strict=True)),
-        furthest_m=furthest[0],
-        furthest_frame=furthest[1],
-        furthest_joint=names[furthest[2]],
+        moved_m=moves.moved_m,
+        raised_m=moves.raised_m,
+        moved_by_joint_m=dict(zip(names, moves.by_joint_m.tolist(), strict=True)),
+        furthest_m=moves.furthest_m,
+        furthest_frame=moves.furthest_frame,
+        furthest_joint=names[moves.furthest_joint],
     )
 
 

@@ -19,10 +19,11 @@ from ..corrector_interface.pieces import PIECE_FRAMES
 from ..corrector_interface.results import CorrectedMotion, Note, NoteKind
 from ..corrector_interface.timeline import Contact, Timeline
 from ..geometry.runs import find_runs, spans
-from ..geometry.vectors import median, norms
+from ..geometry.vectors import median
+from ..measures.moves import JointMoves
 from ..measures.physical import ERRORS, TOLERANCE_M
 from ..measures.skating import find_belts_m_s
-from ..motion import SLAB, Motion
+from ..motion import Motion
 from ..observation.observation import observe
 from ..skeleton import SIDES, FootFrames
 from ..support import Surroundings
@@ -151,23 +152,6 @@ class MotionComparison:
         return gains
 
     @cached_property
-    def distances(self) -> dict[str, float]:
-        """Mean and largest distance by which joints were moved, and the height by which the root was raised."""
-        frames = len(self.before)
-        rows = [self._measure_distances_m(start, min(start + SLAB, frames)) for start in range(0, frames, SLAB)]
-        distances_m = np.concatenate(rows)
-        return {
-            "moved_m": float(distances_m.mean()),
-            "furthest_m": float(distances_m.max()),
-            "raised_m": float(median((self.after.root_m - self.before.root_m)[:, 1])),
-        }
-
-    def _measure_distances_m(self, first: int, last: int) -> np.ndarray:
-        """Return the distances by which joints were moved in some frames (last − first, J)."""
-        after_m = _place_in_world_m(self.after, first, last)
-        return norms(after_m - _place_in_world_m(self.before, first, last))
-
-    @cached_property
     def _sunk_m(self) -> float:
         """Height of the standing feet of a body that stands in the floor, below 0; 0 of any other body."""
         return min(float(median(self.before.sole_heights_m[self.stands])), 0.0) if self.stands.any() else 0.0
@@ -229,7 +213,7 @@ def measure_correction(motion: Motion, correction: CorrectedMotion) -> Corrected
 
 def _measure_correction(motion: Motion, correction: CorrectedMotion) -> CorrectedMotion:
     comparison = MotionComparison.from_correction(motion, correction)
-    distances = comparison.distances
+    moves = JointMoves.from_motions(*see_level(motion, correction))
     before, after = comparison.errors
     gains = comparison.clear_gains
     clear_gain = max(gains[name] for name in _OF_PATHS)
@@ -238,7 +222,7 @@ def _measure_correction(motion: Motion, correction: CorrectedMotion) -> Correcte
         correction,
         before=before,
         after=after,
-        figures={**correction.figures, **distances, **contacts, "clear_gain": clear_gain},
+        figures={**correction.figures, **moves.figures, **contacts, "clear_gain": clear_gain},
         timeline=correction.timeline and comparison.unload_hanging_feet(correction.timeline),
     )
 
@@ -271,13 +255,6 @@ def _compute_belt_path(motion: Motion, velocity_m_s: np.ndarray) -> np.ndarray:
     """Return the path (T, 3) of a belt with a velocity (2,) along x and z."""
     times_s = np.arange(len(motion)) / motion.fps
     return np.outer(times_s, np.insert(velocity_m_s, 1, 0.0))
-
-
-def _place_in_world_m(features: MotionFeatures, first: int, last: int) -> np.ndarray:
-    """Return the positions (last − first, J, 3) of joints in some frames, also of a motion that is seen from a belt."""
-    positions_m = features.find_positions_m(first, last)
-    belt_m = features.around.belt_m
-    return positions_m if belt_m is None else positions_m + belt_m[first:last, None]
 
 
 def _drop_short_runs(is_lost: np.ndarray, fps: float) -> np.ndarray:

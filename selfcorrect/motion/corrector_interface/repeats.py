@@ -21,7 +21,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from ..geometry.rotations import steps_between
 from ..geometry.vectors import median, median_of_known, norms
-from ..kinematics import in_chunks, joint_positions, make_continuous
+from ..kinematics import in_chunks, make_continuous
+from ..measures.moves import JointMoves
 from ..motion import SLAB, Motion
 from .frame_times import FrameTimes
 from .results import CorrectedMotion, Note, NoteKind
@@ -207,8 +208,8 @@ class FrameRepeats:
             motion = replace(correction.motion, root_m=corrected.root_m, rotations=corrected.rotations)
             correction = replace(correction, motion=motion)
         if correction.accepted and len(correction.motion) == len(original):
-            distances_m = norms(joint_positions(correction.motion) - joint_positions(original))
-            correction = replace(correction, figures={**correction.figures, "furthest_m": float(distances_m.max())})
+            moves = JointMoves.from_motions(original, correction.motion)
+            correction = replace(correction, figures={**correction.figures, **moves.figures})
         return replace(correction, notes=(*self._notes(is_even=is_even), *correction.notes))
 
     def _notes(self, *, is_even: bool) -> Iterator[Note]:
