@@ -239,7 +239,10 @@ def _target_of_name(out: Path, name: str, kind: formats.Format) -> Path:
 
 @dataclass(frozen=True)
 class Profile:
-    """Learn from several clips of a rig how its feet stand, for the option `--profile` of other commands."""
+    """Learn from several clips of a rig how its feet stand, for the option `--profile` of other commands.
+
+    Prints the floor on which the clips of each rig stand, for the option `--floor`, if the clips agree within 15 mm.
+    """
 
     sources: tyro.conf.Positional[tuple[Path, ...]]
     """Motion files, and folders of them: two or more of each rig."""
@@ -251,27 +254,37 @@ class Profile:
 
     def run(self) -> None:
         from selfcorrect.datasets.files.open import motion_files
-        from selfcorrect.datasets.files.skeletons.rig_profile import encode_profile, profile_of
+        from selfcorrect.datasets.files.skeletons.rig_profile import (
+            CommonFloor,
+            encode_profile,
+            group_by_rig,
+            profile_of,
+        )
 
         must_exist(self.sources)
         must_be_usable(self.reading, without=("profile", "floor", "drop"))
         files = [file for root in self.sources for file in motion_files(root)]
         check_output(self.out, self.overwrite, files)
         unread: list[str] = []
-        profile = profile_of(self._motions(files, unread))
+        by_rig = group_by_rig(self._motions(files, unread))
+        profile = profile_of(by_rig)
         _print_list("unreadable", unread)
         if not profile.rigs:
             raise InputError(f"{', '.join(map(str, self.sources))}: two motions of the same rig are needed")
         text = json.dumps(encode_profile(profile), indent=1) + "\n"
         write_atomically(self.out, text, overwrite=self.overwrite)
         print(f"{count_noun(len(files) - len(unread), 'file')}, {count_noun(len(profile.rigs), 'rig')} → {self.out}")
+        for clips in by_rig.values():
+            if (floor := CommonFloor.from_clips(clips, profile)) is not None:
+                print(f"{clips[0].label} and clips of its rig: {floor}")
 
     def _motions(self, files: Sequence[Path], unread: list[str]) -> Iterator[Motion]:
         from selfcorrect.datasets.files.open import open_motion
 
         for file in files:
             try:
-                yield from open_motion(file, self.reading, any_body=True).motions
+                for motion in open_motion(file, self.reading, any_body=True).motions:
+                    yield replace(motion, label=file.stem)
             except Exception as error:  # a bad file stops no other
                 unread.append(describe_failure(file, error))
 

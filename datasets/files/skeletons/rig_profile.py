@@ -10,18 +10,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.foot_frames import estimate_foot_frames, fit_feet_to_rig
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.observed_ground import ObservedGround
 from selfcorrect.motion.skeleton import FootFrames, Skeleton
 from selfcorrect.storage.files.limits import read_bytes
 from selfcorrect.storage.files.strict_json import parse_json, read_as
 
 MOST_FRAMES = 600
 """Frames of a motion that a profile is learned from, at most."""
+AGREE_M = 0.015
+"""Clips agree on their floor if none shows it further from their median."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +48,48 @@ def key_of_rig(skeleton: Skeleton) -> str:
     return hashlib.blake2b(joints.encode(errors="replace") + offsets.tobytes(), digest_size=16).hexdigest()
 
 
-def profile_of(motions: Iterable[Motion]) -> RigProfile:
-    """Return the profile that motions show, of each rig that at least two motions share."""
+def group_by_rig(motions: Iterable[Motion]) -> dict[str, list[Motion]]:
+    """Return the beginnings of motions by `key_of_rig`, of each rig that at least two motions share."""
     by_rig: dict[str, list[Motion]] = defaultdict(list)
     for motion in motions:
         by_rig[key_of_rig(motion.skeleton)].append(motion.frames(0, MOST_FRAMES))
-    return RigProfile({rig: estimate_foot_frames(clips) for rig, clips in by_rig.items() if len(clips) > 1})
+    return {rig: clips for rig, clips in by_rig.items() if len(clips) > 1}
+
+
+def profile_of(by_rig: Mapping[str, Sequence[Motion]]) -> RigProfile:
+    """Return the profile that the motions of rigs show, which `group_by_rig` gives."""
+    return RigProfile({rig: estimate_foot_frames(clips) for rig, clips in by_rig.items()})
+
+
+@dataclass(frozen=True)
+class CommonFloor:
+    """The floor of clips of a rig: the median of the floors that clips show."""
+
+    clips: int
+    """Number of clips that show a floor."""
+    height_m: float
+    """The median height."""
+    deviation_m: float
+    """Standard deviation of their heights."""
+    furthest_m: float
+    """Largest distance of a height from the median."""
+
+    @classmethod
+    def from_clips(cls, clips: Sequence[Motion], profile: RigProfile) -> Self | None:
+        """Return the floor of clips with the feet of a profile; None if fewer than two clips show a floor."""
+        grounds = [ObservedGround(profile.on_rig(clip)) for clip in clips]
+        heights_m = np.array([ground.for_zero_m for ground in grounds if ground.is_shown])
+        if len(heights_m) < 2:
+            return None
+        height_m = float(np.median(heights_m))
+        return cls(len(heights_m), height_m, float(heights_m.std()), float(np.abs(heights_m - height_m).max()))
+
+    def __str__(self) -> str:
+        height_m = round(self.height_m, 3) + 0.0  # no negative zero
+        floor = f"floor {1000 * height_m:.0f} mm ({self.clips} clips, ± {1000 * self.deviation_m:.0f})"
+        if self.furthest_m > AGREE_M:
+            return f"{floor}: clips differ, so each should keep its own"
+        return f"{floor}: --floor {height_m:.3f} puts it at 0 in all of them"
 
 
 def encode_profile(profile: RigProfile) -> dict[str, object]:

@@ -11,7 +11,14 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
 from selfcorrect.datasets.files.skeletons.reading import Reading
-from selfcorrect.datasets.files.skeletons.rig_profile import RigProfile, encode_profile, profile_of, read_profile
+from selfcorrect.datasets.files.skeletons.rig_profile import (
+    CommonFloor,
+    RigProfile,
+    encode_profile,
+    group_by_rig,
+    profile_of,
+    read_profile,
+)
 from selfcorrect.motion.body.foot_frames import estimate_foot_frames
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
@@ -42,7 +49,7 @@ def folder(tmp_path: Path, stepping: Motion) -> Path:
 
 def profile_by(folder: Path, *names: str) -> RigProfile:
     """The profile that some clips show."""
-    return profile_of(open_motion(folder / f"{name}.bvh").motion for name in names)
+    return profile_of(group_by_rig(open_motion(folder / f"{name}.bvh").motion for name in names))
 
 
 def soles_m(folder: Path, name: str, *others: str) -> tuple[float, float] | None:
@@ -76,6 +83,20 @@ def test_a_profile_is_the_same_whatever_the_order(folder: Path):
 def test_clips_of_different_rigs_share_nothing(folder: Path, walk: Motion):
     write_bvh(folder / "walk.bvh", clip_of(walk, 0.01))
     assert profile_by(folder, "walk", "a").rigs == {}
+
+
+@pytest.mark.parametrize(("heights_m", "agree"), [((-0.03, -0.025, -0.02), True), ((-0.03, 0.0, 0.03), False)])
+def test_the_floor_of_a_rig_is_the_median_of_clips(heights_m: tuple[float, ...], agree: bool, stepping: Motion):
+    """The feet of the profile stand on it in the median clip, wherever the clips stand."""
+    clips = group_by_rig(with_toes_at(stepping, height_m) for height_m in heights_m)
+    floor = CommonFloor.from_clips(*clips.values(), profile_of(clips))
+    assert floor is not None
+    assert floor.furthest_m == pytest.approx(heights_m[2] - heights_m[1], abs=0.002)
+    assert (f"--floor {floor.height_m:.3f}" in str(floor)) == agree
+    raised = group_by_rig(with_toes_at(stepping, 0.05 + height_m) for height_m in heights_m)
+    higher = CommonFloor.from_clips(*raised.values(), profile_of(clips))
+    assert higher is not None
+    assert higher.height_m - floor.height_m == pytest.approx(0.05, abs=0.002)
 
 
 def test_a_profile_comes_back_from_its_file(folder: Path):
