@@ -20,27 +20,6 @@ from selfcorrect.experiments.cli import COMMANDS, main
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.locks import LOCK
 
-
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (["--seeds", "1000000000"], "seeds must be at most 1000000, got 1000000000"),
-        (["--first-seed", "-1"], "first_seed must be at least 0, got -1"),
-        (["--policy", "augment", "--synthetic-ratio", "1e308"], "must be a number from 0 to 1e"),
-        (["--corrector-timeout", "nan"], "corrector-timeout must be a positive number of seconds, got nan"),
-        (["--workers", "0"], "workers must be at least 1, got 0"),
-        (["--data", "no/such/folder"], "no/such/folder"),
-    ],
-)
-def test_a_bad_argument_is_told_in_one_sentence(arguments, sentence, tmp_path: Path, capsys):
-    assert main(["motion", "--out", str(tmp_path / "run"), *arguments]) == 2
-    error = capsys.readouterr().err.strip()
-    assert sentence in error
-    assert error.startswith("selfcorrect: ")
-    assert "Traceback" not in error
-    assert not (tmp_path / "run").exists()
-
-
 PROGRAM = [sys.executable, "-m", "selfcorrect.experiments.cli"]
 
 
@@ -78,24 +57,20 @@ def test_what_a_terminal_cannot_show_is_replaced(tmp_path: Path, walk: Motion) -
         assert b"?" in ended.stdout or words[1:] in (["λ.bvh"], ["corrected"])
 
 
-@pytest.mark.parametrize("arguments", [["--preset", "nonsense"], ["--generations", "many"], ["--nonsense"]])
-def test_what_is_no_option_or_value_exits_with_two(arguments, tmp_path: Path):
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("motion --preset nonsense", ""),
+        ("motion --generations many", ""),
+        ("motion --nonsense", ""),
+        ("correct x.bvh --stength 1", "Perhaps you meant:.*--strength"),
+    ],
+)
+def test_what_is_no_option_or_value_exits_with_two(line: str, sentence: str, capsys):
     with pytest.raises(SystemExit) as ended:
-        main(["motion", "--out", str(tmp_path / "run"), *arguments])
+        main(line.split())
     assert ended.value.code == 2
-
-
-def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, capsys):
-    (tmp_path / "file").write_text("not a folder")
-    assert main(["motion", "--out", str(tmp_path / "file" / "run")]) == 2
-    assert f"cannot write to {tmp_path / 'file' / 'run'}" in capsys.readouterr().err
-
-
-def test_a_folder_of_something_else_is_left_alone(tmp_path: Path, capsys):
-    (tmp_path / "thesis.tex").write_text("precious")
-    assert main(["motion", "--out", str(tmp_path)]) == 2
-    assert "is not a run folder" in capsys.readouterr().err
-    assert (tmp_path / "thesis.tex").read_text() == "precious"
+    assert re.search(sentence, capsys.readouterr().err, re.DOTALL)
 
 
 HEAVY = {"torch", "numpy", "scipy", "matplotlib", "pyarrow", "wandb", "imageio", "pybullet", "sklearn"}
@@ -181,27 +156,6 @@ def test_help_and_mistakes_are_told_before_anything_heavy_is_imported():
     loaded = json.loads(output.splitlines()[-1])
     assert loaded.keys() == {" ".join(words) for words in LIGHT}
     assert {words: modules for words, modules in loaded.items() if modules} == {}
-
-
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        (["corect"], "unknown command 'corect', known are demo, motion, .*; did you mean 'correct'?"),
-        (["data", "chek"], "unknown command data 'chek', known are list, .*; did you mean 'check'?"),
-        (["correct", "x.bvh", "--stength", "1"], "Perhaps you meant:.*--strength"),
-        (["correct", "nosuch.bvh"], "selfcorrect: nosuch.bvh: no such file or folder"),
-        (["view", __file__], "test_cli.py: motions are read from .bvh"),
-    ],
-)
-def test_a_mistake_is_told_with_what_was_meant(words: list[str], sentence: str, capsys):
-    try:
-        code = main(words)
-    except SystemExit as ended:  # of the parser
-        code = ended.code
-    assert code == 2
-    told = capsys.readouterr().err
-    assert re.search(sentence, told, re.DOTALL)
-    assert "Traceback" not in told
 
 
 @pytest.mark.parametrize("words", [["data", "list"], ["motion", "--help"]])

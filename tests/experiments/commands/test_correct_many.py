@@ -123,14 +123,6 @@ def test_what_lies_beside_a_file_counts_as_its_input(
 
 
 @pytest.mark.slow
-def test_results_do_not_depend_on_workers(folder: Path) -> None:
-    names = ["clips/steps.bvh", "clips/deep/joints.npy"]
-    assert main(["correct", *names, "-o", "one"]) == 0
-    assert main(["correct", *names, "-o", "two", "--workers", "2"]) == 0
-    assert bytes_of(folder / "one") == bytes_of(folder / "two")
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("kinematic", [True, False])
 def test_all_cores_are_used_where_nothing_is_said_and_change_no_byte(
     folder: Path, stepping: Motion, kinematic: bool, monkeypatch: pytest.MonkeyPatch
@@ -189,20 +181,6 @@ def test_files_that_are_corrected_together_have_the_bytes_of_each_alone(
     monkeypatch.setattr(batch, "FILES_TOGETHER", 1)
     assert main(["correct", "clips", "-o", "alone", *options]) == 1
     assert bytes_of(folder / "together") == bytes_of(folder / "alone")
-
-
-@pytest.mark.parametrize("suffixes", [(".fbx",), (".fbx", ".glb"), (".fbx", ".gltf", ".bvh"), (".FBX", ".glb", ".bvh")])
-def test_files_of_one_name_and_several_formats_end_no_run(tmp_path: Path, suffixes: tuple[str, ...]) -> None:
-    for folder in ("in", "in/deeper"):
-        for suffix in suffixes:
-            (tmp_path / folder).mkdir(exist_ok=True)
-            (tmp_path / folder / f"a{suffix}").touch()
-    tasks = batch.make_tasks([tmp_path / "in"], tmp_path / "out")
-    assert len({task.target for task in tasks}) == len({task.source for task in tasks}) == 2 * len(suffixes)
-    for task in tasks:
-        is_kept = task.source.suffix.lower() != ".fbx"
-        name = task.source.name if is_kept else f"a{task.source.suffix * ('.glb' in suffixes)}.glb"
-        assert task.target == tmp_path / "out" / task.source.relative_to(tmp_path / "in").with_name(name)
 
 
 @pytest.mark.parametrize(

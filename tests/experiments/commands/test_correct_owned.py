@@ -53,13 +53,6 @@ def test_what_is_put_where_a_motion_was_rejected_stays(
     assert main(calls_to_trash) == 1
 
 
-def test_what_it_passed_through_is_removed_again(calls_to_trash: list[str]) -> None:
-    assert main([*calls_to_trash, "--keep-failed"]) == 1
-    assert Path("corrected/thrown.bvh").is_file()
-    assert main(calls_to_trash) == 1
-    assert not Path("corrected/thrown.bvh").exists()
-
-
 @pytest.mark.parametrize("name", ["steps.bvh", "report.json", ".records/steps.bvh.json"])
 def test_what_somebody_changed_stays(folder: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     words = COMMAND

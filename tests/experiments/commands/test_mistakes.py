@@ -16,6 +16,9 @@ MISTAKES = {
     "data check ''": "an empty word on the command line",
     "motion --data ''": "an empty word on the command line",
     "''": "an empty word on the command line",
+    "corect": "unknown command 'corect', known are demo, motion, .*; did you mean 'correct'?",
+    "data chek": "unknown command data 'chek', known are list, .*; did you mean 'check'?",
+    "view notes.txt": "notes.txt: motions are read from .bvh",
     "correct nowhere.bvh": r"nowhere\.bvh: no such file or folder",
     "correct empty": r"empty: no motion files \(\.bvh, \.npz, \.pt, ",
     "correct clips --workers 0": "workers must be at least 1, got 0",
@@ -30,6 +33,7 @@ MISTAKES = {
     "correct clips/b.npz --delta layer.bvh": "delta needs a single BVH file",
     "correct shards -o shards": "would be overwritten",
     "correct clips -o s3://motions/fixed": "no sets of motions are here",
+    "correct shards -o x://fixed --kinematic": "x://fixed: cannot be",
     "correct s3://motions/a s3://motions/b": "one set of motions must be named",
     "correct nonsense://a/b -o fixed": r"nonsense://a/b: cannot be reached .*nonsense",
     "check clips/a.bvh --picture worst": r"worst: a picture of findings must be a \.png file",
@@ -60,6 +64,14 @@ MISTAKES = {
     "compare nowhere.yaml": r"nowhere\.yaml: no such file",
     "verify empty": "neither generations of a run nor corrected motions",
     "motion --generator nosuch --dry-run": "generator nosuch needs a package",
+    "motion --seeds 1000000000": "seeds must be at most 1000000, got 1000000000",
+    "motion --first-seed -1": "first_seed must be at least 0, got -1",
+    "motion --policy augment --synthetic-ratio 1e308": "must be a number from 0 to 1e",
+    "motion --corrector-timeout nan": "corrector-timeout must be a positive number of seconds, got nan",
+    "motion --workers 0": "workers must be at least 1, got 0",
+    "motion --data no/such/folder": "no/such/folder",
+    "motion --out notes.txt/run": r"cannot write to \S+/notes\.txt/run",
+    "motion --out copy": "is not a run folder",
 }
 """Command lines in the folder below, and what the sentence about each says."""
 

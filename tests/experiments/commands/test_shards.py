@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -242,17 +241,6 @@ def test_shards_at_an_address_are_corrected_into_an_address(folder: Path, remote
     assert main(["verify", f"{remote}/there"]) == main(["verify", f"{remote}/shards"]) == 0
     assert main(["data", "shard", "shards", f"{remote}/shards", "-o", "both"]) == 0
     assert sum(len(read_named(path)) for path in Path("both").glob("*.parquet")) == 2 * MOTIONS
-
-
-def test_an_address_that_is_not_there_ends_in_a_sentence(
-    folder: Path, remote: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for address, message in ((f"{remote}/none", "no sets of motions are here"), ("x://shards", "cannot be reached")):
-        assert main(["correct", address, "-o", "fixed"]) == 2
-        assert re.fullmatch(f"selfcorrect: {address}: {message}.*\n", capsys.readouterr().err)
-    shard()
-    assert main(["correct", "shards", "-o", "x://fixed", "--kinematic"]) == 2
-    assert "selfcorrect: x://fixed: cannot be" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -117,12 +117,6 @@ def test_keyframes_of_a_limb_change_that_limb_alone(sunk_motion: sc.Motion) -> N
     assert np.array_equal(keyed.root_m, full.root_m)
 
 
-def test_figures_are_those_of_what_comes_out(sunk_motion: sc.Motion) -> None:
-    nothing = sc.correct(sunk_motion, kinematic=True, amount=("0=0",))
-    assert nothing.figures["moved_m"] == 0
-    assert nothing.after["penetration_m"] == pytest.approx(nothing.before["penetration_m"], rel=1e-6)
-
-
 def test_contacts_go_out_are_edited_and_come_back_by_the_command(
     sunk_motion: sc.Motion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -205,17 +199,6 @@ def test_contacts_are_not_saved_over_a_file_unless_told_to(sunk_motion: sc.Motio
     assert path.read_text() == "mine"
     contacts.save(path, overwrite=True)
     assert sc.Contacts.load(path) == contacts
-
-
-def test_nothing_is_the_one_motion_and_all_the_other_bit_for_bit() -> None:
-    before = made_motion("run", frames=9)
-    after = made_motion("turn", frames=9)
-    shares = np.zeros((9, len(before.skeleton)))
-    shares[4:] = 1.0
-    blended = blend_motions(before, after, shares)
-    for name in ("root_m", "rotations"):
-        assert np.array_equal(getattr(blended, name)[:4], getattr(before, name)[:4])
-        assert np.array_equal(getattr(blended, name)[4:], getattr(after, name)[4:])
 
 
 def test_a_share_is_that_of_the_angle() -> None:

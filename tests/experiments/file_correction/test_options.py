@@ -95,6 +95,13 @@ def test_a_name_given_in_python_changes_that_option_alone(stepping: sc.Motion) -
         ({"kinematic": True, "scene": Scene(load_kg=3)}, "a scene needs a simulation"),
         ({"reading": sc.Reading(ground=Path("g.json")), "scene": Scene(load_kg=3)}, "leave out ground"),
         ({"strength": "residual-free", "engine": "pybullet"}, "needs an engine with compliant joints"),
+        *(
+            ({"level": True, **option}, "level")
+            for option in (
+                *({"frames": "1:9"}, {"amount": ("legs=0.5",)}, {"keep": ("hands",)}),
+                {"reading": sc.Reading(floor=0.1)},
+            )
+        ),
         ({"fallback": "balanced"}, "fallback balanced needs strength residual-free, got 0.7"),
         *(
             ({"strength": "simulated", **option}, "cannot be used with strength simulated")
@@ -154,14 +161,6 @@ def test_a_fallback_is_a_setting_of_bodies_without_residual_force() -> None:
     assert tracker.has_fallback
     assert alone is not None
     assert not alone.has_fallback
-
-
-@pytest.mark.parametrize(
-    "changes", [{"frames": "1:9"}, {"amount": ("legs=0.5",)}, {"keep": ("hands",)}, {"reading": sc.Reading(floor=0.1)}]
-)
-def test_levelling_refuses_what_contradicts_it(changes: dict) -> None:
-    with pytest.raises(SettingError, match="level"):
-        CorrectionOptions(level=True, **changes)
 
 
 def test_workers_do_not_import_what_reads_command_lines() -> None:

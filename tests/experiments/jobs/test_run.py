@@ -62,14 +62,6 @@ def die(progress) -> None:
     os._exit(1)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_every_job_runs_after_the_one_it_waits_for(tmp_path: Path, workers: int):
-    order = (("b", "a"), ("c", "b"), ("a", None))
-    jobs = [Job(name, note, (tmp_path, name, needs), 1, (needs,) if needs else ()) for name, needs in order]
-    run_jobs(jobs, Where(workers), "test")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "c"]
-
-
 def test_the_longest_path_starts_first(tmp_path: Path):
     paths = {"alone": [1], "short": [1, 1], "long": [1, 1, 3], "late": [1, 5]}
     jobs = []
@@ -85,12 +77,6 @@ def test_the_longest_path_starts_first(tmp_path: Path):
     assert [*dict.fromkeys(started)].index("late-1") < [*dict.fromkeys(started)].index("short-0"), "the longer path"
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_the_error_of_a_job_comes_out_as_it_is(workers: int):
-    with pytest.raises(ValueError, match="this one is broken"):
-        run_jobs([Job("broken", fail, (), 1)], Where(workers), "test")
-
-
 def test_a_worker_that_dies_is_named():
     with pytest.raises(RuntimeError, match="died while doomed ran"):
         run_jobs([Job("doomed", die, (), 1)], Where(1, "processes"), "test")
@@ -99,11 +85,6 @@ def test_a_worker_that_dies_is_named():
 def test_waiting_for_a_job_that_is_not_there_is_refused(tmp_path: Path):
     with pytest.raises(AssertionError, match="a job waits for no job"):
         run_jobs([Job("a", note, (tmp_path, "a", None), 1, ("ghost",))], Where(), "test")
-
-
-def test_at_least_one_worker_is_needed():
-    with pytest.raises(ValueError, match="at least 1, got 0"):
-        Where(0)
 
 
 def test_an_unknown_runner_is_named_before_anything_runs(tmp_path: Path):

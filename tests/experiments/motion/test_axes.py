@@ -119,6 +119,7 @@ def test_refined_presets_keep_baselines_pairs_and_the_axes_that_are_not_named(na
         arms = Axes(**axes).refine_arms(before)
         assert arms[0] == BASELINE
         assert len({arm.key for arm in arms}) == len(arms)
+        assert not any(set(arm.key) & set('/\\:*?"<>| ') for arm in arms), "names of folders"
         assert all(arm.plain in arms for arm in arms)
         if not axes:
             assert set(arms) == set(before)
@@ -168,23 +169,6 @@ def test_names_of_correctors_and_remedies_are_looked_up(corrector: str, message:
         MotionSettings({"dct-mlp": (ArmSettings("replace", corrector),)}, 1, 1)
     with pytest.raises(SettingError, match=r"unknown remedy 'lineage'.*did you mean 'lineages'"):
         MotionSettings({"dct-mlp": (ArmSettings("replace", remedy="lineage"),)}, 1, 1)
-
-
-def test_names_tell_all_arms_of_all_presets_apart_and_are_folder_names():
-    for preset in PRESETS.values():
-        for arms in preset.arms.values():
-            names = [arm.key for arm in arms]
-            assert len(set(names)) == len(names)
-            assert not any(set(name) & set('/\\:*?"<>| ') for name in names)
-
-
-def test_every_preset_has_a_baseline_and_pairs_changed_arms_with_plain_ones():
-    for preset in PRESETS.values():
-        for arms in preset.arms.values():
-            assert BASELINE in arms
-            changed = [arm for arm in arms if arm != ArmSettings(arm.policy)]
-            assert changed
-            assert all(ArmSettings(arm.policy) in arms for arm in changed)
 
 
 def test_defended_arms_say_so():

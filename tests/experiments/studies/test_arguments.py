@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import selfcorrect as sc
-from selfcorrect.core.errors import SettingError
-from selfcorrect.experiments.studies.claims import Quantity, expect_above
+from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.experiments.studies.claims import Quantity, expect_above, final_value, value_at
 
 ARM = sc.Arm(sc.Replace(), 1)
 
@@ -41,6 +41,7 @@ def make_judged_task(scores: Any) -> sc.Task:
         ({"workers": "2"}, "workers must be a whole number"),
         ({"workers": 0}, "workers must be at least 1"),
         ({"seeds": 1.5}, "seeds must be a whole number"),
+        ({"seeds": 0}, "seeds must be at least 1, got 0"),
         ({"better": 3}, "better must be a dictionary"),
         ({"better": {"spread": "up"}}, "`better` says 'up'"),
         ({"better": {"spraed": "higher"}}, "names 'spraed', which the evaluation does not measure"),
@@ -52,7 +53,10 @@ def make_judged_task(scores: Any) -> sc.Task:
         ({"where": 3}, "where must be a Where"),
         *(({"claims": claims}, "claims must be a list of claims") for claims in (3, ["x"], "x")),
         *(({"arms": arms}, "arms must be a list of arms") for arms in (ARM, None, [3], "arm")),
+        ({"arms": {}}, "needs at least one arm"),
         *(({"arms": {name: ARM}}, "names of arms must have letters") for name in ("", "…", 3)),
+        ({"arms": {"a b": ARM, "A-b": ARM}}, "names that differ"),
+        ({"arms": {"a": ARM, "b": replace(ARM, generations=2)}}, "a has 1, b has 2"),
         ({"arms": {"a": 3}}, "arm 'a': expected Arm or a function"),
         ({"arms": {"a": raising}}, r"arm 'a' failed: ZeroDivisionError: .*\(test_arguments.py, line"),
         ({"tasks": {}}, "at least one task"),
@@ -74,6 +78,8 @@ def test_arguments_are_refused_before_anything_runs(
     with pytest.raises(SettingError, match=message):
         sc.compare(**(usual | changes))
     assert not (tmp_path / "run").exists()
+    with pytest.raises(InputError, match="task 'task' should be of type Task, got int"):
+        sc.compare(**(usual | {"tasks": lambda stream: 1}))
     with pytest.raises(ZeroDivisionError):  # what is right gets further
         sc.compare(**usual)
 
@@ -85,10 +91,14 @@ def test_a_judge_that_is_nowhere_finite_leaves_a_report(value: float, tmp_path: 
     assert f"spread of real data is {value}" in (tmp_path / "report.html").read_text()
 
 
-def test_a_claim_that_cannot_be_checked_is_undecided(tmp_path: Path) -> None:
-    failing: list[Callable[..., Any]] = [lambda curves: curves["no such arm"], raising]
-    claims = [expect_above(f"statement {number}", Quantity(measure)) for number, measure in enumerate(failing)]
-    sc.compare(own_task, {"a": ARM}, seeds=2, workers=1, out=tmp_path, claims=claims)
+def test_a_claim_that_cannot_be_checked_is_undecided_and_ends_no_other(tmp_path: Path) -> None:
+    measures: list[Callable[..., Any]] = [lambda curves: curves["no such arm"], raising]
+    claims = [expect_above(f"statement {number}", Quantity(measure)) for number, measure in enumerate(measures)]
+    claims.append(expect_above("the last generation", value_at("a", "spread", 9)))
+    claims.append(expect_above("what was measured", final_value("a", "spread")))
+    comparison = sc.compare(own_task, {"a": ARM}, seeds=5, workers=1, out=tmp_path, claims=claims)
+    outcomes = [row.cells[2].value for row in comparison.tables["claims"].rows]
+    assert outcomes == ["undecided", "undecided", "undecided", "holds"]
     page = (tmp_path / "report.html").read_text()
-    assert page.count("could not be checked") == 2
+    assert page.count("could not be checked") == 3
     assert "no arm &#39;no such arm&#39;" in page

@@ -9,7 +9,6 @@ from hypothesis.extra.numpy import arrays
 from selfcorrect.experiments.studies.claims import (
     Claim,
     Quantity,
-    check_claims,
     expect_above,
     expect_agreement,
     expect_below,
@@ -19,7 +18,6 @@ from selfcorrect.experiments.studies.claims import (
     late_mean,
     loss_ratio,
     ratio_of_means,
-    value_at,
 )
 from selfcorrect.statistics import FEWEST_SEEDS, Interval
 
@@ -32,17 +30,6 @@ def test_the_loss_is_divided_by_that_of_the_other_arm_in_each_seed() -> None:
     ratio = loss_ratio("loop", "real only")
     np.testing.assert_allclose(ratio.per_seed(curves), [0.5, 0.4, 0.25, 0.5, 0.3])
     assert expect_below("the loop fits its own samples better", ratio, 0.9).check(curves).outcome == "holds"
-
-
-def test_a_claim_that_cannot_be_checked_is_undecided_and_ends_no_other() -> None:
-    claims = [
-        expect_above("an arm that is missing", final_value("gone", "score")),
-        expect_above("a generation that is missing", value_at("arm", "score", 9)),
-        expect_above("what was measured", final_value("arm", "score")),
-    ]
-    checks = check_claims(claims, {"arm": {"score": np.linspace(1, 2, 5)[:, None] * [1.0, 1.0]}})
-    assert [check.outcome for check in checks] == ["undecided", "undecided", "holds"]
-    assert "no arm 'gone'" in checks[0].measured
 
 
 # --- a claim decides no more than its interval ------------------------------------------------------------------------

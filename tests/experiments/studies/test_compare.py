@@ -211,22 +211,6 @@ def test_held_out_data_are_the_floor_and_the_memoriser_stands_beside_them(tmp_pa
         replace(held_out_task(streams(0)), held_out=torch.zeros(3))
 
 
-@pytest.mark.slow
-def test_arms_are_compared_where_nothing_is_judged(tmp_path: Path) -> None:
-    comparison = sc.compare(own_task, make_arms(2), seeds=2, workers=1, out=tmp_path)  # nobody said what is better
-    assert len(comparison.to_frame()) == 3 * 2 * 3
-    assert (tmp_path / "report.html").is_file()
-
-
-@pytest.mark.slow
-def test_each_arm_is_judged_by_every_quality(tmp_path: Path) -> None:
-    better = {"error": "lower", "spread": "higher"}
-    comparison = sc.compare(own_task, make_arms(2), seeds=2, workers=1, out=tmp_path, better=better)
-    assert sorted(comparison.tables["differences"].columns) == ["error", "spread"]
-    marked = [row for row in comparison.tables["differences"].rows if all("?" in cell.value for cell in row.cells)]
-    assert len(marked) == 2
-
-
 def share_beyond_one(candidate: sc.Candidate) -> dict[str, float]:
     values = candidate.samples(40).values
     return {"spread": float(values.std()), "share": float((values > 1).double().mean())}
@@ -525,31 +509,6 @@ def test_a_corrector_that_rejects_all_real_samples_is_warned_of(accepted_row: in
     assert any("rejects all 40 real samples" in str(warning.message) for warning in caught) == is_warned_of
 
 
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: sc.compare(own_task, {}), "needs at least one arm"),
-        (lambda: sc.compare(own_task, make_arms(), seeds=0), "seeds must be at least 1, got 0"),
-        (
-            lambda: sc.compare(own_task, {"a b": make_arms()["synthetic"], "A-b": make_arms()["synthetic"]}),
-            "names that differ",
-        ),
-        (lambda: sc.compare(lambda stream: 1, make_arms()), "task 'task' should be of type Task, got int"),
-        (
-            lambda: sc.compare(own_task, {"a": make_arms(1)["synthetic"], "b": make_arms(2)["synthetic"]}),
-            "a has 1, b has 2",
-        ),
-        (
-            lambda: sc.compare(own_task, make_arms(1), seeds=1, workers=1, better={"sprad": "lower"}),
-            "names 'sprad', which",
-        ),
-    ],
-)
-def test_what_means_nothing_is_refused_in_a_sentence(call: Callable[[], object], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        call()
-
-
 def silent_when_collapsed(candidate: sc.Candidate) -> dict[str, float]:
     """A judge that has no number for later generations of a loop without correction."""
     collapsed = candidate.generation > 1 and candidate.correction is None
@@ -589,13 +548,3 @@ def test_an_arm_that_fails_ends_no_other_and_is_tried_again(tmp_path: Path) -> N
     assert len(frame[(frame.arm == "synthetic") & frame.spread.notna()]) == 2 * 3
     fixed.touch()
     assert run().gaps == ()
-
-
-@pytest.mark.parametrize(
-    ("better", "complaint"),
-    [({"spread": "up"}, "`better` says 'up' of 'spread'"), ({"sprad": "higher"}, "`better` names 'sprad'")],
-)
-def test_wrong_directions_are_refused_before_anything_runs(better, complaint, tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match=complaint):
-        sc.compare(own_task, make_arms(), seeds=1, workers=1, out=tmp_path / "run", better=better)
-    assert not (tmp_path / "run").exists()
