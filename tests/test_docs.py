@@ -363,9 +363,7 @@ def test_the_command_under_a_table_does_its_experiment_again(path: Path) -> None
     current = parse_experiment(text + "".join(first_seed[1:]))
     if first_seed:
         current = replace(current, first_seed=int(first_seed[0]))
-    captions = {"generator": ["captions"]} if summary.settings.get("captions") else {}  # named otherwise then
-    config = {name: value for name, value in summary.settings.items() if name != "captions"}
-    recorded = settings_from_config(config | captions)
+    recorded = settings_from_config(summary.settings)
     newer = current.steps.keys() - summary.settings["steps"].keys()
     steps = {kind: getattr(current, kind) | {key: getattr(recorded, kind)[key] for key in newer} for kind in STEPS}
     assert replace(current, arms={}, **steps) == replace(recorded, arms={})
@@ -389,7 +387,7 @@ def _tools_import_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True, scope="module")
 def _packages_of_pages_are_installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with installed_plugins(tmp_path_factory, "mdm_generator", "published_remedies", "caption_retrieval"):
+    with installed_plugins(tmp_path_factory, "mdm_generator", "published_remedies"):
         yield
 
 

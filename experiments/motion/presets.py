@@ -122,12 +122,6 @@ _RENEWED = (
     _half_way("renew:0.25"),
     _half_way("renew:0.25", "physics"),
 )
-_TEXT = (
-    BASELINE,
-    *_loops(("augment:0.25", "augment:1"), "physics"),
-    *_loop("augment:4"),
-    *_loop("replace", "kinematic", "physics"),
-)
 
 
 def _recipe(policy: str, static: str) -> tuple[ArmSettings, ...]:
@@ -292,13 +286,6 @@ PRESET_ROWS = {
         settings=MotionSettings({"dct-mlp": _PLACES}, generations=3, seeds=5),
         cost="24 minutes, 0.1 GB",
         keep="sampling",
-    ),
-    "text": PresetRow(
-        summary="captions are kept, their motions replaced: retrieval by caption",
-        settings=MotionSettings(
-            {"dct-mlp": _TEXT}, generations=5, seeds=3, real_count=256, evaluated_count=192, generator=("captions",)
-        ),
-        cost="20 minutes, 2.6 GB",
     ),
     "paper": PresetRow(
         summary="the settings of Gillman et al. 2024",

@@ -7,16 +7,7 @@ import numpy as np
 
 from selfcorrect.core.errors import RunFolderError
 from selfcorrect.core.randomness import streams
-from selfcorrect.motion.measures.metrics import (
-    DESCENT,
-    EXPLAINED,
-    FIELD,
-    MEASURED,
-    RETRIEVED,
-    TRAINED,
-    added_metrics,
-    find_metric,
-)
+from selfcorrect.motion.measures.metrics import DESCENT, EXPLAINED, FIELD, MEASURED, TRAINED, added_metrics, find_metric
 from selfcorrect.storage.files.digests import read_with_digest
 from selfcorrect.storage.files.strict_json import as_json
 from selfcorrect.storage.runs.run_folder import REFERENCES_FILE
@@ -71,9 +62,6 @@ DRAWN = (
     "jerk_m_s3",
     "surviving_lineages",
     "training_loss",
-    "r_precision_3",
-    "r_precision_3_rare",
-    "r_precision_3_common",
     "field_fid",
     "field_precision_3",
     "field_matching",
@@ -97,18 +85,12 @@ NOTES = (
 )
 
 NOTES_ON_METRICS = {
-    "r_precision_3": (
-        "R-precision is the probability that a motion lies nearer to its own caption than to all but at most 0, 1 or 2 "
-        "of 31 others, to encoders that were trained on other real windows of the same clips. It is a mean over "
-        "captions. Rare and common captions are the thirds of the captions with the fewest and the most real training "
-        "windows."
-    ),
     "field_fid": (
         "The field's evaluator has the text and motion encoders of Guo et al. 2022. A caption looks for its motion "
         "among 32 (R-precision); MM-dist is the distance between the two, diversity that between motions, "
         "multimodality that between motions of one caption. Generations are evaluated once, the last one by as many "
         "repetitions as the generator's options say. All other figures are of the first two seconds of each motion."
-    ),
+    )
 }
 """Metric → note for reports with this metric."""
 
@@ -226,7 +208,7 @@ def _list_measured_keys(outcome: Outcome) -> set[str]:
 
 def all_metrics_table(outcome: Outcome) -> Table:
     """Return a table of all metrics of all arms at the last generation, real data on top."""
-    evaluated = [*added_metrics(), *map(find_metric, (*DESCENT, *TRAINED)), *RETRIEVED, *FIELD]
+    evaluated = [*added_metrics(), *map(find_metric, (*DESCENT, *TRAINED)), *FIELD]
     measured = _list_measured_keys(outcome)
     explained = [find_metric(key) for key in EXPLAINED if key in outcome.real]
     shown = [metric for metric in evaluated if metric.key in measured]

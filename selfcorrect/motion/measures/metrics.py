@@ -146,13 +146,6 @@ METRICS = (
            (0.0, 100.0)),
     Metric("missing_bodyweights", "Force that no floor gives", "realism", "real", unit=Unit("body weights")),
     Metric("unsupported_percent", "Unsupported frames", "realism", "real", 1, Unit("%", "", 100.0), (0.0, 100.0)),
-    # of loops whose labels are captions
-    Metric("r_precision_1", "R-precision 1", "realism", "higher", bounds=SHARE),
-    Metric("r_precision_2", "R-precision 2", "realism", "higher", bounds=SHARE),
-    Metric("r_precision_3", "R-precision 3", "realism", "higher", bounds=SHARE),
-    Metric("r_precision_3_rare", "R-precision 3, rare", "realism", "higher", bounds=SHARE),
-    Metric("r_precision_3_middle", "R-precision 3, middle", "realism", "higher", bounds=SHARE),
-    Metric("r_precision_3_common", "R-precision 3, common", "realism", "higher", bounds=SHARE),
     # of models that captions ask for motions, by the field's evaluator
     Metric("field_fid", "Fréchet distance, field's evaluator", "realism", "lower", 3),
     Metric("field_precision_1", "R-precision, top 1, field's evaluator", "realism", "higher", 3, bounds=SHARE),
@@ -171,8 +164,6 @@ TRAINED = (NOVELTY, "training_loss", "training_entropy")
 """Keys of metrics of each generation against the training data, and of the training itself."""
 EXPLAINED = (*FEASIBILITY, "missing_bodyweights", "unsupported_percent")
 """Keys of metrics of the last generation only; the last two after kinematic clean-up, without an engine."""
-RETRIEVED = tuple(metric for metric in METRICS if metric.key.startswith("r_precision"))
-"""Additional metrics, in each generation, of loops whose labels are captions."""
 FIELD = tuple(metric for metric in METRICS if metric.key.startswith("field_"))
 """Metrics of the field's evaluator, if an experiment has it (Guo et al. 2022)."""
 MEASURED = tuple(metric for metric in METRICS if metric.measure)

@@ -1,1 +1,0 @@
-"""Captions as labels of motions, and their retrieval by motions, for `selfcorrect motion --preset text`."""
