@@ -11,7 +11,7 @@ INSTALLED_FOR_TESTS := .venv/.installed-for-tests
 INSTALLED_FOR_DOCS := .venv/.installed-for-docs
 MOCAP ?= $(or $(SELFCORRECT_SHARED),../shared)/mocap/cmu-bvh.tar.gz
 
-.PHONY: setup motion test test-all test-nightly campaign test-fast lint types docs results report bench blender blender-platform wheels release-check clean
+.PHONY: setup motion test test-all test-nightly campaign test-fast lint types docs results bench blender blender-platform wheels release-check clean
 
 # Corrects, checks, converts and shows motion; what loops need beside it comes with `make motion`.
 setup: $(INSTALLED)
@@ -90,14 +90,9 @@ docs: $(INSTALLED_FOR_DOCS) types
 results: $(INSTALLED_FOR_DOCS)
 	$(BIN)/python docs/tools/results.py
 
-# The pages of results as build/report.pdf.
-report: results
-	$(BIN)/python docs/tools/report.py build/report.pdf
-
 # Ratios against references measured in the same run; MOCAP is the CMU set, as a folder or an archive.
 bench: $(INSTALLED_FOR_TESTS)
 	$(BIN)/python -m benchmarks.speed $(MOCAP)
-	$(BIN)/python -m benchmarks.formats $(MOCAP)
 
 # The extension for Blender as one file, which Blender installs, with the program's own wheel in it: docs/blender.md.
 # The wheel suits every system: it has no compiled kernels.

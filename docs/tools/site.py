@@ -24,7 +24,6 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from page_tables import all_arms, all_runs, as_csv
-from report import make_report
 from results import fill_page, read_all
 from tables import make_table
 from toys import MARKED, command_of
@@ -48,7 +47,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the generated pages themselves, the report, and a page that plays the demo."""
+    """Add the generated pages themselves, and a page that plays the demo."""
     pages = {"commands.md": commands_page(), "api/index.md": api_overview()}
     pages |= {api_place(title): api_page(title) for title in API_PAGES}
     pages |= {place_of_example(path): example_page(path) for path in EXAMPLES}
@@ -58,7 +57,6 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, path, content=text))
     files.append(File.generated(config, "results/results.csv", content=as_csv(kept_summaries())))
     files.append(File.generated(config, "results/settings.csv", content=settings.table()))
-    files.append(File.generated(config, "report.pdf", content=make_report()))
     demo = demonstration()
     player = show(demo.before, demo.after, titles=("before", "after")).html
     files.append(File.generated(config, "player/demo.html", content=player))

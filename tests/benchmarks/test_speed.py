@@ -1,14 +1,11 @@
-"""Benchmarks of speed time commands and formats."""
+"""Benchmarks of speed time commands."""
 
 from importlib import import_module
 from pathlib import Path
 
 import pytest
-import tyro
 
 from benchmarks import speed
-from benchmarks.formats import FormatsBenchmark
-from selfcorrect.datasets.files.formats import FORMATS
 
 
 def test_what_takes_longer_is_seen_to_take_longer() -> None:
@@ -60,13 +57,3 @@ def test_speeds_are_printed_beside_their_references(cmu: Path, capsys: pytest.Ca
     assert printed.count("x the size in memory with") == 2
     assert "residual-free tracking takes" in printed
     assert all(command in printed for command in speed.COMMANDS)
-
-
-@pytest.mark.long
-@pytest.mark.nightly
-def test_it_prints_errors(cmu: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    tyro.cli(FormatsBenchmark, args=[str(cmu), "--every", "60"]).run()
-    printed = capsys.readouterr().out
-    worst = {line.split()[0]: float(line.split()[1]) for line in printed.splitlines() if line.count("e-") == 2}
-    assert set(worst) == {kind.name for kind in FORMATS if kind.reader and kind.writer}
-    assert max(worst.values()) < 1e-3  # a millimetre
