@@ -56,6 +56,12 @@ def test_recall_and_total_variance_are_fooled(shares):
     assert shares["a quarter, four copies each"]["trace_ratio"] > 0.85
 
 
+def test_recall_with_balls_of_one_size_sees_missing_labels_and_no_shrinking_inside_labels(shares):
+    for share in (0.64, 0.25):
+        assert shares[f"variance within labels × {share}"]["equal_recall"] > 0.9
+    assert shares["half of the labels dropped"]["equal_recall"] < 0.75
+
+
 def test_only_novelty_sees_copies(shares):
     for name in ("training windows", "the memoriser: training windows drawn with replacement"):
         assert shares[name]["novelty"] == 0

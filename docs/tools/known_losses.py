@@ -25,12 +25,13 @@ SEEDS = 5
 DRAWS = 4
 MARGIN = 0.1
 """Change of a score that counts, as a share of what the fresh windows score."""
-DIVERSITY = ("coverage", "within_label_ratio", "recall", "trace_ratio")
+DIVERSITY = ("coverage", "within_label_ratio", "recall", "equal_recall", "trace_ratio")
 REALISM = ("precision", "density")
 TITLES = {
     "coverage": "coverage",
     "within_label_ratio": "variance within labels",
     "recall": "recall",
+    "equal_recall": "recall, balls of one size",
     "trace_ratio": "total variance",
     "precision": "precision",
     "density": "density",
@@ -117,6 +118,7 @@ def score_sets(seeds: int = SEEDS, draws: int = DRAWS) -> tuple[list[MadeSet], n
                 vectors = candidate.vectors
                 row = {
                     **neighbour_metrics(reference.geometric, vectors),
+                    "equal_recall": find_equal_recall(reference.geometric, vectors, training),
                     "within_label_ratio": within_label_ratio(
                         reference.geometric, reference.labels, vectors, candidate.labels
                     ),
@@ -127,6 +129,16 @@ def score_sets(seeds: int = SEEDS, draws: int = DRAWS) -> tuple[list[MadeSet], n
                 scores.append([row[key] for key in TITLES])
             all_scores.append(scores)
     return made, np.mean(all_scores, axis=0)
+
+
+def find_equal_recall(reference: np.ndarray, vectors: np.ndarray, training: np.ndarray, neighbours: int = 5) -> float:
+    """Return the share of reference vectors (N, D) in a ball around some vector (M, D), with balls of one size.
+
+    The radius is the median distance of a training vector (n, D) to its k-th nearest neighbour, so that copies and
+    shrinking among the vectors do not change the balls.
+    """
+    radius = np.median(np.sort(cdist(training, training), axis=1)[:, neighbours])
+    return float((cdist(reference, vectors) < radius).any(axis=1).mean())
 
 
 def find_fooled(made: MadeSet, shares: Mapping[str, float]) -> list[str]:
