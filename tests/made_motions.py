@@ -4,13 +4,14 @@ from dataclasses import replace
 from typing import Literal
 
 import numpy as np
+from scipy.interpolate import make_interp_spline
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 from turned_joints import turn_joint
 
 from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.body.surface import world_sole_points
-from selfcorrect.motion.kinematics import forward_kinematics
+from selfcorrect.motion.kinematics import forward_kinematics, make_continuous
 from selfcorrect.motion.motion import Motion
 
 Kind = Literal["walk", "run", "turn", "hop", "idle"]
@@ -92,3 +93,20 @@ def dip_toes(motion: Motion, stands: np.ndarray, dip_m: float, frames: int = 3) 
         pitch = Rotation.from_rotvec([np.arcsin(dip_m / reach_m), 0.0, 0.0])
         motion = turn_joint(motion, name, pitch, dipping)
     return motion
+
+
+def remove_travel(motion: Motion) -> Motion:
+    """Remove the steady travel along the floor, as game animation plays walks."""
+    share = np.linspace(0.0, 1.0, len(motion))[:, None]
+    travel_m = (motion.root_m[-1] - motion.root_m[0]) * (1.0, 0.0, 1.0)
+    return replace(motion, root_m=motion.root_m - share * travel_m)
+
+
+def resample_smoothly(motion: Motion, fps: float) -> Motion:
+    """Resample a motion at a higher frame rate along splines of the fifth degree, which have no kinks."""
+    times_s = np.arange(len(motion)) / motion.fps
+    new_times_s = np.arange(int(times_s[-1] * fps + 1e-9) + 1) / fps
+    rotations = make_interp_spline(times_s, make_continuous(motion.rotations), k=5)(new_times_s)
+    rotations /= np.linalg.norm(rotations, axis=-1, keepdims=True)
+    root_m = make_interp_spline(times_s, motion.root_m, k=5)(new_times_s)
+    return replace(motion, root_m=root_m, rotations=rotations, fps=fps)

@@ -6,10 +6,10 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from made_motions import remove_travel, resample_smoothly
 from scipy.spatial.transform import Rotation
 from turned_joints import turn_joint
 
-from benchmarks.disguises import remove_travel, resample_smoothly
 from selfcorrect.motion.corrector_interface.results import (
     CorrectedMotion,
     CorrectMotions,

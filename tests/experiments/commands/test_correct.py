@@ -12,10 +12,10 @@ import numpy as np
 import pymotion.io.bvh as pymotion
 import pytest
 from helpers import bytes_of, correct_in_pieces, report_of
+from made_motions import remove_travel
 from made_rigs import base_walk
 from pymotion.ops.skeleton import fk as pymotion_kinematics
 
-from benchmarks.disguises import remove_travel
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.files.rigs.bvh import read_bvh, write_bvh
 from selfcorrect.experiments.cli import main

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from ground_motions import posed_legs, repeat_walk, stair_heights, stepping
 from helpers import EITHER_ENGINE, mean_distance_m
+from made_motions import remove_travel
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
 from simulated_bodies import UPRIGHT, no_torques, rest_points_m, rest_pose, state, step_one
 from turned_joints import pose_joint
 
-from benchmarks.disguises import remove_travel
 from selfcorrect.motion.body.foot_frames import level_feet
 from selfcorrect.motion.checks.check import RuleChoice, check_with
 from selfcorrect.motion.kinematics import joint_positions
