@@ -71,24 +71,6 @@ def test_one_motion_is_corrected(stepping: sc.Motion) -> None:
     assert lowest_m(stepping) < -0.03 < 0.02 < lowest_m(correction.motion)
 
 
-def test_many_motions_are_corrected_in_their_order_and_as_one_by_one(stepping: sc.Motion) -> None:
-    motions = [stepping, stepping.frames(0, 30), replace(stepping, fps=20.0)]
-    together = sc.correct_motions(motions, kinematic=True)
-    for motion, correction in zip(motions, together, strict=True):
-        alone = sc.correct(motion, kinematic=True).motion
-        assert (len(correction.motion), correction.motion.fps) == (len(motion), motion.fps)
-        np.testing.assert_allclose(correction.motion.root_m, alone.root_m, atol=1e-9)
-
-
-def test_the_way_over_the_floor_changes_only_where_that_is_asked_for(stepping: sc.Motion) -> None:
-    drifting = replace(stepping, root_m=stepping.root_m + np.linspace(0, 2, len(stepping))[:, None] * [1.0, 0.0, 0.0])
-    as_recorded = sc.correct(drifting, kinematic=True)
-    removed = sc.correct(drifting, kinematic=True, remove_drift=True)
-    ends_m = [correction.motion.root_m[-1, 0] - drifting.root_m[-1, 0] for correction in (as_recorded, removed)]
-    assert abs(ends_m[0]) < 0.01
-    assert ends_m[1] < -1.5
-
-
 def test_a_motion_can_stay_on_its_level(stepping: sc.Motion) -> None:
     raised = replace(stepping, root_m=stepping.root_m + np.array([0.0, 3.0, 0.0]))
     at_zero = sc.correct(raised, kinematic=True).motion

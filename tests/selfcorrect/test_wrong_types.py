@@ -56,7 +56,10 @@ def compare(task: Any, arm: Any, **options: Any) -> object:
         (lambda: sc.Keep("0.5"), "fraction of keep must be a number from 0 to 1, got '0.5'"),  # type: ignore[arg-type]
         (lambda: sc.Replace(True), "size of replace must be a number from 1e-06 to 1e+06, got True"),
         (lambda: arm(steps=1.5), "steps must be a whole number, got 1.5"),
+        (lambda: arm(steps=-5), "steps must be at least 0, got -5"),
         (lambda: arm(generations=True), "generations must be a whole number, got True"),
+        (lambda: arm(generations=0), "generations must be at least 1, got 0"),
+        (lambda: arm(correct_real=True), "correct_real needs a correction"),
         (lambda: arm(correction=judge), "correction must be a Correction, got a function"),
         (lambda: task(real=VALUES), "real must be Samples, got a Tensor; write Samples.real(values)"),
         (lambda: task(model=sc.Gaussian), "model must be an object, got the class Gaussian"),

@@ -161,12 +161,7 @@ def shaken(motion: Motion, amplitude_m: float) -> Motion:
     return replace(motion, root_m=motion.root_m + swing_m)
 
 
-def test_a_real_walk_breaks_no_rule_of_physics(walk: Motion) -> None:
-    assert check_physics(walk, RuleChoice()) == []
-
-
 def test_a_body_that_is_shaken_needs_help_and_the_more_the_more_it_is_shaken(walk: Motion) -> None:
-    assert [finding.code for finding in check_physics(shaken(walk, 0.12), RuleChoice())] == ["X2"]
     together = MotionBatch.stack([shaken(walk, size) for size in (0.0, 0.06, 0.12)])
     needed = compute_contact_residual(together, CleanupSettings()).mean_force_bodyweights.tolist()
     assert needed == sorted(needed)

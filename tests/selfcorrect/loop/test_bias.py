@@ -9,6 +9,7 @@ from scipy import stats
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.loop.bias import best_of, sample_plainly, sampling_settings
+from selfcorrect.loop.fitting import extrapolate
 from selfcorrect.models.gaussian import Gaussian
 
 STREAM = streams(2)
@@ -80,6 +81,7 @@ def test_raters_who_disagree_split_the_distribution():
         (lambda: best_of(0, first_coordinate), "k ≥ 1 and at least one rater, got k = 0 and 1"),
         (lambda: best_of(3), "got k = 3 and 0 raters"),
         (lambda: best_of(3, first_coordinate, choice_noise=-1), "choice_noise must be a number from 0 to inf, got -1"),
+        (lambda: extrapolate(math.inf), "must be a number from .*, got inf"),
         (
             lambda: Gaussian.standard(1).with_sampling(temperature=-1),
             "temperature must be a number from 0 to inf, got -1",

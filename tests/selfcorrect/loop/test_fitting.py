@@ -136,16 +136,6 @@ def test_the_scatter_of_extrapolation_grows_with_the_square_of_its_step(strength
         assert errors.var().item() > 1.5 * plain  # the control: a step that cost nothing would leave it
 
 
-def test_extrapolation_keeps_the_correction_unless_own_samples_are_corrected_too():
-    means, _ = corrected_loop(1.0, reworked=False)
-    corrected = TARGET + KEPT * (START - TARGET)
-    margin = 4 * means.std() / np.sqrt(SEEDS)
-    assert means.mean() == pytest.approx(corrected, abs=margin)
-    taken_back, _ = corrected_loop(1.0, reworked=True)  # the control, in which most of the correction is undone
-    assert taken_back.mean() > corrected + 3 * margin
-    assert taken_back.mean() == pytest.approx(START - (1 - KEPT) ** 2 * (START - TARGET), abs=margin)
-
-
 def test_counts_are_not_extrapolated_and_the_baseline_can_have_it():
     class Counting(Gaussian):
         def state(self):
@@ -162,11 +152,3 @@ def test_counts_are_not_extrapolated_and_the_baseline_can_have_it():
     task = Task(Gaussian.standard(2), Samples.real(torch.randn(9, 2)), lambda candidate: {})
     store = run_in_memory(task, Arm(RealOnly(), 2, fitting=extrapolate(1.0)), STREAM)
     assert store.state(2)["mean"].isfinite().all()
-
-
-@pytest.mark.parametrize(
-    ("make", "message"), [(lambda: extrapolate(float("inf")), "must be a number from .*, got inf")]
-)
-def test_bad_settings_get_one_sentence(make, message):
-    with pytest.raises(ValueError, match=message):
-        make()

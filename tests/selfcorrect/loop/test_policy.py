@@ -90,14 +90,7 @@ def test_counts_and_realised_ratios(text, count, real, synthetic):
     if real is not None:
         assert (realised["real_count"], realised["synthetic_count"]) == (real, synthetic)
         assert realised["synthetic_ratio"] == (synthetic / real if real else math.inf)
-        assert realised["synthetic_share"] == synthetic / (real + synthetic)
-
-
-def test_share_is_lambda_over_one_plus_lambda():
-    for ratio in (0.25, 0.5, 1.0, 3.0):
-        realised = measure_mixture(mix(Augment(ratio))[0])
-        assert realised["synthetic_share"] == pytest.approx(ratio / (1 + ratio))
-        assert realised["synthetic_weight_share"] == pytest.approx(ratio / (1 + ratio))
+        assert realised["synthetic_share"] == realised["synthetic_weight_share"] == synthetic / (real + synthetic)
 
 
 def test_augment_and_replace_read_only_the_last_generation():

@@ -69,15 +69,6 @@ def test_an_ideal_corrector_holds_a_fully_synthetic_loop():
     assert mean_variance(corrected, 20) > 0.85 > mean_variance(run(Arm(Replace(), 20)), 20)
 
 
-def test_strength_zero_is_the_uncorrected_arm_bit_for_bit():
-    correction = Correction(lift(torch.zeros_like), strength=0.0)
-    corrected = run(Arm(Augment(0.5), 5, correction=correction))
-    plain = run(Arm(Augment(0.5), 5))
-    for generation in range(1, 6):
-        assert torch.equal(corrected.state(generation)["covariance"], plain.state(generation)["covariance"])
-        assert corrected.metrics(generation) == plain.metrics(generation)
-
-
 def test_arms_share_their_sampling_noise():
     """From the shared generation 0, arms draw the same raw samples, whatever they do with them."""
     correction = Correction(lift(torch.tanh), 1.0)
@@ -180,20 +171,6 @@ def test_real_data_are_corrected_once_and_rejected_rows_stay():
     assert mean_variance(store, 1) == pytest.approx(float(expected))
 
 
-def test_a_resumed_loop_ends_bit_for_bit_where_an_uninterrupted_one_does():
-    task = gaussian_task()
-    first = MemoryStore()
-    train_first_generation(task, first, STREAM)
-    correction = Correction(lift(torch.tanh), 1.0)
-    uninterrupted = MemoryStore()
-    parts = MemoryStore()
-    run_loop(task, Arm(Accumulate(), 6, correction=correction), uninterrupted, first, STREAM)
-    for generations in (2, 5, 6):
-        run_loop(task, Arm(Accumulate(), generations, correction=correction), parts, first, STREAM)
-    assert torch.equal(uninterrupted.state(6)["covariance"], parts.state(6)["covariance"])
-    assert [uninterrupted.metrics(t) for t in range(1, 7)] == [parts.metrics(t) for t in range(1, 7)]
-
-
 def test_a_failing_corrector_leaves_a_run_that_can_be_resumed():
     def breaks_in_the_third_generation(samples: Samples) -> Samples:
         if samples.provenance.generation[0] >= 2:
@@ -245,19 +222,6 @@ def test_nan_stops_the_loop_before_it_is_committed(fault, message):
     with pytest.raises(LoopError, match=message):
         run_loop(replace(task, model=broken), Arm(Augment(1.0), 3), store, first, STREAM)
     assert store.latest == -1
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"generations": 0}, "generations must be at least 1, got 0"),
-        ({"generations": 1, "steps": -5}, "steps must be at least 0, got -5"),
-        ({"generations": 1, "correct_real": True}, "correct_real needs a correction"),
-    ],
-)
-def test_bad_arms_get_one_sentence(settings, message):
-    with pytest.raises(ValueError, match=message):
-        Arm(Replace(), **settings)
 
 
 def test_timings_cover_all_of_a_generation():

@@ -137,7 +137,7 @@ def test_a_file_is_corrected_in_its_own_layout(tmp_path: Path) -> None:
     assert all(key.startswith("smpl_params_global.") for key in changed)
 
 
-@pytest.mark.parametrize("rate", [1e30, np.inf, np.nan, 0.0])
+@pytest.mark.parametrize("rate", [1e30, np.inf, np.nan, 0.0, 1e-300])
 @pytest.mark.parametrize("name", ["WHAM", "Kimodo, 22", "AMASS"])
 def test_rates_that_no_motion_has_are_refused(tmp_path: Path, name: str, rate: float) -> None:
     path = tmp_path / PROGRAMS[name].file
