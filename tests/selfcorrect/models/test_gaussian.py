@@ -20,19 +20,12 @@ def data(*shape: int) -> Samples:
     )
 
 
-def test_the_fit_is_numpys():
+def test_the_fit_is_numpys_also_with_weights():
     samples = data(30, 3)
-    model = Gaussian.standard(3).fit(samples, 0, STREAM)
-    np.testing.assert_allclose(model.mean, samples.values.mean(dim=0))
-    np.testing.assert_allclose(model.covariance, np.cov(samples.values.T, bias=True))
-
-
-def test_the_fit_honours_weights():
-    samples = data(30, 3)
-    weights = torch.rand(30, generator=STREAM.generator(), dtype=torch.float64)
-    model = Gaussian.standard(3).fit(replace(samples, weights=weights), 0, STREAM)
-    np.testing.assert_allclose(model.mean, np.average(samples.values, axis=0, weights=weights))
-    np.testing.assert_allclose(model.covariance, np.cov(samples.values.T, aweights=weights, bias=True))
+    for weights in (samples.weights, torch.rand(30, generator=STREAM.generator(), dtype=torch.float64)):
+        model = Gaussian.standard(3).fit(replace(samples, weights=weights), 0, STREAM)
+        np.testing.assert_allclose(model.mean, np.average(samples.values, axis=0, weights=weights))
+        np.testing.assert_allclose(model.covariance, np.cov(samples.values.T, aweights=weights, bias=True))
 
 
 def test_replicates_are_independent_models():

@@ -11,7 +11,6 @@ from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Arm, Task, run_loop, train_first_generation
 from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.models.resampling import Copying
-from selfcorrect.storage.runs.folder_store import FolderStore
 from selfcorrect.storage.runs.memory import MemoryStore
 
 COUNT = 12
@@ -59,14 +58,3 @@ def test_founders_die_out_as_wright_and_fisher_say() -> None:
         offspring[seed] = [store.metrics(generation)["offspring_variance"] for generation in range(1, GENERATIONS + 1)]
     np.testing.assert_allclose(surviving.mean(0), expected, atol=4 * surviving.std(0).max() / len(surviving) ** 0.5)
     assert abs(offspring[:, 0].mean() - (1 - 1 / COUNT)) < 4 * offspring[:, 0].std() / len(surviving) ** 0.5
-
-
-def test_a_resumed_run_has_the_same_bytes(tmp_path) -> None:
-    whole = MemoryStore()
-    run(streams(5), whole)
-    for generations in (2, GENERATIONS):
-        with FolderStore(tmp_path / "run", {}) as store:
-            run(streams(5), store, generations)
-            states = [dict(store.state(generation)) for generation in (1, generations)]
-    assert torch.equal(states[0]["copied_values"], whole.state(1)["copied_values"])
-    assert torch.equal(states[1]["copied_values"], whole.state(GENERATIONS)["copied_values"])

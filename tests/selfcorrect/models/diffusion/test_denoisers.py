@@ -134,6 +134,7 @@ def test_every_denoiser_has_a_preset_and_no_other_name_is_taken_for_one():
     ("change", "message"),
     [
         ({"denoiser": "unet"}, "unknown denoiser 'unet', known are patch-mixer, dct-mixer, dct-mlp"),
+        ({"sampler": "euler"}, "sampler must be multistep or ddim, got 'euler'"),
         ({"width": 0}, "width must be at least 1, got 0"),
         ({"width": 12}, "width must be a multiple of 8, got 12"),
         ({"sampling_steps": 200}, "sampling_steps must be at most diffusion_steps, got 200"),

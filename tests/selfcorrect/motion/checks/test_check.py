@@ -17,7 +17,7 @@ from selfcorrect.motion.checks.findings import Measurement, Rule, find_violation
 from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.checks.pace import pace
 from selfcorrect.motion.checks.rules import RULES
-from selfcorrect.motion.checks.walking import find_longest_walk, timing_unevenness, walking_pace
+from selfcorrect.motion.checks.walking import find_longest_walk
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.views import ShiftedWorld, TurnedWorld
@@ -131,27 +131,6 @@ def test_steps_of_a_walk_are_counted_and_measured(motion: Motion) -> None:
     assert len(steps.lengths) == 5
     assert steps.leg_m * steps.lengths == pytest.approx(0.65, rel=0.03)
     assert find_longest_walk(MotionFeatures(motion)) is None
-
-
-@pytest.mark.parametrize("factor", [0.75, 1.3])
-def test_walking_tells_the_pace(motion: Motion, factor: float) -> None:
-    walker = walk(motion, np.linspace(0.3, 6.5 * np.pi, 110))
-    pace_as_recorded = walking_pace(MotionFeatures(replace(walker, fps=30.0 * 1.0)))
-    pace_retimed = walking_pace(MotionFeatures(replace(walker, fps=30.0 * factor)))
-    assert pace_as_recorded is not None
-    assert pace_retimed == pytest.approx(factor * pace_as_recorded, rel=0.05)
-    assert walking_pace(MotionFeatures(motion)) is None
-
-
-def test_uneven_steps_are_found_by_their_times(motion: Motion) -> None:
-    phases = np.linspace(0.3, 8.5 * np.pi, 140)
-    even = walk(motion, phases)
-    slowing = walk(motion, phases + 0.8 * np.sin(phases / 3))
-    unevenness = timing_unevenness(MotionFeatures(even))
-    assert unevenness is not None
-    assert unevenness < 0.02
-    assert "P2" not in codes(even)
-    assert "P2" in codes(slowing)
 
 
 @pytest.mark.parametrize("fps", [20.0, 30.0, 60.0])

@@ -156,7 +156,7 @@ def test_writers_and_removers_at_once_lose_nothing(tmp_path: Path) -> None:
 
 
 THEIRS = (".selfcorrect-backup.tmp", ".selfcorrect-12345678.tmp", ".generation-0001.tmp", ".walk-abcdefgh.tmp",
-          ".motion.bvh-01234567-89abcdef.tmp")  # fmt: skip
+          ".motion.bvh-01234567-89abcdef.tmp", ".cache.tmp", ".metrics.jsonl-a1b2c3d4.tmp")  # fmt: skip
 
 
 @pytest.mark.parametrize("inside", ["", "chapter.tex", ".selfcorrect", "motion.bvh"])

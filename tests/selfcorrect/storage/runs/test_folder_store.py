@@ -121,15 +121,6 @@ def test_metrics_that_are_not_finite_are_strict_json(tmp_path: Path):
     assert math.isnan(metrics["seeds"][1])
 
 
-def test_reopening_finds_the_committed_generations(tmp_path: Path):
-    with FolderStore(tmp_path / "run", {}) as store:
-        store.commit(generation(0))
-        store.commit(generation(1))
-    with FolderStore(tmp_path / "run", {}) as store:
-        assert store.latest == 1
-        assert torch.equal(store.batch(1).samples.values, corrected_batch(1).samples.values)
-
-
 def test_a_reader_needs_no_lock(tmp_path: Path):
     with FolderStore(tmp_path / "run", {}) as store:
         store.commit(generation(0))
