@@ -33,6 +33,8 @@ _FAR_BELOW_M = 0.2
 """A body on supports that are further below y = 0 than this stays there."""
 _FEWEST_STANCES = 0.5
 """Least weight of stances that show a floor."""
+_HARDLY_STANDS = 0.1
+"""Feet whose stances weigh less show only that the floor is no higher than where they pass."""
 
 _LIES_BELOW_M = 0.05
 """A body that is lower than this below its feet lies or sits on its floor."""
@@ -75,6 +77,15 @@ class ObservedGround:
         return self.feet_seen.is_floor_trusted and self.lying_m is None and not self.do_feet_hang
 
     @property
+    def _stance_weight(self) -> float:
+        return sum(stance.weight for stance in self.feet_seen.stances)
+
+    @property
+    def is_stood_on(self) -> bool:
+        """True if the feet stand on it at any time; feet of short flights only pass."""
+        return self._stance_weight >= _HARDLY_STANDS
+
+    @property
     def lowest_m(self) -> float:
         """Height of the lowest level on which the feet stand."""
         return float(self.feet_seen.levels_m[0])
@@ -103,7 +114,7 @@ class ObservedGround:
 
         A body that sinks for a while stands on two levels.
         """
-        if sum(stance.weight for stance in self.feet_seen.stances) < _FEWEST_STANCES or self.do_feet_hang:
+        if self._stance_weight < _FEWEST_STANCES or self.do_feet_hang:
             return 0.0
         levels_m = np.append(self.feet_seen.levels_m[1:], self.feet_seen.floor_m)
         return float(levels_m[np.abs(levels_m).argmin()])
@@ -145,7 +156,7 @@ class ObservedGround:
 
         A level that is far from y = 0 counts less, the less the motion stands there. A body on any step of a staircase
         stays there, and one that climbs far from all levels does, too: the file may just not show what leads there. The
-        height is 0 for feet that hardly show a floor.
+        height is 0 for feet that hardly show a floor. No body is lowered whose feet never stand.
         """
         if not self.is_shown:
             return self.lying_m or 0.0
@@ -157,6 +168,8 @@ class ObservedGround:
         has_toes = self.feet_seen.feet_m.shape[2] > 1
         if not has_toes or self._estimated_feet[0] == FootFrames():  # joints do not show how these soles are pitched
             floor_m += self._measure_gap_m(floor_m)
+        if not self.is_stood_on:
+            return min(floor_m, 0.0)
         is_near = -_FAR_BELOW_M <= nearest_m <= _FAR_ABOVE_M
         return floor_m if is_near or len(levels_m) == 1 else 0.0
 

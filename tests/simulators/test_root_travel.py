@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from made_motions import remove_travel, resample_smoothly
+from made_motions import made_motion, remove_travel, resample_smoothly
 from scipy.spatial.transform import Rotation
 from turned_joints import turn_joint
 
@@ -165,6 +165,15 @@ def test_who_pushes_or_slides_ends_where_he_did(
     displaced_m, turned_rad = measure_change(pushing, correct_motion(correct, pushing).motion)
     assert displaced_m < 0.05
     assert turned_rad < np.radians(2.0)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 1.6, 2.0])
+def test_feet_that_should_stand_do_not_pass_for_feet_on_a_belt(share: float) -> None:
+    """A body on a belt stays where it is, and a body that rides goes along; this one walks further than its steps."""
+    walk = made_motion("walk", frames=90)
+    sliding = replace(walk, root_m=walk.root_m * [share, 1.0, share])
+    correction = correct_motion(KINEMATIC, sliding)
+    assert correction.after["skate_m_s"] < 0.75 * correction.before["skate_m_s"]
 
 
 def takes(clips: dict[str, Motion], places: Sequence[tuple[float, float, float]]) -> Motion:

@@ -162,7 +162,7 @@ class MotionOnFloor:
         if abs(floor_m) > NOTED_M:
             notes.append(Note(NoteKind.FLOOR_MOVED, floor_m))
         lowest_m = ground.lowest_m - floor_m
-        if ground.is_shown and abs(lowest_m) > OTHER_GROUND_M:
+        if ground.is_shown and ground.is_stood_on and abs(lowest_m) > OTHER_GROUND_M:
             notes.append(Note(NoteKind.LOWEST_GROUND, lowest_m))
         up = np.array([0.0, 1.0, 0.0])
         if correction.floor.is_tilted and not self.levels:

@@ -21,6 +21,10 @@ _HEEL_BEHIND_ANKLE_M = 0.045
 """Distance from ankle to heel along the sole."""
 GLIDES_M_S = 0.4
 """Least speed of ground that glides beneath a body."""
+_STAYS = 0.25
+"""A body on a belt travels at less than this share of the belt's speed."""
+_RIDES = 0.5
+"""The velocity of a body that rides differs from the ground's by less than this share of the ground's speed."""
 _GLIDES_LOW_M = 0.02
 """Usual height of points that show it above their lowest place."""
 _AROUND_S = 0.6
@@ -102,7 +106,11 @@ def _choose_window(noise_m: np.ndarray, frames: int, fps: float) -> tuple[int, f
 
 
 def _estimate_glide(velocities_m_s: np.ndarray, above_m: np.ndarray) -> np.ndarray:
-    """Return the velocity (2,) that most points share while they are low and neither rise nor sink; 0 if they stand."""
+    """Return the velocity (2,) that most points share while they are low and neither rise nor sink; 0 if they stand.
+
+    The body stays behind, as on a treadmill, or rides on what glides. A body that does neither slides, with feet that
+    should stand.
+    """
     level_m_s = velocities_m_s[..., [0, 2]].reshape(-1, 2)
     heights = above_m / _GLIDES_LOW_M
     rises = velocities_m_s[..., 1] / RISES_M_S
@@ -114,7 +122,11 @@ def _estimate_glide(velocities_m_s: np.ndarray, above_m: np.ndarray) -> np.ndarr
         distances = ((level_m_s - glide_m_s) ** 2).sum(-1) / GLIDES_M_S**2
         near = weights * np.exp(-0.5 * distances)
         glide_m_s = near @ level_m_s / max(near.sum(), 1e-9)
-    is_gliding = np.linalg.norm(glide_m_s) > GLIDES_M_S and near.sum() > 3 * standing
+    travel_m_s = velocities_m_s[..., [0, 2]].mean(axis=(0, 1))
+    glide_speed_m_s = np.linalg.norm(glide_m_s)
+    stays = np.linalg.norm(travel_m_s) < _STAYS * glide_speed_m_s
+    rides = np.linalg.norm(travel_m_s - glide_m_s) < _RIDES * glide_speed_m_s
+    is_gliding = (stays or rides) and glide_speed_m_s > GLIDES_M_S and near.sum() > 3 * standing
     return glide_m_s if is_gliding else np.zeros(2)
 
 

@@ -122,3 +122,17 @@ def test_feet_that_never_stand_flat_show_the_floor_by_their_soles(toes_up_deg: i
     by_toes_m = ground.feet_seen.floor_m
     assert abs(ground.for_zero_m - heels_m) < 0.6 * (by_toes_m - heels_m)
     assert ObservedGround(raise_motion(motion, 0.06)).for_zero_m - ground.for_zero_m == pytest.approx(0.06, abs=1e-9)
+
+
+@pytest.mark.parametrize("height_m", [-0.3, -0.15, 0.0, 0.1, 0.2])
+def test_a_flight_that_never_lands_is_not_lowered(height_m: float) -> None:
+    """Feet that only pass show that the floor is no higher, not where it is."""
+    motion = made_motion("run", frames=24)
+    times_s = np.arange(len(motion)) / motion.fps
+    root_m = motion.root_m * [1.0, 0.0, 1.0]
+    root_m[:, 1] = motion.root_m[0, 1] + height_m + 3.5 * times_s - 4.905 * times_s**2
+    flying = replace(motion, root_m=root_m)
+    (correction,) = KinematicCorrector()([flying])
+    raised_m = (correction.motion.root_m - root_m)[:, 1]
+    assert np.ptp(raised_m) < MOST_CHANGED_M
+    assert raised_m[0] == pytest.approx(max(-observe(flying).floor_m, 0.0), abs=0.005)
