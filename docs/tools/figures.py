@@ -78,6 +78,7 @@ def _find_run(name: str, summaries: Mapping[str, Summary]) -> Summary:
 def _find_arm(run: Summary, arm: str, metric: str, generation: str = "late", half: str = "") -> np.ndarray:
     """Return values (S,) of an arm, or of real data, of a generation or averaged over the later half.
 
+    generation: `late`, a number, or `distance` for distances to the value of real data, averaged over the later half.
     half: `first` or `second` half of the seeds, which other subjects judge in the registered experiment.
     """
     if arm == REAL:
@@ -89,7 +90,10 @@ def _find_arm(run: Summary, arm: str, metric: str, generation: str = "late", hal
         if metric == "seconds":
             parts = [values for key, values in curves.values.items() if key.startswith("seconds_")]
             curves = replace(curves, values={metric: np.sum(np.nan_to_num(parts), axis=0)})
-        values = average_late(curves, metric) if generation == "late" else curves.values[metric][:, int(generation)]
+        if generation == "distance":
+            values = np.abs(average_late(curves, metric) - _find_arm(run, REAL, metric))
+        else:
+            values = average_late(curves, metric) if generation == "late" else curves.values[metric][:, int(generation)]
     return np.split(values, 2)[half == "second"] if half else values
 
 

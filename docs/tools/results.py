@@ -4,10 +4,9 @@
     python docs/tools/results.py short runs/motion-short    # first keep that run's summary as docs/results/short.json
     python docs/tools/results.py short runs/a runs/b        # the same of runs that differ in their seeds alone
 
-A page asks for its table, or its sentences with numbers, by `<!-- claims -->` or another kind of `fill_page`; the text
-up to `<!-- end of claims -->` is replaced. `figures.py` fills numbers in running text. Figures are
-those of the README and of the site's first page. The site has a table of all arms, and results.csv with the last
-generation.
+A page asks for its table by `<!-- claims -->` or another kind of `MAKERS`; the text up to `<!-- end of claims -->` is
+replaced. `figures.py` fills numbers in running text. Figures are those of the README and of the site's first page. The
+site has a table of all arms, and results.csv with the last generation.
 """
 
 import re
@@ -20,21 +19,20 @@ from typing import Annotated
 
 import numpy as np
 import tyro
-from answer import (
-    MAIN_JOB,
-    collapse_sentences,
-    kept_table,
-    nearer_sentence,
-    own_corrector_sentence,
-    ratio_sentences,
-    remedy_sentences,
-)
 from claims import CLAIMS, claims_table
 from conditioning_page import fill_conditioning
 from figures import fill_figures
 from page_tables import arms_of, forces_table
 from recipe_table import recipe_table
-from split_tables import samplers_table, split_table, strengths_table, tracked_table, uncorrected_table
+from split_tables import (
+    MAIN_JOB,
+    kept_table,
+    samplers_table,
+    split_table,
+    strengths_table,
+    tracked_table,
+    uncorrected_table,
+)
 from splits_page import fill_splits
 from tables import ON_SITE, SUMMARIES
 
@@ -49,11 +47,19 @@ PICTURES = ROOT / "docs" / "pictures" / "results"
 PAGES = (ROOT / "README.md", ROOT / "docs" / "concepts" / "theory.md", *sorted(SUMMARIES.glob("*.md")))
 """Pages with marks."""
 
-KINDS = (
-    "claims|collapse|own-corrector|kept|loss-parts|samplers|strengths|uncorrected|tracked|forces|recipe"
-    "|gains|ratio|nearer"
-)
-MARKED = re.compile(rf"<!-- ({KINDS}) -->\n.*?<!-- end of \1 -->", re.DOTALL)
+MAKERS: dict[str, Callable[[Mapping[str, Summary]], Iterator[str]]] = {
+    "claims": partial(claims_table, CLAIMS),
+    "kept": kept_table,
+    "loss-parts": split_table,
+    "samplers": samplers_table,
+    "strengths": strengths_table,
+    "uncorrected": uncorrected_table,
+    "tracked": tracked_table,
+    "forces": forces_table,
+    "recipe": recipe_table,
+}
+"""Kind of a table → function that yields its lines."""
+MARKED = re.compile(rf"<!-- ({'|'.join(MAKERS)}) -->\n.*?<!-- end of \1 -->", re.DOTALL)
 SITE_ONLY = ("claims", "samplers", "strengths", "uncorrected", "tracked")
 """Long tables, which only the site shows; the repository has their values as data."""
 
@@ -63,26 +69,10 @@ def fill_page(page: str, summaries: Mapping[str, Summary], *, is_site: bool = Fa
 
     is_site: also fill in the tables that only the site shows.
     """
-    makers: dict[str, Callable[[Mapping[str, Summary]], Iterator[str]]] = {
-        "claims": partial(claims_table, CLAIMS),
-        "collapse": collapse_sentences,
-        "own-corrector": own_corrector_sentence,
-        "kept": kept_table,
-        "loss-parts": split_table,
-        "samplers": samplers_table,
-        "strengths": strengths_table,
-        "uncorrected": uncorrected_table,
-        "tracked": tracked_table,
-        "forces": forces_table,
-        "recipe": recipe_table,
-        "gains": remedy_sentences,
-        "ratio": ratio_sentences,
-        "nearer": nearer_sentence,
-    }
 
     def make_table(match: re.Match[str]) -> str:
         kind = match[1]
-        lines = iter([ON_SITE]) if kind in SITE_ONLY and not is_site else makers[kind](summaries)
+        lines = iter([ON_SITE]) if kind in SITE_ONLY and not is_site else MAKERS[kind](summaries)
         return "\n".join([f"<!-- {kind} -->", "", "\n".join(lines).strip(), "", f"<!-- end of {kind} -->"])
 
     page = fill_splits(MARKED.sub(make_table, page), is_site=is_site)

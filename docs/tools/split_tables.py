@@ -1,4 +1,4 @@
-"""Tables of docs/results/sampler.md: the parts of a loss, what each sampler keeps, and strengths of `lineages`."""
+"""Tables of docs/results: parts of a loss, what each sampler and remedy keeps, and strengths of `lineages`."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from answer import MAIN_JOB
 from evidence import arms_by_name, format_interval
 from tables import SUMMARIES, table_lines
 
@@ -17,6 +16,8 @@ from selfcorrect.motion.measures.metrics import KEPT_DIVERSITY, find_metric
 from selfcorrect.statistics import mean_interval
 
 ROWS = SUMMARIES / "sampler.jsonl"
+MAIN_JOB = "small-dct-mlp"
+"""Denoiser of the preset `short`."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,28 @@ def strengths_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
         chosen = [row for row in kept if (row["w"], row["t"]) == (strength, last)]
         rows.append([f"{strength:g}", *_means(chosen, STRENGTH_COLUMNS)])
     yield from table_lines(["w", *(title for title, _ in STRENGTH_COLUMNS.values())], rows)
+
+
+KEPT = {
+    "real-data baseline": ("real+none",),
+    "no remedy; with `lineages`": ("replace+none", "replace+none+lineages"),
+    "a static set; with `lineages`": ("freeze+none", "freeze+none+lineages"),
+    "a quarter renewed; with `lineages`": ("renew-0.25+none", "renew-0.25+none+lineages"),
+}
+"""Rows of the table of remedies: arms."""
+KEPT_COLUMNS = ("coverage", "within_label_ratio", "precision")
+
+
+def kept_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
+    """Yield the lines of the table of what fully synthetic loops keep with a remedy, at the last generation."""
+    summary = summaries["remedies"]
+    arms = arms_by_name(summary, MAIN_JOB)
+    rows = []
+    for title, names in KEPT.items():
+        cells = ["; ".join(f"{arms[name].last(key).mean():.2f}" for name in names) for key in KEPT_COLUMNS]
+        rows.append([title, *cells])
+    heads = [find_metric(key).name.lower() for key in KEPT_COLUMNS]
+    yield from table_lines([f"generation {summary.generations}", *heads], rows)
 
 
 POLICIES = ("augment:0.25", "augment:0.5", "augment:1", "augment:4", "replace")
