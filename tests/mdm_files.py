@@ -50,31 +50,23 @@ class Reference:
     def __init__(self, arguments: dict[str, Any], text_width: int, seed: int = 0) -> None:
         self.arguments = arguments
         width = arguments["latent_dim"]
-        columns = 263 if arguments["dataset"] == "humanml" else 251
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.pose = nn.Linear(columns, width)
+            self.pose = nn.Linear(263, width)
             self.text = nn.Linear(text_width, width)
             self.time = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
-            self.final = nn.Linear(width, columns)
-            kind = nn.TransformerEncoderLayer if arguments["arch"] == "trans_enc" else nn.TransformerDecoderLayer
-            layer = kind(d_model=width, nhead=4, dim_feedforward=1024, dropout=0.1, activation="gelu")
-            if arguments["arch"] == "trans_enc":
-                self.blocks: Any = nn.TransformerEncoder(
-                    layer, num_layers=arguments["layers"], enable_nested_tensor=False
-                )
-            else:
-                self.blocks = nn.TransformerDecoder(layer, num_layers=arguments["layers"])
+            self.final = nn.Linear(width, 263)
+            layer = nn.TransformerEncoderLayer(width, nhead=4, dim_feedforward=1024, dropout=0.1, activation="gelu")
+            self.blocks = nn.TransformerEncoder(layer, num_layers=arguments["layers"], enable_nested_tensor=False)
             for parameter in self.blocks.parameters():  # copies of one layer are made different
                 parameter.data += 0.05 * torch.randn_like(parameter)
         self.blocks.eval()
         self.positions = sinusoids(width)
 
     def state(self) -> dict[str, Tensor]:
-        blocks = "seqTransEncoder" if self.arguments["arch"] == "trans_enc" else "seqTransDecoder"
         parts = {
             "input_process.poseEmbedding": self.pose,
-            blocks: self.blocks,
+            "seqTransEncoder": self.blocks,
             "embed_timestep.time_embed": self.time,
             "embed_text": self.text,
             "output_process.poseFinal": self.final,
@@ -86,31 +78,15 @@ class Reference:
         }
 
     @torch.no_grad()
-    def __call__(
-        self, noisy: Tensor, times: Tensor, text: Tensor, *, absent: Tensor | None = None, after: Tensor | None = None
-    ) -> Tensor:
-        """Clean (N, T, D) of noisy motions; text (N, L, E), zeros where it is hidden."""
-        time = self.time(self.positions[times].permute(1, 0, 2))
-        condition = self.text(text.permute(1, 0, 2)) + time
+    def __call__(self, noisy: Tensor, times: Tensor, text: Tensor, *, after: Tensor | None = None) -> Tensor:
+        """Clean (N, T, D) of noisy motions; text (N, E), zeros where it is hidden."""
+        condition = self.text(text)[None] + self.time(self.positions[times].permute(1, 0, 2))
         tokens = self.pose(noisy.permute(1, 0, 2))
-        arguments = self.arguments
-        extra = None
-        if arguments["arch"] == "trans_enc":
-            extra = condition
-        elif arguments["emb_trans_dec"]:
-            extra = time
-        if extra is not None:
-            tokens = torch.cat((extra, tokens), dim=0)
-            if after is not None:
-                after = torch.cat([torch.zeros(len(after), 1, dtype=torch.bool), after], dim=1)
+        tokens = torch.cat((condition, tokens), dim=0)
+        if after is not None:
+            after = torch.cat([torch.zeros(len(after), 1, dtype=torch.bool), after], dim=1)
         tokens = tokens + self.positions[: len(tokens)]
-        if arguments["arch"] == "trans_enc":
-            hidden = self.blocks(tokens, src_key_padding_mask=after)
-        else:
-            hidden = self.blocks(
-                tgt=tokens, memory=condition, tgt_key_padding_mask=after, memory_key_padding_mask=absent
-            )
-        return self.final(hidden[0 if extra is None else 1 :]).permute(1, 0, 2)
+        return self.final(self.blocks(tokens, src_key_padding_mask=after)[1:]).permute(1, 0, 2)
 
 
 def cosine_betas(steps: int) -> np.ndarray:
@@ -122,14 +98,10 @@ def cosine_betas(steps: int) -> np.ndarray:
     )
 
 
-def linear_betas(steps: int) -> np.ndarray:
-    return np.linspace(0.1 / steps, 20 / steps, steps)
-
-
 def sample_reference(reference: Reference, start: Tensor, noises: list[Tensor], text: Tensor, scale: float) -> Tensor:
     """The ancestral chain of the reference from given noise, with the smaller of the two usual variances."""
     steps = reference.arguments["diffusion_steps"]
-    betas = {"cosine": cosine_betas, "linear": linear_betas}[reference.arguments["noise_schedule"]](steps)
+    betas = cosine_betas(steps)
     alpha_bar = np.cumprod(1 - betas)
     before = np.append(1.0, alpha_bar[:-1])
     values = start

@@ -12,21 +12,21 @@ from selfcorrect.storage.files.strict_json import read_json
 GUIDANCE = 2.5
 """Scale of classifier-free guidance with which the published figures are sampled."""
 
-COLUMNS = {"humanml": 263, "kit": 251}
-"""Numbers per frame by the name of the data set."""
+COLUMNS = 263
+"""D, numbers per frame of HumanML3D."""
 HEADS = 4
 FEED_FORWARD = 1024
 DROPOUT = 0.1
 """Settings of every published checkpoint that `args.json` does not have: heads, width of the feed-forward, dropout."""
-TEXT_WIDTHS = {"clip": 512, "bert": 768}
-"""Numbers per token (or sentence) by the name of the text encoder."""
+TEXT_WIDTH = 512
+"""Numbers per caption that CLIP encoded."""
 _NO_CLIPPING = 1e9
 
 _CHOICES = {
-    "dataset": tuple(COLUMNS),
-    "arch": ("trans_enc", "trans_dec"),
-    "text_encoder_type": tuple(TEXT_WIDTHS),
-    "noise_schedule": ("cosine", "linear"),
+    "dataset": ("humanml",),
+    "arch": ("trans_enc",),
+    "text_encoder_type": ("clip",),
+    "noise_schedule": ("cosine",),
     "emb_policy": ("add",),
     "cond_mode": ("text",),
     "sigma_small": (True,),
@@ -41,21 +41,12 @@ _OFF = ("unconstrained", "multi_target_cond", "context_len", "pred_len")
 class MdmArguments:
     """The entries of `args.json` that matter here; those that a file lacks have the defaults of its program."""
 
-    dataset: str = "humanml"
-    """humanml or kit."""
-    arch: str = "trans_enc"
-    """trans_enc: an encoder with the condition as its first token; trans_dec: a decoder that attends to it."""
-    text_encoder_type: str = "clip"
-    """clip: one vector for each caption; bert: one for each token of it."""
     layers: int = 8
     latent_dim: int = 512
     """Channels of the transformer."""
-    emb_trans_dec: bool = False
-    """A decoder also has the diffusion time as its first token."""
     mask_frames: bool = False
     """Attention leaves out the frames after a motion's end."""
     diffusion_steps: int = 1000
-    noise_schedule: str = "cosine"
     cond_mask_prob: float = 0.1
     """Probability that a training sample's caption is hidden."""
     batch_size: int = 64
@@ -67,12 +58,7 @@ class MdmArguments:
     lambda_rcxyz: float = 0.0
     lambda_vel: float = 0.0
     lambda_fc: float = 0.0
-    """Weights of geometric losses, which were 0 for HumanML3D and KIT-ML."""
-
-    @property
-    def columns(self) -> int:
-        """D, numbers per frame."""
-        return COLUMNS[self.dataset]
+    """Weights of geometric losses, which were 0 for HumanML3D."""
 
     @property
     def has_geometric_losses(self) -> bool:
@@ -127,15 +113,8 @@ def read_arguments(path: Path) -> MdmArguments:
         if entry.name in written:
             values[entry.name] = _check_argument(path, entry.name, written[entry.name], entry.default)
     arguments = MdmArguments(**values)
-    if arguments.arch == "trans_enc" and arguments.text_encoder_type != "clip":
-        raise InputError(f"{path}: text_encoder_type is bert, which needs arch trans_dec, got {arguments.arch}")
     if arguments.latent_dim % 8:
         raise InputError(f"{path}: latent_dim must be a multiple of 8, got {arguments.latent_dim}")
-    if arguments.arch == "trans_dec" and arguments.emb_trans_dec and "text_encoder_type" not in written:
-        raise InputError(
-            f"{path}: emb_trans_dec without text_encoder_type is of an early version of MDM, whose first token had "
-            "another meaning; it is not read here"
-        )
     return arguments
 
 

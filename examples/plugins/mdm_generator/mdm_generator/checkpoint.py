@@ -20,7 +20,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.models.saving import check_finite
 from selfcorrect.storage.files.limits import check_unpacked, open_file
 
-from .arguments import TEXT_WIDTHS, MdmArguments, read_arguments
+from .arguments import TEXT_WIDTH, MdmArguments, read_arguments
 from .model import MdmDiffusion
 from .network import Mdm, Prompts
 
@@ -38,7 +38,7 @@ class MdmCheckpoint:
 
     arguments: MdmArguments
     text_width: int
-    """Numbers per encoded caption or token."""
+    """Numbers per encoded caption."""
     network: Mdm | None
     """None for arguments without weights, which are yet to be drawn."""
     average: Mdm | None = None
@@ -48,9 +48,9 @@ class MdmCheckpoint:
 
     def model(self, prompts: Prompts, device: torch.device) -> MdmDiffusion:
         """Return the model for some prompts."""
-        if prompts.text.shape[2] != self.text_width:
+        if prompts.text.shape[1] != self.text_width:
             raise InputError(
-                f"captions are encoded as {prompts.text.shape[2]} numbers, and this checkpoint takes {self.text_width}"
+                f"captions are encoded as {prompts.text.shape[1]} numbers, and this checkpoint takes {self.text_width}"
             )
         model = MdmDiffusion.from_arguments(self.arguments, prompts, device, averaged=self.average is not None)
         return model if self.network is None else model.with_weights(self.network, self.average, self.steps)
@@ -65,7 +65,7 @@ def load_mdm(path: Path) -> MdmCheckpoint:
         raise InputError(f"{path}: is no file; expected a checkpoint of MDM (model000475000.pt) or its {ARGUMENTS}")
     if path.name.endswith(".json"):
         arguments = read_arguments(path)
-        return MdmCheckpoint(arguments, TEXT_WIDTHS[arguments.text_encoder_type], None)
+        return MdmCheckpoint(arguments, TEXT_WIDTH, None)
     arguments = read_arguments(path.with_name(ARGUMENTS))
     content = read_tensors(path)
     tables = [content[name] for name in ("model", "model_avg") if name in content] or [content]
@@ -85,10 +85,10 @@ def _make_network(path: Path, arguments: MdmArguments, table: object) -> Mdm:
         if not str(name).startswith(_TEXT_ENCODER) and not str(name).endswith(_FIXED)
     }
     embed = parameters.get("embed_text.weight")
-    width = embed.shape[1] if isinstance(embed, Tensor) and embed.ndim == 2 else TEXT_WIDTHS["clip"]
+    width = embed.shape[1] if isinstance(embed, Tensor) and embed.ndim == 2 else TEXT_WIDTH
     with torch.random.fork_rng(devices=[]):  # what new layers draw is overwritten
         network = Mdm(arguments, width)
-    weights = check_tensors(path, parameters, network.state_dict(), f"the parameters of MDM's {arguments.arch}")
+    weights = check_tensors(path, parameters, network.state_dict(), "the parameters of MDM's trans_enc")
     network.load_state_dict(weights)
     return network.float().eval()
 

@@ -30,7 +30,7 @@ from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.motion.measures.evaluation import MotionEvaluator
 from selfcorrect.motion.motion import MotionBatch
 
-from .captions import CaptionEncoder, caption_encoder, make_prompts
+from .captions import CaptionEncoder, load_clip, make_prompts
 from .checkpoint import MdmCheckpoint, load_mdm
 from .codec import HumanML3DCodec
 from .evaluator import load_evaluator
@@ -57,7 +57,7 @@ class PublishedFiles:
     evaluator: str = ""
     """Folder of the evaluator of Guo et al. 2022 (t2m), with glove in it or beside it."""
     clip: str = ""
-    """Folder of CLIP (or of DistilBERT), or its name in Hugging Face's cache."""
+    """Folder of CLIP, or its name in Hugging Face's cache."""
     repetitions: int = 20
     """How often the published protocol evaluates the last generation of each arm."""
 
@@ -151,11 +151,8 @@ def load_parts(settings: MotionSettings, stream: Stream) -> PublishedParts:
     evaluator = load_evaluator(Path(files.evaluator).expanduser())
     motions = _load_motions(settings, stream)
     mean, std = statistics(motions.folder)
-    columns = checkpoint.arguments.columns
-    if columns != len(mean):
-        raise InputError(f"{files.checkpoint}: makes {columns} numbers per frame, HumanML3D has 263")
     codec = HumanML3DCodec.of_rows(motions.training[0].rows, mean, std, FRAMES)
-    encode = caption_encoder(checkpoint.arguments.text_encoder_type, files.clip)
+    encode = load_clip(files.clip)
     test_prompts = _make_prompts(motions.test, encode)
     field = FieldJudge(evaluator, motions.test, test_prompts, codec, settings.frames, files.repetitions)
     training_windows = _cut_windows(motions.training, codec, field)

@@ -6,8 +6,7 @@ from scipy.spatial.distance import cdist
 from selfcorrect.core.errors import InputError
 
 BATCH = 32
-"""Number of samples in which a caption has to find its own; R-precision depends on it. For its expectation over all
-draws of such batches, with ties against the caption, see `selfcorrect.metrics.retrieval`."""
+"""Number of samples in which a caption has to find its own; R-precision depends on it."""
 PAIRS = 300
 """Number of pairs of samples whose mean distance is the diversity."""
 

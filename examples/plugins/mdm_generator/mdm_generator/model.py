@@ -2,7 +2,6 @@
 
 import copy
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Self
 
 import torch
@@ -12,11 +11,10 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.models.diffusion.model import MotionDiffusion
-from selfcorrect.models.diffusion.schedule import NoiseSchedule, cosine_schedule
 from selfcorrect.models.diffusion.training import NoisyBatch, draw_batch
 from selfcorrect.models.pairs import Pairs
 
-from .arguments import MdmArguments
+from .arguments import COLUMNS, MdmArguments
 from .network import Mdm, PromptedNetwork, Prompts
 from .padding import measure_lengths, zero_padding
 
@@ -50,18 +48,12 @@ class MdmDiffusion(MotionDiffusion):
             averaged: Sample with the running average of the weights.
         """
         config = arguments.config(averaged=averaged)
-        return cls(config, FRAMES, arguments.columns, prompts.labels, device, arguments=arguments, prompts=prompts)
+        return cls(config, FRAMES, COLUMNS, prompts.labels, device, arguments=arguments, prompts=prompts)
 
     @property
     def _prompts(self) -> Prompts:
         assert self.prompts is not None
         return self.prompts
-
-    @cached_property
-    def schedule(self) -> NoiseSchedule:
-        """The noise schedule of the checkpoint."""
-        steps = self.config.diffusion_steps
-        return cosine_schedule(steps) if self.arguments.noise_schedule == "cosine" else linear_schedule(steps)
 
     def with_prompts(self, prompts: Prompts) -> Self:
         """Return the same weights for other motions."""
@@ -137,14 +129,7 @@ class MdmDiffusion(MotionDiffusion):
         return free + scale * (conditional - free)
 
     def _build(self) -> nn.Module:
-        return self._with_prompt_table(Mdm(self.arguments, self._prompts.text.shape[2]), self._prompts)
+        return self._with_prompt_table(Mdm(self.arguments, self._prompts.text.shape[1]), self._prompts)
 
     def _with_prompt_table(self, mdm: Mdm, prompts: Prompts) -> PromptedNetwork:
         return PromptedNetwork(mdm, prompts).to(self.device).eval()
-
-
-def linear_schedule(steps: int) -> NoiseSchedule:
-    """Return linearly rising noise variances (Ho et al. 2020), as dense for any number of steps."""
-    scale = 1000 / steps
-    betas = torch.linspace(scale * 1e-4, scale * 0.02, steps, dtype=torch.float64)
-    return NoiseSchedule(torch.cumprod(1 - betas, 0))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from .arguments import DROPOUT, FEED_FORWARD, HEADS, MdmArguments
+from .arguments import COLUMNS, DROPOUT, FEED_FORWARD, HEADS, MdmArguments
 
 LONGEST = 5000
 """Number of positions and diffusion times that have sinusoids."""
@@ -47,51 +47,35 @@ class TimeEmbedder(nn.Module):
 class Mdm(nn.Module):
     """Noisy motions, diffusion times and encoded captions → clean motions (Tevet et al., ICLR 2023).
 
-    A token for each frame; the diffusion time and the caption are added up. An encoder has the sum as its first token,
-    a decoder attends to it.
+    A token for each frame, and as the first token the sum of the diffusion time and the caption.
     """
 
     def __init__(self, arguments: MdmArguments, text_width: int) -> None:
         super().__init__()
         width = arguments.latent_dim
         self.arguments = arguments
-        self.input_process = nn.ModuleDict({"poseEmbedding": nn.Linear(arguments.columns, width)})
+        self.input_process = nn.ModuleDict({"poseEmbedding": nn.Linear(COLUMNS, width)})
         self.sequence_pos_encoder = Positions(width)
-        encodes = arguments.arch == "trans_enc"
-        kind = nn.TransformerEncoderLayer if encodes else nn.TransformerDecoderLayer
-        layer = kind(width, HEADS, FEED_FORWARD, DROPOUT, "gelu", batch_first=True)
-        self.seqTransEncoder = (
-            nn.TransformerEncoder(layer, arguments.layers, enable_nested_tensor=False) if encodes else None  # type: ignore[arg-type]
-        )
-        self.seqTransDecoder = None if encodes else nn.TransformerDecoder(layer, arguments.layers)  # type: ignore[arg-type]
+        layer = nn.TransformerEncoderLayer(width, HEADS, FEED_FORWARD, DROPOUT, "gelu", batch_first=True)
+        self.seqTransEncoder = nn.TransformerEncoder(layer, arguments.layers, enable_nested_tensor=False)
         self.embed_timestep = TimeEmbedder(width, self.sequence_pos_encoder)
         self.embed_text = nn.Linear(text_width, width)
-        self.output_process = nn.ModuleDict({"poseFinal": nn.Linear(width, arguments.columns)})
+        self.output_process = nn.ModuleDict({"poseFinal": nn.Linear(width, COLUMNS)})
 
-    def forward(self, noisy: Tensor, times: Tensor, text: Tensor, absent: Tensor, after: Tensor | None) -> Tensor:
+    def forward(self, noisy: Tensor, times: Tensor, text: Tensor, after: Tensor | None) -> Tensor:
         """Return clean motions (N, T, D).
 
         Args:
             noisy: (N, T, D).
             times: (N,) int64.
-            text: (N, L, E), zeros for no caption.
-            absent: (N, L) bool, tokens that a caption does not have.
+            text: (N, E), zeros for no caption.
             after: (N, T) bool, frames after a motion's end, None if attention may see them.
         """
-        time = self.embed_timestep(times)[:, None]
-        condition = time + self.embed_text(text)
-        tokens = self.input_process["poseEmbedding"](noisy)
-        first = {"trans_enc": condition}.get(self.arguments.arch, time if self.arguments.emb_trans_dec else None)
-        if first is not None:
-            tokens = torch.cat([first, tokens], dim=1)
-            after = None if after is None else torch.cat([torch.zeros_like(after[:, :1]), after], dim=1)
-        tokens = self.sequence_pos_encoder(tokens)
-        if self.seqTransEncoder is not None:
-            hidden = self.seqTransEncoder(tokens, src_key_padding_mask=after)
-        else:
-            assert self.seqTransDecoder is not None
-            hidden = self.seqTransDecoder(tokens, condition, tgt_key_padding_mask=after, memory_key_padding_mask=absent)
-        return self.output_process["poseFinal"](hidden[:, int(first is not None) :])
+        condition = self.embed_timestep(times) + self.embed_text(text)
+        tokens = torch.cat([condition[:, None], self.input_process["poseEmbedding"](noisy)], dim=1)
+        after = None if after is None else torch.cat([torch.zeros_like(after[:, :1]), after], dim=1)
+        hidden = self.seqTransEncoder(self.sequence_pos_encoder(tokens), src_key_padding_mask=after)
+        return self.output_process["poseFinal"](hidden[:, 1:])
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,9 +83,7 @@ class Prompts:
     """Captions and lengths of motions to draw. Label m has the captions `first[m]` to `first[m + 1]`."""
 
     text: Tensor
-    """(P, L, E) float32 encoded captions, one row of tokens each, or a single vector (L = 1)."""
-    present: Tensor
-    """(P, L) bool, the tokens that a caption has."""
+    """(P, E) float32 encoded captions."""
     lengths: Tensor
     """(P,) int64 frames of the motion that each caption describes."""
     first: Tensor
@@ -114,7 +96,7 @@ class Prompts:
 
     def take(self, rows: Tensor, lengths: Tensor) -> Prompts:
         """Return some captions (M,), each as the only one of a label, with other lengths (M,)."""
-        return Prompts(self.text[rows], self.present[rows], lengths, torch.arange(len(rows) + 1))
+        return Prompts(self.text[rows], lengths, torch.arange(len(rows) + 1))
 
 
 class PromptedNetwork(nn.Module):
@@ -126,17 +108,18 @@ class PromptedNetwork(nn.Module):
     def __init__(self, mdm: Mdm, prompts: Prompts) -> None:
         super().__init__()
         self.mdm = mdm
-        for name in ("text", "present", "lengths"):
-            self.register_buffer(name, getattr(prompts, name), persistent=False)
+        self.text: Tensor
+        self.lengths: Tensor
+        self.register_buffer("text", prompts.text, persistent=False)
+        self.register_buffer("lengths", prompts.lengths, persistent=False)
 
     def forward(self, noisy: Tensor, times: Tensor, rows: Tensor) -> Tensor:
         """Return clean motions (N, T, D) from noisy ones at times (N,), for rows (N,) int64."""
-        tables: dict[str, Tensor] = dict(self.named_buffers(recurse=False))
-        count = len(tables["text"])
+        count = len(self.text)
         caption_rows = rows % count
         is_silent = rows >= count
         after = None
         if self.mdm.arguments.mask_frames:
-            after = torch.arange(noisy.shape[1], device=rows.device) >= tables["lengths"][caption_rows, None]
-        text = tables["text"][caption_rows].masked_fill(is_silent[:, None, None], 0.0)
-        return self.mdm(noisy, times, text, ~tables["present"][caption_rows], after)
+            after = torch.arange(noisy.shape[1], device=rows.device) >= self.lengths[caption_rows, None]
+        text = self.text[caption_rows].masked_fill(is_silent[:, None], 0.0)
+        return self.mdm(noisy, times, text, after)
