@@ -1,4 +1,4 @@
-"""Motions in which a joint turns otherwise."""
+"""Motions that are elsewhere, or in which a joint turns otherwise."""
 
 from dataclasses import replace
 
@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial.transform import Rotation
 
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 
 Frames = slice | int | np.ndarray
@@ -27,3 +28,15 @@ def turn_joint(
     index = motion.skeleton.parts.index(joint) if isinstance(joint, str) else joint
     own = Rotation.from_quat(motion.rotations[frames, index])
     return pose_joint(motion, index, turn * own if outside else own * turn, frames)
+
+
+def shift(motion: Motion, by_m: ArrayLike) -> Motion:
+    """The motion whose root is elsewhere by (3,), or by (T, 3)."""
+    return replace(motion, root_m=motion.root_m + np.asarray(by_m))
+
+
+def with_toes_at(motion: Motion, height_m: float) -> Motion:
+    """A motion moved up or down so that its lowest toe joints are at a height."""
+    toes = [motion.skeleton.parts.index(f"{side}_foot") for side in ("left", "right")]
+    up_m = height_m - joint_positions(motion)[:, toes, 1].min()
+    return replace(motion, root_m=motion.root_m + np.array([0.0, up_m, 0.0]))

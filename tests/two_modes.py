@@ -1,12 +1,13 @@
-"""A small loop on points in two modes, and a corrector."""
+"""Small loops, on points in two modes and on Gaussian ones, and a corrector."""
 
 import torch
 
-from selfcorrect.core.randomness import streams
+from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.loop.run import Task, train_first_generation
 from selfcorrect.models.diffusion.config import DiffusionConfig
 from selfcorrect.models.diffusion.model import MotionDiffusion
+from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.storage.runs.memory import MemoryStore
 
 STREAM = streams(6)
@@ -29,6 +30,12 @@ def start_small_loop() -> tuple[Task, MemoryStore]:
     first = MemoryStore()
     train_first_generation(task, first, STREAM)
     return task, first
+
+
+def own_task(stream: Stream) -> Task:
+    """Return a Gaussian that is fitted to 40 points, as a user's task."""
+    values = torch.randn((40, 2), generator=stream.child("data").generator(), dtype=torch.float64)
+    return Task(Gaussian.standard(2), Samples.real(values), lambda drawn: {"spread": drawn.samples(200).values.std()})
 
 
 def halve(samples: Samples) -> Samples:

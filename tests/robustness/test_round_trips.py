@@ -69,20 +69,6 @@ def test_bvh_keeps_any_motion(motion: Motion) -> None:
     assert read.fps == pytest.approx(motion.fps, rel=1e-4)
 
 
-@pytest.mark.parametrize("suffix", [".bvh", ".glb"])
-@given(motion=motions(ANY_NAMES))
-@FEW
-def test_any_names_are_written_readably_or_refused(motion: Motion, suffix: str, tmp_path: Path) -> None:
-    path = tmp_path / f"a{suffix}"
-    path.unlink(missing_ok=True)
-    with suppress(InputError):
-        save_motion(path, motion)
-    if path.exists():
-        read = open_motion(path, any_body=True).motions[0]  # sampled, if it has few frames per second
-        assert (len(read) - 1) / read.fps == pytest.approx((len(motion) - 1) / motion.fps, abs=1 / 29)
-        assert len(read) == len(motion) or motion.fps < 20
-
-
 @pytest.mark.parametrize(
     "kind", ["bvh", "amass", "humanml3d", "joints", "gltf", "vrma", pytest.param("usd", marks=pytest.mark.nightly)]
 )
@@ -96,6 +82,8 @@ def test_every_writer_writes_what_is_read_again_or_says_why_not(kind: str, motio
         save_motion(path, motion, kind)
     assert [path.name for path in tmp_path.iterdir()] in ([], [path.name])
     if path.exists() and form.reader:
-        reread = open_motion(path, any_body=True).motions[0]
+        reread = open_motion(path, any_body=True).motions[0]  # sampled, if it has few frames per second
+        if kind in ("bvh", "gltf"):
+            assert (len(reread) - 1) / reread.fps == pytest.approx((len(motion) - 1) / motion.fps, abs=1 / 29)
         assert np.isfinite(reread.root_m).all()
         assert np.isfinite(reread.rotations).all()

@@ -57,12 +57,6 @@ def coverage(intervals: list[Interval], truth: float) -> float:
     return float(np.mean([interval.low <= truth <= interval.high for interval in intervals]))
 
 
-@pytest.mark.parametrize("count", [4, 20, 24])
-def test_mean_intervals_cover_the_truth_as_often_as_they_say(count: int, generator: np.random.Generator) -> None:
-    intervals = [mean_interval(row) for row in generator.normal(0, 1, (2000, count))]
-    assert coverage(intervals, 0.0) == pytest.approx(0.95, abs=0.015)
-
-
 @pytest.mark.parametrize("count", [3, 5, 20])
 def test_intervals_of_ratios_of_variances_cover_the_typical_ratio(count: int, generator: np.random.Generator) -> None:
     """Variances are products of many factors."""
@@ -89,13 +83,6 @@ def test_fieller_bounds_are_where_the_paired_t_test_turns(generator: np.random.G
     assert interval.low < interval.estimate < interval.high
 
 
-def test_fieller_covers_the_true_ratio(generator: np.random.Generator) -> None:
-    below = generator.normal(5, 1, (300, 5))
-    above = 2 * below + generator.normal(0, 1, (300, 5))
-    intervals = [ratio_interval(numerator, denominator) for numerator, denominator in zip(above, below, strict=True)]
-    assert 0.91 <= np.mean([interval.low <= 2 <= interval.high for interval in intervals]) <= 0.985
-
-
 def test_fieller_is_unbounded_when_the_denominator_may_be_zero() -> None:
     assert ratio_interval([1.0, 2.0, 3.0], [-1.0, 0.1, 1.0]).high == math.inf
     assert ratio_interval([1.0, 2.0], [0.0, 0.0]).estimate == math.inf
@@ -120,11 +107,6 @@ def test_holm_on_a_worked_example() -> None:
     adjusted = holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005})
     assert adjusted == pytest.approx({"a": 0.03, "b": 0.06, "c": 0.06, "d": 0.02})
     assert list(adjusted) == ["a", "b", "c", "d"]
-
-
-def test_holm_bounds_the_chance_of_any_false_alarm(generator: np.random.Generator) -> None:
-    alarms = [min(holm({str(i): p for i, p in enumerate(row)}).values()) <= 0.05 for row in generator.random((2000, 6))]
-    assert np.mean(alarms) <= 0.065
 
 
 def test_half_life_of_an_exponential() -> None:
@@ -217,10 +199,6 @@ def test_verdict_on_a_quality_where_lower_is_better(values: list[float], label: 
     for count in range(1, FEWEST_SEEDS):
         assert evaluate_quality(values[:count], baseline[:count], "lower").label == "undecided"
         assert evaluate_quality(values[:count], baseline[:count], "lower", resolution=1e-6).label == "undecided"
-
-
-def test_lost_recall_is_collapsed() -> None:
-    assert evaluate_quality([0.0, 0.01, 0.0, 0.0, 0.02], [0.8, 0.82, 0.79, 0.8, 0.81], "higher").label == "collapsed"
 
 
 @pytest.mark.parametrize("better", ["lower", "higher"])

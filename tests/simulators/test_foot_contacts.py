@@ -406,13 +406,3 @@ def test_a_file_that_is_none_gets_a_sentence_with_its_name(tmp_path: Path, wrong
     path.write_text(wrong)
     with pytest.raises(InputError, match=rf"wrong\.json.*{why}"):
         Contacts.load(path)
-
-
-def test_feet_are_nearer_than_the_tolerance_in_contacts_that_are_not_noted(
-    motion: sc.Motion, contacts: Contacts
-) -> None:
-    correction = correct(motion, contacts=contacts)
-    for contact in contacts.contacts:
-        if not is_noted(correction, contact):
-            place_m = toes_m(correction.motion, contact)
-            assert np.linalg.norm(place_m - np.median(place_m, axis=0), axis=-1).mean() < 4 * HOLDING_TOLERANCE_M

@@ -15,7 +15,7 @@ from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.experiments.cli import main
 from selfcorrect.motion.body.foot_frames import get_foot_frames, level_feet
 from selfcorrect.motion.body.surface import world_sole_points
-from selfcorrect.motion.editing.transforms import turn
+from selfcorrect.motion.editing.transforms import raise_motion, turn
 from selfcorrect.motion.geometry.rotations import rotate
 from selfcorrect.motion.kinematics import pose_joints
 from selfcorrect.motion.motion import Motion, MotionBatch
@@ -26,10 +26,6 @@ from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrecto
 from selfcorrect.simulators.engines.support_colliders import SupportColliders
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
 from selfcorrect.simulators.stages.scene import Scene
-
-
-def raise_motion(motion: Motion, by_m: float) -> Motion:
-    return replace(motion, root_m=motion.root_m + by_m * UP)
 
 
 def lowest_m(motion: Motion) -> np.ndarray:
@@ -169,13 +165,8 @@ def test_contacts_on_stairs_given_back_change_next_to_nothing(climbing: Motion) 
     sunk = raise_motion(climbing, -0.04)
     once = correct_on_stairs(sunk)
     contacts = sc.Contacts.from_motion(once)
-    assert {round(contact.position_m[1], 1) for contact in contacts.contacts if contact.position_m} == {
-        0.0,
-        0.2,
-        0.4,
-        0.5,
-        0.7,
-    }
+    heights_m = {round(contact.position_m[1], 1) for contact in contacts.contacts if contact.position_m}
+    assert heights_m == {0.0, 0.2, 0.4, 0.5, 0.7}
     repeated = sc.correct(sunk, kinematic=True, contacts=contacts)
     assert mean_distance_m(repeated.motion, once) < 0.006
 
@@ -183,19 +174,12 @@ def test_contacts_on_stairs_given_back_change_next_to_nothing(climbing: Motion) 
 def random_ground(boxes: int, seed: int) -> sc.Ground:
     """A floor with many boxes of all sizes and turns over 6 by 6 m, some of which overlap."""
     draw = np.random.default_rng(seed)
-    return sc.Ground(
-        tuple(
-            sc.GroundBox(
-                (float(x), float(0.5 * height), float(z)),
-                (float(width), float(height), float(depth)),
-                turn_deg=float(turn_deg),
-            )
-            for x, z in draw.uniform(-3, 3, (boxes, 2))
-            for width, height, depth in draw.uniform(0.05, 0.8, (1, 3))
-            for turn_deg in draw.uniform(-180, 180, 1)
-        ),
-        floor_m=-0.1,
-    )
+    places = zip(draw.uniform(-3, 3, (boxes, 2)), draw.uniform(0.05, 0.8, (boxes, 3)), strict=True)
+    made = [
+        sc.GroundBox((x, 0.5 * height, z), (width, height, depth), turn_deg=float(draw.uniform(-180, 180)))
+        for (x, z), (width, height, depth) in ((place.tolist(), size.tolist()) for place, size in places)
+    ]
+    return sc.Ground(tuple(made), floor_m=-0.1)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -198,13 +198,9 @@ def test_a_loaded_toe_that_hovers_is_pressed_down_and_the_heel_stays_out_of_the_
     assert after.min() > -1e-4
 
 
-def test_a_foot_that_carries_nothing_stays():
-    before = [0.02, 0.02, 0.05, 0.05]
-    assert np.allclose(press_corners(before, [0.0] * CORNERS), before)
-
-
-def test_a_flat_foot_on_the_floor_stays():
-    assert np.allclose(press_corners([0.0] * CORNERS, [1.0] * CORNERS), 0.0)
+@pytest.mark.parametrize(("before", "load"), [([0.02, 0.02, 0.05, 0.05], 0.0), ([0.0] * CORNERS, 1.0)])
+def test_a_foot_that_carries_nothing_or_is_flat_on_the_floor_stays(before, load):
+    assert np.allclose(press_corners(before, [load] * CORNERS), before)
 
 
 def test_feet_of_a_mirrored_pair_turn_as_mirror_images():

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_motions import resample_smoothly
 from plain_contacts import foot_contacts
-from scipy.interpolate import make_interp_spline
 from scipy.spatial.transform import Rotation
 from simulated_bodies import make_plan
 from turned_joints import pose_joint, turn_joint
@@ -14,7 +14,7 @@ from turned_joints import pose_joint, turn_joint
 from selfcorrect.datasets.files.rigs.bvh import read_bvh
 from selfcorrect.datasets.files.rigs.bvh_body import body_of
 from selfcorrect.datasets.files.skeletons.vertical import turn_upright
-from selfcorrect.motion.kinematics import forward_kinematics, joint_positions, make_continuous
+from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.measures.roughness import jerk_by_part_m_s3
 from selfcorrect.motion.motion import Motion, MotionBatch
@@ -108,16 +108,6 @@ def test_ankles_below_knees_that_flip_move_as_they_did(walk: Motion, most_rad: f
     assert (speeds_m_s[1] - speeds_m_s[0]).max() < 0.5
 
 
-def faster(motion: Motion, fps: float) -> Motion:
-    """A motion with more frames per second, along splines of the fifth degree."""
-    times_s = np.arange(len(motion)) / motion.fps
-    finer_s = np.arange(int(times_s[-1] * fps + 1e-9) + 1) / fps
-    rotations = make_interp_spline(times_s, make_continuous(motion.rotations), k=5)(finer_s)
-    rotations /= np.linalg.norm(rotations, axis=-1, keepdims=True)
-    root_m = make_interp_spline(times_s, motion.root_m, k=5)(finer_s)
-    return replace(motion, root_m=root_m, rotations=rotations, fps=fps)
-
-
 @pytest.fixture
 def smooth(walk: Motion) -> MotionBatch:
     """A slow arm and a pelvis on its way, 120 frames per second."""
@@ -154,7 +144,7 @@ def test_nothing_changes_nothing_and_short_motions_stay(smooth: MotionBatch) -> 
 @pytest.mark.parametrize(("name", "fps"), [("07_01", 60.0), ("35_01", 120.0), ("06_05", 60.0)])
 def test_corrections_of_fast_recordings_are_no_rougher(cmu: Path, name: str, fps: float) -> None:
     recorded = turn_upright(body_of(read_bvh(cmu / "train" / f"{name}.bvh"))).motion.frames(0, 75)
-    motion = faster(recorded, fps)
+    motion = resample_smoothly(recorded, fps)
     before = physical_errors(MotionBatch.stack([motion]))
     for corrector in (PhysicsCorrector(), KinematicCorrector()):
         after = physical_errors(MotionBatch.stack([corrector([motion])[0].motion]))

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
+from turned_joints import with_toes_at
 
 from selfcorrect.motion.checks.check import check
 from selfcorrect.motion.kinematics import joint_positions
@@ -26,13 +27,6 @@ def tilt_rig(motion: Motion, pitch_deg: float, roll_deg: float = 0.0) -> Motion:
     """The same motion on a rig whose feet are tilted at rest. No joint moves."""
     both = turn((pitch_deg, 0.0, roll_deg)), turn((pitch_deg, 0.0, -roll_deg))
     return LevelFeet(FootFrames(ankles=both, toes=both)).view(motion)
-
-
-def with_toes_at(motion: Motion, height_m: float) -> Motion:
-    """A motion moved up or down so that its lowest toe joints are at a height."""
-    toes = [motion.skeleton.parts.index(f"{side}_foot") for side in ("left", "right")]
-    up_m = height_m - joint_positions(motion)[:, toes, 1].min()
-    return replace(motion, root_m=motion.root_m + np.array([0.0, up_m, 0.0]))
 
 
 def corrected_m(motion: Motion, corrector: KinematicCorrector | PhysicsCorrector) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from ground_motions import repeat_walk
 from made_motions import made_motion, wander
+from turned_joints import shift
 
 import selfcorrect as sc
 from selfcorrect.datasets.collections.cmu import list_cmu_clips
@@ -27,10 +28,6 @@ CLIPS = ("10_01", "16_22")
 """Walks of the test subjects."""
 _AWAY_FRAMES = 15
 """Frames at both ends that two more frames may change."""
-
-
-def shift(motion: Motion, by_m: np.ndarray) -> Motion:
-    return replace(motion, root_m=motion.root_m + by_m)
 
 
 CHANGES: dict[str, tuple[Callable[[Motion], Motion], Callable[[Motion], Motion]]] = {

@@ -20,13 +20,10 @@ from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.body import body_model
 from selfcorrect.motion.body.rest_pose import find_upright_turns
 from selfcorrect.motion.body.smpl import SMPL_X, average_body
+from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.corrector import KinematicCorrector
-
-
-def lift(motion: Motion, by_m: float = 0.1) -> Motion:
-    return replace(motion, root_m=motion.root_m + np.array([0.0, by_m, 0.0]))
 
 
 @pytest.fixture
@@ -71,7 +68,7 @@ def test_amass_keeps_its_fields(walker: Motion, tmp_path: Path) -> None:
     fields = dict(np.load(tmp_path / "x.npz"))
     np.savez(tmp_path / "x.npz", **{**fields, "betas": np.arange(16.0), "gender": np.array("female")})
     file = open_motion(tmp_path / "x.npz", Reading())
-    file.write(tmp_path / "y.npz", lift(file.motion))
+    file.write(tmp_path / "y.npz", raise_motion(file.motion, 0.1))
     old = np.load(tmp_path / "x.npz")
     new = np.load(tmp_path / "y.npz")
     assert set(old.files) == set(new.files)
@@ -130,7 +127,7 @@ def test_knees_that_are_hinges_are_refused_where_they_cannot_hold_the_correction
     hinges = tuple(("Xrotation",) if joint in (4, 5) else names for joint, names in enumerate(clip.channels))
     write_bvh(tmp_path / "a.bvh", replace(clip, channels=hinges))
     file = open_motion(tmp_path / "a.bvh", Reading())
-    file.write(tmp_path / "b.bvh", lift(file.motion))
+    file.write(tmp_path / "b.bvh", raise_motion(file.motion, 0.1))
     bent = pose_joint(file.motion, file.motion.skeleton.names.index("left_knee"), Rotation.from_euler("z", 0.3))
     with pytest.raises(ValueError, match=r"a\.bvh: its channels cannot hold the correction: left_foot"):
         file.write(tmp_path / "c.bvh", bent)
@@ -218,9 +215,9 @@ def test_statistics_and_shapes_are_no_motions() -> None:
 def test_an_opened_file_survives_pickling(walker: Motion, tmp_path: Path) -> None:
     save_motion(tmp_path / "walk.bvh", walker)
     unpickled = pickle.loads(pickle.dumps(open_motion(tmp_path / "walk.bvh")))
-    unpickled.write(tmp_path / "copy.bvh", lift(unpickled.motion))
+    unpickled.write(tmp_path / "copy.bvh", raise_motion(unpickled.motion, 0.1))
     np.testing.assert_allclose(
-        open_motion(tmp_path / "copy.bvh").motion.root_m, lift(unpickled.motion).root_m, atol=1e-5
+        open_motion(tmp_path / "copy.bvh").motion.root_m, raise_motion(unpickled.motion, 0.1).root_m, atol=1e-5
     )
 
 

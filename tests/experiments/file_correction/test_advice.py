@@ -1,9 +1,7 @@
 """Advice in the reason of a rejection works: who follows it does not get the same reason again."""
 
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from made_motions import made_motion
 from posed_motions import climbing, gliding
@@ -13,18 +11,15 @@ from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.experiments.file_correction.in_python import correct_file
 from selfcorrect.motion.corrector_interface.results import FailureKind
+from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.motion import Motion
-
-
-def raised(motion: Motion, height_m: float) -> Motion:
-    return replace(motion, root_m=motion.root_m + np.array([0.0, height_m, 0.0]))
 
 
 @pytest.mark.parametrize(
     "made",
     [
         pytest.param(gliding(0.7), marks=pytest.mark.slow, id="dancer"),
-        pytest.param(raised(made_motion("run", frames=90), 0.4), id="runner"),
+        pytest.param(raise_motion(made_motion("run", frames=90), 0.4), id="runner"),
     ],
 )
 def test_who_floats_stands_on_the_floor_that_is_advised(made: Motion, tmp_path: Path) -> None:

@@ -7,22 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
+from two_modes import own_task
 
 import selfcorrect as sc
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.experiments.studies.claims import Quantity, expect_above, final_value, value_at
 
 ARM = sc.Arm(sc.Replace(), 1)
-
-
-def own_task(stream: sc.Stream) -> sc.Task:
-    real = sc.Samples.real(torch.randn((40, 2), generator=stream.child("data").generator(), dtype=torch.float64))
-    return sc.Task(sc.Gaussian.standard(2), real, measure_spread)
-
-
-def measure_spread(candidate: sc.Candidate) -> dict[str, float]:
-    return {"spread": float(candidate.samples(50).values.std())}
 
 
 def raising(*_: object, **__: object) -> Any:

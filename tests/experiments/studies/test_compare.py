@@ -3,12 +3,8 @@
 import csv
 import importlib
 import linecache
-import os
 import re
-import signal
-import subprocess
 import sys
-import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -275,59 +271,6 @@ def test_workers_change_no_result_and_lambdas_travel(tmp_path: Path) -> None:
     ]
     assert comparisons[0].to_frame().equals(comparisons[1].to_frame())
     assert files(tmp_path / "1") == files(tmp_path / "2")
-
-
-SCRIPT = """
-import sys, time
-from pathlib import Path
-import torch
-import selfcorrect as sc
-
-def own_task(stream):
-    real = sc.Samples.real(torch.randn((40, 2), generator=stream.child("data").generator(), dtype=torch.float64))
-    return sc.Task(sc.Gaussian.standard(2), real, lambda candidate: {"spread": candidate.samples(50).values.std()})
-
-class RunningMean:
-    mean, calls = 0.0, 0
-    def __call__(self, samples):
-        self.calls += 1
-        if self.calls == 5 and Path("halting").exists():
-            Path("halted").touch()
-            time.sleep(10**6)
-        self.mean = 0.9 * self.mean + 0.1 * float(samples.values.mean())
-        return samples.with_values(samples.values - self.mean)
-    def state(self):
-        return {"mean": torch.tensor(self.mean, dtype=torch.float64)}
-    def load_state(self, state):
-        self.mean = float(state["mean"])
-
-loop = sc.Arm(sc.Replace(), 12)
-arms = {"plain": loop, "kept": sc.Arm(sc.Replace(), 12, correction=sc.Correction(RunningMean()))}
-sc.compare(own_task, arms, seeds=2, workers=int(sys.argv[2]), out=sys.argv[1])
-"""
-
-
-@pytest.mark.nightly  # `test_experiment.py` kills a motion run, `test_store_faults.py` a loop at many operations
-def test_a_script_that_was_killed_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(SCRIPT)
-
-    def start(out: str, workers: int) -> subprocess.Popen[bytes]:
-        return subprocess.Popen([sys.executable, str(script), out, str(workers)], cwd=tmp_path)
-
-    assert start("whole", 1).wait(600) == 0
-    (tmp_path / "halting").touch()
-    killed = start("killed", 2)
-    while not (tmp_path / "halted").exists():  # so it certainly still works
-        assert killed.poll() is None
-        time.sleep(0.01)
-    os.kill(killed.pid, signal.SIGKILL)
-    killed.wait()
-    (tmp_path / "halting").unlink()
-    assert list((tmp_path / "killed").glob("task/*/kept/generation-0003"))
-    assert not list((tmp_path / "killed").glob("task/*/kept/generation-0012"))
-    assert start("killed", 2).wait(600) == 0
-    assert files(tmp_path / "whole") == files(tmp_path / "killed")
 
 
 # --- what is refused -------------------------------------------------------------------------------------------------

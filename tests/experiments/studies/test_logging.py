@@ -7,20 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
+from two_modes import halve, own_task
 
 import selfcorrect as sc
-from selfcorrect.core.randomness import Stream
-
-
-def own_task(stream: Stream) -> sc.Task:
-    real = sc.Samples.real(torch.randn((20, 2), generator=stream.child("data").generator(), dtype=torch.float64))
-    return sc.Task(sc.Gaussian.standard(2), real, lambda candidate: {"spread": candidate.samples(50).values.std()})
-
-
-def halve(samples: sc.Samples) -> sc.Samples:
-    return samples.with_values(0.5 * samples.values)
-
 
 LOOP = sc.Arm(sc.Augment(0.5), 2)
 ARMS = [replace(LOOP, policy=sc.RealOnly()), LOOP, replace(LOOP, correction=sc.Correction(halve, 1.0))]

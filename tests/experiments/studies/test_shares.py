@@ -4,10 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
+from two_modes import own_task
 
 import selfcorrect as sc
-from selfcorrect.core.randomness import Stream
 from selfcorrect.experiments.studies import verdict
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.figures import by_share
@@ -55,11 +54,6 @@ def test_one_seed_proves_nothing_by_share_either() -> None:
     first_seed = {arm: replace(curves, values={"error": curves.values["error"][:1]}) for arm, curves in all_curves}
     single = replace(outcome, curves={"task": first_seed})
     assert verdict.headline(single.asked_effects) == verdict.ONE_SEED
-
-
-def own_task(stream: Stream) -> sc.Task:
-    real = sc.Samples.real(torch.randn((40, 2), generator=stream.child("data").generator(), dtype=torch.float64))
-    return sc.Task(sc.Gaussian.standard(2), real, lambda candidate: {"spread": candidate.samples(200).values.std()})
 
 
 def wider(samples: sc.Samples) -> sc.Samples:

@@ -4,22 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
+from two_modes import halve, own_task
 
 import selfcorrect as sc
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.experiments.studies.comparison.sweeps import TaskOfSize, expand_arms, expand_tasks
-
-
-def own_task(stream: Stream) -> sc.Task:
-    real = sc.Samples.real(torch.randn((40, 2), generator=stream.child("data").generator(), dtype=torch.float64))
-    return sc.Task(sc.Gaussian.standard(2), real, lambda candidate: {"spread": candidate.samples(50).values.std()})
-
-
-def halve(samples: sc.Samples) -> sc.Samples:
-    return samples.with_values(0.5 * samples.values)
-
 
 LOOP = sc.Arm(sc.Augment(0.5), 1)
 ARMS = {

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from two_modes import halve
 
 from selfcorrect.core.errors import CorrectorError, SampleError, SettingError
 from selfcorrect.core.randomness import streams
@@ -31,10 +32,6 @@ STREAM = streams(3)
 def batch(count: int = 200, *event: int) -> Samples:
     values = torch.randn((count, *(event or (3,))), generator=STREAM.child("data").generator())
     return Samples.synthetic(values, torch.arange(count) % 4, generation=2)
-
-
-def halve(samples: Samples) -> Samples:
-    return samples.with_values(samples.values / 2)
 
 
 def test_a_corrector_with_a_stream_argument_gets_its_stream():

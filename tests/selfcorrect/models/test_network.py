@@ -7,6 +7,7 @@ from unittest.mock import Mock
 
 import pytest
 import torch
+from helpers import same_tensors
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -38,10 +39,6 @@ class Shift(sc.NetworkModel[nn.Module]):
         return self.trained(torch.randn(len(labels), 3, generator=stream.generator()))
 
 
-def are_equal(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
-    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
-
-
 # --- files -----------------------------------------------------------------------------------------------------------
 
 
@@ -57,7 +54,7 @@ def test_a_model_comes_back_from_its_file_bit_for_bit(
     path = tmp_path / "deep" / "model.safetensors"
     model.save(path)  # type: ignore[attr-defined]
     loaded = type(model).load(sc.Gaussian.standard(3) if isinstance(model, sc.Gaussian) else Shift(), path)
-    assert are_equal(loaded.state(), model.state())
+    assert same_tensors(loaded.state(), model.state())
     if not isinstance(model, Shift) or model.network is not None:
         labels = torch.zeros(5, dtype=torch.int64)
         assert torch.equal(loaded.sample(labels, STREAM), model.sample(labels, STREAM))
@@ -71,7 +68,7 @@ def test_a_file_that_is_there_stays_unless_it_may_be_replaced(tmp_path: Path) ->
         model.save(path)
     assert path.read_text() == "mine"
     model.save(path, overwrite=True)
-    assert are_equal(model.load(path).state(), model.state())
+    assert same_tensors(model.load(path).state(), model.state())
 
 
 def test_a_file_that_does_not_fit_is_one_sentence(tmp_path: Path) -> None:
@@ -185,9 +182,9 @@ def test_an_optimiser_on_buffers_goes_on_as_one_adam_would_also_from_a_file(tmp_
     model.save(tmp_path / "model.safetensors")
     model = Continued().load(tmp_path / "model.safetensors").fit(REAL, 5, STREAM.child(1))
     weights = dict(fit_by_hand([7, 5]).named_parameters())
-    assert are_equal(dict(model.trained.named_parameters()), weights)
+    assert same_tensors(dict(model.trained.named_parameters()), weights)
     fresh = Shift().fit(REAL, 7, STREAM.child(0)).fit(REAL, 5, STREAM.child(1))
-    assert not are_equal(dict(fresh.trained.named_parameters()), weights)
+    assert not same_tensors(dict(fresh.trained.named_parameters()), weights)
 
 
 # --- the loss --------------------------------------------------------------------------------------------------------

@@ -36,6 +36,13 @@ def standing_height_m(skeleton: Skeleton) -> float:
     return 0.025 * leg_m / 0.82 - float(skeleton.offsets_m[leg, 1].sum())
 
 
+@pytest.fixture
+def stand(skeleton: Skeleton, standing_height_m: float) -> Motion:
+    """The rest pose, standing still on the floor for 40 frames."""
+    rotations = np.tile([0.0, 0, 0, 1], (40, len(skeleton), 1))
+    return Motion(skeleton, np.tile([0.0, standing_height_m, 0], (40, 1)), rotations, 30.0)
+
+
 @pytest.fixture(scope="session")
 def random_motion(skeleton: Skeleton) -> Callable[..., Motion]:
     """`random_motion(seed, frames=48, fps=30.0)`: smooth arbitrary poses, any heading, any place."""

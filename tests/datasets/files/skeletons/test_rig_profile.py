@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from turned_joints import with_toes_at
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files.open import open_motion
@@ -20,15 +21,7 @@ from selfcorrect.datasets.files.skeletons.rig_profile import (
     read_profile,
 )
 from selfcorrect.motion.body.foot_frames import estimate_foot_frames
-from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
-
-
-def with_toes_at(motion: Motion, height_m: float) -> Motion:
-    """A motion moved up or down so that its lowest toe joints are at a height."""
-    toes = [motion.skeleton.parts.index(f"{side}_foot") for side in ("left", "right")]
-    up_m = height_m - joint_positions(motion)[:, toes, 1].min()
-    return replace(motion, root_m=motion.root_m + np.array([0.0, up_m, 0.0]))
 
 
 def flying(motion: Motion) -> Motion:

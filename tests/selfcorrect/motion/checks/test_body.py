@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_motions import Kind, made_motion
 from scipy.spatial.transform import Rotation
-from turned_joints import pose_joint
+from turned_joints import pose_joint, turn_joint
 
 from selfcorrect import check
 from selfcorrect.motion.editing.transforms import turn
@@ -123,20 +123,16 @@ def raise_heels(motion: Motion, degrees: float) -> Motion:
     """The motion on toes that stay where they are."""
     raised = motion
     for side in ("left", "right"):
-        raised = turn_joint(turn_joint(raised, f"{side}_ankle", degrees), f"{side}_foot", -degrees)
+        raised = turn_outside(turn_outside(raised, f"{side}_ankle", degrees), f"{side}_foot", -degrees)
     toes = motion.skeleton.pair("foot")
     assert toes is not None
     lifts_m = (joint_positions(motion) - joint_positions(raised))[:, list(toes), 1].max(axis=1)
     return replace(raised, root_m=motion.root_m + np.outer(lifts_m, [0.0, 1.0, 0.0]))
 
 
-def turn_joint(motion: Motion, part: str, degrees: float, axis: str = "x") -> Motion:
+def turn_outside(motion: Motion, part: str, degrees: float, axis: str = "x") -> Motion:
     """The motion with a joint turned further, about an axis of its parent."""
-    rotations = motion.rotations.copy()
-    joint = motion.skeleton.joint(part)
-    turn = Rotation.from_euler(axis, degrees, degrees=True)
-    rotations[:, joint] = (turn * Rotation.from_quat(rotations[:, joint])).as_quat()
-    return replace(motion, rotations=rotations)
+    return turn_joint(motion, part, Rotation.from_euler(axis, degrees, degrees=True), outside=True)
 
 
 @pytest.mark.parametrize(("degrees", "is_found"), [(0, False), (10, False), (40, True)])
@@ -158,12 +154,12 @@ def test_a_leg_that_never_comes_down_in_a_walk_is_found_and_named(
     name, sign = axis
     outwards = -1.0 if name == "z" and side == "right" else 1.0
     walk = turn(made_motion("walk", frames=90, bend_rad=0.9), heading_rad)
-    lame = turn_joint(walk, f"{side}_hip", outwards * sign * degrees, name)
+    lame = turn_outside(walk, f"{side}_hip", outwards * sign * degrees, name)
     assert not check(walk, ["B7"])
     assert [finding.things for finding in check(lame, ["B7"])] == [(f"{side} leg",)]
 
 
 @pytest.mark.parametrize(("degrees", "is_found"), [(90, False), (160, True)])
 def test_who_stays_in_place_may_hold_a_leg_up_but_not_behind_the_head(degrees: float, is_found: bool) -> None:
-    pose = turn_joint(made_motion("idle", frames=90), "left_hip", -degrees)
+    pose = turn_outside(made_motion("idle", frames=90), "left_hip", -degrees)
     assert len(check(pose, ["B7"])) == is_found

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from posed_motions import standing
 from scipy.spatial.transform import Rotation
+from turned_joints import shift
 
 from selfcorrect import check
 from selfcorrect.core.errors import SettingError
@@ -29,10 +30,6 @@ def motion() -> Motion:
     return standing()
 
 
-def shift_motion(motion: Motion, shift_m: np.ndarray) -> Motion:
-    return replace(motion, root_m=motion.root_m + shift_m)
-
-
 def codes(motion: Motion) -> list[str]:
     return [finding.code for finding in check(motion)]
 
@@ -45,7 +42,7 @@ def test_an_ordinary_motion_breaks_no_rule(motion: Motion) -> None:
 def test_a_body_that_sinks_is_found_with_frames_and_depth(motion: Motion) -> None:
     shift_m = np.zeros((90, 3))
     shift_m[40:60, 1] = -0.15
-    violation = next(finding for finding in check(shift_motion(motion, shift_m)) if finding.code == "F1")
+    violation = next(finding for finding in check(shift(motion, shift_m)) if finding.code == "F1")
     assert (violation.start, violation.stop) == (40, 60)
     assert violation.value == pytest.approx(0.15, abs=0.006)
     assert set(violation.things[:2]) == {"left foot", "right foot"}
@@ -56,15 +53,15 @@ def test_a_body_in_the_air_hovers_unless_it_falls(motion: Motion) -> None:
     times_s = np.arange(90) / 30.0
     shift_m = np.zeros((90, 3))
     shift_m[20:60, 1] = 0.3
-    assert "F2" in codes(shift_motion(motion, shift_m))
+    assert "F2" in codes(shift(motion, shift_m))
     flight_s = np.clip(times_s - 1.0, 0.0, 0.5)
     shift_m[:, 1] = 0.5 * 9.81 * flight_s * (0.5 - flight_s)
-    assert not {"F1", "F2"} & set(codes(shift_motion(motion, shift_m)))
+    assert not {"F1", "F2"} & set(codes(shift(motion, shift_m)))
 
 
 def test_feet_that_slide_are_found_and_feet_that_turn_are_not(motion: Motion) -> None:
     along_m = 0.3 * np.arange(90)[:, None] / 30.0 * np.array([1.0, 0.0, 0.0])
-    violation = next(finding for finding in check(shift_motion(motion, along_m)) if finding.code == "F3")
+    violation = next(finding for finding in check(shift(motion, along_m)) if finding.code == "F3")
     assert violation.value == pytest.approx(0.3, abs=0.01)
     turns = Rotation.from_rotvec(0.8 * np.arange(90)[:, None] / 30.0 * [0, 1, 0])  # about the left foot
     pivot = ShiftedWorld(np.array([-0.1, 0.0, -0.05]))
@@ -73,7 +70,7 @@ def test_feet_that_slide_are_found_and_feet_that_turn_are_not(motion: Motion) ->
 
 @pytest.mark.parametrize("height_m", [0.3, -0.2])
 def test_another_floor_is_found_once(motion: Motion, height_m: float) -> None:
-    assert codes(shift_motion(motion, np.array([0.0, height_m, 0.0]))) == ["F4"]
+    assert codes(shift(motion, np.array([0.0, height_m, 0.0]))) == ["F4"]
 
 
 def test_a_spike_is_named_with_joint_and_frame(motion: Motion) -> None:
@@ -102,7 +99,7 @@ def test_a_statue_and_an_odd_rate_and_another_unit_are_found(motion: Motion) -> 
 def test_flights_tell_the_pace(motion: Motion, speed: float) -> None:
     times_s = np.arange(90) / 30.0
     flight_s = np.clip(times_s - 1.0, 0.0, 0.6)
-    jump = shift_motion(motion, 0.5 * 9.81 * (flight_s * (0.6 - flight_s))[:, None] * np.array([0.0, 1.0, 0.0]))
+    jump = shift(motion, 0.5 * 9.81 * (flight_s * (0.6 - flight_s))[:, None] * np.array([0.0, 1.0, 0.0]))
     measured = pace(MotionFeatures(replace(jump, fps=30.0 * speed)))
     assert measured == pytest.approx(speed, rel=0.02)
     assert ("P1" in codes(replace(jump, fps=30.0 * speed))) == (speed != 1.0)
@@ -137,11 +134,9 @@ def test_steps_of_a_walk_are_counted_and_measured(motion: Motion) -> None:
 def test_a_random_walk_of_the_body_is_found_with_its_size(motion: Motion, fps: float) -> None:
     still = replace(motion, fps=fps)
     steps_m = np.random.default_rng(0).normal(0.0, 0.02 / np.sqrt(fps), (90, 3)) * (1.0, 0.0, 1.0)
-    finding = next(
-        violation for violation in check(shift_motion(still, np.cumsum(steps_m, axis=0))) if violation.code == "F5"
-    )
+    finding = next(violation for violation in check(shift(still, np.cumsum(steps_m, axis=0))) if violation.code == "F5")
     assert finding.value == pytest.approx(0.02, rel=0.35)
-    assert "F5" not in codes(shift_motion(still, np.linspace(0, 1, 90)[:, None] * (1.0, 0.0, 0.0)))
+    assert "F5" not in codes(shift(still, np.linspace(0, 1, 90)[:, None] * (1.0, 0.0, 0.0)))
 
 
 def test_a_skeleton_without_known_parts_is_checked_as_far_as_possible(motion: Motion) -> None:
@@ -152,7 +147,7 @@ def test_a_skeleton_without_known_parts_is_checked_as_far_as_possible(motion: Mo
 
 
 def test_rules_are_chosen_by_code_name_and_letter(motion: Motion) -> None:
-    broken = shift_motion(motion, np.array([0.0, 0.5, 0.0]))
+    broken = shift(motion, np.array([0.0, 0.5, 0.0]))
     assert {finding.code for finding in check(broken, select=["F"])} == {"F4"}
     assert check(broken, select=["floor-elsewhere"], ignore=["F4"]) == []
     assert check_with(broken, RuleChoice(thresholds={"floor-elsewhere": 0.6})) == CheckResult()
@@ -177,7 +172,7 @@ def test_codes_and_names_of_rules_are_unique() -> None:
 
 
 def test_the_helper_says_which_motions_are_implausible(motion: Motion) -> None:
-    sunk = shift_motion(motion, np.array([0.0, -0.3, 0.0]))
+    sunk = shift(motion, np.array([0.0, -0.3, 0.0]))
     with pytest.raises(AssertionError, match=r"1 of 2 motions are implausible\nmotion 1: F4 floor-elsewhere"):
         assert_plausible([motion, sunk])
     assert_plausible([motion, sunk], allowed=1)

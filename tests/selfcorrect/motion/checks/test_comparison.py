@@ -14,17 +14,13 @@ from selfcorrect.experiments.file_correction.file_result import FileResult
 from selfcorrect.motion.checks.comparison import MotionComparison, measure_correction
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.corrector_interface.timeline import Timeline
+from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.measures.physical import ERRORS, is_worse
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SIDES
 from selfcorrect.simulators.corrector import KinematicCorrector
 
 UP = np.array([0.0, 1.0, 0.0])
-
-
-def raise_body(motion: Motion, height_m: float | np.ndarray) -> Motion:
-    """The motion, higher by a height or by one per frame."""
-    return replace(motion, root_m=motion.root_m + np.multiply.outer(np.broadcast_to(height_m, len(motion)), UP))
 
 
 def slide_body(motion: Motion, speed_m_s: float) -> Motion:
@@ -49,7 +45,7 @@ def bouncing_walk() -> Motion:
     walk = made_motion("walk", frames=180)
     times_s = np.arange(len(walk)) / walk.fps
     slides = replace(walk, root_m=walk.root_m + 1.5 * times_s[:, None] * [1.0, 0.0, 0.0])
-    return raise_body(slides, -0.038 * (1 - np.cos(2 * np.pi * times_s / 0.8)))
+    return raise_motion(slides, -0.038 * (1 - np.cos(2 * np.pi * times_s / 0.8)))
 
 
 def compare(before: Motion, after: Motion) -> MotionComparison:
@@ -63,7 +59,7 @@ def find_lost_contacts(before: Motion, after: Motion) -> tuple[float, float]:
 def test_lifting_sliding_feet_cures_nothing_and_stopping_them_does() -> None:
     clean = made_motion("idle", frames=120)
     slides = slide_body(clean, 0.3)
-    before, lifted = compare(slides, raise_body(slides, 0.02)).errors
+    before, lifted = compare(slides, raise_motion(slides, 0.02)).errors
     _, stopped = compare(slides, clean).errors
     assert lifted["skate_m_s"] == pytest.approx(before["skate_m_s"], rel=1e-6)
     assert lifted["floating_m"] == pytest.approx(before["floating_m"] + 0.02, abs=0.005)
@@ -74,18 +70,18 @@ def test_lifting_sliding_feet_cures_nothing_and_stopping_them_does() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("height_m", [-0.04, 0.0, 0.02, 0.3])
 def test_a_motion_that_did_not_move_gains_nothing(kind: Kind, height_m: float) -> None:
-    motion = raise_body(made_motion(kind, frames=120), height_m)
+    motion = raise_motion(made_motion(kind, frames=120), height_m)
     correction = measure_correction(motion, CorrectedMotion(motion))
     assert correction.before == correction.after
     assert correction.is_unchanged
-    assert not measure_correction(motion, CorrectedMotion(raise_body(motion, 0.002))).is_unchanged
+    assert not measure_correction(motion, CorrectedMotion(raise_motion(motion, 0.002))).is_unchanged
 
 
 @pytest.mark.parametrize("moved_m", [-0.06, -0.02, 0.02, 0.06])
 def test_heights_change_by_as_much_as_feet_move(moved_m: float) -> None:
     """The ground is one: penetration or floating is the height by which a standing body was moved."""
     motion = made_motion("idle", frames=120)
-    before, after = compare(motion, raise_body(motion, moved_m)).errors
+    before, after = compare(motion, raise_motion(motion, moved_m)).errors
     assert after["penetration_m"] - before["penetration_m"] == pytest.approx(max(-moved_m, 0.0), abs=0.005)
     assert after["floating_m"] - before["floating_m"] == pytest.approx(max(moved_m, 0.0), abs=0.005)
 
@@ -110,7 +106,7 @@ def test_a_floor_that_hardly_moves_changes_no_figure(kind: Kind) -> None:
 def test_a_body_that_was_put_on_its_floor_stands_on_it(moved_m: float) -> None:
     motion = made_motion("idle", frames=120)
     (on_floor,) = KinematicCorrector()([motion])
-    off_floor = raise_body(on_floor.motion, moved_m)
+    off_floor = raise_motion(on_floor.motion, moved_m)
     (correction,) = KinematicCorrector()([off_floor])
     assert correction.figures["floor_m"] == pytest.approx(moved_m, abs=0.001)
     assert correction.after["penetration_m"] < 0.003
@@ -121,7 +117,7 @@ def test_a_body_that_was_put_on_its_floor_stands_on_it(moved_m: float) -> None:
 def test_a_motion_that_is_put_down_is_not_worse(height_m: float) -> None:
     """Its feet slide on the floor as they slid in the air."""
     slides = slide_body(made_motion("idle", frames=120), 0.05)
-    before, after = compare(raise_body(slides, height_m), slides).errors
+    before, after = compare(raise_motion(slides, height_m), slides).errors
     assert before["skate_m_s"] > 0.01
     assert not any(is_worse(figure, before, after) for figure in ERRORS)
 
@@ -141,7 +137,7 @@ def test_feet_that_hang_in_the_air_bear_no_weight() -> None:
 
 def test_a_bouncing_walk_that_is_lifted_loses_its_contacts() -> None:
     bouncing = bouncing_walk()
-    lifted = raise_body(bouncing, 0.085)
+    lifted = raise_motion(bouncing, 0.085)
     correction = measure_correction(bouncing, CorrectedMotion(lifted))
     assert correction.figures["lost_contacts"] > 0.5
     assert 0.03 < correction.figures["lost_contacts_height_m"] < 0.09
@@ -155,13 +151,13 @@ def test_a_bouncing_walk_that_is_lifted_loses_its_contacts() -> None:
 def test_a_body_that_is_put_on_the_floor_keeps_its_contacts(kind: Kind, sunk_m: float) -> None:
     """Also one that runs or hops: in flight it falls."""
     clean = made_motion(kind, fps=60.0, frames=240)
-    assert find_lost_contacts(raise_body(clean, -sunk_m), clean)[0] == 0.0
+    assert find_lost_contacts(raise_motion(clean, -sunk_m), clean)[0] == 0.0
 
 
 @pytest.mark.parametrize("height_m", [0.06, 0.17, 0.6])
 def test_a_body_that_comes_down_has_no_contacts_to_lose(height_m: float) -> None:
     clean = made_motion("walk", frames=120)
-    raised = raise_body(clean, height_m)
+    raised = raise_motion(clean, height_m)
     assert find_lost_contacts(raised, clean)[0] == 0.0
     assert find_lost_contacts(raised, raised)[0] == 0.0
 
@@ -190,7 +186,7 @@ def test_feet_on_a_belt_stand_on_it_and_on_the_floor_without_it() -> None:
 @pytest.mark.parametrize("height_m", [0.03, 0.045, 0.06])
 def test_feet_are_judged_on_the_ground_on_which_they_stand(height_m: float) -> None:
     """Who keeps a height that soles hardly explain floats no more than somebody at zero, and loses nothing."""
-    motion = raise_body(made_motion("walk"), height_m)
+    motion = raise_motion(made_motion("walk"), height_m)
     comparison = MotionComparison.from_correction(motion, CorrectedMotion(motion))
     before, after = comparison.errors
     assert max(before["floating_m"], after["floating_m"]) < 0.012

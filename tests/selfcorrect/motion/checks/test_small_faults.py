@@ -9,7 +9,7 @@ from made_rigs import base_walk
 from posed_motions import lying
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
-from turned_joints import pose_joint, turn_joint
+from turned_joints import pose_joint, shift, turn_joint
 
 from selfcorrect import check
 from selfcorrect.motion.checks.check import RuleChoice, check_with
@@ -24,13 +24,9 @@ RULES = ("F1", "F2", "F3", "F4", "F6", "F7", "F8", "F9", "B5", "S4")
 UP = np.array([0.0, 1.0, 0.0])
 
 
-def move(motion: Motion, shift_m: np.ndarray) -> Motion:
-    return replace(motion, root_m=motion.root_m + shift_m)
-
-
 def drift(motion: Motion, speed_m_s: float, angle_rad: float) -> Motion:
     times_s = np.arange(len(motion))[:, None] / motion.fps
-    return move(motion, speed_m_s * times_s * [np.cos(angle_rad), 0.0, np.sin(angle_rad)])
+    return shift(motion, speed_m_s * times_s * [np.cos(angle_rad), 0.0, np.sin(angle_rad)])
 
 
 def tilt(motion: Motion, angle_deg: float, heading_rad: float) -> Motion:
@@ -53,7 +49,7 @@ def test_motion_without_faults_breaks_none(kind: Kind, fps: float) -> None:
 @pytest.mark.parametrize("sunk_m", [0.06, 0.08])
 @pytest.mark.parametrize("kind", ["walk", "turn", "idle"])
 def test_a_walk_in_the_floor(kind: Kind, sunk_m: float) -> None:
-    assert "F4" in broken(move(made_motion(kind, frames=150), -sunk_m * UP))
+    assert "F4" in broken(shift(made_motion(kind, frames=150), -sunk_m * UP))
 
 
 @pytest.mark.parametrize("direction", [(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.6, 0.0, 0.8)])
@@ -62,7 +58,7 @@ def test_one_frame_in_which_the_root_jumps(kind: Kind, direction: tuple[float, f
     motion = made_motion(kind, frames=120)
     shift_m = np.zeros((120, 3))
     shift_m[70] = 0.11 * np.array(direction)
-    (violation,) = [finding for finding in check(move(motion, shift_m), ["S4"]) if finding.start <= 70 < finding.stop]
+    (violation,) = [finding for finding in check(shift(motion, shift_m), ["S4"]) if finding.start <= 70 < finding.stop]
     assert violation.value == pytest.approx(0.11, abs=0.06)
 
 
@@ -70,7 +66,7 @@ def hover(motion: Motion, first: int, stop: int) -> Motion:
     """Raise frames by 6 cm, and smooth the way up and down."""
     amount = np.zeros(len(motion))
     amount[first:stop] = 1.0
-    return move(motion, 0.06 * gaussian_filter1d(amount, 0.06 * motion.fps)[:, None] * UP)
+    return shift(motion, 0.06 * gaussian_filter1d(amount, 0.06 * motion.fps)[:, None] * UP)
 
 
 @pytest.mark.parametrize("fps", [30.0, 60.0])
@@ -158,7 +154,7 @@ def test_hips_that_lost_their_height(height_m: float, pauses: bool) -> None:
 
 def test_hips_of_a_person_who_rolls_over_lost_no_height() -> None:
     motion = lying()
-    motion = move(motion, 0.1 * UP)
+    motion = shift(motion, 0.1 * UP)
     angles_rad = np.linspace(0, 2 * np.pi, len(motion))
     rolls = Rotation.from_rotvec(angles_rad[:, None] * [0, 0, 1]) * Rotation.from_quat(motion.rotations[:, 0])
     rotations = np.concatenate([rolls.as_quat()[:, None], motion.rotations[:, 1:]], axis=1)

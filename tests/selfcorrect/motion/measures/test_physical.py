@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
-from turned_joints import pose_joint
+from turned_joints import pose_joint, shift
 
 from selfcorrect.motion.editing.transforms import mirror, resample
 from selfcorrect.motion.measures.physical import PhysicalErrors, physical_errors
@@ -14,17 +14,6 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
 
 FRAMES = 40
-
-
-@pytest.fixture
-def stand(skeleton: Skeleton, standing_height_m: float) -> Motion:
-    """The rest pose, standing still on the floor."""
-    rotations = np.tile([0.0, 0, 0, 1], (FRAMES, len(skeleton), 1))
-    return Motion(skeleton, np.tile([0.0, standing_height_m, 0], (FRAMES, 1)), rotations, 30.0)
-
-
-def shift_motion(motion: Motion, shift_m: np.ndarray | tuple[float, float, float]) -> Motion:
-    return replace(motion, root_m=motion.root_m + np.asarray(shift_m))
 
 
 def errors(*motions: Motion) -> PhysicalErrors:
@@ -36,29 +25,27 @@ def test_standing_still_is_without_error(stand: Motion):
 
 
 def test_sunk_and_raised_bodies_are_measured_exactly(stand: Motion):
-    result = errors(
-        shift_motion(stand, (0, -0.05, 0)), shift_motion(stand, (0, 0.08, 0)), shift_motion(stand, (0, 0.004, 0))
-    )
+    result = errors(shift(stand, (0, -0.05, 0)), shift(stand, (0, 0.08, 0)), shift(stand, (0, 0.004, 0)))
     np.testing.assert_allclose(result.penetration_m, [0.05, 0, 0], atol=1e-12)
     np.testing.assert_allclose(result.floating_m, [0, 0.08, 0], atol=1e-12)
 
 
 def test_frames_without_error_count_as_zero(stand: Motion):
     height_m = np.where(np.arange(FRAMES) < 10, -0.02, 0.0)
-    result = errors(shift_motion(stand, np.outer(height_m, [0, 1, 0])))
+    result = errors(shift(stand, np.outer(height_m, [0, 1, 0])))
     assert result.penetration_m[0] == pytest.approx(0.02 / 4)
 
 
 def test_a_gliding_stand_skates_at_its_speed_at_any_frame_rate(stand: Motion):
-    glide = shift_motion(stand, np.outer(np.arange(FRAMES) / 30, [0.5, 0, 0]))
+    glide = shift(stand, np.outer(np.arange(FRAMES) / 30, [0.5, 0, 0]))
     assert errors(glide).skate_m_s[0] == pytest.approx(0.5)
     assert errors(resample(glide, 60.0)).skate_m_s[0] == pytest.approx(0.5)
-    assert errors(shift_motion(glide, (0, 0.02, 0))).skate_m_s[0] == 0
+    assert errors(shift(glide, (0, 0.02, 0))).skate_m_s[0] == 0
 
 
 def test_only_the_foot_on_the_floor_skates(stand: Motion, skeleton: Skeleton):
     """The left foot is lifted by the hip; the body glides; then only the right foot counts, at the same speed."""
-    glide = shift_motion(stand, np.outer(np.arange(FRAMES) / 30, [0, 0, 0.3]))
+    glide = shift(stand, np.outer(np.arange(FRAMES) / 30, [0, 0, 0.3]))
     result = errors(pose_joint(glide, "left_hip", Rotation.from_euler("x", -40, degrees=True)))
     assert result.skate_m_s[0] == pytest.approx(0.3)
     assert result.floating_m[0] == pytest.approx(0, abs=1e-12)
@@ -66,12 +53,12 @@ def test_only_the_foot_on_the_floor_skates(stand: Motion, skeleton: Skeleton):
 
 def test_jerk_of_a_cubic_path_is_its_third_derivative(stand: Motion):
     times = np.arange(FRAMES) / 30
-    assert errors(shift_motion(stand, np.outer(times**3, [0, 0, 2]))).jerk_m_s3[0] == pytest.approx(12)
-    assert errors(shift_motion(stand, np.outer(times**2, [0, 0, 2]))).jerk_m_s3[0] == pytest.approx(0, abs=1e-6)
+    assert errors(shift(stand, np.outer(times**3, [0, 0, 2]))).jerk_m_s3[0] == pytest.approx(12)
+    assert errors(shift(stand, np.outer(times**2, [0, 0, 2]))).jerk_m_s3[0] == pytest.approx(0, abs=1e-6)
 
 
 def test_padding_does_not_count(stand: Motion):
-    glide = shift_motion(stand, np.outer(np.arange(FRAMES) / 30, [0.5, 0, 0]) - np.array([0, 0.03, 0]))
+    glide = shift(stand, np.outer(np.arange(FRAMES) / 30, [0.5, 0, 0]) - np.array([0, 0.03, 0]))
     together = errors(glide.frames(0, 15), stand)
     alone = errors(glide.frames(0, 15))
     for name, value in alone.mean().items():
@@ -79,7 +66,7 @@ def test_padding_does_not_count(stand: Motion):
 
 
 def test_a_single_frame_has_no_motion_errors(stand: Motion):
-    result = errors(shift_motion(stand, (0, -0.01, 0)).frames(0, 1))
+    result = errors(shift(stand, (0, -0.01, 0)).frames(0, 1))
     assert (result.skate_m_s[0], result.jerk_m_s3[0]) == (0, 0)
     assert result.penetration_m[0] == pytest.approx(0.01)
 
@@ -88,12 +75,12 @@ def test_a_lying_body_touches_the_floor_with_its_surface(stand: Motion, skeleton
     lying = pose_joint(stand, 0, Rotation.from_euler("x", -90, degrees=True))
     lying = replace(lying, root_m=np.tile([0, 0.12, 0.0], (FRAMES, 1)))
     assert errors(lying).floating_m[0] < 0.06
-    assert errors(shift_motion(lying, (0, -0.3, 0))).penetration_m[0] > 0.2
+    assert errors(shift(lying, (0, -0.3, 0))).penetration_m[0] > 0.2
 
 
 def test_mirrored_motions_have_the_same_errors(random_motion: Callable[..., Motion]):
     motions = [random_motion(seed) for seed in range(4)]
-    low = [shift_motion(motion, (0, 1.0 - motion.root_m[0, 1], 0)) for motion in motions]
+    low = [shift(motion, (0, 1.0 - motion.root_m[0, 1], 0)) for motion in motions]
     original_errors = errors(*low)
     mirrored_errors = errors(*map(mirror, low))
     for name in original_errors.mean():

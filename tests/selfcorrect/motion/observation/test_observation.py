@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
+from turned_joints import shift
 
 from selfcorrect.motion.body.smpl import to_smpl
 from selfcorrect.motion.motion import Motion
@@ -24,16 +25,12 @@ def score(observation: Observation, stands: np.ndarray) -> float:
     return 2 * (observation.stands & stands).sum() / (observation.stands.sum() + stands.sum())
 
 
-def move_root(motion: Motion, moves_m: np.ndarray) -> Motion:
-    return replace(motion, root_m=motion.root_m + moves_m)
-
-
 @settings(max_examples=15, deadline=None)
 @given(kind=st.sampled_from(KINDS), height_m=st.floats(-3.0, 3.0), pace=st.floats(0.6, 1.3))
 def test_a_shift_moves_the_floor_and_nothing_else(kind: Kind, height_m: float, pace: float) -> None:
     motion = made_motion(kind, pace, frames=60)
     low = observe(motion)
-    high = observe(move_root(motion, np.array([0.0, height_m, 0.0])))
+    high = observe(shift(motion, np.array([0.0, height_m, 0.0])))
     np.testing.assert_array_equal(high.standing, low.standing)
     np.testing.assert_array_equal(high.bearing, low.bearing)
     np.testing.assert_allclose(high.levels_m - low.levels_m, height_m, atol=1e-8)
@@ -76,7 +73,7 @@ def test_noise_hides_neither_floor_nor_stances(seed: int) -> None:
     noise = Rotation.from_rotvec(generator.normal(0, 0.02, (motion.rotations[..., :3].size // 3, 3)))
     rotations = (Rotation.from_quat(motion.rotations.reshape(-1, 4)) * noise).as_quat()
     noisy = replace(motion, rotations=rotations.reshape(motion.rotations.shape))
-    noisy = move_root(noisy, generator.normal(0, 0.004, motion.root_m.shape))
+    noisy = shift(noisy, generator.normal(0, 0.004, motion.root_m.shape))
     observation = observe(noisy)
     assert score(observation, stands) > 0.8
     assert observation.floor_m == pytest.approx(observe(motion).floor_m, abs=0.012)
@@ -93,7 +90,7 @@ def test_feet_that_never_rest_do_not_stand() -> None:
     motion = made_motion("run", frames=60)
     times_s = np.arange(60) / 30
     circling_m = 0.6 * np.stack([np.cos(9 * times_s), np.sin(11 * times_s), np.sin(7 * times_s)], axis=1)
-    assert observe(move_root(motion, circling_m)).stands.mean() < 0.25
+    assert observe(shift(motion, circling_m)).stands.mean() < 0.25
 
 
 def test_a_stance_that_hovers_contradicts_the_floor_and_does_not_move_it() -> None:
@@ -101,7 +98,7 @@ def test_a_stance_that_hovers_contradicts_the_floor_and_does_not_move_it() -> No
     start, stop = np.flatnonzero(np.diff(stands[:, 0].astype(int)))[1:3] + 1
     lift_m = np.zeros((120, 3))
     lift_m[start:stop, 1] = 0.04
-    observation = observe(move_root(motion, lift_m))
+    observation = observe(shift(motion, lift_m))
     assert observation.floor_m == pytest.approx(observe(motion).floor_m, abs=0.01)
     assert (observation.off_m[start + 2 : stop - 2, 0] > 0.02).mean() > 0.7
     assert (observe(motion).off_m != 0).mean() < 0.03
@@ -109,8 +106,8 @@ def test_a_stance_that_hovers_contradicts_the_floor_and_does_not_move_it() -> No
 
 def test_speeds_of_another_motion_are_those_in_the_stances_of_the_observed_one() -> None:
     motion, _ = walk_with_stances()
-    slides = move_root(motion, np.arange(120)[:, None] / 30 * [0.3, 0.0, 0.0])
-    lifted = move_root(slides, np.array([0.0, 0.5, 0.0]))
+    slides = shift(motion, np.arange(120)[:, None] / 30 * [0.3, 0.0, 0.0])
+    lifted = shift(slides, np.array([0.0, 0.5, 0.0]))
     observation = observe(motion)
     standing_m_s = observation.standing_speed_m_s(motion)
     assert observation.standing_speed_m_s(slides) == pytest.approx(0.3, abs=0.05 + standing_m_s)

@@ -8,7 +8,7 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
-from turned_joints import pose_joint
+from turned_joints import pose_joint, shift
 
 from selfcorrect.motion.editing.transforms import turn
 from selfcorrect.motion.motion import Motion
@@ -28,14 +28,8 @@ from selfcorrect.motion.support import Support
 
 
 @pytest.fixture
-def stand(skeleton: Skeleton, standing_height_m: float) -> Motion:
-    """The rest pose for six frames."""
-    rotations = np.tile([0.0, 0, 0, 1], (6, len(skeleton), 1))
-    return Motion(skeleton, np.tile([0.0, standing_height_m, 0], (6, 1)), rotations, 30.0)
-
-
-def shift_motion(motion: Motion, shift_m: tuple[float, float, float]) -> Motion:
-    return replace(motion, root_m=motion.root_m + np.array(shift_m))
+def stand(stand: Motion) -> Motion:
+    return stand.frames(0, 6)
 
 
 def find_pixels(picture: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
@@ -74,14 +68,14 @@ def test_a_body_of_1_7_m_fills_three_quarters_of_the_picture_and_stands_in_its_l
 def test_the_camera_follows_over_the_floor(stand: Motion):
     """Whole tiles away nothing looks different, a fraction of a tile away only the floor does."""
     at_origin = animate([PicturePanel(stand)])[0]
-    np.testing.assert_array_equal(animate([PicturePanel(shift_motion(stand, (3.0, 0, -7.0)))])[0], at_origin)
-    there = animate([PicturePanel(shift_motion(stand, (3.3, 0, 0)))])[0]
+    np.testing.assert_array_equal(animate([PicturePanel(shift(stand, (3.0, 0, -7.0)))])[0], at_origin)
+    there = animate([PicturePanel(shift(stand, (3.3, 0, 0)))])[0]
     assert not np.array_equal(there, at_origin)
     np.testing.assert_array_equal(find_pixels(there, LEFT), find_pixels(at_origin, LEFT))
 
 
 def test_the_same_view_shows_how_far_motions_are_apart(stand: Motion):
-    shifted = shift_motion(stand, (0.5, 0, 0))
+    shifted = shift(stand, (0.5, 0, 0))
     frame_pictures = animate([PicturePanel(stand), PicturePanel(shifted)])
     same = animate(make_panels([stand, shifted], ["", ""]))
     np.testing.assert_array_equal(
@@ -92,7 +86,7 @@ def test_the_same_view_shows_how_far_motions_are_apart(stand: Motion):
 
 def test_sunk_feet_are_red(stand: Motion):
     assert len(find_pixels(animate([PicturePanel(stand)])[0], SUNK)) == 0
-    assert len(find_pixels(animate([PicturePanel(shift_motion(stand, (0, -0.06, 0)))])[0], SUNK)) > 50
+    assert len(find_pixels(animate([PicturePanel(shift(stand, (0, -0.06, 0)))])[0], SUNK)) > 50
 
 
 def test_panels_form_a_row_and_short_motions_wait(stand: Motion, random_motion: Callable[..., Motion]):
@@ -125,7 +119,7 @@ def test_a_skeleton_without_known_parts_is_drawn_too():
     pole = Skeleton(names, (-1, 0, 1), offsets_m, ("", "", ""))
     motion = Motion(pole, np.zeros((2, 3)), np.tile([0.0, 0, 0, 1], (2, 3, 1)), 30.0)
     drawn = animate([PicturePanel(motion)])[0]
-    lying = animate([PicturePanel(shift_motion(motion, (0, -5, 0)))])[0]
+    lying = animate([PicturePanel(shift(motion, (0, -5, 0)))])[0]
     assert not np.array_equal(drawn, lying)
 
 
@@ -194,7 +188,7 @@ def test_whole_bodies_are_inside_the_picture_and_below_their_title(stand: Motion
 
 
 def test_a_large_shift_is_seen_beside_where_the_body_was(stand: Motion):
-    panels = make_panels([stand, shift_motion(stand, (3.0, 0, 0))], ["before", "after"])
+    panels = make_panels([stand, shift(stand, (3.0, 0, 0))], ["before", "after"])
     picture = animate(panels)[0]
     first = find_pixels(picture[:, :360], LEFT)
     second = find_pixels(picture[:, 360:], LEFT)

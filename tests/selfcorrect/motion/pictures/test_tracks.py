@@ -7,14 +7,6 @@ import pytest
 
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.pictures.tracks import FootTracks, draw_tracks
-from selfcorrect.motion.skeleton import Skeleton
-
-
-@pytest.fixture
-def stand(skeleton: Skeleton, standing_height_m: float) -> Motion:
-    """The rest pose for a second."""
-    rotations = np.tile([0.0, 0, 0, 1], (30, len(skeleton), 1))
-    return Motion(skeleton, np.tile([0.0, standing_height_m, 0], (30, 1)), rotations, 30.0)
 
 
 def _tracks_of(motion: Motion) -> FootTracks:
