@@ -145,8 +145,12 @@ class StabilizeFloor:
         repaired = cleaning.with_posed_motions(stabilized.shift(kept_m))
         repairs_m = repaired.record_repair(Repair.DRIFT, motions)
         notes = []
-        for glide_m, floor_motion in zip(glides_m, floor_motions, strict=True):
-            notes.append((*self._note_glide(glide_m, motions.fps), *floor_motion.notes))
+        for index, floor_motion in enumerate(floor_motions):
+            notes_on_glides = (
+                *self._note_glide(glides_m[index], motions.fps),
+                *_note_skates(stabilized.motions[index]),
+            )
+            notes.append((*notes_on_glides, *floor_motion.notes))
         state = replace(cleaning, floor=Floor(kept_m, in_place, notes), repairs_m=repairs_m)
         return state.with_posed_motions(stabilized)
 
@@ -157,6 +161,12 @@ class StabilizeFloor:
             return ()
         kind = NoteKind.GLIDE_KEPT if self.keep_path else NoteKind.GLIDE_REMOVED
         return (Note(kind, round(float(speeds_m_s[speeds_m_s > 0].mean()), 3)),)
+
+
+def _note_skates(motion: Motion) -> tuple[Note, ...]:
+    """Return a note on feet that are not planted because they glide on the floor that was found."""
+    speed_m_s = round(float(norms(observe(motion).glide_m_s)), 1)
+    return (Note(NoteKind.FEET_GLIDE, speed_m_s),) if speed_m_s else ()
 
 
 def _find_paths_m(velocities_m_s: Sequence[np.ndarray], fps: float) -> np.ndarray:

@@ -144,6 +144,7 @@ class NoteKind(Enum):
     FEET_KEPT = "corrected feet would slide faster by {value:.3f} m/s; the motion was kept", True
     CONTACTS_KEPT = "corrected feet would lose {value:.0%} of their contacts; the motion was kept", True
     WAY_RESTORED = "frames {frames}: the way was lost; restored from the feet, --keep path keeps the root's"
+    FEET_GLIDE = "its feet glide at {value:.1f} m/s, as on skates; not planted, --contacts says where they stand", True
     GLIDE_REMOVED = "it stands and glides at {value:.2f} m/s; the glide is removed, --keep path keeps it"
     GLIDE_KEPT = "it stands and glides at {value:.2f} m/s, as on a walkway; its feet stand on that"
     RISES = "the height of its floor changes by {value:+.2f} m from beginning to end; --level takes that out"

@@ -75,6 +75,17 @@ def test_swaying_and_riding_are_no_glides() -> None:
     assert not glide_m_s(gliding(stand, 0.8)).any()
 
 
+@pytest.mark.parametrize(
+    ("steps", "named"), [(gesturing(150), NoteKind.DRIFT_KEPT), (made_motion("walk", frames=150), NoteKind.FEET_GLIDE)]
+)
+def test_feet_that_glide_along_with_the_body_are_kept_and_named(steps: Motion, named: NoteKind) -> None:
+    """A stand on something that moves, and the steps of a skater."""
+    skater = gliding(replace(steps, root_m=steps.root_m * (0.0, 1.0, 0.0)), 1.5)
+    (correction,) = KinematicCorrector()([skater])
+    assert named in {note.kind for note in correction.notes}
+    np.testing.assert_allclose(correction.motion.root_m, skater.root_m, atol=0.01)
+
+
 @pytest.mark.parametrize("keep", ["path", "feet"])
 @pytest.mark.parametrize("kinematic", [True, False])
 def test_a_body_on_a_walkway_keeps_its_path_if_that_is_asked_for(keep: str, *, kinematic: bool) -> None:
