@@ -284,7 +284,7 @@ def test_figures_in_running_text_follow_from_kept_data() -> None:
         assert not marks or page in results.PAGES, page.name
         assert len(marks) == len(re.findall(r"\S<!--", text)), page.name
         spoilt = figures.FIGURE.sub(
-            lambda found: re.sub(r"\d", "9", found[0].partition("<")[0]) + f"<!-- {found[5]} -->", text
+            lambda found: re.sub(r"\d", "9", found[0].partition("<")[0]) + f"<!-- {found[6]} -->", text
         )
         assert figures.fill_figures(spoilt, summaries) == text, f"make results, for {page.name}"
 

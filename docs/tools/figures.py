@@ -5,7 +5,7 @@
 Before the colon stand a table of `TABLES`, or a run of docs/results, and its columns; behind it stand rows: `A`, `A
 less B` (paired by seed or split), or `A times B over C times D` (a ratio of means). In front, a word of `STATISTICS`
 takes one number from the values. The number keeps the form that the page gives it: 0.05, +0.05, 0.05 [0.03, 0.07] (95 %
-interval) or 0.05 ± 0.02 (half of the interval).
+interval) or 0.05 ± 0.02 (half of the interval); +5.6 % has a space.
 """
 
 import json
@@ -23,14 +23,14 @@ from evidence import arms_by_name, average_late, real_values, use_minus_signs
 from recipe_table import find_p, read_tests
 from scipy.stats import ttest_ind
 from split_tables import NETWORKS, read_rows
-from splits_page import BASELINE, FORCES, REAL, read_results, sign_flip_p
+from splits_page import BASELINE, FORCES, PLACES, REAL, read_results, sign_flip_p
 from tables import SUMMARIES
 
 from selfcorrect.experiments.motion.presets import select_controls
 from selfcorrect.experiments.studies.summary import Summary
 from selfcorrect.statistics import Interval, holm, jackknife_ratio, mean_interval
 
-FIGURE = re.compile(r"([+−]?)(\d+(?:\.(\d+))?)( \[[^]<]*\]| ± [\d.]+)?<!-- (\w[^>]*: [^>]*) -->")
+FIGURE = re.compile(r"([+−]?)(\d+(?:\.(\d+))?)( %)?( \[[^]<]*\]| ± [\d.]+)?<!-- (\w[^>]*: [^>]*) -->")
 ANCESTRAL = select_controls()["ancestral"][0].key.removeprefix("replace+none+")
 FRESH = ("first", "fresh real", "calibrated")
 STATISTICS: dict[str, Callable[[np.ndarray], Any]] = {
@@ -45,13 +45,14 @@ def fill_figures(page: str, summaries: Mapping[str, Summary]) -> str:
     """Return a page whose marked numbers in running text are computed anew."""
 
     def write(match: re.Match[str]) -> str:
-        sign, _, digits, spread, mark = match.groups(default="")
+        sign, _, digits, percent, spread, mark = match.groups(default="")
         interval = estimate(mark, summaries)
+        value, low, high = ((100 if percent else 1) * end for end in (interval.estimate, interval.low, interval.high))
         form = f".{len(digits)}f"
-        half = f" ± {(interval.high - interval.low) / 2:{form}}" if "±" in spread else ""
+        half = f" ± {(high - low) / 2:{form}}" if "±" in spread else ""
         form = f"+{form}" if sign else form
-        bounds = f" [{interval.low:{form}}, {interval.high:{form}}]" if "[" in spread else ""
-        return f"{use_minus_signs(f'{interval.estimate:{form}}{half}{bounds}')}<!-- {mark} -->"
+        bounds = f" [{low:{form}}, {high:{form}}]" if "[" in spread else ""
+        return f"{use_minus_signs(f'{value:{form}}{percent}{half}{bounds}')}<!-- {mark} -->"
 
     return FIGURE.sub(write, page)
 
@@ -98,9 +99,18 @@ def _find_arm(run: Summary, arm: str, metric: str, generation: str = "late", hal
 
 
 def _find_force(arm: str) -> np.ndarray:
+    """Return root forces (splits,) of an arm, or of real motion, body weights."""
+    return np.array([{**split["force"], REAL: split[REAL]}[arm] for split in read_results(FORCES)])
+
+
+def _find_force_distance(arm: str) -> np.ndarray:
     """Return distances (splits,) of an arm's root force to real motion, as shares of the real-data baseline's force."""
-    splits = [(split["force"], split[REAL]) for split in read_results(FORCES)]
-    return np.array([abs(force[arm] - real) / force[BASELINE] for force, real in splits])
+    return np.abs(_find_force(arm) - _find_force(REAL)) / _find_force(BASELINE)
+
+
+def _find_place(arm: str, score: str) -> np.ndarray:
+    """Return a score (splits,) of an arm as a share of the real-data baseline's."""
+    return np.array([split["scores"][arm][score] / split["scores"][BASELINE][score] for split in read_results(PLACES)])
 
 
 def _read_lines(name: str) -> list[dict[str, Any]]:
@@ -164,7 +174,9 @@ def _find_fallen(verdict: str, *stages: str) -> np.ndarray:
 
 
 TABLES: dict[str, Callable[..., np.ndarray]] = {
-    "force-distance": _find_force,
+    "force": _find_force,
+    "force-distance": _find_force_distance,
+    "place-splits": _find_place,
     "dct-mixer": _find_mixer,
     "side-by-side": _find_trials,
     "recipe-tests": _find_fallen,

@@ -1,7 +1,6 @@
-"""Judge the registered splits for recipe.md and remedies.md: `make results` fills both pages.
+"""Tables of the registered splits for recipe.md and remedies.md: `make results` fills both pages.
 
-Both experiments judge one primary difference by the exact test over splits, as their registrations say. The pages name
-the commit that has the scripts which ran the splits.
+Both experiments judge one primary difference by the exact test over splits, as their registrations say.
 """
 
 import hashlib
@@ -22,8 +21,6 @@ FORCE_PAGE = RESULTS / "recipe.md"
 FORCES = RESULTS / "splits"
 PLACE_PAGE = RESULTS / "remedies.md"
 PLACES = RESULTS / "place-splits"
-SPLITS = 8
-LEVEL = 0.05
 REAL = "real"
 
 BASELINE = "real+none"
@@ -110,19 +107,6 @@ def sign_flip_p(differences: np.ndarray) -> float:
     return float((means >= abs(differences.mean()) * (1 - 1e-12)).mean())
 
 
-def state_verdict(differences: np.ndarray, undecided: str, below: str, above: str) -> str:
-    """Return the verdict on a primary test; none before all splits are complete."""
-    mean = f"mean difference {interval_cell(differences)}"
-    if len(differences) < SPLITS:
-        return (
-            f"**{len(differences)} of {SPLITS} splits are complete ({mean}). By the registration, fewer than {SPLITS} "
-            "give no verdict and no p-value.**"
-        )
-    p_value = sign_flip_p(differences)
-    verdict = f"Undecided: {undecided}" if p_value > LEVEL else below if differences.mean() < 0 else above
-    return f"**{verdict} (exact test, p = {p_value:.3f}; {mean}).**"
-
-
 def interval_cell(differences: np.ndarray) -> str:
     """Return the mean of differences in percent, with a 95 % interval if there are enough that differ."""
     if len(differences) < 2:
@@ -158,32 +142,6 @@ def force_difference(result: Result, arm: str = PHYSICS, other: str = LOW_PASS, 
     return (abs(force[arm] - result[real]) - abs(force[other] - result[real])) / force[BASELINE]
 
 
-def state_force_verdict(results: Sequence[Result]) -> str:
-    """Return the verdict on the registered difference of forces."""
-    return state_verdict(
-        np.array([force_difference(result) for result in results]),
-        undecided="we found no difference between physics and the low-pass filter",
-        below="Physics brings the root force nearer to real motion than the low-pass filter does",
-        above="The low-pass filter brings the root force nearer to real motion than physics does",
-    )
-
-
-def state_baseline_forces(results: Sequence[Result]) -> str:
-    """Return sentences on the real-data baseline, which needs too little force itself (exploratory)."""
-    is_below = [result["force"][BASELINE] < result[REAL] for result in results]
-    sentences = [
-        "Exploratory: samples of the real-data baseline need less force than held-out real motion in "
-        f"{sum(is_below)} of {len(results)} splits, so lowering the force mostly leads away from real motion."
-    ]
-    for arm, words in ((PHYSICS, "Physics"), (LOW_PASS, "The low-pass filter")):
-        values = np.array([force_difference(result, arm, BASELINE) for result in results])
-        sentences.append(
-            f"{words} ends further from real motion than that baseline in {int((values > 0).sum())} of {len(values)} "
-            f"splits ({interval_cell(values)} of the baseline's force, exact test, p = {sign_flip_p(values):.3f})."
-        )
-    return "\n".join(sentences)
-
-
 def list_force_differences(result: Result) -> dict[str, float]:
     """Return the exploratory differences of a split by their words."""
     force = result["force"]
@@ -203,7 +161,7 @@ def list_force_differences(result: Result) -> dict[str, float]:
 
 
 def list_force_parts() -> dict[str, str]:
-    """Return verdict and tables of the forces by their marks."""
+    """Return tables of the forces by their marks."""
     results = read_results(FORCES)
     differences = [list_force_differences(result) for result in results]
     rows = []
@@ -211,8 +169,6 @@ def list_force_parts() -> dict[str, str]:
         values = np.array([split[words] for split in differences])
         rows.append([words, interval_cell(values), f"{int((values < 0).sum())} of {len(values)}"])
     return {
-        "verdict": state_force_verdict(results),
-        "baseline": state_baseline_forces(results),
         "splits": splits_table(
             results,
             [REAL, *FORCE_ARMS.values()],
@@ -237,16 +193,6 @@ def share(result: Result, arm: str, other: str, score: str, *, from_real: bool =
 def recall_difference(result: Result) -> float:
     """Return the registered difference of a split: recall, preferred − data, as a share of the baseline's."""
     return share(result, PREFERENCE, PHYSICS, "recall")
-
-
-def state_place_verdict(results: Sequence[Result]) -> str:
-    """Return the verdict on the registered difference of recalls."""
-    return state_verdict(
-        np.array([recall_difference(result) for result in results]),
-        undecided="at λ = 1 we found no difference in recall between physics preferred and physics as data",
-        below="At λ = 1, physics as data keeps more recall than physics preferred",
-        above="At λ = 1, physics preferred keeps more recall than physics as data",
-    )
 
 
 def arms_table(results: Sequence[Result]) -> str:
@@ -282,11 +228,10 @@ def exploratory_table(results: Sequence[Result]) -> str:
 
 
 def list_place_parts() -> dict[str, str]:
-    """Return verdict and tables of the places by their marks."""
+    """Return tables of the places by their marks."""
     results = read_results(PLACES)
     arms = (BASELINE, PHYSICS, PREFERENCE)
     return {
-        "verdict": state_place_verdict(results),
         "splits": splits_table(
             results,
             [PLACE_ARMS[arm] for arm in arms],
@@ -306,7 +251,7 @@ KINDS = {"splits": list_force_parts, "place-splits": list_place_parts}
 
 
 def fill_splits(page: str, *, is_site: bool = False) -> str:
-    """Return a page with the verdicts and tables of splits that it marks; long tables are on the site."""
+    """Return a page with the tables of splits that it marks; long tables are on the site."""
     for kind, list_parts in KINDS.items():
         if f"<!-- {kind}: " in page:
             parts = list_parts()
