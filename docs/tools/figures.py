@@ -20,6 +20,7 @@ import numpy as np
 from claims import join_stage
 from conditioning_page import ARMS, Scores, predict_founders
 from evidence import arms_by_name, average_late, real_values, use_minus_signs
+from founders import correlate_recall, read_scores
 from recipe_table import find_p, read_tests
 from scipy.stats import ttest_ind
 from split_tables import NETWORKS, read_rows
@@ -61,6 +62,8 @@ def estimate(mark: str, summaries: Mapping[str, Summary]) -> Interval:
     """Return what a mark asks for, with a 95 % interval where seeds or splits give one."""
     head, _, rows = mark.partition(": ")
     table, *columns = head.split()
+    if table == "founders-r":
+        return correlate_recall(rows, *columns)
     find = TABLES[table] if table in TABLES else partial(_find_arm, _find_run(table, summaries))
     judge, _, rest = rows.partition(" ")
     if " over " in rows:
@@ -158,6 +161,18 @@ def _find_labels(row: str, metric: str, generation: str) -> np.ndarray:
     return scores.values(data, int(labels), arm, metric)[:, int(generation)]
 
 
+def _find_founders(arm: str, column: str, generation: str = "mean") -> np.ndarray:
+    """Return a column (seeds,) of founders-recall.csv at a generation, or averaged over the generations.
+
+    column: `missed` is the recall of samples less the recall of founders, with balls of one size.
+    """
+    if column == "missed":
+        scores = read_scores(arm, "equal_recall") - read_scores(arm, "founders_equal_recall")
+    else:
+        scores = read_scores(arm, column)
+    return scores.mean(axis=1) if generation == "mean" else scores[:, int(generation) - 1]
+
+
 def _find_statement(statement: str, toy: str, column: str = "measured") -> np.ndarray:
     """Return the value (1,) that a toy loop's statement measured or predicted."""
     checks = json.loads((Path(__file__).parent / "toys.json").read_text(encoding="utf-8"))[toy]["checks"]
@@ -182,6 +197,7 @@ TABLES: dict[str, Callable[..., np.ndarray]] = {
     "recipe-tests": _find_fallen,
     "samplers": _find_draws,
     "conditioning": _find_labels,
+    "founders": _find_founders,
     "toys": _find_statement,
 }
 """Tables that are no runs: by row and columns they give values of seeds or splits."""
