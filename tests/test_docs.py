@@ -290,7 +290,7 @@ def test_figures_in_running_text_follow_from_kept_data() -> None:
 
 
 def test_p_values_of_registered_tests_follow_from_their_intervals() -> None:
-    recipe = tool("recipe_table")
+    recipe = tool("recipe_tests")
     rows = [row for row in recipe.read_tests() if row["verdict"]]
     for stage in {row["stage"] for row in rows}:
         family = {row["test"]: row for row in rows if row["stage"] == stage}

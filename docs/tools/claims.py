@@ -7,6 +7,7 @@ something is to stay as it was), *not reproduced* if the interval lies on the ot
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -116,6 +117,7 @@ def claims_table(claims: Sequence[Claim], summaries: Mapping[str, Summary]) -> I
     yield from table_lines(["Source", "Claim", "Where", "Measured", ""], rows)
 
 
+@cache
 def join_stage(number: int) -> Summary:
     """Return one summary of all seeds of a stage of the registered experiment, both splits together."""
     seeds = [read_summary(path) for path in sorted(SUMMARIES.glob(f"recipe/stage-{number}-seed-*.json"))]

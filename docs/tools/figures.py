@@ -21,7 +21,7 @@ from claims import join_stage
 from conditioning_page import ARMS, Scores, predict_founders
 from evidence import arms_by_name, average_late, real_values, use_minus_signs
 from founders import correlate_recall, read_scores
-from recipe_table import find_p, read_tests
+from recipe_tests import find_p, read_tests
 from scipy.stats import ttest_ind
 from split_tables import NETWORKS, read_rows
 from splits_page import BASELINE, FORCES, PLACES, REAL, read_results, sign_flip_p

@@ -1,11 +1,22 @@
-"""The table of root forces, and tables of all arms and runs."""
+"""The tables of root forces and of the registered experiment, and tables of all arms and runs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-from claims import join_stage
-from evidence import arms_by_name, average_late, change_cell, distances, late_change, mean_cell, real_values
-from splits_page import FORCES, LOW_PASS, PHYSICS, read_results
+from claims import TITLES, join_stage
+from evidence import (
+    arms_by_name,
+    average_late,
+    change_cell,
+    distances,
+    format_interval,
+    late_change,
+    mean_cell,
+    real_values,
+)
+from figures import estimate
+from recipe_tests import read_tests
+from splits_page import FORCES, LOW_PASS, PHYSICS, REAL, read_results
 from tables import table_lines
 
 from selfcorrect.experiments.motion.settings import arms_from_config
@@ -15,51 +26,88 @@ from selfcorrect.experiments.studies.summary import Summary, format_rows
 from selfcorrect.motion.measures.metrics import Metric, find_metric
 
 FORCE = "needed_force_bodyweights"
-
-
-_TREATMENTS = ("uncorrected", "low-pass", "kinematic", "physics")
-_PLAIN = tuple(f"replace+{corrector}" for corrector in ("none", *_TREATMENTS[1:]))
-_FORCES = (
-    ("MuJoCo follows the motion, small DCT MLP, λ = 1", "ratios-quick-pybullet", "small-dct-mlp", "augment-1"),
-    ("the same, fully synthetic", "ratios-quick-pybullet", "small-dct-mlp", "replace"),
-    ("the same, patch mixer, fully synthetic", "own-corrector", "patch-mixer", "replace"),
+JUDGES = (
+    ("MuJoCo follows the motion, small DCT MLP, λ = 1", "ratios-quick-pybullet", "augment-1"),
+    ("the same, fully synthetic", "ratios-quick-pybullet", "replace"),
+    ("the same, patch mixer, fully synthetic", "own-corrector", "replace"),
 )
-"""Judge and network, summary, denoiser and policy of each row of the table of root forces."""
-_SPLITS_JUDGE = "inverse dynamics and friction cones, temporal convolutions, λ = 1, ancestral steps"
+"""Judge and network, run and policy of rows of the table of root forces."""
+SPLITS_JUDGE = (
+    "inverse dynamics and friction cones, temporal convolutions, λ = 1, ancestral steps "
+    "([page](recipe.md#eight-splits-is-the-force-nearer))"
+)
 
 
 def forces_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
     """Yield the lines of the table of the root force that samples and real motion need."""
-    metric = find_metric(FORCE)
     rows = []
-    for title, name, denoiser, policy in _FORCES:
-        curves = arms_by_name(summaries[name], denoiser)
-        arms = [arm.replace("replace", policy) for arm in _PLAIN]
-        late = [average_late(curves[arm], FORCE) if arm in curves else None for arm in arms]
-        values = (real_values(summaries[name], FORCE), *late)
-        rows.append([title, "built-in clips", *(_score_cell(column, metric) for column in values)])
-    rows += [_recipe_forces(), _split_forces()]
-    yield from table_lines(["judge", "windows", "real motion", *_TREATMENTS], rows)
-
-
-def _recipe_forces() -> list[str]:
-    """Return the row of temporal convolutions at λ = 1, means of both splits of the subjects."""
-    stage = join_stage(5)
-    curves = arms_by_name(stage, "temporal-conv")
-    columns = [real_values(stage, FORCE)]
-    columns += [average_late(curves[arm.replace("replace", "augment-1")], FORCE) for arm in _PLAIN]
-    cells = [f"{np.mean(column):.2f}" for column in columns if column is not None]
-    return ["the same, temporal convolutions, λ = 1, ancestral steps ([page](recipe.md))", "CMU, two splits", *cells]
-
-
-def _split_forces() -> list[str]:
-    """Return the row of inverse dynamics: ranges over the splits of the subjects."""
+    for judge, run, policy in JUDGES:
+        forces = [estimate(f"{run} {FORCE}: {arm}", summaries) for arm in (REAL, f"{policy}+none", f"{policy}+physics")]
+        real, plain, physics = (f"{force.estimate:.2f} ± {(force.high - force.low) / 2:.2f}" for force in forces)
+        rows.append([judge, "built-in clips", real, plain, "", "", physics])
+    arms = (REAL, *(f"augment-1+{corrector}" for corrector in ("none", "low-pass", "kinematic", "physics")))
+    means = [f"{estimate(f'recipe-5 {FORCE}: {arm}', summaries).estimate:.2f}" for arm in arms]
+    rows.append(
+        ["the same, temporal convolutions, λ = 1, ancestral steps ([page](recipe.md))", "CMU, two splits", *means]
+    )
     splits = read_results(FORCES)
-    columns = [[split["real"] for split in splits]]
-    columns += [[split["force"][arm] for split in splits] for arm in (LOW_PASS, PHYSICS)]
+    columns = (
+        [split[REAL] for split in splits],
+        *([split["force"][arm] for split in splits] for arm in (LOW_PASS, PHYSICS)),
+    )
     real, low_pass, physics = (f"{min(column):.2f} to {max(column):.2f}" for column in columns)
-    title = f"{_SPLITS_JUDGE} ([page](recipe.md#eight-splits-is-the-force-nearer))"
-    return [title, "CMU, eight splits", real, "", low_pass, "", physics]
+    rows.append([SPLITS_JUDGE, "CMU, eight splits", real, "", low_pass, "", physics])
+    yield from table_lines(["judge", "windows", "real motion", "uncorrected", "low-pass", "kinematic", "physics"], rows)
+
+
+STAGES = {1: ("dct-mixer", "augment-1", "λ = 1"), 2: ("dct-mixer", "replace", "fully synthetic")} | {
+    5: ("temporal-conv", "augment-1", "λ = 1")
+}
+"""Stage of the registered experiment → denoiser, policy, and the policy in words."""
+TESTS = {
+    "T2": "*Registered:* physics needs less root force than a low-pass filter (T2)",
+    "T4": "coverage with physics is as uncorrected, within 10 % (T4)",
+    "T5": "matching + physics keeps recall of the real-data baseline (T5)",
+}
+DIFFERENCES = (
+    (
+        "*Differences with 95 % intervals:* uncorrected − baseline, Fréchet distance",
+        "fid_kinematic: {0}+none less real+none",
+        1,
+    ),
+    ("uncorrected − baseline, recall", "recall: {0}+none less real+none", 3),
+    ("uncorrected − baseline, coverage", "coverage: {0}+none less real+none", 3),
+    ("physics − kinematic, root force (body weights)", f"{FORCE}: {{0}}+physics less {{0}}+kinematic", 3),
+    ("physics − kinematic, penetration (mm)", "penetration_mm: {0}+physics less {0}+kinematic", 1),
+    ("physics − kinematic, coverage", "coverage: {0}+physics less {0}+kinematic", 3),
+    (
+        "physics − low-pass, distance to real motion in root force (body weights)",
+        f"{FORCE} distance: {{0}}+physics less {{0}}+low-pass",
+        3,
+    ),
+    (
+        "physics − low-pass, distance to real motion in penetration (mm)",
+        "penetration_mm distance: {0}+physics less {0}+low-pass",
+        1,
+    ),
+)
+"""Words, the mark of `figures.py` behind the stage, with the policy as {0}, and digits."""
+
+
+def recipe_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
+    """Yield the lines of the table: verdicts of tests, and differences with 95 % intervals over the later half."""
+    verdicts = {(int(row["stage"]), row["test"]): row["verdict"] for row in read_tests()}
+    rows = [[words, *(verdicts[stage, test] for stage in STAGES)] for test, words in TESTS.items()]
+    for words, mark, digits in DIFFERENCES:
+        changes = [estimate(f"recipe-{stage} {mark.format(STAGES[stage][1])}", summaries) for stage in STAGES]
+        rows.append([words, *(format_interval(change, digits) for change in changes)])
+    reworked = arms_by_name(join_stage(4), "dct-mixer")["augment-1+none+lineages-reworked"]
+    static = arms_by_name(join_stage(1), "dct-mixer")["augment_once-1+none+matched"]
+    for words, key in (("coverage", "coverage"), ("root force (body weights)", FORCE)):
+        change = format_interval(late_change(reworked, static, key), 3)
+        rows.append([f"`lineages-reworked` − static set with matching, {words}", change, "", ""])
+    heads = [f"{TITLES[denoiser]}, {policy}" for denoiser, _, policy in STAGES.values()]
+    yield from table_lines(["", *heads], rows)
 
 
 KEYS = ("recall", "coverage", "penetration_mm", "skate_m_s", "jerk_m_s3", FORCE, "fid_kinematic")

@@ -22,8 +22,7 @@ import tyro
 from claims import CLAIMS, claims_table
 from conditioning_page import fill_conditioning
 from figures import fill_figures
-from page_tables import arms_of, forces_table
-from recipe_table import recipe_table
+from page_tables import arms_of, forces_table, recipe_table
 from split_tables import (
     MAIN_JOB,
     kept_table,
