@@ -70,32 +70,6 @@ def raise_for_a_while(seconds: float, height_m: float) -> Plant:
     return plant
 
 
-def skate(motion: Motion, rng: np.random.Generator) -> Motion:
-    return drift_anywhere(motion, 0.6, rng)
-
-
-def slide_slowly(motion: Motion, rng: np.random.Generator) -> Motion:
-    return drift_anywhere(motion, rng.uniform(0.1, 0.2), rng)
-
-
-def press_into_floor(motion: Motion, rng: np.random.Generator) -> Motion:
-    return shift_root(motion, -rng.uniform(0.06, 0.08) * UP)
-
-
-def misplace_height(motion: Motion, rng: np.random.Generator) -> Motion:
-    return shift_root(motion, rng.choice([-0.2, 0.2]) * UP)
-
-
-def change_rate(*rates_fps: float) -> Plant:
-    """Play the motion at another frame rate."""
-    return lambda motion, rng: replace(motion, fps=float(rng.choice(rates_fps)))
-
-
-def change_pace(factor: float) -> Plant:
-    """Play the motion too fast or too slow by a factor."""
-    return lambda motion, rng: replace(motion, fps=motion.fps * float(rng.choice([factor, 1 / factor])))
-
-
 def jitter(motion: Motion, rng: np.random.Generator) -> Motion:
     """Add white noise of 2.5° to every joint and of 1 cm to the root."""
     noise = quaternions(rng.normal(0.0, np.radians(2.5), (*motion.rotations.shape[:2], 3)))
@@ -131,12 +105,6 @@ def hold_frame(motion: Motion, rng: np.random.Generator) -> Motion:
     span = draw_span(motion, 0.33, rng)
     frames = np.arange(len(motion))
     frames[span] = span.start
-    return motion.select_frames(frames)
-
-
-def freeze(motion: Motion, rng: np.random.Generator) -> Motion:
-    """Show one frame throughout."""
-    frames = np.full(len(motion), rng.integers(len(motion)))
     return motion.select_frames(frames)
 
 
@@ -183,38 +151,37 @@ def _trunk_axes(motion: Motion, part: str) -> tuple[np.ndarray, np.ndarray]:
     return up, normalize(across_m - along_m[:, None] * up)
 
 
+def set_angle(motion: Motion, part: str, span: slice, axis: str, degrees: float) -> Motion:
+    """Give a joint one rotation about an axis of its parent for a while."""
+    rotations = motion.rotations.copy()
+    rotations[span, motion.skeleton.parts.index(part)] = from_euler_angles(axis, np.array([degrees]))
+    return replace(motion, rotations=rotations)
+
+
 def bend_knee_backward(motion: Motion, rng: np.random.Generator) -> Motion:
     """Bend a knee forwards by 60° for 0.3 s."""
-    joint = motion.skeleton.parts.index(f"{rng.choice(['left', 'right'])}_knee")
-    rotations = motion.rotations.copy()
-    rotations[draw_span(motion, 0.3, rng), joint] = from_euler_angles("X", np.array([-60.0]))
-    return replace(motion, rotations=rotations)
+    part = f"{rng.choice(['left', 'right'])}_knee"
+    return set_angle(motion, part, draw_span(motion, 0.3, rng), "X", -60.0)
 
 
 def turn_head_round(motion: Motion, rng: np.random.Generator) -> Motion:
     """Turn the head by 160° for 0.3 s."""
     span = draw_span(motion, 0.3, rng)
-    rotations = motion.rotations.copy()
-    rotations[span, motion.skeleton.parts.index("neck")] = IDENTITY_QUAT
-    head = motion.skeleton.parts.index("head")
-    rotations[span, head] = from_euler_angles("Y", np.array([160.0]))
-    return replace(motion, rotations=rotations)
+    return set_angle(set_angle(motion, "neck", span, "X", 0.0), "head", span, "Y", 160.0)
 
 
-def pitch_feet(motion: Motion, _: np.random.Generator) -> Motion:
-    """Turn the toes of both feet up by 30°."""
+def pitch_feet(motion: Motion, degrees: float) -> Motion:
+    """Turn both ankles about their own x axes, which lowers toes for positive angles."""
     rotations = motion.rotations.copy()
     ankles = [motion.skeleton.parts.index(f"{side}_ankle") for side in SIDES]
-    rotations[:, ankles] = compose(rotations[:, ankles], from_euler_angles("X", np.array([-30.0])))
+    rotations[:, ankles] = compose(rotations[:, ankles], from_euler_angles("X", np.array([degrees])))
     return replace(motion, rotations=rotations)
 
 
 def raise_heels(motion: Motion, _: np.random.Generator) -> Motion:
     """Raise both heels by 35° over toes that stay where they are, and the body with them."""
-    rotations = motion.rotations.copy()
-    ankles = [motion.skeleton.parts.index(f"{side}_ankle") for side in SIDES]
+    rotations = pitch_feet(motion, 35.0).rotations.copy()
     toes = [motion.skeleton.parts.index(f"{side}_foot") for side in SIDES]
-    rotations[:, ankles] = compose(rotations[:, ankles], from_euler_angles("X", np.array([35.0])))
     rotations[:, toes] = compose(from_euler_angles("X", np.array([-35.0])), rotations[:, toes])
     raised = replace(motion, rotations=rotations)
     lifts_m = (joint_positions(motion) - joint_positions(raised))[:, toes, 1].max(axis=1)
@@ -236,15 +203,6 @@ def show_rest_pose(motion: Motion, _: np.random.Generator) -> Motion:
     return replace(motion, rotations=rotations)
 
 
-def change_unit(motion: Motion, rng: np.random.Generator) -> Motion:
-    """Read inches as centimetres, the other way round, or centimetres as metres."""
-    return ScaledBody(float(rng.choice([2.54, 1 / 2.54, 100.0]))).view(motion)
-
-
-def turn_z_up(motion: Motion, _: np.random.Generator) -> Motion:
-    return to_y_up(Z_UP).restore(motion)
-
-
 def shake(motion: Motion, rng: np.random.Generator) -> Motion:
     """Swing the body sideways by 12 cm, 2.4 times a second: no friction could do that."""
     swing_m = 0.12 * np.sin(15 * get_times_s(motion))
@@ -263,11 +221,6 @@ def glide(motion: Motion, rng: np.random.Generator) -> Motion:
     root_m = np.repeat(motion.root_m[[frame]], len(motion), axis=0)
     standing = replace(motion, rotations=rotations, root_m=root_m)
     return drift_anywhere(standing, rng.uniform(0.03, 0.1), rng)
-
-
-def tilt(motion: Motion, rng: np.random.Generator) -> Motion:
-    """Tilt the world by 5° about a horizontal axis."""
-    return TurnedWorld(quaternions(np.radians(5.0) * draw_direction(rng))).view(motion)
 
 
 def wander(motion: Motion, rng: np.random.Generator) -> Motion:
@@ -345,33 +298,51 @@ class Fault:
 FAULTS = {
     "sunk": Fault(raise_for_a_while(0.6, -0.3), codes="F1"),
     "lifted": Fault(raise_for_a_while(0.9, 0.3), codes="F2"),
-    "skating": Fault(skate, codes="F3"),
-    "elsewhere": Fault(misplace_height, codes="F4"),
+    "skating": Fault(lambda motion, rng: drift_anywhere(motion, 0.6, rng), codes="F3"),
+    "elsewhere": Fault(lambda motion, rng: shift_root(motion, rng.choice([-0.2, 0.2]) * UP), codes="F4"),
     "jittery": Fault(jitter, codes="S1"),
     "spiky": Fault(spike, codes="S3"),
     "spliced": Fault(splice, codes="S4"),
     "held": Fault(hold_frame, codes="S5"),
-    "statue": Fault(freeze, codes="S6"),
+    "statue": Fault(
+        lambda motion, rng: motion.select_frames(np.full(len(motion), rng.integers(len(motion)))), codes="S6"
+    ),
     "crossed": Fault(cross_arm, codes="B1"),
     "backward knee": Fault(bend_knee_backward, codes="B2"),
     "owl": Fault(turn_head_round, codes="B3"),
     "rig": Fault(show_rest_pose, codes="B4"),
-    "pitched feet": Fault(pitch_feet, codes="B6", is_visible=_stays_on_floor),
+    "pitched feet": Fault(lambda motion, _: pitch_feet(motion, -30.0), codes="B6", is_visible=_stays_on_floor),
     "on toes": Fault(raise_heels, codes="B6", is_visible=_stays_on_floor),
     "leg up": Fault(hold_leg_up, codes="B7", is_visible=_travels),
-    "scaled": Fault(change_unit, codes="R1"),
-    "z up": Fault(turn_z_up, codes="R2"),
-    "other rate": Fault(change_rate(2.0, 1000.0), codes="R3"),
-    "other pace": Fault(change_pace(1.35), codes="P1", is_visible=_shows_pace),
+    "scaled": Fault(
+        lambda motion, rng: ScaledBody(float(rng.choice([2.54, 1 / 2.54, 100.0]))).view(motion), codes="R1"
+    ),
+    "z up": Fault(lambda motion, _: to_y_up(Z_UP).restore(motion), codes="R2"),
+    "other rate": Fault(lambda motion, rng: replace(motion, fps=float(rng.choice((2.0, 1000.0)))), codes="R3"),
+    "other pace": Fault(
+        lambda motion, rng: replace(motion, fps=motion.fps * float(rng.choice([1.35, 1 / 1.35]))),
+        codes="P1",
+        is_visible=_shows_pace,
+    ),
     "warped": Fault(warp_time, codes="P2", is_visible=_shows_even_steps),
     "shaken": Fault(shake, codes="X2"),
     "wandering": Fault(wander, codes="F5"),
-    "in the floor": Fault(press_into_floor, codes="F1 F4", is_visible=_stays_on_floor),
+    "in the floor": Fault(
+        lambda motion, rng: shift_root(motion, -rng.uniform(0.06, 0.08) * UP), codes="F1 F4", is_visible=_stays_on_floor
+    ),
     "hovering": Fault(raise_for_a_while(0.9, 0.06), codes="F2 F9", is_visible=_stays_on_floor),
     "jumping root": Fault(jump_root, codes="S4"),
-    "sliding slowly": Fault(slide_slowly, codes="F3 F8", is_visible=_stays_on_floor),
+    "sliding slowly": Fault(
+        lambda motion, rng: drift_anywhere(motion, rng.uniform(0.1, 0.2), rng),
+        codes="F3 F8",
+        is_visible=_stays_on_floor,
+    ),
     "gliding": Fault(glide, codes="F7", is_visible=_is_long),
     "floating for a stride": Fault(float_for_a_stride, codes="F10", is_visible=_stays_on_floor),
     "way lost": Fault(lose_way, codes="F3 F11", is_visible=_travels),
-    "tilted": Fault(tilt, codes="F6", is_visible=_shows_plane),
+    "tilted": Fault(
+        lambda motion, rng: TurnedWorld(quaternions(np.radians(5.0) * draw_direction(rng))).view(motion),
+        codes="F6",
+        is_visible=_shows_plane,
+    ),
 }
