@@ -1,7 +1,8 @@
-"""Glide of people who stand: both feet keep their distance and move over the floor, and the root with them.
+"""Glide of people who stand: the feet keep their distance and move over the floor, and the root with them.
 
-Nobody who stands for seconds does so. In motion from speech, from avatars or from video it is drift of the root, too
-slow to be distinguished from how feet roll in a walk. So it is looked for only while neither foot steps.
+Nobody who stands for seconds does so, on both feet or on one. In motion from speech, from avatars or from video it is
+drift of the root, too slow to be distinguished from how feet roll in a walk. So it is looked for only while neither
+foot steps, or while one foot stands and the other foot is nowhere still.
 """
 
 import numpy as np
@@ -24,6 +25,9 @@ _SHORTEST_GLIDE_M = 0.04
 """Shortest distance of a glide."""
 _STRAIGHT_GLIDE = 0.6
 """Share of the feet's way that a glide covers between its ends; swaying bodies come back."""
+_SLOWEST_ALONE_M_S = 0.08
+_STRAIGHT_ALONE = 0.9
+"""The same of a foot that stands alone; feet that turn in slow motion are slower."""
 _ROOT_SHARES = (0.5, 2.0)
 """Bounds of the root's distance as a multiple of the distance of the feet."""
 _STAND_SMOOTHED_S = 0.15
@@ -47,10 +51,33 @@ def estimate_standing_glide(joints_m: np.ndarray, root_m: np.ndarray, fps: float
         return glide_m_s
     steps_m_s = np.diff(joints_m, axis=0) * fps
     smooth_m_s = gaussian_filter1d(steps_m_s, _STAND_SMOOTHED_S * fps, axis=0, mode="nearest")
-    feet_m_s = smooth_m_s.mean(axis=1)[:, [0, 2]]
-    is_standing = norms((smooth_m_s[:, 0] - smooth_m_s[:, 1])[:, [0, 2]]) < _STEPS_M_S
-    is_standing &= (np.abs(smooth_m_s[..., 1]) < _STEPS_M_S).all(axis=1)
-    is_standing &= norms(feet_m_s) < _RIDES_M_S
+    is_level = np.abs(smooth_m_s[..., 1]) < _STEPS_M_S
+    apart_m_s = norms((smooth_m_s[:, 0] - smooth_m_s[:, 1])[:, [0, 2]])
+    is_still = is_level & (norms(smooth_m_s[..., [0, 2]]) < _STEPS_M_S)
+    stands = is_level.all(axis=1) & (apart_m_s < _STEPS_M_S)
+    glide_m_s = _estimate_glide(smooth_m_s.mean(axis=1), stands, root_m, fps, _SLOWEST_GLIDE_M_S, _STRAIGHT_GLIDE)
+    for foot in range(2):
+        if not glide_m_s.any():
+            stands = is_level[:, foot] & (is_still[:, foot] | ~is_still[:, 1 - foot])
+            glide_m_s = _estimate_glide(smooth_m_s[:, foot], stands, root_m, fps, _SLOWEST_ALONE_M_S, _STRAIGHT_ALONE)
+    return glide_m_s
+
+
+def _estimate_glide(
+    velocity_m_s: np.ndarray, stands: np.ndarray, root_m: np.ndarray, fps: float, slowest_m_s: float, straight: float
+) -> np.ndarray:
+    """Return the velocity (S, 2) of the glide of feet that stand in some steps (S,), 0 in all others.
+
+    Args:
+        velocity_m_s: (S, 3) of the feet.
+        stands: (S,) whether these stand.
+        root_m: (S + 1, 3) root, world.
+        slowest_m_s: Least mean speed of a glide.
+        straight: Least share of the feet's way that the glide covers between its ends.
+    """
+    feet_m_s = velocity_m_s[:, [0, 2]]
+    glide_m_s = np.zeros_like(feet_m_s)
+    is_standing = stands & (norms(feet_m_s) < _RIDES_M_S)
     for first, last in spans(is_standing, round(_STAND_GAP_S * fps)):
         stretch = slice(first, last + 1)
         steps = last + 1 - first
@@ -60,8 +87,8 @@ def estimate_standing_glide(joints_m: np.ndarray, root_m: np.ndarray, fps: float
         distance_m = float(np.linalg.norm(feet_way_m.sum(axis=0)))
         root_distance_m = float(np.linalg.norm((root_m[last + 1] - root_m[first])[[0, 2]]))
         least_share, largest_share = _ROOT_SHARES
-        is_glide = distance_m > max(_SHORTEST_GLIDE_M, _SLOWEST_GLIDE_M_S * steps / fps)
-        is_glide &= distance_m > _STRAIGHT_GLIDE * float(norms(feet_way_m).sum())
+        is_glide = distance_m > max(_SHORTEST_GLIDE_M, slowest_m_s * steps / fps)
+        is_glide &= distance_m > straight * float(norms(feet_way_m).sum())
         is_glide &= least_share * distance_m < root_distance_m < largest_share * distance_m
         if is_glide:
             begins = np.arange(1.0, steps + 1) if first else np.full(steps, np.inf)

@@ -53,6 +53,18 @@ def test_the_glide_of_a_stand_is_removed_and_named(speed_m_s: float, is_loop: bo
     assert np.ptp(hips_m[:, [0, 2]], axis=0).max() < 0.01  # over the feet all the time
 
 
+@pytest.mark.parametrize(("speed_m_s", "is_removed"), [(0.0, False), (0.12, True), (0.2, True)])
+def test_who_stands_on_one_foot_glides_as_little(speed_m_s: float, is_removed: bool) -> None:
+    """The other foot swings all the time."""
+    stand = gesturing(150)
+    swing_rad = 0.5 + 0.3 * np.sin(np.arange(150) / 8)
+    balance = pose_joint(stand, "right_hip", Rotation.from_rotvec(np.outer(swing_rad, [-1.0, 0.0, 0.0])))
+    (correction,) = KinematicCorrector()([gliding(balance, speed_m_s)])
+    assert (NoteKind.GLIDE_REMOVED in {note.kind for note in correction.notes}) == is_removed
+    left_m_s = np.linalg.norm(np.diff(ankles_m(correction.motion)[:, 0], axis=0), axis=-1) * stand.fps
+    assert left_m_s.mean() < 0.005
+
+
 def test_a_glide_begins_and_ends_with_the_stand() -> None:
     walk = made_motion("walk", frames=60)
     stand = gliding(gesturing(120), 0.08)
