@@ -86,8 +86,8 @@ def make_claims() -> list[claims.Claim]:
 
 def set_up(settings: DensityRatio, stream: sc.Stream) -> toys.Setup:
     draw_shape = SHAPES[settings.shape]
-    real = sc.Samples.real(draw_shape(settings.real_count, stream.child("real"))[0])
-    reference = draw_shape(settings.judged, stream.child("reference"))[0].numpy()
+    real = sc.Samples.real(draw_shape(settings.real_count, stream.child("real")))
+    reference = draw_shape(settings.judged, stream.child("reference")).numpy()
 
     def measure(candidate: sc.Candidate) -> dict[str, float]:
         drawn = candidate.samples(settings.judged).values.double().numpy()

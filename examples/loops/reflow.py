@@ -64,9 +64,9 @@ def toy(settings: Reflow) -> toys.Toy:
 def set_up(settings: Reflow, stream: sc.Stream) -> toys.Setup:
     """Pair real points with noise, and make all arms."""
     draw_shape = SHAPES[settings.shape]
-    ends = draw_shape(settings.real_count, stream.child("real"))[0]
+    ends = draw_shape(settings.real_count, stream.child("real"))
     starts = normal(settings.real_count, stream.child("starts"), 2)
-    reference = draw_shape(settings.judged, stream.child("reference"))[0].numpy()
+    reference = draw_shape(settings.judged, stream.child("reference")).numpy()
 
     def measure(candidate: sc.Candidate) -> dict[str, float]:
         starts, ends = candidate.samples(settings.judged).values.unbind(1)

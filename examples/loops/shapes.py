@@ -199,8 +199,8 @@ def _make_claims(settings: Shapes, name: str) -> Iterator[claims.Claim]:
 def set_up(settings: Shapes, name: str, shape: str, stream: Stream) -> toys.Setup:
     """Points of a shape to train on, as many others to judge by as samples are drawn, and the arms of a model."""
     draw_shape = SHAPES[shape]
-    real = Samples.real(draw_shape(settings.real_count, stream.child("real"))[0])
-    reference = draw_shape(settings.judged, stream.child("reference"))[0].numpy()
+    real = Samples.real(draw_shape(settings.real_count, stream.child("real")))
+    reference = draw_shape(settings.judged, stream.child("reference")).numpy()
 
     def measure(candidate: Candidate) -> dict[str, float]:
         points = candidate.samples(settings.judged).values.double().numpy()

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from toy_models.gaussian_tasks import DIMENSION, fresh_normal, gaussian_task
 from toy_models.laws import weighted_error
-from toy_models.regression import LinearRegression, true_pairs
+from toy_models.regression import LinearRegression, true_pairs, weight_errors
 
 import selfcorrect as sc
 from selfcorrect import claims, toys
@@ -163,12 +163,5 @@ def set_up_regression(settings: Weighting, stream: sc.Stream) -> toys.Setup:
         return true_pairs(shape, count, stream.child("fresh"))
 
     real = draw_fresh(0, settings.real_count, stream)
-    task = sc.Task(LinearRegression.zero(*shape), real, measure_weights)
+    task = sc.Task(LinearRegression.zero(*shape), real, weight_errors)
     return toys.Setup(task, make_arms(settings, REGRESSION, draw_fresh))
-
-
-def measure_weights(candidate: sc.Candidate) -> dict[str, Tensor]:
-    """Return the squared error of the weights, summed over the covariates, per seed."""
-    model = candidate.model
-    assert isinstance(model, LinearRegression)
-    return {"error": (model.weight - 1).square().sum(-1)}

@@ -23,7 +23,7 @@ from selfcorrect.loop.run import LoopHistory
 from selfcorrect.storage.runs.memory import MemoryStore
 
 STREAM = streams(4)
-PLANE = Samples.real(eight_gaussians(400, STREAM)[0])
+PLANE = Samples.real(eight_gaussians(400, STREAM))
 
 
 def test_points_that_accumulate_from_kernel_densities_widen_as_predicted() -> None:

@@ -11,75 +11,46 @@ from selfcorrect.core.randomness import Stream
 from selfcorrect.datasets.toy.draws import normal
 
 
-def rings(count: int, stream: Stream, noise: float = 0.05) -> tuple[Tensor, Tensor]:
-    """Draw two concentric circles of radius 1 and 2.
-
-    Args:
-        noise: Standard deviation of the radius.
-
-    Returns:
-        Values (count, 2) and labels (count,), 0 for the inner circle.
-    """
-    labels = torch.arange(count) % 2
+def rings(count: int, stream: Stream) -> Tensor:
+    """Draw points (count, 2) of two concentric circles of radius 1 and 2, whose radius has a deviation of 0.05."""
     angle = 2 * math.pi * _uniform(count, stream)
-    deviations = noise * _noise(count, stream, 1)
-    radius = 1 + labels + deviations[:, 0]
-    return radius[:, None] * _directions(angle), labels
+    deviations = 0.05 * _noise(count, stream, 1)
+    radius = 1 + torch.arange(count) % 2 + deviations[:, 0]
+    return radius[:, None] * _directions(angle)
 
 
-def moons(count: int, stream: Stream, noise: float = 0.08) -> tuple[Tensor, Tensor]:
-    """Draw two interleaved half circles of radius 1.
-
-    Args:
-        noise: Standard deviation of either coordinate.
-
-    Returns:
-        Values (count, 2) and labels (count,).
-    """
-    labels = torch.arange(count) % 2
+def moons(count: int, stream: Stream) -> Tensor:
+    """Draw points (count, 2) of two interleaved half circles of radius 1, with a deviation of 0.08."""
     angle = math.pi * _uniform(count, stream)
     centre = torch.tensor([0.5, 0.25], dtype=torch.float64)
     upper = _directions(angle) - centre
-    sign = torch.where(labels == 0, 1.0, -1.0)
-    return upper * sign[:, None] + noise * _noise(count, stream, 2), labels
+    sign = torch.where(torch.arange(count) % 2 == 0, 1.0, -1.0)
+    return upper * sign[:, None] + 0.08 * _noise(count, stream, 2)
 
 
-def eight_gaussians(count: int, stream: Stream, deviation: float = 0.15) -> tuple[Tensor, Tensor]:
-    """Draw eight Gaussians on a circle of radius 2.
-
-    Returns:
-        Values (count, 2) and labels (count,) around the circle.
-    """
-    labels = torch.arange(count) % 8
-    centres = 2 * _directions(labels * (math.pi / 4))
-    return centres + deviation * _noise(count, stream, 2), labels
+def eight_gaussians(count: int, stream: Stream) -> Tensor:
+    """Draw points (count, 2) of eight Gaussians on a circle of radius 2, with a deviation of 0.15."""
+    centres = 2 * _directions(torch.arange(count) % 8 * (math.pi / 4))
+    return centres + 0.15 * _noise(count, stream, 2)
 
 
-def pinwheel(count: int, stream: Stream, arms: int = 5, twist: float = 0.6) -> tuple[Tensor, Tensor]:
-    """Draw arms that bend around the origin.
-
-    Args:
-        twist: Strength by which they bend.
-
-    Returns:
-        Values (count, 2) and labels (count,) of the arm.
-    """
-    labels = torch.arange(count) % arms
+def pinwheel(count: int, stream: Stream) -> Tensor:
+    """Draw points (count, 2) of five arms that bend around the origin."""
     noise = _noise(count, stream, 2)
     radius = 1.4 + 0.3 * noise[:, 0]
     across = 0.08 * noise[:, 1]
-    angle = labels * (2 * math.pi / arms) + twist * radius.exp() / 2
-    direction = _directions(angle)
+    angle = torch.arange(count) % 5 * (2 * math.pi / 5) + 0.6 * radius.exp() / 2
     normal_direction = torch.stack([-angle.sin(), angle.cos()], dim=1)
-    return radius[:, None] * direction + across[:, None] * normal_direction, labels
+    return radius[:, None] * _directions(angle) + across[:, None] * normal_direction
 
 
-SHAPES: dict[str, Callable[[int, Stream], tuple[Tensor, Tensor]]] = {
+SHAPES: dict[str, Callable[[int, Stream], Tensor]] = {
     "rings": rings,
     "moons": moons,
     "eight-gaussians": eight_gaussians,
     "pinwheel": pinwheel,
 }
+"""Function that draws points (count, 2), by the name of a shape."""
 
 
 CELL_MEANS = torch.tensor([[[-1.2, 0.0], [1.2, 0.0]], [[0.0, -1.2], [0.0, 1.2]]], dtype=torch.float64)

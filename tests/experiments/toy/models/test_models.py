@@ -24,7 +24,7 @@ LinearRegression = load_loop("linear").LinearRegression
 Categorical = load_loop("biased-corrector").Categorical
 Mixture = load_loop("mixture").Mixture
 STREAM = streams(5)
-PLANE = Samples.real(eight_gaussians(400, STREAM)[0])
+PLANE = Samples.real(eight_gaussians(400, STREAM))
 WORDS = Samples.real(
     torch.multinomial(zipf(20), 800, replacement=True, generator=STREAM.generator()).reshape(400, 2).float()
 )
@@ -117,9 +117,9 @@ def test_mixture_finds_eight_gaussians() -> None:
     ],
 )
 def test_networks_learn_eight_gaussians(model, steps: int, recall: float, precision: float) -> None:
-    real = Samples.real(eight_gaussians(2000, STREAM.child("train"))[0])
+    real = Samples.real(eight_gaussians(2000, STREAM.child("train")))
     drawn = model.fit(real, steps, STREAM).sample(torch.zeros(500), STREAM.child("draw")).double().numpy()
-    scores = neighbour_metrics(eight_gaussians(500, STREAM.child("test"))[0].numpy(), drawn)
+    scores = neighbour_metrics(eight_gaussians(500, STREAM.child("test")).numpy(), drawn)
     assert scores["recall"] > recall
     assert scores["precision"] > precision
 
