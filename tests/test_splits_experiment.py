@@ -1,4 +1,4 @@
-"""The exact test of the registered experiments, and which results their pages accept."""
+"""The exact test of the registered experiments, and which results are accepted."""
 
 import importlib
 import shutil
@@ -16,7 +16,7 @@ TOOLS = Path(__file__).resolve().parents[1] / "docs" / "tools"
 @pytest.fixture
 def tools(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.syspath_prepend(str(TOOLS))
-    return importlib.import_module("splits_page")
+    return importlib.import_module("splits")
 
 
 @pytest.mark.parametrize("name", ["FORCES", "PLACES"])
@@ -37,12 +37,3 @@ def test_the_exact_test_counts_signs(tools: Any) -> None:
     assert tools.sign_flip_p(np.array([1.0, -1.0] * 4)) == 1.0
     mixed = np.array([3.0, 2.0, -1.0])  # of 8 assignments, those with |sum| of at least 4: ±(6, 4)
     assert tools.sign_flip_p(mixed) == 4 / 8
-
-
-def test_the_pages_are_those_of_the_kept_splits(tools: Any) -> None:
-    for path in (tools.FORCE_PAGE, tools.PLACE_PAGE):
-        page = path.read_text(encoding="utf-8")
-        assert tools.fill_splits(page) == page, "make results"
-        on_site = tools.fill_splits(page, is_site=True)
-        assert tools.fill_splits(on_site) == page, "the site has the same page with its long table"
-        assert on_site.count("\n| ") > page.count("\n| ") + 5

@@ -24,7 +24,7 @@ from founders import correlate_recall, read_scores
 from recipe_tests import find_p, read_tests
 from scipy.stats import ttest_ind
 from split_tables import NETWORKS, read_rows
-from splits_page import BASELINE, FORCES, PLACES, REAL, read_results, sign_flip_p
+from splits import BASELINE, FORCES, PLACES, REAL, read_results, sign_flip_p
 from tables import SUMMARIES
 
 from selfcorrect.experiments.motion.presets import select_controls

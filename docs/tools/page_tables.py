@@ -16,7 +16,7 @@ from evidence import (
 )
 from figures import estimate
 from recipe_tests import read_tests
-from splits_page import FORCES, LOW_PASS, PHYSICS, REAL, read_results
+from splits import FORCES, LOW_PASS, PHYSICS, REAL, read_results
 from tables import table_lines
 
 from selfcorrect.experiments.motion.settings import arms_from_config

@@ -32,7 +32,6 @@ from split_tables import (
     tracked_table,
     uncorrected_table,
 )
-from splits_page import fill_splits
 from tables import ON_SITE, SUMMARIES
 
 from selfcorrect.experiments.motion.presets import select_controls
@@ -74,8 +73,7 @@ def fill_page(page: str, summaries: Mapping[str, Summary], *, is_site: bool = Fa
         lines = iter([ON_SITE]) if kind in SITE_ONLY and not is_site else MAKERS[kind](summaries)
         return "\n".join([f"<!-- {kind} -->", "", "\n".join(lines).strip(), "", f"<!-- end of {kind} -->"])
 
-    page = fill_splits(MARKED.sub(make_table, page), is_site=is_site)
-    return fill_conditioning(fill_figures(page, summaries), is_site=is_site)
+    return fill_conditioning(fill_figures(MARKED.sub(make_table, page), summaries), is_site=is_site)
 
 
 COLLAPSE = {

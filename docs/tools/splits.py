@@ -1,0 +1,43 @@
+"""Results of the registered splits of recipe.md and remedies.md.
+
+Both experiments judge one primary difference by the exact test over splits, as their registrations say.
+"""
+
+import hashlib
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tables import SUMMARIES
+
+from selfcorrect.core.errors import InputError
+
+FORCES = SUMMARIES / "splits"
+PLACES = SUMMARIES / "place-splits"
+REAL = "real"
+BASELINE = "real+none"
+PHYSICS = "augment-1+physics"
+LOW_PASS = "augment-1+low-pass"
+Result = dict[str, Any]
+
+
+def read_results(folder: Path) -> list[Result]:
+    """Return the kept splits in their order, all stages together; InputError for a file of another registration."""
+    registered = hashlib.sha256((folder / "registration.txt").read_bytes()).hexdigest()
+    results: dict[int, Result] = {}
+    for path in sorted(folder.glob("*split-*.json")):
+        stage = json.loads(path.read_text(encoding="utf-8"))
+        if stage["registration_sha256"] != registered:
+            raise InputError(f"{path.name} follows another registration")
+        result = results.setdefault(stage["split"], stage)
+        result["scores"] = stage["scores"] | result["scores"]
+    return [results[number] for number in sorted(results)]
+
+
+def sign_flip_p(differences: np.ndarray) -> float:
+    """Return the two-sided p-value of the exact test that assigns signs to differences (S,) in all ways."""
+    signs = np.array(list(itertools.product((1, -1), repeat=len(differences))))
+    means = np.abs(signs @ differences) / len(differences)
+    return float((means >= abs(differences.mean()) * (1 - 1e-12)).mean())
