@@ -235,6 +235,62 @@ def save_sam3d_stacked(path: Path, motion: sc.Motion) -> None:
     np.savez(path, **{key: np.stack([frame[key] for frame in frames]) for key in frames[0] if key != "mask"})
 
 
+def six_numbers(vectors: np.ndarray) -> np.ndarray:
+    """The first two rows of the matrices of rotation vectors (T, J, 3), (T, 6 J)."""
+    return Rotation.from_rotvec(vectors.reshape(-1, 3)).as_matrix()[:, :2].reshape(len(vectors), -1)
+
+
+def save_phc(path: Path, motion: sc.Motion) -> None:
+    vectors, trans = parameters(motion, 24, Z_UP)
+    content = {
+        "pose_aa": vectors.reshape(len(motion), -1), "trans_orig": trans, "root_trans_offset": trans + 0.25,
+        "pose_quat_global": np.ones((len(motion), 24, 4)), "beta": np.zeros(10), "gender": "neutral", "fps": 30,
+    }  # fmt: skip
+    path.write_bytes(pickle.dumps({"0-walk": content}))
+
+
+def save_heirs(path: Path, motion: sc.Motion) -> None:
+    vectors, trans = parameters(motion, 24, Z_UP)
+    content = {"pose_aa": vectors, "root_trans_offset": trans + AVERAGE_PELVIS_M, "beta": np.zeros(10), "fps": 30}
+    path.write_bytes(pickle.dumps({"walk": content}))
+
+
+def save_aist(path: Path, motion: sc.Motion) -> None:
+    vectors, trans = parameters(motion, 24)
+    poses = {"smpl_poses": vectors.reshape(len(motion), -1), "smpl_trans": 93.8 * trans}
+    path.write_bytes(pickle.dumps(poses | {"smpl_scaling": np.array([93.8])}))
+
+
+def save_frames(path: Path, motion: sc.Motion) -> None:
+    frames = []
+    for row, place in zip(*parameters(motion, 22), strict=True):
+        person = {"global_orient": row[0], "body_pose": row[1:].ravel(), "transl": place, "betas": np.zeros(10)}
+        frames.append({"people": [person], "size": (1080, 1920)})
+    path.write_bytes(pickle.dumps(frames))
+
+
+def save_motion_x(path: Path, motion: sc.Motion) -> None:
+    vectors, trans = parameters(motion, 22)
+    rows = np.random.default_rng(0).normal(0, 0.1, (len(motion), 322)).astype(np.float32)
+    rows[:, :66], rows[:, 309:312] = vectors.reshape(len(motion), -1), trans
+    np.save(path, rows)
+
+
+def save_phuma(path: Path, motion: sc.Motion) -> None:
+    vectors, trans = parameters(motion, 22)
+    np.save(path, np.concatenate([trans, vectors.reshape(len(motion), -1)], axis=1))
+
+
+def save_finedance(path: Path, motion: sc.Motion) -> None:
+    vectors, trans = parameters(motion, 52)
+    np.save(path, np.concatenate([trans, six_numbers(vectors)], axis=1))
+
+
+def save_edge(path: Path, motion: sc.Motion) -> None:
+    vectors, trans = parameters(motion, 24)
+    np.save(path, np.concatenate([np.ones((len(motion), 4)), trans, six_numbers(vectors)], axis=1))
+
+
 @dataclass(frozen=True)
 class Program:
     save: Callable[..., None]
@@ -273,13 +329,27 @@ PROGRAMS = {
 }  # fmt: skip
 
 
+LAYOUTS = {
+    "PHC": Program(save_phc, "phc.pkl", ("pose_aa", "trans_orig", "root_trans_offset")),
+    "HEIRS": Program(save_heirs, "heirs.pkl", ("pose_aa", "root_trans_offset")),
+    "AIST++": Program(save_aist, "aist.pkl", ("smpl_poses", "smpl_trans"), 30.0),
+    "people by frame": Program(save_frames, "frames.p", ("global_orient", "body_pose", "transl"), 30.0),
+    "Motion-X": Program(save_motion_x, "motion-x.npy", ("rows",), 30.0),
+    "PHUMA": Program(save_phuma, "phuma.npy", ("rows",), 30.0),
+    "FineDance": Program(save_finedance, "finedance.npy", ("rows",), 30.0),
+    "EDGE": Program(save_edge, "edge.npy", ("rows",), 30.0),
+}
+"""Layouts of datasets and robot tools."""
+
+
 def load_arrays(path: Path) -> dict[str, np.ndarray]:
     """All arrays of a file by the keys that lead to them, as the programs load it; only these tests trust it."""
     match path.suffix:
         case ".npz":
             content: Any = dict(np.load(path))
         case ".npy":
-            content = np.load(path, allow_pickle=True).item()
+            content = np.load(path, allow_pickle=True)
+            content = content.item() if content.dtype == object else {"rows": content}
         case ".pt":
             content = torch.load(path, weights_only=True)
         case _:

@@ -1141,14 +1141,8 @@ def case_no_step_blocks_the_interface():
             point.co[0] *= 1200 / 39
         curve.update()
     bpy.context.view_layer.objects.active = rig
-    steps = module("operators").SELFCORRECT_OT_correct
-    properties = bpy.ops.selfcorrect.correct.get_rna_type().properties
-    options = {item.identifier: item.default for item in properties if hasattr(item, "default")}
     for result in ("ACTION", "LAYER"):
-        running = SimpleNamespace(**{**options, "result": result, "finished": ()})
-        for name, value in vars(steps).items():
-            if callable(value) and name[:2] != "__":
-                setattr(running, name, value.__get__(running))
+        running, _, _ = prepare_correction(rig, result=result)
         longest = 0.0
         stage = ""
         work = running.create_steps(bpy.context)

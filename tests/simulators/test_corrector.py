@@ -14,7 +14,7 @@ from turned_joints import pose_joint
 from selfcorrect.motion.corrector_interface.grounding import MotionOnFloor
 from selfcorrect.motion.corrector_interface.pieces import see_in_pieces
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Failure, FailureKind, NoteKind
-from selfcorrect.motion.editing.transforms import mirror
+from selfcorrect.motion.editing.transforms import mirror, resample
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.runtime.processes import limit_threads
 from selfcorrect.runtime.progress import report_progress, watch_progress
@@ -31,18 +31,6 @@ from selfcorrect.simulators.corrector import (
 from selfcorrect.simulators.presets import find_preset
 from selfcorrect.simulators.settings.tracker import STRENGTHS, DriveSettings, EngineSettings, TrackerSettings
 from selfcorrect.simulators.views import SAMPLE_VIEWS
-
-
-def at_rate(motion: Motion, fps: float) -> Motion:
-    """The motion's frames at another rate, by linear interpolation."""
-    times_s = np.arange(int(motion.seconds * fps) + 1) / fps
-    own_s = np.arange(len(motion)) / motion.fps
-    root_m = np.stack([np.interp(times_s, own_s, axis) for axis in motion.root_m.T], axis=-1)
-    flat = motion.rotations.reshape(len(motion), -1)
-    rotations = np.stack([np.interp(times_s, own_s, column) for column in flat.T], axis=-1)
-    rotations = rotations.reshape(len(times_s), -1, 4)
-    rotations /= np.linalg.norm(rotations, axis=-1, keepdims=True)
-    return replace(motion, root_m=root_m, rotations=rotations, fps=fps)
 
 
 def same(first: Motion, second: Motion) -> bool:
@@ -63,7 +51,7 @@ def test_real_motions_are_followed_closely_with_little_help(clips, label, furthe
 
 @pytest.mark.parametrize("fps", [20.0, 24.0, 60.0, 120.0])
 def test_any_frame_rate_works(walk, fps):
-    motion = at_rate(walk, fps)
+    motion = resample(walk, fps)
     correction = PhysicsCorrector()([motion])[0]
     assert correction.accepted, correction.reason
     assert len(correction.motion) == len(motion)
@@ -93,19 +81,6 @@ def test_results_keep_order_label_and_do_not_depend_on_company(walk, clips, engi
         assert alone.diagnostics == correction.diagnostics
         assert alone.reason == correction.reason
         assert np.array_equal(alone.timeline.loads_bodyweights, correction.timeline.loads_bodyweights)
-
-
-@pytest.mark.slow
-@EITHER_ENGINE
-def test_results_are_the_same_bytes_for_any_number_of_workers(clips, engine):
-    motions = [clips["dance_b"].frames(start, start + 24) for start in range(0, 48, 3)] + [clips["kick"]]
-    corrector = PhysicsCorrector(TrackerSettings(engine=EngineSettings(name=engine)))
-    serial = corrector(motions)
-    for workers in (2, 3):
-        there = replace(corrector, workers=workers)(motions)
-        assert all(
-            same(a.motion, b.motion) and a.diagnostics == b.diagnostics for a, b in zip(serial, there, strict=True)
-        )
 
 
 def test_a_sunken_motion_comes_up_and_a_raised_one_down(walk):

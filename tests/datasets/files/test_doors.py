@@ -11,7 +11,7 @@ from helpers import smpl_joints_m
 from scipy.spatial.transform import Rotation
 
 import selfcorrect as sc
-from selfcorrect.datasets.files.open import open_motion, save_motion
+from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
 from selfcorrect.datasets.files.rigs.rig import RiggedMotion
 from selfcorrect.datasets.load import load_motions
@@ -266,14 +266,3 @@ def test_every_door_shows_the_same_positions(
         assert off_m < TOLERANCE_M, f"{door}: off by {off_m:.6f} m"
     assert main(["data", "check", str(path)]) in (0, None)
     assert "odd" not in capsys.readouterr().out.split("motion files")[-1]
-
-
-def test_formats_hold_the_same_heights(walker: Motion, tmp_path: Path) -> None:
-    """Formats that keep places keep them; HumanML3D's joints are lower by a sole, its rows stand on the floor."""
-    slow = replace(walker, fps=20.0)
-    for name, kind in (("a.bvh", "bvh"), ("a.npz", "amass"), ("a.npy", "joints"), ("rows.npy", "humanml3d")):
-        save_motion(tmp_path / name, slow, kind)
-        motion = open_motion(tmp_path / name).motion
-        lowest_m = smpl_joints_m(slow)[..., 1].min() - 0.025 * (kind == "joints")
-        lowest_m = 0.0 if kind == "humanml3d" else lowest_m
-        assert smpl_joints_m(motion)[..., 1].min() == pytest.approx(lowest_m, abs=1e-3), kind

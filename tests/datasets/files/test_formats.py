@@ -92,22 +92,10 @@ def test_rows_have_the_standard_bone_lengths(tmp_path: Path, motion: Motion) -> 
     np.testing.assert_allclose(joints_m, canonical(normalise_bones(body_joints(tall), TARGET_OFFSETS_M)), atol=1e-3)
 
 
-def test_other_frame_rates_are_resampled(tmp_path: Path, motion: Motion) -> None:
-    slow = Motion(motion.skeleton, motion.root_m, motion.rotations, 60.0)
-    save_motion(tmp_path / "a.npy", slow, "joints")
-    assert np.load(tmp_path / "a.npy").shape == (14, 22, 3)
-
-
 @pytest.mark.parametrize(("path", "name"), [("a.fbx", None), ("a.bvh", "amass"), ("a.npy", "nothing")])
 def test_an_unknown_format_names_those_there_are(path: str, name: str | None) -> None:
     with pytest.raises(ValueError, match=r"no format.* with this suffix; there are bvh \(\.bvh\), amass \(\.npz\)"):
         format_of(Path(path), name)
-
-
-def test_a_file_that_cannot_be_read_is_told_of(tmp_path: Path) -> None:
-    (tmp_path / "bad.bvh").write_text("HIERARCHY\nnonsense")
-    with pytest.raises(ValueError, match=r"bad\.bvh, line 2"):
-        read(tmp_path / "bad.bvh")
 
 
 @pytest.mark.parametrize("kind", FORMATS, ids=lambda kind: kind.name)

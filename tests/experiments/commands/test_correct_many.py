@@ -3,7 +3,6 @@
 import base64
 import json
 import os
-import re
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -197,27 +196,6 @@ def test_frames_that_are_done_are_told(folder: Path, options: CorrectionOptions,
     assert sorted(correct) == correct
     assert len(set(correct)) >= least
     assert [message for message in messages if message[0] == "generation"][-1] == ("generation", len(tasks), len(tasks))
-
-
-def test_a_motion_that_breaks_the_corrector_does_not_end_the_others(
-    folder: Path, stepping: Motion, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[int] = []
-
-    def corrector(motions: Sequence[Motion]) -> list[CorrectedMotion]:
-        seen.append(len(motions))
-        if any(len(motion) == 33 for motion in motions):
-            raise FloatingPointError("cannot work on 33 frames")
-        return KinematicCorrector()(motions)
-
-    save_motion(folder / "clips" / "odd.bvh", stepping.frames(0, 33))
-    monkeypatch.setattr(correct_file, "correct_through_views", lambda motions, pipeline: corrector(motions))
-    assert main(["correct", "clips"]) == 1
-    entries = report_of(folder / "corrected")
-    assert [name for name, motion in entries.items() if motion["verdict"] == "accepted"] == [
-        "deep/joints.npy", "deep/steps.npz", "rows.npy", "steps.bvh"]  # fmt: skip
-    assert re.search("odd.bvh: .*cannot work on 33 frames", entries["odd.bvh"]["reason"])
-    assert seen == [5, 1, 1, 1, 1, 1]
 
 
 def test_no_more_files_are_together_than_memory_is_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -214,16 +214,6 @@ def test_like_motions_lie_together(kinds: list[tuple[bool, int]], most: int) -> 
 
 
 @pytest.mark.slow
-def test_results_depend_on_no_number_of_workers(folder: Path) -> None:
-    shard()
-    shard("--workers", "2", out="again")
-    assert contents("shards") == contents("again")
-    main(["correct", "shards", "-o", "one", "--kinematic"])
-    main(["correct", "shards", "-o", "two", "--kinematic", "--workers", "2"])
-    assert contents("one") == contents("two")
-
-
-@pytest.mark.slow
 def test_shards_at_an_address_are_corrected_into_an_address(folder: Path, remote: str) -> None:
     shard()
     assert shard(out=f"{remote}/shards") == 2

@@ -65,10 +65,6 @@ def test_remedies_are_crossed_with_correctors():
 REMEDIED = ("none", "lineages")
 
 
-def test_a_ratio_alone_means_augmenting():
-    assert {arm.policy for arm in Axes(synthetic_ratio=("0.25",)).refine_arms(QUICK)} == {"real", "augment:0.25"}
-
-
 def test_a_ratio_in_percent_is_that_of_the_paper_and_infinity_is_fully_synthetic():
     assert [*map(parse_ratio, ("0.25", "25%", "100%", "400%", "0%", "inf"))] == [0.25, 0.25, 1.0, 4.0, 0.0, math.inf]
     policies = {arm.policy for arm in Axes(synthetic_ratio=("0.25", "inf")).refine_arms(QUICK)}
@@ -78,15 +74,10 @@ def test_a_ratio_in_percent_is_that_of_the_paper_and_infinity_is_fully_synthetic
             parse_ratio(wrong)
 
 
-def test_several_strengths_give_an_arm_each():
-    arms = Axes(gamma=(0.5, math.inf)).refine_arms(QUICK)
-    assert [arm.strength for arm in arms if arm.corrector != "none"] == [0.5, math.inf]
-
-
-def test_strength_belongs_to_corrected_arms_only():
-    _, uncorrected, corrected = Axes(gamma=(0.5,)).refine_arms(QUICK)
+def test_each_strength_gives_a_corrected_arm_and_uncorrected_ones_have_none():
+    _, uncorrected, *corrected = Axes(gamma=(0.5, 2.0)).refine_arms(QUICK)
     assert math.isinf(uncorrected.strength)
-    assert corrected.strength == 0.5
+    assert [arm.strength for arm in corrected] == [0.5, 2.0]
 
 
 def test_stages_make_one_corrector_that_knows_what_they_know():

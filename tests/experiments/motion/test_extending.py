@@ -54,23 +54,6 @@ def content_of(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files if not path.name.startswith(".")}
 
 
-@pytest.mark.nightly  # `test_compare.py` extends a small run
-@pytest.mark.parametrize("keep", ["all", "needed"])
-def test_an_extended_experiment_has_the_bytes_of_one_made_at_once(tmp_path: Path, keep) -> None:
-    options = RunOptions(keep=keep, device="cpu")
-    grown = run_settings(TINY, tmp_path / "grown", options)
-    early = next(grown.glob("dct-mlp/seed-0/replace+none/generation-0001/metrics.json"))
-    before = early.stat().st_ino, early.stat().st_mtime_ns
-    run_settings(MORE, grown, options)
-    assert (early.stat().st_ino, early.stat().st_mtime_ns) == before
-    extended = content_of(grown)
-    at_once = content_of(run_settings(MORE, tmp_path / "elsewhere" / "whole", options))  # where no generation 0 is kept
-    assert extended.keys() == at_once.keys()
-    assert [name for name in at_once if extended[name] != at_once[name]] == []
-    with pytest.raises(RunFolderError, match="generations is 2 in the folder and 1 now"):
-        run_settings(TINY, grown, options)
-
-
 def test_a_run_is_not_resumed_with_changed_data_unless_told(tmp_path: Path) -> None:
     samples = Samples.real(torch.arange(12.0).reshape(6, 2))
 

@@ -110,17 +110,14 @@ def test_rejection_does_not_dilute_the_mixture():
     """A corrector that rejects most of its draws still makes up γ/(1 + γ) of the batch."""
     count = 4000
     result = apply_corrector(
-        batch(count), Correction(chain_of_rejection(), 1.0, max_draws_per_sample=100), STREAM, redraw
+        batch(count), Correction(reject_most_zero_others, 1.0, max_draws_per_sample=100), STREAM, redraw
     )
     corrected = (result.samples.values == 0).all(dim=1).double().mean()
     assert abs(corrected - 0.5) < 4 * 0.5 / math.sqrt(count)
 
 
-def chain_of_rejection():
-    def corrector(samples: Samples) -> Corrected:
-        return Corrected(samples.with_values(samples.values * 0), samples.values[:, 0] > 1)
-
-    return corrector
+def reject_most_zero_others(samples: Samples) -> Corrected:
+    return Corrected(samples.with_values(samples.values * 0), samples.values[:, 0] > 1)
 
 
 def test_dropping_reports_the_lower_count():

@@ -46,14 +46,6 @@ def below_an_armature(document: Document) -> Document:
     return Document(content, (bytes(buffer),))
 
 
-@pytest.mark.parametrize("name", ["a.glb", "a.gltf", "a.vrma"])
-def test_what_is_written_is_read(walker: sc.Motion, tmp_path: Path, name: str) -> None:
-    save_motion(tmp_path / name, walker)
-    motion = open_motion(tmp_path / name).motion
-    assert (motion.fps, len(motion), motion.label) == (30.0, 48, "walk")
-    np.testing.assert_allclose(smpl_joints_m(motion), smpl_joints_m(walker), atol=1e-5)
-
-
 def test_a_skeleton_below_a_scaled_and_turned_node_stands_in_metres(walker: sc.Motion, tmp_path: Path) -> None:
     save_motion(tmp_path / "plain.glb", walker)
     write_document(tmp_path / "a.glb", below_an_armature(read_document(tmp_path / "plain.glb")))
@@ -292,6 +284,15 @@ def test_other_files_with_the_suffix_of_gltf_are_named_as_such(tmp_path: Path, w
     assert len(open_motion(path).motion) == len(walker)
 
 
+def change_numbers(content: dict[str, Any], accessor: dict[str, Any], width: int, frame: int, value: float) -> None:
+    """Set the numbers of a frame in a buffer that stands in the file itself."""
+    start = content["bufferViews"][accessor["bufferView"]]["byteOffset"]
+    head, _, text = content["buffers"][0]["uri"].partition(",")
+    numbers = bytearray(base64.b64decode(text))
+    np.ndarray((accessor["count"], width), "<f4", numbers, start)[frame] = value
+    content["buffers"][0]["uri"] = f"{head},{base64.b64encode(numbers).decode()}"
+
+
 def damage(content: dict[str, Any], where: str) -> None:
     animation = content["animations"][0]
     match where:
@@ -318,18 +319,11 @@ def damage(content: dict[str, Any], where: str) -> None:
         case "compressed":
             content["extensionsRequired"] = ["EXT_meshopt_compression"]
         case "bomb":
-            accessor = content["accessors"][animation["samplers"][0]["input"]]
-            start = content["bufferViews"][accessor["bufferView"]]["byteOffset"]
-            numbers = bytearray(base64.b64decode(content["buffers"][0]["uri"].partition(",")[2]))
-            np.ndarray(accessor["count"], "<f4", numbers, start)[-1] = 1e12
-            content["buffers"][0]["uri"] = "data:application/octet-stream;base64," + base64.b64encode(numbers).decode()
+            change_numbers(content, content["accessors"][animation["samplers"][0]["input"]], 1, -1, 1e12)
         case "no turn":
             turns = next(channel for channel in animation["channels"] if channel["target"]["path"] == "rotation")
             accessor = content["accessors"][animation["samplers"][turns["sampler"]]["output"]]
-            start = content["bufferViews"][accessor["bufferView"]]["byteOffset"]
-            numbers = bytearray(base64.b64decode(content["buffers"][0]["uri"].partition(",")[2]))
-            np.ndarray((accessor["count"], 4), "<f4", numbers, start)[2] = 0.0
-            content["buffers"][0]["uri"] = "data:application/octet-stream;base64," + base64.b64encode(numbers).decode()
+            change_numbers(content, accessor, 4, 2, 0.0)
         case "deep" | "many":
             first = len(content["nodes"])
             chain = where == "deep"
