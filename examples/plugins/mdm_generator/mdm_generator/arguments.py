@@ -1,13 +1,11 @@
 """Arguments of a published checkpoint of the motion diffusion model, read from its `args.json`."""
 
-import math
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
-from selfcorrect.core.errors import InputError
+from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.models.diffusion.config import DiffusionConfig
-from selfcorrect.storage.files.strict_json import read_json
+from selfcorrect.storage.files.strict_json import read_as, read_json
 
 GUIDANCE = 2.5
 """Scale of classifier-free guidance with which the published figures are sampled."""
@@ -32,7 +30,6 @@ _CHOICES = {
     "sigma_small": (True,),
 }
 """Values that are read here; what is not named may have any value."""
-_WORDS = {int: "a whole number of at least 1", float: "a number of at least 0", bool: "true or false", str: "text"}
 _OFF = ("unconstrained", "multi_target_cond", "context_len", "pred_len")
 """Variants of the model that are not read here: conditions other than text, completion of a prefix."""
 
@@ -108,25 +105,10 @@ def read_arguments(path: Path) -> MdmArguments:
     for name in _OFF:
         if written.get(name):
             raise InputError(f"{path}: {name} is {str(written[name])[:40]}; such a variant of MDM is not read here")
-    values = {}
-    for entry in fields(MdmArguments):
-        if entry.name in written:
-            values[entry.name] = _check_argument(path, entry.name, written[entry.name], entry.default)
-    arguments = MdmArguments(**values)
-    if arguments.latent_dim % 8:
-        raise InputError(f"{path}: latent_dim must be a multiple of 8, got {arguments.latent_dim}")
+    known = {entry.name: written[entry.name] for entry in fields(MdmArguments) if entry.name in written}
+    arguments = read_as(MdmArguments, known, path)
+    try:
+        arguments.config()  # checks numbers
+    except SettingError as error:
+        raise InputError(f"{path}: {error}") from error
     return arguments
-
-
-def _check_argument(path: Path, name: str, value: Any, default: Any) -> Any:
-    kind = type(default)
-    if kind is float and type(value) is int:
-        value = float(value)
-    bad = type(value) is not kind
-    if not bad and kind is int:
-        bad = not 1 <= value <= 1_000_000
-    if not bad and kind is float:
-        bad = not (math.isfinite(value) and value >= 0)
-    if bad:
-        raise InputError(f"{path}: {name} must be {_WORDS[kind]}, got {str(value)[:40]!r}")
-    return value
