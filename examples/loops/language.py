@@ -367,11 +367,6 @@ def kept_simpson(probabilities: ArrayLike, n: int, real_share: float, generation
     With S the value at t = 1 and a = 1 − share: s ← a² s + (1 − a²) S + a (1 − s) / n + the spread of the draw, which
     settles below 1: collapse is bounded. Exact; the second moment of Seddik et al. 2024 with a constant part, and
     `expected_simpson` for a share of 0.
-
-    Args:
-        probabilities: (categories,) true distribution.
-        n: Number of real samples.
-        generations: t, number of generations after generation 0.
     """
     start = float(np.square(probabilities).sum())
     first = 1 - (1 - 1 / n) * (1 - start)
@@ -392,11 +387,6 @@ def accumulated_simpson(probabilities: ArrayLike, n: int, generations: int) -> n
     1 − (1 − Σ p₀²) ∏ₖ (1 − 1/(n k²)), k = 1 … t: the k-th batch moves the frequencies by 1/k of that batch's error. As
     Σ 1/k² = π²/6, the loss stays below π²/6 times that of the real words alone (the bound of Gerstgrasser et al. 2024,
     here for words). Exact; t = 0 is the true distribution.
-
-    Args:
-        probabilities: (categories,) true distribution.
-        n: Number of real samples.
-        generations: t, number of generations after generation 0.
     """
     start = float(np.square(probabilities).sum())
     shares = np.cumprod(1 - 1 / (n * np.arange(1, generations + 1) ** 2.0))

@@ -1,7 +1,8 @@
 """Closed forms for self-consuming loops, each with its source and the assumptions under which it holds.
 
-Symbols for data: n real samples, λ synthetic per real sample, k = λ n synthetic samples. Symbols of the loop: γ
-strength of a *mixture* correction towards the truth, t generations after generation 0 (which sees real data only).
+Symbols for data: n real samples, λ (`synthetic_ratio`) synthetic per real sample, k = λ n synthetic samples. Symbols of
+the loop: γ (`strength`) of a *mixture* correction towards the truth, t (`generations`) generations after generation 0,
+which sees real data only.
 
 "Error variance" V is the variance of an estimated parameter around the truth, in units of the sampling variance of
 a single observation: generation 0 has V = 1 / n. For a linear estimator every loop is a linear recursion in V.
@@ -34,7 +35,6 @@ def linear_contraction(synthetic_ratio: ArrayLike, strength: ArrayLike = 0.0, sp
     expectations; the bound of Bertrand et al. is looser.
 
     Args:
-        synthetic_ratio: λ, synthetic samples per real one.
         spread: Factor by which the sampler multiplies the statistic: 1 if it is faithful, τ² for a Gaussian sampled
             with τ times its standard deviation.
     """
@@ -55,7 +55,6 @@ def settled_variance(synthetic_ratio: float, strength: float, spread: float) -> 
     multiplies the variance by `spread` (cherry-picking: below 1, MAD's λ_bias); correction is towards the truth.
 
     Args:
-        synthetic_ratio: λ, synthetic samples per real one.
         spread: Factor by which the sampler multiplies the variance: 1 if it is faithful.
     """
     share = synthetic_ratio / (1 + synthetic_ratio)
@@ -69,11 +68,6 @@ def augment_error(n: int, synthetic_ratio: float, strength: float, generations: 
     The estimate moves as e ← (1 − a) e₀ + a (e / (1 + γ) + noise / √k) with a = λ / (1 + λ), so the share of e₀
     and the variance of the noise follow linear recursions. Leading order in 1 / n, exact for a Gaussian's mean
     up to that order. The steady state is ((1 − a)/(1 − b))² / n + a² / (k (1 − b²)) with b = a / (1 + γ).
-
-    Args:
-        n: Number of real samples.
-        synthetic_ratio: λ, synthetic samples per real one.
-        generations: t, number of generations after generation 0.
     """
     share = synthetic_ratio / (1 + synthetic_ratio)
     contraction = share / (1 + strength)
@@ -89,11 +83,6 @@ def accumulate_error(n: int, synthetic_ratio: float, strength: float, generation
 
     V ← (1 − wγ/(1 + γ))² V + w² / k with w = k / (n + k t). For γ = 0 and λ = 1 the limit is π² / 6 / n: the factor
     of Gerstgrasser et al. 2024, Theorem 2, which holds for every linear estimator.
-
-    Args:
-        n: Number of real samples.
-        synthetic_ratio: λ, synthetic samples per real one.
-        generations: t, number of generations after generation 0.
     """
     count = synthetic_ratio * n
     errors = [1 / n]
@@ -110,7 +99,6 @@ def weighted_error(n: float, synthetic: float, weight: ArrayLike) -> np.ndarray:
     of V ← w² / n + (1 − w)² (1 / m + V). Their unified expression for Gaussian means and linear regression.
 
     Args:
-        n: Number of real samples.
         synthetic: m, number of synthetic samples.
         weight: w, in (0, 1].
     """
@@ -128,8 +116,6 @@ def replace_variance(n: int, generations: int, spread: float = 1.0, extrapolatio
     variance is negative.
 
     Args:
-        n: Number of real samples.
-        generations: t, number of generations after generation 0.
         spread: Factor by which the sampler multiplies the variance: 1 if it is faithful.
     """
     shrink = (n - 1) / n
@@ -142,10 +128,6 @@ def replace_log_volume(n: int, dimension: int, generations: int) -> np.ndarray:
     (t + 1) (Σᵢ ψ((n − i)/2) + d log(2/n)), i = 1 … d: each generation multiplies the determinant by the determinant of
     a Wishart matrix over n. It falls without end, so that almost every loop collapses, also where the estimate is
     unbiased and the expected variance stays. Exact; far less noisy than the variance, whose mean hangs on a few seeds.
-
-    Args:
-        n: Number of real samples.
-        generations: t, number of generations after generation 0.
     """
     step = digamma((n - np.arange(1, dimension + 1)) / 2).sum() + dimension * math.log(2 / n)
     return step * np.arange(1, generations + 2)

@@ -1,4 +1,7 @@
-"""Word frequencies, the statistical language model whose collapse is known exactly, and tasks of learning them."""
+"""Word frequencies, the statistical language model whose collapse is known exactly, and tasks of learning them.
+
+Laws take the true `probabilities` (categories,), n real words, and t `generations` after generation 0.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -93,11 +96,6 @@ def expected_simpson(probabilities: ArrayLike, n: int, generations: int) -> np.n
 
     Seddik et al. 2024, Theorem 1 (a single context of their next-token model); t = 0 is the true distribution, and a
     model estimated from n real words is a step further. Exact; 1 is total collapse onto a word.
-
-    Args:
-        probabilities: (categories,) true distribution.
-        n: Number of real samples.
-        generations: t, number of generations after generation 0.
     """
     start = float(np.square(probabilities).sum())
     return 1 - (1 - 1 / n) ** np.arange(generations + 1) * (1 - start)
@@ -109,11 +107,6 @@ def expected_vocabulary(probabilities: ArrayLike, n: int, generations: int) -> n
     A word's count is the Wright–Fisher chain X ← Binomial(n, X/n) whatever happens to other words. So its chance of
     extinction follows from a power of an (n + 1)² matrix. t = 0 is the true distribution, t = 1 the words in n real
     draws. Exact.
-
-    Args:
-        probabilities: (categories,) true distribution.
-        n: Number of real samples.
-        generations: t, number of generations after generation 0.
     """
     probabilities = np.asarray(probabilities, dtype=float)
     counts = np.arange(n + 1)
@@ -134,9 +127,7 @@ def curated_categories(probabilities: ArrayLike, rewards: ArrayLike, real_share:
     Infinitely many samples. rewards: (categories,), or (raters, categories) for heterogeneous raters, chosen evenly.
 
     Args:
-        probabilities: (categories,) true distribution.
         rewards: (categories,), or (raters, categories) for raters chosen evenly.
-        generations: t, number of generations after generation 0.
     """
     real = np.asarray(probabilities, dtype=float)
     raters = np.atleast_2d(np.asarray(rewards, dtype=float))
