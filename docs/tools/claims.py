@@ -5,14 +5,14 @@ with as many steps. The claim is *reproduced* if the 95 % interval lies on the c
 something is to stay as it was), *not reproduced* if the interval lies on the other side, and open if on both.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
 import numpy as np
 from evidence import arms_by_name, average_late, format_interval
-from tables import SUMMARIES, table_lines
+from tables import SUMMARIES, make_table
 
 from selfcorrect.experiments.studies.results import ArmCurves
 from selfcorrect.experiments.studies.summary import Summary, join_summaries, read_summary
@@ -103,8 +103,8 @@ CLAIMS = (
 )  # fmt: skip
 
 
-def claims_table(claims: Sequence[Claim], summaries: Mapping[str, Summary]) -> Iterator[str]:
-    """Lines of a table, a row per claim; the same words elsewhere follow each other, and stand once."""
+def claims_table(claims: Sequence[Claim], summaries: Mapping[str, Summary]) -> str:
+    """Return a table, a row per claim; the same words elsewhere follow each other, and stand once."""
     rows = []
     summaries = {**summaries, **{f"recipe-{number}": join_stage(number) for number in _STAGES}}
     groups: dict[tuple[str, str], list[Claim]] = {}
@@ -114,7 +114,7 @@ def claims_table(claims: Sequence[Claim], summaries: Mapping[str, Summary]) -> I
         for row, claim in enumerate(group):
             measured, verdict = judge_claim(claim, summaries[claim.summary])
             rows.append([*(("", "") if row else words), claim.where, measured, verdict])
-    yield from table_lines(["Source", "Claim", "Where", "Measured", ""], rows)
+    return make_table(["Source", "Claim", "Where", "Measured", ""], rows)
 
 
 @cache

@@ -17,7 +17,7 @@ from evidence import (
 from figures import estimate
 from recipe_tests import read_tests
 from splits import FORCES, LOW_PASS, PHYSICS, REAL, read_results
-from tables import table_lines
+from tables import make_table
 
 from selfcorrect.experiments.motion.settings import arms_from_config
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
@@ -38,8 +38,8 @@ SPLITS_JUDGE = (
 )
 
 
-def forces_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
-    """Yield the lines of the table of the root force that samples and real motion need."""
+def forces_table(summaries: Mapping[str, Summary]) -> str:
+    """Return the table of the root force that samples and real motion need."""
     rows = []
     for judge, run, policy in JUDGES:
         forces = [estimate(f"{run} {FORCE}: {arm}", summaries) for arm in (REAL, f"{policy}+none", f"{policy}+physics")]
@@ -57,7 +57,7 @@ def forces_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
     )
     real, low_pass, physics = (f"{min(column):.2f} to {max(column):.2f}" for column in columns)
     rows.append([SPLITS_JUDGE, "CMU, eight splits", real, "", low_pass, "", physics])
-    yield from table_lines(["judge", "windows", "real motion", "uncorrected", "low-pass", "kinematic", "physics"], rows)
+    return make_table(["judge", "windows", "real motion", "uncorrected", "low-pass", "kinematic", "physics"], rows)
 
 
 STAGES = {1: ("dct-mixer", "augment-1", "λ = 1"), 2: ("dct-mixer", "replace", "fully synthetic")} | {
@@ -94,8 +94,8 @@ DIFFERENCES = (
 """Words, the mark of `figures.py` behind the stage, with the policy as {0}, and digits."""
 
 
-def recipe_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
-    """Yield the lines of the table: verdicts of tests, and differences with 95 % intervals over the later half."""
+def recipe_table(summaries: Mapping[str, Summary]) -> str:
+    """Return the table: verdicts of tests, and differences with 95 % intervals over the later half."""
     verdicts = {(int(row["stage"]), row["test"]): row["verdict"] for row in read_tests()}
     rows = [[words, *(verdicts[stage, test] for stage in STAGES)] for test, words in TESTS.items()]
     for words, mark, digits in DIFFERENCES:
@@ -107,33 +107,33 @@ def recipe_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
         change = format_interval(late_change(reworked, static, key), 3)
         rows.append([f"`lineages-reworked` − static set with matching, {words}", change, "", ""])
     heads = [f"{TITLES[denoiser]}, {policy}" for denoiser, _, policy in STAGES.values()]
-    yield from table_lines(["", *heads], rows)
+    return make_table(["", *heads], rows)
 
 
 KEYS = ("recall", "coverage", "penetration_mm", "skate_m_s", "jerk_m_s3", FORCE, "fid_kinematic")
 """Metrics of the table of all arms."""
 
 
-def all_arms(summaries: Mapping[str, Summary]) -> Iterator[str]:
-    """Yield the lines of the site's table of all arms."""
+def all_arms(summaries: Mapping[str, Summary]) -> str:
+    """Return the site's table of all arms."""
     metrics = [find_metric(key) for key in KEYS]
     rows = []
     for name, summary in summaries.items():
         for denoiser in summary.arms:
             rows += [[f"**{name}, {denoiser}**"], *_real_rows(summary, metrics), *_arm_rows(summary, denoiser, metrics)]
     heads = ["", *(metric.title for metric in metrics), f"{metrics[0].name}, change"]
-    yield from table_lines(heads, rows)
+    return make_table(heads, rows)
 
 
-def all_runs(summaries: Mapping[str, Summary]) -> Iterator[str]:
-    """Yield lines of the site's table of all runs: the command that repeats a run, and with what it was made."""
+def all_runs(summaries: Mapping[str, Summary]) -> str:
+    """Return the site's table of all runs: the command that repeats a run, and with what it was made."""
     rows = []
     for name, summary in summaries.items():
         record = summary.made
         version = record.get("packages", {}).get("selfcorrect", "")
         hours = f"{record['core_hours']:.2g}"
         rows.append([name, f"`{summary.command}`", hours, record["processor"], record["date"], version])
-    yield from table_lines(["experiment", "command", "core-hours", "processor", "date", "version"], rows)
+    return make_table(["experiment", "command", "core-hours", "processor", "date", "version"], rows)
 
 
 def as_csv(summaries: Mapping[str, Summary]) -> str:

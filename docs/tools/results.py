@@ -11,7 +11,7 @@ site has a table of all arms, and results.csv with the last generation.
 
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -45,7 +45,7 @@ PICTURES = ROOT / "docs" / "pictures" / "results"
 PAGES = (ROOT / "README.md", ROOT / "docs" / "concepts" / "theory.md", *sorted(SUMMARIES.glob("*.md")))
 """Pages with marks."""
 
-MAKERS: dict[str, Callable[[Mapping[str, Summary]], Iterator[str]]] = {
+MAKERS: dict[str, Callable[[Mapping[str, Summary]], str]] = {
     "claims": partial(claims_table, CLAIMS),
     "kept": kept_table,
     "loss-parts": split_table,
@@ -56,7 +56,7 @@ MAKERS: dict[str, Callable[[Mapping[str, Summary]], Iterator[str]]] = {
     "forces": forces_table,
     "recipe": recipe_table,
 }
-"""Kind of a table → function that yields its lines."""
+"""Kind of a table → function that makes it."""
 MARKED = re.compile(rf"<!-- ({'|'.join(MAKERS)}) -->\n.*?<!-- end of \1 -->", re.DOTALL)
 SITE_ONLY = ("claims", "samplers", "strengths", "uncorrected", "tracked")
 """Long tables, which only the site shows; the repository has their values as data."""
@@ -70,8 +70,8 @@ def fill_page(page: str, summaries: Mapping[str, Summary], *, is_site: bool = Fa
 
     def make_table(match: re.Match[str]) -> str:
         kind = match[1]
-        lines = iter([ON_SITE]) if kind in SITE_ONLY and not is_site else MAKERS[kind](summaries)
-        return "\n".join([f"<!-- {kind} -->", "", "\n".join(lines).strip(), "", f"<!-- end of {kind} -->"])
+        table = ON_SITE if kind in SITE_ONLY and not is_site else MAKERS[kind](summaries)
+        return "\n".join([f"<!-- {kind} -->", "", table, "", f"<!-- end of {kind} -->"])
 
     return fill_conditioning(fill_figures(MARKED.sub(make_table, page), summaries), is_site=is_site)
 

@@ -81,9 +81,7 @@ def data_page() -> str:
         "Means over seeds ± half of the 95 % interval, over the later half of the generations. "
         "[results.csv](results.csv) holds the last generation of every arm and seed."
     )
-    arms = "\n".join(all_arms(summaries))
-    runs = "\n".join(all_runs(summaries))
-    return f"# Data of all arms and runs\n\n{about}\n\n{arms}\n\n## Runs\n\n{runs}\n"
+    return f"# Data of all arms and runs\n\n{about}\n\n{all_arms(summaries)}\n\n## Runs\n\n{all_runs(summaries)}\n"
 
 
 OUTSIDE = re.compile(r"\]\(((?:\.\./)+[\w./-]+(?:#[\w-]+)?)\)")

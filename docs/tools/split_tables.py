@@ -1,13 +1,13 @@
 """Tables of docs/results: parts of a loss, what each sampler and remedy keeps, and strengths of `lineages`."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from evidence import arms_by_name, format_interval
-from tables import SUMMARIES, table_lines
+from tables import SUMMARIES, make_table
 
 from selfcorrect.experiments.motion.split import LossSplit, format_factor, split_losses
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
@@ -42,8 +42,8 @@ def split_run(summaries: Mapping[str, Summary], name: str, generation: int) -> d
     return {split.metric.key: split for split in split_losses(curves, generation=generation)}
 
 
-def split_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
-    """Yield the lines of the table of parts."""
+def split_table(summaries: Mapping[str, Summary]) -> str:
+    """Return the table of parts."""
     rows = []
     for run in SPLIT_RUNS:
         splits = split_run(summaries, run.summary, run.generation)
@@ -51,7 +51,7 @@ def split_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
             factors = [format_factor(factor) for factor in (split.kept, split.sampler, split.drift, split.learner)]
             rows.append([run.title, split.metric.name, *factors, f"{split.kept_by_default:.2f}"])
     heads = ["", "share kept of", "ancestral steps", "= sampler", "× neutral drift", "× learner", "calibrated sampler"]
-    yield from table_lines(heads, rows)
+    return make_table(heads, rows)
 
 
 def read_rows(job: str) -> list[dict[str, Any]]:
@@ -121,8 +121,8 @@ COLUMNS = {
 }
 
 
-def samplers_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
-    """Yield the lines of the table of samplers on the weights of generation 0, means over seeds."""
+def samplers_table(summaries: Mapping[str, Summary]) -> str:
+    """Return the table of samplers on the weights of generation 0, means over seeds."""
     kept = read_rows("gen0")
     rows = []
     for network in NETWORKS:
@@ -131,7 +131,7 @@ def samplers_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
             chosen = [row for row in kept if network.has_drawn(row) and row["sampler"] == sampler]
             if chosen:
                 rows.append([sampler.replace("eta", "η ="), len(chosen), *_means(chosen, COLUMNS)])
-    yield from table_lines(["sampler", "seeds", *(title for title, _ in COLUMNS.values())], rows)
+    return make_table(["sampler", "seeds", *(title for title, _ in COLUMNS.values())], rows)
 
 
 STRENGTH_COLUMNS = {
@@ -144,15 +144,15 @@ STRENGTH_COLUMNS = {
 }
 
 
-def strengths_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
-    """Yield the lines of the table of strengths of extrapolation at the last generation, means over seeds."""
+def strengths_table(summaries: Mapping[str, Summary]) -> str:
+    """Return the table of strengths of extrapolation at the last generation, means over seeds."""
     kept = read_rows("strength")
     last = max(row["t"] for row in kept)
     rows = []
     for strength in sorted({row["w"] for row in kept}):
         chosen = [row for row in kept if (row["w"], row["t"]) == (strength, last)]
         rows.append([f"{strength:g}", *_means(chosen, STRENGTH_COLUMNS)])
-    yield from table_lines(["w", *(title for title, _ in STRENGTH_COLUMNS.values())], rows)
+    return make_table(["w", *(title for title, _ in STRENGTH_COLUMNS.values())], rows)
 
 
 KEPT = {
@@ -165,8 +165,8 @@ KEPT = {
 KEPT_COLUMNS = ("coverage", "within_label_ratio", "precision")
 
 
-def kept_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
-    """Yield the lines of the table of what fully synthetic loops keep with a remedy, at the last generation."""
+def kept_table(summaries: Mapping[str, Summary]) -> str:
+    """Return the table of what fully synthetic loops keep with a remedy, at the last generation."""
     summary = summaries["remedies"]
     arms = arms_by_name(summary, MAIN_JOB)
     rows = []
@@ -174,7 +174,7 @@ def kept_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
         cells = ["; ".join(f"{arms[name].last(key).mean():.2f}" for name in names) for key in KEPT_COLUMNS]
         rows.append([title, *cells])
     heads = [find_metric(key).name.lower() for key in KEPT_COLUMNS]
-    yield from table_lines([f"generation {summary.generations}", *heads], rows)
+    return make_table([f"generation {summary.generations}", *heads], rows)
 
 
 POLICIES = ("augment:0.25", "augment:0.5", "augment:1", "augment:4", "replace")
@@ -182,21 +182,21 @@ RATIO_KEYS = ("fid_kinematic", "recall", *KEPT_DIVERSITY, "precision")
 PHYSICS_KEYS = ("penetration_mm", "skate_m_s", "needed_force_bodyweights", "fid_kinematic", *KEPT_DIVERSITY)
 
 
-def uncorrected_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
-    """Yield the lines of the table of uncorrected loops by ratio, minus the real-data baseline, last generation."""
+def uncorrected_table(summaries: Mapping[str, Summary]) -> str:
+    """Return the table of uncorrected loops by ratio, minus the real-data baseline, last generation."""
     pairs = [(ArmSettings(policy), BASELINE) for policy in POLICIES]
-    yield from _differences_table(summaries["ratios-quick"], "uncorrected − real data only", pairs, RATIO_KEYS)
+    return _differences_table(summaries["ratios-quick"], "uncorrected − real data only", pairs, RATIO_KEYS)
 
 
-def tracked_table(summaries: Mapping[str, Summary]) -> Iterator[str]:
-    """Yield the lines of the table of loops with PyBullet's physics by ratio, minus those without, last generation."""
+def tracked_table(summaries: Mapping[str, Summary]) -> str:
+    """Return the table of loops with PyBullet's physics by ratio, minus those without, last generation."""
     pairs = [(ArmSettings(policy, "physics"), ArmSettings(policy)) for policy in POLICIES]
-    yield from _differences_table(summaries["ratios-quick-pybullet"], "physics − uncorrected", pairs, PHYSICS_KEYS)
+    return _differences_table(summaries["ratios-quick-pybullet"], "physics − uncorrected", pairs, PHYSICS_KEYS)
 
 
 def _differences_table(
     summary: Summary, title: str, pairs: Sequence[tuple[ArmSettings, ArmSettings]], keys: Sequence[str]
-) -> Iterator[str]:
+) -> str:
     arms = arms_by_name(summary, MAIN_JOB)
     metrics = [find_metric(key) for key in keys]
     rows = []
@@ -204,7 +204,7 @@ def _differences_table(
         changes = [mean_interval(arms[arm.key].last(key) - arms[other.key].last(key)) for key in keys]
         cells = [format_interval(change, metric.digits) for change, metric in zip(changes, metrics, strict=True)]
         rows.append([arm.group, *cells])
-    yield from table_lines([title, *(metric.title for metric in metrics)], rows)
+    return make_table([title, *(metric.title for metric in metrics)], rows)
 
 
 def _means(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, tuple[str, int]]) -> list[str]:

@@ -1,7 +1,7 @@
 """Tables in Markdown, for pages that are filled by a script and for those that only the site has."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 SUMMARIES = Path(__file__).resolve().parents[1] / "results"
@@ -9,17 +9,12 @@ ON_SITE = "*On the site; the runs lie beside this page.*"
 """Text in place of a long table, which only the site shows; the repository has its values as data."""
 
 
-def table_lines(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
-    """Lines of a table; `None` and false become empty cells, true a tick."""
-    yield _line(heads)
-    yield _line(["---"] * len(heads))
-    for row in rows:
-        yield _line(["✓" if cell is True else str(cell or "").replace("|", "\\|") for cell in row])
-
-
 def make_table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return the text of a table."""
-    return "\n".join(table_lines(heads, rows))
+    """Return the text of a table; `None` and false become empty cells, true a tick."""
+    lines = [_line(heads), _line(["---"] * len(heads))]
+    for row in rows:
+        lines.append(_line(["✓" if cell is True else str(cell or "").replace("|", "\\|") for cell in row]))
+    return "\n".join(lines)
 
 
 def fill_marked(page: str, kind: str, parts: Mapping[str, str]) -> str:
