@@ -14,12 +14,9 @@ from turned_joints import pose_joint
 from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files.formats import FORMATS, find_format, is_motion_file
 from selfcorrect.datasets.files.open import open_motion, save_motion
-from selfcorrect.datasets.files.people import amass
 from selfcorrect.datasets.files.rigs.bvh import clip_of, read_bvh, write_bvh
 from selfcorrect.datasets.files.skeletons.reading import Reading
-from selfcorrect.motion.body import body_model
 from selfcorrect.motion.body.rest_pose import find_upright_turns
-from selfcorrect.motion.body.smpl import SMPL_X, average_body
 from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.corrector import KinematicCorrector
@@ -48,44 +45,6 @@ def test_the_unit_of_length_may_be_given(walker: Motion, tmp_path: Path) -> None
     reread = read_bvh(tmp_path / "b.bvh")
     first = read_bvh(tmp_path / "a.bvh")
     np.testing.assert_allclose(reread.motion.root_m, first.motion.root_m, atol=1e-6)
-
-
-def test_amass_keeps_its_fields(walker: Motion, tmp_path: Path) -> None:
-    rotations = np.concatenate([walker.rotations, np.tile([0.0, 0, 0, 1], (48, 33, 1))], axis=1)
-    amass.write_amass(tmp_path / "x.npz", Motion(SMPL_X.average(), walker.root_m, rotations, 120.0))
-    fields = dict(np.load(tmp_path / "x.npz"))
-    np.savez(tmp_path / "x.npz", **{**fields, "betas": np.arange(16.0), "gender": np.array("female")})
-    file = open_motion(tmp_path / "x.npz", Reading())
-    file.write(tmp_path / "y.npz", raise_motion(file.motion, 0.1))
-    old = np.load(tmp_path / "x.npz")
-    new = np.load(tmp_path / "y.npz")
-    assert set(old.files) == set(new.files)
-    assert new["poses"].shape == (48, 165)
-    np.testing.assert_array_equal(new["betas"], np.arange(16.0))
-    assert (str(new["gender"]), float(new["mocap_frame_rate"])) == ("female", 120.0)
-    np.testing.assert_allclose(new["trans"] - old["trans"], np.tile([0, 0, 0.1], (48, 1)), atol=1e-9)  # z up there
-
-
-def test_amass_gets_its_bones_from_a_body_model(
-    walker: Motion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    average = average_body()
-    tall = replace(
-        average,
-        skeleton=replace(average.skeleton, offsets_m=1.2 * average.skeleton.offsets_m, mass_kg=101.0),
-        pelvis_m=1.2 * average.pelvis_m,
-    )
-    monkeypatch.setattr(body_model, "load_body_model", lambda path, allow_pickle: path)
-    monkeypatch.setattr(body_model, "make_body", lambda model, betas: tall)
-    amass.write_amass(tmp_path / "x.npz", walker)
-    file = open_motion(tmp_path / "x.npz", Reading(body_model=Path("model.npz")))
-    np.testing.assert_allclose(file.motion.skeleton.offsets_m, tall.skeleton.offsets_m)
-    assert (file.notes, file.motion.skeleton.mass_kg) == (("names as of AMASS",), 101.0)
-    file.write(tmp_path / "y.npz", file.motion)
-    old = np.load(tmp_path / "x.npz")
-    new = np.load(tmp_path / "y.npz")
-    np.testing.assert_allclose(new["trans"], old["trans"], atol=1e-9)
-    np.testing.assert_allclose(new["poses"], old["poses"], atol=1e-9)
 
 
 @pytest.mark.parametrize("kind", ["humanml3d", "joints"])

@@ -1,6 +1,5 @@
 """The motion experiment from data to report, small: everything real, little of it."""
 
-import html
 import io
 import json
 import random
@@ -35,14 +34,6 @@ from dataclasses import replace
 def lift_up(motion):
     return replace(motion, root_m=motion.root_m + [0.0, 1.0 - motion.root_m[:, 1].min(), 0.0])
 """
-
-BREAKING = """
-def breaking(samples):
-    if (samples.labels == 9).any():
-        raise ArithmeticError("label nine is beyond me")
-    return samples
-"""
-
 
 IN_A_PROCESS_OF_ITS_OWN = f"""
 {SHORT_WINDOWS}
@@ -180,28 +171,6 @@ def test_another_config_in_the_same_folder_is_refused_with_the_difference(finish
     assert repeated.returncode == 2
     assert "steps.patch-mixer is 2 in the folder and 5 now" in repeated.stderr
     assert "Traceback" not in repeated.stderr
-
-
-@pytest.mark.nightly  # `test_compare.py` has a small run
-@pytest.mark.usefixtures("without_figures")
-def test_a_failing_corrector_is_named_and_the_run_resumes_when_it_is_mended(workplace: Path):
-    (workplace / "breaking.py").write_text(BREAKING)
-    once = (*SMALL, "--generations", "1", "--workers", "1", "--wandb", "off")
-    arguments = (*once, "--corrector", "breaking:breaking", "--out", "broken")
-    failed = run(*arguments, cwd=workplace)
-    assert failed.returncode == 1
-    page = html.unescape((workplace / "broken" / "report.html").read_text())
-    for words in ("'breaking'", "generation 1", "(label 9)", "label nine is beyond me", "can be resumed"):
-        assert words in failed.stdout
-        assert words in page
-    (arms,) = read_summary(workplace / "broken").arms.values()
-    assert [arm.name for arm in arms] == ["real+none", "replace+none", "replace+none+copying"]  # the others go on
-    (workplace / "breaking.py").write_text(BREAKING.replace("== 9", "== 900"))
-    refused = run(*arguments, cwd=workplace)
-    assert refused.returncode == 2
-    assert "breaking:breaking" in refused.stderr
-    assert "(samples.labels == 900)" in refused.stderr
-    assert run(*arguments, "--accept-changed-corrector", cwd=workplace).returncode == 0
 
 
 TIMED = ("timings.json", "summary.json")

@@ -94,12 +94,16 @@ def test_an_amass_file_is_read_on_its_own_body(model_file: Callable[[Layout], Pa
     fields = dict(np.load(tmp_path / "a.npz"))
     np.savez(tmp_path / "tall.npz", **fields | {"betas": np.array([2.0, *np.zeros(15)])})
     path = model_file(SMPL_H)
-    motion = open_motion(tmp_path / "tall.npz", Reading(body_model=path)).motion
+    file = open_motion(tmp_path / "tall.npz", Reading(body_model=path))
+    motion = file.motion
     np.testing.assert_allclose(motion.skeleton.offsets_m, 1.2 * SMPL_H.average().offsets_m, atol=1e-3)
     # The root is where the models put it: at the translation plus the resting pelvis, z up in the file.
     body = make_body(load_body_model(path), np.array([2.0, *np.zeros(15)]))
     expected_m = (fields["trans"] + body.pelvis_m)[:, [0, 2, 1]] * [1, 1, -1]
     np.testing.assert_allclose(motion.root_m, expected_m, atol=1e-12)
+    file.write(tmp_path / "again.npz", motion)
+    for name in ("trans", "poses"):
+        np.testing.assert_allclose(np.load(tmp_path / "again.npz")[name], fields[name], atol=1e-9)
 
 
 def test_joints_of_another_model_are_found_by_name(model_file: Callable[[Layout], Path], tmp_path: Path) -> None:
