@@ -1,5 +1,7 @@
 """The experiment on labels and collapse: nested labels, finished jobs, and the page as its data have it."""
 
+import math
+
 import numpy as np
 import pytest
 from test_docs import TOOLS, tool
@@ -36,9 +38,13 @@ def test_labels_are_nested_and_as_many_as_asked(tools):
         assert all(len(np.unique(coarse[fine == label])) == 1 for label in np.unique(fine))
 
 
-def test_a_line_that_a_kill_cut_off_is_removed(tools, tmp_path):
+def test_a_finished_job_is_not_done_again(tools, tmp_path, monkeypatch):
     conditioning = tools["conditioning"]
-    first_row = '{"job": {"data": "cmu", "seed": 60, "labels": 14, "policy": "real"}, "rows": []}\n'
-    (tmp_path / conditioning.ROWS).write_text(first_row + '{"job": {"da')
-    assert list(conditioning.read_rows(tmp_path)) == [(conditioning.Job("cmu", 60, 14, "real"), [])]
-    assert (tmp_path / conditioning.ROWS).read_text() == first_row
+    job = conditioning.Job("cmu", 60, 14, "augment:1")
+    monkeypatch.setattr(conditioning, "run_job", lambda *_: [{"generation": 0, "coverage": 0.12345}])
+    conditioning.finish_job(tmp_path, tmp_path, 1, 0.0, job)
+    assert dict(conditioning.read_rows(tmp_path)) == {}, "the time was over"
+    for _ in range(2):
+        conditioning.finish_job(tmp_path, tmp_path, 1, math.inf, job)
+        monkeypatch.setattr(conditioning, "run_job", lambda *_: pytest.fail("a job is done again"))
+    assert dict(conditioning.read_rows(tmp_path)) == {job: [{"generation": 0, "coverage": 0.1235}]}

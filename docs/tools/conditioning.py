@@ -3,8 +3,8 @@
     python docs/tools/conditioning.py run FOLDER CMU --minutes 60   # resumes; CMU is the folder of the CMU set
     python docs/tools/conditioning.py collect FOLDER                # writes docs/results/conditioning.csv
 
-A job is a loop of one seed. Its scores are a line of FOLDER/rows.jsonl; generation 0 is kept beside it and shared by
-all jobs of a seed and a conditioning. A job that a kill interrupts is done again, from the same random numbers.
+A job is a loop of one seed. Its scores are a file of FOLDER; generation 0 is kept beside them and shared by all jobs
+of a seed and a conditioning. A job that a kill interrupts is done again, from the same random numbers.
 """
 
 import csv
@@ -14,7 +14,7 @@ import os
 import pickle
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, astuple, dataclass, fields, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -59,7 +59,6 @@ DENOISER = "small-dct-mlp"
 SAMPLERS = {"calibrated": {"sampler": "multistep", "eta": 0.0}, "ancestral": {"sampler": "ddim", "eta": 1.0}}
 EVALUATIONS = 20
 """Network evaluations per sample."""
-ROWS = "rows.jsonl"
 
 
 @dataclass(frozen=True)
@@ -131,12 +130,6 @@ def load_data(folder: Path, cmu: Path, data: str, seed: int) -> MotionData:
         parts = load_parts(replace(PRESETS["short"], **sources), streams(seed))
         write_atomically(path, pickle.dumps(parts.data))
     return pickle.loads(path.read_bytes())
-
-
-def load_all(folder: Path, cmu: Path) -> None:
-    """Read the CMU set once, for all seeds."""
-    for seed in SEEDS:
-        load_data(folder, cmu, "cmu", seed)
 
 
 @lru_cache(maxsize=1)
@@ -249,44 +242,30 @@ def run(
     folder: Path, cmu: Path, /, minutes: float = 60.0, workers: int = os.cpu_count() or 1, generations: int = 10
 ) -> None:
     """Run the jobs that are not finished, in order, and begin none after `minutes`."""
-    end = time.monotonic() + 60 * minutes
+    end_s = time.time() + 60 * minutes
     folder.mkdir(parents=True, exist_ok=True)
-    done = {job for job, _ in read_rows(folder)}
+    for seed in SEEDS:  # so that the CMU set is read once
+        load_data(folder, cmu, "cmu", seed)
+    first_jobs = [Job(data, seed, labels, "first") for data in DATA for seed in SEEDS for labels in LABELS]
     with ProcessPoolExecutor(workers) as pool:
-        prepared = pool.submit(load_all, folder, cmu)
-        for stage in (
-            [Job(data, seed, labels, "first") for data in DATA for seed in SEEDS for labels in LABELS],
-            list_jobs(),
-        ):
-            waiting = [job for job in stage if job not in done]
-            running: dict[Future[list[dict[str, Any]]], Job] = {}
-            while running or (waiting and time.monotonic() < end):
-                while waiting and len(running) < workers and time.monotonic() < end:
-                    job = waiting.pop(0)
-                    if job.data == "cmu":
-                        prepared.result()
-                    running[pool.submit(run_job, folder, cmu, job, generations)] = job
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    job = running.pop(future)
-                    if error := future.exception():
-                        print("failed:", *astuple(job), error, flush=True)
-                        continue
-                    line = json.dumps({"job": asdict(job), "rows": [_round(row) for row in future.result()]})
-                    with (folder / ROWS).open("a") as file:
-                        file.write(line + "\n")
-                    print(f"{time.monotonic() - end + 60 * minutes:.0f} s", *astuple(job), flush=True)
+        for jobs in (first_jobs, list_jobs()):
+            list(pool.map(partial(finish_job, folder, cmu, generations, end_s), jobs))
+
+
+def finish_job(folder: Path, cmu: Path, generations: int, end_s: float, job: Job) -> None:
+    """Write the scores of a job into `folder`, unless they are there or the time is over."""
+    path = folder / f"{'-'.join(map(str, astuple(job))).replace(':', '-')}.json"
+    if path.exists() or time.time() > end_s:
+        return
+    rows = [_round(row) for row in run_job(folder, cmu, job, generations)]
+    write_atomically(path, json.dumps({"job": asdict(job), "rows": rows}))
+    print("finished:", *astuple(job), flush=True)
 
 
 def read_rows(folder: Path) -> Iterator[tuple[Job, list[dict[str, Any]]]]:
-    """Yield the finished jobs; a line that a kill cut off is removed."""
-    path = folder / ROWS
-    if not path.exists():
-        return
-    whole, _, cut_off = path.read_text().rpartition("\n")
-    if cut_off:
-        path.write_text(whole + "\n" * bool(whole))
-    for line in whole.splitlines():
-        record = json.loads(line)
+    """Yield the finished jobs."""
+    for path in folder.glob("*.json"):
+        record = json.loads(path.read_text())
         yield Job(**record["job"]), record["rows"]
 
 
