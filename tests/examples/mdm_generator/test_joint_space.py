@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from mdm_generator.joint_space import batch_precision, diversity, matching_distance, multimodality
+from mdm_generator.joint_space import batch_precision, diversity, matching_distance
 
 RNG = np.random.default_rng
 
@@ -68,8 +68,8 @@ def test_diversity_is_the_mean_distance_of_pairs() -> None:
 def test_multimodality_looks_within_captions_alone() -> None:
     rng = RNG(5)
     captions = 100 * rng.normal(size=(20, 1, 50))
-    assert multimodality(np.repeat(captions, 30, axis=1), rng) == 0
+    assert diversity(np.repeat(captions, 30, axis=1), rng, 10) == 0
     spread = captions + rng.normal(size=(20, 30, 50))
     # of 10 pairs of 30 motions, one in 30 compares a motion with itself
-    drawn = [multimodality(spread, rng) for _ in range(200)]
+    drawn = [diversity(spread, rng, 10) for _ in range(200)]
     assert np.mean(drawn) == pytest.approx(10 * 29 / 30, rel=0.03)

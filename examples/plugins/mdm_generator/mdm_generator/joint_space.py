@@ -48,35 +48,21 @@ def matching_distance(captions: np.ndarray, samples: np.ndarray) -> float:
 def diversity(samples: np.ndarray, draw: np.random.Generator, pairs: int = PAIRS) -> float:
     """Return the mean distance between two random draws of `pairs` of the samples, each without replacement.
 
+    Of samples (C, R, D), R of each of C captions, this is the multimodality: pairs are of the same caption.
+
     Args:
-        samples: (N, D) embedded samples.
+        samples: (…, N, D) embedded samples.
         pairs: Number of pairs, at most N.
 
     Raises:
         InputError: There are fewer samples than pairs.
     """
-    if not 1 <= pairs <= len(samples):
-        raise InputError(f"the diversity of {pairs} pairs needs at least as many samples, got {len(samples)}")
-    first = draw.choice(len(samples), pairs, replace=False)
-    second = draw.choice(len(samples), pairs, replace=False)
-    return float(np.linalg.norm(samples[first] - samples[second], axis=1).mean())
-
-
-def multimodality(samples: np.ndarray, draw: np.random.Generator, pairs: int = 10) -> float:
-    """Return the mean distance between two random draws of `pairs` of the samples of each caption.
-
-    Args:
-        samples: (C, R, D) embedded samples, R of each of C captions.
-        pairs: Number of pairs per caption, at most R.
-
-    Raises:
-        InputError: There are fewer samples per caption than pairs.
-    """
-    if samples.ndim != 3 or not 1 <= pairs <= samples.shape[1]:
-        raise InputError(f"{pairs} pairs need samples (captions, at least {pairs}, D), got shape {samples.shape}")
-    first = draw.choice(samples.shape[1], pairs, replace=False)
-    second = draw.choice(samples.shape[1], pairs, replace=False)
-    return float(np.linalg.norm(samples[:, first] - samples[:, second], axis=2).mean())
+    count = samples.shape[-2]
+    if not 1 <= pairs <= count:
+        raise InputError(f"the diversity of {pairs} pairs needs at least as many samples, got {count}")
+    first = draw.choice(count, pairs, replace=False)
+    second = draw.choice(count, pairs, replace=False)
+    return float(np.linalg.norm(samples[..., first, :] - samples[..., second, :], axis=-1).mean())
 
 
 def _count_rows_in_batches(captions: np.ndarray, samples: np.ndarray, batch: int) -> int:

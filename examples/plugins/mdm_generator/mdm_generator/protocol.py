@@ -16,7 +16,7 @@ from selfcorrect.metrics.frechet import frechet_distance
 
 from .evaluator import FRAMES, TextMotionEvaluator
 from .evaluator_networks import UNIT_FRAMES
-from .joint_space import BATCH, PAIRS, batch_precision, diversity, matching_distance, multimodality
+from .joint_space import BATCH, PAIRS, batch_precision, diversity, matching_distance
 from .rows import CaptionedRows
 
 _SHORTER = 1 / 3
@@ -116,7 +116,7 @@ class FieldProtocol:
         repeated = [request for request in requests for _ in range(sizes.motions)]
         generated = self.evaluator.motions(generate(repeated, stream.child("made")))
         by_caption = generated.reshape(len(requests), sizes.motions, -1)
-        return multimodality(by_caption, stream.child("pairs").numpy(), min(sizes.pairs, sizes.motions))
+        return diversity(by_caption, stream.child("pairs").numpy(), min(sizes.pairs, sizes.motions))
 
     def run(
         self, generate: Generate, stream: Stream, repetitions: int, multimodal: Multimodality | None = None
