@@ -13,7 +13,7 @@
 * Loops: samples corrected by two workers beside one worker, and the memory of sampling beside that of the result.
 * Tracking without residual force beside the kinematic correction.
 * Reading a BVH file of 48 MB beside NumPy's parser and pybvh, and the memory of reading and correcting the file.
-* Nearest-neighbour metrics beside prdc's, and forward kinematics beside pymotion's.
+* Nearest-neighbour metrics beside prdc's.
 
 A row whose package is not installed says so.
 
@@ -240,8 +240,6 @@ def main(arguments: Arguments) -> None:
     _print_reading(longest, modes, arguments.repeats)
     with explain_missing_peer("nearest-neighbour metrics"):
         _print_neighbours(arguments.repeats)
-    with explain_missing_peer("forward kinematics"):
-        _print_poses(longest, 3 * arguments.repeats)
 
 
 def _print_start(repeats: int) -> None:
@@ -391,19 +389,6 @@ def _print_reading(clip: Motion, modes: Sequence[str], repeats: int) -> None:
         print(f"that takes {spent_s['read'] / spent_s[name]:.2f} x the time of {name}")
     for mode, size in memory_to_correct.items():
         print(f"correcting the file takes {size:.1f} x the size in memory with {mode} (goal 12.5)")
-
-
-def _print_poses(motion: Motion, repeats: int) -> None:
-    """Print the time of forward kinematics beside pymotion's."""
-    pose_with_pymotion = import_module("pymotion.ops.skeleton").fk
-    quaternions = motion.rotations[..., [3, 0, 1, 2]]
-    parents = np.maximum(motion.skeleton.parents, 0)
-    programs: dict[str, Callable[[], object]] = {
-        "own": lambda: forward_kinematics(motion.skeleton, motion.root_m, motion.rotations),
-        "pymotion": lambda: pose_with_pymotion(quaternions, motion.root_m, motion.skeleton.offsets_m, parents),
-    }
-    spent_s = time_fastest(programs, repeats)
-    print(f"forward kinematics take {spent_s['own'] / spent_s['pymotion']:.2f} x pymotion's time")
 
 
 def _print_neighbours(repeats: int) -> None:
