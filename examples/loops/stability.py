@@ -17,7 +17,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor
 from toy_models.gaussian_tasks import DIMENSION, draw_truth, gaussian_task, per_seed
-from toy_models.laws import critical_ratio, guaranteed_ratio, linear_contraction
+from toy_models.laws import critical_ratio, linear_contraction
 
 from selfcorrect import claims, toys
 from selfcorrect.core.randomness import Stream
@@ -72,7 +72,7 @@ class InAllCells:
 def toy(settings: StabilityLoop) -> toys.Toy:
     """Declare the maps of both samplers."""
     ratios, strengths = np.meshgrid(settings.ratios, settings.strengths)
-    is_guaranteed = np.vectorize(is_guaranteed_stable)(ratios, strengths)
+    is_guaranteed = ratios < np.vectorize(guaranteed_ratio)(strengths)
     bound = np.vectorize(contraction_bound)(ratios, strengths)
 
     def claim_exact_rate(spread: float) -> InAllCells:
@@ -242,29 +242,20 @@ def _make_map(settings: StabilityLoop, spread: float, is_guaranteed: np.ndarray,
     )
 
 
-def contraction_bound(synthetic_ratio: float, strength: float = 0.0, condition: float = 1.0) -> float:
-    """Return the guaranteed contraction per generation, ρ / (1 + γ) with ρ = λκ / (1 − λκ); infinite if λκ ≥ 1.
+def contraction_bound(synthetic_ratio: float, strength: float = 0.0) -> float:
+    """Return the guaranteed contraction per generation, λ / (1 − λ) / (1 + γ); infinite if λ ≥ 1.
 
-    Bertrand et al. 2024, Theorem 1 (γ = 0); Gillman et al. 2024, Theorem 4.3. κ is 1 + εL/α. Here α is the strong
-    concavity of the expected log-likelihood at its optimum. L is the Lipschitz constant of its Hessian in the data, ε
-    the Wasserstein error of the model class. Assumes infinitely many samples and a start near the optimum. An upper
-    bound: for maximum likelihood in an exponential family the truth is `linear_contraction`.
-
-    Args:
-        synthetic_ratio: λ, synthetic samples per real one.
-        condition: κ, at least 1.
+    Bertrand et al. 2024, Theorem 1 (γ = 0); Gillman et al. 2024, Theorem 4.3, with λκ in place of λ and κ = 1 + εL/α.
+    Here α is the strong concavity of the expected log-likelihood at its optimum. L is the Lipschitz constant of its
+    Hessian in the data, ε the Wasserstein error of the model class, 0 here. Assumes infinitely many samples and a start
+    near the optimum. An upper bound: for maximum likelihood in an exponential family the truth is `linear_contraction`.
     """
-    product = synthetic_ratio * condition
-    return math.inf if product >= 1 else product / (1 - product) / (1 + strength)
+    return math.inf if synthetic_ratio >= 1 else synthetic_ratio / (1 - synthetic_ratio) / (1 + strength)
 
 
-def is_guaranteed_stable(synthetic_ratio: float, strength: float = 0.0, condition: float = 1.0) -> bool:
-    """Return whether λκ < (1 + γ) / (2 + γ).
+def guaranteed_ratio(strength: float = 0.0) -> float:
+    """Return the λ below which a loop is guaranteed to be stable: (1 + γ) / (2 + γ), for κ = 1.
 
-    The sufficient condition of Gillman et al. 2024, and for γ = 0 the condition of Bertrand et al. 2024.
-
-    Args:
-        synthetic_ratio: λ, synthetic samples per real one.
-        condition: κ, at least 1.
+    The sufficient condition λκ < (1 + γ) / (2 + γ) of Gillman et al. 2024, and for γ = 0 that of Bertrand et al. 2024.
     """
-    return synthetic_ratio < guaranteed_ratio(strength, condition)
+    return 1.0 if math.isinf(strength) else (1 + strength) / (2 + strength)

@@ -16,17 +16,6 @@ from scipy import integrate
 from scipy.special import digamma
 
 
-def guaranteed_ratio(strength: float = 0.0, condition: float = 1.0) -> float:
-    """Return the λ below which a loop is guaranteed to be stable: (1 + γ) / (2 + γ) / κ, at most 1 / κ.
-
-    The sufficient condition λκ < (1 + γ) / (2 + γ) of Gillman et al. 2024, and for γ = 0 the condition of Bertrand et
-    al. 2024. κ ≥ 1 is 1 + εL/α. Here α is the strong concavity of the expected log-likelihood at its optimum, L the
-    Lipschitz constant of its Hessian in the data, ε the Wasserstein error of the model class.
-    """
-    share = 1.0 if math.isinf(strength) else (1 + strength) / (2 + strength)
-    return share / condition
-
-
 def linear_contraction(synthetic_ratio: ArrayLike, strength: ArrayLike = 0.0, spread: ArrayLike = 1.0) -> np.ndarray:
     """The exact contraction per generation of an augmented loop, spread · λ / ((1 + λ)(1 + γ)).
 
