@@ -135,8 +135,8 @@ class StabilizeFloor:
 
         # Legs take short slides, so that feet stand still; longer ones stay on a moving floor.
         slides_m = furthest_in_stance_m(kept_m, stabilized.stands_on(0.0))
-        locked_share = np.where(in_place, 0.0, lock_share(slides_m))
-        locked_m = locked_share[:, None, None] * kept_m
+        locked_share = np.where(in_place[:, None], 0.0, lock_share(slides_m))
+        locked_m = np.cumsum(locked_share[..., None] * np.diff(kept_m, axis=1, prepend=0.0), axis=1)
         if locked_m.any():
             kept_m = kept_m - locked_m
             stabilized = posed.shift(-(removed_m + kept_m))

@@ -53,7 +53,7 @@ CLEARANCE_M = 0.025
 
 
 def lock_share(slides_m: np.ndarray) -> np.ndarray:
-    """Return the share (N,) of slides (N,) that legs take, so that feet stand still."""
+    """Return the share (...) of slides (...) that legs take, so that feet stand still."""
     times = slides_m / FURTHEST_SLIDE_M
     return smoothstep((3.0 - times) / 1.5) / np.maximum(times, 1.0)
 
@@ -235,15 +235,19 @@ def label_stances(stands: np.ndarray) -> np.ndarray:
 
 
 def furthest_in_stance_m(moved_m: np.ndarray, stands: np.ndarray) -> np.ndarray:
-    """Return the furthest (N,) that floors move (N, T, 3) below a foot that stands without a break."""
+    """Return the furthest (N, T) that floors move (N, T, 3) below a foot in the stance that a frame belongs to.
+
+    The foot with the longer slide counts; the result is 0 where no foot stands.
+    """
     numbers = label_stances(stands)
-    furthest_m = np.zeros(len(moved_m))
+    furthest_m = np.zeros(stands.shape[:2])
     for motion, foot in np.ndindex(len(moved_m), 2):
         foot_numbers = numbers[motion, :, foot]
         for number in find_distinct(foot_numbers[foot_numbers > 0]):
-            stance_m = moved_m[motion, foot_numbers == number]
+            is_stance = foot_numbers == number
+            stance_m = moved_m[motion, is_stance]
             distance_m = float(norms(stance_m - stance_m[0]).max())
-            furthest_m[motion] = max(furthest_m[motion], distance_m)
+            furthest_m[motion, is_stance] = np.maximum(furthest_m[motion, is_stance], distance_m)
     return furthest_m
 
 

@@ -48,3 +48,17 @@ def test_swinging_feet_do_not_drag():
     assert (moves_m[0, 10:30, 0, 1] > 0.005).all()
     assert moves_m[..., 1].max() < 0.012
     assert np.allclose(moves_m[0, :, 1], 0.0)
+
+
+def test_a_long_stance_does_not_unlock_the_short_stances_beside() -> None:
+    """On a floor that drifts, each stance slides as far as it lasts; where both feet stand, the longer slide counts."""
+    stands = np.zeros((1, 100, 2), dtype=bool)
+    stands[0, 5:15, 0] = stands[0, 20:90, 1] = stands[0, 60:70, 0] = True
+    drift_m = np.arange(100)[None, :, None] * np.array([0.008, 0.0, 0.006])
+    slides_m = foot_lock.furthest_in_stance_m(drift_m, stands)
+    np.testing.assert_allclose(slides_m[0, 5:15], 0.09)
+    np.testing.assert_allclose(slides_m[0, 20:90], 0.69)
+    assert not slides_m[0, [0, 17, 95]].any()
+    shares = foot_lock.lock_share(slides_m[0])
+    np.testing.assert_allclose(shares[5:15], 1.0)
+    assert 0.0 < shares[60] < 0.5
