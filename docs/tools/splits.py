@@ -6,6 +6,7 @@ Both experiments judge one primary difference by the exact test over splits, as 
 import hashlib
 import itertools
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ LOW_PASS = "augment-1+low-pass"
 Result = dict[str, Any]
 
 
+@cache
 def read_results(folder: Path) -> list[Result]:
     """Return the kept splits in their order, all stages together; InputError for a file of another registration."""
     registered = hashlib.sha256((folder / "registration.txt").read_bytes()).hexdigest()
