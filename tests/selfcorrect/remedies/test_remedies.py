@@ -15,7 +15,6 @@ from selfcorrect.correctors.loop_correction import Correction
 from selfcorrect.loop.fitting import fit_plainly
 from selfcorrect.loop.policy import Policy, RealOnly, Replace
 from selfcorrect.loop.run import Arm, Task, run_loop
-from selfcorrect.models.diffusion.steering import Projected, steer
 from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.remedies.remedies import RemedyInputs, with_place, with_remedy
 from selfcorrect.remedies.table import PLACES, REMEDIES
@@ -80,11 +79,6 @@ def test_a_preference_goes_with_lineages_and_not_with_another_training(
         run_in_place(small, arm, "sampler", remedy)
     with pytest.raises(SettingError, match="needs a corrector"):
         with_place(small[0], Arm(Replace(), 1), "filter")
-
-
-def test_steering_needs_a_diffusion_model() -> None:
-    with pytest.raises(ValueError, match="projected sampling needs a diffusion model, got Gaussian"):
-        steer(Projected, Gaussian.standard(1))
 
 
 def test_a_package_adds_a_remedy_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,5 @@
 """Only regular files are opened, and only bounded sizes unpacked."""
 
-import os
 import socket
 from pathlib import Path
 
@@ -13,18 +12,6 @@ def test_regular_files_are_read_through_links_too(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("\ufeffwörds", encoding="utf-8")
     (tmp_path / "link.txt").symlink_to("a.txt")
     assert read_text(tmp_path / "link.txt") == "wörds"
-
-
-@pytest.mark.parametrize("path", ["/dev/zero", "/dev/null"])
-def test_devices_are_refused(path: str) -> None:
-    with pytest.raises(ValueError, match="is no regular file"):
-        open_file(Path(path))
-
-
-def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "x.bvh")
-    with pytest.raises(ValueError, match="is no regular file"):
-        open_file(tmp_path / "x.bvh")
 
 
 def test_sockets_and_folders_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
