@@ -106,12 +106,7 @@ def make_arm_table(scores: Scores) -> str:
                     continue
                 kept = show(mean_interval(scores.kept(data, labels, arm), SHARE))
                 cells = []
-                for key, digits in (
-                    ("within_label_ratio", 2),
-                    ("precision", 2),
-                    ("penetration_mm", 0),
-                    ("occupied", 2),
-                ):
+                for key, digits in DIGITS.items():
                     cells.append(f"{scores.values(data, labels, arm, key)[:, 10].mean():.{digits}f}")
                 rows.append([title, labels, name, kept, *cells])
     heads = ["data", "C", "arm", "coverage kept", "variance within labels", "precision", "penetration, mm", "occupied"]
