@@ -82,6 +82,11 @@ def test_a_worker_that_dies_is_named():
         run_jobs([Job("doomed", die, (), 1)], Where(1, "processes"), "test")
 
 
+def test_waiting_for_a_job_that_is_not_there_is_refused(tmp_path: Path):
+    with pytest.raises(AssertionError, match="a job waits for no job"):
+        run_jobs([Job("a", note, (tmp_path, "a", None), 1, ("ghost",))], Where(), "test")
+
+
 def test_an_unknown_runner_is_named_before_anything_runs(tmp_path: Path):
     with pytest.raises(
         ValueError, match=r"unknown runner 'process', known are here, processes; did you mean 'processes'"
