@@ -27,6 +27,7 @@ ARMS = {
     ("replace", "none", "ancestral"): "ancestral sampler",
     ("replace", "physics", "calibrated"): "physics",
     ("replace", "best-of-4", "calibrated"): "best of four",
+    ("replace", "matched", "calibrated"): "matched",
     ("augment:1", "none", "calibrated"): "λ = 1",
     ("real", "none", "calibrated"): "real data only",
 }
@@ -156,7 +157,7 @@ def draw_figure(scores: Scores) -> None:
         axis.set_xticks([1, 4, 14, 57, 128], ["1", "4", "14", "57", "128 = n"])
         axis.minorticks_off()
     axes[0].set_ylabel("coverage kept after ten generations")
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="lower center", fontsize=8, ncols=7, frameon=False)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="lower center", fontsize=8, ncols=8, frameon=False)
     figure.tight_layout(rect=(0, 0.07, 1, 1))
     figure.savefig(PICTURE, metadata={"Date": None})
 
