@@ -122,7 +122,7 @@ def _estimate_glide(velocities_m_s: np.ndarray, above_m: np.ndarray) -> np.ndarr
         distances = ((level_m_s - glide_m_s) ** 2).sum(-1) / GLIDES_M_S**2
         near = weights * np.exp(-0.5 * distances)
         glide_m_s = near @ level_m_s / max(near.sum(), 1e-9)
-    travel_m_s = velocities_m_s[..., [0, 2]].mean(axis=(0, 1))
+    travel_m_s = median(velocities_m_s[..., [0, 2]].mean(axis=1), axis=0)  # takes that are joined jump back
     glide_speed_m_s = np.linalg.norm(glide_m_s)
     stays = np.linalg.norm(travel_m_s) < _STAYS * glide_speed_m_s
     rides = np.linalg.norm(travel_m_s - glide_m_s) < _RIDES * glide_speed_m_s

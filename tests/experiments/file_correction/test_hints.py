@@ -40,7 +40,7 @@ STEPS = [
     (describe, "_check_result", "feet that still slide are not reported"),
     (describe, "_list_residuals", "residual wrenches are not reported"),
     (describe, "_list_contacts", "contacts are not reported"),
-    (describe, "joint_positions", "distances of joints are not reported"),
+    (describe, "measure_travel", "distances of joints are not reported"),
     (evaluate, "make_timeline", "no timeline"),
     (comparison, "measure_features", "errors are not reported"),
 ]
