@@ -35,6 +35,7 @@ from split_tables import (
 from tables import ON_SITE, SUMMARIES
 
 from selfcorrect.experiments.motion.presets import select_controls
+from selfcorrect.experiments.motion.report import OPENING
 from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.experiments.studies.figures import looks, opening_curves
 from selfcorrect.experiments.studies.summary import Summary, join_summaries, read_summary, write_summary
@@ -76,11 +77,7 @@ def fill_page(page: str, summaries: Mapping[str, Summary], *, is_site: bool = Fa
     return fill_conditioning(fill_figures(MARKED.sub(make_table, page), summaries), is_site=is_site)
 
 
-COLLAPSE = {
-    "collapse": ("coverage", "skate_m_s"),
-    "collapse-coverage": ("coverage",),
-    "collapse-skating": ("skate_m_s",),
-}
+COLLAPSE = {"collapse": OPENING, "collapse-coverage": ("coverage",), "collapse-skating": ("skate_m_s",)}
 """Figures of the README and of the site's first page → metrics."""
 
 

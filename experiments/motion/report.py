@@ -45,8 +45,8 @@ from .settings import DEFAULTS, MotionSettings, RunOptions
 from .split import describe_parts
 from .task import MotionData, motion_data
 
-OPENING = ("coverage", "skate_m_s")
-"""Metrics of the large curves of the first picture: diversity and sliding."""
+OPENING = ("coverage", "within_label_ratio", "precision", "skate_m_s")
+"""Metrics of the large curves of the first picture: diversity by both measures, realism and sliding."""
 PICTURED = ("fid_kinematic", "coverage", "penetration_mm", "unsupported_percent")
 """Metrics of the picture by synthetic share: realism, diversity, artefacts and feasibility."""
 
@@ -256,8 +256,8 @@ def picture_section(outcome: Outcome) -> Section:
 
 
 OPENING_CAPTION = (
-    "Diversity (coverage) and sliding of the feet over generations. Lines are means over seeds, bands their 95 % "
-    "intervals; the dotted line is real motion on which no model is trained."
+    "Diversity (coverage and variance within labels), precision, and sliding of the feet over generations. Lines are "
+    "means over seeds, bands their 95 % intervals; the dotted line is real motion on which no model is trained."
 )
 
 

@@ -312,16 +312,18 @@ def opening_curves(
 
     Args:
         columns: Title of a group → arms.
-        metrics: Metrics of the panels, one or two.
+        metrics: Metrics of the panels, two in a row; one, or an even number.
         levels: Horizontal lines; the first is real motion.
         palette: Title of an arm → look.
     """
     real = dict(list(levels.items())[:1])
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH_IN * len(metrics) / 2, 3.12 * len(columns)), layout="constrained")
-        panels = figure.subplots(len(columns), len(metrics), squeeze=False)
-        for row, (title, arms) in zip(panels, columns.items(), strict=True):
-            for panel, metric in zip(row, metrics, strict=True):
+        pairs = [metrics[first : first + 2] for first in range(0, len(metrics), 2)]
+        rows = [(title, arms, pair) for title, arms in columns.items() for pair in pairs]
+        figure = Figure(figsize=(WIDTH_IN * len(pairs[0]) / 2, 3.12 * len(rows)), layout="constrained")
+        panels = figure.subplots(len(rows), len(pairs[0]), squeeze=False)
+        for row, (title, arms, pair) in zip(panels, rows, strict=True):
+            for panel, metric in zip(row, pair, strict=True):
                 _draw_arms(panel, arms, metric, palette)
                 _name_lines(panel, metric, real)
                 panel.set_title(", ".join(filter(None, (metric.title, title * (len(columns) > 1)))))
