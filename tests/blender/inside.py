@@ -881,10 +881,13 @@ def case_characters_stay_on_the_level_on_which_they_stand():
 def case_bodies_that_lie_on_their_side_are_a_warning():
     rig = fresh("")
     rig.rotation_euler = (math.pi / 2, 0, 0)
+    before = read_worlds(rig)
     correct(rig, kinematic=True)
     assert any(text.startswith("R2 axis") for text in warnings()), warnings()
-    sentences = ("whole body", "moved by", "motion was kept")  # how far it moves, or that it does not
-    assert any(sentence in text for text in warnings() for sentence in sentences), warnings()
+    after = read_worlds(rig)
+    furthest_m = max(float(np.abs(after[name] - before[name])[..., :3, 3].max()) for name in before)
+    is_named = any(sentence in text for text in warnings() for sentence in ("whole body", "moved by"))
+    assert is_named or furthest_m < 0.2, (furthest_m, warnings())
 
 
 def add_cycles(rig: bpy.types.Object) -> None:
