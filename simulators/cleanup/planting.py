@@ -62,6 +62,8 @@ _TOE_S = 0.08
 """Standard deviation of the Gaussian that spreads the turn of toes over time."""
 _TOE_BENDS = 3
 """Number of rounds of bending toes: a short bend that is spread over time falls short at first."""
+_STILL_SLIDES_M_S = 0.12
+"""Feet that slide faster than this after planting are planted once more."""
 _SMALL_M = (0.009, 0.015)
 """Feet are not moved by less than the first distance, and fully by more than the second."""
 
@@ -124,6 +126,27 @@ def _revert_where_gainless(
             is_gain = before_m_s - after_m_s > max(_LEAST_JOINT_GAIN * before_m_s, least_gain_m_s)
         is_worthwhile.append(is_gain)
     return choose_motions(np.array(is_worthwhile), planted, given.motions)
+
+
+def _plant_again_where_feet_slide(given: PosedMotions, planted: MotionBatch, *, is_floor_known: bool) -> MotionBatch:
+    """Return planted motions, planted once more if standing feet still slide fast: long slides take two rounds.
+
+    Args:
+        given: N motions before planting.
+        is_floor_known: Whether the ground is exactly at the heights of the feet.
+    """
+    slides = np.zeros(len(planted), dtype=bool)
+    for index in range(len(planted)):
+        is_planted = not np.array_equal(given.motions.rotations[index], planted.rotations[index])
+        standing = observe(given.motions[index])
+        slides[index] = is_planted and standing.standing_speed_m_s(planted[index]) > _STILL_SLIDES_M_S
+    if not slides.any():
+        return planted
+    posed = PosedMotions.from_motions(planted, given.soles)
+    ground_m = np.zeros(posed.feet_m.shape[:3])
+    again = plant_feet(posed, ground_m, is_soft=True)
+    again = _revert_where_gainless(posed, again, ground_m, is_floor_known=is_floor_known)
+    return choose_motions(slides, again, planted)
 
 
 @dataclass(frozen=True, eq=False)
@@ -562,6 +585,7 @@ class PlantFeet:
             is_floor_known = cleaning.mode.moves_to_floor and cleaning.find_step(LevelFloor) is None
             is_floor_known = is_floor_known or level.motions.ground is not None
             planted_motions = _revert_where_gainless(level, planted_motions, ground_m, is_floor_known=is_floor_known)
+            planted_motions = _plant_again_where_feet_slide(level, planted_motions, is_floor_known=is_floor_known)
         planted = replace(cleaning, motions=planted_motions, unplanted=level)
         if not has_boxes(level.motions):
             return planted

@@ -13,6 +13,7 @@ from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.measures.roughness import added_angular_speeds_rad_s
 from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.simulators.cleanup import planting
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean_motions
 from selfcorrect.simulators.cleanup.foot_lock import SOFT_DRAG_LIMIT_M
 from selfcorrect.simulators.cleanup.planting import plant_feet, raise_limbs, trunk_lift
@@ -149,3 +150,13 @@ def knee_angles_deg(motion: Motion) -> np.ndarray:
     cosines = ((hips_m - knees_m) * (ankles_m - knees_m)).sum(axis=1)
     lengths_m2 = np.linalg.norm(hips_m - knees_m, axis=1) * np.linalg.norm(ankles_m - knees_m, axis=1)
     return np.degrees(np.arccos(cosines / lengths_m2))
+
+
+def test_long_slides_take_a_second_round_and_a_clean_walk_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    walk = made_motion("walk", frames=90)
+    sliding = replace(walk, root_m=walk.root_m * [2.0, 1.0, 2.0])
+    two_rounds = KinematicCorrector()([sliding, walk])
+    monkeypatch.setattr(planting, "_STILL_SLIDES_M_S", np.inf)
+    one_round = KinematicCorrector()([sliding, walk])
+    assert two_rounds[0].after["skate_m_s"] < 0.9 * one_round[0].after["skate_m_s"]
+    np.testing.assert_array_equal(two_rounds[1].motion.rotations, one_round[1].motion.rotations)
