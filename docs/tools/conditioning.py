@@ -11,18 +11,18 @@ import csv
 import json
 import math
 import os
-import pickle
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, astuple, dataclass, fields, replace
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import tyro
+from safetensors.torch import load, save
 from torch import Tensor
 
 from selfcorrect import MemoryStore
@@ -122,20 +122,17 @@ def relabel(labels: np.ndarray, vectors: np.ndarray, count: int) -> np.ndarray:
     return fresh
 
 
-def load_data(folder: Path, cmu: Path, data: str, seed: int) -> MotionData:
-    """Return the windows of a seed, which are kept in `folder`."""
-    path = folder / f"{data}-{seed}.pickle"
-    if not path.exists():
-        sources = {"cmu": {"data": (f"{cmu}#train",), "reference": (f"{cmu}#test",)}}.get(data, {})
-        parts = load_parts(replace(PRESETS["short"], **sources), streams(seed))
-        write_atomically(path, pickle.dumps(parts.data))
-    return pickle.loads(path.read_bytes())
+@cache
+def load_data(cmu: Path, data: str, seed: int) -> MotionData:
+    """Return the windows of a seed, once in a process."""
+    sources = {"cmu": {"data": (f"{cmu}#train",), "reference": (f"{cmu}#test",)}}.get(data, {})
+    return load_parts(replace(PRESETS["short"], **sources), streams(seed)).data
 
 
 @lru_cache(maxsize=1)
-def make_task(folder: Path, cmu: Path, data: str, seed: int, labels: int) -> tuple[MotionTask, np.ndarray]:
+def make_task(cmu: Path, data: str, seed: int, labels: int) -> tuple[MotionTask, np.ndarray]:
     """Return the task of a seed and a conditioning, and the labels (N,) that its training windows have in the data."""
-    windows = load_data(folder, cmu, data, seed)
+    windows = load_data(cmu, data, seed)
     parts = MotionParts(PRESETS["short"], windows)
     training = windows.training
     own_labels = training.labels
@@ -175,12 +172,12 @@ def score_samples(
 
 def first_generation(folder: Path, task: MotionTask, name: str, stream: Stream) -> dict[str, Tensor]:
     """Return the trained state of generation 0, which is kept in `folder`."""
-    path = folder / f"{name}.pt"
+    path = folder / f"{name}.safetensors"
     if not path.exists():
         store = MemoryStore()
         train_first_generation(replace(task, evaluate=lambda candidate: {}), store, stream)
-        write_atomically(path, pickle.dumps(store.state(0)))
-    return pickle.loads(path.read_bytes())
+        write_atomically(path, save(dict(store.state(0))))
+    return load(path.read_bytes())
 
 
 def rate_physics(codec: FeatureCodec, real: MotionBatch, values: Tensor) -> Tensor:
@@ -195,7 +192,7 @@ def rate_physics(codec: FeatureCodec, real: MotionBatch, values: Tensor) -> Tens
 def run_job(folder: Path, cmu: Path, job: Job, generations: int) -> list[dict[str, Any]]:
     """Return the scores of a loop, a row per generation."""
     torch.set_num_threads(1)
-    task, own_labels = make_task(folder, cmu, job.data, job.seed, job.labels)
+    task, own_labels = make_task(cmu, job.data, job.seed, job.labels)
     stream = streams(job.seed)
     training = task.codec.decode(task.real.values)
     if job.sampler == "copies":
@@ -244,8 +241,8 @@ def run(
     """Run the jobs that are not finished, in order, and begin none after `minutes`."""
     end_s = time.time() + 60 * minutes
     folder.mkdir(parents=True, exist_ok=True)
-    for seed in SEEDS:  # so that the CMU set is read once
-        load_data(folder, cmu, "cmu", seed)
+    for seed in SEEDS:  # so that forked workers have the CMU set, which is read once
+        load_data(cmu, "cmu", seed)
     first_jobs = [Job(data, seed, labels, "first") for data in DATA for seed in SEEDS for labels in LABELS]
     with ProcessPoolExecutor(workers) as pool:
         for jobs in (first_jobs, list_jobs()):

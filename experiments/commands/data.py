@@ -263,7 +263,7 @@ class Profile:
 
         must_exist(self.sources)
         must_be_usable(self.reading, without=("profile", "floor", "drop"))
-        files = [file for root in self.sources for file in motion_files(root)]
+        files = list({file.resolve(): file for root in self.sources for file in motion_files(root)}.values())
         check_output(self.out, self.overwrite, files)
         unread: list[str] = []
         by_rig = group_by_rig(self._motions(files, unread))

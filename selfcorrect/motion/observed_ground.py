@@ -34,7 +34,8 @@ _FAR_BELOW_M = 0.2
 _FEWEST_STANCES = 0.5
 """Least weight of stances that show a floor."""
 _HARDLY_STANDS = 0.1
-"""Feet whose stances weigh less show only that the floor is no higher than where they pass."""
+"""Feet whose stances weigh less show only that the floor is no higher than where these feet pass. The least weight of
+215 captures and poses is 0.11."""
 
 _LIES_BELOW_M = 0.05
 """A body that is lower than this below its feet lies or sits on its floor."""
@@ -82,7 +83,7 @@ class ObservedGround:
 
     @property
     def is_stood_on(self) -> bool:
-        """True if the feet stand on it at any time; feet of short flights only pass."""
+        """True if a foot stands on the ground at any time; in a flight that never lands, feet only pass."""
         return self._stance_weight >= _HARDLY_STANDS
 
     @property
@@ -156,7 +157,7 @@ class ObservedGround:
 
         A level that is far from y = 0 counts less, the less the motion stands there. A body on any step of a staircase
         stays there, and one that climbs far from all levels does, too: the file may just not show what leads there. The
-        height is 0 for feet that hardly show a floor. No body is lowered whose feet never stand.
+        height is 0 for feet that hardly show a floor. A body whose feet never stand is not lowered.
         """
         if not self.is_shown:
             return self.lying_m or 0.0

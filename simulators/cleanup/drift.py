@@ -148,7 +148,7 @@ class StabilizeFloor:
         for index, floor_motion in enumerate(floor_motions):
             notes_on_glides = (
                 *self._note_glide(glides_m[index], motions.fps),
-                *_note_skates(stabilized.motions[index]),
+                *_note_gliding_feet(stabilized.motions[index]),
             )
             notes.append((*notes_on_glides, *floor_motion.notes))
         state = replace(cleaning, floor=Floor(kept_m, in_place, notes), repairs_m=repairs_m)
@@ -163,7 +163,7 @@ class StabilizeFloor:
         return (Note(kind, round(float(speeds_m_s[speeds_m_s > 0].mean()), 3)),)
 
 
-def _note_skates(motion: Motion) -> tuple[Note, ...]:
+def _note_gliding_feet(motion: Motion) -> tuple[Note, ...]:
     """Return a note on feet that are not planted because they glide on the floor that was found."""
     speed_m_s = round(float(norms(observe(motion).glide_m_s)), 1)
     return (Note(NoteKind.FEET_GLIDE, speed_m_s),) if speed_m_s else ()

@@ -63,7 +63,8 @@ _TOE_S = 0.08
 _TOE_BENDS = 3
 """Number of rounds of bending toes: a short bend that is spread over time falls short at first."""
 _STILL_SLIDES_M_S = 0.12
-"""Feet that slide faster than this after planting are planted once more."""
+"""Feet that slide faster than this after planting are planted once more. The corrections of 215 captures do not
+depend on the second round."""
 _SMALL_M = (0.009, 0.015)
 """Feet are not moved by less than the first distance, and fully by more than the second."""
 
@@ -128,25 +129,14 @@ def _revert_where_gainless(
     return choose_motions(np.array(is_worthwhile), planted, given.motions)
 
 
-def _plant_again_where_feet_slide(given: PosedMotions, planted: MotionBatch, *, is_floor_known: bool) -> MotionBatch:
-    """Return planted motions, planted once more if standing feet still slide fast: long slides take two rounds.
-
-    Args:
-        given: N motions before planting.
-        is_floor_known: Whether the ground is exactly at the heights of the feet.
-    """
+def _find_long_slides(given: PosedMotions, planted: MotionBatch) -> np.ndarray:
+    """Return which motions (N,) were planted and still slide fast on standing feet: long slides take two rounds."""
     slides = np.zeros(len(planted), dtype=bool)
     for index in range(len(planted)):
         is_planted = not np.array_equal(given.motions.rotations[index], planted.rotations[index])
         standing = observe(given.motions[index])
         slides[index] = is_planted and standing.standing_speed_m_s(planted[index]) > _STILL_SLIDES_M_S
-    if not slides.any():
-        return planted
-    posed = PosedMotions.from_motions(planted, given.soles)
-    ground_m = np.zeros(posed.feet_m.shape[:3])
-    again = plant_feet(posed, ground_m, is_soft=True)
-    again = _revert_where_gainless(posed, again, ground_m, is_floor_known=is_floor_known)
-    return choose_motions(slides, again, planted)
+    return slides
 
 
 @dataclass(frozen=True, eq=False)
@@ -579,13 +569,20 @@ class PlantFeet:
         is_ground_level = cleaning.mode.moves_to_floor or level.motions.ground is not None
         # If heights are left alone, a foot that hovers a little may stand on whatever is there.
         highest_m = 0.0 if is_ground_level else SOLE_NEAR_M
-        ground_m = np.clip(level.feet_m[..., 1].min(-1), 0.0, highest_m)
-        planted_motions = plant_feet(level, ground_m, is_soft=self.is_soft)
-        if self.is_soft:
-            is_floor_known = cleaning.mode.moves_to_floor and cleaning.find_step(LevelFloor) is None
-            is_floor_known = is_floor_known or level.motions.ground is not None
-            planted_motions = _revert_where_gainless(level, planted_motions, ground_m, is_floor_known=is_floor_known)
-            planted_motions = _plant_again_where_feet_slide(level, planted_motions, is_floor_known=is_floor_known)
+        is_floor_known = cleaning.mode.moves_to_floor and cleaning.find_step(LevelFloor) is None
+        is_floor_known = is_floor_known or level.motions.ground is not None
+
+        def plant(posed: PosedMotions) -> MotionBatch:
+            ground_m = np.clip(posed.feet_m[..., 1].min(-1), 0.0, highest_m)
+            planted = plant_feet(posed, ground_m, is_soft=self.is_soft)
+            if not self.is_soft:
+                return planted
+            return _revert_where_gainless(posed, planted, ground_m, is_floor_known=is_floor_known)
+
+        planted_motions = plant(level)
+        if self.is_soft and (slides := _find_long_slides(level, planted_motions)).any():
+            again = plant(PosedMotions.from_motions(planted_motions, level.soles))
+            planted_motions = choose_motions(slides, again, planted_motions)
         planted = replace(cleaning, motions=planted_motions, unplanted=level)
         if not has_boxes(level.motions):
             return planted

@@ -89,6 +89,7 @@ def test_a_file_comes_out_the_same_alone_and_beside_others(folder: Path, steppin
 def test_a_profile_is_an_input_of_its_own(folder: Path, stepping: Motion, capsys: pytest.CaptureFixture[str]) -> None:
     for name, frames in (("a", 40), ("b", 30)):
         save_motion(folder / "rig" / f"{name}.bvh", stepping.frames(0, frames))
+    assert main(["data", "profile", "rig/a.bvh", "./rig/../rig/a.bvh", "-o", "rig.json"]) == 2  # one clip, named twice
     assert main(["data", "profile", "rig", "-o", "rig.json"]) == 0
     command = ["correct", "rig/a.bvh", *KINEMATIC, "--profile", "rig.json"]
     assert main(command) == 0

@@ -86,6 +86,8 @@ def test_the_floor_of_a_rig_is_the_median_of_clips(heights_m: tuple[float, ...],
     assert floor is not None
     assert floor.furthest_m == pytest.approx(heights_m[2] - heights_m[1], abs=0.002)
     assert (f"--floor {floor.height_m:.3f}" in str(floor)) == agree
+    with_flight = [*next(iter(clips.values())), flying(stepping)]
+    assert CommonFloor.from_clips(with_flight, profile_of(clips)) == floor
     raised = group_by_rig(with_toes_at(stepping, 0.05 + height_m) for height_m in heights_m)
     higher = CommonFloor.from_clips(*raised.values(), profile_of(clips))
     assert higher is not None
