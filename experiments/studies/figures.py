@@ -70,6 +70,8 @@ STYLE: dict[Any, Any] = {
 }
 
 
+LABEL_WIDTH = 30
+"""Characters in a line of a name beside a panel."""
 WIDTH_IN = 10.8
 """Width of figures."""
 MOST_COLUMNS = 4
@@ -347,7 +349,7 @@ def _name_lines(panel: Axes, metric: Metric, levels: Levels) -> None:
     order = sorted(ends, key=lambda title: -ends[title][0])
     panel.legend(
         [ends[title][1] for title in order],
-        order,
+        [textwrap.fill(title, LABEL_WIDTH) for title in order],
         loc="center left",
         bbox_to_anchor=(1, 0.5),
         labelcolor="linecolor",
