@@ -40,13 +40,9 @@ CODE = (
 )  # fmt: skip
 """Folders of the package with all code behind the result of a correction, or a set of motions."""
 
-CODE_OF_LOOPS = (
-    *CODE, "correctors", "loop", "metrics", "models", "remedies", "experiments/motion",
-    "experiments/studies",
+CODE_OF_TOYS = (
+    *CODE, "correctors", "loop", "metrics", "models", "remedies", "experiments/studies", "experiments/toy",
 )  # fmt: skip
-"""Folders of the package with all code behind a motion experiment."""
-
-CODE_OF_TOYS = (*CODE_OF_LOOPS, "experiments/toy")
 """Folders of the package with all code behind a toy loop."""
 
 _SUFFIXES = (".py", ".so", ".pyd")
@@ -64,7 +60,7 @@ def list_code(folders: Sequence[str] = CODE) -> dict[str, Path]:
     return files
 
 
-@lru_cache(maxsize=3)
+@lru_cache(maxsize=2)
 def digest_software(folders: Sequence[str] = CODE) -> str:
     """Return a digest of the code in folders of the package, the versions of Python and libraries, and the kernels.
 

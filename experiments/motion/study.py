@@ -35,7 +35,6 @@ from ..studies.arms import ArmSettings
 from ..studies.study import Measure, SeedRun, Study, StudyTask, seed_runs
 from .correctors.own import CorrectorInputs, build_corrector, own_identity, try_corrector
 from .correctors.table import corrector_row, is_own
-from .first_generation import key_first_generation
 from .measures import measure_model, score_references
 from .settings import DEFAULTS, GENERATORS, MotionSettings, RunOptions, extends
 from .task import MotionTask, Sharing, as_samples, motion_data, motion_task, sampled_task, trained_model
@@ -87,10 +86,6 @@ class MotionStudyTask(StudyTask[MotionTask]):
 
     def identify_data(self, run: SeedRun, task: MotionTask) -> Mapping[str, Identity]:
         return data_identities(run.seed, task.real, as_samples(task.data.reference, task.codec))
-
-    def first_key(self, run: SeedRun, task: MotionTask) -> str:
-        """Return the key of generation 0."""
-        return key_first_generation(self.experiment, self.options, run, task)
 
 
 @dataclass(frozen=True)

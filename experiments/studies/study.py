@@ -5,9 +5,6 @@ disk, and measurements. `run.run_study` runs, resumes, logs and reports a study.
 same generation 0. A study defines methods of a `StudyTask` and of each `Measure`.
 """
 
-import os
-import stat
-import sys
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar, cast
 
-from selfcorrect.core.errors import RunFolderError, SelfcorrectError
+from selfcorrect.core.errors import RunFolderError
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.loop.policy import reads_past
 from selfcorrect.loop.run import Arm, Task, run_loop, train_first_generation
@@ -109,13 +106,6 @@ class StudyTask(ABC, Generic[TaskType]):
     def identify_data(self, run: SeedRun, task: TaskType) -> Mapping[str, Identity]:
         """Return identities of the data of a seed, by a name for messages."""
         return {}
-
-    def first_key(self, run: SeedRun, task: TaskType) -> str:
-        """Return the key of all on which generation 0 depends, "" for unknown code.
-
-        A run takes the generation 0 of the same key from a run folder beside its own.
-        """
-        return ""
 
 
 @dataclass(frozen=True)
@@ -224,10 +214,6 @@ def seed_runs(tasks: Iterable[str], first_seed: int, count: int, root: Path = Pa
     return [SeedRun(task, seed, root) for seed in range(first_seed, first_seed + count) for task in names]
 
 
-FIRST_KEY = "first-generation.json"
-"""File of a seed with the key of generation 0 that `StudyTask.first_key` returns."""
-
-
 def jobs_of(study: Study, root: Path, *, accept_changed: bool = False) -> list[Job]:
     """Return all jobs of a study in an order that allows running one after the other.
 
@@ -273,58 +259,11 @@ def run_first_generation(study: Study, run: SeedRun, accept_changed: bool, progr
     config = study_task.describe(run, None, task, None)
     with FolderStore(run.first_folder, config, keep_models=False, repair=study.repair) as store:
         if store.latest < 0:
-            _make_first_generation(study, run, task, store)
+            train_first_generation(task, store, run.stream)
     for measure in study.measures:
         if measure.when == "first":
             write_measure(study, measure, run, None, task, progress)
     progress("generation", 0, length)
-
-
-def _make_first_generation(study: Study, run: SeedRun, task: Task, store: FolderStore) -> None:
-    """Commit generation 0: an intact one of the same key in a run folder beside this one, or else a new one.
-
-    The key is written after its generation and removed before, so that no kill leaves a wrong key.
-    """
-    key = study.tasks[run.task].first_key(run, task)
-    path = run.folder / FIRST_KEY
-    path.unlink(missing_ok=True)
-    kept = _find_first_generation(run, key) if key else None
-    if kept is None:
-        train_first_generation(task, store, run.stream)
-    else:
-        store.commit(kept)
-    if key:
-        write_with_digest(path, {"key": key})
-
-
-def _find_first_generation(run: SeedRun, key: str) -> Generation | None:
-    """Return the generation 0 of a key from a run folder beside the run's own, None if there is none that is intact.
-
-    Anyone can compute a key, so only folders count that belong to the user of this process and hold no links.
-    """
-    place = run.folder.relative_to(run.root)
-    neighbours = run.root.resolve().parent
-    for path in sorted(neighbours.glob(f"*/{place.as_posix()}/{FIRST_KEY}")):
-        folder = path.with_name(run.first_folder.name)
-        first = FolderReader(folder)
-        try:
-            if _is_own_place(folder, neighbours) and read_with_digest(path).get("key") == key:
-                generation = Generation(0, first.state(0), None, first.metrics(0), first.timings(0))
-                print(f"selfcorrect: generation 0 of {run.folder} is taken from {folder}", file=sys.stderr)
-                return generation
-        except (SelfcorrectError, OSError):  # damaged, or removed meanwhile
-            continue
-    return None
-
-
-def _is_own_place(folder: Path, above: Path) -> bool:
-    """Return whether a folder, all contents and all folders up to `above` belong to this user and are no links."""
-    outer = [path for path in folder.parents if above in path.parents]
-    for path in (*outer, *folder.parent.glob("*.json"), folder, *folder.rglob("*")):
-        facts = path.lstat()
-        if stat.S_ISLNK(facts.st_mode) or (hasattr(os, "getuid") and facts.st_uid != os.getuid()):
-            return False
-    return True
 
 
 def run_arm(study: Study, run: SeedRun, arm: ArmSettings, progress: Progress) -> None:

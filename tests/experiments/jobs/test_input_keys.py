@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from helpers import LOOPS
 from made_motions import made_motion
 
 import selfcorrect as sc
 from selfcorrect.experiments.jobs import input_keys
-from selfcorrect.experiments.jobs.input_keys import CODE, CODE_OF_LOOPS, list_code, make_input_key
+from selfcorrect.experiments.jobs.input_keys import CODE, CODE_OF_TOYS, list_code, make_input_key
 
 
 def test_a_key_changes_with_content_settings_named_files_and_code(
@@ -51,19 +52,14 @@ assert main(["correct", "a.bvh", "-o", "out", "--engine", "mujoco", "--workers",
 assert main(["data", "shard", "a.bvh", "-o", "set", "--workers", "1"]) in (0, None)
 """
 
-GENERATION_0 = """
-from selfcorrect.experiments.motion.settings import MotionSettings
-from selfcorrect.experiments.motion.study import make_motion_study
-from selfcorrect.experiments.studies.arms import BASELINE
-from selfcorrect.experiments.studies.study import run_first_generation
-counts = {"generations": 1, "seeds": 1, "real_count": 12, "evaluated_count": 12, "frames": 10}
-study = make_motion_study(MotionSettings({"dct-mlp": (BASELINE,)}, **counts, initial_steps={"dct-mlp": 1}))
-run_first_generation(study, study.runs(Path("run"))[0], False, lambda *event: None)
+TOY = f"""
+from selfcorrect.experiments.cli import main
+assert main(["toy", {LOOPS["gaussian-correct"]!r}, "--quick", "--out", "run", "--workers", "1"]) in (0, None)
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("work", "folders"), [(CORRECTION, CODE), (GENERATION_0, CODE_OF_LOOPS)])
+@pytest.mark.parametrize(("work", "folders"), [(CORRECTION, CODE), (TOY, CODE_OF_TOYS)])
 def test_the_code_covers_all_modules_that_the_work_loads(tmp_path: Path, work: str, folders: Sequence[str]) -> None:
     sc.save_motion(tmp_path / "a.bvh", made_motion("walk"))
     words = [sys.executable, "-c", LOADED.format(work=work)]
