@@ -2,22 +2,17 @@
 
     python -m benchmarks.speed path/to/cmu-bvh
 
-* Start: the answers of the command line and the imports of a worker process, beside an empty interpreter.
+* Start: `check` of a file of 2 s beside an empty interpreter.
 * Whole command: all clips as BVH files in one folder, with the start of the program, beside reading, posing and writing
   the same files without any correction.
 * Scale: whole commands on one file of 10 s to 10 minutes, which plays the longest clip forwards and backwards, and on 1
   to 1,000 files of 2 s.
-* Fixed and running cost: the corrector in this process, on beginnings of the longest clip. t = a + b s is fitted to the
-  relative errors.
-* Samples: windows of 48 frames, as in a self-consuming loop.
-* Loops: samples corrected by two workers beside one worker, and the memory of sampling beside that of the result.
+* The memory of sampling beside that of the result.
 * Tracking without residual force beside the kinematic correction.
 * Reading a BVH file of 48 MB beside NumPy's parser and pybvh, and the memory of reading and correcting the file.
 * Nearest-neighbour metrics beside prdc's.
 
 A row whose package is not installed says so.
-
-Wall-clock times of a machine that others use mean little, so only their ratio is printed, for the two workers.
 """
 
 import os
@@ -27,7 +22,6 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
@@ -36,7 +30,6 @@ from importlib import import_module
 from io import StringIO
 from itertools import count
 from pathlib import Path
-from time import perf_counter
 
 import numpy as np
 import tyro
@@ -46,19 +39,11 @@ from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.metrics.neighbours import neighbour_metrics
 from selfcorrect.motion.geometry.compiled import KERNELS
 from selfcorrect.motion.kinematics import forward_kinematics
-from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.runtime.processes import limit_threads
-from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector, correct_samples
-from selfcorrect.simulators.presets import FILES, RESIDUAL_FREE_PRESET, SAMPLES
+from selfcorrect.motion.motion import Motion
+from selfcorrect.simulators.presets import RESIDUAL_FREE_PRESET
 
 GOALS = {"pybullet": 40.0, "mujoco": 50.0, "kinematic": 100.0}
 """Seconds of motion per second of processor time that we want for the whole command."""
-FIXED_GOAL_MS = 20.0
-"""Fixed cost of a clip that we want with MuJoCo."""
-LENGTHS_S = (1, 2, 4, 8, 16, 32)
-COMMANDS = ("--version", "correct --help", "correct nosuch.bvh", "corect")
-WORKER = "import selfcorrect.simulators.corrector, selfcorrect.experiments.file_correction.correct_file"
-"""Imports of a process that corrects files."""
 SAMPLING = """
 import resource, sys
 import torch
@@ -92,12 +77,9 @@ peak = Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]  
 print(int(peak) * 1024 / Path(sys.argv[1]).stat().st_size)
 """
 """Prints the peak of memory of a process that reads or corrects a file, as a multiple of the file's size, on Linux."""
-_MOST_LOAD = 1.5
-"""Load of the machine, this program included, beyond which two workers do not get two cores."""
 _LONG_FILE_BYTES = 48e6
 _RESIDUAL_FREE_S = 10.0
 """Seconds of motion that are tracked without residual force."""
-WINDOW_FRAMES = 48
 
 
 @dataclass(frozen=True)
@@ -110,8 +92,6 @@ class Arguments:
     """Folder of the clips in the set."""
     every: int = 1
     """Take every so many-th clip."""
-    windows: int = 64
-    """Windows of the built-in motion capture."""
     repeats: int = 3
     """Runs of each measurement, in turn; the fastest counts."""
     seconds: tuple[float, ...] = (2, 10, 60, 600)
@@ -128,25 +108,15 @@ def get_processor_s() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
-def time_fastest(
-    programs: Mapping[str, Callable[[], object]], repeats: int, get_s: Callable[[], float] = get_processor_s
-) -> dict[str, float]:
-    """Return the seconds of the fastest run of each program, by a clock."""
+def time_fastest(programs: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    """Return the processor seconds of the fastest run of each program."""
     fastest_s = dict.fromkeys(programs, np.inf)
     for _ in range(repeats):
         for name, run in programs.items():
-            start_s = get_s()
+            start_s = get_processor_s()
             run()
-            fastest_s[name] = min(fastest_s[name], get_s() - start_s)
+            fastest_s[name] = min(fastest_s[name], get_processor_s() - start_s)
     return fastest_s
-
-
-def fit_costs(lengths_s: Sequence[float], times_s: Sequence[float]) -> tuple[float, float]:
-    """Return the fixed cost (s) and the cost per second of motion of times at lengths, by relative least squares."""
-    times = np.array(times_s)
-    columns = np.stack([np.ones(len(times)), lengths_s], axis=1) / times[:, None]
-    fixed_s, running = np.linalg.lstsq(columns, np.ones(len(times)), rcond=None)[0]
-    return float(fixed_s), float(running)
 
 
 def copy_bare(files: Sequence[Path]) -> None:
@@ -192,27 +162,6 @@ def run_command(folder: Path, mode: str) -> None:
         run_python("-m", "selfcorrect.experiments.cli", *words, expected=(0, 1))
 
 
-def make_corrector(mode: str) -> KinematicCorrector | PhysicsCorrector:
-    """Return the corrector of files in a mode."""
-    return FILES.kinematic_corrector if mode == "kinematic" else FILES.corrector(mode)
-
-
-def make_sample_corrector(mode: str) -> KinematicCorrector | PhysicsCorrector:
-    """Return the corrector of a model's samples in a mode."""
-    if mode == "kinematic":
-        return SAMPLES.kinematic_corrector
-    return replace(SAMPLES.corrector(), tracker=FILES.tracker(mode))
-
-
-def cut_windows(number: int) -> list[Motion]:
-    """Cut windows of the built-in motion capture at every other frame, repeated until there are enough."""
-    windows = []
-    for clip in load_deepmimic():
-        for start in range(0, len(clip) - WINDOW_FRAMES + 1, 2):
-            windows.append(clip.frames(start, start + WINDOW_FRAMES))
-    return [windows[index % len(windows)] for index in range(number)]
-
-
 def copy_clips(arguments: Arguments, folder: Path) -> list[Path]:
     """Copy the files of the chosen clips into a folder, and return them there."""
     with tempfile.TemporaryDirectory() as place:
@@ -231,10 +180,6 @@ def main(arguments: Arguments) -> None:
     _print_start(arguments.repeats)
     longest = _print_commands(arguments, modes)
     _print_scale(longest, arguments, modes)
-    for mode in modes:
-        _print_costs(mode, longest, arguments.repeats)
-    _print_samples(modes, cut_windows(arguments.windows), arguments.repeats)
-    _print_workers(modes, cut_windows(arguments.windows), arguments.repeats)
     _print_sampling()
     _print_residual_free(longest.frames(0, round(_RESIDUAL_FREE_S * longest.fps)), arguments.repeats)
     _print_reading(longest, modes, arguments.repeats)
@@ -243,23 +188,16 @@ def main(arguments: Arguments) -> None:
 
 
 def _print_start(repeats: int) -> None:
-    programs: dict[str, Callable[[], object]] = {
-        "an empty interpreter": lambda: run_python("-c", "pass"),
-        "numpy": lambda: run_python("-c", "import numpy"),
-        "a worker": lambda: run_python("-c", WORKER),
-    }
-    for command in COMMANDS:
-        words = ("-m", "selfcorrect.experiments.cli", *command.split())
-        programs[command] = lambda words=words: run_python(*words, expected=(0, 2))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "short.bvh"
         save_motion(path, load_deepmimic()[0].frames(0, 60))
-        words = ("-m", "selfcorrect.experiments.cli", "check", str(path))
-        programs["check of 2 s (goal 12)"] = lambda: run_python(*words, expected=(0, 1))
+        check = ("-m", "selfcorrect.experiments.cli", "check", str(path))
+        programs: dict[str, Callable[[], object]] = {
+            "empty": lambda: run_python("-c", "pass"),
+            "check": lambda: run_python(*check, expected=(0, 1)),
+        }
         spent_s = time_fastest(programs, repeats)
-    print(f"{'start':<24}{'processor s':>12}{'x an empty interpreter':>24}")
-    for name, seconds in spent_s.items():
-        print(f"{name:<24}{seconds:>12.2f}{seconds / spent_s['an empty interpreter']:>24.1f}")
+    print(f"check of a file of 2 s takes {spent_s['check'] / spent_s['empty']:.1f} x an empty interpreter (goal 12)")
 
 
 def _print_commands(arguments: Arguments, modes: Sequence[str]) -> Motion:
@@ -294,48 +232,6 @@ def _print_scale(clip: Motion, arguments: Arguments, modes: Sequence[str]) -> No
             spent_s = time_fastest({mode: partial(run_command, Path(folder), mode) for mode in modes}, 1)
         cells = [f"{spent_s[mode]:>14.2f}{number * seconds / spent_s[mode]:>13.1f}" for mode in modes]
         print(f"{number:<8}{seconds:>8g}{''.join(cells)}", flush=True)
-
-
-def _print_costs(mode: str, clip: Motion, repeats: int) -> None:
-    corrector = make_corrector(mode)
-    corrector([clip.frames(0, 60)])
-    lengths_s = [length_s for length_s in LENGTHS_S if length_s <= clip.seconds]
-    parts = {str(length_s): clip.frames(0, round(length_s * clip.fps)) for length_s in lengths_s}
-    programs = {name: lambda part=part: corrector([_make_new(part)]) for name, part in parts.items()}
-    fixed_s, running = fit_costs(lengths_s, list(time_fastest(programs, repeats).values()))
-    goal = f", goal {FIXED_GOAL_MS:.0f}" if mode == "mujoco" else ""
-    print(f"{mode}: fixed {1e3 * fixed_s:.0f} ms{goal}, and {1e3 * running:.1f} ms per second of motion")
-
-
-def _print_samples(modes: Sequence[str], windows: Sequence[Motion], repeats: int) -> None:
-    programs: dict[str, Callable[[], object]] = {}
-    for mode in modes:
-        corrector = make_sample_corrector(mode)
-        corrector(windows[:1])  # builds the body
-        programs[mode] = lambda corrector=corrector: corrector([_make_new(window) for window in windows])
-    spent_s = time_fastest(programs, repeats)
-    print(f"\n{'samples':<16}{'ms each':>12}{'x kinematics':>16}")
-    for mode, seconds in spent_s.items():
-        print(f"{mode:<16}{1e3 * seconds / len(windows):>12.1f}{seconds / spent_s[modes[0]]:>16.1f}")
-
-
-def _print_workers(modes: Sequence[str], windows: Sequence[Motion], repeats: int) -> None:
-    """Print the wall-clock time of loop samples with two workers beside one worker's, if both cores are free."""
-    if (load := os.getloadavg()[0]) > _MOST_LOAD:
-        print(f"samples of a loop: two workers were not timed at a load of {load:.1f}, more than {_MOST_LOAD}")
-        return
-    for mode in modes:
-        corrector = make_sample_corrector(mode)
-
-        def correct(workers: int, corrector: KinematicCorrector | PhysicsCorrector = corrector) -> None:
-            with limit_threads(workers):
-                batch = MotionBatch.stack([_make_new(window) for window in windows])
-                deque(correct_samples(corrector, batch), maxlen=0)
-
-        correct(2)  # starts the processes
-        spent_s = time_fastest({"one": partial(correct, 1), "two": partial(correct, 2)}, repeats, perf_counter)
-        ratio = spent_s["two"] / spent_s["one"]
-        print(f"samples of a loop, {mode}: two workers take {ratio:.2f} x the wall-clock time of one (goal 0.56)")
 
 
 def _print_sampling() -> None:

@@ -19,12 +19,6 @@ def test_what_takes_longer_is_seen_to_take_longer() -> None:
         speed.run_python("-c", "1 / 0")
 
 
-def test_fixed_and_running_cost_are_told_apart() -> None:
-    lengths_s = (1, 2, 4, 8)
-    times_s = [0.03 + 0.007 * length_s for length_s in lengths_s]
-    assert speed.fit_costs(lengths_s, times_s) == pytest.approx((0.03, 0.007))
-
-
 def test_a_row_names_the_package_that_is_not_installed(capsys: pytest.CaptureFixture[str]) -> None:
     with speed.explain_missing_peer("poses"):
         import_module("nosuchpeer")
@@ -33,27 +27,18 @@ def test_a_row_names_the_package_that_is_not_installed(capsys: pytest.CaptureFix
         raise ZeroDivisionError
 
 
-@pytest.mark.parametrize("number", [1, 300])
-def test_as_many_windows_as_asked_for_are_cut(number: int) -> None:
-    windows = speed.cut_windows(number)
-    assert len(windows) == number
-    assert {len(window) for window in windows} == {48}
-
-
 @pytest.mark.long
 @pytest.mark.nightly
 def test_speeds_are_printed_beside_their_references(cmu: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sizes = {"seconds": (2.0, 70.0), "files": (1, 2)}
-    speed.main(speed.Arguments(cmu, every=15, windows=4, repeats=1, mode=("kinematic", "mujoco"), **sizes))
+    speed.main(speed.Arguments(cmu, every=15, repeats=1, mode=("kinematic", "mujoco"), **sizes))
     printed = capsys.readouterr().out
     rows = [line.split() for line in printed.splitlines() if line.startswith(("kinematic  ", "mujoco  "))]
-    assert [row[0] for row in rows] == ["kinematic", "mujoco"] * 2
-    assert all(float(row[4]) > 1 for row in rows[:2])  # correcting takes longer than reading, posing and writing
-    assert float(rows[3][2]) > 1  # physics takes longer than kinematics
-    assert "goal 20, and" in printed
+    assert [row[0] for row in rows] == ["kinematic", "mujoco"]
+    assert all(float(row[4]) > 1 for row in rows)  # correcting takes longer than reading, posing and writing
+    assert float(rows[1][1]) > float(rows[0][1])  # physics takes longer than kinematics
     words = next(line.split() for line in printed.splitlines() if line.startswith("sampling takes"))
     assert 1 < float(words[2]) < 0.6 * float(words[9])
-    assert printed.count("two workers take") == 2 or "two workers were not timed" in printed
     assert printed.count("x the size in memory with") == 2
     assert "residual-free tracking takes" in printed
-    assert all(command in printed for command in speed.COMMANDS)
+    assert "x an empty interpreter" in printed
