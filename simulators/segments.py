@@ -178,7 +178,7 @@ def see_takes(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     """Return the takes of a motion in order, loops unrolled."""
     settings = pipeline.cleanup
     splicing = settings.find_step(JoinSplices) or JoinSplices(join_takes=True)
-    starts = [0] if splicing.join_takes else _drop_short_takes(find_takes(motion, splicing), len(motion))
+    starts = [0] if splicing.join_takes else _drop_short_takes(find_takes(motion), len(motion))
     if len(starts) > 1:
         takes = [motion.frames(start, stop) for start, stop in pairwise([*starts, len(motion)])]
     else:

@@ -81,12 +81,29 @@ def read_meanings(kind: type) -> dict[str, str]:
     return meanings
 
 
+def find_constants(kind: type) -> Iterator[tuple[str, Number]]:
+    """Yield the documented numbers of a step's module that stand beside the step, under the step's name."""
+    module = inspect.getmodule(kind)
+    assert module
+    for statement, following in pairwise(ast.parse(inspect.getsource(module)).body):
+        match statement, following:
+            case ast.Assign(targets=[ast.Name(id=name)]), ast.Expr(value=ast.Constant(value=str(text))):
+                value = getattr(module, name)
+                path = f"{kind.__name__}.{name.strip('_').lower()}"
+                if not is_dataclass(value):
+                    yield from find_numbers(value, path, " ".join(text.split()), find_choice(kind))
+
+
 def list_preset(preset: str) -> dict[str, Number]:
     """Return the numbers of a preset by name: those of its steps, and of plan, simulation and verdict."""
     pipeline = PIPELINES[preset]
     numbers = []
+    modules = set()
     for step in (*pipeline.cleanup.steps, *pipeline.postprocess):
         numbers += find_numbers(step, type(step).__name__)
+        if type(step).__module__ not in modules:
+            numbers += find_constants(type(step))
+        modules.add(type(step).__module__)
     numbers += find_numbers(pipeline.tracker, "tracker")
     return {path.replace(".settings", ""): number for path, number in numbers}
 

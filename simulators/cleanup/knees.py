@@ -16,6 +16,11 @@ from selfcorrect.motion.motion import MotionBatch
 from ..body.curves import FRAME_S
 from .cleaning import CleanupState
 
+_LONGEST_S = 2 / 3
+"""Longest flip that is turned back: the foot's motion during a longer one is not known."""
+_CALMER = 0.8
+"""Largest acceleration of a knee that is turned back, as a share of that before."""
+
 
 @dataclass(frozen=True)
 class TurnKnees:
@@ -25,16 +30,11 @@ class TurnKnees:
     Set by hand on CMU clips of dancers.
     """
 
-    longest_s: float = 2 / 3
-    """Longest flip that is turned back: the foot's motion during a longer one is not known."""
-    calmer: float = 0.8
-    """Largest acceleration of a knee that is turned back, as a share of that before."""
-
     def __call__(self, cleaning: CleanupState) -> CleanupState:
-        return replace(cleaning, motions=unflip_knees(cleaning.motions, self))
+        return replace(cleaning, motions=unflip_knees(cleaning.motions))
 
 
-def unflip_knees(motions: MotionBatch, settings: TurnKnees) -> MotionBatch:
+def unflip_knees(motions: MotionBatch) -> MotionBatch:
     """Return motions whose knees stay on one side, with ankles where they are.
 
     Legs that flip, and are then twisted further than hips can be, are turned back. Their feet are turned as before and
@@ -47,11 +47,11 @@ def unflip_knees(motions: MotionBatch, settings: TurnKnees) -> MotionBatch:
             continue
         leg = [joint for joint in joints if joint is not None]
         for motion in rotations:
-            motion[:, leg] = _unflip_leg(motion[:, leg], motions.skeleton.offsets_m[leg], motions.fps, settings)
+            motion[:, leg] = _unflip_leg(motion[:, leg], motions.skeleton.offsets_m[leg], motions.fps)
     return replace(motions, rotations=rotations)
 
 
-def _unflip_leg(leg: np.ndarray, offsets_m: np.ndarray, fps: float, settings: TurnKnees) -> np.ndarray:
+def _unflip_leg(leg: np.ndarray, offsets_m: np.ndarray, fps: float) -> np.ndarray:
     """Return rotations (T, K, 4) of the joints of a leg, hip first, without flips; offsets_m: (K, 3) of the joints."""
     hip = leg[:, 0]
     knee = leg[:, 1]
@@ -59,7 +59,7 @@ def _unflip_leg(leg: np.ndarray, offsets_m: np.ndarray, fps: float, settings: Tu
     shin_world_m = rotate(compose(hip, knee), offsets_m[2])
     line = normalize_safely(rotate(hip, thigh_m) + shin_world_m)
     flip_frames = _flip_duration_frames(fps)
-    runs = _find_flipped_frames(leg, line, normalize_safely(thigh_m), fps, settings)
+    runs = _find_flipped_frames(leg, line, normalize_safely(thigh_m), fps)
     result = leg.copy()
     for run in runs:
         half_turns = np.concatenate([line[run], np.zeros_like(line[run, :1])], axis=-1)
@@ -76,7 +76,7 @@ def _unflip_leg(leg: np.ndarray, offsets_m: np.ndarray, fps: float, settings: Tu
         jumps = slice(max(around.start - 1, 0), around.stop)
         largest_before_m = before_m[jumps].max(initial=0.0)
         largest_after_m = after_m[jumps].max(initial=0.0)
-        if largest_after_m > settings.calmer * largest_before_m:
+        if largest_after_m > _CALMER * largest_before_m:
             result[around] = leg[around]
     return result
 
@@ -91,9 +91,7 @@ def _flip_duration_frames(fps: float) -> int:
     return max(1, round(FRAME_S * fps))
 
 
-def _find_flipped_frames(
-    leg: np.ndarray, line: np.ndarray, thigh: np.ndarray, fps: float, settings: TurnKnees
-) -> list[slice]:
+def _find_flipped_frames(leg: np.ndarray, line: np.ndarray, thigh: np.ndarray, fps: float) -> list[slice]:
     """Return the runs of frames in which a leg is turned about its line from hip to ankle.
 
     Knees bent by more than a right angle are skipped: their line from hip to ankle is short, and turns fast. No hip
@@ -114,7 +112,7 @@ def _find_flipped_frames(
     flipped = []
     for start, stop in sorted([*find_runs(is_odd), *find_runs(~is_odd)]):
         run = slice(start, stop)
-        is_short = stop - start <= settings.longest_s * fps
+        is_short = stop - start <= _LONGEST_S * fps
         if is_short and is_twisted[run].mean() > 0.5 and is_straight[run].all():
             flipped.append(run)
     return flipped

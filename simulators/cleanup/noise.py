@@ -12,6 +12,19 @@ from selfcorrect.motion.motion import MotionBatch
 from ..body.curves import smooth_whittaker
 from .cleaning import CleanupState, choose_motions
 
+_NOISY_RAD = 0.02
+"""Largest white noise of a body's median joint that is not removed: smoothing would cost real motion."""
+_NOISY_ROOT_M = 0.002
+"""Largest white noise of the root that is not removed."""
+_NOISY_JOINT_RAD = 0.04
+"""Largest white noise of single joints that the body's common motion does not explain and that stays."""
+_SEGMENT_S = 3.0
+"""Time within which a body moves in the same few ways."""
+_WINDOW_S = 8 / 30
+"""Length of the windows."""
+_CAUTION = 1.1
+"""Factor on the estimated noise: overlapping windows spread its singular values."""
+
 
 @dataclass(frozen=True)
 class Denoise:
@@ -22,25 +35,13 @@ class Denoise:
     Set by hand on CMU clips, clean and with noise added to every joint.
     """
 
-    noisy_rad: float = 0.02
-    """Largest white noise of a body's median joint that is not removed: smoothing would cost real motion."""
-    noisy_root_m: float = 0.002
-    """Largest white noise of the root that is not removed."""
-    noisy_joint_rad: float = 0.04
-    """Largest white noise of single joints that the body's common motion does not explain and that stays."""
-    segment_s: float = 3.0
-    """Time within which a body moves in the same few ways."""
-    window_s: float = 8 / 30
-    """Length of the windows."""
     must_calm: bool = True
     """Accept only results with lower jerk: in a few strides the bounce of a run looks like noise."""
-    caution: float = 1.1
-    """Factor on the estimated noise: overlapping windows spread its singular values."""
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         noise_rad = joint_noise_rad(cleaning.motions)
-        calm = denoise(cleaning.motions, noise_rad, self)
-        return replace(cleaning, motions=calm, noisy=is_noisy(noise_rad, self))
+        calm = denoise(cleaning.motions, noise_rad, must_calm=self.must_calm)
+        return replace(cleaning, motions=calm, noisy=is_noisy(noise_rad))
 
 
 _LEAST_MOVING = 0.25
@@ -92,7 +93,7 @@ def root_noise_m(motions: MotionBatch) -> np.ndarray:
     return np.stack([floor_m, height_m, floor_m], axis=-1)
 
 
-def is_noisy(noise_rad: np.ndarray, settings: Denoise) -> np.ndarray:
+def is_noisy(noise_rad: np.ndarray) -> np.ndarray:
     """Return whether bodies (N,) are noisy throughout; noise_rad: (N, J).
 
     Joints that never move, as fingers and eyes of many files, show nothing.
@@ -102,10 +103,10 @@ def is_noisy(noise_rad: np.ndarray, settings: Denoise) -> np.ndarray:
         moving_rad = joints_rad[joints_rad > _ROUNDING_RAD]
         if len(moving_rad) >= _LEAST_MOVING * len(joints_rad):
             medians_rad[index] = median(moving_rad)
-    return medians_rad > settings.noisy_rad
+    return medians_rad > _NOISY_RAD
 
 
-def denoise(motions: MotionBatch, noise_rad: np.ndarray, settings: Denoise) -> MotionBatch:
+def denoise(motions: MotionBatch, noise_rad: np.ndarray, *, must_calm: bool) -> MotionBatch:
     """Remove the noise of noisy bodies and of noisy root coordinates.
 
     Args:
@@ -121,8 +122,8 @@ def denoise(motions: MotionBatch, noise_rad: np.ndarray, settings: Denoise) -> M
         return motions
     noise_m = root_noise_m(motions)
     # joints that do not move have no noise
-    noisy_joints = is_noisy(noise_rad, settings)[:, None] & (noise_rad > _ROUNDING_RAD)
-    noisy_axes = noise_m > settings.noisy_root_m
+    noisy_joints = is_noisy(noise_rad)[:, None] & (noise_rad > _ROUNDING_RAD)
+    noisy_axes = noise_m > _NOISY_ROOT_M
     is_changed = np.asarray(noisy_joints.any(1) | noisy_axes.any(1))
     for motion in np.flatnonzero(is_changed):
         joints = np.flatnonzero(noisy_joints[motion])
@@ -131,13 +132,13 @@ def denoise(motions: MotionBatch, noise_rad: np.ndarray, settings: Denoise) -> M
         noise = np.concatenate([np.repeat(component_noise, 4), noise_m[motion, axes]])
         joint_channels = rotations[motion][:, joints].reshape(len(root_m[motion]), -1)
         channels = np.hstack([joint_channels, root_m[motion][:, axes]])
-        calm = shrink_noise(channels / noise, motions.fps, settings) * noise
+        calm = shrink_noise(channels / noise, motions.fps) * noise
         rotations[motion][:, joints] = calm[:, : 4 * len(joints)].reshape(len(calm), len(joints), 4)
         root_m[motion][:, axes] = calm[:, 4 * len(joints) :]
     rotations /= norms(rotations)[..., None]
     calm_motions = replace(motions, root_m=root_m, rotations=rotations)
-    calm_motions = _smooth_noisy_joints(calm_motions, noise_rad, settings)
-    if settings.must_calm and is_changed.any():
+    calm_motions = _smooth_noisy_joints(calm_motions, noise_rad)
+    if must_calm and is_changed.any():
         return _keep_where_calmer(motions, calm_motions, is_changed)
     return calm_motions
 
@@ -150,12 +151,12 @@ def _keep_where_calmer(motions: MotionBatch, calm: MotionBatch, changed: np.ndar
     return choose_motions(is_rougher, motions, calm)
 
 
-def _smooth_noisy_joints(motions: MotionBatch, noise_rad: np.ndarray, settings: Denoise) -> MotionBatch:
+def _smooth_noisy_joints(motions: MotionBatch, noise_rad: np.ndarray) -> MotionBatch:
     """Smooth those joints of noisy bodies that are still noisy: some models' noise is correlated between joints.
 
     noise_rad: (N, J) noise before anything was removed, which sets the smoothness.
     """
-    is_noisy_body = is_noisy(noise_rad, settings)
+    is_noisy_body = is_noisy(noise_rad)
     if not is_noisy_body.any():
         return motions
     rate_factor = (motions.fps / 30) ** 4  # second differences shrink with the square of the frame rate
@@ -163,11 +164,11 @@ def _smooth_noisy_joints(motions: MotionBatch, noise_rad: np.ndarray, settings: 
     root_m = motions.root_m.copy()
     remaining_rad = joint_noise_rad(motions)
     remaining_m = root_noise_m(motions)
-    noisy_joints = (remaining_rad > settings.noisy_joint_rad) & is_noisy_body[:, None]
+    noisy_joints = (remaining_rad > _NOISY_JOINT_RAD) & is_noisy_body[:, None]
     for motion, joint in np.argwhere(noisy_joints):
         smoothness = 0.4 * float(noise_rad[motion, joint] / 0.01) ** 1.5 * rate_factor
         rotations[motion, :, joint] = smooth_whittaker(rotations[motion, :, joint], smoothness)
-    noisy_axes = (remaining_m > settings.noisy_root_m) & is_noisy_body[:, None]
+    noisy_axes = (remaining_m > _NOISY_ROOT_M) & is_noisy_body[:, None]
     for motion, axis in np.argwhere(noisy_axes):
         smoothness = float(remaining_m[motion, axis] / 0.003) ** 1.5 * rate_factor
         smooth_m = smooth_whittaker(root_m[motion, :, axis, None], smoothness)
@@ -176,20 +177,19 @@ def _smooth_noisy_joints(motions: MotionBatch, noise_rad: np.ndarray, settings: 
     return replace(motions, root_m=root_m, rotations=rotations)
 
 
-def shrink_noise(values: np.ndarray, fps: float, settings: Denoise) -> np.ndarray:
+def shrink_noise(values: np.ndarray, fps: float) -> np.ndarray:
     """Remove white noise of unit variance from channels; segments of a few seconds are blended.
 
     Args:
         values: (T, K) channels, in units of their noise.
-        settings: Lengths of segments and windows.
 
     Returns:
         (T, K) channels with less noise.
     """
-    frames = round(settings.segment_s * fps)
-    window = min(max(round(settings.window_s * fps), 2), _LONGEST_WINDOW)
+    frames = round(_SEGMENT_S * fps)
+    window = min(max(round(_WINDOW_S * fps), 2), _LONGEST_WINDOW)
     if len(values) <= 1.5 * frames:
-        return _project_onto_subspace(values, window, settings.caution)
+        return _project_onto_subspace(values, window)
     segments = int(np.ceil(2 * len(values) / frames)) - 1
     starts = np.linspace(0, len(values) - frames, segments).round().astype(int)
     share = np.hanning(frames + 2)[1:-1, None]
@@ -197,12 +197,12 @@ def shrink_noise(values: np.ndarray, fps: float, settings: Denoise) -> np.ndarra
     total = np.zeros((len(values), 1))
     for start in starts:
         segment = slice(start, start + frames)
-        calm[segment] += share * _project_onto_subspace(values[segment], window, settings.caution)
+        calm[segment] += share * _project_onto_subspace(values[segment], window)
         total[segment] += share
     return calm / total
 
 
-def _project_onto_subspace(values: np.ndarray, window: int, caution: float) -> np.ndarray:
+def _project_onto_subspace(values: np.ndarray, window: int) -> np.ndarray:
     """Return the part of channels (T, K) whose windows lie in a common subspace."""
     window = min(window, len(values) // 3)
     mean = values.mean(0)
@@ -210,7 +210,7 @@ def _project_onto_subspace(values: np.ndarray, window: int, caution: float) -> n
     rows = windows.reshape(len(windows), -1)
     powers, directions = np.linalg.eigh(rows @ rows.T)
     singular_values = np.sqrt(np.maximum(powers, 0.0))
-    shares = _signal_shares(singular_values, rows.shape, caution)
+    shares = _signal_shares(singular_values, rows.shape)
     shrunk = ((directions * shares) @ (directions.T @ rows)).reshape(windows.shape)
     total = np.zeros_like(values)
     count = np.zeros((len(values), 1))
@@ -220,10 +220,10 @@ def _project_onto_subspace(values: np.ndarray, window: int, caution: float) -> n
     return mean + total / count
 
 
-def _signal_shares(singular: np.ndarray, shape: tuple[int, int], caution: float) -> np.ndarray:
+def _signal_shares(singular: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Return the shares of a matrix's singular values that are signal and not noise of unit variance."""
     small, large = sorted(shape)
     ratio = small / large
-    scaled = np.maximum(singular, 1e-9) / (caution * np.sqrt(large))
+    scaled = np.maximum(singular, 1e-9) / (_CAUTION * np.sqrt(large))
     signal = np.maximum((scaled**2 - ratio - 1) ** 2 - 4 * ratio, 0.0)
     return np.where(scaled > 1 + np.sqrt(ratio), np.sqrt(signal) / scaled**2, 0.0)

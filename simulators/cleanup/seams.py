@@ -20,6 +20,19 @@ from .splices import spread_step
 _LEGS = ("hip", "knee", "ankle", "foot")
 """Parts that jump when feet land, as often as a walk has steps."""
 
+_SHORTEST = 4
+"""Least number of frames of a block."""
+_LONGEST = 16
+"""Largest number of frames of a block: a stride, which joined cycles repeat, takes longer at 30 fps."""
+_FEWEST = 5
+"""Least number of seams."""
+_SUDDENLY = 3.0
+"""A jump is this many times as large as usual ones, and as those of most frames that are no seams."""
+_REGULAR = 0.7
+"""Least share of the seams that jump, and of the jumps that are at seams."""
+_LEAST_RAD = 0.08
+"""Least size of usual jumps, summed over the joints."""
+
 
 @dataclass(frozen=True)
 class JoinBlocks:
@@ -28,19 +41,6 @@ class JoinBlocks:
     Set by hand on CMU clips, which show no seams, and on clips whose blocks were turned at random.
     """
 
-    shortest: int = 4
-    """Least number of frames of a block."""
-    longest: int = 16
-    """Largest number of frames of a block: a stride, which joined cycles repeat, takes longer at 30 fps."""
-    fewest: int = 5
-    """Least number of seams."""
-    suddenly: float = 3.0
-    """A jump is this many times as large as usual ones, and as those of most frames that are no seams."""
-    regular: float = 0.7
-    """Least share of the seams that jump, and of the jumps that are at seams."""
-    least_rad: float = 0.08
-    """Least size of usual jumps, summed over the joints."""
-
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         motions = cleaning.motions
         joined = replace(cleaning, motions=repair_each(motions, range(len(motions)), self.join))
@@ -48,36 +48,36 @@ class JoinBlocks:
 
     def join(self, motion: Motion) -> Motion:
         """Return a motion without jumps at seams."""
-        seams, period = find_seams(motion, self)
+        seams, period = find_seams(motion)
         for seam in seams:
             motion = spread_step(motion, int(seam), 0.5 * period / motion.fps)
         return motion
 
 
-def find_seams(motion: Motion, settings: JoinBlocks) -> tuple[np.ndarray, int]:
+def find_seams(motion: Motion) -> tuple[np.ndarray, int]:
     """Return the last frames (K,) of blocks of a motion, and their number of frames; none and 0 without blocks."""
     no_seams = np.zeros(0, dtype=int), 0
-    if len(motion) < settings.fewest * settings.shortest:
+    if len(motion) < _FEWEST * _SHORTEST:
         return no_seams
     upper_body = [joint for joint, part in enumerate(motion.skeleton.parts) if strip_side(part) not in _LEGS]
     steps = steps_between(motion.rotations[:, upper_body])
     jumps_rad = norms(steps[1:-1] - 0.5 * (steps[:-2] + steps[2:])).sum(-1)
-    is_peak = jumps_rad > settings.suddenly * median(jumps_rad)
+    is_peak = jumps_rad > _SUDDENLY * median(jumps_rad)
     is_peak[1:-1] &= (jumps_rad[1:-1] >= jumps_rad[:-2]) & (jumps_rad[1:-1] >= jumps_rad[2:])
     peaks = np.flatnonzero(is_peak)
-    if len(peaks) < settings.fewest:
+    if len(peaks) < _FEWEST:
         return no_seams
     period = int(median(np.diff(peaks)))
-    if not settings.shortest <= period <= settings.longest:
+    if not _SHORTEST <= period <= _LONGEST:
         return no_seams
     phase = int(np.bincount(peaks % period).argmax())
     seams = np.arange(phase, len(jumps_rad), period)
     beside = np.zeros(len(jumps_rad), dtype=bool)
     for offset in (-1, 0, 1):  # the step at a seam is a neighbour of those beside it
         beside[np.clip(seams + offset, 0, len(jumps_rad) - 1)] = True
-    is_regular = np.mean(is_peak[seams]) >= settings.regular and np.mean(peaks % period == phase) >= settings.regular
-    if len(seams) < settings.fewest or not is_regular or beside.all():
+    is_regular = np.mean(is_peak[seams]) >= _REGULAR and np.mean(peaks % period == phase) >= _REGULAR
+    if len(seams) < _FEWEST or not is_regular or beside.all():
         return no_seams
     jump_rad = float(median(jumps_rad[seams]))
-    is_sudden = jump_rad > settings.suddenly * percentile(jumps_rad[~beside], 90)
-    return (seams + 1, period) if is_sudden and jump_rad > settings.least_rad else no_seams
+    is_sudden = jump_rad > _SUDDENLY * percentile(jumps_rad[~beside], 90)
+    return (seams + 1, period) if is_sudden and jump_rad > _LEAST_RAD else no_seams

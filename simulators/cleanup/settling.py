@@ -17,6 +17,9 @@ from selfcorrect.motion.checks.motion_features import MotionFeatures
 from ..body.curves import smooth_gaussian
 from .cleaning import CleanupState
 
+_SMOOTH_S = 0.04
+"""Standard deviation of the Gaussian that smooths the shift."""
+
 
 @dataclass(frozen=True)
 class SettleBody:
@@ -24,9 +27,6 @@ class SettleBody:
 
     Set by hand on CMU clips that hardly change, and on walks that bounce.
     """
-
-    smooth_s: float = 0.04
-    """Standard deviation of the Gaussian that smooths the shift."""
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         posed = cleaning.posed
@@ -47,6 +47,6 @@ class SettleBody:
                     rise_m = estimate_body_rise_m(
                         features, sole_heights_m[index], highest_m[index], has_only_floor=has_only_floor
                     )
-                smooth_m = smooth_gaussian(rise_m[None], self.smooth_s * features.fps)[0]
+                smooth_m = smooth_gaussian(rise_m[None], _SMOOTH_S * features.fps)[0]
                 shift_m[index, :, 1] = -(floor_m + smooth_m)
         return cleaning.with_posed_motions(posed.shift(shift_m))

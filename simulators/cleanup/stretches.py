@@ -44,6 +44,31 @@ _SMOOTHEST = 1e4
 _FREE = 1e-6
 """Weight of frames that do not count."""
 
+_WINDOW_S = 0.25
+"""Time before and after a frame whose median fourth difference shows its noise."""
+_SHAKING_M = 0.004
+"""Smallest noise of the end of a part that shakes."""
+_CONTRAST = 4.5
+"""A part that shakes has this many times its usual noise, and that of half of the others at the same time."""
+_LONER = 2.0
+"""It has this many times the noise of all other parts but one: people move several parts fast at once."""
+_BURST = 4
+"""If as many parts have noise that is large for them at once, all of these shake, whatever the others do."""
+_WHITENESS = (0.6, 1.6)
+"""Ratio of the noise that fourth and second differences show while a part shakes."""
+_SHORTEST_S = 0.25
+"""Shortest time for which parts shake."""
+_JUMP_M = 0.05
+"""Least distance of a part from the curve through the frames around while it jumps."""
+_JUMP_RATIO = 2.5
+"""The distance is this many times the one by which a limb moves in 1/30 s around its jump."""
+_ROOT_JUMP_M = 0.06
+"""Least distance of the root from its curve while it jumps."""
+_ROOT_JUMP_RATIO = 5.0
+"""The distance is this many times the one that 9 in 10 frames do not reach: roots move more evenly than limbs."""
+_CALMER = 0.5
+"""Largest acceleration of a bridged part, or of the body if it is the root, as a share of that before."""
+
 
 @dataclass(frozen=True)
 class RepairStretches:
@@ -53,38 +78,13 @@ class RepairStretches:
     shake by 3 degrees for 0.8 s.
     """
 
-    window_s: float = 0.25
-    """Time before and after a frame whose median fourth difference shows its noise."""
-    shaking_m: float = 0.004
-    """Smallest noise of the end of a part that shakes."""
-    contrast: float = 4.5
-    """A part that shakes has this many times its usual noise, and that of half of the others at the same time."""
-    loner: float = 2.0
-    """It has this many times the noise of all other parts but one: people move several parts fast at once."""
-    burst: int = 4
-    """If as many parts have noise that is large for them at once, all of these shake, whatever the others do."""
-    whiteness: tuple[float, float] = (0.6, 1.6)
-    """Ratio of the noise that fourth and second differences show while a part shakes."""
-    shortest_s: float = 0.25
-    """Shortest time for which parts shake."""
-    jump_m: float = 0.05
-    """Least distance of a part from the curve through the frames around while it jumps."""
-    jump_ratio: float = 2.5
-    """The distance is this many times the one by which a limb moves in 1/30 s around its jump."""
-    root_jump_m: float = 0.06
-    """Least distance of the root from its curve while it jumps."""
-    root_jump_ratio: float = 5.0
-    """The distance is this many times the one that 9 in 10 frames do not reach: roots move more evenly than limbs."""
-    calmer: float = 0.5
-    """Largest acceleration of a bridged part, or of the body if it is the root, as a share of that before."""
-
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         calm = np.flatnonzero(~cleaning.noisy).tolist()
         return replace(cleaning, motions=repair_each(cleaning.motions, calm, self.repair))
 
     def repair(self, motion: Motion) -> Motion:
         """Return a motion of a body that is not noisy throughout without noise and jumps of its parts."""
-        if len(motion) < 2 * round(self.window_s * motion.fps) + 5:
+        if len(motion) < 2 * round(_WINDOW_S * motion.fps) + 5:
             return motion
         parts = find_parts(motion.skeleton)
         points = [part.watch(motion) for part in parts]
@@ -103,7 +103,7 @@ class RepairStretches:
                 whole = bridged
                 for limb in parts[1:]:
                     whole = limb.bridge(whole, start, stop)
-                if _world_roughness_m(whole, around) < self.calmer * _world_roughness_m(bridged, around):
+                if _world_roughness_m(whole, around) < _CALMER * _world_roughness_m(bridged, around):
                     bridged = whole  # limbs made up for most of the jump
             if self._is_calmer(part, repaired, bridged, around):
                 repaired = bridged
@@ -113,28 +113,28 @@ class RepairStretches:
         self, parts: Sequence[Part], points: Sequence[np.ndarray], fps: float
     ) -> Iterator[tuple[Part, int, int]]:
         """Yield parts that shake, with first frame and last frame (exclusive); points: (T, P, 3) of each part."""
-        window = 2 * round(self.window_s * fps) + 1
+        window = 2 * round(_WINDOW_S * fps) + 1
         margin = max(2, round(2 * FRAME_S * fps))
         ends = [part_points[:, -1] for part_points in points]
         noise_m = np.stack([_noise_m(point_m, 4, 70.0, window) for point_m in ends])
-        if noise_m.max() < self.shaking_m:
+        if noise_m.max() < _SHAKING_M:
             return
         slow_noise_m = np.stack([_noise_m(point_m, 2, 6.0, window) for point_m in ends])
         whiteness = noise_m / np.maximum(slow_noise_m, 1e-9)
-        least, most = self.whiteness
+        least, most = _WHITENESS
         usual_m = median(noise_m, axis=1)
         is_loud = np.empty(noise_m.shape, dtype=bool)
         is_apart = np.empty(noise_m.shape, dtype=bool)
         for index, part in enumerate(parts):
             twins = [other for other, candidate in enumerate(parts) if candidate.kind == part.kind]
-            is_loud[index] = noise_m[index] > max(self.shaking_m, self.contrast * usual_m[twins].min())
+            is_loud[index] = noise_m[index] > max(_SHAKING_M, _CONTRAST * usual_m[twins].min())
             others_m = np.sort(np.delete(noise_m, index, axis=0), axis=0)
-            enough_m = np.maximum(self.contrast * median(others_m, axis=0), self.loner * others_m[-2])
+            enough_m = np.maximum(_CONTRAST * median(others_m, axis=0), _LONER * others_m[-2])
             is_apart[index] = noise_m[index] > enough_m
         is_white = (whiteness > least) & (whiteness < most)
-        is_burst = np.sum(is_loud & is_white, axis=0) >= self.burst
+        is_burst = np.sum(is_loud & is_white, axis=0) >= _BURST
         for part, loud, ratios in zip(parts, is_loud & (is_apart | is_burst), whiteness, strict=True):
-            for start, stop in find_runs(loud, self.shortest_s * fps):
+            for start, stop in find_runs(loud, _SHORTEST_S * fps):
                 if least < median(ratios[start:stop]) < most:
                     yield part, max(start - margin, 0), min(stop + margin, len(loud))
 
@@ -165,10 +165,10 @@ class RepairStretches:
                 expected_m = np.tensordot(_cubic_weights(knots, offset), anchors_m, (0, 1))
                 away_m = np.maximum(away_m, norms(points_m[first + offset] - expected_m).max(1))
             if is_root:
-                jumps = away_m > max(self.root_jump_m, self.root_jump_ratio * percentile(away_m, 90))
+                jumps = away_m > max(_ROOT_JUMP_M, _ROOT_JUMP_RATIO * percentile(away_m, 90))
             else:
                 moved_m = norms(np.diff(anchors_m, axis=1)) * (step / np.diff(knots))[:, None]
-                jumps = (away_m > self.jump_m) & (away_m > self.jump_ratio * moved_m.max(axis=(1, 2)))
+                jumps = (away_m > _JUMP_M) & (away_m > _JUMP_RATIO * moved_m.max(axis=(1, 2)))
             for start in first[jumps]:
                 around = slice(start - 1, start + length + 1)
                 if length == 1 or not is_away[around].any():  # the shortest jump that explains these frames
@@ -184,14 +184,14 @@ class RepairStretches:
         feet = [end for side in SIDES if (end := before.skeleton.joint(f"{side}_ankle")) is not None]
         before_m = joint_positions(before)[around]
         after_m = joint_positions(after)[around]
-        if (_roughness_m(after_m[:, feet]) > np.maximum(_roughness_m(before_m[:, feet]), self.jump_m)).any():
+        if (_roughness_m(after_m[:, feet]) > np.maximum(_roughness_m(before_m[:, feet]), _JUMP_M)).any():
             return False
         if part.kind != "root":
             if _roughness_m(after_m).mean() > _roughness_m(before_m).mean():
                 return False
             before_m = part.watch(before)[around]
             after_m = part.watch(after)[around]
-        return bool(_roughness_m(after_m).mean() < self.calmer * _roughness_m(before_m).mean())
+        return bool(_roughness_m(after_m).mean() < _CALMER * _roughness_m(before_m).mean())
 
 
 @dataclass(frozen=True)

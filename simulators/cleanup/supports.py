@@ -64,6 +64,34 @@ Poses = tuple[np.ndarray, np.ndarray]
 
 Explain = Callable[[tuple[Support, ...]], tuple[np.ndarray, np.ndarray]]
 
+_SWINGS_M = 0.08
+"""A hand that grips a hold stays this close to the hold."""
+_STEEP = 0.6
+"""Largest share of length that a limb may point downwards by while the part rests."""
+_STEEP_ON_SEAT = 0.8
+"""The same share for thighs while the seat rests: on high stools thighs slope."""
+_FRICTION = 0.5
+"""Friction coefficient of supports and floor."""
+_MISSING = 0.25
+"""Least unexplained force, as a share of body weight, of a seemingly missing support. Moments weigh as in plans."""
+_MISSING_SEAT = 0.1
+"""The same threshold if the seat rests for long: feet may bear much of the weight, and a body that still needs no
+other support."""
+_LONG_S = 1.5
+"""Shortest time of the seat's rest that counts as long."""
+_FEWEST_S = 0.2
+"""Shortest total time of a seemingly missing support."""
+_OFTEN = 0.5
+"""Least share of the time that a foot or the seat lacks a support; otherwise twice as much force is needed."""
+_EXPLAINED = 0.5
+"""Share of the unexplained force that a support must explain."""
+_LEAST_LOAD = 0.2
+"""Share of the body weight that a support must carry."""
+_MARGIN_M = 0.08
+"""Margin of a support beyond the part that rests there."""
+_MARGIN_OF_SEAT_M = 0.03
+"""The same margin of a seat: sloping thighs must clear its edge."""
+
 
 @dataclass(frozen=True)
 class FindSupports(Positive):
@@ -74,33 +102,6 @@ class FindSupports(Positive):
 
     lowest_m: float = 0.07
     """A support is at least this high."""
-    swings_m: float = 0.08
-    """A hand that grips a hold stays this close to the hold."""
-    steep: float = 0.6
-    """Largest share of length that a limb may point downwards by while the part rests."""
-    steep_on_seat: float = 0.8
-    """The same share for thighs while the seat rests: on high stools thighs slope."""
-    friction: float = 0.5
-    """Friction coefficient of supports and floor."""
-    missing: float = 0.25
-    """Least unexplained force, as a share of body weight, of a seemingly missing support. Moments weigh as in plans."""
-    missing_seat: float = 0.1
-    """The same threshold if the seat rests for long: feet may bear much of the weight, and a body that still needs no
-    other support."""
-    long_s: float = 1.5
-    """Shortest time of the seat's rest that counts as long."""
-    fewest_s: float = 0.2
-    """Shortest total time of a seemingly missing support."""
-    often: float = 0.5
-    """Least share of the time that a foot or the seat lacks a support; otherwise twice as much force is needed."""
-    explained: float = 0.5
-    """Share of the unexplained force that a support must explain."""
-    least_load: float = 0.2
-    """Share of the body weight that a support must carry."""
-    margin_m: float = 0.08
-    """Margin of a support beyond the part that rests there."""
-    margin_of_seat_m: float = 0.03
-    """The same margin of a seat: sloping thighs must clear its edge."""
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         motions = cleaning.motions
@@ -116,7 +117,7 @@ class FindSupports(Positive):
                 select_motions(motions, [index]),
                 original_poses=(level.positions_m[index], level.orientations[index]),
                 poses=(positions_m[index], orientations[index]),
-                settings=self,
+                lowest_m=self.lowest_m,
                 under_feet=cleaning.supports[index] if boxes_are_known else None,
             )
             supports.append(motion_supports)
@@ -151,7 +152,7 @@ def _find_supports_of_motion(
     single: MotionBatch,
     original_poses: Poses,
     poses: Poses,
-    settings: FindSupports,
+    lowest_m: float,
     under_feet: tuple[Support, ...] | None,
 ) -> tuple[Support, ...]:
     """Return the supports of a motion in the order of time.
@@ -166,22 +167,22 @@ def _find_supports_of_motion(
     motion = single[0]
     known_supports = under_feet or ()
     points_m = _contact_points_m(body, poses)
-    rests_by_round = _find_rests_by_round(body, motion, poses[0], points_m, settings, skip_feet=under_feet is not None)
+    rests_by_round = _find_rests_by_round(body, motion, poses[0], points_m, lowest_m, skip_feet=under_feet is not None)
     if not any(rests_by_round):
         return known_supports
     is_rest_frame = np.zeros(len(motion), dtype=bool)
     for rest in chain(*rests_by_round):
         is_rest_frame[rest.frames] = True
     linked_motion = body.select_links(single)
-    explain = cache(_make_explainer(body, linked_motion, points_m, is_rest_frame, settings))
+    explain = cache(_make_explainer(body, linked_motion, points_m, is_rest_frame))
     supports = known_supports
     for candidates in filter(None, rests_by_round):
         missing, _ = explain(supports)
-        needed = [rest for rest in candidates if _misses_support(rest, missing[rest.frames], motion.fps, settings)]
+        needed = [rest for rest in candidates if _misses_support(rest, missing[rest.frames], motion.fps)]
         if not needed:
             continue
         still_missing, loads = explain((*supports, *(rest.support for rest in needed)))
-        supports += tuple(rest.support for rest in needed if _bears_load(rest, missing, still_missing, loads, settings))
+        supports += tuple(rest.support for rest in needed if _bears_load(rest, missing, still_missing, loads))
     original_points_m = _contact_points_m(body, original_poses)
     levelled = []
     for support in supports[len(known_supports) :]:
@@ -191,20 +192,14 @@ def _find_supports_of_motion(
 
 
 def _find_rests_by_round(
-    body: Humanoid,
-    motion: Motion,
-    positions_m: np.ndarray,
-    points_m: np.ndarray,
-    settings: FindSupports,
-    *,
-    skip_feet: bool,
+    body: Humanoid, motion: Motion, positions_m: np.ndarray, points_m: np.ndarray, lowest_m: float, *, skip_feet: bool
 ) -> list[list[Rest]]:
     """Return the rests of the parts of each round; joints at (T, J, 3), contact points at (T, C, 3)."""
     rests_by_round = []
     for parts in _ROUNDS[int(skip_feet) :]:
         rests = []
         for part in parts:
-            rests += _find_rests(body, part, motion, positions_m, points_m, settings)
+            rests += _find_rests(body, part, motion, positions_m, points_m, lowest_m)
         rests_by_round.append(rests)
     return rests_by_round
 
@@ -223,9 +218,7 @@ def _level_support(support: Support, heights_m: np.ndarray) -> Support:
     return replace(support, top_m=(x, level_m, z))
 
 
-def _make_explainer(
-    body: Humanoid, motion: MotionBatch, points_m: np.ndarray, is_rest_frame: np.ndarray, settings: FindSupports
-) -> Explain:
+def _make_explainer(body: Humanoid, motion: MotionBatch, points_m: np.ndarray, is_rest_frame: np.ndarray) -> Explain:
     """Return a function from supports to the unexplained force (T,) and the loads of all points (T, C).
 
     Both are in body weights, and 0 outside rest frames (T,).
@@ -241,7 +234,7 @@ def _make_explainer(
         activation = contact_activation(heights_m, speeds_m_s, _CAPTURED_CARRIES_M_S, _CONTACTS)
         wrench = needs.wrench[:, is_rest_frame]
         arms = arms_m[:, is_rest_frame]
-        force_n = solve_contact_forces(wrench, arms, activation[:, is_rest_frame], settings.friction, _CONTACTS)
+        force_n = solve_contact_forces(wrench, arms, activation[:, is_rest_frame], _FRICTION, _CONTACTS)
         residual = (wrench - net_wrench(arms, force_n))[0]
         missing = np.zeros(len(is_rest_frame))
         missing[is_rest_frame] = norms(residual * weights) / weight_n
@@ -252,19 +245,17 @@ def _make_explainer(
     return explain
 
 
-def _misses_support(rest: Rest, missing: np.ndarray, fps: float, settings: FindSupports) -> bool:
+def _misses_support(rest: Rest, missing: np.ndarray, fps: float) -> bool:
     """Return whether a support seems to be missing in a rest with unexplained forces (T,)."""
     lacking = missing > rest.missing
-    if lacking.sum() < round(settings.fewest_s * fps):
+    if lacking.sum() < round(_FEWEST_S * fps):
         return False
     is_foot_or_seat = rest.support.part.endswith(("foot", "seat"))
-    is_often_lacking = is_foot_or_seat and lacking.mean() > settings.often
+    is_often_lacking = is_foot_or_seat and lacking.mean() > _OFTEN
     return bool(is_often_lacking or missing[lacking].mean() > 2 * rest.missing)
 
 
-def _bears_load(
-    rest: Rest, missing: np.ndarray, still_missing: np.ndarray, loads: np.ndarray, settings: FindSupports
-) -> bool:
+def _bears_load(rest: Rest, missing: np.ndarray, still_missing: np.ndarray, loads: np.ndarray) -> bool:
     """Return whether a support explains the forces that the rest misses, and bears weight then.
 
     Args:
@@ -276,12 +267,12 @@ def _bears_load(
     force_without = missing[rest.frames][lacking]
     force_with = still_missing[rest.frames][lacking]
     load = (loads @ rest.places)[rest.frames][lacking]
-    explains = median(force_with) < settings.explained * median(force_without)
-    return bool(explains and load.mean() > settings.least_load)
+    explains = median(force_with) < _EXPLAINED * median(force_without)
+    return bool(explains and load.mean() > _LEAST_LOAD)
 
 
 def _find_rests(
-    body: Humanoid, part: str, motion: Motion, positions_m: np.ndarray, points_m: np.ndarray, settings: FindSupports
+    body: Humanoid, part: str, motion: Motion, positions_m: np.ndarray, points_m: np.ndarray, lowest_m: float
 ) -> list[Rest]:
     """Return the times when a part of the body rests in a pose that lets something carry the part.
 
@@ -296,19 +287,19 @@ def _find_rests(
     if not places.any():
         return []
     part_points_m = points_m[:, places]
-    may_rest = part_points_m[..., 1].min(1) > settings.lowest_m
+    may_rest = part_points_m[..., 1].min(1) > lowest_m
     if not may_rest.any():
         return []
-    steepest = settings.steep_on_seat if part == "seat" else settings.steep
+    steepest = _STEEP_ON_SEAT if part == "seat" else _STEEP
     may_rest &= _can_rest(part, motion.skeleton, positions_m, part_points_m, steepest)
     rests = []
     for start, stop in find_rests(part_points_m, may_rest, motion.fps, is_foot=part.endswith("foot")):
         rest_points_m = part_points_m[start:stop]
-        if part.endswith("grip") and not _is_steady_grip(rest_points_m[:, 0], settings.swings_m):
+        if part.endswith("grip") and not _is_steady_grip(rest_points_m[:, 0]):
             continue
-        is_long_seat = part == "seat" and stop - start >= settings.long_s * motion.fps
-        missing = settings.missing_seat if is_long_seat else settings.missing
-        rests.append(Rest(_make_support(part, rest_points_m, start, settings), places, missing))
+        is_long_seat = part == "seat" and stop - start >= _LONG_S * motion.fps
+        missing = _MISSING_SEAT if is_long_seat else _MISSING
+        rests.append(Rest(_make_support(part, rest_points_m, start), places, missing))
     return rests
 
 
@@ -336,17 +327,17 @@ def _can_rest(
     return ~is_steep
 
 
-def _is_steady_grip(points_m: np.ndarray, closest_m: float) -> bool:
+def _is_steady_grip(points_m: np.ndarray) -> bool:
     """Return whether a hand at (T, 3) grips something that does not swing."""
     distances_m = norms(points_m - median(points_m, axis=0))
-    return bool((distances_m < closest_m).all())
+    return bool((distances_m < _SWINGS_M).all())
 
 
-def _make_support(part: str, points_m: np.ndarray, first: int, settings: FindSupports) -> Support:
+def _make_support(part: str, points_m: np.ndarray, first: int) -> Support:
     """Return the support under those points (T, K, 3) of a part that are near the support's height."""
     top_m = float(median(points_m[..., 1].min(1)))
     touching_m = points_m[points_m[..., 1] < top_m + REST_LEVEL_M]
-    margin_m = settings.margin_of_seat_m if part == "seat" else settings.margin_m
+    margin_m = _MARGIN_OF_SEAT_M if part == "seat" else _MARGIN_M
     low_m = touching_m.min(0) - margin_m
     high_m = touching_m.max(0) + margin_m
     x, _, z = ((low_m + high_m) / 2).tolist()

@@ -12,7 +12,7 @@ from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean_motions
-from selfcorrect.simulators.cleanup.knees import TurnKnees, unflip_knees
+from selfcorrect.simulators.cleanup.knees import unflip_knees
 
 
 def joint_distances_m(first: Motion, second: Motion) -> np.ndarray:
@@ -25,7 +25,7 @@ def jump_m(motion: Motion, joint: int) -> float:
 
 
 def repair_knees(motion: Motion) -> Motion:
-    return unflip_knees(MotionBatch.stack([motion]), TurnKnees())[0]
+    return unflip_knees(MotionBatch.stack([motion]))[0]
 
 
 def with_flip(motion: Motion, side: str, frames: slice) -> Motion:

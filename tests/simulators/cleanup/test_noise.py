@@ -14,7 +14,7 @@ from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import SMPL_22
 from selfcorrect.simulators.body.leg_ik import Legs, solve_leg_ik
-from selfcorrect.simulators.cleanup.noise import Denoise, denoise, is_noisy, joint_noise_rad, noise_level, shrink_noise
+from selfcorrect.simulators.cleanup.noise import denoise, is_noisy, joint_noise_rad, noise_level, shrink_noise
 from selfcorrect.simulators.cleanup.stretches import RepairStretches, find_parts
 
 from ...made_motions import KINDS, Kind, made_motion
@@ -28,7 +28,7 @@ def jittery(motion: Motion, noise_rad: float = 0.05) -> Motion:
 
 def denoise_motion(motion: Motion) -> Motion:
     batch = MotionBatch.stack([motion])
-    return denoise(batch, joint_noise_rad(batch), Denoise())[0]
+    return denoise(batch, joint_noise_rad(batch), must_calm=True)[0]
 
 
 @pytest.mark.parametrize("directions", [1, 2, 3])
@@ -69,9 +69,9 @@ def test_joints_that_never_turn_do_not_hide_noise(clips):
     """As fingers and eyes of many files, which are more than half of the joints."""
     noise_rad = joint_noise_rad(MotionBatch.stack([jittery(clips["walk"])]))
     with_fingers = np.concatenate([noise_rad, np.zeros((1, 2 * noise_rad.shape[1]))], axis=1)
-    assert is_noisy(noise_rad, Denoise()).all()
-    assert is_noisy(with_fingers, Denoise()).all()
-    assert not is_noisy(np.zeros_like(with_fingers), Denoise()).any()
+    assert is_noisy(noise_rad).all()
+    assert is_noisy(with_fingers).all()
+    assert not is_noisy(np.zeros_like(with_fingers)).any()
 
 
 @pytest.mark.parametrize("rounding_rad", [1e-9, 1e-6])
@@ -96,13 +96,13 @@ def test_channels_in_concert_lose_most_of_their_noise():
     waves = np.hstack([np.sin(2 * np.pi * times_s), np.cos(3 * times_s)])
     signal = 10 * waves @ generator.normal(size=(2, 40))
     noise = generator.normal(size=signal.shape)
-    residual = shrink_noise(signal + noise, 30.0, Denoise()) - signal
+    residual = shrink_noise(signal + noise, 30.0) - signal
     assert np.mean(residual**2) < 0.12 * np.mean(noise**2)
 
 
 def test_pure_noise_leaves_only_its_mean():
     noise = np.random.default_rng(5).normal(size=(90, 66))
-    assert np.allclose(shrink_noise(noise, 30.0, Denoise()), noise.mean(0))
+    assert np.allclose(shrink_noise(noise, 30.0), noise.mean(0))
 
 
 def test_motions_too_short_to_show_noise_stay(walk):
@@ -118,7 +118,7 @@ def test_flicker_that_all_joints_share_is_smoothed_too(clips):
     turns = Rotation.from_rotvec((signs[:, None, None] * axes).reshape(-1, 3))
     shaken = (Rotation.from_quat(clean.rotations.reshape(-1, 4)) * turns).as_quat().reshape(clean.rotations.shape)
     before = joint_noise_rad(replace(clean, rotations=shaken))
-    after = joint_noise_rad(denoise(replace(clean, rotations=shaken), before, Denoise()))
+    after = joint_noise_rad(denoise(replace(clean, rotations=shaken), before, must_calm=True))
     assert np.median(after) < 0.3 * np.median(before)
 
 

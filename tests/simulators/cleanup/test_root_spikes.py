@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from turned_joints import turn_joint
 
 import selfcorrect as sc
-from selfcorrect.simulators.cleanup.splices import JoinSplices, find_root_spikes, find_takes, remove_root_spikes
+from selfcorrect.simulators.cleanup.splices import find_root_spikes, find_takes, remove_root_spikes
 from selfcorrect.simulators.cleanup.stretches import RepairStretches
 
 
@@ -20,7 +20,7 @@ from selfcorrect.simulators.cleanup.stretches import RepairStretches
 def test_a_body_turned_for_a_moment_is_turned_back(frames: int, axis: str, angle_deg: float) -> None:
     walk = base_walk()
     turn = Rotation.from_euler(axis, angle_deg, degrees=True)
-    repaired = remove_root_spikes(turn_joint(walk, 0, turn, slice(40, 40 + frames), outside=True), JoinSplices())
+    repaired = remove_root_spikes(turn_joint(walk, 0, turn, slice(40, 40 + frames), outside=True))
     distances_m = np.linalg.norm(sc.joint_positions(repaired) - sc.joint_positions(walk), axis=-1)
     assert distances_m.max() < 0.05
     assert not distances_m[:40].any()
@@ -29,7 +29,7 @@ def test_a_body_turned_for_a_moment_is_turned_back(frames: int, axis: str, angle
 
 @pytest.mark.parametrize("pose", [base_walk, cartwheeling, crawling, jumping, lying])
 def test_motion_has_no_spikes(pose) -> None:
-    assert find_root_spikes(pose(), JoinSplices()) == []
+    assert find_root_spikes(pose()) == []
 
 
 @pytest.mark.parametrize("angle_deg", [70, 140, -170])
@@ -39,8 +39,8 @@ def test_a_heading_that_jumps_for_good_begins_a_take(angle_deg: float) -> None:
     root_m = walk.root_m.copy()
     root_m[60:] = root_m[60] + turn.apply(root_m[60:] - root_m[60])
     cut = replace(turn_joint(walk, 0, turn, slice(60, None), outside=True), root_m=root_m)
-    assert find_takes(cut, JoinSplices()) == [0, 60]
-    assert find_takes(walk, JoinSplices()) == [0]
+    assert find_takes(cut) == [0, 60]
+    assert find_takes(walk) == [0]
 
 
 @pytest.mark.parametrize("speed_deg_s", [360, 1500])
@@ -49,7 +49,7 @@ def test_a_spin_and_a_turn_that_stays_are_motion(speed_deg_s: float) -> None:
     angles = np.arange(len(walk)) * speed_deg_s / walk.fps
     for degrees in (angles, np.where(np.arange(len(walk)) > 40, 140.0, 0.0)):
         turns = Rotation.from_euler("y", degrees[:, None], degrees=True)
-        assert find_root_spikes(turn_joint(walk, 0, turns, outside=True), JoinSplices()) == []
+        assert find_root_spikes(turn_joint(walk, 0, turns, outside=True)) == []
 
 
 @pytest.mark.parametrize("frames", [1, 2, 3])

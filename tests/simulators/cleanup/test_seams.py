@@ -43,7 +43,7 @@ def jerk_of_arms_m_s3(motion: Motion) -> float:
 def test_arms_that_jump_at_seams_are_calmed(kind, frames: int) -> None:
     made = made_motion(kind, frames=120)
     jumping = in_blocks(made, frames, 0.08)
-    assert find_seams(jumping, JoinBlocks())[1] == frames
+    assert find_seams(jumping)[1] == frames
     joined = join(jumping)
     added_m_s3 = jerk_of_arms_m_s3(jumping) - jerk_of_arms_m_s3(made)
     assert jerk_of_arms_m_s3(joined) < jerk_of_arms_m_s3(made) + 0.4 * added_m_s3

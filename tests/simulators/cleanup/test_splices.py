@@ -10,6 +10,7 @@ from turned_joints import turn_joint
 
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, JoinSplices
+from selfcorrect.simulators.cleanup.cleaning import CleanupState
 from selfcorrect.simulators.cleanup.splices import find_takes, remove_splices
 from selfcorrect.simulators.corrector import KinematicCorrector
 
@@ -17,7 +18,7 @@ JOIN = JoinSplices(join_takes=True)
 
 
 def mend_splices(motion: Motion) -> Motion:
-    return remove_splices(MotionBatch.stack([motion]), JOIN)[0]
+    return remove_splices(motion, join_takes=True)
 
 
 def elsewhere(motion: Motion, frame: int, turn_rad: float) -> Motion:
@@ -42,9 +43,9 @@ LABELS = ["walk", "jump", "kick", "spinkick", "backflip", "roll", "punch", "danc
 
 @pytest.mark.parametrize("label", LABELS)
 def test_unspliced_motion_stays_as_it_is(clips, label):
-    batch = MotionBatch.stack([clips[label]])
-    assert np.array_equal(remove_splices(batch, JOIN).root_m, batch.root_m)
-    assert np.array_equal(remove_splices(batch, JOIN).rotations, batch.rotations)
+    clip = clips[label]
+    assert np.array_equal(mend_splices(clip).root_m, clip.root_m)
+    assert np.array_equal(mend_splices(clip).rotations, clip.rotations)
 
 
 def test_a_change_of_pose_at_a_splice_is_spread(walk):
@@ -60,7 +61,9 @@ def test_a_change_of_pose_at_a_splice_is_spread(walk):
 
 
 def test_only_spliced_motions_of_a_batch_change(walk):
-    together = remove_splices(MotionBatch.stack([walk, elsewhere(walk, 20, 1.0)]), JOIN)
+    batch = MotionBatch.stack([walk, elsewhere(walk, 20, 1.0)])
+    cleaning = CleanupState.from_motions(batch, (JOIN,), CleanupSettings().mode)
+    together = JOIN(cleaning).motions
     assert np.array_equal(together.root_m[0], walk.root_m)
     assert np.allclose(together.root_m[1], mend_splices(elsewhere(walk, 20, 1.0)).root_m)
 
@@ -85,6 +88,6 @@ def test_a_small_jump_is_undone_unasked(clips):
     clean = clips["dance_b"]
     halfway = np.arange(len(clean))[:, None] >= len(clean) // 2
     jumping = replace(clean, root_m=clean.root_m + halfway * [0.08, 0.0, 0.0])
-    assert find_takes(jumping, JoinSplices()) == [0]
+    assert find_takes(jumping) == [0]
     mended, expected = [correction.motion for correction in KinematicCorrector()([jumping, clean])]
     assert np.linalg.norm(mended.root_m - expected.root_m, axis=1).mean() < 0.03
