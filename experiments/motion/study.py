@@ -1,6 +1,5 @@
 """The motion experiment as a study: denoisers × arms × seeds on real motions, and what real data score."""
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -283,5 +282,4 @@ def try_correctors(settings: MotionSettings, unknown: Sequence[str], limit_s: fl
     model = task.model.fit(real, 1, trial.child("train"))
     inputs = CorrectorInputs(task.codec, real, model, trial, silent, limit_s, engine=settings.engine)
     for name in names:
-        if warning := try_corrector(name, inputs):
-            print(f"selfcorrect: {warning}", file=sys.stderr)
+        try_corrector(name, inputs)

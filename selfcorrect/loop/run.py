@@ -25,6 +25,7 @@ from ..correctors.loop_correction import CorrectedBatch, Correction, Redraw, app
 from ..models.protocol import GenerativeModel
 from ..runtime import global_generators
 from ..runtime.bugs import describe_error, internal_error_traceback
+from ..runtime.identity import is_of_users
 from ..runtime.stopwatch import Stopwatch
 from ..storage.runs.memory import MemoryStore
 from ..storage.runs.protocol import Generation, Metrics, Record, Store
@@ -33,7 +34,7 @@ from .arm_name import format_arm_name
 from .bias import Bias, Sampler, sample_independently, sample_plainly
 from .fitting import Fitting, PairFitting, fit_plainly
 from .policy import Policy, format_policy, measure_mixture, overlapping, sampling_labels
-from .trial import DataGuard, has_user_code, try_correction
+from .trial import DataGuard, try_correction
 
 TRAINING_LOSS = "training_loss"
 """Key of the loss of the last fit, and the name of the attribute of models that report the loss."""
@@ -209,7 +210,7 @@ def run_loop(
     watch = Stopwatch()
     guard = DataGuard(task.real, arm.correction)
     genealogy = None if task.space is None else Genealogy.from_real(task.real, task.space)
-    if not latest and arm.correction is not None and has_user_code(arm.correction):
+    if not latest and arm.correction is not None and is_of_users(arm.correction.corrector):
         with watch.phase("correct"):
             try_correction(arm.correction, model, task.real, stream)
     with _phase(watch, "correct", latest + 1, store):

@@ -12,15 +12,16 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
+import numpy as np
 import torch
 
 from ..core.errors import CorrectorError, SettingError
 from ..core.randomness import Stream
-from ..core.samples import Samples, check_drawn, digest_tensors
+from ..core.samples import Samples, check_drawn, concatenate, digest_tensors
 from ..correctors.contract import Corrector, load_state, name_of, state_of
 from ..correctors.loop_correction import CorrectedBatch, Correction, apply_corrector
 from ..runtime import global_generators
-from ..runtime.identity import is_of_users, locate_code
+from ..runtime.identity import locate_code
 from ..runtime.supervision import EndedError
 
 if TYPE_CHECKING:
@@ -28,11 +29,14 @@ if TYPE_CHECKING:
 
 _DECLARE = "or declare that it cannot with an attribute `repeatable = False`"
 _TRIAL_SIZES = (2, 256)
-"""Samples of a trial. The second size is for correctors that need a batch, such as a whitening corrector."""
+"""Real samples of a trial. The second size is for correctors that need a batch, such as a whitening corrector."""
 
 
 def try_correction(correction: Correction, model: GenerativeModel, real: Samples, stream: Stream) -> None:
-    """Try a copy of a user's corrector on a few samples; see `find_unrepeatable_kind`.
+    """Call a copy of a user's corrector twice on two real and two generated samples, or on a batch.
+
+    The trial takes a batch if the corrector fails on a few samples without ending its process, or rejects the real
+    ones. A warning says if the corrector rejects the real samples of the batch, too.
 
     Raises:
         CorrectorError: The corrector fails, or is not repeatable and does not declare so. The message names the place
@@ -42,105 +46,58 @@ def try_correction(correction: Correction, model: GenerativeModel, real: Samples
         corrector = cloudpickle.loads(cloudpickle.dumps(correction.corrector))
     except Exception:  # whatever a user's object raises, e.g. for an open file
         corrector = correction.corrector
-    place = locate_code(getattr(corrector, "parts", (corrector,))[0])
+    place = getattr(corrector, "place", "") or locate_code(getattr(corrector, "parts", (corrector,))[0])
     title = _with_place(f"corrector {correction.name!r}", place)
-    try:
-        kind = find_unrepeatable_kind(corrector, model, real, stream)
-    except CorrectorError as error:
-        raise CorrectorError(f"{title} was tried before anything was trained: {error}") from error
-    if kind and getattr(corrector, "repeatable", True):
-        raise CorrectorError(describe_unrepeatable(title, kind))
-    if kind:
-        warnings.warn(f"{title} declares that its runs cannot be repeated", stacklevel=2)
+    first, second = _correct_twice(corrector, title, model, real, stream.child("trial"))
+    if not (accepted := _accepted_real(second)).any():
+        warnings.warn(
+            f"{title} rejects all {len(accepted)} real samples that it was tried on; "
+            "a run stops if it rejects all generated samples too",
+            stacklevel=2,
+        )
+    if _digest(first.samples) == _digest(second.samples):
+        return
+    if getattr(corrector, "repeatable", True):
+        raise CorrectorError(
+            f"{title} gave two answers to the same samples and the same stream: the corrector keeps state or draws "
+            "from other generators, so that a resumed run would differ from a whole run; draw from `stream`, give "
+            f"state to `state()` and `load_state()`, {_DECLARE}"
+        )
+    warnings.warn(f"{title} declares that its runs cannot be repeated", stacklevel=2)
 
 
-def find_unrepeatable_kind(corrector: Corrector, model: GenerativeModel, real: Samples, stream: Stream) -> str:
-    """Call a corrector twice on real and on generated samples, and return the kind with different answers.
-
-    Each trial takes two samples. If the corrector fails on two samples without ending the process, or rejects both real
-    samples, the trial takes a batch. A warning says if the corrector rejects the batch, too.
-
-    Returns:
-        "real", "generated", or "" for a repeatable corrector.
-
-    Raises:
-        CorrectorError: The corrector fails. The message names the samples.
-    """
-    unrepeatable_kind = ""
-    for kind in ("real", "generated"):
-        first, second = _try_kind(corrector, kind, model, real, stream.child("trial", kind))
-        if _digest(first.samples) != _digest(second.samples):
-            unrepeatable_kind = unrepeatable_kind or kind
-        if kind == "real" and not len(second.samples):
-            warnings.warn(
-                f"corrector {name_of(corrector)!r} rejects all {len(second.drawn)} real samples that it was tried on; "
-                "a run stops if it rejects all generated samples too",
-                stacklevel=2,
-            )
-    return unrepeatable_kind
-
-
-def describe_unrepeatable(title: str, kind: str) -> str:
-    """Return the message about a corrector that gave two answers to the same kind of samples."""
-    return (
-        f"{title} gave two answers to the same {kind} samples and the same stream: the corrector keeps state or draws "
-        "from other generators, so that a resumed run would differ from a whole run; draw from `stream`, give state to "
-        f"`state()` and `load_state()`, {_DECLARE}"
-    )
-
-
-def has_user_code(correction: Correction | None) -> bool:
-    """Return whether a correction calls code of users."""
-    if correction is None:
-        return False
-    correctors: list[object] = [correction.corrector]
-    for corrector in correctors:
-        if is_of_users(corrector):
-            return True
-        correctors.extend(getattr(corrector, "parts", ()))
-    return False
-
-
-def _has_ended_process(error: BaseException | None) -> bool:
-    return error is not None and (isinstance(error, EndedError) or _has_ended_process(error.__cause__))
-
-
-def _draw_samples(kind: str, count: int, model: GenerativeModel, real: Samples, stream: Stream) -> Samples:
-    """Return at most `count` real samples, or generated samples with the same labels."""
-    rows = torch.arange(len(real))[:: max(len(real) // count, 1)][:count]
-    samples = real.take(rows)
-    if kind == "real":
-        return samples
-    values = model.sample(samples.labels, stream.child("sample")).to(real.values)
-    return Samples.synthetic(values, samples.labels, 0)
-
-
-def _try_kind(
-    corrector: Corrector, kind: str, model: GenerativeModel, real: Samples, stream: Stream
+def _correct_twice(
+    corrector: Corrector, title: str, model: GenerativeModel, real: Samples, stream: Stream
 ) -> list[CorrectedBatch]:
-    """Return two answers of a corrector to the same samples: a few, or a batch if a few do not work."""
-    few, many = _TRIAL_SIZES
-    try:
-        batches = _call_corrector_twice(corrector, kind, _draw_samples(kind, few, model, real, stream), stream)
-        if len(batches[1].samples) or kind == "generated":
-            return batches
-    except CorrectorError as error:
-        if _has_ended_process(error):
-            raise
-    return _call_corrector_twice(corrector, kind, _draw_samples(kind, many, model, real, stream), stream)
-
-
-def _call_corrector_twice(corrector: Corrector, kind: str, samples: Samples, stream: Stream) -> list[CorrectedBatch]:
-    """Call a corrector twice with the same samples and stream; CorrectorError names the kind of samples."""
-    batches = []
-    try:
-        start = state_of(corrector)
-        for _ in range(2):
-            batches.append(apply_corrector(samples, Correction(corrector), stream))
-            load_state(corrector, start)
-    except CorrectorError as error:
-        raise CorrectorError(f"on {len(samples)} {kind} samples {error}") from error
+    """Return two answers to the same samples and stream; the number of samples is that of `try_correction`."""
+    batches: list[CorrectedBatch] = []
+    for count in _TRIAL_SIZES:
+        samples = _draw_samples(count, model, real, stream)
+        try:
+            start = state_of(corrector)
+            batches = []
+            for _ in range(2):
+                batches.append(apply_corrector(samples, Correction(corrector), stream))
+                load_state(corrector, start)
+            if _accepted_real(batches[1]).any():
+                break
+        except (CorrectorError, EndedError) as error:
+            if count == _TRIAL_SIZES[-1] or isinstance(error.__cause__ or error, EndedError):
+                drawn = f"{len(samples) // 2} real and as many generated samples"
+                raise CorrectorError(f"{title} was tried before anything was trained: on {drawn} {error}") from error
     return batches
+
+
+def _draw_samples(count: int, model: GenerativeModel, real: Samples, stream: Stream) -> Samples:
+    """Return at most `count` real samples, then as many generated samples with the same labels."""
+    samples = real.take(torch.arange(len(real))[:: max(len(real) // count, 1)][:count])
+    values = model.sample(samples.labels, stream.child("sample")).to(real.values)
+    return concatenate([samples, Samples.synthetic(values, samples.labels, 0)])
+
+
+def _accepted_real(batch: CorrectedBatch) -> np.ndarray:
+    """Return which real samples of a trial were accepted."""
+    return batch.drawn.provenance.accepted[: len(batch.drawn) // 2]
 
 
 def _with_place(title: str, place: str) -> str:
@@ -186,17 +143,17 @@ def try_model(model: GenerativeModel, real: Samples, stream: Stream) -> Generati
     Raises:
         SettingError: The results differ. The message names the method and the global generator that was drawn from.
     """
-    fitted = _call_twice(model, "fit", lambda: model.fit(real, 1, stream.child("train")), _have_equal_states)
+    fitted = _call_twice(model, "fit", lambda: model.fit(real, 1, stream.child("train")), _digest_model)
     labels = real.labels[:2]
-    draws = _call_twice(model, "sample", lambda: fitted.sample(labels, stream.child("sample")), torch.equal)
+    draws = _call_twice(model, "sample", lambda: fitted.sample(labels, stream.child("sample")), digest_tensors)
     check_drawn(draws, len(labels), real)
     return fitted
 
 
 def _call_twice(
-    model: GenerativeModel, method: str, call: Callable[[], Any], are_equal: Callable[[Any, Any], bool]
+    model: GenerativeModel, method: str, call: Callable[[], Any], compute_digest: Callable[[Any], object]
 ) -> Any:
-    """Return the first of two results, with other starts of global generators; SettingError if the results differ."""
+    """Return the first of two results, with other starts of global generators; SettingError if the digests differ."""
     results = []
     generators: list[str] = []
     for seed in (1, 2):
@@ -204,7 +161,7 @@ def _call_twice(
             start = global_generators.get_state()
             results.append(call())
             generators = global_generators.find_changed(start)
-    if are_equal(*results):
+    if compute_digest(results[0]) == compute_digest(results[1]):
         return results[0]
     title = _with_place(f"model {name_of(model)}", locate_code(type(model)))
     if not getattr(model, "repeatable", True):
@@ -218,11 +175,6 @@ def _call_twice(
     )
 
 
-def _have_equal_states(first: GenerativeModel, second: GenerativeModel) -> bool:
-    """Return whether two models have equal states. NaN equals NaN: divergence is reported elsewhere."""
-    state = first.state()
-    other_state = second.state()
-    return state.keys() == other_state.keys() and all(
-        torch.allclose(tensor.double(), other_state[name].double(), rtol=0, atol=0, equal_nan=True)
-        for name, tensor in state.items()
-    )
+def _digest_model(model: GenerativeModel) -> dict[str, str]:
+    """Return a digest of each tensor of a model's state by name. NaN equals NaN: divergence is reported elsewhere."""
+    return {name: digest_tensors(tensor) for name, tensor in model.state().items()}

@@ -124,8 +124,9 @@ def _is_installed(path: Path) -> bool:
 
 
 def is_of_users(code: object) -> bool:
-    """Return whether a function or the class of an object belongs to none of this project's modules."""
-    return _locate_home(_unwrap(code))[0].partition(".")[0] != "selfcorrect"
+    """Return whether a function, the class of an object, or one of the object's `parts` is no code of this project."""
+    module_name, _ = _locate_home(_unwrap(code))
+    return module_name.partition(".")[0] != "selfcorrect" or any(map(is_of_users, getattr(code, "parts", ())))
 
 
 def _locate_home(bare: object) -> tuple[str, Path]:
@@ -357,7 +358,8 @@ def _list_script_globals(function: Any) -> list[Any]:
 def _is_written_by_users(value: object) -> bool:
     """Return whether a value is code of a user's script or module, or an object of such a class."""
     module_name, file = _locate_home(_unwrap(value))
-    return module_name in _SCRIPTS or (file.suffix == ".py" and is_of_users(value) and not _is_installed(file))
+    is_own = module_name.partition(".")[0] == "selfcorrect" or _is_installed(file)
+    return module_name in _SCRIPTS or (file.suffix == ".py" and not is_own)
 
 
 def _is_plain(value: Any) -> bool:

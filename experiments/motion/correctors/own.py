@@ -1,29 +1,29 @@
 """Correctors of users and of other packages, called in a separate process or in this process with the same results."""
 
-from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from selfcorrect.core.errors import CorrectorError, SettingError
+from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.contract import Corrected, Corrector, call_corrector, chain, load_state, name_of, state_of
-from selfcorrect.correctors.sandbox import Memory, Sandbox, make_sandbox
-from selfcorrect.loop.trial import describe_unrepeatable, find_unrepeatable_kind
+from selfcorrect.correctors.contract import Corrected, Corrector, call_corrector, chain, load_state, state_of
+from selfcorrect.correctors.loop_correction import Correction
+from selfcorrect.correctors.sandbox import Sandbox, make_sandbox
+from selfcorrect.loop.trial import try_correction
 from selfcorrect.models.diffusion.model import MotionDiffusion
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.motion.corrector_interface.lifting import lift_motions
 from selfcorrect.motion.encodings.features import FeatureCodec
-from selfcorrect.runtime.identity import Identity
+from selfcorrect.runtime.identity import Identity, identity_of
 from selfcorrect.runtime.progress import Progress, silent
-from selfcorrect.runtime.supervision import EndedError, report_place
+from selfcorrect.runtime.supervision import EndedError
 from selfcorrect.simulators.settings.engine_table import PUBLISHED_ENGINE
 
-from .own_function import FUNCTION, OwnFunction, correct_motions_there, identify_there, load_there
+from .own_function import apply_there, correct_motions_there, load_there, make_there
 from .table import CORRECTORS, is_own, stages
 
 
@@ -72,49 +72,38 @@ def own_corrector(name: str, inputs: CorrectorInputs, sandbox: Sandbox | None = 
     """
     if sandbox is None:
         sandbox = make_sandbox(name, inputs.limit_s, in_process=inputs.in_process)
-    takes, called, _ = sandbox.call(load_there, name)
+    takes, called, place = sandbox.call(load_there, name)
+    lifted = None
     if takes == "motion":
-        lifted = lift_motions(partial(sandbox.call, correct_motions_there), inputs.codec, called)
-        return _Sandboxed(sandbox, called, lifted)
-    device = getattr(inputs.first_model, "device", torch.device("cpu"))
-    return _Sandboxed(sandbox, sandbox.call(_make_there, _to_sendable(inputs) if takes == "inputs" else None, device))
+        lifted = lift_motions(partial(sandbox.call, apply_there, correct_motions_there), inputs.codec, called)
+    elif takes == "inputs":
+        called = sandbox.call(make_there, name, _to_sendable(inputs))
+    else:
+        sandbox.call(apply_there, _move_network, getattr(inputs.first_model, "device", torch.device("cpu")))
+    return _Sandboxed(sandbox, called, place, lifted)
 
 
-def try_corrector(name: str, inputs: CorrectorInputs) -> str:
-    """Call a user's corrector twice on real and on generated samples.
+def _move_network(corrector: object, device: torch.device) -> None:
+    """Move a network to the device of the run."""
+    if isinstance(corrector, nn.Module):
+        corrector.to(device)
 
-    Returns:
-        A warning, "" for none.
 
-    Raises:
-        CorrectorError: The corrector fails, or answers differently without declaring so (`selfcorrect.loop.trial`). The
-            message names the place of the corrector, the samples, and what was expected.
-    """
-    sandbox = make_sandbox(name, inputs.limit_s)
-    place = ""
-    try:
-        *_, place = sandbox.call(load_there, name)
-        corrector = own_corrector(name, inputs, sandbox)
-        differing = find_unrepeatable_kind(corrector, inputs.first_model, inputs.real, inputs.stream)
-        if differing and sandbox.call(_apply_there, getattr, "repeatable", True):
-            raise CorrectorError(describe_unrepeatable("it", differing))
-        return f"corrector {name!r} ({place}) declares that its runs cannot be repeated" if differing else ""
-    except CorrectorError as error:
-        raise CorrectorError(f"{name} ({place}) was tried before anything was trained: {error}") from error
-    finally:
-        sandbox.close()
+def try_corrector(name: str, inputs: CorrectorInputs) -> None:
+    """Try a user's corrector in a process of its own; see `try_correction`."""
+    with closing(make_sandbox(name, inputs.limit_s)) as sandbox:
+        correction = Correction(own_corrector(name, inputs, sandbox), name=name)
+        try_correction(correction, inputs.first_model, inputs.real, inputs.stream)
 
 
 def own_identity(name: str, limit_s: float | None) -> Identity:
     """Return the identity of a user's function, loaded in a sandbox; SettingError if loading fails."""
-    sandbox = make_sandbox(name, limit_s)
-    try:
-        sandbox.call(load_there, name)
-        return sandbox.call(identify_there)
-    except EndedError as error:
-        raise SettingError(f"cannot load corrector {name!r}: {error}") from error
-    finally:
-        sandbox.close()
+    with closing(make_sandbox(name, limit_s)) as sandbox:
+        try:
+            sandbox.call(load_there, name)
+            return sandbox.call(apply_there, identity_of)
+        except EndedError as error:
+            raise SettingError(f"cannot load corrector {name!r}: {error}") from error
 
 
 def _to_sendable(inputs: CorrectorInputs) -> CorrectorInputs:
@@ -131,43 +120,25 @@ class _Sandboxed:
 
     sandbox: Sandbox
     name: str
+    place: str
+    """File and line of the function, "" if unknown."""
     lifted: Corrector | None = None
     """Corrector of features, if the function corrects motions."""
+
+    @property
+    def repeatable(self) -> bool:
+        """False if the corrector in the sandbox declares that its answers cannot be repeated."""
+        return self.sandbox.call(apply_there, getattr, "repeatable", True)
 
     def __call__(self, samples: Samples, stream: Stream) -> Corrected:
         if self.lifted is not None:
             return call_corrector(self.lifted, samples, stream)
-        return self.sandbox.call(_apply_there, call_corrector, samples, stream)
+        return self.sandbox.call(apply_there, call_corrector, samples, stream)
 
     def state(self) -> dict[str, Tensor]:
         """Return the state of the corrector in the sandbox."""
-        return self.sandbox.call(_apply_there, state_of)
+        return self.sandbox.call(apply_there, state_of)
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Have the corrector in the sandbox continue from a state."""
-        self.sandbox.call(_apply_there, load_state, state)
-
-
-_CORRECTOR = "corrector"
-"""Key of the corrector of samples in the memory of a sandbox."""
-
-# --- called in a sandbox ---------------------------------------------------------------------------------------------
-
-
-def _apply_there(memory: Memory, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Return what a function makes of the object that corrects, and that may keep something between calls."""
-    own_function: OwnFunction = memory[FUNCTION]
-    return function(own_function.function if own_function.takes == "motion" else memory[_CORRECTOR], *arguments)
-
-
-def _make_there(memory: Memory, inputs: CorrectorInputs | None, device: torch.device) -> str:
-    """Make the corrector of the loaded function, and return the name. Networks go to the device of the run."""
-    own_function: OwnFunction = memory[FUNCTION]
-    corrector = own_function.function
-    if own_function.takes == "inputs":
-        report_place("the corrector that it makes")
-        corrector = corrector(inputs)
-    elif isinstance(corrector, nn.Module):
-        corrector = corrector.to(device)
-    memory[_CORRECTOR] = corrector
-    return name_of(corrector)
+        self.sandbox.call(apply_there, load_state, state)

@@ -14,14 +14,11 @@ from selfcorrect.correctors.sandbox import Memory
 from selfcorrect.motion.corrector_interface.each import each_motion
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.motion import Motion
-from selfcorrect.runtime.identity import Identity, identity_of, locate_code, name_of
+from selfcorrect.runtime.identity import locate_code, name_of
 from selfcorrect.runtime.registry import import_callable
-from selfcorrect.runtime.supervision import report_place
+from selfcorrect.runtime.supervision import fence, report_place
 
 from .table import CORRECTORS
-
-FUNCTION = "function"
-"""Key of the function in the memory of a sandbox."""
 
 
 @dataclass(frozen=True)
@@ -67,22 +64,30 @@ def _is_network(function: object) -> bool:
     return torch is not None and isinstance(function, torch.nn.Module)
 
 
-# --- called in a sandbox ---------------------------------------------------------------------------------------------
+# --- called in a sandbox, whose memory keeps the corrector ------------------------------------------------------------
 
 
 def load_there(memory: Memory, name: str) -> tuple[str, str, str]:
     """Load the function; return the name of the first parameter, the function's name, and file and line if known."""
     report_place("its module")
-    function = load(name)
-    memory[FUNCTION] = function
-    return function.takes, function.name, locate_code(function.function)
+    own = load(name)
+    memory["corrector"] = own.function
+    return own.takes, own.name, locate_code(own.function)
 
 
-def identify_there(memory: Memory) -> Identity:
-    """Return the identity of the function."""
-    return identity_of(memory[FUNCTION].function)
+def make_there(memory: Memory, name: str, inputs: object) -> str:
+    """Call the loaded function, which makes the corrector from inputs, and return the corrector's name."""
+    report_place("the corrector that it makes")
+    with fence(f"corrector {name!r}"):
+        memory["corrector"] = memory["corrector"](inputs)
+    return name_of(memory["corrector"])
 
 
-def correct_motions_there(memory: Memory, motions: Sequence[Motion]) -> list[CorrectedMotion]:
-    """Return the motions that the function corrected."""
-    return [*each_motion(memory[FUNCTION].function)(motions)]
+def apply_there(memory: Memory, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Return what a function makes of the corrector, which may keep something between calls."""
+    return function(memory["corrector"], *arguments)
+
+
+def correct_motions_there(corrector: Callable[[Motion], Motion], motions: Sequence[Motion]) -> list[CorrectedMotion]:
+    """Return the motions that a corrector of a single motion corrects."""
+    return [*each_motion(corrector)(motions)]

@@ -18,10 +18,10 @@ from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.loop.calibration import calibrate_sampler
 from selfcorrect.loop.run import Arm, Candidate, Task
-from selfcorrect.loop.trial import has_user_code, try_correction, try_model
+from selfcorrect.loop.trial import try_correction, try_model
 from selfcorrect.models.resampling import RealDraws
 from selfcorrect.runtime import global_generators
-from selfcorrect.runtime.identity import Identity
+from selfcorrect.runtime.identity import Identity, is_of_users
 from selfcorrect.runtime.processes import default_workers
 from selfcorrect.runtime.progress import Progress
 from selfcorrect.runtime.registry import replace_options
@@ -36,7 +36,7 @@ from ..report import Comparison
 from ..run import run_study
 from ..study import Measure, SeedRun, Study, StudyTask, seed_runs
 from .arguments import DEFAULT_COMPARISON, ComparisonOptions, check_qualities, choose_references, name_arms
-from .inputs import ArmSource, ComparisonInputs, TaskSource, config_of, holds_code_of_users, make_arm, make_task, pack
+from .inputs import ArmSource, ComparisonInputs, TaskSource, config_of, make_arm, make_task, pack
 from .novelty import measure_novelty_of
 from .report import CALIBRATION_FILE, REAL_SCORES_FILE, check_measured, make_comparison_page
 from .sweeps import CopyingArm, add_copying, expand_arms, expand_tasks
@@ -205,10 +205,10 @@ class ComparisonStudy(Study):
         inputs = next(iter(self.tasks.values())).unpack()
         for task_name in inputs.tasks:
             task = inputs.task(task_name, seed)
-            model = try_model(task.model, task.real, stream) if holds_code_of_users(task.model) else None
+            model = try_model(task.model, task.real, stream) if is_of_users(task.model) else None
             for arm_name in inputs.arms:
                 loop_arm = inputs.arm(arm_name, task, seed)
-                if loop_arm.correction is not None and has_user_code(loop_arm.correction):
+                if loop_arm.correction is not None and is_of_users(loop_arm.correction.corrector):
                     model = model or task.model.fit(task.real, 1, stream.child("train"))
                     try_correction(loop_arm.correction, model, task.real, stream)
 

@@ -63,7 +63,7 @@ class ComparisonInputs:
             codes |= self._task_code(name, first[name])
         for name in self.arms:
             codes |= self._arm_code(name)
-        return {title: identity_of(code) for title, code in codes.items() if holds_code_of_users(code)}
+        return {title: identity_of(code) for title, code in codes.items() if is_of_users(code)}
 
     def _task_code(self, name: str, task: Task) -> dict[str, Any]:
         code: dict[str, Any] = {}
@@ -100,11 +100,6 @@ def _unwrap_source(source: Any) -> Any:
     """Return the function of a user that a sweep calls with a size or a strength."""
     parts = getattr(source, "parts", ())
     return parts[0] if parts else source
-
-
-def holds_code_of_users(code: Any) -> bool:
-    """Return True for code of users, and for adapters of the library with such `parts`."""
-    return any(map(is_of_users, (code, *getattr(code, "parts", ()))))
 
 
 def _correctors(corrector: Any) -> Iterator[Any]:

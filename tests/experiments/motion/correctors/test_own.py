@@ -264,7 +264,7 @@ def test_modules_that_a_corrector_uses_are_part_of_it(users: Path) -> None:
 @pytest.mark.parametrize(
     ("number", "line", "message"),
     [
-        (1, "return motion.frames(0, 5)", "on 8 real samples .* failed on sample 0 .* keep .*12 frames at"),
+        (1, "return motion.frames(0, 5)", "on 8 real and .* failed on sample 0 .* keep .*12 frames at"),
         (2, "return motion.root_m", "on sample 0 .* must return a motion, got ndarray"),
         (3, "return 1 / 0", r"on sample 0 .*ZeroDivisionError: division by zero \(tried3.py, line 3\)"),
     ],
@@ -274,7 +274,7 @@ def test_what_fails_at_once_is_told_with_its_place(
 ) -> None:
     name = f"tried{number}"
     (users / f"{name}.py").write_text(f"calls = []\ndef fix(motion):\n    {line}\n")
-    with pytest.raises(CorrectorError, match=rf"{name}:fix \({name}.py, line 2\) was tried .*: .*{message}"):
+    with pytest.raises(CorrectorError, match=rf"'{name}:fix' \({name}.py, line 2\) was tried .*: .*{message}"):
         try_corrector(f"{name}:fix", inputs)
 
 
@@ -287,8 +287,8 @@ def test_what_needs_a_batch_gets_one_and_what_ends_its_process_is_called_once(
         "    assert len(samples) > 2, 'too few'\n    return samples\n"
         "def gone(samples):\n    os.kill(os.getpid(), 9)\n"
     )
-    assert try_corrector("batches:whitened", inputs) == ""
-    with pytest.raises(CorrectorError, match=r"on 2 real samples .* killed by SIGKILL"):
+    try_corrector("batches:whitened", inputs)
+    with pytest.raises(CorrectorError, match=r"on 2 real and .* killed by SIGKILL"):
         try_corrector("batches:gone", inputs)
 
 
@@ -300,10 +300,11 @@ def test_what_answers_differently_each_time_is_refused_unless_it_says_so(users: 
         "    return replace(motion, root_m=motion.root_m + [0, 0.01 * len(calls), 0])\n"
     )
     (users / "tally.py").write_text(counting)
-    with pytest.raises(CorrectorError, match=r"tally:fix \(tally.py, line 3\) .* two answers to the same real samples"):
+    with pytest.raises(CorrectorError, match=r"'tally:fix' \(tally.py, line 3\) gave two answers to the same samples"):
         try_corrector("tally:fix", inputs)
     (users / "declared.py").write_text(f"{counting}fix.repeatable = False\n")
-    assert "declares that its runs cannot be repeated" in try_corrector("declared:fix", inputs)
+    with pytest.warns(UserWarning, match="'declared:fix' .* declares that its runs cannot be repeated"):
+        try_corrector("declared:fix", inputs)
     keeper = """
 from dataclasses import replace
 
@@ -318,5 +319,5 @@ class Keeper:
 fix = Keeper()
 """
     (users / "keeping.py").write_text(keeper)
-    assert try_corrector("keeping:fix", inputs) == ""
-    assert try_corrector("users_own:raised", inputs) == ""
+    try_corrector("keeping:fix", inputs)
+    try_corrector("users_own:raised", inputs)
