@@ -6,7 +6,6 @@ lasting. So feet that slide, that tremble or whose floor is elsewhere have stanc
 
 import numpy as np
 
-from ..geometry.compiled import find_kernel
 from ..geometry.vectors import median, percentile
 from .foot_paths import GLIDES_M_S, RISES_M_S, FootPaths
 
@@ -167,11 +166,6 @@ def _forward_backward(evidence: np.ndarray, switch: float) -> np.ndarray:
 
 def _multiply_in_order(matrices: np.ndarray, *, is_reversed: bool) -> np.ndarray:
     """Products of matrices (2, 2, T, P) up to each frame, or from each frame on (is_reversed), up to a factor."""
-    if kernel := find_kernel("chain_products", matrices):
-        matrices = np.ascontiguousarray(matrices)
-        products = np.empty_like(matrices)
-        kernel(matrices, is_reversed, products, np.empty_like(matrices))
-        return products
     products = matrices
     distance = 1
     while distance < matrices.shape[2]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from turned_joints import pose_joint
 
 from selfcorrect.datasets.files.open import open_motion
-from selfcorrect.datasets.files.rigs.bvh import clip_of, parse_bvh, read_bvh, write_bvh
+from selfcorrect.datasets.files.rigs.bvh import clip_of, format_channels, parse_bvh, read_bvh, write_bvh
 from selfcorrect.datasets.files.rigs.rig import RiggedMotion
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.editing.transforms import resample
@@ -263,3 +263,10 @@ def test_a_body_of_no_persons_size_is_scaled_and_written_back_in_its_size(walk: 
     assert open_motion(tmp_path / "a.bvh", Reading(metres_per_unit=0.01)).motion.root_m[0, 1] == pytest.approx(
         scale * walk.root_m[0, 1], abs=1e-5
     )
+
+
+def test_channels_have_six_decimals_and_no_negative_zero() -> None:
+    values = np.array([[-1e-8, -0.0, 6e-7], [-16e-7, 99.9999995, -1e12]])
+    assert [*format_channels(values, [2, 0, 1])] == [
+        "0.000001 0.000000 0.000000\n-1000000000000.000000 -0.000002 100.000000"
+    ]
