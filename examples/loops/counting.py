@@ -12,6 +12,7 @@ hangs on few seeds: the median seed loses half of its variance in a third of the
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Literal
@@ -79,61 +80,54 @@ class Counts(TensorModel):
 
 def toy(settings: Counting) -> toys.Toy:
     """Declare all loops with their laws."""
-    count = settings.real_count
-    generations = settings.generations
-    alive = {name_rate(rate): poisson_survival(count, rate, generations) for rate in settings.rates}
-    alive[COIN] = coin_survival(count, 0.5, generations)
-    variance = {
-        SYNTHETIC: shrunk_variance(count, settings.shrinking, generations),
-        MIXED: mixed_variance(count, settings.shrinking, generations),
+    count, last = settings.real_count, settings.generations
+    models = {name_rate(rate): Counts(torch.full((settings.seeds,), rate), "poisson") for rate in settings.rates}
+    models[COIN] = Counts(torch.full((settings.seeds,), 0.5), "coin")
+    rates = {name_rate(rate): poisson_survival(count, rate, last) for rate in settings.rates}
+    coin = {COIN: coin_survival(count, 0.5, last)}
+    centres = {FEW: normal_centres(4), MANY: normal_centres(128)}
+    shrunk = {
+        SYNTHETIC: shrunk_variance(count, settings.shrinking, last),
+        MIXED: mixed_variance(count, settings.shrinking, last),
     }
-    snapped = {}
-    for name, centres in ((FEW, 4), (MANY, 128)):
-        snapped[name] = snapped_variance(settings.snapped_count, normal_centres(centres), generations)
-    times = (generations // 6, generations // 2, generations)
-    coin = {COIN: alive[COIN]}  # nearly all coins are lost soon
-    rates = {name: law for name, law in alive.items() if name != COIN}
-    survive = []
-    for laws, when in ((rates, times), (coin, (5, 20))):
-        statement = "{arm}: share alive at generation {t}"
-        survive += claims.expect_predictions(statement, ALIVE, laws, 0.05, when, absolute_tolerance=0.03)
-    shrunk = claims.expect_predictions(
-        "{arm}: variance at generation {t}", VARIANCE, variance, 0.05, (5, 20), absolute_tolerance=0.003
-    )
-    held = claims.expect_predictions(
-        "{arm}: variance at generation {t}", VARIANCE, snapped, 0.1, (generations,), absolute_tolerance=0.03
-    )
-    loops = [*(Counts(torch.full((settings.seeds,), rate), "poisson") for rate in settings.rates)]
-    names = [*map(name_rate, settings.rates), COIN]
-    loops.append(Counts(torch.full((settings.seeds,), 0.5), "coin"))
+    snapped = {name: snapped_variance(settings.snapped_count, places, last) for name, places in centres.items()}
     bundles = [
         toys.bundle_replicates(name, settings.seed, partial(set_up_counts, settings, name, model))
-        for name, model in zip(names, loops, strict=True)
+        for name, model in models.items()
     ]
-    bundles.append(toys.bundle_replicates("shrunk", settings.seed, partial(set_up_shrinking, settings)))
-    bundles.append(toys.bundle_replicates("snapped", settings.seed, partial(set_up_snapping, settings)))
-    bundles.append(toys.bundle_replicates("likely", settings.seed, partial(set_up_likely, settings)))
-    for name in DIMENSION:
-        bundles.append(toys.bundle_replicates(name, settings.seed, partial(set_up_unbiased, settings, name)))
+    for name, size, arms in list_gaussians(settings, centres):
+        setup = partial(set_up_gaussians, settings, size, DIMENSION.get(name, 1), arms)
+        bundles.append(toys.bundle_replicates(name, settings.seed, setup))
+    alive = "{arm}: share alive at generation {t}"
+    variance = "{arm}: variance at generation {t}"
+    few_alive = claims.expect_predictions(alive, ALIVE, coin, 0.05, (5, 20), absolute_tolerance=0.03)
     return toys.Toy(
         bundles=bundles,
-        claims=[*survive, *claims.mark_unpublished(*shrunk, *held, *claim_half_lives(), *claim_unbiased(count))],
+        claims=[
+            *claims.expect_predictions(
+                alive, ALIVE, rates, 0.05, (last // 6, last // 2, last), absolute_tolerance=0.03
+            ),
+            *few_alive,
+            *claims.mark_unpublished(
+                *claims.expect_predictions(variance, VARIANCE, shrunk, 0.05, (5, 20), absolute_tolerance=0.003),
+                *claims.expect_predictions(variance, VARIANCE, snapped, 0.1, (last,), absolute_tolerance=0.03),
+                *claim_half_lives(),
+                *claim_unbiased(count),
+            ),
+        ],
         columns=[
-            toys.Column(ALIVE, "share of loops that still vary", predicted=alive, predicted_title="predicted"),
+            toys.Column(ALIVE, "share of loops that still vary", predicted=rates | coin, predicted_title="predicted"),
             toys.Column(
-                VARIANCE, "variance (truth 1)", predicted=variance | snapped, predicted_title="predicted", log=True
+                VARIANCE, "variance (truth 1)", predicted=shrunk | snapped, predicted_title="predicted", log=True
             ),
         ],
         groups={
-            "counts": names,
-            "shrunk": list(variance),
-            "snapped": list(snapped),
-            "likely": [LIKELY],
+            "counts": list(models), "shrunk": list(shrunk), "snapped": list(snapped), "likely": [LIKELY],
             "unbiased": list(DIMENSION),
         },
         title="Counts, coins, and corrections that shrink",
         source="Suresh et al. 2024, arXiv 2412.17646",
-    )
+    )  # fmt: skip
 
 
 def name_rate(rate: float) -> str:
@@ -156,36 +150,29 @@ def measure_alive(count: int, candidate: sc.Candidate) -> dict[str, Tensor]:
     return {ALIVE: is_alive.double()}
 
 
-def set_up_shrinking(settings: Counting, stream: sc.Stream) -> toys.Setup:
-    """Make real normal values of all seeds, and loops whose corrector shrinks deviations."""
-    correction = sc.Correction(partial(shrink, settings.shrinking))
+def list_gaussians(
+    settings: Counting, centres: Mapping[str, np.ndarray]
+) -> Iterator[tuple[str, int, dict[str, sc.Arm]]]:
+    """Yield the name, n and arms of each bundle of Gaussian loops."""
+    last = settings.generations
+    shrinking = sc.Correction(partial(shrink, settings.shrinking))
     policies = {SYNTHETIC: sc.Replace(), MIXED: sc.Augment(1.0)}
-    arms = {name: sc.Arm(policy, settings.generations, correction=correction) for name, policy in policies.items()}
-    return toys.Setup(gaussian_task(settings.real_count, settings.seeds, stream, measure_variance, (1,)), arms)
+    arms = {name: sc.Arm(policy, last, correction=shrinking) for name, policy in policies.items()}
+    yield "shrunk", settings.real_count, arms
+    snapping = {name: sc.Correction(partial(snap, torch.from_numpy(places))) for name, places in centres.items()}
+    arms = {name: sc.Arm(sc.Replace(), last, correction=correction) for name, correction in snapping.items()}
+    yield "snapped", settings.snapped_count, arms
+    yield "likely", LIKELY_COUNT, {LIKELY: sc.Arm(sc.Replace(), MEAN_HALF_LIFE)}
+    bias = sampling_settings(temperature=settings.real_count / (settings.real_count - 1))  # takes back that of the fit
+    for name, generations in UNBIASED_GENERATIONS.items():
+        yield name, settings.real_count, {name: sc.Arm(sc.Replace(), generations, bias=bias)}
 
 
-def set_up_snapping(settings: Counting, stream: sc.Stream) -> toys.Setup:
-    """Make real normal values of all seeds, and loops whose corrector moves samples to 4 or 128 centres."""
-    arms = {}
-    for name, count in ((FEW, 4), (MANY, 128)):
-        correction = sc.Correction(partial(snap, torch.from_numpy(normal_centres(count))))
-        arms[name] = sc.Arm(sc.Replace(), settings.generations, correction=correction)
-    return toys.Setup(gaussian_task(settings.snapped_count, settings.seeds, stream, measure_variance, (1,)), arms)
-
-
-def set_up_likely(settings: Counting, stream: sc.Stream) -> toys.Setup:
-    """Make 100 real normal values of all seeds, and a fully synthetic loop that fits by maximum likelihood."""
-    task = gaussian_task(LIKELY_COUNT, settings.seeds, stream, measure_variance, (1,))
-    return toys.Setup(task, {LIKELY: sc.Arm(sc.Replace(), MEAN_HALF_LIFE)})
-
-
-def set_up_unbiased(settings: Counting, name: str, stream: sc.Stream) -> toys.Setup:
-    """Make real normal points of all seeds, and a fully synthetic loop whose sampler takes back the bias of the fit."""
-    count = settings.real_count
-    bias = sampling_settings(temperature=count / (count - 1))
-    arm = sc.Arm(sc.Replace(), UNBIASED_GENERATIONS[name], bias=bias)
-    task = gaussian_task(count, settings.seeds, stream, measure_spectrum, (DIMENSION[name],))
-    return toys.Setup(task, {name: arm})
+def set_up_gaussians(
+    settings: Counting, count: int, dimension: int, arms: Mapping[str, sc.Arm], stream: sc.Stream
+) -> toys.Setup:
+    """Make real normal points of all seeds; a model fits them by maximum likelihood."""
+    return toys.Setup(gaussian_task(count, settings.seeds, stream, measure_spectrum, (dimension,)), arms)
 
 
 def claim_half_lives() -> list[claims.Claim]:
@@ -236,24 +223,19 @@ def shrink(factor: float, samples: sc.Samples) -> sc.Samples:
     return samples.with_values(factor * samples.values)
 
 
-def measure_variance(candidate: sc.Candidate) -> dict[str, Tensor]:
-    """Return the variance of the model, per seed."""
-    assert isinstance(candidate.model, sc.Gaussian)
-    return {VARIANCE: candidate.model.covariance[..., 0, 0]}
-
-
 def measure_spectrum(candidate: sc.Candidate) -> dict[str, Tensor]:
-    """Return variance per dimension, squared trace, trace of the square, and their ratio, the effective rank."""
+    """Return the variance per dimension, per seed; in several dimensions also the squared trace, the trace of the
+    square, and their ratio, the effective rank.
+    """
     assert isinstance(candidate.model, sc.Gaussian)
     covariance = candidate.model.covariance
     trace = covariance.diagonal(dim1=-2, dim2=-1).sum(-1)
+    variance = {VARIANCE: trace / covariance.shape[-1]}
+    if covariance.shape[-1] == 1:
+        return variance
     trace_of_square = covariance.square().sum((-2, -1))
-    return {
-        VARIANCE: trace / covariance.shape[-1],
-        "squared_trace": trace.square(),
-        "trace_of_square": trace_of_square,
-        "rank": trace.square() / trace_of_square,
-    }
+    rank = trace.square() / trace_of_square
+    return {**variance, "squared_trace": trace.square(), "trace_of_square": trace_of_square, "rank": rank}
 
 
 def poisson_survival(count: int, rate: float, generations: int) -> np.ndarray:

@@ -17,12 +17,10 @@ from scipy.special import expit
 from torch import Tensor
 from toy_models.words import word_task
 
+import selfcorrect as sc
 from selfcorrect import claims, toys
-from selfcorrect.core.randomness import Stream
-from selfcorrect.core.samples import Samples
-from selfcorrect.loop.bias import Score, best_of
-from selfcorrect.loop.policy import Augment, ModifiedPolicy
-from selfcorrect.loop.run import Arm
+from selfcorrect.loop.bias import Score
+from selfcorrect.loop.policy import ModifiedPolicy
 
 NONE = "no curation"
 BOTH = "both curated"
@@ -56,7 +54,7 @@ class ShareOut(ModifiedPolicy):
 
     own: float
 
-    def change(self, mixed: Samples, stream: Stream) -> Samples:
+    def change(self, mixed: sc.Samples, stream: sc.Stream) -> sc.Samples:
         synthetic_rows = torch.from_numpy(mixed.provenance.synthetic).nonzero().flatten()
         exchanged_rows = synthetic_rows[round(self.own * len(synthetic_rows)) :]
         values = mixed.values.clone()
@@ -104,14 +102,14 @@ def name_arm(share: float, curated: str) -> str:
     return f"{share:.0%} own samples, {curated}"
 
 
-def set_up(settings: CrossCuration, stream: Stream) -> toys.Setup:
+def set_up(settings: CrossCuration, stream: sc.Stream) -> toys.Setup:
     """Two models in replicates; each share with each way of curation."""
     arms = {}
     for share in settings.own_shares:
         for curated in CURATED:
-            policy = ShareOut(Augment(settings.ratio), share)
-            bias = best_of(2, make_rater(_tabulate_rewards(settings, curated)), choice_noise=1.0)
-            arms[name_arm(share, curated)] = Arm(policy, settings.generations, bias=bias)
+            policy = ShareOut(sc.Augment(settings.ratio), share)
+            bias = sc.best_of(2, make_rater(_tabulate_rewards(settings, curated)), choice_noise=1.0)
+            arms[name_arm(share, curated)] = sc.Arm(policy, settings.generations, bias=bias)
     first_rewards = torch.tensor(settings.rewards[0], dtype=torch.float64)
 
     def measure(probabilities: Tensor) -> dict[str, Tensor]:

@@ -11,11 +11,8 @@ import torch
 from torch import Tensor
 from toy_models.words import curated_categories, entropy, make_rater, word_task
 
+import selfcorrect as sc
 from selfcorrect import claims, toys
-from selfcorrect.core.randomness import Stream
-from selfcorrect.loop.bias import best_of
-from selfcorrect.loop.policy import Augment, Replace
-from selfcorrect.loop.run import Arm
 
 NONE = "no curation"
 CURATED = "curated"
@@ -83,17 +80,17 @@ def _predict_categories(settings: Curation, rewards: np.ndarray, real_share: flo
     return curated_categories(settings.probabilities, rewards, real_share, settings.generations)
 
 
-def set_up(settings: Curation, stream: Stream) -> toys.Setup:
+def set_up(settings: Curation, stream: sc.Stream) -> toys.Setup:
     """All arms with the same words."""
     rater = make_rater(settings.rewards)
     rival = make_rater(settings.rival_rewards)
-    curated = best_of(2, rater, choice_noise=1.0)
-    mixed = best_of(2, rater, rival, choice_noise=1.0)
+    curated = sc.best_of(2, rater, choice_noise=1.0)
+    mixed = sc.best_of(2, rater, rival, choice_noise=1.0)
     arms = {
-        NONE: Arm(Replace(), settings.generations),
-        CURATED: Arm(Replace(), settings.generations, bias=curated),
-        KEPT: Arm(Augment(1.0), settings.generations, bias=curated),
-        MIXED: Arm(Replace(), settings.generations, bias=mixed),
+        NONE: sc.Arm(sc.Replace(), settings.generations),
+        CURATED: sc.Arm(sc.Replace(), settings.generations, bias=curated),
+        KEPT: sc.Arm(sc.Augment(1.0), settings.generations, bias=curated),
+        MIXED: sc.Arm(sc.Replace(), settings.generations, bias=mixed),
     }
     rewards = torch.tensor(settings.rewards, dtype=torch.float64)
 

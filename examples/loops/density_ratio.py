@@ -19,7 +19,6 @@ from toy_models.kernel_density import KernelDensity
 
 import selfcorrect as sc
 from selfcorrect import claims, toys
-from selfcorrect.metrics.neighbours import neighbour_metrics
 
 REAL, PLAIN = "real only", "uncorrected"
 ACCEPTED, SHUFFLED, AT_RANDOM = "accepted by ratio", "accepted by shuffled labels", "accepted at random"
@@ -91,7 +90,7 @@ def set_up(settings: DensityRatio, stream: sc.Stream) -> toys.Setup:
 
     def measure(candidate: sc.Candidate) -> dict[str, float]:
         drawn = candidate.samples(settings.judged).values.double().numpy()
-        return {**neighbour_metrics(reference, drawn), "distance": measure_wasserstein(reference, drawn)}
+        return {**sc.neighbour_metrics(reference, drawn), "distance": measure_wasserstein(reference, drawn)}
 
     trained = Discrimination(steps=settings.steps)
     shuffled = Discrimination(steps=settings.steps, shuffled=True)

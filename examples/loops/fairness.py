@@ -15,12 +15,9 @@ import torch
 from torch import Tensor
 from toy_data.draws import CELL_MEANS, people
 
+import selfcorrect as sc
 from selfcorrect import claims, toys
-from selfcorrect.core.randomness import Stream
-from selfcorrect.core.samples import Samples
-from selfcorrect.loop.bias import best_of
-from selfcorrect.loop.policy import Augment, ModifiedPolicy, Replace
-from selfcorrect.loop.run import Arm, Candidate, Task
+from selfcorrect.loop.policy import ModifiedPolicy
 from selfcorrect.models.protocol import TensorModel
 
 
@@ -45,7 +42,7 @@ class GroupedGaussians(TensorModel):
         ones = torch.ones((2, 2, 2), dtype=torch.float64)
         return cls(ones[0] / 4, 0 * ones, ones, torch.zeros(3, dtype=torch.float64))
 
-    def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
+    def fit(self, samples: sc.Samples, steps: int, stream: sc.Stream) -> Self:
         """Fit weighted moments of each cell, and the boundary by weighted least squares."""
         values = samples.values.double()
         weights = samples.weights.double() / samples.weights.sum()
@@ -68,7 +65,7 @@ class GroupedGaussians(TensorModel):
                 deviations[cell] = (cell_weights @ squares / cell_weights.sum()).sqrt()
         return replace(self, shares=shares, means=means, deviations=deviations, boundary=boundary)
 
-    def sample(self, labels: Tensor, stream: Stream) -> Tensor:
+    def sample(self, labels: Tensor, stream: sc.Stream) -> Tensor:
         """Draw people of groups by share, labelled by the classifier."""
         cell = torch.multinomial(
             self.shares.flatten(), len(labels), replacement=True, generator=stream.child("cell").generator()
@@ -137,31 +134,31 @@ def toy(settings: Fairness) -> toys.Toy:
 class Reparation(ModifiedPolicy):
     """Another policy with training weights that give both groups the same weight in all."""
 
-    def change(self, mixed: Samples, stream: Stream) -> Samples:
+    def change(self, mixed: sc.Samples, stream: sc.Stream) -> sc.Samples:
         group = mixed.values[:, 2].long()
         counts = torch.bincount(group, minlength=2).clamp(min=1)
         return mixed.with_weights(mixed.weights / counts[group] * len(mixed) / 2)
 
 
-def set_up(settings: Fairness, stream: Stream) -> toys.Setup:
+def set_up(settings: Fairness, stream: sc.Stream) -> toys.Setup:
     """All arms with the same people."""
-    real = Samples.real(people(settings.real_count, settings.minority_share, stream.child("real")))
-    task = Task(GroupedGaussians.make_untrained(), real, partial(_measure, settings))
+    real = sc.Samples.real(people(settings.real_count, settings.minority_share, stream.child("real")))
+    task = sc.Task(GroupedGaussians.make_untrained(), real, partial(_measure, settings))
 
     def rate_typicality(values: Tensor) -> Tensor:
         return typicality(values, settings.minority_share)
 
-    bias = best_of(2, rate_typicality, choice_noise=1 / settings.pickiness)
+    bias = sc.best_of(2, rate_typicality, choice_noise=1 / settings.pickiness)
     policies = {
-        PLAIN: Replace(),
-        AUGMENTED: Augment(1.0),
-        REPAIRED: Reparation(Replace()),
-        f"{AUGMENTED}, reparation": Reparation(Augment(1.0)),
+        PLAIN: sc.Replace(),
+        AUGMENTED: sc.Augment(1.0),
+        REPAIRED: Reparation(sc.Replace()),
+        f"{AUGMENTED}, reparation": Reparation(sc.Augment(1.0)),
     }
-    return toys.Setup(task, {arm: Arm(policy, settings.generations, bias=bias) for arm, policy in policies.items()})
+    return toys.Setup(task, {arm: sc.Arm(policy, settings.generations, bias=bias) for arm, policy in policies.items()})
 
 
-def _measure(settings: Fairness, candidate: Candidate) -> dict[str, Tensor]:
+def _measure(settings: Fairness, candidate: sc.Candidate) -> dict[str, Tensor]:
     model = candidate.model
     assert isinstance(model, GroupedGaussians)
     judged = people(4000, 0.5, candidate.stream.child("people"))

@@ -32,12 +32,10 @@ from toy_models.laws import (
     weighted_error,
 )
 
+import selfcorrect as sc
 from selfcorrect import claims, toys
-from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.datasets.toy.draws import normal
 from selfcorrect.loop.bias import sampling_settings
-from selfcorrect.loop.policy import Accumulate, Augment, Fresh, Replace
-from selfcorrect.loop.run import Arm, Candidate
 from selfcorrect.statistics import Verdict, evaluate_quality
 
 REPLACE, AUGMENT, ACCUMULATE, FRESH = POLICY_ARMS = ("replace", "augment", "accumulate", "fresh")
@@ -109,14 +107,14 @@ def name_erring(ratio: float) -> str:
     return f"erring sampler, λ = {ratio:g}"
 
 
-def set_up(settings: GaussianCollapse, size: int, suffix: str, stream: Stream) -> toys.Setup:
+def set_up(settings: GaussianCollapse, size: int, suffix: str, stream: sc.Stream) -> toys.Setup:
     """All policies with `size` real points, whose arms end with a suffix."""
-    fresh = Fresh(fresh_normal(settings.seeds), size, 1.0)
-    policies = {REPLACE: Replace(), AUGMENT: Augment(1.0), ACCUMULATE: Accumulate(1.0), FRESH: fresh}
-    arms = {f"{arm}{suffix}": Arm(policy, settings.generations) for arm, policy in policies.items()}
+    fresh = sc.Fresh(fresh_normal(settings.seeds), size, 1.0)
+    policies = {REPLACE: sc.Replace(), AUGMENT: sc.Augment(1.0), ACCUMULATE: sc.Accumulate(1.0), FRESH: fresh}
+    arms = {f"{arm}{suffix}": sc.Arm(policy, settings.generations) for arm, policy in policies.items()}
     spread = sampling_settings(temperature=settings.spread)
     for ratio in settings.erring_ratios:
-        arms[f"{name_erring(ratio)}{suffix}"] = Arm(Augment(ratio), settings.generations, bias=spread)
+        arms[f"{name_erring(ratio)}{suffix}"] = sc.Arm(sc.Augment(ratio), settings.generations, bias=spread)
     return toys.Setup(gaussian_task(size, settings.seeds, stream, _measure), arms)
 
 
@@ -153,9 +151,9 @@ def _make_claims(
     ]
 
 
-def _measure(candidate: Candidate) -> dict[str, Tensor]:
+def _measure(candidate: sc.Candidate) -> dict[str, Tensor]:
     samples = candidate.samples(400).values
-    points = normal(8000, streams(0).child("tail points"), DIMENSION)
+    points = normal(8000, sc.streams(0).child("tail points"), DIMENSION)
     tail = points[points.norm(dim=-1) > TAIL_RADIUS]  # the truth beyond the radius that 5 % exceed
     return {
         **distance_to_truth(candidate),

@@ -25,11 +25,8 @@ from toy_models.gaussian_tasks import (
 )
 from toy_models.laws import augment_error, expected_wasserstein
 
+import selfcorrect as sc
 from selfcorrect import claims, toys
-from selfcorrect.core.errors import SettingError
-from selfcorrect.core.randomness import Stream
-from selfcorrect.loop.policy import Augment, RealOnly
-from selfcorrect.loop.run import Arm
 
 DISTANCE = "2-Wasserstein distance to the truth"
 REAL = "real only"
@@ -64,7 +61,7 @@ class GaussianCorrect(toys.ToySettings):
         is_ascending = all(low < high for low, high in pairwise(self.strengths))
         if len(self.strengths) < 2 or not is_ascending:
             got = ", ".join(f"{strength:g}" for strength in self.strengths)
-            raise SettingError(f"gaussian-correct needs two or more strengths γ in ascending order, got {got}")
+            raise sc.SettingError(f"gaussian-correct needs two or more strengths γ in ascending order, got {got}")
 
     def count_injected(self, strength: float) -> int:
         """Return the fresh samples per generation that a mixture correction of this strength injects."""
@@ -127,10 +124,10 @@ def toy(settings: GaussianCorrect) -> toys.Toy:
     )
 
 
-def set_up(settings: GaussianCorrect, stream: Stream) -> toys.Setup:
+def set_up(settings: GaussianCorrect, stream: sc.Stream) -> toys.Setup:
     """Each corrector with each strength, fresh data instead of it, and real data only."""
     task = gaussian_task(settings.real_count, settings.seeds, stream)
-    augment = Arm(Augment(settings.ratio), settings.generations)
+    augment = sc.Arm(sc.Augment(settings.ratio), settings.generations)
     fresh_source = fresh_normal(settings.seeds)
     draw_real = draw_from(task.real)
     arms = {}
@@ -141,7 +138,7 @@ def set_up(settings: GaussianCorrect, stream: Stream) -> toys.Setup:
         if count:
             arms[name_empirical(strength)] = replace(augment, correction=per_seed(draw_real, strength))
             arms[name_fresh(strength)] = replace(augment, policy=RealAndFresh(fresh_source, count))
-    return toys.Setup(task, {**arms, REAL: replace(augment, policy=RealOnly())})
+    return toys.Setup(task, {**arms, REAL: replace(augment, policy=sc.RealOnly())})
 
 
 def _make_claims(settings: GaussianCorrect, laws: Mapping[str, np.ndarray], late_count: int) -> list[claims.Claim]:

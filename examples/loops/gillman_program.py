@@ -16,12 +16,11 @@ import torch
 from torch import Tensor
 from toy_models.gaussian_tasks import distance_to_truth, gaussian_task, per_seed
 
+import selfcorrect as sc
 from selfcorrect import claims, toys
-from selfcorrect.core.randomness import Stream, streams
-from selfcorrect.core.samples import Samples, concatenate
+from selfcorrect.core.samples import concatenate
 from selfcorrect.correctors.contract import Corrector
 from selfcorrect.loop.policy import History
-from selfcorrect.loop.run import Arm, Candidate
 
 STRENGTHS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0, 5.0)
 REPEATED = (0.587, 0.553, 0.510, 0.414, 0.273, 0.128, 0.076, 0.038)
@@ -64,7 +63,9 @@ def toy(settings: GillmanProgram) -> toys.Toy:
         log=True,
     )
     return toys.Toy(
-        bundles=[toys.Bundle(partial(set_up, settings), [streams(settings.seed).child("gaussian-correct", "authors")])],
+        bundles=[
+            toys.Bundle(partial(set_up, settings), [sc.streams(settings.seed).child("gaussian-correct", "authors")])
+        ],
         claims=[*statements, *claims.mark_unpublished(departure)],
         figures=[sweep],
         notes=("Histogram resampling and a growing share of old synthetic data, also at γ = 0.",),
@@ -78,13 +79,13 @@ def name_distance(strength: float) -> str:
     return f"γ = {strength:g}"
 
 
-def set_up(settings: GillmanProgram, stream: Stream) -> toys.Setup:
+def set_up(settings: GillmanProgram, stream: sc.Stream) -> toys.Setup:
     """Loops without correction, then loops of each strength, as replicates of an arm."""
     each_loop = torch.tensor([torch.nan, *STRENGTHS], dtype=torch.float64).repeat_interleave(settings.seeds)
     correction = per_seed(histogram_corrector(each_loop), math.inf)
-    arm = Arm(TaperedAccumulate(settings.ratio), settings.generations, correction=correction)
+    arm = sc.Arm(TaperedAccumulate(settings.ratio), settings.generations, correction=correction)
 
-    def measure(candidate: Candidate) -> Mapping[str, Tensor]:
+    def measure(candidate: sc.Candidate) -> Mapping[str, Tensor]:
         parts = distance_to_truth(candidate)["distance"].chunk(1 + len(STRENGTHS))
         return dict(zip((UNTOUCHED, *map(name_distance, STRENGTHS)), parts, strict=True))
 
@@ -100,7 +101,7 @@ class TaperedAccumulate:
     def count(self, real_count: int, generation: int) -> int:
         return round(self.synthetic_ratio * real_count)
 
-    def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
+    def mix(self, real: sc.Samples, history: History, generation: int, stream: sc.Stream) -> sc.Samples:
         batches = []
         for past in range(1, generation + 1):
             batch = history.batch(past)
@@ -116,7 +117,7 @@ def histogram_corrector(strengths: Tensor, bins: int = 10, candidates: int = 128
     """
     share = (strengths / (1 + strengths)).nan_to_num()
 
-    def redraw(samples: Samples, stream: Stream) -> Samples:
+    def redraw(samples: sc.Samples, stream: sc.Stream) -> sc.Samples:
         values = samples.values
         generator = stream.generator()
         table, low, width = _histogram(values, bins)

@@ -23,11 +23,8 @@ from toy_data.text import documentation, windows_of
 from toy_models.language import LanguageModel, perplexity_of
 from toy_models.words import entropy, expected_simpson, expected_vocabulary, word_task
 
+import selfcorrect as sc
 from selfcorrect import claims, toys
-from selfcorrect.core.randomness import Stream, streams
-from selfcorrect.core.samples import Samples
-from selfcorrect.loop.policy import Accumulate, Keep, RealOnly, Replace
-from selfcorrect.loop.run import Arm, Candidate, Task
 from selfcorrect.models.protocol import TensorModel
 from selfcorrect.storage.files.limits import read_text
 
@@ -53,7 +50,7 @@ class MarkovChain(TensorModel):
         initial = torch.full((*replicates, words), 1 / words, dtype=torch.float64)
         return cls(initial, initial.unsqueeze(-2).expand(*replicates, words, words), length)
 
-    def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
+    def fit(self, samples: sc.Samples, steps: int, stream: sc.Stream) -> Self:
         """Maximum likelihood, the weighted relative frequencies without smoothing; `steps` and `stream` are not used.
 
         The likelihood says nothing about a word that none follows: it keeps its row.
@@ -67,7 +64,7 @@ class MarkovChain(TensorModel):
         transition = torch.where(visits > 0, pairs / visits, self.transition)
         return replace(self, initial=first / first.sum(-1, keepdim=True), transition=transition)
 
-    def sample(self, labels: Tensor, stream: Stream) -> Tensor:
+    def sample(self, labels: Tensor, stream: sc.Stream) -> Tensor:
         """One text (*replicates, length) per entry of `labels`, float32."""
         generator = stream.generator()
         words = self.initial.shape[-1]
@@ -122,7 +119,7 @@ class WordChain(toys.ToySettings):
     @property
     def truth(self) -> MarkovChain:
         start = MarkovChain.uniform(words=self.words, length=self.length)
-        chain = replace(start, transition=transitions(self.words, streams(self.seed).child("chain", "truth")))
+        chain = replace(start, transition=transitions(self.words, sc.streams(self.seed).child("chain", "truth")))
         return replace(chain, initial=chain.stationary())
 
     @property
@@ -132,8 +129,8 @@ class WordChain(toys.ToySettings):
 
     def make_bundle(self) -> toys.Bundle:
         """Return the arms that replace, keep a tenth, and accumulate."""
-        policies = {NONE: Replace(), TENTH: Keep(0.1), ALL: Accumulate(1.0)}
-        arms = {arm: Arm(policy, self.generations) for arm, policy in policies.items()}
+        policies = {NONE: sc.Replace(), TENTH: sc.Keep(0.1), ALL: sc.Accumulate(1.0)}
+        arms = {arm: sc.Arm(policy, self.generations) for arm, policy in policies.items()}
         truth = self.truth
         replicates = replace(
             truth,
@@ -142,9 +139,9 @@ class WordChain(toys.ToySettings):
         )
         untrained = MarkovChain.uniform(self.seeds, words=self.words, length=self.length)
 
-        def set_up(stream: Stream) -> toys.Setup:
-            real = Samples.real(replicates.sample(torch.zeros(self.texts), stream.child("real")))
-            return toys.Setup(Task(untrained, real, _measure), arms)
+        def set_up(stream: sc.Stream) -> toys.Setup:
+            real = sc.Samples.real(replicates.sample(torch.zeros(self.texts), stream.child("real")))
+            return toys.Setup(sc.Task(untrained, real, _measure), arms)
 
         return toys.bundle_replicates("chain", self.seed, set_up)
 
@@ -233,7 +230,7 @@ def name_row(word: int) -> str:
     return f"Σ p² after word {word}"
 
 
-def _measure(candidate: Candidate) -> dict[str, Tensor]:
+def _measure(candidate: sc.Candidate) -> dict[str, Tensor]:
     chain = candidate.model
     assert isinstance(chain, MarkovChain)
     repetition = chain.transition.square().sum(-1)
@@ -338,7 +335,7 @@ def _make_text_claims() -> Iterator[claims.Claim]:
     yield claims.expect_above("text: accumulating is better than replacing", over_accumulated)
 
 
-def set_up_words(settings: Language, stream: Stream) -> toys.Setup:
+def set_up_words(settings: Language, stream: sc.Stream) -> toys.Setup:
     """Words of Zipf's law, in replicates."""
 
     def measure(probabilities: Tensor) -> dict[str, Tensor]:
@@ -349,15 +346,17 @@ def set_up_words(settings: Language, stream: Stream) -> toys.Setup:
         }
 
     task = word_task(zipf(settings.words), settings.word_count, measure, stream, settings.word_seeds)
-    return toys.Setup(task, {WORDS: Arm(Replace(), settings.word_generations)})
+    return toys.Setup(task, {WORDS: sc.Arm(sc.Replace(), settings.word_generations)})
 
 
 def set_up_text(settings: Language, train: Tensor, held_out: Tensor) -> toys.Setup:
     """A transformer on windows of characters, with each policy."""
     model = LanguageModel(vocabulary=settings.alphabet, length=settings.window, batch_size=32)
-    policies = {TEXT_NONE: Replace(), TEXT_TENTH: Keep(0.1), TEXT_ALL: Accumulate(1.0), TEXT_REAL: RealOnly()}
-    arms = {arm: Arm(policy, settings.generations, steps=settings.steps) for arm, policy in policies.items()}
-    return toys.Setup(Task(model, Samples.real(train), perplexity_of(held_out), settings.initial_steps), arms)
+    policies = (sc.Replace(), sc.Keep(0.1), sc.Accumulate(1.0), sc.RealOnly())
+    arms = {
+        arm: sc.Arm(policy, settings.generations, settings.steps) for arm, policy in zip(TEXT, policies, strict=True)
+    }
+    return toys.Setup(sc.Task(model, sc.Samples.real(train), perplexity_of(held_out), settings.initial_steps), arms)
 
 
 def kept_simpson(probabilities: ArrayLike, n: int, real_share: float, generations: int) -> np.ndarray:

@@ -25,7 +25,6 @@ from torch import Tensor
 import selfcorrect as sc
 from selfcorrect import claims, toys
 from selfcorrect.loop.bias import Bias, sample_plainly
-from selfcorrect.metrics.neighbours import neighbour_metrics
 from selfcorrect.models.protocol import TensorModel
 from selfcorrect.remedies.matching import lineage_matched
 
@@ -167,7 +166,7 @@ def set_up(settings: Lineages, name: str, arm: PopulationArm, stream: sc.Stream)
 
     def measure(candidate: sc.Candidate) -> dict[str, float]:
         points = cast(Memoriser, candidate.model).points.numpy()  # all that it can draw, apart from noise
-        coverage = neighbour_metrics(reference, points)["coverage"]
+        coverage = sc.neighbour_metrics(reference, points)["coverage"]
         return {COVERAGE: coverage, BY_DRIFT: float(by_drift[candidate.generation])}
 
     task = sc.Task(arm.model, real, measure, space=Tensor.numpy)

@@ -14,10 +14,8 @@ from toy_models.regression import (
     weight_errors,
 )
 
+import selfcorrect as sc
 from selfcorrect import claims, toys
-from selfcorrect.core.randomness import Stream
-from selfcorrect.loop.policy import Accumulate, Replace
-from selfcorrect.loop.run import Arm, Task
 
 
 @dataclass(frozen=True)
@@ -37,12 +35,12 @@ QUICK = Linear(samples=40, dimension=5, generations=12, seeds=800)
 def toy(settings: Linear) -> toys.Toy:
     """Declare both policies."""
 
-    def set_up(stream: Stream) -> toys.Setup:
+    def set_up(stream: sc.Stream) -> toys.Setup:
         shape = (settings.seeds, settings.dimension)
         real = true_pairs(shape, settings.samples, stream.child("real"), settings.noise)
-        task = Task(LinearRegression.zero(*shape, noise=settings.noise), real, weight_errors)
-        policies = {"replace": Replace(), "accumulate": Accumulate()}
-        return toys.Setup(task, {name: Arm(policy, settings.generations) for name, policy in policies.items()})
+        task = sc.Task(LinearRegression.zero(*shape, noise=settings.noise), real, weight_errors)
+        policies = {"replace": sc.Replace(), "accumulate": sc.Accumulate()}
+        return toys.Setup(task, {name: sc.Arm(policy, settings.generations) for name, policy in policies.items()})
 
     arguments = (settings.samples, settings.dimension, settings.noise, settings.generations)
     predicted = {"replace": regression_replace_error(*arguments), "accumulate": regression_accumulate_error(*arguments)}

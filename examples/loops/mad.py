@@ -21,12 +21,10 @@ from toy_models.gaussian_tasks import (
 )
 from toy_models.laws import replace_variance, settled_variance
 
+import selfcorrect as sc
 from selfcorrect import claims, toys
-from selfcorrect.core.randomness import Stream
 from selfcorrect.datasets.toy.draws import normal
 from selfcorrect.loop.bias import sampling_settings
-from selfcorrect.loop.policy import Augment, Fresh, Replace
-from selfcorrect.loop.run import Arm, Candidate
 
 SYNTHETIC = "fully synthetic"
 AUGMENTED = "augmented"
@@ -52,15 +50,15 @@ QUICK = Mad(biases=(1.0, 0.7), generations=20, seeds=60)
 def toy(settings: Mad) -> toys.Toy:
     """Declare all policies and biases."""
 
-    def set_up(stream: Stream) -> toys.Setup:
+    def set_up(stream: sc.Stream) -> toys.Setup:
         task = gaussian_task(settings.real_count, settings.seeds, stream, _measure)
-        fresh = Fresh(fresh_normal(settings.seeds), settings.real_count, settings.fresh_ratio)
-        policies = {SYNTHETIC: Replace(), AUGMENTED: Augment(settings.fresh_ratio), FRESH: fresh}
+        fresh = sc.Fresh(fresh_normal(settings.seeds), settings.real_count, settings.fresh_ratio)
+        policies = {SYNTHETIC: sc.Replace(), AUGMENTED: sc.Augment(settings.fresh_ratio), FRESH: fresh}
         arms = {}
         for name, policy in policies.items():
             for bias in settings.biases:
                 sampling = sampling_settings(temperature=bias)
-                arms[_name_arm(name, bias)] = Arm(policy, settings.generations, bias=sampling)
+                arms[_name_arm(name, bias)] = sc.Arm(policy, settings.generations, bias=sampling)
         return toys.Setup(task, arms)
 
     strongest = min(settings.biases)
@@ -110,7 +108,7 @@ def _name_arm(policy: str, bias: float) -> str:
     return f"{policy}, λ_bias = {bias:g}"
 
 
-def _measure(candidate: Candidate) -> dict[str, Tensor]:
+def _measure(candidate: sc.Candidate) -> dict[str, Tensor]:
     samples = candidate.samples(300).values
     truth = normal(300, candidate.stream.child("truth"), DIMENSION)
     return {

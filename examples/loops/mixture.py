@@ -14,16 +14,11 @@ import torch
 from torch import Tensor
 from toy_models.words import expected_simpson
 
+import selfcorrect as sc
 from selfcorrect import claims, toys
-from selfcorrect.core.errors import InputError
-from selfcorrect.core.randomness import Stream, streams
-from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.anchors import AnchoredCorrector, fit_anchors
 from selfcorrect.correctors.contract import Corrector
-from selfcorrect.correctors.loop_correction import Correction
-from selfcorrect.loop.policy import Augment, Replace
-from selfcorrect.loop.run import Arm, Candidate, Task
-from selfcorrect.models.protocol import GenerativeModel, TensorModel
+from selfcorrect.models.protocol import TensorModel
 
 UNTRAINED = torch.tensor(False)
 
@@ -44,7 +39,7 @@ class Mixture(TensorModel):
         weights = torch.full((components,), 1 / components, dtype=torch.float64)
         return cls(weights, torch.zeros(components, dimension, dtype=torch.float64), covariances)
 
-    def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
+    def fit(self, samples: sc.Samples, steps: int, stream: sc.Stream) -> Self:
         """Expectation maximisation for at most `steps` iterations, from k-means or from the last generation's means.
 
         Raises ValueError for unequal sample weights, which scikit-learn's estimator does not know.
@@ -53,7 +48,7 @@ class Mixture(TensorModel):
         from sklearn.mixture import GaussianMixture
 
         if samples.weights.unique().numel() > 1:
-            raise InputError("a mixture of Gaussians is fitted to equally weighted samples only")
+            raise sc.InputError("a mixture of Gaussians is fitted to equally weighted samples only")
         estimator = GaussianMixture(
             len(self.weights),
             max_iter=steps,
@@ -66,7 +61,7 @@ class Mixture(TensorModel):
         parts = (estimator.weights_, estimator.means_, estimator.covariances_)
         return type(self)(*map(torch.tensor, parts), trained=torch.tensor(True))
 
-    def sample(self, labels: Tensor, stream: Stream) -> Tensor:
+    def sample(self, labels: Tensor, stream: sc.Stream) -> Tensor:
         """One point (d,) per entry of `labels`, of a component drawn by weight."""
         component = torch.multinomial(
             self.weights, len(labels), replacement=True, generator=stream.child("component").generator()
@@ -158,26 +153,26 @@ def toy(settings: MixtureLoop) -> toys.Toy:
     )
 
 
-def set_up(settings: MixtureLoop, stream: Stream) -> toys.Setup:
+def set_up(settings: MixtureLoop, stream: sc.Stream) -> toys.Setup:
     """All arms with the same points."""
-    real = Samples.real(TRUTH.sample(torch.zeros(settings.real_count), stream.child("real")))
-    task = Task(Mixture.make_untrained(3, 2), real, partial(_measure, settings), initial_steps=100)
+    real = sc.Samples.real(TRUTH.sample(torch.zeros(settings.real_count), stream.child("real")))
+    task = sc.Task(Mixture.make_untrained(3, 2), real, partial(_measure, settings), initial_steps=100)
     anchors = fit_anchors(real, settings.samples_per_centroid, stream.child("anchors"))
     fitted = task.model.fit(real, 100, stream.child("corrector"))
-    plain = Arm(Replace(), settings.generations, 100)
+    plain = sc.Arm(sc.Replace(), settings.generations, 100)
     arms = {
         PLAIN: plain,
-        AUGMENTED: replace(plain, policy=Augment(1.0)),
-        ANCHORED: replace(plain, correction=Correction(AnchoredCorrector(anchors))),
-        FITTED: replace(plain, correction=Correction(redraw_from(fitted), 1.0)),
+        AUGMENTED: replace(plain, policy=sc.Augment(1.0)),
+        ANCHORED: replace(plain, correction=sc.Correction(AnchoredCorrector(anchors))),
+        FITTED: replace(plain, correction=sc.Correction(redraw_from(fitted), 1.0)),
     }
     return toys.Setup(task, arms)
 
 
-def redraw_from(model: GenerativeModel) -> Corrector:
+def redraw_from(model: sc.GenerativeModel) -> Corrector:
     """Return a corrector that replaces every sample by one of a model."""
 
-    def redraw(samples: Samples, stream: Stream) -> Samples:
+    def redraw(samples: sc.Samples, stream: sc.Stream) -> sc.Samples:
         return samples.with_values(model.sample(samples.labels, stream))
 
     return redraw
@@ -185,7 +180,7 @@ def redraw_from(model: GenerativeModel) -> Corrector:
 
 def _find_threshold(share: float) -> float:
     """Return the log-density that a share of the truth does not reach."""
-    points = TRUTH.sample(torch.zeros(20_000), streams(0).child("tails"))
+    points = TRUTH.sample(torch.zeros(20_000), sc.streams(0).child("tails"))
     return float(TRUTH.log_density(points).logsumexp(1).quantile(share))
 
 
@@ -193,11 +188,11 @@ TAIL = _find_threshold(0.05)
 SUPPORT = _find_threshold(0.001)
 
 
-def _measure(settings: MixtureLoop, candidate: Candidate) -> dict[str, Tensor]:
+def _measure(settings: MixtureLoop, candidate: sc.Candidate) -> dict[str, Tensor]:
     """Measure a model; its tail mass is the share of the truth's tail where it is as dense as the truth at its edge."""
     model = candidate.model
     assert isinstance(model, Mixture)
-    tail_points = TRUTH.sample(torch.zeros(8000), streams(0).child("tail points"))
+    tail_points = TRUTH.sample(torch.zeros(8000), sc.streams(0).child("tail points"))
     tail = tail_points[TRUTH.log_density(tail_points).logsumexp(1) < TAIL]
     samples = candidate.samples(settings.judged).values
     held_out = TRUTH.sample(torch.zeros(settings.judged), candidate.stream.child("truth"))

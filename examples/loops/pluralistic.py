@@ -17,11 +17,8 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 from toy_models.words import entropy, make_rater, word_task
 
+import selfcorrect as sc
 from selfcorrect import claims, toys
-from selfcorrect.core.randomness import Stream
-from selfcorrect.loop.bias import best_of
-from selfcorrect.loop.policy import Replace
-from selfcorrect.loop.run import Arm
 
 SEVERAL, PAIRS, MEAN, CHANCE = "several raters", "several raters, pairs", "their mean", "random choice"
 
@@ -94,7 +91,7 @@ def _make_claims(solution: np.ndarray, product: float) -> Iterator[claims.Claim]
     )
 
 
-def set_up(settings: Pluralistic, stream: Stream) -> toys.Setup:
+def set_up(settings: Pluralistic, stream: sc.Stream) -> toys.Setup:
     """All arms with the same words."""
     mean_rewards = np.mean(settings.rewards, axis=0)
     no_rewards = np.zeros(len(settings.probabilities))
@@ -119,9 +116,9 @@ def set_up(settings: Pluralistic, stream: Stream) -> toys.Setup:
     return toys.Setup(word_task(settings.probabilities, settings.real_count, measure, stream, settings.seeds), arms)
 
 
-def _make_arm(settings: Pluralistic, candidates: int, rewards: Sequence[Sequence[float] | np.ndarray]) -> Arm:
+def _make_arm(settings: Pluralistic, candidates: int, rewards: Sequence[Sequence[float] | np.ndarray]) -> sc.Arm:
     raters = [make_rater(table) for table in rewards]
-    return Arm(Replace(), settings.generations, bias=best_of(candidates, *raters, choice_noise=1.0))
+    return sc.Arm(sc.Replace(), settings.generations, bias=sc.best_of(candidates, *raters, choice_noise=1.0))
 
 
 def nash_bargaining(start: ArrayLike, rewards: ArrayLike, rounds: int = 20_000) -> np.ndarray:

@@ -13,12 +13,10 @@ import torch
 from toy_models.gaussian_tasks import gaussian_task
 from toy_models.laws import settled_variance
 
+import selfcorrect as sc
 from selfcorrect import claims, toys
-from selfcorrect.core.randomness import Stream
-from selfcorrect.core.samples import Samples
 from selfcorrect.loop.bias import sampling_settings
-from selfcorrect.loop.policy import Augment, ModifiedPolicy
-from selfcorrect.loop.run import Arm
+from selfcorrect.loop.policy import ModifiedPolicy
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class Detector(ModifiedPolicy):
     true_positive_rate: float
     false_positive_rate: float
 
-    def change(self, mixed: Samples, stream: Stream) -> Samples:
+    def change(self, mixed: sc.Samples, stream: sc.Stream) -> sc.Samples:
         coins = torch.rand(len(mixed), generator=stream.child("detector").generator(), dtype=torch.float64)
         synthetic = torch.from_numpy(mixed.provenance.synthetic)
         return mixed.take(coins >= torch.where(synthetic, self.true_positive_rate, self.false_positive_rate))
@@ -56,12 +54,12 @@ def toy(settings: ProvenanceLoop) -> toys.Toy:
     lost = settings.false_positive_rate
     variance = settings.tolerated_variance
 
-    def set_up(stream: Stream) -> toys.Setup:
+    def set_up(stream: sc.Stream) -> toys.Setup:
         bias = sampling_settings(temperature=settings.bias)
         arms = {}
         for rate in rates:
-            policy = Detector(Augment(settings.ratio), rate, lost)
-            arms[_name_arm(rate)] = Arm(policy, settings.generations, bias=bias)
+            policy = Detector(sc.Augment(settings.ratio), rate, lost)
+            arms[_name_arm(rate)] = sc.Arm(policy, settings.generations, bias=bias)
         return toys.Setup(gaussian_task(settings.real_count, settings.seeds, stream), arms)
 
     settled = [claims.late_mean(_name_arm(rate), "variance", 5) for rate in rates]

@@ -19,15 +19,10 @@ from toy_models.flow import Flow
 from toy_models.kernel_density import KernelDensity
 from toy_models.laws import replace_variance
 
+import selfcorrect as sc
 from selfcorrect import claims, toys
-from selfcorrect.core.randomness import Stream
-from selfcorrect.core.samples import Samples
-from selfcorrect.loop.policy import Augment, Policy, RealOnly, Replace
-from selfcorrect.loop.run import Arm, Candidate, Task
-from selfcorrect.metrics.neighbours import neighbour_metrics
+from selfcorrect.loop.policy import Policy
 from selfcorrect.models.adam import Adam
-from selfcorrect.models.network import NetworkModel, perceptron
-from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.models.training import Batch, descend
 
 
@@ -36,12 +31,12 @@ class Adversaries(nn.Module):
 
     def __init__(self, dimension: int, latent: int, width: int, depth: int) -> None:
         super().__init__()
-        self.generator = perceptron(latent, width, depth, dimension)
-        self.discriminator = perceptron(dimension, width, depth, 1)
+        self.generator = sc.perceptron(latent, width, depth, dimension)
+        self.discriminator = sc.perceptron(dimension, width, depth, 1)
 
 
 @dataclass(frozen=True, eq=False)
-class AdversarialNetwork(NetworkModel[Adversaries]):
+class AdversarialNetwork(sc.NetworkModel[Adversaries]):
     """Points (d,) from a standard normal latent; generator and discriminator take turns, one step each per batch."""
 
     dimension: int = 2
@@ -78,7 +73,7 @@ class AdversarialNetwork(NetworkModel[Adversaries]):
         return network.generator(torch.randn((count, self.latent), generator=generator))
 
     @torch.no_grad()
-    def sample(self, labels: Tensor, stream: Stream) -> Tensor:
+    def sample(self, labels: Tensor, stream: sc.Stream) -> Tensor:
         """Draw one point (d,) per entry of `labels`."""
         return self._draw_fake(self.trained, len(labels), stream.generator())
 
@@ -88,13 +83,13 @@ class AutoencoderNetwork(nn.Module):
 
     def __init__(self, dimension: int, latent: int, width: int, depth: int) -> None:
         super().__init__()
-        self.encoder = perceptron(dimension, width, depth, 2 * latent)
-        self.decoder = perceptron(latent, width, depth, dimension)
+        self.encoder = sc.perceptron(dimension, width, depth, 2 * latent)
+        self.decoder = sc.perceptron(latent, width, depth, dimension)
         self.log_variance = nn.Parameter(torch.full((dimension,), -2.0))
 
 
 @dataclass(frozen=True, eq=False)
-class VariationalAutoencoder(NetworkModel[AutoencoderNetwork]):
+class VariationalAutoencoder(sc.NetworkModel[AutoencoderNetwork]):
     """Points (d,) from a standard normal latent, with one learned variance per dimension around the decoder's mean."""
 
     dimension: int = 2
@@ -115,7 +110,7 @@ class VariationalAutoencoder(NetworkModel[AutoencoderNetwork]):
         return (error + divergence).mean() / 2
 
     @torch.no_grad()
-    def sample(self, labels: Tensor, stream: Stream) -> Tensor:
+    def sample(self, labels: Tensor, stream: sc.Stream) -> Tensor:
         """One point (d,) per entry of `labels`, decoder noise included."""
         generator = stream.generator()
         latent = torch.randn((len(labels), self.latent), generator=generator)
@@ -123,13 +118,13 @@ class VariationalAutoencoder(NetworkModel[AutoencoderNetwork]):
         return self.trained.decoder(latent) + (self.trained.log_variance / 2).exp() * noise
 
 
-MODELS: Mapping[str, GenerativeModel] = {
+MODELS: Mapping[str, sc.GenerativeModel] = {
     "kernel density": KernelDensity.empty(2),
     "flow": Flow(),
     "autoencoder": VariationalAutoencoder(),
     "adversarial network": AdversarialNetwork(),
 }
-ARMS: Mapping[str, Policy] = {"real only": RealOnly(), "augment": Augment(1.0), "replace": Replace()}
+ARMS: Mapping[str, Policy] = {"real only": sc.RealOnly(), "augment": sc.Augment(1.0), "replace": sc.Replace()}
 
 
 @dataclass(frozen=True)
@@ -152,7 +147,7 @@ QUICK = Shapes(models=("kernel density", "flow"), shapes=("eight-gaussians", "mo
 def toy(settings: Shapes) -> toys.Toy:
     """Declare all models on all shapes."""
 
-    def draw_points(model: GenerativeModel, stream: Stream) -> Tensor:
+    def draw_points(model: sc.GenerativeModel, stream: sc.Stream) -> Tensor:
         return model.sample(torch.zeros(settings.judged), stream)
 
     bundles = []
@@ -196,19 +191,19 @@ def _make_claims(settings: Shapes, name: str) -> Iterator[claims.Claim]:
         )
 
 
-def set_up(settings: Shapes, name: str, shape: str, stream: Stream) -> toys.Setup:
+def set_up(settings: Shapes, name: str, shape: str, stream: sc.Stream) -> toys.Setup:
     """Points of a shape to train on, as many others to judge by as samples are drawn, and the arms of a model."""
     draw_shape = SHAPES[shape]
-    real = Samples.real(draw_shape(settings.real_count, stream.child("real")))
+    real = sc.Samples.real(draw_shape(settings.real_count, stream.child("real")))
     reference = draw_shape(settings.judged, stream.child("reference")).numpy()
 
-    def measure(candidate: Candidate) -> dict[str, float]:
+    def measure(candidate: sc.Candidate) -> dict[str, float]:
         points = candidate.samples(settings.judged).values.double().numpy()
         return {
-            **neighbour_metrics(reference, points),
+            **sc.neighbour_metrics(reference, points),
             "distance": measure_wasserstein(reference, points),
             "variance": float(points.var(0).sum() / reference.var(0).sum()),
         }
 
-    arms = {f"{name}, {arm}": Arm(policy, settings.generations, settings.steps) for arm, policy in ARMS.items()}
-    return toys.Setup(Task(MODELS[name], real, measure, settings.initial_steps), arms)
+    arms = {f"{name}, {arm}": sc.Arm(policy, settings.generations, settings.steps) for arm, policy in ARMS.items()}
+    return toys.Setup(sc.Task(MODELS[name], real, measure, settings.initial_steps), arms)

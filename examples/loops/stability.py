@@ -19,13 +19,10 @@ from torch import Tensor
 from toy_models.gaussian_tasks import DIMENSION, draw_truth, gaussian_task, per_seed
 from toy_models.laws import critical_ratio, linear_contraction
 
+import selfcorrect as sc
 from selfcorrect import claims, toys
-from selfcorrect.core.randomness import Stream
 from selfcorrect.experiments.studies.figures import PlainNumbers
 from selfcorrect.loop.bias import sampling_settings
-from selfcorrect.loop.policy import Augment
-from selfcorrect.loop.run import Arm
-from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.statistics import Interval
 
 
@@ -127,7 +124,7 @@ def _name_cell(spread: float, ratio: float, strength: float, *, is_twin: bool = 
     return f"{cell}, twin" if is_twin else cell
 
 
-def set_up(settings: StabilityLoop, spread: float, stream: Stream) -> toys.Setup:
+def set_up(settings: StabilityLoop, spread: float, stream: sc.Stream) -> toys.Setup:
     """All cells of the map of a sampler, each with its twin."""
     sampling = sampling_settings(temperature=spread)
     task = gaussian_task(settings.real_count, settings.seeds, stream)
@@ -136,13 +133,13 @@ def set_up(settings: StabilityLoop, spread: float, stream: Stream) -> toys.Setup
     for is_twin in (False, True):
         for strength, ratio in itertools.product(settings.strengths, settings.ratios):
             correction = per_seed(draw_truth, strength)
-            arm = Arm(Augment(ratio), settings.generations, bias=sampling, correction=correction)
+            arm = sc.Arm(sc.Augment(ratio), settings.generations, bias=sampling, correction=correction)
             cell = _name_cell(spread, ratio, strength, is_twin=is_twin)
             arms[cell] = (twin_task if is_twin else task, arm)
     return toys.Setup(task, arms)
 
 
-class Widened(Gaussian):
+class Widened(sc.Gaussian):
     """A Gaussian that begins with a larger covariance than generation 0's."""
 
     def load_state(self, state: Mapping[str, Tensor]) -> Self:

@@ -1,21 +1,19 @@
 """Parts of the Gaussian toys: many seeds at once in the plane, the truth N(0, I), distances to it, correctors."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from scipy import stats
 from torch import Tensor
 
-from selfcorrect.core.randomness import Stream
-from selfcorrect.core.samples import Samples, concatenate
+import selfcorrect as sc
+from selfcorrect.core.samples import concatenate
 from selfcorrect.correctors.contract import Corrector
-from selfcorrect.correctors.loop_correction import Correction
 from selfcorrect.datasets.toy.draws import normal
 from selfcorrect.loop.policy import FreshSource, History
-from selfcorrect.loop.run import Candidate, Evaluate, Task
-from selfcorrect.models.gaussian import Gaussian
-from selfcorrect.models.protocol import GenerativeModel
+from selfcorrect.loop.run import Evaluate
 
 DIMENSION = 2
 TAIL_RADIUS = math.sqrt(stats.chi2.ppf(0.95, DIMENSION))
@@ -25,8 +23,12 @@ SUPPORT_RADIUS = math.sqrt(stats.chi2.ppf(0.999, DIMENSION))
 
 
 def gaussian_task(
-    real_count: int, seeds: int, stream: Stream, evaluate: Evaluate | None = None, event: tuple[int, ...] = (DIMENSION,)
-) -> Task:
+    real_count: int,
+    seeds: int,
+    stream: sc.Stream,
+    evaluate: Evaluate | None = None,
+    event: Sequence[int] = (DIMENSION,),
+) -> sc.Task:
     """Return independent loops as a single task: points from N(0, I), fitted by maximum likelihood.
 
     Args:
@@ -34,14 +36,14 @@ def gaussian_task(
         evaluate: The judge, by default `distance_to_truth`.
         event: Shape (*models, d) of a point, by default in the plane.
     """
-    real = Samples.real(normal(real_count, stream.child("real"), seeds, *event))
-    return Task(Gaussian.standard(seeds, *event), real, evaluate or distance_to_truth)
+    real = sc.Samples.real(normal(real_count, stream.child("real"), seeds, *event))
+    return sc.Task(sc.Gaussian.standard(seeds, *event), real, evaluate or distance_to_truth)
 
 
-def distance_to_truth(candidate: Candidate) -> dict[str, Tensor]:
+def distance_to_truth(candidate: sc.Candidate) -> dict[str, Tensor]:
     """Return 2-Wasserstein distance to N(0, I), variance and squared mean per dimension, log-determinant, per seed."""
     model = candidate.model
-    assert isinstance(model, Gaussian)
+    assert isinstance(model, sc.Gaussian)
     spectrum = torch.linalg.eigvalsh(model.covariance).clamp(min=0)
     squared_mean = model.mean.square().sum(-1)
     return {
@@ -52,14 +54,14 @@ def distance_to_truth(candidate: Candidate) -> dict[str, Tensor]:
     }
 
 
-def share_inside(model: GenerativeModel, points: Tensor, radius: float) -> Tensor:
+def share_inside(model: sc.GenerativeModel, points: Tensor, radius: float) -> Tensor:
     """Return the share of points that lie in an ellipse of each replicate's model, (replicates,).
 
     Args:
         points: (N, d) real data.
         radius: Size of the ellipse in standard deviations.
     """
-    assert isinstance(model, Gaussian)
+    assert isinstance(model, sc.Gaussian)
     offset = points - model.mean[:, None]
     spectrum, vectors = torch.linalg.eigh(model.covariance)
     along = torch.einsum("sni,sij->snj", offset, vectors)
@@ -67,15 +69,15 @@ def share_inside(model: GenerativeModel, points: Tensor, radius: float) -> Tenso
     return (distance < radius**2).double().mean(1)
 
 
-def draw_truth(samples: Samples, stream: Stream) -> Samples:
+def draw_truth(samples: sc.Samples, stream: sc.Stream) -> sc.Samples:
     """Replace every sample by a fresh draw from the truth N(0, I): the ideal corrector."""
     return samples.with_values(normal(len(samples), stream, *samples.values.shape[1:]))
 
 
-def draw_from(real: Samples) -> Corrector:
+def draw_from(real: sc.Samples) -> Corrector:
     """Return the empirical corrector: every sample becomes a random real training point of the same seed."""
 
-    def draw_real(samples: Samples, stream: Stream) -> Samples:
+    def draw_real(samples: sc.Samples, stream: sc.Stream) -> sc.Samples:
         shape = samples.values.shape[:2]
         rows = torch.randint(len(real), shape, generator=stream.generator())
         return samples.with_values(real.values.gather(0, rows[..., None].expand(samples.values.shape)))
@@ -83,16 +85,16 @@ def draw_from(real: Samples) -> Corrector:
     return draw_real
 
 
-def per_seed(corrector: Corrector, strength: float) -> Correction:
+def per_seed(corrector: Corrector, strength: float) -> sc.Correction:
     """Return a mixture correction with a separate coin for every sample of every seed."""
-    return Correction(corrector, strength, replicate_axes=1)
+    return sc.Correction(corrector, strength, replicate_axes=1)
 
 
 def fresh_normal(seeds: int) -> FreshSource:
     """Return a source of new real points in every generation."""
 
-    def draw(generation: int, count: int, stream: Stream) -> Samples:
-        return Samples.real(normal(count, stream.child("fresh"), seeds, DIMENSION))
+    def draw(generation: int, count: int, stream: sc.Stream) -> sc.Samples:
+        return sc.Samples.real(normal(count, stream.child("fresh"), seeds, DIMENSION))
 
     return draw
 
@@ -109,5 +111,5 @@ class RealAndFresh:
     def count(self, real_count: int, generation: int) -> int:
         return 0
 
-    def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
+    def mix(self, real: sc.Samples, history: History, generation: int, stream: sc.Stream) -> sc.Samples:
         return concatenate([real, self.source(generation, self.fresh, stream)]) if self.fresh else real

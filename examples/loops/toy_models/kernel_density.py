@@ -6,8 +6,7 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
-from selfcorrect.core.randomness import Stream
-from selfcorrect.core.samples import Samples
+import selfcorrect as sc
 from selfcorrect.models.protocol import TensorModel
 
 
@@ -31,11 +30,11 @@ class KernelDensity(TensorModel):
         """The untrained estimate, a point at the origin, for events of shape (*replicates, d)."""
         return cls(torch.zeros(1, *event, dtype=torch.float64), torch.ones(1, dtype=torch.float64), scale)
 
-    def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
+    def fit(self, samples: sc.Samples, steps: int, stream: sc.Stream) -> Self:
         """Remember the samples and their weights; `steps` and `stream` are not used."""
         return replace(self, points=samples.values.to(self.points), weights=samples.weights.to(self.points))
 
-    def sample(self, labels: Tensor, stream: Stream) -> Tensor:
+    def sample(self, labels: Tensor, stream: sc.Stream) -> Tensor:
         """For each entry of `labels` and each replicate a training point drawn by weight, plus kernel noise."""
         replicates = self.points.shape[1:-1]
         draws = len(labels) * replicates.numel()

@@ -95,20 +95,17 @@ def weighted_error(n: float, synthetic: float, weight: ArrayLike) -> np.ndarray:
     return (weight**2 / n + (1 - weight) ** 2 / synthetic) / (1 - (1 - weight) ** 2)
 
 
-def replace_variance(n: int, generations: int, spread: float = 1.0, extrapolation: float = 0.0) -> np.ndarray:
+def replace_variance(n: int, generations: int, spread: float = 1.0) -> np.ndarray:
     """Expected variance (per dimension, truth 1) of a fully synthetic Gaussian loop, shape (t + 1,).
 
     ((n − 1)/n) (spread (n − 1)/n)^t for maximum likelihood. Exact for all n. Sources: Shumailov et al. 2024,
-    Alemohammad et al. 2024, Bertrand et al. 2024. spread: the factor on the variance by which sampling is
-    cherry-picked, λ_bias of MAD. extrapolation: w, with which each fit is moved away from its refit on n samples of
-    that fit. It gives another factor 1 + w/n per generation, since E[Σ − Σ′] = Σ/n. This is exact where no extrapolated
-    variance is negative.
+    Alemohammad et al. 2024, Bertrand et al. 2024.
 
     Args:
-        spread: Factor by which the sampler multiplies the variance: 1 if it is faithful.
+        spread: Factor by which the sampler multiplies the variance, λ_bias of MAD: 1 if it is faithful.
     """
     shrink = (n - 1) / n
-    return shrink * (spread * shrink * (1 + extrapolation / n)) ** np.arange(generations + 1)
+    return shrink * (spread * shrink) ** np.arange(generations + 1)
 
 
 def replace_log_volume(n: int, dimension: int, generations: int) -> np.ndarray:
@@ -120,60 +117,6 @@ def replace_log_volume(n: int, dimension: int, generations: int) -> np.ndarray:
     """
     step = digamma((n - np.arange(1, dimension + 1)) / 2).sum() + dimension * math.log(2 / n)
     return step * np.arange(1, generations + 2)
-
-
-def corrected_extrapolation(
-    n: int, remaining: float, extrapolation: float, *, reworked: bool = False
-) -> tuple[float, float]:
-    """Return what a generation of a corrected and extrapolated Gaussian loop leaves of mean and variance.
-
-    The corrector moves each sample towards a target m: c(x) = m + s (x − m). Let d = μ − m and let V be the variance.
-    The fit φ on n corrected samples has d_φ = s d and V_φ = (1 − 1/n) s² V in expectation. Of these factors s and s²
-    are the corrector's work, which the loop should keep, and 1 − 1/n is the learner's bias, which it should lose.
-
-    The refit φ′ on n draws of φ has d_φ′ = d_φ and V_φ′ = (1 − 1/n) V_φ. So φ − φ′ contains the learner's bias and
-    no correction, because the draws of φ are corrected already. The next model φ + w (φ − φ′) has
-
-        d′ = s d,    V′ = s² (1 − 1/n) (1 + w/n) V.
-
-    If the draws of φ are corrected before φ′ is trained on them (reworked), then d_φ′ = s d_φ and
-    V_φ′ = (1 − 1/n) s² V_φ. Now φ − φ′ contains the correction with the opposite sign, and extrapolation takes it back:
-
-        d′ = s (1 + w (1 − s)) d,    V′ = s² (1 − 1/n) (1 + w − w s² (1 − 1/n)) V.
-
-    For w = 1 a factor s becomes 1 − (1 − s)²: a corrector that removes a tenth of an error removes a hundredth.
-
-    Args:
-        n: Number of training samples per generation.
-        remaining: s from 0 to 1, what the corrector leaves of the distance of a sample to its target.
-        extrapolation: w, with which each fit is moved away from its refit on its own samples.
-        reworked: Correct these samples, too.
-
-    Returns:
-        The factors on the distance of the mean to the target and on the variance. Exact in expectation where no
-        extrapolated variance is negative.
-    """
-    learner = (n - 1) / n
-    mean_again = remaining if reworked else 1.0
-    variance_again = learner * mean_again**2
-    mean = remaining * (1 + extrapolation * (1 - mean_again))
-    variance = remaining**2 * learner * (1 + extrapolation * (1 - variance_again))
-    return mean, variance
-
-
-def extrapolation_scatter(n: int, extrapolation: float) -> float:
-    """Return the factor by which extrapolation raises the scatter of a Gaussian's fitted mean in a generation.
-
-    The mean of φ, fitted on n samples, is off by ε with variance V/n. The mean of φ′, fitted on n draws of φ, is off
-    from the mean of φ by ε′ with variance (1 − 1/n) V/n. So φ + w (φ − φ′) is off by ε − w ε′, and the factor is
-
-        1 + w² (1 − 1/n).
-
-    Extrapolation reduces the learner's bias in proportion to w and adds scatter in proportion to w². Half a step
-    removes half of the bias for a quarter of the scatter. Here only a mean scatters. In a network all weights scatter,
-    which shows as roughness of the samples.
-    """
-    return 1 + extrapolation**2 * (1 - 1 / n)
 
 
 def expected_wasserstein(error_variance: ArrayLike, dimension: int) -> np.ndarray:

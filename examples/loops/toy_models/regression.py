@@ -7,9 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from selfcorrect.core.randomness import Stream
-from selfcorrect.core.samples import Samples
-from selfcorrect.loop.run import Candidate
+import selfcorrect as sc
 from selfcorrect.models.protocol import TensorModel
 
 
@@ -31,7 +29,7 @@ class LinearRegression(TensorModel):
         """The model with weight zero, of shape (*replicates, d)."""
         return cls(torch.zeros(shape, dtype=torch.float64), noise)
 
-    def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
+    def fit(self, samples: sc.Samples, steps: int, stream: sc.Stream) -> Self:
         """The weighted least-squares estimate; `steps` and `stream` are not used."""
         values = samples.values.to(self.weight)
         weights = samples.weights.to(self.weight)
@@ -41,7 +39,7 @@ class LinearRegression(TensorModel):
         moment = torch.einsum("n,n...i,n...->...i", weights, covariates, labels)
         return replace(self, weight=torch.linalg.solve(gram, moment))
 
-    def sample(self, labels: Tensor, stream: Stream) -> Tensor:
+    def sample(self, labels: Tensor, stream: sc.Stream) -> Tensor:
         """One pair (*replicates, d + 1) per entry of `labels`, with new covariates."""
         shape = (len(labels), *self.weight.shape)
         generator = stream.generator()
@@ -51,13 +49,13 @@ class LinearRegression(TensorModel):
         return torch.cat([covariates, answers[..., None]], dim=-1)
 
 
-def true_pairs(shape: tuple[int, ...], count: int, stream: Stream, noise: float = 1.0) -> Samples:
+def true_pairs(shape: tuple[int, ...], count: int, stream: sc.Stream, noise: float = 1.0) -> sc.Samples:
     """Real pairs (count, *replicates, d + 1) for weights (*replicates, d) of the given shape that are all 1."""
     truth = LinearRegression(torch.ones(shape, dtype=torch.float64), noise)
-    return Samples.real(truth.sample(torch.zeros(count), stream))
+    return sc.Samples.real(truth.sample(torch.zeros(count), stream))
 
 
-def weight_errors(candidate: Candidate) -> dict[str, Tensor]:
+def weight_errors(candidate: sc.Candidate) -> dict[str, Tensor]:
     """Per replicate: squared error of the weights, the excess test error for normal covariates, and their mean."""
     model = candidate.model
     assert isinstance(model, LinearRegression)

@@ -14,9 +14,7 @@ from scipy import stats
 from scipy.special import expit
 from torch import Tensor
 
-from selfcorrect.core.randomness import Stream
-from selfcorrect.core.samples import Samples
-from selfcorrect.loop.run import Candidate, Task
+import selfcorrect as sc
 from selfcorrect.models.protocol import TensorModel
 
 
@@ -41,7 +39,7 @@ class Categorical(TensorModel):
         """The same probabilities (V,) in each replicate."""
         return cls(torch.as_tensor(probabilities, dtype=torch.float64).expand(*replicates, -1).contiguous())
 
-    def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
+    def fit(self, samples: sc.Samples, steps: int, stream: sc.Stream) -> Self:
         """The weighted relative frequencies; `steps` and `stream` are not used."""
         rows = samples.values.long().flatten(1).T
         weights = samples.weights.to(self.probabilities) / samples.weights.sum()
@@ -49,7 +47,7 @@ class Categorical(TensorModel):
         counts.scatter_add_(1, rows, weights.expand(rows.shape))
         return replace(self, probabilities=counts.reshape(self.probabilities.shape))
 
-    def sample(self, labels: Tensor, stream: Stream) -> Tensor:
+    def sample(self, labels: Tensor, stream: sc.Stream) -> Tensor:
         """One category (*replicates,) per entry of `labels`, float32."""
         table = self.probabilities.reshape(-1, self.probabilities.shape[-1])
         draws = torch.multinomial(table, len(labels), replacement=True, generator=stream.generator())
@@ -60,9 +58,9 @@ def word_task(
     probabilities: Sequence[float] | Tensor,
     count: int,
     measure: Callable[[Tensor], Mapping[str, Tensor]],
-    stream: Stream,
+    stream: sc.Stream,
     *replicates: int,
-) -> Task:
+) -> sc.Task:
     """Return the task of learning word frequencies, in independent replicates.
 
     Args:
@@ -71,13 +69,13 @@ def word_task(
         measure: Probabilities (*replicates, V) of a trained model → quantities.
     """
     truth = Categorical.from_probabilities(probabilities, *replicates)
-    real = Samples.real(truth.sample(torch.zeros(count), stream.child("real")))
+    real = sc.Samples.real(truth.sample(torch.zeros(count), stream.child("real")))
 
-    def scores(candidate: Candidate) -> Mapping[str, Tensor]:
+    def scores(candidate: sc.Candidate) -> Mapping[str, Tensor]:
         assert isinstance(candidate.model, Categorical)
         return measure(candidate.model.probabilities)
 
-    return Task(Categorical.uniform(*replicates, len(probabilities)), real, scores)
+    return sc.Task(Categorical.uniform(*replicates, len(probabilities)), real, scores)
 
 
 def make_rater(rewards: Sequence[float] | np.ndarray) -> Callable[[Tensor], Tensor]:

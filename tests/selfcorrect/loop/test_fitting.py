@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers import load_laws, run_in_memory
+from helpers import run_in_memory
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import Stream, streams
@@ -16,10 +16,11 @@ from selfcorrect.loop.policy import RealOnly, Replace
 from selfcorrect.loop.run import Arm, Task
 from selfcorrect.models.gaussian import Gaussian
 
-laws = load_laws()
 STREAM = streams(5)
 SEEDS = 1500
 COUNT = 20
+LEARNER = 1 - 1 / COUNT
+"""Factor on the variance in each generation, the bias of maximum likelihood."""
 
 
 def gaussian(values: torch.Tensor) -> Gaussian:
@@ -78,7 +79,7 @@ def variances(strength: float, generations: int) -> np.ndarray:
 def test_it_takes_off_the_bias_of_maximum_likelihood(strength):
     """Each generation of a Gaussian loop multiplies its variance by (1 − 1/n)(1 + w/n) instead of 1 − 1/n."""
     estimate = variances(strength, 6)
-    predicted = laws.replace_variance(COUNT, 6, extrapolation=strength)[-1]
+    predicted = LEARNER * (LEARNER * (1 + strength / COUNT)) ** 6
     assert estimate.mean() == pytest.approx(predicted, abs=4 * estimate.std() / np.sqrt(SEEDS))
     assert estimate.std() / np.sqrt(SEEDS) < 0.04
 
@@ -115,22 +116,33 @@ def corrected_states(strength: float, *, reworked: bool) -> tuple[dict[str, torc
 @pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("reworked", [False, True])
 def test_extrapolation_with_a_corrector_follows_the_gaussian_law(strength: float, reworked: bool):
-    """Generation 0 has the mean START and the variance 1 − 1/n in expectation."""
+    """Generation 0 has the mean START and the variance 1 − 1/n in expectation.
+
+    The fit φ on n samples c(x) = m + s (x − m) has d = s d₀ and V = (1 − 1/n) s² V₀, with d the distance of the mean
+    from m. The refit φ′ on n draws of φ has d and (1 − 1/n) V: φ − φ′ holds the learner's bias alone, and the next
+    model φ + w (φ − φ′) has d and (1 + w/n) V. If the draws are corrected (reworked), φ′ has s d and (1 − 1/n) s² V,
+    and extrapolation takes the correction back.
+    """
     means, variances = corrected_loop(strength, reworked=reworked)
-    mean, variance = laws.corrected_extrapolation(COUNT, KEPT, strength, reworked=reworked)
+    again = KEPT if reworked else 1.0
+    mean = KEPT * (1 + strength * (1 - again))
+    variance = KEPT**2 * LEARNER * (1 + strength * (1 - LEARNER * again**2))
     predicted_mean = TARGET + mean * (START - TARGET)
     assert means.mean() == pytest.approx(predicted_mean, abs=4 * means.std() / np.sqrt(SEEDS))
-    predicted_variance = variance * (1 - 1 / COUNT)
+    predicted_variance = variance * LEARNER
     assert variances.mean() == pytest.approx(predicted_variance, abs=4 * variances.std() / np.sqrt(SEEDS))
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.25, 0.5, 1.0])
 def test_the_scatter_of_extrapolation_grows_with_the_square_of_its_step(strength: float):
-    """Against the mean that a generation should have, given generation 0 of each replicate."""
+    """Against the mean that a generation should have, given generation 0 of each replicate.
+
+    Means of φ and φ′ are off by ε and ε′, with variances V/n and (1 − 1/n) V/n; that of φ + w (φ − φ′) by ε − w ε′.
+    """
     first, last = corrected_states(strength, reworked=False)
     errors = last["mean"].flatten() - TARGET - KEPT * (first["mean"].flatten() - TARGET)
-    plain = KEPT**2 * (1 - 1 / COUNT) / COUNT
-    expected = plain * laws.extrapolation_scatter(COUNT, strength)
+    plain = KEPT**2 * LEARNER / COUNT
+    expected = plain * (1 + strength**2 * LEARNER)
     assert errors.var().item() == pytest.approx(expected, rel=4 * np.sqrt(2 / SEEDS))
     if strength == 1:
         assert errors.var().item() > 1.5 * plain  # the control: a step that cost nothing would leave it
