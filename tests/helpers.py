@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -24,6 +24,9 @@ import pytest
 from selfcorrect.motion.corrector_interface.pieces import see_in_pieces
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+Says = Callable[..., str]
+"""The fixture `says`, which runs a command and returns what it prints."""
 
 if TYPE_CHECKING:
     from torch import Tensor

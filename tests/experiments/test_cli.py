@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from helpers import Says
 
 from selfcorrect.core.errors import InputError, LoopError
 from selfcorrect.datasets.files.open import save_motion
@@ -204,10 +205,9 @@ def fails_with(error: Exception) -> type:
     return Fails
 
 
-def test_a_bug_is_told_as_one_with_what_a_report_needs(monkeypatch: pytest.MonkeyPatch, capsys):
+def test_a_bug_is_told_as_one_with_what_a_report_needs(monkeypatch: pytest.MonkeyPatch, says: Says) -> None:
     monkeypatch.setattr(cli, "load_command", lambda _: fails_with(KeyError("stride")))
-    assert main(["toy"]) == 70
-    error = capsys.readouterr().err
+    error = says("toy", code=70)
     assert "KeyError: 'stride'" in error
     assert "report it to the maintainers" in error
     assert f"selfcorrect {importlib.metadata.version('selfcorrect')}" in error
@@ -223,8 +223,8 @@ def test_a_bug_is_told_as_one_with_what_a_report_needs(monkeypatch: pytest.Monke
     ],
 )
 def test_the_traceback_of_a_callers_mistake_is_shown_on_request(
-    error, sentence, monkeypatch: pytest.MonkeyPatch, capfd
-):
+    error: Exception, sentence: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(cli, "load_command", lambda _: fails_with(error))
     assert main(["toy"]) == 2
     assert capfd.readouterr().err == f"selfcorrect: {sentence}\n"
@@ -235,11 +235,9 @@ def test_the_traceback_of_a_callers_mistake_is_shown_on_request(
     assert "report" not in shown
 
 
-def test_a_generation_that_failed_for_a_bug_shows_it(monkeypatch: pytest.MonkeyPatch, capsys):
-    monkeypatch.setattr(
-        cli, "load_command", lambda _: fails_with(LoopError("generation 3 stopped", "Traceback of the cause"))
-    )
-    assert main(["toy"]) == 70
-    error = capsys.readouterr().err
+def test_a_generation_that_failed_for_a_bug_shows_it(monkeypatch: pytest.MonkeyPatch, says: Says) -> None:
+    failed = LoopError("generation 3 stopped", "Traceback of the cause")
+    monkeypatch.setattr(cli, "load_command", lambda _: fails_with(failed))
+    error = says("toy", code=70)
     assert error.startswith("selfcorrect: generation 3 stopped\nTraceback of the cause\n")
     assert "report it to the maintainers" in error

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from helpers import Says
 from made_motions import made_motion
 
 import selfcorrect as sc
@@ -101,11 +102,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.slow
-def test_a_reader_that_misbehaves_ends_no_other_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_reader_that_misbehaves_ends_no_other_file(folder: Path, says: Says) -> None:
     for word in (*WORDS, "good"):
         (folder / f"{word}.zoo").write_text(f"{word} a.bvh")
     out = folder.parent / "out"
-    assert main(["correct", str(folder), "-o", str(out), "--kinematic", "--workers", "1"]) == 1
+    says("correct --kinematic --workers 1 -o", out, folder, code=1)
     report = json.loads((out / "report.json").read_text())
     motions = {Path(motion["source"]).name: motion for motion in report["motions"]}
     assert {name for name, motion in motions.items() if motion["verdict"] == "failed"} == {f"{w}.zoo" for w in WORDS}
@@ -114,38 +115,36 @@ def test_a_reader_that_misbehaves_ends_no_other_file(folder: Path, capsys: pytes
         reason = motions[f"{word}.zoo"]["reason"]
         assert "format 'zoo' of zoo 1.2" in reason
         assert expected in reason
-    assert "bug in selfcorrect" not in capsys.readouterr().err
 
 
 @pytest.mark.slow
-def test_a_changed_format_is_read_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_changed_format_is_read_again(folder: Path, says: Says) -> None:
     (folder / "good.zoo").write_text("good a.bvh")
-    command = ["correct", str(folder / "good.zoo"), "-o", str(folder.parent / "out"), "--kinematic", "--workers", "1"]
+    command = ("correct --kinematic --workers 1 -o", folder.parent / "out", folder / "good.zoo")
     for text, is_finished in (("", False), ("# a comment\n", True), ("MORE = 1\n", False), ("", True)):
         module = folder.parent / "site" / "fenced_zoo.py"
         module.write_text(f"{module.read_text()}{text}")
         correct_file._identify_plugins.cache_clear()  # another process
-        assert main(command) == 0
-        assert ("finished already" in capsys.readouterr().out) == is_finished
+        assert ("finished already" in says(*command)) == is_finished
 
 
-def test_engines_that_misbehave_are_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_engines_that_misbehave_are_named(folder: Path, says: Says) -> None:
     for engine, expected in (("leaving", "tried to end the program (exit code 4)"), ("empty", "AttributeError")):
         out = folder.parent / engine
-        assert main(["correct", str(folder), "-o", str(out), "--engine", engine, "--simulate", "always"]) == 2
+        printed = says("correct --simulate always --engine", engine, "-o", out, folder, code=2)
+        assert "bug in selfcorrect" not in printed
         reasons = [motion["reason"] for motion in json.loads((out / "report.json").read_text())["motions"]]
         assert len(reasons) == 2
         for reason in reasons:
             assert f"engine '{engine}' of zoo 1.2" in reason
             assert expected in reason
-    assert "bug in selfcorrect" not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     "error", [ImportError("core is missing"), AttributeError("no X"), OSError("libGL"), ValueError()]
 )
 def test_an_engine_that_cannot_be_imported_is_a_sentence_with_a_remedy(
-    error: Exception, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    error: Exception, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def break_import(reference: str) -> object:
         raise error
@@ -155,8 +154,6 @@ def test_an_engine_that_cannot_be_imported_is_a_sentence_with_a_remedy(
         ENGINES.load("mujoco")
     assert "--kinematic" in str(caught.value)
     assert "\n" not in str(caught.value)
-    monkeypatch.undo()
-    capsys.readouterr()
 
 
 def fail(error: BaseException) -> Callable[[], object]:
@@ -186,11 +183,10 @@ def test_a_single_file_of_such_a_reader_is_one_sentence(folder: Path) -> None:
 
 
 def test_the_verbose_version_names_engines_that_fail_and_those_of_other_packages(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path, monkeypatch: pytest.MonkeyPatch, says: Says
 ) -> None:
     monkeypatch.setattr("selfcorrect.runtime.registry.import_object", fail_import)
-    assert main(["--version", "--verbose"]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    lines = says("--version --verbose").splitlines()
     assert any(line.startswith("numpy ") for line in lines)
     assert any(line.startswith("kernels: ") for line in lines)
     (line,) = [line for line in lines if line.startswith("engine mujoco: ")]

@@ -8,11 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from helpers import REPOSITORY, SHORT_WINDOWS, WITHOUT_FIGURES, assert_is_a_model_for_loops
+from helpers import REPOSITORY, SHORT_WINDOWS, WITHOUT_FIGURES, Says, assert_is_a_model_for_loops
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.datasets.load import load_motions
-from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.motion.axes import budget
 from selfcorrect.experiments.motion.presets import PRESETS
 from selfcorrect.experiments.motion.settings import MotionSettings
@@ -131,15 +130,14 @@ def test_names_of_an_installed_package_are_known(zoo: Path, monkeypatch: pytest.
     assert preset("one-layer").config.denoiser == "one-layer"
 
 
-def test_a_folder_of_an_added_dataset_is_recognised(zoo: Path, tmp_path: Path, monkeypatch, capsys):
+def test_a_folder_of_an_added_dataset_is_recognised(zoo: Path, tmp_path: Path, monkeypatch, says: Says):
     folder = tmp_path / "data"
     folder.mkdir()
     (folder / "zoo.txt").write_text("walk backflip")
     monkeypatch.syspath_prepend(str(zoo))
     with pytest.warns(UserWarning, match=r"dataset 'broken' at zoo:raised is no Dataset"):
         assert [motion.label for motion in load_motions(folder)] == ["walk", "backflip"]
-    assert main(["data", "stats", str(folder), "--dataset", "zoo"]) == 0
-    assert "walk" in capsys.readouterr().out
+    assert "walk" in says("data stats --dataset zoo", folder)
 
 
 def test_the_generator_of_the_guide_is_a_model_for_loops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

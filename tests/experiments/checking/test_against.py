@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from helpers import Says
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
@@ -16,7 +17,6 @@ from turned_joints import turn_joint
 from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.experiments.checking.against import compare_motions
-from selfcorrect.experiments.cli import main
 from selfcorrect.motion.editing.transforms import resample, turn
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
@@ -129,41 +129,34 @@ def test_two_bodies_without_joints_in_common_are_refused(walk: Motion) -> None:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, walk: Motion) -> Path:
+def folder(tmp_path: Path, walk: Motion, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
     save_motion(tmp_path / "before" / "a.bvh", walk)
     save_motion(tmp_path / "after" / "a.glb", walk)
     save_motion(tmp_path / "slow" / "a.bvh", replace(walk, fps=walk.fps * 0.8))
     return tmp_path
 
 
-def test_the_command_compares_across_formats_and_folders(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    same = ["check", str(folder / "after"), "--against", str(folder / "before")]
-    assert main(same) == 0
-    assert "joints moved by 0.00 mm" in capsys.readouterr().out
-    slow = ["check", str(folder / "slow" / "a.bvh"), "--against", str(folder / "after" / "a.glb")]
-    assert main([*slow, "--format", "json"]) == 1
-    (values,) = json.loads(capsys.readouterr().out)
+def test_the_command_compares_across_formats_and_folders(folder: Path, says: Says) -> None:
+    assert "joints moved by 0.00 mm" in says("check after --against before")
+    slow = "check slow/a.bvh --against after/a.glb --format"
+    (values,) = json.loads(says(slow, "json", code=1))
     assert values["stretch"] == pytest.approx(1.25, rel=1e-3)
     assert values["exceeds"] is True
-    assert main([*slow, "--format", "junit"]) == 1
-    assert ElementTree.fromstring(capsys.readouterr().out.encode()).get("failures") == "1"
+    assert ElementTree.fromstring(says(slow, "junit", code=1).encode()).get("failures") == "1"
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["slow", "--against", "before/b.bvh"], "no such file"),
-        (["slow", "before", "--against", "after/a.glb"], "2 files against one"),
-        (["slow", "--against", "empty"], "expected one motion file named a"),
-        (["slow", "--against", "before", "--physics"], "physics does not go with --against"),
-        (["slow", "--against", "before", "--tolerance-mm", "-1"], "tolerance-mm must be 0 or more"),
-        (["slow", "--tolerance-mm", "1"], "tolerance-mm is for --against"),
+        ("--against before/b.bvh", "no such file"),
+        ("before --against after/a.glb", "2 files against one"),
+        ("--against empty", "expected one motion file named a"),
+        ("--against before --physics", "physics does not go with --against"),
+        ("--against before --tolerance-mm -1", "tolerance-mm must be 0 or more"),
+        ("--tolerance-mm 1", "tolerance-mm is for --against"),
     ],
 )
-def test_mistakes_are_one_sentence(
-    folder: Path, words: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(folder)
+def test_mistakes_are_one_sentence(folder: Path, words: str, message: str, says: Says) -> None:
     (folder / "empty").mkdir()
-    assert main(["check", *words]) == 2
-    assert message in capsys.readouterr().err
+    assert message in says(f"check slow {words}", code=2)

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from helpers import Says
 from made_rigs import chicken, fox
 from PIL import Image
 
@@ -67,7 +68,7 @@ def test_frames_that_stand_twice_are_checked_once(walk: Motion, folder: Path, ru
         assert abs(twice["value"] - once["value"]) < 1e-4
 
 
-def test_what_cannot_be_read_ends_with_2(folder: Path, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_read_ends_with_2(folder: Path, run: Run, says: Says) -> None:
     (folder / "broken.bvh").write_text("HIERARCHY\n")
     code, printed = run(folder)
     assert code == 2
@@ -76,9 +77,8 @@ def test_what_cannot_be_read_ends_with_2(folder: Path, run: Run, capsys: pytest.
     assert printed.endswith("1 unreadable\n")
     assert run("missing.bvh")[0] == 2
     assert run()[0] == 2
-    capsys.readouterr()
-    assert main(["check", "good.bvh", "broken.bvh", "-o", "found.txt"]) == 2
-    assert capsys.readouterr().err.endswith("selfcorrect: 1 of 2 files could not be read\n")
+    said = says("check good.bvh broken.bvh -o found.txt", code=2)
+    assert said.endswith("selfcorrect: 1 of 2 files could not be read\n")
 
 
 def test_a_file_that_was_cut_off_is_damaged_even_without_findings(folder: Path, run: Run) -> None:
@@ -139,35 +139,30 @@ def test_rules_are_chosen_on_the_command_line_and_in_pyproject(folder: Path, run
     assert run("high.bvh")[0] == 0
 
 
+TABLE = "[tool.selfcorrect.check]"
+
+
 @pytest.mark.parametrize(
-    ("table", "complaint"),
+    ("text", "complaint"),
     [
-        ('ignore = ["nonsense"]', "no rule is called 'nonsense'"),
-        ('ignore = "F4"', "ignore: expected list of texts"),
-        ("tolerance = 3", "'tolerance' is not expected, there are select, ignore, thresholds"),
-        ('thresholds = {F4 = "high"}', "thresholds: F4: expected number"),
-        ("thresholds = {F4 = nan}", "the threshold of F4 must be a finite number"),
-        ("thresholds = {F4 = true}", "thresholds: F4: expected number"),
-        ("thresholds = {F4 = 2026-01-01}", 'thresholds: F4: expected number, got "2026-01-01"'),
-        ("ignore = [", "expected TOML"),
-        (f"ignore = {'[' * 5000}", "expected TOML"),
-        (f"tolerance = {'9' * 5000}", "expected TOML"),
+        (f'{TABLE}\nignore = ["nonsense"]', "no rule is called 'nonsense'"),
+        (f'{TABLE}\nignore = "F4"', "ignore: expected list of texts"),
+        (f"{TABLE}\ntolerance = 3", "'tolerance' is not expected, there are select, ignore, thresholds"),
+        (f'{TABLE}\nthresholds = {{F4 = "high"}}', "thresholds: F4: expected number"),
+        (f"{TABLE}\nthresholds = {{F4 = nan}}", "the threshold of F4 must be a finite number"),
+        (f"{TABLE}\nthresholds = {{F4 = true}}", "thresholds: F4: expected number"),
+        (f"{TABLE}\nthresholds = {{F4 = 2026-01-01}}", 'thresholds: F4: expected number, got "2026-01-01"'),
+        (f"{TABLE}\nignore = [", "expected TOML"),
+        (f"{TABLE}\nignore = {'[' * 5000}", "expected TOML"),
+        (f"{TABLE}\ntolerance = {'9' * 5000}", "expected TOML"),
+        ("tool = 3", f"expected a table {TABLE}, got tool = 3"),
     ],
 )
-def test_wrong_settings_are_named_with_their_file(
-    folder: Path, run: Run, capsys: pytest.CaptureFixture[str], table: str, complaint: str
-) -> None:
-    (folder / "pyproject.toml").write_text(f"[tool.selfcorrect.check]\n{table}\n")
-    assert main(["check", "good.bvh"]) == 2
-    error = capsys.readouterr().err
+def test_wrong_settings_are_named_with_their_file(folder: Path, says: Says, text: str, complaint: str) -> None:
+    (folder / "pyproject.toml").write_text(f"{text}\n")
+    error = says("check good.bvh", code=2)
     assert "pyproject.toml: " in error
     assert complaint in error
-
-
-def test_a_tool_that_is_no_table_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (folder / "pyproject.toml").write_text("tool = 3\n")
-    assert main(["check", "good.bvh"]) == 2
-    assert "expected a table [tool.selfcorrect.check], got tool = 3" in capsys.readouterr().err
 
 
 def test_the_worst_moments_are_drawn(folder: Path, run: Run) -> None:

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from helpers import Says
 
-from selfcorrect.experiments import cli
 from selfcorrect.experiments.commands.from_file import from_file
 from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.motion.axes import Axes
@@ -56,9 +56,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.slow
-def test_a_file_describes_a_comparison_which_options_change(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["compare", "mine.yaml", "--seeds", "5", "--arms.corrected.strength", "3", "--workers", "1"]) == 0
-    output = capsys.readouterr().out
+def test_a_file_describes_a_comparison_which_options_change(folder: Path, says: Says) -> None:
+    output = says("compare mine.yaml --seeds 5 --arms.corrected.strength 3 --workers 1")
     assert re.search(r"^the spread stays positive .* holds$", output, re.MULTILINE)
     assert re.search(r"^corrected  +\w", output, re.MULTILINE)
     assert "runs/mine/report.html" in output
@@ -78,42 +77,27 @@ def test_a_file_gives_the_options_of_motion(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("command", "text", "message"),
     [
-        ("seed: 3", "m.yaml: 'seed' is not expected, there are preset,"),
-        ("seeds: many", 'm.yaml: seeds: expected whole number, got "many"'),
-        ("frames: 12", "m.yaml: 'frames' is not expected"),
-        ("preset: quik", "m.yaml: preset: expected one of"),
-    ],
-)
-def test_options_of_motion_that_mean_nothing_are_named_with_their_file(
-    text: str, message: str, folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (folder / "m.yaml").write_text(text)
-    assert cli.main(["motion", "m.yaml"]) == 2
-    assert message in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("seed: 3", "mine.yaml: 'seed' is not expected"),
-        ("seeds: many", 'mine.yaml: seeds: expected whole number, got "many"'),
-        ("arms: {a: {polcy: real}}", "mine.yaml: arms: a: 'polcy' is not expected"),
-        ("better: {spread: up}", "mine.yaml: better: spread: expected one of"),
-        ("seeds: [", "mine.yaml: not YAML (while parsing"),
-        ("!!python/object/apply:os.system [true]", "mine.yaml: not YAML (could not determine a constructor"),
-        ("seeds: 2", "a comparison needs tasks and arms"),
-        ("tasks: {a: own_experiment:tusk}\narms: {b: {}}", "has no 'tusk', asked for as task 'a'"),
-        ("tasks: {a: own_experiment:task}\narms: {b: {policy: reel}}", "unknown policy 'reel'"),
-        ("tasks: {a: own_experiment:task}\narms: {b: {remedy: sims}}", "remedy and sampling are for"),
+        ("motion", "seed: 3", "mine.yaml: 'seed' is not expected, there are preset,"),
+        ("motion", "seeds: many", 'mine.yaml: seeds: expected whole number, got "many"'),
+        ("motion", "frames: 12", "mine.yaml: 'frames' is not expected"),
+        ("motion", "preset: quik", "mine.yaml: preset: expected one of"),
+        ("compare", "seed: 3", "mine.yaml: 'seed' is not expected"),
+        ("compare", "arms: {a: {polcy: real}}", "mine.yaml: arms: a: 'polcy' is not expected"),
+        ("compare", "better: {spread: up}", "mine.yaml: better: spread: expected one of"),
+        ("compare", "seeds: [", "mine.yaml: not YAML (while parsing"),
+        ("compare", "!!python/object/apply:os.system [true]", "mine.yaml: not YAML (could not determine a constr"),
+        ("compare", "seeds: 2", "a comparison needs tasks and arms"),
+        ("compare", "tasks: {a: own_experiment:tusk}\narms: {b: {}}", "has no 'tusk', asked for as task 'a'"),
+        ("compare", "tasks: {a: own_experiment:task}\narms: {b: {policy: reel}}", "unknown policy 'reel'"),
+        ("compare", "tasks: {a: own_experiment:task}\narms: {b: {remedy: sims}}", "remedy and sampling are for"),
     ],
 )
 def test_what_means_nothing_is_refused_in_a_sentence(
-    text: str, message: str, folder: Path, capsys: pytest.CaptureFixture[str]
+    command: str, text: str, message: str, folder: Path, says: Says
 ) -> None:
     (folder / "mine.yaml").write_text(text)
-    assert cli.main(["compare", "mine.yaml"]) == 2
-    error = capsys.readouterr().err
+    error = says(command, "mine.yaml", code=2)
     assert message in error
     assert error.count("\n") == 1

@@ -11,7 +11,7 @@ import bvhio
 import numpy as np
 import pymotion.io.bvh as pymotion
 import pytest
-from helpers import bytes_of, correct_in_pieces, report_of
+from helpers import Says, bytes_of, correct_in_pieces, report_of
 from made_motions import remove_travel
 from made_rigs import base_walk
 from pymotion.ops.skeleton import fk as pymotion_kinematics
@@ -40,29 +40,28 @@ def test_scenes_are_told_on_the_command_line(folder):
     assert json.loads((folder / "laden" / "report.json").read_text())["settings"]["scene"]["load_kg"] == 30.0
 
 
-def test_the_report_is_printed_as_json(folder, capsys):
-    assert main(["correct", "clips/steps.bvh", "-o", "printed", *KINEMATIC, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == json.loads((folder / "printed" / "report.json").read_text())
+def test_the_report_is_printed_as_json(folder: Path, says: Says) -> None:
+    printed = says("correct clips/steps.bvh -o printed --kinematic --json")
+    assert json.loads(printed) == json.loads((folder / "printed" / "report.json").read_text())
 
 
-def test_a_lost_way_is_restored_or_a_fault_that_remains(folder, capsys):
+def test_a_lost_way_is_restored_or_a_fault_that_remains(folder: Path, says: Says) -> None:
     """From a frame on the body walks on without its way, and the feet that bear its weight slide."""
     walk = base_walk(4)
     lost_m = walk.root_m.copy()
     lost_m[90:, [0, 2]] = lost_m[90, [0, 2]]
     save_motion(folder / "lost.bvh", replace(walk, root_m=lost_m))
     save_motion(folder / "walk.bvh", walk)
-    assert main(["correct", "lost.bvh", "-o", "restored", *KINEMATIC]) == 0
-    assert re.search(r"^lost\.bvh: frames .* moved along the floor", capsys.readouterr().out, re.M)
+    printed = says("correct lost.bvh -o restored --kinematic")
+    assert re.search(r"^lost\.bvh: frames .* moved along the floor", printed, re.M)
     assert report_of(folder / "restored")["lost.bvh"]["faults_left"] == []
-    keep_path = ("--keep", "path", *KINEMATIC)
-    assert main(["correct", "walk.bvh", "-o", "out", *keep_path]) == 0
-    assert main(["correct", "walk.bvh", "lost.bvh", "-o", "out", *keep_path]) == 1
+    keep_path = "-o out --keep path --kinematic"
+    says(f"correct walk.bvh {keep_path}")
+    assert "faults remain (1): lost.bvh (F11" in says(f"correct walk.bvh lost.bvh {keep_path}", code=1)
     entries = report_of(folder / "out")
     assert entries["walk.bvh"]["faults_left"] == []
     (fault,) = entries["lost.bvh"]["faults_left"]
     assert re.match(r"F11 .*frames (8[5-9]|9[0-5])–", fault)
-    assert "faults remain (1): lost.bvh (F11" in capsys.readouterr().out
 
 
 def _loads(out: Path) -> list[float]:
@@ -88,11 +87,10 @@ def test_bodies_without_help_get_none(folder):
     assert (settings["strength"], settings["engine"]) == ("residual-free", "mujoco")
 
 
-def test_every_format_comes_back_as_itself(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_format_comes_back_as_itself(folder: Path, says: Says) -> None:
     before = bytes_of(folder / "clips")
-    assert main(["correct", "clips", *KINEMATIC]) == 0
+    output = says("correct clips --kinematic")
     assert bytes_of(folder / "clips") == before
-    output = capsys.readouterr().out
     for name in ("steps.bvh", "deep/steps.npz", "rows.npy", "deep/joints.npy"):
         old = open_motion(folder / "clips" / name).motion
         new = open_motion(folder / "corrected" / name).motion
@@ -163,20 +161,18 @@ def joints_by_pymotion(path: Path, frames: list[int], names: tuple[str, ...]) ->
     return joints[:, [clip.data["names"].tolist().index(name) for name in names]]
 
 
-def test_what_carries_a_body_is_reported_and_chosen(
-    folder: Path, stepping: Motion, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_carries_a_body_is_reported_and_chosen(folder: Path, stepping: Motion, says: Says) -> None:
     """Half of the time one storey up: a step by default, only the floor, or a height that is left alone."""
     high = np.linspace(-3, 3, 90)[:, None].clip(0, 1) * [0.0, 0.3, 0.0]
     rotations = np.concatenate([stepping.rotations, stepping.rotations])
     root_m = np.concatenate([stepping.root_m, stepping.root_m]) + high
     save_motion(folder / "up.bvh", replace(stepping, root_m=root_m, rotations=rotations), "bvh")
-    supports_by_name = {}
-    for choice in ("infer", "floor", "off"):
-        code = main(["correct", "up.bvh", "-o", choice, *KINEMATIC, "--support", choice])
-        assert code == (choice == "floor"), "without a step, feet that rise are a fault that remains"
-        supports_by_name[choice] = capsys.readouterr().out
-    reports = {choice: report_of(folder / choice)["up.bvh"] for choice in supports_by_name}
+    codes = {"infer": 0, "floor": 1, "off": 0}  # without a step, feet that rise are a fault that remains
+    supports_by_name = {
+        choice: says(f"correct up.bvh -o {choice} --kinematic --support {choice}", code=code)
+        for choice, code in codes.items()
+    }
+    reports = {choice: report_of(folder / choice)["up.bvh"] for choice in codes}
     supports = reports["infer"]["supports"]
     assert {support["part"] for support in supports} == {"left foot", "right foot"}
     assert [support["top_m"][1] for support in supports] == pytest.approx([0.3] * len(supports), abs=0.03)
@@ -187,31 +183,26 @@ def test_what_carries_a_body_is_reported_and_chosen(
     assert reports["off"]["moved_m"] < reports["infer"]["moved_m"]
 
 
-def test_what_is_moved_far_is_named_with_the_reason(
-    folder: Path, stepping: Motion, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_is_moved_far_is_named_with_the_reason(folder: Path, stepping: Motion, says: Says) -> None:
     raised = replace(stepping, root_m=stepping.root_m + np.array([0.0, 0.6, 0.0]))
     save_motion(folder / "raised.bvh", raised, "bvh")
-    assert main(["correct", "raised.bvh", "-o", "down", *KINEMATIC]) == 0
-    output = capsys.readouterr().out
+    output = says("correct raised.bvh -o down --kinematic")
     assert re.search(r"^raised\.bvh: moved by up to 0\.[56]\d m: it is put on the floor$", output, re.M)
     assert report_of(folder / "down")["raised.bvh"]["large_move_reason"].startswith("moved by up to")
 
 
 def test_the_way_over_the_floor_stays_unless_the_command_is_told_otherwise(
-    folder: Path, walk: Motion, capsys: pytest.CaptureFixture[str]
+    folder: Path, walk: Motion, says: Says
 ) -> None:
     """Steps in place, and a take that goes on two metres away."""
     row = repeat_cycle(close_cycle(walk), 3)
     away_m = np.where(np.arange(len(row)) < len(row) // 2, 0.0, 2.0)[:, None] * [1.0, 0.0, 0.0]
     save_motion(folder / "spot.bvh", remove_travel(row), "bvh")
     save_motion(folder / "takes.bvh", replace(row, root_m=row.root_m + away_m), "bvh")
-    assert main(["correct", "spot.bvh", "takes.bvh", "-o", "kept", *KINEMATIC]) == 0
-    output = capsys.readouterr().out
+    output = says("correct spot.bvh takes.bvh -o kept --kinematic")
     assert re.search(r"^spot\.bvh: stays in place, as on a treadmill of 1\.\d m/s", output, re.M)
     assert re.search(r"^takes\.bvh: cuts between takes at frames 5\d", output, re.M)
-    options = ["--remove-drift", "--join-takes"]
-    assert main(["correct", "spot.bvh", "takes.bvh", "-o", "asked", *KINEMATIC, *options]) == 0
+    says("correct spot.bvh takes.bvh -o asked --kinematic --remove-drift --join-takes")
     entries = report_of(folder / "kept")
     asked = report_of(folder / "asked")
     for name, least_m in (("spot.bvh", 2.0), ("takes.bvh", 1.0)):
@@ -247,7 +238,7 @@ def test_real_clips_of_both_cmu_skeletons(
     assert 0 < motion["moved_m"] < 0.05
 
 
-def test_the_other_engine_is_an_option(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+def test_the_other_engine_is_an_option(folder: Path, monkeypatch: pytest.MonkeyPatch, says: Says) -> None:
     pytest.importorskip("mujoco")
     for engine in ("pybullet", "mujoco"):
         assert main(["correct", "clips/steps.bvh", "-o", engine, "--engine", engine, "--simulate", "always"]) == 0
@@ -256,8 +247,7 @@ def test_the_other_engine_is_an_option(folder: Path, monkeypatch: pytest.MonkeyP
     assert contents[0] != contents[1]
     monkeypatch.setitem(sys.modules, "mujoco", None)
     monkeypatch.delitem(sys.modules, "selfcorrect.simulators.engines.mujoco_world", raising=False)
-    assert main(["correct", "clips/steps.bvh", "-o", "no", "--engine", "mujoco"]) == 2
-    assert "mujoco" in capsys.readouterr().err
+    assert "mujoco" in says("correct clips/steps.bvh -o no --engine mujoco", code=2)
 
 
 @pytest.mark.slow
@@ -304,13 +294,10 @@ def test_motions_that_contradict_gravity_are_retimed_where_that_is_asked_for(
         assert ("P1" in capsys.readouterr().out) == (speed != 1.0 and not option)
 
 
-def test_problems_come_first_and_alone_where_quiet_is_asked_for(
-    folder: Path, stepping: Motion, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_problems_come_first_and_alone_where_quiet_is_asked_for(folder: Path, says: Says) -> None:
     (folder / "clips" / "zebra.bvh").write_text("HIERARCHY\n")
-    for option in ([], ["--quiet"]):
-        assert main(["correct", "clips/steps.bvh", "clips/zebra.bvh", *KINEMATIC, *option]) == 1
-        lines = [line.split()[0] for line in capsys.readouterr().out.splitlines() if ".bvh  " in line]
-        assert lines == (["zebra.bvh"] if option else ["zebra.bvh", "steps.bvh"])
-    assert main(["correct", "clips/steps.bvh", "-o", "other", *KINEMATIC, "--quiet"]) == 0
-    assert capsys.readouterr().out.splitlines()[0] == "1 of 1 motions corrected → other"
+    for option, named in (("", ["zebra.bvh", "steps.bvh"]), ("--quiet", ["zebra.bvh"])):
+        printed = says(f"correct clips/steps.bvh clips/zebra.bvh --kinematic {option}", code=1)
+        assert [line.split()[0] for line in printed.splitlines() if ".bvh  " in line] == named
+    printed = says("correct clips/steps.bvh -o other --kinematic --quiet")
+    assert printed.splitlines()[0] == "1 of 1 motions corrected → other"

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers import bytes_of, killed_at_sync, report_of
+from helpers import Says, bytes_of, killed_at_sync, report_of
 
 import selfcorrect as sc
 from selfcorrect.core.errors import WorkerError
@@ -33,17 +33,14 @@ from selfcorrect.simulators.corrector import KinematicCorrector
 KINEMATIC = ["--kinematic"]
 
 
-def test_a_second_run_does_what_is_missing_only(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_second_run_does_what_is_missing_only(folder: Path, says: Says) -> None:
     out = folder / "corrected"
-    command = ["correct", "clips", *KINEMATIC]
-    assert main(command) == 0
+    says("correct clips --kinematic")
     first = bytes_of(out)
     times = {path: path.stat().st_mtime_ns for path in out.rglob("*.bvh")}
     (out / "deep" / "steps.npz").unlink()
     (out / "rows.npy").unlink()
-    capsys.readouterr()
-    assert main(command) == 0
-    assert "2 of 4 motions are finished already with these settings" in capsys.readouterr().out
+    assert "2 of 4 motions are finished already with these settings" in says("correct clips --kinematic")
     assert set(bytes_of(out)) == set(first)
     for name in ("rows.npy", "steps.bvh", "report.json"):
         assert bytes_of(out)[name] == first[name]
@@ -86,40 +83,34 @@ def test_a_file_comes_out_the_same_alone_and_beside_others(folder: Path, steppin
         assert (folder / "alone" / f"{name}.bvh").read_bytes() == (folder / "together" / f"{name}.bvh").read_bytes()
 
 
-def test_a_profile_is_an_input_of_its_own(folder: Path, stepping: Motion, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_profile_is_an_input_of_its_own(folder: Path, stepping: Motion, says: Says) -> None:
     for name, frames in (("a", 40), ("b", 30)):
         save_motion(folder / "rig" / f"{name}.bvh", stepping.frames(0, frames))
     assert main(["data", "profile", "rig/a.bvh", "./rig/../rig/a.bvh", "-o", "rig.json"]) == 2  # one clip, named twice
     assert main(["data", "profile", "rig", "-o", "rig.json"]) == 0
-    command = ["correct", "rig/a.bvh", *KINEMATIC, "--profile", "rig.json"]
-    assert main(command) == 0
+    command = "correct rig/a.bvh --kinematic --profile rig.json"
+    says(command)
     assert "feet as in rig.json (--profile)" in (folder / "corrected" / "report.json").read_text()
     profile = json.loads((folder / "rig.json").read_text())
     next(iter(profile["rigs"].values()))["soles_m"] = [0.03, 0.03]
     (folder / "rig.json").write_text(json.dumps(profile))
-    capsys.readouterr()
-    assert main(command) == 0
-    assert "finished already" not in capsys.readouterr().out
+    assert "finished already" not in says(command)
 
 
-def test_what_lies_beside_a_file_counts_as_its_input(
-    folder: Path, stepping: Motion, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_lies_beside_a_file_counts_as_its_input(folder: Path, stepping: Motion, says: Says) -> None:
     save_motion(folder / "a.gltf", stepping)
     document = json.loads((folder / "a.gltf").read_text())
     beside = folder / "a.bin"
     beside.write_bytes(base64.b64decode(document["buffers"][0]["uri"].partition(",")[2]))
     document["buffers"][0]["uri"] = beside.name
     (folder / "a.gltf").write_text(json.dumps(document))
-    command = ["correct", "a.gltf", *KINEMATIC]
+    command = "correct a.gltf --kinematic"
     for finished in (False, True):
-        assert main(command) == 0
-        assert ("finished already" in capsys.readouterr().out) == finished
+        assert ("finished already" in says(command)) == finished
     content = bytearray(beside.read_bytes())
     content[-1] ^= 1
     beside.write_bytes(bytes(content))
-    main(command)
-    assert "finished already" not in capsys.readouterr().out
+    assert "finished already" not in says(command)
 
 
 @pytest.mark.slow
@@ -216,7 +207,7 @@ def test_no_more_files_are_together_than_memory_is_for(folder: Path, monkeypatch
 
 
 def test_after_a_death_of_a_worker_files_are_corrected_one_by_one(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path, monkeypatch: pytest.MonkeyPatch, says: Says
 ) -> None:
     """A file that kills its worker ends the command, and no file before it is lost."""
 
@@ -227,10 +218,9 @@ def test_after_a_death_of_a_worker_files_are_corrected_one_by_one(
             job.function(*job.arguments, silent)
 
     monkeypatch.setattr(batch, "run_jobs", run_jobs)
-    assert main(["correct", "clips", *KINEMATIC]) == 2
-    output = capsys.readouterr()
-    assert "the remaining files are corrected one by one" in output.out
-    assert "a worker process died" in output.err
+    output = says("correct clips --kinematic", code=2)
+    assert "the remaining files are corrected one by one" in output
+    assert "a worker process died" in output
     assert {path.name for path in (folder / "corrected").rglob("*.np[yz]")} == {"joints.npy", "steps.npz"}
 
 

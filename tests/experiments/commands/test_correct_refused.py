@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import report_of
+from helpers import Says, report_of
 
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.experiments.cli import main
@@ -31,9 +31,7 @@ BAD = {
 }  # fmt: skip
 
 
-def test_bad_files_get_a_sentence_each_and_the_others_go_on(
-    folder: Path, stepping: Motion, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_bad_files_get_a_sentence_each_and_the_others_go_on(folder: Path, stepping: Motion, says: Says) -> None:
     mixed = folder / "mixed"
     save_motion(mixed / "good.bvh", stepping)
     text = (mixed / "good.bvh").read_text()
@@ -45,8 +43,7 @@ def test_bad_files_get_a_sentence_each_and_the_others_go_on(
     (mixed / "torn.npz").write_bytes((folder / "clips" / "deep" / "steps.npz").read_bytes()[:500])
     np.save(mixed / "pickled.npy", np.array([{}], dtype=object), allow_pickle=True)
     np.save(mixed / "shape.npy", np.zeros((5, 21, 3)))
-    assert main(["correct", "mixed", *KINEMATIC]) == 1
-    output = capsys.readouterr().out
+    output = says("correct mixed --kinematic", code=1)
     report = report_of(folder / "corrected")
     for name, (_, sentence) in BAD.items():
         assert re.search(sentence, report[name]["reason"])
@@ -89,7 +86,7 @@ def test_a_motion_that_physics_cannot_follow_is_rejected_with_its_frame(folder: 
 
 
 def test_a_full_disk_is_told_and_leaves_no_half_of_a_file(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path, monkeypatch: pytest.MonkeyPatch, says: Says
 ) -> None:
     def full(source: Path, target: Path) -> None:
         Path(target).write_bytes(Path(source).read_bytes()[:100])
@@ -97,19 +94,18 @@ def test_a_full_disk_is_told_and_leaves_no_half_of_a_file(
 
     with monkeypatch.context() as patch:
         patch.setattr("shutil.copyfile", full)
-        assert main(["correct", "clips/steps.bvh", *KINEMATIC]) == 2
-    assert "corrected: No space left on device; what was committed before is intact" in capsys.readouterr().err
+        refusal = says("correct clips/steps.bvh --kinematic", code=2)
+    assert "corrected: No space left on device; what was committed before is intact" in refusal
     assert not list((folder / "corrected").glob("*.bvh"))
     assert main(["correct", "clips/steps.bvh", *KINEMATIC]) == 0
 
 
-def test_nothing_readable_is_exit_code_2(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_readable_is_exit_code_2(folder: Path, says: Says) -> None:
     for name in ("notes.txt", "more.txt"):
         (folder / name).write_text("no motion")
-    assert main(["correct", "notes.txt", "more.txt"]) == 2
-    captured = capsys.readouterr()
-    assert "motions are read from .bvh, .npz, .pt, " in captured.out
-    assert "none of the files could be read and worked on; the first: " in captured.err
+    printed = says("correct notes.txt more.txt", code=2)
+    assert "motions are read from .bvh, .npz, .pt, " in printed
+    assert "none of the files could be read and worked on; the first: " in printed
 
 
 def test_the_output_folder_is_no_input(folder: Path) -> None:

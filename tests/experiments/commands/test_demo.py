@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tyro
+from helpers import Says
 
-from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.commands import demo as command
 from selfcorrect.experiments.commands.demo import DemoCommand
 from selfcorrect.experiments.file_correction.demo import DEMO_FIGURES, spoil, walk
@@ -70,21 +70,14 @@ def test_a_browser_opens_only_before_somebody(
     assert len(pages) == opened
 
 
-def test_a_file_that_is_no_page_is_refused_and_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    notes = tmp_path / "notes.txt"
-    notes.write_text("mine", encoding="utf-8")
-    assert main(["demo", "--no-open", "--out", str(notes)]) == 2
-    assert ".html" in capsys.readouterr().err
-    assert notes.read_text(encoding="utf-8") == "mine"
-
-
-def test_a_page_of_somebody_else_is_kept_and_one_of_the_demo_replaced(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("name", "reason"), [("notes.txt", ".html"), ("page.html", "exists")])
+def test_a_file_of_somebody_else_is_kept_and_a_page_of_the_demo_replaced(
+    tmp_path: Path, name: str, reason: str, says: Says
 ) -> None:
-    page = tmp_path / "page.html"
+    page = tmp_path / name
     page.write_text("<!doctype html><title>mine</title>", encoding="utf-8")
-    command = ["demo", "--no-open", "--out", str(page)]
-    assert main(command) == 2
-    assert "exists" in capsys.readouterr().err
+    assert reason in says("demo --no-open --out", page, code=2)
     assert page.read_text(encoding="utf-8") == "<!doctype html><title>mine</title>"
-    assert main([*command, "--overwrite"]) == main(command) == 0
+    if page.suffix == ".html":
+        says("demo --no-open --overwrite --out", page)
+        says("demo --no-open --out", page)

@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from helpers import LOOPS, bytes_of
+from helpers import LOOPS, Says, bytes_of
 from made_motions import made_motion
 
 from selfcorrect.datasets.files.open import save_motion
@@ -108,16 +108,14 @@ def test_a_mistake_is_one_sentence_and_changes_nothing(
 
 @pytest.mark.parametrize("command", ["data samples --out made", "data convert clips/a.bvh --to amass --out made"])
 def test_what_a_command_made_is_not_called_somebody_elses(
-    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: Says
 ) -> None:
     monkeypatch.chdir(tmp_path)
     save_motion(tmp_path / "clips" / "a.bvh", made_motion("walk"))
-    assert main(command.split()) == 0
+    says(command)
     before = bytes_of(tmp_path / "made")
-    capsys.readouterr()
-    assert main(command.split()) == 2
-    said = capsys.readouterr().err
+    said = says(command, code=2)
     assert ": exists; choose another place with --out, or give --overwrite" in said
     assert "not written by" not in said
     assert bytes_of(tmp_path / "made") == before
-    assert main([*command.split(), "--overwrite"]) == 0
+    says(command, "--overwrite")

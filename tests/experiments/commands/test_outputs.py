@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from helpers import Says
 from made_motions import made_motion
 
 from selfcorrect.datasets.files.open import save_motion
@@ -28,11 +29,10 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_what_is_there_is_replaced_only_when_told(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_there_is_replaced_only_when_told(name: str, says: Says) -> None:
     words, written = COMMANDS[name]
     Path(written).write_bytes(FOREIGN)
-    assert main(words) == 2
-    assert f"selfcorrect: {written}: exists" in capsys.readouterr().err
+    assert f"selfcorrect: {written}: exists" in says(*words, code=2)
     assert Path(written).read_bytes() == FOREIGN
     assert main([*words, "--overwrite"]) in (0, 1)
     assert Path(written).read_bytes() != FOREIGN
@@ -66,9 +66,8 @@ def test_a_device_stays_a_device(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.slow
-def test_a_sample_of_each_layout_can_be_corrected(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["data", "samples", "--out", str(tmp_path / "samples")]) in (0, None)
-    commands = capsys.readouterr().out.splitlines()
+def test_a_sample_of_each_layout_can_be_corrected(tmp_path: Path, says: Says) -> None:
+    commands = says("data samples --out", tmp_path / "samples").splitlines()
     sample_names = {path.name for path in (tmp_path / "samples").iterdir()}
     assert {"kimodo.npz", "amass.npz", "mdm.npy", "motionstreamer.npy"} <= sample_names
     assert len(commands) == len(sample_names)

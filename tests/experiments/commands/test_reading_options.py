@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import Says
 from posed_motions import gliding, standing
 
 import selfcorrect as sc
@@ -74,29 +75,24 @@ def test_checks_judge_what_reading_says(folder: Path, command: list[str], capsys
     assert "another axis up?" not in capsys.readouterr().out
 
 
-def test_stats_and_shards_read_as_they_are_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["data", "shard", "a.bvh", "-o", "shards", *TURNED]) in (0, None)
+def test_stats_and_shards_read_as_they_are_told(folder: Path, says: Says) -> None:
+    says("data shard a.bvh -o shards", *TURNED)
     (motion,) = sc.load_motions(folder / "shards")
     expected = sc.load_motion(folder / "a.bvh", sc.Reading(up="z!", metres_per_unit=0.02))
     np.testing.assert_allclose(motion.root_m, expected.root_m, atol=1e-5)
     np.testing.assert_allclose(
         sc.load_motions(folder / "a.bvh", sc.Reading(up="z!", metres_per_unit=0.02))[0].root_m, expected.root_m
     )
-    main(["data", "stats", "a.bvh", "--up", "y"])
-    plain = capsys.readouterr().out
-    main(["data", "stats", "a.bvh", *TURNED])
-    assert capsys.readouterr().out != plain
+    assert says("data stats a.bvh", *TURNED) != says("data stats a.bvh --up y")
 
 
-def test_a_dancer_captured_above_the_floor_is_put_onto_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dancer_captured_above_the_floor_is_put_onto_it(tmp_path: Path, says: Says) -> None:
     """No foot stands, so the lowest soles are the floor; options that say where it is do the same."""
     sc.save_motion(tmp_path / "a.bvh", gliding(0.3))
-    correct = ["correct", str(tmp_path / "a.bvh"), "--engine", "mujoco"]
-    assert main([*correct, "-o", str(tmp_path / "plain")]) == 0
-    assert "it is put on the floor" in capsys.readouterr().out
+    correct = ("correct --engine mujoco", tmp_path / "a.bvh", "-o")
+    assert "it is put on the floor" in says(*correct, tmp_path / "plain")
     for option in ("--floor=0.3", "--drop"):
-        main([*correct, "-o", str(tmp_path / option), option])
-        assert "not corrected" not in capsys.readouterr().out
+        assert "not corrected" not in says(*correct, tmp_path / option, option)
         assert f"m ({option[:7]}" in (tmp_path / option / "report.json").read_text()
     for folder in ("plain", "--floor=0.3", "--drop"):
         motion = sc.load_motion(tmp_path / folder / "a.bvh")

@@ -7,29 +7,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import REPOSITORY
+from helpers import REPOSITORY, Says
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.experiments.cli import load_command, main
+from selfcorrect.experiments.cli import load_command
 from selfcorrect.experiments.commands.from_file import from_file
 
 jsonschema = pytest.importorskip("jsonschema")
 yaml = pytest.importorskip("yaml")
 
 
-def read_schema(command: str, capsys: pytest.CaptureFixture[str]) -> Any:
-    assert main([command, "--schema"]) == 0
-    schema = json.loads(capsys.readouterr().out)
+def read_schema(command: str, says: Says) -> Any:
+    schema = json.loads(says(command, "--schema"))
     jsonschema.Draft202012Validator.check_schema(schema)
     return jsonschema.Draft202012Validator(schema)
 
 
-def test_the_file_of_the_guide_is_valid(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_file_of_the_guide_is_valid(says: Says) -> None:
     page = (REPOSITORY / "docs" / "own-model.md").read_text()
     blocks = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     assert blocks
     for block in blocks:
-        read_schema("compare", capsys).validate(yaml.safe_load(block))
+        read_schema("compare", says).validate(yaml.safe_load(block))
 
 
 @pytest.mark.parametrize(
@@ -44,9 +43,9 @@ def test_the_file_of_the_guide_is_valid(capsys: pytest.CaptureFixture[str]) -> N
     ],
 )
 def test_the_schema_accepts_what_the_command_reads(
-    command: str, text: str, is_valid: bool, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    command: str, text: str, is_valid: bool, says: Says, tmp_path: Path
 ) -> None:
-    assert read_schema(command, capsys).is_valid(yaml.safe_load(text)) == is_valid
+    assert read_schema(command, says).is_valid(yaml.safe_load(text)) == is_valid
     path = tmp_path / "experiment.yaml"
     path.write_text(text)
     with nullcontext() if is_valid else pytest.raises(InputError):

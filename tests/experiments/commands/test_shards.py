@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import killed_at_sync
+from helpers import Says, killed_at_sync
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow.fs import FileSelector, FileSystem
@@ -70,26 +70,16 @@ def shard(*options: str, out: str = "shards") -> int:
     return main(["data", "shard", "clips", "-o", out, "--motions-per-shard", "3", *options])
 
 
-def test_files_that_came_since_are_listed(folder: Path, walk: Motion, capsys: pytest.CaptureFixture[str]) -> None:
-    (folder / "clips" / "broken.bvh").unlink()
-    assert shard() == 0
-    save_motion(folder / "clips" / "later.bvh", walk)
-    assert shard(out="more") == 0
-    assert f"{MOTIONS + 1} motions in " in capsys.readouterr().out
-
-
-def test_files_become_shards_and_are_corrected_as_they_are_alone(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert shard() == 2  # one file could not be read
-    output = capsys.readouterr().out
+def test_files_become_shards_and_are_corrected_as_they_are_alone(folder: Path, walk: Motion, says: Says) -> None:
+    output = says("data shard clips -o shards --motions-per-shard 3", code=2)
     assert f"{MOTIONS} motions in 3 shards → shards" in output
     assert "unreadable (1)" in output
     assert "broken.bvh" in output
+    (folder / "clips" / "broken.bvh").unlink()
+    save_motion(folder / "clips" / "later.bvh", walk)
+    assert f"{MOTIONS + 1} motions in " in says("data shard clips -o more")
 
-    assert main(["correct", "shards", "-o", "fixed", "--kinematic"]) == 1
-    output = capsys.readouterr().out
-    assert "1 of 3 motions not corrected: short.bvh" in output
+    assert "1 of 3 motions not corrected: short.bvh" in says("correct shards -o fixed --kinematic", code=1)
     packed = motions_in("shards")
     fixed = motions_in("fixed")
     assert packed.keys() - fixed.keys() == {"short.bvh"}
@@ -111,10 +101,6 @@ def test_files_become_shards_and_are_corrected_as_they_are_alone(
 def test_what_sha256sum_checks_is_what_was_written(folder: Path) -> None:
     shard()
     subprocess.run(["sha256sum", "--strict", "-c", "SHA256SUMS"], cwd="shards", check=True, capture_output=True)
-    assert main(["verify", "shards"]) == 0
-    path = next(Path("shards").glob("*.parquet"))
-    path.write_bytes(path.read_bytes()[:-1])
-    assert main(["verify", "shards"]) == 1
 
 
 def test_inputs_that_changed_are_packed_again(folder: Path, walk: Motion) -> None:
@@ -154,25 +140,20 @@ def test_inputs_that_changed_are_packed_again(folder: Path, walk: Motion) -> Non
     assert {name for name in first if not np.array_equal(third[name].root_m, second[name].root_m)} == {"walks/0.gltf"}
 
 
-def test_a_finished_set_stays_unless_it_may_be_replaced(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_finished_set_stays_unless_it_may_be_replaced(folder: Path, says: Says) -> None:
     """Inputs that became unreadable, all of them, cost no earlier shard either."""
-    words = ["data", "shard", "clips/walks", "-o", "set", "--motions-per-shard", "2"]
-    assert main(words) in (0, None)
+    line = "data shard clips/walks -o set --motions-per-shard 2"
+    says(line)
     before = contents("set")
-    assert main(words) == 2
-    assert "set: exists; choose another place with --out, or give --overwrite" in capsys.readouterr().err
-    for sources, out in (
-        (["set", "clips"], "set"),
-        (["clips", "set/shard-00000.parquet"], "set"),
-        (["clips"], "clips/set"),
-    ):
-        assert main(["data", "shard", *sources, "-o", out, "--overwrite"]) == 2
-        assert f"{out}: a set cannot hold its sources, or lie in them" in capsys.readouterr().err
+    assert "set: exists; choose another place with --out, or give --overwrite" in says(line, code=2)
+    for sources, out in (("set clips", "set"), ("clips set/shard-00000.parquet", "set"), ("clips", "clips/set")):
+        refusal = says(f"data shard {sources} -o {out} --overwrite", code=2)
+        assert f"{out}: a set cannot hold its sources, or lie in them" in refusal
     for path in (folder / "clips" / "walks").iterdir():
         path.write_bytes(b"junk")
-    assert main([*words, "--overwrite"]) == 2
+    says(line, "--overwrite", code=2)
     assert contents("set") == before
-    assert main(["verify", "set"]) in (0, None)
+    says("verify set")
 
 
 @pytest.mark.parametrize("overwrite", [(), ("--overwrite",)])
@@ -235,7 +216,7 @@ def test_shards_at_an_address_are_corrected_into_an_address(folder: Path, remote
 
 @pytest.mark.slow
 def test_a_server_that_does_not_answer_ends_in_a_sentence(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path, monkeypatch: pytest.MonkeyPatch, says: Says
 ) -> None:
     for name, value in {
         "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
@@ -245,40 +226,32 @@ def test_a_server_that_does_not_answer_ends_in_a_sentence(
         "AWS_MAX_ATTEMPTS": "1",
     }.items():
         monkeypatch.setenv(name, value)
-    assert main(["correct", "s3://bucket/shards", "-o", "fixed"]) == 2
-    assert "s3://bucket/shards: cannot be reached" in capsys.readouterr().err
+    assert "s3://bucket/shards: cannot be reached" in says("correct s3://bucket/shards -o fixed", code=2)
 
 
-def test_without_the_extra_a_sentence_names_it(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_the_extra_a_sentence_names_it(folder: Path, monkeypatch: pytest.MonkeyPatch, says: Says) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    assert main(["correct", "s3://motions/shards"]) == 2
-    assert "needs the extra `loops`" in capsys.readouterr().err
+    assert "needs the extra `loops`" in says("correct s3://motions/shards", code=2)
 
 
-def test_a_damaged_shard_is_told_of_and_the_rest_goes_on(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_shard_is_told_of_and_the_rest_goes_on(folder: Path, says: Says) -> None:
     shard()
     damaged = folder / "shards" / "shard-00001.parquet"
     sound = damaged.read_bytes()
     damaged.write_bytes(sound[:-100])
-    assert main(["verify", "shards"]) == 1
-    capsys.readouterr()
-    assert main(["correct", "shards", "-o", "fixed", "--kinematic"]) == 1
-    output = capsys.readouterr().out
-    assert "shard-00001.parquet  failed: damaged, or not written to its end" in output
-
+    says("verify shards", code=1)
+    correct = "correct shards --kinematic -o"
+    assert "shard-00001.parquet  failed: damaged, or not written to its end" in says(correct, "fixed", code=1)
     damaged.write_bytes(sound)
-    assert main(["correct", "shards", "-o", "fixed", "--kinematic"]) == 1
-    assert "2 of 3 motions are finished already" in capsys.readouterr().out
-    assert main(["correct", "shards", "-o", "whole", "--kinematic"]) == 1
+    assert "2 of 3 motions are finished already" in says(correct, "fixed", code=1)
+    says(correct, "whole", code=1)
     for path in Path("whole").glob("*.parquet"):
         assert path.read_bytes() == (Path("fixed") / path.name).read_bytes()
-    assert main(["verify", "whole"]) == 0
+    says("verify whole")
 
 
 def test_one_motion_that_breaks_a_corrector_leaves_the_others_alone(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shard("--motions-per-shard", "100")
     sound = KinematicCorrector()
@@ -311,9 +284,9 @@ def test_one_motion_that_breaks_a_corrector_leaves_the_others_alone(
     assert all(np.array_equal(motion.root_m, intact[name].root_m) for name, motion in remaining.items())
 
 
-def test_shards_become_files_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_shards_become_files_again(folder: Path, says: Says) -> None:
     shard()
-    assert main(["data", "convert", "shards", "--out", "files"]) == 0
+    says("data convert shards --out files")
     files = {path.relative_to("files").as_posix() for path in Path("files").rglob("*") if path.is_file()}
     packed = {f"{Path(name).with_suffix('.bvh')}": motion for name, motion in motions_in("shards").items()}
     assert files == packed.keys()
@@ -321,28 +294,22 @@ def test_shards_become_files_again(folder: Path, capsys: pytest.CaptureFixture[s
         reread = open_motion(Path("files") / name, any_body=True).motion
         joints = [reread.skeleton.names.index(joint) for joint in packed[name].skeleton.names]  # beside end sites
         np.testing.assert_allclose(joint_positions(reread)[:, joints], joint_positions(packed[name]), atol=1e-5)
-    capsys.readouterr()
-    assert main(["data", "convert", "shards", "--out", "files"]) == 2
-    assert "exists; choose another place with --out, or give --overwrite" in capsys.readouterr().err
+    refusal = says("data convert shards --out files", code=2)
+    assert "exists; choose another place with --out, or give --overwrite" in refusal
 
 
 @pytest.mark.parametrize("name", [b"a\nb.bvh", b"a\x1b[2Jb.bvh", b"caf\xe9.bvh"])
-def test_a_name_that_no_file_could_get_back_is_told_and_left_out(
-    folder: Path, name: bytes, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_name_that_no_file_could_get_back_is_told_and_left_out(folder: Path, name: bytes, says: Says) -> None:
     os.rename(folder / "clips" / "walks" / "1.bvh", os.path.join(os.fsencode(folder), b"clips", name))
-    capsys.readouterr()
-    assert main(["data", "shard", str(folder / "clips"), "-o", "shards"]) == 2
-    output = capsys.readouterr()
-    assert "cannot be the name of a file in a set of shards; rename it" in output.out + output.err
+    output = says("data shard clips -o shards", code=2)
+    assert "cannot be the name of a file in a set of shards; rename it" in output
     assert len(motions_in("shards")) == MOTIONS - 1
-    assert main(["data", "convert", "shards", "--out", "back"]) == 0
+    says("data convert shards --out back")
 
 
-def test_a_name_in_a_shard_leads_nowhere_else(folder: Path, walk: Motion, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_name_in_a_shard_leads_nowhere_else(folder: Path, walk: Motion, says: Says) -> None:
     write_named(folder / "evil" / "a.parquet", [NamedMotion("../../evil", walk)])
-    assert main(["data", "convert", "evil", "--out", "files"]) == 2
-    assert "leads out of this folder" in capsys.readouterr().err
+    assert "leads out of this folder" in says("data convert evil --out files", code=2)
     assert not (folder.parent / "evil.bvh").exists()
 
 
@@ -365,11 +332,9 @@ def without_report(folder: str) -> dict[str, bytes]:
     return {name: content for name, content in contents(folder).items() if not name.endswith("report.json")}
 
 
-def test_shards_are_read_like_other_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_shards_are_read_like_other_files(folder: Path, says: Says) -> None:
     shard()
     motions = load_motions("shards")
     assert len(motions) == MOTIONS
     assert {motion.label for motion in motions} == {"walks", "walk", "short"}  # glTF files name theirs
-    capsys.readouterr()
-    assert main(["data", "check", "shards"]) == 0
-    assert f"{MOTIONS} motions" in capsys.readouterr().out
+    assert f"{MOTIONS} motions" in says("data check shards")

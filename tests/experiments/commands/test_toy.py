@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from helpers import LOOPS
+from helpers import LOOPS, Says
 
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.experiments.cli import main
@@ -108,13 +108,13 @@ def test_options_reach_the_settings_that_have_them() -> None:
     assert (settings.real_count, settings.sizes) == (30, (30, 90))
 
 
-def test_options_that_no_toy_has_or_that_have_too_many_values_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["toy", LOOPS["linear"], LOOPS["curation"], "--gamma", "1", "--quick"]) == 2
-    assert f"--gamma is no setting of {LOOPS['linear']}, {LOOPS['curation']}" in capsys.readouterr().err
-    assert main(["toy", LOOPS["gaussian-correct"], "--n", "10", "20", "--quick"]) == 2
-    assert "gaussian_correct.py takes one --n, got 10, 20" in capsys.readouterr().err
-    assert main(["toy", LOOPS["gaussian-correct"], "--gamma", "1", "--quick"]) == 2
-    assert "gaussian-correct needs two or more strengths γ in ascending order" in capsys.readouterr().err
+def test_options_that_no_toy_has_or_that_have_too_many_values_are_refused(says: Says) -> None:
+    linear, curation, corrected = (LOOPS[name] for name in ("linear", "curation", "gaussian-correct"))
+    refusal = says("toy", linear, curation, "--gamma=1", "--quick", code=2)
+    assert f"--gamma is no setting of {linear}, {curation}" in refusal
+    assert "gaussian_correct.py takes one --n, got 10, 20" in says("toy", corrected, "--n", 10, 20, "--quick", code=2)
+    refusal = says("toy", corrected, "--gamma=1", "--quick", code=2)
+    assert "gaussian-correct needs two or more strengths γ in ascending order" in refusal
 
 
 @pytest.mark.slow

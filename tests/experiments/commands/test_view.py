@@ -10,7 +10,7 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 import tyro
-from helpers import lifting_off
+from helpers import Says, lifting_off
 from made_motions import made_motion
 
 from selfcorrect.datasets.files.open import save_motion
@@ -52,9 +52,7 @@ def test_what_was_assumed_is_told_as_on_the_line_of_correct(tmp_path: Path, caps
 
 
 @pytest.mark.slow
-def test_check_correct_and_page_state_the_same_skating(
-    walk: Motion, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_check_correct_and_page_state_the_same_skating(walk: Motion, tmp_path: Path, says: Says) -> None:
     """The walk of the README, shaken and sunk."""
     shake_m = np.random.default_rng(0).normal(0, 0.01, walk.root_m.shape)
     given, corrected = str(tmp_path / "walk.bvh"), str(tmp_path / "corrected/walk.bvh")
@@ -62,10 +60,7 @@ def test_check_correct_and_page_state_the_same_skating(
     assert main(["correct", given, "-o", str(tmp_path / "corrected")]) == 0
     main(["view", given, corrected, "--out", str(tmp_path / "both.html")])
     main(["check", given, "--references", "--csv", str(tmp_path / "figures.csv")])
-    capsys.readouterr()
-    main(["check", corrected, "--against", given])
-    printed = capsys.readouterr().out
-
+    printed = says("check", corrected, "--against", given, code=1)
     errors = json.loads((tmp_path / "corrected/report.json").read_text())["motions"][0]
     before_mm_s, after_mm_s = (1000 * errors[when]["skate_m_s"] for when in ("before", "after"))
     assert before_mm_s > 300 > 100 > after_mm_s

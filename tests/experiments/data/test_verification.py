@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers import Says
 from made_motions import made_motion
 from robustness.damage import examples
 
@@ -41,20 +42,13 @@ def sound(tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-def test_a_sound_folder_is_said_to_be_sound(sound: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["verify", str(sound)]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "13 files looked at (2 generations, 1 corrected motions); none of them damaged"
-    assert not lines[1:]
-
-
-def test_json_holds_what_is_damaged(sound: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["verify", str(sound), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["damage"] == []
+def test_a_sound_folder_is_said_to_be_sound_and_json_holds_what_is_damaged(sound: Path, says: Says) -> None:
+    line = "13 files looked at (2 generations, 1 corrected motions); none of them damaged"
+    assert says("verify", sound) == f"{line}\n"
+    assert json.loads(says("verify --json", sound))["damage"] == []
     (sound / "out" / "a.bvh").write_text("hierarchy")
-    assert main(["verify", str(sound), "--json"]) == 1
-    (line,) = json.loads(capsys.readouterr().out)["damage"]
-    assert "a.bvh" in line
+    (damage,) = json.loads(says("verify --json", sound, code=1))["damage"]
+    assert "a.bvh" in damage
 
 
 @pytest.fixture(scope="module")
@@ -157,17 +151,15 @@ def test_files_of_somebody_else_are_not_called_damaged(everything: Path, tmp_pat
     assert set(verification.unread) == {"mine.json", "lock.json", "pipe.json", "gone"}
 
 
-def test_sets_are_verified_at_addresses(everything: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_sets_are_verified_at_addresses(everything: Path, tmp_path: Path, says: Says) -> None:
     pytest.importorskip("pyarrow")
     shutil.copytree(everything / "corrected set", tmp_path / "set")
     address = f"file://{tmp_path}/set"
-    assert main(["verify", address]) == 0
-    assert "files looked at (1 corrected motions); none of them damaged" in capsys.readouterr().out
+    assert "files looked at (1 corrected motions); none of them damaged" in says("verify", address)
     for path in [path for path in _files(tmp_path / "set") if path.name != ".selfcorrect.lock"]:
         data = path.read_bytes()
         path.write_bytes(data[:-9])
-        assert main(["verify", address]) == 1
-        assert path.name in capsys.readouterr().out
+        assert path.name in says("verify", address, code=1)
         path.write_bytes(data)
-    assert main(["verify", f"file://{everything}/in"]) == 2
-    assert f"file://{everything}/in: neither generations" in capsys.readouterr().err
+    plain = f"file://{everything}/in"
+    assert f"{plain}: neither generations" in says("verify", plain, code=2)

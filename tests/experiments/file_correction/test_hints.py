@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import report_of
+from helpers import Says, report_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_motions import KINDS, Kind, made_motion
@@ -70,33 +70,28 @@ def test_a_step_that_only_tells_costs_its_own_line(
 
 
 def test_a_table_and_a_summary_that_fail_cost_themselves_only(
-    walker: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    walker: Path, monkeypatch: pytest.MonkeyPatch, says: Says
 ) -> None:
     for name in ("format_table", "summarize_results"):
         monkeypatch.setattr(report, name, fails)
-    assert main(["correct", "walk.bvh", "-o", "out", "--kinematic"]) == 0
-    printed = capsys.readouterr().out
+    printed = says("correct walk.bvh -o out --kinematic")
     assert printed.startswith("no table: index 81")
     assert "\nno summary: index 81" in printed
     assert printed.endswith(f"report: {Path('out/report.json')}\n")
     assert report_of(walker / "out")["walk.bvh"]["verdict"] == "accepted"
 
 
-def test_a_check_of_a_folder_goes_on(
-    walker: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_check_of_a_folder_goes_on(walker: Path, monkeypatch: pytest.MonkeyPatch, says: Says) -> None:
     high = made_motion("idle", frames=40)
     high.root_m[:, 1] += 0.5
     write_bvh(walker / "high.bvh", clip_of(high))
     monkeypatch.setattr(walking, "find_longest_walk", fails)
-    assert main(["check", "."]) == 1
-    printed = capsys.readouterr().out
+    printed = says("check .", code=1)
     assert "high.bvh: 1 finding (unit 0.01 m inferred, y up inferred)\n  F4 floor-elsewhere" in printed
     assert "walk.bvh: note: rule P1 was left out: " in printed
     assert printed.endswith("F4 in 1), 2 with notes\n")
     monkeypatch.setattr(check_files, "open_motion", fails)
-    assert main(["check", "."]) == 2
-    assert capsys.readouterr().out.count("unreadable: ") == 2
+    assert says("check .", code=2).count("unreadable: ") == 2
 
 
 def log_uniform(low: float, high: float) -> st.SearchStrategy[float]:

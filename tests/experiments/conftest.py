@@ -1,0 +1,19 @@
+"""What tests of commands share."""
+
+import pytest
+from helpers import Says
+
+from selfcorrect.experiments.cli import main
+
+
+@pytest.fixture
+def says(capsys: pytest.CaptureFixture[str]) -> Says:
+    """`says("correct clips", *words, code=0)`: what a command prints that has to end with a code; errors from 2 on."""
+
+    def run(line: str, *words: object, code: int = 0) -> str:
+        capsys.readouterr()
+        assert (main([*line.split(), *map(str, words)]) or 0) == code
+        printed = capsys.readouterr()
+        return printed.out if code < 2 else printed.out + printed.err
+
+    return run
