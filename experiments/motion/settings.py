@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 else:
     EngineName = literal_type_from_choices(ENGINES.names)
 
-KeptModels: TypeAlias = Literal["all", "samples", "needed", "sampling"]
+KeptModels: TypeAlias = Literal["all", "samples", "sampling"]
 
 BUILT_IN_DATA = ("deepmimic",)
 """Motions that the package has."""
@@ -289,9 +289,8 @@ class RunOptions:
     """Resume with correctors, denoisers or data of yours that were changed since the run began. The run folder records
     both."""
     keep: KeptModels = "samples"
-    """What stays in the run folder: all; samples, all samples and the last two models of each arm; needed, the last
-    generations, from which a run can be extended; sampling, the part of the last models that draws samples. While it
-    runs, any run can be resumed."""
+    """What stays in the run folder: all; samples, all samples and the last two models of each arm, from which a run can
+    be extended; sampling, the part of the last models that draws samples. While it runs, any run can be resumed."""
     repair: bool = False
     """Do damaged generations again; `selfcorrect verify` finds them."""
     device: str = "auto"

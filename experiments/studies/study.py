@@ -29,9 +29,9 @@ from ..jobs.run import Job
 from .arms import ArmSettings, folder_name
 from .measured_store import MEASURED_FILE, MeasuredStore
 
-KeepLevel: TypeAlias = Literal["all", "samples", "needed", "sampling", "measured"]
-"""What stays of a finished arm: all models and samples; samples, all samples and the last two models; needed, what
-extending the arm needs; sampling, the part of the last model that draws samples; measured, only what was measured."""
+KeepLevel: TypeAlias = Literal["all", "samples", "sampling", "measured"]
+"""What stays of a finished arm: all models and samples; samples, all samples and the last two models; sampling, the
+part of the last model that draws samples; measured, only what was measured."""
 
 
 @dataclass(frozen=True)
@@ -298,18 +298,19 @@ def run_arm(study: Study, run: SeedRun, arm: ArmSettings, progress: Progress) ->
         measured.write()
         return
     config = study_task.describe(run, arm, task, loop_arm)
-    keeps_all_samples = study.keep in ("all", "samples")
-    keep_samples = keeps_all_samples or reads_past(loop_arm.policy)
-    keep_models = study.keep == "all"
+    keeps_sampler = study.keep == "sampling"
     with FolderStore(
-        run.arm_folder(arm), config, keep_models=keep_models, keep_samples=keep_samples, repair=study.repair
+        run.arm_folder(arm),
+        config,
+        keep_models=study.keep == "all",
+        keep_samples=not keeps_sampler or reads_past(loop_arm.policy),
+        repair=study.repair,
     ) as store:
         _require_kept(store, loop_arm)
         _tell_done(progress, store.latest, length)
         model = run_loop(loop_task, loop_arm, store, first, run.stream, observe)
-        if not keeps_all_samples:
-            keeps_sampling = study.keep == "sampling"
-            store.finish(dict(cast(SamplingModel, model).for_sampling().state()) if keeps_sampling else None)
+        if keeps_sampler:
+            store.finish(dict(cast(SamplingModel, model).for_sampling().state()))
 
 
 def run_measure(study: Study, run: SeedRun, arm: ArmSettings | None, measure: Measure, progress: Progress) -> None:
@@ -360,16 +361,11 @@ def _tell_done(progress: Progress, latest: int, length: int) -> None:
 
 
 def _require_kept(store: FolderStore, loop_arm: Arm) -> None:
-    """RunFolderError where a finished arm cannot go on, because the needed files were not kept."""
-    beyond = (
-        f"it has {store.latest} generations and cannot go on to {loop_arm.generations}; "
-        "use another --out, or --keep all there"
-    )
-    if 0 < store.latest < loop_arm.generations and not store.has_whole_model(store.latest):
+    """Raise RunFolderError if a finished arm cannot go on, because files were not kept."""
+    has_all = store.has_whole_model(store.latest) and (not reads_past(loop_arm.policy) or store.has_samples(1))
+    if 0 < store.latest < loop_arm.generations and not has_all:
         raise RunFolderError(
-            f"{store.folder} was finished with --keep sampling, from which no model is trained on: {beyond}"
-        )
-    if 1 < store.latest < loop_arm.generations and reads_past(loop_arm.policy) and not store.has_samples(1):
-        raise RunFolderError(
-            f"{store.folder} was finished with --keep needed, and its policy reads past samples: {beyond}"
+            f"{store.folder} was finished with --keep sampling, which keeps neither whole models nor past samples: it "
+            f"has {store.latest} generations and cannot go on to {loop_arm.generations}; use another --out, or --keep "
+            "samples there"
         )

@@ -54,8 +54,8 @@ def loop(folder: Path) -> None:
         FolderStore(folder / "arm", config, keep_models=False) as store,
     ):
         train_first_generation(task, first, stream)
-        run_loop(task, arm, store, first, stream)
-        store.finish()
+        last_model = run_loop(task, arm, store, first, stream)
+        store.finish(dict(last_model.state()))
         first.finish({"mean": torch.full((1,), 7.0)})
 
 

@@ -153,18 +153,16 @@ class FolderStore(FolderReader):
         if self._path_of(generation.number - 2).is_dir():
             self._prune(generation.number - 2)
 
-    def finish(self, sampling: Mapping[str, Tensor] | None = None) -> None:
-        """Drop all models and samples except the last: a loop can continue if the policy needs no earlier data.
+    def finish(self, sampling: Mapping[str, Tensor]) -> None:
+        """Drop all models and samples, and keep what sampling needs of the last model; no loop can continue.
 
         Args:
-            sampling: State of the last model that sampling needs, in place of that model; no loop can continue.
+            sampling: State of the last model that sampling needs.
         """
-        if sampling is not None:
-            keep_sampler(self._path_of(self._latest), sampling)
-            drop_samples(self._path_of(self._latest))
+        keep_sampler(self._path_of(self._latest), sampling)
         for number, folder in generation_folders(self.folder):
+            drop_samples(folder)
             if number < self._latest:
-                drop_samples(folder)
                 (folder / MODEL).unlink(missing_ok=True)
 
     def _prune(self, generation: int) -> None:

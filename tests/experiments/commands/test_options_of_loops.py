@@ -30,7 +30,7 @@ VALUES: dict[type, dict[str, object]] = {
         "denoiser": ("temporal-conv",), "data": ("a.bvh",), "reference": ("a.bvh",),
         "generator": ("x",), "engine": "mujoco", "out": Path("elsewhere"),
         "dry_run": True, "workers": 3, "runner": "here", "corrector_timeout_s": 5.0, "corrector_in_process": True,
-        "accept_changed": True, "keep": "needed", "repair": True, "device": "cpu",
+        "accept_changed": True, "keep": "sampling", "repair": True, "device": "cpu",
     },
     CompareCommand: TRACKING | {
         "tasks": {"other": "operator:neg"}, "arms": {"c": ArmSettings()}, "generations": 3, "steps": 4,

@@ -11,8 +11,8 @@ from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.motion import study
 from selfcorrect.experiments.motion.settings import RunOptions
 
-LINE = "--corrector-in-process --accept-changed --keep needed --repair --device cpu"
-SAME = RunOptions(corrector_in_process=True, accept_changed=True, keep="needed", repair=True, device="cpu")
+LINE = "--corrector-in-process --accept-changed --keep sampling --repair --device cpu"
+SAME = RunOptions(corrector_in_process=True, accept_changed=True, keep="sampling", repair=True, device="cpu")
 
 
 def test_the_command_line_says_the_same_under_the_same_names() -> None:
