@@ -7,6 +7,7 @@ call rather than a sample.
 """
 
 import contextlib
+import math
 import os
 import pickle
 import select
@@ -71,58 +72,46 @@ class SubprocessSandbox:
         message = pickle.dumps((function, arguments, global_generators.get_state()))
         try:
             self._connection.send_bytes(message)
-        except OSError:
-            raise self._describe_end() from None
-        return self._wait_for_answer()
+            answer = self._wait_for_answer()
+        except (EOFError, OSError, pickle.UnpicklingError):  # it is ending, or wrote to the connection itself
+            raise self._end() from None
+        return _open_answer(*answer)
 
-    def _wait_for_answer(self) -> Any:
+    def _wait_for_answer(self) -> tuple[str, Any]:
+        """Return the kind and the content of the answer; EOFError if the process has ended."""
         place = ""
-        started = None
-        has_warned = False
+        started_s = math.inf
+        warn_after_s = WARN_AFTER_S
         while True:
             if self._connection.poll(_POLL_S):
-                kind, *content = self._receive()
+                kind, content = pickle.loads(self._connection.recv_bytes())
                 if kind != "place":
-                    return _open_answer(kind, content)
-                place = content[0]
-                started = time.monotonic()
-                has_warned = False
-            elif self._has_ended():
-                raise self._describe_end()
-            seconds = 0.0 if started is None else time.monotonic() - started
-            where = f" on {place}" if place else ""
+                    return kind, content
+                place = f" on {content}" if content else ""
+                started_s = time.monotonic()
+                warn_after_s = WARN_AFTER_S
+            elif self._process.poll() is not None:  # copies of the process may hold the connection open
+                raise EOFError
+            seconds = time.monotonic() - started_s
             if self.limit_s is not None and seconds > self.limit_s:
                 self.close()
-                raise EndedError(f"{self.name} took longer than {self.limit_s:g} s{where}; its process was ended")
-            if seconds > WARN_AFTER_S and not has_warned:
-                has_warned = True
+                raise EndedError(f"{self.name} took longer than {self.limit_s:g} s{place}; its process was ended")
+            if seconds > warn_after_s:
+                warn_after_s = math.inf
                 print(
-                    f"selfcorrect: corrector {self.name!r} has been working{where} for {seconds:.0f} s; "
+                    f"selfcorrect: corrector {self.name!r} has been working{place} for {seconds:.0f} s; "
                     "--corrector-timeout ends such calls, Ctrl-C the run",
                     file=sys.stderr,
                 )
 
-    def _receive(self) -> tuple[Any, ...]:
-        try:
-            return pickle.loads(self._connection.recv_bytes())
-        except (EOFError, OSError, pickle.UnpicklingError):  # it is ending, or wrote to the connection itself
-            raise self._describe_end() from None
-
-    def _has_ended(self) -> bool:
-        """Return whether the process has ended, without reaping, so that the process number stays in use."""
-        if self._process.returncode is not None:
-            return True
-        return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-
-    def _describe_end(self) -> EndedError:
-        deadline = time.monotonic() + 1  # a process that closes its end is about to end, or lost the connection
-        while not self._has_ended() and time.monotonic() < deadline:
-            time.sleep(0.01)
-        is_running = not self._has_ended()
-        self.close()
-        if is_running:
-            return EndedError("it closed the connection of its process, which was ended")
+    def _end(self) -> EndedError:
+        """End what the process started, and return how the process ended."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=1)  # a process that closes its end is about to end, or lost the connection
         code = self._process.returncode
+        self.close()
+        if code is None:
+            return EndedError("it closed the connection of its process, which was ended")
         if code >= 0:
             return EndedError(f"it ended its process (exit code {code})")
         hint = ", perhaps for lack of memory" if code == -signal.SIGKILL else ""
@@ -139,10 +128,9 @@ class InProcessSandbox:
         random_state = global_generators.get_state()
         message = pickle.dumps((function, arguments, random_state))
         try:
-            kind, *content = pickle.loads(_answer(self._memory, message))
+            return _open_answer(*pickle.loads(_answer(self._memory, message)))
         finally:
             global_generators.set_state(random_state)
-        return _open_answer(kind, content)
 
     def close(self) -> None:
         """Do nothing: there is no process to end."""
@@ -172,20 +160,17 @@ def make_sandbox(name: str, limit_s: float | None = None, *, in_process: bool = 
 def _kill(process: subprocess.Popen[bytes], connection: Any, owner: int) -> None:
     if os.getpid() != owner:  # a copy of this process
         return
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)  # its number stays in use while a process of the group lives
+    process.wait()
     connection.close()
 
 
-def _open_answer(kind: str, content: list[Any]) -> Any:
-    """Return the value of an answer, or raise the answer's error with the traceback as a note."""
-    if kind == "answer":
-        return content[0]
-    error, trace = content
-    error.add_note(trace)
-    raise error
+def _open_answer(kind: str, content: Any) -> Any:
+    """Return the value of an answer, or raise the answer's error."""
+    if kind == "error":
+        raise content
+    return content
 
 
 # --- in the separate process -----------------------------------------------------------------------------------------
@@ -221,21 +206,14 @@ def _answer(memory: Memory, message: bytes, report: Callable[[bytes], object] | 
             return pickle.dumps(("answer", value))
         except Exception as error:
             raise InputError(f"it returned what no other process can be sent: {describe_error(error)}") from error
-    except KeyboardInterrupt:
-        if report is None:  # Ctrl-C in this process
-            raise
-        return pickle.dumps(("error", InputError("it raised KeyboardInterrupt"), traceback.format_exc()))
     except Exception as error:
-        return pickle.dumps(("error", _to_sendable(error), traceback.format_exc()))
-
-
-def _to_sendable(error: Exception) -> Exception:
-    """Return an error that the other process can raise again; an internal error stays internal."""
-    if internal_error_traceback(error):
-        return RuntimeError(f"in the process of a corrector: {describe_error(error)}")
-    if isinstance(error, SelfcorrectError) and type(error).__module__.startswith("selfcorrect."):
-        return error
-    return CorrectorError(describe_with_place(error))
+        sendable: Exception = error
+        if internal_error_traceback(error):  # stays internal
+            sendable = RuntimeError(f"in the process of a corrector: {describe_error(error)}")
+        elif not (isinstance(error, SelfcorrectError) and type(error).__module__.startswith("selfcorrect.")):
+            sendable = CorrectorError(describe_with_place(error))
+        sendable.add_note(traceback.format_exc())
+        return pickle.dumps(("error", sendable))
 
 
 def _end_with_the_other(number: int) -> None:
