@@ -7,10 +7,10 @@ import io
 import re
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
-from functools import cache
 from itertools import chain, pairwise
 from typing import NamedTuple
 
+from selfcorrect.core.field_docs import read_field_docs
 from selfcorrect.simulators.presets import FILES, RESIDUAL_FREE_PRESET, SAMPLES
 
 PIPELINES = {
@@ -51,8 +51,9 @@ def find_numbers(value: object, path: str, meaning: str = "", choice: str = "") 
             yield from find_numbers(entry, f"{path}[{index}]", meaning, choice)
     elif is_dataclass(value):
         kind_choice = find_choice(type(value)) or choice
+        meanings = read_field_docs(type(value))
         for field in fields(value):
-            field_meaning = read_meanings(type(value)).get(field.name, "")
+            field_meaning = " ".join(meanings.get(field.name, "").split())
             yield from find_numbers(getattr(value, field.name), f"{path}.{field.name}", field_meaning, kind_choice)
     elif isinstance(value, int | float) and not isinstance(value, bool):
         yield path, Number(value, meaning, choice)
@@ -63,22 +64,6 @@ def find_choice(kind: type) -> str:
     sentences = re.split(r"(?<=[.;]) +", " ".join((kind.__doc__ or "").split()))
     pattern = re.compile(r"\b[Ss]et (by|on)\b|\bset by hand|were set\b|advise")
     return " ".join(sentence for sentence in sentences if pattern.search(sentence))
-
-
-@cache
-def read_meanings(kind: type) -> dict[str, str]:
-    """Return the docstring of each field of a class."""
-    meanings: dict[str, str] = {}
-    for base in kind.__bases__:
-        if is_dataclass(base):
-            meanings |= read_meanings(base)
-    (parsed,) = ast.parse(inspect.getsource(kind)).body
-    assert isinstance(parsed, ast.ClassDef)
-    for statement, following in pairwise(parsed.body):
-        match statement, following:
-            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=text)):
-                meanings[name] = " ".join(str(text).split())
-    return meanings
 
 
 def find_constants(kind: type) -> Iterator[tuple[str, Number]]:
