@@ -78,15 +78,13 @@ class Reference:
         }
 
     @torch.no_grad()
-    def __call__(self, noisy: Tensor, times: Tensor, text: Tensor, *, after: Tensor | None = None) -> Tensor:
+    def __call__(self, noisy: Tensor, times: Tensor, text: Tensor) -> Tensor:
         """Clean (N, T, D) of noisy motions; text (N, E), zeros where it is hidden."""
         condition = self.text(text)[None] + self.time(self.positions[times].permute(1, 0, 2))
         tokens = self.pose(noisy.permute(1, 0, 2))
         tokens = torch.cat((condition, tokens), dim=0)
-        if after is not None:
-            after = torch.cat([torch.zeros(len(after), 1, dtype=torch.bool), after], dim=1)
         tokens = tokens + self.positions[: len(tokens)]
-        return self.final(self.blocks(tokens, src_key_padding_mask=after)[1:]).permute(1, 0, 2)
+        return self.final(self.blocks(tokens)[1:]).permute(1, 0, 2)
 
 
 def cosine_betas(steps: int) -> np.ndarray:
@@ -118,16 +116,13 @@ def sample_reference(reference: Reference, start: Tensor, noises: list[Tensor], 
 
 
 def write_mdm(
-    folder: Path, *, text_width: int = 8, steps: int = 475_000, averaged: bool = False, seed: int = 0, **changed: Any
+    folder: Path, *, text_width: int = 8, steps: int = 475_000, seed: int = 0, **changed: Any
 ) -> tuple[Path, Reference]:
-    """A tiny checkpoint in the published layout, and the network that it is of; averaged: with a running average."""
+    """A tiny checkpoint in the published layout, and the network that it is of."""
     arguments = {**ARGUMENTS, **TINY, **changed}
     reference = Reference(arguments, text_width, seed)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "args.json").write_text(json.dumps(arguments, indent=4, sort_keys=True))
     path = folder / f"model{steps:09d}.pt"
-    state: Any = reference.state()
-    if averaged:
-        state = {"model": Reference(arguments, text_width, seed + 1).state(), "model_avg": state}
-    torch.save(state, path)
+    torch.save(reference.state(), path)
     return path, reference

@@ -8,7 +8,7 @@ of the original kept, and with all text accumulated.
 `selfcorrect toy examples/loops/language.py --quick` runs the loop.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -132,11 +132,8 @@ class WordChain(toys.ToySettings):
         policies = {NONE: sc.Replace(), TENTH: sc.Keep(0.1), ALL: sc.Accumulate(1.0)}
         arms = {arm: sc.Arm(policy, self.generations) for arm, policy in policies.items()}
         truth = self.truth
-        replicates = replace(
-            truth,
-            initial=truth.initial.expand(self.seeds, *truth.initial.shape),
-            transition=truth.transition.expand(self.seeds, *truth.transition.shape),
-        )
+        initial, transition = (table.expand(self.seeds, *table.shape) for table in (truth.initial, truth.transition))
+        replicates = replace(truth, initial=initial, transition=transition)
         untrained = MarkovChain.uniform(self.seeds, words=self.words, length=self.length)
 
         def set_up(stream: sc.Stream) -> toys.Setup:
@@ -145,22 +142,19 @@ class WordChain(toys.ToySettings):
 
         return toys.bundle_replicates("chain", self.seed, set_up)
 
+    def predict(self, law: Callable[..., np.ndarray], *kept: float) -> np.ndarray:
+        """Return the law of a categorical distribution for every row, from the first estimate on, (T + 1, words)."""
+        rows = zip(self.truth.transition.numpy(), self.draws, strict=True)
+        return np.stack([law(row, draws, *kept, self.generations + 1)[1:] for row, draws in rows], axis=-1)
+
     def predict_repetition(self) -> dict[str, np.ndarray]:
-        """Return the predicted Σ p² of every row from the first estimate on, (T + 1, words) per arm."""
-        count = self.generations + 1
-        rows: dict[str, list[np.ndarray]] = {NONE: [], TENTH: [], ALL: []}
-        for row, draws in zip(self.truth.transition.numpy(), self.draws, strict=True):
-            rows[NONE].append(expected_simpson(row, draws, count)[1:])
-            rows[TENTH].append(kept_simpson(row, draws, 0.1, count)[1:])
-            rows[ALL].append(accumulated_simpson(row, draws, count)[1:])
-        return {arm: np.stack(curves, axis=-1) for arm, curves in rows.items()}
+        """Return the predicted Σ p² of every row, (T + 1, words) per arm."""
+        kept = self.predict(kept_simpson, 0.1)
+        return {NONE: self.predict(expected_simpson), TENTH: kept, ALL: self.predict(accumulated_simpson)}
 
     def predict_transitions(self) -> np.ndarray:
         """Return the predicted number of transitions in use if no texts are kept, (T + 1,)."""
-        by_row = []
-        for row, draws in zip(self.truth.transition.numpy(), self.draws, strict=True):
-            by_row.append(expected_vocabulary(row, draws, self.generations + 1)[1:])
-        return np.sum(by_row, axis=0)
+        return np.sum(list(self.predict(expected_vocabulary).T), axis=0)
 
     def make_sweep(self) -> toys.Sweep:
         """Return Σ p² of every row at the end, by how often it is estimated."""
@@ -176,45 +170,34 @@ class WordChain(toys.ToySettings):
 
     def make_claims(self) -> list[claims.Claim]:
         """Return claims about the entropy rate, the transitions in use, and the rows."""
-        draws = self.draws
-        middle = self.generations // 2
-        last = self.generations
+        middle, last = self.generations // 2, self.generations
         true_rate = float(self.truth.entropy_rate())
-        bias = self.words * (self.words - 1) / (2 * draws.sum())  # of frequencies (Basharin 1959)
+        bias = self.words * (self.words - 1) / (2 * self.draws.sum())  # of frequencies (Basharin 1959)
         rows = {arm: law[-1] for arm, law in self.predict_repetition().items()}
-        transitions_left = {NONE: self.predict_transitions()}
-        by_draws = np.argsort(draws)
-        rarest = by_draws[0]
-        commonest = by_draws[-1]
+        rarest, *_, commonest = np.argsort(self.draws)
 
         def measure_late_loss(arm: str) -> claims.Quantity:
             """The share of the entropy rate that is lost in the second half."""
-            return (
-                claims.value_at(arm, "entropy rate", middle) - claims.value_at(arm, "entropy rate", last)
-            ) / true_rate
+            early = claims.value_at(arm, "entropy rate", middle)
+            return (early - claims.value_at(arm, "entropy rate", last)) / true_rate
 
         def claim_mean_row(arm: str) -> claims.Claim:
-            def average(curves: claims.Curves) -> np.ndarray:
-                final_rows = [curves[arm][name_row(word)][:, -1] for word in range(self.words)]
-                return np.stack(final_rows, axis=-1).mean(-1)
-
             statement = f"{arm.replace(':', ',')}: mean Σ p² of the rows"
-            return claims.expect_agreement(statement, claims.Quantity(average), rows[arm].mean())
+            return claims.expect_agreement(statement, claims.final_value(arm, "Σ p²"), rows[arm].mean())
 
         def claim_row(name: str, word: int) -> claims.Claim:
             statement = f"chain, none kept: Σ p² after the {name} word"
             return claims.expect_agreement(statement, claims.final_value(NONE, name_row(word)), rows[NONE][word], 0.1)
 
         first_rate = claims.initial_value(NONE, "entropy rate")
-        first_claim = claims.expect_agreement(
-            "chain: first estimate of the entropy rate", first_rate, true_rate - bias, 0.01
-        )
-        statement = "chain, none kept: transitions left at generation {t}"
+        first = "chain: first estimate of the entropy rate"
+        left = "chain, none kept: transitions left at generation {t}"
+        transitions_left = {NONE: self.predict_transitions()}
         bounded = "share of the entropy rate lost late, bounded"
         return [
-            *claims.mark_unpublished(first_claim),
+            *claims.mark_unpublished(claims.expect_agreement(first, first_rate, true_rate - bias, 0.01)),
             claims.expect_below("chain, none kept: the entropy rate falls", claims.final_change(NONE, "entropy rate")),
-            *claims.expect_predictions(statement, "transitions", transitions_left, times=(middle, last)),
+            *claims.expect_predictions(left, "transitions", transitions_left, times=(middle, last)),
             claim_mean_row(NONE),
             *claims.mark_unpublished(claim_mean_row(TENTH), claim_mean_row(ALL)),
             claim_row("rarest", rarest),
@@ -234,17 +217,17 @@ def _measure(candidate: sc.Candidate) -> dict[str, Tensor]:
     chain = candidate.model
     assert isinstance(chain, MarkovChain)
     repetition = chain.transition.square().sum(-1)
-    rows = {name_row(word): row for word, row in enumerate(repetition.unbind(-1))}
-    return {"entropy rate": chain.entropy_rate(), "transitions": (chain.transition > 0).sum((-2, -1)), **rows}
+    return {
+        "entropy rate": chain.entropy_rate(),
+        "transitions": (chain.transition > 0).sum((-2, -1)),
+        "Σ p²": repetition.mean(-1),
+        **{name_row(word): row for word, row in enumerate(repetition.unbind(-1))},
+    }
 
 
 WORDS = "words: replace"
-TEXT = TEXT_NONE, TEXT_TENTH, TEXT_ALL, TEXT_REAL = (
-    "text: none kept",
-    "text: 10 % kept",
-    "text: accumulate",
-    "text: real only",
-)
+TEXT = tuple(f"text: {kept}" for kept in ("none kept", "10 % kept", "accumulate", "real only"))
+TEXT_NONE, TEXT_TENTH, TEXT_ALL, TEXT_REAL = TEXT
 
 
 @dataclass(frozen=True)
@@ -327,12 +310,12 @@ def toy(settings: Language) -> toys.Toy:
 
 def _make_text_claims() -> Iterator[claims.Claim]:
     yield claims.expect_above("text: perplexity rises when none is kept", claims.final_change(TEXT_NONE, "perplexity"))
-    over_real = claims.final_difference(TEXT_NONE, TEXT_REAL, "perplexity")
-    yield claims.expect_above("text: more than with real text alone at equal steps", over_real)
-    over_tenth = claims.final_difference(TEXT_NONE, TEXT_TENTH, "perplexity")
-    yield claims.expect_above("text: a tenth kept is better than none", over_tenth)
-    over_accumulated = claims.final_difference(TEXT_NONE, TEXT_ALL, "perplexity")
-    yield claims.expect_above("text: accumulating is better than replacing", over_accumulated)
+    for arm, words in (
+        (TEXT_REAL, "more than with real text alone at equal steps"),
+        (TEXT_TENTH, "a tenth kept is better than none"),
+        (TEXT_ALL, "accumulating is better than replacing"),
+    ):
+        yield claims.expect_above(f"text: {words}", claims.final_difference(TEXT_NONE, arm, "perplexity"))
 
 
 def set_up_words(settings: Language, stream: sc.Stream) -> toys.Setup:

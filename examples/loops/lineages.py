@@ -115,20 +115,19 @@ class PopulationArm:
 
 def toy(settings: Lineages) -> toys.Toy:
     """Declare all arms; each has a separate model, and all share the seeds."""
-    bundles = []
-    laws = {}
-    for name, arm in make_arms(settings).items():
-        bundles.append(toys.bundle_seeds(settings, partial(set_up, settings, name, arm)))
-        laws[name] = surviving_lineages(settings.label_sizes, settings.generations, arm.offspring_variance)
-    survival = toys.Column(
-        SURVIVAL, "founders with descendants", predicted=laws, predicted_title="predicted by drift alone"
-    )
-    coverage = toys.Column(COVERAGE, "coverage of reference points", "", predicted_by=BY_DRIFT)
-    persistence = toys.Column(PERSISTENCE, "persistence of the lines' walks, of a random walk", "")
+    arms = make_arms(settings)
+    sizes = settings.label_sizes
+    laws = {name: surviving_lineages(sizes, settings.generations, arm.offspring_variance) for name, arm in arms.items()}
     return toys.Toy(
-        bundles=bundles,
+        bundles=[toys.bundle_seeds(settings, partial(set_up, settings, name, arm)) for name, arm in arms.items()],
         claims=claims.mark_unpublished(*make_claims(settings, laws)),
-        columns=[survival, coverage, persistence],
+        columns=[
+            toys.Column(
+                SURVIVAL, "founders with descendants", predicted=laws, predicted_title="predicted by drift alone"
+            ),
+            toys.Column(COVERAGE, "coverage of reference points", "", predicted_by=BY_DRIFT),
+            toys.Column(PERSISTENCE, "persistence of the lines' walks, of a random walk", ""),
+        ],
         title="Why modes are lost",
         source="after Wright 1931 and Fisher 1930; Alemohammad et al. 2025",
         notes=("Predictions are of drift alone, from the arm's settings; nothing is fitted to the loops.",),
@@ -141,14 +140,11 @@ def make_arms(settings: Lineages) -> dict[str, PopulationArm]:
     biased = replace(even, bandwidth=settings.bandwidths[0], pull=settings.pull, preference=settings.preference)
     matched = lineage_matched(settings.draws, adaptive=False)
     matched_variance = matched_offspring_variance(settings.draws, settings.unevenness)
-    kernels = {}
-    for bandwidth in settings.bandwidths:
-        kernels[name_kernel(bandwidth)] = PopulationArm(replace(even, bandwidth=bandwidth))
     return {
         "even": PopulationArm(even),
         "uneven": PopulationArm(uneven, offspring_variance=1 + settings.unevenness),
         "uneven, matched": PopulationArm(uneven, matched, matched_variance),
-        **kernels,
+        **{name_kernel(width): PopulationArm(replace(even, bandwidth=width)) for width in settings.bandwidths},
         "biased": PopulationArm(biased),
         "biased, matched": PopulationArm(replace(biased, unevenness=settings.unevenness), matched, matched_variance),
     }
@@ -186,12 +182,8 @@ def make_claims(settings: Lineages, laws: Mapping[str, np.ndarray]) -> Iterator[
 
     def measure_share_of_drift(name: str) -> claims.Quantity:
         """The share of the loss of lines at the end that drift explains."""
-        predicted = float(laws[name][-1])
-
-        def divide(surviving: np.ndarray) -> np.ndarray:
-            return np.array([drift_share(float(share), predicted) for share in surviving])
-
-        return claims.final_value(name, SURVIVAL).map(divide)
+        share = np.vectorize(partial(drift_share, predicted=float(laws[name][-1])))
+        return claims.final_value(name, SURVIVAL).map(share)
 
     survivors = "{arm}: lines that survive {t} generations"
     yield from claims.expect_predictions(survivors, SURVIVAL, laws_of_drift, times=(2, last))
@@ -212,19 +204,15 @@ def make_claims(settings: Lineages, laws: Mapping[str, np.ndarray]) -> Iterator[
 
 
 def matched_offspring_variance(draws: float, excess: float) -> float:
-    """Offspring variance under matching, 2 p for the loss p: a parent that lost its place is replaced by a
-    second child of another. To first order in p, see `matching_loss`.
+    """Return the offspring variance under matching, to first order 2 p for the share p = (1 + M c)^(−1/c) of parents
+    without a candidate of their own: a parent that lost its place is replaced by a second child of another.
+
+    Args:
+        draws: M, candidates per parent.
+        excess: c, the squared coefficient of variation of the parents' chances to be drawn, gamma distributed; 0 for
+            even chances, p = e^(−M). Large populations.
     """
-    return 2 * matching_loss(draws, excess)
-
-
-def matching_loss(draws: float, excess: float) -> float:
-    """Share of parents without a candidate of their own among `draws` candidates per parent: (1 + M c)^(−1/c).
-
-    excess: c, the squared coefficient of variation of the parents' chances to be drawn, gamma distributed; e^(−M) for
-    c = 0. What matching loses in each generation. Large populations.
-    """
-    return math.exp(-draws) if excess == 0 else (1 + draws * excess) ** (-1 / excess)
+    return 2 * (math.exp(-draws) if excess == 0 else (1 + draws * excess) ** (-1 / excess))
 
 
 # --- lines under drift alone ------------------------------------------------------------------------------------------
@@ -284,28 +272,20 @@ def _line_survival(size: int, generations: int, offspring_variance: float) -> np
 
 def line_sizes(size: int, offspring_variance: float) -> np.ndarray:
     """Transition matrix (n + 1, n + 1) of the number of members of a line in a population of n."""
-    before = np.arange(size + 1)[:, None]
-    after = np.arange(size + 1)[None, :]
-    if offspring_variance < 1:
-        return _lazy_line_sizes(size, 1 - math.sqrt(1 - offspring_variance))
+    counts = np.arange(size + 1)
+    before = counts[:, None]
+    if offspring_variance < 1:  # a place keeps its line unless it is redrawn
+        redrawn = 1 - math.sqrt(1 - offspring_variance)
+        joins = redrawn * before / size
+        stay = stats.binom.pmf(counts, before, 1 - redrawn + joins)
+        join = stats.binom.pmf(counts, size - before, joins)
+        return np.array([np.convolve(*rows)[: size + 1] for rows in zip(stay, join, strict=True)])
     if offspring_variance == 1:
-        return stats.binom.pmf(after, size, before / size)
+        return stats.binom.pmf(counts, size, before / size)
     excess = offspring_variance - 1
     chain = np.eye(size + 1)
-    chain[1:-1] = stats.betabinom.pmf(after, size, before[1:-1] / excess, (size - before[1:-1]) / excess)
+    chain[1:-1] = stats.betabinom.pmf(counts, size, before[1:-1] / excess, (size - before[1:-1]) / excess)
     return chain
-
-
-def _lazy_line_sizes(size: int, redrawn: float) -> np.ndarray:
-    """Return the matrix of `line_sizes` if a place keeps its line with probability 1 − `redrawn`."""
-    counts = np.arange(size + 1)
-    rows = []
-    for members in counts:
-        drawn_share = redrawn * members / size
-        stay = stats.binom.pmf(counts[: members + 1], members, 1 - redrawn + drawn_share)
-        join = stats.binom.pmf(counts[: size - members + 1], size - members, drawn_share)
-        rows.append(np.convolve(stay, join))
-    return np.array(rows)
 
 
 def drift_share(surviving: float, predicted: float) -> float:

@@ -37,6 +37,11 @@ class StabilityLoop(toys.ToySettings):
     generations: int = 3
     seeds: int = 200
 
+    @property
+    def cells(self) -> list[tuple[float, float]]:
+        """γ and λ of each cell of the map, row by row."""
+        return list(itertools.product(self.strengths, self.ratios))
+
 
 QUICK = StabilityLoop(ratios=(0.2, 0.5, 1.0, 3.0, 8.0), strengths=(0.0, 0.5, 1.0, 2.0))
 WIDENING = 1.1
@@ -108,7 +113,7 @@ def toy(settings: StabilityLoop) -> toys.Toy:
             toys.bundle_replicates("stability", settings.seed, partial(set_up, settings, spread)) for spread in spreads
         ],
         claims=statements,
-        figures=[partial(_make_map, settings, spread, is_guaranteed) for spread in spreads],
+        figures=[partial(draw_map, settings, spread) for spread in spreads],
         notes=(
             "Crosses: the published condition λ(1 + εL/α) < (1 + γ)/(2 + γ), here with ε = 0, does not hold, so the "
             "theorem is silent there.",
@@ -131,7 +136,7 @@ def set_up(settings: StabilityLoop, spread: float, stream: sc.Stream) -> toys.Se
     twin_task = replace(task, model=Widened.standard(settings.seeds, DIMENSION))
     arms = {}
     for is_twin in (False, True):
-        for strength, ratio in itertools.product(settings.strengths, settings.ratios):
+        for strength, ratio in settings.cells:
             correction = per_seed(draw_truth, strength)
             arm = sc.Arm(sc.Augment(ratio), settings.generations, bias=sampling, correction=correction)
             cell = _name_cell(spread, ratio, strength, is_twin=is_twin)
@@ -158,7 +163,7 @@ def measure_contraction(settings: StabilityLoop, curves: claims.Curves, spread: 
         (3, strengths, ratios): estimate, lower and upper end of the interval.
     """
     cells = []
-    for strength, ratio in itertools.product(settings.strengths, settings.ratios):
+    for strength, ratio in settings.cells:
         plain = _name_cell(spread, ratio, strength)
         twin = _name_cell(spread, ratio, strength, is_twin=True)
         difference = claims.final_difference(twin, plain, "variance")
@@ -187,32 +192,37 @@ def _claim_boundary(settings: StabilityLoop, row: int, critical: float) -> claim
 
 @dataclass(frozen=True)
 class StabilityMap:
-    """Measured contraction over λ and γ, with boundaries by name, and crosses where the theorem is silent."""
+    """Measured contraction over λ and γ, with its boundaries, and crosses where the theorem is silent."""
 
-    title: str
-    ratios: np.ndarray
-    strengths: np.ndarray
+    settings: StabilityLoop
+    spread: float
     contraction: np.ndarray
     """(strengths, ratios)."""
-    boundaries: Mapping[str, tuple[np.ndarray, np.ndarray]]
-    """Name → (λ, γ) of a curve."""
-    is_silent: np.ndarray
+
+    @property
+    def title(self) -> str:
+        return f"Contraction per generation, sampler with spread {self.spread:g}"
 
     def draw(self) -> Figure:
         """Return the map as a figure."""
+        ratios, strengths = self.settings.ratios, self.settings.strengths
         page = Figure(figsize=(6.0, 4.0), layout="constrained")
         axes = page.subplots()
         axes.set_title(self.title)
         limits = {"vmin": 0, "vmax": 2, "shading": "nearest"}
-        mesh = axes.pcolormesh(self.ratios, self.strengths, self.contraction, cmap="RdBu_r", **limits)
+        mesh = axes.pcolormesh(ratios, strengths, self.contraction, cmap="RdBu_r", **limits)
         page.colorbar(mesh, ax=axes, label="below 1 stable, above 1 unstable")
         xlim, ylim = axes.get_xlim(), axes.get_ylim()
-        for (name, (ratios, strengths)), style in zip(self.boundaries.items(), ("-", "--"), strict=False):
-            axes.plot(ratios, strengths, color="#111827", linestyle=style, label=name)
-        rows, columns = np.nonzero(self.is_silent)
-        axes.plot(
-            self.ratios[columns], self.strengths[rows], "x", color="#4b5563", markersize=3, label="theorem silent"
-        )
+        line = {"color": "#111827"}
+        steps = np.linspace(strengths[0], strengths[-1], 200)
+        axes.plot((1 + steps) / (2 + steps), steps, "-", label="published sufficient condition", **line)
+        if self.spread > 1:
+            critical = np.array([critical_ratio(strength, self.spread) for strength in steps])
+            is_shown = critical <= ratios[-1]
+            axes.plot(critical[is_shown], steps[is_shown], "--", label="exact boundary", **line)
+        silent = [cell for cell in self.settings.cells if cell[1] >= guaranteed_ratio(cell[0])]
+        rows, columns = zip(*silent, strict=True)
+        axes.plot(columns, rows, "x", color="#4b5563", markersize=3, label="theorem silent")
         axes.set(xlabel="λ, synthetic per real sample", ylabel="γ, correction strength")
         axes.set(xlim=xlim, ylim=ylim, xscale="log")
         axes.xaxis.set_major_formatter(PlainNumbers())
@@ -222,21 +232,8 @@ class StabilityMap:
         return page
 
 
-def _make_map(settings: StabilityLoop, spread: float, is_guaranteed: np.ndarray, curves: claims.Curves) -> StabilityMap:
-    strengths = np.linspace(settings.strengths[0], settings.strengths[-1], 200)
-    lines = {"published sufficient condition": ((1 + strengths) / (2 + strengths), strengths)}
-    if spread > 1:
-        critical = np.array([critical_ratio(strength, spread) for strength in strengths])
-        is_shown = critical <= settings.ratios[-1]
-        lines["exact boundary"] = (critical[is_shown], strengths[is_shown])
-    return StabilityMap(
-        title=f"Contraction per generation, sampler with spread {spread:g}",
-        ratios=np.array(settings.ratios),
-        strengths=np.array(settings.strengths),
-        contraction=measure_contraction(settings, curves, spread)[0],
-        boundaries=lines,
-        is_silent=~is_guaranteed,
-    )
+def draw_map(settings: StabilityLoop, spread: float, curves: claims.Curves) -> StabilityMap:
+    return StabilityMap(settings, spread, measure_contraction(settings, curves, spread)[0])
 
 
 def contraction_bound(synthetic_ratio: float, strength: float = 0.0) -> float:

@@ -22,11 +22,6 @@ CPU = torch.device("cpu")
 FRAMES = 24
 """Of motions here, so that tests are quick; nothing depends on it but the table of times."""
 LENGTHS = (24, 16, 9)
-VARIANTS: dict[str, dict[str, Any]] = {
-    "plain": {},
-    "50 steps": {"diffusion_steps": 50},
-    "masked frames": {"mask_frames": True},
-}
 
 
 def prompts(width: int = 8) -> Prompts:
@@ -41,15 +36,14 @@ def load_model(folder: Path, **changed: Any) -> tuple[MdmDiffusion, Reference, P
     return replace(load_mdm(path).model(asked, CPU), frames=FRAMES), reference, asked
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_predictions_are_those_of_the_layers_put_together_by_hand(tmp_path: Path, variant: str) -> None:
-    model, reference, asked = load_model(tmp_path, **VARIANTS[variant])
+@pytest.mark.parametrize("steps", [12, 50])
+def test_predictions_are_those_of_the_layers_put_together_by_hand(tmp_path: Path, steps: int) -> None:
+    model, reference, asked = load_model(tmp_path, diffusion_steps=steps)
     noisy = torch.randn((3, FRAMES, model.features), generator=torch.Generator().manual_seed(1))
-    after = torch.arange(FRAMES) >= asked.lengths[:, None] if model.arguments.mask_frames else None
     for time in (0, 5, model.config.diffusion_steps - 1):
         times = torch.full((3,), time)
-        words = reference(noisy, times, asked.text, after=after)
-        none = reference(noisy, times, torch.zeros_like(asked.text), after=after)
+        words = reference(noisy, times, asked.text)
+        none = reference(noisy, times, torch.zeros_like(asked.text))
         for scale, expected in ((1.0, words), (0.0, none), (2.5, none + 2.5 * (words - none))):
             prediction = model.with_sampling(guidance_scale=scale).denoise(noisy, time, torch.arange(3))
             torch.testing.assert_close(prediction, expected, atol=1e-5, rtol=0)
@@ -87,14 +81,6 @@ def test_sinusoids_are_those_of_the_file() -> None:
     # angles of thousands of radians are rounded to 2⁻¹³
     torch.testing.assert_close(network.sequence_pos_encoder.pe, sinusoids(16), atol=1e-3, rtol=0)
     torch.testing.assert_close(network.sequence_pos_encoder.pe[:200], sinusoids(16)[:200], atol=1e-5, rtol=0)
-
-
-def test_the_running_average_samples_where_there_is_one(tmp_path: Path) -> None:
-    path, reference = write_mdm(tmp_path, averaged=True)
-    model = load_mdm(path).model(prompts(), CPU)
-    noisy = torch.randn(3, FRAMES, 263)
-    prediction = model.with_sampling(guidance_scale=1.0).denoise(noisy, 3, torch.arange(3))
-    torch.testing.assert_close(prediction, reference(noisy, torch.full((3,), 3), prompts().text), atol=1e-5, rtol=0)
 
 
 # --- training --------------------------------------------------------------------------------------------------------
@@ -202,9 +188,9 @@ def test_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:
     state = reference.state()
     without = {name: value for name, value in state.items() if "layers.1" not in name}
     for wrong, message in (
-        (without, "it lacks seqTransEncoder.layers.1"),
+        (without, "Missing key.* .seqTransEncoder.layers.1"),
         ([1, 2], "expected a table"),
-        ({**state, "embed_text.bias": torch.zeros(3)}, "must have shape"),
+        ({**state, "embed_text.bias": torch.zeros(3)}, "size mismatch for embed_text.bias"),
     ):
         torch.save(wrong, path)
         with pytest.raises(InputError, match=message):
@@ -219,9 +205,17 @@ def test_captions_of_another_encoder_are_refused(tmp_path: Path) -> None:
         replace(load_mdm(path).model(prompts(), CPU), classes=2)
 
 
-@pytest.mark.parametrize("variant", [{"arch": "trans_dec"}, {"dataset": "kit"}, {"noise_schedule": "linear"}])
-def test_variants_of_other_experiments_are_named(tmp_path: Path, variant: dict[str, str]) -> None:
-    path, _ = write_mdm(tmp_path, **variant)
-    (name,) = variant
-    with pytest.raises(InputError, match=f"{name} is '{variant[name]}', and only"):
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("arch", "trans_dec"),
+        ("dataset", "kit"),
+        ("noise_schedule", "linear"),
+        ("mask_frames", True),
+        ("lambda_fc", 1.0),
+    ],
+)
+def test_variants_of_other_experiments_are_named(tmp_path: Path, name: str, value: Any) -> None:
+    path, _ = write_mdm(tmp_path, **{name: value})
+    with pytest.raises(InputError, match=f"{name} is .*{value}.* read here"):
         load_mdm(path)

@@ -30,8 +30,12 @@ _CHOICES = {
     "sigma_small": (True,),
 }
 """Values that are read here; what is not named may have any value."""
-_OFF = ("unconstrained", "multi_target_cond", "context_len", "pred_len")
-"""Variants of the model that are not read here: conditions other than text, completion of a prefix."""
+_OFF = (
+    "unconstrained", "multi_target_cond", "context_len", "pred_len", "mask_frames", "lambda_rcxyz", "lambda_vel",
+    "lambda_fc",
+)  # fmt: skip
+"""Variants of the model that are not read here: conditions other than text, completion of a prefix, attention within a
+motion's end, geometric losses."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,6 @@ class MdmArguments:
     layers: int = 8
     latent_dim: int = 512
     """Channels of the transformer."""
-    mask_frames: bool = False
-    """Attention leaves out the frames after a motion's end."""
     diffusion_steps: int = 1000
     cond_mask_prob: float = 0.1
     """Probability that a training sample's caption is hidden."""
@@ -50,23 +52,9 @@ class MdmArguments:
     lr: float = 1e-4
     weight_decay: float = 0.0
     adam_beta2: float = 0.999
-    avg_model_beta: float = 0.9999
-    """Decay of the running average of the weights, where a checkpoint has one."""
-    lambda_rcxyz: float = 0.0
-    lambda_vel: float = 0.0
-    lambda_fc: float = 0.0
-    """Weights of geometric losses, which were 0 for HumanML3D."""
 
-    @property
-    def has_geometric_losses(self) -> bool:
-        """True if training had losses beside the one that is implemented here."""
-        return max(self.lambda_rcxyz, self.lambda_vel, self.lambda_fc) > 0
-
-    def config(self, *, averaged: bool = False) -> DiffusionConfig:
-        """Return the settings of this package: ancestral sampling with all steps, training as its program does.
-
-        averaged: sample with the running average of the weights, not with the last weights.
-        """
+    def config(self) -> DiffusionConfig:
+        """Return the settings of this package: ancestral sampling with all steps, training as its program does."""
         guided = self.cond_mask_prob > 0
         return DiffusionConfig(
             denoiser="transformer",
@@ -87,7 +75,7 @@ class MdmArguments:
             weight_decay=self.weight_decay,
             adam_beta2=self.adam_beta2,
             gradient_norm=_NO_CLIPPING,
-            ema_decay=self.avg_model_beta if averaged else 0.0,
+            ema_decay=0.0,
         )
 
 

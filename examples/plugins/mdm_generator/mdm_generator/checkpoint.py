@@ -1,8 +1,7 @@
 """Checkpoints of the motion diffusion model as its authors publish them.
 
 A folder has `args.json` and `modelNNNNNNNNN.pt`, which is named after its optimiser steps. The file holds the
-parameters by name, or two such tables, `model` and `model_avg`, where a running average was kept. Those of the text
-encoder (`clip_model.…`) are left out.
+parameters by name. Those of the text encoder (`clip_model.…`) are left out.
 """
 
 import pickle
@@ -14,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from selfcorrect.core.errors import InputError
+from selfcorrect.core.errors import InputError, shorten_message
 from selfcorrect.models.saving import check_finite
 from selfcorrect.storage.files.limits import check_unpacked, open_file
 
@@ -28,8 +27,6 @@ ARGUMENTS = "args.json"
 _FIXED = "sequence_pos_encoder.pe"
 """Sinusoids that every network computes itself; files of different age have tables of different length."""
 _TEXT_ENCODER = "clip_model."
-_SHOWN = 3
-"""Number of names in a message."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +38,6 @@ class MdmCheckpoint:
     """Numbers per encoded caption."""
     network: Mdm | None
     """None for arguments without weights, which are yet to be drawn."""
-    average: Mdm | None = None
-    """Running average of the weights, if the file has one."""
     steps: int = 0
     """Optimiser steps so far."""
 
@@ -52,8 +47,8 @@ class MdmCheckpoint:
             raise InputError(
                 f"captions are encoded as {prompts.text.shape[1]} numbers, and this checkpoint takes {self.text_width}"
             )
-        model = MdmDiffusion.from_arguments(self.arguments, prompts, device, averaged=self.average is not None)
-        return model if self.network is None else model.with_weights(self.network, self.average, self.steps)
+        model = MdmDiffusion.from_arguments(self.arguments, prompts, device)
+        return model if self.network is None else model.with_weights(self.network, self.steps)
 
 
 def load_mdm(path: Path) -> MdmCheckpoint:
@@ -67,18 +62,13 @@ def load_mdm(path: Path) -> MdmCheckpoint:
         arguments = read_arguments(path)
         return MdmCheckpoint(arguments, TEXT_WIDTH, None)
     arguments = read_arguments(path.with_name(ARGUMENTS))
-    content = read_tensors(path)
-    tables = [content[name] for name in ("model", "model_avg") if name in content] or [content]
-    networks = [_make_network(path, arguments, table) for table in tables]
-    average = networks[-1] if "model_avg" in content else None
+    network = _make_network(path, arguments, read_tensors(path))
     numbers = re.search(r"(\d+)\.pt$", path.name)
     steps = int(numbers[1]) if numbers else 0
-    return MdmCheckpoint(arguments, networks[0].embed_text.in_features, networks[0], average, steps)
+    return MdmCheckpoint(arguments, network.embed_text.in_features, network, steps)
 
 
-def _make_network(path: Path, arguments: MdmArguments, table: object) -> Mdm:
-    if not isinstance(table, dict):
-        raise InputError(f"{path}: expected a table of parameters by name, got {type(table).__name__}")
+def _make_network(path: Path, arguments: MdmArguments, table: Mapping[str, Any]) -> Mdm:
     parameters = {
         name: value
         for name, value in table.items()
@@ -88,9 +78,8 @@ def _make_network(path: Path, arguments: MdmArguments, table: object) -> Mdm:
     width = embed.shape[1] if isinstance(embed, Tensor) and embed.ndim == 2 else TEXT_WIDTH
     with torch.random.fork_rng(devices=[]):  # what new layers draw is overwritten
         network = Mdm(arguments, width)
-    weights = check_tensors(path, parameters, network.state_dict(), "the parameters of MDM's trans_enc")
-    network.load_state_dict(weights)
-    return network.float().eval()
+    load_weights(path, network, parameters, "the parameters of MDM's trans_enc")
+    return network
 
 
 def read_tensors(path: Path) -> dict[str, Any]:
@@ -123,30 +112,14 @@ def _check_archive(path: Path) -> None:
         check_unpacked(path, sum(member.file_size for member in members), stored=path.stat().st_size)
 
 
-def check_tensors(where: object, table: object, expected: Mapping[str, Tensor], what: str) -> dict[str, Tensor]:
-    """Return the tensors of a table that a network expects.
+def load_weights(where: object, network: nn.Module, table: Mapping[str, Any], what: str) -> None:
+    """Load a table of weights into a network; InputError if one is missing, unexpected, misshapen or not finite.
 
-    Args:
-        expected: Tensors of the network by name.
-        what: Name of the tensors in messages.
-
-    Raises:
-        InputError: A tensor is missing, unexpected, not finite, or of another shape.
+    what: Name of the weights in messages.
     """
-    if not isinstance(table, dict):
-        raise InputError(f"{where}: expected a table of {what} by name, got {type(table).__name__}")
-    tensors = {name: value for name, value in table.items() if isinstance(value, Tensor)}
-    for verb, names in (
-        ("lacks", [name for name in expected if name not in tensors]),
-        ("has, unexpectedly,", [str(name) for name in table if name not in expected]),
-    ):
-        if names:
-            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-            raise InputError(f"{where}: is not laid out as {what} are: it {verb} {', '.join(names[:_SHOWN])}{more}")
-    for name, value in expected.items():
-        if tensors[name].shape != value.shape:
-            raise InputError(f"{where}: {name} must have shape {tuple(value.shape)}, got {tuple(tensors[name].shape)}")
-        if tensors[name].is_floating_point() != value.is_floating_point():
-            raise InputError(f"{where}: {name} must hold numbers like {value.dtype}, got {tensors[name].dtype}")
-    check_finite(where, tensors)
-    return tensors
+    try:
+        network.load_state_dict(table)
+    except (RuntimeError, TypeError) as error:  # names the weights
+        raise InputError(f"{where}: is not laid out as {what} are: {shorten_message(error)}") from error
+    check_finite(where, network.state_dict())
+    network.float().eval()

@@ -16,7 +16,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.storage.files.arrays import read_npy
 from selfcorrect.storage.pickles.numbers import read_pickled_words
 
-from .checkpoint import check_tensors, read_tensors
+from .checkpoint import load_weights, read_tensors
 from .evaluator_networks import UNIT_FRAMES, MovementEncoder, SequenceEncoder, TextEncoder, networks_like
 
 FRAMES = 196
@@ -109,9 +109,8 @@ def load_evaluator(folder: Path, device: torch.device | None = None) -> TextMoti
             f"text_encoder ({error})"
         ) from error
     for name, network in networks.items():
-        weights = check_tensors(f"{path}, {name}", content[name], network.state_dict(), "the evaluator's parameters")
-        network.load_state_dict(weights)
-        network.float().eval().to(device or torch.device("cpu"))
+        load_weights(f"{path}, {name}", network, content[name], "the evaluator's parameters")
+        network.to(device or torch.device("cpu"))
     words = _words(folder)
     mean, std = _statistics(folder)
     movement = cast(MovementEncoder, networks["movement_encoder"])

@@ -38,17 +38,9 @@ class MdmDiffusion(MotionDiffusion):
             raise InputError(f"{self.classes} labels need as many prompts, got {self.prompts and self.prompts.labels}")
 
     @classmethod
-    def from_arguments(
-        cls, arguments: MdmArguments, prompts: Prompts, device: torch.device, *, averaged: bool = False
-    ) -> Self:
-        """Return the untrained model.
-
-        Args:
-            prompts: Captions and lengths of the motions that are drawn.
-            averaged: Sample with the running average of the weights.
-        """
-        config = arguments.config(averaged=averaged)
-        return cls(config, FRAMES, COLUMNS, prompts.labels, device, arguments=arguments, prompts=prompts)
+    def from_arguments(cls, arguments: MdmArguments, prompts: Prompts, device: torch.device) -> Self:
+        """Return the untrained model for prompts, the captions and lengths of the motions that are drawn."""
+        return cls(arguments.config(), FRAMES, COLUMNS, prompts.labels, device, arguments=arguments, prompts=prompts)
 
     @property
     def _prompts(self) -> Prompts:
@@ -63,29 +55,13 @@ class MdmDiffusion(MotionDiffusion):
             modules[name] = None if module is None else self._with_prompt_table(module.mdm, prompts)
         return replace(self, classes=prompts.labels, prompts=prompts, **modules)
 
-    def with_weights(self, network: Mdm, average: Mdm | None, steps: int) -> Self:
-        """Return the model with some weights, which it does not change.
-
-        Args:
-            network: Weights that training continues from.
-            average: Weights that sample, by default those of the network.
-            steps: Optimiser steps so far.
-        """
-        return replace(
-            self,
-            network=self._with_prompt_table(network, self._prompts),
-            average=self._with_prompt_table(average or copy.deepcopy(network), self._prompts),
-            steps=steps,
-        )
-
-    def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
-        """Return the model after `steps` optimiser steps on values (N, T, D); see `MotionDiffusion.fit`."""
-        if steps and self.arguments.has_geometric_losses:
-            raise InputError(
-                "this checkpoint was trained with geometric losses (lambda_rcxyz, lambda_vel, lambda_fc), which are "
-                "not here: it can be sampled and not trained on"
-            )
-        return super().fit(samples, steps, stream)
+    def with_weights(self, network: Mdm, steps: int) -> Self:
+        """Return the model with weights, which it does not change, after some optimiser steps."""
+        modules = {
+            name: self._with_prompt_table(mdm, self._prompts)
+            for name, mdm in (("network", network), ("average", copy.deepcopy(network)))
+        }
+        return replace(self, steps=steps, **modules)
 
     def fit_with_pairs(self, samples: Samples, pairs: Pairs, steps: int, stream: Stream) -> Self:
         """Raise InputError: pairs have labels, and this network takes captions."""

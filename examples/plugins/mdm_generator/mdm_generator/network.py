@@ -53,7 +53,6 @@ class Mdm(nn.Module):
     def __init__(self, arguments: MdmArguments, text_width: int) -> None:
         super().__init__()
         width = arguments.latent_dim
-        self.arguments = arguments
         self.input_process = nn.ModuleDict({"poseEmbedding": nn.Linear(COLUMNS, width)})
         self.sequence_pos_encoder = Positions(width)
         layer = nn.TransformerEncoderLayer(width, HEADS, FEED_FORWARD, DROPOUT, "gelu", batch_first=True)
@@ -62,19 +61,17 @@ class Mdm(nn.Module):
         self.embed_text = nn.Linear(text_width, width)
         self.output_process = nn.ModuleDict({"poseFinal": nn.Linear(width, COLUMNS)})
 
-    def forward(self, noisy: Tensor, times: Tensor, text: Tensor, after: Tensor | None) -> Tensor:
+    def forward(self, noisy: Tensor, times: Tensor, text: Tensor) -> Tensor:
         """Return clean motions (N, T, D).
 
         Args:
             noisy: (N, T, D).
             times: (N,) int64.
             text: (N, E), zeros for no caption.
-            after: (N, T) bool, frames after a motion's end, None if attention may see them.
         """
         condition = self.embed_timestep(times) + self.embed_text(text)
         tokens = torch.cat([condition[:, None], self.input_process["poseEmbedding"](noisy)], dim=1)
-        after = None if after is None else torch.cat([torch.zeros_like(after[:, :1]), after], dim=1)
-        hidden = self.seqTransEncoder(self.sequence_pos_encoder(tokens), src_key_padding_mask=after)
+        hidden = self.seqTransEncoder(self.sequence_pos_encoder(tokens))
         return self.output_process["poseFinal"](hidden[:, 1:])
 
 
@@ -109,17 +106,10 @@ class PromptedNetwork(nn.Module):
         super().__init__()
         self.mdm = mdm
         self.text: Tensor
-        self.lengths: Tensor
         self.register_buffer("text", prompts.text, persistent=False)
-        self.register_buffer("lengths", prompts.lengths, persistent=False)
 
     def forward(self, noisy: Tensor, times: Tensor, rows: Tensor) -> Tensor:
         """Return clean motions (N, T, D) from noisy ones at times (N,), for rows (N,) int64."""
         count = len(self.text)
-        caption_rows = rows % count
-        is_silent = rows >= count
-        after = None
-        if self.mdm.arguments.mask_frames:
-            after = torch.arange(noisy.shape[1], device=rows.device) >= self.lengths[caption_rows, None]
-        text = self.text[caption_rows].masked_fill(is_silent[:, None], 0.0)
-        return self.mdm(noisy, times, text, after)
+        text = self.text[rows % count].masked_fill((rows >= count)[:, None], 0.0)
+        return self.mdm(noisy, times, text)
