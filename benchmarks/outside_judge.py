@@ -11,9 +11,11 @@ A component is the mean over frames of exp(-excess / scale), 1 without any fault
 input, so that a foot that is lifted cannot escape its score: it counts as floating.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
+from itertools import combinations
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import tyro
@@ -109,13 +111,13 @@ def score(motion: Motion, contacts: np.ndarray) -> Scores:
         contacts: (T, 2) frames in which each foot should be on the floor, fixed by the input.
     """
     places_m = _part_positions(motion)
-    ends_m = {(first, last): (places_m[first], places_m[last]) for first, last, *_ in _SEGMENTS}
-    turns_rad_s = np.stack([_angular_velocity(first, last, motion.fps) for first, last in ends_m.values()], axis=1)
+    rods = _make_rods(places_m, motion.fps)
+    turns_rad_s = np.stack([rod.turn_rad_s for rod in rods.values()], axis=1)
     speeds_rad_s = np.linalg.norm(turns_rad_s, axis=-1)
     spins_rad_s2 = np.linalg.norm(np.gradient(turns_rad_s, 1 / motion.fps, axis=0), axis=-1)
     heights_m, foot_speeds_m_s = _foot_heights_and_speeds(motion)
-    load, pressure_m = _ground_reaction(ends_m, motion.fps)
-    torque_nm_kg, power_w_kg = _leg_torques(ends_m, turns_rad_s, load, contacts, motion.fps)
+    load, pressure_m = _ground_reaction(rods.values(), motion.fps)
+    torque_nm_kg, power_w_kg = _leg_torques(rods, load, contacts)
     on_floor = contacts.any(axis=1)
     has_load = on_floor & (load[:, 1] > 0.3)
     vertical = np.maximum(load[:, 1] - _LOAD_BODYWEIGHTS, 0.0) + np.maximum(-load[:, 1], 0.0)
@@ -155,16 +157,31 @@ def _part_positions(motion: Motion) -> dict[str, np.ndarray]:
     return places_m
 
 
-def _acceleration(places_m: np.ndarray, fps: float) -> np.ndarray:
-    """Return the acceleration (T, 3) of a point, m/s²."""
-    return np.gradient(np.gradient(places_m, 1 / fps, axis=0), 1 / fps, axis=0)
+class Rod(NamedTuple):
+    """A segment of the body in T frames: arrays (T, 3) in the world, inertia (T, 1) per mass across the axis."""
+
+    first_m: np.ndarray
+    centre_m: np.ndarray
+    mass: float
+    """Share of the body's."""
+    inertia_m2: np.ndarray
+    push_m_s2: np.ndarray
+    """Force on the rod over its mass, but for gravity."""
+    turn_rad_s: np.ndarray
 
 
-def _angular_velocity(first_m: np.ndarray, last_m: np.ndarray, fps: float) -> np.ndarray:
-    """Return the angular velocity (T, 3) of a rod across its axis, rad/s."""
-    rod_m = last_m - first_m
-    lengths2 = np.maximum(np.einsum("ti,ti->t", rod_m, rod_m), 1e-6)
-    return np.cross(rod_m, np.gradient(rod_m, 1 / fps, axis=0)) / lengths2[:, None]
+def _make_rods(places_m: dict[str, np.ndarray], fps: float) -> dict[tuple[str, str], Rod]:
+    """Return the rods by their first and last part."""
+    rods = {}
+    for first, last, mass, centre, gyration in _SEGMENTS:
+        rod_m = places_m[last] - places_m[first]
+        centre_m = places_m[first] + centre * rod_m
+        acceleration = np.gradient(np.gradient(centre_m, 1 / fps, axis=0), 1 / fps, axis=0)
+        lengths2 = np.einsum("ti,ti->t", rod_m, rod_m)[:, None]
+        turn_rad_s = np.cross(rod_m, np.gradient(rod_m, 1 / fps, axis=0)) / np.maximum(lengths2, 1e-6)
+        push_m_s2 = acceleration + _UPWARD_M_S2
+        rods[first, last] = Rod(places_m[first], centre_m, mass, gyration**2 * lengths2, push_m_s2, turn_rad_s)
+    return rods
 
 
 def _foot_heights_and_speeds(motion: Motion) -> tuple[np.ndarray, np.ndarray]:
@@ -180,24 +197,15 @@ def _foot_heights_and_speeds(motion: Motion) -> tuple[np.ndarray, np.ndarray]:
     return np.stack(heights, axis=1), np.stack(speeds, axis=1)
 
 
-def _ground_reaction(
-    ends_m: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]], fps: float
-) -> tuple[np.ndarray, np.ndarray]:
+def _ground_reaction(rods: Iterable[Rod], fps: float) -> tuple[np.ndarray, np.ndarray]:
     """Return the force (T, 3) on the ground in body weights, and the centre of pressure (T, 2), x and z, metres."""
-    force = np.zeros((len(next(iter(ends_m.values()))[0]), 3))
-    moment_x, moment_z = np.zeros(len(force)), np.zeros(len(force))
-    for first, last, mass, centre, gyration in _SEGMENTS:
-        first_m, last_m = ends_m[first, last]
-        place_m = first_m + centre * (last_m - first_m)
-        push = _acceleration(place_m, fps) + _UPWARD_M_S2
-        inertia = gyration**2 * np.einsum("ti,ti->t", last_m - first_m, last_m - first_m)
-        spin = inertia[:, None] * np.gradient(_angular_velocity(first_m, last_m, fps), 1 / fps, axis=0)
-        force += mass * push
-        moment = mass * (np.cross(place_m, push) + spin)
-        moment_x += moment[:, 0]
-        moment_z += moment[:, 2]
+    force = moment = np.zeros(3)
+    for rod in rods:
+        spin = rod.inertia_m2 * np.gradient(rod.turn_rad_s, 1 / fps, axis=0)
+        force = force + rod.mass * rod.push_m_s2
+        moment = moment + rod.mass * (np.cross(rod.centre_m, rod.push_m_s2) + spin)
     upward = np.where(np.abs(force[:, 1]) > 1e-3, force[:, 1], 1e-3)
-    return force / GRAVITY_M_S2, np.stack([moment_z / upward, -moment_x / upward], axis=1)
+    return force / GRAVITY_M_S2, np.stack([moment[:, 2] / upward, -moment[:, 0] / upward], axis=1)
 
 
 def _distance_to_feet(places_m: dict[str, np.ndarray], pressure_m: np.ndarray, contacts: np.ndarray) -> np.ndarray:
@@ -205,46 +213,36 @@ def _distance_to_feet(places_m: dict[str, np.ndarray], pressure_m: np.ndarray, c
     points = [places_m[f"{side}_{part}"][:, [0, 2]] for side in ("left", "right") for part in ("ankle", "foot")]
     is_down = np.repeat(contacts, 2, axis=1)
     nearest_m = np.full(len(pressure_m), np.inf)
-    for first in range(4):
-        for last in range(first + 1, 4):
-            line_m = points[last] - points[first]
-            along = np.einsum("ti,ti->t", pressure_m - points[first], line_m)
-            share = np.clip(along / np.maximum(np.einsum("ti,ti->t", line_m, line_m), 1e-9), -0.3, 1.3)
-            distance_m = np.linalg.norm(pressure_m - points[first] - share[:, None] * line_m, axis=1)
-            nearest_m = np.minimum(nearest_m, np.where(is_down[:, first] & is_down[:, last], distance_m, np.inf))
+    for first, last in combinations(range(4), 2):
+        line_m = points[last] - points[first]
+        along = np.einsum("ti,ti->t", pressure_m - points[first], line_m)
+        share = np.clip(along / np.maximum(np.einsum("ti,ti->t", line_m, line_m), 1e-9), -0.3, 1.3)
+        distance_m = np.linalg.norm(pressure_m - points[first] - share[:, None] * line_m, axis=1)
+        nearest_m = np.minimum(nearest_m, np.where(is_down[:, first] & is_down[:, last], distance_m, np.inf))
     return np.maximum(nearest_m - 0.05, 0.0)
 
 
 def _leg_torques(
-    ends_m: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]],
-    turns_rad_s: np.ndarray,
-    load: np.ndarray,
-    contacts: np.ndarray,
-    fps: float,
+    rods: dict[tuple[str, str], Rod], load: np.ndarray, contacts: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return torques (T, 4) at knees and hips in N m per kilogram, and their power (T,) in watts per kilogram.
 
     The ground's force is shared evenly by the feet in contact, and acts in the middle of a foot.
     """
-    rods = list(ends_m)
     shares = contacts / np.maximum(contacts.sum(axis=1, keepdims=True), 1)
     torques, power = [], np.zeros(len(load))
     for side, name in enumerate(("left", "right")):
-        foot = ends_m[f"{name}_ankle", f"{name}_foot"]
+        foot, shank, thigh = (
+            rods[f"{name}_{first}", f"{name}_{last}"]
+            for first, last in (("ankle", "foot"), ("knee", "ankle"), ("hip", "knee"))
+        )
         force = np.maximum(shares[:, side : side + 1] * load * GRAVITY_M_S2, -1e3)
         carried = np.zeros_like(load)
-        middle_m = (foot[0] + foot[1]) / 2
-        for joint, rod in (("knee", (f"{name}_knee", f"{name}_ankle")), ("hip", (f"{name}_hip", f"{name}_knee"))):
-            first_m, last_m = ends_m[rod]
-            mass, centre = next((row[2], row[3]) for row in _SEGMENTS if row[:2] == rod)
-            place_m = first_m + centre * (last_m - first_m)
-            push = _acceleration(place_m, fps) + _UPWARD_M_S2
-            carried = carried + np.cross(place_m - first_m, mass * push)
-            torque = carried - np.cross(middle_m - first_m, force)
+        for rod, upper in ((shank, thigh), (thigh, rods["pelvis", "neck"])):
+            carried = carried + np.cross(rod.centre_m - rod.first_m, rod.mass * rod.push_m_s2)
+            torque = carried - np.cross(foot.centre_m - rod.first_m, force)
             torques.append(np.linalg.norm(torque, axis=1))
-            upper = (f"{name}_hip", f"{name}_knee") if joint == "knee" else ("pelvis", "neck")
-            relative = turns_rad_s[:, rods.index(rod)] - turns_rad_s[:, rods.index(upper)]
-            power += np.abs(np.einsum("ti,ti->t", torque, relative))
+            power += np.abs(np.einsum("ti,ti->t", torque, rod.turn_rad_s - upper.turn_rad_s))
     return np.stack(torques, axis=1), power
 
 

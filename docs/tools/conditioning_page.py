@@ -8,6 +8,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+from evidence import format_interval
 from tables import fill_marked, make_table
 
 from selfcorrect.statistics import Interval, mean_interval, student_p
@@ -103,13 +104,10 @@ def make_arm_table(scores: Scores) -> str:
     for data, title in DATA.items():
         for labels in (1, 14, COUNT):
             for arm, name in ARMS.items():
-                if arm[0] != "replace" or not scores.has(data, labels, arm):
-                    continue
-                kept = show(mean_interval(scores.kept(data, labels, arm), SHARE))
-                cells = []
-                for key, digits in DIGITS.items():
-                    cells.append(f"{scores.values(data, labels, arm, key)[:, 10].mean():.{digits}f}")
-                rows.append([title, labels, name, kept, *cells])
+                if arm[0] == "replace" and scores.has(data, labels, arm):
+                    kept = show(mean_interval(scores.kept(data, labels, arm), SHARE))
+                    last = {key: scores.values(data, labels, arm, key)[:, 10].mean() for key in DIGITS}
+                    rows.append([title, labels, name, kept, *(f"{last[key]:.{DIGITS[key]}f}" for key in DIGITS)])
     heads = ["data", "C", "arm", "coverage kept", "variance within labels", "precision", "penetration, mm", "occupied"]
     return make_table(heads, rows)
 
@@ -131,8 +129,7 @@ def make_primary_table(scores: Scores) -> str:
         for data, differences in primary_differences(scores, arm).items():
             interval = mean_interval(differences)
             title = "mean of both" if data == "both" else DATA[data]
-            change = f"{interval.estimate:+.2f} [{interval.low:+.2f}, {interval.high:+.2f}]".replace("-", "−")
-            rows.append([name, title, change, f"{student_p(differences):.2g}"])
+            rows.append([name, title, format_interval(interval, 2), f"{student_p(differences):.2g}"])
     return make_table(["sampler", "data", "coverage kept, C = 128 less C = 14", "p"], rows)
 
 
