@@ -14,11 +14,10 @@ from tyro.conf import Positional, arg
 from selfcorrect.core.checks import count_noun
 from selfcorrect.core.errors import SettingError
 from selfcorrect.runtime.registry import import_callable
-from selfcorrect.storage.runs.wandb_options import WandbOptions
 
 from ..jobs.targets import place_of
 from ..studies.arms import ArmSettings
-from ..studies.comparison.shared_options import SharedOptions
+from ..studies.comparison.arguments import ComparisonOptions
 from .inputs import list_changed
 
 if TYPE_CHECKING:
@@ -52,8 +51,7 @@ class CompareCommand:
     """package.module:function that returns the claims to check (`sc.claims`)."""
     out: Path | None = None
     """Run folder (default: runs/ and the name of the YAML file)."""
-    options: Annotated[SharedOptions, arg(name="")] = field(default_factory=SharedOptions)
-    log: Annotated[WandbOptions, arg(name="")] = field(default_factory=lambda: WandbOptions("off"))
+    options: Annotated[ComparisonOptions, arg(name="")] = field(default_factory=ComparisonOptions)
     runs: Annotated[tuple[Path, ...], Positional] = ()
     """Two run folders, in place of an experiment."""
 
@@ -76,12 +74,11 @@ class CompareCommand:
         comparison = compare(
             tasks,
             arms,
+            self.options,
             out=folder,
             command=shlex.join(["selfcorrect", *sys.argv[1:]]),
             claims=claims,
             reference=self.reference,
-            **vars(self.options),
-            **vars(self.log),
         )
         print(f"\n{comparison}\n\nReport: {folder / 'report.html'}")
         return 1 if comparison.gaps else 0

@@ -1,22 +1,31 @@
-"""The options of `sc.compare`, checked before anything runs: a sentence says what is wrong and what is expected."""
+"""The options of `sc.compare`, checked before anything runs: a sentence says what is wrong and what is expected.
+
+Nothing here imports PyTorch, so that the command line can list the options at once.
+"""
 
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from tyro.conf import Fixed, Suppress
 
 from selfcorrect.core.checks import check_count, describe_value
 from selfcorrect.core.errors import SettingError
-from selfcorrect.loop.run import Arm
 from selfcorrect.storage.runs.wandb_options import WandbChoice, WandbOptions
 
 from ...jobs.where import Where
-from ..claims import Statement
-from ..run import Observe
-from .shared_options import SharedOptions
 
+if TYPE_CHECKING:
+    from ..claims import Statement
+    from ..run import Observe
+else:
+    Statement = Observe = Any
+
+Direction: TypeAlias = Literal["lower", "higher", "real"] | float
+"""Better direction of a quality; "real" if the value of real data is the aim, a number if that is the aim."""
 DIRECTION_WORDS = ("lower", "higher", "real")
 RESERVED = ("seed", "generation", "task", "arm", "group")
 """Columns of a comparison's rows; no quality can have such a name."""
@@ -45,34 +54,55 @@ _EXPECTED: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
 """Argument → what is expected, and whether a value is that."""
 
 
-@dataclass(frozen=True)
-class ComparisonOptions(SharedOptions):
-    """Options of `sc.compare`."""
+@dataclass(frozen=True, kw_only=True)
+class ComparisonOptions(WandbOptions):
+    """Options of `sc.compare`; `selfcorrect compare` has all that can be written in a YAML file."""
 
-    out: str | Path | None = None
+    wandb: WandbChoice = "off"
+    """Weights & Biases: offline writes its runs into the run folder, online sends them. Each arm and seed is a run that
+    grows with its generations."""
+    seeds: int = 5
+    """Number of seeds. Every arm runs once per seed; arms of a seed share generation 0 and the random numbers."""
+    first_seed: int = 0
+    """First seed."""
+    workers: int | None = None
+    """Number of worker processes (default: one per core, as far as memory allows). Results do not depend on it."""
+    better: dict[str, Direction] = field(default_factory=dict)
+    """Better direction of each quality: lower, higher, real if the value of real data is the aim, or a number that is
+    the aim. Only qualities named here are compared."""
+    title: str = ""
+    """Title of the report."""
+    accept_changed: bool = False
+    """Resume although code or data changed since the run began. The run folder records both versions."""
+    primary: str = ""
+    """The quality that decides, named before the run: its differences are a family of tests of their own."""
+    bounds: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Least and greatest value of each quality that has them, such as 0 and 1 of a share: intervals stay within."""
+    gammas: tuple[float, ...] = ()
+    """Strengths γ: each arm with a correction is run once with each. Results have them in `strength`."""
+    copying: bool = False
+    """Add the arm "copying": the first uncorrected loop on synthetic samples only, without a model. Training samples of
+    the right label are drawn at random and copied, so that only neutral drift is left."""
+    real_counts: tuple[int, ...] = ()
+    """Numbers n of real training samples: each task is run once with each. Results have them in `real_count`."""
+    out: Suppress[Fixed[str | Path | None]] = None
     """Run folder, by default none is kept. Called again, it resumes byte for byte. With more seeds, arms or generations
     it computes only these."""
-    command: str = ""
+    command: Suppress[Fixed[str]] = ""
     """Command that does it again, for the report."""
-    where: Where | None = None
+    where: Suppress[Fixed[Where | None]] = None
     """Where the jobs run, such as other machines, instead of `workers`."""
-    wandb: WandbChoice = "off"
-    """"offline" writes runs of Weights & Biases into `out`, "online" sends them. Each arm and seed is a run that grows
-    with its generations."""
-    wandb_project: str = ""
-    """W&B project, by default `WANDB_PROJECT` or selfcorrect."""
-    wandb_entity: str = ""
-    """W&B user or team, by default `WANDB_ENTITY` or your own."""
-    observe: Observe | None = None
+    observe: Suppress[Fixed[Observe | None]] = None
     """Function that gets a dictionary for each committed generation of each arm, from generation 0 on: task, arm, seed,
     generation, and what was measured."""
-    claims: Sequence[Statement] = ()
+    claims: Suppress[Fixed[Sequence[Statement]]] = ()
     """Statements to check, made by `sc.claims`. They name an arm after its task if there are several."""
-    reference: str | Mapping[str, str] = ""
+    reference: Suppress[Fixed[str | Mapping[str, str]]] = ""
     """Name of the arm that all others are compared with, or arm → reference for some. By default an arm with a
     correction is compared with the same arm without, any other with the one on real data alone."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         for name, (expected, is_expected) in _EXPECTED.items():
             value = getattr(self, name)
             if not is_expected(value):
@@ -93,29 +123,9 @@ class ComparisonOptions(SharedOptions):
             if not is_pair or not all(isinstance(end, int | float) for end in pair) or not pair[0] < pair[1]:
                 expected = "its least and its greatest value: (0, 1)"
                 raise SettingError(f"`bounds` of {name!r} must be {expected}; got {pair!r}")
-        if self.log.mode == "offline" and self.out is None:
-            raise SettingError("wandb='offline' writes into the run folder; give out=FOLDER, or wandb='online'")
-
-    @property
-    def log(self) -> WandbOptions:
-        """Destination in Weights & Biases."""
-        return WandbOptions(self.wandb, self.wandb_project, self.wandb_entity)
 
 
 DEFAULT_COMPARISON = ComparisonOptions()
-
-
-def name_arms(arms: Any) -> Mapping[str, Any]:
-    """Return arms by name, arms in a list by their settings; SettingError where that is neither."""
-    if isinstance(arms, Mapping):
-        return arms
-    if not isinstance(arms, Sequence) or not all(isinstance(arm, Arm) for arm in arms):
-        expected = "a list of arms, or arms and functions that make them by name: {name: arm, …}"
-        raise SettingError(f"arms must be {expected}; got {describe_value(arms)}")
-    names = [str(arm) for arm in arms]
-    if doubled := next((name for name in names if names.count(name) > 1), ""):
-        raise SettingError(f"two arms are both {doubled}; give arms by name: {{name: arm, …}}")
-    return dict(zip(names, arms, strict=True))
 
 
 def choose_references(

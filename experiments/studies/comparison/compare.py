@@ -35,8 +35,8 @@ from ..arms import ArmSettings, folder_name
 from ..report import Comparison
 from ..run import run_study
 from ..study import Measure, SeedRun, Study, StudyTask, seed_runs
-from .arguments import DEFAULT_COMPARISON, ComparisonOptions, check_qualities, choose_references, name_arms
-from .inputs import ArmSource, ComparisonInputs, TaskSource, config_of, make_arm, make_task, pack
+from .arguments import DEFAULT_COMPARISON, ComparisonOptions, check_qualities, choose_references
+from .inputs import ArmSource, ComparisonInputs, TaskSource, config_of, make_arm, make_task, name_arms, pack
 from .novelty import measure_novelty_of
 from .report import CALIBRATION_FILE, REAL_SCORES_FILE, check_measured, make_comparison_page
 from .sweeps import CopyingArm, add_copying, expand_arms, expand_tasks
@@ -68,6 +68,8 @@ def compare(
         RunFolderError: The folder belongs to other settings, code or data.
     """
     options = replace_options(options, changes)
+    if options.mode == "offline" and options.out is None:
+        raise SettingError("wandb='offline' writes into the run folder; give out=FOLDER, or wandb='online'")
     seeds = options.seeds
     first_seed = options.first_seed
     inputs = ComparisonInputs(tasks if isinstance(tasks, Mapping) else {"task": tasks}, name_arms(arms))
@@ -114,7 +116,7 @@ def compare(
             options.where or Where(workers),
             command=options.command,
             accept_changed=options.accept_changed,
-            wandb=options.log,
+            wandb=options,
             observe=options.observe,
             kept=out is not None,
         )

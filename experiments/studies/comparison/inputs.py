@@ -1,7 +1,7 @@
 """Inputs of a comparison: tasks and arms, ready or made for each seed, and the way to other processes."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, TypeAlias
 
@@ -84,6 +84,19 @@ class ComparisonInputs:
         code[f"the sampling bias of arm {name!r}"] = arm.bias
         code[f"the fitting of arm {name!r}"] = arm.fitting
         return code
+
+
+def name_arms(arms: Any) -> Mapping[str, Any]:
+    """Return arms by name, arms in a list by their settings; SettingError where that is neither."""
+    if isinstance(arms, Mapping):
+        return arms
+    if not isinstance(arms, Sequence) or not all(isinstance(arm, Arm) for arm in arms):
+        expected = "a list of arms, or arms and functions that make them by name: {name: arm, …}"
+        raise SettingError(f"arms must be {expected}; got {describe_value(arms)}")
+    names = [str(arm) for arm in arms]
+    if doubled := next((name for name in names if names.count(name) > 1), ""):
+        raise SettingError(f"two arms are both {doubled}; give arms by name: {{name: arm, …}}")
+    return dict(zip(names, arms, strict=True))
 
 
 def pack(source: object) -> bytes:

@@ -34,8 +34,7 @@ from ..results import HELD_OUT, MEMORISER, ArmCurves
 from ..study import Study
 from ..study_rows import list_measured
 from ..tables import LOOP_COLUMNS, arm_table, last_generation_table, loop_cells
-from .arguments import ComparisonOptions
-from .shared_options import Direction
+from .arguments import ComparisonOptions, Direction
 
 COMPARISON_NOTES = (
     "λ is the number of synthetic samples per real one. γ is the correction strength: each sample is replaced by its "
