@@ -64,33 +64,27 @@ class ShareOut(ModifiedPolicy):
 
 def toy(settings: CrossCuration) -> toys.Toy:
     """Declare each share of own samples, with and without curation."""
-    laws = {}
-    for share in settings.own_shares:
-        for curated in CURATED:
-            laws[name_arm(share, curated)] = _predict_reward(settings, share, curated)
+    shares = settings.own_shares
+    laws = {
+        name_arm(share, curated): _predict_reward(settings, share, curated) for share in shares for curated in CURATED
+    }
+    names = {curated: [name_arm(share, curated) for share in shares] for curated in CURATED}
     title = "mean reward of the own raters"
-    lines = {}
-    predicted = {}
-    for curated in CURATED:
-        names = [name_arm(share, curated) for share in settings.own_shares]
-        lines[curated] = [claims.final_value(name, "first") for name in names]
-        predicted[curated] = np.array([laws[name][-1] for name in names])
-    statements = _make_claims(settings, {arm: law for arm, law in laws.items() if not arm.endswith(NONE)})
     sweep = toys.Sweep(
         title="Whom curation serves",
         x_label="share of own samples",
         y_label=title,
-        x=settings.own_shares,
-        lines=lines,
-        predicted=predicted,
+        x=shares,
+        lines={curated: [claims.final_value(name, "first") for name in names[curated]] for curated in CURATED},
+        predicted={curated: np.array([laws[name][-1] for name in names[curated]]) for curated in CURATED},
     )
     return toys.Toy(
         title="Curated models that feed each other",
         source="Zhang et al. 2026 (arXiv 2605.29267)",
         bundles=[toys.bundle_replicates("cross-curation", settings.seed, partial(set_up, settings))],
-        claims=statements,
+        claims=_make_claims(settings, {arm: law for arm, law in laws.items() if not arm.endswith(NONE)}),
         columns=[toys.Column("first", title, predicted=laws)],
-        groups=[f"{share:.0%} own samples" for share in settings.own_shares],
+        groups=[f"{share:.0%} own samples" for share in shares],
         figures=[sweep],
         notes=("Every arm draws pairs and keeps one; without curation the choice between them is a coin's.",),
         caveat=f"predicted for infinitely many samples, here {settings.real_count}",

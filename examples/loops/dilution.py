@@ -107,22 +107,6 @@ def sweep_ratios(settings: Dilution) -> toys.Sweep:
     )
 
 
-def corrected_ratio(
-    synthetic_ratio: ArrayLike, strength: ArrayLike = math.inf, remaining: ArrayLike = 0.0
-) -> np.ndarray:
-    """Return λ′, the fully corrected synthetic samples per real sample that a corrected augmented loop amounts to.
-
-    λ (1 − κ) γ / (1 + γ).
-
-    Args:
-        synthetic_ratio: λ, synthetic samples per real one.
-        remaining: κ, share of a sample's distance from the corrector's fixed point that correction leaves.
-    """
-    ratio = np.asarray(synthetic_ratio, dtype=float)
-    gamma = np.asarray(strength, dtype=float)
-    return ratio * (1 - np.asarray(remaining, dtype=float)) * (1 - 1 / (1 + gamma))
-
-
 def diluted_level(
     real_only: ArrayLike,
     corrected_only: ArrayLike,
@@ -132,11 +116,11 @@ def diluted_level(
 ) -> np.ndarray:
     """Return the level of an artefact at which a corrected augmented loop settles: (r + λ′ c) / (1 + λ′).
 
-    The fixed point of x ← (r + λ (x + γ (c + κ (x − c))) / (1 + γ)) / (1 + λ), with λ′ of `corrected_ratio`. Derived
-    here. Assumes that a level is a mean over samples, and that a model trained on a mixture has the mixture of the
-    levels that its parts alone would give. Real samples alone give r, the model's own samples give their level back,
-    corrected samples c + κ (x − c). A count of modes is no mean over samples, so the form does not hold for it. All
-    parameters broadcast.
+    The fixed point of x ← (r + λ (x + γ (c + κ (x − c))) / (1 + γ)) / (1 + λ); λ′ = λ (1 − κ) γ / (1 + γ) fully
+    corrected samples per real sample have the same effect. Derived here. Assumes that a level is a mean over samples,
+    and that a model trained on a mixture has the mixture of the levels that its parts alone would give. Real samples
+    alone give r, the model's own samples give their level back, corrected samples c + κ (x − c). A count of modes is no
+    mean over samples, so the form does not hold for it. All parameters broadcast.
 
     Args:
         real_only: r, the level after training on real data only.
@@ -144,9 +128,11 @@ def diluted_level(
         synthetic_ratio: λ, synthetic samples per real one.
         remaining: κ, share of a sample's distance from the corrector's fixed point that correction leaves.
     """
-    weight = 1 - 1 / (1 + corrected_ratio(synthetic_ratio, strength, remaining))
-    real_only = np.asarray(real_only, dtype=float)
-    return real_only + weight * (np.asarray(corrected_only, dtype=float) - real_only)
+    real, corrected, ratio, gamma, left = (
+        np.asarray(value, dtype=float) for value in (real_only, corrected_only, synthetic_ratio, strength, remaining)
+    )
+    weight = 1 - 1 / (1 + ratio * (1 - left) * (1 - 1 / (1 + gamma)))
+    return real + weight * (corrected - real)
 
 
 def format_strength(strength: float) -> str:

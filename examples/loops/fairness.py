@@ -144,10 +144,7 @@ def set_up(settings: Fairness, stream: sc.Stream) -> toys.Setup:
     """All arms with the same people."""
     real = sc.Samples.real(people(settings.real_count, settings.minority_share, stream.child("real")))
     task = sc.Task(GroupedGaussians.make_untrained(), real, partial(_measure, settings))
-
-    def rate_typicality(values: Tensor) -> Tensor:
-        return typicality(values, settings.minority_share)
-
+    rate_typicality = partial(typicality, minority_share=settings.minority_share)
     bias = sc.best_of(2, rate_typicality, choice_noise=1 / settings.pickiness)
     policies = {
         PLAIN: sc.Replace(),

@@ -32,19 +32,12 @@ DISTANCE = "2-Wasserstein distance to the truth"
 REAL = "real only"
 
 
-def name_ideal(strength: float) -> str:
-    """Return the name of the arm that is corrected towards the truth."""
-    return f"ideal γ = {strength:g}"
-
-
-def name_empirical(strength: float) -> str:
-    """Return the name of the arm that is corrected towards the training data."""
-    return f"empirical γ = {strength:g}"
-
-
-def name_fresh(strength: float) -> str:
-    """Return the name of the arm with fresh real data instead of a corrector."""
-    return f"fresh data as γ = {strength:g}"
+name_ideal, name_empirical, name_fresh = (
+    "ideal γ = {:g}".format,
+    "empirical γ = {:g}".format,
+    "fresh data as γ = {:g}".format,
+)
+"""Name of an arm by γ: corrected towards the truth, towards the training data, or with fresh real data instead."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ picks at random.
 `selfcorrect toy examples/loops/pluralistic.py --quick` runs the loop.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -47,20 +47,17 @@ def toy(settings: Pluralistic) -> toys.Toy:
     """Declare all arms."""
     solution = nash_bargaining(settings.probabilities, settings.rewards)
     product = float(np.log(np.exp(np.array(settings.rewards)) @ solution).mean())
-    statements = list(_make_claims(solution, product))
-    columns = [
-        toys.Column("variety", "effective categories"),
-        toys.Column(
-            "nash", "Nash product", predicted={"bargaining solution": np.full(settings.generations + 1, product)}
-        ),
-        toys.Column("worst", "utility of the worst-off rater", ""),
-    ]
+    bargained = {"bargaining solution": np.full(settings.generations + 1, product)}
     return toys.Toy(
         title="Curation by several raters",
         source="Falahati et al. 2026 (arXiv 2605.07724)",
         bundles=[toys.bundle_replicates("pluralistic", settings.seed, partial(set_up, settings))],
-        claims=statements,
-        columns=columns,
+        claims=list(_make_claims(solution, product)),
+        columns=[
+            toys.Column("variety", "effective categories"),
+            toys.Column("nash", "Nash product", predicted=bargained),
+            toys.Column("worst", "utility of the worst-off rater", ""),
+        ],
         notes=(
             f"The Nash product is the mean over raters of log E[e^reward]; the bargaining solution has {product:.2f}.",
             "A rater's weight is how often it is listed.",
@@ -93,13 +90,12 @@ def _make_claims(solution: np.ndarray, product: float) -> Iterator[claims.Claim]
 
 def set_up(settings: Pluralistic, stream: sc.Stream) -> toys.Setup:
     """All arms with the same words."""
-    mean_rewards = np.mean(settings.rewards, axis=0)
-    no_rewards = np.zeros(len(settings.probabilities))
+    rewards = np.array(settings.rewards)
     arms = {
-        SEVERAL: _make_arm(settings, settings.candidates, settings.rewards),
-        PAIRS: _make_arm(settings, 2, settings.rewards),
-        MEAN: _make_arm(settings, settings.candidates, [mean_rewards]),
-        CHANCE: _make_arm(settings, settings.candidates, [no_rewards]),
+        SEVERAL: _make_arm(settings, settings.candidates, rewards),
+        PAIRS: _make_arm(settings, 2, rewards),
+        MEAN: _make_arm(settings, settings.candidates, rewards.mean(0, keepdims=True)),
+        CHANCE: _make_arm(settings, settings.candidates, 0 * rewards[:1]),
     }
     utility = torch.tensor(settings.rewards, dtype=torch.float64).exp().T
 
@@ -116,7 +112,7 @@ def set_up(settings: Pluralistic, stream: sc.Stream) -> toys.Setup:
     return toys.Setup(word_task(settings.probabilities, settings.real_count, measure, stream, settings.seeds), arms)
 
 
-def _make_arm(settings: Pluralistic, candidates: int, rewards: Sequence[Sequence[float] | np.ndarray]) -> sc.Arm:
+def _make_arm(settings: Pluralistic, candidates: int, rewards: np.ndarray) -> sc.Arm:
     raters = [make_rater(table) for table in rewards]
     return sc.Arm(sc.Replace(), settings.generations, bias=sc.best_of(candidates, *raters, choice_noise=1.0))
 

@@ -73,11 +73,11 @@ def toy(settings: ProvenanceLoop) -> toys.Toy:
 
     tolerated = tolerated_ratio(variance, settings.bias)
     needed_rate = needed_true_positive_rate(settings.ratio, tolerated, lost)
-    statements = []
-    for rate, quantity, law in zip(rates, settled, predicted, strict=True):
-        statements.append(claims.expect_agreement(f"detector that finds {rate:.0%}: settled variance", quantity, law))
     statements = claims.mark_unpublished(
-        *statements,
+        *(
+            claims.expect_agreement(f"detector that finds {rate:.0%}: settled variance", quantity, law)
+            for rate, quantity, law in zip(rates, settled, predicted, strict=True)
+        ),
         claims.expect_below("without a detector the variance collapses", settled[0], 0.3),
         claims.expect_agreement(
             f"true positive rate needed for a variance of {variance:g}",
@@ -109,23 +109,6 @@ def _name_arm(rate: float) -> str:
     return f"found {rate:.0%}"
 
 
-def needed_true_positive_rate(synthetic_ratio: float, tolerated: float, false_positive_rate: float) -> float:
-    """Return the true positive rate that brings λ down to a tolerated λ, 0 if none is needed.
-
-    It inverts `filtered_ratio`.
-
-    Args:
-        synthetic_ratio: λ, synthetic samples per real one.
-        false_positive_rate: Share of real samples lost with them.
-    """
-    return max(0.0, 1 - (1 - false_positive_rate) * tolerated / synthetic_ratio)
-
-
-def tolerated_ratio(variance: float, spread: float) -> float:
-    """The λ at which an uncorrected loop settles at a given variance below 1; inverts `settled_variance` for γ = 0."""
-    return (1 - variance) / (variance * (1 - spread))
-
-
 def filtered_ratio(synthetic_ratio: float, true_positive_rate: float, false_positive_rate: float) -> float:
     """Return the λ of a pool after a detector of synthetic samples has filtered it: λ (1 − tpr) / (1 − fpr).
 
@@ -135,3 +118,13 @@ def filtered_ratio(synthetic_ratio: float, true_positive_rate: float, false_posi
         false_positive_rate: Share of real samples lost with them.
     """
     return synthetic_ratio * (1 - true_positive_rate) / (1 - false_positive_rate)
+
+
+def needed_true_positive_rate(synthetic_ratio: float, tolerated: float, false_positive_rate: float) -> float:
+    """Return the true positive rate that brings λ down to a tolerated λ, 0 if none is needed."""
+    return max(0.0, 1 - (1 - false_positive_rate) * tolerated / synthetic_ratio)
+
+
+def tolerated_ratio(variance: float, spread: float) -> float:
+    """The λ at which an uncorrected loop settles at a given variance below 1; inverts `settled_variance` for γ = 0."""
+    return (1 - variance) / (variance * (1 - spread))

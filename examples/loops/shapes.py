@@ -50,15 +50,14 @@ class AdversarialNetwork(sc.NetworkModel[Adversaries]):
         return Adversaries(self.dimension, self.latent, self.width, self.depth)
 
     def train(self, network: Adversaries, drawn: Iterator[Batch], generator: torch.Generator) -> None:
-        generator_optimizer = self._make_optimizer(network.generator)
-        discriminator_optimizer = self._make_optimizer(network.discriminator)
+        generator_optimizer, discriminator_optimizer = (
+            Adam(part.parameters(), self.learning_rate, betas=(0.0, 0.9))
+            for part in (network.generator, network.discriminator)
+        )
         for step, (batch, labels) in enumerate(drawn):
             descend(discriminator_optimizer, self.loss(network, batch, labels, generator), step)
             score = network.discriminator(self._draw_fake(network, len(batch), generator))
             descend(generator_optimizer, softplus(-score).mean(), step)
-
-    def _make_optimizer(self, network: nn.Module) -> Adam:
-        return Adam(network.parameters(), self.learning_rate, betas=(0.0, 0.9))
 
     def loss(self, network: Adversaries, values: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
         """Return the discriminator's loss: non-saturating, with a penalty on its gradient at real data."""
@@ -173,15 +172,12 @@ def toy(settings: Shapes) -> toys.Toy:
 
 
 def _make_claims(settings: Shapes, name: str) -> Iterator[claims.Claim]:
-    real = f"{name}, real only"
-    augmented = f"{name}, augment"
-    replaced = f"{name}, replace"
+    real, augmented, replaced = (f"{name}, {arm}" for arm in ARMS)
     coverage_loss = claims.final_difference(augmented, replaced, "coverage")
     yield claims.expect_above(f"{name}: replace ends with less coverage than augment", coverage_loss)
-    from_augmented = claims.final_difference(replaced, augmented, "distance")
-    yield claims.expect_above(f"{name}: replace ends farther from the truth than augment", from_augmented)
-    from_real = claims.final_difference(replaced, real, "distance")
-    yield claims.expect_above(f"{name}: replace ends farther from the truth than real data only", from_real)
+    for than, words in ((augmented, "augment"), (real, "real data only")):
+        farther = claims.final_difference(replaced, than, "distance")
+        yield claims.expect_above(f"{name}: replace ends farther from the truth than {words}", farther)
     if name == "kernel density":
         spread = 1 + settings.real_count ** (-1 / 3)
         law = replace_variance(settings.real_count, settings.generations, spread)[-1] * spread

@@ -233,4 +233,4 @@ def test_the_diluted_level_goes_from_real_only_to_corrected_only() -> None:
     assert load_loop("dilution").diluted_level(5.0, 2.0, 3.0, strength=0.0) == 5.0, (
         "what nobody corrects changes nothing"
     )
-    assert load_loop("dilution").corrected_ratio(4.0, 1.0, 0.5) == 1.0
+    assert load_loop("dilution").diluted_level(5.0, 2.0, 4.0, 1.0, 0.5) == 3.5

@@ -71,10 +71,9 @@ def people(count: int, minority_share: float, stream: Stream) -> Tensor:
     return torch.column_stack([points, group, label])
 
 
-def zipf(words: int, exponent: float = 1.0) -> Tensor:
-    """Return probabilities (words,) of a language whose k-th most frequent word has frequency ∝ k^−exponent."""
-    ranks = torch.arange(1, words + 1, dtype=torch.float64)
-    frequencies = ranks**-exponent
+def zipf(words: int) -> Tensor:
+    """Return probabilities (words,) of a language whose k-th most frequent word has frequency ∝ 1/k."""
+    frequencies = 1 / torch.arange(1, words + 1, dtype=torch.float64)
     return frequencies / frequencies.sum()
 
 

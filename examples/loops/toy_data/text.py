@@ -2,8 +2,6 @@
 
 import pydoc_data.topics
 from collections import Counter
-from dataclasses import dataclass
-from typing import Self
 
 import torch
 from torch import Tensor
@@ -16,28 +14,11 @@ def documentation() -> str:
     return "\n\n".join(pydoc_data.topics.topics.values())
 
 
-@dataclass(frozen=True)
-class Alphabet:
-    """The characters that are distinguished; any other is read as the first character."""
-
-    characters: str
-
-    @classmethod
-    def from_text(cls, text: str, size: int) -> Self:
-        """Return the alphabet of the `size` most frequent characters of a text, the most frequent first."""
-        return cls("".join(character for character, _ in Counter(text).most_common(size)))
-
-    def __len__(self) -> int:
-        return len(self.characters)
-
-    def encode(self, text: str) -> Tensor:
-        """Return character numbers (length,) as float32."""
-        numbers = {character: number for number, character in enumerate(self.characters)}
-        return torch.tensor([numbers.get(character, 0) for character in text], dtype=torch.float32)
-
-    def decode(self, numbers: Tensor) -> str:
-        """Return the text of character numbers (length,)."""
-        return "".join(self.characters[int(number)] for number in numbers)
+def encode(text: str, alphabet: int) -> Tensor:
+    """Return character numbers (length,) as float32, the most frequent first; 0 also for characters that are rarer."""
+    common = Counter(text).most_common(alphabet)
+    numbers = {character: number for number, (character, _) in enumerate(common)}
+    return torch.tensor([numbers.get(character, 0) for character in text], dtype=torch.float32)
 
 
 def split_windows(numbers: Tensor, length: int, held_out: float) -> tuple[Tensor, Tensor]:
@@ -62,12 +43,10 @@ def split_windows(numbers: Tensor, length: int, held_out: float) -> tuple[Tensor
     return windows[:trained_on], windows[trained_on:]
 
 
-def select_evenly(windows: Tensor, count: int) -> Tensor:
-    """Return `count` of windows (N, length), or all if there are fewer, evenly spread over them."""
-    return windows[torch.linspace(0, len(windows) - 1, min(count, len(windows))).long()]
-
-
-def windows_of(text: str, alphabet: int, length: int, train: int, held_out: int) -> tuple[Tensor, Tensor]:
-    """Windows of characters to train on and held out, evenly spread over the first 90 % and the rest of a text."""
-    parts = split_windows(Alphabet.from_text(text, alphabet).encode(text), length, 0.1)
-    return select_evenly(parts[0], train), select_evenly(parts[1], held_out)
+def windows_of(text: str, alphabet: int, length: int, train: int, held_out: int) -> list[Tensor]:
+    """Return windows of characters to train on and held out, spread over the first 90 % and the rest of a text."""
+    parts = split_windows(encode(text, alphabet), length, 0.1)
+    chosen = []
+    for windows, count in zip(parts, (train, held_out), strict=True):
+        chosen.append(windows[torch.linspace(0, len(windows) - 1, min(count, len(windows))).long()])
+    return chosen
