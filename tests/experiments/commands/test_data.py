@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tyro
+from helpers import bytes_of
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
@@ -176,19 +177,15 @@ def test_speed_is_that_of_the_root_over_the_floor(folder: Path) -> None:
     assert measured["seconds"] == pytest.approx(61 / 30)
 
 
-def content_of(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
 @pytest.mark.parametrize("out", [".", "data/../data", "link"])
 def test_converting_never_overwrites_an_input(folder: Path, out: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder.parent)
     Path("link").symlink_to("data")
-    before = content_of(folder)
+    before = bytes_of(folder)
     target = folder if out == "." else Path(out)
     with pytest.raises(ValueError, match=r"a\.bvh: an input would be overwritten; choose another place with --out"):
         run("convert", folder, "--out", target, "--to", "bvh", "--overwrite")
-    assert content_of(folder) == before
+    assert bytes_of(folder) == before
 
 
 def test_converting_never_writes_two_files_into_one(folder: Path, tmp_path: Path) -> None:
@@ -209,7 +206,7 @@ def test_the_motions_of_one_file_overwrite_nothing_either(folder: Path, tmp_path
         run("convert", folder / "many.npy", "--out", out)
     assert (out / "many_001.bvh").read_text() == "precious"
     save_motion(folder / "many_000.bvh", open_motion(folder / "a.bvh").motion)
-    before = content_of(folder)
+    before = bytes_of(folder)
     with pytest.raises(ValueError, match=r"could not be converted|would be overwritten"):
         run("convert", folder / "many.npy", folder / "many_000.bvh", "--out", folder, "--overwrite")
-    assert content_of(folder) == before
+    assert bytes_of(folder) == before

@@ -14,9 +14,8 @@ from selfcorrect.correctors.contract import Corrected
 from selfcorrect.correctors.loop_correction import CorrectedBatch, Correction
 from selfcorrect.loop.ancestry import Genealogy, nearest_of_label, novelty, offspring_variance
 from selfcorrect.loop.policy import Accumulate, Augment, RealOnly, Replace
-from selfcorrect.loop.run import Arm, Task, run_loop, train_first_generation
+from selfcorrect.loop.run import Arm, Task
 from selfcorrect.storage.runs.folder_store import FolderStore
-from selfcorrect.storage.runs.memory import MemoryStore
 
 STREAM = streams(11)
 DESCENT = ("surviving_lineages", "offspring_variance", "novelty", "novelty_to_real", "lineage_persistence")
@@ -109,13 +108,11 @@ def memoriser_task() -> Task:
 def test_traced_loops_resume_with_the_same_lines(tmp_path, policy):
     """What a run knows of its lines after a stop is what an uninterrupted one knows."""
     task = memoriser_task()
-    first = MemoryStore()
-    train_first_generation(task, first, STREAM)
     arm = Arm(policy, 4, correction=Correction(halved_if_positive))
     uninterrupted = run_in_memory(task, arm, STREAM)
     for generations in (2, 4):
         with FolderStore(tmp_path / "run", {}) as store:
-            run_loop(task, replace(arm, generations=generations), store, first, STREAM)
+            run_in_memory(task, replace(arm, generations=generations), STREAM, store)
             for key in DESCENT:
                 assert store.metrics(generations)[key] == uninterrupted.metrics(generations)[key]
             expected = uninterrupted.batch(generations).samples.provenance

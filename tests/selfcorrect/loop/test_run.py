@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from helpers import load_loop, run_in_memory
+from helpers import load_loop, run_in_memory, same_tensors
 
 from selfcorrect.core.errors import CorrectorError, LoopError
 from selfcorrect.core.randomness import Stream, streams
@@ -38,8 +39,8 @@ def gaussian_task(count: int = COUNT, seeds: int = SEEDS) -> Task:
     return Task(model, Samples.real(model.sample(torch.zeros(count, dtype=torch.int64), STREAM.child("data"))), trace)
 
 
-def run(arm: Arm, task: Task | None = None) -> MemoryStore:
-    return run_in_memory(task or gaussian_task(), arm, STREAM)
+def run(arm: Arm, task: Task | None = None, store: Any = None) -> Any:
+    return run_in_memory(task or gaussian_task(), arm, STREAM, store)
 
 
 def mean_variance(store: MemoryStore, generation: int) -> float:
@@ -177,15 +178,11 @@ def test_a_failing_corrector_leaves_a_run_that_can_be_resumed():
             raise ZeroDivisionError("no such height")
         return samples
 
-    task = gaussian_task()
-    first = MemoryStore()
     store = MemoryStore()
-    train_first_generation(task, first, STREAM)
     with pytest.raises(LoopError, match="generation 3 stopped in phase 'correct': corrector 'breaks_in_the_third"):
-        run_loop(task, Arm(Replace(), 5, correction=Correction(breaks_in_the_third_generation)), store, first, STREAM)
+        run(Arm(Replace(), 5, correction=Correction(breaks_in_the_third_generation)), store=store)
     assert store.latest == 2
-    mended = Arm(Replace(), 5, correction=Correction(lambda samples: samples))
-    run_loop(task, mended, store, first, STREAM)
+    run(Arm(Replace(), 5, correction=Correction(lambda samples: samples)), store=store)
     assert torch.equal(store.state(5)["mean"], run(Arm(Replace(), 5)).state(5)["mean"])
 
 
@@ -216,11 +213,9 @@ class BrokenModel(Gaussian):
 def test_nan_stops_the_loop_before_it_is_committed(fault, message):
     task = gaussian_task(seeds=1)
     broken = type("Broken", (BrokenModel,), {fault: True})(task.model.mean, task.model.covariance)
-    first = MemoryStore()
     store = MemoryStore()
-    train_first_generation(replace(task, model=broken), first, STREAM)
     with pytest.raises(LoopError, match=message):
-        run_loop(replace(task, model=broken), Arm(Augment(1.0), 3), store, first, STREAM)
+        run(Arm(Augment(1.0), 3), replace(task, model=broken), store)
     assert store.latest == -1
 
 
@@ -243,15 +238,10 @@ def test_accumulated_samples_train_the_same_from_disk_as_from_memory(tmp_path: P
     model = load_loop("language").LanguageModel(vocabulary=5, length=6, width=8, depth=1, heads=2, batch_size=16)
     task = Task(model, Samples.real(values), lambda candidate: {}, initial_steps=4)
     arm = Arm(Accumulate(), generations=4, steps=6, from_scratch=True)
-    first = MemoryStore()
-    memory = MemoryStore()
-    train_first_generation(task, first, STREAM)
-    run_loop(task, arm, memory, first, STREAM)
+    memory = run(arm, task)
     with FolderStore(tmp_path / "run", {}) as folder:
-        run_loop(task, arm, folder, first, STREAM)
-        in_memory = memory.state(4)
-        on_disk = folder.state(4)
-    assert all(torch.equal(in_memory[name], on_disk[name]) for name in in_memory)
+        run(arm, task, folder)
+        assert same_tensors(memory.state(4), folder.state(4))
     assert memory.metrics(4) == folder.metrics(4)
 
 
@@ -272,12 +262,9 @@ def test_a_bias_sees_the_training_set_with_its_newest_samples_as_drawn(tmp_path)
     assert torch.equal(real.values, task.real.values)
     assert torch.equal(synthetic.values, store.batch(2).drawn.values)
     assert torch.equal(store.batch(2).samples.values, synthetic.values + 100)
-    first = MemoryStore()
-    train_first_generation(task, first, STREAM)
-    with FolderStore(tmp_path / "run", {}) as stopped:
-        run_loop(task, replace(arm, generations=2), stopped, first, STREAM)
-    with FolderStore(tmp_path / "run", {}) as resumed:
-        run_loop(task, arm, resumed, first, STREAM)
+    for generations in (2, 3):
+        with FolderStore(tmp_path / "run", {}) as stopped:
+            run(replace(arm, generations=generations), task, stopped)
     assert torch.equal(seen[-1].values, seen[2].values)
 
 
@@ -291,10 +278,8 @@ def test_a_finished_loop_without_its_samples_is_left_as_it_is(tmp_path: Path):
         store.finish()
         reopened = run_loop(task, arm, store, first, STREAM, lambda generation: pytest.fail("a generation was run"))
         assert all(torch.equal(value, reopened.state()[name]) for name, value in last.state().items())
-    with (
-        FolderStore(tmp_path / "run", {}) as store,
-        pytest.raises(LoopError, match=r"synthetic\.safetensors is missing"),
-    ):
+    missing = pytest.raises(LoopError, match=r"synthetic\.safetensors is missing")
+    with FolderStore(tmp_path / "run", {}) as store, missing:
         run_loop(task, replace(arm, generations=4), store, first, STREAM)
 
 
@@ -306,13 +291,10 @@ def test_a_corrector_that_changes_real_data_in_place_is_named_before_anything_is
         getattr(task.real, column)[3] += 1
         return samples
 
-    first = MemoryStore()
     store = MemoryStore()
-    train_first_generation(task, first, STREAM)
-    with pytest.raises(
-        LoopError, match=r"generation 1 .*'meddles' or the evaluation changed the real training data in place"
-    ):
-        run_loop(task, Arm(Replace(), 2, correction=Correction(meddles)), store, first, STREAM)
+    message = r"generation 1 .*'meddles' or the evaluation changed the real training data in place"
+    with pytest.raises(LoopError, match=message):
+        run(Arm(Replace(), 2, correction=Correction(meddles)), task, store)
     assert store.latest == -1
 
 
@@ -345,24 +327,18 @@ class Drifting:
 @pytest.mark.parametrize("wrapped", [lambda corrector: corrector, lambda corrector: chain(lift(torch.tanh), corrector)])
 def test_what_a_corrector_keeps_is_resumed_bit_for_bit(wrapped, tmp_path: Path):
     task = gaussian_task(seeds=2)
-    first = MemoryStore()
-    train_first_generation(task, first, STREAM)
 
     def last(folder: Path, *stops: int) -> torch.Tensor:
         """The last model after a run that stopped at these generations and went on each time in a new process."""
-        model = None
         for generations in (*stops, 5):
             with FolderStore(folder, {}) as store:
-                arm = Arm(Replace(), generations, correction=Correction(wrapped(Drifting())))
-                model = run_loop(task, arm, store, first, STREAM)
-        assert model is not None
-        return model.state()["mean"]
+                run(Arm(Replace(), generations, correction=Correction(wrapped(Drifting()))), task, store)
+                mean = store.state(generations)["mean"]
+        return mean
 
-    uninterrupted = last(tmp_path / "whole")
-    assert torch.equal(uninterrupted, last(tmp_path / "stopped", 1, 3))
-    stateless = lift(lambda values: values)
+    assert torch.equal(last(tmp_path / "whole"), last(tmp_path / "stopped", 1, 3))
     with FolderStore(tmp_path / "plain", {}) as store:
-        run_loop(task, Arm(Replace(), 1, correction=Correction(stateless)), store, first, STREAM)
+        run(Arm(Replace(), 1, correction=Correction(lift(lambda values: values))), task, store)
         assert store.corrector_state(1) == {}
     assert not list((tmp_path / "plain").rglob("corrector.safetensors"))
 
@@ -398,13 +374,9 @@ def test_the_training_loss_of_a_model_that_reports_it_is_logged_in_every_generat
         assert logged.metrics(generation)["variance"] == plain.metrics(generation)["variance"]
 
 
-# --- evaluations that return something else --------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("scores", [0.5, None, [1.0]])
 def test_an_evaluation_that_returns_no_mapping_is_refused_by_name(scores: object) -> None:
     task = replace(gaussian_task(seeds=2), evaluate=lambda candidate: scores)  # type: ignore[arg-type]
-    with pytest.raises(
-        LoopError, match=r"phase 'evaluate': `evaluate` of the task returned .*, expected numbers by name"
-    ):
+    message = "phase 'evaluate': `evaluate` of the task returned .*, expected numbers by name"
+    with pytest.raises(LoopError, match=message):
         train_first_generation(task, MemoryStore(), STREAM)

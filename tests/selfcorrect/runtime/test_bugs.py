@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers import run_in_memory
 
 from selfcorrect.core.errors import CorrectorError, InputError, LoopError
 from selfcorrect.core.randomness import streams
@@ -13,19 +14,15 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import lift
 from selfcorrect.correctors.loop_correction import Correction
 from selfcorrect.loop.policy import Replace
-from selfcorrect.loop.run import Arm, Task, run_loop, train_first_generation
+from selfcorrect.loop.run import Arm, Task
 from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.runtime.bugs import internal_error_traceback
-from selfcorrect.storage.runs.memory import MemoryStore
 
 
 def run_small_loop(arm: Arm) -> None:
     model = Gaussian.standard(1, 1)
     real = Samples.real(model.sample(torch.zeros(9, dtype=torch.int64), streams(0).child("data")))
-    task = Task(model, real, lambda candidate: {})
-    first = MemoryStore()
-    train_first_generation(task, first, streams(0))
-    run_loop(task, arm, MemoryStore(), first, streams(0))
+    run_in_memory(Task(model, real, lambda candidate: {}), arm, streams(0))
 
 
 def broken(values: torch.Tensor) -> torch.Tensor:
@@ -49,12 +46,8 @@ def test_a_fault_inside_the_package_is_a_bug_with_its_traceback(monkeypatch: pyt
     assert "in run_loop" in error.bug
 
 
-def test_what_a_caller_can_mend_is_no_bug(tmp_path: Path) -> None:
-    assert internal_error_traceback(InputError("the file is empty")) == ""
+def test_what_a_caller_can_mend_and_a_failing_disk_are_no_bugs(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as missing:
         (tmp_path / "none").read_text()
-    assert internal_error_traceback(missing.value) == ""
-
-
-def test_a_failing_disk_is_no_bug() -> None:
-    assert internal_error_traceback(OSError(errno.EIO, os.strerror(errno.EIO))) == ""
+    for error in (InputError("the file is empty"), missing.value, OSError(errno.EIO, os.strerror(errno.EIO))):
+        assert internal_error_traceback(error) == ""

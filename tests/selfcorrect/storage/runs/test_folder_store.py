@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers import bytes_of
 
 from selfcorrect.core.errors import DamagedError, RunFolderError
 from selfcorrect.core.randomness import streams
@@ -156,10 +157,8 @@ def test_a_full_disk_stops_with_one_sentence_and_nothing_half_written(tmp_path, 
 
 
 def test_only_the_last_two_models_are_kept_on_request(tmp_path: Path):
-    with FolderStore(tmp_path / "run", {}, keep_models=False) as store:
-        for number in range(3):
-            store.commit(generation(number))
-    kept_models = sorted(path.parent.name for path in (tmp_path / "run").glob("*/model.safetensors"))
+    run = commit_generations(tmp_path / "run", 3)
+    kept_models = sorted(path.parent.name for path in run.glob("*/model.safetensors"))
     assert kept_models == ["generation-0001", "generation-0002"]
 
 
@@ -178,11 +177,6 @@ def commit_generations(folder: Path, generations: int = 4, *, keep_models: bool 
         for number in range(generations):
             store.commit(generation(number))
     return folder
-
-
-def files_below(folder: Path) -> dict[str, bytes]:
-    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != ".selfcorrect.lock"]
-    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
 
 
 @pytest.mark.parametrize("name", ["metrics.json", "synthetic.safetensors", "provenance.parquet", "digests.json"])
@@ -210,7 +204,7 @@ def test_repair_goes_back_to_where_the_loop_can_go_on(
     tmp_path: Path, damaged: int, keep_models: bool, remaining: int
 ) -> None:
     run = commit_generations(tmp_path / "run", keep_models=keep_models)
-    before_repair = files_below(run)
+    before_repair = bytes_of(run)
     path = run / f"generation-{damaged:04d}" / "metrics.json"
     path.write_bytes(path.read_bytes() + b" ")
     after = "the start" if remaining < 0 else f"generation {remaining}"
@@ -222,14 +216,14 @@ def test_repair_goes_back_to_where_the_loop_can_go_on(
         assert store.latest == remaining
         for number in range(remaining + 1, 4):
             store.commit(generation(number))
-    assert files_below(run) == before_repair
+    assert bytes_of(run) == before_repair
 
 
 def test_repair_of_a_sound_folder_changes_nothing(tmp_path: Path) -> None:
     run = commit_generations(tmp_path / "run")
-    before_repair = files_below(run)
+    before_repair = bytes_of(run)
     FolderStore(run, {}, keep_models=False, repair=True).close()
-    assert files_below(run) == before_repair
+    assert bytes_of(run) == before_repair
 
 
 def test_samples_long_past_are_dropped_on_request_and_not_missed(tmp_path: Path):
@@ -263,7 +257,7 @@ def sample_bytes(folder: Path) -> dict[str, bytes]:
         assert not store.has_whole_model(3)
         assert [store.metrics(number)["fid"] for number in range(4)] == [0.0, 1.5, 3.0, 4.5]
     assert not find_damage(folder)
-    return files_below(folder)
+    return bytes_of(folder)
 
 
 def test_a_run_that_keeps_what_samples_has_no_other_model(tmp_path: Path):
