@@ -275,7 +275,7 @@ def test_a_finished_loop_without_its_samples_is_left_as_it_is(tmp_path: Path):
     train_first_generation(task, first, STREAM)
     with FolderStore(tmp_path / "run", {}) as store:
         last = run_loop(task, arm, store, first, STREAM)
-        store.finish()
+        store.finish(last.state())
         reopened = run_loop(task, arm, store, first, STREAM, lambda generation: pytest.fail("a generation was run"))
         assert all(torch.equal(value, reopened.state()[name]) for name, value in last.state().items())
     missing = pytest.raises(LoopError, match=r"synthetic\.safetensors is missing")
