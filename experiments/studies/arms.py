@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from tyro.conf import Suppress
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.loop.arm_name import format_arm_name, format_changes
+from selfcorrect.loop.arm_name import format_arm_name, format_title
 from selfcorrect.runtime.registry import import_callable
 
 if TYPE_CHECKING:
@@ -55,21 +55,6 @@ PLACE_WORDS = {
     "shuffled-preference": "as a shuffled preference",
 }
 """Places of a corrector other than the training data, in words."""
-TITLE_FORMS = {
-    "place": "{}",
-    "mixture": "γ = {:g}",
-    "interpolation": "γ = {:g} of each sample",
-    "sampler": "sampler {}",
-    "guidance": "guidance {:g}",
-    "temperature": "temperature {:g}",
-    "eta": "eta {:g}",
-    "sampling_steps": "sampling steps {:g}",
-    "bias": "{}",
-    "fitting": "{}",
-    "from_scratch": "from scratch",
-    "correct_real": "real data corrected too",
-}
-"""Field → form in titles, in the order of the title; the strength γ by its operator."""
 
 
 @dataclass(frozen=True)
@@ -204,14 +189,9 @@ class ArmSettings:
     @property
     def plain(self) -> ArmSettings:
         """Return the reference of the arm: sampled alike, without correction and remedy; else sampled as usual."""
-        if not self.is_treated:
+        if self.changes.keys().isdisjoint(TREATMENT[:3]):
             return ArmSettings(self.policy)
         return replace(self, **{name: getattr(ArmSettings, name) for name in TREATMENT})
-
-    @property
-    def is_treated(self) -> bool:
-        """Return True for an arm with a correction or a remedy."""
-        return not self.changes.keys().isdisjoint(TREATMENT[:3])
 
     @property
     def kind(self) -> str:
@@ -259,12 +239,12 @@ class ArmSettings:
         changes = self.changes
         if self.place != "data":
             changes["place"] = PLACE_WORDS.get(self.place, self.place)
-        return ", ".join([treatment, *format_changes(changes, TITLE_FORMS)])
+        return format_title(treatment, changes)
 
     @property
     def is_baseline(self) -> bool:
         """Return True for training on real data alone, as usual, without correction."""
-        return self.kind == "real" and not self.is_treated and not self.sampling
+        return self.kind == "real" and self.changes.keys().isdisjoint((*TREATMENT[:3], *SAMPLING_SETTINGS))
 
     @property
     def axes(self) -> dict[str, object]:

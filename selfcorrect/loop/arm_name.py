@@ -2,34 +2,39 @@
 
 from collections.abc import Mapping
 
-NAME_FORMS = {
-    "correct_real": "real-corrected",
-    "remedy": "{}",
-    "place": "in-{}",
-    "from_scratch": "from-scratch",
-    "bias": "{}",
-    "fitting": "{}",
-    "mixture": "strength-{:g}",
-    "interpolation": "interpolation-{:g}",
-    "sampler": "sampler-{}",
-    "guidance": "guidance-{:g}",
-    "temperature": "temperature-{:g}",
-    "eta": "eta-{:g}",
-    "sampling_steps": "sampling-steps-{:g}",
+FORMS = {
+    "correct_real": ("real-corrected", "real data corrected too"),
+    "remedy": ("{}", ""),
+    "place": ("in-{}", "{}"),
+    "from_scratch": ("from-scratch", "from scratch"),
+    "bias": ("{}", "{}"),
+    "fitting": ("{}", "{}"),
+    "mixture": ("strength-{:g}", "γ = {:g}"),
+    "interpolation": ("interpolation-{:g}", "γ = {:g} of each sample"),
+    "sampler": ("sampler-{}", "sampler {}"),
+    "guidance": ("guidance-{:g}", "guidance {:g}"),
+    "temperature": ("temperature-{:g}", "temperature {:g}"),
+    "eta": ("eta-{:g}", "eta {:g}"),
+    "sampling_steps": ("sampling-steps-{:g}", "sampling steps {:g}"),
 }
-"""Setting → form in the name of an arm, in the order of the name; the strength γ by its operator."""
-
-
-def format_changes(changes: Mapping[str, object], forms: Mapping[str, str]) -> list[str]:
-    """Return the texts of settings that differ from the usual ones, in the order of the forms.
-
-    Args:
-        changes: Setting → value; None for a usual value.
-        forms: Setting → form of the value; settings without a form are left out.
-    """
-    return [form.format(changes[name]) for name, form in forms.items() if changes.get(name) is not None]
+"""Setting → form in the name of an arm, in the order of the name, and in titles, "" for none. The strength γ stands by
+its operator."""
+LAST_IN_TITLES = ("bias", "fitting", "from_scratch", "correct_real")
+"""Settings that titles name after all others."""
 
 
 def format_arm_name(policy: str, corrector: str, changes: Mapping[str, object]) -> str:
-    """Return the name of an arm, e.g. "augment-0.5+my_corrector+strength-1"."""
-    return "+".join([policy.replace(":", "-"), corrector, *format_changes(changes, NAME_FORMS)])
+    """Return the name of an arm, e.g. "augment-0.5+my_corrector+strength-1".
+
+    Args:
+        changes: Setting → value, None for a usual value.
+    """
+    forms = [form.format(changes[name]) for name, (form, _) in FORMS.items() if changes.get(name) is not None]
+    return "+".join([policy.replace(":", "-"), corrector, *forms])
+
+
+def format_title(treatment: str, changes: Mapping[str, object]) -> str:
+    """Return the treatment of an arm with its changed settings, e.g. "physics, γ = 1"."""
+    order = [*(name for name in FORMS if name not in LAST_IN_TITLES), *LAST_IN_TITLES]
+    forms = [FORMS[name][1].format(changes[name]) for name in order if name in changes]
+    return ", ".join([treatment, *filter(None, forms)])
