@@ -69,70 +69,50 @@ def effects(
     Returns:
         An effect for each metric of each pair, the metrics of a pair together.
     """
-    candidates = []
+    tested = []
     for (arm, reference), levels in zip(pairs, aims, strict=True):
         for metric in metrics:
             aim = levels.get(metric.key, np.nan) if metric.better in DISTANCES else np.nan
-            candidates.append((arm, reference, metric, aim))
-    changes = [_paired_changes(*candidate) for candidate in candidates]
-    errors = [rounding * _sum_magnitudes(*candidate) for candidate in candidates]
-    p_values = {}
-    for index, (values, error) in enumerate(zip(changes, errors, strict=True)):
-        p_values[str(index)] = student_p(values, rounding=error) if np.isfinite(values).all() else 1.0
-    adjusted = list(holm(p_values).values())
-    results = []
-    for (arm, reference, metric, aim), values, error, p_value in zip(
-        candidates, changes, errors, adjusted, strict=True
-    ):
-        change = _change_interval(values, metric, error)
-        has_aim = metric.better not in DISTANCES or not np.isnan(aim)
-        word = _choose_word(metric, change, values, has_aim=has_aim, is_found=p_value <= _LEVEL)
-        results.append(Effect(arm, reference, metric, aim, change, p_value, word))
-    return results
+            tested.append(_test_pair(arm, reference, metric, aim, rounding))
+    adjusted = holm({str(index): effect.p_value for index, effect in enumerate(tested)})
+    return [_adjust(effect, p_value) for effect, p_value in zip(tested, adjusted.values(), strict=True)]
 
 
-def _paired_changes(arm: ArmCurves, reference: ArmCurves, metric: Metric, aim: float) -> np.ndarray:
-    """Return paired differences of values, or of distances to the aim, (S,)."""
-    values = arm.last(metric.key)
-    reference_values = reference.last(metric.key)
+def _test_pair(arm: ArmCurves, reference: ArmCurves, metric: Metric, aim: float, rounding: float) -> Effect:
+    """Return the effect of a pair in a metric with an unadjusted p-value; the word is empty if a test can decide."""
+    values = np.array([arm.last(metric.key), reference.last(metric.key)])
+    error = rounding * float(np.abs(values).max(axis=1).sum() + np.nan_to_num(2 * abs(aim)))
     if metric.better in DISTANCES:
-        return np.abs(values - aim) - np.abs(reference_values - aim)
-    return values - reference_values
+        values = np.abs(values - aim)
+    changes = values[0] - values[1]
+    is_measured = bool(np.isfinite(changes).all())
+    change = mean_interval(changes, rounding=error) if is_measured else UNMEASURED
+    if not np.isnan(change.low):
+        span = metric.bounds[1] - metric.bounds[0]  # no change exceeds the range of the values
+        change = replace(change, low=max(change.low, -span), high=min(change.high, span))
+    p_value = student_p(changes, rounding=error) if is_measured else 1.0
+    if metric.better in DISTANCES and np.isnan(aim):
+        word = "no aim"
+    elif not is_measured:
+        word = "not measured"
+    elif change.count < FEWEST_SEEDS:
+        word = "one seed" if change.count < 2 else _count_seeds(metric, changes)
+    else:
+        word = "" if change.can_decide else "undecided"
+    return Effect(arm, reference, metric, aim, change, p_value, word)
 
 
-def _sum_magnitudes(arm: ArmCurves, reference: ArmCurves, metric: Metric, aim: float) -> float:
-    """Return the magnitude of the values that a paired difference is taken of."""
-    values = np.abs([arm.last(metric.key), reference.last(metric.key)]).max(axis=1)
-    return float(values.sum() + np.nan_to_num(2 * abs(aim)))
-
-
-def _change_interval(changes: np.ndarray, metric: Metric, rounding: float) -> Interval:
-    """Return the mean change (S,) with a 95 % interval; no change exceeds the range of the metric's values."""
-    if not np.isfinite(changes).all():
-        return UNMEASURED
-    interval = mean_interval(changes, rounding=rounding)
-    span = metric.bounds[1] - metric.bounds[0]
-    if np.isnan(interval.low):
-        return interval
-    return replace(interval, low=max(interval.low, -span), high=min(interval.high, span))
-
-
-def _choose_word(metric: Metric, change: Interval, changes: np.ndarray, *, has_aim: bool, is_found: bool) -> str:
-    if not has_aim:
-        return "no aim"
-    if np.isnan(change.estimate):
-        return "not measured"
-    if change.count < 2:
-        return "one seed"
-    if change.count < FEWEST_SEEDS:
-        return _count_seeds(metric, changes)
-    if not change.can_decide:
-        return "undecided"
-    if not is_found:
-        return "no clear difference"
-    if metric.better == "neutral":
-        return "higher" if change.estimate > 0 else "lower"
-    return "better" if (change.estimate > 0) == (metric.better == "higher") else "worse"
+def _adjust(effect: Effect, p_value: float) -> Effect:
+    """Return an effect with an adjusted p-value, and the word of a test that can decide."""
+    word = effect.word
+    rises = effect.change.estimate > 0
+    if not word and p_value > _LEVEL:
+        word = "no clear difference"
+    elif not word and effect.metric.better == "neutral":
+        word = "higher" if rises else "lower"
+    elif not word:
+        word = "better" if rises == (effect.metric.better == "higher") else "worse"
+    return replace(effect, p_value=p_value, word=word)
 
 
 def _count_seeds(metric: Metric, changes: np.ndarray) -> str:
