@@ -30,8 +30,6 @@ def measure_novelty_of(task: Task) -> Task:
     distribution. An evaluation that draws no samples, or gives a number per replicate, measures only what it did
     before.
     """
-    if isinstance(task.evaluate, NoveltyEvaluation):
-        return task
     return replace(task, evaluate=NoveltyEvaluation(task.evaluate, task.real))
 
 

@@ -1,6 +1,6 @@
 """The novelty of the samples that an evaluation draws: copies have none, and no other score changes."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import pytest
@@ -112,9 +112,3 @@ def test_a_loop_with_a_space_reports_the_entropy_of_its_training_sets() -> None:
 
 def halve(values: Tensor) -> Tensor:
     return values / 2
-
-
-def test_a_task_is_wrapped_once() -> None:
-    task = measure_novelty_of(sc.Task(sc.Gaussian.standard(3), sc.Samples.real(draw(9, "few")), judge))
-    assert measure_novelty_of(task) is task
-    assert replace(task, evaluate=judge).evaluate is judge

@@ -13,7 +13,7 @@ import pytest
 
 from selfcorrect.experiments.studies.results import ArmCurves
 from selfcorrect.experiments.studies.summary import Summary, read_summary, write_summary
-from selfcorrect.experiments.studies.tables import LOOP_COLUMNS, Cell, PageRow, Table, csv_of, loop_cells, write_tables
+from selfcorrect.experiments.studies.tables import LOOP_COLUMNS, Cell, PageRow, Table, csv_of, loop_cells
 
 TABLE = Table(
     "arms",
@@ -36,10 +36,6 @@ def test_a_table_as_csv_has_groups_values_and_intervals() -> None:
     ]
 
 
-def test_each_table_is_written(tmp_path: Path) -> None:
-    assert [path.name for path in write_tables(tmp_path, [TABLE])] == ["arms.csv"]
-
-
 @pytest.fixture
 def summary() -> Summary:
     arms = (
@@ -49,7 +45,7 @@ def summary() -> Summary:
     return Summary("", {}, {"seeds": 2, "first_seed": 3, "generations": 1}, {"task": arms}, {})
 
 
-def test_a_summary_is_a_frame_with_a_row_per_seed_and_generation(
+def test_a_summary_is_a_frame_and_csv_with_a_row_per_seed_and_generation(
     summary: Summary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     frame = summary.to_frame()
@@ -57,6 +53,9 @@ def test_a_summary_is_a_frame_with_a_row_per_seed_and_generation(
     assert list(frame.seed) == [3, 3, 4, 4] * 2
     assert frame.recall.isna().sum() == 1
     assert frame.skate.isna().sum() == 4
+    rows = list(csv.DictReader(io.StringIO(summary.to_csv())))
+    assert [row["recall"] for row in rows[:4]] == ["1.0", "0.5", "0.9", ""]
+    assert rows[0]["skate"] == ""
     monkeypatch.setitem(sys.modules, "pandas", None)
     table = summary.to_frame()
     assert isinstance(table, pyarrow.Table)
@@ -78,12 +77,6 @@ def test_rows_know_their_arms_and_what_the_loop_realised_has_another_name(summar
     assert frame.arm.nunique() == 3  # the same title in three groups
     assert frame.synthetic_ratio.isna().sum() == 2
     assert list(frame.synthetic_ratio[4:]) == [math.inf, math.inf]
-
-
-def test_a_summary_as_csv_leaves_out_what_was_not_measured(summary: Summary) -> None:
-    rows = list(csv.DictReader(io.StringIO(summary.to_csv())))
-    assert [row["recall"] for row in rows[:4]] == ["1.0", "0.5", "0.9", ""]
-    assert rows[0]["skate"] == ""
 
 
 @pytest.mark.parametrize(

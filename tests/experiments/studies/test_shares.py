@@ -7,7 +7,6 @@ import pytest
 from two_modes import own_task
 
 import selfcorrect as sc
-from selfcorrect.experiments.studies import verdict
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.figures import by_share
 from selfcorrect.experiments.studies.outcome import Outcome, Pair, list_effects_by_share
@@ -46,14 +45,6 @@ def test_lines_begin_at_real_data_alone() -> None:
     outcome = outcome_of(dict.fromkeys(SHARES, 0.3))
     lines = {line.title: sorted(line.points) for line in by_share(outcome.curves["task"], ["fixed"])}
     assert lines == {title: pytest.approx([0, *SHARES]) for title in ("uncorrected", "fixed")}
-
-
-def test_one_seed_proves_nothing_by_share_either() -> None:
-    outcome = outcome_of(dict.fromkeys(SHARES, 0.3))
-    all_curves = outcome.curves["task"].items()
-    first_seed = {arm: replace(curves, values={"error": curves.values["error"][:1]}) for arm, curves in all_curves}
-    single = replace(outcome, curves={"task": first_seed})
-    assert verdict.headline(single.asked_effects) == verdict.ONE_SEED
 
 
 def wider(samples: sc.Samples) -> sc.Samples:
