@@ -8,7 +8,6 @@ import numpy as np
 from selfcorrect.core.errors import RunFolderError
 from selfcorrect.core.randomness import streams
 from selfcorrect.motion.measures.metrics import DESCENT, EXPLAINED, FIELD, MEASURED, TRAINED, added_metrics, find_metric
-from selfcorrect.storage.files.digests import read_with_digest
 from selfcorrect.storage.files.strict_json import as_json
 from selfcorrect.storage.runs.run_folder import REFERENCES_FILE
 
@@ -25,7 +24,8 @@ from ..studies.report import (
     seconds_by_phase,
     table_section,
 )
-from ..studies.study import SeedRun, Study
+from ..studies.study import Study
+from ..studies.study_rows import read_measures
 from ..studies.tables import LOOP_COLUMNS, Cell, PageRow, Table, last_generation_table, loop_cells
 from .answer import (
     JUDGED,
@@ -138,9 +138,8 @@ class MotionPage(Page):
         Raises:
             RunFolderError: No denoiser is left.
         """
-        runs = study.runs(measured.folder)
         curves = {task: dict(arms) for task, arms in measured.curves.items()}
-        for run in runs:
+        for run in study.runs(measured.folder):
             for arm in study.arms(run.task):
                 if study.latest(run, arm) < study.generations:
                     curves.get(run.task, {}).pop(arm, None)
@@ -150,8 +149,10 @@ class MotionPage(Page):
             raise RunFolderError(f"no report of {measured.folder}: the arm on real data alone is missing. {gaps}")
         left_out = [f"{task} is left out, because its arm on real data alone is missing" for task in lacking]
         complete = {task: arms for task, arms in curves.items() if task not in lacking}
+        scores = read_measures(study, REFERENCES_FILE, next(iter(study.tasks)), measured.folder)
+        floors = floors_of(scores) if all(scores) else {}  # a job that failed reports missing scores
         gaps = [*measured.gaps, *left_out]
-        return judge_outcome(replace(measured, curves=complete, floors=_read_floors(study, runs), gaps=gaps))
+        return judge_outcome(replace(measured, curves=complete, floors=floors, gaps=gaps))
 
     def list_final(self, outcome: Outcome) -> dict[str, float]:
         """Return means over seeds and arms at the last generation: corrected as asked, uncorrected, and real data."""
@@ -181,13 +182,6 @@ def make_motion_page(settings: MotionSettings, name: str = "", options: RunOptio
         options=options,
         closing=row.closing if row else "",
     )
-
-
-def _read_floors(study: Study, runs: Sequence[SeedRun]) -> dict[str, dict[str, np.ndarray]]:
-    """Return what real data score, or nothing where that is missing for a seed; a job reports this."""
-    first = next(iter(study.tasks))
-    files = [run.data_folder / REFERENCES_FILE for run in runs if run.task == first]
-    return floors_of([read_with_digest(file) for file in files]) if all(file.exists() for file in files) else {}
 
 
 def floors_of(scores: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, np.ndarray]]:

@@ -58,6 +58,13 @@ def _read_figures(study: Study, run: SeedRun, arm: ArmSettings) -> dict[int, dic
     return figures
 
 
+def read_measures(study: Study, file: str, task: str, root: Path) -> list[dict[str, Any]]:
+    """Return what was measured of each seed of a task in a file of a `Measure`, nothing for a seed without the file."""
+    measure = next(measure for measure in study.measures if measure.file == file)
+    paths = [measure.path(run) for run in study.runs(root) if run.task == task]
+    return [read_with_digest(path) if path.exists() else {} for path in paths]
+
+
 def collect_curves(study: Study, runs: Sequence[SeedRun]) -> dict[str, dict[ArmSettings, ArmCurves]]:
     """Return the curves of all arms by task, without tasks that have no generation 0 of any seed."""
     curves_by_task: dict[str, dict[ArmSettings, ArmCurves]] = {}

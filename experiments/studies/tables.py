@@ -52,27 +52,28 @@ class Table:
 
 def last_generation_table(outcome: Outcome, metrics: Sequence[Metric]) -> Table:
     """Return quantities of all arms at the last generation with intervals, what real data score on top."""
-    return metric_table(
-        "arms", metrics, outcome, outcome.floors, lambda arm, metric: last_cell(arm.values.get(metric.key), metric)
-    )
+
+    def list_cells(arm: ArmCurves) -> list[Cell]:
+        return [last_cell(arm.values.get(metric.key), metric) for metric in metrics]
+
+    table = arm_table("arms", [metric.title for metric in metrics], outcome, list_cells)
+    return _add_floors(table, metrics, outcome.floors)
 
 
-def metric_table(
-    id: str,
-    metrics: Sequence[Metric],
-    outcome: Outcome,
-    floors: Mapping[str, Mapping[str, np.ndarray]],
-    cell: Callable[[ArmCurves, Metric], Cell],
-) -> Table:
-    """Return a table with a row for each arm and a column for each metric.
+def differences_table(outcome: Outcome) -> Table:
+    """Return means at the last generation by arm and judged metric, with the differences from the reference."""
+    effects = {(id(effect.arm), effect.metric.key): effect for pair in outcome.effects for effect in pair}
+    metrics = outcome.judged_metrics
 
-    Args:
-        id: Name of the table and of the table's files.
-        floors: Scores of real data that stand on top.
-        cell: Function that returns the cell of an arm and a metric.
-    """
-    heads = [metric.title for metric in metrics]
-    table = arm_table(id, heads, outcome, lambda curves: [cell(curves, metric) for metric in metrics])
+    def list_cells(arm: ArmCurves) -> list[Cell]:
+        return [marked_cell(arm, metric, effects.get((id(arm), metric.key))) for metric in metrics]
+
+    table = arm_table("differences", [metric.title for metric in metrics], outcome, list_cells)
+    return _add_floors(table, metrics, dict(list(outcome.floors.items())[:1]))
+
+
+def _add_floors(table: Table, metrics: Sequence[Metric], floors: Mapping[str, Mapping[str, np.ndarray]]) -> Table:
+    """Return a table of metrics with the scores of real data on top."""
     rows = []
     for title, scores in floors.items():
         known = {key: values[np.isfinite(values)] for key, values in scores.items()}
@@ -125,17 +126,6 @@ def arm_table(id: str, columns: Sequence[str], outcome: Outcome, cells: Callable
             table.rows.append(PageRow(title, []))
         table.rows.extend(PageRow(arm.treatment, cells(outcome.curves[task][arm])) for arm in arms)
     return table
-
-
-def differences_table(outcome: Outcome) -> Table:
-    """Return means at the last generation by arm and judged metric, with the differences from the reference."""
-    effects = {(id(effect.arm), effect.metric.key): effect for pair in outcome.effects for effect in pair}
-    first_floor = dict(list(outcome.floors.items())[:1])
-
-    def cell(arm: ArmCurves, metric: Metric) -> Cell:
-        return marked_cell(arm, metric, effects.get((id(arm), metric.key)))
-
-    return metric_table("differences", outcome.judged_metrics, outcome, first_floor, cell)
 
 
 def claims_table(id: str, checks: Sequence[Check]) -> Table:

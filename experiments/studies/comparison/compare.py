@@ -36,7 +36,7 @@ from ..report import Comparison
 from ..run import run_study
 from ..study import Measure, SeedRun, Study, StudyTask, seed_runs
 from .arguments import DEFAULT_COMPARISON, ComparisonOptions, check_qualities, choose_references
-from .inputs import ArmSource, ComparisonInputs, TaskSource, config_of, make_arm, make_task, name_arms, pack
+from .inputs import ArmSource, ComparisonInputs, TaskSource, config_of, name_arms, pack
 from .novelty import measure_novelty_of
 from .report import CALIBRATION_FILE, REAL_SCORES_FILE, check_measured, make_comparison_page
 from .sweeps import CopyingArm, add_copying, expand_arms, expand_tasks
@@ -70,20 +70,18 @@ def compare(
     options = replace_options(options, changes)
     if options.mode == "offline" and options.out is None:
         raise SettingError("wandb='offline' writes into the run folder; give out=FOLDER, or wandb='online'")
-    seeds = options.seeds
-    first_seed = options.first_seed
+    stream = streams(options.first_seed)
     inputs = ComparisonInputs(tasks if isinstance(tasks, Mapping) else {"task": tasks}, name_arms(arms))
     arms = expand_arms(inputs.arms, options.gammas)
     arms = add_copying(arms) if options.copying else arms
     inputs = ComparisonInputs(expand_tasks(inputs.tasks, options.real_counts), arms)
-    first = {name: inputs.task(name, first_seed) for name in inputs.tasks}
-    arm_settings, references, generations = arms_of(inputs, next(iter(first.values())), first_seed)
+    first = {name: inputs.task(name, stream) for name in inputs.tasks}
+    arm_settings, references, generations = arms_of(inputs, next(iter(first.values())), stream)
     references = choose_references(references, [arm.key for arm in arm_settings], options.reference)
     primary = [options.primary] if options.primary else []
     named = {"better": [*options.better], "bounds": [*options.bounds], "primary": primary}
-    _check_evaluations(named, first, first_seed)
-    packed_tasks = pack(dict(inputs.tasks))
-    packed_arms = pack(dict(inputs.arms))
+    _check_evaluations(named, first, stream)
+    packed = pack(inputs)
     page = make_comparison_page(arm_settings, references, options, generations)
     study_tasks = {}
     for name, task in first.items():
@@ -92,13 +90,12 @@ def compare(
             generations=generations,
             title=name if len(first) > 1 else "",
             real_counts={arm.key: len(task.real) for arm in arm_settings},
-            packed_tasks=packed_tasks,
-            packed_arms=packed_arms,
+            packed=packed,
         )
     study = ComparisonStudy(
         name=options.title or "compare",
         tasks=study_tasks,
-        seeds=seed_runs(first, first_seed, seeds),
+        seeds=seed_runs(first, options.first_seed, options.seeds),
         config={"comparison": 1, "tasks": [*first]},
         code=inputs.identities(first),
         measures=[
@@ -122,12 +119,14 @@ def compare(
         )
 
 
-def arms_of(inputs: ComparisonInputs, task: Task, seed: int) -> tuple[tuple[ArmSettings, ...], dict[str, str], int]:
+def arms_of(
+    inputs: ComparisonInputs, task: Task, stream: Stream
+) -> tuple[tuple[ArmSettings, ...], dict[str, str], int]:
     """Return the arms of a comparison, the name of each arm's reference, and the number of generations.
 
     The reference is the same arm without correction, else the baseline; the baseline has none.
     """
-    loop_arms = {name: inputs.arm(name, task, seed) for name in inputs.arms}
+    loop_arms = {name: inputs.arm(name, task, stream) for name in inputs.arms}
     lengths = {name: arm.generations for name, arm in loop_arms.items()}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{title} has {count}" for title, count in lengths.items())
@@ -146,14 +145,14 @@ def _plain(name: str, arms: Mapping[str, Arm]) -> str:
     return next((other_name for other_name, arm in arms.items() if arm == plain), "")
 
 
-def _check_evaluations(named: Mapping[str, Sequence[str]], first: Mapping[str, Task], seed: int) -> None:
+def _check_evaluations(named: Mapping[str, Sequence[str]], first: Mapping[str, Task], stream: Stream) -> None:
     """Raise SettingError for an evaluation that measures nothing, or that lacks a quality that an argument names.
 
     named: Argument of `compare` → the named qualities.
     """
     for name, task in first.items():
         try:
-            scores = _evaluate_real(measure_novelty_of(task), task.real, streams(seed).child("directions"))
+            scores = _evaluate_real(measure_novelty_of(task), task.real, stream.child("directions"))
         except Exception:  # an evaluation may ask a model for anything, and there is none yet
             continue
         if not isinstance(scores, Mapping):
@@ -169,15 +168,21 @@ def _check_evaluations(named: Mapping[str, Sequence[str]], first: Mapping[str, T
 class ComparedTask(StudyTask[Task]):
     """A task of users with all arms; each job works on copies, so that none changes another."""
 
-    packed_tasks: bytes
-    packed_arms: bytes
+    packed: bytes
+    """All tasks and arms."""
+
+    @property
+    def inputs(self) -> ComparisonInputs:
+        """Copies of all tasks and arms."""
+        return pickle.loads(self.packed)
 
     def make_task(self, run: SeedRun, progress: Progress) -> Task:
-        return measure_novelty_of(make_task(pickle.loads(self.packed_tasks)[run.task], run.task, run.stream))
+        return measure_novelty_of(self.inputs.task(run.task, run.stream))
 
     def make_arm(self, arm: ArmSettings, task: Task, run: SeedRun, progress: Progress) -> tuple[Task, Arm]:
-        source = pickle.loads(self.packed_arms)[arm.key]
-        loop_arm = make_arm(source, arm.key, task, run.stream)
+        inputs = self.inputs
+        source = inputs.arms[arm.key]
+        loop_arm = inputs.arm(arm.key, task, run.stream)
         return (source.change_task(task) if isinstance(source, CopyingArm) else task), loop_arm
 
     def describe(self, run: SeedRun, arm: ArmSettings | None, task: Task, loop_arm: Arm | None) -> Mapping[str, object]:
@@ -189,10 +194,6 @@ class ComparedTask(StudyTask[Task]):
         """Return the identity of the real data of a seed."""
         return {f"the real training data of seed {run.seed}": identity_of_data(task.real)}
 
-    def unpack(self) -> ComparisonInputs:
-        """Return copies of all tasks and arms."""
-        return ComparisonInputs(pickle.loads(self.packed_tasks), pickle.loads(self.packed_arms))
-
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonStudy(Study):
@@ -202,14 +203,14 @@ class ComparisonStudy(Study):
 
     def try_code(self, names: Sequence[str]) -> None:
         """Try all models and correctors of users on two real and on two generated samples."""
-        seed = self.seeds[0].seed
-        stream = streams(seed).child("trial")
-        inputs = next(iter(self.tasks.values())).unpack()
+        seed_stream = self.seeds[0].stream
+        stream = seed_stream.child("trial")
+        inputs = next(iter(self.tasks.values())).inputs
         for task_name in inputs.tasks:
-            task = inputs.task(task_name, seed)
+            task = inputs.task(task_name, seed_stream)
             model = try_model(task.model, task.real, stream) if is_of_users(task.model) else None
             for arm_name in inputs.arms:
-                loop_arm = inputs.arm(arm_name, task, seed)
+                loop_arm = inputs.arm(arm_name, task, seed_stream)
                 if loop_arm.correction is not None and is_of_users(loop_arm.correction.corrector):
                     model = model or task.model.fit(task.real, 1, stream.child("train"))
                     try_correction(loop_arm.correction, model, task.real, stream)

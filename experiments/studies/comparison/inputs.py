@@ -9,7 +9,7 @@ import cloudpickle
 
 from selfcorrect.core.checks import describe_value
 from selfcorrect.core.errors import InputError, SelfcorrectError, SettingError
-from selfcorrect.core.randomness import Stream, streams
+from selfcorrect.core.randomness import Stream
 from selfcorrect.correctors.contract import name_of
 from selfcorrect.loop.bias import sample_plainly
 from selfcorrect.loop.fitting import fit_plainly
@@ -48,13 +48,13 @@ class ComparisonInputs:
             if doubled := [name for name, folder in zip(names, folders, strict=True) if folders.count(folder) > 1]:
                 raise SettingError(f"{kind}s need names that differ in letters or digits, got {', '.join(doubled)}")
 
-    def task(self, name: str, seed: int) -> Task:
-        """Return a task for a seed."""
-        return make_task(self.tasks[name], name, streams(seed))
+    def task(self, name: str, stream: Stream) -> Task:
+        """Return a task for the stream of a seed."""
+        return make_task(self.tasks[name], name, stream)
 
-    def arm(self, name: str, task: Task, seed: int) -> Arm:
+    def arm(self, name: str, task: Task, stream: Stream) -> Arm:
         """Return an arm for a seed's task."""
-        return make_arm(self.arms[name], name, task, streams(seed))
+        return make_arm(self.arms[name], name, task, stream)
 
     def identities(self, first: Mapping[str, Task]) -> dict[str, Identity]:
         """Return the identities of users' code, by a name for messages; first: the tasks of the first seed."""
@@ -99,10 +99,10 @@ def name_arms(arms: Any) -> Mapping[str, Any]:
     return dict(zip(names, arms, strict=True))
 
 
-def pack(source: object) -> bytes:
-    """Return tasks or arms for other processes; SettingError if copies are impossible."""
+def pack(inputs: ComparisonInputs) -> bytes:
+    """Return tasks and arms for other processes; SettingError if copies are impossible."""
     try:
-        return cloudpickle.dumps(source)
+        return cloudpickle.dumps(inputs)
     except Exception as error:  # whatever an object raises that is not made to be copied
         raise SettingError(
             f"the tasks and arms cannot be sent to other processes: {error}; give a function that makes them"

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -13,7 +13,6 @@ from selfcorrect.loop.calibration import SamplerCalibration
 from selfcorrect.loop.run import TRAINING_LOSS
 from selfcorrect.motion.measures.metrics import NOVELTY, Metric
 from selfcorrect.statistics import UNBOUNDED, Bounds
-from selfcorrect.storage.files.digests import read_with_digest
 
 from .. import verdict
 from ..arms import ArmSettings
@@ -32,7 +31,7 @@ from ..report import (
 )
 from ..results import HELD_OUT, MEMORISER, ArmCurves
 from ..study import Study
-from ..study_rows import list_measured
+from ..study_rows import list_measured, read_measures
 from ..tables import LOOP_COLUMNS, arm_table, last_generation_table, loop_cells
 from .arguments import ComparisonOptions, Direction
 
@@ -91,7 +90,6 @@ class ComparisonPage(Page):
 
     def judge(self, study: Study, measured: Outcome) -> Outcome:
         """Return an outcome with scores of real data and pairs; SettingError if a quality of an option is missing."""
-        runs = study.runs(measured.folder)
         curves = measured.curves
         values = [arm.values for arms in curves.values() for arm in arms.values()]
         keys = list_measured(study, measured.folder)
@@ -105,8 +103,7 @@ class ComparisonPage(Page):
         floor_of: dict[str, str] = {}
         missing = ""
         for task in curves:
-            files = [run.folder / REAL_SCORES_FILE for run in runs if run.task == task]
-            contents = [read_with_digest(file) if file.exists() else {} for file in files]
+            contents = read_measures(study, REAL_SCORES_FILE, task, measured.folder)
             missing = missing or next((str(content["missing"]) for content in contents if "missing" in content), "")
             for key, words in REAL_SCORES.items():
                 if all(key in content for content in contents if content) and any(contents):
@@ -199,8 +196,7 @@ def describe_calibrations(study: Study, outcome: Outcome) -> list[str]:
     """Return a sentence for each task on what the sampler of generation 0 keeps, a mean over seeds."""
     sentences = []
     for task in outcome.curves:
-        files = [run.folder / CALIBRATION_FILE for run in study.runs(outcome.folder) if run.task == task]
-        contents: list[Mapping[str, Any]] = [read_with_digest(file) if file.exists() else {} for file in files]
+        contents = read_measures(study, CALIBRATION_FILE, task, outcome.folder)
         if not all(contents):
             continue
         means = {

@@ -116,19 +116,17 @@ def _read_data_identities(folder: Path) -> dict[str, Any]:
 
 
 def _describe_differences(summaries: Sequence[Summary]) -> list[str]:
-    settings = []
-    for summary in summaries:
-        settings.append({key: value for key, value in summary.settings.items() if key not in (*COUNTED, ARMS)})
-    sentences = config_differences(settings[0], settings[1], RUN_WORDS)
-    for name in COUNTED:
-        values = [summary.settings[name] for summary in summaries]
-        if values[0] != values[1]:
-            sentences.append(
-                f"{name} is {values[0]} {RUN_WORDS[0]} and {values[1]} {RUN_WORDS[1]}; the common {name} are compared."
-            )
+    fixed = []
     versions = []
     for summary in summaries:
+        fixed.append({key: value for key, value in summary.settings.items() if key not in (*COUNTED, ARMS)})
         versions.append({key: summary.made[key] for key in ("python", "packages", "git_commit") if key in summary.made})
+    sentences = config_differences(fixed[0], fixed[1], RUN_WORDS)
+    for name in COUNTED:
+        first, second = [summary.settings[name] for summary in summaries]
+        if first != second:
+            words = f"{name} is {first} {RUN_WORDS[0]} and {second} {RUN_WORDS[1]}"
+            sentences.append(f"{words}; the common {name} are compared.")
     return sentences + config_differences(versions[0], versions[1], RUN_WORDS)
 
 
