@@ -20,6 +20,10 @@ BASE = {
     "import selfcorrect.experiments.motion.correctors.table, selfcorrect.models.diffusion.presets": (
         "selfcorrect.models.diffusion.presets", {"torch", "numpy", "pybullet", "tqdm"}
     ),
+    "import selfcorrect as sc; sc.load_motion": ("selfcorrect.datasets.load", {"torch", "pybullet", "matplotlib"}),
+    "import selfcorrect.simulators.corrector, selfcorrect.experiments.file_correction.correct_file": (  # in workers
+        "selfcorrect.simulators.corrector", {"tyro", "torch", "scipy.stats"}
+    ),
     "from selfcorrect.experiments.cli import main; main(['motion', '--corrector', 'none', '--dry-run'])": (
         "selfcorrect.experiments.motion.presets", {"torch", "pybullet", "mujoco", "matplotlib"}
     ),
@@ -29,8 +33,6 @@ BASE = {
     "import selfcorrect.experiments.file_correction.batch": (
         "selfcorrect.simulators.batching", {"torch", "selfcorrect.simulators.tracking"}
     ),
-    "import selfcorrect.simulators.corrector": ("selfcorrect.simulators.corrector", {"scipy.stats"}),
-    "import selfcorrect as sc; sc.load_motion": ("selfcorrect.datasets.load", {"torch", "pybullet", "matplotlib"}),
 }
 LOOPS = {
     f"import {MODELS}.network": (f"{MODELS}.network", {"selfcorrect.models.diffusion"}),

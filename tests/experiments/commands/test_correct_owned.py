@@ -38,6 +38,9 @@ def calls_to_trash(folder: Path, stepping: Motion) -> list[str]:
 def test_what_is_put_where_a_motion_was_rejected_stays(calls_to_trash: list[str], says: Says) -> None:
     target = Path("corrected/thrown.bvh")
     assert main(calls_to_trash) == 1
+    entry = report_of(Path("corrected"))["thrown.bvh"]
+    assert (entry["verdict"], target.exists()) == ("rejected", False)
+    assert f"frame {entry['frame']}" in entry["reason"]
     target.write_bytes(THEIRS)
     assert "corrected/thrown.bvh: " in says(*calls_to_trash, code=2)
     assert target.read_bytes() == THEIRS

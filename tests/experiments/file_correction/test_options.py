@@ -1,8 +1,6 @@
 """One object says how motions are corrected, to the command line, to Python, and in what is recorded."""
 
 import json
-import subprocess
-import sys
 from dataclasses import asdict, fields
 from pathlib import Path
 
@@ -161,8 +159,3 @@ def test_a_fallback_is_a_setting_of_bodies_without_residual_force() -> None:
     assert tracker.has_fallback
     assert alone is not None
     assert not alone.has_fallback
-
-
-def test_workers_do_not_import_what_reads_command_lines() -> None:
-    imports = "import sys, selfcorrect.simulators.corrector, selfcorrect.experiments.file_correction.correct_file"
-    subprocess.run([sys.executable, "-c", f"{imports}; sys.exit('tyro' in sys.modules)"], check=True)
