@@ -1,6 +1,9 @@
-"""All commands that read motion files take the same options of reading, and see what `correct` saw."""
+"""Commands that read motion files see what their options of reading say, and what `correct` saw.
 
-from dataclasses import fields, replace
+That each of them takes every option of reading is tried in `tests/robustness`.
+"""
+
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +18,6 @@ from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.experiments.cli import main
 from selfcorrect.motion.body.smpl import SMPL_BODY
 
-COMMANDS = (
-    ["correct"], ["check"], ["view"], ["data", "check"], ["data", "stats"], ["data", "convert"],
-    ["data", "shard"],
-)  # fmt: skip
 TURNED = ["--up", "z!", "--metres-per-unit", "0.02"]
 
 
@@ -30,16 +29,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_bvh(tmp_path / "a.bvh", clip_of(motion))
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_every_command_that_reads_files_takes_every_option_of_reading(
-    command: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(SystemExit):
-        main([*command, "--help"])
-    output = capsys.readouterr().out
-    assert all(f"--{field.name.replace('_', '-')}" in output for field in fields(Reading))
 
 
 def read(options: list[str], folder: Path) -> sc.Motion:

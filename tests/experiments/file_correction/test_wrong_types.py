@@ -33,11 +33,6 @@ def test_motions_are_made_of_numbers(changed: dict[str, object], message: str) -
         sc.Motion(**{**vars(walk), **changed})
 
 
-def test_only_motions_are_corrected() -> None:
-    with pytest.raises(SettingError, match="motion must be of type Motion, got a ndarray"):
-        sc.correct(np.zeros((3, 3)))  # type: ignore[arg-type]
-
-
 def test_quaternions_without_a_direction_are_refused() -> None:
     walk = made_motion("walk")
     walk.rotations[7, 3] = 0.0

@@ -99,16 +99,6 @@ def test_metadata_are_read_only_if_a_package_declares_the_group(
     assert len(tools.names) == len(ROWS)
 
 
-def test_packages_are_looked_for_once(tools: Registry[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    looked = []
-    real = metadata.entry_points
-    monkeypatch.setattr(metadata, "entry_points", lambda **chosen: looked.append(chosen) or real(**chosen))
-    monkeypatch.syspath_prepend(str(tmp_path))
-    install(tmp_path, "zoo", cube="math:cbrt")
-    assert [tools.row("cube").name for _ in range(9)] == ["cube"] * 9
-    assert len(looked) == 1
-
-
 @pytest.mark.parametrize("end", ["import sys; sys.exit(0)", "raise KeyError('no')"])
 def test_a_package_that_ends_the_program_when_imported_is_named(
     tools: Registry[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str

@@ -35,8 +35,3 @@ def test_a_body_that_is_dragged_slips(walk: sc.Motion) -> None:
     measures = sc.measure(dragged)
     assert measures.skate_m_s == pytest.approx(0.4 / walk.seconds, rel=0.15)
     assert {slip.code for slip in measures.slips} == {"F3"}
-
-
-def test_anything_but_a_motion_is_refused() -> None:
-    with pytest.raises(sc.SettingError, match="type Motion"):
-        sc.measure("walk.bvh")  # type: ignore[arg-type]

@@ -74,16 +74,18 @@ def test_batches_come_back_with_provenance_draws_and_diagnostics(store: Store):
     store.commit(generation(1))
     loaded = store.batch(1)
     expected = corrected_batch(1)
-    for name in ("values", "labels", "weights"):
-        assert torch.equal(getattr(loaded.samples, name), getattr(expected.samples, name))
-    assert torch.equal(loaded.drawn.values, expected.drawn.values)
-    for mine, theirs in ((loaded.samples, expected.samples), (loaded.drawn, expected.drawn)):
+    samples = (loaded.samples, store.samples(1), loaded.drawn)  # the second is for training
+    for mine, theirs in zip(samples, (expected.samples, expected.samples, expected.drawn), strict=True):
+        for name in ("values", "labels", "weights"):
+            assert torch.equal(getattr(mine, name), getattr(theirs, name))
         for name, column in theirs.provenance.columns().items():
             np.testing.assert_array_equal(mine.provenance.columns()[name], column)
             assert mine.provenance.columns()[name].dtype == column.dtype
     assert loaded.rejected == expected.rejected > 0
     np.testing.assert_array_equal(loaded.info["height"], expected.info["height"])
     np.testing.assert_array_equal(loaded.info["reason"].astype(str), expected.info["reason"])
+    with pytest.raises(RunFolderError):
+        store.samples(0)
 
 
 def test_uncorrected_samples_are_stored_once(store: Store):
@@ -110,22 +112,16 @@ def test_generations_follow_one_another(store: Store):
 def test_metrics_that_are_not_finite_are_strict_json(tmp_path: Path):
     with FolderStore(tmp_path / "run", {}) as store:
         store.commit(generation(0, ratio=math.inf, seeds=[1.0, math.nan]))
+        metrics = FolderReader(tmp_path / "run").metrics(0)  # while the folder is locked
 
     def refuse_constant(name: str) -> None:
         raise AssertionError(f"{name} is not JSON")
 
     text = (tmp_path / "run/generation-0000/metrics.json").read_text()
     assert json.loads(text, parse_constant=refuse_constant) == {"ratio": None, "seeds": [1.0, None]}
-    metrics = FolderReader(tmp_path / "run").metrics(0)
     assert math.isnan(metrics["ratio"])
     assert metrics["seeds"][0] == 1.0
     assert math.isnan(metrics["seeds"][1])
-
-
-def test_a_reader_needs_no_lock(tmp_path: Path):
-    with FolderStore(tmp_path / "run", {}) as store:
-        store.commit(generation(0))
-        assert FolderReader(tmp_path / "run").metrics(0) == {"fid": 0.0}
 
 
 def test_the_same_generation_is_the_same_bytes(tmp_path: Path):
@@ -267,21 +263,6 @@ def test_a_run_that_keeps_what_samples_has_no_other_model(tmp_path: Path):
     assert sample_bytes(run) == files
     (run / "generation-0003" / "sampler.safetensors").unlink()
     assert list(find_damage(run)) == [3]
-
-
-def test_samples_for_training_are_those_of_the_batch(store: Store):
-    for number in range(3):
-        store.commit(generation(number))
-    samples = store.samples(2)
-    batch = store.batch(2).samples
-    assert torch.equal(samples.values, batch.values)
-    assert torch.equal(samples.labels, batch.labels)
-    assert torch.equal(samples.weights, batch.weights)
-    assert all(np.array_equal(first, second) for first, second in zip(
-        samples.provenance.columns().values(), batch.provenance.columns().values(), strict=True
-    ))  # fmt: skip
-    with pytest.raises(RunFolderError):
-        store.samples(0)
 
 
 def test_a_process_that_lost_its_folder_commits_nothing_more(tmp_path: Path):
