@@ -14,6 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.collections.deepmimic import on_smpl
 from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle
+from selfcorrect.motion.geometry.rotations import compose, invert, quaternions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SMPL_22, Skeleton
 from selfcorrect.motion.views import TurnedFrames
@@ -139,12 +140,18 @@ def clear_names(motion: Motion) -> Motion:
 def remove_parts(motion: Motion, parts: Sequence[str]) -> Motion:
     """The motion on a rig that lacks these parts: other joints stay where they are as far as their parents carry them.
 
-    A joint that lacks its parent turns with what its parent was turned by, and the bone keeps its mean direction.
+    A joint that lacks its parent turns with what its parent was turned by, and the bone keeps its mean direction. What
+    hangs on a foot goes with it.
     """
     from selfcorrect.motion.kinematics import local_rotations, pose_joints
 
     skeleton = motion.skeleton
-    remaining = [joint for joint, part in enumerate(skeleton.parts) if part not in parts]
+    feet = {joint for joint, part in enumerate(skeleton.parts) if part in parts and part.endswith("foot")}
+    remaining = [
+        joint
+        for joint, part in enumerate(skeleton.parts)
+        if part not in parts and feet.isdisjoint(skeleton.path_to_root(joint))
+    ]
     positions_m, orientations = pose_joints(motion)
     parents = []
     offsets_m = np.zeros((len(remaining), 3))
@@ -165,6 +172,42 @@ def remove_parts(motion: Motion, parts: Sequence[str]) -> Motion:
         tuple(skeleton.parts[joint] for joint in remaining),
     )
     return replace(motion, skeleton=reduced, rotations=local_rotations(reduced, orientations[:, remaining]))
+
+
+TWIST_BONES = {
+    "thigh_twist": ("left_hip", "left_knee", "left_hip"),
+    "upperarm_twist": ("right_shoulder", "right_elbow", "right_shoulder"),
+    "forearm_twist": ("left_elbow", "left_wrist", "left_wrist"),
+}
+"""Twist bones within limbs: parts above and below each one, and the part with which the twist is shared."""
+
+
+def insert_twist_bones(
+    motion: Motion, share: float, twist_bones: Mapping[str, tuple[str, str, str]] = TWIST_BONES
+) -> Motion:
+    """The motion on a rig with twist bones halfway along limbs, each of which has a share of its part's twist."""
+    names = list(motion.skeleton.names)
+    parents = list(motion.skeleton.parents)
+    parts = list(motion.skeleton.parts)
+    offsets_m = list(motion.skeleton.offsets_m)
+    turns = list(np.moveaxis(motion.rotations, 1, 0))
+    for name, (upper, lower, leader) in twist_bones.items():
+        above, below = parts.index(upper), parts.index(lower)
+        axis = offsets_m[below] / np.linalg.norm(offsets_m[below])
+        joint = parts.index(leader)
+        half_angles_rad = np.unwrap(np.arctan2(turns[joint][:, :3] @ axis, turns[joint][:, 3]), period=np.pi)
+        turn = quaternions(2 * share * half_angles_rad[:, None] * axis)
+        turns[joint] = compose(turns[joint], invert(turn)) if joint == above else compose(invert(turn), turns[joint])
+        names.insert(below, name)
+        parts.insert(below, "")
+        turns.insert(below, turn)
+        parents = [parent + (parent >= below) for parent in parents]
+        offsets_m.insert(below, offsets_m[below] / 2)
+        offsets_m[below + 1] = offsets_m[below + 1] / 2
+        parents.insert(below, above)
+        parents[below + 1] = below
+    rig = Skeleton(tuple(names), tuple(parents), np.array(offsets_m), tuple(parts))
+    return replace(motion, skeleton=rig, rotations=np.stack(turns, axis=1))
 
 
 def with_chains(motion: Motion, chains: Mapping[str, tuple[str, Sequence[tuple[float, float, float]]]]) -> Motion:

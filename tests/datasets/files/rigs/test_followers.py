@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_rigs import base_walk
+from made_rigs import TWIST_BONES, base_walk, insert_twist_bones
 from scipy.spatial.transform import Rotation
 from turned_joints import pose_joint, turn_joint
 
@@ -169,40 +169,6 @@ def test_twist_bones_keep_their_share_of_the_twist(tmp_path: Path, fps: float) -
         assert turn_angles(expected, written.rotations[:, joint]).max() < 0.02, name
 
 
-LINKS = {
-    "thigh_twist": ("left_hip", "left_knee", "left_hip"),
-    "upperarm_twist": ("right_shoulder", "right_elbow", "right_shoulder"),
-    "forearm_twist": ("left_elbow", "left_wrist", "left_wrist"),
-}
-"""Twist bones within limbs: parts above and below each one, and the part with which the twist is shared."""
-
-
-def insert_twist_bones(motion: sc.Motion, share: float) -> sc.Motion:
-    """The motion on a rig with twist bones halfway along limbs, each of which has a share of its part's twist."""
-    names = list(motion.skeleton.names)
-    parents = list(motion.skeleton.parents)
-    parts = list(motion.skeleton.parts)
-    offsets_m = list(motion.skeleton.offsets_m)
-    turns = list(np.moveaxis(motion.rotations, 1, 0))
-    for name, (upper, lower, leader) in LINKS.items():
-        above, below = parts.index(upper), parts.index(lower)
-        axis = offsets_m[below] / np.linalg.norm(offsets_m[below])
-        joint = parts.index(leader)
-        angles_rad = 2 * np.arctan2(turns[joint][:, :3] @ axis, turns[joint][:, 3])
-        turn = quaternions(share * angles_rad[:, None] * axis)
-        turns[joint] = compose(turns[joint], invert(turn)) if joint == above else compose(invert(turn), turns[joint])
-        names.insert(below, name)
-        parts.insert(below, "")
-        turns.insert(below, turn)
-        parents = [parent + (parent >= below) for parent in parents]
-        offsets_m.insert(below, offsets_m[below] / 2)
-        offsets_m[below + 1] = offsets_m[below + 1] / 2
-        parents.insert(below, above)
-        parents[below + 1] = below
-    rig = Skeleton(tuple(names), tuple(parents), np.array(offsets_m), tuple(parts))
-    return replace(motion, skeleton=rig, rotations=np.stack(turns, axis=1))
-
-
 @pytest.mark.parametrize("share", [0.3, 0.5, 1.0])
 def test_twist_bones_within_limbs_keep_their_share_and_move_no_other_joint(tmp_path: Path, share: float) -> None:
     moving = {"left_hip": 0.3, "right_shoulder": 0.5, "left_wrist": 0.4}
@@ -212,7 +178,7 @@ def test_twist_bones_within_limbs_keep_their_share_and_move_no_other_joint(tmp_p
     np.testing.assert_allclose(sc.load_motion(tmp_path / "same.bvh").rotations, file.motion.rotations, atol=1e-6)
     changed = file.motion
     for part, angle_rad in moving.items():
-        _, lower, _ = next(link for link in LINKS.values() if link[2] == part)
+        _, lower, _ = next(link for link in TWIST_BONES.values() if link[2] == part)
         axis = changed.skeleton.offsets_m[changed.skeleton.parts.index(lower)]
         turns = angle_rad * np.sin(np.arange(len(changed)) / 5)[:, None] * axis / np.linalg.norm(axis)
         changed = turn_joint(changed, part, Rotation.from_rotvec(turns), outside=lower == part)
@@ -222,7 +188,7 @@ def test_twist_bones_within_limbs_keep_their_share_and_move_no_other_joint(tmp_p
     np.testing.assert_allclose(
         sc.joint_positions(written)[:, is_part], sc.joint_positions(changed)[:, is_part], atol=1e-5
     )
-    for name, (_, lower, leader) in LINKS.items():
+    for name, (_, lower, leader) in TWIST_BONES.items():
         axis = written.skeleton.offsets_m[written.skeleton.parts.index(lower)]
         twist_rad = twists_rad(written, leader, axis)
         turn = written.rotations[:, written.skeleton.names.index(name)]
