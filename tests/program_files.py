@@ -91,11 +91,6 @@ def save_gvhmr_shared(path: Path, motion: sc.Motion) -> None:
     torch.save(content, path)
 
 
-def save_gvhmr_npz(path: Path, motion: sc.Motion) -> None:
-    content = gvhmr(motion)["smpl_params_global"]
-    np.savez(path, **content)
-
-
 def save_gem_x(path: Path, motion: sc.Motion) -> None:
     positions = select_joints(SOMA_77, motion)
     vectors = (
@@ -194,6 +189,15 @@ def save_amass(path: Path, motion: sc.Motion) -> None:
     np.savez(path, poses=poses, trans=trans, betas=betas, gender="male", mocap_framerate=30.0, dmpls=shaking)
 
 
+def save_amass_smplx(path: Path, motion: sc.Motion) -> None:
+    """The newer layout, in which all rotations are in parts, too, and the rate has another name."""
+    vectors, trans = parameters(motion, 55, Z_UP)
+    poses = vectors.reshape(len(motion), 165)
+    names = ("root_orient", "pose_body", "pose_jaw", "pose_eye", "pose_hand")
+    parts = dict(zip(names, np.split(poses, [3, 66, 69, 75], axis=1), strict=True))
+    np.savez(path, poses=poses, **parts, trans=trans, betas=np.zeros(16), gender="male", mocap_frame_rate=30.0)
+
+
 def sam3d(motion: sc.Motion, random: np.random.Generator) -> list[dict[str, Any]]:
     """A person per frame: joints of the rig about those of the body, y down, away from the camera."""
     places_m, world = pose_joints(motion)
@@ -249,12 +253,6 @@ def save_phc(path: Path, motion: sc.Motion) -> None:
     path.write_bytes(pickle.dumps({"0-walk": content}))
 
 
-def save_heirs(path: Path, motion: sc.Motion) -> None:
-    vectors, trans = parameters(motion, 24, Z_UP)
-    content = {"pose_aa": vectors, "root_trans_offset": trans + AVERAGE_PELVIS_M, "beta": np.zeros(10), "fps": 30}
-    path.write_bytes(pickle.dumps({"walk": content}))
-
-
 def save_aist(path: Path, motion: sc.Motion) -> None:
     vectors, trans = parameters(motion, 24)
     poses = {"smpl_poses": vectors.reshape(len(motion), -1), "smpl_trans": 93.8 * trans}
@@ -267,6 +265,43 @@ def save_frames(path: Path, motion: sc.Motion) -> None:
         person = {"global_orient": row[0], "body_pose": row[1:].ravel(), "transl": place, "betas": np.zeros(10)}
         frames.append({"people": [person], "size": (1080, 1920)})
     path.write_bytes(pickle.dumps(frames))
+
+
+def save_glamr(path: Path, motion: sc.Motion) -> None:
+    vectors, trans = parameters(motion, 24)
+    person = {
+        "smpl_orient_world": vectors[:, 0],
+        "smpl_pose": vectors[:, 1:].reshape(len(motion), -1),
+        "root_trans_world": trans + np.float32(AVERAGE_PELVIS_M),
+        "smpl_beta": np.zeros(10),
+    }
+    path.write_bytes(pickle.dumps({"person_data": {0: person}, "meta": {"algo": "glamr"}}))
+
+
+def romp(motion: sc.Motion) -> dict[str, dict[str, np.ndarray]]:
+    """A person by picture, as its camera sees them."""
+    frames = zip(*parameters(motion, 24, Y_DOWN), strict=True)
+    return {
+        f"{number:08d}.jpg": {
+            "smpl_thetas": pose.reshape(1, -1),
+            "cam_trans": place[None],
+            "smpl_betas": np.zeros((1, 10)),
+        }
+        for number, (pose, place) in enumerate(frames, 1)
+    }
+
+
+def save_romp(path: Path, motion: sc.Motion) -> None:
+    path.write_bytes(pickle.dumps(romp(motion)))
+
+
+def save_romp_npz(path: Path, motion: sc.Motion) -> None:
+    np.savez(path, results=np.array(romp(motion), dtype=object))
+
+
+def save_in_layout(layout: str) -> Callable[[Path, sc.Motion], None]:
+    """As this program writes a layout."""
+    return lambda path, motion: sc.save_motion(path, motion, layout)
 
 
 def save_motion_x(path: Path, motion: sc.Motion) -> None:
@@ -311,7 +346,6 @@ PROGRAMS = {
     "GVHMR, one tensor twice": Program(save_gvhmr_shared, "hmr4d_results.pt", (
         "smpl_params_global.body_pose", "smpl_params_incam.body_pose", "smpl_params_global.global_orient",
         "smpl_params_global.transl")),
-    "SMPL-X's names": Program(save_gvhmr_npz, "a.npz", ("body_pose", "global_orient", "transl"), 30.0),
     "GEM-X": Program(save_gem_x, "hpe_results.pt", tuple(f"body_params_global.{key}" for key in
                                                          ("body_pose", "global_orient", "transl")), joints=SOMA_77),
     "PromptHMR": Program(save_prompthmr, "results.pkl", ("smplx_world.pose", "smplx_world.trans"), 30.0),
@@ -331,13 +365,18 @@ PROGRAMS = {
 
 LAYOUTS = {
     "PHC": Program(save_phc, "phc.pkl", ("pose_aa", "trans_orig", "root_trans_offset")),
-    "HEIRS": Program(save_heirs, "heirs.pkl", ("pose_aa", "root_trans_offset")),
     "AIST++": Program(save_aist, "aist.pkl", ("smpl_poses", "smpl_trans"), 30.0),
     "people by frame": Program(save_frames, "frames.p", ("global_orient", "body_pose", "transl"), 30.0),
     "Motion-X": Program(save_motion_x, "motion-x.npy", ("rows",), 30.0),
     "PHUMA": Program(save_phuma, "phuma.npy", ("rows",), 30.0),
     "FineDance": Program(save_finedance, "finedance.npy", ("rows",), 30.0),
     "EDGE": Program(save_edge, "edge.npy", ("rows",), 30.0),
+    "AMASS, SMPL-X": Program(save_amass_smplx, "01_poses.npz", ("poses", "trans", "root_orient", "pose_body")),
+    "GLAMR": Program(save_glamr, "glamr.pkl", ("smpl_orient_world", "smpl_pose", "root_trans_world"), 30.0),
+    "ROMP": Program(save_romp, "romp.pkl", ("smpl_thetas", "cam_trans"), 30.0),
+    "ROMP, npz": Program(save_romp_npz, "romp.npz", ("smpl_thetas", "cam_trans"), 30.0),
+    "AI4Animation": Program(save_in_layout("ai4animation"), "bones.npz", ("positions", "quaternions")),
+    "MotionStreamer": Program(save_in_layout("motionstreamer"), "motionstreamer.npy", ("rows",), away=True),
 }
 """Layouts of datasets and robot tools."""
 
@@ -346,7 +385,7 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
     """All arrays of a file by the keys that lead to them, as the programs load it; only these tests trust it."""
     match path.suffix:
         case ".npz":
-            content: Any = dict(np.load(path))
+            content: Any = dict(np.load(path, allow_pickle=True))
         case ".npy":
             content = np.load(path, allow_pickle=True)
             content = content.item() if content.dtype == object else {"rows": content}
@@ -366,6 +405,8 @@ def arrays_in(content: Any, name: str) -> Iterator[tuple[str, np.ndarray]]:
             yield from arrays_in(value, f"{name}.{index}" if name else str(index))
     elif isinstance(content, torch.Tensor):
         yield name, content.numpy()
+    elif isinstance(content, np.ndarray) and content.dtype == object:
+        yield from arrays_in(content.item(), name)
     elif isinstance(content, np.ndarray):
         yield name, content
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from helpers import smpl_joints_m
 from made_rigs import base_walk
-from posed_motions import cartwheeling, jumping, standing
 from scipy.spatial.transform import Rotation
 from turned_joints import turn_joint
 
@@ -44,25 +43,6 @@ def test_archives_of_joint_places_are_read_and_written_back(tmp_path: Path, key:
     assert written[key].dtype == np.float32
     assert written["height"] == 1.7
     np.testing.assert_allclose(written[key] - z_up, np.tile([0, 0, 0.1], (*z_up.shape[:2], 1)), atol=6e-3)
-
-
-@pytest.mark.parametrize("pose", [base_walk, cartwheeling, jumping])
-def test_named_bones_come_back_bit_by_bit_or_moved(tmp_path: Path, pose) -> None:
-    motion = pose()
-    save_motion(tmp_path / "a.npz", motion, "ai4animation")
-    file = open_motion(tmp_path / "a.npz")
-    np.testing.assert_allclose(smpl_joints_m(file.motion), smpl_joints_m(motion), atol=1e-5)
-    assert file.motion.fps == motion.fps
-    file.write(tmp_path / "b.npz", file.motion)
-    file.write(tmp_path / "c.npz", lift(file.motion))
-    old = np.load(tmp_path / "a.npz")
-    same = np.load(tmp_path / "b.npz")
-    moved = np.load(tmp_path / "c.npz")
-    assert all(np.array_equal(old[name], same[name]) for name in old)
-    np.testing.assert_allclose(
-        moved["positions"] - old["positions"], np.tile(LIFT_M, (*old["positions"].shape[:2], 1)), atol=1e-5
-    )
-    np.testing.assert_array_equal(moved["quaternions"], old["quaternions"])
 
 
 def test_named_bones_in_any_order_are_read(tmp_path: Path) -> None:
@@ -115,34 +95,6 @@ def test_rows_of_591_numbers_are_read_and_all_their_parts_follow(tmp_path: Path)
     vectors = [array[:, 9:162].reshape(len(rows), 51, 3) for array in (rows, written)]
     turned_deg = np.degrees(np.linalg.norm(vectors[1] - vectors[0], axis=2))
     assert turned_deg[:, index - 1].min() > 10
-
-
-def parameters(frames: int = 40) -> dict[str, np.ndarray]:
-    motion = to_smpl(standing(), SMPL_H).frames(0, frames)
-    vectors = Rotation.from_quat(motion.rotations[:, :24].reshape(-1, 4)).as_rotvec().reshape(len(motion), -1)
-    return {"poses": vectors.astype(np.float32), "root_m": motion.root_m.astype(np.float32)}
-
-
-def test_glamr_and_romp_are_read_and_written_back(tmp_path: Path) -> None:
-    values = parameters()
-    person = {
-        "smpl_pose": values["poses"][:, 3:],
-        "smpl_orient_world": values["poses"][:, :3],
-        "root_trans_world": values["root_m"],
-    }
-    (tmp_path / "glamr.pkl").write_bytes(pickle.dumps({"person_data": {0: person}, "meta": {"algo": "glamr"}}))
-    frames = {}
-    for frame, (pose, place) in enumerate(zip(values["poses"], values["root_m"], strict=True), start=1):
-        frames[f"{frame:08d}.jpg"] = {"smpl_thetas": pose[None], "cam_trans": place[None] * [1, -1, -1]}
-    (tmp_path / "romp.pkl").write_bytes(pickle.dumps(frames))
-    np.savez(tmp_path / "romp.npz", results=np.array(frames, dtype=object))
-    for name in ("glamr.pkl", "romp.pkl", "romp.npz"):
-        file = open_motion(tmp_path / name, sc.Reading(fps=30))
-        assert len(file.motion) == len(values["poses"])
-        assert any(name.partition(".")[0] in note.lower() for note in file.notes)
-        file.write(tmp_path / f"again-{name}", file.motion)
-        again = open_motion(tmp_path / f"again-{name}", sc.Reading(fps=30)).motion
-        np.testing.assert_allclose(sc.joint_positions(again), sc.joint_positions(file.motion), atol=1e-6)
 
 
 def test_gmr_gets_the_names_that_its_reader_asks_for(tmp_path: Path) -> None:

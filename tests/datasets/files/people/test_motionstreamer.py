@@ -47,26 +47,12 @@ def test_joints_are_where_the_rows_say(path: Path) -> None:
     assert motion.fps == 30.0
 
 
-@pytest.mark.parametrize("noise", [0.0, 0.003])
-def test_an_unchanged_motion_gives_the_same_numbers(path: Path, noise: float) -> None:
-    """Also of rows that a network made, whose places and rotations do not quite agree."""
+def test_rows_of_a_network_whose_places_and_rotations_hardly_agree_are_kept(path: Path) -> None:
     rows = np.load(path)
-    np.save(path, (rows + np.random.default_rng(0).normal(0, noise, rows.shape)).astype(np.float32))
+    np.save(path, (rows + np.random.default_rng(0).normal(0, 0.003, rows.shape)).astype(np.float32))
     file = open_motion(path)
     file.write(path.with_name("b.npy"), file.motion)
     np.testing.assert_array_equal(np.load(path.with_name("b.npy")), np.load(path))
-
-
-def test_a_correction_is_read_again(path: Path) -> None:
-    file = open_motion(path)
-    moved_m = file.motion.root_m + np.linspace(0, 0.1, len(file.motion))[:, None] * [1.0, 1.0, 0.0]
-    changed = replace(file.motion, root_m=moved_m)
-    file.write(path.with_name("b.npy"), changed)
-    reread = open_motion(path.with_name("b.npy")).motion
-    np.testing.assert_allclose(sc.joint_positions(reread), sc.joint_positions(changed), atol=1e-5)
-    before = np.load(path)
-    after = np.load(path.with_name("b.npy"))
-    np.testing.assert_array_equal(after[:, 140:], before[:, 140:])
 
 
 @pytest.mark.parametrize(

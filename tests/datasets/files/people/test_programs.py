@@ -240,21 +240,6 @@ def test_models_in_a_folder_are_no_motions(tmp_path: Path) -> None:
         assert [Path(motion.source).name for motion in sc.load_motions(tmp_path)] == ["hmr4d_results.pt"]
 
 
-def test_damaged_files_in_a_folder_are_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = tmp_path / "in"
-    damaged = ["wham_output.pkl", "hps_track_0.npy", "hmr4d_results.pt"]
-    folder.mkdir()
-    for name in ("WHAM", "TRAM", "GVHMR", "HY-Motion"):
-        PROGRAMS[name].save(folder / PROGRAMS[name].file, walking())
-    (folder / "camera.npy").unlink()
-    for name in damaged:
-        (folder / name).write_bytes((folder / name).read_bytes()[:-600])
-    assert main(["correct", str(folder), "--kinematic", "-o", str(tmp_path / "out")]) == 1
-    output = capsys.readouterr().out
-    assert "what came out: 1 cleaned" in output
-    assert f"not corrected (3): {', '.join(sorted(damaged))}" in output
-
-
 def test_frames_in_which_nobody_is_seen_are_not_left_out_in_silence(tmp_path: Path) -> None:
     frames = [[person] for person in sam3d(walking().frames(0, 8), np.random.default_rng(0))]
     frames[5] = []

@@ -1,7 +1,7 @@
 """SMPL parameters under the names of several tools, and back."""
 
-import pickle
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from selfcorrect.datasets.files.people.smpl_tools import TOOLS
 from selfcorrect.datasets.files.skeletons.vertical import WORDS
 from selfcorrect.motion.body.smpl import AVERAGE_PELVIS_M, LAYOUTS
 
-NAMES = [tool.name for tool in TOOLS if tool.rotations != ("poses",)]
+NAMES = [tool.name for tool in TOOLS if tool.name != "HY-Motion"]
 TURNS = {"y up": 0, "z up": 90, "y down": 180, "z down": -90}
 
 
@@ -59,8 +59,7 @@ def arrays(name: str, world: str) -> tuple[sc.Motion, dict[str, np.ndarray]]:
     return tool_motion, {**tool_arrays, tool.shape: np.zeros((40, 10)), "frame_ids": np.arange(40)}
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("world", TURNS)
+@pytest.mark.parametrize(("name", "world"), [case for case in product(NAMES, TURNS) if case != ("AMASS", "z down")])
 def test_every_tool_and_every_world_gives_the_same_motion_and_takes_it(tmp_path: Path, name: str, world: str) -> None:
     expected, tool_arrays = arrays(name, world)
     np.savez(tmp_path / "a.npz", **tool_arrays)
@@ -81,34 +80,6 @@ def test_every_tool_and_every_world_gives_the_same_motion_and_takes_it(tmp_path:
     moved_m = (lifted[tool.translation] - tool_arrays[tool.translation]).reshape(40, 3)
     up = Rotation.from_euler("x", TURNS[world], degrees=True).apply([0.0, 0.1, 0.0])
     np.testing.assert_allclose(moved_m, SCALE_OF[name] * np.tile(up, (40, 1)), atol=1e-6)
-
-
-@pytest.mark.parametrize("world", ["y up", "z up", "y down"])
-def test_rows_of_amass_in_a_camera_s_world_are_read_upright_and_written_there(tmp_path: Path, world: str) -> None:
-    expected, tool_arrays = arrays("AMASS", world)
-    np.savez(tmp_path / "a.npz", **tool_arrays)
-    file = open_motion(tmp_path / "a.npz", sc.Reading(fps=30.0))
-    np.testing.assert_allclose(sc.joint_positions(file.motion), sc.joint_positions(expected), atol=1e-5)
-    assert (f"{world} inferred (--up)" in file.notes) == (world != "z up")
-    file.write(tmp_path / "same.npz", file.motion)
-    np.testing.assert_array_equal(np.load(tmp_path / "same.npz")["trans"], tool_arrays["trans"])
-
-
-@pytest.mark.parametrize("nested", [False, True])
-def test_the_names_of_amass_are_read_from_a_pickle_too(tmp_path: Path, nested: bool) -> None:
-    expected, tool_arrays = arrays("AMASS", "z up")
-    content = {"person": tool_arrays} if nested else tool_arrays
-    (tmp_path / "a.pkl").write_bytes(pickle.dumps(content))
-    file = open_motion(tmp_path / "a.pkl", sc.Reading(fps=30.0))
-    np.testing.assert_allclose(sc.joint_positions(file.motion), sc.joint_positions(expected), atol=1e-5)
-
-
-def test_the_frame_rate_is_the_file_s_or_the_reader_s(tmp_path: Path) -> None:
-    _, tool_arrays = arrays("WHAM", "y up")
-    np.savez(tmp_path / "a.npz", **tool_arrays)
-    assert sc.load_motion(tmp_path / "a.npz", sc.Reading(fps=25.0)).fps == 25.0
-    np.savez(tmp_path / "b.npz", **tool_arrays, fps=np.array(60.0))
-    assert sc.load_motion(tmp_path / "b.npz", sc.Reading(fps=25.0)).fps == 60.0
 
 
 def test_the_vertical_axis_may_be_said(tmp_path: Path) -> None:
@@ -143,15 +114,14 @@ def test_other_arrays_are_refused_in_a_sentence(tmp_path: Path, change: dict[str
         open_motion(tmp_path / "a.npz", sc.Reading(fps=30.0))
 
 
-@pytest.mark.parametrize(("missing", "words"), [
-    (range(17, 31), "not seen in frames 17 to 30 of the video (frame_ids), where the motion jumps"),
-    ((3, 9, 10), "not seen in frame 3 of the video (frame_ids), where the motion jumps, and 1 more gap"),
+@pytest.mark.parametrize(("frame_ids", "words"), [
+    ([*range(17), *range(31, 54)], "not seen in frames 17 to 30 of the video (frame_ids), where the motion jumps"),
+    ([0, 1, 2, *range(4, 9), *range(11, 43)],
+     "not seen in frame 3 of the video (frame_ids), where the motion jumps, and 1 more gap"),
+    (range(40), ""), (range(9), ""), (["a"] * 40, ""), ([np.nan] * 40, ""),
 ])  # fmt: skip
-def test_frames_in_which_a_person_was_not_seen_are_named(tmp_path: Path, missing, words: str) -> None:
+def test_frames_in_which_a_person_was_not_seen_are_named(tmp_path: Path, frame_ids, words: str) -> None:
     _, tool_arrays = arrays("WHAM", "y up")
-    seen = [frame for frame in range(100) if frame not in missing][:40]
-    np.savez(tmp_path / "a.npz", **{**tool_arrays, "frame_ids": np.array(seen)})
+    np.savez(tmp_path / "a.npz", **{**tool_arrays, "frame_ids": np.array(frame_ids)})
     notes = open_motion(tmp_path / "a.npz", sc.Reading(fps=30.0)).notes
-    assert words in notes
-    np.savez(tmp_path / "a.npz", **tool_arrays)
-    assert not any("not seen" in note for note in open_motion(tmp_path / "a.npz", sc.Reading(fps=30.0)).notes)
+    assert [note for note in notes if "not seen" in note] == ([words] if words else [])
