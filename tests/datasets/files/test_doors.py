@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tyro
 from helpers import smpl_joints_m
+from made_rigs import resting, with_chains
 from scipy.spatial.transform import Rotation
 
 import selfcorrect as sc
@@ -24,12 +25,10 @@ from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.pictures import drawing
 from selfcorrect.motion.skeleton import Skeleton
-from selfcorrect.motion.views import TurnedFrames, TurnedWorld
+from selfcorrect.motion.views import Z_UP, to_y_up
 
 TOLERANCE_M = 2e-5
 """What is left of six decimals in files."""
-
-TO_Z_UP = Rotation.from_euler("x", 90, degrees=True)
 
 
 # --- disguises --------------------------------------------------------------------------------------------------------
@@ -46,41 +45,6 @@ def with_order(order: str) -> Callable[[Motion], RiggedMotion]:
 def rotations_before_positions(motion: Motion) -> RiggedMotion:
     clip = clip_of(motion)
     return replace(clip, channels=((*clip.channels[0][3:], *clip.channels[0][:3]), *clip.channels[1:]))
-
-
-def z_up(motion: Motion) -> RiggedMotion:
-    """The world and all joint frames turned."""
-    frames = TurnedFrames(np.tile(TO_Z_UP.inv().as_quat(), (len(motion.skeleton), 1)))
-    return clip_of(frames.view(TurnedWorld(TO_Z_UP.as_quat()).view(motion)))
-
-
-def resting_as(turn_of: Callable[[Skeleton, int], Rotation]) -> Callable[[Motion], RiggedMotion]:
-    """Another pose at rest: each joint's frame turned by its own turn."""
-
-    def disguise(motion: Motion) -> RiggedMotion:
-        turns = [turn_of(motion.skeleton, joint) for joint in range(len(motion.skeleton))]
-        return clip_of(TurnedFrames(Rotation.concatenate(turns).as_quat()).view(motion))
-
-    return disguise
-
-
-def a_pose(skeleton: Skeleton, joint: int) -> Rotation:
-    """Arms that hang 45 degrees down at rest."""
-    name = skeleton.names[joint]
-    arm = name.endswith(("shoulder", "elbow", "wrist"))
-    return Rotation.from_euler("z", (45 if name.startswith("left") else -45) * arm, degrees=True)
-
-
-def lying(skeleton: Skeleton, joint: int) -> Rotation:
-    return Rotation.from_euler("x", 90, degrees=True)
-
-
-def fold_joint(skeleton: Skeleton, joint: int) -> Rotation:
-    """Every bone points along its parent's x axis at rest, as where frames follow bones."""
-    children = skeleton.children[joint]
-    if not children:
-        return Rotation.identity()
-    return Rotation.align_vectors([skeleton.offsets_m[children[0]]], [[1.0, 0.0, 0.0]])[0]
 
 
 def moving_offsets(motion: Motion) -> RiggedMotion:
@@ -115,17 +79,16 @@ def below_a_scene(*, pelvis_moves: bool) -> Callable[[Motion], RiggedMotion]:
     return disguise
 
 
+END_SITES_M = [(0.0, 0.0, 0.0), (0.02, 0.0, 0.05)]
+
+
 def with_end_sites(motion: Motion) -> RiggedMotion:
     """Two end sites at every joint that has no child, and one without length at the head."""
     skeleton = motion.skeleton
-    ends = [joint for joint in range(len(skeleton)) if not skeleton.children[joint]]
-    parents = [parent for joint in ends for parent in (joint, joint)]
-    names = [f"{skeleton.names[joint]}_end{number}" for joint in ends for number in ("", 2)]
-    offsets_m = np.tile([[0.0, 0.0, 0.0], [0.02, 0.0, 0.05]], (len(ends), 1))
-    longer = Skeleton((*skeleton.names, *names), (*skeleton.parents, *parents),
-                     np.vstack([skeleton.offsets_m, offsets_m]), (*skeleton.parts, *[""] * len(names)))  # fmt: skip
-    still = np.tile([0.0, 0.0, 0.0, 1.0], (len(motion), len(names), 1))
-    clip = clip_of(replace(motion, skeleton=longer, rotations=np.concatenate([motion.rotations, still], axis=1)))
+    ends = [part for part, children in zip(skeleton.parts, skeleton.children, strict=True) if not children]
+    chains = {f"{part}_end{end}": (part, [offset]) for part in ends for end, offset in enumerate(END_SITES_M)}
+    clip = clip_of(with_chains(motion, chains))
+    longer = clip.motion.skeleton
     sites = frozenset(range(len(skeleton), len(longer)))
     channels = tuple(() if joint in sites else names for joint, names in enumerate(clip.channels))
     return replace(clip, channels=channels, end_sites=sites)
@@ -133,32 +96,20 @@ def with_end_sites(motion: Motion) -> RiggedMotion:
 
 def with_bones_without_length(motion: Motion) -> RiggedMotion:
     """A joint in the same place above each leg and at the end of the spine, as rigs with helpers have them."""
-    skeleton = motion.skeleton
-    names = list[str]()
-    parents = list[int]()
-    offsets_m = list[np.ndarray]()
-    parts = list[str]()
-    rotations: list[np.ndarray] = []
-    place: dict[int, int] = {}
-    still = np.tile([0.0, 0.0, 0.0, 1.0], (len(motion), 1))
-    for joint, name in enumerate(skeleton.names):
-        above = place[skeleton.parents[joint]] if joint else -1
-        if name in ("left_hip", "right_hip", "neck"):
-            names = [*names, f"{name}_root"]
-            parents = [*parents, above]
-            parts = [*parts, ""]
-            offsets_m = [*offsets_m, skeleton.offsets_m[joint]]
-            rotations = [*rotations, still]
-            above = len(names) - 1
-        place[joint] = len(names)
-        own_m = np.zeros(3) if name in ("left_hip", "right_hip", "neck") else skeleton.offsets_m[joint]
-        names = [*names, name]
-        parents = [*parents, above]
-        parts = [*parts, skeleton.parts[joint]]
-        offsets_m = [*offsets_m, own_m]
-        rotations = [*rotations, motion.rotations[:, joint]]
-    longer = Skeleton(tuple(names), tuple(parents), np.array(offsets_m), tuple(parts))
-    return clip_of(replace(motion, skeleton=longer, rotations=np.stack(rotations, axis=1)))
+    for part in ("left_hip", "right_hip", "neck"):
+        skeleton = motion.skeleton
+        joint = skeleton.joint(part)
+        parents = [parent + (parent >= joint) for parent in skeleton.parents]
+        parents.insert(joint + 1, joint)
+        socketed = Skeleton(
+            (*skeleton.names[:joint], f"{part}_root", *skeleton.names[joint:]),
+            tuple(parents),
+            np.insert(skeleton.offsets_m, joint + 1, 0.0, axis=0),
+            (*skeleton.parts[:joint], "", *skeleton.parts[joint:]),
+        )
+        still = [0.0, 0.0, 0.0, 1.0]
+        motion = replace(motion, skeleton=socketed, rotations=np.insert(motion.rotations, joint, still, axis=1))
+    return clip_of(motion)
 
 
 DISGUISES = {
@@ -169,10 +120,10 @@ DISGUISES = {
     "rotations in the order XYZ": with_order("XYZ"),
     "rotations in the order YZX": with_order("YZX"),
     "rotations before positions": rotations_before_positions,
-    "z up": z_up,
-    "resting in an A pose": resting_as(a_pose),
-    "lying at rest": resting_as(lying),
-    "folded onto an axis at rest": resting_as(fold_joint),
+    "z up": lambda motion: clip_of(resting(to_y_up(Z_UP).restore(motion), "z up")),
+    "resting in an A pose": lambda motion: clip_of(resting(motion, "A-pose")),
+    "lying at rest": lambda motion: clip_of(resting(motion, "lying")),
+    "folded onto an axis at rest": lambda motion: clip_of(resting(motion, "bones along x")),
     "collapsed to a point at rest": moving_offsets,
     "below a scene, the pelvis moving": below_a_scene(pelvis_moves=True),
     "below a scene that moves": below_a_scene(pelvis_moves=False),
