@@ -1,6 +1,5 @@
 """Every format in and out of every other: joints stay where they are."""
 
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +7,7 @@ import pytest
 from posed_motions import walking
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.datasets.files import formats
-from selfcorrect.datasets.files.formats import FORMATS, Format, format_of, format_that_reads
+from selfcorrect.datasets.files.formats import FORMATS, Format, format_of
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.motion.body.smpl import SMPL_BODY, body_joints
 from selfcorrect.motion.body.surface import sole_corners_m
@@ -87,17 +85,6 @@ def test_rows_have_the_standard_bone_lengths(tmp_path: Path, motion: Motion) -> 
 def test_an_unknown_format_names_those_there_are(path: str, name: str | None) -> None:
     with pytest.raises(ValueError, match=r"no format.* with this suffix; there are bvh \(\.bvh\), amass \(\.npz\)"):
         format_of(Path(path), name)
-
-
-@pytest.mark.parametrize("kind", FORMATS, ids=lambda kind: kind.name)
-def test_every_row_of_the_table_names_functions_that_exist(kind: Format) -> None:
-    assert kind.holds
-    assert all(suffix == suffix.lower() and suffix.startswith(".") for suffix in kind.suffixes)
-    if kind.reader:
-        assert format_that_reads(Path(f"a{kind.suffixes[0]}")).reader
-    for place in filter(None, (kind.reader, kind.writer, kind.recognises)):
-        module, _, name = place.partition(":")
-        assert callable(getattr(import_module(module, formats.__package__), name))
 
 
 def test_the_page_on_motion_data_names_every_format() -> None:

@@ -36,17 +36,6 @@ def test_a_rest_pose_with_legs_apart_is_seen_upright(mb_clip: Path) -> None:
     assert any("rest pose" in note for note in file.notes)
 
 
-def test_the_unit_of_length_may_be_given(walker: Motion, tmp_path: Path) -> None:
-    write_bvh(tmp_path / "a.bvh", clip_of(walker))
-    assert "unit 0.01 m inferred (--metres-per-unit)" in open_motion(tmp_path / "a.bvh", Reading()).notes
-    doubled = open_motion(tmp_path / "a.bvh", Reading(metres_per_unit=0.02))
-    np.testing.assert_allclose(doubled.motion.root_m, 2 * walker.root_m, atol=1e-6)
-    doubled.write(tmp_path / "b.bvh", doubled.motion)
-    reread = read_bvh(tmp_path / "b.bvh")
-    first = read_bvh(tmp_path / "a.bvh")
-    np.testing.assert_allclose(reread.motion.root_m, first.motion.root_m, atol=1e-6)
-
-
 @pytest.mark.parametrize("kind", ["humanml3d", "joints"])
 def test_humanml3d_keeps_shape_type_and_place(walker: Motion, tmp_path: Path, kind: str) -> None:
     save_motion(tmp_path / "a.npy", walker, kind)

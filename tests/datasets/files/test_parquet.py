@@ -175,8 +175,8 @@ def test_pages_are_counted_by_their_headers() -> None:
         list(read_pages(stream, 5, length - 1))
 
 
-@pytest.mark.parametrize("frames", [20_000, 200_000])
-def test_what_the_footer_claims_does_not_count(frames: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_footer_claims_does_not_count(tmp_path: Path) -> None:
+    frames = 20_000
     skeleton = SMPL_BODY.average()
     motion = Motion(skeleton, np.zeros((frames, 3)), np.tile([0.0, 0.0, 0.0, 1.0], (frames, len(skeleton), 1)), 30.0)
     write_named(tmp_path / "a.parquet", [NamedMotion("a", motion)])

@@ -124,9 +124,3 @@ def test_other_content_is_refused_in_a_sentence(path: Path, change: dict[str, An
     np.save(path, np.array({**results(), **change}, dtype=object), allow_pickle=True)
     with pytest.raises(sc.InputError, match=message):
         open_motion(path)
-
-
-def test_another_pickled_file_is_no_results_file(tmp_path: Path) -> None:
-    np.save(tmp_path / "a.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    with pytest.raises(sc.InputError, match=r"a\.npy: unknown layout: it holds no arrays"):
-        open_motion(tmp_path / "a.npy")

@@ -14,6 +14,7 @@ from posed_motions import walking
 from program_files import (
     LAYOUTS,
     PROGRAMS,
+    Program,
     load_arrays,
     parts_m,
     reading_of,
@@ -24,9 +25,10 @@ from program_files import (
     tensors,
 )
 from scipy.spatial.transform import Rotation
-from turned_joints import turn_joint
+from turned_joints import shift, turn_joint
 
 import selfcorrect as sc
+from selfcorrect.datasets.files.motion_file import MotionFile
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.experiments.checking.check_files import check_files
 from selfcorrect.experiments.cli import main
@@ -37,14 +39,18 @@ from selfcorrect.motion.observation.observation import observe
 FILES = PROGRAMS | LAYOUTS
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_motions_come_out_upright_and_in_place(tmp_path: Path, name: str) -> None:
-    program = FILES[name]
-    motion = walking()
-    path = tmp_path / program.file
-    program.save(path, motion)
-    file = open_motion(path, reading_of(program))
-    expected_m = parts_m(select_joints(program.joints, motion) if program.joints else motion)
+@pytest.fixture(scope="module", params=FILES)
+def saved(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Program, Path, MotionFile]:
+    """A program, its file of a walk, and what was read from the file."""
+    program = FILES[request.param]
+    path = tmp_path_factory.mktemp("saved") / program.file
+    program.save(path, walking())
+    return program, path, open_motion(path, reading_of(program))
+
+
+def test_motions_come_out_upright_and_in_place(saved: tuple[Program, Path, MotionFile]) -> None:
+    program, _, file = saved
+    expected_m = parts_m(select_joints(program.joints, walking()) if program.joints else walking())
     found_m = parts_m(file.motion)
     if program.away:
         expected_m = expected_m - expected_m[0, 0]
@@ -53,32 +59,22 @@ def test_motions_come_out_upright_and_in_place(tmp_path: Path, name: str) -> Non
     assert file.motion.fps == 30.0
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_an_unchanged_motion_gives_the_same_numbers(tmp_path: Path, name: str) -> None:
-    program = FILES[name]
-    path = tmp_path / program.file
-    out = tmp_path / "out" / program.file
-    program.save(path, walking())
-    file = open_motion(path, reading_of(program))
-    file.write(out, file.motion)
+def test_an_unchanged_motion_gives_the_same_numbers(saved: tuple[Program, Path, MotionFile], tmp_path: Path) -> None:
+    program, path, file = saved
+    file.write(tmp_path / program.file, file.motion)
     before = load_arrays(path)
-    after = load_arrays(out)
+    after = load_arrays(tmp_path / program.file)
     assert before.keys() == after.keys()
     for key, array in before.items():
         assert (after[key].dtype, after[key].shape) == (array.dtype, array.shape)
         np.testing.assert_array_equal(after[key], array, err_msg=key)
 
 
-@pytest.mark.parametrize("name", FILES)
-def test_a_correction_changes_the_motion_alone(tmp_path: Path, name: str) -> None:
-    program = FILES[name]
-    path = tmp_path / program.file
-    out = tmp_path / "out" / program.file
-    program.save(path, walking())
-    file = open_motion(path, reading_of(program))
+def test_a_correction_changes_the_motion_alone(saved: tuple[Program, Path, MotionFile], tmp_path: Path) -> None:
+    program, path, file = saved
+    out = tmp_path / program.file
     bent = turn_joint(file.motion, "left_knee", Rotation.from_euler("x", 0.2), slice(20, 40))
-    lifted_m = file.motion.root_m + np.linspace(0, 0.1, len(file.motion))[:, None] * [0.0, 1.0, 0.5]
-    changed = replace(bent, root_m=lifted_m)
+    changed = shift(bent, np.linspace(0, 0.1, len(bent))[:, None] * [0.0, 1.0, 0.5])
     file.write(out, changed)
     before = load_arrays(path)
     after = load_arrays(out)
