@@ -30,6 +30,10 @@ def module(name: str):
     return sys.modules[f"{NAME}.{name}"]
 
 
+def preferences() -> bpy.types.AddonPreferences:
+    return bpy.context.preferences.addons[NAME].preferences
+
+
 def warnings() -> list[str]:
     """The warnings of the last correction."""
     return [note.name for note in bpy.context.scene.selfcorrect_notes if note.is_warning]
@@ -37,11 +41,36 @@ def warnings() -> list[str]:
 
 def fresh(acts: str = "lift", clip: Path = CLIP) -> bpy.types.Object:
     """An empty scene with the clip, and a program of which is known what it does; "" for the true one."""
-    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=False)
-    bpy.context.preferences.addons[NAME].preferences.program = str(FAKE if acts else PROGRAM)
+    empty_scene(FAKE if acts else PROGRAM)
     os.environ["FAKE"] = acts
     FAKE.touch()  # another program, of which nothing is remembered
     return import_clip(clip)
+
+
+def empty_scene(program: Path) -> None:
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=False)
+    preferences().program = str(program)
+
+
+def add_object(name: str, data: bpy.types.ID | None = None) -> bpy.types.Object:
+    """A new object in the scene; an empty where it has no data."""
+    item = bpy.data.objects.new(name, data)
+    bpy.context.collection.objects.link(item)
+    return item
+
+
+@contextlib.contextmanager
+def edit_bones(rig: bpy.types.Object):
+    """The bones of the active rig, which can be changed."""
+    bpy.ops.object.mode_set(mode="EDIT")
+    yield rig.data.edit_bones
+    bpy.ops.object.mode_set(mode="OBJECT")
+
+
+def select_bone(rig: bpy.types.Object, name: str) -> None:
+    """Select one bone alone, in any version of Blender."""
+    for bone in rig.pose.bones:
+        (bone if hasattr(bone, "select") else bone.bone).select = bone.name == name
 
 
 def import_clip(clip: Path) -> bpy.types.Object:
@@ -80,6 +109,15 @@ def curves(action: bpy.types.Action) -> dict:
         for bag in bags
         for curve in bag.fcurves
     }
+
+
+def changed_paths(old: dict, new: dict) -> set[str]:
+    """Paths of which some key differs between two `curves`."""
+    return {path for (path, index), keys in new.items() if old.get((path, index)) != keys}
+
+
+def keyed_bones(action: bpy.types.Action) -> set[str]:
+    return {path.split('"')[1] for path, _ in curves(action) if path.startswith("pose")}
 
 
 def lift(before: dict, knee: str = "left_knee", below=("left_ankle", "left_foot")) -> dict:
@@ -134,16 +172,9 @@ def case_the_result_is_that_of_the_command_line():
     frames = range(1, 40)
     assert_same(read_worlds(rig, frames), read_worlds(theirs, frames), apart_m=1e-3, degrees=0.1)
     rig.animation_data.action = before
-    off = [np.linalg.norm(a[:, :3, 3] - b[:, :3, 3], axis=-1).max() for a, b in pair_worlds(rig, theirs, frames)]
+    worlds, corrected = read_worlds(rig, frames), read_worlds(theirs, frames)
+    off = [np.linalg.norm(worlds[name][:, :3, 3] - corrected[name][:, :3, 3], axis=-1).max() for name in worlds]
     assert max(off) > 2e-3, "the correction changes something"
-    bpy.ops.export_anim.bvh(filepath=str(RESULTS.with_name("exported.bvh")), global_scale=100, rotate_mode="NATIVE")
-
-
-def pair_worlds(rig, second_rig, frames):
-    """Return, bone by bone, the world matrices of two rigs."""
-    worlds = read_worlds(rig, frames)
-    second_worlds = read_worlds(second_rig, frames)
-    return [(worlds[name], second_worlds[name]) for name in worlds]
 
 
 def case_findings_are_listed_marked_and_jumped_to():
@@ -181,7 +212,7 @@ def case_a_correction_is_what_the_program_says():
     old = rig.animation_data.action
     action = correct(rig)
     assert_same(lift(before), read_worlds(rig))
-    changed = {path for (path, index), keys in curves(action).items() if curves(old).get((path, index)) != keys}
+    changed = changed_paths(curves(old), curves(action))
     knee = 'pose.bones["left_knee"].rotation_euler'
     hips = 'pose.bones["pelvis"].location'
     assert changed - {'pose.bones["pelvis"].rotation_euler'} == {knee, hips}
@@ -200,9 +231,8 @@ def case_armatures_may_be_scaled_turned_parented_and_constrained():
 
 def _scale(rig):
     rig.scale = (0.01,) * 3
-    rig.parent = bpy.data.objects.new("hundred", None)
+    rig.parent = add_object("hundred")
     rig.parent.scale = (100,) * 3
-    bpy.context.collection.objects.link(rig.parent)
 
 
 def _turn(rig):
@@ -212,8 +242,7 @@ def _turn(rig):
 
 def _parent(rig):
     """Below an empty that moves and turns."""
-    rig.parent = bpy.data.objects.new("cart", None)
-    bpy.context.collection.objects.link(rig.parent)
+    rig.parent = add_object("cart")
     for frame, turn in ((1, 0), (40, 1)):
         rig.parent.rotation_euler = (0, 0.1 * turn, turn)
         rig.parent.location = (frame, 0, 0)
@@ -222,10 +251,9 @@ def _parent(rig):
 
 
 def _constrain(rig):
-    lead = bpy.data.objects.new("lead", None)
+    lead = add_object("lead")
     lead.location = (0, 2, 0)
     lead.rotation_euler = (0, 0, 1)
-    bpy.context.collection.objects.link(lead)
     rig.constraints.new("COPY_TRANSFORMS").target = lead
 
 
@@ -259,10 +287,9 @@ def case_partly_keyed_actions_keep_what_else_they_animate():
     rig = fresh()
     action = rig.animation_data.action
     bag = action.layers[0].strips[0].channelbags[0]
-    for curve in [
-        item for item in bag.fcurves if "right_wrist" not in item.data_path and "spine1" not in item.data_path
-    ]:
-        bag.fcurves.remove(curve)
+    for curve in [*bag.fcurves]:
+        if "right_wrist" not in curve.data_path and "spine1" not in curve.data_path:
+            bag.fcurves.remove(curve)
     rig["mood"] = 1.0
     rig.keyframe_insert('["mood"]', frame=4)
     rig.pose.bones["head"].scale = (1, 1.5, 1)
@@ -280,12 +307,10 @@ def case_partly_keyed_actions_keep_what_else_they_animate():
 
 def case_fingers_custom_bones_and_other_frames_keep_their_animation():
     rig = fresh("", CLIP.with_name("spoiled.bvh"))
-    bpy.ops.object.mode_set(mode="EDIT")
-    for name, above in (("LeftHandIndex1", "left_wrist"), ("jaw", "head"), ("tail", "pelvis")):
-        bone = rig.data.edit_bones.new(name)
-        parent = rig.data.edit_bones[above]
-        bone.head, bone.tail, bone.parent = parent.tail, parent.tail + Vector((0.03, 0, 0.01)), parent
-    bpy.ops.object.mode_set(mode="OBJECT")
+    with edit_bones(rig) as bones:
+        for name, above in (("LeftHandIndex1", "left_wrist"), ("jaw", "head"), ("tail", "pelvis")):
+            bone, parent = bones.new(name), bones[above]
+            bone.head, bone.tail, bone.parent = parent.tail, parent.tail + Vector((0.03, 0, 0.01)), parent
     random = np.random.default_rng(0)
     bone_names = ("LeftHandIndex1", "jaw", "tail")
     for bone in (rig.pose.bones[name] for name in bone_names):
@@ -298,7 +323,7 @@ def case_fingers_custom_bones_and_other_frames_keep_their_animation():
     scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end = True, 40, 80
     new = curves(correct(rig, kinematic=True, extent="SCENE"))
     assert_same(outside, read_worlds(rig, (1, 39, 81, 115)))
-    changed = {path for (path, index), keys in new.items() if old.get((path, index)) != keys}
+    changed = changed_paths(old, new)
     assert 'pose.bones["left_knee"].rotation_euler' in changed
     assert not any(name in path for name in bone_names for path in changed)
 
@@ -317,21 +342,17 @@ def case_undo_takes_the_action_away():
 def make_constrained_rig() -> tuple[bpy.types.Object, bpy.types.Object]:
     """A rig whose deform bones copy control bones, as in Rigify, and its mesh."""
     rig = fresh()
-    bpy.ops.object.mode_set(mode="EDIT")
-    for control in list(rig.data.edit_bones):
-        deform = rig.data.edit_bones.new(f"DEF-{control.name}")
-        deform.head = control.head
-        deform.tail = control.tail
-        deform.roll = control.roll
-        deform.parent = control.parent
-    bpy.ops.object.mode_set(mode="OBJECT")
+    with edit_bones(rig) as bones:
+        for control in list(bones):
+            deform = bones.new(f"DEF-{control.name}")
+            for name in ("head", "tail", "roll", "parent"):
+                setattr(deform, name, getattr(control, name))
     for bone in rig.pose.bones:
         rig.data.bones[bone.name].use_deform = bone.name.startswith("DEF-")
         if bone.name.startswith("DEF-"):
             copying = bone.constraints.new("COPY_TRANSFORMS")
             copying.target, copying.subtarget = rig, bone.name.removeprefix("DEF-")
-    mesh = bpy.data.objects.new("skin", bpy.data.meshes.new("skin"))
-    bpy.context.collection.objects.link(mesh)
+    mesh = add_object("skin", bpy.data.meshes.new("skin"))
     mesh.modifiers.new("rig", "ARMATURE").object = rig
     return rig, mesh
 
@@ -361,16 +382,11 @@ def case_controls_of_rigs_get_the_keys():
 def case_rigs_with_constraints_can_be_baked_on_a_copy():
     """Deform bones that copy control bones, as in Rigify: parents of deform bones are control bones."""
     rig, mesh = make_constrained_rig()
-    hat = bpy.data.objects.new("hat", None)
-    sword = bpy.data.objects.new("sword", None)
-    bpy.context.collection.objects.link(hat)
-    bpy.context.collection.objects.link(sword)
-    hat.parent = rig
-    hat.parent_type = "BONE"
-    hat.parent_bone = "DEF-head"
+    hat = add_object("hat")
+    sword = add_object("sword")
+    hat.parent, hat.parent_type, hat.parent_bone = rig, "BONE", "DEF-head"
     follow = sword.constraints.new("CHILD_OF")
-    follow.target = rig
-    follow.subtarget = "DEF-right_wrist"
+    follow.target, follow.subtarget = rig, "DEF-right_wrist"
     before = read_deforming(rig)
     action = correct(rig, held_rigs="COPY")
     copy = bpy.context.object
@@ -393,24 +409,19 @@ def case_rigs_with_constraints_can_be_baked_on_a_copy():
 
 def case_targets_of_inverse_kinematics_get_the_keys():
     rig = fresh()
-    bpy.ops.object.mode_set(mode="EDIT")
-    bones = rig.data.edit_bones
-    for side in ("left", "right"):
-        target = bones.new(f"{side} target")
-        pole = bones.new(f"{side} pole")
-        target.head, target.tail = bones[f"{side}_ankle"].head, bones[f"{side}_ankle"].head + Vector((0, 0.1, 0))
-        knee = bones[f"{side}_knee"].head
-        pole.head, pole.tail = knee + Vector((0, -0.5, 0)), knee + Vector((0, -0.6, 0))
-    bpy.ops.object.mode_set(mode="OBJECT")
+    with edit_bones(rig) as bones:
+        for side in ("left", "right"):
+            target, pole = bones.new(f"{side} target"), bones.new(f"{side} pole")
+            target.head, target.tail = bones[f"{side}_ankle"].head, bones[f"{side}_ankle"].head + Vector((0, 0.1, 0))
+            knee = bones[f"{side}_knee"].head
+            pole.head, pole.tail = knee + Vector((0, -0.5, 0)), knee + Vector((0, -0.6, 0))
     rig.animation_data.action = None
     for bone in rig.pose.bones:
         bone.rotation_mode = "XYZ"
         bone.matrix_basis = Matrix()
     for side in ("left", "right"):
         ik = rig.pose.bones[f"{side}_knee"].constraints.new("IK")
-        ik.target = rig
-        ik.subtarget = f"{side} target"
-        ik.chain_count = 2
+        ik.target, ik.subtarget, ik.chain_count = rig, f"{side} target", 2
         ik.pole_target, ik.pole_subtarget, ik.pole_angle = rig, f"{side} pole", -math.pi / 2
         rig.data.bones[f"{side} target"].use_deform = rig.data.bones[f"{side} pole"].use_deform = False
         for frame in range(1, 40, 3):
@@ -435,17 +446,13 @@ def make_rigify_rig() -> bpy.types.Object:
     fresh()
     bpy.ops.preferences.addon_enable(module="rigify")
     bpy.ops.object.armature_human_metarig_add()
-    for name in [bone.name for bone in bpy.context.object.pose.bones if "face" in bone.name]:
-        bpy.context.object.pose.bones[name].rigify_type = ""
-    bpy.ops.object.mode_set(mode="EDIT")
-    edited = bpy.context.object.data.edit_bones
-    faces = [
-        bone for bone in edited if bone.name == "face" or "face" in [above.name for above in bone.parent_recursive]
-    ]
-    fingers = [bone for bone in edited if bone.name.startswith(("palm", "thumb", "f_"))]
-    for bone in (*faces, *fingers):
-        edited.remove(bone)
-    bpy.ops.object.mode_set(mode="OBJECT")
+    for bone in bpy.context.object.pose.bones:
+        bone.rigify_type = "" if "face" in bone.name else bone.rigify_type
+    with edit_bones(bpy.context.object) as bones:
+        faces = [bone for bone in bones if "face" in (bone.name, *(above.name for above in bone.parent_recursive))]
+        fingers = [bone for bone in bones if bone.name.startswith(("palm", "thumb", "f_"))]
+        for bone in (*faces, *fingers):
+            bones.remove(bone)
     bpy.ops.pose.rigify_generate()
     rig = bpy.context.object
     torso = rig.pose.bones["torso"]
@@ -494,8 +501,7 @@ def case_linked_rigs_get_a_local_copy():
     fresh()
     library = str(RESULTS.with_name("library.blend"))
     bpy.ops.wm.save_as_mainfile(filepath=library)
-    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=False)
-    bpy.context.preferences.addons[NAME].preferences.program = str(FAKE)
+    empty_scene(FAKE)
     with bpy.data.libraries.load(library, link=True) as (there, loaded):
         loaded.objects = there.objects
     (rig,) = loaded.objects
@@ -512,9 +518,8 @@ def case_linked_rigs_get_a_local_copy():
 
 def add_skin(rig: bpy.types.Object) -> None:
     """Add a mesh, without which exporters change the rest pose."""
-    mesh = bpy.data.objects.new("skin", bpy.data.meshes.new("skin"))
+    mesh = add_object("skin", bpy.data.meshes.new("skin"))
     mesh.data.from_pydata([(0, 0, 0), (1, 0, 0), (0, 1, 0)], [], [(0, 1, 2)])
-    bpy.context.collection.objects.link(mesh)
     mesh.parent = rig
     mesh.modifiers.new("rig", "ARMATURE").object = rig
     for bone in rig.data.bones:
@@ -529,8 +534,7 @@ def case_a_clip_by_gltf_comes_out_as_the_same_clip_by_bvh_at_any_rate():
     correct(rig, kinematic=True)
     expected = read_worlds(rig, range(1, 116, 6))
     for fps in (24, 30, 60):
-        bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=False)
-        bpy.context.preferences.addons[NAME].preferences.program = str(PROGRAM)
+        empty_scene(PROGRAM)
         bpy.context.scene.render.fps = fps
         bpy.ops.import_scene.gltf(filepath=path)
         rig = next(item for item in bpy.context.scene.objects if item.type == "ARMATURE")
@@ -676,9 +680,7 @@ def case_an_object_that_leads_a_walk_in_place_is_no_ground():
     expected = read_worlds(rig, frames)
     rig = fresh("")
     path = read_worlds(rig, range(1, 40))["pelvis"][:, :3, 3]
-    lead = bpy.data.objects.new("lead", None)
-    bpy.context.collection.objects.link(lead)
-    rig.parent = lead
+    rig.parent = lead = add_object("lead")
     to_bone = np.array(rig.data.bones["pelvis"].matrix_local)[:3, :3].T @ np.array(rig.matrix_world)[:3, :3].T
     shifts = np.where([True, True, False], path - path[0], 0.0)
     for curve in all_curves(rig.animation_data.action):
@@ -805,8 +807,7 @@ def case_what_is_drawn_exists():
     panels.SELFCORRECT_PT_panel.draw(SimpleNamespace(layout=Layout()), bpy.context)
     panels.draw_menu(SimpleNamespace(layout=Layout()), bpy.context)
     panels.SELFCORRECT_UL_findings.draw_item(None, bpy.context, Layout(), rig, row, 0, rig, "")
-    preferences = bpy.context.preferences.addons[NAME].preferences
-    names = {item.identifier: None for item in preferences.bl_rna.properties}
+    names = {item.identifier: None for item in preferences().bl_rna.properties}
     module("preferences").SelfcorrectPreferences.draw(SimpleNamespace(layout=Layout(), **names), bpy.context)
     module("work").Running.title = ""
 
@@ -823,25 +824,25 @@ def case_errors_are_one_sentence_and_the_log_is_there():
     os.environ["FAKE"] = "old"
     assert error_of(run) == "This program does not know --contacts-out; install a newer one"
     assert bpy.ops.selfcorrect.test_program() == {"FINISHED"}
-    preferences = bpy.context.preferences.addons[NAME].preferences
-    assert preferences.version.startswith("selfcorrect 9.9.9 (preferences: ")
+    chosen = preferences()
+    assert chosen.version.startswith("selfcorrect 9.9.9 (preferences: ")
     os.environ["FAKE"] = "another"
     assert "is not the program selfcorrect" in error_of(bpy.ops.selfcorrect.test_program)
     rig.data.pose_position = "REST"
     assert error_of(check) == "clip shows its rest position; set Armature › Pose to Pose Position"
-    preferences.program = "/no/such/program"
+    chosen.program = "/no/such/program"
     assert "there is no such file" in error_of(check)
     with catch_warnings():
         simplefilter("error")
-        preferences.program = "//no such program"  # in a file that is not saved
+        chosen.program = "//no such program"  # in a file that is not saved
     assert "there is no such file" in error_of(check)
-    preferences.program, os.environ["PATH"], path = "", "", os.environ["PATH"]
+    chosen.program, os.environ["PATH"], path = "", "", os.environ["PATH"]
     assert "install it in the preferences" in error_of(check)
     os.environ["PATH"] = path
     assert "Blender is offline" in error_of(bpy.ops.selfcorrect.install)
-    preferences.wheels = str(RESULTS.with_name("no wheels"))
+    chosen.wheels = str(RESULTS.with_name("no wheels"))
     assert "There is no folder" in error_of(bpy.ops.selfcorrect.install)
-    preferences.wheels = ""
+    chosen.wheels = ""
     assert rig.animation_data.action.name == "clip"
     assert [item.name for item in bpy.data.actions] == ["clip"]
 
@@ -947,8 +948,7 @@ def case_additive_actions_and_strips_keep_their_meaning():
         assert bpy.ops.selfcorrect.toggle() == {"FINISHED"}
         assert_same(lift(before), read_worlds(rig))
         if result == "ACTION":
-            keyed = {path.split('"')[1] for path, _ in curves(action) if path.startswith("pose")}
-            assert keyed == {bone.name for bone in rig.pose.bones}, "the action holds the whole body"
+            assert keyed_bones(action) == {*rig.pose.bones.keys()}, "the action holds the whole body"
 
 
 def case_a_rig_that_plays_only_strips_gets_a_whole_action():
@@ -960,7 +960,7 @@ def case_a_rig_that_plays_only_strips_gets_a_whole_action():
     before = read_worlds(rig, (11, 19, 40))
     action = correct(rig)
     assert_same(lift(before), read_worlds(rig, (11, 19, 40)))
-    assert {path.split('"')[1] for path, _ in curves(action) if path.startswith("pose")} == set(rig.pose.bones.keys())
+    assert keyed_bones(action) == {*rig.pose.bones.keys()}
     assert tuple(action.frame_range) == (11, 49)
 
 
@@ -1022,32 +1022,22 @@ def case_a_bone_that_is_not_where_it_should_be_has_its_cause_named():
         rig = fresh()
         is_driven = cause.startswith("a driver")
         if is_driven:
-            driver = rig.driver_add('pose.bones["left_knee"].rotation_euler', 0).driver
-            driver.expression = "0.3"
+            rig.driver_add('pose.bones["left_knee"].rotation_euler', 0).driver.expression = "0.3"
         else:
-            bpy.ops.object.mode_set(mode="EDIT")
-            rig.data.edit_bones["left_knee"].use_connect = True
-            bpy.ops.object.mode_set(mode="OBJECT")
-            for bone in rig.pose.bones:
-                (bone if hasattr(bone, "select") else bone.bone).select = bone.name == "left_knee"
+            with edit_bones(rig) as bones:
+                bones["left_knee"].use_connect = True
+            select_bone(rig, "left_knee")
         correct(rig, **({"held_rigs": "CONTROLS"} if is_driven else {"only_selected": True}))
         assert any(cause in text for text in warnings()), warnings()
 
 
 def case_only_selected_bones_change():
     rig = fresh()
-    bpy.ops.object.mode_set(mode="OBJECT")
-    for bone in rig.pose.bones:
-        is_knee = bone.name == "left_knee"
-        if hasattr(bone, "select"):
-            bone.select = is_knee
-        else:
-            bone.bone.select = is_knee
+    select_bone(rig, "left_knee")
     before = read_worlds(rig)
     old = curves(rig.animation_data.action)
     new = curves(correct(rig, only_selected=True))
-    changed = {path for (path, index), keys in new.items() if old.get((path, index)) != keys}
-    assert {path.split('"')[1] for path in changed} == {"left_knee"}
+    assert {path.split('"')[1] for path in changed_paths(old, new)} == {"left_knee"}
     after = read_worlds(rig)
     assert_same({"pelvis": before["pelvis"], "right_foot": before["right_foot"]}, after)
     turned = lift(before)["left_knee"][:, :3, :3]
@@ -1108,9 +1098,7 @@ def case_odd_rigs_and_answers_are_one_sentence():
     assert error_of(bpy.ops.selfcorrect.correct).startswith("The program's answer is cut")
     os.environ["FAKE"] = "half"
     assert error_of(bpy.ops.selfcorrect.correct).startswith("The motion that the program returned is cut")
-    empty = bpy.data.objects.new("empty", bpy.data.armatures.new("empty"))
-    bpy.context.collection.objects.link(empty)
-    bpy.context.view_layer.objects.active = empty
+    bpy.context.view_layer.objects.active = add_object("empty", bpy.data.armatures.new("empty"))
     for operator in (bpy.ops.selfcorrect.correct, bpy.ops.selfcorrect.check):
         assert error_of(operator) == "empty has no bones"
 
@@ -1118,11 +1106,10 @@ def case_odd_rigs_and_answers_are_one_sentence():
 def case_one_click_installs_the_program_that_comes_with_the_extension():
     """With Blender's own Python, from a folder of wheels because Blender is offline."""
     fresh()
-    preferences = bpy.context.preferences.addons[NAME].preferences
     assert not bpy.app.online_access
     wheels = RESULTS.with_name("wheels")
     wheels.mkdir(exist_ok=True)
-    preferences.program, preferences.wheels = "", str(wheels)
+    preferences().program, preferences().wheels = "", str(wheels)
     path = os.environ["PATH"]
     os.environ["PATH"] = "/usr/bin:/bin"
     try:
@@ -1131,7 +1118,7 @@ def case_one_click_installs_the_program_that_comes_with_the_extension():
     finally:
         os.environ["PATH"] = path
     assert chosen.origin == "environment of the extension"
-    assert preferences.version == "selfcorrect 9.9.9"
+    assert preferences().version == "selfcorrect 9.9.9"
     log = module("preferences").get_log_file().read_text()
     assert f"--no-index --find-links {wheels}" in log
 
@@ -1277,13 +1264,10 @@ def skip_computing(steps) -> None:
 
 def case_what_is_no_body_is_skipped_and_named():
     rig = fresh("")
-    prop = bpy.data.objects.new("sword", bpy.data.armatures.new("sword"))
-    bpy.context.collection.objects.link(prop)
-    bpy.context.view_layer.objects.active = prop
-    bpy.ops.object.mode_set(mode="EDIT")
-    bone = prop.data.edit_bones.new("blade")
-    bone.head, bone.tail = (0, 0, 0), (0, 0, 1)
-    bpy.ops.object.mode_set(mode="OBJECT")
+    bpy.context.view_layer.objects.active = prop = add_object("sword", bpy.data.armatures.new("sword"))
+    with edit_bones(prop) as bones:
+        bone = bones.new("blade")
+        bone.head, bone.tail = (0, 0, 0), (0, 0, 1)
     for name in (prop, rig):
         name.select_set(True)
     bpy.context.view_layer.objects.active = rig

@@ -3,9 +3,6 @@
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -134,42 +131,6 @@ def test_no_record_is_written_through_a_link(folder: Path, link: str, stepping: 
     (folder / "corrected" / link).symlink_to(folder / "theirs")
     assert f"corrected/{link}: " in says("correct clips --kinematic", code=2)
     assert not list((folder / "theirs").iterdir())
-
-
-DYING = """
-import os, shutil, signal, sys
-from pathlib import Path
-from selfcorrect.experiments.cli import main
-
-def copy_half(source, target):
-    content = Path(source).read_bytes()
-    Path(target).write_bytes(content[: len(content) // 2])
-    os.kill(os.getpid(), signal.SIGKILL)
-
-shutil.copyfile = copy_half
-sys.exit(main(sys.argv[1:]))
-"""
-"""The command, killed when half of its output is copied to its place."""
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
-def test_a_run_that_was_killed_before_its_output_is_finished(folder: Path) -> None:
-    target = folder / "corrected" / "steps.bvh"
-    for earlier in ([], ["--support", "floor"]):  # nothing there, or what was made otherwise
-        if earlier:
-            assert main([*COMMAND, *earlier]) == 0
-        before = target.read_bytes() if earlier else None
-        killed = subprocess.run([sys.executable, "-c", DYING, *COMMAND], check=False, capture_output=True)
-        assert killed.returncode == -signal.SIGKILL
-        assert (target.read_bytes() if target.exists() else None) == before
-        assert main(COMMAND) == 0
-        finished = target.read_bytes()
-        shutil.rmtree(folder / "corrected")
-        assert main(COMMAND) == 0
-        assert target.read_bytes() == finished
-        assert os.listdir(folder / "corrected" / ".records") == ["steps.bvh.json"]
-        shutil.rmtree(folder / "corrected")
 
 
 def test_what_appears_while_it_works_stays(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,14 +19,10 @@ KINEMATIC = ["--kinematic"]
 
 BAD = {
     "nan.bvh": (lambda text: re.sub(r"\n(\S+) (\S+ [^\n]*)\n$", r"\nnan \2\n", text), "in frame 44, got 'nan'"),
-    "counts.bvh": (lambda text: text.replace("CHANNELS 6", "CHANNELS 5"), "CHANNELS, their number"),
-    "backwards.bvh": (lambda text: re.sub("Frame Time: .*", "Frame Time: -0.03", text), "a positive number"),
     "text.bvh": (lambda text: "Dear diary,\ntoday I walked.\n", "line 1"),
     "chair.bvh": (lambda text: re.sub("(left|right)_(hip|knee|ankle)", r"\1 part of a chair \2",
                                       re.sub(r"(\t+OFFSET).*", r"\1 0 10 0", text)),
                   "no joint is recognised as left_hip, left_knee"),
-    "flat.bvh": (lambda text: re.sub(r"(JOINT left_knee\s*{\s*OFFSET).*", r"\1 0 0 0", text),
-                 "the bone from left_hip to left_knee has no length"),
 }  # fmt: skip
 
 
@@ -57,8 +53,8 @@ def test_bad_files_get_a_sentence_each_and_the_others_go_on(folder: Path, steppi
     assert "no known order of joints, and no body (21 joints)" in report["shape.npy"]["reason"]
     assert set(os.listdir(folder / "corrected")) == {
         "good.bvh", "truncated.bvh", "report.json", ".records", ".selfcorrect.lock"}  # fmt: skip
-    assert "2 of 11 motions corrected" in output
-    assert "not corrected (9): backwards.bvh, chair.bvh" in output
+    assert "2 of 8 motions corrected" in output
+    assert "not corrected (6): chair.bvh, nan.bvh" in output
     assert "Traceback" not in output
 
 

@@ -19,9 +19,11 @@ from selfcorrect.correctors.contract import (
     chain,
     filter_of,
     lift,
+    load_state,
     merge_info,
     name_of,
     random_perturbation,
+    state_of,
     verifier,
 )
 from selfcorrect.runtime.registry import import_callable
@@ -233,3 +235,27 @@ def test_functions_partials_objects_and_lambdas_are_correctors():
         assert torch.equal(answer.samples.values, batch().values / 2)
         assert answer.accepted.all()
     assert name_of(partial(scale_samples, 0.5)) == "scale_samples"
+
+
+class Broken:
+    """A corrector whose state can be neither read nor restored."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def state(self) -> dict[str, torch.Tensor]:
+        raise self.error
+
+    def load_state(self, state: dict[str, torch.Tensor]) -> None:
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), OSError("x"), SystemExit(3)])
+def test_a_state_that_fails_is_a_sentence(error: BaseException) -> None:
+    is_exit = isinstance(error, SystemExit)
+    for name, call in (("state", state_of), ("load_state", partial(load_state, state={"a": torch.zeros(1)}))):
+        reason = (
+            "tried to end the program" if is_exit else rf"^{name}\(\) of corrector 'Broken': {type(error).__name__}"
+        )
+        with pytest.raises(ValueError if is_exit else CorrectorError, match=reason):
+            call(Broken(error))
