@@ -317,15 +317,20 @@ def installed_plugins(sites: pytest.TempPathFactory, *names: str) -> Iterator[No
 def install_plugin(package: Path, site: Path, patch: pytest.MonkeyPatch) -> None:
     """Make a package of `examples/plugins` known, with the entry points of its pyproject.toml, as pip does."""
     project = tomllib.loads((package / "pyproject.toml").read_text())["project"]
-    info = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
     lines = []
     for group, points in project.get("entry-points", {}).items():
         lines += [f"[{group}]", *(f"{name} = {reference}" for name, reference in points.items())]
-    (info / "entry_points.txt").write_text("\n".join(lines))
+    add_package(site, project["name"], "\n".join(lines), project["version"])
     patch.syspath_prepend(str(package))
     patch.syspath_prepend(str(site))
+
+
+def add_package(site: Path, name: str, entry_points: str, version: str = "1.2") -> None:
+    """Leave in a folder what pip leaves of an installed package with entry points."""
+    info = site / f"{name.replace('-', '_')}-{version}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    (info / "entry_points.txt").write_text(entry_points)
 
 
 @cache

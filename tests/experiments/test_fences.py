@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from helpers import Says
+from helpers import Says, add_package
 from made_motions import made_motion
 
 import selfcorrect as sc
@@ -17,7 +17,6 @@ from selfcorrect.experiments.file_correction import correct_file
 from selfcorrect.runtime.supervision import call_fenced, fence
 from selfcorrect.simulators.settings.engine_table import ENGINES
 
-METADATA = "Metadata-Version: 2.1\nName: zoo\nVersion: 1.2\n"
 ENTRY_POINTS = """
 [selfcorrect.formats]
 zoo = fenced_zoo:ZOO
@@ -87,9 +86,7 @@ WORDS = {
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     site = tmp_path / "site"
-    (site / "zoo-1.2.dist-info").mkdir(parents=True)
-    (site / "zoo-1.2.dist-info" / "METADATA").write_text(METADATA)
-    (site / "zoo-1.2.dist-info" / "entry_points.txt").write_text(ENTRY_POINTS)
+    add_package(site, "zoo", ENTRY_POINTS)
     (site / "fenced_zoo.py").write_text(MODULE)
     monkeypatch.syspath_prepend(str(site))
     monkeypatch.delitem(sys.modules, "fenced_zoo", raising=False)

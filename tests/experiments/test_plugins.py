@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from helpers import REPOSITORY, SHORT_WINDOWS, WITHOUT_FIGURES, Says, assert_is_a_model_for_loops
+from helpers import REPOSITORY, SHORT_WINDOWS, WITHOUT_FIGURES, Says, add_package, assert_is_a_model_for_loops
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.datasets.load import load_motions
@@ -28,8 +28,6 @@ from selfcorrect.experiments.cli import main
 
 sys.exit(main(["motion", *sys.argv[1:]]))
 """
-
-METADATA = "Metadata-Version: 2.1\nName: zoo\nVersion: 1.2\n"
 
 ENTRY_POINTS = """
 [selfcorrect.correctors]
@@ -114,9 +112,7 @@ class OneLayer(nn.Module):
 def zoo(tmp_path: Path) -> Path:
     """A folder as pip leaves it after installing the package `zoo`."""
     folder = tmp_path / "site"
-    (folder / "zoo-1.2.dist-info").mkdir(parents=True)
-    (folder / "zoo-1.2.dist-info" / "METADATA").write_text(METADATA)
-    (folder / "zoo-1.2.dist-info" / "entry_points.txt").write_text(ENTRY_POINTS)
+    add_package(folder, "zoo", ENTRY_POINTS)
     (folder / "zoo.py").write_text(MODULE)
     return folder
 
@@ -145,9 +141,7 @@ def test_the_generator_of_the_guide_is_a_model_for_loops(tmp_path: Path, monkeyp
     page = (REPOSITORY / "docs" / "own-generator.md").read_text(encoding="utf-8")
     (tmp_path / "my_generator.py").write_text(page.split("```python\n")[1].split("```")[0], encoding="utf-8")
     points = page.split("```toml\n")[1].split("```")[0].replace("project.entry-points.", "").replace('"', "")
-    (tmp_path / "mixers-1.0.dist-info").mkdir()
-    (tmp_path / "mixers-1.0.dist-info" / "METADATA").write_text(METADATA.replace("zoo", "mixers"))
-    (tmp_path / "mixers-1.0.dist-info" / "entry_points.txt").write_text(points)
+    add_package(tmp_path, "mixers", points)
     monkeypatch.syspath_prepend(str(tmp_path))
     settings = replace(PRESETS["quick"], real_count=24, evaluated_count=24, frames=12, generator=("mixer",))
     task = load_parts(settings, streams(0)).make_task("patch-mixer", Sharing())

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers import add_package
 from torch import Tensor
 from two_modes import STREAM, halve, start_small_loop
 
@@ -86,16 +87,13 @@ def test_a_package_adds_a_remedy_by_name(tmp_path: Path, monkeypatch: pytest.Mon
         "from dataclasses import replace\n"
         "def twice_as_long(task, arm, inputs):\n    return task, replace(arm, generations=2 * arm.generations)\n"
     )
-    package = tmp_path / "patience-1.0.dist-info"
-    package.mkdir()
-    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: patience\nVersion: 1.0\n")
-    (package / "entry_points.txt").write_text("[selfcorrect.remedies]\npatient = patience:twice_as_long\n")
+    add_package(tmp_path, "patience", "[selfcorrect.remedies]\npatient = patience:twice_as_long\n")
     task = Task(Gaussian.standard(1), Samples.real(torch.zeros(2, 1)), lambda candidate: {})
     with pytest.raises(SettingError, match="unknown remedy 'patient'"):
         with_remedy(task, Arm(Replace(), 3), "patient")
     monkeypatch.syspath_prepend(str(tmp_path))
     assert with_remedy(task, Arm(Replace(), 3), "patient")[1].generations == 6
-    assert REMEDIES.row("patient").summary == "Added by patience 1.0."
+    assert REMEDIES.row("patient").summary == "Added by patience 1.2."
 
 
 def final_state(small: tuple[Task, MemoryStore], name: str) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 
 import pytest
+from helpers import add_package
 
 from selfcorrect.core.errors import MissingExtraError, SettingError
 from selfcorrect.core.extras import requires_extra
@@ -27,11 +28,7 @@ def tools() -> Registry[Row]:
 
 def install(folder: Path, package: str, **members: str) -> None:
     """What pip leaves behind of a package with entry points."""
-    info = folder / f"{package}-1.2.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.2\n")
-    rows = "".join(f"{name} = {reference}\n" for name, reference in members.items())
-    (info / "entry_points.txt").write_text(f"[{GROUP}]\n{rows}")
+    add_package(folder, package, "\n".join([f"[{GROUP}]", *map(" = ".join, members.items())]))
 
 
 def test_members_are_found_by_name_and_imported_when_used(tools: Registry[Row]):

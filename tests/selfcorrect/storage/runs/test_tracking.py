@@ -91,10 +91,12 @@ def decode_items(items) -> dict:
     return {item.key or ".".join(item.nested_key): json.loads(item.value_json) for item in items}
 
 
-def make_tracked_run(name: str) -> TrackedRun:
-    rows = [{"generation": t, "fid": 10.0 / (t + 1), "ratio": float("nan"), "seeds": [1.0, 2.0]} for t in range(4)]
+def arm_of(*numbers: int, name: str = "a") -> TrackedRun:
+    """An arm with a row of each kind of values for each generation."""
+    row = {"seconds_train": 0.5, "ratio": float("nan"), "seeds": [1.0, 2.0]}
+    rows = [{"generation": number, "fid": 10.0 / (number + 1), **row} for number in numbers]
     config = {"policy": {"name": "augment", "ratio": 0.5}}
-    return TrackedRun(name, "motion-demo", config, rows)
+    return TrackedRun(name, "motion-demo", config, rows, tags=["physics", "x" * 99], job_type="arm")
 
 
 def open_log(folder: Path, mode: WandbChoice = "offline") -> WandbLog:
@@ -116,28 +118,24 @@ def offline_runs(folder: Path) -> list[Path]:
 
 
 def test_offline_runs_hold_config_and_curves(tmp_path: Path):
-    log_runs([make_tracked_run("seed-0-a"), make_tracked_run("seed-0-b")], tmp_path, "offline")
-    log_runs([make_tracked_run("seed-0-a")], tmp_path, "offline")  # again: replaces, does not add
-    files = offline_runs(tmp_path)
-    assert len(files) == 2
-    names = []
-    for file in files:
-        records = finished_records(file)
+    log_runs([arm_of(*range(4), name=name) for name in ("seed-0-a", "seed-0-b")], tmp_path, "offline")
+    log_runs([arm_of(*range(4), name="seed-0-a")], tmp_path, "offline")  # again: replaces, does not add
+    assert len(offline_runs(tmp_path)) == 2
+    runs = runs_in(tmp_path)
+    assert sorted(runs) == ["seed-0-a", "seed-0-b"]
+    for records in runs.values():
         run = run_of(records)
-        names.append(run.display_name)
         assert run.run_group == "motion-demo"
         assert run.host == ""
         assert decode_items(run.config.update)["policy"] == {"name": "augment", "ratio": 0.5}
-        history = [decode_items(r.history.item) for r in records if r.WhichOneof("record_type") == "history"]
-        rows = [(row["generation"], row["fid"]) for row in history if "fid" in row]
+        rows = [(row["generation"], row["fid"]) for row in history(records) if "fid" in row]
         assert rows == [(t, 10.0 / (t + 1)) for t in range(4)]
         metrics = [record.metric for record in records if record.WhichOneof("record_type") == "metric"]
         assert any(metric.glob_name == "*" and metric.step_metric == "generation" for metric in metrics)
-    assert sorted(names) == ["seed-0-a", "seed-0-b"]
 
 
 def test_off_writes_nothing(tmp_path: Path):
-    log_runs([make_tracked_run("a")], tmp_path, "off")
+    log_runs([arm_of(0)], tmp_path, "off")
     assert not (tmp_path / "wandb").exists()
 
 
@@ -147,7 +145,7 @@ def test_a_broken_wandb_is_one_warning(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr("wandb.init", broken)
     with pytest.warns(UserWarning, match=r"W&B \(offline\) failed.*service did not start") as caught:
-        log_runs([make_tracked_run("a"), make_tracked_run("b")], tmp_path, "offline")
+        log_runs([arm_of(0), arm_of(0, name="b")], tmp_path, "offline")
     assert len(caught) == 1
 
 
@@ -158,13 +156,8 @@ def test_an_unreachable_server_is_one_warning(tmp_path: Path, monkeypatch: pytes
         monkeypatch.setitem(PRIVATE, name, 2.0)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        log_runs([make_tracked_run("a")], tmp_path, "online")
+        log_runs([arm_of(0)], tmp_path, "online")
     assert [str(w.message)[:21] for w in caught if "W&B" in str(w.message)] == ["W&B (online) failed, "]
-
-
-def arm_of(*numbers: int, name: str = "a") -> TrackedRun:
-    rows = [{"generation": number, "fid": 10.0 / (number + 1), "seconds_train": 0.5} for number in numbers]
-    return TrackedRun(name, "motion-demo", {"corrector": "physics"}, rows, tags=["physics", "x" * 99], job_type="arm")
 
 
 def run_of(records: list):
