@@ -160,28 +160,25 @@ def _make_claims(settings: CrossCuration, curated_laws: Mapping[str, np.ndarray]
 def exchanged_curation(
     probabilities: ArrayLike, rewards: ArrayLike, own_share: float, real_share: float, generations: int
 ) -> np.ndarray:
-    """Return categorical models that are curated by pairs and trained on each other's curated samples.
+    """Return two categorical models that are curated by pairs and trained on each other's curated samples.
 
-    As `curated_categories`, for several models with a reward each. Infinitely many samples.
+    As `curated_categories`, for infinitely many samples.
 
     Args:
         probabilities: (categories,) true distribution.
-        rewards: (models, categories), 0 for no curation.
-        own_share: Share of its own curated samples in a model's training set; those of the others have equal shares of
-            the rest.
+        rewards: (2, categories), 0 for no curation.
+        own_share: Share of its own curated samples in a model's synthetic training set.
         real_share: Share of the true distribution that is mixed in afterwards.
 
     Returns:
-        (t + 1, models, categories).
+        (t + 1, 2, categories).
     """
     real = np.asarray(probabilities, dtype=float)
     table = np.asarray(rewards, dtype=float)
-    models = len(table)
     wins = expit(table[:, :, None] - table[:, None, :])
-    shares = np.full((models, models), (1 - own_share) / max(1, models - 1))
-    np.fill_diagonal(shares, own_share if models > 1 else 1.0)
-    history = [np.tile(real, (models, 1))]
+    history = [np.tile(real, (2, 1))]
     for _ in range(generations):
         curated = 2 * history[-1] * np.einsum("mij,mj->mi", wins, history[-1])
-        history.append(real_share * real + (1 - real_share) * shares @ curated)
+        mixed = own_share * curated + (1 - own_share) * curated[::-1]
+        history.append(real_share * real + (1 - real_share) * mixed)
     return np.array(history)

@@ -9,7 +9,7 @@ classifier of the real images instead of LeNet.
     selfcorrect toy examples/loops/digits_as_published.py --synthetic-ratio 0.2 0.5 1 --gamma 0 1 inf --quick
 """
 
-from collections.abc import Iterator
+import itertools
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,6 @@ from toy_models.digit_judge import COLUMNS, DIGIT_COUNT, draw_one_of_each, fit_c
 
 import selfcorrect as sc
 from selfcorrect import claims, toys
-from selfcorrect.correctors.contract import Corrector
 from selfcorrect.datasets.toy.digits import bundled_digits
 from selfcorrect.loop.fitting import FitEpochs
 from selfcorrect.models.adam import Adam
@@ -135,7 +134,6 @@ class NoisePredictor(nn.Module):
 def toy(settings: DigitsAsPublished) -> toys.Toy:
     """Declare each λ with each γ."""
     images, labels = mnist(settings.mnist) if settings.mnist else bundled_digits()
-    set_up_seed = partial(set_up, settings, images, labels)
     largest = max(settings.ratios)
     plain = name_arm(largest, min(settings.strengths))
     corrected = name_arm(largest, max(settings.strengths))
@@ -144,7 +142,9 @@ def toy(settings: DigitsAsPublished) -> toys.Toy:
     nearer = claims.expect_below(f"λ = {largest:g}: correction lowers the Fréchet distance", distance)
     narrower = claims.expect_below(f"λ = {largest:g}: correction costs recall", recall)
     return toys.Toy(
-        bundles=[toys.bundle_seeds(settings, set_up_seed, "digits", show=draw_one_of_each)],
+        bundles=[
+            toys.bundle_seeds(settings, partial(set_up, settings, images, labels), "digits", show=draw_one_of_each)
+        ],
         claims=[nearer, *claims.mark_unpublished(narrower)],
         columns=COLUMNS,
         title="Digits with the settings of the paper",
@@ -164,16 +164,10 @@ def set_up(settings: DigitsAsPublished, images: Tensor, labels: Tensor, stream: 
     model = GuidedDiffusion(size=images.shape[1])
     initial_steps = round(settings.initial_epochs * len(real) / model.batch_size)
     corrector = fit_centres(real, settings.clusters_per_digit, stream)
-    arms = dict(declare_arms(settings, corrector))
-    return toys.Setup(sc.Task(model, real, measure, initial_steps), arms)
-
-
-def declare_arms(settings: DigitsAsPublished, corrector: Corrector) -> Iterator[tuple[str, sc.Arm]]:
-    """Yield all arms by name."""
     fitting = FitEpochs(settings.epochs)
-    yield REAL, sc.Arm(sc.RealOnly(), settings.generations, fitting=fitting)
-    for ratio in settings.ratios:
-        for strength in settings.strengths:
-            correction = sc.Correction(corrector, strength) if strength > 0 else None
-            arm = sc.Arm(sc.Augment(ratio), settings.generations, correction=correction, fitting=fitting)
-            yield name_arm(ratio, strength), arm
+    arms = {REAL: sc.Arm(sc.RealOnly(), settings.generations, fitting=fitting)}
+    for ratio, strength in itertools.product(settings.ratios, settings.strengths):
+        correction = sc.Correction(corrector, strength) if strength > 0 else None
+        arm = sc.Arm(sc.Augment(ratio), settings.generations, correction=correction, fitting=fitting)
+        arms[name_arm(ratio, strength)] = arm
+    return toys.Setup(sc.Task(model, real, measure, initial_steps), arms)

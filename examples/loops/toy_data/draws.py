@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -75,11 +74,6 @@ def zipf(words: int) -> Tensor:
     """Return probabilities (words,) of a language whose k-th most frequent word has frequency ∝ 1/k."""
     frequencies = 1 / torch.arange(1, words + 1, dtype=torch.float64)
     return frequencies / frequencies.sum()
-
-
-def transitions(words: int, stream: Stream) -> Tensor:
-    """Draw a transition matrix (words, words) of a Markov chain: row i, what follows word i, even on the simplex."""
-    return torch.from_numpy(stream.numpy().dirichlet(np.ones(words), size=words))
 
 
 def _directions(angle: Tensor) -> Tensor:

@@ -19,7 +19,6 @@ from selfcorrect.experiments.toy.files import load_toy_module
 from selfcorrect.experiments.toy.study import load_settings
 from selfcorrect.experiments.toy.toys import Toy
 
-WordChain = load_toy_module(LOOPS["language"]).WordChain
 SHORT = {"generations": 1, "seeds": 2}
 NETWORK = {**SHORT, "initial_steps": 3, "steps": 2}
 CIRCLE = {**NETWORK, "real_count": 24, "judged": 12}
@@ -56,8 +55,7 @@ ROWS = {
     "kazdan-density": ToyRow(decisive={}),
     "kazdan-regression": ToyRow(decisive={}),
     "language": ToyRow(
-        {**NETWORK, "word_seeds": 3, "chain": WordChain(seeds=2, generations=4), "word_generations": 4,
-         "windows": 20, "held_out_windows": 10, "window": 8},
+        {**NETWORK, "word_seeds": 3, "word_generations": 4, "windows": 20, "held_out_windows": 10, "window": 8},
         is_slow=True,
     ),
     "lineages": ToyRow(
