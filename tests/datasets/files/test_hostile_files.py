@@ -363,10 +363,6 @@ def test_one_bad_file_of_a_folder_does_not_end_the_others(tmp_path: Path) -> Non
     ]
 
 
-def _equal_frames(path: Path, frames: int) -> Path:
-    return _amass(path, np.zeros((frames, 156), np.float32))
-
-
 def _amass(path: Path, poses: np.ndarray) -> Path:
     """A body that stands, z up."""
     poses[:, 0] += np.pi / 2
@@ -376,7 +372,7 @@ def _amass(path: Path, poses: np.ndarray) -> Path:
 
 
 def test_equal_frames_that_expand_are_refused_unless_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = _equal_frames(tmp_path / "equal.npz", 4000)
+    path = _amass(tmp_path / "equal.npz", np.zeros((4000, 156), np.float32))
     assert len(open_motion(path).motion) == 4000
     monkeypatch.setenv(LIMIT_VARIABLE, "20")
     with pytest.raises(InputError, match=rf"equal\.npz: would take .* MB of memory, .* 20 MB.*{LIMIT_VARIABLE}"):

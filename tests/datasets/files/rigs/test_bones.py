@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_rigs import with_chains
 from posed_motions import MOTIONS, standing, walking
 
 import selfcorrect as sc
@@ -56,17 +57,7 @@ def test_bones_may_change_by_a_few_per_cent_and_no_more(tmp_path: Path, share: f
 
 
 def test_props_may_move_as_they_like(tmp_path: Path) -> None:
-    motion = standing()
-    skeleton = motion.skeleton
-    with_ball = replace(
-        skeleton,
-        names=(*skeleton.names, "ball"),
-        parents=(*skeleton.parents, 0),
-        offsets_m=np.vstack([skeleton.offsets_m, [0.0, 0.2, 0.3]]),
-        parts=(*skeleton.parts, ""),
-    )
-    rotations = np.concatenate([motion.rotations, motion.rotations[:, :1]], axis=1)
-    motion = replace(motion, skeleton=with_ball, rotations=rotations)
+    motion = with_chains(standing(), {"ball": ("pelvis", [(0.0, 0.2, 0.3)])})
     places_m = in_parents(motion)
     places_m[:, -1, 2] += np.linspace(0, 0.5, len(motion))
     write_bvh(tmp_path / "a.bvh", with_positions(motion, places_m))

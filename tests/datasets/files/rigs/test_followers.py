@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_rigs import TWIST_BONES, base_walk, insert_twist_bones
+from made_rigs import TWIST_BONES, base_walk, insert_twist_bones, with_chains
 from scipy.spatial.transform import Rotation
 from turned_joints import pose_joint, turn_joint
 
@@ -130,19 +130,12 @@ def with_twists(motion: sc.Motion, parts: dict[str, float]) -> sc.Motion:
 
 
 def add_twist_bones(motion: sc.Motion) -> sc.Motion:
-    skeleton = motion.skeleton
-    turns = []
-    parents = []
-    for part, leader, share in TWISTS.values():
-        bone_m = find_bone_m(skeleton, part)
+    rigged = with_chains(motion, {name: (part, [(0.05, 0.05, 0.05)]) for name, (part, _, _) in TWISTS.items()})
+    for joint, (part, leader, share) in enumerate(TWISTS.values(), len(motion.skeleton)):
+        bone_m = find_bone_m(motion.skeleton, part)
         angles_rad = np.cos(np.arange(len(motion)) / 3) if not leader else share * twists_rad(motion, leader, bone_m)
-        turns.append(quaternions(angles_rad[:, None] * bone_m / np.linalg.norm(bone_m)))
-        parents.append(skeleton.parts.index(part))
-    more = len(TWISTS)
-    offsets_m = np.vstack([skeleton.offsets_m, np.full((more, 3), 0.05)])
-    names = (*skeleton.names, *TWISTS)
-    rig = Skeleton(names, (*skeleton.parents, *parents), offsets_m, (*skeleton.parts, *[""] * more))
-    return replace(motion, skeleton=rig, rotations=np.concatenate([motion.rotations, np.stack(turns, axis=1)], axis=1))
+        rigged = pose_joint(rigged, joint, quaternions(angles_rad[:, None] * bone_m / np.linalg.norm(bone_m)))
+    return rigged
 
 
 @pytest.mark.parametrize("fps", [30.0, 45.0])
@@ -158,7 +151,7 @@ def test_twist_bones_keep_their_share_of_the_twist(tmp_path: Path, fps: float) -
     file.write(tmp_path / "b.bvh", changed)
     written = sc.load_motion(tmp_path / "b.bvh")
     for name, (part, leader, share) in TWISTS.items():
-        joint = written.skeleton.names.index(name)
+        joint = written.skeleton.names.index(f"{name}_0")
         bone_m = find_bone_m(written.skeleton, part)
         if leader:
             expected = quaternions(
