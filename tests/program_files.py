@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import joblib
 import numpy as np
@@ -41,7 +41,7 @@ def parameters(motion: sc.Motion, joints: int, world: Rotation | None = None) ->
     if world is not None:
         root_m = world.apply(root_m)
         rotations[:, 0] = (world * Rotation.from_quat(rotations[:, 0])).as_quat()
-    vectors = Rotation.from_quat(rotations.reshape(-1, 4)).as_rotvec().reshape(len(motion), joints, 3)
+    vectors = Rotation.from_quat(rotations).as_rotvec()
     return vectors.astype(np.float32), (root_m - AVERAGE_PELVIS_M).astype(np.float32)
 
 
@@ -93,12 +93,7 @@ def save_gvhmr_shared(path: Path, motion: sc.Motion) -> None:
 
 def save_gem_x(path: Path, motion: sc.Motion) -> None:
     positions = select_joints(SOMA_77, motion)
-    vectors = (
-        Rotation.from_quat(positions.rotations.reshape(-1, 4))
-        .as_rotvec()
-        .reshape(len(positions), 77, 3)
-        .astype(np.float32)
-    )
+    vectors = Rotation.from_quat(positions.rotations).as_rotvec().astype(np.float32)
     params = {
         "body_pose": vectors[:, 1:].reshape(len(positions), 228), "global_orient": vectors[:, 0],
         "transl": positions.root_m.astype(np.float32), "identity_coeffs": np.zeros((len(positions), 45), np.float32),
@@ -126,7 +121,7 @@ def save_tram(path: Path, motion: sc.Motion) -> None:
     shifts_m = np.linspace([0, 0, -3.0], [1.0, 0, -2.0], len(motion))
     camera = FrameChanges((TurnedWorld(turns.as_quat()), ShiftedWorld(shifts_m)))
     vectors, trans = parameters(camera.restore(TurnedWorld(Y_DOWN.as_quat()).view(motion)), 24)
-    matrices = Rotation.from_rotvec(vectors.reshape(-1, 3)).as_matrix().reshape(len(motion), 24, 3, 3)
+    matrices = Rotation.from_rotvec(vectors).as_matrix()
     content = {
         "pred_cam": np.zeros((len(motion), 3), np.float32), "pred_pose": np.zeros((len(motion), 144), np.float32),
         "pred_shape": np.zeros((len(motion), 10), np.float32), "pred_rotmat": matrices.astype(np.float32),
@@ -142,17 +137,11 @@ def saver_of_kimodo(table: Skeleton) -> Callable[[Path, sc.Motion], None]:
     def save(path: Path, motion: sc.Motion) -> None:
         positions = select_joints(table, motion)
         places_m, world = pose_joints(positions)
-        local = (
-            Rotation.from_quat(positions.rotations.reshape(-1, 4)).as_matrix().reshape(len(positions), len(table), 3, 3)
-        )
         np.savez(
             path,
             posed_joints=places_m.astype(np.float32),
-            global_rot_mats=Rotation.from_quat(world.reshape(-1, 4))
-            .as_matrix()
-            .reshape(local.shape)
-            .astype(np.float32),
-            local_rot_mats=local.astype(np.float32),
+            global_rot_mats=Rotation.from_quat(world).as_matrix().astype(np.float32),
+            local_rot_mats=Rotation.from_quat(positions.rotations).as_matrix().astype(np.float32),
             foot_contacts=np.ones((len(positions), 4), bool),
             smooth_root_pos=positions.root_m.astype(np.float32),
             root_positions=positions.root_m.astype(np.float32),
@@ -212,7 +201,7 @@ def sam3d(motion: sc.Motion, random: np.random.Generator) -> list[dict[str, Any]
             rotations[:, joint_row] = (turn * Rotation.random(rng=random)).as_matrix()
     away_m = np.array([0, 1.0, 4.0])
     centre_m = Y_DOWN.apply(motion.root_m) + away_m
-    seen_m = Y_DOWN.apply(joints_m.reshape(-1, 3)).reshape(joints_m.shape) + away_m - centre_m[:, None]
+    seen_m = Y_DOWN.apply(joints_m) + away_m - centre_m[:, None]
     return [
         {
             "bbox": np.zeros(4, np.float32), "focal_length": np.float32(900.0),
@@ -241,7 +230,7 @@ def save_sam3d_stacked(path: Path, motion: sc.Motion) -> None:
 
 def six_numbers(vectors: np.ndarray) -> np.ndarray:
     """The first two rows of the matrices of rotation vectors (T, J, 3), (T, 6 J)."""
-    return Rotation.from_rotvec(vectors.reshape(-1, 3)).as_matrix()[:, :2].reshape(len(vectors), -1)
+    return Rotation.from_rotvec(vectors).as_matrix()[..., :2, :].reshape(len(vectors), -1)
 
 
 def save_phc(path: Path, motion: sc.Motion) -> None:
@@ -381,19 +370,23 @@ LAYOUTS = {
 """Layouts of datasets and robot tools."""
 
 
-def load_arrays(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of a file by the keys that lead to them, as the programs load it; only these tests trust it."""
-    match path.suffix:
+def load_values(file: Path | IO[bytes], suffix: str) -> Any:
+    """What a file holds, as the programs load it; only these tests trust it."""
+    match suffix:
         case ".npz":
-            content: Any = dict(np.load(path, allow_pickle=True))
+            return dict(np.load(file, allow_pickle=True))
         case ".npy":
-            content = np.load(path, allow_pickle=True)
-            content = content.item() if content.dtype == object else {"rows": content}
+            content = np.load(file, allow_pickle=True)
+            return content.item() if content.dtype == object and not content.ndim else content
         case ".pt":
-            content = torch.load(path, weights_only=True)
-        case _:
-            content = joblib.load(path)
-    return dict(arrays_in(content, ""))
+            return torch.load(file, weights_only=True)
+    return joblib.load(file)
+
+
+def load_arrays(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of a file by the keys that lead to them; "rows" for an array without a key."""
+    content = load_values(path, path.suffix)
+    return dict(arrays_in(content if isinstance(content, dict | list) else {"rows": content}, ""))
 
 
 def arrays_in(content: Any, name: str) -> Iterator[tuple[str, np.ndarray]]:

@@ -25,9 +25,9 @@ def name_segment(joint: str) -> str:
 def write_mvnx(path: Path, motion: sc.Motion, *, rate: str = ' frameRate="60"', subjects: int = 1) -> None:
     """Write positions and orientations of all segments, after a T-pose and an identity frame."""
     positions_m, orientations = pose_joints(motion)
-    places_m = _TO_XSENS.apply(positions_m.reshape(-1, 3)).reshape(positions_m.shape)
-    turns = _TO_XSENS * Rotation.from_quat(orientations.reshape(-1, 4)) * _TO_XSENS.inv()
-    quaternions = turns.as_quat().reshape(orientations.shape)[..., [3, 0, 1, 2]]
+    places_m = _TO_XSENS.apply(positions_m)
+    turns = _TO_XSENS * Rotation.from_quat(orientations) * _TO_XSENS.inv()
+    quaternions = turns.as_quat(scalar_first=True)
     names = [name_segment(name) for name in motion.skeleton.names]
     joints = [(names[parent], names[joint]) for joint, parent in enumerate(motion.skeleton.parents) if joint]
     lines = ['<?xml version="1.0" encoding="UTF-8"?>', '<mvnx version="4" xmlns="http://www.xsens.com/mvn/mvnx">']

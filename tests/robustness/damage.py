@@ -12,7 +12,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import torch
 from acclaim_files import write_acclaim
@@ -20,7 +19,7 @@ from fbx_text import write_fbx
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from posed_motions import walking
-from program_files import PROGRAMS
+from program_files import PROGRAMS, load_values
 from xsens_files import write_mvnx
 
 from selfcorrect.datasets.files.formats import FORMATS
@@ -156,7 +155,7 @@ def odd_array(like: np.ndarray, random: Random) -> Any:
 
 def _with_odd_array(suffix: str, content: bytes, random: Random) -> bytes:
     """A file with one array of another kind, or without it."""
-    values = _load_values(suffix, content)
+    values = load_values(io.BytesIO(content), suffix)
     places = list(_places(values))
     if not places:
         return _save_values(suffix, odd_array(np.asarray(values), random))
@@ -169,20 +168,6 @@ def _with_odd_array(suffix: str, content: bytes, random: Random) -> bytes:
         if isinstance(old, torch.Tensor) and isinstance(parent[key], np.ndarray) and parent[key].dtype.kind in "fib":
             parent[key] = torch.from_numpy(np.ascontiguousarray(parent[key]))
     return _save_values(suffix, values)
-
-
-def _load_values(suffix: str, content: bytes) -> Any:
-    """What the program's own reader makes of a sound file."""
-    file = io.BytesIO(content)
-    match suffix:
-        case ".npz":
-            return dict(np.load(file))
-        case ".npy":
-            values = np.load(file, allow_pickle=True)
-            return values.item() if values.dtype == object and not values.ndim else values
-        case ".pt":
-            return torch.load(file, weights_only=True)
-    return joblib.load(file)
 
 
 def _save_values(suffix: str, values: Any) -> bytes:

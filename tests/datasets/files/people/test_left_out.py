@@ -55,7 +55,7 @@ def read(path: Path) -> MotionFile:
 
 def local_vectors(motion: Motion) -> dict[str, np.ndarray]:
     """Return the rotation vectors (T, 3) of all joints but the root, by name."""
-    vectors = Rotation.from_quat(motion.rotations.reshape(-1, 4)).as_rotvec().reshape(len(motion), -1, 3)
+    vectors = Rotation.from_quat(motion.rotations).as_rotvec()
     return {name: vectors[:, joint] for joint, name in enumerate(motion.skeleton.names) if joint}
 
 

@@ -33,7 +33,7 @@ def resize(motion: Motion, ratio: float) -> Motion:
 def write(path: Path, person: Motion, betas: float) -> Path:
     """Write the motion of a person with the root where it is, as a body model with this shape would need it."""
     in_file = to_y_up(Z_UP).restore(person)
-    poses = Rotation.from_quat(in_file.rotations.reshape(-1, 4)).as_rotvec().reshape(len(person), -1)
+    poses = Rotation.from_quat(in_file.rotations).as_rotvec().reshape(len(person), -1)
     trans = in_file.root_m - AVERAGE_PELVIS_M
     np.savez(path, poses=poses, trans=trans, mocap_framerate=person.fps, betas=np.full(16, betas))
     return path

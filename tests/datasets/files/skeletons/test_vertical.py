@@ -82,9 +82,9 @@ def test_who_lies_and_sways_on_a_floor_at_0_is_read_rightly(tmp_path: Path, worl
     """As models make get-ups: nothing is level or still."""
     motion = lying()
     random = np.random.default_rng(seed)
-    turns = Rotation.from_rotvec(sway(random, (*motion.rotations.shape[:2], 3), 0.3).reshape(-1, 3)).as_quat()
+    turns = Rotation.from_rotvec(sway(random, (*motion.rotations.shape[:2], 3), 0.3)).as_quat()
     root_m = motion.root_m + sway(random, motion.root_m.shape, 0.1)
-    swaying = replace(motion, root_m=root_m, rotations=compose(motion.rotations, turns.reshape(motion.rotations.shape)))
+    swaying = replace(motion, root_m=root_m, rotations=compose(motion.rotations, turns))
     low_m = np.median(sc.joint_positions(swaying)[..., 1].min(axis=1))
     swaying = replace(swaying, root_m=root_m - [0.0, low_m, 0.0])
     write_bvh(tmp_path / "a.bvh", clip_of(in_world(swaying, world, world)))
@@ -180,7 +180,7 @@ def test_recordings_in_disguise_are_read_rightly_or_refused(cmu: Path, tmp_path:
         yaw = Rotation.from_euler("y", random.uniform(0, 360), degrees=True)
         for world in ("y", "z"):
             seen = TurnedWorld(((TO_Z_UP if world == "z" else Rotation.identity()) * yaw).as_quat()).view(motion)
-            wanted_m = yaw.apply(sc.joint_positions(motion).reshape(-1, 3)).reshape(-1, joints, 3)
+            wanted_m = yaw.apply(sc.joint_positions(motion))
             for rest in ("y", "z"):
                 turns = Rotation.concatenate([TO_Z_UP.inv() if rest == "z" else Rotation.identity()] * joints)
                 disguised = TurnedFrames(turns.as_quat()).view(seen)
