@@ -125,13 +125,6 @@ def test_the_parts_are_where_the_names_say(tmp_path: Path) -> None:
         assert (joints_m[0, left, 0] - joints_m[0, right, 0]) > 0.2
 
 
-def test_it_is_corrected(tmp_path: Path) -> None:
-    np.save(tmp_path / "a.npy", person(JOINT_SETS[0]) - np.array([0, 0.1, 0]))
-    correction = sc.correct_file(tmp_path / "a.npy", tmp_path / "b.npy", kinematic=True)
-    assert correction.accepted, correction.reason
-    assert np.load(tmp_path / "b.npy")[..., 1].min() > np.load(tmp_path / "a.npy")[..., 1].min() + 0.02
-
-
 @pytest.mark.parametrize(
     ("joints", "message"),
     [(19, r"no known order .* \(19 joints\); known .* Human3\.6M's 17, NTU"), (24, "the legs have no length")],

@@ -31,7 +31,6 @@ import selfcorrect as sc
 from selfcorrect.datasets.files.motion_file import MotionFile
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.experiments.checking.check_files import check_files
-from selfcorrect.experiments.cli import main
 from selfcorrect.motion.body.smpl import average_body
 from selfcorrect.motion.checks.check import RuleChoice
 from selfcorrect.motion.observation.observation import observe
@@ -123,17 +122,6 @@ def test_without_its_camera_a_track_is_as_it_was_seen(tmp_path: Path) -> None:
     seen = open_motion(tmp_path / "hps_track_0.npy", sc.Reading(fps=30.0))
     assert any("camera.npy of TRAM is not beside the file" in note for note in seen.notes)
     assert np.abs(parts_m(seen.motion) - parts_m(placed.motion)).max() > 0.3
-
-
-def test_a_file_is_corrected_in_its_own_layout(tmp_path: Path) -> None:
-    save_gvhmr(tmp_path / "hmr4d_results.pt", base_walk(1))
-    arguments = ["correct", str(tmp_path / "hmr4d_results.pt"), "--kinematic", "-o", str(tmp_path / "out")]
-    assert main(arguments) == 0
-    before = load_arrays(tmp_path / "hmr4d_results.pt")
-    after = load_arrays(tmp_path / "out" / "hmr4d_results.pt")
-    changed = {key for key in before if not np.array_equal(before[key], after[key])}
-    assert "smpl_params_global.transl" in changed
-    assert all(key.startswith("smpl_params_global.") for key in changed)
 
 
 @pytest.mark.parametrize("rate", [1e30, np.inf, np.nan, 0.0, 1e-300])

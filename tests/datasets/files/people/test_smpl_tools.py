@@ -95,14 +95,10 @@ def test_the_vertical_axis_may_be_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"pose_world": np.zeros((40, 60))}, r"expected rotations of one of \[22, 24, 52, 55, 77\] joints, got 20"),
         (
             {"pose_world": np.zeros((40, 71))},
             r"expected pose_world as rotation vectors or matrices, got shape \(40, 71\)",
         ),
-        ({"pose_world": np.full((40, 72), np.nan)}, "pose_world is not finite in frame 0"),
-        ({"pose_world": np.full((40, 72), 1j)}, "expected pose_world to be real numbers"),
-        ({"pose_world": np.array(["a"] * 40)}, "expected pose_world to be an array of numbers"),
         ({"trans_world": np.zeros((3, 3))}, r"expected trans_world of shape \(40, 3\), got \(3, 3\)"),
         ({"pose_world": np.zeros((40, 24, 3, 3))}, "pose_world is no rotation in frame 0"),
     ],

@@ -225,18 +225,6 @@ def test_dense_keys_are_frames(walker: sc.Motion, tmp_path: Path, fps: float) ->
     assert (file.motion.fps, len(file.motion), file.notes) == (fps, 48, ())
 
 
-def test_it_is_corrected_into_the_same_file(walker: sc.Motion, tmp_path: Path) -> None:
-    save_motion(tmp_path / "a.glb", replace(walker, root_m=walker.root_m - np.array([0.0, 0.05, 0.0])))
-    assert main(["correct", str(tmp_path / "a.glb"), "--kinematic", "-o", str(tmp_path / "out")]) == 0
-    old = read_document(tmp_path / "a.glb").content
-    new = read_document(tmp_path / "out" / "a.glb").content
-    assert {name: value for name, value in old.items() if name not in ("accessors", "bufferViews", "buffers")} == {
-        name: value for name, value in new.items() if name not in ("accessors", "bufferViews", "buffers")
-    }
-    lowest_m = smpl_joints_m(open_motion(tmp_path / "out" / "a.glb").motion)[..., 1].min()
-    assert 0.0 < lowest_m < 0.05
-
-
 def test_a_stretched_prop_refuses_nothing(walker: sc.Motion, tmp_path: Path) -> None:
     save_motion(tmp_path / "a.gltf", walker)
 
