@@ -20,6 +20,7 @@ from selfcorrect.experiments.cli import main
 from selfcorrect.motion.body.smpl import average_body
 from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle, retime
 from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.measures import moves
 from selfcorrect.motion.measures.roughness import added_angular_speeds_rad_s
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.body.humanoid import build_humanoid, estimate_mass_kg
@@ -98,7 +99,11 @@ def test_every_format_comes_back_as_itself(folder: Path, says: Says) -> None:
     np.testing.assert_allclose(new.skeleton.offsets_m, old.skeleton.offsets_m, atol=0.01)
 
 
-def test_the_report_says_what_was_removed_and_how_far_it_moved(folder: Path) -> None:
+@pytest.mark.parametrize("slab", [7, 4096])  # frames that are measured at once
+def test_the_report_says_what_was_removed_and_how_far_it_moved(
+    folder: Path, slab: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moves, "SLAB", slab)
     assert main(["correct", "clips/steps.bvh", "-o", "out", "--strength", "faithful"]) == 0
     motion = report_of(folder / "out")["steps.bvh"]
     assert (motion["verdict"], motion["output"], motion["frames"], motion["fps"]) == ("accepted", "corrected", 45, 30.0)
@@ -121,7 +126,7 @@ def test_the_report_says_what_was_removed_and_how_far_it_moved(folder: Path) -> 
     assert list(motion["moved_by_joint_m"].values()) == pytest.approx(moved_m.mean(axis=0), abs=1e-5)
     frame, joint = np.unravel_index(moved_m.argmax(), moved_m.shape)
     assert motion["furthest_m"] == pytest.approx(moved_m[frame, joint], abs=1e-5)
-    assert motion["furthest_joint"] == new.skeleton.names[joint]
+    assert (motion["furthest_frame"], motion["furthest_joint"]) == (frame, new.skeleton.names[joint])
     added_deg_s = np.degrees(added_angular_speeds_rad_s(old, new))
     assert list(motion["added_angular_speed_deg_s"]) == list(new.skeleton.names)
     assert list(motion["added_angular_speed_deg_s"].values()) == pytest.approx(added_deg_s, abs=0.05)

@@ -93,13 +93,6 @@ def test_counts_and_realised_ratios(text, count, real, synthetic):
         assert realised["synthetic_share"] == realised["synthetic_weight_share"] == synthetic / (real + synthetic)
 
 
-def test_augment_and_replace_read_only_the_last_generation():
-    for policy in (Augment(1.0), Replace()):
-        training, history = mix(policy)
-        assert history.read == [3]
-        assert set(training.values[training.provenance.synthetic, 0].int().tolist()) == set(range(300, 340))
-
-
 def test_renew_replaces_the_oldest_of_each_label():
     """Two of six are renewed in each generation, in the labels of the newcomers."""
 

@@ -112,15 +112,6 @@ def test_few_steps_of_second_order_end_where_many_of_first_order_do() -> None:
     torch.testing.assert_close(mean(exact(0.0, "multistep")), fine, atol=0.05, rtol=0)
 
 
-def test_what_hangs_on_the_corrected_coordinate_follows_it_only_inside_the_sampler() -> None:
-    inside = draw(1.0, 1, 0)
-    after = draw(1.0, 1, STEPS - 1)
-    assert (inside[:, 0] == TARGET).all()
-    assert (after[:, 0] == TARGET).all()
-    assert abs(after[:, 1].mean()) < 0.05
-    assert inside[:, 1].mean() > 0.5 * COVARIANCE[0, 1] * TARGET
-
-
 def test_the_loop_counts_corrector_calls_inside_and_after() -> None:
     task = Task(exact(1.0), Samples.real(torch.zeros(30, 1, 2)), lambda candidate: {})
     task = replace(task, model=Resting(**vars(task.model)))
