@@ -6,6 +6,7 @@ of a quantity, and `check` holds the claim against a run.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol, TypeAlias
@@ -20,7 +21,6 @@ Curves: TypeAlias = Mapping[str, Mapping[str, np.ndarray]]
 """Arm → quantity → (S, T + 1) by seed and generation."""
 MeasureCurves: TypeAlias = Callable[[Curves], Interval]
 ClaimOutcome = Literal["holds", "fails", "undecided"]
-ClaimKind = Literal["above", "below", "agrees"]
 
 
 @dataclass(frozen=True)
@@ -158,44 +158,27 @@ class Statement(Protocol):
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement about curves, to be checked in a run."""
+    """A statement that a quantity is between two values, to be checked in a run."""
 
     statement: str
-    kind: ClaimKind
     measure: MeasureCurves
-    value: float
-    """The threshold, or the prediction of "agrees"."""
+    predicted: str
+    """The expected value or side, for tables."""
+    low: float = -math.inf
+    high: float = math.inf
+    """The claim holds if the whole interval is between `low` and `high`, and fails if no part is."""
     published: bool = True
     """A claim of the cited papers."""
-    tolerance: float = 0.0
-    """Distance from a prediction that counts as agreement, as a share of the prediction. The share stands for what a
-    first-order prediction leaves out, so that many seeds do not refute the prediction for that."""
-    absolute_tolerance: float = 0.0
-    """Distance that counts as agreement, in the unit of the quantity, if larger, such as for a prediction of 0."""
 
     def check(self, curves: Curves) -> Check:
         """Hold the claim against curves."""
         measured = self.measure(curves)
-        sign = {"above": "> ", "below": "< "}.get(self.kind, "")
-        return Check(
-            statement=self.statement,
-            outcome=self._decide(measured),
-            measured=str(measured),
-            predicted=f"{sign}{self.value:.3g}",
-            published=self.published,
-        )
-
-    def _decide(self, measured: Interval) -> ClaimOutcome:
-        if self.kind == "agrees":
-            reach = max(self.tolerance * abs(self.value), self.absolute_tolerance)
-            lowest, highest = self.value - reach, self.value + reach
-            holds = measured.is_within(lowest, highest)
-            fails = measured.is_above(highest) or measured.is_below(lowest)
-        else:
-            holds, fails = measured.is_above(self.value), measured.is_below(self.value)
-            if self.kind == "below":
-                holds, fails = fails, holds
-        return "holds" if holds else "fails" if fails else "undecided"
+        outcome: ClaimOutcome = "undecided"
+        if measured.is_above(self.low) and measured.is_below(self.high):
+            outcome = "holds"
+        elif measured.is_above(self.high) or measured.is_below(self.low):
+            outcome = "fails"
+        return Check(self.statement, outcome, str(measured), self.predicted, self.published)
 
 
 def expect_agreement(
@@ -204,12 +187,12 @@ def expect_agreement(
     """Return a claim that holds if the whole interval is near the prediction, and fails if no part is.
 
     Args:
-        tolerance: Distance from the prediction that counts as near, as a share of the prediction.
+        tolerance: Distance from the prediction that counts as near, as a share of the prediction. The share stands for
+            what a first-order prediction leaves out, so that many seeds do not refute the prediction for that.
         absolute_tolerance: Distance that counts as near in any case, for predictions near 0.
     """
-    return Claim(
-        statement, "agrees", measure, float(predicted), tolerance=tolerance, absolute_tolerance=absolute_tolerance
-    )
+    reach = max(tolerance * abs(predicted), absolute_tolerance)
+    return Claim(statement, measure, f"{predicted:.3g}", low=predicted - reach, high=predicted + reach)
 
 
 def expect_predictions(
@@ -244,12 +227,12 @@ def expect_above(statement: str, measure: MeasureCurves, threshold: float = 0.0)
 
     The claim is undecided with fewer seeds than `selfcorrect.statistics.FEWEST_SEEDS`, and if seeds do not differ.
     """
-    return Claim(statement, "above", measure, threshold)
+    return Claim(statement, measure, f"> {threshold:.3g}", low=threshold)
 
 
 def expect_below(statement: str, measure: MeasureCurves, threshold: float = 0.0) -> Claim:
     """Return a claim that holds if the whole interval is below the threshold, and fails if no part is."""
-    return Claim(statement, "below", measure, threshold)
+    return Claim(statement, measure, f"< {threshold:.3g}", high=threshold)
 
 
 def mark_unpublished(*claims: Claim) -> list[Claim]:
