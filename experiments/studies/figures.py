@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import textwrap
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from functools import singledispatch
 from math import ceil
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -180,21 +179,11 @@ def _draw_line(
 # name the ratio λ, as the literature does: "100 %" of Gillman et al. (2024) is λ = 1, which is a share of half.
 
 
-@dataclass(frozen=True)
-class ShareLine:
-    """An arm at the last generation, by the share of synthetic samples in the training set."""
+def by_share(arms: Mapping[ArmSettings, ArmCurves]) -> dict[str, dict[float, ArmCurves]]:
+    """Return lines from real data only to fully synthetic, without lines of too few ratios.
 
-    title: str
-    points: Mapping[float, ArmCurves]
-    """Synthetic share, 0 to 1 → curves."""
-    judged: bool
-    """True for a line that the experiment asks about: a strong line with a band. Others are thin."""
-
-
-def by_share(arms: Mapping[ArmSettings, ArmCurves], judged: Collection[str]) -> list[ShareLine]:
-    """Lines by synthetic share, from real data only to fully synthetic; none with too few ratios.
-
-    judged: the lines that a study asks about.
+    Returns:
+        Title → synthetic share, 0 to 1 → curves.
     """
     lines: dict[str, dict[float, ArmCurves]] = {}
     for arm, curves in arms.items():
@@ -202,11 +191,7 @@ def by_share(arms: Mapping[ArmSettings, ArmCurves], judged: Collection[str]) -> 
             lines.setdefault(arm.line, {})[arm.synthetic_share] = curves
     baseline = next((curves for arm, curves in arms.items() if arm.is_baseline), None)
     start = {} if baseline is None else {0.0: baseline}
-    return [
-        ShareLine(title, start | line, judged=title in judged)
-        for title, line in lines.items()
-        if len(line) >= FEWEST_RATIOS
-    ]
+    return {title: start | line for title, line in lines.items() if len(line) >= FEWEST_RATIOS}
 
 
 _GUARANTEES = {"guaranteed at best, uncorrected": 1 / 3, "guaranteed at best, corrected": 1 / 2}
@@ -229,41 +214,37 @@ def share_picture(outcome: Outcome, metrics: Sequence[Metric], judged: Collectio
     training set, λ / (1 + λ), and labelled by λ, the number of synthetic samples per real sample.
 
     Args:
-        judged: Titles of the lines that the study asks about.
+        judged: Titles of the lines that the study asks about: strong lines with a band. Others are thin.
     """
-    columns: dict[str, list[ShareLine]] = {}
+    columns: dict[str, dict[str, dict[float, ArmCurves]]] = {}
     for task, arms in outcome.curves.items():
-        if lines := by_share(arms, judged):
-            columns[outcome.titles.get(task, task)] = sorted(lines, key=lambda line: line.judged)
+        if lines := by_share(arms):
+            columns[outcome.titles.get(task, task)] = dict(sorted(lines.items(), key=lambda line: line[0] in judged))
     if not columns:
         return ""
     palette = looks([arm.treatment for _, _, arms in outcome.groups() for arm in arms])
-    palette = looks([line.title for lines in columns.values() for line in lines]) | palette
-    shares = sorted({share for lines in columns.values() for line in lines for share in line.points})
+    palette = looks([title for lines in columns.values() for title in lines]) | palette
+    shares = sorted({share for lines in columns.values() for line in lines.values() for share in line})
     with mpl.rc_context(STYLE):
         figure, axes = _panels(len(metrics), len(columns), 2.5)
         for column, (title, lines) in enumerate(columns.items()):
             for row, metric in enumerate(metrics):
                 panel = axes[row, column]
-                for line in lines:
-                    _draw_share_line(panel, line, metric, palette)
+                for name, line in lines.items():
+                    points = {share: curves for share, curves in sorted(line.items()) if metric.key in curves.values}
+                    if points:
+                        ends = np.stack([curves.last(metric.key) for curves in points.values()], axis=1)
+                        x = np.array([*points])
+                        _draw_line(panel, name, x, ends, metric, palette, is_thin=name not in judged, marker="o")
                 _draw_levels(panel, metric, outcome.levels)
                 for (words, share), style in zip(_GUARANTEES.items(), ("--", "-."), strict=True):
                     panel.axvline(share, color="#9ca3af", linestyle=style, linewidth=1, label=words)
-                low, high = panel.get_ylim()
-                panel.set_ylim(max(low, metric.bounds[0]), min(high, metric.bounds[1]))
+                _clip(panel, metric)
                 panel.set(xlim=(-0.02, 1.02))
                 panel.set_xticks(shares, [ratio_label(share) for share in shares], fontsize=7.5)
                 _name(panel, metric.title, title, row, column, len(columns))
         _add_legend(figure, axes, "λ, synthetic samples per real one (∞: fully synthetic)")
         return as_svg(figure)
-
-
-def _draw_share_line(panel: Any, line: ShareLine, metric: Metric, palette: Mapping[str, Look]) -> None:
-    shares = sorted(share for share, curves in line.points.items() if metric.key in curves.values)
-    if shares:
-        values = np.stack([line.points[share].last(metric.key) for share in shares], axis=1)
-        _draw_line(panel, line.title, np.array(shares), values, metric, palette, is_thin=not line.judged, marker="o")
 
 
 def _panels(rows: int, columns: int, height_in: float) -> tuple[Figure, np.ndarray]:
@@ -318,7 +299,7 @@ def opening_curves(
         levels: Horizontal lines; the first is real motion.
         palette: Title of an arm → look.
     """
-    real = dict(list(levels.items())[:1])
+    real = {"real motion": next(iter(levels.values()))} if levels else {}
     with mpl.rc_context(STYLE):
         pairs = [metrics[first : first + 2] for first in range(0, len(metrics), 2)]
         rows = [(title, arms, pair) for title, arms in columns.items() for pair in pairs]
@@ -335,11 +316,8 @@ def opening_curves(
 
 def _name_lines(panel: Axes, metric: Metric, levels: Levels) -> None:
     """Draw the level of real motion, and name all lines beside the panel, in the order of line ends."""
-    for values in levels.values():
-        if metric.key in values:
-            panel.axhline(values[metric.key], color=REAL_LOOK[0], linestyle=":", linewidth=1, label="real motion")
-    low, high = panel.get_ylim()
-    panel.set_ylim(max(low, metric.bounds[0]), min(high, metric.bounds[1]))
+    _draw_levels(panel, metric, levels)
+    _clip(panel, metric)
     ends = {}
     for line in panel.get_lines():
         title = str(line.get_label())
@@ -356,6 +334,12 @@ def _name_lines(panel: Axes, metric: Metric, levels: Levels) -> None:
         frameon=False,
         handlelength=1.2,
     )
+
+
+def _clip(panel: Axes, metric: Metric) -> None:
+    """Show no values beyond the bounds of a metric."""
+    low, high = panel.get_ylim()
+    panel.set_ylim(max(low, metric.bounds[0]), min(high, metric.bounds[1]))
 
 
 def _draw_levels(panel: Any, metric: Metric, levels: Levels) -> None:

@@ -16,7 +16,6 @@ from selfcorrect.experiments.motion.answer import (
     select_shown_pairs,
 )
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
-from selfcorrect.experiments.studies.figures import by_share
 from selfcorrect.experiments.studies.outcome import Outcome
 from selfcorrect.experiments.studies.results import ArmCurves
 from selfcorrect.experiments.studies.tables import differences_table
@@ -130,12 +129,3 @@ def test_the_first_table_and_the_first_pictures_stay_small():
 def test_the_pair_of_the_largest_synthetic_share_is_shown():
     measured = judge_outcome(outcome(*arms("physics", policies=("replace", "augment:1")), good=("physics",)))
     assert [pair.arm.policy for pair in select_shown_pairs(measured)] == ["replace"]
-
-
-def test_lines_by_share_go_from_real_only_to_fully_synthetic_in_numbers():
-    policies = ("replace", "augment:4", "augment:0.25", "augment:1")
-    measured = outcome(*arms("kinematic", "physics", policies=policies))
-    lines = {line.title: line for line in by_share(measured.curves["patch-mixer"], ["uncorrected", "physics"])}
-    assert sorted(lines["physics"].points) == pytest.approx([0, 0.2, 0.5, 0.8, 1])
-    assert lines["physics"].points[0].name == BASELINE.key
-    assert {title for title, line in lines.items() if line.judged} == {"uncorrected", "physics"}

@@ -43,7 +43,9 @@ def test_effects_by_share_are_those_of_corrected_arms_at_several_ratios() -> Non
 
 def test_lines_begin_at_real_data_alone() -> None:
     outcome = outcome_of(dict.fromkeys(SHARES, 0.3))
-    lines = {line.title: sorted(line.points) for line in by_share(outcome.curves["task"], ["fixed"])}
+    by_title = by_share(outcome.curves["task"])
+    assert all(line[0].name == BASELINE.key for line in by_title.values())
+    lines = {title: sorted(line) for title, line in by_title.items()}
     assert lines == {title: pytest.approx([0, *SHARES]) for title in ("uncorrected", "fixed")}
 
 
