@@ -124,6 +124,16 @@ class ComparisonOptions(WandbOptions):
                 expected = "its least and its greatest value: (0, 1)"
                 raise SettingError(f"`bounds` of {name!r} must be {expected}; got {pair!r}")
 
+    def check_measured(self, measured: Sequence[str]) -> None:
+        """Raise SettingError if an option names a quality that the evaluation does not measure."""
+        named = {"better": self.better, "bounds": self.bounds, "primary": [self.primary] if self.primary else []}
+        for option, names in named.items():
+            if unknown := [name for name in names if name not in measured]:
+                listed = ", ".join(measured)
+                raise SettingError(
+                    f"`{option}` names {unknown[0]!r}, which the evaluation does not measure; it measures {listed}"
+                )
+
 
 DEFAULT_COMPARISON = ComparisonOptions()
 

@@ -38,7 +38,7 @@ from ..study import Measure, SeedRun, Study, StudyTask, seed_runs
 from .arguments import DEFAULT_COMPARISON, ComparisonOptions, check_qualities, choose_references
 from .inputs import ArmSource, ComparisonInputs, TaskSource, config_of, name_arms, pack
 from .novelty import measure_novelty_of
-from .report import CALIBRATION_FILE, REAL_SCORES_FILE, check_measured, make_comparison_page
+from .report import CALIBRATION_FILE, REAL_SCORES_FILE, make_comparison_page
 from .sweeps import CopyingArm, add_copying, expand_arms, expand_tasks
 
 MOST_CALIBRATED = 2000
@@ -78,9 +78,7 @@ def compare(
     first = {name: inputs.task(name, stream) for name in inputs.tasks}
     arm_settings, references, generations = arms_of(inputs, next(iter(first.values())), stream)
     references = choose_references(references, [arm.key for arm in arm_settings], options.reference)
-    primary = [options.primary] if options.primary else []
-    named = {"better": [*options.better], "bounds": [*options.bounds], "primary": primary}
-    _check_evaluations(named, first, stream)
+    _check_evaluations(options, first, stream)
     packed = pack(inputs)
     page = make_comparison_page(arm_settings, references, options, generations)
     study_tasks = {}
@@ -145,11 +143,8 @@ def _plain(name: str, arms: Mapping[str, Arm]) -> str:
     return next((other_name for other_name, arm in arms.items() if arm == plain), "")
 
 
-def _check_evaluations(named: Mapping[str, Sequence[str]], first: Mapping[str, Task], stream: Stream) -> None:
-    """Raise SettingError for an evaluation that measures nothing, or that lacks a quality that an argument names.
-
-    named: Argument of `compare` → the named qualities.
-    """
+def _check_evaluations(options: ComparisonOptions, first: Mapping[str, Task], stream: Stream) -> None:
+    """Raise SettingError for an evaluation that measures nothing, or that lacks a quality that an option names."""
     for name, task in first.items():
         try:
             scores = _evaluate_real(measure_novelty_of(task), task.real, stream.child("directions"))
@@ -160,8 +155,7 @@ def _check_evaluations(named: Mapping[str, Sequence[str]], first: Mapping[str, T
                 f"the evaluation of task {name!r} must return numbers by name, got {describe_value(scores)}"
             )
         check_qualities(name, [*scores])
-        for argument, names in named.items():
-            check_measured(argument, names, [*scores])
+        options.check_measured([*scores])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """The report of a comparison of users' arms: headline, curves and tables, whatever the evaluation measures."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -95,9 +95,7 @@ class ComparisonPage(Page):
         keys = list_measured(study, measured.folder)
         if any(ENTROPY in arm_values for arm_values in values):  # training sets are compared from generation 1 on
             keys.append(ENTROPY)
-        check_measured("better", self.options.better, keys)
-        check_measured("bounds", self.options.bounds, keys)
-        check_measured("primary", [self.options.primary] if self.options.primary else [], keys)
+        self.options.check_measured(keys)
         metrics = [self._make_metric(key, [table[key] for table in values if key in table]) for key in keys]
         floors: dict[str, Mapping[str, np.ndarray]] = {}
         floor_of: dict[str, str] = {}
@@ -240,15 +238,6 @@ def describe_levels(levels: Levels) -> str:
     if HELD_OUT in levels:
         return f"The dotted line is held-out real data, on which no model is trained. {words}"
     return f"{words} The tasks have no held-out data (`held_out`), so the level of new real data is not known."
-
-
-def check_measured(argument: str, names: Iterable[str], measured: Sequence[str]) -> None:
-    """Raise SettingError if an argument names a quality that the evaluation does not measure."""
-    if unknown := [name for name in names if name not in measured]:
-        listed = ", ".join(measured)
-        raise SettingError(
-            f"`{argument}` names {unknown[0]!r}, which the evaluation does not measure; it measures {listed}"
-        )
 
 
 def _check_bounds(key: str, bounds: Bounds, curves: Sequence[np.ndarray]) -> None:
