@@ -62,17 +62,15 @@ def compare_runs(
         SettingError: The runs share no seed, no arm or no score, or were trained on other data.
     """
     folders = (Path(first), Path(second))
-    summaries = (read_summary(folders[0]), read_summary(folders[1]))
+    summaries = [read_summary(folder) for folder in folders]
     seeds = _find_common_seeds(folders, summaries)
     disagreements = _check_data(folders, seeds) + _describe_differences(summaries)
-    tasks = []
-    pairs = []
     end = min(summary.generations for summary in summaries)
-    for task, reference, arm in _pair_arms(folders, summaries, disagreements):
-        tasks.append(task)
-        pairs.append((_select(arm, summaries[1], seeds, end), _select(reference, summaries[0], seeds, end)))
+    summaries = [_restrict(summary, seeds, end) for summary in summaries]
+    triples = _pair_arms(folders, summaries, disagreements)
+    pairs = [(arm, reference) for _, reference, arm in triples]
     metrics = _choose_metrics(summaries, pairs, scores, primary)
-    aims = _find_common_aims(summaries, tasks, seeds, metrics, disagreements)
+    aims = _find_common_aims(summaries, [task for task, _, _ in triples], metrics, disagreements)
     count = 1 if primary else 0
     families = []
     for family in (metrics[:count], metrics[count:]):
@@ -153,21 +151,16 @@ def _pair_arms(
 
 
 def _find_common_aims(
-    summaries: Sequence[Summary],
-    tasks: Sequence[str],
-    seeds: Sequence[int],
-    metrics: Sequence[Metric],
-    disagreements: list[str],
+    summaries: Sequence[Summary], tasks: Sequence[str], metrics: Sequence[Metric], disagreements: list[str]
 ) -> list[dict[str, float]]:
-    """Return the aims of each task over the common seeds, between those of both runs if these differ; the difference is
-    named.
+    """Return the aims of each task, between those of both runs if these differ; the difference is named.
 
     Args:
         tasks: The task of each pair of arms.
     """
     aims_by_task: dict[str, dict[str, float]] = {}
     for task in dict.fromkeys(tasks):
-        of_runs = [_find_aims(summary, task, seeds) for summary in summaries]
+        of_runs = [_find_aims(summary, task) for summary in summaries]
         aims = {}
         for metric in metrics:
             if metric.better in verdict.DISTANCES:
@@ -182,22 +175,27 @@ def _find_common_aims(
     return [aims_by_task[task] for task in tasks]
 
 
-def _find_aims(summary: Summary, task: str, seeds: Sequence[int]) -> dict[str, float]:
-    """Return the aims of a task of a run over some seeds."""
+def _find_aims(summary: Summary, task: str) -> dict[str, float]:
+    """Return the aims of a task of a run."""
+    better = summary.settings.get("better", {})
+    numbers = {key: float(aim) for key, aim in better.items() if not isinstance(aim, str)}
+    return find_aims(summary.floors, summary.floor_of, task, numbers)
+
+
+def _restrict(summary: Summary, seeds: Sequence[int], end: int) -> Summary:
+    """Return the curves and scores of some seeds, up to generation `end`."""
     rows = [seed - summary.first_seed for seed in seeds]
+    arms = {}
+    for task, group in summary.arms.items():
+        arms[task] = tuple(
+            replace(curves, values={key: values[rows, : end + 1] for key, values in curves.values.items()})
+            for curves in group
+        )
     floors = {}
     for title, scores in summary.floors.items():
         has_all_seeds = all(len(values) == summary.seeds for values in scores.values())
         floors[title] = {key: values[rows] for key, values in scores.items()} if has_all_seeds else scores
-    better = summary.settings.get("better", {})
-    numbers = {key: float(aim) for key, aim in better.items() if not isinstance(aim, str)}
-    return find_aims(floors, summary.floor_of, task, numbers)
-
-
-def _select(curves: ArmCurves, summary: Summary, seeds: Sequence[int], end: int) -> ArmCurves:
-    """Return the curves of some seeds, up to generation `end`."""
-    rows = [seed - summary.first_seed for seed in seeds]
-    return replace(curves, values={key: values[rows, : end + 1] for key, values in curves.values.items()})
+    return replace(summary, arms=arms, floors=floors)
 
 
 def _choose_metrics(
