@@ -26,7 +26,7 @@ class Linear(toys.ToySettings):
     dimension: int = 10
     noise: float = 0.5
     generations: int = 25
-    seeds: int = 400
+    seeds: int = 2000
 
 
 QUICK = Linear(samples=40, dimension=5, generations=12, seeds=800)
