@@ -1,16 +1,15 @@
 """The experiment on labels and collapse: nested labels, finished jobs, and the page as its data have it."""
 
 import math
+from importlib import import_module
 
 import numpy as np
 import pytest
-from test_docs import TOOLS, tool
 
 
 @pytest.fixture
-def tools(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.syspath_prepend(str(TOOLS))
-    return {name: tool(name) for name in ("conditioning", "conditioning_page")}
+def tools():
+    return {name: import_module(name) for name in ("conditioning", "conditioning_page")}
 
 
 def test_the_page_has_the_tables_of_its_data(tools):

@@ -1,8 +1,6 @@
 """The code in README.md and docs/ runs as it stands."""
 
 import csv
-import importlib
-import importlib.util
 import inspect
 import json
 import os
@@ -15,7 +13,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
@@ -176,10 +174,9 @@ def test_a_notebook_prints_the_outputs_that_are_kept(
 ) -> None:
     """`python docs/tools/notebooks.py` keeps them."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(str(REPOSITORY / "docs" / "tools"))
     content = json.loads(notebook.read_text())
     hide_what_is_not_installed("".join(content["cells"][0]["source"]), monkeypatch)
-    outputs = importlib.import_module("notebooks").run_cells(content, str(notebook))
+    outputs = import_module("notebooks").run_cells(content, str(notebook))
     for cell, found in zip(content["cells"], outputs, strict=True):
         printed = read_texts(found)
         kept = read_texts(cell.get("outputs", []))
@@ -242,7 +239,7 @@ def test_no_picture_shows_formulas_as_they_are_typed() -> None:
 def test_every_toy_loop_is_in_the_theory_gallery_with_what_it_showed() -> None:
     page = (REPOSITORY / "docs" / "concepts" / "theory.md").read_text()
     outcomes = json.loads((REPOSITORY / "docs" / "tools" / "toys.json").read_text())
-    toys = tool("toys")
+    toys = import_module("toys")
     assert sorted(match[1] for match in toys.MARKED.finditer(page)) == sorted(outcomes) == sorted(LOOPS)
     assert toys.fill_page(page, outcomes) == page, "python docs/tools/toys.py --page-only"
     pictures = [figure["file"] for toy in outcomes.values() for figure in toy["figures"]]
@@ -259,7 +256,7 @@ def test_kept_statements_of_toys_are_those_that_are_declared(name: str) -> None:
 
 @pytest.mark.slow
 def test_tables_of_results_are_those_of_the_kept_summaries() -> None:
-    results = tool("results")
+    results = import_module("results")
     summaries = results.read_all()
     asked = {kind for page in results.PAGES for kind in results.MARKED.findall(page.read_text())}
     assert asked == set(results.MAKERS)
@@ -276,7 +273,7 @@ def test_tables_of_results_are_those_of_the_kept_summaries() -> None:
 @pytest.mark.slow
 def test_figures_in_running_text_follow_from_kept_data() -> None:
     """Also if their digits are spoilt first; a mark that stands behind no number would fill nothing."""
-    results, figures = tool("results"), tool("figures")
+    results, figures = import_module("results"), import_module("figures")
     summaries = results.read_all()
     for page in TEXTS:
         text = page.read_text(encoding="utf-8")
@@ -290,7 +287,7 @@ def test_figures_in_running_text_follow_from_kept_data() -> None:
 
 
 def test_p_values_of_registered_tests_follow_from_their_intervals() -> None:
-    recipe = tool("recipe_tests")
+    recipe = import_module("recipe_tests")
     rows = [row for row in recipe.read_tests() if row["verdict"]]
     for stage in {row["stage"] for row in rows}:
         family = {row["test"]: row for row in rows if row["stage"] == stage}
@@ -300,7 +297,7 @@ def test_p_values_of_registered_tests_follow_from_their_intervals() -> None:
 
 
 def test_rows_of_samplers_are_complete_and_keep_what_the_closed_form_says() -> None:
-    samplers, tables = tool("samplers"), tool("split_tables")
+    samplers, tables = import_module("samplers"), import_module("split_tables")
     kept = tables.read_rows("gen0")
     for network in tables.NETWORKS:
         config = replace(preset(network.denoiser).config, diffusion_steps=network.levels)
@@ -316,7 +313,7 @@ def test_rows_of_samplers_are_complete_and_keep_what_the_closed_form_says() -> N
 
 
 def test_the_kept_command_does_all_seeds_again_wherever_they_were_run() -> None:
-    results = tool("results")
+    results = import_module("results")
     facts = {"date": "2026-01-02", "core_hours": 0.5}
     command = "selfcorrect motion --data 'cmu-bvh#train' --out runs/a --seeds 2"
     first = Summary(command, facts, {"seeds": 2, "first_seed": 0}, {}, {})
@@ -377,28 +374,10 @@ def test_the_command_under_a_table_does_its_experiment_again(path: Path) -> None
     assert all(REMEDIES.is_added(arm.remedy) for _, arm in missing), "the preset has no remedies of example packages"
 
 
-TOOLS = REPOSITORY / "docs" / "tools"
-
-
-@pytest.fixture(autouse=True)
-def _tools_import_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(TOOLS))
-
-
 @pytest.fixture(autouse=True, scope="module")
 def _packages_of_pages_are_installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with installed_plugins(tmp_path_factory, "mdm_generator", "published_remedies"):
         yield
-
-
-def tool(name: str) -> Any:
-    """A script of docs/tools as a module."""
-    spec = importlib.util.spec_from_file_location(f"docs_{name}", TOOLS / f"{name}.py")
-    assert spec
-    assert spec.loader
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_the_table_of_presets_has_their_values() -> None:
@@ -413,7 +392,7 @@ def test_the_table_of_presets_has_their_values() -> None:
 
 
 def test_every_number_of_the_presets_has_a_meaning_and_a_value() -> None:
-    settings = tool("settings")
+    settings = import_module("settings")
     rows = list(csv.DictReader(settings.table().splitlines()))
     assert {row["number"].partition(".")[0] for row in rows} >= {"tracker", "Denoise"}
     for row in rows:
@@ -443,7 +422,7 @@ def run_of(values: dict[str, list[float]]) -> Summary:
     ],
 )
 def test_a_claim_is_judged_by_where_its_interval_lies(way: str, than: str, verdict: str) -> None:
-    claims = tool("claims")
+    claims = import_module("claims")
     summary = run_of({
         "arm": [0.5, 0.52, 0.51, 0.53, 0.5], "steady": [0.9, 0.92, 0.9, 0.91, 0.93],
         "lower": [0.1, 0.12, 0.1, 0.11, 0.13], "noisy": [0.1, 0.95, 0.6, 0.2, 0.8], "before": [1.0] * 5,
@@ -456,7 +435,7 @@ def test_a_claim_is_judged_by_where_its_interval_lies(way: str, than: str, verdi
 
 
 def test_values_are_judged_over_the_later_half_of_the_generations() -> None:
-    average_late = tool("evidence").average_late
+    average_late = import_module("evidence").average_late
     values = np.array([[9.0, 9.0, 1.0, 3.0], [9.0, 9.0, 5.0, 7.0]])
     assert average_late(ArmCurves("", "", "", {"recall": values}), "recall").tolist() == [2.0, 6.0]
     measured_once = np.where(np.arange(4) == 3, values, np.nan)

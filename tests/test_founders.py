@@ -1,14 +1,14 @@
 """The experiment on the recall of founders: what it counts, and r with its interval."""
 
+from importlib import import_module
+
 import numpy as np
 import pytest
-from test_docs import TOOLS, tool
 
 
-@pytest.fixture
-def founders(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.syspath_prepend(str(TOOLS))
-    return tool("founders")
+@pytest.fixture(scope="module")
+def founders():
+    return import_module("founders")
 
 
 def test_copies_have_the_recall_of_their_founders(founders):

@@ -1,6 +1,5 @@
 """The base installation in a new environment, and what the tools for releases find wrong."""
 
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -13,6 +12,7 @@ from types import ModuleType
 from zipfile import ZipFile
 
 import pytest
+from helpers import load_script
 
 from selfcorrect.core.extras import EXTRA_OF
 from selfcorrect.datasets.files.open import open_motion, save_motion
@@ -26,13 +26,7 @@ LARGEST_MB = 400
 
 def tool(name: str) -> ModuleType:
     """A file of `tools` as a module."""
-    spec = importlib.util.spec_from_file_location(name, REPOSITORY / "tools" / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_script(REPOSITORY / "tools" / f"{name}.py")
 
 
 @pytest.mark.long

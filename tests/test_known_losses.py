@@ -1,19 +1,16 @@
 """Measures on real windows whose losses are known: what docs/concepts/measures.md says of them."""
 
-import sys
 from collections.abc import Mapping
+from importlib import import_module
 
 import pytest
-from test_docs import TOOLS, tool
 
 Scores = Mapping[str, Mapping[str, float]]
 
 
 @pytest.fixture(scope="module")
 def losses():
-    sys.path.insert(0, str(TOOLS))
-    yield tool("known_losses")
-    sys.path.remove(str(TOOLS))
+    return import_module("known_losses")
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """The exact test of the registered experiments, and which results are accepted."""
 
-import importlib
 import shutil
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,10 @@ import pytest
 
 from selfcorrect.core.errors import InputError
 
-TOOLS = Path(__file__).resolve().parents[1] / "docs" / "tools"
 
-
-@pytest.fixture
-def tools(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.syspath_prepend(str(TOOLS))
-    return importlib.import_module("splits")
+@pytest.fixture(scope="module")
+def tools() -> Any:
+    return import_module("splits")
 
 
 @pytest.mark.parametrize("name", ["FORCES", "PLACES"])

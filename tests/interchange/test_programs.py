@@ -3,7 +3,6 @@
 Programs are installed into temporary folders; SELFCORRECT_PROGRAMS names a folder that keeps them.
 """
 
-import importlib.util
 import json
 import os
 import re
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from helpers import load_script
 from posed_motions import walking
 from scipy.spatial.transform import Rotation
 from smpl_files import OFFSET, model_numbers
@@ -403,11 +403,7 @@ def test_gmr_plays_slow_files_faster_and_keeps_rates_below_60(
     fps: int, theirs: float, install: Callable[..., Path]
 ) -> None:
     folder = install("git+https://github.com/YanjieZe/GMR@0df3d88026b85a2e74a13d5144b40b36762ae12b", "--no-deps")
-    spec = importlib.util.spec_from_file_location("gmr_smpl", folder / "general_motion_retargeting/utils/smpl.py")
-    assert spec is not None
-    assert spec.loader is not None
-    gmr = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(gmr)
+    gmr = load_script(folder / "general_motion_retargeting/utils/smpl.py")
     frames, joints = 4 * fps, 55
     poses = torch.zeros(frames, 3 * joints)
     body = SimpleNamespace(parents=np.maximum(np.arange(joints) - 1, 0))

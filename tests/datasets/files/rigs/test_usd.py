@@ -3,13 +3,13 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib import util
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+from helpers import load_script
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
@@ -26,11 +26,7 @@ pxr = pytest.importorskip("pxr", reason="needs the extra `usd`")
 @pytest.fixture(scope="module")
 def reader() -> ModuleType:
     """The script of the child process as a module, without its limits on memory and time."""
-    spec = util.spec_from_file_location("usd_child", usd._READER)
-    assert spec is not None
-    assert spec.loader is not None
-    module = util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_script(usd._READER)
     module._limit_work = lambda *limits: None  # type: ignore[attr-defined]
     return module
 
