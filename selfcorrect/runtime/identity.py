@@ -9,22 +9,21 @@ files that the code names by a `Path`.
 from __future__ import annotations
 
 import ast
-import difflib
 import dis
 import functools
 import importlib.machinery
 import inspect
+import itertools
 import os
 import sys
 import sysconfig
 import textwrap
 import tokenize
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from numbers import Number
 from pathlib import Path
-from types import MethodType, ModuleType
+from types import CellType, MethodType, ModuleType
 from typing import Any
 
 from ..storage.files.digests import compute_digest, compute_file_digest
@@ -79,41 +78,36 @@ def _list_changed(before: Mapping[str, str], after: Mapping[str, str]) -> list[s
 
 def _describe_changed_line(before: str, after: str) -> str:
     """Return the first line of source that differs, "" for equal sources."""
-    lines = {"-": "", "+": ""}
-    for line in difflib.ndiff(before.splitlines(), after.splitlines()):
-        sign = line[0]
-        if lines.get(sign) == "":
-            lines[sign] = line[2:].strip()
-    return "" if before == after else f"`{lines['+']}` instead of `{lines['-']}`"
+    for old, new in itertools.zip_longest(before.splitlines(), after.splitlines(), fillvalue=""):
+        if old != new:
+            return f"`{new.strip()}` instead of `{old.strip()}`"
+    return ""
 
 
-def identity_of(code: object, holds: str = "arguments or variables") -> Identity:
+def identity_of(code: object) -> Identity:
     """Return the identity of a function, method, partial, callable object, class, module or object of values.
 
     Comments and layout of source do not count. Modules of the user count if any import statement names them. Of a
     script or notebook only what the code uses counts, so that other lines may change. Of the values that the code
     holds, numbers, texts and the files behind a `Path` count; arrays and weights do not. A package counts by version,
     the package of the code also by the files that were installed with the package.
-
-    Args:
-        holds: Description of the values, for messages.
     """
     bare = _unwrap(code)
     module_name, file = _locate_home(bare)
-    is_installed = _is_installed(file)
     files: dict[str, str] = {}
     packages: dict[str, str] = {}
-    if is_installed:
-        packages[module_name.partition(".")[0]] = _describe_package(module_name.partition(".")[0], has_files=True)
-    elif file.suffix == ".py" and module_name not in _SCRIPTS and module_name.partition(".")[0] != "selfcorrect":
-        files, packages = _digest_modules(module_name, file)
+    for name, path in find_modules(module_name, file).items():
+        top = name.partition(".")[0]
+        if path and _is_installed(Path(path)):
+            packages[top] = _describe_package(top, has_files=name == module_name)
+        elif path:
+            files[Path(os.path.relpath(path, file.parent)).as_posix()] = _digest_module(Path(path))
     return Identity(
         name=f"{module_name}:{getattr(bare, '__qualname__', '')}",
         source="" if isinstance(bare, ModuleType) else _normalize(_read_source(bare)),
         files=files,
         values="\n".join(_describe_values(_list_held_values(code), {id(code)})),
         packages=packages,
-        holds=holds,
     )
 
 
@@ -126,7 +120,11 @@ def _is_installed(path: Path) -> bool:
 def is_of_users(code: object) -> bool:
     """Return whether a function, the class of an object, or one of the object's `parts` is no code of this project."""
     module_name, _ = _locate_home(_unwrap(code))
-    return module_name.partition(".")[0] != "selfcorrect" or any(map(is_of_users, getattr(code, "parts", ())))
+    return not _is_ours(module_name) or any(map(is_of_users, getattr(code, "parts", ())))
+
+
+def _is_ours(module_name: str) -> bool:
+    return module_name.partition(".")[0] == "selfcorrect"
 
 
 def _locate_home(bare: object) -> tuple[str, Path]:
@@ -190,41 +188,32 @@ def find_modules(home: str, file: Path) -> dict[str, str]:
         home: Name of the module.
 
     Returns:
-        File of each module by name, "" for a module without one; modules of Python and of this project have none.
+        File of each module by name, "" for a module without one; scripts and modules of Python and of this project have
+        none.
     """
-    files = {home: str(file)}
+    files = {home: "" if home in _SCRIPTS or _is_ours(home) else str(file)}
     queue = [home]
     for name in queue:
         path = files[name]
         if not path.endswith(".py") or _is_installed(Path(path)):
             continue
         package = name if path.endswith("__init__.py") else name.rpartition(".")[0]
-        for imported in _find_imports(_read_file(path), package):
+        for imported in _find_imports(_read_file(Path(path)), package):
             if imported not in files:
-                files[imported] = _locate_module(imported)[0]
+                spec = _find_spec(imported)
+                files[imported] = (spec.origin if spec else None) or ""
                 queue.append(imported)
     return files
 
 
-def _read_file(path: str) -> str:
-    return read_bytes(Path(path)).decode(errors="replace")
+def _read_file(path: Path) -> str:
+    return read_bytes(path).decode(errors="replace")
 
 
-def _digest_modules(home: str, file: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """Return digests of a module and of the user's modules that the module imports, by path relative to the module's
-    folder, and the versions of the packages that these modules import.
-    """
-    digests: dict[str, str] = {}
-    packages: dict[str, str] = {}
-    for name, path in find_modules(home, file).items():
-        top = name.partition(".")[0]
-        if path and _is_installed(Path(path)):
-            packages[top] = _describe_package(top)
-        elif path:
-            source = _normalize(_read_file(path)) if path.endswith(".py") else None  # None for compiled code
-            digest = compute_file_digest(Path(path)) if source is None else compute_digest(source.encode())
-            digests[Path(os.path.relpath(path, file.parent)).as_posix()] = digest
-    return digests, packages
+def _digest_module(path: Path) -> str:
+    """Return a digest of source without comments and layout, or of compiled code."""
+    is_source = path.suffix == ".py"
+    return compute_digest(_normalize(_read_file(path)).encode()) if is_source else compute_file_digest(path)
 
 
 @functools.lru_cache(maxsize=512)
@@ -247,17 +236,18 @@ def _find_imports(source: str, package: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(imported))
 
 
-def _locate_module(module: str) -> tuple[str, list[str]]:
-    """Return the file of a user's module ("" without a file) and the folders of submodules, without an import."""
+def _find_spec(module: str) -> importlib.machinery.ModuleSpec | None:
+    """Return the place of a user's module without importing the module, None for an unknown one."""
+    if _is_ours(module) or module.partition(".")[0] in sys.stdlib_module_names:
+        return None
+    if spec := getattr(sys.modules.get(module), "__spec__", None):
+        return spec
     package, _, _ = module.rpartition(".")
-    if module.partition(".")[0] in (*sys.stdlib_module_names, "selfcorrect"):
-        return "", []
-    if module in sys.modules:
-        loaded = sys.modules[module]
-        return getattr(loaded, "__file__", None) or "", list(getattr(loaded, "__path__", ()))
-    folders = _locate_module(package)[1] if package else None
-    spec = None if folders == [] else importlib.machinery.PathFinder.find_spec(module, folders)
-    return (spec.origin or "", list(spec.submodule_search_locations or ())) if spec else ("", [])
+    if not package:
+        return importlib.machinery.PathFinder.find_spec(module)
+    parent = _find_spec(package)
+    folders = parent.submodule_search_locations if parent else None
+    return importlib.machinery.PathFinder.find_spec(module, folders) if folders else None
 
 
 @functools.cache
@@ -272,15 +262,15 @@ def _describe_package(name: str, *, has_files: bool = False) -> str:
     try:
         installed = distribution(name)
     except PackageNotFoundError:
-        distributions = packages_distributions().get(name, [])
-        if not distributions:
+        names = packages_distributions().get(name)
+        if not names:
             return ""
-        installed = distribution(distributions[0])
+        installed = distribution(names[0])
     if not has_files:
         return installed.version
-    hashes = [line for line in (installed.read_text("RECORD") or "").splitlines() if ",sha256=" in line]
-    hashes = [line for line in hashes if ".dist-info/" not in line]
-    return f"{installed.version} (files {compute_digest(chr(10).join(sorted(hashes)).encode())[:8]})"
+    lines = (installed.read_text("RECORD") or "").splitlines()
+    hashes = sorted(line for line in lines if ",sha256=" in line and ".dist-info/" not in line)
+    return f"{installed.version} (files {compute_digest(chr(10).join(hashes).encode())[:8]})"
 
 
 def _describe_values(values: Iterable[Any], seen: set[int]) -> Iterator[str]:
@@ -326,21 +316,17 @@ def _list_held_values(code: Any) -> list[Any]:
     if isinstance(code, MethodType):
         return [code.__self__]
     if inspect.isfunction(code):
-        variables = []
-        for cell in code.__closure__ or ():
-            with suppress(ValueError):  # a variable without a value
-                variables.append(cell.cell_contents)
+        variables = [cell.cell_contents for cell in code.__closure__ or () if cell != CellType()]  # those with values
         defaults = (*(code.__defaults__ or ()), *(code.__kwdefaults__ or {}).values())
         return [*defaults, *variables, *_list_script_globals(code)]
-    if inspect.isroutine(code) or isinstance(code, ModuleType):
+    if inspect.isclass(code) and code.__module__ in _SCRIPTS:
+        return [*filter(inspect.isfunction, vars(code).values())]
+    if inspect.isroutine(code) or inspect.isclass(code) or inspect.ismodule(code):
         return []
-    if inspect.isclass(code):
-        return [*filter(inspect.isfunction, vars(code).values())] if code.__module__ in _SCRIPTS else []
     kind = type(code)
-    parts = fields(code) if is_dataclass(code) else ()
-    members = getattr(code, "__dict__", None) or {part.name: getattr(code, part.name) for part in parts}
-    names = [name for name in members if not isinstance(getattr(kind, name, None), functools.cached_property)]
-    return [*(members[name] for name in names), kind]
+    names = [part.name for part in fields(code)] if is_dataclass(code) else getattr(code, "__dict__", ())
+    names = [name for name in names if not isinstance(getattr(kind, name, None), functools.cached_property)]
+    return [*(getattr(code, name) for name in names), kind]
 
 
 def _list_script_globals(function: Any) -> list[Any]:
@@ -358,8 +344,8 @@ def _list_script_globals(function: Any) -> list[Any]:
 def _is_written_by_users(value: object) -> bool:
     """Return whether a value is code of a user's script or module, or an object of such a class."""
     module_name, file = _locate_home(_unwrap(value))
-    is_own = module_name.partition(".")[0] == "selfcorrect" or _is_installed(file)
-    return module_name in _SCRIPTS or (file.suffix == ".py" and not is_own)
+    is_users_file = file.suffix == ".py" and not _is_ours(module_name) and not _is_installed(file)
+    return module_name in _SCRIPTS or is_users_file
 
 
 def _is_plain(value: Any) -> bool:
