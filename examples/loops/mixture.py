@@ -3,7 +3,6 @@
 `selfcorrect toy examples/loops/mixture.py --quick` runs the loop.
 """
 
-import math
 import warnings
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,6 +11,7 @@ from typing import Self
 import numpy as np
 import torch
 from torch import Tensor
+from torch.distributions import MultivariateNormal
 from toy_models.words import expected_simpson
 
 import selfcorrect as sc
@@ -72,11 +72,8 @@ class Mixture(TensorModel):
 
     def log_density(self, points: Tensor) -> Tensor:
         """Log-density (N, K) of each weighted component at points (N, d)."""
-        offset = points[:, None] - self.means
-        precision = torch.linalg.inv(self.covariances)
-        distance = torch.einsum("nki,kij,nkj->nk", offset, precision, offset)
-        volume = torch.logdet(self.covariances) + points.shape[1] * math.log(2 * math.pi)
-        return self.weights.log() - (distance + volume) / 2
+        components = MultivariateNormal(self.means, self.covariances)
+        return self.weights.log() + components.log_prob(points[:, None])
 
 
 PLAIN = "replace"
@@ -184,8 +181,7 @@ def _find_threshold(share: float) -> float:
     return float(TRUTH.log_density(points).logsumexp(1).quantile(share))
 
 
-TAIL = _find_threshold(0.05)
-SUPPORT = _find_threshold(0.001)
+TAIL, SUPPORT = map(_find_threshold, (0.05, 0.001))
 
 
 def _measure(settings: MixtureLoop, candidate: sc.Candidate) -> dict[str, Tensor]:
