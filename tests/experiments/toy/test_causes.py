@@ -116,8 +116,7 @@ CAUSES = [
           {"windows": 40, "held_out_windows": 20, "window": 16, "initial_steps": 20, "steps": 5, "generations": 1,
            "seeds": 2, "word_seeds": 40}),
     Cause("shapes", "ARMS", {**ARMS, "replace": RealOnly()},
-          ("kernel density: replace ends with less coverage than augment",
-           "kernel density: replace multiplies the variance by 1 + bandwidth²"),
+          ("kernel density: replace ends with less coverage than augment",),
           {"models": ("kernel density",), "shapes": ("rings", "moons"), "real_count": 300, "judged": 200, "seeds": 5}),
 ]  # fmt: skip
 
