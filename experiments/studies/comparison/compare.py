@@ -39,7 +39,7 @@ from .arguments import DEFAULT_COMPARISON, ComparisonOptions, check_qualities, c
 from .inputs import ArmSource, ComparisonInputs, TaskSource, config_of, name_arms, pack
 from .novelty import measure_novelty_of
 from .report import CALIBRATION_FILE, REAL_SCORES_FILE, make_comparison_page
-from .sweeps import CopyingArm, add_copying, expand_arms, expand_tasks
+from .sweeps import add_copying, expand_arms, expand_tasks
 
 MOST_CALIBRATED = 2000
 """Size of the largest training set with a calibrated sampler: a calibration draws as many samples again."""
@@ -71,11 +71,12 @@ def compare(
     if options.mode == "offline" and options.out is None:
         raise SettingError("wandb='offline' writes into the run folder; give out=FOLDER, or wandb='online'")
     stream = streams(options.first_seed)
-    inputs = ComparisonInputs(tasks if isinstance(tasks, Mapping) else {"task": tasks}, name_arms(arms))
-    arms = expand_arms(inputs.arms, options.gammas)
-    arms = add_copying(arms) if options.copying else arms
-    inputs = ComparisonInputs(expand_tasks(inputs.tasks, options.real_counts), arms)
-    first = {name: inputs.task(name, stream) for name in inputs.tasks}
+    named_tasks = tasks if isinstance(tasks, Mapping) else {"task": tasks}
+    inputs = ComparisonInputs.from_sources(named_tasks, name_arms(arms))
+    expanded = expand_arms(inputs.arms, options.gammas)
+    expanded = add_copying(expanded) if options.copying else expanded
+    inputs = ComparisonInputs(expand_tasks(inputs.tasks, options.real_counts), expanded)
+    first = {name: entry.make(stream) for name, entry in inputs.tasks.items()}
     arm_settings, references, generations = arms_of(inputs, next(iter(first.values())), stream)
     references = choose_references(references, [arm.key for arm in arm_settings], options.reference)
     _check_evaluations(options, first, stream)
@@ -124,7 +125,7 @@ def arms_of(
 
     The reference is the same arm without correction, else the baseline; the baseline has none.
     """
-    loop_arms = {name: inputs.arm(name, task, stream) for name in inputs.arms}
+    loop_arms = {name: entry.make(task, stream)[1] for name, entry in inputs.arms.items()}
     lengths = {name: arm.generations for name, arm in loop_arms.items()}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{title} has {count}" for title, count in lengths.items())
@@ -171,13 +172,10 @@ class ComparedTask(StudyTask[Task]):
         return pickle.loads(self.packed)
 
     def make_task(self, run: SeedRun, progress: Progress) -> Task:
-        return measure_novelty_of(self.inputs.task(run.task, run.stream))
+        return measure_novelty_of(self.inputs.tasks[run.task].make(run.stream))
 
     def make_arm(self, arm: ArmSettings, task: Task, run: SeedRun, progress: Progress) -> tuple[Task, Arm]:
-        inputs = self.inputs
-        source = inputs.arms[arm.key]
-        loop_arm = inputs.arm(arm.key, task, run.stream)
-        return (source.change_task(task) if isinstance(source, CopyingArm) else task), loop_arm
+        return self.inputs.arms[arm.key].make(task, run.stream)
 
     def describe(self, run: SeedRun, arm: ArmSettings | None, task: Task, loop_arm: Arm | None) -> Mapping[str, object]:
         if arm is None or loop_arm is None:
@@ -200,11 +198,11 @@ class ComparisonStudy(Study):
         seed_stream = self.seeds[0].stream
         stream = seed_stream.child("trial")
         inputs = next(iter(self.tasks.values())).inputs
-        for task_name in inputs.tasks:
-            task = inputs.task(task_name, seed_stream)
+        for task_entry in inputs.tasks.values():
+            task = task_entry.make(seed_stream)
             model = try_model(task.model, task.real, stream) if is_of_users(task.model) else None
-            for arm_name in inputs.arms:
-                loop_arm = inputs.arm(arm_name, task, seed_stream)
+            for arm_entry in inputs.arms.values():
+                _, loop_arm = arm_entry.make(task, seed_stream)
                 if loop_arm.correction is not None and is_of_users(loop_arm.correction.corrector):
                     model = model or task.model.fit(task.real, 1, stream.child("train"))
                     try_correction(loop_arm.correction, model, task.real, stream)

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, TypeAlias
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, Self, TypeAlias
 
 import cloudpickle
+import torch
 
 from selfcorrect.core.checks import describe_value
 from selfcorrect.core.errors import InputError, SelfcorrectError, SettingError
@@ -14,6 +15,7 @@ from selfcorrect.correctors.contract import name_of
 from selfcorrect.loop.bias import sample_plainly
 from selfcorrect.loop.fitting import fit_plainly
 from selfcorrect.loop.run import Arm, Task
+from selfcorrect.models.resampling import Copying
 from selfcorrect.runtime.bugs import describe_with_place
 from selfcorrect.runtime.identity import Identity, identity_of, is_of_users
 
@@ -27,34 +29,78 @@ ArmSource: TypeAlias = Arm | Callable[[Task, Stream], Arm]
 
 
 @dataclass(frozen=True)
+class TaskEntry:
+    """A task of a comparison."""
+
+    source: TaskSource
+    name: str
+    """The user's name."""
+    count: int | None = None
+    """Number n of real training samples, None for all; samples of a smaller size are among those of a larger size."""
+
+    def make(self, stream: Stream) -> Task:
+        """Return the task for the stream of a seed."""
+        source = self.source
+        task = source if isinstance(source, Task) else _call(source, (stream,), Task, f"task {self.name!r}")
+        if self.count is None:
+            return task
+        if self.count > len(task.real):
+            have = f"task {self.name!r} has {len(task.real)} real training samples"
+            raise SettingError(f"{have}, fewer than {self.count} of real_counts")
+        rows = torch.randperm(len(task.real), generator=stream.child("real_counts").generator())[: self.count]
+        return replace(task, real=task.real.take(rows.sort().values))
+
+
+@dataclass(frozen=True)
+class ArmEntry:
+    """An arm of a comparison."""
+
+    source: ArmSource
+    name: str
+    """The user's name."""
+    strength: float | None = None
+    """Strength γ of the correction, None for the arm's own."""
+    is_copying: bool = False
+    """True for a loop without a model: training samples of the right label are drawn at random and copied."""
+
+    def make(self, task: Task, stream: Stream) -> tuple[Task, Arm]:
+        """Return the arm for a seed's task, with the task, which has another model if the arm copies."""
+        source = self.source
+        arm = source if isinstance(source, Arm) else _call(source, (task, stream), Arm, f"arm {self.name!r}")
+        if self.strength is not None and arm.correction is not None:
+            arm = replace(arm, correction=replace(arm.correction, strength=self.strength))
+        return (replace(task, model=Copying(task.real)) if self.is_copying else task), arm
+
+
+@dataclass(frozen=True)
 class ComparisonInputs:
     """The tasks and arms of a comparison by name."""
 
-    tasks: Mapping[str, TaskSource]
-    arms: Mapping[str, ArmSource]
+    tasks: Mapping[str, TaskEntry]
+    arms: Mapping[str, ArmEntry]
+
+    @classmethod
+    def from_sources(cls, tasks: Mapping[str, TaskSource], arms: Mapping[str, ArmSource]) -> Self:
+        """Return what a user gave."""
+        return cls(
+            {name: TaskEntry(source, name) for name, source in tasks.items()},
+            {name: ArmEntry(source, name) for name, source in arms.items()},
+        )
 
     def __post_init__(self) -> None:
         for kind, names in (("task", self.tasks), ("arm", self.arms)):
             if not names:
                 raise SettingError(f"a comparison needs at least one {kind}")
             expected_type = Task if kind == "task" else Arm
-            for name, source in names.items():
+            for name, entry in names.items():
                 if not isinstance(name, str) or not folder_name(name):
                     raise SettingError(f"names of {kind}s must have letters or digits, got {name!r}")
-                if not isinstance(source, expected_type) and not callable(source):
+                if not isinstance(entry.source, expected_type) and not callable(entry.source):
                     expected = f"{expected_type.__name__} or a function that makes one"
-                    raise SettingError(f"{kind} {name!r}: expected {expected}, got {describe_value(source)}")
+                    raise SettingError(f"{kind} {name!r}: expected {expected}, got {describe_value(entry.source)}")
             folders = [folder_name(name) for name in names]
             if doubled := [name for name, folder in zip(names, folders, strict=True) if folders.count(folder) > 1]:
                 raise SettingError(f"{kind}s need names that differ in letters or digits, got {', '.join(doubled)}")
-
-    def task(self, name: str, stream: Stream) -> Task:
-        """Return a task for the stream of a seed."""
-        return make_task(self.tasks[name], name, stream)
-
-    def arm(self, name: str, task: Task, stream: Stream) -> Arm:
-        """Return an arm for a seed's task."""
-        return make_arm(self.arms[name], name, task, stream)
 
     def identities(self, first: Mapping[str, Task]) -> dict[str, Identity]:
         """Return the identities of users' code, by a name for messages; first: the tasks of the first seed."""
@@ -67,16 +113,16 @@ class ComparisonInputs:
 
     def _task_code(self, name: str, task: Task) -> dict[str, Any]:
         code: dict[str, Any] = {}
-        if not isinstance(self.tasks[name], Task):
-            code[f"the function that makes task {name!r}"] = _unwrap_source(self.tasks[name])
+        if not isinstance(self.tasks[name].source, Task):
+            code[f"the function that makes task {name!r}"] = self.tasks[name].source
         code[f"the model of task {name!r}"] = task.model
         code[f"the evaluation of task {name!r}"] = task.evaluate
         return code
 
     def _arm_code(self, name: str) -> dict[str, Any]:
-        arm = self.arms[name]
+        arm = self.arms[name].source
         if not isinstance(arm, Arm):
-            return {f"the function that makes arm {name!r}": _unwrap_source(arm)}
+            return {f"the function that makes arm {name!r}": arm}
         code: dict[str, Any] = {}
         for part in _correctors(arm.correction and arm.correction.corrector):
             code[f"the corrector {name_of(part)!r} of arm {name!r}"] = part
@@ -109,12 +155,6 @@ def pack(inputs: ComparisonInputs) -> bytes:
         ) from error
 
 
-def _unwrap_source(source: Any) -> Any:
-    """Return the function of a user that a sweep calls with a size or a strength."""
-    parts = getattr(source, "parts", ())
-    return parts[0] if parts else source
-
-
 def _correctors(corrector: Any) -> Iterator[Any]:
     """A corrector, or those that a chain or a control of the library calls."""
     if parts := getattr(corrector, "parts", ()):
@@ -122,16 +162,6 @@ def _correctors(corrector: Any) -> Iterator[Any]:
             yield from _correctors(part)
     elif corrector is not None:
         yield corrector
-
-
-def make_task(source: TaskSource, name: str, stream: Stream) -> Task:
-    """Return a task; a function of a user is called for the task."""
-    return source if isinstance(source, Task) else _call(source, (stream,), Task, f"task {name!r}")
-
-
-def make_arm(source: ArmSource, name: str, task: Task, stream: Stream) -> Arm:
-    """Return an arm; a function of a user is called for the arm."""
-    return source if isinstance(source, Arm) else _call(source, (task, stream), Arm, f"arm {name!r}")
 
 
 def _call(function: Callable[..., Any], arguments: tuple[Any, ...], kind: type, who: str) -> Any:

@@ -9,7 +9,8 @@ from two_modes import halve, own_task
 import selfcorrect as sc
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import Stream
-from selfcorrect.experiments.studies.comparison.sweeps import TaskOfSize, expand_arms, expand_tasks
+from selfcorrect.experiments.studies.comparison.inputs import TaskEntry
+from selfcorrect.experiments.studies.comparison.sweeps import expand_tasks
 
 LOOP = sc.Arm(sc.Augment(0.5), 1)
 ARMS = {
@@ -40,18 +41,17 @@ def test_gamma_and_n_are_axes_with_columns(tmp_path: Path) -> None:
 
 
 def test_smaller_sizes_are_part_of_larger_ones_and_too_large_ones_are_refused() -> None:
-    few = TaskOfSize(own_task, "task", 10)(sc.streams(1)).real.values
-    many = TaskOfSize(own_task, "task", 30)(sc.streams(1)).real.values
+    few = TaskEntry(own_task, "task", 10).make(sc.streams(1)).real.values
+    many = TaskEntry(own_task, "task", 30).make(sc.streams(1)).real.values
     assert len(few) == 10
     assert all((many == value).all(1).any() for value in few)
     with pytest.raises(SettingError, match="task 'task' has 40 real training samples, fewer than 50 of real_counts"):
-        TaskOfSize(own_task, "task", 50)(sc.streams(1))
+        TaskEntry(own_task, "task", 50).make(sc.streams(1))
 
 
-def test_without_values_nothing_is_expanded() -> None:
-    assert expand_arms(ARMS, ()) == ARMS
-    assert expand_tasks({"task": own_task}, ()) == {"task": own_task}
-    assert list(expand_tasks({"a": own_task, "b": own_task}, (5,))) == ["a, n = 5", "b, n = 5"]
+def test_sizes_of_several_tasks_have_names_of_their_own() -> None:
+    tasks = {name: TaskEntry(own_task, name) for name in ("a", "b")}
+    assert list(expand_tasks(tasks, (5,))) == ["a, n = 5", "b, n = 5"]
 
 
 def test_a_copying_loop_loses_by_neutral_drift_only(tmp_path: Path) -> None:

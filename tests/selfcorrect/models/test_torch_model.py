@@ -65,7 +65,7 @@ def identities(model: TorchModel) -> set[str]:
     task = sc.Task(model, REAL, lambda candidate: {})
     return {
         str(identity)
-        for identity in ComparisonInputs({"task": task}, {"arm": sc.Arm(sc.Replace(), 1)})
+        for identity in ComparisonInputs.from_sources({"task": task}, {"arm": sc.Arm(sc.Replace(), 1)})
         .identities({"task": task})
         .values()
     }
