@@ -10,13 +10,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar, cast
+from typing import Any, Generic, Literal, TypeAlias, TypeVar, cast
 
 from selfcorrect.core.errors import RunFolderError
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.loop.policy import reads_past
 from selfcorrect.loop.run import Arm, Task, run_loop, train_first_generation
-from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.runtime.identity import Identity
 from selfcorrect.runtime.progress import Progress
 from selfcorrect.storage.files.digests import read_with_digest, write_with_digest
@@ -310,7 +309,7 @@ def run_arm(study: Study, run: SeedRun, arm: ArmSettings, progress: Progress) ->
         _tell_done(progress, store.latest, length)
         model = run_loop(loop_task, loop_arm, store, first, run.stream, observe)
         if keeps_sampler:
-            store.finish(dict(cast(SamplingModel, model).for_sampling().state()))
+            store.finish(dict(cast(Any, model).for_sampling().state()))  # models of the motion experiment
 
 
 def run_measure(study: Study, run: SeedRun, arm: ArmSettings | None, measure: Measure, progress: Progress) -> None:
@@ -345,12 +344,6 @@ def write_measure(
     values = measure.measure(run, arm, measured_task, progress)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_with_digest(path, {**of_generation, **values})
-
-
-class SamplingModel(Protocol):
-    """A model that can be reduced to the part that draws samples."""
-
-    def for_sampling(self) -> GenerativeModel: ...
 
 
 def _tell_done(progress: Progress, latest: int, length: int) -> None:

@@ -1,7 +1,7 @@
 """Settings and their configs say the same."""
 
 import json
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +12,7 @@ from selfcorrect.experiments.motion import settings as motion_settings
 from selfcorrect.experiments.motion.axes import Axes
 from selfcorrect.experiments.motion.presets import PRESETS
 from selfcorrect.experiments.motion.settings import extends, settings_from_config
-from selfcorrect.experiments.studies.arms import BASELINE, SAMPLING_BOUNDS, ArmSettings
+from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -76,11 +76,6 @@ def test_mujoco_simulates_where_pybullet_is_not_installed_and_no_engine_is_given
     command = cli._parse_command(words)
     assert isinstance(command, MotionCommand)
     assert command.complete().engine == meant
-
-
-def test_every_way_of_sampling_is_an_axis_of_that_name() -> None:
-    assert {*SAMPLING_BOUNDS} <= {field.name for field in fields(Axes)}
-    assert {*SAMPLING_BOUNDS} <= {field.name for field in fields(ArmSettings)}
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -15,21 +15,16 @@ from selfcorrect.experiments.studies.study import SeedRun
 from selfcorrect.experiments.studies.wandb_runs import arm_run
 from selfcorrect.motion.measures.metrics import find_metric
 from selfcorrect.storage.runs.run_folder import claim_folder
-from selfcorrect.storage.runs.tracking import TrackedRun
 
 SWEEP = Path(__file__).resolve().parents[3] / "examples" / "sweep.yaml"
-
-
 STUDY = make_motion_study(PRESETS["demo"], "demo")
 
 
-def describe_run(arm: ArmSettings, folder: Path, seed: int = 0) -> TrackedRun:
-    return arm_run(STUDY, SeedRun("patch-mixer", seed, folder), arm)
-
-
-def test_an_arms_config_has_its_axes_as_fields(tmp_path: Path) -> None:
+def test_an_arms_config_has_its_axes_as_fields_and_rows_what_was_realised(tmp_path: Path) -> None:
+    arm = ArmSettings("augment:0.5", "my:fix", 2.0, remedy="lineages")
+    rows = [{"generation": 1, "synthetic_ratio": 0.4, "recall": 0.9}]
     with claim_folder(tmp_path / "run", {}):
-        config = describe_run(ArmSettings("augment:0.5", "my:fix", 2.0, remedy="lineages"), tmp_path / "run", 2)
+        tracked = arm_run(STUDY, SeedRun("patch-mixer", 2, tmp_path / "run"), arm, rows)
     expected = {
         "denoiser": "patch-mixer",
         "policy": "augment",
@@ -42,20 +37,11 @@ def test_an_arms_config_has_its_axes_as_fields(tmp_path: Path) -> None:
         "data": "deepmimic",
         "generations": 7,
     }
-    assert {name: config.config[name] for name in expected} == expected
-    assert config.config["version"]
-    assert {"patch-mixer", "augment:0.5", "my:fix", "lineages"} == {*config.tags}
-    assert config.job_type == "arm"
-    assert config.group.startswith("run-")
-
-
-def test_the_ratio_asked_for_and_the_realised_one_have_names_of_their_own(tmp_path: Path) -> None:
-    with claim_folder(tmp_path / "run", {}):
-        run = SeedRun("patch-mixer", 0, tmp_path / "run")
-        tracked = arm_run(
-            STUDY, run, ArmSettings("augment:0.5"), [{"generation": 1, "synthetic_ratio": 0.4, "recall": 0.9}]
-        )
-    assert tracked.config["synthetic_ratio"] == 0.5
+    assert {name: tracked.config[name] for name in expected} == expected
+    assert tracked.config["version"]
+    assert {"patch-mixer", "augment:0.5", "my:fix", "lineages"} == {*tracked.tags}
+    assert tracked.job_type == "arm"
+    assert tracked.group.startswith("run-")
     assert [*tracked.rows] == [{"generation": 1, "realised_synthetic_ratio": 0.4, "recall": 0.9}]
 
 
