@@ -93,22 +93,25 @@ def test_a_file_is_corrected_into_another_of_its_format(stepping: sc.Motion, tmp
 
 def test_no_file_is_replaced_unless_asked_for(stepping: sc.Motion, tmp_path: Path) -> None:
     sc.save_motion(tmp_path / "in.bvh", stepping)
-    for name in ("out.bvh", "out.png"):
+    names = ("out.bvh", "out.png", "out.json", "out.safetensors")
+    for name in names:
         (tmp_path / name).write_text("somebody's work")
+    contacts = sc.Contacts.from_motion(stepping)
     writers = (
         lambda **options: sc.save_motion(tmp_path / "out.bvh", stepping, **options),
         lambda **options: sc.correct_file(tmp_path / "in.bvh", tmp_path / "out.bvh", kinematic=True, **options),
         lambda **options: sc.draw_motions(tmp_path / "out.png", stepping, **options),
+        lambda **options: contacts.save(tmp_path / "out.json", **options),
+        lambda **options: sc.Gaussian.standard(3).save(tmp_path / "out.safetensors", **options),
     )
     for write in writers:
-        with pytest.raises(
-            sc.SettingError, match=r"out\.(bvh|png): exists; choose another file, or say overwrite=True"
-        ):
+        with pytest.raises(sc.SettingError, match=r"out\.\w+: exists; choose another file, or say overwrite=True"):
             write()
-    assert all((tmp_path / name).read_text() == "somebody's work" for name in ("out.bvh", "out.png"))
+    assert all((tmp_path / name).read_text() == "somebody's work" for name in names)
     for write in writers:
         write(overwrite=True)
     assert len(sc.load_motion(tmp_path / "out.bvh")) == len(stepping)
+    assert sc.Contacts.load(tmp_path / "out.json") == contacts
 
 
 def test_a_file_that_is_not_there_is_named_with_what_would_be_read(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from scipy.spatial.transform import Rotation
 from turned_joints import pose_joint
 
 import selfcorrect as sc
-from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.file_correction.controls import blend_motions, interpolate_keyframes
 from selfcorrect.motion.geometry.rotations import turn_angles
@@ -181,17 +180,6 @@ def test_outputs_that_would_be_lost_are_refused_before_the_work(
     Path("out").mkdir()
     assert message in says("correct walk.bvh --kinematic -o out", *outputs.split(), code=2)
     assert not list(Path("out").iterdir()), "nothing began"
-
-
-def test_contacts_are_not_saved_over_a_file_unless_told_to(sunk_motion: sc.Motion, tmp_path: Path) -> None:
-    path = tmp_path / "contacts.json"
-    path.write_text("mine")
-    contacts = sc.Contacts.from_motion(sunk_motion)
-    with pytest.raises(SettingError, match="exists"):
-        contacts.save(path)
-    assert path.read_text() == "mine"
-    contacts.save(path, overwrite=True)
-    assert sc.Contacts.load(path) == contacts
 
 
 def test_a_share_is_that_of_the_angle() -> None:

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import selfcorrect as sc
-from selfcorrect.core.errors import InputError, SettingError, TrainingDivergedError
+from selfcorrect.core.errors import InputError, TrainingDivergedError
 from selfcorrect.core.randomness import streams
 from selfcorrect.models.adam import Adam
 from selfcorrect.models.training import STEPS_CHECKED_TOGETHER, to_device
@@ -58,17 +58,6 @@ def test_a_model_comes_back_from_its_file_bit_for_bit(
     if not isinstance(model, Shift) or model.network is not None:
         labels = torch.zeros(5, dtype=torch.int64)
         assert torch.equal(loaded.sample(labels, STREAM), model.sample(labels, STREAM))
-
-
-def test_a_file_that_is_there_stays_unless_it_may_be_replaced(tmp_path: Path) -> None:
-    path = tmp_path / "model.safetensors"
-    path.write_text("mine")
-    model = sc.Gaussian.standard(3)
-    with pytest.raises(SettingError, match="exists; choose another file"):
-        model.save(path)
-    assert path.read_text() == "mine"
-    model.save(path, overwrite=True)
-    assert same_tensors(model.load(path).state(), model.state())
 
 
 def test_a_file_that_does_not_fit_is_one_sentence(tmp_path: Path) -> None:

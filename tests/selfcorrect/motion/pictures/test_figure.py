@@ -1,10 +1,8 @@
 """Solid bodies touch the floor where soles do, and are as thick as bodies are."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-import pytest
 from helpers import lifting_off
 
 from selfcorrect.motion.body.foot_frames import level_feet
@@ -57,11 +55,3 @@ def test_joints_without_a_name_are_as_thick_as_what_they_lie_in(skeleton: Skelet
     assert make_figure(poles).radii_m.max() < 0.03
     motion = Motion(poles, np.zeros((2, 3)), np.tile([0.0, 0, 0, 1], (2, len(poles), 1)), 30.0)
     assert not detect_standing(motion, make_figure(poles)).any()
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_every_capsule_has_a_thickness_and_points_that_exist(seed: int, random_motion: Callable[..., Motion]) -> None:
-    figure, points_m = pose_figure(random_motion(seed))
-    assert (figure.radii_m > 0).all()
-    assert figure.bones.max() < points_m.shape[1]
-    assert len(figure.colours) == len(figure.feet) == len(figure.bones) == len(figure.radii_m)

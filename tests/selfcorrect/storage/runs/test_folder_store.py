@@ -124,16 +124,6 @@ def test_metrics_that_are_not_finite_are_strict_json(tmp_path: Path):
     assert math.isnan(metrics["seeds"][1])
 
 
-def test_the_same_generation_is_the_same_bytes(tmp_path: Path):
-    for name in ("one", "two"):
-        with FolderStore(tmp_path / name, {}) as store:
-            store.commit(generation(1))
-    for file in ("model.safetensors", "synthetic.safetensors", "provenance.parquet", "metrics.json", "digests.json"):
-        first_file = tmp_path / "one" / "generation-0001" / file
-        two = tmp_path / "two" / "generation-0001" / file
-        assert first_file.read_bytes() == two.read_bytes()
-
-
 @pytest.mark.parametrize("call", ["os.fsync", "os.replace", "os.mkdir"])
 def test_a_full_disk_stops_with_one_sentence_and_nothing_half_written(tmp_path, monkeypatch, call: str):
     def full(*_: object, **__: object) -> None:

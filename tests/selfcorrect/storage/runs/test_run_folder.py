@@ -60,13 +60,6 @@ def test_many_differences_are_counted_and_those_of_outer_settings_come_first(tmp
     assert "13 more settings differ." in str(refusal.value)
 
 
-def test_foreign_folders_are_left_alone(tmp_path: Path):
-    (tmp_path / "thesis.tex").write_text("…")
-    with pytest.raises(RunFolderError, match=r"not a run folder: there is no config.json, but thesis.tex"):
-        claim_folder(tmp_path, CONFIG)
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
-
-
 @pytest.mark.parametrize("content", [b"{", b"\xff", b"[]", b'"text"', b"[" * 100_000])
 def test_a_damaged_config_is_said_to_be_so(tmp_path: Path, content: bytes) -> None:
     claim_folder(tmp_path, CONFIG).release()
@@ -108,12 +101,6 @@ def test_a_folder_that_cannot_be_made_gets_one_sentence(tmp_path, monkeypatch, c
     monkeypatch.setattr("os.mkdir", refuse(code))
     with pytest.raises(RunFolderError, match=rf"cannot write to .*new: {reason}"):
         claim_folder(tmp_path / "new", CONFIG)
-
-
-def test_a_file_in_the_way_gets_one_sentence(tmp_path: Path):
-    (tmp_path / "taken").write_text("")
-    with pytest.raises(RunFolderError, match=r"cannot write to .*taken: "):
-        claim_folder(tmp_path / "taken", CONFIG)
 
 
 def test_a_config_leaves_room_for_its_digest(tmp_path: Path) -> None:
