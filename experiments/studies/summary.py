@@ -9,6 +9,7 @@ import io
 import json
 import math
 import os
+import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -197,14 +198,11 @@ def _concatenate_values(values: Sequence[Mapping[str, np.ndarray]]) -> dict[str,
 
 
 def machine() -> dict[str, object]:
-    """The machine in words without a name."""
-    model = ""
-    if (processor_file := Path("/proc/cpuinfo")).is_file():
-        for line in processor_file.read_text(encoding="utf-8", errors="replace").splitlines():
-            if "model name" in line:
-                model = line.partition(":")[2].strip()
-                break
-    return {"processor": model or "not known", "cores": os.cpu_count()}
+    """Return the machine in words without a name."""
+    path = Path("/proc/cpuinfo")
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    model = re.search(r"^model name\s*:(.*)", text, re.MULTILINE)
+    return {"processor": model[1].strip() if model else "not known", "cores": os.cpu_count()}
 
 
 def _encode_curves(curves: ArmCurves) -> dict[str, Any]:
