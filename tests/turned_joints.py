@@ -40,3 +40,15 @@ def with_toes_at(motion: Motion, height_m: float) -> Motion:
     toes = [motion.skeleton.parts.index(f"{side}_foot") for side in ("left", "right")]
     up_m = height_m - joint_positions(motion)[:, toes, 1].min()
     return replace(motion, root_m=motion.root_m + np.array([0.0, up_m, 0.0]))
+
+
+def bend_leg(motion: Motion, side: str, rises_m: ArrayLike, frames: Frames = ALL) -> Motion:
+    """The motion with a foot that is raised by one height or one for each frame, flat, below hips that stay."""
+    joints = [motion.skeleton.joint(f"{side}_{part}") for part in ("hip", "knee", "ankle")]
+    leg_m = float(np.linalg.norm(motion.skeleton.offsets_m[joints[1:]], axis=1).sum())
+    bend_rad = np.arccos(1 - np.asarray(rises_m) / leg_m)
+    for joint, turns in zip(joints, (-1.0, 2.0, -1.0), strict=True):
+        motion = pose_joint(
+            motion, joint, Rotation.from_rotvec(np.multiply.outer(turns * bend_rad, [1.0, 0, 0])), frames
+        )
+    return motion

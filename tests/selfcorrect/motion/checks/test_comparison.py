@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from made_motions import KINDS, Kind, made_motion
 from scipy.spatial.transform import Rotation
-from turned_joints import pose_joint, turn_joint
+from turned_joints import bend_leg, turn_joint
 
 from selfcorrect.experiments.file_correction.demo import walk as captured_walk
 from selfcorrect.experiments.file_correction.describe import describe_correction
@@ -27,17 +27,6 @@ def slide_body(motion: Motion, speed_m_s: float) -> Motion:
     """The motion, swinging over the floor at a speed that reaches this."""
     times_s = np.arange(len(motion))[:, None] / motion.fps
     return replace(motion, root_m=motion.root_m + speed_m_s / np.pi * np.sin(np.pi * times_s) * [1.0, 0.0, 0.0])
-
-
-def bend_left_leg(motion: Motion, height_m: float, first: int) -> Motion:
-    """The motion with its left foot raised from frame `first` on, as flat as it was."""
-    skeleton = motion.skeleton
-    hip, knee, ankle = [skeleton.joint(f"left_{part}") for part in ("hip", "knee", "ankle")]
-    leg_m = float(np.linalg.norm(skeleton.offsets_m[[knee, ankle]], axis=1).sum())
-    bend_rad = np.arccos(1 - height_m / leg_m)
-    for joint, turns in ((hip, -1.0), (knee, 2.0), (ankle, -1.0)):
-        motion = pose_joint(motion, joint, Rotation.from_rotvec([turns * bend_rad, 0.0, 0.0]), slice(first, None))
-    return motion
 
 
 def bouncing_walk() -> Motion:
@@ -124,7 +113,7 @@ def test_a_motion_that_is_put_down_is_not_worse(height_m: float) -> None:
 
 def test_feet_that_hang_in_the_air_bear_no_weight() -> None:
     clean = made_motion("idle", frames=120)
-    lifted = bend_left_leg(clean, 0.06, 60)
+    lifted = bend_leg(clean, "left", 0.06, slice(60, None))
     parts = ("left foot", "right foot")
     timeline = Timeline(clean.fps, np.zeros(120), np.zeros(120), parts, np.full((120, 2), 0.5))
     correction = measure_correction(clean, CorrectedMotion(lifted, timeline=timeline))
@@ -166,7 +155,7 @@ def test_a_body_that_comes_down_has_no_contacts_to_lose(height_m: float) -> None
 def test_one_foot_that_hangs_in_the_air_is_counted(height_m: float) -> None:
     """The other foot stands, so that the body does not float."""
     clean = made_motion("idle", frames=120)
-    lost_share, lost_height_m = find_lost_contacts(clean, bend_left_leg(clean, height_m, 60))
+    lost_share, lost_height_m = find_lost_contacts(clean, bend_leg(clean, "left", height_m, slice(60, None)))
     assert lost_share == pytest.approx(0.25, abs=0.1)
     assert lost_height_m == pytest.approx(height_m, abs=0.02)
 

@@ -9,7 +9,7 @@ from made_rigs import base_walk
 from posed_motions import lying
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation
-from turned_joints import pose_joint, shift, turn_joint
+from turned_joints import bend_leg, pose_joint, shift, turn_joint
 
 from selfcorrect import check
 from selfcorrect.motion.checks.check import RuleChoice, check_with
@@ -123,20 +123,10 @@ def test_a_floor_that_seems_level_is_found_if_it_is_tilted(kind: Kind, frames: i
 
 def bend_legs(motion: Motion, height_m: float, *, pauses: bool = True) -> tuple[Motion, np.ndarray]:
     """The motion with legs that bend for a second and pause, or bend all the time; and the rise of its flat feet."""
-    skeleton = motion.skeleton
     times_s = np.arange(len(motion)) / motion.fps
     rises_m = 0.5 * height_m * (1 - np.cos(2 * np.pi * times_s / (1.0 if pauses else 2.0)))
     rises_m[pauses & (times_s % 2.0 <= 1.0)] = 0.0
-    rotations = motion.rotations.copy()
-    for side in ("left", "right"):
-        hip, knee, ankle = (skeleton.joint(f"{side}_{part}") for part in ("hip", "knee", "ankle"))
-        leg_m = float(np.linalg.norm(skeleton.offsets_m[[knee, ankle]], axis=1).sum())
-        half_rad = np.arccos(1 - rises_m / leg_m) / 2
-        for joint, turns in ((hip, -1.0), (knee, 2.0), (ankle, -1.0)):
-            rotations[:, joint, 0] = np.sin(turns * half_rad)
-            rotations[:, joint, 1:3] = 0.0
-            rotations[:, joint, 3] = np.cos(turns * half_rad)
-    return replace(motion, rotations=rotations), rises_m
+    return bend_leg(bend_leg(motion, "left", rises_m), "right", rises_m), rises_m
 
 
 @pytest.mark.parametrize("pauses", [True, False])

@@ -33,13 +33,7 @@ def test_mirror_reflects_every_joint(random_motion: Make):
     motion = random_motion(0)
     reflected = joint_positions(motion)[:, motion.skeleton.mirror_map] * (-1, 1, 1)
     np.testing.assert_allclose(joint_positions(mirror(motion)), reflected, atol=1e-12)
-
-
-def test_mirror_twice_is_the_identity(random_motion: Make):
-    motion = random_motion(1)
-    mirrored_back = mirror(mirror(motion))
-    np.testing.assert_array_equal(mirrored_back.root_m, motion.root_m)
-    np.testing.assert_array_equal(mirrored_back.rotations, motion.rotations)
+    np.testing.assert_array_equal(mirror(mirror(motion)).rotations, motion.rotations)
 
 
 @pytest.mark.parametrize("seed", range(4))
