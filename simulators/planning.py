@@ -17,7 +17,7 @@ import numpy as np
 
 from selfcorrect.motion.geometry.filters import gaussian_filter1d, maximum_filter1d, remove_short_runs, solve_banded
 from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotate
-from selfcorrect.motion.geometry.vectors import cross, median
+from selfcorrect.motion.geometry.vectors import UP, cross, median
 from selfcorrect.motion.kinematics import pose_joints
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
@@ -125,7 +125,7 @@ class Planner:
         window = 2 * half_window + 1
         deepest_m = maximum_filter1d(depth_m, window, axis=1)
         lift_m = gaussian_filter1d(deepest_m, window / 4, axis=1)
-        shift_m = lift_m[..., None] * np.array([0.0, 1.0, 0.0])
+        shift_m = lift_m[..., None] * UP
         return self._shift_root(motions, positions_m, orientations, shift_m)
 
     def _shift_root(
@@ -176,7 +176,7 @@ class Planner:
         if placement.clearance_m:
             rise_m += lift_swinging_feet_m(heights_m, points_m, load, fps, placement)
         turns = quaternions(turns_rad)
-        targets_m = ankles_m + rise_m[..., None] * np.array([0.0, 1.0, 0.0])
+        targets_m = ankles_m + rise_m[..., None] * UP
         targets_m[..., [0, 2]] += hold_corners(points_m, load, fps, placement)
         rotations = solve_leg_ik(body.tree, plan.needs.positions_m, plan.needs.orientations, None, targets_m, turns)
         return replace(motions, rotations=rotations)

@@ -37,7 +37,7 @@ from .body.leg_ik import Legs
 from .body.soft_legs import JERK_AROUND_S, move_ankles_to
 from .cleanup.foot_lock import deadband
 from .contacts.contact_plan import plan_contacts
-from .stages.values import CleanedMotions, MotionPlan, TrackingResult, select_motions
+from .stages.values import CleanedMotions, MotionPlan, TrackingResult, choose_motions, select_motions
 
 Changes = tuple[np.ndarray, np.ndarray]
 """Shifts (N, T, 3) of roots and turns (N, T, J, 3) of joints, see `_compute_changes`."""
@@ -309,9 +309,8 @@ class RestoreFeet(Positive):
         ankles = Legs.from_skeleton(skeleton).ankles
         stands = self._shares(observe_feet(cleaned, attrgetter("touches")), motions.fps)
         share = np.maximum(stands, 1 - simulated[..., None])[..., None]
-        feet = [skeleton.joint(f"{side}_foot") for side in ("left", "right")]
-        toes = [foot for foot in feet if foot is not None]
-        if len(toes) == 2:
+        toes = skeleton.pair("foot")
+        if toes is not None:
             rotations = motions.rotations.copy()
             rotations[..., toes, :] = slerp(rotations[..., toes, :], cleaned.rotations[..., toes, :], share)
             motions = replace(motions, rotations=rotations)
@@ -365,7 +364,7 @@ class RevertHighJerk:
             share = np.minimum(share + smooth_gaussian(widest, bounds.around / 2), 1.0)
             mixed = _apply_changes(motions, share[..., None] * shift_m, share[..., None, None] * turns)
             has_fallback = np.asarray(share.any(axis=1))
-            reverted = _select_per_motion(has_fallback, mixed, motions)
+            reverted = choose_motions(has_fallback, mixed, motions)
         return reverted, share
 
 
@@ -436,15 +435,8 @@ def _smooth_changes(
     mixed_m = shift_m + share[..., :1] * (slow_m - shift_m)
     mixed_turns = turns + joint_shares[..., None] * (slow_turns - turns)
     is_changed = np.asarray(share.any(axis=(1, 2)))
-    calm = _select_per_motion(is_changed, _apply_changes(bounds.before, mixed_m, mixed_turns), after)
+    calm = choose_motions(is_changed, _apply_changes(bounds.before, mixed_m, mixed_turns), after)
     return calm, bounds.excess(calm), (mixed_m, mixed_turns)
-
-
-def _select_per_motion(is_first: np.ndarray, first: MotionBatch, second: MotionBatch) -> MotionBatch:
-    """Return the first motions where `is_first` (N,), else the second, so that no motion depends on others."""
-    root_m = np.where(is_first[:, None, None], first.root_m, second.root_m)
-    rotations = np.where(is_first[:, None, None, None], first.rotations, second.rotations)
-    return replace(first, root_m=root_m, rotations=rotations)
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,6 +19,7 @@ from selfcorrect.motion.corrector_interface.timeline import Timeline
 from selfcorrect.motion.corrector_interface.views import CorrectionView
 from selfcorrect.motion.editing.loops import close_loop, is_loop, unroll_loop
 from selfcorrect.motion.geometry.rotations import slerp
+from selfcorrect.motion.geometry.vectors import ALONG_FLOOR
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.support import Support
 
@@ -154,7 +155,7 @@ class Segment:
             return replace(cut, motion=self.take, failure=self._map_failure_to_loop(cut.failure))
         is_glide_removed = any(note.kind is NoteKind.GLIDE_REMOVED for note in cut.notes)
         same_travel = same_travel and not is_glide_removed
-        back_m = (self.take.root_m[0] - cut.motion.root_m[self.margin]) * (1.0, 0.0, 1.0)
+        back_m = (self.take.root_m[0] - cut.motion.root_m[self.margin]) * ALONG_FLOOR
         moved = replace(cut.motion, root_m=cut.motion.root_m + back_m)
         return replace(
             cut,

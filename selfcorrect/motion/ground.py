@@ -12,6 +12,7 @@ import numpy as np
 from ..core.errors import InputError
 from ..storage.files.strict_json import read_file_as
 from .geometry.rotations import compose, invert, quaternions, rotate, to_matrices
+from .geometry.vectors import UP
 from .support import level_corners_m
 
 STEEPEST_DEG = 30.0
@@ -182,14 +183,12 @@ class Ground:
     @property
     def up(self) -> np.ndarray:
         """(3,) up direction in the frame of this ground."""
-        up = np.array([0.0, 1.0, 0.0])
-        return rotate(self.to_floor, up) if self.in_floor_frame else up
+        return rotate(self.to_floor, UP) if self.in_floor_frame else UP
 
     @property
     def normal(self) -> np.ndarray:
         """(3,) normal of the floor in the frame of this ground."""
-        normal = np.array([0.0, 1.0, 0.0])
-        return normal if self.in_floor_frame else rotate(invert(self.to_floor), normal)
+        return UP if self.in_floor_frame else rotate(invert(self.to_floor), UP)
 
     def to_floor_frame(self, points_m: np.ndarray) -> np.ndarray:
         """Convert points (..., 3) to the floor's frame."""

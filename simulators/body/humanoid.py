@@ -14,6 +14,7 @@ from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.motion.body.requirements import REQUIRED_PARTS
 from selfcorrect.motion.body.surface import SolePoints, sole_points, stature_m
 from selfcorrect.motion.geometry.rotations import rotate
+from selfcorrect.motion.geometry.vectors import UP
 from selfcorrect.motion.ground import Ground
 from selfcorrect.motion.measures.ground_plane import GRAVITY_M_S2
 from selfcorrect.motion.motion import Moving
@@ -114,7 +115,7 @@ class ContactPoints:
     def lowest_points(self, positions_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
         """Return the lowest points (..., C, 3), world, from world poses of the links (..., L, 3) and (..., L, 4)."""
         turned_m = rotate(orientations.take(self.links, -2), self.offsets_m)
-        down_m = self.radii_m[:, None] * np.array([0.0, 1.0, 0.0])
+        down_m = self.radii_m[:, None] * UP
         return positions_m.take(self.links, -2) + turned_m - down_m
 
 

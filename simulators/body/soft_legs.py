@@ -14,7 +14,7 @@ import numpy as np
 
 from selfcorrect.motion.geometry.filters import maximum_filter1d, solve_banded
 from selfcorrect.motion.geometry.rotations import compose, invert, rotate
-from selfcorrect.motion.geometry.vectors import cross, dot, norms, split_components
+from selfcorrect.motion.geometry.vectors import UP, cross, dot, norms, split_components
 from selfcorrect.motion.kinematics import forward_kinematics, pose_joints
 from selfcorrect.motion.measures.roughness import joint_jerks_m_s3
 from selfcorrect.motion.motion import MotionBatch
@@ -22,6 +22,27 @@ from selfcorrect.motion.skeleton import Skeleton
 
 from .curves import apply_transposed_second_difference, blur, second_difference_bands, smooth_gaussian, thirds_to_frames
 from .leg_ik import Legs, knee_forward, shortest_turn, turn_segments
+
+_SWING = 0.1
+"""Weight of the distance of swinging ankles."""
+_KNEE_S = 0.03
+"""Time for a change of a knee's bend; a radian weighs as much as `_LEVER_M`."""
+_LEVER_M = 0.05
+"""Change of a leg's length that weighs as much as a radian of the knee's bend, for smoothness only."""
+_STRAIGHT_RAD = 0.14
+"""Smallest bend of stretched knees, unless knees were straighter before."""
+_STRAIGHT = 0.01
+"""Weight of stretching knees further, per square radian."""
+_PELVIS_S = 0.12
+"""Time for a rise or fall of the pelvis."""
+_ROUGHER_M_S3 = 4.0
+"""Jerk that knees may have in addition; changes with more are spread further."""
+_SPREADING = 3.0
+"""Factor, less 1, of the wider spread of changes in each step."""
+_FIRST_STEPS = 3
+"""Gauss-Newton steps before knees' speed and jerk are looked at."""
+_STEPS = 12
+"""Largest number of Gauss-Newton steps."""
 
 
 @dataclass(frozen=True)
@@ -31,34 +52,14 @@ class SoftLegSettings:
     Weights multiply squares, in metres, radians and seconds, against the square of a standing ankle's distance.
     """
 
-    swing: float = 0.1
-    """Weight of the distance of swinging ankles."""
-    knee_s: float = 0.03
-    """Time for a change of a knee's bend; a radian weighs as much as `lever_m`."""
-    lever_m: float = 0.05
-    """Change of a leg's length that weighs as much as a radian of the knee's bend, for smoothness only."""
-    straight_rad: float = 0.14
-    """Smallest bend of stretched knees, unless knees were straighter before."""
-    straight: float = 0.01
-    """Weight of stretching knees further, per square radian."""
     pelvis: float = 0.15
     """Weight of the pelvis' height."""
-    pelvis_s: float = 0.12
-    """Time for a rise or fall of the pelvis."""
     fastest_rad_s: float = 0.8
     """Angular speed that a knee may gain; changes that gain more are spread further."""
     rougher: float = 1.05
     """Largest factor of the jerk of knees over the jerk before, around each frame."""
-    rougher_m_s3: float = 4.0
-    """Jerk that knees may have in addition; changes with more are spread further."""
     braking: float = 3.0
     """Weight, added in each step, of the speed of knees that gain more; nothing else holds knees at a motion's ends."""
-    spreading: float = 3.0
-    """Factor, less 1, of the wider spread of changes in each step."""
-    first_steps: int = 3
-    """Gauss-Newton steps before knees' speed and jerk are looked at."""
-    steps: int = 12
-    """Largest number of Gauss-Newton steps."""
 
 
 SOFT_LEGS = SoftLegSettings()
@@ -131,9 +132,9 @@ def solve_soft_legs(
             fps=fps,
             settings=settings,
         )
-        bends_rad[motion], rises_m[motion] = _solve_reach(reach, settings)
+        bends_rad[motion], rises_m[motion] = _solve_reach(reach)
     flexing = _rotations_about(axes, bends_rad)
-    upwards_m = rises_m[..., None, None] * (0.0, 1.0, 0.0)
+    upwards_m = rises_m[..., None, None] * UP
     swings = shortest_turn(thighs_m + rotate(flexing, shanks_m), targets_m - upwards_m)
     shank_turns = compose(swings, flexing)
     return rises_m, turn_segments(skeleton, orientations, legs, swings, shank_turns, foot_turns)
@@ -168,7 +169,7 @@ def move_ankles_to(
         motions.fps,
         reference_knees_m=reference_m[..., legs.knees, :],
     )
-    return replace(motions, root_m=motions.root_m + rises_m[..., None] * (0.0, 1.0, 0.0), rotations=rotations)
+    return replace(motions, root_m=motions.root_m + rises_m[..., None] * UP, rotations=rotations)
 
 
 def _knee_axes(thighs_m: np.ndarray, shanks_m: np.ndarray, forward: np.ndarray, above: np.ndarray) -> np.ndarray:
@@ -218,6 +219,7 @@ class _ReachProblem:
     allowed_m_s3: np.ndarray
     """Largest jerk of the knees around each frame."""
     fps: float
+    settings: SoftLegSettings
 
     @classmethod
     def from_legs(
@@ -252,9 +254,10 @@ class _ReachProblem:
             turned_m=split_components(cross(axes, shanks_m)),
             hips_m=split_components(hips_m),
             targets_m=split_components(targets_m),
-            weights=settings.swing + (1 - settings.swing) * firmness,
-            allowed_m_s3=settings.rougher * reference_m_s3 + settings.rougher_m_s3,
+            weights=_SWING + (1 - _SWING) * firmness,
+            allowed_m_s3=settings.rougher * reference_m_s3 + _ROUGHER_M_S3,
             fps=fps,
+            settings=settings,
         )
 
     @cached_property
@@ -280,7 +283,7 @@ class _ReachProblem:
         """Squared horizontal distances from the hips to the targets of the ankles."""
         return self.targets_m[0] ** 2 + self.targets_m[2] ** 2
 
-    def first_bends_rad(self, straight_rad: float) -> np.ndarray:
+    def first_bends_rad(self) -> np.ndarray:
         """Return bends of legs that reach the targets, as far as knees are not overstretched."""
         constant_m2, cosine_m2, sine_m2 = self.squares_m2
         largest_m2 = np.maximum(np.hypot(cosine_m2, sine_m2), 1e-9)
@@ -288,7 +291,7 @@ class _ReachProblem:
         bend_rad = np.arccos(np.clip((distance_m2 - constant_m2) / largest_m2, -1.0, 1.0))
         before_rad = self.flexion_rad
         is_overstretched = (before_rad < 0) & (bend_rad < _ALIKE - before_rad)
-        bent_rad = np.maximum(bend_rad, np.minimum(before_rad, straight_rad))
+        bent_rad = np.maximum(bend_rad, np.minimum(before_rad, _STRAIGHT_RAD))
         return np.where(is_overstretched, -bend_rad, bent_rad) - before_rad
 
 
@@ -338,27 +341,27 @@ def _dots(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return np.add.reduce(first * second, axis=0)
 
 
-def _solve_reach(reach: _ReachProblem, settings: SoftLegSettings) -> tuple[np.ndarray, np.ndarray]:
+def _solve_reach(reach: _ReachProblem) -> tuple[np.ndarray, np.ndarray]:
     """Return bends (T, 2) of the knees and rises (T,) of the body of a motion."""
     frames = len(reach.weights)
-    pose = _LegPose.from_bends(reach, reach.first_bends_rad(settings.straight_rad), np.zeros(frames))
+    pose = _LegPose.from_bends(reach, reach.first_bends_rad(), np.zeros(frames))
     smoothness = np.ones((frames - 2, 2))
     braking = np.zeros((frames - 1, 2))
-    for count in range(1, settings.steps + 1):
-        step = _gauss_newton_step(reach, pose, smoothness, braking, settings)
+    for count in range(1, _STEPS + 1):
+        step = _gauss_newton_step(reach, pose, smoothness, braking)
         turned_rad = np.minimum(np.maximum(step[:, :2], -_LONGEST_STEP_RAD), _LONGEST_STEP_RAD)
         pose = _LegPose.from_bends(reach, pose.bends_rad + turned_rad, pose.rises_m + step[:, 2])
-        if count < settings.first_steps:
+        if count < _FIRST_STEPS:
             continue
-        factors, too_fast = _spread_factors(reach, pose, settings)
-        braking = braking + settings.braking * too_fast
+        factors, too_fast = _spread_factors(reach, pose)
+        braking = braking + reach.settings.braking * too_fast
         if factors.max() == 1.0 and np.abs(step).max() < _CONVERGED:
             break
         smoothness = smoothness * factors
     return pose.bends_rad, pose.rises_m
 
 
-def _spread_factors(reach: _ReachProblem, pose: _LegPose, settings: SoftLegSettings) -> tuple[np.ndarray, np.ndarray]:
+def _spread_factors(reach: _ReachProblem, pose: _LegPose) -> tuple[np.ndarray, np.ndarray]:
     """Return factors on the smoothness of knees around frames that are too fast or too rough, and the excess of speed.
 
     Returns:
@@ -366,15 +369,15 @@ def _spread_factors(reach: _ReachProblem, pose: _LegPose, settings: SoftLegSetti
     """
     fps = reach.fps
     after_rad_s = np.abs(np.diff(reach.flexion_rad + pose.bends_rad, axis=0)) * fps
-    too_fast = _clip_to_unit((after_rad_s - reach.speeds_rad_s) / settings.fastest_rad_s - 1)
+    too_fast = _clip_to_unit((after_rad_s - reach.speeds_rad_s) / reach.settings.fastest_rad_s - 1)
     fast = too_fast[None, 1:]
     if fast.any():
-        widest = maximum_filter1d(fast, 2 * round(settings.knee_s * fps) + 1, axis=1)
+        widest = maximum_filter1d(fast, 2 * round(_KNEE_S * fps) + 1, axis=1)
         fast = blur(widest, 1.0, fps)
     squares = np.square(np.diff(pose.knees_m(reach), 3, axis=1))
     jerks_m_s3 = _average_around_frames(np.sqrt(squares.sum(axis=0))[None] * fps**3, fps)
     rough = _clip_to_unit((jerks_m_s3[0, 1:-1] / reach.allowed_m_s3[1:-1] - 1) / 0.1)
-    return 1 + settings.spreading * np.maximum(fast[0], rough), too_fast
+    return 1 + _SPREADING * np.maximum(fast[0], rough), too_fast
 
 
 def _clip_to_unit(values: np.ndarray) -> np.ndarray:
@@ -387,32 +390,31 @@ def _average_around_frames(jerks_m_s3: np.ndarray, fps: float) -> np.ndarray:
     return smooth_gaussian(thirds_to_frames(jerks_m_s3), JERK_AROUND_S * fps)
 
 
-def _gauss_newton_step(
-    reach: _ReachProblem, pose: _LegPose, smoothness: np.ndarray, braking: np.ndarray, settings: SoftLegSettings
-) -> np.ndarray:
+def _gauss_newton_step(reach: _ReachProblem, pose: _LegPose, smoothness: np.ndarray, braking: np.ndarray) -> np.ndarray:
     """Return the change (T, 3) of both bends and the rise of a motion in a step of Gauss and Newton.
 
     smoothness: (T − 2, 2) factors of the weight of knees' smoothness; braking: (T − 1, 2) weight of the knees' speed.
     """
     _, cosine_m2, sine_m2 = reach.squares_m2
     weights = reach.weights
+    pelvis = reach.settings.pelvis
     fps = reach.fps
     frames = len(weights)
     lever_m = 0.5 * (sine_m2 * pose.cosine - cosine_m2 * pose.sine) / pose.length_m
     missed_m = pose.length_m - pose.distance_m
     down = pose.up_m / pose.distance_m
-    least_rad = np.minimum(settings.straight_rad - reach.flexion_rad, 0.0)
+    least_rad = np.minimum(_STRAIGHT_RAD - reach.flexion_rad, 0.0)
     ahead_rad = pose.bends_rad - lever_m * missed_m / (lever_m**2 + _DAMPING_M2)
-    overstretch = settings.straight * (np.minimum(pose.bends_rad, ahead_rad) < least_rad)
+    overstretch = _STRAIGHT * (np.minimum(pose.bends_rad, ahead_rad) < least_rad)
 
-    smooth = np.full((frames - 2, 3), settings.pelvis * (settings.pelvis_s * fps) ** 4)
-    smooth[:, :2] = settings.lever_m**2 * (settings.knee_s * fps) ** 4 * smoothness
+    smooth = np.full((frames - 2, 3), pelvis * (_PELVIS_S * fps) ** 4)
+    smooth[:, :2] = _LEVER_M**2 * (_KNEE_S * fps) ** 4 * smoothness
     values = np.concatenate([pose.bends_rad, pose.rises_m[:, None]], axis=1)
     bands = np.zeros((7, frames, 3))
     bands[[0, 3, 6]] = second_difference_bands(smooth)
     right_side = -apply_transposed_second_difference(smooth * np.diff(values, 2, axis=0))
     if braking.any():
-        speed_weights = settings.lever_m**2 * (settings.knee_s * fps) ** 2 * braking
+        speed_weights = _LEVER_M**2 * (_KNEE_S * fps) ** 2 * braking
         bands[6, 1:, :2] += speed_weights
         bands[6, :-1, :2] += speed_weights
         bands[3, 1:, :2] -= speed_weights
@@ -423,10 +425,10 @@ def _gauss_newton_step(
     weighted_lever_m = weights * lever_m
     weighted_down = weights * down
     bands[6, :, :2] += weighted_lever_m * lever_m + overstretch + _DAMPING_M2
-    bands[6, :, 2] += _add_sides(weighted_down * down) + settings.pelvis
+    bands[6, :, 2] += _add_sides(weighted_down * down) + pelvis
     bands[4, :, 2], bands[5, :, 2] = (weighted_lever_m * down).T
     right_side[:, :2] -= weighted_lever_m * missed_m + overstretch * (pose.bends_rad - least_rad)
-    right_side[:, 2] -= _add_sides(weighted_down * missed_m) + settings.pelvis * pose.rises_m
+    right_side[:, 2] -= _add_sides(weighted_down * missed_m) + pelvis * pose.rises_m
     return solve_banded(bands.reshape(7, -1), right_side.ravel()).reshape(frames, 3)
 
 

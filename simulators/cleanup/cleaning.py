@@ -38,13 +38,6 @@ def repair_each(motions: MotionBatch, indices: Iterable[int], repair: Callable[[
     return replace(motions, root_m=root_m, rotations=rotations)
 
 
-def choose_motions(selected: np.ndarray, first: MotionBatch, second: MotionBatch) -> MotionBatch:
-    """Return the first motions where they are selected (N,), the second ones elsewhere."""
-    root_m = np.where(selected[:, None, None], first.root_m, second.root_m)
-    rotations = np.where(selected[:, None, None, None], first.rotations, second.rotations)
-    return replace(first, root_m=root_m, rotations=rotations)
-
-
 class CleanupStep(Protocol):
     """A step of a clean-up: its parameters, and a call that returns the next state."""
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from selfcorrect.motion.geometry.filters import maximum_filter1d, solve_banded
 from selfcorrect.motion.geometry.rotations import quaternions, rotation_vectors
-from selfcorrect.motion.geometry.vectors import cross, find_distinct, norms
+from selfcorrect.motion.geometry.vectors import UP, cross, find_distinct, norms
 
 from ..body.curves import blur, second_difference_bands, smooth_gaussian, smoothstep
 
@@ -63,7 +63,7 @@ def flattening_rotations(normals: np.ndarray, share: np.ndarray) -> np.ndarray:
 
     normals: (N, T, 2, 3) of the soles, world.
     """
-    axes = cross(normals, np.array([0.0, 1.0, 0.0]))
+    axes = cross(normals, UP)
     axes /= np.maximum(norms(axes), 1e-9)[..., None]
     angles_rad = _tilt_rad(normals) * share
     return quaternions(axes * angles_rad[..., None])

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from selfcorrect.motion.geometry.vectors import UP
 from selfcorrect.motion.observed_ground import ObservedGround
 
 from ..body.soles import fit_soles
@@ -30,7 +31,7 @@ class LevelFloor:
             ground = ObservedGround(posed.motions[index])
             heights_m.append(ground.find_height_below_m(feet_m, lowest=cleaning.mode.finds_supports))
         down_m = np.array(heights_m)
-        shifted = posed.shift(-down_m[:, None, None] * (0.0, 1.0, 0.0))
+        shifted = posed.shift(-down_m[:, None, None] * UP)
         return replace(cleaning, raised_m=cleaning.raised_m - down_m).with_posed_motions(shifted)
 
 

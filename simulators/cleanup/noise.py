@@ -10,7 +10,8 @@ from selfcorrect.motion.kinematics import joint_positions, make_continuous
 from selfcorrect.motion.motion import MotionBatch
 
 from ..body.curves import smooth_whittaker
-from .cleaning import CleanupState, choose_motions
+from ..stages.values import choose_motions
+from .cleaning import CleanupState
 
 _NOISY_RAD = 0.02
 """Largest white noise of a body's median joint that is not removed: smoothing would cost real motion."""

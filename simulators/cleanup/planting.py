@@ -15,7 +15,7 @@ from selfcorrect.motion.body.surface import SURFACE_RADII_M, heel_relief_m, sole
 from selfcorrect.motion.geometry.filters import maximum_filter1d
 from selfcorrect.motion.geometry.rotations import compose, quaternions, rotate, rotation_vectors
 from selfcorrect.motion.geometry.runs import holds_throughout
-from selfcorrect.motion.geometry.vectors import median, norms, sum_points
+from selfcorrect.motion.geometry.vectors import ALONG_FLOOR, UP, median, norms, sum_points
 from selfcorrect.motion.ground import Ground
 from selfcorrect.motion.kinematics import cached_poses, local_rotations
 from selfcorrect.motion.motion import MotionBatch
@@ -26,8 +26,9 @@ from ..body.curves import FRAME_S, blur, smooth_gaussian
 from ..body.leg_ik import MAXIMUM_REACH, Legs, shortest_turn, solve_leg_ik
 from ..body.soft_legs import solve_soft_legs
 from ..body.soles import corner_positions, frame_speeds, split_by_foot, stance_velocities
+from ..stages.values import choose_motions
 from . import foot_lock
-from .cleaning import CleanupState, choose_motions
+from .cleaning import CleanupState
 from .foot_lock import limit_turns, lock_feet_softly
 from .levelling import LevelFloor
 from .stance import SOLE_NEAR_M, PosedMotions, find_boxes_under_feet, has_boxes
@@ -229,8 +230,8 @@ def _plant_feet_softly(posed: PosedMotions, ground_m: np.ndarray) -> MotionBatch
         share = np.where(np.isinf(motions.contacts), 1.0, share)
     moves_m = share[..., None] * lock_m
     # A part of a foot that was still stays so, however the remaining foot is turned and raised.
-    held = _find_toes(motions.skeleton)
-    held_m = posed.positions_m[:, :, held if len(held) == len(ankles) else ankles]
+    toes = motions.skeleton.pair("foot")
+    held_m = posed.positions_m[:, :, ankles if toes is None else toes]
     arms_m = held_m - ankles_m
     turned_m = rotate(turns, arms_m) - arms_m
     moves_m = foot_lock.damp_while_still(moves_m + turned_m, held_m, stands, fps) - turned_m
@@ -243,7 +244,7 @@ def _plant_feet_softly(posed: PosedMotions, ground_m: np.ndarray) -> MotionBatch
         blur(posed.stands, 1.0, fps),
         fps,
     )
-    return replace(motions, root_m=motions.root_m + rises_m[..., None] * (0.0, 1.0, 0.0), rotations=rotations)
+    return replace(motions, root_m=motions.root_m + rises_m[..., None] * UP, rotations=rotations)
 
 
 def _plant_feet_per_frame(posed: PosedMotions, ground_m: np.ndarray) -> MotionBatch:
@@ -279,8 +280,8 @@ def _held_velocities(posed: PosedMotions, turns: np.ndarray) -> np.ndarray:
     fps = posed.motions.fps
     ankles_m = posed.positions_m[:, :, Legs.from_skeleton(posed.motions.skeleton).ankles]
     soles_m = _rotate_feet(posed.feet_m, ankles_m, turns)
-    toes = _find_toes(posed.motions.skeleton)
-    if len(toes) < 2:
+    toes = posed.motions.skeleton.pair("foot")
+    if toes is None:
         return stance_velocities(soles_m, fps)
     toes_m = _rotate_feet(posed.positions_m[:, :, toes][..., None, :], ankles_m, turns)[..., 0, :]
     heels_m = sum_points(soles_m[..., _CORNERS_OF_HEEL, :]) / 2
@@ -312,8 +313,8 @@ def _bend_toes(posed: PosedMotions, ground_m: np.ndarray, *, is_soft: bool) -> P
     Only fitted soles are bent: those by default need not be where the feet are.
     """
     skeleton = posed.motions.skeleton
-    toes = _find_toes(skeleton)
-    if skeleton.soles_m is None or len(toes) < 2:
+    toes = skeleton.pair("foot")
+    if skeleton.soles_m is None or toes is None:
         return posed
     ground = posed.motions.ground
     for _ in range(_TOE_BENDS if is_soft else 1):
@@ -333,12 +334,6 @@ def _bend_toes(posed: PosedMotions, ground_m: np.ndarray, *, is_soft: bool) -> P
         feet_m = split_by_foot(corner_positions(posed.soles, posed.positions_m, orientations))
         posed = replace(posed, orientations=orientations, feet_m=feet_m)
     return posed
-
-
-def _find_toes(skeleton: Skeleton) -> list[int]:
-    """Return the toe joints that a skeleton has, left first."""
-    toes = [skeleton.joint(f"{side}_foot") for side in SIDES]
-    return [toe for toe in toes if toe is not None]
 
 
 def _solid_foot_points_m(posed: PosedMotions) -> np.ndarray:
@@ -450,7 +445,7 @@ def trunk_lift(skeleton: Skeleton, positions_m: np.ndarray, fps: float) -> np.nd
     frames = max(3, round(3 * FRAME_S * fps))
     deepest_m = maximum_filter1d(np.maximum(depths_m, 0.0), frames, axis=1)
     lift_m = blur(deepest_m, 1.0, fps)
-    return lift_m[..., None] * (0.0, 1.0, 0.0)
+    return lift_m[..., None] * UP
 
 
 def raise_limbs(motions: MotionBatch, spread_s: float = 0.0) -> MotionBatch:
@@ -536,7 +531,7 @@ def _tilt_bones(bones_m: np.ndarray, higher_m: np.ndarray, orientations: np.ndar
     lengths_m = norms(bones_m)
     heights_m = np.clip(bones_m[..., 1] + higher_m, -lengths_m, lengths_m)
     front = rotate(orientations, np.array([0.0, 0.0, 1.0]))
-    across_m = (bones_m + 1e-3 * lengths_m[..., None] * front) * (1.0, 0.0, 1.0)
+    across_m = (bones_m + 1e-3 * lengths_m[..., None] * front) * ALONG_FLOOR
     across_m /= np.maximum(norms(across_m)[..., None], 1e-9)
     raised_m = across_m * np.sqrt(lengths_m**2 - heights_m**2)[..., None]
     raised_m[..., 1] = heights_m

@@ -31,8 +31,8 @@ from ..contacts.contact_plan import (
 )
 from ..contacts.dynamics import demand
 from ..settings.plan import PLAN
-from ..stages.values import select_motions
-from .cleaning import CleanupState, choose_motions
+from ..stages.values import choose_motions, select_motions
+from .cleaning import CleanupState
 from .planting import PlantFeet, plant_feet
 from .stance import has_boxes
 

@@ -11,6 +11,7 @@ import numpy as np
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotate, to_matrices
+from selfcorrect.motion.geometry.vectors import ALONG_FLOOR, UP
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.measures.ground_plane import LEVEL, GroundPlane
 from selfcorrect.motion.motion import MotionBatch
@@ -81,7 +82,7 @@ def place_on_slope(scene: Scene, correction: CorrectedMotion) -> CorrectedMotion
     if scene.is_plain or not correction.accepted:
         return correction
     to_upright = _slope_to_upright(scene)
-    x, y, z = rotate(invert(to_upright), np.array([0.0, 1.0, 0.0])).tolist()
+    x, y, z = rotate(invert(to_upright), UP).tolist()
     slope = GroundPlane((x, y, z), stances=0) if scene.slope_deg else LEVEL
     return replace(correction, motion=TurnedWorld(to_upright).restore(correction.motion), slope=slope)
 
@@ -109,7 +110,7 @@ def lean_bodies(scene: Scene, motions: MotionBatch) -> MotionBatch:
     skeleton = motions.skeleton
     turn = _slope_to_upright(scene)
     positions_m, orientations = forward_kinematics(skeleton, motions.root_m, motions.rotations)
-    below_m = (motions.root_m * (1.0, 0.0, 1.0))[:, :, None]
+    below_m = (motions.root_m * ALONG_FLOOR)[:, :, None]
     turned_m = below_m + (positions_m - below_m) @ to_matrices(turn).T
     turned = compose(turn, orientations)
     ankles_m = positions_m[:, :, Legs.from_skeleton(skeleton).ankles]
@@ -119,7 +120,7 @@ def lean_bodies(scene: Scene, motions: MotionBatch) -> MotionBatch:
     rises_m, rotations = solve_soft_legs(
         skeleton, turned_m, turned, ankles_m, feet_back, firm, motions.fps, _SLOPE_LEGS
     )
-    return replace(motions, root_m=turned_m[:, :, 0] + rises_m[..., None] * (0.0, 1.0, 0.0), rotations=rotations)
+    return replace(motions, root_m=turned_m[:, :, 0] + rises_m[..., None] * UP, rotations=rotations)
 
 
 def _link_with_hand(body: Humanoid, side: str) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 
 from selfcorrect.motion.body.surface import SolePoints
 from selfcorrect.motion.corrector_interface.results import Note, Repair
+from selfcorrect.motion.geometry.vectors import UP
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
 from selfcorrect.motion.views import ShiftedWorld
@@ -55,7 +56,7 @@ class CleanedMotions:
     @property
     def on_floor(self) -> ShiftedWorld:
         """The view in which the floor beneath the given motions is at y = 0 and stands still."""
-        return ShiftedWorld(self.raised_m[:, None, None] * (0.0, 1.0, 0.0) - self.floor.displacement_m)
+        return ShiftedWorld(self.raised_m[:, None, None] * UP - self.floor.displacement_m)
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,3 +138,10 @@ def select_motions(motions: MotionBatch, indices: Sequence[int]) -> MotionBatch:
     if len(indices) == len(motions):
         return motions
     return MotionBatch.stack([motions[index] for index in indices])
+
+
+def choose_motions(selected: np.ndarray, first: MotionBatch, second: MotionBatch) -> MotionBatch:
+    """Return the first motions where they are selected (N,), the second ones elsewhere; none depends on others."""
+    root_m = np.where(selected[:, None, None], first.root_m, second.root_m)
+    rotations = np.where(selected[:, None, None, None], first.rotations, second.rotations)
+    return replace(first, root_m=root_m, rotations=rotations)

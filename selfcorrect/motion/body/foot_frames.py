@@ -14,7 +14,7 @@ import numpy as np
 
 from ...runtime.content_cache import remember_by_object
 from ..geometry.rotations import invert, rotate
-from ..geometry.vectors import find_distinct, median, norms, percentile
+from ..geometry.vectors import UP, find_distinct, median, norms, percentile
 from ..kinematics import SLAB, forward_kinematics
 from ..motion import Motion
 from ..observation.observation import observe
@@ -236,7 +236,7 @@ def _find_stances(motion: Motion, clip: int) -> list[_Stance]:
     heights_m = toes_m[..., 1] if motion.ground is None else motion.ground.in_own_frame.above_m(toes_m)
     stands = observe(motion).stands_flat[:count]
 
-    up = rotate(invert(orientations), np.array([0.0, 1.0, 0.0]))
+    up = rotate(invert(orientations), UP)
     toe_to_ankle_m = ankles_m - toes_m
     stances = []
     for side, frames in enumerate(stands.T):
@@ -296,7 +296,7 @@ def _estimate_foot(stances: Sequence[_Stance], skeleton: Skeleton, side: int, fp
 
 def _is_tilted(normal: np.ndarray) -> bool:
     """Return whether a normal (3,) is tilted so far that the foot stands on its edge or tip, or lies."""
-    return float(_angles_rad(normal, np.array([0.0, 1.0, 0.0]))) > _MOST_TILTED_RAD
+    return float(_angles_rad(normal, UP)) > _MOST_TILTED_RAD
 
 
 def _estimate_depth_m(heights_m: np.ndarray, bounds_m: tuple[float, float, float]) -> tuple[float, float]:

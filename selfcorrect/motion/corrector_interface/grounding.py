@@ -10,6 +10,7 @@ from ..body.foot_frames import estimate_foot_frames
 from ..body.surface import sole_corners_m
 from ..editing.transforms import raise_motion
 from ..geometry.rotations import invert, rotate
+from ..geometry.vectors import UP
 from ..kinematics import in_chunks
 from ..measures.ground_plane import LEVEL, TILTED_DEG, GroundPlane
 from ..motion import Motion
@@ -164,7 +165,7 @@ class MotionOnFloor:
         lowest_m = ground.lowest_m - floor_m
         if ground.is_shown and ground.is_stood_on and abs(lowest_m) > OTHER_GROUND_M:
             notes.append(Note(NoteKind.LOWEST_GROUND, lowest_m))
-        up = np.array([0.0, 1.0, 0.0])
+        up = UP
         if correction.floor.is_tilted and not self.levels:
             up = rotate(invert(correction.floor.to_level), up)
         if not floor_m:

@@ -10,7 +10,7 @@ from math import ceil
 import numpy as np
 
 from ..geometry.rotations import compose, invert, quaternions, rotation_vectors, slerp, turn_angles
-from ..geometry.vectors import norms
+from ..geometry.vectors import ALONG_FLOOR, norms
 from ..kinematics import joint_positions, make_continuous, pose_joints
 from ..motion import Motion
 from .transforms import close_cycle, repeat_cycle, turn, turn_per_cycle_rad
@@ -54,7 +54,7 @@ def gap_m(motion: Motion) -> float:
 def _ends(motion: Motion) -> tuple[Motion, Motion]:
     """Return the first frame, and the last frame moved back there."""
     last = turn(motion.frames(len(motion) - 1, len(motion)), -turn_per_cycle_rad(motion))
-    away_m = (last.root_m - motion.root_m[:1]) * (1.0, 0.0, 1.0)
+    away_m = (last.root_m - motion.root_m[:1]) * ALONG_FLOOR
     return motion.frames(0, 1), replace(last, root_m=last.root_m - away_m)
 
 
@@ -136,7 +136,7 @@ def close_loop(edited: Motion, original: Motion, margin: int, *, same_travel: bo
         onto_m = original.root_m[-1] - turn(original, turn_rad).root_m[0]
     else:
         onto_m = (loop.root_m[-len(ahead) :] - ahead.root_m).mean(axis=0)
-    ahead_m = ahead.root_m + onto_m * (1.0, 0.0, 1.0)
+    ahead_m = ahead.root_m + onto_m * ALONG_FLOOR
     share = ease(blended)[:, None]
     root_m = loop.root_m.copy()
     rotations = loop.rotations.copy()

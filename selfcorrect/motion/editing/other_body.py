@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..geometry.filters import gaussian_filter1d
+from ..geometry.vectors import ALONG_FLOOR
 from ..motion import Motion
 from ..observation.observation import Observation, find_feet_m, observe
 
@@ -39,7 +40,7 @@ def keep_feet_in_place(original: Motion, posed: Motion) -> Motion:
     own_feet_m = find_feet_m(original)
     if abs(ratio - 1) < _SAME and np.abs(find_feet_m(posed) - own_feet_m).max() < _SAME * own_leg_m:
         return posed
-    pivot_m = original.root_m[0] * [1.0, 0.0, 1.0] + [0.0, observation.floor_m, 0.0]
+    pivot_m = original.root_m[0] * ALONG_FLOOR + [0.0, observation.floor_m, 0.0]
     scaled = replace(posed, root_m=pivot_m + ratio * (posed.root_m - pivot_m))
     goals_m = pivot_m + ratio * (own_feet_m - pivot_m)
     feet_off_m = find_feet_m(scaled) - goals_m

@@ -8,6 +8,7 @@ from ...core.errors import InputError
 from ...storage.files.limits import check_unpacked
 from ..body.surface import lowest_sole_at_rest_m
 from ..geometry.rotations import compose, invert, quaternions, rotate, rotation_vectors, slerp
+from ..geometry.vectors import ALONG_FLOOR, UP
 from ..kinematics import make_continuous
 from ..motion import Motion, Moving
 from ..skeleton import Skeleton
@@ -64,7 +65,7 @@ def turn(moving: Moving, angle_rad: np.ndarray | float) -> Moving:
     (N,).
     """
     angles = np.broadcast_to(angle_rad, moving.root_m.shape[:-2])
-    rotation = quaternions(angles[..., None, None] * np.array([0.0, 1.0, 0.0]))
+    rotation = quaternions(angles[..., None, None] * UP)
     rotations = moving.rotations.copy()
     rotations[..., 0, :] = compose(rotation, rotations[..., 0, :])
     return replace(moving, root_m=rotate(rotation, moving.root_m), rotations=rotations)
@@ -72,7 +73,7 @@ def turn(moving: Moving, angle_rad: np.ndarray | float) -> Moving:
 
 def canonicalise(moving: Moving) -> Moving:
     """Start above the origin facing +z; heights and everything relative stay the same."""
-    start_m = moving.root_m[..., :1, :] * np.array([1.0, 0.0, 1.0])
+    start_m = moving.root_m[..., :1, :] * ALONG_FLOOR
     centred = replace(moving, root_m=moving.root_m - start_m)
     return turn(centred, -heading_rad(moving.rotations[..., 0, 0, :]))
 

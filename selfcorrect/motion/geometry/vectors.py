@@ -11,6 +11,11 @@ import numpy as np
 
 from .compiled import find_kernel
 
+UP = np.array([0.0, 1.0, 0.0])
+"""Upward direction of the world."""
+ALONG_FLOOR = np.array([1.0, 0.0, 1.0])
+"""Factors that leave of a vector what is level, along x and z."""
+
 NEXT = np.array([1, 2, 0])
 LAST = np.array([2, 0, 1])
 """Indices of the remaining two of three components."""

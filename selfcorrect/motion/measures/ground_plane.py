@@ -27,7 +27,7 @@ from ...runtime.content_cache import remember_by_object
 from ..body.mass import mass_shares
 from ..geometry.rotations import identity_rotations, quaternions, rotate
 from ..geometry.runs import find_runs
-from ..geometry.vectors import median, normalize_safely, percentile
+from ..geometry.vectors import UP, median, normalize_safely, percentile
 from ..kinematics import SLAB, forward_kinematics
 from ..motion import Motion
 from ..observation.observation import observe
@@ -439,7 +439,7 @@ def _find_stances(motion: Motion) -> list[_Stance]:
     for side, ankle in enumerate(ankles):
         toe = skeleton.joint(f"{SIDES[side]}_foot")
         toes_m = positions_m[:, ankle if toe is None else toe]
-        up = rotate(orientations[:, ankle], np.array([0.0, 1.0, 0.0]))
+        up = rotate(orientations[:, ankle], UP)
         for start, stop in find_runs(stands[:, side], max(2, round(_SHORTEST_S * motion.fps))):
             run = slice(start, stop)
             seconds = (stop - start) / motion.fps

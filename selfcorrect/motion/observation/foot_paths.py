@@ -8,7 +8,7 @@ import numpy as np
 
 from ..geometry.filters import minimum_filter1d
 from ..geometry.smoothing import parabola_weights, smooth_parabolic
-from ..geometry.vectors import median, median_of_known, norms, percentile, standard_lengths
+from ..geometry.vectors import UP, median, median_of_known, norms, percentile, standard_lengths
 from ..skeleton import SOLE_BELOW_TOE_JOINT_M
 
 _NOISE_M_S = 0.08
@@ -29,8 +29,6 @@ _GLIDES_LOW_M = 0.02
 """Usual height of points that show it above their lowest place."""
 _AROUND_S = 0.6
 """Time before and after a frame over which a point's lower envelope is taken."""
-
-UP = np.array([0.0, 1.0, 0.0])
 
 
 @dataclass(frozen=True)

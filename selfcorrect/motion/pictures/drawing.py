@@ -22,7 +22,7 @@ from ...core.errors import SettingError
 from ...core.extras import requires_extra
 from ...storage.files.writing import refuse_to_replace, replacing
 from ..editing.transforms import resample
-from ..geometry.vectors import norms
+from ..geometry.vectors import ALONG_FLOOR, norms
 from ..motion import Motion
 from .figure import GHOST, INK, PAPER, PLANTED, SUNK, Colour, Figure, detect_standing, pose_figure
 from .panels import PicturePanel, camera_path_m, make_panels
@@ -357,13 +357,13 @@ def _draw_tops(draw: ImageDraw.ImageDraw, canvas: _Canvas, tops_m: Sequence[np.n
     """Draw what carries a body, given by tops (4, 3), the furthest first: level tops as blocks on the floor."""
     towards = _AXES[2]
     for corners_m in sorted(tops_m, key=lambda corners_m: float((corners_m @ towards).max())):
-        bottom_m = corners_m * (1.0, 0.0, 1.0) if np.ptp(corners_m[:, 1]) < 1e-6 else corners_m
+        bottom_m = corners_m * ALONG_FLOOR if np.ptp(corners_m[:, 1]) < 1e-6 else corners_m
         middle_m = corners_m.mean(axis=0)
         faces = []
         for a in range(4):
             b = (a + 1) % 4
             side_m = np.array([corners_m[a], corners_m[b], bottom_m[b], bottom_m[a]])
-            if (side_m[:2].mean(axis=0) - middle_m) * (1.0, 0.0, 1.0) @ towards > 0:
+            if (side_m[:2].mean(axis=0) - middle_m) * ALONG_FLOOR @ towards > 0:
                 faces.append((side_m, _blend(SUPPORT, INK, 0.25)))
         faces.append((corners_m, SUPPORT))
         for face_m, colour in faces:
@@ -381,7 +381,7 @@ def _draw_figure(draw: ImageDraw.ImageDraw, canvas: _Canvas, view: _View, frame:
     """Draw the pose of a frame: first the shadow, then bones from far to near, then marks of joints that moved."""
     figure = view.figure
     points_m = view.points_m[frame]
-    ground, scale, _ = canvas.project(points_m * np.array([1.0, 0.0, 1.0]))
+    ground, scale, _ = canvas.project(points_m * ALONG_FLOOR)
     for ends, radii_m in zip(figure.bones, figure.radii_m, strict=True):
         _draw_capsule(draw, ground[ends], 0.8 * radii_m * scale[ends], SHADOW)
     places, scale, nearness = canvas.project(points_m)

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..corrector_interface.results import UNCHANGED_M
 from ..geometry.filters import uniform_filter1d
-from ..geometry.vectors import norms
+from ..geometry.vectors import ALONG_FLOOR, norms
 from ..kinematics import joint_positions
 from ..motion import Motion
 from ..support import Support
@@ -69,7 +69,7 @@ def camera_path_m(panels: Sequence[PicturePanel]) -> np.ndarray:
     frames = np.arange(max(map(len, motions)))
     paths_m = []
     for motion in motions:
-        path_m = motion.root_m * (1.0, 0.0, 1.0)
+        path_m = motion.root_m * ALONG_FLOOR
         if (ground := motion.ground) is not None:
             path_m[:, 1] = motion.root_m[:, 1] - ground.above_m(motion.root_m) / ground.normal[1]
         rows = np.minimum(frames, len(motion) - 1)
