@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from humanml3d_files import write_humanml3d
-from mdm_generator.rows import captioned_rows, statistics
+from mdm_generator.rows import captioned_rows, read_statistics
 
 
 def test_rows_of_a_split_come_with_their_captions(tmp_path: Path) -> None:
@@ -19,5 +19,5 @@ def test_rows_of_a_split_come_with_their_captions(tmp_path: Path) -> None:
     np.testing.assert_allclose(captioned[1].rows, rows[10:50])
     assert captioned[0].captions[0].tokens == "a/DET person/NOUN walk/VERB"
     assert [len(row.captions) for row in captioned[2:]] == [2, 1, 2, 2]
-    mean, std = statistics(tmp_path)
+    mean, std = read_statistics(tmp_path / "Mean.npy", tmp_path / "Std.npy")
     assert (mean.shape, (std > 0).all()) == ((263,), True)

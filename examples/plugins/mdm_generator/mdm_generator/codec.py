@@ -11,10 +11,11 @@ from torch import Tensor
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import SMPL_BODY, body_joints
 from selfcorrect.motion.encodings.features import FeatureCodec
-from selfcorrect.motion.encodings.humanml3d import FPS, decode_joints, encode, joint_count
+from selfcorrect.motion.encodings.humanml3d import FPS, decode_joints, encode
 from selfcorrect.motion.inverse_kinematics import fit_motion, fit_skeleton
 from selfcorrect.motion.motion import MotionBatch
 
+from .arguments import COLUMNS
 from .padding import measure_lengths
 
 
@@ -29,13 +30,9 @@ class HumanML3DCodec(FeatureCodec):
     frames: int = 196
 
     def __post_init__(self) -> None:
-        if self.mean.ndim != 1 or self.mean.shape != self.std.shape or joint_count(self.mean.numpy()) != 22:
-            raise InputError(
-                f"HumanML3D's means and deviations must have shape (263,), got {tuple(self.mean.shape)} and "
-                f"{tuple(self.std.shape)}"
-            )
-        if not (self.mean.isfinite().all() and (self.std > 0).all() and self.std.isfinite().all()):
-            raise InputError("HumanML3D's means must be finite and its deviations positive")
+        if not self.mean.shape == self.std.shape == (COLUMNS,):
+            shapes = f"{tuple(self.mean.shape)} and {tuple(self.std.shape)}"
+            raise InputError(f"HumanML3D's means and deviations must have shape ({COLUMNS},), got {shapes}")
 
     @classmethod
     def of_rows(cls, rows: np.ndarray, mean: np.ndarray, std: np.ndarray, frames: int = 196) -> Self:

@@ -18,6 +18,7 @@ from selfcorrect.storage.pickles.numbers import read_pickled_words
 
 from .checkpoint import load_weights, read_tensors
 from .evaluator_networks import UNIT_FRAMES, MovementEncoder, SequenceEncoder, TextEncoder, networks_like
+from .rows import read_statistics
 
 FRAMES = 196
 """Frames to which motions are padded; the last movement sees some beyond a motion's end, so this matters."""
@@ -126,14 +127,10 @@ def _words(folder: Path) -> WordVectors:
 
 
 def _statistics(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    for mean_name, std_name in _STATISTICS:
-        if not ((folder / mean_name).is_file() and (folder / std_name).is_file()):
-            continue
-        mean = read_npy(folder / mean_name)
-        std = read_npy(folder / std_name)
-        if mean.ndim != 1 or mean.shape != std.shape or not (np.isfinite(mean).all() and (std > 0).all()):
-            raise InputError(f"{folder / mean_name}: expected means (D,), and positive deviations beside them")
-        return mean.astype(np.float64), std.astype(np.float64)
+    for names in _STATISTICS:
+        mean_file, std_file = (folder / name for name in names)
+        if mean_file.is_file() and std_file.is_file():
+            return read_statistics(mean_file, std_file)
     expected = " or ".join(" and ".join(names) for names in _STATISTICS[:3])
     raise InputError(f"{folder}: has no means and deviations of the evaluator; expected {expected}")
 

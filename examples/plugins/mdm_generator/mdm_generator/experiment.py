@@ -29,6 +29,7 @@ from selfcorrect.models.diffusion.model import choose_device
 from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.motion.measures.evaluation import MotionEvaluator
 from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.storage.files.limits import path_below
 
 from .captions import CaptionEncoder, load_clip, make_prompts
 from .checkpoint import MdmCheckpoint, load_mdm
@@ -39,7 +40,7 @@ from .joint_space import BATCH
 from .judge import BeginningsEvaluator, FieldJudge
 from .model import FRAMES
 from .network import Prompts
-from .rows import CaptionedRows, captioned_rows, statistics
+from .rows import CaptionedRows, captioned_rows, read_statistics
 
 GUIDANCE = 1.0
 """Scale at which the published loop samples, for training and for evaluation: without guidance."""
@@ -150,7 +151,7 @@ def load_parts(settings: MotionSettings, stream: Stream) -> PublishedParts:
     checkpoint = load_mdm(Path(files.checkpoint).expanduser())
     evaluator = load_evaluator(Path(files.evaluator).expanduser())
     motions = _load_motions(settings, stream)
-    mean, std = statistics(motions.folder)
+    mean, std = read_statistics(*(path_below(motions.folder, name) for name in ("Mean.npy", "Std.npy")))
     codec = HumanML3DCodec.of_rows(motions.training[0].rows, mean, std, FRAMES)
     encode = load_clip(files.clip)
     test_prompts = _make_prompts(motions.test, encode)

@@ -65,10 +65,9 @@ def _rows(path: Path) -> np.ndarray:
     return rows.astype(np.float64)
 
 
-def statistics(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return means and standard deviations (263,) of the columns, as the data set publishes them."""
-    mean = read_npy(path_below(folder, "Mean.npy")).astype(np.float64)
-    std = read_npy(path_below(folder, "Std.npy")).astype(np.float64)
-    if mean.shape != (263,) or std.shape != (263,) or not (np.isfinite(mean).all() and (std > 0).all()):
-        raise InputError(f"{folder}: expected finite Mean.npy (263,) and positive Std.npy (263,)")
+def read_statistics(mean_file: Path, std_file: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return the means and standard deviations (263,) of columns; InputError for other numbers."""
+    mean, std = (read_npy(path).astype(np.float64) for path in (mean_file, std_file))
+    if mean.shape != (263,) or std.shape != (263,) or not np.isfinite([mean, std]).all() or not (std > 0).all():
+        raise InputError(f"{mean_file}: expected finite means (263,), and positive deviations in {std_file.name}")
     return mean, std
