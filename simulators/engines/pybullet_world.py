@@ -19,21 +19,21 @@ from .support_colliders import GRIP_N, NOWHERE_M, Hold, Numbers, Slab, SupportCo
 from .world import Reference, RootState, format_numbers
 
 
-def _import_silently(name: str) -> Any:
-    """Import a module and discard what the C code prints to standard error."""
+def _import_silently() -> Any:
+    """Import PyBullet and discard what the C code prints to standard error."""
     sys.stderr.flush()
     terminal = os.dup(2)
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)
     try:
-        return importlib.import_module(name)
+        return importlib.import_module("pybullet")
     finally:
         os.dup2(terminal, 2)
         os.close(null)
         os.close(terminal)
 
 
-pybullet = _import_silently("pybullet")
+pybullet = _import_silently()
 """The engine. On import, a printed line about the build on standard error is discarded."""
 
 PerJoint = Sequence[Numbers]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import SMPL_22, Skeleton, smpl_22
 from selfcorrect.simulators.settings.engine_table import ENGINES
 
@@ -50,3 +50,14 @@ def standing_still(skeleton: Skeleton, frames: int = 31, fps: float = 30.0, heig
 def stand(adult: Skeleton) -> Motion:
     """The adult standing still on the floor for a second."""
     return standing_still(adult)
+
+
+@pytest.fixture(scope="session")
+def planted_walk(walk: Motion) -> Motion:
+    """A walk of three cycles along +z whose feet stand still on the floor."""
+    from ground_motions import repeat_walk
+
+    from selfcorrect.simulators.cleanup.clean import CleanupSettings, LiftLimbs, PlantFeet, clean_motions
+
+    settings = CleanupSettings(support="floor").with_steps(PlantFeet(is_soft=False), LiftLimbs(0.0))
+    return clean_motions(MotionBatch.stack([repeat_walk(walk, 3)]), settings).motions[0]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ground_motions import UP, on_slope, repeat_walk, stair_heights, stairs_under, stepping
+from ground_motions import UP, on_slope, stair_heights, stairs_under, stepping
 from helpers import mean_distance_m
 from scipy.spatial.transform import Rotation
 
@@ -18,10 +18,10 @@ from selfcorrect.motion.body.surface import world_sole_points
 from selfcorrect.motion.editing.transforms import raise_motion, turn
 from selfcorrect.motion.geometry.rotations import rotate
 from selfcorrect.motion.kinematics import pose_joints
-from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.support import Support
 from selfcorrect.simulators.body.humanoid import build_humanoid
-from selfcorrect.simulators.cleanup.clean import CleanupSettings, LevelFloor, LiftLimbs, PlantFeet, clean_motions
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, LevelFloor
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.engines.support_colliders import SupportColliders
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
@@ -42,11 +42,8 @@ def correct_on_stairs(motion: Motion) -> Motion:
 
 
 @pytest.fixture(scope="module")
-def planted_walk(walk: Motion) -> Motion:
-    """A walk of three cycles along +z whose feet stand still on the floor."""
-    settings = CleanupSettings(support="floor").with_steps(PlantFeet(is_soft=False), LiftLimbs(0.0))
-    motion = clean_motions(MotionBatch.stack([repeat_walk(walk, 3)]), settings).motions[0]
-    return replace(motion, feet=get_foot_frames(motion))
+def planted_walk(planted_walk: Motion) -> Motion:
+    return replace(planted_walk, feet=get_foot_frames(planted_walk))
 
 
 @pytest.fixture(scope="module")

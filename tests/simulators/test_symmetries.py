@@ -1,4 +1,4 @@
-"""A correction does not depend on how a motion was captured: on its side, heading, place, unit and company."""
+"""A correction does not depend on how a motion was captured: side, heading, place, unit, joint order and company."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +19,10 @@ from selfcorrect.motion.editing.transforms import mirror
 from selfcorrect.motion.geometry.rotations import from_euler_angles
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.views import TurnedWorld
+from selfcorrect.motion.views import JointOrder, TurnedWorld
+from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+from selfcorrect.simulators.presets import find_preset
+from selfcorrect.simulators.settings.tracker import RESIDUAL_FREE, STRENGTHS, EngineSettings, TrackerSettings
 
 ALIKE_M = 1e-3
 SHIFT_M = np.array([3.0, 0.0, -7.0])
@@ -117,3 +120,92 @@ def test_corrections_do_not_depend_on_the_other_files_in_a_folder(walks: dict[st
         results = {name: (folder / "out" / f"{number}.bvh").read_bytes() for number, name in enumerate(order)}
         written.append(results)
     assert written[0] == written[1]
+
+
+def assert_turns_along(corrector: PhysicsCorrector, motion: Motion) -> None:
+    """Joints agree within 1 mm, and figures within 1 %."""
+    (expected,) = corrector([motion])
+    assert expected.accepted
+    assert expected.residual
+    (turned,) = corrector([TURN.view(motion)])
+    positions_m = joint_positions(TURN.restore(turned.motion))
+    assert np.allclose(positions_m, joint_positions(expected.motion), atol=1e-3)
+    for figures, expected_figures in ((turned.residual, expected.residual), (turned.after, expected.after)):
+        assert figures == pytest.approx(dict(expected_figures), rel=0.01, abs=1e-6)
+
+
+@pytest.mark.parametrize("strength", [*STRENGTHS, "simulated"])
+def test_simulated_states_do_not_depend_on_the_heading(walk: Motion, engine: str, strength: str):
+    corrector = replace(find_preset(strength).corrector(engine), postprocess=(), simulate="always")
+    assert_turns_along(corrector, walk)
+
+
+def test_corrections_do_not_depend_on_the_heading(walk: Motion, engine: str):
+    assert_turns_along(replace(find_preset("balanced").corrector(engine), simulate="always"), walk)
+
+
+@pytest.mark.slow
+def test_neither_does_a_body_without_residual_force(walk: Motion):
+    pytest.importorskip("mujoco")
+    assert_turns_along(find_preset(RESIDUAL_FREE).corrector("mujoco"), walk)
+
+
+def depth_first(motion: Motion, last_first: bool) -> np.ndarray:
+    """Joints as most files list them, siblings in one order or the other."""
+
+    def list_descendants(joint: int) -> list[int]:
+        children = motion.skeleton.children[joint]
+        return [
+            joint,
+            *(joint for child in (children[::-1] if last_first else children) for joint in list_descendants(child)),
+        ]
+
+    return np.array(list_descendants(0))
+
+
+def in_usual_order(motion: Motion) -> Motion:
+    return JointOrder.canonical(motion.skeleton).view(motion)
+
+
+def rename_joints(motion: Motion) -> Motion:
+    names = tuple(f"bone {len(motion.skeleton) - joint}" for joint in range(len(motion.skeleton)))
+    return replace(motion, skeleton=replace(motion.skeleton, names=names))
+
+
+def test_smpl_is_in_order_already(adult):
+    assert JointOrder.canonical(adult).order.tolist() == list(range(22))
+
+
+@pytest.mark.parametrize("last_first", [False, True])
+def test_the_order_is_found_again_and_moves_nothing(stand, last_first):
+    order = depth_first(stand, last_first)
+    reordered = JointOrder(stand.skeleton, order).view(stand)
+    assert order.tolist() != list(range(22))
+    assert np.array_equal(joint_positions(reordered), joint_positions(stand)[:, order])
+    back = in_usual_order(reordered)
+    assert back.skeleton.same_as(stand.skeleton)
+    assert np.array_equal(back.rotations, stand.rotations)
+
+
+def test_joints_that_are_no_parts_are_told_apart_by_where_they_are(walk):
+    """Wrists taken for fingers."""
+    parts = tuple("" if part.endswith("wrist") else part for part in walk.skeleton.parts)
+    motion = replace(walk, skeleton=replace(walk.skeleton, parts=parts))
+    usual = in_usual_order(motion)
+    for last_first in (False, True):
+        reordered = JointOrder(motion.skeleton, depth_first(motion, last_first)).view(motion)
+        assert in_usual_order(reordered).skeleton.same_as(usual.skeleton)
+
+
+@pytest.mark.parametrize("last_first", [False, True])
+def test_corrections_do_not_depend_on_order_or_names(walk, engine, last_first):
+    order = depth_first(walk, last_first)
+    reordered = rename_joints(JointOrder(walk.skeleton, order).view(walk))
+    physics = PhysicsCorrector(TrackerSettings(engine=EngineSettings(name=engine)))
+    for corrector in (KinematicCorrector(), physics):
+        usual = corrector([walk])[0]
+        moved = corrector([reordered])[0]
+        assert moved.motion.skeleton is reordered.skeleton
+        assert np.array_equal(moved.motion.root_m, usual.motion.root_m)
+        assert np.array_equal(moved.motion.rotations, usual.motion.rotations[:, order])
+        assert moved.residual == usual.residual

@@ -26,13 +26,8 @@ _ROWS = 1024
 """Frames of which speeds are computed together, so that long motions need little memory."""
 
 
-def angular_speeds_rad_s(moving: Motion | MotionBatch) -> np.ndarray:
-    """Angular speeds (..., T − 1, J) from frame to frame of all joints in their parents' frames, rad/s."""
-    return _angular_speeds_rad_s(moving, slice(None))
-
-
-def _angular_speeds_rad_s(moving: Motion | MotionBatch, frames: slice) -> np.ndarray:
-    """Return `angular_speeds_rad_s` between some frames."""
+def angular_speeds_rad_s(moving: Motion | MotionBatch, frames: slice = slice(None)) -> np.ndarray:
+    """Angular speeds (..., T − 1, J) between some frames of all joints in their parents' frames, rad/s."""
     rotations = moving.rotations[..., frames, :, :]
     return turn_angles(rotations[..., :-1, :, :], rotations[..., 1:, :, :]) * moving.fps
 
@@ -45,7 +40,7 @@ def added_angular_speeds_rad_s(before: Motion | MotionBatch, after: Motion | Mot
     most_rad_s = np.zeros((*after.rotations.shape[:-3], after.rotations.shape[-2]))
     for start in range(0, after.rotations.shape[-3] - 1, _ROWS):
         rows = slice(start, start + _ROWS + 1)
-        gained = _angular_speeds_rad_s(after, rows) - _angular_speeds_rad_s(before, rows)
+        gained = angular_speeds_rad_s(after, rows) - angular_speeds_rad_s(before, rows)
         most_rad_s = np.maximum(most_rad_s, gained.max(axis=-2, initial=0.0))
     return most_rad_s
 

@@ -10,7 +10,6 @@ in violet.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from math import ceil
 from pathlib import Path
 from typing import Self
@@ -26,7 +25,7 @@ from ..geometry.vectors import ALONG_FLOOR, norms
 from ..motion import Motion
 from .figure import GHOST, INK, PAPER, PLANTED, SUNK, Colour, Figure, detect_standing, pose_figure
 from .panels import PicturePanel, camera_path_m, make_panels
-from .tracks import FootTracks, draw_tracks
+from .tracks import SUPERSAMPLING, FootTracks, draw_disc, draw_tracks, load_font
 
 TILES: tuple[Colour, Colour] = ((238, 238, 234), (226, 227, 224))
 SHADOW: Colour = (196, 197, 195)
@@ -40,8 +39,6 @@ MOST_TILES = 16
 """Largest number of tiles from the middle of the floor to the edge."""
 TILE_M = 0.5
 FLOOR_RADIUS_M = 3.0
-SUPERSAMPLING = 2
-"""Pictures are drawn this much larger and then averaged down, for smooth edges."""
 
 _LEGEND = f"grey: before; violet: moved by {100 * MOVED_M:.0f} cm; green: stands"
 _MARK_M = 0.028
@@ -49,17 +46,16 @@ _TRACKS_PX = 300
 """Height of the row with tracks of feet."""
 
 
-def _make_axes(azimuth_deg: float, elevation_deg: float) -> np.ndarray:
+def _make_axes() -> np.ndarray:
     """Return the right, up and backward axes of a camera as rows (3, 3), world; azimuth 0 is in front of +z."""
-    azimuth = np.radians(azimuth_deg)
-    elevation = np.radians(elevation_deg)
+    azimuth, elevation = np.radians([40.0, 14.0])
     level = np.cos(elevation)
     towards = np.array([np.sin(azimuth) * level, np.sin(elevation), np.cos(azimuth) * level])
     right = np.array([np.cos(azimuth), 0.0, -np.sin(azimuth)])
     return np.stack([right, np.cross(towards, right), towards])
 
 
-_AXES = _make_axes(azimuth_deg=40.0, elevation_deg=14.0)
+_AXES = _make_axes()
 
 
 @dataclass(frozen=True)
@@ -299,9 +295,9 @@ def _fit_title(
     title: str, canvas_px: int, largest: int = 18
 ) -> tuple[str, ImageFont.ImageFont | ImageFont.FreeTypeFont]:
     """Return the title and the largest fitting font; the middle of a title too long for any font is left out."""
-    font = _font(canvas_px // largest)
+    font = load_font(canvas_px // largest)
     for size in range(largest, 34, 4):
-        font = _font(canvas_px // size)
+        font = load_font(canvas_px // size)
         if font.getlength(title) < 0.96 * canvas_px:
             return title, font
     shortened = title
@@ -310,11 +306,6 @@ def _fit_title(
         length -= 1
         shortened = f"{title[: length // 2]}…{title[len(title) - (length - length // 2) :]}"
     return shortened, font
-
-
-@lru_cache(maxsize=8)
-def _font(size_px: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
-    return ImageFont.load_default(size_px)
 
 
 @dataclass(frozen=True, eq=False)
@@ -348,9 +339,9 @@ def _draw_floor(draw: ImageDraw.ImageDraw, canvas: _Canvas) -> None:
     distances_m = norms(middles_m - canvas.target_m[[0, 2]])
     fade = np.clip(distances_m / radius_m, 0, 1) ** 2
     for i, j in np.argwhere(fade[:-1, :-1] < 1):
-        square = (corners[i, j], corners[i + 1, j], corners[i + 1, j + 1], corners[i, j + 1])
+        square = corners[[i, i + 1, i + 1, i], [j, j, j + 1, j + 1]]
         tile = TILES[int(x[i, j] + z[i, j]) % 2]
-        draw.polygon([tuple(corner) for corner in square], fill=_blend(tile, PAPER, float(fade[i, j])))
+        draw.polygon(square.ravel().tolist(), fill=_blend(tile, PAPER, float(fade[i, j])))
 
 
 def _draw_tops(draw: ImageDraw.ImageDraw, canvas: _Canvas, tops_m: Sequence[np.ndarray]) -> None:
@@ -368,7 +359,7 @@ def _draw_tops(draw: ImageDraw.ImageDraw, canvas: _Canvas, tops_m: Sequence[np.n
         faces.append((corners_m, SUPPORT))
         for face_m, colour in faces:
             outline, _, _ = canvas.project(face_m)
-            draw.polygon([tuple(corner) for corner in outline], fill=colour, outline=_blend(colour, INK, 0.3))
+            draw.polygon(outline.ravel().tolist(), fill=colour, outline=_blend(colour, INK, 0.3))
 
 
 def _blend(first: Colour, second: Colour, share: float) -> Colour:
@@ -396,7 +387,7 @@ def _draw_figure(draw: ImageDraw.ImageDraw, canvas: _Canvas, view: _View, frame:
         _draw_capsule(draw, places[ends], radii_px, colour)
         _draw_capsule(draw, places[ends] - 0.3 * radii_px[:, None], 0.4 * radii_px, _blend(colour, PAPER, 0.25))
     for joint in () if view.moved is None else np.flatnonzero(view.moved[frame]):
-        _draw_disc(draw, places[joint], float(_MARK_M * scale[joint]), MOVED)
+        draw_disc(draw, places[joint], float(_MARK_M * scale[joint]), MOVED)
 
 
 def _draw_capsule(draw: ImageDraw.ImageDraw, ends: np.ndarray, radii: np.ndarray, colour: Colour) -> None:
@@ -407,19 +398,9 @@ def _draw_capsule(draw: ImageDraw.ImageDraw, ends: np.ndarray, radii: np.ndarray
         along = along / length
         lean = (radii[0] - radii[1]) / length  # where the common tangents touch
         across = np.sqrt(1 - lean**2) * np.array([-along[1], along[0]])
-        left = lean * along + across
-        right = lean * along - across
-        touch = (
-            ends[0] + radii[0] * left,
-            ends[1] + radii[1] * left,
-            ends[1] + radii[1] * right,
-            ends[0] + radii[0] * right,
-        )
-        draw.polygon([tuple(corner) for corner in touch], fill=colour)
+        order = [0, 1, 1, 0]
+        sides = lean * along + np.array([[1.0], [1.0], [-1.0], [-1.0]]) * across
+        touch = ends[order] + radii[order, None] * sides
+        draw.polygon(touch.ravel().tolist(), fill=colour)
     for middle, radius in zip(ends, radii, strict=True):
-        _draw_disc(draw, middle, float(radius), colour)
-
-
-def _draw_disc(draw: ImageDraw.ImageDraw, middle: np.ndarray, radius: float, colour: Colour) -> None:
-    x, y = middle
-    draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
+        draw_disc(draw, middle, float(radius), colour)

@@ -18,7 +18,8 @@ _GRID_M = 0.5
 _EDGE_M = 0.25
 _LABELLED_M = 0.01
 """Shortest streak whose length is written beside it."""
-_SUPERSAMPLING = 2
+SUPERSAMPLING = 2
+"""Pictures are drawn this much larger and then averaged down, for smooth edges."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,9 +70,9 @@ def draw_tracks(tracks: Sequence[FootTracks], *, width_px: int, height_px: int) 
     along = _direction(tracks[0].paths_m.reshape(-1, 2))
     turn = np.array([along, [-along[1], along[0]]])
     extent_m = 2 * _EDGE_M + np.max([np.ptp(track.paths_m.reshape(-1, 2) @ turn.T, axis=0) for track in tracks], axis=0)
-    scale = _SUPERSAMPLING * float(min(widths_px.min() / extent_m[0], 0.86 * height_px / extent_m[1]))
+    scale = SUPERSAMPLING * float(min(widths_px.min() / extent_m[0], 0.86 * height_px / extent_m[1]))
     pictures = [
-        _draw(track, scale * turn, np.array([panel_px, height_px]) * _SUPERSAMPLING)
+        _draw(track, scale * turn, np.array([panel_px, height_px]) * SUPERSAMPLING)
         for track, panel_px in zip(tracks, widths_px, strict=True)
     ]
     return np.concatenate(pictures, axis=1)
@@ -95,31 +96,38 @@ def _draw(track: FootTracks, turn: np.ndarray, size_px: np.ndarray) -> np.ndarra
     draw = ImageDraw.Draw(image)
     _draw_grid(draw, float(norms(turn[0])), size_px)
     for foot in (0, 1):
-        draw.line([tuple(point) for point in place(track.paths_m[:, foot]).tolist()], SWING, 2 * _SUPERSAMPLING)
-    radius = 4 * _SUPERSAMPLING
+        draw.line(place(track.paths_m[:, foot]).ravel().tolist(), SWING, 2 * SUPERSAMPLING)
+    radius = 4 * SUPERSAMPLING
     for (foot, path_m), length_m in zip(track.streaks, track.lengths_m(), strict=True):
         colour = (LEFT, RIGHT)[foot]
         streak = place(path_m)
-        draw.line([tuple(point) for point in streak.tolist()], colour, 2 * radius, joint="curve")
-        for x, y in streak[[0, -1]].tolist():
-            draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
+        draw.line(streak.ravel().tolist(), colour, 2 * radius, joint="curve")
+        for end in streak[[0, -1]]:
+            draw_disc(draw, end, radius, colour)
         if length_m >= _LABELLED_M:
             middle_x, top = streak[:, 0].mean(), streak[:, 1].min() - 2 * radius
-            draw.text((middle_x, top), f"{1000 * length_m:.0f} mm", INK, _font(13 * _SUPERSAMPLING), anchor="md")
+            draw.text((middle_x, top), f"{1000 * length_m:.0f} mm", INK, load_font(13 * SUPERSAMPLING), anchor="md")
     if track.title:
-        font = _font(15 * _SUPERSAMPLING)
+        font = load_font(15 * SUPERSAMPLING)
         draw.text((0.02 * size_px[0], 0.02 * size_px[1]), track.title, INK, font, anchor="la")
-    return np.asarray(image.reduce(_SUPERSAMPLING))
+    return np.asarray(image.reduce(SUPERSAMPLING))
 
 
 def _draw_grid(draw: ImageDraw.ImageDraw, scale: float, size_px: np.ndarray) -> None:
     """Draw lines half a metre apart around the middle."""
     width, height = size_px.tolist()
     for offset in np.arange(-np.ceil(width / scale), np.ceil(width / scale) + 1) * _GRID_M * scale:
-        draw.line((width / 2 + offset, 0, width / 2 + offset, height), GRID, _SUPERSAMPLING)
-        draw.line((0, height / 2 + offset, width, height / 2 + offset), GRID, _SUPERSAMPLING)
+        draw.line((width / 2 + offset, 0, width / 2 + offset, height), GRID, SUPERSAMPLING)
+        draw.line((0, height / 2 + offset, width, height / 2 + offset), GRID, SUPERSAMPLING)
+
+
+def draw_disc(draw: ImageDraw.ImageDraw, middle: np.ndarray, radius: float, colour: Colour) -> None:
+    """Draw a disc around a place (2,) of the canvas."""
+    x, y = middle.tolist()
+    draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
 
 
 @lru_cache(maxsize=8)
-def _font(size_px: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
+def load_font(size_px: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
+    """Return the font of all pictures in a size."""
     return ImageFont.load_default(size_px)

@@ -1,17 +1,20 @@
-"""A floor that slides: found, distinguished from feet that roll, and left alone where it stands still."""
+"""Floors that slide, rise or sink: found, distinguished from feet that roll, and left alone where they stand still."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_motions import Kind, made_motion
+from made_motions import Kind, made_motion, walk_with_stances
 from scipy.spatial.transform import Rotation
 from turned_joints import turn_joint
 
 from selfcorrect.motion.body.surface import sole_points
+from selfcorrect.motion.corrector_interface.results import NoteKind
 from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.observation.observation import observe
 from selfcorrect.simulators.cleanup import drift
-from selfcorrect.simulators.cleanup.drift import _remove_mean_along_travel, estimate_floor_drift
+from selfcorrect.simulators.cleanup.clean import CleanupSettings
+from selfcorrect.simulators.cleanup.drift import StanceEvidence, _remove_mean_along_travel, estimate_floor_drift
 from selfcorrect.simulators.cleanup.stance import PosedMotions
 from selfcorrect.simulators.corrector import KinematicCorrector
 
@@ -55,22 +58,10 @@ def test_drift_that_swings_along_a_run_is_told_from_how_feet_run(clips):
     assert np.sqrt(np.mean(left_m_s**2)) < 0.5 * np.sqrt(np.mean(swing_m_s**2))
 
 
-LABELS = [
-    "walk",
-    "run",
-    "dance_b",
-    "jump",
-    "kick",
-    "cartwheel",
-    "spinkick",
-    "backflip",
-    "roll",
-    "crawl",
-    "getup_faceup",
-]
+CLIPS = ["walk", "run", "dance_b", "jump", "kick", "cartwheel", "spinkick", "backflip", "roll", "crawl", "getup_faceup"]
 
 
-@pytest.mark.parametrize("label", LABELS)
+@pytest.mark.parametrize("label", CLIPS)
 def test_clean_motion_has_no_drift(clips, label):
     assert not drift_m_s(clips[label]).any()
 
@@ -130,3 +121,59 @@ def test_legs_that_sway_beneath_an_even_root_do_not_move_it(kind: Kind, period_s
     (correction,) = KinematicCorrector()([swaying])
     moved_m = (correction.motion.root_m - motion.root_m)[:, [0, 2]]
     assert np.linalg.norm(moved_m - moved_m.mean(axis=0), axis=1).max() < 0.005
+
+
+LEVELLER = KinematicCorrector(CleanupSettings(level=True))
+
+
+def rising(motion: Motion, rise_m: float) -> Motion:
+    """The motion on a floor that rises from beginning to end."""
+    return replace(motion, root_m=motion.root_m + np.linspace(0, rise_m, len(motion))[:, None] * np.array([0, 1, 0]))
+
+
+@pytest.mark.parametrize("rise_m", [-0.12, -0.08, 0.07])
+def test_a_rise_is_measured_and_level_on_request(rise_m: float) -> None:
+    walk, _ = walk_with_stances(frames=180)
+    risen = rising(walk, rise_m)
+    assert np.ptp(observe(risen).rise_m) == pytest.approx(abs(rise_m), abs=0.015)
+    (kept,) = KinematicCorrector()([risen])
+    (levelled,) = LEVELLER([risen])
+    assert [note.kind for note in kept.notes if note.kind.name.startswith("RISE")] == [NoteKind.RISES]
+    assert [note.kind for note in levelled.notes if note.kind.name.startswith("RISE")] == [NoteKind.RISE_REMOVED]
+    assert NoteKind.NOT_LEVELLED not in [note.kind for note in levelled.notes]
+    risen_again_m = rising(levelled.motion, rise_m).root_m - kept.motion.root_m
+    assert np.ptp(risen_again_m[:, 1]) < 0.02
+    assert kept.figures["lost_contacts"] == 0
+    assert kept.after["penetration_m"] < 0.003
+    off_m = levelled.motion.root_m[:, 1] - walk.root_m[:, 1]
+    assert np.ptp(off_m) < 0.02
+    assert abs(np.median(off_m)) < 0.02
+
+
+@pytest.mark.parametrize("rise_m", [0.0, 0.02])
+def test_level_walks_do_not_rise(rise_m: float) -> None:
+    walk, _ = walk_with_stances(frames=180)
+    assert not observe(rising(walk, rise_m)).rise_m.any()
+
+
+def test_stairs_are_no_rising_floor() -> None:
+    """Steps that a climb shows stay, although its feet stand higher and higher."""
+    walk, stands = walk_with_stances(frames=180)
+    steps = np.cumsum(np.diff(stands.any(1).astype(int), prepend=0) > 0)
+    climb = replace(walk, root_m=walk.root_m + 0.17 * steps[:, None] * np.array([0, 1, 0]))
+    assert not observe(climb).rise_m.any()
+
+
+def test_points_that_stand_are_found_on_a_floor_that_slides(walk: Motion) -> None:
+    """Evidence leaves horizontal motion alone, and a foot that swings is none."""
+    sliding = replace(walk, root_m=walk.root_m + np.outer(np.arange(len(walk)) / walk.fps, (0.3, 0.0, 0.0)))
+    evidence = []
+    for motion in (walk, sliding):
+        posed = PosedMotions.from_motions(MotionBatch.stack([motion]), sole_points(motion.skeleton))
+        evidence.append(StanceEvidence.from_motion(motion, posed.feet_m[0], np.ones(len(motion), dtype=bool)))
+    still, slid = evidence
+    assert np.abs(slid.weights - still.weights).mean() < 0.02
+    faster_m_s = slid.velocity_m_s - still.velocity_m_s
+    np.testing.assert_allclose(faster_m_s, np.broadcast_to((0.3, 0.0), faster_m_s.shape), atol=1e-6)
+    assert still.weights.max() > 0.5
+    assert still.weights.min() < 0.01

@@ -7,11 +7,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from selfcorrect.motion.body.surface import sole_corners_m
+from selfcorrect.motion.body.surface import sole_corners_m, sole_points
+from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.kinematics import joint_positions
-from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.observation.observation import observe
 from selfcorrect.motion.observed_ground import ObservedGround
+from selfcorrect.simulators.cleanup.stance import PosedMotions
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 
 from ...made_motions import KINDS, Kind, dip_toes, made_motion, walk_with_stances
@@ -21,10 +23,6 @@ MOST_CHANGED_M = 0.001
 
 STANDING_KINDS: tuple[Kind, ...] = ("walk", "turn", "idle")
 """Kinds of motions in which a foot always stands and shows the floor."""
-
-
-def raise_motion(motion: Motion, height_m: float) -> Motion:
-    return replace(motion, root_m=motion.root_m + np.array([0.0, height_m, 0.0]))
 
 
 def without_toes(motion: Motion) -> Motion:
@@ -136,3 +134,18 @@ def test_a_flight_that_never_lands_is_not_lowered(height_m: float) -> None:
     raised_m = (correction.motion.root_m - root_m)[:, 1]
     assert np.ptp(raised_m) < MOST_CHANGED_M
     assert raised_m[0] == pytest.approx(max(-observe(flying).floor_m, 0.0), abs=0.005)
+
+
+@pytest.mark.parametrize("raised_m", [-0.05, 0.0, 0.05, 0.1])
+def test_the_lowest_of_several_levels_is_found_wherever_the_file_has_its_floor(stand: Motion, raised_m: float) -> None:
+    """It is stood on for a moment only, far from y = 0 or near: levels between lead to it."""
+    keys = [0, 60, 72, 132, 144, 158, 170, 240]
+    levels_m = np.interp(np.arange(240), keys, [0.0, 0.0, -0.12, -0.12, -0.24, -0.24, -0.12, -0.12])
+    ahead_m = np.interp(np.arange(240), keys, [0.0, 0.0, 0.4, 0.4, 0.8, 0.8, 1.2, 1.2])
+    root_m = stand.root_m[0] + np.stack([0 * ahead_m, raised_m + levels_m, ahead_m], axis=1)
+    steps = replace(stand, root_m=root_m, rotations=np.tile(stand.rotations[:1], (len(root_m), 1, 1)))
+    posed = PosedMotions.from_motions(MotionBatch.stack([steps]), sole_points(stand.skeleton))
+    lowest_m = posed.feet_m[..., 1].min()
+    assert ObservedGround(posed.motions[0]).find_height_below_m(posed.feet_m[0], lowest=True) == pytest.approx(
+        lowest_m, abs=0.01
+    )

@@ -1,23 +1,31 @@
-"""Corrections come to rest: feet that stand well are left where they are."""
+"""Corrections come to rest, and what was meant is not undone: who climbs, hovers or leaps stays."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_motions import Kind, made_motion
+from made_rigs import base_walk
 from plain_contacts import standing_speeds_m_s
+from scipy.spatial.transform import Rotation
 
+from selfcorrect.datasets.load import load_motions
 from selfcorrect.motion.body.surface import sole_corners_m
+from selfcorrect.motion.corrector_interface.results import NoteKind, Repair
+from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
-from selfcorrect.simulators.corrector import KinematicCorrector
-
-from ...made_motions import Kind, made_motion
-from ...made_rigs import base_walk
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, StabilizeFloor
+from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 
 STANDING_KINDS: tuple[Kind, ...] = ("walk", "turn", "idle")
 MOST_MOVED_M = 0.0003
+
+
+CORRECT = KinematicCorrector()
 
 
 def shake(motion: Motion, slide_m: float, sink_m: float, seed: int = 0) -> Motion:
@@ -30,7 +38,7 @@ def shake(motion: Motion, slide_m: float, sink_m: float, seed: int = 0) -> Motio
 
 
 def correct(motion: Motion) -> Motion:
-    (correction,) = KinematicCorrector()([motion])
+    (correction,) = CORRECT([motion])
     assert correction.accepted
     return correction.motion
 
@@ -94,3 +102,77 @@ def test_one_dip_in_a_long_motion_is_repaired(kind: Kind) -> None:
     spoiled = shift_for_a_moment(correct(made_motion(kind, frames=600)), (0.0, -0.06, 0.0))
     lowest_m = [float(sole_corners_m(motion)[..., 1].min()) for motion in (spoiled, correct(spoiled))]
     assert lowest_m[1] > 0.3 * lowest_m[0]
+
+
+def furthest_m(motion: Motion) -> float:
+    corrected = CORRECT([motion])[0].motion
+    return float(np.linalg.norm(joint_positions(corrected) - joint_positions(motion), axis=-1).max())
+
+
+def hovering(stand: Motion, height_m: float) -> Motion:
+    """The adult floating up and down by 15 cm, toes pointing to the ground."""
+    frames = 120
+    rotations = np.tile(stand.rotations[0], (frames, 1, 1))
+    for side in ("left", "right"):
+        rotations[:, stand.skeleton.parts.index(f"{side}_ankle")] = Rotation.from_rotvec([0.6, 0.0, 0.0]).as_quat()
+    up_m = height_m + 0.15 * np.sin(2 * np.pi * np.arange(frames) / 90)
+    root_m = stand.root_m[0] + up_m[:, None] * np.array([0.0, 1.0, 0.0])
+    return replace(stand, root_m=root_m, rotations=rotations)
+
+
+def test_who_hovers_stays_in_the_air(stand: Motion) -> None:
+    assert furthest_m(hovering(stand, 1.2)) < 0.2
+
+
+def test_a_floor_far_away_that_feet_show_is_brought_and_told(walk: Motion) -> None:
+    (correction,) = CORRECT([raise_motion(walk, 1.0)])
+    assert furthest_m(raise_motion(walk, 1.0)) > 0.9
+    moved, note = correction.notes
+    assert str(moved) == f"its floor was at {moved.value:+.3f} m: put at 0, --keep-level keeps it"
+    assert note.kind is NoteKind.MOVED_FAR
+    assert str(note) == f"moved by up to {note.value:.2f} m: it is put on the floor"
+    assert note.value == pytest.approx(1.0, abs=0.1)
+
+
+def test_nothing_is_told_of_small_moves(walk: Motion) -> None:
+    on_floor = CORRECT([walk])[0].motion
+    assert CORRECT([raise_motion(on_floor, 0.005)])[0].notes == ()
+
+
+def test_drift_is_told_and_taken_out_where_that_is_asked_for(walk: Motion) -> None:
+    stride_m = (walk.root_m[-1] - walk.root_m[0]) * (1.0, 0.0, 1.0)
+    root_m = np.concatenate([walk.root_m[:-1] + turn * stride_m for turn in range(3)])
+    away_m = 0.6 / walk.fps * np.arange(len(root_m))[:, None] * np.array([1.0, 0.0, 0.0])
+    drifting = replace(walk, root_m=root_m + away_m, rotations=np.tile(walk.rotations[:-1], (3, 1, 1)))
+    (unchanged,) = KinematicCorrector(CleanupSettings().with_steps(StabilizeFloor(remove=False)))([drifting])
+    (removed,) = KinematicCorrector(CleanupSettings().with_steps(StabilizeFloor(remove=True)))([drifting])
+    assert unchanged.notes[0].kind is NoteKind.DRIFT_KEPT
+    assert any(note.repair is Repair.DRIFT for note in removed.notes)
+    ends_m = [(correction.motion.root_m[-1] - drifting.root_m[-1])[[0, 2]] for correction in (unchanged, removed)]
+    assert np.linalg.norm(ends_m[0]) < 0.01
+    assert np.linalg.norm(ends_m[1] + away_m[-1, [0, 2]]) < 0.4
+
+
+def test_leaps_are_not_pulled_back(clips: dict[str, Motion]) -> None:
+    """A jump that goes further than its feet push: kept, though the soles slide along."""
+    jump = clips["jump"]
+    for scale in (1.5, 2.0):
+        travel = np.array([scale, 1.0, scale])
+        assert furthest_m(replace(jump, root_m=jump.root_m * travel)) < 0.2
+
+
+def test_what_neither_floor_nor_muscles_explain_is_told(clips: dict[str, Motion]) -> None:
+    """A run at twice its pace, feet sliding along, against the run itself."""
+    run = clips["run"]
+    hurried = replace(run, fps=2 * run.fps, root_m=run.root_m * np.array([0.5, 1.0, 0.5]))
+    notes = [{note.kind for note in PhysicsCorrector()([motion])[0].notes} for motion in (clips["walk"], hurried)]
+    assert NoteKind.UNEXPLAINED not in notes[0]
+    assert NoteKind.UNEXPLAINED in notes[1]
+
+
+@pytest.mark.parametrize("clip", ["05_02", "05_08"])
+def test_standing_joints_of_dancers_on_tiptoe_get_no_faster(cmu: Path, clip: str) -> None:
+    """Feet that point down are sunk and turned about their ankles, which must not follow the soles."""
+    motion = load_motions(str(cmu / "train" / f"{clip}.bvh"))[0].frames(0, 90)
+    before_m_s, after_m_s = standing_speeds_m_s(motion, CORRECT([motion])[0].motion)
+    assert after_m_s < before_m_s + 0.008

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from ground_motions import posed_legs, repeat_walk, stair_heights, stepping
+from ground_motions import posed_legs, stair_heights, stepping
 from helpers import EITHER_ENGINE, mean_distance_m
 from made_motions import remove_travel
 from scipy.ndimage import gaussian_filter1d
@@ -23,7 +23,7 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
 from selfcorrect.simulators.body.frames import rotation_error, to_simulator
 from selfcorrect.simulators.body.humanoid import build_humanoid
-from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, LiftLimbs, PlantFeet, clean_motions
+from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, clean_motions
 from selfcorrect.simulators.contacts.contact_plan import find_carried_points
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.feasibility import infer_surroundings
@@ -34,16 +34,6 @@ from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSetti
 EYE = np.eye(3)
 UP = EYE[1]
 SEAT_M = 0.45
-
-
-@pytest.fixture(scope="module")
-def planted_walk(walk: Motion) -> Motion:
-    """A walk of three cycles whose feet stand still on the floor."""
-    mended = clean_motions(
-        MotionBatch.stack([repeat_walk(walk, 3)]),
-        CleanupSettings(support="floor").with_steps(PlantFeet(is_soft=False), LiftLimbs(0.0)),
-    )
-    return mended.motions[0]
 
 
 @pytest.fixture(scope="module")

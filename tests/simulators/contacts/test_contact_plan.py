@@ -3,12 +3,16 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from scipy.optimize import minimize
+from scipy.spatial.transform import Rotation
 from simulated_bodies import clean_motion
+from turned_joints import pose_joint
 
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.simulators.body.humanoid import GRAVITY_M_S2, build_humanoid
 from selfcorrect.simulators.contacts.contact_plan import plan_contacts, solve_contact_forces
+from selfcorrect.simulators.contacts.dynamics import compute_joint_torques, compute_whole_inertia, demand
 from selfcorrect.simulators.settings.plan import ContactSettings
 
 FRICTION = 0.5
@@ -95,3 +99,36 @@ def test_a_body_has_the_same_forces_in_any_company():
     alone_n = solve_contact_forces(wrench[1:2], arms_m[1:2], activation[1:2], 0.8)
     assert np.array_equal(together_n[1], alone_n[0])
     assert np.all(together_n[activation == 0] == 0)
+
+
+SMOOTHING_S = ContactSettings().smoothing_s
+
+
+def test_a_falling_body_demands_nothing(stand):
+    body = build_humanoid(stand.skeleton)
+    times_s = np.arange(len(stand)) / stand.fps
+    fall_m = -0.5 * GRAVITY_M_S2 * times_s[:, None] ** 2 * [0.0, 1.0, 0.0]
+    falling = body.select_links(MotionBatch.stack([replace(stand, root_m=stand.root_m + fall_m)]))
+    assert np.abs(demand(body, falling, SMOOTHING_S).wrench[0, 5:-5]).max() < 0.2
+
+
+def test_a_spinning_body_demands_the_rate_of_its_angular_momentum(stand):
+    """About the vertical at growing speed, arms in T-pose: moment is inertia times angular acceleration."""
+    body = build_humanoid(stand.skeleton)
+    times_s = np.arange(len(stand)) / stand.fps
+    spinning = pose_joint(stand, 0, Rotation.from_rotvec(0.5 * 2.0 * times_s[:, None] ** 2 * [0.0, 1.0, 0.0]))
+    needs = demand(body, body.select_links(MotionBatch.stack([spinning])), SMOOTHING_S)
+    inertia = compute_whole_inertia(body, needs)[0, :, 1, 1]
+    assert np.allclose(needs.wrench[0, 6:-6, 4], 2.0 * inertia[6:-6], rtol=0.05)
+
+
+def test_joint_torques_hold_a_stretched_arm(stand):
+    """The shoulder of a T-pose carries the arm's weight at its lever."""
+    body = build_humanoid(stand.skeleton)
+    plan = plan_contacts(body, body.select_links(MotionBatch.stack([stand])), FRICTION)
+    torque_nm = compute_joint_torques(body, plan.needs, plan.force_n, plan.points_m)[0, 15]
+    shoulder = body.tree.joint("left_shoulder")
+    elbow = body.tree.joint("left_elbow")
+    centre_m = [body.centre_m[shoulder][0], body.tree.offsets_m[elbow][0] + body.centre_m[elbow][0]]
+    expected_nm = GRAVITY_M_S2 * (body.mass_kg[shoulder] * centre_m[0] + body.mass_kg[elbow] * centre_m[1])
+    assert torque_nm[shoulder - 1, 2] == pytest.approx(expected_nm, rel=1e-3)

@@ -1,14 +1,20 @@
-"""Presets: one table for the command and for loops."""
+"""Presets, one table for the command and for loops, and the engine that is taken where none is named."""
 
+import sys
 from dataclasses import replace
+from importlib import metadata
 
 import pytest
 
-from selfcorrect.core.errors import SettingError
+from selfcorrect.core.errors import MissingExtraError, SettingError
 from selfcorrect.experiments.file_correction.options import CorrectionOptions
+from selfcorrect.experiments.motion.presets import PRESETS
+from selfcorrect.experiments.motion.settings import settings_from_config
 from selfcorrect.simulators import presets
+from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.postprocess import KINEMATIC_POSTPROCESS, POSTPROCESS, SmoothFast
-from selfcorrect.simulators.presets import find_preset
+from selfcorrect.simulators.presets import SAMPLES, find_preset
+from selfcorrect.simulators.settings.engine_table import AUTO, ENGINES, PUBLISHED_ENGINE, resolve_engine
 from selfcorrect.simulators.settings.tracker import DriveSettings, TrackerSettings, normalize_strength
 from selfcorrect.simulators.stages.scene import Scene
 
@@ -64,3 +70,77 @@ def test_one_strength_is_recorded_in_one_way():
 def test_what_is_no_strength_is_refused_with_the_names(strange):
     with pytest.raises(SettingError, match="faithful, balanced, physical, residual-free, simulated or a number"):
         find_preset(strange)
+
+
+LOADED = ("pybullet", "selfcorrect.simulators.engines.pybullet_world")
+
+
+@pytest.fixture
+def broken_pybullet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyBullet is installed and cannot be imported."""
+    for name in LOADED:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "pybullet", None)
+    monkeypatch.setattr(metadata, "version", lambda package: "3.2.7")
+
+
+@pytest.fixture
+def no_pybullet(monkeypatch: pytest.MonkeyPatch, broken_pybullet: None) -> None:
+    """PyBullet can neither be imported nor is it among the installed packages."""
+
+    def find_version(package: str) -> str:
+        raise metadata.PackageNotFoundError(package)
+
+    monkeypatch.setattr(metadata, "version", find_version)
+
+
+def test_pybullet_is_taken_where_it_is_installed() -> None:
+    pytest.importorskip("pybullet")
+    assert resolve_engine(AUTO) == "pybullet"
+    assert PhysicsCorrector().tracker.engine.name == "pybullet"
+
+
+@pytest.mark.usefixtures("no_pybullet")
+def test_mujoco_is_taken_elsewhere() -> None:
+    assert resolve_engine(AUTO) == "mujoco"
+    assert PhysicsCorrector().tracker.engine.name == "mujoco"
+
+
+def test_the_faster_engine_is_taken_where_results_agree() -> None:
+    assert resolve_engine(AUTO, prefers_published=False) == "mujoco"
+    assert CorrectionOptions().resolve_engine().engine == "mujoco"
+    assert CorrectionOptions(strength="residual-free").resolve_engine().engine == "mujoco"
+    pytest.importorskip("pybullet")
+    for options in ({"simulate": "always"}, {"raw": True}, {"strength": "simulated"}, {"scene": Scene(slope_deg=4.0)}):
+        assert CorrectionOptions(**options).resolve_engine().engine == PUBLISHED_ENGINE
+
+
+def test_an_engine_that_is_named_is_the_one_that_is_taken() -> None:
+    assert resolve_engine("pybullet", prefers_published=False) == "pybullet"
+    assert resolve_engine("of another package") == "of another package"
+
+
+@pytest.mark.usefixtures("no_pybullet")
+def test_what_to_do_without_pybullet_is_one_sentence() -> None:
+    with pytest.raises(
+        MissingExtraError, match=r"pip install 'selfcorrect\[pybullet\]'; .*elsewhere choose the engine"
+    ):
+        ENGINES.load("pybullet")
+
+
+@pytest.mark.usefixtures("broken_pybullet")
+def test_a_pybullet_that_cannot_be_imported_is_to_be_installed_again() -> None:
+    with pytest.raises(SettingError, match=r"is installed and cannot .*--force-reinstall --no-deps pybullet==3\.2\.7"):
+        ENGINES.load("pybullet")
+
+
+def test_loops_take_the_engine_of_the_published_figures_unless_told() -> None:
+    preset = PRESETS["quick"]
+    assert preset.engine == PUBLISHED_ENGINE == SAMPLES.corrector().tracker.engine.name
+    assert "engine" not in preset.config()
+    with_mujoco = replace(preset, engine="mujoco")
+    assert with_mujoco.config()["engine"] == "mujoco"
+    assert settings_from_config(with_mujoco.config()) == with_mujoco
+    assert settings_from_config(preset.config()) == preset
+    tracker = SAMPLES.corrector().tracker
+    assert SAMPLES.corrector("mujoco").tracker == replace(tracker, engine=replace(tracker.engine, name="mujoco"))
