@@ -47,20 +47,6 @@ def test_no_held_out_frame_is_in_a_training_window(frames: int, stride: int):
         assert bool(held_out) == (len(motion) >= 2 * frames)
 
 
-@pytest.mark.parametrize("frames", [16, 24, 30, 48])
-def test_times_of_training_and_held_out_windows_are_disjoint_on_real_clips(clips: dict[str, Motion], frames: int):
-    split = split_windows(list(clips.values()), WindowSettings(frames=frames, cyclic=CYCLIC))
-    names = split.training.label_names
-    assert len(names) == 15
-    assert set(split.training.labels) == set(range(15))
-    for clip in np.unique(split.held_out.clips):
-        training = split.training.clips == clip
-        held_out = split.held_out.clips == clip
-        assert split.training.stop_s[training].max() < split.held_out.start_s[held_out].min()
-    long_enough = {clip.label for clip in clips.values() if len(clip) >= 2 * frames}
-    assert {names[label] for label in split.held_out.labels} == long_enough
-
-
 def test_windows_show_the_times_that_they_report():
     windows = cut_windows([make_numbered_motion(60)], WindowSettings(frames=20, stride=3, mirrored=False))
     shown = windows.batch.root_m[..., 1] * 1000
