@@ -74,12 +74,10 @@ def toy(settings: Weighting) -> toys.Toy:
     """Declare both estimators over all weights."""
     error = weighted_error(settings.real_count, settings.real_count, settings.weights)
     predicted = error * settings.real_count
-    lines = {}
-    statements = []
-    for name in (GAUSSIAN, REGRESSION):
-        errors = [measure_steady_error(settings, name, weight) for weight in settings.weights]
-        lines[name] = errors
-        statements += make_claims(settings, name, errors, predicted)
+    lines = {
+        name: [measure_steady_error(settings, name, weight) for weight in settings.weights]
+        for name in (GAUSSIAN, REGRESSION)
+    }
     sweep = toys.Sweep(
         title="Steady error against the weight of real data",
         x_label="weight on real data",
@@ -93,7 +91,7 @@ def toy(settings: Weighting) -> toys.Toy:
             toys.bundle_replicates("weighting", settings.seed, partial(set_up_gaussian, settings)),
             toys.bundle_replicates("weighting", settings.seed, partial(set_up_regression, settings)),
         ],
-        claims=statements,
+        claims=[claim for name in lines for claim in make_claims(settings, name, lines[name], predicted)],
         title="The weight of fresh real data",
         source="He, Xu and Cheng 2025",
         figures=[sweep],
@@ -103,15 +101,8 @@ def toy(settings: Weighting) -> toys.Toy:
 
 def measure_steady_error(settings: Weighting, name: str, weight: float) -> claims.Quantity:
     """Return error × n of an arm, the mean over the generations after the loop has settled."""
-    key = "squared_mean" if name == GAUSSIAN else "error"
-    scale = 1.0 if name == GAUSSIAN else settings.dimension
-
-    def measure(curves: claims.Curves) -> np.ndarray:
-        errors = curves[f"{name}, {weight}"][key]
-        steady = errors[:, settings.burn_in :].mean(1)
-        return steady * settings.real_count / scale
-
-    return claims.Quantity(measure)
+    steady_count = settings.generations + 1 - settings.burn_in
+    return claims.late_mean(f"{name}, {weight}", "error", steady_count) * settings.real_count
 
 
 def make_claims(
@@ -139,17 +130,14 @@ def measure_mean(candidate: sc.Candidate) -> dict[str, Tensor]:
     """Return the squared estimate of the mean, which is 0 in truth, per seed and dimension."""
     model = candidate.model
     assert isinstance(model, sc.Gaussian)
-    return {"squared_mean": model.mean.square().sum(-1) / DIMENSION}
+    return {"error": model.mean.square().sum(-1) / DIMENSION}
 
 
 def make_arms(settings: Weighting, name: str, draw_fresh: FreshSource) -> Mapping[str, sc.Arm]:
     """Half of a training set is fresh, half synthetic; each arm weighs them in its own way."""
     fresh = sc.Fresh(draw_fresh, settings.real_count, 1.0)
-    arms = {}
-    for weight in settings.weights:
-        policy = Weighted(fresh, weight, 1 - weight)
-        arms[f"{name}, {weight}"] = sc.Arm(policy, settings.generations)
-    return arms
+    policies = {f"{name}, {weight}": Weighted(fresh, weight, 1 - weight) for weight in settings.weights}
+    return {arm: sc.Arm(policy, settings.generations) for arm, policy in policies.items()}
 
 
 # --- linear regression ---
@@ -163,5 +151,9 @@ def set_up_regression(settings: Weighting, stream: sc.Stream) -> toys.Setup:
         return true_pairs(shape, count, stream.child("fresh"))
 
     real = draw_fresh(0, settings.real_count, stream)
-    task = sc.Task(LinearRegression.zero(*shape), real, weight_errors)
+
+    def measure(candidate: sc.Candidate) -> dict[str, Tensor]:
+        return {"error": weight_errors(candidate)["error"] / settings.dimension}
+
+    task = sc.Task(LinearRegression.zero(*shape), real, measure)
     return toys.Setup(task, make_arms(settings, REGRESSION, draw_fresh))
