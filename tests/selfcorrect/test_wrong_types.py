@@ -1,15 +1,18 @@
-"""What is of a wrong type gets one sentence before anything runs, and says what is expected."""
+"""What has a wrong type or value gets one sentence before anything runs, which says what is expected."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
+from helpers import run_in_memory
 
 import selfcorrect as sc
 from selfcorrect.core.errors import SelfcorrectError
+from selfcorrect.loop.fitting import extrapolate
 
 VALUES = torch.randn((16, 2), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 REAL = sc.Samples.real(VALUES)
@@ -67,6 +70,16 @@ def compare(task: Any, arm: Any, **options: Any) -> object:
         (lambda: task(evaluate=None), "evaluate must be a function or another callable object, got None"),
         (lambda: sc.Samples.real(VALUES.numpy()), "real values must be a tensor (N, *event), got a ndarray"),
         (lambda: sc.Correction("kinematic"), "a corrector must be a function or another callable object"),  # type: ignore[arg-type]
+        (lambda: sc.Correction(judge, strength=-0.5), "strength γ must be a number from 0 to inf, got -0.5"),
+        (lambda: sc.Correction(judge, strength=math.nan), "strength γ must be a number from 0 to inf"),
+        (lambda: sc.Correction(judge, operator="average"), "must be one of mixture, interpolation, got 'average'"),
+        (lambda: sc.Correction(judge, on_rejection="retry"), "on_rejection must be one of redraw, drop"),
+        (lambda: sc.Correction(judge, max_draws_per_sample=0.5), "a number from 1 to inf, got 0.5"),
+        (lambda: sc.best_of(0, judge), "k ≥ 1 and at least one rater, got k = 0 and 1"),
+        (lambda: sc.best_of(3), "got k = 3 and 0 raters"),
+        (lambda: sc.best_of(3, judge, choice_noise=-1), "choice_noise must be a number from 0 to inf, got -1"),
+        (lambda: extrapolate(math.inf), "must be a number from"),
+        (lambda: MODEL.with_sampling(temperature=-1), "temperature must be a number from 0 to inf, got -1"),
         (lambda: sc.streams(1.5), "a seed must be a whole number, got 1.5"),  # type: ignore[arg-type]
         (lambda: sc.Trial(seeds=[1, 2]), "must be a whole number, got [1, 2]"),  # type: ignore[arg-type]
         (lambda: compare(task(), arm(), seeds=[0, 1]), "seeds must be a whole number, got [0, 1]"),
@@ -92,15 +105,10 @@ def test_a_function_of_values_is_a_corrector_in_scripts_as_on_the_command_line()
     def of_samples(x: Any) -> Any:
         return x * 2
 
-    first = sc.MemoryStore()
-    seed = sc.streams(0)
-    silent = task(evaluate=lambda candidate: {})
-    sc.train_first_generation(silent, first, seed)
-    ends = []
-    for corrector in (halve, sc.lift(halve)):
-        store = sc.MemoryStore()
-        sc.run_loop(silent, arm(correction=sc.Correction(corrector)), store, first, seed)  # type: ignore[arg-type]
-        ends.append(store.samples(2).values)
-    assert torch.equal(*ends)
+    def run(corrector: Any) -> torch.Tensor:
+        silent = task(evaluate=lambda candidate: {})
+        return run_in_memory(silent, arm(correction=sc.Correction(corrector)), sc.streams(0)).samples(2).values
+
+    assert torch.equal(run(halve), run(sc.lift(halve)))
     with pytest.raises(SelfcorrectError, match=r"has a first parameter `values`, or .* sc\.lift"):
-        sc.run_loop(silent, arm(correction=sc.Correction(of_samples)), sc.MemoryStore(), first, seed)
+        run(of_samples)

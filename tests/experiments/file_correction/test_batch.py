@@ -20,16 +20,9 @@ from selfcorrect.motion.corrector_interface.results import Failure, FailureKind
 
 
 def results(count: int) -> list[FileResult]:
-    return [
-        FileResult(
-            f"in/{n}.bvh",
-            f"{n}.bvh",
-            "accepted",
-            content=FileContent(failed_checks=("F4",)),
-            figures=FileFigures(large_move_reason="moved by up to 0.42 m: spikes"),
-        )
-        for n in range(count)
-    ]
+    content = FileContent(failed_checks=("F4",))
+    figures = FileFigures(large_move_reason="moved by up to 0.42 m: spikes")
+    return [FileResult(f"in/{n}.bvh", f"{n}.bvh", "accepted", content=content, figures=figures) for n in range(count)]
 
 
 def test_few_files_are_all_named() -> None:
@@ -148,22 +141,14 @@ def test_a_pose_beside_a_walk_leaves_the_file_corrected(names: tuple[str, ...], 
 def test_lines_stay_short(length: int, count: int, verdict: Literal["accepted", "partly", "rejected"]) -> None:
     """Whatever the names and however many figures are worse; the report holds what is cut."""
     worse = {"penetration_m": 0.3, "skate_m_s": 2.0, "jerk_m_s3": 9e4}
+    before = dict.fromkeys(worse, 0.0)
+    drifts = FileFigures(
+        before, worse, lost_contacts=0.5, large_move_reason="spikes", not_corrected="it drifts " * 20, supports=[{}]
+    )
+    motions = [{"verdict": "rejected", "name": "y" * length}] * count if verdict == "partly" else []
     long_results = [
-        replace(
-            result,
-            name="x" * length + f"{index}.bvh",
-            verdict=verdict,
-            figures=replace(
-                result.figures,
-                before=dict.fromkeys(worse, 0.0),
-                after=worse,
-                lost_contacts=0.5,
-                not_corrected="it drifts " * 20,
-                supports=[{}],
-            ),
-            motions=[{"verdict": "rejected", "name": "y" * length}] * count if verdict == "partly" else [],
-        )
-        for index, result in enumerate(results(count))
+        replace(result, name=f"{'x' * length}{result.name}", verdict=verdict, figures=drifts, motions=motions)
+        for result in results(count)
     ]
     lines = [line for text in summarize_results(long_results, Path("out")) for line in text.splitlines()]
     assert max(map(len, lines)) < 120

@@ -79,11 +79,6 @@ def test_a_name_given_in_python_changes_that_option_alone(stepping: sc.Motion) -
         ({"amount": ("tail=1",)}, "LIMB=SHARE"),
         ({"amount": ("legs@x=1",)}, "LIMB@FRAME=SHARE"),
         ({"amount": ("=1",)}, "LIMB=SHARE"),
-        ({"kinematic": "no"}, "kinematic must be True or False, got 'no'"),
-        ({"keep_failed": 1}, "keep_failed must be True or False, got 1"),
-        ({"engine": 3}, "engine must be a name, got 3"),
-        ({"contacts": 3}, "contacts, unless they are sc.Contacts, must be the path of a file, got 3"),
-        ({"support": None}, "support must be one of infer, floor, off, got None"),
     ],
 )
 def test_options_that_mean_nothing_cannot_be_made(wrong: dict[str, object], why: str) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from selfcorrect.core.errors import CorrectorError, SampleError
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.contract import Corrected, lift, verifier
+from selfcorrect.correctors.contract import Corrected, lift
 from selfcorrect.correctors.loop_correction import Correction, apply_corrector
 
 STREAM = streams(5)
@@ -185,18 +185,3 @@ def test_diagnostics_of_all_draws_are_kept():
 
     result = apply_corrector(batch(), Correction(measure), STREAM, redraw)
     np.testing.assert_array_equal(result.info["height"], result.drawn.values[:, 0].numpy())
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"strength": -0.5}, "strength γ must be a number from 0 to inf, got -0.5"),
-        ({"strength": math.nan}, "strength γ must be a number from 0 to inf"),
-        ({"operator": "average"}, "operator must be one of mixture, interpolation, got 'average'"),
-        ({"on_rejection": "retry"}, "on_rejection must be one of redraw, drop"),
-        ({"max_draws_per_sample": 0.5}, "a number from 1 to inf, got 0.5"),
-    ],
-)
-def test_bad_settings_get_one_sentence(settings, message):
-    with pytest.raises(ValueError, match=message):
-        Correction(verifier(lambda s: s.values[:, 0] > 0), **settings)

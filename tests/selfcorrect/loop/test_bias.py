@@ -9,7 +9,6 @@ from scipy import stats
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.loop.bias import best_of, sample_plainly, sampling_settings
-from selfcorrect.loop.fitting import extrapolate
 from selfcorrect.models.gaussian import Gaussian
 
 STREAM = streams(2)
@@ -73,21 +72,3 @@ def test_raters_who_disagree_split_the_distribution():
     values = best_of(16, first_coordinate, lambda v: -v[..., 0])(Gaussian.standard(1), PARENTS)(LABELS, STREAM)[:, 0]
     assert (values > 0).double().mean() == pytest.approx(0.5, abs=0.02)
     assert values.abs().mean() > 1.5
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        (lambda: best_of(0, first_coordinate), "k ≥ 1 and at least one rater, got k = 0 and 1"),
-        (lambda: best_of(3), "got k = 3 and 0 raters"),
-        (lambda: best_of(3, first_coordinate, choice_noise=-1), "choice_noise must be a number from 0 to inf, got -1"),
-        (lambda: extrapolate(math.inf), "must be a number from .*, got inf"),
-        (
-            lambda: Gaussian.standard(1).with_sampling(temperature=-1),
-            "temperature must be a number from 0 to inf, got -1",
-        ),
-    ],
-)
-def test_bad_settings_get_one_sentence(make, message):
-    with pytest.raises(ValueError, match=message):
-        make()
