@@ -58,6 +58,11 @@ class Legs:
     soft: bool = True
     """True for limbs that slow down before full length."""
 
+    @property
+    def joints(self) -> np.ndarray:
+        """(2, 3) hip, knee and ankle of each leg."""
+        return np.stack([self.hips, self.knees, self.ankles], axis=-1)
+
     @classmethod
     @lru_cache(maxsize=8)
     def from_skeleton(cls, skeleton: Skeleton) -> Legs:

@@ -10,8 +10,9 @@ import numpy as np
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
-from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotate, to_matrices
+from selfcorrect.motion.geometry.rotations import compose, invert, rotate, to_matrices
 from selfcorrect.motion.geometry.vectors import ALONG_FLOOR, UP
+from selfcorrect.motion.ground import Ground
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.measures.ground_plane import LEVEL, GroundPlane
 from selfcorrect.motion.motion import MotionBatch
@@ -95,9 +96,7 @@ def compute_push_n(scene: Scene, times_s: np.ndarray) -> np.ndarray:
 
 def _slope_to_upright(scene: Scene) -> np.ndarray:
     """Return the rotation (4,) from the floor's normal to the upward direction, in the floor's frame."""
-    heading_rad = np.deg2rad(scene.uphill_deg)
-    level_axis = np.array([np.cos(heading_rad), 0.0, -np.sin(heading_rad)])
-    return quaternions(np.deg2rad(scene.slope_deg) * level_axis)
+    return Ground(slope_deg=scene.slope_deg, uphill_deg=scene.uphill_deg).to_floor
 
 
 def lean_bodies(scene: Scene, motions: MotionBatch) -> MotionBatch:

@@ -179,13 +179,12 @@ def compute_leg_jacobians(body: Humanoid, motions: MotionBatch, plans: ContactPl
         ankle moves; the last axis is the direction of the ankle in the world, y up.
     """
     legs = Legs.from_skeleton(body.tree)
-    joints = np.stack([legs.hips, legs.knees, legs.ankles], axis=-1)
     pose = (body.tree, plans.needs.positions_m, plans.needs.orientations)
     ankles_m = plans.needs.positions_m[:, :, legs.ankles]
     steps_m = JACOBIAN_STEP_M * np.stack([-np.eye(3), np.eye(3)])
     moved_m = ankles_m + steps_m[:, :, None, None, None]
     rotations = solve_leg_ik(*pose, None, moved_m)
-    behind, ahead = rotations[..., joints, :]
+    behind, ahead = rotations[..., legs.joints, :]
     turns_rad = rotation_vectors(compose(invert(behind), ahead))
     jacobians = np.moveaxis(turns_rad, 0, -1) / (2 * JACOBIAN_STEP_M)
     largest = np.abs(jacobians).max((-3, -2, -1), keepdims=True)

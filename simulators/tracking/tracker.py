@@ -381,7 +381,7 @@ class LegFeedback:
         """legs: the legs of the bodies' tree; step_s: time between steps."""
         self._controls = controls
         self._settings = settings
-        self.joints = np.stack([legs.hips, legs.knees, legs.ankles], axis=-1) - 1
+        self.joints = legs.joints - 1
         self._stand_rate = min(1.0, step_s / settings.stand_lag_s)
         self._turn_rate = min(1.0, step_s / settings.turn_lag_s)
         self._swing_rate = min(1.0, step_s / settings.swing_lag_s)

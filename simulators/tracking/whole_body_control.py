@@ -225,7 +225,7 @@ class WholeBodyController:
         self._feedback = settings.plan.feedback
         self._friction = self._settings.friction_share * settings.engine.friction
         self._ankles = legs.ankles
-        self._leg_joints = np.stack([legs.hips, legs.knees, legs.ankles], axis=-1) - 1
+        self._leg_joints = legs.joints - 1
         self._foot_of_corner = np.repeat([0, 1], len(body.soles) // 2)
         self._is_corner_below = body.tree.descendants[1:, body.soles.joints].astype(float)
         self._torque_limits_nm = body.torque_limit_nm[1:, None]
