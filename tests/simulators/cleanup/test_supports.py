@@ -17,6 +17,7 @@ from turned_joints import pose_joint
 
 from selfcorrect.motion.body.foot_frames import level_feet
 from selfcorrect.motion.checks.check import RuleChoice, check_with
+from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
@@ -50,10 +51,8 @@ def turn_joints(motion: Motion, turns_rad: dict[str, np.ndarray]) -> Motion:
 
 def hold_pose(stand: Motion, frames: int) -> Motion:
     """The adult standing with hanging arms."""
-    rotations = np.tile(stand.rotations[0], (frames, 1, 1))
-    still = replace(stand, root_m=np.tile(stand.root_m[0], (frames, 1)), rotations=rotations)
     arms = {f"{side}_shoulder": sign * 1.4 * EYE[[2] * frames] for side, sign in (("left", -1), ("right", 1))}
-    return turn_joints(still, arms)
+    return turn_joints(stand.select_frames(np.zeros(frames, dtype=int)), arms)
 
 
 def sitting(stand: Motion, seat_m: float) -> Motion:
@@ -83,10 +82,6 @@ def sit(stand: Motion) -> Motion:
 
 def infer_supports(motion: Motion) -> tuple[Support, ...]:
     return clean_motions(MotionBatch.stack([motion]), CleanupSettings()).supports[0]
-
-
-def lift(motion: Motion, height_m: float | np.ndarray) -> Motion:
-    return replace(motion, root_m=motion.root_m + height_m * UP)
 
 
 def test_stairs_are_found_where_they_are(stairs):
@@ -122,7 +117,7 @@ def test_stairs_are_no_floating(stairs):
 
 def test_uneven_ground_is_told_from_a_raised_walk(planted_walk):
     flat = infer_supports(planted_walk)
-    raised = infer_supports(lift(planted_walk, 0.08))
+    raised = infer_supports(raise_motion(planted_walk, 0.08))
     uneven, truth = stepping(planted_walk, [0.10, 0.0, 0.12, 0.0, 0.09, 0.0])
     assert flat == raised == ()
     supports = infer_supports(uneven)
@@ -134,7 +129,7 @@ def test_uneven_ground_is_told_from_a_raised_walk(planted_walk):
 def test_sudden_changes_of_height_are_two_supports(stand):
     """Frames on one and on the other step are as many, so that none is at their median."""
     still = hold_pose(stand, 70)
-    supports = infer_supports(lift(still, np.repeat([0.0, 0.2, 0.5], [30, 20, 20])[:, None]))
+    supports = infer_supports(raise_motion(still, np.repeat([0.0, 0.2, 0.5], [30, 20, 20])))
     assert sorted({round(support.top_m[1], 2) for support in supports}) == [0.2, 0.5]
     assert {support.part for support in supports} == {"left foot", "right foot"}
 
@@ -153,7 +148,7 @@ def test_supports_are_each_motion_s_own(stairs, planted_walk, settings):
 @pytest.mark.parametrize("riser_m", [0.15, 0.19])
 def test_a_climb_that_begins_on_a_step_stays_on_it(stairs, riser_m):
     """The floor may be a step below the lowest ground that the motion shows."""
-    climb = lift(stairs[0], riser_m)
+    climb = raise_motion(stairs[0], riser_m)
     (correction,) = KinematicCorrector()([climb])
     assert float(np.median((correction.motion.root_m - climb.root_m)[:, 1])) == pytest.approx(0.0, abs=0.01)
 
@@ -162,7 +157,7 @@ def test_a_climb_that_begins_on_a_step_stays_on_it(stairs, riser_m):
 def test_a_raised_walk_and_raised_stairs_come_down_alike(planted_walk, stairs):
     for motion in (planted_walk, stairs[0]):
         low = PhysicsCorrector()([motion])[0]
-        high = PhysicsCorrector()([lift(motion, 0.1)])[0]
+        high = PhysicsCorrector()([raise_motion(motion, 0.1)])[0]
         assert mean_distance_m(low.motion, high.motion) < 0.001
         assert high.diagnostics["floating_m_before"] > 0.09
         assert [support.top_m[1] for support in high.supports] == pytest.approx(
@@ -172,16 +167,16 @@ def test_a_raised_walk_and_raised_stairs_come_down_alike(planted_walk, stairs):
 
 def test_stairs_far_above_the_floor_stay_there(stairs):
     """The file may not show what leads to them."""
-    (correction,) = KinematicCorrector()([lift(stairs[0], 1.2)])
-    assert mean_distance_m(correction.motion, lift(stairs[0], 1.2)) < 0.02
+    (correction,) = KinematicCorrector()([raise_motion(stairs[0], 1.2)])
+    assert mean_distance_m(correction.motion, raise_motion(stairs[0], 1.2)) < 0.02
     assert list(map(str, correction.notes)) == ["the lowest ground lies at 1.20 m"]
 
 
 def test_ground_stays_where_it_was_stood_on_most(planted_walk):
     """Who comes up a step to y = 0 from below is not moved up by it."""
     step, _ = stepping(planted_walk, [0.0, 0.17, 0.17, 0.17, 0.17, 0.17])
-    correction = KinematicCorrector()([lift(step, -0.17)])[0]
-    assert mean_distance_m(correction.motion, lift(step, -0.17)) < 0.005
+    correction = KinematicCorrector()([raise_motion(step, -0.17)])[0]
+    assert mean_distance_m(correction.motion, raise_motion(step, -0.17)) < 0.005
     assert [support.top_m[1] for support in correction.supports] == pytest.approx([0.0] * 5, abs=0.02)
     assert list(map(str, correction.notes)) == ["the lowest ground lies at -0.17 m"]
 
@@ -238,7 +233,7 @@ def test_who_needs_no_support_is_given_none(clips, label):
 
 
 def test_left_alone_means_left_at_its_height(planted_walk):
-    raised = lift(planted_walk, 0.3)
+    raised = raise_motion(planted_walk, 0.3)
     for corrector in (KinematicCorrector, PhysicsCorrector):
         correction = corrector(cleanup=CleanupSettings(support="off"))([raised])[0]
         assert correction.accepted, correction.reason
@@ -281,7 +276,7 @@ def hovering(stand: Motion) -> Motion:
         part: (0.5 * share * np.sin(3 * np.pi * times_s + phase))[:, None] * [1.0, 0.0, 0.3]
         for part, phase in paddle.items()
     }
-    return lift(turn_joints(hold_pose(stand, 150), turns_rad), (0.5 * share * share * (3 - 2 * share))[:, None])
+    return raise_motion(turn_joints(hold_pose(stand, 150), turns_rad), 0.5 * share * share * (3 - 2 * share))
 
 
 def test_who_hovers_is_told_so(stand):
@@ -302,7 +297,7 @@ def hanging(stand: Motion) -> Motion:
     swing_rad = (0.6 * share * np.sin(3 * np.pi * times_s))[:, None] * EYE[0]
     arms_up = {f"{side}_shoulder": sign * 1.5 * EYE[[2] * 120] for side, sign in (("left", 1), ("right", -1))}
     pose = turn_joints(hold_pose(stand, 120), {"left_hip": swing_rad, "right_hip": -swing_rad, **arms_up})
-    return lift(pose, (0.4 * share * share * (3 - 2 * share))[:, None])
+    return raise_motion(pose, 0.4 * share * share * (3 - 2 * share))
 
 
 def test_who_hangs_holds_on(stand):
@@ -342,7 +337,7 @@ def test_who_hangs_hovers_only_before_the_hands_hold(stand):
 @pytest.mark.parametrize("height_m", [0.3, 0.5])
 def test_a_body_that_is_lifted_and_let_down_hovers_whatever_seems_to_carry_it(planted_walk, height_m):
     up = gaussian_filter1d(np.where(np.abs(np.arange(len(planted_walk)) - 40) < 14, height_m, 0.0), 2.0)
-    motion = lift(planted_walk, up[:, None])
+    motion = raise_motion(planted_walk, up)
     assert {finding.code for finding in check_with(motion, RuleChoice(("F2",)), infer_surroundings).findings} == {"F2"}
 
 
