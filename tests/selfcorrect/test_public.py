@@ -107,6 +107,8 @@ def test_no_file_is_replaced_unless_asked_for(stepping: sc.Motion, tmp_path: Pat
     for write in writers:
         with pytest.raises(sc.SettingError, match=r"out\.\w+: exists; choose another file, or say overwrite=True"):
             write()
+        with pytest.raises(sc.SettingError, match="overwrite must be True or False, got 'yes'"):
+            write(overwrite="yes")
     assert all((tmp_path / name).read_text() == "somebody's work" for name in names)
     for write in writers:
         write(overwrite=True)

@@ -6,9 +6,11 @@ import math
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from helpers import run_in_memory
+from made_motions import made_motion
 
 import selfcorrect as sc
 from selfcorrect.core.errors import SelfcorrectError
@@ -17,6 +19,7 @@ from selfcorrect.loop.fitting import extrapolate
 VALUES = torch.randn((16, 2), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 REAL = sc.Samples.real(VALUES)
 MODEL: Any = sc.Gaussian.standard(2)
+WALK = made_motion("walk", frames=20)
 
 
 def judge(candidate: sc.Candidate) -> dict[str, float]:
@@ -45,6 +48,17 @@ def task(**changes: Any) -> sc.Task:
 
 def arm(policy: Any = None, generations: Any = 2, **changes: Any) -> sc.Arm:
     return sc.Arm(policy or sc.Replace(), generations, **changes)
+
+
+def motion(**changes: Any) -> sc.Motion:
+    return sc.Motion(**{**vars(WALK), **changes})
+
+
+def turn_nowhere() -> sc.Motion:
+    """A motion in which a quaternion has no direction."""
+    rotations = WALK.rotations.copy()
+    rotations[7, WALK.skeleton.names.index("left_hip")] = 0.0
+    return motion(rotations=rotations)
 
 
 def compare(task: Any, arm: Any, **options: Any) -> object:
@@ -80,6 +94,15 @@ def compare(task: Any, arm: Any, **options: Any) -> object:
         (lambda: sc.best_of(3, judge, choice_noise=-1), "choice_noise must be a number from 0 to inf, got -1"),
         (lambda: extrapolate(math.inf), "must be a number from"),
         (lambda: MODEL.with_sampling(temperature=-1), "temperature must be a number from 0 to inf, got -1"),
+        (lambda: motion(root_m=WALK.root_m.astype("f2")), "array of float32 or float64, got an array of float16"),
+        (lambda: motion(root_m=WALK.root_m.tolist()), "got a list"),
+        (lambda: motion(root_m=torch.zeros(20, 3, requires_grad=True)), "got a Tensor"),
+        (lambda: motion(rotations=np.full((20, 22, 4), None)), "got an array of object"),
+        (lambda: motion(fps="30"), "frames per second must be a number, got '30'"),
+        (lambda: motion(fps=True), "frames per second must be a number, got True"),
+        (lambda: motion(fps=math.inf), "expected 0.01 to 100000 frames per second, got inf"),
+        (lambda: motion(fps=1e-30), "expected 0.01 to 100000 frames per second, got 1e-30"),
+        (lambda: sc.correct(turn_nowhere(), kinematic=True), "invalid rotation of left_hip in frame 7"),
         (lambda: sc.streams(1.5), "a seed must be a whole number, got 1.5"),  # type: ignore[arg-type]
         (lambda: sc.Trial(seeds=[1, 2]), "must be a whole number, got [1, 2]"),  # type: ignore[arg-type]
         (lambda: compare(task(), arm(), seeds=[0, 1]), "seeds must be a whole number, got [0, 1]"),

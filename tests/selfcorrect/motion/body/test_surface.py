@@ -34,24 +34,15 @@ def without_toes(skeleton: Skeleton) -> Skeleton:
     return Skeleton(names, parents, skeleton.offsets_m[keep], names)
 
 
-def test_rest_pose_stands_on_flat_soles(skeleton: Skeleton, standing_height_m: float):
+def test_rest_pose_stands_on_flat_mirrored_soles_as_long_as_shoes(skeleton: Skeleton, standing_height_m: float):
     soles = stand(skeleton, standing_height_m, Rotation.identity())
     assert soles.shape == (12, 3)
     np.testing.assert_allclose(soles[:, 1], 0, atol=1e-12)
-
-
-def test_left_foot_lies_on_the_left_and_a_shoe_is_about_26_cm_long(skeleton: Skeleton, standing_height_m: float):
-    soles = stand(skeleton, standing_height_m, Rotation.identity())
-    side = sole_points(skeleton).side
-    assert soles[side == 0, 0].min() > 0 > soles[side == 1, 0].max()
-    assert 0.24 < np.ptp(soles[side == 0, 2]) < 0.28
-
-
-def test_soles_are_mirror_images(skeleton: Skeleton, standing_height_m: float):
-    soles = stand(skeleton, standing_height_m, Rotation.identity())
-    side = sole_points(skeleton).side
-    mirrored = soles[side == 1] * (-1, 1, 1)
-    assert {tuple(point) for point in mirrored.round(9)} == {tuple(point) for point in soles[side == 0].round(9)}
+    left, right = (soles[sole_points(skeleton).side == side] for side in (0, 1))
+    assert left[:, 0].min() > 0 > right[:, 0].max()
+    assert 0.24 < np.ptp(left[:, 2]) < 0.28
+    mirrored = right * (-1, 1, 1)
+    assert {tuple(point) for point in mirrored.round(9)} == {tuple(point) for point in left.round(9)}
 
 
 def test_soles_turn_with_the_body(skeleton: Skeleton, standing_height_m: float):
