@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from made_motions import KINDS, Kind, made_motion
 from plain_contacts import standing_speeds_m_s
 from scipy.spatial.transform import Rotation
 from turned_joints import turn_joint
@@ -23,7 +24,6 @@ from selfcorrect.motion.views import TurnedFrames, TurnedWorld
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import KinematicCorrector
 
-from ...made_motions import KINDS, Kind, made_motion
 from ...made_rigs import base_walk
 
 

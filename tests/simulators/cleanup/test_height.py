@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from made_motions import KINDS, Kind, dip_toes, made_motion, walk_with_stances
 
 from selfcorrect.motion.body.surface import sole_corners_m, sole_points
 from selfcorrect.motion.editing.transforms import raise_motion
@@ -16,7 +17,6 @@ from selfcorrect.motion.observed_ground import ObservedGround
 from selfcorrect.simulators.cleanup.stance import PosedMotions
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 
-from ...made_motions import KINDS, Kind, dip_toes, made_motion, walk_with_stances
 from ...posed_motions import Pose
 
 MOST_CHANGED_M = 0.001

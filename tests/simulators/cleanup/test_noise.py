@@ -7,6 +7,7 @@ import pytest
 from helpers import mean_distance_m
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_motions import KINDS, Kind, made_motion
 from scipy.spatial.transform import Rotation, Slerp
 from turned_joints import pose_joint, turn_joint
 
@@ -16,8 +17,6 @@ from selfcorrect.motion.skeleton import SMPL_22
 from selfcorrect.simulators.body.leg_ik import Legs, solve_leg_ik
 from selfcorrect.simulators.cleanup.noise import denoise, is_noisy, joint_noise_rad, noise_level, shrink_noise
 from selfcorrect.simulators.cleanup.stretches import RepairStretches, find_parts
-
-from ...made_motions import KINDS, Kind, made_motion
 
 
 def jittery(motion: Motion, noise_rad: float = 0.05) -> Motion:
