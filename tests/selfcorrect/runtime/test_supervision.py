@@ -1,7 +1,9 @@
-"""Code of others can neither end the program nor keep it waiting unnoticed."""
+"""Code of others can neither end the program nor keep it waiting unnoticed, nor change what others draw."""
 
+import random
 import signal
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,6 +13,7 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import call_corrector
 from selfcorrect.correctors.loop_correction import Correction, apply_corrector
 from selfcorrect.experiments.cli import main
+from selfcorrect.runtime import global_generators
 from selfcorrect.runtime.supervision import EndedError, forbid_exit
 
 RAW = Samples.synthetic(torch.zeros(4, 2), None, 1)
@@ -70,6 +73,24 @@ def test_what_a_corrector_does_to_its_copy_stays_there() -> None:
     assert not synthetic.labels.any()
     assert synthetic.weights.tolist() == [1] * 4
     assert synthetic.provenance.generation.tolist() == [1] * 4
+
+
+def jitter(samples: Samples) -> Samples:
+    drawn = random.gauss(0, 1) + np.random.randn() + torch.randn(samples.values.shape)  # noqa: NPY002
+    return samples.with_values(samples.values + drawn)
+
+
+def test_global_generators_give_the_same_in_every_call_and_come_out_as_they_were() -> None:
+    before = global_generators.get_state()
+    first = call_corrector(jitter, RAW, streams(1)).samples.values
+    repeated = call_corrector(jitter, RAW, streams(1)).samples.values
+    from_another_stream = call_corrector(jitter, RAW, streams(2)).samples.values
+    assert torch.equal(first, repeated)
+    assert not torch.equal(first, from_another_stream)
+    after = global_generators.get_state()
+    assert before["python"] == after["python"]
+    assert all(np.array_equal(first, two) for first, two in zip(before["numpy"], after["numpy"], strict=True))
+    assert np.array_equal(before["torch"], after["torch"])
 
 
 @pytest.mark.slow

@@ -5,39 +5,25 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from turned_joints import shift
 
 from selfcorrect.motion.checks.references import LIMITS, REFERENCE_FIGURES, measure_reference, rate_reference
 from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.motion import Motion
 
 
-def slide(motion: Motion) -> Motion:
-    shift_m = np.arange(len(motion))[:, None] / motion.fps * np.array([0.0, 0.0, 0.4])
-    return replace(motion, root_m=motion.root_m + shift_m)
-
-
-def shake(motion: Motion) -> Motion:
-    noise_m = np.random.default_rng(0).normal(0.0, 0.02, motion.root_m.shape)
-    return replace(motion, root_m=motion.root_m + noise_m)
-
-
 def stutter(motion: Motion) -> Motion:
     """Let the body jerk to and fro by so little that feet still stand, but for moments faster than a label allows."""
     is_shifted = np.arange(len(motion)) // 4 % 2
-    return replace(motion, root_m=motion.root_m + 0.015 * is_shifted[:, None] * np.array([0.0, 0.0, 1.0]))
-
-
-def start_in_air(motion: Motion) -> Motion:
-    height_m = np.maximum(0.2 - 0.1 * np.arange(len(motion)), 0.0)
-    return replace(motion, root_m=motion.root_m + height_m[:, None] * np.array([0.0, 1.0, 0.0]))
+    return shift(motion, np.outer(is_shifted, [0.0, 0.0, 0.015]))
 
 
 FAULTS: dict[str, Callable[[Motion], Motion]] = {
     "stance_height_m": lambda motion: raise_motion(motion, 0.1),
-    "skate_m_s": slide,
-    "noise_m": shake,
+    "skate_m_s": lambda motion: shift(motion, np.outer(np.arange(len(motion)) / motion.fps, [0.0, 0.0, 0.4])),
+    "noise_m": lambda motion: shift(motion, np.random.default_rng(0).normal(0.0, 0.02, motion.root_m.shape)),
     "flicker_hz": stutter,
-    "first_frame_m": start_in_air,
+    "first_frame_m": lambda motion: raise_motion(motion, np.maximum(0.2 - 0.1 * np.arange(len(motion)), 0.0)),
     "fps": lambda motion: replace(motion, fps=1000.0),
 }
 

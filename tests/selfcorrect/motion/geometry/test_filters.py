@@ -6,8 +6,10 @@ import scipy.linalg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
+from scipy.signal import savgol_coeffs, savgol_filter
 
 from selfcorrect.motion.geometry import compiled, filters
+from selfcorrect.motion.geometry.smoothing import parabola_weights, smooth_parabolic
 
 SHAPES = st.tuples(st.integers(1, 3), st.integers(1, 40), st.integers(1, 3))
 MODES = st.sampled_from(["nearest", "reflect"])
@@ -73,3 +75,14 @@ def test_without_kernels_scipy_solves_the_same(monkeypatch: pytest.MonkeyPatch):
     solution = filters.solve_banded(bands, right)
     monkeypatch.setattr(compiled, "KERNELS", None)
     np.testing.assert_allclose(filters.solve_banded(bands, right), solution, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize(("frames", "window"), [(5, 3), (5, 5), (40, 5), (40, 9), (31, 31)])
+def test_parabolas_are_those_of_scipy(frames, window):
+    """Up to the order in which sums are taken, which differs between versions of SciPy."""
+    values = np.random.default_rng(frames).normal(size=(frames, 2, 3))
+    expected = savgol_filter(values, window, 2, axis=0)
+    np.testing.assert_allclose(smooth_parabolic(values, window), expected, rtol=0, atol=1e-13)
+    velocities = savgol_filter(values, window, 2, deriv=1, delta=1 / 29.97, axis=0)
+    np.testing.assert_allclose(smooth_parabolic(values, window, 29.97), velocities, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(parabola_weights(window), savgol_coeffs(window, 2), rtol=0, atol=1e-14)

@@ -5,14 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from made_motions import made_motion
+from turned_joints import shift
 
 from selfcorrect.motion.measures.skating import measure_skating_m_s
 from selfcorrect.motion.motion import Motion
 
 
 def glide(motion: Motion, velocity_m_s: tuple[float, float, float]) -> Motion:
-    times_s = np.arange(len(motion)) / motion.fps
-    return replace(motion, root_m=motion.root_m + np.outer(times_s, velocity_m_s))
+    return shift(motion, np.outer(np.arange(len(motion)) / motion.fps, velocity_m_s))
 
 
 @pytest.mark.parametrize("fps", [30.0, 120.0])
