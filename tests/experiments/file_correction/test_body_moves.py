@@ -1,26 +1,19 @@
 """Moves of the whole body: by how much, in which frames, and what standing feet show of them."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from made_motions import made_motion
+from turned_joints import shift
 
-import selfcorrect as sc
 from selfcorrect.experiments.file_correction.body_moves import LEAST_M, find_body_moves
+from selfcorrect.motion.editing.transforms import raise_motion
 
 WALK = made_motion("walk", frames=120)
 
 
-def move(motion: sc.Motion, by_m: np.ndarray, axis: int) -> sc.Motion:
-    root_m = motion.root_m.copy()
-    root_m[:, axis] += by_m
-    return replace(motion, root_m=root_m)
-
-
 @pytest.mark.parametrize("up_m", [0.12, -0.08])
 def test_a_stretch_that_was_off_the_floor_is_named_with_the_height_of_its_feet(up_m: float) -> None:
-    (rise,) = find_body_moves(move(WALK, up_m * (np.arange(120) // 40 == 1), 1), WALK)
+    (rise,) = find_body_moves(raise_motion(WALK, up_m * (np.arange(120) // 40 == 1)), WALK)
     assert (rise.first_frame, rise.last_frame, rise.along_m) == (40, 79, 0.0)
     assert rise.up_m == pytest.approx(-up_m)
     assert rise.before is not None
@@ -30,7 +23,7 @@ def test_a_stretch_that_was_off_the_floor_is_named_with_the_height_of_its_feet(u
 
 
 def test_a_floor_elsewhere_is_one_move_of_all_frames() -> None:
-    (rise,) = find_body_moves(move(WALK, np.full(120, -0.3), 1), WALK)
+    (rise,) = find_body_moves(raise_motion(WALK, -0.3), WALK)
     assert (rise.first_frame, rise.last_frame) == (0, 119)
     assert rise.up_m == pytest.approx(0.3)
     assert rise.before == pytest.approx(-0.3, abs=0.02)
@@ -39,7 +32,7 @@ def test_a_floor_elsewhere_is_one_move_of_all_frames() -> None:
 def test_feet_that_slid_along_the_floor_are_named_with_their_speeds() -> None:
     standing = made_motion("idle", frames=120)
     drift_m = 0.4 * np.clip(np.arange(120) - 30, 0, 60) / 30
-    (slide,) = find_body_moves(move(standing, drift_m, 0), standing)
+    (slide,) = find_body_moves(shift(standing, np.outer(drift_m, [1.0, 0.0, 0.0])), standing)
     assert slide.first_frame == pytest.approx(30, abs=1)
     assert slide.last_frame == pytest.approx(90, abs=1)
     assert slide.along_m == pytest.approx(0.8, abs=0.02)
@@ -48,8 +41,8 @@ def test_feet_that_slid_along_the_floor_are_named_with_their_speeds() -> None:
 
 
 def test_small_moves_are_not_listed_and_a_body_without_standing_feet_shows_nothing() -> None:
-    assert find_body_moves(move(WALK, np.full(120, 0.9 * LEAST_M), 1), WALK) == []
+    assert find_body_moves(raise_motion(WALK, 0.9 * LEAST_M), WALK) == []
     jump = made_motion("hop", frames=12)
-    for moved in find_body_moves(move(jump, np.full(12, 0.2), 1), jump):
+    for moved in find_body_moves(raise_motion(jump, 0.2), jump):
         assert (moved.before is None) == (moved.after is None)
         assert str(moved).endswith("no foot stands there") == (moved.before is None)

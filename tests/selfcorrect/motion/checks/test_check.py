@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_motions import made_motion
 from posed_motions import standing
 from scipy.spatial.transform import Rotation
 from turned_joints import shift
@@ -11,7 +12,6 @@ from turned_joints import shift
 from selfcorrect import check
 from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.body.smpl import SMPL_BODY
-from selfcorrect.motion.body.surface import world_sole_points
 from selfcorrect.motion.checks.assertion import assert_plausible
 from selfcorrect.motion.checks.check import CheckResult, RuleChoice, check_with
 from selfcorrect.motion.checks.findings import Measurement, Rule, find_violations
@@ -19,7 +19,6 @@ from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.checks.pace import pace
 from selfcorrect.motion.checks.rules import RULES
 from selfcorrect.motion.checks.walking import find_longest_walk
-from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.views import ShiftedWorld, TurnedWorld
 
@@ -105,28 +104,11 @@ def test_flights_tell_the_pace(motion: Motion, speed: float) -> None:
     assert ("P1" in codes(replace(jump, fps=30.0 * speed))) == (speed != 1.0)
 
 
-def walk(motion: Motion, phases_rad: np.ndarray, step_m: float = 0.65) -> Motion:
-    """Straight legs that swing against each other, a step in half a cycle, the lower sole on the floor."""
-    frames = len(phases_rad)
-    skeleton = motion.skeleton
-    leg_m = float(np.linalg.norm(skeleton.offsets_m[[4, 7]], axis=1).sum())
-    swing = np.arcsin(step_m / 2 / leg_m) * np.cos(phases_rad)
-    rotations = np.tile(motion.rotations[0], (frames, 1, 1))
-    for side, sign in (("left", 1.0), ("right", -1.0)):
-        thigh = Rotation.from_rotvec(-sign * swing[:, None] * [1.0, 0.0, 0.0])
-        rotations[:, skeleton.joint(f"{side}_hip")] = thigh.as_quat()
-        rotations[:, skeleton.joint(f"{side}_ankle")] = thigh.inv().as_quat()
-    root_m = np.stack([0.0 * phases_rad, np.ones(frames), step_m * phases_rad / np.pi], axis=1)
-    soles_m = world_sole_points(skeleton, *forward_kinematics(skeleton, root_m, rotations))
-    root_m[:, 1] -= soles_m[..., 1].min(axis=1)
-    return Motion(skeleton, root_m, rotations, motion.fps)
-
-
 def test_steps_of_a_walk_are_counted_and_measured(motion: Motion) -> None:
-    steps = find_longest_walk(MotionFeatures(walk(motion, np.linspace(0.3, 6.5 * np.pi, 110))))
+    steps = find_longest_walk(MotionFeatures(made_motion("walk", frames=110)))
     assert steps is not None
     assert len(steps.lengths) == 5
-    assert steps.leg_m * steps.lengths == pytest.approx(0.65, rel=0.03)
+    assert steps.leg_m * steps.lengths == pytest.approx(0.65, rel=0.04)
     assert find_longest_walk(MotionFeatures(motion)) is None
 
 
