@@ -7,6 +7,7 @@ import pytest
 import torch
 from helpers import assert_is_a_model_for_loops, load_loop
 from toy_data.draws import eight_gaussians, zipf
+from toy_models.words import Categorical
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples, concatenate
@@ -20,7 +21,6 @@ VariationalAutoencoder = load_loop("shapes").VariationalAutoencoder
 KernelDensity = load_loop("shapes").KernelDensity
 LanguageModel = load_loop("language").LanguageModel
 LinearRegression = load_loop("linear").LinearRegression
-Categorical = load_loop("biased-corrector").Categorical
 Mixture = load_loop("mixture").Mixture
 STREAM = streams(5)
 PLANE = Samples.real(eight_gaussians(400, STREAM))
