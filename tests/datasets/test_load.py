@@ -4,10 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
 from selfcorrect.datasets.load import label_of, load_motions
 from selfcorrect.datasets.splits import path_and_split
-from selfcorrect.motion.motion import Motion
 
 
 @pytest.fixture
@@ -38,14 +36,6 @@ def test_a_folder_is_read_to_its_depth_and_labelled_by_subfolder_or_name(folder:
 )
 def test_labels_without_an_index(name: str, label: str):
     assert label_of(Path("/data") / name, Path("/data")) == label
-
-
-def test_a_written_motion_comes_back_with_its_parts(walk: Motion, tmp_path: Path):
-    write_bvh(tmp_path / "mine.bvh", clip_of(walk))
-    (motion,) = load_motions(tmp_path)
-    assert (motion.label, len(motion), motion.fps) == ("mine", len(walk), 30)
-    parts = [part for name, part in zip(motion.skeleton.names, motion.skeleton.parts, strict=True) if part]
-    assert set(walk.skeleton.parts) <= set(parts) <= {*walk.skeleton.parts, "left_foot", "right_foot"}
 
 
 def test_what_cannot_be_loaded_is_said_in_a_sentence(tmp_path: Path):
