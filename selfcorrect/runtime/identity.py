@@ -191,7 +191,7 @@ def find_modules(home: str, file: Path) -> dict[str, str]:
         File of each module by name, "" for a module without one; scripts and modules of Python and of this project have
         none.
     """
-    files = {home: "" if home in _SCRIPTS or _is_ours(home) else str(file)}
+    files = {home: "" if home in _SCRIPTS or _is_ours(home) or not file.name else str(file)}
     queue = [home]
     for name in queue:
         path = files[name]
