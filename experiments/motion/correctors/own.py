@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from selfcorrect.core.errors import SettingError
+from selfcorrect.core.errors import CorrectorError, SettingError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.correctors.contract import Corrected, Corrector, call_corrector, chain, load_state, state_of
@@ -69,17 +69,23 @@ def own_corrector(name: str, inputs: CorrectorInputs, sandbox: Sandbox | None = 
     Args:
         name: "package.module:function", or the name of a corrector that another package adds.
         sandbox: Place where the function is called (default: a new one).
+
+    Raises:
+        CorrectorError: The function ends its process while it is loaded or makes a corrector.
     """
     if sandbox is None:
         sandbox = make_sandbox(name, inputs.limit_s, in_process=inputs.in_process)
-    takes, called, place = sandbox.call(load_there, name)
     lifted = None
-    if takes == "motion":
-        lifted = lift_motions(partial(sandbox.call, apply_there, correct_motions_there), inputs.codec, called)
-    elif takes == "inputs":
-        called = sandbox.call(make_there, name, _to_sendable(inputs))
-    else:
-        sandbox.call(apply_there, _move_network, getattr(inputs.first_model, "device", torch.device("cpu")))
+    try:
+        takes, called, place = sandbox.call(load_there, name)
+        if takes == "motion":
+            lifted = lift_motions(partial(sandbox.call, apply_there, correct_motions_there), inputs.codec, called)
+        elif takes == "inputs":
+            called = sandbox.call(make_there, name, _to_sendable(inputs))
+        else:
+            sandbox.call(apply_there, _move_network, getattr(inputs.first_model, "device", torch.device("cpu")))
+    except EndedError as error:
+        raise CorrectorError(f"corrector {name!r} was not made: {error}") from error
     return _Sandboxed(sandbox, called, place, lifted)
 
 

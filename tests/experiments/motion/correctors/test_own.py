@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from selfcorrect.core.errors import CorrectorError, RunFolderError, SettingError
+from selfcorrect.core.errors import CorrectorError, RunFolderError, SelfcorrectError, SettingError
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples, digest_tensors
 from selfcorrect.correctors.loop_correction import CorrectedBatch, Correction, apply_corrector
@@ -98,6 +98,14 @@ def leaves(motion):
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+def divides(inputs):
+    return 1 / 0
+
+
+def ends(inputs):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 def picky(motion):
     if motion.root_m[0, 1] > HEIGHT_M:
         raise ArithmeticError("too high")
@@ -182,6 +190,17 @@ def test_one_array_for_all_motions_is_understood(users: Path, inputs: CorrectorI
 def test_a_corrector_that_ends_its_process_is_named(users: Path, inputs: CorrectorInputs) -> None:
     with pytest.raises(CorrectorError, match=r"corrector 'leaves' failed: its process was killed by SIGTERM"):
         correct_batch("leaves", inputs, in_process=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("divides", r"ZeroDivisionError: division by zero \(users_own.py"), ("ends", "its process was killed by SIGKILL")],
+)
+def test_a_corrector_that_cannot_be_made_is_named(
+    users: Path, inputs: CorrectorInputs, name: str, message: str
+) -> None:
+    with pytest.raises(SelfcorrectError, match=rf"corrector 'users_own:{name}'.* {message}"):
+        own_corrector(f"users_own:{name}", inputs, None if name == "ends" else InProcessSandbox())
 
 
 @pytest.mark.usefixtures("in_one_sandbox")
