@@ -174,7 +174,10 @@ class Claim:
         """Hold the claim against curves."""
         measured = self.measure(curves)
         outcome: ClaimOutcome = "undecided"
-        if measured.is_above(self.low) and measured.is_below(self.high):
+        holds = measured.is_above(self.low) and measured.is_below(self.high)
+        if math.isfinite(self.high - self.low):  # an agreement, of which both ends are a part
+            holds = measured.is_within(self.low, self.high)
+        if holds:
             outcome = "holds"
         elif measured.is_above(self.high) or measured.is_below(self.low):
             outcome = "fails"
