@@ -147,24 +147,33 @@ def test_modules_and_packages_that_a_module_imports_are_part_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
-    texts = {"outer.py": "import inner_a\nimport zoo_installed\n", "inner_a.py": "from inner_b import NUMBER\n"}
-    texts["inner_b.py"] = "NUMBER = 1\n"
+    texts = {
+        "outer.py": "import inner_a\nimport zoo_installed\ndef f():\n    import late_one\n",
+        "inner_a.py": "from inner_b import scale\n",
+        "inner_b/__init__.py": "from .scale import FACTOR as scale\n",
+        "inner_b/scale.py": "FACTOR = 1\n",
+        "late_one.py": "",
+    }
     site = tmp_path / "site-packages"
     (site / "zoo_installed-1.0.dist-info").mkdir(parents=True)
     (site / "zoo_installed-1.0.dist-info" / "METADATA").write_text("Name: zoo-installed\nVersion: 1.0\n")
     (site / "zoo_installed.py").write_text("")
     monkeypatch.syspath_prepend(str(site))
-    for name, text in texts.items():
+    (tmp_path / "inner_b").mkdir()
+    for name, text in {**texts, "unused.py": "5"}.items():
         (tmp_path / name).write_text(text)
     outer = importlib.import_module("outer")
     first = identity_of(outer)
     assert sorted(first.files) == sorted(texts)
     assert first.packages == {"zoo_installed": "1.0"}
-    (tmp_path / "inner_b.py").write_text("NUMBER = 2  # deep below\n")
-    assert identity_of(outer).changed_since(first) == "other content in inner_b.py"
+    for name in ("inner_b/scale.py", "late_one.py"):
+        (tmp_path / name).write_text(f"{texts[name]}more = 7\n")
+        assert identity_of(outer).changed_since(first) == f"other content in {name}"
+        (tmp_path / name).write_text(f"{texts[name]}# more\n")
+    assert identity_of(outer) == first
     later = replace(first, packages={"zoo_installed": "1.1"})
     assert later.changed_since(first) == "zoo_installed 1.1 instead of 1.0"
-    for name in ("outer", "inner_a", "inner_b", "zoo_installed"):
+    for name in ("outer", "inner_a", "inner_b", "inner_b.scale", "zoo_installed"):
         sys.modules.pop(name, None)
 
 

@@ -256,29 +256,6 @@ def test_a_run_does_not_go_on_with_a_changed_corrector_unless_told(users: Path, 
     assert not describe_damage(run / "identities.json")
 
 
-@pytest.mark.slow
-def test_modules_that_a_corrector_uses_are_part_of_it(users: Path) -> None:
-    (users / "tools").mkdir()
-    files = {
-        "uses.py": "from tools import scale\ndef fix(motion):\n    import late\n    return late.nothing(motion)\n",
-        "late.py": "def nothing(motion):\n    return motion\n",
-        "tools/__init__.py": "from .scale import FACTOR as scale\n",
-        "tools/scale.py": "FACTOR = 2\n",
-        "unused.py": "5",
-    }
-    for name, content in files.items():
-        (users / name).write_text(content)
-    first = own_identity("uses:fix", None)
-    assert {Path(name).name for name in first.files} == {Path(name).name for name in files} - {"unused.py"}
-    (users / "unused.py").write_text("6")
-    assert own_identity("uses:fix", None).changed_since(first) == ""
-    for name in ("late.py", "tools/scale.py"):
-        (users / name).write_text(files[name] + "\nmore = 7\n")
-        assert name in own_identity("uses:fix", None).changed_since(first)
-        (users / name).write_text(files[name])
-    assert own_identity("uses:fix", None).changed_since(first) == ""
-
-
 @pytest.mark.usefixtures("in_one_sandbox")
 @pytest.mark.parametrize(
     ("number", "line", "message"),
