@@ -44,7 +44,12 @@ class IdentityFile:
                 changes[name] = change
         if changes and not accept_changed:
             edited = [name for name in changes if identities[name].is_edited_since(history[name][-1])]
-            raise RunFolderError(self._describe_change({name: changes[name] for name in edited or changes}))
+            change = changes[edited[0] if edited else next(iter(changes))]
+            names = [name for name in edited or changes if changes[name] == change]
+            raise RunFolderError(
+                f"{self.path.parent} began with another version of {', '.join(names)}: {change}; "
+                f"{ACCEPT} resumes with the change, another folder starts from the beginning"
+            )
         for name, current in identities.items():
             if name in changes:
                 print(f"selfcorrect: the run resumes with a change of {name}: {changes[name]}", file=sys.stderr)
@@ -53,15 +58,6 @@ class IdentityFile:
         if identities:
             content = {name: [asdict(identity) for identity in versions] for name, versions in history.items()}
             write_with_digest(self.path, content)
-
-    def _describe_change(self, changes: Mapping[str, str]) -> str:
-        """Return the message about the first change, with the names of all changed code."""
-        change = next(iter(changes.values()))
-        names = [name for name, other_change in changes.items() if other_change == change]
-        return (
-            f"{self.path.parent} began with another version of {', '.join(names)}: {change}; "
-            f"{ACCEPT} resumes with the change, another folder starts from the beginning"
-        )
 
     def list_unrecorded(self, identities: Mapping[str, Identity]) -> list[str]:
         """Return the names of identities that the file lacks or has otherwise."""

@@ -151,7 +151,8 @@ def test_modules_and_packages_that_a_module_imports_are_part_of_it(
         "outer.py": "import inner_a\nimport zoo_installed\ndef f():\n    import late_one\n",
         "inner_a.py": "from inner_b import scale\n",
         "inner_b/__init__.py": "from .scale import FACTOR as scale\n",
-        "inner_b/scale.py": "FACTOR = 1\n",
+        "inner_b/scale.py": "from . import more\nFACTOR = 1\n",
+        "inner_b/more.py": "",
         "late_one.py": "",
     }
     site = tmp_path / "site-packages"
@@ -173,7 +174,7 @@ def test_modules_and_packages_that_a_module_imports_are_part_of_it(
     assert identity_of(outer) == first
     later = replace(first, packages={"zoo_installed": "1.1"})
     assert later.changed_since(first) == "zoo_installed 1.1 instead of 1.0"
-    for name in ("outer", "inner_a", "inner_b", "inner_b.scale", "zoo_installed"):
+    for name in ("outer", "inner_a", "inner_b", "inner_b.scale", "inner_b.more", "zoo_installed"):
         sys.modules.pop(name, None)
 
 
