@@ -43,6 +43,7 @@ def call_with(function, number):
     [
         lambda number: functools.partial(scale_values, factor=number),
         lambda number: functools.partial(scale_values, settings={"factors": [(number, "x")]}),
+        lambda number: functools.partial(scale_values, factor={number, "x"}),
         lambda number: Scale(number, np.zeros(2)),
         lambda number: Scale(number, np.zeros(2)).__call__,
         lambda number: functools.partial(scale_by(number)),
