@@ -186,8 +186,11 @@ def of_script(text: str) -> Identity:
     return identity_of(names["fix"])
 
 
-def test_of_a_script_only_what_the_function_uses_counts() -> None:
-    script = "FACTOR = {}\ndef helper(v):\n    return [FACTOR * x for x in v]\ndef fix(v):\n    return helper(v)\n"
+@pytest.mark.parametrize(
+    "fix", ["def fix(v): return helper(v)\n", "class Fix:\n    def __call__(self, v): return helper(v)\nfix = Fix()\n"]
+)
+def test_of_a_script_only_what_the_function_uses_counts(fix: str) -> None:
+    script = "FACTOR = {}\ndef helper(v):\n    return [FACTOR * x for x in v]\n" + fix
     first = of_script(script.format(2))
     assert of_script(script.format(2) + "SEEDS = 5\ndef other(): return SEEDS\n") == first
     assert of_script(script.format(3)).changed_since(first) == "other arguments or variables"
