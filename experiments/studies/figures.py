@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import textwrap
 from collections.abc import Collection, Mapping, Sequence
 from functools import singledispatch
@@ -351,11 +352,15 @@ def _draw_levels(panel: Any, metric: Metric, levels: Levels) -> None:
 
 
 def as_svg(figure: Figure) -> str:
-    """SVG text without an XML header, the same for the same figure."""
+    """SVG text without an XML header, the same for the same figure; coordinates have two decimals."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     text = buffer.getvalue()
-    return text[text.index("<svg") :]
+    return _ATTRIBUTES.sub(lambda value: " ".join(_DECIMALS.sub(r"\1", value[0]).split()), text[text.index("<svg") :])
+
+
+_ATTRIBUTES = re.compile(r'(?<==")[^"<]*(?=")')
+_DECIMALS = re.compile(r"(\d\.\d\d)\d+")
 
 
 # --- diagrams, images and points ---
