@@ -48,6 +48,10 @@ def forks(memory):
     os.fork()
     return os.getpid()
 
+def leaves_a_copy(memory):
+    if os.fork(): leave(7)
+    time.sleep(1000)
+
 def swallows(memory, seconds=1000):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -112,6 +116,7 @@ def test_answers_come_back_and_things_are_kept_between_calls(other_process) -> N
     ("function", "message"),
     [
         ("leaves", r"it ended its process \(exit code 0\)"),
+        ("leaves_a_copy", r"it ended its process \(exit code 7\)"),
         ("crashes", "its process was killed by SIGSEGV"),
         ("kills_itself", "its process was killed by SIGKILL, perhaps for lack of memory"),
         ("interrupts", "its process was killed by SIGINT"),

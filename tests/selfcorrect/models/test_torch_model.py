@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from helpers import assert_is_a_model_for_loops, same_tensors
@@ -111,12 +112,24 @@ def test_values_that_are_drawn_in_parts_are_those_of_each_part() -> None:
     assert values.dtype == torch.float32
 
 
-def test_a_model_that_draws_from_the_global_generator_is_refused(tmp_path) -> None:
-    def careless(network: Normal, labels: Tensor, generator: torch.Generator) -> Tensor:
-        return network.mean + torch.randn(len(labels), 2)
+def draws_samples(network: Normal, labels: Tensor, generator: torch.Generator) -> Tensor:
+    return network.mean + torch.randn(len(labels), 2)
 
+
+def draws_losses(network: Normal, values: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    return likelihood(network, values + np.random.default_rng().normal(), labels, generator)
+
+
+@pytest.mark.parametrize(
+    ("objective", "sampler", "cause"),
+    [
+        (likelihood, draws_samples, "draws from the global generator of torch in `sample`"),
+        (draws_losses, draw, "gave two results in `fit`"),
+    ],
+)
+def test_a_model_that_draws_from_other_generators_is_refused(tmp_path, objective, sampler, cause) -> None:
     def task(stream: Stream) -> sc.Task:
-        return sc.Task(TorchModel(module=Normal, objective=likelihood, sampler=careless), REAL, judge)
+        return sc.Task(TorchModel(module=Normal, objective=objective, sampler=sampler), REAL, judge)
 
-    with pytest.raises(sc.SettingError, match="global generator of torch in `sample`"):
+    with pytest.raises(sc.SettingError, match=cause):
         sc.compare(task, {"replace": sc.Arm(sc.Replace(), 1)}, seeds=1, workers=1, out=tmp_path)
