@@ -44,7 +44,7 @@ class CheckCommand:
     """
 
     inputs: tyro.conf.Positional[tuple[Path, ...]] = ()
-    """Motion files, and folders that are searched for them."""
+    """Motion files, and folders of motion files."""
     select: tuple[str, ...] = ()
     """Check only these rules: codes, names, or first letters of codes, such as F S1 pace (default: the rules in
     pyproject.toml, or all)."""
@@ -75,7 +75,7 @@ class CheckCommand:
     first, or leave them out."""
     against: Path | None = None
     """Compare with this file, which the motion was made from by an export, an import or a resampling: rate, duration,
-    size, world, rest pose, joints, feet. Of a folder, the file of the same name. Exit code 1: they differ."""
+    size, world, rest pose, joints, feet. Of a folder, the file of the same name. Exit code 1: the two differ."""
     tolerance_mm: float = 5.0
     """Distance of joints from `--against` up to which motions count as the same."""
     rules: bool = False

@@ -38,7 +38,7 @@ class CorrectCommand:
     """
 
     inputs: tyro.conf.Positional[tuple[str, ...]]
-    """Motion files, and folders that are searched for them; or the address of a set of motions, such as
+    """Motion files, and folders of motion files; or the address of a set of motions, such as
     s3://bucket/folder (see `selfcorrect data shard`)."""
     out: Annotated[str, tyro.conf.arg(aliases=("-o",))] = "corrected"
     """Folder of the corrected motions, which keep their names and their paths below an input folder. For a set of

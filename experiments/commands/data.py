@@ -153,7 +153,7 @@ class Convert:
     """
 
     sources: tyro.conf.Positional[tuple[Path, ...]]
-    """Motion files, and folders that are searched for them."""
+    """Motion files, and folders of motion files."""
     out: Path
     """Folder of the new files, which keep their names."""
     overwrite: bool = False

@@ -17,7 +17,7 @@ class DemoCommand:
     """Spoil a walk of the built-in motion capture, correct it, and show both in the browser.
 
     The feet of the spoiled walk sink into the floor and skate, and its limbs shake. Needs no data, no network and no
-    GPU. Exit code 0: it was corrected; 1: it was not.
+    GPU. Exit code 0: the walk was corrected; 1: not corrected.
     """
 
     out: Path = Path("demo.html")

@@ -49,7 +49,7 @@ def _hint(default: str, takes: str = "INT") -> object:
 
 @dataclass(frozen=True)
 class MotionCommand:
-    """Train motion diffusion models in self-consuming loops, with and without correction, and compare their collapse.
+    """Train motion diffusion models in self-consuming loops, with and without correction, and compare the collapse.
 
     Ends with a report. The same command resumes a stopped run at the last committed generation.
     """

@@ -100,7 +100,7 @@ class Bars:
         self.overall.refresh()
 
     def _count_first(self) -> None:
-        """Count a generation 0, which trains longer than later generations and says nothing about their speed."""
+        """Count a generation 0, which trains longer than later generations and says nothing about later speed."""
         if self.overall.n > self.overall.initial:
             self._advance(is_kept=True)
             return

@@ -160,7 +160,7 @@ class ArmSettings:
 
     @property
     def changes(self) -> dict[str, Any]:
-        """The fields that differ from their defaults, by name; the strength γ by the name of its operator."""
+        """The fields that differ from the defaults, by name; the strength γ by the name of its operator."""
         changes = {name: value for name, value in vars(self).items() if value != getattr(ArmSettings, name)}
         if "strength" in changes:
             changes[self.operator] = changes.pop("strength")

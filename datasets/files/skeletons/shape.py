@@ -100,7 +100,7 @@ _HEAD_ASIDE = 0.03
 """Standard deviation of the distance of the head's joint from the body's middle, over the length of the leg."""
 
 _STILL_RAD = 2e-3
-"""A joint that turns less is no joint of the body if other joints are in its place."""
+"""A joint that turns less is no joint of the body if other joints take the place."""
 
 _MOST_PROPS = 0.5
 """Share of joints up to which those below a joint named as a prop count as props."""

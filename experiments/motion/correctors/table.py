@@ -1,4 +1,4 @@
-"""The correctors of the motion experiment by name, imported when an arm uses them; other packages can add some."""
+"""The correctors of the motion experiment by name, imported when used; other packages can add some."""
 
 from dataclasses import dataclass
 

@@ -133,7 +133,7 @@ class ComparisonInputs:
 
 
 def name_arms(arms: Any) -> Mapping[str, Any]:
-    """Return arms by name, arms in a list by their settings; SettingError where that is neither."""
+    """Return arms by name, arms in a list by settings; SettingError where that is neither."""
     if isinstance(arms, Mapping):
         return arms
     if not isinstance(arms, Sequence) or not all(isinstance(arm, Arm) for arm in arms):

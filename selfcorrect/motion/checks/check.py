@@ -23,7 +23,7 @@ from .rules import RULE_TABLE, RULES, all_rules
 
 @dataclass(frozen=True)
 class RuleChoice:
-    """The rules to check, each by its code, its name, or the first letters of its code; `ignore` wins over `select`."""
+    """The rules to check, each by code, name, or the first letters of its code; `ignore` wins over `select`."""
 
     select: tuple[str, ...] = ()
     """The rules to check; empty for all."""

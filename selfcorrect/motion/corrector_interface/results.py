@@ -93,7 +93,7 @@ class Failure:
 
 
 class Stage(StrEnum):
-    """Stage of a correction from which its motion comes."""
+    """Stage of a correction from which the motion comes."""
 
     CLEANED = "cleaned"
     """The kinematic clean-up only."""
@@ -218,7 +218,7 @@ class CorrectedMotion:
     residual: Mapping[str, float] = field(default_factory=dict)
     """Mean residual force, torque, and unexplained force that a simulated body needed from outside."""
     figures: Mapping[str, float] = field(default_factory=dict)
-    """All other figures by name, with their unit. `moved_m` is the mean distance by which joints were moved, and
+    """All other figures by name, with the unit. `moved_m` is the mean distance by which joints were moved, and
     `furthest_m` the largest. `raised_m` is the median height by which the root was raised, and `floor_m` the height of
     the floor that was put at 0. `lost_contacts` is the share of contacts that are lost, and `lost_contacts_height_m`
     the height of these feet. `clear_gain` is the largest gain in skating or jerk, as a multiple of a clear gain."""

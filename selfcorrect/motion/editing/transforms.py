@@ -116,7 +116,7 @@ def frame_count(seconds: float, fps: float) -> int:
 
 
 def retime(motion: Motion, speed: float) -> Motion:
-    """Return the motion played `speed` times as fast, at its own frame rate."""
+    """Return the motion played `speed` times as fast, at the same frame rate."""
     return replace(resample(motion, motion.fps / speed), fps=motion.fps)
 
 

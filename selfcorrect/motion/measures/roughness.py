@@ -46,7 +46,7 @@ def added_angular_speeds_rad_s(before: Motion | MotionBatch, after: Motion | Mot
 
 
 def added_by_joint_deg_s(before: Motion, after: Motion) -> dict[str, float]:
-    """Return `added_angular_speeds_rad_s` of each joint by its name, in degrees per second."""
+    """Return `added_angular_speeds_rad_s` of each joint by name, in degrees per second."""
     added = np.degrees(added_angular_speeds_rad_s(before, after))
     return dict(zip(before.skeleton.names, added.tolist(), strict=True))
 
