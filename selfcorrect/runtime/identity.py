@@ -324,7 +324,8 @@ def _list_held_values(code: Any) -> list[Any]:
     if inspect.isroutine(code) or inspect.isclass(code) or inspect.ismodule(code):
         return []
     kind = type(code)
-    names = [part.name for part in fields(code)] if is_dataclass(code) else getattr(code, "__dict__", ())
+    parts = [part.name for part in fields(code) if hasattr(code, part.name)] if is_dataclass(code) else []
+    names = dict.fromkeys([*parts, *getattr(code, "__dict__", ())])  # an object may have more than a dataclass's fields
     names = [name for name in names if not isinstance(getattr(kind, name, None), functools.cached_property)]
     return [*(getattr(code, name) for name in names), kind]
 

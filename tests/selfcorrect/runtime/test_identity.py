@@ -30,6 +30,14 @@ class Scale:
         return self.factor * values + self.offsets
 
 
+class ScaleBy(Scale):
+    """No dataclass itself; an object has an attribute beside the fields of the dataclass, and lacks a field."""
+
+    def __init__(self, number):
+        self.factor = 1.0
+        self.number = number
+
+
 def scale_by(factor):
     return lambda values: factor * values
 
@@ -46,6 +54,7 @@ def call_with(function, number):
         lambda number: functools.partial(scale_values, factor={number, "x"}),
         lambda number: Scale(number, np.zeros(2)),
         lambda number: Scale(number, np.zeros(2)).__call__,
+        ScaleBy,
         lambda number: functools.partial(scale_by(number)),
         lambda number: call_with(scale_by(number), 0),
         scale_by,
