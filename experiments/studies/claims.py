@@ -174,9 +174,12 @@ class Claim:
         """Hold the claim against curves."""
         measured = self.measure(curves)
         outcome: ClaimOutcome = "undecided"
-        holds = measured.is_above(self.low) and measured.is_below(self.high)
         if math.isfinite(self.high - self.low):  # an agreement, of which both ends are a part
             holds = measured.is_within(self.low, self.high)
+        elif self.high == math.inf:  # an interval may be infinite, too
+            holds = measured.is_above(self.low)
+        else:
+            holds = measured.is_below(self.high)
         if holds:
             outcome = "holds"
         elif measured.is_above(self.high) or measured.is_below(self.low):

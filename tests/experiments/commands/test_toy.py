@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -150,6 +151,9 @@ def test_a_published_sweep_is_one_command_and_its_table_has_a_row_per_arm_and_se
         (expect_below("", interval, 2.6), "holds"),
         (expect_below("", interval, 1.4), "fails"),
         (expect_above("", lambda _: UNMEASURED, 1.5), "undecided"),
+        (expect_above("", lambda _: Interval(9.0, 6.0, math.inf, 8, "order statistics"), 5.0), "holds"),
+        (expect_below("", lambda _: Interval(2.0, -math.inf, 4.0, 8, "order statistics"), 5.0), "holds"),
+        (expect_agreement("", interval, math.inf), "undecided"),
     ],
 )
 def test_outcomes_need_the_whole_interval_on_one_side(claim: Claim, outcome: str) -> None:
