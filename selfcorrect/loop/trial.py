@@ -32,11 +32,16 @@ _TRIAL_SIZES = (2, 256)
 """Real samples of a trial. The second size is for correctors that need a batch, such as a whitening corrector."""
 
 
-def try_correction(correction: Correction, model: GenerativeModel, real: Samples, stream: Stream) -> None:
+def try_correction(
+    correction: Correction, model: GenerativeModel, real: Samples, stream: Stream, place: str = ""
+) -> None:
     """Call a copy of a user's corrector twice on two real and two generated samples, or on a batch.
 
     The trial takes a batch if the corrector fails on a few samples without ending its process, or rejects the real
     ones. A warning says if the corrector rejects the real samples of the batch, too.
+
+    Args:
+        place: File and line of the corrector's code, "" to find them.
 
     Raises:
         CorrectorError: The corrector fails, or is not repeatable and does not declare so. The message names the place
@@ -46,7 +51,7 @@ def try_correction(correction: Correction, model: GenerativeModel, real: Samples
         corrector = cloudpickle.loads(cloudpickle.dumps(correction.corrector))
     except Exception:  # whatever a user's object raises, e.g. for an open file
         corrector = correction.corrector
-    place = getattr(corrector, "place", "") or locate_code(getattr(corrector, "parts", (corrector,))[0])
+    place = place or locate_code(getattr(corrector, "parts", (corrector,))[0])
     title = _with_place(f"corrector {correction.name!r}", place)
     first, second = _correct_twice(corrector, title, model, real, stream.child("trial"))
     if not (accepted := _accepted_real(second)).any():

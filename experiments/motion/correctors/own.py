@@ -98,8 +98,9 @@ def _move_network(corrector: object, device: torch.device) -> None:
 def try_corrector(name: str, inputs: CorrectorInputs) -> None:
     """Try a user's corrector in a process of its own; see `try_correction`."""
     with closing(make_sandbox(name, inputs.limit_s)) as sandbox:
-        correction = Correction(own_corrector(name, inputs, sandbox), name=name)
-        try_correction(correction, inputs.first_model, inputs.real, inputs.stream)
+        corrector = own_corrector(name, inputs, sandbox)
+        place = getattr(corrector, "place", "")
+        try_correction(Correction(corrector, name=name), inputs.first_model, inputs.real, inputs.stream, place)
 
 
 def own_identity(name: str, limit_s: float | None) -> Identity:

@@ -325,10 +325,11 @@ def test_a_model_that_declares_not_to_repeat_itself_is_warned_of() -> None:
 
 
 class Counting:
-    """A corrector that keeps state which it does not declare."""
+    """A corrector that keeps state which it does not declare, and has an attribute of any kind called `place`."""
 
     def __init__(self) -> None:
         self.calls = 0
+        self.place = torch.zeros(2)
 
     def __call__(self, samples: sc.Samples) -> sc.Samples:
         self.calls += 1
