@@ -59,8 +59,8 @@ class ComparisonOptions(WandbOptions):
     """Options of `sc.compare`; `selfcorrect compare` has all that can be written in a YAML file."""
 
     wandb: WandbChoice = "off"
-    """Weights & Biases: offline writes its runs into the run folder, online sends them. Each arm and seed is a run that
-    grows with its generations."""
+    """Weights & Biases: offline writes its runs into the run folder, online sends them, auto is off where WANDB_MODE is
+    "disabled", and offline otherwise. Each arm and seed is a run that grows with its generations."""
     seeds: int = 5
     """Number of seeds. Every arm runs once per seed; arms of a seed share generation 0 and the random numbers."""
     first_seed: int = 0
