@@ -30,6 +30,7 @@ def test_results_of_another_registration_are_refused(tools: Any, tmp_path: Path,
 def test_the_exact_test_counts_signs(tools: Any) -> None:
     same_sign = np.arange(1.0, 9.0)
     assert tools.sign_flip_p(same_sign) == 2 / 256
+    assert tools.sign_flip_p(np.ones(14)) == 2 / 2**14
     assert tools.sign_flip_p(-3 * same_sign) == 2 / 256
     assert tools.sign_flip_p(np.array([1.0, -1.0] * 4)) == 1.0
     mixed = np.array([3.0, 2.0, -1.0])  # of 8 assignments, those with |sum| of at least 4: ±(6, 4)

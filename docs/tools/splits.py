@@ -40,4 +40,4 @@ def read_results(folder: Path) -> list[Result]:
 
 def sign_flip_p(differences: np.ndarray) -> float:
     """Return the two-sided p-value of the exact test that assigns signs to differences (S,) in all ways."""
-    return float(permutation_test((differences,), np.mean, permutation_type="samples").pvalue)
+    return float(permutation_test((differences,), np.mean, permutation_type="samples", n_resamples=np.inf).pvalue)

@@ -27,6 +27,7 @@ class Linear(toys.ToySettings):
     noise: float = 0.5
     generations: int = 25
     seeds: int = 2000
+    """The laws are exact; half an interval is 2 % of them, below the tolerance. 400 seeds left them undecided."""
 
 
 QUICK = Linear(samples=40, dimension=5, generations=12, seeds=800)

@@ -221,7 +221,7 @@ class StabilityMap:
             is_shown = critical <= ratios[-1]
             axes.plot(critical[is_shown], steps[is_shown], "--", label="exact boundary", **line)
         silent = [cell for cell in self.settings.cells if cell[1] >= guaranteed_ratio(cell[0])]
-        rows, columns = zip(*silent, strict=True)
+        rows, columns = np.reshape(silent, (-1, 2)).T
         axes.plot(columns, rows, "x", color="#4b5563", markersize=3, label="theorem silent")
         axes.set(xlabel="λ, synthetic per real sample", ylabel="γ, correction strength")
         axes.set(xlim=xlim, ylim=ylim, xscale="log")

@@ -142,6 +142,17 @@ def test_a_file_without_a_loop_is_one_sentence(text: str | None, message: str, t
         ToyCommand((str(tmp_path / "broken_loop.py"),), tmp_path / "run", quick=True).run()
 
 
+def test_a_map_of_stability_needs_no_cell_where_the_theorem_is_silent() -> None:
+    stability = load_loop("stability")
+    for ratios in ((0.1, 0.2), (0.1, 5.0)):
+        settings = replace(stability.QUICK, ratios=ratios, strengths=(0.0, 1.0))
+        axes = stability.StabilityMap(settings, 1.0, np.ones((2, 2))).draw().axes[0]
+        (crosses,) = (line for line in axes.lines if line.get_label() == "theorem silent")
+        assert sorted(crosses.get_xydata().tolist()) == [
+            [ratio, gamma] for ratio in ratios[1:] for gamma in (0, 1) if ratio > 1
+        ]
+
+
 # --- models ---
 
 

@@ -191,6 +191,8 @@ def test_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:
         (without, "Missing key.* .seqTransEncoder.layers.1"),
         ([1, 2], "expected a table"),
         ({**state, "embed_text.bias": torch.zeros(3)}, "size mismatch for embed_text.bias"),
+        ({**state, "embed_text.bias": torch.zeros(16, dtype=torch.int64)}, "embed_text.bias must hold .*float32"),
+        ({**state, 3: torch.zeros(3)}, "is not laid out as"),
     ):
         torch.save(wrong, path)
         with pytest.raises(InputError, match=message):

@@ -113,13 +113,16 @@ def _check_archive(path: Path) -> None:
 
 
 def load_weights(where: object, network: nn.Module, table: Mapping[str, Any], what: str) -> None:
-    """Load a table of weights into a network; InputError if one is missing, unexpected, misshapen or not finite.
+    """Load a table of weights into a network; InputError for missing, unexpected, misshapen or not finite ones.
 
     what: Name of the weights in messages.
     """
     try:
         network.load_state_dict(table)
-    except (RuntimeError, TypeError) as error:  # names the weights
+    except (RuntimeError, TypeError, AttributeError) as error:  # names the weights
         raise InputError(f"{where}: is not laid out as {what} are: {shorten_message(error)}") from error
+    for name, value in network.state_dict().items():
+        if table[name].dtype.is_floating_point != value.dtype.is_floating_point:
+            raise InputError(f"{where}: {name} must hold numbers like {value.dtype}, got {table[name].dtype}")
     check_finite(where, network.state_dict())
     network.float().eval()
