@@ -98,6 +98,7 @@ def test_fewer_than_five_seeds_give_no_verdict_and_are_counted():
         assert judged[0].word == ("better" if count == 5 else f"{count} of {count} seeds lower")
         assert judged[0].is_found == (count == 5)
         assert ("better" in headline(judged)) == (count == 5)
+        assert (f"{count} seeds are too few for a verdict, which takes at least 5" in headline(judged)) == (count < 5)
 
 
 @given(arrays(float, (2, 4), elements=st.floats(-5, 5, width=32)))
