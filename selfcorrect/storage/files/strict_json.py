@@ -158,7 +158,10 @@ def _as_type(kind: Any, value: Any, where: str) -> Any:
     if kind is Any:
         return value
     if origin in (Union, UnionType):
-        return None if value is None and NoneType in inner else _as_type(inner[0], value, where)
+        if value is None and NoneType in inner:
+            return None
+        is_number = float in inner and type(value) in (int, float)
+        return value if type(value) in inner else _as_type(float if is_number else inner[0], value, where)
     if is_dataclass(kind):
         return read_as(kind, value, where)  # type: ignore[arg-type]
     if origin in (list, tuple) and isinstance(value, list):

@@ -100,3 +100,15 @@ def test_what_would_become_large_in_memory_is_refused(monkeypatch: pytest.Monkey
     monkeypatch.delenv(LIMIT_VARIABLE)
     assert len(parse_json(text, "a.json")) == 20_001
     assert math.isnan(parse_json("NaN", "a.json"))
+
+
+@dataclass
+class Aim:
+    aim: Literal["lower", "higher"] | float
+
+
+@pytest.mark.parametrize("aim", ["lower", 0.8, 2])
+def test_a_value_of_several_types_may_be_of_any(aim: object) -> None:
+    assert read_as(Aim, {"aim": aim}, "file").aim == aim
+    with pytest.raises(InputError, match="file: aim: expected one of lower, higher, got"):
+        read_as(Aim, {"aim": [aim]}, "file")
