@@ -5,9 +5,10 @@ import csv
 import inspect
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from itertools import chain, pairwise
+from types import ModuleType
 from typing import NamedTuple
 
 from selfcorrect.core.field_docs import read_field_docs
@@ -59,36 +60,39 @@ def find_numbers(value: object, path: str, meaning: str = "", choice: str = "") 
         yield path, Number(value, meaning, choice)
 
 
-def find_choice(kind: type) -> str:
-    """Return the sentences of a class on how its numbers were chosen, "" without any."""
-    sentences = re.split(r"(?<=[.;]) +", " ".join((kind.__doc__ or "").split()))
+def find_choice(owner: type | ModuleType) -> str:
+    """Return the sentences of a class or module on how its numbers were chosen, "" without any."""
+    sentences = re.split(r"(?<=[.;]) +", " ".join((owner.__doc__ or "").split()))
     pattern = re.compile(r"\b[Ss]et (by|on)\b|\bset by hand|were set\b|advise")
     return " ".join(sentence for sentence in sentences if pattern.search(sentence))
 
 
-def find_constants(kind: type) -> Iterator[tuple[str, Number]]:
-    """Yield the documented numbers of a step's module that stand beside the step, under the step's name."""
-    module = inspect.getmodule(kind)
-    assert module
+def find_constants(module: ModuleType, kinds: Sequence[type]) -> Iterator[tuple[str, Number]]:
+    """Yield the documented numbers of a module under the name of its only step, or of the module if it has several."""
+    owner = kinds[0] if len(kinds) == 1 else module
+    start = owner.__name__.rpartition(".")[2]
     for statement, following in pairwise(ast.parse(inspect.getsource(module)).body):
         match statement, following:
             case ast.Assign(targets=[ast.Name(id=name)]), ast.Expr(value=ast.Constant(value=str(text))):
                 value = getattr(module, name)
-                path = f"{kind.__name__}.{name.strip('_').lower()}"
+                path = f"{start}.{name.strip('_').lower()}"
                 if not is_dataclass(value):
-                    yield from find_numbers(value, path, " ".join(text.split()), find_choice(kind))
+                    yield from find_numbers(value, path, " ".join(text.split()), find_choice(owner))
 
 
 def list_preset(preset: str) -> dict[str, Number]:
     """Return the numbers of a preset by name: those of its steps, and of plan, simulation and verdict."""
     pipeline = PIPELINES[preset]
     numbers = []
-    modules = set()
-    for step in (*pipeline.cleanup.steps, *pipeline.postprocess):
+    steps = (*pipeline.cleanup.steps, *pipeline.postprocess)
+    kinds_by_module: dict[ModuleType | None, list[type]] = {}
+    for kind in dict.fromkeys(map(type, steps)):
+        kinds_by_module.setdefault(inspect.getmodule(kind), []).append(kind)
+    for step in steps:
         numbers += find_numbers(step, type(step).__name__)
-        if type(step).__module__ not in modules:
-            numbers += find_constants(type(step))
-        modules.add(type(step).__module__)
+        module = inspect.getmodule(step)
+        if kinds := kinds_by_module.pop(module, None):
+            numbers += find_constants(module, kinds)
     numbers += find_numbers(pipeline.tracker, "tracker")
     return {path.replace(".settings", ""): number for path, number in numbers}
 
