@@ -5,6 +5,7 @@ import csv
 import inspect
 import io
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from itertools import chain, pairwise
@@ -85,12 +86,12 @@ def list_preset(preset: str) -> dict[str, Number]:
     pipeline = PIPELINES[preset]
     numbers = []
     steps = (*pipeline.cleanup.steps, *pipeline.postprocess)
-    kinds_by_module: dict[ModuleType | None, list[type]] = {}
+    kinds_by_module: dict[ModuleType, list[type]] = {}
     for kind in dict.fromkeys(map(type, steps)):
-        kinds_by_module.setdefault(inspect.getmodule(kind), []).append(kind)
+        kinds_by_module.setdefault(sys.modules[kind.__module__], []).append(kind)
     for step in steps:
         numbers += find_numbers(step, type(step).__name__)
-        module = inspect.getmodule(step)
+        module = sys.modules[type(step).__module__]
         if kinds := kinds_by_module.pop(module, None):
             numbers += find_constants(module, kinds)
     numbers += find_numbers(pipeline.tracker, "tracker")
