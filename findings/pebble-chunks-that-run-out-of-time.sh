@@ -5,7 +5,8 @@
 #        raises or exceeds its time takes its own place.
 # Seen:  of seven tasks in chunks of three, of which the second exceeds its time, five entries come back: a TimeoutError for
 #        the first chunk, whose first task was done, and the last four results. The result of the fourth input is the second
-#        entry. That the time is counted by chunks is documented, the lost entries are not. A task that raises an error takes its own place, and with chunksize=1 the slow one does, too.
+#        entry. A task that raises an error takes its own place, and with chunksize=1 the slow one does, too. The
+#        documentation says that the time is counted by chunks, and nothing of lost entries.
 # Why it matters: results that are zipped with their clips then belong to other clips.
 # Tried with pebble 5.2.3, Python 3.11.
 set -euo pipefail
