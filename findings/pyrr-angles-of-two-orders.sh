@@ -5,7 +5,7 @@
 #        up to the transpose of matrices for row vectors.
 # Seen:  the angles (0, 0.5, 0) turn the quaternion about y and the matrix about z, and (0, 0, 0.5) the other way round.
 #        The matrix of the quaternion (matrix33) turns about y again; both call the angles roll, pitch and yaw. The first angle
-#        turns both about x. Applied to a vector (matrix * vector, quaternion * vector), any two turn it opposite ways: the
+#        turns both about x. Applied to a vector (matrix * vector, quaternion * vector), the two turn it opposite ways: the
 #        matrix of a turn by 0.5 rad about x takes y towards -z, and the quaternion takes it towards z.
 # Tried with pyrr 0.10.3, NumPy 2.3.5, SciPy 1.17.1.
 set -euo pipefail
