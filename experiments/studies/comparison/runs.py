@@ -124,7 +124,7 @@ def _describe_differences(summaries: Sequence[Summary]) -> list[str]:
         first, second = [summary.settings[name] for summary in summaries]
         if first != second:
             words = f"{name} is {first} {RUN_WORDS[0]} and {second} {RUN_WORDS[1]}"
-            sentences.append(f"{words}; the common {name} are compared.")
+            sentences.append(f"{words}; only what both runs have is compared.")
     return sentences + config_differences(versions[0], versions[1], RUN_WORDS)
 
 
