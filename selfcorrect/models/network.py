@@ -16,7 +16,7 @@ from ..core.randomness import Stream
 from ..core.samples import Samples
 from .adam import Adam, Optimiser
 from .saving import Saveable
-from .training import Batch, batches, check_losses, layer_randomness, mean_late_loss, to_device, update
+from .training import Batch, StepLosses, batches, layer_randomness, to_device, update
 
 _CPU = torch.device("cpu")
 
@@ -88,14 +88,12 @@ class NetworkModel(Saveable, ABC, Generic[Network]):
             The mean loss over the last quarter of the steps; a subclass that does not record the loss returns None.
         """
         optimiser = self.make_optimiser(network)
-        losses: list[Tensor] = []
+        losses = StepLosses()
         for values, labels in drawn:
             loss = self.loss(network, to_device(values, self.device), to_device(labels, self.device), generator)
-            losses.append(loss.detach())
-            check_losses(losses)
+            losses.append(loss)
             update(optimiser, loss)
-        check_losses(losses, is_last=True)
-        return mean_late_loss(losses)
+        return losses.mean_late()
 
     @property
     def trained(self) -> Network:

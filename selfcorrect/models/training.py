@@ -72,22 +72,50 @@ STEPS_CHECKED_TOGETHER = 50
 """Optimiser steps whose losses are checked at once, because each check waits for the device."""
 
 
-def check_losses(losses: Sequence[Tensor], explanation: str = "", *, is_last: bool = False) -> None:
-    """Check the losses of all steps so far, those since the last check, once they are numerous or the last ones.
+class StepLosses:
+    """Losses of all steps of a training, checked to be finite.
 
-    Raises:
-        TrainingDivergedError: A loss is not finite; the message names the first such step, and ends with the
-            explanation.
+    They lie in one tensor. A small tensor kept from each step would lie between the large blocks that the step frees,
+    and the allocator could not return these to the system: memory would grow by about a megabyte a step.
     """
-    if not losses or not (is_last or len(losses) % STEPS_CHECKED_TOGETHER == 0):
-        return
-    first = (len(losses) - 1) // STEPS_CHECKED_TOGETHER * STEPS_CHECKED_TOGETHER
-    is_finite = torch.isfinite(torch.stack(list(losses[first:])))
-    if not is_finite.all():
-        index = first + int(is_finite.int().argmin())
-        raise TrainingDivergedError(
-            f"the training loss became {losses[index].item()} at optimiser step {index + 1}{explanation}"
-        )
+
+    def __init__(self, explanation: str = "") -> None:
+        self._values = torch.empty(0)
+        self._count = 0
+        self._explanation = explanation
+        """End of the error's message."""
+
+    def append(self, loss: Tensor) -> None:
+        """Record the loss () of a step.
+
+        Raises:
+            TrainingDivergedError: A loss since the last check is not finite; the message names the first such step.
+        """
+        if self._count == len(self._values):
+            larger = loss.new_empty(max(1024, 2 * self._count))
+            larger[: self._count] = self._values
+            self._values = larger
+        self._values[self._count] = loss.detach()
+        self._count += 1
+        if self._count % STEPS_CHECKED_TOGETHER == 0:
+            self._check(self._count - STEPS_CHECKED_TOGETHER)
+
+    def mean_late(self) -> float:
+        """Check the last steps, and return the mean of the last quarter of the losses, NaN for no steps."""
+        if not self._count:
+            return math.nan
+        self._check((self._count - 1) // STEPS_CHECKED_TOGETHER * STEPS_CHECKED_TOGETHER)
+        late = math.ceil(self._count / 4)
+        return self._values[self._count - late : self._count].mean().item()
+
+    def _check(self, first: int) -> None:
+        is_finite = torch.isfinite(self._values[first : self._count])
+        if not is_finite.all():
+            index = first + int(is_finite.int().argmin())
+            value = self._values[index].item()
+            raise TrainingDivergedError(
+                f"the training loss became {value} at optimiser step {index + 1}{self._explanation}"
+            )
 
 
 def update(optimiser: Optimiser, loss: Tensor, gradient_norm: float | None = None) -> None:
@@ -102,14 +130,6 @@ def update(optimiser: Optimiser, loss: Tensor, gradient_norm: float | None = Non
         parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
         nn.utils.clip_grad_norm_(parameters, gradient_norm)
     optimiser.step()
-
-
-def mean_late_loss(losses: Sequence[Tensor]) -> float:
-    """Return the mean of the last quarter of the losses of all steps, NaN for no steps."""
-    if not losses:
-        return math.nan
-    late = losses[-math.ceil(len(losses) / 4) :]
-    return torch.stack(list(late)).mean().item()
 
 
 @torch.no_grad()

@@ -19,7 +19,7 @@ from ...core.samples import Samples
 from ..adam import Adam
 from ..pairs import Pairs
 from ..saving import Saveable
-from ..training import check_losses, follow, layer_randomness, mean_late_loss, to_device, update
+from ..training import StepLosses, follow, layer_randomness, to_device, update
 from .config import DiffusionConfig
 from .denoiser_table import DENOISERS
 from .schedule import NoiseSchedule, cosine_schedule
@@ -133,8 +133,7 @@ class MotionDiffusion(Saveable):
         parameters = list(network.parameters())
         generator = stream.child("batches").generator()
         pair_generator = stream.child("pairs").generator()
-        losses: list[Tensor] = []
-        explanation = (
+        losses = StepLosses(
             f" of {steps} ({self.steps} before them); lower the learning rate (peak {peak}) or check the training data"
         )
         for step in range(steps):
@@ -142,15 +141,14 @@ class MotionDiffusion(Saveable):
                 group["lr"] = peak * learning_rate_factor(step, steps, config)
             batch = self._draw(samples, generator).to_device(self.device)
             loss = self.loss(network(batch.noisy, batch.times, batch.labels), batch.clean)
-            losses.append(loss.detach())
-            check_losses(losses, explanation, is_last=step + 1 == steps)
+            losses.append(loss)
             if pairs is not None:
                 loss = loss + self._pair_loss(network, pairs, pair_generator)
             update(optimiser, loss, config.gradient_norm)
             follow(averages, parameters, self.steps + step + 1, config.ema_decay)
             if self.on_training_step:
                 self.on_training_step(step + 1)
-        return mean_late_loss(losses)
+        return losses.mean_late()
 
     def _draw(self, samples: Samples, generator: torch.Generator) -> NoisyBatch:
         """Return a batch to train on, on the CPU."""
