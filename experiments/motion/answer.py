@@ -109,7 +109,12 @@ def _select_pairs(corrector: str, pairs: Sequence[Pair]) -> list[Pair]:
 def format_answer(outcome: Outcome) -> str:
     """Return the answer to `format_question`, a sentence a line."""
     if not outcome.asked:
-        return "Only training on real data was run: there is no loop to judge."
+        is_loop = any(not arm.is_baseline for arms in outcome.curves.values() for arm in arms)
+        return (
+            "No arm was run beside its uncorrected loop: there is nothing to compare."
+            if is_loop
+            else "Only training on real data was run: there is no loop to judge."
+        )
     if outcome.asked_effects[0].change.count == 1:
         return verdict.ONE_SEED
     if len(outcome.asked) > MOST_ANSWERED:

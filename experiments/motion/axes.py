@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import product
 from typing import Annotated
 
@@ -21,6 +21,10 @@ from .settings import MotionSettings
 PREFERENCES = ("preference", "shuffled-preference")
 """Places where arms on real data only draw samples, too."""
 
+_ARMS_HELP = (
+    "Exactly these arms and the baseline, in place of the preset's. An arm is POLICY, POLICY,CORRECTOR or "
+    "POLICY,CORRECTOR,REMEDY, then other settings as NAME=VALUE: replace replace,physics augment:0.5,low-pass,steps=250"
+)
 _POLICY_HELP = f"Training data of the next generation; several may be given.\n{POLICIES.describe_rows()}"
 _CORRECTOR_HELP = (
     "Correctors instead of the preset's: none for no correction, package.module:function for your own. A + chains "
@@ -62,6 +66,7 @@ class Axes:
     """Optimiser steps per generation, the same in every arm."""
     initial_steps: Annotated[int | None, arg(metavar="INT")] = None
     """Optimiser steps of generation 0."""
+    arms: Annotated[tuple[str, ...], arg(help=_ARMS_HELP)] = ()
 
     def refine(self, settings: MotionSettings) -> MotionSettings:
         """Return settings with these axes; SettingError for a combination that makes no sense."""
@@ -91,6 +96,9 @@ class Axes:
         Raises:
             SettingError: A name is unknown, or λ is given and no policy takes it.
         """
+        if self.arms:
+            self._check_arms()
+            return tuple(dict.fromkeys((BASELINE, *map(ArmSettings.from_text, self.arms))))
         refined = list(arms)
         if self.policy or self.synthetic_ratio:
             ratios = [parse_ratio(ratio) for ratio in self.synthetic_ratio]
@@ -111,9 +119,18 @@ class Axes:
                 sampled = [arm for arm in usual if arm.remedy != "copying"]  # copies are not drawn from a model
                 refined += [replace(arm, **dict(zip(values_by_name, values, strict=True))) for arm in sampled]
         with_comparisons = dict[ArmSettings, None]()
-        for arm in refined:
+        for arm in filter(_uses_corrector, refined):
             with_comparisons |= dict.fromkeys((BASELINE, arm.plain, arm))
         return tuple(with_comparisons)
+
+    def _check_arms(self) -> None:
+        """Raise SettingError for an axis that is given beside arms."""
+        for axis in fields(self):
+            if axis.name not in ("arms", "denoiser", "steps", "initial_steps") and getattr(self, axis.name):
+                option = axis.name.replace("_", "-")
+                raise SettingError(
+                    f"--{option} varies the arms of a preset, and --arms names all arms; leave --{option} out"
+                )
 
 
 def refuse_options(options: Mapping[str, object], purpose: str) -> None:
@@ -127,6 +144,11 @@ def budget(arm: ArmSettings) -> str:
     """Return in words what an arm's corrector knows about the truth, and the remedy about the loop."""
     corrector = UNKNOWN if ":" in arm.corrector else corrector_row(arm.corrector).knows
     return corrector if arm.remedy == "none" else f"{corrector}; {REMEDIES.row(arm.remedy).knows}"
+
+
+def _uses_corrector(arm: ArmSettings) -> bool:
+    """Return False for an arm with a corrector of training samples and without training samples."""
+    return arm.corrector == "none" or arm.place != "data" or arm.correct_real or _is_loop(arm)
 
 
 def _is_loop(arm: ArmSettings) -> bool:
@@ -143,7 +165,7 @@ def _replace_policies(arms: Sequence[ArmSettings], policies: Sequence[str]) -> l
     replaced = [arm for arm in arms if not _is_loop(arm)]
     for policy in policies:
         parse_policy(policy)
-        replaced += [replace(arm, policy=policy) for arm in loops]
+        replaced += [replace(arm, policy=policy) for arm in loops if policy != BASELINE.policy or arm.remedy == "none"]
     return replaced
 
 

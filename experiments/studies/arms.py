@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tyro.conf import Suppress
 
-from selfcorrect.core.errors import SettingError
+from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.loop.arm_name import format_arm_name, format_title
 from selfcorrect.runtime.registry import import_callable
+from selfcorrect.storage.files.strict_json import read_as
 
 if TYPE_CHECKING:
     from selfcorrect.correctors.loop_correction import Correction
@@ -46,6 +47,8 @@ TAKES_RATIO = tuple(kind for kind, (ratio, _) in POLICY_WORDS.items() if ratio i
 """Policies that take λ."""
 STATIC = ("freeze", "augment_once")
 """Policies that keep the synthetic samples of generation 1 for ever."""
+POSITIONS = ("policy", "corrector", "remedy")
+"""Settings that need no name where a text names an arm, in this order."""
 TREATMENT = ("corrector", "remedy", "correct_real", "strength", "operator", "place")
 """Fields that the reference of an arm lacks; one of the first three makes a treatment."""
 PLACE_WORDS = {
@@ -107,6 +110,31 @@ class ArmSettings:
             value = self.sampling.get(name, lowest)
             if not lowest <= value <= highest:
                 raise SettingError(f"{name} must be from {lowest:g} to {highest:g}, got {value:g}")
+
+    @classmethod
+    def from_text(cls, text: str) -> ArmSettings:
+        """Return the arm that a text names, such as "replace,physics" or "augment:0.5,none,matched,steps=250".
+
+        Raises:
+            SettingError: A setting is unknown, is given twice or has a wrong value.
+        """
+        values: dict[str, object] = {}
+        for index, part in enumerate(text.split(",")):
+            name, has_name, value = part.strip().partition("=")
+            if not has_name and index < len(POSITIONS):
+                name, value = POSITIONS[index], name
+            if not value or name in values:
+                raise SettingError(
+                    f"arm {text!r}: expected {','.join(POSITIONS).upper()},NAME=VALUE, each once; got {part!r}"
+                )
+            values[name] = _read_value(value)
+        try:
+            arm = read_as(cls, values, f"arm {text!r}")
+        except InputError as error:
+            raise SettingError(str(error)) from error
+        if arm.name:
+            raise SettingError(f"arm {text!r}: the settings name the arm; leave out name={arm.name}")
+        return arm
 
     @classmethod
     def from_arm(cls, arm: Arm, name: str = "") -> ArmSettings:
@@ -267,6 +295,18 @@ class ArmSettings:
         """All settings as JSON values, except defaults of settings newer than the runs that recorded arms."""
         changes = self.changes
         return {name: value for name, value in asdict(self).items() if name not in NEWER or name in changes}
+
+
+def _read_value(text: str) -> object:
+    """Return the number or the truth value that a text is, or the text."""
+    if text in ("true", "false"):
+        return text == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
 NEWER = ("from_scratch", "bias", "fitting", "steps", "place", "name", "sampler")

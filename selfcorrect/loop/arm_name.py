@@ -7,6 +7,7 @@ FORMS = {
     "remedy": ("{}", ""),
     "place": ("in-{}", "{}"),
     "from_scratch": ("from-scratch", "from scratch"),
+    "steps": ("steps-{}", "{} steps"),
     "bias": ("{}", "{}"),
     "fitting": ("{}", "{}"),
     "mixture": ("strength-{:g}", "γ = {:g}"),

@@ -1,5 +1,6 @@
 """Correctors of the motion experiment, by name or from a user's module."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -13,7 +14,9 @@ from selfcorrect.correctors.contract import Corrected, Corrector, call_corrector
 from selfcorrect.loop.policy import sampling_labels
 from selfcorrect.motion.corrector_interface.lifting import encode_corrections
 from selfcorrect.motion.corrector_interface.results import CorrectedMotion
+from selfcorrect.motion.editing.transforms import put_on_floor
 from selfcorrect.motion.encodings.features import FeatureCodec
+from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.runtime.progress import Progress
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector, correct_samples
 from selfcorrect.simulators.pipeline import release_simulator
@@ -77,6 +80,29 @@ class SampleCorrector:
 def kinematic(inputs: CorrectorInputs) -> Corrector:
     """Make the kinematic clean-up of the physics corrector, without simulation."""
     return SampleCorrector(SAMPLES.kinematic_corrector, inputs.codec, inputs.progress, "kinematic")
+
+
+@dataclass(frozen=True)
+class Reencoder:
+    """A corrector of features (N, T, D) that encodes every motion anew, changed or not."""
+
+    change: Callable[[MotionBatch], MotionBatch]
+    codec: FeatureCodec
+    name: str
+
+    def __call__(self, samples: Samples) -> Samples:
+        motions = self.change(self.codec.decode(samples.values))
+        return samples.with_values(self.codec.encode(motions).to(samples.values))
+
+
+def re_encoded(inputs: CorrectorInputs) -> Corrector:
+    """Make the control that decodes each sample to a motion, changes nothing, and encodes the motion."""
+    return Reencoder(lambda motions: motions, inputs.codec, "re-encoded")
+
+
+def floor(inputs: CorrectorInputs) -> Corrector:
+    """Make the control that puts the lowest point of each window on the floor."""
+    return Reencoder(put_on_floor, inputs.codec, "floor")
 
 
 def make_anchors(inputs: CorrectorInputs, *, real: bool, centroids_only: bool) -> AnchoredCorrector:

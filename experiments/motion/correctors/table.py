@@ -110,6 +110,20 @@ CORRECTORS = Registry(
             residual_free=True,
         ),
         CorrectorRow(
+            "re-encoded",
+            f"{_BUILT}:re_encoded",
+            "Control: decodes each sample to a motion, changes nothing, and encodes the motion.",
+            knows="none",
+            control=True,
+        ),
+        CorrectorRow(
+            "floor",
+            f"{_BUILT}:floor",
+            "Control: puts the lowest point of each window on the floor, and changes nothing else.",
+            knows="none: the height of the floor",
+            control=True,
+        ),
+        CorrectorRow(
             "low-pass",
             f"{_BUILT}:low_pass",
             "Control: a filter in time that leaves samples as smooth as physics does.",

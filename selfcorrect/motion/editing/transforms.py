@@ -6,11 +6,11 @@ import numpy as np
 
 from ...core.errors import InputError
 from ...storage.files.limits import check_unpacked
-from ..body.surface import lowest_sole_at_rest_m
+from ..body.surface import lowest_point_m, lowest_sole_at_rest_m, world_sole_points
 from ..geometry.rotations import compose, invert, quaternions, rotate, rotation_vectors, slerp
 from ..geometry.vectors import ALONG_FLOOR, UP
-from ..kinematics import make_continuous
-from ..motion import Motion, Moving
+from ..kinematics import forward_kinematics, make_continuous
+from ..motion import Motion, MotionBatch, Moving
 from ..skeleton import Skeleton
 
 
@@ -48,6 +48,22 @@ def raise_motion(motion: Motion, height_m: float | np.ndarray) -> Motion:
     root_m = motion.root_m.astype(float)
     root_m[:, 1] += height_m
     return replace(motion, root_m=root_m)
+
+
+def put_on_floor(batch: MotionBatch) -> MotionBatch:
+    """Shift each motion vertically so that the body's lowest point in all its frames has height 0.
+
+    Nothing else changes. The first frame alone, as in published scripts, would push a window that starts in the air
+    into the floor.
+    """
+    positions_m, orientations = forward_kinematics(batch.skeleton, batch.root_m, batch.rotations)
+    soles_m = world_sole_points(batch.skeleton, positions_m, orientations)
+    heights_m = lowest_point_m(batch.skeleton, soles_m, positions_m, orientations)
+    is_frame = np.arange(heights_m.shape[1]) < batch.lengths[:, None]
+    lowest_m = np.where(is_frame, heights_m, np.inf).min(axis=1)
+    root_m = batch.root_m.astype(float)
+    root_m[..., 1] -= lowest_m[:, None]
+    return replace(batch, root_m=root_m)
 
 
 def heading_rad(orientations: np.ndarray) -> np.ndarray:

@@ -40,6 +40,49 @@ def test_policies_and_ratios_are_crossed_with_the_presets_correctors():
     )
 
 
+def test_named_arms_replace_those_of_the_preset():
+    preset_arms = PRESETS["short"].arms["small-dct-mlp"]
+    arms = Axes(arms=("replace", "replace,physics", "augment:0.5,low-pass,steps=250")).refine_arms(preset_arms)
+    filtered = ArmSettings("augment:0.5", "low-pass", steps=250)
+    assert arms == (BASELINE, ArmSettings("replace"), ArmSettings("replace", "physics"), filtered)
+    assert filtered.key == "augment-0.5+low-pass+steps-250"
+    assert filtered.make_arm(3, 40).steps == 250
+
+
+def test_a_text_names_every_setting_of_an_arm():
+    text = "replace,physics,matched,strength=inf,correct_real=true,eta=1,sampler=ddim"
+    expected = ArmSettings("replace", "physics", correct_real=True, remedy="matched", eta=1.0, sampler="ddim")
+    assert ArmSettings.from_text(text) == expected
+    assert ArmSettings.from_text("policy=replace, corrector=physics") == ArmSettings("replace", "physics")
+
+
+@pytest.mark.parametrize(
+    ("axes", "message"),
+    [
+        ({"arms": ("replace,steps=many",)}, "steps: expected whole number"),
+        ({"arms": ("replace,polcy=real",)}, "'polcy' is not expected"),
+        ({"arms": ("replace,policy=real",)}, "each once"),
+        ({"arms": ("replace,physics,matched,fast",)}, "got 'fast'"),
+        ({"arms": ("replace,name=mine",)}, "leave out name=mine"),
+        ({"arms": ("replace",), "corrector": ("physics",)}, "leave --corrector out"),
+        ({"arms": ("replace",), "sampling_steps": (5,)}, "leave --sampling-steps out"),
+    ],
+)
+def test_wrong_arms_raise(axes: dict, message: str):
+    with pytest.raises(SettingError, match=message):
+        Axes(**axes).refine_arms(QUICK)
+
+
+def test_real_data_only_is_one_arm_whatever_the_correctors():
+    arms = PRESETS["short"].arms["small-dct-mlp"]
+    refined = Axes(policy=("real",), corrector=("physics", "low-pass")).refine_arms(arms)
+    assert {arm.corrector for arm in refined} == {arm.remedy for arm in refined if arm.remedy != "copying"} == {"none"}
+    with_loop = Axes(policy=("real", "replace"), corrector=("physics", "low-pass")).refine_arms(QUICK)
+    assert with_loop == (BASELINE, *(ArmSettings("replace", name) for name in ("none", "physics", "low-pass")))
+    preferred = Axes(policy=("real",), corrector=("physics",), physics_in=("preference",)).refine_arms(QUICK)
+    assert preferred == (BASELINE, ArmSettings("real", "physics", place="preference"))
+
+
 def test_no_correction_leaves_uncorrected_arms():
     assert Axes(corrector=("none",)).refine_arms(QUICK) == QUICK[:2]
 
@@ -230,7 +273,7 @@ def test_settings_print_themselves_as_the_arm_that_they_make_and_are_made_of(tex
     given = ArmSettings(text, strength=2.0, operator="interpolation", **changed)
     arm = given.make_arm(3, 7, Correction(lambda samples: samples, 2.0, "interpolation", name="moved"))
     made = ArmSettings.from_arm(arm)
-    assert made.key == str(arm)
+    assert replace(made, steps=None).key == str(arm)
     assert made == replace(given, corrector="moved", steps=7)
     assert ArmSettings.from_arm(arm, "My arm!").key == "My arm!"
 
@@ -242,8 +285,8 @@ def test_a_ratio_of_an_arm_is_kept_to_the_last_digit():
 def test_every_place_of_a_corrector_is_an_arm_of_its_own_with_one_reference():
     arms = Axes(("real", "augment:1"), corrector=("kinematic",), physics_in=tuple(PLACES.names)).refine_arms(QUICK)
     corrected = [arm for arm in arms if arm.corrector != "none"]
-    for policy in ("real", "augment:1"):
-        assert [arm.place for arm in corrected if arm.policy == policy] == list(PLACES.names)
+    for policy, places in {"real": PLACES.names[1:], "augment:1": PLACES.names}.items():
+        assert [arm.place for arm in corrected if arm.policy == policy] == list(places)
         assert {arm.plain for arm in corrected if arm.policy == policy} == {ArmSettings(policy)}
     assert len({arm.key for arm in arms}) == len({arm.title for arm in arms}) == len(arms)
     assert not any(arm.is_baseline for arm in corrected)

@@ -15,6 +15,7 @@ from selfcorrect.experiments.motion.correctors.builtin import RandomVerifier
 from selfcorrect.experiments.motion.correctors.own import CorrectorInputs, build_corrector
 from selfcorrect.experiments.motion.correctors.table import CorrectorRow
 from selfcorrect.motion.encodings.features import FeatureCodec
+from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.runtime.progress import silent
 from selfcorrect.runtime.registry import Registry
@@ -33,6 +34,36 @@ def test_stages_work_one_after_the_other(monkeypatch: pytest.MonkeyPatch, name: 
     corrected = call_corrector(corrector, ones, streams(0)).samples.values
     assert torch.equal(corrected, torch.full((2, 3), value))
     assert name_of(corrector) == name
+
+
+@pytest.mark.parametrize("name", ["re-encoded", "floor"])
+def test_controls_encode_every_sample_anew(clips, name: str):
+    """Rotations that are not orthonormal become so; the motions behind re-encoded samples stay."""
+    walk = clips["walk"].frames(0, 16)
+    sunk = replace(walk, root_m=walk.root_m - np.array([0.0, 0.3, 0.0]))
+    hangs = replace(walk, root_m=walk.root_m + np.array([0.0, 0.8, 0.0]))
+    codec = FeatureCodec.fit(MotionBatch.stack([walk, sunk, hangs]))
+    values = codec.encode(MotionBatch.stack([walk, sunk, hangs]))
+    rough = values + 0.1 * torch.randn(values.shape, generator=torch.Generator().manual_seed(0))
+    samples = Samples.synthetic(rough, torch.zeros(3, dtype=torch.int64), 0)
+    inputs = CorrectorInputs(codec, samples, None, streams(1), silent)  # type: ignore[arg-type]
+    corrected = call_corrector(build_corrector(name, inputs), samples, streams(2))  # type: ignore[arg-type]
+    assert corrected.accepted.all()
+    after = codec.decode(corrected.samples.values)
+    assert torch.allclose(codec.encode(after), corrected.samples.values, atol=1e-5)
+    assert not torch.isclose(corrected.samples.values[..., 3:], rough[..., 3:], atol=1e-4).all(dim=2).any()
+    before = codec.decode(rough)
+    assert np.allclose(np.abs((before.rotations * after.rotations).sum(-1)), 1, atol=1e-6)
+    raised_m = after.root_m - before.root_m
+    assert np.allclose(raised_m, raised_m[:, :1], atol=1e-5)
+    assert np.allclose(raised_m[..., [0, 2]], 0, atol=1e-5)
+    if name == "re-encoded":
+        assert np.allclose(raised_m, 0, atol=1e-5)
+    else:
+        errors = physical_errors(after)
+        assert errors.penetration_m.max() == 0
+        lowered = replace(after, root_m=after.root_m - np.array([0.0, 0.006, 0.0]))
+        assert (physical_errors(lowered).penetration_m > 0).all()
 
 
 @pytest.mark.slow
