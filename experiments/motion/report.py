@@ -53,12 +53,14 @@ PICTURED = ("fid_kinematic", "coverage", "penetration_mm", "unsupported_percent"
 DRAWN = (
     "fid_kinematic",
     "fid_geometric",
+    "fid_ground",
     "precision",
     "coverage",
     "within_label_ratio",
     "recall",
     "penetration_mm",
     "skate_m_s",
+    "slide_m_s",
     "jerk_m_s3",
     "surviving_lineages",
     "training_loss",
@@ -205,8 +207,8 @@ def all_metrics_table(outcome: Outcome) -> Table:
     evaluated = [*added_metrics(), *map(find_metric, (*DESCENT, *TRAINED)), *FIELD]
     measured = _list_measured_keys(outcome)
     explained = [find_metric(key) for key in EXPLAINED if key in outcome.real]
-    shown = [metric for metric in evaluated if metric.key in measured]
-    return last_generation_table(outcome, [*MEASURED, *shown, *explained])
+    shown = [metric for metric in (*MEASURED, *evaluated) if metric.key in measured]
+    return last_generation_table(outcome, [*shown, *explained])
 
 
 def budgets_table(study: Study, outcome: Outcome) -> Table:

@@ -15,6 +15,7 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.cli import main
 from selfcorrect.motion.measures.metrics import METRICS, MetricInputs, MotionDescription, compute_metrics, find_metric
 from selfcorrect.motion.measures.physical import PhysicalErrors
+from selfcorrect.motion.motion import MotionBatch
 
 
 @pytest.fixture(scope="module")
@@ -80,10 +81,11 @@ def test_the_installed_rule_of_physics_is_checked_with_physics_only(
 
 
 @pytest.mark.slow
-def test_the_installed_metric_is_measured(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_installed_metric_is_measured(site: Path, walk: sc.Motion, monkeypatch: pytest.MonkeyPatch) -> None:
     points = np.random.default_rng(0).normal(size=(60, 3))
     errors = PhysicalErrors(*(np.zeros(60) for _ in dataclasses.fields(PhysicalErrors)))
-    real = MotionDescription(points, points, np.arange(60) % 3, errors)
+    motions = MotionBatch.stack([walk.frames(0, 10)] * 60)
+    real = MotionDescription(motions, points, points, points, np.arange(60) % 3, errors)
     samples = dataclasses.replace(real, labels=np.zeros_like(real.labels))
     plain = compute_metrics(MetricInputs(real, samples))
     monkeypatch.syspath_prepend(str(site))

@@ -1,9 +1,10 @@
 """Motion features for comparing distributions of motions, without a trained network.
 
-Two descriptions of joint positions are averaged over a few blocks of time, so that the course of a motion counts. They
-follow Onuma et al. (2008, kinetic features) and Müller et al. (2005, geometric features). *Kinematic* features describe
-how the joints move: artefacts such as jitter and sliding change them first. *Geometric* features describe the poses and
-the path of the body. A principal component analysis, fitted once on the reference, makes them small.
+Descriptions of a motion are averaged over a few blocks of time, so that its course counts. The first two follow Onuma
+et al. (2008, kinetic features) and Müller et al. (2005, geometric features). *Kinematic* features describe how the
+joints move: jitter changes them first, sinking not at all. *Geometric* features describe the poses and the path of the
+body, where a few centimetres of height count little. *Ground* features describe height above the floor, contacts and
+the speed of standing feet. A principal component analysis, fitted once on the reference, makes them small.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ from ..geometry.vectors import norms
 from ..kinematics import joint_positions
 from ..motion import MotionBatch
 from ..skeleton import Skeleton
+from .sliding import find_footing
 
 TIME_BLOCKS = 8
 
@@ -57,6 +59,25 @@ def geometric_features(batch: MotionBatch) -> FeatureGroups:
         block_means(positions_m - root_path_m),
         block_means(between_ends_m),
         block_means(root_path_m - root_path_m[:, :1]),
+    ]
+
+
+def ground_features(batch: MotionBatch) -> FeatureGroups:
+    """Heights, contacts and sliding of the feet, per block of time.
+
+    Height of the body's lowest point above the floor, as an inverse hyperbolic sine in units of 1 cm: nearly linear up
+    to 1 cm, then a logarithm, so that centimetres near the floor count beside the height of a jump. Share of frames in
+    which each foot is within 2 cm of the floor. Logarithm of the speed of standing feet (over 0.1 m/s), which does not
+    depend on the height; 0 for a block in which no foot stands.
+    """
+    footing = find_footing(batch)
+    is_near_floor = np.abs(footing.feet_m) < 0.02
+    slides = np.sum(np.log1p(footing.speeds_m_s / 0.1) * footing.stands, axis=-1)
+    standing = block_means(footing.stands.sum(axis=-1))
+    return [
+        block_means(np.arcsinh(footing.lowest_m / 0.01)),
+        block_means(is_near_floor),
+        block_means(slides) / np.where(standing > 0, standing, 1.0),
     ]
 
 

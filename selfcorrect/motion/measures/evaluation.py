@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 
 from ..motion import MotionBatch
-from .embedding import MotionEmbedding, geometric_features, kinematic_features
+from .embedding import MotionEmbedding, geometric_features, ground_features, kinematic_features
 from .metrics import MetricInputs, MotionDescription, compute_metrics
 from .physical import physical_errors
 
@@ -19,6 +19,7 @@ class MotionEvaluator:
 
     kinematic: MotionEmbedding
     geometric: MotionEmbedding
+    ground: MotionEmbedding
     reference: MotionDescription
 
     @classmethod
@@ -26,15 +27,21 @@ class MotionEvaluator:
         """Fit the evaluator to canonical real windows of equal length, with labels (N,) int64."""
         kinematic = MotionEmbedding.fit(kinematic_features, reference)
         geometric = MotionEmbedding.fit(geometric_features, reference)
-        return cls(kinematic, geometric, describe(kinematic, geometric, reference, labels))
+        ground = MotionEmbedding.fit(ground_features, reference)
+        return cls(kinematic, geometric, ground, describe(kinematic, geometric, ground, reference, labels))
 
     def evaluate(self, batch: MotionBatch, labels: np.ndarray) -> dict[str, float]:
         """Return the `MEASURED` metrics, by key, of canonical motions with labels (M,) int64."""
-        return compute_metrics(MetricInputs(self.reference, describe(self.kinematic, self.geometric, batch, labels)))
+        candidate = describe(self.kinematic, self.geometric, self.ground, batch, labels)
+        return compute_metrics(MetricInputs(self.reference, candidate))
 
 
 def describe(
-    kinematic: MotionEmbedding, geometric: MotionEmbedding, batch: MotionBatch, labels: np.ndarray
+    kinematic: MotionEmbedding,
+    geometric: MotionEmbedding,
+    ground: MotionEmbedding,
+    batch: MotionBatch,
+    labels: np.ndarray,
 ) -> MotionDescription:
     """Embed motions and measure their physical errors.
 
@@ -42,4 +49,4 @@ def describe(
         batch: N canonical motions.
         labels: (N,) int64 classes.
     """
-    return MotionDescription(kinematic(batch), geometric(batch), labels, physical_errors(batch))
+    return MotionDescription(batch, kinematic(batch), geometric(batch), ground(batch), labels, physical_errors(batch))

@@ -18,7 +18,9 @@ from ...metrics.neighbours import neighbour_metrics
 from ...metrics.spread import trace_ratio, within_label_ratio
 from ...runtime.registry import Registry, Row
 from ...statistics import UNMEASURED, Interval, mean_interval
+from ..motion import MotionBatch
 from .physical import JERK, METRES_PER_SECOND, MILLIMETRES, NUMBER, PhysicalErrors, Unit
+from .sliding import measure_slide_m_s
 
 NOVELTY = "novelty_of_samples"
 """Key of the distance of samples from the training data: see `selfcorrect.loop.ancestry.novelty`."""
@@ -32,12 +34,15 @@ CORRECTED = "corrected_"
 
 @dataclass(frozen=True, eq=False)
 class MotionDescription:
-    """Embeddings, labels and errors of N motions for comparison by metrics."""
+    """N motions with embeddings, labels and errors, for comparison by metrics."""
 
+    motions: MotionBatch
     kinematic: np.ndarray
     """(N, D) kinematic embeddings."""
     geometric: np.ndarray
     """(N, D) geometric embeddings."""
+    ground: np.ndarray
+    """(N, D) embeddings of heights, contacts and sliding."""
     labels: np.ndarray
     """(N,) int64 classes."""
     physical: PhysicalErrors
@@ -113,6 +118,8 @@ METRICS = (
            measure=lambda sets: frechet_distance(sets.reference.kinematic, sets.candidate.kinematic)),
     Metric("fid_geometric", "Fréchet distance, geometric", "realism", "lower", 1,
            measure=lambda sets: frechet_distance(*sets.poses)),
+    Metric("fid_ground", "Fréchet distance, ground contact", "realism", "lower", 1,
+           measure=lambda sets: frechet_distance(sets.reference.ground, sets.candidate.ground)),
     Metric("precision", "Precision", "realism", "higher", bounds=SHARE,
            measure=lambda sets: sets.neighbours["precision"]),
     Metric("density", "Density", "realism", "higher", measure=lambda sets: sets.neighbours["density"]),
@@ -122,6 +129,8 @@ METRICS = (
            measure=lambda sets: sets.candidate.physical.floating_m),
     Metric("skate_m_s", "Foot skate", "realism", "real", 2, METRES_PER_SECOND,
            measure=lambda sets: sets.candidate.physical.skate_m_s),
+    Metric("slide_m_s", "Foot slide at any depth", "realism", "real", 2, METRES_PER_SECOND,
+           measure=lambda sets: measure_slide_m_s(sets.candidate.motions)),
     Metric("jerk_m_s3", "Jerk", "realism", "real", 0, JERK,
            measure=lambda sets: sets.candidate.physical.jerk_m_s3),
     Metric("coverage", "Coverage", "diversity", "higher", bounds=SHARE,

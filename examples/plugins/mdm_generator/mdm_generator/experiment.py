@@ -174,7 +174,7 @@ def load_parts(settings: MotionSettings, stream: Stream) -> PublishedParts:
         fresh=all_samples.take(labels[settings.real_count :]),
         data=MotionData(training_windows, fresh_windows, unlabelled, fresh_windows, "sources"),
         field=field,
-        evaluator=BeginningsEvaluator(base.kinematic, base.geometric, base.reference, field),
+        evaluator=BeginningsEvaluator(base.kinematic, base.geometric, base.ground, base.reference, field),
     )
 
 

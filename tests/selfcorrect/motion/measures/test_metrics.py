@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from selfcorrect.motion.body.smpl import SMPL_BODY
+from selfcorrect.motion.geometry.rotations import identity_rotations
 from selfcorrect.motion.measures.metrics import (
     CORRECTED,
     MEASURED,
@@ -17,6 +19,7 @@ from selfcorrect.motion.measures.metrics import (
     find_metric,
 )
 from selfcorrect.motion.measures.physical import ERRORS, FIGURES, PhysicalErrors
+from selfcorrect.motion.motion import MotionBatch
 
 ENDS = {
     "_mm": "mm",
@@ -38,7 +41,14 @@ def unit_said(key: str) -> str:
 
 def make_description(points: np.ndarray, labels: np.ndarray, error_m: float = 0.0) -> MotionDescription:
     errors = np.linspace(0, 2 * error_m, len(points))
-    return MotionDescription(points, points, labels, PhysicalErrors(*(errors for _ in fields(PhysicalErrors))))
+    physical = PhysicalErrors(*(errors for _ in fields(PhysicalErrors)))
+    return MotionDescription(make_still_motions(len(points)), points, points, points, labels, physical)
+
+
+def make_still_motions(count: int) -> MotionBatch:
+    skeleton = SMPL_BODY.average()
+    rotations = identity_rotations(count, 10, len(skeleton))
+    return MotionBatch(skeleton, np.zeros((count, 10, 3)), rotations, np.full(count, 10), 30.0)
 
 
 def draw_description(
@@ -70,7 +80,8 @@ def test_every_physical_error_has_a_row_and_is_shown_in_its_unit() -> None:
     sets = MetricInputs(draw_description(np.random.default_rng(0)), draw_description(np.random.default_rng(1)))
     values = compute_metrics(sets)
     errors = sets.candidate.physical.mean()
-    metrics = [metric for metric in MEASURED if metric.better == "real" and metric.unit.si]
+    metrics = [metric for metric in MEASURED if metric.better == "real" and metric.unit.si if metric.key != "slide_m_s"]
+    assert values["slide_m_s"] == 0
     for metric, error in zip(metrics, ERRORS, strict=True):
         assert values[metric.key] == pytest.approx(metric.unit.convert(errors[error.key]))
         assert error.unit.si == metric.unit.si
@@ -94,7 +105,7 @@ def test_collapsed_and_distant_samples_are_worse_in_the_direction_of_each_row() 
     good = compute_metrics(MetricInputs(real, draw_description(rng, 200)))
     bad = compute_metrics(MetricInputs(real, draw_description(rng, 200, 0.05, 8.0)))
     judged = [metric for metric in MEASURED if metric.better in ("lower", "higher")]
-    assert len(judged) == 6
+    assert len(judged) == 7
     for metric in judged:
         assert (bad[metric.key] > good[metric.key]) == (metric.better == "lower"), metric.key
 

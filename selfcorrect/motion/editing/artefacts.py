@@ -1,0 +1,42 @@
+"""Artefacts of a known kind and size, made on purpose: what a measure must see, and what a corrector must take back."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..geometry.rotations import compose, quaternions
+from ..motion import MotionBatch
+
+
+def raise_bodies(batch: MotionBatch, height_m: float | np.ndarray) -> MotionBatch:
+    """Raise motions above the floor, or sink them if negative: all (one height), or each by its own (N,)."""
+    heights_m = np.broadcast_to(height_m, len(batch))
+    return _move(batch, heights_m[:, None, None] * (0.0, 1.0, 0.0))
+
+
+def offset_heights(batch: MotionBatch, deviation_m: float, rng: np.random.Generator) -> MotionBatch:
+    """Raise or sink each motion by its own normally distributed height of this standard deviation."""
+    return raise_bodies(batch, deviation_m * rng.standard_normal(len(batch)))
+
+
+def slide_bodies(batch: MotionBatch, speed_m_s: float, rng: np.random.Generator) -> MotionBatch:
+    """Let each body glide along the floor at a constant speed, in a random direction of its own."""
+    angles = rng.uniform(0, 2 * np.pi, len(batch))
+    directions = np.stack([np.cos(angles), np.zeros(len(batch)), np.sin(angles)], axis=-1)
+    times_s = np.arange(batch.root_m.shape[1]) / batch.fps
+    return _move(batch, speed_m_s * times_s[:, None] * directions[:, None])
+
+
+def jitter_roots(batch: MotionBatch, deviation_m: float, rng: np.random.Generator) -> MotionBatch:
+    """Add independent normally distributed noise to each coordinate of the root in each frame."""
+    return _move(batch, deviation_m * rng.standard_normal(batch.root_m.shape))
+
+
+def jitter_joints(batch: MotionBatch, deviation_rad: float, rng: np.random.Generator) -> MotionBatch:
+    """Turn each joint in each frame by independent normally distributed angles around its three axes."""
+    turns = quaternions(deviation_rad * rng.standard_normal((*batch.rotations.shape[:-1], 3)))
+    return replace(batch, rotations=compose(batch.rotations, turns))
+
+
+def _move(batch: MotionBatch, offsets_m: np.ndarray) -> MotionBatch:
+    return replace(batch, root_m=batch.root_m + offsets_m)

@@ -1,0 +1,63 @@
+"""Sliding of samples: the speed of standing feet along the floor, at any depth below the floor or height above it.
+
+The published skate counts points near the floor at 0, so feet seem to slide more if the body sinks, and not at all if
+the body floats (`PhysicalErrors.skate_m_s`). Here a foot stands while it is among the lowest parts of the body, and
+the body is at the level of its last or next step, wherever that is. As in `skating`, a foot is as fast as the slowest
+of heel, ball and tip, because a foot that rolls has a point that stands still. All windows are measured at once and
+without an estimate of the ground, so that loops can measure each generation.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import minimum_filter1d
+
+from ..body.surface import lowest_point_m, world_sole_points
+from ..geometry.vectors import norms
+from ..kinematics import forward_kinematics
+from ..motion import MotionBatch
+
+_CARRIES_M = 0.01
+"""Height above the body's lowest point up to which a foot carries the body."""
+_IN_FLIGHT_M = 0.05
+"""Height above the level of the nearest steps from which the body is in the air."""
+_STEP_S = 0.5
+"""Time before and after a frame in which the body is on the ground at least once; longer than the flight of a jump."""
+
+
+@dataclass(frozen=True, eq=False)
+class Footing:
+    """Heights and speeds of the feet of N motions of T frames, left foot first."""
+
+    lowest_m: np.ndarray
+    """(N, T) height of the body's lowest point above the floor at 0."""
+    feet_m: np.ndarray
+    """(N, T, 2) height of the lowest point of each foot above the floor at 0."""
+    speeds_m_s: np.ndarray
+    """(N, T−1, 2) speed along the floor of the slowest point of each foot."""
+    stands: np.ndarray
+    """(N, T−1, 2) bool, true if the foot stands in both frames."""
+
+
+def find_footing(batch: MotionBatch) -> Footing:
+    """Find heights and speeds of the feet of a batch of motions."""
+    positions_m, orientations = forward_kinematics(batch.skeleton, batch.root_m, batch.rotations)
+    soles_m = world_sole_points(batch.skeleton, positions_m, orientations)
+    lowest_m = lowest_point_m(batch.skeleton, soles_m, positions_m, orientations)
+    corners_m = soles_m.reshape(*soles_m.shape[:2], 2, -1, 3)
+    feet_m = corners_m[..., 1].min(axis=-1)
+    middle_m = corners_m.reshape(*corners_m.shape[:3], -1, 2, 3).mean(axis=-2)
+    speeds_m_s = norms(np.diff(middle_m[..., [0, 2]], axis=1)).min(axis=-1) * batch.fps
+    frames = 2 * round(_STEP_S * batch.fps) + 1
+    level_m = minimum_filter1d(lowest_m, frames, axis=1, mode="nearest")
+    is_grounded = lowest_m - level_m < _IN_FLIGHT_M
+    carries = (feet_m - lowest_m[..., None] < _CARRIES_M) & is_grounded[..., None]
+    is_counted = np.arange(1, batch.root_m.shape[1]) < batch.lengths[:, None]
+    return Footing(lowest_m, feet_m, speeds_m_s, carries[:, 1:] & carries[:, :-1] & is_counted[..., None])
+
+
+def measure_slide_m_s(batch: MotionBatch) -> np.ndarray:
+    """Return the mean speed (N,) of standing feet along the floor; 0 for motions in which no foot stands."""
+    footing = find_footing(batch)
+    total_m_s = np.sum(footing.speeds_m_s * footing.stands, axis=(1, 2))
+    return total_m_s / np.maximum(footing.stands.sum(axis=(1, 2)), 1)

@@ -1,0 +1,87 @@
+"""Ground distance and slide: they see sinking, floating and sliding of a known size, in the right direction."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from selfcorrect.core.randomness import streams
+from selfcorrect.experiments.motion.presets import PRESETS
+from selfcorrect.experiments.motion.task import MotionData, motion_data
+from selfcorrect.motion.editing.artefacts import jitter_joints, jitter_roots, offset_heights, raise_bodies, slide_bodies
+from selfcorrect.motion.measures.evaluation import MotionEvaluator
+from selfcorrect.motion.measures.sliding import find_footing, measure_slide_m_s
+from selfcorrect.motion.motion import Motion, MotionBatch
+
+Change = Callable[[MotionBatch], MotionBatch]
+
+
+@pytest.fixture(scope="module")
+def data() -> MotionData:
+    """Real windows as the loop cuts them."""
+    return motion_data(PRESETS["short"], streams(0))
+
+
+@pytest.fixture(scope="module")
+def evaluator(data: MotionData) -> MotionEvaluator:
+    return MotionEvaluator.fit(data.reference.batch, data.reference.labels)
+
+
+@pytest.fixture(scope="module")
+def score(data: MotionData, evaluator: MotionEvaluator) -> Callable[[Change], dict[str, float]]:
+    """Scores of fresh real windows that were changed."""
+    return lambda change: evaluator.evaluate(change(data.fresh.batch), data.fresh.labels)
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+LADDERS = {
+    "sunk": [lambda batch, depth_m=depth_m: raise_bodies(batch, -depth_m) for depth_m in (0.01, 0.02, 0.03, 0.1)],
+    "raised": [lambda batch, height_m=height_m: raise_bodies(batch, height_m) for height_m in (0.02, 0.03, 0.1)],
+    "heights": [lambda batch, sd_m=sd_m: offset_heights(batch, sd_m, rng()) for sd_m in (0.02, 0.05)],
+    "sliding": [lambda batch, m_s=m_s: slide_bodies(batch, m_s, rng()) for m_s in (0.1, 0.2, 0.5)],
+    "jitter of the root": [lambda batch, sd_m=sd_m: jitter_roots(batch, sd_m, rng()) for sd_m in (0.002, 0.005)],
+    "jitter of joints": [lambda batch, deg=deg: jitter_joints(batch, np.radians(deg), rng()) for deg in (1.0, 2.3)],
+}
+"""Artefact → changes of growing size."""
+MOVES_SLIDE = {"sliding", "jitter of the root", "jitter of joints"}
+
+
+@pytest.mark.parametrize("artefact", LADDERS)
+def test_an_artefact_moves_the_ground_distance_the_more_the_larger_it_is(artefact: str, score: Callable):
+    real = score(lambda batch: batch)
+    scores = [real, *map(score, LADDERS[artefact])]
+    distances = [values["fid_ground"] for values in scores]
+    assert all(np.diff(distances) > 0)
+    slides = [values["slide_m_s"] for values in scores]
+    if artefact in MOVES_SLIDE:
+        assert all(np.diff(slides) > 0)
+    else:
+        assert slides == pytest.approx([slides[0]] * len(slides))
+
+
+def test_two_centimetres_and_a_slow_slide_are_far_from_real(score: Callable):
+    real = score(lambda batch: batch)
+    assert score(LADDERS["sunk"][1])["fid_ground"] > 3 * real["fid_ground"]
+    assert score(LADDERS["sunk"][1])["fid_kinematic"] == pytest.approx(real["fid_kinematic"])
+    assert score(LADDERS["sliding"][1])["fid_ground"] > 1.2 * real["fid_ground"]
+
+
+def test_a_step_slides_as_fast_as_the_body_is_carried(walk: Motion):
+    """Feet that stand still slide at the speed at which the body is moved, at any height."""
+    batch = MotionBatch.stack([walk])
+    still_m_s = measure_slide_m_s(batch)[0]
+    moved_m_s = measure_slide_m_s(slide_bodies(batch, 2.0, rng()))[0]
+    assert moved_m_s == pytest.approx(2.0, abs=still_m_s + 0.1)
+    sunk_m_s = measure_slide_m_s(raise_bodies(slide_bodies(batch, 2.0, rng()), -0.3))[0]
+    assert sunk_m_s == pytest.approx(moved_m_s)
+
+
+def test_frames_of_padding_do_not_count(walk: Motion):
+    short, long = walk.frames(0, 20), walk.frames(0, 60)
+    alone = measure_slide_m_s(MotionBatch.stack([short]))
+    beside = MotionBatch.stack([short, long])
+    assert measure_slide_m_s(beside)[0] == pytest.approx(alone[0], rel=0.2)
+    assert not find_footing(beside).stands[0, 19:].any()
