@@ -55,6 +55,8 @@ _SOME_SIMULATED = 0.01
 """Larger shares of simulated states are used only where these save force."""
 _CLEAR_BODYWEIGHTS = 0.05
 """Least gain in unexplained force that is clear: of second corrections of 20 captures, 19 gain less."""
+_SUNK_M = 0.5
+"""Mean depth below the ground from which on a result is not plausible: half a metre, the length of a shank."""
 _CALMER = 0.8
 """Least remaining share of the jerk of a motion whose noise was not removed."""
 
@@ -240,6 +242,21 @@ def _measure_on_floor(view: MotionOnFloor, correction: CorrectedMotion) -> Corre
     if not far or far[0].repair is not Repair.FLOOR:
         return restored
     return replace(restored, notes=(*(note for note in restored.notes if note.kind is not NoteKind.MOVED_FAR), *far))
+
+
+def choose_on_floor(
+    view: MotionOnFloor, correction: CorrectedMotion, correct: CorrectMotions, *, moves_feet: bool
+) -> CorrectedMotion:
+    """Return what is best of a motion and its corrections, rejected if even that is deep in the ground.
+
+    Args:
+        moves_feet: Whether feet are moved on purpose, so that they may slide faster.
+    """
+    chosen = correction if moves_feet else keep_feet_from_worsening(view, correction, correct)
+    depth_m = chosen.after.get("penetration_m", 0.0)
+    if not chosen.accepted or depth_m <= _SUNK_M:
+        return chosen
+    return replace(chosen, motion=view.given, failure=Failure(FailureKind.SUNK, value=depth_m, limit=_SUNK_M))
 
 
 def keep_feet_from_worsening(

@@ -25,7 +25,7 @@ from selfcorrect.motion.observed_ground import ObservedGround
 from selfcorrect.motion.views import FrameChange, JointOrder, LevelFeet
 
 from .carried import see_unless_carried
-from .choose import keep_failures, keep_feet_from_worsening, restore_from_floor
+from .choose import choose_on_floor, keep_failures, restore_from_floor
 from .cleanup.clean import CleanupSettings
 from .cleanup.drift import StabilizeFloor
 from .cleanup.levelling import FitSoles, LevelFloor
@@ -90,9 +90,9 @@ def _see_on_floor(motion: Motion, pipeline: Pipeline) -> CorrectionView:
         view = MotionOnFloor.from_estimated_plane(
             motion, levels=pipeline.cleanup.level, moves_floor=not pipeline.cleanup.keep_level
         )
-    may_move_feet = not pipeline.postprocess or _should_change_path(pipeline.cleanup)
-    improve = [] if may_move_feet else [partial(keep_feet_from_worsening, view)]
-    return CorrectionView.from_part(view.motion, partial(restore_from_floor, view), *improve)
+    moves_feet = not pipeline.postprocess or _should_change_path(pipeline.cleanup)
+    choose = partial(choose_on_floor, view, moves_feet=moves_feet)
+    return CorrectionView.from_part(view.motion, partial(restore_from_floor, view), choose)
 
 
 def _should_change_path(settings: CleanupSettings) -> bool:

@@ -27,10 +27,10 @@ that floor."""
 
 _OFTEN_STANDS_M = 0.3
 """Ground on which a motion always stands may be this much further from y = 0 than other ground, to be put there."""
-_FAR_ABOVE_M = 0.12
-"""A body on supports that are further above y = 0 than this stays there, as the floor may be a step below them."""
+_STEP_M = 0.12
+"""Levels further apart than this, or further above y = 0, may be steps above a floor that the motion does not show."""
 _FAR_BELOW_M = 0.2
-"""A body on supports that are further below y = 0 than this stays there."""
+"""Levels further below y = 0 than this may be steps, too."""
 _FEWEST_STANCES = 0.5
 """Least weight of stances that show a floor."""
 _HARDLY_STANDS = 0.1
@@ -50,7 +50,10 @@ _BENT = 0.95
 
 
 class ObservedGround:
-    """Ground below a motion of T frames; each answer is computed once, when it is asked for."""
+    """Ground below a motion of T frames; each answer is computed once, when it is asked for.
+
+    A height is None if the motion does not show it.
+    """
 
     def __init__(self, motion: Motion) -> None:
         self._motion = motion
@@ -110,69 +113,72 @@ class ObservedGround:
         return replace(motion.feet, soles_m=motion.feet.soles_m and estimated.soles_m, floor_m=floor_m)
 
     @property
-    def near_m(self) -> float:
-        """Height of the level that is nearest to y = 0; 0 if hardly any foot stands, or if feet hang in the air.
+    def near_m(self) -> float | None:
+        """Height of the level that is nearest to y = 0; None if hardly any foot stands, or if feet hang in the air.
 
         A body that sinks for a while stands on two levels.
         """
         if self._stance_weight < _FEWEST_STANCES or self.do_feet_hang:
-            return 0.0
+            return None
         levels_m = np.append(self.feet_seen.levels_m[1:], self.feet_seen.floor_m)
         return float(levels_m[np.abs(levels_m).argmin()])
 
     @property
-    def kept_m(self) -> float:
-        """Height of a floor that stays there because unknown bone lengths may explain it; 0 without such a floor.
+    def kept_m(self) -> float | None:
+        """Height of a floor that stays there because unknown bone lengths may explain it; None without such a floor.
 
         The feet of the person stand at y = 0, and the feet of another body with the same root path beside it.
         """
         motion = self._motion
         if not motion.is_floor_trusted or motion.ground is not None or not len(motion):
-            return 0.0
+            return None
         levels_m = self.feet_seen.levels_m
         floor_m = float(levels_m[np.abs(levels_m).argmin()])
-        return floor_m if abs(floor_m) <= motion.height_error_m else 0.0
+        return floor_m if abs(floor_m) <= motion.height_error_m else None
 
     @property
     def reference_m(self) -> float:
         """Height from which heights are measured: 0, unless the floor is far from there or stays elsewhere."""
         near_m = self.near_m
-        return near_m if abs(near_m) > FLOOR_ELSEWHERE_M else self.kept_m
+        if near_m is not None and abs(near_m) > FLOOR_ELSEWHERE_M:
+            return near_m
+        return self.kept_m or 0.0
 
-    def find_height_below_m(self, soles_m: np.ndarray, *, lowest: bool) -> float:
-        """Return the height of the ground on which modelled soles stand; 0 if it is far away and hardly shown.
+    def find_height_below_m(self, soles_m: np.ndarray, *, lowest: bool) -> float | None:
+        """Return the height of the ground on which modelled soles stand; None if it is far above and hardly shown.
 
         Args:
             soles_m: (T, 2, C, 3) corners of the soles, which may stand beside the observed ground.
             lowest: Of several grounds, take the lowest.
         """
         if not self.is_shown:
-            return self.lying_m or 0.0
+            return self.lying_m
         floor_m = self.lowest_m if lowest else self.feet_seen.floor_m
         return floor_m + measure_gap_m(self._motion, soles_m)
 
     @cached_property
-    def for_zero_m(self) -> float:
-        """Height to be put at y = 0: of the floor, or of the nearest of several levels.
+    def for_zero_m(self) -> float | None:
+        """Height to be put at y = 0: of the floor, or of the nearest of several levels; None if nothing shows it.
 
         A level that is far from y = 0 counts less, the less the motion stands there. A body on any step of a staircase
-        stays there, and one that climbs far from all levels does, too: the file may just not show what leads there. The
-        height is 0 for feet that hardly show a floor. A body whose feet never stand is not lowered.
+        stays there. One that climbs far from all levels does, too: its floor is not known, as the file may just not
+        show what leads there. Nor is it if feet hardly show it. A body whose feet never stand is not lowered.
         """
         if not self.is_shown:
-            return self.lying_m or 0.0
+            return self.lying_m
         levels_m = self.feet_seen.levels_m
         is_on_level = np.abs(self.feet_seen.ground_m[..., None] - levels_m) < OTHER_GROUND_M / 2
         share = (is_on_level & self.feet_seen.stands[..., None]).any(axis=1).mean(axis=0)
         nearest_m = float(levels_m[np.argmin(np.abs(levels_m) - _OFTEN_STANDS_M * share)])
+        if not -_FAR_BELOW_M <= nearest_m <= _STEP_M:
+            if np.ptp(levels_m) > _STEP_M:
+                return None
+            nearest_m = float(levels_m[0])
         floor_m = nearest_m
         has_toes = self.feet_seen.feet_m.shape[2] > 1
         if not has_toes or self._estimated_feet[0] == FootFrames():  # joints do not show how these soles are pitched
             floor_m += self._measure_gap_m(floor_m)
-        if not self.is_stood_on:
-            return min(floor_m, 0.0)
-        is_near = -_FAR_BELOW_M <= nearest_m <= _FAR_ABOVE_M
-        return floor_m if is_near or len(levels_m) == 1 else 0.0
+        return floor_m if self.is_stood_on else min(floor_m, 0.0)
 
     def _measure_gap_m(self, floor_m: float) -> float:
         """Return by how much modelled soles stand above the ground that joints show, seen with that floor at y = 0."""

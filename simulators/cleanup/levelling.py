@@ -29,7 +29,8 @@ class LevelFloor:
         heights_m = []
         for index, feet_m in enumerate(posed.feet_m):
             ground = ObservedGround(posed.motions[index])
-            heights_m.append(ground.find_height_below_m(feet_m, lowest=cleaning.mode.finds_supports))
+            height_m = ground.find_height_below_m(feet_m, lowest=cleaning.mode.finds_supports)
+            heights_m.append(height_m or 0.0)  # a body above a floor that it does not show is above y = 0
         down_m = np.array(heights_m)
         shifted = posed.shift(-down_m[:, None, None] * UP)
         return replace(cleaning, raised_m=cleaning.raised_m - down_m).with_posed_motions(shifted)

@@ -78,7 +78,8 @@ class CommonFloor:
     def from_clips(cls, clips: Sequence[Motion], profile: RigProfile) -> Self | None:
         """Return the floor of clips with the feet of a profile; None if fewer than two clips show a floor."""
         grounds = [ObservedGround(profile.on_rig(clip)) for clip in clips]
-        heights_m = np.array([ground.for_zero_m for ground in grounds if ground.is_shown and ground.is_stood_on])
+        shown_m = [ground.for_zero_m for ground in grounds if ground.is_shown and ground.is_stood_on]
+        heights_m = np.array([height_m for height_m in shown_m if height_m is not None])
         if len(heights_m) < 2:
             return None
         height_m = float(np.median(heights_m))

@@ -185,11 +185,12 @@ def is_lifted(features: MotionFeatures) -> bool:
 def floor_offset_m(features: MotionFeatures) -> float | None:
     """Distance of the observed floor from y = 0, beyond the floor's error and what deep soles explain.
 
-    The distance is None for a body on several grounds.
+    The distance is None for a body on several grounds, or whose floor is not known.
     """
-    if features.around.supports or features.given.ground is not None:
+    floor_m = features.floor_m
+    if floor_m is None or features.around.supports or features.given.ground is not None:
         return None
-    distance_m = abs(features.floor_m - np.clip(features.floor_m, 0.0, _DEEPER_SOLES_M))
+    distance_m = abs(floor_m - np.clip(floor_m, 0.0, _DEEPER_SOLES_M))
     return max(float(distance_m) - features.observation.floor_error_m, 0.0)
 
 

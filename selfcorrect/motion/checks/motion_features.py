@@ -185,8 +185,8 @@ class MotionFeatures:
         return self.ground.reference_m
 
     @cached_property
-    def floor_m(self) -> float:
-        """Height of the observed level that is nearest to y = 0; 0 if hardly any foot stands."""
+    def floor_m(self) -> float | None:
+        """Height of the observed level that is nearest to y = 0; None if hardly any foot stands."""
         return self.ground.near_m
 
     @property

@@ -58,19 +58,22 @@ def measure_reference(motion: Motion) -> dict[str, float]:
     figures["pace"] = np.nan if (speed := pace(features)) is None else speed
     if not features.has_feet or not features.observation.stands.any():
         return figures
-    figures["stance_height_m"] = features.floor_m
     figures["skate_m_s"] = measure_skating_m_s(motion)
-    figures["flicker_hz"] = _count_lost_labels(features) / (features.observation.stands.sum() / motion.fps)
-    figures["first_frame_m"] = max(float(features.lowest_m[0]) + features.ground_m - features.floor_m, 0.0)
+    floor_m = features.floor_m
+    if floor_m is None:
+        return figures
+    figures["stance_height_m"] = floor_m
+    figures["flicker_hz"] = _count_lost_labels(features, floor_m) / (features.observation.stands.sum() / motion.fps)
+    figures["first_frame_m"] = max(float(features.lowest_m[0]) + features.ground_m - floor_m, 0.0)
     return figures
 
 
-def _count_lost_labels(features: MotionFeatures) -> int:
+def _count_lost_labels(features: MotionFeatures, floor_m: float) -> int:
     """Count how often contact labels go and come back within a stance, in which a foot stays on the floor.
 
     Programs derive the labels: of toes that are low above the floor, and slow.
     """
-    heights_m = features.observation.feet_m[:, :, -1, 1] - features.floor_m
+    heights_m = features.observation.feet_m[:, :, -1, 1] - floor_m
     speeds_m_s = features.observation.speeds_of(features.given)
     labels = (heights_m < LABEL_HEIGHT_M) & (speeds_m_s < LABEL_SPEED_M_S)
     lost = 0

@@ -97,18 +97,18 @@ class MotionOnFloor:
             plane = LEVEL
         turned = TurnedWorld(plane.to_level) if plane.is_tilted else None
         seen = turned.view(motion) if turned else motion
-        floor_m = ObservedGround(seen).kept_m
-        if floor_m:
-            seen = raise_motion(seen, -floor_m)
+        kept_m = ObservedGround(seen).kept_m or 0.0
+        if kept_m:
+            seen = raise_motion(seen, -kept_m)
         return cls(
             seen,
             motion,
             turned,
-            floor_m,
+            kept_m,
             plane=plane,
             levels=levels and plane.is_tilted,
             note=note,
-            moves_floor=moves_floor and not floor_m,
+            moves_floor=moves_floor and not kept_m,
         )
 
     @classmethod
@@ -158,8 +158,11 @@ class MotionOnFloor:
         _, level = see_level(self.given, correction)
         level = level.frames(*find_frames_between_t_poses(level, correction))
         ground = ObservedGround(level)
-        floor_m = ground.for_zero_m if self.moves_floor else 0.0
+        shown_m = ground.for_zero_m
+        floor_m = shown_m or 0.0 if self.moves_floor else 0.0
         notes = list(correction.notes)
+        if shown_m is None and self.moves_floor:
+            notes.append(Note(NoteKind.FLOOR_UNKNOWN, ground.lowest_m))
         if abs(floor_m) > NOTED_M:
             notes.append(Note(NoteKind.FLOOR_MOVED, floor_m))
         lowest_m = ground.lowest_m - floor_m

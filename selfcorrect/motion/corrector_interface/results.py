@@ -52,6 +52,11 @@ class FailureKind(StrEnum):
             "support": "support 'off' keeps its height",
         },
     )
+    SUNK = (
+        "sunk",
+        "{value:.2f} m below its ground on average, more than {limit} m",
+        {"floor": "'floor' says where its floor is"},
+    )
     OTHER = "other", "{words}"
 
 
@@ -130,6 +135,10 @@ class NoteKind(Enum):
     HEIGHT_KEPT = "height left alone"
     LOWEST_GROUND = "the lowest ground lies at {value:.2f} m"
     FLOOR_MOVED = "its floor was at {value:+.3f} m: put at 0, --keep-level keeps it"
+    FLOOR_UNKNOWN = (
+        "its floor is not known: its height is kept, its feet at {value:+.2f} m; --floor says where it is",
+        True,
+    )
     FLOOR_KEPT = "on an average body, feet stand at {value:.2f} m: kept, as the person has other bones"
     MOVED_FAR = "moved by up to {value:.2f} m: {words}"
     IN_PLACE = "stays in place, as on a treadmill of {value:.1f} m/s, on which its feet stand", True

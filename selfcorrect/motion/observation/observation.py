@@ -46,7 +46,7 @@ _SURE = 0.9
 _MISLABELLED = 0.0025
 """Probability that a label of a file is wrong."""
 _FAR_M = 0.31
-"""A floor further from y = 0 needs strong evidence, or a body that floats or climbs would be put on it."""
+"""A floor further above y = 0 needs strong evidence, or a body that floats or climbs would be put on it."""
 _OFTEN_SHOWN = 0.25
 """Share of frames in which a foot must stand on such a floor."""
 _SHOWN_M = 0.03
@@ -225,8 +225,11 @@ class Observation:
 
     @property
     def is_floor_trusted(self) -> bool:
-        """False if all ground is far from y = 0 and hardly shown, as of bodies that float or climb."""
-        return self.is_floor_shown or bool(np.abs(self.levels_m).min() <= _FAR_M)
+        """False if all ground is far above y = 0 and hardly shown, as of bodies that float or climb.
+
+        Ground below y = 0 is trusted: no floor at 0 carries a body that stands below it.
+        """
+        return self.is_floor_shown or bool(self.levels_m.min() <= _FAR_M)
 
     @cached_property
     def left_deeper_m(self) -> float:

@@ -299,14 +299,14 @@ def _find_levels(heights_m: np.ndarray, weights: np.ndarray, floor_m: float) -> 
     """Return the levels (L,) of heights (S,), from the lowest; levels with little weight count only as floor."""
     order = np.argsort(heights_m)
     starts = np.flatnonzero(np.diff(heights_m[order]) > SAME_LEVEL_M) + 1
-    levels_m = []
+    levels_m: dict[float, None] = {}
     for group in np.split(order, starts):
         is_floor = np.abs(heights_m[group] - floor_m).min(initial=np.inf) < SAME_LEVEL_M
         if is_floor:
-            levels_m.append(floor_m)
+            levels_m[floor_m] = None
         elif weights[group].sum() > _LEVEL_WEIGHT:
-            levels_m.append(float(median(heights_m[group])))
-    return np.array(levels_m or [floor_m])
+            levels_m[float(median(heights_m[group]))] = None
+    return np.array(list(levels_m or [floor_m]))
 
 
 def interpolate_ground(stances: Sequence[Stance], floors_m: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:

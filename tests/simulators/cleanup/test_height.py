@@ -7,9 +7,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from made_motions import KINDS, Kind, dip_toes, made_motion, walk_with_stances
+from scipy.spatial.transform import Rotation as R
 
+from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.motion.body.surface import sole_corners_m, sole_points
+from selfcorrect.motion.corrector_interface.results import FailureKind, NoteKind
 from selfcorrect.motion.editing.transforms import raise_motion
+from selfcorrect.motion.ground import Ground
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.observation.observation import observe
@@ -149,3 +153,68 @@ def test_the_lowest_of_several_levels_is_found_wherever_the_file_has_its_floor(s
     assert ObservedGround(posed.motions[0]).find_height_below_m(posed.feet_m[0], lowest=True) == pytest.approx(
         lowest_m, abs=0.01
     )
+
+
+def with_noise(motion: Motion, noise_m: float) -> Motion:
+    """Return a motion with white noise on its root, and on its joints as of limbs of 0.4 m."""
+    generator = np.random.default_rng(0)
+    turns = R.from_rotvec(generator.normal(0.0, noise_m / 0.4, (motion.rotations[..., 0].size, 3)))
+    rotations = (R.from_quat(motion.rotations.reshape(-1, 4)) * turns).as_quat().reshape(motion.rotations.shape)
+    return replace(
+        motion, root_m=motion.root_m + generator.normal(0.0, noise_m, motion.root_m.shape), rotations=rotations
+    )
+
+
+CLIPS = {clip.label: clip for clip in load_deepmimic()}
+TOLD = {NoteKind.FLOOR_MOVED, NoteKind.FLOOR_UNKNOWN, NoteKind.CARRIED}
+
+
+@pytest.mark.parametrize("height_m", [-0.9, -0.3, 0.3, 1.0])
+@pytest.mark.parametrize("label", ["crawl", "dance_b", "getup_facedown", "run", "walk"])
+def test_a_floor_far_from_zero_is_moved_or_its_height_is_told(label: str, height_m: float) -> None:
+    motion = raise_motion(with_noise(CLIPS[label], 0.012), height_m)
+    (correction,) = KinematicCorrector()([motion])
+    kinds = {note.kind for note in correction.notes}
+    assert len(kinds & TOLD) == 1
+    assert correction.after.get("penetration_m", 0.0) < 0.05
+    if height_m < 0:
+        assert NoteKind.FLOOR_MOVED in kinds
+        assert correction.figures["floor_m"] == pytest.approx(height_m, abs=0.1)
+
+
+def test_limbs_are_not_folded_above_a_floor_that_is_not_there() -> None:
+    """A short run whose feet hardly stand, far below y = 0."""
+    run = with_noise(CLIPS["run"], 0.012)
+    moved_m = []
+    for height_m in (0.0, -0.9):
+        motion = raise_motion(run, height_m)
+        (correction,) = KinematicCorrector()([motion])
+        moves_m = joint_positions(correction.motion) - joint_positions(motion)
+        moved_m.append(np.linalg.norm(moves_m - np.median(moves_m, axis=(0, 1)), axis=-1).max())
+    assert moved_m[1] == pytest.approx(moved_m[0], abs=0.02)
+
+
+def test_levels_that_are_shown_twice_count_once() -> None:
+    levels_m = observe(with_noise(CLIPS["dance_b"], 0.012)).levels_m
+    assert len(set(levels_m)) == len(levels_m)
+
+
+def test_steps_far_from_zero_show_no_floor(stand: Motion) -> None:
+    keys = [0, 80, 100, 180]
+    rises_m = np.interp(np.arange(180), keys, [0.0, 0.0, 0.3, 0.3])
+    ahead_m = np.interp(np.arange(180), keys, [0.0, 0.0, 0.4, 0.4])
+    root_m = stand.root_m[0] + np.stack([0 * rises_m, rises_m, ahead_m], axis=1)
+    steps = replace(stand, root_m=root_m, rotations=np.tile(stand.rotations[:1], (180, 1, 1)))
+    assert ObservedGround(steps).for_zero_m == pytest.approx(0.0, abs=0.03)
+    assert ObservedGround(raise_motion(steps, 1.0)).for_zero_m is None
+
+
+def test_half_a_metre_in_the_ground_is_a_failure() -> None:
+    walk = made_motion("walk", frames=60)
+    (shallow,) = KinematicCorrector()([replace(walk, ground=Ground(floor_m=0.3))])
+    (deep,) = KinematicCorrector()([replace(walk, ground=Ground(floor_m=1.2))])
+    assert shallow.accepted
+    assert deep.failure is not None
+    assert deep.failure.kind is FailureKind.SUNK
+    assert deep.failure.value == pytest.approx(1.2, abs=0.1)
+    assert np.array_equal(deep.motion.root_m, walk.root_m)
