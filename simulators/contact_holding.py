@@ -9,7 +9,7 @@ displaced over the ground by
 and as far as the sole leaves the ground up or down. Away from a contact the displacement fades within `_FADING_S`, or
 until the foot's next contact. Legs follow by inverse kinematics. A foot that slides is only brought to the ground
 (d = 0). A foot that rides is held in the same way, seen from what carries it, whose path is the foot's own, smoothed.
-A hand is led to its place.
+A hand is led to its place; the body gives way for it by the length of a leg at most.
 
 `place_feet` does that to a motion before the correction, so that body and plan follow. `hold_contacts` does the same to
 the corrected motion. `find_missed` measures what is left: what legs do not reach and what people ruled out.
@@ -85,7 +85,7 @@ def place_feet(motion: Motion, contacts: Contacts, correct: CorrectMotions) -> M
         The motion with other legs and with `Motion.contacts` of ±inf, seen from what carries feet that ride.
 
     Raises:
-        InputError: The contacts have another length or frame rate, or no leg reaches one of the places.
+        InputError: The contacts have another length or frame rate, or no leg or arm reaches one of the places.
     """
     ride_m = find_ride_m(motion, contacts)
     seen = _move(motion, -ride_m)
@@ -121,6 +121,7 @@ def hold_contacts(motion: Motion, contacts: Contacts, ride_m: np.ndarray) -> tup
                 target_m = contact.position_m or places_m[contact.frames].mean(axis=0)
                 steps = np.clip(np.arange(window.start, window.stop), contact.first_frame, contact.last_frame)
                 places_m[window] += shares[:, None] * (target_m - places_m[steps])
+            places_m = _limit_reach(motion, joint, places_m)
             motion, body_moved_m = move_joints_to(motion, [joint], places_m[:, None])
             gave_way_m = max(gave_way_m, float(body_moved_m.max()))
     return motion, gave_way_m
@@ -306,20 +307,42 @@ def _displace_feet(motion: Motion, displacements_m: np.ndarray, legs: Legs) -> M
 
 
 def _check_reach(motion: Motion, contacts: Contacts) -> None:
-    """Raise InputError for a place that no leg reaches in any frame of the contact, or for a hand without a wrist."""
+    """Raise InputError for a place that no limb reaches in any frame of the contact, or for a hand without a wrist."""
     legs = Legs.from_skeleton(motion.skeleton)
     positions_m, _ = pose_joints(motion)
     for contact in contacts.contacts:
         if contact.is_hand:
-            _find_wrist(motion, contact.part)
-        if contact.position_m is None or contact.is_hand:
+            limb = Legs.ending_at(motion.skeleton, _find_wrist(motion, contact.part))
+            name, joint, side = "arm", "shoulder", 0
+            beyond_m = float(_lengths_m(legs, positions_m).max())
+        else:
+            limb, name, joint, side = legs, "leg", "hip", contact.foot
+            beyond_m = _BEYOND_LEG_M
+        if contact.position_m is None:
             continue
-        hip_m = positions_m[contact.frames, legs.hips[contact.foot]]
-        knee_m = positions_m[contact.frames, legs.knees[contact.foot]]
-        ankle_m = positions_m[contact.frames, legs.ankles[contact.foot]]
-        leg_m = float((norms(knee_m - hip_m) + norms(ankle_m - knee_m)).max())
-        nearest_m = float(norms(hip_m - contact.position_m).min())
-        if nearest_m > leg_m + _BEYOND_LEG_M:
+        limb_m = float(_lengths_m(limb, positions_m[contact.frames])[:, side].max())
+        upper_m = positions_m[contact.frames, limb.hips[side]]
+        nearest_m = float(norms(upper_m - contact.position_m).min())
+        if nearest_m > limb_m + beyond_m:
             raise InputError(
-                f"contact of the {contact}: its position_m is {nearest_m:.1f} m from the hip, the leg is {leg_m:.2f} m"
+                f"contact of the {contact}: its position_m is {nearest_m:.1f} m from the {joint}, "
+                f"the {name} is {limb_m:.2f} m"
             )
+
+
+def _limit_reach(motion: Motion, joint: int, places_m: np.ndarray) -> np.ndarray:
+    """Return places (T, 3) of a wrist, none further from its shoulder than an arm and a leg are long."""
+    positions_m, _ = pose_joints(motion)
+    limb = Legs.ending_at(motion.skeleton, joint)
+    legs_m = _lengths_m(Legs.from_skeleton(motion.skeleton), positions_m).max(axis=1)
+    reach_m = _lengths_m(limb, positions_m)[:, 0] + legs_m
+    shoulder_m = positions_m[:, limb.hips[0]]
+    away_m = places_m - shoulder_m
+    shares = np.minimum(reach_m / np.maximum(norms(away_m), 1e-9), 1.0)
+    return shoulder_m + shares[:, None] * away_m
+
+
+def _lengths_m(limbs: Legs, positions_m: np.ndarray) -> np.ndarray:
+    """Return the lengths (T, L) of limbs with joints (T, J, 3)."""
+    upper_m, middle_m, end_m = (positions_m[:, list(joints)] for joints in (limbs.hips, limbs.knees, limbs.ankles))
+    return norms(middle_m - upper_m) + norms(end_m - middle_m)

@@ -376,6 +376,22 @@ def test_a_hand_stays_where_people_say_that_it_does(motion: sc.Motion, contacts:
     far = replace(hand, position_m=tuple(aside_m + np.array([0.0, 0.5, 1.0])))
     noted = correct(motion, contacts=replace(contacts, contacts=(*contacts.contacts, far))).notes
     assert any(str(note).startswith("the body gave way by up to ") for note in noted)
+    with pytest.raises(InputError, match="from the shoulder"):
+        correct(motion, contacts=replace(given, contacts=(replace(hand, position_m=(50.0, 1.0, 0.0)),)))
+
+
+def test_a_hand_that_stays_behind_does_not_drag_the_body(motion: sc.Motion) -> None:
+    """The body walks away from its hand, further than it can give way."""
+    speed_m_s = np.array([0.0, 0.0, 4.0])
+    walk = replace(motion, root_m=motion.root_m + np.outer(np.arange(len(motion)) / motion.fps, speed_m_s))
+    last = len(walk) - 1
+    hand = FootContact("left hand", 0, last)
+    correction = correct(walk, contacts=Contacts(len(walk), walk.fps, (hand,)))
+    free = correct(walk, contacts=Contacts(len(walk), walk.fps, ()))
+    away_m = np.linalg.norm(walk.root_m[-1] - walk.root_m[0]) / 2
+    dragged_m = np.linalg.norm(correction.motion.root_m - free.motion.root_m, axis=1).max()
+    assert dragged_m < 1.0 < away_m - 1.0
+    assert is_noted(correction, hand)
 
 
 @pytest.mark.parametrize(
