@@ -20,6 +20,7 @@ from safetensors.torch import load
 from selfcorrect.datasets.files.rigs.bvh import read_bvh
 from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.motion.presets import PRESETS
+from selfcorrect.experiments.motion.rescore import rescore_folder
 from selfcorrect.experiments.studies.summary import read_summary
 
 SMALL = (
@@ -129,6 +130,28 @@ def test_realised_ratios_and_both_axes_are_in_every_row(finished_run: Path):
         if row["generation"]:
             share = 0.0 if row["arm"] == "real+none" else 1.0
             assert row["synthetic_share"] == share
+
+
+@pytest.mark.slow
+def test_kept_models_score_again_as_they_did(finished_run: Path):
+    """The scores of metrics that a run measured are the same; samples without a model get scores of their own."""
+    rows = {(row["arm"], row["generation"]): row for row in rows_of(finished_run)}
+    again = [kept for kept in rescore_folder(finished_run) if kept.drawn_again]
+    assert {(kept.arm, kept.generation) for kept in again} >= {("", 0), ("replace+physics", 2), ("real+none", 2)}
+    for kept in again:
+        measured = rows[kept.arm or "real+none", kept.generation]
+        assert kept.scores == {key: pytest.approx(measured[key]) for key in kept.scores}
+        assert kept.scores.keys() >= {"fid_ground", "slide_m_s", "novelty_of_samples"}
+
+
+@pytest.mark.slow
+def test_a_folder_without_models_is_scored_by_its_samples(finished_run: Path, tmp_path: Path):
+    shutil.copytree(finished_run, tmp_path / "run")
+    for model in (tmp_path / "run").glob("*/seed-0/replace+physics/generation-0001/model.safetensors"):
+        model.unlink()
+    (samples,) = [kept for kept in rescore_folder(tmp_path / "run") if not kept.drawn_again]
+    assert (samples.arm, samples.generation, samples.count) == ("replace+physics", 1, 16)
+    assert np.isfinite(list(samples.scores.values())).all()
 
 
 @pytest.mark.slow
