@@ -1,0 +1,299 @@
+"""Run the long loops of physics.md, whose plan is physics-plan.txt, and collect their scores.
+
+    python docs/tools/long_loop.py run FOLDER --cmu CMU --minutes 60   # resumes; CMU is the folder of the CMU set
+    python docs/tools/long_loop.py run FOLDER --block main --seeds 1   # one row of the plan, one seed
+    python docs/tools/long_loop.py collect FOLDER                      # scores kept samples, writes physics.csv
+
+A job is one loop with one seed. FOLDER keeps the evaluated samples of each generation, so that measures can be added
+later, and generation 0, which all jobs with the same seed and training share. A job that a kill interrupts runs again
+from the same random numbers.
+"""
+
+import csv
+import json
+import math
+import os
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, astuple, dataclass, fields, replace
+from functools import cache, lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import tyro
+from conditioning import rate_physics, relabel, score_samples
+from safetensors.torch import load, save
+from torch import Tensor
+
+from selfcorrect import MemoryStore
+from selfcorrect.core.randomness import streams
+from selfcorrect.correctors.contract import call_corrector
+from selfcorrect.correctors.loop_correction import Correction
+from selfcorrect.experiments.motion.correctors.own import CorrectorInputs, build_corrector
+from selfcorrect.experiments.motion.presets import PRESETS
+from selfcorrect.experiments.motion.task import MotionData, MotionParts, MotionTask, Sharing, load_parts
+from selfcorrect.loop.bias import best_of, sample_plainly
+from selfcorrect.loop.policy import parse_policy
+from selfcorrect.loop.run import Arm, Candidate, run_loop, train_first_generation
+from selfcorrect.runtime.progress import silent
+from selfcorrect.storage.files.writing import write_atomically
+from selfcorrect.storage.runs.protocol import Generation
+
+RESULTS = Path(__file__).resolve().parents[1] / "results" / "physics.csv"
+EVALUATED = 128
+"""Samples that are evaluated in each generation."""
+GENERATIONS = 10
+FIRST_SEED = 100
+"""No earlier experiment uses seeds from here on."""
+INITIAL_STEPS = {40: 500, 250: 1000, 1000: 5000}
+"""Optimiser steps of generation 0, by the steps of a later generation."""
+LAST_REAL = "real"
+CORRECTORS = ("none", "re-encoded", "floor", "low-pass", "kinematic", "physics")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One loop with one seed. The policy "first" scores real windows before and after correction."""
+
+    block: str
+    data: str
+    seed: int
+    count: int
+    """Training windows, n."""
+    labels: int
+    steps: int
+    """Optimiser steps of a later generation."""
+    policy: str
+    corrector: str = "none"
+    engine: str = "pybullet"
+    network: str = "small-dct-mlp"
+    representation: str = "features"
+
+    @property
+    def name(self) -> str:
+        return "-".join(map(str, astuple(self))).replace(":", "-")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A row of the plan: settings, arms and the number of seeds."""
+
+    seeds: int
+    settings: Mapping[str, Any]
+    arms: tuple[tuple[str, str], ...]
+    """Policies and correctors."""
+
+    def jobs(self, name: str, number: int) -> list[Job]:
+        """Return the jobs of the block's seed with that number."""
+        return [Job(name, seed=FIRST_SEED + number, policy=policy, corrector=corrector, **self.settings)
+                for policy, corrector in (("first", "none"), ("real", "none"), *self.arms)]  # fmt: skip
+
+
+def cross(policies: tuple[str, ...], correctors: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """Return all arms of some policies and correctors."""
+    return tuple((policy, corrector) for policy in policies for corrector in correctors)
+
+
+BUILT_IN = {"data": "built-in", "count": 128, "labels": 14, "steps": 40}
+BLOCKS = {
+    "main": Block(8, BUILT_IN, cross(("replace",), CORRECTORS)),
+    "ratios": Block(5, BUILT_IN, cross(("augment:1", "augment:0.5", "augment:0.25"), ("none", "physics"))),
+    "steps": Block(5, BUILT_IN | {"count": 64, "steps": 250}, cross(("augment:1",), CORRECTORS)),
+    "cmu": Block(5, BUILT_IN | {"data": "cmu", "labels": 128}, cross(("replace",), ("none", "floor", "low-pass", "kinematic", "physics"))),
+    "labels": Block(5, BUILT_IN | {"labels": 128}, cross(("replace",), ("none", "physics"))),
+    "mujoco": Block(5, BUILT_IN | {"engine": "mujoco"}, cross(("replace",), ("physics",))),
+    "selection": Block(5, BUILT_IN, cross(("replace",), ("best-of-4",))),
+    "published-steps": Block(2, BUILT_IN | {"count": 64, "steps": 1000}, cross(("augment:1",), ("none", "physics"))),
+}  # fmt: skip
+"""Rows of the plan, the most important first."""
+
+
+def list_jobs(blocks: tuple[str, ...] = (), seeds: int | None = None) -> list[Job]:
+    """Return the jobs of blocks (default: all), seed by seed within a block."""
+    jobs = []
+    for name in blocks or BLOCKS:
+        block = BLOCKS[name]
+        for number in range(block.seeds if seeds is None else seeds):
+            jobs += block.jobs(name, number)
+    return jobs
+
+
+# --- tasks ---
+
+
+@cache
+def load_data(cmu: Path, data: str, seed: int, count: int) -> MotionData:
+    """Return the windows of a seed, once in a process."""
+    sources = {"cmu": {"data": (f"{cmu}#train",), "reference": (f"{cmu}#test",)}}.get(data, {})
+    return load_parts(replace(PRESETS["short"], real_count=count, **sources), streams(seed)).data
+
+
+@lru_cache(maxsize=1)
+def make_task(cmu: Path, job: Job) -> tuple[MotionTask, np.ndarray]:
+    """Return a job's task, and the labels (n,) that its training windows have in the data."""
+    windows = load_data(cmu, job.data, job.seed, job.count)
+    settings = replace(PRESETS["short"], real_count=job.count)
+    parts = MotionParts(settings, windows)
+    training = windows.training
+    own_labels = training.labels
+    if job.labels != len(np.unique(own_labels)):
+        conditioned = relabel(own_labels, parts.evaluator.geometric(training.batch), job.labels)
+        training = replace(training, labels=conditioned, label_names=tuple(map(str, range(job.labels))))
+    task = MotionParts(settings, replace(windows, training=training)).make_task(job.network, Sharing("cpu"))
+    return replace(task, initial_steps=INITIAL_STEPS[job.steps]), own_labels
+
+
+def first_generation(folder: Path, task: MotionTask, job: Job) -> dict[str, Tensor]:
+    """Return the trained state of generation 0, which is kept in `folder`."""
+    shared = (job.data, job.seed, job.count, job.labels, job.steps, job.network, job.representation)
+    path = folder / "first" / f"{'-'.join(map(str, shared))}.safetensors"
+    if not path.exists():
+        store = MemoryStore()
+        train_first_generation(replace(task, evaluate=lambda candidate: {}), store, streams(job.seed))
+        path.parent.mkdir(exist_ok=True)
+        write_atomically(path, save(dict(store.state(0))))
+    return load(path.read_bytes())
+
+
+# --- loops ---
+
+
+def run_job(folder: Path, cmu: Path, job: Job) -> tuple[dict[str, Tensor], list[dict[str, float]]]:
+    """Return the evaluated samples by generation, values (EVALUATED, T, D), and what each generation recorded."""
+    torch.set_num_threads(1)
+    task, _ = make_task(cmu, replace(job, block="", policy="", corrector="", engine="pybullet"))
+    stream = streams(job.seed)
+    kept: dict[str, Tensor] = {}
+
+    def keep(candidate: Candidate) -> dict[str, float]:
+        kept[str(candidate.generation)] = candidate.samples(EVALUATED).values.float()
+        return {}
+
+    task = replace(task, evaluate=keep)
+    state = first_generation(folder, task, job)
+    first_model = task.model.load_state(state)
+    inputs = CorrectorInputs(task.codec, task.real, first_model, stream.child("corrector"), silent, engine=job.engine)
+    if job.policy == "first":
+        return {"real": task.fresh.values.float()} | correct_real(inputs, task, stream), []
+    keep(Candidate(0, first_model, None, task.real, stream.child("generation", 0, "evaluate")))
+    first = MemoryStore()
+    first.commit(Generation(0, state, None, {}, {}))
+    correction, bias = None, sample_plainly
+    if job.corrector == "best-of-4":
+        bias = best_of(4, partial(rate_physics, task.codec, task.codec.decode(task.real.values)))
+    elif job.corrector != "none":
+        corrector = build_corrector(job.corrector, inputs)
+        assert corrector, "only `none` has no corrector"
+        correction = Correction(corrector, math.inf)
+    arm = Arm(parse_policy(job.policy), GENERATIONS, job.steps, correction=correction, bias=bias)
+    store = MemoryStore()
+    run_loop(task, arm, store, first, stream)
+    return kept, [dict(store.metrics(number)) for number in range(1, GENERATIONS + 1)]
+
+
+def correct_real(inputs: CorrectorInputs, task: MotionTask, stream: Any) -> dict[str, Tensor]:
+    """Return fresh real windows after each corrector: what a corrector does to motion that needs no correction."""
+    corrected = {}
+    for name in CORRECTORS[1:]:
+        try:
+            corrector = build_corrector(name, inputs)
+        except Exception:  # a corrector that this version does not have yet
+            continue
+        assert corrector
+        answer = call_corrector(corrector, task.fresh, stream.child("fresh", name))
+        corrected[f"real, {name}"] = answer.samples.values.float()
+    return corrected
+
+
+# --- running and collecting ---
+
+
+def run(
+    folder: Path,
+    /,
+    cmu: Path = Path("cmu"),
+    minutes: float = 60.0,
+    workers: int = os.cpu_count() or 1,
+    block: tuple[str, ...] = (),
+    seeds: int | None = None,
+) -> None:
+    """Run the jobs that are not finished, in order, and begin none after `minutes`."""
+    end_s = time.time() + 60 * minutes
+    folder.mkdir(parents=True, exist_ok=True)
+    jobs = list_jobs(block, seeds)
+    with ProcessPoolExecutor(workers) as pool:
+        list(pool.map(partial(finish_job, folder, cmu, end_s), jobs))
+
+
+def finish_job(folder: Path, cmu: Path, end_s: float, job: Job) -> None:
+    """Write samples and records of a job into `folder`, unless they are there or the time is over."""
+    path = folder / f"{job.name}.json"
+    if path.exists() or time.time() > end_s:
+        return
+    start_s, start_cpu_s = time.time(), time.process_time()
+    samples, records = run_job(folder, cmu, job)
+    (folder / "samples").mkdir(exist_ok=True)
+    write_atomically(folder / "samples" / f"{job.name}.safetensors", save(samples))
+    cost = {"wall_s": time.time() - start_s, "processor_s": time.process_time() - start_cpu_s}
+    write_atomically(path, json.dumps({"job": asdict(job), **cost, "records": records}))
+    print(f"finished: {job.name} in {cost['processor_s']:.0f} s of processor time", flush=True)
+
+
+def read_jobs(folder: Path) -> Iterator[tuple[Job, dict[str, Any]]]:
+    """Yield the finished jobs with their records."""
+    for path in sorted(folder.glob("*.json")):
+        record = json.loads(path.read_text())
+        yield Job(**record["job"]), record
+
+
+RECORDED = ("corrected_distance", "rejected_count", "training_loss", "surviving_lineages", "offspring_variance")
+"""Measures of the loop itself, from its records."""
+
+
+def score_job(folder: Path, cmu: Path, job: Job, record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a row per generation of a finished job, with the measures of this version."""
+    task, own_labels = make_task(cmu, replace(job, block="", policy="", corrector="", engine="pybullet"))
+    training = task.data.training.batch
+    rows = []
+    for generation, values in load((folder / "samples" / f"{job.name}.safetensors").read_bytes()).items():
+        scores = score_samples(task.evaluator, training, own_labels, task.codec.decode(values))
+        if generation.isdigit() and generation != "0":
+            records = record["records"][int(generation) - 1]
+            scores |= {key: records[key] for key in RECORDED if key in records}
+        rows.append(asdict(job) | {"generation": generation} | scores)
+    return rows
+
+
+def collect(folder: Path, /, cmu: Path = Path("cmu"), workers: int = os.cpu_count() or 1) -> None:
+    """Score the samples of all finished jobs and write the committed table."""
+    jobs = sorted(read_jobs(folder), key=lambda item: (item[0].data, item[0].seed, item[0].count, item[0].name))
+    with ProcessPoolExecutor(workers) as pool:
+        rows = [row for part in pool.map(partial(_score, folder, cmu), jobs, chunksize=8) for row in part]
+    order = {name: number for number, name in enumerate(BLOCKS)}
+    rows.sort(key=lambda row: (order[row["block"]], row["seed"], row["policy"], row["corrector"], _number(row)))
+    columns = [field.name for field in fields(Job)]
+    columns += ["generation", *sorted({key for row in rows for key in row} - {*columns, "generation"})]
+    with RESULTS.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([_shorten(row.get(column, "")) for column in columns] for row in rows)
+
+
+def _score(folder: Path, cmu: Path, item: tuple[Job, Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return score_job(folder, cmu, *item)
+
+
+def _number(row: Mapping[str, Any]) -> tuple[int, str]:
+    generation = row["generation"]
+    return (int(generation), "") if generation.isdigit() else (-1, generation)
+
+
+def _shorten(value: Any) -> Any:
+    return float(f"{value:.4g}") if isinstance(value, float) else value
+
+
+if __name__ == "__main__":
+    tyro.extras.subcommand_cli_from_dict({"run": run, "collect": collect})
