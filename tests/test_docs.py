@@ -266,7 +266,7 @@ def test_tables_of_results_are_those_of_the_kept_summaries() -> None:
         assert results.ON_SITE not in on_site
         assert on_site.count("\n| --- ") >= page.read_text().count("\n| --- ") + page.read_text().count(results.ON_SITE)
     for figure, keys in results.COLLAPSE.items():
-        drawn = results.draw_collapse(summaries["short"], keys) + "\n"
+        drawn = results.draw_collapse(summaries["split"], keys) + "\n"
         assert drawn == (results.PICTURES / f"{figure}.svg").read_text(), f"make results, for {figure}"
 
 

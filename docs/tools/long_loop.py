@@ -50,7 +50,6 @@ FIRST_SEED = 100
 """No earlier experiment uses seeds from here on."""
 INITIAL_STEPS = {40: 500, 250: 1000, 1000: 5000}
 """Optimiser steps of generation 0, by the steps of a later generation."""
-LAST_REAL = "real"
 CORRECTORS = ("none", "re-encoded", "floor", "low-pass", "kinematic", "physics")
 
 
@@ -88,8 +87,11 @@ class Block:
 
     def jobs(self, name: str, number: int) -> list[Job]:
         """Return the jobs of the block's seed with that number."""
-        return [Job(name, seed=FIRST_SEED + number, policy=policy, corrector=corrector, **self.settings)
-                for policy, corrector in (("first", "none"), ("real", "none"), *self.arms)]  # fmt: skip
+        arms = (("first", "none"), ("real", "none"), *self.arms)
+        return [
+            Job(name, seed=FIRST_SEED + number, policy=policy, corrector=corrector, **self.settings)
+            for policy, corrector in arms
+        ]
 
 
 def cross(policies: tuple[str, ...], correctors: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
@@ -98,16 +100,21 @@ def cross(policies: tuple[str, ...], correctors: tuple[str, ...]) -> tuple[tuple
 
 
 BUILT_IN = {"data": "built-in", "count": 128, "labels": 14, "steps": 40}
+PAIR = ("none", "physics")
 BLOCKS = {
     "main": Block(8, BUILT_IN, cross(("replace",), CORRECTORS)),
-    "ratios": Block(5, BUILT_IN, cross(("augment:1", "augment:0.5", "augment:0.25"), ("none", "physics"))),
+    "ratios": Block(5, BUILT_IN, cross(("augment:1", "augment:0.5", "augment:0.25"), PAIR)),
     "steps": Block(5, BUILT_IN | {"count": 64, "steps": 250}, cross(("augment:1",), CORRECTORS)),
-    "cmu": Block(5, BUILT_IN | {"data": "cmu", "labels": 128}, cross(("replace",), ("none", "floor", "low-pass", "kinematic", "physics"))),
-    "labels": Block(5, BUILT_IN | {"labels": 128}, cross(("replace",), ("none", "physics"))),
+    "cmu": Block(
+        5,
+        BUILT_IN | {"data": "cmu", "labels": 128},
+        cross(("replace",), ("none", "floor", "low-pass", "kinematic", "physics")),
+    ),
+    "labels": Block(5, BUILT_IN | {"labels": 128}, cross(("replace",), PAIR)),
     "mujoco": Block(5, BUILT_IN | {"engine": "mujoco"}, cross(("replace",), ("physics",))),
     "selection": Block(5, BUILT_IN, cross(("replace",), ("best-of-4",))),
-    "published-steps": Block(2, BUILT_IN | {"count": 64, "steps": 1000}, cross(("augment:1",), ("none", "physics"))),
-}  # fmt: skip
+    "published-steps": Block(2, BUILT_IN | {"count": 64, "steps": 1000}, cross(("augment:1",), PAIR)),
+}
 """Rows of the plan, the most important first."""
 
 
@@ -198,10 +205,7 @@ def correct_real(inputs: CorrectorInputs, task: MotionTask, stream: Any) -> dict
     """Return fresh real windows after each corrector: what a corrector does to motion that needs no correction."""
     corrected = {}
     for name in CORRECTORS[1:]:
-        try:
-            corrector = build_corrector(name, inputs)
-        except Exception:  # a corrector that this version does not have yet
-            continue
+        corrector = build_corrector(name, inputs)
         assert corrector
         answer = call_corrector(corrector, task.fresh, stream.child("fresh", name))
         corrected[f"real, {name}"] = answer.samples.values.float()

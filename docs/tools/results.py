@@ -142,7 +142,7 @@ def main(
         write_summary(SUMMARIES / f"{name}.json", summary)
     summaries = read_all()
     for figure, keys in COLLAPSE.items():
-        (PICTURES / f"{figure}.svg").write_text(draw_collapse(summaries["short"], keys) + "\n", encoding="utf-8")
+        (PICTURES / f"{figure}.svg").write_text(draw_collapse(summaries["split"], keys) + "\n", encoding="utf-8")
     for page in PAGES:
         page.write_text(fill_page(page.read_text(encoding="utf-8"), summaries), encoding="utf-8")
 

@@ -8,16 +8,21 @@ import numpy as np
 
 from selfcorrect.motion.measures.metrics import KEPT_DIVERSITY, Metric, find_metric
 from selfcorrect.remedies.table import REMEDIES
+from selfcorrect.statistics import mean_interval
 
 from ..studies import verdict
 from ..studies.arms import BASELINE, STATIC, ArmSettings
 from ..studies.outcome import Outcome, Pair
+from ..studies.results import ArmCurves
 from .correctors.table import corrector_row, is_own
 
 JUDGED = ("fid_kinematic", *KEPT_DIVERSITY)
 """Realism and diversity: the first measures that the answer rests on."""
 FOOT_METRICS = ("skate_m_s", "penetration_mm", "needed_force_bodyweights")
 """Measures of the feet and of the force on the root, judged as higher or lower: less than real motion is not better."""
+
+ARTEFACTS = {"penetration_mm": "sink {:.0f} mm into the floor", "skate_m_s": "slide at {:.2f} m/s"}
+"""What feet do in each measure, with its value."""
 
 MOST_ARMS = 6
 """In the first picture, and side by side below."""
@@ -131,6 +136,37 @@ def format_answer(outcome: Outcome) -> str:
     if unchanged:
         sentences.append(f"We found no difference {'; '.join(unchanged)}.")
     return "\n".join(sentences)
+
+
+def conclude(outcome: Outcome) -> list[str]:
+    """Return plain sentences on what correctors change in each loop: artefacts of the feet, and diversity."""
+    sentences = []
+    for pair, effects in zip(outcome.asked, outcome.effects, strict=False):
+        if pair.arm.corrector == "none" or pair.plain.corrector != "none":
+            continue
+        by_key = {effect.metric.key: effect for effect in effects}
+        found = [by_key[key] for key in ARTEFACTS if key in by_key and by_key[key].word == "lower"]
+        if not found:
+            continue
+        generations = found[0].arm.last_generation
+        without = _join([ARTEFACTS[effect.metric.key].format(_mean_last(effect.reference, effect)) for effect in found])
+        with_it = _join([ARTEFACTS[effect.metric.key].format(_mean_last(effect.arm, effect)) for effect in found])
+        name = _name_pair(outcome, pair)
+        sentences.append(f"After {generations} generations without correction, feet {without}; {name}, they {with_it}.")
+        arms = outcome.curves[pair.task]
+        if BASELINE in arms and all(_loses_coverage(arms[arm], arms[BASELINE]) for arm in (pair.arm, pair.plain)):
+            sentences.append("Neither stops the loss of diversity.")
+    return sentences
+
+
+def _mean_last(curves: ArmCurves, effect: verdict.Effect) -> float:
+    return float(curves.last(effect.metric.key).mean())
+
+
+def _loses_coverage(curves: ArmCurves, baseline: ArmCurves) -> bool:
+    """Return True if the coverage of the last generation is clearly below the baseline's."""
+    change = mean_interval(curves.last("coverage") - baseline.last("coverage"))
+    return change.is_below(0.0)
 
 
 def _describe_loops(outcome: Outcome) -> str:

@@ -67,7 +67,8 @@ def drop_controls(settings: MotionSettings) -> MotionSettings:
     return replace(settings, arms=arms)
 
 
-_SHORT = (BASELINE, *_loop("replace", "physics", remedies=["lineages"]))
+_SHORT = (BASELINE, *_loop("replace", "low-pass", "physics"))
+_SPLIT = (BASELINE, *_loop("replace", "physics", remedies=["lineages"]))
 _DEMO_MIXER = (BASELINE, *_loop("augment:1", "physics"), *_loop("replace", "physics"))
 _DEMO_SMOOTH = (
     BASELINE,
@@ -218,15 +219,21 @@ def _recipe_row(summary: str, arms: tuple[ArmSettings, ...], *, cost: str) -> Pr
 
 PRESET_ROWS = {
     "short": PresetRow(
-        summary="a loop that loses diversity: by its sampler, drift and learner; what correction and a remedy change",
-        settings=_small_loop(_SHORT, generations=3),
-        cost="3 minutes, 0.1 GB",
+        summary="does physics keep a loop stable? ten generations without correction, with a filter and with physics",
+        settings=_small_loop(_SHORT, generations=10),
+        cost="9 minutes, 0.3 GB",
         keep="sampling",
         closing=(
-            "At the ratios of Gillman et al. 2024 (λ ≤ 1, with fine-tuning) the loop loses little within minutes: "
-            "selfcorrect motion --preset ratios-quick compares λ = 0.25, 0.5, 1 and 4 with the fully synthetic loop. "
-            "Physics helps samples that jitter: selfcorrect motion --preset quick --generations 3 --seeds 5."
+            "This loop is fully synthetic. `selfcorrect motion --preset ratios-quick` compares ratios from λ = 0.25 "
+            "on, and `--preset split` takes the loss of diversity apart."
         ),
+        has_controls=False,
+    ),
+    "split": PresetRow(
+        summary="what a loop loses by its sampler, by copying and by its model, and what a remedy changes",
+        settings=_small_loop(_SPLIT, generations=3),
+        cost="3 minutes, 0.1 GB",
+        keep="sampling",
     ),
     "ratios-quick": PresetRow(
         summary="synthetic ratios in minutes, λ = 0.25 to fully synthetic",

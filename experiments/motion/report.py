@@ -29,6 +29,7 @@ from ..studies.study_rows import read_measures
 from ..studies.tables import LOOP_COLUMNS, Cell, PageRow, Table, last_generation_table, loop_cells
 from .answer import (
     JUDGED,
+    conclude,
     format_answer,
     format_question,
     judge_outcome,
@@ -108,18 +109,18 @@ class MotionPage(Page):
 
     def show(self, study: Study, outcome: Outcome) -> list[Section]:
         """Return the page of a finished experiment, and write motions beside the page."""
-        answer, *numbers = [
-            *format_answer(outcome).splitlines(),
-            *describe_parts(outcome),
-            *filter(None, (self.closing,)),
-        ]
+        first, *details = format_answer(outcome).splitlines()
+        conclusion = "\n".join(conclude(outcome))
+        numbers = [*details, *describe_parts(outcome), *filter(None, (self.closing,))]
+        if conclusion:
+            numbers.insert(0, first)
         shown = select_shown_pairs(outcome)
         media = show_motions(self.experiment, self.options, outcome, shown, select_pictured_arms(outcome))
         measured = _list_measured_keys(outcome)
         drawn = [metric for metric in map(find_metric, DRAWN) if metric.key in measured]
         notes = [note for key, note in NOTES_ON_METRICS.items() if key in measured]
         return [
-            *answer_sections(outcome, answer),
+            *answer_sections(outcome, conclusion or first),
             picture_section(outcome),
             Section(text="\n".join(numbers)),
             *([media.side_by_side_section] if media.scenes else []),

@@ -39,6 +39,11 @@ class ArmCurves:
         """Group and title, together unique."""
         return ", ".join(filter(None, (self.group, self.title)))
 
+    @property
+    def last_generation(self) -> int:
+        """Number of the last generation, G."""
+        return next(iter(self.values.values())).shape[1] - 1
+
     def last(self, key: str) -> np.ndarray:
         """(S,) values at the last generation."""
         return self.values[key][:, -1]

@@ -8,6 +8,7 @@ import pytest
 from selfcorrect.experiments.motion.answer import (
     JUDGED,
     MOST_ARMS,
+    conclude,
     format_answer,
     format_question,
     judge_outcome,
@@ -129,3 +130,25 @@ def test_the_first_table_and_the_first_pictures_stay_small():
 def test_the_pair_of_the_largest_synthetic_share_is_shown():
     measured = judge_outcome(outcome(*arms("physics", policies=("replace", "augment:1")), good=("physics",)))
     assert [pair.arm.policy for pair in select_shown_pairs(measured)] == ["replace"]
+
+
+def test_conclusion_names_artefacts_that_physics_lowers_and_the_diversity_it_does_not_keep():
+    """Physics halves penetration in every seed; both loops cover less than the baseline."""
+    plain, physics = ArmSettings("replace"), ArmSettings("replace", "physics")
+    measured = outcome(BASELINE, plain, physics)
+    curves = measured.curves["patch-mixer"]
+    halved = {**curves[physics].values, "penetration_mm": curves[plain].values["penetration_mm"] / 2}
+    changed = replace(measured, curves={"patch-mixer": {**curves, physics: replace(curves[physics], values=halved)}})
+    sunk, diversity = conclude(judge_outcome(changed))
+    assert "1 mm" in sunk  # 0.8 rounds to 1; half of it to 0
+    assert "0 mm" in sunk
+    assert "diversity" in diversity
+    assert conclude(judge_outcome(measured)) == []
+
+
+def test_conclusion_is_silent_on_diversity_that_correction_keeps():
+    plain, physics = ArmSettings("replace"), ArmSettings("replace", "physics")
+    judged = judge_outcome(outcome(BASELINE, plain, physics, good=("physics",)))
+    sentences = conclude(judged)
+    assert len(sentences) == 1
+    assert "diversity" not in sentences[0]

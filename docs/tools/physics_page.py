@@ -1,0 +1,238 @@
+"""Make the tables and the figure of docs/results/physics.md from docs/results/physics.csv:
+
+python docs/tools/physics_page.py
+"""
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from evidence import format_interval, use_minus_signs
+from tables import fill_marked, make_table
+
+from selfcorrect.motion.measures.metrics import find_metric
+from selfcorrect.statistics import holm, mean_interval, student_p
+
+RESULTS = Path(__file__).resolve().parents[1] / "results"
+PICTURE = RESULTS.parent / "pictures" / "results" / "physics.svg"
+LAST = "10"
+ARMS = {
+    "real": "real data only",
+    "replace none": "uncorrected",
+    "replace re-encoded": "re-encoded",
+    "replace floor": "floor",
+    "replace low-pass": "low-pass",
+    "replace kinematic": "kinematic",
+    "replace physics": "physics",
+}
+"""Arms of the main row, as `Scores` names them, and their titles."""
+CONTROLS = ("replace none", "replace re-encoded", "replace floor", "replace low-pass", "replace kinematic")
+TESTED = ("fid_kinematic", "fid_geometric", "fid_ground", "penetration_mm", "skate_m_s", "slide_m_s", "coverage")
+SHOWN = (*TESTED[:3], *TESTED[3:6], "jerk_m_s3", "precision", "coverage", "within_label_ratio")
+RATIOS = {"augment:0.25": "λ = 0.25", "augment:0.5": "λ = 0.5", "augment:1": "λ = 1", "replace": "fully synthetic"}
+DRAWN = ("penetration_mm", "skate_m_s", "fid_kinematic", "coverage")
+DIGITS = {"fid_kinematic": 1, "fid_geometric": 1, "fid_ground": 1, "penetration_mm": 0, "jerk_m_s3": 0, "coverage": 3}
+
+
+class Scores:
+    """Scores of the finished loops: an array (seeds, generations) for each row of the plan, arm and key.
+
+    An arm is "real", or its policy and corrector, such as "augment:1 physics". The policy "first" scores real windows,
+    with "real" or "real, CORRECTOR" in place of a generation.
+    """
+
+    def __init__(self, path: Path = RESULTS / "physics.csv") -> None:
+        self._rows: dict[tuple[str, str], dict[int, dict[str, dict[str, str]]]] = defaultdict(lambda: defaultdict(dict))
+        with path.open(encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                arm = row["policy"] if row["policy"] in ("real", "first") else f"{row['policy']} {row['corrector']}"
+                self._rows[row["block"], arm][int(row["seed"])][row["generation"]] = row
+
+    def blocks(self) -> list[str]:
+        """Return the rows of the plan that were run."""
+        return list(dict.fromkeys(block for block, _ in self._rows))
+
+    def arms(self, block: str) -> list[str]:
+        """Return the arms of a row that were run."""
+        return [arm for of, arm in self._rows if of == block]
+
+    def seeds(self, block: str) -> list[int]:
+        """Return the seeds that all arms of a row have finished."""
+        finished = [set(self._rows[block, arm]) for arm in self.arms(block)]
+        return sorted(set.intersection(*finished)) if finished else []
+
+    def values(self, block: str, arm: str, key: str, generation: str = LAST) -> np.ndarray:
+        """Return a score (seeds,) of the seeds that all arms have finished."""
+        rows = self._rows[block, arm]
+        return np.array([float(rows[seed][generation].get(key) or np.nan) for seed in self.seeds(block)])
+
+    def real(self, block: str, key: str, corrector: str = "") -> np.ndarray:
+        """Return a score (seeds,) of fresh real windows, or of these after a corrector."""
+        return self.values(block, "first", key, f"real, {corrector}" if corrector else "real")
+
+
+@cache
+def read_scores() -> Scores:
+    return Scores()
+
+
+def digits_of(key: str) -> int:
+    return DIGITS.get(key, 2)
+
+
+def title_of(key: str) -> str:
+    """Return the name of a measure, with its unit."""
+    return find_metric(key).title.removesuffix(", of real")
+
+
+def make_main_table(scores: Scores, block: str = "main", keys: Sequence[str] = SHOWN) -> str:
+    """Return generation 10 of each arm of a row: means over seeds, and real windows."""
+    heads = ["measure", "real windows"]
+    policies = [arm.partition(" ")[0] for arm in scores.arms(block) if arm not in ("first", "real")]
+    arms = {arm.replace("replace", policies[0]): title for arm, title in ARMS.items()}
+    arms = {arm: title for arm, title in arms.items() if arm in scores.arms(block)}
+    rows = []
+    for key in keys:
+        form = f".{digits_of(key)}f"
+        cells = [f"{scores.real(block, key).mean():{form}}"]
+        cells += [f"{scores.values(block, arm, key).mean():{form}}" for arm in arms]
+        rows.append([title_of(key), *cells])
+    return make_table([*heads, *arms.values()], rows)
+
+
+def compare(scores: Scores, block: str, arm: str, control: str, keys: Iterable[str]) -> dict[str, np.ndarray]:
+    """Return the paired differences (seeds,) of an arm and a control at generation 10, by measure."""
+    return {key: scores.values(block, arm, key) - scores.values(block, control, key) for key in keys}
+
+
+def adjusted_p(scores: Scores) -> dict[tuple[str, str], float]:
+    """Return Holm's p of the secondary tests, by control and measure."""
+    p_values = {}
+    for control in CONTROLS:
+        for key, values in compare(scores, "main", "replace physics", control, TESTED).items():
+            p_values[f"{control}|{key}"] = student_p(values)
+    return {tuple(name.split("|")): p for name, p in holm(p_values).items()}  # type: ignore[misc]
+
+
+def make_split_table(scores: Scores) -> str:
+    """Return physics less each control at generation 10; bold where the adjusted test finds a difference."""
+    adjusted = adjusted_p(scores)
+    rows = []
+    for key in TESTED:
+        cells = []
+        for control in CONTROLS:
+            values = compare(scores, "main", "replace physics", control, [key])[key]
+            text = format_interval(mean_interval(values), digits_of(key))
+            cells.append(f"**{text}**" if adjusted[control, key] < 0.05 else text)
+        rows.append([title_of(key), *cells])
+    return make_table(["physics less …", *(ARMS[control] for control in CONTROLS)], rows)
+
+
+def make_ratio_table(scores: Scores) -> str:
+    """Return the mission's table: corrected beside uncorrected loops by ratio, after ten generations."""
+    keys = ("fid_kinematic", "penetration_mm", "skate_m_s", "coverage")
+    rows = []
+    for policy, title in RATIOS.items():
+        block = "main" if policy == "replace" else "ratios"
+        if f"{policy} physics" not in scores.arms(block) or not scores.seeds(block):
+            continue
+        cells = []
+        for key in keys:
+            pair = [scores.values(block, f"{policy} {corrector}", key).mean() for corrector in ("none", "physics")]
+            cells.append(" / ".join(f"{value:.{digits_of(key)}f}" for value in pair))
+        rows.append([title, *cells])
+    baseline = [f"{scores.values('main', 'real', key).mean():.{digits_of(key)}f}" for key in keys]
+    rows.insert(0, ["real data only", *baseline])
+    return make_table(["training set", *(title_of(key) for key in keys)], rows)
+
+
+def make_primary(scores: Scores) -> str:
+    """Return the primary test: the difference, its interval and p."""
+    values = compare(scores, "main", "replace physics", "replace kinematic", ["fid_kinematic"])["fid_kinematic"]
+    p_text = use_minus_signs(f"{student_p(values):.2g}")
+    rows = [["physics less kinematic clean-up", format_interval(mean_interval(values), 1), p_text, str(len(values))]]
+    return make_table(["comparison", "kinematic Fréchet distance", "p", "seeds"], rows)
+
+
+def make_other_table(scores: Scores) -> str:
+    """Return physics less no correction at generation 10 in all rows of the plan."""
+    keys = ("fid_kinematic", "fid_ground", "penetration_mm", "skate_m_s", "coverage")
+    rows = []
+    for block in scores.blocks():
+        seeds = len(scores.seeds(block))
+        for arm in scores.arms(block):
+            policy, _, corrector = arm.partition(" ")
+            if corrector != "physics" or f"{policy} none" not in scores.arms(block) or seeds < 2:
+                continue
+            differences = compare(scores, block, arm, f"{policy} none", keys)
+            cells = [format_interval(mean_interval(differences[key]), digits_of(key)) for key in keys]
+            rows.append([block, RATIOS.get(policy, policy), *cells, str(seeds)])
+    return make_table(["row", "training set", *(title_of(key) for key in keys), "seeds"], rows)
+
+
+def make_real_table(scores: Scores) -> str:
+    """Return what correctors do to fresh real windows: the change of the distance to the reference."""
+    rows = []
+    for block in ("main", "cmu"):
+        if block not in scores.blocks():
+            continue
+        for corrector in ("floor", "low-pass", "kinematic", "physics"):
+            cells = []
+            for key in ("fid_kinematic", "fid_geometric", "penetration_mm", "skate_m_s"):
+                change = scores.real(block, key, corrector) - scores.real(block, key)
+                cells.append(format_interval(mean_interval(change), digits_of(key)))
+            rows.append([block, corrector, *cells])
+    heads = [title_of(key) for key in ("fid_kinematic", "fid_geometric", "penetration_mm", "skate_m_s")]
+    return make_table(["row", "corrector", *heads], rows)
+
+
+def draw_figure(scores: Scores) -> None:
+    """Draw artefacts, distance and coverage of the main row over ten generations."""
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    from matplotlib import pyplot as plt
+
+    mpl.rcParams["svg.hashsalt"] = "physics"
+    colours = {"real": "0.45", "replace none": "C3", "replace low-pass": "C1", "replace kinematic": "C2",
+               "replace physics": "C0"}  # fmt: skip
+    figure, axes = plt.subplots(1, len(DRAWN), figsize=(12, 3.2))
+    generations = range(int(LAST) + 1)
+    for axis, key in zip(axes, DRAWN, strict=True):
+        for arm, colour in colours.items():
+            if arm not in scores.arms("main"):
+                continue
+            curves = np.array([scores.values("main", arm, key, str(number)) for number in generations])
+            mean, spread = curves.mean(1), 2.0 * curves.std(1, ddof=1) / np.sqrt(curves.shape[1])
+            axis.plot(generations, mean, color=colour, label=ARMS[arm], linewidth=1.6)
+            axis.fill_between(generations, mean - spread, mean + spread, color=colour, alpha=0.15, linewidth=0)
+        axis.axhline(scores.real("main", key).mean(), color="black", linestyle=":", linewidth=1, label="real windows")
+        axis.set(title=title_of(key), xlabel="generation")
+        axis.set_ylim(bottom=0)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="lower center", fontsize=9, ncols=6, frameon=False)
+    figure.tight_layout(rect=(0, 0.08, 1, 1))
+    figure.savefig(PICTURE, metadata={"Date": None})
+
+
+def fill_physics(page: str) -> str:
+    """Return the page with its tables made anew."""
+    if "<!-- physics: " not in page:
+        return page
+    scores = read_scores()
+    makers = {
+        "primary": make_primary,
+        "main": make_main_table,
+        "split": make_split_table,
+        "ratios": make_ratio_table,
+        "rows": make_other_table,
+        "real": make_real_table,
+    }
+    asked = {name: make(scores) for name, make in makers.items() if f"<!-- physics: {name} -->" in page}
+    return fill_marked(page, "physics", asked)
+
+
+if __name__ == "__main__":
+    draw_figure(read_scores())
