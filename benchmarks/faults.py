@@ -10,7 +10,6 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from selfcorrect.motion.checks.floor import HIGH_SOLES_M, floor_tilt_deg
-from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.checks.pace import flight_pace
 from selfcorrect.motion.checks.walking import timing_unevenness, walking_pace
 from selfcorrect.motion.editing.transforms import at_frames
@@ -18,6 +17,7 @@ from selfcorrect.motion.geometry.rotations import compose, from_euler_angles, no
 from selfcorrect.motion.inverse_kinematics import aligning_turns
 from selfcorrect.motion.kinematics import forward_kinematics, joint_positions, local_rotations
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.perception.motion_features import MotionFeatures
 from selfcorrect.motion.skeleton import SIDES
 from selfcorrect.motion.views import Z_UP, ScaledBody, TurnedWorld, to_y_up
 

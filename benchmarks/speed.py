@@ -48,8 +48,8 @@ SAMPLING = """
 import resource, sys
 import torch
 import selfcorrect as sc
-from selfcorrect.models.diffusion.config import DiffusionConfig
-from selfcorrect.models.diffusion.model import MotionDiffusion
+from selfcorrect.loop.models.diffusion.config import DiffusionConfig
+from selfcorrect.loop.models.diffusion.model import MotionDiffusion
 
 def get_peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

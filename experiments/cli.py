@@ -262,7 +262,7 @@ def _describe_mistake(error: Exception) -> str:
 
 
 def _format_bug_report(words: Sequence[str]) -> str:
-    from selfcorrect.storage.runs.run_folder import describe_environment
+    from selfcorrect.runtime.software import describe_environment
 
     environment = describe_environment()
     packages = [f"{name} {version}" for name, version in environment["packages"].items() if version]
@@ -276,8 +276,8 @@ def _format_bug_report(words: Sequence[str]) -> str:
 def _describe_installation() -> list[str]:
     """Return a line for Python, each package with its version, the kernels, and each engine that can be imported."""
     from selfcorrect.motion.geometry.compiled import KERNELS
+    from selfcorrect.runtime.software import describe_software
     from selfcorrect.simulators.settings.engine_table import ENGINES
-    from selfcorrect.storage.runs.run_folder import describe_software
 
     software = describe_software()
     lines = [f"Python {software['python']}, {software['platform']}"]

@@ -15,7 +15,7 @@ import pytest
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from .models.protocol import GenerativeModel
+    from .loop.models.protocol import GenerativeModel
     from .testing import Trial
 
 
@@ -40,7 +40,7 @@ def loop_toy() -> tuple[GenerativeModel, Tensor]:
     """A model and real data whose fully synthetic loop collapses: a Gaussian, and 80 points of a standard normal."""
     import torch
 
-    from .models.gaussian import Gaussian
+    from .loop.models.gaussian import Gaussian
 
     data = torch.randn((80, 2), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     return Gaussian.standard(2), data

@@ -24,14 +24,15 @@ from .core.checks import check_count
 from .core.errors import SettingError
 from .core.randomness import Stream, streams
 from .core.samples import Samples
-from .correctors.contract import Corrector
-from .correctors.loop_correction import Correction
+from .loop.correctors.contract import Corrector
+from .loop.correctors.loop_correction import Correction
+from .loop.models.protocol import GenerativeModel
 from .loop.policy import Policy, RealOnly
 from .loop.run import Arm, Candidate, Task, run_loop, train_first_generation
+from .loop.store.memory import MemoryStore
 from .metrics.frechet import frechet_distance
 from .metrics.neighbours import neighbour_metrics
 from .metrics.spread import within_label_ratio
-from .models.protocol import GenerativeModel
 from .statistics import (
     FEWEST_SEEDS,
     MOST_SEEDS,
@@ -44,7 +45,6 @@ from .statistics import (
     seeds_to_decide,
     worst_verdict,
 )
-from .storage.runs.memory import MemoryStore
 
 FEWEST = 4
 """Real samples of a trial; half are held out."""

@@ -2,10 +2,10 @@
 
 Correct motions: `corrector` (`PhysicsCorrector`, `KinematicCorrector`, `correct_samples`, `correct_through_views`),
 `presets` (`FILES`, `SAMPLES`, `RESIDUAL_FREE`, `find_preset`).
-Views of each motion, in order before and in reverse after: `views`, with `segments` (T-poses, takes, loops) and
-`choose`. Batches of what they show: `batching`.
+Views of each motion, in order before and in reverse after: `view_table`, with a module in `views` for each, and
+`choose`. Batches of what they show: `batching`. What comes out: `results`.
 Stages of a batch, in the order of `pipeline.correct_batches`: `cleanup` (kinematic repairs), `planning` with `contacts`
-(contact forces, dynamics filter), `tracking` (the simulation), `postprocess` (blend of plan and simulation), `evaluate`
+(contact forces, dynamics filter), `tracking` (the simulation), `postprocess` (blend of plan and simulation), `compare`
 (verdict and figures).
 Values that pass between them: `stages`. Settings: `settings`.
 Simulated world: `engines` (PyBullet, MuJoCo), `body` (the humanoid), `stages.scene` (pushes, slopes, loads).

@@ -6,12 +6,11 @@ from math import ceil
 
 import numpy as np
 
-from selfcorrect.motion.corrector_interface.pieces import group_by_size
-from selfcorrect.motion.corrector_interface.results import Failure, FailureKind
+from selfcorrect.core.grouping import group_by_size
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.content_cache import remember_by_object
 
-SHORTEST_FRAMES = 4
+from .results.results import SHORTEST_FRAMES, Failure, FailureKind
 
 BATCH_SIZE = 16
 """Motions of equal skeleton, frame rate and length that are planned together: as many as a processor's cache holds."""

@@ -11,19 +11,6 @@ from typing import Self
 
 import numpy as np
 
-from selfcorrect.motion.checks.comparison import MotionComparison, measure_correction
-from selfcorrect.motion.corrector_interface.grounding import MotionOnFloor
-from selfcorrect.motion.corrector_interface.pieces import SAME_FLOOR_M, average_figures
-from selfcorrect.motion.corrector_interface.results import (
-    CorrectedMotion,
-    CorrectMotions,
-    Failure,
-    FailureKind,
-    Note,
-    NoteKind,
-    Repair,
-    Stage,
-)
 from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.geometry.filters import maximum_filter1d
 from selfcorrect.motion.geometry.rotations import slerp
@@ -31,10 +18,15 @@ from selfcorrect.motion.geometry.runs import find_runs
 from selfcorrect.motion.geometry.vectors import median
 from selfcorrect.motion.measures.roughness import added_by_joint_deg_s
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.observation.observation import observe
+from selfcorrect.motion.perception.floor_view import FloorView
+from selfcorrect.motion.perception.observation import observe
 
 from .body.curves import smoothstep
-from .evaluate import explain_large_move
+from .compare.comparison import MotionComparison, measure_correction
+from .compare.evaluate import explain_large_move
+from .results.results import CorrectedMotion, CorrectMotions, Failure, FailureKind, Note, NoteKind, Repair, Stage
+from .views.floor import MotionOnFloor
+from .views.pieces import SAME_FLOOR_M, average_figures
 
 _SLIDES_MORE_M_S = 0.002
 """Feet on an estimated plane that slide faster by less have not got worse."""
@@ -270,7 +262,7 @@ def keep_feet_from_worsening(
     is_on_plane = view.plane.is_tilted and not view.levels
     if is_on_plane and _added_slide_m_s(correction) > _SLIDES_MORE_M_S:
         (corrected,) = correct([view.given])
-        level_view = MotionOnFloor(view.given, view.given, moves_floor=view.moves_floor)
+        level_view = MotionOnFloor(FloorView(view.given, view.given), moves_floor=view.moves_floor)
         on_level_floor = restore_from_floor(level_view, corrected)
         if _added_slide_m_s(on_level_floor) < _added_slide_m_s(correction):
             note = Note(NoteKind.TILT_IGNORED, view.plane.tilt_deg)

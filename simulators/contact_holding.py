@@ -23,18 +23,18 @@ from math import ceil
 import numpy as np
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.corrector_interface.results import CorrectMotions
 from selfcorrect.motion.geometry.filters import gaussian_filter1d
 from selfcorrect.motion.geometry.runs import find_runs
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.kinematics import joint_positions, pose_joints
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.observation.observation import find_feet_m
+from selfcorrect.motion.perception.observation import find_feet_m
 
 from .body.curves import smoothstep
 from .body.leg_ik import Legs, move_joints_to, solve_leg_ik
 from .cleanup.stance import PosedMotions
 from .foot_contacts import FEET, HAND_NAMES, ContactKind, Contacts, FootContact, StandingFoot, pose_level
+from .results.results import CorrectMotions
 
 _FADING_S = 0.3
 """Time for a displaced foot or hand to return to the path, before and after a contact."""

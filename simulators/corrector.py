@@ -1,6 +1,6 @@
 """Correctors by kinematics and physics: motions in, corrected motions out.
 
-`correct_through_views` corrects motions of files, of any length, through `views.VIEWS`.
+`correct_through_views` corrects motions of files, of any length, through `view_table.VIEWS`.
 `correct_samples` corrects a model's samples, which have one length and stand on a known floor.
 """
 
@@ -11,9 +11,7 @@ from itertools import chain
 from math import ceil
 
 from selfcorrect.core.checks import check_count
-from selfcorrect.motion.corrector_interface.pieces import group_by_size
-from selfcorrect.motion.corrector_interface.results import CorrectedMotion
-from selfcorrect.motion.corrector_interface.views import CorrectionView, restore_views
+from selfcorrect.core.grouping import group_by_size
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.runtime.memory import release_freed_memory
 from selfcorrect.runtime.processes import get_core_limit, map_tasks, stream_tasks
@@ -24,10 +22,12 @@ from .cleanup.clean import CleanupSettings
 from .cleanup.levelling import FitSoles
 from .pipeline import Pipeline, correct_batches, release_simulator
 from .postprocess import KINEMATIC_POSTPROCESS, POSTPROCESS, PostprocessStep
+from .results.results import CorrectedMotion
+from .results.view import CorrectionView, restore_views
 from .settings.tracker import SimulateChoice, TrackerSettings, default_tracker
 from .stages.scene import PLAIN, Scene
 from .stages.staging import adapt_settings
-from .views import SAMPLE_VIEWS, VIEWS, SeeMotion
+from .view_table import SAMPLE_VIEWS, VIEWS, SeeMotion
 
 _FIRST_SHARE = 0.95
 """Share of the work before views improve on corrections, some of which are then made again."""

@@ -15,14 +15,14 @@ from typing import Self
 import numpy as np
 
 from selfcorrect.core.errors import MissingExtraError, SettingError
-from selfcorrect.motion.body.foot_frames import level_feet
 from selfcorrect.motion.checks.check import RuleChoice
 from selfcorrect.motion.checks.findings import Finding, find_violations
-from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.checks.rules import RULE_TABLE, all_rules
-from selfcorrect.motion.corrector_interface.grounding import MotionOnFloor
 from selfcorrect.motion.geometry.vectors import median
 from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.perception.floor_view import FloorView
+from selfcorrect.motion.perception.foot_frames import level_feet
+from selfcorrect.motion.perception.motion_features import MotionFeatures
 from selfcorrect.motion.support import Surroundings
 
 from .body.humanoid import Humanoid, build_humanoid
@@ -203,4 +203,4 @@ def infer_surroundings(motion: Motion) -> Surroundings:
 
 
 def _see_on_level_feet(motion: Motion) -> MotionBatch:
-    return MotionBatch.stack([level_feet(MotionOnFloor.from_motion(motion).motion)])
+    return MotionBatch.stack([level_feet(FloorView.from_ground(motion).motion)])

@@ -11,11 +11,11 @@ from typing import Literal, get_args
 import numpy as np
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.body.foot_frames import level_feet
 from selfcorrect.motion.body.surface import sole_points
 from selfcorrect.motion.geometry.runs import spans
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.perception.foot_frames import level_feet
 from selfcorrect.storage.files.strict_json import read_file_as
 from selfcorrect.storage.files.writing import refuse_to_replace, write_atomically
 

@@ -15,17 +15,17 @@ from functools import cached_property
 import numpy as np
 
 from selfcorrect.motion.body.surface import SolePoints
-from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
 
 from .batching import BATCH_SIZE
 from .body.humanoid import Humanoid, build_humanoid
 from .cleanup.clean import CleanupSettings, clean_motions
+from .compare.evaluate import drop_failed_tracks, evaluate, evaluate_kinematic
 from .engines.world import World
-from .evaluate import drop_failed_tracks, evaluate, evaluate_kinematic
 from .planning import plan_motions
 from .postprocess import BLEND_SIMULATION, PostprocessState, PostprocessStep
+from .results.results import CorrectedMotion
 from .settings.engine_table import ENGINES
 from .settings.tracker import SimulateChoice, TrackerSettings
 from .stages.scene import PLAIN, Scene

@@ -29,7 +29,7 @@ from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.kinematics import joint_positions, pose_joints
 from selfcorrect.motion.measures.roughness import joint_jerks_m_s3, joints_by_part
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.motion.observation.observation import observe_feet
+from selfcorrect.motion.perception.observation import observe_feet
 from selfcorrect.motion.skeleton import Skeleton
 
 from .body.curves import smooth_gaussian, smoothstep, thirds_to_frames

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from selfcorrect.motion.corrector_interface.pieces import see_in_pieces
+from selfcorrect.simulators.views.pieces import see_in_pieces
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
     from selfcorrect.experiments.studies.study import Study
     from selfcorrect.experiments.toy.outcome import Result
     from selfcorrect.experiments.toy.study import LoadedToy
+    from selfcorrect.loop.models.protocol import GenerativeModel
     from selfcorrect.loop.run import Arm, Task
-    from selfcorrect.models.protocol import GenerativeModel
-    from selfcorrect.motion.corrector_interface.results import CorrectedMotion, CorrectMotions
     from selfcorrect.motion.motion import Motion
+    from selfcorrect.simulators.results.results import CorrectedMotion, CorrectMotions
 
 
 EITHER_ENGINE = pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def assert_is_a_model_for_loops(model: GenerativeModel, real: Samples, steps: in
 def run_in_memory(task: Task, arm: Arm, stream: Stream, store: Any = None) -> Any:
     """The store of an arm after its last generation, with its own generation 0; in memory where none is given."""
     from selfcorrect.loop.run import run_loop, train_first_generation
-    from selfcorrect.storage.runs.memory import MemoryStore
+    from selfcorrect.loop.store.memory import MemoryStore
 
     first = MemoryStore()
     store = MemoryStore() if store is None else store

@@ -32,9 +32,9 @@ MAY_IMPORT = {
 """Which other top-level folders each may import. The public names of `selfcorrect/__init__.py` come from everywhere."""
 
 SIMULATORS = (
-    "settings", "body", "contacts", "stages", "engines", "cleanup", "planning",
-    "tracking", "postprocess", "evaluate", "batching", "pipeline", "feasibility", "segments", "choose",
-    "unrelated_poses", "carried", "lost_way", "views", "corrector", "presets", "foot_contacts", "contact_holding",
+    "results", "settings", "body", "contacts", "stages", "engines", "cleanup", "planning", "tracking", "postprocess",
+    "compare", "batching", "pipeline", "feasibility", "views", "choose", "view_table", "corrector", "presets",
+    "foot_contacts", "contact_holding",
 )  # fmt: skip
 """The way of data through `simulators`; each imports only what stands before it."""
 

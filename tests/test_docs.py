@@ -36,10 +36,10 @@ from selfcorrect.experiments.studies.results import ArmCurves
 from selfcorrect.experiments.studies.summary import Summary, read_summary
 from selfcorrect.experiments.toy.files import load_toy_module
 from selfcorrect.experiments.toy.study import load_settings
-from selfcorrect.models.diffusion.model import MotionDiffusion
-from selfcorrect.models.diffusion.presets import preset
-from selfcorrect.models.gaussian import Gaussian
-from selfcorrect.remedies.table import REMEDIES
+from selfcorrect.loop.models.diffusion.model import MotionDiffusion
+from selfcorrect.loop.models.diffusion.presets import preset
+from selfcorrect.loop.models.gaussian import Gaussian
+from selfcorrect.loop.remedies.table import REMEDIES
 from selfcorrect.statistics import Thresholds, holm
 from selfcorrect.testing import Trial
 

@@ -99,7 +99,7 @@ windows_like["pretend"]()
 import sys
 from selfcorrect.core.errors import CorrectorError
 from selfcorrect.core.errors import SettingError
-from selfcorrect.correctors.sandbox import InProcessSandbox, make_sandbox
+from selfcorrect.loop.correctors.sandbox import InProcessSandbox, make_sandbox
 
 sys.path.append(sys.argv[1])
 import others

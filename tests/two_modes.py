@@ -4,11 +4,11 @@ import torch
 
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
+from selfcorrect.loop.models.diffusion.config import DiffusionConfig
+from selfcorrect.loop.models.diffusion.model import MotionDiffusion
+from selfcorrect.loop.models.gaussian import Gaussian
 from selfcorrect.loop.run import Task, train_first_generation
-from selfcorrect.models.diffusion.config import DiffusionConfig
-from selfcorrect.models.diffusion.model import MotionDiffusion
-from selfcorrect.models.gaussian import Gaussian
-from selfcorrect.storage.runs.memory import MemoryStore
+from selfcorrect.loop.store.memory import MemoryStore
 
 STREAM = streams(6)
 DEVIATION = 0.25

@@ -22,7 +22,7 @@ from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.geometry.rotations import slerp
 from selfcorrect.motion.kinematics import forward_kinematics, local_rotations, make_continuous
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.observation.observation import observe
+from selfcorrect.motion.perception.observation import observe
 from selfcorrect.motion.skeleton import SMPL_22, SMPL_22_PARENTS, smpl_22
 from selfcorrect.storage.files import limits
 

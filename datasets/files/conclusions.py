@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from selfcorrect.motion.corrector_interface.repeats import FrameRepeats
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.observation.observation import observe
+from selfcorrect.motion.perception.observation import observe
+from selfcorrect.motion.perception.repeats import FrameRepeats
 
 from .motion_file import MotionFile
 from .skeletons.file_note import FileNote

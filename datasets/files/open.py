@@ -8,11 +8,11 @@ from pathlib import Path
 from selfcorrect.core.checks import describe_value
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.requirements import find_flaw
-from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.ground import Ground
 from selfcorrect.motion.motion import Motion, check_numbers
-from selfcorrect.motion.observation.observation import observe
+from selfcorrect.motion.perception.motion_features import MotionFeatures
+from selfcorrect.motion.perception.observation import observe
 from selfcorrect.storage.files.writing import refuse_to_replace, replacing
 
 from .formats import Format, advise, format_of, format_that_reads, holds_anything, is_motion_file, readable_suffixes

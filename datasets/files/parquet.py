@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.corrector_interface.pieces import group_by_size
+from selfcorrect.core.grouping import group_by_size
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SOLE_BELOW_TOE_JOINT_M, Skeleton
 from selfcorrect.storage.files.limits import COPIES_IN_WORK, Budget, check_unpacked, open_file

@@ -39,10 +39,10 @@ from selfcorrect.experiments.motion.task import motion_task
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.run import run_study
 from selfcorrect.experiments.studies.study import SeedRun, seed_runs
+from selfcorrect.loop.store.folder_store import FolderReader
 from selfcorrect.metrics.neighbours import neighbour_metrics
 from selfcorrect.runtime.processes import default_workers
 from selfcorrect.statistics import Interval
-from selfcorrect.storage.runs.folder_store import FolderReader
 
 RESULTS = SUMMARIES / "founders-recall.csv"
 DENOISER = "small-dct-mlp"

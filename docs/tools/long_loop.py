@@ -30,17 +30,17 @@ from torch import Tensor
 
 from selfcorrect import MemoryStore
 from selfcorrect.core.randomness import streams
-from selfcorrect.correctors.contract import call_corrector
-from selfcorrect.correctors.loop_correction import Correction
 from selfcorrect.experiments.motion.correctors.own import CorrectorInputs, build_corrector
 from selfcorrect.experiments.motion.presets import PRESETS
 from selfcorrect.experiments.motion.task import MotionData, MotionParts, MotionTask, Sharing, load_parts
 from selfcorrect.loop.bias import best_of, sample_plainly
+from selfcorrect.loop.correctors.contract import call_corrector
+from selfcorrect.loop.correctors.loop_correction import Correction
 from selfcorrect.loop.policy import parse_policy
 from selfcorrect.loop.run import Arm, Candidate, run_loop, train_first_generation
+from selfcorrect.loop.store.protocol import Generation
 from selfcorrect.runtime.progress import silent
 from selfcorrect.storage.files.writing import write_atomically
-from selfcorrect.storage.runs.protocol import Generation
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "physics.csv"
 EVALUATED = 128

@@ -20,8 +20,8 @@ from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.experiments.motion.presets import PRESETS
 from selfcorrect.experiments.motion.task import MotionTask, Sharing, motion_task
 from selfcorrect.loop.ancestry import nearest_of_label, offspring_variance
+from selfcorrect.loop.models.diffusion.model import MotionDiffusion
 from selfcorrect.metrics.spread import within_label_ratio
-from selfcorrect.models.diffusion.model import MotionDiffusion
 
 DRAWS = 4
 SOURCES = {"deepmimic": {}, "cmu": {"data": ("cmu-bvh#train",), "reference": ("cmu-bvh#test",)}}

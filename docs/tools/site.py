@@ -30,7 +30,7 @@ from toys import MARKED, command_of
 
 import selfcorrect
 from selfcorrect.experiments.file_correction.demo import demonstration
-from selfcorrect.motion.pictures.player import show
+from selfcorrect.experiments.file_correction.show import show
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -254,13 +254,13 @@ def subcommands(text: str) -> list[str]:
 API_PAGES = {
     "Motion files": r"datasets\.",
     "Motions": r"motion\.(motion|skeleton|ground|geometry|kinematics|inverse_kinematics|views|pictures)",
-    "Correction of motion": r"simulators\.|experiments\.file_correction|motion\.corrector_interface",
+    "Correction of motion": r"simulators\.|experiments\.(file_correction|motion\.correctors)",
     "Checks of motion": r"motion\.checks",
-    "Correctors": r"correctors\.",
-    "Loops": r"loop\.(run|bias)|core\.(randomness|samples)|storage\.",
+    "Correctors": r"loop\.correctors\.",
+    "Loops": r"loop\.(run|bias|store)|core\.(randomness|samples)",
     "Policies": r"loop\.policy",
-    "Models": r"models\.|loop\.calibration",
-    "Experiments": r"experiments\.(studies|toy)|remedies\.",
+    "Models": r"loop\.(models|calibration)",
+    "Experiments": r"experiments\.(studies|toy)|loop\.remedies\.",
     "Metrics, statistics and tests": r"metrics\.|statistics|testing",
     "Errors": r"core\.errors",
 }

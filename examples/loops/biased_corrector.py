@@ -22,7 +22,7 @@ from toy_models.words import word_task
 
 import selfcorrect as sc
 from selfcorrect import claims, toys
-from selfcorrect.correctors.contract import Corrector
+from selfcorrect.loop.correctors.contract import Corrector
 
 UNVERIFIED = "no verifier"
 BLIND, FREE = "blind verifier", "no selection"

@@ -26,7 +26,7 @@ from toy_models.gaussian_tasks import gaussian_task
 import selfcorrect as sc
 from selfcorrect import claims, toys
 from selfcorrect.loop.bias import sampling_settings
-from selfcorrect.models.protocol import TensorModel
+from selfcorrect.loop.models.protocol import TensorModel
 from selfcorrect.statistics import Interval, half_life_interval
 
 COIN = "coin, p = 0.5"

@@ -23,7 +23,7 @@ import selfcorrect as sc
 from selfcorrect import claims, toys
 from selfcorrect.datasets.toy.digits import bundled_digits
 from selfcorrect.loop.fitting import FitEpochs
-from selfcorrect.models.adam import Adam
+from selfcorrect.loop.models.adam import Adam
 
 REAL = "real only"
 NO_DIGIT = DIGIT_COUNT

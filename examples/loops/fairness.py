@@ -17,8 +17,8 @@ from toy_data.draws import CELL_MEANS, people
 
 import selfcorrect as sc
 from selfcorrect import claims, toys
+from selfcorrect.loop.models.protocol import TensorModel
 from selfcorrect.loop.policy import ModifiedPolicy
-from selfcorrect.models.protocol import TensorModel
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from toy_models.gaussian_tasks import distance_to_truth, gaussian_task, per_seed
 import selfcorrect as sc
 from selfcorrect import claims, toys
 from selfcorrect.core.samples import concatenate
-from selfcorrect.correctors.contract import Corrector
+from selfcorrect.loop.correctors.contract import Corrector
 from selfcorrect.loop.policy import History
 
 STRENGTHS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 2.0, 5.0)

@@ -19,7 +19,7 @@ from toy_models.flow import Flow
 
 import selfcorrect as sc
 from selfcorrect import claims, toys
-from selfcorrect.correctors.contract import Corrector
+from selfcorrect.loop.correctors.contract import Corrector
 
 REAL, PLAIN = "real only", "synthetic"
 RIGHT, WRONG = "right verifier", "wrong verifier"

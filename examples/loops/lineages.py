@@ -25,8 +25,8 @@ from torch import Tensor
 import selfcorrect as sc
 from selfcorrect import claims, toys
 from selfcorrect.loop.bias import Bias, sample_plainly
-from selfcorrect.models.protocol import TensorModel
-from selfcorrect.remedies.matching import lineage_matched
+from selfcorrect.loop.models.protocol import TensorModel
+from selfcorrect.loop.remedies.matching import lineage_matched
 
 DIMENSION = 16
 SURVIVAL = "surviving_lineages"

@@ -16,9 +16,9 @@ from toy_models.words import expected_simpson
 
 import selfcorrect as sc
 from selfcorrect import claims, toys
-from selfcorrect.correctors.anchors import AnchoredCorrector, fit_anchors
-from selfcorrect.correctors.contract import Corrector
-from selfcorrect.models.protocol import TensorModel
+from selfcorrect.loop.correctors.anchors import AnchoredCorrector, fit_anchors
+from selfcorrect.loop.correctors.contract import Corrector
+from selfcorrect.loop.models.protocol import TensorModel
 
 UNTRAINED = torch.tensor(False)
 

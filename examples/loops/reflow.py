@@ -19,7 +19,7 @@ from toy_models.distances import measure_wasserstein
 import selfcorrect as sc
 from selfcorrect import claims, toys
 from selfcorrect.datasets.toy.draws import normal
-from selfcorrect.models.protocol import TensorModel
+from selfcorrect.loop.models.protocol import TensorModel
 
 ANEW, REFLOW, MIXED = "real data only", "reflow", "reflow with real data"
 

@@ -20,9 +20,9 @@ from toy_models.kernel_density import KernelDensity
 
 import selfcorrect as sc
 from selfcorrect import claims, toys
+from selfcorrect.loop.models.adam import Adam
+from selfcorrect.loop.models.training import Batch, descend
 from selfcorrect.loop.policy import Policy
-from selfcorrect.models.adam import Adam
-from selfcorrect.models.training import Batch, descend
 
 
 class Adversaries(nn.Module):

@@ -16,8 +16,8 @@ from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.body.requirements import NO_BODY, find_missing_body
 from selfcorrect.motion.checks.check import CheckResult, RuleChoice, check_samples, check_with
 from selfcorrect.motion.checks.findings import Finding
-from selfcorrect.motion.corrector_interface.repeats import FrameRepeats
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.perception.repeats import FrameRepeats
 from selfcorrect.motion.support import Surroundings
 from selfcorrect.runtime.bugs import describe_failure, remove_path, try_optional
 from selfcorrect.storage.files.limits import read_text

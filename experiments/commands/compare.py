@@ -21,7 +21,7 @@ from ..studies.comparison.arguments import ComparisonOptions
 from .inputs import list_changed
 
 if TYPE_CHECKING:
-    from selfcorrect.correctors.loop_correction import Correction
+    from selfcorrect.loop.correctors.loop_correction import Correction
     from selfcorrect.loop.run import Arm
 
 
@@ -105,8 +105,8 @@ class CompareCommand:
 
 
 def _correction(arm: ArmSettings) -> Correction | None:
-    from selfcorrect.correctors.contract import lift
-    from selfcorrect.correctors.loop_correction import Correction
+    from selfcorrect.loop.correctors.contract import lift
+    from selfcorrect.loop.correctors.loop_correction import Correction
 
     from ..motion.correctors.own_function import load
 

@@ -32,10 +32,10 @@ class DemoCommand:
         if self.out.suffix != ".html":
             raise SettingError(f"--out {self.out}: the page's name must end in .html")
         check_output(self.out, self.overwrite or _is_demo_page(self.out))
-        from selfcorrect.motion.pictures.player import show
         from selfcorrect.storage.files.writing import write_atomically
 
         from ..file_correction.demo import demonstration
+        from ..file_correction.show import show
 
         print("Correcting a walk whose feet sink and skate and whose limbs shake …", flush=True)
         demo = demonstration()

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Self
 from tyro.conf import arg
 from tyro.extras import literal_type_from_choices
 
+from selfcorrect.loop.store.wandb_options import WandbOptions
 from selfcorrect.runtime.processes import default_workers
 from selfcorrect.simulators.settings.engine_table import ENGINES
-from selfcorrect.storage.runs.wandb_options import WandbOptions
 
 from ..jobs.run import RUNNERS
 from ..jobs.targets import place_of

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import tyro
 
+from selfcorrect.loop.store.wandb_options import WandbOptions
 from selfcorrect.runtime.processes import default_workers
-from selfcorrect.storage.runs.wandb_options import WandbOptions
 
 from ..jobs.targets import place_of
 from ..jobs.where import Where

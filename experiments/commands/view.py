@@ -78,8 +78,9 @@ class ViewCommand:
             draw_motions(self.out, motions, titles, overwrite=self.overwrite)
             print(self.out)
             return
-        from selfcorrect.motion.pictures.player import show
         from selfcorrect.storage.files.writing import write_atomically
+
+        from ..file_correction.show import show
 
         page = self.out or Path(tempfile.mkdtemp(prefix="selfcorrect-")) / "motions.html"
         text = show(*motions, titles=titles).html

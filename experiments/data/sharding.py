@@ -19,11 +19,11 @@ from tqdm import tqdm
 
 from selfcorrect.core.checks import check_count
 from selfcorrect.core.errors import InputError, RunFolderError, SettingError
+from selfcorrect.core.grouping import group_by_size
 from selfcorrect.datasets.collections.dataset import Clip
 from selfcorrect.datasets.files.parquet import NamedMotion, identify_skeleton, read_named, write_named
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.datasets.load import label_of
-from selfcorrect.motion.corrector_interface.pieces import group_by_size
 from selfcorrect.motion.motion import check_numbers
 from selfcorrect.runtime.bugs import describe_failure
 from selfcorrect.runtime.processes import map_tasks

@@ -9,11 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from selfcorrect.core.errors import DamagedError, InputError
-from selfcorrect.storage.files.digests import DIGESTS, NO_CHECKSUM, SUMS, check_listing, describe_damage, has_digest
-from selfcorrect.storage.files.limits import read_bytes
-from selfcorrect.storage.files.locks import LOCK
-from selfcorrect.storage.files.places import Place, is_address
-from selfcorrect.storage.runs.run_folder import (
+from selfcorrect.loop.store.run_folder import (
     CONFIG,
     ENVIRONMENT,
     FEASIBILITY_FILE,
@@ -21,6 +17,10 @@ from selfcorrect.storage.runs.run_folder import (
     REFERENCES_FILE,
     SUMMARY_FILE,
 )
+from selfcorrect.storage.files.digests import DIGESTS, NO_CHECKSUM, SUMS, check_listing, describe_damage, has_digest
+from selfcorrect.storage.files.limits import read_bytes
+from selfcorrect.storage.files.locks import LOCK
+from selfcorrect.storage.files.places import Place, is_address
 
 from ..file_correction.correct_file import RECORDS, FileTask
 from ..file_correction.file_result import read_record
@@ -93,8 +93,8 @@ def _check_generations(folder: Path) -> Iterator[FileCheck]:
     runs = sorted({path.parent for path in folder.rglob("generation-*") if path.is_dir()})
     if not runs:
         return
-    from selfcorrect.storage.runs.folder_store import find_missing, generation_folders
-    from selfcorrect.storage.runs.generation_files import check_generation_files
+    from selfcorrect.loop.store.folder_store import find_missing, generation_folders
+    from selfcorrect.loop.store.generation_files import check_generation_files
 
     for run in runs:
         for _, generation in generation_folders(run):

@@ -10,7 +10,7 @@ import numpy as np
 from selfcorrect.motion.geometry.runs import spans
 from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.observation.observation import find_feet_m, observe
+from selfcorrect.motion.perception.observation import find_feet_m, observe
 
 LEAST_M = 0.05
 """Smaller moves are not listed."""

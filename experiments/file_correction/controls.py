@@ -6,13 +6,13 @@ from dataclasses import replace
 import numpy as np
 
 from selfcorrect.core.errors import CorrectorError, InputError
-from selfcorrect.motion.checks.comparison import measure_correction
-from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Note, NoteKind
 from selfcorrect.motion.geometry.rotations import slerp
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.measures.roughness import added_by_joint_deg_s
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.simulators.compare.comparison import measure_correction
+from selfcorrect.simulators.results.results import CorrectedMotion, Note, NoteKind
 
 from .control_texts import LIMB_PARTS, parse_amounts, parse_span, read_contacts
 from .options import PATH, CorrectionOptions

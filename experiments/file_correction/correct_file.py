@@ -10,22 +10,22 @@ from operator import attrgetter
 from pathlib import Path
 
 from selfcorrect.core.errors import InputError
+from selfcorrect.core.grouping import group_by_size
 from selfcorrect.datasets.files.formats import formats_of, written_suffix
 from selfcorrect.datasets.files.motion_file import MotionFile
 from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.motion.checks.check import check
-from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.checks.pace import pace
-from selfcorrect.motion.corrector_interface.pieces import group_by_size
-from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.editing.transforms import retime
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.perception.motion_features import MotionFeatures
 from selfcorrect.runtime.bugs import describe_failure, is_machine_failure
 from selfcorrect.runtime.identity import Identity
 from selfcorrect.runtime.progress import Progress, part_of_work, split_work, watch_progress
 from selfcorrect.simulators.batching import MAX_FRAMES_TOGETHER
 from selfcorrect.simulators.body.humanoid import estimate_mass_kg
 from selfcorrect.simulators.corrector import correct_through_views
+from selfcorrect.simulators.results.results import CorrectedMotion
 from selfcorrect.simulators.settings.engine_table import AUTO, ENGINES
 from selfcorrect.storage.files.digests import compute_file_digest
 from selfcorrect.storage.files.limits import record_opened_paths

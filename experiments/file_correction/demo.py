@@ -6,8 +6,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from selfcorrect.datasets.load import load_motions
-from selfcorrect.motion.body.foot_frames import level_feet
-from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle
 from selfcorrect.motion.geometry.rotations import compose, quaternions
 from selfcorrect.motion.measures.physical import (
@@ -19,7 +17,9 @@ from selfcorrect.motion.measures.physical import (
 )
 from selfcorrect.motion.measures.skating import measure_skating_m_s
 from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.perception.foot_frames import level_feet
 from selfcorrect.motion.support import Support
+from selfcorrect.simulators.results.results import CorrectedMotion
 
 from .in_python import correct
 

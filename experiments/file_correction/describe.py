@@ -8,17 +8,17 @@ from typing import Any, TypeVar
 import numpy as np
 
 from selfcorrect.motion.checks.check import CheckResult, RuleChoice, check_features, check_samples
-from selfcorrect.motion.checks.comparison import MotionComparison
-from selfcorrect.motion.checks.motion_features import MotionFeatures
-from selfcorrect.motion.corrector_interface.grounding import see_level
-from selfcorrect.motion.corrector_interface.repeats import FrameRepeats
-from selfcorrect.motion.corrector_interface.results import CorrectedMotion, NoteKind
-from selfcorrect.motion.corrector_interface.timeline import ResidualSpan, Timeline
 from selfcorrect.motion.editing.transforms import heading_rad
 from selfcorrect.motion.measures.moves import JointMoves
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.perception.motion_features import MotionFeatures
+from selfcorrect.motion.perception.repeats import FrameRepeats
 from selfcorrect.runtime.bugs import try_optional
-from selfcorrect.simulators.evaluate import LARGE_MOVE_M
+from selfcorrect.simulators.compare.comparison import MotionComparison
+from selfcorrect.simulators.compare.evaluate import LARGE_MOVE_M
+from selfcorrect.simulators.results.level_world import see_level
+from selfcorrect.simulators.results.results import CorrectedMotion, NoteKind
+from selfcorrect.simulators.results.timeline import ResidualSpan, Timeline
 
 from .body_moves import BodyMove, find_body_moves
 from .file_result import FileContent, FileFigures, FileResult

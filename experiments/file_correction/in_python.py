@@ -7,10 +7,10 @@ from selfcorrect.core.checks import check_kind
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.files.formats import written_suffix
 from selfcorrect.motion.body.requirements import check_body
-from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.processes import default_workers
 from selfcorrect.simulators.corrector import correct_through_views
+from selfcorrect.simulators.results.results import CorrectedMotion
 from selfcorrect.storage.files.writing import refuse_to_replace, replacing
 
 from ..jobs.targets import place_of

@@ -4,11 +4,11 @@ from dataclasses import replace
 from functools import partial
 
 from selfcorrect.motion.checks.floor import find_level_under
-from selfcorrect.motion.checks.motion_features import MotionFeatures
-from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Failure, FailureKind
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.observation.observation import observe
+from selfcorrect.motion.perception.motion_features import MotionFeatures
+from selfcorrect.motion.perception.observation import observe
 from selfcorrect.simulators.corrector import correct_through_views
+from selfcorrect.simulators.results.results import CorrectedMotion, Failure, FailureKind
 
 from .control_texts import read_contacts
 from .controls import apply_controls

@@ -9,11 +9,11 @@ from statistics import median, pstdev
 from typing import get_args
 
 from selfcorrect.core.errors import DamagedError, InputError
-from selfcorrect.motion.corrector_interface.grounding import NOTED_M
-from selfcorrect.motion.corrector_interface.results import Stage
 from selfcorrect.motion.measures.physical import FIGURES, MotionFigure
 from selfcorrect.runtime.bugs import remove_path, try_optional
-from selfcorrect.simulators.evaluate import UNEXPLAINED_BODYWEIGHTS
+from selfcorrect.simulators.compare.evaluate import UNEXPLAINED_BODYWEIGHTS
+from selfcorrect.simulators.results.results import Stage
+from selfcorrect.simulators.views.floor import NOTED_M
 from selfcorrect.storage.files.digests import format_ending, read_with_digest
 from selfcorrect.storage.files.strict_json import to_json
 from selfcorrect.storage.files.writing import text_output

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from selfcorrect.datasets.files.open import open_motion
-from selfcorrect.motion.checks.comparison import measure_correction
-from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Note
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.bugs import try_optional
+from selfcorrect.simulators.compare.comparison import measure_correction
+from selfcorrect.simulators.results.results import CorrectedMotion, Note
 
 from .options import CorrectionOptions
 

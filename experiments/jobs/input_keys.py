@@ -14,8 +14,8 @@ from pathlib import Path
 import selfcorrect
 from selfcorrect.motion.geometry.compiled import KERNELS
 from selfcorrect.runtime.identity import Identity
+from selfcorrect.runtime.software import describe_software
 from selfcorrect.storage.files.digests import compute_digest, compute_file_digest
-from selfcorrect.storage.runs.run_folder import describe_software
 
 
 def make_input_key(

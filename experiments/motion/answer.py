@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from selfcorrect.loop.remedies.table import REMEDIES
 from selfcorrect.motion.measures.metrics import KEPT_DIVERSITY, Metric, find_metric
-from selfcorrect.remedies.table import REMEDIES
 from selfcorrect.statistics import mean_interval
 
 from ..studies import verdict

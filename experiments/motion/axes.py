@@ -9,10 +9,10 @@ from typing import Annotated
 from tyro.conf import arg
 
 from selfcorrect.core.errors import SettingError
+from selfcorrect.loop.models.diffusion.config import SamplerName
+from selfcorrect.loop.models.diffusion.presets import preset, preset_names
 from selfcorrect.loop.policy_table import POLICIES
-from selfcorrect.models.diffusion.config import SamplerName
-from selfcorrect.models.diffusion.presets import preset, preset_names
-from selfcorrect.remedies.table import PLACES, REMEDIES
+from selfcorrect.loop.remedies.table import PLACES, REMEDIES
 
 from ..studies.arms import BASELINE, SAMPLING_SETTINGS, TAKES_RATIO, ArmSettings
 from .correctors.table import CORRECTORS, UNKNOWN, corrector_row

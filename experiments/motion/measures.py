@@ -6,10 +6,10 @@ import torch
 
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.loop_correction import Correction
+from selfcorrect.loop.correctors.loop_correction import Correction
+from selfcorrect.loop.models.protocol import GenerativeModel
 from selfcorrect.loop.policy import sampling_labels
 from selfcorrect.loop.run import correct_real_data
-from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.motion.measures.metrics import EXPLAINED, FEASIBILITY, find_metric
 from selfcorrect.motion.motion import MotionBatch
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import torch
 
 from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.contract import call_corrector
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
+from selfcorrect.loop.correctors.contract import call_corrector
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.pictures.panels import PicturePanel

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from selfcorrect.models.diffusion.presets import preset
+from selfcorrect.loop.models.diffusion.presets import preset
 
 from ..studies.arms import BASELINE, STATIC, ArmSettings
 from .settings import KeptModels, MotionSettings, find_engine

@@ -7,9 +7,9 @@ import numpy as np
 
 from selfcorrect.core.errors import RunFolderError
 from selfcorrect.core.randomness import streams
+from selfcorrect.loop.store.run_folder import REFERENCES_FILE
 from selfcorrect.motion.measures.metrics import DESCENT, EXPLAINED, FIELD, MEASURED, TRAINED, added_metrics, find_metric
 from selfcorrect.storage.files.strict_json import as_json
-from selfcorrect.storage.runs.run_folder import REFERENCES_FILE
 
 from ..studies.arms import BASELINE, ArmSettings
 from ..studies.figures import SHARE_CAPTION, looks, opening_curves, share_picture

@@ -10,9 +10,9 @@ from selfcorrect.core.errors import RunFolderError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.loop.run import Candidate
+from selfcorrect.loop.store.folder_store import FolderReader
+from selfcorrect.loop.store.run_folder import CONFIG
 from selfcorrect.storage.files.digests import read_with_digest
-from selfcorrect.storage.runs.folder_store import FolderReader
-from selfcorrect.storage.runs.run_folder import CONFIG
 
 from ..studies.arms import BASELINE, ArmSettings
 from .settings import settings_from_config

@@ -12,9 +12,9 @@ from tyro.extras import literal_type_from_choices
 
 from selfcorrect.core.checks import MOST, check_count
 from selfcorrect.core.errors import SettingError
-from selfcorrect.models.diffusion.config import DiffusionConfig
-from selfcorrect.models.diffusion.presets import DENOISER_PRESETS, preset
-from selfcorrect.remedies.table import PLACES, REMEDIES
+from selfcorrect.loop.models.diffusion.config import DiffusionConfig
+from selfcorrect.loop.models.diffusion.presets import DENOISER_PRESETS, preset
+from selfcorrect.loop.remedies.table import PLACES, REMEDIES
 from selfcorrect.runtime.registry import Registry, Row
 from selfcorrect.simulators.settings.engine_table import ENGINES, PUBLISHED_ENGINE
 from selfcorrect.storage.files.strict_json import spell_infinity

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from selfcorrect.models.diffusion.presets import DENOISER_PRESETS, preset
+from selfcorrect.loop.models.diffusion.presets import DENOISER_PRESETS, preset
 from selfcorrect.motion.measures.metrics import Metric, find_metric
 from selfcorrect.statistics import Interval, jackknife_ratio
 
@@ -120,7 +120,7 @@ def describe_samplers(outcome: Outcome) -> list[str]:
     of generation 0.
     """
     from selfcorrect.loop.calibration import VARIANCES  # which imports PyTorch
-    from selfcorrect.models.diffusion.model import MotionDiffusion
+    from selfcorrect.loop.models.diffusion.model import MotionDiffusion
 
     sentences = []
     for task, arms in outcome.curves.items():

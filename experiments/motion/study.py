@@ -10,23 +10,23 @@ from torch import Tensor
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.anchors import temporal_frequencies
-from selfcorrect.correctors.loop_correction import Correction
+from selfcorrect.loop.correctors.anchors import temporal_frequencies
+from selfcorrect.loop.correctors.loop_correction import Correction
+from selfcorrect.loop.models.diffusion.denoiser_table import DENOISERS
+from selfcorrect.loop.models.diffusion.model import choose_device
+from selfcorrect.loop.models.diffusion.presets import preset
+from selfcorrect.loop.models.protocol import GenerativeModel
+from selfcorrect.loop.remedies.remedies import RemedyInputs, with_place, with_remedy
+from selfcorrect.loop.remedies.spectrum import restore_energy
+from selfcorrect.loop.remedies.table import REMEDIES
 from selfcorrect.loop.run import Arm, Task
-from selfcorrect.models.diffusion.denoiser_table import DENOISERS
-from selfcorrect.models.diffusion.model import choose_device
-from selfcorrect.models.diffusion.presets import preset
-from selfcorrect.models.protocol import GenerativeModel
+from selfcorrect.loop.store.folder_store import FolderReader
+from selfcorrect.loop.store.run_folder import FEASIBILITY_FILE, REFERENCES_FILE
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.measures.metrics import METRIC_TABLE, added_metrics
-from selfcorrect.remedies.remedies import RemedyInputs, with_place, with_remedy
-from selfcorrect.remedies.spectrum import restore_energy
-from selfcorrect.remedies.table import REMEDIES
 from selfcorrect.runtime.identity import Identity
 from selfcorrect.runtime.progress import Progress, silent
 from selfcorrect.simulators.settings.engine_table import ENGINES
-from selfcorrect.storage.runs.folder_store import FolderReader
-from selfcorrect.storage.runs.run_folder import FEASIBILITY_FILE, REFERENCES_FILE
 
 from ..jobs.identities import identity_of_data
 from ..jobs.run import use_one_thread

@@ -18,18 +18,18 @@ from selfcorrect.datasets.load import load_motions
 from selfcorrect.datasets.window_settings import WindowSettings
 from selfcorrect.datasets.windows import Split, Windows, split_sources, split_windows
 from selfcorrect.loop.ancestry import novelty
+from selfcorrect.loop.models.diffusion.model import MotionDiffusion, choose_device
+from selfcorrect.loop.models.diffusion.presets import preset
+from selfcorrect.loop.models.protocol import GenerativeModel
 from selfcorrect.loop.policy import FreshSource, fresh_blocks, parse_policy
+from selfcorrect.loop.remedies.remedies import RemedyInputs, with_remedy
 from selfcorrect.loop.run import Arm, Candidate, Task
-from selfcorrect.models.diffusion.model import MotionDiffusion, choose_device
-from selfcorrect.models.diffusion.presets import preset
-from selfcorrect.models.protocol import GenerativeModel
+from selfcorrect.loop.store.folder_store import FolderReader
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.measures.evaluation import MotionEvaluator
 from selfcorrect.motion.measures.metrics import CORRECTED, NOVELTY
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.remedies.remedies import RemedyInputs, with_remedy
 from selfcorrect.runtime.progress import Progress, silent
-from selfcorrect.storage.runs.folder_store import FolderReader
 
 from ..studies.arms import ArmSettings
 from .settings import GENERATORS, MotionSettings

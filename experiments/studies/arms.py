@@ -18,10 +18,10 @@ from selfcorrect.runtime.registry import import_callable
 from selfcorrect.storage.files.strict_json import read_as
 
 if TYPE_CHECKING:
-    from selfcorrect.correctors.loop_correction import Correction
+    from selfcorrect.loop.correctors.loop_correction import Correction
+    from selfcorrect.loop.models.diffusion.config import DiffusionConfig
     from selfcorrect.loop.policy import FreshSource
     from selfcorrect.loop.run import Arm
-    from selfcorrect.models.diffusion.config import DiffusionConfig
 
 SAMPLING_BOUNDS = {
     "guidance": (0.0, 100.0),
@@ -139,8 +139,8 @@ class ArmSettings:
     @classmethod
     def from_arm(cls, arm: Arm, name: str = "") -> ArmSettings:
         """Return the settings of an arm; names stand for objects."""
-        from selfcorrect.correctors.contract import name_of
         from selfcorrect.loop.bias import sample_plainly
+        from selfcorrect.loop.correctors.contract import name_of
         from selfcorrect.loop.fitting import fit_plainly
         from selfcorrect.loop.policy import format_policy
 

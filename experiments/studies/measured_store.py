@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from selfcorrect.core.errors import DamagedError
+from selfcorrect.loop.store.memory import MemoryStore
+from selfcorrect.loop.store.protocol import Generation
 from selfcorrect.storage.files.digests import read_with_digest, write_with_digest
 from selfcorrect.storage.files.strict_json import from_json, to_json
 from selfcorrect.storage.files.writing import explain_write_error
-from selfcorrect.storage.runs.memory import MemoryStore
-from selfcorrect.storage.runs.protocol import Generation
 
 MEASURED_FILE = "measured.json"
 

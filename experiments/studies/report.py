@@ -16,14 +16,15 @@ from typing import Any, Literal
 import jinja2
 import numpy as np
 
+from selfcorrect.loop.store.folder_store import FolderReader
+from selfcorrect.loop.store.run_folder import SUMMARY_FILE
+from selfcorrect.loop.store.tracking import write_json_lines
 from selfcorrect.motion.measures.metrics import Metric
 from selfcorrect.motion.pictures.player import SCENE_MARK
 from selfcorrect.motion.pictures.player import TEMPLATE as PLAYER
+from selfcorrect.runtime.software import describe_environment
 from selfcorrect.storage.files.digests import check_listing, find_listing, write_listing
 from selfcorrect.storage.files.writing import write_atomically
-from selfcorrect.storage.runs.folder_store import FolderReader
-from selfcorrect.storage.runs.run_folder import SUMMARY_FILE, describe_environment
-from selfcorrect.storage.runs.tracking import write_json_lines
 
 from . import verdict
 from .arms import ArmSettings

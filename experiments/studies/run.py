@@ -11,9 +11,9 @@ from typing import TypeAlias
 
 from selfcorrect.core.checks import count_noun
 from selfcorrect.core.errors import JobsError, RunFolderError
-from selfcorrect.storage.runs.run_folder import IDENTITIES_FILE, claim_folder
-from selfcorrect.storage.runs.tracking import MetricRow, WandbLog
-from selfcorrect.storage.runs.wandb_options import OFF, WandbOptions
+from selfcorrect.loop.store.run_folder import IDENTITIES_FILE, claim_folder
+from selfcorrect.loop.store.tracking import MetricRow, WandbLog
+from selfcorrect.loop.store.wandb_options import OFF, WandbOptions
 
 from ..jobs.identities import IdentityFile
 from ..jobs.progress_bars import Event

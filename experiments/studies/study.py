@@ -16,12 +16,12 @@ from selfcorrect.core.errors import RunFolderError
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.loop.policy import reads_past
 from selfcorrect.loop.run import Arm, Task, run_loop, train_first_generation
+from selfcorrect.loop.store.folder_store import FolderReader, FolderStore
+from selfcorrect.loop.store.protocol import Generation, Record
+from selfcorrect.loop.store.run_folder import IDENTITIES_FILE
 from selfcorrect.runtime.identity import Identity
 from selfcorrect.runtime.progress import Progress
 from selfcorrect.storage.files.digests import read_with_digest, write_with_digest
-from selfcorrect.storage.runs.folder_store import FolderReader, FolderStore
-from selfcorrect.storage.runs.protocol import Generation, Record
-from selfcorrect.storage.runs.run_folder import IDENTITIES_FILE
 
 from ..jobs.identities import IdentityFile
 from ..jobs.run import Job

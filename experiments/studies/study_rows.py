@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from selfcorrect.loop.store.folder_store import FolderReader
+from selfcorrect.loop.store.tracking import list_metrics
 from selfcorrect.storage.files.digests import read_with_digest
-from selfcorrect.storage.runs.folder_store import FolderReader
-from selfcorrect.storage.runs.tracking import list_metrics
 
 from .arms import ArmSettings, folder_name
 from .results import ArmCurves

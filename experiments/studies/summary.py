@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from selfcorrect.core.errors import InputError
+from selfcorrect.loop.store.run_folder import SUMMARY_FILE
 from selfcorrect.storage.files.digests import append_digest, read_with_digest
 from selfcorrect.storage.files.writing import write_atomically
-from selfcorrect.storage.runs.run_folder import SUMMARY_FILE
 
 from .results import ArmCurves
 

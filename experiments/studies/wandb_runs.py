@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from selfcorrect.loop.store.tracking import MetricRow, TrackedRun, WandbLog
 from selfcorrect.storage.files.locks import read_identity
 from selfcorrect.storage.files.strict_json import spell_infinity
-from selfcorrect.storage.runs.tracking import MetricRow, TrackedRun, WandbLog
 
 from .arms import ArmSettings
 from .report import REPORT

@@ -16,12 +16,12 @@ import numpy as np
 from selfcorrect.core.errors import SelfcorrectError, SettingError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.loop.run import Arm, Task
+from selfcorrect.loop.store.folder_store import FolderReader
+from selfcorrect.loop.store.protocol import Record
 from selfcorrect.runtime.identity import identity_of
 from selfcorrect.runtime.progress import Progress
 from selfcorrect.storage.files.digests import compute_digest, read_with_digest
 from selfcorrect.storage.files.strict_json import from_json, to_json
-from selfcorrect.storage.runs.folder_store import FolderReader
-from selfcorrect.storage.runs.protocol import Record
 
 from ..jobs.input_keys import CODE_OF_TOYS, digest_software
 from ..studies.arms import ArmSettings, folder_name

@@ -12,8 +12,8 @@ import numpy as np
 from torch import Tensor
 
 from selfcorrect.core.randomness import Stream, streams
+from selfcorrect.loop.models.protocol import GenerativeModel
 from selfcorrect.loop.run import Arm, Task
-from selfcorrect.models.protocol import GenerativeModel
 
 from ..studies.claims import Curves, Quantity, Statement
 from ..studies.results import Drawable

@@ -15,7 +15,7 @@ from scipy.spatial.distance import cdist
 from torch import Tensor
 
 from ..core.samples import Samples
-from ..correctors.loop_correction import CorrectedBatch
+from .correctors.loop_correction import CorrectedBatch
 
 ENTROPY = "training_entropy"
 """Key of the change of the training set's entropy."""

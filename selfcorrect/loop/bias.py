@@ -16,7 +16,7 @@ from ..core.checks import check_number
 from ..core.errors import SettingError
 from ..core.randomness import Stream
 from ..core.samples import Samples
-from ..models.protocol import GenerativeModel
+from .models.protocol import GenerativeModel
 
 Bias: TypeAlias = "Callable[[GenerativeModel, Samples], Sampler]"
 Score: TypeAlias = Callable[[Tensor], Tensor]

@@ -14,8 +14,8 @@ import numpy as np
 from ..core.randomness import Stream
 from ..core.samples import Samples
 from ..metrics.spread import within_label_ratio
-from ..models.protocol import GenerativeModel
 from .ancestry import Space, nearest_of_label, offspring_variance
+from .models.protocol import GenerativeModel
 
 VARIANCES = (1.0, 0.1)
 """Variances of the Gaussians of which the share kept is reported, in units of the model's values."""

@@ -11,9 +11,9 @@ from ..core.checks import check_count, check_number
 from ..core.errors import SettingError
 from ..core.randomness import Stream
 from ..core.samples import Samples
-from ..correctors.loop_correction import CorrectedBatch
-from ..models.pairs import PairModel, Pairs, swap_half
-from ..models.protocol import GenerativeModel
+from .correctors.loop_correction import CorrectedBatch
+from .models.pairs import PairModel, Pairs, swap_half
+from .models.protocol import GenerativeModel
 
 _LEAST = 1e-6
 _MOST = 1e6

@@ -20,20 +20,20 @@ from ..core.checks import check_callable, check_count, check_methods, describe_v
 from ..core.errors import InputError, LoopError, SettingError, TrainingDivergedError
 from ..core.randomness import Stream
 from ..core.samples import Samples, check_drawn
-from ..correctors.contract import load_state, name_of, state_of
-from ..correctors.loop_correction import CorrectedBatch, Correction, Redraw, apply_corrector
-from ..models.protocol import GenerativeModel
 from ..runtime import global_generators
 from ..runtime.bugs import describe_error, internal_error_traceback
 from ..runtime.identity import is_of_users
 from ..runtime.stopwatch import Stopwatch
-from ..storage.runs.memory import MemoryStore
-from ..storage.runs.protocol import Generation, Metrics, Record, Store
 from .ancestry import Genealogy, Space
 from .arm_name import format_arm_name
 from .bias import Bias, Sampler, sample_independently, sample_plainly
+from .correctors.contract import load_state, name_of, state_of
+from .correctors.loop_correction import CorrectedBatch, Correction, Redraw, apply_corrector
 from .fitting import Fitting, PairFitting, fit_plainly
+from .models.protocol import GenerativeModel
 from .policy import Policy, format_policy, measure_mixture, overlapping, sampling_labels
+from .store.memory import MemoryStore
+from .store.protocol import Generation, Metrics, Record, Store
 from .trial import DataGuard, try_correction
 
 TRAINING_LOSS = "training_loss"

@@ -18,14 +18,14 @@ import torch
 from ..core.errors import CorrectorError, SettingError
 from ..core.randomness import Stream
 from ..core.samples import Samples, check_drawn, concatenate, digest_tensors
-from ..correctors.contract import Corrector, load_state, name_of, state_of
-from ..correctors.loop_correction import CorrectedBatch, Correction, apply_corrector
 from ..runtime import global_generators
 from ..runtime.identity import locate_code
 from ..runtime.supervision import EndedError
+from .correctors.contract import Corrector, load_state, name_of, state_of
+from .correctors.loop_correction import CorrectedBatch, Correction, apply_corrector
 
 if TYPE_CHECKING:
-    from ..models.protocol import GenerativeModel
+    from .models.protocol import GenerativeModel
 
 _DECLARE = "or declare that it cannot with an attribute `repeatable = False`"
 _TRIAL_SIZES = (2, 256)
@@ -178,7 +178,7 @@ def _call_twice(
     raise SettingError(
         f"{title} {cause} in `{method}`: called twice with the same data and stream it differs, so that no run of it "
         "can be repeated or resumed; draw from `stream.generator()`, put layers that draw themselves (initialisation, "
-        f"dropout) within `selfcorrect.models.training.layer_randomness(stream, device)`, {_DECLARE}"
+        f"dropout) within `selfcorrect.loop.models.training.layer_randomness(stream, device)`, {_DECLARE}"
     )
 
 

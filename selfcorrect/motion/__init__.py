@@ -1,1 +1,1 @@
-"""Human motion: skeletons, kinematics, features, contacts, physical plausibility, drawing."""
+"""Human motion: skeletons, kinematics, perception, physical plausibility, pictures."""

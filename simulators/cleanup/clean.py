@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Self, get_args
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.motion.corrector_interface.frame_times import FrameTimes
 from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.perception.repeats import FrameTimes
 
 from ..settings.plan import SUPPORT_MODES, SupportChoice, SupportMode
 from ..stages.values import CleanedMotions

@@ -10,11 +10,11 @@ from typing import Protocol, Self, TypeVar
 import numpy as np
 
 from selfcorrect.motion.body.surface import SolePoints, sole_points
-from selfcorrect.motion.corrector_interface.results import Note, Repair
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
 
+from ..results.results import Note, Repair
 from ..settings.plan import SupportMode
 from ..stages.values import Floor
 from .stance import PosedMotions

@@ -17,15 +17,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from selfcorrect.motion.corrector_interface.results import Note, NoteKind, Repair
 from selfcorrect.motion.geometry.filters import gaussian_filter1d
 from selfcorrect.motion.geometry.vectors import norms, percentile
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.observation.observation import observe
-from selfcorrect.motion.observation.stance_model import STANDS_M_S
+from selfcorrect.motion.perception.observation import observe
+from selfcorrect.motion.perception.stance_model import STANDS_M_S
 
 from ..body.curves import smooth_whittaker
 from ..body.soles import lowness_weights
+from ..results.results import Note, NoteKind, Repair
 from ..stages.values import Floor
 from .cleaning import CleanupState
 from .foot_lock import furthest_in_stance_m, lock_share

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from selfcorrect.motion.geometry.vectors import UP
-from selfcorrect.motion.observed_ground import ObservedGround
+from selfcorrect.motion.perception.observed_ground import ObservedGround
 
 from ..body.soles import fit_soles
 from .cleaning import CleanupState

@@ -19,7 +19,7 @@ from selfcorrect.motion.geometry.vectors import ALONG_FLOOR, UP, median, norms, 
 from selfcorrect.motion.ground import Ground
 from selfcorrect.motion.kinematics import cached_poses, local_rotations
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.motion.observation.observation import observe
+from selfcorrect.motion.perception.observation import observe
 from selfcorrect.motion.skeleton import SIDES, Skeleton, strip_side
 
 from ..body.curves import FRAME_S, blur, smooth_gaussian

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from selfcorrect.motion.corrector_interface.results import Repair
 from selfcorrect.motion.geometry.rotations import steps_between
 from selfcorrect.motion.geometry.vectors import median, norms, percentile
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import strip_side
 
+from ..results.results import Repair
 from .cleaning import CleanupState, repair_each
 from .splices import spread_step
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from selfcorrect.motion.corrector_interface.results import Repair
 from selfcorrect.motion.geometry.rotations import (
     compose,
     invert,
@@ -29,6 +28,7 @@ from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 
 from ..body.curves import smoothstep
+from ..results.results import Repair
 from .cleaning import CleanupState, repair_each
 
 _JUMP_M = 0.065

@@ -15,8 +15,8 @@ from selfcorrect.motion.geometry.rotations import rotate
 from selfcorrect.motion.geometry.runs import spans
 from selfcorrect.motion.kinematics import cache_poses, cached_poses
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.motion.observation.observation import observe
-from selfcorrect.motion.observation.stance_model import LIKELY
+from selfcorrect.motion.perception.observation import observe
+from selfcorrect.motion.perception.stance_model import LIKELY
 from selfcorrect.motion.support import Support
 
 from ..body.leg_ik import Legs

@@ -16,7 +16,7 @@ from selfcorrect.core.checks import Positive
 from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.kinematics import cached_poses
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.motion.observation.rests import REST_LEVEL_M, find_rests
+from selfcorrect.motion.perception.rests import REST_LEVEL_M, find_rests
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.motion.support import Support, ground_of_feet_m
 

@@ -10,7 +10,6 @@ from typing import Self
 import numpy as np
 
 from selfcorrect.motion.body.surface import SolePoints
-from selfcorrect.motion.corrector_interface.results import Note, Repair
 from selfcorrect.motion.geometry.vectors import UP
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.support import Support
@@ -19,6 +18,7 @@ from selfcorrect.motion.views import ShiftedWorld
 from ..body.humanoid import Humanoid
 from ..contacts.contact_plan import ContactPlan
 from ..contacts.dynamics import Demand
+from ..results.results import Note, Repair
 
 
 @dataclass(frozen=True, eq=False)

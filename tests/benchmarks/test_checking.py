@@ -10,7 +10,7 @@ from benchmarks.faults import FAULTS
 from selfcorrect.datasets.collections.cmu import list_cmu_clips
 from selfcorrect.motion.checks.rules import RULES
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.observation.observation import observe
+from selfcorrect.motion.perception.observation import observe
 
 NAMES = ("07_01", "35_08", "16_01", "49_02", "61_01", "01_01", "13_39")
 

@@ -15,7 +15,7 @@ import tyro
 
 from selfcorrect.experiments.commands.check import CheckCommand
 from selfcorrect.experiments.commands.correct import CorrectCommand
-from selfcorrect.motion.corrector_interface.results import Note, NoteKind
+from selfcorrect.simulators.results.results import Note, NoteKind
 
 from .loading import EXTENSION, load
 

@@ -12,10 +12,10 @@ from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.motion.correctors.table import CORRECTORS
 from selfcorrect.experiments.motion.settings import GENERATORS, MotionSettings
 from selfcorrect.experiments.toy.files import select_toys
+from selfcorrect.loop.models.diffusion.denoiser_table import DENOISERS
 from selfcorrect.loop.policy_table import POLICIES
-from selfcorrect.models.diffusion.denoiser_table import DENOISERS
+from selfcorrect.loop.remedies.table import PLACES, REMEDIES
 from selfcorrect.motion.measures.metrics import DESCENT, EXPLAINED, FIELD, MEASURED, METRICS, TRAINED
-from selfcorrect.remedies.table import PLACES, REMEDIES
 
 POLICY_TEXTS = "real replace freeze renew:0.25 augment:1 augment_once:1 accumulate accumulate_subsample:64 keep:0.5"
 REMEDY_NAMES = (

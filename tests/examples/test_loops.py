@@ -20,7 +20,7 @@ from selfcorrect.experiments.commands.toy import ToyCommand
 from selfcorrect.experiments.toy.study import load_settings, load_toys
 from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import LoopHistory
-from selfcorrect.storage.runs.memory import MemoryStore
+from selfcorrect.loop.store.memory import MemoryStore
 
 STREAM = streams(4)
 PLANE = Samples.real(eight_gaussians(400, STREAM))

@@ -17,8 +17,8 @@ from selfcorrect.experiments.motion.presets import PRESETS
 from selfcorrect.experiments.motion.settings import MotionSettings
 from selfcorrect.experiments.motion.task import Sharing, load_parts
 from selfcorrect.experiments.studies.arms import ArmSettings
-from selfcorrect.models.diffusion.denoiser_table import DENOISERS
-from selfcorrect.models.diffusion.presets import preset
+from selfcorrect.loop.models.diffusion.denoiser_table import DENOISERS
+from selfcorrect.loop.models.diffusion.presets import preset
 
 SMALL_MOTION = f"""
 {SHORT_WINDOWS}

@@ -18,17 +18,17 @@ from robustness.faults import DIED, attempt, die, faults, full_disk, in_a_fork
 from selfcorrect.core.errors import SelfcorrectError
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.contract import Corrected
-from selfcorrect.correctors.loop_correction import Correction
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.experiments.cli import main
+from selfcorrect.loop.correctors.contract import Corrected
+from selfcorrect.loop.correctors.loop_correction import Correction
+from selfcorrect.loop.models.gaussian import Gaussian
 from selfcorrect.loop.policy import parse_policy
 from selfcorrect.loop.run import Arm, Task, run_loop, train_first_generation
-from selfcorrect.models.gaussian import Gaussian
+from selfcorrect.loop.store.folder_store import FolderStore, find_damage
 from selfcorrect.storage.files.digests import encode_with_digest
 from selfcorrect.storage.files.locks import FolderLock
 from selfcorrect.storage.files.writing import remove_folder, remove_leftovers, write_atomically, write_folder
-from selfcorrect.storage.runs.folder_store import FolderStore, find_damage
 
 pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore")]
 

@@ -11,14 +11,14 @@ from selfcorrect.motion.motion import Motion
 
 HEAVY = {"torch", "pybullet", "mujoco", "scipy", "numpy", "matplotlib", "pyarrow", "PIL"}
 STORES = {"pyarrow", "safetensors", "pybullet", "mujoco", "wandb", "matplotlib"}
-MODELS = "selfcorrect.models"
+MODELS = "selfcorrect.loop.models"
 STUDIES = "selfcorrect.experiments.studies"
 # fmt: off
 BASE = {
     "import selfcorrect; assert selfcorrect.__version__": ("selfcorrect", HEAVY),
     "import selfcorrect.pytest_plugin": ("selfcorrect.pytest_plugin", {"torch", "numpy", "scipy"}),
-    "import selfcorrect.experiments.motion.correctors.table, selfcorrect.models.diffusion.presets": (
-        "selfcorrect.models.diffusion.presets", {"torch", "numpy", "pybullet", "tqdm"}
+    "import selfcorrect.experiments.motion.correctors.table, selfcorrect.loop.models.diffusion.presets": (
+        "selfcorrect.loop.models.diffusion.presets", {"torch", "numpy", "pybullet", "tqdm"}
     ),
     "import selfcorrect as sc; sc.load_motion": ("selfcorrect.datasets.load", {"torch", "pybullet", "matplotlib"}),
     "import selfcorrect.simulators.corrector, selfcorrect.experiments.file_correction.correct_file": (  # in workers
@@ -35,17 +35,18 @@ BASE = {
     ),
 }
 LOOPS = {
-    f"import {MODELS}.network": (f"{MODELS}.network", {"selfcorrect.models.diffusion"}),
-    "import selfcorrect.loop.run, selfcorrect.storage.runs.memory, selfcorrect.testing": (
-        "selfcorrect.testing", {*STORES, "selfcorrect.storage.runs.folder_store"}
+    f"import {MODELS}.network": (f"{MODELS}.network", {"selfcorrect.loop.models.diffusion"}),
+    "import selfcorrect.loop.run, selfcorrect.loop.store.memory, selfcorrect.testing": (
+        "selfcorrect.testing", {*STORES, "selfcorrect.loop.store.folder_store"}
     ),
-    "import selfcorrect.storage.runs.folder_store": ("pyarrow", {"wandb"}),
+    "import selfcorrect.loop.store.folder_store": ("pyarrow", {"wandb"}),
     # Training does not load the compiler.
-    "import selfcorrect as sc, torch; from selfcorrect.models.diffusion.model import DiffusionConfig, MotionDiffusion; "
+    "import selfcorrect as sc, torch; "
+    "from selfcorrect.loop.models.diffusion.model import DiffusionConfig, MotionDiffusion; "
     "real = sc.Samples.real(torch.zeros(8, 4, 2), torch.zeros(8, dtype=torch.long)); "
     "config = DiffusionConfig(width=32, depth=1, diffusion_steps=20, batch_size=4); "
     "MotionDiffusion(config, 4, 2, 1, device=torch.device('cpu')).fit(real, 2, sc.Stream(0))": (
-        "selfcorrect.models.diffusion.model", {"torch._dynamo"}
+        "selfcorrect.loop.models.diffusion.model", {"torch._dynamo"}
     ),
 }
 PAGES = {

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from selfcorrect.core.samples import Samples
+from selfcorrect.loop.models.gaussian import Gaussian
 from selfcorrect.loop.policy import Augment, Replace
-from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.statistics import FEWEST_SEEDS, Thresholds
 from selfcorrect.testing import Trial, assert_loop_stable, measure_stability
 

@@ -12,7 +12,7 @@ from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.kinematics import pose_joints
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.observation.observation import observe
+from selfcorrect.motion.perception.observation import observe
 from selfcorrect.motion.skeleton import SIDES
 
 SLIDES = 1.5

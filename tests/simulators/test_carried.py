@@ -12,17 +12,17 @@ from scipy.spatial.transform import Rotation
 from turned_joints import pose_joint, turn_joint
 
 import selfcorrect as sc
-from selfcorrect.motion.corrector_interface.results import CorrectedMotion, NoteKind
-from selfcorrect.motion.corrector_interface.rides import Ride
 from selfcorrect.motion.editing.transforms import mirror, raise_motion, turn
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.observed_ground import ObservedGround
-from selfcorrect.simulators.carried import find_carrier
+from selfcorrect.motion.perception.observed_ground import ObservedGround
 from selfcorrect.simulators.corrector import KinematicCorrector
 from selfcorrect.simulators.foot_contacts import Contacts, FootContact
 from selfcorrect.simulators.presets import find_preset
-from selfcorrect.simulators.unrelated_poses import find_unrelated_poses
+from selfcorrect.simulators.results.results import CorrectedMotion, NoteKind
+from selfcorrect.simulators.views.carried import find_carrier
+from selfcorrect.simulators.views.rides import Ride
+from selfcorrect.simulators.views.unrelated_poses import find_unrelated_poses
 
 FRAMES = 90
 TIMES_S = np.arange(FRAMES) / 30

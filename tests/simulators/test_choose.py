@@ -9,10 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_motions import made_motion
 
-from selfcorrect.motion.corrector_interface.grounding import MotionOnFloor
-from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Failure, FailureKind, NoteKind, Stage
 from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.perception.floor_view import FloorView
 from selfcorrect.simulators.choose import (
     KeptStretch,
     fade_where_feet_slide,
@@ -21,7 +20,9 @@ from selfcorrect.simulators.choose import (
     restore_from_floor,
 )
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+from selfcorrect.simulators.results.results import CorrectedMotion, Failure, FailureKind, NoteKind, Stage
 from selfcorrect.simulators.settings.tracker import AcceptanceSettings, TrackerSettings
+from selfcorrect.simulators.views.floor import MotionOnFloor
 
 WALK = made_motion("walk", frames=240)
 UP = np.array([0.0, 1.0, 0.0])
@@ -179,7 +180,7 @@ def test_a_motion_without_a_clear_gain_is_kept(pace: float) -> None:
 @pytest.mark.parametrize(("raised_m", "is_better"), [(0.02, True), (0.04, False)])
 def test_a_body_that_floats_as_high_as_it_was_in_the_floor_is_no_better(raised_m: float, *, is_better: bool) -> None:
     sunk = raise_motion(made_motion("walk", frames=90), -0.02)
-    view = MotionOnFloor(sunk, sunk)
+    view = MotionOnFloor(FloorView(sunk, sunk))
     correction = restore_from_floor(view, CorrectedMotion(raise_motion(sunk, raised_m), stage=Stage.CLEANED))
     assert correction.after["penetration_m"] < correction.before["penetration_m"]
     chosen = keep_feet_from_worsening(view, correction, KinematicCorrector())

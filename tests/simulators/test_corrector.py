@@ -11,9 +11,6 @@ from hypothesis import strategies as st
 from made_motions import made_motion
 from turned_joints import pose_joint
 
-from selfcorrect.motion.corrector_interface.grounding import MotionOnFloor
-from selfcorrect.motion.corrector_interface.pieces import see_in_pieces
-from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Failure, FailureKind, NoteKind
 from selfcorrect.motion.editing.transforms import mirror, resample
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.runtime.processes import limit_threads
@@ -29,8 +26,11 @@ from selfcorrect.simulators.corrector import (
     correct_through_views,
 )
 from selfcorrect.simulators.presets import find_preset
+from selfcorrect.simulators.results.results import CorrectedMotion, Failure, FailureKind, NoteKind
 from selfcorrect.simulators.settings.tracker import STRENGTHS, DriveSettings, EngineSettings, TrackerSettings
-from selfcorrect.simulators.views import SAMPLE_VIEWS
+from selfcorrect.simulators.view_table import SAMPLE_VIEWS
+from selfcorrect.simulators.views.floor import MotionOnFloor
+from selfcorrect.simulators.views.pieces import see_in_pieces
 
 
 def same(first: Motion, second: Motion) -> bool:
@@ -304,7 +304,7 @@ def test_a_correction_after_which_standing_feet_are_clearly_worse_is_dropped(
     before = {"skate_m_s": 0.02, "jerk_m_s3": 100.0}
     after = {"skate_m_s": after_m_s, "jerk_m_s3": 100.0 * calmed}
     correction = CorrectedMotion(moved, before=before, after=after, figures={"lost_contacts": lost_share})
-    view = MotionOnFloor.from_motion(walk)
+    view = MotionOnFloor.from_ground(walk)
     result = keep_feet_from_worsening(view, correction, KinematicCorrector())
     np.testing.assert_array_equal(result.motion.root_m, walk.root_m if reason else moved.root_m)
     assert [note.kind for note in result.notes] == ([reason] if reason else [])

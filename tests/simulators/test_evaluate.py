@@ -8,13 +8,11 @@ from made_motions import KINDS, Kind, made_motion
 from scipy.spatial.transform import Rotation
 from turned_joints import pose_joint
 
-from selfcorrect.motion.corrector_interface.results import FailureKind, Note, NoteKind, Repair, Stage
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.simulators.body.humanoid import build_humanoid
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, LevelFloor, clean_motions
-from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
-from selfcorrect.simulators.evaluate import (
+from selfcorrect.simulators.compare.evaluate import (
     LARGE_MOVE_M,
     explain_large_move,
     find_failure,
@@ -22,8 +20,10 @@ from selfcorrect.simulators.evaluate import (
     make_timeline,
     mean_residual,
 )
+from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.planning import plan_motions
 from selfcorrect.simulators.presets import find_preset
+from selfcorrect.simulators.results.results import FailureKind, Note, NoteKind, Repair, Stage
 from selfcorrect.simulators.settings.tracker import WITHOUT_RESIDUAL, BodySettings, TrackerSettings
 from selfcorrect.simulators.stages.scene import Scene
 from selfcorrect.simulators.stages.values import SimulatedMotion

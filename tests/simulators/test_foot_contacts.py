@@ -12,13 +12,13 @@ from made_motions import made_motion
 import selfcorrect as sc
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.experiments.cli import main
-from selfcorrect.motion.body.foot_frames import level_feet
 from selfcorrect.motion.body.surface import sole_points, world_sole_points
-from selfcorrect.motion.corrector_interface.results import CorrectedMotion, NoteKind
 from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle, resample, retime
 from selfcorrect.motion.kinematics import pose_joints
+from selfcorrect.motion.perception.foot_frames import level_feet
 from selfcorrect.simulators.contact_holding import HOLDING_TOLERANCE_M, find_missed
 from selfcorrect.simulators.foot_contacts import Contacts, FootContact
+from selfcorrect.simulators.results.results import CorrectedMotion, NoteKind
 
 
 def make_sunk_motion(fps: float = 30.0, pace: float = 1.0) -> sc.Motion:

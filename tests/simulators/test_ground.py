@@ -13,12 +13,12 @@ from scipy.spatial.transform import Rotation
 import selfcorrect as sc
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.experiments.cli import main
-from selfcorrect.motion.body.foot_frames import get_foot_frames, level_feet
 from selfcorrect.motion.body.surface import world_sole_points
 from selfcorrect.motion.editing.transforms import raise_motion, turn
 from selfcorrect.motion.geometry.rotations import rotate
 from selfcorrect.motion.kinematics import pose_joints
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.perception.foot_frames import get_foot_frames, level_feet
 from selfcorrect.motion.support import Support
 from selfcorrect.simulators.body.humanoid import build_humanoid
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, LevelFloor

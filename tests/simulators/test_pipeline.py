@@ -8,7 +8,6 @@ from threading import Barrier
 import numpy as np
 import pytest
 
-from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Stage
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.body.humanoid import build_humanoid
@@ -16,6 +15,7 @@ from selfcorrect.simulators.cleanup.clean import CleanupSettings, LevelFloor, St
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.planning import plan_motions
 from selfcorrect.simulators.postprocess import BLEND_SIMULATION
+from selfcorrect.simulators.results.results import CorrectedMotion, Stage
 from selfcorrect.simulators.settings.tracker import EngineSettings, TrackerSettings
 from selfcorrect.simulators.stages.scene import Scene
 from selfcorrect.simulators.stages.values import MotionPlan

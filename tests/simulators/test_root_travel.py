@@ -10,13 +10,6 @@ from scipy.spatial.transform import Rotation
 from turned_joints import turn_joint
 
 import selfcorrect as sc
-from selfcorrect.motion.corrector_interface.results import (
-    CorrectedMotion,
-    CorrectMotions,
-    Failure,
-    FailureKind,
-    NoteKind,
-)
 from selfcorrect.motion.editing.loops import is_loop
 from selfcorrect.motion.editing.transforms import canonicalise, close_cycle, heading_rad, repeat_cycle, turn
 from selfcorrect.motion.kinematics import joint_positions
@@ -24,8 +17,9 @@ from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, JoinSplices, StabilizeFloor
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
-from selfcorrect.simulators.lost_way import restore_lost_way
-from selfcorrect.simulators.segments import Segment
+from selfcorrect.simulators.results.results import CorrectedMotion, CorrectMotions, Failure, FailureKind, NoteKind
+from selfcorrect.simulators.views.lost_way import restore_lost_way
+from selfcorrect.simulators.views.segments import Segment
 
 KINEMATIC = KinematicCorrector()
 SIMULATED = PhysicsCorrector()

@@ -10,9 +10,6 @@ from hypothesis import strategies as st
 from made_motions import KINDS, Kind, made_motion
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.motion.corrector_interface.pieces import see_in_pieces
-from selfcorrect.motion.corrector_interface.results import CorrectedMotion, Note
-from selfcorrect.motion.corrector_interface.views import CorrectionView
 from selfcorrect.motion.editing.loops import gap_m, is_loop
 from selfcorrect.motion.ground import Ground
 from selfcorrect.motion.motion import Motion, MotionBatch
@@ -21,7 +18,10 @@ from selfcorrect.motion.views import JointOrder, LevelFeet, TurnedWorld
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles, LevelFloor
 from selfcorrect.simulators.corrector import correct_through_views
 from selfcorrect.simulators.pipeline import Pipeline
-from selfcorrect.simulators.views import VIEWS, SeeMotion
+from selfcorrect.simulators.results.results import CorrectedMotion, Note
+from selfcorrect.simulators.results.view import CorrectionView
+from selfcorrect.simulators.view_table import VIEWS, SeeMotion
+from selfcorrect.simulators.views.pieces import see_in_pieces
 
 UP = np.array([0.0, 1.0, 0.0])
 AWAY_M = np.array([3.0, 0.0, 2.0])

@@ -13,11 +13,12 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.body.smpl import AVERAGE_PELVIS_M, SMPL_H, SMPL_X, Layout, to_smpl
-from selfcorrect.motion.editing.other_body import keep_feet_in_place
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.views import Z_UP, to_y_up
 from selfcorrect.storage.files.arrays import write_npz
+
+from .other_body import keep_feet_in_place
 
 _NOTED = 0.01
 """Least change of legs, as a share, for a warning."""

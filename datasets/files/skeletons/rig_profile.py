@@ -15,9 +15,9 @@ from typing import Self
 import numpy as np
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.body.foot_frames import estimate_foot_frames, fit_feet_to_rig
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.observed_ground import ObservedGround
+from selfcorrect.motion.perception.foot_frames import estimate_foot_frames, fit_feet_to_rig
+from selfcorrect.motion.perception.observed_ground import ObservedGround
 from selfcorrect.motion.skeleton import FootFrames, Skeleton
 from selfcorrect.storage.files.limits import read_bytes
 from selfcorrect.storage.files.strict_json import parse_json, read_as

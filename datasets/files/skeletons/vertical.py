@@ -16,10 +16,10 @@ import numpy as np
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.rest_pose import find_upright_turns
-from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.geometry.vectors import find_distinct, median, normalize_safely, norms
-from selfcorrect.motion.measures.ground_plane import GRAVITY_M_S2
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.perception.ground_plane import GRAVITY_M_S2
+from selfcorrect.motion.perception.motion_features import MotionFeatures
 from selfcorrect.motion.views import Y_DOWN, Y_UP, Z_UP, FrameChange, FrameChanges, TurnedFrames, to_y_up
 
 from .anatomy import note_overruled_names

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 import selfcorrect as sc
-from selfcorrect.models.diffusion.config import DiffusionConfig
-from selfcorrect.models.diffusion.model import MotionDiffusion
+from selfcorrect.loop.models.diffusion.config import DiffusionConfig
+from selfcorrect.loop.models.diffusion.model import MotionDiffusion
 
 MODES = 12
 DEVIATION = 0.08

@@ -11,8 +11,8 @@ from torch import Tensor
 
 import selfcorrect as sc
 from selfcorrect import toys
-from selfcorrect.correctors.anchors import Anchors, fit_anchors
-from selfcorrect.correctors.contract import Corrector
+from selfcorrect.loop.correctors.anchors import Anchors, fit_anchors
+from selfcorrect.loop.correctors.contract import Corrector
 from selfcorrect.loop.run import Evaluate
 
 DIGIT_COUNT = 10

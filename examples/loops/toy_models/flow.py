@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from selfcorrect.core.randomness import Stream
-from selfcorrect.models.network import NetworkModel, perceptron
+from selfcorrect.loop.models.network import NetworkModel, perceptron
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,8 +10,8 @@ from torch import Tensor
 
 import selfcorrect as sc
 from selfcorrect.core.samples import concatenate
-from selfcorrect.correctors.contract import Corrector
 from selfcorrect.datasets.toy.draws import normal
+from selfcorrect.loop.correctors.contract import Corrector
 from selfcorrect.loop.policy import FreshSource, History
 from selfcorrect.loop.run import Evaluate
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 import selfcorrect as sc
-from selfcorrect.models.protocol import TensorModel
+from selfcorrect.loop.models.protocol import TensorModel
 
 
 @dataclass(frozen=True)

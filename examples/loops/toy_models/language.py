@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from selfcorrect.core.randomness import Stream
+from selfcorrect.loop.models.network import NetworkModel
 from selfcorrect.loop.run import Candidate, Evaluate
-from selfcorrect.models.network import NetworkModel
 
 
 class CausalTransformer(nn.Module):

@@ -2,7 +2,7 @@
 
 import selfcorrect as sc
 from selfcorrect.loop.policy import Policy
-from selfcorrect.remedies.remedies import TaskArm
+from selfcorrect.loop.remedies.remedies import TaskArm
 
 REMEDIES = ("none", "matched", "extrapolated", "lineages")
 WAYS: dict[str, tuple[Policy, bool]] = {

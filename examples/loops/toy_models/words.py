@@ -15,7 +15,7 @@ from scipy.special import expit
 from torch import Tensor
 
 import selfcorrect as sc
-from selfcorrect.models.protocol import TensorModel
+from selfcorrect.loop.models.protocol import TensorModel
 
 
 @dataclass(frozen=True)

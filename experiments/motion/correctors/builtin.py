@@ -9,11 +9,16 @@ from torch import Tensor
 
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.anchors import AnchoredCorrector, fit_anchors, temporal_frequencies
-from selfcorrect.correctors.contract import Corrected, Corrector, call_corrector, chain, filter_of, random_perturbation
+from selfcorrect.loop.correctors.anchors import AnchoredCorrector, fit_anchors, temporal_frequencies
+from selfcorrect.loop.correctors.contract import (
+    Corrected,
+    Corrector,
+    call_corrector,
+    chain,
+    filter_of,
+    random_perturbation,
+)
 from selfcorrect.loop.policy import sampling_labels
-from selfcorrect.motion.corrector_interface.lifting import encode_corrections
-from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.editing.transforms import put_on_floor
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import MotionBatch
@@ -21,8 +26,10 @@ from selfcorrect.runtime.progress import Progress
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector, correct_samples
 from selfcorrect.simulators.pipeline import release_simulator
 from selfcorrect.simulators.presets import SAMPLES
+from selfcorrect.simulators.results.results import CorrectedMotion
 from selfcorrect.simulators.settings.tracker import FALLBACK, WITHOUT_RESIDUAL, FallbackChoice, TrackerSettings
 
+from .lifting import encode_corrections
 from .low_pass import as_smooth_as
 from .own import CorrectorInputs
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.contract import Corrector, call_corrector
+from selfcorrect.loop.correctors.contract import Corrector, call_corrector
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.measures.physical import physical_errors
 

@@ -10,19 +10,19 @@ from torch import Tensor, nn
 from selfcorrect.core.errors import CorrectorError, SettingError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.contract import Corrected, Corrector, call_corrector, chain, load_state, state_of
-from selfcorrect.correctors.loop_correction import Correction
-from selfcorrect.correctors.sandbox import Sandbox, make_sandbox
+from selfcorrect.loop.correctors.contract import Corrected, Corrector, call_corrector, chain, load_state, state_of
+from selfcorrect.loop.correctors.loop_correction import Correction
+from selfcorrect.loop.correctors.sandbox import Sandbox, make_sandbox
+from selfcorrect.loop.models.diffusion.model import MotionDiffusion
+from selfcorrect.loop.models.protocol import GenerativeModel
 from selfcorrect.loop.trial import try_correction
-from selfcorrect.models.diffusion.model import MotionDiffusion
-from selfcorrect.models.protocol import GenerativeModel
-from selfcorrect.motion.corrector_interface.lifting import lift_motions
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.runtime.identity import Identity, identity_of
 from selfcorrect.runtime.progress import Progress, silent
 from selfcorrect.runtime.supervision import EndedError
 from selfcorrect.simulators.settings.engine_table import PUBLISHED_ENGINE
 
+from .lifting import lift_motions
 from .own_function import apply_there, correct_motions_there, load_there, make_there
 from .table import CORRECTORS, is_own, stages
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.correctors.sandbox import Memory
-from selfcorrect.motion.corrector_interface.each import each_motion
-from selfcorrect.motion.corrector_interface.results import CorrectedMotion
+from selfcorrect.loop.correctors.sandbox import Memory
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.identity import locate_code, name_of
 from selfcorrect.runtime.registry import import_callable
 from selfcorrect.runtime.supervision import fence, report_place
+from selfcorrect.simulators.results.each import each_motion
+from selfcorrect.simulators.results.results import CorrectedMotion
 
 from .table import CORRECTORS
 

@@ -14,7 +14,7 @@ from tyro.conf import Fixed, Suppress
 
 from selfcorrect.core.checks import check_count, describe_value
 from selfcorrect.core.errors import SettingError
-from selfcorrect.storage.runs.wandb_options import WandbChoice, WandbOptions
+from selfcorrect.loop.store.wandb_options import WandbChoice, WandbOptions
 
 from ...jobs.where import Where
 

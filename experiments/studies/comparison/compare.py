@@ -17,17 +17,17 @@ from selfcorrect.core.errors import RunFolderError, SettingError
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.loop.calibration import calibrate_sampler
+from selfcorrect.loop.models.resampling import RealDraws
 from selfcorrect.loop.run import Arm, Candidate, Task
+from selfcorrect.loop.store.folder_store import FolderReader
+from selfcorrect.loop.store.run_folder import CONFIG
 from selfcorrect.loop.trial import try_correction, try_model
-from selfcorrect.models.resampling import RealDraws
 from selfcorrect.runtime import global_generators
 from selfcorrect.runtime.identity import Identity, is_of_users
 from selfcorrect.runtime.processes import default_workers
 from selfcorrect.runtime.progress import Progress
 from selfcorrect.runtime.registry import replace_options
 from selfcorrect.storage.files.strict_json import as_json
-from selfcorrect.storage.runs.folder_store import FolderReader
-from selfcorrect.storage.runs.run_folder import CONFIG
 
 from ...jobs.identities import ACCEPT, identity_of_data
 from ...jobs.where import Where

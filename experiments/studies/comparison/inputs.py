@@ -11,11 +11,11 @@ import torch
 from selfcorrect.core.checks import describe_value
 from selfcorrect.core.errors import InputError, SelfcorrectError, SettingError
 from selfcorrect.core.randomness import Stream
-from selfcorrect.correctors.contract import name_of
 from selfcorrect.loop.bias import sample_plainly
+from selfcorrect.loop.correctors.contract import name_of
 from selfcorrect.loop.fitting import fit_plainly
+from selfcorrect.loop.models.resampling import Copying
 from selfcorrect.loop.run import Arm, Task
-from selfcorrect.models.resampling import Copying
 from selfcorrect.runtime.bugs import describe_with_place
 from selfcorrect.runtime.identity import Identity, identity_of, is_of_users
 

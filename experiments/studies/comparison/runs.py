@@ -8,9 +8,9 @@ from typing import Any, Literal
 import numpy as np
 
 from selfcorrect.core.errors import InputError, SettingError
+from selfcorrect.loop.store.run_folder import IDENTITIES_FILE, config_differences
 from selfcorrect.motion.measures.metrics import Metric
 from selfcorrect.storage.files.digests import read_with_digest
-from selfcorrect.storage.runs.run_folder import IDENTITIES_FILE, config_differences
 
 from .. import verdict
 from ..outcome import make_metric

@@ -10,7 +10,7 @@ import numpy as np
 from ..geometry.filters import uniform_filter1d
 from ..geometry.runs import spans
 from ..geometry.vectors import median, norms
-from .motion_features import FALLING, MotionFeatures
+from ..perception.motion_features import FALLING, MotionFeatures
 from .pace import find_gravity_m_s2
 
 _HOLDS_FASTER = 2.5

@@ -11,12 +11,12 @@ from ..geometry.rotations import invert, rotate
 from ..geometry.runs import find_runs
 from ..geometry.vectors import angles_rad, dot, normalize_safely, norms, percentile
 from ..motion import Motion
-from ..observed_ground import ObservedGround
+from ..perception.motion_features import MotionFeatures
+from ..perception.observed_ground import ObservedGround
 from ..skeleton import SIDES
 from ..support import Surroundings
 from .findings import Measurement
 from .floor import find_unsupported_frames
-from .motion_features import MotionFeatures
 
 _BONES = {
     "trunk": ("pelvis", "neck"),

@@ -12,12 +12,12 @@ from typing import Self
 from ...core.checks import check_kind
 from ...core.errors import SettingError
 from ...runtime.bugs import try_optional
-from ..corrector_interface.repeats import FrameRepeats
 from ..motion import Motion
+from ..perception.motion_features import MotionFeatures
+from ..perception.repeats import FrameRepeats
 from ..support import Surroundings
 from .findings import Finding, Rule, find_violations
 from .floor import is_lifted
-from .motion_features import MotionFeatures
 from .rules import RULE_TABLE, RULES, all_rules
 
 

@@ -7,7 +7,7 @@ from typing import TypeAlias
 import numpy as np
 
 from ..geometry.runs import find_runs
-from .motion_features import MotionFeatures
+from ..perception.motion_features import MotionFeatures
 
 
 @dataclass(frozen=True, eq=False)

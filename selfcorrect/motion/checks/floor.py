@@ -5,9 +5,9 @@ import numpy as np
 from ..geometry.filters import maximum_filter1d, minimum_filter1d, uniform_filter1d
 from ..geometry.runs import find_runs, holds_throughout
 from ..geometry.vectors import median, norms, percentile
-from ..measures.ground_plane import GRAVITY_M_S2
+from ..perception.ground_plane import GRAVITY_M_S2
+from ..perception.motion_features import FALLING, MotionFeatures
 from .findings import Measurement
-from .motion_features import FALLING, MotionFeatures
 
 OTHERS_LOW_M = 0.03
 """Height below which the surface of joints other than feet may rest on the floor."""

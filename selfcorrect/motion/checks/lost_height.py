@@ -9,9 +9,9 @@ import numpy as np
 
 from ..geometry.runs import spans
 from ..geometry.vectors import median, norms, percentile
-from ..observation.observation import find_feet_m
+from ..perception.motion_features import FALLING, MotionFeatures
+from ..perception.observation import find_feet_m
 from ..support import Surroundings
-from .motion_features import FALLING, MotionFeatures
 from .pace import find_gravity_m_s2
 
 _HIPS_FOLLOW = 0.33

@@ -12,10 +12,10 @@ from ..measures.physical import ERRORS, TOLERANCE_M
 from ..measures.roughness import joint_jerks_m_s3
 from ..measures.skating import measure_skating_by_frame_m_s
 from ..motion import Motion
+from ..perception.motion_features import MotionFeatures
 from ..support import gripping
 from .check import check
 from .findings import Finding
-from .motion_features import MotionFeatures
 
 
 @dataclass(frozen=True, eq=False)

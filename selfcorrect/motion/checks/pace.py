@@ -6,9 +6,9 @@ import numpy as np
 
 from ...runtime.content_cache import remember_by_object
 from ..geometry.runs import find_runs
-from ..measures.ground_plane import GRAVITY_M_S2
+from ..perception.ground_plane import GRAVITY_M_S2
+from ..perception.motion_features import MotionFeatures
 from .findings import Measurement
-from .motion_features import MotionFeatures
 from .walking import walking_pace, walks_at_another_pace
 
 _CLEAR_M = 0.04

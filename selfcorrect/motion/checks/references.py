@@ -13,7 +13,7 @@ from ..geometry.runs import find_runs
 from ..measures.physical import MILLIMETRES, MILLIMETRES_PER_SECOND, MotionFigure, Unit
 from ..measures.skating import measure_skating_m_s
 from ..motion import Motion
-from .motion_features import MotionFeatures
+from ..perception.motion_features import MotionFeatures
 from .pace import pace
 from .smoothness import noise_m
 

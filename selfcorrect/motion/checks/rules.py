@@ -6,7 +6,7 @@
 from dataclasses import replace
 
 from ...runtime.registry import Registry, Row
-from ..measures.ground_plane import TILTED_DEG
+from ..perception.ground_plane import TILTED_DEG
 from . import bearing, body, floor, lost_height, missing_force, pace, smoothness, walking
 from .findings import Rule
 

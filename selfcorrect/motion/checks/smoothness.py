@@ -5,8 +5,8 @@ import numpy as np
 from ..geometry.filters import median_filter1d
 from ..geometry.runs import find_runs
 from ..geometry.vectors import median, norms
+from ..perception.motion_features import MotionFeatures
 from .findings import Measurement
-from .motion_features import MotionFeatures
 
 _WINDOW_S = 0.5
 _NOISE_RATIO = 2.0

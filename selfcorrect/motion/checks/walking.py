@@ -14,9 +14,9 @@ import numpy as np
 from ..geometry.filters import gaussian_filter1d
 from ..geometry.runs import find_runs
 from ..geometry.vectors import dot, median, normalize_safely, norms, percentile
-from ..measures.ground_plane import GRAVITY_M_S2
+from ..perception.ground_plane import GRAVITY_M_S2
+from ..perception.motion_features import MotionFeatures
 from .floor import OTHERS_LOW_M
-from .motion_features import MotionFeatures
 from .smoothness import noise_m
 
 _LOW_SOLE_M = 0.05

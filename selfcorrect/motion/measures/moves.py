@@ -9,6 +9,9 @@ from ..geometry.vectors import median, norms
 from ..kinematics import joint_positions
 from ..motion import SLAB, Motion
 
+UNCHANGED_M = 0.001
+"""Maximum distance, in m, by which joints of an unchanged motion were moved."""
+
 
 @dataclass(frozen=True, eq=False)
 class JointMoves:

@@ -10,12 +10,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..body.foot_frames import get_foot_frames
 from ..body.surface import sole_corners_m
 from ..geometry.vectors import norms
 from ..kinematics import in_chunks
 from ..motion import Motion
-from ..observation.observation import observe
+from ..perception.foot_frames import get_foot_frames
+from ..perception.observation import observe
 from ..views import LevelFeet
 
 _IN_PLACE = 0.5

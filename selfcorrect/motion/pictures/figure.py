@@ -6,11 +6,11 @@ from itertools import pairwise
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from ..body.foot_frames import level_feet
 from ..body.surface import HEAD_RADIUS_M, head_point, sole_points
 from ..kinematics import forward_kinematics, in_chunks
 from ..motion import Motion
-from ..observation.observation import observe
+from ..perception.foot_frames import level_feet
+from ..perception.observation import observe
 from ..skeleton import Skeleton, strip_side
 
 Colour = tuple[int, int, int]

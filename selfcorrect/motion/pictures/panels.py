@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..corrector_interface.results import UNCHANGED_M
 from ..geometry.filters import uniform_filter1d
 from ..geometry.vectors import ALONG_FLOOR, norms
 from ..kinematics import joint_positions
+from ..measures.moves import UNCHANGED_M
 from ..motion import Motion
 from ..support import Support
 

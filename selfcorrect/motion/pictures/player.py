@@ -12,14 +12,12 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-from ...core.checks import check_kind
 from ...core.errors import SettingError
-from ..body.foot_frames import level_feet
-from ..corrector_interface.results import CorrectedMotion
 from ..editing.transforms import resample
 from ..measures.physical import penetration_by_frame_m, physical_errors
 from ..measures.skating import measure_skating_by_frame_m_s, measure_skating_m_s
 from ..motion import Motion, MotionBatch
+from ..perception.foot_frames import level_feet
 from .figure import GHOST, PLANTED, SUNK, Figure, detect_standing, pose_figure
 from .panels import PicturePanel, camera_path_m, is_unchanged, make_panels
 from .tracks import FootTracks, draw_tracks
@@ -53,20 +51,15 @@ class PlayerPage:
         return f'<iframe srcdoc="{escape(self.html)}" width="100%" height="600" style="border: 0"></iframe>'
 
 
-def show(*motions: Motion | CorrectedMotion, titles: Sequence[str] = ()) -> PlayerPage:
-    """Show motions side by side as a page, in a notebook or as a file with its `html`.
-
-    Of a correction, the page also shows the residual force and what carries the body.
+def show_panels(panels: Sequence[PicturePanel], titles: Sequence[str] = ()) -> PlayerPage:
+    """Show motions side by side as a page.
 
     Raises:
         SettingError: There are no motions.
     """
-    if not motions:
+    if not panels:
         raise SettingError("there is nothing to show: no motions were given")
-    for motion in motions:
-        check_kind("motion", motion, Motion, CorrectedMotion)
-    panels = [_panel(motion) for motion in motions]
-    titles = titles or [""] * len(motions)
+    titles = titles or [""] * len(panels)
     scene = encode_scene(panels, titles, together=True)
     page = TEMPLATE.read_text(encoding="utf-8")
     page = page.replace("{{ title }}", escape(", ".join(filter(None, titles)) or "motion"))
@@ -124,13 +117,6 @@ def _draw_tracks(panels: Sequence[PicturePanel], titles: Sequence[str]) -> list[
         Image.fromarray(picture[:, start_px : start_px + width_px]).save(content, "PNG")
         addresses.append("data:image/png;base64," + base64.b64encode(content.getvalue()).decode())
     return addresses
-
-
-def _panel(shown: Motion | CorrectedMotion) -> PicturePanel:
-    if isinstance(shown, Motion):
-        return PicturePanel(shown)
-    residual = None if shown.timeline is None else shown.timeline.residual_force_bodyweights
-    return PicturePanel(shown.motion, supports=shown.supports, residual_bodyweights=residual)
 
 
 def _describe_panel(

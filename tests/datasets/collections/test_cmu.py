@@ -15,7 +15,7 @@ from selfcorrect.datasets.files.rigs.bvh import read_bvh
 from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.motion.observation.observation import observe
+from selfcorrect.motion.perception.observation import observe
 from selfcorrect.motion.skeleton import SMPL_22
 
 

@@ -20,12 +20,12 @@ from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.commands.data import DataCommand, Source
 from selfcorrect.experiments.file_correction import correct_file
 from selfcorrect.experiments.file_correction.options import CorrectionOptions
-from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.pictures import drawing
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.motion.views import Z_UP, to_y_up
+from selfcorrect.simulators.results.results import CorrectedMotion
 
 TOLERANCE_M = 2e-5
 """What is left of six decimals in files."""

@@ -23,8 +23,8 @@ from selfcorrect.experiments.motion.presets import PRESETS
 from selfcorrect.experiments.motion.task import Sharing
 from selfcorrect.experiments.studies.summary import read_summary
 from selfcorrect.loop.run import Candidate
+from selfcorrect.loop.store.run_folder import FEASIBILITY_FILE
 from selfcorrect.motion.measures.metrics import FIELD
-from selfcorrect.storage.runs.run_folder import FEASIBILITY_FILE
 
 FIELD_KEYS = {metric.key for metric in FIELD}
 

@@ -6,7 +6,7 @@ from published_remedies.density_ratio import Discrimination, log_density_ratio, 
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.contract import call_corrector
+from selfcorrect.loop.correctors.contract import call_corrector
 
 GENERATOR = torch.Generator().manual_seed(0)
 REAL = Samples.real(torch.randn((2000, 2), generator=GENERATOR))

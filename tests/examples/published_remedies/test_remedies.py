@@ -22,21 +22,21 @@ from two_modes import DEVIATION, STREAM, halve, start_small_loop, two_modes
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.loop_correction import Correction
 from selfcorrect.experiments.motion.settings import MotionSettings
 from selfcorrect.experiments.motion.task import motion_task, trained_model
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
+from selfcorrect.loop.correctors.loop_correction import Correction
 from selfcorrect.loop.fitting import fit_plainly
+from selfcorrect.loop.models.diffusion.config import DiffusionConfig
+from selfcorrect.loop.models.diffusion.model import MotionDiffusion
+from selfcorrect.loop.models.diffusion.steering import steer
+from selfcorrect.loop.models.gaussian import Gaussian
 from selfcorrect.loop.policy import Replace
+from selfcorrect.loop.remedies.remedies import RemedyInputs, with_remedy
+from selfcorrect.loop.remedies.table import REMEDIES
 from selfcorrect.loop.run import Arm, Task, run_loop, train_first_generation
-from selfcorrect.models.diffusion.config import DiffusionConfig
-from selfcorrect.models.diffusion.model import MotionDiffusion
-from selfcorrect.models.diffusion.steering import steer
-from selfcorrect.models.gaussian import Gaussian
-from selfcorrect.remedies.remedies import RemedyInputs, with_remedy
-from selfcorrect.remedies.table import REMEDIES
-from selfcorrect.storage.runs.folder_store import FolderStore
-from selfcorrect.storage.runs.memory import MemoryStore
+from selfcorrect.loop.store.folder_store import FolderStore
+from selfcorrect.loop.store.memory import MemoryStore
 
 CONFIG = DiffusionConfig(width=32, depth=1, diffusion_steps=100, sampling_steps=100, batch_size=16)
 LABELS = torch.zeros(2500, dtype=torch.int64)

@@ -24,11 +24,11 @@ from selfcorrect.experiments.file_correction.options import CorrectionOptions
 from selfcorrect.experiments.jobs import run as jobs
 from selfcorrect.experiments.jobs.run import Job
 from selfcorrect.experiments.jobs.where import Where
-from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime import processes
 from selfcorrect.runtime.progress import silent
 from selfcorrect.simulators.corrector import KinematicCorrector
+from selfcorrect.simulators.results.results import CorrectedMotion
 
 KINEMATIC = ["--kinematic"]
 

@@ -15,9 +15,9 @@ from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.file_correction import correct_file
 from selfcorrect.experiments.file_correction.correct_file import FileTask
 from selfcorrect.experiments.file_correction.file_result import FileResult
-from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.corrector import KinematicCorrector
+from selfcorrect.simulators.results.results import CorrectedMotion
 
 THEIRS = b"somebody's only copy"
 COMMAND = ["correct", "clips/steps.bvh", "--kinematic"]

@@ -24,11 +24,11 @@ from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.data.sharding import cut_shards
 from selfcorrect.experiments.file_correction import correct_file
 from selfcorrect.motion.body.smpl import SMPL_BODY
-from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.simulators.corrector import KinematicCorrector
+from selfcorrect.simulators.results.results import CorrectedMotion
 
 MOTIONS = 7
 

@@ -18,11 +18,11 @@ from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.data.verification import verify
 from selfcorrect.experiments.file_correction.file_result import FileResult, FileState
 from selfcorrect.experiments.studies.summary import Summary, write_summary
+from selfcorrect.loop.store.folder_store import FolderStore
+from selfcorrect.loop.store.protocol import Generation
+from selfcorrect.loop.store.tracking import write_json_lines
 from selfcorrect.storage.files.digests import SUMS, compute_file_digest, encode_with_digest, write_listing
 from selfcorrect.storage.files.locks import LOCK
-from selfcorrect.storage.runs.folder_store import FolderStore
-from selfcorrect.storage.runs.protocol import Generation
-from selfcorrect.storage.runs.tracking import write_json_lines
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import selfcorrect as sc
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.experiments.file_correction.in_python import correct_file
-from selfcorrect.motion.corrector_interface.results import FailureKind
 from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.motion import Motion
+from selfcorrect.simulators.results.results import FailureKind
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from selfcorrect.experiments.file_correction.report import (
     summarize_results,
     write_correction_report,
 )
-from selfcorrect.motion.corrector_interface.results import Failure, FailureKind
+from selfcorrect.simulators.results.results import Failure, FailureKind
 
 
 def results(count: int) -> list[FileResult]:

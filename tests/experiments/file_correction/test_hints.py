@@ -17,8 +17,8 @@ from selfcorrect.experiments.cli import main
 from selfcorrect.experiments.file_correction import describe, report
 from selfcorrect.experiments.file_correction.describe import describe_correction
 from selfcorrect.experiments.file_correction.file_result import FileResult
-from selfcorrect.motion.checks import comparison, walking
-from selfcorrect.simulators import evaluate
+from selfcorrect.motion.checks import walking
+from selfcorrect.simulators.compare import comparison, evaluate
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 
 

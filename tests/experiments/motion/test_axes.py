@@ -6,16 +6,16 @@ from dataclasses import replace
 import pytest
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.correctors.loop_correction import Correction
 from selfcorrect.experiments.motion.axes import Axes, budget, parse_ratio
 from selfcorrect.experiments.motion.correctors.table import corrector_row, is_own
 from selfcorrect.experiments.motion.presets import PRESETS
 from selfcorrect.experiments.motion.settings import SAMPLER_KEY, MotionSettings, extends, settings_from_config
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
+from selfcorrect.loop.correctors.loop_correction import Correction
+from selfcorrect.loop.models.diffusion.config import DiffusionConfig
 from selfcorrect.loop.policy import Augment
+from selfcorrect.loop.remedies.table import PLACES
 from selfcorrect.loop.run import Arm
-from selfcorrect.models.diffusion.config import DiffusionConfig
-from selfcorrect.remedies.table import PLACES
 
 QUICK = (BASELINE, ArmSettings("replace"), ArmSettings("replace", "physics"))
 RATIOS = PRESETS["ratios"].arms["patch-mixer"]

@@ -14,8 +14,8 @@ from selfcorrect.experiments.motion.settings import KeptModels, MotionSettings, 
 from selfcorrect.experiments.motion.study import data_identities, make_motion_study
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.experiments.studies.study import jobs_of
+from selfcorrect.loop.store.run_folder import claim_folder
 from selfcorrect.runtime.progress import silent
-from selfcorrect.storage.runs.run_folder import claim_folder
 
 TINY = MotionSettings(
     {"dct-mlp": (BASELINE, ArmSettings("replace"))},

@@ -9,9 +9,9 @@ from selfcorrect.core.randomness import streams
 from selfcorrect.experiments.motion.settings import MotionSettings
 from selfcorrect.experiments.motion.task import MotionTask, motion_task, trained_model
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
+from selfcorrect.loop.models.diffusion.model import MotionDiffusion
 from selfcorrect.loop.run import train_first_generation
-from selfcorrect.models.diffusion.model import MotionDiffusion
-from selfcorrect.storage.runs.folder_store import FolderStore
+from selfcorrect.loop.store.folder_store import FolderStore
 
 ANCESTRAL = ArmSettings("replace", sampler="ddim", eta=1.0)
 

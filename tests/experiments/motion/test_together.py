@@ -20,10 +20,10 @@ from selfcorrect.experiments.studies.study import jobs_of
 from selfcorrect.experiments.studies.study_rows import group_of
 from selfcorrect.experiments.studies.summary import read_summary
 from selfcorrect.experiments.studies.wandb_runs import arm_run
+from selfcorrect.loop.models.diffusion.presets import preset_names
 from selfcorrect.loop.policy_table import POLICIES
-from selfcorrect.models.diffusion.presets import preset_names
-from selfcorrect.remedies.table import REMEDIES
-from selfcorrect.storage.runs.run_folder import claim_folder
+from selfcorrect.loop.remedies.table import REMEDIES
+from selfcorrect.loop.store.run_folder import claim_folder
 
 NUMBERS = {"SIZE": "16", "SHARE": "0.5", "RATIO": "1", "BUDGET": "16", "COUNT": "4", "FRACTION": "0.5"}
 

@@ -15,8 +15,8 @@ from selfcorrect.experiments.studies.comparison.runs import compare_runs
 from selfcorrect.experiments.studies.outcome import Outcome, Pair, make_metric
 from selfcorrect.experiments.studies.results import HELD_OUT, ArmCurves
 from selfcorrect.experiments.studies.summary import Summary, read_summary, write_summary
+from selfcorrect.loop.store.run_folder import IDENTITIES_FILE, SUMMARY_FILE
 from selfcorrect.storage.files.digests import encode_with_digest
-from selfcorrect.storage.runs.run_folder import IDENTITIES_FILE, SUMMARY_FILE
 
 SCORES = np.random.default_rng(4).uniform(0, 1, (2, 9, 5))
 """(scores, seeds, generations) of all runs here."""

@@ -13,8 +13,8 @@ from selfcorrect.experiments.motion.study import make_motion_study
 from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.experiments.studies.study import SeedRun
 from selfcorrect.experiments.studies.wandb_runs import arm_run
+from selfcorrect.loop.store.run_folder import claim_folder
 from selfcorrect.motion.measures.metrics import find_metric
-from selfcorrect.storage.runs.run_folder import claim_folder
 
 SWEEP = Path(__file__).resolve().parents[3] / "examples" / "sweep.yaml"
 STUDY = make_motion_study(PRESETS["demo"], "demo")

@@ -10,10 +10,10 @@ from helpers import LOOPS, outcomes, run_toy
 from toy_models.gaussian_tasks import per_seed
 
 from selfcorrect.core.randomness import streams
-from selfcorrect.correctors.contract import verifier
 from selfcorrect.experiments.toy.files import load_toy_module
 from selfcorrect.experiments.toy.study import load_settings
 from selfcorrect.loop.bias import best_of, sample_plainly
+from selfcorrect.loop.correctors.contract import verifier
 from selfcorrect.loop.policy import Augment, Fresh, RealOnly, Replace
 
 pytestmark = [pytest.mark.long, pytest.mark.nightly]

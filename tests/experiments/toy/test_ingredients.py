@@ -13,7 +13,7 @@ from selfcorrect.core.samples import Samples
 from selfcorrect.experiments.toy.files import load_toy_module
 from selfcorrect.loop.policy import Augment, RealOnly
 from selfcorrect.loop.run import LoopHistory
-from selfcorrect.storage.runs.memory import MemoryStore
+from selfcorrect.loop.store.memory import MemoryStore
 
 cross_curation = load_toy_module(LOOPS["cross-curation"])
 gillman_program = load_toy_module(LOOPS["gillman-program"])

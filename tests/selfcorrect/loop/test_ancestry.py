@@ -10,12 +10,12 @@ from helpers import load_loop, run_in_memory
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.contract import Corrected
-from selfcorrect.correctors.loop_correction import CorrectedBatch, Correction
 from selfcorrect.loop.ancestry import Genealogy, nearest_of_label, novelty, offspring_variance
+from selfcorrect.loop.correctors.contract import Corrected
+from selfcorrect.loop.correctors.loop_correction import CorrectedBatch, Correction
 from selfcorrect.loop.policy import Accumulate, Augment, RealOnly, Replace
 from selfcorrect.loop.run import Arm, Task
-from selfcorrect.storage.runs.folder_store import FolderStore
+from selfcorrect.loop.store.folder_store import FolderStore
 
 STREAM = streams(11)
 DESCENT = ("surviving_lineages", "offspring_variance", "novelty", "novelty_to_real", "lineage_persistence")

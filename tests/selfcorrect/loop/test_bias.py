@@ -9,7 +9,7 @@ from scipy import stats
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.loop.bias import best_of, sample_plainly, sampling_settings
-from selfcorrect.models.gaussian import Gaussian
+from selfcorrect.loop.models.gaussian import Gaussian
 
 STREAM = streams(2)
 PARENTS = Samples.real(torch.zeros(3, 2))

@@ -8,9 +8,9 @@ from torch import Tensor
 
 import selfcorrect as sc
 from selfcorrect.core.randomness import streams
-from selfcorrect.models.diffusion.config import DiffusionConfig
-from selfcorrect.models.diffusion.model import MotionDiffusion
-from selfcorrect.models.resampling import Copying
+from selfcorrect.loop.models.diffusion.config import DiffusionConfig
+from selfcorrect.loop.models.diffusion.model import MotionDiffusion
+from selfcorrect.loop.models.resampling import Copying
 
 LABELS = torch.arange(200) % 2
 REAL = sc.Samples.real(torch.randn(200, 3, generator=streams(0).generator()), LABELS)

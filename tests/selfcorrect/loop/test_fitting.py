@@ -10,11 +10,11 @@ from helpers import run_in_memory
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.loop_correction import Correction
+from selfcorrect.loop.correctors.loop_correction import Correction
 from selfcorrect.loop.fitting import FitEpochs, extrapolate
+from selfcorrect.loop.models.gaussian import Gaussian
 from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Arm, Task
-from selfcorrect.models.gaussian import Gaussian
 
 STREAM = streams(5)
 SEEDS = 1500

@@ -27,7 +27,7 @@ from selfcorrect.loop.policy import (
     sampling_labels,
 )
 from selfcorrect.loop.run import LoopHistory
-from selfcorrect.storage.runs.memory import MemoryStore
+from selfcorrect.loop.store.memory import MemoryStore
 
 Weighted = load_loop("weighting").Weighted
 STREAM = streams(1)

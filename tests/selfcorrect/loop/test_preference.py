@@ -10,17 +10,17 @@ from helpers import run_in_memory, same_tensors
 from selfcorrect.core.errors import SettingError, TrainingDivergedError
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.contract import Corrected
-from selfcorrect.correctors.loop_correction import Correction
+from selfcorrect.loop.correctors.contract import Corrected
+from selfcorrect.loop.correctors.loop_correction import Correction
 from selfcorrect.loop.fitting import PreferCorrections, extrapolate
+from selfcorrect.loop.models.diffusion.config import DiffusionConfig
+from selfcorrect.loop.models.diffusion.model import MotionDiffusion
+from selfcorrect.loop.models.gaussian import Gaussian
+from selfcorrect.loop.models.pairs import Pairs, swap_half
+from selfcorrect.loop.models.protocol import TensorModel
 from selfcorrect.loop.policy import Accumulate, Augment, Policy, RealOnly, Replace
 from selfcorrect.loop.run import Arm, Task, run_loop, train_first_generation
-from selfcorrect.models.diffusion.config import DiffusionConfig
-from selfcorrect.models.diffusion.model import MotionDiffusion
-from selfcorrect.models.gaussian import Gaussian
-from selfcorrect.models.pairs import Pairs, swap_half
-from selfcorrect.models.protocol import TensorModel
-from selfcorrect.storage.runs.memory import MemoryStore
+from selfcorrect.loop.store.memory import MemoryStore
 
 STREAM = streams(11)
 SEEDS = 800

@@ -15,15 +15,15 @@ from helpers import run_in_memory
 from selfcorrect.core.errors import CorrectorError, LoopError
 from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.contract import Corrected, chain, lift
-from selfcorrect.correctors.loop_correction import Correction
 from selfcorrect.loop.bias import sample_plainly
+from selfcorrect.loop.correctors.contract import Corrected, chain, lift
+from selfcorrect.loop.correctors.loop_correction import Correction
+from selfcorrect.loop.models.gaussian import Gaussian
 from selfcorrect.loop.policy import Accumulate, Augment, RealOnly, Replace
 from selfcorrect.loop.run import Arm, Candidate, Task, correct_real_data, run_loop, train_first_generation
-from selfcorrect.models.gaussian import Gaussian
+from selfcorrect.loop.store.folder_store import FolderStore
+from selfcorrect.loop.store.memory import MemoryStore
 from selfcorrect.runtime.stopwatch import Stopwatch
-from selfcorrect.storage.runs.folder_store import FolderStore
-from selfcorrect.storage.runs.memory import MemoryStore
 
 STREAM = streams(7)
 SEEDS = 300

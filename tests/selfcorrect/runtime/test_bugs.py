@@ -11,11 +11,11 @@ from helpers import run_in_memory
 from selfcorrect.core.errors import CorrectorError, InputError, LoopError
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.contract import lift
-from selfcorrect.correctors.loop_correction import Correction
+from selfcorrect.loop.correctors.contract import lift
+from selfcorrect.loop.correctors.loop_correction import Correction
+from selfcorrect.loop.models.gaussian import Gaussian
 from selfcorrect.loop.policy import Replace
 from selfcorrect.loop.run import Arm, Task
-from selfcorrect.models.gaussian import Gaussian
 from selfcorrect.runtime.bugs import internal_error_traceback
 
 

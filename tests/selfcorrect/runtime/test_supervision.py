@@ -10,9 +10,9 @@ import torch
 from selfcorrect.core.errors import CorrectorError
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.contract import call_corrector
-from selfcorrect.correctors.loop_correction import Correction, apply_corrector
 from selfcorrect.experiments.cli import main
+from selfcorrect.loop.correctors.contract import call_corrector
+from selfcorrect.loop.correctors.loop_correction import Correction, apply_corrector
 from selfcorrect.runtime import global_generators
 from selfcorrect.runtime.supervision import EndedError, forbid_exit
 

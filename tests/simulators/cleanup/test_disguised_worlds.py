@@ -14,15 +14,16 @@ from turned_joints import turn_joint
 
 from selfcorrect import correct_files, save_motion
 from selfcorrect.motion.checks.check import check
-from selfcorrect.motion.corrector_interface.repeats import FrameRepeats
-from selfcorrect.motion.corrector_interface.results import CorrectedMotion, NoteKind
 from selfcorrect.motion.geometry.rotations import quaternions
 from selfcorrect.motion.kinematics import joint_positions
-from selfcorrect.motion.measures.ground_plane import estimate_ground_plane
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.perception.ground_plane import estimate_ground_plane
+from selfcorrect.motion.perception.repeats import FrameRepeats
 from selfcorrect.motion.views import TurnedFrames, TurnedWorld
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import KinematicCorrector
+from selfcorrect.simulators.results.results import CorrectedMotion, NoteKind
+from selfcorrect.simulators.views.repeated_frames import restore_frames_of_file
 
 from ...made_rigs import base_walk
 
@@ -279,7 +280,7 @@ def test_the_real_rate_of_repeated_frames_is_found_and_evened_out(
     first_m = noisy.root_m[starts]
     largest_share = 1 - 0.2 * (1 - real / stored)
     assert np.abs(samples.root_m - true_m).mean() <= largest_share * np.abs(first_m - true_m).mean()
-    restored = repeats.restore(noisy, CorrectedMotion(samples), "keep").motion
+    restored = restore_frames_of_file(repeats, noisy, CorrectedMotion(samples), "keep").motion
     np.testing.assert_array_equal(restored.root_m, samples.root_m[repeats.sources])
     assert np.abs(restored.root_m - noisy.root_m).max() < 0.01 * noise + 1e-9
 
@@ -308,7 +309,7 @@ def test_lost_frames_are_filled_and_all_others_stay(seed: int, kind: Kind) -> No
     filled_m = joint_positions(filled)
     true_m = joint_positions(motion)
     assert np.abs(filled_m - true_m).mean() < 0.7 * np.abs(held_m - true_m).mean()
-    restored = repeats.restore(repeated, CorrectedMotion(filled), "keep").motion
+    restored = restore_frames_of_file(repeats, repeated, CorrectedMotion(filled), "keep").motion
     np.testing.assert_array_equal(restored.root_m, repeated.root_m)
 
 
@@ -339,7 +340,7 @@ def test_a_motion_whose_copies_are_replaced_is_not_unchanged() -> None:
         repeats = FrameRepeats.from_motion(repeated)
         samples = repeats.prepare(repeated, frame_times)
         correction = CorrectedMotion(samples, figures={"furthest_m": 0.0})
-        assert repeats.restore(repeated, correction, frame_times).is_unchanged == is_unchanged
+        assert restore_frames_of_file(repeats, repeated, correction, frame_times).is_unchanged == is_unchanged
 
 
 @pytest.mark.parametrize("count", [2, 3, 4])

@@ -12,16 +12,16 @@ from turned_joints import pose_joint, turn_joint
 import selfcorrect as sc
 from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.body.surface import sole_points
-from selfcorrect.motion.corrector_interface.results import NoteKind
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.motion.observation.gliding import estimate_standing_glide
-from selfcorrect.motion.observation.observation import observe
+from selfcorrect.motion.perception.gliding import estimate_standing_glide
+from selfcorrect.motion.perception.observation import observe
 from selfcorrect.simulators.cleanup import drift
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.cleanup.drift import StanceEvidence, _remove_mean_along_travel, estimate_floor_drift
 from selfcorrect.simulators.cleanup.stance import PosedMotions
 from selfcorrect.simulators.corrector import KinematicCorrector
+from selfcorrect.simulators.results.results import NoteKind
 
 
 def drift_m_s(motion: Motion) -> np.ndarray:

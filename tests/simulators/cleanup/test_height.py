@@ -11,15 +11,15 @@ from scipy.spatial.transform import Rotation as R
 
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 from selfcorrect.motion.body.surface import sole_corners_m, sole_points
-from selfcorrect.motion.corrector_interface.results import FailureKind, NoteKind
 from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.ground import Ground
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.motion.observation.observation import observe
-from selfcorrect.motion.observed_ground import ObservedGround
+from selfcorrect.motion.perception.observation import observe
+from selfcorrect.motion.perception.observed_ground import ObservedGround
 from selfcorrect.simulators.cleanup.stance import PosedMotions
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+from selfcorrect.simulators.results.results import FailureKind, NoteKind
 
 from ...posed_motions import Pose
 

@@ -14,12 +14,12 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.motion.body.surface import sole_corners_m
-from selfcorrect.motion.corrector_interface.results import NoteKind, Repair
 from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, StabilizeFloor
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+from selfcorrect.simulators.results.results import NoteKind, Repair
 
 STANDING_KINDS: tuple[Kind, ...] = ("walk", "turn", "idle")
 MOST_MOVED_M = 0.0003

@@ -13,7 +13,7 @@ from turned_joints import pose_joint
 from selfcorrect.experiments.file_correction.in_python import correct
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.motion.observation.observation import find_feet_m, observe
+from selfcorrect.motion.perception.observation import find_feet_m, observe
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.cleanup.cleaning import CleanupState
 from selfcorrect.simulators.cleanup.settling import SettleBody

@@ -15,12 +15,12 @@ from scipy.spatial.transform import Rotation
 from simulated_bodies import UPRIGHT, no_torques, rest_points_m, rest_pose, state, step_one
 from turned_joints import pose_joint
 
-from selfcorrect.motion.body.foot_frames import level_feet
 from selfcorrect.motion.checks.check import RuleChoice, check_with
 from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.perception.foot_frames import level_feet
 from selfcorrect.motion.support import Support
 from selfcorrect.simulators.body.frames import rotation_error, to_simulator
 from selfcorrect.simulators.body.humanoid import build_humanoid

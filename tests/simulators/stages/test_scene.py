@@ -10,8 +10,6 @@ from scipy.spatial.transform import Rotation
 
 from selfcorrect import correct
 from selfcorrect.core.errors import InputError, SettingError
-from selfcorrect.motion.corrector_interface.grounding import see_level
-from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
@@ -19,6 +17,8 @@ from selfcorrect.simulators.body.humanoid import build_humanoid
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.presets import find_preset
+from selfcorrect.simulators.results.level_world import see_level
+from selfcorrect.simulators.results.results import CorrectedMotion
 from selfcorrect.simulators.stages.scene import PLAIN, Scene
 from selfcorrect.simulators.stages.staging import adapt_body, compute_push_n, lean_bodies, place_on_slope
 

@@ -11,15 +11,15 @@ from simulated_bodies import make_plan
 from turned_joints import pose_joint
 
 from selfcorrect.core.errors import SettingError
-from selfcorrect.motion.checks.comparison import MotionComparison
-from selfcorrect.motion.corrector_interface.results import FailureKind
 from selfcorrect.motion.motion import Motion
 from selfcorrect.runtime.progress import watch_progress
 from selfcorrect.simulators.body.frames import to_simulator
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, LevelFloor
+from selfcorrect.simulators.compare.comparison import MotionComparison
 from selfcorrect.simulators.contacts.dynamics import compute_joint_torques
 from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.engines.world import RootState
+from selfcorrect.simulators.results.results import FailureKind
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.simulators.settings.tracker import FALLBACK, WITHOUT_RESIDUAL, TrackerSettings
 from selfcorrect.simulators.stages.scene import PLAIN, Scene

@@ -4,7 +4,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from selfcorrect.core.errors import InputError, SettingError
-from selfcorrect.models.diffusion.config import DiffusionConfig
+from selfcorrect.loop.models.diffusion.config import DiffusionConfig
 from selfcorrect.storage.files.strict_json import read_as, read_json
 
 GUIDANCE = 2.5

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from selfcorrect.core.errors import InputError, shorten_message
-from selfcorrect.models.saving import check_finite
+from selfcorrect.loop.models.saving import check_finite
 from selfcorrect.storage.files.limits import check_unpacked, open_file
 
 from .arguments import TEXT_WIDTH, MdmArguments, read_arguments

@@ -24,9 +24,9 @@ from selfcorrect.datasets.splits import path_and_split
 from selfcorrect.datasets.windows import Windows
 from selfcorrect.experiments.motion.settings import MotionSettings
 from selfcorrect.experiments.motion.task import MotionData, MotionTask, Sharing
+from selfcorrect.loop.models.diffusion.model import choose_device
+from selfcorrect.loop.models.protocol import GenerativeModel
 from selfcorrect.loop.run import Candidate
-from selfcorrect.models.diffusion.model import choose_device
-from selfcorrect.models.protocol import GenerativeModel
 from selfcorrect.motion.measures.evaluation import MotionEvaluator
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.storage.files.limits import path_below

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from selfcorrect.core.randomness import Stream
-from selfcorrect.models.protocol import GenerativeModel
+from selfcorrect.loop.models.protocol import GenerativeModel
 from selfcorrect.motion.editing.transforms import canonicalise
 from selfcorrect.motion.measures.evaluation import MotionEvaluator
 from selfcorrect.motion.motion import MotionBatch

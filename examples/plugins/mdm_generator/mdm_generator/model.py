@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from selfcorrect.core.errors import InputError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
-from selfcorrect.models.diffusion.model import MotionDiffusion
-from selfcorrect.models.diffusion.training import NoisyBatch, draw_batch
-from selfcorrect.models.pairs import Pairs
+from selfcorrect.loop.models.diffusion.model import MotionDiffusion
+from selfcorrect.loop.models.diffusion.training import NoisyBatch, draw_batch
+from selfcorrect.loop.models.pairs import Pairs
 
 from .arguments import COLUMNS, MdmArguments
 from .network import Mdm, PromptedNetwork, Prompts

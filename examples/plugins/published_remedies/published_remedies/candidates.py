@@ -14,7 +14,7 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.loop.bias import Bias, Sampler, sample_independently
-from selfcorrect.models.protocol import GenerativeModel
+from selfcorrect.loop.models.protocol import GenerativeModel
 
 from .density_ratio import Discrimination, log_density_ratio
 

@@ -16,10 +16,10 @@ from torch.nn.functional import softplus
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.contract import Corrector
-from selfcorrect.models.adam import Adam
-from selfcorrect.models.network import perceptron
-from selfcorrect.models.training import layer_randomness, update
+from selfcorrect.loop.correctors.contract import Corrector
+from selfcorrect.loop.models.adam import Adam
+from selfcorrect.loop.models.network import perceptron
+from selfcorrect.loop.models.training import layer_randomness, update
 
 LogRatio: TypeAlias = Callable[[Tensor], Tensor]
 """Values (N, *event) → (N,), differentiable."""

@@ -10,8 +10,8 @@ from torch import Tensor
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
-from selfcorrect.models.protocol import GenerativeModel
-from selfcorrect.models.saving import Saveable
+from selfcorrect.loop.models.protocol import GenerativeModel
+from selfcorrect.loop.models.saving import Saveable
 
 
 @dataclass(frozen=True)

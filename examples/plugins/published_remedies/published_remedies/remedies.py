@@ -9,13 +9,13 @@ from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.loop.bias import Bias, Sampler, sample_independently
 from selfcorrect.loop.fitting import extrapolate
+from selfcorrect.loop.models.diffusion.steering import steer
+from selfcorrect.loop.models.protocol import GenerativeModel
 from selfcorrect.loop.policy import Replace
+from selfcorrect.loop.remedies.inside_sampler import corrected_inside
+from selfcorrect.loop.remedies.matching import newest_synthetic
+from selfcorrect.loop.remedies.remedies import Remedy, RemedyInputs, TaskArm, matching, with_place
 from selfcorrect.loop.run import Arm, Task
-from selfcorrect.models.diffusion.steering import steer
-from selfcorrect.models.protocol import GenerativeModel
-from selfcorrect.remedies.inside_sampler import corrected_inside
-from selfcorrect.remedies.matching import newest_synthetic
-from selfcorrect.remedies.remedies import Remedy, RemedyInputs, TaskArm, matching, with_place
 
 from .candidates import Rule, select_candidates
 from .ecosystem import Ecosystem

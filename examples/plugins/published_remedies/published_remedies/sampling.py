@@ -10,8 +10,8 @@ from torch import Tensor
 
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.core.randomness import Stream
-from selfcorrect.models.diffusion.model import MotionDiffusion
-from selfcorrect.models.protocol import GenerativeModel
+from selfcorrect.loop.models.diffusion.model import MotionDiffusion
+from selfcorrect.loop.models.protocol import GenerativeModel
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.anchors import Embedding, flat
 from selfcorrect.loop.bias import Sampler
-from selfcorrect.models.protocol import GenerativeModel
+from selfcorrect.loop.correctors.anchors import Embedding, flat
+from selfcorrect.loop.models.protocol import GenerativeModel
 
 from .candidates import Pool, Rule
 

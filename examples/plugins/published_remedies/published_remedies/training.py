@@ -4,7 +4,7 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.loop.fitting import Fitting, combine_weights
-from selfcorrect.models.protocol import GenerativeModel
+from selfcorrect.loop.models.protocol import GenerativeModel
 
 from .selection import Errors
 

@@ -11,8 +11,8 @@ import numpy as np
 
 import selfcorrect as sc
 from selfcorrect.motion.checks.findings import Rule
-from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.measures.metrics import SHARE, Metric, MetricInputs
+from selfcorrect.motion.perception.motion_features import MotionFeatures
 
 JOINT_TABLE = sc.Format(
     name="joint-table",

@@ -33,7 +33,7 @@ from selfcorrect.datasets.files.open import open_motion
 from selfcorrect.experiments.checking.check_files import check_files
 from selfcorrect.motion.body.smpl import average_body
 from selfcorrect.motion.checks.check import RuleChoice
-from selfcorrect.motion.observation.observation import observe
+from selfcorrect.motion.perception.observation import observe
 
 FILES = PROGRAMS | LAYOUTS
 

@@ -13,14 +13,14 @@ from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.experiments.cli import main
 from selfcorrect.motion.body.smpl import AVERAGE_PELVIS_M, SMPL_H, to_smpl
 from selfcorrect.motion.checks.check import check
-from selfcorrect.motion.corrector_interface.grounding import MotionOnFloor
-from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.geometry.rotations import quaternions
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.observation.observation import observe
+from selfcorrect.motion.perception.observation import observe
 from selfcorrect.motion.views import Z_UP, TurnedWorld, to_y_up
 from selfcorrect.simulators.corrector import KinematicCorrector
+from selfcorrect.simulators.results.results import CorrectedMotion
+from selfcorrect.simulators.views.floor import MotionOnFloor
 
 
 def resize(motion: Motion, ratio: float) -> Motion:

@@ -20,8 +20,8 @@ from selfcorrect.datasets.files.skeletons.rig_profile import (
     profile_of,
     read_profile,
 )
-from selfcorrect.motion.body.foot_frames import estimate_foot_frames
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.perception.foot_frames import estimate_foot_frames
 
 
 def flying(motion: Motion) -> Motion:

@@ -8,12 +8,12 @@ import torch
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.contract import call_corrector, lift, name_of
 from selfcorrect.experiments.motion.correctors import own
 from selfcorrect.experiments.motion.correctors import table as corrector_table
 from selfcorrect.experiments.motion.correctors.builtin import RandomVerifier
 from selfcorrect.experiments.motion.correctors.own import CorrectorInputs, build_corrector
 from selfcorrect.experiments.motion.correctors.table import CorrectorRow
+from selfcorrect.loop.correctors.contract import call_corrector, lift, name_of
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import MotionBatch

@@ -10,8 +10,8 @@ from selfcorrect.core.randomness import streams
 from selfcorrect.experiments.motion.presets import PRESETS
 from selfcorrect.experiments.motion.study import finish_children
 from selfcorrect.experiments.motion.task import as_samples, motion_data
+from selfcorrect.loop.remedies.spectrum import LOWEST, restore_energy
 from selfcorrect.motion.encodings.features import FeatureCodec
-from selfcorrect.remedies.spectrum import LOWEST, restore_energy
 
 
 def energy(values: torch.Tensor) -> float:

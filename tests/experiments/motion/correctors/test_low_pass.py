@@ -6,8 +6,8 @@ import torch
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.contract import lift
 from selfcorrect.experiments.motion.correctors.low_pass import LowPass, as_smooth_as
+from selfcorrect.loop.correctors.contract import lift
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import MotionBatch

@@ -10,13 +10,13 @@ import torch
 from selfcorrect.core.errors import CorrectorError, RunFolderError, SelfcorrectError, SettingError
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples, digest_tensors
-from selfcorrect.correctors.loop_correction import CorrectedBatch, Correction, apply_corrector
-from selfcorrect.correctors.sandbox import InProcessSandbox, Sandbox, SubprocessSandbox
 from selfcorrect.experiments.jobs.identities import IdentityFile
 from selfcorrect.experiments.motion.correctors import own
 from selfcorrect.experiments.motion.correctors.own import CorrectorInputs, own_corrector, own_identity, try_corrector
 from selfcorrect.experiments.motion.correctors.own_function import load_there
-from selfcorrect.models.gaussian import Gaussian
+from selfcorrect.loop.correctors.loop_correction import CorrectedBatch, Correction, apply_corrector
+from selfcorrect.loop.correctors.sandbox import InProcessSandbox, Sandbox, SubprocessSandbox
+from selfcorrect.loop.models.gaussian import Gaussian
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.runtime.progress import silent

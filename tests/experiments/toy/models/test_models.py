@@ -11,9 +11,9 @@ from toy_models.words import Categorical
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples, concatenate
+from selfcorrect.loop.models.gaussian import Gaussian
+from selfcorrect.loop.models.training import batches
 from selfcorrect.metrics.neighbours import neighbour_metrics
-from selfcorrect.models.gaussian import Gaussian
-from selfcorrect.models.training import batches
 
 AdversarialNetwork = load_loop("shapes").AdversarialNetwork
 Flow = load_loop("shapes").Flow

@@ -6,9 +6,9 @@ from toy_models.digit_judge import DigitsJudge, move_to_centres
 
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
-from selfcorrect.correctors.anchors import Anchors
-from selfcorrect.correctors.loop_correction import Correction, apply_corrector
 from selfcorrect.datasets.toy.digits import bundled_digits
+from selfcorrect.loop.correctors.anchors import Anchors
+from selfcorrect.loop.correctors.loop_correction import Correction, apply_corrector
 
 ANCHORS = Anchors(torch.tensor([[[0.0]], [[4.0]], [[1.0]]]), torch.tensor([0, 0, 1]), torch.tensor([0.5, 0.5, 1.0]))
 

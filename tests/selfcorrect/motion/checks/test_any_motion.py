@@ -11,8 +11,8 @@ from made_motions import KINDS, Kind, made_motion
 from selfcorrect import check
 from selfcorrect.motion.checks import walking
 from selfcorrect.motion.checks.check import RuleChoice, check_with
-from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.checks.rules import RULES
+from selfcorrect.motion.perception.motion_features import MotionFeatures
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -15,11 +15,11 @@ from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.checks.assertion import assert_plausible
 from selfcorrect.motion.checks.check import CheckResult, RuleChoice, check_with
 from selfcorrect.motion.checks.findings import Measurement, Rule, find_violations
-from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.checks.pace import pace
 from selfcorrect.motion.checks.rules import RULES
 from selfcorrect.motion.checks.walking import find_longest_walk
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.perception.motion_features import MotionFeatures
 from selfcorrect.motion.views import ShiftedWorld, TurnedWorld
 
 

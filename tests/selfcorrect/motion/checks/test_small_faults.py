@@ -14,9 +14,9 @@ from turned_joints import bend_leg, pose_joint, shift, turn_joint
 from selfcorrect import check
 from selfcorrect.motion.checks.check import RuleChoice, check_with
 from selfcorrect.motion.checks.floor import floor_tilt_deg
-from selfcorrect.motion.checks.motion_features import MotionFeatures
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.perception.motion_features import MotionFeatures
 from selfcorrect.simulators.corrector import KinematicCorrector
 from selfcorrect.simulators.feasibility import infer_surroundings
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 from helpers import lifting_off
 
-from selfcorrect.motion.body.foot_frames import level_feet
 from selfcorrect.motion.body.surface import world_sole_points
 from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.perception.foot_frames import level_feet
 from selfcorrect.motion.pictures.figure import LEFT, MIDDLE, RIGHT, detect_standing, make_figure, pose_figure
 from selfcorrect.motion.skeleton import Skeleton
 

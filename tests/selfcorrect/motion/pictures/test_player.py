@@ -19,8 +19,7 @@ from plain_contacts import foot_contacts
 from selfcorrect.core.errors import SettingError
 from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.datasets.load import load_motion
-from selfcorrect.motion.corrector_interface.results import CorrectedMotion
-from selfcorrect.motion.corrector_interface.timeline import Timeline
+from selfcorrect.experiments.file_correction.show import show
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.ground import Ground, GroundBox
 from selfcorrect.motion.kinematics import joint_positions
@@ -28,9 +27,11 @@ from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.measures.skating import measure_skating_m_s
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.pictures.figure import pose_figure
-from selfcorrect.motion.pictures.player import PlayerPage, show
+from selfcorrect.motion.pictures.player import PlayerPage
 from selfcorrect.motion.pictures.tracks import FootTracks, draw_tracks
 from selfcorrect.motion.support import Support
+from selfcorrect.simulators.results.results import CorrectedMotion
+from selfcorrect.simulators.results.timeline import Timeline
 
 
 @pytest.fixture

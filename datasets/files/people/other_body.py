@@ -1,0 +1,77 @@
+"""Move a motion to a body with other bone lengths, so that its feet stand where they stood.
+
+The same rotations on longer legs put feet into the floor, and the same root path makes them slide. So the root's path
+is scaled about the floor by the length of the legs. Then it is raised by what standing feet are still off, and moved
+over the floor by the speed with which they slide: feet of another length end a step at another place.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from selfcorrect.motion.geometry.filters import gaussian_filter1d
+from selfcorrect.motion.geometry.vectors import ALONG_FLOOR
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.perception.observation import Observation, find_feet_m, observe
+
+_SAME = 1e-3
+"""Share of the length of legs by which the legs of the same body may differ."""
+_BLEND_S = 0.1
+"""Time over which the root moves from the need of a stance to the need of the next stance."""
+
+
+def keep_feet_in_place(original: Motion, posed: Motion) -> Motion:
+    """Return poses on another body with a root path on which the feet stand where they stood.
+
+    Places are scaled by the ratio of the lengths of legs, about the floor and the first place of the root.
+
+    Args:
+        original: The motion on its own body, y up.
+        posed: The same poses and root path on another body.
+
+    Returns:
+        The poses with another root path; `posed` itself if both bodies have the same legs.
+    """
+    own_leg_m = original.skeleton.leg_m
+    if not own_leg_m or not len(original):
+        return posed
+    ratio = posed.skeleton.leg_m / own_leg_m
+    observation = observe(original)
+    own_feet_m = find_feet_m(original)
+    if abs(ratio - 1) < _SAME and np.abs(find_feet_m(posed) - own_feet_m).max() < _SAME * own_leg_m:
+        return posed
+    pivot_m = original.root_m[0] * ALONG_FLOOR + [0.0, observation.floor_m, 0.0]
+    scaled = replace(posed, root_m=pivot_m + ratio * (posed.root_m - pivot_m))
+    goals_m = pivot_m + ratio * (own_feet_m - pivot_m)
+    feet_off_m = find_feet_m(scaled) - goals_m
+    off_m = _interpolate_stances(feet_off_m, observation, original.fps)
+    slid_m = _integrate_slide(feet_off_m, observation)
+    slid_m += np.mean(off_m - slid_m, axis=0)
+    off_m[:, [0, 2]] = slid_m[:, [0, 2]]
+    placed = replace(scaled, root_m=scaled.root_m - off_m)
+    sunk_m = observation.floor_m - observe(placed).floor_m
+    return replace(placed, root_m=placed.root_m + np.array([0.0, sunk_m, 0.0]))
+
+
+def _interpolate_stances(off_m: np.ndarray, observation: Observation, fps: float) -> np.ndarray:
+    """Return by how much standing points are off (T, 3), interpolated between stances; off_m: (T, 2, K, 3)."""
+    weights = observation.standing
+    total = weights.sum((1, 2))
+    means_m = (off_m * weights[..., None]).sum((1, 2)) / np.maximum(total, 1e-9)[:, None]
+    stands = np.flatnonzero(observation.stands.any(-1))
+    if not len(stands):
+        return np.zeros_like(means_m)
+    frames = np.arange(len(means_m))
+    filled_m = np.stack([np.interp(frames, stands, column[stands]) for column in means_m.T], axis=-1)
+    return gaussian_filter1d(filled_m, _BLEND_S * fps, axis=0, mode="nearest")
+
+
+def _integrate_slide(off_m: np.ndarray, observation: Observation) -> np.ndarray:
+    """Return how far standing points have slid (T, 3), which are off by off_m (T, 2, K, 3).
+
+    Nothing slides while no foot stands.
+    """
+    weights = np.minimum(observation.standing[1:], observation.standing[:-1])
+    steps_m = (np.diff(off_m, axis=0) * weights[..., None]).sum((1, 2))
+    steps_m /= np.maximum(weights.sum((1, 2)), 1e-9)[:, None]
+    return np.concatenate([np.zeros((1, 3)), np.cumsum(steps_m, axis=0)])

@@ -1,0 +1,20 @@
+"""The networks of motion diffusion models by name, without imports of networks."""
+
+from ....runtime.registry import Registry, Row
+
+_NETWORKS = "selfcorrect.loop.models.diffusion.denoisers"
+
+DENOISERS = Registry(
+    "denoiser",
+    [
+        Row("patch-mixer", f"{_NETWORKS}:PatchMixer", "MLP-Mixer on patches of frames: quick to train, jittery."),
+        Row("dct-mixer", f"{_NETWORKS}:DctMixer", "MLP-Mixer on cosine frequencies: quick to train, no jitter."),
+        Row("dct-mlp", f"{_NETWORKS}:DctMlp", "MLP on the lowest cosine frequencies: smooth by construction."),
+        Row("temporal-conv", f"{_NETWORKS}:TemporalConvolutions", "Dilated convolutions along time: smooth."),
+        Row("transformer", f"{_NETWORKS}:Transformer", "The encoder of the motion diffusion model, a token a frame."),
+    ],
+    group="selfcorrect.denoisers",
+)
+"""Networks by name. Each leads to a callable (config, frames, features, classes) → freshly initialised module. The
+module maps noisy (N, T, D), times (N,) int64 and labels (N,) int64 to clean (N, T, D). Label `classes` means any
+class."""

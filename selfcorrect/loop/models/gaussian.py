@@ -1,0 +1,105 @@
+"""A multivariate normal distribution, fitted by maximum likelihood: the model whose loops have closed forms."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from ...core.checks import check_number
+from ...core.errors import InputError, TrainingDivergedError
+from ...core.randomness import Stream
+from ...core.samples import Samples
+from .pairs import Pairs
+from .protocol import TensorModel
+
+_ROUNDING = 1e-6
+"""Share of the largest variance by which rounding may make a covariance asymmetric or an eigenvalue negative."""
+
+
+@dataclass(frozen=True)
+class Gaussian(TensorModel):
+    """N(mean, covariance), or independent replicates.
+
+    An event has the shape of the mean, so that R seeds of a loop run together.
+    """
+
+    mean: Tensor
+    """(*replicates, d)."""
+    covariance: Tensor
+    """(*replicates, d, d)."""
+    temperature: float = 1.0
+    """Factor on the covariance when sampling."""
+
+    @classmethod
+    def standard(cls, *event: int, dtype: torch.dtype = torch.float64) -> Self:
+        """Return N(0, I): also the untrained model.
+
+        Args:
+            event: Shape (*replicates, d) of a value.
+        """
+        covariance = torch.eye(event[-1], dtype=dtype).expand(*event, event[-1]).clone()
+        return cls(torch.zeros(event, dtype=dtype), covariance)
+
+    def check_loaded(self, where: object, state: Mapping[str, Tensor], model: Any) -> None:
+        """Check shapes, and that the covariance is symmetric and positive semi-definite; see `Saveable`."""
+        super().check_loaded(where, state, model)
+        covariance = model.covariance
+        tolerance = _ROUNDING * float(covariance.abs().max())
+        is_symmetric = bool(((covariance - covariance.mT).abs() <= tolerance).all())
+        if not is_symmetric or torch.linalg.eigvalsh(covariance).min() < -tolerance:
+            raise InputError(f"{where}: covariance must be symmetric, with eigenvalues of at least 0")
+
+    def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
+        """Return the weighted maximum-likelihood estimate.
+
+        Args:
+            samples: The training set, values (N, *replicates, d).
+        """
+        weights = samples.weights.to(self.mean) / samples.weights.sum()
+        return self._fit_weighted(samples.values, weights)
+
+    def fit_with_pairs(self, samples: Samples, pairs: Pairs, steps: int, stream: Stream) -> Self:
+        """Return the estimate in which winners have the weight κ/2 of the training set, and losers −κ/2.
+
+        This minimises the loss of `Pairs` for β → 0, with the negative log-likelihood as error; β is not used.
+
+        Args:
+            samples: The training set, values (N, *replicates, d).
+
+        Raises:
+            TrainingDivergedError: The losers vary so much more than the winners that no covariance is left.
+        """
+        weights = samples.weights.to(self.mean) / samples.weights.sum()
+        pair_weights = weights.new_full((len(pairs),), pairs.weight / 2 / len(pairs))
+        values = torch.cat([samples.values.to(self.mean), pairs.winners.to(self.mean), pairs.losers.to(self.mean)])
+        fitted = self._fit_weighted(values, torch.cat([weights, pair_weights, -pair_weights]))
+        if torch.linalg.eigvalsh(fitted.covariance).min() < 0:
+            raise TrainingDivergedError(
+                "a Gaussian cannot be fitted to these pairs: losers vary too much more than winners; "
+                f"lower the weight of the preference (now {pairs.weight:g})"
+            )
+        return fitted
+
+    def _fit_weighted(self, values: Tensor, weights: Tensor) -> Self:
+        """Return mean and covariance under weights (N,) that sum to 1; some may be negative."""
+        values = values.to(self.mean)
+        mean = (weights @ values.flatten(1)).reshape(self.mean.shape)
+        centred = values - mean
+        weighted = (centred.flatten(1) * weights[:, None]).reshape(centred.shape)
+        covariance = torch.einsum("n...i,n...j->...ij", weighted, centred)
+        return replace(self, mean=mean, covariance=covariance)
+
+    def sample(self, labels: Tensor, stream: Stream) -> Tensor:
+        """Return a draw (*replicates, d) per label, by the symmetric root of the covariance."""
+        noise = torch.randn((len(labels), *self.mean.shape), generator=stream.generator(), dtype=self.mean.dtype)
+        eigenvalues, vectors = torch.linalg.eigh(self.covariance * self.temperature)
+        root = (vectors * eigenvalues.clamp(min=0).sqrt().unsqueeze(-2)) @ vectors.mT
+        return self.mean + torch.einsum("...ij,n...j->n...i", root, noise)
+
+    def with_sampling(self, *, temperature: float) -> Self:
+        """Return the same distribution, sampled with the covariance times `temperature`."""
+        check_number("temperature", temperature, 0, math.inf)
+        return replace(self, temperature=temperature)

@@ -1,0 +1,109 @@
+"""Files of models: the state of a model as safetensors, to keep a trained model beyond a run."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar, Self
+
+from torch import Tensor
+
+from ...core.errors import InputError, shorten_message
+from ...core.extras import requires_extra
+from ...storage.files.limits import read_bytes
+from ...storage.files.writing import refuse_to_replace, replacing
+
+_MISFITS = (KeyError, IndexError, RuntimeError, TypeError, ValueError)
+"""Errors that `load_state` raises at the state of another model."""
+
+
+class Saveable:
+    """A model with `state` and `load_state`, which a file can hold, too."""
+
+    PER_SAMPLE: ClassVar[tuple[str, ...]] = ()
+    """Names of the tensors of the state that have a row per training sample, so that their shape is not fixed."""
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the state."""
+        raise NotImplementedError
+
+    def load_state(self, state: dict[str, Tensor]) -> Self:
+        """Return this model with a state."""
+        raise NotImplementedError
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write the model's state to a file of safetensors, whole or not at all.
+
+        The file holds numbers only. To read it, make a model of the same configuration and call `load`.
+
+        Raises:
+            SettingError: The file exists, and `overwrite` is false.
+        """
+        with requires_extra("saving a model"):
+            from safetensors.torch import save_file
+        path = Path(path).expanduser()
+        refuse_to_replace(path, overwrite)
+        tensors = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in self.state().items()}
+        with replacing(path, overwrite=overwrite) as temporary:
+            save_file(tensors, temporary)
+
+    def load(self, path: str | Path) -> Self:
+        """Return this model with the state in a file that `save` wrote.
+
+        Raises:
+            InputError: The file cannot be read, or holds the state of another model or configuration.
+        """
+        path = Path(path).expanduser()
+        state = _read_state(path)
+        try:
+            model = self.load_state(state)
+        except _MISFITS as error:
+            reason = shorten_message(error) or type(error).__name__
+            message = f"{path}: does not hold the state of this {type(self).__name__}: {reason}"
+            raise InputError(message) from error
+        self.check_loaded(path, state, model)
+        return model
+
+    def check_loaded(self, where: object, state: Mapping[str, Tensor], model: Self) -> None:
+        """Check that a state belongs to a model of this configuration.
+
+        Raises:
+            InputError: A tensor is missing, unexpected, or of another type or shape.
+        """
+        expected = model.state()
+        for name, tensor in self.state().items():
+            if name in expected and name not in self.PER_SAMPLE:
+                expected[name] = tensor
+        for name in sorted(state.keys() | expected.keys()):
+            stored = _describe_tensor(state.get(name))
+            needed = _describe_tensor(expected.get(name))
+            if stored != needed:
+                raise InputError(
+                    f"{where}: does not hold the state of this {type(self).__name__}: {name} is {stored}, "
+                    f"and {needed} is expected"
+                )
+
+
+def _read_state(path: Path) -> dict[str, Tensor]:
+    """Return the tensors in a file of safetensors, on the CPU; InputError if it is none or has NaN or infinity."""
+    with requires_extra("loading a model"):
+        from safetensors.torch import load
+    try:
+        state = load(read_bytes(path))
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except InputError:
+        raise
+    except Exception as error:  # a damaged file makes its reader raise errors of any kind
+        raise InputError(f"{path}: no readable file of safetensors ({shorten_message(error)})") from error
+    check_finite(path, state)
+    return state
+
+
+def check_finite(where: object, tensors: Mapping[str, Tensor]) -> None:
+    """Raise InputError if a tensor holds NaN or infinity."""
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not tensor.double().isfinite().all():
+            raise InputError(f"{where}: {name} is not finite (NaN or infinity)")
+
+
+def _describe_tensor(tensor: Tensor | None) -> str:
+    return "missing" if tensor is None else f"{tensor.dtype} of shape {tuple(tensor.shape)}"

@@ -1,0 +1,161 @@
+"""Functions of the rows of `table.REMEDIES`: each changes an arm on an axis of the loop, or two."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from ...core.checks import describe_value
+from ...core.errors import InputError, SettingError
+from ...core.randomness import Stream
+from ...core.samples import Samples
+from ..bias import sample_plainly
+from ..correctors.anchors import Embedding, flat
+from ..correctors.contract import filter_of
+from ..correctors.loop_correction import apply_corrector
+from ..fitting import PairFitting, PreferCorrections, extrapolate
+from ..models.resampling import Copying
+from ..policy import RealOnly, overlapping
+from ..run import Arm, Task
+from .inside_sampler import corrected_inside
+from .matching import Finish, lineage_matched, newest_synthetic, oldest_synthetic
+from .table import PLACES, REMEDIES
+
+
+@dataclass(frozen=True)
+class RemedyInputs:
+    """Inputs that a remedy may use beside the model: nothing here has seen real data after generation 0."""
+
+    embed: Embedding = flat
+    """Values to vectors of the training side, for measuring likeness."""
+    finish: Finish | None = None
+    """Last step of matching where children keep something of the parents."""
+
+
+TaskArm: TypeAlias = tuple[Task, Arm]
+CorrectorPlace: TypeAlias = Callable[[Task, Arm], TaskArm]
+Remedy: TypeAlias = Callable[[Task, Arm, RemedyInputs], TaskArm]
+
+
+def with_remedy(task: Task, arm: Arm, name: str, inputs: RemedyInputs | None = None) -> TaskArm:
+    """Return a task and an arm with a remedy against the loss of modes.
+
+    Args:
+        task: The loop's task; some remedies change the model.
+        name: Name of the remedy in the table of remedies, "none" for no remedy.
+        inputs: What the remedy may use beside the model, by default nothing.
+    """
+    answer = REMEDIES.call(name, tuple, task, arm, inputs or RemedyInputs())
+    if list(map(type, answer))[1:] != [Arm] or not isinstance(answer[0], Task):
+        raise InputError(
+            f"{REMEDIES.title(name) or name} returned {describe_value(answer)}, expected a task and an arm"
+        )
+    remedied_task, remedied = answer
+    loses_pairs = isinstance(arm.fitting, PairFitting) and not isinstance(remedied.fitting, PairFitting)
+    loses_sampler = arm.bias is not sample_plainly and remedied.bias is not arm.bias
+    if loses_pairs or loses_sampler:
+        axis = "training" if loses_pairs else "sampling"
+        raise SettingError(f"the remedy {name} and this place of the corrector do not go together: both change {axis}")
+    return remedied_task, remedied
+
+
+def with_place(task: Task, arm: Arm, name: str) -> TaskArm:
+    """Return a task and an arm with the corrector in another place of the loop.
+
+    Args:
+        arm: The arm, with a corrector that works on training data.
+        name: Name of the place in the table of places.
+
+    Raises:
+        SettingError: The arm has no corrector.
+    """
+    place: CorrectorPlace = PLACES.load(name)
+    if name != "data" and arm.correction is None:
+        raise SettingError(f"the place {name} of a corrector needs a corrector, and this arm has none")
+    return place(task, arm)
+
+
+def no_remedy(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
+    """Task and arm unchanged."""
+    return task, arm
+
+
+def matching(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
+    """Children matched to parents; see `selfcorrect.loop.remedies.matching`."""
+    heirs = oldest_synthetic if overlapping(arm.policy) else newest_synthetic
+    return task, replace(arm, bias=lineage_matched(8, inputs.embed, finish=inputs.finish, heirs=heirs))
+
+
+def extrapolation(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
+    """Negative extrapolation at w = 1; see `selfcorrect.loop.fitting`."""
+    return task, replace(arm, fitting=extrapolate(1.0, None, arm.fitting))
+
+
+def lineages(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
+    """Matching and extrapolation together."""
+    return extrapolation(*matching(task, arm, inputs), inputs)
+
+
+def lineages_reworked(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
+    """Matching, and extrapolation by half a step; samples for the extrapolation are corrected, too."""
+    task, arm = matching(task, arm, inputs)
+    correction = arm.correction
+    if correction is None:
+        return task, replace(arm, fitting=extrapolate(0.5, None, arm.fitting))
+
+    def rework(own: Samples, stream: Stream) -> Samples:
+        return apply_corrector(own, correction, stream).samples
+
+    return task, replace(arm, fitting=extrapolate(0.5, rework, arm.fitting))
+
+
+# ---------------------------------------------------------------- places of the corrector
+
+
+def in_data(task: Task, arm: Arm) -> TaskArm:
+    """Return the loop unchanged: corrections are training data."""
+    return task, arm
+
+
+def in_filter(task: Task, arm: Arm) -> TaskArm:
+    """Let the corrector reject samples and change none."""
+    correction = arm.correction
+    assert correction is not None
+    return task, replace(arm, correction=replace(correction, corrector=filter_of(correction.corrector)))
+
+
+def in_preference(task: Task, arm: Arm, *, shuffled: bool = False) -> TaskArm:
+    """Train on samples as drawn, and prefer the corrections.
+
+    Beside real data only, a sample per real sample is drawn for pairs.
+    """
+    policy = arm.policy
+    if policy == RealOnly():
+        policy = RealOnly(1.0)
+    return task, replace(arm, policy=policy, fitting=PreferCorrections(shuffled=shuffled))
+
+
+def in_shuffled_preference(task: Task, arm: Arm) -> TaskArm:
+    """Exchange the sides of half of the pairs."""
+    return in_preference(task, arm, shuffled=True)
+
+
+def in_sampler(task: Task, arm: Arm) -> TaskArm:
+    """Correct predictions, in the last step of each quarter of the denoising steps, and no samples."""
+    assert arm.correction is not None
+    config = getattr(task.model, "config", None)
+    quarter = max(1, (config.sampling_steps if config else 1) // 4)
+    bias = corrected_inside(arm.correction.corrector, quarter, quarter - 1)
+    return task, replace(arm, bias=bias, correction=None)
+
+
+# ---------------------------------------------------------------- controls
+
+
+def copying(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
+    """Training samples drawn at random in place of a model: a loop that loses by neutral drift only."""
+    return replace(task, model=Copying(task.real)), arm
+
+
+def more_steps(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
+    """Twice the optimiser steps, as many as extrapolation spends, without extrapolation."""
+    return task, replace(arm, steps=2 * arm.steps)

@@ -1,0 +1,108 @@
+"""Remedies against the loss of modes by name: what each knows and costs, who proposed the remedy and what was claimed.
+
+Places of a corrector in the loop by name, too.
+"""
+
+from dataclasses import dataclass
+
+from ...runtime.registry import Registry, Row
+
+_BUILT = "selfcorrect.loop.remedies.remedies"
+OWN = "this project"
+
+
+@dataclass(frozen=True)
+class RemedyRow(Row):
+    """A remedy against the loss of modes."""
+
+    knows: str = "not known"
+    """Information beyond the current model."""
+    cost: str = "not known"
+    """Sampling and training per generation, in units of a plain loop."""
+    source: str = OWN
+    """Publication that proposed the remedy."""
+    claim: str = ""
+    """Claim of that source, a clause."""
+    control: bool = False
+    """True for an arm that shows what a remedy must beat, or what a loss consists of."""
+
+
+PLACES = Registry(
+    "place of a corrector",
+    [
+        Row("data", f"{_BUILT}:in_data", "Corrected samples train the next generation."),
+        Row("sampler", f"{_BUILT}:in_sampler", "Predictions are corrected while samples are drawn (PhysDiff)."),
+        Row("filter", f"{_BUILT}:in_filter", "Samples that the corrector rejects are dropped; none is changed."),
+        Row(
+            "preference",
+            f"{_BUILT}:in_preference",
+            "Samples train as they were drawn, and a preference loss moves the model from them to their corrections.",
+        ),
+        Row(
+            "shuffled-preference",
+            f"{_BUILT}:in_shuffled_preference",
+            "Control: the same pairs, of which a random half has its sides exchanged.",
+        ),
+    ],
+)
+"""Each leads to a function (task, arm) → (task, arm), as `remedies.with_place` describes."""
+
+REMEDIES = Registry(
+    "remedy",
+    [
+        RemedyRow("none", f"{_BUILT}:no_remedy", "No remedy.", knows="nothing", cost="1"),
+        RemedyRow(
+            "matched",
+            f"{_BUILT}:matching",
+            "Each parent has one child: lines do not die by chance.",
+            knows="the parent set",
+            cost="up to 8 × samples",
+        ),
+        RemedyRow(
+            "extrapolated",
+            f"{_BUILT}:extrapolation",
+            "Each model is moved away from what training on its own samples makes of it.",
+            knows="nothing",
+            cost="2 × samples, 2 × training",
+            source="Alemohammad et al. 2025 (Neon, arXiv 2510.03597)",
+            claim="own samples as a negative improve a model beyond its training",
+        ),
+        RemedyRow(
+            "lineages",
+            f"{_BUILT}:lineages",
+            "Matching against drift and extrapolation against bias.",
+            knows="the parent set",
+            cost="up to 9 × samples, 2 × training",
+        ),
+        RemedyRow(
+            "lineages-reworked",
+            f"{_BUILT}:lineages_reworked",
+            "The same with half a step, and with the model's own samples corrected, for loops with a corrector.",
+            knows="the parent set",
+            cost="up to 9 × samples, 2 × training, 2 × correction",
+        ),
+        RemedyRow(
+            "more-steps",
+            f"{_BUILT}:more_steps",
+            "Control: twice the optimiser steps.",
+            knows="nothing",
+            cost="2 × training",
+            source=OWN,
+            claim="matched compute",
+            control=True,
+        ),
+        RemedyRow(
+            "copying",
+            f"{_BUILT}:copying",
+            "Control: no model; training samples of the right label are drawn at random and copied.",
+            knows="the training set",
+            cost="0",
+            claim="what is lost by neutral drift",
+            control=True,
+        ),
+    ],
+    group="selfcorrect.remedies",
+    row_type=RemedyRow,
+    also="fifteen of examples/plugins/published_remedies",
+)
+"""Each leads to a function (task, plan, inputs) → (task, plan), as `remedies.with_remedy` describes."""

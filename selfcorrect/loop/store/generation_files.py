@@ -1,0 +1,159 @@
+"""Files of a generation: tensors (safetensors), provenance (parquet), metrics and timings (JSON).
+
+`digests.json` has the digest of every other file except the timings, which differ between runs and hold their own.
+"""
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from ...core.errors import DamagedError, RunFolderError
+from ...core.provenance import Provenance
+from ...storage.files.digests import (
+    DIGESTS,
+    check_listing,
+    compute_digest,
+    describe_damage,
+    encode_with_digest,
+    read_checked,
+    read_with_digest,
+    write_with_digest,
+)
+from ...storage.files.strict_json import to_json
+from ...storage.files.writing import write_atomically
+from ..correctors.loop_correction import CorrectedBatch
+from .protocol import Generation
+
+MODEL = "model.safetensors"
+SAMPLER = "sampler.safetensors"
+CORRECTOR = "corrector.safetensors"
+SAMPLES_FILE = "synthetic.safetensors"
+_PROVENANCE = "provenance.parquet"
+METRICS_FILE = "metrics.json"
+TIMINGS_FILE = "timings.json"
+
+
+def encode_generation(generation: Generation) -> dict[str, bytes]:
+    """Return the content of every file of a generation by name; equal generations give equal bytes."""
+    files = {
+        MODEL: _tensor_bytes(generation.state),
+        METRICS_FILE: (json.dumps(to_json(generation.metrics), indent=1, allow_nan=False) + "\n").encode(),
+    }
+    if generation.corrector:
+        files[CORRECTOR] = _tensor_bytes(generation.corrector)
+    if generation.batch is not None:
+        files[SAMPLES_FILE] = _tensor_bytes(_synthetic_tensors(generation.batch))
+        files[_PROVENANCE] = _provenance_bytes(generation.batch)
+    digests = {name: compute_digest(content) for name, content in files.items()}
+    return {**files, TIMINGS_FILE: encode_with_digest(dict(generation.timings)), DIGESTS: encode_with_digest(digests)}
+
+
+def drop_samples(folder: Path) -> None:
+    """Remove the samples from the folder of a generation, digests first, so that no digest misses a file."""
+    digests = read_with_digest(folder / DIGESTS)
+    other_digests = {name: value for name, value in digests.items() if name not in (SAMPLES_FILE, _PROVENANCE)}
+    if other_digests != digests:
+        write_with_digest(folder / DIGESTS, other_digests)
+    for name in (SAMPLES_FILE, _PROVENANCE):
+        (folder / name).unlink(missing_ok=True)
+
+
+def keep_sampler(folder: Path, state: Mapping[str, Tensor]) -> None:
+    """Replace the whole model, from which training can continue, by the state that sampling needs.
+
+    Whenever the process ends, one of both exists and is listed.
+    """
+    digests = read_with_digest(folder / DIGESTS)
+    if MODEL in digests:
+        content = _tensor_bytes(state)
+        write_atomically(folder / SAMPLER, content)
+        other_digests = {name: value for name, value in digests.items() if name != MODEL}
+        write_with_digest(folder / DIGESTS, other_digests | {SAMPLER: compute_digest(content)})
+    (folder / MODEL).unlink(missing_ok=True)
+
+
+def check_generation_files(folder: Path) -> list[tuple[Path, str]]:
+    """Return the files in the folder of a generation, each with a sentence about damage, "" for an intact file.
+
+    Only the model may be missing, because models of early generations are removed.
+    """
+    results = []
+    for path, damage in check_listing(folder / DIGESTS):
+        if path.name != MODEL or path.exists():
+            results.append((path, damage))
+    results.append((folder / TIMINGS_FILE, describe_damage(folder / TIMINGS_FILE)))
+    return results
+
+
+def read_listed(path: Path) -> bytes:
+    """Return the content of a file in the folder of a generation; DamagedError for another or missing digest."""
+    digests = read_with_digest(path.parent / DIGESTS)
+    if path.name not in digests:
+        raise DamagedError(f"{path} is missing")
+    return read_checked(path, digests[path.name])
+
+
+def is_listed(path: Path) -> bool:
+    """Return whether the digests in the folder of a generation list a file."""
+    return path.name in read_with_digest(path.parent / DIGESTS)
+
+
+def _tensor_bytes(tensors: Mapping[str, Tensor]) -> bytes:
+    return safetensors.torch.save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read the tensors in a file of a generation."""
+    try:
+        return safetensors.torch.load(read_listed(path))
+    except SafetensorError as error:
+        raise RunFolderError(f"cannot read {path}: {error}") from error
+
+
+def _synthetic_tensors(batch: CorrectedBatch) -> dict[str, Tensor]:
+    samples = batch.samples
+    drawn = batch.drawn
+    tensors = {
+        "values": samples.values,
+        "labels": samples.labels,
+        "weights": samples.weights,
+        "row": torch.from_numpy(samples.provenance.draw),
+    }
+    if drawn is not samples:
+        tensors |= {"drawn_values": drawn.values, "drawn_labels": drawn.labels}
+    return tensors
+
+
+def _provenance_bytes(batch: CorrectedBatch) -> bytes:
+    """Encode a row per raw draw: provenance, then the corrector's diagnostics as `info.<name>`."""
+    columns = batch.drawn.provenance.columns() | {
+        f"info.{key}": np.asarray(column) for key, column in batch.info.items()
+    }
+    arrays = {}
+    for name, column in columns.items():
+        kind = pa.from_numpy_dtype(column.dtype) if column.dtype.kind in "biuf" else pa.string()
+        arrays[name] = pa.array(column.tolist(), kind)
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(arrays), buffer)
+    return buffer.getvalue()
+
+
+def read_provenance(folder: Path) -> tuple[Provenance, dict[str, np.ndarray]]:
+    """Read the provenance of raw draws from the folder of a generation, and the corrector's diagnostics."""
+    table = pq.read_table(io.BytesIO(read_listed(folder / _PROVENANCE)))
+    columns = {name: table[name].to_numpy() for name in table.column_names}
+    info = {name.removeprefix("info."): columns.pop(name) for name in table.column_names if name.startswith("info.")}
+    if missing := {field.name for field in fields(Provenance)} - columns.keys():
+        raise RunFolderError(f"a run folder of another version lacks {', '.join(sorted(missing))} of its samples")
+    columns["corrector"] = columns["corrector"].astype(np.dtypes.StringDType())
+    return Provenance(**columns), info

@@ -1,0 +1,131 @@
+"""A run folder: one process at a time, one config for good, and nothing half-written."""
+
+import json
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeAlias
+
+from ...core.errors import DamagedError, RunFolderError, SettingError
+from ...runtime.software import describe_environment
+from ...storage.files.digests import DIGEST_KEY, read_with_digest, write_with_digest
+from ...storage.files.locks import LOCK, FolderLock
+from ...storage.files.strict_json import as_json
+from ...storage.files.writing import explain_write_error, find_leftovers, remove_leftovers, sync_folder
+
+MAX_DIFFERENCES = 8
+"""Most differences of configurations that a message names, outer settings first."""
+CONFIG = "config.json"
+ENVIRONMENT = "environment.json"
+FEASIBILITY_FILE = "feasibility.json"
+IDENTITIES_FILE = "identities.json"
+"""Identities of users' code, in a run folder and in each seed's folder."""
+REFERENCES_FILE = "references.json"
+SUMMARY_FILE = "summary.json"
+"""Results of a finished experiment."""
+
+
+Extends: TypeAlias = Callable[[Mapping[str, object], Mapping[str, object]], bool]
+"""Function of a recorded and a new config: whether the new config asks for everything in the recorded config, and
+more."""
+
+
+def claim_folder(folder: Path, config: Mapping[str, object], extends: Extends | None = None) -> FolderLock:
+    """Make or reopen a run folder, remove what a killed process left half-written, and lock it.
+
+    A new folder records the config and the environment. A used folder must have the same config, or a config that the
+    new config extends and then replaces.
+
+    Args:
+        extends: Function that returns whether a new config extends the recorded one, None for never.
+
+    Raises:
+        RunFolderError: The folder is locked, cannot be written, holds foreign files, or has another config.
+    """
+    new_config = as_json(config)
+    if DIGEST_KEY in new_config:
+        raise SettingError(f"a configuration has no {DIGEST_KEY!r}, where the digest is recorded")
+    with explain_write_error(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        _refuse_foreign(folder)  # before anything is written there
+        sync_folder(folder.parent)
+        lock = FolderLock(folder)
+        try:
+            _record_or_compare(folder, new_config, extends)
+            remove_leftovers(folder, below=True)
+        except BaseException:
+            lock.release()
+            raise
+    return lock
+
+
+def _record_or_compare(folder: Path, config: dict[str, object], extends: Extends | None) -> None:
+    path = folder / CONFIG
+    if path.exists():
+        recorded = read_with_digest(path)
+        if recorded != config and extends is not None and extends(recorded, config):
+            write_with_digest(path, config)
+        else:
+            _refuse_other_config(folder, recorded, config)
+        _warn_of_other_environment(folder)
+        return
+    _refuse_foreign(folder)
+    write_with_digest(folder / ENVIRONMENT, describe_environment())
+    write_with_digest(path, config)
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Refuse a folder that holds other files than a run folder whose first claim was interrupted."""
+    if (folder / CONFIG).exists():
+        return
+    expected = (LOCK, ENVIRONMENT, *map(str, find_leftovers(folder)))
+    paths = [path for path in folder.iterdir() if path.name not in expected and str(path) not in expected]
+    foreign = sorted(path.name for path in paths)
+    if foreign:
+        raise RunFolderError(f"{folder} is not a run folder: there is no config.json, but {', '.join(foreign[:3])}")
+
+
+def _refuse_other_config(folder: Path, recorded: dict[str, object], config: dict[str, object]) -> None:
+    if differences := config_differences(recorded, config):
+        outer = sorted(differences, key=lambda sentence: sentence.partition(" ")[0].count("."))
+        more = [f"{len(outer) - MAX_DIFFERENCES} more settings differ."] * (len(outer) > MAX_DIFFERENCES)
+        raise RunFolderError(
+            f"the run folder {folder} belongs to another configuration. {' '.join([*outer[:MAX_DIFFERENCES], *more])} "
+            "Resume with the recorded settings, or choose another folder."
+        )
+
+
+def config_differences(
+    recorded: Mapping[str, object], config: Mapping[str, object], places: tuple[str, str] = ("in the folder", "now")
+) -> list[str]:
+    """Return a sentence per setting in which two configs differ; nested settings are named `outer.inner`."""
+    old = _flatten(recorded)
+    new = _flatten(config)
+    return [
+        f"{key} is {_format_setting(old, key)} {places[0]} and {_format_setting(new, key)} {places[1]}."
+        for key in sorted(old.keys() | new.keys())
+        if _format_setting(old, key) != _format_setting(new, key)
+    ]
+
+
+def _flatten(config: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for key, value in config.items():
+        if isinstance(value, list) and any(isinstance(item, Mapping | list) for item in value):
+            value = {str(index): item for index, item in enumerate(value)}
+        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat
+
+
+def _format_setting(flat: Mapping[str, object], key: str) -> str:
+    return json.dumps(flat[key]) if key in flat else "not set"
+
+
+def _warn_of_other_environment(folder: Path) -> None:
+    try:
+        recorded = read_with_digest(folder / ENVIRONMENT)
+    except DamagedError:
+        warnings.warn(f"{folder} no longer says in which environment the run began", stacklevel=2)
+        return
+    if differences := config_differences(recorded, describe_environment()):
+        warnings.warn(f"{folder} was begun in another environment. {' '.join(differences)}", stacklevel=2)

@@ -1,1 +1,0 @@
-"""Interface of motion correctors, whatever corrects: results, notes, timelines, segments, and wrappers of functions."""

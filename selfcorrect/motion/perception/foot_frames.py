@@ -1,0 +1,335 @@
+"""Positions of a rig's soles, estimated from frames in which its feet stand.
+
+Soles are placed in the frames of ankles and toe joints, as if a rest pose stood flat on soles of an ordinary shoe (see
+`surface`). Rigs whose feet point down at rest stand with these frames tilted, and toe joints may lie in the sole. While
+a foot stands flat its sole's normal is up, and its toe joint as high as the sole is thick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ...runtime.content_cache import remember_by_object
+from ..geometry.rotations import invert, rotate
+from ..geometry.vectors import UP, find_distinct, median, norms, percentile
+from ..kinematics import SLAB, forward_kinematics
+from ..motion import Motion
+from ..skeleton import BOX_FOOT_SOLE_M, SIDES, SOLE_BELOW_TOE_JOINT_M, FootFrames, Quaternion, Skeleton
+from ..views import LevelFeet
+from .observation import observe
+from .stances import SAME_LEVEL_M
+
+IN_AIR_M = 0.03
+"""A sole whose lowest point is higher than this above the ground does not touch it: heels and toes roll below it."""
+
+_FLATTEST_PERCENTILE = 25
+"""Feet stand flat when ankles are lowest above their toe joints; otherwise they are on tiptoe or about to leave."""
+_AS_FLAT_M = 0.012
+"""Largest difference of the ankle's rise from the rise of flat feet."""
+_AS_FLAT_RAD = float(np.radians(10.0))
+"""Largest angle of the sole's normal from the normal of flat feet."""
+_FEWEST_FRAMES = 5
+"""Least number of frames of flat stance that show a foot's frame."""
+_FEWEST_S = 0.15
+"""Least duration of flat stance that shows a foot's frame."""
+_MOST_TILTED_RAD = float(np.radians(40.0))
+"""Feet that are tilted by more than this from their rest pose stand on their edges or tips, or lie."""
+_SLOPES_RAD = float(np.radians(0.0)), float(np.radians(50.0))
+"""Slopes of the line from toe joint to ankle in flat feet: steeper feet stand on tiptoe."""
+_STEEPER_RAD = float(np.radians(12.0))
+"""A foot that is steeper by more than this than its neighbour stands on tiptoe."""
+
+_DEPTHS_M = {True: (0.0, SOLE_BELOW_TOE_JOINT_M, 0.05), False: (0.03, -BOX_FOOT_SOLE_M, 0.11)}
+"""Least, usual and largest depth of the sole below toe joints, or (False) below ankles of feet without any."""
+_OFF_M = 0.01, 0.02
+"""Distances of joint heights from what soles explain: from the first on, the floor is off as well; from the second on,
+only the floor."""
+
+_FLOORS_OFF_M = 0.015
+"""Floors of clips may be off by this much, and stay where they are."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Stance:
+    """K frames in which a foot stands."""
+
+    normals: np.ndarray
+    """(K, 3) the world's up direction in the ankle's frame."""
+    toe_normals: np.ndarray
+    """(K, 3) the world's up direction in the toe joint's frame; in the ankle's without a toe joint."""
+    rises_m: np.ndarray
+    """(K,) height of the ankle above the toe joint; above y = 0 without a toe joint."""
+    reaches_m: np.ndarray
+    """(K,) horizontal distance from ankle to toe joint."""
+    heights_m: np.ndarray
+    """(K,) height of the toe joint, or of the ankle without a toe joint."""
+    clips: np.ndarray
+    """(K,) clip that each frame is from."""
+
+    def select_frames(self, frames: np.ndarray) -> _Stance:
+        """Return the stance with some of its frames."""
+        return _Stance(**{name: values[frames] for name, values in vars(self).items()})
+
+
+@dataclass(frozen=True)
+class _Foot:
+    """Frame and sole of a foot."""
+
+    ankle: np.ndarray
+    """(3,) normal of the sole in the ankle's frame."""
+    toe: np.ndarray
+    """(3,) normal of the sole in the toe joint's frame."""
+    sole_m: float
+    """Depth of the sole below that joint."""
+    sure: float
+    """Confidence in that depth, from 0 to 1."""
+    slope_rad: float
+    """Slope of the line from toe joint to ankle."""
+
+    def reconcile_with(self, opposite: _Foot | None) -> _Foot:
+        """Return this foot, or the mirror image of its counterpart if that is flatter by far."""
+        if opposite is None or self.slope_rad < opposite.slope_rad + _STEEPER_RAD:
+            return self
+        return opposite.mirror()
+
+    def reconciled_depth_m(self, opposite: _Foot) -> float:
+        """The sole's depth, moved towards the depth of the opposite foot as far as that is more certain: shoes are
+        alike.
+        """
+        return self.sole_m + max(opposite.sure - self.sure, 0.0) * (opposite.sole_m - self.sole_m)
+
+    def mirror(self) -> _Foot:
+        """Return the foot of the opposite side."""
+        return replace(self, ankle=self.ankle * (-1, 1, 1), toe=self.toe * (-1, 1, 1))
+
+
+def level_feet(motion: Motion) -> Motion:
+    """Return the motion seen with foot frames that are level in stance, with soles of the depth that they show."""
+    return LevelFeet(get_foot_frames(motion)).view(motion)
+
+
+@remember_by_object
+def get_foot_frames(motion: Motion) -> FootFrames:
+    """Return the foot frames that a motion carries; if it carries none, estimate them once from the motion."""
+    return motion.feet or estimate_foot_frames([motion])
+
+
+def fit_feet_to_rig(motion: Motion, rig: FootFrames) -> FootFrames:
+    """Return the foot frames of a rig, with the soles of a motion if these are nearly as deep.
+
+    No floor is known to the centimetre, so a motion may stand a little higher or lower than other motions of its rig.
+    """
+    soles_m = estimate_foot_frames([motion]).soles_m
+    if soles_m is None or rig.soles_m is None:
+        return rig
+    is_near = all(
+        abs(sole_m - rig_sole_m) < _FLOORS_OFF_M for sole_m, rig_sole_m in zip(soles_m, rig.soles_m, strict=True)
+    )
+    return replace(rig, soles_m=soles_m) if is_near else rig
+
+
+def estimate_foot_frames(motions: Sequence[Motion]) -> FootFrames:
+    """Estimate the foot frames of motions on a common skeleton; the frames of its rest pose if the feet never stand
+    flat.
+
+    Depths explain how high toe joints are above y = 0 as far as soles can. Among several motions the median decides,
+    with the usual depth as a further value, because the floor of each may be off.
+    """
+    feet = _estimate_feet(motions)
+    if feet is None:
+        return FootFrames()
+    left, right = feet
+    return _make_foot_frames(left, right, soles_m=(left.reconciled_depth_m(right), right.reconciled_depth_m(left)))
+
+
+def estimate_feet_by_depth(motion: Motion) -> tuple[FootFrames, float]:
+    """Estimate a motion's foot frames, wherever its floor is, and the mean depth of its soles below the joints there.
+
+    Feet that never stand flat have the frames and soles of their rest pose.
+    """
+    feet = _estimate_feet([motion])
+    observation = observe(motion)
+    least_m, usual_m, largest_m = sole_depths_m(motion.skeleton)
+    if feet is None:
+        return FootFrames(), usual_m
+    differences_m = (observation.left_deeper_m, -observation.left_deeper_m)
+    left_m, right_m = np.clip(np.add(observation.sole_depth_m, differences_m), least_m, largest_m).tolist()
+    return _make_foot_frames(*feet, soles_m=(left_m, right_m)), (left_m + right_m) / 2
+
+
+def measure_gap_m(motion: Motion, feet_m: np.ndarray) -> float:
+    """Return by how much modelled soles stand above the ground that is observed; below it, if negative.
+
+    A foot that stands on its heel may seem to stand on a level of its own, far above its sole. It shows no gap while
+    the other foot stands on the floor.
+
+    Args:
+        feet_m: (≥ T, 2, C, 3) corners of its soles.
+    """
+    observation = observe(motion)
+    gaps_m = feet_m[: len(motion), ..., 1].min(-1) - observation.ground_m
+    is_off = (gaps_m > IN_AIR_M) & (observation.off_m > IN_AIR_M)
+    stands = observation.stands & np.logical_not(is_off)
+    if not observation.is_floor_trusted or not stands.any():
+        return 0.0
+    least_m, _, largest_m = sole_depths_m(motion.skeleton)
+    is_on_floor = np.abs(observation.ground_m - observation.floor_m) < SAME_LEVEL_M
+    is_alone = np.logical_not((stands & is_on_floor)[:, ::-1])
+    shows = stands & (is_on_floor | is_alone | (np.abs(gaps_m) < largest_m - least_m))
+    gap_m = float(median(gaps_m[shows]))
+    return float(np.clip(gap_m, least_m - largest_m, largest_m - least_m))
+
+
+def sole_depths_m(skeleton: Skeleton) -> tuple[float, float, float]:
+    """Return the least, usual and largest depth of soles below toe joints, or below ankles of feet without any."""
+    ankle, toe = _find_ankle_and_toe(skeleton, 0)
+    least_m, usual_m, largest_m = _DEPTHS_M[toe != ankle]
+    deeper_m = skeleton.usual_sole_m - SOLE_BELOW_TOE_JOINT_M if toe != ankle else 0.0
+    size = skeleton.size
+    return (least_m + deeper_m) * size, (usual_m + deeper_m) * size, (largest_m + deeper_m) * size
+
+
+def _make_foot_frames(left: _Foot, right: _Foot, soles_m: tuple[float, float]) -> FootFrames:
+    return FootFrames(
+        ankles=(_turn_onto_up(left.ankle), _turn_onto_up(right.ankle)),
+        toes=(_turn_onto_up(left.toe), _turn_onto_up(right.toe)),
+        soles_m=soles_m,
+    )
+
+
+def _estimate_feet(motions: Sequence[Motion]) -> tuple[_Foot, _Foot] | None:
+    """Estimate both feet of motions on a common skeleton; None if they never stand flat."""
+    skeleton = motions[0].skeleton
+    fps = motions[0].fps
+    if skeleton.pair("ankle") is None:
+        return None
+    stances = [_find_stances(motion, clip) for clip, motion in enumerate(motions) if len(motion) >= _FEWEST_FRAMES]
+    if not stances:
+        return None
+    shown_left = _estimate_foot([feet[0] for feet in stances], skeleton, 0, fps)
+    shown_right = _estimate_foot([feet[1] for feet in stances], skeleton, 1, fps)
+    left = shown_left or (shown_right and shown_right.mirror())
+    right = shown_right or (shown_left and shown_left.mirror())
+    if left is None or right is None:
+        return None
+    return left.reconcile_with(right), right.reconcile_with(left)
+
+
+def _find_stances(motion: Motion, clip: int) -> list[_Stance]:
+    """Find the frames in which each foot of a motion stands."""
+    skeleton = motion.skeleton
+    count = min(len(motion), SLAB)
+    joints = np.array([_find_ankle_and_toe(skeleton, side) for side in (0, 1)])
+    poses = forward_kinematics(skeleton, motion.root_m[:count], motion.rotations[:count], joints.ravel().tolist())
+    # (T, 2 feet, ankle and toe joint, …)
+    positions_m = poses[0].reshape(count, *joints.shape, -1)
+    orientations = poses[1].reshape(count, *joints.shape, -1)
+    if motion.ground is not None:
+        positions_m = motion.ground.to_floor_frame(positions_m)
+        orientations = motion.ground.orientations_to_floor_frame(orientations)
+    ankles_m = positions_m[:, :, 0]
+    toes_m = positions_m[:, :, 1]
+    has_toe = joints[:, 0] != joints[:, 1]
+    heights_m = toes_m[..., 1] if motion.ground is None else motion.ground.in_own_frame.above_m(toes_m)
+    stands = observe(motion).stands_flat[:count]
+
+    up = rotate(invert(orientations), UP)
+    toe_to_ankle_m = ankles_m - toes_m
+    stances = []
+    for side, frames in enumerate(stands.T):
+        ankles_from_toes_m = toe_to_ankle_m[frames, side]
+        stance = _Stance(
+            normals=up[frames, side, 0],
+            toe_normals=up[frames, side, 1],
+            rises_m=ankles_from_toes_m[:, 1] if has_toe[side] else heights_m[frames, side],
+            reaches_m=norms(ankles_from_toes_m[:, [0, 2]]),
+            heights_m=heights_m[frames, side],
+            clips=np.full(frames.sum(), clip),
+        )
+        stances.append(stance)
+    return stances
+
+
+def _find_ankle_and_toe(skeleton: Skeleton, side: int) -> tuple[int, int]:
+    """Return ankle and toe joint of a foot; the ankle twice if it has no toe joint."""
+    ankle = skeleton.joint(f"{SIDES[side]}_ankle")
+    toe = skeleton.joint(f"{SIDES[side]}_foot")
+    assert ankle is not None
+    return ankle, ankle if toe is None else toe
+
+
+def _minimum_flat_frames(fps: float) -> float:
+    """Frames of flat stance that show a foot's frame."""
+    return max(_FEWEST_FRAMES, _FEWEST_S * fps)
+
+
+def _estimate_foot(stances: Sequence[_Stance], skeleton: Skeleton, side: int, fps: float) -> _Foot | None:
+    """Estimate frame and sole of a foot from its stances in clips; None if it is hardly ever flat."""
+    fields = _Stance.__annotations__
+    stance = _Stance(*(np.concatenate([getattr(part, name) for part in stances]) for name in fields))
+    if len(stance.clips) < _minimum_flat_frames(fps):
+        return None
+    flattest_m = percentile(stance.rises_m, _FLATTEST_PERCENTILE)
+    flat = stance.select_frames(np.abs(stance.rises_m - flattest_m) < _AS_FLAT_M)
+    flat = flat.select_frames(_angles_rad(flat.normals, _mean_direction(flat.normals)) < _AS_FLAT_RAD)
+    ankle, toe = _find_ankle_and_toe(skeleton, side)
+    has_toe = toe != ankle
+    slope_rad = float(np.arctan2(median(flat.rises_m), median(flat.reaches_m))) if has_toe else 0.0
+    normal = _mean_direction(flat.normals)
+    has_slope_of_flat_foot = _SLOPES_RAD[0] <= slope_rad <= _SLOPES_RAD[1]
+    if len(flat.clips) < _minimum_flat_frames(fps) or _is_tilted(normal) or not has_slope_of_flat_foot:
+        return None
+    toe_normal = _mean_direction(flat.toe_normals)
+    heights_m = [float(median(flat.heights_m[flat.clips == clip])) for clip in find_distinct(flat.clips)]
+    sole_m, confidence = _estimate_depth_m(np.array(heights_m), sole_depths_m(skeleton))
+    return _Foot(
+        ankle=normal,
+        toe=normal if _is_tilted(toe_normal) else toe_normal,
+        sole_m=sole_m,
+        sure=confidence,
+        slope_rad=slope_rad,
+    )
+
+
+def _is_tilted(normal: np.ndarray) -> bool:
+    """Return whether a normal (3,) is tilted so far that the foot stands on its edge or tip, or lies."""
+    return float(_angles_rad(normal, UP)) > _MOST_TILTED_RAD
+
+
+def _estimate_depth_m(heights_m: np.ndarray, bounds_m: tuple[float, float, float]) -> tuple[float, float]:
+    """Return the depth of a sole from heights (N,) of its standing toe joint in clips, and its confidence, 0 to 1.
+
+    It is the most likely depth, with a normal distribution of depths and a Laplace distribution of the floors' heights:
+    a single clip is explained by its depth alone.
+
+    bounds_m: Least, usual and largest depth.
+    """
+    least_m, usual_m, largest_m = bounds_m
+    within_m = np.clip(heights_m, least_m, largest_m)
+    off_m = np.abs(heights_m - within_m)
+    confidence = np.clip((_OFF_M[1] - off_m) / (_OFF_M[1] - _OFF_M[0]), 0.0, 1.0)
+    depths_m = np.linspace(least_m, largest_m, 101)
+    prior = (depths_m - usual_m) ** 2 / (largest_m - least_m)
+    likeliest = (prior + confidence @ np.abs(within_m[:, None] - depths_m)).argmin()
+    return float(depths_m[likeliest]), float(confidence.max())
+
+
+def _mean_direction(normals: np.ndarray) -> np.ndarray:
+    """The mean direction (3,) of unit vectors (K, 3)."""
+    total = normals.sum(0)
+    return total / max(float(np.linalg.norm(total)), 1e-9)
+
+
+def _angles_rad(normals: np.ndarray, direction: np.ndarray) -> np.ndarray:
+    return np.arccos(np.clip(normals @ direction, -1.0, 1.0))
+
+
+def _turn_onto_up(normal: np.ndarray) -> Quaternion:
+    """The smallest turn that brings a unit vector (3,) onto the y axis."""
+    x, y, z = normal.tolist()
+    turn = np.array([-z, 0.0, x, 1 + y])  # the axis is normal × y
+    a, b, c, d = (turn / np.linalg.norm(turn)).tolist()
+    return a, b, c, d

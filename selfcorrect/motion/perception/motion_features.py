@@ -1,0 +1,298 @@
+"""Features of a motion that rules read: positions, speeds, soles, centre of mass, each computed once on demand."""
+
+from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import replace
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+
+from ..body.mass import mass_shares
+from ..body.surface import CORNERS_WITH_TOES, HEAD_RADIUS_M, SURFACE_RADII_M, head_point, heel_relief_m, sole_corners_m
+from ..geometry.filters import uniform_filter1d
+from ..geometry.rotations import rotate
+from ..kinematics import forward_kinematics, in_chunks, joint_positions
+from ..motion import SLAB, Motion
+from ..skeleton import FootFrames, strip_side
+from ..support import Surroundings, gripping, ground_heights_m
+from ..views import LevelFeet
+from .floor_view import FloorView
+from .foot_frames import get_foot_frames
+from .ground_plane import GroundPlane
+from .observation import Observation, observe
+from .observed_ground import ObservedGround
+
+HAND_M = 0.19
+"""Length of an adult's hand beyond the wrist (Winter 2009, figure 4.1)."""
+
+_AVERAGED_S = 0.1
+
+FALLING = 0.5
+"""A body in flight falls at this share of g or more, on average and in most frames."""
+_OF_SURROUNDINGS = ("ground_m", "soles_m", "sole_heights_m", "_beneath_m", "surface_m", "lowest_m", "clear_m")
+"""Cached features that depend on what carries the motion."""
+_OF_ALL_POINTS = ("positions_m", "body_m", "steps_m", "world_soles_m", "soles_m", "_beneath_m", "surface_m")
+"""Cached features that take most of the memory."""
+
+
+class MotionFeatures:
+    """Features of a motion of T frames, J joints and B body joints, joints with an anatomical part."""
+
+    def __init__(self, motion: Motion, around: Surroundings | None = None) -> None:
+        """Take a motion, seen from the belt if on a treadmill.
+
+        Args:
+            around: What carries the motion besides the floor.
+        """
+        self.given = motion
+        self.ground = ObservedGround(motion)
+        self._level = LevelFeet(get_foot_frames(motion) if len(motion) else FootFrames())
+        if motion.ground is not None:
+            motion = FloorView.from_ground(self._level.view(motion)).motion
+            self._level = LevelFeet(FootFrames())
+        self.around = around or Surroundings()
+        if self.around.belt_m is not None:
+            motion = replace(motion, root_m=motion.root_m - self.around.belt_m)
+        self._on_floor = motion
+        self.root_m = motion.root_m
+        first_frames = self._level.view(motion.frames(0, SLAB))
+        if len(motion) <= SLAB:
+            self.motion = first_frames
+        self.skeleton = first_frames.skeleton
+        self.fps = motion.fps
+        body_joints = [joint for joint, part in enumerate(motion.skeleton.parts) if part]
+        self.joints = body_joints or list(range(len(motion.skeleton)))
+        self.names = tuple(motion.skeleton.names[joint] for joint in self.joints)
+
+    @classmethod
+    def of_joints(cls, motion: Motion) -> Self:
+        """Return the features of a motion without an estimate of soles, where soles do not matter."""
+        return cls(replace(motion, feet=FootFrames()))
+
+    def __len__(self) -> int:
+        return len(self.given)
+
+    @cached_property
+    def motion(self) -> Motion:
+        """The motion in the frame of its floor, with level feet. Features of long motions do without this copy."""
+        return self._level.view(self._on_floor)
+
+    def frames(self, first: int, last: int) -> Motion:
+        """Return some frames of `motion`, the last one exclusive."""
+        if len(self) <= SLAB:
+            return self.motion.frames(first, last)
+        return self._level.view(self._on_floor.frames(first, last))
+
+    def _measure_by_block(self, measure: Callable[[Motion], np.ndarray]) -> np.ndarray:
+        """Return what a function measures in each frame (T, ...), in as many frames at once as fit into `SLAB`."""
+        if len(self) <= SLAB:
+            return measure(self.motion)
+        return in_chunks(lambda frames: measure(self.frames(frames[0], frames[-1] + 1)), np.arange(len(self)))
+
+    def with_surroundings(self, around: Surroundings) -> Self:
+        """Return the features of the same motion with other supports; supports of poses that are known stay so."""
+        if self.has_feet:
+            _ = self.world_soles_m  # before the copy, which takes them over
+        features = copy(self)
+        for name in _OF_SURROUNDINGS:
+            vars(features).pop(name, None)
+        features.around = around
+        return features
+
+    def forget_poses(self) -> None:
+        """Drop cached features of all joints and corners of long motions; a rule that asks for these computes them
+        again.
+        """
+        for name in _OF_ALL_POINTS if len(self) > SLAB else ():
+            vars(self).pop(name, None)
+
+    @cached_property
+    def floor_plane(self) -> GroundPlane:
+        """Plane that the feet stand on; estimated unless set."""
+        return self.ground.plane
+
+    @cached_property
+    def positions_m(self) -> np.ndarray:
+        """(T, J, 3) world positions of all joints."""
+        return self._measure_by_block(joint_positions)
+
+    def find_positions_m(self, first: int, last: int) -> np.ndarray:
+        """Return the world positions (last − first, J, 3) of all joints in some frames."""
+        if len(self) <= SLAB or "positions_m" in vars(self):
+            return self.positions_m[first:last]
+        return joint_positions(self.frames(first, last))
+
+    def find_places_m(self, joints: Sequence[int]) -> np.ndarray:
+        """Return the world positions (T, K, 3) of some joints, for which long motions need not pose all joints."""
+        if len(self) <= SLAB or "positions_m" in vars(self):
+            return self.positions_m[:, joints]
+        return self._measure_by_block(lambda motion: joint_positions(motion, joints))
+
+    def orientations(self, joint: int) -> np.ndarray:
+        """Return the world orientations (T, 4) of a joint. Those of all joints would take most of the memory."""
+
+        def orient(motion: Motion) -> np.ndarray:
+            return forward_kinematics(motion.skeleton, motion.root_m, motion.rotations, [joint])[1][:, 0]
+
+        return self._measure_by_block(orient)
+
+    @cached_property
+    def body_m(self) -> np.ndarray:
+        """(T, B, 3) world positions of the body's joints."""
+        return self.find_places_m(self.joints)
+
+    @cached_property
+    def steps_m(self) -> np.ndarray:
+        """(T − 1, B, 3) displacements of the body's joints from frame to frame."""
+        return np.diff(self.body_m, axis=0)
+
+    def places(self, *parts: str) -> np.ndarray | None:
+        """Return the positions (T, P, 3) of parts; None if the skeleton lacks a part.
+
+        A missing neck is between the shoulders.
+        """
+        joints = [joint for part in parts if (joint := self.skeleton.joint(part)) is not None]
+        if len(joints) == len(parts):
+            return np.ascontiguousarray(self.find_places_m(joints))
+        positions_m = [self._place(part) for part in parts]
+        known_m = [position_m for position_m in positions_m if position_m is not None]
+        return np.stack(known_m, axis=1) if len(known_m) == len(parts) else None
+
+    def _place(self, part: str) -> np.ndarray | None:
+        joint = self.skeleton.joint(part)
+        if joint is not None:
+            return self.find_places_m([joint])[:, 0]
+        if part != "neck":
+            return None
+        shoulders_m = self.places("left_shoulder", "right_shoulder")
+        return None if shoulders_m is None else shoulders_m.mean(axis=1)
+
+    @cached_property
+    def has_feet(self) -> bool:
+        """True if the skeleton has both ankles; without ankles there are no soles."""
+        return self.skeleton.pair("ankle") is not None
+
+    @cached_property
+    def ground_m(self) -> float:
+        """Height of the floor: 0, unless the feet show a floor that is far from there or stays there, or supports
+        do.
+        """
+        if self._on_floor.ground is not None:
+            return 0.0
+        if self.around.ground_m is not None:
+            return self.around.ground_m
+        return self.ground.reference_m
+
+    @cached_property
+    def floor_m(self) -> float | None:
+        """Height of the observed level that is nearest to y = 0; None if hardly any foot stands."""
+        return self.ground.near_m
+
+    @property
+    def observation(self) -> Observation:
+        """Observation of the feet of the given motion."""
+        return observe(self.given)
+
+    @cached_property
+    def world_soles_m(self) -> np.ndarray:
+        """(T, P, 3) world positions of the soles' corners."""
+        return self._measure_by_block(sole_corners_m)
+
+    @cached_property
+    def soles_m(self) -> np.ndarray:
+        """(T, P, 3) soles' corners relative to the ground below, left foot first."""
+        if self._on_floor.ground is not None:
+            return self._on_floor.ground.standing_on(self.world_soles_m)
+        ankles = self.skeleton.pair("ankle")
+        assert ankles is not None, "features of soles are asked for bodies that have them"
+        beneath_m = self._beneath_m[:, ankles]
+        soles_m = self.world_soles_m.copy()
+        soles_m[..., 1] -= np.repeat(beneath_m, soles_m.shape[1] // 2, axis=1)
+        return soles_m
+
+    @property
+    def feet_m(self) -> np.ndarray:
+        """(T, 2, K, 3) corners of each sole, as in `soles_m`."""
+        return self.soles_m.reshape(len(self), 2, -1, 3)
+
+    @property
+    def middle_lines_m(self) -> np.ndarray:
+        """(T, 2, K / 2, 3) middles of each sole from heel to tip: heel, ball if the foot has a toe joint, and tip."""
+        pairs_m = self.soles_m.reshape(len(self), 2, -1, 2, 3)
+        return (pairs_m[:, :, :, 0] + pairs_m[:, :, :, 1]) / 2
+
+    @cached_property
+    def sole_heights_m(self) -> np.ndarray:
+        """(T, 2) height of the lowest point of each sole above the ground below, left foot first.
+
+        Heels of soles that the feet show are round, as corrections plant them.
+        """
+        heights_m = self.feet_m[..., 1].copy()
+        if self.skeleton.soles_m is not None and heights_m.shape[2] == CORNERS_WITH_TOES:
+            heels_m, balls_m, _ = np.moveaxis(self.middle_lines_m, 2, 0)
+            heights_m[..., :2] += heel_relief_m(heels_m, balls_m)[..., None]
+        return heights_m.min(axis=2)
+
+    @cached_property
+    def _beneath_m(self) -> np.ndarray:
+        """(T, J) height of the floor, or of the support of the joint's part of the body, below each joint."""
+        ground = self._on_floor.ground
+        if not self.around.supports and ground is None:
+            return np.broadcast_to(0.0 + self.ground_m, (len(self), len(self.skeleton)))
+        relative = tuple(support.shift((0.0, -self.ground_m, 0.0)) for support in self.around.supports)
+        beneath_m = self.ground_m + ground_heights_m(self.skeleton, relative, len(self))
+        return beneath_m if ground is None else np.maximum(beneath_m, ground.beneath_m(self.positions_m))
+
+    @cached_property
+    def surface_m(self) -> tuple[np.ndarray, tuple[str, ...]]:
+        """Heights (T, F) of the lowest surface around joints, except the feet, above the ground, and the names."""
+        radii = {joint: SURFACE_RADII_M.get(strip_side(self.skeleton.parts[joint])) for joint in self.joints}
+        around = [(joint, radius) for joint, radius in radii.items() if radius is not None]
+        joints = [joint for joint, _ in around]
+        heights = self.find_places_m(joints)[..., 1] - np.array([radius for _, radius in around])
+        names = [self.skeleton.names[joint] for joint in joints]
+        if (head := head_point(self.skeleton)) is not None:
+            joint, centre_m = head
+            top_m = self.find_places_m([joint])[:, 0] + rotate(self.orientations(joint), centre_m)
+            heights = np.concatenate([heights, top_m[:, 1:2] - HEAD_RADIUS_M], axis=1)
+            names.append(self.skeleton.names[joint])
+            joints.append(joint)
+        return heights - self._beneath_m[:, joints], tuple(names)
+
+    @property
+    def lowest_surface_m(self) -> np.ndarray:
+        """(T,) height of the lowest surface except the feet."""
+        return self.surface_m[0].min(axis=1, initial=np.inf)
+
+    @cached_property
+    def lowest_m(self) -> np.ndarray:
+        """(T,) height of the body's lowest point above the ground below."""
+        return np.minimum(self.lowest_surface_m, self.sole_heights_m.min(axis=1))
+
+    @cached_property
+    def clear_m(self) -> np.ndarray:
+        """(T,) height above the ground of everything, hands included in any direction.
+
+        The height is 0 while a hand grips something.
+        """
+        wrists = [joint for joint in self.joints if self.skeleton.parts[joint].endswith("_wrist")]
+        hands_m = self.find_places_m(wrists)[..., 1].min(axis=1, initial=np.inf) - self.ground_m - HAND_M
+        return np.where(gripping(self.around.supports, len(self)), 0.0, np.minimum(self.lowest_m, hands_m))
+
+    @cached_property
+    def falls_m_s2(self) -> np.ndarray:
+        """(T,) downward acceleration of the centre of mass, averaged over a tenth of a second."""
+        heights_m = self.centre_m[:, 1]
+        up_m_s2 = np.gradient(np.gradient(heights_m, 1 / self.fps), 1 / self.fps)
+        return -uniform_filter1d(up_m_s2, max(1, round(_AVERAGED_S * self.fps)), mode="nearest")
+
+    @cached_property
+    def centre_m(self) -> np.ndarray:
+        """(T, 3) centre of mass, of point masses at the joints."""
+        return np.einsum("tji,j->ti", self.body_m, self.mass_shares)
+
+    @cached_property
+    def mass_shares(self) -> np.ndarray:
+        """(B,) shares of the body's mass, as points at the joints."""
+        return mass_shares(self.skeleton)[self.joints]

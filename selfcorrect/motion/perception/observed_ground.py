@@ -1,0 +1,248 @@
+"""The ground below a motion as its feet and its posture show it: `ObservedGround`, read by all who need a height.
+
+A ground that people describe is a `Ground`; there, heights are those above that ground.
+"""
+
+from dataclasses import replace
+from functools import cached_property, partial
+
+import numpy as np
+
+from ...runtime.content_cache import remember_by_object
+from ..body.surface import SURFACE_RADII_M, sole_corners_m
+from ..geometry.vectors import median, norms, percentile
+from ..kinematics import forward_kinematics, in_chunks, joint_positions
+from ..motion import Motion
+from ..skeleton import FootFrames, Skeleton, strip_side
+from ..views import LevelFeet
+from .foot_frames import estimate_feet_by_depth, measure_gap_m
+from .ground_plane import GroundPlane, estimate_ground_plane
+from .observation import Observation, observe
+
+OTHER_GROUND_M = 0.06
+"""Ground that is lower by more than this may be another level."""
+FLOOR_ELSEWHERE_M = 0.08
+"""A floor further from y = 0 than this belongs to a body that is elsewhere as a whole; heights are then relative to
+that floor."""
+
+_OFTEN_STANDS_M = 0.3
+"""Ground on which a motion always stands may be this much further from y = 0 than other ground, to be put there."""
+_STEP_M = 0.12
+"""Levels further apart than this, or further above y = 0, may be steps above a floor that the motion does not show."""
+_FAR_BELOW_M = 0.2
+"""Levels further below y = 0 than this may be steps, too."""
+_FEWEST_STANCES = 0.5
+"""Least weight of stances that show a floor."""
+_HARDLY_STANDS = 0.1
+"""Feet whose stances weigh less show only that the floor is no higher than where these feet pass. The least weight of
+215 captures and poses is 0.11."""
+
+_LIES_BELOW_M = 0.05
+"""A body that is lower than this below its feet lies or sits on its floor."""
+_ARMS = ("elbow", "wrist")
+_LIES_PERCENTILE = 25.0
+"""It does so for this percentage of frames or more."""
+
+_HANGING_RAD = np.deg2rad(35.0)
+"""Feet hang if they point down by more than this, beyond their rest pose, in nearly all frames in which they stand."""
+_BENT = 0.95
+"""The legs above them are bent: distance from hip to ankle as a share of the leg's length, mostly below this."""
+
+
+class ObservedGround:
+    """Ground below a motion of T frames; each answer is computed once, when it is asked for.
+
+    A height is None if the motion does not show it.
+    """
+
+    def __init__(self, motion: Motion) -> None:
+        self._motion = motion
+
+    @property
+    def feet_seen(self) -> Observation:
+        """Observation of the feet, with the levels on which they stand."""
+        return observe(self._motion)
+
+    @property
+    def plane(self) -> GroundPlane:
+        """Plane on which the feet stand; level if nothing shows another."""
+        return estimate_ground_plane(self._motion)
+
+    @property
+    def lying_m(self) -> float | None:
+        """Height at which the body lies, sits or kneels below its feet for long; None for other bodies."""
+        return find_lying_floor_m(self._motion)
+
+    @property
+    def is_shown(self) -> bool:
+        """True if the feet show their floor: the body neither lies below the feet nor hardly stands far from y = 0, and
+        its feet do not hang in the air.
+        """
+        return self.feet_seen.is_floor_trusted and self.lying_m is None and not self.do_feet_hang
+
+    @property
+    def _stance_weight(self) -> float:
+        return sum(stance.weight for stance in self.feet_seen.stances)
+
+    @property
+    def is_stood_on(self) -> bool:
+        """True if a foot stands on the ground at any time; in a flight that never lands, feet only pass."""
+        return self._stance_weight >= _HARDLY_STANDS
+
+    @property
+    def lowest_m(self) -> float:
+        """Height of the lowest level on which the feet stand."""
+        return float(self.feet_seen.levels_m[0])
+
+    @cached_property
+    def _estimated_feet(self) -> tuple[FootFrames, float]:
+        """Foot frames by the feet that stand flat, and the mean depth of soles; the rest pose's if they never do."""
+        return estimate_feet_by_depth(self._motion)
+
+    @cached_property
+    def feet(self) -> FootFrames:
+        """Foot frames, and the floor on which the feet stand, wherever y = 0 is; those that the motion carries stay.
+
+        Raising the motion raises that floor and changes nothing else.
+        """
+        motion = self._motion
+        estimated, depth_m = self._estimated_feet
+        floor_m = self.feet_seen.floor_m + self.feet_seen.sole_depth_m - depth_m if self.is_shown else estimated.floor_m
+        if motion.feet is None:
+            return replace(estimated, floor_m=floor_m)
+        return replace(motion.feet, soles_m=motion.feet.soles_m and estimated.soles_m, floor_m=floor_m)
+
+    @property
+    def near_m(self) -> float | None:
+        """Height of the level that is nearest to y = 0; None if hardly any foot stands, or if feet hang in the air.
+
+        A body that sinks for a while stands on two levels.
+        """
+        if self._stance_weight < _FEWEST_STANCES or self.do_feet_hang:
+            return None
+        levels_m = np.append(self.feet_seen.levels_m[1:], self.feet_seen.floor_m)
+        return float(levels_m[np.abs(levels_m).argmin()])
+
+    @property
+    def kept_m(self) -> float | None:
+        """Height of a floor that stays there because unknown bone lengths may explain it; None without such a floor.
+
+        The feet of the person stand at y = 0, and the feet of another body with the same root path beside it.
+        """
+        motion = self._motion
+        if not motion.is_floor_trusted or motion.ground is not None or not len(motion):
+            return None
+        levels_m = self.feet_seen.levels_m
+        floor_m = float(levels_m[np.abs(levels_m).argmin()])
+        return floor_m if abs(floor_m) <= motion.height_error_m else None
+
+    @property
+    def reference_m(self) -> float:
+        """Height from which heights are measured: 0, unless the floor is far from there or stays elsewhere."""
+        near_m = self.near_m
+        if near_m is not None and abs(near_m) > FLOOR_ELSEWHERE_M:
+            return near_m
+        return self.kept_m or 0.0
+
+    def find_height_below_m(self, soles_m: np.ndarray, *, lowest: bool) -> float | None:
+        """Return the height of the ground on which modelled soles stand; None if it is far above and hardly shown.
+
+        Args:
+            soles_m: (T, 2, C, 3) corners of the soles, which may stand beside the observed ground.
+            lowest: Of several grounds, take the lowest.
+        """
+        if not self.is_shown:
+            return self.lying_m
+        floor_m = self.lowest_m if lowest else self.feet_seen.floor_m
+        return floor_m + measure_gap_m(self._motion, soles_m)
+
+    @cached_property
+    def for_zero_m(self) -> float | None:
+        """Height to be put at y = 0: of the floor, or of the nearest of several levels; None if nothing shows it.
+
+        A level that is far from y = 0 counts less, the less the motion stands there. A body on any step of a staircase
+        stays there. One that climbs far from all levels does, too: its floor is not known, as the file may just not
+        show what leads there. Nor is it if feet hardly show it. A body whose feet never stand is not lowered.
+        """
+        if not self.is_shown:
+            return self.lying_m
+        levels_m = self.feet_seen.levels_m
+        is_on_level = np.abs(self.feet_seen.ground_m[..., None] - levels_m) < OTHER_GROUND_M / 2
+        share = (is_on_level & self.feet_seen.stands[..., None]).any(axis=1).mean(axis=0)
+        nearest_m = float(levels_m[np.argmin(np.abs(levels_m) - _OFTEN_STANDS_M * share)])
+        if not -_FAR_BELOW_M <= nearest_m <= _STEP_M:
+            if np.ptp(levels_m) > _STEP_M:
+                return None
+            nearest_m = float(levels_m[0])
+        floor_m = nearest_m
+        has_toes = self.feet_seen.feet_m.shape[2] > 1
+        if not has_toes or self._estimated_feet[0] == FootFrames():  # joints do not show how these soles are pitched
+            floor_m += self._measure_gap_m(floor_m)
+        return floor_m if self.is_stood_on else min(floor_m, 0.0)
+
+    def _measure_gap_m(self, floor_m: float) -> float:
+        """Return by how much modelled soles stand above the ground that joints show, seen with that floor at y = 0."""
+        level = LevelFeet(self.feet)
+        motion = self._motion
+        base_m = np.array([0.0, floor_m, 0.0])
+
+        def find_corners_m(root_m: np.ndarray, rotations: np.ndarray) -> np.ndarray:
+            seen = replace(motion, root_m=root_m - base_m, rotations=rotations)
+            return sole_corners_m(level.view(seen)) + base_m
+
+        corners_m = in_chunks(find_corners_m, motion.root_m, motion.rotations)
+        return measure_gap_m(motion, corners_m.reshape(len(motion), 2, -1, 3))
+
+    @property
+    def do_feet_hang(self) -> bool:
+        """True if feet that seem to stand point down steeply below bent legs, as those of bodies that fall do."""
+        return _do_feet_hang(self._motion)
+
+
+def _pitch_rad(bones_m: np.ndarray) -> np.ndarray:
+    """Return by how much bones (..., 3) point down."""
+    return np.arcsin(np.clip(-bones_m[..., 1] / norms(bones_m), -1.0, 1.0))
+
+
+@remember_by_object
+def find_lying_floor_m(motion: Motion) -> float | None:
+    """Return the height at which a body lies, sits or kneels below its feet for long; None for other bodies.
+
+    Such feet stand on heels or rest on other feet, and their toes are not on the floor.
+    """
+    observation = observe(motion)
+    if not observation.has_feet or motion.ground is not None or not observation.is_floor_trusted:
+        return None
+    lowest_m = in_chunks(partial(_find_lowest_point_m, motion.skeleton), motion.root_m, motion.rotations)
+    height_m = float(percentile(lowest_m, _LIES_PERCENTILE))
+    return height_m if height_m < observation.levels_m[0] - _LIES_BELOW_M else None
+
+
+def _find_lowest_point_m(skeleton: Skeleton, root_m: np.ndarray, rotations: np.ndarray) -> np.ndarray:
+    """Return the height (T,) of the lowest point of trunk and legs without feet. Arms reach below a body that rolls."""
+    parts = [strip_side(part) for part in skeleton.parts]
+    joints = [joint for joint, part in enumerate(parts) if part in SURFACE_RADII_M and part not in _ARMS]
+    radii_m = [SURFACE_RADII_M[parts[joint]] for joint in joints]
+    positions_m, _ = forward_kinematics(skeleton, root_m, rotations, joints)
+    return (positions_m[..., 1] - radii_m).min(axis=1)
+
+
+@remember_by_object
+def _do_feet_hang(motion: Motion) -> bool:
+    """Return whether feet that seem to stand hang in the air: see `ObservedGround.do_feet_hang`."""
+    skeleton = motion.skeleton
+    pairs = [pair for part in ("hip", "knee", "ankle", "foot") if (pair := skeleton.pair(part)) is not None]
+    stands = observe(motion).stands
+    if len(pairs) < 4 or not stands.any():
+        return False
+    joints = np.array(pairs)
+    hips_m, knees_m, ankles_m, toes_m = np.moveaxis(
+        joint_positions(motion, joints.ravel().tolist()).reshape(-1, 4, 2, 3), 1, 0
+    )
+    rest_m = skeleton.rest_positions_m[joints]
+    pitches_rad = _pitch_rad(toes_m - ankles_m) - np.maximum(_pitch_rad(rest_m[3] - rest_m[2]), 0.0)
+    is_pitched = percentile(pitches_rad[stands], 10) > _HANGING_RAD
+    if not is_pitched:
+        return False
+    reaches = norms(ankles_m - hips_m) / (norms(knees_m - hips_m) + norms(ankles_m - knees_m))
+    return bool(median(reaches[stands]) < _BENT)

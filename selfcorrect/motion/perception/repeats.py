@@ -1,0 +1,434 @@
+"""Real sampling of motions: frames that repeat the frame before, and frames between keys that were put in linearly.
+
+Files written at another frame rate than the recording's repeat frames at regular intervals: 30 frames per second in 60
+show each frame twice, 25 in 30 every fifth frame twice. The recording was even, so samples are spread evenly over the
+file's frames. A recorder that misses frames repeats the last frame at irregular intervals. Then samples keep their
+frames, and only the copies are wrong.
+
+Steps are compared with the largest neighbouring steps. Noise on top of copies makes all steps large, but not in the
+direction of the body's motion: the mean step onto copies along this direction is zero. So if nothing else shows a
+pattern, the means of all regular patterns are compared in relation to the noise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeAlias
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from ..geometry.rotations import steps_between
+from ..geometry.vectors import median, median_of_known, norms
+from ..kinematics import in_chunks, make_continuous
+from ..motion import SLAB, Motion
+
+FrameTimes: TypeAlias = Literal["auto", "keep", "even"]
+"""How to treat duplicated or interpolated frames."""
+
+_LONGEST_PERIOD = 30
+"""Largest number of frames in a period of repeats: 29 in 30."""
+_BESIDE = (3, 8)
+"""Numbers of steps on either side for comparison with a step: the first shows patterns that change, the second frames
+that stand up to eight times in a row."""
+_LOW = 0.45
+"""Steps onto copies are smaller than this share of neighbouring steps, in the mean over a pattern's periods."""
+_HIGH = 0.7
+"""Other steps are larger than this share."""
+_LOW_OF_PART = 0.8
+"""Steps of the root and of most joints onto copies are smaller than this share of neighbouring steps."""
+_COPY = 0.3
+"""Steps onto copies go less far along the way than this share of the mean step, in the median of the step's place."""
+_SAMPLE = 0.4
+"""Steps onto samples go further than this."""
+_AS_SPACED = 0.7
+"""Steps onto samples go further than this share of the samples' spacing, in the median of all."""
+_CLEARLY = 10.0
+"""Least difference of the medians of both kinds of steps, in standard errors."""
+_WINDOW = 6
+"""Number of frames before and after a step that show the way, for long periods; for others, a whole period."""
+_ALIKE = 0.3
+"""Smaller mean steps on one side than this share of those on the other are those of a body that starts or stops."""
+_SEARCHED = 4096
+"""Number of frames in the search for patterns."""
+_STRAY = 0.1
+"""Largest share of copies outside a pattern, and of frames inside that are no copies."""
+_LINEAR = 0.05
+"""Velocity between linear keys changes by less than this share of the changes at keys."""
+_FEWEST_PERIODS = 3
+"""Smallest number of periods that show a pattern."""
+_FEWEST_COPIES = 3
+"""Smallest number of copies that show a pattern, or that a recorder misses frames."""
+_FEW = 12
+"""Fewer copies do not show the noise on copies."""
+_UNCHANGED = 1e-6
+"""Exact copies differ by less, metres and components of quaternions."""
+_LOST = 1.4
+"""After a missed frame a body moves by more than this multiple of the steps beside."""
+_SAMPLES_BETWEEN = 4
+"""Number of samples in the polynomial for a frame in between."""
+
+
+@dataclass(frozen=True, eq=False)
+class FrameRepeats:
+    """Samples of a recording in the frames of a motion."""
+
+    sources: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
+    """(T,) index of the sample that each frame shows; empty if every frame is a sample."""
+    times: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    """(S,) time of each sample, in frames."""
+    spacing: float = 0.0
+    """Frames from sample to sample; 0 if that is not constant."""
+    is_linear: bool = False
+    """True if frames between samples are not copies but linear."""
+
+    @classmethod
+    def from_motion(cls, motion: Motion) -> FrameRepeats:
+        """Return the samples of a motion, found once for each motion."""
+        if (repeats := _REPEATS.get(motion)) is None:
+            repeats = _REPEATS[motion] = cls._find(motion)
+        return repeats
+
+    @classmethod
+    def _find(cls, motion: Motion) -> FrameRepeats:
+        steps = _measure_steps(motion)
+        for beside in _BESIDE:
+            ratios = _compare_with_neighbours(steps, beside)
+            is_copy, spacing = _find_pattern(ratios, _LOW, _HIGH)
+            if spacing and _is_whole_body(motion, is_copy, beside) and _stands_on_its_way(motion, is_copy):
+                return cls._from_copies(is_copy, spacing, ratios)
+        is_linear, spacing = _find_linear_frames(motion)
+        if spacing:
+            return cls(np.cumsum(~is_linear) - 1, np.flatnonzero(~is_linear).astype(float), spacing, is_linear=True)
+        ratios = _compare_with_neighbours(steps)
+        is_copy = np.append(False, (steps < _UNCHANGED) & (ratios < _LOW))
+        if is_copy.sum() >= _FEWEST_COPIES:
+            return cls._from_copies(is_copy, 0.0, ratios) if _catches_up(is_copy, ratios) else cls()
+        is_copy, spacing, shares = _find_noisy_pattern(motion)  # noise on top leaves no exact copies
+        return cls._from_copies(is_copy, spacing, shares) if spacing else cls()
+
+    @classmethod
+    def _from_copies(cls, is_copy: np.ndarray, spacing: float, ratios: np.ndarray) -> FrameRepeats:
+        """Return the samples: at the frames that are no copies if the spacing is not constant."""
+        times = np.flatnonzero(~is_copy).astype(float)
+        if _catches_up(is_copy, ratios):
+            spacing = 0.0
+        if spacing:
+            even = spacing * np.arange(len(times))
+            times = even + np.mean(times - even)
+        return cls(np.cumsum(~is_copy) - 1, times, spacing)
+
+    @property
+    def has_repeats(self) -> bool:
+        """Return True if frames repeat the frame before."""
+        return bool(len(self.sources)) and not self.is_linear
+
+    @property
+    def count(self) -> int:
+        """Return the number of times that each sample stands in a row; 0 if that differs, 1 without repeats."""
+        if not self.has_repeats:
+            return 1
+        count = round(self.spacing)
+        return count if abs(self.spacing - count) < 1e-3 else 0
+
+    def is_even(self, choice: FrameTimes) -> bool:
+        """Return whether frames that are no samples are replaced: by default if copies are uneven."""
+        return choice == "even" or (choice == "auto" and (self.is_linear or self.count == 0))
+
+    def are_all_kept(self, choice: FrameTimes) -> bool:
+        """Return whether the motion is corrected with all of its frames."""
+        return not len(self.sources) or (self.is_linear and not self.is_even(choice))
+
+    def prepare(self, motion: Motion, choice: FrameTimes) -> Motion:
+        """Return the motion to correct: the samples, or the motion with other frames between samples."""
+        if self.are_all_kept(choice):
+            return motion
+        if self.spacing and not self.is_even(choice):
+            return self.drop(motion)
+        return self.fill(motion)
+
+    def drop(self, motion: Motion) -> Motion:
+        """Return the samples of a motion, at the rate of samples; means of copies that differ, as noise on top does."""
+        samples = replace(motion.select_frames(self.starts), fps=motion.fps / self.spacing)
+        copies = np.flatnonzero(np.diff(self.sources, prepend=-1) == 0)
+        if _measure_steps(motion)[copies - 1].max(initial=0.0) < _UNCHANGED:
+            return samples
+        counts = np.diff(self.find_bounds())
+        root_m = np.add.reduceat(motion.root_m, self.starts, axis=0) / counts[:, None]
+        rotations = np.add.reduceat(make_continuous(motion.rotations), self.starts, axis=0)
+        return replace(samples, root_m=root_m, rotations=rotations / norms(rotations)[..., None])
+
+    def fill(self, motion: Motion) -> Motion:
+        """Return a motion with frames from samples: samples that belong to a frame stay exactly the same."""
+        samples = motion.select_frames(self.starts)
+        rotations = make_continuous(samples.rotations)
+        last = len(self.times) - 1
+        frames = np.clip(np.arange(len(motion), dtype=float), self.times[0], self.times[last])
+        root_m = motion.root_m.copy()
+        filled = motion.rotations.copy()
+        for start in range(0, len(motion), SLAB):
+            part = slice(start, start + SLAB)
+            rows, weights = _lagrange_weights(self.times, frames[part])
+            root_m[part] = np.einsum("ts,tsi->ti", weights, samples.root_m[rows])
+            between = np.einsum("ts,tsji->tji", weights, rotations[rows])
+            filled[part] = between / norms(between)[..., None]
+        is_sample = np.isin(frames, self.times)
+        is_sample &= self.starts[self.sources] == np.arange(len(motion))
+        root_m[is_sample] = motion.root_m[is_sample]
+        filled[is_sample] = motion.rotations[is_sample]
+        return replace(motion, root_m=root_m, rotations=filled)
+
+    @property
+    def starts(self) -> np.ndarray:
+        """Return the first frame that shows each sample."""
+        return np.flatnonzero(np.diff(self.sources, prepend=-1))
+
+    def find_bounds(self) -> list[int]:
+        """Return the first frame that shows each sample, followed by the number of frames."""
+        return [*self.starts.tolist(), len(self.sources)]
+
+    def describe(self, fps: float) -> str:
+        """Return a sentence on the repeats of a motion."""
+        if self.count:
+            return f"each frame stands {self.count} times in a row: checked at {fps / self.count:g} fps"
+        copies = len(self.sources) - len(self.times)
+        return f"frames are repeated: {copies} of {len(self.sources)} repeat the frame before; checked without them"
+
+
+_REPEATS: WeakKeyDictionary[Motion, FrameRepeats] = WeakKeyDictionary()
+
+
+def _measure_steps(motion: Motion) -> np.ndarray:
+    """Return the size (T − 1,) of each step of the whole body, in metres and components of quaternions."""
+    turns = in_chunks(_measure_mean_turns, motion.rotations[:-1], motion.rotations[1:])
+    shifts = np.square(np.diff(motion.root_m, axis=0)).sum(-1)
+    return np.sqrt(turns + shifts)
+
+
+def _measure_mean_turns(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Return the mean square (T,) of the differences of rotations (T, J, 4), with signs in the same hemisphere."""
+    signs = np.where(np.einsum("...i,...i", after, before) < 0, -1.0, 1.0)
+    return np.square(after * signs[..., None] - before).sum(-1).mean(-1)
+
+
+def _is_whole_body(motion: Motion, is_copy: np.ndarray, beside: int) -> bool:
+    """Return whether the root and most joints move less onto copies (T,), not only a single part that moves a lot."""
+    shifts = norms(np.diff(motion.root_m, axis=0))
+    turns = norms(np.diff(make_continuous(motion.rotations), axis=0))
+    ratios_by_part = [_compare_with_neighbours(steps, beside)[is_copy[1:]] for steps in (shifts, *turns.T)]
+    typical = [float(median_of_known(ratios)) for ratios in ratios_by_part if np.isfinite(ratios).any()]
+    is_root_still = not np.isfinite(ratios_by_part[0]).any()
+    return bool(typical) and (is_root_still or typical[0] < _LOW_OF_PART) and float(median(typical)) < _LOW_OF_PART
+
+
+def _stands_on_its_way(motion: Motion, is_copy: np.ndarray) -> bool:
+    """Return whether the body goes no further on the way onto copies (T,), rather than turn back there."""
+    shares = _measure_shares(_stack_poses(motion), _WINDOW)
+    known = shares[is_copy[1:] & np.isfinite(shares)]
+    return not len(known) or _go_nowhere(known, _COPY)
+
+
+def _compare_with_neighbours(steps: np.ndarray, beside: int = _BESIDE[0]) -> np.ndarray:
+    """Return the ratio (S,) of each step to the largest step beside it; NaN where the body rests on either side.
+
+    The smaller of the largest steps before and after counts, so that no body that starts or stops seems to repeat.
+    """
+    if len(steps) < 2 * beside:
+        return np.full(len(steps), np.nan)
+    padded = np.pad(steps, beside)
+    largest = sliding_window_view(padded, beside).max(axis=1)
+    least_m = np.minimum(largest[: len(steps)], largest[beside + 1 :])
+    return np.where(least_m > 10 * _UNCHANGED, steps / np.maximum(least_m, _UNCHANGED), np.nan)
+
+
+def _find_pattern(ratios: np.ndarray, low: float, high: float) -> tuple[np.ndarray, float]:
+    """Return which frames (S + 1,) follow a low step in the shortest regular pattern, and how far apart low steps are.
+
+    The distance is 0 without a pattern.
+
+    Args:
+        ratios: (S,) steps in relation to those beside, NaN where unknown.
+        low: Largest mean of low steps at the same place of all periods.
+        high: Least mean of other steps.
+    """
+    is_rare = np.count_nonzero(ratios < low) < 0.5 / _LONGEST_PERIOD * len(ratios)
+    for period in () if is_rare else range(2, _LONGEST_PERIOD + 1):
+        folded = _fold(ratios, period)
+        if np.isfinite(folded).sum(0).min() < _FEWEST_PERIODS:
+            break
+        is_low = _find_low_steps(median_of_known(folded, axis=0), low, high)
+        if is_low is not None:
+            repeated = np.resize(is_low, len(ratios))
+            strays = np.sum((ratios < 0.5 * low) & ~repeated) + np.sum((ratios > high) & repeated)
+            if strays <= _STRAY * repeated.sum():
+                return np.append(False, repeated), period / int(np.sum(~is_low))
+    return np.zeros(len(ratios) + 1, dtype=bool), 0.0
+
+
+def _fold(values: np.ndarray, period: int) -> np.ndarray:
+    """Return values (S,) as rows of a period, the last one filled with NaN."""
+    folded = np.full((-(-len(values) // period), period), np.nan)
+    folded.flat[: len(values)] = values
+    return folded
+
+
+def _find_noisy_pattern(motion: Motion) -> tuple[np.ndarray, float, np.ndarray]:
+    """Return as `_find_pattern`, and the shares (S,) of `_measure_shares`; noise may be as large as the steps."""
+    part = motion.frames(0, _SEARCHED)
+    poses = _stack_poses(part)
+    shares_by_window: dict[int, np.ndarray] = {}
+    for period in range(2, _LONGEST_PERIOD + 1):
+        window = _WINDOW if period > 2 * _WINDOW else period * max(1, round(4 / period))
+        if window not in shares_by_window:
+            shares_by_window[window] = _measure_shares(poses, window)
+        folded = _fold(shares_by_window[window], period)
+        counts = np.isfinite(folded).sum(axis=0)
+        if counts.min() < _FEWEST_PERIODS:
+            continue
+        typical = np.take_along_axis(np.sort(folded, axis=0), counts[None] // 2, axis=0)[0]
+        is_low = _find_low_steps(typical, _COPY, _SAMPLE)
+        if is_low is None:
+            continue
+        shares = shares_by_window[window]
+        if len(part) < len(motion):
+            shares = _measure_shares(_stack_poses(motion), window)
+        is_copy = np.append(False, np.resize(is_low, len(shares)))
+        spacing = period / int(np.sum(~is_low))
+        if _has_copies(shares, is_copy, spacing) and _stands_as_whole(part, is_copy, window):
+            return is_copy, spacing, shares
+    return np.zeros(len(motion), dtype=bool), 0.0, np.zeros(0)
+
+
+def _stack_poses(motion: Motion) -> np.ndarray:
+    """Return root and rotations (T, D), continuous in time; all joints together weigh as much as the root."""
+    rotations = make_continuous(motion.rotations).reshape(len(motion), -1)
+    return np.concatenate([motion.root_m, rotations / np.sqrt(len(motion.skeleton))], axis=1)
+
+
+def _measure_shares(poses: np.ndarray, window: int) -> np.ndarray:
+    """Return each step (S,) along the way of the frames around, over the mean step there; NaN at ends and at rest.
+
+    Args:
+        poses: (T, D) root and rotations of a motion.
+        window: Number of frames before and after the step; without the frames of the step.
+    """
+    steps = len(poses) - 1
+    shares = np.full(steps, np.nan)
+    for start in range(window + 1, steps - window - 1, SLAB):
+        stop = min(start + SLAB, steps - window - 1)
+        shares[start:stop] = _measure_shares_of(poses[start - window - 1 : stop + window + 2], window)
+    return shares
+
+
+def _measure_shares_of(poses: np.ndarray, window: int) -> np.ndarray:
+    """Return as `_measure_shares` (T − 3 − 2 · window,) of values (T, …, D), without the ends."""
+    still = 100 * _UNCHANGED**2
+    means = poses[window:] - poses[:-window]
+    means /= window
+    before = means[: -window - 3]
+    after = means[window + 3 :]
+    twice_way = before + after
+    step = np.diff(poses[window + 1 : -window - 1], axis=0)
+    squares = np.einsum("...i,...i", means, means)
+    before_squares = squares[: -window - 3]
+    after_squares = squares[window + 3 :]
+    larger = np.maximum(before_squares, after_squares)
+    is_moving = np.minimum(before_squares, after_squares) > np.maximum(still, _ALIKE**2 * larger)
+    along = 2 * np.einsum("...i,...i", step, twice_way)
+    along /= np.maximum(np.einsum("...i,...i", twice_way, twice_way), 4 * _UNCHANGED**2)
+    return np.where(is_moving, along, np.nan)
+
+
+def _stands_as_whole(motion: Motion, is_copy: np.ndarray, window: int) -> bool:
+    """Return whether the root and most joints step less far along the way onto copies, not only the root."""
+    onto_copies = is_copy[window + 2 : len(motion) - window - 1]
+    root = _measure_shares_of(motion.root_m, window)[onto_copies]
+    joints = _measure_shares_of(make_continuous(motion.rotations), window)[onto_copies]
+    is_turning = np.isfinite(joints).sum(axis=0) >= _FEWEST_COPIES
+    is_root_still = np.isfinite(root).sum() < _FEWEST_COPIES
+    if not is_turning.any():
+        return False
+    typical = float(median(median_of_known(joints[:, is_turning], axis=0)))
+    return (is_root_still or float(median_of_known(root)) < _LOW_OF_PART) and typical < _LOW_OF_PART / 2
+
+
+def _has_copies(shares: np.ndarray, is_copy: np.ndarray, spacing: float) -> bool:
+    """Return whether steps onto copies (S + 1,) are zero but for noise.
+
+    Steps backwards show the noise, or the spread of steps onto samples if few copies step backwards.
+    """
+    is_known = np.isfinite(shares)
+    copies = shares[is_copy[1:] & is_known]
+    samples = shares[~is_copy[1:] & is_known]
+    backward = -copies[copies < 0]
+    noise = float(median(backward)) / 0.6745 if len(backward) > _FEWEST_COPIES else 0.0
+    typical = float(median(samples))
+    spread = float(median(np.abs(samples - typical))) / 0.6745
+    return (
+        float(np.mean(copies > _SAMPLE + 3 * noise)) <= _STRAY
+        and float(np.mean(np.abs(samples) < _STRAY)) < _COPY
+        and _go_nowhere(copies, _STRAY)
+        and typical > _AS_SPACED * spacing
+        and typical * np.sqrt(len(copies)) > _CLEARLY * max(noise, spread if len(copies) < _FEW else 0.0)
+    )
+
+
+def _go_nowhere(shares: np.ndarray, largest: float) -> bool:
+    """Return whether steps (C,) onto copies go no further along the way than `largest`, or than noise explains.
+
+    Noise goes forwards as far as backwards. Small steps that all go forwards are those of a body that moves in a
+    rhythm, such as the steps at the top of hops.
+    """
+    onward = float(median(shares))
+    error = 1.2533 * float(median(np.abs(shares - onward))) / 0.6745 / np.sqrt(len(shares))  # of a median
+    return onward < max(largest, 3 * error)
+
+
+def _find_low_steps(typical: np.ndarray, low: float, high: float) -> np.ndarray | None:
+    """Return which steps (P,) of a period are low, if all are low or high and samples start as evenly as frames allow.
+
+    The result is None otherwise.
+    """
+    is_low = typical < low
+    if is_low.all() or not is_low.any() or not np.logical_or(is_low, typical > high).all():
+        return None
+    starts = np.flatnonzero(np.tile(~is_low, 3))
+    fit = np.polyval(np.polyfit(np.arange(len(starts)), starts, 1), np.arange(len(starts)))
+    return is_low if np.ptp(starts - fit) < 1.0 else None
+
+
+def _find_linear_frames(motion: Motion) -> tuple[np.ndarray, float]:
+    """Return which frames (T,) lie on straight lines between keys at regular intervals, and these in frames, or 0."""
+    shifts = np.square(np.diff(motion.root_m, 2, axis=0)).sum(-1)
+    root_ratios = _compare_with_neighbours(np.sqrt(shifts))
+    if np.sum(root_ratios < _LINEAR) < 0.3 * np.isfinite(root_ratios).sum():  # at least half of all frames are linear
+        return np.zeros(len(motion), dtype=bool), 0.0
+    turns = np.square(np.diff(steps_between(motion.rotations), axis=0)).sum(-1).mean(-1)
+    is_linear, spacing = _find_pattern(_compare_with_neighbours(np.sqrt(shifts + turns)), _LINEAR, _HIGH)
+    return np.append(is_linear, False), spacing if spacing == round(spacing) else 0.0
+
+
+def _catches_up(is_copy: np.ndarray, ratios: np.ndarray) -> bool:
+    """Return whether steps that follow copies are larger than steps that follow samples, in the median."""
+    is_step = ~is_copy[1:]
+    follows_copy = is_copy[:-1]
+    after_copies = ratios[is_step & follows_copy]
+    after_samples = ratios[is_step & ~follows_copy]
+    if not np.isfinite(after_copies).any() or not np.isfinite(after_samples).any():
+        return False
+    return bool(median_of_known(after_copies) / median_of_known(after_samples) > _LOST)
+
+
+def _lagrange_weights(times: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the samples (T, K) nearest to some times (T,), and the weights (T, K) of the polynomial there."""
+    count = min(_SAMPLES_BETWEEN, len(times))
+    first = np.clip(np.searchsorted(times, at, side="right") - count // 2, 0, len(times) - count)
+    rows = first[:, None] + np.arange(count)
+    knots = times[rows]
+    weights = np.ones(rows.shape)
+    for knot in range(count):
+        for other in range(count):
+            if other != knot:
+                weights[:, knot] *= (at - knots[:, other]) / (knots[:, knot] - knots[:, other])
+    return rows, weights

@@ -1,0 +1,52 @@
+"""Versions of Python, the platform and packages: everything beside the settings on which results depend."""
+
+import functools
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+RECORDED_PACKAGES = (
+    "selfcorrect", "torch", "numpy", "scipy", "pybullet", "mujoco", "mujoco-core", "safetensors", "pyarrow", "ufbx",
+    "smplx",
+)  # fmt: skip
+"""Packages on whose versions results depend."""
+
+
+@functools.cache
+def describe_environment() -> dict[str, Any]:
+    """Return everything beside the config on which a result depends: Python, platform, packages, the git commit."""
+    return {**describe_software(), "git_commit": _git_commit(Path(__file__).resolve())}
+
+
+@functools.cache
+def describe_software() -> dict[str, Any]:
+    """Return Python, platform, and versions of packages."""
+    return {
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "packages": {name: _version(name) for name in RECORDED_PACKAGES},
+    }
+
+
+def _version(package: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version  # slow to import
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _git_commit(source: Path) -> str | None:
+    """Return the commit of the repository that tracks `source`, None for an installed copy."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(source.parent), *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=10).stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", source.name)
+        return git("rev-parse", "HEAD")
+    except (OSError, subprocess.SubprocessError):
+        return None

@@ -1,0 +1,1 @@
+"""Comparison of motions with their corrections, and of simulations with their plans."""

@@ -1,0 +1,289 @@
+"""Comparison of a motion with its correction: in the stance of the motion, on a common ground, with the same soles.
+
+Feet that a correction lifts neither slide nor sink, so figures in the frames of the corrected stance look cured
+although nothing was. Here the given motion decides which feet stand in which frames. A standing foot that hangs in the
+air afterwards still slides as fast as it moves, floats as high as it hangs, and has lost its contact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+
+import numpy as np
+
+from selfcorrect.motion.checks.floor import find_unsupported_frames
+from selfcorrect.motion.checks.measure import Measures, measure_features
+from selfcorrect.motion.geometry.runs import find_runs, spans
+from selfcorrect.motion.geometry.vectors import median
+from selfcorrect.motion.measures.moves import JointMoves
+from selfcorrect.motion.measures.physical import ERRORS, TOLERANCE_M
+from selfcorrect.motion.measures.skating import find_belts_m_s
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.perception.foot_frames import IN_AIR_M, get_foot_frames
+from selfcorrect.motion.perception.motion_features import MotionFeatures
+from selfcorrect.motion.perception.observation import observe
+from selfcorrect.motion.skeleton import SIDES, FootFrames
+from selfcorrect.motion.support import Surroundings
+from selfcorrect.runtime.bugs import try_optional
+
+from ..results.level_world import find_frames_between_t_poses, see_level
+from ..results.results import PIECE_FRAMES, CorrectedMotion, Note, NoteKind
+from ..results.timeline import Contact, Timeline
+
+_FLOATS_M = 0.02
+"""A body whose lowest point is higher than this is in the air."""
+
+_RISE_M = 0.02
+"""Least rise of a sole that was lifted; a sole that was as high before has lost nothing."""
+_SAME_LEVEL_M = 0.01
+"""A motion whose root is raised by less than this stays on its level, which need not be y = 0."""
+_SHORTEST_S = 0.1
+"""A contact is lost for this long or longer."""
+
+
+_GAIN_S = 2.0
+"""Time in which a gain must be clear; faults last for less."""
+_CLEAR_SHARE = 0.05
+"""Share of an error that is not repeatable, if this is more than its repeatability over a whole clip."""
+_CLEAR_REPEATABILITIES = 2.5
+"""Least multiple of that in a gain that is clear. First corrections of 45 captures gain 3.9 times or more, second
+corrections mostly less than 2.1."""
+_WHOLE_SHARE = 0.15
+"""Share of the error of the whole motion, the least gain that is clear if it is spread over the motion."""
+_LOCAL_GAIN = 2.5
+"""Least multiple of a clear gain that needs no such share: a fault that lasts for some frames. For want of it, no
+first correction of 204 captures is dropped, and 8 of the 19 second corrections that would move more than 0.3 mm."""
+_OF_PATHS = ("skate_m_s", "jerk_m_s3")
+"""Errors that do not depend on the height of the whole body."""
+
+
+@dataclass(frozen=True, eq=False)
+class MotionComparison:
+    """A motion of T frames and its correction on the same ground; T-poses of rigs at its ends are left out."""
+
+    before: MotionFeatures
+    after: MotionFeatures
+    stands: np.ndarray
+    """(T, 2) whether each foot stands in the given motion, left foot first."""
+    cuts: tuple[int, ...]
+    """First frame of each take but the first."""
+    first_frame: int
+    """Number of frames of T-poses before the motion."""
+    floor_raised_m: float
+    """By how much the correction raised the floor, to put it at y = 0; 0 if it lowered the floor."""
+
+    @classmethod
+    def from_correction(cls, motion: Motion, correction: CorrectedMotion) -> MotionComparison:
+        """Compare a motion with its correction, where the floor of the motion is level."""
+        notes = {note.kind: note for note in correction.notes}
+        floor_m = correction.figures.get("floor_m", 0.0)
+        first, last = find_frames_between_t_poses(motion, correction)
+        before, after = see_level(motion, correction)
+        if last - first < len(motion):
+            before = before.frames(first, last)
+            after = after.frames(first, last)
+        supports = tuple(support.shift(np.zeros(3), -first) for support in correction.supports)
+        cuts = notes[NoteKind.TAKES].frames if NoteKind.TAKES in notes and last <= PIECE_FRAMES else ()
+        if before.skeleton.same_as(after.skeleton):
+            feet, feet_after = _find_common_feet(before, after, abs(floor_m))
+            before = replace(before, feet=feet)
+            after = replace(after, feet=feet_after)
+        belt_m_s, belt_after_m_s = find_belts_m_s(before, after)
+        belt_m = _compute_belt_path(before, belt_m_s)
+        belt_after_m = _compute_belt_path(before, belt_after_m_s)
+        seen_before = MotionFeatures(before, Surroundings(belt_m=belt_m))
+        seen_after = MotionFeatures(after, Surroundings(belt_m=belt_after_m))
+        raised_m = float(median((after.root_m - before.root_m)[:, 1]))
+        stands = observe(before).stands
+        ground_m = seen_before.ground_m if abs(raised_m) < _SAME_LEVEL_M else 0.0
+        ground_m = seen_before.ground.kept_m or ground_m
+        if NoteKind.LOWEST_GROUND in notes:
+            ground_m = notes[NoteKind.LOWEST_GROUND].value or 0.0
+        elif ground_m >= 0 and stands.any():
+            on_supports = Surroundings(supports, 0.0, belt_m)
+            shown_m = _find_standing_height_m(seen_before, on_supports, stands) + min(raised_m, 0.0)
+            planted_m = _find_standing_height_m(seen_after, on_supports, stands)
+            if ground_m - planted_m > _RISE_M or not ground_m:
+                ground_m = max(min(ground_m or shown_m, planted_m), 0.0)
+        return cls(
+            before=seen_before.with_surroundings(Surroundings(supports, ground_m, belt_m)),
+            after=seen_after.with_surroundings(Surroundings(supports, ground_m, belt_after_m)),
+            stands=stands,
+            cuts=cuts,
+            first_frame=first,
+            floor_raised_m=max(-floor_m, 0.0),
+        )
+
+    @cached_property
+    def errors(self) -> tuple[dict[str, float], dict[str, float]]:
+        """Errors of the motion and of its correction by name, as in `ERRORS`."""
+        return self._measures_before.errors, self._measures_after.errors
+
+    @cached_property
+    def _measures_before(self) -> Measures:
+        return self._measure(self.before)
+
+    @cached_property
+    def _measures_after(self) -> Measures:
+        return self._measure(self.after)
+
+    def _measure(self, features: MotionFeatures) -> Measures:
+        """Measure one of the motions, whose feet should stand where the feet of the given motion do."""
+        return measure_features(features, self.before.given, self.stands, self.cuts)
+
+    @property
+    def clear_gains(self) -> dict[str, float]:
+        """Largest gain of each error in any two seconds, as a multiple of the least gain that is clear.
+
+        A gain that is small in the whole motion must be larger there.
+        """
+        window = round(_GAIN_S * self.before.fps)
+        whole_before, whole_after = self.errors
+        gains = {}
+        for error in ERRORS:
+            before = _average_windows(self._measures_before.by_frame(error.key), window)
+            after = _average_windows(self._measures_after.by_frame(error.key), window)
+            least = _CLEAR_REPEATABILITIES * np.maximum(_CLEAR_SHARE * before, error.repeatability)
+            gain = max(0.0, float(((before - after) / least).max()))
+            whole = whole_before.get(error.key, 0.0)
+            share = (whole - whole_after.get(error.key, 0.0)) / max(whole, 1e-9)
+            gains[error.key] = min(gain, max(share / _WHOLE_SHARE, gain / _LOCAL_GAIN))
+        return gains
+
+    @cached_property
+    def _sunk_m(self) -> float:
+        """Height of the standing feet of a body that stands in the floor, below 0; 0 of any other body."""
+        return min(float(median(self.before.sole_heights_m[self.stands])), 0.0) if self.stands.any() else 0.0
+
+    @cached_property
+    def hangs(self) -> np.ndarray:
+        """(T, 2) whether a foot that stands in the motion was lifted into the air.
+
+        Feet of a body that stood in the floor may rise by as much as they were too low, and all feet with their floor.
+        """
+        heights_m = self.after.sole_heights_m - self.floor_raised_m
+        before_m = self.before.sole_heights_m
+        is_in_air = (heights_m > IN_AIR_M) & (before_m < IN_AIR_M)
+        is_lifted = is_in_air & (heights_m - before_m + self._sunk_m > _RISE_M)
+        return _drop_short_runs(self.stands & is_lifted, self.before.fps)
+
+    @property
+    def lost_contacts(self) -> tuple[float, float]:
+        """Share of the frames of contact that the correction loses, from 0 to 1, and mean height of what lost it.
+
+        These are contacts of feet, or of the body as a whole if more of these are lost.
+        """
+        by_foot = _count_lost(self.stands, self.hangs, self.after.sole_heights_m)
+        touches = (self.before.lowest_m <= self._sunk_m + TOLERANCE_M)[:, None]
+        clear_m = self.after.clear_m - self.floor_raised_m
+        in_air = find_unsupported_frames(self.after, clear_m, _FLOATS_M)[:, None]
+        body_is_lifted = _drop_short_runs(touches & in_air, self.before.fps)
+        by_body = _count_lost(touches, body_is_lifted, self.after.lowest_m[:, None])
+        return max(by_foot, by_body, key=lambda lost: lost[0])
+
+    def find_standing_feet(self) -> list[Contact]:
+        """Return the times in which feet stand in the motion, and on the ground after its correction."""
+        stands = np.pad(self.stands & np.logical_not(self.hangs), ((self.first_frame, 0), (0, 0)))
+        contacts = []
+        for side, foot_stands in zip(SIDES, stands.T, strict=True):
+            contacts += [Contact(f"{side} foot", *span) for span in spans(foot_stands)]
+        return contacts
+
+    def unload_hanging_feet(self, timeline: Timeline) -> Timeline:
+        """Return a timeline in which feet that hang in the air bear no weight."""
+        loads_bodyweights = timeline.loads_bodyweights.copy()
+        for foot, side in enumerate(SIDES):
+            if f"{side} foot" in timeline.parts:
+                hangs = self.first_frame + np.flatnonzero(self.hangs[:, foot])
+                loads_bodyweights[hangs, timeline.parts.index(f"{side} foot")] = 0.0
+        return replace(timeline, loads_bodyweights=loads_bodyweights)
+
+
+def measure_correction(motion: Motion, correction: CorrectedMotion) -> CorrectedMotion:
+    """Return the correction of a motion with its figures; a rejected motion, or a motion that cannot be measured, as it
+    is.
+    """
+    if not correction.accepted or len(motion) < 2:
+        return correction
+    step = "errors are not reported"
+    measured, note = try_optional(step, partial(_measure_correction, motion, correction), correction)
+    return replace(measured, notes=(*measured.notes, Note(words=note))) if note else measured
+
+
+def _measure_correction(motion: Motion, correction: CorrectedMotion) -> CorrectedMotion:
+    comparison = MotionComparison.from_correction(motion, correction)
+    moves = JointMoves.from_motions(*see_level(motion, correction))
+    before, after = comparison.errors
+    gains = comparison.clear_gains
+    clear_gain = max(gains[name] for name in _OF_PATHS)
+    contacts = dict(zip(("lost_contacts", "lost_contacts_height_m"), comparison.lost_contacts, strict=True))
+    return replace(
+        correction,
+        before=before,
+        after=after,
+        figures={**correction.figures, **moves.figures, **contacts, "clear_gain": clear_gain},
+        timeline=correction.timeline and comparison.unload_hanging_feet(correction.timeline),
+    )
+
+
+def _find_common_feet(before: Motion, after: Motion, floor_moved_m: float) -> tuple[FootFrames, FootFrames]:
+    """Return the foot frames of a motion and of its correction: the same frames, and nearly the same soles.
+
+    Soles that explain the height of only one of them would hide that it floats or sinks. The median of both depths and
+    of the usual depth hides neither. Soles may explain by how far the floor was moved.
+    """
+    feet = get_foot_frames(before)
+    corrected_feet = get_foot_frames(after)
+    if feet.soles_m is None or corrected_feet.soles_m is None:
+        common = corrected_feet if feet.soles_m is None else feet
+        return common, common
+    usual_m = observe(before).sole_depth_m
+    soles_m = np.array([feet.soles_m, corrected_feet.soles_m, (usual_m, usual_m)])
+    common_m = median(soles_m, axis=0)
+    near_m = np.clip(soles_m[:2], common_m - floor_moved_m, common_m + floor_moved_m)
+    (left_m, right_m), (left_after_m, right_after_m) = near_m.tolist()
+    return replace(feet, soles_m=(left_m, right_m)), replace(feet, soles_m=(left_after_m, right_after_m))
+
+
+def _find_standing_height_m(features: MotionFeatures, around: Surroundings, stands: np.ndarray) -> float:
+    """Return the median height of soles in other surroundings while their feet stand; stands: (T, 2)."""
+    return float(median(features.with_surroundings(around).sole_heights_m[stands]))
+
+
+def _compute_belt_path(motion: Motion, velocity_m_s: np.ndarray) -> np.ndarray:
+    """Return the path (T, 3) of a belt with a velocity (2,) along x and z."""
+    times_s = np.arange(len(motion)) / motion.fps
+    return np.outer(times_s, np.insert(velocity_m_s, 1, 0.0))
+
+
+def _drop_short_runs(is_lost: np.ndarray, fps: float) -> np.ndarray:
+    """Return contacts (T, K) that are lost for `_SHORTEST_S` or longer."""
+    lasting = np.zeros_like(is_lost)
+    for column, lost in enumerate(is_lost.T):
+        for start, stop in find_runs(lost, _SHORTEST_S * fps):
+            lasting[start:stop, column] = True
+    return lasting
+
+
+def _count_lost(has_contact: np.ndarray, is_lost: np.ndarray, heights_m: np.ndarray) -> tuple[float, float]:
+    if not is_lost.any():
+        return 0.0, 0.0
+    return float(is_lost.sum() / has_contact.sum()), float(heights_m[is_lost].mean())
+
+
+def _average_windows(values: np.ndarray, window: int) -> np.ndarray:
+    """Return the mean (W,) of the known values (T, ...) in each window of consecutive frames; 0 where none is known.
+
+    Args:
+        values: Values by frame; NaN for unknown values.
+        window: Number of frames; all of them if there are fewer.
+    """
+    if not values.size:
+        return np.zeros(1)
+    known = np.isfinite(values).reshape(len(values), -1)
+    sums = np.where(known, values.reshape(known.shape), 0.0).sum(axis=1)
+    totals = np.insert(np.cumsum(sums), 0, 0.0)
+    counts = np.insert(np.cumsum(known.sum(axis=1)), 0, 0)
+    window = max(1, min(window, len(values)))
+    return (totals[window:] - totals[:-window]) / np.maximum(counts[window:] - counts[:-window], 1)

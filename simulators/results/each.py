@@ -1,0 +1,53 @@
+"""Corrections of many motions from a function of a single motion."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from selfcorrect.core.checks import check_callable
+from selfcorrect.core.errors import SampleError
+from selfcorrect.motion.motion import Motion
+from selfcorrect.runtime.bugs import describe_with_place
+from selfcorrect.runtime.supervision import EndedError, report_place
+
+from .results import CorrectedMotion, CorrectMotions
+
+
+def each_motion(function: Callable[[Motion], Motion]) -> CorrectMotions:
+    """Return a correction from a function of a single motion; an exception in it names the motion.
+
+    The function's result is copied, so it may fill the same arrays for every motion. A motion that it returns unchanged
+    is not copied.
+    """
+    check_callable("function", function)
+
+    def correct(motions: Sequence[Motion]) -> list[CorrectedMotion]:
+        return [CorrectedMotion(_call(function, index, motion)) for index, motion in enumerate(motions)]
+
+    return correct
+
+
+def _call(function: Callable[[Motion], Motion], index: int, motion: Motion) -> Motion:
+    try:
+        report_place(f"motion {index}")
+        answer = function(motion)
+    except EndedError as error:
+        raise SampleError(index, str(error)) from error
+    except Exception as error:
+        raise SampleError(index, describe_with_place(error)) from error
+    return answer if answer is motion else _copy_numbers(index, answer)
+
+
+def _copy_numbers(index: int, motion: Motion) -> Motion:
+    """Return a plain motion of the answer's numbers."""
+    if not isinstance(motion, Motion):
+        raise SampleError(index, f"a correction must return a motion, got {type(motion).__name__}")
+    return Motion(
+        motion.skeleton,
+        np.array(motion.root_m, dtype=float),
+        np.array(motion.rotations, dtype=float),
+        motion.fps,
+        motion.label,
+        motion.text,
+        motion.source,
+    )

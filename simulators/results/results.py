@@ -1,0 +1,289 @@
+"""Results of corrections of motions: motion, failure, stage, figures and notes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum, StrEnum
+from math import inf
+from types import MappingProxyType
+from typing import Self, TypeAlias
+
+from selfcorrect.motion.measures.moves import UNCHANGED_M
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.perception.ground_plane import LEVEL, GroundPlane
+from selfcorrect.motion.support import Support
+
+from .timeline import Timeline
+
+_TRY_FOLLOWING = {"faithful": "try strength 'faithful'", "kinematic": "try 'kinematic'"}
+
+
+class FailureKind(StrEnum):
+    """Reasons for which motions are rejected: a name, and a sentence with the failure's figures and frames."""
+
+    sentence: str
+    advice: Mapping[str, str]
+    """Advice by the option that does it."""
+
+    def __new__(cls, name: str, sentence: str, advice: Mapping[str, str] = MappingProxyType({})) -> Self:
+        kind = str.__new__(cls, name)
+        kind._value_ = name
+        kind.sentence = sentence
+        kind.advice = advice
+        return kind
+
+    TOO_SHORT = (
+        "too short",
+        "too short: at least {limit:.0f} frames are needed, got {value:.0f}; join it with another",
+    )
+    NOT_FINITE = "not finite", "not finite at frame {frame}; repair the file there"
+    LOST = "lost", "lost: the root was not within {limit} m of the motion's at frame {frame}", _TRY_FOLLOWING
+    FELL = (
+        "fell",
+        "fell: without residual force the root was not within {limit} m of the motion's at frame {frame}",
+        {"fallback": "try fallback 'balanced'", "strength": "try another strength"},
+    )
+    OFF = "off", "off: joints were {value:.2f} m from the motion on average at frame {frame}", _TRY_FOLLOWING
+    FLOATING = (
+        "floating",
+        "held up by what cannot be inferred, or floating, from frame {frame} to frame {last_frame}",
+        {
+            "drop": "'drop' puts it onto the floor",
+            "floor": "'floor' {value:.2f} puts the floor under it",
+            "support": "support 'off' keeps its height",
+        },
+    )
+    SUNK = (
+        "sunk",
+        "{value:.2f} m below its ground on average, more than {limit} m",
+        {"floor": "'floor' says where its floor is"},
+    )
+    OTHER = "other", "{words}"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Reason for which a motion was rejected, as data; `str` makes it a sentence."""
+
+    kind: FailureKind = FailureKind.OTHER
+    frame: int | None = None
+    """Frame of the failure, or its first frame, if that is known."""
+    last_frame: int | None = None
+    """Last frame of the failure, if it lasts."""
+    joint: str = ""
+    """The worst joint, if the fault has a joint."""
+    value: float | None = None
+    """The measured value; its meaning and unit are the kind's."""
+    limit: float | None = None
+    """The allowed value, in the same unit."""
+    words: str = ""
+    """Reason in words, of a corrector with other kinds than these."""
+    tried: tuple[str, ...] = ()
+    """Options that were used already, or cannot help; they are not advised."""
+
+    def __str__(self) -> str:
+        if self.kind is FailureKind.OTHER:
+            return self.words if self.frame is None else f"{self.words} at frame {self.frame}"
+        sentence = self.kind.sentence.format(**vars(self))
+        advice = []
+        for option, words in self.kind.advice.items():
+            if option not in self.tried and not (self.value is None and "{value" in words):
+                advice.append(words.format(**vars(self)))
+        return f"{sentence}; {', or '.join(advice)}" if advice else sentence
+
+    def later(self, frames: int) -> Self:
+        """Return the failure in a motion with `frames` more frames at its beginning."""
+        frame = None if self.frame is None else self.frame + frames
+        last_frame = None if self.last_frame is None else self.last_frame + frames
+        return replace(self, frame=frame, last_frame=last_frame)
+
+
+class Stage(StrEnum):
+    """Stage of a correction from which the motion comes."""
+
+    CLEANED = "cleaned"
+    """The kinematic clean-up only."""
+    PLANNED = "planned"
+    """The plan: a cleaned motion that was shifted and stepped until contact forces explain it."""
+    SIMULATED = "simulated"
+    """The plan with simulated states, in some or all frames."""
+
+    @classmethod
+    def last(cls, stages: Iterable[Stage | None]) -> Stage | None:
+        """Return the last of some stages, also for a motion whose segments come from them; None if there is none."""
+        order = list(cls)
+        return max((stage for stage in stages if stage is not None), key=order.index, default=None)
+
+
+class Repair(StrEnum):
+    """Causes of large moves, in words: repairs of the root, and simulation of the whole body."""
+
+    SPLICES = "parts that were spliced are joined"
+    DRIFT = "the drift of the floor is taken out"
+    FLOOR = "it is put on the floor"
+    SIMULATION = "the simulated body went another way"
+    OTHER = "knees, spikes, limbs or steps are repaired"
+
+
+class NoteKind(Enum):
+    """Kinds of notes on a corrected motion: a sentence with the note's `value`, `words` and `frames`."""
+
+    def __init__(self, sentence: str, is_left: bool = False) -> None:
+        self.sentence = sentence
+        self.is_left = is_left
+        """True if the note is on something that was found and left unchanged."""
+
+    HEIGHT_KEPT = "height left alone"
+    LOWEST_GROUND = "the lowest ground lies at {value:.2f} m"
+    FLOOR_MOVED = "its floor was at {value:+.3f} m: put at 0, --keep-level keeps it"
+    FLOOR_UNKNOWN = (
+        "its floor is not known: its height is kept, its feet at {value:+.2f} m; --floor says where it is",
+        True,
+    )
+    FLOOR_KEPT = "on an average body, feet stand at {value:.2f} m: kept, as the person has other bones"
+    MOVED_FAR = "moved by up to {value:.2f} m: {words}"
+    IN_PLACE = "stays in place, as on a treadmill of {value:.1f} m/s, on which its feet stand", True
+    CARRIED = "the body {words}; kept as it is, --contacts or --floor corrects it", True
+    RIDE = "rides on ground that moves by {value:+.2f} m, as on a lift; it is corrected on that ground"
+    DRIFT_KEPT = "its floor seems to drift at {value:.2g} m/s; its way stays, --remove-drift changes it", True
+    TILTED = "its floor is tilted by {value:.1f} degrees; feet stand on that plane, --level levels it"
+    LEVELLED = "its floor was tilted by {value:.1f} degrees; it is level now"
+    NOT_LEVELLED = "its floor was not levelled: {words}", True
+    TILT_CHANGES = "its floor tilts more and more, {value:.1f} degrees in the mean, which --level takes out", True
+    TILT_IGNORED = "its floor seems tilted by {value:.1f} degrees, but feet stand better on a level floor"
+    FEET_KEPT = "corrected feet would slide faster by {value:.3f} m/s; the motion was kept", True
+    CONTACTS_KEPT = "corrected feet would lose {value:.0%} of their contacts; the motion was kept", True
+    WAY_RESTORED = "frames {frames}: the way was lost; restored from the feet, --keep path keeps the root's"
+    FEET_GLIDE = "its feet glide at {value:.1f} m/s, as on skates; not planted, --contacts says where they stand", True
+    GLIDE_REMOVED = "it stands and glides at {value:.2f} m/s; the glide is removed, --keep path keeps it"
+    GLIDE_KEPT = "it stands and glides at {value:.2f} m/s, as on a walkway; its feet stand on that"
+    RISES = "the height of its floor changes by {value:+.2f} m from beginning to end; --level takes that out"
+    RISE_REMOVED = "the height of its floor changed by {value:+.2f} m from beginning to end; it is level now"
+    REPEATED_FRAMES = "every frame stands {value:.0f} times in a row: corrected without copies, then repeated"
+    COPIES_REPLACED = "frames in between replace {value:.0f} repeated frames (not with --frame-times keep)"
+    COPIES_KEPT = "{value:.0f} frames only repeat other frames: corrected without them, then repeated"
+    LINEAR_FRAMES = "lines between every {value:.0f} frames become curves (not with --frame-times keep)"
+    STRETCH_KEPT = "frames {frames} are kept: they cannot be explained, or corrected feet would slide more"
+    UNRELATED_POSES = "frames {frames}: poses without a motion between them; kept as they are"
+    NOT_FOLLOWED = "a simulated body could not follow it: planned, not simulated"
+    TAKES = "cuts between takes at frames {frames}: each was corrected where it is; --join-takes joins them", True
+    T_POSE = "T-pose in the first frames ({value:.0f}), which stays; all other frames are corrected", True
+    T_POSE_AT_END = "T-pose in the last frames ({value:.0f}), which stays; all other frames are corrected", True
+    LOOP = "a loop of {value:.2f} s, which closes"
+    UNEXPLAINED = "moves as if pushed by {value:.1f} body weights: its pace is not gravity's or its feet glide"
+    EXPLAINED = "contacts explain more of it: {words} body weights of force are left unexplained"
+    CONTACT_MISSED = "a contact is not held; {words}"
+    OTHER = "{words}"
+
+
+@dataclass(frozen=True)
+class Note:
+    """Assumption or observation, as data; `str` makes it a sentence."""
+
+    kind: NoteKind = NoteKind.OTHER
+    value: float | None = None
+    """A figure; its meaning and unit are the kind's."""
+    words: str = ""
+    """The words of a corrector with other kinds than these, or what the kind says."""
+    repair: Repair | None = None
+    """The repair that moved it most, if any did."""
+    frames: tuple[int, ...] = ()
+    """The first frame of each take but the first; the first and the last frame of each stretch, in turns."""
+
+    def __str__(self) -> str:
+        words = self.words if self.repair is None else self.repair
+        frames = ", ".join(map(str, self.frames))
+        if self.kind in (NoteKind.STRETCH_KEPT, NoteKind.UNRELATED_POSES, NoteKind.WAY_RESTORED):
+            frames = ", ".join(f"{first} to {last}" for first, last in self.stretches)
+        return self.kind.sentence.format(value=self.value, words=words, frames=frames)
+
+    @property
+    def stretches(self) -> tuple[tuple[int, int], ...]:
+        """First and last frame of each stretch that was kept."""
+        return tuple(zip(self.frames[::2], self.frames[1::2], strict=True))
+
+    def later(self, frames: int) -> Self:
+        """Return the note of a motion with `frames` more frames at its beginning."""
+        return replace(self, frames=tuple(frame + frames for frame in self.frames))
+
+
+SHORTEST_FRAMES = 4
+"""Minimum number of frames of a motion that can be corrected."""
+
+PIECE_FRAMES = 2048
+"""Maximum number of frames that are corrected at once; longer motions are cut into pieces."""
+
+
+@dataclass(frozen=True, eq=False)
+class CorrectedMotion:
+    """Result of the correction of a motion."""
+
+    motion: Motion
+    """The corrected motion, with the skeleton, frame rate and length of the original."""
+    failure: Failure | None = None
+    """The reason not to use it; None if it may be used."""
+    stage: Stage | None = None
+    """The stage that it comes from; None if the corrector has none or the motion failed before any."""
+    before: Mapping[str, float] = field(default_factory=dict)
+    """Errors of the motion before correction by name, as far as they were measured: see `Comparison`."""
+    after: Mapping[str, float] = field(default_factory=dict)
+    """The same of the corrected motion, in the stance and on the ground of the motion before correction."""
+    residual: Mapping[str, float] = field(default_factory=dict)
+    """Mean residual force, torque, and unexplained force that a simulated body needed from outside."""
+    figures: Mapping[str, float] = field(default_factory=dict)
+    """All other figures by name, with the unit. `moved_m` is the mean distance by which joints were moved, and
+    `furthest_m` the largest. `raised_m` is the median height by which the root was raised, and `floor_m` the height of
+    the floor that was put at 0. `lost_contacts` is the share of contacts that are lost, and `lost_contacts_height_m`
+    the height of these feet. `clear_gain` is the largest gain in skating or jerk, as a multiple of a clear gain."""
+    added_angular_speed_deg_s: Mapping[str, float] = field(default_factory=dict)
+    """Largest angular speed that each joint gained in any frame, by its name; empty if it was not measured."""
+    timeline: Timeline | None = None
+    """Forces and contacts of a simulation in each frame; None if nothing was simulated."""
+    supports: tuple[Support, ...] = ()
+    """Supports that carry the corrected motion besides the floor."""
+    notes: tuple[Note, ...] = ()
+    """Other assumptions and observations."""
+    floor: GroundPlane = LEVEL
+    """The floor on which the motion stood before correction, if it was estimated."""
+    slope: GroundPlane = LEVEL
+    """The floor on which the corrected motion stands, if a scene gave it a slope."""
+
+    @property
+    def accepted(self) -> bool:
+        """True if it may be used."""
+        return self.failure is None
+
+    @property
+    def is_unchanged(self) -> bool:
+        """True if the motion was accepted and no joint was moved by more than `UNCHANGED_M`."""
+        return self.accepted and self.figures.get("furthest_m", inf) <= UNCHANGED_M
+
+    @property
+    def reason(self) -> str:
+        """The reason not to use it, a sentence; "" if it may be used."""
+        return "" if self.failure is None else str(self.failure)
+
+    @property
+    def diagnostics(self) -> dict[str, float]:
+        """All figures in a table: figures before and after under NAME_before and NAME_after."""
+        errors = {}
+        for name in {**self.before, **self.after}:
+            if name in self.before:
+                errors[f"{name}_before"] = self.before[name]
+            if name in self.after:
+                errors[f"{name}_after"] = self.after[name]
+        return {**self.figures, **errors, **self.residual}
+
+    def later(self, frames: int) -> Self:
+        """Return the correction with all that it says of frames as in a motion with more frames at its beginning."""
+        return replace(
+            self,
+            failure=self.failure and self.failure.later(frames),
+            supports=tuple(support.shift((0.0, 0.0, 0.0), frames) for support in self.supports),
+            notes=tuple(note.later(frames) for note in self.notes),
+        )
+
+
+CorrectMotions: TypeAlias = Callable[[Sequence[Motion]], Sequence[CorrectedMotion]]
+"""A correction of several motions at once, in their order, so that it can share the work among processes."""

@@ -1,0 +1,111 @@
+"""Forces and contacts that a simulation found in each frame of a motion."""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+
+from selfcorrect.motion.geometry.runs import spans
+
+BEARS_BODYWEIGHTS = 0.05
+"""A part of the body bears weight if it carries more than this."""
+
+LONGEST_GAP_S = 0.1
+"""Shorter times without load belong to the contact: rigid bodies chatter."""
+
+
+@dataclass(frozen=True)
+class Contact:
+    """A time in which a part of the body bears weight: first and last frame, and the mean load in body weights.
+
+    Without a simulation no load is known.
+    """
+
+    part: str
+    first_frame: int
+    last_frame: int
+    load_bodyweights: float | None = None
+
+
+@dataclass(frozen=True)
+class ResidualSpan:
+    """A time in which a residual force or moment acts on the root: first and last frame, and their mean sizes."""
+
+    first_frame: int
+    last_frame: int
+    force_bodyweights: float
+    torque_nm: float
+
+    def __str__(self) -> str:
+        force = f"{self.force_bodyweights:.2f} body weights, {self.torque_nm:.0f} N m"
+        return f"{self.first_frame} to {self.last_frame} ({force})"
+
+
+@dataclass(frozen=True, eq=False)
+class Timeline:
+    """T frames of a simulated motion, fewer than the motion has if the simulation was given up."""
+
+    fps: float
+    """Frames per second."""
+    residual_force_bodyweights: np.ndarray
+    """(T,) size of the residual force, mean over the steps that lead to the frame."""
+    residual_torque_nm: np.ndarray
+    """(T,) size of the residual moment, likewise."""
+    parts: tuple[str, ...]
+    """Names of P parts of the body."""
+    loads_bodyweights: np.ndarray
+    """(T, P) vertical force of the surroundings on each part."""
+
+    def __len__(self) -> int:
+        return len(self.residual_torque_nm)
+
+    def frames(self, start: int, stop: int) -> Self:
+        """Return frames `start` to `stop` (exclusive)."""
+        return self.select_frames(slice(start, stop))
+
+    def select_frames(self, frames: np.ndarray | slice) -> Self:
+        """Return the frames at some indices, in their order."""
+        return replace(
+            self,
+            residual_force_bodyweights=self.residual_force_bodyweights[frames],
+            residual_torque_nm=self.residual_torque_nm[frames],
+            loads_bodyweights=self.loads_bodyweights[frames],
+        )
+
+    def append(self, later: Self) -> Self:
+        """Return this timeline followed by another of the same body."""
+        return replace(
+            self,
+            residual_force_bodyweights=np.append(self.residual_force_bodyweights, later.residual_force_bodyweights),
+            residual_torque_nm=np.append(self.residual_torque_nm, later.residual_torque_nm),
+            loads_bodyweights=np.concatenate([self.loads_bodyweights, later.loads_bodyweights]),
+        )
+
+    def pad(self, before: int = 0, after: int = 0) -> Self:
+        """Return this timeline with frames before and after it in which nothing is known to act."""
+        counts = (before, after)
+        return replace(
+            self,
+            residual_force_bodyweights=np.pad(self.residual_force_bodyweights, counts),
+            residual_torque_nm=np.pad(self.residual_torque_nm, counts),
+            loads_bodyweights=np.pad(self.loads_bodyweights, (counts, (0, 0))),
+        )
+
+    def find_residual_spans(self) -> list[ResidualSpan]:
+        """Return the times in which a residual force or moment acts on the root."""
+        acts = (self.residual_force_bodyweights > 0) | (self.residual_torque_nm > 0)
+        residual_spans = []
+        for first, last in spans(acts, round(LONGEST_GAP_S * self.fps)):
+            part = self.frames(first, last + 1)
+            force_bodyweights = float(part.residual_force_bodyweights.mean())
+            residual_spans.append(ResidualSpan(first, last, force_bodyweights, float(part.residual_torque_nm.mean())))
+        return residual_spans
+
+    def contacts(self) -> list[Contact]:
+        """Return the times in which parts bear weight, part by part."""
+        gap = round(LONGEST_GAP_S * self.fps)
+        contacts = []
+        for part, loads in zip(self.parts, self.loads_bodyweights.T, strict=True):
+            for first, last in spans(loads > BEARS_BODYWEIGHTS, gap):
+                contacts.append(Contact(part, first, last, float(loads[first : last + 1].mean())))
+        return contacts

@@ -1,0 +1,185 @@
+"""Views through which every motion is corrected, the outermost first: `VIEWS`.
+
+Each shows less of what a clean-up should not have to know: no unrelated poses, no bodies that something unseen carries,
+no copies of frames, no lost way, no lift, no tilt, no T-poses, no cuts, no ends of loops, no order of joints.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import TypeAlias
+
+import numpy as np
+
+from selfcorrect.core.errors import SettingError
+from selfcorrect.motion.editing.loops import match_loop_ends
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.perception.foot_frames import get_foot_frames
+from selfcorrect.motion.perception.observed_ground import ObservedGround
+from selfcorrect.motion.perception.repeats import FrameRepeats
+from selfcorrect.motion.views import FrameChange, JointOrder, LevelFeet
+
+from .choose import choose_on_floor, keep_failures, restore_from_floor
+from .cleanup.clean import CleanupSettings
+from .cleanup.drift import StabilizeFloor
+from .cleanup.levelling import FitSoles, LevelFloor
+from .cleanup.splices import JoinSplices
+from .pipeline import Pipeline
+from .results.results import CorrectedMotion
+from .results.view import CorrectionView
+from .stages.staging import place_on_slope
+from .views.carried import see_unless_carried
+from .views.floor import MotionOnFloor
+from .views.lost_way import note_restored_way, restore_lost_way
+from .views.pieces import is_one_piece, see_in_pieces
+from .views.repeated_frames import restore_frames_of_file
+from .views.rides import Ride
+from .views.segments import TPoseEnds, see_takes
+from .views.unrelated_poses import see_beside_unrelated_poses
+
+
+def _see_off_slope(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+    """Return a motion on the floor from which a scene puts its correction onto a slope."""
+    if not pipeline.scene.is_plain and motion.ground:
+        raise SettingError("a scene has its own floor; leave out the ground")
+    return CorrectionView.from_part(motion, partial(place_on_slope, pipeline.scene))
+
+
+def _see_unless_carried(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+    """Return a motion unless something carries it that neither the file nor people show."""
+    is_told = motion.ground is not None or (motion.contacts is not None and np.isinf(motion.contacts).any())
+    if is_told or not pipeline.scene.is_plain or pipeline.cleanup.find_step(LevelFloor) is None:
+        return CorrectionView.from_part(motion)
+    return see_unless_carried(motion)
+
+
+def _see_beside_unrelated_poses(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+    """Return what of a motion lies beside unrelated poses, which are no motion."""
+    return see_beside_unrelated_poses(motion)
+
+
+def _see_samples(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+    """Return the samples of a motion whose file repeats frames."""
+    repeats = FrameRepeats.from_motion(motion)
+    frame_times = pipeline.cleanup.frame_times
+    restore = partial(restore_frames_of_file, repeats, motion, choice=frame_times)
+    return CorrectionView.from_part(repeats.prepare(motion, frame_times), restore)
+
+
+def _see_on_its_way(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+    """Return a motion with the way that it lost for some strides, unless its path is to be kept."""
+    floor = pipeline.cleanup.find_step(StabilizeFloor)
+    restored, frames = (motion, ()) if floor is None or floor.keep_path else restore_lost_way(motion)
+    if not frames:
+        return CorrectionView.from_part(motion)
+    return CorrectionView.from_part(restored, partial(note_restored_way, motion, frames))
+
+
+def _see_from_ride(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+    """Return a motion seen from the ground that carries it up or down, or that rises steadily."""
+    if pipeline.cleanup.find_step(LevelFloor) is None:
+        return CorrectionView.from_part(motion)
+    ride = Ride.from_motion(motion, levels=pipeline.cleanup.level)
+    return CorrectionView.from_part(ride.view(motion), ride.restore)
+
+
+def _see_on_floor(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+    """Return a motion on the floor of its ground, or on the plane under its feet if the floor is estimated."""
+    if motion.ground is not None or pipeline.cleanup.find_step(LevelFloor) is None:
+        view = MotionOnFloor.from_ground(motion)
+    else:
+        view = MotionOnFloor.from_estimated_plane(
+            motion, levels=pipeline.cleanup.level, moves_floor=not pipeline.cleanup.keep_level
+        )
+    moves_feet = not pipeline.postprocess or _should_change_path(pipeline.cleanup)
+    choose = partial(choose_on_floor, view, moves_feet=moves_feet)
+    return CorrectionView.from_part(view.motion, partial(restore_from_floor, view), choose)
+
+
+def _should_change_path(settings: CleanupSettings) -> bool:
+    """Return whether somebody asked to join takes or to remove the drift of the root: feet are moved on purpose."""
+    join_splices = settings.find_step(JoinSplices)
+    stabilize_floor = settings.find_step(StabilizeFloor)
+    return (join_splices is not None and join_splices.join_takes) or (
+        stabilize_floor is not None and stabilize_floor.remove
+    )
+
+
+def _see_piece_by_piece(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+    """Return the pieces of a long motion."""
+    return see_in_pieces(motion)
+
+
+def _see_between_t_poses(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+    """Return what lies between T-poses at a motion's ends."""
+    if pipeline.cleanup.find_step(FitSoles) is None:
+        return CorrectionView.from_part(motion)
+    ends = TPoseEnds.from_motion(motion)
+    return CorrectionView.from_part(ends.rest, ends.restore)
+
+
+def _see_on_level_feet(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+    """Return a motion with its soles where they show; without a known floor its height does not change them."""
+    cleanup = pipeline.cleanup
+    if cleanup.find_step(FitSoles) is None:
+        return CorrectionView.from_part(motion)
+    is_floor_known = motion.ground is not None or cleanup.find_step(LevelFloor) is None
+    view = LevelFeet(get_foot_frames(motion) if is_floor_known else ObservedGround(motion).feet)
+    restore = partial(_restore_frames, motion, view, close_loops=cleanup.close_loops)
+    return CorrectionView.from_part(replace(view.view(motion), feet=view.feet), restore)
+
+
+def _see_takes(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+    """Return the takes of a motion, each loop unrolled."""
+    return see_takes(motion, pipeline.cleanup)
+
+
+def _see_in_usual_order(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+    """Return a motion with its joints in the order that anatomy gives."""
+    order = JointOrder.canonical(motion.skeleton)
+    return CorrectionView.from_part(order.view(motion), partial(_restore_frames, motion, order, close_loops=False))
+
+
+def _restore_frames(
+    motion: Motion, change: FrameChange, correction: CorrectedMotion, *, close_loops: bool
+) -> CorrectedMotion:
+    """Return the correction of a motion in the frames of that motion's skeleton, with all else that the motion has."""
+    if not correction.accepted:
+        return replace(correction, motion=motion)
+    restored = change.restore(correction.motion)
+    restored = replace(motion, root_m=restored.root_m, rotations=restored.rotations)
+    return replace(correction, motion=match_loop_ends(restored, motion) if close_loops else restored)
+
+
+def _see_with_failures(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+    """Return a motion of which a stretch is kept if it cannot be corrected, and that saves most of the motion."""
+    return CorrectionView.from_part(motion, improve=partial(keep_failures, motion))
+
+
+def _see_with_failing_pieces(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+    """Return a motion of many pieces of which a stretch is kept if most of a piece cannot be corrected."""
+    return CorrectionView.from_part(motion) if is_one_piece(motion) else _see_with_failures(motion, pipeline)
+
+
+SeeMotion: TypeAlias = Callable[[Motion, Pipeline], CorrectionView]
+
+SAMPLE_VIEWS: tuple[SeeMotion, ...] = (_see_off_slope, _see_in_usual_order)
+"""Views by which the correction of a model's samples begins."""
+
+VIEWS: tuple[SeeMotion, ...] = (
+    _see_off_slope,
+    _see_beside_unrelated_poses,
+    _see_unless_carried,
+    _see_samples,
+    _see_on_its_way,
+    _see_from_ride,
+    _see_on_floor,
+    _see_with_failing_pieces,
+    _see_piece_by_piece,
+    _see_between_t_poses,
+    _see_on_level_feet,
+    _see_with_failures,
+    _see_takes,
+    _see_in_usual_order,
+)
+"""Views by which a correction begins; it ends with the same in reverse."""

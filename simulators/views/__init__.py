@@ -1,0 +1,1 @@
+"""Views of motions for the clean-up, each with the way back for a correction."""

@@ -1,0 +1,121 @@
+"""Motions that something carries which the file does not show: they are kept as they are, and named.
+
+A body that sits and glides rides on a wheelchair, a bicycle or in a car. A body that lies above the floor and travels
+swims or flies. A body that is upside down stands on its hands or hangs by its legs. A body whose feet stay above the
+floor and never rest hangs and swings. A body whose feet hang all the time falls or jumps, as in loops of games. Neither
+feet nor floor say where such bodies should be, so a correction would only displace them. Contacts, a ground or a floor
+from people say it.
+"""
+
+import numpy as np
+
+from selfcorrect.motion.geometry.filters import gaussian_filter1d
+from selfcorrect.motion.geometry.runs import find_runs
+from selfcorrect.motion.geometry.vectors import norms, percentile
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.perception.ground_plane import GRAVITY_M_S2
+from selfcorrect.motion.perception.motion_features import FALLING, MotionFeatures
+from selfcorrect.motion.perception.observed_ground import ObservedGround
+
+from ..results.results import CorrectedMotion, Note, NoteKind, Stage
+from ..results.view import CorrectionView
+
+_MOSTLY = 0.6
+"""Least share of the frames in which a body is carried."""
+_LEAST_S = 1.0
+"""Least time; a somersault is shorter."""
+_SITS = 0.75
+"""Largest height of the hips over the ankles of a body that sits, as a share of the length of the legs."""
+_STEEP = 0.7
+"""Sine of the angle between trunk and floor of a body that is upside down; below half of that a body lies."""
+_ABOVE_M = 0.3
+"""Least height of all joints of a body that swims or flies."""
+_TRAVELS_M_S = 0.3
+"""Least speed of such a body, and of a ride."""
+_APART_M_S = 0.06
+"""Feet on a ride come nearer to each other, or move apart, by less; they also rise or sink by less."""
+_SWINGS_ABOVE_M = 0.1
+"""Least height above the floor of the feet of a body that swings."""
+_SWINGS_S = 2.0
+"""Least time for which its feet stay there; no jump takes as long."""
+_LOWEST_PERCENTILE = 5.0
+"""Feet are on the floor for this percentage of frames, unless the floor at y = 0 is lower."""
+_SWINGS_M_S = 0.4
+"""Least median speed of the slowest joint of its feet; feet on steps and rungs rest."""
+_SWAYS_M_S = 0.2
+"""Least median speed of its root over the floor; who hangs still is held by the hands."""
+_FLIES = 0.1
+"""A body that runs or hops falls freely for a larger share of the time."""
+_RETURNS_M = 0.06
+"""Feet that glide over a floor at another height return to that height: half of the time they are lower by less."""
+_SMOOTH_S = 0.15
+"""Standard deviation of the Gaussian that smooths velocities."""
+
+
+def find_carrier(motion: Motion) -> str:
+    """Return what carries a motion most of the time besides floor and supports, in words; "" for nothing."""
+    features = MotionFeatures.of_joints(motion)
+    places_m = features.places("pelvis", "neck", "left_ankle", "right_ankle")
+    if places_m is None or len(motion) < _LEAST_S * motion.fps:
+        return ""
+    pelvis_m, neck_m, left_m, right_m = np.moveaxis(places_m, 1, 0)
+    trunk_m = neck_m - pelvis_m
+    rise = trunk_m[:, 1] / np.maximum(norms(trunk_m), 1e-9)
+    ankles_m = np.stack([left_m, right_m], axis=1)
+    is_upside_down = (rise < -_STEEP) & (ankles_m[..., 1] > pelvis_m[:, None, 1]).all(axis=1)
+    root_m_s = norms(_smooth_velocities_m_s(pelvis_m, motion.fps)[:, [0, 2]])
+    feet_m_s = _smooth_velocities_m_s(ankles_m, motion.fps)
+    is_above = features.positions_m[..., 1].min(axis=1) > _ABOVE_M
+    swims = is_above & (np.abs(rise) < _STEEP / 2) & (root_m_s > _TRAVELS_M_S)
+    apart_m_s = np.gradient(norms(left_m - right_m), 1 / motion.fps)
+    is_rigid = np.abs(gaussian_filter1d(apart_m_s, _SMOOTH_S * motion.fps, mode="nearest")) < _APART_M_S
+    is_rigid &= (np.abs(feet_m_s[..., 1]) < _APART_M_S).all(axis=1)
+    sits = pelvis_m[:, 1] - ankles_m[..., 1].mean(axis=1) < _SITS * motion.skeleton.leg_m
+    rides = sits & is_rigid & (norms(feet_m_s.mean(axis=1)[:, [0, 2]]) > _TRAVELS_M_S) & (root_m_s > _TRAVELS_M_S)
+    for carried, words in (
+        (is_upside_down, "is upside down: hands, head or a bar carry it"),
+        (swims, "lies above the floor and travels: it swims or flies"),
+        (rides, "sits and rides: feet travel with the seat and do not step"),
+        (_find_swinging(features, root_m_s), "hangs or swings: its feet stay above the floor and do not rest"),
+    ):
+        if carried.mean() > _MOSTLY:
+            return words
+    return "is in the air: its feet hang, and no foot takes load" if ObservedGround(motion).do_feet_hang else ""
+
+
+def _find_swinging(features: MotionFeatures, root_m_s: np.ndarray) -> np.ndarray:
+    """Return the frames (T,) in which a body swings.
+
+    Args:
+        root_m_s: (T,) speed of the root over the floor.
+    """
+    feet_m = features.places("left_ankle", "left_foot", "right_ankle", "right_foot")
+    swings = np.zeros(len(features), dtype=bool)
+    if feet_m is None:
+        return swings
+    lowest_m = feet_m[..., 1].min(axis=1)
+    floor_m = min(float(percentile(lowest_m, _LOWEST_PERCENTILE)), 0.0)
+    for start, stop in find_runs(lowest_m > floor_m + _SWINGS_ABOVE_M, _SWINGS_S * features.fps):
+        swings[start:stop] = True
+    if not swings.any() or ObservedGround(features.motion).plane.is_tilted:
+        return np.zeros(len(features), dtype=bool)
+    slowest_m_s = norms(_smooth_velocities_m_s(feet_m, features.fps)).min(axis=1)
+    rests = np.median(slowest_m_s[swings]) < _SWINGS_M_S or np.median(root_m_s[swings]) < _SWAYS_M_S
+    flies = np.mean(features.falls_m_s2[swings] > FALLING * GRAVITY_M_S2) > _FLIES
+    returns = np.ptp(np.percentile(lowest_m[swings], (_LOWEST_PERCENTILE, 50.0))) < _RETURNS_M
+    return swings & np.logical_not(rests | flies | returns)
+
+
+def _smooth_velocities_m_s(places_m: np.ndarray, fps: float) -> np.ndarray:
+    return gaussian_filter1d(np.gradient(places_m, 1 / fps, axis=0), _SMOOTH_S * fps, axis=0, mode="nearest")
+
+
+def see_unless_carried(motion: Motion) -> CorrectionView:
+    """Return a motion that is corrected, or none of a motion that something carries: no ground is known for figures."""
+    carrier = find_carrier(motion)
+    if not carrier:
+        return CorrectionView.from_part(motion)
+    note = Note(NoteKind.CARRIED, words=carrier)
+    still = {"moved_m": 0.0, "furthest_m": 0.0, "raised_m": 0.0}
+    kept = CorrectedMotion(motion, stage=Stage.CLEANED, figures=still, notes=(note,))
+    return CorrectionView([], lambda _: kept)

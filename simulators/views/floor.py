@@ -1,0 +1,149 @@
+"""Corrections of motions on a floor, put back into the world of the motion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from selfcorrect.motion.editing.transforms import raise_motion
+from selfcorrect.motion.geometry.rotations import invert, rotate
+from selfcorrect.motion.geometry.vectors import UP
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.perception.floor_view import FloorView
+from selfcorrect.motion.perception.foot_frames import estimate_foot_frames
+from selfcorrect.motion.perception.ground_plane import TILTED_DEG, GroundPlane
+from selfcorrect.motion.perception.observed_ground import OTHER_GROUND_M, ObservedGround
+from selfcorrect.motion.support import Support
+from selfcorrect.motion.views import TurnedWorld
+
+from ..results.level_world import find_frames_between_t_poses, see_level
+from ..results.results import CorrectedMotion, Note, NoteKind
+
+NOTED_M = 0.01
+"""Maximum distance of a floor from y = 0, in m, that needs no note."""
+
+
+def _fit_soles_to_floor(motion: Motion) -> Motion:
+    """Return a motion whose floor was moved, with soles that explain its height if it carries soles."""
+    if motion.feet is None or motion.feet.soles_m is None:
+        return motion
+    soles_m = estimate_foot_frames([replace(motion, feet=None)]).soles_m
+    return motion if soles_m is None else replace(motion, feet=replace(motion.feet, soles_m=soles_m))
+
+
+def _explain_level_floor(plane: GroundPlane) -> str:
+    """Explain why a plane does not count as a tilted floor."""
+    if not plane.stances:
+        return "its stances and posture do not show a tilted plane"
+    return f"it seems tilted by {plane.tilt_deg:.1f} degrees, and less than {TILTED_DEG:g} count as level"
+
+
+@dataclass(frozen=True, eq=False)
+class MotionOnFloor:
+    """A motion seen on its floor, and the way back for its corrections."""
+
+    seen: FloorView
+    levels: bool = False
+    """True if corrections stay level."""
+    note: Note | None = None
+    """Note on a tilt that the view leaves out."""
+    moves_floor: bool = False
+    """True if the floor of corrections is put at y = 0; otherwise the floor stays at its height."""
+
+    @classmethod
+    def from_estimated_plane(cls, motion: Motion, *, levels: bool = False, moves_floor: bool = False) -> MotionOnFloor:
+        """See a motion on the plane on which its feet stand.
+
+        Args:
+            motion: A motion whose ground is unknown.
+            levels: Whether the correction stays level.
+            moves_floor: Whether the floor of the correction is put at y = 0, unless uncertain bone lengths explain its
+                height.
+        """
+        seen = FloorView.from_estimated_plane(motion, accept_bent=levels)
+        note = None
+        if levels and not seen.estimated.is_tilted:
+            note = Note(NoteKind.NOT_LEVELLED, words=_explain_level_floor(seen.estimated))
+        if seen.estimated.is_bent and not levels:
+            note = Note(NoteKind.TILT_CHANGES, seen.estimated.tilt_deg)
+        return cls(seen, levels and seen.plane.is_tilted, note, moves_floor and not seen.lowest_m)
+
+    @classmethod
+    def from_ground(cls, motion: Motion) -> MotionOnFloor:
+        """See a motion on the floor of its known ground."""
+        return cls(FloorView.from_ground(motion))
+
+    @property
+    def motion(self) -> Motion:
+        """The motion in the frame of its floor."""
+        return self.seen.motion
+
+    @property
+    def given(self) -> Motion:
+        """The motion in its own world."""
+        return self.seen.given
+
+    @property
+    def plane(self) -> GroundPlane:
+        """The floor on which the motion is seen."""
+        return self.seen.plane
+
+    def restore(self, correction: CorrectedMotion) -> CorrectedMotion:
+        """Return a correction of this motion in the world of the given motion, or in the level world if it stays
+        level.
+        """
+        if self.note is not None:
+            correction = replace(correction, notes=(self.note, *correction.notes))
+        if self.motion is self.given:
+            return self.put_floor_at_zero(replace(correction, floor=self.plane))
+        notes = correction.notes
+        if self.plane.is_tilted:
+            notes = (Note(NoteKind.LEVELLED if self.levels else NoteKind.TILTED, self.plane.tilt_deg), *notes)
+        if self.given.ground is None and abs(self.seen.lowest_m) > NOTED_M:
+            notes = (*notes, Note(NoteKind.FLOOR_KEPT, self.seen.lowest_m))
+        correction = replace(correction, notes=notes, floor=self.plane)
+        if not correction.accepted:
+            return replace(correction, motion=self.given)
+        turned = None if self.levels else self.seen.turned
+        supports = tuple(self._restore_support(support, turned) for support in correction.supports)
+        motion = replace(raise_motion(correction.motion, self.seen.lowest_m), ground=self.given.ground)
+        motion = turned.restore(motion) if turned else motion
+        return self.put_floor_at_zero(replace(correction, motion=motion, supports=supports))
+
+    def put_floor_at_zero(self, correction: CorrectedMotion) -> CorrectedMotion:
+        """Return a restored correction whose floor, as its feet show it, is at y = 0, with notes on its height.
+
+        A tilted floor is moved along its normal.
+        """
+        if not correction.accepted or self.given.ground is not None:
+            return correction
+        _, level = see_level(self.given, correction)
+        level = level.frames(*find_frames_between_t_poses(level, correction))
+        ground = ObservedGround(level)
+        shown_m = ground.for_zero_m
+        floor_m = shown_m or 0.0 if self.moves_floor else 0.0
+        notes = list(correction.notes)
+        if shown_m is None and self.moves_floor:
+            notes.append(Note(NoteKind.FLOOR_UNKNOWN, ground.lowest_m))
+        if abs(floor_m) > NOTED_M:
+            notes.append(Note(NoteKind.FLOOR_MOVED, floor_m))
+        lowest_m = ground.lowest_m - floor_m
+        if ground.is_shown and ground.is_stood_on and abs(lowest_m) > OTHER_GROUND_M:
+            notes.append(Note(NoteKind.LOWEST_GROUND, lowest_m))
+        up = UP
+        if correction.floor.is_tilted and not self.levels:
+            up = rotate(invert(correction.floor.to_level), up)
+        if not floor_m:
+            return replace(correction, notes=tuple(notes))
+        figures = {**correction.figures, "floor_m": floor_m}
+        motion = _fit_soles_to_floor(replace(correction.motion, root_m=correction.motion.root_m - floor_m * up))
+        supports = tuple(support.shift(-floor_m * up) for support in correction.supports)
+        return replace(correction, motion=motion, supports=supports, notes=tuple(notes), figures=figures)
+
+    def _restore_support(self, support: Support, turned: TurnedWorld | None) -> Support:
+        raised = support.shift((0.0, self.seen.lowest_m, 0.0))
+        if turned is None:
+            return raised
+        x, y, z = rotate(invert(turned.turn), np.array(raised.top_m)).tolist()
+        return replace(raised, top_m=(x, y, z))

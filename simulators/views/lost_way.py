@@ -1,0 +1,131 @@
+"""Restore the way where it was lost: roots that stay in their place for some strides while the feet step on.
+
+Trackers hold the last place of a body that they lose. There the feet that bear weight slide back as fast as the body
+should advance, so the way is theirs reversed. All that follows moves with the end of the restored way, unless the root
+jumps to where the body is: then the way leads there.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from selfcorrect.motion.body.surface import sole_corners_m
+from selfcorrect.motion.geometry.filters import gaussian_filter1d
+from selfcorrect.motion.geometry.runs import find_runs
+from selfcorrect.motion.geometry.vectors import median, norms
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.perception.observation import observe
+
+from ..body.soles import lowest_corner_velocities, lowness_weights, split_by_foot
+from ..compare.comparison import measure_correction
+from ..results.results import CorrectedMotion, Note, NoteKind
+
+_HELD_M_S = 0.005
+"""A root that is slower along the floor is held in its place: people who stand sway faster."""
+_LEAST_S = 0.4
+"""Least time for which it is held."""
+_AROUND_S = 1.0
+"""Time before and after, in which the body travels at a speed that the restored way must have."""
+_TRAVELS_M_S = 0.4
+"""Least of that speed."""
+_FACTOR = 2.0
+"""Largest ratio of the speeds."""
+_JUMPS = 4.0
+"""A root that is faster than this multiple of that speed after a stretch jumps to where the body is."""
+_MISSES = 0.5
+"""The jump differs from the feet's way by less than this share of the way."""
+_ROLLING = 1.25
+"""Feet roll while they bear weight, and so show a shorter or longer way; where the body travels, the root shows by how
+much, up to this factor."""
+_RESTS = 0.3
+"""Least weight of feet that rest, from one frame to the next."""
+_SMOOTH_S = 0.1
+"""Standard deviation of the Gaussian that smooths the feet's velocity; steps from foot to foot are not of the body."""
+_SETTLES_M_S = 0.3
+"""Difference from that velocity from which on a foot counts less than half: it still settles where it lands."""
+_ROUNDS = 5
+"""Number of rounds in which velocities are smoothed and weighted."""
+
+
+def restore_lost_way(motion: Motion) -> tuple[Motion, tuple[int, ...]]:
+    """Return a motion with the way that its feet show where its root is held, and first and last frames of these
+    stretches, in turns.
+
+    A body that travels on neither side of a stretch moves in place, and is left.
+    """
+    fps = motion.fps
+    velocities_m_s = np.diff(motion.root_m[:, [0, 2]], axis=0) * fps
+    speeds_m_s = norms(velocities_m_s)
+    held = []
+    for start, stop in find_runs(speeds_m_s < _HELD_M_S):
+        if _LEAST_S * fps <= stop - start < len(speeds_m_s):
+            held.append((start, stop))
+    if not held or motion.skeleton.pair("ankle") is None:
+        return motion, ()
+    ways_m_s = _smooth_robustly(velocities_m_s - _measure_resting_velocities_m_s(motion), fps)
+    travels = speeds_m_s > _TRAVELS_M_S
+    travels &= speeds_m_s < _JUMPS * median(speeds_m_s[travels]) if travels.any() else True
+    along_m2_s2 = (ways_m_s * velocities_m_s)[travels].sum()
+    rolling = np.clip((speeds_m_s[travels] ** 2).sum() / max(along_m2_s2, 1e-9), 1 / _ROLLING, _ROLLING)
+    around = round(_AROUND_S * fps)
+    frames: list[int] = []
+    restored_m_s = np.zeros_like(velocities_m_s)
+    for start, stop in held:
+        beside_m_s = np.concatenate([speeds_m_s[max(start - around, 0) : start], speeds_m_s[stop : stop + around]])
+        travel_m_s = float(median(beside_m_s))
+        way_m_s = rolling * ways_m_s[start:stop]
+        speed_m_s = float(np.linalg.norm(way_m_s.mean(axis=0)))
+        if travel_m_s > _TRAVELS_M_S and travel_m_s / _FACTOR < speed_m_s < travel_m_s * _FACTOR:
+            if stop < len(speeds_m_s) and speeds_m_s[stop] > _JUMPS * travel_m_s:
+                missing_m_s = velocities_m_s[stop] - way_m_s[-1] - way_m_s.sum(axis=0)
+                if np.linalg.norm(missing_m_s) > _MISSES * np.linalg.norm(way_m_s.sum(axis=0)):
+                    continue  # a cut, not the end of the way
+                way_m_s += missing_m_s / len(way_m_s)
+                restored_m_s[stop] = -way_m_s.sum(axis=0)
+            restored_m_s[start:stop] = way_m_s
+            frames += [start, stop]
+    if not frames:
+        return motion, ()
+    root_m = motion.root_m.copy()
+    root_m[1:, [0, 2]] += np.cumsum(restored_m_s, axis=0) / fps
+    return replace(motion, root_m=root_m), tuple(frames)
+
+
+def _measure_resting_velocities_m_s(motion: Motion) -> np.ndarray:
+    """Return the velocity (T − 1, 2) along x and z of the lowest foot that rests on ground that may slide; interpolated
+    where neither rests.
+    """
+    feet_m = split_by_foot(sole_corners_m(motion))
+    by_foot_m_s = lowest_corner_velocities(feet_m[None], motion.fps)[0]
+    weights = observe(motion).resting * lowness_weights(feet_m[..., 1].min(axis=-1))
+    weights = weights[1:] * weights[:-1]
+    total = weights.sum(axis=1)
+    rests = total > _RESTS
+    if not rests.any():
+        return np.zeros((len(total), 2))
+    means_m_s = (by_foot_m_s * weights[..., None]).sum(axis=1) / np.maximum(total, 1e-9)[:, None]
+    steps = np.arange(len(total))
+    return np.stack([np.interp(steps, steps[rests], means[rests]) for means in means_m_s.T], axis=1)
+
+
+def _smooth_robustly(velocities_m_s: np.ndarray, fps: float) -> np.ndarray:
+    """Return velocities (T, 2) smoothed over time; a velocity far from its neighbours hardly counts."""
+
+    def smooth(values: np.ndarray) -> np.ndarray:
+        return gaussian_filter1d(values, _SMOOTH_S * fps, axis=0, mode="nearest")
+
+    weights = np.ones((len(velocities_m_s), 1))
+    smooth_m_s = velocities_m_s
+    for _ in range(_ROUNDS):
+        smooth_m_s = smooth(weights * velocities_m_s) / smooth(weights)
+        differences_m_s = norms(velocities_m_s - smooth_m_s)[:, None]
+        weights = 1 / (1 + (differences_m_s / _SETTLES_M_S) ** 2)
+    return smooth_m_s
+
+
+def note_restored_way(motion: Motion, frames: tuple[int, ...], correction: CorrectedMotion) -> CorrectedMotion:
+    """Return the correction of a motion whose way was restored in some frames as the correction of that motion."""
+    if not correction.accepted:
+        return replace(correction, motion=motion)
+    note = Note(NoteKind.WAY_RESTORED, frames=frames)
+    return measure_correction(motion, replace(correction, notes=(note, *correction.notes)))

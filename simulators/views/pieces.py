@@ -1,0 +1,137 @@
+"""Long motions corrected piece by piece, so that memory does not grow with length."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+
+from selfcorrect.motion.editing.loops import ease, is_loop
+from selfcorrect.motion.geometry.rotations import slerp
+from selfcorrect.motion.kinematics import make_continuous
+from selfcorrect.motion.measures.roughness import added_by_joint_deg_s
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.perception.foot_frames import get_foot_frames
+from selfcorrect.motion.support import Support
+
+from ..results.results import PIECE_FRAMES, CorrectedMotion, Note, Stage
+from ..results.timeline import Timeline
+from ..results.view import CorrectionView
+
+_LONGEST_LOOP = 4
+"""Length of the longest loop that is corrected as a whole, in pieces."""
+OVERLAP_S = 1.0
+"""Time that neighbouring pieces share; there the pieces are blended."""
+SAME_FLOOR_M = 0.12
+"""Pieces that differ by more in height took different levels for the floor."""
+SAME_PLACE_M = 0.1
+"""Pieces that differ by more took out separate drifts."""
+
+
+def is_one_piece(motion: Motion, piece_frames: int = PIECE_FRAMES) -> bool:
+    """Return whether a motion is corrected as a whole: up to `piece_frames`, as a loop up to four times that.
+
+    A loop in pieces would open.
+    """
+    return len(motion) <= piece_frames or (len(motion) <= _LONGEST_LOOP * piece_frames and is_loop(motion))
+
+
+def see_in_pieces(motion: Motion, piece_frames: int = PIECE_FRAMES) -> CorrectionView:
+    """Return the pieces of a long motion, of at most `piece_frames`, with an overlap of a second."""
+    if is_one_piece(motion, piece_frames):
+        return CorrectionView.from_part(motion)
+    with_feet = replace(motion, feet=get_foot_frames(motion))
+    spans = list(pieces(len(motion), piece_frames, max(2, round(OVERLAP_S * motion.fps))))
+    starts = [start for start, _ in spans]
+    return CorrectionView([with_feet.frames(*span) for span in spans], partial(merge_corrections, motion, starts))
+
+
+def pieces(frames: int, longest: int, overlap: int) -> Iterator[tuple[int, int]]:
+    """Yield starts and stops of about equally long pieces that cover a motion."""
+    count = max(1, -(-(frames - overlap) // max(longest - overlap, 1)))
+    edges = np.linspace(0, frames - overlap, count + 1).round().astype(int)
+    for start, stop in pairwise(edges):
+        yield int(start), int(stop) + overlap
+
+
+def merge_corrections(motion: Motion, starts: Sequence[int], corrections: Sequence[CorrectedMotion]) -> CorrectedMotion:
+    """Return the correction of a motion from those of pieces that start at some frames, and adjoin or overlap.
+
+    A piece is moved over the floor to the end of the piece before, because each piece finds a separate drift of the
+    floor. A piece that took another step of the same stairs for the floor is moved up or down. Where both agree on the
+    place but for some centimetres, the piece ends in the same place as without the move. Figures are means over the
+    pieces, weighted by frames. The first piece that fails rejects the motion.
+    """
+    merged = replace(motion, root_m=np.empty_like(motion.root_m), rotations=np.empty_like(motion.rotations))
+    timeline: Timeline | None = None
+    supports: list[Support] = []
+    notes: dict[Note, None] = {}
+    counts = []
+    stop = 0
+    for start, correction in zip(starts, corrections, strict=True):
+        timeline = _append_timeline(timeline, correction.timeline, start, stop)
+        if not correction.accepted:
+            failure = correction.failure and correction.failure.later(start)
+            return replace(correction, motion=motion, failure=failure, timeline=timeline)
+        away_m = _append_piece(merged, correction.motion, start, stop)
+        supports += [support.shift(away_m, start) for support in correction.supports]
+        notes |= dict.fromkeys(note.later(start) for note in correction.notes)
+        counts.append(len(correction.motion) - max(stop - start, 0))
+        stop = start + len(correction.motion)
+    correction = CorrectedMotion(
+        merged,
+        stage=Stage.last(correction.stage for correction in corrections),
+        added_angular_speed_deg_s=added_by_joint_deg_s(motion, merged),
+        timeline=timeline,
+        supports=tuple(supports),
+        notes=tuple(notes),
+    )
+    return replace(correction, **average_figures(corrections, counts))
+
+
+def _append_timeline(timeline: Timeline | None, piece: Timeline | None, start: int, stop: int) -> Timeline | None:
+    """Return the timeline of the pieces up to `stop`, continued by that of a piece from `start` on.
+
+    Pieces meet in the middle of the shared frames. None where any piece has none.
+    """
+    if not stop or timeline is None or piece is None:
+        return None if stop else piece
+    middle = (start + stop) // 2
+    return timeline.frames(0, middle).append(piece.frames(middle - start, len(piece)))
+
+
+def _append_piece(merged: Motion, piece: Motion, start: int, stop: int) -> np.ndarray:
+    """Write a piece into a motion that is filled up to `stop`, and return by how much (3,) the piece was moved."""
+    shared = stop - start
+    away_m = np.zeros(3)
+    root_m = piece.root_m
+    rotations = piece.rotations
+    if shared > 0:
+        before_m = merged.root_m[start:stop]
+        away_m = (before_m - root_m[:shared]).mean(axis=0)
+        away_m[1] *= abs(away_m[1]) > SAME_FLOOR_M
+        agrees = np.linalg.norm(away_m) < SAME_PLACE_M
+        root_m = root_m + np.linspace(1.0, 0.0 if agrees else 1.0, len(piece))[:, None] * away_m
+        share = ease(shared + 1)[:-1]
+        root_m[:shared] = before_m + share[:, None] * (root_m[:shared] - before_m)
+        rotations = rotations.copy()
+        rotations[:shared] = slerp(merged.rotations[start:stop], rotations[:shared], share[:, None, None])
+    frames = slice(start, start + len(piece))
+    merged.root_m[frames] = root_m
+    merged.rotations[frames] = make_continuous(rotations)
+    return away_m
+
+
+def average_figures(corrections: Sequence[CorrectedMotion], weights: Sequence[int]) -> dict[str, dict[str, float]]:
+    """Return the weighted means of the figures that all corrections have, by field of `CorrectedMotion`."""
+    means = {}
+    for field in ("before", "after", "residual", "figures"):
+        means[field] = average_tables([getattr(correction, field) for correction in corrections], weights)
+    return means
+
+
+def average_tables(tables: Sequence[Mapping[str, float]], weights: Sequence[int]) -> dict[str, float]:
+    """Return the weighted means of the figures that all tables have."""
+    shared = [name for name in (tables[0] if tables else ()) if all(name in table for table in tables)]
+    return {name: float(np.average([table[name] for table in tables], weights=weights)) for name in shared}

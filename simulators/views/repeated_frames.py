@@ -1,0 +1,63 @@
+"""Corrections of a recording's samples, put back into the frames of its file."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from selfcorrect.motion.measures.moves import JointMoves
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.perception.repeats import FrameRepeats, FrameTimes
+
+from ..results.results import CorrectedMotion, Note, NoteKind
+
+
+def restore_frames_of_file(
+    repeats: FrameRepeats, original: Motion, correction: CorrectedMotion, choice: FrameTimes
+) -> CorrectedMotion:
+    """Return the correction of a motion from the correction of `FrameRepeats.prepare`."""
+    if repeats.are_all_kept(choice):
+        return correction
+    is_even = repeats.is_even(choice)
+    if repeats.spacing and not is_even:
+        correction = _restore_copies(repeats, original, correction)
+    elif not correction.accepted:
+        correction = replace(correction, motion=original)
+    elif not is_even:
+        corrected = correction.motion.select_frames(repeats.starts[repeats.sources])
+        motion = replace(correction.motion, root_m=corrected.root_m, rotations=corrected.rotations)
+        correction = replace(correction, motion=motion)
+    if correction.accepted and len(correction.motion) == len(original):
+        moves = JointMoves.from_motions(original, correction.motion)
+        correction = replace(correction, figures={**correction.figures, **moves.figures})
+    return replace(correction, notes=(*_make_notes(repeats, is_even=is_even), *correction.notes))
+
+
+def _make_notes(repeats: FrameRepeats, *, is_even: bool) -> Iterator[Note]:
+    if repeats.is_linear:
+        yield Note(NoteKind.LINEAR_FRAMES, repeats.spacing)
+    elif repeats.count and not is_even:
+        yield Note(NoteKind.REPEATED_FRAMES, repeats.count)
+    else:
+        copies = float(len(repeats.sources) - len(repeats.times))
+        yield Note(NoteKind.COPIES_REPLACED if is_even else NoteKind.COPIES_KEPT, copies)
+
+
+def _restore_copies(repeats: FrameRepeats, original: Motion, correction: CorrectedMotion) -> CorrectedMotion:
+    """Return the correction of a motion with copies from the correction of the samples."""
+    starts = repeats.find_bounds()
+    failure = correction.failure
+    if failure is not None:
+        first = None if failure.frame is None else starts[failure.frame]
+        last = None if failure.last_frame is None else starts[failure.last_frame]
+        failure = replace(failure, frame=first, last_frame=last)
+    motion = original
+    if correction.accepted:
+        corrected = correction.motion.select_frames(repeats.sources)
+        motion = replace(original, root_m=corrected.root_m, rotations=corrected.rotations)
+    timeline = correction.timeline
+    if timeline is not None:
+        repeated = timeline.select_frames(repeats.sources[repeats.sources < len(timeline)])
+        timeline = replace(repeated, fps=original.fps)
+    supports = []
+    for support in correction.supports:
+        supports.append(replace(support, first=starts[support.first], last=starts[support.last + 1] - 1))
+    return replace(correction, motion=motion, failure=failure, timeline=timeline, supports=tuple(supports))

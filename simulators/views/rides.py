@@ -1,0 +1,62 @@
+"""Motions on ground that rises or sinks, as on a lift, seen from that ground and put back.
+
+A body that rises or sinks evenly for longer than any flight is carried. If its feet do not travel and move up or down
+together, the ground below them moves. Seen from there, the motion stands on a single level: at a constant speed, forces
+are the same. So it is with ground that rises steadily under all steps, as captured floors do that slope.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from selfcorrect.motion.editing.transforms import raise_motion
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.perception.observed_ground import ObservedGround
+
+from ..results.results import CorrectedMotion, Note, NoteKind
+
+
+@dataclass(frozen=True, eq=False)
+class Ride:
+    """Height of the ground that carries a motion of T frames."""
+
+    rises_m: np.ndarray | None = None
+    """(T,) height above the first frame's; from its middle for ground that rises steadily; None if it does not move."""
+    kind: NoteKind = NoteKind.RIDE
+
+    @classmethod
+    def from_motion(cls, motion: Motion, *, levels: bool = False) -> Ride:
+        """Return the ride of a motion, or else the steady rise of its ground if that is no tilted plane.
+
+        Args:
+            motion: A motion; without ankles or on a known ground it has no ride.
+            levels: Whether a steady rise is to be removed.
+        """
+        if motion.ground is not None:
+            return cls()
+        ground = ObservedGround(motion)
+        if ground.feet_seen.lift_m.any():
+            return cls(ground.feet_seen.lift_m)
+        rise_m = ground.feet_seen.rise_m
+        kind = NoteKind.RISE_REMOVED if levels else NoteKind.RISES
+        return cls(rise_m, kind) if rise_m.any() and not ground.plane.is_tilted else cls()
+
+    def view(self, motion: Motion) -> Motion:
+        """Return a motion as it is seen from the ground that carries it."""
+        return motion if self.rises_m is None else raise_motion(motion, -self.rises_m)
+
+    def restore(self, correction: CorrectedMotion) -> CorrectedMotion:
+        """Return a correction of the motion that is seen from the ground in the world, with a note."""
+        rises_m = self.rises_m
+        if rises_m is None:
+            return correction
+        extent_m = rises_m - rises_m[0]
+        note = Note(self.kind, round(float(extent_m[np.abs(extent_m).argmax()]), 3))
+        if self.kind is NoteKind.RISE_REMOVED and correction.accepted:
+            notes = [note for note in correction.notes if note.kind is not NoteKind.NOT_LEVELLED]
+            return replace(correction, notes=(note, *notes))
+        supports = tuple(support.shift((0.0, rises_m[support.first], 0.0)) for support in correction.supports)
+        motion = raise_motion(correction.motion, rises_m)
+        return replace(correction, motion=motion, supports=supports, notes=(note, *correction.notes))

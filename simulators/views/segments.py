@@ -1,0 +1,238 @@
+"""Segments of a motion that are corrected separately: the motion between T-poses at both ends, takes, and loops.
+
+`TPoseEnds` is a motion between T-poses, `see_takes` a view of takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+
+from selfcorrect.motion.checks.body import count_held_t_pose_frames, count_t_pose_frames
+from selfcorrect.motion.editing.loops import close_loop, is_loop, unroll_loop
+from selfcorrect.motion.geometry.rotations import slerp
+from selfcorrect.motion.geometry.vectors import ALONG_FLOOR
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.support import Support
+
+from ..body.curves import smoothstep
+from ..cleanup.clean import CleanupSettings
+from ..cleanup.drift import StabilizeFloor
+from ..cleanup.splices import JoinSplices, find_takes
+from ..results.results import SHORTEST_FRAMES, CorrectedMotion, Failure, Note, NoteKind
+from ..results.timeline import Timeline
+from ..results.view import CorrectionView
+from .pieces import merge_corrections
+
+MARGIN_S = 1.5
+"""Time of a loop's neighbours that is corrected with the loop: what begins at rest has swung in by then."""
+
+
+_FADING_S = 0.3
+"""Time for a motion that leaves or enters a T-pose smoothly to pass from the original to the corrected form."""
+
+
+@dataclass(frozen=True, eq=False)
+class TPoseEnds:
+    """A motion that may begin and end with T-poses of the rig; T-poses are left unchanged."""
+
+    motion: Motion
+    opening: int
+    """Frames of the T-poses at the beginning."""
+    closing: int
+    """Frames of the T-poses at the end."""
+    fades_in: bool
+    """True if the motion leaves the opening T-pose smoothly."""
+    fades_out: bool
+    """True if the motion enters the closing T-pose smoothly."""
+
+    @classmethod
+    def from_motion(cls, motion: Motion) -> TPoseEnds:
+        """Find the T-poses at the beginning and end of a motion that jumps out of a T-pose or holds one rigidly."""
+        opening, fades_in = _count_opening_frames(motion)
+        rest = motion.frames(opening, len(motion))
+        reversed_rest = replace(rest, root_m=rest.root_m[::-1], rotations=rest.rotations[::-1], contacts=None)
+        closing, fades_out = _count_opening_frames(reversed_rest)
+        return cls(motion, opening, closing, fades_in, fades_out)
+
+    @property
+    def rest(self) -> Motion:
+        """The motion between the T-poses."""
+        if not (self.opening or self.closing):
+            return self.motion
+        return self.motion.frames(self.opening, len(self.motion) - self.closing)
+
+    def restore(self, correction: CorrectedMotion) -> CorrectedMotion:
+        """Return the correction of the whole motion from that of the rest."""
+        if not (self.opening or self.closing):
+            return correction
+        motion = self.motion
+        timeline = correction.timeline and correction.timeline.pad(before=self.opening)
+        correction = correction.later(self.opening)
+        if not correction.accepted:
+            return replace(correction, motion=motion, timeline=timeline)
+        frames = slice(self.opening, len(motion) - self.closing)
+        root_m = motion.root_m.copy()
+        rotations = motion.rotations.copy()
+        root_m[frames] = correction.motion.root_m
+        rotations[frames] = correction.motion.rotations
+        share = self._share_of_correction()[:, None]
+        if (share < 1).any():
+            original = self.rest
+            root_m[frames] = original.root_m + share * (root_m[frames] - original.root_m)
+            fading = np.flatnonzero(share < 1)
+            blended = slerp(original.rotations[fading], correction.motion.rotations[fading], share[fading, None])
+            rotations[self.opening + fading] = blended
+        notes = list(correction.notes)
+        if self.opening:
+            notes.append(Note(NoteKind.T_POSE, self.opening))
+        if self.closing:
+            notes.append(Note(NoteKind.T_POSE_AT_END, self.closing))
+        return replace(
+            correction,
+            motion=replace(motion, root_m=root_m, rotations=rotations),
+            timeline=timeline and timeline.pad(after=self.closing),
+            notes=tuple(notes),
+        )
+
+    def _share_of_correction(self) -> np.ndarray:
+        """Return the share (T,) of the corrected motion in each frame of the rest."""
+        frames = np.arange(len(self.rest))
+        fading_frames = _FADING_S * self.motion.fps
+        share = np.ones(len(frames))
+        if self.fades_in:
+            share *= smoothstep(frames / fading_frames)
+        if self.fades_out:
+            share *= smoothstep(frames[::-1] / fading_frames)
+        return share
+
+
+def _count_opening_frames(motion: Motion) -> tuple[int, bool]:
+    """Return the frames of the T-poses at a motion's beginning, and whether the motion leaves the last smoothly."""
+    count = 0
+    while count < len(motion) - 1:
+        rest = motion.frames(count, len(motion))
+        frames = 0 if len(rest) < SHORTEST_FRAMES else count_t_pose_frames(rest)
+        if not frames:
+            break
+        count += frames
+    rest = motion.frames(count, len(motion))
+    held_count = 0 if len(rest) < SHORTEST_FRAMES else count_held_t_pose_frames(rest)
+    return count + held_count, held_count > 0
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """A take of a motion, or all of it, from frame `start` on."""
+
+    start: int
+    take: Motion
+    margin: int = 0
+    """Frames of unrolling on either side; 0 if not a loop."""
+
+    @property
+    def motion(self) -> Motion:
+        """The motion to correct, unrolled if a loop."""
+        return unroll_loop(self.take, self.margin) if self.margin else self.take
+
+    def restore(self, correction: CorrectedMotion, *, same_travel: bool) -> CorrectedMotion:
+        """Return the correction of the take from that of `motion`; figures of loops include the margins."""
+        if not self.margin:
+            return correction
+        frames = slice(self.margin, self.margin + len(self.take))
+        timeline = correction.timeline
+        residual = dict(correction.residual)
+        if timeline is not None:
+            timeline = timeline.frames(frames.start, frames.stop)
+            residual |= _mean_residual(timeline)
+        cut = replace(correction, timeline=timeline, residual=residual)
+        if cut.failure is not None:
+            return replace(cut, motion=self.take, failure=self._map_failure_to_loop(cut.failure))
+        is_glide_removed = any(note.kind is NoteKind.GLIDE_REMOVED for note in cut.notes)
+        same_travel = same_travel and not is_glide_removed
+        back_m = (self.take.root_m[0] - cut.motion.root_m[self.margin]) * ALONG_FLOOR
+        moved = replace(cut.motion, root_m=cut.motion.root_m + back_m)
+        return replace(
+            cut,
+            motion=close_loop(moved, self.take, self.margin, same_travel=same_travel),
+            supports=tuple(support.shift(back_m) for support in _supports_within(cut.supports, frames)),
+            notes=(*cut.notes, Note(NoteKind.LOOP, self.take.seconds)),
+        )
+
+    def _map_failure_to_loop(self, failure: Failure) -> Failure:
+        """Return a failure in the unrolled loop at the repeated frames of the loop."""
+        if failure.frame is None:
+            return failure
+        frame = (failure.frame - self.margin) % (len(self.take) - 1)
+        if failure.last_frame is None:
+            return replace(failure, frame=frame)
+        last = min(frame + failure.last_frame - failure.frame, len(self.take) - 1)
+        return replace(failure, frame=frame, last_frame=last)
+
+
+def see_takes(motion: Motion, settings: CleanupSettings) -> CorrectionView:
+    """Return the takes of a motion in order, loops unrolled."""
+    splicing = settings.find_step(JoinSplices) or JoinSplices(join_takes=True)
+    starts = [0] if splicing.join_takes else _drop_short_takes(find_takes(motion), len(motion))
+    if len(starts) > 1:
+        takes = [motion.frames(start, stop) for start, stop in pairwise([*starts, len(motion)])]
+    else:
+        takes = [motion]
+    margin = round(MARGIN_S * motion.fps)
+    may_close = settings.close_loops and not (motion.ground and motion.ground.boxes)  # boxes do not repeat
+    segments = []
+    for start, take in zip(starts, takes, strict=True):
+        segments.append(Segment(start, take, margin if may_close and is_loop(take) else 0))
+    stabilizing = settings.find_step(StabilizeFloor)
+    same_travel = stabilizing is None or not stabilizing.remove
+    restore = partial(_merge_segments, motion, segments, same_travel=same_travel)
+    return CorrectionView([segment.motion for segment in segments], restore)
+
+
+def _drop_short_takes(starts: Sequence[int], frames: int) -> list[int]:
+    """Return the first frames of takes; a take that is too short to be corrected belongs to a neighbour."""
+    long_enough = [0]
+    for start in starts[1:]:
+        if min(start - long_enough[-1], frames - start) >= SHORTEST_FRAMES:
+            long_enough.append(start)
+    return long_enough
+
+
+def _merge_segments(
+    motion: Motion, segments: Sequence[Segment], corrections: Sequence[CorrectedMotion], *, same_travel: bool
+) -> CorrectedMotion:
+    """Return the correction of a motion from those of all segments; the first failing segment rejects the motion."""
+    restored = []
+    for segment, correction in zip(segments, corrections, strict=True):
+        restored.append(segment.restore(correction, same_travel=same_travel))
+    if len(restored) == 1:
+        return restored[0]
+    merged = merge_corrections(motion, [segment.start for segment in segments], restored)
+    if not merged.accepted:
+        return merged
+    cuts = Note(NoteKind.TAKES, frames=tuple(segment.start for segment in segments[1:]))
+    return replace(merged, notes=(cuts, *merged.notes))
+
+
+def _mean_residual(timeline: Timeline) -> dict[str, float]:
+    """Return the mean residual wrench of a timeline, without the first frame, because no step leads there."""
+    if len(timeline) < 2:
+        return {}
+    return {
+        "residual_force_bodyweights": float(timeline.residual_force_bodyweights[1:].mean()),
+        "residual_torque_nm": float(timeline.residual_torque_nm[1:].mean()),
+    }
+
+
+def _supports_within(supports: Sequence[Support], frames: slice) -> Iterator[Support]:
+    """Yield the supports that carry a body in some frames, counted from the first of them."""
+    last = frames.stop - frames.start - 1
+    for support in supports:
+        if support.first < frames.stop and support.last >= frames.start:
+            first = max(support.first - frames.start, 0)
+            end = min(support.last - frames.start, last)
+            yield replace(support, first=first, last=end)

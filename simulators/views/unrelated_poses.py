@@ -1,0 +1,123 @@
+"""Keep stretches whose frames are unrelated poses, as of a pose library, and correct the motion beside them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+
+from selfcorrect.motion.geometry.runs import find_runs
+from selfcorrect.motion.geometry.vectors import median, norms
+from selfcorrect.motion.kinematics import in_chunks, joint_positions
+from selfcorrect.motion.motion import Motion
+
+from ..compare.comparison import measure_correction
+from ..results.results import SHORTEST_FRAMES, CorrectedMotion, Note, NoteKind, Stage
+from ..results.view import CorrectionView
+
+_JUMP_M = 0.12
+"""Least mean distance by which joints jump, relative to the root, from one unrelated pose to the next."""
+_JUMP_M_S = 3.6
+"""The same in relation to the time between frames: no body moves all its joints so fast."""
+_TYPICAL_JUMP_M = 0.25
+"""Least median of the jumps of a stretch; noise of 5 degrees in every joint reaches 0.2 m."""
+_HOLD_M = 0.001
+"""Largest mean distance of joints between frames of a pose that is held."""
+_FEWEST_POSES = 5
+"""Fewest unrelated poses in a row; a body that is turned over and back shows fewer."""
+_RETURN = 0.5
+"""A pose returns to the pose before the last one if it is nearer to it than this share of the jump."""
+
+
+def find_unrelated_poses(motion: Motion) -> list[tuple[int, int]]:
+    """Return start and stop (exclusive) of each stretch in which poses are held or jump, with no motion between them.
+
+    A jump moves the joints further than a body could. Noise, spikes and poses that turn over and back are no library:
+    after two jumps the body is where it was.
+    """
+    steps_m = in_chunks(
+        lambda frames: _measure_steps_m(motion.frames(frames[0], frames[-1] + 2)), np.arange(len(motion) - 1)
+    )
+    is_jump = steps_m > max(_JUMP_M, _JUMP_M_S / motion.fps)
+    if np.count_nonzero(is_jump) < _FEWEST_POSES - 1:
+        return []
+    poses_m = _find_poses_m(motion)
+    is_moving = ~is_jump & (steps_m > _HOLD_M)
+    is_motion = np.zeros(len(steps_m), dtype=bool)
+    for start, stop in find_runs(is_moving, 2):
+        is_motion[start:stop] = True
+    stretches = []
+    for start, stop in find_runs(~is_motion):
+        jumps = start + np.flatnonzero(is_jump[start:stop])
+        if len(jumps) < _FEWEST_POSES - 1 or median(steps_m[jumps]) < _TYPICAL_JUMP_M:
+            continue
+        if _count_new_poses(poses_m, steps_m, jumps) >= _FEWEST_POSES:
+            stretches.append((start, stop + 1))
+    return stretches
+
+
+def _measure_steps_m(motion: Motion) -> np.ndarray:
+    """Return the mean distance (T − 1,) of the joints from frame to frame, relative to the root."""
+    return norms(np.ascontiguousarray(np.diff(_find_poses_m(motion), axis=0))).mean(axis=1)
+
+
+def _find_poses_m(motion: Motion) -> np.ndarray:
+    """Return the positions (T, J, 3) of joints relative to the root."""
+    positions_m = joint_positions(motion)
+    return positions_m - positions_m[:, :1]
+
+
+def _count_new_poses(poses_m: np.ndarray, steps_m: np.ndarray, jumps: np.ndarray) -> int:
+    """Return the number of poses around jumps (N,) that differ from the pose before the last one."""
+    count = min(len(jumps), 1) + 1
+    for before, after in pairwise(jumps):
+        distance_m = float(norms(poses_m[after + 1] - poses_m[before]).mean())
+        count += int(distance_m > _RETURN * steps_m[after])
+    return count
+
+
+@dataclass(frozen=True, eq=False)
+class _PoseLibrary:
+    """A motion, the stretches of unrelated poses in it, and the stretches that are corrected."""
+
+    motion: Motion
+    unrelated: Sequence[tuple[int, int]]
+    corrected: Sequence[tuple[int, int]]
+
+    def restore(self, corrections: Sequence[CorrectedMotion]) -> CorrectedMotion:
+        """Return the correction of the motion, whose unrelated poses stay; a stretch that fails rejects it."""
+        root_m = self.motion.root_m.copy()
+        rotations = self.motion.rotations.copy()
+        supports = []
+        notes = []
+        for start, stop in self.unrelated:
+            notes.append(Note(NoteKind.UNRELATED_POSES, frames=(start, stop - 1)))
+        for (start, stop), part in zip(self.corrected, corrections, strict=True):
+            correction = part.later(start)
+            if not correction.accepted:
+                return replace(correction, motion=self.motion)
+            root_m[start:stop] = correction.motion.root_m
+            rotations[start:stop] = correction.motion.rotations
+            supports += correction.supports
+            notes += correction.notes
+        merged = CorrectedMotion(
+            replace(self.motion, root_m=root_m, rotations=rotations),
+            stage=Stage.last(correction.stage for correction in corrections),
+            supports=tuple(supports),
+            notes=tuple(dict.fromkeys(notes)),
+        )
+        return measure_correction(self.motion, merged)
+
+
+def see_beside_unrelated_poses(motion: Motion) -> CorrectionView:
+    """Return what of a motion lies beside unrelated poses; parts that are too short to be corrected stay, too."""
+    unrelated = find_unrelated_poses(motion)
+    if not unrelated:
+        return CorrectionView.from_part(motion)
+    bounds = [0, *np.ravel(unrelated).tolist(), len(motion)]
+    beside = []
+    for start, stop in zip(bounds[::2], bounds[1::2], strict=True):
+        if stop - start >= SHORTEST_FRAMES:
+            beside.append((start, stop))
+    library = _PoseLibrary(motion, unrelated, beside)
+    return CorrectionView([motion.frames(*span) for span in beside], library.restore)

@@ -1,0 +1,151 @@
+"""Networks: what every one of them must do, and what sets them apart."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import scipy.fft
+import torch
+
+from selfcorrect.core.errors import SettingError
+from selfcorrect.core.randomness import streams
+from selfcorrect.core.samples import Samples
+from selfcorrect.loop.models.diffusion.config import DiffusionConfig
+from selfcorrect.loop.models.diffusion.denoiser_table import DENOISERS
+from selfcorrect.loop.models.diffusion.model import MotionDiffusion
+from selfcorrect.loop.models.diffusion.presets import DENOISER_PRESETS, preset, preset_names
+
+FRAMES = 24
+FEATURES = 7
+CLASSES = 3
+CPU_PRESETS = [name for name in DENOISER_PRESETS if name != "paper"]
+
+
+def build_denoiser(config: DiffusionConfig, frames: int, features: int, classes: int) -> torch.nn.Module:
+    return DENOISERS.load(config.denoiser)(config, frames, features, classes)
+
+
+@pytest.fixture(params=CPU_PRESETS)
+def denoiser(request):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = build_denoiser(DENOISER_PRESETS[request.param].config, FRAMES, FEATURES, CLASSES)
+        for parameter in network.parameters():  # moves the blocks away from their start at the identity
+            parameter.data += 0.02 * torch.randn(parameter.shape)
+    return network.eval()
+
+
+def noisy(count: int = 4) -> torch.Tensor:
+    return torch.randn(count, FRAMES, FEATURES, generator=torch.Generator().manual_seed(1))
+
+
+def test_output_has_the_shape_of_the_input(denoiser):
+    assert denoiser(noisy(), torch.arange(4), torch.arange(4)).shape == (4, FRAMES, FEATURES)
+
+
+def test_samples_do_not_influence_one_another(denoiser):
+    times = torch.tensor([5, 50, 90, 99])
+    labels = torch.tensor([0, 1, 2, 3])
+    together = denoiser(noisy(), times, labels)
+    alone = torch.cat([denoiser(noisy()[i : i + 1], times[i : i + 1], labels[i : i + 1]) for i in range(4)])
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+
+
+def test_time_and_label_matter(denoiser):
+    def output(time: int, label: int) -> torch.Tensor:
+        return denoiser(noisy(1), torch.tensor([time]), torch.tensor([label]))
+
+    start = output(10, 0)
+    assert not torch.allclose(start, output(80, 0), atol=1e-4)
+    assert not torch.allclose(start, output(10, CLASSES), atol=1e-4)
+
+
+def test_every_parameter_gets_a_gradient(denoiser):
+    denoiser(noisy(), torch.arange(4), torch.arange(4)).square().sum().backward()
+    missing = [name for name, parameter in denoiser.named_parameters() if not parameter.grad.abs().sum() > 0]
+    assert missing == []
+
+
+def predict_spectrum(name: str, noisy: torch.Tensor) -> np.ndarray:
+    """Return the cosine coefficients (N, T, D) of what a network with random weights predicts."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = build_denoiser(DENOISER_PRESETS[name].config, noisy.shape[1], noisy.shape[2], CLASSES)
+        predicted = network(noisy, torch.arange(len(noisy)), torch.arange(len(noisy))).detach()
+    return scipy.fft.dct(predicted.numpy(), axis=1, norm="ortho")
+
+
+@pytest.mark.parametrize(("name", "kept_frequencies"), [("dct-mlp", 16), ("dct-mixer", 20)])
+def test_a_network_on_cosine_frequencies_predicts_none_above_those_it_keeps(name: str, kept_frequencies: int):
+    spectrum = predict_spectrum(name, torch.randn(2, 48, FEATURES))
+    assert abs(spectrum[:, kept_frequencies:]).max() < 1e-5
+    assert abs(spectrum[:, kept_frequencies - 1]).max() > 1e-3
+    assert abs(predict_spectrum("patch-mixer", torch.randn(2, 48, FEATURES))[:, kept_frequencies:]).max() > 1e-2
+
+
+@pytest.mark.parametrize("frames", [10, 25, 48, 196])
+def test_dct_mixer_takes_any_number_of_frames_and_does_not_see_what_it_drops(frames: int):
+    noisy = torch.randn(3, frames, FEATURES)
+    coefficients = scipy.fft.dct(noisy.numpy(), axis=1, norm="ortho")
+    coefficients[:, frames // 2 + 2 :] = 0
+    smooth = torch.as_tensor(scipy.fft.idct(coefficients, axis=1, norm="ortho"))
+    np.testing.assert_allclose(predict_spectrum("dct-mixer", noisy), predict_spectrum("dct-mixer", smooth), atol=1e-4)
+
+
+@pytest.mark.slow
+def test_the_loss_of_the_dct_mixer_falls_below_that_of_the_mean():
+    """Waves of one frequency and random phase: the mean of all predicts nothing, and the variance is the loss."""
+    generator = torch.Generator().manual_seed(0)
+    phases = 2 * torch.pi * torch.rand(256, 1, FEATURES, generator=generator)
+    waves = torch.sin(2 * torch.pi * torch.arange(FRAMES)[None, :, None] / 12 + phases)
+    model = MotionDiffusion(DENOISER_PRESETS["dct-mixer"].config, FRAMES, FEATURES, 1, device=torch.device("cpu"))
+    trained = model.fit(Samples.real(waves, torch.zeros(256, dtype=torch.int64)), 150, streams(0))
+    assert trained.average is not None
+    times = torch.full((256,), 20)
+    noisy = model.schedule.add_noise(waves, torch.randn(waves.shape, generator=generator), times)
+    loss = model.loss(trained.average(noisy, times, torch.zeros(256, dtype=torch.int64)), waves)
+    assert loss.item() < 0.5 * waves.var().item()
+
+
+def test_patch_mixer_refuses_a_broken_patch():
+    with pytest.raises(SettingError, match="multiple of 4 frames, got 25"):
+        build_denoiser(DENOISER_PRESETS["patch-mixer"].config, 25, FEATURES, CLASSES)
+
+
+def test_paper_preset_is_the_size_of_mdm():
+    paper = DENOISER_PRESETS["paper"].config
+    assert (paper.depth, paper.width, paper.diffusion_steps, paper.batch_size) == (8, 512, 1000, 64)
+    network = build_denoiser(paper, 60, 150, 12)
+    encoder = sum(parameter.numel() for parameter in network.encoder.parameters())
+    attention = 4 * (512 * 512 + 512)
+    feed_forward = 2 * 512 * 1024 + 512 + 1024
+    norms = 4 * 512
+    assert encoder == 8 * (attention + feed_forward + norms)
+
+
+def test_every_denoiser_has_a_preset_and_no_other_name_is_taken_for_one():
+    assert set(DENOISERS.names) <= set(preset_names())
+    assert len(preset_names()) == len(set(preset_names()))
+    with pytest.raises(SettingError, match=r"unknown denoiser 'papr'"):
+        preset("papr")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"denoiser": "unet"}, "unknown denoiser 'unet', known are patch-mixer, dct-mixer, dct-mlp"),
+        ({"sampler": "euler"}, "sampler must be multistep or ddim, got 'euler'"),
+        ({"width": 0}, "width must be at least 1, got 0"),
+        ({"width": 12}, "width must be a multiple of 8, got 12"),
+        ({"sampling_steps": 200}, "sampling_steps must be at most diffusion_steps, got 200"),
+        ({"eta": 1.5}, "eta must be a number from 0 to 1, got 1.5"),
+        ({"snr_factor": 0.0}, "snr_factor must be a number from 1e-12"),
+        ({"learning_rate": float("nan")}, "learning_rate must be a number from 1e-12"),
+        ({"guidance_scale": -1.0}, "guidance_scale must be a number from 0"),
+        ({"label_dropout": 1.0}, "label_dropout must be a number from 0 to 1, got 1.0"),
+        ({"label_dropout": 0.0, "guidance_scale": 2.0}, "label_dropout must be positive where guidance_scale"),
+    ],
+)
+def test_config_names_the_field_the_rule_and_the_value(change: dict, message: str):
+    with pytest.raises(SettingError, match=message):
+        replace(DiffusionConfig(), **change)

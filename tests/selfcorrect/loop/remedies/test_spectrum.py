@@ -1,0 +1,39 @@
+"""Energy at high frequencies: kept per label, and nothing else is touched."""
+
+import math
+
+import numpy as np
+import scipy.fft
+import torch
+
+from selfcorrect.core.randomness import streams
+from selfcorrect.loop.remedies.spectrum import LOWEST, restore_energy
+
+GENERATOR = streams(8).generator()
+LABELS = torch.arange(12) % 3
+PARENTS = torch.randn((12, 48, 4), generator=GENERATOR) * (1 + LABELS)[:, None, None]
+CHILDREN = torch.randn((12, 48, 4), generator=GENERATOR) * (1 + LABELS)[:, None, None]
+
+
+def coefficients(values: torch.Tensor) -> np.ndarray:
+    return np.asarray(scipy.fft.dct(values.double().numpy(), axis=1, norm="ortho"))
+
+
+def energy(values: torch.Tensor, label: int) -> float:
+    return float(np.square(coefficients(values)[(label == LABELS).numpy(), LOWEST:]).sum())
+
+
+def test_each_label_has_its_parents_energy_and_its_own_low_frequencies():
+    restored = restore_energy(3 * CHILDREN, PARENTS, LABELS)
+    for label in range(3):
+        assert math.isclose(energy(restored, label), energy(PARENTS, label), rel_tol=1e-5)
+    np.testing.assert_allclose(coefficients(restored)[:, :LOWEST], coefficients(3 * CHILDREN)[:, :LOWEST], atol=1e-5)
+
+
+def test_children_with_the_right_energy_stay_as_they_are():
+    torch.testing.assert_close(restore_energy(PARENTS, PARENTS, LABELS), PARENTS)
+
+
+def test_without_energy_there_is_nothing_to_scale():
+    still = torch.ones(12, 48, 4)
+    torch.testing.assert_close(restore_energy(still, PARENTS, LABELS), still, atol=1e-4, rtol=0)

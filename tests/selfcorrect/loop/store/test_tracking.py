@@ -1,0 +1,289 @@
+"""metrics.jsonl and offline W&B runs, read back."""
+
+import json
+import socket
+import struct
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from selfcorrect.loop.store.memory import MemoryStore
+from selfcorrect.loop.store.protocol import Generation
+from selfcorrect.loop.store.run_folder import claim_folder
+from selfcorrect.loop.store.tracking import PRIVATE, TrackedRun, WandbLog, list_metrics, write_json_lines
+from selfcorrect.loop.store.wandb_options import WandbChoice, WandbOptions
+from selfcorrect.storage.files.locks import FolderLock
+
+
+def generation(number: int) -> Generation:
+    return Generation(number, {"w": torch.zeros(1)}, None, {"fid": 10.0 / (number + 1)}, {})
+
+
+def stores() -> tuple[MemoryStore, MemoryStore]:
+    first = MemoryStore()
+    store = MemoryStore()
+    first.commit(generation(0))
+    store.commit(generation(1))
+    store.commit(generation(2))
+    return first, store
+
+
+def read_lines(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_an_arm_begins_with_the_shared_generation():
+    first, store = stores()
+    assert list_metrics(store, first) == [{"generation": t, "fid": 10.0 / (t + 1)} for t in range(3)]
+    assert list_metrics(first) == [{"generation": 0, "fid": 10.0}]
+
+
+def test_rows_are_strict_json(tmp_path: Path):
+    write_json_lines(tmp_path / "rows.jsonl", [{"generation": 0, "arm": "a", "ratio": float("inf"), "seeds": [1.0]}])
+    assert read_lines(tmp_path / "rows.jsonl") == [{"generation": 0, "arm": "a", "ratio": None, "seeds": [1.0]}]
+
+
+# --- W&B -------------------------------------------------------------------------------------------------------------
+
+
+def wandb_records(path: Path) -> Iterator:
+    """Records of an offline run file: a 7-byte header, then LevelDB's log format with protocol buffers.
+
+    A block of 32 KiB holds chunks of checksum (4 bytes), length (2), type (1: whole, 2: first, 3: middle, 4: last).
+    """
+    from wandb.proto import wandb_internal_pb2
+
+    block = 32 * 1024
+    position = 7
+    parts = b""
+    data = path.read_bytes()
+    assert data[:4] == b":W&B"
+    while position < len(data):
+        if block - position % block < 7:
+            position += block - position % block
+            continue
+        _, length, kind = struct.unpack("<IHB", data[position : position + 7])
+        parts += data[position + 7 : position + 7 + length]
+        position += 7 + length
+        if kind in (1, 4):
+            record = wandb_internal_pb2.Record()
+            record.ParseFromString(parts)
+            parts = b""
+            yield record
+
+
+def finished_records(path: Path, patience_s: float = 600.0) -> list:
+    """Records of a run that has ended; W&B's process may write the last ones a moment later."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        records = list(wandb_records(path))
+        if any(record.WhichOneof("record_type") == "exit" for record in records) or time.monotonic() > deadline:
+            return records
+        time.sleep(0.1)
+
+
+def decode_items(items) -> dict:
+    return {item.key or ".".join(item.nested_key): json.loads(item.value_json) for item in items}
+
+
+def arm_of(*numbers: int, name: str = "a") -> TrackedRun:
+    """An arm with a row of each kind of values for each generation."""
+    row = {"seconds_train": 0.5, "ratio": float("nan"), "seeds": [1.0, 2.0]}
+    rows = [{"generation": number, "fid": 10.0 / (number + 1), **row} for number in numbers]
+    config = {"policy": {"name": "augment", "ratio": 0.5}}
+    return TrackedRun(name, "motion-demo", config, rows, tags=["physics", "x" * 99], job_type="arm")
+
+
+def open_log(folder: Path, mode: WandbChoice = "offline") -> WandbLog:
+    """A log of a run folder, which has an identity."""
+    folder.mkdir(parents=True, exist_ok=True)
+    FolderLock(folder).release()
+    return WandbLog(folder, WandbOptions(mode))
+
+
+def log_runs(runs: Sequence[TrackedRun], folder: Path, mode: WandbChoice) -> None:
+    with open_log(folder, mode) as log:
+        for run in runs:
+            log.log(run)
+            log.finish(run.name)
+
+
+def offline_runs(folder: Path) -> list[Path]:
+    return sorted((folder / "wandb").glob("offline-run-*/run-*.wandb"))
+
+
+def test_offline_runs_hold_config_and_curves(tmp_path: Path):
+    log_runs([arm_of(*range(4), name=name) for name in ("seed-0-a", "seed-0-b")], tmp_path, "offline")
+    log_runs([arm_of(*range(4), name="seed-0-a")], tmp_path, "offline")  # again: replaces, does not add
+    assert len(offline_runs(tmp_path)) == 2
+    runs = runs_in(tmp_path)
+    assert sorted(runs) == ["seed-0-a", "seed-0-b"]
+    for records in runs.values():
+        run = run_of(records)
+        assert run.run_group == "motion-demo"
+        assert run.host == ""
+        assert decode_items(run.config.update)["policy"] == {"name": "augment", "ratio": 0.5}
+        rows = [(row["generation"], row["fid"]) for row in history(records) if "fid" in row]
+        assert rows == [(t, 10.0 / (t + 1)) for t in range(4)]
+        metrics = [record.metric for record in records if record.WhichOneof("record_type") == "metric"]
+        assert any(metric.glob_name == "*" and metric.step_metric == "generation" for metric in metrics)
+
+
+def test_off_writes_nothing(tmp_path: Path):
+    log_runs([arm_of(0)], tmp_path, "off")
+    assert not (tmp_path / "wandb").exists()
+
+
+def test_a_broken_wandb_is_one_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def broken(**_: object) -> None:
+        raise RuntimeError("service did not start")
+
+    monkeypatch.setattr("wandb.init", broken)
+    with pytest.warns(UserWarning, match=r"W&B \(offline\) failed.*service did not start") as caught:
+        log_runs([arm_of(0), arm_of(0, name="b")], tmp_path, "offline")
+    assert len(caught) == 1
+
+
+def test_an_unreachable_server_is_one_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    for name in ("login_timeout", "init_timeout"):
+        monkeypatch.setitem(PRIVATE, name, 2.0)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        log_runs([arm_of(0)], tmp_path, "online")
+    assert [str(w.message)[:21] for w in caught if "W&B" in str(w.message)] == ["W&B (online) failed, "]
+
+
+def run_of(records: list):
+    """The record that says what a run is."""
+    return next(record.run for record in records if record.WhichOneof("record_type") == "run")
+
+
+def runs_in(folder: Path) -> dict[str, list]:
+    """Records of all runs below a folder, by name."""
+    return {run_of(records).display_name: records for records in map(finished_records, offline_runs(folder))}
+
+
+def history(records: list) -> list[dict]:
+    return [decode_items(record.history.item) for record in records if record.WhichOneof("record_type") == "history"]
+
+
+def test_a_run_that_grows_and_is_resumed_keeps_one_id_and_one_curve(tmp_path: Path):
+    with open_log(tmp_path) as log:
+        log.log(arm_of(0))
+        log.log(arm_of(0, 1))  # as a generation is committed
+    (before,) = offline_runs(tmp_path)
+    with open_log(tmp_path) as log:
+        log.log(arm_of(0, 1, 2))
+    (after,) = offline_runs(tmp_path)
+    assert before.name == after.name  # the id
+    records = runs_in(tmp_path)["a"]
+    assert [row["generation"] for row in history(records)] == [0, 1, 2]
+    assert all(row["seconds_train"] == 0.5 for row in history(records))
+    run = run_of(records)
+    assert (run.job_type, [*run.tags]) == ("arm", ["physics", "x" * 64])
+
+
+def test_experiments_of_the_same_name_never_share_an_id(tmp_path: Path):
+    for place in ("one", "other"):
+        with (
+            claim_folder(tmp_path / place / "motion-demo", {}),
+            WandbLog(tmp_path / place / "motion-demo", WandbOptions("offline")) as log,
+        ):
+            log.log(arm_of(0))
+    first = offline_runs(tmp_path / "one" / "motion-demo")
+    second = offline_runs(tmp_path / "other" / "motion-demo")
+    assert first[0].name != second[0].name
+
+
+def test_the_report_and_all_other_files_stay_in_the_run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    page = tmp_path / "report.html"
+    page.write_text("<title>recall over λ</title>")
+    tracked = TrackedRun("whole", "g", {}, summary={"recall": 0.5, "missing": float("nan")}, report=page)
+    with open_log(tmp_path / "run") as log:
+        log.log(tracked)
+    assert "whole" in runs_in(tmp_path / "run")
+    (shown,) = (tmp_path / "run").rglob("report_*.html")
+    assert shown.read_text() == page.read_text()
+    assert not [path for path in (tmp_path / "home").rglob("*") if path.is_file()]
+
+
+def test_a_page_that_cannot_be_read_costs_nothing_but_itself(tmp_path: Path):
+    with open_log(tmp_path) as log, pytest.warns(UserWarning, match=r"gone\.html"):
+        log.log(replace(arm_of(0, 1, 2), report=tmp_path / "gone.html"))
+    assert [row["generation"] for row in history(runs_in(tmp_path)["a"])] == [0, 1, 2]
+
+
+@pytest.fixture
+def trial(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What the process of a sweep's agent finds; W&B reads the environment when it is set up."""
+    import wandb
+
+    with monkeypatch.context() as patch:
+        patch.setenv("WANDB_SWEEP_ID", "sweep1")
+        patch.setenv("WANDB_RUN_ID", "trial1")
+        wandb.teardown()
+        yield
+    wandb.teardown()
+
+
+def test_a_trial_of_a_sweep_is_one_run(tmp_path: Path, trial: None):
+    page = tmp_path / "report.html"
+    page.write_text("<title>whole</title>")
+    with open_log(tmp_path) as log:
+        log.log(arm_of(0))
+        log.log(TrackedRun("whole", "g", {}, summary={"recall": 0.5}, report=page))
+    runs = {name: run_of(records) for name, records in runs_in(tmp_path).items()}
+    assert [*runs] == ["whole"]
+    assert (runs["whole"].run_id, runs["whole"].sweep_id) == ("trial1", "sweep1")
+
+
+def test_in_the_run_folder_only_runs_with_the_same_id_are_replaced(tmp_path: Path):
+    with open_log(tmp_path) as log:
+        log.log(arm_of(0))
+    (before,) = offline_runs(tmp_path)
+    id = before.stem.removeprefix("run-")
+    others = [before.parents[1] / f"offline-run-20200101_000000-{other}" for other in ("abc", f"x-{id}", f"{id}x", "*")]
+    for other in others:
+        other.mkdir()
+    with open_log(tmp_path) as log:
+        log.log(arm_of(0, 1))
+    assert [path.name for path in offline_runs(tmp_path)] == [before.name]
+    assert all(other.is_dir() for other in others)
+
+
+def test_the_environment_alone_never_connects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for value, expected in (("online", "offline"), ("shared", "offline"), ("", "offline"), ("disabled", "off")):
+        monkeypatch.setenv("WANDB_MODE", value)
+        assert WandbOptions("auto").mode == expected
+    monkeypatch.setenv("WANDB_MODE", "online")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.5)
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
+        monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+        with open_log(tmp_path, "auto") as log:
+            log.log(arm_of(0, 1))
+        with pytest.raises(TimeoutError):
+            server.accept()
+    assert len(offline_runs(tmp_path)) == 1
+
+
+def test_project_and_entity_come_from_the_environment_unless_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("WANDB_PROJECT", "theirs")
+    monkeypatch.setenv("WANDB_ENTITY", "team")
+    for target, expected in (
+        (WandbOptions("offline"), ("theirs", "team")),
+        (WandbOptions("offline", "mine", "me"), ("mine", "me")),
+    ):
+        with WandbLog(tmp_path / expected[0], target) as log:
+            log.log(arm_of(0))
+        (records,) = runs_in(tmp_path / expected[0]).values()
+        run = run_of(records)
+        assert (run.project, run.entity) == expected
