@@ -229,6 +229,29 @@ def test_all_files_name_one_version() -> None:
     assert len(set(found.values())) == 1, found
 
 
+def test_tables_are_whole() -> None:
+    """A blank line within a table leaves the rows below it as text: each first row is followed by a row of dashes."""
+    torn = []
+    for page in TEXTS:
+        lines = page.read_text(encoding="utf-8").splitlines()
+        for above, line, below in zip(["", *lines], lines, [*lines[1:], ""], strict=False):
+            begins = line.startswith("|") and not above.startswith("|")
+            if begins and not re.fullmatch(r"\|(\s*:?-+:?\s*\|)+", below):
+                torn.append(f"{page.name}: {line[:60]}")
+    assert torn == []
+
+
+def test_commands_are_indented_by_four_spaces() -> None:
+    """Deeper code blocks show their indentation, unless they continue a code block or a list."""
+    deep = []
+    for page in TEXTS:
+        lines = page.read_text(encoding="utf-8").splitlines()
+        for above, line in zip(["", *lines], lines, strict=False):
+            if line.startswith("        selfcorrect ") and not above.strip():
+                deep.append(f"{page.name}: {line.strip()}")
+    assert deep == []
+
+
 def test_no_picture_shows_formulas_as_they_are_typed() -> None:
     pictures = sorted((REPOSITORY / "docs" / "pictures").rglob("*.svg"))
     typed = [picture.name for picture in pictures if "\\mathdefault" in picture.read_text(encoding="utf-8")]

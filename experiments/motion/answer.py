@@ -239,7 +239,10 @@ def _describe_effect(effect: verdict.Effect, reference: str) -> str:
 
 
 def _describe_change(effect: verdict.Effect) -> str:
-    return f"{_name_metric(effect)} ({_format_interval(effect)})"
+    """Return a change that was not found, which the unadjusted interval beside it may seem to contradict."""
+    seems_found = effect.change.is_above(0.0) or effect.change.is_below(0.0)
+    remark = "; not significant after Holm's adjustment" if seems_found else ""
+    return f"{_name_metric(effect)} ({_format_interval(effect)}{remark})"
 
 
 def _format_interval(effect: verdict.Effect) -> str:

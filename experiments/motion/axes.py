@@ -53,7 +53,7 @@ class Axes:
     """Also run all arms with these factors on the sampling noise."""
     sampler: tuple[SamplerName, ...] = ()
     """Also run all arms with these samplers: multistep (the default) keeps the variance of what the model learned; ddim
-    shrinks it, and with --eta 1 is the sampler of published runs of this package before version 0.4."""
+    shrinks it, and with --eta 1 is the ancestral sampler of DDPM."""
     eta: tuple[float, ...] = ()
     """Also run all arms with this share of fresh noise in each sampling step: 0 is deterministic, 1 is ancestral."""
     sampling_steps: tuple[int, ...] = ()

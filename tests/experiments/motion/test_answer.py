@@ -152,3 +152,16 @@ def test_conclusion_is_silent_on_diversity_that_correction_keeps():
     sentences = conclude(judged)
     assert len(sentences) == 1
     assert "diversity" not in sentences[0]
+
+
+def test_interval_that_excludes_zero_without_significance_is_explained():
+    """One of six tests with p = 0.03: significant alone, not after Holm's adjustment."""
+    plain, physics = ArmSettings("replace"), ArmSettings("replace", "physics")
+    measured = outcome(BASELINE, plain, physics)
+    curves = measured.curves["patch-mixer"]
+    before = curves[plain].values["fid_kinematic"]
+    lower = before - [[0.0, 0.05], [0.0, 0.2], [0.0, 0.1], [0.0, 0.02], [0.0, 0.15]]
+    values = {**curves[physics].values, "fid_kinematic": lower}
+    changed = replace(measured, curves={"patch-mixer": {**curves, physics: replace(curves[physics], values=values)}})
+    (line,) = [line for line in format_answer(judge_outcome(changed)).splitlines() if "no difference" in line]
+    assert line.count("Holm") == 1
