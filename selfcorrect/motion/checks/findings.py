@@ -1,11 +1,13 @@
 """Rules and their findings as data; sentences are built where they are shown."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 
+from ...core.errors import SettingError
 from ..geometry.runs import find_runs
 from ..perception.motion_features import MotionFeatures
 
@@ -15,13 +17,14 @@ class Measurement:
     """Values (T, K) of a rule per frame and thing, and the names of the K things (joints, bones, feet)."""
 
     values: np.ndarray
+    """(T, K), or (1, K) of the motion as a whole."""
     things: tuple[str, ...]
 
 
 Measured: TypeAlias = Measurement | np.ndarray | float | None
 """Result of a rule: a value for the motion as a whole, values (T,) of its `thing`, or values of several things.
 
-NaN and None mean that nothing can be said.
+None means that nothing can be said, and NaN that nothing can be said of a frame; NaN throughout is an error.
 """
 
 
@@ -53,6 +56,16 @@ class Rule:
     """Least number of frames that it needs."""
     least_s: float = 0.0
     """Least duration for which the rule must be broken, seconds; 0 for a single frame."""
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.threshold):
+            raise SettingError(f"rule {self.code}: expected a finite threshold, got {self.threshold}")
+        try:
+            self.message.format(value=1.0)
+        except (LookupError, ValueError) as error:
+            raise SettingError(
+                f"rule {self.code}: expected a message with no field but {{value}}, got {self.message!r}"
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -94,15 +107,35 @@ def find_violations(rule: Rule, measured: Measured, frames: int, fps: float) -> 
 
     Returns:
         The findings in the order of time.
+
+    Raises:
+        ValueError: The result is not that of a rule for a motion of so many frames: see `Measured`.
     """
     if measured is None:
         return []
-    if not isinstance(measured, Measurement):
-        measured = Measurement(np.reshape(measured, (-1, 1)), (rule.thing,))
+    measured = _check_answer(measured, frames, rule.thing)
     is_broken = np.asarray((measured.values > rule.threshold).any(axis=1))  # False for NaN
     spans = [(0, frames)] if len(is_broken) == 1 and is_broken.any() else find_runs(is_broken)
     shortest = max(1, round(rule.least_s * fps))
     return [_finding(rule, measured, start, stop) for start, stop in spans if stop - start >= shortest]
+
+
+def _check_answer(measured: Measurement | np.ndarray | float, frames: int, thing: str) -> Measurement:
+    """Return the result of a rule with values for all frames, or with one value for all."""
+    things = measured.things if isinstance(measured, Measurement) else (thing,)
+    values = np.asarray(measured.values if isinstance(measured, Measurement) else measured)
+    if values.dtype.kind not in "biuf":
+        raise ValueError(f"expected real numbers, got values of type {values.dtype}")
+    shapes: list[tuple[int, ...]] = [(frames,), ()]
+    if isinstance(measured, Measurement):
+        shapes = [(frames, len(things)), (1, len(things))]
+    if values.shape not in shapes:
+        raise ValueError(f"expected values of shape {shapes[0]} or {shapes[1]}, got {values.shape}")
+    if values.size and np.isnan(values).all():
+        raise ValueError("every value is NaN; a rule that can say nothing of a motion returns None")
+    if np.isposinf(values).any():
+        raise ValueError("a value is infinite")
+    return Measurement(values.reshape(-1, len(things)), things)
 
 
 def _finding(rule: Rule, measured: Measurement, start: int, stop: int) -> Finding:

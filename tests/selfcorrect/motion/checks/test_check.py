@@ -1,6 +1,7 @@
 """Rules of plausibility: what breaks them is found with frame and joint, and ordinary motion breaks none."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from selfcorrect.motion.checks.assertion import assert_plausible
 from selfcorrect.motion.checks.check import CheckResult, RuleChoice, check_with
 from selfcorrect.motion.checks.findings import Measurement, Rule, find_violations
 from selfcorrect.motion.checks.pace import pace
-from selfcorrect.motion.checks.rules import RULES
+from selfcorrect.motion.checks.rules import RULE_TABLE, RULES
 from selfcorrect.motion.checks.walking import find_longest_walk
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.motion_features import MotionFeatures
@@ -147,6 +148,70 @@ def test_runs_shorter_than_asked_for_are_no_findings() -> None:
     values = np.array([0, 2, 2, 0, 2, 3, 2, 0.0])[:, None]
     (violation,) = find_violations(rule, Measurement(values, ("thing",)), 8, 30.0)
     assert (violation.start, violation.stop, violation.frame, violation.value, violation.words()) == (4, 7, 5, 3.0, "3")
+
+
+def answer(value: object) -> Rule:
+    """A rule that answers the value for any motion."""
+    return Rule("Z1", "test", "A test.", 1.0, "m", "{value:.0f}", measure=lambda features: value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        np.full(7, 2.0),
+        np.full((10, 3), 2.0),
+        np.full((3, 10), 2.0),
+        np.full((10, 1), 2.0),
+        np.zeros(0),
+        Measurement(np.full((10, 3), 2.0), ("left", "right")),
+        Measurement(np.full((7, 2), 2.0), ("left", "right")),
+        Measurement(np.full(10, 2.0), ("left",)),
+        np.full(10, np.nan),
+        np.nan,
+        np.inf,
+        np.full(10, 2.0 + 1.0j),
+        np.full(10, "2"),
+        "2",
+        [2.0, None],
+        {"value": 2.0},
+    ],
+)
+def test_an_answer_that_fits_no_motion_is_refused(value: object) -> None:
+    with pytest.raises(ValueError, match=r"expected|NaN|infinite"):
+        find_violations(answer(value), value, 10, 30.0)
+
+
+def test_answers_that_fit_are_found_in_their_frames(motion: Motion) -> None:
+    ramp = np.arange(10.0)
+    some = np.where(ramp < 5, np.nan, ramp)
+    for value in (ramp, list(ramp), some, Measurement(np.stack([0 * ramp, ramp], axis=1), ("left", "right"))):
+        (finding,) = find_violations(answer(value), value, 10, 30.0)
+        assert (finding.stop, finding.frame, finding.value) == (10, 9, 9.0)
+    for whole in (2.0, np.float32(2), np.array(2), Measurement(np.array([[2.0, 0.0]]), ("left", "right"))):
+        (finding,) = find_violations(answer(whole), whole, 10, 30.0)
+        assert (finding.start, finding.stop) == (0, 10)
+    assert find_violations(answer(None), None, 10, 30.0) == []
+
+
+@pytest.mark.parametrize("change", [{"threshold": np.nan}, {"message": "{valeu:.0f}"}, {"message": "{value:.0q}"}])
+def test_a_rule_that_cannot_be_told_of_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(SettingError):
+        replace(answer(None), **change)
+
+
+def test_a_rule_whose_answer_does_not_fit_is_left_out_with_a_note(
+    motion: Motion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = answer(np.full(3 * len(motion), 2.0))
+    monkeypatch.setattr("selfcorrect.motion.checks.check.all_rules", lambda: (wrong,))
+    monkeypatch.setattr(RULE_TABLE, "title", lambda name: "rule 'Z1' of others 1.0")
+    monkeypatch.setattr(RULE_TABLE, "is_added", lambda name: name == "Z1")
+    result = check_with(motion, RuleChoice())
+    assert result.findings == ()
+    (note,) = result.notes
+    assert "Z1" in note
+    assert str(3 * len(motion)) in note
+    assert "internal error" not in note
 
 
 def test_codes_and_names_of_rules_are_unique() -> None:
