@@ -64,6 +64,9 @@ class MotionFile:
     """Order of the joints of a file without names, and the evidence for that order; () for other files."""
     up: UpAxis | None = None
     """Vertical axis of the world of the first motion, and the evidence; None if the format states the axis."""
+    rests: tuple[Mapping[str, np.ndarray], ...] = ()
+    """Place (3,) of each joint in the file's rest pose, by name, for each motion, in any world and unit; () where the
+    rest pose is the skeleton's."""
 
     @property
     def assumed(self) -> tuple[FileNote, ...]:

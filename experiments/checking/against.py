@@ -6,19 +6,23 @@ only lasts longer is reported as that, and not as a file with joints somewhere e
 
 import json
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 from xml.etree import ElementTree
 
 import numpy as np
 from scipy.interpolate import CubicSpline
+from scipy.signal import fftconvolve
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.core.errors import InputError
+from selfcorrect.datasets.files.motion_file import MotionFile
 from selfcorrect.datasets.files.open import explain_no_motions, motion_files, open_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading
+from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.measures.skating import measure_skating_m_s
@@ -37,9 +41,14 @@ _SAME_SCALE = 0.005
 _SAME_WORLD_RAD = np.radians(0.5)
 _SAME_PLACE_M = 0.005
 _SAME_REST_RAD = np.radians(2.0)
+_SAME_POSE_M = 1e-4
+"""Mean difference of poses that are the same: of several such parts of a motion, a cut keeps the first."""
 _FEWEST_JOINTS = 4
 _FEWEST_FRAMES = 4
 _ROUNDING_S = 1e-6
+
+Rest: TypeAlias = Mapping[str, np.ndarray]
+"""Place (3,) of each joint at rest, by name."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +64,9 @@ class Difference:
     stretch: float
     """Factor of the duration, exactly 1 if the durations agree to 1.5 frames."""
     delay_s: float
-    """Delay of the motion's beginning."""
+    """Delay of the motion's beginning; negative if the beginning is missing."""
+    end_s: float
+    """Time by which the motion goes on longer at its end, 0 to 1.5 frames; negative if the end is missing."""
     scale: float
     """Factor of the body's size, exactly 1 within 0.5 %."""
     turn_deg: float
@@ -66,6 +77,8 @@ class Difference:
     """Number of joints that are compared."""
     missing: tuple[str, ...]
     """Joints of the first file that the second file has under no name and in no part of the body."""
+    lost: tuple[str, ...]
+    """Those of them that move: all but rigid tips of limbs, such as End Sites."""
     rest_deg: float
     """Largest angle between bones at rest, 0 if all agree to two degrees."""
     rest_bone: str
@@ -81,13 +94,14 @@ class Difference:
     skating_mm_s: tuple[float, float]
 
     def exceeds(self, tolerance_mm: float) -> bool:
-        """Return whether times, size, world or a joint differ by more than the tolerance."""
-        return self.is_elsewhere or self.worst_mm > tolerance_mm
+        """Return whether times, size, world or rest pose differ, a joint is lost, or one is beyond the tolerance."""
+        return self.is_elsewhere or bool(self.lost) or self.rest_deg > 0 or self.worst_mm > tolerance_mm
 
     @property
     def is_elsewhere(self) -> bool:
         """Whether times, size or world differ."""
-        return (self.stretch, self.delay_s, self.scale, self.turn_deg, *self.shift_m) != (1.0, 0.0, 1.0, 0.0, 0, 0, 0)
+        shifts = (self.delay_s, self.end_s, self.turn_deg, *self.shift_m)
+        return (self.stretch, self.scale) != (1.0, 1.0) or any(shifts)
 
     def lines(self, tolerance_mm: float) -> Iterator[str]:
         """Yield the differences, a sentence each, the gravest first."""
@@ -95,8 +109,13 @@ class Difference:
             yield f"lasts {self.stretch:.4g} times as long: {self.seconds[0]:.3f} → {self.seconds[1]:.3f} s"
         if self.fps[0] != self.fps[1]:
             yield f"frame rate {self.fps[0]:.6g} → {self.fps[1]:.6g} fps"
-        if self.delay_s:
-            yield f"begins {abs(self.delay_s):.3f} s {'later' if self.delay_s > 0 else 'earlier'}"
+        if self.delay_s > 0:
+            yield f"begins {self.delay_s:.3f} s later"
+        elif self.delay_s:
+            yield f"begins {-self.delay_s:.3f} s earlier: its beginning is missing"
+        if self.end_s:
+            longer = f"{self.end_s:.3f} s longer at its end"
+            yield longer if self.end_s > 0 else f"its last {-self.end_s:.3f} s are missing"
         if self.scale != 1:
             yield f"{self.scale:.4g} times the size"
         if self.turn_deg:
@@ -106,7 +125,7 @@ class Difference:
         if self.missing:
             yield f"joints missing: {', '.join(self.missing)}"
         if self.rest_deg:
-            yield f"rest pose or axes of joints differ: {self.rest_bone} by {self.rest_deg:.0f}°"
+            yield f"rest poses differ: {self.rest_bone} by {self.rest_deg:.0f}°"
         where = f"{self.worst_joint} in frame {self.worst_frame}"
         verdict = "beyond" if self.worst_mm > tolerance_mm else "within"
         yield (
@@ -128,15 +147,38 @@ def compare_files(path: Path, against: Path, reading: Reading) -> Difference:
     """Return how the motion of the file `path` differs from that of the earlier file `against`.
 
     Raises:
-        InputError: A file cannot be read, holds several motions, or the two have fewer than four joints in common.
+        InputError: A file cannot be read, holds several motions or no frame, or the two have fewer than four joints in
+            common.
     """
-    after = open_motion(path, reading, any_body=True).motion
-    before = open_motion(against, reading, any_body=True).motion
-    return compare_motions(after, before, str(path), str(against))
+    after = open_motion(path, reading, any_body=True)
+    before = open_motion(against, reading, any_body=True)
+    rests = (_get_rest(before), _get_rest(after))
+    return compare_motions(after.motion, before.motion, str(path), str(against), rests)
 
 
-def compare_motions(after: Motion, before: Motion, path: str = "", against: str = "") -> Difference:
-    """Return how `after` differs from `before`: see `Difference`."""
+def _get_rest(file: MotionFile) -> Rest | None:
+    """Return the places of joints in the rest pose of a file with one motion, if that is not the skeleton's."""
+    return file.rests[0] if file.rests else None
+
+
+def compare_motions(
+    after: Motion,
+    before: Motion,
+    path: str = "",
+    against: str = "",
+    rests: tuple[Rest | None, Rest | None] = (None, None),
+) -> Difference:
+    """Return how `after` differs from `before`: see `Difference`.
+
+    rests: Rest poses of `before` and `after`; None for the skeleton's.
+    """
+    for motion, name in ((before, against), (after, path)):
+        if not len(motion):
+            raise InputError(f"{name}: holds no frame")
+    if len(before) == 1:  # a frame alone has no rate
+        before = replace(before, fps=after.fps)
+    elif len(after) == 1:
+        after = replace(after, fps=before.fps)
     joints_before, joints_after = _match_joints(before.skeleton, after.skeleton)
     if len(joints_before) < _FEWEST_JOINTS:
         raise InputError(
@@ -148,10 +190,16 @@ def compare_motions(after: Motion, before: Motion, path: str = "", against: str 
     body = [index for index, joint in enumerate(joints_before) if joint in before.skeleton.parents]
     if len(body) < _FEWEST_JOINTS:
         body = [*range(len(joints_before))]
-    scale = _measure_scale(before_m[:, body], after_m[:, body])
+    scale = _measure_scale(before_m[:, body], after_m[:, body], _find_bones(before.skeleton, joints_before, body))
     shapes = (_shapes(before_m[:, body]), _shapes(after_m[:, body] / scale))
     stretch = _measure_stretch(before, after, shapes)
     delay_s = _find_delay_s(shapes, before.fps, after.fps, stretch)
+    if stretch != 1 or min(len(before), len(after)) == 1:
+        cut_s = _find_cut_s(shapes, before, after, stretch)
+        stretch, delay_s = (stretch, delay_s) if cut_s is None else (1.0, cut_s)
+    end_s = after.seconds - before.seconds * stretch - delay_s
+    if abs(end_s) <= _SAME_LENGTH_FRAMES / min(before.fps, after.fps):
+        end_s = 0.0
     coarser = min(before, after, key=lambda motion: motion.fps / (stretch if motion is before else 1))
     at_s = np.arange(len(coarser)) / coarser.fps
     at_s = at_s if coarser is before else (at_s - delay_s) / stretch
@@ -164,11 +212,12 @@ def compare_motions(after: Motion, before: Motion, path: str = "", against: str 
     turned_m = turn.apply((moved_m - shift_m).reshape(-1, 3)).reshape(moved_m.shape)
     distances_m = np.linalg.norm(turned_m - goals_m, axis=-1)
     frame, joint = np.unravel_index(np.argmax(distances_m), distances_m.shape)
-    rest_deg, rest_bone = _compare_rest(before.skeleton, after.skeleton, joints_before, joints_after)
+    rest_deg, rest_bone = _compare_rest(before.skeleton, after.skeleton, joints_before, joints_after, rests)
     figures = [physical_errors(MotionBatch.stack([motion])).mean() for motion in (before, after)]
     has_same_frames = len(before) == len(after) and before.fps == after.fps
     stances_of = before if has_same_frames else after
     names = before.skeleton.names
+    missing = tuple(name for joint, name in enumerate(names) if joint not in joints_before)
 
     def pair(key: str) -> tuple[float, float]:
         return 1000 * figures[0][key], 1000 * figures[1][key]
@@ -180,11 +229,13 @@ def compare_motions(after: Motion, before: Motion, path: str = "", against: str 
         seconds=(before.seconds, after.seconds),
         stretch=stretch,
         delay_s=delay_s,
+        end_s=end_s,
         scale=scale,
         turn_deg=float(np.degrees(turn.magnitude())),
         shift_m=(float(shift_m[0]), float(shift_m[1]), float(shift_m[2])),
         joints=len(joints_before),
-        missing=tuple(name for joint, name in enumerate(names) if joint not in joints_before),
+        missing=missing,
+        lost=tuple(name for name in missing if name not in before.skeleton.rigid),
         rest_deg=rest_deg,
         rest_bone=rest_bone,
         mean_mm=1000 * float(distances_m.mean()),
@@ -199,10 +250,15 @@ def compare_motions(after: Motion, before: Motion, path: str = "", against: str 
 
 def _match_joints(before: Skeleton, after: Skeleton) -> tuple[list[int], list[int]]:
     """Return pairs of joints of the same name, or else of the same part of the body."""
-    index = {_plain_name(name): joint for joint, name in reversed([*enumerate(after.names)])}
+    exact = {name: joint for joint, name in enumerate(after.names)}
+    plain = {_plain_name(name): joint for joint, name in reversed([*enumerate(after.names)])}
+    same_name = [exact.get(name) for name in before.names]
     pairs: dict[int, int] = {}
     for joint, name in enumerate(before.names):
-        match = index.get(_plain_name(name))
+        match = same_name[joint]
+        if match is None:
+            match = plain.get(_plain_name(name))
+            match = None if match in same_name else match
         if match is None and before.parts[joint]:
             match = after.joint(before.parts[joint])
         if match is not None and match not in pairs.values():
@@ -212,7 +268,8 @@ def _match_joints(before: Skeleton, after: Skeleton) -> tuple[list[int], list[in
 
 def _plain_name(name: str) -> str:
     """Return a joint's name without what programs change: namespace, case, blanks and punctuation."""
-    return re.sub(r"[^a-z0-9]", "", re.split(r"[:|]", name)[-1].lower())
+    own_name = unicodedata.normalize("NFKC", re.split(r"[:|]", name)[-1]).casefold()
+    return re.sub(r"[\W_]", "", own_name) or own_name
 
 
 def _measure_stretch(before: Motion, after: Motion, shapes: tuple[np.ndarray, np.ndarray]) -> float:
@@ -231,12 +288,31 @@ def _measure_stretch(before: Motion, after: Motion, shapes: tuple[np.ndarray, np
     return stretch if _is_far_better(errors[1], errors[0]) else 1.0
 
 
-def _measure_scale(before_m: np.ndarray, after_m: np.ndarray) -> float:
-    """Return the factor of the size: the ratio of the distances of joints from the centre, in the median frame."""
-    spreads = [np.median(_shapes(places_m).mean(axis=1)) for places_m in (before_m, after_m)]
+def _find_bones(skeleton: Skeleton, joints: Sequence[int], body: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the ends of bones among the joints of the body, as places in `body`."""
+    place_of_joint = {joints[index]: place for place, index in enumerate(body)}
+    bones = []
+    for joint, place in place_of_joint.items():
+        parent = place_of_joint.get(skeleton.parents[joint])
+        if parent is not None:
+            bones.append((parent, place))
+    return bones
+
+
+def _measure_scale(before_m: np.ndarray, after_m: np.ndarray, bones: Sequence[tuple[int, int]]) -> float:
+    """Return the factor of the size: of the median length of bones, which poses do not change.
+
+    Without enough bones it is the ratio of the distances of joints from the centre, in the median frame.
+    """
+    parents, children = np.array(bones, dtype=int).reshape(-1, 2).T
+    spreads = [float(np.median(_shapes(places_m).mean(axis=1))) for places_m in (before_m, after_m)]
+    if len(bones) >= _FEWEST_JOINTS:
+        lengths_m = [norms(places_m[0, children] - places_m[0, parents]) for places_m in (before_m, after_m)]
+        ratios = lengths_m[1][lengths_m[0] > 1e-6] / lengths_m[0][lengths_m[0] > 1e-6]
+        spreads = [1.0, float(np.median(ratios))] if len(ratios) >= _FEWEST_JOINTS else spreads
     if spreads[0] == 0:
         return 1.0
-    scale = float(spreads[1] / spreads[0])
+    scale = spreads[1] / spreads[0]
     return 1.0 if abs(scale - 1) <= _SAME_SCALE else scale
 
 
@@ -255,6 +331,30 @@ def _find_delay_s(shapes: tuple[np.ndarray, np.ndarray], fps: float, fps_after: 
     errors = {delay: _measure_pose_error(shapes, places + delay) for delay in delays}
     best = min(errors, key=lambda delay: (errors[delay], abs(delay)))
     return best / fps_after if _is_far_better(errors[best], errors[0]) else 0.0
+
+
+def _find_cut_s(shapes: tuple[np.ndarray, np.ndarray], before: Motion, after: Motion, stretch: float) -> float | None:
+    """Return when, in the second motion, the first begins, if one is a part of the other at the same speed; else None.
+
+    The shorter shapes are compared with all parts of the longer at once: Σ |a − b|² = Σ a² + Σ b² − 2 Σ a b.
+    """
+    is_shorter = after.seconds < before.seconds
+    short, long = shapes[::-1] if is_shorter else shapes
+    short_fps, long_fps = (after.fps, before.fps) if is_shorter else (before.fps, after.fps)
+    places = np.arange(0, len(long) - 1 + _ROUNDING_S, long_fps / short_fps)
+    long = _sample(long, places)
+    if len(long) < len(short):
+        return None
+    overlap = fftconvolve(long, short[::-1], mode="valid", axes=0).sum(axis=1)
+    sums = np.cumsum(np.concatenate([[0.0], (long**2).sum(axis=1)]))
+    squares = sums[len(short) :] - sums[: -len(short)] + (short**2).sum() - 2 * overlap
+    first = int(np.argmax(squares <= squares.min() + _SAME_POSE_M**2 * short.size))
+    error_m = float(np.abs(long[first : first + len(short)] - short).mean())
+    if len(before) > 1 and len(after) > 1:
+        stretched_m = _measure_pose_error(shapes, np.arange(len(before)) / before.fps * stretch * after.fps)
+        if not error_m < stretched_m:
+            return None
+    return -first / short_fps if is_shorter else first / short_fps
 
 
 def _measure_pose_error(shapes: tuple[np.ndarray, np.ndarray], places: np.ndarray) -> float:
@@ -291,22 +391,47 @@ def _fit_world(before_m: np.ndarray, after_m: np.ndarray) -> tuple[Rotation, np.
 
 
 def _compare_rest(
-    before: Skeleton, after: Skeleton, joints_before: Sequence[int], joints_after: Sequence[int]
+    before: Skeleton,
+    after: Skeleton,
+    joints_before: Sequence[int],
+    joints_after: Sequence[int],
+    rests: tuple[Rest | None, Rest | None],
 ) -> tuple[float, str]:
-    """Return the largest angle, degrees, between the directions of the same bone at rest, and the bone's joint."""
+    """Return the largest angle, degrees, between the directions of the same bone at rest, and the bone's joint.
+
+    Rest poses that are only turned as a whole, as those of other axes are, do not differ, nor do rigid tips count.
+    """
+    places = [_find_rest_places(skeleton, rest) for skeleton, rest in zip((before, after), rests, strict=True)]
     match = dict(zip(joints_before, joints_after, strict=True))
-    worst, bone = 0.0, ""
+    joints = []
+    bones: list[list[np.ndarray]] = [[], []]
     for joint, other in match.items():
         parent = before.parents[joint]
-        if parent not in match or after.parents[other] != match[parent]:
+        is_tip = before.names[joint] in before.rigid or after.names[other] in after.rigid
+        if is_tip or parent not in match or after.parents[other] != match[parent]:
             continue
-        lengths = np.linalg.norm(before.offsets_m[joint]) * np.linalg.norm(after.offsets_m[other])
-        if lengths > 1e-6:
-            cosine = before.offsets_m[joint] @ after.offsets_m[other] / lengths
-            angle = float(np.arccos(np.clip(cosine, -1, 1)))
-            if angle > max(worst, _SAME_REST_RAD):
-                worst, bone = angle, before.names[joint]
-    return float(np.degrees(worst)), bone
+        pair = (places[0][joint] - places[0][parent], places[1][other] - places[1][match[parent]])
+        lengths = [float(np.linalg.norm(bone)) for bone in pair]
+        if all(length > 1e-6 for length in lengths):
+            joints.append(joint)
+            for side in range(2):
+                bones[side].append(pair[side] / lengths[side])
+    if len(joints) < 2:
+        return 0.0, ""
+    goals, directions = np.array(bones[0]), np.array(bones[1])
+    turned = Rotation.align_vectors(goals, directions)[0].apply(directions)
+    angles = np.arccos(np.clip((goals * turned).sum(axis=1), -1, 1))
+    worst = int(angles.argmax())
+    if angles[worst] <= _SAME_REST_RAD:
+        return 0.0, ""
+    return float(np.degrees(angles[worst])), before.names[joints[worst]]
+
+
+def _find_rest_places(skeleton: Skeleton, rest: Rest | None) -> np.ndarray:
+    """Return the places (J, 3) of joints at rest, NaN where the file does not say."""
+    if rest is None:
+        return skeleton.rest_positions_m
+    return np.array([rest.get(name, np.full(3, np.nan)) for name in skeleton.names])
 
 
 def pair_files(inputs: Sequence[Path], against: Path) -> list[tuple[Path, Path]]:

@@ -59,6 +59,7 @@ def _limit_work(memory_bytes: int, processor_s: float) -> None:
 def _describe(stage: Any) -> tuple[dict[str, Any], array]:
     """Return skeletons with joints, and clips: a skeleton, an animation, and the times in seconds of keys."""
     skeletons: dict[str, list[str]] = {}
+    binds: dict[str, list[list[float]]] = {}
     animations: list[Any] = []
     bound: list[tuple[str, Any]] = []
     meshes = 0
@@ -71,6 +72,8 @@ def _describe(stage: Any) -> tuple[dict[str, Any], array]:
         elif prim.IsA(UsdSkel.Skeleton):
             path = str(prim.GetPath())
             skeletons[path] = [str(joint) for joint in UsdSkel.Skeleton(prim).GetJointsAttr().Get() or ()]
+            transforms = UsdSkel.Skeleton(prim).GetBindTransformsAttr().Get() or ()
+            binds[path] = [[*map(float, transform.ExtractTranslation())] for transform in transforms]
             source = UsdSkel.BindingAPI(prim).GetInheritedAnimationSource()
             if source and source.IsA(UsdSkel.Animation):
                 bound.append((path, source))
@@ -90,6 +93,7 @@ def _describe(stage: Any) -> tuple[dict[str, Any], array]:
     facts = {
         "generator": str(stage.GetRootLayer().customLayerData.get("generator", "")),
         "skeletons": skeletons,
+        "binds": binds,
         "clips": clips,
         "meshes": meshes,
         "bytes": sum(map(os.path.getsize, layers)),

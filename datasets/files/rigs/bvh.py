@@ -122,8 +122,18 @@ def _pose_clip(content: BvhText, source: str, metres_per_unit: float | None) -> 
         unit_m,
         stretches_m={joint: track * unit_m for joint, track in positions.items()},
         relative=relative,
+        rest_places=dict(zip(content.names, _find_rest_places(offsets, parents), strict=True)),
         notes=notes,
     )
+
+
+def _find_rest_places(offsets: np.ndarray, parents: Sequence[int]) -> np.ndarray:
+    """Return the places (J, 3) of joints whose rotations are zero, with the root at the origin."""
+    places = np.zeros_like(offsets)
+    for joint, parent in enumerate(parents):
+        if parent >= 0:
+            places[joint] = places[parent] + offsets[joint]
+    return places
 
 
 def _place_joints(positions: dict[int, np.ndarray], offsets: np.ndarray) -> tuple[np.ndarray, frozenset[int]]:

@@ -89,7 +89,9 @@ def open_rigged(path: Path, recorded: RiggedMotion, reading: Reading, format_axi
 
     refusals = () if clip.motion.fps == recorded.motion.fps else (refusal,)
     all_notes = (*notes, *seen.notes)
-    return MotionFile((seen.motion,), all_notes, write, flaw=seen.flaw, refusals=refusals, up=seen.up)
+    return MotionFile(
+        (seen.motion,), all_notes, write, flaw=seen.flaw, refusals=refusals, up=seen.up, rests=(clip.rest_places,)
+    )
 
 
 def _sample_key_poses(clip: RiggedMotion, path: Path) -> RiggedMotion:

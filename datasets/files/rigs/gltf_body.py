@@ -120,6 +120,7 @@ def _find_bodies(document: Document) -> list[_Body]:
         names = [str(nodes[node].get("name") or f"node {node}") for node in tree]
         rest = [_rest(nodes[node]) for node in tree]
         rig = Rig.from_tree(tree, parents, names, rest, _vrm_parts(bones, tree))
+        rig = replace(rig, bind=_find_bind_places(document, rig))
         first = next((joint for joint, node in enumerate(tree) if node in skeleton), 0)
         name = rig.names[first] if len(skeletons) > 1 else ""
         if animations:
@@ -127,6 +128,24 @@ def _find_bodies(document: Document) -> list[_Body]:
     if not bodies:
         raise InputError("holds no animation of a skeleton")
     return bodies
+
+
+def _find_bind_places(document: Document, rig: Rig) -> dict[str, np.ndarray]:
+    """Return the places (3,) of joints in the pose to which the skin with most joints binds its mesh, by name.
+
+    Nothing but the comparison of rest poses depends on these, so that a damaged skin shows none.
+    """
+    skins = [skin for skin in document.items("skins") if set(skin["joints"]) & set(rig.nodes)]
+    skin = max(skins, key=lambda skin: len(set(skin["joints"]) & set(rig.nodes)), default={})
+    if "inverseBindMatrices" not in skin:
+        return {}
+    try:
+        matrices = numbers(document, skin["inverseBindMatrices"]).reshape(-1, 4, 4).swapaxes(1, 2)
+        places = np.linalg.inv(matrices)[:, :3, 3]
+    except (*DAMAGES, np.linalg.LinAlgError):
+        return {}
+    names = dict(zip(rig.nodes, rig.names, strict=True))
+    return {names[node]: place for node, place in zip(skin["joints"], places, strict=False) if node in names}
 
 
 def _separate_skeletons(skins: Sequence[set[int]], parents: Sequence[int], moved: set[int]) -> list[set[int]]:

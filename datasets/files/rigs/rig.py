@@ -15,7 +15,7 @@ from typing import Self, TypeAlias
 import numpy as np
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.motion.kinematics import make_continuous
+from selfcorrect.motion.kinematics import forward_kinematics, make_continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS, Skeleton
 
@@ -58,6 +58,8 @@ class RiggedMotion:
     position."""
     relative: frozenset[int] = frozenset()
     """Joints with positions in the file that are added to offsets, as some programs write."""
+    rest_places: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Place (3,) of each joint in the file's rest pose, by name, in the file's world and unit."""
     notes: tuple[str, ...] = ()
     """Notes on assumptions and on what was left out."""
     encoding: str = "utf-8"
@@ -76,6 +78,8 @@ class Rig:
     """Parts of the body by the file's names, all "" without names."""
     rest: tuple[dict[str, np.ndarray], ...]
     """Translation (3,), rotation (4,) xyzw and scale (3,) of each node that nothing moves."""
+    bind: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Place (3,) of each joint to which a mesh is bound, by name: the rest pose of a file that poses its nodes."""
 
     @classmethod
     def from_tree(
@@ -112,6 +116,19 @@ class Rig:
             scale = np.abs(self.rest[joint]["scale"]).mean()
             scales[joint] = scale * (scales[parent] if parent >= 0 else 1.0)
         return scales
+
+    def find_rest_places(self) -> dict[str, np.ndarray]:
+        """Return the place (3,) of each node at rest, by name: of joints to which a mesh is bound, if any are."""
+        if self.bind:
+            return dict(self.bind)
+        rotations = np.array([rest["rotation"] for rest in self.rest], dtype=float)
+        lengths = np.maximum(np.linalg.norm(rotations, axis=-1, keepdims=True), LEAST_LENGTH)
+        offsets = np.array([rest["translation"] for rest in self.rest], dtype=float) * self.offset_scales[:, None]
+        offsets[0] = 0
+        skeleton = Skeleton(self.names, self.parents, offsets, ("",) * len(self.names))
+        joints = list(range(len(self.names)))
+        places, _ = forward_kinematics(skeleton, np.zeros((1, 3)), (rotations / lengths)[None], joints)
+        return dict(zip(self.names, places[0], strict=True))
 
     def apply_median_scales(self, tracks: Tracks) -> Self:
         """Return the rig at rest with the median scales of an animation."""
@@ -291,4 +308,13 @@ def make_rigged_clip(rig: Rig, motion: Motion, tracks: Tracks, metres_per_unit: 
     six = ("Xposition", "Yposition", "Zposition", "Zrotation", "Xrotation", "Yrotation")
     channels = tuple(six if joint in moving or not joint else six[3:] for joint in range(len(skeleton)))
     motion = replace(read, skeleton=skeleton, root_m=read.root_m * unit_m)
-    return RiggedMotion(motion, channels, skeleton.offsets_m, frozenset(), unit_m, stretches_m, notes=notes)
+    return RiggedMotion(
+        motion,
+        channels,
+        skeleton.offsets_m,
+        frozenset(),
+        unit_m,
+        stretches_m,
+        rest_places=rig.find_rest_places(),
+        notes=notes,
+    )

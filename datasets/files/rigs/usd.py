@@ -83,6 +83,9 @@ def open_usd(path: Path, reading: Reading) -> MotionFile:
                 {kind: np.median(poses[:, joint, own], axis=0) for kind, own in _PROPERTIES.items()} for joint in tree
             ]
             rig = Rig.from_tree(tree, parents, names, rest)
+            places = facts["binds"][clip["skeleton"]]
+            if len(places) == len(facts["skeletons"][clip["skeleton"]]):
+                rig = replace(rig, bind={rig.names[index]: np.array(places[joint]) for index, joint in enumerate(tree)})
             tracks = {}
             for index, joint in enumerate(tree):
                 for kind, own in _PROPERTIES.items():

@@ -16,8 +16,10 @@ from turned_joints import turn_joint
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files.open import open_motion, save_motion
-from selfcorrect.experiments.checking.against import compare_motions
+from selfcorrect.datasets.files.skeletons.reading import Reading
+from selfcorrect.experiments.checking.against import compare_files, compare_motions
 from selfcorrect.motion.editing.transforms import resample, turn
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 
@@ -160,3 +162,136 @@ def test_the_command_compares_across_formats_and_folders(folder: Path, says: Say
 def test_mistakes_are_one_sentence(folder: Path, words: str, message: str, says: Says) -> None:
     (folder / "empty").mkdir()
     assert message in says(f"check slow {words}", code=2)
+
+
+def without(motion: Motion, *parts: str) -> Motion:
+    """The motion without some parts of the body and all joints below."""
+    skeleton = motion.skeleton
+    lost = np.zeros(len(skeleton), dtype=bool)
+    for part in parts:
+        lost |= skeleton.descendants[skeleton.joint(part)]
+    kept = np.flatnonzero(~lost).tolist()
+    index = {joint: place for place, joint in enumerate(kept)}
+    smaller = Skeleton(
+        tuple(skeleton.names[joint] for joint in kept),
+        tuple(index.get(skeleton.parents[joint], -1) for joint in kept),
+        skeleton.offsets_m[kept],
+        tuple(skeleton.parts[joint] for joint in kept),
+    )
+    return replace(motion, skeleton=smaller, rotations=motion.rotations[:, kept])
+
+
+@pytest.mark.parametrize("parts", [("left_shoulder", "right_shoulder"), ("left_wrist",), ("neck",)])
+@pytest.mark.parametrize("suffix", ["bvh", "glb"])
+def test_lost_joints_are_a_difference(parts: tuple[str, ...], suffix: str, walk: Motion, tmp_path: Path) -> None:
+    save_motion(tmp_path / f"before.{suffix}", walk)
+    save_motion(tmp_path / f"after.{suffix}", without(walk, *parts))
+    difference = compare_files(tmp_path / f"after.{suffix}", tmp_path / f"before.{suffix}", Reading())
+    assert set(parts) <= set(difference.lost)
+    assert difference.worst_mm < 0.1
+    assert difference.exceeds(5.0)
+
+
+def test_rigid_tips_that_a_format_lacks_are_no_difference(walk: Motion, tmp_path: Path) -> None:
+    save_motion(tmp_path / "a.bvh", walk)
+    save_motion(tmp_path / "a.glb", walk)
+    difference = compare_files(tmp_path / "a.glb", tmp_path / "a.bvh", Reading())
+    assert difference.missing
+    assert not difference.lost
+    assert not difference.rest_deg
+    assert not difference.exceeds(5.0)
+
+
+def with_other_rest(motion: Motion, part: str, turn: Rotation) -> Motion:
+    """The motion, with all joints in the same places, on a skeleton that rests with one limb turned."""
+    skeleton = motion.skeleton
+    joint = skeleton.joint(part)
+    offsets_m = skeleton.offsets_m.copy()
+    rotations = motion.rotations.copy()
+    below = [child for child, parent in enumerate(skeleton.parents) if parent == joint]
+    offsets_m[below] = turn.apply(offsets_m[below])
+    rotations[:, joint] = (Rotation.from_quat(rotations[:, joint]) * turn.inv()).as_quat()
+    for child in below:
+        rotations[:, child] = (turn * Rotation.from_quat(rotations[:, child])).as_quat()
+    return replace(motion, skeleton=replace(skeleton, offsets_m=offsets_m), rotations=rotations)
+
+
+@pytest.mark.parametrize("part", ["left_shoulder", "right_hip", "left_elbow"])
+@pytest.mark.parametrize("suffix", ["bvh", "glb", "usda"])
+def test_a_changed_rest_pose_is_a_difference(part: str, suffix: str, walk: Motion, tmp_path: Path) -> None:
+    other = with_other_rest(walk, part, Rotation.from_euler("z", 30, degrees=True))
+    np.testing.assert_allclose(joint_positions(other), joint_positions(walk), atol=1e-9)
+    save_motion(tmp_path / "before.bvh", walk)
+    save_motion(tmp_path / f"after.{suffix}", other)
+    save_motion(tmp_path / f"same.{suffix}", walk)
+    assert not compare_files(tmp_path / f"same.{suffix}", tmp_path / "before.bvh", Reading()).rest_deg
+    difference = compare_files(tmp_path / f"after.{suffix}", tmp_path / "before.bvh", Reading())
+    assert difference.worst_mm < 0.1 or difference.worst_joint.endswith("_end")
+    assert difference.rest_deg == pytest.approx(30, abs=5)
+    assert difference.exceeds(5.0)
+
+
+def test_a_rest_pose_that_is_turned_as_a_whole_is_the_same(walk: Motion) -> None:
+    turned = Rotation.from_euler("xyz", [90, 20, 0], degrees=True).apply(walk.skeleton.rest_positions_m)
+    rests = tuple(dict(zip(walk.skeleton.names, places, strict=True)) for places in (turned, 100 * turned))
+    assert not compare_motions(walk, walk, rests=(None, rests[1])).rest_deg
+    assert not compare_motions(walk, walk, rests=rests).rest_deg
+
+
+@pytest.mark.parametrize("frames", [(0, 20), (20, 45), (30, 31), (0, 1), (59, 60)])
+@pytest.mark.parametrize("label", ["dance_b", "getup_facedown"])
+def test_a_cut_file_is_told_from_a_faster_one(label: str, frames: tuple[int, int], clips: dict[str, Motion]) -> None:
+    motion = clips[label].frames(0, 60)
+    cut = motion.frames(*frames)
+    difference = compare_motions(cut, motion)
+    assert difference.stretch == 1
+    assert difference.worst_mm < 0.1
+    start_s, end_s = -difference.delay_s, -difference.end_s
+    assert start_s == pytest.approx(frames[0] / motion.fps, abs=1e-6)
+    assert end_s == pytest.approx((60 - frames[1]) / motion.fps, abs=1.6 / motion.fps)
+    assert difference.exceeds(5.0)
+    back = compare_motions(motion, cut)
+    assert (back.stretch, back.delay_s) == (1, pytest.approx(start_s))
+    assert any("missing" in line for line in difference.lines(5.0))
+
+
+def test_a_cut_file_of_another_rate_is_told_from_a_faster_one(clips: dict[str, Motion]) -> None:
+    motion = clips["dance_b"].frames(0, 90)
+    cut = resample(motion.frames(20, 61), 60.0)
+    difference = compare_motions(cut, motion)
+    assert difference.stretch == 1
+    assert difference.delay_s == pytest.approx(-20 / 30)
+    assert difference.worst_mm < 2.0
+
+
+def test_a_file_without_a_frame_is_refused(walk: Motion) -> None:
+    with pytest.raises(InputError, match="no frame"):
+        compare_motions(walk, walk.frames(0, 0))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "shift_jis", "euc_jp"])
+def test_names_in_any_script_are_compared(encoding: str, walk: Motion, tmp_path: Path) -> None:
+    names = [
+        "腰",
+        "左足",
+        "右足",
+        "上半身",
+        "左ひざ",
+        "右ひざ",
+        "上半身2",
+        "左足首",
+        "右足首",
+        "首",
+        "左つま先",
+        "右つま先",
+    ]
+    save_motion(tmp_path / "ascii.bvh", walk)
+    text = (tmp_path / "ascii.bvh").read_text()
+    for old, new in zip(walk.skeleton.names, names, strict=False):
+        text = text.replace(f" {old}\n", f" {new}\n")
+    (tmp_path / "a.bvh").write_bytes(text.encode(encoding))
+    (tmp_path / "b.bvh").write_bytes(text.encode(encoding))
+    difference = compare_files(tmp_path / "b.bvh", tmp_path / "a.bvh", Reading())
+    assert not difference.missing
+    assert difference.worst_mm < 1e-6
+    assert not difference.exceeds(0.01)
