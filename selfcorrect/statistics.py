@@ -14,15 +14,18 @@ standard deviation.
 """
 
 import math
+import sys
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from numbers import Real
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import scipy
 from numpy.typing import ArrayLike
 
+from .core.checks import check_choice, check_count, check_number, describe_value
 from .core.errors import InputError, SettingError
 
 FEWEST_SEEDS = 5
@@ -96,7 +99,10 @@ def mean_interval(
 
     Raises:
         InputError: A value is not finite, or out of bounds.
+        SettingError: An option is no number, or out of its range.
     """
+    _check_options(resolution=resolution, rounding=rounding)
+    _check_bounds(bounds)
     seeds = _per_seed(values)
     count = len(seeds)
     mean = float(seeds.mean())
@@ -125,6 +131,7 @@ def student_p(values: ArrayLike, resolution: float = 0.0, rounding: float = 0.0)
     Returns:
         The p-value; 1 if there is nothing to test: a single seed, or seeds without spread.
     """
+    _check_options(resolution=resolution, rounding=rounding)
     seeds = _per_seed(values)
     count = len(seeds)
     if count == 1 or not has_spread(seeds, resolution, rounding):
@@ -142,6 +149,7 @@ def has_spread(values: ArrayLike, resolution: float = 0.0, rounding: float = 0.0
         rounding: Size of the rounding error of the values if greater than the share `ROUNDING` of the values; for
             differences, that share of the compared values.
     """
+    _check_options(resolution=resolution, rounding=rounding)
     seeds = _per_seed(values)
     return resolution > 0 or bool(np.ptp(seeds) > max(ROUNDING * np.abs(seeds).max(), rounding))
 
@@ -179,7 +187,9 @@ def median_interval(values: ArrayLike) -> Interval:
     Args:
         values: (S,) one value per seed, infinite ones included.
     """
-    seeds = np.asarray(values, dtype=float)
+    seeds = _as_numbers(values, "a value per seed, shape (S,)", 1)
+    if np.isnan(seeds).any():
+        raise InputError(f"expected a value per seed, infinite ones included, got {seeds!r}")
     bounds = scipy.stats.quantile_test(seeds, p=0.5).confidence_interval()
     method = "order statistics"
     if math.isnan(bounds.low):
@@ -207,7 +217,9 @@ def ratio_interval(
 
     Raises:
         InputError: A value is not finite, or the numbers of seeds differ.
+        SettingError: An option is no number, or out of its range.
     """
+    _check_options(confidence, resolution)
     above, below = _pair_seeds(numerator, denominator)
     return _solve_fieller(above, below, len(above), confidence, resolution)
 
@@ -248,7 +260,9 @@ def log_ratio_interval(numerator: ArrayLike, denominator: ArrayLike, confidence:
 
     Raises:
         InputError: A value is not finite or not positive, or the numbers of seeds differ.
+        SettingError: The confidence is not between 0 and 1.
     """
+    _check_options(confidence)
     above, below = _pair_seeds(numerator, denominator)
     if min(above.min(), below.min()) <= 0:
         raise InputError(f"logarithms of ratios need positive values, got {above!r} and {below!r}")
@@ -279,9 +293,17 @@ def jackknife_ratio(numerators: Sequence[ArrayLike], denominators: Sequence[Arra
 
     Returns:
         The ratio. The bounds are NaN for a single seed, and if a mean of all seeds but one is not positive.
+
+    Raises:
+        InputError: There is no factor or no divisor, a value is not finite, or the numbers of seeds differ.
     """
-    above = np.array([_per_seed(values) for values in numerators])
-    below = np.array([_per_seed(values) for values in denominators])
+    factors = [_per_seed(values) for values in (*numerators, *denominators)]
+    if not len(numerators) or not len(denominators):
+        raise InputError("expected at least one factor and one divisor")
+    if len(set(map(len, factors))) > 1:
+        raise InputError(f"paired factors need the same seeds, got {', '.join(str(len(values)) for values in factors)}")
+    above = np.array(factors[: len(numerators)])
+    below = np.array(factors[len(numerators) :])
     count = above.shape[1]
     with np.errstate(divide="ignore", invalid="ignore"):
         estimate = float(above.mean(1).prod() / below.mean(1).prod())
@@ -303,8 +325,11 @@ def band(curves: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
     Args:
         curves: (S, T) one curve per seed.
+
+    Raises:
+        InputError: There is no curve, or a value is not finite.
     """
-    intervals = [mean_interval(column) for column in np.atleast_2d(np.asarray(curves, dtype=float)).T]
+    intervals = [mean_interval(column) for column in _as_curves(curves).T]
     mean = np.array([interval.estimate for interval in intervals])
     low = np.array([interval.low for interval in intervals])
     high = np.array([interval.high for interval in intervals])
@@ -312,7 +337,13 @@ def band(curves: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Return p-values adjusted for testing all at once (Holm 1979): significant where adjusted ≤ level."""
+    """Return p-values adjusted for testing all at once (Holm 1979): significant where adjusted ≤ level.
+
+    Raises:
+        SettingError: A p-value is not a number from 0 to 1.
+    """
+    for name, p_value in p_values.items():
+        check_number(f"the p-value of {name}", p_value, 0.0, 1.0)
     largest = 0.0
     adjusted = {}
     for rank, name in enumerate(sorted(p_values, key=lambda name: p_values[name])):
@@ -335,7 +366,7 @@ def half_life(curve: ArrayLike) -> float:
     Raises:
         InputError: The curve does not start at a finite height above 0.
     """
-    height = np.asarray(curve, dtype=float)
+    height = _as_numbers(curve, "a height per generation, shape (T,)", 1)
     if math.isnan(height[0]):
         return math.nan
     if not 0 < height[0] < math.inf:
@@ -362,7 +393,7 @@ def half_life_interval(curves: ArrayLike) -> Interval:
     Raises:
         InputError: A curve does not start at a finite height above 0.
     """
-    half_lives = np.array([half_life(curve) for curve in np.atleast_2d(curves)])
+    half_lives = np.array([half_life(curve) for curve in _as_curves(curves)])
     if np.isnan(half_lives).any():
         return UNMEASURED
     count = len(half_lives)
@@ -383,6 +414,7 @@ Label = Literal["stable", "degraded", "collapsed", "undecided"]
 SEVERITY: tuple[Label, ...] = ("stable", "undecided", "degraded", "collapsed")
 Better = Literal["lower", "higher"]
 """The direction in which a quality is good."""
+DIRECTIONS: tuple[Better, ...] = get_args(Better)
 
 
 @dataclass(frozen=True)
@@ -393,6 +425,8 @@ class Thresholds:
     collapsed: float = 2.0
 
     def __post_init__(self) -> None:
+        check_number("stable", self.stable, 1.0, math.inf)
+        check_number("collapsed", self.collapsed, 1.0, math.inf)
         if not 1 <= self.stable < self.collapsed:
             raise SettingError(f"thresholds need 1 ≤ stable < collapsed, got {self.stable:g} and {self.collapsed:g}")
 
@@ -441,7 +475,10 @@ def evaluate_quality(
 
     Raises:
         InputError: A value is not finite, the numbers of seeds differ, or the baseline is not positive.
+        SettingError: The direction is unknown, or an option is no number or out of its range.
     """
+    check_choice("better", better, DIRECTIONS)
+    _check_options(confidence, resolution)
     above, below = _pair_with_baseline(values, baseline)
     ratio = _solve_ratio(above, below, len(above), confidence, resolution)
     return _make_verdict(ratio, better, thresholds or Thresholds())
@@ -507,7 +544,10 @@ def seeds_to_decide(
 
     Raises:
         InputError: A value is not finite, the numbers of seeds differ, or the baseline is not positive.
+        SettingError: The direction is unknown, or an option is no number or out of its range.
     """
+    check_choice("better", better, DIRECTIONS)
+    _check_options(confidence, resolution)
     above, below = _pair_with_baseline(values, baseline)
     limits = thresholds or Thresholds()
 
@@ -527,7 +567,11 @@ def plan_looks(seeds: int) -> dict[int, float]:
     Looks are after 5 (`FEWEST_SEEDS`), 10, 20, … seeds and after all. The error levels of all looks add up to 5 %, in
     proportion to the number of seeds (a Bonferroni group-sequential test). By the union bound, the chance that any look
     is wrong about a quality is at most 5 %, even if looks depend on each other.
+
+    Raises:
+        SettingError: `seeds` is not a whole number of at least 1.
     """
+    check_count("seeds", seeds, 1)
     early = [count for count in (FEWEST_SEEDS * 2**power for power in range(16)) if count < seeds]
     counts = [*early, seeds]
     return {count: 1 - 0.05 * count / sum(counts) for count in counts}
@@ -541,14 +585,70 @@ def _invert_quality(ratio: float) -> float:
 
 
 def worst_verdict(verdicts: Sequence[Verdict]) -> Verdict:
-    """Return the most severe of several verdicts, e.g. of realism and diversity: the weaker side decides on a loop."""
+    """Return the most severe of several verdicts, e.g. of realism and diversity: the weaker side decides on a loop.
+
+    Raises:
+        InputError: There is no verdict.
+    """
+    if not verdicts:
+        raise InputError("expected at least one verdict, got none")
     return max(verdicts, key=lambda verdict: SEVERITY.index(verdict.label))
 
 
+def _check_options(confidence: float = 0.95, resolution: float = 0.0, rounding: float = 0.0) -> None:
+    """Raise SettingError for an option of a statistic that is no number, or out of its range."""
+    check_number("confidence", confidence, 0.0, 1.0)
+    if confidence in (0, 1):
+        raise SettingError(f"confidence must be between 0 and 1, got {confidence}")
+    for name, value in (("resolution", resolution), ("rounding", rounding)):
+        check_number(name, value, 0.0, sys.float_info.max)
+
+
+def _check_bounds(bounds: Bounds) -> None:
+    """Raise SettingError unless bounds are two numbers, the lower first."""
+    if not isinstance(bounds, Sequence) or len(bounds) != 2:
+        raise SettingError(f"bounds must be the lowest and the highest value, got {describe_value(bounds)}")
+    for name, bound in zip(("lower bound", "upper bound"), bounds, strict=True):
+        check_number(name, bound, -math.inf, math.inf)
+    if not bounds[0] < bounds[1]:
+        raise SettingError(f"bounds must be the lowest and the highest value, got {bounds[0]:g} and {bounds[1]:g}")
+
+
+def _as_numbers(values: ArrayLike, expected: str, *dimensions: int) -> np.ndarray:
+    """Return values as an array of real numbers.
+
+    Args:
+        expected: Description of the values in messages.
+        dimensions: Numbers of dimensions that are allowed, none of which is empty.
+
+    Raises:
+        InputError: They are text, complex, ragged, empty, or of another shape.
+    """
+    try:
+        array = np.asarray(values)
+        is_real = array.dtype.kind in "biuf" or (
+            array.dtype.kind == "O" and all(isinstance(value, Real) for value in array.ravel())
+        )
+        numbers = array.astype(float) if is_real else np.zeros(0)
+    except (TypeError, ValueError, OverflowError):
+        is_real, numbers = False, np.zeros(0)
+    if not is_real:
+        raise InputError(f"expected real numbers, {expected}, got {describe_value(values)}")
+    if numbers.ndim not in dimensions or not numbers.size:
+        raise InputError(f"expected {expected}, got {'no value' if not numbers.size else f'shape {numbers.shape}'}")
+    return numbers
+
+
+def _as_curves(curves: ArrayLike) -> np.ndarray:
+    """Return a curve per seed (S, T); a single curve (T,) is one seed's."""
+    return np.atleast_2d(_as_numbers(curves, "a curve per seed, shape (S, T)", 1, 2))
+
+
 def _per_seed(values: ArrayLike) -> np.ndarray:
-    seeds = np.asarray(values, dtype=float)
-    if seeds.ndim != 1 or not len(seeds) or not np.isfinite(seeds).all():
-        raise InputError(f"expected one finite value per seed, shape (S,) with S ≥ 1, got {seeds!r}")
+    expected = "one finite value per seed, shape (S,) with S ≥ 1"
+    seeds = _as_numbers(values, expected, 1)
+    if not np.isfinite(seeds).all():
+        raise InputError(f"expected {expected}, got {seeds!r}")
     return seeds
 
 
@@ -579,9 +679,9 @@ def collapse_profile(
 ) -> list[CollapseFinding]:
     """Apply the eight definitions of model collapse of Schaeffer et al. (2025) to a run.
 
-    A definition is "not measurable" if the curve is missing, or if the interval cannot decide or lies on both sides of
-    the threshold. Definitions 3 and 5 are about limits that no finite run reaches: both rules state what is measured
-    instead.
+    A definition is "not measurable" if the curve is missing or has a single generation, or if the interval cannot
+    decide or lies on both sides of the threshold. A risk that is below 0 in some seed has no growth by a factor.
+    Definitions 3 and 5 are about limits that no finite run reaches: both rules state what is measured instead.
 
     Args:
         curves: Curves (S, T) of each seed, generation 0 first, under any of the names
@@ -591,8 +691,18 @@ def collapse_profile(
             "outside_share", the share of samples outside the support of the real data (1 − precision);
             "mixed_share", the share of samples that mix modes of the real data (e.g. 1 − class accuracy).
         by_training_size: Risk curves (S, T) per number of training samples, for the scaling law; two sizes at least.
+
+    Raises:
+        InputError: A curve is not made of real numbers, or out of the range of its quantity.
     """
-    tables = {name: np.atleast_2d(np.asarray(curve, dtype=float)) for name, curve in curves.items()}
+    tables = {}
+    for name in (name for name in _RANGES if name in curves):
+        tables[name] = _as_curves(curves[name])
+        low, high = _RANGES[name]
+        if tables[name].min() < low - ROUNDING or tables[name].max() > high + ROUNDING:
+            got = f"{tables[name].min():g} to {tables[name].max():g}"
+            raise InputError(f"expected {name} from {low:g} to {high:g}, got {got}")
+    tables = {name: table for name, table in tables.items() if table.shape[1] > 1}
     risk = tables.get("risk")
     variance_loss = _lost_share(tables.get("variance"), is_log_normal=True)
     tail_loss = _lost_share(tables.get("tail_mass"))
@@ -611,6 +721,14 @@ def collapse_profile(
     ]
 
 
+_RANGES: Mapping[str, Bounds] = {
+    "risk": UNBOUNDED,
+    "variance": (0.0, math.inf),
+    "tail_mass": (0.0, math.inf),
+    "outside_share": (0.0, 1.0),
+    "mixed_share": (0.0, 1.0),
+}
+"""Least and greatest value of each curve."""
 _LATE_RISE_RULE = "rise in the last quarter > 0.6 × rise in the quarter before (a 1/t approach gives 0.5, log t 0.71)"
 
 
@@ -624,7 +742,10 @@ def _find(definition: str, measure: Interval | None, threshold: float, rule: str
 
 
 def _growth(curve: np.ndarray | None) -> Interval | None:
-    return None if curve is None else ratio_interval(curve[:, -1], curve[:, 0])
+    """Return last / first; None for a risk below 0, which has no growth by a factor."""
+    if curve is None or curve[:, [0, -1]].min() < 0:
+        return None
+    return ratio_interval(curve[:, -1], curve[:, 0])
 
 
 def _rise(curve: np.ndarray | None) -> Interval | None:
@@ -662,8 +783,15 @@ def _exponent_rise(by_training_size: Mapping[int, ArrayLike] | None) -> Interval
     """Return the rise of the exponent of risk ∝ size^exponent from the first to the last generation."""
     if by_training_size is None or len(by_training_size) < 2:
         return None
+    for size in by_training_size:
+        check_number("a number of training samples", size, 1.0, sys.float_info.max)
+    risks = [_as_curves(curve)[:, [0, -1]] for curve in by_training_size.values()]
+    if len({len(risk) for risk in risks}) > 1:
+        raise InputError("risks by training size need the same seeds in each size")
+    if any(_as_curves(curve).shape[1] < 2 for curve in by_training_size.values()) or np.min(risks) <= 0:
+        return None  # no time to change in, or a risk without a logarithm
     log_sizes = np.log(list(by_training_size))
-    log_risks = np.log([np.asarray(curve, dtype=float)[:, [0, -1]] for curve in by_training_size.values()])
+    log_risks = np.log(risks)
     centred = log_sizes - log_sizes.mean()
     exponents = np.tensordot(centred, log_risks, axes=1) / (centred**2).sum()
     return mean_interval(exponents[:, 1] - exponents[:, 0], rounding=2 * ROUNDING * float(np.abs(log_risks).max()))

@@ -13,6 +13,8 @@ from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 
+from selfcorrect.core.checks import check_number
+from selfcorrect.core.errors import SettingError
 from selfcorrect.loop.run import TRAINING_LOSS
 from selfcorrect.runtime.bugs import describe_error
 from selfcorrect.statistics import ROUNDING, Interval, mean_interval, ratio_interval
@@ -170,6 +172,10 @@ class Claim:
     published: bool = True
     """A claim of the cited papers."""
 
+    def __post_init__(self) -> None:
+        if not self.low <= self.high:
+            raise SettingError(f"claim {self.statement!r}: expected low ≤ high, got {self.low} and {self.high}")
+
     def check(self, curves: Curves) -> Check:
         """Hold the claim against curves."""
         measured = self.measure(curves)
@@ -197,6 +203,8 @@ def expect_agreement(
             what a first-order prediction leaves out, so that many seeds do not refute the prediction for that.
         absolute_tolerance: Distance that counts as near in any case, for predictions near 0.
     """
+    check_number("tolerance", tolerance, 0.0, math.inf)
+    check_number("absolute_tolerance", absolute_tolerance, 0.0, math.inf)
     reach = max(tolerance * abs(predicted), absolute_tolerance)
     return Claim(statement, measure, f"{predicted:.3g}", low=predicted - reach, high=predicted + reach)
 

@@ -415,7 +415,7 @@ def _draw_panel_line(axes: Axes, x: np.ndarray, line: Line, colour_and_stroke: L
     marker = "o" if len(x) < 15 else None
     if line.values is not None:
         measured = keep[np.isfinite(line.values[:, keep]).all(axis=0)]  # some quantities begin after generation 0
-        mean, low, high = band(line.values[:, measured])
+        mean, low, high = band(line.values[:, measured]) if len(measured) else (np.zeros(0),) * 3
         style = {"linestyle": stroke, "linewidth": 1.5, "marker": marker, "markersize": 3}
         axes.plot(x[measured], mean, color=colour, label=line.name, **style)
         if banded:  # more than a few hide each other

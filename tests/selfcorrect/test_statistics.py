@@ -1,6 +1,8 @@
 """Intervals and tests against SciPy and known coverage; verdicts and half-lives on curves one can check by eye."""
 
+import inspect
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from selfcorrect.core.errors import InputError
+from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.statistics import (
     FEWEST_SEEDS,
     ROUNDING,
@@ -20,7 +22,9 @@ from selfcorrect.statistics import (
     evaluate_quality,
     half_life,
     half_life_interval,
+    has_spread,
     holm,
+    jackknife_ratio,
     log_ratio_interval,
     mean_interval,
     median_interval,
@@ -304,7 +308,8 @@ def test_a_profile_of_equal_seeds_finds_nothing(seeds: int, generations: np.ndar
     """Whatever the curve: also if seeds differ by rounding."""
     rounding = 1 + 1e-13 * np.random.default_rng(1).normal(size=(seeds, 1))
     for curve in (0.5**generations, 2.0**generations, np.ones_like(generations)):
-        curves = dict.fromkeys(CURVES, curve * rounding)
+        shares = np.minimum(curve / curve.max() * rounding, 1.0)
+        curves = {name: shares if name.endswith("share") else curve * rounding for name in CURVES}
         sizes = {count: curve * rounding * count**-0.5 for count in (10, 100)}
         assert set(statuses(curves, sizes).values()) == {"not measurable"}
 
@@ -342,6 +347,119 @@ def test_the_loss_of_a_log_normal_variance_is_found_by_its_logarithms(generator:
 def test_bad_input_gets_one_clear_sentence(call, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+PAIR = ([1.0, 1.1, 0.9, 1.2, 1.0], [1.0, 1.0, 1.1, 0.9, 1.0])
+OF_SEEDS = {
+    "mean_interval": lambda values, **options: mean_interval(values, **options),
+    "student_p": lambda values, **options: student_p(values, **options),
+    "has_spread": lambda values, **options: has_spread(values, **options),
+    "median_interval": lambda values, **options: median_interval(values, **options),
+    "ratio_interval": lambda values, **options: ratio_interval(values, values, **options),
+    "log_ratio_interval": lambda values, **options: log_ratio_interval(values, values, **options),
+    "jackknife_ratio": lambda values, **options: jackknife_ratio([values], [values], **options),
+    "evaluate_quality": lambda values, **options: evaluate_quality(values, values, "lower", **options),
+    "seeds_to_decide": lambda values, **options: seeds_to_decide(values, values, "lower", **options),
+    "half_life": lambda values, **options: half_life(values, **options),
+}
+OF_CURVES = {
+    "band": band,
+    "half_life_interval": half_life_interval,
+    "collapse_profile": lambda values: collapse_profile({"risk": values}),
+    "by training size": lambda values: collapse_profile({}, {10: values, 20: values}),
+}
+NO_NUMBERS = ["1.5", ["1.5", "2.5"], [1j, 2.0], [], None, [None, 1.0], [[1.0], [2.0, 3.0]], [[[1.0]]], {"a": 1.0}]
+
+
+@pytest.mark.parametrize("values", NO_NUMBERS, ids=repr)
+@pytest.mark.parametrize("name", [*OF_SEEDS, *OF_CURVES])
+def test_what_is_no_number_per_seed_gets_a_sentence(name: str, values: object) -> None:
+    with pytest.raises(InputError):
+        {**OF_SEEDS, **OF_CURVES}[name](values)
+
+
+@pytest.mark.parametrize("name", OF_SEEDS)
+def test_numbers_in_any_container_are_taken(name: str) -> None:
+    values = [0.5, 0.25, 0.25, 0.125, 0.125]
+    fractions = [Fraction(value) for value in values]
+    answers = [OF_SEEDS[name](given) for given in (values, tuple(values), np.float32(values), fractions)]
+    assert len(set(map(str, answers))) == 1
+
+
+@pytest.mark.parametrize("better", ["Lower", "HIGHER", "down", "", None, 1, "neutral"])
+@pytest.mark.parametrize("judge", [evaluate_quality, seeds_to_decide])
+def test_an_unknown_direction_is_refused(judge, better: object) -> None:
+    with pytest.raises(SettingError, match="better"):
+        judge(*PAIR, better)
+
+
+@pytest.mark.parametrize("option", ["confidence", "resolution", "rounding"])
+@pytest.mark.parametrize("value", [math.nan, -0.1, math.inf, "0.9", 1j, None, True])
+@pytest.mark.parametrize("name", OF_SEEDS)
+def test_options_out_of_range_are_refused(name: str, option: str, value: object) -> None:
+    functions = {"evaluate_quality": evaluate_quality, "seeds_to_decide": seeds_to_decide}
+    function = functions.get(name, globals().get(name))
+    if option not in inspect.signature(function).parameters:
+        return
+    with pytest.raises(SettingError, match=option):
+        OF_SEEDS[name](PAIR[0], **{option: value})
+
+
+@pytest.mark.parametrize("confidence", [0, 1, 0.0, 1.0])
+def test_a_confidence_of_nothing_or_all_is_refused(confidence: float) -> None:
+    with pytest.raises(SettingError, match="confidence"):
+        evaluate_quality(*PAIR, "lower", confidence=confidence)
+
+
+@pytest.mark.parametrize("bounds", [(1.0, 0.0), (0.0, 0.0), (math.nan, 1.0), (0.0,), "01", ("0", "1"), 1.0])
+def test_bounds_that_bound_nothing_are_refused(bounds: object) -> None:
+    with pytest.raises(SettingError):
+        mean_interval([0.5, 0.5], bounds)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: holm({"a": math.nan}),
+        lambda: holm({"a": 1.1}),
+        lambda: holm({"a": "0.1"}),
+        lambda: plan_looks(0),
+        lambda: plan_looks(5.5),
+        lambda: worst_verdict([]),
+        lambda: Thresholds("1.2", "2"),
+        lambda: Thresholds(math.nan, 2.0),
+        lambda: jackknife_ratio([], [[1.0]]),
+        lambda: jackknife_ratio([[1.0, 2.0]], [[1.0]]),
+        lambda: median_interval([1.0, math.nan]),
+        lambda: collapse_profile({"outside_share": [[0.0, 1.5]]}),
+        lambda: collapse_profile({"mixed_share": [[0.0, -0.5]]}),
+        lambda: collapse_profile({"variance": [[1.0, -0.5]]}),
+        lambda: collapse_profile({"tail_mass": [[1.0, -0.5]]}),
+        lambda: collapse_profile({}, {0: [[1.0, 2.0]], 10: [[1.0, 2.0]]}),
+        lambda: collapse_profile({}, {5: [[1.0, 2.0]], 10: [[1.0, 2.0]] * 2}),
+    ],
+)
+def test_what_is_out_of_range_gets_a_sentence(call) -> None:
+    with pytest.raises((InputError, SettingError)):
+        call()
+
+
+def test_a_risk_below_0_has_no_growth_by_a_factor(generator: np.random.Generator) -> None:
+    """A log-likelihood that improves from −1 to −20 is neither twenty times as bad nor any worse."""
+    risk = np.linspace(-1.0, -20.0, 13) + generator.normal(0, 0.01, (8, 13))
+    found = statuses({"risk": risk})
+    assert found["catastrophic increase of population risk"] == "not measurable"
+    assert found["any increase of population risk"] == "absent"
+    worse = statuses({"risk": -risk[:, ::-1] - 25.0})
+    assert worse["catastrophic increase of population risk"] == "not measurable"
+
+
+@pytest.mark.parametrize("generations", [1])
+def test_a_single_generation_shows_no_change(generations: int, generator: np.random.Generator) -> None:
+    curves = generator.uniform(0.2, 0.3, (8, generations))
+    names = ("risk", "variance", "tail_mass", "outside_share", "mixed_share")
+    found = collapse_profile(dict.fromkeys(names, curves), {10: curves, 20: curves})
+    assert {finding.status for finding in found} == {"not measurable"}
 
 
 @pytest.mark.parametrize("seeds", [2, 3, 5])

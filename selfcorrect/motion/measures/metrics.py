@@ -13,6 +13,8 @@ from typing import Literal
 
 import numpy as np
 
+from ...core.checks import check_choice
+from ...core.errors import SettingError
 from ...metrics.frechet import frechet_distance
 from ...metrics.neighbours import neighbour_metrics
 from ...metrics.spread import trace_ratio, within_label_ratio
@@ -93,6 +95,12 @@ class Metric:
     measure: Callable[[MetricInputs], float | np.ndarray] | None = None
     """Function that returns the value, or the value of each candidate (N,), in SI units; None if loops do not measure
     the metric in each generation."""
+
+    def __post_init__(self) -> None:
+        check_choice(f"the better direction of {self.key}", self.better, ("lower", "higher", "real", "aim", "neutral"))
+        check_choice(f"the axis of {self.key}", self.axis, ("realism", "diversity", ""))
+        if not self.bounds[0] < self.bounds[1]:
+            raise SettingError(f"the bounds of {self.key} must be the least and the greatest value, got {self.bounds}")
 
     def interval(self, values: np.ndarray) -> Interval:
         """Return the mean over seeds (S,), with an interval that stays within the bounds; NaN if any seed has no value.
