@@ -17,7 +17,7 @@ def test_the_page_has_the_tables_of_its_data(tools):
     text = (page.RESULTS / "conditioning.md").read_text()
     scores = page.Scores()
     assert page.fill_conditioning(text) == text
-    assert page.make_arm_table(scores) in page.fill_conditioning(text, is_site=True)
+    assert page.make_arm_table(scores) in page.fill_conditioning(text)
     difference = page.primary_differences(scores)["both"]
     assert len(difference) == 5
     error = difference.std(ddof=1) / np.sqrt(5)

@@ -15,8 +15,6 @@ from selfcorrect.statistics import Interval, mean_interval, student_p
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 PICTURE = RESULTS.parent / "pictures" / "results" / "conditioning.svg"
-ON_SITE = "*On the site; all scores are in `conditioning.csv`.*"
-"""Text in place of the long table."""
 DATA = {"built-in": "built-in", "cmu": "CMU, held-out subjects"}
 COUNT = 128
 SHARE = (0.0, np.inf)
@@ -159,14 +157,18 @@ def draw_figure(scores: Scores) -> None:
     figure.savefig(PICTURE, metadata={"Date": None})
 
 
-def fill_conditioning(page: str, *, is_site: bool = False) -> str:
-    """Return the page with its tables made anew; only the site has the tables of loops, arms and prices."""
+def fill_conditioning(page: str) -> str:
+    """Return the page with its tables made anew."""
     if "<!-- conditioning: " not in page:
         return page
     scores = Scores()
-    long_tables = {"loops": make_loop_table, "arms": make_arm_table, "price": make_price_table}
-    tables = {name: make_table(scores) if is_site else ON_SITE for name, make_table in long_tables.items()}
-    return fill_marked(page, "conditioning", {"primary": make_primary_table(scores), **tables})
+    makers = {
+        "primary": make_primary_table,
+        "loops": make_loop_table,
+        "arms": make_arm_table,
+        "price": make_price_table,
+    }
+    return fill_marked(page, "conditioning", {name: make(scores) for name, make in makers.items()})
 
 
 if __name__ == "__main__":

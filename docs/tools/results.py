@@ -6,7 +6,7 @@
 
 A page asks for its table by `<!-- claims -->` or another kind of `MAKERS`; the text up to `<!-- end of claims -->` is
 replaced. `figures.py` fills numbers in running text. Figures are those of the README and of the site's first page. The
-site has a table of all arms, and results.csv with the last generation.
+site also has a table of all arms, and results.csv with the last generation.
 """
 
 import re
@@ -23,6 +23,7 @@ from claims import CLAIMS, claims_table
 from conditioning_page import fill_conditioning
 from figures import fill_figures
 from page_tables import arms_of, forces_table, recipe_table
+from physics_page import fill_physics
 from split_tables import (
     MAIN_JOB,
     kept_table,
@@ -32,7 +33,7 @@ from split_tables import (
     tracked_table,
     uncorrected_table,
 )
-from tables import ON_SITE, SUMMARIES
+from tables import SUMMARIES
 
 from selfcorrect.experiments.motion.presets import select_controls
 from selfcorrect.experiments.motion.report import OPENING
@@ -59,22 +60,16 @@ MAKERS: dict[str, Callable[[Mapping[str, Summary]], str]] = {
 }
 """Kind of a table → function that makes it."""
 MARKED = re.compile(rf"<!-- ({'|'.join(MAKERS)}) -->\n.*?<!-- end of \1 -->", re.DOTALL)
-SITE_ONLY = ("claims", "samplers", "strengths", "uncorrected", "tracked")
-"""Long tables, which only the site shows; the repository has their values as data."""
 
 
-def fill_page(page: str, summaries: Mapping[str, Summary], *, is_site: bool = False) -> str:
-    """Return the text of a page with all of its tables made anew.
-
-    is_site: also fill in the tables that only the site shows.
-    """
+def fill_page(page: str, summaries: Mapping[str, Summary]) -> str:
+    """Return the text of a page with its tables and marked numbers made anew."""
 
     def make_table(match: re.Match[str]) -> str:
         kind = match[1]
-        table = ON_SITE if kind in SITE_ONLY and not is_site else MAKERS[kind](summaries)
-        return "\n".join([f"<!-- {kind} -->", "", table, "", f"<!-- end of {kind} -->"])
+        return "\n".join([f"<!-- {kind} -->", "", MAKERS[kind](summaries), "", f"<!-- end of {kind} -->"])
 
-    return fill_conditioning(fill_figures(MARKED.sub(make_table, page), summaries), is_site=is_site)
+    return fill_physics(fill_conditioning(fill_figures(MARKED.sub(make_table, page), summaries)))
 
 
 COLLAPSE = {"collapse": OPENING, "collapse-coverage": ("coverage",), "collapse-skating": ("skate_m_s",)}

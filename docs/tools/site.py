@@ -66,7 +66,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Fill in what only the site has: long tables, all outcomes of a toy loop, and its own pages behind links."""
     if page.file.src_uri.startswith("results/"):
-        markdown = fill_page(markdown, kept_summaries(), is_site=True)
+        markdown = fill_page(markdown, kept_summaries())
     markdown = MARKED.sub(lambda match: toy_outcome(match[1]), markdown)
     return OUTSIDE.sub(lambda match: f"]({place_on_site(Path(page.file.src_uri), match[1])})", markdown)
 

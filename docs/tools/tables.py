@@ -5,8 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 SUMMARIES = Path(__file__).resolve().parents[1] / "results"
-ON_SITE = "*On the site; the runs lie beside this page.*"
-"""Text in place of a long table, which only the site shows; the repository has its values as data."""
 
 
 def make_table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
