@@ -317,14 +317,14 @@ def test_p_values_of_registered_tests_follow_from_their_intervals() -> None:
 
 
 def test_rows_of_samplers_are_complete_and_keep_what_the_closed_form_says() -> None:
-    samplers, tables = import_module("samplers"), import_module("split_tables")
+    tables = import_module("split_tables")
     kept = tables.read_rows("gen0")
     for network in tables.NETWORKS:
         config = replace(preset(network.denoiser).config, diffusion_steps=network.levels)
         for name in network.samplers:
             rows = [row for row in kept if network.has_drawn(row) and row["sampler"] == name]
             assert len({row["seed"] for row in rows}) == len(rows) == network.seeds, (network.title, name)
-            own = replace(config, **samplers.read_sampler(name))
+            own = replace(config, **tables.read_sampler(name))
             model = MotionDiffusion(own, frames=4, features=3, classes=1)
             for row in rows:
                 assert (row["kept_1"], row["kept_0.1"]) == pytest.approx(

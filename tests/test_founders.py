@@ -1,4 +1,4 @@
-"""The experiment on the recall of founders: what it counts, and r with its interval."""
+"""The experiment on the recall of founders: r with its interval."""
 
 from importlib import import_module
 
@@ -9,19 +9,6 @@ import pytest
 @pytest.fixture(scope="module")
 def founders():
     return import_module("founders")
-
-
-def test_copies_have_the_recall_of_their_founders(founders):
-    """With balls of one size however many copies there are; as published, of the copies or without repeats."""
-    draw = np.random.default_rng(0)
-    reference, training = draw.normal(size=(2, 60, 4))
-    for founder in (draw.permutation(60), np.arange(12).repeat(5)):
-        values = founders.compare_recall(reference, training[founder], founder, training)
-        scores = dict(zip(founders.COLUMNS, values, strict=True))
-        assert scores["founders"] == len(np.unique(founder)) / 60
-        assert scores["equal_recall"] == scores["founders_equal_recall"]
-        assert scores["recall"] == scores["copies_recall"]
-        assert (scores["recall"] == scores["founders_recall"]) == (scores["founders"] == 1)
 
 
 def test_r_is_1_of_proportional_pairs_and_near_0_of_unrelated_ones(founders):

@@ -121,6 +121,12 @@ COLUMNS = {
 }
 
 
+def read_sampler(name: str) -> dict[str, Any]:
+    """Return the settings of sampling behind a name such as "ddim 20 eta 1"."""
+    sampler, steps, *eta = name.split()
+    return {"sampler": sampler, "sampling_steps": int(steps), "eta": float(eta[1]) if eta else 0.0}
+
+
 def samplers_table(summaries: Mapping[str, Summary]) -> str:
     """Return the table of samplers on the weights of generation 0, means over seeds."""
     kept = read_rows("gen0")

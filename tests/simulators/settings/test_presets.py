@@ -27,15 +27,6 @@ def test_the_dial_and_its_names_agree():
     assert find_preset("residual-free").tracker("mujoco") == TrackerSettings.without_residual()
 
 
-def test_loops_use_a_preset_of_the_table():
-    """Its figures are those with which the published loops were made."""
-    corrector = find_preset("simulated").corrector()
-    assert corrector.simulate == "always"
-    drive = corrector.tracker.drive
-    assert (drive.horizontal_rad_s, drive.vertical_rad_s, drive.angular_rad_s) == (12.5, 8.5, 14.0)
-    assert (drive.yaw_rad_s, drive.linear_damping, drive.angular_damping) == (16.0, 0.4, 0.35)
-
-
 STEPS = {
     "FILES": (0.3, POSTPROCESS, KINEMATIC_POSTPROCESS),
     "RESIDUAL_FREE_PRESET": ("residual-free", (), KINEMATIC_POSTPROCESS),

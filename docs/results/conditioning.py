@@ -5,6 +5,8 @@
 
 A job is a loop of one seed. Its scores are a file of FOLDER; generation 0 is kept beside them and shared by all jobs
 of a seed and a conditioning. A job that a kill interrupts is done again, from the same random numbers.
+
+The script is frozen: it ran as docs/tools/conditioning.py at commit cb523ba8, where its imports resolve.
 """
 
 import csv
@@ -28,25 +30,25 @@ from torch import Tensor
 from selfcorrect import MemoryStore
 from selfcorrect.core.errors import InputError
 from selfcorrect.core.randomness import Stream, streams
+from selfcorrect.correctors.anchors import temporal_frequencies
+from selfcorrect.correctors.loop_correction import Correction
 from selfcorrect.experiments.motion.correctors.own import CorrectorInputs, build_corrector
 from selfcorrect.experiments.motion.presets import PRESETS
 from selfcorrect.experiments.motion.study import finish_children
 from selfcorrect.experiments.motion.task import MotionData, MotionParts, MotionTask, Sharing, load_parts
 from selfcorrect.loop.ancestry import nearest_of_label, novelty
 from selfcorrect.loop.bias import best_of, sample_plainly
-from selfcorrect.loop.correctors.anchors import temporal_frequencies
-from selfcorrect.loop.correctors.loop_correction import Correction
-from selfcorrect.loop.models.resampling import Copying
 from selfcorrect.loop.policy import parse_policy
-from selfcorrect.loop.remedies.remedies import RemedyInputs, with_remedy
 from selfcorrect.loop.run import Arm, Candidate, run_loop, train_first_generation
-from selfcorrect.loop.store.protocol import Generation
+from selfcorrect.models.resampling import Copying
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.measures.evaluation import MotionEvaluator
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.remedies.remedies import RemedyInputs, with_remedy
 from selfcorrect.runtime.progress import silent
 from selfcorrect.storage.files.writing import write_atomically
+from selfcorrect.storage.runs.protocol import Generation
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "conditioning.csv"
 COUNT = 128

@@ -3,6 +3,8 @@
     python docs/tools/samplers.py ROWS.jsonl   # adds the rows that the file lacks; SELFCORRECT_SHARED has the CMU set
 
 A row is a network, a seed and a sampler: means over four draws of a sample for each training label.
+
+The script is frozen: it ran as docs/tools/samplers.py at commit 9fcfb80c, where its imports resolve.
 """
 
 import json
@@ -20,8 +22,8 @@ from selfcorrect.core.randomness import Stream, streams
 from selfcorrect.experiments.motion.presets import PRESETS
 from selfcorrect.experiments.motion.task import MotionTask, Sharing, motion_task
 from selfcorrect.loop.ancestry import nearest_of_label, offspring_variance
-from selfcorrect.loop.models.diffusion.model import MotionDiffusion
 from selfcorrect.metrics.spread import within_label_ratio
+from selfcorrect.models.diffusion.model import MotionDiffusion
 
 DRAWS = 4
 SOURCES = {"deepmimic": {}, "cmu": {"data": ("cmu-bvh#train",), "reference": ("cmu-bvh#test",)}}
