@@ -21,6 +21,7 @@ from claims import join_stage
 from conditioning_page import ARMS, Scores, predict_founders
 from evidence import arms_by_name, average_late, real_values, use_minus_signs
 from founders import correlate_recall, read_scores
+from physics_page import read_scores as read_long_loops
 from recipe_tests import find_p, read_tests
 from scipy.stats import ttest_ind
 from split_tables import NETWORKS, read_rows
@@ -161,6 +162,15 @@ def _find_labels(row: str, metric: str, generation: str) -> np.ndarray:
     return scores.values(data, int(labels), arm, metric)[:, int(generation)]
 
 
+def _find_long_loop(row: str, metric: str, generation: str = "10") -> np.ndarray:
+    """Return a score (seeds,) of ROW OF THE PLAN / ARM at a generation, or of `real windows`."""
+    block, arm = row.split(" / ")
+    scores = read_long_loops()
+    if arm.startswith("real windows"):
+        return scores.real(block, metric, arm.removeprefix("real windows").removeprefix(" after "))
+    return scores.values(block, arm, metric, generation)
+
+
 def _find_founders(arm: str, column: str, generation: str = "mean") -> np.ndarray:
     """Return a column (seeds,) of founders-recall.csv at a generation, or averaged over the generations.
 
@@ -198,6 +208,7 @@ TABLES: dict[str, Callable[..., np.ndarray]] = {
     "samplers": _find_draws,
     "conditioning": _find_labels,
     "founders": _find_founders,
+    "physics": _find_long_loop,
     "toys": _find_statement,
 }
 """Tables that are no runs: by row and columns they give values of seeds or splits."""

@@ -24,21 +24,26 @@ from typing import Any
 import numpy as np
 import torch
 import tyro
-from conditioning import rate_physics, relabel, score_samples
 from safetensors.torch import load, save
 from torch import Tensor
 
 from selfcorrect import MemoryStore
+from selfcorrect.core.errors import InputError
 from selfcorrect.core.randomness import streams
 from selfcorrect.experiments.motion.correctors.own import CorrectorInputs, build_corrector
 from selfcorrect.experiments.motion.presets import PRESETS
 from selfcorrect.experiments.motion.task import MotionData, MotionParts, MotionTask, Sharing, load_parts
+from selfcorrect.loop.ancestry import nearest_of_label, novelty
 from selfcorrect.loop.bias import best_of, sample_plainly
 from selfcorrect.loop.correctors.contract import call_corrector
 from selfcorrect.loop.correctors.loop_correction import Correction
 from selfcorrect.loop.policy import parse_policy
 from selfcorrect.loop.run import Arm, Candidate, run_loop, train_first_generation
 from selfcorrect.loop.store.protocol import Generation
+from selfcorrect.motion.encodings.features import FeatureCodec
+from selfcorrect.motion.measures.evaluation import MotionEvaluator
+from selfcorrect.motion.measures.physical import physical_errors
+from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.runtime.progress import silent
 from selfcorrect.storage.files.writing import write_atomically
 
@@ -163,6 +168,66 @@ def first_generation(folder: Path, task: MotionTask, job: Job) -> dict[str, Tens
         path.parent.mkdir(exist_ok=True)
         write_atomically(path, save(dict(store.state(0))))
     return load(path.read_bytes())
+
+
+# --- labels and scores ---
+
+
+def relabel(labels: np.ndarray, vectors: np.ndarray, count: int) -> np.ndarray:
+    """Return `count` labels (N,) that are nested in given ones, or in which given ones are nested.
+
+    The smallest label is merged with the label of the nearest mean. The largest is split at the median of its first
+    principal component.
+
+    Args:
+        labels: (N,) given labels.
+        vectors: (N, D) of the same windows.
+    """
+    groups = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    while len(groups) > count:
+        smallest = groups.pop(int(np.argmin([len(group) for group in groups])))
+        distances = [np.linalg.norm(vectors[group].mean(0) - vectors[smallest].mean(0)) for group in groups]
+        nearest = int(np.argmin(distances))
+        groups[nearest] = np.concatenate([groups[nearest], smallest])
+    while len(groups) < count:
+        largest = groups.pop(int(np.argmax([len(group) for group in groups])))
+        centred = vectors[largest] - vectors[largest].mean(0)
+        axis = np.linalg.svd(centred, full_matrices=False)[2][0]
+        order = largest[np.argsort(centred @ axis, kind="stable")]
+        groups += [order[: len(order) // 2], order[len(order) // 2 :]]
+    fresh = np.empty(len(labels), dtype=np.int64)
+    for number, group in enumerate(groups):
+        fresh[group] = number
+    return fresh
+
+
+def score_samples(
+    evaluator: MotionEvaluator, training: MotionBatch, labels: np.ndarray, batch: MotionBatch
+) -> dict[str, float]:
+    """Score motions without their labels: each has the data's label of the nearest training window."""
+    vectors = evaluator.geometric(batch)
+    training_vectors = evaluator.geometric(training)
+    same = np.zeros(len(vectors), dtype=int), np.zeros(len(labels), dtype=int)
+    rows, _ = nearest_of_label(vectors, same[0], training_vectors, same[1])
+    try:
+        scores = evaluator.evaluate(batch, labels[rows])
+    except InputError:  # no label of the reference has two samples: scored as if all samples had one label
+        reference = replace(evaluator.reference, labels=np.zeros_like(evaluator.reference.labels))
+        scores = replace(evaluator, reference=reference).evaluate(batch, same[0]) | {"within_label_ratio": 0.0}
+    return {
+        **scores,
+        "novelty": novelty(vectors, same[0], training_vectors, same[1]),
+        "occupied": len(np.unique(rows)) / len(labels),
+    }
+
+
+def rate_physics(codec: FeatureCodec, real: MotionBatch, values: Tensor) -> Tensor:
+    """Score samples (N, T, D) by penetration, floating and skating, each over its mean in the training windows."""
+    total = np.zeros(len(values))
+    errors, usual = physical_errors(codec.decode(values)), physical_errors(real)
+    for name in ("penetration_m", "floating_m", "skate_m_s"):
+        total -= getattr(errors, name) / max(getattr(usual, name).mean(), 1e-9)
+    return torch.from_numpy(total)
 
 
 # --- loops ---
