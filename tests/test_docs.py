@@ -381,6 +381,8 @@ def test_the_command_under_a_table_does_its_experiment_again(path: Path) -> None
     if first_seed:
         current = replace(current, first_seed=int(first_seed[0]))
     recorded = settings_from_config(summary.settings)
+    if "simulation" not in summary.settings:  # --simulation fine does it to the digit
+        current = replace(current, simulation="fine")
     newer = current.steps.keys() - summary.settings["steps"].keys()
     steps = {kind: getattr(current, kind) | {key: getattr(recorded, kind)[key] for key in newer} for kind in STEPS}
     assert replace(current, arms={}, **steps) == replace(recorded, arms={})

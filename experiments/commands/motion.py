@@ -24,7 +24,7 @@ from ..jobs.targets import place_of
 from ..jobs.where import Where
 from ..motion.axes import Axes, refuse_options
 from ..motion.presets import PRESET_ROWS, PRESETS, drop_controls, select_settings
-from ..motion.settings import MotionSettings, RunOptions, find_engine
+from ..motion.settings import MotionSettings, RunOptions, find_engine, keep_methods
 from .inputs import sources_must_exist
 
 if TYPE_CHECKING:
@@ -108,6 +108,7 @@ class MotionCommand:
         from ..studies.run import run_study
 
         folder = place_of(self.out or self._default_folder())
+        settings = keep_methods(settings, folder)
         command = shlex.join(["selfcorrect", *sys.argv[1:]])
         options = self.options
         page = make_motion_page(settings, self.preset, options)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, get_args
 
 from tyro.conf import Fixed, Suppress, arg
 from tyro.extras import literal_type_from_choices
 
-from selfcorrect.core.checks import MOST, check_count
+from selfcorrect.core.checks import MOST, check_choice, check_count
 from selfcorrect.core.errors import SettingError
 from selfcorrect.loop.models.diffusion.config import DiffusionConfig
 from selfcorrect.loop.models.diffusion.presets import DENOISER_PRESETS, preset
 from selfcorrect.loop.remedies.table import PLACES, REMEDIES
+from selfcorrect.loop.store.run_folder import CONFIG
 from selfcorrect.runtime.registry import Registry, Row
 from selfcorrect.simulators.settings.engine_table import ENGINES, PUBLISHED_ENGINE
+from selfcorrect.storage.files.digests import read_with_digest
 from selfcorrect.storage.files.strict_json import spell_infinity
 
 from ..studies.arms import ArmSettings, folder_name
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 else:
     EngineName = literal_type_from_choices(ENGINES.names)
 
+SimulationName: TypeAlias = Literal["fast", "fine"]
+"""Names in `selfcorrect.simulators.presets.SIMULATIONS`, which takes long to import."""
 KeptModels: TypeAlias = Literal["all", "samples", "sampling"]
 
 BUILT_IN_DATA = ("deepmimic",)
@@ -43,8 +48,8 @@ LEAST_COUNTS = {
     "feasibility_count": 1,
 }
 """Smallest values of settings that count something."""
-USUAL = {"engine": PUBLISHED_ENGINE, "generator": (), "feasibility_count": FEASIBILITY_COUNT}
-"""Settings that a config leaves out, with the values in that case."""
+USUAL = {"engine": PUBLISHED_ENGINE, "generator": (), "feasibility_count": FEASIBILITY_COUNT, "simulation": "fine"}
+"""Settings that a config leaves out, with the values in that case: those of runs before there was a choice."""
 SAMPLER_KEY = "sampler"
 """Key in a config: the sampler of arms without a separate sampler."""
 EARLIER_SAMPLER = "ddim"
@@ -94,6 +99,9 @@ class MotionSettings:
     engine: EngineName = PUBLISHED_ENGINE
     """Physics engine of the correctors. Published figures use PyBullet; if PyBullet is not installed and no engine is
     given, MuJoCo is used."""
+    simulation: SimulationName = "fast"
+    """Simulation of the corrector physics in PyBullet: fast with 60 steps per second, or fine with 120 in about twice
+    the time, as in runs that record none."""
     first_seed: int = 0
     """First seed. Machines can share an experiment by its seeds."""
     steps: Suppress[Fixed[Mapping[str, int]]] = field(default_factory=dict, hash=False)
@@ -119,6 +127,7 @@ class MotionSettings:
         """Raise SettingError for a count that is too small or too large."""
         for name, least in LEAST_COUNTS.items():
             check_count(name, getattr(self, name), least, MOST)
+        check_choice("simulation", self.simulation, get_args(SimulationName))
         for denoiser, steps in self.steps.items():
             check_count(f"steps for {denoiser}", steps, 1, MOST)
         least_initial_steps = 0 if self.generator else 1  # the generator may be trained
@@ -174,8 +183,7 @@ class MotionSettings:
     def config(self) -> dict[str, object]:
         """All settings as JSON values; infinite strengths as the text "inf".
 
-        The engine is named if not the published figures', a generator if used, the number of samples for feasibility if
-        not the usual number.
+        Settings with the value in `USUAL` are left out, so that earlier runs keep their configs.
         """
         comparisons = []
         for denoiser, arms in self.arms.items():
@@ -227,7 +235,7 @@ def extends(recorded: Mapping[str, Any], requested: Mapping[str, Any]) -> bool:
     """Return True if the requested config has all arms, seeds and generations of the recorded config, and perhaps
     more.
     """
-    if not _is_subset(_fixed_settings(recorded), _fixed_settings(requested)):
+    if not _is_subset(_fixed_settings({**USUAL, **recorded}), _fixed_settings({**USUAL, **requested})):
         return False
     if recorded.get(SAMPLER_KEY, EARLIER_SAMPLER) != requested.get(SAMPLER_KEY, EARLIER_SAMPLER):
         return False
@@ -265,12 +273,28 @@ def arms_from_config(comparison: Mapping[str, Any]) -> tuple[ArmSettings, ...]:
 
 def settings_from_config(config: Mapping[str, Any]) -> MotionSettings:
     """Return the settings with this `config`, as recorded in a run folder."""
-    values: dict[str, Any] = dict(config)
+    values: dict[str, Any] = {**USUAL, **config}
     arms = {comparison["denoiser"]: arms_from_config(comparison) for comparison in values.pop("comparisons")}
     values.pop(SAMPLER_KEY, None)
     for name in ("data", "reference", "generator"):
         values[name] = tuple(values.get(name, getattr(MotionSettings, name)))
     return MotionSettings(arms, **values)
+
+
+METHODS = ("simulation",)
+"""Settings whose defaults have changed: a run folder keeps its own."""
+
+
+def keep_methods(settings: MotionSettings, folder: Path) -> MotionSettings:
+    """Return settings in which the defaults of `METHODS` are replaced by what a run folder records, if it exists.
+
+    So the command that began a run resumes it to the same bytes after the defaults have changed.
+    """
+    if not (folder / CONFIG).is_file():
+        return settings
+    recorded = {**USUAL, **read_with_digest(folder / CONFIG)}
+    defaults = [name for name in METHODS if getattr(settings, name) == getattr(MotionSettings, name)]
+    return replace(settings, **{name: recorded[name] for name in defaults})
 
 
 # --- how an experiment is run ----------------------------------------------------------------------------------------

@@ -211,6 +211,7 @@ def corrector_inputs(
         limit_s=options.corrector_timeout_s,
         in_process=options.corrector_in_process,
         engine=settings.engine,
+        simulation=settings.simulation,
     )
 
 

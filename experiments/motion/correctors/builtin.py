@@ -25,7 +25,7 @@ from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.runtime.progress import Progress
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector, correct_samples
 from selfcorrect.simulators.pipeline import release_simulator
-from selfcorrect.simulators.presets import SAMPLES
+from selfcorrect.simulators.presets import SAMPLES, SIMULATIONS
 from selfcorrect.simulators.results.results import CorrectedMotion
 from selfcorrect.simulators.settings.tracker import FALLBACK, WITHOUT_RESIDUAL, FallbackChoice, TrackerSettings
 
@@ -61,8 +61,9 @@ def residual_free_corrector(engine: str, fallback: FallbackChoice = "none") -> P
 
 
 def physics(inputs: CorrectorInputs) -> Corrector:
-    """Make the physics corrector of features: the preset "simulated" of `selfcorrect correct`."""
-    return SampleCorrector(SAMPLES.corrector(inputs.engine), inputs.codec, inputs.progress, "physics")
+    """Make the physics corrector of features; "fine" is the preset "simulated" of `selfcorrect correct`."""
+    corrector = SIMULATIONS[inputs.simulation].corrector(inputs.engine)
+    return SampleCorrector(corrector, inputs.codec, inputs.progress, "physics")
 
 
 @dataclass(frozen=True)

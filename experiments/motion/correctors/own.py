@@ -42,6 +42,8 @@ class CorrectorInputs:
     """Run users' correctors in this process."""
     engine: str = PUBLISHED_ENGINE
     """Engine that correctors simulate in."""
+    simulation: str = "fine"
+    """Name of the simulation of `physics`, in the table `SIMULATIONS`."""
 
 
 def build_corrector(name: str, inputs: CorrectorInputs) -> Corrector | None:

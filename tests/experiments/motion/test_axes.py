@@ -2,6 +2,8 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -9,13 +11,22 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.experiments.motion.axes import Axes, budget, parse_ratio
 from selfcorrect.experiments.motion.correctors.table import corrector_row, is_own
 from selfcorrect.experiments.motion.presets import PRESETS
-from selfcorrect.experiments.motion.settings import SAMPLER_KEY, MotionSettings, extends, settings_from_config
+from selfcorrect.experiments.motion.settings import (
+    SAMPLER_KEY,
+    MotionSettings,
+    SimulationName,
+    extends,
+    keep_methods,
+    settings_from_config,
+)
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.loop.correctors.loop_correction import Correction
 from selfcorrect.loop.models.diffusion.config import DiffusionConfig
 from selfcorrect.loop.policy import Augment
 from selfcorrect.loop.remedies.table import PLACES
 from selfcorrect.loop.run import Arm
+from selfcorrect.loop.store.run_folder import claim_folder
+from selfcorrect.simulators.presets import SIMULATIONS
 
 QUICK = (BASELINE, ArmSettings("replace"), ArmSettings("replace", "physics"))
 RATIOS = PRESETS["ratios"].arms["patch-mixer"]
@@ -265,6 +276,30 @@ def test_runs_of_another_sampler_are_not_extended():
         ArmSettings("replace", guidance=-1.0)
     with pytest.raises(ValueError, match="sampling_steps must be at most diffusion_steps, got 101"):
         MotionSettings({"dct-mlp": (ArmSettings("replace", sampling_steps=101),)}, 1, 1)
+
+
+def test_earlier_runs_keep_their_simulation(tmp_path: Path) -> None:
+    today = PRESETS["quick"]
+    earlier = replace(today, simulation="fine")
+    assert "simulation" not in earlier.config()
+    assert settings_from_config(earlier.config()) == earlier
+    assert settings_from_config(today.config()) == today != earlier
+    assert not extends(earlier.config(), today.config())
+    assert not extends(today.config(), earlier.config())
+    assert keep_methods(today, tmp_path) == today
+    claim_folder(tmp_path, earlier.config()).release()
+    assert keep_methods(today, tmp_path) == earlier
+
+
+def test_runs_of_another_engine_are_not_extended() -> None:
+    quick = PRESETS["quick"]
+    assert not extends(quick.config(), replace(quick, engine="mujoco").config())
+
+
+def test_the_simulations_of_loops_are_the_presets_of_samples() -> None:
+    assert set(get_args(SimulationName)) == SIMULATIONS.keys()
+    with pytest.raises(SettingError, match="simulation must be one of fast, fine"):
+        replace(PRESETS["quick"], simulation="coarse")
 
 
 @pytest.mark.parametrize("text", ["real", "replace", "augment:1", "augment:0.25", "accumulate", "keep:0.5"])

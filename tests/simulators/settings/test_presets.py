@@ -13,7 +13,7 @@ from selfcorrect.experiments.motion.settings import settings_from_config
 from selfcorrect.simulators import presets
 from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.postprocess import KINEMATIC_POSTPROCESS, POSTPROCESS, SmoothFast
-from selfcorrect.simulators.presets import SAMPLES, find_preset
+from selfcorrect.simulators.presets import SAMPLES, SIMULATIONS, find_preset
 from selfcorrect.simulators.settings.engine_table import AUTO, ENGINES, PUBLISHED_ENGINE, resolve_engine
 from selfcorrect.simulators.settings.tracker import DriveSettings, TrackerSettings, normalize_strength
 from selfcorrect.simulators.stages.scene import Scene
@@ -135,3 +135,12 @@ def test_loops_take_the_engine_of_the_published_figures_unless_told() -> None:
     assert settings_from_config(preset.config()) == preset
     tracker = SAMPLES.corrector().tracker
     assert SAMPLES.corrector("mujoco").tracker == replace(tracker, engine=replace(tracker.engine, name="mujoco"))
+
+
+def test_the_fast_simulation_takes_half_the_steps_in_pybullet_alone() -> None:
+    fast, fine = (SIMULATIONS[name].corrector("pybullet") for name in ("fast", "fine"))
+    assert fine == SAMPLES.corrector("pybullet")
+    assert 2 * fast.tracker.engine.steps_per_frame(30) == fine.tracker.engine.steps_per_frame(30)
+    same_engine = replace(fast.tracker, engine=fine.tracker.engine)
+    assert replace(fast, tracker=same_engine) == fine
+    assert SIMULATIONS["fast"].corrector("mujoco") == SAMPLES.corrector("mujoco")

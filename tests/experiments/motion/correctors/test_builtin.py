@@ -10,7 +10,7 @@ from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.experiments.motion.correctors import own
 from selfcorrect.experiments.motion.correctors import table as corrector_table
-from selfcorrect.experiments.motion.correctors.builtin import RandomVerifier
+from selfcorrect.experiments.motion.correctors.builtin import RandomVerifier, SampleCorrector
 from selfcorrect.experiments.motion.correctors.own import CorrectorInputs, build_corrector
 from selfcorrect.experiments.motion.correctors.table import CorrectorRow
 from selfcorrect.loop.correctors.contract import call_corrector, lift, name_of
@@ -19,6 +19,7 @@ from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.runtime.progress import silent
 from selfcorrect.runtime.registry import Registry
+from selfcorrect.simulators.presets import SIMULATIONS
 
 
 @pytest.mark.parametrize(("name", "value"), [("one+twice", 4.0), ("twice+one", 3.0), ("one+one+twice", 6.0)])
@@ -85,6 +86,15 @@ def test_without_root_force_what_can_be_followed_is_kept_and_the_rest_is_dropped
     assert not torch.allclose(corrected.samples.values[0], samples.values[0], atol=1e-3)
     assert corrected.info["residual_force_bodyweights"][0] == 0.0
     assert "fell" in corrected.info["reason"][1]
+
+
+def test_physics_takes_the_simulation_of_the_run(clips):
+    codec = FeatureCodec.fit(MotionBatch.stack([clips["walk"].frames(0, 12), clips["walk"].frames(2, 14)]))
+    for simulation in ("fast", "fine"):
+        inputs = CorrectorInputs(codec, None, None, streams(0), silent, simulation=simulation)  # type: ignore[arg-type]
+        corrector = build_corrector("physics", inputs)
+        assert isinstance(corrector, SampleCorrector)
+        assert corrector.corrector == SIMULATIONS[simulation].corrector("pybullet")
 
 
 def test_the_random_verifier_keeps_its_share_whatever_samples_are():
