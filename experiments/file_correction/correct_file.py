@@ -28,7 +28,7 @@ from selfcorrect.simulators.corrector import correct_through_views
 from selfcorrect.simulators.results.results import CorrectedMotion
 from selfcorrect.simulators.settings.engine_table import AUTO, ENGINES
 from selfcorrect.storage.files.digests import compute_file_digest
-from selfcorrect.storage.files.limits import record_opened_paths
+from selfcorrect.storage.files.limits import record_inputs
 from selfcorrect.storage.files.writing import append_suffix, explain_write_error, replacing, scratch_folder
 
 from ..jobs.input_keys import are_unchanged, digest_sidecars, make_input_key
@@ -136,7 +136,8 @@ def _is_result_of(task: FileTask, result: FileResult, options: CorrectionOptions
     """Return whether a result is of the same input and settings, with all files in place."""
     if result.verdict == "failed" or compute_file_digest(task.target) != result.state.output_hash:
         return False
-    return are_unchanged(result.state.sidecar_digests) and result.state.key == make_task_key(task.source, options)
+    has_same_sidecars = are_unchanged(result.state.sidecar_digests, task.source)
+    return has_same_sidecars and result.state.key == make_task_key(task.source, options)
 
 
 def correct_tasks(tasks: Sequence[FileTask], options: CorrectionOptions, progress: Progress) -> None:
@@ -203,9 +204,9 @@ def _read_input(task: FileTask, options: CorrectionOptions) -> _InputFile:
     try:
         key = make_task_key(task.source, options)
         blank = replace(blank, state=FileState(key))
-        with record_opened_paths() as opened:
+        with record_inputs() as record:
             file = open_input(task.source, options)
-        state = FileState(key, digest_sidecars(opened, task.source))
+        state = FileState(key, digest_sidecars(record, task.source))
         blank = replace(blank, content=FileContent(file.assumed), state=state)
         return _InputFile(task, blank, file)
     except Exception as error:  # a bad file stops no other

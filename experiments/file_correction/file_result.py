@@ -125,7 +125,7 @@ class FileState:
     key: str = ""
     """A hash of the input and of all settings."""
     sidecar_digests: dict[str, str] = field(default_factory=dict)
-    """Hashes of all other files that were read, by path."""
+    """Hashes of all that was opened or looked for beside the file: see `jobs.input_keys.digest_sidecars`."""
     output_hash: str = ""
     """A hash of the output's content."""
     earlier_hash: str = ""

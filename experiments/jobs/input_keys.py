@@ -1,12 +1,14 @@
 """Keys of inputs: work with the same key as before need not be done again.
 
 A key covers the content of a file, the settings, the content of the files that settings name, the code of this
-program and of other packages that takes part, and the versions of libraries. What a reader opens besides, such as the
-buffers of a glTF file, is known once the file was read, and is compared by digest.
+program and of other packages that takes part, and the versions of libraries. What a reader opens or looks for besides,
+such as the buffers of a glTF file or the skeletons in its folder, is known once the file was read, and is compared by
+digest.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +18,7 @@ from selfcorrect.motion.geometry.compiled import KERNELS
 from selfcorrect.runtime.identity import Identity
 from selfcorrect.runtime.software import describe_software
 from selfcorrect.storage.files.digests import compute_digest, compute_file_digest
+from selfcorrect.storage.files.limits import InputRecord, list_files
 
 
 def make_input_key(
@@ -70,14 +73,40 @@ def digest_software(folders: Sequence[str] = CODE) -> str:
     return compute_digest(json.dumps([code, describe_software(), KERNELS is not None]).encode())
 
 
-def digest_sidecars(opened: Iterable[Path], source: Path) -> dict[str, str]:
-    """Return the digests of the files that were opened beside a source, by path."""
-    return {str(path): compute_file_digest(path) for path in opened if path != source}
+def digest_sidecars(record: InputRecord, source: Path) -> dict[str, str]:
+    """Return digests of what was opened and looked for beside a source: "" of files that are not there.
+
+    Returns:
+        Digests by path from the source's folder; listings have names such as "*.asf/", as no file has.
+    """
+    folder = source.resolve().parent
+    digests = {}
+    for path in record.paths:
+        name = os.path.relpath(path.parent.resolve() / path.name, folder)
+        if path != source and folder / name != source.resolve():
+            digests[name] = _digest_sidecar(folder, name)
+    for place, suffix in record.listings:
+        name = os.path.join(os.path.relpath(place.resolve(), folder), f"*{suffix}", "")
+        digests[name] = _digest_sidecar(folder, name)
+    return digests
 
 
-def are_unchanged(digests: Mapping[str, str]) -> bool:
-    """Return whether files still have these digests."""
-    return all(compute_file_digest(Path(path)) == digest for path, digest in digests.items())
+def are_unchanged(digests: Mapping[str, str], source: Path) -> bool:
+    """Return whether all that was opened and looked for beside a source still has these digests."""
+    folder = source.resolve().parent
+    return all(_digest_sidecar(folder, name) == digest for name, digest in digests.items())
+
+
+def _digest_sidecar(folder: Path, name: str) -> str:
+    """Return the digest of a file, or of the names in a folder or a listing; "" if there is none."""
+    path = folder / name
+    if name.endswith(os.sep):
+        names = [file.name for file in list_files(path.parent, path.suffix)]
+    elif path.is_dir():
+        names = sorted(os.listdir(path))
+    else:
+        return compute_file_digest(path)
+    return compute_digest(json.dumps(names).encode())
 
 
 def _digest_shared_file(path: Path) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.storage.files.limits import check_unpacked, open_file
+from selfcorrect.storage.files.limits import check_unpacked, note_paths, open_file
 from selfcorrect.storage.files.strict_json import parse_json
 
 _MEMORY_BYTES = 2**31
@@ -26,6 +26,13 @@ _MEMORY_PER_BYTE = 20
 """Memory that a child may take: so much, and so much for each byte of the file."""
 _HEAD = struct.Struct("<Q")
 """Start of an answer: number of bytes of JSON, followed by 64-bit floats."""
+
+
+def _clean_environment() -> dict[str, str]:
+    """Return the environment of a child: the same modules are found, and no files by USD's search path."""
+    environment = {name: value for name, value in os.environ.items() if name != "PXR_AR_DEFAULT_SEARCH_PATH"}
+    places = [os.path.abspath(place) for place in filter(None, sys.path)]  # the child works in another folder
+    return environment | {"PYTHONPATH": os.pathsep.join(places)}
 
 
 def ask_reader(
@@ -36,6 +43,7 @@ def ask_reader(
     Args:
         script: Script that reads a request in JSON, with the file's path and its limits, and writes the answer.
         name: Name of the format in messages.
+        path: The file; the child works in its folder, and its answer may list files that it looked for.
         request: What the script is asked about the file.
         time_limit_s: How long the script may take.
 
@@ -53,7 +61,8 @@ def ask_reader(
                 input=json.dumps(request).encode(),
                 stdout=answers,
                 stderr=subprocess.DEVNULL,
-                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                env=_clean_environment(),
+                cwd=path.resolve().parent,
                 timeout=time_limit_s,
                 check=False,
             )
@@ -68,6 +77,7 @@ def ask_reader(
         (text_size,) = _HEAD.unpack(answers.read(_HEAD.size))
         answer = parse_json(answers.read(text_size), path)
         values = np.frombuffer(answers.read(), dtype=float)
+    note_paths(map(Path, answer.get("looked_for", ())))
     if "error" in answer:
         raise InputError(f"{path}: not a readable {name} file ({answer['error']})")
     return answer, values

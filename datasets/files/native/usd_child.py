@@ -3,39 +3,52 @@
 The process answers a request in JSON on standard input; see `ask_reader`.
 """
 
+import glob
 import json
 import os
+import re
 import signal
+import stat
 import struct
 import sys
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 
 os.environ["PXR_WORK_THREAD_LIMIT"] = "1"  # a thread of TBB reserves memory that counts
+Ar: Any = import_module("pxr.Ar")
 Gf: Any = import_module("pxr.Gf")
+Sdf: Any = import_module("pxr.Sdf")
 Usd: Any = import_module("pxr.Usd")
 UsdGeom: Any = import_module("pxr.UsdGeom")
 UsdSkel: Any = import_module("pxr.UsdSkel")
 
 _MOST_PRIMS = 200_000
 """Prims of a stage that are visited, at most."""
+_MOST_LAYERS = 1000
+"""Layers that a file is made of, at most."""
+_CLIPS = ("assetPaths", "manifestAssetPath")
+_CLIP_TEMPLATE = "templateAssetPath"
 
 
 def answer_usd_request(request: dict[str, Any]) -> tuple[dict[str, Any], array]:
     """Return JSON and numbers about a file: skeletons and clips, or where the joints are in the clips."""
     try:
         _limit_work(request["memory_bytes"], request["processor_s"])
-        stage = Usd.Stage.Open(request["path"])
+        layers, looked_for, missing = _open_layers(request["path"])
+        stage = Usd.Stage.Open(layers[0])
         if "clips" in request:
             values = array("d")
             for clip in request["clips"]:
                 values.frombytes(_sample(stage, clip).tobytes())
             return {}, values
-        return _describe(stage)
+        facts = _describe(stage, request["most_joints"])
+        if not facts["clips"] and missing:
+            raise ValueError(f"it refers to {missing[0]}, which is not there")
+        return {**facts, "looked_for": looked_for}, array("d")
     except MemoryError:
         return {"error": "it takes too much memory"}, array("d")
     except Exception as error:  # a sentence for the parent
@@ -56,7 +69,99 @@ def _limit_work(memory_bytes: int, processor_s: float) -> None:
             resource.setrlimit(kind, (limit, hard))
 
 
-def _describe(stage: Any) -> tuple[dict[str, Any], array]:
+def _open_layers(path: str) -> tuple[list[Any], list[str], list[str]]:
+    """Open a file and the layers that it is composed of, before any motion is read.
+
+    Returns:
+        The layers, the first one of the file; all files that were opened or looked for; names of those not there.
+
+    Raises:
+        ValueError: A layer is no regular file, or lies outside the folder of the file, links resolved.
+    """
+    folder = os.path.dirname(os.path.realpath(path))
+    layers: list[Any] = []
+    looked_for: dict[str, None] = {}
+    missing: list[str] = []
+    waiting = [path]
+    seen = set(waiting)
+    while waiting:
+        layer = Sdf.Layer.FindOrOpen(waiting.pop(0))
+        if layer is None:
+            if not layers:
+                raise ValueError("it is no USD file, or damaged")
+            continue
+        layers.append(layer)
+        if len(layers) > _MOST_LAYERS:
+            raise ValueError(f"it is made of over {_MOST_LAYERS} layers")
+        for asset in _list_assets(layer):
+            found = False
+            for identifier in _resolve(layer, asset, folder):
+                file = _outer_file(identifier)
+                _refuse_outside(asset, file, folder)
+                looked_for[file] = None
+                found = found or os.path.exists(file)
+                if os.path.isfile(file) and identifier not in seen:
+                    seen.add(identifier)
+                    waiting.append(identifier)
+            if not found:
+                missing.append(asset)
+    return layers, list(looked_for), missing
+
+
+def _list_assets(layer: Any) -> Iterator[str]:
+    """Yield the paths of all that is composed into a layer: sublayers, references, payloads, value clips and their
+    folders.
+    """
+    yield from map(str, layer.GetCompositionAssetDependencies())
+    yield from map(str, layer.GetExternalAssetDependencies())
+    prims: list[Any] = []
+    layer.Traverse(Sdf.Path.absoluteRootPath, lambda place: prims.append(place) if place.IsPrimPath() else None)
+    for place in prims:
+        prim = layer.GetPrimAtPath(place)
+        sets = prim.GetInfo("clips").values() if prim is not None and prim.HasInfo("clips") else ()
+        for clips in sets:
+            for key in _CLIPS:
+                paths = clips.get(key) or ()
+                yield from [asset.path for asset in ([paths] if isinstance(paths, Sdf.AssetPath) else paths)]
+            if template := str(clips.get(_CLIP_TEMPLATE) or ""):
+                pattern = re.sub("#+", "[0-9]*", glob.escape(template))
+                yield os.path.dirname(template) or "./"
+                yield from glob.glob(pattern, root_dir=os.path.dirname(layer.realPath))
+
+
+def _resolve(layer: Any, asset: str, folder: str) -> list[str]:
+    """Return the places where USD may look for an asset that a layer names: beside the layer, and in the folder."""
+    if "`" in asset:
+        raise ValueError(f"it refers to {asset[:100]!r}, an expression, where only plain paths are read")
+    asset = Sdf.Layer.SplitIdentifier(asset)[0]
+    if not asset:
+        return []
+    places = [Sdf.ComputeAssetPathRelativeToLayer(layer, asset)]
+    if not Ar.IsPackageRelativePath(places[0]):
+        beside = os.path.dirname(os.path.realpath(_outer_file(layer.realPath)))
+        places = [os.path.normpath(os.path.join(place, asset)) for place in (beside, folder)]
+        if asset.startswith(("./", "../")):
+            del places[1]
+    return list(dict.fromkeys(places))
+
+
+def _outer_file(identifier: str) -> str:
+    """Return the file of a layer, or of the package in which a layer is."""
+    if Ar.IsPackageRelativePath(identifier):
+        return Ar.SplitPackageRelativePathOuter(identifier)[0]
+    return identifier
+
+
+def _refuse_outside(asset: str, file: str, folder: str) -> None:
+    """Raise ValueError for a file outside a folder, links resolved, or for a pipe or device; nothing is opened."""
+    real = os.path.realpath(file)
+    if not real.startswith(os.path.join(folder, "")):
+        raise ValueError(f"it refers to {asset[:100]!r} outside the file's folder, where nothing is read")
+    if os.path.exists(real) and not os.path.isdir(real) and not stat.S_ISREG(os.stat(real).st_mode):
+        raise ValueError(f"it refers to {asset[:100]!r}, which is no regular file")
+
+
+def _describe(stage: Any, most_joints: int) -> dict[str, Any]:
     """Return skeletons with joints, and clips: a skeleton, an animation, and the times in seconds of keys."""
     skeletons: dict[str, list[str]] = {}
     binds: dict[str, list[list[float]]] = {}
@@ -71,7 +176,10 @@ def _describe(stage: Any) -> tuple[dict[str, Any], array]:
             animations.append(prim)
         elif prim.IsA(UsdSkel.Skeleton):
             path = str(prim.GetPath())
-            skeletons[path] = [str(joint) for joint in UsdSkel.Skeleton(prim).GetJointsAttr().Get() or ()]
+            joints = UsdSkel.Skeleton(prim).GetJointsAttr().Get() or ()
+            if len(joints) > most_joints:
+                raise ValueError(f"a skeleton has at most {most_joints} joints, here are {len(joints)}")
+            skeletons[path] = [str(joint) for joint in joints]
             transforms = UsdSkel.Skeleton(prim).GetBindTransformsAttr().Get() or ()
             binds[path] = [[*map(float, transform.ExtractTranslation())] for transform in transforms]
             source = UsdSkel.BindingAPI(prim).GetInheritedAnimationSource()
@@ -87,10 +195,8 @@ def _describe(stage: Any) -> tuple[dict[str, Any], array]:
     for path, source in bound:
         times = [code / stage.GetTimeCodesPerSecond() for code in _key_codes(stage, path, source)]
         clips.append({"skeleton": path, "animation": str(source.GetPath()), "times_s": times})
-    if not clips:
-        _check_layers(stage)
     layers = [layer.realPath for layer in stage.GetUsedLayers() if os.path.isfile(layer.realPath)]
-    facts = {
+    return {
         "generator": str(stage.GetRootLayer().customLayerData.get("generator", "")),
         "skeletons": skeletons,
         "binds": binds,
@@ -98,14 +204,6 @@ def _describe(stage: Any) -> tuple[dict[str, Any], array]:
         "meshes": meshes,
         "bytes": sum(map(os.path.getsize, layers)),
     }
-    return facts, array("d")
-
-
-def _check_layers(stage: Any) -> None:
-    """Raise an error that names a layer or asset that a stage refers to and that is not there."""
-    _, _, missing = import_module("pxr.UsdUtils").ComputeAllDependencies(stage.GetRootLayer().identifier)
-    if missing:
-        raise ValueError(f"it refers to {missing[0]}, which is not there")
 
 
 def _key_codes(stage: Any, skeleton: str, source: Any) -> list[float]:

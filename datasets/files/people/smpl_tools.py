@@ -33,6 +33,7 @@ from selfcorrect.motion.views import (
     TurnedWorld,
     to_y_up,
 )
+from selfcorrect.storage.files.limits import is_there, path_below
 from selfcorrect.storage.pickles.results import Results, open_results
 
 from ..motion_file import RATES, MotionFile, body_model_of, check_real, check_size, doubt_height, rate_of
@@ -296,8 +297,8 @@ def _camera_of(
     """Return the view of a motion in the program's world, that world's vertical axis, and notes."""
     if not tool.camera:
         return FrameChanges(), tool.up, ()
-    near = [folder / tool.camera for folder in (results.path.parent, results.path.parent.parent)]
-    file = next(filter(Path.is_file, near), None)
+    near = [path_below(folder, tool.camera) for folder in (results.path.parent, results.path.parent.parent)]
+    file = next(filter(is_there, near), None)
     if file is None:
         return FrameChanges(), tool.up, (
             f"places as the camera sees them: {tool.camera} of {tool.name} is not beside the file, and where the "

@@ -17,8 +17,9 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.motion.geometry.rotations import compose, from_euler_angles, identity_rotations, invert
 from selfcorrect.motion.kinematics import make_continuous
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.motion.skeleton import MOST_JOINTS, Skeleton
 from selfcorrect.motion.views import Y_UP
+from selfcorrect.storage.files.limits import list_files, path_below
 
 from ..motion_file import MotionFile, check_size, rate_of
 from ..skeletons.anatomy import recognize_parts
@@ -106,19 +107,20 @@ def open_acclaim(path: Path, reading: Reading) -> MotionFile:
 
 def _find_skeleton(path: Path, text: str) -> Path:
     """Return the ASF file of an AMC file: named inside, of the same name or of a beginning, or alone in the folder."""
-    candidates = sorted(file for file in path.parent.iterdir() if file.suffix.lower() == ".asf" and file.is_file())
+    candidates = list_files(path.parent, ".asf")
     stem = path.stem.lower()
     alike = [file for file in candidates if stem.startswith(file.stem.lower())]
     header = re.search(r"^#!OML:ASF\s+(.*\S)", text, re.MULTILINE | re.IGNORECASE)
     stated = re.split(r"[/\\]", header[1])[-1].lower() if header else ""
     named = [file for file in candidates if file.name.lower() == stated]
     if alike or named:
-        return max(alike, key=lambda file: len(file.stem)) if alike else named[0]
+        chosen = max(alike, key=lambda file: len(file.stem)) if alike else named[0]
+        return path_below(path.parent, chosen.name)
     if len(candidates) != 1:
         there = f"several others ({', '.join(file.name for file in candidates[:3])})" if candidates else "none"
         wanted = stated or f"{re.split('_', path.stem)[0]}.asf"
         raise InputError(f"{path}: expected its skeleton {wanted} in the same folder, found {there}")
-    return candidates[0]
+    return path_below(path.parent, candidates[0].name)
 
 
 def _parse_skeleton(path: Path) -> _Acclaim:
@@ -126,11 +128,15 @@ def _parse_skeleton(path: Path) -> _Acclaim:
     text, _ = read_bvh_text(path)
     sections: dict[str, list[_Line]] = defaultdict(list)
     section = ""
+    bone_count = 0
     for number, line in enumerate(text.splitlines(), 1):
         words = tuple(line.partition("#")[0].split())
         if words and words[0].startswith(":"):
             section = words[0].lower()
             words = words[1:]
+        bone_count += section == ":bonedata" and words[:1] == ("begin",)
+        if bone_count >= MOST_JOINTS:
+            raise InputError(f"{path}, line {number}: a skeleton has at most {MOST_JOINTS} joints, here are more")
         if words:
             sections[section].append(_Line(f"{path}, line {number}", words))
     units = _collect_fields(sections[":units"])

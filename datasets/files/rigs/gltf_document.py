@@ -20,7 +20,7 @@ from urllib.parse import unquote
 import numpy as np
 
 from selfcorrect.core.errors import InputError
-from selfcorrect.storage.files.limits import check_unpacked, read_bytes
+from selfcorrect.storage.files.limits import check_unpacked, is_there, read_bytes
 from selfcorrect.storage.files.strict_json import parse_json
 from selfcorrect.storage.files.writing import replacing
 
@@ -120,7 +120,7 @@ def _buffer(path: Path, entry: dict[str, Any], chunk: bytes, beside: dict[Path, 
         except binascii.Error as error:
             raise InputError(f"{path}: a buffer is no base64 ({error})") from error
     try:
-        if not (path.parent / uri).exists():
+        if not is_there(path.parent / uri):
             uri = unquote(uri)  # names with spaces are written with %20
         file = Path(os.path.realpath(path.parent / uri))
         if not file.is_relative_to(os.path.realpath(path.parent)):

@@ -17,6 +17,7 @@ from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.core.extras import requires_extra
 from selfcorrect.motion.kinematics import make_continuous
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import MOST_JOINTS
 from selfcorrect.storage.files.writing import replacing
 
 from ..motion_file import BYTES_PER_SAMPLED_JOINT, MotionFile, check_size, check_within
@@ -47,7 +48,7 @@ def open_usd(path: Path, reading: Reading) -> MotionFile:
         if find_spec("pxr") is None:
             raise ModuleNotFoundError("there is no module pxr", name="pxr")
     opening_s = _OPENING_S + _OPENING_S_PER_BYTE * path.stat().st_size
-    facts, _ = ask_reader(_READER, "USD", path, {}, opening_s)
+    facts, _ = ask_reader(_READER, "USD", path, {"most_joints": MOST_JOINTS}, opening_s)
     clips = [clip for clip in facts["clips"] if clip["times_s"]]
     if not clips:
         raise InputError(f"{path}: holds no animation of a skeleton")

@@ -6,9 +6,10 @@ import re
 import stat
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -80,18 +81,50 @@ def _format_size(size: float) -> str:
     return f"{size / 2**20:.4g} MB"
 
 
-_opened: ContextVar[list[Path] | None] = ContextVar("opened", default=None)
+@dataclass
+class InputRecord:
+    """Files and listings that readers opened or looked for: a result depends on what is there, and on what is not."""
+
+    paths: list[Path] = field(default_factory=list)
+    """Files that were opened or looked for, in order; files that are not there, too."""
+    listings: list[tuple[Path, str]] = field(default_factory=list)
+    """Folders that were searched, each with the suffix of the files."""
+
+
+_record: ContextVar[InputRecord | None] = ContextVar("record", default=None)
 
 
 @contextmanager
-def record_opened_paths() -> Iterator[list[Path]]:
-    """Yield a list of all files that `open_file` opens in the block."""
-    opened = list[Path]()
-    token = _opened.set(opened)
+def record_inputs() -> Iterator[InputRecord]:
+    """Yield a record of what readers open and look for in the block, by the functions of this module."""
+    record = InputRecord()
+    token = _record.set(record)
     try:
-        yield opened
+        yield record
     finally:
-        _opened.reset(token)
+        _record.reset(token)
+
+
+def note_paths(paths: Iterable[Path]) -> None:
+    """Record files that a reader opened or looked for by other means, such as in a child process."""
+    if (record := _record.get()) is not None:
+        record.paths += paths
+
+
+def is_there(path: Path) -> bool:
+    """Return whether a file is there, and record that it was looked for."""
+    note_paths([path])
+    return path.is_file()
+
+
+def list_files(folder: Path, suffix: str) -> list[Path]:
+    """Return the files in a folder with a suffix, sorted, and record that they were looked for.
+
+    suffix: In lower case; names may have any case.
+    """
+    if (record := _record.get()) is not None:
+        record.listings.append((folder, suffix))
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() == suffix and path.is_file())
 
 
 def open_file(path: Path) -> BinaryIO:
@@ -103,8 +136,7 @@ def open_file(path: Path) -> BinaryIO:
         if error.errno == errno.ELOOP:
             raise InputError(f"{path}: symbolic links lead in a circle, expected a file") from error
         raise
-    if (opened := _opened.get()) is not None:
-        opened.append(path)
+    note_paths([path])
     mode = os.fstat(file.fileno()).st_mode
     if not stat.S_ISREG(mode):
         file.close()

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import re
 import resource
 import tarfile
 import time
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from acclaim_files import write_acclaim
 from helpers import format_bvh
 from pickle_bombs import PICKLE_BOMBS
 
@@ -216,6 +218,54 @@ def test_pipes_and_devices_are_no_motion_files(tmp_path: Path, name: str) -> Non
 def test_deep_hierarchies_are_refused(tmp_path: Path, joints: int) -> None:
     (tmp_path / "deep.bvh").write_text(nest_joints(joints))
     assert_refused(tmp_path / "deep.bvh", f"at most {MOST_JOINTS} joints, {MOST_LEVELS} below one another")
+
+
+def many_bvh(path: Path) -> None:
+    joint = "JOINT j{0}\n{{\n" + ROOT + "End Site\n{{\nOFFSET 0 1 0\n}}\n}}\n"
+    joints = "".join(joint.format(number) for number in range(MANY))
+    zeros = " ".join(["0"] * 3 * (MANY + 1))
+    path.write_text(f"HIERARCHY\nROOT r\n{{\n{ROOT}{joints}}}\nMOTION\nFrames: 1\nFrame Time: 0.1\n{zeros}\n")
+
+
+def many_acclaim(path: Path) -> None:
+    write_acclaim(path, MOTION)
+    bone = "begin\nid {0}\nname b{0}\ndirection 0 1 0\nlength 1\naxis 0 0 0 XYZ\ndof rx ry rz\nend\n"
+    bones = "".join(bone.format(number) for number in range(MANY))
+    names = " ".join(f"b{number}" for number in range(MANY))
+    text = path.with_suffix(".asf").read_text()
+    text = text.replace(":hierarchy", bones + ":hierarchy").replace("  end", f"root {names}\n  end")
+    path.with_suffix(".asf").write_text(text)
+
+
+def many_gltf(path: Path) -> None:
+    save_motion(path, MOTION)
+    document = json.loads(path.read_text())
+    first = len(document["nodes"])
+    document["nodes"] += [{"name": f"n{number}"} for number in range(MANY)]
+    document["nodes"][0]["children"] += range(first, first + MANY)
+    document["skins"][0]["joints"] += range(first, first + MANY)
+    path.write_text(json.dumps(document))
+
+
+def many_usd(path: Path) -> None:
+    pytest.importorskip("pxr", reason="needs the extra `usd`")
+    save_motion(path, MOTION)
+    joints = ", ".join(f'"pelvis/j{number}"' for number in range(MANY))
+    path.write_text(re.sub(r"joints = \[([^]]*)\]", rf"joints = [\1, {joints}]", path.read_text()))
+
+
+MANY = 100_000
+
+
+@pytest.mark.parametrize(
+    ("name", "write"), [("a.bvh", many_bvh), ("a.amc", many_acclaim), ("a.gltf", many_gltf), ("a.usda", many_usd)]
+)
+def test_joints_are_counted_before_they_are_worked_on(name: str, write: Callable[[Path], None], tmp_path: Path) -> None:
+    write(tmp_path / name)
+    start_s = time.process_time()
+    with pytest.raises(InputError, match=str(MOST_JOINTS)):
+        open_motion(tmp_path / name)
+    assert time.process_time() - start_s < 3
 
 
 @pytest.mark.parametrize(
