@@ -48,7 +48,13 @@ LEAST_COUNTS = {
     "feasibility_count": 1,
 }
 """Smallest values of settings that count something."""
-USUAL = {"engine": PUBLISHED_ENGINE, "generator": (), "feasibility_count": FEASIBILITY_COUNT, "simulation": "fine"}
+USUAL = {
+    "engine": PUBLISHED_ENGINE,
+    "generator": (),
+    "representation": "features",
+    "feasibility_count": FEASIBILITY_COUNT,
+    "simulation": "fine",
+}
 """Settings that a config leaves out, with the values in that case: those of runs before there was a choice."""
 SAMPLER_KEY = "sampler"
 """Key in a config: the sampler of arms without a separate sampler."""
@@ -89,6 +95,9 @@ class MotionSettings:
     generator: tuple[str, ...] = ()
     """Generator of another package with data, model and evaluator of its own: its name, then its options, such as mdm
     checkpoint=FILE evaluator=FOLDER."""
+    representation: Literal["features", "humanml3d"] = "features"
+    """Columns that the networks learn: features, root and rotations of the body; or humanml3d, HumanML3D's 263 columns.
+    Of these 67 make the motion, so that the columns of a sample can contradict each other."""
     evaluate_corrected: bool = False
     """Also evaluate each arm's samples after correction, as people would use them who correct a model's output, against
     corrected real windows."""

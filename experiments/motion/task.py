@@ -26,6 +26,7 @@ from selfcorrect.loop.remedies.remedies import RemedyInputs, with_remedy
 from selfcorrect.loop.run import Arm, Candidate, Task
 from selfcorrect.loop.store.folder_store import FolderReader
 from selfcorrect.motion.encodings.features import FeatureCodec
+from selfcorrect.motion.encodings.humanml3d_codec import HumanML3DCodec
 from selfcorrect.motion.measures.evaluation import MotionEvaluator
 from selfcorrect.motion.measures.metrics import CORRECTED, NOVELTY
 from selfcorrect.motion.motion import MotionBatch
@@ -34,6 +35,8 @@ from selfcorrect.runtime.progress import Progress, silent
 from ..studies.arms import ArmSettings
 from .settings import GENERATORS, MotionSettings
 
+CODECS = {"features": FeatureCodec, "humanml3d": HumanML3DCodec}
+"""Codec of each representation."""
 WINDOWS_PER_LABEL = 70
 """Most windows of a label, so that long clips do not drown short ones; doubled while there are too few windows."""
 
@@ -183,7 +186,7 @@ class MotionParts:
     def make_task(self, denoiser: str, sharing: Sharing) -> MotionTask:
         """Return the task that the arms of a denoiser share."""
         data = self.data
-        codec = FeatureCodec.fit(data.training.batch)
+        codec = CODECS[self.settings.representation].fit(data.training.batch)
         config = preset(denoiser).config
         model = MotionDiffusion(
             config,

@@ -37,7 +37,8 @@ def encode_corrections(
 ) -> Corrected:
     """Return N samples with the features (T, D) of the corrections of N motions.
 
-    Rejected samples and motions that were not changed keep their features, bit for bit.
+    Rejected samples keep their features, bit for bit. So do motions that were not changed, unless features of samples
+    can contradict each other (`FeatureCodec.is_redundant`).
 
     Returns:
         The samples; `info` holds the reason and each diagnostic, NaN where a motion lacks it.
@@ -48,7 +49,7 @@ def encode_corrections(
         before = motions[index]
         after = corrections[index].motion
         is_moved = not np.array_equal(before.root_m, after.root_m)
-        if is_moved or not np.array_equal(before.rotations, after.rotations):
+        if codec.is_redundant or is_moved or not np.array_equal(before.rotations, after.rotations):
             changed.append(index)
     values = samples.values.clone()
     if changed:

@@ -6,7 +6,7 @@ skeleton's order: r00 r01 r10 r11 r20 r21.
 """
 
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import torch
@@ -26,6 +26,8 @@ STD_FLOOR = 0.05
 class FeatureCodec:
     """Codec between motion windows of a skeleton and frame rate and normalised features."""
 
+    is_redundant: ClassVar[bool] = False
+    """True if features describe a motion several times over and need not agree with each other."""
     skeleton: Skeleton
     """The skeleton of all motions."""
     fps: float

@@ -104,27 +104,37 @@ def normalise_bones(joints_m: np.ndarray, target_offsets_m: np.ndarray) -> np.nd
     return normalised
 
 
-def canonical(joints_m: np.ndarray) -> np.ndarray:
-    """Move joints (T, 22, 3) so that the lowest is on the floor and frame 0 stands at the origin facing +z."""
+def canonical(joints_m: np.ndarray, *, keep_height: bool = False) -> np.ndarray:
+    """Move joints (T, 22, 3) so that the lowest is on the floor and frame 0 stands at the origin facing +z.
+
+    keep_height: Leave heights as they are.
+    """
     root_x, _, root_z = joints_m[0, 0]
-    placed = joints_m - [root_x, joints_m[..., 1].min(), root_z]
+    placed = joints_m - [root_x, 0 if keep_height else joints_m[..., 1].min(), root_z]
     heading_rad = _heading_rad(_forward(joints_m[0], 1))
     return _about_y(-heading_rad).apply(placed)
 
 
-def encode(joints_m: np.ndarray, target_offsets_m: np.ndarray | None = None) -> np.ndarray:
-    """Describe joints (T, 22, 3), metres, y up, at 20 fps, as rows (T − 1, 263).
+def encode(
+    joints_m: np.ndarray, target_offsets_m: np.ndarray | None = None, *, fps: float = FPS, keep_height: bool = False
+) -> np.ndarray:
+    """Describe joints (T, 22, 3), metres, y up, as rows (T − 1, 263).
 
-    target_offsets_m: (22, 3) skeleton with the bone lengths that the clip gets first; None keeps the clip's. The rows
-    agree with the reference implementation if that is finite, except for turns through straight back. The reference
-    gives those the wrong sign; the rows here decode to the motion that was encoded.
+    At 20 fps and without `keep_height`, the rows agree with the reference implementation if that is finite, except for
+    turns through straight back. The reference gives those the wrong sign; the rows here decode to the motion that was
+    encoded.
+
+    Args:
+        target_offsets_m: (22, 3) skeleton with the bone lengths that the clip gets first; None keeps the clip's.
+        fps: Frame rate, on which the largest step of a contact depends.
+        keep_height: Leave heights as they are; by default the lowest joint is put on the floor.
     """
     if joints_m.ndim != 3 or joints_m.shape[1:] != (22, 3) or len(joints_m) < 2:
         raise InputError(f"expected joints of shape (at least 2 frames, 22, 3), got {joints_m.shape}")
     joints_m = joints_m.astype(float)
     if target_offsets_m is not None:
         joints_m = normalise_bones(joints_m, target_offsets_m)
-    joints_m = canonical(joints_m)
+    joints_m = canonical(joints_m, keep_height=keep_height)
     facing_rad = _smooth_facing_rad(joints_m)
     to_facing = _about_y(-facing_rad[:, None])
     steps_m = np.diff(joints_m, axis=0)
@@ -140,7 +150,7 @@ def encode(joints_m: np.ndarray, target_offsets_m: np.ndarray | None = None) -> 
         to_facing[:-1].apply(relative_m),
         _six_of_bones(orientations),
         to_facing[:-1].apply(steps_m),
-        squared_steps_m2 < SQUARED_CONTACT_STEP_M2,
+        squared_steps_m2 < SQUARED_CONTACT_STEP_M2 * (FPS / fps) ** 2,
     )
     return np.concatenate([group.reshape(len(steps_m), -1) for group in groups], axis=1)
 

@@ -1,0 +1,175 @@
+"""HumanML3D's 263 columns of windows on any body: a representation whose columns can contradict each other.
+
+HumanML3D describes a frame several times over, by joint positions, rotations, velocities and contacts. Published code
+makes the motion from root and positions alone, 67 of 263 columns. A generative model draws all columns, so in samples
+the others need not agree with these. Columns of an encoded motion agree.
+
+The 22 joints are landmarks of the body: joints, or points that are fixed to joints where the skeleton lacks a joint of
+SMPL. Decoding fits the skeleton to the landmarks, so that motions have the same bones in every representation.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...core.errors import InputError
+from ..body.smpl import body_joints
+from ..body.surface import head_point, sole_points
+from ..editing.transforms import canonicalise
+from ..geometry.rotations import identity_rotations, rotate
+from ..inverse_kinematics import aligning_turns
+from ..kinematics import forward_kinematics, local_rotations, make_continuous
+from ..motion import Motion, MotionBatch
+from ..skeleton import SIDES, SMPL_22, SMPL_22_PARENTS, Skeleton
+from . import humanml3d
+from .features import FeatureCodec
+
+COLUMNS = 263
+SMALLEST_STD = 1e-4
+"""Smallest standard deviation of a group of columns, in the group's unit: constant groups are not divided by 0."""
+
+
+@dataclass(frozen=True, eq=False)
+class HumanML3DCodec(FeatureCodec):
+    """Codec between windows and HumanML3D's columns, normalised with one standard deviation per group of columns.
+
+    Encoding a decoded sample gives columns that agree: only root and positions of the sample are left in them.
+
+    Heights are kept, unlike in HumanML3D, which puts the lowest joint of each clip on the floor. The columns of the
+    last frame lead to a frame after it, in which every joint moves on as before.
+    """
+
+    is_redundant: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if not self.mean.shape == self.std.shape == (COLUMNS,):
+            raise InputError(
+                f"HumanML3D's statistics must have shape ({COLUMNS},), "
+                f"got {tuple(self.mean.shape)} and {tuple(self.std.shape)}"
+            )
+
+    @classmethod
+    def fit(cls, batch: MotionBatch) -> Self:
+        """Return the codec of these motions' skeleton and frame rate, with their statistics."""
+        unfitted = cls(batch.skeleton, batch.fps, torch.zeros(COLUMNS).double(), torch.ones(COLUMNS).double())
+        rows = unfitted._encode_rows(batch).reshape(-1, COLUMNS)
+        std = rows.std(axis=0)
+        for group in humanml3d.columns().values():
+            std[group] = max(std[group].mean(), SMALLEST_STD)
+        return cls(batch.skeleton, batch.fps, torch.from_numpy(rows.mean(axis=0)), torch.from_numpy(std))
+
+    def encode(self, batch: MotionBatch) -> Tensor:
+        """Return normalised columns (N, T, 263), float32, of windows that all last T frames."""
+        self.check_body(batch)
+        return ((torch.from_numpy(self._encode_rows(batch)) - self.mean) / self.std).float()
+
+    def decode(self, values: Tensor) -> MotionBatch:
+        """Return windows that start at the horizontal origin and face +z, from normalised columns (N, T, 263).
+
+        Only root and positions are read. Bones keep their length, so positions that no pose has become the nearest
+        directions of bones.
+        """
+        landmarks_m = humanml3d.decode_joints(self.in_units(values))[:, :-1]
+        return canonicalise(self._fit_skeleton(landmarks_m))
+
+    @cached_property
+    def landmarks(self) -> "Landmarks":
+        """The 22 landmarks of the skeleton."""
+        return Landmarks.of_skeleton(self.skeleton)
+
+    def _encode_rows(self, batch: MotionBatch) -> np.ndarray:
+        """Return columns (N, T, 263) in their units."""
+        if np.any(batch.lengths != batch.root_m.shape[1]) or batch.root_m.shape[1] < 2:
+            raise InputError(
+                f"columns need windows of one length of at least 2 frames, got {batch.lengths.min()} to "
+                f"{batch.root_m.shape[1]} frames"
+            )
+        joints_m = self.landmarks.place(self.skeleton, batch)
+        next_m = 2 * joints_m[:, -1:] - joints_m[:, -2:-1]
+        extended_m = np.concatenate([joints_m, next_m], axis=1)
+        return np.stack([humanml3d.encode(window_m, fps=self.fps, keep_height=True) for window_m in extended_m])
+
+    def _fit_skeleton(self, landmarks_m: np.ndarray) -> MotionBatch:
+        """Return the motions whose landmarks lie as nearly as possible in the directions of (N, T, 22, 3)."""
+        skeleton = self.skeleton
+        count, frames = landmarks_m.shape[:2]
+        points_m = landmarks_m.reshape(count * frames, len(SMPL_22), 3)
+        landmarks = self.landmarks
+        positions_m = np.empty((len(points_m), len(skeleton), 3))
+        orientations = np.empty((len(points_m), len(skeleton), 4))
+        for joint, parent in enumerate(skeleton.parents):
+            before = orientations[:, parent] if joint else identity_rotations(len(points_m))
+            landmark = landmarks.of_joint.get(joint)
+            if landmark is not None:
+                positions_m[:, joint] = points_m[:, landmark]
+            else:
+                positions_m[:, joint] = positions_m[:, parent] + rotate(before, skeleton.offsets_m[joint])
+            rest_m, indices = landmarks.around(skeleton, joint)
+            bones_m = points_m[:, indices] - positions_m[:, [joint]]
+            orientations[:, joint] = aligning_turns(rest_m, bones_m, before) if indices else before
+        rotations = local_rotations(skeleton, orientations).reshape(count, frames, len(skeleton), 4)
+        root_m = positions_m[:, 0].reshape(count, frames, 3)
+        lengths = np.full(count, frames)
+        return MotionBatch(skeleton, root_m, make_continuous(rotations, axis=1), lengths=lengths, fps=self.fps)
+
+
+@dataclass(frozen=True, eq=False)
+class Landmarks:
+    """Points of a body in the place of SMPL's 22 joints, each fixed to a joint."""
+
+    joints: tuple[int, ...]
+    """(22,) the joint that carries each landmark."""
+    offsets_m: np.ndarray
+    """(22, 3) positions in the joints' frames."""
+
+    @classmethod
+    def of_skeleton(cls, skeleton: Skeleton) -> Self:
+        """Return joints where the skeleton has them, toe tips and head on a body without, points between joints else.
+
+        Raises:
+            InputError: The skeleton lacks a part that every body needs.
+        """
+        rest = Motion(skeleton, np.zeros((1, 3)), identity_rotations(1, len(skeleton)), fps=1.0)
+        rest_m = body_joints(rest)[0]
+        present = {index: joint for index, part in enumerate(SMPL_22) if (joint := skeleton.joint(part)) is not None}
+        joints = []
+        for index in range(len(SMPL_22)):
+            above = index
+            while above not in present:
+                above = SMPL_22_PARENTS[above]
+            joints.append(present[above])
+        offsets_m = rest_m - skeleton.rest_positions_m[joints]
+        for side, name in enumerate(SIDES):
+            foot = SMPL_22.index(f"{name}_foot")
+            if foot not in present:
+                soles = sole_points(skeleton)
+                corners_m = soles.offsets_m[(soles.side == side) & (soles.joints == joints[foot])]
+                offsets_m[foot] = corners_m[corners_m[:, 2] == corners_m[:, 2].max()].mean(axis=0)
+        head = SMPL_22.index("head")
+        if head not in present and (point := head_point(skeleton)) is not None:
+            joints[head], offsets_m[head] = point
+        return cls(tuple(joints), offsets_m)
+
+    @cached_property
+    def of_joint(self) -> dict[int, int]:
+        """Joint → the landmark that lies in the joint."""
+        is_joint = np.all(self.offsets_m == 0, axis=1)
+        return {joint: index for index, joint in enumerate(self.joints) if is_joint[index]}
+
+    def around(self, skeleton: Skeleton, joint: int) -> tuple[np.ndarray, list[int]]:
+        """Return the landmarks that turn with a joint: positions (K, 3) in its frame, metres, and indices."""
+        children = [child for child in skeleton.children[joint] if child in self.of_joint]
+        fixed = [index for index in range(len(SMPL_22)) if self.joints[index] == joint]
+        fixed = [index for index in fixed if index != self.of_joint.get(joint)]
+        rest_m = np.concatenate([skeleton.offsets_m[children], self.offsets_m[fixed]])
+        return rest_m, [self.of_joint[child] for child in children] + fixed
+
+    def place(self, skeleton: Skeleton, batch: MotionBatch) -> np.ndarray:
+        """Return the landmarks in the world, (N, T, 22, 3), metres."""
+        positions_m, orientations = forward_kinematics(skeleton, batch.root_m, batch.rotations)
+        joints = list(self.joints)
+        return positions_m[:, :, joints] + rotate(orientations[:, :, joints], self.offsets_m)
