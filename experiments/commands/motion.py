@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 from tyro.conf import arg
 from tyro.extras import literal_type_from_choices
 
+from selfcorrect.core.errors import SettingError
 from selfcorrect.loop.store.wandb_options import WandbOptions
 from selfcorrect.runtime.processes import default_workers
 from selfcorrect.simulators.settings.engine_table import ENGINES
@@ -81,7 +82,10 @@ class MotionCommand:
     def complete(self) -> MotionSettings:
         """Return the settings with all axes; SettingError for options that exclude each other or do nothing."""
         has_other_model = self.settings.generator != PRESETS[self.preset].generator
+        if has_other_model and self.axes.denoiser:
+            raise SettingError("--denoiser names a network of this package, and --generator replaces it; leave one out")
         settings = self.axes.refine(drop_controls(self.settings) if has_other_model else self.settings)
+        settings = settings.name_generator()
         if not settings.own_correctors:
             options = {
                 "corrector-timeout": self.options.corrector_timeout_s,

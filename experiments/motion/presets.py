@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from selfcorrect.loop.models.diffusion.presets import preset
+from selfcorrect.loop.models.diffusion.presets import preset, preset_names
 
 from ..studies.arms import BASELINE, STATIC, ArmSettings
 from .settings import KeptModels, MotionSettings, find_engine
@@ -46,7 +46,9 @@ def select_controls(
 
 
 def count_ancestral_steps(denoiser: str) -> int:
-    """Return the number of ancestral steps of a network's control arms."""
+    """Return the number of ancestral steps of a network's control arms; own generators have none of these arms."""
+    if denoiser not in preset_names():
+        return ANCESTRAL_STEPS
     return max(ANCESTRAL_STEPS, preset(denoiser).config.sampling_steps)
 
 

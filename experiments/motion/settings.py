@@ -14,7 +14,7 @@ from tyro.extras import literal_type_from_choices
 from selfcorrect.core.checks import MOST, check_choice, check_count
 from selfcorrect.core.errors import SettingError
 from selfcorrect.loop.models.diffusion.config import DiffusionConfig
-from selfcorrect.loop.models.diffusion.presets import DENOISER_PRESETS, preset
+from selfcorrect.loop.models.diffusion.presets import DENOISER_PRESETS, DenoiserPreset, preset
 from selfcorrect.loop.remedies.table import PLACES, REMEDIES
 from selfcorrect.loop.store.run_folder import CONFIG
 from selfcorrect.runtime.registry import Registry, Row
@@ -22,7 +22,7 @@ from selfcorrect.simulators.settings.engine_table import ENGINES, PUBLISHED_ENGI
 from selfcorrect.storage.files.digests import read_with_digest
 from selfcorrect.storage.files.strict_json import spell_infinity
 
-from ..studies.arms import ArmSettings, folder_name
+from ..studies.arms import ArmSettings, folder_name, name_function
 from .correctors.table import THEN, corrector_row, is_own
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ LEAST_COUNTS = {
 USUAL = {
     "engine": PUBLISHED_ENGINE,
     "generator": (),
+    "start_from": (),
     "representation": "features",
     "feasibility_count": FEASIBILITY_COUNT,
     "simulation": "fine",
@@ -93,8 +94,11 @@ class MotionSettings:
     feasibility_count: Suppress[Fixed[int]] = FEASIBILITY_COUNT
     """Samples of the last generation of which the root force is measured."""
     generator: tuple[str, ...] = ()
-    """Generator of another package with data, model and evaluator of its own: its name, then its options, such as mdm
-    checkpoint=FILE evaluator=FOLDER."""
+    """Generative model in place of the networks: FILE.py:function or package.module:function, or the name of a
+    generator of another package; then its options, such as mdm checkpoint=FILE evaluator=FOLDER."""
+    start_from: tuple[str, ...] = ()
+    """A finished run and an arm in it, such as runs/first replace+none: its last samples take the place of the real
+    training windows."""
     representation: Literal["features", "humanml3d"] = "features"
     """Columns that the networks learn: features, root and rotations of the body; or humanml3d, HumanML3D's 263 columns.
     Of these 67 make the motion, so that the columns of a sample can contradict each other."""
@@ -122,15 +126,24 @@ class MotionSettings:
         self._fill_in_steps()
         self._check_counts()
         for denoiser, arms in self.arms.items():
-            _check_arms(denoiser, arms)
+            _check_arms(arms, None if self.generator else preset(denoiser).config)
+        if len(self.start_from) not in (0, 2):
+            raise SettingError(f"start-from takes a run folder and an arm, got {' '.join(self.start_from)!r}")
         if not self.data:
             raise SettingError("data must name at least one source: deepmimic, or paths of motion files and folders")
 
     def _fill_in_steps(self) -> None:
         """Take the presets' numbers of steps for denoisers without any."""
         for setting in ("steps", "initial_steps"):
-            defaults = {denoiser: getattr(preset(denoiser), setting) for denoiser in (*DENOISER_PRESETS, *self.arms)}
+            denoisers = (*DENOISER_PRESETS, *self.arms)
+            defaults = {denoiser: getattr(self._preset(denoiser), setting) for denoiser in denoisers}
             object.__setattr__(self, setting, defaults | dict(getattr(self, setting)))
+
+    def _preset(self, denoiser: str) -> DenoiserPreset:
+        """Return the preset of a denoiser, or usual numbers of steps of a generator that stands in its place."""
+        if self.generator and denoiser not in DENOISER_PRESETS:
+            return DenoiserPreset(DiffusionConfig(), denoiser)
+        return preset(denoiser)
 
     def _check_counts(self) -> None:
         """Raise SettingError for a count that is too small or too large."""
@@ -145,11 +158,20 @@ class MotionSettings:
 
     def check_generator(self) -> None:
         """Raise SettingError if the package of the generator is not installed."""
-        if self.generator and self.generator[0] not in GENERATORS.names:
+        if self.generator and ":" not in self.generator[0] and self.generator[0] not in GENERATORS.names:
             raise SettingError(
-                f"the generator {self.generator[0]} needs a package of its own; in a clone of the repository, "
-                "pip install ./examples/plugins/mdm_generator adds mdm"
+                f"the generator {self.generator[0]} needs a package of its own, or is FILE.py:function; in a clone of "
+                "the repository, pip install ./examples/plugins/mdm_generator adds mdm"
             )
+
+    def name_generator(self) -> MotionSettings:
+        """Return settings whose arms stand under the generator's name, in place of the networks that it replaces."""
+        if not self.generator:
+            return self
+        name = name_function(self.generator[0])
+        replaced = next(iter(self.arms))
+        steps = {setting: {name: getattr(self, setting)[replaced]} for setting in ("steps", "initial_steps")}
+        return replace(self, arms={name: tuple(dict.fromkeys(self.all_arms))}, **steps)
 
     def check_engine(self) -> None:
         """Raise SettingError for a corrector without root force in an engine where bodies cannot balance."""
@@ -185,8 +207,8 @@ class MotionSettings:
 
     def words(self, denoiser: str) -> str:
         """Return what samples of a denoiser look like, with the denoiser's name where another has the same words."""
-        character = preset(denoiser).character
-        characters = [preset(name).character for name in self.arms]
+        character = self._preset(denoiser).character
+        characters = [self._preset(name).character for name in self.arms]
         return character if characters.count(character) < 2 else f"{character} ({denoiser})"
 
     def config(self) -> dict[str, object]:
@@ -215,9 +237,11 @@ class MotionSettings:
         }
 
 
-def _check_arms(denoiser: str, arms: tuple[ArmSettings, ...]) -> None:
+def _check_arms(arms: tuple[ArmSettings, ...], config: DiffusionConfig | None) -> None:
     """Raise SettingError for an unknown corrector or remedy, one that an arm cannot have, or an arm that is there
     twice.
+
+    config: Settings of the network that the arms change; None for a generator that is not known here.
     """
     for arm in arms:
         if ":" not in arm.corrector or THEN in arm.corrector:
@@ -226,7 +250,8 @@ def _check_arms(denoiser: str, arms: tuple[ArmSettings, ...]) -> None:
         PLACES.row(arm.place)
         if arm.place != "data" and arm.corrector == "none":
             raise SettingError(f"the place {arm.place} needs a corrector, and the arm {arm.key} has none")
-        arm.change_config(preset(denoiser).config)
+        if config is not None:
+            arm.change_config(config)
     names = [folder_name(arm.key) for arm in arms]
     if len(set(names)) != len(names):
         raise SettingError(f"an arm occurs twice in a comparison: {', '.join(names)}")
@@ -285,7 +310,7 @@ def settings_from_config(config: Mapping[str, Any]) -> MotionSettings:
     values: dict[str, Any] = {**USUAL, **config}
     arms = {comparison["denoiser"]: arms_from_config(comparison) for comparison in values.pop("comparisons")}
     values.pop(SAMPLER_KEY, None)
-    for name in ("data", "reference", "generator"):
+    for name in ("data", "reference", "generator", "start_from"):
         values[name] = tuple(values.get(name, getattr(MotionSettings, name)))
     return MotionSettings(arms, **values)
 

@@ -16,6 +16,7 @@ from selfcorrect.loop.models.diffusion.denoiser_table import DENOISERS
 from selfcorrect.loop.models.diffusion.model import choose_device
 from selfcorrect.loop.models.diffusion.presets import preset
 from selfcorrect.loop.models.protocol import GenerativeModel
+from selfcorrect.loop.policy import parse_policy
 from selfcorrect.loop.remedies.remedies import RemedyInputs, with_place, with_remedy
 from selfcorrect.loop.remedies.spectrum import restore_energy
 from selfcorrect.loop.remedies.table import REMEDIES
@@ -35,7 +36,8 @@ from ..studies.study import Measure, SeedRun, Study, StudyTask, seed_runs
 from .correctors.own import CorrectorInputs, build_corrector, own_identity, try_corrector
 from .correctors.table import corrector_row, is_own
 from .measures import measure_model, score_references
-from .settings import DEFAULTS, GENERATORS, MotionSettings, RunOptions, extends
+from .own_generator import identify_generator, try_model
+from .settings import DEFAULTS, MotionSettings, RunOptions, extends
 from .task import MotionTask, Sharing, as_samples, motion_data, motion_task, sampled_task, trained_model
 
 
@@ -231,7 +233,19 @@ def check_motion_study(study: MotionStudy, *, is_elsewhere: bool = False) -> Mot
         choose_device(study.options.device)
     identities = own_identities(study.experiment, study.options.corrector_timeout_s)
     motion_data(study.experiment, streams(study.experiment.first_seed))
+    if study.experiment.generator and ":" in study.experiment.generator[0]:
+        _try_generator(study.experiment)
     return replace(study, code=identities)
+
+
+def _try_generator(settings: MotionSettings) -> None:
+    """Try a user's generator and every arm's changes of it, before anything is trained; SettingError if one fails."""
+    stream = streams(settings.first_seed)
+    task = motion_task(settings, next(iter(settings.arms)), stream)
+    try_model(settings.generator[0], task.model, task.real, stream.child("trial"))
+    for arm in settings.all_arms:
+        loop_arm = Arm(parse_policy(arm.policy, task.fresh_source), generations=1)
+        with_remedy(sampled_task(task, arm), loop_arm, arm.remedy, RemedyInputs())
 
 
 _PROCESSES_PER_CARD = 4
@@ -252,11 +266,13 @@ def own_identities(settings: MotionSettings, limit_s: float | None = None) -> di
     identities = {}
     for name in settings.own_correctors:
         identities[_corrector_named(name)] = own_identity(name, limit_s)
-    denoisers = {preset(denoiser).config.denoiser for denoiser in settings.arms}
+    denoisers = set() if settings.generator else {preset(denoiser).config.denoiser for denoiser in settings.arms}
+    if settings.generator:
+        identities |= identify_generator(settings.generator[0])
     remedies = {arm.remedy for arm in settings.all_arms}
     chosen = ((DENOISERS, denoisers), (REMEDIES, remedies), (ENGINES, {settings.engine}))
     added = (METRIC_TABLE, [metric.key for metric in added_metrics()])
-    for registry, names in (*chosen, (GENERATORS, settings.generator[:1]), added):
+    for registry, names in (*chosen, added):
         for name in sorted(names):
             identities |= registry.identify(name)
     return identities

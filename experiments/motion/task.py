@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Literal, Protocol, cast, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from selfcorrect.core.errors import InputError
+from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.datasets.collections.deepmimic import CYCLIC
@@ -33,7 +33,7 @@ from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.runtime.progress import Progress, silent
 
 from ..studies.arms import ArmSettings
-from .settings import GENERATORS, MotionSettings
+from .settings import MotionSettings
 
 CODECS = {"features": FeatureCodec, "humanml3d": HumanML3DCodec}
 """Codec of each representation."""
@@ -56,6 +56,8 @@ class MotionData:
     """Real windows of the same clips that are in none of these, or in the reference alone."""
     held_out: Literal["nothing", "times", "sources"]
     """Material that only the reference shows: other times of the same clips, or other sources."""
+    start: tuple[MotionBatch, Tensor] | None = None
+    """Motions and labels that the loop starts from in place of the training windows."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -187,19 +189,13 @@ class MotionParts:
         """Return the task that the arms of a denoiser share."""
         data = self.data
         codec = CODECS[self.settings.representation].fit(data.training.batch)
-        config = preset(denoiser).config
-        model = MotionDiffusion(
-            config,
-            frames=self.settings.frames,
-            features=len(codec.mean),
-            classes=len(data.training.label_names),
-            device=choose_device(sharing.device),
-            on_training_step=lambda step: sharing.progress("train", step, sharing.training_steps),
-            on_sampling_step=lambda step: sharing.progress("sample", step, config.sampling_steps),
-        )
+        real = as_samples(data.training, codec)
+        if data.start is not None:
+            motions, labels = data.start
+            real = Samples.real(codec.encode(motions), labels)
         return MotionTask(
-            model=model,
-            real=as_samples(data.training, codec),
+            model=self.make_model(denoiser, real, len(data.training.label_names), sharing),
+            real=real,
             evaluate=_make_evaluation(self.settings, codec, self.evaluator, data.training),
             initial_steps=self.settings.initial_steps[denoiser],
             space=lambda values: self.evaluator.geometric(codec.decode(values)),
@@ -209,15 +205,40 @@ class MotionParts:
             evaluator=self.evaluator,
         )
 
+    def make_model(self, denoiser: str, real: Samples, classes: int, sharing: Sharing) -> GenerativeModel:
+        """Return the untrained model of real windows, values (N, T, D), with labels of so many classes."""
+        config = preset(denoiser).config
+        return MotionDiffusion(
+            config,
+            frames=real.values.shape[1],
+            features=real.values.shape[2],
+            classes=classes,
+            device=choose_device(sharing.device),
+            on_training_step=lambda step: sharing.progress("train", step, sharing.training_steps),
+            on_sampling_step=lambda step: sharing.progress("sample", step, config.sampling_steps),
+        )
+
 
 @lru_cache(maxsize=1)
 def load_parts(settings: MotionSettings, stream: Stream) -> SeedParts:
-    """Return what the arms of a seed share, by the generator of another package if the settings name one."""
+    """Return what the arms of a seed share, by the generator that the settings name, if any."""
     if settings.generator:
-        return GENERATORS.call(settings.generator[0], SeedParts, settings, stream)
+        from .own_generator import make_own_parts  # which adds to the classes here
+
+        return make_own_parts(settings, stream)
+    return MotionParts(settings, load_windows(settings, stream))
+
+
+def load_windows(settings: MotionSettings, stream: Stream) -> MotionData:
+    """Load the sources and draw the windows of a seed."""
     needed = settings.real_count + 2 * settings.evaluated_count
     split = _load_split(settings.data, settings.reference, settings.frames, settings.fps, needed)
-    return MotionParts(settings, select_windows(settings, split, stream))
+    data = select_windows(settings, split, stream)
+    if not settings.start_from:
+        return data
+    from .start import read_start  # which reads windows
+
+    return replace(data, start=read_start(settings, stream, data.training))
 
 
 def motion_data(settings: MotionSettings, stream: Stream) -> MotionData:
@@ -268,8 +289,15 @@ def _make_evaluation(
 
 
 def sampled_task(task: MotionTask, arm: ArmSettings, progress: Progress = silent) -> Task:
-    """The loop's task with the arm's way of sampling."""
-    model = cast(MotionDiffusion, task.model)
+    """Return the loop's task, sampled as the arm says; SettingError if the arm changes a model that cannot change."""
+    model = task.model
+    if not isinstance(model, MotionDiffusion):
+        if arm.sampling:
+            raise SettingError(
+                f"the arm {arm.title} needs a diffusion model, got {type(model).__name__}; "
+                f"leave out {', '.join(arm.sampling)}"
+            )
+        return task
     config = arm.change_config(model.config)
     model = replace(model, config=config, on_sampling_step=lambda step: progress("sample", step, config.sampling_steps))
     return replace(task, model=model)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from tyro.conf import Suppress
@@ -127,7 +128,7 @@ class ArmSettings:
                 raise SettingError(
                     f"arm {text!r}: expected {','.join(POSITIONS).upper()},NAME=VALUE, each once; got {part!r}"
                 )
-            values[name] = _read_value(value)
+            values[name] = read_value(value)
         try:
             arm = read_as(cls, values, f"arm {text!r}")
         except InputError as error:
@@ -199,8 +200,8 @@ class ArmSettings:
         """Name of the arm, or all axes: the key in rows, mappings and folders of a study."""
         if self.name:
             return self.name
-        corrector = self.corrector.replace(":", ".").replace("+", "-then-")
-        functions = {name: getattr(self, name).replace(":", ".") or None for name in ("bias", "fitting")}
+        corrector = name_function(self.corrector).replace("+", "-then-")
+        functions = {name: name_function(getattr(self, name)) or None for name in ("bias", "fitting")}
         return format_arm_name(self.policy, corrector, self.changes | functions)
 
     @property
@@ -297,7 +298,13 @@ class ArmSettings:
         return {name: value for name, value in asdict(self).items() if name not in NEWER or name in changes}
 
 
-def _read_value(text: str) -> object:
+def name_function(reference: str) -> str:
+    """Return the name of package.module:function or FILE.py:function in names of folders, "package.module.function"."""
+    path, _, function = reference.rpartition(":")
+    return f"{Path(path).name.removesuffix('.py')}.{function}" if path else function
+
+
+def read_value(text: str) -> object:
     """Return the number or the truth value that a text is, or the text."""
     if text in ("true", "false"):
         return text == "true"

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeAlias, TypeVar, cast
+from typing import Any, Generic, Literal, TypeAlias, TypeVar
 
 from selfcorrect.core.errors import RunFolderError
 from selfcorrect.core.randomness import Stream, streams
@@ -309,7 +309,8 @@ def run_arm(study: Study, run: SeedRun, arm: ArmSettings, progress: Progress) ->
         _tell_done(progress, store.latest, length)
         model = run_loop(loop_task, loop_arm, store, first, run.stream, observe)
         if keeps_sampler:
-            store.finish(dict(cast(Any, model).for_sampling().state()))  # models of the motion experiment
+            drop_training = getattr(model, "for_sampling", None)  # models of the motion experiment have it
+            store.finish(dict((drop_training() if drop_training else model).state()))
 
 
 def run_measure(study: Study, run: SeedRun, arm: ArmSettings | None, measure: Measure, progress: Progress) -> None:

@@ -227,21 +227,29 @@ def import_object(reference: str) -> Any:
 
 
 def import_callable(reference: str, kind: str = "corrector") -> Callable[..., Any]:
-    """Import the callable at "package.module:function", also from the current folder.
+    """Import the callable at "package.module:function", also from the current folder, or at "FILE.py:function".
 
     Raises:
         SettingError: The reference is malformed, or leads to nothing that can be called.
     """
-    module_name, _, attribute = reference.partition(":")
+    module_name, _, attribute = reference.rpartition(":")
     if not (module_name and attribute):
-        raise SettingError(f"a {kind} is given as package.module:function, got {reference!r}")
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
+        raise SettingError(f"a {kind} is given as package.module:function or FILE.py:function, got {reference!r}")
+    folder = os.getcwd()
+    file = Path(module_name).resolve() if module_name.endswith(".py") else None
+    if file is not None:
+        if not file.is_file():
+            raise SettingError(f"{module_name}: no such file, asked for as {kind} {reference!r}")
+        folder, module_name = str(file.parent), file.stem
+    if folder not in sys.path:
+        sys.path.append(folder)
     try:
         with forbid_exit():
             module = import_module(module_name)
     except Exception as error:
         raise SettingError(f"cannot import the module {module_name!r} of {kind} {reference!r}: {error}") from error
+    if file is not None and Path(module.__file__ or "").resolve() != file:
+        raise SettingError(f"{file} cannot be imported: {module_name!r} is another module here; rename the file")
     if not hasattr(module, attribute):
         raise SettingError(f"module {module_name!r} has no {attribute!r}, asked for as {kind} {reference!r}")
     corrector = getattr(module, attribute)
