@@ -8,15 +8,15 @@ import torch
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.core.samples import Samples
+from selfcorrect.experiments.motion.correctors.lifting import encode_corrections
 from selfcorrect.motion.body.smpl import to_smpl
-from selfcorrect.motion.corrector_interface.lifting import encode_corrections
-from selfcorrect.motion.corrector_interface.results import CorrectedMotion
 from selfcorrect.motion.editing.transforms import canonicalise, raise_motion, turn
 from selfcorrect.motion.encodings.humanml3d import columns
 from selfcorrect.motion.encodings.humanml3d_codec import COLUMNS, HumanML3DCodec
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.simulators.results.results import CorrectedMotion
 
 MAKE_THE_MOTION = ("yaw rate", "velocity", "height", "positions")
 SAY_IT_AGAIN = ("rotations", "velocities", "contacts")
