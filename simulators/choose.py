@@ -25,8 +25,9 @@ from .body.curves import smoothstep
 from .compare.comparison import MotionComparison, measure_correction
 from .compare.evaluate import explain_large_move
 from .results.results import CorrectedMotion, CorrectMotions, Failure, FailureKind, Note, NoteKind, Repair, Stage
+from .results.way_back import join, map_time
 from .views.floor import MotionOnFloor
-from .views.pieces import SAME_FLOOR_M, average_figures
+from .views.pieces import SAME_FLOOR_M
 
 _SLIDES_MORE_M_S = 0.002
 """Feet on an estimated plane that slide faster by less have not got worse."""
@@ -130,10 +131,9 @@ class KeptStretch:
         root_m = base.root_m.copy()
         rotations = base.rotations.copy()
         is_kept = np.ones(len(base), dtype=bool)
-        supports = []
-        notes: dict[Note, None] = {}
+        placed = []
         for (start, stop), part in zip(self.spans, corrections, strict=True):
-            correction = part.later(start)
+            correction = map_time(part, range(start, stop + 1))
             frames = np.arange(start, stop)
             from_stretch = stop - 1 - frames if start == 0 else frames - start
             share = smoothstep(from_stretch / self.fading)
@@ -144,18 +144,12 @@ class KeptStretch:
             root_m[frames] += share[:, None] * (corrected.root_m - root_m[frames])
             rotations[frames] = corrected.rotations
             rotations[start + fading] = blended
-            supports += correction.supports
-            notes |= dict.fromkeys(correction.notes)
+            placed.append(correction)
         kept_frames = np.flatnonzero(is_kept)
         weights = [stop - start for start, stop in self.spans]
         kept = Note(NoteKind.STRETCH_KEPT, frames=(int(kept_frames[0]), int(kept_frames[-1])))
-        correction = CorrectedMotion(
-            motion=replace(self.motion, root_m=root_m, rotations=rotations),
-            stage=Stage.last(correction.stage for correction in corrections),
-            supports=tuple(supports),
-            notes=(kept, *notes),
-        )
-        return replace(correction, **average_figures(corrections, weights))
+        motion = replace(self.motion, root_m=root_m, rotations=rotations)
+        return join(motion, placed, [kept], weights)
 
     def _measure_raises_m(self, corrections: Sequence[CorrectedMotion]) -> list[float]:
         """Return the median rise of each part."""

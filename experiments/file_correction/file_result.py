@@ -14,7 +14,7 @@ from typing import Any
 from selfcorrect.core.errors import DamagedError, InputError
 from selfcorrect.motion.measures.physical import FIGURES, MotionFigure, is_worse
 from selfcorrect.simulators.results.results import FailureKind, Stage
-from selfcorrect.simulators.views.pieces import average_tables
+from selfcorrect.simulators.results.way_back import average_tables
 from selfcorrect.storage.files.digests import append_digest, decode_with_digest
 from selfcorrect.storage.files.limits import read_bytes
 from selfcorrect.storage.files.strict_json import read_as

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from math import inf
 from types import MappingProxyType
@@ -91,12 +91,6 @@ class Failure:
             if option not in self.tried and not (self.value is None and "{value" in words):
                 advice.append(words.format(**vars(self)))
         return f"{sentence}; {', or '.join(advice)}" if advice else sentence
-
-    def later(self, frames: int) -> Self:
-        """Return the failure in a motion with `frames` more frames at its beginning."""
-        frame = None if self.frame is None else self.frame + frames
-        last_frame = None if self.last_frame is None else self.last_frame + frames
-        return replace(self, frame=frame, last_frame=last_frame)
 
 
 class Stage(StrEnum):
@@ -203,10 +197,6 @@ class Note:
         """First and last frame of each stretch that was kept."""
         return tuple(zip(self.frames[::2], self.frames[1::2], strict=True))
 
-    def later(self, frames: int) -> Self:
-        """Return the note of a motion with `frames` more frames at its beginning."""
-        return replace(self, frames=tuple(frame + frames for frame in self.frames))
-
 
 SHORTEST_FRAMES = 4
 """Minimum number of frames of a motion that can be corrected."""
@@ -274,15 +264,6 @@ class CorrectedMotion:
             if name in self.after:
                 errors[f"{name}_after"] = self.after[name]
         return {**self.figures, **errors, **self.residual}
-
-    def later(self, frames: int) -> Self:
-        """Return the correction with all that it says of frames as in a motion with more frames at its beginning."""
-        return replace(
-            self,
-            failure=self.failure and self.failure.later(frames),
-            supports=tuple(support.shift((0.0, 0.0, 0.0), frames) for support in self.supports),
-            notes=tuple(note.later(frames) for note in self.notes),
-        )
 
 
 CorrectMotions: TypeAlias = Callable[[Sequence[Motion]], Sequence[CorrectedMotion]]

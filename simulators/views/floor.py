@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-
-from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.geometry.rotations import invert, rotate
 from selfcorrect.motion.geometry.vectors import UP
 from selfcorrect.motion.motion import Motion
@@ -14,11 +11,10 @@ from selfcorrect.motion.perception.floor_view import FloorView
 from selfcorrect.motion.perception.foot_frames import estimate_foot_frames
 from selfcorrect.motion.perception.ground_plane import TILTED_DEG, GroundPlane
 from selfcorrect.motion.perception.observed_ground import OTHER_GROUND_M, ObservedGround
-from selfcorrect.motion.support import Support
-from selfcorrect.motion.views import TurnedWorld
 
 from ..results.level_world import find_frames_between_t_poses, see_level
 from ..results.results import CorrectedMotion, Note, NoteKind
+from ..results.way_back import map_space
 
 NOTED_M = 0.01
 """Maximum distance of a floor from y = 0, in m, that needs no note."""
@@ -106,10 +102,8 @@ class MotionOnFloor:
         if not correction.accepted:
             return replace(correction, motion=self.given)
         turned = None if self.levels else self.seen.turned
-        supports = tuple(self._restore_support(support, turned) for support in correction.supports)
-        motion = replace(raise_motion(correction.motion, self.seen.lowest_m), ground=self.given.ground)
-        motion = turned.restore(motion) if turned else motion
-        return self.put_floor_at_zero(replace(correction, motion=motion, supports=supports))
+        placed = map_space(correction, (0.0, self.seen.lowest_m, 0.0), turned)
+        return self.put_floor_at_zero(replace(placed, motion=replace(placed.motion, ground=self.given.ground)))
 
     def put_floor_at_zero(self, correction: CorrectedMotion) -> CorrectedMotion:
         """Return a restored correction whose floor, as its feet show it, is at y = 0, with notes on its height.
@@ -137,13 +131,5 @@ class MotionOnFloor:
         if not floor_m:
             return replace(correction, notes=tuple(notes))
         figures = {**correction.figures, "floor_m": floor_m}
-        motion = _fit_soles_to_floor(replace(correction.motion, root_m=correction.motion.root_m - floor_m * up))
-        supports = tuple(support.shift(-floor_m * up) for support in correction.supports)
-        return replace(correction, motion=motion, supports=supports, notes=tuple(notes), figures=figures)
-
-    def _restore_support(self, support: Support, turned: TurnedWorld | None) -> Support:
-        raised = support.shift((0.0, self.seen.lowest_m, 0.0))
-        if turned is None:
-            return raised
-        x, y, z = rotate(invert(turned.turn), np.array(raised.top_m)).tolist()
-        return replace(raised, top_m=(x, y, z))
+        moved = map_space(correction, -floor_m * up)
+        return replace(moved, motion=_fit_soles_to_floor(moved.motion), notes=tuple(notes), figures=figures)

@@ -1,6 +1,6 @@
 """Long motions corrected piece by piece, so that memory does not grow with length."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -13,11 +13,11 @@ from selfcorrect.motion.kinematics import make_continuous
 from selfcorrect.motion.measures.roughness import added_by_joint_deg_s
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.foot_frames import get_foot_frames
-from selfcorrect.motion.support import Support
 
-from ..results.results import PIECE_FRAMES, CorrectedMotion, Note, Stage
+from ..results.results import PIECE_FRAMES, CorrectedMotion
 from ..results.timeline import Timeline
 from ..results.view import CorrectionView
+from ..results.way_back import join, map_time
 
 _LONGEST_LOOP = 4
 """Length of the longest loop that is corrected as a whole, in pieces."""
@@ -65,29 +65,21 @@ def merge_corrections(motion: Motion, starts: Sequence[int], corrections: Sequen
     """
     merged = replace(motion, root_m=np.empty_like(motion.root_m), rotations=np.empty_like(motion.rotations))
     timeline: Timeline | None = None
-    supports: list[Support] = []
-    notes: dict[Note, None] = {}
+    placed = []
     counts = []
     stop = 0
-    for start, correction in zip(starts, corrections, strict=True):
+    for start, part in zip(starts, corrections, strict=True):
+        correction = map_time(part, range(start, start + len(part.motion) + 1))
         timeline = _append_timeline(timeline, correction.timeline, start, stop)
         if not correction.accepted:
-            failure = correction.failure and correction.failure.later(start)
-            return replace(correction, motion=motion, failure=failure, timeline=timeline)
+            return replace(correction, motion=motion, timeline=timeline)
         away_m = _append_piece(merged, correction.motion, start, stop)
-        supports += [support.shift(away_m, start) for support in correction.supports]
-        notes |= dict.fromkeys(note.later(start) for note in correction.notes)
+        supports = tuple(support.shift(away_m) for support in correction.supports)
+        placed.append(replace(correction, supports=supports))
         counts.append(len(correction.motion) - max(stop - start, 0))
         stop = start + len(correction.motion)
-    correction = CorrectedMotion(
-        merged,
-        stage=Stage.last(correction.stage for correction in corrections),
-        added_angular_speed_deg_s=added_by_joint_deg_s(motion, merged),
-        timeline=timeline,
-        supports=tuple(supports),
-        notes=tuple(notes),
-    )
-    return replace(correction, **average_figures(corrections, counts))
+    joined = join(merged, placed, weights=counts)
+    return replace(joined, added_angular_speed_deg_s=added_by_joint_deg_s(motion, merged), timeline=timeline)
 
 
 def _append_timeline(timeline: Timeline | None, piece: Timeline | None, start: int, stop: int) -> Timeline | None:
@@ -121,17 +113,3 @@ def _append_piece(merged: Motion, piece: Motion, start: int, stop: int) -> np.nd
     merged.root_m[frames] = root_m
     merged.rotations[frames] = make_continuous(rotations)
     return away_m
-
-
-def average_figures(corrections: Sequence[CorrectedMotion], weights: Sequence[int]) -> dict[str, dict[str, float]]:
-    """Return the weighted means of the figures that all corrections have, by field of `CorrectedMotion`."""
-    means = {}
-    for field in ("before", "after", "residual", "figures"):
-        means[field] = average_tables([getattr(correction, field) for correction in corrections], weights)
-    return means
-
-
-def average_tables(tables: Sequence[Mapping[str, float]], weights: Sequence[int]) -> dict[str, float]:
-    """Return the weighted means of the figures that all tables have."""
-    shared = [name for name in (tables[0] if tables else ()) if all(name in table for table in tables)]
-    return {name: float(np.average([table[name] for table in tables], weights=weights)) for name in shared}

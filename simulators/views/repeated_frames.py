@@ -8,6 +8,7 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.repeats import FrameRepeats, FrameTimes
 
 from ..results.results import CorrectedMotion, Note, NoteKind
+from ..results.way_back import map_time
 
 
 def restore_frames_of_file(
@@ -43,12 +44,7 @@ def _make_notes(repeats: FrameRepeats, *, is_even: bool) -> Iterator[Note]:
 
 def _restore_copies(repeats: FrameRepeats, original: Motion, correction: CorrectedMotion) -> CorrectedMotion:
     """Return the correction of a motion with copies from the correction of the samples."""
-    starts = repeats.find_bounds()
-    failure = correction.failure
-    if failure is not None:
-        first = None if failure.frame is None else starts[failure.frame]
-        last = None if failure.last_frame is None else starts[failure.last_frame]
-        failure = replace(failure, frame=first, last_frame=last)
+    correction = map_time(correction, repeats.find_bounds())
     motion = original
     if correction.accepted:
         corrected = correction.motion.select_frames(repeats.sources)
@@ -57,7 +53,4 @@ def _restore_copies(repeats: FrameRepeats, original: Motion, correction: Correct
     if timeline is not None:
         repeated = timeline.select_frames(repeats.sources[repeats.sources < len(timeline)])
         timeline = replace(repeated, fps=original.fps)
-    supports = []
-    for support in correction.supports:
-        supports.append(replace(support, first=starts[support.first], last=starts[support.last + 1] - 1))
-    return replace(correction, motion=motion, failure=failure, timeline=timeline, supports=tuple(supports))
+    return replace(correction, motion=motion, timeline=timeline)

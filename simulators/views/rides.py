@@ -12,10 +12,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from selfcorrect.motion.editing.transforms import raise_motion
+from selfcorrect.motion.geometry.vectors import UP
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.observed_ground import ObservedGround
 
 from ..results.results import CorrectedMotion, Note, NoteKind
+from ..results.way_back import map_space
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +59,4 @@ class Ride:
         if self.kind is NoteKind.RISE_REMOVED and correction.accepted:
             notes = [note for note in correction.notes if note.kind is not NoteKind.NOT_LEVELLED]
             return replace(correction, notes=(note, *notes))
-        supports = tuple(support.shift((0.0, rises_m[support.first], 0.0)) for support in correction.supports)
-        motion = raise_motion(correction.motion, rises_m)
-        return replace(correction, motion=motion, supports=supports, notes=(note, *correction.notes))
+        return map_space(replace(correction, notes=(note, *correction.notes)), rises_m[:, None] * UP)

@@ -26,6 +26,7 @@ from ..cleanup.splices import JoinSplices, find_takes
 from ..results.results import SHORTEST_FRAMES, CorrectedMotion, Failure, Note, NoteKind
 from ..results.timeline import Timeline
 from ..results.view import CorrectionView
+from ..results.way_back import map_space, map_time
 from .pieces import merge_corrections
 
 MARGIN_S = 1.5
@@ -72,7 +73,7 @@ class TPoseEnds:
             return correction
         motion = self.motion
         timeline = correction.timeline and correction.timeline.pad(before=self.opening)
-        correction = correction.later(self.opening)
+        correction = map_time(correction, range(self.opening, len(motion) - self.closing + 1))
         if not correction.accepted:
             return replace(correction, motion=motion, timeline=timeline)
         frames = slice(self.opening, len(motion) - self.closing)
@@ -155,13 +156,9 @@ class Segment:
         is_glide_removed = any(note.kind is NoteKind.GLIDE_REMOVED for note in cut.notes)
         same_travel = same_travel and not is_glide_removed
         back_m = (self.take.root_m[0] - cut.motion.root_m[self.margin]) * ALONG_FLOOR
-        moved = replace(cut.motion, root_m=cut.motion.root_m + back_m)
-        return replace(
-            cut,
-            motion=close_loop(moved, self.take, self.margin, same_travel=same_travel),
-            supports=tuple(support.shift(back_m) for support in _supports_within(cut.supports, frames)),
-            notes=(*cut.notes, Note(NoteKind.LOOP, self.take.seconds)),
-        )
+        moved = map_space(replace(cut, supports=tuple(_supports_within(cut.supports, frames))), back_m)
+        closed = close_loop(moved.motion, self.take, self.margin, same_travel=same_travel)
+        return replace(moved, motion=closed, notes=(*cut.notes, Note(NoteKind.LOOP, self.take.seconds)))
 
     def _map_failure_to_loop(self, failure: Failure) -> Failure:
         """Return a failure in the unrolled loop at the repeated frames of the loop."""

@@ -12,8 +12,9 @@ from selfcorrect.motion.kinematics import in_chunks, joint_positions
 from selfcorrect.motion.motion import Motion
 
 from ..compare.comparison import measure_correction
-from ..results.results import SHORTEST_FRAMES, CorrectedMotion, Note, NoteKind, Stage
+from ..results.results import SHORTEST_FRAMES, CorrectedMotion, Note, NoteKind
 from ..results.view import CorrectionView
+from ..results.way_back import join, map_time
 
 _JUMP_M = 0.12
 """Least mean distance by which joints jump, relative to the root, from one unrelated pose to the next."""
@@ -88,25 +89,19 @@ class _PoseLibrary:
         """Return the correction of the motion, whose unrelated poses stay; a stretch that fails rejects it."""
         root_m = self.motion.root_m.copy()
         rotations = self.motion.rotations.copy()
-        supports = []
         notes = []
+        placed = []
         for start, stop in self.unrelated:
             notes.append(Note(NoteKind.UNRELATED_POSES, frames=(start, stop - 1)))
         for (start, stop), part in zip(self.corrected, corrections, strict=True):
-            correction = part.later(start)
+            correction = map_time(part, range(start, stop + 1))
             if not correction.accepted:
                 return replace(correction, motion=self.motion)
             root_m[start:stop] = correction.motion.root_m
             rotations[start:stop] = correction.motion.rotations
-            supports += correction.supports
-            notes += correction.notes
-        merged = CorrectedMotion(
-            replace(self.motion, root_m=root_m, rotations=rotations),
-            stage=Stage.last(correction.stage for correction in corrections),
-            supports=tuple(supports),
-            notes=tuple(dict.fromkeys(notes)),
-        )
-        return measure_correction(self.motion, merged)
+            placed.append(correction)
+        merged = replace(self.motion, root_m=root_m, rotations=rotations)
+        return measure_correction(self.motion, join(merged, placed, notes))
 
 
 def see_beside_unrelated_poses(motion: Motion) -> CorrectionView:

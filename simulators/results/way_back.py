@@ -1,0 +1,109 @@
+"""The way back: corrections of parts of a motion, put into the time and space of the whole motion.
+
+A view shows a part: fewer frames, another world, or both. `map_time` gives a correction of the part the frames of the
+whole, `map_space` its world, and `join` makes one correction of those of several parts.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from selfcorrect.motion.geometry.rotations import invert, rotate
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.support import Support
+from selfcorrect.motion.views import TurnedWorld
+
+from .results import CorrectedMotion, Failure, Note, Stage
+
+
+def map_time(correction: CorrectedMotion, bounds: Sequence[int]) -> CorrectedMotion:
+    """Give the failure, supports and notes of a part's correction the frames of the whole motion.
+
+    Args:
+        correction: Correction of a part of P frames; its motion and timeline stay as they are.
+        bounds: (P + 1,) first frame of the whole that each frame of the part stands for, and the frame after the last;
+            `range(start, stop + 1)` for frames `start` to `stop` of the whole.
+    """
+    supports = []
+    for support in correction.supports:
+        supports.append(replace(support, first=bounds[support.first], last=bounds[support.last + 1] - 1))
+    return replace(
+        correction,
+        failure=correction.failure and _map_failure(correction.failure, bounds),
+        supports=tuple(supports),
+        notes=tuple(_map_note(note, bounds) for note in correction.notes),
+    )
+
+
+def _map_failure(failure: Failure, bounds: Sequence[int]) -> Failure:
+    frame = None if failure.frame is None else bounds[failure.frame]
+    last_frame = None if failure.last_frame is None else bounds[failure.last_frame]
+    return replace(failure, frame=frame, last_frame=last_frame)
+
+
+def _map_note(note: Note, bounds: Sequence[int]) -> Note:
+    return replace(note, frames=tuple(bounds[frame] for frame in note.frames))
+
+
+def map_space(
+    correction: CorrectedMotion, shift_m: Sequence[float] | np.ndarray, turned: TurnedWorld | None = None
+) -> CorrectedMotion:
+    """Shift a correction and its supports, and then turn them back from a turned world.
+
+    Args:
+        correction: An accepted correction of T frames.
+        shift_m: (3,) or (T, 3) shift; supports move as they do in their first frame.
+        turned: The turned world in which the motion was seen; None for the motion's own.
+    """
+    shifts_m = np.broadcast_to(shift_m, correction.motion.root_m.shape)
+    root_m = correction.motion.root_m.astype(float)
+    np.add(root_m, shifts_m, out=root_m, where=shifts_m != 0)
+    motion = replace(correction.motion, root_m=root_m)
+    supports = [support.shift(shifts_m[support.first]) for support in correction.supports]
+    if turned is not None:
+        motion = turned.restore(motion)
+        supports = [_turn_support(support, turned) for support in supports]
+    return replace(correction, motion=motion, supports=tuple(supports))
+
+
+def _turn_support(support: Support, turned: TurnedWorld) -> Support:
+    x, y, z = rotate(invert(turned.turn), np.array(support.top_m)).tolist()
+    return replace(support, top_m=(x, y, z))
+
+
+def join(
+    motion: Motion,
+    corrections: Sequence[CorrectedMotion],
+    notes: Sequence[Note] = (),
+    weights: Sequence[int] | None = None,
+) -> CorrectedMotion:
+    """Join the corrections of a motion's parts.
+
+    Args:
+        motion: The corrected motion, with all its parts.
+        corrections: Accepted corrections in the frames and the world of the motion.
+        notes: Notes on the whole, which come first; equal notes of parts are told once.
+        weights: Weights of the parts in means of their figures, such as numbers of frames; None for no figures.
+    """
+    joined = CorrectedMotion(
+        motion,
+        stage=Stage.last(correction.stage for correction in corrections),
+        supports=tuple(support for correction in corrections for support in correction.supports),
+        notes=tuple(dict.fromkeys([*notes, *(note for correction in corrections for note in correction.notes)])),
+    )
+    return joined if weights is None else replace(joined, **average_figures(corrections, weights))
+
+
+def average_figures(corrections: Sequence[CorrectedMotion], weights: Sequence[int]) -> dict[str, dict[str, float]]:
+    """Return the weighted means of the figures that all corrections have, by field of `CorrectedMotion`."""
+    means = {}
+    for field in ("before", "after", "residual", "figures"):
+        means[field] = average_tables([getattr(correction, field) for correction in corrections], weights)
+    return means
+
+
+def average_tables(tables: Sequence[Mapping[str, float]], weights: Sequence[int]) -> dict[str, float]:
+    """Return the weighted means of the figures that all tables have."""
+    shared = [name for name in (tables[0] if tables else ()) if all(name in table for table in tables)]
+    return {name: float(np.average([table[name] for table in tables], weights=weights)) for name in shared}

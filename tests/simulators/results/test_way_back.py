@@ -1,0 +1,76 @@
+"""What a correction of a part says comes back in the time and space of the whole motion."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.support import Support
+from selfcorrect.motion.views import TurnedWorld
+from selfcorrect.simulators.results.results import CorrectedMotion, Failure, FailureKind, Note, NoteKind, Stage
+from selfcorrect.simulators.results.way_back import join, map_space, map_time
+
+MakeMotion = Callable[..., Motion]
+
+STEP = Support("left foot", (0.1, 0.2, 0.3), (0.3, 0.3), first=2, last=4)
+QUARTER_TURN = TurnedWorld(np.array([0.0, np.sin(np.pi / 4), 0.0, np.cos(np.pi / 4)]))
+
+
+def test_a_shift_in_time_moves_failure_supports_and_notes(random_motion: MakeMotion) -> None:
+    failure = Failure(FailureKind.FLOATING, 3, last_frame=5)
+    part = CorrectedMotion(
+        random_motion(0, 10), failure=failure, supports=(STEP,), notes=(Note(NoteKind.STRETCH_KEPT, frames=(0, 9)),)
+    )
+    whole = map_time(part, range(100, 111))
+    assert whole.failure is not None
+    assert (whole.failure.frame, whole.failure.last_frame) == (103, 105)
+    assert (whole.supports[0].first, whole.supports[0].last) == (102, 104)
+    assert whole.notes[0].frames == (100, 109)
+    assert whole.motion is part.motion
+
+
+def test_frames_that_stand_for_several_are_counted_as_these(random_motion: MakeMotion) -> None:
+    part = CorrectedMotion(
+        random_motion(0, 5), supports=(STEP,), notes=(Note(NoteKind.TAKES, frames=(2,)), Note(NoteKind.LOOP, 1.0))
+    )
+    whole = map_time(part, [0, 2, 4, 7, 8, 10])
+    assert (whole.supports[0].first, whole.supports[0].last) == (4, 9)
+    assert [note.frames for note in whole.notes] == [(4,), ()]
+
+
+@pytest.mark.parametrize("turned", [None, QUARTER_TURN])
+def test_supports_move_as_the_motion_does(random_motion: MakeMotion, turned: TurnedWorld | None) -> None:
+    motion = random_motion(1, 10)
+    on_root = replace(STEP, top_m=tuple(motion.root_m[STEP.first].tolist()))
+    shifts_m = np.random.default_rng(0).normal(size=(10, 3))
+    moved = map_space(CorrectedMotion(motion, supports=(on_root,)), shifts_m, turned)
+    np.testing.assert_allclose(moved.supports[0].top_m, moved.motion.root_m[STEP.first], atol=1e-12)
+    assert not np.allclose(moved.motion.root_m, motion.root_m)
+
+
+def test_a_view_of_a_turned_world_comes_back(random_motion: MakeMotion) -> None:
+    motion = random_motion(2)
+    shift_m = np.array([0.5, -1.0, 2.0])
+    seen = QUARTER_TURN.view(motion)
+    seen = replace(seen, root_m=seen.root_m - shift_m)
+    np.testing.assert_allclose(
+        map_space(CorrectedMotion(seen), shift_m, QUARTER_TURN).motion.root_m, motion.root_m, atol=1e-12
+    )
+
+
+def test_parts_are_joined_with_their_last_stage_and_equal_notes_once(random_motion: MakeMotion) -> None:
+    motion = random_motion(3)
+    note = Note(NoteKind.CONTACT_MISSED, words="left foot")
+    parts = [
+        CorrectedMotion(motion, stage=Stage.CLEANED, notes=(note,), figures={"moved_m": 1.0, "floor_m": 2.0}),
+        CorrectedMotion(motion, stage=Stage.SIMULATED, notes=(note,), supports=(STEP,), figures={"moved_m": 4.0}),
+    ]
+    whole = Note(NoteKind.TAKES, frames=(4,))
+    joined = join(motion, parts, [whole], weights=[2, 1])
+    assert joined.stage is Stage.last([Stage.CLEANED, Stage.SIMULATED])
+    assert joined.notes == (whole, note)
+    assert joined.supports == (STEP,)
+    assert joined.figures == {"moved_m": pytest.approx(2.0)}
+    assert dict(join(motion, parts).figures) == {}
