@@ -8,6 +8,7 @@ INSTALL := $(PIP) install --constraint constraints.txt --editable
 INSTALLED := .venv/.installed
 INSTALLED_FOR_LOOPS := .venv/.installed-for-loops
 INSTALLED_FOR_TESTS := .venv/.installed-for-tests
+INSTALLED_FOR_NIGHTS := .venv/.installed-for-nights
 INSTALLED_FOR_DOCS := .venv/.installed-for-docs
 MOCAP ?= $(or $(SELFCORRECT_SHARED),../shared)/mocap/cmu-bvh.tar.gz
 
@@ -29,6 +30,11 @@ $(INSTALLED_FOR_LOOPS): $(INSTALLED)
 $(INSTALLED_FOR_TESTS): $(INSTALLED)
 	$(INSTALL) '.[all,dev]'
 	$(BIN)/python -m compileall -q selfcorrect simulators datasets experiments
+	touch $@
+
+# Ray, Slurm's submitit and a server of S3: 100 MB that the tests of each change do without.
+$(INSTALLED_FOR_NIGHTS): $(INSTALLED_FOR_TESTS)
+	$(INSTALL) '.[nightly]'
 	touch $@
 
 $(INSTALLED_FOR_DOCS): $(INSTALLED)
@@ -58,7 +64,7 @@ test-all: tests $(INSTALLED_FOR_TESTS)
 	$(PYTEST) -m 'not nightly$(if $(MARKS), and ($(MARKS)))'
 
 # The experiments of all pages, in a small size.
-test-nightly: tests $(INSTALLED_FOR_TESTS)
+test-nightly: tests $(INSTALLED_FOR_NIGHTS)
 	$(PYTEST) -m nightly
 
 tests:

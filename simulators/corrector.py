@@ -99,7 +99,7 @@ class PhysicsCorrector:
         return Pipeline(cleanup, adapt_settings(self.scene, self.tracker), self.scene, self.simulate, postprocess)
 
 
-_FEWEST_SAMPLES = 16
+FEWEST_SAMPLES = 16
 """Fewest samples per process: fewer take less time than starting another process."""
 
 
@@ -113,7 +113,7 @@ def correct_samples(
     number.
     """
     pipeline = corrector.pipeline
-    workers = max(1, min(get_core_limit(), len(motions) // _FEWEST_SAMPLES))
+    workers = max(1, min(get_core_limit(), len(motions) // FEWEST_SAMPLES))
     together = max(1, min(pipeline.bodies_together, ceil(len(motions) / workers)))
     starts = range(0, len(motions), together)
     tasks = [[motions[index] for index in range(start, min(start + together, len(motions)))] for start in starts]

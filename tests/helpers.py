@@ -11,7 +11,7 @@ import time
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -66,6 +66,17 @@ def load_clips() -> dict[str, Motion]:
     from selfcorrect.datasets.collections.deepmimic import load_deepmimic
 
     return {clip.label: clip for clip in load_deepmimic()}
+
+
+def write_walks(folder: Path, count: int) -> Path:
+    """Write short walks that are sunk into the floor, each otherwise, as BVH files; return the folder."""
+    from selfcorrect.datasets.files.open import save_motion
+
+    walk = load_clips()["walk"]
+    for number in range(count):
+        sunk = replace(walk, root_m=walk.root_m - [0.0, 0.05 + 0.0005 * number, 0.0])
+        save_motion(folder / f"{number:03}.bvh", sunk.frames(number % 20, number % 20 + 12))
+    return folder
 
 
 def mean_distance_m(first: Motion, second: Motion) -> float:

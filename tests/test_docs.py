@@ -467,7 +467,7 @@ def test_values_are_judged_over_the_later_half_of_the_generations() -> None:
 # --- commands --------------------------------------------------------------------------------------------------------
 
 ELSEWHERE = re.compile(
-    r"HumanML3D|check corrected|convert corrected|AMASS|shards|mnist|s3://|cmu-bvh|/shared/|runs/motion|choices-|--wandb|--tyro-print"
+    r"HumanML3D|--runner|^join|check corrected|convert corrected|AMASS|shards|mnist|s3://|cmu-bvh|/shared/|runs/motion|choices-|--wandb|--tyro-print"
 )
 """Data, machines and runs that no test has; commands with these are only parsed."""
 EXPERIMENTS = ("motion", "toy", "compare")

@@ -10,7 +10,6 @@ import tyro
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.datasets.files.formats import readable_suffixes
-from selfcorrect.runtime.processes import default_workers
 from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.storage.files.limits import read_text
 from selfcorrect.storage.files.locks import LOCK
@@ -18,8 +17,8 @@ from selfcorrect.storage.files.places import Place, is_address
 from selfcorrect.storage.files.writing import is_stream
 
 from ..file_correction.options import CorrectionOptions
+from ..jobs.runner_choice import RunnerChoice
 from ..jobs.targets import check_replaceable, check_separate
-from ..jobs.where import Where
 from .inputs import must_be_readable, must_exist
 
 if TYPE_CHECKING:
@@ -47,6 +46,7 @@ class CorrectCommand:
     workers: int | None = None
     """Number of worker processes, and of threads for a motion without residual force (default: one per core, as far as
     memory allows and starting them saves time). Results do not depend on it."""
+    runner: Annotated[RunnerChoice, tyro.conf.arg(name="")] = field(default_factory=RunnerChoice)
     quiet: Annotated[bool, tyro.conf.arg(aliases=("-q",))] = False
     """Print only the summary, and a line for each motion that was not corrected."""
     json: bool = False
@@ -70,7 +70,7 @@ class CorrectCommand:
         if out.suffix.lower() in readable_suffixes() and not out.exists():
             raise SettingError(f"{out}: expected a folder for -o; a motion in it has the name of its input")
         self._check_outputs(out)
-        results = correct_into(list(map(Path, self.inputs)), out, options, self.workers)
+        results = correct_into(list(map(Path, self.inputs)), out, options, self.workers, self.runner)
         exit_code = self._print(results, out, options)
         if self.contacts_out is not None or self.delta is not None:
             self._write_beside(out)
@@ -83,7 +83,7 @@ class CorrectCommand:
         (source,) = self.inputs
         from ..file_correction.correct_remote import correct_remote_set
 
-        where = Where(default_workers() if self.workers is None else self.workers)
+        where = self.runner.to_where(self.workers)
         results = correct_remote_set(Place(source), Place(self.out), options, where)
         return self._print(results, self.out, options)
 

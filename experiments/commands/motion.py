@@ -17,12 +17,11 @@ from tyro.extras import literal_type_from_choices
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.loop.store.wandb_options import WandbOptions
-from selfcorrect.runtime.processes import default_workers
 from selfcorrect.simulators.settings.engine_table import ENGINES
 
 from ..jobs.run import RUNNERS
+from ..jobs.runner_choice import RunnerChoice
 from ..jobs.targets import place_of
-from ..jobs.where import Where
 from ..motion.axes import Axes, refuse_options
 from ..motion.presets import PRESET_ROWS, PRESETS, drop_controls, select_settings
 from ..motion.settings import MotionSettings, RunOptions, find_engine, keep_methods
@@ -40,7 +39,6 @@ _PRESET_HELP = "\n".join(
         *(f"{name}: {row.words}" for name, row in PRESET_ROWS.items()),
     ]
 )
-_RUNNER_HELP = f"Runner of the jobs (default: processes). Results do not depend on it.\n{RUNNERS.describe_rows()}"
 
 
 def _hint(default: str, takes: str = "INT") -> object:
@@ -64,7 +62,7 @@ class MotionCommand:
     """Print the arms, the generations and the cost of the preset; write nothing."""
     workers: Annotated[int | None, _hint("one per core, as far as memory allows; at most 4 on a GPU")] = None
     """Number of worker processes. Results do not depend on it."""
-    runner: Annotated[str, arg(help=_RUNNER_HELP)] = ""
+    runner: Annotated[RunnerChoice, arg(name="")] = field(default_factory=RunnerChoice)
     log: Annotated[WandbOptions, arg(name="")] = field(default_factory=WandbOptions)
     options: Annotated[RunOptions, arg(name="")] = field(
         default_factory=lambda: RunOptions(keep=PRESET_ROWS["short"].keep)
@@ -96,12 +94,10 @@ class MotionCommand:
 
     def run(self) -> int:
         """Run the remaining experiment and write its report; return 1 if a part is missing."""
-        if self.runner and ":" not in self.runner:
-            RUNNERS.row(self.runner)
         settings = self.complete()
         sources_must_exist((*settings.data, *settings.reference))
         settings.check_generator()
-        where = Where(default_workers() if self.workers is None else self.workers, self.runner)
+        where = self.runner.to_where(self.workers)
         if self.dry_run:
             self._print_plan(settings)
             return 0
@@ -118,7 +114,7 @@ class MotionCommand:
         page = make_motion_page(settings, self.preset, options)
         study = make_motion_study(settings, self.preset, options)
         is_local = RUNNERS.row(where.chosen).is_local
-        study = check_motion_study(study, is_elsewhere=not is_local)
+        study = check_motion_study(study, where)
         if is_local and self.workers is None:
             where = replace(where, workers=limit_processes(where.workers, options.device))
         result = run_study(

@@ -9,10 +9,9 @@ from typing import Annotated
 import tyro
 
 from selfcorrect.loop.store.wandb_options import WandbOptions
-from selfcorrect.runtime.processes import default_workers
 
+from ..jobs.runner_choice import RunnerChoice
 from ..jobs.targets import place_of
-from ..jobs.where import Where
 from ..toy.files import select_toys
 from ..toy.options import ToyOptions, change_settings, check_missing
 from .inputs import must_exist
@@ -34,13 +33,14 @@ class ToyCommand:
     options: Annotated[ToyOptions, tyro.conf.arg(name="")] = field(default_factory=ToyOptions)
     workers: int | None = None
     """Number of worker processes (default: one per core, as far as memory allows). Results do not depend on it."""
+    runner: Annotated[RunnerChoice, tyro.conf.arg(name="")] = field(default_factory=RunnerChoice)
     log: Annotated[WandbOptions, tyro.conf.arg(name="")] = field(default_factory=lambda: WandbOptions("off"))
 
     def run(self) -> int:
         """Run what remains of the chosen loops and print a line for each; return 1 if a part is missing."""
         must_exist((self.options.text, self.options.mnist))
         references = select_toys(self.files)
-        where = Where(self.workers if self.workers is not None else default_workers())
+        where = self.runner.to_where(self.workers)
         from ..studies.report import REPORT
         from ..studies.run import run_study
         from ..toy.report import make_toy_page

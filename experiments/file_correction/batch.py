@@ -1,22 +1,25 @@
 """Correct many motion files into a folder: nothing is overwritten, finished files are skipped, a report is written."""
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from math import ceil
 from pathlib import Path, PurePath
 
-from selfcorrect.core.errors import SettingError, WorkerError
+from selfcorrect.core.errors import JobsError, SettingError, WorkerError
 from selfcorrect.datasets.files.formats import written_suffix
 from selfcorrect.datasets.files.open import explain_no_motions, motion_files
-from selfcorrect.runtime.processes import default_workers
+from selfcorrect.runtime.bugs import describe_error
 from selfcorrect.storage.files.locks import FolderLock
 from selfcorrect.storage.files.writing import explain_write_error, remove_leftovers, replacing
 
-from ..jobs.run import Job, require_runner, run_jobs
+from ..jobs.machines import describe_mixture
+from ..jobs.run import RUNNERS, Job, run_jobs
+from ..jobs.runner_choice import RunnerChoice
 from ..jobs.targets import FOREIGN, check_no_link, check_targets, place_of
 from ..jobs.where import Where
-from .correct_file import FileTask, correct_tasks, is_finished
+from .correct_file import FileTask, correct_tasks, is_finished, record_failure
 from .file_result import FileResult
 from .options import CorrectionOptions
 from .report import REPORT, is_report, write_correction_report
@@ -25,6 +28,9 @@ FILES_TOGETHER = 64
 """Most files that are corrected together."""
 JOBS_PER_WORKER = 4
 """Number of jobs per worker, because some jobs take longer."""
+JOBS_ELSEWHERE = 256
+"""Most jobs on other machines: each waits in a queue and starts a process."""
+_HERE = RunnerChoice()
 _WORKER_START_S = 0.5
 """Processor time for the start of a worker process."""
 _FILE_S = 0.03
@@ -34,19 +40,23 @@ _BYTE_S = 0.7e-6
 
 
 def correct_into(
-    inputs: Sequence[Path], out: Path, options: CorrectionOptions, workers: int | None = None
+    inputs: Sequence[Path],
+    out: Path,
+    options: CorrectionOptions,
+    workers: int | None = None,
+    runner: RunnerChoice = _HERE,
 ) -> list[FileResult]:
     """Correct motion files, also in folders, into `out`, and write the report.
 
     Args:
         workers: Number of workers; None for as many as this machine has memory and the files have work for.
+        runner: Runner of the jobs.
 
     Raises:
         InputError: There are no motion files.
         SettingError: Options exclude each other, or a file would be overwritten.
     """
-    where = Where(default_workers() if workers is None else workers)
-    require_runner(where)
+    where = runner.to_where(workers)
     options.check_files()
     tasks = make_tasks(inputs, out)
     if options.contacts is not None and len(tasks) > 1:
@@ -62,7 +72,7 @@ def correct_into(
         if len(waiting) < len(tasks):
             print(f"{len(tasks) - len(waiting)} of {len(tasks)} motions are finished already with these settings")
         if waiting:
-            if workers is None:
+            if workers is None and _is_local(where):
                 where = limit_workers(where, waiting, options)
             _run_jobs(waiting, out, options, where, _count_files_per_job(waiting, options, where))
         results = []
@@ -138,20 +148,35 @@ def _output_suffix(path: Path) -> str:
 def _run_jobs(
     tasks: Sequence[FileTask], out: Path, options: CorrectionOptions, where: Where, files_per_job: int
 ) -> None:
-    """Correct files, many together; if a worker dies, correct the remaining files one by one."""
+    """Correct files, many together; if a worker dies or a job fails, correct the remaining files one by one.
+
+    On other machines, a file whose job fails alone has failed, and the others are corrected.
+    """
     jobs = []
     for start in range(0, len(tasks), files_per_job):
         job_tasks = tasks[start : start + files_per_job]
         others = f" and {len(job_tasks) - 1} more" if len(job_tasks) > 1 else ""
         jobs.append(Job(f"{job_tasks[0].name}{others}", correct_tasks, (job_tasks, options), len(job_tasks)))
     try:
-        run_jobs(jobs, where, "correct", unit="motion", folder=place_of(out))
-    except WorkerError as error:
+        each_alone = not _is_local(where)
+        machines = run_jobs(jobs, where, "correct", unit="motion", folder=place_of(out), each_alone=each_alone)
+        if mixture := describe_mixture(machines.values()):
+            print(f"selfcorrect: {mixture}", file=sys.stderr)
+    except (WorkerError, JobsError) as error:
         if files_per_job == 1:
-            raise
+            if isinstance(error, WorkerError):
+                raise
+            for task in tasks:
+                if task.name in error.failed:
+                    record_failure(task, options, describe_error(error.failed[task.name]))
+            return
         print(f"{error}; the remaining files are corrected one by one")
         remaining = [task for task in tasks if not is_finished(task, options)]
         _run_jobs(remaining, out, options, where, 1)
+
+
+def _is_local(where: Where) -> bool:
+    return RUNNERS.row(where.chosen).is_local
 
 
 def limit_workers(where: Where, tasks: Sequence[FileTask], options: CorrectionOptions) -> Where:
@@ -163,12 +188,16 @@ def limit_workers(where: Where, tasks: Sequence[FileTask], options: CorrectionOp
 
 
 def _count_files_per_job(tasks: Sequence[FileTask], options: CorrectionOptions, where: Where) -> int:
-    """Return the number of files in a job, so that every worker has several jobs.
+    """Return the number of files in a job, so that every worker has several jobs, or other machines not too many.
 
     Bodies without residual force are simulated separately, and would only wait for each other. A set of motions is
     large enough for a job.
     """
-    if options.is_residual_free or any(task.source.suffix == ".parquet" for task in tasks):
+    if _is_local(where) and options.is_residual_free:
         return 1
+    if any(task.source.suffix == ".parquet" for task in tasks):
+        return 1
+    if not _is_local(where):
+        return ceil(len(tasks) / JOBS_ELSEWHERE)
     jobs = 1 if where.workers == 1 else JOBS_PER_WORKER * where.workers
     return min(FILES_TOGETHER, ceil(len(tasks) / jobs))

@@ -316,6 +316,12 @@ def _choose_written(
             yield motion if options.keep_failed else None
 
 
+def record_failure(task: FileTask, options: CorrectionOptions, reason: str) -> None:
+    """Record that a file was not corrected; the next run tries again."""
+    task.record.parent.mkdir(parents=True, exist_ok=True)
+    _deliver(task, options, FileResult(str(task.source), task.name, "failed", reason=reason), task.source)
+
+
 def _deliver(task: FileTask, options: CorrectionOptions, result: FileResult, product: Path) -> None:
     """Move record and output to the final places: the record first, because an output without a record is foreign."""
     if result.verdict in WRITTEN:

@@ -19,14 +19,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from threadpoolctl import threadpool_limits
 
-from selfcorrect.core.errors import JobsError, WorkerError
+from selfcorrect.core.errors import JobsError, NodeError, SettingError, WorkerError
 from selfcorrect.runtime.bugs import describe_error, internal_error_traceback
+from selfcorrect.runtime.machine import Machine, find_machine
 from selfcorrect.runtime.processes import limit_threads, process_context, start_processes, stop_processes
-from selfcorrect.runtime.registry import Registry, Row
+from selfcorrect.runtime.registry import Registry, Row, describe_unknown
 from selfcorrect.runtime.supervision import forbid_exit
 
 from .progress_bars import Bars, Event, reporter
-from .where import Where
+from .where import ONE_CORE, RESOURCE_OPTIONS, Resources, Where
 
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue
@@ -45,13 +46,16 @@ class Job:
     generations: int
     """Generations that the job adds to the overall bar, a generation for each call of progress("generation", …)."""
     after: tuple[str, ...] = ()
+    resources: Resources = ONE_CORE
+    """What the job asks for, which runners on other machines respect."""
 
 
-Submit: TypeAlias = Callable[[Job], "Future[None]"]
+Submit: TypeAlias = Callable[[Job], "Future[Machine | None]"]
 Show: TypeAlias = Callable[[Event], None]
 Runner: TypeAlias = Callable[[Where, Path | None, Show], AbstractContextManager[Submit]]
 """(where, the folder that all jobs write into, show) → a context with a value that starts a job. Jobs report progress
-to `show` (see `reporter`). When an error leaves the context, jobs under way are stopped."""
+to `show` (see `reporter`). A job's future has the machine, or None if the machine is not known or the job had nothing
+to do. When an error leaves the context, jobs under way are stopped."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +64,34 @@ class RunnerRow(Row):
 
     is_local: bool = False
     """True for a runner of as many jobs at once as there are workers; no more jobs are started."""
+    options: tuple[str, ...] | None = None
+    """Options that the runner knows beside `Resources`, None for any."""
 
 
 RUNNERS = Registry(
     "runner",
     [
-        RunnerRow("here", f"{__name__}:run_sequentially", "Job by job, in this process.", is_local=True),
+        RunnerRow("here", f"{__name__}:run_sequentially", "Job by job, in this process.", is_local=True, options=()),
         RunnerRow(
-            "processes", f"{__name__}:processes", "Several jobs at once, in processes of this machine.", is_local=True
+            "processes",
+            f"{__name__}:processes",
+            "Several jobs at once, in processes of this machine.",
+            is_local=True,
+            options=(),
+        ),
+        RunnerRow(
+            "ray",
+            "selfcorrect.experiments.jobs.on_ray:run_on_ray",
+            "On a Ray cluster; options address, autoscaling, modules, cores, gpus, memory_gb.",
+            needs="ray",
+            options=("address", "autoscaling", "modules"),
+        ),
+        RunnerRow(
+            "slurm",
+            "selfcorrect.experiments.jobs.on_slurm:run_on_slurm",
+            "As jobs of Slurm; options partition, minutes, account, qos, constraint, parallel, cores, gpus, memory_gb.",
+            needs="slurm",
+            options=("partition", "minutes", "account", "qos", "constraint", "parallel"),
         ),
     ],
     group="selfcorrect.runners",
@@ -85,7 +109,7 @@ def run_jobs(
     folder: Path | None = None,
     observe: Show = lambda event: None,
     each_alone: bool = False,
-) -> None:
+) -> dict[str, Machine]:
     """Run all jobs in the order of dependence; results do not depend on the place.
 
     Finished work stays finished if a job fails.
@@ -96,6 +120,9 @@ def run_jobs(
         observe: Called with the progress of all jobs, from any thread.
         each_alone: A job that fails ends only dependent jobs.
 
+    Returns:
+        The machine of each job that had something to do, by the job's name, as far as known.
+
     Raises:
         JobsError: Jobs failed, and `each_alone` is true; raised after all other jobs are done. Without `each_alone`,
             the job's own exception is raised at once.
@@ -103,7 +130,9 @@ def run_jobs(
     workers = min(where.workers, max(len(jobs), 1))
     modules = {job.function.__module__ for job in jobs}
     where = replace(where, workers=workers, threads=where.workers // workers, modules=tuple(sorted(modules)))
+    require_runner(where)
     start: Runner = RUNNERS.load(where.chosen)
+    jobs = [replace(job, resources=job.resources.change(where.options)) for job in jobs]
     use_one_thread()
     total = sum(job.generations for job in jobs)
     with Bars(total, where.workers, title, unit) as bars:
@@ -113,12 +142,48 @@ def run_jobs(
             observe(event)
 
         with start(where, folder, show) as submit:
-            _Schedule(jobs, submit, RUNNERS.row(where.chosen), where.workers, bars, each_alone).run()
+            return _Schedule(jobs, submit, RUNNERS.row(where.chosen), where.workers, bars, each_alone).run()
 
 
 def require_runner(where: Where) -> None:
-    """Raise SettingError if jobs cannot run: an unknown runner, or a missing package."""
+    """Raise SettingError if jobs cannot run: an unknown runner or option, or a missing package."""
     RUNNERS.load(where.chosen)
+    row = RUNNERS.row(where.chosen)
+    if row.options is not None:
+        known = [*row.options, *(() if row.is_local else sorted(RESOURCE_OPTIONS))]
+        for name in where.options:
+            if not known:
+                raise SettingError(f"the runner {where.chosen} takes no options, got {name!r}; name another --runner")
+            if name not in known:
+                raise SettingError(describe_unknown(f"option of the runner {where.chosen}", name, known))
+    ONE_CORE.change(where.options)
+
+
+def do_job(job: Job, send: Show, threads: int) -> Machine | None:
+    """Do a job in this process.
+
+    Args:
+        send: Called with the progress.
+        threads: Cores that the job may take.
+
+    Returns:
+        The machine, None if the job found everything done.
+    """
+    report = reporter(send, job.name)
+    kept = -1
+    has_worked = False
+
+    def progress(phase: str, done_count: int, total: int) -> None:
+        nonlocal kept, has_worked
+        if phase == "start":
+            kept = done_count
+        else:
+            has_worked |= phase != "generation" or done_count > kept
+        report(phase, done_count, total)
+
+    with limit_threads(threads), forbid_exit(job.name):
+        job.function(*job.arguments, progress)
+    return find_machine() if has_worked else None
 
 
 def use_one_thread() -> None:
@@ -146,10 +211,11 @@ class _Schedule:
         self._bars = bars
         self._each_alone = each_alone
         self._waiting: list[str] = []
-        self._running: dict[Future[None], str] = {}
+        self._running: dict[Future[Machine | None], str] = {}
+        self._machines: dict[str, Machine] = {}
         self._given_up: dict[str, Exception] = {}
 
-    def run(self) -> None:
+    def run(self) -> dict[str, Machine]:
         self._graph.prepare()
         while (ready := self._graph.get_ready()) or self._waiting or self._running:
             self._waiting = sorted([*self._waiting, *ready], key=self._path_lengths.__getitem__, reverse=True)
@@ -160,23 +226,26 @@ class _Schedule:
             for future in finished:
                 self._settle(self._running.pop(future), future)
         if self._given_up:
-            raise jobs_error(self._given_up, len(self._jobs))
+            raise jobs_error(self._given_up, len(self._jobs), self._machines)
+        return self._machines
 
-    def _settle(self, name: str, future: Future[None]) -> None:
+    def _settle(self, name: str, future: Future[Machine | None]) -> None:
         try:
-            future.result()
+            machine = future.result()
         except BrokenExecutor:
             message = f"a worker process died while {name} ran (killed, or out of memory); the same command continues"
             self._fail(name, WorkerError(message))
         except Exception as error:
             self._fail(name, error)
         else:
+            if machine is not None:
+                self._machines[name] = machine
             self._bars.finish(name)
             self._graph.done(name)
 
     def _fail(self, name: str, error: Exception) -> None:
         """Give up a job, or end all."""
-        if not self._each_alone or isinstance(error, WorkerError):
+        if not self._each_alone or isinstance(error, WorkerError | NodeError):
             raise error
         self._bars.write(f"{name} failed: {describe_error(error)}")
         self._bars.finish(name)
@@ -193,30 +262,32 @@ def _measure_paths(jobs: Mapping[str, Job]) -> dict[str, int]:
     return lengths
 
 
-def jobs_error(failed: Mapping[str, Exception], count: int) -> JobsError:
-    """Return the error to raise after all other jobs are done; count: of all jobs."""
+def jobs_error(failed: Mapping[str, Exception], count: int, machines: Mapping[str, Machine]) -> JobsError:
+    """Return the error to raise after all other jobs are done.
+
+    Args:
+        count: Number of all jobs.
+        machines: Machines of the jobs that were done.
+    """
     reasons = "; ".join(f"{name}: {describe_error(error)}" for name, error in failed.items())
     message = (
         f"{len(failed)} of {count} jobs failed and were given up ({reasons}), with the jobs that wait for them; "
         "finished work is kept, and the same command continues"
     )
     bugs = [getattr(error, "bug", "") or internal_error_traceback(error) for error in failed.values()]
-    return JobsError(message, failed, "".join(bugs))
+    return JobsError(message, failed, "".join(bugs), machines)
 
 
 @contextmanager
 def run_sequentially(where: Where, folder: Path | None, show: Show) -> Iterator[Submit]:
     """Run each job at once, in this process."""
 
-    def submit(job: Job) -> Future[None]:
-        finished: Future[None] = Future()
+    def submit(job: Job) -> Future[Machine | None]:
+        finished: Future[Machine | None] = Future()
         try:
-            with limit_threads(where.threads), forbid_exit(job.name):
-                job.function(*job.arguments, reporter(show, job.name))
+            finished.set_result(do_job(job, show, where.threads))
         except Exception as error:  # the schedule decides what it ends
             finished.set_exception(error)
-        else:
-            finished.set_result(None)
         return finished
 
     yield submit
@@ -246,10 +317,9 @@ def _start_worker(events: Queue[Event], threads: int) -> None:
     use_one_thread()  # the server that forked this process may have loaded libraries with more
 
 
-def _run_job(job: Job) -> None:
+def _run_job(job: Job) -> Machine | None:
     assert _events is not None
-    with limit_threads(_threads), forbid_exit(job.name):
-        job.function(*job.arguments, reporter(_events.put, job.name))
+    return do_job(job, _events.put, _threads)
 
 
 _BACKLOG_S = 5.0

@@ -27,18 +27,22 @@ from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.measures.metrics import METRIC_TABLE, added_metrics
 from selfcorrect.runtime.identity import Identity
 from selfcorrect.runtime.progress import Progress, silent
+from selfcorrect.simulators.corrector import FEWEST_SAMPLES
 from selfcorrect.simulators.settings.engine_table import ENGINES
 
 from ..jobs.identities import identity_of_data
-from ..jobs.run import use_one_thread
+from ..jobs.run import RUNNERS, use_one_thread
+from ..jobs.where import Resources, Where
 from ..studies.arms import ArmSettings
-from ..studies.study import Measure, SeedRun, Study, StudyTask, seed_runs
+from ..studies.study import LOOP_RESOURCES, Measure, SeedRun, Study, StudyTask, seed_runs
 from .correctors.own import CorrectorInputs, build_corrector, own_identity, try_corrector
 from .correctors.table import corrector_row, is_own
 from .measures import measure_model, score_references
 from .own_generator import identify_generator, try_model
 from .settings import DEFAULTS, MotionSettings, RunOptions, extends
 from .task import MotionTask, Sharing, as_samples, motion_data, motion_task, sampled_task, trained_model
+
+_HERE = Where()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,13 +51,15 @@ class MotionStudyTask(StudyTask[MotionTask]):
 
     experiment: MotionSettings
     options: RunOptions
+    device: str = ""
+    """Device of all jobs; "" for that of the options."""
 
     def make_task(self, run: SeedRun, progress: Progress = silent) -> MotionTask:
         """Return the task that the arms of a denoiser and seed share."""
         experiment = self.experiment
         has_first = FolderReader(run.first_folder).latest >= 0
         sharing = Sharing(
-            device=self.options.device,
+            device=self.device or self.options.device,
             progress=progress,
             training_steps=(experiment.steps if has_first else experiment.initial_steps)[run.task],
         )
@@ -220,22 +226,23 @@ def corrector_inputs(
 # --- before anything runs ---
 
 
-def check_motion_study(study: MotionStudy, *, is_elsewhere: bool = False) -> MotionStudy:
-    """Return a study that knows the users' code inside; raise what would end the run later.
+def check_motion_study(study: MotionStudy, where: Where = _HERE) -> MotionStudy:
+    """Return a study that knows the users' code inside, its device and what its jobs ask for.
 
-    Real data are read first, so that faults raise errors before anything is written.
+    The device is decided once, so that no job differs by the machine. Real data are read first, so that faults raise
+    errors before anything is written.
 
     Raises:
         SettingError: Code of users has no source.
     """
     use_one_thread()  # before an evaluation is fitted, which jobs in this process share
-    if not is_elsewhere:
-        choose_device(study.options.device)
+    device = _decide_device(study.options.device, where)
+    tasks = {name: replace(task, device=device) for name, task in study.tasks.items()}
     identities = own_identities(study.experiment, study.options.corrector_timeout_s)
     motion_data(study.experiment, streams(study.experiment.first_seed))
     if study.experiment.generator and ":" in study.experiment.generator[0]:
         _try_generator(study.experiment)
-    return replace(study, code=identities)
+    return replace(study, code=identities, tasks=tasks, resources=_ask_for(study.experiment, device))
 
 
 def _try_generator(settings: MotionSettings) -> None:
@@ -248,14 +255,33 @@ def _try_generator(settings: MotionSettings) -> None:
         with_remedy(sampled_task(task, arm), loop_arm, arm.remedy, RemedyInputs())
 
 
-_PROCESSES_PER_CARD = 4
-"""Most processes that share a graphics card by default: each takes memory there, and all wait for the same card. Not
-measured."""
+def _decide_device(name: str, where: Where) -> str:
+    """Return the device of all jobs. On a cluster, "auto" is a GPU if the jobs ask for one."""
+    if RUNNERS.row(where.chosen).is_local:
+        return str(choose_device(name))
+    if name != "auto":
+        return name
+    return "cuda" if Resources().change(where.options).gpus else "cpu"
+
+
+_LOOPS_PER_CARD = 4
+"""Most loops that share a GPU by default: each takes memory there, and all wait for the same card. Not measured."""
+_MOST_CORES = 4
+"""Most cores of a loop on a GPU by default: nodes have about 16 per GPU, for `_LOOPS_PER_CARD` loops."""
+
+
+def _ask_for(settings: MotionSettings, device: str) -> Resources:
+    """Return what a loop asks for: a core, or on a GPU a share of it and the cores that corrections can use."""
+    if not device.startswith("cuda"):
+        return LOOP_RESOURCES
+    usable = settings.real_count // FEWEST_SAMPLES if settings.has_correctors else 1
+    cores = max(1, min(usable, _MOST_CORES))
+    return Resources(cores, 1 / _LOOPS_PER_CARD, memory_gb=4.0)
 
 
 def limit_processes(workers: int, device: str) -> int:
     """Return the number of processes for jobs on a device, as many as there are workers or fewer."""
-    return min(workers, _PROCESSES_PER_CARD) if choose_device(device).type == "cuda" else workers
+    return min(workers, _LOOPS_PER_CARD) if choose_device(device).type == "cuda" else workers
 
 
 def own_identities(settings: MotionSettings, limit_s: float | None = None) -> dict[str, Identity]:

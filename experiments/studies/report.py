@@ -8,7 +8,7 @@ import time
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -26,6 +26,7 @@ from selfcorrect.runtime.software import describe_environment
 from selfcorrect.storage.files.digests import check_listing, find_listing, write_listing
 from selfcorrect.storage.files.writing import write_atomically
 
+from ..jobs.machines import count_machines, describe_mixture, read_machines
 from . import verdict
 from .arms import ArmSettings
 from .claims import Check
@@ -242,8 +243,11 @@ def write_report(
     curves = collect_curves(study, runs)
     measured = Outcome(curves, titles=study.titles, gaps=failed, folder=folder, command=command, seconds=seconds)
     outcome = page.judge(study, measured)
+    machines = [machine for of_job in read_machines(folder).values() for machine in of_job]
+    if mixture := describe_mixture(machines):
+        outcome = replace(outcome, remarks=(*outcome.remarks, mixture))
     rows = [row for run in runs for arm in study.arms(run.task) for row in make_rows(study, run, arm)]
-    summary = _summary(outcome, page.settings, seconds_by_phase(curves))
+    summary = _summary(outcome, page.settings, seconds_by_phase(curves), count_machines(machines))
     write_json_lines(folder / METRICS, rows)
     write_summary(folder / SUMMARY_FILE, summary)
     write_atomically(folder / "metrics.csv", summary.to_csv())
@@ -287,11 +291,15 @@ def _list_media(folder: Path) -> set[Path]:
     return {path for path in paths if folder / "samples" in path.parents}
 
 
-def _summary(outcome: Outcome, settings: Mapping[str, object], spent_s: Mapping[str, float]) -> Summary:
+def _summary(
+    outcome: Outcome, settings: Mapping[str, object], spent_s: Mapping[str, float], jobs_by_machine: Mapping[str, int]
+) -> Summary:
     hours = sum(spent_s.values()) / 3600
     origin = {"date": datetime.now(UTC).date().isoformat(), **({"core_hours": round(hours, 3)} if hours else {})}
     arms = {task: tuple(arms.values()) for task, arms in outcome.curves.items()}
     made = {**origin, **machine(), **describe_environment()}
+    if len(jobs_by_machine) > 1:
+        made["jobs_by_machine"] = jobs_by_machine
     return Summary(outcome.command, made, settings, arms, outcome.floors, outcome.floor_of)
 
 

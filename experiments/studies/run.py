@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TypeAlias
 
 from selfcorrect.core.checks import count_noun
-from selfcorrect.core.errors import JobsError, RunFolderError
+from selfcorrect.core.errors import InUseError, JobsError, RunFolderError
 from selfcorrect.loop.store.run_folder import IDENTITIES_FILE, claim_folder
 from selfcorrect.loop.store.tracking import MetricRow, WandbLog
 from selfcorrect.loop.store.wandb_options import OFF, WandbOptions
 
 from ..jobs.identities import IdentityFile
+from ..jobs.machines import record_machines
 from ..jobs.progress_bars import Event
 from ..jobs.run import Job, require_runner, run_jobs, use_one_thread
 from ..jobs.where import Where
@@ -79,8 +80,9 @@ def run_study(
             print(f"{folder / REPORT} shows the run from its first generation on", file=sys.stderr)
         failed: Mapping[str, Exception] = {}
         try:
-            run_jobs(jobs, where, study.name, folder=folder, observe=show, each_alone=True)
+            record_machines(folder, run_jobs(jobs, where, study.name, folder=folder, observe=show, each_alone=True))
         except JobsError as error:
+            record_machines(folder, error.machines)
             failed = _require_some(jobs, error)
         for run, arm in arms.values():  # what events did not report in time
             log_arm(log, study, run, arm, last=True)
@@ -105,7 +107,7 @@ def _require_some(jobs: list[Job], error: JobsError) -> Mapping[str, Exception]:
     """
     failed = {job.name: error.failed[job.name] for job in jobs if job.name in error.failed}
     for reason in failed.values():
-        if isinstance(reason, RunFolderError):
+        if isinstance(reason, RunFolderError) and not isinstance(reason, InUseError):
             raise reason from error
     if all(job.name in failed for job in jobs if job.function is run_first_generation):
         raise next(iter(failed.values())) from error

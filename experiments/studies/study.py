@@ -25,12 +25,17 @@ from selfcorrect.storage.files.digests import read_with_digest, write_with_diges
 
 from ..jobs.identities import IdentityFile
 from ..jobs.run import Job
+from ..jobs.where import Resources
 from .arms import ArmSettings, folder_name
 from .measured_store import MEASURED_FILE, MeasuredStore
 
 KeepLevel: TypeAlias = Literal["all", "samples", "sampling", "measured"]
 """What stays of a finished arm: all models and samples; samples, all samples and the last two models; sampling, the
 part of the last model that draws samples; measured, only what was measured."""
+
+
+LOOP_RESOURCES = Resources(memory_gb=2.0)
+"""What a job of a loop asks for; the published networks take 0.8 GB."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +160,8 @@ class Study:
     """True if damaged generations are done again."""
     has_timings: bool = False
     """True if rows have the seconds of each phase."""
+    resources: Resources = LOOP_RESOURCES
+    """What each job asks for."""
 
     def extends(self, recorded: Mapping[str, Any], requested: Mapping[str, Any]) -> bool:
         """Return True if a config asks for all that a recorded config asks for, and for more."""
@@ -240,7 +247,7 @@ def jobs_of(study: Study, root: Path, *, accept_changed: bool = False) -> list[J
                 for arm, job in arm_jobs.items():
                     name = f"{job.name} {measure.name}"
                     jobs.append(Job(name, run_measure, (study, run, arm, measure), 0, (job.name,)))
-    return jobs
+    return [replace(job, resources=study.resources) for job in jobs]
 
 
 def run_first_generation(study: Study, run: SeedRun, accept_changed: bool, progress: Progress) -> None:
@@ -259,6 +266,8 @@ def run_first_generation(study: Study, run: SeedRun, accept_changed: bool, progr
     with FolderStore(run.first_folder, config, keep_models=False, repair=study.repair) as store:
         if store.latest < 0:
             train_first_generation(task, store, run.stream)
+        else:
+            progress("start", 0, length)
     for measure in study.measures:
         if measure.when == "first":
             write_measure(study, measure, run, None, task, progress)

@@ -9,7 +9,6 @@ import io
 import json
 import math
 import os
-import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -20,6 +19,7 @@ import numpy as np
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.loop.store.run_folder import SUMMARY_FILE
+from selfcorrect.runtime.machine import find_processor
 from selfcorrect.storage.files.digests import append_digest, read_with_digest
 from selfcorrect.storage.files.writing import write_atomically
 
@@ -199,10 +199,7 @@ def _concatenate_values(values: Sequence[Mapping[str, np.ndarray]]) -> dict[str,
 
 def machine() -> dict[str, object]:
     """Return the machine in words without a name."""
-    path = Path("/proc/cpuinfo")
-    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-    model = re.search(r"^model name\s*:(.*)", text, re.MULTILINE)
-    return {"processor": model[1].strip() if model else "not known", "cores": os.cpu_count()}
+    return {"processor": find_processor(), "cores": os.cpu_count()}
 
 
 def _encode_curves(curves: ArmCurves) -> dict[str, Any]:

@@ -74,18 +74,30 @@ class WorkerError(SelfcorrectError, RuntimeError):
     """A worker process died."""
 
 
+class LostJobError(SelfcorrectError, RuntimeError):
+    """The worker or the node of a job was lost again and again, or the job was cancelled there; other jobs go on."""
+
+
+class NodeError(SettingError):
+    """A machine of a cluster cannot do the jobs of this command: other software, or no access to the run folder."""
+
+
 class JobsError(SelfcorrectError, RuntimeError):
     """Some jobs of an experiment failed, and all other jobs were done."""
 
-    def __init__(self, message: str, failed: Mapping[str, Exception], bug: str = "") -> None:
+    def __init__(
+        self, message: str, failed: Mapping[str, Exception], bug: str = "", machines: Mapping[str, Any] | None = None
+    ) -> None:
         """Make the error.
 
         Args:
             failed: Errors of the failed jobs, by name.
+            machines: Machines of the jobs that were done, by name.
         """
         super().__init__(message)
         self.failed = failed
         self.bug = bug
+        self.machines = machines or {}
 
 
 class MissingExtraError(SelfcorrectError, ImportError):

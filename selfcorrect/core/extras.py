@@ -17,6 +17,8 @@ EXTRA_OF = {
     "ufbx": "fbx",
     "pxr": "usd",
     "transformers": "text",
+    "ray": "ray",
+    "submitit": "slurm",
 }
 """The extra of pyproject.toml that brings a package, by its import name."""
 

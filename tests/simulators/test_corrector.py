@@ -324,7 +324,7 @@ def test_a_take_of_a_few_frames_rejects_no_long_motion(walk):
 @pytest.mark.slow
 def test_samples_have_the_same_bytes_with_any_number_of_cores(walk: Motion, engine: str, monkeypatch):
     """Also those beside a sample that is not finite."""
-    monkeypatch.setattr(corrector_module, "_FEWEST_SAMPLES", 1)
+    monkeypatch.setattr(corrector_module, "FEWEST_SAMPLES", 1)
     samples = [walk.frames(start, start + 12) for start in range(7)]
     samples[2] = replace(samples[2], root_m=samples[2].root_m * np.nan)
     batch = MotionBatch.stack(samples)

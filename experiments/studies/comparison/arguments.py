@@ -16,6 +16,7 @@ from selfcorrect.core.checks import check_count, describe_value
 from selfcorrect.core.errors import SettingError
 from selfcorrect.loop.store.wandb_options import WandbChoice, WandbOptions
 
+from ...jobs.runner_choice import RunnerChoice
 from ...jobs.where import Where
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ _EXPECTED: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class ComparisonOptions(WandbOptions):
+class ComparisonOptions(RunnerChoice, WandbOptions):
     """Options of `sc.compare`; `selfcorrect compare` has all that can be written in a YAML file."""
 
     wandb: WandbChoice = "off"
@@ -91,7 +92,7 @@ class ComparisonOptions(WandbOptions):
     command: Suppress[Fixed[str]] = ""
     """Command that does it again, for the report."""
     where: Suppress[Fixed[Where | None]] = None
-    """Where the jobs run, such as other machines, instead of `workers`."""
+    """Where the jobs run, such as other machines, instead of `workers` and `runner`."""
     observe: Suppress[Fixed[Observe | None]] = None
     """Function that gets a dictionary for each committed generation of each arm, from generation 0 on: task, arm, seed,
     generation, and what was measured."""

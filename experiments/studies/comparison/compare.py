@@ -24,13 +24,11 @@ from selfcorrect.loop.store.run_folder import CONFIG
 from selfcorrect.loop.trial import try_correction, try_model
 from selfcorrect.runtime import global_generators
 from selfcorrect.runtime.identity import Identity, is_of_users
-from selfcorrect.runtime.processes import default_workers
 from selfcorrect.runtime.progress import Progress
 from selfcorrect.runtime.registry import replace_options
 from selfcorrect.storage.files.strict_json import as_json
 
 from ...jobs.identities import ACCEPT, identity_of_data
-from ...jobs.where import Where
 from ..arms import ArmSettings, folder_name
 from ..report import Comparison
 from ..run import run_study
@@ -70,6 +68,7 @@ def compare(
     options = replace_options(options, changes)
     if options.mode == "offline" and options.out is None:
         raise SettingError("wandb='offline' writes into the run folder; give out=FOLDER, or wandb='online'")
+    where = options.where or options.to_where(options.workers)
     stream = streams(options.first_seed)
     named_tasks = tasks if isinstance(tasks, Mapping) else {"task": tasks}
     inputs = ComparisonInputs.from_sources(named_tasks, name_arms(arms))
@@ -102,14 +101,13 @@ def compare(
             Calibration("calibration of the sampler", "first", CALIBRATION_FILE),
         ],
     )
-    workers = default_workers() if options.workers is None else options.workers
     out = options.out
     with nullcontext(out) if out is not None else tempfile.TemporaryDirectory() as folder:
         return run_study(
             study,
             page,
             Path(folder),
-            options.where or Where(workers),
+            where,
             command=options.command,
             accept_changed=options.accept_changed,
             wandb=options,

@@ -30,7 +30,8 @@ VALUES: dict[type, dict[str, object]] = {
         "denoiser": ("temporal-conv",), "data": ("a.bvh",), "reference": ("a.bvh",),
         "arms": ("replace,floor",), "representation": "humanml3d", "start_from": ("run", "replace+none"),
         "generator": ("x",), "engine": "mujoco", "out": Path("elsewhere"),
-        "dry_run": True, "workers": 3, "runner": "here", "corrector_timeout_s": 5.0, "corrector_in_process": True,
+        "dry_run": True, "workers": 3, "runner": "here", "runner_options": {"cores": "2"},
+        "corrector_timeout_s": 5.0, "corrector_in_process": True,
         "accept_changed": True, "keep": "sampling", "repair": True, "device": "cpu",
     },
     CompareCommand: TRACKING | {
@@ -38,10 +39,11 @@ VALUES: dict[type, dict[str, object]] = {
         "gammas": (0.5,), "copying": True, "real_counts": (9,), "reference": "a", "seeds": 3, "first_seed": 2,
         "better": {"score": "lower"}, "primary": "score", "bounds": {"score": (0.0, 1.0)},
         "claims": "collections:OrderedDict", "title": "t", "out": Path("elsewhere"), "accept_changed": True,
-        "workers": 3, "runs": (Path("run"), Path("other")),
+        "workers": 3, "runner": "here", "runner_options": {"cores": "2"}, "runs": (Path("run"), Path("other")),
     },
     ToyCommand: TRACKING | {
         "files": (str(LOOPS / "gaussian_collapse.py"),), "out": Path("elsewhere"), "quick": True, "workers": 3,
+        "runner": "processes", "runner_options": {"cores": "2"},
         "n": (30,), "synthetic_ratio": (0.3,), "gamma": (0.7,), "generations": 2, "epochs": 2.0, "seeds": 2, "seed": 5,
         "text": FILE, "mnist": Path("run"),
     },

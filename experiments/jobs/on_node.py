@@ -1,0 +1,134 @@
+"""A job on another machine: checks that the machine suits, does the job there, and returns how it ended.
+
+Runners of clusters send a `RemoteJob` and get an `Ending`. A failure of the cluster itself, such as a lost node, is not
+an ending: the runner repeats the job.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import platform
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from selfcorrect.core.errors import InputError, InUseError, NodeError
+from selfcorrect.loop.store.run_folder import config_differences
+from selfcorrect.runtime.bugs import describe_error, internal_error_traceback
+from selfcorrect.runtime.machine import Machine
+from selfcorrect.runtime.software import describe_environment
+from selfcorrect.storage.files.locks import read_identity
+
+from .progress_bars import Event
+from .run import do_job, use_one_thread
+
+if TYPE_CHECKING:
+    from .run import Job
+
+TRIES = 4
+"""Tries of a job whose worker or node is lost, without a new generation in between."""
+IN_USE_S = 180.0
+"""Longest wait for a folder that a job on a lost node has locked, in s: shared file systems keep such locks a while."""
+_RETRY_S = 2.0
+FORWARDED = ("AWS_", "AZURE_", "GOOGLE_", "SELFCORRECT_")
+"""Beginnings of the names of environment variables that jobs get from the command."""
+
+Ending: TypeAlias = "Machine | Exception | None"
+"""The machine of a job that worked, None for a job that found everything done, or the error."""
+
+
+def forwarded_variables() -> dict[str, str]:
+    """Return the environment variables that jobs need, such as the credentials of an object store."""
+    return {name: value for name, value in os.environ.items() if name.startswith(FORWARDED)}
+
+
+@dataclass(frozen=True)
+class RemoteJob:
+    """A job with all that another machine must know and agree with."""
+
+    job: Job
+    folder: Path | None
+    """The folder that all jobs write into; None for jobs that write to addresses."""
+    directory: Path = field(default_factory=Path.cwd)
+    """Folder where relative paths start."""
+    folder_identity: str = ""
+    """Identity of the folder, which shows that a machine sees the same folder."""
+    software: Mapping[str, Any] = field(default_factory=describe_environment)
+    """Versions on which results depend."""
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Environment variables; never printed, because they hold credentials."""
+
+    @classmethod
+    def make(cls, job: Job, folder: Path | None, variables: Mapping[str, str] | None = None) -> RemoteJob:
+        """Return a job for other machines."""
+        identity = read_identity(folder) if folder is not None else ""
+        return cls(job, folder, folder_identity=identity, variables=variables or {})
+
+    def run(self, send: Callable[[Event], None]) -> Ending:
+        """Do the job on this machine.
+
+        A folder that is locked may belong to a job on a lost node, so the job waits a while for the folder.
+
+        Args:
+            send: Called with the progress.
+        """
+        os.environ.update(self.variables)
+        use_one_thread()
+        if not self.job.resources.gpus:
+            os.environ["CUDA_VISIBLE_DEVICES"] = ""  # engines leave GPUs visible to jobs that ask for none
+        deadline_s = time.monotonic() + IN_USE_S
+        try:
+            self._check_machine()
+            if self.directory.is_dir():
+                os.chdir(self.directory)
+            while True:
+                try:
+                    return do_job(self.job, send, self.job.resources.cores)
+                except InUseError:
+                    if time.monotonic() > deadline_s:
+                        raise
+                    time.sleep(_RETRY_S)
+        except Exception as error:
+            return _pack_error(error)
+
+    def _check_machine(self) -> None:
+        """Raise NodeError if this machine has other software or does not see the folder."""
+        node = platform.node()
+        if differences := config_differences(self.software, describe_environment(), ("at the command", "there")):
+            raise NodeError(f"{node} has other software, so results would differ: {' '.join(differences)}")
+        if self.folder is not None and (not self.folder.is_dir() or read_identity(self.folder) != self.folder_identity):
+            raise NodeError(f"{node} does not see the folder {self.folder}; all nodes need it at the same path")
+
+
+def _pack_error(error: Exception) -> Exception:
+    """Return an error that can be sent, with the traceback if it is a bug."""
+    bug = getattr(error, "bug", "") or internal_error_traceback(error)
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        error = InputError(describe_error(error))
+    error.bug = bug  # type: ignore[attr-defined]
+    return error
+
+
+class Losses:
+    """Counts losses of jobs, each since the job's last new generation, so that a long job may lose many nodes."""
+
+    def __init__(self) -> None:
+        self._losses = Counter[str]()
+        self._reached: dict[str, int] = {}
+
+    def note(self, event: Event) -> None:
+        """Note the progress of a job."""
+        if event.phase == "generation" and event.done > self._reached.get(event.job, -1):
+            self._reached[event.job] = event.done
+            self._losses[event.job] = 0
+
+    def may_repeat(self, job: str) -> bool:
+        """Count a loss; return False for a job that was lost too often."""
+        self._losses[job] += 1
+        return self._losses[job] < TRIES

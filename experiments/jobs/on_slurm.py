@@ -1,0 +1,356 @@
+"""Jobs of Slurm, submitted by submitit from a machine that has Slurm's commands and the run folder.
+
+Jobs that are ready at the same time become an array. What they report is written into files of the run folder, which a
+thread of this command reads, beside `squeue`. The command may die: its jobs go on, and the same command waits for them
+instead of submitting them again.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from math import ceil
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import cloudpickle
+import submitit  # pyright: ignore[reportMissingImports]
+from submitit.core.utils import FailedJobError, UncompletedJobError  # pyright: ignore[reportMissingImports]
+
+from selfcorrect.core.errors import DamagedError, LostJobError, NodeError, SettingError
+from selfcorrect.runtime.machine import Machine
+from selfcorrect.storage.files.digests import compute_digest, read_with_digest, write_with_digest
+from selfcorrect.storage.files.limits import read_bytes
+from selfcorrect.storage.files.strict_json import parse_json
+
+from .on_node import TRIES, Ending, Losses, RemoteJob
+from .progress_bars import Event
+from .run import Job, Show, Submit
+from .where import Resources, Where
+
+_FOLDER = ".slurm"
+"""Folder of submissions, logs and reports in the run folder; it is removed when all jobs have ended well."""
+_JOBS_FILE = "jobs.json"
+_PACE_S = 1.0
+"""Time between two looks at the jobs, in s."""
+_SQUEUE_PACE_S = 5.0
+"""Time between two calls of `squeue`, in s, which the controller answers for all users."""
+_DELAY_S = 20.0
+"""Longest time until a shared file system shows what a job wrote at its end, in s."""
+_MOST_TOGETHER = 500
+"""Most jobs in an array; Slurm's default limit is 1000."""
+_MINUTES = 240
+"""Time limit of a job where none is given; a job that reaches the limit goes on in another."""
+_WAITING = frozenset(
+    ("PENDING", "RUNNING", "CONFIGURING", "COMPLETING", "REQUEUED", "REQUEUE_HOLD", "RESIZING", "SUSPENDED", "STOPPED",
+     "STAGE_OUT", "SIGNALING", "SPECIAL_EXIT", "REQUEUE_FED", "RESV_DEL_HOLD", "UPDATE_DB", "POWER_UP_NODE")
+)  # fmt: skip
+"""States of jobs that have not ended."""
+
+_NEVER = frozenset(
+    ("PartitionConfig", "PartitionNodeLimit", "PartitionTimeLimit", "BadConstraints", "AccountNotAllowed",
+     "QOSNotAllowed", "QOSMaxCpuPerJobLimit", "QOSMaxMemoryPerJob", "AssocMaxCpuPerJobLimit", "AssocMaxMemPerJob")
+)  # fmt: skip
+"""Reasons for which a job would wait for ever."""
+
+
+@contextmanager
+def run_on_slurm(where: Where, folder: Path | None, show: Show) -> Iterator[Submit]:
+    """Run jobs in Slurm.
+
+    Options:
+        partition, account, qos, constraint: As of `sbatch`.
+        minutes: Time limit of a job; one that reaches the limit goes on in another job.
+        parallel: Most jobs of an array that run at the same time.
+    """
+    for command in ("sbatch", "squeue", "scancel"):
+        if shutil.which(command) is None:
+            raise SettingError(f"the runner slurm needs {command}, which this machine lacks; use a login node")
+    for option in ("minutes", "parallel"):
+        _whole_number(where.options, option)
+    jobs = _Jobs(folder, where.options, show)
+    try:
+        yield jobs.submit
+    except BaseException:
+        jobs.stop()
+        raise
+    jobs.finish()
+
+
+@dataclass(frozen=True)
+class SlurmWork:
+    """What a job of Slurm does. After a preemption or at the time limit, Slurm queues it again."""
+
+    remote_job: RemoteJob
+    reports: Path
+    """File that gets a line per event."""
+
+    def __call__(self) -> Ending:
+        def send(event: Event) -> None:
+            if event.phase in ("start", "generation"):
+                with self.reports.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(asdict(event)) + "\n")
+
+        return self.remote_job.run(send)
+
+    def checkpoint(self) -> Any:
+        """Return the same work again: it continues at the last commit."""
+        return submitit.helpers.DelayedSubmission(self)
+
+
+@dataclass
+class _Submitted:
+    """A job that was submitted."""
+
+    job: Job
+    future: Future[Machine | None]
+    work: SlurmWork
+    handle: Any
+    """The job of submitit."""
+    read_bytes: int = 0
+    """Bytes of the reports that were shown."""
+    ended_s: float | None = None
+    """Time when Slurm no longer named it as waiting or running."""
+
+
+class _Jobs:
+    """Jobs under way, and the thread that attends to them."""
+
+    def __init__(self, folder: Path | None, options: Mapping[str, str], show: Show) -> None:
+        self._run_folder = folder
+        self._folder = (folder or Path.cwd()).absolute() / _FOLDER
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._options = options
+        self._show = show
+        self._earlier = self._read_earlier()
+        self._registered: dict[str, dict[str, str]] = {}
+        self._started: SimpleQueue[tuple[Job, Future[Machine | None]]] = SimpleQueue()
+        self._running: list[_Submitted] = []
+        self._states: dict[str, str] = {}
+        self._reasons: dict[str, str] = {}
+        self._asked_s = 0.0
+        self._losses = Losses()
+        self._is_over = threading.Event()
+        self._error: Exception | None = None
+        self._attendant = threading.Thread(target=self._attend, daemon=True)
+        self._attendant.start()
+
+    def submit(self, job: Job) -> Future[Machine | None]:
+        """Start a job."""
+        future: Future[Machine | None] = Future()
+        self._started.put((job, future))
+        if self._error is not None:
+            self._fail_all(self._error)
+        return future
+
+    def stop(self) -> None:
+        """End the attendance and cancel all jobs."""
+        self._is_over.set()
+        self._attendant.join()
+        self._cancel([submitted.handle.job_id for submitted in self._running])
+
+    def finish(self) -> None:
+        """End the attendance when all jobs have ended, cancel jobs of an earlier command, and remove the records."""
+        self._is_over.set()
+        self._attendant.join()
+        self._cancel([entry["id"] for entry in self._earlier.values()])
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _attend(self) -> None:
+        while not self._is_over.wait(_PACE_S):
+            try:
+                self._submit_waiting()
+                self._look()
+            except Exception as error:
+                self._error = error
+                self._fail_all(error)
+                return
+
+    def _fail_all(self, error: Exception) -> None:
+        """Give all jobs an error, because nobody attends to them any more."""
+        futures = [submitted.future for submitted in self._running]
+        with suppress(Empty):
+            while True:
+                futures.append(self._started.get_nowait()[1])
+        for future in futures:
+            if not future.done():
+                future.set_exception(error)
+
+    # --- submissions
+
+    def _submit_waiting(self) -> None:
+        """Submit what has come since: an array for each kind of resources, but for jobs of an earlier command."""
+        groups: defaultdict[Resources, list[tuple[Job, Future[Machine | None]]]] = defaultdict(list)
+        with suppress(Empty):
+            while True:
+                job, future = self._started.get_nowait()
+                groups[job.resources].append((job, future))
+        for resources, jobs in groups.items():
+            for start in range(0, len(jobs), _MOST_TOGETHER):
+                group = jobs[start : start + _MOST_TOGETHER]
+                try:
+                    self._submit_group(resources, group)
+                except Exception as error:  # for these jobs
+                    for _, future in group:
+                        future.set_exception(error)
+        if groups:
+            write_with_digest(self._folder / _JOBS_FILE, {"jobs": self._registered | self._earlier})
+
+    def _submit_group(self, resources: Resources, jobs: list[tuple[Job, Future[Machine | None]]]) -> None:
+        new: list[tuple[Job, Future[Machine | None], SlurmWork, str]] = []
+        for job, future in jobs:
+            remote_job = RemoteJob.make(job, self._run_folder)
+            digest = compute_digest(cloudpickle.dumps(remote_job))
+            work = SlurmWork(remote_job, self._folder / f"{compute_digest(job.name.encode())[:16]}.jsonl")
+            earlier = self._earlier.pop(job.name, None)
+            if earlier is not None and earlier["digest"] == digest:
+                handle = submitit.SlurmJob(folder=self._folder, job_id=earlier["id"], tasks=[0])
+                self._running.append(_Submitted(job, future, work, handle))
+                self._registered[job.name] = earlier
+                continue
+            if earlier is not None:  # of other settings
+                self._cancel([earlier["id"]])
+            new.append((job, future, work, digest))
+        if not new:
+            return
+        executor = self._make_executor(resources)
+        try:
+            with executor.batch():
+                handles = [executor.submit(work) for _, _, work, _ in new]
+        except FailedJobError as error:
+            asking = f"{new[0][0].name}, which asks for {resources}"
+            raise NodeError(f"Slurm refuses {asking}: {_last_line(error)}") from error
+        for (job, future, work, digest), handle in zip(new, handles, strict=True):
+            self._running.append(_Submitted(job, future, work, handle))
+            self._registered[job.name] = {"id": str(handle.job_id), "digest": digest}
+
+    def _make_executor(self, resources: Resources) -> Any:
+        options = self._options
+        executor = submitit.SlurmExecutor(self._folder)
+        executor.update_parameters(
+            job_name="selfcorrect",
+            time=_whole_number(options, "minutes") or _MINUTES,
+            partition=options.get("partition"),
+            account=options.get("account"),
+            qos=options.get("qos"),
+            constraint=options.get("constraint"),
+            array_parallelism=_whole_number(options, "parallel") or _MOST_TOGETHER,
+            cpus_per_task=resources.cores,
+            gpus_per_node=ceil(resources.gpus) or None,  # Slurm gives whole GPUs
+            mem=f"{ceil(resources.memory_gb * 1000)}M",
+            additional_parameters={"requeue": True},  # where a node is lost
+            stderr_to_stdout=True,
+            use_srun=False,
+        )
+        return executor
+
+    def _read_earlier(self) -> dict[str, dict[str, str]]:
+        """Return the jobs of an earlier command that wait or run, by name."""
+        try:
+            recorded = read_with_digest(self._folder / _JOBS_FILE)["jobs"]
+        except DamagedError:
+            return {}
+        self._ask_squeue()
+        return {name: entry for name, entry in recorded.items() if self._states.get(entry["id"]) in _WAITING}
+
+    # --- what became of them
+
+    def _look(self) -> None:
+        if time.monotonic() - self._asked_s > _SQUEUE_PACE_S:
+            self._ask_squeue()
+        for submitted in [*self._running]:
+            self._show_reports(submitted)
+            if submitted.handle.paths.result_pickle.exists():
+                self._running.remove(submitted)
+                self._settle(submitted)
+            elif (reason := self._reasons.get(str(submitted.handle.job_id))) in _NEVER:
+                self._running.remove(submitted)
+                self._cancel([submitted.handle.job_id])
+                asking = f"{submitted.job.name}, which asks for {submitted.job.resources}"
+                submitted.future.set_exception(NodeError(f"Slurm cannot start {asking}, on any node: {reason}"))
+            elif self._has_ended(submitted):
+                self._running.remove(submitted)
+                self._lose(submitted, self._states.get(str(submitted.handle.job_id), "gone"))
+
+    def _ask_squeue(self) -> None:
+        """Ask for the states of all jobs of this user; a controller that does not answer is asked again later."""
+        command = ["squeue", "--me", "--noheader", "--array", "--states=all", "--format=%i|%T|%r"]
+        with suppress(OSError, subprocess.SubprocessError):
+            done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+            rows = [line.strip().split("|") for line in done.stdout.splitlines()]
+            self._states = {row[0]: row[1] for row in rows if len(row) == 3}
+            self._reasons = {row[0]: row[2] for row in rows if len(row) == 3}
+            self._asked_s = time.monotonic()
+
+    def _has_ended(self, submitted: _Submitted) -> bool:
+        """Return whether Slurm has ended a job, and what it wrote would be visible by now."""
+        state = self._states.get(str(submitted.handle.job_id))
+        if state in _WAITING:
+            submitted.ended_s = None
+            return False
+        if submitted.ended_s is None:
+            submitted.ended_s = time.monotonic()
+        is_certain = state is not None and state != "COMPLETED"
+        return self._asked_s - submitted.ended_s > (0 if is_certain else _DELAY_S)
+
+    def _show_reports(self, submitted: _Submitted) -> None:
+        path = submitted.work.reports
+        if not path.exists():
+            return
+        content = read_bytes(path)
+        complete = content[: content.rfind(b"\n") + 1]
+        for line in complete[submitted.read_bytes :].splitlines():
+            event = Event(**parse_json(line, "a report of a job"))
+            self._losses.note(event)
+            self._show(event)
+        submitted.read_bytes = len(complete)
+
+    def _settle(self, submitted: _Submitted) -> None:
+        try:
+            ending: Ending = submitted.handle.result()
+        except UncompletedJobError as error:  # too often at the time limit
+            self._lose(submitted, _last_line(error))
+            return
+        except FailedJobError as error:  # before the job began, such as without this package
+            ending = LostJobError(f"job {submitted.handle.job_id} of Slurm failed: {_last_line(error)}")
+        if isinstance(ending, Exception):
+            submitted.future.set_exception(ending)
+        else:
+            submitted.future.set_result(ending)
+
+    def _lose(self, submitted: _Submitted, reason: str) -> None:
+        """Submit a lost job again, unless it was lost too often or somebody cancelled it."""
+        name = submitted.job.name
+        if not reason.startswith("CANCELLED") and self._losses.may_repeat(name):
+            self._started.put((submitted.job, submitted.future))
+            return
+        tries = "" if reason.startswith("CANCELLED") else f" {TRIES} times"
+        submitted.future.set_exception(
+            LostJobError(f"Slurm ended it{tries} ({reason}); its log is {submitted.handle.paths.stdout}")
+        )
+
+    def _cancel(self, ids: list[str]) -> None:
+        if ids:
+            subprocess.run(["scancel", *map(str, ids)], capture_output=True, check=False, timeout=60)
+
+
+def _whole_number(options: Mapping[str, str], name: str) -> int | None:
+    if name not in options:
+        return None
+    if not options[name].isdigit() or not int(options[name]):
+        raise SettingError(f"runner option {name} must be a positive whole number, got {options[name]!r}")
+    return int(options[name])
+
+
+def _last_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[-1][:300] if lines else type(error).__name__

@@ -1,0 +1,38 @@
+"""Options of all commands that choose the runner of their jobs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from tyro.conf import arg
+
+from selfcorrect.runtime.processes import default_workers
+
+from .run import RUNNERS, require_runner
+from .where import Where
+
+_RUNNER_HELP = f"Runner of the jobs (default: processes). Results do not depend on it.\n{RUNNERS.describe_rows()}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunnerChoice:
+    """The runner of jobs and its options."""
+
+    runner: Annotated[str, arg(help=_RUNNER_HELP)] = ""
+    runner_options: Mapping[str, str] = field(default_factory=dict)
+    """Names and values of options of the runner, such as: partition main minutes 240 gpus 0.25. What a job asks for are
+    cores, gpus and memory_gb."""
+
+    def to_where(self, workers: int | None) -> Where:
+        """Return the place of the jobs.
+
+        Args:
+            workers: Number of workers on this machine, None for one per core.
+
+        Raises:
+            SettingError: The runner or an option is unknown.
+        """
+        count = default_workers() if workers is None else workers
+        where = Where(count, self.runner, self.runner_options)
+        require_runner(where)
+        return where

@@ -1,0 +1,199 @@
+"""Jobs on a Ray cluster of several nodes, all on this machine, leave what one process leaves."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import cluster_jobs
+import pytest
+from helpers import write_walks
+
+from selfcorrect.core.errors import JobsError, LostJobError, NodeError, SettingError
+from selfcorrect.experiments.file_correction.batch import correct_into
+from selfcorrect.experiments.file_correction.options import CorrectionOptions
+from selfcorrect.experiments.jobs.on_node import TRIES
+from selfcorrect.experiments.jobs.run import Job, run_jobs
+from selfcorrect.experiments.jobs.runner_choice import RunnerChoice
+from selfcorrect.experiments.jobs.where import Resources, Where
+
+pytest.importorskip("ray")
+pytestmark = pytest.mark.nightly  # starts a cluster, and Ray is not among what the gate installs
+
+NODE = {"num_cpus": 1, "object_store_memory": 80_000_000, "memory": 4_000_000_000}
+NODE_JOBS = Path(cluster_jobs.__file__).parent
+LOOP = (
+    "motion --preset quick --generations 2 --seeds 1 --real-count 24 --evaluated-count 24 --steps 2 --initial-steps 5"
+)
+TIMES = ("metrics.jsonl", "metrics.csv", "summary.json", "timings.json", "environment.json", "machines.json")
+"""Files that hold times, or where something ran."""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    """A head without cores and two nodes with one core each."""
+    from ray.cluster_utils import Cluster
+
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="r") as folder:
+        patch.setenv("RAY_TMPDIR", folder)
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_raylet_start_wait_time_s", "300")
+        patch.setenv("PYTHONPATH", str(NODE_JOBS))
+        started = Cluster(initialize_head=True, head_node_args={**NODE, "num_cpus": 0, "include_dashboard": False})
+        try:
+            for _ in range(2):
+                started.add_node(**NODE)
+            patch.setenv("RAY_ADDRESS", started.address)
+            yield started
+        finally:
+            started.shutdown()
+
+
+@pytest.fixture
+def run(cluster: Any, tmp_path: Path) -> Callable[..., Any]:
+    """Run jobs on the cluster that write into `tmp_path`."""
+    return lambda jobs, **options: run_jobs(jobs, Where(1, "ray", options), "test", folder=tmp_path, each_alone=True)
+
+
+@contextmanager
+def node_removed(cluster: Any, when: Callable[[], bool]) -> Iterator[None]:
+    """Remove a node by force as soon as a condition holds in the body; add another afterwards."""
+    is_over = threading.Event()
+    removed = []
+
+    def act() -> None:
+        while not is_over.wait(0.05):
+            if when():
+                removed.append(next(iter(cluster.worker_nodes)))
+                cluster.remove_node(removed[0], allow_graceful=False)
+                return
+
+    thread = threading.Thread(target=act)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
+        if removed:
+            cluster.add_node(**NODE)
+    assert removed, "the jobs were done before a node could be removed"
+
+
+def digest(folder: Path) -> dict[str, str]:
+    """Digests of all files that must not depend on the place, by name."""
+    digests = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.name not in TIMES and path.suffix in (".json", ".safetensors", ".parquet", ".bvh"):
+            digests[path.relative_to(folder).as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return digests
+
+
+def selfcorrect(line: str, **options: Any) -> subprocess.Popen[str]:
+    words = [sys.executable, "-m", "selfcorrect.experiments.cli", *line.split()]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
+
+
+def succeed(process: subprocess.Popen[str]) -> None:
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, output
+
+
+def test_jobs_get_what_they_ask_for_and_credentials(
+    run: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "secret")
+    names = ["a", "b", "c"]
+    machines = run([Job(name, cluster_jobs.note, (tmp_path, name), 1) for name in names])
+    assert sorted(machines) == names
+    assert {path.read_text() for path in tmp_path.iterdir()} == {" secret"}, "no GPU is visible"
+
+
+def test_a_job_that_no_node_can_take_is_named_at_once(run: Callable[..., Any], tmp_path: Path) -> None:
+    jobs = [Job("large", cluster_jobs.note, (tmp_path, "a"), 1, (), Resources(8))]
+    with pytest.raises(SettingError, match=r"large asks for 8 cores, 1 GB, and no node .* has that"):
+        run(jobs)
+    with pytest.raises(SettingError, match=r"2 GPUs"):
+        run([Job("a", cluster_jobs.note, (tmp_path, "a"), 1)], gpus="2")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_job_that_kills_its_worker_is_given_up_and_others_go_on(run: Callable[..., Any], tmp_path: Path) -> None:
+    jobs = [
+        Job("deadly", cluster_jobs.die, (tmp_path,), 1),
+        Job("broken", cluster_jobs.fail, (), 1),
+        Job("sound", cluster_jobs.note, (tmp_path, "sound"), 1),
+    ]
+    with pytest.raises(JobsError) as raised:
+        run(jobs)
+    assert type(raised.value.failed["deadly"]) is LostJobError
+    assert str(raised.value.failed["broken"]) == "this motion is broken"
+    assert (tmp_path / "tries").read_text() == "x" * TRIES
+    assert (tmp_path / "sound").exists()
+
+
+def test_a_node_that_does_not_see_the_folder_ends_the_run(cluster: Any, tmp_path: Path) -> None:
+    missing = tmp_path / "missing"
+    with pytest.raises(NodeError, match="does not see the folder"):
+        run_jobs([Job("a", cluster_jobs.fail, (), 1)], Where(1, "ray"), "test", folder=missing, each_alone=True)
+
+
+def test_an_address_where_nothing_answers_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"no Ray cluster answers at 127\.0\.0\.1:1 "):
+        run_jobs([Job("a", cluster_jobs.fail, (), 1)], Where(1, "ray", {"address": "127.0.0.1:1"}), "test")
+
+
+def test_a_lost_node_costs_no_result(cluster: Any, run: Callable[..., Any], tmp_path: Path) -> None:
+    with node_removed(cluster, lambda: len(list(tmp_path.glob("*.txt"))) == 2):
+        run([Job(name, cluster_jobs.count, (tmp_path, name, 6, 0.3), 6) for name in ("a", "b", "c")])
+    assert [path.read_text().split() for path in tmp_path.iterdir()] == [list("123456")] * 3
+
+
+def test_corrections_have_the_bytes_of_one_process(cluster: Any, tmp_path: Path) -> None:
+    clips = write_walks(tmp_path / "clips", 200)
+    options = CorrectionOptions(kinematic=True)
+    correct_into([clips], tmp_path / "here", options, 1)
+    with node_removed(cluster, lambda: len(list((tmp_path / "there").glob("*.bvh"))) > 20):
+        results = correct_into([clips], tmp_path / "there", options, None, RunnerChoice(runner="ray"))
+    assert len(results) == 200
+    there = digest(tmp_path / "there")
+    assert there == digest(tmp_path / "here")
+    assert sum(name.endswith(".bvh") for name in there) == 200
+
+
+def test_a_loop_has_the_bytes_of_one_process_also_after_a_kill(cluster: Any, tmp_path: Path) -> None:
+    succeed(selfcorrect(f"{LOOP} --workers 1 --out here", cwd=tmp_path))
+    line = f"{LOOP} --runner ray --out there"
+    process = selfcorrect(line, cwd=tmp_path)
+    until_s = time.monotonic() + 300
+    while not list((tmp_path / "there").rglob("generation-0001")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < until_s, "nothing was done in time"
+        time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    succeed(selfcorrect(line, cwd=tmp_path))
+    assert digest(tmp_path / "there") == digest(tmp_path / "here")
+    machines = json.loads((tmp_path / "there" / "machines.json").read_text())
+    assert all(machines[job][0]["processor"] for job in machines if job != "sha256")
+
+
+@pytest.mark.skipif("CLUSTER_REMOVALS" not in os.environ, reason="takes minutes for each removal")
+def test_nodes_removed_again_and_again_cost_no_result(cluster: Any, tmp_path: Path) -> None:
+    """CLUSTER_REMOVALS=20 removes a node in the middle of 20 runs."""
+    succeed(selfcorrect(f"{LOOP} --workers 1 --out here", cwd=tmp_path))
+    expected = digest(tmp_path / "here")
+    for number in range(int(os.environ["CLUSTER_REMOVALS"])):
+        out = tmp_path / f"there-{number}"
+        with node_removed(cluster, lambda out=out, number=number: len(list(out.rglob("generation-*"))) > number % 5):
+            succeed(selfcorrect(f"{LOOP} --runner ray --out {out.name}", cwd=tmp_path))
+        assert digest(out) == expected, number

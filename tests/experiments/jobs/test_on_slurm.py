@@ -1,0 +1,155 @@
+"""Jobs of a real Slurm of two nodes, both on this machine, leave what one process leaves."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import cluster_jobs
+import pytest
+from helpers import write_walks
+
+from selfcorrect.core.errors import JobsError, LostJobError, NodeError, SettingError
+from selfcorrect.experiments.file_correction.batch import correct_into
+from selfcorrect.experiments.file_correction.options import CorrectionOptions
+from selfcorrect.experiments.jobs.on_node import TRIES
+from selfcorrect.experiments.jobs.run import Job, run_jobs
+from selfcorrect.experiments.jobs.runner_choice import RunnerChoice
+from selfcorrect.experiments.jobs.where import Resources, Where
+
+pytest.importorskip("submitit")
+pytestmark = [
+    pytest.mark.nightly,  # downloads and starts Slurm
+    pytest.mark.skipif(shutil.which("apt-get") is None, reason="Slurm comes from Debian's packages"),
+]
+NODE_JOBS = Path(cluster_jobs.__file__).parent
+RUNNING = """
+import sys
+from pathlib import Path
+import cluster_jobs
+from selfcorrect.experiments.jobs.run import Job, run_jobs
+from selfcorrect.experiments.jobs.where import Where
+folder = Path(sys.argv[1])
+jobs = [Job(name, cluster_jobs.count, (folder, name, 20, 0.5), 20) for name in ("a", "b")]
+run_jobs(jobs, Where(1, "slurm"), "test", folder=folder, each_alone=True)
+"""
+"""A command that counts to 20 in two jobs of ten seconds."""
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    folder = tmp_path_factory.mktemp("slurm")
+    started = subprocess.run(
+        [NODE_JOBS / "tiny_slurm.sh", folder, "27817"], capture_output=True, text=True, timeout=300
+    )
+    if started.returncode:
+        pytest.skip(f"Slurm did not start: {started.stderr[-300:]}")
+    shown = subprocess.run(["bash", "-c", f". {folder}/env.sh; env"], capture_output=True, text=True, check=True)
+    environment = dict(line.split("=", 1) for line in shown.stdout.splitlines() if "=" in line)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("LD_LIBRARY_PATH", "SLURM_CONF", "PATH"):
+            patch.setenv(name, environment[name])
+        patch.setenv("PYTHONPATH", str(NODE_JOBS))
+        yield
+    for path in (folder / "run").glob("*.pid"):
+        with suppress(OSError, ValueError):
+            os.kill(int(path.read_text()), signal.SIGTERM)
+
+
+@pytest.fixture
+def run(slurm: None, tmp_path: Path) -> Callable[..., Any]:
+    """Run jobs in Slurm that write into `tmp_path`."""
+    return lambda jobs, **options: run_jobs(jobs, Where(1, "slurm", options), "test", folder=tmp_path, each_alone=True)
+
+
+def list_jobs(state: str) -> list[str]:
+    """The ids of the jobs in a state."""
+    command = ["squeue", "--me", "--noheader", "--array", f"--states={state}", "--format=%i"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+
+
+def wait_until(condition: Callable[[], object], limit_s: float = 120) -> None:
+    until_s = time.monotonic() + limit_s
+    while not condition():
+        assert time.monotonic() < until_s, "nothing happened in time"
+        time.sleep(0.1)
+
+
+def lines_of(path: Path) -> list[str]:
+    return path.read_text().split() if path.exists() else []
+
+
+def start_counting(folder: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "-c", RUNNING, folder], stderr=subprocess.PIPE, text=True)
+
+
+def test_jobs_run_and_leave_no_records(run: Callable[..., Any], tmp_path: Path) -> None:
+    names = ["a", "b", "c"]
+    assert sorted(run([Job(name, cluster_jobs.note, (tmp_path, name), 1) for name in names])) == names
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+
+
+def test_jobs_that_cannot_start_are_named_at_once(run: Callable[..., Any], tmp_path: Path) -> None:
+    one = Job("one", cluster_jobs.note, (tmp_path, "one"), 1)
+    with pytest.raises(NodeError, match="asks for 8 cores, 1 GB"):
+        run([Job("large", cluster_jobs.note, (tmp_path, "large"), 1, (), Resources(8))])
+    with pytest.raises(NodeError, match="one, which asks for 1 core, 1 GPU, 1 GB"):
+        run([one], gpus="1")
+    with pytest.raises(NodeError, match="partition"):
+        run([one], partition="nosuch")
+    with pytest.raises(SettingError, match="minutes must be a positive whole number"):
+        run([one], minutes="soon")
+
+
+def test_a_job_that_kills_itself_is_given_up_and_others_go_on(run: Callable[..., Any], tmp_path: Path) -> None:
+    jobs = [
+        Job("deadly", cluster_jobs.die, (tmp_path,), 1),
+        Job("broken", cluster_jobs.fail, (), 1),
+        Job("sound", cluster_jobs.note, (tmp_path, "sound"), 1),
+    ]
+    with pytest.raises(JobsError) as raised:
+        run(jobs)
+    assert type(raised.value.failed["deadly"]) is LostJobError
+    assert str(raised.value.failed["broken"]) == "this motion is broken"
+    assert (tmp_path / "tries").read_text() == "x" * TRIES
+    assert (tmp_path / "sound").exists()
+
+
+def test_jobs_of_a_killed_command_are_taken_over(slurm: None, tmp_path: Path) -> None:
+    killed = start_counting(tmp_path)
+    wait_until(lambda: lines_of(tmp_path / "a.txt") and lines_of(tmp_path / "b.txt"))
+    before = set(list_jobs("RUNNING"))
+    killed.kill()
+    killed.communicate()
+    again = start_counting(tmp_path)
+    time.sleep(3)
+    assert set(list_jobs("RUNNING,PENDING")) <= before, "none is submitted again"
+    _, errors = again.communicate(timeout=200)
+    assert again.returncode == 0, errors
+    assert [len(lines_of(tmp_path / f"{name}.txt")) for name in ("a", "b")] == [20, 20]
+
+
+def test_a_job_that_is_queued_again_goes_on(slurm: None, tmp_path: Path) -> None:
+    process = start_counting(tmp_path)
+    wait_until(lambda: len(lines_of(tmp_path / "a.txt")) > 3)
+    running = list_jobs("RUNNING")
+    subprocess.run(["scontrol", "requeue", running[0]], check=True)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 0, errors
+    assert [lines_of(tmp_path / f"{name}.txt") for name in ("a", "b")] == [[f"{n}" for n in range(1, 21)]] * 2
+
+
+def test_corrections_have_the_bytes_of_one_process(slurm: None, tmp_path: Path) -> None:
+    clips = write_walks(tmp_path / "clips", 12)
+    options = CorrectionOptions(kinematic=True)
+    correct_into([clips], tmp_path / "here", options, 1)
+    correct_into([clips], tmp_path / "there", options, None, RunnerChoice(runner="slurm"))
+    here = {path.name: path.read_bytes() for path in (tmp_path / "here").glob("*.bvh")}
+    assert len(here) == 12
+    assert {path.name: path.read_bytes() for path in (tmp_path / "there").glob("*.bvh")} == here

@@ -1,0 +1,38 @@
+"""Jobs for tests of clusters; nodes import this module."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from selfcorrect.runtime.progress import Progress
+
+
+def note(folder: Path, name: str, progress: Progress) -> None:
+    """Leave a file with what the job was given."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "not set")
+    (folder / name).write_text(f"{visible} {os.environ.get('AWS_SESSION_TOKEN', '')}")
+    progress("generation", 1, 1)
+
+
+def fail(progress: Progress) -> None:
+    raise ValueError("this motion is broken")
+
+
+def die(folder: Path, progress: Progress) -> None:
+    """Kill the worker, each time."""
+    with (folder / "tries").open("a") as tries:
+        tries.write("x")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def count(folder: Path, name: str, length: int, pause_s: float, progress: Progress) -> None:
+    """Add a line per generation to a file, from the last one on."""
+    path = folder / f"{name}.txt"
+    done = len(path.read_text().splitlines()) if path.exists() else 0
+    progress("start", done, length)
+    for generation in range(done + 1, length + 1):
+        time.sleep(pause_s)
+        with path.open("a") as file:
+            file.write(f"{generation}\n")
+        progress("generation", generation, length)
