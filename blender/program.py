@@ -238,5 +238,4 @@ def find_last_sentence(output: str) -> str:
 
 def remove_file_name(sentence: str) -> str:
     """Remove the names of temporary files, and what the program says of many files, from a sentence."""
-    sentence = sentence.removeprefix("none of the files could be read and worked on; the first: ")
     return re.sub(r"(?:\S*[/\\])?(?:motion|contacts|ground|shown|report|findings)\.(?:bvh|json): ", "", sentence)

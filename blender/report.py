@@ -162,6 +162,11 @@ def read_report(path: Path, clock: Clock, ignored_rules: tuple[str, ...] = ()) -
         raise Failure(_UNREADABLE) from error
 
 
+def _names_rule(note: str, codes: tuple[str, ...]) -> bool:
+    """Return whether a note ends with one of some rules of `check`, such as "[F4 floor-elsewhere]"."""
+    return any(f"[{code} " in note for code in codes)
+
+
 def _read_correction(motion: Mapping[str, Any], clock: Clock, ignored_rules: tuple[str, ...]) -> Correction:
     if motion["verdict"] not in _DONE:
         reason = translate(motion["reason"] or motion["verdict"], clock)
@@ -174,11 +179,11 @@ def _read_correction(motion: Mapping[str, Any], clock: Clock, ignored_rules: tup
             changes.append(f"{title} {1000 * motion['before'][key]:.0f} → {1000 * motion['after'][key]:.0f} {unit}")
     moved = f"joints moved by {1000 * motion['moved_m']:.0f} mm on average"
     all_notes = [translate(note, clock) for note in motion.get("notes", ())]
-    all_notes = [note for note in all_notes if not ignored_rules or not note.startswith(ignored_rules)]
+    all_notes = [note for note in all_notes if not _names_rule(note, ignored_rules)]
     warnings = [translate(warning, clock) for warning in _collect_warnings(motion)]
     failed_checks = tuple(motion.get("failed_checks", ()))
     if failed_checks:
-        warnings[1:1] = [note for note in all_notes if note.startswith(failed_checks)]
+        warnings[1:1] = [note for note in all_notes if _names_rule(note, failed_checks)]
     warnings = [warning for warning in dict.fromkeys(warnings) if warning]
     return Correction(
         summary="; ".join([*filter(None, [", ".join(changes)]), moved]),

@@ -40,6 +40,7 @@ from selfcorrect.loop.models.diffusion.model import MotionDiffusion
 from selfcorrect.loop.models.diffusion.presets import preset
 from selfcorrect.loop.models.gaussian import Gaussian
 from selfcorrect.loop.remedies.table import REMEDIES
+from selfcorrect.motion.checks.rules import all_rules
 from selfcorrect.statistics import Thresholds, holm
 from selfcorrect.testing import Trial
 
@@ -129,7 +130,7 @@ def test_python_blocks_of_a_page_run_in_order(
         if shown := PRINTED.match(text, block.end()):
             printed = capsys.readouterr().out
             assert format_measured(printed) == format_measured(shown[1])
-            assert read_measured(printed) == pytest.approx(read_measured(shown[1]), rel=0.1, abs=0.05)
+            assert read_measured(printed) == expect_measured(shown[1])
     for name, value in list(names.items()):
         if name.startswith("test_") and callable(value):
             fixtures = {name: FIXTURES[name] for name in inspect.signature(value).parameters}
@@ -152,19 +153,29 @@ def test_commands_of_a_tutorial_print_what_it_shows(
             ]
             assert len(printed) == len(expected) or shown.endswith("…\n")
             measured = read_measured("\n".join(printed[: len(expected)]))
-            assert measured == pytest.approx(read_measured("\n".join(expected)), rel=0.15, abs=0.05)
+            assert measured == expect_measured("\n".join(expected), rel=0.15)
+
+
+MEASURED = re.compile(r"[-+]?\d+\.\d+|(?<=→ )\d+|\d+(?=%| → | mm\b)")
+"""A measurement in what a command prints: a decimal, or an integer with its unit or beside an arrow."""
 
 
 def read_measured(text: str) -> list[float]:
-    return [float(number) for number in re.findall(r"[-+]?\d+\.\d+", text)]
+    return [float(number) for number in MEASURED.findall(text)]
+
+
+def expect_measured(text: str, rel: float = 0.05) -> list[Any]:
+    """Return the measurements of a page, each with a relative tolerance and at least one unit of its last digit."""
+    numbers = MEASURED.findall(text)
+    return [pytest.approx(float(n), rel=rel, abs=1.01 * 10.0 ** -len(n.partition(".")[2])) for n in numbers]
 
 
 def format_measured(line: str) -> str:
     """A line without runs of spaces and what rounding on another processor may change: measurements, and which of two
     motions, equally good within that rounding, came out.
     """
-    line = re.sub(r"(?<=what came out: 1 )(planned|simulated)", "planned or simulated", line)
-    return re.sub(r"\s+", " ", re.sub(r"[-+]?\d+\.\d+|\d+(?=%)", "#", line))
+    line = re.sub(r"^1 motion: (contacts planned|simulated in).*", "1 motion: planned or simulated", line)
+    return re.sub(r"\s+", " ", MEASURED.sub("#", line))
 
 
 @pytest.mark.slow
@@ -181,7 +192,7 @@ def test_a_notebook_prints_the_outputs_that_are_kept(
         printed = read_texts(found)
         kept = read_texts(cell.get("outputs", []))
         assert format_measured(printed) == format_measured(kept)
-        assert read_measured(printed) == pytest.approx(read_measured(kept), rel=0.1, abs=0.05)
+        assert read_measured(printed) == expect_measured(kept)
 
 
 def read_texts(outputs: list[dict[str, Any]]) -> str:
@@ -411,6 +422,12 @@ def test_the_table_of_presets_has_their_values() -> None:
         settings = PRESET_ROWS[name].settings
         counts = (len(settings.all_arms), settings.generations, settings.seeds, settings.real_count)
         assert row == [PRESET_ROWS[name].summary, *map(str, counts), PRESET_ROWS[name].cost], name
+
+
+def test_page_on_check_lists_every_rule() -> None:
+    text = (REPOSITORY / "docs" / "check.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| ([A-Z]\d+) \| ([\w-]+) \|", text, re.MULTILINE)
+    assert sorted(listed) == sorted((rule.code, rule.name) for rule in all_rules())
 
 
 def test_every_number_of_the_presets_has_a_meaning_and_a_value() -> None:

@@ -59,7 +59,7 @@ def test_the_base_alone_is_small_and_corrects_a_file(tmp_path: Path, stepping: M
     command = [str(python), "-m", "selfcorrect.experiments.cli", "correct", "steps.bvh", "-o", "out", "--workers", "1"]
     process = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert process.returncode == 0, process.stderr
-    assert "1 of 1 motions corrected" in process.stdout
+    assert "Corrected 1 of 1 motion" in process.stdout
     assert len(open_motion(tmp_path / "out" / "steps.bvh").motion) == len(stepping)
     first_s = time.monotonic() - began
     print(f"base: {size_mb:.0f} MB, installed in {installed_s:.0f} s, first motion corrected after {first_s:.0f} s")

@@ -79,6 +79,11 @@ class MotionFile:
         return tuple(FileNote(note.words, topic=note.topic) for note in shown)
 
     @property
+    def damage(self) -> tuple[FileNote, ...]:
+        """Notes on data that the file lacks or that were left out."""
+        return tuple(note for note in self.assumed if note.topic == "damage")
+
+    @property
     def motion(self) -> Motion:
         """The only motion; InputError if there are several."""
         if len(self.motions) != 1:

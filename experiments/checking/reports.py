@@ -47,17 +47,16 @@ def format_lines(checked: CheckedFile) -> Iterator[str]:
     if checked.flaw:
         yield f"{checked.path}: {checked.flaw}"
     if checked.all_findings:
-        assumed = f" ({', '.join(checked.assumed)})" if checked.assumed else ""
+        assumptions = [note for note in checked.assumed if note not in checked.damage]
+        assumed = f" ({', '.join(assumptions)})" if assumptions else ""
         yield f"{checked.path}: {count_noun(len(checked.all_findings), 'finding')}{assumed}"
         for number, findings in enumerate(checked.findings):
             where = f"motion {number}: " if len(checked.findings) > 1 else ""
             yield from (f"  {where}{finding}" for finding in findings)
     yield from (f"{checked.path}: {conclusion}" for conclusion in checked.conclusions)
     yield from _format_needed(checked)
-    notes = checked.notes
-    if not checked.all_findings:
-        notes = (*checked.damage, *notes)
-    yield from (f"{checked.path}: note: {note}" for note in notes)
+    yield from (f"{checked.path}: warning: {damage}" for damage in checked.damage)
+    yield from (f"{checked.path}: note: {note}" for note in checked.notes)
 
 
 def _format_needed(checked: CheckedFile) -> Iterator[str]:
@@ -128,7 +127,8 @@ def to_junit(all_checked: Sequence[CheckedFile]) -> str:
     """Return JUnit XML: a test case per file, with a failure that lists the findings."""
     from xml.etree import ElementTree  # slow to import
 
-    broken, unreadable, refused = _count_files(all_checked)
+    _, unreadable, refused = _count_files(all_checked)
+    broken = sum(bool(checked.all_findings or checked.damage) for checked in all_checked)
     attributes = {"tests": str(len(all_checked)), "failures": str(broken), "errors": str(unreadable + refused)}
     root = ElementTree.Element("testsuites", attributes)
     suite = ElementTree.SubElement(root, "testsuite", {"name": "selfcorrect check", **attributes})
@@ -136,11 +136,10 @@ def to_junit(all_checked: Sequence[CheckedFile]) -> str:
         case = ElementTree.SubElement(suite, "testcase", classname="selfcorrect.check", name=str(checked.path))
         for message in filter(None, (checked.error, checked.flaw)):
             ElementTree.SubElement(case, "error", message=message)
-        if checked.all_findings:
-            lines = list(map(str, checked.all_findings))
+        if lines := [*checked.damage, *map(str, checked.all_findings)]:
             failure = ElementTree.SubElement(case, "failure", message=lines[0])
             failure.text = "\n".join(lines)
-        if lines := [*_format_needed(checked), *checked.damage, *checked.notes]:
+        if lines := [*_format_needed(checked), *checked.notes]:
             ElementTree.SubElement(case, "system-out").text = "\n".join(lines)
     return write_xml(root)
 

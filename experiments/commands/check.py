@@ -39,8 +39,8 @@ class CheckCommand:
 
     Reads the files that `correct` reads, and folders of them. Changes nothing. `--rules` lists the rules with their
     thresholds. Settings (select, ignore, and thresholds by rule) can be given in pyproject.toml under
-    [tool.selfcorrect.check]. Exit code 0: no findings. Exit code 1: findings, or a file without a human body. Exit code
-    2: bad arguments, or a file could not be read.
+    [tool.selfcorrect.check]. Exit code 0: no findings. Exit code 1: findings, damaged files, or
+    files without a human body. Exit code 2: bad arguments, or a file could not be read.
     """
 
     inputs: tyro.conf.Positional[tuple[Path, ...]] = ()
@@ -152,7 +152,7 @@ class CheckCommand:
                 print(note, file=sys.stderr)
         if unread := sum(bool(checked.error) for checked in checked_files):
             raise InputError(f"{unread} of {len(checked_files)} files could not be read")
-        has_faults = any(checked.all_findings or checked.flaw for checked in checked_files)
+        has_faults = any(checked.all_findings or checked.damage or checked.flaw for checked in checked_files)
         return int(has_faults or any(row.hurts for row in rows))
 
     def _compare(self, against: Path) -> int:

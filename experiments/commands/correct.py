@@ -32,8 +32,8 @@ class CorrectCommand:
     Reads motion files of all formats (`selfcorrect data formats`) and folders of them. Writes each file with the same
     format, skeleton, names and frame rate; FBX becomes glTF, without meshes. Never changes inputs. The same command
     again corrects what is missing or changed. For millions of motions, pack them into sets (`selfcorrect data shard`).
-    Exit code 0: all motions were corrected. Exit code 1: some were not, became worse in a figure, or keep faults. Exit
-    code 2: bad arguments, or nothing could be read.
+    Exit code 0: all motions were corrected. Exit code 1: some were not, became worse in a figure, keep faults, or come
+    from damaged files. Exit code 2: bad arguments, or nothing could be read.
     """
 
     inputs: tyro.conf.Positional[tuple[str, ...]]
@@ -49,6 +49,8 @@ class CorrectCommand:
     runner: Annotated[RunnerChoice, tyro.conf.arg(name="")] = field(default_factory=RunnerChoice)
     quiet: Annotated[bool, tyro.conf.arg(aliases=("-q",))] = False
     """Print only the summary, and a line for each motion that was not corrected."""
+    verbose: Annotated[bool, tyro.conf.arg(aliases=("-v",))] = False
+    """Print all figures and assumptions of each motion, and the physics engine."""
     json: bool = False
     """Print the report as JSON instead of the table and the summary."""
     contacts_out: Path | None = None
@@ -92,7 +94,7 @@ class CorrectCommand:
         from ..file_correction.report import REPORT, find_exit_code, print_results
 
         if not self.json:
-            return print_results(results, out, options, quiet=self.quiet)
+            return print_results(results, out, options, quiet=self.quiet, verbose=self.verbose)
         print(read_text(Path(out, REPORT)), end="")
         return find_exit_code(results)
 

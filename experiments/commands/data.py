@@ -361,7 +361,7 @@ class MakeShards:
     """Pack motion files or datasets into a set of shards: parquet files of many motions, a unit of work each.
 
     Motions of the same skeleton share shards. The same files give the same bytes. A file that cannot be read is
-    reported and skipped, and the exit code is 2. docs/motion-data.md describes the schema.
+    reported and skipped, and the exit code is 2. docs/motion-files.md describes the schema.
     """
 
     sources: tyro.conf.Positional[tuple[str, ...]]

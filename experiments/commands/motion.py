@@ -130,7 +130,7 @@ class MotionCommand:
         ENGINES.load(settings.engine)
         is_stand_in = PRESETS[self.preset].engine != find_engine(PRESETS[self.preset].engine) == settings.engine
         reason = "PyBullet is not installed; " if is_stand_in else ""
-        print(f"selfcorrect: {reason}correctors simulate in {settings.engine}", file=sys.stderr)
+        print(f"selfcorrect: {reason}physics engine of the correctors: {settings.engine}", file=sys.stderr)
 
     def _default_folder(self) -> Path:
         """Return the run folder of the preset, or of the trial of a W&B sweep."""

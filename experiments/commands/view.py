@@ -73,7 +73,7 @@ class ViewCommand:
                 titles.append(name if is_single else f"{name} [{number}]")
                 motions.append(resample(motion, motions[0].fps) if motions else motion)
         if not motions:
-            raise InputError("none of the files could be read")
+            raise InputError("no file could be read")
         if self.out is not None and not is_page:
             draw_motions(self.out, motions, titles, overwrite=self.overwrite)
             print(self.out)

@@ -207,7 +207,7 @@ def _read_input(task: FileTask, options: CorrectionOptions) -> _InputFile:
         with record_inputs() as record:
             file = open_input(task.source, options)
         state = FileState(key, digest_sidecars(record, task.source))
-        blank = replace(blank, content=FileContent(file.assumed), state=state)
+        blank = replace(blank, content=FileContent(file.assumed, damage=file.damage), state=state)
         return _InputFile(task, blank, file)
     except Exception as error:  # a bad file stops no other
         return _InputFile(task, replace(blank, reason=describe_failure(task.source, error)), None)

@@ -102,6 +102,7 @@ def describe_correction(
     parts = zip(motion.skeleton.parts, motion.skeleton.names, strict=True)
     content = FileContent(
         assumed=blank.content.assumed,
+        damage=blank.content.damage,
         notes=tuple(all_notes),
         failed_checks=tuple(finding.code for finding in input_check.findings),
         faults_left=faults_left,

@@ -33,7 +33,9 @@ class FileContent:
     """Contents of an input file, and assumptions made in reading."""
 
     assumed: tuple[str, ...] = ()
-    """Assumptions made in reading the file: unit, frame rate, axis, body, profile."""
+    """Assumptions made in reading the file: unit, frame rate, axis, body, profile; damage, too."""
+    damage: tuple[str, ...] = ()
+    """Data that the file lacks or that were left out, a sentence each; part of `assumed`."""
     notes: tuple[str, ...] = ()
     """Assumptions and observations, a sentence each."""
     failed_checks: tuple[str, ...] = ()
@@ -317,6 +319,7 @@ def merge_results(results: Sequence[FileResult], names: Sequence[str] = ()) -> F
     failed_checks = dict.fromkeys(code for result in results for code in result.content.failed_checks)
     content = FileContent(
         assumed=first.content.assumed,
+        damage=first.content.damage,
         notes=tuple(notes),
         failed_checks=tuple(failed_checks),
         faults_left=tuple(dict.fromkeys(fault for result in results for fault in result.content.faults_left)),

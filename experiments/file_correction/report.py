@@ -8,8 +8,9 @@ from pathlib import Path
 from statistics import median, pstdev
 from typing import get_args
 
+from selfcorrect.core.checks import count_noun
 from selfcorrect.core.errors import DamagedError, InputError
-from selfcorrect.motion.measures.physical import FIGURES, MotionFigure
+from selfcorrect.motion.measures.physical import ERRORS, FIGURES, MotionFigure, is_worse
 from selfcorrect.runtime.bugs import remove_path, try_optional
 from selfcorrect.simulators.compare.evaluate import UNEXPLAINED_BODYWEIGHTS
 from selfcorrect.simulators.results.results import Stage
@@ -25,6 +26,8 @@ from .verdict import WRITTEN, FileVerdict
 REPORT = "report.json"
 """Name of the report in an output folder."""
 _NAME_WIDTH = 40
+NOTHING_READ = "no file could be read."
+"""Begin of the error if all of several files failed; the reason of the first follows."""
 LISTED = 20
 """Most files of a kind that get a line in the summary."""
 LINE_WIDTH = 119
@@ -67,27 +70,72 @@ def _iterate_report(head: dict[str, object], results: Iterable[FileResult]) -> I
     yield "\n ]"
 
 
+_RESULTS = {
+    "accepted": "corrected",
+    "unchanged": "unchanged",
+    "partly": "partly",
+    "rejected": "rejected",
+    "failed": "failed",
+}
+"""Word in the table by verdict."""
+_TABLE = ("file", "result", "moved", "what was wrong")
+
+
 def format_table(results: Sequence[FileResult]) -> list[str]:
-    """A line per motion: errors before → after, how far the motion moved and rose, or why it failed; assumptions."""
+    """Return a line per motion: the result, how far the motion moved, and what was wrong with it."""
     if not results:
         return []
-    width = max(4, *(min(len(result.shown_name), _NAME_WIDTH) for result in results))
+    rows = [_TABLE]
+    for result in results:
+        is_written = result.verdict in WRITTEN
+        moved = f"{1000 * result.figures.moved_m:.0f} mm" if is_written else "–"
+        rows.append((_cut_name(result.shown_name), _RESULTS[result.verdict], moved, _describe_faults(result)))
+    name, verdict, moved = (max(len(row[column]) for row in rows) for column in range(3))
+    return [f"{row[0]:<{name}}  {row[1]:<{verdict}}  {row[2]:>{moved}}  {row[3]}".rstrip() for row in rows]
+
+
+def _describe_faults(result: FileResult) -> str:
+    """Return what was wrong with a motion, before → after, or why the motion was not corrected."""
+    if result.verdict not in WRITTEN:
+        return _describe_refusal(result)
+    figures = result.figures
+    faults = []
+    if abs(figures.floor_m) > NOTED_M:
+        faults.append(f"floor {abs(1000 * figures.floor_m):.0f} mm too {'low' if figures.floor_m < 0 else 'high'}")
+    for figure in ERRORS:
+        if is_worse(figure, figures.after, figures.before):
+            values = [figure.unit.convert(source[figure.key]) for source in (figures.before, figures.after)]
+            faults.append(f"{figure.title} {values[0]:.0f} → {values[1]:.0f} {figure.unit.symbol}")
+    return ", ".join(faults) or "nothing found"
+
+
+def _describe_refusal(result: FileResult) -> str:
+    """Return why a motion was not corrected, and the file that is in the output's place."""
+    passed = {"original": " (passed through)", "earlier": " (earlier file kept)"}.get(result.output, "")
+    return remove_path(result.reason, result.source) + passed
+
+
+def format_details(results: Sequence[FileResult]) -> list[str]:
+    """Return a line per motion: all errors before → after, how far the motion moved and rose, and assumptions."""
+    if not results:
+        return []
+    names = [_cut_name(result.shown_name) for result in results]
+    width = max(4, *map(len, names))
     head = f"{'file':<{width}}  {''.join(figure.heading.rjust(_column_width(figure)) for figure in FIGURES)}"
     head += "  assumed" if any(result.content.assumed for result in results) else ""
-    lines = [head]
-    for result in results:
-        name = result.shown_name
-        if len(name) > _NAME_WIDTH:
-            name = f"…{name[1 - _NAME_WIDTH :]}"
-        lines.append(f"{name:<{width}}  {_format_figures(result)}")
-    return lines
+    rows = [f"{name:<{width}}  {_format_figures(result)}" for name, result in zip(names, results, strict=True)]
+    return [head, *rows]
+
+
+def _cut_name(name: str) -> str:
+    """Return the end of a name that is too long for a column."""
+    return name if len(name) <= _NAME_WIDTH else f"…{name[1 - _NAME_WIDTH :]}"
 
 
 def _format_figures(result: FileResult) -> str:
     if result.verdict not in WRITTEN:
-        passed = {"original": " (passed through)", "earlier": " (earlier file kept)"}.get(result.output, "")
         assumed = f" (assumed: {', '.join(result.content.assumed)})" if result.content.assumed else ""
-        return f"{result.verdict}{passed}: {remove_path(result.reason, result.source)}{assumed}"
+        return f"{result.verdict}: {_describe_refusal(result)}{assumed}"
     cells = "".join(result.figures.format(figure).rjust(_column_width(figure)) for figure in FIGURES)
     unchanged = ("unchanged",) * (result.verdict == "unchanged")
     return f"{cells}  {', '.join((*unchanged, *result.content.assumed))}".rstrip()
@@ -98,15 +146,18 @@ def _column_width(figure: MotionFigure) -> int:
     return 2 + len(figure.heading) if figure.of_correction else 16
 
 
-def print_results(results: Sequence[FileResult], out: Path | str, options: CorrectionOptions, *, quiet: bool) -> int:
+def print_results(
+    results: Sequence[FileResult], out: Path | str, options: CorrectionOptions, *, quiet: bool, verbose: bool = False
+) -> int:
     """Print the results of files, problems first.
 
     Args:
         out: Folder of the corrected files.
         quiet: Leave out the files that were corrected.
+        verbose: Print all figures and assumptions of each file, and the physics engine.
 
     Returns:
-        The exit code: 0 if all were corrected or needed no correction, 1 if some were not or became worse.
+        The exit code, as `find_exit_code`.
 
     Raises:
         InputError: None of the files could be read.
@@ -114,26 +165,30 @@ def print_results(results: Sequence[FileResult], out: Path | str, options: Corre
     shown = sorted(results, key=lambda result: _VERDICTS.index(result.verdict))
     if quiet:
         shown = [result for result in shown if result.verdict not in ("accepted", "unchanged")]
-    table, table_note = try_optional("no table", partial(format_table, shown), [])
+    table, table_note = try_optional("no table", partial(format_details if verbose else format_table, shown), [])
     summary, summary_note = try_optional("no summary", partial(summarize_results, results, out), [])
     lines = [*table, ""] if table else []
     lines += [*summary, *filter(None, (table_note, summary_note))]
-    if not options.kinematic:
-        lines.append(f"engine: {options.engine}")
-    print(*lines, f"report: {out}/{REPORT}", sep="\n")
+    if verbose and not options.kinematic:
+        lines.append(f"Physics engine: {options.engine}")
+    print(*lines, f"Report: {out}/{REPORT}", sep="\n")
     return find_exit_code(results)
 
 
 def find_exit_code(results: Sequence[FileResult]) -> int:
-    """Return 0 if all files were corrected or needed no correction, 1 if some were not or became worse.
+    """Return the exit code of `correct`.
+
+    Returns:
+        0 if all files were whole, and were corrected or needed no correction; 1 if some were damaged, were not
+        corrected, became worse or keep faults.
 
     Raises:
         InputError: None of the files could be read.
     """
     if all(result.verdict == "failed" for result in results):
-        raise InputError(f"none of the files could be read and worked on; the first: {results[0].reason}")
+        raise InputError(f"{NOTHING_READ} {results[0].reason}" if len(results) > 1 else results[0].reason)
     is_done = [result.verdict in ("accepted", "unchanged") for result in results]
-    has_faults = any(result.worse or result.remaining_faults for result in results)
+    has_faults = any(result.content.damage or result.worse or result.remaining_faults for result in results)
     return 0 if all(is_done) and not has_faults else 1
 
 
@@ -177,28 +232,35 @@ def summarize_results(results: Sequence[FileResult], out: Path | str) -> list[st
     others = [result for result in results if result.verdict in ("rejected", "failed")]
     worse = [result for result in accepted if result.worse]
     unchanged = [result for result in results if result.verdict == "unchanged"]
+    written = [*accepted, *unchanged, *partly]
     unchanged_count = f", {len(unchanged)} unchanged" if unchanged else ""
-    lines = [f"{len(accepted) - len(worse)} of {len(results)} motions corrected{unchanged_count} → {out}"]
-    for head, kinds in (("unchanged", unchanged), ("corrected", [*accepted, *partly])):
+    head = f"Corrected {len(accepted) - len(worse)} of {count_noun(len(results), 'motion')}{unchanged_count}"
+    lines = [f"{head}; written to {str(out).rstrip('/')}/"]
+    lines += _summarize_floors([result.figures.floor_m for result in written])
+    damaged = []
+    for result in results:
+        if result.content.damage:
+            damage = [note.removeprefix("damaged file: ") for note in result.content.damage]
+            damaged.append(f"{result.name} ({'; '.join(damage)})")
+    lines += _list_counted("Warning: damaged input", damaged)
+    changed = [*accepted, *partly]
+    for head, kinds in (("Unchanged, but faults remain", unchanged), ("Corrected, but faults remain", changed)):
         faulty = [
             f"{result.name} ({'; '.join(result.remaining_faults)})" for result in kinds if result.remaining_faults
         ]
-        lines += _list_counted(f"{head}, but faults remain", faulty)
+        lines += _list_counted(head, faulty)
     figures = [f"{result.name} ({'; '.join(result.worse)})" for result in worse]
-    lines += _list_counted("corrected, but worse in some figure", figures)
+    lines += _list_counted("Corrected, but worse in some figure", figures)
     scenes = [result.name for result in [*accepted, *partly] if result.figures.in_scene]
-    lines += _list_counted("followed in a scene, so figures are not compared with the input's", scenes)
-    stages = Counter(result.stage for result in [*accepted, *unchanged, *partly] if result.stage)
-    if stages:
-        counts = [f"{stages[stage]} {stage}" for stage in Stage if stages[stage]]
-        lines.append(f"what came out: {', '.join(counts)}")
-    lines += _summarize_floors([result.figures.floor_m for result in [*accepted, *unchanged, *partly]])
+    lines += _list_counted("Followed in a scene, so not compared with the input", scenes)
+    stages = Counter(result.stage for result in written if result.stage)
+    lines += [f"{count_noun(stages[stage], 'motion')}: {words}" for stage, words in _STAGES.items() if stages[stage]]
     lines += [_summarize_motions(result) for result in partly]
     pushed = []
     for result in accepted:
         if result.figures.residual.get("unexplained_force_bodyweights", 0.0) > UNEXPLAINED_BODYWEIGHTS:
             pushed.append(result.name)
-    lines += _list_counted("unexplained external force; check frame rate or feet", pushed)
+    lines += _list_counted("Contacts cannot explain the motion; check its frame rate and feet", pushed)
     remarks = [
         [(result.name, result.figures.large_move_reason) for result in [*accepted, *partly]],
         [(result.name, result.figures.not_corrected) for result in results],
@@ -210,21 +272,33 @@ def summarize_results(results: Sequence[FileResult], out: Path | str) -> list[st
     for result in results:
         if result.content.failed_checks:
             failing.append(f"{result.name} ({', '.join(result.content.failed_checks)})")
-    lines += _list_counted("inputs that fail `selfcorrect check`, see the notes", failing, "; ")
-    lines += _list_counted("not corrected", [result.shown_name for result in others])
+    lines += _list_counted("Inputs that break rules of `selfcorrect check`", failing, "; ")
+    lines += _list_counted("Not corrected", [result.shown_name for result in others])
     kept = [result.name for result in others if result.output == "earlier"]
-    lines += _list_counted("files of earlier settings or inputs, kept", kept)
+    lines += _list_counted("Kept from an earlier run with other settings or inputs", kept)
     raised = [result.name for result in accepted if result.figures.supports]
-    return lines + _list_counted("on steps, seats or the like", raised)
+    return lines + _list_counted("On steps, seats or other supports", raised)
+
+
+_STAGES = {
+    Stage.CLEANED: "cleaned up by kinematics only",
+    Stage.PLANNED: "contacts planned, no simulation needed",
+    Stage.SIMULATED: "simulated in some or all frames",
+}
+"""What the summary says on motions by the stage from which they come."""
 
 
 def _summarize_floors(heights_m: Sequence[float]) -> list[str]:
-    """Return the line on the floors that were put at 0; no line if none was."""
-    moved_mm = [1000 * height_m for height_m in heights_m if abs(height_m) > NOTED_M]
-    if not moved_mm:
+    """Return the line on the floors that were moved to 0; no line without any."""
+    heights_mm = [1000 * height_m for height_m in heights_m if abs(height_m) > NOTED_M]
+    if not heights_mm:
         return []
-    spread = f" ({len(moved_mm)} motions, ± {pstdev(moved_mm):.0f})" if len(moved_mm) > 1 else ""
-    return [f"floor {median(moved_mm):+.0f} mm{spread}: put at 0, --keep-level keeps it"]
+    usual_mm = median(heights_mm)
+    found = f"found {abs(usual_mm):.0f} mm {'below' if usual_mm < 0 else 'above'} zero"
+    if len(heights_mm) == 1:
+        return [f"Floor {found} and moved to zero (--keep-level leaves it)"]
+    spread = f"(median of {len(heights_mm)} motions, ± {pstdev(heights_mm):.0f} mm)"
+    return [f"Floors {found} {spread} and moved to zero (--keep-level leaves them)"]
 
 
 def _summarize_motions(result: FileResult) -> str:

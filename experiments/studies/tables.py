@@ -99,8 +99,8 @@ def last_cell(values: np.ndarray | None, metric: Metric) -> Cell:
 
 MARKS = {"better": "↑", "worse": "↓", "higher": "higher", "lower": "lower", "no clear difference": "·"}
 MARKS_LEGEND = (
-    "Means of the last generation. Against the reference: ↑ better, ↓ worse, higher or lower where neither is better, "
-    "· tested and no difference found, ? not decided."
+    "Means of the last generation. Compared with the reference: ↑ better, ↓ worse, · no difference found, ? undecided. "
+    '"higher" and "lower" mark differences that are neither.'
 )
 BELOW_MEANS = "Below each mean: the difference, its interval and its adjusted p."
 

@@ -130,7 +130,7 @@ class NoteKind(Enum):
 
     HEIGHT_KEPT = "height left alone"
     LOWEST_GROUND = "the lowest ground lies at {value:.2f} m"
-    FLOOR_MOVED = "its floor was at {value:+.3f} m: put at 0, --keep-level keeps it"
+    FLOOR_MOVED = "its floor was at {value:+.3f} m and was moved to 0 (--keep-level leaves it)"
     FLOOR_UNKNOWN = (
         "its floor is not known: its height is kept, its feet at {value:+.2f} m; --floor says where it is",
         True,

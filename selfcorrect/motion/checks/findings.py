@@ -99,7 +99,7 @@ class Finding:
         things = ""
         if self.things != ("body",):
             things = ", " + ", ".join(self.things[:3]) + (", …" if len(self.things) > 3 else "")
-        return f"{self.code} {self.name}: {frames}{things}: {self.words()}"
+        return f"{self.words()}: {frames}{things} [{self.code} {self.name}]"
 
 
 def find_violations(rule: Rule, measured: Measured, frames: int, fps: float) -> list[Finding]:

@@ -87,8 +87,8 @@ def test_an_unknown_format_names_those_there_are(path: str, name: str | None) ->
         format_of(Path(path), name)
 
 
-def test_the_page_on_motion_data_names_every_format() -> None:
-    page = (Path(__file__).resolve().parents[3] / "docs" / "motion-data.md").read_text()
+def test_page_on_motion_files_names_every_format() -> None:
+    page = (Path(__file__).resolve().parents[3] / "docs" / "motion-files.md").read_text()
     missing = [suffix for kind in FORMATS for suffix in kind.suffixes if suffix != ".usd" and f"`{suffix}`" not in page]
     assert missing == []
 

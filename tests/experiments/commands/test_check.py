@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -46,7 +47,9 @@ def test_a_good_file_ends_with_0_and_a_bad_one_with_1(folder: Path, run: Run) ->
     code, printed = run(folder)
     assert code == 1
     assert "good.bvh" not in printed
-    assert "high.bvh: 1 finding (unit 0.01 m inferred, y up inferred)\n  F4 floor-elsewhere: frames 0–" in printed
+    head, finding, _ = printed.splitlines()
+    assert head == f"{folder / 'high.bvh'}: 1 finding (unit 0.01 m inferred, y up inferred)"
+    assert re.fullmatch(r"  .* 0\.\d\d m .*: frames 0–\d+ \[F4 floor-elsewhere\]", finding)
     assert printed.endswith("2 files: 1 with findings (F4 in 1)\n")
 
 
@@ -85,8 +88,8 @@ def test_a_file_that_was_cut_off_is_damaged_even_without_findings(folder: Path, 
     lines = (folder / "good.bvh").read_text().splitlines(keepends=True)
     (folder / "cut.bvh").write_text("".join(lines[:-10]))
     code, printed = run("cut.bvh")
-    assert code == 0
-    assert printed.startswith("cut.bvh: note: damaged file: ")
+    assert code == 1
+    assert printed.startswith("cut.bvh: warning: damaged file: ")
     assert printed.endswith("1 file: 0 with findings, 1 damaged\n")
 
 
@@ -127,7 +130,7 @@ def test_findings_are_written_as_json_and_junit(folder: Path, run: Run) -> None:
     assert (root.attrib["tests"], root.attrib["failures"], root.attrib["errors"]) == ("2", "1", "0")
     failure = root.find("./testsuite/testcase[2]/failure")
     assert failure is not None
-    assert failure.attrib["message"].startswith("F4 floor-elsewhere")
+    assert failure.attrib["message"].endswith("[F4 floor-elsewhere]")
 
 
 def test_rules_are_chosen_on_the_command_line_and_in_pyproject(folder: Path, run: Run) -> None:
@@ -187,7 +190,7 @@ def test_physics_finds_a_body_that_is_shaken(walk: Motion, folder: Path, run: Ru
     assert run("good.bvh", "--physics", "--select", "X")[0] == 0
     code, printed = run("shaken.bvh", "--physics", "--select", "X")
     assert code == 1
-    assert printed.count("\n  X") == printed.count("\n  X2 residual-needed") == 1
+    assert printed.count("[X") == printed.count("[X2 residual-needed]") == 1
 
 
 def test_physics_says_what_each_motion_needs_at_the_root(folder: Path, run: Run) -> None:

@@ -45,7 +45,8 @@ def test_bad_files_get_a_sentence_each_and_the_others_go_on(folder: Path, steppi
         assert report[name]["verdict"] == "failed"
         assert str(Path("mixed") / name) in report[name]["reason"]
     assert report["truncated.bvh"]["verdict"] == "accepted"
-    assert re.search(r"damaged file: 45 frames expected from the header, \d\d found; these are used", output)
+    assert "\nWarning: damaged input (1): truncated.bvh (" in output
+    assert re.search(r"45 frames expected from the header, \d\d found", report["truncated.bvh"]["damage"][-1])
     assert report["short.bvh"]["verdict"] == "rejected"
     assert "too short: at least 4 frames are needed, got 1;" in report["short.bvh"]["reason"]
     assert "cannot be read" in report["torn.npz"]["reason"]
@@ -53,8 +54,8 @@ def test_bad_files_get_a_sentence_each_and_the_others_go_on(folder: Path, steppi
     assert "no known order of joints, and no body (21 joints)" in report["shape.npy"]["reason"]
     assert set(os.listdir(folder / "corrected")) == {
         "good.bvh", "truncated.bvh", "report.json", ".records", ".selfcorrect.lock"}  # fmt: skip
-    assert "2 of 8 motions corrected" in output
-    assert "not corrected (6): chair.bvh, nan.bvh" in output
+    assert "Corrected 2 of 8 motions" in output
+    assert "Not corrected (6): chair.bvh, nan.bvh" in output
     assert "Traceback" not in output
 
 
@@ -89,7 +90,7 @@ def test_nothing_readable_is_exit_code_2(folder: Path, says: Says) -> None:
         (folder / name).write_text("no motion")
     printed = says("correct notes.txt more.txt", code=2)
     assert "motions are read from .bvh, .npz, .pt, " in printed
-    assert "none of the files could be read and worked on; the first: " in printed
+    assert "selfcorrect: no file could be read. " in printed
 
 
 def test_the_output_folder_is_no_input(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Literal
@@ -12,6 +13,7 @@ from selfcorrect.experiments.file_correction.batch import make_tasks
 from selfcorrect.experiments.file_correction.file_result import FileContent, FileFigures, FileResult, merge_results
 from selfcorrect.experiments.file_correction.report import (
     LISTED,
+    find_exit_code,
     format_table,
     summarize_results,
     write_correction_report,
@@ -27,7 +29,7 @@ def results(count: int) -> list[FileResult]:
 
 def test_few_files_are_all_named() -> None:
     summary = summarize_results(results(LISTED), Path("out"))
-    assert summary[0] == f"{LISTED} of {LISTED} motions corrected → out"
+    assert summary[0] == f"Corrected {LISTED} of {LISTED} motions; written to out/"
     assert summary[LISTED] == f"{LISTED - 1}.bvh: moved by up to 0.42 m: spikes"
     assert summary[LISTED + 1].endswith(" more, in the report")
     few = summarize_results(results(3), Path("out"))
@@ -38,9 +40,11 @@ def test_floors_that_were_put_at_zero_are_summed_up() -> None:
     """Median and standard deviation of the floors that were off by more than a centimetre."""
     figures = [FileFigures(floor_m=height_m) for height_m in (-0.024, -0.028, -0.026, 0.004)]
     accepted = [replace(result, figures=figure) for result, figure in zip(results(4), figures, strict=True)]
-    lines = [line for line in summarize_results(accepted, Path("out")) if line.startswith("floor")]
-    assert lines == ["floor -26 mm (3 motions, ± 2): put at 0, --keep-level keeps it"]
-    assert not any(line.startswith("floor") for line in summarize_results(accepted[3:], Path("out")))
+    lines = [line for line in summarize_results(accepted, Path("out")) if line.startswith("Floor")]
+    assert lines == [
+        "Floors found 26 mm below zero (median of 3 motions, ± 2 mm) and moved to zero (--keep-level leaves them)"
+    ]
+    assert not any(line.startswith("Floor") for line in summarize_results(accepted[3:], Path("out")))
 
 
 def test_what_was_rejected_is_not_listed_as_moved() -> None:
@@ -65,8 +69,8 @@ def test_a_motion_that_is_followed_but_worse_is_named_and_not_counted(after_m_s:
     followed = replace(followed, stage="simulated", figures=figures)
     summary = summarize_results([followed], Path("out"))
     is_worse = after_m_s > 0.027
-    assert summary[0].startswith("0 of 1" if is_worse else "1 of 1")
-    assert summary[1].startswith("corrected, but worse in some figure (1): 0.bvh (") == is_worse
+    assert summary[0].startswith("Corrected 0 of 1" if is_worse else "Corrected 1 of 1")
+    assert summary[1].startswith("Corrected, but worse in some figure (1): 0.bvh (") == is_worse
     assert ("27.0 → 198.0 mm/s" in summary[1]) == is_worse
 
 
@@ -109,8 +113,8 @@ def test_nothing_in_a_scene_counts_as_worse_than_the_plain_input(count: int) -> 
     summary = summarize_results([file], Path("out"))
     assert merge_results([plain] * count).worse
     assert file.worse == []
-    assert summary[0].startswith("1 of 1")
-    assert any(line.startswith("followed in a scene") for line in summary)
+    assert summary[0].startswith("Corrected 1 of 1")
+    assert any(line.startswith("Followed in a scene") for line in summary)
 
 
 def test_one_motion_of_a_file_that_is_worse_is_named_and_counts() -> None:
@@ -118,7 +122,7 @@ def test_one_motion_of_a_file_that_is_worse_is_named_and_counts() -> None:
     lifted = replace(good, figures=replace(good.figures, lost_contacts=0.4, lost_contacts_height_m=0.085))
     file = merge_results([good, lifted])
     assert file.worse == ["motion 1: 40% of contacts lost: feet float 85 mm above the floor"]
-    assert summarize_results([file], Path("out"))[0].startswith("0 of 1")
+    assert summarize_results([file], Path("out"))[0].startswith("Corrected 0 of 1")
 
 
 @pytest.mark.parametrize("names", [(), ("T-pose", "walk")])
@@ -165,3 +169,24 @@ def test_files_that_get_the_same_suffix_are_both_written(tmp_path: Path, as_fold
         file.touch()
     inputs = [tmp_path / "in"] if as_folder else files
     assert {task.source.name: task.name for task in make_tasks(inputs, tmp_path / "out")} == names
+
+
+def test_table_shows_only_what_was_wrong() -> None:
+    before = {"penetration_m": 0.026, "floating_m": 0.0, "skate_m_s": 1.758, "jerk_m_s3": 100.0}
+    after = {"penetration_m": 0.0, "floating_m": 0.001, "skate_m_s": 0.081, "jerk_m_s3": 95.0}
+    mended = replace(make_corrected(before, after), figures=FileFigures(before, after, moved_m=0.054, floor_m=-0.045))
+    clean = replace(make_corrected(after, after), verdict="unchanged")
+    head, first, second = format_table([mended, clean])
+    assert re.split(r"\s{2,}", head) == ["file", "result", "moved", "what was wrong"]
+    faults = "floor 45 mm too low, penetration 26 → 0 mm, skating 1758 → 81 mm/s"
+    assert re.split(r"\s{2,}", first) == ["0.bvh", "corrected", "54 mm", faults]
+    assert re.split(r"\s{2,}", second) == ["0.bvh", "unchanged", "0 mm", "nothing found"]
+
+
+def test_damage_is_a_warning_and_exit_code_1() -> None:
+    whole, damaged = results(2)
+    damaged = replace(damaged, content=FileContent(damage=("39 frames expected, 4 found",)))
+    assert find_exit_code([whole]) == 0
+    assert find_exit_code([whole, damaged]) == 1
+    summary = summarize_results([whole, damaged], Path("out"))
+    assert summary[1] == "Warning: damaged input (1): 1.bvh (39 frames expected, 4 found)"

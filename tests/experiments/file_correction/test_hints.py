@@ -77,7 +77,7 @@ def test_a_table_and_a_summary_that_fail_cost_themselves_only(
     printed = says("correct walk.bvh -o out --kinematic")
     assert printed.startswith("no table: index 81")
     assert "\nno summary: index 81" in printed
-    assert printed.endswith(f"report: {Path('out/report.json')}\n")
+    assert printed.endswith(f"Report: {Path('out/report.json')}\n")
     assert report_of(walker / "out")["walk.bvh"]["verdict"] == "accepted"
 
 
@@ -87,7 +87,7 @@ def test_a_check_of_a_folder_goes_on(walker: Path, monkeypatch: pytest.MonkeyPat
     write_bvh(walker / "high.bvh", clip_of(high))
     monkeypatch.setattr(walking, "find_longest_walk", fails)
     printed = says("check .", code=1)
-    assert "high.bvh: 1 finding (unit 0.01 m inferred, y up inferred)\n  F4 floor-elsewhere" in printed
+    assert "high.bvh: 1 finding (unit 0.01 m inferred, y up inferred)\n  the feet stand" in printed
     assert "walk.bvh: note: rule P1 was left out: " in printed
     assert printed.endswith("F4 in 1), 2 with notes\n")
     monkeypatch.setattr(check_files, "open_motion", fails)

@@ -85,7 +85,7 @@ def test_it_is_converted_into_a_file_per_motion(path: Path, tmp_path: Path) -> N
 def test_it_is_corrected_as_one_file(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = path.parent / "out"
     assert main(["correct", str(path), "--kinematic", "-o", str(out)]) == 0
-    assert "1 of 1 motions corrected" in capsys.readouterr().out
+    assert "Corrected 1 of 1 motion" in capsys.readouterr().out
     (entry,) = json.loads((out / "report.json").read_text())["motions"]
     assert [(motion["text"], motion["verdict"]) for motion in entry["motions"]] == [
         (prompt, "accepted") for prompt in PROMPTS

@@ -220,7 +220,7 @@ def test_codes_and_names_of_rules_are_unique() -> None:
 
 def test_the_helper_says_which_motions_are_implausible(motion: Motion) -> None:
     sunk = shift(motion, np.array([0.0, -0.3, 0.0]))
-    with pytest.raises(AssertionError, match=r"1 of 2 motions are implausible\nmotion 1: F4 floor-elsewhere"):
+    with pytest.raises(AssertionError, match=r"1 of 2 motions are implausible\nmotion 1: .*F4 floor-elsewhere"):
         assert_plausible([motion, sunk])
     assert_plausible([motion, sunk], allowed=1)
     assert_plausible([sunk], ignore=["F4"])
