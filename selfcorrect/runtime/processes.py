@@ -212,6 +212,9 @@ def start_processes(
 
     Args:
         modules: Modules that the first server imports before forking processes.
+
+    Raises:
+        WorkerError: A process, or the server that starts them, died meanwhile.
     """
     from concurrent.futures import ProcessPoolExecutor  # slow to import, and a single file needs no processes
 
@@ -221,9 +224,15 @@ def start_processes(
         context.set_forkserver_preload(list(modules))
     initial = (dict(os.environ), get_temp_dir(), is_console, initializer, *arguments)
     executor = ProcessPoolExecutor(workers, context, _start, initial)
-    with _without_main_script():
-        for started in [executor.submit(os.getpid) for _ in range(workers)]:  # none idle: a process each
-            started.result()
+    try:
+        with _without_main_script():
+            for started in [executor.submit(os.getpid) for _ in range(workers)]:  # none idle: a process each
+                started.result()
+    except (EOFError, ConnectionError, BrokenExecutor) as error:
+        stop_processes(executor)
+        raise WorkerError(
+            "worker processes died while they were started (killed, or out of memory); try again, with fewer workers"
+        ) from error
     return executor
 
 

@@ -3,8 +3,11 @@
 The code runs in this process with all of its rights: this guards against accidents, not against malice.
 """
 
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any, TypeVar
 
 from ..core.checks import describe_value
@@ -22,17 +25,50 @@ class EndedError(InputError):
 
 @contextmanager
 def forbid_exit(who: str = "it") -> Iterator[None]:
-    """Turn `sys.exit` and exceptions of unusual kinds into an InputError about `who`; Ctrl-C stays Ctrl-C."""
+    """Turn `sys.exit` and exceptions of unusual kinds into an InputError about `who`.
+
+    Ctrl-C stays Ctrl-C, but a KeyboardInterrupt that the code raises does not.
+    """
+    with _watch_interrupts() as was_interrupted:
+        try:
+            yield
+        except Exception:
+            raise
+        except SystemExit as error:
+            place = _describe_place(error)
+            raise InputError(f"{who} tried to end the program (exit code {error.code}){place}") from error
+        except BaseException as error:  # which nobody else would catch
+            if isinstance(error, KeyboardInterrupt) and was_interrupted():
+                raise
+            words = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            raise InputError(f"{who} raised {words}{_describe_place(error)}") from error
+
+
+def _describe_place(error: BaseException) -> str:
+    line = find_line_of_other_code(error)
+    return f" in {line}" if line else ""
+
+
+@contextmanager
+def _watch_interrupts() -> Iterator[Callable[[], bool]]:
+    """Yield a function that tells whether an interrupt from the keyboard may have come since."""
+    is_main_thread = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGINT)
+    if not is_main_thread or not callable(handler):  # no interrupt arrives here, unless native code handles it
+        yield lambda: is_main_thread and handler is None
+        return
+    interrupts: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> object:
+        interrupts.append(number)
+        return handler(number, frame)
+
+    signal.signal(signal.SIGINT, note)
     try:
-        yield
-    except (Exception, KeyboardInterrupt):
-        raise
-    except SystemExit as error:
-        line = find_line_of_other_code(error)
-        place = f" in {line}" if line else ""
-        raise InputError(f"{who} tried to end the program (exit code {error.code}){place}") from error
-    except BaseException as error:  # which nobody else would catch
-        raise InputError(f"{who} raised {type(error).__name__}: {error}") from error
+        yield lambda: bool(interrupts) or signal.getsignal(signal.SIGINT) is not note
+    finally:
+        if signal.getsignal(signal.SIGINT) is note:
+            signal.signal(signal.SIGINT, handler)
 
 
 @contextmanager

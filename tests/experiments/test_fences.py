@@ -1,6 +1,7 @@
 """Code of other packages that misbehaves is named with its package, and ends nothing but its own file."""
 
 import json
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -161,11 +162,14 @@ def fail(error: BaseException) -> Callable[[], object]:
 
 
 def test_a_fence_lets_only_sentences_and_interruptions_through() -> None:
-    for error in (KeyboardInterrupt(), SettingError("a sentence"), OSError(28, "no space left")):
+    with pytest.raises(KeyboardInterrupt), fence("x"):
+        signal.raise_signal(signal.SIGINT)
+    for error in (SettingError("a sentence"), OSError(28, "no space left")):
         with pytest.raises(type(error)) as caught, fence("x"):
             raise error
         assert caught.value is error
-    for other in (SystemExit(2), ValueError("v"), MemoryError(), GeneratorExit(), RecursionError("deep")):
+    odd = (KeyboardInterrupt(), SystemExit(2), GeneratorExit())
+    for other in (*odd, ValueError("v"), MemoryError(), RecursionError("deep")):
         with pytest.raises(InputError, match=r"^engine 'x' of y 1.0"):
             call_fenced("engine 'x' of y 1.0", int, fail(other))
     with pytest.raises(InputError, match="returned 'a text', expected int"):

@@ -14,10 +14,12 @@ import shutil
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from ...runtime.bugs import describe_error
 from ...storage.files.limits import read_text
 from ...storage.files.locks import read_identity
 from ...storage.files.strict_json import to_json
@@ -124,8 +126,21 @@ class WandbLog:
             try:
                 act()
             except Exception as error:  # whatever W&B raises, the experiment goes on
-                message = f"W&B ({self._options.mode}) failed, results are complete without it: {error}"
+                reason = describe_error(error)
+                if isinstance(error, ConnectionError) or type(error).__name__ in _LOST:
+                    reason = "its process ended"
+                    self._forget_core()
+                message = f"W&B ({self._options.mode}) failed, results are complete without it: {reason}"
                 warnings.warn(message, stacklevel=3)
+
+    def _forget_core(self) -> None:
+        """Log nothing more, and release what W&B keeps of its process and would miss at the end of the program."""
+        import wandb
+
+        self._is_usable = False
+        self._open.clear()
+        with suppress(Exception):
+            wandb.teardown()
 
     def _log(self, run: TrackedRun) -> None:
         is_beside_trial = SWEEP in os.environ and run.report is None
@@ -185,6 +200,8 @@ PRIVATE: dict[str, Any] = {
 """Settings that record nothing about the machine, the console, the code or the repository, and wait 20 s for a server.
 """
 _LONGEST_TAG = 64
+_LOST = ("MailboxClosedError", "HandleAbandonedError")
+"""Errors of W&B, besides those of connections, by which it says that its process is gone."""
 
 
 def _scalars(row: MetricRow) -> dict[str, float]:

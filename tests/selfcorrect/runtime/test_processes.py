@@ -7,11 +7,13 @@ import subprocess
 import sys
 import threading
 import time
-from multiprocessing import connection
+from collections.abc import Sequence
+from multiprocessing import connection, forkserver
 from pathlib import Path
 
 import pytest
 
+from selfcorrect.core.errors import WorkerError
 from selfcorrect.runtime import processes
 from selfcorrect.runtime.processes import (
     WORKER_BYTES,
@@ -39,6 +41,29 @@ def test_a_dead_worker_gives_one_clear_error_and_the_next_call_works():
     with pytest.raises(RuntimeError, match="a worker process died"):
         map_tasks(os._exit, [1, 1], workers=2)
     assert map_tasks(math.factorial, [4], workers=2) == [24]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has the server")
+def test_a_server_that_is_killed_while_workers_start_gives_one_clear_error_and_the_next_call_works(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = forkserver._forkserver
+    connect = forkserver.connect_to_new_process
+
+    def kill_after_connecting(handles: Sequence[int]) -> object:
+        server.ensure_running()
+        pid = server._forkserver_pid
+        os.kill(pid, signal.SIGSTOP)
+        ends = connect(handles)
+        os.kill(pid, signal.SIGKILL)
+        return ends
+
+    processes._drop_executors()
+    monkeypatch.setattr(forkserver, "connect_to_new_process", kill_after_connecting)
+    with pytest.raises(WorkerError, match="while they were started"):
+        map_tasks(abs, [-1, -2], 2)
+    monkeypatch.undo()
+    assert map_tasks(abs, [-1, -2], 2) == [1, 2]
 
 
 def test_workers_start_below_a_temporary_folder_of_any_length(tmp_path: Path):

@@ -96,7 +96,7 @@ def test_metadata_are_read_only_if_a_package_declares_the_group(
     assert len(tools.names) == len(ROWS)
 
 
-@pytest.mark.parametrize("end", ["import sys; sys.exit(0)", "raise KeyError('no')"])
+@pytest.mark.parametrize("end", ["import sys; sys.exit(0)", "raise KeyError('no')", "raise KeyboardInterrupt"])
 def test_a_package_that_ends_the_program_when_imported_is_named(
     tools: Registry[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
 ):

@@ -2,12 +2,13 @@
 
 import random
 import signal
+import threading
 
 import numpy as np
 import pytest
 import torch
 
-from selfcorrect.core.errors import CorrectorError
+from selfcorrect.core.errors import CorrectorError, InputError
 from selfcorrect.core.randomness import streams
 from selfcorrect.core.samples import Samples
 from selfcorrect.experiments.cli import main
@@ -28,6 +29,7 @@ class Odd(BaseException):
     [
         (Odd("no"), "raised Odd"),
         (GeneratorExit(), "raised GeneratorExit"),
+        (KeyboardInterrupt(), "raised KeyboardInterrupt"),
         (SystemExit(3), r"tried to end the program \(exit code 3\)"),
     ],
 )
@@ -44,6 +46,38 @@ def test_ctrl_c_stays_ctrl_c() -> None:
     with pytest.raises(KeyboardInterrupt), forbid_exit():
         signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_ctrl_c_is_seen_through_several_fences_and_handlers() -> None:
+    with pytest.raises(KeyboardInterrupt), forbid_exit("outer"), forbid_exit("inner"):
+        signal.raise_signal(signal.SIGINT)
+    before = signal.getsignal(signal.SIGINT)
+
+    def replace_handler() -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.raise_signal(signal.SIGINT)
+
+    try:
+        with pytest.raises(KeyboardInterrupt), forbid_exit():
+            replace_handler()
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_no_interrupt_comes_to_a_thread() -> None:
+    caught = []
+
+    def work() -> None:
+        try:
+            with forbid_exit("the plug-in"):
+                raise KeyboardInterrupt
+        except InputError as error:
+            caught.append(str(error))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert caught[0].startswith("the plug-in raised KeyboardInterrupt")
 
 
 def test_a_call_that_ended_its_process_is_not_tried_again_for_each_sample() -> None:

@@ -1,8 +1,11 @@
 """metrics.jsonl and offline W&B runs, read back."""
 
 import json
+import os
 import socket
 import struct
+import subprocess
+import sys
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -147,6 +150,41 @@ def test_a_broken_wandb_is_one_warning(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.warns(UserWarning, match=r"W&B \(offline\) failed.*service did not start") as caught:
         log_runs([arm_of(0), arm_of(0, name="b")], tmp_path, "offline")
     assert len(caught) == 1
+
+
+KILLED = """
+import os, signal, sys, warnings
+from pathlib import Path
+import psutil
+from selfcorrect.loop.store.tracking import TrackedRun, WandbLog
+from selfcorrect.loop.store.wandb_options import WandbOptions
+from selfcorrect.storage.files.locks import FolderLock
+
+FolderLock(Path("run")).release()
+rows = [{"generation": number, "fid": 1.0} for number in range(50)]
+with WandbLog(Path("run"), WandbOptions("offline")) as log:
+    log.log(TrackedRun("a", "g", {}, rows[:1]))
+    for process in psutil.Process().children(recursive=True):
+        process.kill()
+        process.wait()
+    for name in sys.argv[1:]:
+        log.log(TrackedRun(name, "g", {}, rows))
+print("complete")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("names", [[], ["a", "b"]])
+def test_a_process_of_wandb_that_is_killed_is_one_warning(names: list[str], tmp_path: Path):
+    (tmp_path / "run").mkdir()
+    environment = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}  # of these tests
+    program = [sys.executable, "-c", KILLED, *names]
+    run = subprocess.run(
+        program, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert (run.returncode, run.stdout) == (0, "complete\n"), run.stderr
+    assert run.stderr.count("results are complete without it") == 1
+    assert "Traceback" not in run.stderr
 
 
 def test_an_unreachable_server_is_one_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
