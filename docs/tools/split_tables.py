@@ -66,7 +66,7 @@ SAMPLERS = (
 )  # fmt: skip
 THREE_SAMPLERS = ("ddim 20 eta 1", "ddim 100 eta 0", "multistep 20")
 PAPER_SAMPLERS = ("ddim 50 eta 1", *THREE_SAMPLERS, "multistep 50")
-"""Samplers with 1,000 levels; the preset `paper` has 50 evaluations."""
+"""Samplers with 1,000 levels."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ NETWORKS = (
         "small DCT MLP, built-in, 1,000 levels", "deepmimic", "small-dct-mlp", PAPER_SAMPLERS, seeds=1, levels=1000
     ),
     NetworkRows(
-        "small DCT MLP, built-in, 1,000 levels and guidance 2.5 as in `paper`",
+        "small DCT MLP, built-in, 1,000 levels and guidance 2.5",
         "deepmimic",
         "small-dct-mlp",
         PAPER_SAMPLERS,

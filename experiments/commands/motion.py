@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from tyro.conf import arg
 from tyro.extras import literal_type_from_choices
@@ -23,7 +23,8 @@ from ..jobs.run import RUNNERS
 from ..jobs.runner_choice import RunnerChoice
 from ..jobs.targets import place_of
 from ..motion.axes import Axes, refuse_options
-from ..motion.presets import PRESET_ROWS, PRESETS, drop_controls, select_settings
+from ..motion.cost import describe_cost
+from ..motion.presets import PRESET_ROWS, PRESETS, drop_controls, follow_protocol, select_settings
 from ..motion.settings import MotionSettings, RunOptions, find_engine, keep_methods
 from .inputs import sources_must_exist
 
@@ -56,6 +57,9 @@ class MotionCommand:
     preset: Annotated[PresetName, arg(help=_PRESET_HELP)] = "short"
     settings: Annotated[MotionSettings, arg(name="")] = field(default_factory=lambda: select_settings("short"))
     axes: Annotated[Axes, arg(name="")] = field(default_factory=Axes)
+    protocol: Annotated[Literal["scripts", "text"] | None, _hint("scripts", "{scripts,text}")] = None
+    """Optimiser steps of the presets paper-64 to paper-2794: those of the published scripts, or the numbers of batches
+    in the text of the paper, which are 64 times smaller."""
     out: Annotated[Path | None, _hint("runs/motion-PRESET", "PATH")] = None
     """Run folder. The same folder with more generations, seeds or arms extends the run."""
     dry_run: bool = False
@@ -82,7 +86,10 @@ class MotionCommand:
         has_other_model = self.settings.generator != PRESETS[self.preset].generator
         if has_other_model and self.axes.denoiser:
             raise SettingError("--denoiser names a network of this package, and --generator replaces it; leave one out")
-        settings = self.axes.refine(drop_controls(self.settings) if has_other_model else self.settings)
+        settings = self.settings
+        if self.protocol is not None:
+            settings = follow_protocol(self.preset, settings, self.protocol)
+        settings = self.axes.refine(drop_controls(settings) if has_other_model else settings)
         settings = settings.name_generator()
         if not settings.own_correctors:
             options = {
@@ -146,7 +153,9 @@ class MotionCommand:
                 print(f"{denoiser}: {arm.title}")
         print(f"generations {settings.generations}, seeds {settings.seeds}, n = {settings.real_count}")
         share = _count_generations(settings) / _count_generations(PRESETS[self.preset])
-        print(f"{share:.2g} × the generations that the preset trains, which costs {PRESET_ROWS[self.preset].cost}")
+        print(f"{share:.2g} × the generations that the preset trains (preset: {PRESET_ROWS[self.preset].cost})")
+        if cost := describe_cost(settings):
+            print(cost)
 
 
 def _count_generations(settings: MotionSettings) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from selfcorrect.core.errors import SettingError
 from selfcorrect.loop.models.diffusion.presets import preset, preset_names
 
 from ..studies.arms import BASELINE, STATIC, ArmSettings
@@ -162,7 +163,19 @@ _PLACES = (
     ArmSettings("real", "kinematic", place="preference"),
     ArmSettings("real", "physics", place="shuffled-preference"),
 )
-_PAPER = (BASELINE, *_loops(_RATIOS[:4], "physics"))
+PROTOCOL_STEPS = {
+    64: {"scripts": (5_000, 1_000), "text": (78, 16)},
+    128: {"scripts": (10_000, 1_000), "text": (156, 16)},
+    256: {"scripts": (20_000, 1_000), "text": (312, 16)},
+    2794: {"scripts": (200_000, 40_000), "text": (3_125, 625)},
+}
+"""Real samples → protocol → optimiser steps of generation 0 and of each later generation of Gillman et al. 2024: those
+of the published scripts, or the numbers of batches in the text, which are 64 times smaller."""
+_PAPER_CONTROLS = ("re-encoded", "floor", "low-pass", "kinematic", "physics")
+_PAPER_RATIOS = dict.fromkeys((64, 128, 256), _RATIOS[:4]) | {
+    2794: tuple(f"augment:{ratio:g}" for ratio in (0.05, 0.1, 0.15, 0.2, 0.25))
+}
+"""Real samples → published synthetic ratios."""
 
 
 @dataclass(frozen=True)
@@ -217,6 +230,24 @@ def _recipe_row(summary: str, arms: tuple[ArmSettings, ...], *, cost: str) -> Pr
         steps={"dct-mixer": 50},
     )
     return PresetRow(summary, settings, cost, keep="sampling")
+
+
+def _paper_row(real_count: int) -> PresetRow:
+    """Return the published experiment with n real samples, by the published scripts."""
+    initial_steps, steps = PROTOCOL_STEPS[real_count]["scripts"]
+    settings = MotionSettings(
+        {"paper": (BASELINE, *_loops(_PAPER_RATIOS[real_count], *_PAPER_CONTROLS))},
+        generations=50,
+        seeds=3,
+        real_count=real_count,
+        evaluated_count=546,
+        frames=40,
+        fps=20.0,
+        representation="humanml3d",
+        initial_steps={"paper": initial_steps},
+        steps={"paper": steps},
+    )
+    return PresetRow(f"Gillman et al. 2024 with n = {real_count}", settings, "needs a GPU", has_controls=False)
 
 
 PRESET_ROWS = {
@@ -296,24 +327,20 @@ PRESET_ROWS = {
         cost="24 minutes, 0.1 GB",
         keep="sampling",
     ),
-    "paper": PresetRow(
-        summary="the settings of Gillman et al. 2024",
-        settings=MotionSettings(
-            {"paper": _PAPER},
-            generations=50,
-            seeds=3,
-            real_count=2794,
-            evaluated_count=546,
-            frames=40,
-            fps=20.0,
-            initial_steps={"paper": 3125},
-            steps={"paper": 625},
-        ),
-        cost="needs a GPU, 70 GB",
-    ),
+    **{f"paper-{count}": _paper_row(count) for count in PROTOCOL_STEPS},
 }
 PRESETS = {name: row.settings for name, row in PRESET_ROWS.items()}
 """Settings of the presets by name."""
+
+
+def follow_protocol(name: str, settings: MotionSettings, protocol: str) -> MotionSettings:
+    """Return settings of a preset with the optimiser steps of a protocol; SettingError if the preset has none."""
+    for count, protocols in PROTOCOL_STEPS.items():
+        if name == f"paper-{count}":
+            initial_steps, steps = protocols[protocol]
+            return replace(settings, initial_steps={"paper": initial_steps}, steps={"paper": steps})
+    names = ", ".join(f"paper-{count}" for count in PROTOCOL_STEPS)
+    raise SettingError(f"--protocol is for the presets {names}, got the preset {name}; leave it out")
 
 
 def select_settings(name: str) -> MotionSettings:

@@ -38,7 +38,7 @@ from ..studies.study import LOOP_RESOURCES, Measure, SeedRun, Study, StudyTask, 
 from .correctors.own import CorrectorInputs, build_corrector, own_identity, try_corrector
 from .correctors.table import corrector_row, is_own
 from .measures import measure_model, score_references
-from .own_generator import identify_generator, try_model
+from .own_generator import identify_generator, try_own_model
 from .settings import DEFAULTS, MotionSettings, RunOptions, extends
 from .task import MotionTask, Sharing, as_samples, motion_data, motion_task, sampled_task, trained_model
 
@@ -249,7 +249,7 @@ def _try_generator(settings: MotionSettings) -> None:
     """Try a user's generator and every arm's changes of it, before anything is trained; SettingError if one fails."""
     stream = streams(settings.first_seed)
     task = motion_task(settings, next(iter(settings.arms)), stream)
-    try_model(settings.generator[0], task.model, task.real, stream.child("trial"))
+    try_own_model(settings.generator[0], task.model, task.real, stream.child("trial"))
     for arm in settings.all_arms:
         loop_arm = Arm(parse_policy(arm.policy, task.fresh_source), generations=1)
         with_remedy(sampled_task(task, arm), loop_arm, arm.remedy, RemedyInputs())

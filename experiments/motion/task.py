@@ -31,9 +31,12 @@ from selfcorrect.motion.measures.evaluation import MotionEvaluator
 from selfcorrect.motion.measures.metrics import CORRECTED, NOVELTY
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.runtime.progress import Progress, silent
+from selfcorrect.runtime.supervision import call_fenced
 
 from ..studies.arms import ArmSettings
+from .own_generator import OwnModel, load_generator, name_in_messages, takes_settings
 from .settings import MotionSettings
+from .start import read_start
 
 CODECS = {"features": FeatureCodec, "humanml3d": HumanML3DCodec}
 """Codec of each representation."""
@@ -179,6 +182,8 @@ class MotionParts:
 
     settings: MotionSettings
     data: MotionData
+    own: OwnModel | None = None
+    """The user's model in place of the networks."""
 
     @cached_property
     def evaluator(self) -> MotionEvaluator:
@@ -207,13 +212,16 @@ class MotionParts:
 
     def make_model(self, denoiser: str, real: Samples, classes: int, sharing: Sharing) -> GenerativeModel:
         """Return the untrained model of real windows, values (N, T, D), with labels of so many classes."""
+        device = choose_device(sharing.device)
+        if self.own is not None:
+            return self.own.make(real, classes, device)
         config = preset(denoiser).config
         return MotionDiffusion(
             config,
             frames=real.values.shape[1],
             features=real.values.shape[2],
             classes=classes,
-            device=choose_device(sharing.device),
+            device=device,
             on_training_step=lambda step: sharing.progress("train", step, sharing.training_steps),
             on_sampling_step=lambda step: sharing.progress("sample", step, config.sampling_steps),
         )
@@ -222,11 +230,14 @@ class MotionParts:
 @lru_cache(maxsize=1)
 def load_parts(settings: MotionSettings, stream: Stream) -> SeedParts:
     """Return what the arms of a seed share, by the generator that the settings name, if any."""
-    if settings.generator:
-        from .own_generator import make_own_parts  # which adds to the classes here
-
-        return make_own_parts(settings, stream)
-    return MotionParts(settings, load_windows(settings, stream))
+    if not settings.generator:
+        return MotionParts(settings, load_windows(settings, stream))
+    name = settings.generator[0]
+    function = load_generator(name)
+    if takes_settings(function):
+        return call_fenced(name_in_messages(name), SeedParts, function, settings, stream)
+    own = OwnModel.from_words(settings.generator, function)
+    return MotionParts(settings, load_windows(settings, stream), own)
 
 
 def load_windows(settings: MotionSettings, stream: Stream) -> MotionData:
@@ -236,9 +247,12 @@ def load_windows(settings: MotionSettings, stream: Stream) -> MotionData:
     data = select_windows(settings, split, stream)
     if not settings.start_from:
         return data
-    from .start import read_start  # which reads windows
-
-    return replace(data, start=read_start(settings, stream, data.training))
+    finished, samples = read_start(settings.start_from, stream.root_seed)
+    windows = load_windows(finished, stream).training
+    if windows.label_names != data.training.label_names:
+        raise SettingError(f"{settings.start_from[0]} has other labels than the data of this run")
+    codec = CODECS[finished.representation].fit(windows.batch)
+    return replace(data, start=(codec.decode(samples.values), samples.labels))
 
 
 def motion_data(settings: MotionSettings, stream: Stream) -> MotionData:

@@ -30,7 +30,7 @@ CORRECTOR_NAMES = (
     "low-pass"
 )
 DENOISER_NAMES = "patch-mixer dct-mixer dct-mlp temporal-conv transformer"
-PAPER = "motion --preset paper --data HumanML3D --generator mdm checkpoint=mdm/args.json evaluator=t2m"
+PAPER = "motion --preset paper-2794 --data HumanML3D --generator mdm checkpoint=mdm/args.json evaluator=t2m"
 
 
 def take_all(names: str, option: str) -> dict[str, str]:

@@ -28,7 +28,7 @@ from ..skeleton import SIDES, SMPL_22, SMPL_22_PARENTS, Skeleton
 from . import humanml3d
 from .features import FeatureCodec
 
-COLUMNS = 263
+COLUMN_COUNT = 263
 SMALLEST_STD = 1e-4
 """Smallest standard deviation of a group of columns, in the group's unit: constant groups are not divided by 0."""
 
@@ -46,17 +46,17 @@ class HumanML3DCodec(FeatureCodec):
     is_redundant: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if not self.mean.shape == self.std.shape == (COLUMNS,):
+        if not self.mean.shape == self.std.shape == (COLUMN_COUNT,):
             raise InputError(
-                f"HumanML3D's statistics must have shape ({COLUMNS},), "
+                f"HumanML3D's statistics must have shape ({COLUMN_COUNT},), "
                 f"got {tuple(self.mean.shape)} and {tuple(self.std.shape)}"
             )
 
     @classmethod
     def fit(cls, batch: MotionBatch) -> Self:
         """Return the codec of these motions' skeleton and frame rate, with their statistics."""
-        unfitted = cls(batch.skeleton, batch.fps, torch.zeros(COLUMNS).double(), torch.ones(COLUMNS).double())
-        rows = unfitted._encode_rows(batch).reshape(-1, COLUMNS)
+        unfitted = cls(batch.skeleton, batch.fps, torch.zeros(COLUMN_COUNT).double(), torch.ones(COLUMN_COUNT).double())
+        rows = unfitted._encode_rows(batch).reshape(-1, COLUMN_COUNT)
         std = rows.std(axis=0)
         for group in humanml3d.columns().values():
             std[group] = max(std[group].mean(), SMALLEST_STD)

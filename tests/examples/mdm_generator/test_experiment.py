@@ -42,7 +42,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def options(files: Path) -> list[str]:
     checkpoint = files / "mdm" / "model000475000.pt"
     return [
-        *("motion", "--preset", "paper", "--data", str(files / "HumanML3D")),
+        *("motion", "--preset", "paper-2794", "--data", str(files / "HumanML3D")),
         *("--generator", "mdm", f"checkpoint={checkpoint}", f"evaluator={files / 't2m'}", f"clip={files / 'clip'}"),
         "repetitions=2",
     ]
@@ -60,7 +60,7 @@ def few_samples() -> Iterator[None]:
     """Of what is measured at the end of an arm; the jobs run in this process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(judge, "MULTIMODAL", Multimodality(captions=3, motions=4, pairs=2))
-        patch.setitem(PRESETS, "paper", replace(PRESETS["paper"], feasibility_count=4))
+        patch.setitem(PRESETS, "paper-2794", replace(PRESETS["paper-2794"], feasibility_count=4))
         yield
 
 
@@ -94,7 +94,7 @@ def test_the_experiment_runs_from_the_files_to_the_report(finished_run: Path) ->
 def test_a_deleted_arm_comes_back_with_the_same_numbers(files: Path, finished_run: Path, tmp_path: Path) -> None:
     copied = tmp_path / "again"
     shutil.copytree(finished_run, copied)
-    (arm,) = [path for path in (copied / "paper" / "seed-0").iterdir() if "kinematic" in path.name]
+    (arm,) = [path for path in (copied / "mdm" / "seed-0").iterdir() if "kinematic" in path.name]
     expected = (arm / FEASIBILITY_FILE).read_bytes()
     shutil.rmtree(arm / "generation-0001")
     (arm / FEASIBILITY_FILE).unlink()
@@ -109,7 +109,7 @@ def test_synthetic_motions_have_the_captions_and_lengths_of_real_ones(files: Pat
     )
     assert isinstance(command, MotionCommand)
     parts = load_parts(command.complete(), streams(0))
-    task = parts.make_task("paper", Sharing())
+    task = parts.make_task("mdm", Sharing())
     model = task.model.fit(task.real, 0, streams(0))
     real = task.real
     assert torch.equal(measure_lengths(model.sample(real.labels, streams(1))), measure_lengths(real.values))

@@ -9,7 +9,7 @@ from selfcorrect.experiments import cli
 from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.motion.settings import MotionSettings, settings_from_config
 
-PAPER = "--preset paper --data HumanML3D --generator mdm checkpoint=args.json evaluator=t2m"
+PAPER = "--preset paper-2794 --data HumanML3D --generator mdm checkpoint=args.json evaluator=t2m"
 
 
 def complete(words: str) -> MotionSettings:
@@ -22,30 +22,33 @@ def complete(words: str) -> MotionSettings:
 def test_the_command_sets_what_was_published_and_can_be_read_again() -> None:
     settings = complete(f"{PAPER} repetitions=3")
     assert (settings.frames, settings.fps, settings.evaluated_count, settings.real_count) == (40, 20.0, 546, 2794)
-    assert (settings.initial_steps["paper"], settings.steps["paper"]) == (3125, 625)
+    assert (settings.initial_steps["mdm"], settings.steps["mdm"]) == (200_000, 40_000)
     assert PublishedFiles.from_options(settings.generator[1:]) == PublishedFiles("args.json", "t2m", repetitions=3)
     assert settings_from_config(settings.config()) == settings
     chosen = complete(f"{PAPER} --real-count 128 --steps 9 --initial-steps 0 --evaluated-count 256")
-    assert (chosen.initial_steps["paper"], chosen.steps["paper"], chosen.evaluated_count) == (0, 9, 256)
-    assert "generator" not in complete("--preset paper").config()
+    assert (chosen.initial_steps["mdm"], chosen.steps["mdm"], chosen.evaluated_count) == (0, 9, 256)
+    assert "generator" not in complete("--preset paper-2794").config()
 
 
 def test_generation_0_of_other_models_is_trained() -> None:
     with pytest.raises(SettingError, match="initial_steps for dct-mixer must be at least 1"):
-        complete("--preset paper --initial-steps 0")
+        complete("--preset paper-2794 --initial-steps 0")
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--preset paper --data HumanML3D --generator mdm", "takes checkpoint=FILE evaluator=FOLDER"),
-        ("--preset paper --data HumanML3D --generator mdm checkpoint=args.json", "takes checkpoint=FILE evaluator"),
+        ("--preset paper-2794 --data HumanML3D --generator mdm", "takes checkpoint=FILE evaluator=FOLDER"),
+        (
+            "--preset paper-2794 --data HumanML3D --generator mdm checkpoint=args.json",
+            "takes checkpoint=FILE evaluator",
+        ),
         (f"{PAPER} steps=3", "got checkpoint=args.json evaluator=t2m steps=3"),
         (f"{PAPER} repetitions=0", "repetitions must be at least 1"),
         (f"{PAPER} repetitions=many", "repetitions must be a whole number, got 'many'"),
-        (f"{PAPER} --denoiser dct-mlp", "goes with --preset paper"),
-        (f"{PAPER} --preset quick", "goes with --preset paper"),
-        (f"{PAPER} --evaluate-corrected", "goes with --preset paper"),
+        (f"{PAPER} --denoiser dct-mlp", "leave one out"),
+        (f"{PAPER} --preset quick", "goes with the presets paper-64"),
+        (f"{PAPER} --evaluate-corrected", "goes with the presets paper-64"),
     ],
 )
 def test_options_that_need_others_say_so(words: str, message: str) -> None:

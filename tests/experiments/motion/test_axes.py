@@ -52,7 +52,7 @@ def test_policies_and_ratios_are_crossed_with_the_presets_correctors():
 
 
 def test_named_arms_replace_those_of_the_preset():
-    preset_arms = PRESETS["short"].arms["small-dct-mlp"]
+    preset_arms = PRESETS["split"].arms["small-dct-mlp"]
     arms = Axes(arms=("replace", "replace,physics", "augment:0.5,low-pass,steps=250")).refine_arms(preset_arms)
     filtered = ArmSettings("augment:0.5", "low-pass", steps=250)
     assert arms == (BASELINE, ArmSettings("replace"), ArmSettings("replace", "physics"), filtered)
@@ -85,7 +85,7 @@ def test_wrong_arms_raise(axes: dict, message: str):
 
 
 def test_real_data_only_is_one_arm_whatever_the_correctors():
-    arms = PRESETS["short"].arms["small-dct-mlp"]
+    arms = PRESETS["split"].arms["small-dct-mlp"]
     refined = Axes(policy=("real",), corrector=("physics", "low-pass")).refine_arms(arms)
     assert {arm.corrector for arm in refined} == {arm.remedy for arm in refined if arm.remedy != "copying"} == {"none"}
     with_loop = Axes(policy=("real", "replace"), corrector=("physics", "low-pass")).refine_arms(QUICK)
@@ -343,6 +343,6 @@ def test_pairs_beside_real_data_are_drawn_and_can_have_a_remedy():
 
 
 def test_a_generator_of_another_package_is_asked_for():
-    settings = replace(PRESETS["paper"], generator=("mdm",))
+    settings = replace(PRESETS["paper-2794"], generator=("mdm",))
     with pytest.raises(SettingError, match=r"pip install \./examples/plugins/mdm_generator"):
         settings.check_generator()

@@ -10,9 +10,9 @@ import torch
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import streams
-from selfcorrect.experiments.motion.own_generator import OwnParts, make_own_parts, try_model
+from selfcorrect.experiments.motion.own_generator import try_own_model
 from selfcorrect.experiments.motion.settings import MotionSettings
-from selfcorrect.experiments.motion.task import Sharing, sampled_task
+from selfcorrect.experiments.motion.task import MotionParts, Sharing, load_parts, sampled_task
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from tests.helpers import REPOSITORY, assert_is_a_model_for_loops
 
@@ -72,9 +72,9 @@ def _settings(*generator: str, **changes) -> MotionSettings:
 def test_models_of_the_guide_keep_the_contract(function: str):
     pytest.importorskip("diffusers")
     settings = _settings(f"my_generator.py:{function}").name_generator()
-    task = make_own_parts(settings, streams(0)).make_task(f"my_generator.{function}", Sharing())
+    task = load_parts(settings, streams(0)).make_task(f"my_generator.{function}", Sharing())
     assert_is_a_model_for_loops(task.model, task.real)
-    try_model("mine", task.model, task.real, streams(1))
+    try_own_model("mine", task.model, task.real, streams(1))
     assert list(settings.arms) == [f"my_generator.{function}"]
     assert settings.words(f"my_generator.{function}") == f"my_generator.{function}"
     assert sampled_task(task, ArmSettings("replace")).model is task.model
@@ -84,18 +84,19 @@ def test_models_of_the_guide_keep_the_contract(function: str):
 
 def test_options_reach_the_function():
     pytest.importorskip("diffusers")
-    parts = make_own_parts(_settings("my_generator.py:unet", "width=64"), streams(0))
-    assert isinstance(parts, OwnParts)
-    assert parts.options == {"width": 64}
+    parts = load_parts(_settings("my_generator.py:unet", "width=64"), streams(0))
+    assert isinstance(parts, MotionParts)
+    assert parts.own is not None
+    assert parts.own.options == {"width": 64}
     with pytest.raises(SettingError, match="has no option 'depth'; it has width"):
-        make_own_parts(_settings("my_generator.py:unet", "depth=3"), streams(0))
+        load_parts(_settings("my_generator.py:unet", "depth=3"), streams(0))
 
 
 @pytest.mark.parametrize(
     ("function", "message"),
     [
         ("module", r"must return a model with fit.*got Linear.*TorchModel"),
-        ("shape", r"must draw values of shape \(2, 48, 93\).*got \(2, 3\)"),
+        ("shape", r"shape \(3,\), real data have \(48, 93\)"),
         ("fails", r"nowhere.*wrong_generator.py, line 22"),
         ("lacking", "has no 'lacking'"),
     ],
@@ -106,8 +107,8 @@ def test_wrong_generators_raise_before_anything_is_trained(function: str, messag
 
 
 def _try(generator: str) -> None:
-    task = make_own_parts(_settings(generator), streams(0)).make_task("dct-mlp", Sharing())
-    try_model("mine", task.model, task.real, streams(1))
+    task = load_parts(_settings(generator), streams(0)).make_task("dct-mlp", Sharing())
+    try_own_model("mine", task.model, task.real, streams(1))
 
 
 @pytest.mark.long

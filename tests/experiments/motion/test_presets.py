@@ -10,9 +10,12 @@ from selfcorrect.experiments import cli
 from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.motion import settings as motion_settings
 from selfcorrect.experiments.motion.axes import Axes
+from selfcorrect.experiments.motion.cost import TransformerCost
 from selfcorrect.experiments.motion.presets import PRESETS
 from selfcorrect.experiments.motion.settings import extends, settings_from_config
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
+from selfcorrect.loop.models.diffusion.denoisers import Transformer
+from selfcorrect.loop.models.diffusion.presets import preset
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -91,3 +94,68 @@ def test_an_option_changes_its_own_setting_alone() -> None:
     command = cli._parse_command(["motion", "--generations", "9", "--preset=ratios"])
     assert isinstance(command, MotionCommand)
     assert command.complete() == replace(PRESETS["ratios"], generations=9)
+
+
+@pytest.mark.parametrize(
+    ("name", "ratios", "scripts", "text"),
+    [
+        ("paper-64", {0.25, 0.5, 0.75, 1}, (5_000, 1_000), (78, 16)),
+        ("paper-2794", {0.05, 0.1, 0.15, 0.2, 0.25}, (200_000, 40_000), (3_125, 625)),
+    ],
+)
+def test_paper_presets_have_published_ratios_and_steps(name: str, ratios: set, scripts: tuple, text: tuple) -> None:
+    for protocol, steps in {"": scripts, "--protocol scripts": scripts, "--protocol text": text}.items():
+        command = cli._parse_command(["motion", "--preset", name, *protocol.split()])
+        assert isinstance(command, MotionCommand)
+        settings = command.complete()
+        assert (settings.initial_steps["paper"], settings.steps["paper"]) == steps
+        assert {arm.synthetic_ratio for arm in settings.all_arms} == {0, *ratios}
+        assert {arm.corrector for arm in settings.all_arms} == {
+            *("none", "re-encoded", "floor", "low-pass", "kinematic", "physics")
+        }
+        assert all(arm.sampling == {} and arm.remedy == "none" for arm in settings.all_arms)
+    assert settings.real_count == int(name.partition("-")[2])
+
+
+def test_protocols_are_for_the_paper_alone() -> None:
+    command = cli._parse_command(["motion", "--preset", "quick", "--protocol", "text"])
+    assert isinstance(command, MotionCommand)
+    with pytest.raises(SettingError, match="--protocol is for the presets paper-64"):
+        command.complete()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("denoiser", ["transformer", "paper"])
+def test_operations_and_memory_of_a_transformer_are_those_of_pytorch(denoiser: str) -> None:
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    config = replace(preset(denoiser).config, batch_size=2)
+    cost = TransformerCost(config, frames=40, features=263)
+    network = Transformer(config, 40, 263, 14).train()
+    inputs = torch.randn(2, 40, 263), torch.tensor([1, 2]), torch.tensor([0, 1])
+    saved: dict[int, int] = {}
+
+    def save(tensor: torch.Tensor) -> torch.Tensor:
+        if not isinstance(tensor, torch.nn.Parameter):
+            saved[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with FlopCounterMode(display=False) as counter:
+        network(*inputs).sum().backward()
+    with torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
+        network(*inputs)
+    assert cost.step == pytest.approx(counter.get_total_flops(), rel=0.1)
+    weights = sum(parameter.nbytes for parameter in network.parameters())
+    twice = TransformerCost(replace(config, batch_size=4), 40, 263)
+    activations = twice.training_bytes - cost.training_bytes
+    assert cost.training_bytes - activations == pytest.approx(5 * weights, rel=0.1)
+    assert activations == pytest.approx(sum(saved.values()), rel=0.4)
+
+
+def test_a_dry_run_states_the_cost(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["motion", "--preset", "paper-64", "--seeds", "1", "--generations", "10", "--dry-run"]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("2.8e+17 operations")
+    assert "GB of GPU memory" in last
+    assert "GPU hours" in last

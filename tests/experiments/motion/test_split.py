@@ -7,7 +7,7 @@ import pytest
 
 from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.motion.answer import judge_outcome
-from selfcorrect.experiments.motion.presets import PRESETS, count_ancestral_steps, select_controls
+from selfcorrect.experiments.motion.presets import PRESET_ROWS, PRESETS, count_ancestral_steps, select_controls
 from selfcorrect.experiments.motion.split import SPLIT_KEYS, describe_parts, describe_samplers, split_losses
 from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.experiments.studies.outcome import Outcome
@@ -74,7 +74,7 @@ def test_a_loop_of_few_samples_shows_its_sampler_if_there_is_no_other() -> None:
     assert "offspring variance 1.50" in describe_samplers(both)[0]
 
 
-@pytest.mark.parametrize("name", [name for name in PRESETS if name != "quick"])
+@pytest.mark.parametrize("name", [name for name in PRESETS if PRESET_ROWS[name].has_controls])
 def test_presets_that_claim_a_loss_have_the_controls(name: str) -> None:
     for denoiser, arms in PRESETS[name].arms.items():
         loops = [arm for arm in arms if arm == ArmSettings(arm.policy) and not arm.is_baseline]
@@ -84,7 +84,7 @@ def test_presets_that_claim_a_loss_have_the_controls(name: str) -> None:
 
 
 def test_controls_of_a_network_are_left_out_of_runs_of_a_published_generator() -> None:
-    words = ["--preset", "paper"]
+    words = ["--preset", "split"]
     command = MotionCommand.from_words(words)
     generator = ("mdm", "checkpoint=args.json", "evaluator=t2m")
     published = replace(command, settings=replace(command.settings, generator=generator)).complete()

@@ -145,8 +145,8 @@ class PublishedParts:
 @lru_cache(maxsize=1)
 def load_parts(settings: MotionSettings, stream: Stream) -> PublishedParts:
     """Return data, model and evaluators of a seed; InputError names a file that is missing or does not fit."""
-    if [*settings.arms] != ["paper"] or settings.evaluate_corrected:
-        raise SettingError("--generator mdm goes with --preset paper, without --denoiser and --evaluate-corrected")
+    if (settings.frames, settings.fps) != (40, 20.0) or len(settings.arms) != 1 or settings.evaluate_corrected:
+        raise SettingError("--generator mdm goes with the presets paper-64 to paper-2794, without --evaluate-corrected")
     files = PublishedFiles.from_options(settings.generator[1:])
     checkpoint = load_mdm(Path(files.checkpoint).expanduser())
     evaluator = load_evaluator(Path(files.evaluator).expanduser())
@@ -166,7 +166,7 @@ def load_parts(settings: MotionSettings, stream: Stream) -> PublishedParts:
     labels = torch.arange(len(all_motions))
     all_samples = Samples.real(values, labels)
     return PublishedParts(
-        initial_steps=settings.initial_steps["paper"],
+        initial_steps=settings.initial_steps[next(iter(settings.arms))],
         checkpoint=checkpoint,
         prompts=_make_prompts(all_motions, encode),
         codec=codec,

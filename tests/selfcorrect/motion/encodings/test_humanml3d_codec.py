@@ -12,7 +12,7 @@ from selfcorrect.experiments.motion.correctors.lifting import encode_corrections
 from selfcorrect.motion.body.smpl import to_smpl
 from selfcorrect.motion.editing.transforms import canonicalise, raise_motion, turn
 from selfcorrect.motion.encodings.humanml3d import columns
-from selfcorrect.motion.encodings.humanml3d_codec import COLUMNS, HumanML3DCodec
+from selfcorrect.motion.encodings.humanml3d_codec import COLUMN_COUNT, HumanML3DCodec
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import MotionBatch
@@ -46,7 +46,7 @@ def _contradiction(codec: HumanML3DCodec, values: torch.Tensor) -> dict[str, flo
 
 def test_columns_that_make_the_motion_are_67_of_263():
     assert sum(columns()[name].stop - columns()[name].start for name in MAKE_THE_MOTION) == 67
-    assert sum(group.stop - group.start for group in columns().values()) == COLUMNS
+    assert sum(group.stop - group.start for group in columns().values()) == COLUMN_COUNT
 
 
 @pytest.mark.parametrize("on_smpl", [False, True])

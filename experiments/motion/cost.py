@@ -1,0 +1,77 @@
+"""Operations, memory and GPU hours of a motion experiment with a transformer, without PyTorch."""
+
+import math
+from dataclasses import dataclass
+
+from selfcorrect.loop.models.diffusion.config import DiffusionConfig
+from selfcorrect.loop.models.diffusion.presets import preset, preset_names
+
+from .settings import MotionSettings
+
+SUSTAINED_PER_S = 2e13
+"""Operations per second of a data-centre GPU on a network of this size. Assumed, not measured."""
+FLOATS_PER_CHANNEL = 20
+"""Numbers that training keeps per token, layer and channel, for the backward pass."""
+_COLUMNS = {"features": 93, "humanml3d": 263}
+"""Features per frame of a body of 15 joints, and HumanML3D's."""
+
+
+@dataclass(frozen=True)
+class TransformerCost:
+    """Cost of the transformer on sequences of tokens."""
+
+    config: DiffusionConfig
+    frames: int
+    features: int
+
+    @property
+    def forward(self) -> float:
+        """Operations to predict one sequence, two per multiplication and addition."""
+        width, tokens = self.config.width, self.frames + 1
+        layer = 16 * width**2 * tokens + 4 * tokens**2 * width
+        return self.config.depth * layer + 4 * self.frames * self.features * width
+
+    @property
+    def step(self) -> float:
+        """Operations of an optimiser step: forward pass, and backward pass of twice the operations."""
+        return 3 * self.config.batch_size * self.forward
+
+    @property
+    def sample(self) -> float:
+        """Operations to draw one sample."""
+        evaluations = self.config.sampling_steps * (1 if self.config.guidance_scale == 1 else 2)
+        return evaluations * self.forward
+
+    @property
+    def training_bytes(self) -> float:
+        """Memory of training: weights, gradients, both moments of Adam, the average, and activations of a batch."""
+        width, tokens = self.config.width, self.frames + 1
+        weights = self.config.depth * 8 * width**2 + 2 * self.features * width
+        heads = 4
+        activations = self.config.depth * tokens * (FLOATS_PER_CHANNEL * width + 2 * heads * tokens)
+        return 4 * (5 * weights + self.config.batch_size * activations)
+
+
+def describe_cost(settings: MotionSettings) -> str:
+    """Return operations, memory and GPU hours in a sentence; "" unless all networks are transformers."""
+    operations = 0.0
+    memory = 0.0
+    for denoiser, arms in settings.arms.items():
+        name = "paper" if settings.generator and denoiser not in preset_names() else denoiser
+        config = preset(name).config
+        if config.denoiser != "transformer":
+            return ""
+        cost = TransformerCost(config, settings.frames, _COLUMNS[settings.representation])
+        operations += settings.initial_steps[denoiser] * cost.step
+        for arm in arms:
+            steps = settings.steps[denoiser] if arm.steps is None else arm.steps
+            ratio = 1.0 if math.isinf(arm.synthetic_ratio) or math.isnan(arm.synthetic_ratio) else arm.synthetic_ratio
+            drawn = settings.evaluated_count + ratio * settings.real_count
+            operations += settings.generations * (steps * cost.step + drawn * cost.sample)
+        memory = max(memory, cost.training_bytes)
+    operations *= settings.seeds
+    hours = operations / SUSTAINED_PER_S / 3600
+    return (
+        f"{operations:.2g} operations of the network on {settings.frames} frames, {memory / 1e9:.1f} GB of GPU memory "
+        f"per process, {hours:.2g} GPU hours at {SUSTAINED_PER_S:.0e} operations per second; correctors run on CPUs"
+    )
