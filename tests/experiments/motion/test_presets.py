@@ -143,7 +143,7 @@ def test_operations_and_memory_of_a_transformer_are_those_of_pytorch(denoiser: s
             saved[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
         return tensor
 
-    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):  # which it counts on CPUs
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):  # counted on CPUs
         network(*inputs).sum().backward()
     with torch.autograd.graph.saved_tensors_hooks(save, lambda tensor: tensor):
         network(*inputs)
@@ -151,7 +151,7 @@ def test_operations_and_memory_of_a_transformer_are_those_of_pytorch(denoiser: s
     twice = TransformerCost(replace(config, batch_size=4), 40, 263)
     activations = twice.training_bytes - cost.training_bytes
     assert cost.training_bytes - activations == pytest.approx(5 * sum(weights.values()), rel=0.1)
-    assert activations == pytest.approx(sum(saved.values()), rel=0.4)
+    assert 0.8 < activations / sum(saved.values()) < 2, "without dropout, less is kept"
 
 
 def test_a_dry_run_states_the_cost(capsys: pytest.CaptureFixture[str]) -> None:
