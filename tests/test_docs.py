@@ -30,7 +30,7 @@ from selfcorrect.datasets.load import load_motions
 from selfcorrect.experiments import cli
 from selfcorrect.experiments.commands.motion import MotionCommand
 from selfcorrect.experiments.motion.presets import PRESET_ROWS
-from selfcorrect.experiments.motion.settings import SAMPLER_KEY, MotionSettings, settings_from_config
+from selfcorrect.experiments.motion.settings import METHODS, SAMPLER_KEY, USUAL, MotionSettings, settings_from_config
 from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.experiments.studies.results import ArmCurves
 from selfcorrect.experiments.studies.summary import Summary, read_summary
@@ -392,8 +392,8 @@ def test_the_command_under_a_table_does_its_experiment_again(path: Path) -> None
     if first_seed:
         current = replace(current, first_seed=int(first_seed[0]))
     recorded = settings_from_config(summary.settings)
-    if "simulation" not in summary.settings:  # --simulation fine does it to the digit
-        current = replace(current, simulation="fine")
+    earlier = {name: USUAL[name] for name in METHODS if name not in summary.settings}
+    current = replace(current, **earlier)  # --simulation fine --training plain give the table to the digit
     newer = current.steps.keys() - summary.settings["steps"].keys()
     steps = {kind: getattr(current, kind) | {key: getattr(recorded, kind)[key] for key in newer} for kind in STEPS}
     assert replace(current, arms={}, **steps) == replace(recorded, arms={})

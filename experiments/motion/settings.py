@@ -13,7 +13,7 @@ from tyro.extras import literal_type_from_choices
 
 from selfcorrect.core.checks import MOST, check_choice, check_count
 from selfcorrect.core.errors import SettingError
-from selfcorrect.loop.models.diffusion.config import DiffusionConfig
+from selfcorrect.loop.models.diffusion.config import DiffusionConfig, TrainingName
 from selfcorrect.loop.models.diffusion.presets import DENOISER_PRESETS, DenoiserPreset, preset
 from selfcorrect.loop.remedies.table import PLACES, REMEDIES
 from selfcorrect.loop.store.run_folder import CONFIG
@@ -55,6 +55,7 @@ USUAL = {
     "representation": "features",
     "feasibility_count": FEASIBILITY_COUNT,
     "simulation": "fine",
+    "training": "plain",
 }
 """Settings that a config leaves out, with the values in that case: those of runs before there was a choice."""
 SAMPLER_KEY = "sampler"
@@ -115,6 +116,9 @@ class MotionSettings:
     simulation: SimulationName = "fast"
     """Simulation of the corrector physics in PyBullet: fast with 60 steps per second, or fine with 120 in about twice
     the time, as in runs that record none."""
+    training: TrainingName = "fast"
+    """Training of the diffusion models: fast, or plain as in runs that record none. Both minimise the same loss, with
+    other random draws."""
     first_seed: int = 0
     """First seed. Machines can share an experiment by its seeds."""
     steps: Suppress[Fixed[Mapping[str, int]]] = field(default_factory=dict, hash=False)
@@ -150,6 +154,7 @@ class MotionSettings:
         for name, least in LEAST_COUNTS.items():
             check_count(name, getattr(self, name), least, MOST)
         check_choice("simulation", self.simulation, get_args(SimulationName))
+        check_choice("training", self.training, get_args(TrainingName))
         for denoiser, steps in self.steps.items():
             check_count(f"steps for {denoiser}", steps, 1, MOST)
         least_initial_steps = 0 if self.generator else 1  # the generator may be trained
@@ -315,7 +320,7 @@ def settings_from_config(config: Mapping[str, Any]) -> MotionSettings:
     return MotionSettings(arms, **values)
 
 
-METHODS = ("simulation",)
+METHODS = ("simulation", "training")
 """Settings whose defaults have changed: a run folder keeps its own."""
 
 

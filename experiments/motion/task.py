@@ -215,7 +215,7 @@ class MotionParts:
         device = choose_device(sharing.device)
         if self.own is not None:
             return self.own.make(real, classes, device)
-        config = preset(denoiser).config
+        config = replace(preset(denoiser).config, training=self.settings.training)
         return MotionDiffusion(
             config,
             frames=real.values.shape[1],

@@ -12,6 +12,7 @@ from selfcorrect.experiments.motion.axes import Axes, budget, parse_ratio
 from selfcorrect.experiments.motion.correctors.table import corrector_row, is_own
 from selfcorrect.experiments.motion.presets import PRESETS
 from selfcorrect.experiments.motion.settings import (
+    METHODS,
     SAMPLER_KEY,
     MotionSettings,
     SimulationName,
@@ -278,10 +279,10 @@ def test_runs_of_another_sampler_are_not_extended():
         MotionSettings({"dct-mlp": (ArmSettings("replace", sampling_steps=101),)}, 1, 1)
 
 
-def test_earlier_runs_keep_their_simulation(tmp_path: Path) -> None:
+def test_earlier_runs_keep_their_methods(tmp_path: Path) -> None:
     today = PRESETS["quick"]
-    earlier = replace(today, simulation="fine")
-    assert "simulation" not in earlier.config()
+    earlier = replace(today, simulation="fine", training="plain")
+    assert not earlier.config().keys() & set(METHODS)
     assert settings_from_config(earlier.config()) == earlier
     assert settings_from_config(today.config()) == today != earlier
     assert not extends(earlier.config(), today.config())

@@ -58,6 +58,7 @@ class MdmArguments:
         guided = self.cond_mask_prob > 0
         return DiffusionConfig(
             denoiser="transformer",
+            training="plain",
             width=self.latent_dim,
             depth=self.layers,
             dropout=DROPOUT,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
-from ....core.checks import check_count, check_number
+from ....core.checks import check_choice, check_count, check_number
 from ....core.errors import SettingError
 from .denoiser_table import DENOISERS
 
@@ -11,6 +11,8 @@ SamplerName: TypeAlias = Literal["multistep", "ddim"]
 SAMPLERS: tuple[SamplerName, ...] = get_args(SamplerName)
 """multistep: steps of second order at times evenly spaced in log-SNR, which keep the variance of a Gaussian. ddim:
 steps of first order at evenly spaced times, which shrink it."""
+
+TrainingName: TypeAlias = Literal["fast", "plain"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,9 @@ class DiffusionConfig:
     """Factor on all noise that sampling draws; below 1 samples are more alike than what the model learned."""
 
     # Training
+    training: TrainingName = "fast"
+    """fast: networks on cosine coefficients train on these, and gradients are scaled within AdamW. plain: as runs did
+    that record none. Both minimise the same loss, with other draws."""
     label_dropout: float = 0.1
     """Probability that a training sample's label is hidden, as guidance needs."""
     learning_rate: float = 1e-3
@@ -71,6 +76,7 @@ class DiffusionConfig:
         DENOISERS.row(self.denoiser)
         if self.sampler not in SAMPLERS:
             raise SettingError(f"sampler must be {' or '.join(SAMPLERS)}, got {self.sampler!r}")
+        check_choice("training", self.training, get_args(TrainingName))
         for name in ("width", "depth", "diffusion_steps", "sampling_steps", "batch_size"):
             check_count(name, getattr(self, name), 1)
         if self.width % 8:

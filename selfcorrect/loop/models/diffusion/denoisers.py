@@ -107,8 +107,11 @@ class DctMixer(PatchMixer):
         self.register_buffer("basis", cosine_basis(frames, frequencies), persistent=False)
 
     def forward(self, noisy: Tensor, times: Tensor, labels: Tensor) -> Tensor:
-        coefficients = super().forward(self.basis @ noisy, times, labels)
-        return self.basis.T @ coefficients
+        return self.basis.T @ self.predict_coefficients(self.basis @ noisy, times, labels)
+
+    def predict_coefficients(self, noisy: Tensor, times: Tensor, labels: Tensor) -> Tensor:
+        """Return the kept coefficients (N, K, D) of the clean motion, from those of the noisy motion."""
+        return super().forward(noisy, times, labels)
 
 
 class DctMlp(nn.Module):
@@ -133,11 +136,15 @@ class DctMlp(nn.Module):
         self.write = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, frequencies * features))
 
     def forward(self, noisy: Tensor, times: Tensor, labels: Tensor) -> Tensor:
+        return self.basis.T @ self.predict_coefficients(self.basis @ noisy, times, labels)
+
+    def predict_coefficients(self, noisy: Tensor, times: Tensor, labels: Tensor) -> Tensor:
+        """Return the kept coefficients (N, K, D) of the clean motion, from those of the noisy motion."""
         condition = self.condition(times, labels)
-        hidden = self.read((self.basis @ noisy).flatten(1))
+        hidden = self.read(noisy.flatten(1))
         for modulate, block in zip(self.modulate, self.blocks, strict=True):
             hidden = hidden + block(hidden + modulate(condition))
-        return self.basis.T @ self.write(hidden).reshape(len(noisy), len(self.basis), -1)
+        return self.write(hidden).reshape(noisy.shape)
 
 
 class TemporalConvolutions(nn.Module):

@@ -23,7 +23,7 @@ from ..training import StepLosses, follow, layer_randomness, to_device, update
 from .config import DiffusionConfig
 from .denoiser_table import DENOISERS
 from .schedule import NoiseSchedule, cosine_schedule
-from .training import NoisyBatch, draw_batch, learning_rate_factor
+from .training import CoefficientNetwork, CoefficientTraining, NoisyBatch, draw_batch, learning_rate_factor
 
 SAMPLING = ("guidance_scale", "temperature", "sampler", "eta", "sampling_steps")
 """Settings that training does not see."""
@@ -125,9 +125,19 @@ class MotionDiffusion(Saveable):
         """
         config = self.config
         peak = config.learning_rate if self.steps == 0 else config.fine_tune_learning_rate
+        is_fast = config.training == "fast"
         optimiser = Adam(
-            network.parameters(), peak, betas=(0.9, config.adam_beta2), weight_decay=config.weight_decay, fused=True
+            network.parameters(),
+            peak,
+            betas=(0.9, config.adam_beta2),
+            weight_decay=config.weight_decay,
+            fused=True,
+            gradient_norm=config.gradient_norm if is_fast else None,
         )
+        has_own_loss = type(self).loss is not MotionDiffusion.loss or type(self)._draw is not MotionDiffusion._draw
+        coefficients = None
+        if is_fast and not has_own_loss and isinstance(network, CoefficientNetwork):
+            coefficients = CoefficientTraining.of(network, samples)
         network.train()
         averages = list(average.parameters())  # once, because a walk through modules is slow
         parameters = list(network.parameters())
@@ -139,12 +149,15 @@ class MotionDiffusion(Saveable):
         for step in range(steps):
             for group in optimiser.param_groups:
                 group["lr"] = peak * learning_rate_factor(step, steps, config)
-            batch = self._draw(samples, generator).to_device(self.device)
-            loss = self.loss(network(batch.noisy, batch.times, batch.labels), batch.clean)
+            batch = self._draw(coefficients.samples if coefficients else samples, generator).to_device(self.device)
+            if coefficients is None:
+                loss = self.loss(network(batch.noisy, batch.times, batch.labels), batch.clean)
+            else:
+                loss = coefficients.loss(batch)
             losses.append(loss)
             if pairs is not None:
                 loss = loss + self._pair_loss(network, pairs, pair_generator)
-            update(optimiser, loss, config.gradient_norm)
+            update(optimiser, loss, None if is_fast else config.gradient_norm)
             follow(averages, parameters, self.steps + step + 1, config.ema_decay)
             if self.on_training_step:
                 self.on_training_step(step + 1)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor
+from torch.nn.functional import mse_loss
 
 from ....core.samples import Samples
 from ..training import draw_rows, to_device
@@ -38,6 +40,53 @@ def draw_batch(
     noise = torch.randn(clean.shape, generator=generator)
     labels = samples.labels[rows].masked_fill(hidden, null_label)
     return NoisyBatch(schedule.add_noise(clean, noise, times), times, labels, clean)
+
+
+@runtime_checkable
+class CoefficientNetwork(Protocol):
+    """A network between a cosine transform over time and its inverse, which sees and predicts only low frequencies."""
+
+    basis: Tensor
+    """(K, T), orthonormal rows."""
+
+    def predict_coefficients(self, noisy: Tensor, times: Tensor, labels: Tensor) -> Tensor:
+        """Return coefficients (B, K, D) of clean values, from those of noisy values."""
+        ...
+
+
+@dataclass(frozen=True)
+class CoefficientTraining:
+    """Training of a network on its K of T coefficients: the mean squared error over frames, and the same gradients.
+
+    An orthonormal transform keeps distances, and unit noise stays unit noise. So windows are transformed once, noise is
+    drawn for the kept coefficients alone, and frequencies beyond them, which no prediction has, add a constant to the
+    loss.
+    """
+
+    network: CoefficientNetwork
+    samples: Samples
+    """The training set, values (N, K, D)."""
+    kept_share: float
+    """K / T, because losses are means over frames."""
+    lost: float
+    """Mean square of what the kept coefficients leave of the training set, by weight."""
+
+    @classmethod
+    def of(cls, network: CoefficientNetwork, samples: Samples) -> Self:
+        """Transform the training set, values (N, T, D)."""
+        values = samples.values.float()
+        basis = network.basis.to(values.device)
+        coefficients = basis @ values
+        squares = values.square().sum((1, 2)) - coefficients.square().sum((1, 2))
+        weights = samples.weights.double()
+        is_drawn = weights > 0
+        lost = (squares.double()[is_drawn] @ weights[is_drawn] / weights.sum()) / values[0].numel()
+        return cls(network, replace(samples, values=coefficients), len(basis) / values.shape[1], float(lost))
+
+    def loss(self, batch: NoisyBatch) -> Tensor:
+        """Return the mean squared error over frames of a batch of coefficients."""
+        predicted = self.network.predict_coefficients(batch.noisy, batch.times, batch.labels)
+        return self.kept_share * mse_loss(predicted, batch.clean) + self.lost
 
 
 def learning_rate_factor(step: int, steps: int, config: DiffusionConfig) -> float:

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from selfcorrect.core.errors import SettingError
 from selfcorrect.loop.models.adam import Adam
 from selfcorrect.loop.models.training import update
 
@@ -22,3 +23,22 @@ def test_steps_have_the_bytes_of_pytorchs_class(decay: float, fused: bool | None
             optimiser.param_groups[0]["lr"] = 0.1 / (step + 1)
             update(optimiser, network[:3](batch).square().mean(), gradient_norm=0.5)  # the last layer has no gradient
     assert all(map(torch.equal, networks[0].parameters(), networks[1].parameters()))
+
+
+@pytest.mark.parametrize("gradient_norm", [0.01, 1e6])
+def test_gradients_are_scaled_down_within_a_step_as_before_a_step(gradient_norm: float) -> None:
+    networks = [nn.Linear(3, 5) for _ in range(2)]
+    networks[1].load_state_dict(networks[0].state_dict())
+    within = Adam(networks[0].parameters(), 0.1, fused=True, gradient_norm=gradient_norm)
+    before = Adam(networks[1].parameters(), 0.1, fused=True)
+    for batch in torch.randn(4, 4, 3):
+        update(within, networks[0](batch).square().mean())
+        update(before, networks[1](batch).square().mean(), gradient_norm)
+        for parameter, expected in zip(networks[0].parameters(), networks[1].parameters(), strict=True):
+            torch.testing.assert_close(within.state[parameter]["exp_avg"], before.state[expected]["exp_avg"])
+            torch.testing.assert_close(parameter, expected)
+
+
+def test_scaling_within_a_step_needs_the_fused_step() -> None:
+    with pytest.raises(SettingError, match="fused"):
+        Adam(nn.Linear(1, 1).parameters(), 0.1, gradient_norm=1.0)

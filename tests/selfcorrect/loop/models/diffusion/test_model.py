@@ -1,11 +1,13 @@
 """The diffusion model as a generative model of the loop."""
 
+import copy
 import math
 from dataclasses import replace
 
 import pytest
 import torch
 from helpers import assert_is_a_model_for_loops, same_tensors
+from torch.nn.functional import mse_loss
 
 from selfcorrect.core.errors import InputError, TrainingDivergedError
 from selfcorrect.core.randomness import streams
@@ -14,8 +16,14 @@ from selfcorrect.loop.models.diffusion.config import DiffusionConfig
 from selfcorrect.loop.models.diffusion.model import MotionDiffusion, choose_device
 from selfcorrect.loop.models.diffusion.presets import DENOISER_PRESETS
 from selfcorrect.loop.models.diffusion.schedule import cosine_schedule
-from selfcorrect.loop.models.diffusion.training import draw_batch, learning_rate_factor
-from selfcorrect.loop.models.training import STEPS_CHECKED_TOGETHER
+from selfcorrect.loop.models.diffusion.training import (
+    CoefficientNetwork,
+    CoefficientTraining,
+    NoisyBatch,
+    draw_batch,
+    learning_rate_factor,
+)
+from selfcorrect.loop.models.training import STEPS_CHECKED_TOGETHER, follow
 
 FRAMES = 8
 FEATURES = 3
@@ -90,6 +98,59 @@ def test_guidance_interpolates_between_unconditional_and_conditional(trained_mod
         torch.testing.assert_close(free, trained_model.average(noisy, torch.full((4,), 10), torch.full((4,), CLASSES)))
     torch.testing.assert_close(prediction(3.0), free + 3 * (conditional - free), atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(prediction(1.0 + 1e-6), conditional, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("denoiser", ["dct-mlp", "dct-mixer"])
+def test_coefficients_have_the_loss_and_the_gradients_of_frames(denoiser: str):
+    generator = STREAM.child("coefficients").generator()
+    values = torch.randn(32, 24, FEATURES, generator=generator)
+    weights = torch.rand(32, generator=generator)
+    samples = Samples.real(values, torch.arange(32) % CLASSES).with_weights(weights)
+    framed = MotionDiffusion(replace(TINY, denoiser=denoiser), 24, FEATURES, CLASSES, device=torch.device("cpu"))
+    network = framed.fit(samples, 2, STREAM).network
+    assert isinstance(network, CoefficientNetwork)
+    coefficients = CoefficientTraining.of(network, samples)
+    assert coefficients.samples.event_shape == (len(network.basis), FEATURES)
+    times = torch.randint(20, (32,), generator=generator)
+    noisy = framed.schedule.add_noise(values, torch.randn(values.shape, generator=generator), times)
+    batch = NoisyBatch(network.basis @ noisy, times, samples.labels, coefficients.samples.values)
+    with torch.no_grad():
+        rest = values - network.basis.T @ coefficients.samples.values
+    of_frames = framed.loss(network(noisy, times, samples.labels), values)
+    of_coefficients = coefficients.loss(batch)
+    expected_lost = (rest.square().mean((1, 2)) @ weights / weights.sum()).item()
+    assert coefficients.lost == pytest.approx(expected_lost, rel=1e-5)
+    of_batch = of_coefficients.item() - coefficients.lost + rest.square().mean().item()
+    assert of_batch == pytest.approx(of_frames.item(), rel=1e-5)
+    parameters = list(network.parameters())
+    for gradient, expected in zip(
+        torch.autograd.grad(of_coefficients, parameters), torch.autograd.grad(of_frames, parameters), strict=True
+    ):
+        torch.testing.assert_close(gradient, expected, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("denoiser", ["dct-mlp", "patch-mixer"])
+def test_plain_training_has_the_bytes_of_earlier_runs(denoiser: str, data: Samples):
+    config = replace(TINY, denoiser=denoiser, training="plain", weight_decay=0.01)
+    begun = model(config).fit(data, 1, STREAM.child("begin"))
+    fitted = begun.fit(data, 4, STREAM.child("go on"))
+    network = copy.deepcopy(begun.network).train()
+    average = copy.deepcopy(begun.average)
+    rate = config.fine_tune_learning_rate
+    optimiser = torch.optim.AdamW(network.parameters(), rate, (0.9, config.adam_beta2), weight_decay=0.01, fused=True)
+    generator = STREAM.child("go on").child("batches").generator()
+    for step in range(4):
+        optimiser.param_groups[0]["lr"] = rate * learning_rate_factor(step, 4, config)
+        batch = draw_batch(data, begun.schedule, config, CLASSES, generator)
+        optimiser.zero_grad()
+        mse_loss(network(batch.noisy, batch.times, batch.labels), batch.clean).backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), config.gradient_norm)
+        optimiser.step()
+        follow(list(average.parameters()), list(network.parameters()), begun.steps + step + 1, config.ema_decay)
+    assert all(map(torch.equal, fitted.network.parameters(), network.parameters()))
+    assert all(map(torch.equal, fitted.average.parameters(), average.parameters()))
+    fast = replace(begun, config=replace(config, training="fast")).fit(data, 4, STREAM.child("go on"))
+    assert not all(map(torch.equal, fast.network.parameters(), network.parameters()))
 
 
 def test_samples_of_weight_zero_are_never_trained_on(data: Samples):
