@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from made_rigs import base_walk
 
@@ -19,7 +19,11 @@ from selfcorrect.datasets.files.rigs.bvh_text import _scan_hierarchy, parse_text
 from selfcorrect.datasets.files.rigs.rig import RiggedMotion
 from selfcorrect.datasets.files.sampling import rate_of_period
 from selfcorrect.datasets.files.skeletons.reading import Reading
+from selfcorrect.motion.geometry import compiled
 from selfcorrect.motion.kinematics import joint_positions
+
+read_rows = compiled.find_kernel("read_rows") or (lambda *_: False)
+needs_reader = pytest.mark.skipif(not compiled.find_kernel("read_rows"), reason="the kernels are not compiled here")
 
 
 def positions_m(clip: RiggedMotion) -> np.ndarray:
@@ -269,3 +273,53 @@ def test_a_hierarchy_that_is_known_changes_nothing_about_what_follows(bvh_text: 
     for name in ("b.bvh", "c.bvh"):
         with pytest.raises(sc.InputError, match=f"{name}, line {1 + damaged[: damaged.index('many')].count(chr(10))}:"):
             parse_text(damaged, name)
+
+
+@needs_reader
+@given(st.lists(st.floats(-1e300, 1e300).map(repr) | st.decimals(-(10**30), 10**30).map(str), min_size=1))
+@example(["-0.0", "9007199254740993", "9007199254740993.5", "1e-400", "12345678901234567890123", "5e-324", ".5", "5."])
+def test_compiled_reader_rounds_as_python(words: list[str]) -> None:
+    numbers = np.empty((1, len(words)))
+    assert read_rows("head" + " ".join(words) + "\n", 4, numbers)
+    expected = np.array([list(map(float, words))])
+    np.testing.assert_array_equal(numbers.view(np.int64), expected.view(np.int64))
+
+
+OTHER_ROWS = (
+    "3 4",
+    "3 4 5\n",
+    "3\n",
+    "3 4\n5\n",
+    "3 nan\n",
+    "3 1,5\n",
+    "3-4\n",
+    "3 0x4\n",
+    "3 1_0\n",
+    "3 .\n",
+    "3 +-4\n",
+)
+
+
+@needs_reader
+@pytest.mark.parametrize("row", ["", *OTHER_ROWS, "3 4\n\0", "3 \u0664\n", "3 4 # end\n"])
+def test_compiled_reader_leaves_other_rows_to_numpy(row: str) -> None:
+    assert read_rows("\n 1\t2 \n\n3 4e0\n\n", 0, np.empty((2, 2)))
+    assert not read_rows("1 2\n" + row, 0, np.empty((2, 2)))
+
+
+@needs_reader
+def test_compiled_reader_refuses_an_index_outside() -> None:
+    for start in (-1, 5):
+        with pytest.raises(ValueError, match="index"):
+            read_rows("1 2\n", start, np.empty((1, 2)))
+
+
+@needs_reader
+@pytest.mark.parametrize("form", ["{:.6f}", "{:.6g}", "{!r}", "{:.0f}", "{:.3e}"])
+def test_plain_rows_are_the_same_without_kernels(monkeypatch: pytest.MonkeyPatch, bvh_text: str, form: str) -> None:
+    text = with_numbers(bvh_text, form.format)
+    fast = parse_text(text, "made")
+    monkeypatch.setattr(compiled, "KERNELS", None)
+    slow = parse_text(text, "made")
+    np.testing.assert_array_equal(fast.values.view(np.int64), slow.values.view(np.int64))
+    assert fast.notes == slow.notes

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from selfcorrect.datasets.files.rigs import bvh
 from selfcorrect.motion import kinematics
 from selfcorrect.motion.geometry import compiled, rotations, vectors
 from selfcorrect.motion.motion import Motion
@@ -77,6 +78,15 @@ def test_contact_forces(both, frames):
     arms_m = GENERATOR.normal(size=(1, frames, 6, 3))
     activation = GENERATOR.uniform(-1, 1, (1, frames, 6)).clip(0)
     both(contact_plan.solve_contact_forces, wrench, arms_m, activation, 0.8)
+
+
+@needs_kernels
+@pytest.mark.parametrize("largest", [1.0, 1e3, 1e8, 1e12, np.inf])
+def test_rows_of_text(both, largest):
+    values = GENERATOR.uniform(-1e3, 1e3, (300, 4))
+    values[0] = -1e-8, 0.0, -0.0, 5e-7
+    values[1] = -15e-7, 99.9999995, 0.1234565, -largest
+    both(lambda: "\n".join(bvh.format_channels(values, [2, 0, 1, 3])))
 
 
 @needs_kernels
