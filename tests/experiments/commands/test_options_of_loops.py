@@ -28,7 +28,7 @@ VALUES: dict[type, dict[str, object]] = {
         "sampling_steps": (7,), "gamma": (0.7,), "generations": 2, "seeds": 2, "first_seed": 4, "real_count": 77,
         "evaluated_count": 33, "evaluate_corrected": True, "steps": 11, "initial_steps": 12,
         "denoiser": ("temporal-conv",), "data": ("a.bvh",), "reference": ("a.bvh",),
-        "protocol": "text", "simulation": "fine", "arms": ("replace,floor",), "representation": "humanml3d",
+        "protocol": "text", "simulation": "fine", "training": "plain", "arms": ("replace,floor",), "representation": "humanml3d",
         "start_from": ("run", "replace+none"),
         "generator": ("x",), "engine": "mujoco", "out": Path("elsewhere"),
         "dry_run": True, "workers": 3, "runner": "here", "runner_options": {"cores": "2"},
