@@ -106,12 +106,14 @@ class RemoteJob:
 
 def _pack_error(error: Exception) -> Exception:
     """Return an error that can be sent, with the traceback if it is a bug."""
+    place = getattr(error, "place", "")
     bug = getattr(error, "bug", "") or internal_error_traceback(error)
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:
         error = InputError(describe_error(error))
     error.bug = bug  # type: ignore[attr-defined]
+    error.place = place  # type: ignore[attr-defined]
     return error
 
 

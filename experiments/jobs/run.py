@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from threadpoolctl import threadpool_limits
 
 from selfcorrect.core.errors import JobsError, NodeError, SettingError, WorkerError
-from selfcorrect.runtime.bugs import describe_error, internal_error_traceback
+from selfcorrect.runtime.bugs import describe_in_a_line, internal_error_traceback, note_place
 from selfcorrect.runtime.machine import Machine, find_machine
 from selfcorrect.runtime.processes import limit_threads, process_context, start_processes, stop_processes
 from selfcorrect.runtime.registry import Registry, Row, describe_unknown
@@ -182,7 +182,11 @@ def do_job(job: Job, send: Show, threads: int) -> Machine | None:
         report(phase, done_count, total)
 
     with limit_threads(threads), forbid_exit(job.name):
-        job.function(*job.arguments, progress)
+        try:
+            job.function(*job.arguments, progress)
+        except Exception as error:
+            note_place(error)
+            raise
     return find_machine() if has_worked else None
 
 
@@ -247,7 +251,7 @@ class _Schedule:
         """Give up a job, or end all."""
         if not self._each_alone or isinstance(error, WorkerError | NodeError):
             raise error
-        self._bars.write(f"{name} failed: {describe_error(error)}")
+        self._bars.write(f"{name} failed: {describe_in_a_line(error)}")
         self._bars.finish(name)
         self._given_up[name] = error
 
@@ -262,6 +266,12 @@ def _measure_paths(jobs: Mapping[str, Job]) -> dict[str, int]:
     return lengths
 
 
+def summarise_names(names: Sequence[str], most: int) -> str:
+    """Return the first names, and how many more there are."""
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
 def jobs_error(failed: Mapping[str, Exception], count: int, machines: Mapping[str, Machine]) -> JobsError:
     """Return the error to raise after all other jobs are done.
 
@@ -269,10 +279,16 @@ def jobs_error(failed: Mapping[str, Exception], count: int, machines: Mapping[st
         count: Number of all jobs.
         machines: Machines of the jobs that were done.
     """
-    reasons = "; ".join(f"{name}: {describe_error(error)}" for name, error in failed.items())
-    message = (
-        f"{len(failed)} of {count} jobs failed and were given up ({reasons}), with the jobs that wait for them; "
-        "finished work is kept, and the same command continues"
+    names_by_reason = dict[str, list[str]]()
+    for name, error in failed.items():
+        names_by_reason.setdefault(describe_in_a_line(error), []).append(name)
+    reasons = [f"  {summarise_names(names, 1)}: {reason}" for reason, names in names_by_reason.items()]
+    message = "\n".join(
+        [
+            f"{len(failed)} of {count} jobs failed and were given up, with the jobs that wait for them; "
+            "finished work is kept, and the same command continues",
+            *reasons,
+        ]
     )
     bugs = [getattr(error, "bug", "") or internal_error_traceback(error) for error in failed.values()]
     return JobsError(message, failed, "".join(bugs), machines)

@@ -11,7 +11,7 @@ from tyro.conf import arg
 from selfcorrect.core.errors import SettingError
 from selfcorrect.loop.models.diffusion.config import SamplerName
 from selfcorrect.loop.models.diffusion.presets import preset, preset_names
-from selfcorrect.loop.policy_table import POLICIES
+from selfcorrect.loop.policy_table import POLICIES, split_policy
 from selfcorrect.loop.remedies.table import PLACES, REMEDIES
 
 from ..studies.arms import BASELINE, SAMPLING_SETTINGS, TAKES_RATIO, ArmSettings
@@ -158,7 +158,7 @@ def _is_loop(arm: ArmSettings) -> bool:
 
 def _replace_policies(arms: Sequence[ArmSettings], policies: Sequence[str]) -> list[ArmSettings]:
     for policy in policies:
-        POLICIES.row(policy.partition(":")[0].strip())  # refuses unknown names without PyTorch
+        split_policy(policy)  # refuses unknown names without PyTorch
     from selfcorrect.loop.policy import parse_policy  # which imports PyTorch
 
     loops = [arm for arm in arms if _is_loop(arm)]

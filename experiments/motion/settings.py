@@ -15,6 +15,7 @@ from selfcorrect.core.checks import MOST, check_choice, check_count
 from selfcorrect.core.errors import SettingError
 from selfcorrect.loop.models.diffusion.config import DiffusionConfig, TrainingName
 from selfcorrect.loop.models.diffusion.presets import DENOISER_PRESETS, DenoiserPreset, preset
+from selfcorrect.loop.policy_table import split_policy
 from selfcorrect.loop.remedies.table import PLACES, REMEDIES
 from selfcorrect.loop.store.run_folder import CONFIG
 from selfcorrect.runtime.registry import Registry, Row
@@ -251,6 +252,7 @@ def _check_arms(arms: tuple[ArmSettings, ...], config: DiffusionConfig | None) -
     for arm in arms:
         if ":" not in arm.corrector or THEN in arm.corrector:
             corrector_row(arm.corrector)
+        split_policy(arm.policy)
         REMEDIES.row(arm.remedy)
         PLACES.row(arm.place)
         if arm.place != "data" and arm.corrector == "none":

@@ -17,6 +17,7 @@ from selfcorrect.loop.models.diffusion.model import choose_device
 from selfcorrect.loop.models.diffusion.presets import preset
 from selfcorrect.loop.models.protocol import GenerativeModel
 from selfcorrect.loop.policy import parse_policy
+from selfcorrect.loop.policy_table import POLICIES, split_policy
 from selfcorrect.loop.remedies.remedies import RemedyInputs, with_place, with_remedy
 from selfcorrect.loop.remedies.spectrum import restore_energy
 from selfcorrect.loop.remedies.table import REMEDIES
@@ -25,8 +26,9 @@ from selfcorrect.loop.store.folder_store import FolderReader
 from selfcorrect.loop.store.run_folder import FEASIBILITY_FILE, REFERENCES_FILE
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.measures.metrics import METRIC_TABLE, added_metrics
-from selfcorrect.runtime.identity import Identity
+from selfcorrect.runtime.identity import Identity, identity_of
 from selfcorrect.runtime.progress import Progress, silent
+from selfcorrect.runtime.registry import import_callable
 from selfcorrect.simulators.corrector import FEWEST_SAMPLES
 from selfcorrect.simulators.settings.engine_table import ENGINES
 
@@ -296,7 +298,13 @@ def own_identities(settings: MotionSettings, limit_s: float | None = None) -> di
     if settings.generator:
         identities |= identify_generator(settings.generator[0])
     remedies = {arm.remedy for arm in settings.all_arms}
-    chosen = ((DENOISERS, denoisers), (REMEDIES, remedies), (ENGINES, {settings.engine}))
+    policies = set()
+    for policy in dict.fromkeys(split_policy(arm.policy)[0] for arm in settings.all_arms):
+        if ":" in policy:
+            identities[f"policy {policy!r}"] = identity_of(import_callable(policy, "policy", may_be_class=True))
+        else:
+            policies.add(policy)
+    chosen = ((DENOISERS, denoisers), (REMEDIES, remedies), (POLICIES, policies), (ENGINES, {settings.engine}))
     added = (METRIC_TABLE, [metric.key for metric in added_metrics()])
     for registry, names in (*chosen, added):
         for name in sorted(names):

@@ -202,7 +202,7 @@ class ArmSettings:
             return self.name
         corrector = name_function(self.corrector).replace("+", "-then-")
         functions = {name: name_function(getattr(self, name)) or None for name in ("bias", "fitting")}
-        return format_arm_name(self.policy, corrector, self.changes | functions)
+        return format_arm_name(name_policy(self.policy), corrector, self.changes | functions)
 
     @property
     def sampling(self) -> dict[str, float | str]:
@@ -225,7 +225,7 @@ class ArmSettings:
     @property
     def kind(self) -> str:
         """The name of the data policy, without the number."""
-        return self.policy.partition(":")[0]
+        return name_policy(self.policy).partition(":")[0]
 
     @property
     def synthetic_ratio(self) -> float:
@@ -248,7 +248,7 @@ class ArmSettings:
         """The data policy in words; arms of a group are shown together, as all those are that have names."""
         if self.name:
             return ""
-        _, words = POLICY_WORDS.get(self.kind, (math.nan, self.policy))
+        _, words = POLICY_WORDS.get(self.kind, (math.nan, name_policy(self.policy)))
         return words.replace("{}", self.policy.partition(":")[2])
 
     @property
@@ -296,6 +296,12 @@ class ArmSettings:
         """All settings as JSON values, except defaults of settings newer than the runs that recorded arms."""
         changes = self.changes
         return {name: value for name, value in asdict(self).items() if name not in NEWER or name in changes}
+
+
+def name_policy(policy: str) -> str:
+    """Return a policy in names of folders: FILE.py:Class:2 by the class, as "Class:2"."""
+    kind, _, rest = policy.partition(":")
+    return rest if "." in kind or "/" in kind else policy
 
 
 def name_function(reference: str) -> str:

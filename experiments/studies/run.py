@@ -14,11 +14,12 @@ from selfcorrect.core.errors import InUseError, JobsError, RunFolderError
 from selfcorrect.loop.store.run_folder import IDENTITIES_FILE, claim_folder
 from selfcorrect.loop.store.tracking import MetricRow, WandbLog
 from selfcorrect.loop.store.wandb_options import OFF, WandbOptions
+from selfcorrect.runtime.bugs import describe_in_a_line
 
 from ..jobs.identities import IdentityFile
 from ..jobs.machines import record_machines
 from ..jobs.progress_bars import Event
-from ..jobs.run import Job, require_runner, run_jobs, use_one_thread
+from ..jobs.run import Job, require_runner, run_jobs, summarise_names, use_one_thread
 from ..jobs.where import Where
 from .arms import ArmSettings
 from .report import REPORT, Comparison, Page, RunningReport, write_report
@@ -114,11 +115,15 @@ def _require_some(jobs: list[Job], error: JobsError) -> Mapping[str, Exception]:
     return failed
 
 
+MOST_NAMES = 3
+"""Names in a sentence on missing results."""
+
+
 def _describe_failure(name: str, error: Exception, jobs: Sequence[Job]) -> str:
     """Return a sentence for a job that failed, with the missing results."""
     waiting = [job.name for job in jobs if name in job.after]
-    arms = "" if not waiting else f"; without it are missing: {', '.join(waiting)}"
-    return f"{name} stopped: {error}{arms}"
+    arms = f"; without it are missing: {summarise_names(waiting, MOST_NAMES)}" if waiting else ""
+    return f"{name} stopped: {describe_in_a_line(error)}{arms}"
 
 
 class _Observer:

@@ -17,7 +17,8 @@ from ..core.checks import check_count, check_number, explain_arguments
 from ..core.errors import InputError, SettingError
 from ..core.randomness import Stream
 from ..core.samples import Samples, concatenate
-from .policy_table import POLICIES
+from ..runtime.registry import import_callable
+from .policy_table import POLICIES, split_policy
 
 _explained = explain_arguments(lam="synthetic_ratio", lambda_="synthetic_ratio", ratio="synthetic_ratio")
 _LEAST = 1e-6
@@ -342,24 +343,28 @@ def parse_policy(text: str, fresh_source: FreshSource | None = None) -> Policy:
     """Return a policy from text such as "augment:0.5".
 
     Args:
-        text: Name of the policy and numbers, separated by colons.
+        text: Name of the policy and numbers, separated by colons; or FILE.py:Class of your own and numbers.
         fresh_source: Source of new real data, needed by "fresh:…".
 
     Raises:
         SettingError: The policy is unknown, a number is missing or out of bounds, or there is no source of real data.
     """
-    name, *words = text.strip().split(":")
-    form = POLICIES.row(name).form
-    make = POLICIES.load(name)
+    name, words = split_policy(text)
+    is_own = ":" in name
+    form = f"{name}:NUMBER:…, one for each argument of the class" if is_own else POLICIES.row(name).form
+    make = import_callable(name, "policy", may_be_class=True) if is_own else POLICIES.load(name)
     if name == "fresh" and fresh_source is None:
         raise SettingError(f"policy {text!r} needs a source of fresh real data, and this experiment has none")
     try:
         numbers = [int(word) if word.isdecimal() else float(word) for word in words]
-        return make(fresh_source, *numbers) if name == "fresh" else make(*numbers)
+        policy = make(fresh_source, *numbers) if name == "fresh" else make(*numbers)
     except TypeError:
         raise SettingError(f"policy {text!r} must have the form {form}") from None
     except ValueError as error:
         raise SettingError(f"policy {text!r} must have the form {form}: {error}") from None
+    if missing := [method for method in ("count", "mix") if not callable(getattr(policy, method, None))]:
+        raise SettingError(f"policy {text!r} must have methods count and mix, it lacks {' and '.join(missing)}")
+    return policy
 
 
 def format_policy(policy: Policy, digits: int = 6) -> str:

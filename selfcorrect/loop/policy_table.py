@@ -9,7 +9,7 @@ from ..runtime.registry import Registry, Row
 class PolicyRow(Row):
     """A policy in the table."""
 
-    form: str = ""
+    form: str = "its name, and the numbers that its class takes, separated by colons"
     """Form of the policy in text."""
 
 
@@ -56,5 +56,20 @@ POLICIES = Registry(
             "keep:FRACTION",
         ),
     ],
+    group="selfcorrect.policies",
     row_type=PolicyRow,
+    also="FILE.py:Class",
 )
+
+
+def split_policy(text: str) -> tuple[str, list[str]]:
+    """Return the name of a policy, or its FILE.py:Class or package.module:Class, and the numbers after it.
+
+    Raises:
+        SettingError: There is no policy of that name.
+    """
+    name, *words = text.strip().split(":")
+    if words and ("." in name or "/" in name):
+        return f"{name}:{words[0]}", words[1:]
+    POLICIES.row(name)
+    return name, words

@@ -59,6 +59,25 @@ def describe_error(error: Exception) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
+MOST_CHARACTERS = 300
+"""Longest message of an error in a line."""
+
+
+def describe_in_a_line(error: Exception) -> str:
+    """Return the message of an error in one line, cut off where it is long, with the place that `note_place` noted."""
+    message = " ".join(describe_error(error).split())
+    if len(message) > MOST_CHARACTERS:
+        message = f"{message[:MOST_CHARACTERS]} …"
+    place = getattr(error, "place", "")
+    return f"{message} ({place})" if place and place not in message else message
+
+
+def note_place(error: Exception) -> None:
+    """Note file and line of the user's code behind an error, because other processes do not get the traceback."""
+    if not getattr(error, "place", "") and (place := find_line_of_other_code(error)):
+        error.place = place  # type: ignore[attr-defined]
+
+
 def describe_with_place(error: Exception) -> str:
     """Return the message of an error with file and line of the user's code behind the error."""
     where = "" if isinstance(error, SelfcorrectError) else find_line_of_other_code(error)

@@ -226,7 +226,7 @@ def import_object(reference: str) -> Any:
     return reduce(getattr, attribute.split(".") if attribute else [], import_module(module))
 
 
-def import_callable(reference: str, kind: str = "corrector") -> Callable[..., Any]:
+def import_callable(reference: str, kind: str = "corrector", *, may_be_class: bool = False) -> Callable[..., Any]:
     """Import the callable at "package.module:function", also from the current folder, or at "FILE.py:function".
 
     Raises:
@@ -254,7 +254,7 @@ def import_callable(reference: str, kind: str = "corrector") -> Callable[..., An
         raise SettingError(f"module {module_name!r} has no {attribute!r}, asked for as {kind} {reference!r}")
     corrector = getattr(module, attribute)
     call = corrector.__call__ if inspect.isclass(corrector) and "__call__" in dir(corrector) else None
-    if not callable(corrector) or (inspect.isclass(corrector) and not inspect.isfunction(call)):
+    if not callable(corrector) or (inspect.isclass(corrector) and not may_be_class and not inspect.isfunction(call)):
         raise SettingError(f"{kind} {reference!r} must be a function or a callable object, got {corrector!r}")
     return corrector
 
