@@ -18,9 +18,9 @@ from selfcorrect.core.errors import InputError, MissingExtraError, SettingError
 from selfcorrect.datasets.files import formats
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.runtime.bugs import describe_failure, is_machine_failure
-from selfcorrect.runtime.processes import default_workers
 from selfcorrect.storage.files.writing import write_atomically
 
+from ..jobs.runner_choice import RunnerChoice
 from ..jobs.targets import ANOTHER, check_output, check_targets
 from .inputs import must_be_usable, must_exist
 
@@ -369,7 +369,7 @@ class MakeShards:
     out: Annotated[str, tyro.conf.arg(aliases=("-o",))]
     """Folder of the shards, or an address such as s3://bucket/folder."""
     overwrite: bool = False
-    """Replace a set that exists. An unfinished set is made again without it."""
+    """Replace a set that exists. An unfinished set is finished without it."""
     dataset: str | None = None
     """Dataset of the sources, a name of `selfcorrect data list` (default: inferred from their layout)."""
     split: str | None = None
@@ -379,6 +379,7 @@ class MakeShards:
     """Most motions in a shard."""
     workers: int | None = None
     """Number of worker processes (default: one per core, as far as memory allows)."""
+    runner: Annotated[RunnerChoice, tyro.conf.arg(name="")] = field(default_factory=RunnerChoice)
 
     def run(self) -> None:
         from selfcorrect.storage.files.places import is_address
@@ -387,6 +388,7 @@ class MakeShards:
 
         must_exist([Path(source) for source in self.sources if not is_address(source)])
         must_be_usable(self.reading, without=("profile", "ground"))
+        where = self.runner.to_where(self.workers)
         task = ShardTask(
             self.sources,
             self.out.rstrip("/") or "/",
@@ -396,7 +398,7 @@ class MakeShards:
             motions_per_shard=self.motions_per_shard,
             overwrite=self.overwrite,
         )
-        made = make_shards(task, default_workers() if self.workers is None else self.workers)
+        made = make_shards(task, where)
         print(f"{count_noun(made.motions, 'motion')} in {count_noun(made.shards, 'shard')} → {self.out}")
         _print_list("unreadable", made.unread)
         _raise_if_unread(", ".join(self.sources), made.unread)

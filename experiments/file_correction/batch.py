@@ -70,7 +70,8 @@ def correct_into(
         remove_leftovers(out, below=True)
         waiting = [task for task in tasks if not is_finished(task, options)]
         if len(waiting) < len(tasks):
-            print(f"{len(tasks) - len(waiting)} of {len(tasks)} motions are finished already with these settings")
+            kind = "files" if any(task.source.suffix == ".parquet" for task in tasks) else "motions"
+            print(f"{len(tasks) - len(waiting)} of {len(tasks)} {kind} are finished already with these settings")
         if waiting:
             if workers is None and _is_local(where):
                 where = limit_workers(where, waiting, options)

@@ -104,11 +104,11 @@ class FileTask:
         return bool(digest) and result is not None and digest in result.digests
 
 
-def make_task_key(source: Path, options: CorrectionOptions) -> str:
-    """Return the key of a file under some options."""
+def make_task_key(source: Path, options: CorrectionOptions, digest: str = "") -> str:
+    """Return the key of a file under some options; digest: of its content, if known."""
     contacts = options.contacts if isinstance(options.contacts, Path) else None
     plugins = _identify_plugins(source.suffix.lower(), options.engine)
-    return make_input_key(source, asdict(options), (*options.reading.files, contacts), plugins)
+    return make_input_key(digest or source, asdict(options), (*options.reading.files, contacts), plugins)
 
 
 @cache

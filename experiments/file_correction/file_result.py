@@ -132,6 +132,12 @@ class FileState:
     """A hash of the output's content."""
     earlier_hash: str = ""
     """A hash of an earlier run's file in the place of the output, which may survive a kill."""
+    source_hash: str = ""
+    """A hash of the input's content, of a set at an address."""
+    source_facts: str = ""
+    """Size and time of the input in the listing of an address."""
+    output_facts: str = ""
+    """Size and time of the output there."""
     kept: dict[str, Any] = field(default_factory=dict)
     """Record of the earlier result with files still in place, because this attempt wrote none."""
 

@@ -233,8 +233,9 @@ def summarize_results(results: Sequence[FileResult], out: Path | str) -> list[st
     worse = [result for result in accepted if result.worse]
     unchanged = [result for result in results if result.verdict == "unchanged"]
     written = [*accepted, *unchanged, *partly]
-    unchanged_count = f", {len(unchanged)} unchanged" if unchanged else ""
-    head = f"Corrected {len(accepted) - len(worse)} of {count_noun(len(results), 'motion')}{unchanged_count}"
+    counts = Counter(verdict for result in results for verdict in _list_verdicts(result))
+    unchanged_count = f", {counts['unchanged']} unchanged" if counts["unchanged"] else ""
+    head = f"Corrected {counts['accepted']} of {count_noun(counts.total(), 'motion')}{unchanged_count}"
     lines = [f"{head}; written to {str(out).rstrip('/')}/"]
     lines += _summarize_floors([result.figures.floor_m for result in written])
     damaged = []
@@ -286,6 +287,17 @@ _STAGES = {
     Stage.SIMULATED: "simulated in some or all frames",
 }
 """What the summary says on motions by the stage from which they come."""
+
+
+def _list_verdicts(result: FileResult) -> list[str]:
+    """Return the verdict of a file, or of each motion of a set; "worse" for accepted motions with a worse figure."""
+    if not result.name.endswith(".parquet") or not result.motions:
+        return ["worse" if result.verdict == "accepted" and result.worse else result.verdict]
+    verdicts = []
+    for motion in result.motions:
+        is_worse = motion.get("verdict") == "accepted" and motion.get("worse")
+        verdicts.append("worse" if is_worse else str(motion.get("verdict")))
+    return verdicts
 
 
 def _summarize_floors(heights_m: Sequence[float]) -> list[str]:

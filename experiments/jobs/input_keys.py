@@ -22,17 +22,18 @@ from selfcorrect.storage.files.limits import InputRecord, list_files
 
 
 def make_input_key(
-    source: Path, settings: object, named_files: Sequence[Path | None], plugins: Sequence[Identity] = ()
+    source: Path | str, settings: object, named_files: Sequence[Path | None], plugins: Sequence[Identity] = ()
 ) -> str:
     """Return the key of a file and of all that the result depends on.
 
     Args:
-        source: The file; a missing one has a key as well.
+        source: The file, or the digest of its content; a missing file has a key as well.
         settings: Values for JSON; other values count by their text.
         named_files: Files that the settings name, whose content counts.
         plugins: Identities of the code of other packages that takes part.
     """
-    digests = [compute_file_digest(source), *(path and _digest_shared_file(path) for path in named_files)]
+    digest = source if isinstance(source, str) else compute_file_digest(source)
+    digests = [digest, *(path and _digest_shared_file(path) for path in named_files)]
     parts = [settings, digests, digest_software(), [asdict(identity) for identity in plugins]]
     return compute_digest(json.dumps(parts, default=str).encode())
 

@@ -28,6 +28,23 @@ def is_address(text: str | Path) -> bool:
 
 
 @dataclass(frozen=True)
+class FileFacts:
+    """What a listing tells of a file, without reading it."""
+
+    size: int
+    """Bytes."""
+    changed_ns: int | None = None
+    """Time of the last change, in ns since 1970, None where a file system knows none."""
+
+    def __str__(self) -> str:
+        return f"{self.size} bytes of {self.changed_ns}"
+
+
+def _facts(info: Any) -> FileFacts:
+    return FileFacts(info.size, info.mtime_ns)
+
+
+@dataclass(frozen=True)
 class Place:
     """A folder with a path or an address; names of files are relative and may contain `/`."""
 
@@ -35,11 +52,21 @@ class Place:
 
     def list_names(self) -> list[str]:
         """Return the names of all files in and below the folder, in order; [] for a missing folder."""
+        return list(self.list_files())
+
+    def list_files(self) -> dict[str, FileFacts]:
+        """Return what a listing tells of all files in and below the folder, by name in order; {} for no folder."""
         with self._connect() as system:
             from pyarrow.fs import FileSelector
 
             infos = system.get_file_info(FileSelector("", recursive=True, allow_not_found=True))
-        return sorted(info.path for info in infos if info.is_file)
+        return {info.path: _facts(info) for info in sorted(infos, key=lambda info: info.path) if info.is_file}
+
+    def find(self, name: str) -> FileFacts | None:
+        """Return what the place tells of a file, None for a missing file."""
+        with self._connect() as system:
+            info = system.get_file_info(name)
+        return _facts(info) if info.is_file else None
 
     def list_sets(self) -> list[str]:
         """Return the names of all parquet files; InputError if there is none."""

@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,10 +19,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow.fs import FileSelector, FileSystem
 
+from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files.open import open_motion, save_motion
 from selfcorrect.datasets.files.parquet import NamedMotion, read_named, write_named
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.experiments.cli import main
+from selfcorrect.experiments.data import sharding
 from selfcorrect.experiments.data.sharding import cut_shards
 from selfcorrect.experiments.file_correction import correct_file
 from selfcorrect.motion.body.smpl import SMPL_BODY
@@ -114,7 +118,7 @@ def test_a_finished_set_stays_unless_it_may_be_replaced(folder: Path, walk: Moti
     says(line, "--overwrite")
     assert contents("set") != before
     before = contents("set")
-    for sources, out in (("set clips", "set"), ("clips set/shard-00000.parquet", "set"), ("clips", "clips/set")):
+    for sources, out in (("set clips", "set"), ("clips set/shard-00000-0000.parquet", "set"), ("clips", "clips/set")):
         refusal = says(f"data shard {sources} -o {out} --overwrite", code=2)
         assert f"{out}: a set cannot hold its sources, or lie in them" in refusal
     for path in (folder / "clips" / "walks").iterdir():
@@ -138,7 +142,7 @@ def test_an_unfinished_set_is_made_again(folder: Path) -> None:
     shard()
     whole = contents("shards")
     (folder / "shards" / "SHA256SUMS").unlink()
-    (folder / "shards" / "shard-00002.parquet").unlink()
+    (folder / "shards" / "shard-00000-0002.parquet").unlink()
     (folder / "shards" / "shard-00009.parquet").write_text("of a listing that was longer")
     assert shard() == 2  # one file could not be read
     assert contents("shards") == whole
@@ -204,14 +208,14 @@ def test_without_the_extra_a_sentence_names_it(folder: Path, monkeypatch: pytest
 
 def test_a_damaged_shard_is_told_of_and_the_rest_goes_on(folder: Path, says: Says) -> None:
     shard()
-    damaged = folder / "shards" / "shard-00001.parquet"
+    damaged = folder / "shards" / "shard-00000-0001.parquet"
     sound = damaged.read_bytes()
     damaged.write_bytes(sound[:-100])
     says("verify shards", code=1)
     correct = "correct shards --kinematic -o"
-    assert "shard-00001.parquet  failed: damaged, or not written to its end" in says(correct, "fixed", code=1)
+    assert re.search(r"shard-00000-0001\.parquet +failed +– +damaged", says(correct, "fixed", code=1))
     damaged.write_bytes(sound)
-    assert "2 of 3 motions are finished already" in says(correct, "fixed", code=1)
+    assert "2 of 3 files are finished already" in says(correct, "fixed", code=1)
     says(correct, "whole", code=1)
     for path in Path("whole").glob("*.parquet"):
         assert path.read_bytes() == (Path("fixed") / path.name).read_bytes()
@@ -298,6 +302,30 @@ def test_a_killed_run_goes_on_where_it_was(folder: Path, at: int) -> None:
 
 def without_report(folder: str) -> dict[str, bytes]:
     return {name: content for name, content in contents(folder).items() if not name.endswith("report.json")}
+
+
+def test_a_set_that_was_stopped_goes_on_with_batches_that_lack_a_record(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, says: Says
+) -> None:
+    (folder / "clips" / "broken.bvh").unlink()
+    monkeypatch.setattr(sharding, "BATCH_RECORDINGS", 2)
+    assert f"{MOTIONS} motions in 4 shards" in says("data shard clips -o whole --workers 1")
+    written: list[str] = []
+
+    def write(path: Path, motions: Sequence[NamedMotion], most: int) -> None:
+        if len(written) == most:
+            raise InputError("the disk is gone")
+        written.append(path.name)
+        write_named(path, motions)
+
+    monkeypatch.setattr(sharding, "write_named", partial(write, most=2))
+    says("data shard clips -o shards --workers 1", code=2)
+    assert len(written) == 2
+    os.utime("clips/short.bvh", ns=(0, 0))  # of the first batch
+    monkeypatch.setattr(sharding, "write_named", partial(write, most=9))
+    says("data shard clips -o shards --workers 1")
+    assert written[2:] == ["shard-00000-0000.parquet", "shard-00002-0000.parquet", "shard-00003-0000.parquet"]
+    assert contents("shards") == contents("whole")
 
 
 def test_shards_are_read_like_other_files(folder: Path, says: Says) -> None:
