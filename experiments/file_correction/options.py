@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 from selfcorrect.core.checks import check_choice, check_file_name, check_number, check_switch, describe_value
 from selfcorrect.core.errors import SettingError
 from selfcorrect.datasets.files.skeletons.reading import Reading
-from selfcorrect.motion.perception.repeats import FrameTimes
+from selfcorrect.motion.perception.frame_times import FrameTimes
 from selfcorrect.runtime.registry import replace_options
 from selfcorrect.simulators.settings.engine_table import AUTO, ENGINES, resolve_engine
 from selfcorrect.simulators.settings.plan import SupportChoice

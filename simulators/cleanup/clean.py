@@ -12,7 +12,7 @@ from typing import Self, get_args
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.motion.perception.repeats import FrameTimes
+from selfcorrect.motion.perception.frame_times import FrameTimes
 
 from ..settings.plan import SUPPORT_MODES, SupportChoice, SupportMode
 from ..stages.values import CleanedMotions

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from selfcorrect.motion.measures.moves import JointMoves
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.perception.repeats import FrameRepeats, FrameTimes
+from selfcorrect.motion.perception.frame_times import FrameTimes
+from selfcorrect.motion.perception.repeats import FrameRepeats
 
 from ..results.results import CorrectedMotion, Note, NoteKind
 from ..results.way_back import map_time

@@ -13,7 +13,6 @@ pattern, the means of all regular patterns are compared in relation to the noise
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -23,9 +22,7 @@ from ..geometry.rotations import steps_between
 from ..geometry.vectors import median, median_of_known, norms
 from ..kinematics import in_chunks, make_continuous
 from ..motion import SLAB, Motion
-
-FrameTimes: TypeAlias = Literal["auto", "keep", "even"]
-"""How to treat duplicated or interpolated frames."""
+from .frame_times import FrameTimes
 
 _LONGEST_PERIOD = 30
 """Largest number of frames in a period of repeats: 29 in 30."""
