@@ -10,8 +10,7 @@ import traceback
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
-from types import UnionType
-from typing import Annotated, Any, Protocol, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Protocol, get_args, get_origin, get_type_hints
 
 from selfcorrect.core.errors import JobsError, LoopError, SelfcorrectError, SettingError
 from selfcorrect.core.extras import requires_extra
@@ -155,11 +154,11 @@ def _parse_command(words: Sequence[str]) -> Command:
         options, option_words = from_file(command, option_words)
         if options is not None:
             defaults["default"] = options
-    is_help = not {"-h", "--help"}.isdisjoint(option_words)
     paragraphs = [" ".join(paragraph.split()) for paragraph in (command.__doc__ or "").split("\n\n")]
     description = "\n\n".join(paragraphs)
     annotations: dict[type, dict[str, Any]] = {}
-    _prepare_options(command, is_help, annotations)
+    if not {"-h", "--help"}.isdisjoint(option_words):
+        _prepare_help(command, annotations)
     try:
         return tyro.cli(command, prog=f"selfcorrect {name}", description=description, args=option_words, **defaults)
     finally:
@@ -167,53 +166,33 @@ def _parse_command(words: Sequence[str]) -> Command:
             options.__annotations__ = original
 
 
-def _prepare_options(options: Any, is_help: bool, annotations: dict[type, dict[str, Any]]) -> None:
+def _prepare_help(options: Any, annotations: dict[type, dict[str, Any]]) -> None:
     """Leave empty defaults out of help, and let it wrap texts that are several lines in the source as one.
 
     Args:
         options: A dataclass of options, or a type made of several. Annotations of the dataclasses are changed.
-        is_help: Whether help is printed; reading texts takes time.
         annotations: Annotations of each dataclass as they were, which are added here.
     """
     import tyro
 
     for part in get_args(options):
-        _prepare_options(part, is_help, annotations)
+        _prepare_help(part, annotations)
     if not isinstance(options, type) or not is_dataclass(options):
         return
     hints = get_type_hints(options, include_extras=True)
     annotations.setdefault(options, dict(options.__annotations__))
-    texts = read_field_docs(options) if is_help else {}
+    texts = read_field_docs(options)
     for field in fields(options):
         hint = hints[field.name]
-        _prepare_options(hint, is_help, annotations)
+        _prepare_help(hint, annotations)
         given = [extra for extra in getattr(hint, "__metadata__", ()) if hasattr(extra, "help_behavior_hint")]
         is_list = field.default is MISSING and field.default_factory is MISSING and "tuple" in str(field.type)
         is_empty = is_list or field.default in (None, "", ()) or field.default_factory in (dict, tuple)
         if is_empty and not any(extra.help_behavior_hint for extra in given):
             hint = Annotated[hint, tyro.conf.arg(help_behavior_hint=_format_default)]
-        helps = {extra.help for extra in given} - {None}
-        if (field.name in texts and not any(helps)) or not (is_help or helps):
-            # Without a text tyro would read the source; it keeps breaks before indented lines.
-            hint = Annotated[hint, tyro.conf.arg(help=" ".join(texts.get(field.name, "").split()))]
-        options.__annotations__[field.name] = _avoid_typeguard(hint)
-
-
-def _avoid_typeguard(hint: Any) -> Any:
-    """Return a hint of the same options whose default values tyro can check without typeguard.
-
-    The import of typeguard takes a quarter of the time in which a short command answers.
-    """
-    from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
-
-    kind, *extras = get_args(hint) if get_origin(hint) is Annotated else (hint,)
-    if isinstance(kind, UnionType):
-        kind = Union[get_args(kind)]  # noqa: UP007 - a union of typing
-    elif get_origin(kind) is tuple:
-        specification = ConstructorRegistry.get_primitive_spec(PrimitiveTypeInfo.make(kind, set()))
-        if isinstance(specification, PrimitiveConstructorSpec):  # the specification checks the items
-            kind, extras = object, [*extras, specification]
-    return Annotated[kind, *extras] if extras else kind
+        if field.name in texts and not any(extra.help for extra in given):
+            hint = Annotated[hint, tyro.conf.arg(help=" ".join(texts[field.name].split()))]
+        options.__annotations__[field.name] = hint
 
 
 def _format_default(default: str) -> str:

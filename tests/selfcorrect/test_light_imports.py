@@ -78,7 +78,6 @@ def test_an_engine_is_loaded_only_if_something_is_simulated(
     loaded = modules_after(f"from selfcorrect.experiments.cli import main; main({words!r})")
     assert "selfcorrect.simulators.pipeline" in loaded
     assert bool(loaded & {"mujoco", "pybullet"}) == is_simulated
-    assert "typeguard" not in loaded  # which checks the options' default values, and takes long to load
     assert "numpy.ma" not in loaded  # 13 ms, which `np.unique` and `np.median` take
     if KERNELS is not None and not is_simulated:  # SciPy takes longer to load than a short clip takes
         assert "scipy" not in loaded
