@@ -24,6 +24,7 @@ from conditioning_page import fill_conditioning
 from figures import fill_figures
 from page_tables import arms_of, forces_table, recipe_table
 from physics_page import fill_physics
+from split_control import control_table
 from split_tables import (
     MAIN_JOB,
     kept_table,
@@ -51,6 +52,7 @@ MAKERS: dict[str, Callable[[Mapping[str, Summary]], str]] = {
     "claims": partial(claims_table, CLAIMS),
     "kept": kept_table,
     "loss-parts": split_table,
+    "split-control": control_table,
     "samplers": samplers_table,
     "strengths": strengths_table,
     "uncorrected": uncorrected_table,

@@ -48,9 +48,19 @@ def split_table(summaries: Mapping[str, Summary]) -> str:
     for run in SPLIT_RUNS:
         splits = split_run(summaries, run.summary, run.generation)
         for split in (splits[key] for key in KEPT_DIVERSITY):
-            factors = [format_factor(factor) for factor in (split.kept, split.sampler, split.drift, split.learner)]
+            factors = [
+                format_factor(factor) for factor in (split.kept, split.sampler, split.copying, split.against_copies)
+            ]
             rows.append([run.title, split.metric.name, *factors, f"{split.kept_by_default:.2f}"])
-    heads = ["", "share kept of", "ancestral steps", "= sampler", "× neutral drift", "× learner", "calibrated sampler"]
+    heads = [
+        "",
+        "share kept of",
+        "ancestral steps",
+        "= sampler",
+        "× copying",
+        "× model against copies",
+        "calibrated sampler",
+    ]
     return make_table(heads, rows)
 
 

@@ -163,6 +163,24 @@ _PLACES = (
     ArmSettings("real", "kinematic", place="preference"),
     ArmSettings("real", "physics", place="shuffled-preference"),
 )
+_DAMAGED = (
+    BASELINE,
+    replace(BASELINE, remedy="copying"),
+    ArmSettings("replace"),
+    *(
+        ArmSettings("replace", "+".join(filter(None, (damage, corrector))) or "none", remedy="copying")
+        for damage in ("", "sunk", "sliding", "jittery", "uneven")
+        for corrector in ("", "floor", "low-pass", "kinematic", "physics")
+    ),
+)
+_DAMAGED_LEARNED = (
+    BASELINE,
+    *_loop(
+        "replace",
+        *("floor", "physics", "sunk", "sunk+floor", "sunk+physics", "sliding", "sliding+physics"),
+        *("uneven", "uneven+floor", "uneven+physics"),
+    ),
+)
 PROTOCOL_STEPS = {
     64: {"scripts": (5_000, 1_000), "text": (78, 16)},
     128: {"scripts": (10_000, 1_000), "text": (156, 16)},
@@ -212,6 +230,19 @@ def _small_loop(arms: tuple[ArmSettings, ...], generations: int) -> MotionSettin
     """Return settings of a loop that takes minutes."""
     return MotionSettings(
         {"small-dct-mlp": arms}, generations, seeds=5, real_count=128, evaluated_count=128, feasibility_count=16
+    )
+
+
+def _damaged_loop(arms: tuple[ArmSettings, ...], steps: int) -> MotionSettings:
+    """Return settings of a small loop with samples that are damaged on purpose."""
+    return MotionSettings(
+        {"small-dct-mlp": arms},
+        generations=3,
+        seeds=3,
+        real_count=64,
+        evaluated_count=128,
+        feasibility_count=1,
+        steps={"small-dct-mlp": steps},
     )
 
 
@@ -326,6 +357,20 @@ PRESET_ROWS = {
         settings=MotionSettings({"dct-mlp": _PLACES}, generations=3, seeds=5),
         cost="24 minutes, 0.1 GB",
         keep="sampling",
+    ),
+    "damage": PresetRow(
+        summary="a control: copies are damaged in each generation, and correctors take the damage back or do not",
+        settings=_damaged_loop(_DAMAGED, steps=40),
+        cost="8 minutes, 0.1 GB",
+        keep="sampling",
+        has_controls=False,
+    ),
+    "damage-learned": PresetRow(
+        summary="the same with a model that learns the damage",
+        settings=_damaged_loop(_DAMAGED_LEARNED, steps=250),
+        cost="8 minutes, 0.1 GB",
+        keep="sampling",
+        has_controls=False,
     ),
     **{f"paper-{count}": _paper_row(count) for count in PROTOCOL_STEPS},
 }

@@ -1,9 +1,12 @@
-"""The parts of what a self-consuming loop loses: its sampler's, neutral drift's and the learner's.
+"""What a self-consuming loop keeps, as a product of ratios: of its sampler, of copies, of the model against copies.
 
 A loop of ancestral steps keeps a share K of what its real-data baseline has. A loop of the calibrated sampler keeps K′
-of its own baseline, and a loop that copies training samples keeps D: drift, without sampler and learner. So
+of its own baseline, and a loop that copies training samples keeps C. So
 
-    K = (K / K′) · D · (K′ / D) = sampler · drift · learner.
+    K = (K / K′) · C · (K′ / C) = sampler · copying · model against copies.
+
+The last two factors are a comparison, not two causes: a model fills in what copies lose. docs/tools/split_control.py
+splits the loop of a learner without any fault, which loses little, and both factors are far from 1.
 """
 
 import math
@@ -33,13 +36,15 @@ class LossSplit:
     kept: Interval
     """Share of the baseline that the loop of ancestral steps keeps."""
     sampler: Interval
-    drift: Interval
-    learner: Interval
+    copying: Interval
+    """Share of its baseline that a loop of copies keeps: neutral drift alone."""
+    against_copies: Interval
+    """What the loop of the calibrated sampler keeps, over what copies keep; above 1 if the model fills in."""
 
     @property
     def kept_by_default(self) -> float:
         """Share of the baseline that the loop of the calibrated sampler keeps."""
-        return self.drift.estimate * self.learner.estimate
+        return self.copying.estimate * self.against_copies.estimate
 
 
 def split_losses(
@@ -72,8 +77,8 @@ def split_losses(
                 metric,
                 kept=jackknife_ratio([ancestral], [ancestral_base]),
                 sampler=jackknife_ratio([ancestral, plain_base], [ancestral_base, plain]),
-                drift=jackknife_ratio([copies], [copies_base]),
-                learner=jackknife_ratio([plain, copies_base], [plain_base, copies]),
+                copying=jackknife_ratio([copies], [copies_base]),
+                against_copies=jackknife_ratio([plain, copies_base], [plain_base, copies]),
             )
         )
     return splits
@@ -87,7 +92,7 @@ def format_factor(interval: Interval) -> str:
 
 
 def describe_parts(outcome: Outcome) -> list[str]:
-    """Return sentences on the parts of the loss in each loop with control arms, and on what samplers keep."""
+    """Return sentences on what each loop with control arms keeps, in factors, and on what samplers keep."""
     sentences = []
     for task, arms in outcome.curves.items():
         for policy in dict.fromkeys(arm.policy for arm in arms if arm.policy != BASELINE.policy):
@@ -106,8 +111,8 @@ def describe_splits(splits: Sequence[LossSplit], loop: str) -> list[str]:
         name = f"{split.metric.name[0].lower()}{split.metric.name[1:]}".removesuffix(", of real")
         sentences.append(
             f"With ancestral steps the loop ({loop}) keeps {split.kept.estimate:.2f} of the baseline's {name} = "
-            f"{format_factor(split.sampler)} (sampler) × {format_factor(split.drift)} (neutral drift) × "
-            f"{format_factor(split.learner)} (learner)."
+            f"{format_factor(split.sampler)} (sampler) × {format_factor(split.copying)} (copying) × "
+            f"{format_factor(split.against_copies)} (model against copies)."
         )
     return sentences
 

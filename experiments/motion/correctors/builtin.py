@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,6 +20,7 @@ from selfcorrect.loop.correctors.contract import (
     random_perturbation,
 )
 from selfcorrect.loop.policy import sampling_labels
+from selfcorrect.motion.editing.artefacts import jitter_roots, offset_heights, raise_bodies, slide_bodies
 from selfcorrect.motion.editing.transforms import put_on_floor
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import MotionBatch
@@ -111,6 +113,39 @@ def re_encoded(inputs: CorrectorInputs) -> Corrector:
 def floor(inputs: CorrectorInputs) -> Corrector:
     """Make the control that puts the lowest point of each window on the floor."""
     return Reencoder(put_on_floor, inputs.codec, "floor")
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Positive control of correctors: gives every sample an artefact of a known size."""
+
+    change: Callable[[MotionBatch, np.random.Generator], MotionBatch]
+    codec: FeatureCodec
+    name: str
+
+    def __call__(self, samples: Samples, stream: Stream) -> Samples:
+        motions = self.change(self.codec.decode(samples.values), stream.numpy())
+        return samples.with_values(self.codec.encode(motions).to(samples.values))
+
+
+def sunk(inputs: CorrectorInputs) -> Corrector:
+    """Make the damage that sinks each sample by 2 cm."""
+    return Damage(lambda motions, rng: raise_bodies(motions, -0.02), inputs.codec, "sunk")
+
+
+def sliding(inputs: CorrectorInputs) -> Corrector:
+    """Make the damage that lets each body glide at 0.1 m/s in a random direction."""
+    return Damage(lambda motions, rng: slide_bodies(motions, 0.1, rng), inputs.codec, "sliding")
+
+
+def jittery(inputs: CorrectorInputs) -> Corrector:
+    """Make the damage that adds noise of 5 mm to the root in each frame."""
+    return Damage(lambda motions, rng: jitter_roots(motions, 0.005, rng), inputs.codec, "jittery")
+
+
+def uneven(inputs: CorrectorInputs) -> Corrector:
+    """Make the damage that raises or sinks each sample by its own height, with a standard deviation of 5 cm."""
+    return Damage(lambda motions, rng: offset_heights(motions, 0.05, rng), inputs.codec, "uneven")
 
 
 def make_anchors(inputs: CorrectorInputs, *, real: bool, centroids_only: bool) -> AnchoredCorrector:

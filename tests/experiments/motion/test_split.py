@@ -15,8 +15,8 @@ from selfcorrect.experiments.studies.results import ArmCurves
 from selfcorrect.motion.measures.metrics import MEASURED
 from selfcorrect.statistics import jackknife_ratio
 
-SAMPLER, DRIFT, LEARNER = 0.6, 0.8, 0.9
-KEPT = {"default": DRIFT * LEARNER, "ancestral": SAMPLER * DRIFT * LEARNER, "copying": DRIFT}
+SAMPLER, COPYING, AGAINST_COPIES = 0.6, 0.8, 0.9
+KEPT = {"default": COPYING * AGAINST_COPIES, "ancestral": SAMPLER * COPYING * AGAINST_COPIES, "copying": COPYING}
 BASES = {"default": 0.9, "ancestral": 0.8, "copying": 0.95}
 
 
@@ -37,10 +37,10 @@ def test_known_parts_are_found() -> None:
     splits = split_losses({arm.key: curves for arm, curves in known_curves().items()})
     assert [split.metric.key for split in splits] == list(SPLIT_KEYS)
     for split in splits:
-        factors = (split.sampler.estimate, split.drift.estimate, split.learner.estimate)
-        assert factors == pytest.approx((SAMPLER, DRIFT, LEARNER))
+        factors = (split.sampler.estimate, split.copying.estimate, split.against_copies.estimate)
+        assert factors == pytest.approx((SAMPLER, COPYING, AGAINST_COPIES))
         assert split.kept.estimate == pytest.approx(np.prod(factors))
-        assert split.kept_by_default == pytest.approx(DRIFT * LEARNER)
+        assert split.kept_by_default == pytest.approx(COPYING * AGAINST_COPIES)
 
 
 def test_noise_of_seeds_widens_the_intervals_and_a_missing_arm_gives_no_split() -> None:

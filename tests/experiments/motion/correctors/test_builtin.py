@@ -13,7 +13,14 @@ from selfcorrect.experiments.motion.correctors import table as corrector_table
 from selfcorrect.experiments.motion.correctors.builtin import RandomVerifier, SampleCorrector
 from selfcorrect.experiments.motion.correctors.own import CorrectorInputs, build_corrector
 from selfcorrect.experiments.motion.correctors.table import CorrectorRow
+from selfcorrect.experiments.motion.presets import PRESETS
+from selfcorrect.experiments.motion.task import motion_task
 from selfcorrect.loop.correctors.contract import call_corrector, lift, name_of
+from selfcorrect.loop.correctors.loop_correction import Correction
+from selfcorrect.loop.models.resampling import Copying
+from selfcorrect.loop.policy import Replace
+from selfcorrect.loop.run import Arm, run_loop, train_first_generation
+from selfcorrect.loop.store.memory import MemoryStore
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import MotionBatch
@@ -106,3 +113,48 @@ def test_the_random_verifier_keeps_its_share_whatever_samples_are():
     assert not torch.equal(once, from_another_stream)
     assert 0.2 < once.double().mean() < 0.4
     assert call_corrector(RandomVerifier(1.0), samples, streams(1)).accepted.all()
+
+
+@pytest.mark.parametrize("name", ["sunk", "sliding", "jittery", "uneven"])
+def test_damage_is_of_the_stated_kind_and_size(clips, name: str):
+    walk = clips["walk"].frames(0, 16)
+    codec = FeatureCodec.fit(MotionBatch.stack([walk] * 64))
+    samples = Samples.synthetic(codec.encode(MotionBatch.stack([walk] * 64)), torch.zeros(64, dtype=torch.int64), 0)
+    inputs = CorrectorInputs(codec, samples, None, streams(1), silent)  # type: ignore[arg-type]
+    damaged = call_corrector(build_corrector(name, inputs), samples, streams(2))  # type: ignore[arg-type]
+    moved_m = codec.decode(damaged.samples.values).root_m - codec.decode(samples.values).root_m
+    if name == "sunk":
+        assert np.allclose(moved_m, [0, -0.02, 0], atol=1e-5)
+    elif name == "sliding":
+        seconds = 15 / walk.fps
+        assert np.linalg.norm(moved_m[:, -1], axis=1) == pytest.approx(np.full(64, 0.1 * seconds), abs=1e-4)
+        assert np.abs(moved_m[:, -1].mean(0)).max() < 0.05 * seconds
+    elif name == "jittery":
+        assert moved_m[..., 1].std() == pytest.approx(0.005, rel=0.1)
+    else:
+        assert np.allclose(moved_m, moved_m[:, :1], atol=1e-5)
+        assert moved_m[:, 0, 1].std() == pytest.approx(0.05, rel=0.3)
+        assert np.allclose(moved_m[..., [0, 2]], 0, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("damage", "key"), [("sunk", "penetration_mm"), ("uneven", "fid_ground")])
+def test_damage_adds_up_over_generations_and_the_right_corrector_takes_it_back(damage: str, key: str):
+    """A loop of copies, so that damage is carried on exactly: the small form of the preset `damage`."""
+    settings = replace(PRESETS["damage"], real_count=32, evaluated_count=32, generations=3)
+    task = motion_task(settings, "small-dct-mlp", streams(0))
+    copies = replace(task, model=Copying(task.real))
+    inputs = CorrectorInputs(task.codec, task.real, task.model, streams(1), silent)
+    scores = {}
+    for name in ("none", damage, f"{damage}+floor", "floor"):
+        chosen = build_corrector(name, inputs)
+        arm = Arm(Replace(), 3, correction=None if chosen is None else Correction(chosen))
+        first = MemoryStore()
+        train_first_generation(copies, first, streams(0))
+        kept = MemoryStore()
+        run_loop(copies, arm, kept, first, streams(0))
+        scores[name] = [kept.metrics(generation)[key] for generation in (1, 2, 3)]
+    added = np.subtract(scores[damage], scores["none"])
+    assert (np.diff(added) > 0).all(), added  # the damage of each generation adds to the last
+    left = scores[f"{damage}+floor"][-1] - scores["floor"][-1]
+    assert left < 0.35 * added[-1]

@@ -1,0 +1,14 @@
+"""The control of the split: a learner without a fault keeps more than copies, so the factors are no causes."""
+
+from importlib import import_module
+
+import pytest
+
+
+def test_an_exact_learner_keeps_most_and_copies_do_not() -> None:
+    control = import_module("split_control")
+    for kept, copying, against_copies in control.split_control(generation=10, seeds=4)[:1]:
+        assert kept.estimate > 0.85
+        assert copying.high < 0.85
+        assert against_copies.low > 1
+        assert copying.estimate * against_copies.estimate == pytest.approx(kept.estimate)
