@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+import shutil
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -186,7 +187,10 @@ def write_tables(folder: Path, tables: Iterable[Table]) -> list[Path]:
 
 
 def format_text(table: Table, *, intervals: bool = True) -> list[str]:
-    """Return a table as lines of aligned text for a terminal, heads on several lines."""
+    """Return a table as lines of aligned text for a terminal, heads on several lines.
+
+    Columns that do not fit beside each other stand below each other, with an empty line between.
+    """
     rows = []
     for row in table.rows:
         cells = [row.title]
@@ -202,11 +206,33 @@ def format_text(table: Table, *, intervals: bool = True) -> list[str]:
     height = max(map(len, heads), default=1)
     corner = [""] * (height - 1) + [table.corner]
     padded_heads = [[""] * (height - len(head)) + head for head in heads]
-    lines = []
-    for row in [*zip(corner, *padded_heads, strict=True), *rows]:
-        padded = [text.ljust(width) for text, width in zip(row, widths, strict=False)]
-        lines.append("  ".join(padded).rstrip())
+    lines: list[str] = []
+    for columns in _split_columns(widths):
+        lines += [""] * bool(lines)
+        for row in [*zip(corner, *padded_heads, strict=True), *rows]:
+            cells = [(row[column], widths[column]) for column in columns if column < len(row)]
+            lines.append("  ".join(text.ljust(width) for text, width in cells).rstrip())
     return lines
+
+
+def fit_screen(line: str) -> str:
+    """Return a line of prose as lines that fit on the screen; lines that fit stay."""
+    screen = shutil.get_terminal_size((120, 24)).columns
+    return line if len(line) <= screen else textwrap.fill(line, screen, break_long_words=False, break_on_hyphens=False)
+
+
+def _split_columns(widths: Sequence[int]) -> list[list[int]]:
+    """Return the columns of each part of a table that fits on the screen, every part with column 0."""
+    screen = shutil.get_terminal_size((120, 24)).columns
+    parts = [[0]]
+    taken = widths[0]
+    for column, width in enumerate(widths[1:], start=1):
+        if taken + 2 + width > screen and len(parts[-1]) > 1:
+            parts.append([0])
+            taken = widths[0]
+        parts[-1].append(column)
+        taken += 2 + width
+    return parts
 
 
 _HEAD_CHARACTERS = 11

@@ -16,7 +16,7 @@ from .. import verdict
 from ..outcome import make_metric
 from ..results import ArmCurves, find_aims, mean_scores
 from ..summary import ROUNDING_OF_SUMMARIES, Summary, read_summary
-from ..tables import MARKS_LEGEND, PageRow, Table, format_text, marked_cell
+from ..tables import MARKS_LEGEND, PageRow, Table, fit_screen, format_text, marked_cell
 from .arguments import DIRECTION_WORDS
 
 COUNTED = ("seeds", "first_seed", "generations")
@@ -41,9 +41,9 @@ class RunComparison:
     def __str__(self) -> str:
         found = ["The runs differ:", *(f"- {sentence}" for sentence in self.disagreements)]
         heading = found if self.disagreements else ["The runs agree in data, seeds, settings and versions."]
-        return "\n".join(
-            [*heading, "", "Second run − first run:", *format_text(self.table), "", MARKS_LEGEND, verdict.JUDGEMENT]
-        )
+        legend = [MARKS_LEGEND, verdict.JUDGEMENT]
+        paragraphs = [*heading, "", "Second run − first run:", *format_text(self.table), "", *legend]
+        return "\n".join(map(fit_screen, paragraphs))
 
 
 def compare_runs(

@@ -13,7 +13,16 @@ import pytest
 
 from selfcorrect.experiments.studies.results import ArmCurves
 from selfcorrect.experiments.studies.summary import Summary, read_summary, write_summary
-from selfcorrect.experiments.studies.tables import LOOP_COLUMNS, Cell, PageRow, Table, csv_of, loop_cells
+from selfcorrect.experiments.studies.tables import (
+    LOOP_COLUMNS,
+    Cell,
+    PageRow,
+    Table,
+    csv_of,
+    fit_screen,
+    format_text,
+    loop_cells,
+)
 
 TABLE = Table(
     "arms",
@@ -96,3 +105,17 @@ def test_the_price_of_a_corrector_is_its_calls_for_each_accepted_sample(calls: l
     }
     cells = dict(zip(LOOP_COLUMNS, loop_cells(ArmCurves("a", "λ = 1", "physics", values)), strict=True))
     assert cells["corrector calls per sample"].value == shown
+
+
+@pytest.mark.parametrize("screen", [60, 100, 400])
+def test_a_wide_table_fits_on_the_screen(monkeypatch: pytest.MonkeyPatch, screen: int):
+    monkeypatch.setenv("COLUMNS", str(screen))
+    names = [f"score {number}" for number in range(12)]
+    rows = [PageRow(f"an arm {row}", [Cell(f"{row}.{number:02} better") for number in range(12)]) for row in range(2)]
+    lines = format_text(Table("wide", "Arm", names, rows))
+    assert max(map(len, lines)) <= screen
+    assert sum(line.split().count("score") for line in lines) == 12
+    for row in range(2):
+        own = [line for line in lines if line.startswith(f"an arm {row}")]
+        assert " ".join(own).count("better") == 12
+    assert max(map(len, fit_screen("word " * 100).splitlines())) <= screen + 1
