@@ -196,9 +196,9 @@ def rate_of(
         return reading.fps, ()
     if usual is None:
         if wrong_names := sorted(name for name in others if name.rpartition(".")[2] in RATES):
-            raise InputError(f"{path}: expected a number as {wrong_names[0]}, got another value; say it with --fps")
+            raise InputError(f"{path}: expected a number as {wrong_names[0]}, got another value; pass --fps")
         raise InputError(
-            f"{path}: has no frame rate, none of {', '.join(RATES)}; say it with --fps, for {program} the video's"
+            f"{path}: has no frame rate, none of {', '.join(RATES)}; pass --fps, for {program} the video's"
         )
     return usual, (FileNote(f"{usual:g} fps assumed, as of {program}", "--fps"),)
 

@@ -1,6 +1,7 @@
 """Checks of a command line that run before anything heavy is imported."""
 
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 from selfcorrect.core.errors import InputError, SettingError
@@ -12,7 +13,17 @@ def must_exist(paths: Iterable[Path | None]) -> None:
     """Raise InputError for the first path that does not exist; None stands for an option that was not given."""
     for path in paths:
         if path is not None and not path.exists():
-            raise InputError(f"{path}: no such file or folder")
+            raise InputError(f"{path}: no such file or folder{_suggest(path)}")
+
+
+def _suggest(path: Path) -> str:
+    """Return a question about the file beside a missing file that has nearly its name; "" without one."""
+    try:
+        names = [entry.name for entry in path.parent.iterdir()]
+    except OSError:
+        return ""
+    nearest = get_close_matches(path.name, names, n=1, cutoff=0.75)
+    return f"; did you mean {path.with_name(nearest[0])}?" if nearest else ""
 
 
 def must_be_usable(reading: Reading, without: Sequence[str] = ()) -> None:

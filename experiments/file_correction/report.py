@@ -106,7 +106,7 @@ def _describe_faults(result: FileResult) -> str:
         if is_worse(figure, figures.after, figures.before):
             values = [figure.unit.convert(source[figure.key]) for source in (figures.before, figures.after)]
             faults.append(f"{figure.title} {values[0]:.0f} → {values[1]:.0f} {figure.unit.symbol}")
-    return ", ".join(faults) or "nothing found"
+    return ", ".join(faults) or ("nothing found" if result.verdict == "unchanged" else "only small faults")
 
 
 def _describe_refusal(result: FileResult) -> str:

@@ -219,8 +219,8 @@ def _check_option(body: TracedBody | None, up: Up, source: str) -> UpAxis:
     if not is_supported and log_odds[shown] - log_odds[axis] > _AGAINST:
         option = WORDS[axis][0]
         raise InputError(
-            f"{source}: --up {option} was said, but the motion is {WORDS[shown]} by how the body stands and moves; "
-            f"leave --up out, or insist with --up {option}!"
+            f"{source}: --up {option} contradicts the motion, which is {WORDS[shown]} by how the body stands and "
+            f"moves; leave --up out, or insist with --up {option}!"
         )
     return UpAxis.from_option(up)
 

@@ -20,6 +20,7 @@ MISTAKES = {
     "data chek": "unknown command data 'chek', known are list, .*; did you mean 'check'?",
     "view notes.txt": "notes.txt: motions are read from .bvh",
     "correct nowhere.bvh": r"nowhere\.bvh: no such file or folder",
+    "correct clips/aa.bvh": r"clips/aa\.bvh: no such file or folder; did you mean clips/a\.bvh\?",
     "correct empty": r"empty: no motion files \(\.bvh, \.npz, \.pt, ",
     "correct clips --workers 0": "workers must be at least 1, got 0",
     "correct clips --fps 1e308": r"fps must be a number from 0\.01 to 100000, got 1e\+308",

@@ -77,10 +77,10 @@ def test_a_folder_gives_its_recordings_and_tells_of_bad_ones(original: Path, tmp
         ({"poses": np.zeros((90, 156), complex)}, "expected poses to be real numbers, got complex128"),
         ({"mocap_framerate": np.array([30.0, 60.0])}, r"expected one number as mocap_framerate, got float64 \(2,\)"),
         *(
-            ({"mocap_framerate": rate}, "expected a number as mocap_framerate, .*; say it with --fps")
+            ({"mocap_framerate": rate}, "expected a number as mocap_framerate, .*; pass --fps")
             for rate in (np.array("thirty"), np.array(["30"]), np.array(None), np.array(b"30"))
         ),
-        ({"mocap_framerate": None}, "no frame rate, none of fps, mocap_framerate, .*; say it with --fps"),
+        ({"mocap_framerate": None}, "no frame rate, none of fps, mocap_framerate, .*; pass --fps"),
     ],
 )
 def test_other_files_are_refused(original: Path, tmp_path: Path, change: dict, message: str) -> None:
@@ -114,7 +114,7 @@ def test_an_amass_like_file_with_y_up_is_honoured(tmp_path: Path) -> None:
     saved = dict(np.load(tmp_path / "a.npz"))
     del saved["Rh"]
     np.savez(tmp_path / "b.npz", **saved)
-    with pytest.raises(ValueError, match=r"has no frame rate, .*; say it with --fps"):
+    with pytest.raises(ValueError, match=r"has no frame rate, .*; pass --fps"):
         open_motion(tmp_path / "b.npz")
     for reading in (Reading(fps=30.0, up="y"), Reading(fps=30.0)):
         motion = open_motion(tmp_path / "b.npz", reading).motion

@@ -91,7 +91,7 @@ def test_a_correction_changes_the_motion_alone(saved: tuple[Program, Path, Motio
 def test_a_rate_that_is_nowhere_said_is_asked_for(tmp_path: Path, name: str) -> None:
     program = PROGRAMS[name]
     program.save(tmp_path / program.file, walking())
-    with pytest.raises(sc.InputError, match=r"has no frame rate, none of .*; say it with --fps, for .* the video's"):
+    with pytest.raises(sc.InputError, match=r"has no frame rate, none of .*; pass --fps, for .* the video's"):
         open_motion(tmp_path / program.file)
 
 
