@@ -13,6 +13,7 @@ from .report import REPORT
 from .study import SeedRun, Study
 from .study_rows import axes_of, make_rows
 from .summary import realised_name
+from .tables import FOLDER
 
 
 def name_wandb_group(folder: Path) -> str:
@@ -60,4 +61,5 @@ def study_run(study: Study, final: Mapping[str, float], folder: Path, command: s
         job_type="report",
         summary=final,
         report=folder / REPORT,
+        tables=sorted((folder / FOLDER).glob("*.csv")),
     )

@@ -6,6 +6,7 @@ whatever the environment asks for, and a W&B failure is a single warning, never 
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import math
@@ -63,6 +64,8 @@ class TrackedRun:
     """Final figures, the aims of sweeps."""
     report: Path | None = None
     """Page that W&B shows. In a sweep, the run with the page is the only run: the agent waits for a single run."""
+    tables: Sequence[Path] = ()
+    """CSV files that W&B shows as tables, by the names of the files."""
 
 
 class WandbLog:
@@ -160,7 +163,9 @@ class WandbLog:
         if run.report is not None:
             import wandb
 
-            opened.log({"report": wandb.Html(read_text(run.report), inject=False, data_is_not_path=True)})
+            page = wandb.Html(read_text(run.report), inject=False, data_is_not_path=True)
+            tables = {f"tables/{path.stem}": wandb.Table(*read_columns(path)) for path in run.tables}
+            opened.log({"report": page, **tables})
 
     def _init(self, run: TrackedRun) -> Any:
         import wandb
@@ -202,6 +207,21 @@ PRIVATE: dict[str, Any] = {
 _LONGEST_TAG = 64
 _LOST = ("MailboxClosedError", "HandleAbandonedError")
 """Errors of W&B, besides those of connections, by which it says that its process is gone."""
+
+
+def read_columns(path: Path) -> tuple[list[str], list[list[float | str | None]]]:
+    """Return the head and the rows of a CSV file; columns of numbers as numbers, with None for empty cells."""
+    head, *rows = csv.reader(read_text(path).splitlines())
+    columns = [[row[index] for row in rows] for index in range(len(head))]
+    converted = [_to_numbers(column) for column in columns]
+    return head, [list(row) for row in zip(*converted, strict=True)]
+
+
+def _to_numbers(column: Sequence[str]) -> Sequence[float | str | None]:
+    try:
+        return [float(cell) if cell else None for cell in column]
+    except ValueError:
+        return column
 
 
 def _scalars(row: MetricRow) -> dict[str, float]:

@@ -253,6 +253,19 @@ def test_the_report_and_all_other_files_stay_in_the_run_folder(tmp_path: Path, m
     assert not [path for path in (tmp_path / "home").rglob("*") if path.is_file()]
 
 
+def test_tables_are_logged_with_numbers_as_numbers(tmp_path: Path):
+    page = tmp_path / "report.html"
+    page.write_text("<title>recall over λ</title>")
+    table = tmp_path / "last-generation.csv"
+    table.write_text('arm,recall,distance\n"replace, physics",0.5,\nreal,1,∞\n', encoding="utf-8")
+    with open_log(tmp_path / "run") as log:
+        log.log(TrackedRun("whole", "g", {}, report=page, tables=[table]))
+    (shown,) = (tmp_path / "run").rglob("last-generation_*.table.json")
+    logged = json.loads(shown.read_text())
+    assert logged["columns"] == ["arm", "recall", "distance"]
+    assert logged["data"] == [["replace, physics", 0.5, ""], ["real", 1, "∞"]]
+
+
 def test_a_page_that_cannot_be_read_costs_nothing_but_itself(tmp_path: Path):
     with open_log(tmp_path) as log, pytest.warns(UserWarning, match=r"gone\.html"):
         log.log(replace(arm_of(0, 1, 2), report=tmp_path / "gone.html"))
