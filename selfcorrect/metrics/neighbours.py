@@ -28,8 +28,9 @@ def neighbour_metrics(reference: np.ndarray, candidate: np.ndarray, neighbours: 
     Precision is the share of candidates in some reference ball. Recall is the share of references in some candidate
     ball (Kynkäänniemi et al. 2019). Density is the mean number of reference balls around a candidate, over k. Coverage
     is the share of reference balls that hold a candidate (Naeem et al. 2020). Recall and coverage depend on M and N:
-    compare only at equal numbers. Balls are open, as in prdc 0.2: a sample that stands more than k times has a ball of
-    radius 0, which holds not even a copy. A vector that is not finite is far from every vector.
+    compare only at equal numbers. Balls are open, as in prdc 0.2. A sample that stands more than k times has a ball of
+    radius 0, which holds exactly its equals; with prdc it holds nothing, so that all four measures are 0 where all
+    samples stand more than k times. A vector that is not finite is far from every vector.
 
     Args:
         reference: (N, D) real vectors, more than `neighbours`.
@@ -109,9 +110,9 @@ def _square_distances(first: _Balls, second: _Balls) -> np.ndarray:
 
 
 def _find_inside(distances: np.ndarray, radii: np.ndarray, first: _Balls, second: _Balls) -> np.ndarray:
-    """Return which squared distances (N, M) are below squared radii, (N, 1) or (M,)."""
+    """Return which squared distances (N, M) are below squared radii, (N, 1) or (M,), or are 0 as the radius is."""
     squares = np.concatenate([first.squares, second.squares])
-    rounding = _ROUNDING * squares[np.isfinite(squares)].max(initial=0.0)
+    rounding = max(_ROUNDING * squares[np.isfinite(squares)].max(initial=0.0), np.finfo(float).tiny)
     is_inside = distances < radii - rounding
     is_at_edge = (distances < radii + rounding) != is_inside
     if is_at_edge.any():
@@ -122,5 +123,7 @@ def _find_inside(distances: np.ndarray, radii: np.ndarray, first: _Balls, second
             row = rows[start : start + count]
             column = columns[start : start + count]
             differences = first.vectors[row] - second.vectors[column]
-            is_inside[row, column] = (differences**2).sum(axis=1) < edge_radii[row, column]
+            square = (differences**2).sum(axis=1)
+            radius = edge_radii[row, column]
+            is_inside[row, column] = (square < radius) | ((square == 0) & (radius == 0))
     return is_inside

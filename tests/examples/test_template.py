@@ -81,7 +81,7 @@ def test_the_installed_rule_of_physics_is_checked_with_physics_only(
 
 
 @pytest.mark.slow
-def test_the_installed_metric_is_measured(site: Path, walk: sc.Motion, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_installed_metrics_see_labels_and_motions(site: Path, walk: sc.Motion, monkeypatch: pytest.MonkeyPatch) -> None:
     points = np.random.default_rng(0).normal(size=(60, 3))
     errors = PhysicalErrors(*(np.zeros(60) for _ in dataclasses.fields(PhysicalErrors)))
     motions = MotionBatch.stack([walk.frames(0, 10)] * 60)
@@ -90,6 +90,6 @@ def test_the_installed_metric_is_measured(site: Path, walk: sc.Motion, monkeypat
     plain = compute_metrics(MetricInputs(real, samples))
     monkeypatch.syspath_prepend(str(site))
     values = compute_metrics(MetricInputs(real, samples))
-    assert values == plain | {"labels_kept": 1 / 3}
+    assert values == plain | {"labels_kept": 1 / 3, "root_height_m": pytest.approx(walk.root_m[:10, 1].mean())}
     assert find_metric("labels_kept").better == "higher"
     assert "labels_kept" not in {metric.key for metric in METRICS}

@@ -28,13 +28,17 @@ def test_too_few_samples_are_named():
 
 
 def count_by_differences(reference: np.ndarray, candidate: np.ndarray, neighbours: int) -> dict[str, float]:
-    """The definition, with distances from differences."""
+    """The definition, with distances from differences; a ball of radius 0 holds its equals."""
+
+    def find_inside(radii: np.ndarray) -> np.ndarray:
+        return (between < radii) | ((between == 0) & (radii == 0))
+
     between = cdist(reference, candidate)
     radii = [np.sort(cdist(samples, samples), axis=1)[:, neighbours] for samples in (reference, candidate)]
-    in_reference_ball = between < radii[0][:, None]
+    in_reference_ball = find_inside(radii[0][:, None])
     return {
         "precision": in_reference_ball.any(0).mean(),
-        "recall": (between < radii[1]).any(1).mean(),
+        "recall": find_inside(radii[1]).any(1).mean(),
         "density": in_reference_ball.sum(0).mean() / neighbours,
         "coverage": in_reference_ball.any(1).mean(),
     }
@@ -73,3 +77,20 @@ def test_a_set_beside_itself():
     metrics = neighbour_metrics(samples, samples.copy())
     assert metrics["density"] == 1.0, "each ball holds its centre and the k - 1 neighbours nearer than its radius"
     assert metrics["precision"] == metrics["recall"] == metrics["coverage"] == 1.0
+
+
+@pytest.mark.parametrize("dimensions", [1, 4])
+def test_equal_points_are_near_each_other(dimensions: int):
+    """Two points, 20 times each: samples at the same points are real and cover them, samples elsewhere do not."""
+    reference = np.repeat([[0.0], [1.0]], 20, axis=0) * np.ones(dimensions)
+    same = neighbour_metrics(reference, reference[::-1].copy())
+    assert same == {"precision": 1.0, "recall": 1.0, "density": 20 / 5, "coverage": 1.0}
+    one = neighbour_metrics(reference, np.zeros((20, dimensions)))
+    assert (one["precision"], one["recall"], one["coverage"]) == (1.0, 0.5, 0.5)
+    elsewhere = neighbour_metrics(reference, reference + 0.1)
+    assert set(elsewhere.values()) == {0.0}
+
+
+def test_a_single_point_covers_itself():
+    """All vectors are equal, so that no distance has a scale."""
+    assert neighbour_metrics(np.zeros((10, 3)), np.zeros((10, 3)))["coverage"] == 1.0

@@ -1,4 +1,4 @@
-"""A template: tables of joint positions as a format, a corrector, two rules of `check`, and a metric of loops.
+"""A template: tables of joint positions as a format, a corrector, two rules of `check`, and two metrics of loops.
 
 A `.joints` file has its frames per second in the first line, then a row of 3 J numbers per frame: x, y, z of each joint
 in metres, y up.
@@ -12,6 +12,7 @@ import numpy as np
 import selfcorrect as sc
 from selfcorrect.motion.checks.findings import Rule
 from selfcorrect.motion.measures.metrics import SHARE, Metric, MetricInputs
+from selfcorrect.motion.measures.physical import Unit
 from selfcorrect.motion.perception.motion_features import MotionFeatures
 
 JOINT_TABLE = sc.Format(
@@ -89,3 +90,13 @@ def share_of_labels(inputs: MetricInputs) -> float:
 
 
 LABELS_KEPT = Metric("labels_kept", "Labels kept", "diversity", "higher", bounds=SHARE, measure=share_of_labels)
+
+
+def measure_root_heights_m(inputs: MetricInputs) -> np.ndarray:
+    """Return the mean height of the root of each sampled motion."""
+    return inputs.candidate.motions.root_m[..., 1].mean(axis=1)
+
+
+ROOT_HEIGHT = Metric(
+    "root_height_m", "Root height", "realism", "real", unit=Unit("m", "m"), measure=measure_root_heights_m
+)
