@@ -209,7 +209,7 @@ _LOST = ("MailboxClosedError", "HandleAbandonedError")
 """Errors of W&B, besides those of connections, by which it says that its process is gone."""
 
 
-def read_columns(path: Path) -> tuple[list[str], list[list[float | str | None]]]:
+def read_columns(path: Path) -> tuple[list[Any], list[Any]]:
     """Return the head and the rows of a CSV file; columns of numbers as numbers, with None for empty cells."""
     head, *rows = csv.reader(read_text(path).splitlines())
     columns = [[row[index] for row in rows] for index in range(len(head))]
