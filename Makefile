@@ -12,7 +12,7 @@ INSTALLED_FOR_NIGHTS := .venv/.installed-for-nights
 INSTALLED_FOR_DOCS := .venv/.installed-for-docs
 MOCAP ?= $(or $(SELFCORRECT_SHARED),../shared)/mocap/cmu-bvh.tar.gz
 
-.PHONY: setup motion test test-all test-nightly campaign test-fast lint types docs results bench blender blender-platform wheels release-check clean
+.PHONY: setup motion test test-base test-all test-nightly campaign test-fast lint types docs results bench blender blender-platform wheels release-check clean
 
 # Corrects, checks, converts and shows motion; what loops need beside it comes with `make motion`.
 setup: $(INSTALLED)
@@ -62,6 +62,13 @@ test: tests $(INSTALLED_FOR_TESTS)
 # Installations and faults of disks, too.
 test-all: tests $(INSTALLED_FOR_TESTS)
 	$(PYTEST) -m 'not nightly$(if $(MARKS), and ($(MARKS)))'
+
+# What the base installation promises, in an environment of its own without extras; tests that need any are skipped.
+test-base: tests
+	test -d .venv-base || $(PYTHON) -m venv .venv-base
+	.venv-base/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt --editable . \
+	    pytest pytest-xdist hypothesis psutil packaging
+	$(subst $(BIN),.venv-base/bin,$(PYTEST)) -m 'not slow and not long and not nightly$(if $(MARKS), and ($(MARKS)))'
 
 # The experiments of all pages, in a small size.
 test-nightly: tests $(INSTALLED_FOR_NIGHTS)

@@ -9,18 +9,24 @@ import tarfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from _pytest.assertion.rewrite import AssertionRewritingHook
 from _pytest.mark.expression import Expression
 from helpers import load_clips
 from hypothesis import settings
 from scipy.spatial.transform import Rotation
 
+from selfcorrect.core.extras import EXTRA_OF
 from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.motion import Motion
+
+try:
+    import torch
+except ModuleNotFoundError:  # in the base installation
+    torch = None
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -31,6 +37,38 @@ for finder in sys.meta_path:
 
 settings.register_profile("no deadline", settings.default, deadline=None)  # machines may be busy
 settings.load_profile("no deadline")
+
+
+DEVELOPERS_ONLY = ("bvhio", "pymotion", "prdc", "diffusers", "pygltflib", "pandas", "joblib", "setuptools")
+"""Packages that some tests need and no extra brings for users."""
+
+
+def find_missing_package(error: BaseException | None) -> str:
+    """Return the package of an extra whose absence is behind an error, "" if it is something else."""
+    while error is not None:
+        name = (getattr(error, "name", None) or "").partition(".")[0]
+        if isinstance(error, ModuleNotFoundError) and name in (*EXTRA_OF, *DEVELOPERS_ONLY):
+            return name
+        error = error.__cause__
+    return ""
+
+
+class _Module(pytest.Module):
+    """A file of tests, skipped if it needs an extra that is not installed."""
+
+    def _getobj(self) -> Any:
+        try:
+            return super()._getobj()
+        except Exception as error:
+            package = find_missing_package(error)
+            if not package:
+                raise
+            pytest.skip(f"needs {package}", allow_module_level=True)
+
+
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module:
+    """Let files be skipped of which the base installation lacks a package: see `make test-base`."""
+    return _Module.from_parent(parent, path=module_path)
 
 
 MARKS_OF_TIME = ("slow", "long", "nightly")
@@ -46,7 +84,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """Fail an unmarked test that takes more processor time than `--limit-s`, which a busy machine does not raise."""
     start_s = sum(os.times()[:4])
-    yield
+    try:
+        yield
+    except ImportError as error:
+        package = find_missing_package(error)
+        if not package:
+            raise
+        pytest.skip(f"needs {package}")
     taken_s = sum(os.times()[:4]) - start_s
     limit_s = item.config.getoption("--limit-s")
     if limit_s is not None and taken_s > limit_s and not any(map(item.get_closest_marker, MARKS_OF_TIME)):
@@ -110,7 +154,8 @@ def known_draws() -> None:
 
     `torch.manual_seed` would also note the stack for each kind of device, which takes longer than many a test.
     """
-    torch.default_generator.manual_seed(0)
+    if torch is not None:
+        torch.default_generator.manual_seed(0)
 
 
 @pytest.fixture(autouse=True, scope="session")

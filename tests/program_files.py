@@ -7,9 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
-import joblib
 import numpy as np
-import torch
 from scipy.spatial.transform import Rotation
 
 import selfcorrect as sc
@@ -46,6 +44,8 @@ def parameters(motion: sc.Motion, joints: int, world: Rotation | None = None) ->
 
 
 def tensors(content: Any) -> Any:
+    import torch
+
     if isinstance(content, dict):
         return {key: tensors(value) for key, value in content.items()}
     return torch.from_numpy(content.copy()) if isinstance(content, np.ndarray) else content
@@ -62,6 +62,8 @@ def save_wham(path: Path, *motions: sc.Motion) -> None:
             "betas": np.zeros((len(motion), 10), np.float32), "verts": np.zeros((len(motion), 5, 3), np.float32),
             "frame_ids": np.arange(len(motion)),
         }  # fmt: skip
+    import joblib
+
     joblib.dump(results, path)
 
 
@@ -81,17 +83,23 @@ def gvhmr(motion: sc.Motion) -> dict[str, Any]:
 
 
 def save_gvhmr(path: Path, motion: sc.Motion) -> None:
+    import torch
+
     torch.save(tensors(gvhmr(motion)), path)
 
 
 def save_gvhmr_shared(path: Path, motion: sc.Motion) -> None:
     """The pose of the body is one tensor under two names."""
+    import torch
+
     content = tensors(gvhmr(motion))
     content["smpl_params_incam"]["body_pose"] = content["smpl_params_global"]["body_pose"]
     torch.save(content, path)
 
 
 def save_gem_x(path: Path, motion: sc.Motion) -> None:
+    import torch
+
     positions = select_joints(SOMA_77, motion)
     vectors = Rotation.from_quat(positions.rotations).as_rotvec().astype(np.float32)
     params = {
@@ -112,6 +120,8 @@ def save_prompthmr(path: Path, *motions: sc.Motion) -> None:
         seen = {"rotmat": np.zeros((len(motion), 55, 3, 3), np.float32), **{k: v * 2 for k, v in world.items()}}
         people[index] = {"frames": np.arange(len(motion)), "track_id": index, "smplx_cam": seen, "smplx_world": world}
     camera = {"pred_cam_R": np.tile(np.eye(3), (90, 1, 1)), "img_focal": np.float32(900.0)}
+    import joblib
+
     joblib.dump({"camera": camera, "people": people, "timings": {}, "masks": None, "has_tracks": True}, path)
 
 
@@ -372,6 +382,8 @@ LAYOUTS = {
 
 def load_values(file: Path | IO[bytes], suffix: str) -> Any:
     """What a file holds, as the programs load it; only these tests trust it."""
+    import torch
+
     match suffix:
         case ".npz":
             return dict(np.load(file, allow_pickle=True))
@@ -380,6 +392,8 @@ def load_values(file: Path | IO[bytes], suffix: str) -> Any:
             return content.item() if content.dtype == object and not content.ndim else content
         case ".pt":
             return torch.load(file, weights_only=True)
+    import joblib
+
     return joblib.load(file)
 
 
@@ -390,6 +404,8 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def arrays_in(content: Any, name: str) -> Iterator[tuple[str, np.ndarray]]:
+    import torch
+
     if isinstance(content, dict):
         for key, value in content.items():
             yield from arrays_in(value, f"{name}.{key}" if name else str(key))

@@ -157,3 +157,34 @@ def test_pages_that_name_only_the_base_run_in_the_base(tmp_path: Path) -> None:
     assert len(programs) > 3
     process = run(PAGES_IN_TURN, json.dumps(programs), str(tmp_path))
     assert process.returncode == 0, process.stderr
+
+
+TESTS = (
+    f"BLOCKED = {sorted(EXTRA_OF)!r}"
+    + """
+import sys
+
+class Blocked:  # pytest calls the path finder in ways of its own
+    def find_spec(self, name, path=None, target=None):
+        if name in BLOCKED:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Blocked())
+import pytest
+
+sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not slow and not long", *sys.argv[1:]]))
+"""
+)
+
+
+@pytest.mark.slow
+def test_tests_run_and_those_that_need_an_extra_are_skipped() -> None:
+    folder = Path(__file__).parent
+    ran = run(TESTS, str(folder / "selfcorrect" / "test_statistics.py"), "-k", "mean or verdict")
+    assert ran.returncode == 0, ran.stdout
+    assert " passed" in ran.stdout
+    assert "skipped" not in ran.stdout
+    left_out = run(TESTS, str(folder / "selfcorrect" / "loop" / "test_policy.py"))
+    assert left_out.returncode in (0, pytest.ExitCode.NO_TESTS_COLLECTED), left_out.stdout
+    assert "skipped" in left_out.stdout
+    assert "error" not in left_out.stdout.lower()

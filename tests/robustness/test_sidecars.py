@@ -159,7 +159,7 @@ def slow_usd(kind: str) -> ParameterSet:
     return pytest.param(kind, marks=pytest.mark.slow if "USD" in kind else ())
 
 
-@pytest.mark.parametrize("kind", map(slow_usd, BESIDE))
+@pytest.mark.parametrize("kind", [*map(slow_usd, BESIDE)])
 def test_work_is_done_again_if_anything_changed_that_was_looked_for(kind: str, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     path, change = BESIDE[kind](tmp_path / "in")
@@ -173,7 +173,7 @@ def test_work_is_done_again_if_anything_changed_that_was_looked_for(kind: str, t
     assert not is_finished(task, OPTIONS)
 
 
-@pytest.mark.parametrize("kind", map(slow_usd, ["numbers of glTF", "skeleton of AMC", "reference of USD"]))
+@pytest.mark.parametrize("kind", [*map(slow_usd, ["numbers of glTF", "skeleton of AMC", "reference of USD"])])
 def test_a_copy_in_another_folder_depends_on_what_is_beside_the_copy(kind: str, tmp_path: Path) -> None:
     tasks = []
     for name in ("first", "second"):
