@@ -230,7 +230,6 @@ def test_all_files_name_one_version() -> None:
         "pyproject.toml": r'^version = "(.+)"',
         "CITATION.cff": r"^version: (.+)$",
         "CHANGELOG.md": r"^## (\S+) — ",
-        "README.md": r"Software: selfcorrect ([\d.]+)",
         "blender/blender_manifest.toml": r'^version = "(.+)"',
     }
     found = {}

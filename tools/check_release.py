@@ -152,13 +152,13 @@ def check_motion(sdist: Path, folder: Path) -> list[str]:
 
 
 def read_commands() -> list[list[str]]:
-    """Return the README's steps on a clip: its Python block, which makes the clip, then its commands."""
-    section = (REPOSITORY / "README.md").read_text(encoding="utf-8").partition("## Fix a clip")[2].partition("\n## ")[0]
-    program = re.search(r"```python\n(.*?)```", section, re.DOTALL)
+    """Return the README's commands on a clip."""
+    section = (
+        (REPOSITORY / "README.md").read_text(encoding="utf-8").partition("## Correct a clip")[2].partition("\n## ")[0]
+    )
     commands = re.findall(r"^    (selfcorrect .*)$", section, re.MULTILINE)
-    assert program, "README.md has a Python block under 'Fix a clip'"
-    assert commands, "README.md has commands under 'Fix a clip'"
-    return [["python", "-c", program[1]], *(command.split("#")[0].split() for command in commands)]
+    assert commands, "README.md has commands under 'Correct a clip'"
+    return [command.split("#")[0].split() for command in commands]
 
 
 def size_mb(folder: Path) -> float:

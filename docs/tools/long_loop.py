@@ -323,7 +323,13 @@ RECORDED = ("corrected_distance", "rejected_count", "training_loss", "surviving_
 
 
 def score_job(folder: Path, cmu: Path, job: Job, record: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return a row per generation of a finished job, with the measures of this version."""
+    """Return a row per generation of a finished job.
+
+    The rows are kept in `folder`; delete its folder `scores` to score all samples with measures that were added since.
+    """
+    path = folder / "scores" / f"{job.name}.json"
+    if path.exists():
+        return json.loads(path.read_text())
     task, own_labels = make_task(cmu, replace(job, block="", policy="", corrector="", engine="pybullet"))
     training = task.data.training.batch
     rows = []
@@ -333,14 +339,21 @@ def score_job(folder: Path, cmu: Path, job: Job, record: Mapping[str, Any]) -> l
             records = record["records"][int(generation) - 1]
             scores |= {key: records[key] for key in RECORDED if key in records}
         rows.append(asdict(job) | {"generation": generation} | scores)
+    path.parent.mkdir(exist_ok=True)
+    write_atomically(path, json.dumps(rows))
     return rows
 
 
 def collect(folder: Path, /, cmu: Path = Path("cmu"), workers: int = os.cpu_count() or 1) -> None:
-    """Score the samples of all finished jobs and write the committed table."""
+    """Score the samples of all finished jobs and write the committed table.
+
+    Rows of jobs that finished elsewhere, whose samples are not in `folder`, stay in the table.
+    """
     jobs = sorted(read_jobs(folder), key=lambda item: (item[0].data, item[0].seed, item[0].count, item[0].name))
     with ProcessPoolExecutor(workers) as pool:
         rows = [row for part in pool.map(partial(_score, folder, cmu), jobs, chunksize=8) for row in part]
+    finished = {job.name for job, _ in jobs}
+    rows += [row for row in _read_table() if _job_of(row).name not in finished]
     order = {name: number for number, name in enumerate(BLOCKS)}
     rows.sort(key=lambda row: (order[row["block"]], row["seed"], row["policy"], row["corrector"], _number(row)))
     columns = [field.name for field in fields(Job)]
@@ -349,6 +362,19 @@ def collect(folder: Path, /, cmu: Path = Path("cmu"), workers: int = os.cpu_coun
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows([_shorten(row.get(column, "")) for column in columns] for row in rows)
+
+
+def _read_table() -> list[dict[str, Any]]:
+    """Return the rows of the committed table; empty cells are left out."""
+    if not RESULTS.exists():
+        return []
+    with RESULTS.open(encoding="utf-8") as file:
+        rows = [{key: value for key, value in row.items() if value} for row in csv.DictReader(file)]
+    return [row | {"seed": int(row["seed"])} for row in rows]
+
+
+def _job_of(row: Mapping[str, Any]) -> Job:
+    return Job(**{field.name: row[field.name] for field in fields(Job)})
 
 
 def _score(folder: Path, cmu: Path, item: tuple[Job, Mapping[str, Any]]) -> list[dict[str, Any]]:

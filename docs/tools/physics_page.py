@@ -14,7 +14,7 @@ from evidence import format_interval, use_minus_signs
 from tables import fill_marked, make_table
 
 from selfcorrect.motion.measures.metrics import find_metric
-from selfcorrect.statistics import holm, mean_interval, student_p
+from selfcorrect.statistics import Interval, holm, mean_interval, student_p
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 PICTURE = RESULTS.parent / "pictures" / "results" / "physics.svg"
@@ -103,6 +103,28 @@ def make_main_table(scores: Scores, block: str = "main", keys: Sequence[str] = S
     return make_table([*heads, *arms.values()], rows)
 
 
+SHORT_ROWS = {
+    "penetration_mm": "feet below the floor, mm",
+    "slide_m_s": "sliding of standing feet, m/s",
+    "fid_kinematic": "Fréchet distance of speeds",
+    "fid_ground": "Fréchet distance of ground contact",
+    "coverage": "real motions covered",
+}
+"""Measures of the README's table, in words."""
+SHORT_ARMS = ("real", "replace none", "replace low-pass", "replace kinematic", "replace physics")
+
+
+def make_short_table(scores: Scores) -> str:
+    """Return the README's table: the main row after ten generations."""
+    rows = []
+    for key, words in SHORT_ROWS.items():
+        form = ".2f" if key == "coverage" else f".{digits_of(key)}f"
+        cells = [f"{scores.real('main', key).mean():{form}}"]
+        cells += [f"{scores.values('main', arm, key).mean():{form}}" for arm in SHORT_ARMS]
+        rows.append([words, *cells])
+    return make_table(["after ten generations", "real motion", *(ARMS[arm] for arm in SHORT_ARMS)], rows)
+
+
 def compare(scores: Scores, block: str, arm: str, control: str, keys: Iterable[str]) -> dict[str, np.ndarray]:
     """Return the paired differences (seeds,) of an arm and a control at generation 10, by measure."""
     return {key: scores.values(block, arm, key) - scores.values(block, control, key) for key in keys}
@@ -189,6 +211,54 @@ def make_real_table(scores: Scores) -> str:
     return make_table(["row", "corrector", *heads], rows)
 
 
+def change(scores: Scores, arm: str, reference: str, key: str) -> Interval:
+    """Return the paired difference of two arms of the main row at generation 10."""
+    return mean_interval(compare(scores, "main", arm, reference, [key])[key])
+
+
+def make_prediction_table(scores: Scores) -> str:
+    """Return the predictions on the main row: what was measured, and whether it refutes them."""
+    rows = []
+
+    def add(letter: str, words: str, verdict: str, **changes: Interval) -> None:
+        cells = [f"{title_of(key)} {format_interval(interval, digits_of(key))}" for key, interval in changes.items()]
+        rows.append([letter, words, "; ".join(cells), verdict])
+
+    feet = ("penetration_mm", "skate_m_s")
+    growth = {}
+    for key in feet:
+        first, last = (scores.values("main", "replace none", key, generation) for generation in ("0", LAST))
+        growth[key] = mean_interval(last - first)
+    first = scores.values("main", "replace none", "penetration_mm", "0").mean()
+    is_doubled = growth["penetration_mm"].estimate > first and all(value.low > 0 for value in growth.values())
+    add("A", "without correction, penetration more than doubles and skating rises", hold(is_doubled), **growth)
+    above = {key: change(scores, "replace physics", "real", key) for key in feet}
+    is_held = all(value.low <= 0 for value in above.values())
+    add("B", "with physics, both end at or below the baseline's", hold(is_held), **above)
+    beaten = [ARMS[arm] for arm in CONTROLS if change(scores, "replace physics", arm, "fid_kinematic").high < 0]
+    missed = [ARMS[arm] for arm in CONTROLS if ARMS[arm] not in beaten]
+    verdict = "holds" if not missed else f"not shown for {', '.join(missed)}"
+    add("C", "physics lowers the kinematic distance below every control", verdict)
+    geometric = change(scores, "replace physics", "replace none", "fid_geometric")
+    words = "physics does not lower the geometric distance"
+    add("D", words, hold(geometric.high >= 0), fid_geometric=geometric)
+    depth, none = (scores.values("main", arm, "penetration_mm").mean() for arm in ("replace floor", "replace none"))
+    slide = change(scores, "replace floor", "replace none", "slide_m_s")
+    words = "the floor shift removes most of the penetration and no sliding"
+    add("E", words, hold(depth < none / 2 and slide.high >= 0), slide_m_s=slide)
+    encoded = {key: change(scores, "replace re-encoded", "replace none", key) for key in TESTED}
+    changed = {key: value for key, value in encoded.items() if value.low > 0 or value.high < 0}
+    add("F", "re-encoding alone changes nothing", hold(not changed), **changed)
+    coverage = change(scores, "replace physics", "replace none", "coverage")
+    is_small = coverage.low > -0.05 and coverage.high < 0.05
+    add("G", "physics changes coverage by less than 0.05", hold(is_small), coverage=coverage)
+    return make_table(["", "prediction", "measured", "verdict"], rows)
+
+
+def hold(is_held: bool) -> str:
+    return "holds" if is_held else "refuted"
+
+
 def draw_figure(scores: Scores) -> None:
     """Draw artefacts, distance and coverage of the main row over ten generations."""
     import matplotlib as mpl
@@ -224,6 +294,8 @@ def fill_physics(page: str) -> str:
     scores = read_scores()
     makers = {
         "primary": make_primary,
+        "short": make_short_table,
+        "predictions": make_prediction_table,
         "main": make_main_table,
         "split": make_split_table,
         "ratios": make_ratio_table,
