@@ -10,7 +10,8 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from evidence import format_interval, use_minus_signs
+from evidence import format_interval as format_ends
+from evidence import use_minus_signs
 from tables import fill_marked, make_table
 
 from selfcorrect.motion.measures.metrics import find_metric
@@ -25,16 +26,24 @@ ARMS = {
     "replace re-encoded": "re-encoded",
     "replace floor": "floor",
     "replace low-pass": "low-pass",
-    "replace kinematic": "kinematic",
+    "replace kinematic": "clean-up",
     "replace physics": "physics",
 }
 """Arms of the main row, as `Scores` names them, and their titles."""
 CONTROLS = ("replace none", "replace re-encoded", "replace floor", "replace low-pass", "replace kinematic")
 TESTED = ("fid_kinematic", "fid_geometric", "fid_ground", "penetration_mm", "skate_m_s", "slide_m_s", "coverage")
-SHOWN = (*TESTED[:3], *TESTED[3:6], "jerk_m_s3", "precision", "coverage", "within_label_ratio")
+SHOWN = (*TESTED[:4], "float_mm", *TESTED[4:6], "jerk_m_s3", "precision", "coverage", "within_label_ratio")
 RATIOS = {"augment:0.25": "λ = 0.25", "augment:0.5": "λ = 0.5", "augment:1": "λ = 1", "replace": "fully synthetic"}
-DRAWN = ("penetration_mm", "skate_m_s", "fid_kinematic", "coverage")
-DIGITS = {"fid_kinematic": 1, "fid_geometric": 1, "fid_ground": 1, "penetration_mm": 0, "jerk_m_s3": 0, "coverage": 3}
+DRAWN = ("penetration_mm", "slide_m_s", "fid_ground", "fid_kinematic", "coverage")
+DIGITS = {
+    "fid_kinematic": 1,
+    "fid_geometric": 1,
+    "fid_ground": 1,
+    "penetration_mm": 0,
+    "float_mm": 0,
+    "jerk_m_s3": 0,
+    "coverage": 3,
+}
 
 
 class Scores:
@@ -72,6 +81,13 @@ class Scores:
     def real(self, block: str, key: str, corrector: str = "") -> np.ndarray:
         """Return a score (seeds,) of fresh real windows, or of these after a corrector."""
         return self.values(block, "first", key, f"real, {corrector}" if corrector else "real")
+
+
+def format_interval(interval: Interval, digits: int) -> str:
+    """Return a signed difference with its 95 % interval, if the seeds differ at all."""
+    if np.isnan(interval.low):
+        return use_minus_signs(f"{interval.estimate:+.{digits}f}")
+    return format_ends(interval, digits)
 
 
 @cache
@@ -269,7 +285,7 @@ def draw_figure(scores: Scores) -> None:
     mpl.rcParams["svg.hashsalt"] = "physics"
     colours = {"real": "0.45", "replace none": "C3", "replace low-pass": "C1", "replace kinematic": "C2",
                "replace physics": "C0"}  # fmt: skip
-    figure, axes = plt.subplots(1, len(DRAWN), figsize=(12, 3.2))
+    figure, axes = plt.subplots(1, len(DRAWN), figsize=(14.5, 3.2))
     generations = range(int(LAST) + 1)
     for axis, key in zip(axes, DRAWN, strict=True):
         for arm, colour in colours.items():
