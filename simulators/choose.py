@@ -26,7 +26,7 @@ from .compare.comparison import MotionComparison, measure_correction
 from .compare.evaluate import explain_large_move
 from .results.results import CorrectedMotion, CorrectMotions, Failure, FailureKind, Note, NoteKind, Repair, Stage
 from .results.way_back import join, map_time
-from .views.floor import MotionOnFloor
+from .views.floor import NOTED_M, MotionOnFloor
 from .views.pieces import SAME_FLOOR_M
 
 _SLIDES_MORE_M_S = 0.002
@@ -146,10 +146,11 @@ class KeptStretch:
             rotations[start + fading] = blended
             placed.append(correction)
         kept_frames = np.flatnonzero(is_kept)
+        kept = (int(kept_frames[0]), int(kept_frames[-1]))
         weights = [stop - start for start, stop in self.spans]
-        kept = Note(NoteKind.STRETCH_KEPT, frames=(int(kept_frames[0]), int(kept_frames[-1])))
         motion = replace(self.motion, root_m=root_m, rotations=rotations)
-        return join(motion, placed, [kept], weights)
+        joined = join(motion, placed, [Note(NoteKind.STRETCH_KEPT, frames=kept)], weights)
+        return replace(joined, kept_stretches=(kept, *joined.kept_stretches))
 
     def _measure_raises_m(self, corrections: Sequence[CorrectedMotion]) -> list[float]:
         """Return the median rise of each part."""
@@ -206,10 +207,8 @@ def fade_where_feet_slide(given: Motion, corrected: Motion) -> tuple[Motion, Not
 def _count_kept_frames(correction: CorrectedMotion) -> int:
     """Return the number of frames that a correction has kept."""
     kept: set[int] = set()
-    for note in correction.notes:
-        if note.kind is NoteKind.STRETCH_KEPT:
-            for first, last in note.stretches:
-                kept |= set(range(first, last + 1))
+    for first, last in correction.kept_stretches:
+        kept |= set(range(first, last + 1))
     return len(kept)
 
 
@@ -221,10 +220,10 @@ def restore_from_floor(view: MotionOnFloor, correction: CorrectedMotion) -> Corr
 def _measure_on_floor(view: MotionOnFloor, correction: CorrectedMotion) -> CorrectedMotion:
     """Return a restored correction with figures, and with a note if the move of its floor is most of a large move."""
     restored = measure_correction(view.given, correction)
-    moved = next((note for note in restored.notes if note.kind is NoteKind.FLOOR_MOVED), None)
-    if moved is None or moved.value is None:
+    moved_m = abs(restored.figures.get("floor_m", 0.0))
+    if moved_m <= NOTED_M:
         return restored
-    far = explain_large_move(restored.figures.get("furthest_m", 0.0), {Repair.FLOOR: abs(moved.value)})
+    far = explain_large_move(restored.figures.get("furthest_m", 0.0), {Repair.FLOOR: moved_m})
     if not far or far[0].repair is not Repair.FLOOR:
         return restored
     return replace(restored, notes=(*(note for note in restored.notes if note.kind is not NoteKind.MOVED_FAR), *far))
@@ -282,7 +281,10 @@ def _keep_if_feet_worsen(view: MotionOnFloor, correction: CorrectedMotion) -> Co
     faded = fade_where_feet_slide(kept.motion, correction.motion) if slides_more and not view.levels else None
     if faded is not None:
         motion, stretch = faded
-        partly = measure_correction(view.given, replace(correction, motion=motion, notes=(stretch, *correction.notes)))
+        kept_stretches = (*stretch.stretches, *correction.kept_stretches)
+        notes = (stretch, *correction.notes)
+        partly = replace(correction, motion=motion, notes=notes, kept_stretches=kept_stretches)
+        partly = measure_correction(view.given, partly)
         if not _do_feet_worsen(view, partly):
             return partly
     return measure_correction(view.given, kept)
@@ -301,7 +303,7 @@ def _do_feet_worsen(view: MotionOnFloor, correction: CorrectedMotion) -> bool:
 
 def _has_clear_gain(view: MotionOnFloor, correction: CorrectedMotion) -> bool:
     """Return whether skating or jerk fell clearly, or labels of contacts, a loop or simulated states decide."""
-    is_asked_for = view.given.contacts is not None or any(note.kind is NoteKind.LOOP for note in correction.notes)
+    is_asked_for = view.given.contacts is not None or correction.closes_loop
     is_simulated = correction.residual.get("simulated_share", 0.0) > _SOME_SIMULATED
     return is_asked_for or is_simulated or correction.figures.get("clear_gain", 1.0) >= 1.0
 
@@ -310,7 +312,15 @@ def _keep_motion(view: MotionOnFloor, correction: CorrectedMotion, *reasons: Not
     """Return the given motion, level if corrections stay level, with its floor at 0 and the notes of a correction."""
     notes = tuple(note for note in correction.notes if note.kind not in _ON_HEIGHT)
     motion = view.motion if view.levels else view.given
-    return view.put_floor_at_zero(CorrectedMotion(motion, notes=(*notes, *reasons), floor=correction.floor))
+    kept = CorrectedMotion(
+        motion,
+        notes=(*notes, *reasons),
+        floor=correction.floor,
+        is_levelled=correction.is_levelled,
+        takes=correction.takes,
+        t_pose_frames=correction.t_pose_frames,
+    )
+    return view.put_floor_at_zero(kept)
 
 
 def _drop_without_gain(view: MotionOnFloor, correction: CorrectedMotion) -> CorrectedMotion:

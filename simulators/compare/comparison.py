@@ -28,7 +28,7 @@ from selfcorrect.motion.support import Surroundings
 from selfcorrect.runtime.bugs import try_optional
 
 from ..results.level_world import find_frames_between_t_poses, see_level
-from ..results.results import PIECE_FRAMES, CorrectedMotion, Note, NoteKind
+from ..results.results import PIECE_FRAMES, CorrectedMotion, Note
 from ..results.timeline import Contact, Timeline
 
 _FLOATS_M = 0.02
@@ -76,7 +76,6 @@ class MotionComparison:
     @classmethod
     def from_correction(cls, motion: Motion, correction: CorrectedMotion) -> MotionComparison:
         """Compare a motion with its correction, where the floor of the motion is level."""
-        notes = {note.kind: note for note in correction.notes}
         floor_m = correction.figures.get("floor_m", 0.0)
         first, last = find_frames_between_t_poses(motion, correction)
         before, after = see_level(motion, correction)
@@ -84,7 +83,7 @@ class MotionComparison:
             before = before.frames(first, last)
             after = after.frames(first, last)
         supports = tuple(support.shift(np.zeros(3), -first) for support in correction.supports)
-        cuts = notes[NoteKind.TAKES].frames if NoteKind.TAKES in notes and last <= PIECE_FRAMES else ()
+        cuts = correction.takes if last <= PIECE_FRAMES else ()
         if before.skeleton.same_as(after.skeleton):
             feet, feet_after = _find_common_feet(before, after, abs(floor_m))
             before = replace(before, feet=feet)
@@ -98,8 +97,8 @@ class MotionComparison:
         stands = observe(before).stands
         ground_m = seen_before.ground_m if abs(raised_m) < _SAME_LEVEL_M else 0.0
         ground_m = seen_before.ground.kept_m or ground_m
-        if NoteKind.LOWEST_GROUND in notes:
-            ground_m = notes[NoteKind.LOWEST_GROUND].value or 0.0
+        if correction.lowest_ground_m is not None:
+            ground_m = correction.lowest_ground_m
         elif ground_m >= 0 and stands.any():
             on_supports = Surroundings(supports, 0.0, belt_m)
             shown_m = _find_standing_height_m(seen_before, on_supports, stands) + min(raised_m, 0.0)

@@ -4,7 +4,7 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.ground_plane import LEVEL
 from selfcorrect.motion.views import TurnedWorld
 
-from .results import CorrectedMotion, NoteKind
+from .results import CorrectedMotion
 
 
 def see_level(motion: Motion, correction: CorrectedMotion) -> tuple[Motion, Motion]:
@@ -14,11 +14,11 @@ def see_level(motion: Motion, correction: CorrectedMotion) -> tuple[Motion, Moti
     if not correction.floor.is_tilted:
         return motion, correction.motion
     turned = TurnedWorld(correction.floor.to_level)
-    is_level = any(note.kind is NoteKind.LEVELLED for note in correction.notes) and correction.accepted
+    is_level = correction.is_levelled and correction.accepted
     return turned.view(motion), correction.motion if is_level else turned.view(correction.motion)
 
 
 def find_frames_between_t_poses(motion: Motion, correction: CorrectedMotion) -> tuple[int, int]:
-    """Return the first frame of a motion after the T-poses that a correction names, and the frame after its last."""
-    frames = {note.kind: round(note.value or 0.0) for note in correction.notes}
-    return frames.get(NoteKind.T_POSE, 0), len(motion) - frames.get(NoteKind.T_POSE_AT_END, 0)
+    """Return the first frame of a motion after its opening T-poses, and the frame after the last before its closing."""
+    opening, closing = correction.t_pose_frames
+    return opening, len(motion) - closing

@@ -236,8 +236,20 @@ class CorrectedMotion:
     """Other assumptions and observations."""
     floor: GroundPlane = LEVEL
     """The floor on which the motion stood before correction, if it was estimated."""
+    is_levelled: bool = False
+    """True if that floor is tilted, and the corrected motion stands on a level floor."""
+    lowest_ground_m: float | None = None
+    """Height of the lowest ground in the corrected motion; None if that is the floor, or unknown."""
     slope: GroundPlane = LEVEL
     """The floor on which the corrected motion stands, if a scene gave it a slope."""
+    takes: tuple[int, ...] = ()
+    """First frame of each take but the first."""
+    kept_stretches: tuple[tuple[int, int], ...] = ()
+    """First and last frame of each stretch that is kept because it cannot be explained, or because feet would slide."""
+    closes_loop: bool = False
+    """True if the motion, or one of its takes, is a loop that closes."""
+    t_pose_frames: tuple[int, int] = (0, 0)
+    """Number of frames in T-poses of the rig at the beginning and at the end, which stay."""
 
     @property
     def accepted(self) -> bool:

@@ -33,6 +33,9 @@ def map_time(correction: CorrectedMotion, bounds: Sequence[int]) -> CorrectedMot
         failure=correction.failure and _map_failure(correction.failure, bounds),
         supports=tuple(supports),
         notes=tuple(_map_note(note, bounds) for note in correction.notes),
+        takes=tuple(bounds[frame] for frame in correction.takes),
+        kept_stretches=tuple((bounds[first], bounds[last]) for first, last in correction.kept_stretches),
+        t_pose_frames=_map_t_pose_frames(correction.t_pose_frames, bounds),
     )
 
 
@@ -44,6 +47,12 @@ def _map_failure(failure: Failure, bounds: Sequence[int]) -> Failure:
 
 def _map_note(note: Note, bounds: Sequence[int]) -> Note:
     return replace(note, frames=tuple(bounds[frame] for frame in note.frames))
+
+
+def _map_t_pose_frames(t_pose_frames: tuple[int, int], bounds: Sequence[int]) -> tuple[int, int]:
+    opening, closing = t_pose_frames
+    last = len(bounds) - 1
+    return bounds[opening] - bounds[0], bounds[last] - bounds[last - closing]
 
 
 def map_space(
@@ -86,11 +95,18 @@ def join(
         notes: Notes on the whole, which come first; equal notes of parts are told once.
         weights: Weights of the parts in means of their figures, such as numbers of frames; None for no figures.
     """
+    ends = [correction.t_pose_frames for correction in corrections] or [(0, 0)]
+    lowest_m = [correction.lowest_ground_m for correction in corrections]
     joined = CorrectedMotion(
         motion,
         stage=Stage.last(correction.stage for correction in corrections),
         supports=tuple(support for correction in corrections for support in correction.supports),
         notes=tuple(dict.fromkeys([*notes, *(note for correction in corrections for note in correction.notes)])),
+        takes=tuple(frame for correction in corrections for frame in correction.takes),
+        kept_stretches=tuple(stretch for correction in corrections for stretch in correction.kept_stretches),
+        closes_loop=any(correction.closes_loop for correction in corrections),
+        t_pose_frames=(ends[0][0], ends[-1][1]),
+        lowest_ground_m=next((height_m for height_m in reversed(lowest_m) if height_m is not None), None),
     )
     return joined if weights is None else replace(joined, **average_figures(corrections, weights))
 

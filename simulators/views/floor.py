@@ -98,7 +98,7 @@ class MotionOnFloor:
             notes = (Note(NoteKind.LEVELLED if self.levels else NoteKind.TILTED, self.plane.tilt_deg), *notes)
         if self.given.ground is None and abs(self.seen.lowest_m) > NOTED_M:
             notes = (*notes, Note(NoteKind.FLOOR_KEPT, self.seen.lowest_m))
-        correction = replace(correction, notes=notes, floor=self.plane)
+        correction = replace(correction, notes=notes, floor=self.plane, is_levelled=self.levels)
         if not correction.accepted:
             return replace(correction, motion=self.given)
         turned = None if self.levels else self.seen.turned
@@ -123,8 +123,10 @@ class MotionOnFloor:
         if abs(floor_m) > NOTED_M:
             notes.append(Note(NoteKind.FLOOR_MOVED, floor_m))
         lowest_m = ground.lowest_m - floor_m
-        if ground.is_shown and ground.is_stood_on and abs(lowest_m) > OTHER_GROUND_M:
+        has_lower_ground = ground.is_shown and ground.is_stood_on and abs(lowest_m) > OTHER_GROUND_M
+        if has_lower_ground:
             notes.append(Note(NoteKind.LOWEST_GROUND, lowest_m))
+        correction = replace(correction, lowest_ground_m=lowest_m if has_lower_ground else None)
         up = UP
         if correction.floor.is_tilted and not self.levels:
             up = rotate(invert(correction.floor.to_level), up)

@@ -98,6 +98,7 @@ class TPoseEnds:
             motion=replace(motion, root_m=root_m, rotations=rotations),
             timeline=timeline and timeline.pad(after=self.closing),
             notes=tuple(notes),
+            t_pose_frames=(self.opening, self.closing),
         )
 
     def _share_of_correction(self) -> np.ndarray:
@@ -158,7 +159,8 @@ class Segment:
         back_m = (self.take.root_m[0] - cut.motion.root_m[self.margin]) * ALONG_FLOOR
         moved = map_space(replace(cut, supports=tuple(_supports_within(cut.supports, frames))), back_m)
         closed = close_loop(moved.motion, self.take, self.margin, same_travel=same_travel)
-        return replace(moved, motion=closed, notes=(*cut.notes, Note(NoteKind.LOOP, self.take.seconds)))
+        notes = (*cut.notes, Note(NoteKind.LOOP, self.take.seconds))
+        return replace(moved, motion=closed, notes=notes, closes_loop=True)
 
     def _map_failure_to_loop(self, failure: Failure) -> Failure:
         """Return a failure in the unrolled loop at the repeated frames of the loop."""
@@ -211,8 +213,8 @@ def _merge_segments(
     merged = merge_corrections(motion, [segment.start for segment in segments], restored)
     if not merged.accepted:
         return merged
-    cuts = Note(NoteKind.TAKES, frames=tuple(segment.start for segment in segments[1:]))
-    return replace(merged, notes=(cuts, *merged.notes))
+    takes = tuple(segment.start for segment in segments[1:])
+    return replace(merged, notes=(Note(NoteKind.TAKES, frames=takes), *merged.notes), takes=takes)
 
 
 def _mean_residual(timeline: Timeline) -> dict[str, float]:

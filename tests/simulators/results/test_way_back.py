@@ -21,13 +21,18 @@ QUARTER_TURN = TurnedWorld(np.array([0.0, np.sin(np.pi / 4), 0.0, np.cos(np.pi /
 def test_a_shift_in_time_moves_failure_supports_and_notes(random_motion: MakeMotion) -> None:
     failure = Failure(FailureKind.FLOATING, 3, last_frame=5)
     part = CorrectedMotion(
-        random_motion(0, 10), failure=failure, supports=(STEP,), notes=(Note(NoteKind.STRETCH_KEPT, frames=(0, 9)),)
+        random_motion(0, 10),
+        failure=failure,
+        supports=(STEP,),
+        notes=(Note(NoteKind.STRETCH_KEPT, frames=(0, 9)),),
+        kept_stretches=((0, 9),),
     )
     whole = map_time(part, range(100, 111))
     assert whole.failure is not None
     assert (whole.failure.frame, whole.failure.last_frame) == (103, 105)
     assert (whole.supports[0].first, whole.supports[0].last) == (102, 104)
     assert whole.notes[0].frames == (100, 109)
+    assert whole.kept_stretches == ((100, 109),)
     assert whole.motion is part.motion
 
 
@@ -35,7 +40,10 @@ def test_frames_that_stand_for_several_are_counted_as_these(random_motion: MakeM
     part = CorrectedMotion(
         random_motion(0, 5), supports=(STEP,), notes=(Note(NoteKind.TAKES, frames=(2,)), Note(NoteKind.LOOP, 1.0))
     )
+    part = replace(part, takes=(2,), t_pose_frames=(1, 2))
     whole = map_time(part, [0, 2, 4, 7, 8, 10])
+    assert whole.takes == (4,)
+    assert whole.t_pose_frames == (2, 3)
     assert (whole.supports[0].first, whole.supports[0].last) == (4, 9)
     assert [note.frames for note in whole.notes] == [(4,), ()]
 
@@ -71,6 +79,13 @@ def test_parts_are_joined_with_their_last_stage_and_equal_notes_once(random_moti
     joined = join(motion, parts, [whole], weights=[2, 1])
     assert joined.stage is Stage.last([Stage.CLEANED, Stage.SIMULATED])
     assert joined.notes == (whole, note)
+    ends = [
+        replace(parts[0], t_pose_frames=(5, 0), takes=(7,)),
+        replace(parts[1], t_pose_frames=(0, 3), closes_loop=True),
+    ]
+    assert join(motion, ends).t_pose_frames == (5, 3)
+    assert join(motion, ends).takes == (7,)
+    assert join(motion, ends).closes_loop
     assert joined.supports == (STEP,)
     assert joined.figures == {"moved_m": pytest.approx(2.0)}
     assert dict(join(motion, parts).figures) == {}
