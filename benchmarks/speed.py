@@ -2,7 +2,7 @@
 
     python -m benchmarks.speed path/to/cmu-bvh
 
-* Start: `check` of a file of 2 s beside an empty interpreter.
+* Start: `check` of a file of 2 s beside the import of SciPy's statistics, in processes of their own.
 * Whole command: all clips as BVH files in one folder, with the start of the program, beside reading, posing and writing
   the same files without any correction.
 * Scale: whole commands on one file of 10 s to 10 minutes, which plays the longest clip forwards and backwards, and on 1
@@ -10,7 +10,7 @@
 * The memory of sampling beside that of the result.
 * Tracking without residual force beside the kinematic correction.
 * Reading a BVH file of 48 MB beside NumPy's parser and pybvh, and the memory of reading and correcting the file.
-* Nearest-neighbour metrics beside prdc's.
+* Nearest-neighbour metrics beside prdc's, and how they grow with the number of windows.
 
 A row whose package is not installed says so.
 """
@@ -185,6 +185,7 @@ def main(arguments: Arguments) -> None:
     _print_reading(longest, modes, arguments.repeats)
     with explain_missing_peer("nearest-neighbour metrics"):
         _print_neighbours(arguments.repeats)
+    _print_growth(arguments.repeats)
 
 
 def _print_start(repeats: int) -> None:
@@ -193,11 +194,11 @@ def _print_start(repeats: int) -> None:
         save_motion(path, load_deepmimic()[0].frames(0, 60))
         check = ("-m", "selfcorrect.experiments.cli", "check", str(path))
         programs: dict[str, Callable[[], object]] = {
-            "empty": lambda: run_python("-c", "pass"),
+            "import": lambda: run_python("-c", "import scipy.stats"),
             "check": lambda: run_python(*check, expected=(0, 1)),
         }
         spent_s = time_fastest(programs, repeats)
-    print(f"check of a file of 2 s takes {spent_s['check'] / spent_s['empty']:.1f} x an empty interpreter (goal 12)")
+    print(f"check of a file of 2 s takes {spent_s['check'] / spent_s['import']:.2f} x the import of scipy.stats")
 
 
 def _print_commands(arguments: Arguments, modes: Sequence[str]) -> Motion:
@@ -298,6 +299,18 @@ def _print_neighbours(repeats: int) -> None:
     with redirect_stdout(StringIO()):  # prdc prints the shapes
         spent_s = time_fastest(programs, repeats)
     print(f"\nnearest-neighbour metrics take {spent_s['own'] / spent_s['prdc']:.2f} x prdc's time (goal 0.7)")
+
+
+def _print_growth(repeats: int) -> None:
+    """Print how the time of nearest-neighbour metrics grows when the number of windows doubles: 4 is quadratic."""
+    fewer, more = (np.random.default_rng(0).normal(size=(2, number, 60)) for number in (2048, 4096))
+    programs: dict[str, Callable[[], object]] = {
+        "2,048": lambda: neighbour_metrics(*fewer),
+        "4,096": lambda: neighbour_metrics(*more),
+    }
+    spent_s = time_fastest(programs, repeats)
+    growth = spent_s["4,096"] / spent_s["2,048"]
+    print(f"nearest-neighbour metrics of 4,096 windows take {growth:.1f} x the time of 2,048")
 
 
 _SHIFTS_M = count(0.0, 1e-4)
