@@ -8,7 +8,7 @@ the units that are stored and shown.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import inf
+from math import inf, isfinite, isnan
 from typing import Literal
 
 import numpy as np
@@ -19,7 +19,7 @@ from ...metrics.frechet import frechet_distance
 from ...metrics.neighbours import neighbour_metrics
 from ...metrics.spread import trace_ratio, within_label_ratio
 from ...runtime.registry import Registry, Row
-from ...statistics import UNMEASURED, Interval, mean_interval
+from ...statistics import ROUNDING, UNMEASURED, Interval, mean_interval
 from ..motion import MotionBatch
 from .physical import JERK, METRES_PER_SECOND, MILLIMETRES, NUMBER, PhysicalErrors, Unit
 from .sliding import measure_slide_m_s
@@ -201,9 +201,32 @@ def compute_metrics(sets: MetricInputs) -> dict[str, float]:
     for metric in (*MEASURED, *added_metrics()):
         assert metric.measure is not None
         with METRIC_TABLE.fence(metric.key):
-            values = np.asarray(metric.measure(sets), dtype=float)
-        means[metric.key] = float(np.mean(metric.unit.convert(values)))
+            answer = metric.measure(sets)
+            mean = _average_answer(metric, answer, len(sets.candidate.motions))
+            if METRIC_TABLE.is_added(metric.key):
+                _check_mean(metric, mean)
+        means[metric.key] = mean
     return means
+
+
+def _average_answer(metric: Metric, answer: float | np.ndarray, candidates: int) -> float:
+    """Return the value of a metric, or the mean over candidates, in the shown unit.
+
+    Raises ValueError for an answer that is neither one real number nor one for each candidate.
+    """
+    values = np.asarray(answer)
+    if values.dtype.kind not in "biuf" or values.shape not in [(), (candidates,)]:
+        got = f"values of type {values.dtype} and shape {values.shape}"
+        raise ValueError(f"expected a real number, or one for each of {candidates} candidates, got {got}")
+    return float(np.mean(metric.unit.convert(values.astype(float))))
+
+
+def _check_mean(metric: Metric, mean: float) -> None:
+    """Raise ValueError for a value beyond a metric's bounds, which no report could show; NaN stands for no value."""
+    low, high = metric.bounds
+    is_within = isnan(mean) or (isfinite(mean) and low - ROUNDING <= mean <= high + ROUNDING)
+    if not is_within:
+        raise ValueError(f"expected a value from {low:g} to {high:g}, got {mean:g}")
 
 
 def find_metric(key: str) -> Metric:

@@ -7,12 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import SMPL_BODY
 from selfcorrect.motion.geometry.rotations import identity_rotations
+from selfcorrect.motion.measures import metrics
 from selfcorrect.motion.measures.metrics import (
     CORRECTED,
     MEASURED,
+    METRIC_TABLE,
     METRICS,
+    SHARE,
+    Metric,
     MetricInputs,
     MotionDescription,
     compute_metrics,
@@ -116,3 +121,34 @@ def test_what_was_measured_after_correction_is_the_same_metric_under_its_own_nam
     assert (corrected.key, corrected.better, corrected.unit) == ("corrected_recall", plain.better, plain.unit)
     assert corrected.title == "Recall, after correction"
     assert find_metric("corrected_penetration_mm").title == "Floor penetration (mm), after correction"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        np.zeros(3), np.zeros((4, 2)), np.zeros(0), "0.5", ["0.5"], 1j, None, {"value": 1.0}, np.inf, -0.5, 1.5,
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_an_answer_of_another_package_that_no_report_could_show_is_refused(
+    answer: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    odd = Metric("odd", "odd", "realism", "lower", bounds=SHARE, measure=lambda sets: answer)
+    monkeypatch.setattr(metrics, "added_metrics", lambda: (odd,))
+    monkeypatch.setattr(METRIC_TABLE, "title", lambda name: f"metric {name!r} of others 1.0")
+    monkeypatch.setattr(metrics, "MEASURED", ())
+    sets = MetricInputs(draw_description(rng), draw_description(rng))
+    with pytest.raises(InputError, match="metric 'odd' of others"):
+        compute_metrics(sets)
+
+
+@pytest.mark.parametrize("answer", [0.5, np.float32(0.5), True, np.nan])
+def test_a_number_or_a_number_for_each_candidate_is_taken(answer: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    sets = MetricInputs(draw_description(rng), draw_description(rng))
+    for value in (answer, np.full(len(sets.candidate.motions), answer)):
+        metric = Metric("odd", "odd", "realism", "lower", bounds=SHARE, measure=lambda sets, value=value: value)
+        monkeypatch.setattr(metrics, "added_metrics", lambda metric=metric: (metric,))
+        monkeypatch.setattr(metrics, "MEASURED", ())
+        np.testing.assert_equal(compute_metrics(sets), {"odd": float(answer)})
