@@ -85,7 +85,7 @@ def format_table(results: Sequence[FileResult]) -> list[str]:
     """Return a line per motion: the result, how far the motion moved, and what was wrong with it."""
     if not results:
         return []
-    rows = [_TABLE]
+    rows: list[tuple[str, str, str, str]] = [_TABLE]
     for result in results:
         is_written = result.verdict in WRITTEN
         moved = f"{1000 * result.figures.moved_m:.0f} mm" if is_written else "–"
@@ -162,6 +162,8 @@ def print_results(
     Raises:
         InputError: None of the files could be read.
     """
+    if len(results) == 1 and results[0].verdict == "failed" and not results[0].output:
+        return find_exit_code(results)  # the error says all that the table would
     shown = sorted(results, key=lambda result: _VERDICTS.index(result.verdict))
     if quiet:
         shown = [result for result in shown if result.verdict not in ("accepted", "unchanged")]
