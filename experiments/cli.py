@@ -36,6 +36,7 @@ COMMANDS = {
     "motion": "selfcorrect.experiments.commands.motion:MotionCommand",
     "compare": "selfcorrect.experiments.commands.compare:CompareCommand",
     "toy": "selfcorrect.experiments.commands.toy:ToyCommand",
+    "join": "selfcorrect.experiments.commands.join:JoinCommand",
     "correct": "selfcorrect.experiments.commands.correct:CorrectCommand",
     "check": "selfcorrect.experiments.commands.check:CheckCommand",
     "data": "selfcorrect.experiments.commands.data:DataCommand",

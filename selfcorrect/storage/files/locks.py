@@ -96,7 +96,7 @@ class FolderLock:
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise InUseError(f"the run folder {self._folder} is in use by another process") from None
+                    raise InUseError(f"the run folder {self._folder} is in use by {self._find_holder()}") from None
             time.sleep(0.02)
         content = _read_beginning(self._folder / LOCK)
         match = _IDENTITY.match(content)
@@ -112,8 +112,12 @@ class FolderLock:
         """Raise InUseError if another process has claimed the folder since."""
         _, _, holder = _read_beginning(self._folder / LOCK).partition(b"\n")
         if holder != self._holder:
-            new_holder = holder.decode(errors="replace").partition(" (")[0]
-            raise InUseError(f"the run folder {self._folder} was taken over by {new_holder or 'another process'}")
+            raise InUseError(f"the run folder {self._folder} was taken over by {self._find_holder()}")
+
+    def _find_holder(self) -> str:
+        """Return the process and the machine that the lock file names."""
+        _, _, holder = _read_beginning(self._folder / LOCK).partition(b"\n")
+        return holder.decode(errors="replace").partition(" (")[0].strip() or "another process"
 
     def __enter__(self) -> Self:
         return self

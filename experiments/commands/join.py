@@ -1,0 +1,45 @@
+"""`selfcorrect join RUN RUN…`: make one run of parts that were made apart."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from selfcorrect.core.errors import SettingError
+
+from ..jobs.targets import place_of
+from .inputs import must_exist
+
+
+@dataclass(frozen=True)
+class JoinCommand:
+    """Join runs of `selfcorrect motion` that were made apart with `--first-seed` into one run with one report.
+
+    The parts may differ in nothing but their seeds, which must follow each other. They are copied, and left as they
+    are.
+    """
+
+    parts: tyro.conf.Positional[tuple[Path, ...]]
+    """Run folders, two or more."""
+    out: Annotated[Path, tyro.conf.arg(aliases=("-o",))]
+    """Run folder of all seeds; with more seeds, arms or generations, `selfcorrect motion` extends it."""
+
+    def run(self) -> int:
+        """Join the runs, and print the verdict; return 1 if a part is missing."""
+        must_exist(self.parts)
+        parts = list(dict.fromkeys(map(place_of, self.parts)))
+        if len(parts) < 2:
+            raise SettingError(f"join takes two run folders or more, got {len(parts)}")
+        out = place_of(self.out)
+        if out in parts:
+            raise SettingError(f"{self.out}: is one of the runs; choose another folder with --out")
+        from ..motion.join import join_runs
+        from ..studies.report import REPORT
+
+        comparison, remarks = join_runs(parts, out)
+        for remark in remarks:
+            print(f"selfcorrect: the runs were made with different software: {remark}", file=sys.stderr)
+        print(f"\n{comparison}\n{out / REPORT}")
+        return 1 if comparison.gaps else 0
