@@ -21,6 +21,7 @@ import numpy as np
 import tyro
 from claims import CLAIMS, claims_table
 from conditioning_page import fill_conditioning
+from damage_table import damage_table
 from figures import fill_figures
 from page_tables import arms_of, forces_table, recipe_table
 from physics_page import fill_physics
@@ -53,6 +54,7 @@ MAKERS: dict[str, Callable[[Mapping[str, Summary]], str]] = {
     "kept": kept_table,
     "loss-parts": split_table,
     "split-control": control_table,
+    "damage": damage_table,
     "samplers": samplers_table,
     "strengths": strengths_table,
     "uncorrected": uncorrected_table,
