@@ -10,6 +10,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from .checks import describe_value
 from .errors import InputError
 from .provenance import Provenance
 
@@ -99,13 +100,18 @@ def concatenate(batches: Sequence[Samples]) -> Samples:
 
 
 def check_drawn(values: Tensor, count: int, real: Samples) -> None:
-    """Raise InputError if a model's draw has another number of values, or another shape, than expected.
+    """Raise InputError if a model's draw is no tensor of real numbers, or has another number of values or shape.
 
     Args:
         values: (N, *event) that a model drew.
         count: Expected number of values.
         real: Real data with the expected shape.
     """
+    if not isinstance(values, Tensor):
+        raise InputError(f"expected a tensor of samples from the model, got {describe_value(values)}")
+    if values.is_complex() or not values.ndim:
+        got = "complex numbers" if values.is_complex() else "one number"
+        raise InputError(f"expected real numbers for each label from the model, got {got}")
     if len(values) != count:
         raise InputError(f"the model drew {len(values)} samples for {count} labels")
     if tuple(values.shape[1:]) != real.event_shape:

@@ -347,9 +347,10 @@ class _Drawer:
     real: Samples
 
     def __call__(self, labels: Tensor, stream: Stream, slots: Tensor | None = None) -> Samples:
-        values = self.sampler(labels, stream, slots).to(self.real.values)
+        drawn = self.sampler(labels, stream, slots)
         labels = labels if slots is None else labels[slots]
-        check_drawn(values, len(labels), self.real)
+        check_drawn(drawn, len(labels), self.real)
+        values = drawn.detach().to(self.real.values)
         if not values.isfinite().all():
             broken = ~values.isfinite().flatten(1).all(dim=1)
             raise InputError(f"sample {int(broken.nonzero()[0])} of the model is not finite (NaN or infinity)")

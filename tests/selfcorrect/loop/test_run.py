@@ -351,3 +351,41 @@ def test_an_evaluation_that_returns_no_mapping_is_refused_by_name(scores: object
     message = "phase 'evaluate': `evaluate` of the task returned .*, expected numbers by name"
     with pytest.raises(LoopError, match=message):
         train_first_generation(task, MemoryStore(), STREAM)
+
+
+@dataclass(frozen=True)
+class Odd(Gaussian):
+    """A model that draws what `change` makes of its samples, once it is trained."""
+
+    change: Any = None
+
+    def sample(self, labels: torch.Tensor, stream: Stream) -> Any:
+        values = super().sample(labels, stream)
+        return values if torch.equal(self.mean, torch.zeros_like(self.mean)) else self.change(values)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda values: None,
+        lambda values: values.numpy(),
+        lambda values: values.tolist(),
+        lambda values: values.to(torch.complex128),
+        lambda values: values.sum(),
+        lambda values: values[:-1],
+        lambda values: torch.cat([values, values], dim=1),
+    ],
+)
+def test_draws_that_are_no_real_numbers_for_each_label_get_a_sentence(change: Any) -> None:
+    plain = gaussian_task(seeds=2)
+    model = Odd(plain.model.mean, plain.model.covariance, change=change)
+    with pytest.raises(LoopError, match=r"'sample': (expected|the model)"):
+        run(Arm(Replace(), 2), replace(plain, model=model))
+
+
+def test_draws_keep_no_graph_of_their_gradients() -> None:
+    plain = gaussian_task(seeds=2)
+    model = Odd(plain.model.mean, plain.model.covariance, change=lambda values: values.requires_grad_())
+    store = run(Arm(Replace(), 2), replace(plain, model=model))
+    expected = run(Arm(Replace(), 2), plain)
+    assert store.metrics(2)["variance"] == expected.metrics(2)["variance"]
