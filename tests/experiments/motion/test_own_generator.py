@@ -140,7 +140,7 @@ def test_a_loop_starts_from_the_samples_of_a_finished_run(says: Says):
     assert torch.equal(task.real.labels, samples.labels)
     again = task.codec.encode(task.codec.decode(samples.values))
     torch.testing.assert_close(task.real.values, again, atol=1e-4, rtol=0)
-    assert make_motion_study(settings).config["start_from"] == ("first", "replace+none")
+    assert make_motion_study(settings).config["start_from"] == ["first", "replace+none"]
     for start, message in {("first", "real+nothing"): "has no arm", ("nowhere", "replace+none"): "not a run"}.items():
         with pytest.raises(SettingError, match=message):
             motion_task(_settings(start_from=start), "dct-mlp", streams(0))
