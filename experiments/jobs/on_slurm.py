@@ -317,11 +317,11 @@ class _Jobs:
     def _settle(self, submitted: _Submitted) -> None:
         try:
             ending: Ending = submitted.handle.result()
+        except FailedJobError as error:  # before the job began, such as without this package
+            ending = LostJobError(f"job {submitted.handle.job_id} of Slurm failed: {_last_line(error)}")
         except UncompletedJobError as error:  # too often at the time limit
             self._lose(submitted, _last_line(error))
             return
-        except FailedJobError as error:  # before the job began, such as without this package
-            ending = LostJobError(f"job {submitted.handle.job_id} of Slurm failed: {_last_line(error)}")
         if isinstance(ending, Exception):
             submitted.future.set_exception(ending)
         else:
