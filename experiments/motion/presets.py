@@ -361,14 +361,14 @@ PRESET_ROWS = {
     "damage": PresetRow(
         summary="a control: copies are damaged in each generation, and correctors take the damage back or do not",
         settings=_damaged_loop(_DAMAGED, steps=40),
-        cost="8 minutes, 0.1 GB",
+        cost="about 10 minutes, not timed alone, 0.1 GB",
         keep="sampling",
         has_controls=False,
     ),
     "damage-learned": PresetRow(
         summary="the same with a model that learns the damage",
         settings=_damaged_loop(_DAMAGED_LEARNED, steps=250),
-        cost="8 minutes, 0.1 GB",
+        cost="about 15 minutes, not timed alone, 0.1 GB",
         keep="sampling",
         has_controls=False,
     ),
