@@ -38,7 +38,6 @@ from split_tables import (
 from tables import SUMMARIES
 
 from selfcorrect.experiments.motion.presets import select_controls
-from selfcorrect.experiments.motion.report import OPENING
 from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.experiments.studies.figures import looks, opening_curves
 from selfcorrect.experiments.studies.summary import Summary, join_summaries, read_summary, write_summary
@@ -76,8 +75,8 @@ def fill_page(page: str, summaries: Mapping[str, Summary]) -> str:
     return fill_physics(fill_conditioning(fill_figures(MARKED.sub(make_table, page), summaries)))
 
 
-COLLAPSE = {"collapse": OPENING, "collapse-coverage": ("coverage",), "collapse-skating": ("skate_m_s",)}
-"""Figures of the README and of the site's first page → metrics."""
+COLLAPSE = {"collapse-coverage": ("coverage",)}
+"""Figures of the first page → metrics."""
 
 
 def draw_collapse(summary: Summary, keys: Sequence[str]) -> str:
