@@ -121,7 +121,7 @@ def _list_assets(layer: Any) -> Iterator[str]:
         sets = prim.GetInfo("clips").values() if prim is not None and prim.HasInfo("clips") else ()
         for clips in sets:
             for key in _CLIPS:
-                paths = clips.get(key) or ()
+                paths: Any = clips.get(key) or ()
                 yield from [asset.path for asset in ([paths] if isinstance(paths, Sdf.AssetPath) else paths)]
             if template := str(clips.get(_CLIP_TEMPLATE) or ""):
                 pattern = re.sub("#+", "[0-9]*", glob.escape(template))
