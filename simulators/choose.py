@@ -7,10 +7,12 @@ holds the body up. That is no reason to leave the steps before and after uncorre
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
 
+from selfcorrect.motion.checks.measure import measure
 from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.geometry.filters import maximum_filter1d
 from selfcorrect.motion.geometry.rotations import slerp
@@ -238,10 +240,31 @@ def choose_on_floor(
         moves_feet: Whether feet are moved on purpose, so that they may slide faster.
     """
     chosen = correction if moves_feet else keep_feet_from_worsening(view, correction, correct)
-    depth_m = chosen.after.get("penetration_m", 0.0)
-    if not chosen.accepted or depth_m <= _SUNK_M:
+    if not chosen.accepted or chosen.after.get("penetration_m", 0.0) <= _SUNK_M:
+        return chosen
+    depth_m = _measure_depth_m(chosen)
+    if depth_m <= _SUNK_M:
         return chosen
     return replace(chosen, motion=view.given, failure=Failure(FailureKind.SUNK, value=depth_m, limit=_SUNK_M))
+
+
+def _measure_depth_m(correction: CorrectedMotion) -> float:
+    """Return the mean depth below the ground, without kept stretches.
+
+    Unless the ground is known, each part between cuts and kept stretches is measured on its own: what leads to it may
+    lead to another level.
+    """
+    motion = correction.motion
+    bounds = {0, *correction.takes, len(motion)}
+    is_kept = np.zeros(len(motion), dtype=bool)
+    for first, last in correction.kept_stretches:
+        bounds |= {first, last + 1}
+        is_kept[first : last + 1] = True
+    spans = [span for span in pairwise(sorted(bounds)) if not is_kept[span[0]]]
+    if motion.ground is not None or len(bounds) == 2 or not spans:
+        return correction.after["penetration_m"]
+    depths_m = [measure(motion.frames(*span)).penetration_m for span in spans]
+    return float(np.average(depths_m, weights=[stop - first for first, stop in spans]))
 
 
 def keep_feet_from_worsening(
