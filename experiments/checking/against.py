@@ -47,7 +47,7 @@ _FEWEST_JOINTS = 4
 _FEWEST_FRAMES = 4
 _ROUNDING_S = 1e-6
 
-Rest: TypeAlias = Mapping[str, np.ndarray]
+RestFrames: TypeAlias = Mapping[str, np.ndarray]
 """Place (3,) of each joint at rest, by name."""
 
 
@@ -156,7 +156,7 @@ def compare_files(path: Path, against: Path, reading: Reading) -> Difference:
     return compare_motions(after.motion, before.motion, str(path), str(against), rests)
 
 
-def _get_rest(file: MotionFile) -> Rest | None:
+def _get_rest(file: MotionFile) -> RestFrames | None:
     """Return the places of joints in the rest pose of a file with one motion, if that is not the skeleton's."""
     return file.rests[0] if file.rests else None
 
@@ -166,7 +166,7 @@ def compare_motions(
     before: Motion,
     path: str = "",
     against: str = "",
-    rests: tuple[Rest | None, Rest | None] = (None, None),
+    rests: tuple[RestFrames | None, RestFrames | None] = (None, None),
 ) -> Difference:
     """Return how `after` differs from `before`: see `Difference`.
 
@@ -395,7 +395,7 @@ def _compare_rest(
     after: Skeleton,
     joints_before: Sequence[int],
     joints_after: Sequence[int],
-    rests: tuple[Rest | None, Rest | None],
+    rests: tuple[RestFrames | None, RestFrames | None],
 ) -> tuple[float, str]:
     """Return the largest angle, degrees, between the directions of the same bone at rest, and the bone's joint.
 
@@ -427,7 +427,7 @@ def _compare_rest(
     return float(np.degrees(angles[worst])), before.names[joints[worst]]
 
 
-def _find_rest_places(skeleton: Skeleton, rest: Rest | None) -> np.ndarray:
+def _find_rest_places(skeleton: Skeleton, rest: RestFrames | None) -> np.ndarray:
     """Return the places (J, 3) of joints at rest, NaN where the file does not say."""
     if rest is None:
         return skeleton.rest_positions_m

@@ -97,7 +97,7 @@ class Recording:
 
 
 @dataclass(frozen=True)
-class Batch:
+class ShardBatch:
     """Recordings that a job packs."""
 
     number: int
@@ -167,17 +167,17 @@ def make_shards(task: ShardTask, where: Where) -> ShardSet:
         folder = None if is_address(task.out) else place_of(Path(task.out))
         if jobs:
             run_jobs(jobs, where, "shard", unit="file", folder=folder)
-        return _finish(place, [kept.get(batch.number) or read_record(place, batch) for batch in batches])
+        return _finish(place, [kept.get(batch.number) or read_batch_record(place, batch) for batch in batches])
 
 
-def _find_kept(place: Place, batches: Sequence[Batch], keys: Mapping[int, str]) -> dict[int, BatchRecord]:
+def _find_kept(place: Place, batches: Sequence[ShardBatch], keys: Mapping[int, str]) -> dict[int, BatchRecord]:
     """Return the records of batches that an earlier call has done, by number."""
     files = place.list_files()
     kept = {}
     for batch in batches:
         if batch.record_name in files:
             try:
-                record = read_record(place, batch)
+                record = read_batch_record(place, batch)
             except DamagedError:
                 continue
             if record.is_kept(keys[batch.number], files):
@@ -185,7 +185,7 @@ def _find_kept(place: Place, batches: Sequence[Batch], keys: Mapping[int, str]) 
     return kept
 
 
-def read_record(place: Place, batch: Batch) -> BatchRecord:
+def read_batch_record(place: Place, batch: ShardBatch) -> BatchRecord:
     """Return the record of a batch; DamagedError if it is missing or damaged."""
     with tempfile.TemporaryDirectory(prefix="selfcorrect-") as scratch:
         path = Path(scratch, "record.json")
@@ -257,7 +257,7 @@ class Listing:
         """Return the recordings."""
         return _list_once(self)
 
-    def make_key(self, batch: Batch) -> str:
+    def make_key(self, batch: ShardBatch) -> str:
         """Return a hash of all on which the shards of a batch depend."""
         task = self.task
         recordings = self.recordings()
@@ -275,16 +275,16 @@ def _list_once(listing: Listing) -> list[Recording]:
     return [recording for source in task.sources for recording in list_recordings(source, task)]
 
 
-def cut_batches(recordings: Sequence[Recording]) -> list[Batch]:
+def cut_batches(recordings: Sequence[Recording]) -> list[ShardBatch]:
     """Return the batches of some recordings."""
     batches = []
     sizes = [recording.size for recording in recordings]
     for numbers in group_by_size(range(len(sizes)), sizes.__getitem__, BATCH_BYTES, BATCH_RECORDINGS):
-        batches.append(Batch(len(batches), range(numbers[0], numbers[-1] + 1)))
+        batches.append(ShardBatch(len(batches), range(numbers[0], numbers[-1] + 1)))
     return batches
 
 
-def pack_batch(listing: Listing, batch: Batch, key: str, progress: Progress) -> None:
+def pack_batch(listing: Listing, batch: ShardBatch, key: str, progress: Progress) -> None:
     """Write the shards of a batch, then the record.
 
     Raises:
@@ -312,7 +312,7 @@ def pack_batch(listing: Listing, batch: Batch, key: str, progress: Progress) -> 
         place.send(path, batch.record_name)
 
 
-def _read_batch(listing: Listing, batch: Batch, unread: list[str], progress: Progress) -> Iterator[NamedMotion]:
+def _read_batch(listing: Listing, batch: ShardBatch, unread: list[str], progress: Progress) -> Iterator[NamedMotion]:
     """Yield the motions of a batch; `unread` gets a sentence for each recording that cannot be read."""
     total = len(batch.recordings)
     read = stream_tasks(partial(_read_recording, listing), batch.recordings, get_core_limit())

@@ -168,12 +168,13 @@ class Claim:
     """The expected value or side, for tables."""
     low: float = -math.inf
     high: float = math.inf
-    """The claim holds if the whole interval is between `low` and `high`, and fails if no part is."""
+    """The claim holds if the whole interval is between `low` and `high`, and fails if no part is. NaN, as for an
+    infinite prediction, decides nothing."""
     published: bool = True
     """A claim of the cited papers."""
 
     def __post_init__(self) -> None:
-        if not self.low <= self.high:
+        if self.low > self.high:
             raise SettingError(f"claim {self.statement!r}: expected low ≤ high, got {self.low} and {self.high}")
 
     def check(self, curves: Curves) -> Check:

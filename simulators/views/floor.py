@@ -117,15 +117,18 @@ class MotionOnFloor:
         ground = ObservedGround(level)
         shown_m = ground.for_zero_m
         floor_m = shown_m or 0.0 if self.moves_floor else 0.0
-        notes = list(correction.notes)
-        if shown_m is None and self.moves_floor:
-            notes.append(Note(NoteKind.FLOOR_UNKNOWN, ground.lowest_m))
-        if abs(floor_m) > NOTED_M:
-            notes.append(Note(NoteKind.FLOOR_MOVED, floor_m))
         lowest_m = ground.lowest_m - floor_m
         has_lower_ground = ground.is_shown and ground.is_stood_on and abs(lowest_m) > OTHER_GROUND_M
+        added = []
+        if abs(floor_m) > NOTED_M:
+            added.append(Note(NoteKind.FLOOR_MOVED, floor_m))
         if has_lower_ground:
-            notes.append(Note(NoteKind.LOWEST_GROUND, lowest_m))
+            added.append(Note(NoteKind.LOWEST_GROUND, lowest_m))
+        elif shown_m is None and self.moves_floor:
+            added.append(Note(NoteKind.FLOOR_UNKNOWN, ground.lowest_m))
+        notes = dict.fromkeys(
+            [*correction.notes, *added]
+        )  # a motion may be put at zero twice, as a whole and in a part
         correction = replace(correction, lowest_ground_m=lowest_m if has_lower_ground else None)
         up = UP
         if correction.floor.is_tilted and not self.levels:

@@ -47,7 +47,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 def test_each_example_is_run_here():
     names = {path.stem for path in EXAMPLES.glob("*.py")}
-    assert names == {*SAYS, "corrector_in_the_motion_loop"}
+    assert names == {*SAYS, "corrector_in_the_motion_loop", "several_gpus"}
 
 
 @pytest.mark.slow

@@ -126,7 +126,7 @@ def test_help_names_no_default_that_cannot_be_given(command: str, capsys: pytest
         main([*command.split(), "--help"])
     words = re.sub(r"[\s│]+", " ", capsys.readouterr().out)
     assert not re.search(r"\(default: (None|''|)\)", words)
-    assert "(default: " in words or command in ("data", "demo", "verify")
+    assert "(default: " in words or command in ("data", "demo", "join", "verify")
 
 
 def test_help_wraps_a_text_by_the_width_of_the_terminal(capsys, monkeypatch: pytest.MonkeyPatch) -> None:
