@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 
 from ..core.checks import check_callable, check_count, check_methods, describe_value, explain_arguments
-from ..core.errors import InputError, LoopError, SettingError, TrainingDivergedError
+from ..core.errors import InputError, LoopError, SelfcorrectError, SettingError, TrainingDivergedError
 from ..core.randomness import Stream
 from ..core.samples import Samples, check_drawn
 from ..runtime import global_generators
-from ..runtime.bugs import describe_error, internal_error_traceback
+from ..runtime.bugs import describe_with_place, internal_error_traceback
 from ..runtime.identity import is_of_users
 from ..runtime.stopwatch import Stopwatch
 from .ancestry import Genealogy, Space
@@ -204,7 +204,7 @@ def run_loop(
         LoopError: A generation fails. Earlier generations are kept; a run with a folder as store can be resumed.
     """
     latest = max(store.latest, 0)
-    model = task.model.load_state(store.state(latest) if latest else first.state(0))
+    model = _load_model(task.model, store.state(latest) if latest else first.state(0))
     if latest >= arm.generations:
         return model
     watch = Stopwatch()
@@ -374,10 +374,41 @@ def _fit(
     if len(training) == 0:
         raise InputError("the training set is empty")
     trained = fitting(model, training, steps, stream)
-    for name, tensor in trained.state().items():
+    for name, tensor in _read_state(trained).items():
         if tensor.is_floating_point() and not tensor.isfinite().all():
             raise TrainingDivergedError(f"training left numbers in {name!r} that are not finite (NaN or infinity)")
     return trained
+
+
+def _load_model(model: GenerativeModel, state: dict[str, Tensor]) -> GenerativeModel:
+    """Return the model with a state; LoopError if that fails."""
+    try:
+        return _check_model(model.load_state(state), "load_state")
+    except SelfcorrectError:
+        raise
+    except Exception as error:
+        message = f"the state of the model cannot be loaded: {describe_with_place(error)}"
+        raise LoopError(message, internal_error_traceback(error)) from error
+
+
+def _check_model(model: GenerativeModel, method: str) -> GenerativeModel:
+    """Return the answer of a model's method; InputError if it is no model."""
+    missing = [name for name in ("fit", "sample", "state") if not callable(getattr(model, name, None))]
+    if missing:
+        got = describe_value(model)
+        raise InputError(f"`{method}` of the model returned {got}, expected a model with {', '.join(missing)}")
+    return model
+
+
+def _read_state(trained: GenerativeModel) -> Mapping[str, Tensor]:
+    """Return the state of what training returned; InputError if that is no model or its state cannot be kept."""
+    state: object = _check_model(trained, "fit").state()
+    if not isinstance(state, Mapping):
+        raise InputError(f"`state` of the model returned {describe_value(state)}, expected tensors by name")
+    for name, tensor in state.items():
+        if not isinstance(name, str) or not isinstance(tensor, Tensor):
+            raise InputError(f"`state` of the model has {describe_value(tensor)} as {name!r}, expected a tensor")
+    return state
 
 
 def _evaluate(
@@ -409,7 +440,7 @@ def _phase(watch: Stopwatch, name: str, generation: int, store: Store) -> Iterat
             intact = ""
             if generation and not isinstance(store, MemoryStore):
                 intact = f"; generations up to {generation - 1} are kept and the run can be resumed"
-            message = f"generation {generation} stopped in phase {name!r}: {describe_error(error)}{intact}"
+            message = f"generation {generation} stopped in phase {name!r}: {describe_with_place(error)}{intact}"
             raise LoopError(message, internal_error_traceback(error)) from error
 
 

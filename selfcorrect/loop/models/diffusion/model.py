@@ -337,6 +337,8 @@ class MotionDiffusion(Saveable):
         name = self.config.denoiser
         network = DENOISERS.call(name, nn.Module, self.config, self.frames, self.features, self.classes)
         if DENOISERS.is_added(name):
+            if not any(parameter.requires_grad for parameter in network.parameters()):
+                raise InputError(f"{DENOISERS.title(name)} has no parameters to train")
             network.register_forward_hook(partial(_check_prediction, DENOISERS.title(name)))
         return network.to(self.device)
 
@@ -369,11 +371,17 @@ def _times(values: Tensor, time: int) -> Tensor:
 
 
 def _check_prediction(who: str, network: nn.Module, inputs: tuple[Tensor, ...], predicted: object) -> None:
-    """Raise InputError if a denoiser of another package predicts anything but values of the input's shape."""
+    """Raise InputError if a denoiser of another package predicts anything but numbers of the input's shape, or, while
+    it is trained, numbers that do not depend on its parameters.
+    """
     shape = tuple(inputs[0].shape)
     if not isinstance(predicted, Tensor) or predicted.shape != shape:
         got = tuple(predicted.shape) if isinstance(predicted, Tensor) else describe_value(predicted)
         raise InputError(f"{who} predicted {got}, expected values of shape {shape}")
+    if not predicted.is_floating_point():
+        raise InputError(f"{who} predicted numbers of type {predicted.dtype}, expected {inputs[0].dtype}")
+    if network.training and torch.is_grad_enabled() and not predicted.requires_grad:
+        raise InputError(f"{who} predicted values without gradients: they depend on none of its parameters")
 
 
 def _load(module: nn.Module, name: str, state: dict[str, Tensor]) -> nn.Module:
