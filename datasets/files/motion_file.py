@@ -108,7 +108,7 @@ def check_size(
 ) -> None:
     """Refuse a file with motions that would take more memory than the limit.
 
-    A file of an eighth of that, as recordings are, may have any size.
+    A file of an eighth of that, as recordings are, may take as much memory as the machine has.
 
     Args:
         sizes: Frames and joints of each motion.

@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from robustness.damage import short_walk
 
@@ -109,6 +110,19 @@ def test_limits(value: str, capsys: pytest.CaptureFixture[str], monkeypatch: pyt
     monkeypatch.setenv("SELFCORRECT_UNPACKED_LIMIT_MB", value)
     for words in (["check", "x.bvh"], ["correct", "x.bvh"], ["motion"], ["data", "list"]):
         assert_one_sentence(words, "SELFCORRECT_UNPACKED_LIMIT_MB must be a positive number of megabytes", capsys)
+
+
+@pytest.mark.parametrize("command", [["check"], ["correct", "--kinematic", "-o", "out"]])
+def test_more_frames_than_the_machine_has_memory_for(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("long.npy", np.zeros((1000, 22, 3), dtype=np.float32))
+    monkeypatch.setattr("selfcorrect.storage.files.limits._machine_bytes", lambda: 2**20)
+    monkeypatch.setenv("SELFCORRECT_UNPACKED_LIMIT_MB", "1")
+    assert main([*command, "long.npy"]) == 2
+    printed = capsys.readouterr()
+    assert "would take 10.07 MB of memory" in printed.out + printed.err
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps a folder that is in use")

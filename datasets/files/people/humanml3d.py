@@ -31,6 +31,7 @@ from selfcorrect.motion.inverse_kinematics import fit_body
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.views import to_y_up
 from selfcorrect.storage.files.arrays import read_npy, write_npy
+from selfcorrect.storage.files.limits import check_workable
 from selfcorrect.storage.pickles.numbers import read_pickled_npy
 
 from ..motion_file import MotionFile, check_size, check_within, rate_of, refuse_world
@@ -46,6 +47,7 @@ _LARGEST = 1e12
 def open_npy(path: Path, reading: Reading) -> MotionFile:
     """Open a file of joints (see `joint_sets`) or rows; HumanML3D's have 20 fps unless the reading states another."""
     array = _floats(path)
+    check_workable(path, 8 * array.size, stored=array.nbytes)
     if array.ndim == 2 and array.shape[1] == motionstreamer.COLUMNS:
         return motionstreamer.open_motionstreamer(path, array, reading)
     if array.ndim == 2 and array.shape[1] in rows.ROWS:

@@ -1,6 +1,7 @@
 """Limits on users' files: only regular files are opened, only below the folder, up to a limit of memory."""
 
 import errno
+import math
 import os
 import re
 import stat
@@ -42,14 +43,22 @@ def check_unpacked(what: object, size: float, *, stored: float = 0) -> None:
     """Refuse a file that would take more memory than the limit.
 
     Args:
-        stored: Bytes on disk; a file that grows by no more than eight times may have any size.
+        stored: Bytes on disk; a file that grows by no more than eight times may take as much memory as the machine has.
     """
     limit = unpacked_limit_bytes()
-    if size > limit and size > _MAX_GROWTH * stored:
+    if size > limit and size > min(_MAX_GROWTH * stored, _machine_bytes()):
         raise InputError(
             f"{what}: would take {_format_size(size)} of memory, the limit is {_format_size(limit)}; "
             f"if that is intended, raise {LIMIT_VARIABLE}"
         )
+
+
+def _machine_bytes() -> float:
+    """Return the memory of the machine; infinity where it is not known."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # as on Windows
+        return math.inf
 
 
 class Budget:
