@@ -233,7 +233,7 @@ def rate_physics(codec: FeatureCodec, real: MotionBatch, values: Tensor) -> Tens
 # --- loops ---
 
 
-def run_job(folder: Path, cmu: Path, job: Job) -> tuple[dict[str, Tensor], list[dict[str, float]]]:
+def run_job(folder: Path, cmu: Path, job: Job) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
     """Return the evaluated samples by generation, values (EVALUATED, T, D), and what each generation recorded."""
     torch.set_num_threads(1)
     task, _ = make_task(cmu, replace(job, block="", policy="", corrector="", engine="pybullet"))

@@ -68,15 +68,18 @@ class Scores:
         """Return the arms of a row that were run."""
         return [arm for of, arm in self._rows if of == block]
 
-    def seeds(self, block: str) -> list[int]:
-        """Return the seeds that all arms of a row have finished."""
-        finished = [set(self._rows[block, arm]) for arm in self.arms(block)]
+    def seeds(self, block: str, policy: str = "") -> list[int]:
+        """Return the seeds that all arms of a row have finished, or all of its arms with a policy."""
+        arms = [arm for arm in self.arms(block) if not policy or arm.startswith(f"{policy} ")]
+        finished = [set(self._rows[block, arm]) for arm in arms]
         return sorted(set.intersection(*finished)) if finished else []
 
     def values(self, block: str, arm: str, key: str, generation: str = LAST) -> np.ndarray:
         """Return a score (seeds,) of the seeds that all arms have finished."""
         rows = self._rows[block, arm]
-        return np.array([float(rows[seed][generation].get(key) or np.nan) for seed in self.seeds(block)])
+        policy = arm.partition(" ")[0] if block == "ratios" and " " in arm else ""
+        seeds = self.seeds(block, policy)
+        return np.array([float(rows[seed][generation].get(key) or np.nan) for seed in seeds])
 
     def real(self, block: str, key: str, corrector: str = "") -> np.ndarray:
         """Return a score (seeds,) of fresh real windows, or of these after a corrector."""
@@ -170,21 +173,21 @@ def make_split_table(scores: Scores) -> str:
 
 
 def make_ratio_table(scores: Scores) -> str:
-    """Return the mission's table: corrected beside uncorrected loops by ratio, after ten generations."""
+    """Return corrected beside uncorrected loops by ratio, after ten generations, over the seeds that are finished."""
     keys = ("fid_kinematic", "penetration_mm", "skate_m_s", "coverage")
     rows = []
     for policy, title in RATIOS.items():
         block = "main" if policy == "replace" else "ratios"
-        if f"{policy} physics" not in scores.arms(block) or not scores.seeds(block):
+        if f"{policy} physics" not in scores.arms(block):
             continue
-        cells = []
+        cells = [str(len(scores.seeds(block, policy)))]
         for key in keys:
             pair = [scores.values(block, f"{policy} {corrector}", key).mean() for corrector in ("none", "physics")]
             cells.append(" / ".join(f"{value:.{digits_of(key)}f}" for value in pair))
         rows.append([title, *cells])
     baseline = [f"{scores.values('main', 'real', key).mean():.{digits_of(key)}f}" for key in keys]
-    rows.insert(0, ["real data only", *baseline])
-    return make_table(["training set", *(title_of(key) for key in keys)], rows)
+    rows.insert(0, ["real data only", str(len(scores.seeds("main"))), *baseline])
+    return make_table(["training set", "seeds", *(title_of(key) for key in keys)], rows)
 
 
 def make_primary(scores: Scores) -> str:
@@ -203,7 +206,7 @@ def make_other_table(scores: Scores) -> str:
         seeds = len(scores.seeds(block))
         for arm in scores.arms(block):
             policy, _, corrector = arm.partition(" ")
-            if corrector != "physics" or f"{policy} none" not in scores.arms(block) or seeds < 2:
+            if block == "ratios" or corrector != "physics" or f"{policy} none" not in scores.arms(block) or seeds < 2:
                 continue
             differences = compare(scores, block, arm, f"{policy} none", keys)
             cells = [format_interval(mean_interval(differences[key]), digits_of(key)) for key in keys]
