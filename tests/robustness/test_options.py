@@ -50,7 +50,7 @@ READING = {
     "body_model": ("a.npz", "", "--body-model model.npz"),
     "floor": ("a.bvh", "", "--floor -0.3"),
     "drop": ("a.bvh", "", "--drop"),
-    "profile": ("a.bvh", "", "--profile profile.json"),
+    "profile": ("a.bvh", "--verbose", "--profile profile.json"),
     "allow_pickle": ("a.npz", "--body-model model.pkl", "--allow-pickle"),
     "ground": ("a.bvh", "", "--ground ground.json"),
 }
@@ -250,8 +250,8 @@ OTHERS = {
 }  # fmt: skip
 """Lines in which each other option of a command matters, and the option with a value."""
 
-UNTRIED = {"--workers"}
-"""An option on which no result depends, and one that is only for runs."""
+UNTRIED = {"--workers", "--runner", "--runner-options"}
+"""Options on which no result depends."""
 
 
 @pytest.mark.parametrize("command", OTHERS)
