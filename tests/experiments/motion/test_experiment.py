@@ -196,8 +196,8 @@ def test_another_config_in_the_same_folder_is_refused_with_the_difference(finish
     assert "Traceback" not in repeated.stderr
 
 
-TIMED = ("timings.json", "summary.json")
-"""They hold how long a run took."""
+TIMED = ("timings.json", "summary.json", "machines.json")
+"""They hold when and where a run took place, and how long it took."""
 
 
 def results_of(folder: Path) -> dict[str, bytes]:
