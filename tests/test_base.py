@@ -154,7 +154,7 @@ def test_pages_that_name_only_the_base_run_in_the_base(tmp_path: Path) -> None:
         if "torch" in list_missing(text):
             programs[page.stem] = "\n".join(block[1] for block in CODE.finditer(text))
             (tmp_path / page.stem).mkdir()
-    assert len(programs) >= 3
+    assert len(programs) >= 2
     process = run(PAGES_IN_TURN, json.dumps(programs), str(tmp_path))
     assert process.returncode == 0, process.stderr
 

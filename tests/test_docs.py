@@ -640,6 +640,9 @@ def test_experiments_of_a_page_run(name: str, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))}
     modules = MODULE.findall(text)
     (tmp_path / "my_module.py").write_text(modules[0] if modules else CORRECTORS, encoding="utf-8")
+    for block in BLOCK.findall(text):
+        if name_of_file := re.match(r"# (\w+\.py)\n", block):
+            (tmp_path / name_of_file[1]).write_text(block, encoding="utf-8")
     for file, content in YAML.findall(text):
         (tmp_path / file).write_text(content, encoding="utf-8")
         (tmp_path / "my_digits.py").write_text("\n\n".join(BLOCK.findall(text)) + SHARPEN, encoding="utf-8")
