@@ -61,6 +61,8 @@ PAGES = {
 @pytest.mark.parametrize("lines", [BASE, LOOPS, PAGES], ids=["base", "loops", "pages"])
 def test_nothing_is_loaded_before_it_is_needed(lines: dict[str, tuple[str, set[str]]]) -> None:
     """The lines of a program run one after the other: each has what the lines before it loaded, too."""
+    if lines is not BASE:
+        pytest.importorskip("torch")
     loaded = modules_after_each([*lines])
     assert len(loaded) == len(lines)
     for (line, (needed, refused)), modules in zip(lines.items(), loaded, strict=True):

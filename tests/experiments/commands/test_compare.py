@@ -97,6 +97,7 @@ def test_a_file_gives_the_options_of_motion(folder: Path) -> None:
 def test_what_means_nothing_is_refused_in_a_sentence(
     command: str, text: str, message: str, folder: Path, says: Says
 ) -> None:
+    pytest.importorskip("yaml")
     (folder / "mine.yaml").write_text(text)
     error = says(command, "mine.yaml", code=2)
     assert message in error

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -85,7 +86,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.chdir(folder)
         for name in ("clips/a.bvh", "clips/b.npz", "copy/a.bvh"):
             save_motion(name, made_motion("walk", frames=12))
-        assert main(["data", "shard", "clips", "-o", "shards", "--motions-per-shard", "3"]) == 0
+        if find_spec("pyarrow"):
+            assert main(["data", "shard", "clips", "-o", "shards", "--motions-per-shard", "3"]) == 0
+        else:  # the base writes no shards
+            Path("shards").mkdir()
     (folder / "empty").mkdir()
     (folder / "opensim").mkdir()
     (folder / "opensim" / "a.mot").write_text("Coordinates")

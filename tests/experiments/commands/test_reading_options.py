@@ -65,6 +65,7 @@ def test_checks_judge_what_reading_says(folder: Path, command: list[str], capsys
 
 
 def test_stats_and_shards_read_as_they_are_told(folder: Path, says: Says) -> None:
+    pytest.importorskip("pyarrow")
     says("data shard a.bvh -o shards", *TURNED)
     (motion,) = sc.load_motions(folder / "shards")
     expected = sc.load_motion(folder / "a.bvh", sc.Reading(up="z!", metres_per_unit=0.02))

@@ -51,18 +51,19 @@ def test_a_server_that_is_killed_while_workers_start_gives_one_clear_error_and_t
     connect = forkserver.connect_to_new_process
 
     def kill_after_connecting(handles: Sequence[int]) -> object:
-        server.ensure_running()
-        pid = server._forkserver_pid
         os.kill(pid, signal.SIGSTOP)
         ends = connect(handles)
         os.kill(pid, signal.SIGKILL)
         return ends
 
     processes._drop_executors()
+    server.ensure_running()
+    pid = server._forkserver_pid
     monkeypatch.setattr(forkserver, "connect_to_new_process", kill_after_connecting)
     with pytest.raises(WorkerError, match="while they were started"):
         map_tasks(abs, [-1, -2], 2)
     monkeypatch.undo()
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # else the next call may meet a server that is just dying
     assert map_tasks(abs, [-1, -2], 2) == [1, 2]
 
 
