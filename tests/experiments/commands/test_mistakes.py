@@ -102,11 +102,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_mistake_is_one_sentence_and_changes_nothing(
     line: str, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    if "shards" in line:
+        pytest.importorskip("pyarrow")
+    expected = MISTAKES[line] if find_spec("torch") else f"{MISTAKES[line]}|needs the extra"  # the base may ask first
     monkeypatch.chdir(place)
     before = bytes_of(place)
     assert main(shlex.split(line)) == 2
     error = capsys.readouterr().err
-    assert re.search(MISTAKES[line], error)
+    assert re.search(expected, error)
     assert all(line.startswith("selfcorrect: ") for line in error.splitlines())
     assert bytes_of(place) == before
 
