@@ -97,5 +97,5 @@ def score_references(
 
 def _score(task: MotionTask, samples: Samples) -> dict[str, float]:
     batch = task.codec.decode(samples.values)
-    labels = samples.labels.numpy()
+    labels = task.data_labels[samples.labels].numpy()
     return task.evaluator.evaluate(batch, labels) | task.score_windows(batch, labels)

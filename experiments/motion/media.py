@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from selfcorrect.core.samples import Samples
@@ -73,8 +74,9 @@ class _Showcase:
     @property
     def labels(self) -> torch.Tensor:
         """The labels of the motions, the same in every clip."""
-        count = len(self.task.data.training.label_names)
-        return torch.linspace(0, count - 1, min(SHOWN, count)).round().long()
+        _, conditions = np.unique(self.task.data_labels, return_index=True)  # one for each label of the data
+        count = len(conditions)
+        return torch.from_numpy(conditions)[torch.linspace(0, count - 1, min(SHOWN, count)).round().long()]
 
     @property
     def folder(self) -> Path:
@@ -82,7 +84,7 @@ class _Showcase:
         return self.run.root / "samples" / f"{self.run.task}-seed-{self.run.seed}"
 
     def name_labels(self, labels: torch.Tensor) -> list[str]:
-        return [self.task.data.training.label_names[int(label)] for label in labels]
+        return [self.task.data.training.label_names[int(self.task.data_labels[label])] for label in labels]
 
     def draw_samples(self, labels: torch.Tensor, arm: ArmSettings, generation: int) -> list[Motion]:
         """Sample the model of a generation of an arm for labels with fixed noise."""

@@ -275,6 +275,7 @@ def _paper_row(real_count: int) -> PresetRow:
         frames=40,
         fps=20.0,
         representation="humanml3d",
+        labels="window",
         initial_steps={"paper": initial_steps},
         steps={"paper": steps},
     )

@@ -82,5 +82,5 @@ def _evaluate_again(
 
 def _score_samples(task: MotionTask, samples: Samples) -> dict[str, float]:
     batch = task.codec.decode(samples.values)
-    labels = samples.labels.numpy()
+    labels = task.data_labels[samples.labels].numpy()
     return task.evaluator.evaluate(batch, labels) | task.score_windows(batch, labels)

@@ -33,6 +33,7 @@ else:
 
 SimulationName: TypeAlias = Literal["fast", "fine"]
 """Names in `selfcorrect.simulators.presets.SIMULATIONS`, which takes long to import."""
+Labels: TypeAlias = Literal["data", "window"]
 KeptModels: TypeAlias = Literal["all", "samples", "sampling"]
 
 BUILT_IN_DATA = ("deepmimic",)
@@ -54,6 +55,7 @@ USUAL = {
     "generator": (),
     "start_from": (),
     "representation": "features",
+    "labels": "data",
     "feasibility_count": FEASIBILITY_COUNT,
     "simulation": "fine",
     "training": "plain",
@@ -104,6 +106,9 @@ class MotionSettings:
     representation: Literal["features", "humanml3d"] = "features"
     """Columns that the networks learn: features, root and rotations of the body; or humanml3d, HumanML3D's 263 columns.
     Of these 67 make the motion, so that the columns of a sample can contradict each other."""
+    labels: Labels = "data"
+    """What the model is conditioned on: labels of the data, or a label for each training window, as a caption of its
+    own."""
     evaluate_corrected: bool = False
     """Also evaluate each arm's samples after correction, as people would use them who correct a model's output, against
     corrected real windows."""
@@ -132,6 +137,9 @@ class MotionSettings:
         self._check_counts()
         for denoiser, arms in self.arms.items():
             _check_arms(arms, None if self.generator else preset(denoiser).config)
+        check_choice("labels", self.labels, get_args(Labels))
+        if self.labels == "window" and self.start_from:
+            raise SettingError("--labels window needs training windows, and --start-from replaces them; leave one out")
         if len(self.start_from) not in (0, 2):
             raise SettingError(f"start-from takes a run folder and an arm, got {' '.join(self.start_from)!r}")
         if not self.data:

@@ -8,6 +8,7 @@ from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
+from scipy.spatial.distance import cdist
 from torch import Tensor
 
 from selfcorrect.core.errors import InputError, SettingError
@@ -71,6 +72,8 @@ class MotionTask(Task):
     data: MotionData
     fresh: Samples
     evaluator: MotionEvaluator
+    data_labels: Tensor
+    """The data's label (classes,) int64 of each label that the model is conditioned on."""
 
     @property
     def fresh_source(self) -> FreshSource:
@@ -194,20 +197,26 @@ class MotionParts:
         """Return the task that the arms of a denoiser share."""
         data = self.data
         codec = CODECS[self.settings.representation].fit(data.training.batch)
-        real = as_samples(data.training, codec)
+        real, fresh = as_samples(data.training, codec), as_samples(data.fresh, codec)
+        data_labels = torch.arange(len(data.training.label_names))
         if data.start is not None:
             motions, labels = data.start
             real = Samples.real(codec.encode(motions), labels)
+        elif self.settings.labels == "window":
+            data_labels = real.labels
+            real = Samples.real(real.values, torch.arange(len(real)))
+            fresh = Samples.real(fresh.values, _nearest_windows(self.evaluator, data.training, data.fresh))
         return MotionTask(
-            model=self.make_model(denoiser, real, len(data.training.label_names), sharing),
+            model=self.make_model(denoiser, real, len(data_labels), sharing),
             real=real,
-            evaluate=_make_evaluation(self.settings, codec, self.evaluator, data.training),
+            evaluate=_make_evaluation(self.settings, codec, self.evaluator, data.training, data_labels),
             initial_steps=self.settings.initial_steps[denoiser],
             space=lambda values: self.evaluator.geometric(codec.decode(values)),
             codec=codec,
             data=data,
-            fresh=as_samples(data.fresh, codec),
+            fresh=fresh,
             evaluator=self.evaluator,
+            data_labels=data_labels,
         )
 
     def make_model(self, denoiser: str, real: Samples, classes: int, sharing: Sharing) -> GenerativeModel:
@@ -281,21 +290,34 @@ def as_samples(windows: Windows, codec: FeatureCodec) -> Samples:
     return Samples.real(codec.encode(windows.batch), torch.from_numpy(windows.labels))
 
 
+def _nearest_windows(evaluator: MotionEvaluator, training: Windows, others: Windows) -> Tensor:
+    """Return the row (M,) of the nearest training window of other windows, with the same label if there is one."""
+    vectors = evaluator.geometric(others.batch)
+    known = evaluator.geometric(training.batch)
+    labels = np.where(np.isin(others.labels, training.labels), others.labels, -1)
+    rows = np.empty(len(labels), dtype=np.int64)
+    for label in np.unique(labels):
+        inside = labels == label
+        candidates = np.flatnonzero(training.labels == label) if label >= 0 else np.arange(len(known))
+        rows[inside] = candidates[cdist(vectors[inside], known[candidates]).argmin(axis=1)]
+    return torch.from_numpy(rows)
+
+
 def _make_evaluation(
-    settings: MotionSettings, codec: FeatureCodec, evaluator: MotionEvaluator, training: Windows
+    settings: MotionSettings, codec: FeatureCodec, evaluator: MotionEvaluator, training: Windows, data_labels: Tensor
 ) -> Callable[[Candidate], Mapping[str, float]]:
     """Evaluate raw samples, and in a separate series the same samples after the arm's correction."""
 
     def evaluate(candidate: Candidate) -> dict[str, float]:
         samples = candidate.samples(settings.evaluated_count)
         batch = codec.decode(samples.values)
-        labels = samples.labels.numpy()
+        labels = data_labels[samples.labels].numpy()
         scores = evaluator.evaluate(batch, labels)
         scores |= novelty_of_samples(evaluator, training, batch, labels)
         corrected = candidate.correct(samples) if settings.evaluate_corrected else None
         if corrected is not None:
             corrected_batch = codec.decode(corrected.samples.values)
-            corrected_scores = evaluator.evaluate(corrected_batch, corrected.samples.labels.numpy())
+            corrected_scores = evaluator.evaluate(corrected_batch, data_labels[corrected.samples.labels].numpy())
             scores |= {CORRECTED + name: value for name, value in corrected_scores.items()}
         return scores
 

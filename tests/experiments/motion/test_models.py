@@ -1,16 +1,20 @@
 """An arm's models are sampled as the arm has it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import streams
+from selfcorrect.experiments.motion.presets import PRESETS
 from selfcorrect.experiments.motion.settings import MotionSettings
 from selfcorrect.experiments.motion.task import MotionTask, motion_task, trained_model
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.loop.models.diffusion.model import MotionDiffusion
-from selfcorrect.loop.run import train_first_generation
+from selfcorrect.loop.models.resampling import RealDraws
+from selfcorrect.loop.run import Candidate, train_first_generation
 from selfcorrect.loop.store.folder_store import FolderStore
 
 ANCESTRAL = ArmSettings("replace", sampler="ddim", eta=1.0)
@@ -37,3 +41,29 @@ def test_a_model_is_sampled_as_its_arm_says(first: tuple[MotionTask, Path]) -> N
     assert (ancestral.config.sampler, ancestral.config.eta) == ("ddim", 1.0)
     labels = torch.zeros(3, dtype=torch.long)
     assert not torch.equal(usual.sample(labels, streams(1)), ancestral.sample(labels, streams(1)))
+
+
+def test_a_label_for_each_window() -> None:
+    settings = replace(PRESETS["quick"], real_count=32, evaluated_count=32)
+    by_label, by_window = (
+        motion_task(replace(settings, labels=labels), "patch-mixer", streams(0)) for labels in ("data", "window")
+    )
+    assert by_window.real.labels.tolist() == list(range(32))
+    assert torch.equal(by_window.real.values, by_label.real.values)
+    assert torch.equal(by_window.data_labels, by_label.real.labels)
+    known = torch.isin(by_label.fresh.labels, by_label.real.labels)
+    assert torch.equal(by_window.data_labels[by_window.fresh.labels][known], by_label.fresh.labels[known])
+    model = by_window.model.fit(by_window.real, 1, streams(0).child("train"))
+    assert model.sample(torch.tensor([31]), streams(0)).shape == by_window.real.values[:1].shape
+
+
+def test_labels_of_windows_are_scored_by_the_labels_of_the_data() -> None:
+    settings = replace(PRESETS["quick"], labels="window", real_count=32, evaluated_count=32)
+    task = motion_task(settings, "patch-mixer", streams(0))
+    real = Candidate(0, RealDraws(task.real), None, task.real, streams(0).child("evaluate"))
+    scores = task.evaluate(real)
+    windows = task.data.training
+    expected = task.evaluator.evaluate(windows.batch, windows.labels)
+    assert scores["within_label_ratio"] == pytest.approx(expected["within_label_ratio"], rel=0.5)
+    with pytest.raises(SettingError, match="start-from"):
+        replace(settings, start_from=("runs/first", "replace+none"))

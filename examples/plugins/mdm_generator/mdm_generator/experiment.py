@@ -138,6 +138,7 @@ class PublishedParts:
             data=self.data,
             fresh=self.fresh,
             evaluator=replace(self.evaluator, frames_of=field),
+            data_labels=torch.arange(len(self.real) + len(self.fresh)),
             field=field,
         )
 
