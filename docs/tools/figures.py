@@ -30,6 +30,7 @@ from tables import SUMMARIES
 
 from selfcorrect.experiments.motion.presets import select_controls
 from selfcorrect.experiments.studies.summary import Summary
+from selfcorrect.runtime.stopwatch import PROCESSOR
 from selfcorrect.statistics import Interval, holm, jackknife_ratio, mean_interval
 
 FIGURE = re.compile(r"([+−]?)(\d+(?:\.(\d+))?)( %)?( \[[^]<]*\]| ± [\d.]+)?<!-- (\w[^>]*: [^>]*) -->")
@@ -93,7 +94,11 @@ def _find_arm(run: Summary, arm: str, metric: str, generation: str = "late", hal
         (denoiser,) = run.arms
         curves = arms_by_name(run, denoiser)[arm.replace("ancestral", ANCESTRAL)]
         if metric == "seconds":
-            parts = [values for key, values in curves.values.items() if key.startswith("seconds_")]
+            parts = [
+                values
+                for key, values in curves.values.items()
+                if key.startswith("seconds_") and key != f"seconds_{PROCESSOR}"
+            ]
             curves = replace(curves, values={metric: np.sum(np.nan_to_num(parts), axis=0)})
         if generation == "distance":
             values = np.abs(average_late(curves, metric) - _find_arm(run, REAL, metric))

@@ -131,7 +131,7 @@ def all_runs(summaries: Mapping[str, Summary]) -> str:
     for name, summary in summaries.items():
         record = summary.made
         version = record.get("packages", {}).get("selfcorrect", "")
-        hours = f"{record['core_hours']:.2g}"
+        hours = f"{record['core_hours']:.2g}" if "core_hours" in record else ""
         rows.append([name, f"`{summary.command}`", hours, record["processor"], record["date"], version])
     return make_table(["experiment", "command", "core-hours", "processor", "date", "version"], rows)
 

@@ -37,10 +37,11 @@ from split_tables import (
 )
 from tables import SUMMARIES
 
+from selfcorrect.core.errors import InputError
 from selfcorrect.experiments.motion.presets import select_controls
 from selfcorrect.experiments.studies.arms import ArmSettings
 from selfcorrect.experiments.studies.figures import looks, opening_curves
-from selfcorrect.experiments.studies.summary import Summary, join_summaries, read_summary, write_summary
+from selfcorrect.experiments.studies.summary import COMMIT, Summary, join_summaries, read_summary, write_summary
 from selfcorrect.motion.measures.metrics import find_metric
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -100,14 +101,20 @@ FREE = ("--out", "--workers", "--keep", "--wandb", "--runner")
 """Options, each with a value, that change no result."""
 
 
-def join_runs(runs: Sequence[Summary]) -> Summary:
+def join_runs(runs: Sequence[Summary], *, different_code: bool = False) -> Summary:
     """Return a summary of all runs, whose command leaves out options that change no result, such as the folder."""
-    summary = join_summaries(runs)
+    summary = join_summaries(runs, different_code=different_code)
     if len(runs) == 1:
         return replace(summary, command=remove_options(summary.command, FREE))
     seeds = f"--seeds {summary.seeds}" + (f" --first-seed {summary.first_seed}" if summary.first_seed else "")
     command = remove_options(summary.command, (*FREE, "--seeds", "--first-seed"))
     return replace(summary, command=f"{command} {seeds}")
+
+
+def require_commit(name: str, summary: Summary) -> None:
+    """Raise InputError if a summary that is to be kept does not record the commit that made it."""
+    if not summary.made.get(COMMIT) and not summary.made.get("git_commits"):
+        raise InputError(f"{name}: the run records no git commit; run it in a clone, or name the commit by --commit")
 
 
 def remove_options(command: str, options: Sequence[str]) -> str:
@@ -125,18 +132,22 @@ def read_all() -> dict[str, Summary]:
 def main(
     name: Annotated[str, tyro.conf.Positional] = "",
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional] = (),
-    core_hours: float | None = None,
+    commit: str = "",
+    different_code: bool = False,
 ) -> None:
     """Make tables, figures and pages; with NAME and RUNS keep the summary of those runs under that name first.
 
-    A run is its folder, or a summary that was kept of it. core_hours: processor time of those runs, where the machine
-    was shared and the seconds that they counted are not it.
+    Args:
+        runs: Run folders, or kept summaries of runs.
+        commit: Commit of the code that made the runs, if it ran outside of its repository and recorded none.
+        different_code: Join runs although different versions or commits made them.
     """
     if name and runs:
         files = [run / "summary.json" if run.is_dir() else run for run in runs]
-        summary = join_runs([read_summary(file) for file in files])
-        if core_hours is not None:
-            summary = replace(summary, made={**summary.made, "core_hours": core_hours})
+        summary = join_runs([read_summary(file) for file in files], different_code=different_code)
+        if commit:
+            summary = replace(summary, made={**summary.made, COMMIT: commit})
+        require_commit(name, summary)
         write_summary(SUMMARIES / f"{name}.json", summary)
     summaries = read_all()
     for figure, keys in COLLAPSE.items():

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
+from selfcorrect.core.checks import count_noun
 from selfcorrect.core.errors import DamagedError, InputError
 from selfcorrect.loop.store.run_folder import (
     CONFIG,
@@ -52,10 +53,17 @@ class Verification:
         damaged = len(self.damage) or "none"
         lines = [f"{self.files} files looked at{f' ({counts})' if counts else ''}; {damaged} of them damaged"]
         if self.unread:
-            listed = [f"  {name}" for name in self.unread[:_LISTED]]
-            more = [f"  and {len(self.unread) - _LISTED} more"] if len(self.unread) > _LISTED else []
-            lines += ["not looked at, because no digest of it is recorded:", *listed, *more]
+            lines += ["not looked at, because no digest is recorded:", *self._list_unread()]
         return "\n".join(lines)
+
+    def _list_unread(self) -> list[str]:
+        """Return a line for each file without a digest, and a line for each folder of W&B, whose files W&B checks."""
+        of_wandb = Counter(_wandb_folder(name) for name in self.unread)
+        others = [name for name in self.unread if not _wandb_folder(name)]
+        lines = [f"  {name}" for name in others[:_LISTED]]
+        if len(others) > _LISTED:
+            lines.append(f"  and {len(others) - _LISTED} more")
+        return [*lines, *(f"  {folder}/ ({count_noun(n, 'file')} of W&B)" for folder, n in of_wandb.items() if folder)]
 
 
 def verify(address: str | Path, shown_as: str = "") -> Verification:
@@ -80,6 +88,12 @@ def verify(address: str | Path, shown_as: str = "") -> Verification:
     counts = Counter(kind for _, _, kind in checks if kind)
     unread = tuple(path.relative_to(folder).as_posix() for path in paths if str(path) not in faults)
     return Verification(len(faults), dict(counts), tuple(filter(None, faults.values())), unread)
+
+
+def _wandb_folder(name: str) -> str:
+    """Return the folder of W&B that holds a file, "" for a file of anything else."""
+    parts = name.split("/")
+    return "/".join(parts[: parts.index("wandb") + 1]) if "wandb" in parts[:-1] else ""
 
 
 def _files_below(folder: Path) -> Iterator[Path]:

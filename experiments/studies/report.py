@@ -23,6 +23,7 @@ from selfcorrect.motion.measures.metrics import Metric
 from selfcorrect.motion.pictures.player import SCENE_MARK
 from selfcorrect.motion.pictures.player import TEMPLATE as PLAYER
 from selfcorrect.runtime.software import describe_environment
+from selfcorrect.runtime.stopwatch import PROCESSOR
 from selfcorrect.storage.files.digests import check_listing, find_listing, write_listing
 from selfcorrect.storage.files.writing import write_atomically
 
@@ -247,7 +248,7 @@ def write_report(
     if mixture := describe_mixture(machines):
         outcome = replace(outcome, remarks=(*outcome.remarks, mixture))
     rows = [row for run in runs for arm in study.arms(run.task) for row in make_rows(study, run, arm)]
-    summary = _summary(outcome, page.settings, seconds_by_phase(curves), count_machines(machines))
+    summary = _summary(outcome, page.settings, count_machines(machines))
     write_json_lines(folder / METRICS, rows)
     write_summary(folder / SUMMARY_FILE, summary)
     write_atomically(folder / "metrics.csv", summary.to_csv())
@@ -291,11 +292,11 @@ def _list_media(folder: Path) -> set[Path]:
     return {path for path in paths if folder / "samples" in path.parents}
 
 
-def _summary(
-    outcome: Outcome, settings: Mapping[str, object], spent_s: Mapping[str, float], jobs_by_machine: Mapping[str, int]
-) -> Summary:
-    hours = sum(spent_s.values()) / 3600
-    origin = {"date": datetime.now(UTC).date().isoformat(), **({"core_hours": round(hours, 3)} if hours else {})}
+def _summary(outcome: Outcome, settings: Mapping[str, object], jobs_by_machine: Mapping[str, int]) -> Summary:
+    origin: dict[str, Any] = {"date": datetime.now(UTC).date().isoformat()}
+    hours = find_core_hours(outcome.curves)
+    if hours is not None:
+        origin["core_hours"] = round(hours, 3)
     arms = {task: tuple(arms.values()) for task, arms in outcome.curves.items()}
     made = {**origin, **machine(), **describe_environment()}
     if len(jobs_by_machine) > 1:
@@ -310,6 +311,17 @@ def seconds_by_phase(curves: Mapping[str, Mapping[ArmSettings, ArmCurves]]) -> d
         seconds = [arm.values.get(f"seconds_{phase}", 0.0) for arms in curves.values() for arm in arms.values()]
         spent_s[phase] = sum(float(np.nansum(values)) for values in seconds)
     return spent_s
+
+
+def find_core_hours(curves: Mapping[str, Mapping[ArmSettings, ArmCurves]]) -> float | None:
+    """Return the processor time of all generations in hours, None if some generation did not record it."""
+    total_s = 0.0
+    for arm in [arm for arms in curves.values() for arm in arms.values()]:
+        processor_s = arm.values.get(f"seconds_{PROCESSOR}")
+        if processor_s is None or (np.isnan(processor_s) & ~np.isnan(arm.values["seconds_else"])).any():
+            return None
+        total_s += float(np.nansum(processor_s))
+    return total_s / 3600
 
 
 # --- a study that is under way ----------------------------------------------------------------------------------------

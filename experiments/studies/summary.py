@@ -26,6 +26,8 @@ from selfcorrect.storage.files.writing import write_atomically
 from .results import ArmCurves
 
 FORMAT = 1
+COMMIT = "git_commit"
+"""Key of the commit of the code in `Summary.made`; null if the code was not in a repository."""
 _DIGITS = 5
 ROUNDING_OF_SUMMARIES = 10.0 ** (1 - _DIGITS)
 """Share of a value of a summary that may be rounding."""
@@ -38,7 +40,7 @@ class Summary:
     command: str
     """The command that repeats the experiment."""
     made: Mapping[str, Any]
-    """Date, machine and duration."""
+    """Date, machine, processor time, versions and the commit of the code."""
     settings: Mapping[str, Any]
     """All settings, as JSON values."""
     arms: Mapping[str, tuple[ArmCurves, ...]]
@@ -156,10 +158,19 @@ def _match_floors(tasks: Iterable[str], floors: Mapping[str, object]) -> dict[st
     return {task: title for task in tasks for title in titles if title.endswith(f", {task}")}
 
 
-def join_summaries(summaries: Sequence[Summary]) -> Summary:
-    """The summary of all seeds of runs that differ in nothing else, such as a run on each of several machines. Dates
-    are of the last run, hours of all runs, all else is as in the first. InputError where settings or what was measured
-    differ, or seeds do not follow each other.
+def join_summaries(summaries: Sequence[Summary], *, different_code: bool = False) -> Summary:
+    """Join runs of different seeds, such as a run on each of several machines.
+
+    Args:
+        summaries: Runs whose seeds follow each other.
+        different_code: Also join runs of different versions or commits. All commits are then listed.
+
+    Returns:
+        The summary of all seeds. The date is that of the last run, core hours are summed, and everything else is that
+        of the first run.
+
+    Raises:
+        InputError: Settings, measured quantities or code differ, or seeds do not follow each other.
     """
     runs = sorted(summaries, key=lambda summary: summary.first_seed)
     first = runs[0]
@@ -168,11 +179,19 @@ def join_summaries(summaries: Sequence[Summary]) -> Summary:
             raise InputError(f"seeds from {after.first_seed}: expected the settings of seed {first.first_seed}")
         if after.first_seed != (expected := before.first_seed + before.seeds):
             raise InputError(f"seeds from {after.first_seed}: expected seeds that go on from {expected}")
-    origin = {
-        **first.made,
-        "date": max(run.made["date"] for run in runs),
-        "core_hours": round(sum(run.made["core_hours"] for run in runs), 3),
-    }
+        if (code := _describe_code(after)) != (code_of_first := _describe_code(first)) and not different_code:
+            raise InputError(
+                f"seeds from {after.first_seed}: made by {code}, expected {code_of_first} as of seed "
+                f"{first.first_seed}; run these seeds again, or pass different_code"
+            )
+    origin = {**first.made, "date": max(run.made["date"] for run in runs)}
+    origin.pop("core_hours", None)
+    if all("core_hours" in run.made for run in runs):
+        origin["core_hours"] = round(sum(run.made["core_hours"] for run in runs), 3)
+    commits = list(dict.fromkeys(run.made.get(COMMIT) for run in runs))
+    if len(commits) > 1:
+        origin[COMMIT] = None
+        origin["git_commits"] = commits
     settings = {**first.settings, "seeds": sum(run.seeds for run in runs)}
     arms = {}
     for name, group in first.arms.items():
@@ -183,6 +202,12 @@ def join_summaries(summaries: Sequence[Summary]) -> Summary:
         arms[name] = tuple(joined)
     floors = {title: _concatenate_values([run.floors[title] for run in runs]) for title in first.floors}
     return Summary(first.command, origin, settings, arms, floors, first.floor_of)
+
+
+def _describe_code(summary: Summary) -> str:
+    """Return the version and the commit of the code that made a summary."""
+    version = summary.made.get("packages", {}).get("selfcorrect", "of unknown version")
+    return f"selfcorrect {version}, commit {summary.made.get(COMMIT) or 'unknown'}"
 
 
 def _same(summary: Summary) -> tuple[Any, ...]:

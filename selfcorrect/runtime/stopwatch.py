@@ -5,6 +5,23 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+PROCESSOR = "processor"
+"""Key of the processor time beside the phases, whose seconds are wall time."""
+
+_others_s = 0.0
+"""Processor time of other processes that worked for this one."""
+
+
+def add_processor_time(seconds: float) -> None:
+    """Count the processor time of another process that worked for this one."""
+    global _others_s
+    _others_s += seconds
+
+
+def processor_time_s() -> float:
+    """Return the processor time of this process and of those that worked for it, in s."""
+    return time.process_time() + _others_s
+
 
 class Stopwatch:
     """Seconds per phase; a nested phase counts only for itself, and time outside phases for "else"."""
@@ -13,6 +30,7 @@ class Stopwatch:
         self._seconds: dict[str, float] = defaultdict(float)
         self._phase = "else"
         self._since = time.perf_counter()
+        self._processor_since_s = processor_time_s()
 
     def _switch(self, phase: str) -> str:
         time_s = time.perf_counter()
@@ -31,8 +49,10 @@ class Stopwatch:
             self._switch(outer)
 
     def lap(self) -> dict[str, float]:
-        """Return the seconds per phase since the last lap."""
+        """Return the wall time per phase and the processor time since the last lap, in s."""
         self._switch(self._phase)
-        seconds = self._seconds
+        processor_s = processor_time_s()
+        seconds = {**self._seconds, PROCESSOR: processor_s - self._processor_since_s}
         self._seconds = defaultdict(float)
-        return dict(seconds)
+        self._processor_since_s = processor_s
+        return seconds

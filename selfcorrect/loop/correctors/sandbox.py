@@ -25,6 +25,7 @@ from typing import Any, TypeAlias
 from ...core.errors import CorrectorError, InputError, SelfcorrectError, SettingError
 from ...runtime import global_generators
 from ...runtime.bugs import describe_error, describe_with_place, internal_error_traceback
+from ...runtime.stopwatch import add_processor_time
 from ...runtime.supervision import EndedError, forbid_exit, listen_to_places
 
 _IMPORT = "from selfcorrect.loop.correctors.sandbox import _serve"
@@ -85,6 +86,9 @@ class SubprocessSandbox:
         while True:
             if self._connection.poll(_POLL_S):
                 kind, content = pickle.loads(self._connection.recv_bytes())
+                if kind == "spent":
+                    add_processor_time(content)
+                    continue
                 if kind != "place":
                     return kind, content
                 place = f" on {content}" if content else ""
@@ -186,9 +190,12 @@ def _serve(number: int) -> None:
     listen_to_places(lambda place: connection.send_bytes(pickle.dumps(("place", place))))
     with contextlib.suppress(EOFError, ConnectionError):
         while True:
-            answer = _answer(memory, connection.recv_bytes(), connection.send_bytes)
+            message = connection.recv_bytes()
+            started_s = time.process_time()
+            answer = _answer(memory, message, connection.send_bytes)
             if os.getpid() != process:  # a copy of this process that came back from the code
                 os._exit(1)
+            connection.send_bytes(pickle.dumps(("spent", time.process_time() - started_s)))
             connection.send_bytes(answer)
     os.killpg(0, signal.SIGKILL)  # with everything that it started; the thread may come too late
 

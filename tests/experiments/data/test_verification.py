@@ -96,6 +96,13 @@ def test_all_that_commands_leave_is_looked_at_or_named(everything: Path) -> None
     assert verification.files + 4 == sum(1 for _ in _files(everything))
 
 
+def test_files_of_wandb_are_one_line(tmp_path: Path) -> None:
+    _run(tmp_path)
+    (tmp_path / "mine.txt").write_text("x")
+    lines = verify(tmp_path).summary.splitlines()
+    assert lines[-2:] == ["  mine.txt", "  wandb/ (2 files of W&B)"]
+
+
 @pytest.mark.slow
 def test_one_flipped_bit_in_any_file_is_noticed_or_the_file_named(everything: Path, tmp_path: Path) -> None:
     shutil.copytree(everything, tmp_path / "all")

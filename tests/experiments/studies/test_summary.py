@@ -28,10 +28,10 @@ def test_a_summary_comes_back_to_five_digits(tmp_path: Path) -> None:
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
 
 
-def seeds(first: int, *recalls: float, date: str = "2026-01-02", **settings: object) -> Summary:
+def seeds(first: int, *recalls: float, date: str = "2026-01-02", commit: str = "a", **settings: object) -> Summary:
     curves = replace(CURVES, values={"recall": np.array([[1.0, recall] for recall in recalls])})
     settings_of_run = {"seeds": len(recalls), "first_seed": first, "generations": 1, **settings}
-    facts = {"date": date, "core_hours": 0.5}
+    facts = {"date": date, "core_hours": 0.5, "git_commit": commit}
     return Summary(
         "selfcorrect motion", facts, settings_of_run, {"dct-mlp": (curves,)}, {"real": {"recall": np.array(recalls)}}
     )
@@ -40,7 +40,7 @@ def seeds(first: int, *recalls: float, date: str = "2026-01-02", **settings: obj
 def test_runs_of_some_seeds_each_are_joined_in_the_order_of_their_seeds():
     joined = join_summaries([seeds(2, 0.3, date="2026-03-04"), seeds(0, 0.1, 0.2)])
     assert joined.settings == {"seeds": 3, "first_seed": 0, "generations": 1}
-    assert joined.made == {"date": "2026-03-04", "core_hours": 1.0}
+    assert joined.made == {"date": "2026-03-04", "core_hours": 1.0, "git_commit": "a"}
     assert joined.arms["dct-mlp"][0].last("recall").tolist() == [0.1, 0.2, 0.3]
     assert joined.floors["real"]["recall"].tolist() == [0.1, 0.2, 0.3]
 
@@ -58,6 +58,19 @@ def test_runs_of_some_seeds_each_are_joined_in_the_order_of_their_seeds():
 def test_runs_that_are_no_parts_of_one_experiment_are_not_joined(other_run: Summary, sentence: str):
     with pytest.raises(ValueError, match=sentence):
         join_summaries([seeds(0, 0.1, 0.2), other_run])
+
+
+def test_parts_of_different_code_are_joined_only_on_request():
+    parts = [seeds(0, 0.1, commit="a"), seeds(1, 0.2, commit="b")]
+    with pytest.raises(ValueError, match=r"seeds from 1: .*commit b.*commit a"):
+        join_summaries(parts)
+    made = join_summaries(parts, different_code=True).made
+    assert (made["git_commit"], made["git_commits"]) == (None, ["a", "b"])
+
+
+def test_joined_hours_are_left_out_unless_all_parts_have_them():
+    made = {"date": "2026-01-02", "git_commit": "a"}
+    assert "core_hours" not in join_summaries([seeds(0, 0.1), replace(seeds(1, 0.2), made=made)]).made
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 9}', '{"format": 1, "arms": 3}', "\xff"])

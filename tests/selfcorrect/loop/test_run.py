@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from selfcorrect.loop.policy import Accumulate, Augment, RealOnly, Replace
 from selfcorrect.loop.run import Arm, Candidate, Task, correct_real_data, run_loop, train_first_generation
 from selfcorrect.loop.store.folder_store import FolderStore
 from selfcorrect.loop.store.memory import MemoryStore
-from selfcorrect.runtime.stopwatch import Stopwatch
+from selfcorrect.runtime.stopwatch import Stopwatch, add_processor_time
 
 STREAM = streams(7)
 SEEDS = 300
@@ -204,7 +205,7 @@ def test_nan_stops_the_loop_before_it_is_committed(fault, message):
 
 def test_timings_cover_all_of_a_generation():
     timings = run(Arm(Augment(1.0), 2)).timings(2)
-    assert set(timings) == {"sample", "correct", "mix", "train", "evaluate", "else"}
+    assert set(timings) == {"sample", "correct", "mix", "train", "evaluate", "else", "processor"}
 
 
 def test_a_nested_phase_is_not_counted_twice(monkeypatch: pytest.MonkeyPatch):
@@ -213,7 +214,20 @@ def test_a_nested_phase_is_not_counted_twice(monkeypatch: pytest.MonkeyPatch):
     watch = Stopwatch()
     with watch.phase("correct"), watch.phase("sample"):
         pass
-    assert watch.lap() == {"else": 2.0, "correct": 2.0, "sample": 1.0}
+    seconds = watch.lap()
+    del seconds["processor"]
+    assert seconds == {"else": 2.0, "correct": 2.0, "sample": 1.0}
+
+
+def test_a_lap_has_processor_time_and_no_waiting():
+    watch = Stopwatch()
+    with watch.phase("train"):
+        time.sleep(0.2)
+    add_processor_time(5)
+    first, second = watch.lap(), watch.lap()
+    assert first["train"] >= 0.2
+    assert 5 <= first["processor"] < 5.15
+    assert second["processor"] < 0.1
 
 
 def test_a_bias_sees_the_training_set_with_its_newest_samples_as_drawn(tmp_path):

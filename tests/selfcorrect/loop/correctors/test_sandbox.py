@@ -15,6 +15,7 @@ import pytest
 from selfcorrect.core.errors import CorrectorError, InputError, SampleError
 from selfcorrect.loop.correctors.sandbox import SubprocessSandbox
 from selfcorrect.runtime import global_generators
+from selfcorrect.runtime.stopwatch import processor_time_s
 from selfcorrect.runtime.supervision import EndedError
 
 MODULE = """
@@ -62,6 +63,9 @@ def works_on_many(memory):
     for place in (15, 16, 17):
         report_place(f"motion {place}")
         time.sleep(0.6)
+
+def spins(memory):
+    while time.process_time() < 1.0: pass
 
 def starts_another(memory):
     return os.getpid(), subprocess.Popen(["sleep", "1000"]).pid
@@ -111,6 +115,13 @@ def test_answers_come_back_and_things_are_kept_between_calls(other_process) -> N
         assert caught.value.__notes__[0].startswith("Traceback")
         assert getattr(caught.value, "sample", 3) == 3
     assert process.call(other_process.count) == 4
+
+
+def test_processor_time_of_the_other_process_counts(other_process) -> None:
+    process = SubprocessSandbox("mine")
+    before_s = processor_time_s()
+    process.call(other_process.spins)
+    assert processor_time_s() - before_s > 0.25  # of 1 s, the rest of which is imports
 
 
 @pytest.mark.parametrize(
