@@ -1,4 +1,4 @@
-"""Run the long loops of physics.md, whose plan is physics-plan.txt, and collect their scores.
+"""Run the long loops of physics.md, whose plans are physics-plan.txt and physics-columns-plan.txt, and collect scores.
 
     python docs/tools/long_loop.py run FOLDER --cmu CMU --minutes 60   # resumes; CMU is the folder of the CMU set
     python docs/tools/long_loop.py run FOLDER --block main --seeds 1   # one row of the plan, one seed
@@ -41,6 +41,7 @@ from selfcorrect.loop.policy import parse_policy
 from selfcorrect.loop.run import Arm, Candidate, run_loop, train_first_generation
 from selfcorrect.loop.store.protocol import Generation
 from selfcorrect.motion.encodings.features import FeatureCodec
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.measures.evaluation import MotionEvaluator
 from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import MotionBatch
@@ -89,12 +90,13 @@ class Block:
     settings: Mapping[str, Any]
     arms: tuple[tuple[str, str], ...]
     """Policies and correctors."""
+    first_seed: int = FIRST_SEED
 
     def jobs(self, name: str, number: int) -> list[Job]:
         """Return the jobs of the block's seed with that number."""
         arms = (("first", "none"), ("real", "none"), *self.arms)
         return [
-            Job(name, seed=FIRST_SEED + number, policy=policy, corrector=corrector, **self.settings)
+            Job(name, seed=self.first_seed + number, policy=policy, corrector=corrector, **self.settings)
             for policy, corrector in arms
         ]
 
@@ -119,8 +121,9 @@ BLOCKS = {
     "mujoco": Block(5, BUILT_IN | {"engine": "mujoco"}, cross(("replace",), ("physics",))),
     "selection": Block(5, BUILT_IN, cross(("replace",), ("best-of-4",))),
     "published-steps": Block(2, BUILT_IN | {"count": 64, "steps": 1000}, cross(("augment:1",), PAIR)),
+    "columns": Block(5, BUILT_IN | {"representation": "humanml3d"}, cross(("replace",), CORRECTORS), first_seed=200),
 }
-"""Rows of the plan, the most important first."""
+"""Rows of the plans, the most important first."""
 
 
 def list_jobs(blocks: tuple[str, ...] = (), seeds: int | None = None) -> list[Job]:
@@ -147,7 +150,8 @@ def load_data(cmu: Path, data: str, seed: int, count: int) -> MotionData:
 def make_task(cmu: Path, job: Job) -> tuple[MotionTask, np.ndarray]:
     """Return a job's task, and the labels (n,) that its training windows have in the data."""
     windows = load_data(cmu, job.data, job.seed, job.count)
-    settings = replace(PRESETS["short"], real_count=job.count, training="plain")  # as all seeds of the table
+    settings = replace(PRESETS["short"], real_count=job.count, representation=job.representation)
+    settings = replace(settings, training="plain")  # as all seeds of the table
     parts = MotionParts(settings, windows)
     training = windows.training
     own_labels = training.labels
@@ -333,8 +337,13 @@ def score_job(folder: Path, cmu: Path, job: Job, record: Mapping[str, Any]) -> l
     task, own_labels = make_task(cmu, replace(job, block="", policy="", corrector="", engine="pybullet"))
     training = task.data.training.batch
     rows = []
-    for generation, values in load((folder / "samples" / f"{job.name}.safetensors").read_bytes()).items():
-        scores = score_samples(task.evaluator, training, own_labels, task.codec.decode(values))
+    samples = load((folder / "samples" / f"{job.name}.safetensors").read_bytes())
+    for generation, values in samples.items():
+        batch = task.codec.decode(values)
+        scores = score_samples(task.evaluator, training, own_labels, batch)
+        if generation.startswith("real, "):
+            moved_m = joint_positions(batch) - joint_positions(task.codec.decode(samples["real"]))
+            scores["moved_mm"] = 1000.0 * float(np.linalg.norm(moved_m, axis=-1).mean())
         if generation.isdigit() and generation != "0":
             records = record["records"][int(generation) - 1]
             scores |= {key: records[key] for key in RECORDED if key in records}

@@ -5,13 +5,15 @@ python docs/tools/physics_page.py
 
 import csv
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 from evidence import format_interval as format_ends
 from evidence import use_minus_signs
+from scipy.stats import ttest_ind
 from tables import fill_marked, make_table
 
 from selfcorrect.motion.measures.metrics import find_metric
@@ -30,6 +32,7 @@ ARMS = {
     "replace physics": "physics",
 }
 """Arms of the main row, as `Scores` names them, and their titles."""
+FEET = ("penetration_mm", "skate_m_s")
 CONTROLS = ("replace none", "replace re-encoded", "replace floor", "replace low-pass", "replace kinematic")
 TESTED = ("fid_kinematic", "fid_geometric", "fid_ground", "penetration_mm", "skate_m_s", "slide_m_s", "coverage")
 SHOWN = (*TESTED[:4], "float_mm", *TESTED[4:6], "jerk_m_s3", "precision", "coverage", "within_label_ratio")
@@ -68,17 +71,17 @@ class Scores:
         """Return the arms of a row that were run."""
         return [arm for of, arm in self._rows if of == block]
 
-    def seeds(self, block: str, policy: str = "") -> list[int]:
-        """Return the seeds that all arms of a row have finished, or all of its arms with a policy."""
-        arms = [arm for arm in self.arms(block) if not policy or arm.startswith(f"{policy} ")]
-        finished = [set(self._rows[block, arm]) for arm in arms]
+    def seeds(self, block: str) -> list[int]:
+        """Return the seeds that all arms of a row have finished."""
+        finished = [set(self._rows[block, arm]) for arm in self.arms(block)]
         return sorted(set.intersection(*finished)) if finished else []
 
-    def values(self, block: str, arm: str, key: str, generation: str = LAST) -> np.ndarray:
-        """Return a score (seeds,) of the seeds that all arms have finished."""
+    def values(
+        self, block: str, arm: str, key: str, generation: str = LAST, seeds: Sequence[int] | None = None
+    ) -> np.ndarray:
+        """Return a score (seeds,), by default of the seeds that all arms of the row have finished."""
         rows = self._rows[block, arm]
-        policy = arm.partition(" ")[0] if block == "ratios" and " " in arm else ""
-        seeds = self.seeds(block, policy)
+        seeds = self.seeds(block) if seeds is None else seeds
         return np.array([float(rows[seed][generation].get(key) or np.nan) for seed in seeds])
 
     def real(self, block: str, key: str, corrector: str = "") -> np.ndarray:
@@ -104,7 +107,7 @@ def digits_of(key: str) -> int:
 
 def title_of(key: str) -> str:
     """Return the name of a measure, with its unit."""
-    return find_metric(key).title.removesuffix(", of real")
+    return "Joints move by (mm)" if key == "moved_mm" else find_metric(key).title.removesuffix(", of real")
 
 
 def make_main_table(scores: Scores, block: str = "main", keys: Sequence[str] = SHOWN) -> str:
@@ -144,9 +147,19 @@ def make_short_table(scores: Scores) -> str:
     return make_table(["after ten generations", "real motion", *(ARMS[arm] for arm in SHORT_ARMS)], rows)
 
 
-def compare(scores: Scores, block: str, arm: str, control: str, keys: Iterable[str]) -> dict[str, np.ndarray]:
-    """Return the paired differences (seeds,) of an arm and a control at generation 10, by measure."""
-    return {key: scores.values(block, arm, key) - scores.values(block, control, key) for key in keys}
+def compare(
+    scores: Scores, block: str, arm: str, control: str, keys: Iterable[str], *, control_block: str = ""
+) -> dict[str, np.ndarray]:
+    """Return the paired differences (seeds,) of an arm and a control at generation 10, by measure.
+
+    control_block: The control's row, if it is another; it has the seeds of `block`.
+    """
+    seeds = scores.seeds(block)
+    other = control_block or block
+    return {
+        key: scores.values(block, arm, key, seeds=seeds) - scores.values(other, control, key, seeds=seeds)
+        for key in keys
+    }
 
 
 def adjusted_p(scores: Scores) -> dict[tuple[str, str], float]:
@@ -180,7 +193,7 @@ def make_ratio_table(scores: Scores) -> str:
         block = "main" if policy == "replace" else "ratios"
         if f"{policy} physics" not in scores.arms(block):
             continue
-        cells = [str(len(scores.seeds(block, policy)))]
+        cells = [str(len(scores.seeds(block)))]
         for key in keys:
             pair = [scores.values(block, f"{policy} {corrector}", key).mean() for corrector in ("none", "physics")]
             cells.append(" / ".join(f"{value:.{digits_of(key)}f}" for value in pair))
@@ -230,48 +243,174 @@ def make_real_table(scores: Scores) -> str:
     return make_table(["row", "corrector", *heads], rows)
 
 
-def change(scores: Scores, arm: str, reference: str, key: str) -> Interval:
-    """Return the paired difference of two arms of the main row at generation 10."""
-    return mean_interval(compare(scores, "main", arm, reference, [key])[key])
+@dataclass(frozen=True)
+class Prediction:
+    """A row of the table: what the plan says, what was measured, and whether that refutes it."""
+
+    letter: str
+    words: str
+    measured: Mapping[str, Interval]
+    """Measure, or words for it → the difference."""
+    verdict: str
+
+    @property
+    def cells(self) -> list[str]:
+        parts = []
+        for name, interval in self.measured.items():
+            key, _, words = name.partition("|")
+            label = f"{title_of(key)} {words}".strip()
+            parts.append(f"{label} {format_interval(interval, digits_of(key))}")
+        return [self.letter, self.words, "; ".join(parts), self.verdict]
 
 
-def make_prediction_table(scores: Scores) -> str:
-    """Return the predictions on the main row: what was measured, and whether it refutes them."""
-    rows = []
+def difference(scores: Scores, block: str, arm: str, control: str, key: str, control_block: str = "") -> Interval:
+    """Return the paired difference of two arms at generation 10."""
+    return mean_interval(compare(scores, block, arm, control, [key], control_block=control_block)[key])
 
-    def add(letter: str, words: str, verdict: str, **changes: Interval) -> None:
-        cells = [f"{title_of(key)} {format_interval(interval, digits_of(key))}" for key, interval in changes.items()]
-        rows.append([letter, words, "; ".join(cells), verdict])
 
-    feet = ("penetration_mm", "skate_m_s")
+def judge_main(scores: Scores) -> Iterator[Prediction]:
+    """Yield the predictions on the row *main*."""
+
+    def change(arm: str, control: str, key: str) -> Interval:
+        return difference(scores, "main", arm, control, key)
+
     growth = {}
-    for key in feet:
+    for key in FEET:
         first, last = (scores.values("main", "replace none", key, generation) for generation in ("0", LAST))
         growth[key] = mean_interval(last - first)
     first = scores.values("main", "replace none", "penetration_mm", "0").mean()
     is_doubled = growth["penetration_mm"].estimate > first and all(value.low > 0 for value in growth.values())
-    add("A", "without correction, penetration more than doubles and skating rises", hold(is_doubled), **growth)
-    above = {key: change(scores, "replace physics", "real", key) for key in feet}
+    words = "without correction, penetration more than doubles and skating rises"
+    yield Prediction("A", words, growth, hold(is_doubled))
+
+    above = {key: change("replace physics", "real", key) for key in FEET}
     is_held = all(value.low <= 0 for value in above.values())
-    add("B", "with physics, both end at or below the baseline's", hold(is_held), **above)
-    beaten = [ARMS[arm] for arm in CONTROLS if change(scores, "replace physics", arm, "fid_kinematic").high < 0]
-    missed = [ARMS[arm] for arm in CONTROLS if ARMS[arm] not in beaten]
+    yield Prediction("B", "with physics, both end at or below the baseline's", above, hold(is_held))
+
+    missed = [ARMS[arm] for arm in CONTROLS if change("replace physics", arm, "fid_kinematic").high >= 0]
     verdict = "holds" if not missed else f"not shown for {', '.join(missed)}"
-    add("C", "physics lowers the kinematic distance below every control", verdict)
-    geometric = change(scores, "replace physics", "replace none", "fid_geometric")
+    yield Prediction("C", "physics lowers the kinematic distance below every control", {}, verdict)
+
+    geometric = change("replace physics", "replace none", "fid_geometric")
     words = "physics does not lower the geometric distance"
-    add("D", words, hold(geometric.high >= 0), fid_geometric=geometric)
+    yield Prediction("D", words, {"fid_geometric": geometric}, hold(geometric.high >= 0))
+
     depth, none = (scores.values("main", arm, "penetration_mm").mean() for arm in ("replace floor", "replace none"))
-    slide = change(scores, "replace floor", "replace none", "slide_m_s")
+    slide = change("replace floor", "replace none", "slide_m_s")
     words = "the floor shift removes most of the penetration and no sliding"
-    add("E", words, hold(depth < none / 2 and slide.high >= 0), slide_m_s=slide)
-    encoded = {key: change(scores, "replace re-encoded", "replace none", key) for key in TESTED}
-    changed = {key: value for key, value in encoded.items() if value.low > 0 or value.high < 0}
-    add("F", "re-encoding alone changes nothing", hold(not changed), **changed)
-    coverage = change(scores, "replace physics", "replace none", "coverage")
+    yield Prediction("E", words, {"slide_m_s": slide}, hold(depth < none / 2 and slide.high >= 0))
+
+    encoded = {key: change("replace re-encoded", "replace none", key) for key in TESTED}
+    changed = {key: value for key, value in encoded.items() if excludes_zero(value)}
+    yield Prediction("F", "re-encoding alone changes nothing", changed, hold(not changed))
+
+    coverage = change("replace physics", "replace none", "coverage")
     is_small = coverage.low > -0.05 and coverage.high < 0.05
-    add("G", "physics changes coverage by less than 0.05", hold(is_small), coverage=coverage)
-    return make_table(["", "prediction", "measured", "verdict"], rows)
+    words = "physics changes coverage by less than 0.05"
+    yield Prediction("G", words, {"coverage": coverage}, hold(is_small))
+
+
+def judge_ratios(scores: Scores) -> Iterator[Prediction]:
+    """Yield the prediction on λ = 1, 0.5 and 0.25."""
+    keys = ("penetration_mm", "fid_kinematic")
+    drift = {f"{key}|above the baseline": difference(scores, "ratios", "augment:1 none", "real", key) for key in keys}
+    gains = {}
+    for ratio in ("1", "0.5", "0.25"):
+        arms = f"augment:{ratio} physics", f"augment:{ratio} none"
+        gains[ratio] = difference(scores, "ratios", *arms, "penetration_mm")
+    effects = {f"penetration_mm|by physics at λ = {ratio}": gain for ratio, gain in gains.items()}
+    is_contrary = any(value.high < 0 for value in drift.values()) or gains["1"].low > 0
+    is_shown = all(value.low > 0 for value in drift.values()) and gains["1"].high < 0
+    is_ordered = gains["1"].estimate < min(gains["0.5"].estimate, gains["0.25"].estimate)
+    verdict = "refuted" if is_contrary else hold(True) if is_shown and is_ordered else "not shown"
+    words = "at λ = 1 the uncorrected loop drifts, and physics takes artefacts back; less so at 0.5 and 0.25"
+    yield Prediction("H", words, drift | effects, verdict)
+
+
+def judge_steps(scores: Scores) -> Iterator[Prediction]:
+    """Yield the prediction on 250 steps a generation."""
+    gain = difference(scores, "steps", "augment:1 physics", "augment:1 none", "fid_kinematic")
+    words = "at λ = 1 with 250 steps, physics lowers the kinematic distance"
+    yield Prediction("I", words, {"fid_kinematic": gain}, hold(gain.high < 0))
+
+
+def judge_cmu(scores: Scores) -> Iterator[Prediction]:
+    """Yield the prediction on CMU with 128 labels."""
+    gain = difference(scores, "cmu", "replace physics", "replace none", "fid_kinematic")
+    real = mean_interval(scores.real("cmu", "fid_kinematic", "physics") - scores.real("cmu", "fid_kinematic"))
+    cmu, built_in = (scores.real(block, "moved_mm", "physics") for block in ("cmu", "main"))
+    further = welch_interval(cmu, built_in)
+    is_held = gain.high >= 0 and real.low > 0 and further.low > 0
+    measured = {
+        "fid_kinematic|in the loop": gain,
+        "fid_kinematic|of real windows": real,
+        "moved_mm|further than built-in windows": further,
+    }
+    words = "on CMU, physics does not lower the distance, and harms real windows that it moves further"
+    yield Prediction("J", words, measured, hold(is_held))
+
+
+def judge_mujoco(scores: Scores) -> Iterator[Prediction]:
+    """Yield the prediction on the other engine."""
+    changes = {
+        key: difference(scores, "mujoco", "replace physics", "replace physics", key, control_block="main")
+        for key in FEET
+    }
+    limits = {"penetration_mm": 5.0, "skate_m_s": 0.05}
+    is_alike = all(abs(changes[key].estimate) <= limit for key, limit in limits.items())
+    words = "MuJoCo ends within 5 mm and 0.05 m/s of PyBullet"
+    yield Prediction("K", words, changes, hold(is_alike))
+
+
+def judge_selection(scores: Scores) -> Iterator[Prediction]:
+    """Yield the prediction on the best of four samples."""
+    arms = "selection", "replace best-of-4"
+    changes = {
+        "penetration_mm|less uncorrected": difference(
+            scores, *arms, "replace none", "penetration_mm", control_block="main"
+        ),
+        "penetration_mm|less physics": difference(
+            scores, *arms, "replace physics", "penetration_mm", control_block="main"
+        ),
+        "coverage|less uncorrected": difference(scores, *arms, "replace none", "coverage", control_block="main"),
+    }
+    lowered, above, lost = changes.values()
+    verdict = hold(lowered.high < 0 and above.low <= 0 and lost.high < 0)
+    words = "best of four lowers penetration as physics does, and loses coverage"
+    yield Prediction("L", words, changes, verdict)
+
+
+JUDGES = {
+    "main": judge_main,
+    "ratios": judge_ratios,
+    "steps": judge_steps,
+    "cmu": judge_cmu,
+    "mujoco": judge_mujoco,
+    "selection": judge_selection,
+}
+"""Predictions of each row of the plan."""
+
+
+def make_prediction_table(scores: Scores) -> str:
+    """Return the predictions on the rows that have two seeds or more: what was measured, and the verdict."""
+    rows = [
+        prediction.cells
+        for block, judge in JUDGES.items()
+        if len(scores.seeds(block)) > 1
+        for prediction in judge(scores)
+    ]
+    return make_table(["", "prediction", "measured", "verdict"], sorted(rows))
+
+
+def welch_interval(first: np.ndarray, second: np.ndarray) -> Interval:
+    """Return the difference of two means over independent seeds (A,) and (B,), with Welch's interval."""
+    limits = ttest_ind(first, second, equal_var=False).confidence_interval()
+    count = min(len(first), len(second))
+    return Interval(float(first.mean() - second.mean()), float(limits.low), float(limits.high), count, "Welch")
+
+
+def excludes_zero(interval: Interval) -> bool:
+    return interval.low > 0 or interval.high < 0
 
 
 def hold(is_held: bool) -> str:
