@@ -180,9 +180,13 @@ def walks_at_another_pace(features: MotionFeatures) -> bool:
 
 
 def _has_usual_style(features: MotionFeatures, walk: Walk) -> bool:
-    """Return whether the walker is upright, over straight legs, and lifts the feet as usual."""
+    """Return whether the walker is upright, over straight legs, and lifts the feet as usual.
+
+    A body without a trunk, such as legs alone, shows no style.
+    """
     places = features.places("pelvis", "neck", "left_hip", "right_hip", "left_ankle", "right_ankle")
-    assert places is not None, "a walk was found, so there are legs"
+    if places is None:
+        return False
     places = places[int(walk.frames[0]) : int(walk.frames[-1]) + 1]
     trunk_m = places[:, 1] - places[:, 0]
     legs_m = places[:, 2:4] - places[:, 4:]

@@ -51,11 +51,15 @@ def test_robots_and_characters_are_named(tmp_path: Path, program: str) -> None:
         open_motion(path)
 
 
-@pytest.mark.parametrize("name", ["a.c3d", "a.trc", "a.vmd", "a.mvn", "a.motion", "a.csv"])
-def test_other_kinds_are_named_with_the_way_to_convert_them(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_bytes(b"anything")
-    with pytest.raises(InputError, match=r"export .*BVH or FBX|before it is retargeted"):
-        open_motion(tmp_path / name)
+OTHER_KINDS = ("c3d", "trc", "vmd", "mvn", "motion", "csv", "anim", "smd", "cast", "hkx", "dae")
+
+
+@pytest.mark.parametrize("suffix", OTHER_KINDS)
+def test_other_kinds_are_named_with_the_way_to_convert_them(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    path.write_bytes(b"anything")
+    with pytest.raises(InputError, match=r"(export|convert) .*(BVH|FBX)|export .*glTF|before it is retargeted"):
+        open_motion(path)
 
 
 def test_arrays_of_objects_stay_in_the_file_unread(tmp_path: Path) -> None:

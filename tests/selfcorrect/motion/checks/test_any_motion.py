@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_motions import KINDS, Kind, made_motion
+from made_rigs import remove_parts
 
 from selfcorrect import check
 from selfcorrect.motion.checks import walking
@@ -36,6 +37,33 @@ def test_every_rule_can_be_measured(
 ) -> None:
     motion = made_motion(kind, pace, fps, frames, lean_rad=lean_rad, bend_rad=bend_rad)
     assert check_with(motion, RuleChoice()).notes == ()
+
+
+_LEGS = ("hip", "knee", "ankle", "foot")
+_ARMS = ("collar", "shoulder", "elbow", "wrist")
+_TRUNK = ("spine1", "spine2", "spine3", "neck", "head")
+
+
+def of_both_sides(*joints: str) -> list[str]:
+    return [f"{side}_{joint}" for side in ("left", "right") for joint in joints]
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        [*_TRUNK, *of_both_sides(*_ARMS)],
+        ["neck", "head"],
+        of_both_sides(*_ARMS),
+        of_both_sides(*_LEGS),
+        of_both_sides("foot"),
+        ["left_shoulder", "left_elbow", "left_wrist"],
+        ["right_knee", "right_ankle", "right_foot"],
+    ],
+    ids=["legs alone", "no neck", "no arms", "no legs", "no toes", "one arm", "one leg"],
+)
+def test_every_rule_measures_or_skips_a_walk_that_lacks_joints(missing: list[str]) -> None:
+    walk = remove_parts(made_motion("walk", 1.0, 60.0, 300, bend_rad=0.8), missing)
+    assert check_with(walk, RuleChoice()).notes == ()
 
 
 @pytest.mark.parametrize(
