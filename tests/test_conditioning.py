@@ -7,7 +7,7 @@ import numpy as np
 
 def test_the_page_has_the_tables_of_its_data():
     page = import_module("conditioning_page")
-    text = (page.RESULTS / "conditioning.md").read_text()
+    text = (page.RESULTS / "index.md").read_text()
     scores = page.Scores()
     assert page.fill_conditioning(text) == text
     assert page.make_arm_table(scores) in page.fill_conditioning(text)

@@ -1,4 +1,4 @@
-"""Run the experiment of conditioning.md, whose plan is conditioning-plan.txt, and make its table and figure.
+"""Run the experiment of index.md, whose plan is conditioning-plan.txt, and make its table and figure.
 
     python docs/tools/conditioning.py run FOLDER CMU --minutes 60   # resumes; CMU is the folder of the CMU set
     python docs/tools/conditioning.py collect FOLDER                # writes docs/results/conditioning.csv

@@ -1,4 +1,4 @@
-"""Score samplers on the same weights of generation 0, for the table of docs/results/sampler.md.
+"""Score samplers on the same weights of generation 0, for the table of docs/results/index.md.
 
     python docs/tools/samplers.py ROWS.jsonl   # adds the rows that the file lacks; SELFCORRECT_SHARED has the CMU set
 
@@ -79,7 +79,7 @@ def score_network(network: NetworkRows, seed: int, samplers: list[str]) -> Itera
 
 
 def main(rows: Annotated[Path, tyro.conf.Positional]) -> None:
-    """Add the rows of sampler.md's table that a file lacks."""
+    """Add the rows of its table that a file lacks."""
     torch.set_num_threads(1)
     kept = [json.loads(line) for line in rows.read_text(encoding="utf-8").splitlines()] if rows.exists() else []
     for seed in range(max(network.seeds for network in NETWORKS)):

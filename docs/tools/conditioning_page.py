@@ -1,4 +1,4 @@
-"""Make the tables of docs/results/conditioning.md from docs/results/conditioning.csv, and draw its figure:
+"""Make the tables of docs/results/index.md from docs/results/conditioning.csv, and draw its figure:
 
 python docs/tools/conditioning_page.py
 """

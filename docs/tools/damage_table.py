@@ -1,4 +1,4 @@
-"""Table of docs/results/damage.md: damage on purpose, and what each corrector leaves of it."""
+"""Table of docs/results/index.md: damage on purpose, and what each corrector leaves of it."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""The rule of evidence of all pages; docs/statistics.md states it in words."""
+"""The rule of evidence of all pages; docs/how-it-works.md states it in words."""
 
 import numpy as np
 

@@ -34,7 +34,7 @@ JUDGES = (
 """Judge and network, run and policy of rows of the table of root forces."""
 SPLITS_JUDGE = (
     "inverse dynamics and friction cones, temporal convolutions, λ = 1, ancestral steps "
-    "([page](recipe.md#eight-splits-is-the-force-nearer))"
+    "([splits](index.md#eight-splits-is-the-force-nearer))"
 )
 
 
@@ -48,7 +48,11 @@ def forces_table(summaries: Mapping[str, Summary]) -> str:
     arms = (REAL, *(f"augment-1+{corrector}" for corrector in ("none", "low-pass", "kinematic", "physics")))
     means = [f"{estimate(f'recipe-5 {FORCE}: {arm}', summaries).estimate:.2f}" for arm in arms]
     rows.append(
-        ["the same, temporal convolutions, λ = 1, ancestral steps ([page](recipe.md))", "CMU, two splits", *means]
+        [
+            "the same, temporal convolutions, λ = 1, ancestral steps ([registered](index.md#the-registered-experiments))",
+            "CMU, two splits",
+            *means,
+        ]
     )
     splits = read_results(FORCES)
     columns = (

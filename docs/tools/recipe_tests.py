@@ -1,4 +1,4 @@
-"""Registered tests of the experiment of recipe.md, and their p-values."""
+"""Registered tests of the experiment in docs/results/index.md, and their p-values."""
 
 import csv
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Control of the split of docs/results/sampler.md: the loop of a learner without a fault.
+"""Control of the split of docs/results/index.md: the loop of a learner without a fault.
 
 The real data are Gaussian, and the learner fits mean and covariance. So it errs only because samples are finite.
 """

@@ -1,4 +1,4 @@
-"""Results of the registered splits of recipe.md and remedies.md.
+"""Results of the registered splits of docs/results/index.md.
 
 Both experiments judge one primary difference by the exact test over splits, as their registrations say.
 """

@@ -23,7 +23,7 @@ PUBLISHED = (
     "extrapolated", "sims", "rescaled-score", "annealed-truncation", "farthest-points", "self-verified",
     "likelihood-rank", "latent-filter", "truncated-loss", "ecosystem", "averaged-weights", "oversampling",
 )  # fmt: skip
-"""Remedies (docs/remedies.md) whose papers claim that they help."""
+"""Remedies (docs/results/index.md) whose papers claim that they help."""
 
 
 @dataclass(frozen=True)

@@ -129,7 +129,7 @@ def extrapolate(
         strength: w; 0 is φ, 1 mirrors φ′.
         rework: Change of φ's samples before φ′ trains on them, such as the loop's correction. Leave `rework` out for a
             learner that learns the correction: φ's draws are corrected already, φ − φ′ is only the learner's bias, and
-            with rework extrapolation takes the correction back (docs/results/remedies.md). A network that fits
+            with rework extrapolation takes the correction back (docs/results/index.md). A network that fits
             corrected samples badly needs `rework`: otherwise φ − φ′ also contains that fit, and extrapolation doubles
             the fit's error.
         base: Fitting of φ; φ′ is always fitted plainly.

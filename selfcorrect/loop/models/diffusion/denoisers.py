@@ -86,7 +86,7 @@ class DctMixer(PatchMixer):
     from frame to frame as a mixer over patches of frames does. All tokens share the weights that mix channels.
 
     The share was chosen on CMU windows of 48 frames at 30 fps, where the kept band ends at 6.25 Hz
-    (docs/results/evidence.md).
+    (docs/results/index.md).
     """
 
     basis: Tensor
