@@ -32,6 +32,9 @@ JUDGES = (
     ("the same, patch mixer, fully synthetic", "own-corrector", "replace"),
 )
 """Judge and network, run and policy of rows of the table of root forces."""
+REGISTERED_JUDGE = (
+    "the same, temporal convolutions, λ = 1, ancestral steps ([registered](index.md#the-registered-experiments))"
+)
 SPLITS_JUDGE = (
     "inverse dynamics and friction cones, temporal convolutions, λ = 1, ancestral steps "
     "([splits](index.md#eight-splits-is-the-force-nearer))"
@@ -47,13 +50,7 @@ def forces_table(summaries: Mapping[str, Summary]) -> str:
         rows.append([judge, "built-in clips", real, plain, "", "", physics])
     arms = (REAL, *(f"augment-1+{corrector}" for corrector in ("none", "low-pass", "kinematic", "physics")))
     means = [f"{estimate(f'recipe-5 {FORCE}: {arm}', summaries).estimate:.2f}" for arm in arms]
-    rows.append(
-        [
-            "the same, temporal convolutions, λ = 1, ancestral steps ([registered](index.md#the-registered-experiments))",
-            "CMU, two splits",
-            *means,
-        ]
-    )
+    rows.append([REGISTERED_JUDGE, "CMU, two splits", *means])
     splits = read_results(FORCES)
     columns = (
         [split[REAL] for split in splits],
