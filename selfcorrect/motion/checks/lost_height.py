@@ -17,12 +17,13 @@ from .pace import find_gravity_m_s2
 _HIPS_FOLLOW = 0.33
 """Hips that rise or sink by less than this share of a rise of the lowest point do not follow the rise."""
 _OVER_FEET_M = 0.15
-"""Hips that sink have lost height, too, if the centre of mass is no further than this from above the feet: who sits has
-the feet ahead."""
+"""Feet bear weight only if the centre of mass is no further than this from above them: who sits has the feet ahead."""
+_KEEPS_PLACE_M = 0.08
+"""Feet that get further than this from their median place along the floor swing below a seat, and bear no weight."""
 _TALL = 0.85
 """Least height of the hips over the ankles of a body that stands, as a share of the length of the legs."""
 _SEATED = 0.35
-"""Hips that have sunk by this share of the length of the legs may be on a seat."""
+"""Hips that have sunk by this share of the leg length may be on a seat."""
 _LOST_M = 0.1
 """Least height that hips have lost somewhere."""
 _LOST_S = 0.3
@@ -89,15 +90,17 @@ def _find_lost_height_m(features: MotionFeatures, rises_m: np.ndarray) -> tuple[
     if not _is_tall(features, is_low, leg_m):
         return lost_m, False
     is_on_hands = (np.maximum(left_m, right_m) > neck_m) | (neck_m < pelvis_m)
-    feet_m = find_feet_m(features.motion).mean(axis=(1, 2))
-    is_off_feet = norms((features.centre_m - feet_m)[:, [0, 2]]) > _OVER_FEET_M
-    may_sit = ((hips_rise_m < 0) & is_off_feet) | (hips_rise_m < -_SEATED * leg_m)
-    does_follow = (np.where(may_sit, -hips_rise_m, hips_rise_m) > _HIPS_FOLLOW * rises_m) | is_on_hands
+    feet_m = find_feet_m(features.motion).mean(axis=2)[..., [0, 2]]
+    is_off_feet = norms(features.centre_m[:, [0, 2]] - feet_m.mean(axis=1)) > _OVER_FEET_M
+    may_sit = is_off_feet | (hips_rise_m < -_SEATED * leg_m)
+    does_follow = (hips_rise_m > _HIPS_FOLLOW * rises_m) | may_sit | is_on_hands
     is_everywhere = True
     for frames in _find_unsupported_spans(features, rises_m):
         is_up = rises_m[frames] > _LEFT_FLOOR_M
         is_long = is_up.sum() >= _LOST_S * features.fps
-        if is_long and not does_follow[frames][is_up].any():
+        swings_m = norms(feet_m[frames] - median(feet_m[frames], axis=0))
+        keeps_place = swings_m.max() < _KEEPS_PLACE_M
+        if is_long and keeps_place and not does_follow[frames][is_up].any():
             lost_m[frames] = rises_m[frames]
         else:
             is_everywhere = False

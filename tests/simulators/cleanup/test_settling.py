@@ -11,9 +11,11 @@ from scipy.spatial.transform import Rotation
 from turned_joints import pose_joint
 
 from selfcorrect.experiments.file_correction.in_python import correct
+from selfcorrect.motion.geometry.rotations import slerp
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.perception.observation import find_feet_m, observe
+from selfcorrect.simulators.body.curves import smoothstep
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.cleanup.cleaning import CleanupState
 from selfcorrect.simulators.cleanup.settling import SettleBody
@@ -165,6 +167,36 @@ def sitting_down(lift_deg: float) -> Motion:
 def test_who_sits_and_lifts_the_feet_is_left() -> None:
     sitting = sitting_down(20.0)
     np.testing.assert_array_equal(settle(sitting).root_m, sitting.root_m)
+
+
+def ending_on_a_stool(walk: Motion, tucked_rad: float, swing_rad: float) -> Motion:
+    """A walk whose body gets onto a stool of 0.75 m, with thighs that slope by 15 degrees and feet in the air."""
+    skeleton, fps, last = walk.skeleton, walk.fps, len(walk) - 1
+    after_s = np.arange(-last, round(2.7 * fps)) / fps
+    motion = walk.select_frames(np.minimum(np.arange(len(after_s)), last))
+    share = smoothstep(np.clip(after_s / 0.7, 0.0, 1.0))
+    swings_rad = swing_rad * np.sin(2 * np.pi * after_s) * np.clip(2 * after_s - 1, 0.0, 1.0)
+    rotations = motion.rotations.copy()
+    for side, sign in (("left", 1.0), ("right", -1.0)):
+        knee_rad = np.deg2rad(75) + tucked_rad + sign * swings_rad
+        for part, bend_rad in (("hip", np.full_like(knee_rad, -np.deg2rad(75))), ("knee", knee_rad)):
+            joint = skeleton.parts.index(f"{side}_{part}")
+            seated = Rotation.from_rotvec(np.outer(bend_rad, [1.0, 0.0, 0.0])).as_quat()
+            rotations[:, joint] = slerp(rotations[:, joint], seated, share[:, None])
+    motion = replace(motion, rotations=rotations)
+    hips_m = joint_positions(motion, skeleton.pair("hip"))[..., 1].mean(axis=1)
+    up_m = share * (0.75 + 0.065 - hips_m)
+    return replace(motion, root_m=motion.root_m + up_m[:, None] * [0.0, 1.0, 0.0])
+
+
+@pytest.mark.parametrize(("tucked_rad", "swing_rad"), [(0.3, 0.0), (0.3, 0.4), (0.6, 0.0), (0.6, 0.4)])
+def test_a_body_on_a_high_seat_stays_there(walk: Motion, tucked_rad: float, swing_rad: float) -> None:
+    """The feet hang below the body, not ahead, and the hips are hardly lower than in the walk."""
+    sitting = ending_on_a_stool(walk, tucked_rad, swing_rad)
+    rises_m = (settle(sitting).root_m - sitting.root_m)[:, 1]
+    assert np.ptp(rises_m) < 0.015
+    rises_m = (correct(sitting, kinematic=True).motion.root_m - sitting.root_m)[:, 1]
+    assert np.abs(rises_m[-60:] - np.median(rises_m[: len(walk)])).max() < 0.03
 
 
 def test_who_crawls_is_not_pulled_down_to_the_feet(clips: dict[str, Motion]) -> None:
