@@ -8,7 +8,42 @@ import pytest
 from made_motions import KINDS, made_motion
 
 from selfcorrect.motion.body.smpl import body_joints
-from selfcorrect.motion.encodings.humanml3d import TARGET_OFFSETS_M, encode
+from selfcorrect.motion.encodings.humanml3d import TARGET_OFFSETS_M, columns, encode
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import SMPL_22
+
+KIT_PARTS = (
+    "pelvis", "spine1", "spine3", "neck", "head",
+    "left_shoulder", "left_elbow", "left_wrist", "right_shoulder", "right_elbow", "right_wrist",
+    "left_hip", "left_knee", "left_ankle", "left_foot", "left_tiptoe",
+    "right_hip", "right_knee", "right_ankle", "right_foot", "right_tiptoe",
+)  # fmt: skip
+"""KIT-ML's joints."""
+
+
+def kit_joints_mm(motion: Motion, *, is_mirrored: bool = False) -> np.ndarray:
+    """KIT-ML's joints (T, 21, 3) of a motion in millimetres, as a mirror image or not."""
+    places_m = dict(zip(SMPL_22, np.moveaxis(body_joints(motion), 1, 0), strict=True))
+    for side in ("left", "right"):
+        foot_m = places_m[f"{side}_foot"] - places_m[f"{side}_ankle"]
+        places_m[f"{side}_tiptoe"] = places_m[f"{side}_foot"] + 0.3 * foot_m * [1, 0, 1]
+    joints_mm = 1000 * np.stack([places_m[part] for part in KIT_PARTS], axis=1)
+    return joints_mm * [-1, 1, 1] if is_mirrored else joints_mm
+
+
+def kit_rows(joints: np.ndarray) -> np.ndarray:
+    """Rows (T − 1, 251) of joints (T, 21, 3), seen without any turn of the root."""
+    steps = np.diff(joints, axis=0)
+    below_root = joints[:, :1] * [1, 0, 1]
+    groups = columns(21)
+    rows = np.zeros((len(steps), 251))
+    rows[:, groups["velocity"]] = steps[:, 0, [0, 2]]
+    rows[:, groups["height"]] = joints[:-1, 0, 1:2]
+    rows[:, groups["positions"]] = (joints - below_root)[:-1, 1:].reshape(len(steps), -1)
+    rows[:, groups["rotations"]] = np.tile([1, 0, 0, 0, 1, 0], 20)
+    rows[:, groups["velocities"]] = steps.reshape(len(steps), -1)
+    return rows
+
 
 SAID = {
     "walk": "a/DET person/NOUN walks/VERB slowly/ADV",

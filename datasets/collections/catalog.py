@@ -18,6 +18,7 @@ DATASETS = Registry(
     "dataset",
     [
         Row("humanml3d", f"{_HERE}.humanml3d:HUMANML3D", "Everyday motions with captions."),
+        Row("kit-ml", f"{_HERE}.humanml3d:KIT_ML", "Everyday motions with captions, on a body of 21 joints."),
         Row("cmu", f"{_HERE}.cmu:CMU", "A compact selection of CMU's motion capture."),
         Row("amass", f"{_HERE}.amass:AMASS", "Most of the world's optical motion capture on a common body model."),
     ],

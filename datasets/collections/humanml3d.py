@@ -72,6 +72,11 @@ def list_humanml3d_clips(folder: Path, split: str | None = None, *, allow_pickle
     return captioned_clips(HUMANML3D, folder, split, lambda path: open_motion(path, any_body=True).motion)
 
 
+def list_kit_clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
+    """List the recordings of a KIT-ML folder; see `ListsClips`."""
+    return captioned_clips(KIT_ML, folder, split, lambda path: open_motion(path, any_body=True).motion)
+
+
 def captioned_clips(dataset: Dataset, folder: Path, split: str | None, read: Callable[[Path], Motion]) -> list[Clip]:
     """List the recordings of a split of a folder in this layout, or of all splits without one.
 
@@ -119,4 +124,17 @@ HUMANML3D = Dataset(
     "texts/NNNNNN.txt: caption#tokens#from#to\nMean.npy, Std.npy (263,)\ntrain.txt, val.txt, test.txt: names",
     recognises=lambda folder: columns_of(folder) == 263,
     clips=list_humanml3d_clips,
+)
+
+KIT_ML = Dataset(
+    name="kit-ml",
+    title="KIT-ML",
+    holds="3,911 motions, 6,278 captions, 12.5 fps, 21 joints of the MMM body",
+    obtain="the repository EricGuo5513/HumanML3D on GitHub links to the files in this layout; the recordings are "
+    "those of the KIT Motion-Language Dataset (Plappert et al. 2016).",
+    licence="that of the KIT Motion-Language Dataset.",
+    layout="new_joint_vecs/NNNNN.npy (T, 251) and/or new_joints/NNNNN.npy (T, 21, 3)\n"
+    "texts/NNNNN.txt: caption#tokens#from#to\nMean.npy, Std.npy (251,)\ntrain.txt, val.txt, test.txt: names",
+    recognises=lambda folder: columns_of(folder) == 251,
+    clips=list_kit_clips,
 )

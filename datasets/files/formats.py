@@ -88,6 +88,7 @@ FORMATS = (
     Format("sam-3d-body", (".pkl",), "frames of joints as of SAM 3D Body, as a camera sees them", DICTIONARY, None),
     Format("humanml3d", (".npy",), "rows (T − 1, 263), 20 fps",
            ".people.humanml3d:open_npy", ".people.humanml3d:write_rows"),
+    Format("kit-ml", (".npy",), "rows (T − 1, 251) as of KIT-ML, 12.5 fps", ".people.humanml3d:open_npy", None),
     Format("joints", (".npy",), "joint positions (T, 22, 3), 20 fps",
            ".people.humanml3d:open_npy", ".people.humanml3d:write_joints"),
     Format("motionstreamer", (".npy",), "rows (T, 272), 30 fps",

@@ -1,8 +1,8 @@
-"""NumPy files of 22 joints or of HumanML3D's 263 columns, and `results.npy` of the Motion Diffusion Model, in and out.
+"""NumPy files of 22 joints, of HumanML3D's 263 or KIT-ML's 251 columns, and `results.npy` of MDM, in and out.
 
 Guo et al., "Generating Diverse and Natural 3D Human Motions from Text", CVPR 2022. The numbers themselves are described
 in `selfcorrect.motion.encodings.humanml3d`. HumanML3D puts the lowest joint on the floor, so skeletons of such motions
-have soles at the height of toe joints.
+have soles at the height of toe joints. KIT-ML's rows are the same of 21 joints in another unit, at 12.5 fps.
 
 Tevet et al., "Human Motion Diffusion Model", ICLR 2023, and the models that were made from its code. The file is a
 pickled dictionary: motion (N, 22, 3, T) joints as in HumanML3D, metres, y up, 20 fps; lengths (N,) frames that count;
@@ -20,16 +20,19 @@ from selfcorrect.motion.body.smpl import SMPL_BODY, body_joints
 from selfcorrect.motion.editing.transforms import resample
 from selfcorrect.motion.encodings.humanml3d import (
     FPS,
+    KIT_BODY,
     TARGET_OFFSETS_M,
+    RowBody,
     columns,
     decode_contacts,
     decode_joints,
     encode,
+    joint_count,
 )
 from selfcorrect.motion.geometry.rotations import invert, rotate
 from selfcorrect.motion.inverse_kinematics import fit_body
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.views import to_y_up
+from selfcorrect.motion.views import Y_UP, to_y_up
 from selfcorrect.storage.files.arrays import read_npy, write_npy
 from selfcorrect.storage.files.limits import check_workable
 from selfcorrect.storage.pickles.numbers import read_pickled_npy
@@ -53,8 +56,11 @@ def open_npy(path: Path, reading: Reading) -> MotionFile:
     if array.ndim == 2 and array.shape[1] in rows.ROWS:
         return rows.open_rows(path, array, reading)
     if array.ndim == 2:
-        refuse_world(path, reading, "HumanML3D")
         _refuse_standardised(path, array)
+    if array.ndim == 2 and array.shape[1] == _KIT_COLUMNS:
+        return _open_kit_rows(path, array, reading)
+    if array.ndim == 2:
+        refuse_world(path, reading, "HumanML3D")
     joints_m = _decode(path, array)
     if array.ndim == 3:
         return open_joints(path, array, reading)
@@ -71,7 +77,34 @@ def open_npy(path: Path, reading: Reading) -> MotionFile:
     return MotionFile((motion,), (*notes, *fit_notes([(joints_m, body_joints(motion))])), write)
 
 
+def _open_kit_rows(path: Path, array: np.ndarray, reading: Reading) -> MotionFile:
+    """Open KIT-ML's rows as joints in the file's unit.
+
+    Its contacts are not read: feet that move faster than a fraction of a millimetre per frame are no contacts there.
+    """
+    if (reading.up or "y")[0] != "y":
+        raise InputError(f"{path}: KIT-ML's rows are y up; leave out --up")
+    positions = _decode(path, array)
+    body = _find_sides(positions)
+
+    def write(target: Path, changed: np.ndarray) -> None:
+        write_npy(target, encode(changed.astype(float), body=body).astype(array.dtype))
+
+    return open_joints(path, positions, reading, write_array=write, format_axis=Y_UP)
+
+
+def _find_sides(positions: np.ndarray) -> RowBody:
+    """Return the body of KIT-ML's joints (T, 21, 3), with left and right where the toes point ahead."""
+    right_hip, left_hip = KIT_BODY.hips
+    toes, ankles = list(KIT_BODY.contact_joints[1::2]), [18, 13]
+    ahead = (positions[:, toes] - positions[:, ankles]).mean(axis=1)
+    right = positions[:, right_hip] - positions[:, left_hip]
+    is_right = float(np.cross([0.0, 1.0, 0.0], right).ravel() @ ahead.ravel()) >= 0
+    return KIT_BODY if is_right else KIT_BODY.exchange_sides()
+
+
 _COLUMNS = 263
+_KIT_COLUMNS = 251
 _UNIT_OFF = 0.25
 """Least median distance from one of the lengths of unit vectors, and least depth below zero of contacts or the root's
 height, that show rows not to be HumanML3D's own numbers."""
@@ -79,16 +112,16 @@ height, that show rows not to be HumanML3D's own numbers."""
 
 def _refuse_standardised(path: Path, rows: np.ndarray) -> None:
     """Raise InputError for rows with centred and scaled columns: rotations are no unit vectors."""
-    if rows.shape[1] != _COLUMNS or not len(rows):
+    if rows.shape[1] not in (_COLUMNS, _KIT_COLUMNS) or not len(rows):
         return
-    groups = columns()
+    groups = columns(joint_count(rows))
     axes = rows[:, groups["rotations"]].astype(float)
     lengths = np.linalg.norm(axes.reshape(len(rows), -1, 3), axis=-1)
     off = float(np.median(np.abs(lengths - 1.0)))
     lowest = min(rows[:, groups["contacts"]].min(), rows[:, groups["height"]].min())
     if off > _UNIT_OFF and lowest < -_UNIT_OFF:
         raise InputError(
-            f"{path}: these rows are standardised (mean 0 and spread 1 in each column); expected HumanML3D's own "
+            f"{path}: these rows are standardised (mean 0 and spread 1 in each column); expected the dataset's own "
             "numbers: multiply by its Std.npy and add its Mean.npy"
         )
 
@@ -122,7 +155,8 @@ def _decode(path: Path, array: np.ndarray) -> np.ndarray:
     if array.ndim == 2 and len(array) and array.shape[1] > 12 and array.shape[1] % 12 == 11:
         array = decode_joints(array)
     if array.ndim != 3 or array.shape[-1] != 3 or not len(array):
-        widths = ", ".join(f"(frames, {width})" for width in (_COLUMNS, motionstreamer.COLUMNS, *sorted(rows.ROWS)))
+        known = (_COLUMNS, _KIT_COLUMNS, motionstreamer.COLUMNS, *sorted(rows.ROWS))
+        widths = ", ".join(f"(frames, {width})" for width in known)
         raise InputError(f"{path}: expected rows {widths}, or joints (frames, 22, 3), got shape {array.shape}")
     check_within(f"{path}:", array, _LARGEST)
     return array

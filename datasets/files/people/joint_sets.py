@@ -187,11 +187,17 @@ _OPTITRACK = (
     *_arm("left", hand=("hand",)), *_arm("right", hand=("hand",)),
     *_limb("left", "pelvis", *_LEG, "foot", "tiptoe"), *_limb("right", "pelvis", *_LEG, "foot", "tiptoe"),
 )  # fmt: skip
+_KIT = (
+    ("pelvis", ""), ("spine1", "pelvis"), ("spine3", "spine1"), ("neck", "spine3"), ("head", "neck"),
+    *_limb("left", "neck", *_ARM), *_limb("right", "neck", *_ARM),
+    *_limb("left", "pelvis", *_LEG, "foot", "tiptoe"), *_limb("right", "pelvis", *_LEG, "foot", "tiptoe"),
+)  # fmt: skip
 _SMPL_X = _joints_of_layout(SMPL_X)
 _EYES = ("left_eye", "right_eye")
 JOINT_SETS = (
     JointSet("Human3.6M's 17", 50.0, _HUMAN36M),
     JointSet("NTU RGB+D's 25, as of Kinect", 30.0, _KINECT),
+    JointSet("KIT-ML's 21", 12.5, _KIT),
     *map(_joints_of_layout, (SMPL, SMPL_H, SMPL_X)),
     replace(_joints_of_layout(SMPL_BODY), name="HumanML3D", fps=HUMANML3D_FPS, is_humanml3d=True),
     JointSet("LAFAN1's 22", 30.0, _by_limbs()),
@@ -338,6 +344,7 @@ def open_joints(
     reading: Reading,
     numbers: Mapping[str, float] | None = None,
     write_array: Callable[[Path, np.ndarray], None] | None = None,
+    format_axis: int | None = None,
 ) -> MotionFile:
     """Open the motion of joints, to be written back in the file's unit, axes and type of number.
 
@@ -347,6 +354,7 @@ def open_joints(
         numbers: The single numbers in the file, by name.
         write_array: Writer of a file with another array in the place of these numbers; None for a file of the array
             alone, with 22 joints of HumanML3D if in that order.
+        format_axis: Axis that the file's format has, None without one.
 
     Raises:
         InputError: The numbers are those of another set of points, or nothing shows which way is up.
@@ -358,13 +366,13 @@ def open_joints(
     unit_m, notes = _find_unit(path, joints, positions, reading)
     fps, rate_notes = rate_of(path, numbers or {}, reading, joints.fps, joints.name)
     among = (Y_UP, Z_UP, Y_DOWN) if joints.is_humanml3d else range(len(AXES))
-    usual_axis = Y_UP if joints.is_humanml3d else None
+    usual_axis = Y_UP if joints.is_humanml3d else format_axis
     try:
         up = up_of_joints(path, joints.template, positions * unit_m, fps, reading.up, among, usual_axis)
     except InputError:
-        if not joints.is_humanml3d:
+        if usual_axis is None:
             raise
-        up = UpAxis(Y_UP)
+        up = UpAxis(usual_axis)
     turn = to_y_up(up.axis).turn
 
     def fit(order: list[int]) -> tuple[np.ndarray, Motion]:

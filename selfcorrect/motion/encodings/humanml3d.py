@@ -1,7 +1,7 @@
 """HumanML3D's motion representation: 263 numbers per frame of 22 joints at 20 frames per second.
 
 Guo et al., "Generating Diverse and Natural 3D Human Motions from Text", CVPR 2022. Columns for J joints, 12 J − 1 in
-all (KIT-ML's 21 joints make 251):
+all (KIT-ML's 21 joints, in their own unit and at 12.5 frames per second, make 251):
 
     yaw rate (1)            half the angle turned until the next frame, rad
     velocity (2)            of the root in x and z until the next frame, m/frame, in the next frame's facing
@@ -17,7 +17,9 @@ but cancels the hips. The published statistics and models rest on that sum, so t
 clip's first facing (`canonical`) adds both in the same sense.
 """
 
+from dataclasses import dataclass, field, replace
 from itertools import accumulate, pairwise
+from typing import Self
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -51,12 +53,67 @@ TARGET_OFFSETS_M = BONE_AXES * np.array(
 )[:, None]  # fmt: skip
 """(22, 3) offsets of the skeleton with the bone lengths that HumanML3D gives every clip."""
 
+
+@dataclass(frozen=True, eq=False)
+class RowBody:
+    """The joints that rows describe, as the reference implementation takes them."""
+
+    parents: tuple[int, ...]
+    bone_axes: np.ndarray
+    """(J, 3) direction of the bone that ends in each joint for an identity rotation."""
+    arms: tuple[int, int]
+    """First joint of each arm: rotations of arms are relative to the root."""
+    hips: tuple[int, int]
+    """Right and left hip."""
+    shoulders: tuple[int, int]
+    """Right and left shoulder."""
+    contact_joints: tuple[int, ...]
+    """Ankle and foot of the left side, then of the right side."""
+    squared_contact_step: float
+    """Largest squared step of a foot that stands, in the unit of the rows."""
+    fps: float = FPS
+    bone_before: tuple[int, ...] = field(init=False)
+    """Joint whose bone a rotation is relative to."""
+
+    def __post_init__(self) -> None:
+        before = tuple(0 if joint in self.arms else parent for joint, parent in enumerate(self.parents))
+        object.__setattr__(self, "bone_before", before)
+
+    def exchange_sides(self) -> Self:
+        """Return the body with left and right hip and shoulder exchanged, for joints that are a mirror image."""
+        return replace(self, hips=self.hips[::-1], shoulders=self.shoulders[::-1])
+
+
+HUMANML3D_BODY = RowBody(
+    parents=SMPL_22_PARENTS,
+    bone_axes=BONE_AXES,
+    arms=(SMPL_22.index("left_collar"), SMPL_22.index("right_collar")),
+    hips=(SMPL_22.index("right_hip"), SMPL_22.index("left_hip")),
+    shoulders=(SMPL_22.index("right_shoulder"), SMPL_22.index("left_shoulder")),
+    contact_joints=CONTACT_JOINTS,
+    squared_contact_step=SQUARED_CONTACT_STEP_M2,
+)
+KIT_BODY = RowBody(
+    parents=(-1, 0, 1, 2, 3, 3, 5, 6, 3, 8, 9, 0, 11, 12, 13, 14, 0, 16, 17, 18, 19),
+    bone_axes=np.array(
+        [
+            [0, 0, 0], [0, 1, 0], [0, 1, 0], [0, 1, 0], [0, 1, 0],
+            [1, 0, 0], [0, -1, 0], [0, -1, 0], [-1, 0, 0], [0, -1, 0], [0, -1, 0],
+            [1, 0, 0], [0, -1, 0], [0, -1, 0], [0, 0, 1], [0, 0, 1],
+            [-1, 0, 0], [0, -1, 0], [0, -1, 0], [0, 0, 1], [0, 0, 1],
+        ],
+        dtype=float,
+    ),
+    arms=(5, 8),
+    hips=(11, 16),
+    shoulders=(5, 8),
+    contact_joints=(19, 20, 14, 15),
+    squared_contact_step=0.05,
+    fps=12.5,
+)  # fmt: skip
+"""KIT-ML's 21 joints, of which the published files hold a mirror image: the first leg and arm are on the right."""
+
 _PARENTS = np.array(SMPL_22_PARENTS)
-_BONE_BEFORE = np.where(np.isin(SMPL_22, ("left_collar", "right_collar")), 0, _PARENTS)  # arms hang off the root
-_LEFT_HIP = SMPL_22.index("left_hip")
-_RIGHT_HIP = SMPL_22.index("right_hip")
-_LEFT_SHOULDER = SMPL_22.index("left_shoulder")
-_RIGHT_SHOULDER = SMPL_22.index("right_shoulder")
 _RIGHT_LEG = [SMPL_22.index("right_knee"), SMPL_22.index("right_ankle")]
 
 
@@ -94,8 +151,8 @@ def normalise_bones(joints_m: np.ndarray, target_offsets_m: np.ndarray) -> np.nd
     leg_m = norms(leg_bones_m).sum()
     if leg_m == 0:
         raise InputError("bones cannot be normalised: the right leg has no length in frame 0")
-    heading_rad = _heading_rad(_forward(joints_m, 1))
-    orientations = _bone_orientations(joints_m, _about_y(heading_rad))
+    heading_rad = _heading_rad(_forward(joints_m, 1, HUMANML3D_BODY))
+    orientations = _bone_orientations(joints_m, _about_y(heading_rad), HUMANML3D_BODY)
     normalised = np.empty(joints_m.shape)
     normalised[:, 0] = joints_m[:, 0] * (lengths_m[_RIGHT_LEG].sum() / leg_m)
     for joint in range(1, len(SMPL_22)):
@@ -104,53 +161,62 @@ def normalise_bones(joints_m: np.ndarray, target_offsets_m: np.ndarray) -> np.nd
     return normalised
 
 
-def canonical(joints_m: np.ndarray, *, keep_height: bool = False) -> np.ndarray:
-    """Move joints (T, 22, 3) so that the lowest is on the floor and frame 0 stands at the origin facing +z.
+def canonical(joints_m: np.ndarray, *, keep_height: bool = False, body: RowBody = HUMANML3D_BODY) -> np.ndarray:
+    """Move joints (T, J, 3) so that the lowest is on the floor and frame 0 stands at the origin facing +z.
 
     keep_height: Leave heights as they are.
     """
     root_x, _, root_z = joints_m[0, 0]
     placed = joints_m - [root_x, 0 if keep_height else joints_m[..., 1].min(), root_z]
-    heading_rad = _heading_rad(_forward(joints_m[0], 1))
+    heading_rad = _heading_rad(_forward(joints_m[0], 1, body))
     return _about_y(-heading_rad).apply(placed)
 
 
 def encode(
-    joints_m: np.ndarray, target_offsets_m: np.ndarray | None = None, *, fps: float = FPS, keep_height: bool = False
+    joints_m: np.ndarray,
+    target_offsets_m: np.ndarray | None = None,
+    *,
+    fps: float | None = None,
+    keep_height: bool = False,
+    body: RowBody = HUMANML3D_BODY,
 ) -> np.ndarray:
-    """Describe joints (T, 22, 3), metres, y up, as rows (T − 1, 263).
+    """Describe joints (T, J, 3), metres, y up, as rows (T − 1, 12 J − 1).
 
     At 20 fps and without `keep_height`, the rows agree with the reference implementation if that is finite, except for
     turns through straight back. The reference gives those the wrong sign; the rows here decode to the motion that was
     encoded.
 
     Args:
-        target_offsets_m: (22, 3) skeleton with the bone lengths that the clip gets first; None keeps the clip's.
-        fps: Frame rate, on which the largest step of a contact depends.
+        target_offsets_m: (22, 3) skeleton with the bone lengths that a clip of 22 joints gets first; None keeps the
+            clip's.
+        fps: Frame rate, on which the largest step of a contact depends; None for the body's.
         keep_height: Leave heights as they are; by default the lowest joint is put on the floor.
+        body: The J joints. KIT-ML's are in the unit of its files instead of metres.
     """
-    if joints_m.ndim != 3 or joints_m.shape[1:] != (22, 3) or len(joints_m) < 2:
-        raise InputError(f"expected joints of shape (at least 2 frames, 22, 3), got {joints_m.shape}")
+    count = len(body.parents)
+    if joints_m.ndim != 3 or joints_m.shape[1:] != (count, 3) or len(joints_m) < 2:
+        raise InputError(f"expected joints of shape (at least 2 frames, {count}, 3), got {joints_m.shape}")
     joints_m = joints_m.astype(float)
     if target_offsets_m is not None:
         joints_m = normalise_bones(joints_m, target_offsets_m)
-    joints_m = canonical(joints_m, keep_height=keep_height)
-    facing_rad = _smooth_facing_rad(joints_m)
+    joints_m = canonical(joints_m, keep_height=keep_height, body=body)
+    facing_rad = _smooth_facing_rad(joints_m, body)
     to_facing = _about_y(-facing_rad[:, None])
     steps_m = np.diff(joints_m, axis=0)
     turns_rad = (np.diff(facing_rad) + np.pi) % (2 * np.pi) - np.pi  # the shorter way round
     root_velocity_m = to_facing[1:].apply(steps_m[:, :1])
     relative_m = joints_m[:-1, 1:] - joints_m[:-1, :1] * [1, 0, 1]
-    orientations = _bone_orientations(joints_m[:-1], _about_y(-facing_rad[:-1]))
-    squared_steps_m2 = np.square(steps_m[:, CONTACT_JOINTS]).sum(-1)
+    orientations = _bone_orientations(joints_m[:-1], _about_y(-facing_rad[:-1]), body)
+    squared_steps_m2 = np.square(steps_m[:, body.contact_joints]).sum(-1)
+    largest_step = body.squared_contact_step * (body.fps / (fps or body.fps)) ** 2
     groups = (
         -turns_rad / 2,
         root_velocity_m[..., [0, 2]],
         joints_m[:-1, 0, 1],
         to_facing[:-1].apply(relative_m),
-        _six_of_bones(orientations),
+        _six_of_bones(orientations, body),
         to_facing[:-1].apply(steps_m),
-        squared_steps_m2 < SQUARED_CONTACT_STEP_M2 * (FPS / fps) ** 2,
+        squared_steps_m2 < largest_step,
     )
     return np.concatenate([group.reshape(len(steps_m), -1) for group in groups], axis=1)
 
@@ -190,17 +256,17 @@ def _root(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return facing_rad, root_m
 
 
-def _bone_orientations(joints_m: np.ndarray, root: Rotation) -> list[Rotation]:
+def _bone_orientations(joints_m: np.ndarray, root: Rotation, body: RowBody) -> list[Rotation]:
     """Per joint, the orientations (T,) of the bone that ends there: the bone's axis swung into place from the world's.
 
     A bone without length continues the bone before, so that the local rotation is the identity.
     """
     orientations = [root]
-    for joint in range(1, len(SMPL_22)):
-        bone_m = joints_m[:, joint] - joints_m[:, _PARENTS[joint]]
-        swing = _swing(BONE_AXES[joint], bone_m)
+    for joint in range(1, len(body.parents)):
+        bone_m = joints_m[:, joint] - joints_m[:, body.parents[joint]]
+        swing = _swing(body.bone_axes[joint], bone_m)
         has_no_length = norms(bone_m)[..., None] == 0
-        quaternions = np.where(has_no_length, orientations[_BONE_BEFORE[joint]].as_quat(), swing)
+        quaternions = np.where(has_no_length, orientations[body.bone_before[joint]].as_quat(), swing)
         orientations.append(Rotation.from_quat(quaternions))
     return orientations
 
@@ -215,28 +281,30 @@ def _swing(axis: np.ndarray, directions: np.ndarray) -> np.ndarray:
     return np.where(opposite, half_turn, quaternions)
 
 
-def _six_of_bones(orientations: list[Rotation]) -> np.ndarray:
-    """(T, 21, 6): the concatenated first two columns of each bone's rotation relative to the bone before."""
+def _six_of_bones(orientations: list[Rotation], body: RowBody) -> np.ndarray:
+    """(T, J − 1, 6): the concatenated first two columns of each bone's rotation relative to the bone before."""
     matrices = []
-    for before, bone in zip(_BONE_BEFORE[1:], orientations[1:], strict=True):
+    for before, bone in zip(body.bone_before[1:], orientations[1:], strict=True):
         bone_to_before = orientations[before].inv() * bone
         matrices.append(bone_to_before.as_matrix())
     local = np.stack(matrices, axis=1)
     return local[..., :2].swapaxes(-1, -2).reshape(*local.shape[:2], 6)
 
 
-def _smooth_facing_rad(joints_m: np.ndarray) -> np.ndarray:
+def _smooth_facing_rad(joints_m: np.ndarray, body: RowBody) -> np.ndarray:
     """(T,) heading of the body as in the reference, hips the wrong way round; frame 0 is +z by definition."""
-    forward = gaussian_filter1d(_forward(joints_m, -1), FACING_SMOOTHING_FRAMES, axis=0, mode="nearest")
+    forward = gaussian_filter1d(_forward(joints_m, -1, body), FACING_SMOOTHING_FRAMES, axis=0, mode="nearest")
     facing_rad = _heading_rad(forward)
     facing_rad[0] = 0
     return facing_rad
 
 
-def _forward(joints_m: np.ndarray, hips_sign: int) -> np.ndarray:
+def _forward(joints_m: np.ndarray, hips_sign: int, body: RowBody) -> np.ndarray:
     """Horizontal directions (..., 3) across the body's left to right, zero where left and right cancel or coincide."""
-    right = joints_m[..., _RIGHT_SHOULDER, :] - joints_m[..., _LEFT_SHOULDER, :]
-    right = right + hips_sign * (joints_m[..., _RIGHT_HIP, :] - joints_m[..., _LEFT_HIP, :])
+    right_shoulder, left_shoulder = body.shoulders
+    right_hip, left_hip = body.hips
+    right = joints_m[..., right_shoulder, :] - joints_m[..., left_shoulder, :]
+    right = right + hips_sign * (joints_m[..., right_hip, :] - joints_m[..., left_hip, :])
     lengths = norms(right)[..., None]
     return np.cross([0.0, 1.0, 0.0], right) / np.where(lengths == 0, 1, lengths)
 

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from humanml3d_files import kit_joints_mm, kit_rows
+from made_rigs import base_walk
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.datasets.collections import catalog, humanml3d
@@ -59,6 +61,17 @@ def test_a_clip_comes_once_per_captioned_span(folder: Path) -> None:
 def test_the_folder_is_recognised_by_its_layout(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     assert catalog.recognise(folder) is humanml3d.HUMANML3D
     assert catalog.recognise(tmp_path_factory.mktemp("empty")) is None
+
+
+def test_a_folder_of_21_joints_is_kit_ml(tmp_path: Path) -> None:
+    for name in ("new_joint_vecs", "texts"):
+        (tmp_path / name).mkdir()
+    np.save(tmp_path / "new_joint_vecs" / "00001.npy", kit_rows(kit_joints_mm(base_walk(1))).astype(np.float32))
+    (tmp_path / "texts" / "00001.txt").write_text("a person walks.#a/DET person/NOUN walk/VERB#0.0#0.0\n")
+    assert catalog.recognise(tmp_path) is humanml3d.KIT_ML
+    (clip,) = humanml3d.list_kit_clips(tmp_path)
+    (motion,) = clip.read()
+    assert (motion.text, motion.fps, len(motion)) == ("a person walks.", 12.5, len(base_walk(1)))
 
 
 def test_both_kinds_of_file_give_the_same_joints(folder: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from humanml3d_files import kit_joints_mm, kit_rows
 from made_rigs import base_walk
 from posed_motions import cartwheeling, climbing, crawling, crouching, jumping, lying, sitting, standing
 from scipy.spatial.transform import Rotation
@@ -16,7 +17,7 @@ from selfcorrect.datasets.files.people import joint_sets
 from selfcorrect.datasets.files.people.joint_sets import JOINT_SETS, JointSet, select_joint_set
 from selfcorrect.datasets.files.skeletons.sides import SWAPPED_NOTE
 from selfcorrect.motion.body.smpl import SMPL_X, body_joints
-from selfcorrect.motion.encodings.humanml3d import encode
+from selfcorrect.motion.encodings.humanml3d import decode_joints, encode
 from selfcorrect.motion.skeleton import SMPL_22, swap_sides
 
 OTHERS = [joints for joints in JOINT_SETS if not joints.is_humanml3d]
@@ -223,6 +224,33 @@ def test_no_posture_turns_22_joints_over(tmp_path: Path, pose: Callable[[], sc.M
     np.save(tmp_path / "a.npy", body_joints(pose()))
     notes = open_motion(tmp_path / "a.npy").notes
     assert not any("inferred" in note or note == SWAPPED_NOTE for note in notes)
+
+
+@pytest.mark.parametrize("is_mirrored", [False, True], ids=["as it is", "mirror image"])
+def test_rows_of_kit_ml_are_the_joints_that_they_describe(tmp_path: Path, is_mirrored: bool) -> None:
+    joints_mm = kit_joints_mm(base_walk(1), is_mirrored=is_mirrored)
+    np.save(tmp_path / "joints.npy", joints_mm.astype(np.float32))
+    np.save(tmp_path / "rows.npy", kit_rows(joints_mm).astype(np.float32))
+    places = open_motion(tmp_path / "joints.npy")
+    rows = open_motion(tmp_path / "rows.npy")
+    assert places.motion.fps == rows.motion.fps == 12.5
+    assert places.order[0] == rows.order[0] == "KIT-ML's 21"
+    apart_m = sc.joint_positions(rows.motion) - sc.joint_positions(places.motion)
+    start_m = places.motion.root_m[0] * [1, 0, 1]
+    np.testing.assert_allclose(apart_m, np.broadcast_to(-start_m, apart_m.shape), atol=1e-3)
+    assert (SWAPPED_NOTE in rows.notes) == is_mirrored
+    ahead = rows.motion.root_m[-1] - rows.motion.root_m[0]
+    rows.write(tmp_path / "again.npy", rows.motion)
+    again = open_motion(tmp_path / "again.npy")
+    assert np.load(tmp_path / "again.npy").shape == (len(joints_mm) - 1, 251)
+    assert SWAPPED_NOTE not in again.notes or is_mirrored
+    travel_m = again.motion.root_m[-1] - again.motion.root_m[0]
+    np.testing.assert_allclose(np.linalg.norm(travel_m), np.linalg.norm(ahead), atol=0.02)
+    assert travel_m[2] > 0.95 * np.linalg.norm(travel_m)  # written rows look along +z at first
+    bones_mm = np.linalg.norm(np.diff(joints_mm[:, 11:15], axis=1), axis=-1)
+    written = decode_joints(np.load(tmp_path / "again.npy").astype(float))
+    written_mm = np.linalg.norm(np.diff(written[:, 11:15], axis=1), axis=-1)
+    np.testing.assert_allclose(written_mm, bones_mm, atol=5)
 
 
 def test_standardised_rows_are_named_and_plain_ones_read(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from selfcorrect.motion.encodings import humanml3d
-from selfcorrect.motion.encodings.humanml3d import canonical, columns, decode_joints, encode, normalise_bones
+from selfcorrect.motion.encodings.humanml3d import KIT_BODY, canonical, columns, decode_joints, encode, normalise_bones
 from selfcorrect.motion.inverse_kinematics import fit_motion, fit_skeleton
 from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
 from selfcorrect.motion.skeleton import SMPL_22_PARENTS, smpl_22
@@ -84,6 +84,17 @@ def test_bones_without_length_are_encoded_where_the_reference_gives_nan(shared: 
 def test_joints_survive_the_representation(seed: int) -> None:
     joints_m = random_walk(seed)
     np.testing.assert_allclose(decode_joints(encode(joints_m)), canonical(joints_m), atol=1e-9)
+
+
+@given(seed=seeds, is_mirrored=st.booleans())
+@settings(max_examples=20, deadline=None)
+def test_joints_of_kit_ml_survive_the_representation(seed: int, is_mirrored: bool) -> None:
+    body = KIT_BODY.exchange_sides() if is_mirrored else KIT_BODY
+    joints = 1000 * random_walk(seed)[:, :21]
+    rows = encode(joints, body=body)
+    np.testing.assert_allclose(decode_joints(rows), canonical(joints, body=body), atol=1e-6)
+    axes = rows[:, columns(21)["rotations"]].reshape(-1, 3)
+    np.testing.assert_allclose(np.linalg.norm(axes, axis=-1), 1)
 
 
 @given(seed=seeds)
