@@ -1,6 +1,6 @@
 """The description of a motion and of its correction."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from selfcorrect.motion.checks.check import CheckResult, RuleChoice, check_features, check_samples
+from selfcorrect.motion.checks.findings import Finding
 from selfcorrect.motion.editing.transforms import heading_rad
 from selfcorrect.motion.measures.moves import JointMoves
 from selfcorrect.motion.motion import Motion
@@ -151,10 +152,13 @@ def _check_input(motion: Motion, correction: CorrectedMotion) -> CheckResult:
     return replace(checkup, findings=tuple(finding_by_code.values()))
 
 
-_SLIDING_STANCE = "F11"
+_SLIDING = ("F11", "F3")
+"""Rules on feet that slide under weight: far, or fast. The second counts where the first finds nothing."""
 _RISING_STANCE = "F10"
 _NEARLY_ALL = 0.8
 """Largest share of frames with sliding feet; beyond, nothing shows that the feet should stand."""
+_GLIDES_S = 4.0
+"""Shortest motion whose feet may glide on purpose for nearly all of the time; shorter ones show no intention."""
 _CARRIED = (NoteKind.IN_PLACE, NoteKind.RIDE, NoteKind.CARRIED, NoteKind.UNRELATED_POSES)
 """Kinds of notes on feet or bodies that ride on something, and on poses that are no motion."""
 
@@ -162,24 +166,35 @@ _CARRIED = (NoteKind.IN_PLACE, NoteKind.RIDE, NoteKind.CARRIED, NoteKind.UNRELAT
 def _check_result(motion: Motion, correction: CorrectedMotion) -> CheckResult:
     """Check whether feet of an accepted correction still rise or slide for a part of the motion under weight.
 
-    Feet may rise where supports were inferred or heights are left alone. Feet that slide nearly all the time glide on
-    purpose, as a skater's feet do. A correction repeats no frames where the motion repeats none.
+    Feet may rise where supports were inferred or heights are left alone. Feet that slide nearly all the time of a long
+    motion glide on purpose, as a skater's feet do. A correction repeats no frames where the motion repeats none.
     """
     kinds = {note.kind for note in correction.notes}
     if not kinds.isdisjoint(_CARRIED):
         return CheckResult()
     may_rise = bool(correction.supports) or NoteKind.HEIGHT_KEPT in kinds
-    choice = RuleChoice((_SLIDING_STANCE,) if may_rise else (_SLIDING_STANCE, _RISING_STANCE))
+    choice = RuleChoice(_SLIDING if may_rise else (*_SLIDING, _RISING_STANCE))
     _, corrected = see_level(motion, correction)
 
     def check(samples: Motion) -> CheckResult:
         return check_features(MotionFeatures(samples), choice)
 
     result = check_samples(corrected, check) if FrameRepeats.from_motion(motion).has_repeats else check(corrected)
-    sliding = [finding for finding in result.findings if finding.code == _SLIDING_STANCE]
-    if sum(finding.stop - finding.start for finding in sliding) <= _NEARLY_ALL * len(corrected):
-        return result
-    return replace(result, findings=tuple(finding for finding in result.findings if finding not in sliding))
+    far, fast = (tuple(finding for finding in result.findings if finding.code == code) for code in _SLIDING)
+    slides_far = _mark_frames(far, len(corrected))
+    fast = tuple(finding for finding in fast if not slides_far[finding.start : finding.stop].any())
+    slides = slides_far | _mark_frames(fast, len(corrected))
+    glides = slides.mean() > _NEARLY_ALL and len(corrected) >= _GLIDES_S * corrected.fps
+    rising = tuple(finding for finding in result.findings if finding.code == _RISING_STANCE)
+    return replace(result, findings=rising if glides else (*rising, *far, *fast))
+
+
+def _mark_frames(findings: Iterable[Finding], frames: int) -> np.ndarray:
+    """Return in which frames (T,) a rule was broken."""
+    is_broken = np.zeros(frames, dtype=bool)
+    for finding in findings:
+        is_broken[finding.start : finding.stop] = True
+    return is_broken
 
 
 def _with_distances(figures: FileFigures, before: Motion, after: Motion) -> FileFigures:

@@ -10,7 +10,7 @@ import numpy as np
 import pymotion.io.bvh as pymotion
 import pytest
 from helpers import Says, bytes_of, correct_in_pieces, report_of
-from made_motions import remove_travel
+from made_motions import made_motion, remove_travel
 from made_rigs import base_walk
 from pymotion.ops.skeleton import fk as pymotion_kinematics
 
@@ -61,6 +61,19 @@ def test_a_lost_way_is_restored_or_a_fault_that_remains(folder: Path, says: Says
     assert entries["walk.bvh"]["faults_left"] == []
     (fault,) = entries["lost.bvh"]["faults_left"]
     assert re.search(r": frames (8[5-9]|9[0-5])–.*\[F11 sliding-stance\]$", fault)
+
+
+@pytest.mark.parametrize(("seconds", "rules"), [(1.6, ["F3"]), (2.0, ["F11"]), (6.0, [])])
+def test_feet_that_still_slide_in_a_short_clip_are_a_fault(
+    folder: Path, says: Says, seconds: float, rules: list[str]
+) -> None:
+    """A long clip in which the feet never stand glides on purpose; in a short one nothing shows that."""
+    stand = made_motion("idle", frames=round(30 * seconds))
+    way_m = 0.38 * np.arange(len(stand)) / stand.fps
+    save_motion(folder / "slide.bvh", replace(stand, root_m=stand.root_m + way_m[:, None] * [1.0, 0.0, 0.0]))
+    says("correct slide.bvh -o out --kinematic", code=len(rules))
+    faults = report_of(folder / "out")["slide.bvh"]["faults_left"]
+    assert [re.findall(r"\[(F\d+)", fault)[0] for fault in faults] == rules
 
 
 def _loads(out: Path) -> list[float]:
