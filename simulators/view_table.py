@@ -1,7 +1,8 @@
 """Views through which every motion is corrected, the outermost first: `VIEWS`.
 
 Each shows less of what a clean-up should not have to know: no unrelated poses, no bodies that something unseen carries,
-no copies of frames, no lost way, no lift, no tilt, no T-poses, no cuts, no ends of loops, no order of joints.
+no copies of frames or of channels, no lost way, no lift, no tilt, no T-poses, no cuts, no ends of loops, no order of
+joints.
 """
 
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from selfcorrect.core.errors import SettingError
 from selfcorrect.motion.editing.loops import match_loop_ends
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.foot_frames import get_foot_frames
+from selfcorrect.motion.perception.held_channels import HeldChannels
 from selfcorrect.motion.perception.observed_ground import ObservedGround
 from selfcorrect.motion.perception.repeats import FrameRepeats
 from selfcorrect.motion.views import FrameChange, JointOrder, LevelFeet
@@ -32,7 +34,7 @@ from .views.carried import see_unless_carried
 from .views.floor import MotionOnFloor
 from .views.lost_way import note_restored_way, restore_lost_way
 from .views.pieces import is_one_piece, see_in_pieces
-from .views.repeated_frames import restore_frames_of_file
+from .views.repeated_frames import note_held_channels, restore_frames_of_file
 from .views.rides import Ride
 from .views.segments import TPoseEnds, see_takes
 from .views.unrelated_poses import see_beside_unrelated_poses
@@ -64,6 +66,14 @@ def _see_samples(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     frame_times = pipeline.cleanup.frame_times
     restore = partial(restore_frames_of_file, repeats, motion, choice=frame_times)
     return CorrectionView.from_part(repeats.prepare(motion, frame_times), restore)
+
+
+def _see_even_channels(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+    """Return a motion whose channels of a lower rate than the pose are made even, unless all frame times are kept."""
+    held = HeldChannels(motion) if pipeline.cleanup.frame_times == "keep" else HeldChannels.from_motion(motion)
+    if not held:
+        return CorrectionView.from_part(motion)
+    return CorrectionView.from_part(held.motion, partial(note_held_channels, motion, held))
 
 
 def _see_on_its_way(motion: Motion, pipeline: Pipeline) -> CorrectionView:
@@ -171,6 +181,7 @@ VIEWS: tuple[SeeMotion, ...] = (
     _see_beside_unrelated_poses,
     _see_unless_carried,
     _see_samples,
+    _see_even_channels,
     _see_on_its_way,
     _see_from_ride,
     _see_on_floor,

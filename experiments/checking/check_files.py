@@ -17,6 +17,7 @@ from selfcorrect.motion.body.requirements import NO_BODY, find_missing_body
 from selfcorrect.motion.checks.check import CheckResult, RuleChoice, check_samples, check_with
 from selfcorrect.motion.checks.findings import Finding
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.perception.held_channels import HeldChannels
 from selfcorrect.motion.perception.repeats import FrameRepeats
 from selfcorrect.motion.support import Surroundings
 from selfcorrect.runtime.bugs import describe_failure, remove_path, try_optional
@@ -149,6 +150,9 @@ def _check_motion(motion: Motion, choice: RuleChoice, engine: str | None) -> Che
     result = check_samples(motion, lambda samples: check_with(samples, choice, _infer_surroundings))
     if repeats.has_repeats:
         result = replace(result, notes=(repeats.describe(motion.fps), *result.notes))
+    elif held := HeldChannels.from_motion(motion):
+        note = f"held for {held.spacing:.2g} frames at a time: {held.list_names()}"
+        result = replace(result, notes=(note, *result.notes))
     if engine is None:
         return result
     from selfcorrect.simulators.feasibility import check_physics  # only asked for

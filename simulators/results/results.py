@@ -158,6 +158,7 @@ class NoteKind(Enum):
     COPIES_REPLACED = "frames in between replace {value:.0f} repeated frames (not with --frame-times keep)"
     COPIES_KEPT = "{value:.0f} frames only repeat other frames: corrected without them, then repeated"
     LINEAR_FRAMES = "lines between every {value:.0f} frames become curves (not with --frame-times keep)"
+    CHANNELS_HELD = "{words}: held for {value:.2g} frames at a time, made even (not with --frame-times keep)"
     STRETCH_KEPT = "frames {frames} are kept: they cannot be explained, or corrected feet would slide more"
     UNRELATED_POSES = "frames {frames}: poses without a motion between them; kept as they are"
     NOT_FOLLOWED = "a simulated body could not follow it: planned, not simulated"

@@ -34,7 +34,7 @@ _LOW = 0.45
 _HIGH = 0.7
 """Other steps are larger than this share."""
 _LOW_OF_PART = 0.8
-"""Steps of the root and of most joints onto copies are smaller than this share of neighbouring steps."""
+"""Steps of the root and of most joints onto copies are smaller than this share of their steps onto samples."""
 _COPY = 0.3
 """Steps onto copies go less far along the way than this share of the mean step, in the median of the step's place."""
 _SAMPLE = 0.4
@@ -196,6 +196,26 @@ class FrameRepeats:
 _REPEATS: WeakKeyDictionary[Motion, FrameRepeats] = WeakKeyDictionary()
 
 
+def find_exact_copies(steps: np.ndarray) -> FrameRepeats | None:
+    """Return the samples of a single channel that stand at regular intervals, with exact copies after them.
+
+    Args:
+        steps: (T − 1,) size of the channel's steps.
+
+    Returns:
+        The samples; None if the channel has no regular pattern of copies.
+    """
+    is_same = steps < _UNCHANGED
+    if is_same.sum() < _FEWEST_COPIES or is_same.all():
+        return None
+    for beside in _BESIDE:
+        ratios = _compare_with_neighbours(steps, beside)
+        is_copy, spacing = _find_pattern(ratios, _LOW, _HIGH)
+        if spacing and is_same[is_copy[1:]].all():
+            return FrameRepeats._from_copies(is_copy, spacing, ratios)
+    return None
+
+
 def _measure_steps(motion: Motion) -> np.ndarray:
     """Return the size (T − 1,) of each step of the whole body, in metres and components of quaternions."""
     turns = in_chunks(_measure_mean_turns, motion.rotations[:-1], motion.rotations[1:])
@@ -213,10 +233,26 @@ def _is_whole_body(motion: Motion, is_copy: np.ndarray, beside: int) -> bool:
     """Return whether the root and most joints move less onto copies (T,), not only a single part that moves a lot."""
     shifts = norms(np.diff(motion.root_m, axis=0))
     turns = norms(np.diff(make_continuous(motion.rotations), axis=0))
-    ratios_by_part = [_compare_with_neighbours(steps, beside)[is_copy[1:]] for steps in (shifts, *turns.T)]
-    typical = [float(median_of_known(ratios)) for ratios in ratios_by_part if np.isfinite(ratios).any()]
-    is_root_still = not np.isfinite(ratios_by_part[0]).any()
-    return bool(typical) and (is_root_still or typical[0] < _LOW_OF_PART) and float(median(typical)) < _LOW_OF_PART
+    root_share = _compare_copies_with_samples(shifts, is_copy, beside)
+    joint_shares = [_compare_copies_with_samples(steps, is_copy, beside) for steps in turns.T]
+    shares = [share for share in joint_shares if np.isfinite(share)]
+    is_root_still = not np.isfinite(root_share)
+    if not shares:
+        return root_share < _LOW_OF_PART
+    return (is_root_still or root_share < _LOW_OF_PART) and float(median(shares)) < _LOW_OF_PART
+
+
+def _compare_copies_with_samples(steps: np.ndarray, is_copy: np.ndarray, beside: int) -> float:
+    """Return the typical step (S,) onto copies (S + 1,) over the typical step onto samples; NaN for a part at rest.
+
+    Both count in relation to the largest steps beside, of which the steps of an even motion are a large share, too.
+    """
+    ratios = _compare_with_neighbours(steps, beside)
+    copies = ratios[is_copy[1:]]
+    samples = ratios[~is_copy[1:]]
+    if not np.isfinite(copies).any() or not np.isfinite(samples).any():
+        return np.nan
+    return float(median_of_known(copies) / max(float(median_of_known(samples)), _UNCHANGED))
 
 
 def _stands_on_its_way(motion: Motion, is_copy: np.ndarray) -> bool:
@@ -341,13 +377,16 @@ def _stands_as_whole(motion: Motion, is_copy: np.ndarray, window: int) -> bool:
     """Return whether the root and most joints step less far along the way onto copies, not only the root."""
     onto_copies = is_copy[window + 2 : len(motion) - window - 1]
     root = _measure_shares_of(motion.root_m, window)[onto_copies]
-    joints = _measure_shares_of(make_continuous(motion.rotations), window)[onto_copies]
-    is_turning = np.isfinite(joints).sum(axis=0) >= _FEWEST_COPIES
+    joints = _measure_shares_of(make_continuous(motion.rotations), window)
+    is_turning = np.isfinite(joints[onto_copies]).sum(axis=0) >= _FEWEST_COPIES
+    is_turning &= np.isfinite(joints[~onto_copies]).any(axis=0)
     is_root_still = np.isfinite(root).sum() < _FEWEST_COPIES
     if not is_turning.any():
         return False
-    typical = float(median(median_of_known(joints[:, is_turning], axis=0)))
-    return (is_root_still or float(median_of_known(root)) < _LOW_OF_PART) and typical < _LOW_OF_PART / 2
+    copies = median_of_known(joints[onto_copies][:, is_turning], axis=0)
+    samples = median_of_known(joints[~onto_copies][:, is_turning], axis=0)
+    is_pose_still = float(median(copies)) < _LOW_OF_PART / 2 and float(median(samples - copies)) > _LOW_OF_PART / 2
+    return is_pose_still and (is_root_still or float(median_of_known(root)) < _LOW_OF_PART)
 
 
 def _has_copies(shares: np.ndarray, is_copy: np.ndarray, spacing: float) -> bool:

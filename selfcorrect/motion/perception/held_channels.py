@@ -1,0 +1,98 @@
+"""Channels that hold each value for some frames while the rest of the body moves.
+
+Trackers and networks write the root, or some joints, at a lower rate than the pose. Then no frame repeats another one,
+but the channel does: its steps onto copies are zero, at regular intervals. Its samples stay, and curves through them
+replace the copies. All other channels stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..geometry.vectors import norms
+from ..kinematics import make_continuous
+from ..motion import Motion
+from .repeats import FrameRepeats, find_exact_copies
+
+_FLOOR = [0, 2]
+_HEIGHT = [1]
+_FEW_NAMES = 3
+"""Largest number of joints that are named."""
+
+
+@dataclass(frozen=True, eq=False)
+class HeldChannels:
+    """Channels with copies, and a motion in which curves through their samples replace these."""
+
+    motion: Motion
+    """The motion with even channels; the same object if no channel holds its values."""
+    root_axes: tuple[int, ...] = ()
+    """Coordinates of the root that are held."""
+    joints: tuple[int, ...] = ()
+    """Joints whose rotations are held."""
+    spacing: float = 0.0
+    """Frames from sample to sample of the channel with the lowest rate."""
+
+    @classmethod
+    def from_motion(cls, motion: Motion) -> HeldChannels:
+        """Find the channels of a motion that hold their values; all in which whole frames repeat are none."""
+        root_m = motion.root_m.copy()
+        rotations = motion.rotations.copy()
+        root_axes: list[int] = []
+        joints: list[int] = []
+        fills: dict[bytes, Motion] = {}
+        spacings = [0.0]
+        for axes, joint, repeats in _find_held(motion):
+            key = repeats.sources.tobytes()
+            if key not in fills:
+                fills[key] = repeats.fill(motion)
+            if joint is None:
+                root_m[:, axes] = fills[key].root_m[:, axes]
+                root_axes += axes
+            else:
+                rotations[:, joint] = fills[key].rotations[:, joint]
+                joints.append(joint)
+            if axes == _FLOOR:
+                root_m[:, axes] = _lead_on(root_m[:, axes], repeats)
+            spacings.append(len(motion) / len(repeats.times))
+        if not fills:
+            return cls(motion)
+        even = replace(motion, root_m=root_m, rotations=rotations)
+        return cls(even, tuple(sorted(root_axes)), tuple(joints), max(spacings))
+
+    def list_names(self) -> str:
+        """Return the names of the held channels, of a few joints only."""
+        names = [self.motion.skeleton.names[joint] for joint in self.joints]
+        channels = ["the root's place"] if self.root_axes else []
+        channels += names if len(names) <= _FEW_NAMES else [f"{len(names)} joints"]
+        return ", ".join(channels)
+
+    def __bool__(self) -> bool:
+        return bool(self.root_axes or self.joints)
+
+
+def _find_held(motion: Motion) -> Iterator[tuple[list[int], int | None, FrameRepeats]]:
+    """Yield root axes or a joint, and the samples, of each channel that holds its values."""
+    if len(motion) < 2 or FrameRepeats.from_motion(motion).sources.size:
+        return
+    for axes in (_FLOOR, _HEIGHT):
+        repeats = find_exact_copies(norms(np.diff(motion.root_m[:, axes], axis=0)))
+        if repeats is not None:
+            yield axes, None, repeats
+    turns = norms(np.diff(make_continuous(motion.rotations), axis=0))
+    for joint, steps in enumerate(turns.T):
+        repeats = find_exact_copies(steps)
+        if repeats is not None:
+            yield [], joint, repeats
+
+
+def _lead_on(path_m: np.ndarray, repeats: FrameRepeats) -> np.ndarray:
+    """Return a path (T, 2) that goes on after its last sample as it went to it: the body still travels."""
+    last = round(float(repeats.times[-1]))
+    before = round(float(repeats.times[-2]))
+    step_m = (path_m[last] - path_m[before]) / (last - before)
+    onward = np.maximum(np.arange(len(path_m)) - last, 0)[:, None]
+    return path_m + onward * step_m

@@ -1,0 +1,93 @@
+"""Roots and joints that were written at a lower rate than the pose."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_motions import KINDS, Kind, made_motion
+
+import selfcorrect as sc
+from selfcorrect.motion.geometry.rotations import compose
+from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.perception.held_channels import HeldChannels
+from selfcorrect.motion.perception.repeats import FrameRepeats
+from selfcorrect.simulators.results.results import NoteKind
+
+
+def hold(motion: Motion, frames: int, *, place: bool = False, joints: tuple[int, ...] = ()) -> Motion:
+    """The motion with the root's place, or the rotations of joints, held for some frames at a time."""
+    shown = np.arange(len(motion)) // frames * frames
+    rotations = motion.rotations.copy()
+    rotations[:, joints] = rotations[shown][:, joints]
+    return replace(motion, root_m=motion.root_m[shown] if place else motion.root_m, rotations=rotations)
+
+
+def swing(motion: Motion) -> Motion:
+    """The motion with small turns of every joint, so that no joint stands still."""
+    angles = 0.06 * np.sin(np.arange(len(motion))[:, None] / 9 + np.arange(motion.rotations.shape[1]))
+    turns = np.zeros_like(motion.rotations)
+    turns[..., 0] = np.sin(angles / 2)
+    turns[..., 3] = np.cos(angles / 2)
+    return replace(motion, rotations=compose(motion.rotations, turns))
+
+
+ALL = tuple(range(1, 22))
+CHANNELS = {
+    "place": (True, ()),
+    "place and turn": (True, (0,)),
+    "arms": (False, (16, 17, 18, 19)),
+    "pose": (False, ALL),
+}
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    kind=st.sampled_from(KINDS), frames=st.integers(2, 6), fps=st.sampled_from([30.0, 60.0]),
+    channels=st.sampled_from(sorted(CHANNELS)),
+)  # fmt: skip
+def test_held_channels_become_even_and_no_other_changes(kind: Kind, frames: int, fps: float, channels: str) -> None:
+    place, joints = CHANNELS[channels]
+    true = swing(made_motion(kind, fps=fps, frames=round(4 * fps)))
+    if kind in ("idle", "hop") and place:
+        true = replace(true, root_m=true.root_m + 0.05 * np.sin(np.arange(len(true)) / 11)[:, None] * [1.0, 0.2, 0.5])
+    shown = hold(true, frames, place=place, joints=joints)
+    assert not FrameRepeats.from_motion(shown).sources.size
+    held = HeldChannels.from_motion(shown)
+    assert held.joints == joints
+    assert bool(held.root_axes) == place
+    others = np.setdiff1d(np.arange(22), joints)
+    np.testing.assert_array_equal(held.motion.rotations[:, others], shown.rotations[:, others])
+    np.testing.assert_array_equal(held.motion.rotations[::frames], shown.rotations[::frames])
+    np.testing.assert_array_equal(held.motion.root_m[::frames], shown.root_m[::frames])
+    if not place:
+        np.testing.assert_array_equal(held.motion.root_m, shown.root_m)
+    inside = slice(0, -frames)
+    away_m = np.abs(joint_positions(held.motion) - joint_positions(true))[inside].mean()
+    assert away_m < 0.5 * np.abs(joint_positions(shown) - joint_positions(true))[inside].mean()
+
+
+@pytest.mark.parametrize("frames", [2, 3, 6])
+def test_a_root_that_is_held_deletes_no_pose(frames: int) -> None:
+    """Whole frames seemed to repeat, and up to five of six poses became copies."""
+    true = swing(made_motion("walk", frames=180))
+    correction = sc.correct(hold(true, frames, place=True), kinematic=True)
+    (note,) = [note for note in correction.notes if note.kind is NoteKind.CHANNELS_HELD]
+    assert note.value == pytest.approx(frames, rel=0.02)
+    assert np.abs(np.diff(correction.motion.rotations, axis=0)).max(axis=(1, 2)).min() > 1e-4
+    alone = sc.correct(true, kinematic=True).motion
+    off_m = np.linalg.norm(joint_positions(correction.motion) - joint_positions(alone), axis=-1)
+    assert off_m.mean() < 0.02
+
+
+def test_all_channels_stay_with_frame_times_keep() -> None:
+    shown = hold(swing(made_motion("walk")), 2, place=True)
+    correction = sc.correct(shown, kinematic=True, frame_times="keep")
+    assert NoteKind.CHANNELS_HELD not in {note.kind for note in correction.notes}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_even_channels_are_not_held(kind: Kind) -> None:
+    assert not HeldChannels.from_motion(swing(made_motion(kind)))
