@@ -53,7 +53,7 @@ RESIDUAL_FREE_STEPS = tuple(
 
 
 SAMPLE_STEPS: tuple[CleanupStep, ...] = (
-    Denoise(must_calm=False),
+    Denoise(must_calm=False, each_joint=False),
     JoinSplices(join_takes=True),
     RepairStretches(),
     LiftTrunk(),

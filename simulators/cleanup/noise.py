@@ -1,4 +1,4 @@
-"""Remove the noise of bodies that are noisy throughout."""
+"""Remove the noise of bodies that are noisy throughout, and of single joints that are."""
 
 from dataclasses import dataclass, replace
 
@@ -7,11 +7,12 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from selfcorrect.motion.geometry.vectors import median, norms, standard_lengths
 from selfcorrect.motion.kinematics import joint_positions, make_continuous
-from selfcorrect.motion.motion import MotionBatch
+from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.perception.joint_noise import JointNoise
 
 from ..body.curves import smooth_whittaker
 from ..stages.values import choose_motions
-from .cleaning import CleanupState
+from .cleaning import CleanupState, repair_each
 
 _NOISY_RAD = 0.02
 """Largest white noise of a body's median joint that is not removed: smoothing would cost real motion."""
@@ -38,13 +39,24 @@ class Denoise:
 
     must_calm: bool = True
     """Accept only results with lower jerk: in a few strides the bounce of a run looks like noise."""
+    each_joint: bool = True
+    """Also smooth single joints that shake on bodies that are not noisy throughout."""
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         noise_rad = joint_noise_rad(cleaning.motions)
+        noisy = is_noisy(noise_rad)
         calm = denoise(cleaning.motions, noise_rad, must_calm=self.must_calm)
-        return replace(cleaning, motions=calm, noisy=is_noisy(noise_rad))
+        if self.each_joint:
+            calm = repair_each(calm, np.flatnonzero(~noisy).tolist(), smooth_shaking_joints)
+        return replace(cleaning, motions=calm, noisy=noisy)
 
 
+_CURVE_S = 0.1
+"""Distance in time of the frames whose second differences show how much a joint that shakes moves."""
+_SMOOTHEST = 1e4
+"""Largest weight of second differences, that of a joint that hardly moves."""
+_FEET_STAY = 1.1
+"""Largest ratio of the feet's jerk after to that before: legs may make up for the noise of a root."""
 _LEAST_MOVING = 0.25
 """Least share of joints that move in a body of which the noise is judged."""
 _ROUNDING_RAD = 1e-4
@@ -142,6 +154,38 @@ def denoise(motions: MotionBatch, noise_rad: np.ndarray, *, must_calm: bool) -> 
     if must_calm and is_changed.any():
         return _keep_where_calmer(motions, calm_motions, is_changed)
     return calm_motions
+
+
+def smooth_shaking_joints(motion: Motion) -> Motion:
+    """Return a motion in which joints that shake follow curves, or the same motion if that calms neither body nor feet.
+
+    Each curve u minimises Σ |u − x|² + r / q Σ |Δ²u|² for the joint's rotations x, its noise r, and the variance q of
+    the second differences that its motion needs: the Kalman smoother of a joint whose velocity changes by white noise.
+    """
+    noise_rad = JointNoise.from_motion(motion).rotations_rad
+    if not noise_rad.any():
+        return motion
+    rotations = make_continuous(motion.rotations)
+    stride = max(1, round(_CURVE_S * motion.fps))
+    for joint in np.flatnonzero(noise_rad):
+        values = rotations[:, joint]
+        noise = float(noise_rad[joint] / 2) ** 2  # of all components of a quaternion
+        bends = values[2 * stride :] - 2 * values[stride:-stride] + values[: -2 * stride]
+        moved = max(float(np.square(bends).sum(axis=-1).mean()) - 6 * noise, 0.0)
+        needed = 3 * moved / (2 * stride**3 + stride)  # a random walk of velocities bends by that less per frame
+        smooth = smooth_whittaker(values, min(noise / max(needed, 1e-12), _SMOOTHEST))
+        rotations[:, joint] = smooth / norms(smooth)[:, None]
+    calm = replace(motion, rotations=rotations)
+    return calm if _is_calmer(motion, calm) else motion
+
+
+def _is_calmer(before: Motion, after: Motion) -> bool:
+    """Return whether the body has less jerk than before, and no foot clearly more."""
+    jerks_before = norms(np.diff(joint_positions(before), 3, axis=0)).mean(axis=0)
+    jerks_after = norms(np.diff(joint_positions(after), 3, axis=0)).mean(axis=0)
+    feet = list(before.skeleton.pair("ankle") or ())
+    feet_stay = jerks_after[feet] <= _FEET_STAY * jerks_before[feet]
+    return bool(jerks_after.mean() < jerks_before.mean() and feet_stay.all())
 
 
 def _keep_where_calmer(motions: MotionBatch, calm: MotionBatch, changed: np.ndarray) -> MotionBatch:

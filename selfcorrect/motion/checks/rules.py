@@ -149,11 +149,11 @@ RULES = (
     Rule(
         code="S1",
         name="jitter",
-        summary="White noise on the joints.",
+        summary="White noise on the median joint, or at the end of what single joints move.",
         threshold=0.005,
         unit="m",
-        message="the body shakes: {value:.3f} m of white noise on the median joint",
-        measure=smoothness.noise_m,
+        message="the body shakes: {value:.3f} m of white noise",
+        measure=smoothness.shaking_m,
     ),
     Rule(
         code="S2",

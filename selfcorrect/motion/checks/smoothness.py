@@ -5,13 +5,33 @@ import numpy as np
 from ..geometry.filters import median_filter1d
 from ..geometry.runs import find_runs
 from ..geometry.vectors import median, norms
+from ..perception.joint_noise import JointNoise
 from ..perception.motion_features import MotionFeatures
 from .findings import Measurement
 
 _WINDOW_S = 0.5
+_MOST = 0.5
+"""Largest share of joints that shake by themselves; with more, the body does."""
 _NOISE_RATIO = 2.0
 """Least ratio of fourth to second differences of noise; white noise has √(70/6) = 3.4, a finely sampled motion nearly
 0."""
+
+
+def shaking_m(features: MotionFeatures) -> Measurement | None:
+    """White noise on the median joint's position, and on the end of what each single joint moves that shakes.
+
+    Single joints count only if fewer than half of all shake.
+    """
+    body_m = noise_m(features)
+    if body_m is None:
+        return None
+    ends_m = JointNoise.from_motion(features.given).ends_m
+    joints = np.flatnonzero(ends_m)
+    if len(joints) > _MOST * len(ends_m):
+        joints = joints[:0]
+    names = features.given.skeleton.names
+    ends_by_frame_m = np.tile(ends_m[joints], (len(features), 1))
+    return Measurement(np.column_stack([body_m, ends_by_frame_m]), ("body", *(names[joint] for joint in joints)))
 
 
 def noise_m(features: MotionFeatures) -> np.ndarray | None:

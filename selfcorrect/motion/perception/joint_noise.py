@@ -1,0 +1,106 @@
+"""White noise on the rotations of single joints, which shakes the ends of what they move.
+
+Second differences of white noise of variance r have the variance 6 r, fourth 70 r, eighth 12870 r. All show the same
+noise of a joint that shakes. What people do in a rhythm, even a tremor, lies far below the highest frequency that the
+frames show, so that its eighth differences show much less. The rotations of captures are noisy, too, but the joints
+make up for each other, and head, hands and feet are quiet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..geometry.rotations import invert, rotate
+from ..geometry.vectors import median, norms, standard_lengths
+from ..kinematics import forward_kinematics, make_continuous
+from ..motion import SLAB, Motion
+from ..skeleton import Skeleton
+
+_WHITE = 0.8
+"""Least ratio of the noise that eighth differences show to that of fourth differences, and of that to the noise of
+second differences: below, the motion is faster than the noise, and a smoother would cost more than it gains."""
+_SHAKES_M = 0.004
+"""Least noise, per axis, at the end of what a joint moves."""
+_OWN = 0.75
+"""Least share of this noise in what the noise of the joint explains; joints that make up for each other stay below."""
+_HAND_M = 0.1
+"""Distance from the last joint of a limb to its end: skeletons end at wrists, toes and heads."""
+_FEWEST_FRAMES = 24
+"""Smallest number of frames that tell noise from motion."""
+
+
+@dataclass(frozen=True, eq=False)
+class JointNoise:
+    """White noise of the joints that shake; 0 for all others."""
+
+    rotations_rad: np.ndarray
+    """(J,) noise on each joint's rotation, of all three axes together."""
+    ends_m: np.ndarray
+    """(J,) noise, per axis, at the end of what the joint moves, as seen from the joint."""
+
+    @classmethod
+    def from_motion(cls, motion: Motion) -> JointNoise:
+        """Estimate the noise of the joints that shake, in the first frames of long motions."""
+        noise = cls(np.zeros(len(motion.skeleton)), np.zeros(len(motion.skeleton)))
+        if len(motion) < _FEWEST_FRAMES:
+            return noise
+        motion = motion.frames(0, SLAB)
+        rotations = make_continuous(motion.rotations)
+        levels = _measure_levels(rotations)
+        least_rad = 2 * np.sqrt(3) * levels.min(axis=0)
+        candidates = np.flatnonzero(_is_white(levels) & (least_rad > _SHAKES_M))  # of arms of a metre at most
+        if not len(candidates):
+            return noise
+        positions_m, orientations = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
+        leaves = _find_leaves(motion.skeleton)
+        bones_m = motion.skeleton.offsets_m[leaves]
+        tips_m = _HAND_M * bones_m / np.maximum(norms(bones_m), 1e-9)[:, None]
+        ends_m = positions_m[:, leaves] + rotate(orientations[:, leaves], tips_m[None])
+        for joint in candidates:
+            moved = [index for index, leaf in enumerate(leaves) if _is_beyond(motion.skeleton, joint, leaf)]
+            if not moved:
+                continue
+            arms_m = ends_m[:, moved] - positions_m[:, joint, None]
+            parent = motion.skeleton.parents[joint]
+            frames = [arms_m]  # in the world, where joints may make up for a parent's noise, and from the parent
+            if parent >= 0:
+                frames.append(rotate(invert(orientations[:, parent, None]), arms_m))
+            levels_m = np.stack([_measure_levels(arms) for arms in frames])
+            least_m = levels_m.min(axis=(0, 1))
+            end = int(least_m.argmax())
+            own_m = least_rad[joint] * float(norms(arms_m[:, end]).mean()) * np.sqrt(2) / 3
+            is_white = all(_is_white(levels[:, end]) for levels in levels_m)
+            if is_white and least_m[end] > max(_SHAKES_M, _OWN * own_m):
+                noise.rotations_rad[joint] = least_rad[joint]
+                noise.ends_m[joint] = least_m[end]
+        return noise
+
+
+def _measure_levels(values: np.ndarray) -> np.ndarray:
+    """Return the noise (3, K) per direction that second, fourth and eighth differences of values (T, K, C) show."""
+    levels = []
+    for order, factor in ((2, 6.0), (4, 70.0), (8, 12870.0)):
+        lengths = standard_lengths(np.diff(values, order, axis=0), 3)
+        levels.append(median(lengths, axis=0) / np.sqrt(factor))
+    return np.stack(levels)
+
+
+def _is_white(levels: np.ndarray) -> np.ndarray:
+    """Return where levels (3, ...) are those of white noise that hides what moves."""
+    second, fourth, eighth = levels
+    return (eighth > _WHITE * fourth) & (fourth > _WHITE * second)
+
+
+def _find_leaves(skeleton: Skeleton) -> list[int]:
+    """Return the joints of the body without children that are parts; all without children if none is a part."""
+    leaves = [joint for joint, children in enumerate(skeleton.children) if not children]
+    return [joint for joint in leaves if skeleton.parts[joint]] or leaves
+
+
+def _is_beyond(skeleton: Skeleton, joint: int, leaf: int) -> bool:
+    """Return whether a joint moves a leaf, or is it."""
+    while leaf > joint:
+        leaf = skeleton.parents[leaf]
+    return leaf == joint

@@ -1,0 +1,113 @@
+"""Noise in fewer than half of the joints."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_motions import made_motion
+from scipy.spatial.transform import Rotation
+
+import selfcorrect as sc
+from selfcorrect.datasets.collections.cmu import list_cmu_clips
+from selfcorrect.motion.checks.check import check
+from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.perception.joint_noise import JointNoise
+from selfcorrect.simulators.cleanup.noise import smooth_shaking_joints
+
+GROUPS = {
+    "root": ("pelvis",),
+    "spine": ("spine1",),
+    "legs": tuple(f"{side}_{joint}" for side in ("left", "right") for joint in ("hip", "knee", "ankle")),
+    "arms": tuple(f"{side}_{joint}" for side in ("left", "right") for joint in ("shoulder", "elbow")),
+    "one arm": ("right_shoulder", "right_elbow"),
+}
+
+
+def shake(motion: Motion, group: str, noise_rad: float, seed: int = 0) -> Motion:
+    """The motion with white noise about each axis on the joints of a group."""
+    joints = [motion.skeleton.joint(name) for name in GROUPS[group]]
+    joints = [joint for joint in joints if joint is not None] if group != "root" else [0]
+    rotations = motion.rotations.copy()
+    turns = np.random.default_rng(seed).normal(0, noise_rad, (len(motion) * len(joints), 3))
+    shaken = Rotation.from_quat(rotations[:, joints].reshape(-1, 4)) * Rotation.from_rotvec(turns)
+    rotations[:, joints] = shaken.as_quat().reshape(len(motion), len(joints), 4)
+    return replace(motion, rotations=rotations)
+
+
+def jerk(motion: Motion) -> float:
+    return float(np.linalg.norm(np.diff(joint_positions(motion), 3, axis=0), axis=-1).mean())
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    kind=st.sampled_from(["walk", "turn", "idle"]), group=st.sampled_from(sorted(GROUPS)),
+    noise_deg=st.floats(1.5, 4.0), fps=st.sampled_from([30.0, 60.0]), seed=st.integers(0, 1000),
+)  # fmt: skip
+def test_a_few_joints_lose_most_of_their_noise(kind: str, group: str, noise_deg: float, fps: float, seed: int) -> None:
+    clean = made_motion(kind, fps=fps, frames=round(5 * fps))
+    noisy = shake(clean, group, np.radians(noise_deg), seed)
+    joints = {noisy.skeleton.joint(name) or 0 for name in GROUPS[group]}
+    found = JointNoise.from_motion(noisy).rotations_rad
+    assert set(np.flatnonzero(found).tolist()) <= joints
+    assert found.max() == pytest.approx(np.sqrt(3) * np.radians(noise_deg), rel=0.25)
+    calm = smooth_shaking_joints(noisy)
+    others = np.setdiff1d(np.arange(22), list(joints))
+    np.testing.assert_array_equal(calm.rotations[:, others], noisy.rotations[:, others])
+    np.testing.assert_array_equal(calm.root_m, clean.root_m)
+    assert jerk(calm) - jerk(clean) < 0.3 * (jerk(noisy) - jerk(clean))
+    assert np.abs(joint_positions(calm) - joint_positions(clean)).mean() < (
+        0.9 * np.abs(joint_positions(noisy) - joint_positions(clean)).mean()
+    )
+
+
+def test_someone_who_stands_with_hips_that_turn_to_and_fro_stands_still() -> None:
+    clean = made_motion("idle", frames=150)
+    noisy = shake(clean, "root", np.radians(0.5))
+    assert [finding.code for finding in check(noisy, ["S1"])] == ["S1"]
+    corrected = sc.correct(noisy, kinematic=True).motion
+    feet_m = joint_positions(corrected)[:, [10, 11]]
+    speeds_m_s = np.linalg.norm(np.diff(feet_m, axis=0), axis=-1) * corrected.fps
+    assert speeds_m_s.mean() < 0.03
+    assert not check(corrected, ["S1"])
+
+
+@pytest.mark.parametrize("hz", [5.0, 8.0])
+@pytest.mark.parametrize("joint", ["right_shoulder", "right_elbow"])
+def test_a_tremor_stays(hz: float, joint: str) -> None:
+    """Whoever trembles or drums keeps to a rhythm."""
+    calm = made_motion("idle", frames=150)
+    turns = Rotation.from_rotvec(0.05 * np.sin(2 * np.pi * hz * np.arange(150) / 30)[:, None] * [0.3, 0.0, 1.0])
+    index = calm.skeleton.joint(joint)
+    rotations = calm.rotations.copy()
+    rotations[:, index] = (Rotation.from_quat(rotations[:, index]) * turns).as_quat()
+    trembling = replace(calm, rotations=rotations)
+    assert smooth_shaking_joints(trembling) is trembling
+
+
+def test_legs_that_make_up_for_a_noisy_root_stay() -> None:
+    """As in captures, whose markers keep head, hands and feet in place."""
+    clean = made_motion("walk", frames=150)
+    turns = Rotation.from_rotvec(np.random.default_rng(0).normal(0, 0.02, (150, 3)))
+    rotations = clean.rotations.copy()
+    rotations[:, 0] = (Rotation.from_quat(rotations[:, 0]) * turns).as_quat()
+    for joint in clean.skeleton.children[0]:
+        rotations[:, joint] = (turns.inv() * Rotation.from_quat(rotations[:, joint])).as_quat()
+    captured = replace(clean, rotations=rotations)
+    assert smooth_shaking_joints(captured) is captured
+
+
+FASTEST = ("train/13_18", "train/49_06", "train/35_17", "test/10_01", "test/11_01", "test/135_04")
+"""Boxing, a cartwheel, a run, kicks."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FASTEST)
+def test_fast_captures_stay(cmu: Path, name: str) -> None:
+    split, _, clip_name = name.partition("/")
+    clip = next(clip for clip in list_cmu_clips(cmu, split) if clip.name == clip_name)
+    motion = clip.read()[0].frames(0, 300)
+    assert smooth_shaking_joints(motion) is motion
