@@ -80,7 +80,7 @@ def test_someone_who_stands_with_hips_that_turn_to_and_fro_stands_still() -> Non
 def test_a_tremor_stays(hz: float, joint: str) -> None:
     """Whoever trembles or drums keeps to a rhythm."""
     calm = made_motion("idle", frames=150)
-    turns = Rotation.from_rotvec(0.05 * np.sin(2 * np.pi * hz * np.arange(150) / 30)[:, None] * [0.3, 0.0, 1.0])
+    turns = Rotation.from_rotvec(0.2 * np.sin(2 * np.pi * hz * np.arange(150) / 30)[:, None] * [0.3, 0.0, 1.0])
     index = calm.skeleton.joint(joint)
     rotations = calm.rotations.copy()
     rotations[:, index] = (Rotation.from_quat(rotations[:, index]) * turns).as_quat()
