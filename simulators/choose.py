@@ -26,9 +26,19 @@ from selfcorrect.motion.perception.observation import observe
 from .body.curves import smoothstep
 from .compare.comparison import MotionComparison, measure_correction
 from .compare.evaluate import explain_large_move
-from .results.results import CorrectedMotion, CorrectMotions, Failure, FailureKind, Note, NoteKind, Repair, Stage
+from .results.results import (
+    NOTED_M,
+    CorrectedMotion,
+    CorrectMotions,
+    Failure,
+    FailureKind,
+    Note,
+    NoteKind,
+    Repair,
+    Stage,
+)
 from .results.way_back import join, map_time
-from .views.floor import NOTED_M, MotionOnFloor
+from .views.floor import MotionOnFloor
 from .views.pieces import SAME_FLOOR_M
 
 _SLIDES_MORE_M_S = 0.002
@@ -44,8 +54,6 @@ _MANY_LOST = 0.25
 """Largest share of contacts that a correction may lose."""
 _HEIGHTS = ("penetration_m", "floating_m")
 """Errors of the height of a body above its ground."""
-_ON_HEIGHT = (NoteKind.MOVED_FAR, NoteKind.LOWEST_GROUND, NoteKind.FLOOR_MOVED)
-"""Kinds of notes on where a correction has put a body."""
 _SOME_SIMULATED = 0.01
 """Larger shares of simulated states are used only where these save force."""
 _CLEAR_BODYWEIGHTS = 0.05
@@ -184,8 +192,8 @@ def keep_failed_stretch(motion: Motion, correction: CorrectedMotion, correct: Co
     return correction if restored is None else restored
 
 
-def fade_where_feet_slide(given: Motion, corrected: Motion) -> tuple[Motion, Note] | None:
-    """Return a corrected motion, unchanged around the frames where standing feet slide faster, and a note.
+def fade_where_feet_slide(given: Motion, corrected: Motion) -> tuple[Motion, tuple[tuple[int, int], ...]] | None:
+    """Return a corrected motion, unchanged around the frames where standing feet slide faster, and these stretches.
 
     None if these are most of the motion, or none. A leap within a correction, as over an impossible stretch, drags the
     feet through few frames, and costs no other frame the correction.
@@ -201,9 +209,8 @@ def fade_where_feet_slide(given: Motion, corrected: Motion) -> tuple[Motion, Not
     share = smoothstep(np.minimum(from_kept / fading, 1.0))[:, None]
     root_m = given.root_m + share * (corrected.root_m - given.root_m)
     rotations = slerp(given.rotations, corrected.rotations, share[..., None])
-    ends = np.array(find_runs(is_kept)) - np.array([0, 1])
-    note = Note(NoteKind.STRETCH_KEPT, frames=tuple(ends.ravel().tolist()))
-    return replace(given, root_m=root_m, rotations=rotations), note
+    stretches = tuple((start, stop - 1) for start, stop in find_runs(is_kept))
+    return replace(given, root_m=root_m, rotations=rotations), stretches
 
 
 def _count_kept_frames(correction: CorrectedMotion) -> int:
@@ -220,15 +227,14 @@ def restore_from_floor(view: MotionOnFloor, correction: CorrectedMotion) -> Corr
 
 
 def _measure_on_floor(view: MotionOnFloor, correction: CorrectedMotion) -> CorrectedMotion:
-    """Return a restored correction with figures, and with a note if the move of its floor is most of a large move."""
+    """Return a restored correction with figures, and a large move explained if the move of its floor is most of it."""
     restored = measure_correction(view.given, correction)
-    moved_m = abs(restored.figures.get("floor_m", 0.0))
+    moved_m = abs(restored.world.floor_moved_m)
     if moved_m <= NOTED_M:
         return restored
-    far = explain_large_move(restored.figures.get("furthest_m", 0.0), {Repair.FLOOR: moved_m})
-    if not far or far[0].repair is not Repair.FLOOR:
-        return restored
-    return replace(restored, notes=(*(note for note in restored.notes if note.kind is not NoteKind.MOVED_FAR), *far))
+    large_moves = explain_large_move(restored.figures.get("furthest_m", 0.0), {Repair.FLOOR: moved_m})
+    is_explained = any(move.repair is Repair.FLOOR for move in large_moves)
+    return replace(restored, large_moves=large_moves) if is_explained else restored
 
 
 def choose_on_floor(
@@ -255,7 +261,7 @@ def _measure_depth_m(correction: CorrectedMotion) -> float:
     lead to another level.
     """
     motion = correction.motion
-    bounds = {0, *correction.takes, len(motion)}
+    bounds = {0, *correction.world.takes, len(motion)}
     is_kept = np.zeros(len(motion), dtype=bool)
     for first, last in correction.kept_stretches:
         bounds |= {first, last + 1}
@@ -282,7 +288,7 @@ def keep_feet_from_worsening(
         on_level_floor = restore_from_floor(level_view, corrected)
         if _added_slide_m_s(on_level_floor) < _added_slide_m_s(correction):
             note = Note(NoteKind.TILT_IGNORED, view.plane.tilt_deg)
-            correction = replace(on_level_floor, notes=(note, *on_level_floor.notes))
+            correction = replace(on_level_floor, remarks=(note, *on_level_floor.remarks))
     return _keep_if_feet_worsen(view, correction)
 
 
@@ -303,10 +309,11 @@ def _keep_if_feet_worsen(view: MotionOnFloor, correction: CorrectedMotion) -> Co
     kept = _keep_motion(view, correction, reason)
     faded = fade_where_feet_slide(kept.motion, correction.motion) if slides_more and not view.levels else None
     if faded is not None:
-        motion, stretch = faded
-        kept_stretches = (*stretch.stretches, *correction.kept_stretches)
-        notes = (stretch, *correction.notes)
-        partly = replace(correction, motion=motion, notes=notes, kept_stretches=kept_stretches)
+        motion, stretches = faded
+        kept_stretches = (*stretches, *correction.kept_stretches)
+        frames = tuple(frame for stretch in stretches for frame in stretch)
+        remarks = (Note(NoteKind.STRETCH_KEPT, frames=frames), *correction.remarks)
+        partly = replace(correction, motion=motion, remarks=remarks, kept_stretches=kept_stretches)
         partly = measure_correction(view.given, partly)
         if not _do_feet_worsen(view, partly):
             return partly
@@ -332,17 +339,9 @@ def _has_clear_gain(view: MotionOnFloor, correction: CorrectedMotion) -> bool:
 
 
 def _keep_motion(view: MotionOnFloor, correction: CorrectedMotion, *reasons: Note) -> CorrectedMotion:
-    """Return the given motion, level if corrections stay level, with its floor at 0 and the notes of a correction."""
-    notes = tuple(note for note in correction.notes if note.kind not in _ON_HEIGHT)
+    """Return the given motion, level if corrections stay level, with its floor at 0 and the world of a correction."""
     motion = view.motion if view.levels else view.given
-    kept = CorrectedMotion(
-        motion,
-        notes=(*notes, *reasons),
-        floor=correction.floor,
-        is_levelled=correction.is_levelled,
-        takes=correction.takes,
-        t_pose_frames=correction.t_pose_frames,
-    )
+    kept = CorrectedMotion(motion, remarks=(*correction.remarks, *reasons), world=correction.world)
     return view.put_floor_at_zero(kept)
 
 
@@ -352,7 +351,8 @@ def _drop_without_gain(view: MotionOnFloor, correction: CorrectedMotion) -> Corr
     A plan may also lower the force that contacts leave unexplained; a note says so if nothing else is gained.
     """
     kept = _keep_motion(view, correction)
-    comparison = MotionComparison.from_correction(kept.motion, replace(correction, figures={}))
+    on_same_floor = replace(correction, world=replace(correction.world, floor_moved_m=0.0))
+    comparison = MotionComparison.from_correction(kept.motion, on_same_floor)
     before, after = comparison.errors
     trades_heights = _gained_height_m(before, after) <= 0.0  # a body that sinks less floats as much more
     gains = [gain for name, gain in comparison.clear_gains.items() if not (trades_heights and name in _HEIGHTS)]
@@ -367,7 +367,7 @@ def _drop_without_gain(view: MotionOnFloor, correction: CorrectedMotion) -> Corr
         after_bodyweights = measure_missing_bodyweights(correction.motion)
         if before_bodyweights - after_bodyweights >= _CLEAR_BODYWEIGHTS:
             note = Note(NoteKind.EXPLAINED, words=f"{before_bodyweights:.2f} → {after_bodyweights:.2f}")
-            return replace(correction, notes=(*correction.notes, note))
+            return replace(correction, remarks=(*correction.remarks, note))
     kept = replace(kept, stage=Stage.CLEANED, supports=correction.supports, timeline=correction.timeline)
     return _measure_on_floor(view, replace(kept, residual=correction.residual))
 

@@ -12,7 +12,7 @@ from selfcorrect.motion.measures.roughness import added_by_joint_deg_s
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.simulators.compare.comparison import measure_correction
-from selfcorrect.simulators.results.results import CorrectedMotion, Note, NoteKind
+from selfcorrect.simulators.results.results import CorrectedMotion, Note
 
 from .control_texts import LIMB_PARTS, parse_amounts, parse_span, read_contacts
 from .options import PATH, CorrectionOptions
@@ -41,7 +41,8 @@ def apply_controls(motion: Motion, correction: CorrectedMotion, options: Correct
     contacts = read_contacts(options.contacts)
     corrected = correction.motion
     supports = correction.supports
-    notes = correction.notes
+    remarks = correction.remarks
+    missed_contacts = correction.missed_contacts
     ride_m = np.zeros_like(motion.root_m)
     if contacts is not None:
         from selfcorrect.simulators.contact_holding import find_ride_m, hold_contacts
@@ -50,7 +51,7 @@ def apply_controls(motion: Motion, correction: CorrectedMotion, options: Correct
         held, gave_way_m = hold_contacts(corrected, contacts, ride_m)
         corrected = replace(held, contacts=motion.contacts)
         supports = tuple(support.shift(ride_m[support.first]) for support in supports)
-        notes += _note_cost_of_keeping(gave_way_m, 0.0)
+        remarks += _note_cost_of_keeping(gave_way_m, 0.0)
     corrected = blend_motions(motion, corrected, _compute_shares(motion, options))
     joints = [joint for name in options.keep if name != PATH for joint in _find_joints(motion.skeleton, name)]
     if joints:
@@ -59,18 +60,18 @@ def apply_controls(motion: Motion, correction: CorrectedMotion, options: Correct
         places_m = joint_positions(motion, joints)
         corrected, body_moved_m = move_joints_to(corrected, joints, places_m)
         off_m = np.linalg.norm(joint_positions(corrected, joints) - places_m, axis=-1)
-        notes += _note_cost_of_keeping(float(body_moved_m.max()), float(off_m.max()))
+        remarks += _note_cost_of_keeping(float(body_moved_m.max()), float(off_m.max()))
     if contacts is not None:
         from selfcorrect.simulators.contact_holding import find_missed
 
-        missed_contacts = find_missed(corrected, contacts, ride_m)
-        notes += tuple(Note(NoteKind.CONTACT_MISSED, words=str(missed)) for missed in missed_contacts)
+        missed_contacts += tuple(map(str, find_missed(corrected, contacts, ride_m)))
     changed = replace(
         correction,
         motion=corrected,
         added_angular_speed_deg_s=added_by_joint_deg_s(motion, corrected),
         supports=supports,
-        notes=notes,
+        remarks=remarks,
+        missed_contacts=missed_contacts,
     )
     return measure_correction(motion, changed)
 

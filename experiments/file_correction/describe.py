@@ -17,8 +17,7 @@ from selfcorrect.motion.perception.repeats import FrameRepeats
 from selfcorrect.runtime.bugs import try_optional
 from selfcorrect.simulators.compare.comparison import MotionComparison
 from selfcorrect.simulators.compare.evaluate import LARGE_MOVE_M
-from selfcorrect.simulators.results.level_world import see_level
-from selfcorrect.simulators.results.results import CorrectedMotion, NoteKind
+from selfcorrect.simulators.results.results import CorrectedMotion
 from selfcorrect.simulators.results.timeline import ResidualSpan, Timeline
 
 from .body_moves import BodyMove, find_body_moves
@@ -51,7 +50,6 @@ def describe_correction(
     """
     failure = correction.failure
     steps = _OptionalSteps()
-    shown_notes = [note for note in correction.notes if correction.accepted or note.kind is not NoteKind.MOVED_FAR]
     check_input = partial(_check_input, motion, correction)
     input_check = steps.attempt("oddities are not reported", check_input, CheckResult())
     list_residuals = partial(_list_residuals, correction.timeline)
@@ -59,7 +57,7 @@ def describe_correction(
     find_carried = partial(_find_residual_spans, correction.timeline)
     carried = steps.attempt("times of residual force are not reported", find_carried, [])
     contacts = steps.attempt("contacts are not reported", partial(_list_contacts, motion, correction), [])
-    reasons = [str(note) for note in shown_notes if note.kind is NoteKind.MOVED_FAR]
+    reasons = [str(move.note) for move in correction.large_moves if correction.accepted]
     not_corrected = [str(note) for note in correction.notes if note.kind.is_left]
     figures = replace(
         blank.figures,
@@ -74,7 +72,7 @@ def describe_correction(
         carried=[asdict(span) for span in carried],
         contacts=contacts,
         supports=[asdict(support) for support in correction.supports],
-        floor_m=correction.figures.get("floor_m", 0.0),
+        floor_m=correction.world.floor_moved_m,
         lost_contacts=correction.figures.get("lost_contacts", 0.0),
         lost_contacts_height_m=correction.figures.get("lost_contacts_height_m", 0.0),
     )
@@ -84,17 +82,17 @@ def describe_correction(
         check_result = partial(_check_result, motion, correction)
         result_check = steps.attempt("feet that still slide are not reported", check_result, CheckResult())
     if correction.accepted:
-        measure = partial(_with_distances, figures, *see_level(motion, correction))
+        measure = partial(_with_distances, figures, *correction.see_level(motion))
         figures = steps.attempt("distances of joints are not reported", measure, figures)
     if correction.accepted and not blank.figures.in_scene:
-        find_moves = partial(find_body_moves, *see_level(motion, correction))
+        find_moves = partial(find_body_moves, *correction.see_level(motion))
         body_moves = steps.attempt("moves of the whole body are not reported", find_moves, [])
         figures = replace(figures, body_moves=list(map(asdict, body_moves)))
         large = [str(move) for move in body_moves if move.size_m > LARGE_MOVE_M]
         if large and not figures.large_move_reason:
             figures = replace(figures, large_move_reason="; ".join(large))
     faults_left = tuple(map(str, result_check.findings))
-    all_notes = [*notes, *map(str, input_check.findings), *map(str, shown_notes)]
+    all_notes = [*notes, *map(str, input_check.findings), *map(str, correction.notes)]
     all_notes += map(str, body_moves)
     all_notes += [f"after the correction: {fault}" for fault in faults_left]
     if carried:
@@ -123,11 +121,11 @@ def describe_correction(
 
 def _describe_missed_contacts(correction: CorrectedMotion) -> str:
     """Return the number of contacts that are not held, with the worst contact; "" if all are held."""
-    missed = [note for note in correction.notes if note.kind is NoteKind.CONTACT_MISSED]
+    missed = correction.missed_contacts
     if not missed:
         return ""
     contacts = "1 contact is" if len(missed) == 1 else f"{len(missed)} contacts are"
-    return f"{contacts} not held; {missed[0].words}"
+    return f"{contacts} not held; {missed[0]}"
 
 
 _REPORTED_RULES = ("R", "S2", "S6", "P", "F5", "F7")
@@ -143,8 +141,8 @@ def _check_input(motion: Motion, correction: CorrectedMotion) -> CheckResult:
 
     def check(samples: Motion) -> CheckResult:
         features = MotionFeatures(samples)
-        if correction.floor.stances:
-            features.floor_plane = correction.floor
+        if correction.world.plane.stances:
+            features.floor_plane = correction.world.plane
         return check_features(features, choice)
 
     checkup = check_samples(motion, check)
@@ -159,8 +157,6 @@ _NEARLY_ALL = 0.8
 """Largest share of frames with sliding feet; beyond, nothing shows that the feet should stand."""
 _GLIDES_S = 4.0
 """Shortest motion whose feet may glide on purpose for nearly all of the time; shorter ones show no intention."""
-_CARRIED = (NoteKind.IN_PLACE, NoteKind.RIDE, NoteKind.CARRIED, NoteKind.UNRELATED_POSES)
-"""Kinds of notes on feet or bodies that ride on something, and on poses that are no motion."""
 
 
 def _check_result(motion: Motion, correction: CorrectedMotion) -> CheckResult:
@@ -169,12 +165,11 @@ def _check_result(motion: Motion, correction: CorrectedMotion) -> CheckResult:
     Feet may rise where supports were inferred or heights are left alone. Feet that slide nearly all the time of a long
     motion glide on purpose, as a skater's feet do. A correction repeats no frames where the motion repeats none.
     """
-    kinds = {note.kind for note in correction.notes}
-    if not kinds.isdisjoint(_CARRIED):
+    if correction.world.is_carried:
         return CheckResult()
-    may_rise = bool(correction.supports) or NoteKind.HEIGHT_KEPT in kinds
+    may_rise = bool(correction.supports) or correction.world.is_height_kept
     choice = RuleChoice(_SLIDING if may_rise else (*_SLIDING, _RISING_STANCE))
-    _, corrected = see_level(motion, correction)
+    _, corrected = correction.see_level(motion)
 
     def check(samples: Motion) -> CheckResult:
         return check_features(MotionFeatures(samples), choice)

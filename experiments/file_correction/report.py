@@ -13,8 +13,7 @@ from selfcorrect.core.errors import DamagedError, InputError
 from selfcorrect.motion.measures.physical import ERRORS, FIGURES, MotionFigure, is_worse
 from selfcorrect.runtime.bugs import remove_path, try_optional
 from selfcorrect.simulators.compare.evaluate import UNEXPLAINED_BODYWEIGHTS
-from selfcorrect.simulators.results.results import Stage
-from selfcorrect.simulators.views.floor import NOTED_M
+from selfcorrect.simulators.results.results import NOTED_M, Stage
 from selfcorrect.storage.files.digests import format_ending, read_with_digest
 from selfcorrect.storage.files.strict_json import to_json
 from selfcorrect.storage.files.writing import text_output

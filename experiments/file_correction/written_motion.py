@@ -40,7 +40,7 @@ def measure_written(
     file, failure = try_optional("figures do not describe the written file", read_again, None)
     if file is None or len(file.motions) != len(corrections):
         note = Note(words=failure or "figures do not describe the written file: it holds other motions")
-        return [replace(correction, notes=(*correction.notes, note)) for correction in corrections]
+        return [replace(correction, remarks=(*correction.remarks, note)) for correction in corrections]
     measured = []
     for motion, correction, written in zip(motions, corrections, file.motions, strict=True):
         is_like = len(written) == len(motion) and len(written.skeleton) == len(motion.skeleton)

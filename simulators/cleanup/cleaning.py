@@ -88,7 +88,7 @@ class CleanupState:
             motions=motions,
             soles=sole_points(motions.skeleton),
             noisy=nobody,
-            floor=Floor(np.zeros_like(motions.root_m), nobody, no_notes),
+            floor=Floor(np.zeros_like(motions.root_m), nobody, nobody, no_notes),
             supports=[()] * len(motions),
             repairs_m={},
             raised_m=np.full(len(motions), -lowered_m),

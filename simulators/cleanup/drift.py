@@ -151,7 +151,8 @@ class StabilizeFloor:
                 *_note_gliding_feet(stabilized.motions[index]),
             )
             notes.append((*notes_on_glides, *floor_motion.notes))
-        state = replace(cleaning, floor=Floor(kept_m, in_place, notes), repairs_m=repairs_m)
+        has_lost_glide = glides_m.any(axis=(1, 2)) & (not self.keep_path)
+        state = replace(cleaning, floor=Floor(kept_m, in_place, has_lost_glide, notes), repairs_m=repairs_m)
         return state.with_posed_motions(stabilized)
 
     def _note_glide(self, glide_m: np.ndarray, fps: float) -> tuple[Note, ...]:

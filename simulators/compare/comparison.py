@@ -27,7 +27,6 @@ from selfcorrect.motion.skeleton import SIDES, FootFrames
 from selfcorrect.motion.support import Surroundings
 from selfcorrect.runtime.bugs import try_optional
 
-from ..results.level_world import find_frames_between_t_poses, see_level
 from ..results.results import PIECE_FRAMES, CorrectedMotion, Note
 from ..results.timeline import Contact, Timeline
 
@@ -76,16 +75,16 @@ class MotionComparison:
     @classmethod
     def from_correction(cls, motion: Motion, correction: CorrectedMotion) -> MotionComparison:
         """Compare a motion with its correction, where the floor of the motion is level."""
-        floor_m = correction.figures.get("floor_m", 0.0)
-        first, last = find_frames_between_t_poses(motion, correction)
-        before, after = see_level(motion, correction)
+        world = correction.world
+        first, last = world.find_frames_between_t_poses(motion)
+        before, after = correction.see_level(motion)
         if last - first < len(motion):
             before = before.frames(first, last)
             after = after.frames(first, last)
         supports = tuple(support.shift(np.zeros(3), -first) for support in correction.supports)
-        cuts = correction.takes if last <= PIECE_FRAMES else ()
+        cuts = world.takes if last <= PIECE_FRAMES else ()
         if before.skeleton.same_as(after.skeleton):
-            feet, feet_after = _find_common_feet(before, after, abs(floor_m))
+            feet, feet_after = _find_common_feet(before, after, abs(world.floor_moved_m))
             before = replace(before, feet=feet)
             after = replace(after, feet=feet_after)
         belt_m_s, belt_after_m_s = find_belts_m_s(before, after)
@@ -97,8 +96,8 @@ class MotionComparison:
         stands = observe(before).stands
         ground_m = seen_before.ground_m if abs(raised_m) < _SAME_LEVEL_M else 0.0
         ground_m = seen_before.ground.kept_m or ground_m
-        if correction.lowest_ground_m is not None:
-            ground_m = correction.lowest_ground_m
+        if world.lowest_ground_m is not None:
+            ground_m = world.lowest_ground_m
         elif ground_m >= 0 and stands.any():
             on_supports = Surroundings(supports, 0.0, belt_m)
             shown_m = _find_standing_height_m(seen_before, on_supports, stands) + min(raised_m, 0.0)
@@ -111,7 +110,7 @@ class MotionComparison:
             stands=stands,
             cuts=cuts,
             first_frame=first,
-            floor_raised_m=max(-floor_m, 0.0),
+            floor_raised_m=max(-world.floor_moved_m, 0.0),
         )
 
     @cached_property
@@ -207,12 +206,12 @@ def measure_correction(motion: Motion, correction: CorrectedMotion) -> Corrected
         return correction
     step = "errors are not reported"
     measured, note = try_optional(step, partial(_measure_correction, motion, correction), correction)
-    return replace(measured, notes=(*measured.notes, Note(words=note))) if note else measured
+    return replace(measured, remarks=(*measured.remarks, Note(words=note))) if note else measured
 
 
 def _measure_correction(motion: Motion, correction: CorrectedMotion) -> CorrectedMotion:
     comparison = MotionComparison.from_correction(motion, correction)
-    moves = JointMoves.from_motions(*see_level(motion, correction))
+    moves = JointMoves.from_motions(*correction.see_level(motion))
     before, after = comparison.errors
     gains = comparison.clear_gains
     clear_gain = max(gains[name] for name in _OF_PATHS)

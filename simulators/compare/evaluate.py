@@ -15,7 +15,8 @@ from selfcorrect.runtime.bugs import try_optional
 
 from ..body.humanoid import Humanoid
 from ..contacts.contact_plan import above_ground_m
-from ..results.results import CorrectedMotion, Failure, FailureKind, Note, NoteKind, Repair, Stage
+from ..results.motion_world import MotionWorld
+from ..results.results import CorrectedMotion, Failure, FailureKind, LargeMove, Note, NoteKind, Repair, Stage
 from ..results.timeline import Timeline
 from ..settings.plan import SupportMode
 from ..settings.tracker import AcceptanceSettings, TrackerSettings
@@ -66,8 +67,8 @@ def evaluate(
     """
     findings = _findings(tracked, corrected, shares, settings, mode)
     for index in not_followed:
-        notes = (*findings[index].notes, Note(NoteKind.NOT_FOLLOWED))
-        findings[index] = replace(findings[index], notes=notes)
+        remarks = (*findings[index].remarks, Note(NoteKind.NOT_FOLLOWED))
+        findings[index] = replace(findings[index], remarks=remarks)
     cleaned = tracked.cleaned
     furthest_m = joint_distances_m(cleaned.motions, corrected).max((1, 2))
     simulation_m = np.where(shares.mean(1) > _MAIN_SHARE, furthest_m, 0.0)
@@ -105,19 +106,20 @@ def _build_results(
     for index, finding in enumerate(findings):
         shift_m = cleaned.on_floor.shift_m[index]
         repairs_of_motion_m = {repair: float(by_m[index]) for repair, by_m in repairs_m.items()}
-        notes = (
-            *(() if mode.moves_to_floor else (Note(NoteKind.HEIGHT_KEPT),)),
-            *cleaned.floor.notes[index],
-            *finding.notes,
-            *_unexplained_force_note(finding.residual),
-            *explain_large_move(float(furthest_m[index]), repairs_of_motion_m),
+        remarks = (*cleaned.floor.notes[index], *finding.remarks, *_unexplained_force_note(finding.residual))
+        world = MotionWorld(
+            is_height_kept=not mode.moves_to_floor,
+            is_carried=bool(cleaned.floor.is_in_place[index]),
+            is_glide_removed=bool(cleaned.floor.has_lost_glide[index]),
         )
         result = replace(
             finding,
             motion=placed[index],
             figures={"moved_m": float(moved_m[index])},
             supports=_restore_supports(cleaned.supports[index], shift_m),
-            notes=notes,
+            world=world,
+            large_moves=explain_large_move(float(furthest_m[index]), repairs_of_motion_m),
+            remarks=remarks,
         )
         results.append(result)
     return results
@@ -164,7 +166,7 @@ def _findings(
             stage=Stage.SIMULATED if share.any() else Stage.PLANNED,
             residual={**residual, "simulated_share": float(share.mean())},
             timeline=timeline,
-            notes=(Note(words=note),) if note else (),
+            remarks=(Note(words=note),) if note else (),
         )
         findings.append(finding)
     return findings
@@ -234,13 +236,13 @@ def _unexplained_force_note(residual: Mapping[str, float]) -> tuple[Note, ...]:
     return (Note(NoteKind.UNEXPLAINED, force),) if force > UNEXPLAINED_BODYWEIGHTS else ()
 
 
-def explain_large_move(furthest_m: float, repairs_m: Mapping[Repair, float]) -> tuple[Note, ...]:
-    """Return a note on a large move of a joint, with the repair that moved the root by most of the distance."""
+def explain_large_move(furthest_m: float, repairs_m: Mapping[Repair, float]) -> tuple[LargeMove, ...]:
+    """Return a large move of a joint with the repair that moved the root by most of the distance; none for others."""
     if furthest_m <= LARGE_MOVE_M:
         return ()
     repair, by_m = max(repairs_m.items(), key=lambda item: item[1])
     main_repair = repair if by_m > _MAIN_SHARE * furthest_m else Repair.OTHER
-    return (Note(NoteKind.MOVED_FAR, furthest_m, repair=main_repair),)
+    return (LargeMove(furthest_m, main_repair),)
 
 
 def find_failure(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from math import inf
@@ -11,9 +11,9 @@ from typing import Self, TypeAlias
 
 from selfcorrect.motion.measures.moves import UNCHANGED_M
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.perception.ground_plane import LEVEL, GroundPlane
 from selfcorrect.motion.support import Support
 
+from .motion_world import MotionWorld
 from .timeline import Timeline
 
 _TRY_FOLLOWING = {"faithful": "try strength 'faithful'", "kinematic": "try 'kinematic'"}
@@ -199,8 +199,24 @@ class Note:
         return tuple(zip(self.frames[::2], self.frames[1::2], strict=True))
 
 
+@dataclass(frozen=True)
+class LargeMove:
+    """Move of a joint that may undo what was intended, and the repair that moved the root by most of it."""
+
+    distance_m: float
+    repair: Repair
+
+    @property
+    def note(self) -> Note:
+        """The move as a note."""
+        return Note(NoteKind.MOVED_FAR, self.distance_m, repair=self.repair)
+
+
 SHORTEST_FRAMES = 4
 """Minimum number of frames of a motion that can be corrected."""
+
+NOTED_M = 0.01
+"""Distance of a floor from y = 0, in m, above which a note tells it."""
 
 PIECE_FRAMES = 2048
 """Maximum number of frames that are corrected at once; longer motions are cut into pieces."""
@@ -224,33 +240,27 @@ class CorrectedMotion:
     """Mean residual force, torque, and unexplained force that a simulated body needed from outside."""
     figures: Mapping[str, float] = field(default_factory=dict)
     """All other figures by name, with the unit. `moved_m` is the mean distance by which joints were moved, and
-    `furthest_m` the largest. `raised_m` is the median height by which the root was raised, and `floor_m` the height of
-    the floor that was put at 0. `lost_contacts` is the share of contacts that are lost, and `lost_contacts_height_m`
-    the height of these feet. `clear_gain` is the largest gain in skating or jerk, as a multiple of a clear gain."""
+    `furthest_m` the largest. `raised_m` is the median height by which the root was raised. `lost_contacts` is the share
+    of contacts that are lost, and `lost_contacts_height_m` the height of these feet. `clear_gain` is the largest gain
+    in skating or jerk, as a multiple of a clear gain."""
     added_angular_speed_deg_s: Mapping[str, float] = field(default_factory=dict)
     """Largest angular speed that each joint gained in any frame, by its name; empty if it was not measured."""
     timeline: Timeline | None = None
     """Forces and contacts of a simulation in each frame; None if nothing was simulated."""
     supports: tuple[Support, ...] = ()
     """Supports that carry the corrected motion besides the floor."""
-    notes: tuple[Note, ...] = ()
-    """Other assumptions and observations."""
-    floor: GroundPlane = LEVEL
-    """The floor on which the motion stood before correction, if it was estimated."""
-    is_levelled: bool = False
-    """True if that floor is tilted, and the corrected motion stands on a level floor."""
-    lowest_ground_m: float | None = None
-    """Height of the lowest ground in the corrected motion; None if that is the floor, or unknown."""
-    slope: GroundPlane = LEVEL
-    """The floor on which the corrected motion stands, if a scene gave it a slope."""
-    takes: tuple[int, ...] = ()
-    """First frame of each take but the first."""
+    world: MotionWorld = field(default_factory=MotionWorld)
+    """Floor, cuts and T-poses of the motion, and what carries it."""
+    large_moves: tuple[LargeMove, ...] = ()
+    """Moves of joints that may undo what was intended, one of each part that was corrected."""
+    missed_contacts: tuple[str, ...] = ()
+    """Contacts that people asked for and that are not held, a sentence each."""
+    remarks: tuple[Note, ...] = ()
+    """Assumptions and observations beside the facts above. Nothing reads them but reports."""
     kept_stretches: tuple[tuple[int, int], ...] = ()
     """First and last frame of each stretch that is kept because it cannot be explained, or because feet would slide."""
     closes_loop: bool = False
     """True if the motion, or one of its takes, is a loop that closes."""
-    t_pose_frames: tuple[int, int] = (0, 0)
-    """Number of frames in T-poses of the rig at the beginning and at the end, which stay."""
 
     @property
     def accepted(self) -> bool:
@@ -267,6 +277,22 @@ class CorrectedMotion:
         """The reason not to use it, a sentence; "" if it may be used."""
         return "" if self.failure is None else str(self.failure)
 
+    def see_level(self, motion: Motion) -> tuple[Motion, Motion]:
+        """Return the given motion and the corrected one in a world in which the floor below each of them is level."""
+        return self.world.see_level(motion, self.motion, is_corrected=self.accepted)
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """All assumptions and observations: the remarks, and what the facts say in words."""
+        large_moves = self.large_moves if self.accepted else ()
+        notes = [
+            *note_world(self.world),
+            *self.remarks,
+            *(move.note for move in large_moves),
+            *(Note(NoteKind.CONTACT_MISSED, words=words) for words in self.missed_contacts),
+        ]
+        return tuple(dict.fromkeys(notes))
+
     @property
     def diagnostics(self) -> dict[str, float]:
         """All figures in a table: figures before and after under NAME_before and NAME_after."""
@@ -276,7 +302,23 @@ class CorrectedMotion:
                 errors[f"{name}_before"] = self.before[name]
             if name in self.after:
                 errors[f"{name}_after"] = self.after[name]
-        return {**self.figures, **errors, **self.residual}
+        floor_m = {"floor_m": self.world.floor_moved_m} if self.world.floor_moved_m else {}
+        return {**self.figures, **floor_m, **errors, **self.residual}
+
+
+def note_world(world: MotionWorld) -> Iterator[Note]:
+    """Yield the notes on a world: what the file does not show, and where the floor was put."""
+    if world.is_height_kept:
+        yield Note(NoteKind.HEIGHT_KEPT)
+    if world.not_levelled:
+        yield Note(NoteKind.NOT_LEVELLED, words=world.not_levelled)
+
+    if abs(world.floor_moved_m) > NOTED_M:
+        yield Note(NoteKind.FLOOR_MOVED, world.floor_moved_m)
+    if world.lowest_ground_m is not None:
+        yield Note(NoteKind.LOWEST_GROUND, world.lowest_ground_m)
+    if world.unknown_floor_m is not None:
+        yield Note(NoteKind.FLOOR_UNKNOWN, world.unknown_floor_m)
 
 
 CorrectMotions: TypeAlias = Callable[[Sequence[Motion]], Sequence[CorrectedMotion]]

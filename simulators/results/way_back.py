@@ -14,7 +14,8 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.support import Support
 from selfcorrect.motion.views import TurnedWorld
 
-from .results import CorrectedMotion, Failure, Note, Stage
+from .motion_world import MotionWorld
+from .results import CorrectedMotion, Failure, Note, Stage, note_world
 
 
 def map_time(correction: CorrectedMotion, bounds: Sequence[int]) -> CorrectedMotion:
@@ -32,10 +33,9 @@ def map_time(correction: CorrectedMotion, bounds: Sequence[int]) -> CorrectedMot
         correction,
         failure=correction.failure and _map_failure(correction.failure, bounds),
         supports=tuple(supports),
-        notes=tuple(_map_note(note, bounds) for note in correction.notes),
-        takes=tuple(bounds[frame] for frame in correction.takes),
+        remarks=tuple(_map_note(note, bounds) for note in correction.remarks),
         kept_stretches=tuple((bounds[first], bounds[last]) for first, last in correction.kept_stretches),
-        t_pose_frames=_map_t_pose_frames(correction.t_pose_frames, bounds),
+        world=_map_world(correction.world, bounds),
     )
 
 
@@ -49,10 +49,11 @@ def _map_note(note: Note, bounds: Sequence[int]) -> Note:
     return replace(note, frames=tuple(bounds[frame] for frame in note.frames))
 
 
-def _map_t_pose_frames(t_pose_frames: tuple[int, int], bounds: Sequence[int]) -> tuple[int, int]:
-    opening, closing = t_pose_frames
+def _map_world(world: MotionWorld, bounds: Sequence[int]) -> MotionWorld:
+    opening, closing = world.t_pose_frames
     last = len(bounds) - 1
-    return bounds[opening] - bounds[0], bounds[last] - bounds[last - closing]
+    t_pose_frames = bounds[opening] - bounds[0], bounds[last] - bounds[last - closing]
+    return replace(world, takes=tuple(bounds[frame] for frame in world.takes), t_pose_frames=t_pose_frames)
 
 
 def map_space(
@@ -84,7 +85,7 @@ def _turn_support(support: Support, turned: TurnedWorld) -> Support:
 def join(
     motion: Motion,
     corrections: Sequence[CorrectedMotion],
-    notes: Sequence[Note] = (),
+    remarks: Sequence[Note] = (),
     weights: Sequence[int] | None = None,
 ) -> CorrectedMotion:
     """Join the corrections of a motion's parts.
@@ -92,21 +93,22 @@ def join(
     Args:
         motion: The corrected motion, with all its parts.
         corrections: Accepted corrections in the frames and the world of the motion.
-        notes: Notes on the whole, which come first; equal notes of parts are told once.
+        remarks: Notes on the whole, which come first; equal notes of parts are told once.
         weights: Weights of the parts in means of their figures, such as numbers of frames; None for no figures.
     """
-    ends = [correction.t_pose_frames for correction in corrections] or [(0, 0)]
-    lowest_m = [correction.lowest_ground_m for correction in corrections]
+    all_remarks = [*remarks]
+    for correction in corrections:
+        all_remarks += [*note_world(correction.world), *correction.remarks]
     joined = CorrectedMotion(
         motion,
         stage=Stage.last(correction.stage for correction in corrections),
         supports=tuple(support for correction in corrections for support in correction.supports),
-        notes=tuple(dict.fromkeys([*notes, *(note for correction in corrections for note in correction.notes)])),
-        takes=tuple(frame for correction in corrections for frame in correction.takes),
+        remarks=tuple(dict.fromkeys(all_remarks)),
+        large_moves=tuple(dict.fromkeys(move for correction in corrections for move in correction.large_moves)),
+        missed_contacts=tuple(words for correction in corrections for words in correction.missed_contacts),
         kept_stretches=tuple(stretch for correction in corrections for stretch in correction.kept_stretches),
         closes_loop=any(correction.closes_loop for correction in corrections),
-        t_pose_frames=(ends[0][0], ends[-1][1]),
-        lowest_ground_m=next((height_m for height_m in reversed(lowest_m) if height_m is not None), None),
+        world=MotionWorld.join([correction.world for correction in corrections]),
     )
     return joined if weights is None else replace(joined, **average_figures(corrections, weights))
 

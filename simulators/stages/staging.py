@@ -85,7 +85,11 @@ def place_on_slope(scene: Scene, correction: CorrectedMotion) -> CorrectedMotion
     to_upright = _slope_to_upright(scene)
     x, y, z = rotate(invert(to_upright), UP).tolist()
     slope = GroundPlane((x, y, z), stances=0) if scene.slope_deg else LEVEL
-    return replace(correction, motion=TurnedWorld(to_upright).restore(correction.motion), slope=slope)
+    return replace(
+        correction,
+        motion=TurnedWorld(to_upright).restore(correction.motion),
+        world=replace(correction.world, slope=slope),
+    )
 
 
 def compute_push_n(scene: Scene, times_s: np.ndarray) -> np.ndarray:

@@ -29,6 +29,8 @@ class Floor:
     """(N, T, 3) since the first frame. Motions are stored as on a floor that stands still."""
     is_in_place: np.ndarray
     """(N,) whether they walk or run in place."""
+    has_lost_glide: np.ndarray
+    """(N,) whether they stood and glided, and no longer glide."""
     notes: list[tuple[Note, ...]]
     """Notes on each motion."""
 

@@ -17,6 +17,7 @@ from selfcorrect.motion.perception.ground_plane import GRAVITY_M_S2
 from selfcorrect.motion.perception.motion_features import FALLING, MotionFeatures
 from selfcorrect.motion.perception.observed_ground import ObservedGround
 
+from ..results.motion_world import MotionWorld
 from ..results.results import CorrectedMotion, Note, NoteKind, Stage
 from ..results.view import CorrectionView
 
@@ -117,5 +118,7 @@ def see_unless_carried(motion: Motion) -> CorrectionView:
         return CorrectionView.from_part(motion)
     note = Note(NoteKind.CARRIED, words=carrier)
     still = {"moved_m": 0.0, "furthest_m": 0.0, "raised_m": 0.0}
-    kept = CorrectedMotion(motion, stage=Stage.CLEANED, figures=still, notes=(note,))
+    kept = CorrectedMotion(
+        motion, stage=Stage.CLEANED, figures=still, remarks=(note,), world=MotionWorld(is_carried=True)
+    )
     return CorrectionView([], lambda _: kept)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from selfcorrect.motion.geometry.rotations import invert, rotate
@@ -12,12 +13,8 @@ from selfcorrect.motion.perception.foot_frames import estimate_foot_frames
 from selfcorrect.motion.perception.ground_plane import TILTED_DEG, GroundPlane
 from selfcorrect.motion.perception.observed_ground import OTHER_GROUND_M, ObservedGround
 
-from ..results.level_world import find_frames_between_t_poses, see_level
-from ..results.results import CorrectedMotion, Note, NoteKind
+from ..results.results import NOTED_M, CorrectedMotion, Note, NoteKind
 from ..results.way_back import map_space
-
-NOTED_M = 0.01
-"""Maximum distance of a floor from y = 0, in m, that needs no note."""
 
 
 def _fit_soles_to_floor(motion: Motion) -> Motion:
@@ -42,8 +39,8 @@ class MotionOnFloor:
     seen: FloorView
     levels: bool = False
     """True if corrections stay level."""
-    note: Note | None = None
-    """Note on a tilt that the view leaves out."""
+    not_levelled: str = ""
+    """Reason why corrections are not levelled although that was asked for; "" if they are, or need not be."""
     moves_floor: bool = False
     """True if the floor of corrections is put at y = 0; otherwise the floor stays at its height."""
 
@@ -58,12 +55,8 @@ class MotionOnFloor:
                 height.
         """
         seen = FloorView.from_estimated_plane(motion, accept_bent=levels)
-        note = None
-        if levels and not seen.estimated.is_tilted:
-            note = Note(NoteKind.NOT_LEVELLED, words=_explain_level_floor(seen.estimated))
-        if seen.estimated.is_bent and not levels:
-            note = Note(NoteKind.TILT_CHANGES, seen.estimated.tilt_deg)
-        return cls(seen, levels and seen.plane.is_tilted, note, moves_floor and not seen.lowest_m)
+        not_levelled = _explain_level_floor(seen.estimated) if levels and not seen.estimated.is_tilted else ""
+        return cls(seen, levels and seen.plane.is_tilted, not_levelled, moves_floor and not seen.lowest_m)
 
     @classmethod
     def from_ground(cls, motion: Motion) -> MotionOnFloor:
@@ -89,52 +82,51 @@ class MotionOnFloor:
         """Return a correction of this motion in the world of the given motion, or in the level world if it stays
         level.
         """
-        if self.note is not None:
-            correction = replace(correction, notes=(self.note, *correction.notes))
+        world = replace(correction.world, plane=self.plane, is_levelled=self.levels, not_levelled=self.not_levelled)
+        correction = replace(correction, remarks=(*self._remark_on_plane(), *correction.remarks), world=world)
         if self.motion is self.given:
-            return self.put_floor_at_zero(replace(correction, floor=self.plane))
-        notes = correction.notes
-        if self.plane.is_tilted:
-            notes = (Note(NoteKind.LEVELLED if self.levels else NoteKind.TILTED, self.plane.tilt_deg), *notes)
-        if self.given.ground is None and abs(self.seen.lowest_m) > NOTED_M:
-            notes = (*notes, Note(NoteKind.FLOOR_KEPT, self.seen.lowest_m))
-        correction = replace(correction, notes=notes, floor=self.plane, is_levelled=self.levels)
+            return self.put_floor_at_zero(correction)
         if not correction.accepted:
             return replace(correction, motion=self.given)
         turned = None if self.levels else self.seen.turned
         placed = map_space(correction, (0.0, self.seen.lowest_m, 0.0), turned)
         return self.put_floor_at_zero(replace(placed, motion=replace(placed.motion, ground=self.given.ground)))
 
+    def _remark_on_plane(self) -> Iterator[Note]:
+        """Yield remarks on the plane on which the motion is seen, and on its height."""
+        if self.plane.is_tilted:
+            yield Note(NoteKind.LEVELLED if self.levels else NoteKind.TILTED, self.plane.tilt_deg)
+        elif self.seen.estimated.is_bent and not self.not_levelled:
+            yield Note(NoteKind.TILT_CHANGES, self.seen.estimated.tilt_deg)
+        if self.given.ground is None and abs(self.seen.lowest_m) > NOTED_M:
+            yield Note(NoteKind.FLOOR_KEPT, self.seen.lowest_m)
+
     def put_floor_at_zero(self, correction: CorrectedMotion) -> CorrectedMotion:
-        """Return a restored correction whose floor, as its feet show it, is at y = 0, with notes on its height.
+        """Return a restored correction whose floor, as its feet show it, is at y = 0.
 
         A tilted floor is moved along its normal.
         """
         if not correction.accepted or self.given.ground is not None:
             return correction
-        _, level = see_level(self.given, correction)
-        level = level.frames(*find_frames_between_t_poses(level, correction))
+        _, level = correction.see_level(self.given)
+        level = level.frames(*correction.world.find_frames_between_t_poses(level))
         ground = ObservedGround(level)
         shown_m = ground.for_zero_m
         floor_m = shown_m or 0.0 if self.moves_floor else 0.0
         lowest_m = ground.lowest_m - floor_m
         has_lower_ground = ground.is_shown and ground.is_stood_on and abs(lowest_m) > OTHER_GROUND_M
-        added = []
-        if abs(floor_m) > NOTED_M:
-            added.append(Note(NoteKind.FLOOR_MOVED, floor_m))
-        if has_lower_ground:
-            added.append(Note(NoteKind.LOWEST_GROUND, lowest_m))
-        elif shown_m is None and self.moves_floor:
-            added.append(Note(NoteKind.FLOOR_UNKNOWN, ground.lowest_m))
-        notes = dict.fromkeys(
-            [*correction.notes, *added]
-        )  # a motion may be put at zero twice, as a whole and in a part
-        correction = replace(correction, lowest_ground_m=lowest_m if has_lower_ground else None)
-        up = UP
-        if correction.floor.is_tilted and not self.levels:
-            up = rotate(invert(correction.floor.to_level), up)
+        is_floor_unknown = shown_m is None and self.moves_floor and not has_lower_ground
+        world = replace(
+            correction.world,
+            floor_moved_m=floor_m,
+            lowest_ground_m=lowest_m if has_lower_ground else None,
+            unknown_floor_m=ground.lowest_m if is_floor_unknown else None,
+        )
+        placed = replace(correction, world=world)
         if not floor_m:
-            return replace(correction, notes=tuple(notes))
-        figures = {**correction.figures, "floor_m": floor_m}
-        moved = map_space(correction, -floor_m * up)
-        return replace(moved, motion=_fit_soles_to_floor(moved.motion), notes=tuple(notes), figures=figures)
+            return placed
+        up = UP
+        if world.plane.is_tilted and not self.levels:
+            up = rotate(invert(world.plane.to_level), up)
+        moved = map_space(placed, -floor_m * up)
+        return replace(moved, motion=_fit_soles_to_floor(moved.motion))

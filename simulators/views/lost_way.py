@@ -128,4 +128,4 @@ def note_restored_way(motion: Motion, frames: tuple[int, ...], correction: Corre
     if not correction.accepted:
         return replace(correction, motion=motion)
     note = Note(NoteKind.WAY_RESTORED, frames=frames)
-    return measure_correction(motion, replace(correction, notes=(note, *correction.notes)))
+    return measure_correction(motion, replace(correction, remarks=(note, *correction.remarks)))

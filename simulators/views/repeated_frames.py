@@ -32,7 +32,7 @@ def restore_frames_of_file(
     if correction.accepted and len(correction.motion) == len(original):
         moves = JointMoves.from_motions(original, correction.motion)
         correction = replace(correction, figures={**correction.figures, **moves.figures})
-    return replace(correction, notes=(*_make_notes(repeats, is_even=is_even), *correction.notes))
+    return replace(correction, remarks=(*_make_notes(repeats, is_even=is_even), *correction.remarks))
 
 
 def _make_notes(repeats: FrameRepeats, *, is_even: bool) -> Iterator[Note]:

@@ -56,7 +56,9 @@ class Ride:
             return correction
         extent_m = rises_m - rises_m[0]
         note = Note(self.kind, round(float(extent_m[np.abs(extent_m).argmax()]), 3))
+        correction = replace(correction, remarks=(note, *correction.remarks))
         if self.kind is NoteKind.RISE_REMOVED and correction.accepted:
-            notes = [note for note in correction.notes if note.kind is not NoteKind.NOT_LEVELLED]
-            return replace(correction, notes=(note, *notes))
-        return map_space(replace(correction, notes=(note, *correction.notes)), rises_m[:, None] * UP)
+            return replace(correction, world=replace(correction.world, not_levelled=""))
+        is_carried = correction.world.is_carried or self.kind is NoteKind.RIDE
+        carried = replace(correction, world=replace(correction.world, is_carried=is_carried))
+        return map_space(carried, rises_m[:, None] * UP)

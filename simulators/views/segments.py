@@ -88,17 +88,17 @@ class TPoseEnds:
             fading = np.flatnonzero(share < 1)
             blended = slerp(original.rotations[fading], correction.motion.rotations[fading], share[fading, None])
             rotations[self.opening + fading] = blended
-        notes = list(correction.notes)
+        remarks = list(correction.remarks)
         if self.opening:
-            notes.append(Note(NoteKind.T_POSE, self.opening))
+            remarks.append(Note(NoteKind.T_POSE, self.opening))
         if self.closing:
-            notes.append(Note(NoteKind.T_POSE_AT_END, self.closing))
+            remarks.append(Note(NoteKind.T_POSE_AT_END, self.closing))
         return replace(
             correction,
             motion=replace(motion, root_m=root_m, rotations=rotations),
             timeline=timeline and timeline.pad(after=self.closing),
-            notes=tuple(notes),
-            t_pose_frames=(self.opening, self.closing),
+            remarks=tuple(remarks),
+            world=replace(correction.world, t_pose_frames=(self.opening, self.closing)),
         )
 
     def _share_of_correction(self) -> np.ndarray:
@@ -154,13 +154,12 @@ class Segment:
         cut = replace(correction, timeline=timeline, residual=residual)
         if cut.failure is not None:
             return replace(cut, motion=self.take, failure=self._map_failure_to_loop(cut.failure))
-        is_glide_removed = any(note.kind is NoteKind.GLIDE_REMOVED for note in cut.notes)
-        same_travel = same_travel and not is_glide_removed
+        same_travel = same_travel and not cut.world.is_glide_removed
         back_m = (self.take.root_m[0] - cut.motion.root_m[self.margin]) * ALONG_FLOOR
         moved = map_space(replace(cut, supports=tuple(_supports_within(cut.supports, frames))), back_m)
         closed = close_loop(moved.motion, self.take, self.margin, same_travel=same_travel)
-        notes = (*cut.notes, Note(NoteKind.LOOP, self.take.seconds))
-        return replace(moved, motion=closed, notes=notes, closes_loop=True)
+        remarks = (*cut.remarks, Note(NoteKind.LOOP, self.take.seconds))
+        return replace(moved, motion=closed, remarks=remarks, closes_loop=True)
 
     def _map_failure_to_loop(self, failure: Failure) -> Failure:
         """Return a failure in the unrolled loop at the repeated frames of the loop."""
@@ -214,7 +213,8 @@ def _merge_segments(
     if not merged.accepted:
         return merged
     takes = tuple(segment.start for segment in segments[1:])
-    return replace(merged, notes=(Note(NoteKind.TAKES, frames=takes), *merged.notes), takes=takes)
+    remarks = (Note(NoteKind.TAKES, frames=takes), *merged.remarks)
+    return replace(merged, remarks=remarks, world=replace(merged.world, takes=takes))
 
 
 def _mean_residual(timeline: Timeline) -> dict[str, float]:

@@ -89,10 +89,10 @@ class _PoseLibrary:
         """Return the correction of the motion, whose unrelated poses stay; a stretch that fails rejects it."""
         root_m = self.motion.root_m.copy()
         rotations = self.motion.rotations.copy()
-        notes = []
+        remarks = []
         placed = []
         for start, stop in self.unrelated:
-            notes.append(Note(NoteKind.UNRELATED_POSES, frames=(start, stop - 1)))
+            remarks.append(Note(NoteKind.UNRELATED_POSES, frames=(start, stop - 1)))
         for (start, stop), part in zip(self.corrected, corrections, strict=True):
             correction = map_time(part, range(start, stop + 1))
             if not correction.accepted:
@@ -101,7 +101,8 @@ class _PoseLibrary:
             rotations[start:stop] = correction.motion.rotations
             placed.append(correction)
         merged = replace(self.motion, root_m=root_m, rotations=rotations)
-        return measure_correction(self.motion, join(merged, placed, notes))
+        joined = join(merged, placed, remarks)
+        return measure_correction(self.motion, replace(joined, world=replace(joined.world, is_carried=True)))
 
 
 def see_beside_unrelated_poses(motion: Motion) -> CorrectionView:

@@ -126,8 +126,7 @@ def test_a_correction_fades_where_it_makes_standing_feet_slide() -> None:
     corrected = replace(standing, root_m=standing.root_m + shift_m[:, None] * [1.0, 0.0, 0.0])
     faded = fade_where_feet_slide(standing, corrected)
     assert faded is not None
-    motion, note = faded
-    ((first, last),) = note.stretches
+    motion, ((first, last),) = faded
     assert first in range(50, 60)
     assert last in range(63, 73)
     np.testing.assert_allclose(motion.root_m[first : last + 1], standing.root_m[first : last + 1])

@@ -23,7 +23,7 @@ from selfcorrect.simulators.compare.evaluate import (
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.planning import plan_motions
 from selfcorrect.simulators.presets import find_preset
-from selfcorrect.simulators.results.results import FailureKind, Note, NoteKind, Repair, Stage
+from selfcorrect.simulators.results.results import FailureKind, LargeMove, Note, NoteKind, Repair, Stage
 from selfcorrect.simulators.settings.tracker import WITHOUT_RESIDUAL, BodySettings, TrackerSettings
 from selfcorrect.simulators.stages.scene import Scene
 from selfcorrect.simulators.stages.values import SimulatedMotion
@@ -76,8 +76,8 @@ def test_help_is_a_mean_in_body_weights(stand):
 def test_the_repair_that_did_most_is_why_a_motion_moved_far():
     moved = {Repair.SPLICES: 0.05, Repair.FLOOR: 0.4}
     assert explain_large_move(LARGE_MOVE_M, moved) == ()
-    assert explain_large_move(0.5, moved) == (Note(NoteKind.MOVED_FAR, 0.5, repair=Repair.FLOOR),)
-    assert explain_large_move(0.9, moved) == (Note(NoteKind.MOVED_FAR, 0.9, repair=Repair.OTHER),)
+    assert explain_large_move(0.5, moved) == (LargeMove(0.5, Repair.FLOOR),)
+    assert explain_large_move(0.9, moved) == (LargeMove(0.9, Repair.OTHER),)
 
 
 def test_a_body_that_is_pushed_aside_moves_far_by_the_simulation(stand):

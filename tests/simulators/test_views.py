@@ -133,7 +133,7 @@ def test_notes_name_the_frames_of_the_whole_motion(disguise: str, starts: list[i
     (view,) = [view for view in views if len(view.parts[0]) < len(motion)]
     notes = [Note(words=str(start), frames=(5,)) for start in starts]
     parts = zip(view.parts, notes, strict=True)
-    restored = view.restore([CorrectedMotion(part, notes=(note,)) for part, note in parts])
+    restored = view.restore([CorrectedMotion(part, remarks=(note,)) for part, note in parts])
     frames = {note.words: note.frames for note in restored.notes if note.words}
     assert frames == {str(start): (start + 5,) for start in starts}
 

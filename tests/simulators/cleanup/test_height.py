@@ -179,7 +179,7 @@ def test_a_floor_far_from_zero_is_moved_or_its_height_is_told(label: str, height
     assert correction.after.get("penetration_m", 0.0) < 0.05
     if height_m < 0:
         assert NoteKind.FLOOR_MOVED in kinds
-        assert correction.figures["floor_m"] == pytest.approx(height_m, abs=0.1)
+        assert correction.world.floor_moved_m == pytest.approx(height_m, abs=0.1)
 
 
 def test_limbs_are_not_folded_above_a_floor_that_is_not_there() -> None:

@@ -98,7 +98,7 @@ def test_a_piece_that_took_an_upper_floor_for_the_ground_stays_up(random_motion:
     def lower_motions(motions: Sequence[Motion]) -> list[CorrectedMotion]:
         return [
             CorrectedMotion(
-                replace(piece, root_m=piece.root_m - piece.root_m[0]), supports=(step,), notes=(Note(words="low"),)
+                replace(piece, root_m=piece.root_m - piece.root_m[0]), supports=(step,), remarks=(Note(words="low"),)
             )
             for piece in motions
         ]

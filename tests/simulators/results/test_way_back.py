@@ -9,6 +9,7 @@ import pytest
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.support import Support
 from selfcorrect.motion.views import TurnedWorld
+from selfcorrect.simulators.results.motion_world import MotionWorld
 from selfcorrect.simulators.results.results import CorrectedMotion, Failure, FailureKind, Note, NoteKind, Stage
 from selfcorrect.simulators.results.way_back import join, map_space, map_time
 
@@ -24,7 +25,7 @@ def test_a_shift_in_time_moves_failure_supports_and_notes(random_motion: MakeMot
         random_motion(0, 10),
         failure=failure,
         supports=(STEP,),
-        notes=(Note(NoteKind.STRETCH_KEPT, frames=(0, 9)),),
+        remarks=(Note(NoteKind.STRETCH_KEPT, frames=(0, 9)),),
         kept_stretches=((0, 9),),
     )
     whole = map_time(part, range(100, 111))
@@ -38,12 +39,12 @@ def test_a_shift_in_time_moves_failure_supports_and_notes(random_motion: MakeMot
 
 def test_frames_that_stand_for_several_are_counted_as_these(random_motion: MakeMotion) -> None:
     part = CorrectedMotion(
-        random_motion(0, 5), supports=(STEP,), notes=(Note(NoteKind.TAKES, frames=(2,)), Note(NoteKind.LOOP, 1.0))
+        random_motion(0, 5), supports=(STEP,), remarks=(Note(NoteKind.TAKES, frames=(2,)), Note(NoteKind.LOOP, 1.0))
     )
-    part = replace(part, takes=(2,), t_pose_frames=(1, 2))
+    part = replace(part, world=MotionWorld(takes=(2,), t_pose_frames=(1, 2)))
     whole = map_time(part, [0, 2, 4, 7, 8, 10])
-    assert whole.takes == (4,)
-    assert whole.t_pose_frames == (2, 3)
+    assert whole.world.takes == (4,)
+    assert whole.world.t_pose_frames == (2, 3)
     assert (whole.supports[0].first, whole.supports[0].last) == (4, 9)
     assert [note.frames for note in whole.notes] == [(4,), ()]
 
@@ -72,19 +73,19 @@ def test_parts_are_joined_with_their_last_stage_and_equal_notes_once(random_moti
     motion = random_motion(3)
     note = Note(NoteKind.CONTACT_MISSED, words="left foot")
     parts = [
-        CorrectedMotion(motion, stage=Stage.CLEANED, notes=(note,), figures={"moved_m": 1.0, "floor_m": 2.0}),
-        CorrectedMotion(motion, stage=Stage.SIMULATED, notes=(note,), supports=(STEP,), figures={"moved_m": 4.0}),
+        CorrectedMotion(motion, stage=Stage.CLEANED, remarks=(note,), figures={"moved_m": 1.0, "polished_m": 2.0}),
+        CorrectedMotion(motion, stage=Stage.SIMULATED, remarks=(note,), supports=(STEP,), figures={"moved_m": 4.0}),
     ]
     whole = Note(NoteKind.TAKES, frames=(4,))
     joined = join(motion, parts, [whole], weights=[2, 1])
     assert joined.stage is Stage.last([Stage.CLEANED, Stage.SIMULATED])
     assert joined.notes == (whole, note)
     ends = [
-        replace(parts[0], t_pose_frames=(5, 0), takes=(7,)),
-        replace(parts[1], t_pose_frames=(0, 3), closes_loop=True),
+        replace(parts[0], world=MotionWorld(t_pose_frames=(5, 0), takes=(7,))),
+        replace(parts[1], world=MotionWorld(t_pose_frames=(0, 3)), closes_loop=True),
     ]
-    assert join(motion, ends).t_pose_frames == (5, 3)
-    assert join(motion, ends).takes == (7,)
+    assert join(motion, ends).world.t_pose_frames == (5, 3)
+    assert join(motion, ends).world.takes == (7,)
     assert join(motion, ends).closes_loop
     assert joined.supports == (STEP,)
     assert joined.figures == {"moved_m": pytest.approx(2.0)}

@@ -17,7 +17,6 @@ from selfcorrect.simulators.body.humanoid import build_humanoid
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.presets import find_preset
-from selfcorrect.simulators.results.level_world import see_level
 from selfcorrect.simulators.results.results import CorrectedMotion
 from selfcorrect.simulators.stages.scene import PLAIN, Scene
 from selfcorrect.simulators.stages.staging import adapt_body, compute_push_n, lean_bodies, place_on_slope
@@ -164,7 +163,7 @@ def test_slopes_are_left_as_they_are_entered(adult, stand):
 @pytest.mark.parametrize("uphill_deg", [0.0, 70.0])
 def test_a_body_on_a_slope_is_judged_on_the_slope(stand, uphill_deg: float) -> None:
     correction = place_on_slope(Scene(slope_deg=10.0, uphill_deg=uphill_deg), CorrectedMotion(stand))
-    before, after = see_level(stand, correction)
+    before, after = correction.see_level(stand)
     assert before is stand
     assert np.allclose(joint_positions(after), joint_positions(stand))
     assert not np.allclose(joint_positions(correction.motion), joint_positions(stand), atol=0.05)

@@ -1,0 +1,79 @@
+"""The world of a motion as its correction found it: floor, cuts, T-poses, what carries the body, and what is unknown.
+
+Views find these facts one by one. They are values that later stages read; notes on them are written from the values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.perception.ground_plane import LEVEL, GroundPlane
+from selfcorrect.motion.views import TurnedWorld
+
+
+@dataclass(frozen=True)
+class MotionWorld:
+    """World of a corrected motion: y up, with the frames of the motion."""
+
+    plane: GroundPlane = LEVEL
+    """Floor on which the motion stood before correction, if it was estimated."""
+    is_levelled: bool = False
+    """True if that floor is tilted, and the corrected motion stands on a level floor."""
+    not_levelled: str = ""
+    """Reason why the floor was not levelled although that was asked for; "" if it was, or was not asked for."""
+    slope: GroundPlane = LEVEL
+    """Floor on which the corrected motion stands, if a scene gave it a slope."""
+    floor_moved_m: float = 0.0
+    """Height of the floor before it was moved to 0; 0 if it stayed."""
+    lowest_ground_m: float | None = None
+    """Height of the lowest ground in the corrected motion; None if that is the floor, or unknown."""
+    unknown_floor_m: float | None = None
+    """Height at which the feet stand although nothing shows a floor there; None if the floor is known."""
+    is_height_kept: bool = False
+    """True if the body keeps its height because its support is unknown."""
+    is_carried: bool = False
+    """True if a belt, a lift or something unseen carries the body, or if frames are unrelated poses: feet that rise or
+    slide then show no fault."""
+    is_glide_removed: bool = False
+    """True if the body stood and glided, and no longer glides."""
+    takes: tuple[int, ...] = ()
+    """First frame of each take but the first."""
+    t_pose_frames: tuple[int, int] = (0, 0)
+    """Number of frames in T-poses of the rig at the beginning and at the end, which stay."""
+
+    @classmethod
+    def join(cls, worlds: Sequence[MotionWorld]) -> MotionWorld:
+        """Return the world of a motion from those of its parts, in the frames of the motion."""
+        lowest_m = [world.lowest_ground_m for world in worlds]
+        return cls(
+            lowest_ground_m=next((height_m for height_m in reversed(lowest_m) if height_m is not None), None),
+            is_height_kept=any(world.is_height_kept for world in worlds),
+            is_carried=any(world.is_carried for world in worlds),
+            is_glide_removed=any(world.is_glide_removed for world in worlds),
+            takes=tuple(frame for world in worlds for frame in world.takes),
+            t_pose_frames=(worlds[0].t_pose_frames[0], worlds[-1].t_pose_frames[1]) if worlds else (0, 0),
+        )
+
+    def find_frames_between_t_poses(self, motion: Motion) -> tuple[int, int]:
+        """Return the first frame of a motion after its opening T-poses, and the frame after the last before its
+        closing.
+        """
+        opening, closing = self.t_pose_frames
+        return opening, len(motion) - closing
+
+    def see_level(self, motion: Motion, corrected: Motion, *, is_corrected: bool = True) -> tuple[Motion, Motion]:
+        """Return a motion and its correction in a world in which the floor below each of them is level.
+
+        Args:
+            motion: The motion before its correction.
+            corrected: The corrected motion, or the motion itself if it was rejected.
+            is_corrected: Whether it was accepted; a rejected motion is not levelled.
+        """
+        if self.slope != LEVEL:
+            return motion, TurnedWorld(self.slope.to_level).view(corrected)
+        if not self.plane.is_tilted:
+            return motion, corrected
+        turned = TurnedWorld(self.plane.to_level)
+        return turned.view(motion), corrected if self.is_levelled and is_corrected else turned.view(corrected)
