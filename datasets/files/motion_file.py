@@ -40,7 +40,7 @@ def doubt_height(motion: Motion, shape: np.ndarray | None) -> Motion:
     """
     if shape is not None and not np.any(shape):
         return motion
-    return replace(motion, height_error_m=_LEGS_OFF_M, is_floor_trusted=shape is not None)
+    return replace(motion, height_error_m=_LEGS_OFF_M, keeps_height=shape is not None)
 
 
 @dataclass(frozen=True, eq=False)

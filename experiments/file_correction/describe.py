@@ -13,6 +13,7 @@ from selfcorrect.motion.editing.transforms import heading_rad
 from selfcorrect.motion.measures.moves import JointMoves
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.motion_features import MotionFeatures
+from selfcorrect.motion.perception.observed_ground import ObservedGround
 from selfcorrect.motion.perception.repeats import FrameRepeats
 from selfcorrect.runtime.bugs import try_optional
 from selfcorrect.simulators.compare.comparison import MotionComparison
@@ -140,10 +141,9 @@ def _check_input(motion: Motion, correction: CorrectedMotion) -> CheckResult:
     choice = RuleChoice((*_REPORTED_RULES, *of_level_floor))
 
     def check(samples: Motion) -> CheckResult:
-        features = MotionFeatures(samples)
-        if correction.world.plane.stances:
-            features.floor_plane = correction.world.plane
-        return check_features(features, choice)
+        known_plane = correction.world.plane if correction.world.plane.stances else None
+        ground = ObservedGround(samples, known_plane)
+        return check_features(MotionFeatures(samples, ground=ground), choice)
 
     checkup = check_samples(motion, check)
     finding_by_code = {finding.code: finding for finding in checkup.findings}

@@ -41,8 +41,9 @@ class Motion:
     height_error_m: float = field(default=0.0, compare=False)
     """Largest distance from y = 0 of seemingly standing feet because the person has bones of other lengths; 0 if the
     lengths are known."""
-    is_floor_trusted: bool = field(default=False, compare=False)
-    """True if the person stands on a floor at y = 0, so that feet within `height_error_m` keep their height."""
+    keeps_height: bool = field(default=False, compare=False)
+    """True if the person's own body stands on a floor at y = 0, so that feet within `height_error_m` keep their
+    height."""
 
     def __post_init__(self) -> None:
         where = f"{self.source}: " if self.source else ""

@@ -187,7 +187,7 @@ def floor_offset_m(features: MotionFeatures) -> float | None:
 
     The distance is None for a body on several grounds, or whose floor is not known.
     """
-    floor_m = features.floor_m
+    floor_m = features.ground.near_m
     if floor_m is None or features.around.supports or features.given.ground is not None:
         return None
     distance_m = abs(floor_m - np.clip(floor_m, 0.0, _DEEPER_SOLES_M))
@@ -219,5 +219,5 @@ def gliding_m_s(features: MotionFeatures) -> np.ndarray:
 
 def floor_tilt_deg(features: MotionFeatures) -> float | None:
     """Angle between the horizontal and the plane that feet stand on; None if nothing shows the plane."""
-    plane = features.floor_plane if features.given.ground is None else None
+    plane = features.ground.plane if features.given.ground is None else None
     return plane.tilt_deg if plane and plane.stances else None

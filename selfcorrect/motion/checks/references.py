@@ -59,7 +59,7 @@ def measure_reference(motion: Motion) -> dict[str, float]:
     if not features.has_feet or not features.observation.stands.any():
         return figures
     figures["skate_m_s"] = measure_skating_m_s(motion)
-    floor_m = features.floor_m
+    floor_m = features.ground.near_m
     if floor_m is None:
         return figures
     figures["stance_height_m"] = floor_m

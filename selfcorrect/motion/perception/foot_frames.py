@@ -173,7 +173,7 @@ def measure_gap_m(motion: Motion, feet_m: np.ndarray) -> float:
     gaps_m = feet_m[: len(motion), ..., 1].min(-1) - observation.ground_m
     is_off = (gaps_m > IN_AIR_M) & (observation.off_m > IN_AIR_M)
     stands = observation.stands & np.logical_not(is_off)
-    if not observation.is_floor_trusted or not stands.any():
+    if not observation.is_floor_plausible or not stands.any():
         return 0.0
     least_m, _, largest_m = sole_depths_m(motion.skeleton)
     is_on_floor = np.abs(observation.ground_m - observation.floor_m) < SAME_LEVEL_M

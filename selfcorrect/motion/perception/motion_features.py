@@ -19,7 +19,6 @@ from ..support import Surroundings, gripping, ground_heights_m
 from ..views import LevelFeet
 from .floor_view import FloorView
 from .foot_frames import get_foot_frames
-from .ground_plane import GroundPlane
 from .observation import Observation, observe
 from .observed_ground import ObservedGround
 
@@ -39,14 +38,17 @@ _OF_ALL_POINTS = ("positions_m", "body_m", "steps_m", "world_soles_m", "soles_m"
 class MotionFeatures:
     """Features of a motion of T frames, J joints and B body joints, joints with an anatomical part."""
 
-    def __init__(self, motion: Motion, around: Surroundings | None = None) -> None:
+    def __init__(
+        self, motion: Motion, around: Surroundings | None = None, ground: ObservedGround | None = None
+    ) -> None:
         """Take a motion, seen from the belt if on a treadmill.
 
         Args:
             around: What carries the motion besides the floor.
+            ground: The ground of the motion; None to observe it.
         """
         self.given = motion
-        self.ground = ObservedGround(motion)
+        self.ground = ground or ObservedGround(motion)
         self._level = LevelFeet(get_foot_frames(motion) if len(motion) else FootFrames())
         if motion.ground is not None:
             motion = FloorView.from_ground(self._level.view(motion)).motion
@@ -106,11 +108,6 @@ class MotionFeatures:
         """
         for name in _OF_ALL_POINTS if len(self) > SLAB else ():
             vars(self).pop(name, None)
-
-    @cached_property
-    def floor_plane(self) -> GroundPlane:
-        """Plane that the feet stand on; estimated unless set."""
-        return self.ground.plane
 
     @cached_property
     def positions_m(self) -> np.ndarray:
@@ -183,11 +180,6 @@ class MotionFeatures:
         if self.around.ground_m is not None:
             return self.around.ground_m
         return self.ground.reference_m
-
-    @cached_property
-    def floor_m(self) -> float | None:
-        """Height of the observed level that is nearest to y = 0; None if hardly any foot stands."""
-        return self.ground.near_m
 
     @property
     def observation(self) -> Observation:

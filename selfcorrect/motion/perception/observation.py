@@ -224,10 +224,10 @@ class Observation:
         return bool((self.stands & is_on_floor).any(1).mean() >= _OFTEN_SHOWN)
 
     @property
-    def is_floor_trusted(self) -> bool:
+    def is_floor_plausible(self) -> bool:
         """False if all ground is far above y = 0 and hardly shown, as of bodies that float or climb.
 
-        Ground below y = 0 is trusted: no floor at 0 carries a body that stands below it.
+        Ground below y = 0 is plausible: no floor at 0 carries a body that stands below it.
         """
         return self.is_floor_shown or bool(self.levels_m.min() <= _FAR_M)
 

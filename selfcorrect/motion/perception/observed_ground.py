@@ -55,8 +55,10 @@ class ObservedGround:
     A height is None if the motion does not show it.
     """
 
-    def __init__(self, motion: Motion) -> None:
+    def __init__(self, motion: Motion, plane: GroundPlane | None = None) -> None:
+        """Take a motion, and the plane on which its feet stand if that is known."""
         self._motion = motion
+        self._known_plane = plane
 
     @property
     def feet_seen(self) -> Observation:
@@ -66,7 +68,7 @@ class ObservedGround:
     @property
     def plane(self) -> GroundPlane:
         """Plane on which the feet stand; level if nothing shows another."""
-        return estimate_ground_plane(self._motion)
+        return self._known_plane or estimate_ground_plane(self._motion)
 
     @property
     def lying_m(self) -> float | None:
@@ -78,7 +80,7 @@ class ObservedGround:
         """True if the feet show their floor: the body neither lies below the feet nor hardly stands far from y = 0, and
         its feet do not hang in the air.
         """
-        return self.feet_seen.is_floor_trusted and self.lying_m is None and not self.do_feet_hang
+        return self.feet_seen.is_floor_plausible and self.lying_m is None and not self.do_feet_hang
 
     @property
     def _stance_weight(self) -> float:
@@ -130,7 +132,7 @@ class ObservedGround:
         The feet of the person stand at y = 0, and the feet of another body with the same root path beside it.
         """
         motion = self._motion
-        if not motion.is_floor_trusted or motion.ground is not None or not len(motion):
+        if not motion.keeps_height or motion.ground is not None or not len(motion):
             return None
         levels_m = self.feet_seen.levels_m
         floor_m = float(levels_m[np.abs(levels_m).argmin()])
@@ -211,7 +213,7 @@ def find_lying_floor_m(motion: Motion) -> float | None:
     Such feet stand on heels or rest on other feet, and their toes are not on the floor.
     """
     observation = observe(motion)
-    if not observation.has_feet or motion.ground is not None or not observation.is_floor_trusted:
+    if not observation.has_feet or motion.ground is not None or not observation.is_floor_plausible:
         return None
     lowest_m = in_chunks(partial(_find_lowest_point_m, motion.skeleton), motion.root_m, motion.rotations)
     height_m = float(percentile(lowest_m, _LIES_PERCENTILE))

@@ -94,7 +94,7 @@ def test_a_floor_that_somebody_states_is_a_floor(
 @pytest.mark.parametrize("tilt_deg", [0.0, 8.0])
 def test_seeing_a_motion_on_its_floor_changes_nothing(walker: Motion, tilt_deg: float) -> None:
     turned = TurnedWorld(quaternions(np.array([0.0, 0.0, np.radians(tilt_deg)]))).view(walker)
-    given = replace(raise_motion(turned, 0.06), height_error_m=0.12, is_floor_trusted=True)
+    given = replace(raise_motion(turned, 0.06), height_error_m=0.12, keeps_height=True)
     view = MotionOnFloor.from_estimated_plane(given)
     assert abs(observe(view.motion).floor_m) < 1e-6
     restored = view.restore(CorrectedMotion(view.motion)).motion
