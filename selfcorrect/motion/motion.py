@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from numbers import Real
 from typing import Self, TypeVar
 
@@ -149,6 +150,16 @@ class MotionBatch:
         return len(self.root_m)
 
     def __getitem__(self, index: int) -> Motion:
+        """Return a motion, the same object each time, so that it is observed once."""
+        if index not in self._items:
+            self._items[index] = self._select(index)
+        return self._items[index]
+
+    @cached_property
+    def _items(self) -> dict[int, Motion]:
+        return {}
+
+    def _select(self, index: int) -> Motion:
         stop = int(self.lengths[index])
         contacts = None
         if self.contacts is not None and not np.isnan(self.contacts[index]).any():

@@ -83,15 +83,12 @@ class MotionComparison:
             after = after.frames(first, last)
         supports = tuple(support.shift(np.zeros(3), -first) for support in correction.supports)
         cuts = world.takes if last <= PIECE_FRAMES else ()
-        if before.skeleton.same_as(after.skeleton):
-            feet, feet_after = _find_common_feet(before, after, abs(world.floor_moved_m))
-            before = replace(before, feet=feet)
-            after = replace(after, feet=feet_after)
+        feet, feet_after = _find_common_feet(before, after, abs(world.floor_moved_m))
         belt_m_s, belt_after_m_s = find_belts_m_s(before, after)
         belt_m = _compute_belt_path(before, belt_m_s)
         belt_after_m = _compute_belt_path(before, belt_after_m_s)
-        seen_before = MotionFeatures(before, Surroundings(belt_m=belt_m))
-        seen_after = MotionFeatures(after, Surroundings(belt_m=belt_after_m))
+        seen_before = MotionFeatures(before, Surroundings(belt_m=belt_m), feet=feet)
+        seen_after = MotionFeatures(after, Surroundings(belt_m=belt_after_m), feet=feet_after)
         raised_m = float(median((after.root_m - before.root_m)[:, 1]))
         stands = observe(before).stands
         ground_m = seen_before.ground_m if abs(raised_m) < _SAME_LEVEL_M else 0.0
@@ -128,7 +125,7 @@ class MotionComparison:
 
     def _measure(self, features: MotionFeatures) -> Measures:
         """Measure one of the motions, whose feet should stand where the feet of the given motion do."""
-        return measure_features(features, self.before.given, self.stands, self.cuts)
+        return measure_features(features, self.before, self.stands, self.cuts)
 
     @property
     def clear_gains(self) -> dict[str, float]:
@@ -228,11 +225,14 @@ def _measure_correction(motion: Motion, correction: CorrectedMotion) -> Correcte
 def _find_common_feet(before: Motion, after: Motion, floor_moved_m: float) -> tuple[FootFrames, FootFrames]:
     """Return the foot frames of a motion and of its correction: the same frames, and nearly the same soles.
 
-    Soles that explain the height of only one of them would hide that it floats or sinks. The median of both depths and
-    of the usual depth hides neither. Soles may explain by how far the floor was moved.
+    Bodies of other skeletons keep their own. Soles that explain the height of only one of them would hide that it
+    floats or sinks. The median of both depths and of the usual depth hides neither. Soles may explain by how far the
+    floor was moved.
     """
     feet = get_foot_frames(before)
     corrected_feet = get_foot_frames(after)
+    if not before.skeleton.same_as(after.skeleton):
+        return feet, corrected_feet
     if feet.soles_m is None or corrected_feet.soles_m is None:
         common = corrected_feet if feet.soles_m is None else feet
         return common, common

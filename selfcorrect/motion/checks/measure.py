@@ -80,12 +80,12 @@ def measure(motion: Motion) -> Measures:
     check_kind("motion", motion, Motion)
     features = MotionFeatures(motion)
     stands = features.observation.stands if features.has_feet else np.zeros((len(motion), 0), dtype=bool)
-    return measure_features(features, motion, stands, slips=tuple(check(motion, ("F3",))))
+    return measure_features(features, features, stands, slips=tuple(check(motion, ("F3",))))
 
 
 def measure_features(
     features: MotionFeatures,
-    reference: Motion,
+    reference: MotionFeatures,
     stands: np.ndarray,
     cuts: Sequence[int] = (),
     slips: tuple[Finding, ...] = (),
@@ -94,7 +94,7 @@ def measure_features(
 
     Args:
         features: Features of T frames.
-        reference: Motion whose feet decide which foot stands when.
+        reference: Features of the motion whose feet decide which foot stands when.
         stands: (T, 2) whether each of its feet stands.
         cuts: First frame of each take but the first.
     """
@@ -104,10 +104,11 @@ def measure_features(
     bounds = [0, *cuts, len(features)]
     jerks_m_s3 = np.concatenate([_measure_jerks_m_s3(features, *take) for take in pairwise(bounds)])
     features.forget_poses()
+    feet = reference.feet if reference.given.skeleton.same_as(features.given.skeleton) else features.feet
     return Measures(
         penetration_by_frame_m=np.where(depths_m > TOLERANCE_M, depths_m, 0.0),
         floating_by_frame_m=np.where(stands, heights_m, np.nan),
-        skate_by_frame_m_s=measure_skating_by_frame_m_s(features.given, reference),
+        skate_by_frame_m_s=measure_skating_by_frame_m_s(features.given, reference.given, feet),
         jerk_by_frame_m_s3=jerks_m_s3,
         slips=slips,
     )

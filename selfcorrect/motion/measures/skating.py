@@ -16,6 +16,7 @@ from ..kinematics import in_chunks
 from ..motion import Motion
 from ..perception.foot_frames import get_foot_frames
 from ..perception.observation import observe
+from ..skeleton import FootFrames
 from ..views import LevelFeet
 
 _IN_PLACE = 0.5
@@ -31,16 +32,22 @@ def measure_skating_m_s(motion: Motion, before: Motion | None = None) -> float:
     return float(np.nanmean(speeds_m_s)) if np.isfinite(speeds_m_s).any() else 0.0
 
 
-def measure_skating_by_frame_m_s(motion: Motion, before: Motion | None = None) -> np.ndarray:
-    """Return the speed (T − 1, 2) along the ground of each foot since the frame before; NaN where it does not stand."""
+def measure_skating_by_frame_m_s(
+    motion: Motion, before: Motion | None = None, feet: FootFrames | None = None
+) -> np.ndarray:
+    """Return the speed (T − 1, 2) along the ground of each foot since the frame before; NaN where it does not stand.
+
+    feet: Foot frames of both motions; None to take those of the motion before if both have one skeleton.
+    """
     before = before or motion
     observation = observe(before)
     if not observation.has_feet or len(motion) < 2:
         return np.full((max(len(motion) - 1, 0), 2), np.nan)
     _, belt_m_s = find_belts_m_s(before, motion)
 
-    feet_of = before if before.skeleton.same_as(motion.skeleton) else motion
-    level = LevelFeet(replace(get_foot_frames(feet_of), soles_m=None))
+    if feet is None:
+        feet = get_foot_frames(before if before.skeleton.same_as(motion.skeleton) else motion)
+    level = LevelFeet(replace(feet, soles_m=None))
 
     def find_middle_lines(frames: np.ndarray) -> np.ndarray:
         corners_m = sole_corners_m(level.view(motion.frames(frames[0], frames[-1] + 1)))

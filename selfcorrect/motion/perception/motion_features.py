@@ -39,17 +39,25 @@ class MotionFeatures:
     """Features of a motion of T frames, J joints and B body joints, joints with an anatomical part."""
 
     def __init__(
-        self, motion: Motion, around: Surroundings | None = None, ground: ObservedGround | None = None
+        self,
+        motion: Motion,
+        around: Surroundings | None = None,
+        ground: ObservedGround | None = None,
+        feet: FootFrames | None = None,
     ) -> None:
         """Take a motion, seen from the belt if on a treadmill.
 
         Args:
             around: What carries the motion besides the floor.
             ground: The ground of the motion; None to observe it.
+            feet: Foot frames of the motion; None to take its own, or to estimate them.
         """
         self.given = motion
         self.ground = ground or ObservedGround(motion)
-        self._level = LevelFeet(get_foot_frames(motion) if len(motion) else FootFrames())
+        if feet is None:
+            feet = get_foot_frames(motion) if len(motion) else FootFrames()
+        self.feet = feet
+        self._level = LevelFeet(feet)
         if motion.ground is not None:
             motion = FloorView.from_ground(self._level.view(motion)).motion
             self._level = LevelFeet(FootFrames())
@@ -70,7 +78,7 @@ class MotionFeatures:
     @classmethod
     def of_joints(cls, motion: Motion) -> Self:
         """Return the features of a motion without an estimate of soles, where soles do not matter."""
-        return cls(replace(motion, feet=FootFrames()))
+        return cls(motion, feet=FootFrames())
 
     def __len__(self) -> int:
         return len(self.given)
