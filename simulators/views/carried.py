@@ -15,7 +15,6 @@ from selfcorrect.motion.geometry.vectors import norms, percentile
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.ground_plane import GRAVITY_M_S2
 from selfcorrect.motion.perception.motion_features import FALLING, MotionFeatures
-from selfcorrect.motion.perception.observed_ground import ObservedGround
 
 from ..results.motion_world import MotionWorld
 from ..results.results import CorrectedMotion, Note, NoteKind, Stage
@@ -81,7 +80,7 @@ def find_carrier(motion: Motion) -> str:
     ):
         if carried.mean() > _MOSTLY:
             return words
-    return "is in the air: its feet hang, and no foot takes load" if ObservedGround(motion).do_feet_hang else ""
+    return "is in the air: its feet hang, and no foot takes load" if features.ground.do_feet_hang else ""
 
 
 def _find_swinging(features: MotionFeatures, root_m_s: np.ndarray) -> np.ndarray:
@@ -98,7 +97,7 @@ def _find_swinging(features: MotionFeatures, root_m_s: np.ndarray) -> np.ndarray
     floor_m = min(float(percentile(lowest_m, _LOWEST_PERCENTILE)), 0.0)
     for start, stop in find_runs(lowest_m > floor_m + _SWINGS_ABOVE_M, _SWINGS_S * features.fps):
         swings[start:stop] = True
-    if not swings.any() or ObservedGround(features.motion).plane.is_tilted:
+    if not swings.any() or features.ground.plane.is_tilted:
         return np.zeros(len(features), dtype=bool)
     slowest_m_s = norms(_smooth_velocities_m_s(feet_m, features.fps)).min(axis=1)
     rests = np.median(slowest_m_s[swings]) < _SWINGS_M_S or np.median(root_m_s[swings]) < _SWAYS_M_S

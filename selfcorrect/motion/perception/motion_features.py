@@ -53,7 +53,8 @@ class MotionFeatures:
             feet: Foot frames of the motion; None to take its own, or to estimate them.
         """
         self.given = motion
-        self.ground = ground or ObservedGround(motion)
+        if ground is not None:
+            self.ground = ground
         if feet is None:
             feet = get_foot_frames(motion) if len(motion) else FootFrames()
         self.feet = feet
@@ -82,6 +83,11 @@ class MotionFeatures:
 
     def __len__(self) -> int:
         return len(self.given)
+
+    @cached_property
+    def ground(self) -> ObservedGround:
+        """The ground of the given motion."""
+        return ObservedGround(self.given)
 
     @cached_property
     def motion(self) -> Motion:
