@@ -64,4 +64,4 @@ def note_held_channels(motion: Motion, held: HeldChannels, correction: Corrected
     if not correction.accepted:
         return replace(correction, motion=motion)
     note = Note(NoteKind.CHANNELS_HELD, held.spacing, held.list_names())
-    return measure_correction(motion, replace(correction, notes=(note, *correction.notes)))
+    return measure_correction(motion, replace(correction, remarks=(note, *correction.remarks)))
