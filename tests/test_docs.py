@@ -651,3 +651,34 @@ def test_experiments_of_a_page_run(name: str, tmp_path: Path) -> None:
         command = [sys.executable, "-m", "selfcorrect.experiments.cli", *words, *options]
         process = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
         assert process.returncode == 0, f"{shlex.join(words)}: {process.stderr}"
+
+
+# --- the site --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text", ["| F1 | sunk |", "**not bold", "see [the page](page.md)", "{ .lead }", "$$ x $$", "!!! note", "<!-- end"]
+)
+def test_raw_marks_are_found_outside_of_code(text: str) -> None:
+    marks = import_module("raw_marks")
+    shown = text.replace("<", "&lt;")
+    assert marks.find_raw_marks(f"<p>Words.</p>\n<p>{shown}</p>") == [text]
+    assert marks.find_raw_marks(f"<p>Words.</p>\n<pre><code>{shown}</code></pre>") == []
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=lambda page: page.stem)
+def test_pages_show_no_raw_marks(page: Path) -> None:
+    """As the site renders them; `make docs` reads the pages that are made from code, too."""
+    markdown = pytest.importorskip("markdown")
+    pytest.importorskip("pymdownx")
+    text = re.sub(r"\A---\n.*?\n---\n", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    html = markdown.markdown(
+        text,
+        extensions=["admonition", "attr_list", "md_in_html", "tables", "toc", *PYMDOWN],
+        extension_configs=FORMULAS,
+    )
+    assert import_module("raw_marks").find_raw_marks(html) == []
+
+
+PYMDOWN = ("pymdownx.arithmatex", "pymdownx.details", "pymdownx.highlight", "pymdownx.superfences", "pymdownx.tabbed")
+FORMULAS = {"pymdownx.arithmatex": {"generic": True}, "pymdownx.tabbed": {"alternate_style": True}}

@@ -24,6 +24,7 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from page_tables import all_arms, all_runs, as_csv
+from raw_marks import find_raw_marks
 from results import fill_page, read_all
 from tables import make_table
 from toys import MARKED, command_of
@@ -111,7 +112,9 @@ VALUE = re.compile(r"<td>(?=[−+]?[\d.,]+ (?:±|\[)[^<]{,30}</td>)")
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Write formulas as MathML, and keep values of tables together with their intervals."""
+    """Write formulas as MathML, keep values of tables together with their intervals, and refuse raw Markdown."""
+    if marks := find_raw_marks(html):
+        raise PluginError(f"{page.file.src_uri} shows Markdown as it is typed: {marks}")
     html = VALUE.sub('<td class="value">', html)
     return re.sub(r'<(span|div) class="arithmatex">(.*?)</\1>', _formula, html, flags=re.DOTALL)
 
