@@ -31,8 +31,8 @@ SHOWN = 4
 DRAWS_PER_LABEL = 4
 """Samples of each label in the scenes that stand side by side: in a collapsed loop samples are alike."""
 SCENES_TEXT = (
-    "Sixteen samples of each model, drawn with the same noise: a row is a label, and its four motions are four draws. "
-    "Where diversity is lost, the four are alike. Drag a picture to turn it."
+    "Sixteen samples of each model, drawn with the same noise. Each row has four draws for one label; if diversity is "
+    "lost, they look alike. Drag a picture to rotate it."
 )
 SCENE_FPS = 15.0
 """Frame rate of these scenes; the player interpolates between frames."""

@@ -75,24 +75,25 @@ NOTES = (
     "λ is the number of synthetic samples per real sample; fully synthetic means that no real sample trains the model "
     "after generation 0. γ is the correction strength: each sample is replaced by its corrected form with probability"
     " γ/(1+γ), so that γ = ∞, the default, corrects every sample.",
-    "A Fréchet distance compares means and covariances of fixed motion features, no trained network. Precision and "
-    "density say how many samples look real; recall and coverage how much of the real variety the samples reach. "
-    "Penetration, floating and skate count what exceeds 5 mm; real motion has some of each, so compare with the first"
-    " row.",
-    "The memoriser returns training windows, all equally often: a model that scores like it may have copied. "
+    "A Fréchet distance compares means and covariances of fixed motion features; no network is trained for it. "
+    "Precision and density say how many samples look real, and recall and coverage say how much of the real variety "
+    "the samples reach. Penetration, floating and skate count what exceeds 5 mm. Real motion has some of each, so "
+    "compare with the first row.",
+    "The memoriser returns training windows, all equally often. A model with the same scores may have copied. "
     "Novelty is the median distance of a sample to the nearest training window of its label, divided by the median "
     "distance between neighbouring training windows: 0 for copies, about 1 for other real windows. The training loss "
     "is the mean over the last quarter of the steps of each generation.",
-    "The centroids-only arm trains only on the remembered centroids: what the anchored arm does no better than "
-    "that, it does only by memory.",
+    "The centroids-only arm trains only on the remembered centroids. Where the anchored arm is not better than this "
+    "arm, memory alone explains its result.",
 )
 
 NOTES_ON_METRICS = {
     "field_fid": (
-        "The field's evaluator has the text and motion encoders of Guo et al. 2022. A caption looks for its motion "
-        "among 32 (R-precision); MM-dist is the distance between the two, diversity that between motions, "
-        "multimodality that between motions of one caption. Generations are evaluated once, the last one by as many "
-        "repetitions as the generator's options say. All other figures are of the first two seconds of each motion."
+        "The field's evaluator uses the text and motion encoders of Guo et al. 2022. R-precision says how often a "
+        "caption finds its motion among 32. MM-dist is the distance between caption and motion, diversity the distance "
+        "between motions, and multimodality the distance between motions of one caption. Generations are evaluated "
+        "once, and the last one as often as the generator's options say. All other measures use the first two seconds "
+        "of each motion."
     )
 }
 """Metric → note for reports with this metric."""
@@ -223,17 +224,17 @@ def budgets_table(study: Study, outcome: Outcome) -> Table:
 
 
 LAST_GENERATION_TEXT = (
-    "Mean over seeds, 95 % interval below (Student's t; it assumes roughly normal seeds). Realism and diversity belong "
-    "together: a model can win realism by losing diversity."
+    "Means over seeds, with 95 % intervals below (Student's t, which assumes roughly normal seeds). Read realism and "
+    "diversity together, because a model can gain realism by losing diversity."
 )
 DIFFERENCE_TEXT = (
     "Paired differences at the last generation: both arms start from the same generation 0 and draw the same noise. "
-    "Realism and diversity of the arms that the answer speaks of are a family of tests, their feet and root force "
-    "another family; all other arms have two families of their own."
+    "For the arms that the answer mentions, realism and diversity form one family of tests, and feet and root force "
+    "form another. The tests of all other arms form two more families."
 )
 BUDGET_TEXT = (
-    "A corrector that knows more about real motion than the training data do brings new information into the loop; "
-    "stability and new information must not be confused."
+    "A corrector that knows more about real motion than the training data brings new information into the loop. Do "
+    "not mistake the effect of new information for stability."
 )
 
 
@@ -254,7 +255,7 @@ def picture_section(outcome: Outcome) -> Section:
 
 OPENING_CAPTION = (
     "Diversity (coverage and variance within labels), precision, and sliding of the feet over generations. Lines are "
-    "means over seeds, bands their 95 % intervals; the dotted line is real motion on which no model is trained."
+    "means over seeds, and bands are 95 % intervals. The dotted line is real motion that no model was trained on."
 )
 
 
@@ -282,11 +283,11 @@ def _list_facts(settings: MotionSettings, outcome: Outcome) -> dict[str, str]:
 def _reference_in_words(data: MotionData) -> str:
     count = len(data.reference)
     if data.held_out == "sources":
-        return f"{count} real windows of other sources than the training windows; real against real compares the two"
+        return f"{count} real windows from other sources than the training windows; real against real compares the two"
     if data.held_out == "times":
-        return f"{count} real windows of times that no training window shows"
+        return f"{count} real windows from times that no training window covers"
     return (
-        f"{count} other real windows of the same clips, which are too short to hold out whole windows: they share "
-        "frames with training windows, so this shows how far a loop drifts from what it was given, and the level of "
-        "real against real is a little optimistic"
+        f"{count} other real windows of the same clips, which are too short to hold out whole windows. They share "
+        "frames with training windows, so they show how far a loop drifts from its training data, and real against "
+        "real is slightly optimistic"
     )

@@ -110,8 +110,8 @@ def describe_splits(splits: Sequence[LossSplit], loop: str) -> list[str]:
             continue
         name = f"{split.metric.name[0].lower()}{split.metric.name[1:]}".removesuffix(", of real")
         sentences.append(
-            f"With ancestral steps the loop ({loop}) keeps {split.kept.estimate:.2f} of the baseline's {name} = "
-            f"{format_factor(split.sampler)} (sampler) × {format_factor(split.copying)} (copying) × "
+            f"With ancestral steps, the loop ({loop}) keeps {split.kept.estimate:.2f} of the baseline's {name}. The "
+            f"factors are {format_factor(split.sampler)} (sampler), {format_factor(split.copying)} (copying) and "
             f"{format_factor(split.against_copies)} (model against copies)."
         )
     return sentences
@@ -134,17 +134,21 @@ def describe_samplers(outcome: Outcome) -> list[str]:
         for sampling, arm in _find_loops(arms).items():
             config = arm.change_config(preset(task).config)
             model = MotionDiffusion(config, frames=1, features=1, classes=1)
-            kept = ", ".join(f"{model.variance_kept(variance):.2f} of variance {variance:g}" for variance in VARIANCES)
+            kept = ", ".join(
+                f"{model.variance_kept(variance):.2f} of a variance of {variance:g}" for variance in VARIANCES
+            )
             name = f"{outcome.titles.get(task, task)}: " if len(outcome.curves) > 1 else ""
             steps = f"{config.sampler}, {config.sampling_steps} evaluations, η = {config.eta:g}"
-            words = [f"keeps {kept} with an exactly right network"]
+            words = [f"with an exact network, it keeps {kept}"]
             baseline = arms.get(replace(BASELINE, **dict(sampling)))
             if baseline is not None:
                 within = baseline.values["within_label_ratio"][:, 1:].mean()
-                words.append(f"trained on real data only, samples have {within:.2f} of its variance within labels")
+                words.append(
+                    f"after training on real data only, samples have {within:.2f} of the real variance within labels"
+                )
             per_parent = arm.synthetic_ratio if math.isfinite(arm.synthetic_ratio) else 1.0
             children = 1 + (arms[arm].values["offspring_variance"][:, 1].mean() - 1) / per_parent
-            words.append(f"offspring variance {children:.2f} (1 favours no training sample)")
+            words.append(f"the offspring variance is {children:.2f} (1: no training sample is favoured)")
             sentences.append(f"{name}Sampler ({steps}): {'; '.join(words)}.")
     return sentences
 

@@ -201,10 +201,10 @@ _GUARANTEES = {"guaranteed at best, uncorrected": 1 / 3, "guaranteed at best, co
 
 SHARE_CAPTION = (
     "The last generation by synthetic ratio λ, from real data only (0) to fully synthetic (∞). Gillman et al. 2024 "
-    "write λ = 1 as 100 %. Bands are 95 % intervals over seeds; thin lines are other correctors. Left of the dashed "
-    "line theory guarantees that an uncorrected loop is stable, left of the dash-dotted one a fully corrected one: "
-    "λ below 1/2 and 1 at best, for a model near its optimum whose error does not grow (Bertrand et al. 2024, Gillman "
-    "et al. 2024). The guarantee is sufficient, not necessary: a loop beyond it may be stable too."
+    "write λ = 1 as 100 %. Bands are 95 % intervals over seeds; thin lines are other correctors. To the left of the "
+    "dashed line, theory guarantees at best that an uncorrected loop is stable (λ below 1/2); to the left of the "
+    "dash-dotted line, a fully corrected loop (λ below 1). This assumes a model near its optimum whose error does not "
+    "grow (Bertrand et al. 2024, Gillman et al. 2024). Loops beyond these lines may be stable, too."
 )
 
 

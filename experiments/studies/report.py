@@ -152,9 +152,9 @@ def difference_section(outcome: Outcome, text: str) -> Section:
 
 
 CURVES_TEXT = (
-    "Lines are means over seeds, bands their 95 % intervals; two seeds are thin lines. A dotted line is the level of "
-    "real data on which no model is trained; no model can be expected to beat it. What is evaluated are the raw "
-    "samples of each generation's model: a corrector changes what the next model is trained on, never what is measured."
+    "Lines are means over seeds, and bands are 95 % intervals; if there are two seeds, both are thin lines. A dotted "
+    "line is the score of real data that no model was trained on, which no model can be expected to beat. Measures use "
+    "the raw samples of each generation: a corrector changes what the next model is trained on, not what is measured."
 )
 
 
@@ -371,11 +371,11 @@ def _write_running_report(study: Study, page: Page, folder: Path, command: str) 
                 furthest = [run for run, latest in zip(task_runs, reached, strict=True) if latest == max(reached)]
                 curves[arm] = collect_arm(study, arm, furthest, whole=False)
     total = sum(study.tasks[run.task].generations * len(study.arms(run.task)) for run in runs)
-    answer = f"Under way: {done_count} of {total} generations are done. This page loads itself again."
+    answer = f"Under way: {done_count} of {total} generations are done. This page reloads itself."
     sections = [Section(text=answer, id="verdict", style="answer")]
     if done_count and metrics:
         svg = curve_grid(Outcome(curves_by_task, study.titles).columns(), metrics, {})
-        words = "Generations so far: means over the furthest seeds of each arm, bands their 95 % intervals."
+        words = "Generations so far. Lines are means over the furthest seeds of each arm, and bands are 95 % intervals."
         sections.append(Section(figures=[svg], caption=words))
     sections.append(Section("How it was made", facts={"Command": command}))
     write_atomically(folder / REPORT, render_page(page.title, sections, int(PACE_S)))

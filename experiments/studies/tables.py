@@ -140,7 +140,7 @@ def claims_table(id: str, checks: Sequence[Check]) -> Table:
 
 
 CLAIMS_TEXT = (
-    "A statement holds or fails if the whole interval is on one side. Statements marked “ours” are in no paper."
+    "A statement holds or fails if the whole interval is on one side. Statements marked “ours” are not from a paper."
 )
 """Explanation of `claims_table`."""
 

@@ -20,10 +20,10 @@ DISTANCES = {"real": "distance to real data", "aim": "distance to the aim"}
 JUDGEMENT = (
     "Each interval is the 95 % interval of one difference (paired t), within the bounds of the score. P-values are "
     "adjusted for all differences tested together (Holm), and a difference counts if its adjusted p-value is at most "
-    f"{_LEVEL}: an interval that excludes 0 does not suffice. With fewer than {FEWEST_SEEDS} seeds nothing is decided, "
-    "and the row counts the seeds. Differences that are the same in all seeds, up to the rounding of the values, have "
-    "no spread to be tested by: they are undecided. If the aim is a value, such as that of real data, distances to it "
-    "are compared."
+    f"{_LEVEL}. An interval that excludes 0 is therefore not enough. With fewer than {FEWEST_SEEDS} seeds nothing is "
+    "decided, and the row counts the seeds that agree. Differences that are the same in all seeds, up to rounding, "
+    "cannot be tested and stay undecided. If a measure should be near a value, such as that of real data, distances to "
+    "this value are compared."
 )
 """Explanation of the words and intervals of `effects`."""
 
@@ -159,7 +159,7 @@ def format_change(effect: Effect) -> str:
     return f"{text} [{change.low:+.{digits}f}, {change.high:+.{digits}f}], p = {effect.p_value:.2g}"
 
 
-ONE_SEED = "One seed proves nothing: these numbers are a smoke test of the machinery, not a result."
+ONE_SEED = "One seed proves nothing. These numbers show that the program works; they are not a result."
 
 
 def headline(results: Sequence[Effect]) -> str:

@@ -61,17 +61,17 @@ def test_a_report_tells_parts_and_samplers(policy: str, words: str) -> None:
     assert sum(f"the loop ({words}) keeps" in sentence for sentence in sentences) == len(SPLIT_KEYS)
     samplers = [sentence for sentence in sentences if sentence.startswith("Sampler (")]
     assert len(samplers) == 2
-    assert f"offspring variance {'1.50' if policy == 'replace' else '1.12'}" in samplers[0]  # of four children
-    assert "have 0.90 of its variance within labels" in samplers[0]
-    assert "keeps 0.80 of variance 1" in samplers[1]
+    assert f"offspring variance is {'1.50' if policy == 'replace' else '1.12'}" in samplers[0]  # of four children
+    assert "have 0.90 of the real variance within labels" in samplers[0]
+    assert "keeps 0.80 of a variance of 1" in samplers[1]
 
 
 def test_a_loop_of_few_samples_shows_its_sampler_if_there_is_no_other() -> None:
     few = known_curves(policy="augment:0.25")
     (sentence, _) = describe_samplers(Outcome({"small-dct-mlp": few}))
-    assert "offspring variance 3.00" in sentence  # of a quarter of a child
+    assert "offspring variance is 3.00" in sentence  # of a quarter of a child
     both = Outcome({"small-dct-mlp": few | known_curves()})
-    assert "offspring variance 1.50" in describe_samplers(both)[0]
+    assert "offspring variance is 1.50" in describe_samplers(both)[0]
 
 
 @pytest.mark.parametrize("name", [name for name in PRESETS if PRESET_ROWS[name].has_controls])
