@@ -9,12 +9,10 @@ import sys
 import traceback
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, fields, is_dataclass
-from typing import Annotated, Any, Protocol, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Protocol, get_args, get_origin, get_type_hints
 
 from selfcorrect.core.errors import JobsError, LoopError, SelfcorrectError, SettingError
 from selfcorrect.core.extras import requires_extra
-from selfcorrect.core.field_docs import read_field_docs
 from selfcorrect.runtime.bugs import is_machine_failure
 from selfcorrect.runtime.console_warnings import format_for_console
 from selfcorrect.runtime.registry import describe_unknown, import_object
@@ -22,11 +20,15 @@ from selfcorrect.runtime.supervision import forbid_exit
 from selfcorrect.storage.files.limits import unpacked_limit_bytes
 
 from .commands.from_file import from_file
+from .commands.help_page import HelpPage, print_help, print_overview
+from .commands.parsing import parse_options
 from .commands.schema import PrintSchema
 
 
 class Command(Protocol):
     """Options of a command; `run` does the work and may return an exit code."""
+
+    HELP: ClassVar[HelpPage]
 
     def run(self) -> int | None: ...
 
@@ -55,12 +57,18 @@ def load_command(name: str) -> type[Command]:
 EXPERIMENTS = ("motion", "compare")
 """Commands whose options a YAML file may give."""
 
-ABOUT = """Self-correcting self-consuming loops for generative models.
+ABOUT = """Correct human motion, and train generative models on their own corrected samples.
 
 `selfcorrect COMMAND --help` explains a command. `selfcorrect --version` prints the version, and with `--verbose` the
-versions of packages, the kernels and the engines. `--debug` anywhere on the
-line shows the traceback of an error. `selfcorrect --tyro-print-completion bash` (or zsh, tcsh) prints a script with
-which the Tab key completes commands and options."""
+versions of packages, the kernels and the engines. `--debug` anywhere on the line shows the traceback of an error.
+`selfcorrect --tyro-print-completion bash` (or zsh, tcsh) prints a script with which the Tab key completes commands and
+options."""
+EXAMPLES = HelpPage(
+    {
+        "selfcorrect correct walk.bvh": "Write a corrected copy of a motion file to corrected/walk.bvh.",
+        "selfcorrect motion": "Train models on their own samples for ten generations, with and without physics.",
+    }
+)
 
 WRONG = 2
 """Exit code for a mistake of the caller."""
@@ -132,72 +140,46 @@ def _check_environment() -> None:
 
 
 def _parse_command(words: Sequence[str]) -> Command:
-    """Return the command with its options; SettingError suggests the nearest name for an unknown one."""
-    import tyro  # takes half of the time in which `--version` answers
-
+    """Return the command with its options; SettingError for what cannot be parsed. Help ends the program."""
     if "" in words:
         raise SettingError("there is an empty word on the command line, perhaps a variable that is not set")
     name = words[0] if words else ""
     if name not in COMMANDS:
         _check_name("command", words, COMMANDS)
-        commands = {name: load_command(name) for name in COMMANDS}
-        return tyro.extras.subcommand_cli_from_dict(commands, prog="selfcorrect", description=ABOUT, args=words)
+        return _show_overview(words)
     command = load_command(name)
     option_words = words[1:]
-    subcommands = _find_subcommands(command)
+    subcommands = find_subcommands(command)
     _check_name(f"command {name}", option_words, subcommands)
-    if subcommands and not option_words:
-        option_words = ["--help"]
-    defaults: dict[str, Any] = {}
     if name in EXPERIMENTS and list(option_words) == ["--schema"]:
         return PrintSchema(command)
+    options = None
     if name in EXPERIMENTS:
         options, option_words = from_file(command, option_words)
-        if options is not None:
-            defaults["default"] = options
-    paragraphs = [" ".join(paragraph.split()) for paragraph in (command.__doc__ or "").split("\n\n")]
-    description = "\n\n".join(paragraphs)
-    annotations: dict[type, dict[str, Any]] = {}
+    program = f"selfcorrect {name}"
+    if subcommands:
+        if not option_words or option_words[0].startswith("-"):
+            print_overview(command.__doc__ or "", command.HELP, subcommands)
+            sys.exit(0)
+        command = subcommands[option_words[0]]
+        program = f"{program} {option_words[0]}"
+        option_words = option_words[1:]
     if not {"-h", "--help"}.isdisjoint(option_words):
-        _prepare_help(command, annotations)
-    try:
-        return tyro.cli(command, prog=f"selfcorrect {name}", description=description, args=option_words, **defaults)
-    finally:
-        for options, original in annotations.items():
-            options.__annotations__ = original
+        print_help(command, command.HELP, program, options)
+    return parse_options(command, program, option_words, options)
 
 
-def _prepare_help(options: Any, annotations: dict[type, dict[str, Any]]) -> None:
-    """Leave empty defaults out of help, and let it wrap texts that are several lines in the source as one.
-
-    Args:
-        options: A dataclass of options, or a type made of several. Annotations of the dataclasses are changed.
-        annotations: Annotations of each dataclass as they were, which are added here.
-    """
+def _show_overview(words: Sequence[str]) -> Command:
+    """Print what the commands do, and end; tyro answers other words, such as those for the completion of words."""
     import tyro
 
-    for part in get_args(options):
-        _prepare_help(part, annotations)
-    if not isinstance(options, type) or not is_dataclass(options):
-        return
-    hints = get_type_hints(options, include_extras=True)
-    annotations.setdefault(options, dict(options.__annotations__))
-    texts = read_field_docs(options)
-    for field in fields(options):
-        hint = hints[field.name]
-        _prepare_help(hint, annotations)
-        given = [extra for extra in getattr(hint, "__metadata__", ()) if hasattr(extra, "help_behavior_hint")]
-        is_list = field.default is MISSING and field.default_factory is MISSING and "tuple" in str(field.type)
-        is_empty = is_list or field.default in (None, "", ()) or field.default_factory in (dict, tuple)
-        if is_empty and not any(extra.help_behavior_hint for extra in given):
-            hint = Annotated[hint, tyro.conf.arg(help_behavior_hint=_format_default)]
-        if field.name in texts and not any(extra.help for extra in given):
-            hint = Annotated[hint, tyro.conf.arg(help=" ".join(texts[field.name].split()))]
-        options.__annotations__[field.name] = hint
-
-
-def _format_default(default: str) -> str:
-    return "" if default in ("", "None", "''") else f"(default: {default})"
+    commands = {name: load_command(name) for name in COMMANDS}
+    if not words or words[0] in ("-h", "--help"):
+        print_overview(ABOUT, EXAMPLES, commands)
+        sys.exit(0)
+    if not words[0].startswith("--tyro"):
+        raise SettingError(f"unknown option {words[0]!r}; `selfcorrect --help` lists the commands")
+    return tyro.extras.subcommand_cli_from_dict(commands, prog="selfcorrect", description=ABOUT, args=words)
 
 
 def _check_name(kind: str, words: Sequence[str], names: Sequence[str] | Mapping[str, object]) -> None:
@@ -206,11 +188,13 @@ def _check_name(kind: str, words: Sequence[str], names: Sequence[str] | Mapping[
         raise SettingError(describe_unknown(kind, words[0], names))
 
 
-def _find_subcommands(command: type[Command]) -> list[str]:
-    """Return the names that the annotations of a command's fields give to their alternatives."""
+def find_subcommands(command: type[Command]) -> dict[str, type[Command]]:
+    """Return the commands below a command by the names that its annotations give to them."""
     hints = get_type_hints(command, include_extras=True).values()
-    kinds = [kind for hint in hints for kind in get_args(hint) if get_origin(kind) is Annotated]
-    return [name for kind in kinds for extra in kind.__metadata__ if (name := getattr(extra, "name", None))]
+    subcommands = {}
+    for kind in (kind for hint in hints for kind in get_args(hint) if get_origin(kind) is Annotated):
+        subcommands |= {extra.name: get_args(kind)[0] for extra in kind.__metadata__ if getattr(extra, "name", None)}
+    return subcommands
 
 
 # --- what went wrong -------------------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ from tables import make_table
 from toys import MARKED, command_of
 
 import selfcorrect
+from selfcorrect.experiments.cli import COMMANDS, find_subcommands, load_command
 from selfcorrect.experiments.file_correction.demo import demonstration
 from selfcorrect.experiments.file_correction.show import show
 
@@ -226,9 +227,9 @@ def _check_cells(check: dict[str, str]) -> list[str]:
 def commands_page() -> str:
     """Return a page with the `--help` of every command."""
     parts = ["# Commands", "What each command says with `--help`.", *_section(())]
-    for name in subcommands(help_of(())):
+    for name in COMMANDS:
         parts += _section((name,))
-        for below in subcommands(help_of((name,))):
+        for below in find_subcommands(load_command(name)):
             parts += _section((name, below))
     return "\n\n".join(parts)
 
@@ -244,11 +245,6 @@ def help_of(command: tuple[str, ...]) -> str:
     environment = {**os.environ, "COLUMNS": "88", "NO_COLOR": "1"}
     call = [sys.executable, "-m", "selfcorrect.experiments.cli", *command, "--help"]
     return subprocess.run(call, env=environment, capture_output=True, text=True, check=True).stdout
-
-
-def subcommands(text: str) -> list[str]:
-    """Return the subcommands that a help text lists."""
-    return re.findall(r"^│   • ([\w-]+)", text, flags=re.MULTILINE)
 
 
 # --- API -------------------------------------------------------------------------------------------------------------

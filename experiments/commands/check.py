@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import tyro
 from tyro.extras import literal_type_from_choices
@@ -20,7 +20,8 @@ from selfcorrect.simulators.settings.engine_table import ENGINES
 from selfcorrect.storage.files.writing import text_output
 
 from ..jobs.targets import check_output, check_separate
-from .inputs import list_changed, must_be_usable, must_exist
+from .help_page import HelpPage
+from .inputs import READING_OPTIONS, list_changed, must_be_usable, must_exist
 
 if TYPE_CHECKING:
     from selfcorrect.motion.checks.check import RuleChoice
@@ -42,6 +43,15 @@ class CheckCommand:
     [tool.selfcorrect.check]. Exit code 0: no findings. Exit code 1: findings, damaged files, or
     files without a human body. Exit code 2: bad arguments, or a file could not be read.
     """
+
+    HELP: ClassVar[HelpPage] = HelpPage(
+        {
+            "selfcorrect check walk.bvh": "List what is wrong in a clip: what, in which frames, and the rule.",
+            "selfcorrect check clips/ --references": "Rank clips by what will hurt robots and characters.",
+        },
+        common=("select", "ignore", "rules", "physics", "references", "against", "format", "out", "verbose"),
+        groups={"reading": READING_OPTIONS},
+    )
 
     inputs: tyro.conf.Positional[tuple[Path, ...]] = ()
     """Motion files, and folders of motion files."""

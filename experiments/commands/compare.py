@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from tyro.conf import Positional, arg
 
@@ -18,7 +18,8 @@ from selfcorrect.runtime.registry import import_callable
 from ..jobs.targets import place_of
 from ..studies.arms import ArmSettings
 from ..studies.comparison.arguments import ComparisonOptions
-from .inputs import list_changed
+from .help_page import HelpPage
+from .inputs import RUNNER_OPTIONS, WANDB_OPTIONS, list_changed
 
 if TYPE_CHECKING:
     from selfcorrect.loop.correctors.loop_correction import Correction
@@ -33,6 +34,17 @@ class CompareCommand:
     resumes a stopped run at the last committed generation. `selfcorrect compare RUN RUN` compares the arms that two
     finished runs share, seed by seed, and runs nothing.
     """
+
+    HELP: ClassVar[HelpPage] = HelpPage(
+        {
+            "selfcorrect compare experiment.yaml": "Run the experiment of a YAML file, or what is left of it.",
+            "selfcorrect compare runs/a runs/b --better spread higher": (
+                "Compare the arms that two finished runs share."
+            ),
+        },
+        common=("tasks", "arms", "generations", "steps", "seeds", "reference", "out", "better", "primary", "workers"),
+        groups={"wandb": WANDB_OPTIONS, "runner": RUNNER_OPTIONS},
+    )
 
     tasks: dict[str, str] = field(default_factory=dict)
     """Name and package.module:function of each task. The function takes the seed's random stream and returns a

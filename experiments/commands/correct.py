@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import tyro
 
@@ -19,7 +19,8 @@ from selfcorrect.storage.files.writing import is_stream
 from ..file_correction.options import CorrectionOptions
 from ..jobs.runner_choice import RunnerChoice
 from ..jobs.targets import check_replaceable, check_separate
-from .inputs import must_be_readable, must_exist
+from .help_page import HelpPage
+from .inputs import READING_OPTIONS, must_be_readable, must_exist
 
 if TYPE_CHECKING:
     from ..file_correction.file_result import FileResult
@@ -35,6 +36,20 @@ class CorrectCommand:
     Exit code 0: all motions were corrected. Exit code 1: some were not, became worse in a figure, keep faults, or come
     from damaged files. Exit code 2: bad arguments, or nothing could be read.
     """
+
+    HELP: ClassVar[HelpPage] = HelpPage(
+        {
+            "selfcorrect correct walk.bvh": "Write corrected/walk.bvh, and print what was wrong and what changed.",
+            "selfcorrect correct clips/ -o clean --keep-level": (
+                "Correct a folder of clips, and leave the floor of each at its height."
+            ),
+        },
+        common=("out", "strength", "keep_level", "kinematic", "quiet", "verbose", "json", "workers"),
+        groups={
+            "reading": READING_OPTIONS,
+            "control": ("frames", "amount", "keep", "contacts", "contacts_out", "delta", "keep_failed"),
+        },
+    )
 
     inputs: tyro.conf.Positional[tuple[str, ...]]
     """Motion files, and folders of motion files; or the address of a set of motions, such as

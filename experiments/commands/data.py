@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, ClassVar, TypeAlias
 
 import tyro
 
@@ -22,7 +22,8 @@ from selfcorrect.storage.files.writing import write_atomically
 
 from ..jobs.runner_choice import RunnerChoice
 from ..jobs.targets import ANOTHER, check_output, check_targets
-from .inputs import must_be_usable, must_exist
+from .help_page import HelpPage
+from .inputs import READING_OPTIONS, RUNNER_OPTIONS, must_be_usable, must_exist
 
 if TYPE_CHECKING:
     from selfcorrect.datasets.collections.dataset import Clip
@@ -64,6 +65,10 @@ class Source:
 class ListDatasets:
     """List the datasets that can be read, with their sources, terms and folder layouts."""
 
+    HELP: ClassVar[HelpPage] = HelpPage(
+        {"selfcorrect data list": "Describe every dataset.", "selfcorrect data list --json": "The same for a program."}
+    )
+
     json: bool = False
     """Print the list as JSON."""
 
@@ -91,6 +96,10 @@ class ListDatasets:
 class ListFormats:
     """List the formats of motion files that can be read and written, and their contents."""
 
+    HELP: ClassVar[HelpPage] = HelpPage(
+        {"selfcorrect data formats": "List the formats, their suffixes and what they hold."}
+    )
+
     def run(self) -> None:
         kinds = formats.all_formats()
         width = max(len(kind.name) for kind in kinds)
@@ -107,7 +116,15 @@ class CheckData:
     Exit code 2: some files could not be read.
     """
 
-    source: Source
+    HELP: ClassVar[HelpPage] = HelpPage(
+        {
+            "selfcorrect data check amass/": "Describe a dataset, and list files that are broken or implausible.",
+            "selfcorrect data check clips/ --limit 20 --json": "Check 20 of many files, and print JSON.",
+        },
+        groups={"reading": READING_OPTIONS},
+    )
+
+    source: Annotated[Source, tyro.conf.arg(name="")]
     json: bool = False
     """Print the findings as JSON."""
 
@@ -151,6 +168,14 @@ class Convert:
 
     Each motion of a set (parquet) becomes a file under its name. Each take of another file becomes FILE_TAKE.
     """
+
+    HELP: ClassVar[HelpPage] = HelpPage(
+        {
+            "selfcorrect data convert walk.fbx --out bvh/": "Write bvh/walk.bvh.",
+            "selfcorrect data convert clips/ --to glb --out glb/": "Convert a folder to glTF.",
+        },
+        groups={"reading": READING_OPTIONS},
+    )
 
     sources: tyro.conf.Positional[tuple[Path, ...]]
     """Motion files, and folders of motion files."""
@@ -244,6 +269,14 @@ class Profile:
     Prints the floor on which the clips of each rig stand, for the option `--floor`, if the clips agree within 15 mm.
     """
 
+    HELP: ClassVar[HelpPage] = HelpPage(
+        {
+            "selfcorrect data profile clips/ -o rig.json": "Learn how the feet of a rig stand.",
+            "selfcorrect correct walk.bvh --profile rig.json": "Use the profile.",
+        },
+        groups={"reading": READING_OPTIONS},
+    )
+
     sources: tyro.conf.Positional[tuple[Path, ...]]
     """Motion files, and folders of them: two or more of each rig."""
     out: Annotated[Path, tyro.conf.arg(aliases=("-o",))]
@@ -296,6 +329,13 @@ class MakeSamples:
     Formats whose extra is not installed are left out.
     """
 
+    HELP: ClassVar[HelpPage] = HelpPage(
+        {
+            "selfcorrect data samples --out samples/": "Write a walk in every format.",
+            "selfcorrect data samples --clip kick --out samples/": "Write another clip.",
+        }
+    )
+
     out: Path
     """Folder of the new files, named after their formats."""
     clip: str = "walk"
@@ -330,7 +370,11 @@ class MakeSamples:
 class Stats:
     """Report number, length, speed and physical errors of the motions of each label."""
 
-    source: Source
+    HELP: ClassVar[HelpPage] = HelpPage(
+        {"selfcorrect data stats amass/": "Print a row of means for each label."}, groups={"reading": READING_OPTIONS}
+    )
+
+    source: Annotated[Source, tyro.conf.arg(name="")]
 
     def run(self) -> None:
         title, clips = self.source.open(without=("profile",))
@@ -363,6 +407,14 @@ class MakeShards:
     Motions of the same skeleton share shards. The same files give the same bytes. A file that cannot be read is
     reported and skipped, and the exit code is 2. docs/motion-files.md describes the schema.
     """
+
+    HELP: ClassVar[HelpPage] = HelpPage(
+        {
+            "selfcorrect data shard clips/ -o set/": "Pack a folder of clips.",
+            "selfcorrect data shard amass/ -o s3://bucket/set --split train": "Pack one split.",
+        },
+        groups={"reading": READING_OPTIONS, "runner": RUNNER_OPTIONS},
+    )
 
     sources: tyro.conf.Positional[tuple[str, ...]]
     """Folders of datasets, folders of motion files, and files; also shards, to pack them again."""
@@ -408,6 +460,13 @@ class MakeShards:
 @dataclass(frozen=True)
 class DataCommand:
     """List datasets and formats; check, convert and measure motion files; make shards."""
+
+    HELP: ClassVar[HelpPage] = HelpPage(
+        {
+            "selfcorrect data convert walk.fbx --out bvh/": "Convert a file.",
+            "selfcorrect data check amass/": "Describe a dataset and list its faults.",
+        }
+    )
 
     action: (
         Annotated[ListDatasets, tyro.conf.subcommand("list", prefix_name=False)]

@@ -5,11 +5,13 @@ import sys
 import webbrowser
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.storage.files.limits import open_file
 
 from ..jobs.targets import check_output, place_of
+from .help_page import HelpPage
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,13 @@ class DemoCommand:
     The feet of the spoiled walk sink into the floor and skate, and its limbs shake. Needs no data, no network and no
     GPU. Exit code 0: the walk was corrected; 1: not corrected.
     """
+
+    HELP: ClassVar[HelpPage] = HelpPage(
+        {
+            "selfcorrect demo": "Write demo.html, and open the page if there is a screen.",
+            "selfcorrect demo --out walk.html --no-open": "Only write a page of this name.",
+        }
+    )
 
     out: Path = Path("demo.html")
     """The page with both motions. It needs no network."""

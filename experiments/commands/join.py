@@ -3,13 +3,14 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import tyro
 
 from selfcorrect.core.errors import SettingError
 
 from ..jobs.targets import place_of
+from .help_page import HelpPage
 from .inputs import must_exist
 
 
@@ -20,6 +21,10 @@ class JoinCommand:
     The parts may differ in nothing but their seeds, which must follow each other. They are copied, and left as they
     are.
     """
+
+    HELP: ClassVar[HelpPage] = HelpPage(
+        {"selfcorrect join runs/a runs/b --out runs/all": "Join the seeds of two runs, and write one report."}
+    )
 
     parts: tyro.conf.Positional[tuple[Path, ...]]
     """Run folders, two or more."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from tyro.conf import arg
 from tyro.extras import literal_type_from_choices
@@ -26,20 +26,13 @@ from ..motion.axes import Axes, refuse_options
 from ..motion.cost import describe_cost
 from ..motion.presets import PRESET_ROWS, PRESETS, drop_controls, follow_protocol, select_settings
 from ..motion.settings import MotionSettings, RunOptions, find_engine, keep_methods
+from .help_page import HelpPage
 from .inputs import sources_must_exist
 
 if TYPE_CHECKING:
     PresetName = str
 else:
     PresetName = literal_type_from_choices(PRESET_ROWS)
-
-
-_PRESET_HELP = "\n".join(
-    [
-        "Arms to compare. Each option below replaces one part of the preset. Times are for two cores.",
-        *(f"{name}: {row.words}" for name, row in PRESET_ROWS.items()),
-    ]
-)
 
 
 def _hint(default: str, takes: str = "INT") -> object:
@@ -54,7 +47,32 @@ class MotionCommand:
     Ends with a report. The same command resumes a stopped run at the last committed generation.
     """
 
-    preset: Annotated[PresetName, arg(help=_PRESET_HELP)] = "short"
+    HELP: ClassVar[HelpPage] = HelpPage(
+        {
+            "selfcorrect motion": "Ten generations without correction, with a low-pass filter and with physics.",
+            "selfcorrect motion --preset split --seeds 3 --out runs/mine": "Another preset, with three seeds.",
+        },
+        common=(
+            *("preset", "generations", "seeds", "policy", "synthetic_ratio", "corrector", "arms", "out", "workers"),
+            *("dry_run", "wandb"),
+        ),
+        groups={
+            "data": ("data", "reference", "real_count", "evaluated_count", "start_from", "labels"),
+            "model": (
+                *("generator", "denoiser", "representation", "training", "steps", "initial_steps", "sampler", "eta"),
+                *("sampling_steps", "guidance", "temperature", "device"),
+            ),
+            "correction": (
+                *("engine", "simulation", "gamma", "physics_in", "evaluate_corrected", "corrector_timeout_s"),
+                "corrector_in_process",
+            ),
+        },
+        presets={name: row.words for name, row in PRESET_ROWS.items()},
+    )
+
+    preset: Annotated[PresetName, arg(help="Arms to compare, as listed below. Other options change a preset.")] = (
+        "short"
+    )
     settings: Annotated[MotionSettings, arg(name="")] = field(default_factory=lambda: select_settings("short"))
     axes: Annotated[Axes, arg(name="")] = field(default_factory=Axes)
     protocol: Annotated[Literal["scripts", "text"] | None, _hint("scripts", "{scripts,text}")] = None

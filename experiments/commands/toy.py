@@ -4,7 +4,7 @@ import shlex
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import tyro
 
@@ -14,7 +14,8 @@ from ..jobs.runner_choice import RunnerChoice
 from ..jobs.targets import place_of
 from ..toy.files import select_toys
 from ..toy.options import ToyOptions, change_settings, check_missing
-from .inputs import must_exist
+from .help_page import HelpPage
+from .inputs import RUNNER_OPTIONS, WANDB_OPTIONS, must_exist
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,14 @@ class ToyCommand:
 
     The same command resumes a stopped run at the first arm that is not done.
     """
+
+    HELP: ClassVar[HelpPage] = HelpPage(
+        {
+            "selfcorrect toy examples/loops/gaussian_correct.py": "Run one loop, and compare it with its closed form.",
+            "selfcorrect toy my_loop.py --quick --seeds 3": "Try a loop of your own in seconds.",
+        },
+        groups={"wandb": WANDB_OPTIONS, "runner": RUNNER_OPTIONS},
+    )
 
     files: tyro.conf.Positional[tuple[str, ...]] = ()
     """Python files with loops, such as examples/loops/gaussian_correct.py, or your own."""

@@ -3,11 +3,13 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import tyro
 
 from selfcorrect.storage.files.places import is_address
 
+from .help_page import HelpPage
 from .inputs import must_exist
 
 
@@ -19,6 +21,13 @@ class VerifyCommand:
     written. Exit code 1: some are damaged. `motion --repair` makes damaged generations again. `correct` makes motions
     again once you have moved the damaged files away.
     """
+
+    HELP: ClassVar[HelpPage] = HelpPage(
+        {
+            "selfcorrect verify runs/motion-short": "Look for damaged files in a run.",
+            "selfcorrect verify corrected --json": "Print the damaged files of a correction as JSON.",
+        }
+    )
 
     folder: tyro.conf.Positional[str]
     """Run folder, output folder of `correct`, or set of shards; shards also at an address such as

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import tyro
 
@@ -18,7 +18,8 @@ from selfcorrect.storage.files.digests import make_titles
 
 from ..jobs.targets import check_output
 from .demo import open_page
-from .inputs import must_be_readable, must_be_usable
+from .help_page import HelpPage
+from .inputs import READING_OPTIONS, must_be_readable, must_be_usable
 
 if TYPE_CHECKING:
     from selfcorrect.motion.motion import Motion
@@ -44,6 +45,14 @@ def _read_motions(path: Path, reading: Reading) -> tuple[Motion, ...]:
 @dataclass(frozen=True)
 class ViewCommand:
     """Show motion files side by side, such as an original and its correction: in the browser, as picture or film."""
+
+    HELP: ClassVar[HelpPage] = HelpPage(
+        {
+            "selfcorrect view walk.bvh corrected/walk.bvh": "Play two clips side by side in the browser.",
+            "selfcorrect view walk.bvh --out walk.png": "Draw a row of poses.",
+        },
+        groups={"reading": READING_OPTIONS},
+    )
 
     files: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(help=_READABLE)]
     out: Path | None = None

@@ -1,6 +1,5 @@
 """The demonstration of `selfcorrect demo`: a built-in clip, spoiled and corrected."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,17 +7,9 @@ import numpy as np
 from selfcorrect.datasets.load import load_motions
 from selfcorrect.motion.editing.transforms import close_cycle, repeat_cycle
 from selfcorrect.motion.geometry.rotations import compose, quaternions
-from selfcorrect.motion.measures.physical import (
-    JERK,
-    MILLIMETRES,
-    MILLIMETRES_PER_SECOND,
-    MotionFigure,
-    physical_errors,
-)
-from selfcorrect.motion.measures.skating import measure_skating_m_s
-from selfcorrect.motion.motion import Motion, MotionBatch
-from selfcorrect.motion.perception.foot_frames import level_feet
-from selfcorrect.motion.support import Support
+from selfcorrect.motion.measures.physical import JERK, MILLIMETRES, MILLIMETRES_PER_SECOND, MotionFigure
+from selfcorrect.motion.motion import Motion
+from selfcorrect.simulators.compare.comparison import MotionComparison
 from selfcorrect.simulators.results.results import CorrectedMotion
 
 from .in_python import correct
@@ -59,9 +50,8 @@ class Demonstration:
     after: CorrectedMotion
 
     def lines(self) -> list[str]:
-        """Return four figures before and after, a line each, measured as on the page."""
-        before = _measure(self.before)
-        after = _measure(self.after.motion, self.before, self.after.supports)
+        """Return four figures before and after, a line each, as `correct` measures them."""
+        before, after = MotionComparison.from_correction(self.before, self.after).errors
         lines = []
         for figure in DEMO_FIGURES:
             value_before = figure.unit.convert(before[figure.key])
@@ -69,15 +59,6 @@ class Demonstration:
             values = f"{value_before:8.{figure.digits}f} → {value_after:.{figure.digits}f}"
             lines.append(f"{figure.title:<16}{values} {figure.unit.symbol}")
         return lines
-
-
-def _measure(motion: Motion, before: Motion | None = None, supports: Sequence[Support] = ()) -> dict[str, float]:
-    """Return the physical errors of a motion over all frames, with the soles that feet show in stance.
-
-    before: The motion before correction; the feet there decide which foot stands when.
-    """
-    errors = physical_errors(MotionBatch.stack([level_feet(motion)]), [supports]).mean()
-    return {**errors, "skate_m_s": measure_skating_m_s(motion, before)}
 
 
 DEMO_FIGURES = (

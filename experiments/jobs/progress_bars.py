@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from tqdm import tqdm
@@ -17,6 +19,8 @@ PROGRESS = "SELFCORRECT_PROGRESS"
 """Environment variable that is "always" where a program reads the bars that otherwise a terminal shows."""
 _PACE_S = 0.1
 """Shortest time between events of a phase."""
+_TICK_S = 1.0
+"""Time between two pictures of the time elapsed."""
 
 
 @dataclass(frozen=True)
@@ -43,17 +47,43 @@ def reporter(send: Callable[[Event], None], job: str) -> Progress:
     return report
 
 
+def _is_live() -> bool:
+    return sys.stderr.isatty() or os.environ.get(PROGRESS) == "always"
+
+
+@contextmanager
+def show_elapsed(title: str) -> Iterator[None]:
+    """Show a title and the time since the beginning while the block runs; only the title if nobody watches."""
+    if not _is_live():
+        print(title, file=sys.stderr)
+        yield
+        return
+    is_done = threading.Event()
+    with tqdm(desc=title, bar_format="{desc} [{elapsed}]", leave=False, dynamic_ncols=True) as bar:
+
+        def tick() -> None:
+            while not is_done.wait(_TICK_S):
+                bar.refresh()
+
+        ticker = threading.Thread(target=tick, daemon=True)
+        ticker.start()
+        try:
+            yield
+        finally:
+            is_done.set()
+            ticker.join()
+
+
 class Bars:
     """A bar over all generations with the time left, and below it a bar for each running job, `rows` at most."""
 
     def __init__(self, total: int, rows: int, title: str, unit: str) -> None:
-        live = sys.stderr.isatty() or os.environ.get(PROGRESS) == "always"
-        pace = 0.2 if live else 30.0
+        is_live = _is_live()
+        self._pace_s = 0.2 if is_live else 30.0
         self.overall = tqdm(
-            total=total, desc=title, unit=unit, position=0, mininterval=pace, smoothing=0, dynamic_ncols=True
+            total=total, desc=title, unit=unit, position=0, mininterval=self._pace_s, smoothing=0, dynamic_ncols=True
         )
-        free_rows = range(1, rows + 1 if live else 1)
-        self.free = [tqdm(position=row, leave=False, mininterval=pace, dynamic_ncols=True) for row in free_rows]
+        self._free_rows = [*range(1, rows + 1)] if is_live else []
         self.by_job: dict[str, tqdm] = {}
         self._generations: defaultdict[str, set[int]] = defaultdict(set)
         self._kept: dict[str, int] = {}
@@ -63,7 +93,7 @@ class Bars:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for bar in (*self.by_job.values(), *self.free, self.overall):
+        for bar in (*self.by_job.values(), self.overall):
             bar.close()
 
     def show(self, event: Event) -> None:
@@ -78,12 +108,19 @@ class Bars:
             return
         if event.phase == "start":
             self._kept[event.job] = event.done
-        if event.job not in self.by_job:
-            if not self.free:
-                return
-            self.by_job[event.job] = self.free.pop(0)
-        bar = self.by_job[event.job]
         title = f"{event.job}: {event.phase}"
+        if event.job not in self.by_job:
+            if not self._free_rows:
+                return
+            self.by_job[event.job] = tqdm(
+                total=event.total,
+                desc=title,
+                position=self._free_rows.pop(0),
+                leave=False,
+                mininterval=self._pace_s,
+                dynamic_ncols=True,
+            )
+        bar = self.by_job[event.job]
         if (bar.desc, bar.total) != (title, event.total) or event.done < bar.n:
             bar.reset(total=event.total)
             bar.set_description_str(title, refresh=False)
@@ -105,15 +142,16 @@ class Bars:
             self._advance(is_kept=True)
             return
         done_count = self.overall.n + 1
-        self.overall.initial = 0  # the bar that `reset` shows has no negative speed
-        self.overall.reset(total=self.overall.total)
+        now_s = self.overall._time()
+        self.overall.start_t = self.overall.last_print_t = now_s  # `reset` does so too, but shows 0 first
         self.overall.n = self.overall.initial = self.overall.last_print_n = done_count
         self.overall.refresh()
 
     def finish(self, job: str) -> None:
         """Free the row of a job."""
         if (bar := self.by_job.pop(job, None)) is not None:
-            self.free.append(bar)
+            self._free_rows = sorted([*self._free_rows, -bar.pos])
+            bar.close()
 
     def write(self, sentence: str) -> None:
         """Print a line above the bars."""

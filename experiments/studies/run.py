@@ -6,6 +6,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TypeAlias
 
@@ -18,7 +19,7 @@ from selfcorrect.runtime.bugs import describe_in_a_line
 
 from ..jobs.identities import IdentityFile
 from ..jobs.machines import record_machines
-from ..jobs.progress_bars import Event
+from ..jobs.progress_bars import Event, show_elapsed
 from ..jobs.run import Job, require_runner, run_jobs, summarise_names, use_one_thread
 from ..jobs.where import Where
 from .arms import ArmSettings
@@ -78,7 +79,10 @@ def run_study(
                 observer(*arms[event.job], event.done)
 
         if kept:
-            print(f"{folder / REPORT} shows the run from its first generation on", file=sys.stderr)
+            print(
+                f"Open {folder / REPORT} to watch the run; it shows each generation as soon as it is done.",
+                file=sys.stderr,
+            )
         failed: Mapping[str, Exception] = {}
         try:
             record_machines(folder, run_jobs(jobs, where, study.name, folder=folder, observe=show, each_alone=True))
@@ -89,10 +93,13 @@ def run_study(
             log_arm(log, study, run, arm, last=True)
         sentences = [_describe_failure(name, failed[name], jobs) for name in failed]
         seconds = time.monotonic() - started
-        comparison = write_report(study, page, folder, command=command, seconds=seconds, failed=sentences, kept=kept)
+        done = f"{count_noun(len(failed), 'job')} failed" if failed else "All generations are done"
+        with show_elapsed(f"{done}; writing the report") if kept else nullcontext():
+            comparison = write_report(
+                study, page, folder, command=command, seconds=seconds, failed=sentences, kept=kept
+            )
         if kept:
-            done = f"{count_noun(len(failed), 'job')} failed" if failed else "all generations are done"
-            print(f"{done}; the report is written", file=sys.stderr)
+            print(f"{done}; the report is written.", file=sys.stderr)
         log.attempt(lambda: log.log(study_run(study, comparison.final, folder, command)))
     if words := log.words:
         print(f"{words}; --wandb off leaves it out" if command else words)

@@ -208,7 +208,7 @@ def describe_unknown(kind: str, name: str, names: Iterable[str]) -> str:
     names = list(names)
     similar = difflib.get_close_matches(name, names, n=1)
     hint = f"; did you mean {similar[0]!r}?" if similar else ""
-    return f"unknown {kind} {name!r}, known are {', '.join(names)}{hint}"
+    return f"unknown {kind} {name!r}, expected {'one of ' if len(names) > 1 else ''}{', '.join(names)}{hint}"
 
 
 def replace_options(options: _Options, changes: Mapping[str, object]) -> _Options:

@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from selfcorrect.datasets.files.open import save_motion
 from selfcorrect.datasets.files.rigs.bvh import read_bvh
 from selfcorrect.experiments import cli
 from selfcorrect.experiments.cli import COMMANDS, main
+from selfcorrect.experiments.commands.help_page import list_option_names
+from selfcorrect.experiments.commands.parsing import parse_options
 from selfcorrect.motion.motion import Motion
 from selfcorrect.storage.files.locks import LOCK
 
@@ -58,25 +61,10 @@ def test_what_a_terminal_cannot_show_is_replaced(tmp_path: Path, walk: Motion) -
         assert b"?" in ended.stdout or words[1:] in (["λ.bvh"], ["corrected"])
 
 
-@pytest.mark.parametrize(
-    ("line", "sentence"),
-    [
-        ("motion --preset nonsense", ""),
-        ("motion --generations many", ""),
-        ("motion --nonsense", ""),
-        ("correct x.bvh --stength 1", "Perhaps you meant:.*--strength"),
-    ],
-)
-def test_what_is_no_option_or_value_exits_with_two(line: str, sentence: str, capsys):
-    with pytest.raises(SystemExit) as ended:
-        main(line.split())
-    assert ended.value.code == 2
-    assert re.search(sentence, capsys.readouterr().err, re.DOTALL)
-
-
 HEAVY = {"torch", "numpy", "scipy", "matplotlib", "pyarrow", "wandb", "imageio", "pybullet", "sklearn"}
 
 
+DATA = ["list", "formats", "check", "convert", "profile", "samples", "stats", "shard"]
 LIGHT = [
     ["--help"],
     ["--version"],
@@ -127,6 +115,45 @@ def test_help_names_no_default_that_cannot_be_given(command: str, capsys: pytest
     words = re.sub(r"[\s│]+", " ", capsys.readouterr().out)
     assert not re.search(r"\(default: (None|''|)\)", words)
     assert "(default: " in words or command in ("data", "demo", "join", "verify")
+
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS), *(["data", name] for name in DATA)])
+def test_help_begins_with_examples_that_are_commands(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([*command, "--help"])
+    printed = capsys.readouterr().out
+    lines = [line.strip() for line in printed.partition("Examples:")[2].splitlines() if line.startswith("  self")]
+    assert lines
+    assert "usage:" not in printed[: printed.index(lines[-1])]
+    for line in lines:
+        name, *words = shlex.split(line)[1:]
+        kind = cli.load_command(name)
+        if subcommands := cli.find_subcommands(kind):
+            kind, *words = subcommands[words[0]], *words[1:]
+        parse_options(kind, name, [word for word in words if not word.endswith(".yaml")])
+
+
+def test_help_groups_options(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["correct", "--help"])
+    boxes = re.split(r"^[╭─ ]*(\w+) options\b.*$", capsys.readouterr().out, flags=re.MULTILINE)
+    groups = dict(zip(boxes[1::2], boxes[2::2], strict=True))
+    assert list(groups) == ["reading", "control", "scene", "advanced"]
+    assert "--fps" in groups["reading"]
+    assert "--frames" in groups["control"]
+    assert "--retime" in groups["advanced"]
+    assert "--strength" in boxes[0]
+
+
+@pytest.mark.parametrize("command", [[name] for name in COMMANDS if name != "data"])
+def test_help_shows_every_option(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([*command, "--help"])
+    printed = capsys.readouterr().out
+    unnamed = {"--inputs", "--files", "--folder", "--parts", "--runs", "--arms" if command == ["compare"] else ""}
+    for name in list_option_names(cli.load_command(command[0])):
+        other = name.replace("--no-", "--") if name.startswith("--no-") else name.replace("--", "--no-", 1)
+        assert re.search(rf"({name}|{other})\b", printed) or name in unnamed, name
 
 
 def test_help_wraps_a_text_by_the_width_of_the_terminal(capsys, monkeypatch: pytest.MonkeyPatch) -> None:

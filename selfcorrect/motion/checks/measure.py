@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from ...core.checks import check_kind
+from ...core.errors import SettingError
 from ..kinematics import in_chunks
 from ..measures.physical import ERRORS, TOLERANCE_M
 from ..measures.roughness import joint_jerks_m_s3
@@ -69,18 +70,28 @@ class Measures:
         return fields[key]
 
 
-def measure(motion: Motion) -> Measures:
-    """Measure how far a motion is from standing on its ground and from being smooth.
+def measure(motion: Motion, before: Motion | None = None) -> Measures:
+    """Measure the physical errors of a motion.
 
     Real motion has errors, too: compare with real motion, not with zero. Steps and seats are not known here.
 
+    Args:
+        motion: The motion.
+        before: The motion before a correction, of the same frames. Its feet then decide which foot stands when, as in
+            the figures of `correct`, because a foot that was lifted does not slide. By default, the motion's own.
+
     Raises:
-        SettingError: `motion` is no Motion.
+        SettingError: `motion` or `before` is not a Motion, or their numbers of frames differ.
     """
     check_kind("motion", motion, Motion)
-    features = MotionFeatures(motion)
-    stands = features.observation.stands if features.has_feet else np.zeros((len(motion), 0), dtype=bool)
-    return measure_features(features, features, stands, slips=tuple(check(motion, ("F3",))))
+    features = reference = MotionFeatures(motion)
+    if before is not None:
+        check_kind("before", before, Motion)
+        if len(before) != len(motion):
+            raise SettingError(f"before must have the {len(motion)} frames of the motion, got {len(before)}")
+        reference = MotionFeatures(before)
+    stands = reference.observation.stands if features.has_feet else np.zeros((len(motion), 0), dtype=bool)
+    return measure_features(features, reference, stands, slips=tuple(check(motion, ("F3",))))
 
 
 def measure_features(

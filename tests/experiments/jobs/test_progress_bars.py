@@ -1,8 +1,12 @@
 """Bars of a resumed run: work of earlier calls is done, and no part of the speed."""
 
+import re
+import time
+
 import pytest
 
-from selfcorrect.experiments.jobs.progress_bars import Bars, Event
+from selfcorrect.experiments.jobs import progress_bars
+from selfcorrect.experiments.jobs.progress_bars import Bars, Event, show_elapsed
 
 
 @pytest.mark.parametrize("kept", [0, 3])
@@ -30,3 +34,38 @@ def test_a_slow_first_generation_is_no_part_of_the_estimate(monkeypatch: pytest.
         values = bars.overall.format_dict
         rate = (values["n"] - values["initial"]) / values["elapsed"]
         assert (values["total"] - values["n"]) / rate == pytest.approx(80.0)
+
+
+def test_counts_never_fall_and_bars_have_names(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(progress_bars.PROGRESS, "always")
+    with Bars(total=4, rows=2, title="loop", unit="gen") as bars:
+        for event in (
+            Event("a", "train", 0, 5),
+            Event("b", "generation", 0, 2),
+            Event("c", "generation", 0, 2),
+            Event("a", "generation", 0, 2),
+            Event("a", "generation", 1, 2),
+        ):
+            bars.show(event)
+            bars.overall.refresh()
+        bars.finish("a")
+        bars.show(Event("d", "sample", 1, 5))
+    screen = capsys.readouterr().err
+    counts = [int(count) for count in re.findall(r"loop: .*?(\d+)/4", screen)]
+    assert counts == sorted(counts)
+    assert counts[-1] == 4
+    assert "a: train" in screen
+    assert "d: sample" in screen
+    assert not re.search(r"(^|\r)\s*\d+(it|%)", screen)
+
+
+def test_the_time_since_the_beginning_is_shown(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(progress_bars.PROGRESS, "always")
+    monkeypatch.setattr(progress_bars, "_TICK_S", 0.01)
+    with show_elapsed("writing the report"):
+        time.sleep(0.2)
+    assert capsys.readouterr().err.count("writing the report [") > 2

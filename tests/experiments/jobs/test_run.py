@@ -89,7 +89,8 @@ def test_waiting_for_a_job_that_is_not_there_is_refused(tmp_path: Path):
 
 def test_an_unknown_runner_is_named_before_anything_runs(tmp_path: Path):
     with pytest.raises(
-        ValueError, match=r"unknown runner 'process', known are here, processes, ray, slurm; did you mean 'processes'"
+        ValueError,
+        match=r"unknown runner 'process', expected one of here, processes, ray, slurm; did you mean 'processes'",
     ):
         run_jobs([Job("a", note, (tmp_path, "a", None), 1)], Where(2, "process"), "test")
     assert not list(tmp_path.iterdir())

@@ -195,7 +195,7 @@ def test_text_gives_the_policy_it_names():
         ("accumulate_subsample:0", "must be at least 1, got 0"),
         ("accumulate_subsample:7.5", "must be a whole number, got 7.5"),
         ("fresh:5:1", "needs a source of fresh real data"),
-        ("recycle", "unknown policy 'recycle', known are real, replace"),
+        ("recycle", "unknown policy 'recycle', expected one of real, replace"),
         ("", "unknown policy ''"),
     ],
 )

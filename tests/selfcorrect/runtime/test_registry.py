@@ -39,7 +39,9 @@ def test_members_are_found_by_name_and_imported_when_used(tools: Registry[Row]):
 
 
 def test_an_unknown_name_gets_the_known_ones_and_the_nearest(tools: Registry[Row]):
-    with pytest.raises(SettingError, match=r"unknown tool 'sqare', known are square, .*; did you mean 'square'\?"):
+    with pytest.raises(
+        SettingError, match=r"unknown tool 'sqare', expected one of square, .*; did you mean 'square'\?"
+    ):
         tools.row("sqare")
     with pytest.raises(SettingError, match=r"broken$"):
         tools.load("zzz")

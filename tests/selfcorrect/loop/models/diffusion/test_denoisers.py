@@ -133,7 +133,7 @@ def test_every_denoiser_has_a_preset_and_no_other_name_is_taken_for_one():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"denoiser": "unet"}, "unknown denoiser 'unet', known are patch-mixer, dct-mixer, dct-mlp"),
+        ({"denoiser": "unet"}, "unknown denoiser 'unet', expected one of patch-mixer, dct-mixer, dct-mlp"),
         ({"sampler": "euler"}, "sampler must be multistep or ddim, got 'euler'"),
         ({"width": 0}, "width must be at least 1, got 0"),
         ({"width": 12}, "width must be a multiple of 8, got 12"),

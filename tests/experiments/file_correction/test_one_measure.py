@@ -1,0 +1,45 @@
+"""A figure of one name has one value, whichever command or function measures it."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from helpers import Says
+
+import selfcorrect as sc
+from selfcorrect.datasets.files.open import open_motion, save_motion
+from selfcorrect.experiments.file_correction.demo import Demonstration, spoiled_walk
+
+SLIDING = {"F3", "F8", "F11"}
+"""Rules of `check` on feet that slide."""
+
+
+@pytest.mark.slow
+def test_skating_of_a_file_is_the_same_everywhere(tmp_path: Path, says: Says) -> None:
+    path, corrected, table = tmp_path / "walk.bvh", tmp_path / "out" / "walk.bvh", tmp_path / "table.csv"
+    save_motion(path, spoiled_walk())
+    says("correct", path, "-o", tmp_path / "out", "-q")
+    (record,) = json.loads((tmp_path / "out" / "report.json").read_text())["motions"]
+    says("check --references --csv", table, path, corrected, code=1)
+    with table.open() as file:
+        ranked = {Path(row["path"]): float(row["skate_m_s"]) for row in csv.DictReader(file)}
+    before, after = open_motion(path).motion, open_motion(corrected).motion
+
+    assert record["before"]["skate_m_s"] == pytest.approx(sc.measure(before).skate_m_s, rel=1e-6)
+    assert ranked[path] == pytest.approx(sc.measure(before).skate_m_s, rel=1e-5)
+    assert ranked[corrected] == pytest.approx(sc.measure(after).skate_m_s, rel=1e-5)
+    assert record["after"]["skate_m_s"] == pytest.approx(sc.measure(after, before).skate_m_s, rel=1e-3)
+    correction = sc.correct(before)
+    lines = Demonstration(before, correction).lines()
+    (shown,) = [line for line in lines if "skating" in line]
+    values = [1000 * sc.measure(before).skate_m_s, 1000 * sc.measure(correction.motion, before).skate_m_s]
+    assert shown.split()[1:4:2] == [f"{value:.0f}" for value in values]
+    (checked, _) = json.loads(says("check --format json", path, corrected, code=1))
+    assert SLIDING & {finding["code"] for motion in checked["motions"] for finding in motion}
+
+
+def test_frames_of_the_motion_before_must_agree() -> None:
+    motion = spoiled_walk()
+    with pytest.raises(sc.SettingError, match="frames"):
+        sc.measure(motion, motion.frames(0, 10))
