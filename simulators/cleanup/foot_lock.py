@@ -32,6 +32,9 @@ FLAT_RAD = float(np.radians(2.0))
 """A standing foot tilted by less is laid flat."""
 TILTED_RAD = float(np.radians(6.0))
 """A standing foot tilted by more is left on the edge."""
+ROLLED_RAD = (float(np.radians(35.0)), float(np.radians(45.0)))
+"""A foot that surely stands on heel and toe is rolled by mistake if it is tilted by more, fully from the second angle
+on: ankles turn in by the first at most."""
 POINTING_BACK_RAD = (float(np.radians(60.0)), float(np.radians(90.0)))
 """A sunken foot tilted by less than the first is laid flat as far as that lifts the foot, beyond the second not."""
 MOST_BENT_RAD = float(np.radians(60.0))
@@ -83,6 +86,36 @@ def flat_share(normals: np.ndarray, stands: np.ndarray, fps: float) -> np.ndarra
     share = smoothstep(tilt_share)
     standing = np.clip(1.2 * blur(stands, 1.5, fps), 0.0, 1.0)
     return blur(share * standing, 1.0, fps)
+
+
+def rolling_rotations(normals: np.ndarray, toes_m: np.ndarray) -> np.ndarray:
+    """Return rotations (N, T, 2, 4) in the world that roll feet about their length until the soles face down.
+
+    Args:
+        normals: (N, T, 2, 3) of the soles, world.
+        toes_m: (N, T, 2, 3) from ankle to toe joint, world.
+    """
+    axes = toes_m / np.maximum(norms(toes_m)[..., None], 1e-9)
+    sines = cross(axes, normals) @ UP
+    cosines = (normals - (normals * axes).sum(-1, keepdims=True) * axes) @ UP
+    return quaternions(np.arctan2(sines, cosines)[..., None] * axes)
+
+
+def rolled_share(normals: np.ndarray, stands: np.ndarray, over_s: float, fps: float) -> np.ndarray:
+    """Return the share of laying feet flat that are rolled by mistake: full throughout their stances.
+
+    Args:
+        normals: (N, T, 2, 3) of the soles, world.
+        stands: (N, T, 2) stances on heel and toe.
+        over_s: Standard deviation of the spread over time.
+
+    Returns:
+        (N, T, 2) in [0, 1].
+    """
+    least_rad, most_rad = ROLLED_RAD
+    share = smoothstep((_tilt_rad(normals) - least_rad) / (most_rad - least_rad)) * _bearing_share(normals) * stands
+    frames = 2 * round(2 * over_s * fps) + 1
+    return smooth_gaussian(maximum_filter1d(share, frames, axis=1, mode="nearest"), over_s * fps)
 
 
 def share_above(heights_m: np.ndarray, flat_m: np.ndarray, normals: np.ndarray, fps: float) -> np.ndarray:

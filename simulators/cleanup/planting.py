@@ -13,13 +13,13 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from selfcorrect.motion.body.surface import SURFACE_RADII_M, heel_relief_m, sole_points
 from selfcorrect.motion.geometry.filters import maximum_filter1d
-from selfcorrect.motion.geometry.rotations import compose, quaternions, rotate, rotation_vectors
+from selfcorrect.motion.geometry.rotations import compose, quaternions, rotate, rotation_vectors, slerp
 from selfcorrect.motion.geometry.runs import holds_throughout
 from selfcorrect.motion.geometry.vectors import ALONG_FLOOR, UP, median, norms, sum_points
 from selfcorrect.motion.ground import Ground
 from selfcorrect.motion.kinematics import cached_poses, local_rotations
 from selfcorrect.motion.motion import MotionBatch
-from selfcorrect.motion.perception.observation import observe
+from selfcorrect.motion.perception.observation import observe, observe_feet
 from selfcorrect.motion.skeleton import SIDES, Skeleton, strip_side
 
 from ..body.curves import FRAME_S, blur, smooth_gaussian
@@ -57,6 +57,8 @@ _TURN_RAD = 0.15
 """Largest angle that feet are turned to, softly."""
 _TURN_S = 0.06
 """Standard deviation of the Gaussian that spreads the turn of feet over time."""
+_STEEP_SHANK = 0.6
+"""Least rise of a shank that carries weight, as a share of its length."""
 _TOE_RAD = 0.8
 """Largest angle that toes are turned to, softly."""
 _TOE_S = 0.08
@@ -220,6 +222,7 @@ def _plant_feet_softly(posed: PosedMotions, ground_m: np.ndarray) -> MotionBatch
     stands = posed.stands_on(ground_m)
     flattening = foot_lock.flattening_rotations(posed.normals, _flat_share(posed, ground_m, stands))
     turns = limit_turns(flattening, _TURN_RAD, _TURN_S, fps)
+    turns = _roll_feet_back(posed, turns, stands)
     turned_feet_m = _rotate_feet(_solid_foot_points_m(posed), ankles_m, turns)
     heights_m = _heights_of_solid_feet_m(posed, turned_feet_m, ground_m)
     lock_m = foot_lock.limit_drag(
@@ -305,6 +308,27 @@ def _flat_share(posed: PosedMotions, ground_m: np.ndarray, stands: np.ndarray) -
     standing_share = foot_lock.flat_share(posed.normals, stands, fps)
     lifting_share = foot_lock.share_above(heights_m, flat_heights_m, posed.normals, fps)
     return np.maximum(standing_share, lifting_share)
+
+
+def _roll_feet_back(posed: PosedMotions, turns: np.ndarray, stands: np.ndarray) -> np.ndarray:
+    """Return turns (N, T, 2, 4) that also roll back feet whose heels and toes surely stand although the soles do not.
+
+    Joints show that such a foot stands, and nothing shows its roll: files made from joint positions choose it freely.
+    Feet below level shanks, as of a body that sits cross-legged, do lie on their edges.
+    """
+    toes = posed.motions.skeleton.pair("foot")
+    if toes is None:
+        return turns
+    legs = Legs.from_skeleton(posed.motions.skeleton)
+    ankles_m = posed.positions_m[:, :, legs.ankles]
+    shanks_m = posed.positions_m[:, :, legs.knees] - ankles_m
+    bears = shanks_m[..., 1] > _STEEP_SHANK * norms(shanks_m)
+    stands_flat = observe_feet(posed.motions, lambda observation: observation.stands_flat)
+    share = foot_lock.rolled_share(posed.normals, stands & stands_flat & bears, _TURN_S, posed.motions.fps)
+    if not share.any():
+        return turns
+    rolls = foot_lock.rolling_rotations(posed.normals, posed.positions_m[:, :, toes] - ankles_m)
+    return slerp(turns, rolls, share[..., None])
 
 
 def _bend_toes(posed: PosedMotions, ground_m: np.ndarray, *, is_soft: bool) -> PosedMotions:

@@ -114,7 +114,7 @@ class Repair(StrEnum):
     """Causes of large moves, in words: repairs of the root, and simulation of the whole body."""
 
     SPLICES = "parts that were spliced are joined"
-    DRIFT = "the drift of the floor is taken out"
+    DRIFT = "the drift of the floor is taken out (--keep path leaves it, as on a walkway)"
     FLOOR = "it is put on the floor"
     SIMULATION = "the simulated body went another way"
     OTHER = "knees, spikes, limbs or steps are repaired"

@@ -218,3 +218,21 @@ def test_a_long_stance_does_not_unlock_the_short_stances_beside() -> None:
     shares = foot_lock.lock_share(slides_m[0])
     np.testing.assert_allclose(shares[5:15], 1.0)
     assert 0.0 < shares[60] < 0.5
+
+
+@pytest.mark.parametrize("roll_deg", [-55.0, 48.0, 62.0])
+@pytest.mark.parametrize("frames", [slice(None), slice(60, 120)])
+def test_a_foot_that_is_rolled_while_heel_and_toe_stand_is_laid_flat(roll_deg: float, frames: slice) -> None:
+    """It turns about the line from ankle to toe, so that no joint moves."""
+    motion = made_motion("idle", frames=180)
+    ankle, toe = motion.skeleton.joint("left_ankle"), motion.skeleton.joint("left_foot")
+    axis = motion.skeleton.offsets_m[toe] / np.linalg.norm(motion.skeleton.offsets_m[toe])
+    angles_rad = np.zeros(180)
+    angles_rad[frames] = np.deg2rad(roll_deg)
+    rolled = turn_joint(motion, ankle, Rotation.from_rotvec(np.outer(angles_rad, axis)))
+    (correction,) = KinematicCorrector()([rolled])
+    rises_m = (joint_positions(correction.motion) - joint_positions(motion))[:, [ankle, toe], 1]
+    assert np.abs(rises_m).max() < 0.01
+    turned_back = Rotation.from_quat(motion.rotations[90, ankle]).inv()
+    turn = turned_back * Rotation.from_quat(correction.motion.rotations[90, ankle])
+    assert np.rad2deg(turn.magnitude()) < 10.0
