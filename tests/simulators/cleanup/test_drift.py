@@ -216,9 +216,8 @@ def test_the_glide_of_a_stand_is_removed_and_named(speed_m_s: float, is_loop: bo
     assert feet_m_s.mean() < 0.005
     hips_m = correction.motion.root_m - stand.root_m
     assert np.ptp(hips_m[:, [0, 2]], axis=0).max() < 0.01  # over the feet all the time
-    moved_far = [note for note in correction.notes if note.kind is NoteKind.MOVED_FAR]
-    assert all("--keep path" in str(note) for note in moved_far)
-    assert moved_far
+    moved_far = [str(note) for note in correction.notes if note.kind is NoteKind.MOVED_FAR]
+    assert ["--keep path" in note for note in moved_far] == [True] * (speed_m_s > 0.03 or is_loop)
 
 
 @pytest.mark.parametrize(("speed_m_s", "is_removed"), [(0.0, False), (0.12, True), (0.2, True)])
