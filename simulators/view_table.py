@@ -1,8 +1,8 @@
 """Views through which every motion is corrected, the outermost first: `VIEWS`.
 
-Each shows less of what a clean-up should not have to know: no unrelated poses, no bodies that something unseen carries,
-no copies of frames or of channels, no lost way, no lift, no tilt, no T-poses, no cuts, no ends of loops, no order of
-joints.
+Each shows less of what a clean-up should not have to know: no unrelated poses, no exchanged legs, no bodies that
+something unseen carries, no copies of frames or of channels, no lost way, no lift, no tilt, no T-poses, no cuts, no
+ends of loops, no order of joints.
 """
 
 from collections.abc import Callable
@@ -31,6 +31,7 @@ from .results.results import CorrectedMotion
 from .results.view import CorrectionView
 from .stages.staging import place_on_slope
 from .views.carried import see_unless_carried
+from .views.exchanged_legs import note_restored_legs, restore_legs
 from .views.floor import MotionOnFloor
 from .views.lost_way import note_restored_way, restore_lost_way
 from .views.pieces import is_one_piece, see_in_pieces
@@ -45,6 +46,14 @@ def _see_off_slope(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     if not pipeline.scene.is_plain and motion.ground:
         raise SettingError("a scene has its own floor; leave out the ground")
     return CorrectionView.from_part(motion, partial(place_on_slope, pipeline.scene))
+
+
+def _see_on_own_legs(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+    """Return a motion whose legs keep their sides where they were exchanged for some frames."""
+    restored, frames = restore_legs(motion)
+    if not frames:
+        return CorrectionView.from_part(motion)
+    return CorrectionView.from_part(restored, partial(note_restored_legs, motion, frames))
 
 
 def _see_unless_carried(motion: Motion, pipeline: Pipeline) -> CorrectionView:
@@ -179,6 +188,7 @@ SAMPLE_VIEWS: tuple[SeeMotion, ...] = (_see_off_slope, _see_in_usual_order)
 VIEWS: tuple[SeeMotion, ...] = (
     _see_off_slope,
     _see_beside_unrelated_poses,
+    _see_on_own_legs,
     _see_unless_carried,
     _see_samples,
     _see_even_channels,

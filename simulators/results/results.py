@@ -158,6 +158,7 @@ class NoteKind(Enum):
     COPIES_REPLACED = "frames in between replace {value:.0f} repeated frames (not with --frame-times keep)"
     COPIES_KEPT = "{value:.0f} frames only repeat other frames: corrected without them, then repeated"
     LINEAR_FRAMES = "lines between every {value:.0f} frames become curves (not with --frame-times keep)"
+    LEGS_RESTORED = "frames {frames}: the left and the right leg were exchanged; given back"
     CHANNELS_HELD = "{words}: held for {value:.2g} frames at a time, made even (not with --frame-times keep)"
     STRETCH_KEPT = "frames {frames} are kept: they cannot be explained, or corrected feet would slide more"
     UNRELATED_POSES = "frames {frames}: poses without a motion between them; kept as they are"
@@ -189,7 +190,12 @@ class Note:
     def __str__(self) -> str:
         words = self.words if self.repair is None else self.repair
         frames = ", ".join(map(str, self.frames))
-        if self.kind in (NoteKind.STRETCH_KEPT, NoteKind.UNRELATED_POSES, NoteKind.WAY_RESTORED):
+        if self.kind in (
+            NoteKind.STRETCH_KEPT,
+            NoteKind.UNRELATED_POSES,
+            NoteKind.WAY_RESTORED,
+            NoteKind.LEGS_RESTORED,
+        ):
             frames = ", ".join(f"{first} to {last}" for first, last in self.stretches)
         return self.kind.sentence.format(value=self.value, words=words, frames=frames)
 

@@ -1,0 +1,119 @@
+"""Give legs back that are exchanged for some frames, as pose estimators do that take the left leg for the right one.
+
+Knees and ankles, as seen from their hips, then jump to where the other leg was, and back. Of all ways to name the legs
+in each frame, the right one bends their paths least: Σ ‖Δ²p‖ is the smallest, with a price on each exchange and on each
+frame in which the legs are exchanged. It is found by dynamic programming over the names in two frames.
+"""
+
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+
+from selfcorrect.motion.geometry.runs import find_runs
+from selfcorrect.motion.geometry.vectors import norms
+from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.skeleton import SIDES
+
+from ..compare.comparison import measure_correction
+from ..results.results import CorrectedMotion, Note, NoteKind
+
+_EXCHANGE_M_S = 3.0
+"""Price of an exchange, as a change of velocity, by which legs that are exchanged where they pass each other bend."""
+_FRAME_M_S = 0.15
+"""Price of a frame in which the legs are exchanged."""
+_JUMP_M = 0.15
+"""Least reduction of ‖Δ²p‖ of both legs in the frames around the ends of a run of exchanged frames."""
+_CALMER = 0.5
+"""Largest share of it that may remain there."""
+_LONGEST_S = 1.0
+"""Longest time for which legs are exchanged; who exchanges them for longer may do so on purpose."""
+
+
+def restore_legs(motion: Motion) -> tuple[Motion, tuple[int, ...]]:
+    """Return a motion whose legs keep their sides, and first and last frames of what was restored, in turns."""
+    legs_m = _see_from_hips(motion)
+    if legs_m is None or len(motion) < 4:
+        return motion, ()
+    exchanged = _exchange_legs(motion)
+    both_m = np.stack([legs_m, _see_from_hips(exchanged)])
+    bends_m = _measure_bends_m(both_m)
+    if (bends_m[0, 0, 0] - bends_m.min(axis=(0, 1, 2))).max() < _JUMP_M / 2:
+        return motion, ()
+    rotations = motion.rotations.copy()
+    frames: list[int] = []
+    for start, stop in find_runs(_find_exchanged(bends_m, motion.fps)):
+        if stop - start <= _LONGEST_S * motion.fps and _jumps_back(both_m, start, stop):
+            rotations[start:stop] = exchanged.rotations[start:stop]
+            frames += [start, stop - 1]
+    return (replace(motion, rotations=rotations), tuple(frames)) if frames else (motion, ())
+
+
+def note_restored_legs(motion: Motion, frames: tuple[int, ...], correction: CorrectedMotion) -> CorrectedMotion:
+    """Return the correction of a motion whose legs were given back in some frames as the correction of that motion."""
+    if not correction.accepted:
+        return replace(correction, motion=motion)
+    note = Note(NoteKind.LEGS_RESTORED, frames=frames)
+    return measure_correction(motion, replace(correction, notes=(note, *correction.notes)))
+
+
+def _see_from_hips(motion: Motion) -> np.ndarray | None:
+    """Return knees and ankles (T, 2, 6) of both legs as seen from their hips; None without these joints."""
+    joints = [motion.skeleton.joint(f"{side}_{part}") for side in SIDES for part in ("hip", "knee", "ankle")]
+    known = [joint for joint in joints if joint is not None]
+    if len(known) < len(joints):
+        return None
+    positions_m = joint_positions(motion, known).reshape(len(motion), 2, 3, 3)
+    return (positions_m[:, :, 1:] - positions_m[:, :, :1]).reshape(len(motion), 2, 6)
+
+
+def _exchange_legs(motion: Motion) -> Motion:
+    """Return a motion in which each leg has the rotations of the other one."""
+    skeleton = motion.skeleton
+    first = skeleton.joint("left_hip")
+    left = [joint for joint in range(len(skeleton)) if first in skeleton.path_to_root(joint)]
+    left = [joint for joint in left if skeleton.mirror_map[joint] != joint]
+    right = skeleton.mirror_map[left].tolist()
+    rotations = motion.rotations.copy()
+    rotations[:, [*left, *right]] = motion.rotations[:, [*right, *left]]
+    return replace(motion, rotations=rotations)
+
+
+def _measure_bends_m(both_m: np.ndarray) -> np.ndarray:
+    """Return Σ ‖Δ²p‖ (2, 2, 2, T − 2) of both legs, by whether they are exchanged before, in and after each frame.
+
+    both_m: (2, T, 2, 6) places of the legs as they are, and exchanged.
+    """
+    bends_m = np.empty((2, 2, 2, both_m.shape[1] - 2))
+    for before, here, after in product((0, 1), repeat=3):
+        bend_m = both_m[before, :-2] - 2 * both_m[here, 1:-1] + both_m[after, 2:]
+        bends_m[before, here, after] = norms(bend_m).sum(axis=-1)
+    return bends_m
+
+
+def _find_exchanged(bends_m: np.ndarray, fps: float) -> np.ndarray:
+    """Return in which frames (T,) legs are exchanged; in fewer than half of them."""
+    price_m = (_EXCHANGE_M_S * np.array([[0.0, 1.0], [1.0, 0.0]]) + _FRAME_M_S * np.array([0.0, 1.0])) / fps
+    total_m = price_m.copy()  # by the names in the first two frames
+    best = np.empty((bends_m.shape[-1], 2, 2), dtype=int)
+    for frame in range(bends_m.shape[-1]):
+        ways_m = total_m[:, :, None] + bends_m[..., frame] + price_m[None]
+        best[frame] = ways_m.argmin(axis=0)
+        total_m = ways_m.min(axis=0)
+    here, after = np.unravel_index(total_m.argmin(), total_m.shape)
+    names = [int(after), int(here)]
+    for choice in best[::-1]:
+        names.append(int(choice[names[-1], names[-2]]))
+    exchanged = np.array(names[::-1], dtype=bool)
+    return ~exchanged if exchanged.mean() > 0.5 else exchanged
+
+
+def _jumps_back(both_m: np.ndarray, start: int, stop: int) -> bool:
+    """Return whether the legs (2, T, 2, 6) jump less at both ends of a run of frames if they are exchanged in these."""
+    legs_m, exchanged_m = both_m
+    restored_m = legs_m.copy()
+    restored_m[start:stop] = exchanged_m[start:stop]
+    ends = [frame for frame in (start - 2, start - 1, stop - 2, stop - 1) if 0 <= frame < len(legs_m) - 2]
+    before_m, after_m = (norms(np.diff(places_m, 2, axis=0)).sum(axis=-1)[ends] for places_m in (legs_m, restored_m))
+    return bool(before_m.max() - after_m.max() > _JUMP_M and after_m.max() < _CALMER * before_m.max())
