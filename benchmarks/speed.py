@@ -40,6 +40,9 @@ from selfcorrect.metrics.neighbours import neighbour_metrics
 from selfcorrect.motion.geometry.compiled import KERNELS
 from selfcorrect.motion.kinematics import forward_kinematics
 from selfcorrect.motion.motion import Motion
+from selfcorrect.simulators.corrector import correct_through_views
+from selfcorrect.simulators.pipeline import Pipeline
+from selfcorrect.simulators.postprocess import KINEMATIC_POSTPROCESS
 from selfcorrect.simulators.presets import RESIDUAL_FREE_PRESET
 
 GOALS = {"pybullet": 40.0, "mujoco": 50.0, "kinematic": 100.0}
@@ -243,12 +246,13 @@ def _print_sampling() -> None:
 
 def _print_residual_free(clip: Motion, repeats: int) -> None:
     """Print the time of tracking a motion without residual force beside its kinematic correction's."""
-    correctors = {
-        "kinematic": RESIDUAL_FREE_PRESET.kinematic_corrector,
-        "residual-free": RESIDUAL_FREE_PRESET.corrector("mujoco"),
+    pipelines = {
+        "kinematic": Pipeline(RESIDUAL_FREE_PRESET.cleanup, postprocess=KINEMATIC_POSTPROCESS),
+        "residual-free": RESIDUAL_FREE_PRESET,
     }
     programs = {
-        name: lambda corrector=corrector: corrector([_make_new(clip)]) for name, corrector in correctors.items()
+        name: lambda pipeline=pipeline: correct_through_views([_make_new(clip)], pipeline)
+        for name, pipeline in pipelines.items()
     }
     spent_s = time_fastest(programs, repeats)
     ratio = spent_s["residual-free"] / spent_s["kinematic"]

@@ -1,7 +1,7 @@
 """Physics: a simulated humanoid that follows a motion, and the correctors made from it.
 
 Correct motions: `corrector` (`PhysicsCorrector`, `KinematicCorrector`, `correct_samples`, `correct_through_views`),
-`presets` (`FILES`, `SAMPLES`, `RESIDUAL_FREE`, `find_preset`).
+`presets` (`FILES`, `SAMPLES`, `RESIDUAL_FREE_PRESET`, `find_preset`).
 Views of each motion, in order before and in reverse after: `view_table`, with a module in `views` for each, and
 `choose`. Batches of what they show: `batching`. What comes out: `results`.
 Stages of a batch, in the order of `pipeline.correct_batches`: `cleanup` (kinematic repairs), `planning` with `contacts`

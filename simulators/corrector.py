@@ -5,7 +5,7 @@
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from math import ceil
@@ -26,7 +26,6 @@ from .results.results import CorrectedMotion
 from .results.view import CorrectionView, restore_views
 from .settings.tracker import SimulateChoice, TrackerSettings, default_tracker
 from .stages.scene import PLAIN, Scene
-from .stages.staging import adapt_settings
 from .view_table import SAMPLE_VIEWS, VIEWS, SeeMotion
 
 _FIRST_SHARE = 0.95
@@ -88,31 +87,22 @@ class PhysicsCorrector:
 
     @property
     def pipeline(self) -> Pipeline:
-        """The stages that a batch passes, with the floor of the scene at y = 0."""
-        cleanup = self.cleanup
-        if not self.scene.is_plain:  # a push comes once
-            cleanup = replace(cleanup, close_loops=False)
-        if self.scene.slope_deg:
-            cleanup = replace(cleanup, support="floor")
-        is_raw = self.tracker.residual_free is not None or not self.scene.is_plain
-        postprocess = () if is_raw else self.postprocess
-        return Pipeline(cleanup, adapt_settings(self.scene, self.tracker), self.scene, self.simulate, postprocess)
+        """The stages that a batch passes."""
+        pipeline = Pipeline(self.cleanup, self.tracker, simulate=self.simulate, postprocess=self.postprocess)
+        return pipeline.in_scene(self.scene)
 
 
 FEWEST_SAMPLES = 16
 """Fewest samples per process: fewer take less time than starting another process."""
 
 
-def correct_samples(
-    corrector: KinematicCorrector | PhysicsCorrector, motions: MotionBatch
-) -> Iterator[list[CorrectedMotion]]:
+def correct_samples(pipeline: Pipeline, motions: MotionBatch) -> Iterator[list[CorrectedMotion]]:
     """Correct a model's samples, a batch of motions of one length, as they are; yields those simulated together.
 
     Soles are those of the skeleton; takes, loops and T-poses are not looked for. Samples that are not finite are
     rejected. The work takes as many processes as `get_core_limit` allows, and results are the same bytes for any
     number.
     """
-    pipeline = corrector.pipeline
     workers = max(1, min(get_core_limit(), len(motions) // FEWEST_SAMPLES))
     together = max(1, min(pipeline.bodies_together, ceil(len(motions) / workers)))
     starts = range(0, len(motions), together)

@@ -27,9 +27,9 @@ from .planning import plan_motions
 from .postprocess import BLEND_SIMULATION, PostprocessState, PostprocessStep
 from .results.results import CorrectedMotion
 from .settings.engine_table import ENGINES
-from .settings.tracker import SimulateChoice, TrackerSettings
+from .settings.tracker import DriveSettings, EngineSettings, SimulateChoice, TrackerSettings
 from .stages.scene import PLAIN, Scene
-from .stages.staging import adapt_body, lean_bodies
+from .stages.staging import adapt_body, adapt_settings, lean_bodies
 from .stages.values import CleanedMotions, MotionPlan, SimulatedMotion, TrackingResult, select_motions
 
 
@@ -47,6 +47,31 @@ class Pipeline:
 
     postprocess: tuple[PostprocessStep, ...] = ()
     """Steps after the simulation, or after the clean-up; without steps, simulated states are returned."""
+
+    def with_tracker(
+        self, engine: EngineSettings, mass_kg: float | None = None, drive: DriveSettings | None = None
+    ) -> Pipeline:
+        """Return the pipeline with a simulation in an engine; without a mass or a drive it keeps its own."""
+        tracker = replace(self.tracker or TrackerSettings(), engine=engine)
+        if mass_kg is not None:
+            tracker = replace(tracker, body=replace(tracker.body, mass_kg=mass_kg))
+        return replace(self, tracker=tracker if drive is None else replace(tracker, drive=drive))
+
+    def in_scene(self, scene: Scene) -> Pipeline:
+        """Return the pipeline in a scene, with the floor of the scene at y = 0.
+
+        A push comes once, so loops do not close in a scene; on a slope only the floor carries. Simulated states come
+        out as they are in a scene and without residual force.
+        """
+        cleanup = self.cleanup
+        if not scene.is_plain:
+            cleanup = replace(cleanup, close_loops=False)
+        if scene.slope_deg:
+            cleanup = replace(cleanup, support="floor")
+        tracker = self.tracker and adapt_settings(scene, self.tracker)
+        is_raw = not scene.is_plain or (tracker is not None and tracker.residual_free is not None)
+        postprocess = () if is_raw else self.postprocess
+        return replace(self, cleanup=cleanup, tracker=tracker, scene=scene, postprocess=postprocess)
 
     @property
     def bodies_together(self) -> int:

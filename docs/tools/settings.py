@@ -15,11 +15,7 @@ from typing import NamedTuple
 from selfcorrect.core.field_docs import read_field_docs
 from selfcorrect.simulators.presets import FILES, RESIDUAL_FREE_PRESET, SAMPLES
 
-PIPELINES = {
-    "files": FILES.corrector().pipeline,
-    "residual-free": RESIDUAL_FREE_PRESET.corrector("mujoco").pipeline,
-    "samples": SAMPLES.corrector().pipeline,
-}
+PIPELINES = {"files": FILES, "residual-free": RESIDUAL_FREE_PRESET, "samples": SAMPLES}
 """Pipeline of each preset."""
 
 UNITS = {

@@ -27,8 +27,8 @@ from selfcorrect.simulators.stages.scene import PLAIN, Scene
 from .control_texts import parse_amounts, parse_span, read_contacts
 
 if TYPE_CHECKING:
+    from selfcorrect.simulators.cleanup.clean import CleanupSettings
     from selfcorrect.simulators.pipeline import Pipeline
-    from selfcorrect.simulators.presets import CorrectorPreset
 
 MASS_KG = (1, 1000)
 """Smallest and largest mass of a body that the simulation can hold together."""
@@ -188,8 +188,8 @@ class CorrectionOptions:
         """Return these options with the name of the engine, which is imported; kinematic options need none."""
         if self.kinematic:
             return self
-        shows_simulation = self._preset.simulate == "always" or self.raw or not self.scene.is_plain
-        prefers_published = shows_simulation and not self.is_residual_free  # engines differ in simulated states
+        is_simulated = self.simulate == "always" or self.strength == SIMULATED or self.raw or not self.scene.is_plain
+        prefers_published = is_simulated and not self.is_residual_free  # engines differ in simulated states
         return replace(self, engine=resolve_engine(self.engine, prefers_published=prefers_published))
 
     @property
@@ -197,37 +197,41 @@ class CorrectionOptions:
         """Return the stages that prepared motions pass; the engine is imported."""
         if self.kinematic:
             return self.kinematic_pipeline
-        engine = self.resolve_engine().engine
-        return self._preset.corrector(engine, self.scene, self.mass_kg, self.fallback).pipeline
+        from selfcorrect.simulators.presets import find_preset
+
+        preset = find_preset(self.strength, self.resolve_engine().engine, self.mass_kg, self.fallback)
+        pipeline = replace(
+            preset,
+            cleanup=self._change_cleanup(preset.cleanup),
+            simulate="always" if self.simulate == "always" else preset.simulate,
+            postprocess=() if self.raw else preset.postprocess,
+        )
+        return pipeline.in_scene(self.scene)
 
     @property
     def kinematic_pipeline(self) -> Pipeline:
         """Return the stages that motions pass if nothing is simulated."""
-        return self._preset.kinematic_corrector.pipeline
-
-    @property
-    def _preset(self) -> CorrectorPreset:
-        """Return the preset of the strength with the changes of all other options."""
-        from selfcorrect.simulators.cleanup.clean import JoinSplices, LevelFloor, StabilizeFloor
+        from selfcorrect.simulators.pipeline import Pipeline
+        from selfcorrect.simulators.postprocess import KINEMATIC_POSTPROCESS
         from selfcorrect.simulators.presets import FILES, find_preset
 
         preset = FILES if self.kinematic and self.strength == RESIDUAL_FREE else find_preset(self.strength)
-        if self.simulate == "always":
-            preset = replace(preset, simulate="always")
-        if self.raw:
-            preset = replace(preset, postprocess=(), kinematic_postprocess=())
+        is_raw = self.raw or self.strength == SIMULATED
+        postprocess = () if is_raw else KINEMATIC_POSTPROCESS
+        return Pipeline(self._change_cleanup(preset.cleanup), postprocess=postprocess)
+
+    def _change_cleanup(self, cleanup: CleanupSettings) -> CleanupSettings:
+        """Return the clean-up of a preset with the changes of these options."""
+        from selfcorrect.simulators.cleanup.clean import JoinSplices, LevelFloor, StabilizeFloor
+
         if self.strength == SIMULATED:
-            return preset
+            return cleanup
         cleanup = replace(
-            preset.cleanup,
-            support=self.support,
-            keep_level=self.keep_level,
-            level=self.level,
-            frame_times=self.frame_times,
+            cleanup, support=self.support, keep_level=self.keep_level, level=self.level, frame_times=self.frame_times
         )
         stabilize = StabilizeFloor(remove=self.remove_drift, keep_path=self.keeps_path)
         cleanup = cleanup.with_steps(stabilize, JoinSplices(join_takes=self.join_takes))
-        return replace(preset, cleanup=cleanup if self.reading.floor is None else cleanup.without_steps(LevelFloor))
+        return cleanup if self.reading.floor is None else cleanup.without_steps(LevelFloor)
 
     def with_changes(self, changes: Mapping[str, object]) -> CorrectionOptions:
         """Return these options with other values by name; SettingError for an unknown name."""

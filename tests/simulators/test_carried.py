@@ -18,7 +18,6 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.observed_ground import ObservedGround
 from selfcorrect.simulators.corrector import KinematicCorrector
 from selfcorrect.simulators.foot_contacts import Contacts, FootContact
-from selfcorrect.simulators.presets import find_preset
 from selfcorrect.simulators.results.results import CorrectedMotion, NoteKind
 from selfcorrect.simulators.views.carried import find_carrier
 from selfcorrect.simulators.views.rides import Ride
@@ -192,7 +191,7 @@ def test_a_flight_is_no_ride() -> None:
 
 
 WALK = made_motion("walk", frames=120)
-KINEMATIC = replace(find_preset("balanced").corrector(), simulate="never")
+KINEMATIC = KinematicCorrector()
 ANGLES_DEG = {"shoulder": 90.0, "elbow": 60.0, "hip": 45.0, "knee": 20.0}
 
 

@@ -113,7 +113,7 @@ def test_settings_are_checked():
 
 def test_strength_trades_closeness_for_independence(walk):
     corrections = [
-        PhysicsCorrector(find_preset(strength).tracker(), postprocess=())([walk])[0].diagnostics
+        PhysicsCorrector(find_preset(strength).tracker, postprocess=())([walk])[0].diagnostics
         for strength in (0.0, 0.7, 1.0)
     ]
     help_needed = [figures["residual_force_bodyweights"] for figures in corrections]
@@ -131,7 +131,7 @@ def test_motion_capture_is_tracked_as_closely_as_promised(cmu):
     names = ("09_12", "10_01", "135_04", "94_06")
     clips = [clip for clip in load_cmu(cmu, "subjects=9,10,94,135") if any(name in clip.source for name in names)]
     assert len(clips) == 4
-    corrections = PhysicsCorrector(find_preset(0.0).tracker(), workers=2)(clips)
+    corrections = PhysicsCorrector(find_preset(0.0).tracker, workers=2)(clips)
     assert all(correction.accepted for correction in corrections)
     distances_m = [mean_distance_m(c.motion, clip) for c, clip in zip(corrections, clips, strict=True)]
     forces = [correction.diagnostics["residual_force_bodyweights"] for correction in corrections]
@@ -222,7 +222,7 @@ def test_samples_in_a_batch_are_corrected_to_the_bytes_of_each_alone(walk, kind)
     windows = [walk.frames(start, start + 12) for start in range(0, 10, 2)]
     broken = replace(windows[2], root_m=np.full_like(windows[2].root_m, np.nan))
     batch = MotionBatch.stack([*windows[:2], broken, *windows[3:]])
-    corrections = [correction for some in correct_samples(corrector, batch) for correction in some]
+    corrections = [correction for some in correct_samples(corrector.pipeline, batch) for correction in some]
     assert [correction.accepted for correction in corrections] == [True, True, False, True, True]
     assert corrections[2].failure == Failure(FailureKind.NOT_FINITE, 0, joint=walk.skeleton.names[0])
     for window, together in zip([*windows[:2], *windows[3:]], [*corrections[:2], *corrections[3:]], strict=True):
@@ -331,7 +331,7 @@ def test_samples_have_the_same_bytes_with_any_number_of_cores(walk: Motion, engi
     runs = []
     for cores in (1, 2, 3):
         with limit_threads(cores):
-            groups = list(correct_samples(find_preset("simulated").corrector(engine), batch))
+            groups = list(correct_samples(find_preset("simulated", engine), batch))
         assert len(groups) == cores
         runs.append([correction for group in groups for correction in group])
     for corrections in runs[1:]:

@@ -82,7 +82,7 @@ def test_the_repair_that_did_most_is_why_a_motion_moved_far():
 
 def test_a_body_that_is_pushed_aside_moves_far_by_the_simulation(stand):
     pushed = Scene(push_n=(800.0, 0.0, 0.0), push_from_s=0.2, push_lasts_s=0.3)
-    physics = PhysicsCorrector(find_preset(0.7).tracker(), CleanupSettings.for_samples(), scene=pushed)
+    physics = PhysicsCorrector(find_preset(0.7).tracker, CleanupSettings.for_samples(), scene=pushed)
     correction = physics([stand])[0]
     assert correction.accepted, correction.reason
     (note,) = [note for note in correction.notes if note.kind is NoteKind.MOVED_FAR]
@@ -101,7 +101,7 @@ def test_a_whole_comes_from_the_last_stage_of_its_parts():
 
 
 def timeline_of(motion, engine):
-    return PhysicsCorrector(find_preset(0.7).tracker(engine))([motion])[0].timeline
+    return PhysicsCorrector(find_preset(0.7, engine).tracker)([motion])[0].timeline
 
 
 def test_both_feet_of_a_standing_body_carry_its_weight(stand, engine):

@@ -20,7 +20,8 @@ from selfcorrect.motion.geometry.rotations import from_euler_angles
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.views import JointOrder, TurnedWorld
-from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
+from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector, correct_through_views
+from selfcorrect.simulators.pipeline import Pipeline
 from selfcorrect.simulators.presets import find_preset
 from selfcorrect.simulators.settings.tracker import RESIDUAL_FREE, STRENGTHS, EngineSettings, TrackerSettings
 
@@ -122,12 +123,12 @@ def test_corrections_do_not_depend_on_the_other_files_in_a_folder(walks: dict[st
     assert written[0] == written[1]
 
 
-def assert_turns_along(corrector: PhysicsCorrector, motion: Motion) -> None:
+def assert_turns_along(pipeline: Pipeline, motion: Motion) -> None:
     """Joints agree within 1 mm, and figures within 1 %."""
-    (expected,) = corrector([motion])
+    (expected,) = correct_through_views([motion], pipeline)
     assert expected.accepted
     assert expected.residual
-    (turned,) = corrector([TURN.view(motion)])
+    (turned,) = correct_through_views([TURN.view(motion)], pipeline)
     positions_m = joint_positions(TURN.restore(turned.motion))
     assert np.allclose(positions_m, joint_positions(expected.motion), atol=1e-3)
     for figures, expected_figures in ((turned.residual, expected.residual), (turned.after, expected.after)):
@@ -136,18 +137,19 @@ def assert_turns_along(corrector: PhysicsCorrector, motion: Motion) -> None:
 
 @pytest.mark.parametrize("strength", [*STRENGTHS, "simulated"])
 def test_simulated_states_do_not_depend_on_the_heading(walk: Motion, engine: str, strength: str):
-    corrector = replace(find_preset(strength).corrector(engine), postprocess=(), simulate="always")
-    assert_turns_along(corrector, walk)
+    pipeline = replace(find_preset(strength, engine), postprocess=(), simulate="always")
+    assert_turns_along(pipeline, walk)
 
 
 def test_corrections_do_not_depend_on_the_heading(walk: Motion, engine: str):
-    assert_turns_along(replace(find_preset("balanced").corrector(engine), simulate="always"), walk)
+    pipeline = replace(find_preset("balanced", engine), simulate="always")
+    assert_turns_along(pipeline, walk)
 
 
 @pytest.mark.slow
 def test_neither_does_a_body_without_residual_force(walk: Motion):
     pytest.importorskip("mujoco")
-    assert_turns_along(find_preset(RESIDUAL_FREE).corrector("mujoco"), walk)
+    assert_turns_along(find_preset(RESIDUAL_FREE), walk)
 
 
 def depth_first(motion: Motion, last_first: bool) -> np.ndarray:

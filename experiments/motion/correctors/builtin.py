@@ -25,9 +25,9 @@ from selfcorrect.motion.editing.transforms import put_on_floor
 from selfcorrect.motion.encodings.features import FeatureCodec
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.runtime.progress import Progress
-from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector, correct_samples
-from selfcorrect.simulators.pipeline import release_simulator
-from selfcorrect.simulators.presets import SAMPLES, SIMULATIONS
+from selfcorrect.simulators.corrector import correct_samples
+from selfcorrect.simulators.pipeline import Pipeline, release_simulator
+from selfcorrect.simulators.presets import SAMPLES, find_simulation
 from selfcorrect.simulators.results.results import CorrectedMotion
 from selfcorrect.simulators.settings.tracker import FALLBACK, WITHOUT_RESIDUAL, FallbackChoice, TrackerSettings
 
@@ -49,8 +49,8 @@ def none(inputs: CorrectorInputs) -> None:
     """Make no corrector."""
 
 
-def residual_free_corrector(engine: str, fallback: FallbackChoice = "none") -> PhysicsCorrector:
-    """Return a corrector for a loop's samples without root force, in an engine with compliant joints.
+def residual_free_pipeline(engine: str, fallback: FallbackChoice = "none") -> Pipeline:
+    """Return the stages for a loop's samples without root force, in an engine with compliant joints.
 
     fallback: treatment of bodies that fall.
     """
@@ -59,20 +59,20 @@ def residual_free_corrector(engine: str, fallback: FallbackChoice = "none") -> P
     # Fewer copies than for files: of 16 real windows 11 were followed so; with 64 more copies 13, in almost three times
     # the time.
     shorter = replace(search, particle_counts=(16,), beam_width=8, window_s=0.1, backtrack_windows=(8,))
-    return PhysicsCorrector(replace(tracker, residual_free=shorter), SAMPLES.cleanup)
+    return replace(SAMPLES, tracker=replace(tracker, residual_free=shorter))
 
 
 def physics(inputs: CorrectorInputs) -> Corrector:
     """Make the physics corrector of features; "fine" is the preset "simulated" of `selfcorrect correct`."""
-    corrector = SIMULATIONS[inputs.simulation].corrector(inputs.engine)
-    return SampleCorrector(corrector, inputs.codec, inputs.progress, "physics")
+    pipeline = find_simulation(inputs.simulation, inputs.engine)
+    return SampleCorrector(pipeline, inputs.codec, inputs.progress, "physics")
 
 
 @dataclass(frozen=True)
 class SampleCorrector:
     """A corrector of features (N, T, D) that corrects the motions behind features, and reports progress."""
 
-    corrector: KinematicCorrector | PhysicsCorrector
+    pipeline: Pipeline
     codec: FeatureCodec
     progress: Progress
     name: str
@@ -80,7 +80,7 @@ class SampleCorrector:
     def __call__(self, samples: Samples) -> Corrected:
         motions = self.codec.decode(samples.values)
         corrections: list[CorrectedMotion] = []
-        for batch in correct_samples(self.corrector, motions):
+        for batch in correct_samples(self.pipeline, motions):
             corrections += batch
             self.progress("correct", len(corrections), len(motions))
         release_simulator()
@@ -89,7 +89,7 @@ class SampleCorrector:
 
 def kinematic(inputs: CorrectorInputs) -> Corrector:
     """Make the kinematic clean-up of the physics corrector, without simulation."""
-    return SampleCorrector(SAMPLES.kinematic_corrector, inputs.codec, inputs.progress, "kinematic")
+    return SampleCorrector(Pipeline(SAMPLES.cleanup), inputs.codec, inputs.progress, "kinematic")
 
 
 @dataclass(frozen=True)
@@ -199,14 +199,13 @@ def reject_like_physics(inputs: CorrectorInputs) -> Corrector:
 
 def residual_free(inputs: CorrectorInputs) -> Corrector:
     """Make physics without root force; bodies that fall are rejected."""
-    corrector = residual_free_corrector(inputs.engine)
-    return SampleCorrector(corrector, inputs.codec, inputs.progress, "residual-free")
+    return SampleCorrector(residual_free_pipeline(inputs.engine), inputs.codec, inputs.progress, "residual-free")
 
 
 def residual_free_fallback(inputs: CorrectorInputs) -> Corrector:
     """Make physics without root force, except for bodies that fall: these get as little as necessary."""
-    corrector = residual_free_corrector(inputs.engine, "balanced")
-    return SampleCorrector(corrector, inputs.codec, inputs.progress, "residual-free-fallback")
+    pipeline = residual_free_pipeline(inputs.engine, "balanced")
+    return SampleCorrector(pipeline, inputs.codec, inputs.progress, "residual-free-fallback")
 
 
 def residual_free_verifier(inputs: CorrectorInputs) -> Corrector:

@@ -102,7 +102,7 @@ def test_what_was_asked_for_is_what_the_report_records(stepping: sc.Motion, tmp_
 
 def test_the_command_makes_of_samples_what_loops_make() -> None:
     from_command = CorrectionOptions(strength="simulated", engine="pybullet").pipeline
-    assert from_command == SAMPLES.corrector().pipeline
+    assert from_command == SAMPLES
     alone = CorrectionOptions(strength="simulated", kinematic=True).pipeline
     assert alone == Pipeline(CleanupSettings.for_samples())
 

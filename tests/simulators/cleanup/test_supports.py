@@ -215,7 +215,7 @@ def test_a_stool_carries_who_sits_without_residual_force(stand):
 
 
 def test_a_seat_carries_who_sits(sit, engine):
-    tracker = find_preset(0.7).tracker(engine)
+    tracker = find_preset(0.7, engine).tracker
     seated = PhysicsCorrector(tracker, CleanupSettings(support="infer"))([sit])[0]
     fallen = PhysicsCorrector(tracker, CleanupSettings(support="floor"))([sit])[0]
     assert seated.accepted, seated.reason

@@ -122,7 +122,7 @@ def test_the_engines_agree_about_a_motion(clips, label):
     """What PyBullet made of a motion is followed by MuJoCo closely and without penetration."""
     corrected = PhysicsCorrector()([clips[label]])[0].motion
     known_floor = CleanupSettings().without_steps(LevelFloor, StabilizeFloor, FitSoles)
-    judged = PhysicsCorrector(find_preset(0.7).tracker("mujoco"), known_floor)([corrected])[0]
+    judged = PhysicsCorrector(find_preset(0.7, "mujoco").tracker, known_floor)([corrected])[0]
     assert judged.accepted, judged.reason
     distance_m = np.linalg.norm(joint_positions(judged.motion) - joint_positions(corrected), axis=-1).mean()
     assert distance_m < 0.03

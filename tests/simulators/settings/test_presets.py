@@ -13,7 +13,7 @@ from selfcorrect.experiments.motion.settings import settings_from_config
 from selfcorrect.simulators import presets
 from selfcorrect.simulators.corrector import PhysicsCorrector
 from selfcorrect.simulators.postprocess import KINEMATIC_POSTPROCESS, POSTPROCESS, SmoothFast
-from selfcorrect.simulators.presets import SAMPLES, SIMULATIONS, find_preset
+from selfcorrect.simulators.presets import SAMPLES, find_preset, find_simulation
 from selfcorrect.simulators.settings.engine_table import AUTO, ENGINES, PUBLISHED_ENGINE, resolve_engine
 from selfcorrect.simulators.settings.tracker import DriveSettings, TrackerSettings, normalize_strength
 from selfcorrect.simulators.stages.scene import Scene
@@ -21,10 +21,10 @@ from selfcorrect.simulators.stages.scene import Scene
 
 def test_the_dial_and_its_names_agree():
     assert find_preset(0.7) == find_preset("0.7") == find_preset("balanced") == presets.FILES
-    assert presets.FILES.drive == DriveSettings.at_strength(0.7)
-    tracker = find_preset("balanced").tracker("mujoco", 60.0)
-    assert (tracker.engine.name, tracker.body.mass_kg, tracker.drive) == ("mujoco", 60.0, presets.FILES.drive)
-    assert find_preset("residual-free").tracker("mujoco") == TrackerSettings.without_residual()
+    assert presets.FILES.tracker.drive == DriveSettings.at_strength(0.7)
+    tracker = find_preset("balanced", "mujoco", 60.0).tracker
+    assert (tracker.engine.name, tracker.body.mass_kg, tracker.drive) == ("mujoco", 60.0, presets.FILES.tracker.drive)
+    assert find_preset("residual-free").tracker == TrackerSettings.without_residual()
 
 
 STEPS = {
@@ -44,12 +44,11 @@ def test_the_command_takes_every_setting_of_a_preset(name, monkeypatch):
     preset = getattr(presets, name)
     assert options.pipeline.simulate == preset.simulate
     cleanup = replace(preset.cleanup, close_loops=not preset.cleanup.close_loops)
-    edited = replace(preset, cleanup=cleanup, postprocess=(SmoothFast(),), kinematic_postprocess=(SmoothFast(),))
+    edited = replace(preset, cleanup=cleanup, postprocess=(SmoothFast(),))
     monkeypatch.setattr(presets, name, edited)
     assert options.pipeline.cleanup == options.kinematic_pipeline.cleanup == cleanup
-    assert options.kinematic_pipeline.postprocess == (SmoothFast(),)
     assert options.pipeline.postprocess == (() if name == "RESIDUAL_FREE_PRESET" else (SmoothFast(),))
-    assert edited.corrector("mujoco", Scene(load_kg=2.0)).pipeline.postprocess == ()
+    assert edited.in_scene(Scene(load_kg=2.0)).postprocess == ()
 
 
 def test_one_strength_is_recorded_in_one_way():
@@ -127,20 +126,20 @@ def test_a_pybullet_that_cannot_be_imported_is_to_be_installed_again() -> None:
 
 def test_loops_take_the_engine_of_the_published_figures_unless_told() -> None:
     preset = PRESETS["quick"]
-    assert preset.engine == PUBLISHED_ENGINE == SAMPLES.corrector().tracker.engine.name
+    assert preset.engine == PUBLISHED_ENGINE == SAMPLES.tracker.engine.name
     assert "engine" not in preset.config()
     with_mujoco = replace(preset, engine="mujoco")
     assert with_mujoco.config()["engine"] == "mujoco"
     assert settings_from_config(with_mujoco.config()) == with_mujoco
     assert settings_from_config(preset.config()) == preset
-    tracker = SAMPLES.corrector().tracker
-    assert SAMPLES.corrector("mujoco").tracker == replace(tracker, engine=replace(tracker.engine, name="mujoco"))
+    tracker = SAMPLES.tracker
+    assert find_preset("simulated", "mujoco").tracker == replace(tracker, engine=replace(tracker.engine, name="mujoco"))
 
 
 def test_the_fast_simulation_takes_half_the_steps_in_pybullet_alone() -> None:
-    fast, fine = (SIMULATIONS[name].corrector("pybullet") for name in ("fast", "fine"))
-    assert fine == SAMPLES.corrector("pybullet")
+    fast, fine = (find_simulation(name, "pybullet") for name in ("fast", "fine"))
+    assert fine == SAMPLES
     assert 2 * fast.tracker.engine.steps_per_frame(30) == fine.tracker.engine.steps_per_frame(30)
     same_engine = replace(fast.tracker, engine=fine.tracker.engine)
     assert replace(fast, tracker=same_engine) == fine
-    assert SIMULATIONS["fast"].corrector("mujoco") == SAMPLES.corrector("mujoco")
+    assert find_simulation("fast", "mujoco") == find_preset("simulated", "mujoco")

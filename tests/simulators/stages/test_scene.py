@@ -36,7 +36,7 @@ NEARLY_PLAIN = Scene(push_n=(0.0, 0.0, 1e-6))
 def follow_clip(name: str, engine: str, scene: Scene = PLAIN) -> CorrectedMotion:
     """What a body that is helped as little as the dial has it makes of a motion."""
     corrector = PhysicsCorrector(
-        find_preset(1.0).tracker(engine), CleanupSettings(close_loops=False), scene=scene, postprocess=()
+        find_preset(1.0, engine).tracker, CleanupSettings(close_loops=False), scene=scene, postprocess=()
     )
     correction = corrector([motion_of(name)])[0]
     assert correction.accepted, correction.reason

@@ -26,7 +26,7 @@ from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.runtime.progress import silent
 from selfcorrect.runtime.registry import Registry
-from selfcorrect.simulators.presets import SIMULATIONS
+from selfcorrect.simulators.presets import find_simulation
 
 
 @pytest.mark.parametrize(("name", "value"), [("one+twice", 4.0), ("twice+one", 3.0), ("one+one+twice", 6.0)])
@@ -101,7 +101,7 @@ def test_physics_takes_the_simulation_of_the_run(clips):
         inputs = CorrectorInputs(codec, None, None, streams(0), silent, simulation=simulation)  # type: ignore[arg-type]
         corrector = build_corrector("physics", inputs)
         assert isinstance(corrector, SampleCorrector)
-        assert corrector.corrector == SIMULATIONS[simulation].corrector("pybullet")
+        assert corrector.pipeline == find_simulation(simulation, "pybullet")
 
 
 def test_the_random_verifier_keeps_its_share_whatever_samples_are():
