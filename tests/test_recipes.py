@@ -49,5 +49,5 @@ def test_the_hook_checks_motion_files_and_nothing_else(checkout: Path) -> None:
     call = [sys.executable, "-m", "pre_commit", "run", "--all-files", "--verbose"]
     process = subprocess.run(call, cwd=checkout, env=ENVIRONMENT, capture_output=True, text=True)
     assert process.returncode == 1, process.stdout + process.stderr
-    assert "1 file: 1 with findings" in process.stdout
+    assert "Findings in 1 of 1 files" in process.stdout
     assert "notes" not in process.stdout

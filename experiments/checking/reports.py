@@ -68,18 +68,19 @@ def _format_needed(checked: CheckedFile) -> Iterator[str]:
 
 
 def summarize_files(all_checked: Sequence[CheckedFile]) -> str:
-    """Return a line about all files: the number that break rules, the rules, the number that could not be read."""
+    """Return a sentence about all files: how many have findings, by which rules, and how many could not be read."""
     broken, unreadable, refused = _count_files(all_checked)
     rules = Counter[str]()
     for checked in all_checked:
         rules.update({finding.code for finding in checked.all_findings})
-    by_rule = ", ".join(f"{code} in {count}" for code, count in sorted(rules.items()))
-    line = f"{count_noun(len(all_checked), 'file')}: {broken} with findings"
-    if by_rule:
-        line += f" ({by_rule})"
+    line = f"No findings in {count_noun(len(all_checked), 'file')}"
+    if broken:
+        is_single = len(all_checked) == 1
+        by_rule = ", ".join(code if is_single else f"{code} in {count}" for code, count in sorted(rules.items()))
+        line = f"Findings in {broken} of {len(all_checked)} files ({by_rule})"
     further = {
         "unreadable": unreadable,
-        "that `correct` refuses": refused,
+        "refused by `correct`": refused,
         "damaged": sum(bool(checked.damage) for checked in all_checked),
         "with notes": sum(bool(checked.notes) for checked in all_checked),
     }

@@ -8,7 +8,6 @@ from pathlib import Path
 from statistics import median, pstdev
 from typing import get_args
 
-from selfcorrect.core.checks import count_noun
 from selfcorrect.core.errors import DamagedError, InputError
 from selfcorrect.motion.measures.physical import ERRORS, FIGURES, MotionFigure, is_worse
 from selfcorrect.runtime.bugs import remove_path, try_optional
@@ -205,9 +204,15 @@ def _list_in_line(head: str, texts: Sequence[str], separator: str = ", ") -> str
     return _cut_line(line)
 
 
-def _list_counted(head: str, texts: Sequence[str], separator: str = ", ") -> list[str]:
-    """Return a line of the summary with the number of texts in the head; no line without texts."""
-    return [_list_in_line(f"{head} ({len(texts)})", texts, separator)] if texts else []
+def _list_counted(one: str, several: str, texts: Sequence[str], separator: str = ", ") -> list[str]:
+    """Return a line of the summary that counts and lists texts; no line without texts.
+
+    Args:
+        one: Words in front of a single text.
+        several: Words in front of several texts, with {} for their number.
+    """
+    head = one if len(texts) == 1 else several.format(len(texts))
+    return [_list_in_line(head, texts, separator)] if texts else []
 
 
 def _list_by_line(texts: Sequence[str]) -> list[str]:
@@ -226,7 +231,7 @@ def summarize_results(results: Sequence[FileResult], out: Path | str) -> list[st
     """Return the lines that end a run: how many files were corrected, and the files that need a look.
 
     Returns:
-        Lines of at most `LINE_WIDTH` characters, except that of the folder.
+        Lines of at most `LINE_WIDTH` characters, except the first, which names the folder.
     """
     accepted = [result for result in results if result.verdict == "accepted"]
     partly = [result for result in results if result.verdict == "partly"]
@@ -235,34 +240,36 @@ def summarize_results(results: Sequence[FileResult], out: Path | str) -> list[st
     unchanged = [result for result in results if result.verdict == "unchanged"]
     written = [*accepted, *unchanged, *partly]
     counts = Counter(verdict for result in results for verdict in _list_verdicts(result))
-    unchanged_count = f", {counts['unchanged']} unchanged" if counts["unchanged"] else ""
-    head = f"Corrected {counts['accepted']} of {count_noun(counts.total(), 'motion')}{unchanged_count}"
-    lines = [f"{head}; written to {str(out).rstrip('/')}/"]
-    lines += _summarize_floors([result.figures.floor_m for result in written])
+    clean = f" ({counts['unchanged']} needed no correction)" if counts["unchanged"] else ""
+    head = f"Corrected {counts['accepted']} of {counts.total()} motions{clean}; written to {str(out).rstrip('/')}/"
+    lines = [head + _describe_floors([result.figures.floor_m for result in written])]
     damaged = []
     for result in results:
         if result.content.damage:
             damage = [note.removeprefix("damaged file: ") for note in result.content.damage]
             damaged.append(f"{result.name} ({'; '.join(damage)})")
-    lines += _list_counted("Warning: damaged input", damaged)
+    lines += _list_counted("Warning: 1 input is damaged", "Warning: {} inputs are damaged", damaged)
     changed = [*accepted, *partly]
-    for head, kinds in (("Unchanged, but faults remain", unchanged), ("Corrected, but faults remain", changed)):
+    for kind, kinds in (("unchanged", unchanged), ("corrected", changed)):
         faulty = [
             f"{result.name} ({'; '.join(result.remaining_faults)})" for result in kinds if result.remaining_faults
         ]
-        lines += _list_counted(head, faulty)
+        lines += _list_counted(f"Faults remain in 1 {kind} motion", f"Faults remain in {{}} {kind} motions", faulty)
     figures = [f"{result.name} ({'; '.join(result.worse)})" for result in worse]
-    lines += _list_counted("Corrected, but worse in some figure", figures)
+    lines += _list_counted("1 motion became worse in a figure", "{} motions became worse in a figure", figures)
     scenes = [result.name for result in [*accepted, *partly] if result.figures.in_scene]
-    lines += _list_counted("Followed in a scene, so not compared with the input", scenes)
+    lines += _list_counted("1 motion followed a scene, not its input", "{} motions followed a scene", scenes)
     stages = Counter(result.stage for result in written if result.stage)
-    lines += [f"{count_noun(stages[stage], 'motion')}: {words}" for stage, words in _STAGES.items() if stages[stage]]
+    for stage, (one, several) in _STAGES.items():
+        if stages[stage]:
+            lines.append(one if stages[stage] == 1 else several.format(stages[stage]))
     lines += [_summarize_motions(result) for result in partly]
     pushed = []
     for result in accepted:
         if result.figures.residual.get("unexplained_force_bodyweights", 0.0) > UNEXPLAINED_BODYWEIGHTS:
             pushed.append(result.name)
-    lines += _list_counted("Contacts cannot explain the motion; check its frame rate and feet", pushed)
+    unexplained = "cannot be explained by contacts; check frame rate and feet"
+    lines += _list_counted(f"1 motion {unexplained}", f"{{}} motions {unexplained}", pushed)
     remarks = [
         [(result.name, result.figures.large_move_reason) for result in [*accepted, *partly]],
         [(result.name, result.figures.not_corrected) for result in results],
@@ -274,20 +281,29 @@ def summarize_results(results: Sequence[FileResult], out: Path | str) -> list[st
     for result in results:
         if result.content.failed_checks:
             failing.append(f"{result.name} ({', '.join(result.content.failed_checks)})")
-    lines += _list_counted("Inputs that break rules of `selfcorrect check`", failing, "; ")
-    lines += _list_counted("Not corrected", [result.shown_name for result in others])
+    rules = "rules of `selfcorrect check`"
+    lines += _list_counted(f"1 input breaks {rules}", f"{{}} inputs break {rules}", failing, "; ")
+    names = [result.shown_name for result in others]
+    lines += _list_counted("1 motion was not corrected", "{} motions were not corrected", names)
     kept = [result.name for result in others if result.output == "earlier"]
-    lines += _list_counted("Kept from an earlier run with other settings or inputs", kept)
+    lines += _list_counted("1 file is from an earlier run", "{} files are from an earlier run", kept)
     raised = [result.name for result in accepted if result.figures.supports]
-    return lines + _list_counted("On steps, seats or other supports", raised)
+    supports = "on steps, seats or other supports"
+    return lines + _list_counted(f"1 motion stands {supports}", f"{{}} motions stand {supports}", raised)
 
 
 _STAGES = {
-    Stage.CLEANED: "cleaned up by kinematics only",
-    Stage.PLANNED: "contacts planned, no simulation needed",
-    Stage.SIMULATED: "simulated in some or all frames",
+    Stage.CLEANED: ("1 motion was cleaned up by kinematics only.", "{} motions were cleaned up by kinematics only."),
+    Stage.PLANNED: (
+        "Contact forces were planned for 1 motion, which needed no simulation.",
+        "Contact forces were planned for {} motions, which needed no simulation.",
+    ),
+    Stage.SIMULATED: (
+        "Some or all frames of 1 motion were simulated.",
+        "Some or all frames of {} motions were simulated.",
+    ),
 }
-"""What the summary says on motions by the stage from which they come."""
+"""What the summary says on one motion, or several, by the stage from which they come."""
 
 
 def _list_verdicts(result: FileResult) -> list[str]:
@@ -301,17 +317,17 @@ def _list_verdicts(result: FileResult) -> list[str]:
     return verdicts
 
 
-def _summarize_floors(heights_m: Sequence[float]) -> list[str]:
-    """Return the line on the floors that were moved to 0; no line without any."""
+def _describe_floors(heights_m: Sequence[float]) -> str:
+    """Return the rest of a sentence on the floors that were moved to 0; "" if there are none."""
     heights_mm = [1000 * height_m for height_m in heights_m if abs(height_m) > NOTED_M]
     if not heights_mm:
-        return []
+        return ""
     usual_mm = median(heights_mm)
-    found = f"found {abs(usual_mm):.0f} mm {'below' if usual_mm < 0 else 'above'} zero"
+    moved = f"moved {'up' if usual_mm < 0 else 'down'} by {abs(usual_mm):.0f} mm to zero"
     if len(heights_mm) == 1:
-        return [f"Floor {found} and moved to zero (--keep-level leaves it)"]
-    spread = f"(median of {len(heights_mm)} motions, ± {pstdev(heights_mm):.0f} mm)"
-    return [f"Floors {found} {spread} and moved to zero (--keep-level leaves them)"]
+        return f"; the floor was {moved} (--keep-level leaves it)"
+    spread = f"median of {len(heights_mm)} motions, ± {pstdev(heights_mm):.0f} mm"
+    return f"; floors were {moved} ({spread}; --keep-level leaves them)"
 
 
 def _summarize_motions(result: FileResult) -> str:

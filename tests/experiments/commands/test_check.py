@@ -43,14 +43,14 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 
 
 def test_a_good_file_ends_with_0_and_a_bad_one_with_1(folder: Path, run: Run) -> None:
-    assert run("good.bvh") == (0, "1 file: 0 with findings\n")
+    assert run("good.bvh") == (0, "No findings in 1 file\n")
     code, printed = run(folder)
     assert code == 1
     assert "good.bvh" not in printed
     head, finding, _ = printed.splitlines()
     assert head == f"{folder / 'high.bvh'}: 1 finding (unit 0.01 m inferred, y up inferred)"
     assert re.fullmatch(r"  .* 0\.\d\d m .*: frames 0–\d+ \[F4 floor-elsewhere\]", finding)
-    assert printed.endswith("2 files: 1 with findings (F4 in 1)\n")
+    assert printed.endswith("Findings in 1 of 2 files (F4 in 1)\n")
 
 
 def test_frames_that_stand_twice_are_checked_once(walk: Motion, folder: Path, run: Run) -> None:
@@ -90,7 +90,7 @@ def test_a_file_that_was_cut_off_is_damaged_even_without_findings(folder: Path, 
     code, printed = run("cut.bvh")
     assert code == 1
     assert printed.startswith("cut.bvh: warning: damaged file: ")
-    assert printed.endswith("1 file: 0 with findings, 1 damaged\n")
+    assert printed.endswith("No findings in 1 file, 1 damaged\n")
 
 
 @pytest.mark.parametrize(("animal", "suffix"), [(fox, ".bvh"), (chicken, ".glb")])
@@ -102,7 +102,7 @@ def test_what_is_no_human_body_is_not_checked_and_not_clean(
     assert code == 1
     assert printed.startswith(f"animal{suffix}: no human body: not checked (")
     assert "SMPL" not in printed
-    assert printed.endswith("2 files: 0 with findings, 1 that `correct` refuses\n")
+    assert printed.endswith("No findings in 2 files, 1 refused by `correct`\n")
     (entry,) = json.loads(run(f"animal{suffix}", "--format", "json")[1])
     assert entry["flaw"].startswith("no human body: not checked")
     (case,) = ElementTree.fromstring(run(f"animal{suffix}", "--format", "junit")[1]).iter("testcase")

@@ -56,7 +56,9 @@ def test_a_lost_way_is_restored_or_a_fault_that_remains(folder: Path, says: Says
     assert report_of(folder / "restored")["lost.bvh"]["faults_left"] == []
     keep_path = "-o out --keep path --kinematic"
     says(f"correct walk.bvh {keep_path}")
-    assert "faults remain (1): lost.bvh (the feet slide" in says(f"correct walk.bvh lost.bvh {keep_path}", code=1)
+    assert "Faults remain in 1 corrected motion: lost.bvh (the feet slide" in says(
+        f"correct walk.bvh lost.bvh {keep_path}", code=1
+    )
     entries = report_of(folder / "out")
     assert entries["walk.bvh"]["faults_left"] == []
     (fault,) = entries["lost.bvh"]["faults_left"]
@@ -181,7 +183,7 @@ def test_what_carries_a_body_is_reported_and_chosen(folder: Path, stepping: Moti
     supports = reports["infer"]["supports"]
     assert {support["part"] for support in supports} == {"left foot", "right foot"}
     assert [support["top_m"][1] for support in supports] == pytest.approx([0.3] * len(supports), abs=0.03)
-    assert "On steps, seats or other supports (1): up.bvh" in supports_by_name["infer"]
+    assert "1 motion stands on steps, seats or other supports: up.bvh" in supports_by_name["infer"]
     assert "moved by up to" not in supports_by_name["infer"]
     assert reports["floor"]["supports"] == reports["off"]["supports"] == []
     assert "height left alone" in reports["off"]["notes"]
@@ -303,4 +305,4 @@ def test_problems_come_first_and_alone_where_quiet_is_asked_for(folder: Path, sa
         printed = says(f"correct clips/steps.bvh clips/zebra.bvh --kinematic {option}", code=1)
         assert [line.split()[0] for line in printed.splitlines() if ".bvh  " in line] == named
     printed = says("correct clips/steps.bvh -o other --kinematic --quiet")
-    assert printed.splitlines()[0] == "Corrected 1 of 1 motion; written to other/"
+    assert printed.startswith("Corrected 1 of 1 motions; written to other/; the floor was moved up by 61 mm")

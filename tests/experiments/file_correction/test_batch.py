@@ -40,11 +40,20 @@ def test_floors_that_were_put_at_zero_are_summed_up() -> None:
     """Median and standard deviation of the floors that were off by more than a centimetre."""
     figures = [FileFigures(floor_m=height_m) for height_m in (-0.024, -0.028, -0.026, 0.004)]
     accepted = [replace(result, figures=figure) for result, figure in zip(results(4), figures, strict=True)]
-    lines = [line for line in summarize_results(accepted, Path("out")) if line.startswith("Floor")]
-    assert lines == [
-        "Floors found 26 mm below zero (median of 3 motions, ± 2 mm) and moved to zero (--keep-level leaves them)"
-    ]
-    assert not any(line.startswith("Floor") for line in summarize_results(accepted[3:], Path("out")))
+    first = summarize_results(accepted, Path("out"))[0]
+    assert "26 mm" in first
+    assert "3 motions, ± 2 mm" in first
+    assert "--keep-level" in first
+    assert "--keep-level" not in "".join(summarize_results(accepted[3:], Path("out")))
+
+
+def test_a_clean_motion_whose_floor_is_moved_is_said_in_the_first_line() -> None:
+    (clean,) = results(1)
+    moved = replace(clean, verdict="unchanged", figures=FileFigures(floor_m=0.035))
+    first = summarize_results([moved], Path("out"))[0]
+    assert "1 needed no correction" in first
+    assert "down by 35 mm" in first
+    assert "--keep-level" in first
 
 
 def test_what_was_rejected_is_not_listed_as_moved() -> None:
@@ -70,7 +79,7 @@ def test_a_motion_that_is_followed_but_worse_is_named_and_not_counted(after_m_s:
     summary = summarize_results([followed], Path("out"))
     is_worse = after_m_s > 0.027
     assert summary[0].startswith("Corrected 0 of 1" if is_worse else "Corrected 1 of 1")
-    assert summary[1].startswith("Corrected, but worse in some figure (1): 0.bvh (") == is_worse
+    assert summary[1].startswith("1 motion became worse in a figure: 0.bvh (") == is_worse
     assert ("27.0 → 198.0 mm/s" in summary[1]) == is_worse
 
 
@@ -114,7 +123,7 @@ def test_nothing_in_a_scene_counts_as_worse_than_the_plain_input(count: int) -> 
     assert merge_results([plain] * count).worse
     assert file.worse == []
     assert summary[0].startswith("Corrected 1 of 1")
-    assert any(line.startswith("Followed in a scene") for line in summary)
+    assert any("followed a scene" in line for line in summary)
 
 
 def test_one_motion_of_a_file_that_is_worse_is_named_and_counts() -> None:
@@ -189,4 +198,4 @@ def test_damage_is_a_warning_and_exit_code_1() -> None:
     assert find_exit_code([whole]) == 0
     assert find_exit_code([whole, damaged]) == 1
     summary = summarize_results([whole, damaged], Path("out"))
-    assert summary[1] == "Warning: damaged input (1): 1.bvh (39 frames expected, 4 found)"
+    assert summary[1] == "Warning: 1 input is damaged: 1.bvh (39 frames expected, 4 found)"
