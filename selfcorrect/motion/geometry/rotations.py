@@ -78,14 +78,19 @@ def from_euler_angles(axes: str, angles_deg: np.ndarray) -> np.ndarray:
     Returns:
         (..., 4) quaternions xyzw.
     """
+    numbers = list(map("XYZ".index, axes))
+    if kernel := find_kernel("turn_about_axes", angles_deg):
+        quaternions = np.empty((*angles_deg.shape[:-1], 4))
+        flat_deg = np.ascontiguousarray(angles_deg).reshape(quaternions.size // 4, len(axes))
+        kernel(np.array(numbers, np.int32), flat_deg, quaternions.reshape(-1, 4))
+        return quaternions
     half_rad = np.radians(np.moveaxis(angles_deg, -1, 0).copy()) / 2
     sines = np.sin(half_rad)
     cosines = np.cos(half_rad)
     turned = np.zeros((4, *half_rad.shape[1:]))
     turned[3] = 1
     products = np.empty_like(turned)
-    for letter, sine, cosine in zip(axes, sines, cosines, strict=True):
-        axis = "XYZ".index(letter)
+    for axis, sine, cosine in zip(numbers, sines, cosines, strict=True):
         after = NEXT[axis]
         last = LAST[axis]
         np.multiply(turned, sine, out=products)

@@ -62,6 +62,14 @@ def test_products_are_broadcast_as_numpy_does(both, select):
 
 
 @needs_kernels
+@pytest.mark.parametrize("axes", ["ZYX", "Y", "XYX", ""])
+def test_euler_angles(both, axes: str):
+    angles_deg = GENERATOR.uniform(-400, 400, (3, 200, 3))
+    angles_deg[0] = 90 * np.round(angles_deg[0] / 90)
+    both(rotations.from_euler_angles, axes, angles_deg[..., : len(axes)])
+
+
+@needs_kernels
 @pytest.mark.parametrize("joints", [None, [7, 3], [0]])
 def test_poses(both, walk: Motion, joints):
     turns = 3.0 * walk.rotations[:12]
@@ -97,6 +105,10 @@ def test_wrong_arrays_are_refused():
     with pytest.raises(TypeError, match="array 'd'"):
         compiled.KERNELS.rotate(np.ones(4, np.float32), np.ones(3), np.empty(3))
     one = np.zeros(1, np.int32)
+    with pytest.raises(ValueError, match="no such axis"):
+        compiled.KERNELS.turn_about_axes(one + 3, np.ones((5, 1)), np.ones((5, 4)))
+    with pytest.raises(ValueError, match="shapes"):
+        compiled.KERNELS.turn_about_axes(one, np.ones((5, 1)), np.ones((4, 4)))
     with pytest.raises(ValueError, match="tree"):
         compiled.KERNELS.pose(
             *(np.ones((2, 3)), np.ones((2, 1, 4)), np.ones((1, 3)), one, one + 5, one),
