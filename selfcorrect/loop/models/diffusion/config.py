@@ -49,8 +49,9 @@ class DiffusionConfig:
 
     # Training
     training: TrainingName = "fast"
-    """fast: networks on cosine coefficients train on these, and gradients are scaled within AdamW. plain: as runs did
-    that record none. Both minimise the same loss, with other draws."""
+    """fast: networks on cosine coefficients train on these, transformers compute attention in batched products, and
+    gradients are scaled within AdamW. plain: as runs did that record none. Both minimise the same loss, with other
+    draws."""
     label_dropout: float = 0.1
     """Probability that a training sample's label is hidden, as guidance needs."""
     learning_rate: float = 1e-3

@@ -5,7 +5,7 @@ int64 and labels (N,) int64 to clean (N, T, D). Label `classes` is the null labe
 """
 
 import math
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import scipy.fft
@@ -194,7 +194,8 @@ class Transformer(nn.Module):
     def __init__(self, config: DiffusionConfig, frames: int, features: int, classes: int, heads: int = 4) -> None:
         super().__init__()
         width = config.width
-        layer = nn.TransformerEncoderLayer(width, heads, 2 * width, config.dropout, activation="gelu", batch_first=True)
+        make_layer = EncoderLayer if config.training == "fast" else nn.TransformerEncoderLayer
+        layer = make_layer(width, heads, 2 * width, config.dropout, activation="gelu", batch_first=True)
         self.condition = Condition(classes, width)
         self.read = nn.Linear(features, width)
         self.register_buffer("position", sinusoids(torch.arange(frames + 1), width), persistent=False)
@@ -205,6 +206,32 @@ class Transformer(nn.Module):
         condition = self.condition(times, labels)
         tokens = torch.cat([condition[:, None], self.read(noisy)], 1) + self.position
         return self.write(self.encoder(tokens)[:, 1:])
+
+
+class EncoderLayer(nn.TransformerEncoderLayer):
+    """PyTorch's layer, which trains faster on CPUs: attention over some dozens of tokens as batched matrix products."""
+
+    def forward(self, src: Tensor, *arguments: Any, **options: Any) -> Tensor:
+        if not self.training or src.device.type != "cpu":
+            return super().forward(src, *arguments, **options)
+        hidden = self.norm1(src + self.dropout1(self._attend(src)))
+        inner = self.linear2(self.dropout(self.activation(self.linear1(hidden))))
+        return self.norm2(hidden + self.dropout2(inner))
+
+    def _attend(self, tokens: Tensor) -> Tensor:
+        """Return what each of the tokens (N, T, width) gathers from all."""
+        attention = self.self_attn
+        count, length, width = tokens.shape
+        heads = attention.num_heads
+        channels = width // heads
+        projected = functional.linear(tokens, attention.in_proj_weight, attention.in_proj_bias)
+        by_head = projected.view(count, length, 3, heads, channels).permute(2, 0, 3, 1, 4)
+        queries, keys, values = by_head.reshape(3, count * heads, length, channels).unbind(0)
+        nothing = tokens.new_zeros(())
+        scores = torch.baddbmm(nothing, queries, keys.transpose(1, 2), beta=0, alpha=channels**-0.5)
+        shares = functional.dropout(scores.softmax(-1), attention.dropout)
+        gathered = (shares @ values).view(count, heads, length, channels).transpose(1, 2)
+        return attention.out_proj(gathered.reshape(count, length, width))
 
 
 class Condition(nn.Module):

@@ -149,3 +149,36 @@ def test_every_denoiser_has_a_preset_and_no_other_name_is_taken_for_one():
 def test_config_names_the_field_the_rule_and_the_value(change: dict, message: str):
     with pytest.raises(SettingError, match=message):
         replace(DiffusionConfig(), **change)
+
+
+def test_fast_attention_is_that_of_pytorch() -> None:
+    config = replace(DENOISER_PRESETS["transformer"].config, dropout=0.0)
+    fast, plain = (
+        build_denoiser(replace(config, training=training), FRAMES, FEATURES, CLASSES).train()
+        for training in ("fast", "plain")
+    )
+    plain.load_state_dict(fast.state_dict())
+    predicted, expected = (network(noisy(), torch.arange(4), torch.arange(4)) for network in (fast, plain))
+    torch.testing.assert_close(predicted, expected, rtol=1e-4, atol=1e-5)
+    gradients, expected_gradients = (
+        torch.autograd.grad(output.square().mean(), list(network.parameters()))
+        for output, network in ((predicted, fast), (expected, plain))
+    )
+    for gradient, expected_gradient in zip(gradients, expected_gradients, strict=True):
+        torch.testing.assert_close(gradient, expected_gradient, rtol=1e-3, atol=1e-6)
+
+
+def test_fast_attention_is_dropped_at_its_rate() -> None:
+    """With zero queries, each token gathers a share of 1/T of itself and of every other, but for what is dropped."""
+    config = replace(DENOISER_PRESETS["transformer"].config, dropout=0.3)
+    layer = build_denoiser(config, FRAMES, FEATURES, CLASSES).train().encoder.layers[0]
+    width = config.width
+    with torch.no_grad():
+        layer.self_attn.in_proj_weight.zero_()
+        layer.self_attn.in_proj_bias.zero_()[2 * width :] = 1.0
+        layer.self_attn.out_proj.weight.copy_(torch.eye(width))
+        layer.self_attn.out_proj.bias.zero_()
+        gathered = layer._attend(torch.zeros(50, 20, width))
+    kept = gathered * 0.7 * 20
+    torch.testing.assert_close(kept, kept.round(), rtol=0, atol=1e-3)
+    assert abs(kept.mean().item() / 20 - 0.7) < 0.02
