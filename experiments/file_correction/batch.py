@@ -30,6 +30,8 @@ JOBS_PER_WORKER = 4
 """Number of jobs per worker, because some jobs take longer."""
 JOBS_ELSEWHERE = 256
 """Most jobs on other machines: each waits in a queue and starts a process."""
+JOB_ELSEWHERE_S = 3.0
+"""Smallest processor time of a job on another machine, in s: about what the start of its process takes."""
 _HERE = RunnerChoice()
 _WORKER_START_S = 0.5
 """Processor time for the start of a worker process."""
@@ -184,8 +186,12 @@ def limit_workers(where: Where, tasks: Sequence[FileTask], options: CorrectionOp
     """Return a place with no more workers than save the time for the start of each."""
     if options.is_residual_free:
         return where
-    work_s = sum(_FILE_S + _BYTE_S * task.source.stat().st_size for task in tasks if task.source.is_file())
-    return replace(where, workers=max(1, min(where.workers, int(work_s / _WORKER_START_S))))
+    return replace(where, workers=max(1, min(where.workers, int(_estimate_s(tasks) / _WORKER_START_S))))
+
+
+def _estimate_s(tasks: Sequence[FileTask]) -> float:
+    """Return the processor time of files, as if each were BVH."""
+    return sum(_FILE_S + _BYTE_S * task.source.stat().st_size for task in tasks if task.source.is_file())
 
 
 def _count_files_per_job(tasks: Sequence[FileTask], options: CorrectionOptions, where: Where) -> int:
@@ -194,11 +200,12 @@ def _count_files_per_job(tasks: Sequence[FileTask], options: CorrectionOptions, 
     Bodies without residual force are simulated separately, and would only wait for each other. A set of motions is
     large enough for a job.
     """
-    if _is_local(where) and options.is_residual_free:
-        return 1
     if any(task.source.suffix == ".parquet" for task in tasks):
         return 1
+    if options.is_residual_free:
+        return 1 if _is_local(where) else ceil(len(tasks) / JOBS_ELSEWHERE)
     if not _is_local(where):
-        return ceil(len(tasks) / JOBS_ELSEWHERE)
+        jobs = min(JOBS_ELSEWHERE, max(1, int(_estimate_s(tasks) / JOB_ELSEWHERE_S)))
+        return ceil(len(tasks) / jobs)
     jobs = 1 if where.workers == 1 else JOBS_PER_WORKER * where.workers
     return min(FILES_TOGETHER, ceil(len(tasks) / jobs))

@@ -143,13 +143,17 @@ def _is_result_of(task: FileTask, result: FileResult, options: CorrectionOptions
 def correct_tasks(tasks: Sequence[FileTask], options: CorrectionOptions, progress: Progress) -> None:
     """Correct files, many together, and record the result of each, also of one that cannot be read.
 
-    The results have the same bytes whichever files are together.
+    The results have the same bytes whichever files are together. Finished files are skipped, such as those that a lost
+    node had done before the job was repeated.
 
     Args:
         progress: Called with the frames and files that are done.
     """
-    done_count = 0
-    files = (_read_input(task, options) for task in tasks)
+    waiting = [task for task in tasks if not is_finished(task, options)]
+    done_count = len(tasks) - len(waiting)
+    for number in range(done_count):
+        progress("generation", number + 1, len(tasks))
+    files = (_read_input(task, options) for task in waiting)
     for group in group_by_size(files, attrgetter("frames"), MAX_FRAMES_TOGETHER):
         frames = max(sum(read.frames for read in group), 1)
         progress("correct", 0, frames)

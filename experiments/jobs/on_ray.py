@@ -80,7 +80,8 @@ def _connection(options: Mapping[str, str]) -> Iterator[bool]:
         ray.init(address, runtime_env=environment, logging_level=logging.ERROR, log_to_driver=False)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         raise SettingError(
-            f"no Ray cluster can be joined at {address}: {shorten_message(error)}; `ray start --head` starts a cluster"
+            f"no Ray cluster can be joined at {address}: {shorten_message(error)}; expected a running head (`ray start "
+            "--head`) with the versions of Ray and Python of this machine"
         ) from error
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, on_termination)  # Ray's own raises SystemExit in the middle of the work

@@ -24,7 +24,7 @@ from typing import Any
 
 import cloudpickle
 import submitit  # pyright: ignore[reportMissingImports]
-from submitit.core.utils import FailedJobError, UncompletedJobError  # pyright: ignore[reportMissingImports]
+from submitit.core.utils import FailedJobError, UncompletedJobError, pickle_load  # pyright: ignore[reportMissingImports]
 
 from selfcorrect.core.errors import DamagedError, LostJobError, NodeError, SettingError
 from selfcorrect.runtime.machine import Machine
@@ -317,8 +317,9 @@ class _Jobs:
     def _settle(self, submitted: _Submitted) -> None:
         try:
             ending: Ending = submitted.handle.result()
-        except FailedJobError as error:  # before the job began, such as without this package
-            ending = LostJobError(f"job {submitted.handle.job_id} of Slurm failed: {_last_line(error)}")
+        except FailedJobError:  # such as on a node without this package
+            _, trace = pickle_load(submitted.handle.paths.result_pickle)
+            ending = LostJobError(f"job {submitted.handle.job_id} of Slurm failed before it began: {_last_line(trace)}")
         except UncompletedJobError as error:  # too often at the time limit
             self._lose(submitted, _last_line(error))
             return
@@ -351,6 +352,6 @@ def _whole_number(options: Mapping[str, str], name: str) -> int | None:
     return int(options[name])
 
 
-def _last_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[-1][:300] if lines else type(error).__name__
+def _last_line(trace: object) -> str:
+    lines = str(trace).strip().splitlines()
+    return lines[-1][:300] if lines else type(trace).__name__

@@ -61,6 +61,19 @@ def test_workers_start_only_for_work_that_takes_longer(tmp_path: Path) -> None:
     assert batch.limit_workers(Where(1), tasks, options).workers == 1
 
 
+def test_jobs_elsewhere_are_worth_the_start_of_a_process(tmp_path: Path) -> None:
+    path = tmp_path / "clip.bvh"
+    path.write_bytes(b"")
+    tasks = [correct_file.FileTask(path, f"{number}.bvh", tmp_path / "out") for number in range(1000)]
+    counts = {}
+    for size in (1_000, 1_000_000, 100_000_000):
+        os.truncate(path, size)
+        counts[size] = batch._count_files_per_job(tasks, CorrectionOptions(kinematic=True), Where(1, "slurm"))
+    assert counts == {1_000: 100, 1_000_000: 5, 100_000_000: 4}
+    few = batch._count_files_per_job(tasks[:3], CorrectionOptions(kinematic=True), Where(1, "slurm"))
+    assert few == 1, "each of them takes minutes"
+
+
 @pytest.mark.parametrize("change", ["settings", "input"])
 def test_what_was_made_otherwise_is_made_again(folder: Path, stepping: Motion, change: str) -> None:
     assert main(["correct", "clips/steps.bvh", *KINEMATIC]) == 0
@@ -188,6 +201,21 @@ def test_frames_that_are_done_are_told(folder: Path, options: CorrectionOptions,
     assert sorted(correct) == correct
     assert len(set(correct)) >= least
     assert [message for message in messages if message[0] == "generation"][-1] == ("generation", len(tasks), len(tasks))
+
+
+def test_a_repeated_job_skips_finished_files(folder: Path) -> None:
+    """As after the loss of a node in the middle of the job."""
+    options = CorrectionOptions(kinematic=True).resolve_engine()
+    tasks = batch.make_tasks([Path("clips")], Path("out"))
+    done, *_ = tasks
+    correct_file.correct_tasks([done], options, lambda *message: None)
+    before = done.record.read_bytes(), done.target.stat().st_mtime_ns
+    messages: list[tuple[str, int, int]] = []
+    correct_file.correct_tasks(tasks, options, lambda *message: messages.append(message))
+    assert (done.record.read_bytes(), done.target.stat().st_mtime_ns) == before
+    assert messages[0] == ("generation", 1, len(tasks))
+    assert [message for message in messages if message[0] == "generation"][-1] == ("generation", len(tasks), len(tasks))
+    assert all(task.target.exists() for task in tasks)
 
 
 def test_no_more_files_are_together_than_memory_is_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

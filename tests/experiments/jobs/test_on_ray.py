@@ -1,21 +1,21 @@
 """Jobs on a Ray cluster of several nodes, all on this machine, leave what one process leaves."""
 
-import hashlib
 import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import cluster_jobs
 import pytest
+from cluster_runs import LIMIT_S, LOOP, digest, selfcorrect, succeed
 from helpers import write_walks
 
 from selfcorrect.core.errors import JobsError, LostJobError, NodeError, SettingError
@@ -31,11 +31,8 @@ pytestmark = pytest.mark.nightly  # starts a cluster, and Ray is not among what 
 
 NODE = {"num_cpus": 1, "object_store_memory": 80_000_000, "memory": 4_000_000_000}
 NODE_JOBS = Path(cluster_jobs.__file__).parent
-LOOP = (
-    "motion --preset quick --generations 2 --seeds 1 --real-count 24 --evaluated-count 24 --steps 2 --initial-steps 5"
-)
-TIMES = ("metrics.jsonl", "metrics.csv", "summary.json", "timings.json", "environment.json", "machines.json")
-"""Files that hold times, or where something ran."""
+REMOVED = int(os.environ.get("CLUSTER_REMOVALS", "4"))
+"""Nodes that are removed in the middle of one loop."""
 
 
 @pytest.fixture(scope="module")
@@ -89,25 +86,6 @@ def node_removed(cluster: Any, when: Callable[[], bool]) -> Iterator[None]:
     assert removed, "the jobs were done before a node could be removed"
 
 
-def digest(folder: Path) -> dict[str, str]:
-    """Digests of all files that must not depend on the place, by name."""
-    digests = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.name not in TIMES and path.suffix in (".json", ".safetensors", ".parquet", ".bvh"):
-            digests[path.relative_to(folder).as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return digests
-
-
-def selfcorrect(line: str, **options: Any) -> subprocess.Popen[str]:
-    words = [sys.executable, "-m", "selfcorrect.experiments.cli", *line.split()]
-    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
-
-
-def succeed(process: subprocess.Popen[str]) -> None:
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, output
-
-
 def test_jobs_get_what_they_ask_for_and_credentials(
     run: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,6 +130,20 @@ def test_an_address_where_nothing_answers_is_named(tmp_path: Path) -> None:
         run_jobs([Job("a", cluster_jobs.fail, (), 1)], Where(1, "ray", {"address": "127.0.0.1:1"}), "test")
 
 
+def test_another_version_than_the_cluster_s_is_named(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    theirs = ray.__version__
+    monkeypatch.setattr(ray, "__version__", "2.1.0")
+    with pytest.raises(SettingError) as raised:
+        run([Job("a", cluster_jobs.fail, (), 1)])
+    assert theirs in str(raised.value)
+    assert "2.1.0" in str(raised.value)
+    assert "\n" not in str(raised.value)
+    monkeypatch.undo()
+    assert not ray.is_initialized()
+
+
 def test_a_lost_node_costs_no_result(cluster: Any, run: Callable[..., Any], tmp_path: Path) -> None:
     with node_removed(cluster, lambda: len(list(tmp_path.glob("*.txt"))) == 2):
         run([Job(name, cluster_jobs.count, (tmp_path, name, 6, 0.3), 6) for name in ("a", "b", "c")])
@@ -171,14 +163,10 @@ def test_corrections_have_the_bytes_of_one_process(cluster: Any, tmp_path: Path)
 
 
 def test_a_loop_has_the_bytes_of_one_process_also_after_a_kill(cluster: Any, tmp_path: Path) -> None:
-    succeed(selfcorrect(f"{LOOP} --workers 1 --out here", cwd=tmp_path))
-    line = f"{LOOP} --runner ray --out there"
+    succeed(selfcorrect(f"{LOOP} --generations 2 --workers 1 --out here", cwd=tmp_path))
+    line = f"{LOOP} --generations 2 --runner ray --out there"
     process = selfcorrect(line, cwd=tmp_path)
-    until_s = time.monotonic() + 300
-    while not list((tmp_path / "there").rglob("generation-0001")):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < until_s, "nothing was done in time"
-        time.sleep(0.1)
+    wait_until(lambda: list((tmp_path / "there").rglob("generation-0001")), process)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     succeed(selfcorrect(line, cwd=tmp_path))
@@ -187,13 +175,40 @@ def test_a_loop_has_the_bytes_of_one_process_also_after_a_kill(cluster: Any, tmp
     assert all(machines[job][0]["processor"] for job in machines if job != "sha256")
 
 
-@pytest.mark.skipif("CLUSTER_REMOVALS" not in os.environ, reason="takes minutes for each removal")
 def test_nodes_removed_again_and_again_cost_no_result(cluster: Any, tmp_path: Path) -> None:
-    """CLUSTER_REMOVALS=20 removes a node in the middle of 20 runs."""
-    succeed(selfcorrect(f"{LOOP} --workers 1 --out here", cwd=tmp_path))
-    expected = digest(tmp_path / "here")
-    for number in range(int(os.environ["CLUSTER_REMOVALS"])):
-        out = tmp_path / f"there-{number}"
-        with node_removed(cluster, lambda out=out, number=number: len(list(out.rglob("generation-*"))) > number % 5):
-            succeed(selfcorrect(f"{LOOP} --runner ray --out {out.name}", cwd=tmp_path))
-        assert digest(out) == expected, number
+    """All nodes are removed by force each time that both arms have new generations: REMOVED nodes in all."""
+    rounds = REMOVED // 2
+    loop = f"{LOOP} --generations {2 * rounds}"
+    process = selfcorrect(f"{loop} --runner ray --out there", cwd=tmp_path)
+    counts = [0, 0]
+    for _ in range(rounds):
+        wait_until(partial(have_advanced, tmp_path, counts), process)
+        for node in list(cluster.worker_nodes):
+            cluster.remove_node(node, allow_graceful=False)
+        counts = count_generations(tmp_path)
+        for _ in range(2):
+            cluster.add_node(**NODE)
+    assert process.poll() is None, "all rounds were in the middle of the run"
+    succeed(process)
+    succeed(selfcorrect(f"{loop} --workers 1 --out here", cwd=tmp_path))
+    assert digest(tmp_path / "there") == digest(tmp_path / "here")
+
+
+def count_generations(folder: Path) -> list[int]:
+    """Return the number of generations that each arm has committed."""
+    seed = folder / "there" / "patch-mixer" / "seed-0"
+    return [len(list((seed / arm).glob("generation-*"))) for arm in ("replace+none", "real+none")]
+
+
+def have_advanced(folder: Path, counts: list[int]) -> bool:
+    """Return whether each arm has more generations than these."""
+    return all(now > before for now, before in zip(count_generations(folder), counts, strict=True))
+
+
+def wait_until(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
+    """Wait for a condition while a command runs."""
+    until_s = time.monotonic() + LIMIT_S
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < until_s, "nothing happened in time"
+        time.sleep(0.05)

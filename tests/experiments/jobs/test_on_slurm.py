@@ -1,6 +1,8 @@
 """Jobs of a real Slurm of two nodes, both on this machine, leave what one process leaves."""
 
 import os
+import platform
+import re
 import shutil
 import signal
 import subprocess
@@ -13,6 +15,7 @@ from typing import Any
 
 import cluster_jobs
 import pytest
+from cluster_runs import LIMIT_S, LOOP, digest, selfcorrect, succeed
 from helpers import write_walks
 
 from selfcorrect.core.errors import JobsError, LostJobError, NodeError, SettingError
@@ -22,6 +25,7 @@ from selfcorrect.experiments.jobs.on_node import TRIES
 from selfcorrect.experiments.jobs.run import Job, run_jobs
 from selfcorrect.experiments.jobs.runner_choice import RunnerChoice
 from selfcorrect.experiments.jobs.where import Resources, Where
+from selfcorrect.storage.files.locks import read_identity
 
 pytest.importorskip("submitit")
 pytestmark = [
@@ -145,11 +149,45 @@ def test_a_job_that_is_queued_again_goes_on(slurm: None, tmp_path: Path) -> None
     assert [lines_of(tmp_path / f"{name}.txt") for name in ("a", "b")] == [[f"{n}" for n in range(1, 21)]] * 2
 
 
+def test_a_job_that_fails_before_it_begins_is_named(
+    run: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONPATH")
+    with pytest.raises(JobsError) as raised:
+        run([Job("homeless", cluster_jobs.note, (tmp_path, "a"), 1)])
+    error = raised.value.failed["homeless"]
+    assert type(error) is LostJobError
+    assert "No module named 'cluster_jobs'" in str(error)
+    assert not (tmp_path / "a").exists()
+
+
 def test_corrections_have_the_bytes_of_one_process(slurm: None, tmp_path: Path) -> None:
-    clips = write_walks(tmp_path / "clips", 12)
+    clips = write_walks(tmp_path / "clips", 200)
     options = CorrectionOptions(kinematic=True)
     correct_into([clips], tmp_path / "here", options, 1)
     correct_into([clips], tmp_path / "there", options, None, RunnerChoice(runner="slurm"))
-    here = {path.name: path.read_bytes() for path in (tmp_path / "here").glob("*.bvh")}
-    assert len(here) == 12
-    assert {path.name: path.read_bytes() for path in (tmp_path / "there").glob("*.bvh")} == here
+    there = digest(tmp_path / "there")
+    assert there == digest(tmp_path / "here")
+    assert sum(name.endswith(".bvh") for name in there) == 200
+
+
+def test_a_loop_has_the_bytes_of_one_process(slurm: None, tmp_path: Path) -> None:
+    succeed(selfcorrect(f"{LOOP} --generations 1 --workers 1 --out here", cwd=tmp_path))
+    succeed(selfcorrect(f"{LOOP} --generations 1 --runner slurm --out there", cwd=tmp_path))
+    assert digest(tmp_path / "there") == digest(tmp_path / "here")
+
+
+def test_the_second_of_two_commands_on_a_folder_is_told_who_runs_it(slurm: None, tmp_path: Path) -> None:
+    """Each runs on a node of its own."""
+
+    def submit(node: str) -> subprocess.Popen[str]:
+        line = f"{sys.executable} -m selfcorrect.experiments.cli {LOOP} --generations 1 --workers 1 --out shared"
+        words = ["sbatch", "--wait", f"--nodelist={node}", f"--output={node}.log", f"--wrap={line}"]
+        return subprocess.Popen(words, cwd=tmp_path, text=True)
+
+    first = submit("n1")
+    wait_until(lambda: read_identity(tmp_path / "shared"))
+    second = submit("n2")
+    assert second.wait(LIMIT_S) == 2
+    assert re.search(rf"in use by process \d+ on {platform.node()}", (tmp_path / "n2.log").read_text())
+    assert first.wait(LIMIT_S) == 0

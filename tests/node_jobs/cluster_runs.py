@@ -1,0 +1,36 @@
+"""A small loop by the command line, and what must not depend on the place, for tests of clusters."""
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+LOOP = (
+    "motion --preset quick --seeds 1 --arms replace real --real-count 24 --evaluated-count 24 --steps 2 "
+    "--initial-steps 5 --wandb off"
+)
+"""Two arms without physics."""
+LIMIT_S = 1200
+"""Longest time of a command, on a busy machine."""
+TIMES = ("metrics.jsonl", "metrics.csv", "summary.json", "timings.json", "environment.json", "machines.json")
+"""Files that hold times, or where something ran."""
+
+
+def digest(folder: Path) -> dict[str, str]:
+    """Digests of all files that must not depend on the place, by name."""
+    digests = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.name not in TIMES and path.suffix in (".json", ".safetensors", ".parquet", ".bvh"):
+            digests[path.relative_to(folder).as_posix()] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return digests
+
+
+def selfcorrect(line: str, **options: Any) -> subprocess.Popen[str]:
+    words = [sys.executable, "-m", "selfcorrect.experiments.cli", *line.split()]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
+
+
+def succeed(process: subprocess.Popen[str]) -> None:
+    output, _ = process.communicate(timeout=LIMIT_S)
+    assert process.returncode == 0, output
