@@ -205,7 +205,7 @@ def rate_of(
 
 def refuse_world(path: Path, reading: Reading, program: str) -> None:
     """Refuse options that turn or scale rows of a program that are y up and in metres."""
-    if (reading.up or "y")[0] == "z" or reading.metres_per_unit not in (None, 1.0):
+    if (reading.up or "y").rstrip("!") != "y" or reading.metres_per_unit not in (None, 1.0):
         raise InputError(f"{path}: {program}'s rows are y up, in metres; leave out --up and --metres-per-unit")
 
 

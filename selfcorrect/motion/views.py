@@ -21,7 +21,7 @@ from .kinematics import forward_kinematics, in_chunks, local_rotations, make_con
 from .motion import Motion, Moving
 from .skeleton import SMPL_22, UNTURNED, FootFrames, Skeleton
 
-Y_UP, Z_UP, Y_DOWN, Z_DOWN = range(4)
+Y_UP, Z_UP, Y_DOWN, Z_DOWN, X_UP, X_DOWN = range(6)
 """Worlds by vertical axis."""
 
 
@@ -67,8 +67,13 @@ class TurnedWorld:
 
 
 def to_y_up(axis: int) -> TurnedWorld:
-    """Return the change to a world with y up from a world with axis `Y_UP`, `Z_UP`, `Y_DOWN` or `Z_DOWN` up."""
-    return TurnedWorld(from_euler_angles("X", np.array([(0.0, -90.0, 180.0, 90.0)[axis]])))
+    """Return the change to a world with y up from a world with another vertical axis, such as `Z_UP`."""
+    about, angle_deg = _TURNS_TO_Y_UP[axis]
+    return TurnedWorld(from_euler_angles(about, np.array([angle_deg])))
+
+
+_TURNS_TO_Y_UP = (("X", 0.0), ("X", -90.0), ("X", 180.0), ("X", 90.0), ("Z", 90.0), ("Z", -90.0))
+"""Axis and angle in degrees of the turn from each world to one with y up."""
 
 
 @dataclass(frozen=True, eq=False)

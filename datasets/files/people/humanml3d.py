@@ -82,7 +82,7 @@ def _open_kit_rows(path: Path, array: np.ndarray, reading: Reading) -> MotionFil
 
     Its contacts are not read: feet that move faster than a fraction of a millimetre per frame are no contacts there.
     """
-    if (reading.up or "y")[0] != "y":
+    if (reading.up or "y").rstrip("!") != "y":
         raise InputError(f"{path}: KIT-ML's rows are y up; leave out --up")
     positions = _decode(path, array)
     body = _find_sides(positions)

@@ -27,7 +27,7 @@ from selfcorrect.motion.inverse_kinematics import fit_body, fit_motion
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SIDES, SMPL_22, Skeleton, swap_sides
-from selfcorrect.motion.views import Y_DOWN, Y_UP, Z_UP, to_y_up
+from selfcorrect.motion.views import Y_UP, to_y_up
 from selfcorrect.storage.files.arrays import write_npy
 
 from ..motion_file import MotionFile, rate_of
@@ -35,7 +35,7 @@ from ..skeletons.anatomy import recognize_parts
 from ..skeletons.file_note import FileNote
 from ..skeletons.reading import Reading, Up
 from ..skeletons.sides import SWAPPED_NOTE, has_swapped_sides
-from ..skeletons.vertical import AXES, TracedBody, UpAxis, resolve_up_axis
+from ..skeletons.vertical import ALL_AXES, TracedBody, UpAxis, resolve_up_axis
 
 _MOST_OFF = 0.6
 """Largest error of bones of a known order; see `measure_bones`."""
@@ -365,10 +365,9 @@ def open_joints(
     positions = array[:, joints.order].astype(float)
     unit_m, notes = _find_unit(path, joints, positions, reading)
     fps, rate_notes = rate_of(path, numbers or {}, reading, joints.fps, joints.name)
-    among = (Y_UP, Z_UP, Y_DOWN) if joints.is_humanml3d else range(len(AXES))
     usual_axis = Y_UP if joints.is_humanml3d else format_axis
     try:
-        up = up_of_joints(path, joints.template, positions * unit_m, fps, reading.up, among, usual_axis)
+        up = up_of_joints(path, joints.template, positions * unit_m, fps, reading.up, usual_axis)
     except InputError:
         if usual_axis is None:
             raise
@@ -456,20 +455,13 @@ def infer_joints_unit(path: Path, skeleton: Skeleton, positions: np.ndarray) -> 
 
 
 def up_of_joints(
-    path: Path,
-    skeleton: Skeleton,
-    joints_m: np.ndarray,
-    fps: float,
-    up: Up | None,
-    among: Sequence[int] = range(len(AXES)),
-    format_axis: int | None = None,
+    path: Path, skeleton: Skeleton, joints_m: np.ndarray, fps: float, up: Up | None, format_axis: int | None = None
 ) -> UpAxis:
     """Return the vertical axis of the world of joints.
 
     Args:
         joints_m: (T, J, 3) positions, metres.
         up: Axis by the options; None to infer the axis.
-        among: Axes that come into question.
         format_axis: Axis that the format has, None if it has none.
 
     Raises:
@@ -481,4 +473,4 @@ def up_of_joints(
     if "neck" not in parts_m:
         parts_m["neck"] = (parts_m["left_shoulder"] + parts_m["right_shoulder"]) / 2
     body = TracedBody.from_parts(parts_m, joints_m, joints_m.mean(axis=1), fps, format_axis)
-    return resolve_up_axis(body, str(path), format_axis, among)
+    return resolve_up_axis(body, str(path), format_axis, ALL_AXES)

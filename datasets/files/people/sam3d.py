@@ -24,7 +24,7 @@ from selfcorrect.storage.pickles.results import Results
 
 from ..motion_file import MotionFile, check_size, check_within, rate_of
 from ..skeletons.reading import Reading
-from ..skeletons.vertical import AXES, up_of_motion
+from ..skeletons.vertical import up_of_motion
 from .frames import FramesOfPeople
 
 JOINTS = "pred_joint_coords"
@@ -101,7 +101,7 @@ class _Person:
         skeleton = fit_skeleton(standing_m, SMPL_BODY.average())
         fitted = _SEEN.restore(fit_motion(standing_m, fps, skeleton))
         camera_motion = Motion(fitted.skeleton, fitted.root_m, fitted.rotations, fps, source=label)
-        self.up = up_of_motion(camera_motion, reading.up, Y_DOWN, among=range(len(AXES)))
+        self.up = up_of_motion(camera_motion, reading.up, Y_DOWN)
         self.y_up = to_y_up(self.up.axis)
         self.motion = self.y_up.view(camera_motion)
 

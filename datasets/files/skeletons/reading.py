@@ -7,7 +7,9 @@ from typing import Literal, get_args
 from selfcorrect.core.checks import check_choice, check_file_name, check_number, check_switch
 from selfcorrect.core.errors import SettingError
 
-Up = Literal["y", "z", "y!", "z!"]
+Up = Literal[
+    "x", "y", "z", "x-down", "y-down", "z-down", "x!", "y!", "z!", "x-down!", "y-down!", "z-down!"
+]  # fmt: skip
 METRES_PER_UNIT = (1e-9, 1e6)
 """From nanometres to thousands of kilometres."""
 FURTHEST_FLOOR_M = 1e4
@@ -25,8 +27,8 @@ class Reading:
     """Frames per second of files that state no rate, and of BVH files whatever frame time they state (default: the
     usual rate of the format)."""
     up: Up | None = None
-    """Vertical axis of the files' worlds (default: the axis that the format states or the motion shows). An axis that
-    all signs in a motion contradict is refused; `y!` and `z!` insist."""
+    """Vertical axis of the files' worlds, such as `y`, `z`, or `y-down` for a camera's (default: the axis that the
+    format states or the motion shows). An axis that all signs in a motion contradict is refused; `y!` insists."""
     body_model: Path | None = None
     """A SMPL, SMPL+H or SMPL-X file that gives bone lengths to the shapes in AMASS and similar files (default: an
     average body)."""

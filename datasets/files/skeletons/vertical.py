@@ -20,21 +20,26 @@ from selfcorrect.motion.geometry.vectors import find_distinct, median, normalize
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.ground_plane import GRAVITY_M_S2
 from selfcorrect.motion.perception.motion_features import MotionFeatures
-from selfcorrect.motion.views import Y_DOWN, Y_UP, Z_UP, FrameChange, FrameChanges, TurnedFrames, to_y_up
+from selfcorrect.motion.views import X_UP, FrameChange, FrameChanges, TurnedFrames, to_y_up
 
 from .anatomy import note_overruled_names
 from .file_note import FileNote
 from .reading import Up
 from .sides import unswap_sides
 
-WORDS = ("y up", "z up", "y down", "z down")
-AXES = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0], [0.0, 0.0, -1.0]])
+WORDS = ("y up", "z up", "y down", "z down", "x up", "x down")
+OPTIONS: tuple[Up, ...] = ("y", "z", "y-down", "z-down", "x", "x-down")
+"""Options that name worlds of each kind."""
+AXES = np.array(
+    [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]]
+)
 """Upwards in worlds of each kind."""
+ALL_AXES = range(len(AXES))
 
 _RESTS = 0.85
 """Least cosine between an axis and the way from ankles to neck of a rest pose that stands along the axis."""
 
-_HABIT = np.array([0.0, 0.0, -2.0, -4.0])
+_HABIT = np.array([0.0, 0.0, -2.0, -2.0, -1.5, -1.5])
 """Log-odds of the axes in files of formats without axis."""
 _BY_FORMAT = 3.0
 _BY_REST = 2.5
@@ -175,7 +180,7 @@ class UpAxis:
     @classmethod
     def from_option(cls, up: Up) -> Self:
         """Return the axis that an option names."""
-        return cls("yz".index(up[0]), (AxisEvidence(f"--up {up}"),))
+        return cls(OPTIONS.index(up.removesuffix("!")), (AxisEvidence(f"--up {up}"),))
 
 
 def up_of_motion(
@@ -183,7 +188,7 @@ def up_of_motion(
     up: Up | None,
     format_axis: int | None = None,
     rest_axis: int | None = None,
-    among: Sequence[int] = (Y_UP, Z_UP),
+    among: Sequence[int] = ALL_AXES,
 ) -> UpAxis:
     """Infer the vertical axis of a motion's world.
 
@@ -213,11 +218,11 @@ def _check_option(body: TracedBody | None, up: Up, source: str) -> UpAxis:
     """Return the axis of an option; raise InputError if all witnesses are for another axis, or silent."""
     axis = UpAxis.from_option(up).axis
     witnesses = [] if body is None else _find_witnesses(body)
-    log_odds = sum((witness.log_odds for witness in witnesses), np.zeros(len(AXES)))
-    shown = int(log_odds[:Y_DOWN].argmax())
-    is_supported = any(witness.find_lead(axis, (Y_UP, Z_UP)) > _SPEAKS for witness in witnesses)
+    log_odds = sum((witness.log_odds for witness in witnesses), _HABIT)
+    shown = int(log_odds.argmax())
+    is_supported = any(witness.find_lead(axis, ALL_AXES) > _SPEAKS for witness in witnesses)
     if not is_supported and log_odds[shown] - log_odds[axis] > _AGAINST:
-        option = WORDS[axis][0]
+        option = OPTIONS[axis]
         raise InputError(
             f"{source}: --up {option} contradicts the motion, which is {WORDS[shown]} by how the body stands and "
             f"moves; leave --up out, or insist with --up {option}!"
@@ -244,19 +249,25 @@ def resolve_up_axis(body: TracedBody | None, source: str, format_axis: int | Non
         axis = among[0] if format_axis is None else format_axis
         return UpAxis(axis, notes=() if axis == format_axis else (FileNote(f"{WORDS[axis]} assumed", "--up"),))
     witnesses = _find_witnesses(body)
+    among = _leave_out_upside_down(among, body, witnesses)
     prior = _Witness("habit", _HABIT if format_axis is None else np.zeros(len(AXES)))
     total = _Witness("all", sum((witness.log_odds for witness in witnesses), prior.log_odds))
-    axis = max(among, key=lambda candidate: total.log_odds[candidate])
+    axis, second, *_ = sorted(among, key=lambda candidate: -total.log_odds[candidate])
     shown = [(witness.name, witness.give_evidence(among)) for witness in witnesses]
     evidence = tuple(sign for _, sign in shown if sign is not None)
     unknown = tuple(name for name, sign in shown if sign is None)
     if total.find_lead(axis, among) < _SURE:
+        either = " or ".join(f"--up {OPTIONS[candidate]}" for candidate in sorted((axis, second)))
         raise InputError(
             f"{source}: its vertical axis is not clear ({', '.join(map(str, evidence)) or 'nothing shows it'}); "
-            "say which it is with --up y or --up z"
+            f"say which it is with {either}"
         )
     notes = () if axis == format_axis else (FileNote(f"{WORDS[axis]} inferred", "--up"),)
     return UpAxis(axis, evidence, notes, unknown)
+
+
+_REST = "the rest pose"
+_POSTURE = "how the body stands"
 
 
 @dataclass(frozen=True, eq=False)
@@ -265,7 +276,7 @@ class _Witness:
 
     name: str
     log_odds: np.ndarray
-    """(4,) by axis."""
+    """(6,) by axis."""
 
     def find_lead(self, axis: int, candidates: Sequence[int]) -> float:
         """Return the lead of an axis over all other candidates, in log-odds."""
@@ -276,6 +287,20 @@ class _Witness:
         axis = max(candidates, key=lambda candidate: self.log_odds[candidate])
         lead = self.find_lead(axis, candidates)
         return AxisEvidence(f"by {self.name} (+{lead:.1f})", axis) if lead > _SPEAKS else None
+
+
+def _leave_out_upside_down(among: Sequence[int], body: TracedBody, witnesses: Sequence[_Witness]) -> Sequence[int]:
+    """Return the candidates without the axis opposite to the rest pose's if only the posture is for that axis.
+
+    A person who is upside down, on the hands or on a bar, looks like a person who stands in a world that is upside
+    down. Only floor, supports, travel and flights tell the two apart.
+    """
+    if body.rest_axis is None:
+        return among
+    opposite = int((AXES @ AXES[body.rest_axis]).argmin())
+    others = [witness.log_odds for witness in witnesses if witness.name not in (_REST, _POSTURE)]
+    lead = sum(log_odds[opposite] - log_odds[body.rest_axis] for log_odds in others)
+    return among if lead > _SPEAKS else [axis for axis in among if axis != opposite]
 
 
 def _find_witnesses(body: TracedBody) -> list[_Witness]:
@@ -292,8 +317,8 @@ def _find_witnesses(body: TracedBody) -> list[_Witness]:
     is_in_doubt = (posture > 0) & (marks < marks.max())
     return [
         _Witness("the format", _BY_FORMAT * _mark(body.format_axis)),
-        _Witness("the rest pose", _BY_REST * _mark(body.rest_axis)),
-        _Witness("how the body stands", np.where(is_in_doubt, is_standing * posture, posture)),
+        _Witness(_REST, _BY_REST * _mark(body.rest_axis)),
+        _Witness(_POSTURE, np.where(is_in_doubt, is_standing * posture, posture)),
         _Witness("what it stands on", -strains),
         _Witness("a floor at 0", _BY_ZERO * is_at_zero),
         _Witness("where it travels", -_BY_TRAVEL * travels),
@@ -302,12 +327,12 @@ def _find_witnesses(body: TracedBody) -> list[_Witness]:
 
 
 def _mark(axis: int | None) -> np.ndarray:
-    """(4,) 1 at an axis, 0 elsewhere; zeros for None."""
+    """(6,) 1 at an axis, 0 elsewhere; zeros for None."""
     return (np.arange(len(AXES)) == axis).astype(float)
 
 
 def _find_strains(body: TracedBody) -> np.ndarray:
-    """Return how badly a body would stand along each of the (4,) axes."""
+    """Return how badly a body would stand along each of the (6,) axes."""
     frames = body.moments
     next_frames = np.minimum(frames + 1, len(body.joints_m) - 1)
     joints = body.joints_m[frames] / body.leg_m
@@ -346,7 +371,7 @@ def _find_strain(up: np.ndarray, joints: np.ndarray, from_centre: np.ndarray, sp
 
 
 def _find_flights(body: TracedBody) -> np.ndarray:
-    """Return (4,) whether the centre of mass falls freely along each axis; nowhere if along several."""
+    """Return (6,) whether the centre of mass falls freely along each axis; nowhere if along several."""
     window = max(_FEWEST_FLIGHT_FRAMES, int(_FLIGHT_S * body.fps))
     if len(body.centre_m) < max(_FEWEST_FLIGHT_FRAMES, _FLIGHT_S * body.fps):
         return np.zeros(len(AXES))
@@ -407,7 +432,10 @@ def turn_upright(motion: Motion, up: Up | None = None, format_axis: int | None =
 
 
 def _rest_axis(motion: Motion) -> int | None:
-    """Return the axis of the body that stands at rest; None if the body does not stand, or that is not known."""
+    """Return the axis of the body that stands at rest; None if the body does not stand, or that is not known.
+
+    Rest poses along x are common in y-up worlds, where each bone lies along its own x axis, so they show nothing.
+    """
     skeleton = motion.skeleton
     neck = skeleton.joint("neck")
     tops = skeleton.pair("shoulder") if neck is None else (neck,)
@@ -416,7 +444,7 @@ def _rest_axis(motion: Motion) -> int | None:
         return None
     rest_m = skeleton.rest_positions_m
     upwards_m = rest_m[list(tops)].mean(axis=0) - rest_m[list(ankles)].mean(axis=0)
-    cosines = AXES @ upwards_m / max(float(np.linalg.norm(upwards_m)), 1e-9)
+    cosines = AXES[:X_UP] @ upwards_m / max(float(np.linalg.norm(upwards_m)), 1e-9)
     return int(cosines.argmax()) if cosines.max() > _RESTS else None
 
 

@@ -21,7 +21,13 @@ from selfcorrect.motion.encodings.humanml3d import decode_joints, encode
 from selfcorrect.motion.skeleton import SMPL_22, swap_sides
 
 OTHERS = [joints for joints in JOINT_SETS if not joints.is_humanml3d]
-WAYS = {"y up": 0, "z up": 90, "y down": 180}
+WAYS = {
+    "y up": Rotation.identity(),
+    "z up": Rotation.from_euler("x", 90, degrees=True),
+    "y down": Rotation.from_euler("x", 180, degrees=True),
+    "x up": Rotation.from_euler("z", -90, degrees=True),
+}
+"""Turns of y-up worlds into others."""
 
 
 def person(joints: JointSet) -> np.ndarray:
@@ -50,7 +56,7 @@ def test_joints_are_read_and_written_where_they_are(tmp_path: Path, joints: Join
     expected_m = person(joints)
     has_spine = any(name == "spine2" for name, _ in joints.joints)
     atol_m = 5e-3 if has_spine else 1.2e-2  # without spine2, the spine's length is not constant
-    turn = Rotation.from_euler("x", WAYS[way], degrees=True)
+    turn = WAYS[way]
     stored = (turn.apply(expected_m) / unit_m).astype(np.float32)
     np.save(tmp_path / "a.npy", stored)
     file = open_motion(tmp_path / "a.npy")
@@ -183,7 +189,7 @@ def test_keypoints_of_images_are_not_taken_for_other_joints(
 @pytest.mark.parametrize("way", WAYS)
 def test_22_joints_in_another_world_are_read_and_written_back(tmp_path: Path, way: str, unit_m: float) -> None:
     joints_m = body_joints(base_walk(1))
-    turn = Rotation.from_euler("x", WAYS[way], degrees=True)
+    turn = WAYS[way]
     joints = turn.apply(joints_m) / unit_m
     np.save(tmp_path / "up.npy", joints_m)
     np.save(tmp_path / "other.npy", joints)
