@@ -21,13 +21,13 @@ from ..skeleton import Skeleton
 _WHITE = 0.8
 """Least ratio of the noise that eighth differences show to that of fourth differences, and of that to the noise of
 second differences: below, the motion is faster than the noise, and a smoother would cost more than it gains."""
-_SHAKES_M = 0.004
+_SHAKES_M = 0.0045
 """Least noise, per axis, at the end of what a joint moves."""
 _OWN = 0.75
 """Least share of this noise in what the noise of the joint explains; joints that make up for each other stay below."""
-_HAND_M = 0.1
+_HAND_M = 0.15
 """Distance from the last joint of a limb to its end: skeletons end at wrists, toes and heads."""
-_FEWEST_FRAMES = 24
+_FEWEST_FRAMES = 45
 """Smallest number of frames that tell noise from motion."""
 
 
@@ -69,12 +69,12 @@ class JointNoise:
                 frames.append(rotate(invert(orientations[:, parent, None]), arms_m))
             levels_m = np.stack([_measure_levels(arms) for arms in frames])
             least_m = levels_m.min(axis=(0, 1))
-            end = int(least_m.argmax())
-            own_m = least_rad[joint] * float(norms(arms_m[:, end]).mean()) * np.sqrt(2) / 3
-            is_white = all(_is_white(levels[:, end]) for levels in levels_m)
-            if is_white and least_m[end] > max(_SHAKES_M, _OWN * own_m):
+            own_m = least_rad[joint] * norms(arms_m).mean(axis=0) * np.sqrt(2) / 3
+            is_white = np.all([_is_white(levels) for levels in levels_m], axis=0)
+            shakes = is_white & (least_m > np.maximum(_SHAKES_M, _OWN * own_m))
+            if shakes.any():
                 noise.rotations_rad[joint] = least_rad[joint]
-                noise.ends_m[joint] = least_m[end]
+                noise.ends_m[joint] = least_m[shakes].max()
         return noise
 
 
@@ -94,9 +94,10 @@ def _is_white(levels: np.ndarray) -> np.ndarray:
 
 
 def _find_leaves(skeleton: Skeleton) -> list[int]:
-    """Return the joints of the body without children that are parts; all without children if none is a part."""
-    leaves = [joint for joint, children in enumerate(skeleton.children) if not children]
-    return [joint for joint in leaves if skeleton.parts[joint]] or leaves
+    """Return the last part of each limb, such as a wrist with fingers; all joints without children if none is."""
+    parts = {joint for joint, part in enumerate(skeleton.parts) if part}
+    above = {ancestor for joint in parts for ancestor in skeleton.path_to_root(joint)[1:]}
+    return sorted(parts - above) or [joint for joint, children in enumerate(skeleton.children) if not children]
 
 
 def _is_beyond(skeleton: Skeleton, joint: int, leaf: int) -> bool:

@@ -111,3 +111,13 @@ def test_fast_captures_stay(cmu: Path, name: str) -> None:
     clip = next(clip for clip in list_cmu_clips(cmu, split) if clip.name == clip_name)
     motion = clip.read()[0].frames(0, 300)
     assert smooth_shaking_joints(motion) is motion
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("group", sorted(GROUPS))
+def test_noise_of_fast_captures_goes(cmu: Path, group: str) -> None:
+    """Boxing, on a rig with fingers."""
+    clip = next(clip for clip in list_cmu_clips(cmu, "train") if clip.name == "13_18")
+    clean = clip.read()[0].frames(0, 300)
+    noisy = shake(clean, group, np.radians(1.5))
+    assert jerk(smooth_shaking_joints(noisy)) - jerk(clean) < 0.35 * (jerk(noisy) - jerk(clean))
