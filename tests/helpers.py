@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from selfcorrect.core.samples import Samples
     from selfcorrect.datasets.files.rigs.rig import RiggedMotion
     from selfcorrect.experiments.studies.study import Study
-    from selfcorrect.experiments.toy.outcome import Result
+    from selfcorrect.experiments.toy.result import Result
     from selfcorrect.experiments.toy.study import LoadedToy
     from selfcorrect.loop.models.protocol import GenerativeModel
     from selfcorrect.loop.run import Arm, Task
@@ -138,8 +138,8 @@ def run_toy(name: str, settings: object, folder: Path) -> RunToy:
 def assert_all_is_declared(run: RunToy) -> None:
     """Check that a finished toy has every arm, column, group, claim and figure that is declared."""
     from selfcorrect.experiments.studies.figures import draw
-    from selfcorrect.experiments.toy.outcome import group_arms
     from selfcorrect.experiments.toy.report import to_json_row
+    from selfcorrect.experiments.toy.result import group_arms
     from selfcorrect.experiments.toy.study import is_toy_finished
     from selfcorrect.experiments.toy.toys import START
 

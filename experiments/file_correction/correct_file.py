@@ -34,10 +34,9 @@ from selfcorrect.storage.files.writing import append_suffix, explain_write_error
 from ..jobs.input_keys import are_unchanged, digest_sidecars, make_input_key
 from ..jobs.targets import FOREIGN
 from .describe import describe_correction
-from .file_result import FileContent, FileFigures, FileResult, FileState, merge_results
+from .file_result import WRITTEN, FileContent, FileFigures, FileResult, FileState, merge_results
 from .motions import finish_correction, prepare_motion
 from .options import CorrectionOptions
-from .verdict import WRITTEN
 from .written_motion import measure_written
 
 _SUFFIXES = (".bvh", ".npz", ".npy")

@@ -22,8 +22,7 @@ from selfcorrect.simulators.results.results import CorrectedMotion
 from selfcorrect.simulators.results.timeline import ResidualSpan, Timeline
 
 from .body_moves import BodyMove, find_body_moves
-from .file_result import FileContent, FileFigures, FileResult
-from .verdict import FileVerdict
+from .file_result import FileContent, FileFigures, FileResult, FileVerdict
 
 _T = TypeVar("_T")
 

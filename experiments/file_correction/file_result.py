@@ -1,15 +1,20 @@
-"""Result of a corrected file, the parts of the result, and the record on disk."""
+"""Result of a corrected file, the parts of the result, and the record on disk.
+
+A motion is rejected where a stage of the correction says so, as a `Failure`, or an error on the way there. A file that
+cannot be read, or with an error in the correction, has failed. A figure that became worse changes no verdict: it is
+listed beside the verdict, on the console and in the report.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from math import inf
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, Literal
 
 from selfcorrect.core.errors import DamagedError, InputError
 from selfcorrect.motion.measures.physical import FIGURES, MotionFigure, is_worse
@@ -20,12 +25,22 @@ from selfcorrect.storage.files.limits import read_bytes
 from selfcorrect.storage.files.strict_json import read_as
 from selfcorrect.storage.files.writing import write_atomically
 
-from .verdict import FAULTY_FROM, LOST_CONTACTS, WRITTEN, FileVerdict, merge_verdicts
-
 EARLIER = "the file is the result of an earlier run, of other settings or another input"
 """Note on a file that an attempt could not replace."""
 _RIG_SUFFIXES = (".bvh", ".fbx", ".glb", ".gltf", ".vrma")
 """Suffixes of files that may hold a rig's pose beside motions; models and datasets hold only motions."""
+
+
+FileVerdict = Literal["accepted", "unchanged", "partly", "rejected", "failed"]
+"""Corrected; came out unchanged; only some of the file's motions were accepted; rejected, so left unchanged; or not
+possible to work on."""
+WRITTEN: tuple[FileVerdict, ...] = ("accepted", "unchanged", "partly")
+"""Verdicts on files with an output."""
+
+FAULTY_FROM = {"penetration_m": 0.04, "floating_m": 0.04, "skate_m_s": 0.2}
+"""Least figures of an unchanged motion that still needs a correction. Most clean captures have less."""
+LOST_CONTACTS = 0.08
+"""Share of contacts that may be lost: feet that roll over seem to stand for a while."""
 
 
 @dataclass(frozen=True)
@@ -372,3 +387,13 @@ def to_json_text(value: object) -> str:
     """Return indented JSON, with lists of numbers on a single line."""
     text = json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n"
     return re.sub(r"\[\n[^\[\]{}\"]*\]", lambda numbers: re.sub(r"\s+", " ", numbers[0]), text)
+
+
+def merge_verdicts(verdicts: Iterable[FileVerdict]) -> FileVerdict:
+    """Return the verdict on a file from the verdicts on its motions."""
+    kinds = set(verdicts)
+    if kinds == {"unchanged"}:
+        return "unchanged"
+    if kinds <= {"accepted", "unchanged"}:
+        return "accepted"
+    return "partly" if kinds & {"accepted", "unchanged"} else "rejected"

@@ -17,9 +17,8 @@ from selfcorrect.storage.files.digests import format_ending, read_with_digest
 from selfcorrect.storage.files.strict_json import to_json
 from selfcorrect.storage.files.writing import text_output
 
-from .file_result import FileResult, encode_text, to_json_text
+from .file_result import WRITTEN, FileResult, FileVerdict, encode_text, to_json_text
 from .options import CorrectionOptions
-from .verdict import WRITTEN, FileVerdict
 
 REPORT = "report.json"
 """Name of the report in an output folder."""

@@ -20,7 +20,7 @@ from ..studies.study import Study
 from ..studies.study_rows import axes_of
 from ..studies.summary import format_rows, realised_name
 from ..studies.tables import Cell, PageRow, Table
-from .outcome import Result
+from .result import Result
 from .study import LoadedToy, derive_result, is_toy_finished, load_curves
 
 TITLE = "Self-consuming loops at toy scale"

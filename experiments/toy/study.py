@@ -27,7 +27,7 @@ from ..jobs.input_keys import CODE_OF_TOYS, digest_software
 from ..studies.arms import ArmSettings, folder_name
 from ..studies.study import Measure, SeedRun, Study, StudyTask
 from .files import digest_toy, load_toy_module, name_toy
-from .outcome import Drawings, Result, make_result
+from .result import Drawings, Result, make_result
 from .toys import Bundle, Setup, Toy
 
 FLOORS = "floors.json"

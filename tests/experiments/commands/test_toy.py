@@ -24,7 +24,7 @@ from selfcorrect.experiments.studies.claims import (
 )
 from selfcorrect.experiments.toy.files import load_toy_module, select_toys
 from selfcorrect.experiments.toy.options import ToyOptions, change_settings
-from selfcorrect.experiments.toy.outcome import write_reading
+from selfcorrect.experiments.toy.result import write_reading
 from selfcorrect.experiments.toy.study import load_settings
 from selfcorrect.statistics import UNMEASURED, Interval
 
