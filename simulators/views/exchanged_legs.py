@@ -55,7 +55,7 @@ def note_restored_legs(motion: Motion, frames: tuple[int, ...], correction: Corr
     if not correction.accepted:
         return replace(correction, motion=motion)
     note = Note(NoteKind.LEGS_RESTORED, frames=frames)
-    return measure_correction(motion, replace(correction, notes=(note, *correction.notes)))
+    return measure_correction(motion, replace(correction, remarks=(note, *correction.remarks)))
 
 
 def _see_from_hips(motion: Motion) -> np.ndarray | None:
