@@ -36,12 +36,13 @@ else:
 
 @dataclass(frozen=True)
 class CheckCommand:
-    """Report what is physically implausible in motion files: which rule, which frames, which joints, by how much.
+    """Report what is physically implausible in motion files: what, in which frames and joints, and by how much.
 
-    Reads the files that `correct` reads, and folders of them. Changes nothing. `--rules` lists the rules with their
-    thresholds. Settings (select, ignore, and thresholds by rule) can be given in pyproject.toml under
-    [tool.selfcorrect.check]. Exit code 0: no findings. Exit code 1: findings, damaged files, or
-    files without a human body. Exit code 2: bad arguments, or a file could not be read.
+    Changes nothing. `--rules` lists the rules and their thresholds. Select, ignore and change thresholds of rules in
+    pyproject.toml, under [tool.selfcorrect.check].
+
+    Exit code 0: no findings. 1: findings, damaged files, or files without a human body. 2: wrong arguments, or a file
+    could not be read.
     """
 
     HELP: ClassVar[HelpPage] = HelpPage(
@@ -56,40 +57,40 @@ class CheckCommand:
     inputs: tyro.conf.Positional[tuple[Path, ...]] = ()
     """Motion files, and folders of motion files."""
     select: tuple[str, ...] = ()
-    """Check only these rules: codes, names, or first letters of codes, such as F S1 pace (default: the rules in
-    pyproject.toml, or all)."""
+    """Rules to check: codes, names, or first letters of codes, such as F S1 pace (default: those in pyproject.toml,
+    or all)."""
     ignore: tuple[str, ...] = ()
-    """Leave out these rules, and the rules that pyproject.toml ignores."""
+    """Rules to skip, beside those that pyproject.toml ignores."""
     physics: bool = False
-    """Also check the rules of physics (X), and report the root residual that each motion needs: force, moment, and the
+    """Also check physics (rules X), and report the force and moment on the root that each motion needs, and the
     share of frames without support."""
     engine: EngineName = "mujoco"
-    """Engine in which `--physics` measures the residual. Choose an engine that did not make the motions."""
+    """Engine for --physics. Choose one that did not make the motions."""
     format: Literal["text", "json", "junit"] = "text"
     """Format of the findings."""
     out: Annotated[Path | None, tyro.conf.arg(aliases=("-o",))] = None
     """File for the findings (default: standard output)."""
     picture: Path | None = None
-    """Draw the worst moments as a PNG, a row of frames around each."""
+    """Draw the worst moments as a PNG, with a row of frames around each."""
     overwrite: bool = False
     """Replace the files of findings and pictures if they exist."""
     verbose: Annotated[bool, tyro.conf.arg(aliases=("-v",))] = False
-    """Also print what each file was read as, and why: size, up, unit, names, frame rate and floor."""
+    """Also print how each file was read, and why: size, vertical axis, unit, names, frame rate and floor."""
     references: bool = False
-    """Rank the motions by what will hurt robots and characters that train on them, instead of listing findings: the
-    height of stance feet, sliding, jitter, contact labels that flicker, a first frame in the air, pace, frame rate."""
+    """Instead of findings, rank the motions by what will hurt robots and characters that train on them: height of
+    stance feet, sliding, jitter, flickering contact labels, a first frame in the air, pace, frame rate."""
     csv: Path | None = None
-    """File for the table of `--references`, in SI units."""
+    """Also write the table of --references to this file, in SI units."""
     leave_out: Path | None = None
-    """File for the paths of clips that `--references` finds unfit, a path per line, the worst first: correct them
+    """Also write the paths of clips that --references finds unfit to this file, the worst first. Correct them
     first, or leave them out."""
     against: Path | None = None
-    """Compare with this file, which the motion was made from by an export, an import or a resampling: rate, duration,
-    size, world, rest pose, joints, feet. Of a folder, the file of the same name. Exit code 1: the two differ."""
+    """Compare with the file that the motion was made from by an export, an import or a resampling: rate, duration,
+    size, world, rest pose, joints, feet. For a folder, the file of the same name. Exit code 1: the two differ."""
     tolerance_mm: float = 5.0
-    """Distance of joints from `--against` up to which motions count as the same."""
+    """Largest distance of joints from --against at which motions count as the same, in mm."""
     rules: bool = False
-    """List the rules, and end."""
+    """List the rules and exit."""
     reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)
 
     def run(self) -> int:

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CompareCommand:
-    """Run arms × seeds on a model and data of your own, in parallel, and write a report.
+    """Run a loop with your own model and data: several arms, each with several seeds, and a report.
 
-    A YAML file describes the experiment: `selfcorrect compare experiment.yaml`; options override it. The same command
-    resumes a stopped run at the last committed generation. `selfcorrect compare RUN RUN` compares the arms that two
-    finished runs share, seed by seed, and runs nothing.
+    A YAML file describes the experiment, and options override it. If you run the command again, a stopped run goes on
+    after its last generation. With two finished runs instead of a YAML file, nothing runs: the arms that they share are
+    compared seed by seed.
     """
 
     HELP: ClassVar[HelpPage] = HelpPage(
@@ -57,8 +57,8 @@ class CompareCommand:
     steps: int = 0
     """Optimiser steps per generation, the same in every arm."""
     reference: str = ""
-    """Name of the arm that all other arms are compared with. By default, an arm with a correction is compared with the
-    same arm without it, any other arm with the arm that trains only on real data."""
+    """Arm that all other arms are compared with. By default, a corrected arm is compared with the same arm without
+    correction, and any other arm with the arm on real data alone."""
     claims: str = ""
     """package.module:function that returns the claims to check (`sc.claims`)."""
     out: Path | None = None

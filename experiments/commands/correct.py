@@ -28,13 +28,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CorrectCommand:
-    """Make motions physically plausible: feet on the floor, not in it, above it or sliding, and limbs without jitter.
+    """Correct motion files: feet that slide, sink or float, a floor at the wrong height, jitter.
 
-    Reads motion files of all formats (`selfcorrect data formats`) and folders of them. Writes each file with the same
-    format, skeleton, names and frame rate; FBX becomes glTF, without meshes. Never changes inputs. The same command
-    again corrects what is missing or changed. For millions of motions, pack them into sets (`selfcorrect data shard`).
-    Exit code 0: all motions were corrected. Exit code 1: some were not, became worse in a figure, keep faults, or come
-    from damaged files. Exit code 2: bad arguments, or nothing could be read.
+    Each file is written with the format, skeleton, names and frame rate of its input; FBX becomes glTF without meshes
+    (`selfcorrect data formats` lists all formats). Inputs never change. If you run the command again, it corrects only
+    what is missing or changed. Pack millions of motions into sets first (`selfcorrect data shard`).
+
+    Exit code 0: all motions are correct now. 1: some were not corrected, became worse in a figure, keep faults, or come
+    from damaged files. 2: wrong arguments, or nothing could be read.
     """
 
     HELP: ClassVar[HelpPage] = HelpPage(
@@ -52,26 +53,26 @@ class CorrectCommand:
     )
 
     inputs: tyro.conf.Positional[tuple[str, ...]]
-    """Motion files, and folders of motion files; or the address of a set of motions, such as
-    s3://bucket/folder (see `selfcorrect data shard`)."""
+    """Motion files, and folders of motion files; or the address of a set of motions, such as s3://bucket/folder
+    (see `selfcorrect data shard`)."""
     out: Annotated[str, tyro.conf.arg(aliases=("-o",))] = "corrected"
-    """Folder of the corrected motions, which keep their names and their paths below an input folder. For a set of
-    motions, it can be an address."""
+    """Output folder. Files keep their names, and their paths below an input folder. Can be an address for a set of
+    motions."""
     options: Annotated[CorrectionOptions, tyro.conf.arg(name="")] = field(default_factory=CorrectionOptions)
     workers: int | None = None
-    """Number of worker processes, and of threads for a motion without residual force (default: one per core, as far as
-    memory allows and starting them saves time). Results do not depend on it."""
+    """Number of worker processes, and of threads for a motion without residual force (default: one per core, as far
+    as memory allows and starting them saves time). Results do not depend on it."""
     runner: Annotated[RunnerChoice, tyro.conf.arg(name="")] = field(default_factory=RunnerChoice)
     quiet: Annotated[bool, tyro.conf.arg(aliases=("-q",))] = False
     """Print only the summary, and a line for each motion that was not corrected."""
     verbose: Annotated[bool, tyro.conf.arg(aliases=("-v",))] = False
-    """Print all figures and assumptions of each motion, and the physics engine."""
+    """Also print all figures and assumptions of each motion, and the physics engine."""
     json: bool = False
     """Print the report as JSON instead of the table and the summary."""
     contacts_out: Path | None = None
-    """Write the contacts of a single corrected motion to this JSON file. You can edit it and pass it to --contacts."""
+    """Write the contacts of a single motion to this JSON file, which you may edit and pass to --contacts."""
     delta: Path | None = None
-    """Write the correction of a single BVH file to this BVH file, as an additive layer: its channels are added to the
+    """Write the correction of a single BVH file as an additive layer: a BVH file with channels to add to the
     input's."""
 
     def run(self) -> int:

@@ -63,7 +63,7 @@ class Source:
 
 @dataclass(frozen=True)
 class ListDatasets:
-    """List the datasets that can be read, with their sources, terms and folder layouts."""
+    """List the datasets that can be read: where to get them, terms, and folder layout."""
 
     HELP: ClassVar[HelpPage] = HelpPage(
         {"selfcorrect data list": "Describe every dataset.", "selfcorrect data list --json": "The same for a program."}
@@ -94,7 +94,7 @@ class ListDatasets:
 
 @dataclass(frozen=True)
 class ListFormats:
-    """List the formats of motion files that can be read and written, and their contents."""
+    """List the formats of motion files, and what they hold."""
 
     HELP: ClassVar[HelpPage] = HelpPage(
         {"selfcorrect data formats": "List the formats, their suffixes and what they hold."}
@@ -111,7 +111,7 @@ class ListFormats:
 
 @dataclass(frozen=True)
 class CheckData:
-    """Report the kind and size of a folder or file, and what in it is broken or implausible.
+    """Describe a dataset or file, and list what is broken or implausible in it.
 
     Exit code 2: some files could not be read.
     """
@@ -164,9 +164,10 @@ def _print_list(what: str, lines: Sequence[str]) -> None:
 
 @dataclass(frozen=True)
 class Convert:
-    """Convert motion files to another format. Files that cannot be read are reported and skipped.
+    """Convert motion files to another format.
 
-    Each motion of a set (parquet) becomes a file under its name. Each take of another file becomes FILE_TAKE.
+    Files that cannot be read are reported and skipped. Each motion of a set (parquet) becomes a file under its name;
+    each take of any other file becomes FILE_TAKE.
     """
 
     HELP: ClassVar[HelpPage] = HelpPage(
@@ -264,9 +265,9 @@ def _target_of_name(out: Path, name: str, kind: formats.Format) -> Path:
 
 @dataclass(frozen=True)
 class Profile:
-    """Learn from several clips of a rig how its feet stand, for the option `--profile` of other commands.
+    """Learn from several clips how the feet of a rig stand, for `--profile` of other commands.
 
-    Prints the floor on which the clips of each rig stand, for the option `--floor`, if the clips agree within 15 mm.
+    Also prints the floor on which the clips of each rig stand, for `--floor`, if the clips agree within 15 mm.
     """
 
     HELP: ClassVar[HelpPage] = HelpPage(
@@ -324,7 +325,7 @@ class Profile:
 
 @dataclass(frozen=True)
 class MakeSamples:
-    """Write a sample file of every format that is read and written: a clip of the built-in motion capture.
+    """Write a clip of the built-in motion capture in every format.
 
     Formats whose extra is not installed are left out.
     """
@@ -368,7 +369,7 @@ class MakeSamples:
 
 @dataclass(frozen=True)
 class Stats:
-    """Report number, length, speed and physical errors of the motions of each label."""
+    """Print number, length, speed and physical errors of motions by label."""
 
     HELP: ClassVar[HelpPage] = HelpPage(
         {"selfcorrect data stats amass/": "Print a row of means for each label."}, groups={"reading": READING_OPTIONS}
@@ -402,7 +403,7 @@ class Stats:
 
 @dataclass(frozen=True)
 class MakeShards:
-    """Pack motion files or datasets into a set of shards: parquet files of many motions, a unit of work each.
+    """Pack motion files or datasets into shards: parquet files that hold many motions each.
 
     Motions of the same skeleton share shards. The same files give the same bytes. A file that cannot be read is
     reported and skipped, and the exit code is 2. docs/motion-files.md describes the schema.

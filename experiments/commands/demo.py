@@ -16,10 +16,11 @@ from .help_page import HelpPage
 
 @dataclass(frozen=True)
 class DemoCommand:
-    """Spoil a walk of the built-in motion capture, correct it, and show both in the browser.
+    """Damage a captured walk, correct it, and show both in the browser.
 
-    The feet of the spoiled walk sink into the floor and skate, and its limbs shake. Needs no data, no network and no
-    GPU. Exit code 0: the walk was corrected; 1: not corrected.
+    The feet of the damaged walk sink and slide, and its limbs shake. Needs no data, no network and no GPU.
+
+    Exit code 0: the walk was corrected. 1: it was not.
     """
 
     HELP: ClassVar[HelpPage] = HelpPage(
@@ -32,9 +33,9 @@ class DemoCommand:
     out: Path = Path("demo.html")
     """The page with both motions. It needs no network."""
     overwrite: bool = False
-    """Replace the file if it exists; an earlier page of the demo is replaced in any case."""
+    """Replace the file if it exists. An earlier page of the demo is always replaced."""
     open: bool = True
-    """Open the page in the browser, if there is a screen and a terminal."""
+    """Open the page in the browser. Never happens without a screen or a terminal."""
 
     def run(self) -> int:
         """Spoil, correct, print four figures before and after, and write and open the page."""

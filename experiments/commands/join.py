@@ -16,10 +16,10 @@ from .inputs import must_exist
 
 @dataclass(frozen=True)
 class JoinCommand:
-    """Join runs of `selfcorrect motion` that were made apart with `--first-seed` into one run with one report.
+    """Join runs of `selfcorrect motion` with different seeds into one run with one report.
 
-    The parts may differ in nothing but their seeds, which must follow each other. They are copied, and left as they
-    are.
+    The runs may differ only in their seeds, which must follow each other (`--first-seed`). They are copied and stay as
+    they are.
     """
 
     HELP: ClassVar[HelpPage] = HelpPage(

@@ -42,9 +42,9 @@ def _hint(default: str, takes: str = "INT") -> object:
 
 @dataclass(frozen=True)
 class MotionCommand:
-    """Train motion diffusion models in self-consuming loops, with and without correction, and compare the collapse.
+    """Train motion models on their own samples, with and without correction, and report what each loop loses.
 
-    Ends with a report. The same command resumes a stopped run at the last committed generation.
+    If you run the command again, a stopped run goes on after its last generation.
     """
 
     HELP: ClassVar[HelpPage] = HelpPage(
@@ -76,12 +76,12 @@ class MotionCommand:
     settings: Annotated[MotionSettings, arg(name="")] = field(default_factory=lambda: select_settings("short"))
     axes: Annotated[Axes, arg(name="")] = field(default_factory=Axes)
     protocol: Annotated[Literal["scripts", "text"] | None, _hint("scripts", "{scripts,text}")] = None
-    """Optimiser steps of the presets paper-64 to paper-2794: those of the published scripts, or the numbers of batches
-    in the text of the paper, which are 64 times smaller."""
+    """Optimiser steps of the presets paper-64 to paper-2794: those of the published scripts, or those of the
+    paper's text, which are 64 times fewer."""
     out: Annotated[Path | None, _hint("runs/motion-PRESET", "PATH")] = None
-    """Run folder. The same folder with more generations, seeds or arms extends the run."""
+    """Run folder. With more generations, seeds or arms, the same folder extends the run."""
     dry_run: bool = False
-    """Print the arms, the generations and the cost of the preset; write nothing."""
+    """Print the arms, the generations and the cost, and run nothing."""
     workers: Annotated[int | None, _hint("one per core, as far as memory allows; at most 4 on a GPU")] = None
     """Number of worker processes. Results do not depend on it."""
     runner: Annotated[RunnerChoice, arg(name="")] = field(default_factory=RunnerChoice)

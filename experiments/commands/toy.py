@@ -20,9 +20,9 @@ from .inputs import RUNNER_OPTIONS, WANDB_OPTIONS, must_exist
 
 @dataclass(frozen=True)
 class ToyCommand:
-    """Run published self-consuming loops at toy scale and compare them with their closed forms.
+    """Run published self-consuming loops at toy scale, and compare them with their closed forms.
 
-    The same command resumes a stopped run at the first arm that is not done.
+    If you run the command again, a stopped run goes on with the first arm that is not done.
     """
 
     HELP: ClassVar[HelpPage] = HelpPage(
@@ -36,7 +36,7 @@ class ToyCommand:
     files: tyro.conf.Positional[tuple[str, ...]] = ()
     """Python files with loops, such as examples/loops/gaussian_correct.py, or your own."""
     out: Path = Path("runs/toy")
-    """Run folder, with report.html and results.json. Loops with other settings are added to the loops in the folder."""
+    """Run folder, with report.html and results.json. Loops with other settings are added."""
     quick: bool = False
     """Run small versions: seconds each, wider intervals."""
     options: Annotated[ToyOptions, tyro.conf.arg(name="")] = field(default_factory=ToyOptions)

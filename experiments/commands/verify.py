@@ -15,11 +15,12 @@ from .inputs import must_exist
 
 @dataclass(frozen=True)
 class VerifyCommand:
-    """Compare the files of a run, of corrected motions or of shards with the digests recorded when they were made.
+    """Find damaged files in a run, in corrected motions or in shards, by the digests that were recorded with them.
 
-    Changes nothing, and names files without a digest. Exit code 0: all files that could be compared are as they were
-    written. Exit code 1: some are damaged. `motion --repair` makes damaged generations again. `correct` makes motions
-    again once you have moved the damaged files away.
+    Changes nothing, and names files without a digest. `motion --repair` makes damaged generations again. `correct`
+    corrects motions again after you have moved the damaged files away.
+
+    Exit code 0: all files that have a digest are as they were written. 1: some are damaged.
     """
 
     HELP: ClassVar[HelpPage] = HelpPage(

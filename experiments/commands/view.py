@@ -44,7 +44,7 @@ def _read_motions(path: Path, reading: Reading) -> tuple[Motion, ...]:
 
 @dataclass(frozen=True)
 class ViewCommand:
-    """Show motion files side by side, such as an original and its correction: in the browser, as picture or film."""
+    """Show motion files side by side in the browser, or draw them as a picture or film."""
 
     HELP: ClassVar[HelpPage] = HelpPage(
         {
@@ -56,8 +56,8 @@ class ViewCommand:
 
     files: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(help=_READABLE)]
     out: Path | None = None
-    """Write this file: .html (a self-contained page), .png (a row of moments per motion), .gif or .mp4. Without it, a
-    temporary page is written and opened."""
+    """File to write: .html (a page that needs no network), .png (a row of poses per motion), .gif or .mp4. By
+    default, a temporary page is opened."""
     overwrite: bool = False
     """Replace the file if it exists."""
     reading: Annotated[Reading, tyro.conf.arg(name="")] = field(default_factory=Reading)

@@ -50,60 +50,62 @@ class CorrectionOptions:
     """Options of a correction: all that a result depends on besides its input."""
 
     strength: str | float = "balanced"
-    """Strength of the correction, from 0 (closest to the motion) to 1 (most physical), or a name: faithful (0),
-    balanced (0.7), physical (1). residual-free: only muscles and contacts hold the body up; this takes longer and needs
-    MuJoCo. simulated: raw simulated states on a known floor, as loops use them for a model's samples."""
+    """Strength of the correction: faithful (0) stays closest to the motion, physical (1) is the most plausible,
+    balanced is 0.7; or a number from 0 to 1. residual-free: only muscles and contacts hold the body up, which takes
+    longer and needs MuJoCo. simulated: raw simulated states on a known floor, as loops use for a model's samples."""
     fallback: FallbackChoice = "none"
-    """Result for a motion in which the body falls without residual force. none: it is rejected. balanced: the smallest
-    sufficient residual force holds it up, and the report lists when and how much."""
+    """What to do if the body falls without residual force. none: reject the motion. balanced: hold the body up by
+    the smallest residual force that suffices, and list in the report when and how much."""
     simulate: SimulateChoice = "auto"
-    """Motions to simulate. auto: motions that need a residual force without simulation. always: all."""
+    """Which motions to simulate. auto: those that would otherwise need a residual force. always: all."""
     kinematic: bool = False
-    """Clean up by kinematics only, without simulation. Strength then has no effect."""
+    """Clean up by kinematics only, without simulation. --strength then has no effect."""
     support: SupportChoice = "infer"
-    """Supports of the body. infer: the floor, and steps, rungs and seats that the motion shows. floor: only the floor.
-    off: unknown; the body keeps its height."""
+    """What may carry the body. infer: the floor, and steps, rungs and seats that the motion shows. floor: the floor
+    alone. off: unknown, so the body keeps its height."""
     engine: str = AUTO
-    """Simulator: auto, mujoco, pybullet, or one that another package adds. auto: MuJoCo, which is faster; PyBullet, if
-    installed, where simulated states come out of every motion (`simulate always`, `raw`, a scene), in which engines
-    differ."""
+    """Physics engine: auto, mujoco, pybullet, or an engine of another package. auto: MuJoCo, which is faster; but
+    PyBullet, if installed, when all motions return simulated states (--simulate always, --raw, a scene), because
+    engines differ in these."""
     mass_kg: float | None = None
-    """Mass of every body (default: the mass of its shape with a body model, otherwise the average for its stature)."""
+    """Mass of every body in kg (default: from the shape if there is a body model, otherwise the average for the
+    stature)."""
     keep_level: bool = False
-    """Keep the height of a motion's floor, instead of moving its floor to zero."""
+    """Keep the floor at its height. By default, each motion is moved so that its floor is at zero, even if nothing
+    else is wrong."""
     level: bool = False
-    """Level a tilted or steadily rising floor, as of a tilted camera, instead of correcting the motion on it."""
+    """Level a floor that is tilted or rises steadily, as with a tilted camera. By default, such a floor stays."""
     remove_drift: bool = False
-    """Remove root drift. This changes the path; motions recorded on a treadmill start to travel."""
+    """Remove root drift. This changes the path: motions that were recorded on a treadmill start to travel."""
     join_takes: bool = False
-    """Join takes: after a cut, move and turn the motion to where the earlier take was going."""
+    """Join takes: after a cut, continue from where the take before was going."""
     frame_times: FrameTimes = "auto"
-    """Frames that are no samples of the recording: copies of the frame before, or linear steps between regular keys.
-    keep: they stay copies of corrected frames, or linear. even: frames in between replace them, so that all are evenly
-    spaced in time. auto: keep if every frame stands equally often in a row, as if animated on twos, otherwise even."""
+    """How to treat duplicated or interpolated frames. keep: they stay duplicated or interpolated. even: in-between
+    frames replace them, evenly spaced in time. auto: keep if all frames are repeated equally often, as in animation
+    on twos, otherwise even."""
     retime: bool = False
-    """Change the speed of motions whose flights or walks are more than 15 % faster or slower than gravity allows; the
+    """Change the speed of a motion whose flights or steps are over 15 % faster or slower than gravity allows. The
     poses stay."""
     scene: Scene = PLAIN
     """Scene and body of the simulation: a push, a slope, a load."""
     raw: bool = False
-    """Return the raw simulated states, with their fast components and even if the simulation improves nothing."""
+    """Return the simulated states without post-processing, even if the simulation improves nothing."""
     keep_failed: bool = False
-    """Copy motions that cannot be corrected to the output folder unchanged."""
+    """Copy motions that cannot be corrected to the output folder as they are."""
     contacts: Path | None = None
-    """File with the contacts of the feet, as --contacts-out writes it; you can edit it. Feet then stand only there, and
-    no contacts are inferred."""
+    """JSON file that says when each foot touches the ground, as --contacts-out writes it. You may edit the file. No
+    other contacts are inferred."""
     frames: str = ""
-    """Frames to correct, as FIRST:LAST, such as 40:120. The correction blends in and out inside this range."""
+    """Frames to correct, as FIRST:LAST, such as 40:120. The correction blends in and out within them."""
     amount: tuple[str, ...] = ()
-    """Share of the correction: legs=0.5 for a limb (arms, hands, legs, feet, head, trunk); 30=0 60=1 for keyframes,
-    with smooth changes between them; legs@30=0 legs@60=1 for keyframes of a limb."""
+    """How much of the correction to apply: legs=0.5 for a limb (arms, hands, legs, feet, head, trunk), 30=0 60=1
+    for keyframes, legs@30=0 legs@60=1 for keyframes of a limb."""
     keep: tuple[str, ...] = ()
-    """Joints whose positions in the world stay within 2 mm: hands, feet, head, or a joint's name in the file. Their
-    limbs follow; if a limb is too short, the body moves. path: the body's path over the floor stays, as on a walkway or
-    a board."""
+    """Joints that keep their positions within 2 mm: hands, feet, head, or a joint's name in the file. The limb
+    follows, and the body moves if the limb is too short. path: keep the path over the floor, as on a walkway or a
+    board."""
     reading: Annotated[Reading, _name_nothing()] = field(default_factory=Reading)
-    """Facts that motion files do not state."""
+    """What motion files do not state."""
 
     def __post_init__(self) -> None:
         for name in _SWITCHES:

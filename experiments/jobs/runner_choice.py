@@ -11,7 +11,7 @@ from selfcorrect.runtime.processes import default_workers
 from .run import RUNNERS, require_runner
 from .where import Where
 
-_RUNNER_HELP = f"Runner of the jobs (default: processes). Results do not depend on it.\n{RUNNERS.describe_rows()}"
+_RUNNER_HELP = f"What runs the jobs (default: processes). Results do not depend on it.\n{RUNNERS.describe_rows()}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,7 @@ class RunnerChoice:
 
     runner: Annotated[str, arg(help=_RUNNER_HELP)] = ""
     runner_options: Mapping[str, str] = field(default_factory=dict)
-    """Names and values of options of the runner, such as: partition main minutes 240 gpus 0.25. What a job asks for are
+    """Names and values of runner options, such as partition main minutes 240 gpus 0.25. Resources of a job are
     cores, gpus and memory_gb."""
 
     def to_where(self, workers: int | None) -> Where:

@@ -22,16 +22,16 @@ PREFERENCES = ("preference", "shuffled-preference")
 """Places where arms on real data only draw samples, too."""
 
 _ARMS_HELP = (
-    "Exactly these arms and the baseline, in place of the preset's. An arm is POLICY, POLICY,CORRECTOR or "
-    "POLICY,CORRECTOR,REMEDY, then other settings as NAME=VALUE: replace replace,physics augment:0.5,low-pass,steps=250"
+    "Run exactly these arms and the baseline, instead of the preset's. An arm is POLICY, POLICY,CORRECTOR or "
+    "POLICY,CORRECTOR,REMEDY, then NAME=VALUE: replace replace,physics augment:0.5,low-pass,steps=250"
 )
-_POLICY_HELP = f"Training data of the next generation; several may be given.\n{POLICIES.describe_rows()}"
+_POLICY_HELP = f"What the next generation trains on.\n{POLICIES.describe_rows()}"
 _CORRECTOR_HELP = (
-    "Correctors instead of the preset's: none for no correction, package.module:function for your own. A + chains "
-    f"built-in correctors, as in low-pass+physics.\n{CORRECTORS.describe_rows()}"
+    "Correctors instead of the preset's. FILE.py:function or package.module:function is your own; + chains built-in "
+    f"correctors, as in low-pass+physics.\n{CORRECTORS.describe_rows()}"
 )
-_REMEDY_HELP = f"Run each arm also with these remedies against the loss of modes.\n{REMEDIES.describe_rows()}"
-_PLACE_HELP = f"Places of the corrector in the loop; several may be given.\n{PLACES.describe_rows()}"
+_REMEDY_HELP = f"Remedies against the loss of modes to run each arm with, in addition.\n{REMEDIES.describe_rows()}"
+_PLACE_HELP = f"Where in the loop the corrector works.\n{PLACES.describe_rows()}"
 _DENOISER_HELP = "Networks to compare: " + ", ".join(f"{name} ({preset(name).character})" for name in preset_names())
 
 
@@ -41,26 +41,26 @@ class Axes:
 
     policy: Annotated[tuple[str, ...], arg(help=_POLICY_HELP)] = ()
     synthetic_ratio: tuple[str, ...] = ()
-    """λ, synthetic samples per real sample, for augment and accumulate; 100% is λ = 1, as in Gillman et al., and inf is
-    fully synthetic. Several may be given."""
+    """λ, synthetic samples per real sample, for augment and accumulate. 100% is λ = 1, as in Gillman et al.; inf is
+    fully synthetic."""
     corrector: Annotated[tuple[str, ...], arg(help=_CORRECTOR_HELP)] = ()
     physics_in: Annotated[tuple[str, ...], arg(help=_PLACE_HELP)] = ()
     remedy: Annotated[tuple[str, ...], arg(help=_REMEDY_HELP)] = ()
     guidance: tuple[float, ...] = ()
-    """Also run all arms, the baseline included, with these scales of classifier-free guidance. Several options of
-    sampling make arms of all their combinations."""
+    """Scales of classifier-free guidance to run all arms with, in addition. Several sampling options are combined."""
     temperature: tuple[float, ...] = ()
-    """Also run all arms with these factors on the sampling noise."""
+    """Factors on the sampling noise to run all arms with, in addition."""
     sampler: tuple[SamplerName, ...] = ()
-    """Also run all arms with these samplers: multistep (the default) keeps the variance of what the model learned; ddim
-    shrinks it, and with --eta 1 is the ancestral sampler of DDPM."""
+    """Samplers to run all arms with, in addition: multistep (the default) keeps the variance that the model
+    learned; ddim shrinks it, and is DDPM's ancestral sampler with --eta 1."""
     eta: tuple[float, ...] = ()
-    """Also run all arms with this share of fresh noise in each sampling step: 0 is deterministic, 1 is ancestral."""
+    """Shares of fresh noise per sampling step to run all arms with, in addition: 0 is deterministic, 1 is
+    ancestral."""
     sampling_steps: tuple[int, ...] = ()
-    """Also run all arms with this many network evaluations per sample."""
+    """Numbers of network evaluations per sample to run all arms with, in addition."""
     gamma: tuple[float, ...] = ()
-    """γ ≥ 0, correction strength: each sample is replaced by its corrected form with probability γ/(1+γ); inf corrects
-    all. Several may be given."""
+    """Correction strengths γ ≥ 0: each sample is replaced by its correction with probability γ/(1+γ); inf corrects
+    all."""
     denoiser: Annotated[tuple[str, ...], arg(help=_DENOISER_HELP)] = ()
     steps: Annotated[int | None, arg(metavar="INT")] = None
     """Optimiser steps per generation, the same in every arm."""

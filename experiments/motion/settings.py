@@ -86,47 +86,47 @@ class MotionSettings:
     seeds: int
     """Number of seeds."""
     data: tuple[str, ...] = BUILT_IN_DATA
-    """deepmimic (built in), or motion files and folders with motions of the same skeleton; FOLDER#SPLIT for a split of
-    a dataset."""
+    """Training motions: deepmimic (built in), or motion files and folders with motions of one skeleton.
+    FOLDER#SPLIT is a split of a dataset."""
     reference: tuple[str, ...] = ()
-    """Motions to evaluate against, given like --data, such as motions of held-out subjects; by default times of the
-    data that are held out."""
+    """Motions to evaluate against, given as in --data, such as motions of held-out subjects. By default, times of
+    the data that are held out."""
     real_count: int = 128
-    """n, real training windows per seed."""
+    """Number n of real training windows per seed."""
     evaluated_count: int = 256
-    """Number of samples drawn in each generation for the evaluation."""
+    """Number of samples to evaluate in each generation."""
     feasibility_count: Suppress[Fixed[int]] = FEASIBILITY_COUNT
     """Samples of the last generation of which the root force is measured."""
     generator: tuple[str, ...] = ()
-    """Generative model in place of the networks: FILE.py:function or package.module:function, or the name of a
-    generator of another package; then its options, such as mdm checkpoint=FILE evaluator=FOLDER."""
+    """Generative model instead of the networks: FILE.py:function, package.module:function, or the name of another
+    package's generator; then its options, such as mdm checkpoint=FILE evaluator=FOLDER."""
     start_from: tuple[str, ...] = ()
-    """A finished run and an arm in it, such as runs/first replace+none: its last samples take the place of the real
+    """Finished run and one of its arms, such as runs/first replace+none, whose last samples replace the real
     training windows."""
     representation: Literal["features", "humanml3d"] = "features"
-    """Columns that the networks learn: features, root and rotations of the body; or humanml3d, HumanML3D's 263 columns.
-    Of these 67 make the motion, so that the columns of a sample can contradict each other."""
+    """Columns that the networks learn: features (root and rotations of the body), or humanml3d (HumanML3D's 263
+    columns). Only 67 of the latter make the motion, so the columns of a sample can contradict each other."""
     labels: Labels = "data"
-    """What the model is conditioned on: labels of the data, or a label for each training window, as a caption of its
-    own."""
+    """What conditions the model: data (the labels of the data), or window (a label for each training window, as if
+    each had its own caption)."""
     evaluate_corrected: bool = False
-    """Also evaluate each arm's samples after correction, as people would use them who correct a model's output, against
-    corrected real windows."""
+    """Also evaluate samples after correction, against corrected real windows, as users see them who correct a
+    model's output."""
     frames: Suppress[Fixed[int]] = 48
     """Frames of a window."""
     fps: Suppress[Fixed[float]] = 30.0
     """Frame rate of windows."""
     engine: EngineName = PUBLISHED_ENGINE
-    """Physics engine of the correctors. Published figures use PyBullet; if PyBullet is not installed and no engine is
-    given, MuJoCo is used."""
+    """Physics engine of the correctors. Published figures use PyBullet. MuJoCo is used if PyBullet is not installed
+    and you name no engine."""
     simulation: SimulationName = "fast"
-    """Simulation of the corrector physics in PyBullet: fast with 60 steps per second, or fine with 120 in about twice
-    the time, as in runs that record none."""
+    """Time step of the corrector physics in PyBullet: fast is 60 steps per second; fine is 120, takes about twice
+    the time, and is what older runs used."""
     training: TrainingName = "fast"
-    """Training of the diffusion models: fast, or plain as in runs that record none. Both minimise the same loss, with
-    other random draws."""
+    """Training of diffusion models: fast, or plain as in older runs. Both minimise the same loss, but draw other
+    random numbers."""
     first_seed: int = 0
-    """First seed. Machines can share an experiment by its seeds."""
+    """First seed. Several machines can share an experiment by its seeds."""
     steps: Suppress[Fixed[Mapping[str, int]]] = field(default_factory=dict, hash=False)
     """Optimiser steps of each later generation, by denoiser."""
     initial_steps: Suppress[Fixed[Mapping[str, int]]] = field(default_factory=dict, hash=False)
@@ -354,20 +354,21 @@ class RunOptions:
     """Options for running an experiment. Only `device` changes results, as another machine does."""
 
     corrector_timeout_s: Annotated[float | None, arg(name="corrector-timeout")] = None
-    """Seconds after which a call of your own corrector, for a motion or a batch, ends the run."""
+    """End the run if a call of your own corrector, for a motion or a batch, takes longer than this, in s."""
     corrector_in_process: bool = False
-    """Run correctors of your own in the processes of the runs: each starts some seconds sooner, and can end or hang its
+    """Run your own correctors in the run's own processes. They start some seconds sooner, but can end or hang the
     run."""
     accept_changed: Annotated[bool, arg(aliases=("--accept-changed-corrector",))] = False
-    """Resume with correctors, denoisers or data of yours that were changed since the run began. The run folder records
-    both."""
+    """Resume although your correctors, denoisers or data changed since the run began. The run folder records both
+    versions."""
     keep: KeptModels = "samples"
-    """What stays in the run folder: all; samples, all samples and the last two models of each arm, from which a run can
-    be extended; sampling, the part of the last models that draws samples. While it runs, any run can be resumed."""
+    """What stays in the run folder. all: everything. samples: all samples and the last two models of each arm, from
+    which a run can be extended. sampling: the part of the last models that draws samples. An unfinished run can
+    always be resumed."""
     repair: bool = False
-    """Do damaged generations again; `selfcorrect verify` finds them."""
+    """Make damaged generations again; `selfcorrect verify` finds them."""
     device: str = "auto"
-    """auto, cpu, cuda, cuda:1, …"""
+    """Device of the networks: auto, cpu, cuda, cuda:1, …"""
 
     def __post_init__(self) -> None:
         if self.corrector_timeout_s is not None and not 0 < self.corrector_timeout_s < 1e6:

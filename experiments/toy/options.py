@@ -35,23 +35,23 @@ class ToyOptions:
     """Settings in place of the loops'; a loop without a setting keeps its own."""
 
     n: Annotated[tuple[int, ...], arg(help_behavior_hint="")] = ()
-    """Number of real training samples; several are arms or sizes of a loop that compares them."""
+    """Number of real training samples. Several are arms or sizes of a loop that compares them."""
     synthetic_ratio: Annotated[tuple[float, ...], arg(help_behavior_hint="")] = ()
     """λ, synthetic samples per real sample."""
     gamma: Annotated[tuple[float, ...], arg(help_behavior_hint="")] = ()
-    """γ, the strength of the correction."""
+    """γ, correction strength."""
     generations: int | None = None
     """Generations after generation 0."""
     epochs: float | None = None
-    """Passes over the training set per generation, of loops with networks."""
+    """Passes over the training set per generation, for loops with networks."""
     seeds: int | None = None
     """Number of seeds."""
     seed: int | None = None
     """The first seed."""
     text: Path | None = None
-    """A plain-text file for the language loop, instead of the standard library's documentation."""
+    """Plain-text file for the language loop, instead of the documentation of Python's standard library."""
     mnist: Path | None = None
-    """A folder with MNIST's idx files for loops of digits, instead of scikit-learn's bundled 8×8 digits."""
+    """Folder with MNIST's idx files for loops of digits, instead of scikit-learn's 8×8 digits."""
 
     def select_given(self) -> dict[str, Any]:
         """Return the options that are given, by name."""

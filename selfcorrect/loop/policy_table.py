@@ -22,18 +22,18 @@ POLICIES = Registry(
     [
         _row("real", "RealOnly", "Only real data, in every generation.", "real or real:DRAWN"),
         _row("replace", "Replace", "Only synthetic samples: a fully synthetic loop.", "replace or replace:SIZE"),
-        _row("freeze", "Freeze", "The synthetic samples of generation 1, in every later generation too.", "freeze"),
+        _row("freeze", "Freeze", "The synthetic samples of generation 1, also in every later generation.", "freeze"),
         _row(
             "renew",
             "Renew",
-            "Fully synthetic, a share of the training set replaced in each generation, the oldest first.",
+            "Only synthetic samples; each generation replaces a share of them, the oldest first.",
             "renew:SHARE",
         ),
         _row("augment", "Augment", "All real data and λ fresh synthetic samples per real sample.", "augment:RATIO"),
         _row(
             "augment_once",
             "AugmentOnce",
-            "All real data and λ synthetic samples per real sample, always of generation 1.",
+            "All real data and λ synthetic samples per real sample, always those of generation 1.",
             "augment_once:RATIO",
         ),
         _row(
@@ -45,16 +45,11 @@ POLICIES = Registry(
         _row(
             "accumulate_subsample",
             "AccumulateSubsample",
-            "A budget of samples drawn from what accumulate would train on.",
+            "As accumulate, but draws a fixed number of samples.",
             "accumulate_subsample:BUDGET or accumulate_subsample:BUDGET:RATIO",
         ),
         _row("fresh", "Fresh", "New real data in every generation, and synthetic samples.", "fresh:COUNT:RATIO"),
-        _row(
-            "keep",
-            "Keep",
-            "A share of the original data, all other data replaced by synthetic samples.",
-            "keep:FRACTION",
-        ),
+        _row("keep", "Keep", "A share of the original data; synthetic samples replace the rest.", "keep:FRACTION"),
     ],
     group="selfcorrect.policies",
     row_type=PolicyRow,

@@ -38,16 +38,16 @@ class FailureKind(StrEnum):
         "too short: at least {limit:.0f} frames are needed, got {value:.0f}; join it with another",
     )
     NOT_FINITE = "not finite", "not finite at frame {frame}; repair the file there"
-    LOST = "lost", "lost: the root was not within {limit} m of the motion's at frame {frame}", _TRY_FOLLOWING
+    LOST = "lost", "lost: the root was over {limit} m from the motion's at frame {frame}", _TRY_FOLLOWING
     FELL = (
         "fell",
-        "fell: without residual force the root was not within {limit} m of the motion's at frame {frame}",
+        "fell: without residual force, the root was over {limit} m from the motion's at frame {frame}",
         {"fallback": "try fallback 'balanced'", "strength": "try another strength"},
     )
     OFF = "off", "off: joints were {value:.2f} m from the motion on average at frame {frame}", _TRY_FOLLOWING
     FLOATING = (
         "floating",
-        "held up by what cannot be inferred, or floating, from frame {frame} to frame {last_frame}",
+        "floating from frame {frame} to frame {last_frame}: no support was found",
         {
             "drop": "'drop' puts it onto the floor",
             "floor": "'floor' {value:.2f} puts the floor under it",
@@ -57,7 +57,7 @@ class FailureKind(StrEnum):
     SUNK = (
         "sunk",
         "{value:.2f} m below its ground on average, more than {limit} m",
-        {"floor": "'floor' says where its floor is"},
+        {"floor": "'floor' says where the floor is"},
     )
     OTHER = "other", "{words}"
 
@@ -113,11 +113,11 @@ class Stage(StrEnum):
 class Repair(StrEnum):
     """Causes of large moves, in words: repairs of the root, and simulation of the whole body."""
 
-    SPLICES = "parts that were spliced are joined"
-    DRIFT = "the drift of the floor is taken out (--keep path leaves it, as on a walkway)"
-    FLOOR = "it is put on the floor"
-    SIMULATION = "the simulated body went another way"
-    OTHER = "knees, spikes, limbs or steps are repaired"
+    SPLICES = "spliced parts were joined"
+    DRIFT = "the drift of the floor was removed (--keep path leaves it, as on a walkway)"
+    FLOOR = "the motion was put on the floor"
+    SIMULATION = "the simulation diverged"
+    OTHER = "knees, spikes, limbs or steps were repaired"
 
 
 class NoteKind(Enum):
@@ -128,48 +128,55 @@ class NoteKind(Enum):
         self.is_left = is_left
         """True if the note is on something that was found and left unchanged."""
 
-    HEIGHT_KEPT = "height left alone"
-    LOWEST_GROUND = "the lowest ground lies at {value:.2f} m"
-    FLOOR_MOVED = "its floor was at {value:+.3f} m and was moved to 0 (--keep-level leaves it)"
+    HEIGHT_KEPT = "height left unchanged"
+    LOWEST_GROUND = "the lowest ground is at {value:.2f} m"
+    FLOOR_MOVED = "the floor was at {value:+.3f} m and was moved to 0 (--keep-level leaves it)"
     FLOOR_UNKNOWN = (
-        "its floor is not known: its height is kept, its feet at {value:+.2f} m; --floor says where it is",
+        "the floor is not known, so the height stays, with feet at {value:+.2f} m; pass --floor if you know it",
         True,
     )
-    FLOOR_KEPT = "on an average body, feet stand at {value:.2f} m: kept, as the person has other bones"
+    FLOOR_KEPT = (
+        "the feet of an average body stand at {value:.2f} m; the height stays, because this person's bones differ"
+    )
     MOVED_FAR = "moved by up to {value:.2f} m: {words}"
-    IN_PLACE = "stays in place, as on a treadmill of {value:.1f} m/s, on which its feet stand", True
-    CARRIED = "the body {words}; kept as it is, --contacts or --floor corrects it", True
-    RIDE = "rides on ground that moves by {value:+.2f} m, as on a lift; it is corrected on that ground"
-    DRIFT_KEPT = "its floor seems to drift at {value:.2g} m/s; its way stays, --remove-drift changes it", True
-    TILTED = "its floor is tilted by {value:.1f} degrees; feet stand on that plane, --level levels it"
-    LEVELLED = "its floor was tilted by {value:.1f} degrees; it is level now"
-    NOT_LEVELLED = "its floor was not levelled: {words}", True
-    TILT_CHANGES = "its floor tilts more and more, {value:.1f} degrees in the mean, which --level takes out", True
-    TILT_IGNORED = "its floor seems tilted by {value:.1f} degrees, but feet stand better on a level floor"
-    FEET_KEPT = "corrected feet would slide faster by {value:.3f} m/s; the motion was kept", True
-    CONTACTS_KEPT = "corrected feet would lose {value:.0%} of their contacts; the motion was kept", True
-    WAY_RESTORED = "frames {frames}: the way was lost; restored from the feet, --keep path keeps the root's"
-    FEET_GLIDE = "its feet glide at {value:.1f} m/s, as on skates; not planted, --contacts says where they stand", True
-    GLIDE_REMOVED = "it stands and glides at {value:.2f} m/s; the glide is removed, --keep path keeps it"
-    GLIDE_KEPT = "it stands and glides at {value:.2f} m/s, as on a walkway; its feet stand on that"
-    RISES = "the height of its floor changes by {value:+.2f} m from beginning to end; --level takes that out"
-    RISE_REMOVED = "the height of its floor changed by {value:+.2f} m from beginning to end; it is level now"
-    REPEATED_FRAMES = "every frame stands {value:.0f} times in a row: corrected without copies, then repeated"
-    COPIES_REPLACED = "frames in between replace {value:.0f} repeated frames (not with --frame-times keep)"
-    COPIES_KEPT = "{value:.0f} frames only repeat other frames: corrected without them, then repeated"
-    LINEAR_FRAMES = "lines between every {value:.0f} frames become curves (not with --frame-times keep)"
-    LEGS_RESTORED = "frames {frames}: the left and the right leg were exchanged; given back"
-    CHANNELS_HELD = "{words}: held for {value:.2g} frames at a time, made even (not with --frame-times keep)"
-    STRETCH_KEPT = "frames {frames} are kept: they cannot be explained, or corrected feet would slide more"
-    UNRELATED_POSES = "frames {frames}: poses without a motion between them; kept as they are"
-    NOT_FOLLOWED = "a simulated body could not follow it: planned, not simulated"
-    TAKES = "cuts between takes at frames {frames}: each was corrected where it is; --join-takes joins them", True
-    T_POSE = "T-pose in the first frames ({value:.0f}), which stays; all other frames are corrected", True
-    T_POSE_AT_END = "T-pose in the last frames ({value:.0f}), which stays; all other frames are corrected", True
-    LOOP = "a loop of {value:.2f} s, which closes"
-    UNEXPLAINED = "moves as if pushed by {value:.1f} body weights: its pace is not gravity's or its feet glide"
-    EXPLAINED = "contacts explain more of it: {words} body weights of force are left unexplained"
-    CONTACT_MISSED = "a contact is not held; {words}"
+    IN_PLACE = "the body stays in place, as on a treadmill at {value:.1f} m/s; its feet stand on that belt", True
+    CARRIED = "the body {words}; left unchanged (--contacts or --floor corrects it)", True
+    RIDE = "the ground moves by {value:+.2f} m, as on a lift; the motion is corrected on that ground"
+    DRIFT_KEPT = "the floor seems to drift at {value:.2g} m/s; path unchanged (--remove-drift removes the drift)", True
+    TILTED = "the floor is tilted by {value:.1f} degrees; feet stand on that plane (--level levels it)"
+    LEVELLED = "the floor was tilted by {value:.1f} degrees and is level now"
+    NOT_LEVELLED = "the floor was not levelled: {words}", True
+    TILT_CHANGES = "the floor tilts more and more, by {value:.1f} degrees on average (--level removes the tilt)", True
+    TILT_IGNORED = "the floor seems tilted by {value:.1f} degrees, but feet stand better on a level floor"
+    FEET_KEPT = "corrected feet would slide faster by {value:.3f} m/s, so the motion was left unchanged", True
+    CONTACTS_KEPT = "corrected feet would lose {value:.0%} of their contacts, so the motion was left unchanged", True
+    WAY_RESTORED = "frames {frames}: the path was lost and is restored from the feet (--keep path keeps the root's)"
+    FEET_GLIDE = (
+        "the feet glide at {value:.1f} m/s, as on skates, and are not planted (--contacts says where they stand)",
+        True,
+    )
+    GLIDE_REMOVED = "the body stands and glides at {value:.2f} m/s; the glide is removed (--keep path keeps it)"
+    GLIDE_KEPT = "the body stands and glides at {value:.2f} m/s, as on a walkway; its feet stand on that walkway"
+    RISES = "the height of the floor changes by {value:+.2f} m from beginning to end (--level removes the change)"
+    RISE_REMOVED = "the height of the floor changed by {value:+.2f} m from beginning to end; the floor is level now"
+    REPEATED_FRAMES = "every frame comes {value:.0f} times in a row; corrected without the copies, then repeated again"
+    COPIES_REPLACED = "in-between frames replace {value:.0f} repeated frames (--frame-times keep leaves them)"
+    COPIES_KEPT = "{value:.0f} frames repeat other frames; corrected without them, then repeated again"
+    LINEAR_FRAMES = "straight lines between every {value:.0f} frames became curves (--frame-times keep leaves them)"
+    LEGS_RESTORED = "frames {frames}: the left and the right leg were swapped, and are swapped back"
+    CHANNELS_HELD = "{words}: held for {value:.2g} frames at a time, now interpolated (--frame-times keep leaves them)"
+    STRETCH_KEPT = (
+        "frames {frames} were left unchanged: contacts cannot explain them, or corrected feet would slide more"
+    )
+    UNRELATED_POSES = "frames {frames}: poses without a motion between them, left unchanged"
+    NOT_FOLLOWED = "the simulated body could not follow the motion; contacts were planned instead"
+    TAKES = "cuts between takes at frames {frames}; each take was corrected in place (--join-takes joins them)", True
+    T_POSE = "T-pose in the first {value:.0f} frames left unchanged; all other frames were corrected"
+    T_POSE_AT_END = "T-pose in the last {value:.0f} frames left unchanged; all other frames were corrected"
+    LOOP = "loop of {value:.2f} s, which still closes"
+    UNEXPLAINED = "unexplained force of {value:.1f} body weights: the pace is not gravity's, or the feet glide"
+    EXPLAINED = "contacts explain more of the motion; {words} body weights of force are left unexplained"
+    CONTACT_MISSED = "a contact is not held: {words}"
     OTHER = "{words}"
 
 

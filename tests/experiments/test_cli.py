@@ -163,7 +163,7 @@ def test_help_wraps_a_text_by_the_width_of_the_terminal(capsys, monkeypatch: pyt
         main(["check", "--help"])
     printed = capsys.readouterr().out
     assert "by which the body has a person's stature)." in printed  # a line break in the source
-    assert "under [tool.selfcorrect.check]. Exit code 0" in printed
+    assert "in pyproject.toml, under [tool.selfcorrect.check]." in printed  # and one in a docstring
 
 
 @pytest.mark.slow

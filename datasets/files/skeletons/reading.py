@@ -21,29 +21,28 @@ class Reading:
     """Properties of motion files that these do not state."""
 
     metres_per_unit: float | None = None
-    """Length of the unit of files that do not state a unit (default: the usual unit by which the body has a person's
+    """Length unit in m, for files that do not state one (default: the unit by which the body has a person's
     stature)."""
     fps: float | None = None
-    """Frames per second of files that state no rate, and of BVH files whatever frame time they state (default: the
-    usual rate of the format)."""
+    """Frame rate, for files that do not state one, and for BVH files whatever they state (default: the usual rate
+    of the format)."""
     up: Up | None = None
-    """Vertical axis of the files' worlds, such as `y`, `z`, or `y-down` for a camera's (default: the axis that the
-    format states or the motion shows). An axis that all signs in a motion contradict is refused; `y!` insists."""
+    """Vertical axis, such as `y`, `z`, or `y-down` for a camera's (default: the axis that the format states or the
+    motion shows). An axis that contradicts the motion is refused, unless you insist with `y!`."""
     body_model: Path | None = None
-    """A SMPL, SMPL+H or SMPL-X file that gives bone lengths to the shapes in AMASS and similar files (default: an
-    average body)."""
+    """SMPL, SMPL+H or SMPL-X file with bone lengths for AMASS and similar files (default: an average body)."""
     floor: float | None = None
-    """Height of the floor in the files' worlds, metres above zero. Motions are lowered by this height, so that the
-    floor lies at 0, and `correct` looks for no other floor (default: the floor that the motion shows)."""
+    """Height of the floor in the file, in m. The motion is moved so that this floor is at zero, and `correct`
+    infers no other floor (default: the floor that the motion shows)."""
     drop: bool = False
-    """Put each motion as a whole onto the floor at 0: down, or up, by the height of the lowest foot."""
+    """Put each motion onto the floor at zero, by the height of its lowest foot."""
     profile: Path | None = None
-    """A rig profile, of `selfcorrect data profile`: how the feet of a rig stand, learned from several clips."""
+    """Rig profile from `selfcorrect data profile`, which tells how the feet of a rig stand."""
     allow_pickle: bool = False
-    """Read pickle files from a source that you trust: body models, and datasets that have such files."""
+    """Read pickle files: body models, and datasets that have such files. Only for sources that you trust."""
     ground: Path | None = None
-    """Ground of the motions, as JSON: a floor, level or sloping, and boxes such as the steps of stairs. Metres, y
-    up, in the world of the motions. No other floor is looked for, and beside boxes no other steps."""
+    """JSON file with the ground: a floor, level or sloping, and boxes such as stairs, in m, y up. No other floor is
+    inferred, and no other steps if there are boxes."""
 
     def __post_init__(self) -> None:
         for name in ("drop", "allow_pickle"):

@@ -36,12 +36,12 @@ PLACES = Registry(
         Row(
             "preference",
             f"{_BUILT}:in_preference",
-            "Samples train as they were drawn, and a preference loss moves the model from them to their corrections.",
+            "Samples train uncorrected, and a preference loss moves the model from them to their corrections.",
         ),
         Row(
             "shuffled-preference",
             f"{_BUILT}:in_shuffled_preference",
-            "Control: the same pairs, of which a random half has its sides exchanged.",
+            "Control: the same pairs, with the sides of a random half swapped.",
         ),
     ],
 )
@@ -54,14 +54,14 @@ REMEDIES = Registry(
         RemedyRow(
             "matched",
             f"{_BUILT}:matching",
-            "Each parent has one child: lines do not die by chance.",
+            "Each training sample has one child, so no line dies by chance.",
             knows="the parent set",
             cost="up to 8 × samples",
         ),
         RemedyRow(
             "extrapolated",
             f"{_BUILT}:extrapolation",
-            "Each model is moved away from what training on its own samples makes of it.",
+            "Moves each model away from what training on its own samples would make of it.",
             knows="nothing",
             cost="2 × samples, 2 × training",
             source="Alemohammad et al. 2025 (Neon, arXiv 2510.03597)",

@@ -14,12 +14,12 @@ class WandbOptions:
     """Options of Weights & Biases. No variable of the environment sends anything."""
 
     wandb: WandbChoice = "auto"
-    """Weights & Biases: offline writes its files into the run folder, online sends them, auto is off where WANDB_MODE
-    is "disabled", and offline otherwise."""
+    """Weights & Biases. offline: write its files into the run folder. online: send them. off: neither. auto: off if
+    WANDB_MODE is "disabled", otherwise offline."""
     wandb_project: str = ""
-    """Its project; by default WANDB_PROJECT, or selfcorrect."""
+    """Project in Weights & Biases (default: WANDB_PROJECT, or selfcorrect)."""
     wandb_entity: str = ""
-    """Its user or team; by default WANDB_ENTITY, or your own."""
+    """User or team in Weights & Biases (default: WANDB_ENTITY, or your own)."""
 
     def __post_init__(self) -> None:
         check_choice("wandb", self.wandb, get_args(WandbChoice))

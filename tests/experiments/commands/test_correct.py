@@ -186,7 +186,7 @@ def test_what_carries_a_body_is_reported_and_chosen(folder: Path, stepping: Moti
     assert "1 motion stands on steps, seats or other supports: up.bvh" in supports_by_name["infer"]
     assert "moved by up to" not in supports_by_name["infer"]
     assert reports["floor"]["supports"] == reports["off"]["supports"] == []
-    assert "height left alone" in reports["off"]["notes"]
+    assert "height left unchanged" in reports["off"]["notes"]
     assert reports["off"]["moved_m"] < reports["infer"]["moved_m"]
 
 
@@ -194,7 +194,7 @@ def test_what_is_moved_far_is_named_with_the_reason(folder: Path, stepping: Moti
     raised = replace(stepping, root_m=stepping.root_m + np.array([0.0, 0.6, 0.0]))
     save_motion(folder / "raised.bvh", raised, "bvh")
     output = says("correct raised.bvh -o down --kinematic")
-    assert re.search(r"^raised\.bvh: moved by up to 0\.[56]\d m: it is put on the floor$", output, re.M)
+    assert re.search(r"^raised\.bvh: moved by up to 0\.[56]\d m: the motion was put on the floor$", output, re.M)
     assert report_of(folder / "down")["raised.bvh"]["large_move_reason"].startswith("moved by up to")
 
 
@@ -207,7 +207,7 @@ def test_the_way_over_the_floor_stays_unless_the_command_is_told_otherwise(
     save_motion(folder / "spot.bvh", remove_travel(row), "bvh")
     save_motion(folder / "takes.bvh", replace(row, root_m=row.root_m + away_m), "bvh")
     output = says("correct spot.bvh takes.bvh -o kept --kinematic")
-    assert re.search(r"^spot\.bvh: stays in place, as on a treadmill of 1\.\d m/s", output, re.M)
+    assert re.search(r"^spot\.bvh: the body stays in place, as on a treadmill at 1\.\d m/s", output, re.M)
     assert re.search(r"^takes\.bvh: cuts between takes at frames 5\d", output, re.M)
     says("correct spot.bvh takes.bvh -o asked --kinematic --remove-drift --join-takes")
     entries = report_of(folder / "kept")

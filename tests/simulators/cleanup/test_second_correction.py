@@ -128,9 +128,9 @@ def test_a_floor_far_away_that_feet_show_is_brought_and_told(walk: Motion) -> No
     (correction,) = CORRECT([raise_motion(walk, 1.0)])
     assert furthest_m(raise_motion(walk, 1.0)) > 0.9
     moved, note = correction.notes
-    assert str(moved) == f"its floor was at {moved.value:+.3f} m and was moved to 0 (--keep-level leaves it)"
+    assert str(moved) == f"the floor was at {moved.value:+.3f} m and was moved to 0 (--keep-level leaves it)"
     assert note.kind is NoteKind.MOVED_FAR
-    assert str(note) == f"moved by up to {note.value:.2f} m: it is put on the floor"
+    assert str(note) == f"moved by up to {note.value:.2f} m: the motion was put on the floor"
     assert note.value == pytest.approx(1.0, abs=0.1)
 
 

@@ -169,7 +169,7 @@ def test_stairs_far_above_the_floor_stay_there(stairs):
     """The file may not show what leads to them."""
     (correction,) = KinematicCorrector()([raise_motion(stairs[0], 1.2)])
     assert mean_distance_m(correction.motion, raise_motion(stairs[0], 1.2)) < 0.02
-    assert list(map(str, correction.notes)) == ["the lowest ground lies at 1.20 m"]
+    assert list(map(str, correction.notes)) == ["the lowest ground is at 1.20 m"]
 
 
 def test_ground_stays_where_it_was_stood_on_most(planted_walk):
@@ -178,7 +178,7 @@ def test_ground_stays_where_it_was_stood_on_most(planted_walk):
     correction = KinematicCorrector()([raise_motion(step, -0.17)])[0]
     assert mean_distance_m(correction.motion, raise_motion(step, -0.17)) < 0.005
     assert [support.top_m[1] for support in correction.supports] == pytest.approx([0.0] * 5, abs=0.02)
-    assert list(map(str, correction.notes)) == ["the lowest ground lies at -0.17 m"]
+    assert list(map(str, correction.notes)) == ["the lowest ground is at -0.17 m"]
 
 
 def test_a_seat_is_found_under_who_sits(sit):
@@ -239,7 +239,7 @@ def test_left_alone_means_left_at_its_height(planted_walk):
         assert correction.accepted, correction.reason
         assert abs(correction.motion.root_m[:, 1] - raised.root_m[:, 1]).mean() < 0.01
         assert correction.supports == ()
-        assert "height left alone" in map(str, correction.notes)
+        assert "height left unchanged" in map(str, correction.notes)
 
 
 def lying(stand: Motion) -> Motion:
