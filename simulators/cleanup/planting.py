@@ -599,9 +599,10 @@ class PlantFeet:
             return _revert_where_gainless(posed, planted, ground_m, is_floor_known=is_floor_known)
 
         planted_motions = plant(level)
-        if self.is_soft and (slides := _find_long_slides(level, planted_motions)).any():
+        # Long slides take two rounds, and motions without their noise show further stances once feet are planted.
+        if self.is_soft and (is_unsettled := _find_long_slides(level, planted_motions) | cleaning.noisy).any():
             again = plant(PosedMotions.from_motions(planted_motions, level.soles))
-            planted_motions = choose_motions(slides, again, planted_motions)
+            planted_motions = choose_motions(is_unsettled, again, planted_motions)
         planted = replace(cleaning, motions=planted_motions, unplanted=level)
         if not has_boxes(level.motions):
             return planted

@@ -12,7 +12,7 @@ from made_rigs import base_walk
 from plain_contacts import standing_speeds_m_s
 from scipy.spatial.transform import Rotation
 
-from selfcorrect.datasets.load import load_motions
+from selfcorrect.datasets.load import load_motion, load_motions
 from selfcorrect.motion.body.surface import sole_corners_m
 from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.kinematics import joint_positions
@@ -69,6 +69,17 @@ def test_feet_that_slide_after_a_correction_are_planted_again(slide_m: float) ->
     first = correct(made_motion("idle", frames=90))
     again = shake(first, slide_m, 0.0)
     assert mean_move_m(again, correct(again)) > 10 * MOST_MOVED_M
+
+
+def test_a_noisy_capture_corrected_twice_stays_as_it_is(cmu: Path) -> None:
+    """Without noise, feet show further stances, in which they are planted at once."""
+    motion = load_motion(cmu / "train" / "35_29.bvh").frames(0, 124)
+    rng = np.random.default_rng(1)
+    turns = Rotation.from_rotvec(np.deg2rad(1.5) * rng.normal(size=(motion.rotations[..., 0].size, 3)))
+    rotations = (Rotation.from_quat(motion.rotations.reshape(-1, 4)) * turns).as_quat().reshape(motion.rotations.shape)
+    root_m = motion.root_m + 0.004 * rng.normal(size=motion.root_m.shape)
+    first = correct(replace(motion, root_m=root_m, rotations=rotations))
+    assert mean_move_m(first, correct(first)) < MOST_MOVED_M
 
 
 def shift_for_a_moment(motion: Motion, direction: tuple[float, float, float]) -> Motion:
