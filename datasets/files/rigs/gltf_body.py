@@ -333,6 +333,11 @@ def _change_tracks(clip: _Clip, changed: Motion) -> tuple[np.ndarray, dict[tuple
         track_m = rigged.motion.root_m if joint == 0 else rigged.stretches_m.get(joint)
         if track_m is not None and len(track_m) == len(rotations):
             values = track_m / (rigged.metres_per_unit * rig.offset_scales[joint])
+            bend = rigged.bends.get(joint)
+            if bend is not None and len(bend) != len(track_m):
+                continue
+            if bend is not None:
+                values = np.linalg.solve(bend, track_m[..., None] / rigged.metres_per_unit)[..., 0]
             if np.abs(values - rig.rest[joint]["translation"]).max() > _MOVES_M:
                 tracks[node, "translation"] = values
     return times_s, tracks

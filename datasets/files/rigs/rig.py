@@ -1,7 +1,8 @@
 """Bodies among the nodes of a scene, as glTF and FBX have them: a tree of nodes that turn, move and scale.
 
 Scales above a joint are counted into the joint's offset, so that a skeleton in centimetres below a node of scale 0.01
-comes in metres. A body with scales that change with time is refused.
+comes in metres. Scales that differ by axis or change with time, as baked inverse kinematics stretches limbs, move the
+joints below; a body that they bend or grow far is refused.
 """
 
 import warnings
@@ -15,17 +16,25 @@ from typing import Self, TypeAlias
 import numpy as np
 
 from selfcorrect.core.errors import InputError
+from selfcorrect.motion.geometry.rotations import to_matrices
+from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.kinematics import forward_kinematics, make_continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS, Skeleton
 
 from ..skeletons.anatomy import hangs_elsewhere, recognize_parts
+from ..skeletons.file_note import FileNote
 from ..skeletons.units import infer_unit, measure_stature
 
 BODY_M = (0.5, 2.6)
 """Sizes of bodies that may be in metres, as the formats require."""
 
-_STRETCHED = 0.05
+_STRETCHED = 0.2
+"""Share by which the scale of a node may differ by axis, or along an axis with time."""
+_GROWN = 0.05
+"""Share by which the size of a node may change with time."""
+_UNEVEN = 0.005
+"""Share by which scales differ that count as even and constant."""
 
 Tracks: TypeAlias = Mapping[tuple[int, str], np.ndarray]
 """Tracks by joint and "translation" (T, 3), in the parent's frame and the file's unit, "rotation" (T, 4), or "scale"
@@ -56,6 +65,8 @@ class RiggedMotion:
     stretches_m: Mapping[int, np.ndarray] = field(default_factory=dict)
     """Positions (T, 3) of joints that move in the parent's frame; in the motion's skeleton such a joint has the median
     position."""
+    bends: Mapping[int, np.ndarray] = field(default_factory=dict)
+    """What scales above joints make of positions in the parent's frame; see `Rig.find_bends`."""
     relative: frozenset[int] = frozenset()
     """Joints with positions in the file that are added to offsets, as some programs write."""
     rest_places: Mapping[str, np.ndarray] = field(default_factory=dict)
@@ -150,10 +161,36 @@ class Rig:
             if np.ptp(scale) > _STRETCHED * scale.max():
                 raise InputError(f"the node {self.names[joint]} is stretched, by {scale.round(3).tolist()}")
         for joint in sorted(set(chain(*(path[1:] for path in paths)))):
-            low, high = np.percentile(np.abs(tracks.get((joint, "scale"), np.ones((1, 3)))), (5, 95))
-            if high - low > _STRETCHED * high:
-                factor = high / max(low, LEAST_LENGTH)
-                raise InputError(f"the node {self.names[joint]} grows by {factor:.3g} times; expected rigid bones")
+            scales = np.abs(tracks.get((joint, "scale"), np.ones((1, 3))))
+            size = np.cbrt(scales.prod(axis=1))
+            for values, most in ((size[:, None], _GROWN), (scales, _STRETCHED)):
+                low, high = np.percentile(values, (5, 95), axis=0)
+                if (high - low > most * high).any():
+                    factor = (high / np.maximum(low, LEAST_LENGTH)).max()
+                    raise InputError(f"the node {self.names[joint]} grows by {factor:.3g} times; expected rigid bones")
+
+    def find_bends(self, rotations: np.ndarray, tracks: Tracks) -> dict[int, np.ndarray]:
+        """Return matrices (T, 3, 3) that map the translation of each joint below an uneven or changing scale.
+
+        The results are in the parent's frame without scales. As the formats have it, the scale of a node also acts
+        across the frames of all nodes below.
+
+        Args:
+            rotations: (T, J, 4) rotations of the nodes.
+            tracks: What moves in the file.
+        """
+        frames: dict[int, np.ndarray] = {}
+        bends: dict[int, np.ndarray] = {}
+        for joint, parent in enumerate(self.parents):
+            if parent in frames:
+                bends[joint] = frames[parent]
+            scales = np.abs(tracks.get((joint, "scale"), self.rest[joint]["scale"][None]))
+            if parent not in frames and np.ptp(scales) <= _UNEVEN * scales.max():
+                continue
+            above = frames.get(parent, self.offset_scales[joint] * np.eye(3))
+            turns = to_matrices(rotations[:, joint])
+            frames[joint] = (turns.swapaxes(1, 2) @ above @ turns) * scales[:, None]
+        return bends
 
     @property
     def offset_scales(self) -> np.ndarray:
@@ -288,6 +325,17 @@ def make_rigged_clip(rig: Rig, motion: Motion, tracks: Tracks, metres_per_unit: 
     Raises:
         InputError: A node of the body scales one axis more than another, or changes scale with time.
     """
+    bends = rig.find_bends(motion.rotations, tracks)
+    bent = {}
+    offsets = motion.skeleton.offsets_m.copy()
+    most_stretch = 0.0
+    for joint, bend in bends.items():
+        track = np.broadcast_to(tracks.get((joint, "translation"), rig.rest[joint]["translation"]), (len(motion), 3))
+        bent[joint] = np.einsum("tij,tj->ti", bend, track)
+        offsets[joint] = np.median(bent[joint], axis=0)
+        even = norms(track) * rig.offset_scales[joint]
+        most_stretch = max(most_stretch, float(np.abs(norms(bent[joint]) / np.maximum(even, LEAST_LENGTH) - 1).max()))
+    motion = replace(motion, skeleton=replace(motion.skeleton, offsets_m=offsets))
     read = motion if any(rig.parts) else recognize_parts(motion)
     rig.check_scales(read.skeleton.parts, tracks)
     size = measure_stature(read)
@@ -297,12 +345,18 @@ def make_rigged_clip(rig: Rig, motion: Motion, tracks: Tracks, metres_per_unit: 
         unit_m, note = infer_unit(read)
         notes = (note,)
     skeleton = replace(read.skeleton, offsets_m=read.skeleton.offsets_m * unit_m)
-    moving = {joint for joint, kind in tracks if kind == "translation" and joint}
+    if bent:
+        words = f"scales of nodes stretch bones by up to {100 * most_stretch:.0f} %"
+        notes = (*notes, FileNote(words, topic="bones"))
+    moving = {joint for joint, kind in tracks if kind == "translation" and joint} | set(bent)
     pelvis = skeleton.joint("pelvis")
     if pelvis and not hangs_elsewhere(skeleton):
         moving.add(pelvis)
     stretches_m = {}
     for joint in moving:
+        if joint in bent:
+            stretches_m[joint] = bent[joint] * unit_m
+            continue
         track = tracks.get((joint, "translation"), rig.rest[joint]["translation"])
         stretches_m[joint] = np.broadcast_to(track, (len(motion), 3)) * rig.offset_scales[joint] * unit_m
     six = ("Xposition", "Yposition", "Zposition", "Zrotation", "Xrotation", "Yrotation")
@@ -315,6 +369,7 @@ def make_rigged_clip(rig: Rig, motion: Motion, tracks: Tracks, metres_per_unit: 
         frozenset(),
         unit_m,
         stretches_m,
+        bends=bends,
         rest_places=rig.find_rest_places(),
         notes=notes,
     )

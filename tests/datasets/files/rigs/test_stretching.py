@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from helpers import smpl_joints_m
 from made_motions import made_motion
+from scipy.spatial.transform import Rotation
 
 import selfcorrect as sc
 from selfcorrect.datasets.files.open import open_motion, save_motion
@@ -184,11 +185,61 @@ def test_small_stretches_of_many_bones_of_the_trunk_are_summed_in_the_note(tmp_p
 
 
 def write_scaled(path: Path, motion: sc.Motion, part: str, scales: np.ndarray) -> None:
-    """A glTF file whose animation scales a joint by (T,)."""
+    """A glTF file whose animation scales a joint by (T,), or by axis (T, 3)."""
     save_motion(path, motion)
-    tracks = {(joint_of(motion, part), "scale"): np.repeat(scales[:, None], 3, axis=1)}
+    by_axis = scales if scales.ndim == 2 else np.repeat(scales[:, None], 3, axis=1)
+    tracks = {(joint_of(motion, part), "scale"): by_axis}
     times_s = np.arange(len(motion)) / motion.fps
     write_document(path, with_tracks(read_document(path), {0: (times_s, tracks)}))
+
+
+def scaled_places_m(motion: sc.Motion, part: str, scales: np.ndarray) -> np.ndarray:
+    """Places (T, J, 3) of joints by products of matrices, with scales (T, 3) of a joint as formats have them."""
+    skeleton = motion.skeleton
+    scaled = joint_of(motion, part)
+    places_m = np.zeros((len(motion), len(skeleton), 3))
+    frames = np.zeros((len(motion), len(skeleton), 3, 3))
+    for joint, parent in enumerate(skeleton.parents):
+        turns = Rotation.from_quat(motion.rotations[:, joint]).as_matrix()
+        turns = turns * scales[:, None] if joint == scaled else turns
+        frames[:, joint] = turns if parent < 0 else frames[:, parent] @ turns
+        places_m[:, joint] = motion.root_m
+        if parent >= 0:
+            places_m[:, joint] = places_m[:, parent] + frames[:, parent] @ skeleton.offsets_m[joint]
+    return places_m
+
+
+@pytest.mark.parametrize(("part", "end"), [("left_shoulder", "left_wrist"), ("right_hip", "right_ankle")])
+def test_scales_that_stretch_a_limb_are_read_and_kept(tmp_path: Path, part: str, end: str) -> None:
+    """As inverse kinematics is baked: longer by some per cent along the bone, thinner across."""
+    base = walk()
+    joint = joint_of(base, part)
+    along = int(np.abs(base.skeleton.offsets_m[base.skeleton.children[joint][0]]).argmax())
+    length = 0.95 + sway(base, 0, 0.025)[:, :1]
+    scales = np.where(np.arange(3) == along, length, length**-0.5)
+    write_scaled(tmp_path / "a.glb", base, part, scales)
+    file = open_motion(tmp_path / "a.glb")
+    (note,) = [note for note in file.assumed if note.topic == "bones"]
+    assert "stretch" in note
+    read_m = joint_positions(file.motion)[:, joint_of(file.motion, end)]
+    away_m = np.linalg.norm(read_m - scaled_places_m(base, part, scales)[:, joint_of(base, end)], axis=1)
+    assert np.median(away_m) < (1e-3 if end == "right_ankle" else 0.02)  # arms are rigid, of median length
+    assert away_m.max() < 0.03
+    file.write(tmp_path / "b.glb", file.motion)
+    name = base.skeleton.names[joint]
+    for kind in ("scale", "rotation"):
+        before = find_values(tmp_path / "a.glb", name, kind)
+        np.testing.assert_allclose(find_values(tmp_path / "b.glb", name, kind), before, atol=1e-6)
+    channels = read_document(tmp_path / "b.glb").items("animations")[0]["channels"]
+    moved = [channel["target"]["node"] for channel in channels if channel["target"]["path"] == "translation"]
+    assert len(moved) == 1  # the root's
+
+
+def test_a_limb_that_scales_bend_far_is_refused(tmp_path: Path) -> None:
+    base = made_motion("walk", frames=40)
+    write_scaled(tmp_path / "a.glb", base, "left_shoulder", np.tile([0.7, 1.0, 1.0], (len(base), 1)))
+    with pytest.raises(sc.InputError, match="is stretched"):
+        open_motion(tmp_path / "a.glb")
 
 
 def test_scales_of_an_animation_are_used_or_refused_if_they_change(tmp_path: Path) -> None:
