@@ -26,6 +26,7 @@ from selfcorrect.motion.perception.observation import observe
 from .body.curves import smoothstep
 from .compare.comparison import MotionComparison, measure_correction
 from .compare.evaluate import explain_large_move
+from .feasibility import LONGEST_INFERRED, measure_missing_bodyweights
 from .results.results import (
     NOTED_M,
     CorrectedMotion,
@@ -359,8 +360,6 @@ def _drop_without_gain(view: MotionOnFloor, correction: CorrectedMotion) -> Corr
     if max(gains) >= 1.0:
         return correction
     if correction.stage is not Stage.CLEANED:
-        from .feasibility import LONGEST_INFERRED, measure_missing_bodyweights  # loads the simulation
-
         if len(kept.motion) > LONGEST_INFERRED:
             return correction
         before_bodyweights = measure_missing_bodyweights(kept.motion)

@@ -31,6 +31,7 @@ from .settings.tracker import DriveSettings, EngineSettings, SimulateChoice, Tra
 from .stages.scene import PLAIN, Scene
 from .stages.staging import adapt_body, adapt_settings, lean_bodies
 from .stages.values import CleanedMotions, MotionPlan, SimulatedMotion, TrackingResult, select_motions
+from .tracking.simulate import simulate_plans
 
 
 @dataclass(frozen=True)
@@ -135,8 +136,6 @@ def _simulate(pipeline: Pipeline, simulator: Simulator, plans: Sequence[MotionPl
     if not plans:
         return []
     settings = replace(simulator.tracker, drive=simulator.tracker.drive.for_support_mode(pipeline.cleanup.mode))
-    from .tracking.simulate import simulate_plans  # often not needed
-
     return simulate_plans(simulator.world, plans, settings, pipeline.scene)
 
 

@@ -11,7 +11,9 @@ from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.measures.roughness import added_by_joint_deg_s
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
+from selfcorrect.simulators.body.leg_ik import move_joints_to
 from selfcorrect.simulators.compare.comparison import measure_correction
+from selfcorrect.simulators.contact_holding import find_missed, find_ride_m, hold_contacts
 from selfcorrect.simulators.results.results import CorrectedMotion, Note
 
 from .control_texts import LIMB_PARTS, parse_amounts, parse_span, read_contacts
@@ -45,8 +47,6 @@ def apply_controls(motion: Motion, correction: CorrectedMotion, options: Correct
     missed_contacts = correction.missed_contacts
     ride_m = np.zeros_like(motion.root_m)
     if contacts is not None:
-        from selfcorrect.simulators.contact_holding import find_ride_m, hold_contacts
-
         ride_m = find_ride_m(motion, contacts)
         held, gave_way_m = hold_contacts(corrected, contacts, ride_m)
         corrected = replace(held, contacts=motion.contacts)
@@ -55,15 +55,11 @@ def apply_controls(motion: Motion, correction: CorrectedMotion, options: Correct
     corrected = blend_motions(motion, corrected, _compute_shares(motion, options))
     joints = [joint for name in options.keep if name != PATH for joint in _find_joints(motion.skeleton, name)]
     if joints:
-        from selfcorrect.simulators.body.leg_ik import move_joints_to
-
         places_m = joint_positions(motion, joints)
         corrected, body_moved_m = move_joints_to(corrected, joints, places_m)
         off_m = np.linalg.norm(joint_positions(corrected, joints) - places_m, axis=-1)
         remarks += _note_cost_of_keeping(float(body_moved_m.max()), float(off_m.max()))
     if contacts is not None:
-        from selfcorrect.simulators.contact_holding import find_missed
-
         missed_contacts += tuple(map(str, find_missed(corrected, contacts, ride_m)))
     changed = replace(
         correction,

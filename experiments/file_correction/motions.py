@@ -7,6 +7,7 @@ from selfcorrect.motion.checks.floor import find_level_under
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.motion_features import MotionFeatures
 from selfcorrect.motion.perception.observation import observe
+from selfcorrect.simulators.contact_holding import place_feet
 from selfcorrect.simulators.corrector import correct_through_views
 from selfcorrect.simulators.results.results import CorrectedMotion, Failure, FailureKind
 
@@ -28,8 +29,6 @@ def prepare_motion(motion: Motion, options: CorrectionOptions) -> Motion:
     contacts = read_contacts(options.contacts)
     if contacts is None:
         return motion
-    from selfcorrect.simulators.contact_holding import place_feet
-
     return place_feet(motion, contacts, partial(correct_through_views, pipeline=options.kinematic_pipeline))
 
 

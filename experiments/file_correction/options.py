@@ -1,4 +1,8 @@
-"""Options of a correction, shared by `selfcorrect correct`, the Python functions, reports and sets."""
+"""Options of a correction, shared by `selfcorrect correct`, the Python functions, reports and sets.
+
+Functions here import the stages of a correction when they make a pipeline. These imports take 0.3 s, and `correct
+--help` takes 0.5 s without them.
+"""
 
 from __future__ import annotations
 

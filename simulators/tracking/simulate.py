@@ -19,6 +19,8 @@ from ..engines.world import World
 from ..settings.tracker import TrackerSettings
 from ..stages.scene import PLAIN, Scene
 from ..stages.values import MotionPlan, SimulatedMotion
+from .sampling_search import track_residual_free
+from .tracker import track_motions
 
 
 def simulate_plans(
@@ -28,12 +30,8 @@ def simulate_plans(
     turns = [_turns_to_front(plan, scene) for plan in plans]
     turned_plans = [_turn_plan(plan, turn) for plan, turn in zip(plans, turns, strict=True)]
     if settings.residual_free is None:
-        from .tracker import track_motions  # slow to import, too, and often not needed
-
         simulated = track_motions(world, turned_plans, settings, scene)
     else:
-        from .sampling_search import track_residual_free  # slow to import, and rarely needed
-
         simulated = track_residual_free(world, turned_plans, settings, scene)
     results = []
     for motions, turn in zip(simulated, turns, strict=True):

@@ -31,7 +31,7 @@ BASE = {
         "selfcorrect.experiments.data.verification", {"torch", "pyarrow"}
     ),
     "import selfcorrect.experiments.file_correction.batch": (
-        "selfcorrect.simulators.batching", {"torch", "selfcorrect.simulators.tracking"}
+        "selfcorrect.simulators.batching", {"torch"}
     ),
 }
 LOOPS = {
