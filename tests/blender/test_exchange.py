@@ -78,7 +78,7 @@ def test_what_the_program_leaves_alone_stays_exactly_as_it_was(tmp_path: Path) -
     turns, positions_m = exchange.compute_changes(clip, before, after, before.names)
     np.testing.assert_allclose(turns, np.broadcast_to(np.eye(3), turns.shape), atol=1e-6)
     np.testing.assert_allclose(positions_m, clip.positions_m, atol=5e-6)
-    with pytest.raises(exchange.ExchangeError, match="5 joints and 6 frames, expected 5 and 7"):
+    with pytest.raises(exchange.ExchangeError, match="5 joints and 6 frames"):
         exchange.compute_changes(clip, before, replace(after, rotations=after.rotations[:-1]), ())
 
 
@@ -100,7 +100,7 @@ def test_a_file_of_other_channels_is_refused(tmp_path: Path) -> None:
     finish(exchange.write_bvh(tmp_path / "clip.bvh", make_clip()))
     text = (tmp_path / "clip.bvh").read_text().replace("Zrotation Xrotation", "Xrotation Zrotation")
     (tmp_path / "clip.bvh").write_text(text)
-    with pytest.raises(exchange.ExchangeError, match="expected the channels Zrotation Xrotation Yrotation in hips"):
+    with pytest.raises(exchange.ExchangeError, match="Zrotation Xrotation Yrotation"):
         finish(exchange.read_bvh(tmp_path / "clip.bvh"))
 
 

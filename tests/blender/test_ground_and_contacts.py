@@ -62,7 +62,7 @@ def test_contacts_come_back_from_their_file(tmp_path_factory: pytest.TempPathFac
 def test_cut_contacts_are_one_sentence(tmp_path_factory: pytest.TempPathFactory, length: int) -> None:
     path = tmp_path_factory.mktemp("cut") / "contacts.json"
     path.write_text(json.dumps({"frames": 3, "contacts": [{"part": "left foot"}]})[:length])
-    with pytest.raises(exchange.ExchangeError, match="contacts that the program returned cannot be read"):
+    with pytest.raises(exchange.ExchangeError, match=r"contacts.*cannot be read"):
         contacts.read_contacts(path, TURNED)
 
 
@@ -106,7 +106,7 @@ def test_blocks_that_are_tilted_otherwise_are_refused(tmp_path: Path) -> None:
     tilted[:3, :3] = Rotation.from_euler("x", 5, degrees=True).as_matrix()
     corners = np.array([[0.0] * 3, [1.0] * 3])
     blocks = [ground.Block("floor", np.eye(4), corners), ground.Block("ramp", tilted, corners)]
-    with pytest.raises(exchange.ExchangeError, match="ramp is not tilted as floor is"):
+    with pytest.raises(exchange.ExchangeError, match="ramp is not tilted"):
         ground.write_ground(tmp_path / "ground.json", blocks, 0.0, TURNED)
 
 

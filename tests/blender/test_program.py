@@ -53,9 +53,9 @@ def test_the_preference_comes_first_then_the_extension_the_path_and_the_environm
     programs.append(program.find_program("", None, tmp_path / "env"))
     assert [Path(path.path) for path in programs] == [named, on_path, installed]
     assert [path.origin for path in programs] == ["preferences", "search path", "environment of the extension"]
-    with pytest.raises(program.Failure, match="there is no such file"):
+    with pytest.raises(program.Failure, match="no such file"):
         program.find_program(str(tmp_path / "none"), None, tmp_path / "env")
-    with pytest.raises(program.Failure, match="was not found; install it"):
+    with pytest.raises(program.Failure, match="not found"):
         program.find_program("", None, tmp_path / "nothing")
 
 
@@ -97,7 +97,7 @@ def test_a_command_that_fails_says_why_and_one_that_is_stopped_ends(tmp_path: Pa
     wrong = "import sys; print('selfcorrect: no room', file=sys.stderr); sys.exit(2)"
     with pytest.raises(program.Failure, match=r"^no room$"):
         list(program.run([sys.executable, "-c", wrong], log))
-    with pytest.raises(program.Failure, match="none does not run: No such file"):
+    with pytest.raises(program.Failure, match="No such file"):
         list(program.run([str(tmp_path / "none")], log))
     slow = f"import os, time; open({str(pid)!r}, 'w').write(str(os.getpid())); time.sleep(600)"
     steps = program.run([sys.executable, "-c", slow], log)
@@ -159,7 +159,7 @@ def test_reports_are_understood(tmp_path: Path) -> None:
     level = report.read_report(path, FROM_101, ignored_rules=("F5",))
     assert not any("F5" in warning for warning in (*level.warnings, *level.notes))
     path.write_text(json.dumps({"motions": [{"verdict": "rejected", "reason": "fell", "frame": 7}]}))
-    with pytest.raises(program.Failure, match=r"^Not corrected: fell at frame 8$"):
+    with pytest.raises(program.Failure, match=r"fell at frame 8$"):
         report.read_report(path, clock.Clock(1, 1, 9))
 
 

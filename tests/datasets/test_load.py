@@ -39,9 +39,9 @@ def test_labels_without_an_index(name: str, label: str):
 
 
 def test_what_cannot_be_loaded_is_said_in_a_sentence(tmp_path: Path):
-    with pytest.raises(ValueError, match="no file or folder nowhere; expected deepmimic, a motion file"):
+    with pytest.raises(ValueError, match="nowhere; expected deepmimic"):
         load_motions("nowhere")
-    with pytest.raises(ValueError, match="no motions to read here"):
+    with pytest.raises(ValueError, match="no motions"):
         load_motions(tmp_path)
     (tmp_path / "notes.txt").write_text("not a motion")
     with pytest.raises(ValueError, match=r"notes\.txt"):
@@ -52,11 +52,11 @@ def test_a_split_is_named_after_the_path(folder: Path, cmu: Path):
     assert path_and_split("set/cmu.tar.gz#test") == (Path("set/cmu.tar.gz"), "test")
     (folder / "a#b").mkdir()
     assert path_and_split(folder / "a#b") == (folder / "a#b", None)
-    with pytest.raises(ValueError, match="a folder of motion files has no splits, got #test"):
+    with pytest.raises(ValueError, match="splits, got #test"):
         load_motions(f"{folder}#test")
     both = [motion.source for motion in load_motions(f"{cmu}#subjects=10,94")]
     assert {Path(source).stem.split("_")[0] for source in both} == {"10", "94"}
-    with pytest.raises(ValueError, match="no clips of split 'subjects=10,4711'"):
+    with pytest.raises(ValueError, match="'subjects=10,4711'"):
         load_motions(f"{cmu}#subjects=10,4711")
-    with pytest.raises(ValueError, match=r"no clips of split 'subjects=4711', only of \['test', 'train'\] and of subj"):
+    with pytest.raises(ValueError, match=r"'subjects=4711',.*\['test', 'train'\]"):
         load_motions(f"{cmu}#subjects=4711")

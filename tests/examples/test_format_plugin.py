@@ -53,7 +53,7 @@ def clip(tmp_path: Path, walk: Motion) -> Path:
 
 def test_without_the_package_the_files_are_unknown(clip: Path) -> None:
     assert not is_motion_file(clip)
-    with pytest.raises(InputError, match=r"motions are read from \.bvh"):
+    with pytest.raises(InputError, match=r"from \.bvh"):
         open_motion(clip)
 
 
@@ -64,7 +64,7 @@ def test_files_of_an_added_format_are_found_converted_and_corrected(
     assert ".txt" in readable_suffixes()
     assert written_suffix(clip) == ".bvh"
     assert motion_files(clip.parent) == [clip]
-    with pytest.raises(InputError, match=r"LICENSE\.txt: motions are read from"):
+    with pytest.raises(InputError, match=r"LICENSE\.txt"):
         open_motion(clip.with_name("LICENSE.txt"))
     assert main(["data", "formats"]) == 0
     assert "text " in capsys.readouterr().out

@@ -48,10 +48,10 @@ def test_missing_and_damaged_files_are_named(mnist_folder: Path) -> None:
         mnist(mnist_folder, "t10k")
     path = mnist_folder / "train-images-idx3-ubyte"
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(ValueError, match=r"train-images-idx3-ubyte should hold 3936 bytes .* holds 3935"):
+    with pytest.raises(ValueError, match=r"train-images-idx3-ubyte.*3936.*3935"):
         read_idx(path)
     path.write_bytes(b"GIF89a")
-    with pytest.raises(ValueError, match="is not an idx file of bytes: it starts with 47 49 46 38"):
+    with pytest.raises(ValueError, match="47 49 46 38"):
         read_idx(path)
 
 
@@ -59,5 +59,5 @@ def test_held_out_windows_come_after_all_training_windows() -> None:
     train, held_out = split_windows(torch.arange(103.0), 10, 0.2)
     assert train.shape == (8, 10)
     assert held_out.flatten().tolist() == list(map(float, range(80, 100)))
-    with pytest.raises(ValueError, match="too short for windows of 10"):
+    with pytest.raises(ValueError, match="windows of 10"):
         split_windows(torch.arange(9.0), 10, 0.2)

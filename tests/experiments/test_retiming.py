@@ -48,7 +48,7 @@ def test_a_bvh_gets_other_frames_at_the_rate_that_it_declares(tmp_path: Path, sp
 
 def test_files_whose_times_cannot_change_are_refused(tmp_path: Path) -> None:
     file = sc.MotionFile((replace(jumping(), fps=45.0),), (), lambda *_: None)
-    with pytest.raises(sc.InputError, match=r"a\.glb: only \.bvh, \.npz, \.npy files can be retimed, not \.glb"):
+    with pytest.raises(sc.InputError, match=r"a\.glb:.*\.bvh, \.npz, \.npy.*\.glb"):
         retime_file(file, tmp_path / "a.glb")
 
 

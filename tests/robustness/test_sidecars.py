@@ -207,7 +207,7 @@ def test_usd_composes_no_file_from_outside_its_folder(kind: str, way: str, tmp_p
         "link to a folder": "./linked/person1.usda",
     }
     author_reference(tmp_path / "in" / "a.usda", others[way], kind)
-    with pytest.raises(InputError, match="outside the file's folder"):
+    with pytest.raises(InputError, match="outside"):
         open_motion(tmp_path / "in" / "a.usda", any_body=True)
 
 
@@ -241,7 +241,7 @@ def test_a_skeleton_that_a_link_leads_to_outside_is_refused(tmp_path: Path) -> N
     path = acclaim_with(tmp_path / "in")
     os.replace(tmp_path / "in" / "walk.asf", tmp_path / "walk.asf")
     (tmp_path / "in" / "walk.asf").symlink_to(tmp_path / "walk.asf")
-    with pytest.raises(InputError, match="leads out of this folder"):
+    with pytest.raises(InputError, match="leads out"):
         open_motion(path)
 
 
@@ -251,5 +251,5 @@ def test_a_camera_that_a_link_leads_to_outside_is_refused(tmp_path: Path) -> Non
     change()
     os.replace(tmp_path / "in" / "camera.npy", tmp_path / "camera.npy")
     (tmp_path / "in" / "camera.npy").symlink_to(tmp_path / "camera.npy")
-    with pytest.raises(InputError, match="leads out of this folder"):
+    with pytest.raises(InputError, match="leads out"):
         open_motion(path, READING)

@@ -85,9 +85,9 @@ def test_a_file_is_corrected_into_another_of_its_format(stepping: sc.Motion, tmp
     correction = sc.correct_file(tmp_path / "in.bvh", tmp_path / "new" / "out.bvh", kinematic=True)
     written = sc.load_motion(tmp_path / "new" / "out.bvh")
     np.testing.assert_allclose(sc.joint_positions(written), sc.joint_positions(correction.motion), atol=1e-5)
-    with pytest.raises(sc.SettingError, match=r"in\.bvh: is the input, which would be overwritten"):
+    with pytest.raises(sc.SettingError, match=r"in\.bvh: .*overwritten"):
         sc.correct_file(tmp_path / "in.bvh", tmp_path / "new" / ".." / "in.bvh")
-    with pytest.raises(sc.SettingError, match=r"out\.npz: the correction of a \.bvh file is written as \.bvh file"):
+    with pytest.raises(sc.SettingError, match=r"out\.npz:.*\.bvh.*\.bvh"):
         sc.correct_file(tmp_path / "in.bvh", tmp_path / "out.npz")
 
 
@@ -105,9 +105,9 @@ def test_no_file_is_replaced_unless_asked_for(stepping: sc.Motion, tmp_path: Pat
         lambda **options: sc.Gaussian.standard(3).save(tmp_path / "out.safetensors", **options),
     )
     for write in writers:
-        with pytest.raises(sc.SettingError, match=r"out\.\w+: exists; choose another file, or say overwrite=True"):
+        with pytest.raises(sc.SettingError, match=r"out\.\w+: exists"):
             write()
-        with pytest.raises(sc.SettingError, match="overwrite must be True or False, got 'yes'"):
+        with pytest.raises(sc.SettingError, match=r"overwrite.*'yes'"):
             write(overwrite="yes")
     assert all((tmp_path / name).read_text() == "somebody's work" for name in names)
     for write in writers:
@@ -117,5 +117,5 @@ def test_no_file_is_replaced_unless_asked_for(stepping: sc.Motion, tmp_path: Pat
 
 
 def test_a_file_that_is_not_there_is_named_with_what_would_be_read(tmp_path: Path) -> None:
-    with pytest.raises(sc.InputError, match=r"no file .*b\.bvh; expected a motion file \(\.bvh, "):
+    with pytest.raises(sc.InputError, match=r"b\.bvh; expected .*\.bvh"):
         sc.load_motion(tmp_path / "b.bvh")

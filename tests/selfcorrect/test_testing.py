@@ -67,7 +67,7 @@ def test_an_undecided_loop_fails_with_the_seeds_that_would_decide_it_unless_that
     assert assert_loop_stable(*loop, trial=short, undecided="pass").label == "undecided"
     needed = int(str(failure.value).rpartition("about ")[2].split()[0])
     assert measure_stability(*loop, trial=replace(short, seeds=2 * needed)).label == "stable"
-    with pytest.raises(ValueError, match="undecided must be 'fail' or 'pass', got 'maybe'"):
+    with pytest.raises(ValueError, match=r"undecided.*'fail'.*'pass',.*'maybe'"):
         assert_loop_stable(*loop, undecided="maybe")  # type: ignore[arg-type]
 
 

@@ -107,7 +107,7 @@ def test_broken_input_is_rejected_where_it_breaks(walk):
 def test_settings_are_checked():
     with pytest.raises(ValueError, match="rate_hz must be positive, got -1"):
         EngineSettings(rate_hz=-1)
-    with pytest.raises(ValueError, match="workers must be at least 1"):
+    with pytest.raises(ValueError, match="workers"):
         PhysicsCorrector(workers=0)([])
 
 
@@ -119,7 +119,7 @@ def test_strength_trades_closeness_for_independence(walk):
     help_needed = [figures["residual_force_bodyweights"] for figures in corrections]
     assert help_needed == sorted(help_needed, reverse=True)
     assert corrections[0]["moved_m"] < corrections[2]["moved_m"]
-    with pytest.raises(ValueError, match=r"strength must be in \[0, 1\], got 2"):
+    with pytest.raises(ValueError, match=r"strength.*\[0, 1\].*2"):
         DriveSettings.at_strength(2)
 
 

@@ -219,7 +219,7 @@ def test_a_line_counts_once_however_often_it_is_there(edited_contacts: Contacts)
 def test_contacts_of_one_foot_that_overlap_are_refused_however_many(contacts: Contacts) -> None:
     last = contacts.frames - 1
     many = [FootContact("left foot", frame % 30, last, (1e-6 * frame, 0.0, 0.0)) for frame in range(20_000)]
-    with pytest.raises(InputError, match="contacts of the left foot overlap: frames 0 to"):
+    with pytest.raises(InputError, match="left foot overlap: frames 0"):
         replace(contacts, contacts=tuple(many))
     beside = (FootContact("left foot", 0, 9), FootContact("right foot", 5, last), FootContact("left foot", 10, last))
     assert replace(contacts, contacts=beside).contacts == beside
@@ -245,7 +245,7 @@ def test_contacts_close_to_each_other_do_not_pull_at_each_other(
 def test_a_place_that_no_leg_reaches_is_refused(motion: sc.Motion, contacts: Contacts, by_m: float) -> None:
     index = inner_contact(contacts)
     far = with_contact(contacts, index, move_contact(contacts.contacts[index], by_m))
-    with pytest.raises(InputError, match=r"its position_m is \d\.\d m from the hip, the leg is 0\.\d+ m"):
+    with pytest.raises(InputError, match=r"position_m.*\d\.\d.*0\.\d+"):
         sc.correct(motion, kinematic=True, contacts=far)
 
 
@@ -258,9 +258,9 @@ def test_a_height_that_is_not_the_grounds_is_noted(motion: sc.Motion, contacts: 
 
 
 def test_contacts_of_another_frame_rate_or_length_are_refused(motion: sc.Motion, contacts: Contacts) -> None:
-    with pytest.raises(InputError, match="frames per second, the contacts"):
+    with pytest.raises(InputError, match="frames per second"):
         sc.correct(motion, kinematic=True, contacts=replace(contacts, fps=2 * contacts.fps))
-    with pytest.raises(InputError, match="frames, the contacts are of 9"):
+    with pytest.raises(InputError, match="contacts are of 9"):
         sc.correct(motion, kinematic=True, contacts=Contacts(9, motion.fps, (FootContact("left foot", 0, 3),)))
     correct(motion, contacts=replace(contacts, fps=1.001 * contacts.fps))
 
@@ -268,7 +268,7 @@ def test_contacts_of_another_frame_rate_or_length_are_refused(motion: sc.Motion,
 def test_contacts_are_of_one_motion(
     motion: sc.Motion, contacts: Contacts, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SettingError, match="contacts belong to one motion, got 2 motions"):
+    with pytest.raises(SettingError, match="motion, got 2"):
         sc.correct_motions([motion, motion], kinematic=True, contacts=contacts)
     (tmp_path / "clips").mkdir()
     for name in ("a", "b"):

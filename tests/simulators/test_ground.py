@@ -246,7 +246,7 @@ def test_files_that_are_no_ground_are_refused_by_name(tmp_path: Path, content: d
 
 
 def test_a_ground_goes_with_no_other_floor(climbing: Motion) -> None:
-    with pytest.raises(SettingError, match="leave out floor and drop"):
+    with pytest.raises(SettingError, match="floor and drop"):
         sc.Reading(ground=Path("g.json"), drop=True)
     with pytest.raises(SettingError, match="leave out the ground"):
         PhysicsCorrector(scene=Scene(load_kg=3))([climbing])

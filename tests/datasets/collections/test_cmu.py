@@ -135,19 +135,19 @@ def edit(path: Path, old: str, new: str) -> None:
 
 def test_damage_is_named(cmu: Path, tmp_path: Path):
     folder = small_copy(cmu, tmp_path)
-    with pytest.raises(ValueError, match=r"no clips of split 'valid', only of \['test'\]"):
+    with pytest.raises(ValueError, match=r"'valid',.*\['test'\]"):
         load_cmu(folder, "valid")
     edit(folder / "test" / "03_01.bvh", "JOINT lShin", "JOINT shin")
     assert len(load_cmu(folder)) == 2  # the structure of the body shows the knee
     head = "HIERARCHY\nROOT hip\n{\nOFFSET 0 0 0\nCHANNELS 3 Zrotation Xrotation Yrotation\n}\n"
     (folder / "test" / "03_01.bvh").write_text(f"{head}MOTION\nFrames: 1\nFrame Time: 0.0333333\n0 0 0\n")
-    with pytest.warns(UserWarning, match=r"03_01\.bvh: expected the joints of the CMU set, missing are left_hip"):
+    with pytest.warns(UserWarning, match=r"03_01\.bvh:.*CMU.*left_hip"):
         assert len(load_cmu(folder)) == 1
     (folder / "test" / "03_01.bvh").unlink()
-    with pytest.warns(UserWarning, match=r"expected the file test/03_01\.bvh of the CMU set"):
+    with pytest.warns(UserWarning, match=r"test/03_01\.bvh.*CMU"):
         assert len(load_cmu(folder)) == 1
     edit(folder / "index.csv", ",daz,", ",dax,")
-    with pytest.raises(ValueError, match=r"index\.csv, line 2: expected a skeleton of \['mb', 'daz'\], got 'dax'"):
+    with pytest.raises(ValueError, match=r"index\.csv,.*2:.*\['mb', 'daz'\],.*'dax'"):
         load_cmu(folder)
     edit(folder / "index.csv", "category", "kind")
     with pytest.raises(ValueError, match=r"line 1: expected the columns .*missing \['category'\]"):
@@ -161,5 +161,5 @@ def test_an_archive_of_something_else_is_refused(tmp_path: Path):
     (tmp_path / "text.bvh").write_text("HIERARCHY")
     with tarfile.open(tmp_path / "other.tar.gz", "w:gz") as archive:
         archive.add(tmp_path / "text.bvh")
-    with pytest.raises(ValueError, match=r"expected index\.csv in the archive"):
+    with pytest.raises(ValueError, match=r"expected index\.csv"):
         load_cmu(tmp_path / "other.tar.gz")

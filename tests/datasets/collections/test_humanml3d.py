@@ -97,12 +97,12 @@ def test_the_published_clip_becomes_a_motion(shared: Path) -> None:
 
 
 def test_a_missing_part_is_named_with_source_and_licence(tmp_path: Path) -> None:
-    with pytest.raises(MissingData, match=r"HumanML3D needs texts here\. To be had: .*GitHub.* Licence: .*AMASS"):
+    with pytest.raises(MissingData, match=r"HumanML3D.*GitHub.*Licence: .*AMASS"):
         humanml3d.list_humanml3d_clips(tmp_path)
 
 
 def test_an_unknown_split_names_those_there_are(folder: Path) -> None:
-    with pytest.raises(ValueError, match=r"no split 'dev', only \['test', 'train'\]"):
+    with pytest.raises(ValueError, match=r"'dev',.*\['test', 'train'\]"):
         humanml3d.list_humanml3d_clips(folder, "dev")
 
 
@@ -136,5 +136,5 @@ def test_a_bad_clip_is_told_of_and_the_others_go_on(folder: Path, spoil, message
 
 def test_a_caption_beyond_the_end_is_refused(folder: Path) -> None:
     (folder / "texts" / "000001.txt").write_text("late#late/ADV#7.0#9.0\n")
-    with pytest.raises(ValueError, match=r"speaks of \(7\.0, 9\.0\) s in a clip of 2\.50 s"):
+    with pytest.raises(ValueError, match=r"\(7\.0, 9\.0\).*2\.50"):
         humanml3d.list_humanml3d_clips(folder, "train")[0].read()

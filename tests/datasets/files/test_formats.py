@@ -83,7 +83,7 @@ def test_rows_have_the_standard_bone_lengths(tmp_path: Path, motion: Motion) -> 
 
 @pytest.mark.parametrize(("path", "name"), [("a.fbx", None), ("a.bvh", "amass"), ("a.npy", "nothing")])
 def test_an_unknown_format_names_those_there_are(path: str, name: str | None) -> None:
-    with pytest.raises(ValueError, match=r"no format.* with this suffix; there are bvh \(\.bvh\), amass \(\.npz\)"):
+    with pytest.raises(ValueError, match=r"bvh \(\.bvh\),.*\(\.npz\)"):
         format_of(Path(path), name)
 
 

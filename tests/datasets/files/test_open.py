@@ -64,7 +64,7 @@ def test_knees_that_are_hinges_are_refused_where_they_cannot_hold_the_correction
     file = open_motion(tmp_path / "a.bvh", Reading())
     file.write(tmp_path / "b.bvh", raise_motion(file.motion, 0.1))
     bent = pose_joint(file.motion, file.motion.skeleton.names.index("left_knee"), Rotation.from_euler("z", 0.3))
-    with pytest.raises(ValueError, match=r"a\.bvh: its channels cannot hold the correction: left_foot"):
+    with pytest.raises(ValueError, match=r"a\.bvh:.*left_foot"):
         file.write(tmp_path / "c.bvh", bent)
 
 
@@ -72,7 +72,7 @@ def test_a_leg_without_length_is_refused(walker: Motion, tmp_path: Path) -> None
     offsets_m = walker.skeleton.offsets_m.copy()
     offsets_m[5] = 0
     write_bvh(tmp_path / "a.bvh", clip_of(replace(walker, skeleton=replace(walker.skeleton, offsets_m=offsets_m))))
-    with pytest.raises(ValueError, match=r"a\.bvh: the bone from right_hip to right_knee has no length"):
+    with pytest.raises(ValueError, match=r"a\.bvh:.*right_hip.*right_knee"):
         open_motion(tmp_path / "a.bvh", Reading())
 
 
@@ -122,7 +122,7 @@ def test_what_could_not_be_read_is_not_written(walker: Motion, tmp_path: Path, k
 
 def test_no_frames_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", poses=np.zeros((0, 156)), trans=np.zeros((0, 3)), mocap_framerate=30.0)
-    with pytest.raises(ValueError, match=r"a\.npz: has no frames"):
+    with pytest.raises(ValueError, match=r"a\.npz: .*frames"):
         open_motion(tmp_path / "a.npz", Reading())
 
 

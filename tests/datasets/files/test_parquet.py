@@ -83,7 +83,7 @@ def test_damage_is_told_of(tmp_path: Path, how: str) -> None:
     flipped = content[:60] + bytes([content[60] ^ 1]) + content[61:]
     path.write_bytes(content[: len(content) // 2] if how == "cut off" else flipped)
     assert is_motion_file(path), "its reader says what is wrong"
-    with pytest.raises(InputError, match="damaged, or not written to its end"):
+    with pytest.raises(InputError, match="damaged"):
         read_named(path)
 
 
@@ -145,7 +145,7 @@ def test_equal_numbers_that_expand_are_refused(tmp_path: Path, monkeypatch: pyte
 def test_quaternions_without_a_direction_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     write_named(path, [NamedMotion("a", Motion(SMALL, np.zeros((3, 3)), np.zeros((3, len(SMALL), 4)), 30.0))])
-    with pytest.raises(InputError, match="expected unit quaternions, the rotations of frame 0"):
+    with pytest.raises(InputError, match=r"unit quaternions.*frame 0"):
         open_motion(path, any_body=True)
 
 

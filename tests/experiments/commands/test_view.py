@@ -35,7 +35,7 @@ def test_a_file_that_cannot_be_read_does_not_hide_the_others(
     ViewCommand((tmp_path / "b.bvh", tmp_path / "a.bvh"), out=tmp_path / "out.png").run()
     assert "b.bvh, line 1: " in capsys.readouterr().err
     assert (tmp_path / "out.png").is_file()
-    with pytest.raises(ValueError, match="no file could be read"):
+    with pytest.raises(ValueError, match="no file"):
         ViewCommand((tmp_path / "b.bvh",), out=tmp_path / "other.png").run()
 
 

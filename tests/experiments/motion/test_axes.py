@@ -250,7 +250,7 @@ def test_ways_of_sampling_cross():
     config = ancestral.change_config(DiffusionConfig())
     assert (config.sampler, config.eta) == ("ddim", 1.0)
     assert ancestral.axes["sampling.sampler"] == "ddim"
-    with pytest.raises(ValueError, match="sampler must be multistep or ddim, got 'heun'"):
+    with pytest.raises(ValueError, match=r"sampler.*'heun'"):
         MotionSettings({"dct-mlp": (ArmSettings("replace", sampler="heun"),)}, 1, 1)
 
 
@@ -273,9 +273,9 @@ def test_runs_of_another_sampler_are_not_extended():
         "replace+none+eta-0+sampling-steps-50",
         "uncorrected, eta 0, sampling steps 50",
     )
-    with pytest.raises(ValueError, match="guidance must be from 0 to 100, got -1"):
+    with pytest.raises(ValueError, match=r"guidance.*0.*100,.*-1"):
         ArmSettings("replace", guidance=-1.0)
-    with pytest.raises(ValueError, match="sampling_steps must be at most diffusion_steps, got 101"):
+    with pytest.raises(ValueError, match=r"sampling_steps.*diffusion_steps,.*101"):
         MotionSettings({"dct-mlp": (ArmSettings("replace", sampling_steps=101),)}, 1, 1)
 
 
@@ -299,7 +299,7 @@ def test_runs_of_another_engine_are_not_extended() -> None:
 
 def test_the_simulations_of_loops_are_the_presets_of_samples() -> None:
     assert set(get_args(SimulationName)) == SIMULATIONS.keys()
-    with pytest.raises(SettingError, match="simulation must be one of fast, fine"):
+    with pytest.raises(SettingError, match=r"simulation.*fast, fine"):
         replace(PRESETS["quick"], simulation="coarse")
 
 
@@ -329,7 +329,7 @@ def test_every_place_of_a_corrector_is_an_arm_of_its_own_with_one_reference():
     for arm in arms:  # runs that were recorded before have no place
         assert ("place" in arm.config()) == (arm.place != "data")
         assert ArmSettings(**arm.config()) == arm
-    with pytest.raises(SettingError, match="the place preference needs a corrector"):
+    with pytest.raises(SettingError, match="preference needs a corrector"):
         MotionSettings({"dct-mlp": (ArmSettings("replace", place="preference"),)}, 1, 1)
     with pytest.raises(SettingError, match="nowhere"):
         MotionSettings({"dct-mlp": (ArmSettings("replace", "physics", place="nowhere"),)}, 1, 1)

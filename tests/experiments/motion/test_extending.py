@@ -59,7 +59,7 @@ def test_a_run_is_not_resumed_with_changed_data_unless_told(tmp_path: Path) -> N
         RunFolderError, match=r"data of seed 0.*: other values.*; accept_changed=True .--accept-changed. resumes"
     ):
         resume(moved, samples)
-    with pytest.raises(RunFolderError, match=r"another version of what seed 0 is compared against: it is 3 samples"):
+    with pytest.raises(RunFolderError, match=r"what seed 0.*3"):
         resume(samples, samples.take(torch.arange(3)))
     resume(moved, samples, accept=True)
     resume(moved, samples)
@@ -82,7 +82,7 @@ def test_what_samples_is_kept_and_new_arms_begin_from_generation_0(tmp_path: Pat
     before = content_of(folder)
     assert content_of(run_settings(TINY, folder, options)) == before
     run_settings(replace(TINY, arms=MORE.arms), folder, options)
-    with pytest.raises(RunFolderError, match="was finished with --keep sampling"):
+    with pytest.raises(RunFolderError, match="--keep sampling"):
         run_settings(replace(TINY, arms=MORE.arms, generations=2), folder, options)
 
 
@@ -103,5 +103,5 @@ def test_a_loop_that_reads_past_samples_says_that_it_cannot_be_extended_without_
     begun = replace(TINY, arms={"dct-mlp": arms}, generations=2)
     options = RunOptions(keep="sampling", device="cpu")
     folder = run_settings(begun, tmp_path / "run", options)
-    with pytest.raises(RunFolderError, match="which keeps neither whole models nor past samples"):
+    with pytest.raises(RunFolderError, match="past samples"):
         run_settings(replace(begun, generations=3), folder, options)

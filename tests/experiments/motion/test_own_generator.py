@@ -78,7 +78,7 @@ def test_models_of_the_guide_keep_the_contract(function: str):
     assert list(settings.arms) == [f"my_generator.{function}"]
     assert settings.words(f"my_generator.{function}") == f"my_generator.{function}"
     assert sampled_task(task, ArmSettings("replace")).model is task.model
-    with pytest.raises(SettingError, match=r"needs a diffusion model, got TorchModel; leave out eta"):
+    with pytest.raises(SettingError, match="TorchModel; leave out eta"):
         sampled_task(task, ArmSettings("replace", eta=1.0))
 
 
@@ -88,7 +88,7 @@ def test_options_reach_the_function():
     assert isinstance(parts, MotionParts)
     assert parts.own is not None
     assert parts.own.options == {"width": 64}
-    with pytest.raises(SettingError, match="has no option 'depth'; it has width"):
+    with pytest.raises(SettingError, match=r"'depth'.*width"):
         load_parts(_settings("my_generator.py:unet", "depth=3"), streams(0))
 
 

@@ -64,7 +64,7 @@ def test_other_settings_or_fewer_arms_are_another_experiment(changes: dict) -> N
 
 def test_bodies_without_root_force_need_an_engine_in_which_they_can_balance() -> None:
     strict = with_arms(BASELINE, ArmSettings("replace", "residual-free"))
-    with pytest.raises(SettingError, match=r"residual-free needs .*\(mujoco\), got pybullet; add --engine mujoco"):
+    with pytest.raises(SettingError, match="pybullet; add --engine mujoco"):
         Axes().refine(replace(PRESETS["quick"], arms=strict))
     assert Axes().refine(replace(PRESETS["quick"], arms=strict, engine="mujoco")).engine == "mujoco"
 
@@ -99,7 +99,7 @@ def test_an_option_changes_its_own_setting_alone() -> None:
 def test_protocols_are_for_the_paper_alone() -> None:
     command = cli._parse_command(["motion", "--preset", "quick", "--protocol", "text"])
     assert isinstance(command, MotionCommand)
-    with pytest.raises(SettingError, match="--protocol is for the presets paper-64"):
+    with pytest.raises(SettingError, match=r"--protocol.*paper-64"):
         command.complete()
 
 

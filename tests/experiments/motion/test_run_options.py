@@ -27,12 +27,12 @@ def test_the_command_line_says_the_same_under_the_same_names() -> None:
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), 1e7])
 def test_a_call_is_given_a_positive_time(seconds: float) -> None:
-    with pytest.raises(SettingError, match="corrector-timeout must be a positive number of seconds"):
+    with pytest.raises(SettingError, match=r"corrector-timeout.*positive"):
         RunOptions(corrector_timeout_s=seconds)
 
 
 def test_a_time_limit_needs_a_separate_process() -> None:
-    with pytest.raises(SettingError, match="corrector-timeout needs a separate process"):
+    with pytest.raises(SettingError, match=r"corrector-timeout.*process"):
         RunOptions(corrector_timeout_s=1.0, corrector_in_process=True)
 
 

@@ -195,7 +195,7 @@ def test_held_out_data_are_the_floor_and_the_memoriser_stands_beside_them(tmp_pa
     assert f"The dotted line is {HELD_OUT}" in page
     figure = (tmp_path / "figures" / "curves.svg").read_text()
     assert figure.count(f">{HELD_OUT}<") == figure.count(f">{MEMORISER}<") == 1
-    with pytest.raises(SettingError, match="held_out must be Samples, got a Tensor"):
+    with pytest.raises(SettingError, match=r"held_out.*Samples,.*Tensor"):
         replace(held_out_task(streams(0)), held_out=torch.zeros(3))
 
 
@@ -282,13 +282,13 @@ def test_other_code_or_data_are_refused_unless_accepted_and_recorded(tmp_path: P
         sc.compare(task, arms, seeds=1, workers=1, out=tmp_path / "run", **how)
 
     go_on(task)
-    with pytest.raises(RunFolderError, match=r"training data of seed 0.*: other values or labels; acc"):
+    with pytest.raises(RunFolderError, match=r"training data of seed 0.*values"):
         go_on(moved)
-    with pytest.raises(RunFolderError, match=r"the evaluation of task 'task': it is .*lambda.* and was"):
+    with pytest.raises(RunFolderError, match=r"evaluation of task 'task'.*lambda"):
         go_on(judged)
     with pytest.raises(RunFolderError, match=r"the corrector 'whiten' of arm 'corrected' is not|settings.correction"):
         go_on(task, other_code)
-    with pytest.raises(RunFolderError, match=r"settings\.correction\.strength is \"inf\" in the folder and 1\.0 now"):
+    with pytest.raises(RunFolderError, match=r"settings\.correction\.strength.*\"inf\".*1\.0"):
         go_on(task, {"corrected": replace(arms["corrected"], correction=sc.Correction(whiten, 1.0))})
     go_on(judged, accept_changed=True)
     go_on(judged)
@@ -301,7 +301,7 @@ def test_an_arm_is_left_out_only_if_that_is_accepted(tmp_path: Path, capsys) -> 
     run = partial(sc.compare, own_task, seeds=1, workers=1, out=tmp_path / "run")
     run(make_arms(1))
     fewer = {name: arm for name, arm in make_arms(1).items() if name != "synthetic"}
-    with pytest.raises(RunFolderError, match=r"include synthetic, which this call leaves out.*give all arms again"):
+    with pytest.raises(RunFolderError, match="include synthetic"):
         run(fewer)
     found = run(fewer, accept_changed=True)
     assert "include synthetic, which this call leaves out" in capsys.readouterr().err
@@ -320,7 +320,7 @@ class Noisy(sc.Gaussian):
 
 def test_a_model_that_declares_not_to_repeat_itself_is_warned_of() -> None:
     task = replace(own_task(sc.streams(0)), model=Noisy.standard(2))
-    with pytest.warns(UserWarning, match="declares that its runs cannot be repeated"):
+    with pytest.warns(UserWarning, match="cannot be repeated"):
         sc.compare(task, {"one": make_arms(1)["real only"]}, seeds=1, workers=1)
 
 

@@ -100,9 +100,9 @@ def test_runs_that_cannot_be_paired_are_refused(tmp_path: Path) -> None:
     ]:
         with pytest.raises(SettingError, match=message):
             compare_runs(first, write_run(tmp_path / name, **changes))
-    with pytest.raises(SettingError, match="do not both measure 'sahre'; both measure share, other"):
+    with pytest.raises(SettingError, match=r"'sahre'.*share, other"):
         compare_runs(first, first, primary="sahre")
-    with pytest.raises(InputError, match="no summary of a run"):
+    with pytest.raises(InputError, match="summary"):
         compare_runs(first, tmp_path)
     assert main(["compare", str(first)]) == 2
 

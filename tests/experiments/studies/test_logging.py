@@ -29,7 +29,7 @@ def test_each_generation_is_observed_once_with_what_was_measured(tmp_path: Path,
 
 
 def test_an_observer_that_fails_is_one_warning_and_ends_nothing() -> None:
-    with pytest.warns(UserWarning, match="observe failed and is not called again: ZeroDivisionError") as caught:
+    with pytest.warns(UserWarning, match=r"observe failed.*ZeroDivisionError") as caught:
         comparison = sc.compare(own_task, ARMS[:1], seeds=1, workers=1, observe=lambda row: 1 / 0)
     assert sum("observe failed" in str(warning.message) for warning in caught) == 1
     assert not comparison.gaps
@@ -37,7 +37,7 @@ def test_an_observer_that_fails_is_one_warning_and_ends_nothing() -> None:
 
 def test_arms_without_names_are_called_by_what_they_are() -> None:
     assert [str(arm) for arm in ARMS] == ["real+none", "augment-0.5+none", "augment-0.5+halve+strength-1"]
-    with pytest.raises(sc.SettingError, match=r"two arms are both augment-0\.5\+none; give arms by name"):
+    with pytest.raises(sc.SettingError, match=r"augment-0\.5\+none"):
         sc.compare(own_task, [LOOP, replace(LOOP, steps=1)])
 
 

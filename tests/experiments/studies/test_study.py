@@ -101,7 +101,7 @@ def test_figures_of_an_arm_stand_in_the_row_of_its_last_generation(tmp_path: Pat
 
 def test_a_failing_figure_of_an_arm_costs_only_itself_and_a_failing_first_measure_is_raised(tmp_path: Path) -> None:
     failing = make_study(measures=[Failing("count", "arm", "count.json")])
-    with pytest.warns(UserWarning, match=r"the count of .*, seed \d, was not measured: no figure"):
+    with pytest.warns(UserWarning, match=r"count of .*, seed \d.*no figure"):
         run_here(failing, tmp_path / "arm")
     assert len(make_rows(failing, failing.runs(tmp_path / "arm")[0], LOOP)) == 3
     with pytest.raises(ArithmeticError, match="no figure"):

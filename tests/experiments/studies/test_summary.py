@@ -78,5 +78,5 @@ def test_what_is_no_summary_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "x.json").write_text(text, encoding="latin-1")
     with pytest.raises(ValueError, match=r"x\.json: .*(summary)"):
         read_summary(tmp_path / "x.json")
-    with pytest.raises(ValueError, match=r"none\.json: is no summary"):
+    with pytest.raises(ValueError, match=r"none\.json: .*summary"):
         read_summary(tmp_path / "none.json")

@@ -45,7 +45,7 @@ def test_smaller_sizes_are_part_of_larger_ones_and_too_large_ones_are_refused() 
     many = TaskEntry(own_task, "task", 30).make(sc.streams(1)).real.values
     assert len(few) == 10
     assert all((many == value).all(1).any() for value in few)
-    with pytest.raises(SettingError, match="task 'task' has 40 real training samples, fewer than 50 of real_counts"):
+    with pytest.raises(SettingError, match=r"'task'.*40.*50.*real_counts"):
         TaskEntry(own_task, "task", 50).make(sc.streams(1))
 
 

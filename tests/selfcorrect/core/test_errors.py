@@ -33,7 +33,7 @@ def test_an_error_is_the_same_after_pickling(kind: type[SelfcorrectError]) -> No
 
 
 def test_a_missing_extra_is_told_with_its_cure_and_caught_as_an_import_error() -> None:
-    with pytest.raises(ImportError, match=r"a film needs the extra `video`.*pip install 'selfcorrect\[video\]'"):
+    with pytest.raises(ImportError, match=r"`video`.*pip.*'selfcorrect\[video\]'"):
         raise pickle.loads(pickle.dumps(MADE[MissingExtraError]))
 
 

@@ -38,7 +38,7 @@ def test_temperature_scales_the_covariance():
 
 
 def test_a_model_without_settings_is_named():
-    with pytest.raises(ValueError, match="object has no sampling settings, asked for temperature"):
+    with pytest.raises(ValueError, match=r"object.*temperature"):
         sampling_settings(temperature=0.5)(object(), PARENTS)  # type: ignore[arg-type]
 
 

@@ -148,7 +148,7 @@ def test_fresh_uses_every_real_row_once_and_says_when_none_is_left():
     assert policy.count(len(REAL), 1) == 30
     rows = [mix(policy, generation)[0].values[:15, 0].tolist() for generation in (1, 2)]
     assert rows == [list(range(15)), list(range(15, 30))]
-    with pytest.raises(ValueError, match="used up in generation 3: 40 rows"):
+    with pytest.raises(ValueError, match="generation 3: 40 rows"):
         mix(policy, 3)
 
 
@@ -206,7 +206,7 @@ def test_bad_text_gets_one_sentence(text, message):
 
 
 def test_weights_must_not_be_negative():
-    with pytest.raises(ValueError, match="weight of synthetic samples must be a number from 0 to"):
+    with pytest.raises(ValueError, match="weight of synthetic samples"):
         Weighted(Replace(), 1.0, -1.0)
 
 

@@ -114,18 +114,18 @@ class Constant(TensorModel):
 
 
 def test_misuse_gets_one_sentence() -> None:
-    with pytest.raises(SettingError, match="needs a correction, and this arm has none"):
+    with pytest.raises(SettingError, match="arm has none"):
         Arm(Replace(), 1, fitting=PreferCorrections())
-    with pytest.raises(SettingError, match="weight of a preference must be a number from 1e-06"):
+    with pytest.raises(SettingError, match=r"weight of a preference.*1e-06"):
         PreferCorrections(0)
     task = Task(Constant(), Samples.real(torch.randn(9, 2)), lambda candidate: {})
     arm = Arm(Replace(), 1, correction=Correction(pull), fitting=PreferCorrections())
-    with pytest.raises(Exception, match="Constant cannot learn from pairs"):
+    with pytest.raises(Exception, match=r"Constant.*pairs"):
         run_in_memory(task, arm, STREAM)
     wide = torch.randn((COUNT, 1), generator=STREAM.generator()).double()
     model = Gaussian.standard(1)
     pairs = Pairs(torch.zeros_like(wide), 9 * wide, torch.zeros(COUNT, dtype=torch.int64), model, 2.0, 20.0)
-    with pytest.raises(TrainingDivergedError, match="lower the weight of the preference"):
+    with pytest.raises(TrainingDivergedError, match="weight of the preference"):
         model.fit_with_pairs(Samples.real(wide), pairs, 0, STREAM)
 
 

@@ -23,7 +23,7 @@ def test_agrees_with_prdc(neighbours: int, count: int, scale: float, capsys: pyt
 
 
 def test_too_few_samples_are_named():
-    with pytest.raises(ValueError, match="5 nearest neighbours need more candidate samples, got 5"):
+    with pytest.raises(ValueError, match=r"5 nearest neighbours.*got 5"):
         neighbour_metrics(normal(0, 50), normal(1, 5))
 
 

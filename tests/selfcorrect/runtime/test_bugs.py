@@ -38,7 +38,7 @@ def test_a_fault_of_a_users_corrector_is_no_bug() -> None:
 
 def test_a_fault_inside_the_package_is_a_bug_with_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("selfcorrect.loop.run.sampling_labels", None)
-    with pytest.raises(LoopError, match="generation 1 stopped in phase 'sample'") as ended:
+    with pytest.raises(LoopError, match=r"generation 1 .*'sample'") as ended:
         run_small_loop(Arm(Replace(), 1))
     error = ended.value
     assert "can be resumed" not in str(error), "its store is in memory"

@@ -39,9 +39,7 @@ def test_members_are_found_by_name_and_imported_when_used(tools: Registry[Row]):
 
 
 def test_an_unknown_name_gets_the_known_ones_and_the_nearest(tools: Registry[Row]):
-    with pytest.raises(
-        SettingError, match=r"unknown tool 'sqare', expected one of square, .*; did you mean 'square'\?"
-    ):
+    with pytest.raises(SettingError, match=r"'sqare',.*'square'\?"):
         tools.row("sqare")
     with pytest.raises(SettingError, match=r"broken$"):
         tools.load("zzz")
@@ -50,7 +48,7 @@ def test_an_unknown_name_gets_the_known_ones_and_the_nearest(tools: Registry[Row
 def test_a_missing_extra_is_named(tools: Registry[Row], monkeypatch: pytest.MonkeyPatch):
     for module in ("smplx", "smplx.body"):
         monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(MissingExtraError, match=r"tool 'absent' needs the extra `smpl` .*; draw bodies by hand"):
+    with pytest.raises(MissingExtraError, match=r"'absent'.*`smpl`"):
         tools.load("absent")
 
 
@@ -79,7 +77,7 @@ def test_an_installed_package_adds_rows(tools: Registry[Row], tmp_path: Path, mo
     assert tools.names[-2:] == ["cube", "gone"]
     assert tools.load("cube")(27) == pytest.approx(3)
     assert tools.row("cube").summary == "Added by zoo 1.2."
-    with pytest.raises(SettingError, match=r"'gone' at no_such_module_here:thing cannot be imported .*zoo 1\.2"):
+    with pytest.raises(SettingError, match=r"'gone'.*no_such_module_here:thing.*1\.2"):
         tools.load("gone")
 
 
@@ -106,7 +104,7 @@ def test_a_package_that_ends_the_program_when_imported_is_named(
     install(tmp_path, "ends", odd="ending:made")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "ending", raising=False)
-    with pytest.raises(ValueError, match="'odd' at ending:made cannot be imported"):
+    with pytest.raises(ValueError, match="'odd' at ending:made"):
         tools.load("odd")
 
 
@@ -128,5 +126,5 @@ def test_an_installed_package_cannot_take_a_name(tools: Registry[Row], tmp_path:
     install(tmp_path, "zoo", square="math:cbrt")
     monkeypatch.syspath_prepend(str(tmp_path))
     assert tools.load("square")(16) == 4
-    with pytest.warns(UserWarning, match=r"tool 'square' of zoo 1\.2 is left out"):
+    with pytest.warns(UserWarning, match=r"'square'.*1\.2"):
         assert tools.names.count("square") == 1

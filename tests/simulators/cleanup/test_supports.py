@@ -379,7 +379,7 @@ def test_results_on_supports_do_not_depend_on_company(stairs, sit, stand, clips,
 
 
 def test_the_choice_is_checked():
-    with pytest.raises(ValueError, match="support must be one of infer, floor, off, got 'chair'"):
+    with pytest.raises(ValueError, match=r"support.*'chair'"):
         CleanupSettings(support="chair")  # type: ignore[arg-type]
 
 

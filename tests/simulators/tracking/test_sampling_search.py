@@ -312,7 +312,7 @@ def test_pushed_bodies_keep_their_balance_by_themselves(stand):
 
 
 def test_stiff_engines_cannot_balance():
-    with pytest.raises(SettingError, match=r"compliant joints \(mujoco\), got pybullet"):
+    with pytest.raises(SettingError, match=r"\(mujoco\), got pybullet"):
         TrackerSettings.without_residual("pybullet")
 
 

@@ -131,8 +131,8 @@ def test_two_roots_that_differ_are_refused(tmp_path: Path) -> None:
     save_hy_motion(tmp_path / "a.npz", walking())
     saved = dict(np.load(tmp_path / "a.npz"))
     np.savez(tmp_path / "b.npz", **saved | {"Rh": saved["Rh"] + 0.5})
-    with pytest.raises(ValueError, match=r"b\.npz: Rh and poses turn the root differently in frame \d+"):
+    with pytest.raises(ValueError, match=r"b\.npz: Rh.*\d+"):
         open_motion(tmp_path / "b.npz")
     np.savez(tmp_path / "c.npz", **saved | {"Rh": saved["Rh"][:3]})
-    with pytest.raises(ValueError, match=r"c\.npz: expected Rh of shape \(90, 3\), got \(3, 3\)"):
+    with pytest.raises(ValueError, match=r"c\.npz:.*Rh.*\(90, 3\),.*\(3, 3\)"):
         open_motion(tmp_path / "c.npz")

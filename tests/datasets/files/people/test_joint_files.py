@@ -60,7 +60,7 @@ def test_named_bones_in_any_order_are_read(tmp_path: Path) -> None:
     np.testing.assert_allclose(smpl_joints_m(motions[1]), smpl_joints_m(motions[0]), atol=1e-9)
     arrays["parent_indices"] = arrays["parent_indices"] * 0 + 1
     np.savez(tmp_path / "c.npz", **arrays)
-    with pytest.raises(sc.InputError, match=r"c\.npz: expected bone_names and .* of 22 bones with one root"):
+    with pytest.raises(sc.InputError, match=r"c\.npz:.*bone_names.*22"):
         open_motion(tmp_path / "c.npz")
 
 

@@ -117,7 +117,7 @@ def test_two_orders_that_fit_alike_are_refused_with_both_names(tmp_path: Path, m
     twin = replace(smpl, name="the twin's 22")
     monkeypatch.setattr(joint_sets, "JOINT_SETS", (smpl, twin))
     np.save(tmp_path / "a.npy", person(smpl))
-    with pytest.raises(sc.InputError, match=r"order of its joints is not clear: HumanML3D or the twin's 22 \(bones of"):
+    with pytest.raises(sc.InputError, match=r"HumanML3D.*twin's 22"):
         open_motion(tmp_path / "a.npy")
 
 
@@ -267,5 +267,5 @@ def test_standardised_rows_are_named_and_plain_ones_read(tmp_path: Path) -> None
     np.save(tmp_path / "a.npy", noisy)
     assert len(open_motion(tmp_path / "a.npy").motion) == len(rows) + 1
     np.save(tmp_path / "a.npy", (rows - rows.mean(axis=0)) / np.maximum(rows.std(axis=0), 0.05))
-    with pytest.raises(sc.InputError, match=r"a\.npy: these rows are standardised .* Std\.npy and add its Mean\.npy"):
+    with pytest.raises(sc.InputError, match=r"a\.npy:.*Std\.npy.*Mean\.npy"):
         open_motion(tmp_path / "a.npy")

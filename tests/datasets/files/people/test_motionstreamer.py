@@ -66,5 +66,5 @@ def test_other_numbers_are_refused_in_a_sentence(path: Path, column: object, val
     with pytest.raises(sc.InputError, match=rf"a\.npy: .*{message}"):
         open_motion(path)
     np.save(path, np.load(path)[:0])
-    with pytest.raises(sc.InputError, match="expected rows of 272 floating-point numbers"):
+    with pytest.raises(sc.InputError, match="rows of 272"):
         open_motion(path)

@@ -91,7 +91,7 @@ def test_a_correction_changes_the_motion_alone(saved: tuple[Program, Path, Motio
 def test_a_rate_that_is_nowhere_said_is_asked_for(tmp_path: Path, name: str) -> None:
     program = PROGRAMS[name]
     program.save(tmp_path / program.file, walking())
-    with pytest.raises(sc.InputError, match=r"has no frame rate, none of .*; pass --fps, for .* the video's"):
+    with pytest.raises(sc.InputError, match=r"frame rate.*--fps"):
         open_motion(tmp_path / program.file)
 
 
@@ -132,7 +132,7 @@ def test_rates_that_no_motion_has_are_refused(tmp_path: Path, name: str, rate: f
     saved = joblib.load(path) if path.suffix == ".pkl" else dict(np.load(path))
     saved["fps" if name != "AMASS" else "mocap_framerate"] = rate
     joblib.dump(saved, path) if path.suffix == ".pkl" else np.savez(path, **saved)
-    with pytest.raises(sc.InputError, match=r"expected 0\.01 to 100000 frames per second"):
+    with pytest.raises(sc.InputError, match=r"0\.01.*100000"):
         open_motion(path)
 
 
@@ -182,15 +182,13 @@ def test_people_who_share_an_array_count_each(tmp_path: Path) -> None:
     person = {"pose_world": np.zeros((30_000, 72)), "trans_world": np.zeros((30_000, 3))}
     joblib.dump(dict.fromkeys(range(20), person), tmp_path / "a.pkl", compress=3)
     assert (tmp_path / "a.pkl").stat().st_size < 400_000
-    with pytest.raises(sc.InputError, match=r"a\.pkl: would take 1758 MB of memory"):
+    with pytest.raises(sc.InputError, match=r"a\.pkl:.*1758 MB"):
         open_motion(tmp_path / "a.pkl", sc.Reading(fps=30.0))
 
 
 def test_long_names_do_not_fill_a_message(tmp_path: Path) -> None:
     (tmp_path / "a.pkl").write_bytes(pickle.dumps({"x" * 2**20: np.zeros(3)}))
-    with pytest.raises(
-        sc.InputError, match=r"a\.pkl: refused, as the file holds a dictionary with a key of 1048576 characters"
-    ):
+    with pytest.raises(sc.InputError, match=r"a\.pkl:.*1048576"):
         open_motion(tmp_path / "a.pkl")
 
 
@@ -220,7 +218,7 @@ def test_models_in_a_folder_are_no_motions(tmp_path: Path) -> None:
     save_gvhmr(tmp_path / "hmr4d_results.pt", walking())
     torch.save({"weight": torch.zeros(3, 3)}, tmp_path / "model.pt")
     (tmp_path / "split.pkl").write_bytes(pickle.dumps(["a", "b"]))
-    with pytest.warns(UserWarning, match=r"unknown layout, left out: model\.pt, split\.pkl"):
+    with pytest.warns(UserWarning, match=r"model\.pt, split\.pkl"):
         assert [Path(motion.source).name for motion in sc.load_motions(tmp_path)] == ["hmr4d_results.pt"]
 
 
@@ -228,7 +226,7 @@ def test_frames_in_which_nobody_is_seen_are_not_left_out_in_silence(tmp_path: Pa
     frames = [[person] for person in sam3d(walking().frames(0, 8), np.random.default_rng(0))]
     frames[5] = []
     (tmp_path / "frames.pkl").write_bytes(pickle.dumps(frames))
-    with pytest.raises(sc.InputError, match=r"expected as many people in every frame, .* got 0 to 1"):
+    with pytest.raises(sc.InputError, match=r"people.*got 0 to 1"):
         open_motion(tmp_path / "frames.pkl", sc.Reading(fps=30.0))
 
 

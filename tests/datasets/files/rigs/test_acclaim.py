@@ -114,13 +114,13 @@ def test_the_skeleton_is_found_beside_the_motion(tmp_path: Path) -> None:
         skeleton = skeleton.rename(tmp_path / name)
         assert f"skeleton of {name}" in open_motion(path).notes
     (tmp_path / "08.asf").write_text("nothing")
-    with pytest.raises(InputError, match=r"07_01\.amc: expected its skeleton other\.asf .*found several.*08\.asf"):
+    with pytest.raises(InputError, match=r"07_01\.amc:.*other\.asf.*08\.asf"):
         open_motion(path)
     skeleton.rename(tmp_path / "other.asf")
     assert "skeleton of other.asf" in open_motion(path).notes
     for file in tmp_path.glob("*.asf"):
         file.unlink()
-    with pytest.raises(InputError, match=r"expected its skeleton other\.asf in the same folder, found none"):
+    with pytest.raises(InputError, match=r"other\.asf.*found none"):
         open_motion(path)
     assert is_motion_file(path)
 

@@ -166,7 +166,7 @@ def test_names_are_kept_byte_for_byte(bvh_text: str, tmp_path: Path, encoding: s
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 def test_text_in_an_encoding_that_is_not_read_is_named(bvh_text: str, tmp_path: Path, encoding: str, mark: str) -> None:
     (tmp_path / "a.bvh").write_bytes((mark + bvh_text).encode(encoding))
-    with pytest.raises(sc.InputError, match=r"a\.bvh: expected a text file in UTF-8 or UTF-16"):
+    with pytest.raises(sc.InputError, match=r"a\.bvh:.*UTF-8.*UTF-16"):
         read_bvh(tmp_path / "a.bvh")
 
 
@@ -234,7 +234,7 @@ def test_key_poses_are_sampled_between(walker: sc.Motion, tmp_path: Path, own_fp
 def test_key_poses_are_not_corrected_unless_their_rate_is_named(walker: sc.Motion, tmp_path: Path) -> None:
     """Between key poses feet move along no path of a recording, so nothing shows when they stand."""
     sc.save_motion(tmp_path / "a.bvh", replace(walker, fps=4.0))
-    with pytest.raises(sc.InputError, match=r"4 frames per second do not show when feet stand.*--fps"):
+    with pytest.raises(sc.InputError, match=r"4.*stand.*--fps"):
         sc.correct_file(tmp_path / "a.bvh", tmp_path / "b.bvh", kinematic=True)
     assert not (tmp_path / "b.bvh").exists()
     reading = Reading(fps=walker.fps)

@@ -47,7 +47,7 @@ def test_a_body_that_grows_is_refused(walker: sc.Motion, tmp_path: Path) -> None
         objects += f"\n{_curve(9001 + axis, np.arange(2.0), np.array([0.8, 1.4]))}"
         links = f'C: "OP",{9001 + axis},9000, "d|{"XYZ"[axis]}"\n' + links
     (tmp_path / "a.fbx").write_text(f"{objects}\n}}\nConnections: {{\n{links}")
-    with pytest.raises(sc.InputError, match=r"the node pelvis grows by 1\.\d+ times"):
+    with pytest.raises(sc.InputError, match=r"pelvis grows by 1\.\d+"):
         open_motion(tmp_path / "a.fbx")
 
 
@@ -68,7 +68,7 @@ def test_it_is_corrected_into_gltf(walker: sc.Motion, tmp_path: Path) -> None:
     assert main(["correct", str(tmp_path / "a.fbx"), "--kinematic", "-o", str(tmp_path / "out")]) == 0
     corrected = sc.load_motion(tmp_path / "out" / "a.glb")
     assert smpl_joints_m(sunk)[..., 1].min() < 0 < smpl_joints_m(corrected)[..., 1].min()
-    with pytest.raises(sc.SettingError, match=r"b\.fbx: the correction of a \.fbx file is written as \.glb file"):
+    with pytest.raises(sc.SettingError, match=r"b\.fbx:.*\.fbx.*\.glb"):
         sc.correct_file(tmp_path / "a.fbx", tmp_path / "b.fbx")
 
 
@@ -91,7 +91,7 @@ def test_numbers_beyond_all_measure_get_a_sentence(walker: sc.Motion, tmp_path: 
 def test_without_the_extra_the_error_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "ufbx", None)
     (tmp_path / "a.fbx").write_text("")
-    with pytest.raises(sc.MissingExtraError, match=r"FBX needs the extra `fbx`.*selfcorrect\[fbx\]"):
+    with pytest.raises(sc.MissingExtraError, match=r"FBX.*`fbx`.*selfcorrect\[fbx\]"):
         open_motion(tmp_path / "a.fbx")
 
 
@@ -128,7 +128,7 @@ def test_a_reader_that_fills_the_memory_is_refused_it(walker: sc.Motion, tmp_pat
     write_fbx(tmp_path / "a.fbx", walker)
     child = fbx._READER.read_text().replace("content = file.read()", "content = bytes(2**33)")
     (tmp_path / "child.py").write_text(child)
-    with pytest.raises(sc.InputError, match="it takes too much memory"):
+    with pytest.raises(sc.InputError, match="memory"):
         ask_reader(tmp_path / "child.py", "FBX", tmp_path / "a.fbx", {}, 20.0)
 
 

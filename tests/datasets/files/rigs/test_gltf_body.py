@@ -363,7 +363,7 @@ def test_a_rotation_of_zero_length_is_no_internal_error(walker: sc.Motion, tmp_p
         ]
     (tmp_path / "a.gltf").write_text(json.dumps(content))
     if not moves:
-        with pytest.raises(sc.InputError, match=r"a\.gltf: a rotation of left_elbow has no length"):
+        with pytest.raises(sc.InputError, match=r"a\.gltf:.*rotation of left_elbow"):
             open_motion(tmp_path / "a.gltf")
         return
     file = open_motion(tmp_path / "a.gltf")

@@ -246,7 +246,7 @@ def test_scales_of_an_animation_are_used_or_refused_if_they_change(tmp_path: Pat
     base = made_motion("walk", frames=40)
     grows = np.linspace(0.9, 1.2, len(base))
     write_scaled(tmp_path / "grows.glb", base, "pelvis", grows)
-    with pytest.raises(sc.InputError, match=r"the node pelvis grows by 1\.\d+ times"):
+    with pytest.raises(sc.InputError, match=r"pelvis grows by 1\.\d+"):
         open_motion(tmp_path / "grows.glb")
     write_scaled(tmp_path / "pops.glb", base, "head", grows)
     np.testing.assert_allclose(smpl_joints_m(open_motion(tmp_path / "pops.glb").motion), smpl_joints_m(base), atol=1e-5)

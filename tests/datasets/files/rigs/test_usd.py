@@ -70,7 +70,7 @@ def test_joints_are_where_usd_finds_them(tmp_path: Path, motion: Motion, suffix:
 
 
 def test_another_suffix_is_refused(tmp_path: Path, motion: Motion) -> None:
-    with pytest.raises(ValueError, match=r"a\.fbx: USD files end in \.usda"):
+    with pytest.raises(ValueError, match=r"a\.fbx: USD.*\.usda"):
         usd.write_usd(tmp_path / "a.fbx", motion)
 
 
@@ -207,7 +207,7 @@ def test_prims_that_no_body_stands_below_are_named(
 def test_a_file_that_is_referred_to_and_not_there_is_named(tmp_path: Path) -> None:
     refer(tmp_path / "a.usda")
     (tmp_path / "person.usda").unlink()
-    with pytest.raises(InputError, match=r"a\.usda: .*refers to .*person\.usda, which is not there"):
+    with pytest.raises(InputError, match=r"a\.usda:.*person\.usda"):
         open_motion(tmp_path / "a.usda", any_body=True)
 
 

@@ -261,7 +261,7 @@ def dog() -> Motion:
 def test_what_is_no_human_body_is_refused_in_one_sentence(thing: Callable[[], Motion], tmp_path: Path) -> None:
     assert parts_from_shape(thing()) is None
     write_bvh(tmp_path / "a.bvh", clip_of(nameless(thing())))
-    with pytest.raises(ValueError, match=r"a\.bvh: no human body \(its joints are bone_"):
+    with pytest.raises(ValueError, match=r"a\.bvh:.*bone_"):
         open_motion(tmp_path / "a.bvh", Reading())
 
 

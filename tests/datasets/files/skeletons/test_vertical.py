@@ -288,6 +288,6 @@ def test_an_axis_against_all_signs_is_refused_unless_one_insists(tmp_path: Path,
     if said == "y":
         assert sc.load_motion(tmp_path / "a.bvh", sc.Reading(up="y")).root_m[:, 1].min() > 0.5
         return
-    with pytest.raises(sc.InputError, match=r"--up z contradicts the motion, which is y up.*insist with --up z!"):
+    with pytest.raises(sc.InputError, match=r"--up.*--up z!"):
         sc.load_motion(tmp_path / "a.bvh", sc.Reading(up="z"))
     assert len(sc.load_motion(tmp_path / "a.bvh", sc.Reading(up="z!")))

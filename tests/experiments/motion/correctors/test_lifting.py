@@ -129,5 +129,5 @@ def test_a_bad_answer_names_the_sample(
 
 
 def test_a_missing_answer_is_refused(codec: FeatureCodec, samples: Samples):
-    with pytest.raises(ValueError, match="one answer per motion, got 0 for 5"):
+    with pytest.raises(ValueError, match="got 0 for 5"):
         lift_motions(lambda motions: [], codec, "none")(samples)  # type: ignore[call-arg]

@@ -188,7 +188,7 @@ def test_one_array_for_all_motions_is_understood(users: Path, inputs: CorrectorI
 
 
 def test_a_corrector_that_ends_its_process_is_named(users: Path, inputs: CorrectorInputs) -> None:
-    with pytest.raises(CorrectorError, match=r"corrector 'leaves' failed: its process was killed by SIGTERM"):
+    with pytest.raises(CorrectorError, match=r"'leaves'.*SIGTERM"):
         correct_batch("leaves", inputs, in_process=False)
 
 
@@ -242,12 +242,10 @@ def test_a_run_does_not_go_on_with_a_changed_corrector_unless_told(users: Path, 
     (users / "edited.py").write_text("import helper  # as before\n\ndef fix(motion):\n    return motion  # unchanged\n")
     go_on()
     (users / "helper.py").write_text("FACTOR = 3\n")
-    with pytest.raises(
-        RunFolderError, match=r"another version of .*'edited:fix': other content in helper\.py; accept_changed=True"
-    ):
+    with pytest.raises(RunFolderError, match=r"'edited:fix': .*helper\.py; accept_changed=True"):
         go_on()
     (users / "edited.py").write_text("import helper\ndef fix(motion):\n    return motion.frames(0, 9)\n")
-    with pytest.raises(RunFolderError, match=r"`return motion.frames\(0, 9\)` instead of `return motion`"):
+    with pytest.raises(RunFolderError, match=r"`return motion.frames\(0, 9\)`.*`return motion`"):
         go_on()
     go_on(accept=True)
     go_on()
@@ -296,10 +294,10 @@ def test_what_answers_differently_each_time_is_refused_unless_it_says_so(users: 
         "    return replace(motion, root_m=motion.root_m + [0, 0.01 * len(calls), 0])\n"
     )
     (users / "tally.py").write_text(counting)
-    with pytest.raises(CorrectorError, match=r"'tally:fix' \(tally.py, line 3\) gave two answers to the same samples"):
+    with pytest.raises(CorrectorError, match=r"'tally:fix'.*3\)"):
         try_corrector("tally:fix", inputs)
     (users / "declared.py").write_text(f"{counting}fix.repeatable = False\n")
-    with pytest.warns(UserWarning, match="'declared:fix' .* declares that its runs cannot be repeated"):
+    with pytest.warns(UserWarning, match=r"'declared:fix'.*cannot be repeated"):
         try_corrector("declared:fix", inputs)
     keeper = """
 from dataclasses import replace

@@ -130,5 +130,5 @@ def test_language_model_learns_a_cycle() -> None:
 
 
 def test_untrained_network_says_so() -> None:
-    with pytest.raises(ValueError, match="Flow is not trained yet"):
+    with pytest.raises(ValueError, match=r"Flow.*not trained"):
         Flow().sample(torch.zeros(1), STREAM)

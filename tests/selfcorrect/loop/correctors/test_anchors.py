@@ -137,9 +137,9 @@ def test_unknown_label_is_an_error(anchors: Anchors):
 
 
 def test_bad_settings_are_errors(anchors: Anchors, real: Samples):
-    with pytest.raises(ValueError, match=r"strength must be a number from 0 to 1, got 1\.5"):
+    with pytest.raises(ValueError, match=r"strength.*0.*1,.*1\.5"):
         AnchoredCorrector(anchors, strength=1.5)
-    with pytest.raises(ValueError, match="samples_per_centroid must be at least 1, got 0"):
+    with pytest.raises(ValueError, match=r"samples_per_centroid.*1,.*0"):
         fit_anchors(real, 0, STREAM)
 
 

@@ -145,7 +145,7 @@ def test_a_process_that_ends_is_an_error(other_process, function: str, message: 
 def test_the_limit_is_for_each_place_that_is_worked_on(other_process) -> None:
     process = SubprocessSandbox("mine", limit_s=1.5)
     process.call(other_process.works_on_many)
-    with pytest.raises(EndedError, match=r"mine took longer than 1\.5 s; its process was ended"):
+    with pytest.raises(EndedError, match=r"longer than 1\.5"):
         process.call(other_process.swallows)
 
 

@@ -63,14 +63,14 @@ def test_a_model_comes_back_from_its_file_bit_for_bit(
 def test_a_file_that_does_not_fit_is_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     Shift().fit(REAL, 1, STREAM).save(path)
-    with pytest.raises(InputError, match=r"model.safetensors: does not hold the state of this Shift: "):
+    with pytest.raises(InputError, match=r"model.safetensors: .*Shift"):
         Shift(width=9).load(path)
-    with pytest.raises(InputError, match=r"does not hold the state of this Gaussian: 'mean'"):
+    with pytest.raises(InputError, match="Gaussian: 'mean'"):
         sc.Gaussian.standard(3).load(path)
     with pytest.raises(InputError, match="no such file"):
         Shift().load(tmp_path / "none")
     path.write_text("text")
-    with pytest.raises(InputError, match="no readable file of safetensors"):
+    with pytest.raises(InputError, match="file of safetensors"):
         Shift().load(path)
 
 
@@ -112,7 +112,7 @@ def test_a_covariance_that_is_none_is_refused(covariance: list[list[float]], tmp
     path = tmp_path / "a.safetensors"
     broken = replace(sc.Gaussian.standard(2), covariance=torch.tensor(covariance, dtype=torch.float64))
     broken.save(path)
-    with pytest.raises(InputError, match=r"a\.safetensors: covariance must be symmetric"):
+    with pytest.raises(InputError, match=r"a\.safetensors: covariance"):
         sc.Gaussian.standard(2).load(path)
 
 

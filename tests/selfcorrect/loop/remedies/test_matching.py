@@ -203,5 +203,5 @@ def test_finishing_sees_each_child_with_its_parent():
 
 
 def test_no_draws_are_refused():
-    with pytest.raises(ValueError, match="at least 1 draw per sample, got 0"):
+    with pytest.raises(ValueError, match="at least 1 draw"):
         lineage_matched(0)

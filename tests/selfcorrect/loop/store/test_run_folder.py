@@ -84,7 +84,7 @@ def test_another_environment_is_a_warning(tmp_path: Path):
     claim_folder(tmp_path, CONFIG).release()
     path = tmp_path / "environment.json"
     path.write_bytes(encode_with_digest({**read_with_digest(path), "packages": {"torch": "1.0.0"}}))
-    with pytest.warns(UserWarning, match=r'packages.torch is "1.0.0" in the folder'):
+    with pytest.warns(UserWarning, match=r'packages.torch is "1.0.0"'):
         claim_folder(tmp_path, CONFIG).release()
 
 

@@ -118,7 +118,7 @@ def test_joints_of_another_model_are_found_by_name(model_file: Callable[[Layout]
 
 
 def test_a_mesh_needs_the_models_joints(model_file: Callable[[Layout], Path]) -> None:
-    with pytest.raises(ValueError, match="52 joints of SMPL-H, the motion has 24"):
+    with pytest.raises(ValueError, match=r"52.*SMPL-H,.*24"):
         vertices(load_body_model(model_file(SMPL_H)), random_motion(SMPL))
 
 
@@ -126,7 +126,7 @@ def test_a_pickled_model_needs_an_explicit_word(tmp_path: Path) -> None:
     path = tmp_path / "SMPL_NEUTRAL.pkl"
     numbers = model_numbers(SMPL) | {"J_regressor": scipy.sparse.csc_matrix(model_numbers(SMPL)["J_regressor"])}
     path.write_bytes(pickle.dumps(numbers, protocol=2))
-    with pytest.raises(ValueError, match=r"is a pickle file.*if pickle is allowed explicitly"):
+    with pytest.raises(ValueError, match="pickle"):
         load_body_model(path)
     body = make_body(load_body_model(path, allow_pickle=True))
     np.testing.assert_allclose(body.skeleton.offsets_m, SMPL.average().offsets_m, atol=1e-3)
@@ -150,7 +150,7 @@ def test_other_archives_are_refused(tmp_path: Path, numbers: dict[str, np.ndarra
 def test_a_model_of_other_joints_is_refused(tmp_path: Path) -> None:
     numbers = model_numbers(SMPL) | {"kintree_table": np.zeros((2, 16))}
     np.savez(tmp_path / "model.npz", **numbers)
-    with pytest.raises(ValueError, match=r"24 \(SMPL\), 52 \(SMPL\+H\) or 55 \(SMPL-X\) joints, got 16"):
+    with pytest.raises(ValueError, match=r"24.*52.*55.*16"):
         load_body_model(tmp_path / "model.npz")
 
 

@@ -134,7 +134,7 @@ def test_rules_are_chosen_by_code_name_and_letter(motion: Motion) -> None:
     assert {finding.code for finding in check(broken, select=["F"])} == {"F4"}
     assert check(broken, select=["floor-elsewhere"], ignore=["F4"]) == []
     assert check_with(broken, RuleChoice(thresholds={"floor-elsewhere": 0.6})) == CheckResult()
-    with pytest.raises(SettingError, match="no rule is called 'nonsense'; there are F1"):
+    with pytest.raises(SettingError, match=r"'nonsense';.*F1"):
         check(motion, select=["nonsense"])
 
 

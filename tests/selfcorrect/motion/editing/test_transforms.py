@@ -163,5 +163,5 @@ def test_who_stands_on_one_skeleton_stands_on_another(skeleton: Skeleton, standi
 
 def test_other_joints_are_another_body(random_motion: Make):
     pole = Skeleton(("pole",), (-1,), np.zeros((1, 3)), ("pelvis",))
-    with pytest.raises(ValueError, match="same joints, got 1 joints from 'pole' on for 22 from 'pelvis'"):
+    with pytest.raises(ValueError, match=r"1 joints from 'pole'.*22 from 'pelvis'"):
         on_skeleton(random_motion(0), pole)

@@ -64,7 +64,7 @@ def test_forged_values_are_named(changes: dict[str, object], sentence: str) -> N
 
 @pytest.mark.parametrize("value", [None, 3, [], "x"])
 def test_what_is_no_object_is_named(value: object) -> None:
-    with pytest.raises(InputError, match=r"a\.json: expected frames, kind"):
+    with pytest.raises(InputError, match=r"a\.json: expected frames"):
         read_as(Facts, value, "a.json")
 
 
@@ -110,5 +110,5 @@ class Aim:
 @pytest.mark.parametrize("aim", ["lower", 0.8, 2])
 def test_a_value_of_several_types_may_be_of_any(aim: object) -> None:
     assert read_as(Aim, {"aim": aim}, "file").aim == aim
-    with pytest.raises(InputError, match="file: aim: expected one of lower, higher, got"):
+    with pytest.raises(InputError, match=r"aim: .*lower, higher"):
         read_as(Aim, {"aim": [aim]}, "file")

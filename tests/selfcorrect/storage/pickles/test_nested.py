@@ -34,7 +34,7 @@ def test_nothing_in_a_file_is_run(tmp_path: Path, suffix: str, monkeypatch: pyte
             torch.save(content, path)
         case _:
             joblib.dump(content, path)
-    with pytest.raises(sc.InputError, match=r"refused, as the file holds posix\.mkdir"):
+    with pytest.raises(sc.InputError, match=r"posix\.mkdir"):
         open_results(path)
     assert not Path("made-by-a-file").exists()
 
@@ -50,7 +50,7 @@ def test_a_tensor_may_not_reach_out_of_its_numbers(tmp_path: Path) -> None:
         for name, content in entries.items():
             archive.writestr(name, content)
     (tmp_path / "a.pt").write_bytes(file.getvalue())
-    with pytest.raises(sc.InputError, match=r"reaches out of its numbers"):
+    with pytest.raises(sc.InputError, match="reaches out"):
         open_results(tmp_path / "a.pt")
 
 

@@ -153,7 +153,7 @@ def test_forged_objects_are_refused(tmp_path: Path, name: str, protocol: int) ->
 def test_a_sparse_matrix_may_not_become_larger_than_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.pkl").write_bytes(pickle.dumps({"J": scipy.sparse.csc_matrix((1000, 1000))}))
     monkeypatch.setenv(LIMIT_VARIABLE, "7")
-    with pytest.raises(ValueError, match=r"would take 7\.\d+ MB of memory, the limit is 7 MB"):
+    with pytest.raises(ValueError, match=r"7\.\d+ MB.*7 MB"):
         read_pickled_numbers(tmp_path / "a.pkl", allow_pickle=True)
     monkeypatch.setenv(LIMIT_VARIABLE, "8")
     assert read_pickled_numbers(tmp_path / "a.pkl", allow_pickle=True)["J"].shape == (1000, 1000)

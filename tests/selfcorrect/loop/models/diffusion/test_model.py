@@ -229,7 +229,7 @@ def test_fit_names_what_is_wrong_with_the_data(samples: Samples, message: str):
 
 
 def test_state_of_another_configuration_is_refused(trained_model: MotionDiffusion):
-    with pytest.raises(ValueError, match="saved network does not fit this configuration"):
+    with pytest.raises(ValueError, match="saved network"):
         model(replace(TINY, width=64)).load_state(trained_model.state())
 
 
@@ -277,5 +277,5 @@ def test_sampling_settings_change_samples_and_leave_the_weights(trained_model: M
     assert torch.equal(usual, trained_model.sample(labels, STREAM))
     assert calm.var(dim=0).mean() < 0.5 * usual.var(dim=0).mean()
     assert same_tensors(trained_model.with_sampling(guidance_scale=2.0).state(), trained_model.state())
-    with pytest.raises(ValueError, match=r"sampling has the settings guidance_scale, temperature, .* got width"):
+    with pytest.raises(ValueError, match=r"guidance_scale.*got width"):
         trained_model.with_sampling(width=8)
