@@ -122,21 +122,19 @@ def check_installed(sdist: Path, folder: Path) -> list[str]:
     environment = folder / "base"
     venv.create(environment, with_pip=True, clear=True)
     before_mb = size_mb(environment)
-    start_s = time.monotonic()
+    start_s = read_processor_s()
     constraints = REPOSITORY / "constraints.txt"
     python = environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-c", constraints, sdist])
-    installed_s = time.monotonic() - start_s
+    installed_s = read_processor_s() - start_s
     installed_mb = size_mb(environment) - before_mb
     work = folder / "work"
     work.mkdir(exist_ok=True)
     for command in read_commands():
         run([python.with_name(command[0]), *command[1:]], cwd=work)
-    first_s = time.monotonic() - start_s
-    print(
-        f"base: {installed_mb:.0f} MB, installed in {installed_s:.0f} s; README's commands done after {first_s:.0f} s"
-    )
-    limits = ((installed_mb, BASE_LIMIT_MB, "MB"), (installed_s, BASE_LIMIT_S, "s to install"))
+    first_s = read_processor_s() - start_s
+    print(f"base: {installed_mb:.0f} MB, {installed_s:.0f} s to install, {first_s:.0f} s with README's commands")
+    limits = ((installed_mb, BASE_LIMIT_MB, "MB"), (installed_s, BASE_LIMIT_S, "s of processor time to install"))
     return [f"the base takes {value:.0f} {unit}, {most} are meant" for value, most, unit in limits if value > most]
 
 
@@ -159,6 +157,12 @@ def read_commands() -> list[list[str]]:
     commands = re.findall(r"^    (selfcorrect .*)$", section, re.MULTILINE)
     assert commands, "README.md has commands under 'Correct a clip'"
     return [command.split("#")[0].split() for command in commands]
+
+
+def read_processor_s() -> float:
+    """Return the processor time of all programs that have run so far, 0 on Windows."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def size_mb(folder: Path) -> float:
