@@ -20,7 +20,9 @@ _SMPL = Tool("SMPL", ("poses",), "trans", axes=UPRIGHT)
 
 
 def motion_from_joints(positions_m: np.ndarray, fps: float, *, up: Up | None = None) -> Motion:
-    """Make a motion of joint positions, whose order is recognised by the lengths of bones.
+    """Make a motion from joint positions.
+
+    The order of the joints is recognised by the bone lengths.
 
     Bones get constant lengths. Only the joints' rotations that positions show are known: a bone's turn about itself is
     not.
@@ -53,7 +55,9 @@ def motion_from_smpl(
     up: Up | None = None,
     body_model: str | Path | None = None,
 ) -> Motion:
-    """Make a motion of the parameters of a SMPL, SMPL+H or SMPL-X body, as AMASS and estimators from video have them.
+    """Make a motion from SMPL parameters.
+
+    The body may be SMPL, SMPL+H or SMPL-X, as in AMASS and in files of video estimators.
 
     The translation of a body model is not the place of the pelvis: the pelvis at rest lies beside the model's origin by
     a distance that the shape decides. Without `body_model`, the average body's distance and bones are used.

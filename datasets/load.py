@@ -24,7 +24,9 @@ EXPECTED = (
 
 
 def load_motion(path: str | Path, reading: Reading | None = None, *, any_body: bool = False) -> Motion:
-    """Read the motion in a file of any known format: y up, metres, soles on the floor, rest pose upright.
+    """Read the motion in a file of any known format.
+
+    The motion is y up and in metres, with soles on the floor and an upright rest pose.
 
     Args:
         reading: Properties that the file does not hold, such as the unit.

@@ -15,7 +15,10 @@ _LONGEST_S = 1e9
 
 @dataclass(frozen=True)
 class Clip:
-    """A recording that is not read yet: `read()` gives its motions, a motion per captioned span."""
+    """A recording that is not read yet.
+
+    `read()` returns its motions, one for each captioned span.
+    """
 
     name: str
     """Unique within the dataset."""
@@ -35,7 +38,7 @@ class ListsClips(Protocol):
 
 @dataclass(frozen=True)
 class Dataset:
-    """A published collection of motions in the published layout."""
+    """A published collection of motions in its published layout."""
 
     name: str
     """Name on the command line."""

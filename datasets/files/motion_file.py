@@ -45,7 +45,10 @@ def doubt_height(motion: Motion, shape: np.ndarray | None) -> Motion:
 
 @dataclass(frozen=True, eq=False)
 class MotionFile:
-    """The motions of a file, each y up, in metres, on a skeleton that rests upright."""
+    """The motions of a file.
+
+    Each is y up and in metres, on a skeleton that rests upright.
+    """
 
     motions: tuple[Motion, ...]
     notes: tuple[str, ...]

@@ -26,7 +26,9 @@ _LISTED = 20
 
 
 def open_motion(path: str | Path, reading: Reading | None = None, *, any_body: bool = False) -> MotionFile:
-    """Read a motion file: y up, metres, on skeletons that rest upright, soles where the file has the floor at y = 0.
+    """Read a motion file.
+
+    Motions are y up and in metres, on skeletons that rest upright, with soles where the file has the floor at y = 0.
 
     Args:
         reading: What the file does not state.

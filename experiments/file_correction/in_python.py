@@ -23,7 +23,7 @@ from .written_motion import measure_written
 
 
 def correct(motion: Motion, options: CorrectionOptions = DEFAULT_OPTIONS, **changes: object) -> CorrectedMotion:
-    """Make a motion physically plausible.
+    """Correct a motion.
 
     Args:
         changes: Other values of options by name, as in `correct(motion, strength="physical")`.
@@ -45,7 +45,7 @@ def correct_motions(
     workers: int | None = None,
     **changes: object,
 ) -> list[CorrectedMotion]:
-    """Make motions physically plausible; see `correct`.
+    """Correct motions; see `correct`.
 
     Args:
         motions: Motions of any skeletons, frame rates and lengths.
@@ -94,7 +94,9 @@ def correct_file(
     overwrite: bool = False,
     **changes: object,
 ) -> CorrectedMotion:
-    """Correct a motion file into another of its format, with its names, units and frame rate; see `correct`.
+    """Correct a motion file; see `correct`.
+
+    The output has the format, names, units and frame rate of the input.
 
     Args:
         target: The file to write, of the same format; for FBX, which cannot be written, .glb.
@@ -136,7 +138,9 @@ def correct_files(
     workers: int | None = None,
     **changes: object,
 ) -> list[FileResult]:
-    """Correct motion files, also in folders, into a folder; see `correct`.
+    """Correct motion files into a folder; see `correct`.
+
+    Inputs may be folders, too.
 
     Does what `selfcorrect correct` does. Inputs are never changed, and foreign files never overwritten. What an earlier
     call with the same options finished is not done again.

@@ -51,7 +51,10 @@ def _name_nothing() -> object:
 
 @dataclass(frozen=True)
 class CorrectionOptions:
-    """Options of a correction: all that a result depends on besides its input."""
+    """Options of a correction.
+
+    A result depends on these and on its input alone.
+    """
 
     strength: str | float = "balanced"
     """Strength of the correction: faithful (0) stays closest to the motion, physical (1) is the most plausible,
@@ -175,23 +178,32 @@ class CorrectionOptions:
 
     @property
     def keeps_path(self) -> bool:
-        """Return True if the path over the floor stays; without it, feet would be torn from the body."""
+        """Return True if the path over the floor stays.
+
+        Kept feet keep the path, too, because they would otherwise be torn from the body.
+        """
         return not {PATH, "feet"}.isdisjoint(self.keep)
 
     @property
     def is_residual_free(self) -> bool:
-        """Return True if only muscles and contacts hold the body up."""
+        """Return True if no residual force holds the body up."""
         return self.strength == RESIDUAL_FREE and not self.kinematic
 
     def check_files(self) -> None:
-        """Read the files that the options name, before any motion; InputError for a missing or damaged file."""
+        """Read the files that the options name.
+
+        This happens before any motion is read. InputError if a file is missing or damaged.
+        """
         from selfcorrect.datasets.files.open import check_option_files
 
         check_option_files(self.reading)
         read_contacts(self.contacts)
 
     def resolve_engine(self) -> CorrectionOptions:
-        """Return these options with the name of the engine, which is imported; kinematic options need none."""
+        """Return these options with an engine's name.
+
+        The engine is imported. Kinematic options need none.
+        """
         if self.kinematic:
             return self
         is_simulated = self.simulate == "always" or self.strength == SIMULATED or self.raw or not self.scene.is_plain
@@ -200,7 +212,10 @@ class CorrectionOptions:
 
     @property
     def pipeline(self) -> Pipeline:
-        """Return the stages that prepared motions pass; the engine is imported."""
+        """Return the stages that prepared motions pass.
+
+        The engine is imported.
+        """
         if self.kinematic:
             return self.kinematic_pipeline
         from selfcorrect.simulators.presets import find_preset
@@ -240,7 +255,10 @@ class CorrectionOptions:
         return cleanup if self.reading.floor is None else cleanup.without_steps(LevelFloor)
 
     def with_changes(self, changes: Mapping[str, object]) -> CorrectionOptions:
-        """Return these options with other values by name; SettingError for an unknown name."""
+        """Return these options with other values.
+
+        SettingError for an unknown name.
+        """
         return replace_options(self, changes)
 
     def refuse(self, names: tuple[str, ...], because: str) -> None:

@@ -10,7 +10,9 @@ from selfcorrect.simulators.results.results import CorrectedMotion
 
 
 def show(*motions: Motion | CorrectedMotion, titles: Sequence[str] = ()) -> PlayerPage:
-    """Show motions side by side as a page, in a notebook or as a file with its `html`.
+    """Show motions side by side.
+
+    The page appears in a notebook, or is a file with its `html`.
 
     Of a correction, the page also shows the residual force and what carries the body.
 

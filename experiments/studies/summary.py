@@ -135,7 +135,9 @@ def write_summary(path: Path, summary: Summary) -> None:
 
 
 def read_summary(path: str | Path) -> Summary:
-    """Return the summary of a finished experiment, from the run folder or a summary.json.
+    """Read the summary of a finished experiment.
+
+    path: Run folder, or a summary.json.
 
     InputError where a file is anything else, or changed since.
     """

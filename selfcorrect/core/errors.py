@@ -8,7 +8,10 @@ from typing import Any
 
 
 class SelfcorrectError(Exception):
-    """An error that the caller can fix; the message is a sentence that says how."""
+    """An error that the caller can fix.
+
+    The message is a sentence that says how.
+    """
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Errors come back unchanged from other processes, whatever the constructors take."""
@@ -22,7 +25,7 @@ def _restore_error(kind: type[SelfcorrectError], args: tuple[Any, ...], state: d
 
 
 class InputError(SelfcorrectError, ValueError):
-    """Data, or a file, are not what is expected."""
+    """Data or a file are not as expected."""
 
 
 class SettingError(SelfcorrectError, ValueError):
@@ -30,11 +33,17 @@ class SettingError(SelfcorrectError, ValueError):
 
 
 class CorrectorError(SelfcorrectError, ValueError):
-    """A corrector raised, broke the contract, or rejected too much; the message names corrector and sample."""
+    """A corrector failed.
+
+    It raised, broke the contract, or rejected too many samples. The message names corrector and sample.
+    """
 
 
 class SampleError(CorrectorError):
-    """One sample could not be corrected. Correctors that work sample by sample raise this error to name the sample."""
+    """A sample could not be corrected.
+
+    Correctors that work sample by sample raise this error to name the sample.
+    """
 
     def __init__(self, sample: int, reason: str) -> None:
         super().__init__(reason)
@@ -42,7 +51,10 @@ class SampleError(CorrectorError):
 
 
 class TrainingDivergedError(SelfcorrectError, ValueError):
-    """A loss or a weight is no longer finite; the message names the step."""
+    """Training diverged: a loss or a weight is not finite.
+
+    The message names the step.
+    """
 
 
 class RunFolderError(SelfcorrectError, ValueError):
@@ -58,7 +70,10 @@ class DamagedError(RunFolderError):
 
 
 class LoopError(SelfcorrectError, RuntimeError):
-    """A generation failed; all earlier commits are intact, and the run can be resumed."""
+    """A generation failed.
+
+    All earlier generations are intact, and the run can be resumed.
+    """
 
     def __init__(self, message: str, bug: str = "") -> None:
         """Make the error.
@@ -101,7 +116,7 @@ class JobsError(SelfcorrectError, RuntimeError):
 
 
 class MissingExtraError(SelfcorrectError, ImportError):
-    """A package of an optional extra is not installed."""
+    """An optional package is not installed."""
 
     def __init__(self, what: str, extra: str, error: ImportError, hint: str = "") -> None:
         """Make the sentence that names the command to install the extra.

@@ -21,30 +21,45 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Stream:
-    """A named source of random numbers: a root seed and a path of names below it."""
+    """A named source of random numbers.
+
+    A stream is a root seed and a path of names below it.
+    """
 
     root_seed: int
     path: tuple[str, ...] = ()
 
     def child(self, *names: str | int) -> Self:
-        """Return the stream at `names` below this stream, e.g. `child("generation", 3, "sample")`."""
+        """Return the stream at a path below this one.
+
+        For example, `child("generation", 3, "sample")`.
+        """
         return type(self)(self.root_seed, self.path + tuple(str(name) for name in names))
 
     @property
     def seed(self) -> int:
-        """A 63-bit seed, a hash of the root seed and the path."""
+        """A 63-bit seed.
+
+        It is a hash of the root seed and the path.
+        """
         text = "\x1f".join((str(self.root_seed), *self.path))
         digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
         return int.from_bytes(digest, "little") >> 1
 
     def generator(self, device: torch.device | str = "cpu") -> torch.Generator:
-        """Return a fresh PyTorch generator, always at the start of this stream."""
+        """Return a fresh PyTorch generator.
+
+        It is always at the start of this stream.
+        """
         import torch
 
         return torch.Generator(device=device).manual_seed(self.seed)
 
     def numpy(self) -> np.random.Generator:
-        """Return a fresh NumPy generator, always at the start of this stream."""
+        """Return a fresh NumPy generator.
+
+        It is always at the start of this stream.
+        """
         return np.random.default_rng(self.seed)
 
 

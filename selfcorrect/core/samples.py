@@ -17,7 +17,10 @@ from .provenance import Provenance
 
 @dataclass(frozen=True)
 class Samples:
-    """A batch of N samples with label, provenance and training weight of each."""
+    """A batch of N samples.
+
+    Each sample has a label, its provenance and a training weight.
+    """
 
     values: Tensor
     """(N, *event), any float dtype."""
@@ -77,15 +80,24 @@ class Samples:
         return tuple(self.values.shape[1:])
 
     def take(self, indices: Tensor) -> Samples:
-        """Return the samples at `indices` (M,) int64, or the samples that a mask (N,) bool selects."""
+        """Select samples by index or mask.
+
+        indices: (M,) int64, or a mask (N,) bool.
+        """
         return Samples(self.values[indices], self.labels[indices], self.provenance.take(indices), self.weights[indices])
 
     def with_values(self, values: Tensor) -> Samples:
-        """Return the same samples, in the same order, with other values (N, *event)."""
+        """Replace the values.
+
+        Return the same samples, in the same order, with other values (N, *event).
+        """
         return Samples(values, self.labels, self.provenance, self.weights)
 
     def with_weights(self, weights: Tensor) -> Samples:
-        """Return the same samples, in the same order, with other training weights (N,)."""
+        """Replace the training weights.
+
+        Return the same samples, in the same order, with other training weights (N,).
+        """
         return replace(self, weights=weights)
 
 

@@ -69,7 +69,9 @@ def sampling_settings(**settings: float) -> Bias:
 
 
 def best_of(k: int, *raters: Score, choice_noise: float = 0.0) -> Bias:
-    """Return a bias that keeps, of k draws per sample, the draw that a rater prefers: curation (Ferbach et al. 2024).
+    """Return a bias that keeps the best of k draws.
+
+    For each sample, a rater chooses the draw: curation (Ferbach et al. 2024).
 
     Args:
         k: Number of draws per sample, at least 1.

@@ -54,7 +54,7 @@ class SamplerCalibration:
 def calibrate_sampler(
     model: GenerativeModel, real: Samples, stream: Stream, *, space: Space | None = None, draws: int = 4
 ) -> SamplerCalibration:
-    """Measure what a trained model's sampler keeps, in one call for any model.
+    """Measure how much variance a trained model's sampler keeps.
 
     Args:
         model: A model that was trained on `real`. If it has a method `variance_kept`, as `MotionDiffusion` has,

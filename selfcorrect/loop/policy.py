@@ -67,7 +67,7 @@ FreshSource: TypeAlias = Callable[[int, int, Stream], Samples]
 
 @dataclass(frozen=True)
 class RealOnly:
-    """The baseline: every generation trains only on the real data."""
+    """Only real data: the baseline."""
 
     reads_past: ClassVar[bool] = False
 
@@ -86,7 +86,10 @@ class RealOnly:
 
 @dataclass(frozen=True)
 class Replace:
-    """Fully synthetic: each generation trains only on the last model's samples, `size` samples per real one."""
+    """Only the last model's samples: fully synthetic.
+
+    There are `size` samples per real one.
+    """
 
     reads_past: ClassVar[bool] = False
 
@@ -104,7 +107,10 @@ class Replace:
 
 @dataclass(frozen=True)
 class Freeze:
-    """The control of every remedy that stores nothing: each generation trains on the first synthetic set."""
+    """The first synthetic set in every generation.
+
+    The control of every remedy that stores nothing.
+    """
 
     def count(self, real_count: int, generation: int) -> int:
         return real_count if generation == 1 else 0
@@ -115,7 +121,9 @@ class Freeze:
 
 @dataclass(frozen=True)
 class Renew:
-    """Fully synthetic with overlapping generations: each replaces the oldest `share` of the last training set.
+    """Fully synthetic, with overlapping generations.
+
+    Each generation replaces the oldest `share` of the last training set.
 
     Replaced samples have the newcomers' labels, the oldest of each label first; the first synthetic set is complete. In
     population genetics Moran's model (1958), where `Replace` is Wright and Fisher's: as much is lost with every renewal
@@ -164,7 +172,10 @@ class _DrawnPerRealSample:
 @_explained
 @dataclass(frozen=True)
 class Augment(_DrawnPerRealSample):
-    """All real data and λ synthetic samples of the last model per real sample."""
+    """All real data and λ synthetic samples per real sample.
+
+    The samples are those of the last model.
+    """
 
     reads_past: ClassVar[bool] = False
 
@@ -194,7 +205,10 @@ class AugmentOnce(_DrawnPerRealSample):
 @_explained
 @dataclass(frozen=True)
 class Accumulate(_DrawnPerRealSample):
-    """All real data and all synthetic samples so far, λ more per real sample in each generation."""
+    """All real data and all synthetic samples so far.
+
+    Each generation adds λ synthetic samples per real sample.
+    """
 
     synthetic_ratio: float = 1.0
 
@@ -204,7 +218,10 @@ class Accumulate(_DrawnPerRealSample):
 
 @dataclass(frozen=True)
 class AccumulateSubsample(_DrawnPerRealSample):
-    """As `Accumulate`, but trained on at most `budget` of all samples, drawn without replacement."""
+    """As `Accumulate`, with a fixed budget.
+
+    At most `budget` of all samples are drawn, without replacement.
+    """
 
     budget: int
     synthetic_ratio: float = 1.0
@@ -222,7 +239,10 @@ class AccumulateSubsample(_DrawnPerRealSample):
 @_explained
 @dataclass(frozen=True)
 class Fresh(_DrawnPerRealSample):
-    """`per_generation` new real samples in every generation, and λ synthetic samples per new real sample."""
+    """New real data in every generation, and synthetic samples.
+
+    There are `per_generation` new real samples, and λ synthetic samples for each.
+    """
 
     reads_past: ClassVar[bool] = False
 

@@ -49,7 +49,10 @@ MODEL_METHODS = ("fit", "sample", "state", "load_state")
 @explain_arguments(data="real")
 @dataclass(frozen=True)
 class Task:
-    """The common part of all arms of a comparison: an untrained model, real training data, an evaluation."""
+    """What all arms of a comparison share.
+
+    An untrained model, real training data, and an evaluation.
+    """
 
     model: GenerativeModel
     """The untrained model."""
@@ -79,7 +82,10 @@ class Task:
 @explain_arguments(corrector="correction")
 @dataclass(frozen=True)
 class Arm:
-    """Settings of an arm: a point on the four axes policy, training, transform and sampling bias."""
+    """Settings of an arm.
+
+    An arm is a point on four axes: policy, training, transform and sampling bias.
+    """
 
     policy: Policy
     """Choice of the samples that train the next generation."""
@@ -129,7 +135,10 @@ class Arm:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A trained generation that is evaluated. Draws are the same in every arm and do not touch the loop's own."""
+    """A trained generation that is evaluated.
+
+    Draws are the same in every arm, and leave the loop's own random numbers alone.
+    """
 
     generation: int
     """Number of the generation."""
@@ -143,13 +152,19 @@ class Candidate:
     """Random numbers of the evaluation."""
 
     def samples(self, count: int) -> Samples:
-        """Return raw samples (count, *event) of the model, with labels distributed as in the real data."""
+        """Draw raw samples (count, *event) from the model.
+
+        Labels are distributed as in the real data.
+        """
         labels = sampling_labels(self.real.labels, count, self.stream.child("label"))
         draw = _Drawer(self.model, sample_independently(self.model.sample), self.generation, self.real)
         return draw(labels, self.stream.child("sample"))
 
     def correct(self, samples: Samples) -> CorrectedBatch | None:
-        """Return the arm's correction of `samples` without rejected samples; None for an arm without correction."""
+        """Apply the arm's correction, and drop rejected samples.
+
+        None for an arm without correction.
+        """
         if self.correction is None:
             return None
         return apply_corrector(samples, self.correction, self.stream.child("correct"))
@@ -159,7 +174,9 @@ Evaluate: TypeAlias = Callable[[Candidate], Mapping[str, "float | np.ndarray | T
 
 
 def train_first_generation(task: Task, store: Store, stream: Stream) -> None:
-    """Train and commit generation 0, on real data only, as the start of all arms of a seed.
+    """Train and commit generation 0 on real data.
+
+    It is the start of all arms of a seed.
 
     Does nothing if the store has generation 0. The shapes that the untrained model draws are checked before training,
     because training may take hours.
@@ -187,7 +204,9 @@ def run_loop(
     stream: Stream,
     observe: Callable[[Generation], object] = lambda generation: None,
 ) -> GenerativeModel:
-    """Run an arm from the last generation in the store to the arm's last generation.
+    """Run an arm to its last generation.
+
+    The arm goes on after the last generation in the store.
 
     A corrector of users is tried first on two real and two generated samples (`selfcorrect.loop.trial`).
 

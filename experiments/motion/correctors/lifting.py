@@ -62,7 +62,7 @@ def encode_corrections(
 
 
 def lift_motions(function: CorrectMotions, codec: FeatureCodec, name: str) -> Corrector:
-    """Return a corrector for the loop from a correction of motions.
+    """Make a corrector from a correction of motions.
 
     Args:
         function: Correction of motions; it gets copies, which it may change in place.

@@ -57,7 +57,10 @@ _EXPECTED: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class ComparisonOptions(RunnerChoice, WandbOptions):
-    """Options of `sc.compare`; `selfcorrect compare` has all that can be written in a YAML file."""
+    """Options of `sc.compare`.
+
+    `selfcorrect compare` has all that can be written in a YAML file.
+    """
 
     wandb: WandbChoice = "off"
     """Weights & Biases: offline writes its runs into the run folder, online sends them, auto is off where WANDB_MODE is
@@ -126,7 +129,7 @@ class ComparisonOptions(RunnerChoice, WandbOptions):
                 raise SettingError(f"`bounds` of {name!r} must be {expected}; got {pair!r}")
 
     def check_measured(self, measured: Sequence[str]) -> None:
-        """Raise SettingError if an option names a quality that the evaluation does not measure."""
+        """Raise SettingError if an option names an unmeasured quality."""
         named = {"better": self.better, "bounds": self.bounds, "primary": [self.primary] if self.primary else []}
         for option, names in named.items():
             if unknown := [name for name in names if name not in measured]:

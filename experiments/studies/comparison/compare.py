@@ -49,7 +49,7 @@ def compare(
     options: ComparisonOptions = DEFAULT_COMPARISON,
     **changes: object,
 ) -> Comparison:
-    """Run every arm on every task with every seed, and compare the arms with each other.
+    """Run arms on tasks with several seeds, and compare the arms.
 
     Code of users is tried before anything is trained. An arm that fails ends no other: the report names what is
     missing, and the same call tries that again.

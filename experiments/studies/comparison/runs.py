@@ -49,7 +49,9 @@ class RunComparison:
 def compare_runs(
     first: str | Path, second: str | Path, *, scores: Sequence[str] = (), primary: str = ""
 ) -> RunComparison:
-    """Compare the arms that two finished runs share, seed by seed, at the last generation that both have.
+    """Compare the arms that two finished runs share.
+
+    They are compared seed by seed, at the last generation that both runs have.
 
     Args:
         first: Run folder, or a summary.json.

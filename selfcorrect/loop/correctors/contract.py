@@ -27,7 +27,10 @@ Info: TypeAlias = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Corrected:
-    """Answer of a corrector for N samples, in the same order."""
+    """A corrector's answer for N samples.
+
+    Samples keep their order.
+    """
 
     samples: Samples
     """(N, *event)."""
@@ -270,7 +273,7 @@ class _Named:
 
 
 def lift(function: Callable[..., Tensor], name: str = "") -> Corrector:
-    """Return a corrector from a function of tensors.
+    """Make a corrector from a function of tensors.
 
     Args:
         function: Function of values (N, *event) → (N, *event), with or without a second argument named `stream`.
@@ -293,7 +296,9 @@ def lift(function: Callable[..., Tensor], name: str = "") -> Corrector:
 
 
 def verifier(accept: Callable[[Samples], Tensor], name: str = "") -> Corrector:
-    """Return a corrector that changes nothing and rejects some samples.
+    """Make a corrector that only rejects.
+
+    It changes no sample.
 
     Args:
         accept: Function of N samples that returns a mask (N,) bool, false for samples to reject.
@@ -307,7 +312,9 @@ def verifier(accept: Callable[[Samples], Tensor], name: str = "") -> Corrector:
 
 
 def filter_of(corrector: Corrector, name: str = "") -> Corrector:
-    """Return the control that rejects what a corrector rejects and changes nothing.
+    """Return a control that only rejects.
+
+    It rejects what the corrector rejects, and changes nothing.
 
     Args:
         name: Name in reports (default: `filter(NAME)`).
@@ -321,7 +328,9 @@ def filter_of(corrector: Corrector, name: str = "") -> Corrector:
 
 
 def random_perturbation(corrector: Corrector, name: str = "") -> Corrector:
-    """Return the control that differs from `corrector` only in direction.
+    """Return a control that moves samples at random.
+
+    It differs from `corrector` only in direction.
 
     Each sample moves as far (Euclidean norm over the event) as `corrector` would move it, in a direction drawn
     uniformly from the sphere, and the same samples are rejected.
@@ -343,7 +352,9 @@ def random_perturbation(corrector: Corrector, name: str = "") -> Corrector:
 
 
 def chain(*correctors: Corrector, name: str = "") -> Corrector:
-    """Return a corrector that applies correctors one after another; rejected samples do not reach the next.
+    """Chain correctors.
+
+    Samples that one corrector rejects do not reach the next.
 
     Args:
         name: Name in reports (default: all names, joined by +).

@@ -26,7 +26,10 @@ Redraw: TypeAlias = Callable[[Tensor, Stream], Samples]  # (positions (M,) in th
 @explain_arguments(gamma="strength")
 @dataclass(frozen=True)
 class Correction:
-    """Application of a corrector c to samples x of a distribution p, with corrected distribution p*."""
+    """How a loop applies a corrector.
+
+    A corrector c maps samples x of a distribution p, whose corrected distribution is p*.
+    """
 
     corrector: Corrector
     strength: float = math.inf

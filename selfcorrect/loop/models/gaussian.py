@@ -21,7 +21,9 @@ _ROUNDING = 1e-6
 
 @dataclass(frozen=True)
 class Gaussian(TensorModel):
-    """N(mean, covariance), or independent replicates.
+    """A Gaussian model N(mean, covariance).
+
+    It may hold independent replicates.
 
     An event has the shape of the mean, so that R seeds of a loop run together.
     """
@@ -44,7 +46,10 @@ class Gaussian(TensorModel):
         return cls(torch.zeros(event, dtype=dtype), covariance)
 
     def check_loaded(self, where: object, state: Mapping[str, Tensor], model: Any) -> None:
-        """Check shapes, and that the covariance is symmetric and positive semi-definite; see `Saveable`."""
+        """Check shapes and the covariance; see `Saveable`.
+
+        The covariance must be symmetric and positive semi-definite.
+        """
         super().check_loaded(where, state, model)
         covariance = model.covariance
         tolerance = _ROUNDING * float(covariance.abs().max())
@@ -62,7 +67,9 @@ class Gaussian(TensorModel):
         return self._fit_weighted(samples.values, weights)
 
     def fit_with_pairs(self, samples: Samples, pairs: Pairs, steps: int, stream: Stream) -> Self:
-        """Return the estimate in which winners have the weight κ/2 of the training set, and losers −κ/2.
+        """Fit to winners and losers.
+
+        Winners have the weight κ/2 of the training set, and losers −κ/2.
 
         This minimises the loss of `Pairs` for β → 0, with the negative log-likelihood as error; β is not used.
 
@@ -93,7 +100,10 @@ class Gaussian(TensorModel):
         return replace(self, mean=mean, covariance=covariance)
 
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
-        """Return a draw (*replicates, d) per label, by the symmetric root of the covariance."""
+        """Draw (*replicates, d) per label.
+
+        The draw uses the symmetric root of the covariance.
+        """
         noise = torch.randn((len(labels), *self.mean.shape), generator=stream.generator(), dtype=self.mean.dtype)
         eigenvalues, vectors = torch.linalg.eigh(self.covariance * self.temperature)
         root = (vectors * eigenvalues.clamp(min=0).sqrt().unsqueeze(-2)) @ vectors.mT

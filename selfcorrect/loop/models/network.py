@@ -25,7 +25,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 @dataclass(frozen=True, eq=False)
 class NetworkModel(Saveable, ABC, Generic[Network]):
-    """A generative model whose parameters belong to a single module.
+    """A generative model with the parameters of one module.
 
     Subclasses define how to build the module, what to minimise, and how to sample. All random numbers but those inside
     layers are drawn on the CPU, whatever the device; states are on the CPU, too.
@@ -54,10 +54,15 @@ class NetworkModel(Saveable, ABC, Generic[Network]):
 
     @abstractmethod
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
-        """Return a value per entry of `labels`, (N, *event) for labels (N,) int64."""
+        """Draw a value per label.
+
+        labels: (N,) int64. Returns values (N, *event).
+        """
 
     def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
-        """Return the model after `steps` optimiser steps, on batches drawn in proportion to the samples' weights.
+        """Train for some optimiser steps.
+
+        Batches are drawn in proportion to the samples' weights.
 
         Args:
             samples: The training set, values (N, *event).
@@ -74,7 +79,10 @@ class NetworkModel(Saveable, ABC, Generic[Network]):
         return replace(self, network=network.eval(), training_loss=math.nan if loss is None else loss)
 
     def make_optimiser(self, network: Network) -> Optimiser:
-        """Return the optimiser of a fit; it starts anew in each fit unless it works on buffers of the network."""
+        """Return the optimiser of a fit.
+
+        It starts anew in each fit, unless it works on buffers of the network.
+        """
         return Adam(network.parameters(), self.learning_rate)
 
     def train(self, network: Network, drawn: Iterator[Batch], generator: torch.Generator) -> float | None:
@@ -117,7 +125,10 @@ class NetworkModel(Saveable, ABC, Generic[Network]):
 
 
 def perceptron(inputs: int, width: int, depth: int, outputs: int) -> nn.Module:
-    """Return a multilayer perceptron with SiLU between layers and a linear output."""
+    """Return a multilayer perceptron.
+
+    Layers are joined by SiLU; the output is linear.
+    """
     layers: list[nn.Module] = []
     for fan_in, fan_out in pairwise([inputs, *[width] * depth]):
         layers += [nn.Linear(fan_in, fan_out), nn.SiLU()]

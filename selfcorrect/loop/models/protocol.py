@@ -11,13 +11,17 @@ from .saving import Saveable
 
 
 class GenerativeModel(Protocol):
-    """A trainable sampler. Values never change in place: `fit` returns another model.
+    """A trainable sampler.
+
+    Values never change in place: `fit` returns another model.
 
     To train from scratch, a loop calls `fit` on the untrained model it was given; to fine-tune, on the last model.
     """
 
     def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
-        """Return the model trained for `steps` optimiser steps with the samples' weights.
+        """Train for some optimiser steps.
+
+        The samples' weights are respected.
 
         Args:
             samples: The training set, values (N, *event), labels (N,) and weights (N,).
@@ -39,11 +43,17 @@ class GenerativeModel(Protocol):
         ...
 
     def state(self) -> dict[str, Tensor]:
-        """Return all that `load_state` needs for a bit-identical continuation, as a flat dict of tensors."""
+        """Return the state as a flat dict of tensors.
+
+        `load_state` needs nothing else for a bit-identical continuation.
+        """
         ...
 
     def load_state(self, state: dict[str, Tensor]) -> Self:
-        """Return this model with the state of another one of the same configuration."""
+        """Return this model with another's state.
+
+        The other has the same configuration.
+        """
         ...
 
 

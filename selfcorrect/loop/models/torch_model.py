@@ -58,7 +58,9 @@ def draw_in_batches(labels: Tensor, size: int, draw: Callable[[Tensor], Tensor])
 
 @dataclass(frozen=True, eq=False)
 class TorchModel(NetworkModel[nn.Module]):
-    """A module with a loss and a sampler that draw all random numbers from the given generator.
+    """A module with a loss and a sampler.
+
+    Both draw all random numbers from the generator that they are given.
 
     Layers that draw themselves, such as dropout, get the stream of the fit. Values and labels come on `device`.
     """
@@ -76,7 +78,10 @@ class TorchModel(NetworkModel[nn.Module]):
 
     @property
     def parts(self) -> tuple[object, ...]:
-        """Code and weights of users that identify the model in a run folder."""
+        """User code and weights.
+
+        They identify the model in a run folder.
+        """
         return (self.module, self.objective, self.sampler)
 
     def build(self) -> nn.Module:
@@ -89,7 +94,10 @@ class TorchModel(NetworkModel[nn.Module]):
         return self.objective(network, values, labels, generator)
 
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
-        """Return a value per entry of `labels`, float32 on the CPU."""
+        """Draw a value per label.
+
+        Values are float32 on the CPU.
+        """
         generator = stream.generator()
         sampler = self.sampler
         assert sampler is not None

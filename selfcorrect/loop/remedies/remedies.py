@@ -23,7 +23,10 @@ from .table import PLACES, REMEDIES
 
 @dataclass(frozen=True)
 class RemedyInputs:
-    """Inputs that a remedy may use beside the model: nothing here has seen real data after generation 0."""
+    """What a remedy may use beside the model.
+
+    Nothing here has seen real data after generation 0.
+    """
 
     embed: Embedding = flat
     """Values to vectors of the training side, for measuring likeness."""
@@ -37,7 +40,7 @@ Remedy: TypeAlias = Callable[[Task, Arm, RemedyInputs], TaskArm]
 
 
 def with_remedy(task: Task, arm: Arm, name: str, inputs: RemedyInputs | None = None) -> TaskArm:
-    """Return a task and an arm with a remedy against the loss of modes.
+    """Add a remedy to a task and an arm.
 
     Args:
         task: The loop's task; some remedies change the model.
