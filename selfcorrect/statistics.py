@@ -419,7 +419,10 @@ DIRECTIONS: tuple[Better, ...] = get_args(Better)
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Factors of a worse quality: stable up to `stable`, lost from `collapsed` on."""
+    """When a quality counts as stable or lost.
+
+    Factors of a worse quality: stable up to `stable`, lost from `collapsed` on.
+    """
 
     stable: float = 1.25
     collapsed: float = 2.0

@@ -90,7 +90,10 @@ class Stability:
 
 @dataclass(frozen=True)
 class Trial:
-    """Settings of a test of a loop: length, seeds, and what counts as stable."""
+    """Settings of a stability test.
+
+    Length, seeds, and what counts as stable.
+    """
 
     generations: int = 10
     """Generations after generation 0."""
@@ -119,7 +122,9 @@ def assert_loop_stable(
     trial: Trial | None = None,
     undecided: Literal["fail", "pass"] = "fail",
 ) -> Stability:
-    """Raise AssertionError unless the loop is stable in realism and in diversity; else return the verdicts.
+    """Raise AssertionError unless a loop is stable.
+
+    Realism and diversity must be stable. Returns the verdicts.
 
     Args:
         data: Real values (N, *event) or Samples. Every seed trains on a random half and is evaluated on the other.
@@ -162,7 +167,9 @@ def measure_stability(
     corrector: Corrector | Correction | None = None,
     trial: Trial | None = None,
 ) -> Stability:
-    """Return the verdicts of `assert_loop_stable`, with the same arguments, without the assertion.
+    """Return the verdicts of `assert_loop_stable`.
+
+    Takes the same arguments, and asserts nothing.
 
     PyTorch and linear algebra use a single thread meanwhile: for small models, more threads only take processor time.
     """

@@ -34,7 +34,10 @@ _FIRST_SHARE = 0.95
 
 @dataclass(frozen=True)
 class KinematicCorrector:
-    """The kinematic clean-up without a simulation: the control that shows what physics adds."""
+    """Kinematic clean-up without simulation.
+
+    The control that shows what physics adds.
+    """
 
     cleanup: CleanupSettings = field(default_factory=CleanupSettings)
     workers: int = 1
@@ -53,7 +56,7 @@ class KinematicCorrector:
 
 @dataclass(frozen=True)
 class PhysicsCorrector:
-    """Tracks motions with a simulated humanoid of their own skeleton.
+    """Track motions with a simulated humanoid.
 
     A motion that the humanoid cannot follow is rejected with the reason and returned unchanged. Results are the
     same bytes for any number of `workers` (processes).

@@ -87,7 +87,9 @@ class FootContact:
 
 @dataclass(frozen=True)
 class Contacts:
-    """All contacts of feet and hands in a motion; where there is none, a foot swings.
+    """All contacts of feet and hands in a motion.
+
+    A foot without contact swings.
 
     `save` and `load` keep contacts as JSON: `frames`, `fps`, and `contacts`, a list of objects with the fields of
     `FootContact`. A contact that is listed twice counts once. InputError where two contacts of a part overlap.
@@ -118,7 +120,10 @@ class Contacts:
 
     @classmethod
     def from_motion(cls, motion: Motion) -> Contacts:
-        """Detect contacts as a correction does, by the height and speed of soles; the floor is at y = 0."""
+        """Detect contacts as a correction does.
+
+        Contacts follow from height and speed of the soles. The floor is at y = 0.
+        """
         posed = pose_level(motion)
         stands = posed.stands_on(0.0)[0]
         contacts = []
@@ -148,13 +153,19 @@ class Contacts:
         return json.dumps(asdict(self), indent=1) + "\n"
 
     def of_part(self, part: str, *kinds: ContactKind) -> list[FootContact]:
-        """Return the contacts of a foot or hand, of some kinds or of all, in the order of time."""
+        """Return the contacts of a foot or hand.
+
+        They may be of some kinds only, and are in the order of time.
+        """
         contacts = [contact for contact in self.contacts if contact.part == part]
         chosen = [contact for contact in contacts if not kinds or contact.kind in kinds]
         return sorted(chosen, key=lambda contact: contact.first_frame)
 
     def mask(self, kind: ContactKind) -> np.ndarray:
-        """Return a mask (T, 2) of the feet in contacts of a kind, the left foot first."""
+        """Return when feet are in contacts of a kind, (T, 2) bool.
+
+        The left foot is first.
+        """
         is_in_contact = np.zeros((self.frames, len(FEET)), dtype=bool)
         for foot, part in enumerate(FEET):
             for contact in self.of_part(part, kind):
@@ -162,7 +173,7 @@ class Contacts:
         return is_in_contact
 
     def check_times(self, motion: Motion) -> None:
-        """Raise InputError for a motion of another length or frame rate."""
+        """Raise InputError if length or frame rate differ."""
         if len(motion) != self.frames:
             raise InputError(f"{motion.source}: has {len(motion)} frames, the contacts are of {self.frames}")
         if abs(self.fps / motion.fps - 1) > FRAME_RATE_TOLERANCE:

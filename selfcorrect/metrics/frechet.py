@@ -31,7 +31,9 @@ def squared_wasserstein(
 
 
 def frechet_distance(reference: np.ndarray, candidate: np.ndarray) -> float:
-    """Return the Fréchet distance between two sets of vectors: the distance of Gaussian fits, squared.
+    """Return the Fréchet distance between two vector sets.
+
+    It is the squared distance of Gaussian fits.
 
     The distance of the Fréchet inception distance (Heusel et al. 2017), for vectors of any kind.
 

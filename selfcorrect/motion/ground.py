@@ -34,7 +34,10 @@ MOST_DEG = 1e6
 
 @dataclass(frozen=True)
 class GroundBox:
-    """A solid box with a top that people stand on; the box stands upright on the floor's slope."""
+    """A solid box that people stand on.
+
+    It stands upright on the floor's slope.
+    """
 
     centre_m: tuple[float, ...]
     """(3,) middle, world, y up."""
@@ -58,7 +61,9 @@ class GroundBox:
         return self.centre_m[1] + self.size_m[1] / 2
 
     def contains(self, points_m: np.ndarray) -> np.ndarray:
-        """Return whether points (..., 3) are over the box, or inside and nearer to the top than to the sides: (...).
+        """Return whether points (..., 3) are over the box: (...).
+
+        Points inside count if they are nearer to the top than to the sides.
 
         Points deeper than `DEEPEST_M` are beside the box, as are toes that touch the riser of a step.
         """
@@ -140,7 +145,10 @@ class _BoxTable:
 
 @dataclass(frozen=True)
 class Ground:
-    """Floor and boxes that carry a motion, in the motion's world: metres, y up. `load` reads JSON with these fields."""
+    """Floor and boxes that carry a motion.
+
+    Coordinates are the motion's world: metres, y up. `load` reads JSON with these fields.
+    """
 
     boxes: tuple[GroundBox, ...] = ()
     floor_m: float = 0.0
@@ -165,19 +173,22 @@ class Ground:
 
     @classmethod
     def load(cls, path: str | Path) -> Ground:
-        """Return the ground of a JSON file; InputError if there is none."""
+        """Read the ground from a JSON file.
+
+        InputError if there is none.
+        """
         return read_file_as(cls, Path(path))
 
     @cached_property
     def to_floor(self) -> np.ndarray:
-        """Quaternion (4,) of the turn of the world that makes y the floor's normal."""
+        """Quaternion (4,) that turns the floor's normal to y."""
         heading_rad = np.deg2rad(self.uphill_deg)
         across = np.array([np.cos(heading_rad), 0.0, -np.sin(heading_rad)])
         return quaternions(np.deg2rad(self.slope_deg) * across)
 
     @property
     def is_level(self) -> bool:
-        """True if y is the floor's normal in the frame of this ground."""
+        """True if y is the floor's normal."""
         return self.in_floor_frame or not self.slope_deg
 
     @property
@@ -187,7 +198,7 @@ class Ground:
 
     @property
     def normal(self) -> np.ndarray:
-        """(3,) normal of the floor in the frame of this ground."""
+        """Normal (3,) of the floor in this ground's frame."""
         return UP if self.in_floor_frame else rotate(invert(self.to_floor), UP)
 
     def to_floor_frame(self, points_m: np.ndarray) -> np.ndarray:
@@ -203,12 +214,18 @@ class Ground:
         return compose(self.to_floor, orientations)
 
     def beneath_m(self, points_m: np.ndarray) -> np.ndarray:
-        """Heights (...) of the box or floor beneath points (..., 3), along the floor's normal."""
+        """Heights (...) of what lies beneath points (..., 3).
+
+        Box or floor, measured along the floor's normal.
+        """
         ground = self.in_own_frame
         return np.maximum(ground.floor_m, ground._box_table.highest_m(self.to_floor_frame(points_m)))
 
     def boxes_near(self, points_m: np.ndarray) -> list[GroundBox]:
-        """Return the boxes that may be beneath one of points (..., 3) in the floor's frame, in order."""
+        """Return the boxes that may be beneath points (..., 3).
+
+        Points are in the floor's frame; boxes keep their order.
+        """
         return [self.boxes[index] for index in self._box_table.find_near(points_m)]
 
     @cached_property
@@ -216,11 +233,14 @@ class Ground:
         return _BoxTable.from_boxes(self.boxes)
 
     def above_m(self, points_m: np.ndarray) -> np.ndarray:
-        """Heights (...) of points (..., 3) above the box or floor beneath."""
+        """Heights (...) of points (..., 3) above box or floor."""
         return self.to_floor_frame(points_m)[..., 1] - self.beneath_m(points_m)
 
     def standing_on(self, points_m: np.ndarray) -> np.ndarray:
-        """Points (..., 3) in the floor's frame, with heights above what is beneath."""
+        """Replace heights by those above box or floor.
+
+        points: (..., 3) in the floor's frame.
+        """
         standing_m = self.to_floor_frame(points_m).copy()
         standing_m[..., 1] -= self.beneath_m(points_m)
         return standing_m
@@ -236,7 +256,10 @@ class Ground:
         return replace(self, boxes=boxes, floor_m=floor_m, in_floor_frame=True)
 
     def with_lowest_floor(self, lowest_m: float) -> Ground:
-        """Return this ground in the floor's frame, with everything at `lowest_m` and below as a floor at y = 0."""
+        """Return this ground with its lowest floor at y = 0.
+
+        The ground is in the floor's frame. Everything at `lowest_m` and below becomes floor.
+        """
         boxes = []
         for box in self.in_own_frame.boxes:
             if box.top_m > lowest_m + _EDGE_M:
@@ -245,7 +268,10 @@ class Ground:
         return replace(self, boxes=tuple(boxes), floor_m=0.0, in_floor_frame=True)
 
     def slope_m(self, around_m: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield the corners (4, 3) of the floor around points (T, 3), world, unless it is level at y = 0."""
+        """Yield the corners (4, 3) of a sloping floor.
+
+        The floor is that around points (T, 3) in the world. A level floor at y = 0 yields nothing.
+        """
         if self.slope_deg or self.floor_m:
             points_m = self.to_floor_frame(around_m)
             low_m = points_m.min(0) - 1.0
@@ -256,7 +282,7 @@ class Ground:
             yield corners_m if self.is_level else rotate(invert(self.to_floor), corners_m)
 
     def tops_m(self) -> Iterator[np.ndarray]:
-        """Yield the corners (4, 3) of each box's upper side, world."""
+        """Yield the corners (4, 3) of each box's top."""
         for box in self.boxes:
             x_m, y_m, z_m = box.size_m
             corners_m = level_corners_m((x_m, z_m), box.turn_deg) + np.array([0.0, y_m / 2, 0.0])

@@ -144,7 +144,9 @@ def pose_joints(motion: Motion | MotionBatch, joints: Sequence[int] | None = Non
 
 
 def joint_positions(motion: Motion | MotionBatch, joints: Sequence[int] | None = None) -> np.ndarray:
-    """Return the positions of joints in the world; a batch that was posed already is not posed again.
+    """Return joint positions in the world.
+
+    A batch that was posed already is not posed again.
 
     Args:
         motion: A motion of T frames, or a batch of N such motions.

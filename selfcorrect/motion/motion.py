@@ -16,7 +16,10 @@ from .skeleton import FootFrames, Skeleton
 
 @dataclass(frozen=True, eq=False)
 class Motion:
-    """T frames of a skeleton with J joints, right-handed world, y up, floor at y = 0."""
+    """T frames of a skeleton with J joints.
+
+    The world is right-handed, y up, with the floor at y = 0.
+    """
 
     skeleton: Skeleton
     root_m: np.ndarray
@@ -81,11 +84,14 @@ class Motion:
         return (len(self) - 1) / self.fps
 
     def frames(self, start: int, stop: int) -> Self:
-        """Return frames `start` to `stop` (exclusive); the motion itself if those are all."""
+        """Return frames `start` to `stop` (exclusive).
+
+        The motion itself if those are all.
+        """
         return self if start == 0 and stop >= len(self) else self.select_frames(slice(start, stop))
 
     def select_frames(self, frames: np.ndarray | slice) -> Self:
-        """Return the frames at some indices, in the order of indices."""
+        """Return the frames at some indices, in that order."""
         contacts = None if self.contacts is None else self.contacts[frames]
         return replace(self, root_m=self.root_m[frames], rotations=self.rotations[frames], contacts=contacts)
 

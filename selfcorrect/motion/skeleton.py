@@ -121,11 +121,17 @@ class Skeleton:
         return len(self.names)
 
     def joint(self, part: str) -> int | None:
-        """Return the index of the joint that is the body part `part`, such as "left_knee"; None if there is none."""
+        """Return the index of a body part, such as "left_knee".
+
+        None if no joint is that part.
+        """
         return self._joint_of.get(part)
 
     def pair(self, part: str) -> tuple[int, int] | None:
-        """Return the left and the right joint of a part such as "knee"; None if the skeleton lacks either."""
+        """Return the left and right joint of a part, such as "knee".
+
+        None if the skeleton lacks either.
+        """
         left = self.joint(f"left_{part}")
         right = self.joint(f"right_{part}")
         return None if left is None or right is None else (left, right)
@@ -137,7 +143,10 @@ class Skeleton:
 
     @cached_property
     def mirror_map(self) -> np.ndarray:
-        """(J,) index of each joint's left/right counterpart; joints on the midline map to themselves."""
+        """Index (J,) of each joint's left/right counterpart.
+
+        Joints on the midline map to themselves.
+        """
         index = {name: joint for joint, name in enumerate(self.names)}
         by_part = {part: joint for joint, part in enumerate(self.parts) if part}
         counterparts = []
@@ -152,25 +161,33 @@ class Skeleton:
         return _children(self.parents)
 
     def path_to_root(self, joint: int) -> list[int]:
-        """Return a joint and the joints on the way up to the root, the root last."""
+        """Return a joint and all above it, the root last."""
         way = [joint]
         while way[-1]:
             way.append(self.parents[way[-1]])
         return way
 
     def path_between(self, top: int, low: int) -> list[int]:
-        """Return the joints below `top` on the way down to `low`, `low` last; [] if `low` does not lie below."""
+        """Return the joints from `top` (exclusive) down to `low`.
+
+        [] if `low` is not below `top`.
+        """
         path = self.path_to_root(low)
         return path[: path.index(top)][::-1] if top in path else []
 
     @cached_property
     def descendants(self) -> np.ndarray:
-        """(J, J) bool, true if the column's joint is a descendant of the row's, or the same."""
+        """Descendants of each joint, (J, J) bool.
+
+        True if the column's joint is a descendant of the row's, or the same.
+        """
         return compute_descendants(self.parents)
 
     @cached_property
     def generations(self) -> Generations:
-        """Joints and parents, grouped by the number of joints up to the root, without the root.
+        """Joints and parents by depth below the root.
+
+        The root is left out.
 
         A computation from parent to child needs a pass over these groups instead of a pass over all joints.
         """
@@ -178,7 +195,10 @@ class Skeleton:
 
     @cached_property
     def rest_positions_m(self) -> np.ndarray:
-        """Positions (J, 3) of the joints at rest, the root at the origin, metres."""
+        """Joint positions (J, 3) at rest, in m.
+
+        The root is at the origin.
+        """
         positions_m = np.zeros_like(self.offsets_m)
         for joint, parent in enumerate(self.parents[1:], start=1):
             positions_m[joint] = positions_m[parent] + self.offsets_m[joint]
@@ -186,7 +206,10 @@ class Skeleton:
 
     @cached_property
     def leg_m(self) -> float:
-        """Length of a leg from hip to ankle, the mean of both; 0 for skeletons without legs."""
+        """Leg length from hip to ankle, in m.
+
+        The mean of both legs; 0 for skeletons without legs.
+        """
         hips, ankles = self.pair("hip"), self.pair("ankle")
         if hips is None or ankles is None:
             return 0.0
@@ -196,22 +219,31 @@ class Skeleton:
 
     @property
     def size(self) -> float:
-        """Length of the legs as a share of an adult's; feet are as large. 1 for a body without legs."""
+        """Leg length as a share of an adult's.
+
+        Feet have the same share. 1 for a body without legs.
+        """
         return self.leg_m / ADULT_LEG_M or 1.0
 
     def same_as(self, skeleton: Skeleton) -> bool:
-        """Return whether both have the same joints, tree, parts, offsets, soles, rigid ends and mass."""
+        """Return whether both skeletons are the same.
+
+        Compared are joints, tree, parts, offsets, soles, rigid ends and mass.
+        """
         return self is skeleton or self.identity == skeleton.identity
 
     @cached_property
     def identity(self) -> Hashable:
-        """Hashable value that is equal for skeletons that are the same."""
+        """Hashable value, equal for equal skeletons."""
         offsets_m = (self.offsets_m.astype(float) + 0.0).tobytes()  # no zero has a sign
         return self.names, *self.tree, offsets_m, self.soles_m, self.rigid, self.mass_kg, self.usual_sole_m
 
     @property
     def tree(self) -> tuple[tuple[int, ...], tuple[str, ...]]:
-        """Parents and parts: equal for bodies that can be simulated together."""
+        """Parents and parts.
+
+        Equal for bodies that can be simulated together.
+        """
         return self.parents, self.parts
 
 

@@ -14,7 +14,9 @@ from .results import CorrectedMotion, CorrectMotions
 
 
 def each_motion(function: Callable[[Motion], Motion]) -> CorrectMotions:
-    """Return a correction from a function of a single motion; an exception in it names the motion.
+    """Make a correction from a function of one motion.
+
+    An exception in the function names the motion.
 
     The function's result is copied, so it may fill the same arrays for every motion. A motion that it returns unchanged
     is not copied.

@@ -237,7 +237,7 @@ PIECE_FRAMES = 2048
 
 @dataclass(frozen=True, eq=False)
 class CorrectedMotion:
-    """Result of the correction of a motion."""
+    """The result of a correction."""
 
     motion: Motion
     """The corrected motion, with the skeleton, frame rate and length of the original."""
@@ -282,21 +282,30 @@ class CorrectedMotion:
 
     @property
     def is_unchanged(self) -> bool:
-        """True if the motion was accepted and no joint was moved by more than `UNCHANGED_M`."""
+        """True if the motion was accepted and hardly moved.
+
+        No joint was moved by more than `UNCHANGED_M`.
+        """
         return self.accepted and self.figures.get("furthest_m", inf) <= UNCHANGED_M
 
     @property
     def reason(self) -> str:
-        """The reason not to use it, a sentence; "" if it may be used."""
+        """Why the motion must not be used, "" if it may."""
         return "" if self.failure is None else str(self.failure)
 
     def see_level(self, motion: Motion) -> tuple[Motion, Motion]:
-        """Return the given motion and the corrected one in a world in which the floor below each of them is level."""
+        """Return both motions above a level floor.
+
+        Both are the given and the corrected motion, in a world in which the floor below each is level.
+        """
         return self.world.see_level(motion, self.motion, is_corrected=self.accepted)
 
     @property
     def notes(self) -> tuple[Note, ...]:
-        """All assumptions and observations: the remarks, and what the facts say in words."""
+        """All assumptions and observations.
+
+        The remarks, and what the facts say in words.
+        """
         large_moves = self.large_moves if self.accepted else ()
         notes = [
             *note_world(self.world),
@@ -308,7 +317,10 @@ class CorrectedMotion:
 
     @property
     def diagnostics(self) -> dict[str, float]:
-        """All figures in a table: figures before and after under NAME_before and NAME_after."""
+        """All figures in a table.
+
+        Figures before and after are under NAME_before and NAME_after.
+        """
         errors = {}
         for name in {**self.before, **self.after}:
             if name in self.before:

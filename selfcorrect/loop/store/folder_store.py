@@ -41,7 +41,10 @@ from .run_folder import claim_folder
 
 
 class FolderReader:
-    """Reader of the committed generations of a run folder, without a lock, for reports."""
+    """Read the committed generations of a run folder.
+
+    Takes no lock, for reports.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -85,7 +88,7 @@ class FolderReader:
         return self._path_of(generation, SAMPLES_FILE).is_file()
 
     def has_whole_model(self, generation: int) -> bool:
-        """Return whether the folder has a model of a generation that training can continue from."""
+        """Return whether training can continue from a generation."""
         return self._path_of(generation, MODEL).is_file()
 
     def corrector_state(self, generation: int) -> dict[str, Tensor]:
@@ -97,7 +100,10 @@ class FolderReader:
 
 
 class FolderStore(FolderReader):
-    """A run folder that only this process may write, until the store is closed or the process ends."""
+    """A run folder that only this process may write.
+
+    The lock ends when the store is closed or the process ends.
+    """
 
     def __init__(
         self,
@@ -154,7 +160,9 @@ class FolderStore(FolderReader):
             self._prune(generation.number - 2)
 
     def finish(self, sampling: Mapping[str, Tensor]) -> None:
-        """Drop all models and samples, and keep what sampling needs of the last model; no loop can continue.
+        """Drop all models and samples.
+
+        What sampling needs of the last model stays, so no loop can continue.
 
         Args:
             sampling: State of the last model that sampling needs.

@@ -77,7 +77,7 @@ def _matches(word: str, rule: Rule) -> bool:
 
 
 def check(motion: Motion, select: Sequence[str] = (), ignore: Sequence[str] = ()) -> list[Finding]:
-    """Find what is physically implausible about a motion.
+    """Find what is physically implausible in a motion.
 
     Steps, seats and treadmills are not known here; `selfcorrect check` infers them. A rule that could not be measured
     causes a RuntimeWarning.

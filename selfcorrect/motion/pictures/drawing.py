@@ -190,7 +190,9 @@ def save_animation(path: Path, frames: np.ndarray, fps: float) -> None:
 def draw_motions(
     path: str | Path, motions: Motion | Sequence[Motion], titles: Sequence[str] = (), *, overwrite: bool = False
 ) -> None:
-    """Draw motions as a PNG (a row of moments each, and the tracks of feet) or as a GIF or MP4 (side by side).
+    """Draw motions as a picture or film.
+
+    A PNG has a row of moments for each motion, and the tracks of feet; a GIF or MP4 has all side by side.
 
     Args:
         path: File to write, ending in .png, .gif or .mp4.
