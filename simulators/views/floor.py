@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from selfcorrect.motion.geometry.rotations import invert, rotate
 from selfcorrect.motion.geometry.vectors import UP
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.floor_view import FloorView
@@ -104,7 +103,7 @@ class MotionOnFloor:
     def put_floor_at_zero(self, correction: CorrectedMotion) -> CorrectedMotion:
         """Return a restored correction whose floor, as its feet show it, is at y = 0.
 
-        A tilted floor is moved along its normal.
+        A tilted floor is moved vertically, too: the path over the world stays.
         """
         if not correction.accepted or self.given.ground is not None:
             return correction
@@ -125,8 +124,8 @@ class MotionOnFloor:
         placed = replace(correction, world=world)
         if not floor_m:
             return placed
-        up = UP
+        down_m = floor_m
         if world.plane.is_tilted and not self.levels:
-            up = rotate(invert(world.plane.to_level), up)
-        moved = map_space(placed, -floor_m * up)
+            down_m = floor_m / world.plane.normal[1]  # the height is along the normal
+        moved = map_space(placed, -down_m * UP)
         return replace(moved, motion=_fit_soles_to_floor(moved.motion))

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from ground_motions import repeat_walk
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from made_motions import KINDS, Kind, dip_toes, made_motion, walk_with_stances
@@ -17,6 +18,7 @@ from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.perception.observation import observe
 from selfcorrect.motion.perception.observed_ground import ObservedGround
+from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.cleanup.stance import PosedMotions
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.results.results import FailureKind, NoteKind
@@ -218,3 +220,21 @@ def test_half_a_metre_in_the_ground_is_a_failure() -> None:
     assert deep.failure.kind is FailureKind.SUNK
     assert deep.failure.value == pytest.approx(1.2, abs=0.1)
     assert np.array_equal(deep.motion.root_m, walk.root_m)
+
+
+@pytest.mark.parametrize("tilt_deg", [-15.0, 15.0])
+def test_a_tilted_floor_is_moved_vertically(walk: Motion, tilt_deg: float) -> None:
+    tilt = R.from_euler("x", tilt_deg, degrees=True)
+    walks = repeat_walk(walk, 3)
+    rotations = walks.rotations.copy()
+    rotations[:, 0] = (tilt * R.from_quat(rotations[:, 0])).as_quat()
+    tilted = replace(walks, root_m=tilt.apply(walks.root_m) + np.array([0.0, 0.1, 0.0]), rotations=rotations)
+    kept, moved = (CleanupSettings(keep_level=keep_level) for keep_level in (True, False))
+    (at_its_height,) = KinematicCorrector(kept)([tilted])
+    (at_zero,) = KinematicCorrector(moved)([tilted])
+    assert at_zero.world.plane.is_tilted
+    moves_m = at_zero.motion.root_m - at_its_height.motion.root_m
+    assert moves_m[:, 1].mean() == pytest.approx(-at_zero.world.floor_moved_m / np.cos(np.deg2rad(tilt_deg)), rel=0.05)
+    assert at_zero.world.floor_moved_m > 0.05
+    assert np.ptp(moves_m, axis=0).max() < 0.001
+    np.testing.assert_allclose(moves_m[:, [0, 2]], 0.0, atol=0.001)
