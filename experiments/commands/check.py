@@ -1,4 +1,4 @@
-"""`selfcorrect check`: which rules of physical plausibility motion files break, where, and by how much."""
+"""`selfcorrect check`: what is implausible in motion files."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ class CheckCommand:
         return int(has_faults or any(row.hurts for row in rows))
 
     def _compare(self, against: Path) -> int:
-        """Compare each input with the file that it was made from, and return the exit code."""
+        """Compare inputs with their originals; return the exit code."""
         taken = ("inputs", "against", "tolerance_mm", "format", "out", "overwrite", "reading")
         if others := list_changed(self, taken):
             raise SettingError(f"{others[0]} does not go with --against; leave out one of them")

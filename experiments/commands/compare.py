@@ -1,4 +1,4 @@
-"""`selfcorrect compare experiment.yaml`: arms × seeds on a model and data of your own."""
+"""`selfcorrect compare`: arms and seeds on your own model and data."""
 
 from __future__ import annotations
 
@@ -68,7 +68,10 @@ class CompareCommand:
     """Two run folders, in place of an experiment."""
 
     def run(self) -> int:
-        """Run the remaining comparison and print its verdict; return 1 if a part is missing."""
+        """Run what remains, and print the verdict.
+
+        Returns 1 if a part is missing.
+        """
         if self.runs:
             return self._compare_runs()
         if not self.tasks or not self.arms:

@@ -1,4 +1,4 @@
-"""`selfcorrect correct`: motion files in, physically plausible motion files of the same kind out."""
+"""`selfcorrect correct`: motion files in, corrected files out."""
 
 import os
 from collections.abc import Sequence
@@ -95,7 +95,7 @@ class CorrectCommand:
         return exit_code
 
     def _correct_remote(self, options: CorrectionOptions) -> int:
-        """Correct a set of motions if it or the output is at an address."""
+        """Correct a set of motions at an address."""
         if len(self.inputs) != 1:
             raise SettingError(f"one set of motions must be named to correct it at an address, got {len(self.inputs)}")
         (source,) = self.inputs
@@ -115,7 +115,10 @@ class CorrectCommand:
         return find_exit_code(results)
 
     def _check_outputs(self, out: Path) -> None:
-        """Raise SettingError if contacts or delta would overwrite each other, an input, or another file."""
+        """Refuse outputs that would overwrite anything.
+
+        SettingError if contacts or delta would overwrite each other, an input, or another file.
+        """
         outputs = {"contacts-out": self.contacts_out, "delta": self.delta}
         if not any(outputs.values()):
             return
@@ -131,7 +134,7 @@ class CorrectCommand:
                 check_replaceable(path)
 
     def _write_beside(self, out: Path) -> None:
-        """Write the contacts of the corrected file, and the layer that turns the input into it."""
+        """Write the contacts and the layer of the corrected file."""
         from selfcorrect.datasets.files.open import open_motion
         from selfcorrect.datasets.files.rigs.bvh import layer_between
         from selfcorrect.datasets.files.rigs.bvh_text import read_bvh_text
@@ -173,7 +176,10 @@ class CorrectCommand:
 
 
 def _write_new(path: Path, text: str) -> None:
-    """Write a text into a new file; SettingError if another text is there, which someone may have edited."""
+    """Write a text into a new file.
+
+    SettingError if another text is there, which someone may have edited.
+    """
     from selfcorrect.storage.files.limits import read_bytes
     from selfcorrect.storage.files.writing import text_output, write_atomically
 

@@ -38,7 +38,7 @@ MOST_LISTED = 20
 
 @dataclass(frozen=True)
 class Source:
-    """A dataset's folder, a folder of motion files, or a file."""
+    """A dataset's folder, or motion files."""
 
     path: tyro.conf.Positional[Path]
     """The folder or file."""
@@ -51,7 +51,10 @@ class Source:
     """Read at most this number of recordings, spread evenly over all."""
 
     def open(self, without: Sequence[str] = ()) -> tuple[str, list[Clip]]:
-        """Return a description and the recordings; refuse the options of reading that change nothing."""
+        """Return a description and the recordings.
+
+        Refuses the options of reading that change nothing.
+        """
         if self.limit is not None:
             check_count("limit", self.limit, 1, 10**9)
         must_exist([self.path])
@@ -150,7 +153,10 @@ class CheckData:
 
 
 def _raise_if_unread(source: object, complaints: Sequence[str]) -> None:
-    """Raise InputError if some files could not be read; call it after the work on all other files."""
+    """Raise InputError if some files could not be read.
+
+    Call it after the work on all other files.
+    """
     if complaints:
         raise InputError(f"{source}: {count_noun(len(complaints), 'file')} could not be read")
 
@@ -207,7 +213,9 @@ class Convert:
         return (self.out / below).with_suffix(kind.suffixes[0])
 
     def _convert(self, file: Path, target: Path, kind: formats.Format, pairs: dict[Path, FilePairs]) -> bool:
-        """Convert a file and return True if that worked; the takes of a file get their names or numbers.
+        """Convert a file, and return True if that worked.
+
+        Takes of a file get their names or numbers.
 
         Args:
             pairs: File → sources and targets, as far as they are known; the pairs of several motions are added.
@@ -241,7 +249,7 @@ class Convert:
 
 
 def _number_targets(target: Path, names: Sequence[str], count: int) -> list[Path]:
-    """Return a path for each of the motions of a file: the names of file and take, or a number."""
+    """Return a path for each motion, by its take or number."""
     endings = [f"{index:03d}" for index in range(count)]
     if names:
         endings = [re.sub(r"[^\w.-]+", "-", name) for name in names]
@@ -251,7 +259,10 @@ def _number_targets(target: Path, names: Sequence[str], count: int) -> list[Path
 
 
 def _target_of_name(out: Path, name: str, kind: formats.Format) -> Path:
-    """Return the file of a motion of a set: its name, with the format's suffix in place of another suffix."""
+    """Return the file for a motion of a set.
+
+    It has the motion's name, with the format's suffix in place of another suffix.
+    """
     from selfcorrect.storage.files.limits import path_below
 
     path = path_below(out, name)

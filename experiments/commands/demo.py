@@ -1,4 +1,4 @@
-"""`selfcorrect demo`: show a walk that comes with the package, damaged and corrected."""
+"""`selfcorrect demo`: a damaged walk and its correction."""
 
 import os
 import sys
@@ -38,7 +38,10 @@ class DemoCommand:
     """Open the page in the browser. Never happens without a screen or a terminal."""
 
     def run(self) -> int:
-        """Spoil, correct, print four figures before and after, and write and open the page."""
+        """Damage and correct the walk, and show both.
+
+        Prints four figures before and after, and writes and opens the page.
+        """
         if self.out.suffix != ".html":
             raise SettingError(f"--out {self.out}: the page's name must end in .html")
         check_output(self.out, self.overwrite or _is_demo_page(self.out))
@@ -65,7 +68,7 @@ _TITLES = ("before", "after")
 
 
 def _is_demo_page(path: Path) -> bool:
-    """Return whether a file begins like a page of the demo."""
+    """Return whether a file is a page of the demo."""
     if not path.is_file():
         return False
     with open_file(path) as file:
@@ -73,7 +76,10 @@ def _is_demo_page(path: Path) -> bool:
 
 
 def open_page(page: Path) -> None:
-    """Open a page in the browser if someone would see it: not in pipes, in CI, or on a machine without a screen."""
+    """Open a page in the browser if someone would see it.
+
+    Not in pipes, in CI, or on a machine without a screen.
+    """
     has_display = any(os.environ.get(key) for key in ("DISPLAY", "WAYLAND_DISPLAY"))
     has_screen = has_display or sys.platform in ("darwin", "win32")
     if has_screen and sys.stdout.isatty():

@@ -1,4 +1,7 @@
-"""Experiments as YAML files: they give the options of a command, which the command line can override."""
+"""Experiments as YAML files.
+
+They give the options of a command, which the command line can override.
+"""
 
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass, replace
@@ -18,7 +21,9 @@ Options = TypeVar("Options")
 
 
 def from_file(kind: type[Options], words: Sequence[str]) -> tuple[Options | None, Sequence[str]]:
-    """Read the options from a YAML file if the first word names such a file; a preset that is named gives all others.
+    """Read the options from a YAML file.
+
+    The first word may name such a file. A preset that is named gives all other options.
 
     Returns:
         The options, or None without file and presets, and the other words.
@@ -41,7 +46,10 @@ def from_file(kind: type[Options], words: Sequence[str]) -> tuple[Options | None
 
 
 def _change_options(options: Any, values: Any, path: Path) -> Any:
-    """Return options with the values of a file, where the options of a group stand beside all others."""
+    """Return options with the values of a file.
+
+    Options of a group stand beside all others.
+    """
     known = _list_options(options)
     if not isinstance(values, dict):
         raise InputError(f"{path}: expected {', '.join(known)}, got {values!r:.40}")
@@ -58,7 +66,7 @@ def _change_options(options: Any, values: Any, path: Path) -> Any:
 
 
 def _list_options(options: Any) -> list[str]:
-    """Return the names of options of the command line, those in groups of options too."""
+    """Return the names of options, also of those in groups."""
     names = []
     for name, hint in get_type_hints(type(options), include_extras=True).items():
         value = getattr(options, name)
@@ -70,7 +78,10 @@ def _list_options(options: Any) -> list[str]:
 
 
 def _as_list(kind: type, value: dict[str, Any]) -> dict[str, Any]:
-    """Return a file's values as the options need them: lists where several are taken, words where words are."""
+    """Return a file's values as the options need them.
+
+    Lists where several values are taken, words where words are.
+    """
     result = dict(value)
     for name, hint in get_type_hints(kind).items():
         if name not in value or get_origin(hint) is not tuple:
@@ -82,7 +93,10 @@ def _as_list(kind: type, value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _parse_values(path: Path) -> Any:
-    """Read a YAML file with PyYAML's safe loader; names of options may be written with - or _."""
+    """Read a YAML file with PyYAML's safe loader.
+
+    Names of options may be written with - or _.
+    """
     with requires_extra("an experiment as a YAML file"):
         import yaml
 
@@ -105,7 +119,10 @@ def _parse_values(path: Path) -> Any:
 
 
 def _check_node(node: Any, path: Path, checked: set[Any], level: int = 0) -> None:
-    """Raise InputError for aliases, nodes nested too deep, and a key that stands twice, because YAML uses the last."""
+    """Raise InputError for YAML that could mislead.
+
+    Aliases, nodes nested too deep, and a key that stands twice, because YAML uses the last.
+    """
     if node in checked:
         raise InputError(f"{path}: has an alias (*); write its values out")
     checked.add(node)
@@ -126,5 +143,5 @@ def _check_node(node: Any, path: Path, checked: set[Any], level: int = 0) -> Non
 
 
 def _option_name(key: object) -> str:
-    """Return the name of the option that a key of a file means."""
+    """Return the option that a key means."""
     return str(key).replace("-", "_")

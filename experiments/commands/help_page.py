@@ -19,7 +19,7 @@ ADVANCED = "advanced"
 
 @dataclass(frozen=True)
 class HelpPage:
-    """Layout of the help of a command."""
+    """Layout of a command's help."""
 
     examples: Mapping[str, str]
     """What a command line does, by the command line; two lines or so."""
@@ -40,7 +40,7 @@ class _Option:
 
     @property
     def is_positional(self) -> bool:
-        """Return True if a value without a name stands for the option."""
+        """Return True if the option is given without its name."""
         import tyro
 
         return tyro.conf.Positional in getattr(self.hint, "__metadata__", ())
@@ -87,7 +87,10 @@ def print_help(command: Any, page: HelpPage, program: str, given: Any = None) ->
 
 
 def _group_options(command: Any, page: HelpPage, given: Any) -> dict[str, "list[_Option]"]:
-    """Return the options of each box by its title, "" for the first; options that have a prefix are a box already."""
+    """Return the options of each box by its title.
+
+    "" is the first box. Options that have a prefix are a box already.
+    """
     groups = {name: group for group, names in page.groups.items() for name in names}
     options = list(_list_options(command, given))
     nested = {option.name: [option] for option in options if is_dataclass(option.hint)}
@@ -100,7 +103,10 @@ def _group_options(command: Any, page: HelpPage, given: Any) -> dict[str, "list[
 
 
 def print_overview(about: str, page: HelpPage, commands: Mapping[str, Any]) -> None:
-    """Print the help of a command that has only further commands: what it does, examples, and a line for each."""
+    """Print the help of a command with subcommands.
+
+    What it does, examples, and a line for each.
+    """
     print(_format_head(about, page), end="\n\nCommands:\n")
     width = max(map(len, commands))
     for name, command in commands.items():
@@ -108,7 +114,7 @@ def print_overview(about: str, page: HelpPage, commands: Mapping[str, Any]) -> N
 
 
 def _format_head(command: Any, page: HelpPage) -> str:
-    """Return what the command does, examples, and the rest of the description."""
+    """Return the description and the examples."""
     about = command if isinstance(command, str) else command.__doc__ or ""
     summary, *others = [" ".join(paragraph.split()) for paragraph in about.split("\n\n")]
     lines = ["Examples:"]
@@ -129,7 +135,7 @@ def _fill(text: str, first: str = "", other: str = "") -> str:
 
 
 def list_option_names(command: Any) -> list[str]:
-    """Return the options of a command as they are written, such as --out or --no-open."""
+    """Return options as they are written, such as --out."""
     names = []
     for option in _list_options(command):
         name = option.written_name
@@ -143,7 +149,7 @@ def list_option_names(command: Any) -> list[str]:
 
 
 def _list_options(command: Any, given: Any = None) -> Iterator[_Option]:
-    """Yield the options of a dataclass, and those of its parts that have no prefix."""
+    """Yield the options, also those of parts without prefix."""
     import tyro
 
     hints = get_type_hints(command, include_extras=True)
@@ -173,7 +179,10 @@ def _list_options(command: Any, given: Any = None) -> Iterator[_Option]:
 
 
 def _add_help(hint: Any, default: Any, text: str, name: str) -> Any:
-    """Return a hint with the help text, a readable name of the value, and no default that says nothing."""
+    """Return a hint with help text and a readable value.
+
+    A default that says nothing is left out.
+    """
     import tyro
 
     marks = getattr(hint, "__metadata__", ())
@@ -200,7 +209,10 @@ def _format_default(default: Any) -> str:
 
 
 def _name_value(kind: Any) -> str:
-    """Return the name of an option's value, "" for the name that tyro gives."""
+    """Return the name of an option's value.
+
+    "" for the name that tyro gives.
+    """
     parts = [part for part in get_args(kind) if part is not NoneType]
     if get_origin(kind) is tuple and len(parts) == 2 and parts[1] is ...:
         name = _name_value(parts[0]) or parts[0].__name__.upper()

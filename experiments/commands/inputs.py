@@ -1,4 +1,4 @@
-"""Checks of a command line that run before anything heavy is imported."""
+"""Checks of a command line before heavy imports."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
@@ -19,14 +19,20 @@ WANDB_OPTIONS = tuple(option.name for option in fields(WandbOptions))
 
 
 def must_exist(paths: Iterable[Path | None]) -> None:
-    """Raise InputError for the first path that does not exist; None stands for an option that was not given."""
+    """Raise InputError for the first missing path.
+
+    None stands for an option that was not given.
+    """
     for path in paths:
         if path is not None and not path.exists():
             raise InputError(f"{path}: no such file or folder{_suggest(path)}")
 
 
 def _suggest(path: Path) -> str:
-    """Return a question about the file beside a missing file that has nearly its name; "" without one."""
+    """Return a question about a file with nearly that name.
+
+    "" if there is no such file beside it.
+    """
     try:
         names = [entry.name for entry in path.parent.iterdir()]
     except OSError:
@@ -56,21 +62,30 @@ def must_be_usable(reading: Reading, without: Sequence[str] = ()) -> None:
 
 
 def list_changed(options: object, without: Iterable[str]) -> list[str]:
-    """Return the options that do not have their defaults, as on the command line; `without` names options to omit."""
+    """Return the options that differ from their defaults.
+
+    Names are as on the command line. `without` names options to omit.
+    """
     defaults = vars(type(options)())
     names = [name for name, value in vars(options).items() if name not in without and value != defaults[name]]
     return [name.replace("_", "-") for name in names]
 
 
 def sources_must_exist(sources: Iterable[str]) -> None:
-    """Raise InputError for the first source of motions that does not exist: `deepmimic`, a path, or FOLDER#SPLIT."""
+    """Raise InputError for the first missing source.
+
+    A source is `deepmimic`, a path, or FOLDER#SPLIT.
+    """
     from selfcorrect.datasets.splits import path_and_split
 
     must_exist(path_and_split(source)[0] for source in sources if source != "deepmimic")
 
 
 def must_be_readable(paths: Iterable[Path]) -> None:
-    """Raise InputError for the first path that is neither a folder nor, by its name, a motion file that can be read."""
+    """Raise InputError for the first unreadable path.
+
+    A path is a folder or, by its name, a motion file that can be read.
+    """
     for path in paths:
         must_exist([path])
         if not path.is_dir():

@@ -1,4 +1,4 @@
-"""`selfcorrect join RUN RUN…`: make one run of parts that were made apart."""
+"""`selfcorrect join`: one run from runs with different seeds."""
 
 import sys
 from dataclasses import dataclass
@@ -32,7 +32,10 @@ class JoinCommand:
     """Run folder of all seeds; with more seeds, arms or generations, `selfcorrect motion` extends it."""
 
     def run(self) -> int:
-        """Join the runs, and print the verdict; return 1 if a part is missing."""
+        """Join the runs, and print the verdict.
+
+        Returns 1 if a part is missing.
+        """
         must_exist(self.parts)
         parts = list(dict.fromkeys(map(place_of, self.parts)))
         if len(parts) < 2:

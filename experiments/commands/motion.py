@@ -1,4 +1,4 @@
-"""`selfcorrect motion`: train motion models on their own samples, with and without physics."""
+"""`selfcorrect motion`: models trained on their own samples."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ else:
 
 
 def _hint(default: str, takes: str = "INT") -> object:
-    """Return the hint in `--help` for an option without a default value: its default in words, and what it takes."""
+    """Return the hint in `--help` for an option without default.
+
+    default: Its default in words. takes: Its kind of value.
+    """
     return arg(help_behavior_hint=f"(default: {default})", metavar=takes)
 
 
@@ -92,7 +95,10 @@ class MotionCommand:
 
     @classmethod
     def from_words(cls, words: Sequence[str], values: Mapping[str, object] = MappingProxyType({})) -> Self:
-        """Return the options of the preset that a command line names, or else the values of a file."""
+        """Return the options of the named preset.
+
+        Without a name, those of the values of a file.
+        """
         parts = [part for word in words for part in word.split("=", 1)]
         names = [value for option, value in pairwise(parts) if option == "--preset"]
         chosen = str([values.get("preset", "short"), *names][-1])
@@ -100,7 +106,10 @@ class MotionCommand:
         return cls(name, select_settings(name), options=RunOptions(keep=PRESET_ROWS[name].keep))
 
     def complete(self) -> MotionSettings:
-        """Return the settings with all axes; SettingError for options that exclude each other or do nothing."""
+        """Return the settings with all axes.
+
+        SettingError for options that exclude each other or do nothing.
+        """
         has_other_model = self.settings.generator != PRESETS[self.preset].generator
         if has_other_model and self.axes.denoiser:
             raise SettingError("--denoiser names a network of this package, and --generator replaces it; leave one out")
@@ -118,7 +127,10 @@ class MotionCommand:
         return settings
 
     def run(self) -> int:
-        """Run the remaining experiment and write its report; return 1 if a part is missing."""
+        """Run what remains, and write the report.
+
+        Returns 1 if a part is missing.
+        """
         settings = self.complete()
         sources_must_exist((*settings.data, *settings.reference))
         settings.check_generator()
@@ -149,7 +161,10 @@ class MotionCommand:
         return 1 if result.gaps else 0
 
     def _check_engine(self, settings: MotionSettings) -> None:
-        """Print the engine of the correctors; raise MissingExtraError if it is not installed."""
+        """Print the engine of the correctors.
+
+        MissingExtraError if it is not installed.
+        """
         if not settings.has_correctors:
             return
         ENGINES.load(settings.engine)
@@ -158,7 +173,7 @@ class MotionCommand:
         print(f"selfcorrect: {reason}physics engine of the correctors: {settings.engine}", file=sys.stderr)
 
     def _default_folder(self) -> Path:
-        """Return the run folder of the preset, or of the trial of a W&B sweep."""
+        """Return the run folder of the preset or sweep."""
         sweep = os.environ.get("WANDB_SWEEP_ID")
         trial = os.environ.get("WANDB_RUN_ID")
         if sweep and trial:
@@ -177,5 +192,5 @@ class MotionCommand:
 
 
 def _count_generations(settings: MotionSettings) -> int:
-    """Return the number of generations of all arms and seeds."""
+    """Return the number of all generations."""
     return len(settings.all_arms) * settings.seeds * settings.generations

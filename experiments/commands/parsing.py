@@ -1,4 +1,7 @@
-"""Parsing of a command's options by tyro, whose complaints become errors like all others."""
+"""Parse a command's options with tyro.
+
+tyro's complaints become errors like all others.
+"""
 
 import contextlib
 import difflib
@@ -70,7 +73,10 @@ def _without_line_breaks() -> Iterator[None]:
 
 
 def _reword(complaint: str, command: Any) -> str:
-    """Return tyro's complaint as a sentence that begins with the option; unknown complaints as they are."""
+    """Return tyro's complaint as a sentence.
+
+    The sentence begins with the option. Unknown complaints stay as they are.
+    """
     lines = [line.strip("│ ") for line in complaint.splitlines()[1:]]  # the first is a title
     lines = [line for line in lines if line.strip("─╰╯-")] or ["the options cannot be parsed"]
     number = _NO_NUMBER.search("\n".join(lines))

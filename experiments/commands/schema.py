@@ -1,4 +1,7 @@
-"""JSON schemas of experiments as YAML files, made from the options of commands, for editors."""
+"""JSON schemas of experiments as YAML files.
+
+They are made from the options of commands, for editors.
+"""
 
 import json
 from collections.abc import Mapping
@@ -23,7 +26,7 @@ _TYPES: dict[Any, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class PrintSchema:
-    """Print the JSON schema of the YAML files of a command."""
+    """Print the JSON schema of a command's YAML files."""
 
     kind: type
 
@@ -35,7 +38,10 @@ class PrintSchema:
 
 
 def _describe_options(kind: type) -> dict[str, Any]:
-    """Return the schema of a dataclass of options. Options of a group stand beside all others."""
+    """Return the schema of a dataclass of options.
+
+    Options of a group stand beside all others.
+    """
     hints = get_type_hints(kind, include_extras=True)
     texts = read_field_docs(kind)
     properties: dict[str, Any] = {}
@@ -56,7 +62,10 @@ def _describe_options(kind: type) -> dict[str, Any]:
 
 
 def _describe_hint(hint: Any) -> dict[str, Any]:
-    """Return the schema of values of a type; any value where the type has none in YAML."""
+    """Return the schema of a type's values.
+
+    Any value where the type has none in YAML.
+    """
     origin = get_origin(hint)
     parts = get_args(hint)
     if hint in _TYPES:

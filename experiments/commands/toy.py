@@ -1,4 +1,4 @@
-"""`selfcorrect toy FILE…`: run published loops at toy scale and write their report."""
+"""`selfcorrect toy`: published loops at toy scale."""
 
 import shlex
 import sys
@@ -46,7 +46,10 @@ class ToyCommand:
     log: Annotated[WandbOptions, tyro.conf.arg(name="")] = field(default_factory=lambda: WandbOptions("off"))
 
     def run(self) -> int:
-        """Run what remains of the chosen loops and print a line for each; return 1 if a part is missing."""
+        """Run what remains of the loops, and print the results.
+
+        Returns 1 if a part is missing.
+        """
         must_exist((self.options.text, self.options.mnist))
         references = select_toys(self.files)
         where = self.runner.to_where(self.workers)

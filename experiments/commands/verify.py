@@ -1,4 +1,4 @@
-"""`selfcorrect verify`: compare the files in a folder of results with the digests recorded when they were written."""
+"""`selfcorrect verify`: look for damaged files by their digests."""
 
 import json
 from dataclasses import asdict, dataclass

@@ -1,4 +1,4 @@
-"""`selfcorrect view`: motions side by side, in the browser or as a picture or film."""
+"""`selfcorrect view`: motions side by side."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ _READABLE = f"Motion files: {', '.join(readable_suffixes())}."
 
 
 def _read_motions(path: Path, reading: Reading) -> tuple[Motion, ...]:
-    """Read the motions of a file; report a file that cannot be read, and what was assumed to read it."""
+    """Read the motions of a file.
+
+    Reports a file that cannot be read, and what was assumed to read it.
+    """
     from selfcorrect.datasets.files.open import open_motion
 
     try:

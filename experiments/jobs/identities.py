@@ -1,4 +1,7 @@
-"""Identities of users' code and data when a run began; a run resumes with other code or data only on request."""
+"""Identities of user code and data.
+
+A run resumes with other code or data only on request.
+"""
 
 import sys
 from collections.abc import Mapping
@@ -23,7 +26,10 @@ def identity_of_data(samples: Samples) -> Identity:
 
 @dataclass(frozen=True)
 class IdentityFile:
-    """A file of a run folder with the identities of code and data, also of all versions that were accepted."""
+    """A run folder's file of identities of code and data.
+
+    It also lists all versions that were accepted.
+    """
 
     path: Path
 
@@ -60,7 +66,7 @@ class IdentityFile:
             write_with_digest(self.path, content)
 
     def list_unrecorded(self, identities: Mapping[str, Identity]) -> list[str]:
-        """Return the names of identities that the file lacks or has otherwise."""
+        """Return names of identities that are new or changed."""
         history = self._history()
         return [
             name

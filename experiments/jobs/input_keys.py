@@ -1,4 +1,4 @@
-"""Keys of inputs: work with the same key as before need not be done again.
+"""Keys of inputs; work with a known key is not done again.
 
 A key covers the content of a file, the settings, the content of the files that settings name, the code of this
 program and of other packages that takes part, and the versions of libraries. What a reader opens or looks for besides,
@@ -24,7 +24,7 @@ from selfcorrect.storage.files.limits import InputRecord, list_files
 def make_input_key(
     source: Path | str, settings: object, named_files: Sequence[Path | None], plugins: Sequence[Identity] = ()
 ) -> str:
-    """Return the key of a file and of all that the result depends on.
+    """Return the key of a file and of all else that matters.
 
     Args:
         source: The file, or the digest of its content; a missing file has a key as well.
@@ -54,7 +54,7 @@ _SUFFIXES = (".py", ".so", ".pyd")
 
 
 def list_code(folders: Sequence[str] = CODE) -> dict[str, Path]:
-    """Return the files of the code in folders of the package, by name in the package."""
+    """Return the code files in folders of the package."""
     files = {}
     for name in folders:
         places = [folder for place in selfcorrect.__path__ if (folder := Path(place, name)).is_dir()]
@@ -66,7 +66,9 @@ def list_code(folders: Sequence[str] = CODE) -> dict[str, Path]:
 
 @lru_cache(maxsize=2)
 def digest_software(folders: Sequence[str] = CODE) -> str:
-    """Return a digest of the code in folders of the package, the versions of Python and libraries, and the kernels.
+    """Return a digest of the software.
+
+    Code in folders of the package, versions of Python and libraries, and the kernels.
 
     The code counts as of the first need of the digest. Kernels that the environment leaves out count as missing.
     """
@@ -75,7 +77,9 @@ def digest_software(folders: Sequence[str] = CODE) -> str:
 
 
 def digest_sidecars(record: InputRecord, source: Path) -> dict[str, str]:
-    """Return digests of what was opened and looked for beside a source: "" of files that are not there.
+    """Return digests of the files beside a source.
+
+    What was opened and looked for; "" for files that are not there.
 
     Returns:
         Digests by path from the source's folder; listings have names such as "*.asf/", as no file has.
@@ -93,13 +97,16 @@ def digest_sidecars(record: InputRecord, source: Path) -> dict[str, str]:
 
 
 def are_unchanged(digests: Mapping[str, str], source: Path) -> bool:
-    """Return whether all that was opened and looked for beside a source still has these digests."""
+    """Return whether all files beside a source are unchanged."""
     folder = source.resolve().parent
     return all(_digest_sidecar(folder, name) == digest for name, digest in digests.items())
 
 
 def _digest_sidecar(folder: Path, name: str) -> str:
-    """Return the digest of a file, or of the names in a folder or a listing; "" if there is none."""
+    """Return the digest of a file or listing.
+
+    Of a folder, the names in it. "" if there is none.
+    """
     path = folder / name
     if name.endswith(os.sep):
         names = [file.name for file in list_files(path.parent, path.suffix)]
@@ -111,7 +118,10 @@ def _digest_sidecar(folder: Path, name: str) -> str:
 
 
 def _digest_shared_file(path: Path) -> str:
-    """Return the digest of a file that many inputs share; the file is read again after any change."""
+    """Return the digest of a file that many inputs share.
+
+    The file is read again after any change.
+    """
     if not path.is_file():
         return ""
     state = path.stat()
@@ -120,5 +130,8 @@ def _digest_shared_file(path: Path) -> str:
 
 @lru_cache(maxsize=8)
 def _digest_state(path: Path, *state: int) -> str:
-    """Return the digest of a file in a state; nobody can set back the time of the last change (`st_ctime`)."""
+    """Return the digest of a file in a state.
+
+    Nobody can set back the time of the last change (`st_ctime`).
+    """
     return compute_file_digest(path)

@@ -1,4 +1,7 @@
-"""Processors and GPUs of the jobs of a run; simulated results differ between models."""
+"""Processors and GPUs of a run's jobs.
+
+Simulated results differ between models.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -13,7 +16,7 @@ MACHINES_FILE = "machines.json"
 
 
 def record_machines(folder: Path, machines: Mapping[str, Machine]) -> None:
-    """Add the machines of jobs to the record of a run folder.
+    """Record the machines of jobs in a run folder.
 
     Args:
         machines: Machine by the job's name, of jobs that had something to do.
@@ -28,7 +31,10 @@ def record_machines(folder: Path, machines: Mapping[str, Machine]) -> None:
 
 
 def read_machines(folder: Path) -> dict[str, list[Machine]]:
-    """Return the machines on which each job of a run has worked, {} without a record."""
+    """Return the machines of each job.
+
+    {} without a record.
+    """
     path = folder / MACHINES_FILE
     values = read_with_digest(path) if path.exists() else {}
     return {job: [Machine(**machine) for machine in of_job] for job, of_job in values.items()}
@@ -41,7 +47,10 @@ def count_machines(machines: Iterable[Machine]) -> dict[str, int]:
 
 
 def describe_mixture(machines: Iterable[Machine]) -> str:
-    """Return a sentence on jobs that ran on different processors or GPUs, "" if all ran on the same."""
+    """Return a sentence on jobs of different machines.
+
+    "" if all ran on the same processor and GPU.
+    """
     counts = count_machines(machines)
     if len(counts) < 2:
         return ""

@@ -1,4 +1,6 @@
-"""A job on another machine: checks that the machine suits, does the job there, and returns how it ended.
+"""A job on another machine.
+
+Checks that the machine suits, does the job there, and returns how it ended.
 
 Runners of clusters send a `RemoteJob` and get an `Ending`. A failure of the cluster itself, such as a lost node, is not
 an ending: the runner repeats the job.
@@ -42,13 +44,13 @@ Ending: TypeAlias = "Machine | Exception | None"
 
 
 def forwarded_variables() -> dict[str, str]:
-    """Return the environment variables that jobs need, such as the credentials of an object store."""
+    """Return the environment variables that jobs need."""
     return {name: value for name, value in os.environ.items() if name.startswith(FORWARDED)}
 
 
 @dataclass(frozen=True)
 class RemoteJob:
-    """A job with all that another machine must know and agree with."""
+    """A job with all that another machine must know."""
 
     job: Job
     folder: Path | None
@@ -96,7 +98,10 @@ class RemoteJob:
             return _pack_error(error)
 
     def _check_machine(self) -> None:
-        """Raise NodeError if this machine has other software or does not see the folder."""
+        """Raise NodeError if this machine does not suit.
+
+        It has other software, or does not see the folder.
+        """
         node = platform.node()
         if differences := config_differences(self.software, describe_environment(), ("at the command", "there")):
             raise NodeError(f"{node} has other software, so results would differ: {' '.join(differences)}")
@@ -105,7 +110,10 @@ class RemoteJob:
 
 
 def _pack_error(error: Exception) -> Exception:
-    """Return an error that can be sent, with the traceback if it is a bug."""
+    """Return an error that can be sent.
+
+    It has the traceback if it is a bug.
+    """
     place = getattr(error, "place", "")
     bug = getattr(error, "bug", "") or internal_error_traceback(error)
     try:
@@ -118,7 +126,10 @@ def _pack_error(error: Exception) -> Exception:
 
 
 class Losses:
-    """Counts losses of jobs, each since the job's last new generation, so that a long job may lose many nodes."""
+    """Count losses of jobs.
+
+    Each counts since the job's last new generation, so that a long job may lose many nodes.
+    """
 
     def __init__(self) -> None:
         self._losses = Counter[str]()
@@ -131,6 +142,6 @@ class Losses:
             self._losses[event.job] = 0
 
     def may_repeat(self, job: str) -> bool:
-        """Count a loss; return False for a job that was lost too often."""
+        """Count a loss; return False after too many."""
         self._losses[job] += 1
         return self._losses[job] < TRIES

@@ -1,4 +1,7 @@
-"""Progress of jobs on a terminal: a bar for all, and a bar for each job under way."""
+"""Progress of jobs on a terminal.
+
+A bar for all, and a bar for each job under way.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,10 @@ _TICK_S = 1.0
 
 @dataclass(frozen=True)
 class Event:
-    """Progress of a job in a phase. Events travel between processes."""
+    """Progress of a job in a phase.
+
+    Events travel between processes.
+    """
 
     job: str
     phase: str
@@ -34,7 +40,10 @@ class Event:
 
 
 def reporter(send: Callable[[Event], None], job: str) -> Progress:
-    """Return a progress callback that sends at most an event per `_PACE_S`, and always the last of a phase."""
+    """Return a progress callback that sends few events.
+
+    At most one per `_PACE_S`, and always the last of a phase.
+    """
     latest_s = 0.0
 
     def report(phase: str, done_count: int, total: int) -> None:
@@ -53,7 +62,10 @@ def _is_live() -> bool:
 
 @contextmanager
 def show_elapsed(title: str) -> Iterator[None]:
-    """Show a title and the time since the beginning while the block runs; only the title if nobody watches."""
+    """Show a title and the time elapsed while the block runs.
+
+    Only the title if nobody watches.
+    """
     if not _is_live():
         print(title, file=sys.stderr)
         yield
@@ -75,7 +87,10 @@ def show_elapsed(title: str) -> Iterator[None]:
 
 
 class Bars:
-    """A bar over all generations with the time left, and below it a bar for each running job, `rows` at most."""
+    """A bar over all generations, and one per running job.
+
+    The first has the time left. There are `rows` job bars at most.
+    """
 
     def __init__(self, total: int, rows: int, title: str, unit: str) -> None:
         is_live = _is_live()
@@ -97,7 +112,10 @@ class Bars:
             bar.close()
 
     def show(self, event: Event) -> None:
-        """Move the bars on; a generation that a job reports twice, because it was started twice, counts once."""
+        """Move the bars on.
+
+        A generation that a job reports twice, because it was started twice, counts once.
+        """
         if event.phase == "generation":
             if event.done not in self._generations[event.job]:
                 self._generations[event.job].add(event.done)
@@ -127,7 +145,10 @@ class Bars:
         bar.update(event.done - bar.n)
 
     def _advance(self, *, is_kept: bool) -> None:
-        """Count a generation; generations of earlier calls are done, and no part of the speed."""
+        """Count a generation.
+
+        Generations of earlier calls are done, and no part of the speed.
+        """
         if not is_kept:
             self.overall.update()
             return
@@ -137,7 +158,10 @@ class Bars:
         self.overall.refresh()
 
     def _count_first(self) -> None:
-        """Count a generation 0, which trains longer than later generations and says nothing about later speed."""
+        """Count a generation 0.
+
+        It trains longer than later generations and says nothing about later speed.
+        """
         if self.overall.n > self.overall.initial:
             self._advance(is_kept=True)
             return

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Job:
-    """A unit of work: `function(*arguments, progress)`, after all jobs named in `after`.
+    """A unit of work: `function(*arguments, progress)`.
 
     function must be importable, and all arguments picklable.
     """
@@ -110,7 +110,9 @@ def run_jobs(
     observe: Show = lambda event: None,
     each_alone: bool = False,
 ) -> dict[str, Machine]:
-    """Run all jobs in the order of dependence; results do not depend on the place.
+    """Run all jobs in the order of dependence.
+
+    Results do not depend on the place.
 
     Finished work stays finished if a job fails.
 
@@ -146,7 +148,10 @@ def run_jobs(
 
 
 def require_runner(where: Where) -> None:
-    """Raise SettingError if jobs cannot run: an unknown runner or option, or a missing package."""
+    """Raise SettingError if jobs cannot run.
+
+    An unknown runner or option, or a missing package.
+    """
     RUNNERS.load(where.chosen)
     row = RUNNERS.row(where.chosen)
     if row.options is not None:
@@ -191,7 +196,10 @@ def do_job(job: Job, send: Show, threads: int) -> Machine | None:
 
 
 def use_one_thread() -> None:
-    """Use a single thread in this process and all children, because sums depend on the number of threads."""
+    """Use one thread here and in all children.
+
+    Sums depend on the number of threads.
+    """
     os.environ |= {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     threadpool_limits(1)  # for libraries that are loaded already, and do not read the environment again
     torch = sys.modules.get("torch")
@@ -257,7 +265,10 @@ class _Schedule:
 
 
 def _measure_paths(jobs: Mapping[str, Job]) -> dict[str, int]:
-    """Return the number of generations on the longest path from each job on: long paths start first."""
+    """Return the longest path of generations after each job.
+
+    Long paths start first.
+    """
     lengths = {name: job.generations for name, job in jobs.items()}
     order = [*TopologicalSorter({name: job.after for name, job in jobs.items()}).static_order()]
     for name in reversed(order):
@@ -273,7 +284,7 @@ def summarise_names(names: Sequence[str], most: int) -> str:
 
 
 def jobs_error(failed: Mapping[str, Exception], count: int, machines: Mapping[str, Machine]) -> JobsError:
-    """Return the error to raise after all other jobs are done.
+    """Return the error to raise after all other jobs.
 
     Args:
         count: Number of all jobs.
@@ -311,7 +322,10 @@ def run_sequentially(where: Where, folder: Path | None, show: Show) -> Iterator[
 
 @contextmanager
 def processes(where: Where, folder: Path | None, show: Show) -> Iterator[Submit]:
-    """Run jobs in as many processes of this machine as there are workers; all end with this process."""
+    """Run jobs in several processes of this machine.
+
+    There is one for each worker, and all end with this process.
+    """
     events = process_context().Queue()
     pool = start_processes(where.workers, _start_worker, events, where.threads, modules=where.modules)
     with _drain(events, show), pool:
@@ -344,7 +358,10 @@ _BACKLOG_S = 5.0
 
 @contextmanager
 def _drain(events: Queue[Event | None], show: Show) -> Iterator[None]:
-    """Show events while the body runs, and none afterwards: the events of a long backlog are dropped."""
+    """Show events while the body runs.
+
+    Events of a long backlog are dropped.
+    """
     shown = threading.Lock()
     is_over = threading.Event()
 

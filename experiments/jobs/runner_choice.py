@@ -1,4 +1,4 @@
-"""Options of all commands that choose the runner of their jobs."""
+"""Options that choose the runner of jobs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

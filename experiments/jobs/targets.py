@@ -1,4 +1,4 @@
-"""Checks of the files that a command writes: no input and no foreign file is overwritten."""
+"""Checks that a command overwrites no input or foreign file."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,12 +12,15 @@ ANOTHER = "choose another place with --out, or give --overwrite"
 
 
 def place_of(path: Path) -> Path:
-    """Resolve the links of a path, also of links that lead nowhere or in a circle."""
+    """Resolve the links of a path.
+
+    Links may lead nowhere or in a circle.
+    """
     return Path(os.path.realpath(path))
 
 
 def check_separate(outputs: Mapping[str, Path | None], inputs: Iterable[Path], others: Iterable[Path] = ()) -> None:
-    """Check that output files differ from each other, from inputs and from other files of the command.
+    """Check that outputs differ from inputs and each other.
 
     Args:
         outputs: The file of each option, None for an option that was not given.
@@ -40,13 +43,19 @@ def check_separate(outputs: Mapping[str, Path | None], inputs: Iterable[Path], o
 
 
 def check_replaceable(path: Path) -> None:
-    """Raise SettingError if a path is a folder, a pipe, a device, or a link that leads nowhere."""
+    """Raise SettingError if a path cannot be replaced.
+
+    It is a folder, a pipe, a device, or a link that leads nowhere.
+    """
     if is_stream(path) or (os.path.lexists(path) and not path.is_file()):
         raise SettingError(f"{path}: is no regular file, and only those are replaced; choose another file")
 
 
 def check_no_link(folders: Iterable[Path]) -> None:
-    """Raise SettingError if the folder of a command's records is a link, because a link may lead anywhere."""
+    """Raise SettingError if the records' folder is a link.
+
+    A link may lead anywhere.
+    """
     for folder in folders:
         if folder.is_symlink():
             raise SettingError(f"{folder}: is a link, and records are kept only in folders; move it away")

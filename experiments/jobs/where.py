@@ -1,4 +1,7 @@
-"""Where jobs run and what each asks for; results do not depend on the place."""
+"""Where jobs run, and what each asks for.
+
+Results do not depend on the place.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,10 @@ GB = 10**9
 
 @dataclass(frozen=True)
 class Resources:
-    """What a job asks for. A runner starts the job where that much is free."""
+    """What a job asks for.
+
+    A runner starts the job where that much is free.
+    """
 
     cores: int = 1
     """Cores."""
@@ -35,7 +41,9 @@ class Resources:
         return f"{cores}{gpus}, {self.memory_gb:g} GB"
 
     def change(self, options: Mapping[str, str]) -> Resources:
-        """Return the resources with those that a runner's options name; other options are left out of account.
+        """Return resources with those of a runner's options.
+
+        Other options are left out of account.
 
         Raises:
             SettingError: A value is not a number of the right size.
@@ -59,7 +67,7 @@ RESOURCE_OPTIONS = {resource.name for resource in fields(Resources)}
 
 @dataclass(frozen=True)
 class Where:
-    """The runner of jobs, its options, and the number of workers."""
+    """The runner of jobs, its options, and the workers."""
 
     workers: int = 1
     """Number of jobs that run at the same time on this machine."""
