@@ -13,7 +13,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -121,12 +121,30 @@ def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -
 
 
 def on_post_build(config: MkDocsConfig) -> None:
-    """Refuse a site that asks the network for a script, style, font or picture."""
+    """Refuse a site that asks the network for a script, style, font or picture, or links to a place that is missing."""
     pages = [*Path(config.site_dir).rglob("*.html"), *Path(config.site_dir).rglob("*.css")]
     remote = {f"{path.name}: {match[0]}" for path in pages for match in REMOTE.finditer(path.read_text())}
     if remote:
         raise PluginError(f"the site must work without a network, but asks it for {', '.join(sorted(remote))}")
+    texts = {path.resolve(): path.read_text() for path in pages if path.suffix == ".html" and path.name != "404.html"}
+    if missing := find_missing_places(texts):
+        raise PluginError(f"links to places that are missing: {', '.join(missing)}")
 
+
+def find_missing_places(texts: Mapping[Path, str]) -> list[str]:
+    """Return links to places within pages, such as "page.html#place", that no element of the page has as id."""
+    places = {path: set(PLACE.findall(text)) for path, text in texts.items()}
+    missing = []
+    for path, text in texts.items():
+        for page, place in LINK.findall(text):
+            target = (path.parent / page).resolve() if page else path
+            if target in places and html.unescape(place) not in places[target]:
+                missing.append(f"{path.name} → {page}#{place}")
+    return sorted(set(missing))
+
+
+PLACE = re.compile(r'\b(?:id|name)="([^"]+)"')
+LINK = re.compile(r'<a\b[^>]*\bhref="([^":#]*)#([^"]+)"')
 
 REMOTE = re.compile(
     r'<(?:script|img|iframe|source|link)\b[^>]*\b(?:src|href)="(?:https?:)?//[^"]*"|url\(["\']?https?://[^)]*'
