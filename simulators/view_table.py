@@ -26,16 +26,17 @@ from .cleanup.clean import CleanupSettings
 from .cleanup.drift import StabilizeFloor
 from .cleanup.levelling import FitSoles, LevelFloor
 from .cleanup.splices import JoinSplices
+from .compare.comparison import include_repair
 from .pipeline import Pipeline
-from .results.results import CorrectedMotion
+from .results.results import CorrectedMotion, Note, NoteKind
 from .results.view import CorrectionView
 from .stages.staging import place_on_slope
 from .views.carried import see_unless_carried
-from .views.exchanged_legs import note_restored_legs, restore_legs
+from .views.exchanged_legs import restore_legs
 from .views.floor import MotionOnFloor
-from .views.lost_way import note_restored_way, restore_lost_way
+from .views.lost_way import restore_lost_way
 from .views.pieces import is_one_piece, see_in_pieces
-from .views.repeated_frames import note_held_channels, restore_frames_of_file
+from .views.repeated_frames import restore_frames_of_file
 from .views.rides import Ride
 from .views.segments import TPoseEnds, see_takes
 from .views.unrelated_poses import see_beside_unrelated_poses
@@ -53,7 +54,9 @@ def _see_on_own_legs(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     restored, frames = restore_legs(motion)
     if not frames:
         return CorrectionView.from_part(motion)
-    return CorrectionView.from_part(restored, partial(note_restored_legs, motion, frames))
+    return CorrectionView.from_part(
+        restored, partial(include_repair, motion, Note(NoteKind.LEGS_RESTORED, frames=frames))
+    )
 
 
 def _see_unless_carried(motion: Motion, pipeline: Pipeline) -> CorrectionView:
@@ -82,7 +85,8 @@ def _see_even_channels(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     held = HeldChannels(motion) if pipeline.cleanup.frame_times == "keep" else HeldChannels.from_motion(motion)
     if not held:
         return CorrectionView.from_part(motion)
-    return CorrectionView.from_part(held.motion, partial(note_held_channels, motion, held))
+    note = Note(NoteKind.CHANNELS_HELD, held.spacing, held.list_names())
+    return CorrectionView.from_part(held.motion, partial(include_repair, motion, note))
 
 
 def _see_on_its_way(motion: Motion, pipeline: Pipeline) -> CorrectionView:
@@ -91,7 +95,9 @@ def _see_on_its_way(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     restored, frames = (motion, ()) if floor is None or floor.keep_path else restore_lost_way(motion)
     if not frames:
         return CorrectionView.from_part(motion)
-    return CorrectionView.from_part(restored, partial(note_restored_way, motion, frames))
+    return CorrectionView.from_part(
+        restored, partial(include_repair, motion, Note(NoteKind.WAY_RESTORED, frames=frames))
+    )
 
 
 def _see_from_ride(motion: Motion, pipeline: Pipeline) -> CorrectionView:

@@ -206,6 +206,19 @@ def measure_correction(motion: Motion, correction: CorrectedMotion) -> Corrected
     return replace(measured, remarks=(*measured.remarks, Note(words=note))) if note else measured
 
 
+def include_repair(motion: Motion, note: Note, correction: CorrectedMotion) -> CorrectedMotion:
+    """Return the correction of a repaired motion as a correction of the given motion, which includes the repair.
+
+    Args:
+        motion: The motion before the repair.
+        note: Note on the repair.
+        correction: Correction of the repaired motion.
+    """
+    if not correction.accepted:
+        return replace(correction, motion=motion)
+    return measure_correction(motion, replace(correction, remarks=(note, *correction.remarks)))
+
+
 def _measure_correction(motion: Motion, correction: CorrectedMotion) -> CorrectedMotion:
     comparison = MotionComparison.from_correction(motion, correction)
     moves = JointMoves.from_motions(*correction.see_level(motion))

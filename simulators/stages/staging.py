@@ -22,6 +22,7 @@ from ..body.humanoid import GRAVITY_M_S2, Humanoid
 from ..body.leg_ik import Legs
 from ..body.soft_legs import SoftLegSettings, solve_soft_legs
 from ..results.results import CorrectedMotion
+from ..results.way_back import map_space
 from ..settings.tracker import TrackerSettings
 from .scene import Scene
 
@@ -79,17 +80,14 @@ def adapt_body(scene: Scene, body: Humanoid) -> Humanoid:
 
 
 def place_on_slope(scene: Scene, correction: CorrectedMotion) -> CorrectedMotion:
-    """Return a correction turned onto the slope, without supports; a rejected correction is unchanged."""
+    """Return a correction turned onto the slope with its supports; a rejected correction is unchanged."""
     if scene.is_plain or not correction.accepted:
         return correction
     to_upright = _slope_to_upright(scene)
     x, y, z = rotate(invert(to_upright), UP).tolist()
     slope = GroundPlane((x, y, z), stances=0) if scene.slope_deg else LEVEL
-    return replace(
-        correction,
-        motion=TurnedWorld(to_upright).restore(correction.motion),
-        world=replace(correction.world, slope=slope),
-    )
+    placed = map_space(correction, (0.0, 0.0, 0.0), TurnedWorld(to_upright))
+    return replace(placed, world=replace(placed.world, slope=slope))
 
 
 def compute_push_n(scene: Scene, times_s: np.ndarray) -> np.ndarray:

@@ -16,9 +16,6 @@ from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import SIDES
 
-from ..compare.comparison import measure_correction
-from ..results.results import CorrectedMotion, Note, NoteKind
-
 _EXCHANGE_M_S = 3.0
 """Price of an exchange, as a change of velocity, by which legs that are exchanged where they pass each other bend."""
 _FRAME_M_S = 0.15
@@ -48,14 +45,6 @@ def restore_legs(motion: Motion) -> tuple[Motion, tuple[int, ...]]:
             rotations[start:stop] = exchanged.rotations[start:stop]
             frames += [start, stop - 1]
     return (replace(motion, rotations=rotations), tuple(frames)) if frames else (motion, ())
-
-
-def note_restored_legs(motion: Motion, frames: tuple[int, ...], correction: CorrectedMotion) -> CorrectedMotion:
-    """Return the correction of a motion whose legs were given back in some frames as the correction of that motion."""
-    if not correction.accepted:
-        return replace(correction, motion=motion)
-    note = Note(NoteKind.LEGS_RESTORED, frames=frames)
-    return measure_correction(motion, replace(correction, remarks=(note, *correction.remarks)))
 
 
 def _see_from_hips(motion: Motion) -> np.ndarray | None:

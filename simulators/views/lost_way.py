@@ -17,8 +17,6 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.observation import observe
 
 from ..body.soles import lowest_corner_velocities, lowness_weights, split_by_foot
-from ..compare.comparison import measure_correction
-from ..results.results import CorrectedMotion, Note, NoteKind
 
 _HELD_M_S = 0.005
 """A root that is slower along the floor is held in its place: people who stand sway faster."""
@@ -121,11 +119,3 @@ def _smooth_robustly(velocities_m_s: np.ndarray, fps: float) -> np.ndarray:
         differences_m_s = norms(velocities_m_s - smooth_m_s)[:, None]
         weights = 1 / (1 + (differences_m_s / _SETTLES_M_S) ** 2)
     return smooth_m_s
-
-
-def note_restored_way(motion: Motion, frames: tuple[int, ...], correction: CorrectedMotion) -> CorrectedMotion:
-    """Return the correction of a motion whose way was restored in some frames as the correction of that motion."""
-    if not correction.accepted:
-        return replace(correction, motion=motion)
-    note = Note(NoteKind.WAY_RESTORED, frames=frames)
-    return measure_correction(motion, replace(correction, remarks=(note, *correction.remarks)))

@@ -6,10 +6,8 @@ from dataclasses import replace
 from selfcorrect.motion.measures.moves import JointMoves
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.frame_times import FrameTimes
-from selfcorrect.motion.perception.held_channels import HeldChannels
 from selfcorrect.motion.perception.repeats import FrameRepeats
 
-from ..compare.comparison import measure_correction
 from ..results.results import CorrectedMotion, Note, NoteKind
 from ..results.way_back import map_time
 
@@ -57,11 +55,3 @@ def _restore_copies(repeats: FrameRepeats, original: Motion, correction: Correct
         repeated = timeline.select_frames(repeats.sources[repeats.sources < len(timeline)])
         timeline = replace(repeated, fps=original.fps)
     return replace(correction, motion=motion, timeline=timeline)
-
-
-def note_held_channels(motion: Motion, held: HeldChannels, correction: CorrectedMotion) -> CorrectedMotion:
-    """Return the correction of a motion whose held channels were made even as the correction of that motion."""
-    if not correction.accepted:
-        return replace(correction, motion=motion)
-    note = Note(NoteKind.CHANNELS_HELD, held.spacing, held.list_names())
-    return measure_correction(motion, replace(correction, remarks=(note, *correction.remarks)))
