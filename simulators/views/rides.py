@@ -30,7 +30,7 @@ class Ride:
 
     @classmethod
     def from_motion(cls, motion: Motion, *, levels: bool = False) -> Ride:
-        """Return the ride of a motion, or else the steady rise of its ground if that is no tilted plane.
+        """Return the ride of a motion, or else the steady rise of its ground if that is not a tilted plane.
 
         Args:
             motion: A motion; without ankles or on a known ground it has no ride.
@@ -41,9 +41,10 @@ class Ride:
         ground = ObservedGround(motion)
         if ground.feet_seen.lift_m.any():
             return cls(ground.feet_seen.lift_m)
-        rise_m = ground.feet_seen.rise_m
+        seen = ground.feet_seen
         kind = NoteKind.RISE_REMOVED if levels else NoteKind.RISES
-        return cls(rise_m, kind) if rise_m.any() and not ground.plane.is_tilted else cls()
+        does_rise = seen.rise_m.any() and (seen.rises_underfoot or not ground.plane.is_tilted)
+        return cls(seen.rise_m, kind) if does_rise else cls()
 
     def view(self, motion: Motion) -> Motion:
         """Return a motion as it is seen from the ground that carries it."""

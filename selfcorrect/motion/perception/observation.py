@@ -39,6 +39,7 @@ from .stances import (
     fit_rise,
     fit_slope,
     interpolate_ground,
+    rises_underfoot,
 )
 
 _SURE = 0.9
@@ -258,11 +259,20 @@ class Observation:
         return self._perception.ground.slope
 
     @cached_property
+    def _rise(self) -> GroundSlope:
+        """Ground that rises or sinks steadily in time."""
+        return fit_rise(self.stances, self.feet_m, self.fps)
+
+    @cached_property
     def rise_m(self) -> np.ndarray:
         """(T,) height of ground that rises or sinks steadily, from the middle frame; zeros unless stances show it."""
         frames = np.arange(len(self))
-        rise = fit_rise(self.stances, self.feet_m.shape[2], self.fps)
-        return rise.slopes[2] * (frames - frames.mean()) / self.fps
+        return self._rise.slopes[2] * (frames - frames.mean()) / self.fps
+
+    @property
+    def rises_underfoot(self) -> bool:
+        """True if feet that stand rise or sink with that ground, which therefore does not slope."""
+        return rises_underfoot(self._rise, self.stances, self.feet_m, self.fps)
 
     @cached_property
     def lift_m(self) -> np.ndarray:

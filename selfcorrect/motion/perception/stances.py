@@ -32,7 +32,10 @@ _FEWEST_ON_SLOPE = 5
 """Least number of stances of each point that show a slope."""
 _RISES_M = (0.04, 0.5)
 """Least and largest way by which ground rises or sinks steadily in time beneath a motion. Captures are off by less, and
-people climb more."""
+people climb more, on ground that stands still beneath their feet."""
+_STANCES_AGREE = 0.3
+"""Largest difference between the speed of standing feet upwards and the speed of ground that rises further, as a share
+of that."""
 _STEEPEST = 0.36
 """Largest slope of ground that is not stairs."""
 _OFF_PLANE_M = 0.03
@@ -171,18 +174,39 @@ def fit_slope(stances: Sequence[Stance], parts: int, fps: float) -> GroundSlope:
     return slope if np.hypot(*slope.slopes[:2]) < _STEEPEST else LEVEL_GROUND
 
 
-def fit_rise(stances: Sequence[Stance], parts: int, fps: float) -> GroundSlope:
+def fit_rise(stances: Sequence[Stance], feet_m: np.ndarray, fps: float) -> GroundSlope:
     """Fit ground that rises or sinks steadily in time and is level in space; level unless that explains far more.
 
-    Ground that slopes along a straight path is the same to stances there.
+    Ground that slopes along a straight path is the same to stances there. If it rises far, feet must rise as fast as
+    the ground while they stand: who climbs stands still in between.
+
+    Args:
+        feet_m: (T, 2, K, 3) places of the K points of both feet.
     """
-    slope = _fit_ground(stances, parts, fps, (0.0, 0.0, 1.0))
+    slope = _fit_ground(stances, feet_m.shape[2], fps, (0.0, 0.0, 1.0))
     if slope is LEVEL_GROUND:
         return LEVEL_GROUND
     middles_s = [stance.middle / fps for stance in stances if stance.weight > 0]
     rise_m = np.ptp(middles_s) * np.abs(slope.slopes[2])
     least_m, most_m = _RISES_M
-    return slope if least_m < rise_m < most_m else LEVEL_GROUND
+    is_ground = rise_m > least_m and (rise_m < most_m or rises_underfoot(slope, stances, feet_m, fps))
+    return slope if is_ground else LEVEL_GROUND
+
+
+def rises_underfoot(slope: GroundSlope, stances: Sequence[Stance], feet_m: np.ndarray, fps: float) -> bool:
+    """Return whether feet rise or sink as fast as the ground while they stand, as they do on no slope and no stairs."""
+    speed_m_s = float(slope.slopes[2])
+    return abs(_stance_rise_m_s(stances, feet_m, fps) - speed_m_s) < _STANCES_AGREE * abs(speed_m_s)
+
+
+def _stance_rise_m_s(stances: Sequence[Stance], feet_m: np.ndarray, fps: float) -> float:
+    """Return the usual speed upwards of the foremost points of feet in their stances; 0 without any."""
+    speeds_m_s = []
+    for stance in stances:
+        if stance.part == feet_m.shape[2] - 1 and stance.weight > 0 and stance.last > stance.first:
+            heights_m = feet_m[stance.first : stance.last + 1, stance.foot, stance.part, 1]
+            speeds_m_s.append(float(median(np.diff(heights_m))) * fps)
+    return float(median(np.array(speeds_m_s))) if speeds_m_s else 0.0
 
 
 def _fit_ground(stances: Sequence[Stance], parts: int, fps: float, along: tuple[float, float, float]) -> GroundSlope:

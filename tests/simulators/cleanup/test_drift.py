@@ -136,7 +136,7 @@ def rising(motion: Motion, rise_m: float) -> Motion:
     return replace(motion, root_m=motion.root_m + np.linspace(0, rise_m, len(motion))[:, None] * np.array([0, 1, 0]))
 
 
-@pytest.mark.parametrize("rise_m", [-0.12, -0.08, 0.07])
+@pytest.mark.parametrize("rise_m", [-0.12, -0.08, 0.07, 0.7, -0.6])
 def test_a_rise_is_measured_and_level_on_request(rise_m: float) -> None:
     walk, _ = walk_with_stances(frames=180)
     risen = rising(walk, rise_m)
