@@ -1,4 +1,7 @@
-"""Checks of arguments before anything runs; each message says what is wrong and what is expected."""
+"""Checks of arguments before anything runs.
+
+Each message says what is wrong and what is expected.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
@@ -50,7 +53,10 @@ def check_choice(what: str, value: object, choices: Sequence[str]) -> None:
 
 
 def check_file_name(what: str, value: object) -> Path:
-    """Return the path of a file that was given as text or as path; SettingError for another value."""
+    """Return a file's path, given as text or path.
+
+    SettingError for any other value.
+    """
     if not isinstance(value, str | Path) or str(value) == "":
         raise SettingError(f"{what} must be the path of a file, got {describe_value(value)}")
     return Path(value)
@@ -69,7 +75,7 @@ def check_methods(what: str, value: object, methods: Sequence[str], advice: str)
 
 
 def check_kind(what: str, value: object, *kinds: type) -> None:
-    """Raise SettingError unless `value` is an object of one of the kinds."""
+    """Raise SettingError unless `value` has one of the kinds."""
     if not isinstance(value, kinds):
         expected = " or ".join(kind.__name__ for kind in kinds)
         raise SettingError(f"{what} must be of type {expected}, got {describe_value(value)}")
@@ -82,7 +88,9 @@ def check_callable(what: str, value: object) -> None:
 
 
 def explain_arguments(**usual: str) -> Callable[[_Class], _Class]:
-    """Return a decorator of a dataclass, which then names the right argument where it is given an unknown one.
+    """Decorate a dataclass that explains unknown arguments.
+
+    It then names the right argument.
 
     Args:
         usual: Names of arguments that people may expect, each with the name of the field.
@@ -107,7 +115,10 @@ def explain_arguments(**usual: str) -> Callable[[_Class], _Class]:
 
 
 def describe_value(value: object) -> str:
-    """Return a value in words for messages: plain values as they are, other values by type."""
+    """Return a value in words for messages.
+
+    Plain values as they are, other values by type.
+    """
     plain = isinstance(value, str | int | float | bool | list | tuple | type(None))
     text = repr(value) if plain else f"a {type(value).__name__}"
     return text if len(text) <= 60 else f"a {type(value).__name__}"
@@ -115,7 +126,10 @@ def describe_value(value: object) -> str:
 
 @dataclass(frozen=True)
 class Positive:
-    """Settings whose numbers are positive; raises SettingError for any other number."""
+    """Settings whose numbers are positive.
+
+    SettingError for any other number.
+    """
 
     MAY_BE_ZERO: ClassVar[tuple[str, ...]] = ()
     """Names of settings that may be 0."""
@@ -128,5 +142,5 @@ class Positive:
 
 
 def count_noun(count: int, noun: str) -> str:
-    """Return a count with a noun, in the plural unless the count is 1."""
+    """Return a count with a noun, in the plural unless 1."""
     return f"{count} {noun}" + ("" if count == 1 else "s")

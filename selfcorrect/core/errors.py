@@ -1,4 +1,6 @@
-"""Errors that are no fault of this program: a small family, each a sentence for the caller.
+"""Errors that the caller can fix.
+
+A small family; each message is a sentence.
 
 A message says what is wrong, where, and what is expected. Anything else that is raised is a bug.
 """
@@ -90,15 +92,21 @@ class WorkerError(SelfcorrectError, RuntimeError):
 
 
 class LostJobError(SelfcorrectError, RuntimeError):
-    """The worker or the node of a job was lost again and again, or the job was cancelled there; other jobs go on."""
+    """A job was lost too often, or was cancelled.
+
+    Its worker or node was lost again and again. Other jobs go on.
+    """
 
 
 class NodeError(SettingError):
-    """A machine of a cluster cannot do the jobs of this command: other software, or no access to the run folder."""
+    """A machine of a cluster cannot do the jobs.
+
+    It has other software, or no access to the run folder.
+    """
 
 
 class JobsError(SelfcorrectError, RuntimeError):
-    """Some jobs of an experiment failed, and all other jobs were done."""
+    """Some jobs failed, and all others were done."""
 
     def __init__(
         self, message: str, failed: Mapping[str, Exception], bug: str = "", machines: Mapping[str, Any] | None = None
@@ -130,5 +138,8 @@ class MissingExtraError(SelfcorrectError, ImportError):
 
 
 def shorten_message(error: BaseException) -> str:
-    """Return the message of a library's error in a line as long as a sentence: some repeat the content of a file."""
+    """Return a library's error message in a short line.
+
+    Some messages repeat the content of a file.
+    """
     return " ".join(str(error)[:300].split())

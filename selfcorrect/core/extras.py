@@ -1,4 +1,4 @@
-"""Packages that are not in the base installation: which extra of this package brings each.
+"""Optional packages, and which extra brings each.
 
 Code that imports such a package where it may be missing does so within `requires_extra`.
 """
@@ -25,7 +25,9 @@ EXTRA_OF = {
 
 @contextmanager
 def requires_extra(what: str, extra: str = "", hint: str = "") -> Iterator[None]:
-    """Name the extra if an import in this block finds one of its packages missing; other errors pass unchanged.
+    """Name the extra if an import in this block fails.
+
+    Only for packages of extras; other errors pass unchanged.
 
     Args:
         what: Subject of the message: the feature that needs the package.

@@ -1,4 +1,7 @@
-"""Meanings of fields in the docstrings of dataclasses, so that `help` shows what the source says below each field."""
+"""Field texts in the docstrings of dataclasses.
+
+`help` then shows what the source says below each field.
+"""
 
 import ast
 import inspect
@@ -8,7 +11,7 @@ from dataclasses import is_dataclass
 
 
 def add_field_docs(kind: type) -> None:
-    """Append a section "Attributes" to the docstring of a dataclass, from the texts below fields.
+    """Append a section "Attributes" from the texts below fields.
 
     Classes without such texts, without source, or with the section already, stay as they are.
     """
@@ -20,7 +23,10 @@ def add_field_docs(kind: type) -> None:
 
 
 def read_field_docs(kind: type) -> dict[str, str]:
-    """Return the texts below the fields of a class and its bases by the name of the field; none without source."""
+    """Return the texts below fields by name.
+
+    Fields of base classes, too; none without source.
+    """
     texts = {}
     for base in (base for base in reversed(kind.__mro__) if hasattr(base, "__dataclass_fields__")):
         texts |= _read_own_field_docs(base)

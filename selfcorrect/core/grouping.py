@@ -8,7 +8,9 @@ T = TypeVar("T")
 
 
 def group_by_size(items: Iterable[T], size: Callable[[T], int], most_size: int, most: float = inf) -> Iterator[list[T]]:
-    """Cut a sequence into groups of bounded size; a larger item stands alone.
+    """Cut a sequence into groups of bounded size.
+
+    A larger item stands alone.
 
     Yields:
         The groups, in the order of the items.

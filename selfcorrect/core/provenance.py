@@ -1,4 +1,4 @@
-"""Provenance of samples: columns of equal length, a row per sample."""
+"""Provenance of samples: columns with a row per sample."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Provenance:
-    """The origin of N samples, as NumPy columns of shape (N,)."""
+    """Origin of N samples, as NumPy columns (N,)."""
 
     synthetic: np.ndarray
     """bool, made by a model."""
@@ -57,11 +57,14 @@ class Provenance:
         return len(self.synthetic)
 
     def columns(self) -> dict[str, np.ndarray]:
-        """Return the columns by name, in the order of the fields."""
+        """Return the columns by name, in order."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def take(self, indices: Tensor | np.ndarray) -> Self:
-        """Return the rows at `indices` (M,) int64, or the rows that a mask (N,) bool selects."""
+        """Select rows by index or mask.
+
+        indices: (M,) int64, or a mask (N,) bool.
+        """
         rows = indices.cpu().numpy() if isinstance(indices, torch.Tensor) else indices
         return type(self)(**{name: column[rows] for name, column in self.columns().items()})
 

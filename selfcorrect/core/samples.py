@@ -102,7 +102,10 @@ class Samples:
 
 
 def concatenate(batches: Sequence[Samples]) -> Samples:
-    """Join batches along the sample axis; `batches` must not be empty."""
+    """Join batches along the sample axis.
+
+    `batches` must not be empty.
+    """
     if not batches:
         raise InputError("concatenate needs at least one batch of samples")
     labels = torch.cat([batch.labels for batch in batches])
@@ -112,7 +115,9 @@ def concatenate(batches: Sequence[Samples]) -> Samples:
 
 
 def check_drawn(values: Tensor, count: int, real: Samples) -> None:
-    """Raise InputError if a model's draw is no tensor of real numbers, or has another number of values or shape.
+    """Raise InputError for an unusable draw of a model.
+
+    It is not a tensor of real numbers, or has another number or shape of values.
 
     Args:
         values: (N, *event) that a model drew.
@@ -133,7 +138,10 @@ def check_drawn(values: Tensor, count: int, real: Samples) -> None:
 
 
 def digest_tensors(*tensors: Tensor) -> str:
-    """Return a digest of values, shapes and types of tensors, by which other data and changes in place are noticed."""
+    """Return a digest of tensors' values, shapes and types.
+
+    Other data and changes in place show in it.
+    """
     digest = hashlib.blake2b(digest_size=16)
     for tensor in tensors:
         digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())

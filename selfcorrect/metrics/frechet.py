@@ -1,4 +1,4 @@
-"""Distances between Gaussians, and between samples through the Gaussians that fit them."""
+"""Distances between Gaussians, and between samples by their fits."""
 
 import numpy as np
 

@@ -1,4 +1,6 @@
-"""Realism and diversity by nearest neighbours: precision and density, recall and coverage.
+"""Realism and diversity by nearest neighbours.
+
+Precision and density, recall and coverage.
 
 A matrix product gives the squared distances |x|² + |y|² − 2 x·y of centred vectors. Rounding decides nothing: at the
 edge of a ball, where copies and duplicates lie, squared distances are sums of squared differences.
@@ -80,7 +82,7 @@ class _Balls:
 
     @classmethod
     def around(cls, vectors: np.ndarray, middle: np.ndarray, neighbours: int) -> Self:
-        """Return balls around vectors that reach to the k-th nearest neighbour."""
+        """Return balls that reach to the k-th nearest neighbour."""
         is_finite = np.array(np.isfinite(vectors).all(axis=1))
         vectors = np.where(is_finite[:, None], vectors, middle)
         centred = vectors - middle
@@ -101,7 +103,10 @@ class _Balls:
 
 
 def _square_distances(first: _Balls, second: _Balls) -> np.ndarray:
-    """Return the squared distances (N, M), with errors from rounding, which may be negative."""
+    """Return squared distances (N, M).
+
+    They have rounding errors and may be negative.
+    """
     distances = first.centred @ second.centred.T
     distances *= -2
     distances += first.squares[:, None]
@@ -110,7 +115,10 @@ def _square_distances(first: _Balls, second: _Balls) -> np.ndarray:
 
 
 def _find_inside(distances: np.ndarray, radii: np.ndarray, first: _Balls, second: _Balls) -> np.ndarray:
-    """Return which squared distances (N, M) are below squared radii, (N, 1) or (M,), or are 0 as the radius is."""
+    """Return which squared distances (N, M) are inside.
+
+    Below squared radii, (N, 1) or (M,), or 0 as the radius is.
+    """
     squares = np.concatenate([first.squares, second.squares])
     rounding = max(_ROUNDING * squares[np.isfinite(squares)].max(initial=0.0), np.finfo(float).tiny)
     is_inside = distances < radii - rounding

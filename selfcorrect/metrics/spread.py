@@ -6,14 +6,17 @@ from ..core.errors import InputError
 
 
 def trace_ratio(reference: np.ndarray, candidate: np.ndarray) -> float:
-    """Return total variance of candidates (M, D) over references' (N, D): 1 is as diverse, 0 is collapsed."""
+    """Return the candidates' total variance over the references'.
+
+    Candidates (M, D), references (N, D): 1 is as diverse, 0 is collapsed.
+    """
     return float(total_variance(candidate) / total_variance(reference))
 
 
 def within_label_ratio(
     reference: np.ndarray, reference_labels: np.ndarray, candidate: np.ndarray, candidate_labels: np.ndarray
 ) -> float:
-    """Return the variance within labels of candidates over that of references.
+    """Return the ratio of variances within labels.
 
     It falls to 0 where every class has become a single sample, which the trace ratio cannot see as long as the classes
     differ. Both are averages over the reference's labels with its frequencies, so that the ratio does not depend on how
@@ -46,6 +49,9 @@ def total_variance(samples: np.ndarray) -> float:
 
 
 def _label_variance(samples: np.ndarray, labels: np.ndarray, label: int) -> float:
-    """Return the total variance of the samples of a label, NaN for fewer than two."""
+    """Return the total variance of a label's samples.
+
+    NaN for fewer than two.
+    """
     members = samples[labels == label]
     return total_variance(members) if len(members) > 1 else np.nan

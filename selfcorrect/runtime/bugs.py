@@ -1,4 +1,4 @@
-"""Distinguish bugs of this package from mistakes of the caller."""
+"""Tell bugs of this package from mistakes of the caller."""
 
 import errno
 import sys
@@ -33,12 +33,14 @@ _FAILING_MACHINE = frozenset(
 
 
 def is_machine_failure(error: BaseException) -> bool:
-    """Return whether an error comes from a disk or a machine rather than from a file."""
+    """Return whether a disk or the machine failed, not a file."""
     return isinstance(error, OSError) and error.errno in _FAILING_MACHINE
 
 
 def internal_error_traceback(error: BaseException) -> str:
-    """Return the traceback of an error that is a bug of this package, else "".
+    """Return the traceback of a bug of this package.
+
+    "" for any other error.
 
     Errors that the caller can fix do not count (`SelfcorrectError`, a missing file). Nor do errors of users' code that
     this package calls, such as a corrector.
@@ -53,7 +55,10 @@ def internal_error_traceback(error: BaseException) -> str:
 
 
 def describe_error(error: Exception) -> str:
-    """Return the message of an error, with the name of the type unless this package raised the error."""
+    """Return the message of an error.
+
+    It begins with the error's type unless this package raised the error.
+    """
     if isinstance(error, SelfcorrectError) or type(error) is ValueError:
         return str(error)
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
@@ -64,7 +69,10 @@ MOST_CHARACTERS = 300
 
 
 def describe_in_a_line(error: Exception) -> str:
-    """Return the message of an error in one line, cut off where it is long, with the place that `note_place` noted."""
+    """Return the message of an error in one line.
+
+    Long messages are cut off. The place that `note_place` noted follows.
+    """
     message = " ".join(describe_error(error).split())
     if len(message) > MOST_CHARACTERS:
         message = f"{message[:MOST_CHARACTERS]} …"
@@ -73,19 +81,25 @@ def describe_in_a_line(error: Exception) -> str:
 
 
 def note_place(error: Exception) -> None:
-    """Note file and line of the user's code behind an error, because other processes do not get the traceback."""
+    """Note file and line of the user's code behind an error.
+
+    Other processes do not get the traceback.
+    """
     if not getattr(error, "place", "") and (place := find_line_of_other_code(error)):
         error.place = place  # type: ignore[attr-defined]
 
 
 def describe_with_place(error: Exception) -> str:
-    """Return the message of an error with file and line of the user's code behind the error."""
+    """Return an error's message with its place in user code."""
     where = "" if isinstance(error, SelfcorrectError) else find_line_of_other_code(error)
     return f"{describe_error(error)} ({where})" if where else describe_error(error)
 
 
 def find_line_of_other_code(error: BaseException) -> str:
-    """Return file and line of the last frame that is neither of this package nor of a library, "" for none."""
+    """Return file and line of the last frame of user code.
+
+    Frames of this package and of libraries are skipped; "" if no other frame is left.
+    """
     place = ""
     for frame, line in traceback.walk_tb(error.__traceback__):
         package = str(frame.f_globals.get("__name__")).partition(".")[0]
@@ -96,7 +110,7 @@ def find_line_of_other_code(error: BaseException) -> str:
 
 
 def describe_failure(where: object, error: Exception) -> str:
-    """Return a sentence about an error of a file, while the work on other files continues.
+    """Return a sentence about a file that failed alone.
 
     A bug of this package is called an internal error, and the traceback is printed.
     """
@@ -108,7 +122,10 @@ def describe_failure(where: object, error: Exception) -> str:
 
 
 def remove_path(sentence: str, path: object) -> str:
-    """Return a sentence about a file without the path at the beginning, for a line that names the file already."""
+    """Return a sentence without the path at its beginning.
+
+    For a line that names the file already.
+    """
     rest = sentence.removeprefix(str(path))
     if rest == sentence or not rest.startswith((": ", ", ")):
         return sentence
@@ -116,7 +133,9 @@ def remove_path(sentence: str, path: object) -> str:
 
 
 def try_optional(step: str, work: Callable[[], _Value], otherwise: _Value) -> tuple[_Value, str]:
-    """Call a function that no result depends on, such as a hint or a picture, so that a failure costs no result.
+    """Call a function whose failure must cost no result.
+
+    Such as a hint or a picture.
 
     Returns:
         The value, and a sentence about the failure, "" for none.

@@ -1,4 +1,7 @@
-"""Warnings as somebody who runs a command reads them, in this process and in its workers."""
+"""Warnings as users of a command read them.
+
+In this process and in its workers.
+"""
 
 import re
 import warnings
@@ -10,7 +13,10 @@ _NUMERICAL = re.compile(r"encountered in|empty slice|All-NaN|Degrees of freedom"
 
 
 def format_for_console(message: Warning | str, category: type[Warning], *place: Any) -> str:
-    """Return the line of a warning: one of our own without place, none for overflows and the like."""
+    """Return the line of a warning.
+
+    Our own warnings have no place; overflows and the like have no line.
+    """
     if issubclass(category, RuntimeWarning) and _NUMERICAL.search(str(message)):
         return ""
     return f"selfcorrect: {message}\n" if category is UserWarning else _format_in_full(message, category, *place)

@@ -1,4 +1,4 @@
-"""Results of slow functions, remembered by an object, or by the content of an array.
+"""Cached results of slow functions, by object or array content.
 
 One motion reaches such functions as several objects: as read, on its floor, as one of a comparison.
 """
@@ -20,7 +20,9 @@ _Result = TypeVar("_Result")
 
 
 def remember_by_object(function: Callable[[_Object], _Result]) -> Callable[[_Object], _Result]:
-    """Let a function of an object that does not change return its result again, as long as the object lives.
+    """Cache the results of a function of an object.
+
+    The object must not change. Results live as long as it does.
 
     The result must not refer to the object, which would live forever.
     """
@@ -36,7 +38,9 @@ def remember_by_object(function: Callable[[_Object], _Result]) -> Callable[[_Obj
 
 
 def remember_by_content(function: Callable[[np.ndarray, float], _Result]) -> Callable[[np.ndarray, float], _Result]:
-    """Let a function of an array (T, ...) of double precision and a number return its latest results again.
+    """Cache the latest results of a function of an array.
+
+    The array is (T, ...) of double precision; a number is a second argument.
 
     The function must not change the array, which is read-only, and callers must not change the result.
     """

@@ -1,4 +1,7 @@
-"""Global random generators of this process, from which only users' code draws."""
+"""Global random generators of this process.
+
+Only user code draws from them.
+"""
 
 import pickle
 import random
@@ -13,7 +16,7 @@ import numpy as np
 
 
 def get_state() -> dict[str, Any]:
-    """Return the state of the generators of Python, NumPy and PyTorch (if it is loaded)."""
+    """Return the states of Python's, NumPy's and PyTorch's generators."""
     saved: dict[str, Any] = {"python": random.getstate(), "numpy": np.random.get_state()}
     if (torch := sys.modules.get("torch")) is not None:
         saved["torch"] = torch.get_rng_state().numpy()
@@ -34,7 +37,7 @@ def set_state(saved: dict[str, Any]) -> None:
 
 
 def find_changed(saved: dict[str, Any]) -> list[str]:
-    """Return the names of the generators that have changed since a state."""
+    """Return the generators that changed since a state."""
     current = get_state()
     names = {"python": "random", "numpy": "numpy.random", "torch": "torch", "cuda": "torch.cuda"}
     changed = []
@@ -56,7 +59,10 @@ def seed(number: int) -> None:
 
 @contextmanager
 def use_seed(number: int) -> Iterator[None]:
-    """Seed all generators for a block, so that code draws the same in every run; restore the generators afterwards."""
+    """Seed all generators within a block.
+
+    Code then draws the same in every run. The generators are restored afterwards.
+    """
     saved = get_state()
     seed(number)
     try:

@@ -1,4 +1,6 @@
-"""The identity of users' code: shows a run or a command that a result comes from other code.
+"""Identity of user code.
+
+It shows a run or a command that a result comes from other code.
 
 `identity_of` is for all code that this project does not bring: correctors, models, rewards, toys, and the formats,
 engines, generators and remedies of other packages. The identity covers the content of the code and of all modules of
@@ -52,7 +54,10 @@ class Identity:
     """Description of `values`."""
 
     def is_edited_since(self, before: Identity) -> bool:
-        """Return whether the code or the values in the code have changed, not only other files."""
+        """Return whether code or its values have changed.
+
+        Changes of other files alone do not count.
+        """
         return replace(self, files={}).changed_since(replace(before, files={})) != ""
 
     def changed_since(self, before: Identity) -> str:
@@ -72,12 +77,18 @@ class Identity:
 
 
 def _list_changed(before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
-    """Return the keys of both with different values; keys that came or went follow from changes of source."""
+    """Return the keys of both with different values.
+
+    Keys that came or went follow from changes of source.
+    """
     return sorted(key for key, value in before.items() if after.get(key, value) != value)
 
 
 def _describe_changed_line(before: str, after: str) -> str:
-    """Return the first line of source that differs, "" for equal sources."""
+    """Return the first source line that differs.
+
+    "" for equal sources.
+    """
     for old, new in itertools.zip_longest(before.splitlines(), after.splitlines(), fillvalue=""):
         if old != new:
             return f"`{new.strip()}` instead of `{old.strip()}`"
@@ -85,7 +96,9 @@ def _describe_changed_line(before: str, after: str) -> str:
 
 
 def identity_of(code: object) -> Identity:
-    """Return the identity of a function, method, partial, callable object, class, module or object of values.
+    """Return the identity of user code.
+
+    A function, method, partial, callable object, class, module or object of values.
 
     Comments and layout of source do not count. Modules of the user count if any import statement names them. Of a
     script or notebook only what the code uses counts, so that other lines may change. Of the values that the code
@@ -112,13 +125,16 @@ def identity_of(code: object) -> Identity:
 
 
 def _is_installed(path: Path) -> bool:
-    """Return whether a file or folder belongs to an installed package or to Python."""
+    """Return whether a path belongs to a package or to Python."""
     is_packaged = any(name in path.parts for name in ("site-packages", "dist-packages"))
     return is_packaged or path.is_relative_to(sysconfig.get_path("stdlib"))
 
 
 def is_of_users(code: object) -> bool:
-    """Return whether a function, the class of an object, or one of the object's `parts` is no code of this project."""
+    """Return whether code is not of this project.
+
+    A function, the class of an object, or one of the object's `parts`.
+    """
     module_name, _ = _locate_home(_unwrap(code))
     return not _is_ours(module_name) or any(map(is_of_users, getattr(code, "parts", ())))
 
@@ -128,7 +144,10 @@ def _is_ours(module_name: str) -> bool:
 
 
 def _locate_home(bare: object) -> tuple[str, Path]:
-    """Return name and file of the module of a function or class; an empty path for a module without a file."""
+    """Return name and file of the defining module.
+
+    The path is empty for a module without a file.
+    """
     module_name = bare.__name__ if isinstance(bare, ModuleType) else str(getattr(bare, "__module__", ""))
     return module_name, Path(getattr(sys.modules.get(module_name), "__file__", None) or "")
 
@@ -138,7 +157,10 @@ _UNREADABLE = (OSError, TypeError, SyntaxError, tokenize.TokenError)
 
 
 def locate_code(code: object) -> str:
-    """Return file and line where a function or a class of callable objects is defined, "" if that is unknown."""
+    """Return file and line of a definition.
+
+    A function, or a class of callable objects; "" if unknown.
+    """
     bare = _unwrap(code)
     try:
         return f"{Path(inspect.getsourcefile(bare) or '').name}, line {inspect.getsourcelines(bare)[1]}"
@@ -147,7 +169,10 @@ def locate_code(code: object) -> str:
 
 
 def name_of(code: object) -> str:
-    """Return the `name` of a corrector, else the name of the function or class, also behind a partial."""
+    """Return the name of a corrector.
+
+    Its `name`, or the name of its function or class, also behind a partial.
+    """
     while isinstance(code, functools.partial):
         code = code.func
     named = getattr(code, "name", None) or getattr(code, "__name__", None)
@@ -155,7 +180,10 @@ def name_of(code: object) -> str:
 
 
 def _unwrap(code: Any) -> Any:
-    """Return the function, class or module behind partials, methods, decorators and objects."""
+    """Return the code behind wrappers.
+
+    The function, class or module behind partials, methods, decorators and objects.
+    """
     while isinstance(code, functools.partial):
         code = code.func
     if isinstance(code, MethodType):
@@ -173,7 +201,10 @@ def _read_source(bare: Any) -> str:
 
 @functools.lru_cache(maxsize=512)
 def _normalize(source: str) -> str:
-    """Return source without comments and layout, unchanged if no whole statement, such as a lambda's line."""
+    """Return source without comments and layout.
+
+    Unchanged if it is not a whole statement, such as a lambda's line.
+    """
     try:
         return ast.unparse(ast.parse(textwrap.dedent(source)))
     except (SyntaxError, ValueError, RecursionError):
@@ -211,14 +242,17 @@ def _read_file(path: Path) -> str:
 
 
 def _digest_module(path: Path) -> str:
-    """Return a digest of source without comments and layout, or of compiled code."""
+    """Return a digest of normalised source, or of compiled code."""
     is_source = path.suffix == ".py"
     return compute_digest(_normalize(_read_file(path)).encode()) if is_source else compute_file_digest(path)
 
 
 @functools.lru_cache(maxsize=512)
 def _find_imports(source: str, package: str) -> tuple[str, ...]:
-    """Return the modules that source imports and the packages around the modules; of `from a import b` also a.b."""
+    """Return the modules that source imports.
+
+    With the packages around them; `from a import b` also gives a.b.
+    """
     try:
         nodes = [*ast.walk(ast.parse(source))]
     except (SyntaxError, ValueError, RecursionError):
@@ -237,7 +271,10 @@ def _find_imports(source: str, package: str) -> tuple[str, ...]:
 
 
 def _find_spec(module: str) -> importlib.machinery.ModuleSpec | None:
-    """Return the place of a user's module without importing the module, None for an unknown one."""
+    """Find a user module without importing it.
+
+    None for an unknown module.
+    """
     if _is_ours(module) or module.partition(".")[0] in sys.stdlib_module_names:
         return None
     if spec := getattr(sys.modules.get(module), "__spec__", None):
@@ -252,7 +289,9 @@ def _find_spec(module: str) -> importlib.machinery.ModuleSpec | None:
 
 @functools.cache
 def _describe_package(name: str, *, has_files: bool = False) -> str:
-    """Return the version of an installed package by import name, "" without a version.
+    """Return the version of an installed package.
+
+    By import name; "" without a version.
 
     Args:
         has_files: Add a digest of the files that were installed with that version.
@@ -274,7 +313,9 @@ def _describe_package(name: str, *, has_files: bool = False) -> str:
 
 
 def _describe_values(values: Iterable[Any], seen: set[int]) -> Iterator[str]:
-    """Yield the numbers, texts, digests of files and sources of the user's code in values, and in what these hold.
+    """Yield descriptions of values and their contents.
+
+    Numbers, texts, digests of files, and sources of user code.
 
     Args:
         seen: Identities (`id`) of the code that was described already.
@@ -297,7 +338,9 @@ def _describe_values(values: Iterable[Any], seen: set[int]) -> Iterator[str]:
 
 
 def digest_path(path: Path) -> str:
-    """Return a digest of the content of a file, or of the names and contents in a folder; "" without either.
+    """Return a digest of a file or folder.
+
+    Of the content of a file, or of names and contents in a folder; "" without either.
 
     Folders that this project writes into do not count: a run may lie beside the data.
     """
@@ -310,7 +353,10 @@ def digest_path(path: Path) -> str:
 
 
 def _list_held_values(code: Any) -> list[Any]:
-    """Return arguments of partials, attributes of objects, defaults and variables of functions."""
+    """Return the values that code holds.
+
+    Arguments of partials, attributes of objects, defaults and variables of functions.
+    """
     if isinstance(code, functools.partial):
         return [*code.args, *code.keywords.values(), code.func]
     if isinstance(code, MethodType):
@@ -331,7 +377,7 @@ def _list_held_values(code: Any) -> list[Any]:
 
 
 def _list_script_globals(function: Any) -> list[Any]:
-    """Return the global variables of a script that a function there uses."""
+    """Return the script's globals that a function uses."""
     codes = [function.__code__] if function.__module__ in _SCRIPTS else []
     names = set()
     for code in codes:
@@ -343,14 +389,20 @@ def _list_script_globals(function: Any) -> list[Any]:
 
 
 def _is_written_by_users(value: object) -> bool:
-    """Return whether a value is code of a user's script or module, or an object of such a class."""
+    """Return whether a value is user code.
+
+    Or an object of a class in a user's script or module.
+    """
     module_name, file = _locate_home(_unwrap(value))
     is_users_file = file.suffix == ".py" and not _is_ours(module_name) and not _is_installed(file)
     return module_name in _SCRIPTS or is_users_file
 
 
 def _is_plain(value: Any) -> bool:
-    """Return whether a value is a number, text, None, or a tuple, list or dictionary of plain values."""
+    """Return whether a value is plain.
+
+    A number, text, None, or a tuple, list or dictionary of plain values.
+    """
     if isinstance(value, tuple | list):
         return all(map(_is_plain, value))
     if isinstance(value, dict):

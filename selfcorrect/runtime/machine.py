@@ -1,4 +1,7 @@
-"""The processor and the GPU of this machine: simulated results differ between models in the fifth digit."""
+"""Processor and GPU of this machine.
+
+Simulated results differ between models in the fifth digit.
+"""
 
 import platform
 import re
@@ -30,7 +33,7 @@ def find_processor() -> str:
 
 
 def find_machine() -> Machine:
-    """Return this machine, with the GPU that this process has used."""
+    """Return this machine with the GPU in use."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
         return Machine(find_processor(), torch.cuda.get_device_name())

@@ -1,4 +1,4 @@
-"""Pool of worker processes that calls a function on many tasks.
+"""A pool of workers that calls a function on many tasks.
 
 PyBullet holds Python's lock during steps, so simultaneous simulations need several processes. Workers start once and
 wait for further work until the program ends. Users' code has separate processes (`correctors.sandbox`).
@@ -40,7 +40,10 @@ _thread_limit: ContextVar[int] = ContextVar("threads", default=1)
 
 @contextmanager
 def limit_threads(most: int) -> Iterator[None]:
-    """Let the work in a block take up to `most` cores, in threads or processes; elsewhere a single core."""
+    """Let a block take up to `most` cores.
+
+    In threads or processes; elsewhere, work takes a single core.
+    """
     token = _thread_limit.set(most)
     try:
         yield
@@ -49,12 +52,12 @@ def limit_threads(most: int) -> Iterator[None]:
 
 
 def get_core_limit() -> int:
-    """Return the number of cores that the work in this block may take: see `limit_threads`."""
+    """Return the cores that this block may take (`limit_threads`)."""
     return _thread_limit.get()
 
 
 def run_in_threads(act: Callable[[Sequence[_Item]], None], items: Sequence[_Item], least: int) -> None:
-    """Call a function on parts of some items in threads, or on all items in this thread.
+    """Call a function on parts of some items in threads.
 
     All parts have ended when an error of the function is raised.
 
@@ -92,14 +95,20 @@ WORKER_BYTES = 1_000_000_000
 
 
 def default_workers() -> int:
-    """Return one worker per core of this process, or fewer if free memory is short."""
+    """Return one worker per core.
+
+    Fewer if free memory is short.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     free = _free_bytes()
     return max(1, cores if free is None else min(cores, free // WORKER_BYTES))
 
 
 def _free_bytes() -> int | None:
-    """Return the free memory of this machine and control group, None if unknown."""
+    """Return the free memory of machine and control group.
+
+    None if unknown.
+    """
     machine = [1024 * int(line.split()[1]) for line in _lines("/proc/meminfo") if line.startswith("MemAvailable:")]
     limit = _lines("/sys/fs/cgroup/memory.max")
     used = _lines("/sys/fs/cgroup/memory.current")
@@ -115,7 +124,9 @@ def _lines(path: str) -> list[str]:
 
 
 def map_tasks(function: Callable[[_Task], _Result], tasks: Iterable[_Task], workers: int) -> list[_Result]:
-    """Call a function on every task in worker processes, or in this process for a single task or worker.
+    """Call a function on every task in worker processes.
+
+    In this process for a single task or worker.
 
     A single task may take as many threads of this process.
 
@@ -130,7 +141,10 @@ def map_tasks(function: Callable[[_Task], _Result], tasks: Iterable[_Task], work
 
 
 def stream_tasks(function: Callable[[_Task], _Result], tasks: Iterable[_Task], workers: int) -> Iterator[_Result]:
-    """Yield the results of `map_tasks` in the order of the tasks, each as soon as earlier tasks are done."""
+    """Yield the results of `map_tasks` in order.
+
+    Each comes as soon as earlier tasks are done.
+    """
     check_count("workers", workers, 1)
     tasks = list(tasks)
     if workers == 1 or len(tasks) <= 1:
@@ -156,7 +170,10 @@ def stream_tasks(function: Callable[[_Task], _Result], tasks: Iterable[_Task], w
 def _run_concurrently(
     executor: ProcessPoolExecutor, function: Callable[[_Task], _Result], tasks: Iterable[_Task], most: int
 ) -> Iterator[_Result]:
-    """Call a function on every task, at most `most` at the same time, and yield the results in order."""
+    """Call a function on every task, `most` at a time.
+
+    Yields the results in order.
+    """
     futures: deque[Future[_Result]] = deque()
     running: set[Future[_Result]] = set()
     try:
@@ -182,7 +199,10 @@ def _executor(workers: int) -> ProcessPoolExecutor:
 
 
 def _ignore_interrupts() -> None:
-    """Leave Ctrl-C to the main process, so that the main process stops all workers."""
+    """Leave Ctrl-C to the main process.
+
+    It stops all workers.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
@@ -252,7 +272,10 @@ def _start(
 
 
 def _die_with_parent(temporary_folder: str) -> None:
-    """End this process when the parent has ended, so that a killed run leaves neither processes nor a folder."""
+    """End this process when the parent has ended.
+
+    A killed run leaves neither processes nor a folder.
+    """
     parent = parent_process()
     assert parent is not None
     parent.join()
@@ -262,7 +285,10 @@ def _die_with_parent(temporary_folder: str) -> None:
 
 @contextmanager
 def _without_main_script() -> Iterator[None]:
-    """Keep spawned processes from importing the main script, because that costs seconds and memory."""
+    """Keep spawned processes from importing the main script.
+
+    That would cost seconds and memory.
+    """
     main = sys.modules["__main__"]
     hidden = {name: vars(main).pop(name) for name in ("__file__", "__spec__") if name in vars(main)}
     try:

@@ -1,4 +1,4 @@
-"""Progress of long work, reported from inside to an unknown watcher."""
+"""Progress of long work, for a watcher that it does not know."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,13 +15,16 @@ _tell: ContextVar[Watcher] = ContextVar("tell", default=lambda share: None)
 
 
 def report_progress(share: float) -> None:
-    """Report the share of the work that is done, in [0, 1]."""
+    """Report the finished share of the work, in [0, 1]."""
     _tell.get()(share)
 
 
 @contextmanager
 def watch_progress(tell: Watcher) -> Iterator[None]:
-    """Call `tell` with increasing shares in a block, also if work is repeated."""
+    """Call `tell` with increasing shares within a block.
+
+    Also if work is repeated.
+    """
     furthest = 0.0
 
     def tell_if_further(share: float) -> None:
@@ -36,7 +39,7 @@ def watch_progress(tell: Watcher) -> Iterator[None]:
 
 @contextmanager
 def part_of_work(first: float, last: float) -> Iterator[None]:
-    """Report progress in a block as the work between two shares of the whole."""
+    """Report progress in a block as a part of the whole."""
     outer = _tell.get()
     with _watcher(lambda share: outer(first + share * (last - first))):
         yield
@@ -44,7 +47,7 @@ def part_of_work(first: float, last: float) -> Iterator[None]:
 
 
 def split_work(sizes: Sequence[int]) -> list[tuple[float, float]]:
-    """Return the first and last share of each of several parts of the work, from their sizes."""
+    """Return the shares of several parts, by their sizes."""
     edges = list(accumulate(sizes, initial=0))
     total = max(edges[-1], 1)
     return [(first / total, last / total) for first, last in pairwise(edges)]

@@ -1,4 +1,6 @@
-"""Tables of what can be chosen by name: a row per member, imported on use. Other packages add rows.
+"""Tables of what can be chosen by name.
+
+A row per member, imported on use. Other packages add rows.
 
 A package adds a member through an entry point in the group of the member's kind, in pyproject.toml:
 
@@ -52,7 +54,10 @@ class Row:
 
     @property
     def remedy(self) -> str:
-        """Advice if the package of a member is installed and cannot be imported, "" for none."""
+        """Advice for a package that cannot be imported.
+
+        For a member whose package is installed; "" for none.
+        """
         return ""
 
 
@@ -61,7 +66,10 @@ _Answer = TypeVar("_Answer")
 
 
 class Registry(Generic[RowType]):
-    """Members of a kind by name: rows of this package in order, then rows of installed packages by name."""
+    """Members of a kind by name.
+
+    Rows of this package in order, then rows of installed packages by name.
+    """
 
     def __init__(
         self,
@@ -115,7 +123,10 @@ class Registry(Generic[RowType]):
         return name not in self._own
 
     def title(self, name: str) -> str:
-        """Return a member of another package with the name and version of the package, "" for a member of this one."""
+        """Return a member with its package's name and version.
+
+        "" for a member of this package.
+        """
         if not self.is_added(name):
             return ""
         (origin,) = {_origin(point) for point in self._points() if point.name == name} or {"another package"}
@@ -123,19 +134,28 @@ class Registry(Generic[RowType]):
 
     @contextmanager
     def fence(self, name: str) -> Iterator[None]:
-        """Fence the code of another package that is called in the block (`supervision.fence`)."""
+        """Fence another package's code within the block.
+
+        See `supervision.fence`.
+        """
         with fence(self.title(name)) if self.is_added(name) else nullcontext():
             yield
 
     def call(self, name: str, expected: type[_Answer], *arguments: Any) -> _Answer:
-        """Return what the function of a member returns, fenced and of the expected type if the member is added."""
+        """Call the function of a member.
+
+        If another package adds the member, the call is fenced and the type is checked.
+        """
         function = self.load(name)
         if not self.is_added(name):
             return function(*arguments)
         return call_fenced(self.title(name), expected, function, *arguments)
 
     def identify(self, name: str) -> dict[str, Identity]:
-        """Return the identity of a member of another package by a name for messages, {} for a member of this one."""
+        """Return the identity of another package's member.
+
+        By a name for messages; {} for a member of this package.
+        """
         return {f"{self.kind} {name!r}": identity_of(self.load(name))} if self.is_added(name) else {}
 
     def load(self, name: str) -> Any:
@@ -158,7 +178,10 @@ class Registry(Generic[RowType]):
             raise self._broken(row, error) from error
 
     def load_added(self, expected: type[_Answer]) -> dict[str, _Answer]:
-        """Import the members of other packages, by name; a member that cannot be used is left out with a warning."""
+        """Import the members of other packages by name.
+
+        A member that cannot be used is left out with a warning.
+        """
         members = {}
         for name, row in self._added_rows().items():
             try:
@@ -174,11 +197,14 @@ class Registry(Generic[RowType]):
         return members
 
     def describe_rows(self) -> str:
-        """Return a line with name and description of each member, for help."""
+        """Return a help line for each member."""
         return "\n".join(f"{row.name}: {row.summary}" for row in self)
 
     def _broken(self, row: RowType, error: BaseException) -> BaseException:
-        """Return the error of a row that cannot be imported: a bug in this package, a setting in another package."""
+        """Return the error of a row that cannot be imported.
+
+        A bug in this package, a setting in another package.
+        """
         reason = f"{type(error).__name__}: {shorten_message(error)}"
         if row.name in self._own:
             if not row.remedy:
@@ -212,7 +238,10 @@ def describe_unknown(kind: str, name: str, names: Iterable[str]) -> str:
 
 
 def replace_options(options: _Options, changes: Mapping[str, object]) -> _Options:
-    """Return a dataclass of options with other values by name; SettingError for an unknown name."""
+    """Return options with other values by name.
+
+    SettingError for an unknown name.
+    """
     names = [option.name for option in fields(options)]
     for name in changes:
         if name not in names:
@@ -227,7 +256,9 @@ def import_object(reference: str) -> Any:
 
 
 def import_callable(reference: str, kind: str = "corrector", *, may_be_class: bool = False) -> Callable[..., Any]:
-    """Import the callable at "package.module:function", also from the current folder, or at "FILE.py:function".
+    """Import a callable by reference.
+
+    "package.module:function", also from the current folder, or "FILE.py:function".
 
     Raises:
         SettingError: The reference is malformed, or leads to nothing that can be called.
@@ -261,7 +292,10 @@ def import_callable(reference: str, kind: str = "corrector", *, may_be_class: bo
 
 @lru_cache(maxsize=32)
 def _entry_points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
-    """Return the entry points of installed packages; `path`, the place of the search, is a cache key."""
+    """Return the entry points of installed packages.
+
+    `path`, where they are looked for, is a cache key.
+    """
     if group not in _read_declarations(path) and not any(map(os.path.isfile, path)):  # a file is an archive of packages
         return ()
     return tuple(sorted(_all_entry_points(path).select(group=group), key=attrgetter("name", "value")))
@@ -269,19 +303,25 @@ def _entry_points(group: str, path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
 
 @lru_cache(maxsize=4)
 def _read_declarations(path: tuple[str, ...]) -> str:
-    """Return what the packages in some folders declare: reading it is faster than importing `importlib.metadata`."""
+    """Return what packages in some folders declare.
+
+    Reading is faster than importing `importlib.metadata`.
+    """
     files = chain.from_iterable(Path(folder).glob("*-[iI][nN][fF][oO]/entry_points.txt") for folder in path)
     return "\n".join(file.read_text("utf-8", "replace") for file in files if os.access(file, os.R_OK))
 
 
 @lru_cache(maxsize=4)
 def _all_entry_points(path: tuple[str, ...]) -> Any:
-    """Return the entry points of all groups, to select from: each search reads the files of all packages."""
+    """Return the entry points of all groups.
+
+    Each search reads the files of all packages, so one search serves all.
+    """
     from importlib.metadata import entry_points  # slow to import, and rarely needed
 
     return entry_points()
 
 
 def _origin(point: EntryPoint) -> str:
-    """Return name and version of the package that declares an entry point."""
+    """Return name and version of an entry point's package."""
     return f"{point.dist.name} {point.dist.version}" if point.dist else "another package"

@@ -1,4 +1,7 @@
-"""Versions of Python, the platform and packages: everything beside the settings on which results depend."""
+"""Versions of Python, the platform and packages.
+
+Results depend on these and on the settings.
+"""
 
 import functools
 import platform
@@ -15,7 +18,7 @@ RECORDED_PACKAGES = (
 
 @functools.cache
 def describe_environment() -> dict[str, Any]:
-    """Return everything beside the config on which a result depends: Python, platform, packages, the git commit."""
+    """Return versions, platform and git commit."""
     return {**describe_software(), "git_commit": _git_commit(Path(__file__).resolve())}
 
 
@@ -39,7 +42,10 @@ def _version(package: str) -> str | None:
 
 
 def _git_commit(source: Path) -> str | None:
-    """Return the commit of the repository that tracks `source`, None for an installed copy."""
+    """Return the commit of the repository with `source`.
+
+    None for an installed copy.
+    """
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(source.parent), *arguments]

@@ -1,4 +1,4 @@
-"""Time of the phases of a run."""
+"""Wall time of a run's phases, and processor time."""
 
 import time
 from collections import defaultdict
@@ -13,18 +13,24 @@ _others_s = 0.0
 
 
 def add_processor_time(seconds: float) -> None:
-    """Count the processor time of another process that worked for this one."""
+    """Count another process's processor time."""
     global _others_s
     _others_s += seconds
 
 
 def processor_time_s() -> float:
-    """Return the processor time of this process and of those that worked for it, in s."""
+    """Return the processor time so far, in s.
+
+    That of this process and of those that worked for it.
+    """
     return time.process_time() + _others_s
 
 
 class Stopwatch:
-    """Seconds per phase; a nested phase counts only for itself, and time outside phases for "else"."""
+    """Seconds per phase.
+
+    A nested phase counts only for itself, and time outside phases for "else".
+    """
 
     def __init__(self) -> None:
         self._seconds: dict[str, float] = defaultdict(float)
@@ -49,7 +55,10 @@ class Stopwatch:
             self._switch(outer)
 
     def lap(self) -> dict[str, float]:
-        """Return the wall time per phase and the processor time since the last lap, in s."""
+        """Return the times since the last lap, in s.
+
+        Wall time per phase, and processor time.
+        """
         self._switch(self._phase)
         processor_s = processor_time_s()
         seconds = {**self._seconds, PROCESSOR: processor_s - self._processor_since_s}

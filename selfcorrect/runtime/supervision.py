@@ -1,4 +1,4 @@
-"""Call foreign code so that the code cannot end the program unnoticed.
+"""Call other code so that it cannot end the program unnoticed.
 
 The code runs in this process with all of its rights: this guards against accidents, not against malice.
 """
@@ -20,12 +20,17 @@ _place_listeners: list[Callable[[str], None]] = []
 
 
 class EndedError(InputError):
-    """A call ended its process, or was ended, as it took too long. The same call is not tried again."""
+    """A call ended its process, or took too long.
+
+    The same call is not tried again.
+    """
 
 
 @contextmanager
 def forbid_exit(who: str = "it") -> Iterator[None]:
-    """Turn `sys.exit` and exceptions of unusual kinds into an InputError about `who`.
+    """Turn `sys.exit` into an InputError about `who`.
+
+    Exceptions of unusual kinds, too.
 
     Ctrl-C stays Ctrl-C, but a KeyboardInterrupt that the code raises does not.
     """
@@ -51,7 +56,7 @@ def _describe_place(error: BaseException) -> str:
 
 @contextmanager
 def _watch_interrupts() -> Iterator[Callable[[], bool]]:
-    """Yield a function that tells whether an interrupt from the keyboard may have come since."""
+    """Yield a function that tells whether Ctrl-C may have come."""
     is_main_thread = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGINT)
     if not is_main_thread or not callable(handler):  # no interrupt arrives here, unless native code handles it
@@ -73,7 +78,9 @@ def _watch_interrupts() -> Iterator[Callable[[], bool]]:
 
 @contextmanager
 def fence(who: str) -> Iterator[None]:
-    """Turn whatever code of others raises into an InputError about `who`, such as "format 'x' of y 1.0".
+    """Turn errors of other code into an InputError.
+
+    The error is about `who`, such as "format 'x' of y 1.0".
 
     Errors that are sentences for the caller stay, and so do Ctrl-C and failures of the disk or the machine.
     """
@@ -87,7 +94,10 @@ def fence(who: str) -> Iterator[None]:
 
 
 def call_fenced(who: str, expected: type[_Answer], function: Callable[..., Any], *arguments: Any) -> _Answer:
-    """Return the answer of code of others, which must have the expected type; see `fence`."""
+    """Call other code; see `fence`.
+
+    The answer must have the expected type.
+    """
     with fence(who):
         answer = function(*arguments)
         if not isinstance(answer, expected):
@@ -96,11 +106,11 @@ def call_fenced(who: str, expected: type[_Answer], function: Callable[..., Any],
 
 
 def report_place(place: str) -> None:
-    """Tell the listeners what is worked on now, such as "motion 17"."""
+    """Tell listeners the current work, such as "motion 17"."""
     for listener in _place_listeners:
         listener(place)
 
 
 def listen_to_places(listener: Callable[[str], None]) -> None:
-    """Have `listener` called with each place of `report_place`, from now on."""
+    """Call `listener` with each place of `report_place`."""
     _place_listeners.append(listener)
