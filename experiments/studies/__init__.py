@@ -1,1 +1,4 @@
-"""One engine for experiments with loops: tasks × arms × seeds, in parallel, resumed after a stop, with a report."""
+"""One engine for experiments with loops.
+
+Tasks × arms × seeds, in parallel, resumed after a stop, with a report.
+"""

@@ -1,4 +1,6 @@
-"""The arm of a study: a loop as a point on axes, in text that files, options and folders of runs hold.
+"""The arm of a study: a loop as a point on axes.
+
+Files, options and folders of runs hold it as text.
 
 Nothing here imports PyTorch, so that commands can list arms at once.
 """
@@ -114,7 +116,9 @@ class ArmSettings:
 
     @classmethod
     def from_text(cls, text: str) -> ArmSettings:
-        """Return the arm that a text names, such as "replace,physics" or "augment:0.5,none,matched,steps=250".
+        """Read an arm from text.
+
+        Such as "replace,physics" or "augment:0.5,none,matched,steps=250".
 
         Raises:
             SettingError: A setting is unknown, is given twice or has a wrong value.
@@ -189,7 +193,10 @@ class ArmSettings:
 
     @property
     def changes(self) -> dict[str, Any]:
-        """The fields that differ from the defaults, by name; the strength γ by the name of its operator."""
+        """Fields that differ from their defaults, by name.
+
+        The strength γ has the name of its operator.
+        """
         changes = {name: value for name, value in vars(self).items() if value != getattr(ArmSettings, name)}
         if "strength" in changes:
             changes[self.operator] = changes.pop("strength")
@@ -197,7 +204,10 @@ class ArmSettings:
 
     @property
     def key(self) -> str:
-        """Name of the arm, or all axes: the key in rows, mappings and folders of a study."""
+        """Name of the arm, or all its axes.
+
+        The key in rows, mappings and folders of a study.
+        """
         if self.name:
             return self.name
         corrector = name_function(self.corrector).replace("+", "-then-")
@@ -206,18 +216,24 @@ class ArmSettings:
 
     @property
     def sampling(self) -> dict[str, float | str]:
-        """Return the settings of sampling that the arm changes, by the names of the command line."""
+        """Return the sampling settings that the arm changes."""
         changes = self.changes
         return {name: changes[name] for name in SAMPLING_SETTINGS if name in changes}
 
     def change_config(self, config: DiffusionConfig) -> DiffusionConfig:
-        """Settings of a model with those that this arm changes; SettingError where these do not go together."""
+        """Return a model's settings with those of this arm.
+
+        SettingError if they do not go together.
+        """
         names = {"guidance": "guidance_scale"}
         return replace(config, **{names.get(name, name): value for name, value in self.sampling.items()})
 
     @property
     def plain(self) -> ArmSettings:
-        """Return the reference of the arm: sampled alike, without correction and remedy; else sampled as usual."""
+        """Return the reference of the arm.
+
+        Sampled alike, without correction and remedy; else sampled as usual.
+        """
         if self.changes.keys().isdisjoint(TREATMENT[:3]):
             return ArmSettings(self.policy)
         return replace(self, **{name: getattr(ArmSettings, name) for name in TREATMENT})
@@ -229,23 +245,29 @@ class ArmSettings:
 
     @property
     def synthetic_ratio(self) -> float:
-        """λ, synthetic samples per real one: 0 for real data only, infinite without real data, NaN if λ varies."""
+        """λ, synthetic samples per real sample.
+
+        0 for real data only, infinite without real data, NaN if λ varies.
+        """
         ratio, _ = POLICY_WORDS.get(self.kind, (math.nan, ""))
         return float(self.policy.partition(":")[2] or 1) if ratio is None else ratio
 
     @property
     def synthetic_share(self) -> float:
-        """The share of synthetic samples among all, λ / (1 + λ), from 0 to 1."""
+        """Share λ / (1 + λ) of synthetic samples, from 0 to 1."""
         return 1 - 1 / (1 + self.synthetic_ratio)
 
     @property
     def title(self) -> str:
-        """Name of the arm, or data policy and treatment in words."""
+        """Name of the arm, or policy and treatment in words."""
         return self.treatment if self.is_baseline else ", ".join(filter(None, (self.group, self.treatment)))
 
     @property
     def group(self) -> str:
-        """The data policy in words; arms of a group are shown together, as all those are that have names."""
+        """The data policy in words.
+
+        Arms of a group are shown together, as are all arms that have names.
+        """
         if self.name:
             return ""
         _, words = POLICY_WORDS.get(self.kind, (math.nan, name_policy(self.policy)))
@@ -253,12 +275,18 @@ class ArmSettings:
 
     @property
     def treatment(self) -> str:
-        """Name of the arm, or all but the data policy in words: the title within a group."""
+        """The title within a group.
+
+        Name of the arm, or all but the data policy in words.
+        """
         return self.name or ("baseline (real data only)" if self.is_baseline else self._describe_treatment())
 
     @property
     def line(self) -> str:
-        """All but the synthetic share in words, "" for an arm that has no place on a line by share."""
+        """All but the synthetic share in words.
+
+        "" for an arm that has no place on a line by share.
+        """
         kind, _, value = self.policy.partition(":")
         return self._describe_treatment() if kind == "augment" or (kind == "replace" and not value) else ""
 
@@ -272,12 +300,12 @@ class ArmSettings:
 
     @property
     def is_baseline(self) -> bool:
-        """Return True for training on real data alone, as usual, without correction."""
+        """Return True for plain training on real data alone."""
         return self.kind == "real" and self.changes.keys().isdisjoint((*TREATMENT[:3], *SAMPLING_SETTINGS))
 
     @property
     def axes(self) -> dict[str, object]:
-        """Return the arm's value on each axis, as W&B and tables name axes."""
+        """Return the arm's value on each axis, by W&B's names."""
         changes = self.changes
         return {
             "policy": self.kind,
@@ -293,25 +321,31 @@ class ArmSettings:
         }
 
     def config(self) -> dict[str, object]:
-        """All settings as JSON values, except defaults of settings newer than the runs that recorded arms."""
+        """All settings as JSON values.
+
+        Without defaults of settings newer than the runs that recorded arms.
+        """
         changes = self.changes
         return {name: value for name, value in asdict(self).items() if name not in NEWER or name in changes}
 
 
 def name_policy(policy: str) -> str:
-    """Return a policy in names of folders: FILE.py:Class:2 by the class, as "Class:2"."""
+    """Name a policy in folders: FILE.py:Class:2 as "Class:2"."""
     kind, _, rest = policy.partition(":")
     return rest if "." in kind or "/" in kind else policy
 
 
 def name_function(reference: str) -> str:
-    """Return the name of package.module:function or FILE.py:function in names of folders, "package.module.function"."""
+    """Name a function in folders.
+
+    package.module:function or FILE.py:function as "package.module.function".
+    """
     path, _, function = reference.rpartition(":")
     return f"{Path(path).name.removesuffix('.py')}.{function}" if path else function
 
 
 def read_value(text: str) -> object:
-    """Return the number or the truth value that a text is, or the text."""
+    """Read a number or a truth value, else the text."""
     if text in ("true", "false"):
         return text == "true"
     for kind in (int, float):

@@ -1,4 +1,6 @@
-"""Claims of a study: statements about measured curves, with the expected value or side.
+"""Claims of a study.
+
+Statements about measured curves, with the expected value or side.
 
 A `Quantity` reads a number per seed from curves; `key` is the name that the evaluation gives. `expect_…` makes a claim
 of a quantity, and `check` holds the claim against a run.
@@ -27,7 +29,10 @@ ClaimOutcome = Literal["holds", "fails", "undecided"]
 
 @dataclass(frozen=True)
 class Quantity:
-    """A number per seed that is read from curves; arithmetic of quantities is done within each seed."""
+    """A number per seed that is read from curves.
+
+    Arithmetic of quantities is done within each seed.
+    """
 
     per_seed: Callable[[Curves], np.ndarray]
     """Curves → (S,)."""
@@ -40,7 +45,7 @@ class Quantity:
         return mean_interval(self.measure(curves), rounding=float(np.max(self.rounding(curves))))
 
     def measure(self, curves: Curves) -> np.ndarray:
-        """Return the numbers (S,), with 0 for numbers within the rounding error."""
+        """Return the numbers (S,), with rounding errors as 0."""
         values = np.asarray(self.per_seed(curves), dtype=float)
         return np.where(np.abs(values) <= self.rounding(curves), 0.0, values)
 
@@ -110,17 +115,19 @@ def final_value(arm: str, key: str) -> Quantity:
 
 
 def final_change(arm: str, key: str) -> Quantity:
-    """Return the change of a quantity of an arm from generation 0 to the last."""
+    """Return an arm's change from generation 0 to the last."""
     return final_value(arm, key) - initial_value(arm, key)
 
 
 def final_difference(arm: str, than: str, key: str) -> Quantity:
-    """Return the difference of two arms at the last generation, `than` subtracted."""
+    """Return the difference of two arms at the last generation."""
     return final_value(arm, key) - final_value(than, key)
 
 
 def loss_ratio(arm: str, than: str) -> Quantity:
-    """Return the last training loss of an arm over another's, such as the baseline on real data only.
+    """Return the ratio of two arms' last training losses.
+
+    The other arm is, for example, the baseline on real data only.
 
     Samples that a model fits ever better vary less and less: a falling ratio is an early sign of collapse, and
     comes free with training.
@@ -129,18 +136,24 @@ def loss_ratio(arm: str, than: str) -> Quantity:
 
 
 def late_mean(arm: str, key: str, count: int) -> Quantity:
-    """Return the mean of a quantity of an arm over the last generations."""
+    """Return an arm's mean over the last generations."""
     return _read(lambda curves: curves[arm][key][:, -count:].mean(1))
 
 
 def ratio_of_means(numerator: Quantity, denominator: Quantity) -> MeasureCurves:
-    """Return the ratio of two means over the same seeds, with Fieller's interval."""
+    """Return the ratio of two means over the same seeds.
+
+    With Fieller's interval.
+    """
     return lambda curves: ratio_interval(numerator.measure(curves), denominator.measure(curves))
 
 
 @dataclass(frozen=True)
 class Check:
-    """A statement with the prediction, what was measured, and the outcome."""
+    """A claim that was checked.
+
+    The statement, the prediction, what was measured, and the outcome.
+    """
 
     statement: str
     outcome: ClaimOutcome
@@ -160,7 +173,10 @@ class Statement(Protocol):
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement that a quantity is between two values, to be checked in a run."""
+    """A statement that a quantity is between two values.
+
+    It is checked in a run.
+    """
 
     statement: str
     measure: MeasureCurves
@@ -197,7 +213,9 @@ class Claim:
 def expect_agreement(
     statement: str, measure: MeasureCurves, predicted: float, tolerance: float = 0.05, absolute_tolerance: float = 0.0
 ) -> Claim:
-    """Return a claim that holds if the whole interval is near the prediction, and fails if no part is.
+    """Claim that a quantity is near a prediction.
+
+    The claim holds if the whole interval is near, and fails if no part is.
 
     Args:
         tolerance: Distance from the prediction that counts as near, as a share of the prediction. The share stands for
@@ -218,7 +236,7 @@ def expect_predictions(
     times: Sequence[int] = (-1,),
     absolute_tolerance: float = 0.0,
 ) -> list[Claim]:
-    """Return claims that a quantity of each arm agrees with the arm's prediction at some generations.
+    """Claim that arms agree with their predictions.
 
     Args:
         statement: The claim in words, with {arm} and {t} for arm and generation.
@@ -238,7 +256,9 @@ def expect_predictions(
 
 
 def expect_above(statement: str, measure: MeasureCurves, threshold: float = 0.0) -> Claim:
-    """Return a claim that holds if the whole interval is above the threshold, and fails if no part is.
+    """Claim that a quantity is above a threshold.
+
+    The claim holds if the whole interval is above, and fails if no part is.
 
     The claim is undecided with fewer seeds than `selfcorrect.statistics.FEWEST_SEEDS`, and if seeds do not differ.
     """
@@ -246,7 +266,10 @@ def expect_above(statement: str, measure: MeasureCurves, threshold: float = 0.0)
 
 
 def expect_below(statement: str, measure: MeasureCurves, threshold: float = 0.0) -> Claim:
-    """Return a claim that holds if the whole interval is below the threshold, and fails if no part is."""
+    """Claim that a quantity is below a threshold.
+
+    The claim holds if the whole interval is below, and fails if no part is.
+    """
     return Claim(statement, measure, f"< {threshold:.3g}", high=threshold)
 
 
@@ -256,7 +279,10 @@ def mark_unpublished(*claims: Claim) -> list[Claim]:
 
 
 def check_claims(claims: Sequence[Statement], curves: Curves) -> list[Check]:
-    """Check claims; a claim that fails to be checked is undecided, such as a claim about an arm that is missing."""
+    """Check claims.
+
+    A claim that cannot be checked is undecided, such as a claim about a missing arm.
+    """
     checks = []
     for claim in claims:
         try:

@@ -1,4 +1,6 @@
-"""Matching: each member of the last synthetic training set gets a single child, so that drift removes no founder.
+"""Matching: one child for each synthetic training sample.
+
+Drift then removes no founder.
 
 A model in effect draws from its training set with replacement, so each generation leaves some members many children and
 other members none (genetic drift, see examples/loops/lineages.py). Here a model draws more candidates than needed, and

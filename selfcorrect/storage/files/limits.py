@@ -1,4 +1,7 @@
-"""Limits on users' files: only regular files are opened, only below the folder, up to a limit of memory."""
+"""Limits on user files.
+
+Only regular files are opened, only below the folder, up to a memory limit.
+"""
 
 import errno
 import math
@@ -28,7 +31,7 @@ COPIES_IN_WORK = 20
 
 
 def unpacked_limit_bytes() -> int:
-    """Return the limit on the memory of a compressed or generated file."""
+    """Return the memory limit of compressed or generated files."""
     text = os.environ.get(LIMIT_VARIABLE, "")
     try:
         megabytes = float(text) if text else _DEFAULT_LIMIT_MB
@@ -40,7 +43,7 @@ def unpacked_limit_bytes() -> int:
 
 
 def check_unpacked(what: object, size: float, *, stored: float = 0) -> None:
-    """Refuse a file that would take more memory than the limit.
+    """Refuse a file that would take too much memory.
 
     Args:
         stored: Bytes on disk; a file that grows by no more than eight times may take as much memory as the machine has.
@@ -54,7 +57,10 @@ def check_unpacked(what: object, size: float, *, stored: float = 0) -> None:
 
 
 def _machine_bytes() -> float:
-    """Return the memory of the machine; infinity where it is not known."""
+    """Return the machine's memory.
+
+    Infinity where it is not known.
+    """
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # as on Windows
@@ -62,7 +68,10 @@ def _machine_bytes() -> float:
 
 
 class Budget:
-    """Limit on the memory of all parts of a file together; arguments as for `check_unpacked`."""
+    """Memory limit of all parts of a file together.
+
+    Arguments as for `check_unpacked`.
+    """
 
     def __init__(self, what: object, *, stored: float) -> None:
         self.what = what
@@ -78,7 +87,9 @@ class Budget:
 
 
 def check_workable(what: object, size: float, *, stored: float) -> None:
-    """Refuse motions that are too large to work on, which takes several copies in memory.
+    """Refuse motions that are too large to work on.
+
+    Work takes several copies in memory.
 
     Args:
         size: Bytes of one copy in memory.
@@ -92,7 +103,10 @@ def _format_size(size: float) -> str:
 
 @dataclass
 class InputRecord:
-    """Files and listings that readers opened or looked for: a result depends on what is there, and on what is not."""
+    """Files and listings that readers looked for.
+
+    A result depends on what is there, and on what is not.
+    """
 
     paths: list[Path] = field(default_factory=list)
     """Files that were opened or looked for, in order; files that are not there, too."""
@@ -105,7 +119,10 @@ _record: ContextVar[InputRecord | None] = ContextVar("record", default=None)
 
 @contextmanager
 def record_inputs() -> Iterator[InputRecord]:
-    """Yield a record of what readers open and look for in the block, by the functions of this module."""
+    """Yield a record of what readers open in the block.
+
+    Also of what they look for, by the functions of this module.
+    """
     record = InputRecord()
     token = _record.set(record)
     try:
@@ -115,19 +132,24 @@ def record_inputs() -> Iterator[InputRecord]:
 
 
 def note_paths(paths: Iterable[Path]) -> None:
-    """Record files that a reader opened or looked for by other means, such as in a child process."""
+    """Record files that were opened by other means.
+
+    Such as in a child process.
+    """
     if (record := _record.get()) is not None:
         record.paths += paths
 
 
 def is_there(path: Path) -> bool:
-    """Return whether a file is there, and record that it was looked for."""
+    """Return whether a file is there, and record the question."""
     note_paths([path])
     return path.is_file()
 
 
 def list_files(folder: Path, suffix: str) -> list[Path]:
-    """Return the files in a folder with a suffix, sorted, and record that they were looked for.
+    """Return a folder's files with a suffix, sorted.
+
+    The listing is recorded.
 
     suffix: In lower case; names may have any case.
     """
@@ -137,7 +159,10 @@ def list_files(folder: Path, suffix: str) -> list[Path]:
 
 
 def open_file(path: Path) -> BinaryIO:
-    """Open a regular file for reading; links in a circle, pipes, devices and sockets are refused without waiting."""
+    """Open a regular file for reading.
+
+    Links in a circle, pipes, devices and sockets are refused without waiting.
+    """
     nonblocking = getattr(os, "O_NONBLOCK", 0)
     try:
         file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | nonblocking))  # noqa: SIM115 - handed on
@@ -154,7 +179,10 @@ def open_file(path: Path) -> BinaryIO:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Return the content of a regular file; InputError if that is larger than 4 GB and eight times the limit."""
+    """Return the content of a regular file.
+
+    InputError if it is larger than 4 GB and eight times the limit.
+    """
     with open_file(path) as file:
         usual_limit = max(unpacked_limit_bytes(), int(_DEFAULT_LIMIT_MB * 2**20))
         check_unpacked(path, os.fstat(file.fileno()).st_size, stored=usual_limit)
@@ -183,7 +211,10 @@ def unpack(what: object, content: bytes, copies: int = 1) -> bytes:
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a regular file, UTF-8 with or without a byte-order mark."""
+    """Return the text of a regular file.
+
+    UTF-8 with or without a byte-order mark.
+    """
     try:
         return read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -195,7 +226,10 @@ _NOT_ON_WINDOWS = re.compile(r'[<>:"|?*\\]|[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(
 
 
 def is_file_name(name: object) -> bool:
-    """Return whether a value can name a file below a folder: printable text that does not lead out of the folder."""
+    """Return whether a value can name a file below a folder.
+
+    Printable text that does not lead out of the folder.
+    """
     if not isinstance(name, str) or not name.isprintable():
         return False
     path = PurePosixPath(name)
@@ -204,7 +238,10 @@ def is_file_name(name: object) -> bool:
 
 
 def path_below(folder: Path, name: object) -> Path:
-    """Return the path of a name in a dataset; InputError if the path leads out of `folder`, also by a link."""
+    """Return the path of a name in a dataset.
+
+    InputError if the path leads out of `folder`, also by a link.
+    """
     where = f"{folder}: {str(name)[:100]!r}"
     if not isinstance(name, str) or not name or "\0" in name or not name.isprintable():
         raise InputError(f"{where} is not the name of a file")

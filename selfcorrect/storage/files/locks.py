@@ -1,4 +1,6 @@
-"""Exclusive use of a folder by a lock file; the operating system releases the lock when the process ends.
+"""Exclusive use of a folder by a lock file.
+
+The operating system releases the lock when the process ends.
 
 The lock file also gives the folder an identity, so that an experiment keeps the same runs in W&B.
 """
@@ -29,7 +31,9 @@ _LOCK_OFFSET = 2**30
 
 
 def lock_file(descriptor: int) -> None:
-    """Lock an open file for this process; BlockingIOError if another process holds the lock.
+    """Lock an open file for this process.
+
+    BlockingIOError if another process holds the lock.
 
     The library `filelock` empties the file first and locks the first byte on Windows, so that nobody else can read the
     byte. Here that byte belongs to the folder's identity, which the workers of the holder read.
@@ -49,7 +53,10 @@ def lock_file(descriptor: int) -> None:
 
 
 def read_identity(folder: Path) -> str:
-    """Return the identity of a folder that was claimed, "" for other folders."""
+    """Return the identity of a claimed folder.
+
+    "" for other folders.
+    """
     with suppress(OSError):
         if match := _IDENTITY.match(_read_beginning(folder / LOCK)):
             return match[1].decode()
@@ -57,7 +64,10 @@ def read_identity(folder: Path) -> str:
 
 
 def _read_beginning(path: Path) -> bytes:
-    """Return the beginning of a file, b"" of a link or of anything else."""
+    """Return the beginning of a file.
+
+    b"" for a link or anything else.
+    """
     if path.is_symlink() or not path.is_file():
         return b""
     with path.open("rb") as file:
@@ -65,7 +75,9 @@ def _read_beginning(path: Path) -> bytes:
 
 
 class FolderLock:
-    """Exclusive use of a folder; the operating system releases the folder when the process ends in any way.
+    """Exclusive use of a folder.
+
+    The operating system releases the folder, however the process ends.
 
     The lock file names the holder. A file system shared by machines may drop the lock of a lost machine while the
     process there works on. `require_held` then names the new holder.
@@ -115,7 +127,7 @@ class FolderLock:
             raise InUseError(f"the run folder {self._folder} was taken over by {self._find_holder()}")
 
     def _find_holder(self) -> str:
-        """Return the process and the machine that the lock file names."""
+        """Return process and machine in the lock file."""
         _, _, holder = _read_beginning(self._folder / LOCK).partition(b"\n")
         return holder.decode(errors="replace").partition(" (")[0].strip() or "another process"
 

@@ -1,4 +1,6 @@
-"""Folders of this machine, or at any address that pyarrow knows, such as a bucket of an object store.
+"""Folders of this machine, or at an address.
+
+Any address that pyarrow knows, such as a bucket of an object store.
 
 A place is only an address, so it can be sent between processes and machines. Files appear in it whole: on this machine
 by renaming, at an address by a single upload.
@@ -23,7 +25,7 @@ _GCS_OPTIONS = "?retry_limit_seconds=30"
 
 
 def is_address(text: str | Path) -> bool:
-    """Return whether a place is an address rather than a path of this machine."""
+    """Return whether a place is an address, not a path."""
     return "://" in str(text)
 
 
@@ -46,16 +48,25 @@ def _facts(info: Any) -> FileFacts:
 
 @dataclass(frozen=True)
 class Place:
-    """A folder with a path or an address; names of files are relative and may contain `/`."""
+    """A folder with a path or an address.
+
+    Names of files are relative and may contain `/`.
+    """
 
     address: str
 
     def list_names(self) -> list[str]:
-        """Return the names of all files in and below the folder, in order; [] for a missing folder."""
+        """Return the names of all files below the folder, in order.
+
+        [] for a missing folder.
+        """
         return list(self.list_files())
 
     def list_files(self) -> dict[str, FileFacts]:
-        """Return what a listing tells of all files in and below the folder, by name in order; {} for no folder."""
+        """Return what a listing tells of each file, by name.
+
+        In order; {} for a missing folder.
+        """
         with self._connect() as system:
             from pyarrow.fs import FileSelector
 
@@ -63,20 +74,29 @@ class Place:
         return {info.path: _facts(info) for info in sorted(infos, key=lambda info: info.path) if info.is_file}
 
     def find(self, name: str) -> FileFacts | None:
-        """Return what the place tells of a file, None for a missing file."""
+        """Return what the place tells of a file.
+
+        None for a missing file.
+        """
         with self._connect() as system:
             info = system.get_file_info(name)
         return _facts(info) if info.is_file else None
 
     def list_sets(self) -> list[str]:
-        """Return the names of all parquet files; InputError if there is none."""
+        """Return the names of all parquet files.
+
+        InputError if there is none.
+        """
         names = [name for name in self.list_names() if name.endswith(".parquet")]
         if not names:
             raise InputError(f"{self.address}: no sets of motions are here; `selfcorrect data shard` makes sets")
         return names
 
     def fetch(self, name: str, target: Path) -> bool:
-        """Copy a file to a path of this machine; return False if the file is missing."""
+        """Copy a file to this machine.
+
+        Returns False if the file is missing.
+        """
         with self._connect() as system:
             if not system.get_file_info(name).is_file:
                 return False
@@ -86,7 +106,10 @@ class Place:
         return True
 
     def send(self, source: Path, name: str) -> None:
-        """Copy a file of this machine to the place, whole or not at all; a file of that name is replaced."""
+        """Copy a file of this machine to the place.
+
+        Whole or not at all; a file of that name is replaced.
+        """
         content = read_bytes(source)
         if not is_address(self.address):
             target = Path(self.address) / name
@@ -108,7 +131,10 @@ class Place:
 
     @contextmanager
     def _connect(self) -> Iterator[Any]:
-        """Yield the file system whose root is the folder; errors at an address become a sentence."""
+        """Yield the file system whose root is the folder.
+
+        Errors at an address become a sentence.
+        """
         with requires_extra(self.address):
             from pyarrow import fs
         try:

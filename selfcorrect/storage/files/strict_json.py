@@ -1,4 +1,6 @@
-"""JSON: read with bounds and checked against dataclasses, written without NaN and infinity.
+"""JSON with bounds.
+
+Read with limits and checked against dataclasses, written without NaN and infinity.
 
 Everything that reads JSON from a disk does it here, because a file may be damaged or forged. Libraries for typed data
 either let unknown fields and other types of dataclasses pass, or import for longer than a command takes to start.
@@ -28,7 +30,10 @@ _Kind = TypeVar("_Kind")
 
 
 def to_json(value: object) -> object:
-    """Convert metrics to strict JSON: a number that is not finite becomes null."""
+    """Convert metrics to strict JSON.
+
+    A number that is not finite becomes null.
+    """
     if isinstance(value, Mapping):
         return {key: to_json(item) for key, item in value.items()}
     if isinstance(value, float):
@@ -48,12 +53,18 @@ def from_json(value: object) -> Any:
 
 
 def as_json(value: object, default: Callable[[Any], Any] | None = None) -> Any:
-    """Return a value as JSON returns it, e.g. tuples as lists; `default` converts types that JSON lacks."""
+    """Return a value as JSON returns it, e.g. tuples as lists.
+
+    `default` converts types that JSON lacks.
+    """
     return json.loads(json.dumps(value, default=default))
 
 
 def spell_infinity(value: object) -> Any:
-    """Return a value as `as_json`, types that JSON lacks as text; numbers that are not finite become text, too."""
+    """Return a value as `as_json`, with infinity as text.
+
+    Types that JSON lacks become text, too.
+    """
     if isinstance(value, Mapping):
         return {str(key): spell_infinity(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -94,7 +105,7 @@ def parse_json(content: bytes | str, where: object) -> Any:
 
 
 def is_nested_deeper(container: dict | list, most: int) -> bool:
-    """Return whether objects and lists are nested in more than `most` levels."""
+    """Return whether nesting exceeds `most` levels."""
     level = [container]
     for _ in range(most):
         lists = [container.values() if isinstance(container, dict) else container for container in level]
@@ -118,7 +129,10 @@ def read_as(kind: type[_Kind], value: object, where: object) -> _Kind:
 
 
 def read_fields(kind: type, value: object, where: object) -> dict[str, Any]:
-    """Convert a value of `parse_json` to some fields of a dataclass, by name; see `read_as`."""
+    """Convert a parsed value to some fields of a dataclass.
+
+    By name; see `read_as`.
+    """
     types, _ = _fields(kind)
     if not isinstance(value, dict):
         raise InputError(f"{where}: expected {', '.join(types)}, got {_shorten_value(value)}")
@@ -128,7 +142,10 @@ def read_fields(kind: type, value: object, where: object) -> dict[str, Any]:
 
 
 def read_file_as(kind: type[_Kind], path: Path) -> _Kind:
-    """Read a dataclass from a JSON file; the message of an InputError names the file."""
+    """Read a dataclass from a JSON file.
+
+    The message of an InputError names the file.
+    """
     try:
         return read_as(kind, read_json(path), path)
     except InputError as error:
@@ -137,7 +154,10 @@ def read_file_as(kind: type[_Kind], path: Path) -> _Kind:
 
 @lru_cache
 def _fields(kind: type) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return the types of a dataclass's fields by name, and the names of fields without default."""
+    """Return a dataclass's field types by name.
+
+    And the names of fields without default.
+    """
     assert is_dataclass(kind)
     hints = get_type_hints(kind)
     types = {}
@@ -180,7 +200,10 @@ def _as_type(kind: Any, value: Any, where: str) -> Any:
 
 
 def _describe_type(kind: Any, ending: str = "") -> str:
-    """Return what a value of a type is in a file, such as "list of numbers"; ending: "s" for several."""
+    """Return a type in words, such as "list of numbers".
+
+    ending: "s" for several.
+    """
     inner = get_args(kind)
     origin = get_origin(kind)
     if origin is Literal:

@@ -1,4 +1,4 @@
-"""Files and folders that are there whole or not at all.
+"""Files and folders that appear whole or not at all.
 
 Unfinished files lie in a scratch folder beside the final place, `.NAME-TOKEN-CHECK.tmp`. CHECK is a hash of the first
 part of the name, so no other program makes such a name. The writing process locks a file in the folder until the
@@ -39,7 +39,7 @@ _cleared: set[Path] = set()
 
 
 def refuse_to_replace(path: Path, overwrite: bool) -> None:
-    """Raise SettingError if a file exists and may not be replaced."""
+    """Raise SettingError if an existing file may not be replaced."""
     if not isinstance(overwrite, bool):
         raise SettingError(f"overwrite must be True or False, got {overwrite!r}")
     if not overwrite and os.path.lexists(path):
@@ -48,7 +48,9 @@ def refuse_to_replace(path: Path, overwrite: bool) -> None:
 
 @contextmanager
 def replacing(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
-    """Yield a temporary path of the same name that replaces `path` on disk when the block ends without error.
+    """Yield a temporary path that replaces `path`.
+
+    It has the same name and replaces `path` on disk when the block ends without error.
 
     Missing folders are made. After an error nothing is left, and an existing file is unchanged. A path in a scratch
     folder is yielded itself: its file is unfinished until it leaves that folder.
@@ -76,7 +78,10 @@ def replacing(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
 
 
 def _link_new(temporary: Path, path: Path) -> None:
-    """Give a finished file the final name; SettingError if the name is taken, because `os.replace` would not notice."""
+    """Give a finished file its final name.
+
+    SettingError if the name is taken, because `os.replace` would not notice.
+    """
     try:
         try:
             os.link(temporary, path)
@@ -91,7 +96,10 @@ def _link_new(temporary: Path, path: Path) -> None:
 
 @contextmanager
 def scratch_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder of this process beside `path`, removed when the block ends."""
+    """Yield an empty folder beside `path`.
+
+    It belongs to this process and is removed when the block ends.
+    """
     if path.parent not in _cleared:
         remove_leftovers(path.parent)
     _cleared.discard(path.parent)
@@ -106,7 +114,7 @@ def scratch_folder(path: Path) -> Iterator[Path]:
 
 
 def _make_scratch(path: Path) -> tuple[Path, int]:
-    """Return a new scratch folder beside a path, and the descriptor of the locked file inside."""
+    """Return a new scratch folder and its locked file."""
     while True:
         stem = f"{truncate_name(path.name, _MAX_STEM_BYTES)}-{secrets.token_hex(4)}"
         folder = path.with_name(f".{stem}-{_hash_name(stem)}{_UNFINISHED}")
@@ -129,7 +137,9 @@ def _make_scratch(path: Path) -> tuple[Path, int]:
 
 
 def write_atomically(path: Path, content: bytes | str, *, overwrite: bool = True) -> None:
-    """Replace a file by new content, at once and synced to disk; on failure the old file stays.
+    """Replace a file by new content at once.
+
+    It is synced to disk; on failure the old file stays.
 
     Args:
         content: Bytes, or text that is written as UTF-8 with invalid characters escaped.
@@ -147,7 +157,10 @@ _OPEN_FILE = re.compile(r"/dev/(?P<name>stdout|stderr)|(/dev|/proc/self)/fd/(?P<
 
 
 def is_stream(path: Path) -> bool:
-    """Return whether a path is a pipe, a device, or the name of an open file such as /dev/stdout."""
+    """Return whether a path is a stream.
+
+    A pipe, a device, or the name of an open file such as /dev/stdout.
+    """
     if _OPEN_FILE.fullmatch(str(path)):
         return True
     return path.exists() and not path.is_file() and not path.is_dir()
@@ -155,7 +168,9 @@ def is_stream(path: Path) -> bool:
 
 @contextmanager
 def text_output(path: Path, *, overwrite: bool = True) -> Iterator[TextIO]:
-    """Yield a text file that replaces `path`, or the target of a link, when the block ends; streams are written to.
+    """Yield a text file that replaces `path` at the end.
+
+    `path` or the target of a link; streams are written to.
 
     Invalid characters, as in odd names of files, are escaped. SettingError if a regular file exists when the block
     ends, unless `overwrite` is true.
@@ -172,7 +187,10 @@ def text_output(path: Path, *, overwrite: bool = True) -> Iterator[TextIO]:
 
 
 def _open_stream(path: Path) -> TextIO:
-    """Open a stream for writing; an open file is continued at the current position."""
+    """Open a stream for writing.
+
+    An open file is continued at its current position.
+    """
     target: Path | int = path
     if match := _OPEN_FILE.fullmatch(str(path)):
         sys.stdout.flush()
@@ -182,12 +200,15 @@ def _open_stream(path: Path) -> TextIO:
 
 
 def truncate_name(name: str, most: int = _MAX_NAME_BYTES) -> str:
-    """Return the beginning of a file's name, of at most `most` bytes."""
+    """Cut a file name to `most` bytes."""
     return os.fsdecode(os.fsencode(name)[:most])
 
 
 def append_suffix(name: str, suffix: str) -> str:
-    """Append a suffix to a file's name; a name that becomes too long is truncated and gets a hash."""
+    """Append a suffix to a file name.
+
+    A name that becomes too long is truncated and gets a hash.
+    """
     if len(os.fsencode(name + suffix)) <= _MAX_NAME_BYTES:
         return name + suffix
     digest = _hash_name(name, 8)
@@ -199,7 +220,10 @@ def _hash_name(name: str, size: int = 4) -> str:
 
 
 def sync_folder(folder: Path) -> None:
-    """Sync the names in a folder to disk; Windows, which opens no folders, does so anyway."""
+    """Sync the names in a folder to disk.
+
+    Windows, which opens no folders, does so anyway.
+    """
     if sys.platform == "win32":
         return
     descriptor = os.open(folder, os.O_RDONLY)
@@ -210,7 +234,9 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_folder(folder: Path, files: Mapping[str, bytes], check: Callable[[], object] = lambda: None) -> None:
-    """Make a folder with all files at once: written beside the place, synced, renamed; on failure nothing is left.
+    """Make a folder with all files at once.
+
+    Written beside the place, synced, renamed; on failure nothing is left.
 
     Args:
         files: Content of each file by name.
@@ -231,14 +257,17 @@ def write_folder(folder: Path, files: Mapping[str, bytes], check: Callable[[], o
 
 
 def remove_folder(folder: Path) -> None:
-    """Remove a folder at once; remains after a crash are leftovers."""
+    """Remove a folder at once; a crash leaves leftovers."""
     with scratch_folder(folder) as scratch:
         os.replace(folder, scratch / folder.name)
         sync_folder(folder.parent)
 
 
 def remove_leftovers(folder: Path, *, below: bool = False) -> None:
-    """Remove the leftovers of killed processes in a folder, and in all folders `below`."""
+    """Remove leftovers of killed processes.
+
+    In a folder, and in all folders `below`.
+    """
     for path in find_leftovers(folder, below=below):
         with suppress(OSError):  # its process lives, or has just removed it, or the file system has no locks
             _remove_unless_alive(path)
@@ -256,7 +285,7 @@ def _remove_unless_alive(folder: Path) -> None:
 
 
 def find_leftovers(folder: Path, *, below: bool = False) -> list[Path]:
-    """Return the scratch folders in a folder, and in all folders `below`."""
+    """Return scratch folders in and `below` a folder."""
     pattern = f".*{_UNFINISHED}"
     leftovers = []
     for path in folder.rglob(pattern) if below else folder.glob(pattern):
@@ -266,7 +295,7 @@ def find_leftovers(folder: Path, *, below: bool = False) -> list[Path]:
 
 
 def _is_scratch(name: str) -> bool:
-    """Return whether a name is one that only a scratch folder has."""
+    """Return whether only a scratch folder has this name."""
     match = _SCRATCH_NAME.fullmatch(name)
     return match is not None and match["check"] == _hash_name(match["stem"])
 
