@@ -1,10 +1,11 @@
 """Motions that something carries which the file does not show: they are kept as they are, and named.
 
 A body that sits and glides rides on a wheelchair, a bicycle or in a car. A body that lies above the floor and travels
-swims or flies. A body that is upside down stands on its hands or hangs by its legs. A body whose feet stay above the
-floor and never rest hangs and swings. A body whose feet hang all the time falls or jumps, as in loops of games. Neither
-feet nor floor say where such bodies should be, so a correction would only displace them. Contacts, a ground or a floor
-from people say it.
+swims or flies. A body whose feet circle together without a step stands on a turntable. A body that sits all the time
+with its feet above y = 0 has footrests. A body that is upside down stands on its hands or hangs by its legs. A body
+whose feet stay above the floor and never rest hangs and swings. A body whose feet hang all the time falls or jumps, as
+in loops of games. Neither feet nor floor say where such bodies should be, so a correction would only displace them.
+Contacts, a ground or a floor from people say it.
 """
 
 import numpy as np
@@ -34,6 +35,11 @@ _TRAVELS_M_S = 0.3
 """Least speed of such a body, and of a ride."""
 _APART_M_S = 0.06
 """Feet on a ride come nearer to each other, or move apart, by less; they also rise or sink by less."""
+_TURNS_RAD_S = 0.2
+"""Least angular speed of a turntable."""
+_FOOTRESTS_M = 0.11
+"""Least height of both toe joints on footrests: on the floor they are 3 cm high, and floors of captures are off by less
+than the rest."""
 _SWINGS_ABOVE_M = 0.1
 """Least height above the floor of the feet of a body that swings."""
 _SWINGS_S = 2.0
@@ -71,11 +77,18 @@ def find_carrier(motion: Motion) -> str:
     is_rigid = np.abs(gaussian_filter1d(apart_m_s, _SMOOTH_S * motion.fps, mode="nearest")) < _APART_M_S
     is_rigid &= (np.abs(feet_m_s[..., 1]) < _APART_M_S).all(axis=1)
     sits = pelvis_m[:, 1] - ankles_m[..., 1].mean(axis=1) < _SITS * motion.skeleton.leg_m
+    across_m = left_m - right_m
+    heading_rad = np.unwrap(np.arctan2(across_m[:, 0], across_m[:, 2]))
+    turns_rad_s = gaussian_filter1d(np.gradient(heading_rad) * motion.fps, _SMOOTH_S * motion.fps, mode="nearest")
+    turns = is_rigid & (np.abs(turns_rad_s) > _TURNS_RAD_S)
+    is_raised = features.positions_m[..., 1].min(axis=1) > _FOOTRESTS_M
     rides = sits & is_rigid & (norms(feet_m_s.mean(axis=1)[:, [0, 2]]) > _TRAVELS_M_S) & (root_m_s > _TRAVELS_M_S)
     for carried, words in (
         (is_upside_down, "is upside down: hands, head or a bar carry it"),
         (swims, "lies above the floor and travels: it swims or flies"),
         (rides, "sits and rides: feet travel with the seat and do not step"),
+        (turns, "turns without a step: a turntable or a board carries it"),
+        (sits & is_rigid & is_raised, "sits with its feet above the floor, as on footrests"),
         (_find_swinging(features, root_m_s), "hangs or swings: its feet stay above the floor and do not rest"),
     ):
         if carried.mean() > _MOSTLY:

@@ -82,7 +82,18 @@ def jog_on_the_spot(height_m: float) -> sc.Motion:
     return replace(run, root_m=run.root_m * [0.0, 1.0, 0.0] + [0.0, height_m, 0.0])
 
 
+def stand_on_turntable(rad_s: float) -> sc.Motion:
+    """Beside its axis, with arms that swing."""
+    arm = np.outer(0.4 * np.sin(3 * TIMES_S), [1.0, 0.0, 0.0])
+    stand = pose([0.0, 0.91, 0.0], 0.0, left_shoulder=arm)
+    turns = Rotation.from_rotvec(np.outer(rad_s * TIMES_S, [0.0, 1.0, 0.0]))
+    turned = turn_joint(stand, 0, turns, outside=True)
+    return replace(turned, root_m=stand.root_m + turns.apply([0.2, 0.0, 0.0]))
+
+
 CARRIED = {
+    "turntable": lambda: stand_on_turntable(0.5),
+    "resting wheelchair": lambda: raise_motion(sit(0.0), 0.15),
     "wheelchair": lambda: sit(1.0),
     "swimmer": lambda: lie(1.0, 1.0),
     "handstand": stand_on_hands,
@@ -92,6 +103,9 @@ CARRIED = {
 ON_THE_FLOOR = {
     "walk": lambda: made_motion("walk", frames=FRAMES),
     "sits still": lambda: sit(0.0),
+    "sits on a floor that is off": lambda: raise_motion(sit(0.0), 0.06),
+    "stands": lambda: stand_on_turntable(0.0),
+    "turns with steps": lambda: made_motion("turn", frames=FRAMES),
     "lies": lambda: lie(0.1, 0.0),
     "crawls": lambda: lie(0.15, 0.5),
     "turns over": lambda: stand_on_hands(0.3),
