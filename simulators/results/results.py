@@ -142,7 +142,7 @@ class NoteKind(Enum):
     IN_PLACE = "the body stays in place, as on a treadmill at {value:.1f} m/s; its feet stand on that belt", True
     CARRIED = "the body {words}; left unchanged (--contacts or --floor corrects it)", True
     RIDE = "the ground moves by {value:+.2f} m, as on a lift; the motion is corrected on that ground"
-    DRIFT_KEPT = "the floor seems to drift at {value:.2g} m/s; path unchanged (--remove-drift removes the drift)", True
+    DRIFT_KEPT = "steady drift of the floor at {value:.2g} m/s is left in the path (--remove-drift removes it)", True
     TILTED = "the floor is tilted by {value:.1f} degrees; feet stand on that plane (--level levels it)"
     LEVELLED = "the floor was tilted by {value:.1f} degrees and is level now"
     NOT_LEVELLED = "the floor was not levelled: {words}", True
@@ -171,8 +171,8 @@ class NoteKind(Enum):
     UNRELATED_POSES = "frames {frames}: poses without a motion between them, left unchanged"
     NOT_FOLLOWED = "the simulated body could not follow the motion; contacts were planned instead"
     TAKES = "cuts between takes at frames {frames}; each take was corrected in place (--join-takes joins them)", True
-    T_POSE = "T-pose in the first {value:.0f} frames left unchanged; all other frames were corrected"
-    T_POSE_AT_END = "T-pose in the last {value:.0f} frames left unchanged; all other frames were corrected"
+    T_POSE = "T-pose in the first {value:.0f} frames left unchanged"
+    T_POSE_AT_END = "T-pose in the last {value:.0f} frames left unchanged"
     LOOP = "loop of {value:.2f} s, which still closes"
     UNEXPLAINED = "unexplained force of {value:.1f} body weights: the pace is not gravity's, or the feet glide"
     EXPLAINED = "contacts explain more of the motion; {words} body weights of force are left unexplained"

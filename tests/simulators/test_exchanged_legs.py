@@ -1,12 +1,12 @@
 """Legs that are exchanged for some frames."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_damages import exchange_legs
 from made_motions import KINDS, Kind, made_motion
 
 import selfcorrect as sc
@@ -15,15 +15,6 @@ from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.simulators.results.results import NoteKind
 from selfcorrect.simulators.views.exchanged_legs import restore_legs
-
-LEFT = [1, 4, 7, 10]
-RIGHT = [2, 5, 8, 11]
-
-
-def exchange(motion: Motion, first: int, frames: int) -> Motion:
-    rotations = motion.rotations.copy()
-    rotations[first : first + frames, LEFT + RIGHT] = motion.rotations[first : first + frames, RIGHT + LEFT]
-    return replace(motion, rotations=rotations)
 
 
 def furthest_ankle_m(first: Motion, second: Motion) -> float:
@@ -39,7 +30,7 @@ def furthest_ankle_m(first: Motion, second: Motion) -> float:
 def test_exchanged_legs_are_given_back(kind: Kind, fps: float, first: int, frames: int) -> None:
     """Where legs pass each other, a frame more or less does not matter; near the ends of a clip nothing tells sides."""
     true = made_motion(kind, fps=fps, frames=120)
-    exchanged = exchange(true, first, frames)
+    exchanged = exchange_legs(true, first, frames)
     restored, _ = restore_legs(exchanged)
     assert furthest_ankle_m(restored, true) < 0.1
 
@@ -54,7 +45,7 @@ def test_legs_of_other_motions_stay(kind: Kind, pace: float, fps: float) -> None
 @pytest.mark.parametrize("frames", [3, 10])
 def test_a_correction_says_which_frames_were_exchanged(frames: int) -> None:
     true = made_motion("walk", frames=120)
-    correction = sc.correct(exchange(true, 52, frames), kinematic=True)
+    correction = sc.correct(exchange_legs(true, 52, frames), kinematic=True)
     (note,) = [note for note in correction.notes if note.kind is NoteKind.LEGS_RESTORED]
     assert note.stretches == ((52, 52 + frames - 1),)
     assert furthest_ankle_m(correction.motion, sc.correct(true, kinematic=True).motion) < 0.02

@@ -6,33 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_damages import hold_channels, swing
 from made_motions import KINDS, Kind, made_motion
 
 import selfcorrect as sc
-from selfcorrect.motion.geometry.rotations import compose
 from selfcorrect.motion.kinematics import joint_positions
-from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.held_channels import HeldChannels
 from selfcorrect.motion.perception.repeats import FrameRepeats
 from selfcorrect.simulators.results.results import NoteKind
-
-
-def hold(motion: Motion, frames: int, *, place: bool = False, joints: tuple[int, ...] = ()) -> Motion:
-    """The motion with the root's place, or the rotations of joints, held for some frames at a time."""
-    shown = np.arange(len(motion)) // frames * frames
-    rotations = motion.rotations.copy()
-    rotations[:, joints] = rotations[shown][:, joints]
-    return replace(motion, root_m=motion.root_m[shown] if place else motion.root_m, rotations=rotations)
-
-
-def swing(motion: Motion) -> Motion:
-    """The motion with small turns of every joint, so that no joint stands still."""
-    angles = 0.06 * np.sin(np.arange(len(motion))[:, None] / 9 + np.arange(motion.rotations.shape[1]))
-    turns = np.zeros_like(motion.rotations)
-    turns[..., 0] = np.sin(angles / 2)
-    turns[..., 3] = np.cos(angles / 2)
-    return replace(motion, rotations=compose(motion.rotations, turns))
-
 
 ALL = tuple(range(1, 22))
 CHANNELS = {
@@ -53,7 +34,7 @@ def test_held_channels_become_even_and_no_other_changes(kind: Kind, frames: int,
     true = swing(made_motion(kind, fps=fps, frames=round(4 * fps)))
     if kind in ("idle", "hop") and place:
         true = replace(true, root_m=true.root_m + 0.05 * np.sin(np.arange(len(true)) / 11)[:, None] * [1.0, 0.2, 0.5])
-    shown = hold(true, frames, place=place, joints=joints)
+    shown = hold_channels(true, frames, place=place, joints=joints)
     assert not FrameRepeats.from_motion(shown).sources.size
     held = HeldChannels.from_motion(shown)
     assert held.joints == joints
@@ -73,7 +54,7 @@ def test_held_channels_become_even_and_no_other_changes(kind: Kind, frames: int,
 def test_a_root_that_is_held_deletes_no_pose(frames: int) -> None:
     """Whole frames seemed to repeat, and up to five of six poses became copies."""
     true = swing(made_motion("walk", frames=180))
-    correction = sc.correct(hold(true, frames, place=True), kinematic=True)
+    correction = sc.correct(hold_channels(true, frames, place=True), kinematic=True)
     (note,) = [note for note in correction.notes if note.kind is NoteKind.CHANNELS_HELD]
     assert note.value == pytest.approx(frames, rel=0.02)
     assert np.abs(np.diff(correction.motion.rotations, axis=0)).max(axis=(1, 2)).min() > 1e-4
@@ -83,7 +64,7 @@ def test_a_root_that_is_held_deletes_no_pose(frames: int) -> None:
 
 
 def test_all_channels_stay_with_frame_times_keep() -> None:
-    shown = hold(swing(made_motion("walk")), 2, place=True)
+    shown = hold_channels(swing(made_motion("walk")), 2, place=True)
     correction = sc.correct(shown, kinematic=True, frame_times="keep")
     assert NoteKind.CHANNELS_HELD not in {note.kind for note in correction.notes}
 

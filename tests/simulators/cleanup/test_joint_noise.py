@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_damages import JOINT_GROUPS, mean_jerk, shake_joints
 from made_motions import made_motion
 from scipy.spatial.transform import Rotation
 
@@ -14,43 +15,19 @@ import selfcorrect as sc
 from selfcorrect.datasets.collections.cmu import list_cmu_clips
 from selfcorrect.motion.checks.check import check
 from selfcorrect.motion.kinematics import joint_positions
-from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.joint_noise import JointNoise
 from selfcorrect.simulators.cleanup.noise import smooth_shaking_joints
-
-GROUPS = {
-    "root": ("pelvis",),
-    "spine": ("spine1",),
-    "legs": tuple(f"{side}_{joint}" for side in ("left", "right") for joint in ("hip", "knee", "ankle")),
-    "arms": tuple(f"{side}_{joint}" for side in ("left", "right") for joint in ("shoulder", "elbow")),
-    "one arm": ("right_shoulder", "right_elbow"),
-}
-
-
-def shake(motion: Motion, group: str, noise_rad: float, seed: int = 0) -> Motion:
-    """The motion with white noise about each axis on the joints of a group."""
-    joints = [motion.skeleton.joint(name) for name in GROUPS[group]]
-    joints = [joint for joint in joints if joint is not None] if group != "root" else [0]
-    rotations = motion.rotations.copy()
-    turns = np.random.default_rng(seed).normal(0, noise_rad, (len(motion) * len(joints), 3))
-    shaken = Rotation.from_quat(rotations[:, joints].reshape(-1, 4)) * Rotation.from_rotvec(turns)
-    rotations[:, joints] = shaken.as_quat().reshape(len(motion), len(joints), 4)
-    return replace(motion, rotations=rotations)
-
-
-def jerk(motion: Motion) -> float:
-    return float(np.linalg.norm(np.diff(joint_positions(motion), 3, axis=0), axis=-1).mean())
 
 
 @settings(max_examples=20, deadline=None)
 @given(
-    kind=st.sampled_from(["walk", "turn", "idle"]), group=st.sampled_from(sorted(GROUPS)),
+    kind=st.sampled_from(["walk", "turn", "idle"]), group=st.sampled_from(sorted(JOINT_GROUPS)),
     noise_deg=st.floats(1.5, 4.0), fps=st.sampled_from([30.0, 60.0]), seed=st.integers(0, 1000),
 )  # fmt: skip
 def test_a_few_joints_lose_most_of_their_noise(kind: str, group: str, noise_deg: float, fps: float, seed: int) -> None:
     clean = made_motion(kind, fps=fps, frames=round(5 * fps))
-    noisy = shake(clean, group, np.radians(noise_deg), seed)
-    joints = {noisy.skeleton.joint(name) or 0 for name in GROUPS[group]}
+    noisy = shake_joints(clean, group, np.radians(noise_deg), seed)
+    joints = {noisy.skeleton.joint(name) or 0 for name in JOINT_GROUPS[group]}
     found = JointNoise.from_motion(noisy).rotations_rad
     assert set(np.flatnonzero(found).tolist()) <= joints
     assert found.max() == pytest.approx(np.sqrt(3) * np.radians(noise_deg), rel=0.25)
@@ -58,7 +35,7 @@ def test_a_few_joints_lose_most_of_their_noise(kind: str, group: str, noise_deg:
     others = np.setdiff1d(np.arange(22), list(joints))
     np.testing.assert_array_equal(calm.rotations[:, others], noisy.rotations[:, others])
     np.testing.assert_array_equal(calm.root_m, clean.root_m)
-    assert jerk(calm) - jerk(clean) < 0.3 * (jerk(noisy) - jerk(clean))
+    assert mean_jerk(calm) - mean_jerk(clean) < 0.3 * (mean_jerk(noisy) - mean_jerk(clean))
     assert np.abs(joint_positions(calm) - joint_positions(clean)).mean() < (
         0.9 * np.abs(joint_positions(noisy) - joint_positions(clean)).mean()
     )
@@ -66,7 +43,7 @@ def test_a_few_joints_lose_most_of_their_noise(kind: str, group: str, noise_deg:
 
 def test_someone_who_stands_with_hips_that_turn_to_and_fro_stands_still() -> None:
     clean = made_motion("idle", frames=150)
-    noisy = shake(clean, "root", np.radians(0.5))
+    noisy = shake_joints(clean, "root", np.radians(0.5))
     assert [finding.code for finding in check(noisy, ["S1"])] == ["S1"]
     corrected = sc.correct(noisy, kinematic=True).motion
     feet_m = joint_positions(corrected)[:, [10, 11]]
@@ -114,10 +91,10 @@ def test_fast_captures_stay(cmu: Path, name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("group", sorted(GROUPS))
+@pytest.mark.parametrize("group", sorted(JOINT_GROUPS))
 def test_noise_of_fast_captures_goes(cmu: Path, group: str) -> None:
     """Boxing, on a rig with fingers."""
     clip = next(clip for clip in list_cmu_clips(cmu, "train") if clip.name == "13_18")
     clean = clip.read()[0].frames(0, 300)
-    noisy = shake(clean, group, np.radians(1.5))
-    assert jerk(smooth_shaking_joints(noisy)) - jerk(clean) < 0.35 * (jerk(noisy) - jerk(clean))
+    noisy = shake_joints(clean, group, np.radians(1.5))
+    assert mean_jerk(smooth_shaking_joints(noisy)) - mean_jerk(clean) < 0.35 * (mean_jerk(noisy) - mean_jerk(clean))

@@ -1,0 +1,58 @@
+"""Damages of motions whose right state is known."""
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from selfcorrect.motion.geometry.rotations import compose
+from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.motion import Motion
+
+_LEFT = [1, 4, 7, 10]
+_RIGHT = [2, 5, 8, 11]
+JOINT_GROUPS = {
+    "root": ("pelvis",),
+    "spine": ("spine1",),
+    "legs": tuple(f"{side}_{joint}" for side in ("left", "right") for joint in ("hip", "knee", "ankle")),
+    "arms": tuple(f"{side}_{joint}" for side in ("left", "right") for joint in ("shoulder", "elbow")),
+    "one arm": ("right_shoulder", "right_elbow"),
+}
+
+
+def hold_channels(motion: Motion, frames: int, *, place: bool = False, joints: tuple[int, ...] = ()) -> Motion:
+    """The motion with the root's place, or the rotations of joints, held for some frames at a time."""
+    shown = np.arange(len(motion)) // frames * frames
+    rotations = motion.rotations.copy()
+    rotations[:, joints] = rotations[shown][:, joints]
+    return replace(motion, root_m=motion.root_m[shown] if place else motion.root_m, rotations=rotations)
+
+
+def swing(motion: Motion) -> Motion:
+    """The motion with small turns of every joint, so that no joint stands still."""
+    angles = 0.06 * np.sin(np.arange(len(motion))[:, None] / 9 + np.arange(motion.rotations.shape[1]))
+    turns = np.zeros_like(motion.rotations)
+    turns[..., 0] = np.sin(angles / 2)
+    turns[..., 3] = np.cos(angles / 2)
+    return replace(motion, rotations=compose(motion.rotations, turns))
+
+
+def shake_joints(motion: Motion, group: str, noise_rad: float, seed: int = 0) -> Motion:
+    """The motion with white noise about each axis on the joints of a group."""
+    joints = [motion.skeleton.joint(name) for name in JOINT_GROUPS[group]]
+    joints = [joint for joint in joints if joint is not None] if group != "root" else [0]
+    rotations = motion.rotations.copy()
+    turns = np.random.default_rng(seed).normal(0, noise_rad, (len(motion) * len(joints), 3))
+    shaken = Rotation.from_quat(rotations[:, joints].reshape(-1, 4)) * Rotation.from_rotvec(turns)
+    rotations[:, joints] = shaken.as_quat().reshape(len(motion), len(joints), 4)
+    return replace(motion, rotations=rotations)
+
+
+def exchange_legs(motion: Motion, first: int, frames: int) -> Motion:
+    rotations = motion.rotations.copy()
+    rotations[first : first + frames, _LEFT + _RIGHT] = motion.rotations[first : first + frames, _RIGHT + _LEFT]
+    return replace(motion, rotations=rotations)
+
+
+def mean_jerk(motion: Motion) -> float:
+    return float(np.linalg.norm(np.diff(joint_positions(motion), 3, axis=0), axis=-1).mean())

@@ -1,0 +1,117 @@
+"""Corrections of damaged motions: they commute with mirror, heading and axes, delete no pose, and are never silent."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_damages import exchange_legs, hold_channels, mean_jerk, shake_joints, swing
+from made_motions import Kind, made_motion
+
+import selfcorrect as sc
+from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
+from selfcorrect.datasets.files.skeletons.reading import Reading
+from selfcorrect.motion.checks.check import check
+from selfcorrect.motion.editing.transforms import mirror
+from selfcorrect.motion.geometry.rotations import from_euler_angles
+from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.views import TurnedWorld
+
+Damage = Callable[[Motion, int], Motion]
+Change = Callable[[Motion], Motion]
+
+DAMAGES: dict[str, Damage] = {
+    "held place": lambda motion, seed: hold_channels(motion, 2 + seed % 4, place=True),
+    "held root": lambda motion, seed: hold_channels(motion, 2 + seed % 2, place=True, joints=(0,)),
+    "noisy root": lambda motion, seed: shake_joints(motion, "root", 0.03, seed),
+    "noisy legs": lambda motion, seed: shake_joints(motion, "legs", 0.03, seed),
+    "noisy arm": lambda motion, seed: shake_joints(motion, "one arm", 0.05, seed),
+    "exchanged legs": lambda motion, seed: exchange_legs(motion, 30 + seed % 40, 3 + seed % 13),
+}
+ALIKE_M = 0.002
+_UP = TurnedWorld(from_euler_angles("X", np.array([90.0])))
+
+
+def turn(degrees: float) -> tuple[Change, Change]:
+    world = TurnedWorld(from_euler_angles("Y", np.array([degrees])))
+    return world.view, world.restore
+
+
+def make_true(kind: Kind) -> Motion:
+    """A motion of which every joint moves, on bones that are as long on the left as on the right."""
+    motion = swing(made_motion(kind, frames=120))
+    skeleton = motion.skeleton
+    mirrored_m = skeleton.offsets_m[skeleton.mirror_map] * [-1, 1, 1]
+    return replace(motion, skeleton=replace(skeleton, offsets_m=(skeleton.offsets_m + mirrored_m) / 2))
+
+
+def correct(motion: Motion) -> Motion:
+    return sc.correct(motion, kinematic=True).motion
+
+
+def assert_alike(first: Motion, second: Motion) -> None:
+    """Joints agree but for a few frames, in which rounding may decide what is taken back."""
+    apart_m = np.linalg.norm(joint_positions(first) - joint_positions(second), axis=-1)
+    assert np.percentile(apart_m, 98) < ALIKE_M
+    assert apart_m.max() < 0.01
+
+
+cases = given(
+    kind=st.sampled_from(["walk", "run", "turn"]), damage=st.sampled_from(sorted(DAMAGES)), seed=st.integers(0, 99)
+)
+
+
+@pytest.mark.slow
+@settings(max_examples=5, deadline=None)
+@cases
+def test_a_mirror_image_is_corrected_to_the_mirror_image(kind: Kind, damage: str, seed: int) -> None:
+    damaged = DAMAGES[damage](make_true(kind), seed)
+    assert_alike(mirror(correct(mirror(damaged))), correct(damaged))
+
+
+@pytest.mark.slow
+@settings(max_examples=5, deadline=None)
+@given(
+    kind=st.sampled_from(["walk", "run", "turn"]), damage=st.sampled_from(sorted(DAMAGES)),
+    seed=st.integers(0, 99), degrees=st.floats(1.0, 359.0),
+)  # fmt: skip
+def test_a_turned_motion_is_corrected_to_the_turned_motion(kind: Kind, damage: str, seed: int, degrees: float) -> None:
+    damaged = DAMAGES[damage](make_true(kind), seed)
+    view, restore = turn(degrees)
+    assert_alike(restore(correct(view(damaged))), correct(damaged))
+
+
+@pytest.mark.slow
+@settings(max_examples=4, deadline=None)
+@given(
+    kind=st.sampled_from(["walk", "run"]), damage=st.sampled_from(sorted(DAMAGES)), seed=st.integers(0, 99),
+    unit_m=st.sampled_from([0.01, 0.0254, 1.0]), is_z_up=st.booleans(),
+)  # fmt: skip
+def test_unit_and_vertical_axis_of_a_file_do_not_matter(
+    kind: Kind, damage: str, seed: int, unit_m: float, is_z_up: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    damaged = DAMAGES[damage](make_true(kind), seed)
+    path: Path = tmp_path_factory.mktemp("axes") / "clip.bvh"
+    write_bvh(path, clip_of(_UP.view(damaged) if is_z_up else damaged, unit_m))
+    read = sc.load_motion(path, Reading(up="z" if is_z_up else "y", metres_per_unit=unit_m))
+    assert_alike(correct(read), correct(damaged))
+
+
+@pytest.mark.slow
+@settings(max_examples=8, deadline=None)
+@cases
+def test_a_correction_deletes_no_pose_and_no_damage_is_silent(kind: Kind, damage: str, seed: int) -> None:
+    """The damage is mended for the most part, or a finding says what is left."""
+    true = make_true(kind)
+    damaged = DAMAGES[damage](true, seed)
+    corrected = correct(damaged)
+    steps = np.abs(np.diff(corrected.rotations, axis=0)).max(axis=(1, 2))
+    assert steps.min() > 1e-5
+    alone = correct(true)
+    added = mean_jerk(damaged) - mean_jerk(true)
+    is_mended = mean_jerk(corrected) - mean_jerk(alone) < 0.35 * added
+    assert is_mended or check(corrected)
