@@ -295,9 +295,11 @@ def _fit_places(stances: Sequence[_Stance], slopes: np.ndarray, posture: _Postur
     if (off_lean & (is_weak | off_soles)).any():  # upright on flat soles: stairs
         return None
     apart_m = float(median(off_m[is_left]) - median(off_m[~is_left]))
+    level_apart_m = float(median(heights_m[is_left]) - median(heights_m[~is_left]))
     off_m = np.abs(off_m - median(off_m))
     distance_m = float(percentile(off_m, _NEAR_PERCENTILE))
-    if abs(apart_m) >= _FEET_AGREE_M or distance_m >= _NEAR_M:
+    stand_level = abs(apart_m) > max(abs(level_apart_m), _HEIGHT_ERROR_M)  # a body that leans on feet that stand level
+    if stand_level or abs(apart_m) >= _FEET_AGREE_M or distance_m >= _NEAR_M:
         return None
     return GroundPlane.from_slopes(fitted, len(stances))
 

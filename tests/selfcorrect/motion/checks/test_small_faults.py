@@ -174,3 +174,16 @@ def test_feet_that_roll_over_toes_that_rest_do_not_glide() -> None:
     assert np.ptp(joint_positions(rolled, [skeleton.joint("left_ankle")])[:, 0, 2]) > 0.04
     assert not check(rolled, ["F7"])
     assert check(drift(idle, 0.05, 0.7), ["F7"])
+
+
+@pytest.mark.parametrize("is_level", [False, True])
+def test_someone_who_leans_on_level_feet_stands_on_no_tilted_floor(is_level: bool) -> None:
+    """A body and soles that lean by 3.8° are those of a tilted world only if one foot stands higher, too."""
+    leaning = tilt(made_motion("idle", frames=150), 3.8, np.pi / 2)
+    if is_level:
+        apart_m = float(np.diff(joint_positions(leaning)[:, [11, 10], 1]).mean())
+        bent_rad = np.arccos(1 - apart_m / 1.3)  # of the right leg, which lifts its foot to the height of the left
+        for joint, angle_rad in (("hip", -bent_rad), ("knee", 2 * bent_rad), ("ankle", -bent_rad)):
+            leaning = turn_joint(leaning, f"right_{joint}", Rotation.from_rotvec([angle_rad, 0.0, 0.0]), slice(0, 150))
+        assert abs(np.diff(joint_positions(leaning)[:, [11, 10], 1]).mean()) < 0.004
+    assert bool(check(leaning, ["F6"])) != is_level
