@@ -9,7 +9,7 @@ from ..geometry.runs import find_runs
 from ..perception.ground_plane import GRAVITY_M_S2
 from ..perception.motion_features import MotionFeatures
 from .findings import Measurement
-from .walking import walking_pace, walks_at_another_pace
+from .walking import has_unusual_steps, has_usual_steps_at, walking_pace
 
 _CLEAR_M = 0.04
 """Everything is higher above the floor than this in a flight."""
@@ -27,13 +27,17 @@ _ROUGH = 0.055
 def pace(features: MotionFeatures) -> float | None:
     """Playback speed relative to real time; None if neither flights nor walking determine it.
 
-    Walks with usual steps count as real time: two signs are required.
+    Walks with usual steps count as real time. Other walks run at the pace of a pendulum only if this makes their steps
+    usual: two signs are required, and they must agree.
     """
     if not features.has_feet:
         return None
     if (in_flight := flight_pace(features)) is not None:
         return in_flight
-    return walking_pace(features) if walks_at_another_pace(features) else None
+    if not has_unusual_steps(features):
+        return None
+    speed = walking_pace(features)
+    return speed if speed is not None and has_usual_steps_at(features, speed) else None
 
 
 @remember_by_object

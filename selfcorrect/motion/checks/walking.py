@@ -61,6 +61,9 @@ _USUAL = 0.726
 _USUAL_RATIOS = (1.19, 1.65)
 """5th and 95th percentile of the walk ratio in CMU's training clips; slow motion has more, fast motion less."""
 
+_ERRS = 1.15
+"""Factor by which a pendulum's pace may err."""
+
 _UPRIGHT = 0.94
 """Least cosine of the trunk's angle to the vertical in a walk of usual style."""
 _STRAIGHT = 0.935
@@ -168,7 +171,7 @@ def walking_pace(features: MotionFeatures) -> float | None:
     return float(np.exp(log_pace)) / _USUAL
 
 
-def walks_at_another_pace(features: MotionFeatures) -> bool:
+def has_unusual_steps(features: MotionFeatures) -> bool:
     """Return whether the steps of a walk are so long for their frequency, or so short, that time runs slowly or fast.
 
     Walks of other styles have other steps in real time and are no pendulums, so that these show nothing.
@@ -177,6 +180,15 @@ def walks_at_another_pace(features: MotionFeatures) -> bool:
     if walk is None or not _has_usual_style(features, walk):
         return False
     return not _USUAL_RATIOS[0] <= walk_ratio(walk, features.fps) <= _USUAL_RATIOS[1]
+
+
+def has_usual_steps_at(features: MotionFeatures, speed: float) -> bool:
+    """Return whether the steps of a walk would be usual if time ran at a speed, but for what a pendulum errs by."""
+    walk = find_longest_walk(features)
+    if walk is None:
+        return False
+    shortest, longest = _USUAL_RATIOS
+    return shortest / _ERRS <= walk_ratio(walk, features.fps) * speed <= longest * _ERRS
 
 
 def _has_usual_style(features: MotionFeatures, walk: Walk) -> bool:

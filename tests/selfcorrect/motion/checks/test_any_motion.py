@@ -10,7 +10,7 @@ from made_motions import KINDS, Kind, made_motion
 from made_rigs import remove_parts
 
 from selfcorrect import check
-from selfcorrect.motion.checks import walking
+from selfcorrect.motion.checks import pace, walking
 from selfcorrect.motion.checks.check import RuleChoice, check_with
 from selfcorrect.motion.checks.rules import RULES
 from selfcorrect.motion.perception.motion_features import MotionFeatures
@@ -92,8 +92,18 @@ def test_style_is_not_pace(pace: float, style: dict[str, float]) -> None:
     """Of ordinary walks steps show the pace; who stoops, marches or shuffles has other steps at the same pace."""
     usual = MotionFeatures(made_motion("walk", pace, 60.0, 300, **{"bend_rad": 0.8}))
     features = MotionFeatures(made_motion("walk", pace, 60.0, 300, **({"bend_rad": 0.8} | style)))
-    assert walking.walks_at_another_pace(usual)
-    assert not walking.walks_at_another_pace(features)
+    assert walking.has_unusual_steps(usual)
+    assert not walking.has_unusual_steps(features)
+
+
+@pytest.mark.parametrize(("speed", "is_believed"), [(0.7, True), (0.75, True), (1.33, False), (0.3, False)])
+def test_steps_and_pendulum_must_agree_on_the_pace(
+    monkeypatch: pytest.MonkeyPatch, speed: float, is_believed: bool
+) -> None:
+    """Steps that are long for their frequency are those of slow motion; a pendulum that runs fast denies this."""
+    slow = MotionFeatures(made_motion("walk", 0.7, 60.0, 300, bend_rad=0.8))
+    monkeypatch.setattr(pace, "walking_pace", lambda features: speed)
+    assert pace.pace(slow) == (speed if is_believed else None)
 
 
 def test_who_limps_is_not_uneven() -> None:
