@@ -86,6 +86,7 @@ FORMATS = (
     Format("wham", (".pkl", ".p"), "SMPL parameters as of WHAM, y up", DICTIONARY, None),
     Format("prompthmr", (".pkl",), "SMPL-X parameters as of PromptHMR, y up", DICTIONARY, None),
     Format("sam-3d-body", (".pkl",), "frames of joints as of SAM 3D Body, as a camera sees them", DICTIONARY, None),
+    Format("smpl-json", (".json",), "SMPL parameters by name, or a list of frames of these", DICTIONARY, None),
     Format("humanml3d", (".npy",), "rows (T − 1, 263), 20 fps",
            ".people.humanml3d:open_npy", ".people.humanml3d:write_rows"),
     Format("kit-ml", (".npy",), "rows (T − 1, 251) as of KIT-ML, 12.5 fps", ".people.humanml3d:open_npy", None),
@@ -174,6 +175,8 @@ def is_motion_file(path: Path) -> bool:
             return True
     if path.suffix.lower() == ".csv":
         return path.is_file() and bool(_describe_table(path))
+    if path.suffix.lower() == ".json":
+        return path.is_file() and _import(".people.dictionaries:holds_people")(path)
     readable = [kind for kind in formats_of(path.suffix) if kind.reader]
     if not readable or path.is_dir() or path.name in _NO_MOTIONS or path.stem.endswith("stagei"):
         return False

@@ -1,4 +1,4 @@
-"""Files of named arrays (.npz, .npy of objects, .pkl, .pt): programs that write such files, and readers."""
+"""Files of named arrays (.npz, .npy of objects, .pkl, .pt, .json): programs that write such files, and readers."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -11,7 +11,8 @@ import numpy as np
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.storage.files.arrays import read_npz, skip_to_objects
-from selfcorrect.storage.files.limits import open_file
+from selfcorrect.storage.files.limits import open_file, read_bytes
+from selfcorrect.storage.pickles.json_results import JsonResults
 from selfcorrect.storage.pickles.results import Results, open_results
 
 from ..motion_file import MotionFile, check_size, check_within
@@ -25,6 +26,8 @@ _FURTHEST = 1e12
 """Beyond any place."""
 _LISTED = 12
 """Most arrays that a message names."""
+_JSON_START = 2**16
+"""Bytes of a .json file in which poses are named."""
 _NEAREST = 3
 """Most layouts that a message names."""
 _LONGEST = 60
@@ -62,7 +65,7 @@ def open_dictionary(path: Path, reading: Reading) -> MotionFile:
     """Open the motions of a file of named arrays; InputError with all names, if no known program writes such."""
     if path.suffix.lower() == ".npz":
         read_npz(path, (), skip_pickled=True)  # which says what else it may be
-    results = _stack_frames_of_people(open_results(path))
+    results = _stack_frames_of_people(_open_results(path))
     if character := _find_character(results):
         raise InputError(
             f"{path}: the motion of a robot or of a simulated character, as of {character}; correct the human motion "
@@ -70,8 +73,18 @@ def open_dictionary(path: Path, reading: Reading) -> MotionFile:
         )
     reader = _find_reader(results)
     if reader is None:
-        raise InputError(unknown(path, results.shapes))
+        hint = "; if each file holds a frame, join the files into one list of frames" if _is_json(path) else ""
+        raise InputError(f"{unknown(path, results.shapes)}{hint}")
     return reader(results, reading)
+
+
+def _open_results(path: Path) -> Results:
+    """Open a file of named arrays of any kind."""
+    return JsonResults(path, read_bytes(path)) if _is_json(path) else open_results(path)
+
+
+def _is_json(path: Path) -> bool:
+    return path.suffix.lower() == ".json"
 
 
 def _stack_frames_of_people(results: Results) -> Results:
@@ -107,10 +120,21 @@ def _find_character(results: Results) -> str:
 def recognises(path: Path) -> bool:
     """Return whether a file holds motions of a known program, or something a reader explains: damage, robots."""
     try:
-        results = _stack_frames_of_people(open_results(path))
+        results = _stack_frames_of_people(_open_results(path))
         return bool(_find_character(results)) or _find_reader(results) is not None
     except (InputError, OSError):
         return True
+
+
+def holds_people(path: Path) -> bool:
+    """Return whether a .json file, which may hold anything, holds poses of a known program."""
+    try:
+        with open_file(path) as file:
+            if b"pose" not in file.read(_JSON_START):
+                return False
+        return _find_reader(_stack_frames_of_people(_open_results(path))) is not None
+    except (InputError, OSError):
+        return False
 
 
 def holds_objects(path: Path) -> bool:

@@ -1,0 +1,100 @@
+"""Results that programs save as JSON: nested dictionaries and lists of numbers, often a list of frames."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...core.errors import InputError, shorten_message
+from ..files.limits import Budget
+from ..files.writing import replacing
+from .results import Results
+
+_BYTES_PER_CHARACTER = 8
+"""Memory of a parsed file, at most, over its size: numbers of a digit or two become objects."""
+
+
+class JsonResults(Results):
+    """Arrays of a JSON file: lists of numbers, and of such lists of the same length."""
+
+    def __init__(self, path: Path, content: bytes) -> None:
+        self.path = path
+        self.numbers: dict[str, float] = {}
+        self._content = content
+        self._budget = Budget(path, stored=len(content))
+        self._budget.take(_BYTES_PER_CHARACTER * len(content))
+        self._arrays: dict[str, np.ndarray] = {}
+        self._keys: dict[str, tuple[str | int, ...]] = {}
+        others: set[str] = set()
+        try:
+            self._note(self._parse(), (), others)
+        except RecursionError as error:
+            raise InputError(f"{path}: its lists are nested too deeply") from error
+        self.shapes = {name: array.shape for name, array in self._arrays.items()}
+        self.others = frozenset(others)
+
+    def _parse(self) -> Any:
+        try:
+            return json.loads(self._content)
+        except ValueError as error:  # also of bytes that are no text
+            raise InputError(f"{self.path}: not a JSON file ({shorten_message(error)})") from error
+
+    def _note(self, value: Any, keys: tuple[str | int, ...], others: set[str]) -> None:
+        """Record the arrays and numbers at and below a value, and the names of other values."""
+        name = ".".join(map(str, keys))
+        array = _to_array(value)
+        if array is not None:
+            self._arrays[name] = array
+            self._keys[name] = keys
+        elif isinstance(value, dict):
+            for key, below in value.items():
+                self._note(below, (*keys, key), others)
+        elif isinstance(value, list):
+            for index, below in enumerate(value):
+                self._note(below, (*keys, index), others)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            self.numbers[name] = float(value) if abs(value) < 1e300 else np.inf
+        else:
+            others.add(name)
+
+    def array(self, name: str) -> np.ndarray:
+        array = self._arrays[name]
+        self._budget.take(array.nbytes)
+        return array.copy()
+
+    def write(self, target: Path, changed: Mapping[str, np.ndarray], frames: int = 0) -> None:
+        """Write a file like this file with other numbers, of the same shapes, under some names.
+
+        Raises:
+            InputError: A shape differs.
+        """
+        del frames
+        tree = self._parse()
+        for name, array in changed.items():
+            if array.shape != self.shapes[name]:
+                raise InputError(
+                    f"{target}: {name} of {self.path.name} has shape {self.shapes[name]}, "
+                    f"and {array.shape} does not fit there"
+                )
+            parent = tree
+            *above, last = self._keys[name]
+            for key in above:
+                parent = parent[key]
+            parent[last] = array.astype(float).tolist()
+        with replacing(target) as temporary:
+            temporary.write_text(json.dumps(tree), encoding="utf-8")
+
+
+def _to_array(value: Any) -> np.ndarray | None:
+    """Return a list of numbers, or of lists of the same length, as an array; None for other values."""
+    first = value
+    while isinstance(first, list) and first:
+        first = first[0]
+    if first is value or not isinstance(first, int | float) or isinstance(first, bool):
+        return None
+    try:
+        return np.array(value, dtype=float)
+    except (TypeError, ValueError, OverflowError):  # something else among the numbers, or lists of other lengths
+        return None

@@ -1,0 +1,87 @@
+"""SMPL parameters as JSON, by name or in a list of frames, and back."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from made_rigs import base_walk
+from program_files import Z_UP, parameters
+
+import selfcorrect as sc
+from selfcorrect.datasets.files.open import motion_files, open_motion
+from selfcorrect.motion.body.smpl import body_joints
+
+FPS = sc.Reading(fps=30.0)
+
+
+def poses_and_places() -> tuple[np.ndarray, np.ndarray]:
+    """Rotation vectors (T, 72) and translations (T, 3) of a walk in a z-up world."""
+    vectors, trans = parameters(base_walk(1), 24, Z_UP)
+    return vectors.reshape(len(vectors), 72), trans
+
+
+def make_frames() -> list[dict[str, Any]]:
+    poses, trans = poses_and_places()
+    frames = []
+    for number, (pose, place) in enumerate(zip(poses.tolist(), trans.tolist(), strict=True)):
+        frame = {"frame": number, "global_orient": pose[:3], "body_pose": pose[3:], "transl": place, "name": "walker"}
+        frames.append(frame)
+    return frames
+
+
+def make_layouts() -> dict[str, Any]:
+    poses, trans = poses_and_places()
+    frames = make_frames()
+    return {
+        "list of frames": frames,
+        "frames by name": {"fps": 30, "frames": frames},
+        "frames with people": [{"people": [frame, frame]} for frame in frames],
+        "arrays by name": {"poses": poses.tolist(), "trans": trans.tolist(), "mocap_frame_rate": 30.0},
+    }
+
+
+@pytest.mark.parametrize("layout", make_layouts())
+def test_parameters_in_json_are_read_and_written_back(tmp_path: Path, layout: str) -> None:
+    content = make_layouts()[layout]
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    poses, trans = poses_and_places()
+    np.savez(tmp_path / "a.npz", poses=poses, trans=trans, mocap_frame_rate=30.0)
+    expected_m = body_joints(open_motion(tmp_path / "a.npz").motion)
+    file = open_motion(tmp_path / "a.json", FPS)
+    assert len(file.motions) == (2 if layout == "frames with people" else 1)
+    for motion in file.motions:
+        np.testing.assert_allclose(body_joints(motion), expected_m, atol=1e-9)
+        assert motion.fps == 30
+    file.write(tmp_path / "same.json", *file.motions)
+    assert json.loads((tmp_path / "same.json").read_text()) == content
+    for motion in file.motions:
+        motion.root_m[:, 1] += 0.25
+    file.write(tmp_path / "moved.json", *file.motions)
+    moved = open_motion(tmp_path / "moved.json", FPS).motions
+    for motion, before in zip(moved, open_motion(tmp_path / "a.json", FPS).motions, strict=True):
+        np.testing.assert_allclose(motion.root_m - before.root_m, np.tile([0, 0.25, 0], (len(motion), 1)), atol=1e-9)
+
+
+def test_other_json_is_no_motion(tmp_path: Path) -> None:
+    (tmp_path / "walk.json").write_text(json.dumps(make_frames()))
+    (tmp_path / "report.json").write_text(json.dumps({"pose": "standing", "figures": [1, 2]}))
+    (tmp_path / "cut.json").write_text(json.dumps(make_frames())[:-9])
+    assert motion_files(tmp_path) == [tmp_path / "walk.json"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "not a JSON file"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"annots": [{"Rh": [[0, 0, 0]], "poses": [[0, 0, 0]]}]}', "join the files into one list of frames"),
+        ('[{"pose": [1, 2], "trans": [[1], [2, 3]]}]', "trans to be an array of numbers"),
+        ('{"poses": [[1e999, 0, 0]], "trans": [[0, 0, 0]], "fps": 30}', "a.json"),
+    ],
+)
+def test_what_is_wrong_is_said(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(sc.InputError, match=message):
+        open_motion(tmp_path / "a.json", FPS)
