@@ -99,18 +99,20 @@ class CheckCommand:
             from selfcorrect.motion.checks.check import RuleChoice
 
             return _print_rules(RuleChoice().narrow(self.select, self.ignore))
+        if not self.inputs:
+            raise SettingError("no input; name motion files or folders, as in `selfcorrect check walk.bvh`")
         if self.engine != "mujoco" and not self.physics:
-            raise SettingError("engine measures the residual of --physics; add that, or leave out engine")
+            raise SettingError("--engine is for --physics; add that, or leave out --engine")
         if (self.csv or self.leave_out) and not self.references:
-            raise SettingError("csv and leave-out hold what --references measures; add that, or leave them out")
+            raise SettingError("--csv and --leave-out are for --references; add that, or leave them out")
         if self.references and self.physics:
-            raise SettingError("--references measures no residual; leave out --physics, or --references")
+            raise SettingError("--references and --physics cannot be combined; leave out one of them")
         if self.references and self.format == "junit":
-            raise SettingError("junit has no table; use --format text or json with --references")
+            raise SettingError("--references cannot be written as junit; use --format text or json")
         if self.against is not None:
             return self._compare(self.against)
         if self.tolerance_mm != CheckCommand.tolerance_mm:
-            raise SettingError("tolerance-mm is for --against; add that, or leave out tolerance-mm")
+            raise SettingError("--tolerance-mm is for --against; add that, or leave out --tolerance-mm")
         must_exist(self.inputs)
         must_be_usable(self.reading)
         outputs = {"out": self.out, "picture": self.picture, "csv": self.csv, "leave-out": self.leave_out}
@@ -170,9 +172,9 @@ class CheckCommand:
         """Compare inputs with their originals; return the exit code."""
         taken = ("inputs", "against", "tolerance_mm", "format", "out", "overwrite", "reading")
         if others := list_changed(self, taken):
-            raise SettingError(f"{others[0]} does not go with --against; leave out one of them")
+            raise SettingError(f"--{others[0]} and --against cannot be combined; leave out one of them")
         if not 0 <= self.tolerance_mm < math.inf:
-            raise SettingError(f"tolerance-mm must be 0 or more, got {self.tolerance_mm}")
+            raise SettingError(f"--tolerance-mm must be 0 or more, got {self.tolerance_mm}")
         must_exist((*self.inputs, against))
         must_be_usable(self.reading)
         from ..checking.against import compare_files, format_differences, pair_files

@@ -107,7 +107,7 @@ class CompareCommand:
             raise SettingError("compare takes two run folders or tasks and arms, not both")
         unused = list_changed(self, ("runs", "options")) + list_changed(self.options, ("better", "primary"))
         if unused:
-            raise SettingError(f"compare of two run folders runs nothing; leave out {unused[0]}")
+            raise SettingError(f"comparing two finished runs runs nothing; leave out --{unused[0]}")
         from ..studies.comparison.runs import compare_runs
 
         print(compare_runs(*self.runs, scores=tuple(self.options.better), primary=self.options.primary))

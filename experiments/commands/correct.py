@@ -97,7 +97,7 @@ class CorrectCommand:
     def _correct_remote(self, options: CorrectionOptions) -> int:
         """Correct a set of motions at an address."""
         if len(self.inputs) != 1:
-            raise SettingError(f"one set of motions must be named to correct it at an address, got {len(self.inputs)}")
+            raise SettingError(f"expected one set of motions at an address, got {len(self.inputs)}")
         (source,) = self.inputs
         from ..file_correction.correct_remote import correct_remote_set
 
@@ -160,17 +160,19 @@ class CorrectCommand:
 
     def _check(self) -> None:
         """Refuse missing inputs and engines before the work begins."""
+        if not self.inputs:
+            raise SettingError("no input; name motion files or folders, as in `selfcorrect correct walk.bvh`")
         if self.json and is_address(self.out):
-            raise SettingError(f"json prints the report of a folder, and {self.out} is an address")
+            raise SettingError(f"--json needs a folder as output, got the address {self.out}")
         files = [Path(name) for name in self.inputs if not is_address(name)]
         must_exist((*files, *self.options.reading.files, self.options.contacts))
         if len(self.inputs) == 1:  # among several, all others go on
             must_be_readable(files)
         is_one_file = len(files) == 1 and not files[0].is_dir()
         if self.contacts_out is not None and not is_one_file:
-            raise SettingError("contacts-out needs a single motion file as input")
+            raise SettingError("--contacts-out needs a single motion file as input")
         if self.delta is not None and not (is_one_file and files[0].suffix.lower() == ".bvh"):
-            raise SettingError("delta needs a single BVH file as input")
+            raise SettingError("--delta needs a single BVH file as input")
         if not self.options.kinematic:  # an engine that is not installed ends the command here
             ENGINES.load(self.options.resolve_engine().engine)
 

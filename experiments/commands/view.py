@@ -68,7 +68,7 @@ class ViewCommand:
     def run(self) -> None:
         """Draw, or open a page in the browser."""
         if not self.files:
-            raise SettingError("there is nothing to view: name at least one motion file")
+            raise SettingError("no input; name motion files, as in `selfcorrect view walk.bvh`")
         is_page = self.out is None or self.out.suffix == ".html"
         must_be_readable(self.files)
         must_be_usable(self.reading)

@@ -154,9 +154,9 @@ def test_the_command_compares_across_formats_and_folders(folder: Path, says: Say
         ("--against before/b.bvh", "no such file"),
         ("before --against after/a.glb", "2 files against one"),
         ("--against empty", "expected one motion file named a"),
-        ("--against before --physics", "physics does not go with --against"),
+        ("--against before --physics", "--physics and --against"),
         ("--against before --tolerance-mm -1", "tolerance-mm must be 0 or more"),
-        ("--tolerance-mm 1", "tolerance-mm is for --against"),
+        ("--tolerance-mm 1", "--tolerance-mm is for --against"),
     ],
 )
 def test_mistakes_are_one_sentence(folder: Path, words: str, message: str, says: Says) -> None:
