@@ -28,9 +28,13 @@ from .commands.schema import PrintSchema
 class Command(Protocol):
     """Options of a command; `run` does the work and may return an exit code."""
 
-    HELP: ClassVar[HelpPage]
-
     def run(self) -> int | None: ...
+
+
+class HelpedCommand(Command, Protocol):
+    """A command that has a page of help."""
+
+    HELP: ClassVar[HelpPage]
 
 
 COMMANDS = {
@@ -48,9 +52,9 @@ COMMANDS = {
 """Dataclass of each command; only that of the command that runs is imported."""
 
 
-def load_command(name: str) -> type[Command]:
+def load_command(name: str) -> type[HelpedCommand]:
     """Return the dataclass of a command."""
-    command: type[Command] = import_object(COMMANDS[name])
+    command: type[HelpedCommand] = import_object(COMMANDS[name])
     return command
 
 
@@ -188,7 +192,7 @@ def _check_name(kind: str, words: Sequence[str], names: Sequence[str] | Mapping[
         raise SettingError(describe_unknown(kind, words[0], names))
 
 
-def find_subcommands(command: type[Command]) -> dict[str, type[Command]]:
+def find_subcommands(command: type[HelpedCommand]) -> dict[str, type[HelpedCommand]]:
     """Return the commands below a command by the names that its annotations give to them."""
     hints = get_type_hints(command, include_extras=True).values()
     subcommands = {}

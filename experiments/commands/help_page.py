@@ -170,7 +170,7 @@ def _list_options(command: Any, given: Any = None) -> Iterator[_Option]:
             yield from _list_options(part, None if default is MISSING else default)
         elif is_dataclass(part):
             members = [below.to_member() for below in _list_options(part, default)]
-            box = make_dataclass(part.__name__, members, kw_only=True)
+            box = make_dataclass(str(getattr(part, "__name__", option.name)), members, kw_only=True)
             box.__doc__ = _first_paragraph(part)
             yield _Option(option.name, box, box())
         else:

@@ -112,9 +112,7 @@ class MotionCommand:
         """
         has_other_model = self.settings.generator != PRESETS[self.preset].generator
         if has_other_model and self.axes.denoiser:
-            raise SettingError(
-                "--denoiser and --generator both name the model; leave out one of them"
-            )
+            raise SettingError("--denoiser and --generator both name the model; leave out one of them")
         settings = self.settings
         if self.protocol is not None:
             settings = follow_protocol(self.preset, settings, self.protocol)

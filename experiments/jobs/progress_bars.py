@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from tqdm import tqdm
 
@@ -166,8 +167,8 @@ class Bars:
             self._advance(is_kept=True)
             return
         done_count = self.overall.n + 1
-        now_s = self.overall._time()
-        self.overall.start_t = self.overall.last_print_t = now_s  # `reset` does so too, but shows 0 first
+        overall: Any = self.overall
+        overall.start_t = overall.last_print_t = overall._time()  # `reset` does so too, but shows 0 first
         self.overall.n = self.overall.initial = self.overall.last_print_n = done_count
         self.overall.refresh()
 
