@@ -1,4 +1,6 @@
-"""Ancestry: the training sample that each synthetic sample descends from, and founders that still have descendants.
+"""Ancestry of synthetic samples.
+
+The training sample that each descends from, and founders that still have descendants.
 
 A model that half-memorises its training set hands members down as a population hands down genes. Each synthetic sample
 descends from the nearest member, with the same label, of its model's training set. The real training data are the
@@ -32,7 +34,10 @@ Space: TypeAlias = Callable[[Tensor], np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class Genealogy:
-    """Tracer of synthetic samples to the real training data, the founders (n, D)."""
+    """Trace synthetic samples to the founders.
+
+    The founders (n, D) are the real training data.
+    """
 
     space: Space
     founders: np.ndarray
@@ -47,7 +52,7 @@ class Genealogy:
         return cls(space, founders, _labels(real), unit)
 
     def trace(self, batch: CorrectedBatch, parents: Samples) -> tuple[CorrectedBatch, dict[str, float]]:
-        """Return the batch with ancestry in the model's training set, and measures of the ancestry.
+        """Add ancestry to a batch, and measure the ancestry.
 
         Args:
             batch: Corrected samples of a generation.
@@ -65,18 +70,23 @@ class Genealogy:
         return _add_ancestry(batch, rows, founder, walk), measures
 
     def measure_training(self, members: Samples, *, has_overlap: bool) -> dict[str, float]:
-        """Return the entropy of a training set, and the surviving founders if the set holds several generations."""
+        """Measure the entropy of a training set.
+
+        And the surviving founders if the set holds several generations.
+        """
         measures = {ENTROPY: self.entropy_change(members)}
         if has_overlap:
             measures["surviving_lineages"] = self._surviving_share(members.provenance.founder)
         return measures
 
     def _surviving_share(self, founder: np.ndarray) -> float:
-        """Return the share of the founders that have a descendant, from the founder of each sample."""
+        """Return the share of founders that have descendants."""
         return len(np.unique(founder[founder >= 0])) / len(self.founders)
 
     def entropy_change(self, members: Samples) -> float:
-        """Return the entropy of a training set less the entropy of the founders, per dimension of the space, in nats.
+        """Return a training set's entropy less the founders'.
+
+        Per dimension of the space, in nats.
 
         The estimator is from Kozachenko and Leonenko (1987): d · mean(log distance to the nearest other member) plus a
         constant that cancels at equal numbers. Shi et al. 2025 (arXiv 2509.16499) find that a falling entropy of the
@@ -123,7 +133,9 @@ class Genealogy:
 
 
 def novelty(vectors: np.ndarray, labels: np.ndarray, training: np.ndarray, training_labels: np.ndarray) -> float:
-    """Return how far samples lie from the training data: 0 for copies, about 1 for other data of the same kind.
+    """Return how far samples lie from the training data.
+
+    0 for copies, about 1 for other data of the same kind.
 
     Args:
         vectors: (N, D), samples in a space where like samples are near.
@@ -142,7 +154,9 @@ def novelty(vectors: np.ndarray, labels: np.ndarray, training: np.ndarray, train
 def nearest_of_label(
     vectors: np.ndarray, labels: np.ndarray, members: np.ndarray, member_labels: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Find the nearest member of the same label, or of any label if no member has the same.
+    """Find the nearest member of the same label.
+
+    Of any label if no member has the same.
 
     Args:
         vectors: (N, D) features of the samples.
@@ -168,7 +182,9 @@ def nearest_of_label(
 
 
 def offspring_variance(parents: np.ndarray, count: int) -> float:
-    """Return the variance over the mean of the number of children of `count` parents; parents (N,) of the children.
+    """Return variance over mean of the numbers of children.
+
+    Of `count` parents; parents (N,) of the children.
 
     1 for children drawn evenly at random (Wright–Fisher), 0 for a single child each. 1 + c if chances vary with a
     squared coefficient of variation c (and children are as many as parents). Children of parents that are copies of
@@ -189,7 +205,10 @@ def _labels(samples: Samples) -> np.ndarray:
 
 
 def _add_ancestry(batch: CorrectedBatch, parent: np.ndarray, founder: np.ndarray, walk: np.ndarray) -> CorrectedBatch:
-    """Return the batch with ancestry in the provenance of samples and of the draws behind the samples."""
+    """Add ancestry to a batch's provenance.
+
+    Also to that of the draws behind the samples.
+    """
     rows = batch.samples.provenance.draw
     drawn_parent = np.full(len(batch.drawn), -1)
     drawn_founder = np.full(len(batch.drawn), -1)

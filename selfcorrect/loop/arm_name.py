@@ -1,4 +1,7 @@
-"""The name of an arm and of the arm's folder; nothing here imports PyTorch."""
+"""The name of an arm and of its folder.
+
+Nothing here imports PyTorch.
+"""
 
 from collections.abc import Mapping
 
@@ -35,7 +38,10 @@ def format_arm_name(policy: str, corrector: str, changes: Mapping[str, object]) 
 
 
 def format_title(treatment: str, changes: Mapping[str, object]) -> str:
-    """Return the treatment of an arm with its changed settings, e.g. "physics, γ = 1"."""
+    """Return an arm's treatment with changed settings.
+
+    For example "physics, γ = 1".
+    """
     order = [*(name for name in FORMS if name not in LAST_IN_TITLES), *LAST_IN_TITLES]
     forms = [FORMS[name][1].format(changes[name]) for name in order if name in changes]
     return ", ".join([treatment, *filter(None, forms)])

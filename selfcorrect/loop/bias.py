@@ -1,4 +1,6 @@
-"""Sampling bias: sampling that is tilted towards quality, as when people pick the best pictures.
+"""Sampling bias: sampling tilted towards quality.
+
+As when people pick the best pictures.
 
 A bias maps a model and parents, the training set of the model, to a sampler, so that biases compose with any model and
 any policy. The parents' provenance shows synthetic parents and their generation; samples of the newest generation are
@@ -24,7 +26,10 @@ Score: TypeAlias = Callable[[Tensor], Tensor]
 
 
 class Sampler(Protocol):
-    """A function that draws a batch of samples, or some samples again."""
+    """A function that draws a batch of samples.
+
+    Or some samples again.
+    """
 
     def __call__(self, labels: Tensor, stream: Stream, slots: Tensor | None = None) -> Tensor:
         """Return a value per label.
@@ -57,7 +62,10 @@ def sample_plainly(model: GenerativeModel, parents: Samples) -> Sampler:
 
 
 def sampling_settings(**settings: float) -> Bias:
-    """Return a bias that samples with settings of the model, e.g. `sampling_settings(temperature=0.8)`."""
+    """Return a bias that changes a model's sampling settings.
+
+    For example `sampling_settings(temperature=0.8)`.
+    """
 
     def bias(model: GenerativeModel, parents: Samples) -> Sampler:
         with_sampling = getattr(model, "with_sampling", None)
@@ -105,7 +113,10 @@ def best_of(k: int, *raters: Score, choice_noise: float = 0.0) -> Bias:
 
 
 def _scores(values: Tensor, raters: tuple[Score, ...], count: int, generator: torch.Generator) -> Tensor:
-    """Return scores (k·count, *replicates); the k draws for a sample have the same rater."""
+    """Return scores (k·count, *replicates).
+
+    The k draws for a sample have the same rater.
+    """
     scores = torch.stack([rater(values) for rater in raters])
     rater = torch.randint(len(raters), (count,), generator=generator).repeat(len(values) // count)
     return scores[rater.to(scores.device), torch.arange(len(values), device=scores.device)]

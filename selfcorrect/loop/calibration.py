@@ -1,4 +1,4 @@
-"""Calibration of a sampler: the loss by the sampler, before any loop.
+"""Calibration: what a sampler loses before any loop.
 
 A self-consuming loop repeats the sampler's errors in each generation. Two numbers show them at generation 0: the share
 of the variance that the sampler keeps, and how unequally it copies the training samples.
@@ -26,7 +26,7 @@ class KeepsVariance(Protocol):
     """A model whose sampler can be tried with an exactly right network."""
 
     def variance_kept(self, variance: float) -> float:
-        """Return the share of the variance of N(0, `variance`) that sampling with a right network keeps."""
+        """Return the share of N(0, `variance`)'s variance that an exactly right network keeps."""
         ...
 
 

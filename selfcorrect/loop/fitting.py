@@ -1,4 +1,7 @@
-"""Fittings: training of a model on a training set, plainly, with a remedy for the learner's bias, or with pairs."""
+"""Fittings: how a model trains on a training set.
+
+Plainly, with a remedy for the learner's bias, or with pairs.
+"""
 
 import math
 from collections.abc import Callable
@@ -24,7 +27,9 @@ Fitting: TypeAlias = Callable[[GenerativeModel, Samples, int, Stream], Generativ
 
 @runtime_checkable
 class PairFitting(Protocol):
-    """A fitting that learns from pairs of a drawn and a corrected sample, not from corrections as data.
+    """A fitting that learns from pairs.
+
+    A pair is a drawn and a corrected sample; corrections are not data.
 
     Policies then mix samples as drawn.
     """
@@ -38,13 +43,13 @@ Rework: TypeAlias = Callable[[Samples, Stream], Samples]
 
 
 def fit_plainly(model: GenerativeModel, training: Samples, steps: int, stream: Stream) -> GenerativeModel:
-    """Return the model after `steps` optimiser steps on the training set."""
+    """Train for some optimiser steps."""
     return model.fit(training, steps, stream)
 
 
 @dataclass(frozen=True)
 class PreferCorrections:
-    """Fitting that prefers each corrected sample to the sample as drawn.
+    """Prefer each corrected sample to the sample as drawn.
 
     The loss is the plain loss of the training set and a preference loss of the generation's pairs (`models.pairs`).
     Beside real data only, the model's own distribution cancels out of the preference and the correction is left, so
@@ -91,7 +96,10 @@ class PreferCorrections:
 
 @dataclass(frozen=True)
 class FitEpochs:
-    """Fitting by passes over the training set: the steps of a generation are proportional to the data."""
+    """Fit by passes over the training set.
+
+    The steps of a generation are proportional to the data.
+    """
 
     epochs: float
     """Number of passes."""
@@ -109,7 +117,10 @@ class FitEpochs:
         return f"epochs-{self.epochs:g}" + (f"-of-{self.batch_size}" if self.batch_size else "")
 
     def __call__(self, model: GenerativeModel, training: Samples, steps: int, stream: Stream) -> GenerativeModel:
-        """Return the model after all passes over the training set; `steps` is not used."""
+        """Train by all passes over the training set.
+
+        `steps` is not used.
+        """
         batch_size = self.batch_size or getattr(getattr(model, "config", model), "batch_size", None)
         if not isinstance(batch_size, int):
             raise SettingError(f"the model {type(model).__name__} has no batch_size; give FitEpochs(…, batch_size=…)")
@@ -119,7 +130,9 @@ class FitEpochs:
 def extrapolate(
     strength: float = 1.0, rework: Rework | None = None, base: Fitting | PairFitting = fit_plainly
 ) -> Fitting | PairFitting:
-    """Return a fitting to φ + w (φ − φ′); φ′ is the fitted model φ after as many steps again on samples of φ.
+    """Return a fitting to φ + w (φ − φ′).
+
+    φ′ is the fitted model φ after as many steps again on samples of φ.
 
     After Alemohammad et al. 2025, "Neon" (arXiv 2510.03597). The step from a model to a model trained on samples of the
     first shows the bias of a generation, so a step in the opposite direction removes the bias. Only the model is
@@ -144,7 +157,7 @@ def extrapolate(
 
 
 def _extrapolate_fitting(strength: float, rework: Rework | None, base: Fitting) -> Fitting:
-    """Return the extrapolation of a fitting on a training set; see `extrapolate`."""
+    """Extrapolate a fitting; see `extrapolate`."""
 
     def fitting(model: GenerativeModel, training: Samples, steps: int, stream: Stream) -> GenerativeModel:
         fitted = base(model, training, steps, stream)
@@ -173,7 +186,10 @@ class _ExtrapolatedPairs:
 def combine_weights(
     model: GenerativeModel, weight: float, other: GenerativeModel, other_weight: float
 ) -> GenerativeModel:
-    """Return `model` with numbers weight · `model` + other_weight · `other`; counts stay those of `model`."""
+    """Return weight · `model` + other_weight · `other`.
+
+    Counts stay those of `model`.
+    """
     other_state = other.state()
     combined = {}
     for name, tensor in model.state().items():

@@ -1,4 +1,6 @@
-"""Correctors: functions that change or reject synthetic samples before these are used again.
+"""Correctors of synthetic samples.
+
+Functions that change or reject samples before these are used again.
 
 Contract: `contract` (`Corrector`, `Corrected`, `call_corrector`; `lift`, `verifier`, `chain`, controls `filter_of` and
 `random_perturbation`).

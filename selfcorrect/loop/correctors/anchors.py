@@ -1,4 +1,6 @@
-"""The anchored corrector: preserves diversity by pulling samples to remembered centroids.
+"""The anchored corrector.
+
+It preserves diversity by pulling samples to remembered centroids.
 
 After the k-means corrector of Gillman et al. (2024), with quotas: each label has centroids and the share of mass that
 belongs to each. Samples of a label are assigned to the label's centroids by optimal transport that respects the shares.
@@ -38,7 +40,10 @@ def flat(values: Tensor) -> Tensor:
 
 
 def temporal_frequencies(values: Tensor, count: int = 8) -> Tensor:
-    """The `count` lowest cosine coefficients in time of sequences (N, T, D), as vectors (N, count · D)."""
+    """Return the lowest cosine coefficients in time.
+
+    The `count` lowest of sequences (N, T, D), as vectors (N, count · D).
+    """
     coefficients = np.asarray(scipy.fft.dct(values.detach().cpu().numpy(), axis=1, norm="ortho"))
     return torch.as_tensor(coefficients[:, :count]).flatten(1)
 
@@ -59,7 +64,9 @@ class Anchors:
 
 
 def fit_anchors(samples: Samples, samples_per_centroid: int, stream: Stream, embed: Embedding = flat) -> Anchors:
-    """Cluster the samples of each label by k-means; a centroid is the mean of a cluster's values.
+    """Cluster the samples of each label by k-means.
+
+    A centroid is the mean of a cluster's values.
 
     Args:
         samples_per_centroid: Mean size of a cluster.
@@ -85,7 +92,9 @@ def fit_anchors(samples: Samples, samples_per_centroid: int, stream: Stream, emb
 
 
 def k_means(vectors: Tensor, count: int, stream: Stream) -> tuple[Tensor, Tensor]:
-    """Cluster vectors by k-means, in one thread, because scikit-learn's threads would make results vary.
+    """Cluster vectors by k-means, in one thread.
+
+    scikit-learn's threads would make results vary.
 
     Args:
         vectors: (N, D) points to cluster.
@@ -106,7 +115,7 @@ def k_means(vectors: Tensor, count: int, stream: Stream) -> tuple[Tensor, Tensor
 
 @dataclass(frozen=True, eq=False)
 class AnchoredCorrector:
-    """Shifts samples so that the means of groups move to the anchors."""
+    """Shift samples so that group means move to the anchors."""
 
     anchors: Anchors
     strength: float = 1.0
@@ -125,7 +134,9 @@ class AnchoredCorrector:
         return "frozen-anchors" if self.frozen else "anchored"
 
     def __call__(self, samples: Samples, stream: Stream = FIXED_STREAM) -> Samples:
-        """Return the corrected samples, in order; InputError for a label without anchors.
+        """Return the corrected samples, in order.
+
+        InputError for a label without anchors.
 
         `stream` picks the centroids of a label with fewer samples than centroids, as in redraws.
         """
@@ -173,13 +184,19 @@ def assign(vectors: Tensor, centroids: Tensor, masses: Tensor) -> Tensor:
 
 
 def drawn_masses(masses: Tensor, count: int, stream: Stream) -> Tensor:
-    """Draw centroids at random with probabilities (K,), and return the shares (K,) of the draws."""
+    """Draw centroids, and return the shares (K,) of the draws.
+
+    Probabilities are (K,).
+    """
     drawn = torch.multinomial(masses, count, replacement=True, generator=stream.generator())
     return torch.bincount(drawn, minlength=len(masses)).double() / count
 
 
 def quotas(masses: Tensor, count: int) -> Tensor:
-    """Return whole numbers (K,) that add up to `count` in proportion to masses (K,), by largest remainders."""
+    """Return whole numbers (K,) that add up to `count`.
+
+    In proportion to masses (K,), by largest remainders.
+    """
     exact = masses.double() / masses.double().sum() * count
     counts = exact.floor().long()
     largest = (exact - counts).argsort(descending=True, stable=True)

@@ -1,4 +1,6 @@
-"""Correctors: functions that change or reject synthetic samples before further use.
+"""Correctors and their contract.
+
+Functions that change or reject synthetic samples before further use.
 
 A corrector is a plain callable `Samples -> Samples | Corrected`, or one of tensors (N, *event) with a first parameter
 named `values`. A corrector that draws random numbers may take a second argument named `stream`. Correctors see
@@ -44,7 +46,9 @@ Corrector: TypeAlias = Callable[[Samples], Samples | Corrected] | Callable[[Samp
 
 
 def call_corrector(corrector: Corrector, samples: Samples, stream: Stream) -> Corrected:
-    """Call a corrector once on a copy of the samples, and return a checked copy of the answer.
+    """Call a corrector on a copy of the samples.
+
+    Returns a checked copy of the answer.
 
     Global random generators start from `stream` and are restored afterwards.
 
@@ -79,7 +83,10 @@ LIFTED = "a function of tensors has a first parameter `values`, or becomes a cor
 
 
 def _describe_answer(answer: object) -> str:
-    """Return an answer of a wrong kind in words, with the likely mistake."""
+    """Describe an answer of a wrong kind.
+
+    With the likely mistake.
+    """
     if answer is None:
         return "None (is a `return` missing?)"
     if inspect.isgenerator(answer):
@@ -91,7 +98,9 @@ def _describe_answer(answer: object) -> str:
 
 
 def evaluating(module: nn.Module) -> Corrector:
-    """Return a corrector from a network of values (N, *event) → (N, *event), in eval mode and without gradients.
+    """Make a corrector from a network.
+
+    It maps values (N, *event) to values, in eval mode and without gradients.
 
     Values are converted to the type and the device of the module's first parameter.
     """
@@ -119,7 +128,10 @@ def _parameters(function: Callable[..., object]) -> Sequence[str]:
 
 
 def _check_answer(answer: Corrected, inputs: Samples) -> Corrected:
-    """Return a checked copy of the answer, safe from the corrector, with type and device of the inputs."""
+    """Return a checked copy of the answer.
+
+    It is safe from the corrector, with type and device of the inputs.
+    """
     values = _dense(answer.samples.values, "values")
     if len(values) != len(inputs):
         raise CorrectorError(
@@ -155,7 +167,10 @@ def _dense(tensor: Tensor, what: str) -> Tensor:
 
 
 def _check_column(column: Tensor, what: str, like: Tensor) -> Tensor:
-    """Return labels or weights (N,) in the type of the inputs; CorrectorError for fractions of whole numbers."""
+    """Return labels or weights (N,) in the inputs' type.
+
+    CorrectorError for fractions where whole numbers are needed.
+    """
     column = _dense(column, what)
     has_fractions = column.is_floating_point() and not like.is_floating_point()
     if column.shape != like.shape or column.is_complex() or has_fractions:
@@ -167,7 +182,10 @@ def _check_column(column: Tensor, what: str, like: Tensor) -> Tensor:
 
 
 def _copy_like(tensor: Tensor, like: Tensor) -> Tensor:
-    """Return a contiguous copy of a tensor with the type and device of another."""
+    """Return a contiguous copy of a tensor.
+
+    With the type and device of another.
+    """
     return tensor.to(like, copy=True).as_subclass(Tensor).contiguous()
 
 
@@ -191,12 +209,18 @@ def _check_finite(values: Tensor, accepted: Tensor) -> None:
 
 
 def with_trailing_axes(column: Tensor, ndim: int) -> Tensor:
-    """Append axes of length 1 to a column, to broadcast the column against values of `ndim` axes."""
+    """Append axes of length 1 to a column.
+
+    To broadcast it against values of `ndim` axes.
+    """
     return column.reshape(column.shape + (1,) * (ndim - column.ndim))
 
 
 def merge_info(parts: Sequence[tuple[int, Info]]) -> dict[str, np.ndarray]:
-    """Join diagnostics of batches with the given lengths; a key that a batch lacks becomes NaN or "" there."""
+    """Join diagnostics of batches.
+
+    A key that a batch lacks becomes NaN or "" there.
+    """
     columns = {}
     for key in dict.fromkeys(key for _, info in parts for key in info):
         example = next(np.asarray(info[key]) for _, info in parts if key in info)
@@ -206,7 +230,9 @@ def merge_info(parts: Sequence[tuple[int, Info]]) -> dict[str, np.ndarray]:
 
 
 def state_of(corrector: object) -> dict[str, Tensor]:
-    """Return copies on the CPU of what a corrector's `state()` returns, {} without these methods.
+    """Return CPU copies of a corrector's `state()`.
+
+    {} without these methods.
 
     Raises:
         CorrectorError: `state()` fails, or that is not a dictionary of numbers and tensors by name.

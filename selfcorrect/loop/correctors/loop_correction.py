@@ -1,4 +1,7 @@
-"""Correction: a corrector applied with a strength and a rule for rejected samples."""
+"""A corrector applied with a strength.
+
+And a rule for rejected samples.
+"""
 
 import math
 from collections import Counter
@@ -122,7 +125,10 @@ def apply_corrector(
 
 @dataclass(frozen=True)
 class _Attempt:
-    """One call of the corrector: raw samples, corrected samples, and which of them may be used."""
+    """One call of the corrector.
+
+    Raw samples, corrected samples, and which of them may be used.
+    """
 
     raw: Samples
     corrected: Samples
@@ -131,7 +137,10 @@ class _Attempt:
 
 
 def _mixture_coins(raw: Samples, correction: Correction, generator: torch.Generator) -> Tensor:
-    """Draw the samples that take the corrected form (N, *replicates); the same stream gives nested sets as γ grows."""
+    """Draw which samples take the corrected form.
+
+    (N, *replicates); the same stream gives nested sets as γ grows.
+    """
     shape = raw.values.shape[: 1 + correction.replicate_axes]
     if correction.operator == "interpolation" or math.isinf(correction.strength):
         return torch.ones(shape, dtype=torch.bool)
@@ -154,7 +163,10 @@ def _attempt(raw: Samples, coins: Tensor, correction: Correction, stream: Stream
 
 
 def _combine(raw: Samples, full: Samples, coins: Tensor, correction: Correction) -> Samples:
-    """Apply the operator of `correction`; raw values stay, bit for bit, if a coin (N, *replicates) is false."""
+    """Apply the operator of `correction`.
+
+    Raw values stay, bit for bit, if a coin (N, *replicates) is false.
+    """
     target = full.values
     if correction.operator == "interpolation" and not math.isinf(correction.strength):
         target = (raw.values + correction.strength * target) / (1 + correction.strength)
@@ -202,7 +214,10 @@ def _call_guarded(raw: Samples, correction: Correction, stream: Stream, first_ro
 
 
 def _sample_at_fault(error: Exception, raw: Samples, corrector: Corrector, stream: Stream) -> int | None:
-    """Return the first sample that fails alone; None if all or none do, so that the batch is at fault."""
+    """Return the first sample that fails alone.
+
+    None if all or none do, so that the batch is at fault.
+    """
     if isinstance(error, SampleError):
         return error.sample
     if isinstance(error, EndedError):  # each sample alone might end it again

@@ -1,4 +1,6 @@
-"""Run users' code in a separate process, so that the code can neither end, nor hang, nor change this process.
+"""Run user code in a separate process.
+
+The code can neither end, nor hang, nor change this process.
 
 The process is started afresh and leads a session, so that a kill takes all descendants along. The process ends when
 this process ends. Arguments and answers travel as pickles between two processes of the same user: this guards against
@@ -79,7 +81,10 @@ class SubprocessSandbox:
         return _open_answer(*answer)
 
     def _wait_for_answer(self) -> tuple[str, Any]:
-        """Return the kind and the content of the answer; EOFError if the process has ended."""
+        """Return kind and content of the answer.
+
+        EOFError if the process has ended.
+        """
         place = ""
         started_s = math.inf
         warn_after_s = WARN_AFTER_S
@@ -109,7 +114,7 @@ class SubprocessSandbox:
                 )
 
     def _end(self) -> EndedError:
-        """End what the process started, and return how the process ended."""
+        """End all that the process started; return how it ended."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=1)  # a process that closes its end is about to end, or lost the connection
         code = self._process.returncode
@@ -123,7 +128,10 @@ class SubprocessSandbox:
 
 
 class InProcessSandbox:
-    """This process, not safe from crashes of the code. Arguments and answers are copies, as in a separate process."""
+    """This process, not safe from crashes of the code.
+
+    Arguments and answers are copies, as in a separate process.
+    """
 
     def __init__(self) -> None:
         self._memory: Memory = {}
@@ -145,7 +153,9 @@ Sandbox: TypeAlias = SubprocessSandbox | InProcessSandbox
 
 
 def make_sandbox(name: str, limit_s: float | None = None, *, in_process: bool = False) -> Sandbox:
-    """Return a separate process, or this process if asked for or if the system cannot kill process groups.
+    """Return a separate process, or this one.
+
+    This one if asked for, or if the system cannot kill process groups.
 
     Args:
         limit_s: Time limit of one call, or of one place that `supervision.report_place` reports.
@@ -171,7 +181,7 @@ def _kill(process: subprocess.Popen[bytes], connection: Any, owner: int) -> None
 
 
 def _open_answer(kind: str, content: Any) -> Any:
-    """Return the value of an answer, or raise the answer's error."""
+    """Return the value of an answer, or raise its error."""
     if kind == "error":
         raise content
     return content
@@ -181,7 +191,7 @@ def _open_answer(kind: str, content: Any) -> Any:
 
 
 def _serve(number: int) -> None:
-    """Answer calls until the other end of the connection is closed."""
+    """Answer calls until the connection is closed."""
     os.set_inheritable(number, False)
     connection = Connection(number)
     memory: Memory = {}
@@ -201,7 +211,10 @@ def _serve(number: int) -> None:
 
 
 def _answer(memory: Memory, message: bytes, report: Callable[[bytes], object] | None = None) -> bytes:
-    """Return the answer to a message; a separate process calls `report` when the call begins."""
+    """Return the answer to a message.
+
+    A separate process calls `report` when the call begins.
+    """
     try:
         function, arguments, random_state = pickle.loads(message)  # imports what it needs, which is not timed
         global_generators.set_state(random_state)
@@ -224,7 +237,7 @@ def _answer(memory: Memory, message: bytes, report: Callable[[bytes], object] | 
 
 
 def _end_with_the_other(number: int) -> None:
-    """End this process and all descendants when the other end is closed, whatever runs here."""
+    """End this process when the other end is closed."""
     watch = select.poll()
     watch.register(number, 0)  # only that the opposite end is gone
     watch.poll()

@@ -1,4 +1,7 @@
-"""A multivariate normal distribution, fitted by maximum likelihood: the model whose loops have closed forms."""
+"""A multivariate normal distribution.
+
+Fitted by maximum likelihood; its loops have closed forms.
+"""
 
 import math
 from collections.abc import Mapping
@@ -91,7 +94,10 @@ class Gaussian(TensorModel):
         return fitted
 
     def _fit_weighted(self, values: Tensor, weights: Tensor) -> Self:
-        """Return mean and covariance under weights (N,) that sum to 1; some may be negative."""
+        """Return mean and covariance under weights (N,).
+
+        They sum to 1; some may be negative.
+        """
         values = values.to(self.mean)
         mean = (weights @ values.flatten(1)).reshape(self.mean.shape)
         centred = values - mean

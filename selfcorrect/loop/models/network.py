@@ -1,4 +1,7 @@
-"""Base class of generative models made of a single neural network: training by batches, state, immutability."""
+"""Base class of models made of one neural network.
+
+Training by batches, state, immutability.
+"""
 
 import copy
 import math

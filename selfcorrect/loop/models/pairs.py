@@ -1,4 +1,7 @@
-"""Pairs of a preferred and another sample, and the models that can be fitted to them beside a training set."""
+"""Pairs of a preferred and another sample.
+
+And the models that can be fitted to them beside a training set.
+"""
 
 from dataclasses import dataclass
 from typing import Protocol, Self, runtime_checkable
@@ -14,7 +17,9 @@ from .protocol import GenerativeModel
 
 @dataclass(frozen=True)
 class Pairs:
-    """Preferred samples (winners) and rejected samples (losers), (N, *event) each, with settings of the preference.
+    """Preferred samples (winners) and rejected ones (losers).
+
+    (N, *event) each, with settings of the preference.
 
     A fit to pairs minimises, with e(x) the model's error on x and e_ref(x) the error of the reference,
 
@@ -39,7 +44,10 @@ class Pairs:
         return len(self.labels)
 
     def preference_loss(self, margins: Tensor) -> Tensor:
-        """Return (κ / β) · −log σ(−β Δ), averaged over margins Δ (B,)."""
+        """Return the preference loss.
+
+        (κ / β) · −log σ(−β Δ), averaged over margins Δ (B,).
+        """
         return -logsigmoid(-self.saturation * margins).mean() * (self.weight / self.saturation)
 
 
@@ -48,7 +56,7 @@ class PairModel(Protocol):
     """A model that learns from pairs beside a training set."""
 
     def fit_with_pairs(self, samples: Samples, pairs: Pairs, steps: int, stream: Stream) -> Self:
-        """Return the model after `steps` optimiser steps on the training set and the pairs.
+        """Train on the training set and the pairs.
 
         Args:
             samples: The training set, drawn as `fit` draws it from the same stream.
@@ -59,7 +67,7 @@ class PairModel(Protocol):
 
 
 def swap_half(winners: Tensor, losers: Tensor, stream: Stream) -> tuple[Tensor, Tensor]:
-    """Return the pairs with the sides of a random half of them exchanged.
+    """Swap the sides of a random half of the pairs.
 
     This is the placebo of a preference: the same samples, whose order carries no information.
     """

@@ -59,7 +59,10 @@ class GenerativeModel(Protocol):
 
 @dataclass(frozen=True)
 class TensorModel(Saveable):
-    """A frozen dataclass whose state is its fields that hold tensors; all other fields are the configuration."""
+    """A frozen dataclass with tensors as state.
+
+    All other fields are the configuration.
+    """
 
     def state(self) -> dict[str, Tensor]:
         """Return the fields that hold tensors."""
