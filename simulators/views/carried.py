@@ -37,9 +37,9 @@ _APART_M_S = 0.06
 """Feet on a ride come nearer to each other, or move apart, by less; they also rise or sink by less."""
 _TURNS_RAD_S = 0.2
 """Least angular speed of a turntable."""
-_FOOTRESTS_M = 0.11
-"""Least height of both toe joints on footrests: on the floor they are 3 cm high, and floors of captures are off by less
-than the rest."""
+_FOOTRESTS_M = (0.11, 0.4)
+"""Least and largest height of the lowest joint of a body on footrests. On the floor, toe joints are 3 cm high, and
+captured floors are off by less than the rest; who sits higher sits on another floor."""
 _SWINGS_ABOVE_M = 0.1
 """Least height above the floor of the feet of a body that swings."""
 _SWINGS_S = 2.0
@@ -81,7 +81,8 @@ def find_carrier(motion: Motion) -> str:
     heading_rad = np.unwrap(np.arctan2(across_m[:, 0], across_m[:, 2]))
     turns_rad_s = gaussian_filter1d(np.gradient(heading_rad) * motion.fps, _SMOOTH_S * motion.fps, mode="nearest")
     turns = is_rigid & (np.abs(turns_rad_s) > _TURNS_RAD_S)
-    is_raised = features.positions_m[..., 1].min(axis=1) > _FOOTRESTS_M
+    lowest_m = features.positions_m[..., 1].min(axis=1)
+    is_raised = (lowest_m > _FOOTRESTS_M[0]) & (lowest_m < _FOOTRESTS_M[1])
     rides = sits & is_rigid & (norms(feet_m_s.mean(axis=1)[:, [0, 2]]) > _TRAVELS_M_S) & (root_m_s > _TRAVELS_M_S)
     for carried, words in (
         (is_upside_down, "is upside down: hands, head or a bar carry it"),

@@ -104,6 +104,7 @@ ON_THE_FLOOR = {
     "walk": lambda: made_motion("walk", frames=FRAMES),
     "sits still": lambda: sit(0.0),
     "sits on a floor that is off": lambda: raise_motion(sit(0.0), 0.06),
+    "sits on a floor that is far off": lambda: raise_motion(sit(0.0), 1.0),
     "stands": lambda: stand_on_turntable(0.0),
     "turns with steps": lambda: made_motion("turn", frames=FRAMES),
     "lies": lambda: lie(0.1, 0.0),
