@@ -86,6 +86,12 @@ _IN_PLACE_M_S = 0.2
 """A treadmill's belt is faster than this."""
 _IN_PLACE_SHARE = 0.2
 """On a treadmill, the root's mean velocity is less than this share of the belt's."""
+_RESTS = 0.5
+"""Least share by which a foot rests where it carries the body."""
+_ALONE_S = 0.1
+"""Least time for which each foot of a body that walks on a treadmill stands alone."""
+_FEWEST_LANDINGS = 2
+"""Smallest number of landings of a body that hops on a treadmill."""
 _WITHIN_M = 0.3
 """Furthest that a root is moved by default to remove drift that swings; slower swings stay."""
 _WITHIN_IN_PLACE_M = 0.1
@@ -294,12 +300,21 @@ def estimate_floor_motion(motion: Motion, feet_m: np.ndarray, *, remove: bool, n
     if remove:
         return FloorMotion(drift_m_s, zero_m_s)
     if _is_in_place(drift_m_s, root_m, fps, _IN_PLACE_SHARE):
-        return FloorMotion(zero_m_s, drift_m_s, in_place=True)
+        return FloorMotion(zero_m_s, drift_m_s, in_place=_steps_again(motion))
     is_slower_than_floor = _is_in_place(drift_m_s, root_m, fps, 1.0)
     within_m = _WITHIN_IN_PLACE_M if is_slower_than_floor else _WITHIN_M
     swing_m_s = _extract_swing(drift_m_s, fps, within_m)
     removed_m_s = swing_m_s if _is_swing_of_root(swing_m_s, root_m, fps) else zero_m_s
     return FloorMotion(removed_m_s, drift_m_s - swing_m_s)
+
+
+def _steps_again(motion: Motion) -> bool:
+    """Return whether a body walks, or lands more than once: a belt carries feet back, from where they step forward."""
+    rests = observe(motion).resting > _RESTS
+    alone_s = np.count_nonzero(rests & ~rests[:, ::-1], axis=0) / motion.fps
+    lands = rests.any(axis=1)
+    landings = np.count_nonzero(lands[1:] & ~lands[:-1])
+    return bool((alone_s >= _ALONE_S).all() or landings >= _FEWEST_LANDINGS)
 
 
 def _is_swing_of_root(swing_m_s: np.ndarray, root_m: np.ndarray, fps: float) -> bool:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from scipy.spatial.transform import Rotation
 from turned_joints import turn_joint
 
 import selfcorrect as sc
+from selfcorrect.datasets.collections.cmu import list_cmu_clips
 from selfcorrect.motion.editing.loops import is_loop
 from selfcorrect.motion.editing.transforms import canonicalise, close_cycle, heading_rad, repeat_cycle, turn
 from selfcorrect.motion.kinematics import joint_positions
@@ -341,3 +343,13 @@ def test_a_correction_restores_the_way_unless_the_path_is_kept(strides: Motion) 
     assert not sc.check(correction.motion, ["F11"])
     kept = sc.correct(lost, kinematic=True, keep=["path"])
     np.testing.assert_allclose(kept.motion.root_m[:, [0, 2]], lost.root_m[:, [0, 2]], atol=0.05)
+
+
+@pytest.mark.parametrize("name", ["13_11", "13_19", "13_40"])
+def test_a_single_jump_on_the_spot_needs_no_treadmill(cmu: Path, name: str) -> None:
+    """Legs bend and stretch beneath a root that stays, so that the feet slide, but they never step forward again."""
+    clip = next(clip for clip in list_cmu_clips(cmu, "train") if clip.name == name).read()[0]
+    top = int(clip.root_m[:, 1].argmax())
+    jump = clip.frames(top - 12, top + 12)
+    pinned = replace(jump, root_m=np.where([False, True, False], jump.root_m, jump.root_m[0]))
+    assert NoteKind.IN_PLACE not in kinds(correct_motion(KINEMATIC, pinned))
