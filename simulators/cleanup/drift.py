@@ -157,7 +157,7 @@ class StabilizeFloor:
                 *_note_gliding_feet(stabilized.motions[index]),
             )
             notes.append((*notes_on_glides, *floor_motion.notes))
-        has_lost_glide = glides_m.any(axis=(1, 2)) & (not self.keep_path)
+        has_lost_glide = np.logical_and(glides_m.any(axis=(1, 2)), not self.keep_path)
         state = replace(cleaning, floor=Floor(kept_m, in_place, has_lost_glide, notes), repairs_m=repairs_m)
         return state.with_posed_motions(stabilized)
 

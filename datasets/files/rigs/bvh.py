@@ -125,6 +125,7 @@ def _pose_clip(content: BvhText, source: str, metres_per_unit: float | None) -> 
         relative=relative,
         rest_places=dict(zip(content.names, _find_rest_places(offsets, parents), strict=True)),
         notes=notes,
+        placeholder_rate=content.placeholder_rate,
     )
 
 

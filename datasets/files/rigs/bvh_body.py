@@ -109,20 +109,23 @@ def _sample_key_poses(clip: RiggedMotion, path: Path) -> RiggedMotion:
 def _believe_frame_time(clip: RiggedMotion) -> RiggedMotion:
     """Return a clip at 1 frame per second if so stated and if poses are too unlike for the usual rate.
 
+    Other clips get a note on the usual rate, which is assumed.
+
     Between frames of a recording bodies move little, and onwards; between key poses far, and anywhere.
     """
-    doubts = [note for note in clip.notes if isinstance(note, FileNote) and note.topic == "frame time of 1 s"]
-    if not doubts or len(clip.motion) < 3:
+    if clip.placeholder_rate is None:
         return clip
+    assumed = replace(clip, notes=(*clip.notes, clip.placeholder_rate), placeholder_rate=None)
+    if len(clip.motion) < 3:
+        return assumed
     positions_m = joint_positions(clip.motion.frames(0, _FRAMES_TO_DOUBT))
     steps_m = np.diff(positions_m - positions_m[:, :1], axis=0)
     furthest_m = np.linalg.norm(steps_m, axis=2).max(axis=1)
     sizes_m2 = np.sqrt((steps_m[1:] ** 2).sum() * (steps_m[:-1] ** 2).sum())
     goes_on = (steps_m[1:] * steps_m[:-1]).sum() / max(float(sizes_m2), 1e-12)
     if median(furthest_m) < _FAR_APART_M or goes_on > _GOES_ON:
-        return clip
-    notes = tuple(note for note in clip.notes if note not in doubts)
-    return replace(clip, motion=replace(clip.motion, fps=1.0), notes=notes)
+        return assumed
+    return replace(clip, motion=replace(clip.motion, fps=1.0), placeholder_rate=None)
 
 
 def body_of(clip: RiggedMotion) -> Motion:

@@ -81,6 +81,8 @@ class BvhText:
     """Notes on assumptions made in reading."""
     size: int
     """Number of characters of the text."""
+    placeholder_rate: FileNote | None = None
+    """Note on a frame time of 1 s, which is usually a placeholder; None for other frame times."""
 
     @property
     def channels(self) -> tuple[tuple[str, ...], ...]:
@@ -157,7 +159,7 @@ def parse_text(text: str, source: str, fps: float | None = None) -> BvhText:
     frames, fps = _parse_motion_head(scanner, fps)
     channels = sum(len(joint.channels or ()) for joint in joints)
     values = _parse_rows(scanner, frames, channels)
-    return BvhText(joints, names, values, fps, tuple(scanner.notes), len(text))
+    return BvhText(joints, names, values, fps, tuple(scanner.notes), len(text), scanner.placeholder_rate)
 
 
 @dataclass
@@ -171,6 +173,8 @@ class _Scanner:
     """Start of the last word."""
     notes: dict[str, None] = field(default_factory=dict)
     """Notes in order, none twice."""
+    placeholder_rate: FileNote | None = None
+    """As in `BvhText`."""
 
     @property
     def line(self) -> int:
@@ -390,7 +394,11 @@ def _resolve_fps(scanner: _Scanner, time: str, fps: float | None) -> float:
         raise scanner.fail(f'"Frame Time: <seconds>", a positive number from {least:g} to {most:g}, or --fps')
     if assumption:
         words = f"frame time {time[:20]}{assumption}: {own_fps:g} frames per second assumed"
-        scanner.notes[FileNote(words, "--fps", "frame time of 1 s" if frame_time_s == 1 else "")] = None
+        note = FileNote(words, "--fps")
+        if frame_time_s == 1:
+            scanner.placeholder_rate = note
+        else:
+            scanner.notes[note] = None
     return own_fps
 
 

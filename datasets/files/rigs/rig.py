@@ -73,6 +73,8 @@ class RiggedMotion:
     """Place (3,) of each joint in the file's rest pose, by name, in the file's world and unit."""
     notes: tuple[str, ...] = ()
     """Notes on assumptions and on what was left out."""
+    placeholder_rate: FileNote | None = None
+    """Note on a frame rate that is assumed because the file's is usually a placeholder; None for other rates."""
     encoding: str = "utf-8"
     """Encoding of the names of joints in the file."""
 

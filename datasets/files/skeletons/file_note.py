@@ -2,9 +2,9 @@
 
 from typing import Literal, Self, TypeAlias
 
-NoteTopic: TypeAlias = Literal["", "bones", "damage", "skeletons", "rate", "frame time of 1 s"]
+NoteTopic: TypeAlias = Literal["", "bones", "damage", "skeletons", "rate"]
 """Topic of a note: joints moved to make bones constant, data that a file lacks or that were left out, people in the
-file who are not read, its frame rate, or a frame time that is usually a placeholder."""
+file who are not read, or its frame rate."""
 
 
 class FileNote(str):

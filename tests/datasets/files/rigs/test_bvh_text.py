@@ -201,7 +201,8 @@ def test_frame_times_that_programs_round_are_whole_rates(bvh_text: str, time: st
 def test_frame_times_that_are_none_are_recognised(bvh_text: str, time: str, fps: float) -> None:
     clip = parse_bvh(bvh_text.replace("0.0333333", time), "made", 0.01)
     assert clip.motion.fps == fps
-    assert [f"frame time {time}" in note and "(--fps)" in note for note in clip.notes] == [True]
+    notes = [*clip.notes, *filter(None, [clip.placeholder_rate])]
+    assert [f"frame time {time}" in note and "(--fps)" in note for note in notes] == [True]
 
 
 def test_the_option_overrules_the_frame_time(walker: sc.Motion, tmp_path: Path) -> None:
