@@ -1,4 +1,6 @@
-"""Compare a motion file with an earlier file of the motion: what did an export, an import or a resampling change?
+"""Compare a motion file with an earlier one.
+
+What did an export, an import or a resampling change?
 
 Times, size and world are compared first, and differences in these are undone before joints are compared. A file that
 only lasts longer is reported as that, and not as a file with joints somewhere else.
@@ -53,7 +55,7 @@ RestFrames: TypeAlias = Mapping[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Difference:
-    """How the motion of a file differs from the earlier motion."""
+    """How a file's motion differs from the earlier one."""
 
     path: str
     against: str
@@ -94,7 +96,10 @@ class Difference:
     skating_mm_s: tuple[float, float]
 
     def exceeds(self, tolerance_mm: float) -> bool:
-        """Return whether times, size, world or rest pose differ, a joint is lost, or one is beyond the tolerance."""
+        """Return whether a difference matters.
+
+        Times, size, world or rest pose differ, a joint is lost, or one is beyond the tolerance.
+        """
         return self.is_elsewhere or bool(self.lost) or self.rest_deg > 0 or self.worst_mm > tolerance_mm
 
     @property
@@ -144,7 +149,7 @@ class Difference:
 
 
 def compare_files(path: Path, against: Path, reading: Reading) -> Difference:
-    """Return how the motion of the file `path` differs from that of the earlier file `against`.
+    """Compare the file `path` with the earlier file `against`.
 
     Raises:
         InputError: A file cannot be read, holds several motions or no frame, or the two have fewer than four joints in
@@ -157,7 +162,10 @@ def compare_files(path: Path, against: Path, reading: Reading) -> Difference:
 
 
 def _get_rest(file: MotionFile) -> RestFrames | None:
-    """Return the places of joints in the rest pose of a file with one motion, if that is not the skeleton's."""
+    """Return joint positions in a file's rest pose.
+
+    Of a file with one motion, if that is not the skeleton's.
+    """
     return file.rests[0] if file.rests else None
 
 
@@ -249,7 +257,7 @@ def compare_motions(
 
 
 def _match_joints(before: Skeleton, after: Skeleton) -> tuple[list[int], list[int]]:
-    """Return pairs of joints of the same name, or else of the same part of the body."""
+    """Pair joints by name, or else by body part."""
     exact = {name: joint for joint, name in enumerate(after.names)}
     plain = {_plain_name(name): joint for joint, name in reversed([*enumerate(after.names)])}
     same_name = [exact.get(name) for name in before.names]
@@ -267,7 +275,7 @@ def _match_joints(before: Skeleton, after: Skeleton) -> tuple[list[int], list[in
 
 
 def _plain_name(name: str) -> str:
-    """Return a joint's name without what programs change: namespace, case, blanks and punctuation."""
+    """Strip namespace, case, blanks and punctuation."""
     own_name = unicodedata.normalize("NFKC", re.split(r"[:|]", name)[-1]).casefold()
     return re.sub(r"[\W_]", "", own_name) or own_name
 
@@ -289,7 +297,7 @@ def _measure_stretch(before: Motion, after: Motion, shapes: tuple[np.ndarray, np
 
 
 def _find_bones(skeleton: Skeleton, joints: Sequence[int], body: Sequence[int]) -> list[tuple[int, int]]:
-    """Return the ends of bones among the joints of the body, as places in `body`."""
+    """Return bone ends among the joints, as indices in `body`."""
     place_of_joint = {joints[index]: place for place, index in enumerate(body)}
     bones = []
     for joint, place in place_of_joint.items():
@@ -300,7 +308,9 @@ def _find_bones(skeleton: Skeleton, joints: Sequence[int], body: Sequence[int]) 
 
 
 def _measure_scale(before_m: np.ndarray, after_m: np.ndarray, bones: Sequence[tuple[int, int]]) -> float:
-    """Return the factor of the size: of the median length of bones, which poses do not change.
+    """Return the factor of the size.
+
+    Of the median bone length, which poses do not change.
 
     Without enough bones it is the ratio of the distances of joints from the centre, in the median frame.
     """
@@ -322,7 +332,9 @@ def _shapes(places_m: np.ndarray) -> np.ndarray:
 
 
 def _find_delay_s(shapes: tuple[np.ndarray, np.ndarray], fps: float, fps_after: float, stretch: float) -> float:
-    """Return the delay in frames of the second file that makes poses agree best, in seconds; 0 unless it helps.
+    """Return the second file's delay, in s.
+
+    The delay in frames that makes poses agree best; 0 unless it helps.
 
     Poses are compared by the distances of joints from the joints' centre: no turn or shift of the world changes these.
     """
@@ -334,7 +346,9 @@ def _find_delay_s(shapes: tuple[np.ndarray, np.ndarray], fps: float, fps_after: 
 
 
 def _find_cut_s(shapes: tuple[np.ndarray, np.ndarray], before: Motion, after: Motion, stretch: float) -> float | None:
-    """Return when, in the second motion, the first begins, if one is a part of the other at the same speed; else None.
+    """Return when the first motion begins in the second.
+
+    Only if one is a part of the other at the same speed; else None.
 
     The shorter shapes are compared with all parts of the longer at once: Σ |a − b|² = Σ a² + Σ b² − 2 Σ a b.
     """
@@ -358,7 +372,10 @@ def _find_cut_s(shapes: tuple[np.ndarray, np.ndarray], before: Motion, after: Mo
 
 
 def _measure_pose_error(shapes: tuple[np.ndarray, np.ndarray], places: np.ndarray) -> float:
-    """Return the mean difference of the first shapes (T, J) from the second at frames (T,); infinite if few exist."""
+    """Return the mean difference of shapes.
+
+    The first (T, J) from the second at frames (T,); infinite if few exist.
+    """
     is_shared = (places >= 0) & (places <= len(shapes[1]) - 1)
     if is_shared.sum() <= len(places) / 2:
         return np.inf
@@ -370,7 +387,7 @@ def _is_far_better(error_m: float, usual_m: float) -> bool:
 
 
 def _sample(values: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Return values (T, ...) at fractional frames, by a cubic spline through all frames."""
+    """Interpolate values (T, ...) at fractional frames by splines."""
     places = np.clip(places, 0, len(values) - 1)
     if len(values) < _FEWEST_FRAMES:
         return values[np.rint(places).astype(int)]
@@ -378,7 +395,9 @@ def _sample(values: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 
 def _fit_world(before_m: np.ndarray, after_m: np.ndarray) -> tuple[Rotation, np.ndarray]:
-    """Return the turn that brings shifted places onto the first file's, and the shift, each exact zero if small.
+    """Fit the rotation and shift between two worlds.
+
+    They bring the second file's positions onto the first's; each is exactly zero if small.
 
     The fit minimises squared distances (Kabsch 1976).
     """
@@ -397,7 +416,9 @@ def _compare_rest(
     joints_after: Sequence[int],
     rests: tuple[RestFrames | None, RestFrames | None],
 ) -> tuple[float, str]:
-    """Return the largest angle, degrees, between the directions of the same bone at rest, and the bone's joint.
+    """Return the largest angle between bones at rest, in degrees.
+
+    And the bone's joint.
 
     Rest poses that are only turned as a whole, as those of other axes are, do not differ, nor do rigid tips count.
     """
@@ -428,14 +449,17 @@ def _compare_rest(
 
 
 def _find_rest_places(skeleton: Skeleton, rest: RestFrames | None) -> np.ndarray:
-    """Return the places (J, 3) of joints at rest, NaN where the file does not say."""
+    """Return joint positions (J, 3) at rest.
+
+    NaN where the file does not say.
+    """
     if rest is None:
         return skeleton.rest_positions_m
     return np.array([rest.get(name, np.full(3, np.nan)) for name in skeleton.names])
 
 
 def pair_files(inputs: Sequence[Path], against: Path) -> list[tuple[Path, Path]]:
-    """Return each motion file of the inputs with the earlier file, by name without suffix.
+    """Pair motion files with earlier files, by stem.
 
     Raises:
         InputError: There is no motion file, or a file has no original, or several.
@@ -462,7 +486,10 @@ def pair_files(inputs: Sequence[Path], against: Path) -> list[tuple[Path, Path]]
 def format_differences(
     differences: Sequence[Difference], tolerance_mm: float, form: Literal["text", "json", "junit"]
 ) -> str:
-    """Return the differences of all files as lines, as JSON, or as JUnit XML with a test case per file."""
+    """Format the differences of all files.
+
+    As lines, as JSON, or as JUnit XML with a test case per file.
+    """
     if form == "json":
         values = [difference.to_values(tolerance_mm) for difference in differences]
         return json.dumps(to_json(values), indent=1, allow_nan=False)

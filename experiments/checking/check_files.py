@@ -1,4 +1,7 @@
-"""Check motion files against the rules, file by file, so that memory does not grow with the number of files."""
+"""Check motion files against the rules.
+
+File by file, so that memory does not grow with their number.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NeededForce:
-    """The root residual that a motion needs, means over frames, in an engine."""
+    """The root residual that a motion needs.
+
+    Means over frames, in an engine.
+    """
 
     force_bodyweights: float
     moment_nm: float
@@ -47,7 +53,7 @@ class NeededForce:
 
 @dataclass(frozen=True)
 class CheckedFile:
-    """Findings in each motion of a file, or the reason for a failed reading."""
+    """Findings in a file's motions, or why reading failed."""
 
     path: Path
     findings: tuple[tuple[Finding, ...], ...] = ()
@@ -67,7 +73,7 @@ class CheckedFile:
 
     @property
     def damage(self) -> tuple[FileNote, ...]:
-        """Notes on data that the file lacks or that were left out, a sentence each."""
+        """Notes on data that the file lacks or that were left out."""
         return tuple(note for note in self.assumed if note.topic == "damage")
 
     @property
@@ -168,7 +174,10 @@ def _infer_surroundings(motion: Motion) -> Surroundings:
 
 
 def _measure_needed(motion: Motion, engine: str) -> tuple[NeededForce | None, str]:
-    """Measure the root residual of a motion; return None and a note if that fails."""
+    """Measure the root residual of a motion.
+
+    None and a note if that fails.
+    """
     from selfcorrect.simulators.feasibility import RootResidual, compute_needed_residual
 
     measure = partial(compute_needed_residual, motion, engine)
@@ -186,7 +195,10 @@ def _measure_needed(motion: Motion, engine: str) -> tuple[NeededForce | None, st
 
 
 def read_project_choice(folder: Path) -> RuleChoice:
-    """Read the choice of rules in the nearest pyproject.toml in or above a folder; all rules if there is none."""
+    """Read the choice of rules in pyproject.toml.
+
+    The nearest one in or above a folder; all rules if there is none.
+    """
     for place in (folder.resolve(), *folder.resolve().parents):
         if (file := place / "pyproject.toml").is_file():
             return _read_choice(file)

@@ -1,4 +1,7 @@
-"""Tables of motions as references: ranked by what will hurt training, as text and CSV, and the clips to leave out."""
+"""Tables of motions as references.
+
+Ranked by what will hurt training, as text and CSV, and the clips to leave out.
+"""
 
 import csv
 import io
@@ -48,7 +51,7 @@ class ReferenceRow:
 
 
 def rank_references(all_checked: Sequence[CheckedFile]) -> list[ReferenceRow]:
-    """Return the rows of all motions that were measured, the worst first."""
+    """Return the rows of measured motions, the worst first."""
     rows = []
     for checked in all_checked:
         for number, figures in enumerate(checked.references):
@@ -58,7 +61,7 @@ def rank_references(all_checked: Sequence[CheckedFile]) -> list[ReferenceRow]:
 
 
 def format_reference_table(rows: Sequence[ReferenceRow]) -> list[str]:
-    """Return the lines of a table with a row for each motion, and a summary of the folder."""
+    """Return a row for each motion, and a summary."""
     if not rows:
         return []
     width = max(4, *(min(len(row.name), _NAME_WIDTH) for row in rows))
@@ -93,7 +96,10 @@ def _summarize_heights(rows: Sequence[ReferenceRow]) -> str:
 
 
 def to_reference_csv(rows: Sequence[ReferenceRow]) -> str:
-    """Return the table as CSV in SI units, with an empty cell for a figure that was not measured."""
+    """Return the table as CSV in SI units.
+
+    A cell is empty if the figure was not measured.
+    """
     stream = io.StringIO()
     keys = [figure.key for figure in REFERENCE_FIGURES]
     writer = csv.writer(stream, lineterminator="\n")
@@ -106,6 +112,9 @@ def to_reference_csv(rows: Sequence[ReferenceRow]) -> str:
 
 
 def list_left_out(rows: Sequence[ReferenceRow]) -> str:
-    """Return the paths of files with a motion that has a figure beyond a limit, a path per line, the worst first."""
+    """Return the paths of unfit clips, the worst first.
+
+    A path per line, of files with a figure beyond a limit.
+    """
     paths = dict.fromkeys(str(row.path) for row in rows if row.hurts)
     return "".join(f"{path}\n" for path in paths)

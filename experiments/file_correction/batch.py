@@ -1,4 +1,7 @@
-"""Correct many motion files into a folder: nothing is overwritten, finished files are skipped, a report is written."""
+"""Correct many motion files into a folder.
+
+Nothing is overwritten, finished files are skipped, and a report is written.
+"""
 
 import os
 import sys
@@ -48,7 +51,9 @@ def correct_into(
     workers: int | None = None,
     runner: RunnerChoice = _HERE,
 ) -> list[FileResult]:
-    """Correct motion files, also in folders, into `out`, and write the report.
+    """Correct motion files into `out`, and write the report.
+
+    Inputs may be folders.
 
     Args:
         workers: Number of workers; None for as many as this machine has memory and the files have work for.
@@ -111,7 +116,10 @@ def make_tasks(inputs: Sequence[Path], out: Path) -> list[FileTask]:
 
 
 def _check_report(report: Path, tasks: Sequence[FileTask]) -> None:
-    """Raise SettingError if the report would overwrite anything but an earlier report."""
+    """Raise SettingError if the report would overwrite a file.
+
+    An earlier report may be replaced.
+    """
     if any(report in task.target.parents for task in tasks):
         raise SettingError(f"{report}: the report would overwrite a motion; choose another folder")
     if os.path.lexists(report) and not is_report(report):
@@ -119,7 +127,9 @@ def _check_report(report: Path, tasks: Sequence[FileTask]) -> None:
 
 
 def _name_outputs(inputs: Sequence[Path], out: Path) -> Iterator[tuple[Path, str]]:
-    """Yield files and names in the output folder; an output folder inside an input folder is left out.
+    """Yield files and names in the output folder.
+
+    An output folder inside an input folder is left out.
 
     `a.fbx` becomes `a.glb`, or `a.fbx.glb` if an `a.glb` is corrected, too.
     """
@@ -151,7 +161,9 @@ def _output_suffix(path: Path) -> str:
 def _run_jobs(
     tasks: Sequence[FileTask], out: Path, options: CorrectionOptions, where: Where, files_per_job: int
 ) -> None:
-    """Correct files, many together; if a worker dies or a job fails, correct the remaining files one by one.
+    """Correct files, many together.
+
+    If a worker dies or a job fails, the remaining files are corrected one by one.
 
     On other machines, a file whose job fails alone has failed, and the others are corrected.
     """
@@ -183,19 +195,21 @@ def _is_local(where: Where) -> bool:
 
 
 def limit_workers(where: Where, tasks: Sequence[FileTask], options: CorrectionOptions) -> Where:
-    """Return a place with no more workers than save the time for the start of each."""
+    """Limit workers to those that are worth their start."""
     if options.is_residual_free:
         return where
     return replace(where, workers=max(1, min(where.workers, int(_estimate_s(tasks) / _WORKER_START_S))))
 
 
 def _estimate_s(tasks: Sequence[FileTask]) -> float:
-    """Return the processor time of files, as if each were BVH."""
+    """Estimate the processor time of files, as if BVH."""
     return sum(_FILE_S + _BYTE_S * task.source.stat().st_size for task in tasks if task.source.is_file())
 
 
 def _count_files_per_job(tasks: Sequence[FileTask], options: CorrectionOptions, where: Where) -> int:
-    """Return the number of files in a job, so that every worker has several jobs, or other machines not too many.
+    """Return the number of files in a job.
+
+    Every worker should have several jobs, and other machines not too many.
 
     Bodies without residual force are simulated separately, and would only wait for each other. A set of motions is
     large enough for a job.

@@ -1,4 +1,6 @@
-"""Moves of the whole body by a correction, stretch by stretch, with the evidence: feet that are off the floor or slide.
+"""Moves of the whole body by a correction.
+
+Stretch by stretch, with the evidence: feet that are off the floor or slide.
 
 The whole body is moved if its floor is put at 0, drift is taken out, or a body that floats is brought down.
 """
@@ -24,7 +26,10 @@ _NEAR_PEAK = 0.5
 
 @dataclass(frozen=True)
 class BodyMove:
-    """A move of the whole body in a stretch of frames; the evidence are medians over frames in which feet stand."""
+    """A move of the whole body in a stretch of frames.
+
+    The evidence are medians over frames in which feet stand.
+    """
 
     first_frame: int
     last_frame: int
@@ -56,7 +61,9 @@ class BodyMove:
 
 
 def find_body_moves(before: Motion, after: Motion) -> list[BodyMove]:
-    """Return the moves of the root by `LEAST_M` or more: rises of the whole motion and of stretches, then slides.
+    """Return the moves of the root by `LEAST_M` or more.
+
+    Rises of the whole motion and of stretches, then slides.
 
     Args:
         before: A motion with a level floor.
@@ -95,5 +102,8 @@ def find_body_moves(before: Motion, after: Motion) -> list[BodyMove]:
 
 
 def _find_usual(values: np.ndarray, shown: np.ndarray) -> float | None:
-    """Return the median of the values that are shown (F, 2), None without any."""
+    """Return the median of the shown values (F, 2).
+
+    None without any.
+    """
     return float(median(values[shown])) if shown.any() else None

@@ -1,4 +1,7 @@
-"""Texts of options that say where and how much a motion is corrected: frames, limbs, shares and contacts."""
+"""Texts of options on what to correct, and how much.
+
+Frames, limbs, shares and contacts.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,10 @@ LIMB_PARTS: Mapping[str, tuple[str, ...]] = {
 
 
 def parse_span(frames: str) -> tuple[int, int] | None:
-    """Return the first and last frame to correct, None for all; SettingError for another text."""
+    """Parse the first and last frame to correct.
+
+    None for all frames; SettingError for another text.
+    """
     if not frames:
         return None
     first, _, last = frames.partition(":")
@@ -41,7 +47,10 @@ def parse_span(frames: str) -> tuple[int, int] | None:
 
 
 def parse_amounts(amount: Sequence[str]) -> dict[str, list[tuple[int, float]]]:
-    """Return keyframes (frame, share) by limb, keyframes of the whole body by ""; SettingError for another text."""
+    """Parse keyframes (frame, share) by limb.
+
+    Keyframes of the whole body are under ""; SettingError for another text.
+    """
     amounts = defaultdict[str, list[tuple[int, float]]](list)
     for word in amount:
         place, _, number = word.partition("=")
@@ -61,7 +70,10 @@ def parse_amounts(amount: Sequence[str]) -> dict[str, list[tuple[int, float]]]:
 
 
 def read_contacts(contacts: str | Path | Contacts | None) -> Contacts | None:
-    """Return the contacts of the options, None if a correction finds contacts; InputError for a bad file."""
+    """Read the contacts of the options.
+
+    None if the correction infers contacts; InputError for a bad file.
+    """
     if not isinstance(contacts, str | Path):
         return contacts
     from selfcorrect.simulators.foot_contacts import Contacts

@@ -1,4 +1,7 @@
-"""Changes to a correction that people ask for: contacts, frames, share per limb, and joints that stay."""
+"""Changes that users make to a correction.
+
+Contacts, frames, share per limb, and joints that stay.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,7 +30,7 @@ KEPT_M = 0.002
 
 
 def apply_controls(motion: Motion, correction: CorrectedMotion, options: CorrectionOptions) -> CorrectedMotion:
-    """Apply the changes that people ask for to the correction of a motion, and measure the result again.
+    """Apply users' changes, and measure the result again.
 
     Args:
         correction: The correction of the motion with feet in the contacts of the options.
@@ -73,7 +76,7 @@ def apply_controls(motion: Motion, correction: CorrectedMotion, options: Correct
 
 
 def _compute_shares(motion: Motion, options: CorrectionOptions) -> np.ndarray:
-    """Return the share (T, J) of the correction that each joint gets."""
+    """Return each joint's share (T, J) of the correction."""
     by_frame = np.ones(len(motion))
     if (span := parse_span(options.frames)) is not None:
         first, last = span
@@ -98,7 +101,7 @@ def _check_finite(motion: Motion) -> None:
 
 
 def _note_cost_of_keeping(body_moved_m: float, off_m: float) -> tuple[Note, ...]:
-    """Return notes on how far the body moved, and how far joints missed their places."""
+    """Note how far the body moved and joints missed."""
     notes = []
     if body_moved_m > KEPT_M:
         notes.append(Note(words=f"the body gave way by up to {body_moved_m:.3f} m, so that limbs reach kept joints"))
@@ -108,7 +111,10 @@ def _note_cost_of_keeping(body_moved_m: float, off_m: float) -> tuple[Note, ...]
 
 
 def _find_joints(skeleton: Skeleton, name: str) -> Sequence[int]:
-    """Return the joints of a limb, or a joint by name in the file; InputError for an unknown name."""
+    """Return the joints of a limb, or a named joint.
+
+    InputError for an unknown name.
+    """
     joints = []
     for part in LIMB_PARTS.get(name, ()):
         for side in ("", "left_", "right_"):
@@ -141,7 +147,10 @@ def blend_motions(before: Motion, after: Motion, shares: np.ndarray) -> Motion:
 
 
 def interpolate_keyframes(keyframes: Sequence[tuple[int, float]], frames: int) -> np.ndarray:
-    """Return shares (T,) that change smoothly between keyframes (frame, share), and are constant outside."""
+    """Interpolate shares (T,) smoothly between keyframes.
+
+    Keyframes are (frame, share); shares are constant outside.
+    """
     key_frames, key_shares = np.array(sorted(keyframes), dtype=float).T
     place = np.interp(np.arange(frames), key_frames, np.arange(len(key_frames)))
     first = np.minimum(place.astype(int), max(len(key_frames) - 2, 0))

@@ -44,7 +44,9 @@ _SUFFIXES = (".bvh", ".npz", ".npy")
 
 
 def retime_file(file: MotionFile, path: Path) -> MotionFile:
-    """Retime motions with flights or walks off gravity's pace, and add a note for each.
+    """Retime motions that are off gravity's pace.
+
+    Flights or walks show the pace. A note is added for each motion.
 
     Raises InputError for a kind of file with times that cannot be changed.
     """
@@ -60,12 +62,18 @@ def retime_file(file: MotionFile, path: Path) -> MotionFile:
 
 
 def find_wrong_pace(motion: Motion) -> float | None:
-    """Return the factor by which time runs too fast for gravity; None if unknown or within the rule's threshold."""
+    """Return how many times too fast time runs.
+
+    None if unknown or within the rule's threshold.
+    """
     return pace(MotionFeatures(motion)) if check(motion, ("P1",)) else None
 
 
 def play_at_gravity(motion: Motion, pace: float | None) -> Motion:
-    """Slow down a motion whose time runs `pace` times too fast; the frame rate stays."""
+    """Slow a motion down by `pace`.
+
+    The frame rate stays.
+    """
     return retime(motion, 1 / pace) if pace else motion
 
 
@@ -76,7 +84,7 @@ RECORDS = ".records"
 
 @dataclass(frozen=True)
 class FileTask:
-    """A file to correct, and the name of the output below the output folder."""
+    """A file to correct, and its name in the output folder."""
 
     source: Path
     name: str
@@ -97,14 +105,17 @@ class FileTask:
 
     @property
     def has_earlier_output(self) -> bool:
-        """Return whether an earlier run wrote the file in the place of the output."""
+        """Return whether an earlier run wrote the output."""
         result = FileResult.load(self.record)
         digest = compute_file_digest(self.target)
         return bool(digest) and result is not None and digest in result.digests
 
 
 def make_task_key(source: Path, options: CorrectionOptions, digest: str = "") -> str:
-    """Return the key of a file under some options; digest: of its content, if known."""
+    """Return the key of a file under some options.
+
+    digest: of its content, if known.
+    """
     contacts = options.contacts if isinstance(options.contacts, Path) else None
     plugins = _identify_plugins(source.suffix.lower(), options.engine)
     return make_input_key(digest or source, asdict(options), (*options.reading.files, contacts), plugins)
@@ -112,13 +123,16 @@ def make_task_key(source: Path, options: CorrectionOptions, digest: str = "") ->
 
 @cache
 def _identify_plugins(suffix: str, engine: str) -> list[Identity]:
-    """Return the identities of the code of other packages that reads, writes and simulates files with a suffix."""
+    """Return identities of other packages' code.
+
+    Code that reads, writes and simulates files with a suffix.
+    """
     identities = [identity for kind in formats_of(suffix) for identity in kind.identify()]
     return [*identities, *(ENGINES.identify(engine).values() if engine != AUTO else ())]
 
 
 def is_finished(task: FileTask, options: CorrectionOptions) -> bool:
-    """Return whether an earlier run with the same settings made all that this one would.
+    """Return whether an earlier run made all that this would.
 
     A result with files that a later attempt could not replace is recorded again.
     """
@@ -132,7 +146,10 @@ def is_finished(task: FileTask, options: CorrectionOptions) -> bool:
 
 
 def _is_result_of(task: FileTask, result: FileResult, options: CorrectionOptions) -> bool:
-    """Return whether a result is of the same input and settings, with all files in place."""
+    """Return whether a result is of the same input and settings.
+
+    All its files must be in place.
+    """
     if result.verdict == "failed" or compute_file_digest(task.target) != result.state.output_hash:
         return False
     has_same_sidecars = are_unchanged(result.state.sidecar_digests, task.source)
@@ -140,7 +157,9 @@ def _is_result_of(task: FileTask, result: FileResult, options: CorrectionOptions
 
 
 def correct_tasks(tasks: Sequence[FileTask], options: CorrectionOptions, progress: Progress) -> None:
-    """Correct files, many together, and record the result of each, also of one that cannot be read.
+    """Correct files, many together, and record each result.
+
+    Also that of a file that cannot be read.
 
     The results have the same bytes whichever files are together. Finished files are skipped, such as those that a lost
     node had done before the job was repeated.
@@ -170,7 +189,7 @@ def _report_share(progress: Progress, frames: int, share: float) -> None:
 
 @dataclass(frozen=True)
 class _InputFile:
-    """A file that was read, or the reason for a failed reading."""
+    """A file that was read, or why reading failed."""
 
     task: FileTask
     blank: FileResult
@@ -188,7 +207,9 @@ class _InputFile:
 
 
 def open_input(source: Path, options: CorrectionOptions) -> MotionFile:
-    """Read the motions of a file, and retime the motions if the options say so.
+    """Read the motions of a file.
+
+    They are retimed if the options say so.
 
     Raises:
         InputError: The file cannot be read, the only motion cannot be corrected, or the options have contacts of one
@@ -217,7 +238,9 @@ def _read_input(task: FileTask, options: CorrectionOptions) -> _InputFile:
 
 
 def correct_each(motions: Sequence[Motion], options: CorrectionOptions) -> list[CorrectedMotion | Exception]:
-    """Correct motions, many together; if that fails, correct them one by one.
+    """Correct motions, many together.
+
+    If that fails, they are corrected one by one.
 
     Returns:
         The correction of each motion, or the error.
@@ -258,7 +281,10 @@ def _write_and_record(
 def _write_product(
     read: _InputFile, corrections: Sequence[CorrectedMotion | Exception], options: CorrectionOptions, product: Path
 ) -> FileResult:
-    """Write a corrected file among temporary files; OSError if the machine fails."""
+    """Write a corrected file among temporary files.
+
+    OSError if the machine fails.
+    """
     task = read.task
     file = read.file
     blank = read.blank
@@ -294,7 +320,7 @@ def _write_product(
 def _refuse(
     file: MotionFile, corrections: Sequence[CorrectedMotion | Exception]
 ) -> Sequence[CorrectedMotion | Exception]:
-    """Return the corrections of a file's motions, with the reason where the file's reader refuses a correction.
+    """Add the reason where the reader refuses a correction.
 
     The motions of a set stand alone; in any other file, the error of a motion is that of the file, and is raised.
     """
@@ -311,7 +337,10 @@ def _refuse(
 def _choose_written(
     file: MotionFile, outcomes: Sequence[CorrectedMotion | Exception], options: CorrectionOptions
 ) -> Iterator[Motion | None]:
-    """Yield the motion to write for each input; None leaves a motion of a set out that was not corrected."""
+    """Yield the motion to write for each input.
+
+    None leaves out a motion of a set that was not corrected.
+    """
     for motion, outcome in zip(file.motions, outcomes, strict=True):
         if isinstance(outcome, CorrectedMotion) and (outcome.accepted or not file.names):
             yield outcome.motion  # the input itself if it was rejected
@@ -320,13 +349,19 @@ def _choose_written(
 
 
 def record_failure(task: FileTask, options: CorrectionOptions, reason: str) -> None:
-    """Record that a file was not corrected; the next run tries again."""
+    """Record that a file was not corrected.
+
+    The next run tries again.
+    """
     task.record.parent.mkdir(parents=True, exist_ok=True)
     _deliver(task, options, FileResult(str(task.source), task.name, "failed", reason=reason), task.source)
 
 
 def _deliver(task: FileTask, options: CorrectionOptions, result: FileResult, product: Path) -> None:
-    """Move record and output to the final places: the record first, because an output without a record is foreign."""
+    """Move record and output to their final places.
+
+    The record first, because an output without a record is foreign.
+    """
     if result.verdict in WRITTEN:
         result = replace(result, output="corrected")
     elif result.verdict == "rejected" and options.keep_failed:

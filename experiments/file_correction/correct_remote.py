@@ -1,4 +1,6 @@
-"""Correct sets of motions at addresses. Each parquet file is a job that fetches it, corrects it, and sends the result.
+"""Correct sets of motions at addresses.
+
+Each parquet file is a job that fetches it, corrects it, and sends the result.
 
 The corrected set has the layout of an output folder of this machine, with a record of each file and a report.
 """
@@ -30,7 +32,9 @@ _CONNECTIONS = 16
 
 
 def correct_remote_set(source: Place, out: Place, options: CorrectionOptions, where: Where) -> list[FileResult]:
-    """Correct those files of a set that are not corrected yet, write the report, and return the result of each file.
+    """Correct the files of a set, and write the report.
+
+    Corrected files are skipped. Returns the result of each file.
 
     Raises:
         InputError: There are no sets of motions.
@@ -74,7 +78,10 @@ def correct_remote_set(source: Place, out: Place, options: CorrectionOptions, wh
 def _run_jobs(
     source: Place, out: Place, names: Sequence[str], options: CorrectionOptions, where: Where
 ) -> Mapping[str, Exception]:
-    """Correct files; return the errors of those whose jobs failed on other machines."""
+    """Correct files.
+
+    Returns the errors of files whose jobs failed on other machines.
+    """
     jobs = [Job(name, correct_remote_file, (source, out, name, options), 1) for name in names]
     try:
         machines = run_jobs(jobs, where, "correct", unit="file", each_alone=not RUNNERS.row(where.chosen).is_local)
@@ -86,7 +93,7 @@ def _run_jobs(
 
 
 def _fetch_results(out: Place, tasks: Sequence[FileTask]) -> dict[str, FileResult]:
-    """Return the results in the records of an output, by name, as far as there are any."""
+    """Return the results in an output's records, by name."""
 
     def fetch(task: FileTask) -> FileResult | None:
         return FileResult.load(task.record) if out.fetch(_record_name(task), task.record) else None
@@ -97,7 +104,10 @@ def _fetch_results(out: Place, tasks: Sequence[FileTask]) -> dict[str, FileResul
 
 
 def _is_current(result: FileResult, source: FileFacts, output: FileFacts | None, options: CorrectionOptions) -> bool:
-    """Return whether a record is of this input, output and options, by size and time alone."""
+    """Return whether a record is of this task.
+
+    Input, output and options, by size and time alone.
+    """
     state = result.state
     if result.verdict == "failed" or state.sidecar_digests or state.source_facts != str(source):
         return False
@@ -119,7 +129,10 @@ def _require_records(source: Place, out: Place, names: Sequence[str]) -> None:
 
 
 def correct_remote_file(source: Place, out: Place, name: str, options: CorrectionOptions, progress: Progress) -> None:
-    """Correct a file of a set, unless an earlier result is whole, among temporary files; send the record first."""
+    """Correct a file of a set, unless it is done.
+
+    It is corrected among temporary files; the record is sent first.
+    """
     with tempfile.TemporaryDirectory(prefix="selfcorrect-") as folder:
         file = FileTask(Path(folder, "in", name), name, Path(folder, "out"))
         source_facts = source.find(name)

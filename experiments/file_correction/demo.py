@@ -1,4 +1,7 @@
-"""The demonstration of `selfcorrect demo`: a built-in clip, spoiled and corrected."""
+"""The demonstration of `selfcorrect demo`.
+
+A built-in clip, damaged and corrected.
+"""
 
 from dataclasses import dataclass, replace
 

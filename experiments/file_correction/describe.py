@@ -29,7 +29,10 @@ _T = TypeVar("_T")
 
 @dataclass
 class _OptionalSteps:
-    """Steps that only describe a correction: a step that fails leaves a note, and all other steps continue."""
+    """Steps that only describe a correction.
+
+    A step that fails leaves a note, and all other steps continue.
+    """
 
     notes: list[str] = field(default_factory=list)
 
@@ -120,7 +123,10 @@ def describe_correction(
 
 
 def _describe_missed_contacts(correction: CorrectedMotion) -> str:
-    """Return the number of contacts that are not held, with the worst contact; "" if all are held."""
+    """Count the contacts that are not held.
+
+    And name the worst; "" if all are held.
+    """
     missed = correction.missed_contacts
     if not missed:
         return ""
@@ -159,7 +165,9 @@ _GLIDES_S = 4.0
 
 
 def _check_result(motion: Motion, correction: CorrectedMotion) -> CheckResult:
-    """Check whether feet of an accepted correction still rise or slide for a part of the motion under weight.
+    """Check whether corrected feet still rise or slide.
+
+    For a part of the motion, while they bear weight.
 
     Feet may rise where supports were inferred or heights are left alone. Feet that slide nearly all the time of a long
     motion glide on purpose, as a skater's feet do. A correction repeats no frames where the motion repeats none.
@@ -211,7 +219,10 @@ def _with_distances(figures: FileFigures, before: Motion, after: Motion) -> File
 
 
 def measure_travel(motion: Motion) -> np.ndarray:
-    """Return the root's way over the floor (x and z, metres) and the root's turn (radians) from first to last frame."""
+    """Return the root's travel and turn.
+
+    Over the floor (x and z, in m) and in rad, from first to last frame.
+    """
     first_rad, last_rad = heading_rad(motion.rotations[[0, -1], 0])
     return np.array([*(motion.root_m[-1] - motion.root_m[0])[[0, 2]], last_rad - first_rad])
 
@@ -227,14 +238,20 @@ def _list_residuals(timeline: Timeline | None) -> dict[str, list[float]]:
 
 
 def _find_residual_spans(timeline: Timeline | None) -> list[ResidualSpan]:
-    """Find the frames with a residual force on the root of a body that otherwise stands without help."""
+    """Find the frames with a residual force on the root.
+
+    The body otherwise stands without help.
+    """
     carried = [] if timeline is None else timeline.find_residual_spans()
     frames = sum(span.last_frame - span.first_frame + 1 for span in carried)
     return carried if timeline is not None and frames < len(timeline) else []
 
 
 def _list_contacts(motion: Motion, correction: CorrectedMotion) -> list[dict[str, Any]]:
-    """Return the times when parts of the body bear weight; without a simulation, the times when feet stand."""
+    """Return the times when body parts bear weight.
+
+    Without a simulation, the times when feet stand.
+    """
     if correction.timeline is not None:
         contacts = correction.timeline.contacts()
     elif correction.accepted:

@@ -1,4 +1,4 @@
-"""Result of a corrected file, the parts of the result, and the record on disk.
+"""The result of a corrected file, and its record on disk.
 
 A motion is rejected where a stage of the correction says so, as a `Failure`, or an error on the way there. A file that
 cannot be read, or with an error in the correction, has failed. A figure that became worse changes no verdict: it is
@@ -67,7 +67,7 @@ class FileContent:
 
 @dataclass(frozen=True)
 class FileFigures:
-    """Measures of a motion before and after correction, and of the change."""
+    """Measures before and after a correction, and of the change."""
 
     before: dict[str, float] = field(default_factory=dict)
     """Errors of the original motion by name."""
@@ -122,7 +122,10 @@ class FileFigures:
     """Supports below parts of the body besides the floor, as in `Support`."""
 
     def format(self, figure: MotionFigure) -> str:
-        """Return a figure of the correction, or of the motion before and after it; a dash without a measurement."""
+        """Format a figure.
+
+        Of the correction, or before and after it; a dash without a measurement.
+        """
         of_correction = {"moved_m": self.moved_m, "raised_m": self.raised_m, **self.residual}
         sources = [of_correction] if figure.of_correction else [self.before, self.after]
         if any(figure.key not in source for source in sources):
@@ -137,7 +140,7 @@ _DISTANCES = ("moved_m", "raised_m", "floor_m")
 
 @dataclass(frozen=True)
 class FileState:
-    """Hashes that tell the next run whether a file is finished and what may be replaced."""
+    """Hashes by which the next run knows finished files."""
 
     key: str = ""
     """A hash of the input and of all settings."""
@@ -159,7 +162,10 @@ class FileState:
 
 @dataclass(frozen=True)
 class FileResult:
-    """Result of a file. Records and reports hold the fields of all parts beside the result's own."""
+    """The result of a file.
+
+    Records and reports hold the fields of all parts beside the result's own.
+    """
 
     source: str
     """The input file."""
@@ -186,7 +192,10 @@ class FileResult:
 
     @property
     def shown_name(self) -> str:
-        """Name on the console: the name of the output, or of an input of another format without output."""
+        """Name on the console.
+
+        That of the output; that of the input if there is no output in its format.
+        """
         source = PurePath(self.source)
         is_written = self.output or self.verdict in WRITTEN
         if is_written or not source.suffix or source.suffix == PurePath(self.name).suffix:
@@ -195,7 +204,10 @@ class FileResult:
 
     @property
     def remaining_faults(self) -> list[str]:
-        """Feet that still rise or slide, and figures by which a motion that came out unchanged needs a correction."""
+        """Faults that are left.
+
+        Feet that still rise or slide, and figures for which an unchanged motion needs a correction.
+        """
         figures = [*self.content.faults_left]
         for figure in FIGURES if self.verdict == "unchanged" else ():
             if self.figures.after.get(figure.key, 0.0) > FAULTY_FROM.get(figure.key, inf):
@@ -205,7 +217,9 @@ class FileResult:
 
     @property
     def worse(self) -> list[str]:
-        """Figures that the correction has made worse, before → after; of several motions for each.
+        """Figures that the correction made worse, before → after.
+
+        For each of several motions.
 
         The input of a scene was recorded on a level floor without a load or push, so the input's figures are no
         standard there.
@@ -241,7 +255,9 @@ class FileResult:
         return None
 
     def keep_file_of(self, earlier: FileResult | None, output_hash: str) -> FileResult:
-        """Return this result, without an own output, with the output of an earlier result that stays.
+        """Return this result with an earlier result's output.
+
+        For a result without output; the earlier output stays.
 
         A motion that an earlier run passed through unchanged stays only if this attempt failed.
 
@@ -258,7 +274,7 @@ class FileResult:
         return replace(self, output="earlier", state=state, content=replace(self.content, notes=notes))
 
     def to_values(self) -> dict[str, Any]:
-        """Return the fields of the result and of all parts by name."""
+        """Return all fields by name."""
         values = {}
         for name, value in vars(self).items():
             values |= vars(value) if name in _PARTS else {name: value}
@@ -271,7 +287,10 @@ class FileResult:
 
     @classmethod
     def load(cls, path: Path) -> FileResult | None:
-        """The result in a record; None if the record is missing, damaged or of another version."""
+        """Read the result in a record.
+
+        None if the record is missing, damaged or of another version.
+        """
         try:
             return read_record(path)
         except DamagedError:
@@ -283,7 +302,10 @@ _PARTS = {"content": FileContent, "figures": FileFigures, "state": FileState}
 
 
 def read_record(path: Path) -> FileResult:
-    """Return the result in a record; DamagedError if the record is missing or damaged."""
+    """Read the result in a record.
+
+    DamagedError if the record is missing or damaged.
+    """
     try:
         return _from_values(decode_with_digest(read_bytes(path), str(path)))
     except FileNotFoundError as error:
@@ -309,7 +331,10 @@ _MOTION_KEYS = (
 
 
 def merge_results(results: Sequence[FileResult], names: Sequence[str] = ()) -> FileResult:
-    """Return the result of a file from the results of named or unnamed motions: means over the corrected frames."""
+    """Merge the results of a file's motions.
+
+    Motions may have names. Figures are means over the corrected frames.
+    """
     if len(results) == 1 and not names:
         return results[0]
     corrected = [result for result in results if result.verdict in WRITTEN]
@@ -368,7 +393,10 @@ def merge_results(results: Sequence[FileResult], names: Sequence[str] = ()) -> F
 
 
 def _is_pose(result: FileResult) -> bool:
-    """Return whether a motion is too short to move, as the T-pose that a rig keeps beside motions."""
+    """Return whether a motion is too short to move.
+
+    Such as the T-pose that a rig keeps beside motions.
+    """
     is_too_short = result.failure is not None and result.failure.get("kind") == FailureKind.TOO_SHORT
     return is_too_short and Path(result.source).suffix.lower() in _RIG_SUFFIXES
 
@@ -379,18 +407,21 @@ def _join_unique(sentences: Sequence[str]) -> str:
 
 
 def encode_text(text: str) -> bytes:
-    """Encode text as `text_output` does: names of files that are not text are escaped."""
+    """Encode text as `text_output` does.
+
+    File names that are not text are escaped.
+    """
     return text.encode(errors="backslashreplace")
 
 
 def to_json_text(value: object) -> str:
-    """Return indented JSON, with lists of numbers on a single line."""
+    """Return indented JSON, with lists of numbers on one line."""
     text = json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n"
     return re.sub(r"\[\n[^\[\]{}\"]*\]", lambda numbers: re.sub(r"\s+", " ", numbers[0]), text)
 
 
 def merge_verdicts(verdicts: Iterable[FileVerdict]) -> FileVerdict:
-    """Return the verdict on a file from the verdicts on its motions."""
+    """Merge the verdicts on a file's motions."""
     kinds = set(verdicts)
     if kinds == {"unchanged"}:
         return "unchanged"

@@ -1,4 +1,7 @@
-"""Correction for Python programs: of a motion, of many, of a file, of files."""
+"""Correction for Python programs.
+
+Of a motion, of many, of a file, of files.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -78,7 +81,10 @@ def correct_motions(
 def _correct_and_finish(
     motions: Sequence[Motion], options: CorrectionOptions, workers: int | None
 ) -> list[CorrectedMotion]:
-    """Correct motions, with feet in the contacts of the options before and the changes of people after it."""
+    """Correct motions, with users' contacts and changes.
+
+    Contacts come before, changes after the correction.
+    """
     prepared = [prepare_motion(motion, options) for motion in motions]
     workers = _count_workers(motions, options) if workers is None else workers
     corrections = correct_through_views(prepared, options.pipeline, workers)
@@ -167,7 +173,10 @@ def correct_files(
 
 
 def _choose_options(options: CorrectionOptions, changes: Mapping[str, object]) -> CorrectionOptions:
-    """Return the options with changes and with their engine by name; SettingError for wrong options."""
+    """Return options with changes and an engine's name.
+
+    SettingError for wrong options.
+    """
     if not isinstance(options, CorrectionOptions):
         raise SettingError(f"options must be CorrectionOptions, or options by name, got {options!r}")
     changed = {name: value for name, value in changes.items() if (name, value) != ("reading", None)}

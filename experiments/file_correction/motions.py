@@ -1,4 +1,4 @@
-"""Preparation of a motion before the correction, and changes after, by the options of people."""
+"""Preparation before a correction, and users' changes after it."""
 
 from dataclasses import replace
 from functools import partial
@@ -22,7 +22,9 @@ _DROPPED_M = 0.05
 
 
 def prepare_motion(motion: Motion, options: CorrectionOptions) -> Motion:
-    """Place the feet of a motion in the contacts of the options; InputError if these feet are missing.
+    """Place feet in the contacts of the options.
+
+    InputError if the feet are missing.
 
     A kinematic correction finds the ground.
     """
@@ -33,14 +35,17 @@ def prepare_motion(motion: Motion, options: CorrectionOptions) -> Motion:
 
 
 def finish_correction(motion: Motion, correction: CorrectedMotion, options: CorrectionOptions) -> CorrectedMotion:
-    """Return a correction with the changes that people made to it."""
+    """Apply users' changes to a correction."""
     if correction.failure is not None:
         correction = replace(correction, failure=_advise(motion, correction.failure, options))
     return apply_controls(motion, correction, options)
 
 
 def _advise(motion: Motion, failure: Failure, options: CorrectionOptions) -> Failure:
-    """Return a failure with the remedies that were used already or cannot help, and the floor that would help."""
+    """Add advice to a failure.
+
+    Remedies that were used or cannot help, and the floor that would help.
+    """
     floor_m = options.reading.floor
     is_tried = {
         "drop": True,

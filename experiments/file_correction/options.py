@@ -1,4 +1,6 @@
-"""Options of a correction, shared by `selfcorrect correct`, the Python functions, reports and sets.
+"""Options of a correction.
+
+Shared by `selfcorrect correct`, the Python functions, reports and sets.
 
 Functions here import the stages of a correction when they make a pipeline. These imports take 0.3 s, and `correct
 --help` takes 0.5 s without them.
@@ -43,7 +45,10 @@ _SWITCHES = ("kinematic", "keep_level", "level", "remove_drift", "join_takes", "
 
 
 def _name_nothing() -> object:
-    """Return the mark of options whose names have no prefix; only command lines read it, so workers import no tyro."""
+    """Return the mark of options without prefix.
+
+    Only command lines read it, so workers do not import tyro.
+    """
     import tyro
 
     return tyro.conf.arg(name="")
@@ -148,7 +153,10 @@ class CorrectionOptions:
             TrackerSettings.without_residual(self.engine)  # checks that the engine can do it
 
     def _check_kinds(self) -> None:
-        """Raise SettingError for a value of the wrong kind, such as a single text instead of several."""
+        """Raise SettingError for a value of the wrong kind.
+
+        Such as a single text instead of several.
+        """
         kinds = {
             "fallback": FallbackChoice,
             "simulate": SimulateChoice,
@@ -242,7 +250,7 @@ class CorrectionOptions:
         return Pipeline(self._change_cleanup(preset.cleanup), postprocess=postprocess)
 
     def _change_cleanup(self, cleanup: CleanupSettings) -> CleanupSettings:
-        """Return the clean-up of a preset with the changes of these options."""
+        """Apply these options to a preset's clean-up."""
         from selfcorrect.simulators.cleanup.clean import JoinSplices, LevelFloor, StabilizeFloor
 
         if self.strength == SIMULATED:

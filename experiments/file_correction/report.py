@@ -1,4 +1,7 @@
-"""Report of a correction: results of all files as JSON, and on the console as a table and a summary."""
+"""Report of a correction.
+
+Results of all files as JSON, and on the console as a table and a summary.
+"""
 
 import hashlib
 from collections import Counter
@@ -34,7 +37,7 @@ _VERDICTS = ("failed", "rejected", "partly", "unchanged", "accepted")
 
 
 def is_report(path: Path) -> bool:
-    """Return whether a file is an unchanged report of this command on the file's folder."""
+    """Return whether a file is an unchanged report of its folder."""
     if not path.is_file():
         return False
     try:
@@ -47,7 +50,10 @@ def is_report(path: Path) -> bool:
 def write_correction_report(
     path: Path, options: dict[str, object], verdicts: Sequence[str], results: Iterable[FileResult]
 ) -> None:
-    """All results in a folder as JSON with a digest; results are in memory one by one."""
+    """Write all results as JSON with a digest.
+
+    Results are in memory one by one.
+    """
     counts = {verdict: verdicts.count(verdict) for verdict in get_args(FileVerdict)}
     digest = hashlib.sha256()
     with text_output(path) as file:
@@ -58,7 +64,7 @@ def write_correction_report(
 
 
 def _iterate_report(head: dict[str, object], results: Iterable[FileResult]) -> Iterator[str]:
-    """The text of a report, piece by piece, up to the digest."""
+    """Yield the text of a report, up to the digest."""
     yield to_json_text(head).removesuffix("\n}\n") + ',\n "motions": ['
     for count, result in enumerate(results):
         values = {name: value for name, value in result.to_values().items() if name not in vars(result.state)}
@@ -79,7 +85,10 @@ _TABLE = ("file", "result", "moved", "what was wrong")
 
 
 def format_table(results: Sequence[FileResult]) -> list[str]:
-    """Return a line per motion: the result, how far the motion moved, and what was wrong with it."""
+    """Return a line per motion.
+
+    The result, how far the motion moved, and what was wrong with it.
+    """
     if not results:
         return []
     rows: list[tuple[str, str, str, str]] = [_TABLE]
@@ -92,7 +101,10 @@ def format_table(results: Sequence[FileResult]) -> list[str]:
 
 
 def _describe_faults(result: FileResult) -> str:
-    """Return what was wrong with a motion, before → after, or why the motion was not corrected."""
+    """Describe what was wrong with a motion.
+
+    Before → after, or why the motion was not corrected.
+    """
     if result.verdict not in WRITTEN:
         return _describe_refusal(result)
     figures = result.figures
@@ -107,13 +119,19 @@ def _describe_faults(result: FileResult) -> str:
 
 
 def _describe_refusal(result: FileResult) -> str:
-    """Return why a motion was not corrected, and the file that is in the output's place."""
+    """Describe why a motion was not corrected.
+
+    And the file that is in the output's place.
+    """
     passed = {"original": " (passed through)", "earlier": " (earlier file kept)"}.get(result.output, "")
     return remove_path(result.reason, result.source) + passed
 
 
 def format_details(results: Sequence[FileResult]) -> list[str]:
-    """Return a line per motion: all errors before → after, how far the motion moved and rose, and assumptions."""
+    """Return a line per motion, with all figures.
+
+    Errors before → after, how far the motion moved and rose, and assumptions.
+    """
     if not results:
         return []
     names = [_cut_name(result.shown_name) for result in results]
@@ -125,7 +143,7 @@ def format_details(results: Sequence[FileResult]) -> list[str]:
 
 
 def _cut_name(name: str) -> str:
-    """Return the end of a name that is too long for a column."""
+    """Cut a name that is too long for a column."""
     return name if len(name) <= _NAME_WIDTH else f"…{name[1 - _NAME_WIDTH :]}"
 
 
@@ -192,7 +210,10 @@ def find_exit_code(results: Sequence[FileResult]) -> int:
 
 
 def _list_in_line(head: str, texts: Sequence[str], separator: str = ", ") -> str:
-    """Return a line of the summary with as many texts as fit, and the number of texts that are left out."""
+    """List texts in a line of the summary.
+
+    As many as fit, then the number of those left out.
+    """
     line = f"{head}: {texts[0]}"
     for index, text in enumerate(texts[1:], start=1):
         more = f"{separator}and {len(texts) - index} more, in the report"
@@ -204,7 +225,9 @@ def _list_in_line(head: str, texts: Sequence[str], separator: str = ", ") -> str
 
 
 def _list_counted(one: str, several: str, texts: Sequence[str], separator: str = ", ") -> list[str]:
-    """Return a line of the summary that counts and lists texts; no line without texts.
+    """Count and list texts in a line of the summary.
+
+    No line without texts.
 
     Args:
         one: Words in front of a single text.
@@ -215,19 +238,27 @@ def _list_counted(one: str, several: str, texts: Sequence[str], separator: str =
 
 
 def _list_by_line(texts: Sequence[str]) -> list[str]:
-    """Return a line for each of the first texts; thousands of files have a report."""
+    """Return a line for each of the first texts.
+
+    Thousands of files have a report.
+    """
     more = [f"and {len(texts) - LISTED} more, in the report"] if len(texts) > LISTED else []
     return [*map(_cut_line, texts[:LISTED]), *more]
 
 
 def _cut_line(line: str, end: str = "") -> str:
-    """Return a line and an end; the line is cut if both are too long, because the report holds the whole."""
+    """Return a line and an end, cut to the width.
+
+    The report holds the whole.
+    """
     longest = LINE_WIDTH - len(end)
     return line + end if len(line) <= longest else f"{line[: longest - 1]}…{end}"
 
 
 def summarize_results(results: Sequence[FileResult], out: Path | str) -> list[str]:
-    """Return the lines that end a run: how many files were corrected, and the files that need a look.
+    """Return the lines that end a run.
+
+    How many files were corrected, and the files that need a look.
 
     Returns:
         Lines of at most `LINE_WIDTH` characters, except the first, which names the folder.
@@ -306,7 +337,10 @@ _STAGES = {
 
 
 def _list_verdicts(result: FileResult) -> list[str]:
-    """Return the verdict of a file, or of each motion of a set; "worse" for accepted motions with a worse figure."""
+    """Return the verdicts of a file.
+
+    One for each motion of a set; "worse" for accepted motions with a worse figure.
+    """
     if not result.name.endswith(".parquet") or not result.motions:
         return ["worse" if result.verdict == "accepted" and result.worse else result.verdict]
     verdicts = []
@@ -317,7 +351,10 @@ def _list_verdicts(result: FileResult) -> list[str]:
 
 
 def _describe_floors(heights_m: Sequence[float]) -> str:
-    """Return the rest of a sentence on the floors that were moved to 0; "" if there are none."""
+    """Describe the floors that were moved to 0.
+
+    The rest of a sentence; "" if there are none.
+    """
     heights_mm = [1000 * height_m for height_m in heights_m if abs(height_m) > NOTED_M]
     if not heights_mm:
         return ""
@@ -330,7 +367,7 @@ def _describe_floors(heights_m: Sequence[float]) -> str:
 
 
 def _summarize_motions(result: FileResult) -> str:
-    """Return the line of a file with only some motions corrected."""
+    """Return the line of a partly corrected file."""
     failed = [index for index, motion in enumerate(result.motions) if motion.get("verdict") not in WRITTEN]
     names = [str(result.motions[index].get("name", "")) for index in failed]
     head = f"{result.name}: {len(failed)} of {len(result.motions)} motions"

@@ -1,4 +1,6 @@
-"""Measure written files: formats that hold joints or features are read again, because they do not hold a motion.
+"""Measure written files.
+
+Formats that hold joints or features are read again, because they do not hold a motion.
 
 BVH, glTF and Parquet give back the rotations and bones that were written. From joint positions or feature rows a reader
 fits a body anew, whose soles and bones differ by some millimetres. The report describes the motion that a user reads.
@@ -29,7 +31,7 @@ again."""
 def measure_written(
     path: Path, motions: Sequence[Motion], corrections: Sequence[CorrectedMotion], options: CorrectionOptions
 ) -> list[CorrectedMotion]:
-    """Return corrections with the motions that a written file holds, and with the figures of these.
+    """Return corrections with the motions that a file holds.
 
     A file that cannot be read again leaves a note; the figures then describe the corrected motions.
     """
@@ -51,7 +53,7 @@ def measure_written(
 
 
 def _is_same(motion: Motion, written: Motion) -> bool:
-    """Return whether a motion of as many frames and joints was read as it was written."""
+    """Return whether a motion was read as it was written."""
     pairs = (
         (motion.skeleton.offsets_m, written.skeleton.offsets_m),
         (motion.root_m, written.root_m),
