@@ -1,4 +1,7 @@
-"""The answer of the motion experiment: the question, the differences tested, and the sentences about these."""
+"""The answer of the motion experiment.
+
+The question, the tested differences, and sentences about them.
+"""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -31,7 +34,9 @@ MOST_ANSWERED = 4
 
 
 def select_asked_correctors(arms: Iterable[ArmSettings]) -> list[str]:
-    """Return the correctors that an experiment asks about: users' own, else physics, else all that were run.
+    """Return the correctors that an experiment asks about.
+
+    Users' own, else physics, else all that were run.
 
     Controls are asked about only if nothing else was run.
     """
@@ -60,7 +65,7 @@ def format_question(arms: Iterable[ArmSettings]) -> str:
 
 
 def judge_outcome(outcome: Outcome) -> Outcome:
-    """Pair all arms with the arms of comparison, for the measures that the answer rests on.
+    """Pair arms with their references, for the answer's measures.
 
     First come the pairs that the experiment asks about: what each loop loses without correction against training on
     real data only, what the correctors in question change, and what remedies change in the loop with the largest
@@ -139,7 +144,10 @@ def format_answer(outcome: Outcome) -> str:
 
 
 def conclude(outcome: Outcome) -> list[str]:
-    """Return plain sentences on what correctors change in each loop: artefacts of the feet, and diversity."""
+    """Say plainly what correctors change in each loop.
+
+    Artefacts of the feet, and diversity.
+    """
     sentences = []
     for pair, effects in zip(outcome.asked, outcome.effects, strict=False):
         if pair.arm.corrector == "none" or pair.plain.corrector != "none":
@@ -164,7 +172,7 @@ def _mean_last(curves: ArmCurves, effect: verdict.Effect) -> float:
 
 
 def _loses_coverage(curves: ArmCurves, baseline: ArmCurves) -> bool:
-    """Return True if the coverage of the last generation is clearly below the baseline's."""
+    """Return True if the final coverage is below the baseline's."""
     change = mean_interval(curves.last("coverage") - baseline.last("coverage"))
     return change.is_below(0.0)
 
@@ -267,7 +275,7 @@ def _join(words: Sequence[str]) -> str:
 
 
 def select_shown_pairs(outcome: Outcome) -> list[Pair]:
-    """Return for each denoiser the pair with the largest synthetic share that the answer rests on.
+    """Return each denoiser's pair with the largest synthetic share.
 
     Without correctors, each plain loop is paired with the same loop.
     """

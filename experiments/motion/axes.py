@@ -1,4 +1,4 @@
-"""Axes of the arms of a motion experiment, as options that refine the arms of a preset."""
+"""Axes of arms, as options that refine a preset."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -69,7 +69,10 @@ class Axes:
     arms: Annotated[tuple[str, ...], arg(help=_ARMS_HELP)] = ()
 
     def refine(self, settings: MotionSettings) -> MotionSettings:
-        """Return settings with these axes; SettingError for a combination that makes no sense."""
+        """Return settings with these axes.
+
+        SettingError for a combination that makes no sense.
+        """
         template = next(iter(settings.arms.values()))
         arms = {}
         for denoiser in dict.fromkeys(self.denoiser or settings.arms):
@@ -91,7 +94,7 @@ class Axes:
         return refined
 
     def refine_arms(self, arms: Sequence[ArmSettings]) -> tuple[ArmSettings, ...]:
-        """Return arms with these axes, each beside the plain arm of comparison.
+        """Return arms with these axes, beside their references.
 
         Raises:
             SettingError: A name is unknown, or λ is given and no policy takes it.
@@ -134,14 +137,14 @@ class Axes:
 
 
 def refuse_options(options: Mapping[str, object], purpose: str) -> None:
-    """Raise SettingError for an option that is given, because there is nothing of the purpose of the options."""
+    """Raise SettingError for options without a purpose here."""
     for option, value in options.items():
         if value:
             raise SettingError(f"--{option} is for {purpose}, and there are none; leave it out")
 
 
 def budget(arm: ArmSettings) -> str:
-    """Return in words what an arm's corrector knows about the truth, and the remedy about the loop."""
+    """Say what an arm's corrector and remedy know."""
     corrector = UNKNOWN if ":" in arm.corrector else corrector_row(arm.corrector).knows
     return corrector if arm.remedy == "none" else f"{corrector}; {REMEDIES.row(arm.remedy).knows}"
 

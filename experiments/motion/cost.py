@@ -1,4 +1,7 @@
-"""Operations, memory and GPU hours of a motion experiment with a transformer, without PyTorch."""
+"""Cost of a motion experiment with a transformer.
+
+Operations, memory and GPU hours, without PyTorch.
+"""
 
 import math
 from dataclasses import dataclass
@@ -33,7 +36,10 @@ class TransformerCost:
 
     @property
     def step(self) -> float:
-        """Operations of an optimiser step: forward pass, and backward pass of twice the operations."""
+        """Operations of an optimiser step.
+
+        The forward pass, and a backward pass of twice the operations.
+        """
         return 3 * self.config.batch_size * self.forward
 
     @property
@@ -53,7 +59,10 @@ class TransformerCost:
 
 
 def describe_cost(settings: MotionSettings) -> str:
-    """Return operations, memory and GPU hours in a sentence; "" unless all networks are transformers."""
+    """State operations, memory and GPU hours.
+
+    "" unless all networks are transformers.
+    """
     operations = 0.0
     memory = 0.0
     for denoiser, arms in settings.arms.items():

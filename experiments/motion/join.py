@@ -1,4 +1,7 @@
-"""Join runs of `motion` that differ in nothing but their seeds into one run folder with one report."""
+"""Join runs of `motion` with different seeds.
+
+They may differ in nothing else, and become one run folder with one report.
+"""
 
 import shlex
 import shutil
@@ -25,7 +28,7 @@ _COPYING = ".joining"
 
 
 def join_runs(parts: Sequence[Path], out: Path) -> tuple[Comparison, list[str]]:
-    """Copy the seeds of several runs into one run folder, and write its report.
+    """Copy several runs into one folder, and write its report.
 
     Args:
         parts: Run folders of `motion`; they are left as they are.
@@ -83,7 +86,10 @@ def _without_seeds(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_software(parts: Sequence[Path]) -> list[str]:
-    """Return the differences of software; SettingError if code of users differs."""
+    """Return the differences of software.
+
+    SettingError if user code differs.
+    """
     identities = [read_with_digest(part / IDENTITIES_FILE) for part in parts if (part / IDENTITIES_FILE).exists()]
     if any(others != identities[0] for others in identities[1:]):
         raise SettingError("the runs were made with different code of yours (correctors and the like); run one again")
@@ -95,7 +101,7 @@ def _check_software(parts: Sequence[Path]) -> list[str]:
 
 
 def _copy_seeds(part: Path, settings: MotionSettings, out: Path) -> None:
-    """Copy the folders of all seeds of a part, each at once, and what the part records of code and machines."""
+    """Copy a part's seed folders, identities and machines."""
     runs = motion_runs(settings, part)
     for source in dict.fromkeys(folder for run in runs for folder in (run.folder, run.data_folder)):
         target = out / source.relative_to(part)

@@ -1,4 +1,7 @@
-"""Measurements beside the loop: the root force that samples need, and scores of real data, a floor under all arms."""
+"""Measurements beside the loop.
+
+The root force that samples need, and scores of real data.
+"""
 
 from collections.abc import Mapping
 
@@ -70,7 +73,7 @@ def score_references(
     feasibility_count: int = FEASIBILITY_COUNT,
     corrected: bool = False,
 ) -> dict[str, Mapping[str, float]]:
-    """Score fresh real windows as if a model had made them, and a memoriser.
+    """Score fresh real windows and a memoriser like a model.
 
     The memoriser draws training windows with replacement. Such scores do not show that a model generalises.
 

@@ -1,4 +1,7 @@
-"""Motions to look at: samples of each arm for the player, and as BVH files."""
+"""Motions to look at.
+
+Samples of each arm for the player, and as BVH files.
+"""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -87,14 +90,14 @@ class _Showcase:
         return [self.task.data.training.label_names[int(self.task.data_labels[label])] for label in labels]
 
     def draw_samples(self, labels: torch.Tensor, arm: ArmSettings, generation: int) -> list[Motion]:
-        """Sample the model of a generation of an arm for labels with fixed noise."""
+        """Sample a generation's model with fixed noise."""
         folder = self.run.arm_folder(arm) if generation else self.run.first_folder
         model = trained_model(self.task, arm if generation else BASELINE, folder, generation)
         batch: MotionBatch = self.task.codec.decode(model.sample(labels, self.run.stream.child("media")))
         return [batch[index] for index in range(len(batch))]
 
     def show_samples(self, arm: ArmSettings, generation: int, *, side_by_side: bool) -> None:
-        """Add samples of a generation of an arm as files, and in motion beside other arms if asked for."""
+        """Add samples as files, and in motion if asked for."""
         draws = DRAWS_PER_LABEL if side_by_side else 1
         motions = self.draw_samples(self.labels.repeat_interleave(draws), arm, generation)
         title = arm.title if generation else "all arms start here"
@@ -115,7 +118,7 @@ class _Showcase:
         self.media.scenes.append(PageClip(caption, scene))
 
     def show_correction(self, arm: ArmSettings, generation: int) -> None:
-        """Add samples of a generation of an arm beside their correction by the arm's corrector."""
+        """Add samples beside their correction."""
         labels = self.labels[: SHOWN // 2]
         before = self.draw_samples(labels, arm, generation)
         first = trained_model(self.task, BASELINE, self.run.first_folder, 0)

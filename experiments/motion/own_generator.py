@@ -1,4 +1,7 @@
-"""Generators of users and of other packages: a generative model is enough for all arms of the motion experiment."""
+"""Generators of users and of other packages.
+
+A generative model is enough for all arms of the motion experiment.
+"""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +30,10 @@ _GIVEN = ("frames", "features", "classes", "device")
 
 
 def load_generator(name: str) -> Callable[..., Any]:
-    """Return the function of a generator: by an entry point's name, package.module:function or FILE.py:function."""
+    """Load a generator's function.
+
+    By an entry point's name, package.module:function or FILE.py:function.
+    """
     return import_callable(name, "generator") if ":" in name else GENERATORS.load(name)
 
 
@@ -87,7 +93,7 @@ class OwnModel:
 
 
 def try_own_model(name: str, model: GenerativeModel, real: Samples, stream: Stream) -> None:
-    """Train a model on a few windows, sample it, and restore it from its state.
+    """Train, sample and restore a model on a few windows.
 
     Raises:
         SettingError: The model fails, with file and line; it draws values of another shape, values that are not finite,

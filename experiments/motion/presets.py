@@ -14,7 +14,10 @@ ANCESTRAL_STEPS = 20
 
 
 def _loop(policy: str, *correctors: str, remedies: Iterable[str] = ()) -> tuple[ArmSettings, ...]:
-    """Return the arms of a policy: without corrector, with each corrector, and with each remedy."""
+    """Return the arms of a policy.
+
+    Without corrector, with each corrector, and with each remedy.
+    """
     corrected = [ArmSettings(policy, corrector) for corrector in ("none", *correctors)]
     return (*corrected, *(ArmSettings(policy, remedy=remedy) for remedy in remedies))
 
@@ -32,7 +35,9 @@ def _half_way(policy: str, corrector: str = "kinematic", remedy: str = "lineages
 def select_controls(
     policy: str = "replace", steps: int = ANCESTRAL_STEPS
 ) -> dict[str, tuple[ArmSettings, ArmSettings]]:
-    """Return the arms that split what a loop loses: kind → (arm, baseline).
+    """Return the arms that split a loop's loss.
+
+    kind → (arm, baseline).
 
     default is the loop. ancestral draws samples in ancestral steps of DDIM. copying draws training samples in place of
     a model.
@@ -63,7 +68,7 @@ def _add_controls(denoiser: str, arms: tuple[ArmSettings, ...]) -> tuple[ArmSett
 
 
 def drop_controls(settings: MotionSettings) -> MotionSettings:
-    """Return settings without arms that are sampled otherwise or have no model."""
+    """Drop arms that are sampled otherwise or have no model."""
     arms = {}
     for denoiser, own_arms in settings.arms.items():
         arms[denoiser] = tuple(arm for arm in own_arms if not arm.sampling and arm.remedy != "copying")
@@ -380,7 +385,10 @@ PRESETS = {name: row.settings for name, row in PRESET_ROWS.items()}
 
 
 def follow_protocol(name: str, settings: MotionSettings, protocol: str) -> MotionSettings:
-    """Return settings of a preset with the optimiser steps of a protocol; SettingError if the preset has none."""
+    """Return settings with a protocol's optimiser steps.
+
+    SettingError if the preset has no such protocol.
+    """
     for count, protocols in PROTOCOL_STEPS.items():
         if name == f"paper-{count}":
             initial_steps, steps = protocols[protocol]

@@ -1,4 +1,6 @@
-"""What a self-consuming loop keeps, as a product of ratios: of its sampler, of copies, of the model against copies.
+"""What a self-consuming loop keeps, as a product of ratios.
+
+Of its sampler, of copies, of the model against copies.
 
 A loop of ancestral steps keeps a share K of what its real-data baseline has. A loop of the calibrated sampler keeps K′
 of its own baseline, and a loop that copies training samples keeps C. So
@@ -43,14 +45,16 @@ class LossSplit:
 
     @property
     def kept_by_default(self) -> float:
-        """Share of the baseline that the loop of the calibrated sampler keeps."""
+        """Share of the baseline that the calibrated loop keeps."""
         return self.copying.estimate * self.against_copies.estimate
 
 
 def split_losses(
     curves: Mapping[str, ArmCurves], policy: str = "replace", generation: int = -1, steps: int = ANCESTRAL_STEPS
 ) -> list[LossSplit]:
-    """Return the split of each measure at a generation, nothing if a control arm is missing.
+    """Split the loss of each measure at a generation.
+
+    Nothing if a control arm is missing.
 
     Factors are ratios of means over seeds, with intervals by a jackknife over seeds, because a single seed may keep
     nothing.
@@ -92,7 +96,7 @@ def format_factor(interval: Interval) -> str:
 
 
 def describe_parts(outcome: Outcome) -> list[str]:
-    """Return sentences on what each loop with control arms keeps, in factors, and on what samplers keep."""
+    """Say what each loop and each sampler keeps."""
     sentences = []
     for task, arms in outcome.curves.items():
         for policy in dict.fromkeys(arm.policy for arm in arms if arm.policy != BASELINE.policy):

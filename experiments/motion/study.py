@@ -1,4 +1,7 @@
-"""The motion experiment as a study: denoisers × arms × seeds on real motions, and what real data score."""
+"""The motion experiment as a study.
+
+Denoisers × arms × seeds on real motions, and what real data score.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -57,7 +60,7 @@ class MotionStudyTask(StudyTask[MotionTask]):
     """Device of all jobs; "" for that of the options."""
 
     def make_task(self, run: SeedRun, progress: Progress = silent) -> MotionTask:
-        """Return the task that the arms of a denoiser and seed share."""
+        """Return the task of a denoiser and seed."""
         experiment = self.experiment
         has_first = FolderReader(run.first_folder).latest >= 0
         sharing = Sharing(
@@ -248,7 +251,10 @@ def check_motion_study(study: MotionStudy, where: Where = _HERE) -> MotionStudy:
 
 
 def _try_generator(settings: MotionSettings) -> None:
-    """Try a user's generator and every arm's changes of it, before anything is trained; SettingError if one fails."""
+    """Try a user's generator before anything is trained.
+
+    With every arm's changes of it; SettingError if one fails.
+    """
     stream = streams(settings.first_seed)
     task = motion_task(settings, next(iter(settings.arms)), stream)
     try_own_model(settings.generator[0], task.model, task.real, stream.child("trial"))
@@ -282,7 +288,7 @@ def _ask_for(settings: MotionSettings, device: str) -> Resources:
 
 
 def limit_processes(workers: int, device: str) -> int:
-    """Return the number of processes for jobs on a device, as many as there are workers or fewer."""
+    """Limit workers to what the device allows."""
     return min(workers, _LOOPS_PER_CARD) if choose_device(device).type == "cuda" else workers
 
 

@@ -1,4 +1,7 @@
-"""Data, model and evaluator of the motion experiment, shared by all arms of a denoiser and seed."""
+"""Data, model and evaluator of the motion experiment.
+
+All arms of a denoiser and seed share them.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -81,7 +84,7 @@ class MotionTask(Task):
         return fresh_blocks(self.fresh)
 
     def beginnings(self, values: Tensor) -> MotionBatch:
-        """Return the motions behind values (N, T, D), all of one length."""
+        """Return the motions behind values (N, T, D)."""
         return self.codec.decode(values)
 
     def score_windows(self, batch: MotionBatch, labels: np.ndarray) -> dict[str, float]:
@@ -272,7 +275,7 @@ def motion_data(settings: MotionSettings, stream: Stream) -> MotionData:
 def motion_task(
     settings: MotionSettings, denoiser: str, seed_stream: Stream, sharing: Sharing = Sharing()
 ) -> MotionTask:
-    """Return the task that the arms of a denoiser and seed share."""
+    """Return the task of a denoiser and seed."""
     return load_parts(settings, seed_stream).make_task(denoiser, sharing)
 
 

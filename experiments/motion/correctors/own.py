@@ -1,4 +1,7 @@
-"""Correctors of users and of other packages, called in a separate process or in this process with the same results."""
+"""Correctors of users and of other packages.
+
+They are called in a separate process or in this one, with the same results.
+"""
 
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -47,7 +50,9 @@ class CorrectorInputs:
 
 
 def build_corrector(name: str, inputs: CorrectorInputs) -> Corrector | None:
-    """Return the corrector with a name of `CORRECTORS`, or at "package.module:function"; None for "none".
+    """Build a corrector by name or reference.
+
+    A name of `CORRECTORS`, or "package.module:function"; None for "none".
 
     Names joined by "+" are built-in correctors that are applied in turn.
 
@@ -106,7 +111,10 @@ def try_corrector(name: str, inputs: CorrectorInputs) -> None:
 
 
 def own_identity(name: str, limit_s: float | None) -> Identity:
-    """Return the identity of a user's function, loaded in a sandbox; SettingError if loading fails."""
+    """Return the identity of a user's function.
+
+    It is loaded in a sandbox; SettingError if loading fails.
+    """
     with closing(make_sandbox(name, limit_s)) as sandbox:
         try:
             sandbox.call(load_there, name)
@@ -116,7 +124,7 @@ def own_identity(name: str, limit_s: float | None) -> Identity:
 
 
 def _to_sendable(inputs: CorrectorInputs) -> CorrectorInputs:
-    """Return the inputs without the callbacks that show progress in this process."""
+    """Drop callbacks that show progress in this process."""
     model = inputs.first_model
     if isinstance(model, MotionDiffusion):
         model = replace(model, on_training_step=None, on_sampling_step=None)
@@ -136,7 +144,7 @@ class _Sandboxed:
 
     @property
     def repeatable(self) -> bool:
-        """False if the corrector in the sandbox declares that its answers cannot be repeated."""
+        """False if the corrector declares that it does not repeat."""
         return self.sandbox.call(apply_there, getattr, "repeatable", True)
 
     def __call__(self, samples: Samples, stream: Stream) -> Corrected:
