@@ -2,6 +2,18 @@
 
 They repeat the sums of NumPy's versions bit by bit. NumPy's versions remain: an installation without a compiler uses
 them, and the tests compare with them. `SELFCORRECT_PURE=1` in the environment leaves the kernels out.
+
+Without kernels `correct` takes about twice the processor time. Share of the time that each kernel saves, on three short
+clips by kinematics alone, and simulated in MuJoCo:
+
+    pose                      more than a quarter    a sixth
+    steer, turn_legs          -                      24 %
+    rotate, compose, cross    7 %                    30 %
+    format_rows               13 %                   5 %
+    iterate_forces            -                      10 %
+    solve_banded              spares SciPy, whose import takes longer than a short clip
+    turn_about_axes           less than 1 %; it counts in long BVH files
+    read_rows                 long BVH files
 """
 
 import os
