@@ -88,7 +88,7 @@ def _open_kit_rows(path: Path, array: np.ndarray, reading: Reading) -> MotionFil
     body = _find_sides(positions)
 
     def write(target: Path, changed: np.ndarray) -> None:
-        write_npy(target, encode(changed.astype(float), body=body).astype(array.dtype))
+        write_npy(target, encode(changed.astype(float), keep_place=True, body=body).astype(array.dtype))
 
     return open_joints(path, positions, reading, write_array=write, format_axis=Y_UP)
 

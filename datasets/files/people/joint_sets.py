@@ -84,7 +84,9 @@ class JointSet:
     """Frames per second of files that do not say."""
     joints: tuple[tuple[str, str], ...]
     is_humanml3d: bool = False
-    """True for metres, y up, the lowest joint on the floor, unless the body shows another unit or axis."""
+    """True for metres, y up, unless the body shows another unit or axis."""
+    has_joints_on_floor: bool = False
+    """True if the lowest joint lies on the floor, not the sole below it."""
 
     def __len__(self) -> int:
         return len(self.joints)
@@ -197,9 +199,11 @@ _EYES = ("left_eye", "right_eye")
 JOINT_SETS = (
     JointSet("Human3.6M's 17", 50.0, _HUMAN36M),
     JointSet("NTU RGB+D's 25, as of Kinect", 30.0, _KINECT),
-    JointSet("KIT-ML's 21", 12.5, _KIT),
+    JointSet("KIT-ML's 21", 12.5, _KIT, has_joints_on_floor=True),
     *map(_joints_of_layout, (SMPL, SMPL_H, SMPL_X)),
-    replace(_joints_of_layout(SMPL_BODY), name="HumanML3D", fps=HUMANML3D_FPS, is_humanml3d=True),
+    replace(
+        _joints_of_layout(SMPL_BODY), name="HumanML3D", fps=HUMANML3D_FPS, is_humanml3d=True, has_joints_on_floor=True
+    ),
     JointSet("LAFAN1's 22", 30.0, _by_limbs()),
     JointSet("the simulators' 24", 30.0, _by_limbs(hand=("hand",))),
     JointSet("the simulators' 52", 30.0, _by_limbs(*_FINGERS)),
@@ -361,7 +365,7 @@ def open_joints(
     """
     joints, evidence = select_joint_set(path, array)
     if joints.is_humanml3d and write_array is not None:
-        joints = replace(joints, name="SMPL's 22", fps=30.0, is_humanml3d=False)
+        joints = replace(joints, name="SMPL's 22", fps=30.0, is_humanml3d=False, has_joints_on_floor=False)
     positions = array[:, joints.order].astype(float)
     unit_m, notes = _find_unit(path, joints, positions, reading)
     fps, rate_notes = rate_of(path, numbers or {}, reading, joints.fps, joints.name)
@@ -389,7 +393,7 @@ def open_joints(
     if not joints.is_humanml3d:
         notes = (f"joints taken for {joints.name}", *notes)
     notes = (*notes, *fit_notes([(joints_m, joint_positions(fitted))]))
-    if joints.is_humanml3d:
+    if joints.has_joints_on_floor:
         fitted = replace(fitted, skeleton=replace(fitted.skeleton, usual_sole_m=0.0))
 
     def write(target: Path, changed: Motion) -> None:

@@ -178,6 +178,7 @@ def encode(
     *,
     fps: float | None = None,
     keep_height: bool = False,
+    keep_place: bool = False,
     body: RowBody = HUMANML3D_BODY,
 ) -> np.ndarray:
     """Describe joints (T, J, 3), metres, y up, as rows (T − 1, 12 J − 1).
@@ -191,6 +192,7 @@ def encode(
             clip's.
         fps: Frame rate, on which the largest step of a contact depends; None for the body's.
         keep_height: Leave heights as they are; by default the lowest joint is put on the floor.
+        keep_place: Leave heights and directions as they are, as of joints that were decoded from rows.
         body: The J joints. KIT-ML's are in the unit of its files instead of metres.
     """
     count = len(body.parents)
@@ -199,7 +201,8 @@ def encode(
     joints_m = joints_m.astype(float)
     if target_offsets_m is not None:
         joints_m = normalise_bones(joints_m, target_offsets_m)
-    joints_m = canonical(joints_m, keep_height=keep_height, body=body)
+    if not keep_place:
+        joints_m = canonical(joints_m, keep_height=keep_height, body=body)
     facing_rad = _smooth_facing_rad(joints_m, body)
     to_facing = _about_y(-facing_rad[:, None])
     steps_m = np.diff(joints_m, axis=0)

@@ -245,18 +245,14 @@ def test_rows_of_kit_ml_are_the_joints_that_they_describe(tmp_path: Path, is_mir
     start_m = places.motion.root_m[0] * [1, 0, 1]
     np.testing.assert_allclose(apart_m, np.broadcast_to(-start_m, apart_m.shape), atol=1e-3)
     assert (SWAPPED_NOTE in rows.notes) == is_mirrored
-    ahead = rows.motion.root_m[-1] - rows.motion.root_m[0]
     rows.write(tmp_path / "again.npy", rows.motion)
-    again = open_motion(tmp_path / "again.npy")
     assert np.load(tmp_path / "again.npy").shape == (len(joints_mm) - 1, 251)
-    assert SWAPPED_NOTE not in again.notes or is_mirrored
-    travel_m = again.motion.root_m[-1] - again.motion.root_m[0]
-    np.testing.assert_allclose(np.linalg.norm(travel_m), np.linalg.norm(ahead), atol=0.02)
-    assert travel_m[2] > 0.95 * np.linalg.norm(travel_m)  # written rows look along +z at first
-    bones_mm = np.linalg.norm(np.diff(joints_mm[:, 11:15], axis=1), axis=-1)
-    written = decode_joints(np.load(tmp_path / "again.npy").astype(float))
-    written_mm = np.linalg.norm(np.diff(written[:, 11:15], axis=1), axis=-1)
-    np.testing.assert_allclose(written_mm, bones_mm, atol=5)
+    written = np.load(tmp_path / "again.npy").astype(float)
+    assert np.abs(written[:, 0]).max() < 0.5  # a body that is taken for a mirror image turns round at first
+    again = decode_joints(written)
+    fitted_m = sc.joint_positions(rows.motion)
+    order = [rows.motion.skeleton.names.index(part) for part in ("pelvis", "head", "neck")]
+    np.testing.assert_allclose(again[:, [0, 4, 3]] / 1000, fitted_m[:, order], atol=1e-4)
 
 
 def test_standardised_rows_are_named_and_plain_ones_read(tmp_path: Path) -> None:

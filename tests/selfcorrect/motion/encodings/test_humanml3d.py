@@ -93,6 +93,8 @@ def test_joints_of_kit_ml_survive_the_representation(seed: int, is_mirrored: boo
     joints = 1000 * random_walk(seed)[:, :21]
     rows = encode(joints, body=body)
     np.testing.assert_allclose(decode_joints(rows), canonical(joints, body=body), atol=1e-6)
+    kept = encode(joints, keep_place=True, body=body)
+    np.testing.assert_allclose(decode_joints(kept), joints - joints[0, 0] * [1, 0, 1], atol=1e-6)
     axes = rows[:, columns(21)["rotations"]].reshape(-1, 3)
     np.testing.assert_allclose(np.linalg.norm(axes, axis=-1), 1)
 
