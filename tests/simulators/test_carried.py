@@ -290,3 +290,22 @@ def test_each_stretch_is_kept_and_the_motion_beside_is_corrected() -> None:
     assert moved_m[start:].max() == 0.0
     raised_m = (correction.motion.root_m - motion.root_m)[len(first) + 2 : start - 2, 1]
     assert np.median(raised_m) == pytest.approx(0.08, abs=0.02)
+
+
+@pytest.mark.parametrize("lift_m", [0.21, 0.34])
+@pytest.mark.parametrize(("bob_m", "swing_rad"), [(0.0, 0.1), (0.0, 0.15), (0.05, 0.15), (0.05, 0.3)])
+def test_a_loop_of_legs_that_dangle_stays_in_the_air(lift_m: float, bob_m: float, swing_rad: float) -> None:
+    """As emotes of games fall and float: feet point down and rise and sink, but nothing stands."""
+    phases = np.linspace(0, 2 * np.pi, 41)
+    dangling = made_motion("idle", frames=41, sway_rad=0.0)
+    for side, shift_rad in (("left", 0.0), ("right", np.pi)):
+        for joint, bend_rad, swings in (("hip", -0.35, swing_rad), ("knee", 0.6, swing_rad), ("ankle", 0.6, 0.1)):
+            angles_rad = bend_rad + swings * np.sin(phases + shift_rad + (joint == "knee"))
+            bend = Rotation.from_rotvec(angles_rad[:, None] * [1.0, 0.0, 0.0])
+            dangling = turn_joint(dangling, f"{side}_{joint}", bend, slice(0, 41))
+    height_m = bob_m * np.sin(phases)[:, None] * [0.0, 1.0, 0.0]
+    dangling = replace(dangling, root_m=dangling.root_m + height_m)
+    lowest_m = joint_positions(dangling)[..., 1].min()
+    dangling = replace(dangling, root_m=dangling.root_m + np.array([0.0, lift_m - lowest_m, 0.0]))
+    corrected = sc.correct(dangling, kinematic=True)
+    assert np.abs(corrected.motion.root_m - dangling.root_m).max() < 1e-6

@@ -45,6 +45,10 @@ _LIES_PERCENTILE = 25.0
 
 _HANGING_RAD = np.deg2rad(35.0)
 """Feet hang if they point down by more than this, beyond their rest pose, in nearly all frames in which they stand."""
+_DANGLING_RAD = np.deg2rad(5.0)
+"""Feet that dangle point down by more in nearly all frames, and half of the time by as much as feet that hang."""
+_DANGLES_M = 0.015
+"""The lower toes rise and sink by more than this while they seem to stand; on tiptoe they stay."""
 _BENT = 0.95
 """The legs above them are bent: distance from hip to ankle as a share of the leg's length, mostly below this."""
 
@@ -243,7 +247,11 @@ def _do_feet_hang(motion: Motion) -> bool:
     )
     rest_m = skeleton.rest_positions_m[joints]
     pitches_rad = _pitch_rad(toes_m - ankles_m) - np.maximum(_pitch_rad(rest_m[3] - rest_m[2]), 0.0)
-    is_pitched = percentile(pitches_rad[stands], 10) > _HANGING_RAD
+    seen_rad = pitches_rad[stands]
+    is_pitched = percentile(seen_rad, 10) > _HANGING_RAD
+    if not is_pitched and percentile(seen_rad, 10) > _DANGLING_RAD and median(seen_rad) > _HANGING_RAD:
+        lowest_m = toes_m[..., 1].min(axis=1)[stands.any(axis=1)]
+        is_pitched = percentile(lowest_m, 90) - percentile(lowest_m, 10) > _DANGLES_M
     if not is_pitched:
         return False
     reaches = norms(ankles_m - hips_m) / (norms(knees_m - hips_m) + norms(ankles_m - knees_m))
