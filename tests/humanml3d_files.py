@@ -23,7 +23,7 @@ KIT_PARTS = (
 
 def kit_joints_mm(motion: Motion, *, is_mirrored: bool = False) -> np.ndarray:
     """KIT-ML's joints (T, 21, 3) of a motion in millimetres, as a mirror image or not."""
-    places_m = dict(zip(SMPL_22, np.moveaxis(body_joints(motion), 1, 0), strict=True))
+    places_m: dict[str, np.ndarray] = dict(zip(SMPL_22, np.moveaxis(body_joints(motion), 1, 0), strict=True))
     for side in ("left", "right"):
         foot_m = places_m[f"{side}_foot"] - places_m[f"{side}_ankle"]
         places_m[f"{side}_tiptoe"] = places_m[f"{side}_foot"] + 0.3 * foot_m * [1, 0, 1]
