@@ -11,6 +11,7 @@
 * Tracking without residual force beside the kinematic correction.
 * Reading a BVH file of 48 MB beside NumPy's parser and pybvh, and the memory of reading and correcting the file.
 * Nearest-neighbour metrics beside prdc's, and how they grow with the number of windows.
+* Runners of jobs beside local workers, with all that the runners start.
 
 A row whose package is not installed says so.
 """
@@ -22,6 +23,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
@@ -32,6 +34,7 @@ from itertools import count
 from pathlib import Path
 
 import numpy as np
+import psutil
 import tyro
 
 from selfcorrect.datasets.collections.deepmimic import load_deepmimic
@@ -80,6 +83,11 @@ peak = Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]  
 print(int(peak) * 1024 / Path(sys.argv[1]).stat().st_size)
 """
 """Prints the peak of memory of a process that reads or corrects a file, as a multiple of the file's size, on Linux."""
+LOOP = "motion --preset quick --generations 2 --seeds 1 --arms replace augment:1 --steps 20 --initial-steps 20"
+RUNNERS = {"processes": ("--workers", "2"), "ray": ("--runner-options", "address", "local"), "slurm": ()}
+"""Options of the runners that are compared, by name: two workers, a Ray cluster of this machine, its own Slurm."""
+_LOOK_S = 0.2
+"""Time between two looks at the processes of a runner, in s."""
 _LONG_FILE_BYTES = 48e6
 _RESIDUAL_FREE_S = 10.0
 """Seconds of motion that are tracked without residual force."""
@@ -189,6 +197,7 @@ def main(arguments: Arguments) -> None:
     with explain_missing_peer("nearest-neighbour metrics"):
         _print_neighbours(arguments.repeats)
     _print_growth(arguments.repeats)
+    _print_runners(longest)
 
 
 def _print_start(repeats: int) -> None:
@@ -315,6 +324,67 @@ def _print_growth(repeats: int) -> None:
     spent_s = time_fastest(programs, repeats)
     growth = spent_s["4,096"] / spent_s["2,048"]
     print(f"nearest-neighbour metrics of 4,096 windows take {growth:.1f} x the time of 2,048")
+
+
+def _print_runners(clip: Motion) -> None:
+    """Print the processor time of the same commands by each runner that this machine has."""
+    print(f"\n{'runner':<12}{'1 file s':>10}{'100 files s':>13}{'loop s':>10}{'x processes':>14}")
+    local_s = np.inf
+    for runner, options in RUNNERS.items():
+        if runner == "slurm" and shutil.which("sbatch") is None:
+            print("slurm: not measured, because this machine has no sbatch")
+            continue
+        with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder, explain_missing_peer(runner):
+            if runner == "ray":
+                import_module("ray")
+            for name, number in (("one", 1), ("many", 100)):
+                for index in range(number):
+                    part = clip.frames(index, index + round(2 * clip.fps))
+                    save_motion(Path(folder) / name / f"{index}.bvh", _make_new(part))
+            lines = (
+                f"correct {folder}/one -o {folder}/one-corrected --kinematic --quiet",
+                f"correct {folder}/many -o {folder}/many-corrected --kinematic --quiet",
+                f"{LOOP} --wandb off --out {folder}/loop",
+            )
+            spent_s = [get_tree_s(*line.split(), "--runner", runner, *options) for line in lines]
+            if runner == "processes":
+                local_s = spent_s[-1]
+            print(f"{runner:<12}{spent_s[0]:>10.1f}{spent_s[1]:>13.1f}{spent_s[2]:>10.1f}{spent_s[2] / local_s:>14.2f}")
+
+
+def get_tree_s(*words: str) -> float:
+    """Return the processor seconds of a command and of all processes that it starts, also of detached ones.
+
+    They are found by a variable of their environment, and looked at again and again, because the time of a detached
+    process reaches no parent.
+    """
+    mark = f"{os.getpid()}-{time.monotonic_ns()}"
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "SELFCORRECT_BENCHMARK": mark}
+    command = [sys.executable, "-m", "selfcorrect.experiments.cli", *words]
+    spent_s: dict[psutil.Process, float] = {}
+
+    def look() -> bool:
+        """Note the time of all processes of the command; return whether there are any."""
+        found = False
+        for process in psutil.process_iter(["environ", "cpu_times"]):
+            environ, times = process.info["environ"], process.info["cpu_times"]
+            # Ray's workers write their titles over their environments, so what was found once stays found.
+            if times and (process in spent_s or (environ or {}).get("SELFCORRECT_BENCHMARK") == mark):
+                spent_s[process] = times.user + times.system
+                found = True
+        return found
+
+    with tempfile.TemporaryFile("w+") as output:
+        command_process = psutil.Popen(command, stdout=output, stderr=output, env=environment)
+        while command_process.poll() is None:
+            look()
+            time.sleep(_LOOK_S)
+        while look():
+            time.sleep(_LOOK_S)
+        if command_process.returncode:
+            output.seek(0)
+            raise RuntimeError(output.read())
+    return sum(spent_s.values())
 
 
 _SHIFTS_M = count(0.0, 1e-4)
