@@ -310,9 +310,9 @@ def estimate_floor_motion(motion: Motion, feet_m: np.ndarray, *, remove: bool, n
 
 def _steps_again(motion: Motion) -> bool:
     """Return whether a body walks, or lands more than once: a belt carries feet back, from where they step forward."""
-    rests = observe(motion).resting > _RESTS
+    rests = np.asarray(observe(motion).resting > _RESTS)
     alone_s = np.count_nonzero(rests & ~rests[:, ::-1], axis=0) / motion.fps
-    lands = rests.any(axis=1)
+    lands = np.asarray(rests.any(axis=1))
     landings = np.count_nonzero(lands[1:] & ~lands[:-1])
     return bool((alone_s >= _ALONE_S).all() or landings >= _FEWEST_LANDINGS)
 

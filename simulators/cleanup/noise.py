@@ -51,10 +51,10 @@ class Denoise:
         return replace(cleaning, motions=calm, noisy=noisy)
 
 
-_CURVE_S = 0.1
-"""Distance in time of the frames whose second differences show how much a joint that shakes moves."""
-_SMOOTHEST = 1e4
-"""Largest weight of second differences, that of a joint that hardly moves."""
+_CURVES_S = (0.1, 0.2, 0.4)
+"""Distances in time of the frames whose second differences show how much a joint that shakes moves."""
+_SMOOTHEST = 1e3
+"""Largest weight of second differences at 30 frames per second, that of a joint that hardly moves."""
 _FEET_STAY = 1.1
 """Largest ratio of the feet's jerk after to that before: legs may make up for the noise of a root."""
 _LEAST_MOVING = 0.25
@@ -166,17 +166,27 @@ def smooth_shaking_joints(motion: Motion) -> Motion:
     if not noise_rad.any():
         return motion
     rotations = make_continuous(motion.rotations)
-    stride = max(1, round(_CURVE_S * motion.fps))
+    smoothest = _SMOOTHEST * (motion.fps / 30) ** 4
     for joint in np.flatnonzero(noise_rad):
         values = rotations[:, joint]
         noise = float(noise_rad[joint] / 2) ** 2  # of all components of a quaternion
-        bends = values[2 * stride :] - 2 * values[stride:-stride] + values[: -2 * stride]
-        moved = max(float(np.square(bends).sum(axis=-1).mean()) - 6 * noise, 0.0)
-        needed = 3 * moved / (2 * stride**3 + stride)  # a random walk of velocities bends by that less per frame
-        smooth = smooth_whittaker(values, min(noise / max(needed, 1e-12), _SMOOTHEST))
+        needed = max(_measure_needed_bends(values, noise, max(1, round(over_s * motion.fps))) for over_s in _CURVES_S)
+        smooth = smooth_whittaker(values, min(noise / max(needed, 1e-12), smoothest))
         rotations[:, joint] = smooth / norms(smooth)[:, None]
     calm = replace(motion, rotations=rotations)
     return calm if _is_calmer(motion, calm) else motion
+
+
+def _measure_needed_bends(values: np.ndarray, noise: float, stride: int) -> float:
+    """Return the variance of second differences that the motion of values (T, K) needs beside noise of a variance.
+
+    A random walk of velocities bends by more over longer strides, noise does not.
+    """
+    bends = values[2 * stride :] - 2 * values[stride:-stride] + values[: -2 * stride]
+    if not len(bends):
+        return 0.0
+    moved = max(float(np.square(bends).sum(axis=-1).mean()) - 6 * noise, 0.0)
+    return 3 * moved / (2 * stride**3 + stride)
 
 
 def _is_calmer(before: Motion, after: Motion) -> bool:

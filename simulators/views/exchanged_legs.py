@@ -30,11 +30,12 @@ _LONGEST_S = 1.0
 
 def restore_legs(motion: Motion) -> tuple[Motion, tuple[int, ...]]:
     """Return a motion whose legs keep their sides, and first and last frames of what was restored, in turns."""
-    legs_m = _see_from_hips(motion)
-    if legs_m is None or len(motion) < 4:
+    joints = [motion.skeleton.joint(f"{side}_{part}") for side in SIDES for part in ("hip", "knee", "ankle")]
+    known = [joint for joint in joints if joint is not None]
+    if len(known) < len(joints) or len(motion) < 4:
         return motion, ()
     exchanged = _exchange_legs(motion)
-    both_m = np.stack([legs_m, _see_from_hips(exchanged)])
+    both_m = np.stack([_see_from_hips(motion, known), _see_from_hips(exchanged, known)])
     bends_m = _measure_bends_m(both_m)
     if (bends_m[0, 0, 0] - bends_m.min(axis=(0, 1, 2))).max() < _JUMP_M / 2:
         return motion, ()
@@ -47,13 +48,9 @@ def restore_legs(motion: Motion) -> tuple[Motion, tuple[int, ...]]:
     return (replace(motion, rotations=rotations), tuple(frames)) if frames else (motion, ())
 
 
-def _see_from_hips(motion: Motion) -> np.ndarray | None:
-    """Return knees and ankles (T, 2, 6) of both legs as seen from their hips; None without these joints."""
-    joints = [motion.skeleton.joint(f"{side}_{part}") for side in SIDES for part in ("hip", "knee", "ankle")]
-    known = [joint for joint in joints if joint is not None]
-    if len(known) < len(joints):
-        return None
-    positions_m = joint_positions(motion, known).reshape(len(motion), 2, 3, 3)
+def _see_from_hips(motion: Motion, joints: list[int]) -> np.ndarray:
+    """Return knees and ankles (T, 2, 6) of both legs seen from their hips; joints: hip, knee, ankle of each."""
+    positions_m = joint_positions(motion, joints).reshape(len(motion), 2, 3, 3)
     return (positions_m[:, :, 1:] - positions_m[:, :, :1]).reshape(len(motion), 2, 6)
 
 

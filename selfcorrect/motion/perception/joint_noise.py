@@ -58,7 +58,7 @@ class JointNoise:
         bones_m = motion.skeleton.offsets_m[leaves]
         tips_m = _HAND_M * bones_m / np.maximum(norms(bones_m), 1e-9)[:, None]
         ends_m = positions_m[:, leaves] + rotate(orientations[:, leaves], tips_m[None])
-        for joint in candidates:
+        for joint in candidates.tolist():
             moved = [index for index, leaf in enumerate(leaves) if _is_beyond(motion.skeleton, joint, leaf)]
             if not moved:
                 continue

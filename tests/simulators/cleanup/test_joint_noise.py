@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_damages import JOINT_GROUPS, mean_jerk, shake_joints
-from made_motions import made_motion
+from made_motions import Kind, made_motion
 from scipy.spatial.transform import Rotation
 
 import selfcorrect as sc
@@ -24,7 +24,7 @@ from selfcorrect.simulators.cleanup.noise import smooth_shaking_joints
     kind=st.sampled_from(["walk", "turn", "idle"]), group=st.sampled_from(sorted(JOINT_GROUPS)),
     noise_deg=st.floats(1.5, 4.0), fps=st.sampled_from([30.0, 60.0]), seed=st.integers(0, 1000),
 )  # fmt: skip
-def test_a_few_joints_lose_most_of_their_noise(kind: str, group: str, noise_deg: float, fps: float, seed: int) -> None:
+def test_a_few_joints_lose_most_of_their_noise(kind: Kind, group: str, noise_deg: float, fps: float, seed: int) -> None:
     clean = made_motion(kind, fps=fps, frames=round(5 * fps))
     noisy = shake_joints(clean, group, np.radians(noise_deg), seed)
     joints = {noisy.skeleton.joint(name) or 0 for name in JOINT_GROUPS[group]}
