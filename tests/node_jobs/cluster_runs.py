@@ -4,7 +4,6 @@ import hashlib
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 LOOP = (
     "motion --preset quick --seeds 1 --arms replace real --real-count 24 --evaluated-count 24 --steps 2 "
@@ -13,6 +12,7 @@ LOOP = (
 """Two arms without physics."""
 LIMIT_S = 1200
 """Longest time of a command, on a busy machine."""
+OUTPUT = "output.log"
 TIMES = ("metrics.jsonl", "metrics.csv", "summary.json", "timings.json", "environment.json", "machines.json")
 """Files that hold times, or where something ran."""
 
@@ -26,11 +26,13 @@ def digest(folder: Path) -> dict[str, str]:
     return digests
 
 
-def selfcorrect(line: str, **options: Any) -> subprocess.Popen[str]:
+def selfcorrect(line: str, cwd: Path) -> subprocess.Popen[str]:
+    """Start a command, whose output goes to a file: Ray fills a pipe that nobody reads."""
     words = [sys.executable, "-m", "selfcorrect.experiments.cli", *line.split()]
-    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
+    with (cwd / OUTPUT).open("w") as file:
+        return subprocess.Popen(words, cwd=cwd, stdout=file, stderr=subprocess.STDOUT, text=True)
 
 
-def succeed(process: subprocess.Popen[str]) -> None:
-    output, _ = process.communicate(timeout=LIMIT_S)
-    assert process.returncode == 0, output
+def succeed(process: subprocess.Popen[str], cwd: Path) -> None:
+    """Wait for a command, which has to end with exit code 0."""
+    assert process.wait(LIMIT_S) == 0, (cwd / OUTPUT).read_text()

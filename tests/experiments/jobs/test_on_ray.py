@@ -8,7 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,15 @@ def run(cluster: Any, tmp_path: Path) -> Callable[..., Any]:
     return lambda jobs, **options: run_jobs(jobs, Where(1, "ray", options), "test", folder=tmp_path, each_alone=True)
 
 
+def add_node(cluster: Any) -> None:
+    """Add a node; on a busy machine, Ray gives up on one that takes more than 30 s to start."""
+    for _ in range(4):
+        with suppress(Exception):
+            cluster.add_node(**NODE)
+            return
+    cluster.add_node(**NODE)
+
+
 @contextmanager
 def node_removed(cluster: Any, when: Callable[[], bool]) -> Iterator[None]:
     """Remove a node by force as soon as a condition holds in the body; add another afterwards."""
@@ -82,7 +91,7 @@ def node_removed(cluster: Any, when: Callable[[], bool]) -> Iterator[None]:
         is_over.set()
         thread.join()
         if removed:
-            cluster.add_node(**NODE)
+            add_node(cluster)
     assert removed, "the jobs were done before a node could be removed"
 
 
@@ -163,52 +172,51 @@ def test_corrections_have_the_bytes_of_one_process(cluster: Any, tmp_path: Path)
 
 
 def test_a_loop_has_the_bytes_of_one_process_also_after_a_kill(cluster: Any, tmp_path: Path) -> None:
-    succeed(selfcorrect(f"{LOOP} --generations 2 --workers 1 --out here", cwd=tmp_path))
+    succeed(selfcorrect(f"{LOOP} --generations 2 --workers 1 --out here", tmp_path), tmp_path)
     line = f"{LOOP} --generations 2 --runner ray --out there"
-    process = selfcorrect(line, cwd=tmp_path)
+    process = selfcorrect(line, tmp_path)
     wait_until(lambda: list((tmp_path / "there").rglob("generation-0001")), process)
     process.send_signal(signal.SIGKILL)
-    process.communicate()
-    succeed(selfcorrect(line, cwd=tmp_path))
+    process.wait()
+    succeed(selfcorrect(line, tmp_path), tmp_path)
     assert digest(tmp_path / "there") == digest(tmp_path / "here")
     machines = json.loads((tmp_path / "there" / "machines.json").read_text())
     assert all(machines[job][0]["processor"] for job in machines if job != "sha256")
 
 
 def test_nodes_removed_again_and_again_cost_no_result(cluster: Any, tmp_path: Path) -> None:
-    """All nodes are removed by force each time that both arms have new generations: REMOVED nodes in all."""
-    rounds = REMOVED // 2
-    loop = f"{LOOP} --generations {2 * rounds}"
-    process = selfcorrect(f"{loop} --runner ray --out there", cwd=tmp_path)
-    counts = [0, 0]
-    for _ in range(rounds):
-        wait_until(partial(have_advanced, tmp_path, counts), process)
-        for node in list(cluster.worker_nodes):
-            cluster.remove_node(node, allow_graceful=False)
-        counts = count_generations(tmp_path)
-        for _ in range(2):
-            cluster.add_node(**NODE)
-    assert process.poll() is None, "all rounds were in the middle of the run"
-    succeed(process)
-    succeed(selfcorrect(f"{loop} --workers 1 --out here", cwd=tmp_path))
+    """The only node is removed by force each time that a generation is committed: REMOVED nodes in one run."""
+    loop = f"{LOOP} --generations {3 * REMOVED // 2}"
+    cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
+    process = selfcorrect(f"{loop} --runner ray --out there", tmp_path)
+    count = 0
+    for _ in range(REMOVED):
+        wait_until(partial(has_more, tmp_path / "there", count), process)
+        (node,) = cluster.worker_nodes
+        cluster.remove_node(node, allow_graceful=False)
+        count = len(list_generations(tmp_path / "there"))
+        add_node(cluster)
+    assert process.poll() is None, "the run was over too early"
+    add_node(cluster)
+    succeed(process, tmp_path)
+    succeed(selfcorrect(f"{loop} --workers 1 --out here", tmp_path), tmp_path)
     assert digest(tmp_path / "there") == digest(tmp_path / "here")
 
 
-def count_generations(folder: Path) -> list[int]:
-    """Return the number of generations that each arm has committed."""
-    seed = folder / "there" / "patch-mixer" / "seed-0"
-    return [len(list((seed / arm).glob("generation-*"))) for arm in ("replace+none", "real+none")]
+def list_generations(folder: Path) -> list[Path]:
+    """Return the folders of committed generations."""
+    return list(folder.rglob("generation-[0-9]*"))
 
 
-def have_advanced(folder: Path, counts: list[int]) -> bool:
-    """Return whether each arm has more generations than these."""
-    return all(now > before for now, before in zip(count_generations(folder), counts, strict=True))
+def has_more(folder: Path, count: int) -> bool:
+    """Return whether a folder has more generations than this."""
+    return len(list_generations(folder)) > count
 
 
 def wait_until(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
     """Wait for a condition while a command runs."""
     until_s = time.monotonic() + LIMIT_S
     while not condition():
-        assert process.poll() is None, process.communicate()
+        assert process.poll() is None, "the command ended too early"
         assert time.monotonic() < until_s, "nothing happened in time"
         time.sleep(0.05)

@@ -172,8 +172,8 @@ def test_corrections_have_the_bytes_of_one_process(slurm: None, tmp_path: Path) 
 
 
 def test_a_loop_has_the_bytes_of_one_process(slurm: None, tmp_path: Path) -> None:
-    succeed(selfcorrect(f"{LOOP} --generations 1 --workers 1 --out here", cwd=tmp_path))
-    succeed(selfcorrect(f"{LOOP} --generations 1 --runner slurm --out there", cwd=tmp_path))
+    succeed(selfcorrect(f"{LOOP} --generations 1 --workers 1 --out here", tmp_path), tmp_path)
+    succeed(selfcorrect(f"{LOOP} --generations 1 --runner slurm --out there", tmp_path), tmp_path)
     assert digest(tmp_path / "there") == digest(tmp_path / "here")
 
 
