@@ -136,8 +136,8 @@ class Losses:
         self._reached: dict[str, int] = {}
 
     def note(self, event: Event) -> None:
-        """Note the progress of a job."""
-        if event.phase == "generation" and event.done > self._reached.get(event.job, -1):
+        """Note the progress of a job; its start shows a generation whose report was lost with the node."""
+        if event.phase in ("start", "generation") and event.done > self._reached.get(event.job, -1):
             self._reached[event.job] = event.done
             self._losses[event.job] = 0
 

@@ -75,6 +75,16 @@ def test_losses_count_since_the_last_new_generation() -> None:
     assert [losses.may_repeat("a") for _ in range(TRIES - 1)] == [True, True, False]
 
 
+def test_a_start_at_a_new_generation_counts_as_progress() -> None:
+    """A node can be lost before it reports the generation that it has committed."""
+    losses = Losses()
+    for done in range(2 * TRIES):
+        losses.note(Event("a", "start", done, 9))
+        assert losses.may_repeat("a")
+    losses.note(Event("a", "start", 2 * TRIES - 1, 9))
+    assert [losses.may_repeat("a") for _ in range(TRIES - 1)] == [True] * (TRIES - 2) + [False]
+
+
 @pytest.mark.parametrize(
     ("runner", "options", "words"),
     [("", {"cores": "2"}, "takes no options"), ("processes", {"partition": "main"}, "takes no options")],
