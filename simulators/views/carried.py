@@ -37,6 +37,8 @@ _APART_M_S = 0.06
 """Feet on a ride come nearer to each other, or move apart, by less; they also rise or sink by less."""
 _TURNS_RAD_S = 0.2
 """Least angular speed of a turntable."""
+_STRAYS_M_S = 0.1
+"""Feet on a turntable move otherwise than about its axis by less."""
 _FOOTRESTS_M = (0.11, 0.4)
 """Least and largest height of the lowest joint of a body on footrests. On the floor, toe joints are 3 cm high, and
 captured floors are off by less than the rest; who sits higher sits on another floor."""
@@ -81,6 +83,7 @@ def find_carrier(motion: Motion) -> str:
     heading_rad = np.unwrap(np.arctan2(across_m[:, 0], across_m[:, 2]))
     turns_rad_s = gaussian_filter1d(np.gradient(heading_rad) * motion.fps, _SMOOTH_S * motion.fps, mode="nearest")
     turns = is_rigid & (np.abs(turns_rad_s) > _TURNS_RAD_S)
+    turns &= _circle_about_a_place(ankles_m.mean(axis=1), feet_m_s.mean(axis=1), turns_rad_s)
     lowest_m = features.positions_m[..., 1].min(axis=1)
     is_raised = (lowest_m > _FOOTRESTS_M[0]) & (lowest_m < _FOOTRESTS_M[1])
     rides = sits & is_rigid & (norms(feet_m_s.mean(axis=1)[:, [0, 2]]) > _TRAVELS_M_S) & (root_m_s > _TRAVELS_M_S)
@@ -95,6 +98,19 @@ def find_carrier(motion: Motion) -> str:
         if carried.mean() > _MOSTLY:
             return words
     return "is in the air: its feet hang, and no foot takes load" if features.ground.do_feet_hang else ""
+
+
+def _circle_about_a_place(places_m: np.ndarray, velocities_m_s: np.ndarray, turns_rad_s: np.ndarray) -> np.ndarray:
+    """Return the frames (T,) in which places (T, 3) circle about one vertical axis; a body that glides takes it along.
+
+    The axis is fitted by least squares to velocities (T, 3) and angular speeds (T,), positive from z to x.
+    """
+    x_m, z_m = places_m[:, 0], places_m[:, 2]
+    weight = max(float(np.sum(turns_rad_s**2)), 1e-9)
+    axis_x_m = np.sum(turns_rad_s * (turns_rad_s * x_m + velocities_m_s[:, 2])) / weight
+    axis_z_m = np.sum(turns_rad_s * (turns_rad_s * z_m - velocities_m_s[:, 0])) / weight
+    expected_m_s = turns_rad_s[:, None] * np.stack([z_m - axis_z_m, axis_x_m - x_m], axis=1)
+    return norms(velocities_m_s[:, [0, 2]] - expected_m_s) < _STRAYS_M_S
 
 
 def _find_swinging(features: MotionFeatures, root_m_s: np.ndarray) -> np.ndarray:

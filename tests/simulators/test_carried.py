@@ -82,13 +82,15 @@ def jog_on_the_spot(height_m: float) -> sc.Motion:
     return replace(run, root_m=run.root_m * [0.0, 1.0, 0.0] + [0.0, height_m, 0.0])
 
 
-def stand_on_turntable(rad_s: float) -> sc.Motion:
-    """Beside its axis, with arms that swing."""
+def stand_on_turntable(rad_s: float, speed_m_s: float = 0.0) -> sc.Motion:
+    """Beside its axis, with arms that swing; the axis moves at a speed."""
     arm = np.outer(0.4 * np.sin(3 * TIMES_S), [1.0, 0.0, 0.0])
     stand = pose([0.0, 0.91, 0.0], 0.0, left_shoulder=arm)
     turns = Rotation.from_rotvec(np.outer(rad_s * TIMES_S, [0.0, 1.0, 0.0]))
     turned = turn_joint(stand, 0, turns, outside=True)
-    return replace(turned, root_m=stand.root_m + turns.apply([0.2, 0.0, 0.0]))
+    return replace(
+        turned, root_m=stand.root_m + turns.apply([0.2, 0.0, 0.0]) + np.outer(TIMES_S, [0.0, 0.0, speed_m_s])
+    )
 
 
 CARRIED = {
@@ -106,6 +108,7 @@ ON_THE_FLOOR = {
     "sits on a floor that is off": lambda: raise_motion(sit(0.0), 0.06),
     "sits on a floor that is far off": lambda: raise_motion(sit(0.0), 1.0),
     "stands": lambda: stand_on_turntable(0.0),
+    "turns while gliding": lambda: stand_on_turntable(1.5, speed_m_s=0.8),
     "turns with steps": lambda: made_motion("turn", frames=FRAMES),
     "lies": lambda: lie(0.1, 0.0),
     "crawls": lambda: lie(0.15, 0.5),
