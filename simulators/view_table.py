@@ -1,7 +1,7 @@
 """Views through which every motion is corrected, the outermost first: `VIEWS`.
 
-Each shows less of what a clean-up should not have to know: no unrelated poses, no exchanged legs, no bodies that
-something unseen carries, no copies of frames or of channels, no lost way, no lift, no tilt, no T-poses, no cuts, no
+Each shows less of what a clean-up should not have to know: no unrelated poses, no bodies that something unseen carries,
+no copies of frames, no exchanged legs, no copies of channels, no lost way, no lift, no tilt, no T-poses, no cuts, no
 ends of loops, no order of joints.
 """
 
@@ -194,9 +194,9 @@ SAMPLE_VIEWS: tuple[SeeMotion, ...] = (_see_off_slope, _see_in_usual_order)
 VIEWS: tuple[SeeMotion, ...] = (
     _see_off_slope,
     _see_beside_unrelated_poses,
-    _see_on_own_legs,
     _see_unless_carried,
     _see_samples,
+    _see_on_own_legs,
     _see_even_channels,
     _see_on_its_way,
     _see_from_ride,

@@ -68,8 +68,9 @@ def _change_options(options: Any, values: Any, path: Path) -> Any:
 def _list_options(options: Any) -> list[str]:
     """Return the names of options, also of those in groups."""
     names = []
-    for name, hint in get_type_hints(type(options), include_extras=True).items():
-        value = getattr(options, name)
+    hints = get_type_hints(type(options), include_extras=True)
+    for name in (option.name for option in fields(options)):
+        hint, value = hints[name], getattr(options, name)
         if is_dataclass(value):
             names += _list_options(value)
         elif Suppress not in getattr(hint, "__metadata__", ()):

@@ -14,6 +14,7 @@ from selfcorrect.motion.geometry.runs import find_runs
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.perception.repeats import FrameRepeats
 from selfcorrect.motion.skeleton import SIDES
 
 _EXCHANGE_M_S = 3.0
@@ -29,10 +30,13 @@ _LONGEST_S = 1.0
 
 
 def restore_legs(motion: Motion) -> tuple[Motion, tuple[int, ...]]:
-    """Return a motion whose legs keep their sides, and first and last frames of what was restored, in turns."""
+    """Return a motion whose legs keep their sides, and first and last frames of what was restored, in turns.
+
+    Repeated frames look like jumps: such a motion is left alone until its samples are seen.
+    """
     joints = [motion.skeleton.joint(f"{side}_{part}") for side in SIDES for part in ("hip", "knee", "ankle")]
     known = [joint for joint in joints if joint is not None]
-    if len(known) < len(joints) or len(motion) < 4:
+    if len(known) < len(joints) or len(motion) < 4 or FrameRepeats.from_motion(motion).has_repeats:
         return motion, ()
     exchanged = _exchange_legs(motion)
     both_m = np.stack([_see_from_hips(motion, known), _see_from_hips(exchanged, known)])

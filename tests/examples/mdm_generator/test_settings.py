@@ -46,7 +46,7 @@ def test_generation_0_of_other_models_is_trained() -> None:
         (f"{PAPER} steps=3", "got checkpoint=args.json evaluator=t2m steps=3"),
         (f"{PAPER} repetitions=0", "repetitions must be at least 1"),
         (f"{PAPER} repetitions=many", "repetitions must be a whole number, got 'many'"),
-        (f"{PAPER} --denoiser dct-mlp", "leave one out"),
+        (f"{PAPER} --denoiser dct-mlp", "leave out one"),
         (f"{PAPER} --preset quick", "goes with the presets paper-64"),
         (f"{PAPER} --evaluate-corrected", "goes with the presets paper-64"),
     ],
