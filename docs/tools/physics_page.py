@@ -181,16 +181,16 @@ def adjusted_p(scores: Scores) -> dict[tuple[str, str], float]:
     return {tuple(name.split("|")): p for name, p in holm(p_values).items()}  # type: ignore[misc]
 
 
-def make_split_table(scores: Scores) -> str:
-    """Return physics less each control at generation 10; bold where the adjusted test finds a difference."""
-    adjusted = adjusted_p(scores)
+def make_split_table(scores: Scores, block: str = "main") -> str:
+    """Return physics less each control at generation 10; in *main*, bold where the adjusted test finds a difference."""
+    adjusted = adjusted_p(scores) if block == "main" else {}
     rows = []
     for key in TESTED:
         cells = []
         for control in CONTROLS:
-            values = compare(scores, "main", "replace physics", control, [key])[key]
+            values = compare(scores, block, "replace physics", control, [key])[key]
             text = format_interval(mean_interval(values), digits_of(key))
-            cells.append(f"**{text}**" if adjusted[control, key] < 0.05 else text)
+            cells.append(f"**{text}**" if adjusted.get((control, key), 1.0) < 0.05 else text)
         rows.append([title_of(key), *cells])
     return make_table(["physics less …", *(ARMS[control] for control in CONTROLS)], rows)
 
@@ -497,6 +497,8 @@ def fill_physics(page: str) -> str:
         "predictions": make_prediction_table,
         "main": make_main_table,
         "split": make_split_table,
+        "columns": partial(make_main_table, block="columns", keys=TESTED),
+        "columns_split": partial(make_split_table, block="columns"),
         "ratios": make_ratio_table,
         "short_ratios": partial(make_ratio_table, titles=SHORT_ROWS),
         "rows": make_other_table,
