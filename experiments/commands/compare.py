@@ -13,13 +13,14 @@ from tyro.conf import Positional, arg
 
 from selfcorrect.core.checks import count_noun
 from selfcorrect.core.errors import SettingError
+from selfcorrect.loop.store.wandb_options import WANDB_OPTIONS
 from selfcorrect.runtime.registry import import_callable
 
 from ..jobs.targets import place_of
 from ..studies.arms import ArmSettings
 from ..studies.comparison.arguments import ComparisonOptions
 from .help_page import HelpPage
-from .inputs import RUNNER_OPTIONS, WANDB_OPTIONS, list_changed
+from .inputs import RUNNER_OPTIONS, list_changed
 
 if TYPE_CHECKING:
     from selfcorrect.loop.correctors.loop_correction import Correction

@@ -8,13 +8,11 @@ from pathlib import Path
 from selfcorrect.core.errors import InputError, SettingError
 from selfcorrect.datasets.files.formats import format_that_reads
 from selfcorrect.datasets.files.skeletons.reading import Reading
-from selfcorrect.loop.store.wandb_options import WandbOptions
 
 from ..jobs.runner_choice import RunnerChoice
 
 READING_OPTIONS = tuple(option.name for option in fields(Reading))
 RUNNER_OPTIONS = ("workers", *(option.name for option in fields(RunnerChoice)))
-WANDB_OPTIONS = tuple(option.name for option in fields(WandbOptions))
 """Options that several commands have, groups of their help."""
 
 

@@ -8,14 +8,14 @@ from typing import Annotated, ClassVar
 
 import tyro
 
-from selfcorrect.loop.store.wandb_options import WandbOptions
+from selfcorrect.loop.store.wandb_options import WANDB_OPTIONS, WandbOptions
 
 from ..jobs.runner_choice import RunnerChoice
 from ..jobs.targets import place_of
 from ..toy.files import select_toys
 from ..toy.options import ToyOptions, change_settings, check_missing
 from .help_page import HelpPage
-from .inputs import RUNNER_OPTIONS, WANDB_OPTIONS, must_exist
+from .inputs import RUNNER_OPTIONS, must_exist
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Destination of runs in Weights & Biases, for Python and command lines."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal, TypeAlias, get_args
 
 from ...core.checks import check_choice
@@ -33,3 +33,7 @@ class WandbOptions:
 
 
 OFF = WandbOptions("off")
+
+
+WANDB_OPTIONS = tuple(option.name for option in fields(WandbOptions))
+"""Names of the options, a group in the help of commands."""

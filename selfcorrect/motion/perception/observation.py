@@ -30,6 +30,7 @@ from .stance_model import LIKELY, STANDS_M_S, StanceModel
 from .stances import (
     LEVEL_GROUND,
     OFF_M,
+    RISES_FAR_M,
     SAME_LEVEL_M,
     GroundSlope,
     Stance,
@@ -271,8 +272,12 @@ class Observation:
 
     @property
     def rises_underfoot(self) -> bool:
-        """True if feet that stand rise or sink with that ground, which therefore does not slope."""
-        return rises_underfoot(self._rise, self.stances, self.feet_m, self.fps)
+        """True if that ground rises far and feet that stand rise or sink with it: it does not slope.
+
+        Feet that slide up a slope rise, too, but not far.
+        """
+        is_far = np.ptp(self.rise_m) > RISES_FAR_M
+        return bool(is_far) and rises_underfoot(self._rise, self.stances, self.feet_m, self.fps)
 
     @cached_property
     def lift_m(self) -> np.ndarray:

@@ -30,9 +30,10 @@ OFF_M = 0.02
 """Feet that stand contradict the ground if they are further from it than this, beyond their noise."""
 _FEWEST_ON_SLOPE = 5
 """Least number of stances of each point that show a slope."""
-_RISES_M = (0.04, 0.5)
-"""Least and largest way by which ground rises or sinks steadily in time beneath a motion. Captures are off by less, and
-people climb more, on ground that stands still beneath their feet."""
+_RISES_M = 0.04
+"""Least way by which ground rises or sinks steadily in time beneath a motion; captures are off by less."""
+RISES_FAR_M = 0.5
+"""Least way of ground that rises far: people climb as much, on ground that stands still beneath their feet."""
 _STANCES_AGREE = 0.3
 """Largest difference between the speed of standing feet upwards and the speed of ground that rises further, as a share
 of that."""
@@ -188,8 +189,7 @@ def fit_rise(stances: Sequence[Stance], feet_m: np.ndarray, fps: float) -> Groun
         return LEVEL_GROUND
     middles_s = [stance.middle / fps for stance in stances if stance.weight > 0]
     rise_m = np.ptp(middles_s) * np.abs(slope.slopes[2])
-    least_m, most_m = _RISES_M
-    is_ground = rise_m > least_m and (rise_m < most_m or rises_underfoot(slope, stances, feet_m, fps))
+    is_ground = rise_m > _RISES_M and (rise_m < RISES_FAR_M or rises_underfoot(slope, stances, feet_m, fps))
     return slope if is_ground else LEVEL_GROUND
 
 

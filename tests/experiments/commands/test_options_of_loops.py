@@ -30,6 +30,7 @@ VALUES: dict[type, dict[str, object]] = {
         "denoiser": ("temporal-conv",), "data": ("a.bvh",), "reference": ("a.bvh",),
         "protocol": "text", "simulation": "fine", "training": "plain", "arms": ("replace,floor",),
         "representation": "humanml3d",
+        "labels": "window",
         "start_from": ("run", "replace+none"),
         "generator": ("x",), "engine": "mujoco", "out": Path("elsewhere"),
         "dry_run": True, "workers": 3, "runner": "here", "runner_options": {"cores": "2"},
