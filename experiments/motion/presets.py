@@ -291,7 +291,7 @@ PRESET_ROWS = {
     "short": PresetRow(
         summary="does physics keep a loop stable? ten generations without correction, with a filter and with physics",
         settings=_small_loop(_SHORT, generations=10),
-        cost="9 minutes, 0.3 GB",
+        cost="9 minutes, 0.2 GB",
         keep="sampling",
         closing=(
             "This loop is fully synthetic. `selfcorrect motion --preset ratios-quick` compares ratios from λ = 0.25 "

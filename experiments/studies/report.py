@@ -4,6 +4,7 @@ A page is a list of sections that a `Page` makes of the outcome. While a study i
 the progress.
 """
 
+import re
 import time
 import warnings
 from abc import ABC, abstractmethod
@@ -15,6 +16,7 @@ from typing import Any, Literal
 
 import jinja2
 import numpy as np
+from markupsafe import Markup, escape
 
 from selfcorrect.loop.store.folder_store import FolderReader
 from selfcorrect.loop.store.run_folder import SUMMARY_FILE
@@ -123,6 +125,7 @@ def render_page(title: str, sections: Sequence[Section], refresh_s: int | None =
     environment = jinja2.Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
     )
+    environment.filters["mark_code"] = _mark_code
     player = {
         "page": PLAYER.read_text(encoding="utf-8").replace("{{ title }}", "Motions"),
         "mark": SCENE_MARK,
@@ -131,6 +134,11 @@ def render_page(title: str, sections: Sequence[Section], refresh_s: int | None =
     }
     template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
     return template.render(title=title, sections=sections, refresh_s=refresh_s, player=player)
+
+
+def _mark_code(text: str) -> Markup:
+    """Return HTML of a text, with what stands between backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 # --- sections that several studies have -------------------------------------------------------------------------------

@@ -51,3 +51,8 @@ def test_a_name_stays_a_name(name: str) -> None:
     seen = view_page(name)
     assert (seen.tags, seen.attributes) == (plain.tags, plain.attributes)
     assert seen.text.count(name) >= plain.text.count("plain") - 1  # but the caveat, which is wrapped
+
+
+def test_commands_between_backticks_are_code() -> None:
+    page = render_page("plain", [Section(text="Run `selfcorrect <file>`, then look.")])
+    assert "Run <code>selfcorrect &lt;file&gt;</code>, then look." in page
