@@ -353,10 +353,10 @@ def _print_runners(clip: Motion) -> None:
 
 
 def get_tree_s(*words: str) -> float:
-    """Return the processor seconds of a command and of all processes that it starts, also of detached ones.
+    """Return the processor seconds of a command and all processes it starts, detached ones included.
 
-    They are found by a variable of their environment, and looked at again and again, because the time of a detached
-    process reaches no parent.
+    An environment variable marks the processes. They are polled, because no parent is told the time of a detached
+    process.
     """
     mark = f"{os.getpid()}-{time.monotonic_ns()}"
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "SELFCORRECT_BENCHMARK": mark}

@@ -50,7 +50,7 @@ class KinematicCorrector:
 
     @property
     def pipeline(self) -> Pipeline:
-        """The stages that a batch passes."""
+        """The stages that a batch passes through."""
         return Pipeline(self.cleanup, postprocess=self.postprocess)
 
 
@@ -90,7 +90,7 @@ class PhysicsCorrector:
 
     @property
     def pipeline(self) -> Pipeline:
-        """The stages that a batch passes."""
+        """The stages that a batch passes through."""
         pipeline = Pipeline(self.cleanup, self.tracker, simulate=self.simulate, postprocess=self.postprocess)
         return pipeline.in_scene(self.scene)
 

@@ -294,7 +294,7 @@ def as_samples(windows: Windows, codec: FeatureCodec) -> Samples:
 
 
 def _nearest_windows(evaluator: MotionEvaluator, training: Windows, others: Windows) -> Tensor:
-    """Return the row (M,) of the nearest training window of other windows, with the same label if there is one."""
+    """Return the row (M,) of each window's nearest training window, with the same label if there is one."""
     vectors = evaluator.geometric(others.batch)
     known = evaluator.geometric(training.batch)
     labels = np.where(np.isin(others.labels, training.labels), others.labels, -1)

@@ -101,9 +101,10 @@ def find_carrier(motion: Motion) -> str:
 
 
 def _circle_about_a_place(places_m: np.ndarray, velocities_m_s: np.ndarray, turns_rad_s: np.ndarray) -> np.ndarray:
-    """Return the frames (T,) in which places (T, 3) circle about one vertical axis; a body that glides takes it along.
+    """Return the frames (T,) in which places (T, 3) circle about one vertical axis.
 
-    The axis is fitted by least squares to velocities (T, 3) and angular speeds (T,), positive from z to x.
+    A gliding body takes its axis along. The axis is fitted by least squares to velocities (T, 3) and angular speeds
+    (T,), positive from z to x.
     """
     x_m, z_m = places_m[:, 0], places_m[:, 2]
     weight = max(float(np.sum(turns_rad_s**2)), 1e-9)
