@@ -1,4 +1,4 @@
-"""Motions from arrays in memory: joint positions, and parameters of SMPL bodies."""
+"""Motions from arrays: joint positions or SMPL parameters."""
 
 import warnings
 from collections.abc import Mapping
@@ -88,7 +88,10 @@ def motion_from_smpl(
 
 
 def _check_array(name: str, values: object) -> np.ndarray:
-    """Return values as an array of finite numbers; InputError for other values."""
+    """Return values as a finite array.
+
+    Raises InputError for other values.
+    """
     array = np.asarray(values)
     if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
         raise InputError(f"{name} must be an array of finite numbers, got {describe_value(values)}")
@@ -96,14 +99,17 @@ def _check_array(name: str, values: object) -> np.ndarray:
 
 
 def _check(motion: Motion) -> Motion:
-    """Return the motion; InputError if no corrector could work on the body."""
+    """Return the motion if correctors can work on it.
+
+    Raises InputError for a body that no corrector supports.
+    """
     if flaw := find_flaw(motion):
         raise InputError(flaw)
     return check_numbers(motion)
 
 
 class _Arrays(Results):
-    """Arrays in memory, by name, in the place of a file of arrays."""
+    """Arrays in memory that stand for a file."""
 
     path = Path("arrays")
 

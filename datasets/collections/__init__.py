@@ -1,1 +1,1 @@
-"""Published collections of motions in the layout of the distribution, a file each."""
+"""Published motion collections, one module per dataset."""

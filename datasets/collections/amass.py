@@ -1,4 +1,4 @@
-"""AMASS: motion capture of many laboratories as poses of a common body model.
+"""AMASS: motion capture of many laboratories on one body model.
 
 Mahmood et al., "AMASS: Archive of Motion Capture as Surface Shapes", ICCV 2019. Its files: `files.people`.
 """
@@ -18,7 +18,10 @@ from .dataset import Clip, Dataset, MissingData
 
 
 def _motion_files(folder: Path) -> list[Path]:
-    """All files except files with only a person's shape; a file stands for itself."""
+    """List all files except those with only a person's shape.
+
+    A single file is returned as it is.
+    """
     files = [folder] if folder.is_file() else sorted(folder.rglob("*.npz"))
     return list(filter(is_motion_file, files))
 
@@ -33,7 +36,10 @@ def _read(path: Path) -> list[Motion]:
 
 
 def _array_names(path: Path) -> set[str]:
-    """Return names of the arrays in a .npz file, none of a damaged file."""
+    """Return the array names in a .npz file.
+
+    The set is empty for a damaged file.
+    """
     try:
         return set(read_shapes(path))
     except (OSError, ValueError, zipfile.BadZipFile):
@@ -41,7 +47,10 @@ def _array_names(path: Path) -> set[str]:
 
 
 def list_amass_clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
-    """The recordings in a folder of AMASS or of a subset, or in a single file, on an average body."""
+    """List the recordings in an AMASS folder or file.
+
+    The folder may hold the whole set or a subset. Bodies are average.
+    """
     if split is not None:
         raise SettingError(f"{folder}: AMASS has no file of splits; give the folder of a subset instead of {split!r}")
     files = _motion_files(folder)
@@ -52,7 +61,10 @@ def list_amass_clips(folder: Path, split: str | None = None, *, allow_pickle: bo
 
 
 def recognises_amass(path: Path) -> bool:
-    """Return whether a file, or the first file in a folder that has none of another kind, has AMASS' fields."""
+    """Return whether a file or folder has AMASS fields.
+
+    Only the first file of a folder is read, and only if no file there is of another kind.
+    """
     if path.is_dir():
         others = any(path.rglob("*.bvh"))
         return not others and any(recognises_amass(file) for file in _motion_files(path)[:1])

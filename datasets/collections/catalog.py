@@ -1,4 +1,7 @@
-"""All datasets that are known by name, and the dataset that a folder or file is. Other packages can add some."""
+"""Known datasets, and how a folder is recognised.
+
+Other packages can add datasets.
+"""
 
 import warnings
 from collections.abc import Iterator
@@ -28,7 +31,10 @@ DATASETS = Registry(
 
 
 def datasets() -> Iterator[Dataset]:
-    """All datasets. One that another package adds and that cannot be used is left out with a warning."""
+    """Yield all datasets.
+
+    A broken dataset of another package is left out with a warning.
+    """
     for name in DATASETS.names:
         try:
             yield dataset(name)
@@ -37,9 +43,10 @@ def datasets() -> Iterator[Dataset]:
 
 
 def recognise(path: Path) -> Dataset | None:
-    """Return the dataset with the layout of a folder, None for another layout.
+    """Return the dataset whose layout a folder has.
 
-    Datasets of other packages come first: a folder may contain the folders of another collection.
+    Returns None for another layout. Datasets of other packages come first: a folder may contain the folders of another
+    collection.
     """
     candidates = sorted(datasets(), key=lambda dataset: not DATASETS.is_added(dataset.name))
     return next((candidate for candidate in candidates if candidate.recognises(path)), None)

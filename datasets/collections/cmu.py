@@ -1,4 +1,4 @@
-"""The CMU motion-capture set: an index, BVH files on two kinds of skeleton, and the T-poses that reading needs.
+"""The CMU motion-capture set: index, BVH files and T-poses.
 
 The folder (or its .tar.gz) holds `index.csv` with a row per clip (file, split, skeleton, subject, category,
 description, …), the BVH files, and `tpose/`. Skeleton `mb` does not stand upright at zero rotation, so every joint's
@@ -42,9 +42,10 @@ _UNITS_M = {"mb": 0.0254 / 0.45, "daz": 0.01}
 
 @dataclass(frozen=True, eq=False)
 class _Poses:
-    """World poses of the parts of SMPL-22: positions_m (T, 22, 3) and orientations of T × 22 parts, and frame rate.
+    """World poses of SMPL-22's parts.
 
-    The part `spine2` has no joint in `daz`; it lies halfway between its neighbours and turns half as far.
+    positions_m is (T, 22, 3); there are orientations of T × 22 parts, and a frame rate. The part `spine2` has no joint
+    in `daz`; it lies halfway between its neighbours and turns half as far.
     """
 
     positions_m: np.ndarray
@@ -53,7 +54,9 @@ class _Poses:
 
 
 def load_cmu(path: Path, split: str | None = None, on_floor: bool = True) -> list[Motion]:
-    """Load the clips of a folder or .tar.gz of the set, on SMPL-22 with the subject's bones.
+    """Load CMU clips on SMPL-22 with the subject's bones.
+
+    The path is the set's folder or .tar.gz.
 
     Args:
         split: Split or subjects, as in `clips`; None for all.
@@ -72,7 +75,9 @@ def load_cmu(path: Path, split: str | None = None, on_floor: bool = True) -> lis
 
 
 def list_cmu_clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[Clip]:
-    """List the clips of a folder or .tar.gz of the set, to be read separately, as captured.
+    """List CMU clips, to be read one by one.
+
+    The path is the set's folder or .tar.gz. Clips are as captured.
 
     Args:
         split: "train" or "test", which have no subject in common, or subjects by number, "subjects=7,35".
@@ -98,7 +103,10 @@ def list_cmu_clips(folder: Path, split: str | None = None, *, allow_pickle: bool
 
 
 def is_cmu(path: Path) -> bool:
-    """Return whether a path is a folder of this set, or an archive, which can only be one of it."""
+    """Return whether a path is a CMU folder or archive.
+
+    Every archive counts, because no other dataset comes as one.
+    """
     return (path / INDEX).is_file() or path.name.endswith((".tar.gz", ".tgz", ".tar"))
 
 
@@ -109,7 +117,10 @@ def _reader(path: Path) -> ReadText:
 
 
 def _archive_texts(path: Path) -> dict[str, str]:
-    """All text files of an archive by their path below the folder that holds the index."""
+    """Return an archive's text files by relative path.
+
+    Paths are relative to the folder that holds the index.
+    """
     content = limits.read_bytes(path)
     if content.startswith(b"\x1f\x8b"):
         content = limits.unpack(path, content)
@@ -129,7 +140,10 @@ def _archive_texts(path: Path) -> dict[str, str]:
 
 
 def _index(source: str, read_text: ReadText, split: str | None) -> list[dict[str, str]]:
-    """Return rows of the index, checked, of a split or all."""
+    """Return the checked index rows of a split.
+
+    None selects all splits.
+    """
     rows = csv.DictReader(io.StringIO(_text(source, INDEX, read_text)))
     if missing := [column for column in _COLUMNS if column not in (rows.fieldnames or ())]:
         raise InputError(f"{source}: {INDEX}, line 1: expected the columns {', '.join(_COLUMNS)}; missing {missing}")
@@ -170,7 +184,10 @@ def _text(source: str, name: str, read_text: ReadText) -> str:
 
 
 def _motion(source: str, row: dict[str, str], read_text: ReadText, tpose: _Poses) -> Motion:
-    """Return a clip on SMPL-22: rotations since the T-pose, with the T-pose's bones."""
+    """Return a clip on SMPL-22.
+
+    Rotations are relative to the T-pose, and the bones are the T-pose's.
+    """
     poses = _poses(source, row["file"], read_text, _UNITS_M[row["skeleton"]])
     rest_m = tpose.positions_m[0]
     offsets_m = rest_m - rest_m[list(SMPL_22_PARENTS)]
@@ -190,7 +207,7 @@ def _motion(source: str, row: dict[str, str], read_text: ReadText, tpose: _Poses
 
 
 def _poses(source: str, name: str, read_text: ReadText, metres_per_unit: float) -> _Poses:
-    """Return the parts' world poses in a file of the set."""
+    """Return the world poses in a CMU file."""
     motion = parse_bvh(_text(source, name, read_text), f"{source}/{name}", metres_per_unit).motion
     parts = motion.skeleton.parts
     if missing := [part for part in SMPL_22 if part not in parts and part != "spine2"]:

@@ -1,4 +1,4 @@
-"""Sources of motions: where each is available, the layout of the folder, the clips."""
+"""Motion datasets: source, folder layout and clips."""
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -28,7 +28,7 @@ class Clip:
 
 
 class ListsClips(Protocol):
-    """The recordings in a dataset's folder, or in a split.
+    """Lists the recordings in a dataset folder or split.
 
     allow_pickle: the caller's word that pickle files of the layout come from a trusted source.
     """
@@ -62,7 +62,10 @@ class MissingData(InputError):
 
 
 def require(dataset: Dataset, folder: Path, *names: str) -> None:
-    """Raise MissingData, which names what is missing and its source, unless `folder` holds all of `names`."""
+    """Raise MissingData unless a folder holds all names.
+
+    The error names what is missing and where it can be obtained.
+    """
     if missing := [name for name in names if not (folder / name).exists()]:
         raise MissingData(
             f"{folder}: {dataset.title} needs {' and '.join(missing)} here. "
@@ -71,7 +74,10 @@ def require(dataset: Dataset, folder: Path, *names: str) -> None:
 
 
 def read_all(clips: Iterable[Clip], complain: Callable[[str], None] = warnings.warn) -> Iterator[Motion]:
-    """Yield the motions of all clips that can be read; `complain` gets a sentence about each other clip."""
+    """Yield the motions of all readable clips.
+
+    `complain` is called with a sentence about each other clip.
+    """
     for clip in clips:
         try:
             motions = [check_numbers(motion) for motion in clip.read()]
@@ -82,7 +88,10 @@ def read_all(clips: Iterable[Clip], complain: Callable[[str], None] = warnings.w
 
 
 def read_most(clips: Iterable[Clip]) -> list[Motion]:
-    """Return the motions of all clips that can be read, with a warning for each other; InputError where none can."""
+    """Return the motions of all readable clips.
+
+    Each other clip gives a warning. Raises InputError if no clip can be read.
+    """
     complaints: list[str] = []
     motions = list(read_all(clips, complaints.append))
     if complaints and not motions:
@@ -93,7 +102,10 @@ def read_most(clips: Iterable[Clip]) -> list[Motion]:
 
 
 def cut_clip(motion: Motion, span_s: tuple[float, float] | None) -> Motion:
-    """Return the frames between two times that an annotation names; all if it names no span."""
+    """Return the frames of an annotated time span.
+
+    Returns all frames if the annotation names no span.
+    """
     if span_s is None:
         return motion
     is_sound = max(map(abs, span_s)) < _LONGEST_S

@@ -1,7 +1,7 @@
-"""The built-in motion capture: 15 clips recorded for DeepMimic (Peng et al. 2018).
+"""Built-in motion capture: 15 DeepMimic clips.
 
-`deepmimic_clips.zip` holds the clips and the zlib licence as the package pybullet distributes both. So the clips are
-available on systems without PyBullet, and nothing is downloaded.
+Source: Peng et al. 2018. `deepmimic_clips.zip` holds the clips and the zlib licence as the package pybullet distributes
+both. So the clips are available on systems without PyBullet, and nothing is downloaded.
 
 A clip is a JSON file. Each frame has 44 numbers: the duration in seconds, the root's position and rotation, then a
 rotation per joint in the order of `_JOINTS`. Ball joints have quaternions wxyz, hinges an angle. The files' world and
@@ -33,7 +33,10 @@ CYCLIC = frozenset({"backflip", "dance_a", "jump", "roll", "run", "spinkick", "w
 
 @dataclass(frozen=True)
 class _Joint:
-    """A joint of the file: part of the body, parent, place in the parent's frame (file axes, metres), and kind."""
+    """A joint of the file.
+
+    It has a body part, a parent, a position in the parent's frame (file axes, metres), and a kind.
+    """
 
     part: str
     parent: str
@@ -42,7 +45,10 @@ class _Joint:
 
 
 def _arm_and_leg(side: str, z: int) -> tuple[_Joint, ...]:
-    """Five joints of a side in the file's order; `z` is 1 on the right and −1 on the left."""
+    """Return the five joints of one side.
+
+    They are in the file's order; `z` is 1 on the right and −1 on the left.
+    """
     return (
         _Joint(f"{side}_hip", "pelvis", (0.0, 0.0, z * 0.084887)),
         _Joint(f"{side}_knee", f"{side}_hip", (0.0, -0.421546, 0.0), hinge=True),
@@ -68,7 +74,10 @@ _AXES = Rotation.from_matrix([[0, 0, -1], [0, 1, 0], [1, 0, 0]])
 
 
 def skeleton() -> Skeleton:
-    """The DeepMimic humanoid: 15 joints, feet without toes, arms hanging down at rest."""
+    """Return the DeepMimic humanoid.
+
+    It has 15 joints, feet without toes, and arms that hang down at rest.
+    """
     joints = (*_JOINTS, *_WRISTS)
     names = ("pelvis", *(joint.part for joint in joints))
     parents = (-1, *(names.index(joint.parent) for joint in joints))
@@ -86,13 +95,19 @@ def load_deepmimic(fps: float = 30.0) -> list[Motion]:
 
 
 def read_built_in_texts() -> dict[str, bytes]:
-    """Return the text of each built-in clip by file name, sorted."""
+    """Return the built-in clips' texts by file name.
+
+    Names are sorted.
+    """
     with ZipFile(BUILT_IN) as archive:
         return {name: archive.read(name) for name in sorted(archive.namelist()) if name.startswith(_PREFIX)}
 
 
 def motion_of_frames(name: str, frames: np.ndarray, fps: float) -> Motion:
-    """Return the clip of frames (T, 44) at `fps`, labelled by the file's name without "humanoid3d_"."""
+    """Return the clip of frames (T, 44) at `fps`.
+
+    Its label is the file name without "humanoid3d_".
+    """
     # A frame's duration is the time to the next frame, so the last frame's duration counts for nothing.
     times_s = np.cumsum([0.0, *frames[:-1, 0]])
     rotations = _AXES * Rotation.from_quat(joint_rotations(frames)) * _AXES.inv()
@@ -121,7 +136,10 @@ _FLAT = 0.3
 
 
 def on_smpl(motion: Motion) -> Motion:
-    """Put a clip on SMPL's 22 joints; joints that the humanoid lacks are placed as on an average body."""
+    """Put a clip on SMPL's 22 joints.
+
+    Joints that the humanoid lacks are placed as on an average body.
+    """
     places_m, world = pose_joints(motion)
     average = SMPL_BODY.average()
     rest_m = average.rest_positions_m
@@ -139,7 +157,10 @@ def on_smpl(motion: Motion) -> Motion:
 
 
 def joint_rotations(frames: np.ndarray) -> np.ndarray:
-    """Return quaternions xyzw (T, 15, 4) in the file's axes; hinges turn about z, wrists not at all."""
+    """Return joint rotations in the file's axes.
+
+    They are quaternions xyzw (T, 15, 4); hinges turn about z, and wrists do not turn.
+    """
     rotations = identity_rotations(len(frames), 1 + len(_JOINTS) + len(_WRISTS))
     rotations[:, 0] = np.roll(frames[:, 4:8], -1, axis=1)
     start = 8

@@ -1,4 +1,4 @@
-"""HumanML3D, and KIT-ML in the same layout: captioned motions as files of numbers.
+"""HumanML3D and KIT-ML: captioned motions as arrays.
 
 Guo et al., "Generating Diverse and Natural 3D Human Motions from Text", CVPR 2022. The numbers themselves are described
 in `selfcorrect.motion.encodings.humanml3d`.
@@ -21,7 +21,7 @@ from .dataset import Clip, Dataset, cut_clip, require
 
 @dataclass(frozen=True)
 class Caption:
-    """A sentence about a clip or a part of a clip."""
+    """A caption of a clip or of a segment."""
 
     text: str
     """The sentence."""
@@ -32,7 +32,10 @@ class Caption:
 
 
 def read_captions(path: Path) -> list[Caption]:
-    """The lines "caption#tokens#from#to" of a text file; from and to in seconds, 0 and 0 for the whole clip."""
+    """Read captions from a text file.
+
+    Its lines are "caption#tokens#from#to", with times in seconds; 0 and 0 mean the whole clip.
+    """
     lines = read_text(path).splitlines()
     return [_caption(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
 
@@ -51,7 +54,10 @@ def _caption(path: Path, number: int, line: str) -> Caption:
 
 
 def read_split_names(folder: Path, split: str) -> list[str]:
-    """Return names of the clips in `split`.txt: "train", "val", "test"."""
+    """Return the clip names in `split`.txt.
+
+    Splits are "train", "val" and "test".
+    """
     path = path_below(folder, f"{split}.txt")
     if not path.is_file():
         splits = sorted(path.stem for path in folder.glob("*.txt"))
@@ -78,7 +84,9 @@ def list_kit_clips(folder: Path, split: str | None = None, *, allow_pickle: bool
 
 
 def captioned_clips(dataset: Dataset, folder: Path, split: str | None, read: Callable[[Path], Motion]) -> list[Clip]:
-    """List the recordings of a split of a folder in this layout, or of all splits without one.
+    """List the captioned clips of a split.
+
+    Without a split, all clips of the folder are listed.
 
     Raises:
         InputError: The folder lacks files of the layout, or the split.
@@ -91,7 +99,10 @@ def captioned_clips(dataset: Dataset, folder: Path, split: str | None, read: Cal
 
 
 def _read_clip(motions: Path, name: str, read: Callable[[Path], Motion]) -> list[Motion]:
-    """Read the clip once per part that captions describe; `text` holds the captions of the part, a caption per line."""
+    """Read a clip once per captioned segment.
+
+    `text` holds the segment's captions, one per line.
+    """
     motion = read(path_below(motions, f"{name}.npy"))
     captions = read_captions(path_below(motions.parent / "texts", f"{name}.txt"))
     parts = []
@@ -102,7 +113,10 @@ def _read_clip(motions: Path, name: str, read: Callable[[Path], Motion]) -> list
 
 
 def columns_of(folder: Path) -> int | None:
-    """Width of the rows in a folder of this layout, by its Mean.npy or first file; None for another layout."""
+    """Return the row width in a HumanML3D-like folder.
+
+    The width comes from Mean.npy or the first file. Returns None for another layout.
+    """
     if not (folder / "texts").is_dir():
         return None
     for path in (folder / "Mean.npy", *sorted(folder.glob("new_joint_vecs/*.npy"))[:1]):

@@ -1,4 +1,7 @@
-"""Conclusions about a file: size, vertical axis, unit, names, frame rate and floor, each with evidence."""
+"""Conclusions about a file, each with evidence.
+
+They cover size, vertical axis, unit, names, frame rate and floor.
+"""
 
 from dataclasses import dataclass
 
@@ -16,7 +19,10 @@ from .skeletons.vertical import WORDS, UpAxis
 
 @dataclass(frozen=True)
 class Conclusion:
-    """An answer to a question about a file, with evidence."""
+    """An answer to a question about a file.
+
+    It comes with its evidence.
+    """
 
     question: str
     answer: str
@@ -27,7 +33,10 @@ class Conclusion:
 
 
 def draw_conclusions(file: MotionFile, reading: Reading) -> tuple[Conclusion, ...]:
-    """Return what was concluded about the first motion of a file; evidence is as of the motion that was read."""
+    """Draw conclusions about a file's first motion.
+
+    The evidence describes the motion as it was read.
+    """
     if not file.motions:
         return ()
     motion = file.motions[0]
@@ -67,12 +76,18 @@ def draw_conclusions(file: MotionFile, reading: Reading) -> tuple[Conclusion, ..
 
 
 def _find_notes(file: MotionFile, option: str) -> tuple[str, ...]:
-    """Return the first assumption that an option overrules, without the option; () without any."""
+    """Return the first assumption that an option overrules.
+
+    The option itself is not in the text. Returns () if there is none.
+    """
     return tuple(note.words for note in file.notes if isinstance(note, FileNote) and note.option == option)[:1]
 
 
 def _conclude_up(up: UpAxis | None, notes: tuple[str, ...]) -> Conclusion:
-    """Return the vertical axis with the log-odds of each witness for it, and the witnesses against it."""
+    """Conclude which axis is vertical.
+
+    The evidence is the log-odds of each witness for the axis, and the witnesses against it.
+    """
     if up is None:
         return Conclusion("up", WORDS[0], ("by the format",))
     witnesses = [evidence.words for evidence in up.evidence if evidence.axis in (None, up.axis)]
@@ -82,7 +97,10 @@ def _conclude_up(up: UpAxis | None, notes: tuple[str, ...]) -> Conclusion:
 
 
 def _conclude_names(motion: Motion) -> Conclusion:
-    """Return the joint of each part of the body, and the joints that are not told by name."""
+    """Conclude which joint is which body part.
+
+    The evidence names the joints that were not recognised by name.
+    """
     skeleton = motion.skeleton
     named_parts = parts_from_names(skeleton.names)
     joints = []

@@ -1,8 +1,8 @@
-"""The formats of motion files, a row each: what is read, written, offered, documented and named in errors.
+"""The motion file formats, one row each.
 
-Readers and writers are imported when a file is read or written. A format leaves out what the file cannot hold. AMASS
-has SMPL's joints and no bone lengths. The .npy formats have the 22 body joints at 20 fps, and HumanML3D's rows have
-HumanML3D's standard bone lengths.
+A row says what is read, written, offered, documented and named in errors. Readers and writers are imported when a file
+is read or written. A format leaves out what the file cannot hold. AMASS has SMPL's joints and no bone lengths. The .npy
+formats have the 22 body joints at 20 fps, and HumanML3D's rows have HumanML3D's standard bone lengths.
 """
 
 import importlib
@@ -48,17 +48,23 @@ class Format:
     """The format and the package that adds the format, for messages; "" for a format of this package."""
 
     def fence(self) -> AbstractContextManager[None]:
-        """Fence the code of another package that is called in the block."""
+        """Fence code of another package inside the block."""
         return fence(self.origin) if self.origin else nullcontext()
 
     def call(self, place: str | None, *arguments: Any) -> Any:
-        """Return what the function at a place of this format returns, fenced if another package adds the format."""
+        """Call a function of this format.
+
+        The call is fenced if another package adds the format.
+        """
         assert place, f"{self.name} has no such function"
         with self.fence():
             return _import(place)(*arguments)
 
     def identify(self) -> list[Identity]:
-        """Return the identities of the functions of a format of another package, none for a format of this package."""
+        """Return the identities of another package's format functions.
+
+        Formats of this package have none.
+        """
         places = [place for place in (self.reader, self.writer, self.recognises) if place and self.origin]
         with self.fence():
             return [identity_of(_import(place)) for place in places]
@@ -142,13 +148,19 @@ _NO_MOTIONS = ("Mean.npy", "Std.npy", "shape.npz", "camera.npy")
 
 
 def all_formats() -> tuple[Format, ...]:
-    """Return all formats. A format that another package adds and that cannot be used is left out with a warning."""
+    """Return all formats.
+
+    A broken format of another package is left out with a warning.
+    """
     added = ADDED_FORMATS.load_added(Format)
     return (*FORMATS, *(replace(kind, origin=ADDED_FORMATS.title(name)) for name, kind in added.items()))
 
 
 def formats_of(suffix: str) -> list[Format]:
-    """Return the formats of a suffix; other packages are asked only for suffixes that are not known here."""
+    """Return the formats of a suffix.
+
+    Other packages are asked only for suffixes that are unknown here.
+    """
     fitting = [kind for kind in FORMATS if suffix.lower() in kind.suffixes]
     return fitting or [kind for kind in all_formats() if suffix.lower() in kind.suffixes]
 
@@ -164,9 +176,10 @@ def describe_formats() -> str:
 
 
 def is_motion_file(path: Path) -> bool:
-    """Return whether a file in a folder holds a motion, by name, and by content if the name is ambiguous.
+    """Return whether a file holds a motion.
 
-    A damaged file counts as a motion file, so that the reader explains what is wrong.
+    The name decides, or the content if the name is ambiguous. A damaged file counts as a motion file, so that the
+    reader explains what is wrong.
     """
     if path.suffix.lower() == ".parquet":
         try:
@@ -196,7 +209,10 @@ _ROBOT_COLUMNS = range(7 + 12, 7 + 60)
 
 
 def _describe_table(path: Path) -> str:
-    """Return what a table of a robot or of Motive is and what to do; "" for other tables."""
+    """Return advice about a robot's or Motive's table.
+
+    Returns "" for other tables.
+    """
     with open_file(path) as stream:
         start = stream.read(_TABLE_START).decode("utf-8", errors="replace").lower()
     if "format version" in start and ("take name" in start or "rigid body" in start or "bone" in start):
@@ -215,7 +231,10 @@ _UNIT_OFF = 0.01
 
 
 def holds_anything(path: Path) -> bool:
-    """Return whether a file is of a kind that models and other data are kept in, too."""
+    """Return whether this kind of file may hold anything.
+
+    Models and other data are stored in such files, too.
+    """
     if path.name in _NO_MOTIONS:
         return False
     suffix = path.suffix.lower()
@@ -223,13 +242,19 @@ def holds_anything(path: Path) -> bool:
 
 
 def written_suffix(path: Path) -> str:
-    """Return the suffix, in lower case, of what is written for a motion file that was read."""
+    """Return the suffix of the corrected file.
+
+    It is in lower case, and follows from the motion file that was read.
+    """
     suffix = path.suffix.lower()
     return next((kind.written_as for kind in formats_of(suffix) if kind.written_as), suffix)
 
 
 def find_format(name: str) -> Format:
-    """Return the written format of that name; SettingError with all names if there is none."""
+    """Return the writable format of that name.
+
+    Raises SettingError with all names if there is none.
+    """
     written = {kind.name: kind for kind in all_formats() if kind.writer}
     if name in written:
         return written[name]
@@ -243,7 +268,10 @@ def find_format(name: str) -> Format:
 
 
 def format_of(path: Path, name: str | None = None) -> Format:
-    """Return the written format called `name`, or the first with this suffix; SettingError if the two do not agree."""
+    """Return the format to write a path in.
+
+    It is the format called `name`, or the first with this suffix. Raises SettingError if the two disagree.
+    """
     written = [kind for kind in all_formats() if kind.writer]
     fitting = [kind for kind in written if path.suffix.lower() in kind.suffixes and name in (None, kind.name)]
     if not fitting:
@@ -253,7 +281,10 @@ def format_of(path: Path, name: str | None = None) -> Format:
 
 
 def format_that_reads(path: Path) -> Format:
-    """Return the format that a file with this suffix is read by; InputError if there is none."""
+    """Return the format that reads a file.
+
+    The suffix decides. Raises InputError if no format has it.
+    """
     if path.is_dir():
         raise InputError(f"{path}: a folder; expected a motion file")
     fitting = formats_of(path.suffix)
@@ -269,7 +300,10 @@ def format_that_reads(path: Path) -> Format:
 
 
 def advise(path: Path) -> str:
-    """Return what a file of another kind is and what to do; "" if that is unknown."""
+    """Return advice about an unsupported file.
+
+    Returns "" if the kind of file is unknown.
+    """
     suffix = path.suffix.lower()
     return (_describe_table(path) if suffix == ".csv" else "") or _ADVICE.get(suffix, "")
 

@@ -1,4 +1,4 @@
-"""The motions of a file, as returned by every reader."""
+"""The motions of a file, as readers return them."""
 
 from __future__ import annotations
 
@@ -33,10 +33,11 @@ _LEGS_OFF_M = 0.12
 
 
 def doubt_height(motion: Motion, shape: np.ndarray | None) -> Motion:
-    """Return a motion on the average body in the place of a person with longer or shorter legs.
+    """Put a motion of unknown body height in doubt.
 
-    If the file has the shape of the person, other programs will see that body on the floor of the file. A shape of
-    zeros is the average body, so that nothing is in doubt.
+    The average body stands in for a person with longer or shorter legs. If the file has the shape of the person, other
+    programs will see that body on the floor of the file. A shape of zeros is the average body, so that nothing is in
+    doubt.
     """
     if shape is not None and not np.any(shape):
         return motion
@@ -73,9 +74,10 @@ class MotionFile:
 
     @property
     def assumed(self) -> tuple[FileNote, ...]:
-        """Notes that stand beside a file's figures: notes that an option overrules (unit, frame rate, axis, body,
-        profile), without the option's name, and notes on damage, on skeletons that are not read, and on how far reading
-        moved joints.
+        """Return the notes to show beside a file's figures.
+
+        These are notes that an option overrules (unit, frame rate, axis, body, profile), without the option's name, and
+        notes on damage, on skeletons that are not read, and on how far reading moved joints.
         """
         notes = [note for note in self.notes if isinstance(note, FileNote)]
         shown = [note for note in notes if note.option or note.topic in ("bones", "damage", "skeletons")]
@@ -83,7 +85,7 @@ class MotionFile:
 
     @property
     def damage(self) -> tuple[FileNote, ...]:
-        """Notes on data that the file lacks or that were left out."""
+        """Return notes on missing or omitted data."""
         return tuple(note for note in self.assumed if note.topic == "damage")
 
     @property
@@ -109,9 +111,10 @@ _LEAST_BYTES = 2**17
 def check_size(
     path: Path, sizes: Iterable[tuple[int, int]], more: int = 0, bytes_per_joint: int = _BYTES_PER_JOINT
 ) -> None:
-    """Refuse a file with motions that would take more memory than the limit.
+    """Refuse a file that would exceed the memory limit.
 
-    A file of an eighth of that, as recordings are, may take as much memory as the machine has.
+    The motions count as they lie in memory. A file of an eighth of that, as recordings are, may take as much memory as
+    the machine has.
 
     Args:
         sizes: Frames and joints of each motion.
@@ -126,7 +129,10 @@ def check_size(
 
 
 def refuse_placeholder(path: Path) -> None:
-    """Refuse what is often found in the place of a file that was not downloaded: a pointer, a web page, nothing."""
+    """Refuse a placeholder for a file that was not downloaded.
+
+    Such a file is a pointer, a web page, or empty.
+    """
     if path.is_dir():
         return  # its reader explains what is wrong with it
     with open_file(path) as stream:
@@ -170,9 +176,10 @@ def rate_of(
     program: str,
     others: Iterable[str] = (),
 ) -> tuple[float, tuple[str, ...]]:
-    """Return frames per second of a file, and a note if the rate is assumed.
+    """Return a file's frame rate, and whether it is assumed.
 
-    The file states the rate, or an option does, or the rate is usual for the program.
+    The note says so if the rate is assumed. The file states the rate, or an option does, or the rate is usual for the
+    program.
 
     Args:
         numbers: The single numbers in the file, by name.
@@ -207,13 +214,18 @@ def rate_of(
 
 
 def refuse_world(path: Path, reading: Reading, program: str) -> None:
-    """Refuse options that turn or scale rows of a program that are y up and in metres."""
+    """Refuse options that turn or scale a program's rows.
+
+    These rows are y up and in metres.
+    """
     if (reading.up or "y").rstrip("!") != "y" or reading.metres_per_unit not in (None, 1.0):
         raise InputError(f"{path}: {program}'s rows are y up, in metres; leave out --up and --metres-per-unit")
 
 
 def check_real(where: str, name: str, array: np.ndarray, most: float) -> None:
-    """Refuse an array that does not hold real numbers, finite and not too large, in each frame.
+    """Refuse an array with unreal or huge numbers.
+
+    Every frame must hold real, finite numbers of limited size.
 
     Args:
         where: The file, and the person there if there are several.
@@ -226,7 +238,10 @@ def check_real(where: str, name: str, array: np.ndarray, most: float) -> None:
 
 
 def body_model_of(reading: Reading) -> BodyModel | None:
-    """Return the body model that a reading names; a model with unchanged content is not read again."""
+    """Return the body model that a reading names.
+
+    A model with unchanged content is not read again.
+    """
     path = reading.body_model
     if path is None:
         return None
@@ -236,7 +251,10 @@ def body_model_of(reading: Reading) -> BodyModel | None:
 
 @lru_cache(maxsize=1)
 def _load_body_model(path: Path, digest: str, allow_pickle: bool) -> BodyModel:
-    """Load a body model; by the digest of the content the cache notices a file that was replaced."""
+    """Load a body model.
+
+    The cache uses the content's digest to notice a file that was replaced.
+    """
     from selfcorrect.motion.body.body_model import load_body_model
 
     return load_body_model(path, allow_pickle=allow_pickle)

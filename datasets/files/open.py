@@ -1,4 +1,7 @@
-"""The only door to motion files: whatever their format, axes, unit, rest pose and height, motions come out alike."""
+"""Open motion files, whatever their format.
+
+This is the only door: motions come out alike, whatever the axes, unit, rest pose and height of the file.
+"""
 
 import warnings
 from collections.abc import Sequence
@@ -65,7 +68,10 @@ def open_motion(path: str | Path, reading: Reading | None = None, *, any_body: b
 
 
 def _check_answer(file: object) -> None:
-    """Raise TypeError if the reader of another package returned anything but a file with motions."""
+    """Raise TypeError unless a reader returned motions.
+
+    Readers of other packages are checked.
+    """
     if not isinstance(file, MotionFile):
         raise TypeError(f"returned {describe_value(file)}, expected a MotionFile")
     motions = file.motions
@@ -78,7 +84,10 @@ def _check_answer(file: object) -> None:
 
 
 def check_option_files(reading: Reading) -> None:
-    """Read the files that the options of reading name, before any motion; InputError for a missing or damaged file."""
+    """Check the files that reading options name.
+
+    They are read before any motion. Raises InputError for a missing or damaged file.
+    """
     for path in filter(None, reading.files):
         if not path.exists():
             raise InputError(f"{path}: no such file or folder")
@@ -90,7 +99,10 @@ def check_option_files(reading: Reading) -> None:
 
 
 def _describe_refusals(path: Path, file: MotionFile) -> str:
-    """Return a sentence on the animations that cannot be corrected, "" if all can."""
+    """Describe the animations that cannot be corrected.
+
+    Returns "" if all can be.
+    """
     refused = [(name, reason) for name, reason in zip(file.names, file.refusals, strict=False) if reason]
     if not refused:
         return ""
@@ -101,7 +113,10 @@ def _describe_refusals(path: Path, file: MotionFile) -> str:
 
 @dataclass(frozen=True)
 class _Writer:
-    """Writer of a file's reader; a copy in another process opens the file again."""
+    """Writer of a file.
+
+    A copy in another process opens the file again.
+    """
 
     path: Path
     reading: Reading
@@ -120,7 +135,10 @@ class _Writer:
 
 
 def _complete(file: MotionFile, reading: Reading) -> MotionFile:
-    """Return the file with the feet, the ground and the floor at y = 0 that the reading names, or that feet show."""
+    """Add feet and ground, and put the floor at zero.
+
+    The reading names them, or they are detected from the feet.
+    """
     motions = list(file.motions)
     notes = list(file.notes)
     if reading.profile is not None:
@@ -141,15 +159,19 @@ def _complete(file: MotionFile, reading: Reading) -> MotionFile:
 
 
 def _find_floor_m(motion: Motion) -> float:
-    """Return the height of the floor that feet show, 0 without feet."""
+    """Return the floor height that feet show.
+
+    It is 0 without feet.
+    """
     features = MotionFeatures(motion)
     return observe(features.motion).floor_m if len(motion) and features.has_feet else 0.0
 
 
 def motion_files(path: Path) -> list[Path]:
-    """Return a file itself, or all motion files in and below a folder.
+    """Return all motion files below a path.
 
-    A warning names files there that have the suffix of motions and hold something else, such as a model.
+    A file is returned itself; folders are searched with all folders below. A warning names files there that have the
+    suffix of motions and hold something else, such as a model.
     """
     if path.is_file():
         return [path]
@@ -164,7 +186,10 @@ def motion_files(path: Path) -> list[Path]:
 
 
 def explain_no_motions(places: Sequence[Path]) -> InputError:
-    """Return the error of places without motion files, with advice about the first file there of another kind."""
+    """Return the error for a path without motion files.
+
+    It has advice about the first file there of another kind.
+    """
     files = [file for place in places for file in sorted(place.rglob("*")) if file.is_file()]
     advice = next((f"; {file}: {text}" for file in files if (text := advise(file))), "")
     names = ", ".join(map(str, places)) or "no inputs"

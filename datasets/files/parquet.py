@@ -1,7 +1,7 @@
-"""Parquet files of many motions: a row per motion, and each skeleton once in the file's metadata.
+"""Parquet files of many motions.
 
-Numbers are 32-bit floats, split by bytes and compressed, in pages with checksums. pyarrow is imported when a file is
-read or written.
+A file has a row per motion, and stores each skeleton once in its metadata. Numbers are 32-bit floats, split by bytes
+and compressed, in pages with checksums. pyarrow is imported when a file is read or written.
 """
 
 import json
@@ -71,7 +71,7 @@ _DAMAGES = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, IndexEr
 
 @dataclass(frozen=True, eq=False)
 class NamedMotion:
-    """A motion, and the name in a set of motions."""
+    """A motion with its name in the set."""
 
     name: str
     motion: Motion
@@ -83,7 +83,10 @@ class NamedMotion:
 
 
 def holds_motions(path: Path) -> bool:
-    """Return whether a parquet file is one of motions, or is damaged, so that the content is unknown."""
+    """Return whether a parquet file may hold motions.
+
+    A damaged file counts, because its content is unknown.
+    """
     try:
         with open_file(path) as stream:
             return _KEY in (pq.read_schema(stream).metadata or {})
@@ -92,7 +95,10 @@ def holds_motions(path: Path) -> bool:
 
 
 def open_parquet(path: Path, reading: Reading) -> MotionFile:
-    """Return the motions of a file with names; some may be left out when the file is written again."""
+    """Return the named motions of a file.
+
+    Some may be left out when the file is written again.
+    """
     named = read_named(path)
     if not named:
         raise InputError(f"{path}: holds no motions")
@@ -106,7 +112,10 @@ def open_parquet(path: Path, reading: Reading) -> MotionFile:
 
 
 def read_named(path: Path) -> list[NamedMotion]:
-    """Read all motions of a file; InputError for a damaged file, or a file of something else."""
+    """Read all motions of a parquet file.
+
+    Raises InputError if it is damaged or holds something else.
+    """
     with open_file(path) as stream, _explain_damage(path):
         file = pq.ParquetFile(stream, page_checksum_verification=True)
         skeletons = _read_skeletons(file.schema_arrow, path)
@@ -129,9 +138,10 @@ def read_named(path: Path) -> list[NamedMotion]:
 
 
 def _decoded_bytes(stream: BinaryIO, facts: Any) -> tuple[float, float]:
-    """Return the most bytes that the numbers and the texts of a row group may become, by the headers of pages.
+    """Return upper bounds of a row group's decoded size.
 
-    Equal values are stored once, however many there are: each text may be as long as all texts of a dictionary.
+    These are bytes of numbers and of texts, from the page headers. Equal values are stored once, however many there
+    are: each text may be as long as all texts of a dictionary.
     """
     numbers = texts = 0.0
     for index in range(facts.num_columns):
@@ -204,7 +214,7 @@ def _read_skeleton(
 
 @contextmanager
 def _explain_damage(path: Path) -> Iterator[None]:
-    """Turn whatever readers raise on a damaged file into a sentence."""
+    """Turn any reader's failure on damage into an error."""
     try:
         yield
     except _DAMAGES as error:
@@ -235,7 +245,7 @@ def write_named(path: Path, named: Iterable[NamedMotion]) -> None:
 
 
 def identify_skeleton(skeleton: Skeleton) -> bytes:
-    """Return a value that is equal for skeletons that are the same."""
+    """Return a key that is equal for equal skeletons."""
     return json.dumps(_describe_skeleton(skeleton)).encode()
 
 
@@ -271,5 +281,8 @@ def _make_table(named: Sequence[NamedMotion], numbers: dict[bytes, int], schema:
 
 
 def _escape(text: str) -> str:
-    """Return a text with escapes for what is no text, as in odd names of files."""
+    """Escape what is not valid text.
+
+    It occurs in odd file names.
+    """
     return text.encode(errors="backslashreplace").decode()

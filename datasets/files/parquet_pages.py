@@ -1,8 +1,8 @@
-"""The headers of the pages of a parquet file say how much memory a page takes; the footer may say anything.
+"""Bound the memory of parquet pages by their headers.
 
-A page is allocated as the page's header says, so these headers bound what reading takes, and the footer does not.
-Headers are structs of Thrift's compact protocol: pairs of a field's type and number, and a value (parquet-format,
-`PageHeader`).
+The headers say how much memory a page takes; the footer may say anything. A page is allocated as the page's header
+says, so these headers bound what reading takes, and the footer does not. Headers are structs of Thrift's compact
+protocol: pairs of a field's type and number, and a value (parquet-format, `PageHeader`).
 """
 
 from collections.abc import Iterator
@@ -87,7 +87,10 @@ class _Header:
 
 
 def read_pages(stream: BinaryIO, start: int, length: int) -> Iterator[ParquetPage]:
-    """Yield the pages in a part of a file; InputError if anything else is there."""
+    """Yield the pages in a part of a file.
+
+    Raises InputError if anything else is there.
+    """
     end = start + length
     while start < end:
         stream.seek(start)

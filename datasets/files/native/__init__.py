@@ -1,1 +1,1 @@
-"""Readers in native code, which run in a child process."""
+"""Native readers, which run in a child process."""

@@ -1,8 +1,7 @@
-"""Readers in native code, run in child processes: a reader that crashes, hangs or fills the memory spoils no other
-file.
+"""Child processes for readers in native code.
 
-Every request starts a process of its own. It gets JSON and answers with JSON and numbers, so that nothing that it sends
-is ever executed.
+A reader that crashes, hangs or fills the memory then spoils no other file. Every request starts a process of its own.
+It gets JSON and answers with JSON and numbers, so that nothing that it sends is ever executed.
 """
 
 import json
@@ -29,7 +28,10 @@ _HEAD = struct.Struct("<Q")
 
 
 def _clean_environment() -> dict[str, str]:
-    """Return the environment of a child: the same modules are found, and no files by USD's search path."""
+    """Return a clean environment for a child process.
+
+    The same modules are found, but no files by USD's search path.
+    """
     environment = {name: value for name, value in os.environ.items() if name != "PXR_AR_DEFAULT_SEARCH_PATH"}
     places = [os.path.abspath(place) for place in filter(None, sys.path)]  # the child works in another folder
     return environment | {"PYTHONPATH": os.pathsep.join(places)}
@@ -38,7 +40,9 @@ def _clean_environment() -> dict[str, str]:
 def ask_reader(
     script: Path, name: str, path: Path, request: dict[str, Any], time_limit_s: float
 ) -> tuple[dict[str, Any], np.ndarray]:
-    """Run a script that reads a file, and return its answer: JSON and numbers (N,).
+    """Ask a reader script about a file.
+
+    Returns its answer: JSON and numbers (N,).
 
     Args:
         script: Script that reads a request in JSON, with the file's path and its limits, and writes the answer.

@@ -1,6 +1,7 @@
-"""The child process that reads FBX files with ufbx: run as a script, by path, with nothing else imported.
+"""Read FBX files with ufbx, in a child process.
 
-The process answers a request in JSON on standard input; see `ask_reader`.
+It is run as a script, by path, with nothing else imported. The process answers a request in JSON on standard input; see
+`ask_reader`.
 """
 
 import json
@@ -24,7 +25,10 @@ _EMPTY = ("UNKNOWN", "EMPTY")
 
 @dataclass(frozen=True)
 class FbxScene:
-    """A scene, nodes and animation stacks; ufbx's lists may be read once and have to be kept."""
+    """An FBX scene: nodes and animation stacks.
+
+    ufbx's lists can be read only once, so they are kept here.
+    """
 
     scene: Any
     nodes: list[Any]
@@ -36,7 +40,10 @@ _LOADED: list[FbxScene] = []
 
 
 def answer(request: dict[str, Any]) -> tuple[dict[str, Any], array]:
-    """Return JSON and numbers about a file: nodes and animation stacks, or where some nodes are in the stacks."""
+    """Answer a request with JSON and numbers.
+
+    The answer holds nodes and animation stacks, or the transforms of some nodes.
+    """
     try:
         _limit_work(request["memory_bytes"], request["processor_s"])
         scene = _load_scene(request["path"])
@@ -51,7 +58,10 @@ def answer(request: dict[str, Any]) -> tuple[dict[str, Any], array]:
 
 
 def _limit_work(memory_bytes: int, processor_s: float) -> None:
-    """Limit memory, and the time of a process that the parent can no longer end."""
+    """Limit the memory and processor time of this process.
+
+    The time limit counts when the parent can no longer end the process.
+    """
     if sys.platform == "win32":
         return
     import resource
@@ -85,7 +95,10 @@ def _load_scene(path: str) -> FbxScene:
 
 
 def _describe_scene(scene: FbxScene) -> tuple[dict[str, Any], array]:
-    """Return nodes and animation stacks, and translation, rotation and scale (10 numbers) of every node at rest."""
+    """Describe nodes, animation stacks and the rest pose.
+
+    Each node has translation, rotation and scale at rest (10 numbers).
+    """
     nodes = scene.nodes
     place = {node.typed_id: index for index, node in enumerate(nodes)}
     values = array("d")
@@ -105,7 +118,10 @@ def _describe_scene(scene: FbxScene) -> tuple[dict[str, Any], array]:
 
 
 def _evaluate(scene: FbxScene, request: dict[str, Any]) -> array:
-    """Return translation, rotation and scale (10 numbers) of some nodes in every frame of stacks, node by node."""
+    """Evaluate the transforms of some nodes.
+
+    They are translation, rotation and scale (10 numbers) in every frame of the stacks, node by node.
+    """
     values = array("d")
     for stack_index, frames in request["stacks"]:
         stack = scene.stacks[stack_index]

@@ -1,6 +1,7 @@
-"""The child process that reads USD files with usd-core: run as a script, by path, with nothing else imported.
+"""Read USD files with usd-core, in a child process.
 
-The process answers a request in JSON on standard input; see `ask_reader`.
+It is run as a script, by path, with nothing else imported. The process answers a request in JSON on standard input; see
+`ask_reader`.
 """
 
 import glob
@@ -35,7 +36,10 @@ _CLIP_TEMPLATE = "templateAssetPath"
 
 
 def answer_usd_request(request: dict[str, Any]) -> tuple[dict[str, Any], array]:
-    """Return JSON and numbers about a file: skeletons and clips, or where the joints are in the clips."""
+    """Answer a request with JSON and numbers.
+
+    The answer holds skeletons and clips, or the joint transforms of the clips.
+    """
     try:
         _limit_work(request["memory_bytes"], request["processor_s"])
         layers, looked_for, missing = _open_layers(request["path"])
@@ -57,7 +61,10 @@ def answer_usd_request(request: dict[str, Any]) -> tuple[dict[str, Any], array]:
 
 
 def _limit_work(memory_bytes: int, processor_s: float) -> None:
-    """Limit memory, and the time of a process that the parent can no longer end."""
+    """Limit the memory and processor time of this process.
+
+    The time limit counts when the parent can no longer end the process.
+    """
     if sys.platform == "win32":
         return
     import resource
@@ -70,7 +77,9 @@ def _limit_work(memory_bytes: int, processor_s: float) -> None:
 
 
 def _open_layers(path: str) -> tuple[list[Any], list[str], list[str]]:
-    """Open a file and the layers that it is composed of, before any motion is read.
+    """Open a file and the layers it is composed of.
+
+    No motion is read yet.
 
     Returns:
         The layers, the first one of the file; all files that were opened or looked for; names of those not there.
@@ -109,8 +118,9 @@ def _open_layers(path: str) -> tuple[list[Any], list[str], list[str]]:
 
 
 def _list_assets(layer: Any) -> Iterator[str]:
-    """Yield the paths of all that is composed into a layer: sublayers, references, payloads, value clips and their
-    folders.
+    """Yield the paths of all assets in a layer.
+
+    These are sublayers, references, payloads, value clips and their folders.
     """
     yield from map(str, layer.GetCompositionAssetDependencies())
     yield from map(str, layer.GetExternalAssetDependencies())
@@ -130,7 +140,10 @@ def _list_assets(layer: Any) -> Iterator[str]:
 
 
 def _resolve(layer: Any, asset: str, folder: str) -> list[str]:
-    """Return the places where USD may look for an asset that a layer names: beside the layer, and in the folder."""
+    """Return the paths where USD may look for an asset.
+
+    They lie beside the layer that names the asset, and in the folder.
+    """
     if "`" in asset:
         raise ValueError(f"it refers to {asset[:100]!r}, an expression, where only plain paths are read")
     asset = Sdf.Layer.SplitIdentifier(asset)[0]
@@ -146,14 +159,17 @@ def _resolve(layer: Any, asset: str, folder: str) -> list[str]:
 
 
 def _outer_file(identifier: str) -> str:
-    """Return the file of a layer, or of the package in which a layer is."""
+    """Return the file or package of a layer."""
     if Ar.IsPackageRelativePath(identifier):
         return Ar.SplitPackageRelativePathOuter(identifier)[0]
     return identifier
 
 
 def _refuse_outside(asset: str, file: str, folder: str) -> None:
-    """Raise ValueError for a file outside a folder, links resolved, or for a pipe or device; nothing is opened."""
+    """Raise ValueError for a file outside a folder.
+
+    Links are resolved first. Pipes and devices are refused, too; nothing is opened.
+    """
     real = os.path.realpath(file)
     if not real.startswith(os.path.join(folder, "")):
         raise ValueError(f"it refers to {asset[:100]!r} outside the file's folder, where nothing is read")
@@ -162,7 +178,10 @@ def _refuse_outside(asset: str, file: str, folder: str) -> None:
 
 
 def _describe(stage: Any, most_joints: int) -> dict[str, Any]:
-    """Return skeletons with joints, and clips: a skeleton, an animation, and the times in seconds of keys."""
+    """Describe the skeletons with joints, and the clips.
+
+    A clip has a skeleton, an animation, and the key times in seconds.
+    """
     skeletons: dict[str, list[str]] = {}
     binds: dict[str, list[list[float]]] = {}
     animations: list[Any] = []
@@ -207,7 +226,10 @@ def _describe(stage: Any, most_joints: int) -> dict[str, Any]:
 
 
 def _key_codes(stage: Any, skeleton: str, source: Any) -> list[float]:
-    """Return the time codes of the keys of an animation, or of a prim above the skeleton."""
+    """Return an animation's time codes.
+
+    Keys of prims above the skeleton count, too.
+    """
     animation = UsdSkel.Animation(source)
     codes: set[float] = set()
     for attribute in (animation.GetTranslationsAttr(), animation.GetRotationsAttr(), animation.GetScalesAttr()):
@@ -221,9 +243,10 @@ def _key_codes(stage: Any, skeleton: str, source: Any) -> list[float]:
 
 
 def _sample(stage: Any, clip: dict[str, Any]) -> np.ndarray:
-    """Return translation, rotation xyzw and scale (T, J, 10) of a skeleton's joints, y up, in metres.
+    """Sample a skeleton's joint transforms.
 
-    The transforms of the prims above the skeleton are part of the places of root joints.
+    They are translation, rotation xyzw and scale (T, J, 10), y up, in metres. The transforms of the prims above the
+    skeleton are part of the places of root joints.
     """
     prim = stage.GetPrimAtPath(clip["skeleton"])
     skeleton = UsdSkel.Skeleton(prim)
@@ -261,7 +284,7 @@ def _sample(stage: Any, clip: dict[str, Any]) -> np.ndarray:
 
 
 def _stage_to_metres(stage: Any) -> Any:
-    """Return the matrix from the frame of a stage to y up and metres."""
+    """Return the matrix from stage axes to y up, metres."""
     turn = Gf.Matrix4d(1.0)
     if UsdGeom.GetStageUpAxis(stage) == UsdGeom.Tokens.z:
         turn.SetRotate(Gf.Rotation(Gf.Vec3d(1, 0, 0), -90))
@@ -269,7 +292,10 @@ def _stage_to_metres(stage: Any) -> Any:
 
 
 def _rest(skeleton: Any, joints: Sequence[str]) -> np.ndarray:
-    """Return translation, rotation and scale (J, 10) of the joints at rest."""
+    """Return the joints' rest transforms.
+
+    They are translation, rotation and scale (J, 10).
+    """
     transforms = skeleton.GetRestTransformsAttr().Get() or ()
     if len(transforms) != len(joints):
         transforms = [Gf.Matrix4d(1.0)] * len(joints)
@@ -277,7 +303,10 @@ def _rest(skeleton: Any, joints: Sequence[str]) -> np.ndarray:
 
 
 def _decompose(matrix: Any) -> np.ndarray:
-    """Return translation, rotation xyzw and scale (10,) of a matrix."""
+    """Decompose a matrix into translation, rotation and scale.
+
+    The result has shape (10,), with the rotation as xyzw.
+    """
     transform = Gf.Transform(matrix)
     quaternion = transform.GetRotation().GetQuat()
     return np.array(
@@ -286,7 +315,7 @@ def _decompose(matrix: Any) -> np.ndarray:
 
 
 def _place_below(above: np.ndarray, world: Any, place: np.ndarray) -> np.ndarray:
-    """Return a place in the frame of a prim as a place in the world."""
+    """Convert a transform from a prim's frame to the world."""
     upper = Gf.Quatd(above[6], Gf.Vec3d(*above[3:6]))
     lower = Gf.Quatd(place[6], Gf.Vec3d(*place[3:6]))
     turned = upper * lower

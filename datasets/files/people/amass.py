@@ -1,7 +1,8 @@
-"""AMASS' files, as written by this program; `smpl_tools` reads such files.
+"""Write AMASS files.
 
-Mahmood et al., "AMASS: Archive of Motion Capture as Surface Shapes", ICCV 2019. A file holds rotation vectors of every
-joint (T, 3 J) and translations (T, 3), world z up, metres; 52 joints in the SMPL+H files, 55 in the SMPL-X files.
+`smpl_tools` reads them. Mahmood et al., "AMASS: Archive of Motion Capture as Surface Shapes", ICCV 2019. A file holds
+rotation vectors of every joint (T, 3 J) and translations (T, 3), world z up, metres; 52 joints in the SMPL+H files, 55
+in the SMPL-X files.
 """
 
 import warnings
@@ -36,10 +37,11 @@ PARTS_OF_POSES = {
 
 
 def write_gmr(path: Path, motion: Motion) -> None:
-    """Write a motion as SMPL-X parameters with all names that GMR, ProtoMotions and MimicKit read.
+    """Write SMPL-X parameters for robot retargeting.
 
-    A motion with a rate that is no multiple of 30 is resampled to the next multiple, with a warning: GMR (commit
-    0df3d88) plays slower files at 30, and leaves out whole frames of faster files.
+    The file has all names that GMR, ProtoMotions and MimicKit read. A motion with a rate that is no multiple of 30 is
+    resampled to the next multiple, with a warning: GMR (commit 0df3d88) plays slower files at 30, and leaves out whole
+    frames of faster files.
     """
     fps = 30.0 * max(1, ceil(motion.fps / 30 - _CLOSE))
     if abs(motion.fps / fps - 1) > _CLOSE:
@@ -52,10 +54,11 @@ def write_gmr(path: Path, motion: Motion) -> None:
 
 
 def write_amass(path: Path, motion: Motion, layout: Layout | None = None) -> None:
-    """Write a motion as an AMASS file: 55 joints in the SMPL-X layout, others in SMPL+H's.
+    """Write a motion as an AMASS file.
 
-    Files hold no bone lengths: the motion is put on an average body with feet in the same places. On other skeletons
-    than SMPL's, joint positions are kept. Raises InputError if parts are missing that every body has.
+    55 joints are written in the SMPL-X layout, others in SMPL+H's. Files hold no bone lengths: the motion is put on an
+    average body with feet in the same places. On other skeletons than SMPL's, joint positions are kept. Raises
+    InputError if parts are missing that every body has.
     """
     if layout is None:
         layout = SMPL_X if set(SMPL_X.names) <= set(motion.skeleton.names) else SMPL_H
@@ -79,9 +82,9 @@ def write_amass(path: Path, motion: Motion, layout: Layout | None = None) -> Non
 
 
 def put_on_average_body(motion: Motion, layout: Layout) -> Motion:
-    """Return a motion of the SMPL family on the average body of the layout, with the feet in the same places.
+    """Put an SMPL motion on the layout's average body.
 
-    A warning tells of the change.
+    The feet stay in the same positions. A warning tells of the change.
     """
     posed = replace(motion, skeleton=layout.average())
     placed = keep_feet_in_place(motion, posed)

@@ -1,4 +1,7 @@
-"""Files of named arrays (.npz, .npy of objects, .pkl, .pt, .json): programs that write such files, and readers."""
+"""Files of named arrays, and the programs that write them.
+
+Suffixes are .npz, .npy (of objects), .pkl, .pt and .json.
+"""
 
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -62,7 +65,10 @@ _JOINT_PLACES = ("global_joint_positions", "human_joints", "joint_positions", "j
 
 
 def open_dictionary(path: Path, reading: Reading) -> MotionFile:
-    """Open the motions of a file of named arrays; InputError with all names, if no known program writes such."""
+    """Open the motions of a file of named arrays.
+
+    Raises InputError with all names if no known program writes such files.
+    """
     if path.suffix.lower() == ".npz":
         read_npz(path, (), skip_pickled=True)  # which says what else it may be
     results = _stack_frames_of_people(_open_results(path))
@@ -88,7 +94,10 @@ def _is_json(path: Path) -> bool:
 
 
 def _stack_frames_of_people(results: Results) -> Results:
-    """Return the results with people's arrays stacked if the file is a list of frames, each with rows of people."""
+    """Stack people's arrays over the frames.
+
+    Only files that are a list of frames change.
+    """
     if sam3d.recognises_sam3d(results.shapes):  # whose reader stacks them
         return results
     stacked = stack_frames(results)
@@ -112,13 +121,19 @@ CHARACTERS = {
 
 
 def _find_character(results: Results) -> str:
-    """Return the program of the robots or simulated characters in a file, "" for none."""
+    """Return the program behind robots or characters.
+
+    Returns "" if the file has none.
+    """
     words = {word for name in _collect_names(results) for word in name.split(".")}
     return next((program for program, keys in CHARACTERS.items() if set(keys) <= words), "")
 
 
 def recognises(path: Path) -> bool:
-    """Return whether a file holds motions of a known program, or something a reader explains: damage, robots."""
+    """Return whether a file holds motions, or explains itself.
+
+    A reader explains damage and robots.
+    """
     try:
         results = _stack_frames_of_people(_open_results(path))
         return bool(_find_character(results)) or _find_reader(results) is not None
@@ -127,7 +142,7 @@ def recognises(path: Path) -> bool:
 
 
 def holds_people(path: Path) -> bool:
-    """Return whether a .json file, which may hold anything, holds poses of a known program."""
+    """Return whether a .json file holds known poses."""
     try:
         with open_file(path) as file:
             if b"pose" not in file.read(_JSON_START):
@@ -138,7 +153,10 @@ def holds_people(path: Path) -> bool:
 
 
 def holds_objects(path: Path) -> bool:
-    """Return whether a .npy file holds objects, such as dictionaries, and not plain numbers."""
+    """Return whether a .npy file holds Python objects.
+
+    Dictionaries are objects; plain numbers are not.
+    """
     if path.suffix.lower() != ".npy":
         return False
     try:
@@ -150,7 +168,10 @@ def holds_objects(path: Path) -> bool:
 
 
 def _find_reader(results: Results) -> Callable[[Results, Reading], MotionFile] | None:
-    """Return the reader of a file, None if no layout fits; InputError if a layout fits, but an array is no array."""
+    """Return the reader of a file.
+
+    Returns None if no layout fits. Raises InputError if a layout fits, but one of its values is not an array.
+    """
     if sam3d.recognises_sam3d(results.shapes):
         return sam3d.open_sam3d
     names = _collect_names(results)
@@ -169,7 +190,7 @@ def _find_reader(results: Results) -> Callable[[Results, Reading], MotionFile] |
 
 
 def _open_joint_places(results: Results, reading: Reading, key: str) -> MotionFile:
-    """Open the motion of an array of joint places (T, J, 3)."""
+    """Open a motion of joint positions (T, J, 3)."""
     places = results.array(key)
     if places.shape[2] != 3 or not len(places) or places.dtype.kind != "f":
         raise InputError(f"{results.path}: expected {key} (frames, joints, 3), got {places.dtype} {places.shape}")
@@ -183,20 +204,29 @@ def _open_joint_places(results: Results, reading: Reading, key: str) -> MotionFi
 
 
 def _collect_names(results: Results) -> dict[str, None]:
-    """Return the names of all values in a file, and of all dictionaries and lists on the way, in order."""
+    """Return the names of all values in a file.
+
+    The names of dictionaries and lists on the way are among them, in order.
+    """
     names = (*results.shapes, *results.numbers, *results.others)
     return {start: None for name in names for start in accumulate(name.split("."), "{}.{}".format)}
 
 
 def _check_arrays(results: Results, names: Iterable[str]) -> None:
-    """Raise InputError if a value is something else than an array of numbers, such as objects, text or nothing."""
+    """Raise InputError unless all values are numeric arrays.
+
+    Objects, text and missing values are refused.
+    """
     for name in names:
         if name not in results.shapes:
             raise InputError(f"{results.path}: expected {name} to be an array of numbers")
 
 
 def unknown(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> str:
-    """Return a sentence on what a file of no known layout holds, and the nearest layouts."""
+    """Describe a file of unknown layout.
+
+    The sentence names what it holds, and the nearest layouts.
+    """
     names = ["".join(letter if letter.isprintable() else "?" for letter in name[:_LONGEST]) for name in shapes]
     contents = [f"{name} {shape}" for name, shape in zip(names, shapes.values(), strict=True)]
     more = f" and {len(contents) - _LISTED} more" if len(contents) > _LISTED else ""

@@ -1,4 +1,7 @@
-"""Files that are lists of frames, each with people: the arrays of each person are stacked over the frames."""
+"""Files that are lists of frames with people.
+
+The arrays of each person are stacked over the frames.
+"""
 
 import re
 from collections.abc import Mapping
@@ -14,7 +17,7 @@ _IN_FRAME = re.compile(r"(?P<before>(?:[^.]*[^.\d][^.]*\.)?)(?P<frame>\d+)\.(?P<
 
 
 class FramesOfPeople(Results):
-    """A file of results, with the arrays of all frames, each joined into a single array.
+    """Results with each array joined over the frames.
 
     "0.people.1.transl" (3,), "1.people.1.transl" (3,) … are "people.1.transl" (T, 3).
     """
@@ -40,9 +43,10 @@ class FramesOfPeople(Results):
 
 
 def stack_frames(results: Results) -> Results:
-    """Return the results with the arrays of all frames stacked, if the file is a list of frames; else unchanged.
+    """Stack the arrays of all frames.
 
-    An array counts if all frames have it in the same shape: people who are not in all frames are left out.
+    Files that are not a list of frames are returned unchanged. An array counts if all frames have it in the same shape:
+    people who are not in all frames are left out.
     """
     by_name: dict[str, dict[int, str]] = {}
     for name in results.shapes:

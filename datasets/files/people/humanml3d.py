@@ -1,7 +1,8 @@
-"""NumPy files of 22 joints, of HumanML3D's 263 or KIT-ML's 251 columns, and `results.npy` of MDM, in and out.
+"""NumPy files of HumanML3D, KIT-ML and MDM.
 
-Guo et al., "Generating Diverse and Natural 3D Human Motions from Text", CVPR 2022. The numbers themselves are described
-in `selfcorrect.motion.encodings.humanml3d`. HumanML3D puts the lowest joint on the floor, so skeletons of such motions
+There are arrays of 22 joints, HumanML3D's 263 or KIT-ML's 251 columns, and MDM's `results.npy`, read and written. Guo
+et al., "Generating Diverse and Natural 3D Human Motions from Text", CVPR 2022. The numbers themselves are described in
+`selfcorrect.motion.encodings.humanml3d`. HumanML3D puts the lowest joint on the floor, so skeletons of such motions
 have soles at the height of toe joints. KIT-ML's rows are the same of 21 joints in another unit, at 12.5 fps.
 
 Tevet et al., "Human Motion Diffusion Model", ICLR 2023, and the models that were made from its code. The file is a
@@ -48,7 +49,10 @@ _LARGEST = 1e12
 
 
 def open_npy(path: Path, reading: Reading) -> MotionFile:
-    """Open a file of joints (see `joint_sets`) or rows; HumanML3D's have 20 fps unless the reading states another."""
+    """Open a file of joints or rows.
+
+    See `joint_sets` for joints. HumanML3D's files have 20 fps unless the reading states another rate.
+    """
     array = _floats(path)
     check_workable(path, 8 * array.size, stored=array.nbytes)
     if array.ndim == 2 and array.shape[1] == motionstreamer.COLUMNS:
@@ -94,7 +98,10 @@ def _open_kit_rows(path: Path, array: np.ndarray, reading: Reading) -> MotionFil
 
 
 def _find_sides(positions: np.ndarray) -> RowBody:
-    """Return the body of KIT-ML's joints (T, 21, 3), with left and right where the toes point ahead."""
+    """Decide which of KIT-ML's sides is left.
+
+    Left and right follow from joints (T, 21, 3) whose toes point ahead.
+    """
     right_hip, left_hip = KIT_BODY.hips
     toes, ankles = list(KIT_BODY.contact_joints[1::2]), [18, 13]
     ahead = (positions[:, toes] - positions[:, ankles]).mean(axis=1)
@@ -111,7 +118,10 @@ height, that show rows not to be HumanML3D's own numbers."""
 
 
 def _refuse_standardised(path: Path, rows: np.ndarray) -> None:
-    """Raise InputError for rows with centred and scaled columns: rotations are no unit vectors."""
+    """Refuse standardised rows.
+
+    Their rotations are not unit vectors, because columns were centred and scaled.
+    """
     if rows.shape[1] not in (_COLUMNS, _KIT_COLUMNS) or not len(rows):
         return
     groups = columns(joint_count(rows))
@@ -127,28 +137,40 @@ def _refuse_standardised(path: Path, rows: np.ndarray) -> None:
 
 
 def write_rows(path: Path, motion: Motion) -> None:
-    """Write a motion as rows (T − 1, 263) at 20 fps, with HumanML3D's bone lengths, from the origin facing +z."""
+    """Write a motion as HumanML3D rows (T − 1, 263).
+
+    The rows are at 20 fps, with HumanML3D's bone lengths, and start at the origin facing +z.
+    """
     rows = encode(body_joints(resample(motion, FPS)), TARGET_OFFSETS_M)
     write_npy(path, rows.astype(np.float32))
 
 
 def write_joints(path: Path, motion: Motion) -> None:
-    """Write a motion as joints (T, 22, 3), metres, at 20 fps."""
+    """Write a motion as joints (T, 22, 3).
+
+    Positions are in metres, at 20 fps.
+    """
     write_npy(path, _joints_on_floor_m(motion).astype(np.float32))
 
 
 def _joints_on_floor_m(motion: Motion) -> np.ndarray:
-    """Return the joints (T, 22, 3) at 20 fps, lowered by the depth of the soles below toe joints."""
+    """Return joints (T, 22, 3) with the soles' depth removed.
+
+    They are at 20 fps, lowered by the depth of the soles below the toe joints.
+    """
     return body_joints(resample(motion, FPS)) - (0.0, motion.skeleton.usual_sole_m, 0.0)
 
 
 def read_joints(path: Path) -> np.ndarray:
-    """Read joints (T, J, 3): of T − 1 rows (T − 1, 12 J − 1), as in new_joint_vecs, or of joints, as in new_joints."""
+    """Read joint positions (T, J, 3).
+
+    The file holds rows (T − 1, 12 J − 1), as in new_joint_vecs, or joints, as in new_joints.
+    """
     return _decode(path, _floats(path))
 
 
 def _decode(path: Path, array: np.ndarray) -> np.ndarray:
-    """Return the joints (T, J, 3) that `read_joints` reads, of a file's array."""
+    """Decode a file's array into joints (T, J, 3)."""
     array = array.astype(float)
     if array.ndim:
         check_within(f"{path}:", array, _LARGEST)
@@ -170,14 +192,20 @@ def _floats(path: Path) -> np.ndarray:
 
 
 def motion_of_joints(joints_m: np.ndarray, source: str) -> Motion:
-    """Return the motion of joints (T, 22, 3), metres, y up, 20 fps, on a skeleton made for the motion."""
+    """Build a motion from joints (T, 22, 3).
+
+    They are in metres, y up, at 20 fps; the skeleton is made for the motion.
+    """
     check_within(f"{source}:", joints_m, _LARGEST)
     fitted = fit_body(joints_m, FPS, SMPL_BODY.average())
     return replace(fitted, skeleton=replace(fitted.skeleton, usual_sole_m=0.0), source=source)
 
 
 def open_mdm(path: Path, reading: Reading) -> MotionFile:
-    """Open the motions of a diffusion model's file, prompts as text; frames beyond the lengths stay."""
+    """Open the motions of an MDM file.
+
+    Prompts become text, and frames beyond the lengths stay.
+    """
     content = _check_mdm(path, read_pickled_npy(path))
     joints = content["motion"]
     lengths = content["lengths"]
@@ -210,7 +238,10 @@ def open_mdm(path: Path, reading: Reading) -> MotionFile:
 
 
 def _check_mdm(path: Path, content: Any) -> dict[str, Any]:
-    """Return the dictionary if motions and lengths are valid, else raise InputError."""
+    """Check an MDM dictionary.
+
+    Raises InputError unless motions and lengths are valid.
+    """
     if not isinstance(content, dict) or not {"motion", "lengths"} <= set(content):
         got = "none"
         if isinstance(content, dict):
