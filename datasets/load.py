@@ -1,4 +1,7 @@
-"""Motions by the words of a command line: `deepmimic`, or files and folders of motions."""
+"""Load motions by name or path.
+
+A command line has such words: `deepmimic`, or files and folders of motions.
+"""
 
 import re
 from dataclasses import replace
@@ -24,7 +27,7 @@ EXPECTED = (
 
 
 def load_motion(path: str | Path, reading: Reading | None = None, *, any_body: bool = False) -> Motion:
-    """Read the motion in a file of any known format.
+    """Read a motion file of any known format.
 
     The motion is y up and in metres, with soles on the floor and an upright rest pose.
 
@@ -85,7 +88,10 @@ def load_motions(source: str | Path, reading: Reading | None = None) -> list[Mot
 
 
 def label_of(path: Path, folder: Path) -> str:
-    """Return the label of a file in a folder without an index: the subfolder's name, or the file's without a number."""
+    """Label a file in a folder without an index.
+
+    The label is the subfolder's name, or the file's without a number.
+    """
     below = path.relative_to(folder).parent.name
     return below or re.sub(r"[\W_]*\d*$", "", path.stem) or path.stem
 

@@ -1,11 +1,11 @@
-"""Motions cut into windows of equal length, and split so that what is held out was never seen in training.
+"""Cut motions into windows, and split them.
 
-The split goes by time within each clip. A window needs consecutive frames, so only a clip that holds two windows end to
-end can serve both sides. The last part of such a clip is held out, and training windows lie wholly before that part. A
-shorter clip trains as a whole and gives no held-out windows, because any window would share frames with training.
-Mirrored windows stay on the side of the mirrored frames. A cyclic clip shorter than two windows is repeated, so that a
-window can begin at any phase. The clip trains as a whole, because all repetitions hold the same frames. A clip that is
-shorter than a window and not cyclic holds the last pose.
+Held-out windows share no frame with training. The split goes by time within each clip. A window needs consecutive
+frames, so only a clip that holds two windows end to end can serve both sides. The last part of such a clip is held out,
+and training windows lie wholly before that part. A shorter clip trains as a whole and gives no held-out windows,
+because any window would share frames with training. Mirrored windows stay on the side of the mirrored frames. A cyclic
+clip shorter than two windows is repeated, so that a window can begin at any phase. The clip trains as a whole, because
+all repetitions hold the same frames. A clip that is shorter than a window and not cyclic holds the last pose.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,10 @@ from .window_settings import WindowSettings
 
 @dataclass(frozen=True, eq=False)
 class Windows:
-    """N canonical windows of T frames, and where each comes from."""
+    """N canonical windows of T frames.
+
+    The arrays say where each comes from.
+    """
 
     batch: MotionBatch
     """The motions, starting above the origin facing +z."""
@@ -44,7 +47,10 @@ class Windows:
         return len(self.labels)
 
     def take(self, rows: np.ndarray) -> Self:
-        """Select the windows at `rows` (M,) int64, or where a mask (N,) bool is true."""
+        """Select windows by index or mask.
+
+        Rows are (M,) int64; a mask is (N,) bool.
+        """
         old = self.batch
         batch = replace(old, root_m=old.root_m[rows], rotations=old.rotations[rows], lengths=old.lengths[rows])
         columns = {name: getattr(self, name)[rows] for name in _COLUMNS}
@@ -56,7 +62,10 @@ _COLUMNS = tuple(field.name for field in fields(Windows) if field.name not in ("
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Training windows and held-out windows of the same label names, without a frame in common."""
+    """Training and held-out windows.
+
+    They have the same label names, and no frame in common.
+    """
 
     training: Windows
     held_out: Windows
@@ -64,7 +73,10 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """A stretch of a clip: the motion at the windows' frame rate, the start, and whether the motion is repeated."""
+    """A stretch of a clip.
+
+    It has the motion at the windows' frame rate, the start, and whether the motion is repeated.
+    """
 
     motion: Motion
     start_s: float = 0.0
@@ -77,9 +89,10 @@ class _Part:
 
 
 def cut_windows(motions: Sequence[Motion], settings: WindowSettings | None = None) -> Windows:
-    """Cut all windows of motions, whose `source` and `label` name clip and class.
+    """Cut all windows of motions.
 
-    Motions of the same joints but other bones are put on the bones' average, with `on_skeleton`.
+    Their `source` and `label` name clip and class. Motions of the same joints but other bones are put on the bones'
+    average, with `on_skeleton`.
     """
     settings = settings or WindowSettings()
     parts = [_Part.from_whole_motion(motion, settings) for motion in _alike(motions, settings)]
@@ -87,9 +100,10 @@ def cut_windows(motions: Sequence[Motion], settings: WindowSettings | None = Non
 
 
 def split_windows(motions: Sequence[Motion], settings: WindowSettings | None = None) -> Split:
-    """Cut training and held-out windows of the same motions, apart in time as the module's text says.
+    """Split the windows of motions by time.
 
-    If no clip is long enough to be split, there are no held-out windows.
+    Both sides come from the same motions, as the module's text says. If no clip is long enough to be split, there are
+    no held-out windows.
     """
     settings = settings or WindowSettings()
     names = _label_names(motions)
@@ -102,9 +116,10 @@ def split_windows(motions: Sequence[Motion], settings: WindowSettings | None = N
 
 
 def split_sources(training: Sequence[Motion], held_out: Sequence[Motion], settings: WindowSettings) -> Split:
-    """Cut training windows of some motions and held-out windows of other motions, such as held-out subjects.
+    """Cut training and held-out windows of different motions.
 
-    All are on the training motions' skeleton (their average, see `cut_windows`), and labels cover both.
+    Held-out motions are, for example, of other subjects. All are on the training motions' skeleton (their average, see
+    `cut_windows`), and labels cover both.
 
     Args:
         settings: Lengths, frame rate and other settings of the windows.
@@ -127,7 +142,7 @@ def _label_names(motions: Sequence[Motion]) -> tuple[str, ...]:
 
 
 def _alike(motions: Sequence[Motion], settings: WindowSettings) -> list[Motion]:
-    """Return the motions at the windows' frame rate and on a common skeleton."""
+    """Bring motions to one frame rate and skeleton."""
     _check_joints(motions)
     first = motions[0].skeleton
     resampled = [resample(motion, settings.fps) for motion in motions]
@@ -158,9 +173,10 @@ def _split_clip(motion: Motion, settings: WindowSettings) -> tuple[_Part, _Part 
 
 
 def _windows(parts: Sequence[_Part], names: tuple[str, ...], settings: WindowSettings) -> Windows:
-    """Cut windows of parts, each followed by a mirror image if asked for.
+    """Cut the windows of parts.
 
-    Only windows of the cap are cut: all windows of an hour of motion fill gigabytes.
+    Each part is followed by its mirror image if asked for. Only windows of the cap are cut: all windows of an hour of
+    motion fill gigabytes.
     """
     starts = []  # first frames of all windows of each part
     for part in parts:
@@ -196,7 +212,10 @@ def _windows(parts: Sequence[_Part], names: tuple[str, ...], settings: WindowSet
 
 
 def _cut_windows(part: _Part, starts: np.ndarray, settings: WindowSettings) -> dict[str, np.ndarray]:
-    """Return roots (n, T, 3), rotations (n, T, J, 4) and times (n,) of the windows of a part at `starts` (n,)."""
+    """Cut a part's windows at `starts` (n,).
+
+    Returns roots (n, T, 3), rotations (n, T, J, 4) and times (n,).
+    """
     motion = part.motion
     last_frame = len(part.motion) - 1
     if part.repeated:  # enough cycles that a window can begin at every frame of the first
@@ -213,7 +232,10 @@ def _cut_windows(part: _Part, starts: np.ndarray, settings: WindowSettings) -> d
 
 
 def _limit_per_label(labels: np.ndarray, cap: int) -> np.ndarray:
-    """Return the rows of at most `cap` windows per label, spread evenly, in order."""
+    """Return rows of at most `cap` windows per label.
+
+    They are spread evenly, in order.
+    """
     chosen = []
     for label in np.unique(labels):
         rows = np.flatnonzero(labels == label)

@@ -30,7 +30,10 @@ _FPS_ROUNDING = 1e-4
 
 
 def sampling_rate(keys_fps: float) -> tuple[float, str]:
-    """Return the frames per second for reading curves with keys at equal steps, and a note if not the keys' rate."""
+    """Choose the frame rate for sampling curves.
+
+    Keys are at equal steps; a note says if the rate is not the keys' own.
+    """
     if keys_fps >= SPARSE_FPS:
         return keys_fps, ""
     note = f"key frames {1 / keys_fps:.3g} s apart; sampled at {SAMPLED_FPS:g} frames per second"
@@ -38,7 +41,9 @@ def sampling_rate(keys_fps: float) -> tuple[float, str]:
 
 
 def find_whole_rate(period: Decimal, numerator: int = 1) -> float | None:
-    """Return the whole number of frames per second N for which numerator / N, rounded or cut off, is a period.
+    """Find the whole frame rate behind a period.
+
+    It is N if numerator / N, rounded or cut off, is the period.
 
     Args:
         period: Duration of a frame, with as many digits as a file has.
@@ -60,12 +65,18 @@ def find_whole_rate(period: Decimal, numerator: int = 1) -> float | None:
 
 
 def rate_of_period(period: str) -> float:
-    """Return frames per second by the duration of a frame in seconds; programs may round the duration."""
+    """Infer the frame rate from a frame's duration.
+
+    Programs may have rounded the duration, which is in seconds.
+    """
     return find_whole_rate(Decimal(period)) or round_rate(1 / float(period))
 
 
 def round_rate(fps: float, tolerance: float = _FPS_ROUNDING) -> float:
-    """Return frames per second as a whole number, if whole within a relative tolerance."""
+    """Round a frame rate that is nearly whole.
+
+    The tolerance is relative.
+    """
     rounded = float(round(fps))
     return rounded if abs(fps - rounded) < tolerance * fps else fps
 
@@ -87,10 +98,10 @@ class KeyClock:
 
 
 def make_key_clock(keys_s: Sequence[np.ndarray]) -> KeyClock:
-    """Return the clock of tracks with keys at these times: the clock of the longest track, if the keys there are dense
-    and even.
+    """Choose the sampling clock of tracks.
 
-    Between sparser keys curves are continuous and are sampled.
+    It is the clock of the longest track, if keys there are dense and even. Between sparser keys curves are continuous
+    and are sampled.
     """
     longest = max(keys_s, key=len)
     if not all(np.isfinite(times).all() and (np.diff(times) >= 0).all() for times in keys_s):

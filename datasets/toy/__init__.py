@@ -1,1 +1,4 @@
-"""Data that need no download: draws whose truth is known, digits, text."""
+"""Toy data without a download.
+
+There are draws whose truth is known, digits, and text.
+"""

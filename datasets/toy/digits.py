@@ -6,7 +6,10 @@ from torch import Tensor
 
 
 def bundled_digits() -> tuple[Tensor, Tensor]:
-    """Return 1797 images (1797, 8, 8) float32 in [−1, 1], ink high, and labels (1797,) int64, without a download."""
+    """Return the bundled digits: 1797 images and labels.
+
+    Images are (1797, 8, 8) float32 in [−1, 1], ink high; labels are (1797,) int64. Nothing is downloaded.
+    """
     from sklearn.datasets import load_digits  # slow to import
 
     pixels, labels = load_digits(return_X_y=True)

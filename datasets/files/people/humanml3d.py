@@ -261,7 +261,10 @@ def _check_mdm(path: Path, content: Any) -> dict[str, Any]:
 
 
 def write_mdm(path: Path, motion: Motion) -> None:
-    """Write a motion as a motion diffusion model's `results.npy`, of a single sample."""
+    """Write a motion as MDM's `results.npy`.
+
+    The file holds a single sample.
+    """
     joints_m = np.moveaxis(_joints_on_floor_m(motion), 0, -1)
     content = {
         "motion": joints_m[None].astype(np.float32),

@@ -1,10 +1,10 @@
-"""Joint positions (T, J, 3) of joint sets recognised by number and geometry, in and out.
+"""Joint positions (T, J, 3), recognised by number and geometry.
 
-Files state neither order, unit nor axes. Bones tell sets of the same number apart: in the right order bones are short,
-of constant length, and as long on the left as on the right. Joints in an unknown order get the tree of bones that is
-best by the same signs, if that is a body. The unit is the power of ten of a metre that makes the legs as long as a
-person's. The body shows which way y and z point. HumanML3D's 22 are in metres and y up unless the body clearly shows
-otherwise.
+They are read and written. Files state neither order, unit nor axes. Bones tell sets of the same number apart: in the
+right order bones are short, of constant length, and as long on the left as on the right. Joints in an unknown order get
+the tree of bones that is best by the same signs, if that is a body. The unit is the power of ten of a metre that makes
+the legs as long as a person's. The body shows which way y and z point. HumanML3D's 22 are in metres and y up unless the
+body clearly shows otherwise.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -77,7 +77,10 @@ _DIRECTIONS = {
 
 @dataclass(frozen=True)
 class JointSet:
-    """A set of joints: names in the order of files, each with the name of the parent, "" for the root."""
+    """Joints in file order, each with its parent.
+
+    The root's parent is "".
+    """
 
     name: str
     fps: float
@@ -102,7 +105,10 @@ class JointSet:
 
     @cached_property
     def template(self) -> Skeleton:
-        """The joints in order at rest; bones are a metre long where no average is known."""
+        """Return the joints at rest.
+
+        Bones are a metre long where no average is known.
+        """
         if self.is_humanml3d:
             return SMPL_BODY.average()
         names: list[str] = []
@@ -126,7 +132,10 @@ def _direction(name: str) -> tuple[float, float, float]:
 
 
 def _limb(side: str, start: str, *joints: str) -> tuple[tuple[str, str], ...]:
-    """Return a limb's joints of a side below the joint `start`."""
+    """Return the joints of one limb.
+
+    It belongs to one side and hangs from the joint `start`.
+    """
     names = [f"{side}_{joint}" for joint in joints]
     return tuple(zip(names, [start, *names[:-1]], strict=True))
 
@@ -165,7 +174,10 @@ _FINGERS = ("index", "middle", "pinky", "ring", "thumb")
 
 
 def _arm(side: str, *fingers: str, hand: tuple[str, ...] = ()) -> tuple[tuple[str, str], ...]:
-    """Return the joints of an arm from the collar on, with three joints of each finger."""
+    """Return an arm's joints from the collar on.
+
+    Each finger has three joints.
+    """
     joints = _limb(side, "spine3", "collar", *_ARM, *hand)
     for finger in fingers:
         joints += _limb(side, f"{side}_wrist", *(f"{finger}{number}" for number in (1, 2, 3)))
@@ -173,7 +185,7 @@ def _arm(side: str, *fingers: str, hand: tuple[str, ...] = ()) -> tuple[tuple[st
 
 
 def _by_limbs(*fingers: str, hand: tuple[str, ...] = ()) -> tuple[tuple[str, str], ...]:
-    """Return the joints of both legs, the trunk and both arms."""
+    """Return the joints of legs, trunk and arms."""
     arms = [_arm(side, *fingers, hand=hand) for side in SIDES]
     return (("pelvis", ""), *_LEGS[0], *_LEGS[1], *_SPINE, *arms[0], *arms[1])
 
@@ -225,7 +237,10 @@ _LIKELIER = 0.5
 
 
 def _refuse_keypoints(path: Path, positions: np.ndarray, joints: JointSet) -> None:
-    """Raise InputError if joints (T, J, 3) have the number of a joint set and the limbs of a set of keypoints."""
+    """Refuse keypoints that look like a joint set.
+
+    They have the number of joints (T, J, 3) of a joint set, but limbs of a keypoint set.
+    """
     if len(joints) not in _KEYPOINTS:
         return
     keypoints, left, right = _KEYPOINTS[len(joints)]
@@ -243,7 +258,10 @@ def _refuse_keypoints(path: Path, positions: np.ndarray, joints: JointSet) -> No
 
 
 def _limb_unevenness(positions: np.ndarray, left: Sequence[tuple[int, int]], right: Sequence[tuple[int, int]]) -> float:
-    """Return how much bones change length and differ from the bones of the opposite side, relative to the length."""
+    """Measure how uneven left and right bones are.
+
+    The relative measure counts changes of length and differences from the opposite side.
+    """
     lengths = []
     for bones in (left, right):
         starts, ends = np.array(bones).T
@@ -256,10 +274,10 @@ def _limb_unevenness(positions: np.ndarray, left: Sequence[tuple[int, int]], rig
 
 
 def measure_bones(positions: np.ndarray, joints: JointSet) -> float:
-    """Return how badly the bones of a joint set fit joints (T, J, 3), 0 for rigid and symmetric bones that are short.
+    """Measure how badly a joint set fits (T, J, 3).
 
-    The measure is the sum of three shares of the length of all bones: changes of lengths with time, differences from
-    left to right, and the length beyond the shortest tree.
+    It is 0 for rigid, symmetric and short bones. The measure is the sum of three shares of the length of all bones:
+    changes of lengths with time, differences from left to right, and the length beyond the shortest tree.
     """
     names = [name for name, _ in joints.joints]
     bones = [(names.index(name), names.index(parent)) for name, parent in joints.joints if parent]
@@ -275,13 +293,18 @@ def measure_bones(positions: np.ndarray, joints: JointSet) -> float:
 
 
 def _measure_distances(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return means and deviations (J, J) of the distances between joints (T, J, 3)."""
+    """Measure the distances between joints (T, J, 3).
+
+    Returns their means and deviations (J, J).
+    """
     distances = norms(positions[:, :, None] - positions[:, None])
     return distances.mean(axis=0), distances.std(axis=0)
 
 
 def select_joint_set(path: Path, array: np.ndarray) -> tuple[JointSet, tuple[str, ...]]:
-    """Return the order of joints (T, J, 3), and the evidence: how well the bones of each known order fit.
+    """Select the joint order of positions (T, J, 3).
+
+    Also returns the evidence: how well the bones of each known order fit.
 
     Raises:
         InputError: No known order fits and no body is found, or two orders fit about as well.
@@ -311,7 +334,10 @@ def select_joint_set(path: Path, array: np.ndarray) -> tuple[JointSet, tuple[str
 
 
 def _find_body(positions: np.ndarray) -> JointSet | None:
-    """Return the set of joints (T, J, 3) in an unknown order, named by the body of the tree; None without a body."""
+    """Find a body in joints of unknown order.
+
+    Joints (T, J, 3) are named by the body of their tree. Returns None without a body.
+    """
     if not np.ptp(positions, axis=(0, 1)).any():
         return None
     means, deviations = _measure_distances(positions)
@@ -331,7 +357,10 @@ def _find_body(positions: np.ndarray) -> JointSet | None:
 
 
 def _hang_body(positions: np.ndarray, tree: csr_array, root: int) -> tuple[list[int], Motion]:
-    """Return the order of the joints (T, J, 3) from the root of a tree outwards, and the motion with parts."""
+    """Order joints from a root outwards.
+
+    Returns the order of the joints (T, J, 3) along the tree, and the motion with parts.
+    """
     order, parents = breadth_first_order(tree, root, directed=False)
     order = order.tolist()
     above = [-1, *(order.index(parents[joint]) for joint in order[1:])]
@@ -350,7 +379,9 @@ def open_joints(
     write_array: Callable[[Path, np.ndarray], None] | None = None,
     format_axis: int | None = None,
 ) -> MotionFile:
-    """Open the motion of joints, to be written back in the file's unit, axes and type of number.
+    """Open a motion of joint positions.
+
+    It is written back in the file's unit, axes and number type.
 
     Args:
         array: (T, J, 3) numbers of the file, in the file's order.
@@ -406,7 +437,10 @@ def open_joints(
 
 
 def _find_unit(path: Path, joints: JointSet, positions: np.ndarray, reading: Reading) -> tuple[float, tuple[str, ...]]:
-    """Return metres per unit of joints, by the reading, the joint set or the legs, and a note if from the legs."""
+    """Find the unit of joint positions in metres.
+
+    The reading, the joint set or the legs decide; there is a note if the legs do.
+    """
     if reading.metres_per_unit:
         return reading.metres_per_unit, ()
     try:
@@ -420,9 +454,10 @@ def _find_unit(path: Path, joints: JointSet, positions: np.ndarray, reading: Rea
 
 
 def fit_notes(fits: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[str, ...]:
-    """Return a note on how far bones of constant length move joints; none below half a millimetre.
+    """Report how far rigid bones move joints.
 
-    fits: joints (T, J, 3) of each motion, world, metres, as in the file and as fitted.
+    There is no note below half a millimetre. fits: joints (T, J, 3) of each motion, world, metres, as in the file and
+    as fitted.
     """
     most_mm = 0.0
     total_mm = 0.0
@@ -440,7 +475,9 @@ def fit_notes(fits: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[str, ...]:
 
 
 def infer_joints_unit(path: Path, skeleton: Skeleton, positions: np.ndarray) -> tuple[float, str]:
-    """Return the power of ten of a metre that makes legs as long as a person's, and a note.
+    """Infer the unit that gives legs human length.
+
+    It is a power of ten of a metre; a note says so.
 
     Args:
         positions: (T, J, 3) positions of the joints, in the file's unit.

@@ -1,4 +1,4 @@
-"""Numbers of a file that stay the same where a motion did not change, to the last digit.
+"""Keep unchanged numbers of a file to the last digit.
 
 What is read goes through turns and other representations, and comes back with rounding errors. Each number is replaced
 only where the motion changed, so that a file that is written unchanged has the same numbers.
@@ -35,7 +35,9 @@ def keep_places(old: np.ndarray, before_m: np.ndarray, after_m: np.ndarray) -> n
 def keep_rotations(
     old: np.ndarray, before: np.ndarray | None, after: np.ndarray, *, matrices: bool = False
 ) -> np.ndarray:
-    """Return rotation vectors or matrices of quaternions; rotations that did not turn keep the same numbers.
+    """Return rotations that keep their numbers where unchanged.
+
+    They are rotation vectors or matrices of quaternions.
 
     Args:
         old: (T, …) rotation vectors or matrices of the file.
@@ -61,9 +63,9 @@ def keep_rotations(
 
 
 def matrices_of_rows(rows: np.ndarray) -> np.ndarray:
-    """Return matrices (..., 3, 3) of their first two rows (..., 6), made orthonormal (Zhou et al. 2019).
+    """Return matrices (..., 3, 3) from two rows (..., 6).
 
-    Rows that are zero or parallel give no rotations.
+    They are made orthonormal (Zhou et al. 2019). Rows that are zero or parallel give no rotations.
     """
     first = normalize_safely(rows[..., :3])
     second = rows[..., 3:] - (first * rows[..., 3:]).sum(axis=-1, keepdims=True) * first
@@ -72,7 +74,10 @@ def matrices_of_rows(rows: np.ndarray) -> np.ndarray:
 
 
 def check_rotations(what: str, matrices: np.ndarray) -> None:
-    """Raise InputError with the first such frame if matrices (T, ..., 3, 3) are no rotations."""
+    """Raise InputError unless matrices (T, ..., 3, 3) are rotations.
+
+    The error names the first bad frame.
+    """
     is_rotation = np.linalg.det(matrices.astype(float)) > 0.5
     if not is_rotation.all():
         raise InputError(f"{what} in frame {np.argwhere(~is_rotation)[0][0]}")

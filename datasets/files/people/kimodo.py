@@ -1,8 +1,9 @@
-"""Files of positions and orientations of all joints in the world: Kimodo's .npz, in and out.
+"""Kimodo's .npz files of joint poses in the world.
 
-The skeleton follows from both: where each joint lies in the parent's frame. On writing, places and rotations change by
-what the motion changed. What the program derives from these is derived again: local rotations, the smoothed root, the
-heading, and which feet stand. Feet stand when slower than 0.15 m/s and lower than 0.1 m, as of Kimodo.
+They are read and written. The skeleton follows from both: where each joint lies in the parent's frame. On writing,
+places and rotations change by what the motion changed. What the program derives from these is derived again: local
+rotations, the smoothed root, the heading, and which feet stand. Feet stand when slower than 0.15 m/s and lower than 0.1
+m, as of Kimodo.
 """
 
 from collections.abc import Mapping
@@ -48,7 +49,10 @@ BODIES = {len(body): body for body in (SOMA_77, SOMA_30, SMPL_BODY.average())}
 
 
 def open_kimodo(results: Results, reading: Reading) -> MotionFile:
-    """Open the motion of a file, on the bones that the motion shows."""
+    """Open a Kimodo motion.
+
+    Its bones follow from the motion.
+    """
     path = results.path
     places = results.array(_KEYS[0])
     matrices = results.array(_KEYS[1])
@@ -88,7 +92,10 @@ def _find_body(path: Path, places: np.ndarray, matrices: np.ndarray) -> Skeleton
 
 
 def _feet(results: Results, frames: int) -> np.ndarray | None:
-    """(T, 2) contacts of the left and the right foot, by the file's labels of heels and toes; None without any."""
+    """Return foot contacts (T, 2) from a file's labels.
+
+    They are left and right, from the labels of heels and toes; None without labels.
+    """
     shape = results.shapes.get("foot_contacts", ())
     if len(shape) != 2 or shape[0] != frames or shape[1] % 2 or not shape[1]:
         return None
@@ -102,7 +109,9 @@ def _feet(results: Results, frames: int) -> np.ndarray | None:
 def motion_of_poses(
     label: str, body: Skeleton, places_m: np.ndarray, matrices: np.ndarray, fps: float, *, rigid: bool = True
 ) -> Motion:
-    """Return the motion of joints with positions and orientations in the world, on bones at mean places.
+    """Build a motion from world positions and orientations.
+
+    Its bones have the mean lengths.
 
     Args:
         label: Name of the motion in messages.
@@ -141,7 +150,10 @@ _WRITTEN = ("posed_joints", "global_rot_mats", "local_rot_mats", "foot_contacts"
 
 
 def arrays_of(motion: Motion) -> dict[str, np.ndarray]:
-    """Return the arrays of Kimodo's files for a motion, y up."""
+    """Return a motion's arrays as Kimodo writes them.
+
+    They are y up.
+    """
     joints_m, orientations = pose_joints(motion)
     smooth_m = motion.root_m.copy()
     level_m = smooth_m[:, [0, 2]]
@@ -161,7 +173,10 @@ def arrays_of(motion: Motion) -> dict[str, np.ndarray]:
 
 
 def _standing(joints_m: np.ndarray, motion: Motion) -> np.ndarray:
-    """(T, 4) True while left ankle, left toes, right ankle and right toes are slow and low."""
+    """Return which foot joints stand (T, 4).
+
+    The joints are left ankle, left toes, right ankle and right toes; they stand while slow and low.
+    """
     feet = ("left_ankle", "left_foot", "right_ankle", "right_foot")
     feet_m = joints_m[:, [motion.skeleton.parts.index(part) for part in feet]]
     steps_m = np.zeros(feet_m.shape[:2])
@@ -174,7 +189,10 @@ def _standing(joints_m: np.ndarray, motion: Motion) -> np.ndarray:
 def _write_arrays(
     old: Mapping[str, np.ndarray], before: Motion, after: Motion, contacts: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Return the arrays of a file with the motion `after`, in the file's world, in place of `before`."""
+    """Return a file's arrays with another motion.
+
+    `after` replaces `before`, in the file's world.
+    """
     after_arrays = {**arrays_of(after), "foot_contacts": contacts}
     fitting = [name for name, array in after_arrays.items() if name in old and array.shape[1:] == old[name].shape[1:]]
     new = {name: after_arrays[name] for name in fitting}
@@ -194,7 +212,10 @@ def _write_arrays(
 
 
 def write_kimodo(path: Path, motion: Motion) -> None:
-    """Write a motion as Kimodo does, at 30 frames per second: on SOMA's joints, or else on SMPL-X' 22."""
+    """Write a motion as Kimodo does.
+
+    It has 30 frames per second, on SOMA's joints or else on SMPL-X's 22.
+    """
     motion = resample(motion, _FPS)
     if motion.skeleton.names not in (SOMA_77.names, SOMA_30.names):
         motion = to_smpl(motion)

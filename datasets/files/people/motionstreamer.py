@@ -1,9 +1,10 @@
-"""MotionStreamer's .npy files, rows of 272 numbers at 30 frames per second, in and out.
+"""MotionStreamer's .npy files: rows of 272 numbers.
 
-Xiao et al., "MotionStreamer", ICCV 2025. Of each frame: the root's step along x and z (2), the turn of the heading (6),
-and without heading and place: 22 joints (66), their steps (66), and local rotations (132). Rotations are the first two
-rows of a matrix. Steps and turns are since the frame before, steps as seen with its heading. The lowest joint stands on
-the floor, so the skeletons of motions have soles at the height of their toe joints.
+They have 30 frames per second, and are read and written. Xiao et al., "MotionStreamer", ICCV 2025. Of each frame: the
+root's step along x and z (2), the turn of the heading (6), and without heading and place: 22 joints (66), their steps
+(66), and local rotations (132). Rotations are the first two rows of a matrix. Steps and turns are since the frame
+before, steps as seen with its heading. The lowest joint stands on the floor, so the skeletons of motions have soles at
+the height of their toe joints.
 """
 
 from dataclasses import replace
@@ -37,7 +38,9 @@ _LARGEST = 1e6
 
 
 def open_motionstreamer(path: Path, rows: np.ndarray, reading: Reading) -> MotionFile:
-    """Open the motion of rows, y up: joints turn as the file says, on bones of mean length.
+    """Open the motion of MotionStreamer rows.
+
+    It is y up; joints turn as in the file, on bones of mean length.
 
     Args:
         rows: (T, 272) its numbers.
@@ -79,7 +82,7 @@ def open_motionstreamer(path: Path, rows: np.ndarray, reading: Reading) -> Motio
 
 
 def _headings(path: Path, rows: np.ndarray) -> np.ndarray:
-    """Return turns (T, 3, 3) of each frame to face +z."""
+    """Return rotations (T, 3, 3) that face each frame to +z."""
     matrices = _matrices(path, rows[:, None, _TURN])
     turns = Rotation.from_matrix(matrices[:, 0])
     headings = accumulate(turns, lambda heading, turn: turn * heading)
@@ -87,14 +90,20 @@ def _headings(path: Path, rows: np.ndarray) -> np.ndarray:
 
 
 def _matrices(path: Path, values: np.ndarray) -> np.ndarray:
-    """Return matrices (T, J, 3, 3) of their first two rows (T, J, 6), made orthonormal."""
+    """Return matrices (T, J, 3, 3) from two rows.
+
+    The first two rows are (T, J, 6); matrices are made orthonormal.
+    """
     matrices = matrices_of_rows(values)
     check_rotations(f"{path}: no rotations", matrices)
     return matrices
 
 
 def rows_of(motion: Motion, headings: np.ndarray | None = None) -> np.ndarray:
-    """Return rows (T, 272) of a motion, y up, on SMPL's joints; headings: (T, 3, 3) turns of each frame to face +z."""
+    """Return a motion as rows (T, 272).
+
+    It is y up, on SMPL's joints; `headings` are rotations (T, 3, 3) that face each frame to +z.
+    """
     smpl_motion = to_smpl(motion)
     joints_m = joint_positions(smpl_motion)
     local = np.asarray(Rotation.from_quat(smpl_motion.rotations).as_matrix())
@@ -113,7 +122,10 @@ def rows_of(motion: Motion, headings: np.ndarray | None = None) -> np.ndarray:
 
 
 def write_motionstreamer(path: Path, motion: Motion) -> None:
-    """Write a motion at 30 frames per second, from the origin, facing +z."""
+    """Write a motion at 30 fps.
+
+    It starts at the origin and faces +z.
+    """
     motion = resample(motion, _FPS)
     first_frame = to_smpl(motion.frames(0, 1))
     first = Rotation.from_quat(first_frame.rotations[0, 0]).as_matrix()

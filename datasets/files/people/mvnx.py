@@ -1,6 +1,7 @@
-"""MVNX, Xsens' XML export of inertial motion capture; read only, written as BVH.
+"""MVNX, Xsens' XML export of inertial capture.
 
-Each frame has origins and orientations (quaternions wxyz) of rigid segments in the world, z up, metres.
+It is read only; corrections are written as BVH. Each frame has origins and orientations (quaternions wxyz) of rigid
+segments in the world, z up, metres.
 """
 
 from array import array
@@ -37,7 +38,10 @@ _READ = {*_SIZES, "connector1", "connector2"}
 
 
 class _Document:
-    """What is read of a file while elements pass by: the segments and the frames of the first subject."""
+    """Segments and frames of a file's first subject.
+
+    They are collected while the XML elements pass.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -54,7 +58,10 @@ class _Document:
         self._text: list[str] | None = None
 
     def doctype(self, name: str, _public: str | None, _system: str | None) -> None:
-        """Refuse declarations, because MVNX has none: entities could grow without limit or name other files."""
+        """Refuse declarations, which MVNX does not have.
+
+        Entities could grow without limit or name other files.
+        """
         raise InputError(f"{self.path}: declares a document type ({name[:30]}); expected MVNX, which has none")
 
     def start(self, tag: str, attributes: dict[str, str]) -> None:
@@ -122,7 +129,10 @@ class _Document:
 
 
 def open_mvnx(path: Path, reading: Reading) -> MotionFile:
-    """Read the first subject of an MVNX file, on the segments of the suit."""
+    """Read the first subject of an MVNX file.
+
+    The skeleton has the suit's segments.
+    """
     document, notes = _read_document(path)
     count = len(document.segments)
     if not document.frames or not count:
@@ -148,7 +158,7 @@ def open_mvnx(path: Path, reading: Reading) -> MotionFile:
 
 
 def _read_document(path: Path) -> tuple[_Document, list[str]]:
-    """Return what a file holds, and a note if the end is missing."""
+    """Read the document, and note a missing end."""
     document = _Document(path)
     parser = XMLParser(target=document)
     try:

@@ -1,7 +1,7 @@
-"""Files of named bones with places and orientations in the world, AI4AnimationPy's .npz, in and out.
+"""AI4AnimationPy's .npz files of bone poses.
 
-Any skeleton, y up, in metres. Arrays are positions (T, J, 3), quaternions (T, J, 4) xyzw, bone_names, parent_indices,
-parent_names and framerate.
+Named bones have positions and orientations in the world. The files are read and written. Any skeleton, y up, in metres.
+Arrays are positions (T, J, 3), quaternions (T, J, 4) xyzw, bone_names, parent_indices, parent_names and framerate.
 """
 
 from pathlib import Path
@@ -38,7 +38,7 @@ _SIX = ("Xposition", "Yposition", "Zposition", "Zrotation", "Xrotation", "Yrotat
 
 
 def open_named_bones(results: Results, reading: Reading) -> MotionFile:
-    """Open the motion of a file, on the bones that the file names."""
+    """Open a motion on the bones a file names."""
     path = results.path
     places = results.array("positions")
     quaternions = results.array("quaternions")
@@ -89,7 +89,10 @@ def open_named_bones(results: Results, reading: Reading) -> MotionFile:
 
 
 def _read_skeleton(results: Results, count: int) -> tuple[list[int], Skeleton]:
-    """Return the file's bones, parents first, with names and tree, without lengths."""
+    """Return a file's bones in order, and their tree.
+
+    Parents come first; the tree has names but no lengths yet.
+    """
     texts = read_npz(results.path, ("bone_names",)).get("bone_names", np.array([]))
     names = [str(name) for name in texts.ravel()]
     parents = results.array("parent_indices").ravel()

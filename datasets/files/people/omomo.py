@@ -1,8 +1,9 @@
-"""OMOMO's motions as simulators have them: rows of 591 numbers (T, 591) in PyTorch's files, z up, 30 fps, in and out.
+"""OMOMO's motions as rows of 591 numbers.
 
-Li et al., "Object Motion Guided Human Motion Synthesis", 2023; in this layout Xu et al., "InterMimic", CVPR 2025. Of a
-frame: place and orientation of the root, 51 rotation vectors, 52 places, the object, contacts, and 52 orientations in
-the world. Places show the motion; orientations turn as the bones do.
+The rows (T, 591) are in PyTorch's files, as simulators use them, z up, at 30 fps; they are read and written. Li et al.,
+"Object Motion Guided Human Motion Synthesis", 2023; in this layout Xu et al., "InterMimic", CVPR 2025. Of a frame:
+place and orientation of the root, 51 rotation vectors, 52 places, the object, contacts, and 52 orientations in the
+world. Places show the motion; orientations turn as the bones do.
 """
 
 from collections.abc import Mapping
@@ -34,7 +35,7 @@ _SAME_RAD = 1e-3
 
 
 def recognises_omomo(shapes: Mapping[str, tuple[int, ...]]) -> bool:
-    """Return whether arrays of these shapes are rows of 591 numbers alone."""
+    """Return whether arrays are rows of 591 numbers."""
     return len(shapes) == 1 and all(len(shape) == 2 and shape[1] == _COLUMNS for shape in shapes.values())
 
 
@@ -70,7 +71,7 @@ def open_omomo(results: Results, reading: Reading) -> MotionFile:
 
 
 def _find_orientations(places: np.ndarray) -> np.ndarray:
-    """Return orientations (T, 52, 4) in the world of bones between places (T, 52, 3)."""
+    """Find bone orientations (T, 52, 4) between positions (T, 52, 3)."""
     fitted = fit_body(places[:, _JOINTS.order].astype(float), _JOINTS.fps, _JOINTS.template)
     orientations = np.empty((*places.shape[:2], 4))
     orientations[:, _JOINTS.order] = pose_joints(fitted)[1]
@@ -78,7 +79,10 @@ def _find_orientations(places: np.ndarray) -> np.ndarray:
 
 
 def _find_local_rotations(orientations: np.ndarray) -> Rotation:
-    """Return rotations (51 T) of joints in their parents' frames, of orientations (T, 52, 4) in the world."""
+    """Convert world orientations (T, 52, 4) to local rotations.
+
+    The result has 51 T rotations in the parents' frames.
+    """
     names = [name for name, _ in _JOINTS.joints]
     parents = [names.index(parent) for _, parent in _JOINTS.joints[1:]]
     local = compose(invert(orientations[:, parents]), orientations[:, 1:])

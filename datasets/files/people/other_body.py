@@ -1,8 +1,9 @@
-"""Move a motion to a body with other bone lengths, so that its feet stand where they stood.
+"""Move a motion to other bones with feet in place.
 
-The same rotations on longer legs put feet into the floor, and the same root path makes them slide. So the root's path
-is scaled about the floor by the length of the legs. Then it is raised by what standing feet are still off, and moved
-over the floor by the speed with which they slide: feet of another length end a step at another place.
+Feet stand where they stood. The same rotations on longer legs put feet into the floor, and the same root path makes
+them slide. So the root's path is scaled about the floor by the length of the legs. Then it is raised by what standing
+feet are still off, and moved over the floor by the speed with which they slide: feet of another length end a step at
+another place.
 """
 
 from dataclasses import replace
@@ -21,7 +22,7 @@ _BLEND_S = 0.1
 
 
 def keep_feet_in_place(original: Motion, posed: Motion) -> Motion:
-    """Return poses on another body with a root path on which the feet stand where they stood.
+    """Fit a root path that keeps standing feet in place.
 
     Places are scaled by the ratio of the lengths of legs, about the floor and the first place of the root.
 
@@ -54,7 +55,10 @@ def keep_feet_in_place(original: Motion, posed: Motion) -> Motion:
 
 
 def _interpolate_stances(off_m: np.ndarray, observation: Observation, fps: float) -> np.ndarray:
-    """Return by how much standing points are off (T, 3), interpolated between stances; off_m: (T, 2, K, 3)."""
+    """Interpolate foot errors (T, 3) between stances.
+
+    off_m is (T, 2, K, 3): by how much standing points are off.
+    """
     weights = observation.standing
     total = weights.sum((1, 2))
     means_m = (off_m * weights[..., None]).sum((1, 2)) / np.maximum(total, 1e-9)[:, None]
@@ -67,9 +71,9 @@ def _interpolate_stances(off_m: np.ndarray, observation: Observation, fps: float
 
 
 def _integrate_slide(off_m: np.ndarray, observation: Observation) -> np.ndarray:
-    """Return how far standing points have slid (T, 3), which are off by off_m (T, 2, K, 3).
+    """Integrate how far standing points slide (T, 3).
 
-    Nothing slides while no foot stands.
+    off_m is (T, 2, K, 3): by how much the points are off. Nothing slides while no foot stands.
     """
     weights = np.minimum(observation.standing[1:], observation.standing[:-1])
     steps_m = (np.diff(off_m, axis=0) * weights[..., None]).sum((1, 2))

@@ -1,7 +1,8 @@
-"""Rows of numbers (T, D) of datasets and generators on bodies of the SMPL family, in and out: a layout per width.
+"""Rows of numbers (T, D) of SMPL bodies.
 
-Motion-X: Lin et al. 2023. PHUMA: Lee et al. 2025. FineDance: Li et al. 2023. EDGE: Tseng et al. 2023. Six numbers of a
-rotation are the first two rows of its matrix (Zhou et al. 2019, as PyTorch3D has them).
+Datasets and generators use them; each width is a layout. Rows are read and written. Motion-X: Lin et al. 2023. PHUMA:
+Lee et al. 2025. FineDance: Li et al. 2023. EDGE: Tseng et al. 2023. Six numbers of a rotation are the first two rows of
+its matrix (Zhou et al. 2019, as PyTorch3D has them).
 """
 
 from collections.abc import Mapping
@@ -54,7 +55,7 @@ ROWS = {
 
 
 class RowsOfNumbers(Results):
-    """A file of rows (T, D), seen as arrays with the names of body parameters."""
+    """Rows (T, D), seen as arrays of body parameters."""
 
     def __init__(self, path: Path, rows: np.ndarray) -> None:
         self.path = path
@@ -68,7 +69,10 @@ class RowsOfNumbers(Results):
         self.shapes = {name: array.shape for name, array in self._arrays.items()}
 
     def _decode(self) -> np.ndarray:
-        """Return rotation vectors (T, J, 3) or matrices (T, J, 3, 3) of all joints."""
+        """Decode the rotations of all joints.
+
+        They are rotation vectors (T, J, 3) or matrices (T, J, 3, 3).
+        """
         shape = (len(self._rows), len(self.layout.layout.names), 3)
         if not self.layout.has_matrices:
             vectors = np.zeros(shape, self._rows.dtype)
@@ -82,7 +86,10 @@ class RowsOfNumbers(Results):
         return self._arrays[name].copy()
 
     def write(self, target: Path, changed: Mapping[str, np.ndarray], frames: int = 0) -> None:
-        """Write rows with other poses; where a motion is longer, the other columns of the last row are repeated."""
+        """Write rows with other poses.
+
+        If the motion is longer, the other columns repeat the last row.
+        """
         poses = changed["poses"]
         written = self._rows[np.minimum(np.arange(len(poses)), frames - 1)].copy()
         written[:, self.layout.places] = changed["trans"]
@@ -99,7 +106,10 @@ class RowsOfNumbers(Results):
 
 
 def open_rows(path: Path, rows: np.ndarray, reading: Reading) -> MotionFile:
-    """Open the motion in rows (T, D) of one of `ROWS`, y up."""
+    """Open the motion in rows (T, D), y up.
+
+    The rows are of a kind in `ROWS`.
+    """
     if not len(rows):
         raise InputError(f"{path}: expected at least one row")
     results = RowsOfNumbers(path, rows)

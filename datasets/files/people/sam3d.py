@@ -1,9 +1,10 @@
-"""Results of SAM 3D Body, in and out: dictionaries per frame and person, or with the frames as first axis.
+"""Results of SAM 3D Body, read and written.
 
-Yang et al., "SAM 3D Body", Meta 2025. Joints are the 127 of the Momentum Human Rig, in metres, without the translation
-`pred_cam_t`. Positions are in the camera's frame, x right, y down, z away; global rotations are y up. People of a frame
-have no names: each is followed to the nearest person in the next frame. On writing, parts of the body carry joints, key
-points and vertices along; the rig's parameters stay the same.
+They are dictionaries per frame and person, or have the frames as first axis. Yang et al., "SAM 3D Body", Meta 2025.
+Joints are the 127 of the Momentum Human Rig, in metres, without the translation `pred_cam_t`. Positions are in the
+camera's frame, x right, y down, z away; global rotations are y up. People of a frame have no names: each is followed to
+the nearest person in the next frame. On writing, parts of the body carry joints, key points and vertices along; the
+rig's parameters stay the same.
 """
 
 from collections.abc import Iterable, Mapping
@@ -52,12 +53,15 @@ _TURN = _SEEN.turn
 
 
 def recognises_sam3d(shapes: Mapping[str, tuple[int, ...]]) -> bool:
-    """Return whether arrays of these shapes are results of SAM 3D Body."""
+    """Return whether array shapes fit SAM 3D Body."""
     return any(shape[-2:] == (_COUNT, 3) for name, shape in shapes.items() if name.rpartition(".")[2] == JOINTS)
 
 
 def open_sam3d(results: Results, reading: Reading) -> MotionFile:
-    """Open the motions of a file, a motion for each person, y up, on a body with SMPL's joints."""
+    """Open a motion per person, y up.
+
+    The body has SMPL's joints.
+    """
     path = results.path
     results, prefixes = _stack_people(results)
     counts = [results.shapes.get(f"{prefix}{JOINTS}", (0,))[0] for prefix in prefixes]
@@ -83,7 +87,7 @@ def open_sam3d(results: Results, reading: Reading) -> MotionFile:
 
 
 class _Person:
-    """One person's motion, and the way back into the file."""
+    """One person's motion, and how to write it back."""
 
     def __init__(self, results: Results, prefix: str, label: str, fps: float, reading: Reading) -> None:
         self.results = results
@@ -106,12 +110,15 @@ class _Person:
         self.motion = self.y_up.view(camera_motion)
 
     def _get(self, key: str) -> np.ndarray | None:
-        """Return an array (T, …) of the person, None if there is none."""
+        """Return a person's array (T, …), or None."""
         name = f"{self.prefix}{key}"
         return self.results.array(name) if name in self.results.shapes else None
 
     def make_changes(self, motion: Motion) -> dict[str, np.ndarray]:
-        """Return the arrays with another motion; joints that did not move keep the same numbers."""
+        """Return the arrays with another motion.
+
+        Joints that did not move keep their numbers.
+        """
         if len(motion) != len(self.motion):
             raise InputError(f"{self.results.path}: expected {len(self.motion)} frames, got {len(motion)}")
         before_m, before = pose_joints(self.y_up.restore(self.motion))
@@ -147,7 +154,10 @@ class _Person:
         return changes
 
     def _find_nearest_joints(self, points_m: np.ndarray) -> np.ndarray:
-        """Return the joint (P,) of the first frame that is nearest to each point (P, 3)."""
+        """Find the nearest joint (P,) of each point (P, 3).
+
+        The first frame decides.
+        """
         from scipy.spatial import KDTree  # takes long to import
 
         seen_m = np.where(np.isfinite(points_m), points_m, 0.0)  # points that nobody saw are not finite
@@ -157,7 +167,10 @@ class _Person:
 
 @dataclass(frozen=True, eq=False)
 class _Moves:
-    """Poses of the parts of a body before and after a change, in the camera's frame."""
+    """Part poses before and after a change.
+
+    They are in the camera's frame.
+    """
 
     before_m: np.ndarray
     after_m: np.ndarray
@@ -198,7 +211,10 @@ def _numbers(label: str, key: str, array: np.ndarray | None, shape: tuple[int, .
 
 
 def _stack_people(results: Results) -> tuple[Results, list[str]]:
-    """Return a file with the frames of each person stacked, and the prefixes of the people's arrays."""
+    """Stack each person's frames.
+
+    Returns the file, and the prefixes of the people's arrays.
+    """
     ends = [name.removesuffix(JOINTS) for name in results.shapes if name.rpartition(".")[2] == JOINTS]
     shapes = {len(results.shapes[f"{end}{JOINTS}"]) for end in ends}
     if shapes == {3}:
@@ -229,7 +245,10 @@ def _stack_people(results: Results) -> tuple[Results, list[str]]:
 
 
 def _frames(ends: Iterable[str]) -> dict[tuple[str, ...], list[str]]:
-    """Return prefixes of the people of each frame, by the frame's keys."""
+    """Return each frame's people, by frame keys.
+
+    People are array prefixes.
+    """
     paths = [tuple(end.split(".")[:-1]) for end in ends]
     depth = len(paths[0])
     shared = depth
@@ -246,7 +265,10 @@ def _frames(ends: Iterable[str]) -> dict[tuple[str, ...], list[str]]:
 
 
 def _follow_people(results: Results, frames: list[list[str]]) -> list[list[str]]:
-    """The people of each frame in the order of the first frame: each the nearest to the person's last place."""
+    """Follow people from frame to frame.
+
+    Each frame's people are returned in the first frame's order; each is the one nearest to the person's last position.
+    """
     if len(frames[0]) == 1:
         return frames
     from scipy.optimize import linear_sum_assignment  # takes long to import

@@ -1,9 +1,9 @@
-"""Body parameters as saved by programs that see people in videos, in and out: a table row per program.
+"""Body parameters of video trackers, read and written.
 
-A file is a dictionary, however deep (.npz, .npy, .pkl, .pt; see `storage.pickles`). Each dictionary inside that has the
-keys of a row is a person. Rotations of the pelvis and the joints below are rotation vectors or matrices, in an array or
-two. Other arrays of a file stay the same, unless an array repeats the same numbers, or holds the number and the
-duration of frames.
+There is a table row per program. A file is a dictionary, however deep (.npz, .npy, .pkl, .pt; see `storage.pickles`).
+Each dictionary inside that has the keys of a row is a person. Rotations of the pelvis and the joints below are rotation
+vectors or matrices, in an array or two. Other arrays of a file stay the same, unless an array repeats the same numbers,
+or holds the number and the duration of frames.
 """
 
 import math
@@ -57,7 +57,7 @@ _SAME_RAD = 1e-3
 
 @dataclass(frozen=True)
 class Tool:
-    """Names of a program's arrays, and what the files leave out."""
+    """A program's array names, and what its files omit."""
 
     name: str
     rotations: tuple[str, ...]
@@ -133,7 +133,10 @@ TOOLS = (
 
 
 def detect_program(names: Iterable[str]) -> tuple[Tool, list[str]] | None:
-    """Return the program with the keys of a file, and the prefixes of people; None for other files."""
+    """Detect the program whose keys a file has.
+
+    Also returns the prefixes of people; None for other files.
+    """
     names = dict.fromkeys(names)
     for tool in TOOLS:
         ends = [name.removesuffix(tool.translation) for name in names if name.endswith(tool.translation)]
@@ -145,7 +148,7 @@ def detect_program(names: Iterable[str]) -> tuple[Tool, list[str]] | None:
 
 @dataclass(frozen=True, eq=False)
 class _Person:
-    """Arrays of a person, and the view of the world."""
+    """A person's arrays, and how they map to the world."""
 
     prefix: str
     tool: Tool
@@ -163,8 +166,9 @@ class _Person:
 
 
 def open_parameters(results: Results, reading: Reading, tool: Tool, people: Sequence[str] = ("",)) -> MotionFile:
-    """Open the motions of a file, a motion for each person, y up. The body is an average one, or has the file's shape
-    in the reading's body model.
+    """Open a motion per person, y up.
+
+    The body is average, or has the file's shape in the reading's body model.
 
     Args:
         tool: Program that wrote the file.
@@ -196,7 +200,10 @@ def open_parameters(results: Results, reading: Reading, tool: Tool, people: Sequ
 
 
 def _find_numbers(results: Results) -> dict[str, float]:
-    """Return the single numbers of a file, with frame rates in arrays of one number; refuse other frame rates."""
+    """Return the single numbers of a file.
+
+    Frame rates in arrays of one number count, too; other frame rates are refused.
+    """
     numbers = dict(results.numbers)
     for name in results.shapes:
         if name.rpartition(".")[2] in RATES and name not in numbers:
@@ -210,10 +217,11 @@ def _find_numbers(results: Results) -> dict[str, float]:
 def _find_parts(
     results: Results, tool: Tool, prefix: str, notes: dict[str, None]
 ) -> tuple[Tool, dict[str, np.ndarray]]:
-    """Return the program with the parts beside the body that a person has, and zeros for those the file lacks.
+    """Find a person's parts beside the body.
 
-    A note names arrays with motion that are not read: parts of other sizes, such as components of hands, and whatever
-    a skeleton does not have, such as expressions and objects.
+    Returns the program with these parts, and zeros for parts that the file lacks. A note names arrays with motion that
+    are not read: parts of other sizes, such as components of hands, and whatever a skeleton does not have, such as
+    expressions and objects.
     """
     shapes = results.shapes
     frames = next(iter(shapes[f"{prefix}{tool.rotations[0]}"]), 0)
@@ -278,7 +286,10 @@ def _person(results: Results, tool: Tool, prefix: str, fps: float, reading: Read
 
 
 def _skeleton(joints: int, body: Body | None) -> tuple[Skeleton, np.ndarray]:
-    """Return the skeleton of so many joints, and the root's position at rest in the body model's coordinates."""
+    """Return a skeleton with so many joints.
+
+    Also returns the root's rest position in the body model's coordinates.
+    """
     if joints == len(SOMA_77):
         return SOMA_77, np.zeros(3)
     layout = LAYOUTS[joints]
@@ -294,7 +305,10 @@ def _skeleton(joints: int, body: Body | None) -> tuple[Skeleton, np.ndarray]:
 def _camera_of(
     results: Results, tool: Tool, prefix: str, frames: int
 ) -> tuple[FrameChanges, int | None, tuple[str, ...]]:
-    """Return the view of a motion in the program's world, that world's vertical axis, and notes."""
+    """Return the mapping from a program's world.
+
+    Also returns the vertical axis of that world, and notes.
+    """
     if not tool.camera:
         return FrameChanges(), tool.up, ()
     near = [path_below(folder, tool.camera) for folder in (results.path.parent, results.path.parent.parent)]
@@ -314,7 +328,10 @@ def _camera_of(
 
 
 def _note_gaps(results: Results, prefix: str, count: int) -> tuple[str, ...]:
-    """Return a note if a person is not seen in all frames of the video between the first and the last frame."""
+    """Note frames in which a person is not seen.
+
+    Only frames between the first and the last frame of the video count.
+    """
     for name in _FRAME_NAMES:
         if results.shapes.get(f"{prefix}{name}") != (count,):
             continue
@@ -336,7 +353,10 @@ _CAMERAS = ((("world_cam_R", "world_cam_T"), Y_UP), (("pred_cam_R", "pred_cam_T"
 
 
 def _camera(path: Path, frames: np.ndarray) -> tuple[Rotation, np.ndarray, int]:
-    """Return turns and shifts (T, 3) from the camera's frame to the world, and the vertical axis there."""
+    """Return the map from camera frame to world.
+
+    It has rotations and shifts (T, 3); the vertical axis of the world comes with it.
+    """
     results = open_results(path)
     names, up = next((row for row in _CAMERAS if set(row[0]) <= results.shapes.keys()), _CAMERAS[-1])
     if not set(names) <= results.shapes.keys():
@@ -367,7 +387,10 @@ def _rotations(label: str, tool: Tool, arrays: Mapping[str, np.ndarray]) -> np.n
 
 
 def _merge_root(label: str, tool: Tool, arrays: dict[str, np.ndarray], root: np.ndarray) -> np.ndarray:
-    """Return the root's rotations (T, 4) if apart: the first rotations are the same as `root`, or zero."""
+    """Merge root rotations (T, 4) stored separately.
+
+    The first rotations must equal `root`, or be zero.
+    """
     array = arrays[tool.root]
     check_real(label, tool.root, array, _LARGEST)
     if array.shape != (len(root), 3):
@@ -416,7 +439,10 @@ def _scale(label: str, tool: Tool, arrays: Mapping[str, np.ndarray]) -> float:
 def _body(
     label: str, tool: Tool, arrays: Mapping[str, np.ndarray], reading: Reading
 ) -> tuple[Body | None, tuple[str, ...]]:
-    """Return the person that shape and body model describe, None for an average person, and notes."""
+    """Return the body of shape and body model.
+
+    It is None for an average person; notes come with it.
+    """
     if (model := body_model_of(reading)) is None:
         return None, (FileNote("average body, as the file holds no bone lengths", "--body-model"),)
     from selfcorrect.motion.body.body_model import make_body
@@ -434,7 +460,10 @@ def _body(
 
 
 def _changes(results: Results, person: _Person, changed: Motion) -> dict[str, np.ndarray]:
-    """Return the arrays of a person with another motion; whatever stays the same keeps the same numbers."""
+    """Return a person's arrays with another motion.
+
+    Whatever stays the same keeps its numbers.
+    """
     tool = person.tool
     motion = person.view.restore(changed)
     arrays = dict(person.arrays)
@@ -476,6 +505,9 @@ def _changes(results: Results, person: _Person, changed: Motion) -> dict[str, np
 
 
 def _match_type(array: np.ndarray, old: np.ndarray) -> np.ndarray:
-    """Return an array in the type of number of an old array, unless this type cannot hold the values."""
+    """Convert an array to its old number type.
+
+    The type changes if it cannot hold the values.
+    """
     can_hold = old.dtype.kind == "f" or np.array_equal(array, array.round())
     return array.astype(old.dtype) if can_hold else array

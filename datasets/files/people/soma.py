@@ -1,7 +1,7 @@
-"""The joints of NVIDIA's SOMA body, as of Kimodo and GEM-X: 77, or the 30 without most of fingers and toes.
+"""NVIDIA's SOMA body, as in Kimodo and GEM-X.
 
-Rotations are measured from a T-pose where every joint's frame is the world's. Joints are named and ordered as in
-Kimodo's `skeleton/definitions.py`.
+It has 77 joints, or 30 without most fingers and toes. Rotations are measured from a T-pose where every joint's frame is
+the world's. Joints are named and ordered as in Kimodo's `skeleton/definitions.py`.
 """
 
 import numpy as np
@@ -46,7 +46,10 @@ def _part(name: str) -> str:
 
 
 def _offset_m(name: str, part: str) -> np.ndarray:
-    """Return the position (3,) of an average joint in the parent's frame, metres."""
+    """Return an average joint's offset from its parent.
+
+    It is (3,), in metres.
+    """
     average = SMPL_BODY.average()
     if part == "pelvis":
         return np.zeros(3)
@@ -65,7 +68,10 @@ def _offset_m(name: str, part: str) -> np.ndarray:
 
 
 def _build_average() -> Skeleton:
-    """Return an average adult in T-pose, for files that hold no bone lengths; fingers and face are rough."""
+    """Build an average adult in T-pose.
+
+    It serves files without bone lengths; fingers and face are rough.
+    """
     joints = _joints()
     names = tuple(name for name, _ in joints)
     parents = [names.index(parent) if parent else -1 for _, parent in joints]
@@ -75,7 +81,10 @@ def _build_average() -> Skeleton:
 
 
 def _remove_joints(skeleton: Skeleton, removed: set[str]) -> Skeleton:
-    """Return all other joints with offsets, each below the nearest joint that was above."""
+    """Remove joints from a skeleton.
+
+    The other joints hang from the nearest joint that was above.
+    """
     joints = [joint for joint, name in enumerate(skeleton.names) if name not in removed]
     parents = []
     for joint in joints:

@@ -1,8 +1,8 @@
-"""ASF/AMC, Acclaim's text files of a skeleton and a motion, as published by CMU; read only, written as BVH.
+"""ASF/AMC, Acclaim's text files, as CMU publishes them.
 
-A bone has a direction and a length in the world at rest, and angles R about axes C turn the bone: W = W_parent C R C⁻¹.
-A bone becomes a joint at the bone's start, with a frame parallel to the world at rest, and a bone without children has
-an end site.
+They are read only; corrections are written as BVH. A bone has a direction and a length in the world at rest, and angles
+R about axes C turn the bone: W = W_parent C R C⁻¹. A bone becomes a joint at the bone's start, with a frame parallel to
+the world at rest, and a bone without children has an end site.
 """
 
 import re
@@ -43,7 +43,10 @@ _FRAMES_AT_END = 4
 
 @dataclass(frozen=True, eq=False)
 class _Bone:
-    """A bone of the skeleton, or the root, without length."""
+    """A bone of the skeleton, or the root.
+
+    The root has no length.
+    """
 
     name: str
     reach: np.ndarray
@@ -56,7 +59,10 @@ class _Bone:
 
 @dataclass(frozen=True, eq=False)
 class _Acclaim:
-    """The skeleton in an ASF file: bones, parents first, the root at 0."""
+    """The skeleton in an ASF file.
+
+    Parents come first; the root is bone 0.
+    """
 
     bones: tuple[_Bone, ...]
     parents: tuple[int, ...]
@@ -82,7 +88,10 @@ class _Line:
 
 
 def open_acclaim(path: Path, reading: Reading) -> MotionFile:
-    """Read the motion of an AMC file on the skeleton of the ASF file beside it, y up."""
+    """Read an AMC motion, y up.
+
+    The skeleton is in the ASF file beside it.
+    """
     text, _ = read_bvh_text(path)
     skeleton_path = _find_skeleton(path, text)
     skeleton = _parse_skeleton(skeleton_path)
@@ -106,7 +115,10 @@ def open_acclaim(path: Path, reading: Reading) -> MotionFile:
 
 
 def _find_skeleton(path: Path, text: str) -> Path:
-    """Return the ASF file of an AMC file: named inside, of the same name or of a beginning, or alone in the folder."""
+    """Find the ASF file of an AMC file.
+
+    It is named inside, has the same name or its beginning, or is the only one in the folder.
+    """
     candidates = list_files(path.parent, ".asf")
     stem = path.stem.lower()
     alike = [file for file in candidates if stem.startswith(file.stem.lower())]
@@ -203,7 +215,7 @@ def _parse_kinds(line: _Line) -> tuple[str, ...]:
 
 
 def _parse_hierarchy(lines: Iterable[_Line], bones: Sequence[_Bone], path: Path) -> list[int]:
-    """Return the parent of each bone, −1 for the root."""
+    """Return each bone's parent, −1 for the root."""
     places = {bone.name: place for place, bone in enumerate(bones)}
     if len(places) != len(bones):
         raise InputError(f"{path}: expected bones with different names, got one twice")
@@ -224,7 +236,10 @@ def _parse_hierarchy(lines: Iterable[_Line], bones: Sequence[_Bone], path: Path)
 def _parse_frames(
     path: Path, text: str, skeleton: _Acclaim
 ) -> tuple[list[np.ndarray], dict[str, tuple[str, ...]], tuple[str, ...]]:
-    """Return the numbers (T, K) of each bone, the words of the header's lines, and notes on damage."""
+    """Parse the frames of an AMC file.
+
+    Returns the numbers (T, K) of each bone, the words of the header's lines, and notes on damage.
+    """
     lines = [line.partition("#")[0] for line in text.splitlines()]
     header: dict[str, tuple[str, ...]] = {}
     words: list[str] = []
@@ -268,7 +283,10 @@ def _parse_frames(
 
 
 def _find_layout(path: Path, words: Sequence[str], skeleton: _Acclaim) -> tuple[list[tuple[int, int]], int]:
-    """Return where the numbers of each bone begin in a frame's words, with the bone, and the number of the words."""
+    """Find where each bone's numbers begin in a frame.
+
+    Returns positions with bones, and the number of words in a frame.
+    """
     places = {bone.name: place for place, bone in enumerate(skeleton.bones)}
     layout: list[tuple[int, int]] = []
     at = 1
@@ -284,7 +302,10 @@ def _find_layout(path: Path, words: Sequence[str], skeleton: _Acclaim) -> tuple[
 
 
 def _parse_numbers(words: Sequence[str]) -> np.ndarray:
-    """Return the numbers that words are, NaN for all if any word is no number."""
+    """Parse words as numbers.
+
+    All are NaN if any word is not a number.
+    """
     try:
         return np.array(words, dtype=float)
     except ValueError:
@@ -292,7 +313,10 @@ def _parse_numbers(words: Sequence[str]) -> np.ndarray:
 
 
 def _turn(order: str, angles_deg: np.ndarray) -> np.ndarray:
-    """Return rotations about axes that do not turn with the body, the first first."""
+    """Compose rotations about fixed axes, first axis first.
+
+    The axes do not turn with the body.
+    """
     return from_euler_angles(order[::-1], angles_deg[..., ::-1])
 
 
@@ -304,7 +328,10 @@ def _make_motion(
     degrees_per_unit: float,
     fps: float,
 ) -> Motion:
-    """Return the motion in the file's unit, with end sites behind the bones."""
+    """Build the motion in the file's unit.
+
+    End sites follow the bones.
+    """
     frames = len(values[0])
     rotations = identity_rotations(frames, len(skeleton.bones) + len(ends))
     root = np.zeros((frames, 3))
@@ -330,7 +357,10 @@ def _make_motion(
 
 
 def _resolve_unit(motion: Motion, stated_m: float, reading: Reading) -> tuple[float, tuple[str, ...]]:
-    """Return the length of the unit in metres: by the option, as stated if that makes a person, else the likeliest."""
+    """Resolve the unit in metres.
+
+    The option decides, else the stated unit if it makes a person, else the likeliest unit.
+    """
     if reading.metres_per_unit:
         return reading.metres_per_unit, ()
     if BODY_M[0] < measure_stature(motion) * stated_m < BODY_M[1]:

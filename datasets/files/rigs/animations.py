@@ -1,4 +1,7 @@
-"""The animations of a file: each is judged separately, so that an animation that cannot be corrected ends no other."""
+"""Judge each animation of a file separately.
+
+An animation that cannot be corrected does not stop the others.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +21,7 @@ from .stretching import check_bones
 
 @dataclass(frozen=True, eq=False)
 class Animation:
-    """A motion of a rig, and the body in the rig."""
+    """A rig's motion, and the body in the rig."""
 
     clip: RiggedMotion
     body: Upright
@@ -34,7 +37,7 @@ class Animation:
 def read_animation(
     rig: Rig, motion: Motion, tracks: Tracks, reading: Reading, metres_per_unit: float | None
 ) -> Animation:
-    """Return an animation on a rig, and the body in the rig.
+    """Read an animation, and find its body.
 
     Args:
         motion: Its motion in the file's unit.

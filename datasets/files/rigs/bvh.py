@@ -1,4 +1,4 @@
-"""BVH, the Biovision hierarchy: skeleton and motion in a text file.
+"""BVH, the Biovision hierarchy: skeleton and motion as text.
 
 A motion read from a file keeps the file's joints, names, order and frames of reference: at zero rotation joint frames
 are parallel to the world, whatever pose that is. The promise of `Skeleton` that this pose is upright and faces +z is
@@ -79,7 +79,7 @@ def read_bvh(path: Path, metres_per_unit: float | None = None, fps: float | None
 
 
 def parse_bvh(text: str, source: str, metres_per_unit: float | None = None, fps: float | None = None) -> RiggedMotion:
-    """Return the clip in a BVH file's text, y up.
+    """Parse a BVH text into a clip, y up.
 
     Args:
         metres_per_unit: Length of the file's unit, not stated in the format; None for the likeliest of the usual units
@@ -130,7 +130,10 @@ def _pose_clip(content: BvhText, source: str, metres_per_unit: float | None) -> 
 
 
 def _find_rest_places(offsets: np.ndarray, parents: Sequence[int]) -> np.ndarray:
-    """Return the places (J, 3) of joints whose rotations are zero, with the root at the origin."""
+    """Return joint positions (J, 3) at zero rotation.
+
+    The root is at the origin.
+    """
     places = np.zeros_like(offsets)
     for joint, parent in enumerate(parents):
         if parent >= 0:
@@ -139,8 +142,10 @@ def _find_rest_places(offsets: np.ndarray, parents: Sequence[int]) -> np.ndarray
 
 
 def _place_joints(positions: dict[int, np.ndarray], offsets: np.ndarray) -> tuple[np.ndarray, frozenset[int]]:
-    """Return usual places (J, 3) of joints in the parent's frame, zero for the root, and joints with positions (T, 3)
-    in the file that are added to offsets (J, 3): else bones had no length. Such positions become places.
+    """Find which channel positions replace joint offsets.
+
+    Returns usual offsets (J, 3) from the parent, zero for the root, and the joints whose positions (T, 3) in the file
+    are added to offsets, because bones would have no length without them.
     """
     places = offsets.copy()
     relative = set()
@@ -157,7 +162,10 @@ def _place_joints(positions: dict[int, np.ndarray], offsets: np.ndarray) -> tupl
 def _channel_values(
     values: np.ndarray, channels: Sequence[tuple[str, ...]], offsets: np.ndarray
 ) -> tuple[dict[int, np.ndarray], np.ndarray]:
-    """Return positions (T, 3) of joints with position channels, in file units, and rotations (T, J, 4) of all."""
+    """Split channel values into positions and rotations.
+
+    Positions (T, 3), in file units, are of joints with position channels; rotations (T, J, 4) are of all joints.
+    """
     rotations = identity_rotations(len(values), len(channels))
     positions: dict[int, np.ndarray] = {}
     for joint, columns, axes in _columns(channels, "position"):
@@ -174,7 +182,10 @@ def _channel_values(
 
 
 def _columns(channels: Sequence[tuple[str, ...]], kind: str) -> Iterator[tuple[int, list[int], str]]:
-    """Yield each joint with channels of a kind, the columns of the values, and the axes in order."""
+    """Yield each joint's columns of a channel kind.
+
+    The axes come in order.
+    """
     start = 0
     for joint, names in enumerate(channels):
         places = [place for place, name in enumerate(names) if name.endswith(kind)]
@@ -185,7 +196,10 @@ def _columns(channels: Sequence[tuple[str, ...]], kind: str) -> Iterator[tuple[i
 
 
 def _turning_joints(channels: Sequence[tuple[str, ...]]) -> dict[str, tuple[list[int], list[list[int]]]]:
-    """Return, for each order of axes, the joints that turn about these, and the columns of each joint's angles."""
+    """Group joints by their order of rotation axes.
+
+    Each joint comes with the columns of its angles.
+    """
     turning: dict[str, tuple[list[int], list[list[int]]]] = {}
     for joint, columns, axes in _columns(channels, "rotation"):
         joints, joint_columns = turning.setdefault(axes, ([], []))
@@ -199,7 +213,9 @@ def _axis_numbers(axes: str) -> list[int]:
 
 
 def clip_of(motion: Motion, metres_per_unit: float = 0.01, rotation_order: str = "ZYX") -> RiggedMotion:
-    """Return a motion from elsewhere as a clip to be written, with position channels at the root only.
+    """Prepare a motion for writing as BVH.
+
+    Only the root has position channels.
 
     Args:
         metres_per_unit: Length of the file's unit, by default a centimetre.
@@ -217,7 +233,10 @@ def write_motion(path: Path, motion: Motion) -> None:
 
 
 def write_bvh(path: Path, clip: RiggedMotion) -> None:
-    """Write a clip as BVH: an unchanged clip, or one with another motion of the skeleton (`dataclasses.replace`)."""
+    """Write a clip as BVH.
+
+    The clip is unchanged, or has another motion of the skeleton (`dataclasses.replace`).
+    """
     lines = _format_lines(clip)
     with replacing(path) as temporary, temporary.open("wb") as file:
         file.write(byte_order_mark(clip.encoding))
@@ -225,7 +244,9 @@ def write_bvh(path: Path, clip: RiggedMotion) -> None:
 
 
 def layer_between(before: str, after: str, source: str) -> str:
-    """Return the text of a BVH file with what has to be added to a file's channels to get the channels of another.
+    """Return the additive layer between two BVH texts.
+
+    It has what must be added to the channels of one file to get those of the other.
 
     Args:
         after: Text of another clip with the same channels, such as the correction.
@@ -255,7 +276,10 @@ def layer_between(before: str, after: str, source: str) -> str:
 
 
 def _format_lines(clip: RiggedMotion) -> Iterator[str]:
-    """Return the lines of the file, the frames' line by line: a long motion's text exceeds the numbers."""
+    """Yield the file's lines.
+
+    Frames come line by line, because a long motion's text is larger than its numbers.
+    """
     values = _values_of(clip)
     ends = np.cumsum([len(names) for names in clip.channels])
     columns: list[int] = []
@@ -269,7 +293,10 @@ def _format_lines(clip: RiggedMotion) -> Iterator[str]:
 
 
 def format_channels(values: np.ndarray, columns: Sequence[int]) -> Iterator[str]:
-    """Yield lines, some at a time, of the columns of values (T, C), with six decimals."""
+    """Yield formatted columns of values (T, C).
+
+    Some lines come at a time, with six decimals.
+    """
     row_format = " ".join(["%.6f"] * len(columns))
     for start in range(0, len(values), _ROWS):
         rows = values[start : start + _ROWS].take(columns, axis=1)
@@ -282,7 +309,7 @@ def format_channels(values: np.ndarray, columns: Sequence[int]) -> Iterator[str]
 
 
 def _values_of(clip: RiggedMotion) -> np.ndarray:
-    """Return channel values (T, C), joints in the skeleton's order."""
+    """Return channel values (T, C) in skeleton order."""
     motion = check_numbers(clip.motion)
     values = np.zeros((len(motion), sum(map(len, clip.channels))))
     moves_root = any(name.endswith("position") for name in clip.channels[0])
@@ -309,9 +336,10 @@ def _values_of(clip: RiggedMotion) -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def written_names(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return names of joints that the format can hold: in a single line, without braces, none empty and none twice.
+    """Return joint names that BVH can hold.
 
-    Marks of comments are written as `_` where readers see a comment, at the beginning and after a blank.
+    A name is a single line without braces, is not empty, and is not repeated. Marks of comments are written as `_`
+    where readers see a comment, at the beginning and after a blank.
     """
     written: list[str] = []
     for name in names:
@@ -322,7 +350,10 @@ def written_names(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _format_joint(clip: RiggedMotion, names: Sequence[str], joint: int, depth: int, can_end: bool) -> list[str]:
-    """Return the lines of a joint and all joints below; can_end: whether end sites may be added."""
+    """Format a joint and all joints below.
+
+    `can_end`: whether end sites may be added.
+    """
     skeleton = clip.motion.skeleton
     if joint in clip.end_sites:
         return _format_braces("End Site", clip.offsets[joint], [], depth)
@@ -338,18 +369,21 @@ def _format_joint(clip: RiggedMotion, names: Sequence[str], joint: int, depth: i
 
 
 def _format_braces(title: str, offset: np.ndarray, content: Sequence[str], depth: int) -> list[str]:
-    """Return a title, and in braces an offset (3,) and lines of content."""
+    """Format a title, and an offset in braces.
+
+    The braces hold the offset (3,) and the content.
+    """
     margin = "\t" * depth
     x, y, z = offset.round(6) + 0.0
     return [f"{margin}{title}", f"{margin}{{", f"{margin}\tOFFSET {x:.6f} {y:.6f} {z:.6f}", *content, f"{margin}}}"]
 
 
 def find_leaf_end_m(skeleton: Skeleton, joint: int) -> np.ndarray:
-    """Return where an average body ends beyond a joint without children (3,), in the joint's frame, metres.
+    """Find where a leaf joint's body part ends.
 
-    The end has the direction and length that an average body has, whatever the rest pose: relative to the legs above a
-    neck, relative to the last two bones elsewhere. Fingers, and joints that are no part of the body, end a fingertip
-    further along the same bone.
+    The end (3,) is in the joint's frame, in metres. The end has the direction and length that an average body has,
+    whatever the rest pose: relative to the legs above a neck, relative to the last two bones elsewhere. Fingers, and
+    joints that are no part of the body, end a fingertip further along the same bone.
     """
     part = skeleton.parts[joint]
     bone_m = skeleton.offsets_m[joint]

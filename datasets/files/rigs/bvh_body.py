@@ -1,4 +1,7 @@
-"""The body in a BVH file, and the file with another motion of the body: same names, channels, unit and axes."""
+"""The body in a BVH file, and its writing back.
+
+The file keeps its names, channels, unit and axes.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -48,7 +51,9 @@ def open_bvh(path: Path, reading: Reading) -> MotionFile:
 
 
 def open_rigged(path: Path, recorded: RiggedMotion, reading: Reading, format_axis: int | None = None) -> MotionFile:
-    """Return the body of a recorded clip, written as BVH; writing refuses a motion that the channels cannot hold.
+    """Return a recorded clip's body, written as BVH.
+
+    Writing refuses a motion that the channels cannot hold.
 
     Args:
         path: File of the clip.
@@ -95,7 +100,10 @@ def open_rigged(path: Path, recorded: RiggedMotion, reading: Reading, format_axi
 
 
 def _sample_key_poses(clip: RiggedMotion, path: Path) -> RiggedMotion:
-    """Return a clip with too few frames per second to show a motion, sampled between frames as between keys."""
+    """Resample a clip with too few frames.
+
+    A clip of key poses is sampled between its frames as between keys.
+    """
     own_fps = clip.motion.fps
     if own_fps >= KEY_POSES_FPS or len(clip.motion) < 2:
         return clip
@@ -107,9 +115,10 @@ def _sample_key_poses(clip: RiggedMotion, path: Path) -> RiggedMotion:
 
 
 def _believe_frame_time(clip: RiggedMotion) -> RiggedMotion:
-    """Return a clip at 1 frame per second if so stated and if poses are too unlike for the usual rate.
+    """Decide whether a rate of 1 fps is true.
 
-    Other clips get a note on the usual rate, which is assumed.
+    It is believed if the file states it and poses differ too much for the usual rate. Other clips get a note on the
+    usual rate, which is assumed.
 
     Between frames of a recording bodies move little, and onwards; between key poses far, and anywhere.
     """
@@ -129,9 +138,10 @@ def _believe_frame_time(clip: RiggedMotion) -> RiggedMotion:
 
 
 def body_of(clip: RiggedMotion) -> Motion:
-    """Return the motion of the pelvis and all joints below, if the file's root is another joint (a scene's, a prop's).
+    """Return the motion from the pelvis downwards.
 
-    If parts of the body are not below the pelvis, return the whole motion on a tree that hangs on the pelvis.
+    Above it there may be joints of a scene or a prop. If parts of the body are not below the pelvis, return the whole
+    motion on a tree that hangs on the pelvis.
     """
     pelvis = clip.motion.skeleton.joint("pelvis")
     if not pelvis:
@@ -155,7 +165,10 @@ def body_of(clip: RiggedMotion) -> Motion:
 
 
 def find_all_followers(clip: RiggedMotion) -> tuple[Following, ...]:
-    """Return legs that reach further in the file than rigid bones do, and joints that follow parts of the body."""
+    """Find legs that stretch, and joints that follow.
+
+    Such legs reach further in the file than rigid bones do.
+    """
     followers = find_followers(clip)
     stretching_legs = find_stretching_legs(clip)
     if not stretching_legs:
@@ -165,13 +178,19 @@ def find_all_followers(clip: RiggedMotion) -> tuple[Following, ...]:
 
 
 def with_body(clip: RiggedMotion, body: Motion, followers: Sequence[Following]) -> RiggedMotion:
-    """Return the clip with another motion of `body_of`, feet in the places of that motion, and followers."""
+    """Return the clip with another body motion.
+
+    Feet are where `body` has them, and followers follow.
+    """
     changed = put_ankles_where_the_body_has_them(_with_rigid_body(clip, body), body)
     return put_followers(changed, followers)
 
 
 def _with_rigid_body(clip: RiggedMotion, body: Motion) -> RiggedMotion:
-    """Return the clip with another motion of the body; the pelvis moves by its own channels, else by the root's."""
+    """Return the clip with another rigid body motion.
+
+    The pelvis moves by its own channels, or else by the root's.
+    """
     pelvis = clip.motion.skeleton.joint("pelvis")
     if not pelvis:
         return replace(clip, motion=body)
@@ -192,7 +211,10 @@ def _with_rigid_body(clip: RiggedMotion, body: Motion) -> RiggedMotion:
 
 
 def _lasting(clip: RiggedMotion, frames: int) -> RiggedMotion:
-    """Return the clip played in so many frames; the same clip if of this length, or a single frame."""
+    """Return the clip with another number of frames.
+
+    The clip itself is returned if it has this length, or a single frame.
+    """
     own_frames = len(clip.motion)
     if frames == own_frames or own_frames < 2 or frames < 2:
         return clip
@@ -210,7 +232,10 @@ def _at_places(clip: RiggedMotion, places: np.ndarray, fps: float) -> RiggedMoti
 
 
 def _check_rigid(clip: RiggedMotion, joint: int) -> None:
-    """Refuse to hang a skeleton on a joint if bones between joint and root stretch."""
+    """Refuse stretching bones between joint and root.
+
+    A skeleton cannot hang from such a joint.
+    """
     path = clip.motion.skeleton.path_to_root(joint)[:-1]
     moving = [above for above in path if above in clip.stretches_m]
     if any(np.ptp(clip.stretches_m[above], axis=0).max() > _HELD_M for above in moving):
@@ -219,6 +244,9 @@ def _check_rigid(clip: RiggedMotion, joint: int) -> None:
 
 
 def _world_pose(clip: RiggedMotion, joint: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return world positions (T, 3) and orientations (T, 4) of a joint, with the positions in the file."""
+    """Return a joint's world positions and orientations.
+
+    They are (T, 3) and (T, 4), with the positions in the file.
+    """
     positions_m, orientations = world_poses_of(clip)
     return positions_m[:, joint], orientations[:, joint]

@@ -1,8 +1,8 @@
-"""The text of BVH files: encoding, hierarchy, frame rate and rows of numbers.
+"""The text of BVH files.
 
-Programs write the format loosely. Also read, with a note, are files with a wrong frame count, a last row that is cut
-off, wrapped rows, numbers with decimal commas or without blanks between, and a frame time that is missing or in
-milliseconds.
+It covers encoding, hierarchy, frame rate and rows of numbers. Programs write the format loosely. Also read, with a
+note, are files with a wrong frame count, a last row that is cut off, wrapped rows, numbers with decimal commas or
+without blanks between, and a frame time that is missing or in milliseconds.
 """
 
 import codecs
@@ -91,15 +91,19 @@ class BvhText:
 
 
 def read_bvh_text(path: Path) -> tuple[str, str]:
-    """Return the text of a BVH file and the encoding; InputError if the file is no text, or larger than the limit."""
+    """Read a BVH text and its encoding.
+
+    Raises InputError if the file is not text, or larger than the limit.
+    """
     check_unpacked(path, path.stat().st_size)
     return decode(read_bytes(path), str(path))
 
 
 def decode(content: bytes, source: str) -> tuple[str, str]:
-    """Return a file's text and the encoding; encoded again, names are the same bytes.
+    """Decode text and detect its encoding.
 
-    The format does not state the encoding. Latin-1 decodes anything and is therefore tried last.
+    Names are the same bytes when encoded again. The format does not state the encoding. Latin-1 decodes anything and is
+    therefore tried last.
 
     Returns:
         The text, and the name of the encoding for Python.
@@ -131,7 +135,10 @@ def decode(content: bytes, source: str) -> tuple[str, str]:
 
 
 def byte_order_mark(encoding: str) -> bytes:
-    """Return what a file in an encoding begins with: a mark in UTF-16, nothing in other encodings."""
+    """Return the byte-order mark of an encoding.
+
+    UTF-16 has one; the result is empty for other encodings.
+    """
     return "\ufeff".encode(encoding) if encoding.startswith("utf-16") else b""
 
 
@@ -164,7 +171,7 @@ def parse_text(text: str, source: str, fps: float | None = None) -> BvhText:
 
 @dataclass
 class _Scanner:
-    """A place in a text that moves on from word to word."""
+    """A cursor that reads a text word by word."""
 
     text: str
     source: str
@@ -182,7 +189,10 @@ class _Scanner:
         return 1 + self.text.count("\n", 0, self.word_at)
 
     def peek(self) -> str:
-        """Return the next word, without moving on; "" at the end."""
+        """Return the next word without moving on.
+
+        Returns "" at the end.
+        """
         return self._find_word()[1]
 
     def next(self, expected: str) -> str:
@@ -199,14 +209,17 @@ class _Scanner:
             raise self.fail(f'"{word}"')
 
     def read_name(self) -> str:
-        """Return the remaining line, or the part before a brace."""
+        """Read the rest of the line, up to a brace."""
         match = _NAME.match(self.text, self.at)
         assert match is not None, "the pattern matches the empty text, too"
         self.at = match.end()
         return _COMMENT_AFTER_NAME.sub("", match.group().strip(BLANKS))
 
     def read_numbers(self, count: int, keyword: str) -> list[float]:
-        """Return the next words as finite numbers; InputError for other words."""
+        """Read the next words as finite numbers.
+
+        Raises InputError for other words.
+        """
         start = self.word_at
         values = []
         while len(values) <= count and (numbers := self.split_numbers(self.peek())):
@@ -218,7 +231,10 @@ class _Scanner:
         return values
 
     def split_numbers(self, word: str) -> list[float]:
-        """Return the numbers in a word, also without blanks between; [] if anything is no finite number."""
+        """Split a word into numbers.
+
+        Blanks between them may be missing. Returns [] if anything is not a finite number.
+        """
         parts = [word] if np.isfinite(self.number(word)) else _TOUCHING.split(word)
         numbers = [self.number(part) for part in parts]
         if not all(abs(number) <= LARGEST for number in numbers):
@@ -228,11 +244,14 @@ class _Scanner:
         return numbers
 
     def number(self, word: str) -> float:
-        """Return the number that a word is, NaN for another word."""
+        """Return a word's number, or NaN."""
         return _number(self.replace_decimal_commas(word))
 
     def replace_decimal_commas(self, text: str) -> str:
-        """Return a text with decimal points if all numbers are written with commas, as in many languages."""
+        """Replace decimal commas by points.
+
+        This happens only if all numbers are written with commas, as in many languages.
+        """
         if "," not in text or _DECIMAL_POINT.search(text):
             return text
         replaced = _DECIMAL_COMMA.sub(r"\1.\2", text)
@@ -241,24 +260,30 @@ class _Scanner:
         return replaced
 
     def fail(self, expected: str) -> InputError:
-        """Return the complaint about the last word and the rest of the line."""
+        """Return the error for the last word.
+
+        It shows the rest of the line.
+        """
         line = self.text[self.word_at : self.word_at + 200].partition("\n")[0]
         got = " ".join(line.split())[:60]
         return InputError(f"{self.source}, line {self.line}: expected {expected}, got {got!r}")
 
     def note_damage(self, damage: str) -> None:
-        """Note what is missing in the file or was left out."""
+        """Note what is missing or was left out."""
         self.notes[FileNote(f"damaged file: {damage}", topic="damage")] = None
 
     def _find_word(self) -> re.Match[str]:
-        """Return the match of the next word, empty at the end."""
+        """Match the next word.
+
+        The match is empty at the end.
+        """
         match = _WORD.match(self.text, self.at)
         assert match is not None, "the pattern matches the empty text, too"
         return match
 
 
 def _number(word: str) -> float:
-    """Return the number that a word is, NaN for another word."""
+    """Return a word's number, or NaN."""
     try:
         return float(word)
     except ValueError:
@@ -267,7 +292,10 @@ def _number(word: str) -> float:
 
 @lru_cache(maxsize=16)
 def _scan_hierarchy(beginning: str) -> tuple[_Scanner, list[BvhJoint]]:
-    """Return the joints of the lines that many files of one body begin with, and the place after; read-only."""
+    """Scan the hierarchy, which many files share.
+
+    Returns its joints and the position after it; both are read-only.
+    """
     scanner = _Scanner(beginning, "")
     joints = _parse_hierarchy(scanner)
     return scanner, joints
@@ -326,7 +354,10 @@ def _parse_channels(scanner: _Scanner) -> tuple[str, ...]:
 
 
 def _number_ends(joints: Sequence[BvhJoint], source: str) -> tuple[str, ...]:
-    """Return the names of all joints; further end sites of a parent are numbered, other names must be unique."""
+    """Number the end sites of a parent.
+
+    Returns the names of all joints. Other names must be unique.
+    """
     lines: dict[str, int] = {}
     for joint in joints:
         if joint.is_end:
@@ -351,7 +382,10 @@ def _number_ends(joints: Sequence[BvhJoint], source: str) -> tuple[str, ...]:
 
 
 def _parse_motion_head(scanner: _Scanner, fps: float | None) -> tuple[int, float]:
-    """Return the number of frames that the file states, and frames per second; `fps` overrules the file."""
+    """Parse the frame count and frame rate.
+
+    `fps` overrules the file.
+    """
     keyword = scanner.next("MOTION").upper()
     if keyword == "ROOT":
         raise scanner.fail("MOTION after the first skeleton (a file with several roots holds several people)")
@@ -379,7 +413,10 @@ def _read_field(scanner: _Scanner, label: str, expected: str) -> str:
 
 
 def _resolve_fps(scanner: _Scanner, time: str, fps: float | None) -> float:
-    """Return frames per second by a frame time as written, or `fps` if given."""
+    """Resolve the frame rate.
+
+    A given `fps` overrules the frame time as written.
+    """
     frame_time_s = scanner.number(time)
     own_fps, assumption = 1.0, ""
     if time != _ONE_SECOND:
@@ -403,9 +440,10 @@ def _resolve_fps(scanner: _Scanner, time: str, fps: float | None) -> float:
 
 
 def _infer_fps(frame_time_s: float, digits: str) -> tuple[float | None, str]:
-    """Return frames per second, None if a frame time is none, and what was assumed, "" for nothing.
+    """Infer the frame rate from a frame time.
 
-    digits: the frame time as written.
+    Returns None if there is no frame time; the text says what was assumed, "" for nothing. digits: the frame time as
+    written.
 
     Programs that do not know the frame time write 0 or 1. A large number is in milliseconds or is the frame rate,
     whatever makes the frame rate usual.
@@ -424,7 +462,7 @@ def _infer_fps(frame_time_s: float, digits: str) -> tuple[float | None, str]:
 
 
 def _parse_rows(scanner: _Scanner, frames: int, channels: int) -> np.ndarray:
-    """Return the complete rows of the motion's numbers (T, channels).
+    """Parse the complete rows of a motion (T, channels).
 
     frames: the number of rows that the file states.
     """
@@ -461,7 +499,10 @@ def _parse_rows(scanner: _Scanner, frames: int, channels: int) -> np.ndarray:
 
 
 def _read_plain_rows(scanner: _Scanner, frames: int, channels: int) -> np.ndarray | None:
-    """Return the numbers of rows that are written plainly, a row to a line; None for other rows and without kernels."""
+    """Read rows that are written one per line.
+
+    Returns None for other rows, and without compiled kernels.
+    """
     kernel = find_kernel("read_rows")
     if kernel is None or 2 * frames * channels > len(scanner.text):
         return None
@@ -474,11 +515,11 @@ def _read_plain_rows(scanner: _Scanner, frames: int, channels: int) -> np.ndarra
 
 
 def is_end_sound(lines: Sequence[str], channels: int) -> bool:
-    """Return whether the number at the end of a file without a last line end is complete.
+    """Return whether a file's last number is complete.
 
-    A complete number has as many decimals as all numbers in the last rows, or at least as many digits as any number
-    there, or equals the numbers above. The end of an incomplete row, or a word that is no number, does not matter,
-    because such a row is left out.
+    It is asked of files without a last line end. A complete number has as many decimals as all numbers in the last
+    rows, or at least as many digits as any number there, or equals the numbers above. The end of an incomplete row, or
+    a word that is no number, does not matter, because such a row is left out.
     """
     *words, end = " ".join(lines[-_ROWS_BEFORE_END:]).split()
     if sum(len(line.split()) for line in lines) % channels or np.isnan(_number(end)):
@@ -499,7 +540,10 @@ def _count_digits(word: str) -> int:
 
 
 def _load_even_rows(lines: Sequence[tuple[int, str]], channels: int) -> np.ndarray | None:
-    """Return the numbers of lines that each hold a row; None if some hold another number of numbers."""
+    """Load lines that hold one row each.
+
+    Returns None if the count of numbers differs.
+    """
     try:
         values = np.loadtxt([line for _, line in lines], comments=None, ndmin=2)  # noqa: TID251 - of lines
     except ValueError:
@@ -509,7 +553,10 @@ def _load_even_rows(lines: Sequence[tuple[int, str]], channels: int) -> np.ndarr
 
 
 def _load_uneven_rows(scanner: _Scanner, lines: Sequence[tuple[int, str]], frames: int, channels: int) -> np.ndarray:
-    """Return the complete rows among lines that hold parts of rows, several rows, or something else at the end."""
+    """Load the complete rows among uneven lines.
+
+    Lines may hold parts of rows, several rows, or something else at the end.
+    """
     rows: list[list[float]] = []
     pending: list[float] = []
     first_line = first_count = 0

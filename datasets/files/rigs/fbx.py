@@ -1,6 +1,7 @@
-"""FBX animations in; output is glTF or BVH with the same names of joints.
+"""Read FBX animations.
 
-Needs the extra `fbx`: ufbx reads in a child process. FBX is Autodesk's own format; no open library writes FBX.
+Output is glTF or BVH with the same joint names. Needs the extra `fbx`: ufbx reads in a child process. FBX is Autodesk's
+own format; no open library writes FBX.
 """
 
 from collections.abc import Sequence
@@ -51,9 +52,10 @@ class _Stack:
 
 
 def open_fbx(path: Path, reading: Reading) -> MotionFile:
-    """Read the motions of a file's animation stacks, y up, metres, at the file's frame rate.
+    """Read a file's animation stacks, y up.
 
-    Written as .glb, with an animation for each, or for a single motion as .bvh; meshes are not written.
+    Motions are in metres, at the file's frame rate. Written as .glb, with an animation for each, or for a single motion
+    as .bvh; meshes are not written.
     """
     with requires_extra("FBX"):
         if find_spec("ufbx") is None:
@@ -105,7 +107,10 @@ def open_fbx(path: Path, reading: Reading) -> MotionFile:
 def _find_tree(
     path: Path, bones: Sequence[int], parents: Sequence[int], names: Sequence[str]
 ) -> tuple[list[int], tuple[str, ...]]:
-    """Return the largest tree of bones, and a note if other trees may be bodies."""
+    """Find the largest tree of bones.
+
+    There is a note if other trees may be bodies.
+    """
     people = _separate_people(bones, parents, names)
     skeleton = max(people, key=len) if len(people) > 1 else bones
     try:
@@ -120,7 +125,10 @@ def _find_tree(
 
 
 def _separate_people(bones: Sequence[int], parents: Sequence[int], names: Sequence[str]) -> list[list[int]]:
-    """Return the bones of each skeleton with names of two legs; all may hang from a single node of the scene."""
+    """Separate the skeletons that have two legs by name.
+
+    All may hang from a single node of the scene.
+    """
     skeletons: dict[int, list[int]] = {}
     all_bones = set(bones)
     for bone in bones:
@@ -136,7 +144,10 @@ def _separate_people(bones: Sequence[int], parents: Sequence[int], names: Sequen
 
 
 def _sample(path: Path, rig: Rig, stacks: Sequence[_Stack], fps: float, opening_s: float) -> list[np.ndarray]:
-    """Return translation, rotation and scale (J, T, 10) of a rig's nodes in each animation stack."""
+    """Sample a rig's transforms in each stack.
+
+    They are translation, rotation and scale (J, T, 10).
+    """
     request = {"stacks": [(stack.index, stack.frames) for stack in stacks], "nodes": rig.nodes, "fps": fps}
     sizes = [10 * len(rig.nodes) * stack.frames for stack in stacks]
     sampling_s = _SAMPLING_S + _SAMPLING_S_PER_VALUE * sum(sizes) / 10
@@ -146,7 +157,10 @@ def _sample(path: Path, rig: Rig, stacks: Sequence[_Stack], fps: float, opening_
 
 
 def _find_tracks(path: Path, rig: Rig, poses: np.ndarray) -> Tracks:
-    """Return what moves among translation, rotation and scale (J, T, 10) of a rig's nodes."""
+    """Find the tracks that move among (J, T, 10).
+
+    The numbers are translation, rotation and scale of a rig's nodes.
+    """
     tracks: dict[tuple[int, str], np.ndarray] = {}
     for joint, name in enumerate(rig.names):
         check_within(f"{path}: {name} is", poses[joint], LARGEST)

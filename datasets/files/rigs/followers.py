@@ -1,11 +1,11 @@
-"""Helper joints that follow the body: targets of inverse kinematics, weapons, copies of a joint, twist bones.
+"""Helper joints that follow the body.
 
-Some followers hang elsewhere in the tree, and the file moves these so that each keeps its place on a joint of the body,
-the leader. A corrected body would leave such followers behind. So in every frame each gets the earlier pose on the
-leader back. Twist bones lie along a bone and turn about the bone's axis by a share of the twist of the joint at the
-beginning or end. Twist bones get the same share of a change of this twist. If a twist bone carries the rest of the
-limb, the bone and a neighbour share the twist anew, so that no other joint moves. Without such a change of the body all
-followers stay as before.
+They are targets of inverse kinematics, weapons, copies of a joint, and twist bones. Some followers hang elsewhere in
+the tree, and the file moves these so that each keeps its place on a joint of the body, the leader. A corrected body
+would leave such followers behind. So in every frame each gets the earlier pose on the leader back. Twist bones lie
+along a bone and turn about the bone's axis by a share of the twist of the joint at the beginning or end. Twist bones
+get the same share of a change of this twist. If a twist bone carries the rest of the limb, the bone and a neighbour
+share the twist anew, so that no other joint moves. Without such a change of the body all followers stay as before.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,10 @@ _ALONG = 0.02
 
 @dataclass(frozen=True, eq=False)
 class Follower:
-    """A joint that keeps a pose on another joint over T frames."""
+    """A joint that keeps its pose on a leader.
+
+    Poses are stored for T frames.
+    """
 
     joint: int
     leader: int
@@ -52,7 +55,7 @@ class Follower:
     """(T, 4) in the leader's frame; None if the joint keeps only the place there."""
 
     def apply(self, clip: RiggedMotion) -> RiggedMotion:
-        """Return the clip with the joint in the pose on the leader."""
+        """Put the joint back on its leader."""
         parent = clip.motion.skeleton.parents[self.joint]
         positions_m, orientations = world_poses_of(clip)
         position_m, orientation = self.pose(positions_m[:, self.leader], orientations[:, self.leader])
@@ -62,7 +65,10 @@ class Follower:
         return clip if orientation is None else _turn_joint(clip, self.joint, compose(to_parent, orientation))
 
     def pose(self, position_m: np.ndarray, orientation: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return world positions (T, 3) and orientations (T, 4) on the leader's."""
+        """Return the joint's world pose on the leader.
+
+        Positions are (T, 3), orientations (T, 4).
+        """
         frames = len(position_m)
         places_m = self.places_m
         turns = self.turns
@@ -75,7 +81,10 @@ class Follower:
 
 @dataclass(frozen=True, eq=False)
 class TwistBone:
-    """A joint that turns by a share of the twist of another joint over T frames."""
+    """A joint that shares another joint's twist.
+
+    The share is constant over T frames.
+    """
 
     joint: int
     leader: int
@@ -88,7 +97,7 @@ class TwistBone:
     """(T,) twist of the leader."""
 
     def apply(self, clip: RiggedMotion) -> RiggedMotion:
-        """Return the clip with the joint's share of the change of the leader's twist."""
+        """Apply the joint's share of a changed twist."""
         leader_turns = clip.motion.rotations[:, self.leader]
         rows = slice(None) if len(leader_turns) == len(self.turns) else slice(1)
         change_rad = _measure_twists_rad(leader_turns, self.axis) - self.leader_twists_rad[rows]
@@ -98,7 +107,10 @@ class TwistBone:
 
 @dataclass(frozen=True, eq=False)
 class TwistLink:
-    """A joint within a limb that has a share of the twist of the joint above or below, and an own twist."""
+    """A limb joint that shares a neighbour's twist.
+
+    The neighbour is above or below. The joint also has a twist of its own.
+    """
 
     joint: int
     leader: int
@@ -111,7 +123,10 @@ class TwistLink:
     """(T,) twist of the leader."""
 
     def apply(self, clip: RiggedMotion) -> RiggedMotion:
-        """Return the clip with a change of the twist shared by both joints; all joints keep their places."""
+        """Share a changed twist between both joints.
+
+        All joints keep their positions.
+        """
         turns = clip.motion.rotations[:, self.joint]
         leader_turns = clip.motion.rotations[:, self.leader]
         rows = slice(None) if len(turns) == len(self.twists_rad) else slice(1)
@@ -131,7 +146,10 @@ Following: TypeAlias = Follower | TwistBone | TwistLink | StretchedLeg
 
 
 def find_followers(clip: RiggedMotion) -> tuple[Following, ...]:
-    """Return the joints of no part that follow parts of the body, by place or by twist."""
+    """Find joints that follow parts of the body.
+
+    They are no parts themselves, and follow by position or by twist.
+    """
     skeleton = clip.motion.skeleton
     followers = _find_placed_followers(clip)
     placed = {follower.joint for follower in followers}
@@ -149,7 +167,7 @@ def find_followers(clip: RiggedMotion) -> tuple[Following, ...]:
 
 
 def _find_twist_links(motion: Motion, joint: int) -> list[TwistLink]:
-    """Return how a joint within a limb shares a twist with the joints above and below.
+    """Find the twist a limb joint shares with neighbours.
 
     If a share of both fits, the joint that twists more leads, or both if neither twists.
     """
@@ -183,7 +201,10 @@ def _find_twist_links(motion: Motion, joint: int) -> list[TwistLink]:
 
 
 def _find_twist_axis(turns: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
-    """Return the axis (3,) of a joint's rotations (T, 4), None without an axis, and the angles (T,)."""
+    """Find the axis of a joint's rotations (T, 4).
+
+    Returns the axis (3,), or None without one, and the angles (T,).
+    """
     if np.abs(turns - turns[0]).max() < _TWISTS_RAD / 4:
         return None, np.zeros(len(turns))
     some = turns[:: max(1, len(turns) // _FRAMES_OF_TWIST)]
@@ -198,13 +219,19 @@ def _find_twist_axis(turns: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
 
 
 def _is_share(angles_rad: np.ndarray, share: float, total_rad: np.ndarray) -> bool:
-    """Return whether angles (T,) are a constant share of others."""
+    """Return whether angles are a constant share.
+
+    All are (T,).
+    """
     off_rad = np.abs(angles_rad - share * total_rad)
     return bool(off_rad.max() < _STEADY_RAD and off_rad.mean() < _STEADY * np.abs(angles_rad).mean())
 
 
 def _find_twist_bone(motion: Motion, joint: int) -> TwistBone | None:
-    """Return how a joint twists with a part of the body, the parent or a sibling; None without a common twist."""
+    """Find the body part with which a joint twists.
+
+    It is the parent or a sibling. Returns None without a common twist.
+    """
     skeleton = motion.skeleton
     parent = skeleton.parents[joint]
     turns = motion.rotations[:, joint]
@@ -229,12 +256,15 @@ def _find_twist_bone(motion: Motion, joint: int) -> TwistBone | None:
 
 
 def _measure_twists_rad(turns: np.ndarray, axis: np.ndarray) -> np.ndarray:
-    """Return the twist (T,) of rotations (T, 4) about an axis (3,)."""
+    """Measure the twist (T,) about an axis (3,).
+
+    Rotations are (T, 4).
+    """
     return 2 * np.arctan2(turns[:, :3] @ axis, turns[:, 3])
 
 
 def _unwrap_from_first(angles_rad: np.ndarray) -> np.ndarray:
-    """Return angles (T,) without jumps by whole turns, from the first one."""
+    """Unwrap angles (T,), starting at the first one."""
     unwrapped_rad = np.unwrap(angles_rad)
     return unwrapped_rad - unwrapped_rad[0]
 
@@ -245,9 +275,9 @@ def _wrap(angles_rad: np.ndarray) -> np.ndarray:
 
 
 def _find_placed_followers(clip: RiggedMotion) -> list[Follower]:
-    """Return the joints of no part that move in the parent's frame and yet keep a place on a part of the body.
+    """Find moving joints that keep their position on a part.
 
-    Of parts that a joint follows, the nearest part leads.
+    They are no parts, and move in the parent's frame. Of parts that a joint follows, the nearest part leads.
     """
     skeleton = clip.motion.skeleton
     helpers = _find_helpers(clip)
@@ -273,7 +303,10 @@ def _find_placed_followers(clip: RiggedMotion) -> list[Follower]:
 
 
 def _find_helpers(clip: RiggedMotion) -> list[int]:
-    """Return the joints of no part that move in the parent's frame."""
+    """List joints without part that move by themselves.
+
+    They move in the parent's frame.
+    """
     helpers = []
     for joint, track_m in clip.stretches_m.items():
         if not clip.motion.skeleton.parts[joint] and np.ptp(track_m, axis=0).max() > _MOVES_M:
@@ -282,9 +315,9 @@ def _find_helpers(clip: RiggedMotion) -> list[int]:
 
 
 def note_lone_helpers(clip: RiggedMotion, followers: Sequence[Following]) -> tuple[str, ...]:
-    """Return a note on joints near the body that move by themselves and stay uncorrected; none without such joints.
+    """Note moving joints near the body that stay uncorrected.
 
-    Joints that hang from a limb move with the limb.
+    There is no note without such joints. Joints that hang from a limb move with the limb.
     """
     skeleton = clip.motion.skeleton
     following = {follower.joint for follower in followers if not isinstance(follower, StretchedLeg)}
@@ -301,14 +334,17 @@ def note_lone_helpers(clip: RiggedMotion, followers: Sequence[Following]) -> tup
 
 
 def put_followers(clip: RiggedMotion, followers: Sequence[Following]) -> RiggedMotion:
-    """Return a clip with another motion of the body, and followers in the same poses on the leaders."""
+    """Put followers on their leaders after a change.
+
+    They have the same poses on the leaders as before.
+    """
     for follower in followers:
         clip = follower.apply(clip)
     return clip
 
 
 def _turn_joint(clip: RiggedMotion, joint: int, turns: np.ndarray) -> RiggedMotion:
-    """Return a clip with other rotations (T, 4) of a joint in the parent's frame."""
+    """Replace a joint's local rotations (T, 4)."""
     rotations = clip.motion.rotations.copy()
     rotations[:, joint] = turns
     return replace(clip, motion=replace(clip.motion, rotations=rotations))

@@ -1,8 +1,8 @@
-"""Motions as glTF 2.0 animations for browsers, Blender and game engines.
+"""Write motions as glTF 2.0 animations.
 
-Every joint is a node that moves, below a node named armature, and belongs to a skin. The visible bones are a mesh that
-the skin moves, an octahedron for each. glTF has our conventions: y up, right-handed, metres, quaternions xyzw
-(Khronos, "glTF 2.0 Specification", 3.4 and 3.7.3).
+Browsers, Blender and game engines read them. Every joint is a node that moves, below a node named armature, and belongs
+to a skin. The visible bones are a mesh that the skin moves, an octahedron for each. glTF has our conventions: y up,
+right-handed, metres, quaternions xyzw (Khronos, "glTF 2.0 Specification", 3.4 and 3.7.3).
 """
 
 from dataclasses import replace
@@ -49,7 +49,9 @@ _TRIANGLES = np.array([[0, 1, 2], [0, 2, 3], [0, 3, 4], [0, 4, 1], [5, 2, 1], [5
 
 
 def write_gltf(path: Path, motion: Motion, *more: Motion) -> None:
-    """Write an animation of each motion as .glb (a binary file) or .gltf (text with the numbers in base64).
+    """Write motions as .glb or .gltf animations.
+
+    The first is a binary file, the second text with the numbers in base64.
 
     Args:
         *more: Other animations; all move the first one's skeleton, so that all joints have to be the same.
@@ -63,9 +65,10 @@ def write_gltf(path: Path, motion: Motion, *more: Motion) -> None:
 
 
 def write_vrma(path: Path, motion: Motion) -> None:
-    """Write a VRM animation (.vrma) that moves any VRM avatar: on SMPL's joints, at rest in T-pose.
+    """Write a VRM animation, which moves any avatar.
 
-    Pixiv and VRM Consortium, "VRMC_vrm_animation 1.0". Raises InputError if the motion lacks parts of SMPL's body.
+    It is on SMPL's joints, with a T-pose as rest pose. Pixiv and VRM Consortium, "VRMC_vrm_animation 1.0". Raises
+    InputError if the motion lacks parts of SMPL's body.
     """
     body = to_smpl(motion)
     bones = {}
@@ -81,7 +84,10 @@ def write_vrma(path: Path, motion: Motion) -> None:
 
 
 def _document(motion: Motion, *more: Motion, at_rest: bool = False) -> Document:
-    """Return joints posed as in the first frame, with skin and visible bones; or only joints, at rest on the floor."""
+    """Build a document of joints, skin and bones.
+
+    The joints are posed as in the first frame. With `at_rest` there are only joints, at rest on the floor.
+    """
     numbers = AccessorNumbers()
     nodes = _nodes_at_rest(motion.skeleton)
     skin = {} if at_rest else _attach_skin(motion, nodes, numbers)
@@ -102,7 +108,10 @@ def _document(motion: Motion, *more: Motion, at_rest: bool = False) -> Document:
 
 
 def _nodes_at_rest(skeleton: Skeleton) -> list[dict[str, Any]]:
-    """Return the joints in the skeleton's order, the lowest joint on the floor."""
+    """Return the joints as nodes at rest.
+
+    They are in the skeleton's order, with the lowest joint on the floor.
+    """
     nodes: list[dict[str, Any]] = []
     for name, offset_m, children in zip(skeleton.names, skeleton.offsets_m, skeleton.children, strict=True):
         node = {"name": name, "translation": offset_m.tolist()}
@@ -115,9 +124,10 @@ def _nodes_at_rest(skeleton: Skeleton) -> list[dict[str, Any]]:
 
 
 def _attach_skin(motion: Motion, nodes: list[dict[str, Any]], numbers: AccessorNumbers) -> dict[str, Any]:
-    """Pose the joints as in the first frame, put joints and a mesh below an armature, and return mesh, skin and colour.
+    """Attach a skin and visible bones to the joints.
 
-    The armature is the last node. The skin is bound to the rest pose; glTF keeps that pose as inverse matrices.
+    Joints are posed as in the first frame, and put with a mesh below an armature. Returns mesh, skin and colour. The
+    armature is the last node. The skin is bound to the rest pose; glTF keeps that pose as inverse matrices.
     """
     joints = range(len(nodes))
     for joint in joints:
@@ -138,8 +148,10 @@ def _attach_skin(motion: Motion, nodes: list[dict[str, Any]], numbers: AccessorN
 
 
 def _mesh(skeleton: Skeleton, numbers: AccessorNumbers) -> dict[str, Any] | None:
-    """Return triangles of an octahedron for each bone at rest, stretched from the joint's parent to the joint, with
-    separate vertices so that edges look sharp; None without a bone that can be seen.
+    """Build an octahedron for each bone at rest.
+
+    It stretches from the parent to the joint, with separate vertices so that edges look sharp. Returns None without a
+    visible bone.
     """
     lengths_m = norms(skeleton.offsets_m)
     ends = 1 + np.flatnonzero(lengths_m[1:] >= _SHORTEST_M)
@@ -170,7 +182,10 @@ def _mesh(skeleton: Skeleton, numbers: AccessorNumbers) -> dict[str, Any] | None
 
 
 def _animation(motion: Motion, numbers: AccessorNumbers) -> dict[str, Any]:
-    """Return the animation of the root's translation and all rotations, linear between frames."""
+    """Build the animation of root translation and rotations.
+
+    It is linear between frames.
+    """
     time = numbers.add(np.arange(len(motion)) / motion.fps, bounds=True)
     rotations = make_continuous(motion.rotations)
     samplers = [{"input": time, "output": numbers.add(motion.root_m)}]

@@ -1,7 +1,7 @@
-"""The bodies that glTF animations move, also VRM's, and the same file with other motions of these.
+"""Bodies in glTF files, VRM's included.
 
-A file's joints are the joints of its skins, VRM's bones, and the nodes that animations move. Every animation of every
-body is a motion.
+The same file is written with other motions of these bodies. A file's joints are the joints of its skins, VRM's bones,
+and the nodes that animations move. Every animation of every body is a motion.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,7 +42,7 @@ _LEAST_BODY = 12
 
 @dataclass(frozen=True, eq=False)
 class _Body:
-    """A tree of joints, and the animations that move the tree."""
+    """A joint tree, and the animations that move it."""
 
     rig: Rig
     animations: tuple[int, ...]
@@ -64,7 +64,10 @@ class _Clip:
 
 
 def open_gltf(path: Path, reading: Reading) -> MotionFile:
-    """Read the motions of a file's animations; written back, only these animations change."""
+    """Read the motions of a glTF file.
+
+    When written back, only these animations change.
+    """
     document = read_document(path)
     try:
         bodies = _find_bodies(document)
@@ -102,7 +105,7 @@ def open_gltf(path: Path, reading: Reading) -> MotionFile:
 
 
 def _find_bodies(document: Document) -> list[_Body]:
-    """Return the trees of joints in a file that animations move: a tree per skeleton."""
+    """Find the animated joint trees, one per skeleton."""
     nodes = document.items("nodes")
     parents = _parents(nodes)
     moved = [_moved_nodes(animation) for animation in document.items("animations")]
@@ -131,9 +134,10 @@ def _find_bodies(document: Document) -> list[_Body]:
 
 
 def _find_bind_places(document: Document, rig: Rig) -> dict[str, np.ndarray]:
-    """Return the places (3,) of joints in the pose to which the skin with most joints binds its mesh, by name.
+    """Return joint positions in the bind pose.
 
-    Nothing but the comparison of rest poses depends on these, so that a damaged skin shows none.
+    The skin with most joints decides; positions (3,) are by joint name. Nothing but the comparison of rest poses
+    depends on these, so that a damaged skin shows none.
     """
     skins = [skin for skin in document.items("skins") if set(skin["joints"]) & set(rig.nodes)]
     skin = max(skins, key=lambda skin: len(set(skin["joints"]) & set(rig.nodes)), default={})
@@ -149,9 +153,10 @@ def _find_bind_places(document: Document, rig: Rig) -> dict[str, np.ndarray]:
 
 
 def _separate_skeletons(skins: Sequence[set[int]], parents: Sequence[int], moved: set[int]) -> list[set[int]]:
-    """Return the joints of each skeleton that moves, if there are several of a body's size; else none.
+    """Separate the joints of each moving skeleton.
 
-    Skins that share a joint, or a joint above, belong to the same skeleton, as body and hair do.
+    Returns none unless several are as large as a body. Skins that share a joint, or a joint above, belong to the same
+    skeleton, as body and hair do.
     """
     joints = set().union(*skins)
     skeletons: list[set[int]] = []
@@ -186,7 +191,10 @@ def _moved_nodes(animation: dict[str, Any]) -> set[int]:
 
 
 def _vrm_bones(document: Document) -> dict[str, int]:
-    """Return the nodes of VRM's bones by the bones' names, in any version of the format."""
+    """Return the nodes of VRM bones by name.
+
+    Any version of the format is read.
+    """
     extensions = document.content.get("extensions") or {}
     for name in ("VRMC_vrm_animation", "VRMC_vrm"):
         if name in extensions:
@@ -225,7 +233,10 @@ def _rest(node: dict[str, Any]) -> dict[str, np.ndarray]:
 
 
 def _channels(document: Document, rig: Rig, animation: int) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """Return the channels of an animation that move the rig, the last for each property, and the samplers."""
+    """Return the channels that move the rig.
+
+    If several move a property, the last one counts. Samplers come with them.
+    """
     content = document.items("animations")[animation]
     nodes = set(rig.nodes)
     channels: dict[tuple[int, str], dict[str, Any]] = {}
@@ -237,14 +248,17 @@ def _channels(document: Document, rig: Rig, animation: int) -> list[tuple[dict[s
 
 
 def _keys_s(document: Document, rig: Rig, animation: int) -> list[np.ndarray]:
-    """Return the times of an animation's tracks; times of an accessor are read once."""
+    """Return the key times of an animation's tracks.
+
+    An accessor's times are read once.
+    """
     accessors = [sampler["input"] for _, sampler in _channels(document, rig, animation)]
     times_s = {accessor: numbers(document, accessor)[:, 0] for accessor in dict.fromkeys(accessors)}
     return [times_s[accessor] for accessor in accessors]
 
 
 def _read_clip(document: Document, body: _Body, index: int, clock: KeyClock, path: Path, reading: Reading) -> _Clip:
-    """Return an animation of a body, read at the times of a clock."""
+    """Read a body's animation at a clock's times."""
     rig = body.rig
     tracks: dict[tuple[int, str], np.ndarray] = {}
     channels = _channels(document, rig, index)
@@ -270,7 +284,9 @@ def _read_clip(document: Document, body: _Body, index: int, clock: KeyClock, pat
 def _sample_channel(
     times_s: np.ndarray, values: np.ndarray, interpolation: str, clock_s: np.ndarray, kind: str
 ) -> np.ndarray:
-    """Return a track (T, 3 or 4) at the times of a clock; before the first key and after the last these hold.
+    """Sample a track (T, 3 or 4) at clock times.
+
+    The first and last values hold outside the keys.
 
     Args:
         times_s: (K,) times of the keys.
@@ -305,7 +321,10 @@ def _sample_channel(
 def _spline(
     times_s: np.ndarray, incoming: np.ndarray, values: np.ndarray, outgoing: np.ndarray, at_s: np.ndarray
 ) -> np.ndarray:
-    """Evaluate cubic Hermite splines with different slopes before and after a key (the specification's appendix C)."""
+    """Evaluate cubic Hermite splines.
+
+    Slopes differ before and after a key (the specification's appendix C).
+    """
     steps_s = np.diff(times_s)[:, None]
     steps_s = np.where(steps_s > 0, steps_s, 1.0)
     slopes = np.diff(values, axis=0) / steps_s
@@ -318,7 +337,10 @@ def _spline(
 
 
 def _change_tracks(clip: _Clip, changed: Motion) -> tuple[np.ndarray, dict[tuple[int, str], np.ndarray]]:
-    """Return times (T,) and the values of all channels of a changed body that differ from the rig at rest."""
+    """Return times (T,) and changed channel values.
+
+    Channels that equal the rig at rest are left out.
+    """
     rig = clip.rig
     body = clip.animation.body.view.restore(changed)
     rigged = with_body(clip.animation.clip, body, find_all_followers(clip.animation.clip))

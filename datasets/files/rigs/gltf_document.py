@@ -1,7 +1,8 @@
-"""glTF 2.0 containers: .glb and .gltf files, the numbers inside, and the same file with other numbers.
+"""glTF 2.0 containers, and the numbers inside.
 
-Khronos, "glTF 2.0 Specification". What a file holds beside animations is neither understood nor changed. The library
-`pygltflib`, which the tests use, takes over a hundred times as long to read an ordinary file, and bounds no buffer.
+The same .glb or .gltf file can be written with other numbers. Khronos, "glTF 2.0 Specification". What a file holds
+beside animations is neither understood nor changed. The library `pygltflib`, which the tests use, takes over a hundred
+times as long to read an ordinary file, and bounds no buffer.
 """
 
 import base64
@@ -42,18 +43,21 @@ _BEFORE_JSON = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"
 
 @dataclass(frozen=True)
 class Document:
-    """A glTF file: JSON, and the bytes of all buffers."""
+    """A glTF file: JSON and buffers."""
 
     content: dict[str, Any]
     buffers: tuple[bytes | bytearray, ...]
 
     def items(self, name: str) -> list[dict[str, Any]]:
-        """Return the list of that name, empty if the file has none."""
+        """Return the list `name`, empty if missing."""
         return self.content.get(name) or []
 
 
 def read_document(path: Path) -> Document:
-    """Read a .glb or .gltf file and the buffers beside the file; InputError in a sentence for damage."""
+    """Read a .glb or .gltf file and its buffers.
+
+    Raises InputError for damage.
+    """
     data = read_bytes(path)
     is_binary = data.startswith(b"glTF")
     is_text = data[:_START_BYTES].lstrip(_BEFORE_JSON).startswith(b"{")
@@ -79,7 +83,10 @@ def read_document(path: Path) -> Document:
 
 
 def _chunks(data: bytes) -> tuple[bytes, bytes]:
-    """Return the JSON and the numbers of a .glb file, the first chunk of either kind."""
+    """Return the JSON and the numbers of a .glb.
+
+    The first chunk of either kind counts.
+    """
     chunks: dict[bytes, bytes] = {}
     start = 12
     while start + 8 <= len(data):
@@ -94,7 +101,10 @@ def _chunks(data: bytes) -> tuple[bytes, bytes]:
 
 
 def _buffers(path: Path, entries: list[dict[str, Any]], data: bytes, chunk: bytes) -> tuple[bytes, ...]:
-    """Return the bytes of all buffers; InputError if all together take too much, as copies of a file may."""
+    """Read all buffers.
+
+    Raises InputError if they take too much memory together, as copies of a file may.
+    """
     beside: dict[Path, bytes] = {}
     buffers: list[bytes] = []
     size = 0
@@ -110,7 +120,10 @@ def _buffers(path: Path, entries: list[dict[str, Any]], data: bytes, chunk: byte
 
 
 def _buffer(path: Path, entry: dict[str, Any], chunk: bytes, beside: dict[Path, bytes]) -> bytes:
-    """Return the bytes of a buffer; `beside`: files that were read for earlier buffers."""
+    """Read a buffer.
+
+    `beside` holds files that were read for earlier buffers.
+    """
     uri = entry.get("uri")
     if uri is None:
         return chunk
@@ -133,7 +146,10 @@ def _buffer(path: Path, entry: dict[str, Any], chunk: bytes, beside: dict[Path, 
 
 
 def numbers(document: Document, index: int) -> np.ndarray:
-    """Return the array (count, width) of an accessor; whole numbers that stand for fractions become fractions."""
+    """Read an accessor's array (count, width).
+
+    Whole numbers that stand for fractions become fractions.
+    """
     accessor = document.items("accessors")[index]
     if "sparse" in accessor or "bufferView" not in accessor:
         raise ValueError("numbers in sparse accessors are not read")
@@ -160,7 +176,10 @@ def _view(document: Document, accessor: dict[str, Any]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class AccessorNumbers:
-    """The first buffer of a document, and the lists in the content that describe the arrays there."""
+    """A document's first buffer, and its accessors.
+
+    Arrays are added to both.
+    """
 
     content: dict[str, Any] = field(default_factory=dict)
     buffer: bytearray = field(default_factory=bytearray)
@@ -200,7 +219,7 @@ AnimationTracks = tuple[np.ndarray, dict[tuple[int, str], np.ndarray]]
 
 
 def with_tracks(document: Document, tracks: Mapping[int, AnimationTracks]) -> Document:
-    """Return the file with other values of some animations' channels.
+    """Return the file with other channel values.
 
     If a channel has as many floating-point values at these times already, the new values replace the old in place.
     Otherwise the values are added at the end of the first buffer, and so is a missing channel.
@@ -226,7 +245,10 @@ def _change_animation(
     times_s: np.ndarray,
     tracks: dict[tuple[int, str], np.ndarray],
 ) -> None:
-    """Give an animation of a document other values; uses: number of channels that use each accessor."""
+    """Change an animation's channels.
+
+    `uses`: number of channels that use each accessor.
+    """
     channels = {}
     for channel in animation["channels"]:
         channels[channel["target"].get("node"), channel["target"]["path"]] = channel
@@ -247,7 +269,10 @@ def _change_animation(
 def _try_replace_values(
     document: Document, uses: Mapping[int, int], sampler: dict[str, Any], times_s: np.ndarray, values: np.ndarray
 ) -> bool:
-    """Replace the values of a sampler in place if plain, at these times and unshared; return whether that was so."""
+    """Replace a sampler's values in place, if possible.
+
+    Values must be plain, at these times, and unshared. Returns whether they were replaced.
+    """
     accessor = document.items("accessors")[sampler["output"]]
     keys_s = numbers(document, sampler["input"])[:, 0]
     is_linear = sampler.get("interpolation", "LINEAR") == "LINEAR"
@@ -261,7 +286,10 @@ def _try_replace_values(
 
 
 def write_document(path: Path, document: Document) -> None:
-    """Write a file as .gltf, text with the numbers in base64, or else as .glb, a binary file."""
+    """Write a file as .gltf or .glb.
+
+    .gltf is text with the numbers in base64; other suffixes are written as the binary .glb.
+    """
     content = copy.deepcopy(document.content)
     is_text = path.suffix.lower() == ".gltf"
     for index, (buffer, array) in enumerate(zip(content.get("buffers") or [], document.buffers, strict=True)):
@@ -276,7 +304,10 @@ def write_document(path: Path, document: Document) -> None:
 
 
 def binary(text: bytes, numbers: bytes | bytearray) -> bytes:
-    """Return a .glb file of two chunks, each a multiple of four bytes long."""
+    """Return a .glb file of two chunks.
+
+    Each is a multiple of four bytes long.
+    """
     text += b" " * (-len(text) % 4)
     numbers += b"\0" * (-len(numbers) % 4)
     chunks = struct.pack("<I4s", len(text), b"JSON") + text + struct.pack("<I4s", len(numbers), b"BIN\0") + numbers

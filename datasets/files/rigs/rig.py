@@ -1,8 +1,8 @@
-"""Bodies among the nodes of a scene, as glTF and FBX have them: a tree of nodes that turn, move and scale.
+"""Bodies among a scene's nodes, in glTF and FBX.
 
-Scales above a joint are counted into the joint's offset, so that a skeleton in centimetres below a node of scale 0.01
-comes in metres. Scales that differ by axis or change with time, as baked inverse kinematics stretches limbs, move the
-joints below; a body that they bend or grow far is refused.
+They are a tree of nodes that turn, move and scale. Scales above a joint are counted into the joint's offset, so that a
+skeleton in centimetres below a node of scale 0.01 comes in metres. Scales that differ by axis or change with time, as
+baked inverse kinematics stretches limbs, move the joints below; a body that they bend or grow far is refused.
 """
 
 import warnings
@@ -51,7 +51,10 @@ LEAST_LENGTH = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class RiggedMotion:
-    """A motion on the rig of a file, with all that is needed to write the motion back unchanged."""
+    """A motion on a file's rig.
+
+    It has all that is needed to write the motion back unchanged.
+    """
 
     motion: Motion
     channels: tuple[tuple[str, ...], ...]
@@ -81,7 +84,10 @@ class RiggedMotion:
 
 @dataclass(frozen=True)
 class Rig:
-    """The nodes of a scene that are joints, or above joints, of a tree, parents first; in any unit."""
+    """Nodes that are joints, or above joints.
+
+    They form a tree, parents first, in any unit.
+    """
 
     nodes: tuple[int, ...]
     parents: tuple[int, ...]
@@ -123,7 +129,7 @@ class Rig:
 
     @cached_property
     def scales(self) -> np.ndarray:
-        """(J,) what lengths in each node's frame are multiplied with to be lengths in the world."""
+        """(J,) scale from each node's frame to the world."""
         scales = np.ones(len(self.nodes))
         for joint, parent in enumerate(self.parents):
             scale = np.abs(self.rest[joint]["scale"]).mean()
@@ -131,7 +137,10 @@ class Rig:
         return scales
 
     def find_rest_places(self) -> dict[str, np.ndarray]:
-        """Return the place (3,) of each node at rest, by name: of joints to which a mesh is bound, if any are."""
+        """Return each node's rest position (3,) by name.
+
+        The bind pose of a mesh counts, if any joint is bound.
+        """
         if self.bind:
             return dict(self.bind)
         rotations = np.array([rest["rotation"] for rest in self.rest], dtype=float)
@@ -144,7 +153,10 @@ class Rig:
         return dict(zip(self.names, places[0], strict=True))
 
     def apply_median_scales(self, tracks: Tracks) -> Self:
-        """Return the rig at rest with the median scales of an animation."""
+        """Return the rig at rest with median scales.
+
+        The median is over an animation.
+        """
         rest = [dict(place) for place in self.rest]
         for (joint, kind), values in tracks.items():
             if kind == "scale":
@@ -152,10 +164,10 @@ class Rig:
         return replace(self, rest=tuple(rest))
 
     def check_scales(self, parts: Sequence[str], tracks: Tracks) -> None:
-        """Refuse a body with a node that scales one axis more than another, as that bends all nodes below, or changes
-        scale with time.
+        """Refuse a body with uneven or changing scales.
 
-        parts: the part of the body that each node is, "" for none.
+        An uneven scale bends all nodes below. `parts`: the body part of each node, "" for none. parts: the part of the
+        body that each node is, "" for none.
         """
         paths = [list(_path_up(self.parents, joint)) for joint, part in enumerate(parts) if part]
         for joint in sorted(set(chain(*paths))):
@@ -172,10 +184,10 @@ class Rig:
                     raise InputError(f"the node {self.names[joint]} grows by {factor:.3g} times; expected rigid bones")
 
     def find_bends(self, rotations: np.ndarray, tracks: Tracks) -> dict[int, np.ndarray]:
-        """Return matrices (T, 3, 3) that map the translation of each joint below an uneven or changing scale.
+        """Find matrices (T, 3, 3) that scales apply below.
 
-        The results are in the parent's frame without scales. As the formats have it, the scale of a node also acts
-        across the frames of all nodes below.
+        They map the translation of each joint below an uneven or changing scale. The results are in the parent's frame
+        without scales. As the formats have it, the scale of a node also acts across the frames of all nodes below.
 
         Args:
             rotations: (T, J, 4) rotations of the nodes.
@@ -196,7 +208,7 @@ class Rig:
 
     @property
     def offset_scales(self) -> np.ndarray:
-        """(J,) what each node's translation is multiplied with to be a length in the world."""
+        """(J,) scale of each node's translation to the world."""
         return np.array([1.0 if parent < 0 else self.scales[parent] for parent in self.parents])
 
 
@@ -228,7 +240,10 @@ def _check_count(nodes: Collection[int]) -> None:
 
 
 def top_joint(joint: int, joints: Set[int], parents: Sequence[int]) -> int:
-    """Return the highest joint above a joint, else the joint, within the levels that a skeleton may have."""
+    """Return the highest joint above a joint.
+
+    It is the joint itself if there is none, within the levels that a skeleton may have.
+    """
     top = joint
     for _ in range(MOST_LEVELS):
         joint = parents[joint]
@@ -240,7 +255,7 @@ def top_joint(joint: int, joints: Set[int], parents: Sequence[int]) -> int:
 
 
 def _path_up(parents: Sequence[int], node: int) -> Iterator[int]:
-    """Yield a node and the nodes above, the nearest first."""
+    """Yield a node and its ancestors, nearest first."""
     for _ in range(MOST_LEVELS):
         if not 0 <= node < len(parents):
             raise ValueError(f"there is no node {node}")
@@ -252,7 +267,10 @@ def _path_up(parents: Sequence[int], node: int) -> Iterator[int]:
 
 
 def order_below(root: int, children: Mapping[int, Sequence[int]] | Sequence[Sequence[int]]) -> list[int]:
-    """Return a node and all nodes below, each followed by the children, as in BVH."""
+    """List a node and all below, depth first.
+
+    Each node is followed by its children, as in BVH.
+    """
     order: list[int] = []
     stack = [root]
     while stack:
@@ -275,7 +293,10 @@ def unique(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def describe_changed_names(kind: str, names: Sequence[str], written: Sequence[str]) -> str:
-    """Return a note on joints' names that a kind of file cannot hold, with the first new name; "" if none."""
+    """Describe joint names that a file cannot hold.
+
+    The note has the first new name; it is "" if none changed.
+    """
     changed = [(name, other) for name, other in zip(names, written, strict=True) if name != other]
     if not changed:
         return ""
@@ -285,7 +306,10 @@ def describe_changed_names(kind: str, names: Sequence[str], written: Sequence[st
 
 
 def warn_of_changed_names(kind: str, names: Sequence[str], written: Sequence[str]) -> None:
-    """Warn of names of joints that a kind of file cannot hold; see `describe_changed_names`."""
+    """Warn of joint names that a file cannot hold.
+
+    See `describe_changed_names`.
+    """
     if note := describe_changed_names(kind, names, written):
         warnings.warn(note, stacklevel=2)
 
@@ -316,8 +340,9 @@ def motion_of(rig: Rig, tracks: Tracks, frames: int, fps: float) -> Motion:
 
 
 def make_rigged_clip(rig: Rig, motion: Motion, tracks: Tracks, metres_per_unit: float | None) -> RiggedMotion:
-    """Return the motion in metres, with the tracks of joints that move in the parent's frame, as the pelvis always
-    does.
+    """Build a rigged clip in metres.
+
+    Joints that move in the parent's frame have tracks, as the pelvis always does.
 
     Args:
         motion: Motion in the file's unit.

@@ -1,9 +1,10 @@
-"""Bones that stretch: files may move joints in the parent's frame, while a corrected skeleton is rigid.
+"""Bones that stretch.
 
-The rigid skeleton has the median of each bone. Two-bone inverse kinematics bends and turns the rigid leg so that the
-ankle is where the file has the ankle. When a corrected motion is written, the same happens in reverse: the file keeps
-moving sockets, and the feet are where the correction put the feet. A leg that reaches further in the file than the
-rigid leg, and that the correction leaves straight, reaches as far again.
+Files may move joints in the parent's frame, but a corrected skeleton is rigid. The rigid skeleton has the median of
+each bone. Two-bone inverse kinematics bends and turns the rigid leg so that the ankle is where the file has the ankle.
+When a corrected motion is written, the same happens in reverse: the file keeps moving sockets, and the feet are where
+the correction put the feet. A leg that reaches further in the file than the rigid leg, and that the correction leaves
+straight, reaches as far again.
 """
 
 from dataclasses import dataclass, replace
@@ -40,7 +41,9 @@ _LIMBS = (("hip", "ankle"), ("shoulder", "wrist"))
 
 
 def check_bones(clip: RiggedMotion) -> tuple[str, ...]:
-    """Refuse a body with bones of changing lengths, as where positions in the world stand for positions in the parent.
+    """Refuse a body whose bones change length.
+
+    World positions in place of local ones show in this way.
 
     Returns:
         A note if the trunk stretches far, because a rigid body does not.
@@ -82,10 +85,10 @@ def check_bones(clip: RiggedMotion) -> tuple[str, ...]:
 
 
 def _inside_body(skeleton: Skeleton) -> list[int]:
-    """Return the joints below the body's top joint that are parts of the body or lead to a part.
+    """List the joints inside the body.
 
-    The top is the pelvis; if no joint is the pelvis, the lowest joint that carries all parts: what moves it moves the
-    whole body.
+    They are below the body's top joint, and are parts of the body or lead to one. The top is the pelvis; if no joint is
+    the pelvis, the lowest joint that carries all parts: what moves it moves the whole body.
     """
     is_part = np.array([bool(part) for part in skeleton.parts])
     carries = skeleton.descendants[:, is_part]
@@ -98,7 +101,10 @@ def _inside_body(skeleton: Skeleton) -> list[int]:
 
 
 def _are_in_world(clip: RiggedMotion, joints: list[int]) -> bool:
-    """Return whether joints are as far from their parents' positions as the bones are long, but not from 0."""
+    """Return whether joint positions are in the world.
+
+    They are if joints are as far from their parents' positions as bones are long, but not from 0.
+    """
     places_m = {**clip.stretches_m, 0: clip.motion.root_m}
     apart = near = 0
     for joint in joints:
@@ -115,7 +121,10 @@ def _is_alike(vectors_m: np.ndarray, length_m: float) -> bool:
 
 
 def _joints_of_limbs(skeleton: Skeleton) -> set[int]:
-    """Return the joints at the lower ends of the bones of arms and legs."""
+    """List the lower joints of limb bones.
+
+    These are the bones of arms and legs.
+    """
     joints: set[int] = set()
     for first, last in _LIMBS:
         for side in SIDES:
@@ -136,7 +145,10 @@ class _Leg(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class StretchedLeg:
-    """A leg that reaches further in the file than rigid bones, in some of T frames."""
+    """A leg that stretches in some of T frames.
+
+    It reaches further in the file than rigid bones do.
+    """
 
     leg: _Leg
     turns_rad: np.ndarray
@@ -146,13 +158,19 @@ class StretchedLeg:
 
     @classmethod
     def from_clips(cls, leg: _Leg, original: RiggedMotion, written: RiggedMotion) -> Self:
-        """Return what a leg lacks where the unchanged rigid body is written in place of the original."""
+        """Measure what the rigid leg lacks.
+
+        The unchanged rigid body is compared with the original.
+        """
         joints = list(leg)
         turns = compose(invert(written.motion.rotations[:, joints]), original.motion.rotations[:, joints])
         return cls(leg, rotation_vectors(turns), _measure_reach_m(leg, written))
 
     def apply(self, clip: RiggedMotion) -> RiggedMotion:
-        """Return the clip with the leg as long as in the file, unless the leg was bent."""
+        """Stretch the leg as in the file.
+
+        A leg that is bent now stays as it is.
+        """
         if len(clip.motion) != len(self.reach_m):
             return clip
         share = np.clip(1 - (self.reach_m - _measure_reach_m(self.leg, clip)) / _BENDS_M, 0, 1)
@@ -163,13 +181,16 @@ class StretchedLeg:
 
 
 def _measure_reach_m(leg: _Leg, clip: RiggedMotion) -> np.ndarray:
-    """Return the distance (T,) from the hip to the ankle of a leg."""
+    """Measure a leg's reach (T,), from hip to ankle."""
     positions_m, _ = world_poses_of(clip)
     return norms(positions_m[:, leg.ankle] - positions_m[:, leg.hip])
 
 
 def world_poses_of(clip: RiggedMotion) -> tuple[np.ndarray, np.ndarray]:
-    """Return world positions (T, J, 3) and orientations (T, J, 4) with the file's positions of joints."""
+    """Return world poses with the file's joint positions.
+
+    Positions are (T, J, 3), orientations (T, J, 4).
+    """
     skeleton = clip.motion.skeleton
     positions_m, orientations = forward_kinematics(skeleton, clip.motion.root_m, clip.motion.rotations)
     if not clip.stretches_m:
@@ -183,9 +204,10 @@ def world_poses_of(clip: RiggedMotion) -> tuple[np.ndarray, np.ndarray]:
 
 
 def put_ankles_where_the_file_has_them(body: Motion, clip: RiggedMotion) -> Motion:
-    """Return the rigid body of a clip with the ankles of the clip's stretching bones.
+    """Bend rigid legs to the file's ankles.
 
-    body: the motion of the pelvis and all joints below, with the names of the clip's joints.
+    The file's bones may stretch. body: the motion of the pelvis and all joints below, with the names of the clip's
+    joints.
     """
     legs = find_stretching_legs(clip)
     if not legs:
@@ -200,7 +222,10 @@ def put_ankles_where_the_file_has_them(body: Motion, clip: RiggedMotion) -> Moti
 
 
 def put_ankles_where_the_body_has_them(clip: RiggedMotion, body: Motion) -> RiggedMotion:
-    """Return a clip with another motion of the body, and the ankles of the rigid body."""
+    """Put a clip's ankles where the rigid body has them.
+
+    The clip gets another motion of the body.
+    """
     legs = find_stretching_legs(clip)
     if not legs:
         return clip
@@ -214,7 +239,10 @@ def put_ankles_where_the_body_has_them(clip: RiggedMotion, body: Motion) -> Rigg
 
 
 def find_stretching_legs(clip: RiggedMotion) -> list[_Leg]:
-    """Return the legs with a bone or a socket that moves in the parent's frame."""
+    """Find legs with a moving bone or socket.
+
+    It moves in the parent's frame.
+    """
     skeleton = clip.motion.skeleton
     pelvis = skeleton.joint("pelvis")
     legs = []
@@ -235,10 +263,11 @@ def find_stretching_legs(clip: RiggedMotion) -> list[_Leg]:
 def _reach(
     motion: Motion, leg: _Leg, positions_m: np.ndarray, orientations: np.ndarray, target_m: np.ndarray
 ) -> np.ndarray:
-    """Return local rotations (T, J, 4) that put an ankle at the target (T, 3), or as near as the leg is long.
+    """Reach for an ankle target (T, 3).
 
-    The knee bends in the leg's plane by the law of cosines; then the hip turns the ankle into the target's direction.
-    The foot keeps the orientation.
+    Returns local rotations (T, J, 4) that put the ankle there, or as near as the leg is long. The knee bends in the
+    leg's plane by the law of cosines; then the hip turns the ankle into the target's direction. The foot keeps the
+    orientation.
     """
     hip_m = positions_m[:, leg.hip]
     thigh_m = positions_m[:, leg.knee] - hip_m
@@ -268,7 +297,10 @@ def _reach(
 
 
 def _knee_axis(thigh_m: np.ndarray, shank_m: np.ndarray, hip: np.ndarray) -> np.ndarray:
-    """Return unit axes (T, 3) of a knee's bend; hip: (T, 4) orientations of the thigh."""
+    """Return knee axes (T, 3).
+
+    hip: (T, 4) orientations of the thigh.
+    """
     across = cross(thigh_m, shank_m)
     sine = norms(across) / np.maximum(norms(thigh_m) * norms(shank_m), 1e-12)
     usual = rotate(invert(hip), across).mean(axis=0)

@@ -1,7 +1,7 @@
-"""USD animations (UsdSkel) of Omniverse, Houdini, Maya and Blender in and out.
+"""USD animations (UsdSkel), read and written.
 
-Needs the extra `usd`: Pixar's usd-core reads in a child process. Files are written y up, in metres, with a time code
-per frame.
+Omniverse, Houdini, Maya and Blender use them. Needs the extra `usd`: Pixar's usd-core reads in a child process. Files
+are written y up, in metres, with a time code per frame.
 """
 
 from collections.abc import Callable, Sequence
@@ -39,10 +39,11 @@ _SAMPLING_S_PER_VALUE = 1e-3
 
 
 def open_usd(path: Path, reading: Reading) -> MotionFile:
-    """Read the animations of a file's skeletons, y up, metres, at the rate of keys.
+    """Read the skeleton animations of a USD file.
 
-    Times are time codes over `timeCodesPerSecond`; `framesPerSecond` changes no time. Attributes are read directly,
-    because UsdSkel's own queries ignore animations without scales. Written anew, without meshes.
+    Motions are y up, in metres, at the rate of the keys. Times are time codes over `timeCodesPerSecond`;
+    `framesPerSecond` changes no time. Attributes are read directly, because UsdSkel's own queries ignore animations
+    without scales. Written anew, without meshes.
     """
     with requires_extra("USD"):
         if find_spec("pxr") is None:
@@ -118,7 +119,10 @@ _MOVES = 1e-6
 
 
 def _find_tree(joints: Sequence[str]) -> tuple[list[int], list[int]]:
-    """Return the parent of each joint by the joints' paths, −1 for a root, and the largest tree of joints."""
+    """Find the largest joint tree.
+
+    Parents follow from the joints' paths, −1 for a root.
+    """
     place = {path: joint for joint, path in enumerate(joints)}
     if len(place) < len(joints):
         raise InputError("a skeleton has a joint twice")
@@ -132,7 +136,10 @@ def _find_tree(joints: Sequence[str]) -> tuple[list[int], list[int]]:
 
 
 def write_usd(path: Path, *motions: Motion) -> None:
-    """Write a skeleton and an animation for each motion as .usda (text), .usdc or .usd (binary)."""
+    """Write a skeleton and animation per motion.
+
+    .usda is text; .usdc and .usd are binary.
+    """
     if path.suffix.lower() not in SUFFIXES:
         raise SettingError(f"{path}: USD files end in {', '.join(SUFFIXES)}")
     with requires_extra("USD"):
@@ -156,7 +163,7 @@ def write_usd(path: Path, *motions: Motion) -> None:
 
 
 def _define_body(stage: Any, usd: Any, top: str, motion: Motion, codes_per_s: float) -> None:
-    """Define a root, a skeleton and an animation below a path."""
+    """Define a root, a skeleton and an animation."""
     usd.UsdSkel.Root.Define(stage, top)
     identifiers = _identifiers(motion.skeleton.names, usd.Tf.MakeValidIdentifier)
     paths: list[str] = []  # UsdSkel's names of joints: the path from the root
@@ -174,7 +181,10 @@ def _define_body(stage: Any, usd: Any, top: str, motion: Motion, codes_per_s: fl
 
 
 def _identifiers(names: Sequence[str], identifier: Callable[[str], str]) -> tuple[str, ...]:
-    """Return USD's identifiers for names, none twice; a warning names those that had to be changed."""
+    """Return valid, unique USD identifiers.
+
+    A warning names those that had to be changed.
+    """
     identifiers: Sequence[str] = [name.encode(errors="replace").decode() for name in names]
     while identifiers != (valid := tuple(map(identifier, unique(identifiers)))):
         identifiers = valid

@@ -1,1 +1,4 @@
-"""Meaning of a skeleton: names, parts, sides, units, the up axis."""
+"""The meaning of a skeleton.
+
+It covers names, parts, sides, units and the vertical axis.
+"""

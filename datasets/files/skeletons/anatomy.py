@@ -1,4 +1,7 @@
-"""Body parts of a skeleton's joints: names propose parts, and the structure of the body decides."""
+"""Recognise body parts.
+
+Names propose parts, and the structure of the body decides.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,11 +25,11 @@ _BENT = 0.02
 
 
 def recognize_parts(motion: Motion) -> Motion:
-    """Return the motion with the skeleton's parts inferred from joints' names, shape and motion.
+    """Recognise the body parts of a skeleton.
 
-    Names that make a whole body are believed. If names leave parts of a limb open or skip a joint that bends, the
-    likeliest body is taken, and names count among other signs. Names that state sides, neck or head are believed in
-    either case. A body with wings or paws in place of arms has no parts.
+    Joint names, shape and motion show them. Names that make a whole body are believed. If names leave parts of a limb
+    open or skip a joint that bends, the likeliest body is taken, and names count among other signs. Names that state
+    sides, neck or head are believed in either case. A body with wings or paws in place of arms has no parts.
     """
     skeleton = motion.skeleton
     joint_names = split_names(skeleton.names)
@@ -41,7 +44,10 @@ def recognize_parts(motion: Motion) -> Motion:
 
 
 def _skips_joints(motion: Motion, parts: Sequence[str]) -> bool:
-    """Return whether names leave a joint of a limb open, or a limb bends at a joint between named joints."""
+    """Return whether names skip a joint of a limb.
+
+    They do if they leave a joint open, or if a limb bends between named joints.
+    """
     skeleton = replace(motion.skeleton, parts=tuple(parts))
     for side, limb in product(SIDES, _LIMBS):
         joints = [skeleton.joint(f"{side}_{part}") for part in limb]
@@ -55,7 +61,10 @@ def _skips_joints(motion: Motion, parts: Sequence[str]) -> bool:
 
 
 def note_overruled_names(skeleton: Skeleton) -> tuple[str, ...]:
-    """Return a note on joints of limbs that are other parts than the names say; none without such joints."""
+    """Note limb joints whose names were overruled.
+
+    There is no note without such joints.
+    """
     overruled = []
     for name, part, named_part in zip(skeleton.names, skeleton.parts, parts_from_names(skeleton.names), strict=True):
         if "_" in part and "_" in named_part and strip_side(part) != strip_side(named_part):
@@ -64,20 +73,20 @@ def note_overruled_names(skeleton: Skeleton) -> tuple[str, ...]:
 
 
 def hangs_elsewhere(skeleton: Skeleton) -> bool:
-    """Return whether parts of a body are not below the pelvis in the tree."""
+    """Return whether parts hang outside the pelvis' tree."""
     pelvis = skeleton.joint("pelvis")
     part_joints = [joint for joint, part in enumerate(skeleton.parts) if part]
     return pelvis is not None and any(pelvis not in skeleton.path_to_root(joint) for joint in part_joints)
 
 
 def _complete_parts(parts: Sequence[str], skeleton: Skeleton) -> tuple[str, ...]:
-    """Return parts, with collars and parts of the trunk that names leave open taken from the tree.
+    """Complete trunk and collars that names leave open.
 
-    The pelvis is the nearest joint that bears both hips. Joints between the pelvis and the joint that bears both arms
-    are the spine if none is named so. Above that, joints called spine are neck and head if no joint is called neck, and
-    the last joint below the head is the neck. A single joint between chest and shoulder is the collar, and the joint at
-    the far end of the forearm is the wrist. An end site that is nearer to the ankle than a foot is long is no toe
-    joint.
+    The tree decides. The pelvis is the nearest joint that bears both hips. Joints between the pelvis and the joint that
+    bears both arms are the spine if none is named so. Above that, joints called spine are neck and head if no joint is
+    called neck, and the last joint below the head is the neck. A single joint between chest and shoulder is the collar,
+    and the joint at the far end of the forearm is the wrist. An end site that is nearer to the ankle than a foot is
+    long is no toe joint.
     """
     part_joints = {part: joint for joint, part in reversed(list(enumerate(parts))) if part}
     lengths = norms(skeleton.offsets_m)
@@ -120,9 +129,10 @@ def _complete_parts(parts: Sequence[str], skeleton: Skeleton) -> tuple[str, ...]
 
 
 def _find_pelvis(part_joints: dict[str, int], skeleton: Skeleton) -> int | None:
-    """Return the joint called pelvis, or else the joint of no limb where the ways between hips and neck meet.
+    """Find the pelvis by name or structure.
 
-    Any joint may be the root.
+    By structure, it is the joint outside the limbs where the paths between hips and neck meet. Any joint may be the
+    root.
     """
     if "pelvis" in part_joints or not {"left_hip", "right_hip"} <= set(part_joints):
         return part_joints.get("pelvis")
@@ -138,7 +148,10 @@ def _find_pelvis(part_joints: dict[str, int], skeleton: Skeleton) -> int | None:
 
 
 def _find_chest(part_joints: dict[str, int], skeleton: Skeleton) -> int | None:
-    """Return the nearest joint above both arms; None if arms are not known."""
+    """Find the nearest joint above both arms.
+
+    Returns None if the arms are unknown.
+    """
     for part in ("collar", "shoulder"):
         if {f"left_{part}", f"right_{part}"} <= set(part_joints):
             above_right = skeleton.path_to_root(part_joints[f"right_{part}"])[1:]
@@ -150,7 +163,9 @@ def _find_chest(part_joints: dict[str, int], skeleton: Skeleton) -> int | None:
 def _complete_spine(
     part_joints: dict[str, int], pelvis: int, chest: int, trunk: Sequence[int], skeleton: Skeleton
 ) -> None:
-    """Complete the parts between pelvis and chest, and the parts of joints called spine beyond the chest.
+    """Complete the spine between pelvis and chest.
+
+    Joints called spine beyond the chest get their parts, too.
 
     Args:
         part_joints: Joints of the parts that names say; changed.
@@ -178,7 +193,10 @@ def _complete_spine(
 def _believe_names(
     joint_names: Sequence[JointName], by_shape: tuple[str, ...], by_name: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Return parts by shape with the sides, neck and head that names state."""
+    """Believe the sides, neck and head in names.
+
+    All other parts follow from shape.
+    """
     parts = by_shape
     agreements = []
     for name, part in zip(joint_names, parts, strict=True):

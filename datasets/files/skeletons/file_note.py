@@ -8,7 +8,10 @@ file who are not read, or its frame rate."""
 
 
 class FileNote(str):
-    """A sentence on how a file was read. An assumption ends with the option that overrules it."""
+    """A note on how a file was read.
+
+    An assumption ends with the option that overrules it.
+    """
 
     words: str
     """The sentence without the option."""

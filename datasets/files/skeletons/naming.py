@@ -1,4 +1,4 @@
-"""Body parts of joints by name in the usual naming schemes.
+"""Recognise body parts by common joint names.
 
 What nearly all names share (`Model_`, `_jnt`, `.001`) is removed first. Legs and arms each follow from the scheme that
 fits most joints, sides from `Left…`, `l_…`, `lThigh`, `…_L` and the like. The spine's joints follow from the order,
@@ -95,9 +95,10 @@ class JointName:
 
 @lru_cache(maxsize=64)
 def parts_from_names(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the body part of each joint, "" where none is recognised; joints come in the order of a skeleton.
+    """Return each joint's body part by name.
 
-    The end site of a foot serves as toe joint where the skeleton has no other.
+    It is "" where none is recognised; joints come in the skeleton's order. The end site of a foot serves as toe joint
+    where the skeleton has no other.
     """
     joint_names = split_names(names)
     legs = _find_limbs(joint_names, LEG_PARTS, _LEG_SCHEMES)
@@ -126,14 +127,18 @@ def parts_from_names(names: tuple[str, ...]) -> tuple[str, ...]:
 
 @lru_cache(maxsize=64)
 def split_names(names: tuple[str, ...]) -> tuple[JointName, ...]:
-    """Return side and core of each joint's name, without what nearly all names share."""
+    """Split joint names into side and core.
+
+    What nearly all names share is removed first.
+    """
     return tuple(map(_split_name, remove_shared_affixes(names)))
 
 
 def remove_shared_affixes(names: Sequence[str]) -> list[str]:
-    """Return the names without namespaces, and without the beginning, end and numbers that most names have.
+    """Remove namespaces and shared affixes.
 
-    An end site keeps the ending `_end`. The same prefix is removed from the parent's name and from the end site's name.
+    These are the beginning, end and numbers that most names have. An end site keeps the ending `_end`. The same prefix
+    is removed from the parent's name and from the end site's name.
     """
     shortened = [_NAMESPACE.sub("", name) for name in names]
     ends = [match[0] if (match := _END_SITE.search(name)) else "" for name in shortened]
@@ -151,7 +156,10 @@ def remove_shared_affixes(names: Sequence[str]) -> list[str]:
 
 
 def _cut_shared_words(names: Sequence[str], *, from_end: bool = False) -> list[str]:
-    """Return the names without the longest beginning, or end, that most names have: words, none a part."""
+    """Cut the words most names begin or end with.
+
+    None of them may name a body part.
+    """
     order = -1 if from_end else 1
     words = [tuple(_WORD.findall(name)[::order]) for name in names]
     distinct = set(words)
@@ -184,7 +192,10 @@ def _simplify(name: str) -> str:
 def _find_limbs(
     joint_names: tuple[JointName, ...], limb_parts: tuple[str, ...], schemes: tuple[tuple[str, ...], ...]
 ) -> Mapping[str, int]:
-    """Return the joint of each part of both legs or arms, by the scheme that fits most joints."""
+    """Find both arms or legs by name.
+
+    The scheme that fits most joints decides.
+    """
     best: dict[str, int] = {}
     for scheme in schemes:
         patterns = [re.compile(rf"(?:{pattern}){_FIRST_OF_SEVERAL}") for pattern in scheme]
@@ -199,10 +210,10 @@ def _find_limbs(
 
 
 def spine_parts(joints: Sequence[int]) -> dict[str, int]:
-    """Return up to three parts of the spine's joints: the lowest, a middle joint, and the highest, the bearer of the
-    arms.
+    """Assign up to three parts to spine joints.
 
-    Two joints are spine1 and spine3, a single joint is spine3.
+    They are the lowest, a middle one, and the highest, which bears the arms. Two joints are spine1 and spine3, a single
+    joint is spine3.
     """
     if not joints:
         return {}
@@ -213,12 +224,18 @@ def spine_parts(joints: Sequence[int]) -> dict[str, int]:
 
 
 def is_prop_name(name: JointName) -> bool:
-    """Return whether a joint is called something that is no part of a human body, such as hair, a cape or a sword."""
+    """Return whether a name is not a body part.
+
+    Hair, capes and swords are examples.
+    """
     return bool(_PROP_NAME.fullmatch(name.core))
 
 
 def has_animal_names(joint_names: tuple[JointName, ...]) -> bool:
-    """Return whether a joint is called a wing, paw or the like, and none is a part of a person's arm."""
+    """Return whether names describe an animal.
+
+    A joint is called a wing, paw or the like, and none is part of a person's arm.
+    """
     if _find_limbs(joint_names, ARM_PARTS, _ARM_SCHEMES):
         return False
     return any(_ANIMAL_NAME.fullmatch(name.core) for name in joint_names)

@@ -1,4 +1,7 @@
-"""Options of reading, for what motion files leave out, shared by all commands and Python functions."""
+"""Reading options, for what files leave out.
+
+All commands and Python functions share them.
+"""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -77,5 +80,5 @@ class Reading:
 
 
 def _option(name: str) -> str:
-    """Return the name of a field on the command line."""
+    """Return a field's command-line name."""
     return name.replace("_", "-")

@@ -1,7 +1,8 @@
-"""Rig profiles: frames and soles of a rig's feet, learned from several clips and kept in a file for all other clips.
+"""Rig profiles: foot frames and soles, learned from clips.
 
-A single clip shows the height of the soles only as well as the floor is known. A profile is an input like any other: a
-result depends on the profile that is named, and never on the files that are corrected in the same run.
+They are kept in a file for all other clips of the rig. A single clip shows the height of the soles only as well as the
+floor is known. A profile is an input like any other: a result depends on the profile that is named, and never on the
+files that are corrected in the same run.
 """
 
 import hashlib
@@ -36,20 +37,29 @@ class RigProfile:
     """Frames and soles by `key_of_rig`."""
 
     def on_rig(self, motion: Motion) -> Motion:
-        """Return the motion with the feet that the profile has for the rig, or unchanged."""
+        """Apply the profile's feet to a motion.
+
+        A motion on another rig is returned unchanged.
+        """
         rig = self.rigs.get(key_of_rig(motion.skeleton))
         return motion if rig is None else replace(motion, feet=fit_feet_to_rig(motion, rig))
 
 
 def key_of_rig(skeleton: Skeleton) -> str:
-    """Return a key that is equal for skeletons with the same joints, whose offsets differ by what files round."""
+    """Return a key that equal rigs share.
+
+    They have the same joints, and offsets that differ by rounding only.
+    """
     joints = repr((skeleton.names, skeleton.parents, skeleton.parts))
     offsets = np.round(skeleton.offsets_m, 4) + 0.0  # no negative zeros
     return hashlib.blake2b(joints.encode(errors="replace") + offsets.tobytes(), digest_size=16).hexdigest()
 
 
 def group_by_rig(motions: Iterable[Motion]) -> dict[str, list[Motion]]:
-    """Return the beginnings of motions by `key_of_rig`, of each rig that at least two motions share."""
+    """Group the beginnings of motions by rig.
+
+    Only rigs that at least two motions share are returned, by `key_of_rig`.
+    """
     by_rig: dict[str, list[Motion]] = defaultdict(list)
     for motion in motions:
         by_rig[key_of_rig(motion.skeleton)].append(motion.frames(0, MOST_FRAMES))
@@ -57,13 +67,19 @@ def group_by_rig(motions: Iterable[Motion]) -> dict[str, list[Motion]]:
 
 
 def profile_of(by_rig: Mapping[str, Sequence[Motion]]) -> RigProfile:
-    """Return the profile that the motions of rigs show, which `group_by_rig` gives."""
+    """Learn a profile from grouped motions.
+
+    `group_by_rig` returns the groups.
+    """
     return RigProfile({rig: estimate_foot_frames(clips) for rig, clips in by_rig.items()})
 
 
 @dataclass(frozen=True)
 class CommonFloor:
-    """The floor of clips of a rig: the median of the floors that clips show."""
+    """The common floor of a rig's clips.
+
+    It is the median of the floors that the clips show.
+    """
 
     clips: int
     """Number of clips that show a floor."""
@@ -76,7 +92,10 @@ class CommonFloor:
 
     @classmethod
     def from_clips(cls, clips: Sequence[Motion], profile: RigProfile) -> Self | None:
-        """Return the floor of clips with the feet of a profile; None if fewer than two clips show a floor."""
+        """Find the common floor under a profile's feet.
+
+        Returns None if fewer than two clips show a floor.
+        """
         grounds = [ObservedGround(profile.on_rig(clip)) for clip in clips]
         shown_m = [ground.for_zero_m for ground in grounds if ground.is_shown and ground.is_stood_on]
         heights_m = np.array([height_m for height_m in shown_m if height_m is not None])
@@ -99,7 +118,10 @@ def encode_profile(profile: RigProfile) -> dict[str, object]:
 
 
 def read_profile(path: Path) -> RigProfile:
-    """Read the profile in a file; InputError if the file holds none."""
+    """Read a rig profile.
+
+    Raises InputError if the file holds none.
+    """
     return _parse_profile(path, read_bytes(path))
 
 
@@ -112,7 +134,7 @@ def _parse_profile(path: Path, content: bytes) -> RigProfile:
 
 
 def _check(where: str, feet: FootFrames) -> None:
-    """Raise InputError if numbers are missing or make no foot."""
+    """Raise InputError unless numbers make a foot."""
     turns: Sequence[Sequence[float]] = (*feet.ankles, *feet.toes)
     is_complete = len(feet.ankles) == len(feet.toes) == 2 and all(len(turn) == 4 for turn in turns)
     if not is_complete or not np.allclose(np.linalg.norm(np.array(turns), axis=1), 1.0, atol=1e-6):

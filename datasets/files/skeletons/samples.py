@@ -1,4 +1,7 @@
-"""Some frames of a motion, where all frames would take long and show no more."""
+"""Sample some frames of a motion.
+
+All frames would take long and show no more.
+"""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Body parts of a skeleton's joints, inferred from shape and motion only.
+"""Infer body parts from shape and motion.
 
 A body is sought in the skeleton as a graph, so that neither the root nor the order of joints matters. Two like legs
 start at a joint of the body, two like arms at another joint, and the trunk lies between the two joints. Every choice of
@@ -109,7 +109,9 @@ _MOST_PROPS = 0.5
 def parts_from_shape(
     motion: Motion, joint_names: Sequence[JointName] = (), named_parts: Sequence[str] = ()
 ) -> tuple[str, ...] | None:
-    """Return the body part of each joint, "" where none is recognised; None if the skeleton is no human body's.
+    """Infer each joint's body part from shape.
+
+    It is "" where none is recognised. Returns None if the skeleton is not a human body.
 
     Args:
         joint_names: Meanings of names; joints that these call hair, a cape or a sword are no parts.
@@ -136,7 +138,10 @@ def parts_from_shape(
 
 
 def measure_bend(motion: Motion, path: Sequence[int]) -> float:
-    """Return the share of length that bends mostly take from the way along joints."""
+    """Measure how bent a path of joints mostly is.
+
+    It is the share of length that bends take.
+    """
     graph = _Graph.from_motion(motion)
     distances = norms(graph.places[:, path[-1]] - graph.places[:, path[0]])
     return 1 - float(np.median(distances)) / max(float(graph.lengths[list(path[1:])].sum()), 1e-9)
@@ -186,7 +191,7 @@ class _Graph:
 
     @cached_property
     def all_places(self) -> np.ndarray:
-        """(1 + T, J, 3) joint positions at rest and at some frames."""
+        """(1 + T, J, 3) positions at rest and in some frames."""
         return np.concatenate([self.rest[None], self.places])
 
     def bone(self, joint: int, next_joint: int) -> float:
@@ -199,7 +204,10 @@ class _Graph:
 
     @cached_property
     def _depths(self) -> dict[tuple[int, int], float]:
-        """For a joint and a neighbour the length of the longest way that starts with the bone between the two."""
+        """Longest path length per joint and neighbour.
+
+        The path starts with the bone between the two.
+        """
         depths: dict[tuple[int, int], float] = {}
         stack = [(joint, next_joint) for joint, near in enumerate(self.neighbours) for next_joint in near]
         while stack:
@@ -214,7 +222,10 @@ class _Graph:
 
     @cached_property
     def long_branches(self) -> tuple[tuple[int, ...], ...]:
-        """For each joint the neighbours on ways that are long enough for a limb."""
+        """Neighbours that start a long enough limb.
+
+        They are listed for each joint.
+        """
         longest = max(self._depths.values(), default=0.0)
         least = _SHORTEST_LIMB * longest
         branches: list[tuple[int, ...]] = []
@@ -223,7 +234,10 @@ class _Graph:
         return tuple(branches)
 
     def chain(self, joint: int, next_joint: int) -> list[int]:
-        """Return the joints along the longest way from a joint through a neighbour, both included."""
+        """Follow the longest path through a neighbour.
+
+        It includes the joint and the neighbour.
+        """
         chain = [joint, next_joint]
         while further := self.beyond(chain[-2], chain[-1]):
             deepest = max(further, key=lambda neighbour: self._depths[chain[-1], neighbour])
@@ -255,7 +269,10 @@ class _Graph:
                 yield chain[:_LONGEST_CHAIN], index
 
     def ways(self, joint: int, closed: Sequence[int]) -> Iterator[list[int]]:
-        """Yield the ways from a joint to each joint that can be reached without passing `closed`, itself first."""
+        """Yield the paths to each reachable joint.
+
+        They start at a joint and do not pass `closed`; the first is the joint itself.
+        """
         stack = [[joint]]
         while stack:
             way = stack.pop()
@@ -278,7 +295,10 @@ class _End:
 
 @dataclass(frozen=True, eq=False)
 class _Limb:
-    """A leg (hip, knee, ankle) or arm (shoulder, elbow, wrist)."""
+    """A leg or an arm.
+
+    Its joints are hip, knee and ankle, or shoulder, elbow and wrist.
+    """
 
     score: float
     joints: tuple[int, int, int]
@@ -313,14 +333,20 @@ class _Pair:
         return float(first.sizes[:2].sum() + second.sizes[:2].sum()) / 2
 
     def places(self, joint_places: np.ndarray, index: int) -> np.ndarray:
-        """Return the positions (T, 2, 3) of one of the three joints of both limbs among those (T, J, 3) of all."""
+        """Return a joint of both limbs (T, 2, 3).
+
+        `joint_places` (T, J, 3) has all joints.
+        """
         joints = [limb.joints[index] for limb in self.limbs]
         return joint_places[:, joints]
 
 
 @dataclass(frozen=True, eq=False)
 class _Body:
-    """Legs, arms, and the way between the joints where legs and arms start, both included."""
+    """Legs, arms, and the trunk between them.
+
+    The trunk includes the joints where legs and arms start.
+    """
 
     score: float
     legs: _Pair
@@ -334,7 +360,10 @@ class _Body:
 
 
 def _rarity(proportion: str, value: float) -> float:
-    """Return the logarithm of the density of a proportion, 0 at the usual proportion."""
+    """Return how rare a proportion is.
+
+    It is a logarithm of density, 0 at the usual proportion.
+    """
     usual, deviation = _USUAL[proportion]
     deviations = np.log(max(value, 1e-3) / usual) / deviation
     return max(-0.5 * deviations**2, _UNHEARD_OF)
@@ -343,8 +372,9 @@ def _rarity(proportion: str, value: float) -> float:
 def _find_pairs(
     graph: _Graph, start: int, closed: Sequence[int], kind: str, leg: float | None = None
 ) -> Iterator[_Pair]:
-    """Yield the likely pairs of limbs that start at a joint through no `closed` joint.
+    """Yield likely pairs of limbs at a joint.
 
+    They pass no `closed` joint. `kind` is "leg" or "arm"; `leg` is the length of the legs that the body already has.
     kind: "leg" or "arm"; leg: length of the legs that the body has already.
     """
     branches = [joint for joint in graph.long_branches[start] if joint not in closed]
@@ -362,7 +392,10 @@ def _find_pairs(
 
 
 def _best_two(firsts: Sequence[_Limb], seconds: Sequence[_Limb]) -> tuple[float, tuple[_Limb, _Limb]]:
-    """Return the score of the most usual and even pair of limbs, and the pair."""
+    """Choose the most usual and even pair.
+
+    Returns the score and the pair.
+    """
     first_sizes = np.array([limb.sizes for limb in firsts])
     second_sizes = np.array([limb.sizes for limb in seconds])
     first_scores = np.array([limb.score for limb in firsts])
@@ -376,7 +409,10 @@ def _best_two(firsts: Sequence[_Limb], seconds: Sequence[_Limb]) -> tuple[float,
 
 
 def _evenness(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return the logarithm of how usual it is that limbs of sizes (..., 4) differ so much."""
+    """Score how evenly sized two limbs are.
+
+    Sizes are (..., 4); the score is a logarithm.
+    """
     long_bones = first[..., :2] + second[..., :2]
     least = 0.1 * long_bones.sum(-1, keepdims=True)  # short sockets and feet may differ more
     ratios = np.maximum(first, least) / np.maximum(second, least)
@@ -388,7 +424,10 @@ def _evenness(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def _find_limbs(graph: _Graph, start: int, branch: int, kind: str, leg: float | None) -> list[_Limb]:
-    """Return the likeliest choices of a limb's three joints on the ways from a joint through a branch."""
+    """Find likely joints of a limb.
+
+    The three joints are on paths from a joint through a branch.
+    """
     limbs: list[_Limb] = []
     for chain, fork in graph.limb_chains(start, branch, kind):
         bones = [graph.bone(joint, next_joint) for joint, next_joint in pairwise(chain)]
@@ -419,9 +458,10 @@ def _find_limbs(graph: _Graph, start: int, branch: int, kind: str, leg: float | 
 
 
 def _find_end(graph: _Graph, chain: Sequence[int], along: np.ndarray, low: int, lower: float, kind: str) -> _End:
-    """Return foot or palm beyond the joint `low` of a chain with distances `along` (C,) from the start.
+    """Find the foot or palm beyond a joint.
 
-    The part lies on the chain. An unusual palm lies where a palm is most usual, or the hand holds something.
+    The joint is `low`, on a chain with distances `along` (C,) from its start. The part lies on the chain. An unusual
+    palm lies where a palm is most usual, or the hand holds something.
     """
     beyond = along[low:] - along[low]
     is_far = beyond > SHORTEST_END * lower
@@ -445,8 +485,9 @@ def _find_end(graph: _Graph, chain: Sequence[int], along: np.ndarray, low: int, 
 
 
 def _straightness(graph: _Graph, chain: Sequence[int], along: np.ndarray) -> np.ndarray:
-    """(C, C) score of the way between two joints of a chain as a bone: straight, of constant length, and without joints
-    between the ends where something else branches off.
+    """Score (C, C) chain sections as a bone.
+
+    A bone is straight, of constant length, and no limb branches off between its ends.
     """
     places = graph.places[:, chain]
     between = places[:, :, None] - places[:, None]
@@ -462,7 +503,7 @@ def _straightness(graph: _Graph, chain: Sequence[int], along: np.ndarray) -> np.
 
 
 def _find_bodies(graph: _Graph, legs: _Pair) -> Iterator[_Body]:
-    """Yield the bodies that stand on a pair of legs."""
+    """Yield the bodies on a pair of legs."""
     for trunk in graph.ways(legs.start, legs.branches):
         closed = (*legs.branches, *trunk[-2:-1])
         for arms in _find_pairs(graph, trunk[-1], closed, "arm", legs.length):
@@ -473,7 +514,10 @@ def _find_bodies(graph: _Graph, legs: _Pair) -> Iterator[_Body]:
 
 
 def _score_build(graph: _Graph, legs: _Pair, arms: _Pair) -> float:
-    """Return how usual the proportions of a body are, beside the proportions of limbs, and the posture."""
+    """Score the body's build and posture.
+
+    The proportions of limbs are scored elsewhere.
+    """
     hips = legs.places(graph.all_places, 0)
     shoulders = arms.places(graph.all_places, 0)
     ankles = legs.places(graph.all_places, 2)
@@ -495,7 +539,10 @@ def _score_build(graph: _Graph, legs: _Pair, arms: _Pair) -> float:
 
 
 def _has_many_legs(graph: _Graph, body: _Body) -> bool:
-    """Return whether further limbs like the legs start where these do, as on a spider."""
+    """Return whether more than two legs start together.
+
+    A spider is an example.
+    """
     start = body.legs.start
     lengths: dict[int, float] = {}
     for branch in graph.neighbours[start]:
@@ -508,7 +555,10 @@ def _has_many_legs(graph: _Graph, body: _Body) -> bool:
 
 
 def _is_bird(graph: _Graph, body: _Body) -> bool:
-    """Return whether the trunk always leans far forward, below a long neck."""
+    """Return whether the body is a bird.
+
+    A bird's trunk always leans far forward, below a long neck.
+    """
     hips = body.legs.places(graph.all_places, 0).mean(axis=1)
     shoulders = body.arms.places(graph.all_places, 0).mean(axis=1)
     ankles = body.legs.places(graph.all_places, 2).mean(axis=1)
@@ -523,7 +573,10 @@ def _is_bird(graph: _Graph, body: _Body) -> bool:
 
 
 def _name_parts(graph: _Graph, body: _Body) -> dict[str, int]:
-    """Return the joint of each part of a body, the first leg taken for the left leg."""
+    """Name the joint of each part.
+
+    The first leg is taken as the left leg.
+    """
     leg_order = (0, 1)
     arm_order = leg_order if _lie_alike(graph, body) else leg_order[::-1]
     part_joints = {"pelvis": body.legs.start}
@@ -543,12 +596,18 @@ def _name_parts(graph: _Graph, body: _Body) -> dict[str, int]:
 
 
 def _select_moving(graph: _Graph, joints: Sequence[int]) -> list[int]:
-    """Return the joints without joints that never turn; all of these if none does."""
+    """Select joints that turn.
+
+    Returns all joints if none turns.
+    """
     return [joint for joint in joints if graph.turns_rad[joint] > _STILL_RAD] or list(joints)
 
 
 def _lie_alike(graph: _Graph, body: _Body) -> bool:
-    """Return whether the first arm lies on the side of the first leg: shoulders lie as the hips do."""
+    """Return whether arms and legs agree on sides.
+
+    Shoulders lie as the hips do.
+    """
     hips = body.legs.places(graph.places, 0)
     shoulders = body.arms.places(graph.places, 0)
     across_hips = hips[:, 0] - hips[:, 1]
@@ -557,7 +616,10 @@ def _lie_alike(graph: _Graph, body: _Body) -> bool:
 
 
 def _name_trunk_parts(graph: _Graph, body: _Body) -> dict[str, int]:
-    """Return the joints of spine, neck and head: the head is where heads usually are, the neck the last joint below."""
+    """Name spine, neck and head.
+
+    The head is where heads usually are; the neck is the last joint below.
+    """
     heights, aside = _measure_from_shoulders(graph, body)
     spine = list(body.trunk[1:])
     above = _head_chain(graph, body, heights - aside)
@@ -579,7 +641,10 @@ def _name_trunk_parts(graph: _Graph, body: _Body) -> dict[str, int]:
 
 
 def _head_chain(graph: _Graph, body: _Body, heights: np.ndarray) -> list[int]:
-    """Return the joints from where the arms start towards the top of the head, the highest by heights (J,)."""
+    """Follow the chain from arms to head top.
+
+    The top is the highest joint by heights (J,).
+    """
     chest = body.trunk[-1]
     closed = [*body.trunk[-2:-1], *body.arms.branches]
     if len(body.trunk) == 1:
@@ -590,9 +655,10 @@ def _head_chain(graph: _Graph, body: _Body, heights: np.ndarray) -> list[int]:
 
 
 def _measure_from_shoulders(graph: _Graph, body: _Body) -> tuple[np.ndarray, np.ndarray]:
-    """Return heights of joints above the shoulders along the trunk, and distances aside, over the length of a leg.
+    """Measure joints relative to the shoulders.
 
-    Heights (J,) are upper quartiles over time, distances (J,) along the line between the hips are lower quartiles.
+    Returns heights along the trunk and distances aside, in leg lengths. Heights (J,) are upper quartiles over time,
+    distances (J,) along the line between the hips are lower quartiles.
     """
     hips = body.legs.places(graph.places, 0)
     shoulders = body.arms.places(graph.places, 0).mean(axis=1)

@@ -1,4 +1,7 @@
-"""Left and right of a body by where toes, knees and elbows point, for files with swapped names."""
+"""Detect swapped sides.
+
+Toes, knees and elbows show left and right where names are wrong.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -31,10 +34,11 @@ _LIMBS = {1.0: LEG_PARTS[:3], -1.0: ARM_PARTS[1:]}
 
 
 def unswap_sides(motion: Motion) -> tuple[Motion, tuple[str, ...]]:
-    """Return the motion with left and right parts as shown by the body, and a note for each exchange.
+    """Correct swapped left and right parts.
 
-    Arms are exchanged if the line through the shoulders runs against that through the hips. Both sides are exchanged
-    only if two of toes, knees and elbows contradict the names by a margin, and the mean of all does.
+    There is a note for each exchange. Arms are exchanged if the line through the shoulders runs against that through
+    the hips. Both sides are exchanged only if two of toes, knees and elbows contradict the names by a margin, and the
+    mean of all does.
     """
     notes = []
     if _has_swapped_arms(motion):
@@ -47,14 +51,20 @@ def unswap_sides(motion: Motion) -> tuple[Motion, tuple[str, ...]]:
 
 
 def _swap_parts(motion: Motion, endings: tuple[str, ...]) -> Motion:
-    """Return the motion with left and right exchanged in the parts that end in one of some words."""
+    """Swap left and right in some parts.
+
+    They end in one of the words.
+    """
     skeleton = motion.skeleton
     parts = tuple(swap_sides(part) if part.endswith(endings) else part for part in skeleton.parts)
     return replace(motion, skeleton=replace(skeleton, parts=parts))
 
 
 def _has_swapped_arms(motion: Motion) -> bool:
-    """Return whether the shoulders lie against the hips most of the time: nobody twists so far."""
+    """Return whether the arms are swapped.
+
+    The shoulders then lie against the hips most of the time; nobody twists so far.
+    """
     places_m = _find_places(motion)
     if not {"hip", "shoulder"} <= places_m.keys():
         return False
@@ -63,7 +73,10 @@ def _has_swapped_arms(motion: Motion) -> bool:
 
 
 def has_swapped_sides(motion: Motion) -> bool:
-    """Return whether the body shows that the side called left is the right side."""
+    """Return whether the left side is really right.
+
+    The body shows it.
+    """
     cosines_to_left = sorted(measure_sides(motion))
     if len(cosines_to_left) < _FEWEST_WITNESSES:
         return False
@@ -71,7 +84,10 @@ def has_swapped_sides(motion: Motion) -> bool:
 
 
 def measure_sides(motion: Motion) -> list[float]:
-    """Return mean cosines between the line from right to left hip and what toes, knees and elbows show to be left."""
+    """Measure the evidence for left and right.
+
+    It is the mean cosine between the line from right to left hip and what toes, knees and elbows show as left.
+    """
     places_m = _find_places(motion)
     if not {"hip", "shoulder"} <= places_m.keys():
         return []
@@ -88,7 +104,10 @@ def measure_sides(motion: Motion) -> list[float]:
 
 
 def _find_places(motion: Motion) -> dict[str, np.ndarray]:
-    """Return the positions (T, 2, 3) of left and right parts at some frames, by the parts' names without side."""
+    """Return left and right part positions (T, 2, 3).
+
+    They are at some frames, by the part's name without side.
+    """
     if not len(motion):
         return {}
     positions_m = joint_positions(sample_frames(motion))
@@ -97,7 +116,10 @@ def _find_places(motion: Motion) -> dict[str, np.ndarray]:
 
 
 def _find_directions(places_m: Mapping[str, np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return directions (T, 3) ahead by toes, knees and elbows, and the frames (T,) that show any."""
+    """Find which way toes, knees and elbows point.
+
+    Returns directions (T, 3), and the frames (T,) that show any.
+    """
     directions: list[tuple[np.ndarray, np.ndarray]] = []
     if "ankle" not in places_m:
         return directions

@@ -1,4 +1,7 @@
-"""The unit of length of files that state none: a usual unit that gives the body a usual size."""
+"""Infer the unit of a file that states none.
+
+It is a usual unit that gives the body a usual size.
+"""
 
 from collections.abc import Collection
 
@@ -59,10 +62,10 @@ _MOST_FRAMES = 2048
 
 
 def measure_stature(motion: Motion) -> float:
-    """Return the stature of a body by the lengths of limbs and trunk, in the unit of the offsets, at least 1e-12.
+    """Measure a body's stature along its limbs.
 
-    The rest pose may be any pose. Of statures by legs, arms and trunk the median counts. A skeleton without legs is as
-    long as the joints lie apart in the motion.
+    It is in the unit of the offsets, and at least 1e-12. The rest pose may be any pose. Of statures by legs, arms and
+    trunk the median counts. A skeleton without legs is as long as the joints lie apart in the motion.
     """
     statures = [length / share for length, share in measure_limbs(motion.skeleton).values()]
     if statures:
@@ -72,7 +75,10 @@ def measure_stature(motion: Motion) -> float:
 
 
 def measure_limbs(skeleton: Skeleton) -> dict[str, tuple[float, float]]:
-    """Return the mean lengths of legs, arms and trunk along the bones, with the shares of a person's stature."""
+    """Measure mean lengths of legs, arms and trunk.
+
+    They run along the bones, and come with their shares of a person's stature.
+    """
     bones = norms(skeleton.offsets_m)
     limbs = {}
     for limb, (chains, share) in _CHAINS.items():
@@ -88,7 +94,10 @@ def measure_limbs(skeleton: Skeleton) -> dict[str, tuple[float, float]]:
 
 
 def unit_of(size: float, names: Collection[str]) -> tuple[float, str]:
-    """Return the likeliest unit of a body of that size, metres, and a note that names the unit and alternatives."""
+    """Choose the likeliest unit for a body size.
+
+    Returns it in metres, with a note that names the unit and its alternatives.
+    """
     shares = _SHARES
     if set(names) >= _CMU_NAMES:
         shares = {**_SHARES, _CMU_UNIT_M: _CMU_SHARE}
@@ -106,9 +115,10 @@ def unit_of(size: float, names: Collection[str]) -> tuple[float, str]:
 
 
 def infer_unit(motion: Motion) -> tuple[float, str]:
-    """Return the likeliest unit of a motion in metres, and a note that names the unit.
+    """Infer the likeliest unit of a motion.
 
-    A body without a person's size in any usual unit is scaled, because floors, contacts and masses are a person's.
+    Returns it in metres, with a note that names the unit. A body without a person's size in any usual unit is scaled,
+    because floors, contacts and masses are a person's.
     """
     size = measure_stature(motion)
     unit_m, note = unit_of(size, motion.skeleton.names)
@@ -121,11 +131,11 @@ def infer_unit(motion: Motion) -> tuple[float, str]:
 
 
 def check_units_agree(motion: Motion, bone_unit_m: float, reading: Reading) -> None:
-    """Refuse a motion, y up, with a root in another unit than the bones: the body is as much too high as too fast.
+    """Refuse a root in another unit than the bones.
 
-    In the right unit the body is on a floor at 0, and the foot that stands moves less. Without a fault, ways change
-    with the unit. With a fault, ways were as much too long or short: the limit is the mean of the logarithms. A floor
-    that the reading names may be anywhere.
+    The motion is y up. In the wrong unit the body is as much too high as too fast. In the right unit the body is on a
+    floor at 0, and the foot that stands moves less. Without a fault, ways change with the unit. With a fault, ways were
+    as much too long or short: the limit is the mean of the logarithms. A floor that the reading names may be anywhere.
 
     Raises:
         InputError: The positions fit the bones in another usual unit only; names the unit.
@@ -156,12 +166,18 @@ def check_units_agree(motion: Motion, bone_unit_m: float, reading: Reading) -> N
     ways_m = np.array([np.abs(lowest_ways_m).mean(), norms(foot_ways_m).mean()])
 
     def measure_slips_m(ratio: float) -> np.ndarray:
-        """Return the mean change of the lowest foot's height, and the mean way of the lower foot."""
+        """Measure how far feet slip at another scale.
+
+        Returns the mean change of the lowest foot's height, and the mean path of the lower foot.
+        """
         vertical_m = np.abs(root_ways_m[:, 1] / ratio + lowest_ways_m).mean()
         return np.array([vertical_m, norms(root_ways_m / ratio + foot_ways_m).mean()]) + _STILL_M
 
     def measure_misfit(ratio: float) -> float:
-        """Return the slips in another unit over the present slips, 1 at the limit; infinity if the root rests."""
+        """Compare the slips at another scale with the present.
+
+        The ratio is 1 at the limit, and infinity if the root rests.
+        """
         shares = measure_slips_m(ratio) / measure_slips_m(1.0)
         if stands and shares.min() < _SLIPS_ALIKE:
             return 0.0
@@ -188,7 +204,10 @@ def _is_human(size_m: float) -> bool:
 
 
 def _density(size_m: float) -> float:
-    """Return the density of a mixture of log-normal sizes; scipy.stats takes half a second and 30 MB to import."""
+    """Return the density of a mixture of log-normals.
+
+    scipy.stats is not used, because it takes half a second and 30 MB to import.
+    """
     density = 0.0
     for share, mean, deviation in _SIZES:
         deviations = (np.log(size_m) - mean) / deviation

@@ -1,8 +1,9 @@
-"""The vertical axis of a file, by the format, the rest pose, how the body stands, the floor, and flights.
+"""Infer a file's vertical axis.
 
-Each of these witnesses may be wrong or silent: rest poses may lie in a separate world, people crawl, and flights are
-rare. So none decides alone. Each gives log-odds of the axes, and the axis with the largest sum is taken. If the lead is
-small, the file is refused, because a motion that was turned wrongly still looks like a motion.
+Witnesses are the format, the rest pose, how the body stands, the floor, and flights. Each of these witnesses may be
+wrong or silent: rest poses may lie in a separate world, people crawl, and flights are rare. So none decides alone. Each
+gives log-odds of the axes, and the axis with the largest sum is taken. If the lead is small, the file is refused,
+because a motion that was turned wrongly still looks like a motion.
 
 Motions are then seen y up on a skeleton that rests upright, with a way back.
 """
@@ -106,7 +107,10 @@ _MOST_FRAMES = 8192
 
 @dataclass(frozen=True, eq=False)
 class TracedBody:
-    """A body in a world with an unknown vertical axis: (T, …) places in metres."""
+    """A body whose vertical axis is unknown.
+
+    Positions are (T, …), in metres.
+    """
 
     joints_m: np.ndarray
     """(T, B, 3) positions of the body's joints."""
@@ -215,7 +219,10 @@ def up_of_motion(
 
 
 def _check_option(body: TracedBody | None, up: Up, source: str) -> UpAxis:
-    """Return the axis of an option; raise InputError if all witnesses are for another axis, or silent."""
+    """Return the axis that an option names.
+
+    Raises InputError if all witnesses are for another axis, or silent.
+    """
     axis = UpAxis.from_option(up).axis
     witnesses = [] if body is None else _find_witnesses(body)
     log_odds = sum((witness.log_odds for witness in witnesses), _HABIT)
@@ -231,7 +238,9 @@ def _check_option(body: TracedBody | None, up: Up, source: str) -> UpAxis:
 
 
 def resolve_up_axis(body: TracedBody | None, source: str, format_axis: int | None, among: Sequence[int]) -> UpAxis:
-    """Return the vertical axis that a body shows, or else the axis of the format.
+    """Resolve a body's vertical axis.
+
+    The body decides, or else the format.
 
     Args:
         body: Body in the file's world, None if legs or neck are not known. A body without length of legs shows nothing.
@@ -279,21 +288,28 @@ class _Witness:
     """(6,) by axis."""
 
     def find_lead(self, axis: int, candidates: Sequence[int]) -> float:
-        """Return the lead of an axis over all other candidates, in log-odds."""
+        """Return an axis' lead in log-odds.
+
+        It is the lead over all other candidates.
+        """
         return float(self.log_odds[axis] - max(self.log_odds[other] for other in candidates if other != axis))
 
     def give_evidence(self, candidates: Sequence[int]) -> AxisEvidence | None:
-        """Return the axis that the witness is for and the lead; None for no axis."""
+        """Return the witness' axis and its lead.
+
+        Returns None if it is for no axis.
+        """
         axis = max(candidates, key=lambda candidate: self.log_odds[candidate])
         lead = self.find_lead(axis, candidates)
         return AxisEvidence(f"by {self.name} (+{lead:.1f})", axis) if lead > _SPEAKS else None
 
 
 def _leave_out_upside_down(among: Sequence[int], body: TracedBody, witnesses: Sequence[_Witness]) -> Sequence[int]:
-    """Return the candidates without the axis opposite to the rest pose's if only the posture is for that axis.
+    """Leave out an upside-down world.
 
-    A person who is upside down, on the hands or on a bar, looks like a person who stands in a world that is upside
-    down. Only floor, supports, travel and flights tell the two apart.
+    This is the axis opposite to the rest pose's, if only the posture is for that axis. A person who is upside down, on
+    the hands or on a bar, looks like a person who stands in a world that is upside down. Only floor, supports, travel
+    and flights tell the two apart.
     """
     if body.rest_axis is None:
         return among
@@ -304,7 +320,10 @@ def _leave_out_upside_down(among: Sequence[int], body: TracedBody, witnesses: Se
 
 
 def _find_witnesses(body: TracedBody) -> list[_Witness]:
-    """Return what the format, the pose at rest and the motion of a body in the file's world show."""
+    """Find what a body shows of its vertical axis.
+
+    Witnesses are the format, the rest pose and the motion in the file's world.
+    """
     upwards = normalize_safely(body.upwards_m[body.moments])
     low = (body.joints_m[body.moments] @ AXES.T).min(axis=1) / body.leg_m
     is_at_zero = ((_AT_ZERO[0] < low) & (low < _AT_ZERO[1])).mean(axis=0) > _OFTEN
@@ -327,12 +346,15 @@ def _find_witnesses(body: TracedBody) -> list[_Witness]:
 
 
 def _mark(axis: int | None) -> np.ndarray:
-    """(6,) 1 at an axis, 0 elsewhere; zeros for None."""
+    """Return (6,) with 1 at an axis.
+
+    All are zero for None.
+    """
     return (np.arange(len(AXES)) == axis).astype(float)
 
 
 def _find_strains(body: TracedBody) -> np.ndarray:
-    """Return how badly a body would stand along each of the (6,) axes."""
+    """Score how badly a body stands along (6,) axes."""
     frames = body.moments
     next_frames = np.minimum(frames + 1, len(body.joints_m) - 1)
     joints = body.joints_m[frames] / body.leg_m
@@ -343,8 +365,9 @@ def _find_strains(body: TracedBody) -> np.ndarray:
 
 
 def _find_strain(up: np.ndarray, joints: np.ndarray, from_centre: np.ndarray, speeds_per_s: np.ndarray) -> float:
-    """Return how badly a body would stand along `up`: the lowest joints not level, not still, not below the centre of
-    mass.
+    """Score how badly a body stands along `up`.
+
+    It stands badly if its lowest joints are not level, not still, or not below the centre of mass.
 
     Args:
         joints: (T, J, 3) places of joints, in lengths of a leg.
@@ -371,7 +394,10 @@ def _find_strain(up: np.ndarray, joints: np.ndarray, from_centre: np.ndarray, sp
 
 
 def _find_flights(body: TracedBody) -> np.ndarray:
-    """Return (6,) whether the centre of mass falls freely along each axis; nowhere if along several."""
+    """Find axes (6,) along which the body falls freely.
+
+    None counts if there are several.
+    """
     window = max(_FEWEST_FLIGHT_FRAMES, int(_FLIGHT_S * body.fps))
     if len(body.centre_m) < max(_FEWEST_FLIGHT_FRAMES, _FLIGHT_S * body.fps):
         return np.zeros(len(AXES))
@@ -391,7 +417,7 @@ def _find_flights(body: TracedBody) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Upright:
-    """A motion y up on a skeleton that rests upright."""
+    """A motion y up with an upright rest pose."""
 
     motion: Motion
     view: FrameChange
@@ -404,7 +430,7 @@ class Upright:
 
 
 def turn_upright(motion: Motion, up: Up | None = None, format_axis: int | None = None) -> Upright:
-    """Turn any motion y up and the rest pose upright.
+    """Turn a motion y up, and its rest pose upright.
 
     Args:
         up: Axis by the reading; None to infer the axis from format, rest pose and motion.
@@ -432,9 +458,10 @@ def turn_upright(motion: Motion, up: Up | None = None, format_axis: int | None =
 
 
 def _rest_axis(motion: Motion) -> int | None:
-    """Return the axis of the body that stands at rest; None if the body does not stand, or that is not known.
+    """Return the axis of a standing rest pose.
 
-    Rest poses along x are common in y-up worlds, where each bone lies along its own x axis, so they show nothing.
+    Returns None if the body does not stand, or if that is unknown. Rest poses along x are common in y-up worlds, where
+    each bone lies along its own x axis, so they show nothing.
     """
     skeleton = motion.skeleton
     neck = skeleton.joint("neck")
@@ -449,7 +476,10 @@ def _rest_axis(motion: Motion) -> int | None:
 
 
 def _with_even_feet(motion: Motion) -> Motion:
-    """Return the motion, both feet taken for blocks if only one has toes."""
+    """Return the motion with equal feet.
+
+    Both feet are taken as blocks if only one has toes.
+    """
     toes = {"left_foot", "right_foot"}
     if len(toes & set(motion.skeleton.parts)) != 1:
         return motion
