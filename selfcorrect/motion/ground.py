@@ -1,4 +1,7 @@
-"""Ground that people describe: a floor, level or sloping, and boxes there, such as the steps of stairs."""
+"""Ground that people describe: a floor and boxes.
+
+The floor is level or sloping; boxes are, for example, the steps of stairs.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +64,7 @@ class GroundBox:
         return self.centre_m[1] + self.size_m[1] / 2
 
     def contains(self, points_m: np.ndarray) -> np.ndarray:
-        """Return whether points (..., 3) are over the box: (...).
+        """Return which points (..., 3) are over the box.
 
         Points inside count if they are nearer to the top than to the sides.
 
@@ -76,7 +79,10 @@ _PAIRS_AT_ONCE = 1_000_000
 
 @dataclass(frozen=True, eq=False)
 class _BoxTable:
-    """B boxes as arrays, so that points are compared with all boxes at once."""
+    """B boxes as arrays.
+
+    Points are compared with all boxes at once.
+    """
 
     centres_m: np.ndarray
     """(B, 3)."""
@@ -105,7 +111,10 @@ class _BoxTable:
         )
 
     def find_near(self, points_m: np.ndarray) -> np.ndarray:
-        """Return the indices of the boxes that may be beneath one of points (..., 3)."""
+        """Find boxes that may be beneath points.
+
+        Returns their indices; points are (..., 3).
+        """
         if not len(self.tops_m) or not points_m.size:
             return np.zeros(0, dtype=int)
         level_m = points_m.reshape(-1, 3)[:, [0, 2]]
@@ -119,7 +128,10 @@ class _BoxTable:
         return _BoxTable(**{name: values[boxes] for name, values in vars(self).items()})
 
     def hold(self, points_m: np.ndarray) -> np.ndarray:
-        """(..., B) whether points (..., 3) are over each box, or inside; see `GroundBox.contains`."""
+        """(..., B) whether points are over each box.
+
+        Points (..., 3) inside count; see `GroundBox.contains`.
+        """
         x, y, z = np.moveaxis(points_m[..., None, :] - self.centres_m, -1, 0)
         half_x, half_y, half_z = self.half_sizes_m.T
         along_x = self.cosines * x - self.sines * z
@@ -130,7 +142,10 @@ class _BoxTable:
         return np.asarray((inside_m >= 0) & on_top & (deep_m <= np.minimum(2 * half_y, DEEPEST_M)))
 
     def highest_m(self, points_m: np.ndarray) -> np.ndarray:
-        """Return the height (...) of the highest box beneath each of points (..., 3), −∞ for points without a box."""
+        """Return the highest box beneath each point.
+
+        Heights are (...), of points (..., 3), and −∞ without a box.
+        """
         flat_m = points_m.reshape(-1, 3)
         table = self.select(self.find_near(flat_m))
         highest_m = np.full(len(flat_m), -np.inf)
@@ -222,9 +237,9 @@ class Ground:
         return np.maximum(ground.floor_m, ground._box_table.highest_m(self.to_floor_frame(points_m)))
 
     def boxes_near(self, points_m: np.ndarray) -> list[GroundBox]:
-        """Return the boxes that may be beneath points (..., 3).
+        """Return the boxes that may be beneath points.
 
-        Points are in the floor's frame; boxes keep their order.
+        Points are (..., 3). Points are in the floor's frame; boxes keep their order.
         """
         return [self.boxes[index] for index in self._box_table.find_near(points_m)]
 
@@ -233,7 +248,10 @@ class Ground:
         return _BoxTable.from_boxes(self.boxes)
 
     def above_m(self, points_m: np.ndarray) -> np.ndarray:
-        """Heights (...) of points (..., 3) above box or floor."""
+        """Return heights (...) above box or floor.
+
+        Points are (..., 3).
+        """
         return self.to_floor_frame(points_m)[..., 1] - self.beneath_m(points_m)
 
     def standing_on(self, points_m: np.ndarray) -> np.ndarray:
@@ -256,7 +274,7 @@ class Ground:
         return replace(self, boxes=boxes, floor_m=floor_m, in_floor_frame=True)
 
     def with_lowest_floor(self, lowest_m: float) -> Ground:
-        """Return this ground with its lowest floor at y = 0.
+        """Shift the ground's lowest floor to y = 0.
 
         The ground is in the floor's frame. Everything at `lowest_m` and below becomes floor.
         """

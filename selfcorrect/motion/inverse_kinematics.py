@@ -28,10 +28,10 @@ _STRAIGHT_M = 0.02
 
 
 def fit_motion(joints_m: np.ndarray, fps: float, skeleton: Skeleton) -> Motion:
-    """Fit the motion with bones that point as nearly as possible where those between joints point.
+    """Fit a motion whose bones match joint directions.
 
-    The fit is exact if the joints move as `skeleton` can. Positions leave the twist along a bone open; twist is taken
-    from the parent.
+    Bones point as nearly as possible where those between the joints point. The fit is exact if the joints move as
+    `skeleton` can. Positions leave the twist along a bone open; twist is taken from the parent.
 
     Args:
         joints_m: (T, J, 3) joint positions, world, y up, metres.
@@ -49,10 +49,11 @@ def fit_motion(joints_m: np.ndarray, fps: float, skeleton: Skeleton) -> Motion:
 
 
 def fit_body(joints_m: np.ndarray, fps: float, template: Skeleton) -> Motion:
-    """Fit the motion of joints on bones of constant length, with wrists and ankles where the joints are.
+    """Fit a motion on bones of constant length.
 
-    This is `fit_motion` on the skeleton of `fit_skeleton`; then the two bones above each wrist and ankle bend as far as
-    possible. Middle joints stay as near to the given places as that admits; hands and feet keep the same direction.
+    Wrists and ankles are where the joints are. This is `fit_motion` on the skeleton of `fit_skeleton`; then the two
+    bones above each wrist and ankle bend as far as possible. Middle joints stay as near to the given places as that
+    admits; hands and feet keep the same direction.
 
     Args:
         joints_m: (T, J, 3) joint positions, world, y up, metres.
@@ -84,10 +85,10 @@ def fit_body(joints_m: np.ndarray, fps: float, template: Skeleton) -> Motion:
 def _bend_limb(
     posed_m: np.ndarray, places_m: np.ndarray, trunk: np.ndarray, forward: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return both bones (T, 3) of a posed limb (T, 3, 3) with the end moved to the end of places (T, 3, 3), world,
-    metres.
+    """Bend a posed limb to another end point.
 
-    trunk: (T, 4) orientations of the joint above; forward: see `_ENDS`.
+    Both bones (T, 3) of the limb (T, 3, 3) are returned; its end moves to the end of `places_m` (T, 3, 3), world,
+    metres. trunk: (T, 4) orientations of the joint above; forward: see `_ENDS`.
     """
     start_m = posed_m[:, 0]
     upper_m = norms(posed_m[:, 1] - posed_m[:, 0]).max()
@@ -107,9 +108,10 @@ def _bend_limb(
 
 
 def _bend_direction(middle_m: np.ndarray, along: np.ndarray, trunk: np.ndarray, forward: float) -> np.ndarray:
-    """Unit vectors (T, 3) across `along` (T, 3) of the bend of middle joints (T, 3), seen from the limb's start.
+    """Return the direction (T, 3) of a bend.
 
-    For joints that are all but straight, return the average direction of the bend, seen from the trunk (T, 4).
+    Unit vectors are across `along` (T, 3), for middle joints (T, 3) seen from the limb's start. For joints that are all
+    but straight, return the average direction of the bend, seen from the trunk (T, 4).
     """
     across_m = middle_m - dot(middle_m, along)[:, None] * along
     usual = rotate(invert(trunk), across_m).mean(axis=0) + np.array([0.0, 0.0, 1e-6 * forward])
@@ -120,11 +122,11 @@ def _bend_direction(middle_m: np.ndarray, along: np.ndarray, trunk: np.ndarray, 
 
 
 def fit_skeleton(joints_m: np.ndarray, template: Skeleton) -> Skeleton:
-    """Fit a rest pose that keeps distances of joints (T, J, 3), metres: `template` with other offsets.
+    """Fit a rest pose to joint distances.
 
-    Bones get the mean lengths. If several bones hang on a joint, the mean shape over time is kept, turned to the
-    template's (generalised Procrustes analysis, Gower 1975); a single bone keeps the template's direction. Of long
-    clips, some hundred frames are used.
+    It keeps distances of joints (T, J, 3), in metres: `template` with other offsets. Bones get the mean lengths. If
+    several bones hang on a joint, the mean shape over time is kept, turned to the template's (generalised Procrustes
+    analysis, Gower 1975); a single bone keeps the template's direction. Of long clips, some hundred frames are used.
     """
     _check(joints_m, template)
     joints_m = joints_m[:: -(-len(joints_m) // _FRAMES_TO_FIT)]
@@ -143,9 +145,9 @@ def _check(joints_m: np.ndarray, skeleton: Skeleton) -> None:
 
 
 def aligning_turns(rest_m: np.ndarray, bones_m: np.ndarray, before: np.ndarray) -> np.ndarray:
-    """Rotations that bring bones at rest closest to posed bones (Kabsch 1976).
+    """Return rotations that align rest and posed bones.
 
-    Longer bones count for more; of equally good rotations the nearest to `before` is returned.
+    Source: Kabsch 1976. Longer bones count for more; of equally good rotations the nearest to `before` is returned.
 
     Args:
         rest_m: (C, 3) bones at rest, metres.
@@ -163,7 +165,10 @@ def aligning_turns(rest_m: np.ndarray, bones_m: np.ndarray, before: np.ndarray) 
 
 
 def _mean_shape(bones_m: np.ndarray, template_m: np.ndarray) -> np.ndarray:
-    """(C, 3) mean shape of bones (T, C, 3), with mean lengths, turned to the template (C, 3)."""
+    """(C, 3) mean shape of bones (T, C, 3).
+
+    It has mean lengths, and is turned to the template (C, 3).
+    """
     lengths_m = norms(bones_m).mean(axis=0)[:, None]
     template_lengths_m = norms(template_m)[..., None]
     template_m = lengths_m * template_m / np.maximum(template_lengths_m, 1e-12)

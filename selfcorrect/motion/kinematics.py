@@ -22,7 +22,9 @@ _FRAMES_IN_CACHE = 512
 def forward_kinematics(
     skeleton: Skeleton, root_m: np.ndarray, rotations: np.ndarray, joints: Sequence[int] | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pose every joint in the world, or only K of them, which takes less time.
+    """Pose joints in the world.
+
+    Only K of them may be posed, which takes less time.
 
     Args:
         root_m: (..., 3) root position, world, metres.
@@ -50,7 +52,10 @@ def _pose_compiled(
     joints: Sequence[int] | None,
     orientations: np.ndarray | None,
 ) -> np.ndarray:
-    """Return positions (..., K, 3), and write orientations (..., K, 4) if these are wanted."""
+    """Pose joints with a compiled kernel.
+
+    Returns positions (..., K, 3), and writes orientations (..., K, 4) if wanted.
+    """
     *shape, count, _ = rotations.shape
     posed, *tree = _make_kernel_tree(skeleton, None if joints is None else tuple(joints))
     if root_m.shape[:-1] != tuple(shape):
@@ -72,8 +77,9 @@ def _pose_compiled(
 def _make_kernel_tree(
     skeleton: Skeleton, joints: tuple[int, ...] | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return for the kernels: the joints that are posed, offsets and parents of all joints, and the joints that these
-    need, parents first.
+    """Prepare a joint tree for the kernels.
+
+    Returns the joints that are posed, offsets and parents of all joints, and the joints that are needed, parents first.
     """
     posed, order = _order_joints(skeleton.parents, joints)
     offsets_m = np.ascontiguousarray(skeleton.offsets_m, dtype=float)
@@ -82,7 +88,10 @@ def _make_kernel_tree(
 
 @lru_cache(maxsize=64)
 def _order_joints(parents: tuple[int, ...], joints: tuple[int, ...] | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return the joints that are posed, and the joints up to the root that they need, generation by generation."""
+    """Order the joints to be posed.
+
+    Returns them, and the joints up to the root that they need, generation by generation.
+    """
     posed = np.arange(len(parents), dtype=np.int32) if joints is None else np.array(joints, dtype=np.int32)
     is_needed = np.asarray(compute_descendants(parents)[:, posed].any(axis=1))
     order = np.concatenate([[0], *(level_joints for level_joints, _ in compute_generations(parents))])
@@ -90,7 +99,10 @@ def _order_joints(parents: tuple[int, ...], joints: tuple[int, ...] | None) -> t
 
 
 def _pose_by_generation(skeleton: Skeleton, root_m: np.ndarray, rotations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return positions (..., J, 3) and orientations (..., J, 4) of all joints, as the kernels compute them."""
+    """Pose all joints as the kernels do.
+
+    Returns positions (..., J, 3) and orientations (..., J, 4).
+    """
     x, y, z, w = np.moveaxis(rotations, -1, 0)
     local = rotations / np.sqrt((x * x + z * z) + (y * y + w * w))[..., None]
     orientations = local.copy()
@@ -108,9 +120,10 @@ _POSES: WeakKeyDictionary[MotionBatch, tuple[np.ndarray, np.ndarray]] = WeakKeyD
 
 
 def cached_poses(motions: MotionBatch) -> tuple[np.ndarray, np.ndarray]:
-    """Return read-only positions (N, T, J, 3) and orientations (N, T, J, 4), world, posed once for each batch.
+    """Return a batch's poses, computed once.
 
-    Poses live as long as their batch, so ask for poses of short-lived batches.
+    Positions are (N, T, J, 3), orientations (N, T, J, 4), in the world, read-only. Poses live as long as their batch,
+    so ask for poses of short-lived batches.
     """
     if (poses := _POSES.get(motions)) is None:
         poses = cache_poses(motions, *forward_kinematics(motions.skeleton, motions.root_m, motions.rotations))
@@ -120,7 +133,9 @@ def cached_poses(motions: MotionBatch) -> tuple[np.ndarray, np.ndarray]:
 def cache_poses(
     motions: MotionBatch, positions_m: np.ndarray, orientations: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Store the poses of a batch for `cached_poses`, such as a batch that was moved as a whole.
+    """Store a batch's poses for `cached_poses`.
+
+    An example is a batch that was moved as a whole.
 
     Args:
         motions: N motions of T frames.
@@ -134,9 +149,9 @@ def cache_poses(
 
 
 def pose_joints(motion: Motion | MotionBatch, joints: Sequence[int] | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Return the world positions and orientations of joints; a batch that was posed already is not posed again.
+    """Return world positions and orientations of joints.
 
-    joints: Indices of the joints; None for all.
+    A batch that was posed already is not posed again. joints: Indices of the joints; None for all.
     """
     if isinstance(motion, MotionBatch) and (poses := _POSES.get(motion)) is not None:
         return poses if joints is None else (poses[0].take(joints, axis=-2), poses[1].take(joints, axis=-2))
@@ -166,7 +181,10 @@ def joint_positions(motion: Motion | MotionBatch, joints: Sequence[int] | None =
 
 
 def in_chunks(function: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.ndarray:
-    """Apply a function of arrays to chunks of their rows, so that long arrays need little extra memory."""
+    """Apply a function in chunks of rows.
+
+    Long arrays then need little extra memory.
+    """
     count = len(arrays[0])
     if count <= SLAB:
         return function(*arrays)
@@ -181,7 +199,10 @@ def in_chunks(function: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.nd
 
 
 def local_rotations(skeleton: Skeleton, orientations: np.ndarray) -> np.ndarray:
-    """Inverse of forward kinematics for rotations: world orientations (..., J, 4) to local rotations (..., J, 4)."""
+    """Convert world orientations to local rotations.
+
+    Both are (..., J, 4); this is the inverse of forward kinematics.
+    """
     world = normalize(orientations)
     above = world.take(skeleton.parents[1:], -2)
     local = compose(invert(above), world[..., 1:, :])
@@ -189,8 +210,9 @@ def local_rotations(skeleton: Skeleton, orientations: np.ndarray) -> np.ndarray:
 
 
 def make_continuous(rotations: np.ndarray, axis: int = 0, out: np.ndarray | None = None) -> np.ndarray:
-    """Return the same rotations (..., 4) with signs so that neighbours along the time `axis` lie in the same
-    hemisphere.
+    """Flip quaternion signs so that rotations are continuous.
+
+    Neighbours (..., 4) along the time `axis` then lie in the same hemisphere.
 
     Args:
         out: The rotations themselves to change these in place; None for a copy.

@@ -109,12 +109,18 @@ SLAB = 4096
 
 
 def captions(text: str) -> list[str]:
-    """Return the captions in a motion's `text`, a caption per line."""
+    """Split a motion's `text` into captions.
+
+    There is a caption per line.
+    """
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def check_numbers(motion: Motion) -> Motion:
-    """Return the motion; InputError if numbers are not finite, no rotations, or too large to work with."""
+    """Return the motion if its numbers are valid.
+
+    Raises InputError if numbers are not finite, not rotations, or too large to work with.
+    """
     where = motion.source or "the motion"
     if not np.all(np.abs(motion.skeleton.offsets_m) <= FURTHEST_READ_M):
         raise InputError(f"{where}: expected bones of finite length")
@@ -135,7 +141,10 @@ def check_numbers(motion: Motion) -> Motion:
 
 @dataclass(frozen=True, eq=False)
 class MotionBatch:
-    """N motions of a skeleton and frame rate, padded at the end to T frames."""
+    """N motions of one skeleton and frame rate.
+
+    They are padded at the end to T frames.
+    """
 
     skeleton: Skeleton
     root_m: np.ndarray
@@ -156,7 +165,10 @@ class MotionBatch:
         return len(self.root_m)
 
     def __getitem__(self, index: int) -> Motion:
-        """Return a motion, the same object each time, so that it is observed once."""
+        """Return one motion.
+
+        It is the same object each time, so that it is observed once.
+        """
         if index not in self._items:
             self._items[index] = self._select(index)
         return self._items[index]
@@ -181,7 +193,10 @@ class MotionBatch:
 
     @classmethod
     def stack(cls, motions: Sequence[Motion]) -> Self:
-        """Join motions of the same skeleton and frame rate; shorter motions are padded with the last frame."""
+        """Stack motions, padding with the last frame.
+
+        They have the same skeleton and frame rate.
+        """
         first = motions[0]
         for index, motion in enumerate(motions):
             if not motion.skeleton.same_as(first.skeleton) or motion.fps != first.fps:
@@ -201,7 +216,10 @@ class MotionBatch:
 
 
 def _stack_contacts(motions: Sequence[Motion], frames: np.ndarray) -> np.ndarray | None:
-    """Stack contacts for `MotionBatch.contacts`; frames: (N, T) frames of each motion."""
+    """Stack contacts for `MotionBatch.contacts`.
+
+    frames: (N, T) frames of each motion.
+    """
     if all(motion.contacts is None for motion in motions):
         return None
     contacts = np.full((*frames.shape, 2), np.nan)

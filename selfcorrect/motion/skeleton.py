@@ -1,4 +1,4 @@
-"""Skeletons: joints, the tree of joints, and the part of a body that each joint is."""
+"""Skeletons: joints, their tree, and body parts."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ Generations: TypeAlias = tuple[tuple[np.ndarray, np.ndarray], ...]
 
 @lru_cache(maxsize=32)
 def _children(parents: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
-    """Compute `Skeleton.children`: every motion has its own skeleton object, but many share a tree."""
+    """Compute `Skeleton.children`, shared between skeletons.
+
+    Every motion has its own skeleton object, but many share a tree.
+    """
     below: list[list[int]] = [[] for _ in parents]
     for child, parent in enumerate(parents[1:], start=1):
         below[parent].append(child)
@@ -111,7 +114,10 @@ class Skeleton:
             raise InputError(f"unknown body parts {sorted(unknown)}, expected names from {SMPL_22}")
 
     def _levels(self) -> int:
-        """Number of joints from the root to the furthest joint, both counted."""
+        """Number of joints on the longest branch.
+
+        Root and furthest joint are both counted.
+        """
         levels = [1]
         for parent in self.parents[1:]:
             levels.append(levels[parent] + 1)
@@ -121,16 +127,16 @@ class Skeleton:
         return len(self.names)
 
     def joint(self, part: str) -> int | None:
-        """Return the index of a body part, such as "left_knee".
+        """Return the joint of a body part.
 
-        None if no joint is that part.
+        "left_knee" is a part. None if no joint is that part.
         """
         return self._joint_of.get(part)
 
     def pair(self, part: str) -> tuple[int, int] | None:
-        """Return the left and right joint of a part, such as "knee".
+        """Return the left and right joint of a part.
 
-        None if the skeleton lacks either.
+        "knee" is such a part. None if the skeleton lacks either.
         """
         left = self.joint(f"left_{part}")
         right = self.joint(f"right_{part}")
@@ -161,7 +167,7 @@ class Skeleton:
         return _children(self.parents)
 
     def path_to_root(self, joint: int) -> list[int]:
-        """Return a joint and all above it, the root last."""
+        """Return a joint and its ancestors, root last."""
         way = [joint]
         while way[-1]:
             way.append(self.parents[way[-1]])
@@ -253,7 +259,10 @@ UNTURNED: Quaternion = (0.0, 0.0, 0.0, 1.0)
 
 @dataclass(frozen=True)
 class FootFrames:
-    """Frames and soles of a rig's feet in stance, not necessarily the rest pose's; left foot first."""
+    """Foot frames and soles of a rig in stance.
+
+    They need not be the rest pose's; the left foot comes first.
+    """
 
     ankles: tuple[Quaternion, Quaternion] = (UNTURNED, UNTURNED)
     """Turns (xyzw) of vectors in an ankle's frame that bring the normal of the sole onto the y axis."""
@@ -265,7 +274,10 @@ class FootFrames:
     """Height of the floor below standing feet with these soles."""
 
     def turns(self, skeleton: Skeleton) -> np.ndarray:
-        """(J, 4) turns of vectors in each joint's frame: the turns of the joint's foot, identity outside the feet."""
+        """(J, 4) rotations of each joint's frame.
+
+        They are the rotations of the joint's foot, and the identity outside the feet.
+        """
         turns = np.tile(np.array(UNTURNED), (len(skeleton), 1))
         for part, both in (("ankle", self.ankles), ("foot", self.toes)):
             for side, turn in zip(SIDES, both, strict=True):
@@ -278,7 +290,10 @@ _WORDS = (SIDES, ("Left", "Right"), ("LEFT", "RIGHT"))
 
 
 def swap_sides(name: str) -> str:
-    """Return the name of a joint's or part's counterpart on the opposite side; the same name on the midline."""
+    """Return the counterpart's name on the other side.
+
+    It may be a joint's or a part's name; names on the midline stay the same.
+    """
     for left, right in _WORDS:
         if left in name:
             return name.replace(left, right)
@@ -295,5 +310,8 @@ def strip_side(part: str) -> str:
 
 
 def smpl_22(offsets_m: np.ndarray) -> Skeleton:
-    """Return the common skeleton with offsets (22, 3) in metres."""
+    """Return SMPL's 22-joint skeleton.
+
+    Offsets are (22, 3), in metres.
+    """
     return Skeleton(SMPL_22, SMPL_22_PARENTS, np.asarray(offsets_m, dtype=float), SMPL_22)

@@ -1,4 +1,7 @@
-"""Supports: what carries a body for a while besides the floor, such as steps, rungs, seats, and bars to grip."""
+"""Supports: what carries a body besides the floor.
+
+They carry it for a while, such as steps, rungs, seats, and bars to grip.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,10 @@ CARRIED_PARTS = {
 
 
 def level_corners_m(size_m: tuple[float, float], turn_deg: float) -> np.ndarray:
-    """Corners (4, 3) of a level rectangle around the origin, with an extent along x and z that is turned about y."""
+    """Return the corners (4, 3) of a level rectangle.
+
+    It lies around the origin, with an extent along x and z, and is turned about y.
+    """
     x_m = size_m[0] * np.array([-0.5, 0.5, 0.5, -0.5])
     z_m = size_m[1] * np.array([-0.5, -0.5, 0.5, 0.5])
     cosine = np.cos(np.deg2rad(turn_deg))
@@ -38,7 +44,10 @@ def level_corners_m(size_m: tuple[float, float], turn_deg: float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Support:
-    """A level surface, or a hold, that carries a part of the body from frame `first` to frame `last`."""
+    """A surface or hold that supports a part.
+
+    The surface is level. It carries the part from frame `first` to frame `last`.
+    """
 
     part: str
     """One of `CARRIED_PARTS`."""
@@ -58,7 +67,10 @@ class Support:
 
     @property
     def is_grip(self) -> bool:
-        """True if a hand grips it instead of resting on it."""
+        """True if a hand grips it.
+
+        Otherwise a part rests on it.
+        """
         return self.part.endswith("grip")
 
     def shift(self, shift_m: Sequence[float] | np.ndarray, frames: int = 0) -> Support:
@@ -69,7 +81,10 @@ class Support:
 
 @dataclass(frozen=True, eq=False)
 class Surroundings:
-    """Supports, ground and treadmill of a motion in the world of its file, as far as they were inferred."""
+    """Supports, ground and treadmill of a motion.
+
+    They are in the world of its file, as far as they were inferred.
+    """
 
     supports: tuple[Support, ...] = ()
     """Steps, seats and holds."""
@@ -80,7 +95,9 @@ class Surroundings:
 
 
 def ground_heights_m(skeleton: Skeleton, supports: Sequence[Support], frames: int) -> np.ndarray:
-    """Return the height of the ground below each joint: the height of its support, or 0 for the floor.
+    """Return the ground height below each joint.
+
+    It is the height of the joint's support, or 0 for the floor.
 
     Returns:
         (T, J) heights, metres.
@@ -95,7 +112,10 @@ def ground_heights_m(skeleton: Skeleton, supports: Sequence[Support], frames: in
 
 
 def ground_of_feet_m(supports: Sequence[Support], frames: int) -> np.ndarray:
-    """Height (T, 2) of the ground beneath the left and the right foot."""
+    """Return ground heights (T, 2) beneath the feet.
+
+    The left foot comes first.
+    """
     ground_m = np.zeros((frames, 2))
     for support in supports:
         if support.part.endswith("foot"):

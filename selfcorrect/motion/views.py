@@ -1,7 +1,8 @@
-"""Changes of frame with a way back: a motion is worked on in another frame and returned to the first.
+"""Views: changes of frame that can be undone.
 
-`view` shows a motion in another frame; `restore` takes any motion of that frame, however changed, to the frame of the
-first motion. The law is `restore(view(motion)) == motion`, up to rounding and to the signs of quaternions.
+A motion is worked on in another frame and returned to the first. `view` shows a motion in another frame; `restore`
+takes any motion of that frame, however changed, to the frame of the first motion. The law is `restore(view(motion)) ==
+motion`, up to rounding and to the signs of quaternions.
 
 A change that loses anything that `restore` would need is not a view. So leaning on a slope is none, because legs bend;
 nor is cutting off what a file has above the pelvis.
@@ -67,7 +68,10 @@ class TurnedWorld:
 
 
 def to_y_up(axis: int) -> TurnedWorld:
-    """Return the change to a world with y up from a world with another vertical axis, such as `Z_UP`."""
+    """Return the change to a world with y up.
+
+    The other world has a vertical axis such as `Z_UP`.
+    """
     about, angle_deg = _TURNS_TO_Y_UP[axis]
     return TurnedWorld(from_euler_angles(about, np.array([angle_deg])))
 
@@ -78,7 +82,10 @@ _TURNS_TO_Y_UP = (("X", 0.0), ("X", -90.0), ("X", 180.0), ("X", 90.0), ("Z", 90.
 
 @dataclass(frozen=True, eq=False)
 class TurnedFrames:
-    """Joints' frames turned in themselves, so that zero rotation is another pose. No joint moves."""
+    """Joint frames turned in themselves.
+
+    Zero rotation is then another pose. No joint moves.
+    """
 
     turns: np.ndarray
     """(J, 4) quaternions, one per joint."""
@@ -98,12 +105,13 @@ class TurnedFrames:
 
 @dataclass(frozen=True, eq=False)
 class Rerooted:
-    """A tree that hangs on another joint: `root`, not the first joint of the skeleton.
+    """A tree that hangs on another joint.
 
-    A joint of a tree carries the bones to all children. With another root, the frames on the way to the root carry the
-    bones that led there before. Each of these frames keeps the same orientation, moves to the opposite end of the bone,
-    and takes the name of the joint in that place. A rigid joint stays in the place of the old root and carries what is
-    left there. So every name stays in the same place. Joints have no parts, and another order.
+    This is `root`, not the first joint of the skeleton. A joint of a tree carries the bones to all children. With
+    another root, the frames on the way to the root carry the bones that led there before. Each of these frames keeps
+    the same orientation, moves to the opposite end of the bone, and takes the name of the joint in that place. A rigid
+    joint stays in the place of the old root and carries what is left there. So every name stays in the same place.
+    Joints have no parts, and another order.
     """
 
     skeleton: Skeleton
@@ -123,7 +131,10 @@ class Rerooted:
 
     @cached_property
     def order(self) -> list[int]:
-        """Index in the skeleton of each frame of the tree, parents before children; J in the place of the old root."""
+        """Index in the skeleton of each frame.
+
+        Parents come before children; J stands in the place of the old root.
+        """
         order = [self.root]
         for joint in order:
             order += [child for child, parent in enumerate(self._parents) if parent == joint]
@@ -156,8 +167,9 @@ class Rerooted:
 
     @cached_property
     def _parents(self) -> Sequence[int]:
-        """The parent of each joint of the skeleton in the tree, and the parent of the joint in the place of the old
-        root.
+        """Each joint's parent in the new tree.
+
+        The parent of the joint in the place of the old root follows.
         """
         way = self.skeleton.path_to_root(self.root)
         parents = [parent or len(self.skeleton) for parent in self.skeleton.parents]
@@ -169,18 +181,22 @@ class Rerooted:
 
 @dataclass(frozen=True, eq=False)
 class JointOrder:
-    """A skeleton with joints in another order (J,), parents before children."""
+    """A skeleton with joints in another order.
+
+    The order is (J,), parents before children.
+    """
 
     skeleton: Skeleton
     order: np.ndarray
 
     @classmethod
     def canonical(cls, skeleton: Skeleton) -> Self:
-        """Return the order that anatomy and geometry give, in whatever order a file lists joints.
+        """Return the order by anatomy and geometry.
 
-        Parts of the body come in SMPL's order, then all other joints by position at rest. Solvers that visit joints in
-        turn, and sums that round, would otherwise depend on the file's order. Joints that are no parts and share a
-        position keep the skeleton's order and only ride along.
+        It does not depend on the order in which a file lists joints. Parts of the body come in SMPL's order, then all
+        other joints by position at rest. Solvers that visit joints in turn, and sums that round, would otherwise depend
+        on the file's order. Joints that are no parts and share a position keep the skeleton's order and only ride
+        along.
         """
         order: list[int] = []
         waiting: list[tuple[tuple[float, ...], int]] = [((), 0)]
@@ -215,9 +231,10 @@ class JointOrder:
 
 @dataclass(frozen=True)
 class LevelFeet:
-    """Feet seen in frames with the y axis up in stance, with soles of the depth of `feet`.
+    """Feet in frames that are level in stance.
 
-    No joint moves. The way back drops the depth of soles, because motions of files carry none.
+    The y axis is up; soles have the depth of `feet`. No joint moves. The way back drops the depth of soles, because
+    motions of files carry none.
     """
 
     feet: FootFrames
@@ -229,7 +246,7 @@ class LevelFeet:
         return self._turn(motion, None, back=True)
 
     def _turn(self, motion: Motion, soles_m: tuple[float, float] | None, *, back: bool) -> Motion:
-        """Return the motion with joints' frames turned into those of the feet, or back."""
+        """Turn joint frames into foot frames, or back."""
         if self.feet == FootFrames():
             return motion
         skeleton, parent_turns, turns_back = _turn_skeleton(motion.skeleton, self.feet, soles_m, back=back)
@@ -241,7 +258,10 @@ class LevelFeet:
 def _turn_skeleton(
     skeleton: Skeleton, feet: FootFrames, soles_m: tuple[float, float] | None, *, back: bool
 ) -> tuple[Skeleton, np.ndarray, np.ndarray]:
-    """Return a skeleton for `LevelFeet`, the turns (J, 4) of the joints' parents, and those of the joints, inverted."""
+    """Turn a skeleton for `LevelFeet`.
+
+    Returns it, the rotations (J, 4) of the joints' parents, and those of the joints, inverted.
+    """
     turns = invert(feet.turns(skeleton)) if back else feet.turns(skeleton)
     parent_turns = _parent_turns(skeleton, turns)
     turned = replace(skeleton, offsets_m=rotate(parent_turns, skeleton.offsets_m), soles_m=soles_m)
@@ -249,7 +269,10 @@ def _turn_skeleton(
 
 
 def _compose_sparse(first: np.ndarray, rotations: np.ndarray, last: np.ndarray) -> np.ndarray:
-    """Rotations (T, J, 4) turned by `first` (J, 4) after `last` (J, 4); both turn few joints."""
+    """Compose rotations of few joints.
+
+    Rotations (T, J, 4) are turned by `first` (J, 4) after `last` (J, 4).
+    """
     few = np.flatnonzero((first[:, 3] != 1) | (last[:, 3] != 1))
     turned = rotations.astype(float)
     turned[:, few] = compose(first[few], compose(turned[:, few], last[few]))
@@ -263,7 +286,10 @@ def _parent_turns(skeleton: Skeleton, turns: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class ShiftedWorld:
-    """The world shifted by `shift_m`, (3,) for all frames or (..., T, 3) for each frame."""
+    """The world shifted by `shift_m`.
+
+    It is (3,) for all frames or (..., T, 3) for each frame.
+    """
 
     shift_m: np.ndarray
 
@@ -276,7 +302,10 @@ class ShiftedWorld:
 
 @dataclass(frozen=True)
 class ScaledBody:
-    """A body that is `size` times as tall and does the same, scaled, in the same time."""
+    """A body scaled by `size`.
+
+    It does the same, scaled, in the same time.
+    """
 
     size: float
 
@@ -293,9 +322,10 @@ class ScaledBody:
 
 @dataclass(frozen=True, eq=False)
 class JointSubset(Generic[Moving]):
-    """A tree of some of the joints of the motion `whole`, each with the joint's orientation in the world.
+    """Some joints of the motion `whole`, as a tree.
 
-    All other joints (head, hands, fingers, twists) keep the local rotations of `whole`.
+    Each has the joint's orientation in the world. All other joints (head, hands, fingers, twists) keep the local
+    rotations of `whole`.
     """
 
     tree: Skeleton

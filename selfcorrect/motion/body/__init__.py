@@ -1,1 +1,4 @@
-"""Bodies around skeletons: surface and soles, SMPL, body models, rest poses."""
+"""Bodies around skeletons.
+
+These are surface and soles, SMPL, body models, and rest poses.
+"""

@@ -1,8 +1,9 @@
-"""Bodies of a given shape: models of the SMPL family, read from the user's files.
+"""Bodies of a given shape from SMPL models.
 
-The package smplx and the model files are licensed by the Max Planck Institute for non-commercial research; smplx is
-imported only when a model is loaded. The files are available, after registration, at the web sites of SMPL, MANO (which
-has SMPL+H) and SMPL-X. These belong to the Max Planck Institute for Intelligent Systems in Tübingen.
+Models of the SMPL family are read from the user's files. The package smplx and the model files are licensed by the Max
+Planck Institute for non-commercial research; smplx is imported only when a model is loaded. The files are available,
+after registration, at the web sites of SMPL, MANO (which has SMPL+H) and SMPL-X. These belong to the Max Planck
+Institute for Intelligent Systems in Tübingen.
 """
 
 import contextlib
@@ -45,9 +46,9 @@ class BodyModel:
 
 
 def load_body_model(path: Path, *, allow_pickle: bool = False) -> BodyModel:
-    """Load a SMPL, SMPL+H or SMPL-X model from its .npz or .pkl file.
+    """Load a SMPL, SMPL+H or SMPL-X model.
 
-    Up to 10 shape coefficients are used of SMPL and SMPL+H, up to 16 of SMPL-X.
+    The file is an .npz or .pkl. Up to 10 shape coefficients are used of SMPL and SMPL+H, up to 16 of SMPL-X.
 
     Args:
         allow_pickle: Read .pkl files, whose source you trust; only numbers are read, other objects are refused.
@@ -67,7 +68,7 @@ def load_body_model(path: Path, *, allow_pickle: bool = False) -> BodyModel:
 
 
 def _read(path: Path, allow_pickle: bool) -> dict[str, Any]:
-    """Return all arrays of a model file that are plain numbers."""
+    """Return the numeric arrays of a model file."""
     if path.suffix == ".pkl":
         return read_pickled_numbers(path, allow_pickle=allow_pickle)
     if path.suffix != ".npz":
@@ -76,7 +77,10 @@ def _read(path: Path, allow_pickle: bool) -> dict[str, Any]:
 
 
 def _smplx_module(kind: str, numbers: dict[str, Any]) -> Any:
-    """Hand the numbers to smplx as a plain .npz file, because it reads its own files with pickle allowed."""
+    """Pass a model's numbers to smplx.
+
+    They go through a plain .npz file, because smplx reads its own files with pickle allowed.
+    """
     import smplx
     from smplx.utils import Struct
 
@@ -96,7 +100,10 @@ def _smplx_module(kind: str, numbers: dict[str, Any]) -> Any:
 
 
 def make_body(model: BodyModel, betas: np.ndarray | None = None) -> Body:
-    """Return the person with shape coefficients `betas` (B,); without them, the mean person."""
+    """Return the person of some shape coefficients.
+
+    `betas` is (B,); without it, the mean person is returned.
+    """
     joint_count = len(model.layout.names)
     rest_pose = _pose(model, np.zeros((1, joint_count, 3)))
     posed = model.module(betas=_betas(model, betas), **rest_pose)
@@ -108,7 +115,10 @@ def make_body(model: BodyModel, betas: np.ndarray | None = None) -> Body:
 
 
 def volume_m3(vertices_m: np.ndarray, faces: np.ndarray) -> float:
-    """Volume within a closed surface of triangles (F, 3) between vertices (V, 3): the divergence theorem."""
+    """Return the volume inside a closed surface.
+
+    Triangles (F, 3) connect vertices (V, 3); the divergence theorem gives the volume.
+    """
     first, second, third = np.moveaxis(vertices_m[faces] - vertices_m.mean(axis=0), 1, 0)
     return float(np.abs(np.sum(first * np.cross(second, third))) / 6)
 
@@ -145,7 +155,10 @@ def vertices(model: BodyModel, motion: Motion, betas: np.ndarray | None = None) 
 
 
 def _betas(model: BodyModel, betas: np.ndarray | None) -> torch.Tensor:
-    """(1, B) coefficients as many as the model takes; surplus coefficients are dropped, missing coefficients zero."""
+    """(1, B) shape coefficients as the model takes them.
+
+    Surplus coefficients are dropped, and missing ones are zero.
+    """
     shape = torch.zeros(1, model.module.num_betas, dtype=torch.float64)
     if betas is not None:
         used = torch.from_numpy(np.asarray(betas, dtype=float)[: shape.shape[1]])
@@ -154,7 +167,7 @@ def _betas(model: BodyModel, betas: np.ndarray | None) -> torch.Tensor:
 
 
 def _pose(model: BodyModel, rotations: np.ndarray) -> dict[str, torch.Tensor]:
-    """Return the arguments that smplx takes for rotation vectors (T, J, 3)."""
+    """Return smplx' arguments for rotation vectors (T, J, 3)."""
     turns = torch.from_numpy(rotations.reshape(len(rotations), -1))
     fingers = turns.shape[1] - 90
     match model.layout.name:

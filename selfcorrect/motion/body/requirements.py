@@ -1,4 +1,7 @@
-"""Requirements that a motion must meet to be taken for a human body's on earth."""
+"""Requirements for a human body on earth.
+
+A motion must meet them to be corrected.
+"""
 
 import numpy as np
 
@@ -25,7 +28,10 @@ _FURTHEST_M = 1e5
 
 
 def check_body(motion: Motion) -> None:
-    """Raise InputError if the object is no motion, or with the sentence of `find_flaw`."""
+    """Raise InputError unless a motion can be corrected.
+
+    The message is `find_flaw`'s. Other objects than motions are refused, too.
+    """
     if not isinstance(motion, Motion):
         raise InputError(f"expected a Motion, got {type(motion).__name__}")
     if flaw := find_flaw(motion):
@@ -33,7 +39,10 @@ def check_body(motion: Motion) -> None:
 
 
 def find_flaw(motion: Motion) -> str:
-    """Return a sentence that says why no corrector could work on a motion; "" if correctors could."""
+    """Return why a motion cannot be corrected.
+
+    Returns "" if correctors could work on it.
+    """
     flaw = _find_flaw_in_numbers(motion)
     if not flaw and (reason := find_missing_body(motion)):
         flaw = f"{NO_BODY} ({reason})"
@@ -57,7 +66,10 @@ def _find_flaw_in_numbers(motion: Motion) -> str:
 
 
 def find_missing_body(motion: Motion) -> str:
-    """Return why a motion does not show a human body; "" if it is."""
+    """Return why a motion shows no human body.
+
+    Returns "" if it shows one.
+    """
     skeleton = motion.skeleton
     missing = [part for part in REQUIRED_PARTS if skeleton.joint(part) is None]
     if not missing:
@@ -69,7 +81,10 @@ def find_missing_body(motion: Motion) -> str:
 
 
 def _find_flaw_in_rest(motion: Motion) -> str:
-    """Find bones without length: joints in the same place that are apart in a body, as broken exports leave them."""
+    """Find bones without length in the rest pose.
+
+    Broken exports leave joints in one position that are apart in a body.
+    """
     skeleton = motion.skeleton
     rest_m = motion.skeleton.rest_positions_m
     collapsed = []
@@ -96,7 +111,10 @@ _RISING = 0.5
 
 
 def is_quadruped(motion: Motion) -> bool:
-    """Return whether the body is an animal's: a trunk as long as the legs that lies across them most of the time."""
+    """Return whether the body is a quadruped.
+
+    Its trunk is as long as its legs, and lies across them most of the time.
+    """
     joints: list[int] = []
     for part in ("hip", "knee", "ankle", "shoulder"):
         if (pair := motion.skeleton.pair(part)) is None:

@@ -43,9 +43,10 @@ _FRAMES_TO_FIT = 512
 
 
 def find_upright_turns(motion: Motion) -> np.ndarray | None:
-    """Return constant turns (J, 4) of the joints' frames that make a rest pose upright; None if it already is.
+    """Find rotations that make a rest pose upright.
 
-    Raises InputError if the skeleton lacks a part that every body has.
+    They are constant (J, 4), and turn the joints' frames. Returns None if the pose is upright already. Raises
+    InputError if the skeleton lacks a part that every body has.
     """
     turns = _UprightTurnSearch(motion).solve()
     if turn_angles(identity_rotations(1), turns).max() < 1e-9:
@@ -54,9 +55,10 @@ def find_upright_turns(motion: Motion) -> np.ndarray | None:
 
 
 class _UprightTurnSearch:
-    """Search for upright turns: from the root outwards, each joint keeps its parent's turn if that serves.
+    """Search for upright rotations.
 
-    If a bone then lies far from where it belongs, frames are arbitrary, and turns are inferred from the motion too.
+    From the root outwards, each joint keeps its parent's rotation if that serves. If a bone then lies far from where it
+    belongs, frames are arbitrary, and turns are inferred from the motion too.
     """
 
     def __init__(self, motion: Motion) -> None:
@@ -114,7 +116,10 @@ class _UprightTurnSearch:
         return self._align_bones(joint, bones_m, directions, _TRUNK_DEG, before)
 
     def _turn_without_bone(self, joint: int, before: np.ndarray) -> np.ndarray:
-        """Return the turn of a joint that lacks the bone that shows it: `before`, unless the motion contradicts it."""
+        """Return the rotation of a joint without a bone.
+
+        It is `before`, unless the motion contradicts it.
+        """
         if not self.is_arbitrary:
             return before
         shown = self._mean_turns[joint]
@@ -122,14 +127,20 @@ class _UprightTurnSearch:
         return shown if off_deg > _UNTWISTED_DEG + _SPREADS * self._spreads_deg[joint] else before
 
     def _bones(self, joint: int, end: int | None) -> np.ndarray:
-        """(1, 3) bone from a joint to another at rest; (0, 3) if that is missing or in the same place."""
+        """(1, 3) bone between two joints at rest.
+
+        It is (0, 3) if the end is missing or in the same position.
+        """
         bone_m = np.zeros(3) if end is None else self.rest_m[end] - self.rest_m[joint]
         return bone_m[None] if np.linalg.norm(bone_m) > _SHORTEST_BONE_M else np.zeros((0, 3))
 
     def _align_bones(
         self, joint: int, bones_m: np.ndarray, directions: np.ndarray, tolerance_deg: float, before: np.ndarray
     ) -> np.ndarray:
-        """Return `before`, or the nearest turn that aligns bones (B, 3) with their directions if they are then off."""
+        """Align bones (B, 3) with their directions.
+
+        Returns `before` if they are aligned within the tolerance, else the nearest rotation that aligns them.
+        """
         if not len(bones_m):
             return before
         off_deg = _largest_angle_deg(rotate(invert(before), bones_m), directions)
@@ -154,7 +165,10 @@ class _UprightTurnSearch:
 
     @cached_property
     def _frames_to_body(self) -> np.ndarray:
-        """(T, J, 4) turns from the frames to the frames of a body with joints in the same places."""
+        """(T, J, 4) rotations from file frames to body frames.
+
+        The body has its joints in the same positions.
+        """
         step = -(-len(self.motion) // _FRAMES_TO_FIT)
         root_m = self.motion.root_m[::step]
         motion = replace(self.motion, root_m=root_m, rotations=self.motion.rotations[::step])
@@ -182,7 +196,7 @@ class _UprightTurnSearch:
 
 
 def _make_quarter_turns() -> np.ndarray:
-    """Return the quaternions (24, 4) of the turns of a cube onto itself."""
+    """Return the 24 rotations (24, 4) of a cube."""
     matrices = []
     for order in permutations(np.eye(3)):
         for signs in product((1.0, -1.0), repeat=3):
@@ -192,7 +206,10 @@ def _make_quarter_turns() -> np.ndarray:
 
 
 def _align(before: np.ndarray, bones_m: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """Return the turn nearest to `before` that aligns bones (B, 3) with their directions (B, 3)."""
+    """Return the aligning rotation nearest to `before`.
+
+    It aligns bones (B, 3) with their directions (B, 3).
+    """
     lengths_m = norms(bones_m)[..., None]
     targets_m = lengths_m * directions / norms(directions)[..., None]
     turns = aligning_turns(bones_m, targets_m[None], invert(before)[None])
@@ -200,5 +217,8 @@ def _align(before: np.ndarray, bones_m: np.ndarray, directions: np.ndarray) -> n
 
 
 def _largest_angle_deg(bones_m: np.ndarray, directions: np.ndarray) -> float:
-    """Largest angle between bones and directions, both (B, 3); bones without length are at right angles to all."""
+    """Return the largest angle between bones and directions.
+
+    Both are (B, 3). Bones without length are at right angles to all.
+    """
     return float(np.degrees(angles_rad(bones_m, directions).max()))

@@ -1,6 +1,7 @@
-"""The skeletons of the SMPL family: SMPL, SMPL+H with fingers, SMPL-X with fingers, jaw and eyes.
+"""Skeletons of SMPL, SMPL+H and SMPL-X.
 
-Loper et al., "SMPL", 2015; Romero et al., "Embodied Hands", 2017; Pavlakos et al., "Expressive Body Capture", 2019.
+SMPL+H has fingers; SMPL-X has fingers, jaw and eyes. Loper et al., "SMPL", 2015; Romero et al., "Embodied Hands", 2017;
+Pavlakos et al., "Expressive Body Capture", 2019.
 """
 
 from collections.abc import Sequence
@@ -49,7 +50,7 @@ AVERAGE_PELVIS_M = np.array([0.0, -0.225, 0.030])
 
 @dataclass(frozen=True)
 class Layout:
-    """Joints of a body model, in the order of its pose parameters."""
+    """A body model's joints in pose-parameter order."""
 
     name: str
     """One of "SMPL-22" (body only), "SMPL", "SMPL-H" or "SMPL-X"."""
@@ -59,14 +60,18 @@ class Layout:
     """Parent indices, as in `Skeleton`."""
 
     def skeleton(self, offsets_m: np.ndarray) -> Skeleton:
-        """Return the skeleton of these joints with rest offsets (J, 3), metres."""
+        """Return the skeleton with rest offsets (J, 3).
+
+        Offsets are in metres.
+        """
         parts = tuple(name if name in SMPL_22 else "" for name in self.names)
         return Skeleton(self.names, self.parents, np.asarray(offsets_m, dtype=float), parts)
 
     def average(self) -> Skeleton:
-        """Return an average adult of 1.7 m in T-pose, for motions whose own body is unknown.
+        """Return an average adult of 1.7 m in T-pose.
 
-        Bone lengths come from a published HumanML3D clip, made symmetric and rounded; fingers and face are rough.
+        The adult stands in for people whose own body is unknown. Bone lengths come from a published HumanML3D clip,
+        made symmetric and rounded; fingers and face are rough.
         """
         return self.skeleton(np.array([_offset_m(name) for name in self.names]))
 
@@ -119,16 +124,17 @@ class Body:
 
 
 def average_body(layout: Layout = SMPL_H) -> Body:
-    """Return the body that stands in for an unknown body."""
+    """Return the stand-in for an unknown body."""
     return Body(layout.average(), AVERAGE_PELVIS_M, f"average {layout.name}")
 
 
 def to_smpl(motion: Motion, layout: Layout = SMPL_BODY) -> Motion:
-    """Return the motion on the joints of a body model, at rest in T-pose, with the motion's own bone lengths.
+    """Put a motion on a body model's joints.
 
-    Joint positions stay where they are; joints that the motion lacks are average and at rest, or share the bone from
-    the joint above to the joint below. A skeleton of the SMPL family keeps its rotations too, except for the difference
-    between its rest pose and the T-pose. Bones of other skeletons no longer turn about themselves.
+    The rest pose is the T-pose; the motion keeps its bone lengths. Joint positions stay where they are; joints that the
+    motion lacks are average and at rest, or share the bone from the joint above to the joint below. A skeleton of the
+    SMPL family keeps its rotations too, except for the difference between its rest pose and the T-pose. Bones of other
+    skeletons no longer turn about themselves.
     """
     usual_sole_m = motion.skeleton.usual_sole_m
     is_smpl = motion.skeleton.names[:22] == SMPL_22
@@ -149,7 +155,10 @@ _BODY_SHAPES_DIFFER_RAD = np.radians(20)
 
 
 def _remeasure_from_t_pose(motion: Motion) -> Motion:
-    """Return the same poses measured from the T-pose, if the skeleton's own rest pose is another."""
+    """Measure poses from the T-pose.
+
+    The poses stay the same if the skeleton's own rest pose is another.
+    """
     average = SMPL_BODY.average()
     skeleton = motion.skeleton
     turns = identity_rotations(len(skeleton))
@@ -167,10 +176,10 @@ def _remeasure_from_t_pose(motion: Motion) -> Motion:
 
 
 def fit_body_parts(motion: Motion) -> Motion:
-    """Return the motion on the parts of the body that its skeleton has, at rest in T-pose; joints stay in place.
+    """Reduce a motion to the body parts it has.
 
-    The joints are `SMPL_BODY`'s without the missing joints, named as parts. Raises InputError if a joint is missing
-    that every body needs.
+    The rest pose is the T-pose, and joints stay in place. The joints are `SMPL_BODY`'s without the missing joints,
+    named as parts. Raises InputError if a joint is missing that every body needs.
     """
     missing = [part for part in REQUIRED_PARTS if motion.skeleton.joint(part) is None]
     if missing:
@@ -182,7 +191,10 @@ def fit_body_parts(motion: Motion) -> Motion:
 
 
 def _average_with(parts: Sequence[str]) -> Skeleton:
-    """Return the average skeleton of these parts, each below the nearest of them above it."""
+    """Return the average skeleton of some parts.
+
+    Each part hangs from its nearest ancestor among them.
+    """
     average = SMPL_BODY.average()
     joints = [SMPL_22.index(part) for part in parts]
     rest_m = average.rest_positions_m
@@ -196,10 +208,10 @@ def _average_with(parts: Sequence[str]) -> Skeleton:
 
 
 def _add_missing_parts(motion: Motion) -> Motion:
-    """Return a motion of `fit_body_parts` on all 22 joints: joints that it lacks do not turn in their parents.
+    """Add missing parts to a motion of `fit_body_parts`.
 
-    A missing joint between present joints halves the bone from the joint above to the joints below; a missing end joint
-    is average.
+    The result has all 22 joints; added joints do not turn in their parents. A missing joint between present joints
+    halves the bone from the joint above to the joints below; a missing end joint is average.
     """
     average = SMPL_BODY.average()
     rest_m = np.zeros((len(SMPL_22), 3))
@@ -218,7 +230,10 @@ def _add_missing_parts(motion: Motion) -> Motion:
 
 
 def _present_ends(skeleton: Skeleton, joint: int, above_m: np.ndarray, levels: int) -> list[np.ndarray]:
-    """Return, of each present joint next below a missing joint, the first of equal steps on the way to it, metres."""
+    """Return the first steps towards present joints.
+
+    For each present joint next below a missing one, it is the first of equal steps on the way there, in metres.
+    """
     steps_m: list[np.ndarray] = []
     for child in SMPL_BODY.average().children[joint]:
         end = skeleton.joint(SMPL_22[child])
@@ -230,10 +245,10 @@ def _present_ends(skeleton: Skeleton, joint: int, above_m: np.ndarray, levels: i
 
 
 def body_joints(motion: Motion) -> np.ndarray:
-    """World positions (T, 22, 3), metres, of the body parts.
+    """Return the world positions of body parts.
 
-    Parts that the skeleton lacks are where `to_smpl` has them. Raises InputError if a part is missing that every body
-    needs.
+    They are (T, 22, 3), in metres. Parts that the skeleton lacks are where `to_smpl` has them. Raises InputError if a
+    part is missing that every body needs.
     """
     present = []
     joints = []

@@ -1,4 +1,4 @@
-"""Parts of a body that joints do not show: soles and head.
+"""Soles and head, which joints do not show.
 
 All points are plain data in the frame of the carrying joint. Joint frames coincide with the world in a rest pose (see
 `Skeleton`), so in these frames x is the body's left, y up and z forward.
@@ -48,7 +48,10 @@ SURFACE_RADII_M = {
 
 @dataclass(frozen=True, eq=False)
 class SolePoints:
-    """P corner points of the soles, left foot first, each foot from heel to toe tip."""
+    """P corner points of the soles.
+
+    The left foot comes first, and each foot from heel to toe tip.
+    """
 
     joints: np.ndarray
     """(P,) int64 joints that carry the points."""
@@ -63,9 +66,10 @@ class SolePoints:
 
 @lru_cache(maxsize=64)
 def sole_points(skeleton: Skeleton) -> SolePoints:
-    """Return the corners of both soles: heel, ball and toe tip (6 per foot) with toe joints, heel and tip (4) without.
+    """Return the corners of both soles.
 
-    Raises InputError for a skeleton without ankles.
+    They are heel, ball and toe tip with toe joints (6 per foot), heel and tip without (4). Raises InputError for a
+    skeleton without ankles.
     """
     points = [(joint, offset, side) for side in (0, 1) for joint, offset in _foot_corners(skeleton, side)]
     joints, offsets_m, sides = zip(*points, strict=True)
@@ -73,7 +77,10 @@ def sole_points(skeleton: Skeleton) -> SolePoints:
 
 
 def _foot_corners(skeleton: Skeleton, side: int) -> list[tuple[int, tuple[float, float, float]]]:
-    """Return joint and offset of each corner of a foot; `side` 0 is left."""
+    """Return each foot corner's joint and offset.
+
+    `side` 0 is left.
+    """
     name = SIDES[side]
     size = skeleton.size
     ankle = skeleton.joint(f"{name}_ankle")
@@ -97,13 +104,18 @@ def _foot_corners(skeleton: Skeleton, side: int) -> list[tuple[int, tuple[float,
 
 
 def _pair(middle_m: tuple[float, float, float], size: float) -> list[tuple[float, float, float]]:
-    """Return the two edge points beside a point of the foot's middle line, the left point first."""
+    """Return the two edge points beside a middle point.
+
+    The point is on the foot's middle line; the left edge comes first.
+    """
     x, y, z = middle_m
     return [(float(x + half), float(y), float(z)) for half in (HALF_FOOT_WIDTH_M * size, -HALF_FOOT_WIDTH_M * size)]
 
 
 def heel_relief_m(heels_m: np.ndarray, balls_m: np.ndarray) -> np.ndarray:
-    """Return how much higher a round heel is than the corner, for feet with toes up: r (sin θ + cos θ − 1).
+    """Return how far a round heel clears its corner.
+
+    The heel is higher in feet with toes up: r (sin θ + cos θ − 1).
 
     Args:
         heels_m: (..., 3) corners of the heels.
@@ -135,7 +147,7 @@ def world_sole_points(skeleton: Skeleton, positions_m: np.ndarray, orientations:
 
 
 def sole_corners_m(motion: Motion | MotionBatch) -> np.ndarray:
-    """Return the corners of the soles of a motion in the world, (..., T, P, 3)."""
+    """Return sole corners in the world (..., T, P, 3)."""
     carriers = sole_points(motion.skeleton).joints
     joints = sorted(set(carriers.tolist()))
     return _place_soles(motion.skeleton, np.searchsorted(joints, carriers), *pose_joints(motion, joints))
@@ -144,16 +156,20 @@ def sole_corners_m(motion: Motion | MotionBatch) -> np.ndarray:
 def _place_soles(
     skeleton: Skeleton, columns: np.ndarray, positions_m: np.ndarray, orientations: np.ndarray
 ) -> np.ndarray:
-    """Return the corners (..., P, 3) of soles from poses, of which `columns` (P,) carry the corners."""
+    """Place sole corners (..., P, 3) from poses.
+
+    `columns` (P,) are the poses that carry the corners.
+    """
     turned = rotate(orientations.take(columns, axis=-2), sole_points(skeleton).offsets_m)
     corners_m = positions_m.take(columns, axis=-2) + turned
     return corners_m if skeleton.soles_m is None else with_bent_toes(corners_m)
 
 
 def with_bent_toes(corners_m: np.ndarray) -> np.ndarray:
-    """Bend the toes of sole corners (..., P, 3), which are hinges, to the floor while the ball of the foot is on it.
+    """Bend toes to the floor under a planted ball.
 
-    Tips are no lower than the floor at y = 0, or than the ball of the foot if that is lower.
+    Toes of sole corners (..., P, 3) are hinges, and bend while the ball of the foot is on the floor. Tips are no lower
+    than the floor at y = 0, or than the ball of the foot if that is lower.
     """
     feet_m = corners_m.reshape(*corners_m.shape[:-2], 2, -1, 3).copy()
     if feet_m.shape[-2] < CORNERS_WITH_TOES:
@@ -164,7 +180,10 @@ def with_bent_toes(corners_m: np.ndarray) -> np.ndarray:
 
 
 def head_point(skeleton: Skeleton) -> tuple[int, np.ndarray] | None:
-    """Return the joint of the head, and the head's centre (3,) in the joint's frame, metres; None without a head."""
+    """Return the head's joint and centre.
+
+    The centre (3,) is in the joint's frame, in metres. Returns None without a head.
+    """
     for part, above_m in (("head", HEAD_ABOVE_HEAD_JOINT_M), ("neck", HEAD_ABOVE_NECK_M)):
         joint = skeleton.joint(part)
         if joint is not None:
@@ -173,14 +192,20 @@ def head_point(skeleton: Skeleton) -> tuple[int, np.ndarray] | None:
 
 
 def lowest_sole_at_rest_m(skeleton: Skeleton) -> float:
-    """Height of the lowest sole corner in a rest pose, the root at the origin; negative for a body that stands."""
+    """Return the lowest sole height at rest.
+
+    The root is at the origin, so the height is negative for a body that stands.
+    """
     soles = sole_points(skeleton)
     corners_m = skeleton.rest_positions_m[soles.joints] + soles.offsets_m
     return float(corners_m[:, 1].min())
 
 
 def stature_m(skeleton: Skeleton) -> float:
-    """Height of the standing body from the soles to the top of the head; estimated from the legs without a head."""
+    """Return the standing height from soles to crown.
+
+    It is estimated from the legs if the head is missing.
+    """
     heights_m = skeleton.rest_positions_m[:, 1]
     lowest_m = lowest_sole_at_rest_m(skeleton)
     if (head := head_point(skeleton)) is None:
@@ -193,7 +218,9 @@ def stature_m(skeleton: Skeleton) -> float:
 def lowest_point_m(
     skeleton: Skeleton, soles_m: np.ndarray, positions_m: np.ndarray, orientations: np.ndarray
 ) -> np.ndarray:
-    """Return the height of the lowest point of the whole body: soles, surface around other joints, or head.
+    """Return the height of the body's lowest point.
+
+    The point may be on the soles, on the surface around other joints, or on the head.
 
     Args:
         soles_m: (..., P, 3) the body's `world_sole_points`.

@@ -1,1 +1,4 @@
-"""Rules that find physically implausible parts of a motion: in which frames, at which joints, and by how much."""
+"""Rules that find physically implausible motion.
+
+They tell in which frames, at which joints, and by how much.
+"""

@@ -1,8 +1,9 @@
-"""Feet that bear weight neither rise nor slide: bodies that float, sink or lose the way for some strides.
+"""Feet that bear weight neither rise nor slide.
 
-A foot that stays in place over the floor and is the lowest part of the body bears weight, at any height. If such feet
-rise and sink with the root, the root went up and down. Feet on steps do not: each stands at one height. So every
-stretch is evaluated by the stances there, whatever the rest of the motion does.
+The rules here find bodies that float, sink, or lose path length for some strides. A foot that stays in place over the
+floor and is the lowest part of the body bears weight, at any height. If such feet rise and sink with the root, the root
+went up and down. Feet on steps do not: each stands at one height. So every stretch is evaluated by the stances there,
+whatever the rest of the motion does.
 """
 
 import numpy as np
@@ -45,9 +46,10 @@ _AVERAGED_S = 0.1
 def estimate_body_rise_m(
     features: MotionFeatures, heights_m: np.ndarray, highest_m: np.ndarray, *, has_only_floor: bool = False
 ) -> np.ndarray:
-    """Return by how much (T,) the whole body is too high, or too low if negative; 0 where no stance shows it.
+    """Estimate how far the body is too high.
 
-    A body that sinks takes its soles down from heel to tip. A foot that only dips its toes into the floor has not sunk.
+    The result (T,) is negative where it is too low, and 0 where no stance shows it. A body that sinks takes its soles
+    down from heel to tip. A foot that only dips its toes into the floor has not sunk.
 
     Args:
         heights_m: (T, 2) height of the lowest point of each sole above the floor.
@@ -92,10 +94,11 @@ def estimate_body_rise_m(
 
 
 def find_holding_feet(features: MotionFeatures, heights_m: np.ndarray) -> np.ndarray:
-    """Return the frames (T, 2) where each foot stays in place over the floor as the lowest part of the body.
+    """Find feet that hold the body (T, 2).
 
-    Knees, hands or hips that are lower bear the weight of a body that kneels, lies or sits on the floor. A hand above
-    the neck that does not move may hold a body, and then feet bear nothing.
+    Such a foot stays in place over the floor as the lowest part of the body. Knees, hands or hips that are lower bear
+    the weight of a body that kneels, lies or sits on the floor. A hand above the neck that does not move may hold a
+    body, and then feet bear nothing.
     """
     lowest_m = heights_m.min(axis=1)
     observation = features.observation
@@ -114,14 +117,17 @@ def find_holding_feet(features: MotionFeatures, heights_m: np.ndarray) -> np.nda
 
 
 def _measure_borne_steps_m(holds: np.ndarray, heights_m: np.ndarray, fps: float) -> np.ndarray:
-    """Return by how much (T − 1,) feet that bear weight in two frames rise from one to the next; 0 without such."""
+    """Measure how far bearing feet rise per step.
+
+    The result is (T − 1,). It is 0 unless a foot bears weight in both frames.
+    """
     steps_m = np.diff(heights_m, axis=0)
     is_borne = holds[1:] & holds[:-1] & (np.abs(steps_m) < _FASTEST_M_S / fps)
     return np.where(is_borne, steps_m, 0.0).sum(axis=1) / np.maximum(is_borne.sum(axis=1), 1)
 
 
 def _may_fly(features: MotionFeatures, heights_m: np.ndarray, stretch: slice) -> bool:
-    """Return whether a body falls as in flight while the soles are above the floor."""
+    """Return whether a body falls freely above the floor."""
     falls_m_s2 = features.falls_m_s2[stretch][heights_m[stretch].min(axis=1) > _LEVEL_M]
     if not len(falls_m_s2):
         return False
@@ -129,7 +135,10 @@ def _may_fly(features: MotionFeatures, heights_m: np.ndarray, stretch: slice) ->
 
 
 def rise_in_stance_m(features: MotionFeatures) -> np.ndarray:
-    """Rise or fall of the whole body while the feet bear weight."""
+    """Measure how the body rises while feet bear weight.
+
+    A fall counts, too.
+    """
     heights_m = features.sole_heights_m
     holds = find_holding_feet(features, heights_m)
     if not holds.any():
@@ -140,7 +149,10 @@ def rise_in_stance_m(features: MotionFeatures) -> np.ndarray:
 
 
 def slide_in_stance_m(features: MotionFeatures) -> np.ndarray:
-    """Way of feet that slide without a pause under weight: no low point of a sole stands still."""
+    """Measure the path of feet that slide under weight.
+
+    They slide without a pause: no low point of a sole stands still.
+    """
     speeds_m_s = estimate_stance_speeds_m_s(features)
     slides = np.isfinite(speeds_m_s) & (speeds_m_s > _SLIDES_M_S)
     way_m = np.zeros(len(features))
@@ -151,9 +163,10 @@ def slide_in_stance_m(features: MotionFeatures) -> np.ndarray:
 
 
 def estimate_stance_speeds_m_s(features: MotionFeatures) -> np.ndarray:
-    """Return the speed (T,) along the floor of the slowest low point of feet that bear weight; infinite without such.
+    """Estimate the speed (T,) of bearing feet.
 
-    Stances are those of the observation that slides do not change. A body that rests on other parts has none.
+    It is the speed along the floor of their slowest low point, infinite if no foot bears weight. Stances are those of
+    the observation that slides do not change. A body that rests on other parts has none.
     """
     heights_m = features.sole_heights_m
     is_lowest = heights_m < heights_m.min(axis=1)[:, None] + _AS_LOW_M

@@ -1,5 +1,6 @@
-"""Rules of the body: intersecting limbs, joints beyond limits, T-poses of rigs, implausible size and axis.
+"""Rules of the body: limbs, joint limits, T-poses, size.
 
+Limbs may intersect, joints exceed their limits, rigs hold a T-pose, or size and vertical axis be implausible.
 Implausible size or axis shows that a file was read in the wrong unit or with the wrong axis up.
 """
 
@@ -33,7 +34,10 @@ _ADULT_LEG_M = 0.82
 
 
 def interpenetration_m(features: MotionFeatures) -> Measurement | None:
-    """Depth of the intersection of non-adjacent bones, scaled to the size of an adult."""
+    """Measure how deep non-adjacent bones intersect.
+
+    The depth is scaled to the size of an adult.
+    """
     bones = {name: ends for name, parts in _BONES.items() if (ends := features.places(*parts)) is not None}
     pairs = [pair for pair in combinations(bones, 2) if not _are_adjacent(*pair)]
     if not pairs:
@@ -47,7 +51,10 @@ def interpenetration_m(features: MotionFeatures) -> Measurement | None:
 
 
 def _are_adjacent(first: str, second: str) -> bool:
-    """Return whether two bones meet in a joint, or would if hips and shoulders had no width."""
+    """Return whether two bones meet in a joint.
+
+    Hips and shoulders count as if they had no width.
+    """
     if first.split()[0] == second.split()[0]:
         return True
     hips = {"trunk", "left thigh", "right thigh"}
@@ -60,7 +67,10 @@ def _thickness_m(bone: str) -> float:
 
 
 def _leg_m(features: MotionFeatures) -> float:
-    """Length of thigh and shank of the longer leg; an adult's if both are unknown."""
+    """Return the longer leg's length.
+
+    It is thigh plus shank; an adult's if both legs are unknown.
+    """
     lengths_m = [0.0]
     for side in SIDES:
         leg_m = _leg_places_m(features, side)
@@ -70,12 +80,18 @@ def _leg_m(features: MotionFeatures) -> float:
 
 
 def _leg_places_m(features: MotionFeatures, side: str) -> np.ndarray | None:
-    """(T, 3, 3) positions of hip, knee and ankle; None if the skeleton lacks a joint of the limb."""
+    """(T, 3, 3) positions of hip, knee and ankle.
+
+    They are None if the skeleton lacks a joint of the limb.
+    """
     return features.places(f"{side}_hip", f"{side}_knee", f"{side}_ankle")
 
 
 def _segment_distance_m(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Distances (T,) of segments (T, 2, 3): the nearest points of the lines, clamped (Ericson 2005, §5.1.9)."""
+    """Return the distances (T,) of segments (T, 2, 3).
+
+    The nearest points of the lines are clamped (Ericson 2005, §5.1.9).
+    """
     d1 = first[:, 1] - first[:, 0]
     d2 = second[:, 1] - second[:, 0]
     r = first[:, 0] - second[:, 0]
@@ -92,7 +108,10 @@ def _segment_distance_m(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def overextension_deg(features: MotionFeatures) -> Measurement | None:
-    """Angle of knees bent forwards, and of knees and elbows folded further than soft tissue admits."""
+    """Measure overextended knees and elbows.
+
+    Knees bend forwards, or knees and elbows fold further than soft tissue admits.
+    """
     names = []
     angles_deg = []
     for side in SIDES:
@@ -121,7 +140,10 @@ _FOLDED_DEG = {"knee": 140.0, "elbow": 135.0}
 
 
 def _hyperextension_deg(features: MotionFeatures, side: str) -> np.ndarray:
-    """(T,) angle of a knee bent forwards, about the hinge; negative for a knee bent as knees are."""
+    """(T,) hyperextension of a knee about its hinge.
+
+    It is negative for a knee bent as knees are.
+    """
     leg_m = _leg_places_m(features, side)
     hip = features.skeleton.joint(f"{side}_hip")
     assert leg_m is not None, "the caller has seen the leg"
@@ -140,9 +162,10 @@ def _hyperextension_deg(features: MotionFeatures, side: str) -> np.ndarray:
 
 
 def _hinge(leftwards: np.ndarray) -> np.ndarray | None:
-    """(3,) axis of a knee's bend, in the thigh's frame, from the body's left (T, 3) in that frame.
+    """(3,) axis of a knee's bend in the thigh's frame.
 
-    The axis differs from rig to rig, and often from leg to leg. None if nothing determines the axis.
+    It follows from the body's left (T, 3) in that frame. The axis differs from rig to rig, and often from leg to leg.
+    None if nothing determines the axis.
     """
     mean = leftwards.mean(axis=0)
     length = float(np.linalg.norm(mean))
@@ -150,9 +173,10 @@ def _hinge(leftwards: np.ndarray) -> np.ndarray | None:
 
 
 def _leftwards(features: MotionFeatures, side: str, leg_m: np.ndarray) -> np.ndarray:
-    """(T, 3) world direction to the left of the foot and, with less weight, of the hips, as far as known.
+    """(T, 3) world direction to the body's left.
 
-    The foot points ahead of the shank whatever knee and hip do, so that bent and turned legs agree.
+    It follows from the foot and, with less weight, from the hips, as far as known. The foot points ahead of the shank
+    whatever knee and hip do, so that bent and turned legs agree.
     """
     toes = features.places(f"{side}_ankle", f"{side}_foot")
     hips = features.places("right_hip", "left_hip")
@@ -178,10 +202,11 @@ _POSED_DEG = 130.0
 
 
 def held_leg_deg(features: MotionFeatures) -> Measurement | None:
-    """Angle to the trunk below which a leg never comes while the body goes without hopping; 0 for other legs.
+    """Measure a leg that is held up in travel.
 
-    A body that goes puts down both feet in turn, or hops. A body that stays in place may hold a leg up, but not against
-    the shoulder.
+    The angle is that to the trunk below which the leg never comes while the body travels without hopping; 0 for other
+    legs. A body that goes puts down both feet in turn, or hops. A body that stays in place may hold a leg up, but not
+    against the shoulder.
     """
     places = features.places("neck", "left_hip", "right_hip", "left_knee", "right_knee")
     if places is None:
@@ -210,8 +235,9 @@ def neck_twist_deg(features: MotionFeatures) -> np.ndarray | None:
 
 
 def t_pose_deg(features: MotionFeatures) -> np.ndarray | None:
-    """Negative of the largest angle between a limb and the T of a rig's pose; NaN in frames where people pose so.
+    """Measure how close limbs are to a rig's T-pose.
 
+    The value is the negative of the largest angle between a limb and the T, and NaN in frames where people pose so.
     People lower the arms from a T that opens a take, and dancers raise the arms to a T. A rig's T-pose is different:
     the body jumps into or out of this pose, never leaves the pose, or stays rigid for a while in the middle of the take
     or at both ends.
@@ -233,7 +259,10 @@ def t_pose_deg(features: MotionFeatures) -> np.ndarray | None:
 
 
 def count_t_pose_frames(motion: Motion) -> int:
-    """Number of frames that hold a rig's T-pose before the motion jumps to the beginning; 0 if there are none."""
+    """Count T-pose frames before a jump to the motion.
+
+    Returns 0 if there are none.
+    """
     if not _begins_in_t_pose(motion):
         return 0
     features = MotionFeatures(motion)
@@ -244,9 +273,10 @@ def count_t_pose_frames(motion: Motion) -> int:
 
 
 def count_held_t_pose_frames(motion: Motion) -> int:
-    """Number of frames that hold a rig's T-pose rigidly before a smooth departure; 0 if there are none.
+    """Count rigid T-pose frames before a smooth departure.
 
-    People who stand in a T are never rigid. A motion that never leaves the T-pose has none either.
+    Returns 0 if there are none. People who stand in a T are never rigid. A motion that never leaves the T-pose has none
+    either.
     """
     if not _begins_in_t_pose(motion):
         return 0
@@ -262,18 +292,24 @@ def _begins_in_t_pose(motion: Motion) -> bool:
 
 
 def _find_turning_steps(rotations: np.ndarray, fps: float) -> np.ndarray:
-    """Return whether any joint turns in each step (T − 1,) of rotations (T, J, 4)."""
+    """Return which steps (T − 1,) turn any joint.
+
+    Rotations are (T, J, 4).
+    """
     turns = np.abs(np.diff(rotations, axis=0)).max(axis=(1, 2), initial=0.0)
     return np.asarray(turns * fps >= _RIGID_PER_S)
 
 
 def _count_rigid_steps(fps: float) -> float:
-    """Return the least number of steps without motion that show a rigid pose."""
+    """Return how many motionless steps show a rigid pose."""
     return max(_MIN_RIGID_STEPS, _MIN_RIGID_S * fps)
 
 
 def _t_pose_deviation_deg(features: MotionFeatures) -> np.ndarray | None:
-    """(T,) largest angle between a limb and the limb's direction in a T; None if the skeleton lacks a limb."""
+    """(T,) largest angle between a limb and a T.
+
+    It is None if the skeleton lacks a limb.
+    """
     places = features.places("pelvis", "neck", *(part for bone in _T_BONES for part in bone))
     if places is None:
         return None
@@ -285,7 +321,10 @@ def _t_pose_deviation_deg(features: MotionFeatures) -> np.ndarray | None:
 
 
 def _has_jump(features: MotionFeatures, step: int) -> bool:
-    """Return whether a joint exceeds human speed in a step, or is suddenly as fast as only fast joints are."""
+    """Return whether a joint jumps in a step.
+
+    It exceeds human speed, or is suddenly as fast as only fast joints are.
+    """
     if not 0 <= step < len(features) - 1:
         return False
     start = max(step - 1, 0)
@@ -298,7 +337,10 @@ def _has_jump(features: MotionFeatures, step: int) -> bool:
 
 
 def _is_rigid(features: MotionFeatures, start: int, stop: int) -> bool:
-    """Return whether no joint turns for a while within frames `start` to `stop` (exclusive)."""
+    """Return whether a pose is rigid for a while.
+
+    No joint turns within frames `start` to `stop` (exclusive).
+    """
     is_moving = _find_turning_steps(features.frames(start, stop).rotations[:, features.joints[1:]], features.fps)
     return bool(find_runs(~is_moving, _count_rigid_steps(features.fps)))
 
@@ -340,9 +382,10 @@ _STANDS_S = 0.3
 
 
 def pitched_feet_deg(features: MotionFeatures) -> float | None:
-    """Angle by which both feet are pitched further than flat feet, in most of the frames in which each stands.
+    """Measure by how much both feet are pitched.
 
-    Ankles are below toe joints where toes never touch the floor. Feet are steep where heels never do, and in the air.
+    The angle is beyond that of flat feet, in most of the frames in which each foot stands. Ankles are below toe joints
+    where toes never touch the floor. Feet are steep where heels never do, and in the air.
     """
     ankles, toes = features.skeleton.pair("ankle"), features.skeleton.pair("foot")
     stands = features.observation.stands
@@ -373,7 +416,10 @@ _USUAL_M = 1.35
 
 
 def size_factor(features: MotionFeatures) -> float | None:
-    """Ratio, at least 1, of the distance from head to ankle along the bones to an adult's, or the inverse."""
+    """Return the body's size relative to an adult's.
+
+    The ratio, or its inverse, is at least 1; it compares the distance from head to ankle along the bones.
+    """
     head = features.skeleton.joint("head")
     ankle = features.skeleton.joint("left_ankle")
     if head is None or ankle is None:
@@ -384,7 +430,10 @@ def size_factor(features: MotionFeatures) -> float | None:
 
 
 def lying_share(features: MotionFeatures) -> float | None:
-    """Share of frames of a body that lies stretched out or stands on the head, as if another axis were up."""
+    """Return the share of frames in which the body lies.
+
+    It lies stretched out or stands on the head, as if another axis were vertical.
+    """
     places = features.places("pelvis", "neck", "left_ankle", "right_ankle")
     if places is None:
         return None

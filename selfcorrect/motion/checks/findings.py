@@ -1,4 +1,7 @@
-"""Rules and their findings as data; sentences are built where they are shown."""
+"""Rules and findings as data.
+
+Sentences are built where they are shown.
+"""
 
 import math
 from collections.abc import Callable
@@ -14,7 +17,10 @@ from ..perception.motion_features import MotionFeatures
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """Values (T, K) of a rule per frame and thing, and the names of the K things (joints, bones, feet)."""
+    """Values (T, K) of a rule, and K names.
+
+    The K things are joints, bones or feet.
+    """
 
     values: np.ndarray
     """(T, K), or (1, K) of the motion as a whole."""
@@ -30,7 +36,10 @@ None means that nothing can be said, and NaN that nothing can be said of a frame
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule, which is broken while its measurement exceeds the threshold for at least `least_s`."""
+    """A rule with a threshold.
+
+    The rule is broken while its measurement exceeds the threshold for at least `least_s`.
+    """
 
     code: str
     """Stable identifier, by which rules are chosen."""
@@ -70,7 +79,10 @@ class Rule:
 
 @dataclass(frozen=True)
 class Finding:
-    """A rule broken in frames `start` to `stop` (exclusive), most in `frame`: by `value`, at the first of `things`."""
+    """A broken rule, in frames `start` to `stop` (exclusive).
+
+    The value is the largest, in `frame`, at the first of `things`.
+    """
 
     code: str
     name: str
@@ -87,7 +99,10 @@ class Finding:
 
     @property
     def severity(self) -> float:
-        """Ratio of the value to the threshold if that is positive, otherwise 1."""
+        """Ratio of value to threshold.
+
+        It is 1 unless the threshold is positive.
+        """
         return self.value / self.threshold if self.threshold > 0 else 1.0
 
     def words(self) -> str:
@@ -121,7 +136,10 @@ def find_violations(rule: Rule, measured: Measured, frames: int, fps: float) -> 
 
 
 def _check_answer(measured: Measurement | np.ndarray | float, frames: int, thing: str) -> Measurement:
-    """Return the result of a rule with values for all frames, or with one value for all."""
+    """Check what a rule has measured.
+
+    It has values for all frames, or one value for all.
+    """
     things = measured.things if isinstance(measured, Measurement) else (thing,)
     values = np.asarray(measured.values if isinstance(measured, Measurement) else measured)
     if values.dtype.kind not in "biuf":

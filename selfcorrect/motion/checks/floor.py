@@ -1,4 +1,7 @@
-"""Rules of the floor: bodies below, above, sliding or gliding on the floor; floors that lean or are not at y = 0."""
+"""Rules of the floor: depth, floating, sliding, tilt.
+
+Bodies may be below or above the floor, slide or glide on it; floors may lean, or not be at y = 0.
+"""
 
 import numpy as np
 
@@ -50,7 +53,7 @@ _CARRIED_S = 0.3
 
 
 def depth_m(features: MotionFeatures) -> Measurement:
-    """Depth of the body surface and of the soles below the floor."""
+    """Measure how deep body and soles penetrate the floor."""
     surface_m, names = features.surface_m
     return Measurement(
         -np.concatenate([features.sole_heights_m, surface_m], axis=1), ("left foot", "right foot", *names)
@@ -58,12 +61,17 @@ def depth_m(features: MotionFeatures) -> Measurement:
 
 
 def hover_m(features: MotionFeatures) -> np.ndarray:
-    """Height of the body above the floor if, from leaving to coming back, the body does not fall as in flight."""
+    """Measure how high the body hovers.
+
+    It hovers if it does not fall as in flight between leaving the floor and coming back.
+    """
     return np.where(find_unsupported_frames(features, features.clear_m, HIGH_SOLES_M), features.clear_m, 0.0)
 
 
 def find_unsupported_frames(features: MotionFeatures, clear_m: np.ndarray, high_m: float) -> np.ndarray:
-    """Find the frames (T,) in which a body is above the ground without falling as in flight.
+    """Find frames (T,) without support.
+
+    The body is above the ground there, and does not fall as in flight.
 
     Args:
         features: Features of a motion of T frames.
@@ -80,10 +88,11 @@ def find_unsupported_frames(features: MotionFeatures, clear_m: np.ndarray, high_
 
 
 def slide_m_s(features: MotionFeatures) -> np.ndarray | None:
-    """Least speed, within a while, of the slowest point of the soles: a standing foot has a point that does not move.
+    """Measure how fast soles slide in stance.
 
-    A foot that turns on the ball, rolls, or is drawn along while the other foot stands does not slide. While soles are
-    not the only support, in flight or with hands or knees down, nothing can be said.
+    It is the least speed, within a while, of the slowest sole point, because a standing foot has a point that does not
+    move. A foot that turns on the ball, rolls, or is drawn along while the other foot stands does not slide. While
+    soles are not the only support, in flight or with hands or knees down, nothing can be said.
     """
     window = max(round(_WHILE_S * features.fps), 1)
     if len(features) < window:
@@ -102,10 +111,11 @@ def slide_m_s(features: MotionFeatures) -> np.ndarray | None:
 
 
 def low_hover_m(features: MotionFeatures) -> np.ndarray:
-    """Height of the body above the resting places before and after, while a foot rests in the air as if standing there.
+    """Measure how high a resting foot hovers.
 
-    Feet of a body that leaps or is about to land move. Floors of captures are some centimetres off, so a height counts
-    only against the lowest heights within a second before and after, and of these against the higher.
+    The height is above the resting positions before and after, while a foot rests in the air as if it stood there. Feet
+    of a body that leaps or is about to land move. Floors of captures are some centimetres off, so a height counts only
+    against the lowest heights within a second before and after, and of these against the higher.
     """
     middle_m = features.feet_m.mean(axis=2)
     speeds_m_s = norms(np.gradient(middle_m, 1 / features.fps, axis=0))
@@ -121,10 +131,11 @@ def low_hover_m(features: MotionFeatures) -> np.ndarray:
 
 
 def slow_slide_m_s(features: MotionFeatures) -> np.ndarray | None:
-    """Least speed of a point of the soles that stays low, averaged over a third of a second, within a while.
+    """Measure slow slides of the soles.
 
-    Averages leave out what is noise or lasts for a moment, so that slower slides show than by `slide_m_s`. While the
-    body is in flight, or rests on other parts than feet, nothing can be said.
+    It is the least speed of a low sole point, averaged over a third of a second, within a while. Averages leave out
+    what is noise or lasts for a moment, so that slower slides show than by `slide_m_s`. While the body is in flight, or
+    rests on other parts than feet, nothing can be said.
     """
     frames = len(features)
     window = max(2, round(_AVERAGED_S * features.fps))
@@ -145,9 +156,10 @@ def slow_slide_m_s(features: MotionFeatures) -> np.ndarray | None:
 
 
 def _find_low_points(features: MotionFeatures) -> tuple[np.ndarray, np.ndarray]:
-    """Return points (T, P, 3) of the soles above the floor, and whether the foot of each (T, P) touches the floor.
+    """Return low sole points, and which touch the floor.
 
-    The points are the corners, and seven points along the middle of each foot.
+    Points are (T, P, 3) above the floor; flags (T, P) say whether the point's foot touches it. The points are the
+    corners, and seven points along the middle of each foot.
     """
     middle_m = features.middle_lines_m
     positions = np.linspace(0, middle_m.shape[2] - 1, 7)
@@ -160,10 +172,10 @@ def _find_low_points(features: MotionFeatures) -> tuple[np.ndarray, np.ndarray]:
 
 
 def is_lifted(features: MotionFeatures) -> bool:
-    """Return whether a body comes onto inferred supports, or leaves supports, with both feet at once without falling.
+    """Return whether inferred supports lift the body.
 
-    People step onto a stool with a single foot, or jump. If the body of a file is lifted, the inferred supports are
-    wrong.
+    It steps onto or off supports with both feet at once, without falling. People step onto a stool with a single foot,
+    or jump. If the body of a file is lifted, the inferred supports are wrong.
     """
     if not features.has_feet or len(features) < 2:
         return False
@@ -183,9 +195,10 @@ def is_lifted(features: MotionFeatures) -> bool:
 
 
 def floor_offset_m(features: MotionFeatures) -> float | None:
-    """Distance of the observed floor from y = 0, beyond the floor's error and what deep soles explain.
+    """Measure how far the floor is from y = 0.
 
-    The distance is None for a body on several grounds, or whose floor is not known.
+    The distance is beyond the floor's error and what deep soles explain. The distance is None for a body on several
+    grounds, or whose floor is not known.
     """
     floor_m = features.ground.near_m
     if floor_m is None or features.around.supports or features.given.ground is not None:
@@ -195,7 +208,9 @@ def floor_offset_m(features: MotionFeatures) -> float | None:
 
 
 def find_level_under(features: MotionFeatures, first: int, last: int | None) -> float | None:
-    """Return the height of a level floor that a floating body would stand on.
+    """Find the level under a floating body.
+
+    It is the height of a level floor that the body would stand on.
 
     Args:
         first: First frame of floating.
@@ -212,12 +227,18 @@ def find_level_under(features: MotionFeatures, first: int, last: int | None) -> 
 
 
 def gliding_m_s(features: MotionFeatures) -> np.ndarray:
-    """Gliding speed along the floor of a body that stands for two seconds."""
+    """Measure how fast a standing body glides.
+
+    The body stands for two seconds; the speed is along the floor.
+    """
     speeds_m_s = norms(features.observation.standing_glide_m_s)
     return np.append(speeds_m_s, speeds_m_s[-1:])
 
 
 def floor_tilt_deg(features: MotionFeatures) -> float | None:
-    """Angle between the horizontal and the plane that feet stand on; None if nothing shows the plane."""
+    """Measure the tilt of the ground plane.
+
+    It is the angle between the horizontal and the plane that feet stand on; None if nothing shows the plane.
+    """
     plane = features.ground.plane if features.given.ground is None else None
     return plane.tilt_deg if plane and plane.stances else None

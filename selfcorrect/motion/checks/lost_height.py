@@ -1,6 +1,7 @@
-"""Hips that lost their height: they stay where they are while legs bend, so that the feet rise from the floor.
+"""Hips that do not sink as the legs bend.
 
-So squats look that were retargeted to another body. The rule that finds them and the cure share these functions.
+They stay at their height, so that the feet rise from the floor. So squats look that were retargeted to another body.
+The rule that finds them and the cure share these functions.
 """
 
 from collections.abc import Iterator
@@ -39,11 +40,11 @@ _BACK_ON_FLOOR_M = 0.005
 def find_lost_height_m(
     features: MotionFeatures, heights_m: np.ndarray, whole_m: np.ndarray
 ) -> tuple[float, np.ndarray]:
-    """Return a floor, and by how much (T,) hips are too high over it that stay at their height, or sink over the feet,
-    while these rise; zeros if nowhere by much.
+    """Find how far hips are too high (T,).
 
-    The floor is where the body stands lowest, unless the body is off that floor for other reasons, too: a shift of the
-    whole body would leave it in the air there.
+    Hips stay at their height, or sink over the feet, while the feet rise. Also returns the floor. All are zero if hips
+    are nowhere much too high. The floor is where the body stands lowest, unless the body is off that floor for other
+    reasons, too: a shift of the whole body would leave it in the air there.
 
     Args:
         heights_m: (T,) height of the body's lowest point.
@@ -60,9 +61,9 @@ def find_lost_height_m(
 
 
 def lost_hip_height_m(features: MotionFeatures) -> np.ndarray | None:
-    """Height of the feet above the floor while the hips stay at their height; None for a body that grips something.
+    """Measure how high feet rise under constant hips.
 
-    Steps that were inferred below such feet do not count.
+    Returns None for a body that grips something. Steps that were inferred below such feet do not count.
     """
     if any(support.is_grip for support in features.around.supports):
         return None
@@ -72,9 +73,9 @@ def lost_hip_height_m(features: MotionFeatures) -> np.ndarray | None:
 
 
 def _find_lost_height_m(features: MotionFeatures, rises_m: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Return the height (T,) that hips have lost over a floor, and whether this explains all rises.
+    """Find the height (T,) that hips have lost.
 
-    Bodies that may hang from or stand on the hands are left.
+    Also returns whether this explains all rises. Bodies that may hang from or stand on the hands are left.
 
     Args:
         rises_m: (T,) height of the body's lowest point over that floor.
@@ -108,7 +109,10 @@ def _find_lost_height_m(features: MotionFeatures, rises_m: np.ndarray) -> tuple[
 
 
 def _is_tall(features: MotionFeatures, is_low: np.ndarray, leg_m: float) -> bool:
-    """Return whether the hips are as high over the ankles as in standing while the feet are on the floor (T,)."""
+    """Return whether the hips stand tall on the floor.
+
+    They are as high over the ankles as in standing while the feet are on the floor (T,).
+    """
     places_m = features.places("left_hip", "left_ankle", "right_hip", "right_ankle")
     if places_m is None:
         return False
@@ -118,7 +122,9 @@ def _is_tall(features: MotionFeatures, is_low: np.ndarray, leg_m: float) -> bool
 
 
 def _find_unsupported_spans(features: MotionFeatures, heights_m: np.ndarray) -> Iterator[slice]:
-    """Yield the frames of a body that is off the floor without falling.
+    """Yield the frames of a floating body.
+
+    It is off the floor without falling.
 
     Args:
         heights_m: (T,) height of the body's lowest point.

@@ -1,4 +1,7 @@
-"""Physical errors of a motion, in total and by frame: the figures that `correct` and `check` state."""
+"""Physical errors of a motion, in total and per frame.
+
+`correct` and `check` report these figures.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +24,10 @@ from .findings import Finding
 
 @dataclass(frozen=True, eq=False)
 class Measures:
-    """Physical errors of T frames of a motion with J joints. Feet are left first, and NaN while they do not stand."""
+    """Physical errors of a motion of T frames.
+
+    There are J joints. Feet are left first, and NaN while they do not stand.
+    """
 
     penetration_by_frame_m: np.ndarray
     """(T,) depth of the body's lowest point below the ground; 0 up to 5 mm."""
@@ -101,7 +107,9 @@ def measure_features(
     cuts: Sequence[int] = (),
     slips: tuple[Finding, ...] = (),
 ) -> Measures:
-    """Measure a motion whose feet should stand where the feet of a reference do.
+    """Measure a motion against reference stances.
+
+    Feet should stand where the feet of the reference do.
 
     Args:
         features: Features of T frames.
@@ -126,7 +134,10 @@ def measure_features(
 
 
 def _measure_jerks_m_s3(features: MotionFeatures, first: int, last: int) -> np.ndarray:
-    """Return the jerk (last − first − 3, J) of each joint in a take, 0 rows for fewer than four frames."""
+    """Measure each joint's jerk in a take.
+
+    The result is (last − first − 3, J), with 0 rows for fewer than four frames.
+    """
 
     def measure(frames: np.ndarray) -> np.ndarray:
         return joint_jerks_m_s3(features.find_positions_m(frames[0], frames[-1] + 4), features.fps)

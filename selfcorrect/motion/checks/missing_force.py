@@ -1,4 +1,7 @@
-"""Rules of physics: measures of the force (T, 3) in body weights, y up, that contacts cannot give."""
+"""Rules of physics: the force that contacts cannot give.
+
+It is (T, 3), in body weights, y up.
+"""
 
 import numpy as np
 

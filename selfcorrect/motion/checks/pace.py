@@ -1,5 +1,6 @@
-"""The rule of pace: a motion's playback speed relative to real time. It is measured in flights, in which bodies fall at
-9.81 m/s², or else in walking, where they are inverted pendulums.
+"""The rule of pace: playback speed against real time.
+
+It is measured in flights, in which bodies fall at 9.81 m/s², or else in walking, where they are inverted pendulums.
 """
 
 import numpy as np
@@ -25,10 +26,10 @@ _ROUGH = 0.055
 
 
 def pace(features: MotionFeatures) -> float | None:
-    """Playback speed relative to real time; None if neither flights nor walking determine it.
+    """Measure playback speed relative to real time.
 
-    Walks with usual steps count as real time. Other walks run at the pace of a pendulum only if this makes their steps
-    usual: two signs are required, and they must agree.
+    Returns None if neither flights nor walking determine it. Walks with usual steps count as real time. Other walks run
+    at the pace of a pendulum only if this makes their steps usual: two signs are required, and they must agree.
     """
     if not features.has_feet:
         return None
@@ -42,7 +43,10 @@ def pace(features: MotionFeatures) -> float | None:
 
 @remember_by_object
 def flight_pace(features: MotionFeatures) -> float | None:
-    """Playback speed relative to real time in a motion's flights; None if no flight is usable."""
+    """Measure playback speed in flights.
+
+    It is relative to real time. Returns None if no flight is usable.
+    """
     falls_m_s2 = []
     weights = []
     shortest = max(_FEWEST_FRAMES, round(_SHORTEST_S * features.fps))
@@ -58,13 +62,19 @@ def flight_pace(features: MotionFeatures) -> float | None:
 
 
 def find_gravity_m_s2(features: MotionFeatures) -> float:
-    """Acceleration of bodies in flight: gravity's, or less in slow motion, as the flights of the motion show it."""
+    """Estimate gravity from flights.
+
+    It is smaller in slow motion.
+    """
     shown = flight_pace(features)
     return GRAVITY_M_S2 if shown is None else GRAVITY_M_S2 * min(shown, 1.0) ** 2
 
 
 def _fall_m_s2(features: MotionFeatures, start: int, stop: int) -> float | None:
-    """Downward acceleration of the centre of mass in a flight; None if it is no parabola."""
+    """Measure how fast the body falls in a flight.
+
+    It is the downward acceleration of the centre of mass; None unless the path is a parabola.
+    """
     heights = features.centre_m[start:stop, 1]
     times = np.arange(len(heights)) / features.fps
     curve, slope, level = np.polyfit(times, heights, 2)
@@ -76,7 +86,10 @@ def _fall_m_s2(features: MotionFeatures, start: int, stop: int) -> float | None:
 
 
 def pace_deviation(features: MotionFeatures) -> Measurement | None:
-    """Factor, less 1, by which time runs too fast or too slow for gravity."""
+    """Measure how far time is off from gravity.
+
+    It is the factor, less 1, by which time runs too fast or too slow.
+    """
     speed = pace(features)
     if speed is None:
         return None
@@ -85,5 +98,8 @@ def pace_deviation(features: MotionFeatures) -> Measurement | None:
 
 
 def rate_factor(features: MotionFeatures) -> float:
-    """Ratio, at least 1, of the recording's frame rate to 35 frames per second, or its inverse."""
+    """Compare the recording's frame rate with 35 fps.
+
+    The ratio, or its inverse, is at least 1.
+    """
     return max(features.fps / 35.0, 35.0 / features.fps)

@@ -1,8 +1,9 @@
-"""Figures of motions as references: what policies and characters that train on them will feel.
+"""Motions as references: what policies will feel.
 
-Programs that make references shift each clip by a single height, start episodes at its first frame, and reward contacts
-by labels that they derive from the height and speed of toes. So these figures are heights and speeds of standing feet,
-noise, and labels that get lost while a foot stands. The observation says which foot stands, and how high the floor is.
+Characters that train on them will feel it, too. Programs that make references shift each clip by a single height, start
+episodes at its first frame, and reward contacts by labels that they derive from the height and speed of toes. So these
+figures are heights and speeds of standing feet, noise, and labels that get lost while a foot stands. The observation
+says which foot stands, and how high the floor is.
 """
 
 from collections.abc import Mapping
@@ -41,7 +42,9 @@ LABEL_SPEED_M_S = 0.15
 
 
 def measure_reference(motion: Motion) -> dict[str, float]:
-    """Return the `REFERENCE_FIGURES` of a motion; NaN for figures that it does not show.
+    """Measure the `REFERENCE_FIGURES` of a motion.
+
+    A figure that it does not show is NaN.
 
     * `stance_height_m`: height of standing soles above y = 0.
     * `skate_m_s`: mean speed of standing feet along the ground: `measure_skating_m_s`.
@@ -69,9 +72,10 @@ def measure_reference(motion: Motion) -> dict[str, float]:
 
 
 def _count_lost_labels(features: MotionFeatures, floor_m: float) -> int:
-    """Count how often contact labels go and come back within a stance, in which a foot stays on the floor.
+    """Count how often contact labels flicker in stance.
 
-    Programs derive the labels: of toes that are low above the floor, and slow.
+    A label goes and comes back while the foot stays on the floor. Programs derive the labels: of toes that are low
+    above the floor, and slow.
     """
     heights_m = features.observation.feet_m[:, :, -1, 1] - floor_m
     speeds_m_s = features.observation.speeds_of(features.given)
@@ -84,7 +88,10 @@ def _count_lost_labels(features: MotionFeatures, floor_m: float) -> int:
 
 
 def rate_reference(figures: Mapping[str, float]) -> dict[str, float]:
-    """Return each figure as a multiple of its limit, the worst first; figures that are not shown are left out."""
+    """Rate each figure as a multiple of its limit.
+
+    The worst comes first; figures that are not shown are left out.
+    """
     ratios = {key: abs(figures[key]) / limit for key, limit in LIMITS.items()}
     ratios["pace"] = (max(figures["pace"], 1 / max(figures["pace"], 1e-3)) - 1) / _PACES_OFF
     ratios["fps"] = max(figures["fps"] / _RATES[1], _RATES[0] / figures["fps"])

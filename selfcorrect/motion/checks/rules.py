@@ -1,6 +1,7 @@
-"""The table of rules. Thresholds were set on CMU's clips so that about 2 % of clean clips break a rule.
+"""The table of rules.
 
-`benchmarks/checking.py` measures how often real clips break each, and how many planted faults are found.
+Thresholds were set on CMU's clips so that about 2 % of clean clips break a rule. `benchmarks/checking.py` measures how
+often real clips break each, and how many planted faults are found.
 """
 
 from dataclasses import replace
@@ -362,5 +363,5 @@ RULE_TABLE = Registry("rule", [Row(rule.code, "", rule.summary) for rule in RULE
 
 
 def all_rules() -> tuple[Rule, ...]:
-    """Return the rules of this package and of installed packages."""
+    """Return all rules, including those of other packages."""
     return (*RULES, *(replace(rule, code=code) for code, rule in RULE_TABLE.load_added(Rule).items()))

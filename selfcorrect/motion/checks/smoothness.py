@@ -1,4 +1,7 @@
-"""Rules of continuity: jitter, spikes, splices, repeated frames, and motions that do not move."""
+"""Rules of continuity.
+
+They find jitter, spikes, splices, repeated frames, and motions that do not move.
+"""
 
 import numpy as np
 
@@ -18,9 +21,10 @@ _NOISE_RATIO = 2.0
 
 
 def shaking_m(features: MotionFeatures) -> Measurement | None:
-    """White noise on the median joint's position, and on the end of what each single joint moves that shakes.
+    """Measure shaking of the body or of joints.
 
-    Single joints count only if fewer than half of all shake.
+    It is white noise on the median joint's position, and on the end of what each single joint moves that shakes. Single
+    joints count only if fewer than half of all shake.
     """
     body_m = noise_m(features)
     if body_m is None:
@@ -35,10 +39,10 @@ def shaking_m(features: MotionFeatures) -> Measurement | None:
 
 
 def noise_m(features: MotionFeatures) -> np.ndarray | None:
-    """Standard deviation, per axis, of white noise on the median joint's position, over half a second.
+    """Measure the median joint's white noise.
 
-    Fourth differences of positions measure it. There is no noise unless they are much larger than second differences,
-    as in noise, but not in fast motion.
+    It is the standard deviation per axis over half a second. Fourth differences of positions measure it. There is no
+    noise unless they are much larger than second differences, as in noise, but not in fast motion.
     """
     if len(features) < 9:
         return None
@@ -50,7 +54,10 @@ def noise_m(features: MotionFeatures) -> np.ndarray | None:
 
 
 def _difference_level(features: MotionFeatures, order: int) -> np.ndarray:
-    """(T − 4, B) typical size per axis of the differences of an order, around frames 2 to T − 3."""
+    """(T − 4, B) typical size of differences.
+
+    They are of one order, per axis, around frames 2 to T − 3.
+    """
     differences = norms(np.diff(features.body_m, order, axis=0)) / np.sqrt(3.0)
     inner = differences[1:-1] if order == 2 else differences
     window = min(len(inner), max(5, round(_WINDOW_S * features.fps)))
@@ -70,12 +77,12 @@ _MEDIAN_OF_TWO = float(np.sqrt(2 * np.log(2)))
 
 
 def wandering_m(features: MotionFeatures) -> float | None:
-    """Distance that a random walk along the floor takes the whole body within a second.
+    """Measure how far the whole body random-walks.
 
-    Steps of such a walk are independent of each other and common to all joints, steps of standing feet included. A
-    body's motion moves its joints apart, so fourth differences of positions leave little in common. That remainder
-    grows with the time between positions, but the remainder of a random walk does not. So the part that grows is the
-    body's.
+    The distance is along the floor, within a second. Steps of such a walk are independent of each other and common to
+    all joints, steps of standing feet included. A body's motion moves its joints apart, so fourth differences of
+    positions leave little in common. That remainder grows with the time between positions, but the remainder of a
+    random walk does not. So the part that grows is the body's.
     """
     short_stride = max(1, round(_STEP_S * features.fps))
     long_stride = max(2, round(_LONGER_S * features.fps))
@@ -88,7 +95,10 @@ def wandering_m(features: MotionFeatures) -> float | None:
 
 
 def _shared_random_walk_m(features: MotionFeatures, stride: int) -> float:
-    """Size within a second of the random walk with a step every `stride` frames, the body's remainder included."""
+    """Measure the shared random walk at a stride.
+
+    Its size is within a second, with a step every `stride` frames; the body's remainder is included.
+    """
     differences_m = features.body_m[..., [0, 2]]
     for _ in range(4):
         differences_m = differences_m[stride:] - differences_m[:-stride]
@@ -105,9 +115,10 @@ def speed_m_s(features: MotionFeatures) -> Measurement:
 
 
 def spike_m(features: MotionFeatures) -> Measurement:
-    """Distance of a joint from its positions a frame before and after, if it goes there and back.
+    """Measure how far a joint spikes.
 
-    Only the share of the way out that is also the way back counts, so that fast limbs do not.
+    The distance is from its positions a frame before and after, if it goes there and back. Only the share of the way
+    out that is also the way back counts, so that fast limbs do not.
     """
     way_out = features.steps_m[:-1]
     way_back = -features.steps_m[1:]
@@ -117,13 +128,19 @@ def spike_m(features: MotionFeatures) -> Measurement:
 
 
 def jump_m(features: MotionFeatures) -> np.ndarray:
-    """Distance by which the whole body jumps between neighbouring frames: to stay there, or to come back at once."""
+    """Measure how far the whole body jumps.
+
+    It jumps between neighbouring frames, to stay there or to come back at once.
+    """
     spike_of_median_joint_m = median(spike_m(features).values, axis=1)
     return np.maximum(_splice_m(features), spike_of_median_joint_m)
 
 
 def _splice_m(features: MotionFeatures) -> np.ndarray:
-    """Mean distance (T,) by which joints go further in a step than in the longer of the steps around it."""
+    """Measure splices (T,).
+
+    The value is the mean distance by which joints go further in a step than in the longer of the steps around it.
+    """
     steps = features.steps_m
     around = (steps[:-2] + steps[2:]) / 2
     excess = norms(steps[1:-1] - around) - norms(steps[2:] - steps[:-2])
@@ -131,7 +148,10 @@ def _splice_m(features: MotionFeatures) -> np.ndarray:
 
 
 def frozen_frames(features: MotionFeatures) -> np.ndarray | None:
-    """Length of the run of identical frames that a frame belongs to, if the body moves elsewhere."""
+    """Measure runs of identical frames.
+
+    The value of a frame is the length of its run, if the body moves elsewhere.
+    """
     is_still = np.abs(features.steps_m).max(axis=(1, 2)) < 1e-6
     if is_still.all():
         return None
@@ -142,5 +162,8 @@ def frozen_frames(features: MotionFeatures) -> np.ndarray | None:
 
 
 def stillness_m(features: MotionFeatures) -> float:
-    """Negative of the range of the joint that moves most."""
+    """Measure how little the body moves.
+
+    The value is the negative of the largest range of any joint.
+    """
     return -float(np.ptp(features.body_m, axis=0).max())

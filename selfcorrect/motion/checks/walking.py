@@ -84,7 +84,10 @@ _ENOUGH_STEPS = 4
 
 @dataclass(frozen=True, eq=False)
 class Walk:
-    """K steps of a walk: fractional frames (K + 1,) of the largest distance of feet, and lengths (K,)."""
+    """K steps of a walk.
+
+    There are fractional frames (K + 1,) of the largest distance between the feet, and step lengths (K,).
+    """
 
     frames: np.ndarray
     lengths: np.ndarray
@@ -93,7 +96,10 @@ class Walk:
 
 
 def find_longest_walk(features: MotionFeatures) -> Walk | None:
-    """Return the longest run of steps of a body that walks forwards on the floor; None if too short."""
+    """Find the longest walk.
+
+    The body walks forwards on the floor. Returns None if the run of steps is too short.
+    """
     places = features.places("pelvis", "left_hip", "right_hip", "left_knee", "left_ankle", "right_ankle")
     if places is None or not features.has_feet or len(features) < _FEWEST_FRAMES:
         return None
@@ -124,21 +130,30 @@ def _smooth(values: np.ndarray, seconds: float, fps: float) -> np.ndarray:
 
 
 def _forwards(leftwards_m: np.ndarray, fps: float) -> np.ndarray:
-    """(T, 2) unit vectors, x and z, in the direction that hips face, from vectors (T, 3) from right to left hip."""
+    """(T, 2) unit vectors in the hips' direction.
+
+    They are x and z, from vectors (T, 3) from right to left hip.
+    """
     ahead_m = np.stack([-leftwards_m[:, 2], leftwards_m[:, 0]], axis=1)
     facing = _smooth(ahead_m, _WAY_S, fps)
     return normalize_safely(facing)
 
 
 def _find_turning_frames(values: np.ndarray, least: float) -> np.ndarray:
-    """Return the frames where values (T,) further from 0 than `least` turn back."""
+    """Find the frames where values turn back.
+
+    Values (T,) are further from 0 than `least` there.
+    """
     slopes = np.diff(values)
     turn = np.flatnonzero((slopes[:-1] * slopes[1:] <= 0) & (slopes[:-1] != 0)) + 1
     return turn[np.abs(values[turn]) > least]
 
 
 def _find_peaks(values: np.ndarray, frames: np.ndarray) -> np.ndarray:
-    """Return the fractional frames of the peaks of values (T,) near `frames`, by a parabola."""
+    """Find fractional peak frames by parabolas.
+
+    Values are (T,); peaks are near `frames`.
+    """
     before = values[frames - 1]
     peak = values[frames]
     after = values[frames + 1]
@@ -148,9 +163,10 @@ def _find_peaks(values: np.ndarray, frames: np.ndarray) -> np.ndarray:
 
 
 def walking_pace(features: MotionFeatures) -> float | None:
-    """Playback speed relative to real time in a walk; None if not determinable.
+    """Measure playback speed in a walk.
 
-    A walk that tips over at none of the paces tried, or at all, determines no speed.
+    It is relative to real time; None if it cannot be determined. A walk that tips over at none of the paces tried, or
+    at all, determines no speed.
     """
     walk = find_longest_walk(features)
     if walk is None or _is_noisy(features):
@@ -172,9 +188,10 @@ def walking_pace(features: MotionFeatures) -> float | None:
 
 
 def has_unusual_steps(features: MotionFeatures) -> bool:
-    """Return whether the steps of a walk are so long for their frequency, or so short, that time runs slowly or fast.
+    """Return whether step lengths suggest wrong speed.
 
-    Walks of other styles have other steps in real time and are no pendulums, so that these show nothing.
+    The steps of the walk are so long or short for their frequency that time runs slowly or fast. Walks of other styles
+    have other steps in real time and are no pendulums, so that these show nothing.
     """
     walk = find_longest_walk(features)
     if walk is None or not _has_usual_style(features, walk):
@@ -183,7 +200,10 @@ def has_unusual_steps(features: MotionFeatures) -> bool:
 
 
 def has_usual_steps_at(features: MotionFeatures, speed: float) -> bool:
-    """Return whether the steps of a walk would be usual if time ran at a speed, but for what a pendulum errs by."""
+    """Return whether steps would be usual at a speed.
+
+    Time would run at that speed; the error of a pendulum is allowed for.
+    """
     walk = find_longest_walk(features)
     if walk is None:
         return False
@@ -192,9 +212,10 @@ def has_usual_steps_at(features: MotionFeatures, speed: float) -> bool:
 
 
 def _has_usual_style(features: MotionFeatures, walk: Walk) -> bool:
-    """Return whether the walker is upright, over straight legs, and lifts the feet as usual.
+    """Return whether the walk has a usual style.
 
-    A body without a trunk, such as legs alone, shows no style.
+    The walker is upright, over straight legs, and lifts the feet as usual. A body without a trunk, such as legs alone,
+    shows no style.
     """
     places = features.places("pelvis", "neck", "left_hip", "right_hip", "left_ankle", "right_ankle")
     if places is None:
@@ -209,9 +230,10 @@ def _has_usual_style(features: MotionFeatures, walk: Walk) -> bool:
 
 
 def walk_ratio(walk: Walk, fps: float) -> float:
-    """Length of a walk's steps over their frequency, both dimensionless; people keep it constant at any walking speed.
+    """Return step length over step frequency.
 
-    Sekiya and Nagasaki 1998, "Reproducibility of the walking patterns of normal young adults".
+    Both are dimensionless. People keep the ratio constant at any walking speed. Sekiya and Nagasaki 1998,
+    "Reproducibility of the walking patterns of normal young adults".
     """
     step_s = float(median(np.diff(walk.frames))) / fps
     return float(median(walk.lengths)) * step_s * float(np.sqrt(GRAVITY_M_S2 / walk.leg_m))
@@ -223,9 +245,10 @@ def _is_noisy(features: MotionFeatures) -> bool:
 
 
 def _outside_m(features: MotionFeatures, span: slice) -> np.ndarray:
-    """(P, F) distance of the zero moment point from the convex hull of the soles on the floor.
+    """(P, F) distance of the zero moment point.
 
-    The point is given for each of the P `_PACES`, in the F frames of a span where only feet touch the floor.
+    It is measured to the convex hull of the soles on the floor. The point is given for each of the P `_PACES`, in the F
+    frames of a span where only feet touch the floor.
     """
     places_m = _smooth(features.body_m - (0.0, features.ground_m, 0.0), _FORCE_S, features.fps)
     velocities_m_s = np.gradient(places_m, 1 / features.fps, axis=0)
@@ -251,9 +274,10 @@ def _outside_m(features: MotionFeatures, span: slice) -> np.ndarray:
 
 
 def timing_unevenness(features: MotionFeatures) -> float | None:
-    """Standard deviation of the logarithm of the durations of a walk's steps, if the lengths are even.
+    """Measure how uneven step durations are.
 
-    Steps of a foot are compared with steps of the same foot, because limping is asymmetric.
+    It is the standard deviation of their logarithm, if the step lengths of the walk are even. Steps of a foot are
+    compared with steps of the same foot, because limping is asymmetric.
     """
     walk = find_longest_walk(features)
     if walk is None or len(walk.lengths) < _ENOUGH_STEPS or float(np.log(walk.lengths).std()) > _REGULAR:

@@ -1,4 +1,7 @@
-"""Artefacts of a known kind and size, made on purpose: what a measure must see, and what a corrector must take back."""
+"""Known artefacts, added on purpose.
+
+A measure must see them, and a corrector must remove them.
+"""
 
 from dataclasses import replace
 
@@ -9,18 +12,27 @@ from ..motion import MotionBatch
 
 
 def raise_bodies(batch: MotionBatch, height_m: float | np.ndarray) -> MotionBatch:
-    """Raise motions above the floor, or sink them if negative: all (one height), or each by its own (N,)."""
+    """Raise motions above the floor.
+
+    Negative heights sink them. One height holds for all, or each motion has its own (N,).
+    """
     heights_m = np.broadcast_to(height_m, len(batch))
     return _move(batch, heights_m[:, None, None] * (0.0, 1.0, 0.0))
 
 
 def offset_heights(batch: MotionBatch, deviation_m: float, rng: np.random.Generator) -> MotionBatch:
-    """Raise or sink each motion by its own normally distributed height of this standard deviation."""
+    """Offset each motion's height at random.
+
+    Heights are normally distributed with this standard deviation.
+    """
     return raise_bodies(batch, deviation_m * rng.standard_normal(len(batch)))
 
 
 def slide_bodies(batch: MotionBatch, speed_m_s: float, rng: np.random.Generator) -> MotionBatch:
-    """Let each body glide along the floor at a constant speed, in a random direction of its own."""
+    """Slide each body along the floor.
+
+    Its speed is constant, in a random direction of its own.
+    """
     angles = rng.uniform(0, 2 * np.pi, len(batch))
     directions = np.stack([np.cos(angles), np.zeros(len(batch)), np.sin(angles)], axis=-1)
     times_s = np.arange(batch.root_m.shape[1]) / batch.fps
@@ -28,12 +40,18 @@ def slide_bodies(batch: MotionBatch, speed_m_s: float, rng: np.random.Generator)
 
 
 def jitter_roots(batch: MotionBatch, deviation_m: float, rng: np.random.Generator) -> MotionBatch:
-    """Add independent normally distributed noise to each coordinate of the root in each frame."""
+    """Add independent noise to root positions.
+
+    The noise is normally distributed, for each coordinate in each frame.
+    """
     return _move(batch, deviation_m * rng.standard_normal(batch.root_m.shape))
 
 
 def jitter_joints(batch: MotionBatch, deviation_rad: float, rng: np.random.Generator) -> MotionBatch:
-    """Turn each joint in each frame by independent normally distributed angles around its three axes."""
+    """Add independent rotation noise to joints.
+
+    Angles around the three axes are normally distributed, for each joint in each frame.
+    """
     turns = quaternions(deviation_rad * rng.standard_normal((*batch.rotations.shape[:-1], 3)))
     return replace(batch, rotations=compose(batch.rotations, turns))
 

@@ -1,7 +1,8 @@
-"""Loops: motions that end in the pose of the beginning, in place or after a net travel over the floor.
+"""Loops: motions that end as they began.
 
-Filters, contacts and simulations treat the ends of a motion as ends. So a loop is unrolled: the loop's end comes before
-the first frame, and the loop's beginning after the last frame. Afterwards the loop is closed again.
+They stay in place, or travel over the floor. Filters, contacts and simulations treat the ends of a motion as ends. So a
+loop is unrolled: the loop's end comes before the first frame, and the loop's beginning after the last frame. Afterwards
+the loop is closed again.
 """
 
 from dataclasses import replace
@@ -37,7 +38,10 @@ _ENDS_S = 0.5
 
 
 def is_loop(motion: Motion) -> bool:
-    """Return whether a motion's last pose is the first, up to a travel over the floor and a turn about the vertical."""
+    """Return whether a motion is a loop.
+
+    Its last pose is the first, up to travel over the floor and a rotation about the vertical.
+    """
     if len(motion) < _FEWEST_FRAMES or not _turns_are_alike(motion):
         return False
     body_m = joint_positions(motion) - motion.root_m[:, None]
@@ -46,23 +50,30 @@ def is_loop(motion: Motion) -> bool:
 
 
 def gap_m(motion: Motion) -> float:
-    """Largest distance of a joint from the first to the last pose, up to a travel over the floor and a turn."""
+    """Measure the gap between first and last pose.
+
+    It is the largest distance of a joint, up to travel over the floor and a rotation.
+    """
     first, last = _ends(motion)
     return float(norms(joint_positions(last) - joint_positions(first)).max())
 
 
 def _ends(motion: Motion) -> tuple[Motion, Motion]:
-    """Return the first frame, and the last frame moved back there."""
+    """Return the first and the last frame.
+
+    The last frame is moved back to the first.
+    """
     last = turn(motion.frames(len(motion) - 1, len(motion)), -turn_per_cycle_rad(motion))
     away_m = (last.root_m - motion.root_m[:1]) * ALONG_FLOOR
     return motion.frames(0, 1), replace(last, root_m=last.root_m - away_m)
 
 
 def match_loop_ends(edited: Motion, original: Motion) -> Motion:
-    """Return an edited motion in place with ends as near to each other as in the original, if these are near.
+    """Match the ends of an edited loop.
 
-    Both ends are then changed alike, towards the mean of both changes. The edited motion is returned unchanged if the
-    gap did not grow. A body that glides away on standing feet has other poses at the ends.
+    The ends of an edited motion in place become as near to each other as in the original, if these are near. Both ends
+    are then changed alike, towards the mean of both changes. The edited motion is returned unchanged if the gap did not
+    grow. A body that glides away on standing feet has other poses at the ends.
     """
     if len(original) < _FEWEST_FRAMES or not _turns_are_alike(original):
         return edited
@@ -86,9 +97,10 @@ def match_loop_ends(edited: Motion, original: Motion) -> Motion:
 
 
 def _turns_are_alike(motion: Motion) -> bool:
-    """Return whether the root's height and the turns of all joints in the world are the same at both ends.
+    """Return whether both ends have equal rotations.
 
-    Most motions fail a cheap test first: in the parent's frame a joint turns by no more than both turn in the world.
+    The root's height, and the world orientation of all joints, must be the same. Most motions fail a cheap test first:
+    in the parent's frame a joint turns by no more than both turn in the world.
     """
     first = motion.rotations[0, 1:]
     last = motion.rotations[-1, 1:]
@@ -103,7 +115,10 @@ def _turns_are_alike(motion: Motion) -> bool:
 
 
 def unroll_loop(motion: Motion, margin: int) -> Motion:
-    """Pad a loop with `margin` frames of the end before the first frame, and of the beginning after the last."""
+    """Pad a loop with its own frames.
+
+    `margin` frames of the end come before the first frame, and of the beginning after the last.
+    """
     steps = len(motion) - 1
     before = ceil(margin / steps)
     cycles = repeat_cycle(close_cycle(motion), 2 * before + 1)
@@ -114,9 +129,10 @@ def unroll_loop(motion: Motion, margin: int) -> Motion:
 
 
 def close_loop(edited: Motion, original: Motion, margin: int, *, same_travel: bool = True) -> Motion:
-    """Cut the loop out of the middle of an edited, unrolled loop, and close it, velocities included.
+    """Close an edited loop, velocities included.
 
-    Towards the end the loop becomes what the edit made of the frames before the beginning.
+    The loop is cut out of the middle of the unrolled one. Towards the end the loop becomes what the edit made of the
+    frames before the beginning.
 
     Args:
         edited: What was made of `unroll_loop(original, margin)`.
@@ -146,6 +162,9 @@ def close_loop(edited: Motion, original: Motion, margin: int, *, same_travel: bo
 
 
 def ease(count: int) -> np.ndarray:
-    """(count,) from near 0 to 1, flat at both ends."""
+    """(count,) weights from near 0 to 1.
+
+    They are flat at both ends.
+    """
     share = np.arange(1, count + 1) / count
     return share**2 * (3 - 2 * share)

@@ -15,9 +15,10 @@ from ..skeleton import Skeleton
 
 
 def mirror(moving: Moving) -> Moving:
-    """Exchange left and right: the reflection at the plane x = 0, on the same skeleton.
+    """Exchange left and right.
 
-    Bones keep the lengths of the same side, so on a symmetric skeleton this is an exact reflection.
+    The motion is reflected at the plane x = 0, on the same skeleton. Bones keep the lengths of the same side, so on a
+    symmetric skeleton this is an exact reflection.
     """
     root_m = moving.root_m * np.array([-1.0, 1.0, 1.0])
     swapped = moving.rotations[..., moving.skeleton.mirror_map, :]
@@ -27,9 +28,10 @@ def mirror(moving: Moving) -> Moving:
 
 
 def on_skeleton(motion: Motion, skeleton: Skeleton) -> Motion:
-    """Return the same rotations on a body with the same joints but other bones.
+    """Put the same rotations on other bones.
 
-    The root's path is scaled by the bodies' heights above the soles, so that feet that stand keep standing.
+    Both bodies have the same joints. The root's path is scaled by the bodies' heights above the soles, so that feet
+    that stand keep standing.
     """
     if skeleton.names != motion.skeleton.names or skeleton.parents != motion.skeleton.parents:
         raise InputError(
@@ -44,17 +46,20 @@ def on_skeleton(motion: Motion, skeleton: Skeleton) -> Motion:
 
 
 def raise_motion(motion: Motion, height_m: float | np.ndarray) -> Motion:
-    """Return the motion of T frames higher by `height_m` or by heights (T,); lower where these are negative."""
+    """Raise a motion by heights.
+
+    `height_m` is one height, or (T,) heights; negative heights lower it.
+    """
     root_m = motion.root_m.astype(float)
     root_m[:, 1] += height_m
     return replace(motion, root_m=root_m)
 
 
 def put_on_floor(batch: MotionBatch) -> MotionBatch:
-    """Shift each motion vertically so that the body's lowest point in all its frames has height 0.
+    """Put each motion's lowest point at height 0.
 
-    Nothing else changes. The first frame alone, as in published scripts, would push a window that starts in the air
-    into the floor.
+    The point is the body's lowest in all frames; motions are shifted vertically. Nothing else changes. The first frame
+    alone, as in published scripts, would push a window that starts in the air into the floor.
     """
     positions_m, orientations = forward_kinematics(batch.skeleton, batch.root_m, batch.rotations)
     soles_m = world_sole_points(batch.skeleton, positions_m, orientations)
@@ -67,18 +72,19 @@ def put_on_floor(batch: MotionBatch) -> MotionBatch:
 
 
 def heading_rad(orientations: np.ndarray) -> np.ndarray:
-    """Direction that a body faces, (...), from world orientations (..., 4): the angle about the vertical, 0 along +z.
+    """Return the heading (...) of orientations (..., 4).
 
-    The direction is the twist of the swing-twist decomposition: upright bodies face where the forward axis points, a
-    prone body where the head points, a supine body where the feet point. Only a body exactly upside down has none and
-    gets 0.
+    It is the angle about the vertical, 0 along +z. The direction is the twist of the swing-twist decomposition: upright
+    bodies face where the forward axis points, a prone body where the head points, a supine body where the feet point.
+    Only a body exactly upside down has none and gets 0.
     """
     return 2 * np.arctan2(orientations[..., 1], orientations[..., 3])
 
 
 def turn(moving: Moving, angle_rad: np.ndarray | float) -> Moving:
-    """Rotate about the world's vertical axis through the origin; a batch takes a common angle or an angle per motion
-    (N,).
+    """Rotate about the vertical through the origin.
+
+    A batch takes a common angle, or an angle per motion (N,).
     """
     angles = np.broadcast_to(angle_rad, moving.root_m.shape[:-2])
     rotation = quaternions(angles[..., None, None] * UP)
@@ -88,7 +94,10 @@ def turn(moving: Moving, angle_rad: np.ndarray | float) -> Moving:
 
 
 def canonicalise(moving: Moving) -> Moving:
-    """Start above the origin facing +z; heights and everything relative stay the same."""
+    """Start above the origin, facing +z.
+
+    Heights and everything relative stay the same.
+    """
     start_m = moving.root_m[..., :1, :] * ALONG_FLOOR
     centred = replace(moving, root_m=moving.root_m - start_m)
     return turn(centred, -heading_rad(moving.rotations[..., 0, 0, :]))
@@ -114,7 +123,10 @@ def at_frames(motion: Motion, frames: np.ndarray, fps: float) -> Motion:
 
 
 def resample(motion: Motion, fps: float) -> Motion:
-    """Return the motion at another frame rate, from the first frame to the last frame that fits."""
+    """Resample a motion to another frame rate.
+
+    It runs from the first frame to the last frame that fits.
+    """
     if fps == motion.fps:
         return motion
     frame_bytes = 8 * (3 + 4 * len(motion.skeleton))
@@ -123,23 +135,27 @@ def resample(motion: Motion, fps: float) -> Motion:
 
 
 def frame_count(seconds: float, fps: float) -> int:
-    """Number of frames of a clock of `fps` from time 0 to `seconds`.
+    """Count the frames from 0 to `seconds`.
 
-    A frame that comes too late by 1 % of a frame still counts: files round their frame times, and a cycle must not lose
-    its last frame to that.
+    The clock has `fps` frames per second. A frame that comes too late by 1 % of a frame still counts: files round their
+    frame times, and a cycle must not lose its last frame to that.
     """
     return int(np.floor(seconds * fps + 0.01)) + 1
 
 
 def retime(motion: Motion, speed: float) -> Motion:
-    """Return the motion played `speed` times as fast, at the same frame rate."""
+    """Play a motion `speed` times as fast.
+
+    The frame rate stays the same.
+    """
     return replace(resample(motion, motion.fps / speed), fps=motion.fps)
 
 
 def close_cycle(motion: Motion) -> Motion:
-    """Return a cyclic motion whose last frame is exactly its first pose again, at the place and heading where it ends.
+    """Close a captured cycle exactly.
 
-    Captured cycles miss their start by some degrees; the gap is spread evenly over all frames.
+    The last frame has the first pose, at the position and heading where the cycle ends. Captured cycles miss their
+    start by some degrees; the gap is spread evenly over all frames.
     """
     share = np.linspace(0, 1, len(motion))[:, None, None]
     goal = motion.rotations[0].copy()
@@ -158,9 +174,10 @@ def turn_per_cycle_rad(motion: Motion) -> float:
 
 
 def repeat_cycle(motion: Motion, cycles: int) -> Motion:
-    """Repeat a closed cycle `cycles` times, ends and beginnings shared: `cycles` × (T − 1) + 1 frames.
+    """Repeat a closed cycle.
 
-    Each cycle starts where the last cycle ended, and faces as it did.
+    `cycles` repetitions share ends and beginnings: `cycles` × (T − 1) + 1 frames. Each cycle starts where the last
+    cycle ended, and faces as it did.
     """
     parts = [motion]
     following = motion

@@ -1,8 +1,8 @@
-"""Motion features: the vector per frame that generative models of motion learn.
+"""Motion features that generative models learn.
 
-A frame has D = 3 + 6 J numbers. First comes root velocity along x and z (m/s, backward difference; the first frame
-repeats the second's), then root height (m). Then comes a 6-D rotation (see `matrix_columns`) per joint in the
-skeleton's order: r00 r01 r10 r11 r20 r21.
+They are a vector per frame. A frame has D = 3 + 6 J numbers. First comes root velocity along x and z (m/s, backward
+difference; the first frame repeats the second's), then root height (m). Then comes a 6-D rotation (see
+`matrix_columns`) per joint in the skeleton's order: r00 r01 r10 r11 r20 r21.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,10 @@ STD_FLOOR = 0.05
 
 @dataclass(frozen=True, eq=False)
 class FeatureCodec:
-    """Codec between motion windows of a skeleton and frame rate and normalised features."""
+    """Codec between motion windows and normalised features.
+
+    All windows have one skeleton and frame rate.
+    """
 
     is_redundant: ClassVar[bool] = False
     """True if features describe a motion several times over and need not agree with each other."""
@@ -47,22 +50,25 @@ class FeatureCodec:
 
     @classmethod
     def fit(cls, batch: MotionBatch) -> Self:
-        """Return the codec of these motions' skeleton and frame rate, with their statistics."""
+        """Fit the codec to motions.
+
+        It has their skeleton, frame rate and statistics.
+        """
         features = torch.from_numpy(encode_features(batch)).flatten(0, 1)
         std = features.std(dim=0, correction=0).clamp_min(STD_FLOOR)
         return cls(batch.skeleton, batch.fps, features.mean(dim=0), std)
 
     def encode(self, batch: MotionBatch) -> Tensor:
-        """Return normalised features (N, T, D), float32, of windows that all last T frames.
+        """Encode windows as normalised features (N, T, D).
 
-        Only the horizontal position of the first frame is lost. Windows for training should be canonical (see
-        `transforms.canonicalise`); encoding does not turn them.
+        They are float32; all windows must have T frames. Only the horizontal position of the first frame is lost.
+        Windows for training should be canonical (see `transforms.canonicalise`); encoding does not turn them.
         """
         self.check_body(batch)
         return ((torch.from_numpy(encode_features(batch)) - self.mean) / self.std).float()
 
     def check_body(self, batch: MotionBatch) -> None:
-        """Refuse motions of another skeleton or frame rate than the codec's."""
+        """Refuse motions of another skeleton or frame rate."""
         if not batch.skeleton.same_as(self.skeleton) or batch.fps != self.fps:
             raise InputError(
                 f"these features are for a skeleton of {len(self.skeleton)} joints at {self.fps} frames per second, "
@@ -71,15 +77,17 @@ class FeatureCodec:
             )
 
     def decode(self, values: Tensor) -> MotionBatch:
-        """Return windows that start at the horizontal origin, from normalised features (N, T, D).
+        """Decode normalised features (N, T, D) into windows.
 
-        Rotations are made orthonormal again by Gram-Schmidt, so any finite features give a motion.
+        They start at the horizontal origin. Rotations are made orthonormal again by Gram-Schmidt, so any finite
+        features give a motion.
         """
         return decode_features(self.skeleton, self.in_units(values), self.fps)
 
     def in_units(self, values: Tensor) -> np.ndarray:
-        """Return features in their units, float64, from normalised features (N, T, D); InputError if any is not
-        finite.
+        """Return normalised features in their units.
+
+        They are float64, from (N, T, D). Raises InputError if any is not finite.
         """
         if values.ndim != 3 or values.shape[2] != len(self.mean):
             raise InputError(f"features must have shape (N, T, {len(self.mean)}), got {tuple(values.shape)}")
@@ -91,7 +99,10 @@ class FeatureCodec:
 
 
 def encode_features(batch: MotionBatch) -> np.ndarray:
-    """Return features (N, T, D) in their units; all motions must fill their T frames."""
+    """Return motion features (N, T, D) in units.
+
+    All motions must fill their T frames.
+    """
     count, frames = batch.root_m.shape[:2]
     if np.any(batch.lengths != frames):
         raise InputError(f"features need windows of one length, got {batch.lengths.min()} to {frames} frames")
@@ -104,7 +115,9 @@ def encode_features(batch: MotionBatch) -> np.ndarray:
 
 
 def decode_features(skeleton: Skeleton, features: np.ndarray, fps: float) -> MotionBatch:
-    """Return windows that start at the horizontal origin: the inverse of `encode_features`.
+    """Decode features into windows: inverse of `encode_features`.
+
+    Windows start at the horizontal origin.
 
     Args:
         features: (N, T, D) features in their units.

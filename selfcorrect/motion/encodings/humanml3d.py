@@ -1,7 +1,8 @@
-"""HumanML3D's motion representation: 263 numbers per frame of 22 joints at 20 frames per second.
+"""HumanML3D's representation: 263 numbers per frame.
 
-Guo et al., "Generating Diverse and Natural 3D Human Motions from Text", CVPR 2022. Columns for J joints, 12 J − 1 in
-all (KIT-ML's 21 joints, in their own unit and at 12.5 frames per second, make 251):
+It describes 22 joints at 20 frames per second. Guo et al., "Generating Diverse and Natural 3D Human Motions from Text",
+CVPR 2022. Columns for J joints, 12 J − 1 in all (KIT-ML's 21 joints, in their own unit and at 12.5 frames per second,
+make 251):
 
     yaw rate (1)            half the angle turned until the next frame, rad
     velocity (2)            of the root in x and z until the next frame, m/frame, in the next frame's facing
@@ -56,7 +57,10 @@ TARGET_OFFSETS_M = BONE_AXES * np.array(
 
 @dataclass(frozen=True, eq=False)
 class RowBody:
-    """The joints that rows describe, as the reference implementation takes them."""
+    """The joints that rows describe.
+
+    They are as in the reference implementation.
+    """
 
     parents: tuple[int, ...]
     bone_axes: np.ndarray
@@ -80,7 +84,10 @@ class RowBody:
         object.__setattr__(self, "bone_before", before)
 
     def exchange_sides(self) -> Self:
-        """Return the body with left and right hip and shoulder exchanged, for joints that are a mirror image."""
+        """Exchange left and right hip and shoulder.
+
+        This serves joints that are a mirror image.
+        """
         return replace(self, hips=self.hips[::-1], shoulders=self.shoulders[::-1])
 
 
@@ -118,7 +125,10 @@ _RIGHT_LEG = [SMPL_22.index("right_knee"), SMPL_22.index("right_ankle")]
 
 
 def columns(joints: int = 22) -> dict[str, slice]:
-    """Return the slice of each group of columns, by the names above, for a skeleton of `joints` joints."""
+    """Return the slice of each column group.
+
+    Names are those above, for a skeleton of `joints` joints.
+    """
     widths = {
         "yaw rate": 1,
         "velocity": 2,
@@ -133,7 +143,7 @@ def columns(joints: int = 22) -> dict[str, slice]:
 
 
 def joint_count(vectors: np.ndarray) -> int:
-    """Return the number of joints that rows (..., 12 J − 1) describe."""
+    """Return the joint count of rows (..., 12 J − 1)."""
     joints, remainder = divmod(vectors.shape[-1] + 1, 12)
     if remainder or joints < 2:
         raise InputError(f"rows must have 12 J − 1 columns for J joints (263 for 22), got shape {vectors.shape}")
@@ -141,10 +151,10 @@ def joint_count(vectors: np.ndarray) -> int:
 
 
 def normalise_bones(joints_m: np.ndarray, target_offsets_m: np.ndarray) -> np.ndarray:
-    """Give every bone the length of the target skeleton and keep the direction; the root path scales with the legs.
+    """Give bones the target lengths and keep directions.
 
-    joints_m: (T, 22, 3) in the world; target_offsets_m: (22, 3); only the lengths count.
-    A bone without length has no direction, and continues the bone before.
+    The root path scales with the legs. joints_m: (T, 22, 3) in the world; target_offsets_m: (22, 3); only the lengths
+    count. A bone without length has no direction, and continues the bone before.
     """
     lengths_m = norms(target_offsets_m)
     leg_bones_m = joints_m[0, _RIGHT_LEG] - joints_m[0, _PARENTS[_RIGHT_LEG]]
@@ -162,9 +172,10 @@ def normalise_bones(joints_m: np.ndarray, target_offsets_m: np.ndarray) -> np.nd
 
 
 def canonical(joints_m: np.ndarray, *, keep_height: bool = False, body: RowBody = HUMANML3D_BODY) -> np.ndarray:
-    """Move joints (T, J, 3) so that the lowest is on the floor and frame 0 stands at the origin facing +z.
+    """Move joints to the floor and origin.
 
-    keep_height: Leave heights as they are.
+    The lowest joint (T, J, 3) is on the floor, and frame 0 stands at the origin facing +z. keep_height: Leave heights
+    as they are.
     """
     root_x, _, root_z = joints_m[0, 0]
     placed = joints_m - [root_x, 0 if keep_height else joints_m[..., 1].min(), root_z]
@@ -181,11 +192,11 @@ def encode(
     keep_place: bool = False,
     body: RowBody = HUMANML3D_BODY,
 ) -> np.ndarray:
-    """Describe joints (T, J, 3), metres, y up, as rows (T − 1, 12 J − 1).
+    """Encode joints (T, J, 3) as rows (T − 1, 12 J − 1).
 
-    At 20 fps and without `keep_height`, the rows agree with the reference implementation if that is finite, except for
-    turns through straight back. The reference gives those the wrong sign; the rows here decode to the motion that was
-    encoded.
+    Joints are in metres, y up. At 20 fps and without `keep_height`, the rows agree with the reference implementation if
+    that is finite, except for turns through straight back. The reference gives those the wrong sign; the rows here
+    decode to the motion that was encoded.
 
     Args:
         target_offsets_m: (22, 3) skeleton with the bone lengths that a clip of 22 joints gets first; None keeps the
@@ -225,9 +236,10 @@ def encode(
 
 
 def decode_joints(vectors: np.ndarray) -> np.ndarray:
-    """Decode joints (..., T + 1, J, 3), metres, y up, from rows (..., T, 12 J − 1).
+    """Decode rows (..., T, 12 J − 1) into joints.
 
-    The root starts at the origin facing +z. The velocities of the last row lead to the last frame.
+    Joints are (..., T + 1, J, 3), in metres, y up. The root starts at the origin facing +z. The velocities of the last
+    row lead to the last frame.
     """
     joints = joint_count(vectors)
     facing_rad, root_m = _root(vectors)
@@ -242,13 +254,19 @@ def decode_joints(vectors: np.ndarray) -> np.ndarray:
 
 
 def decode_contacts(vectors: np.ndarray) -> np.ndarray:
-    """Contacts of both feet (T, 2), left first, from 0 to 1, from rows (T, 12 J − 1): the ankle's or the toe's."""
+    """Decode foot contacts (T, 2) from rows.
+
+    They are from 0 to 1, left first, and the ankle's or the toe's; rows are (T, 12 J − 1).
+    """
     labels = np.clip(vectors[..., columns(joint_count(vectors))["contacts"]], 0.0, 1.0)
     return labels.reshape(*vectors.shape[:-1], 2, 2).max(axis=-1)
 
 
 def _root(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Facing (..., T), rad, and path (..., T, 3), m, of the root."""
+    """Return the root's facing and path.
+
+    Facing is (..., T), rad; the path is (..., T, 3), m.
+    """
     slices = columns(joint_count(vectors))
     facing_rad = np.zeros(vectors.shape[:-1])
     facing_rad[..., 1:] = -2 * np.cumsum(vectors[..., :-1, 0], axis=-1)
@@ -260,9 +278,10 @@ def _root(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _bone_orientations(joints_m: np.ndarray, root: Rotation, body: RowBody) -> list[Rotation]:
-    """Per joint, the orientations (T,) of the bone that ends there: the bone's axis swung into place from the world's.
+    """Return each joint's bone orientations (T,).
 
-    A bone without length continues the bone before, so that the local rotation is the identity.
+    The bone's axis is swung into place from the world's. A bone without length continues the bone before, so that the
+    local rotation is the identity.
     """
     orientations = [root]
     for joint in range(1, len(body.parents)):
@@ -275,7 +294,10 @@ def _bone_orientations(joints_m: np.ndarray, root: Rotation, body: RowBody) -> l
 
 
 def _swing(axis: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """Quaternions (T, 4) xyzw, not normalised, of the shortest rotations from a unit axis (3,) to directions (T, 3)."""
+    """Return the shortest rotations from an axis.
+
+    They are quaternions (T, 4) xyzw, not normalised, from a unit axis (3,) to directions (T, 3).
+    """
     lengths = norms(directions)[..., None]
     real = lengths + directions @ axis[:, None]
     quaternions = np.concatenate([np.cross(axis, directions), real], axis=-1)
@@ -285,7 +307,10 @@ def _swing(axis: np.ndarray, directions: np.ndarray) -> np.ndarray:
 
 
 def _six_of_bones(orientations: list[Rotation], body: RowBody) -> np.ndarray:
-    """(T, J − 1, 6): the concatenated first two columns of each bone's rotation relative to the bone before."""
+    """(T, J − 1, 6) rotations relative to the bone before.
+
+    They are the concatenated first two columns of the matrix.
+    """
     matrices = []
     for before, bone in zip(body.bone_before[1:], orientations[1:], strict=True):
         bone_to_before = orientations[before].inv() * bone
@@ -295,7 +320,10 @@ def _six_of_bones(orientations: list[Rotation], body: RowBody) -> np.ndarray:
 
 
 def _smooth_facing_rad(joints_m: np.ndarray, body: RowBody) -> np.ndarray:
-    """(T,) heading of the body as in the reference, hips the wrong way round; frame 0 is +z by definition."""
+    """(T,) heading as in the reference implementation.
+
+    The hips are the wrong way round; frame 0 is +z by definition.
+    """
     forward = gaussian_filter1d(_forward(joints_m, -1, body), FACING_SMOOTHING_FRAMES, axis=0, mode="nearest")
     facing_rad = _heading_rad(forward)
     facing_rad[0] = 0
@@ -303,7 +331,10 @@ def _smooth_facing_rad(joints_m: np.ndarray, body: RowBody) -> np.ndarray:
 
 
 def _forward(joints_m: np.ndarray, hips_sign: int, body: RowBody) -> np.ndarray:
-    """Horizontal directions (..., 3) across the body's left to right, zero where left and right cancel or coincide."""
+    """Return directions (..., 3) ahead of the body.
+
+    They are horizontal, across its left to right, and zero where left and right cancel or coincide.
+    """
     right_shoulder, left_shoulder = body.shoulders
     right_hip, left_hip = body.hips
     right = joints_m[..., right_shoulder, :] - joints_m[..., left_shoulder, :]
@@ -313,7 +344,10 @@ def _forward(joints_m: np.ndarray, hips_sign: int, body: RowBody) -> np.ndarray:
 
 
 def _heading_rad(forward: np.ndarray) -> np.ndarray:
-    """Angles (...) about +y from +z to directions (..., 3); 0 for zero and vertical directions."""
+    """Return angles (...) from +z about +y.
+
+    They are 0 for zero and vertical directions.
+    """
     return np.arctan2(forward[..., 0], forward[..., 2])
 
 

@@ -1,8 +1,9 @@
-"""HumanML3D's 263 columns of windows on any body: a representation whose columns can contradict each other.
+"""HumanML3D's 263 columns for any body.
 
-HumanML3D describes a frame several times over, by joint positions, rotations, velocities and contacts. Published code
-makes the motion from root and positions alone, 67 of 263 columns. A generative model draws all columns, so in samples
-the others need not agree with these. Columns of an encoded motion agree.
+The columns of this representation can contradict each other. HumanML3D describes a frame several times over, by joint
+positions, rotations, velocities and contacts. Published code makes the motion from root and positions alone, 67 of 263
+columns. A generative model draws all columns, so in samples the others need not agree with these. Columns of an encoded
+motion agree.
 
 The 22 joints are landmarks of the body: joints, or points that are fixed to joints where the skeleton lacks a joint of
 SMPL. Decoding fits the skeleton to the landmarks, so that motions have the same bones in every representation.
@@ -35,9 +36,10 @@ SMALLEST_STD = 1e-4
 
 @dataclass(frozen=True, eq=False)
 class HumanML3DCodec(FeatureCodec):
-    """Codec between windows and HumanML3D's columns, normalised with one standard deviation per group of columns.
+    """Codec between windows and HumanML3D's columns.
 
-    Encoding a decoded sample gives columns that agree: only root and positions of the sample are left in them.
+    Columns are normalised with one standard deviation per group. Encoding a decoded sample gives columns that agree:
+    only root and positions of the sample are left in them.
 
     Heights are kept, unlike in HumanML3D, which puts the lowest joint of each clip on the floor. The columns of the
     last frame lead to a frame after it, in which every joint moves on as before.
@@ -54,7 +56,10 @@ class HumanML3DCodec(FeatureCodec):
 
     @classmethod
     def fit(cls, batch: MotionBatch) -> Self:
-        """Return the codec of these motions' skeleton and frame rate, with their statistics."""
+        """Fit the codec to motions.
+
+        It has their skeleton, frame rate and statistics.
+        """
         unfitted = cls(batch.skeleton, batch.fps, torch.zeros(COLUMN_COUNT).double(), torch.ones(COLUMN_COUNT).double())
         rows = unfitted._encode_rows(batch).reshape(-1, COLUMN_COUNT)
         std = rows.std(axis=0)
@@ -63,15 +68,18 @@ class HumanML3DCodec(FeatureCodec):
         return cls(batch.skeleton, batch.fps, torch.from_numpy(rows.mean(axis=0)), torch.from_numpy(std))
 
     def encode(self, batch: MotionBatch) -> Tensor:
-        """Return normalised columns (N, T, 263), float32, of windows that all last T frames."""
+        """Encode windows as normalised columns (N, T, 263).
+
+        They are float32; all windows must have T frames.
+        """
         self.check_body(batch)
         return ((torch.from_numpy(self._encode_rows(batch)) - self.mean) / self.std).float()
 
     def decode(self, values: Tensor) -> MotionBatch:
-        """Return windows that start at the horizontal origin and face +z, from normalised columns (N, T, 263).
+        """Decode normalised columns (N, T, 263) into windows.
 
-        Only root and positions are read. Bones keep their length, so positions that no pose has become the nearest
-        directions of bones.
+        Windows start at the horizontal origin and face +z. Only root and positions are read. Bones keep their length,
+        so positions that no pose has become the nearest directions of bones.
         """
         landmarks_m = humanml3d.decode_joints(self.in_units(values))[:, :-1]
         return canonicalise(self._fit_skeleton(landmarks_m))
@@ -94,7 +102,10 @@ class HumanML3DCodec(FeatureCodec):
         return np.stack([humanml3d.encode(window_m, fps=self.fps, keep_height=True) for window_m in extended_m])
 
     def _fit_skeleton(self, landmarks_m: np.ndarray) -> MotionBatch:
-        """Return the motions whose landmarks lie as nearly as possible in the directions of (N, T, 22, 3)."""
+        """Fit motions to landmarks (N, T, 22, 3).
+
+        Their landmarks lie as nearly as possible in the given directions.
+        """
         skeleton = self.skeleton
         count, frames = landmarks_m.shape[:2]
         points_m = landmarks_m.reshape(count * frames, len(SMPL_22), 3)
@@ -119,7 +130,10 @@ class HumanML3DCodec(FeatureCodec):
 
 @dataclass(frozen=True, eq=False)
 class Landmarks:
-    """Points of a body in the place of SMPL's 22 joints, each fixed to a joint."""
+    """Points in the place of SMPL's 22 joints.
+
+    Each is fixed to a joint.
+    """
 
     joints: tuple[int, ...]
     """(22,) the joint that carries each landmark."""
@@ -128,7 +142,10 @@ class Landmarks:
 
     @classmethod
     def of_skeleton(cls, skeleton: Skeleton) -> Self:
-        """Return joints where the skeleton has them, toe tips and head on a body without, points between joints else.
+        """Return the landmarks of a skeleton.
+
+        They are joints where the skeleton has them, toe tips and head where it lacks those joints, and points between
+        joints elsewhere.
 
         Raises:
             InputError: The skeleton lacks a part that every body needs.
@@ -161,7 +178,10 @@ class Landmarks:
         return {joint: index for index, joint in enumerate(self.joints) if is_joint[index]}
 
     def around(self, skeleton: Skeleton, joint: int) -> tuple[np.ndarray, list[int]]:
-        """Return the landmarks that turn with a joint: positions (K, 3) in its frame, metres, and indices."""
+        """Return the landmarks that turn with a joint.
+
+        Positions (K, 3) are in the joint's frame, in metres; indices come with them.
+        """
         children = [child for child in skeleton.children[joint] if child in self.of_joint]
         fixed = [index for index in range(len(SMPL_22)) if self.joints[index] == joint]
         fixed = [index for index in fixed if index != self.of_joint.get(joint)]
@@ -169,7 +189,10 @@ class Landmarks:
         return rest_m, [self.of_joint[child] for child in children] + fixed
 
     def place(self, skeleton: Skeleton, batch: MotionBatch) -> np.ndarray:
-        """Return the landmarks in the world, (N, T, 22, 3), metres."""
+        """Place the landmarks in the world (N, T, 22, 3).
+
+        They are in metres.
+        """
         positions_m, orientations = forward_kinematics(skeleton, batch.root_m, batch.rotations)
         joints = list(self.joints)
         return positions_m[:, :, joints] + rotate(orientations[:, :, joints], self.offsets_m)

@@ -40,10 +40,10 @@ KERNELS = _import_kernels()
 
 
 def find_kernel(name: str, *arrays: np.ndarray) -> Callable[..., Any] | None:
-    """Return the kernel that computes with these arrays; None if NumPy has to.
+    """Find the compiled kernel for some arrays.
 
-    NumPy computes without kernels, with kernels of an older clone that lack the function, and with arrays that are not
-    of double precision.
+    Returns None if NumPy has to compute. NumPy computes without kernels, with kernels of an older clone that lack the
+    function, and with arrays that are not of double precision.
     """
     for array in arrays:
         if array.dtype != _DOUBLE:

@@ -15,7 +15,10 @@ _ROUNDING = np.finfo(float).eps
 
 
 def correlate1d(values: np.ndarray, weights: np.ndarray, axis: int = -1, mode: str = "reflect") -> np.ndarray:
-    """Sum neighbours with an odd number of weights (K,); beyond the ends values are mirrored, the nearest, or 0."""
+    """Correlate values with an odd number of weights.
+
+    Weights are (K,). Beyond the ends values are mirrored, the nearest, or 0.
+    """
     weights = np.asarray(weights)
     middle = len(weights) // 2
     mirrored = weights[::-1]
@@ -30,7 +33,10 @@ def correlate1d(values: np.ndarray, weights: np.ndarray, axis: int = -1, mode: s
 
 
 def _sum_pairs(values: np.ndarray, weights: np.ndarray, combine: np.ufunc, axis: int, mode: str) -> np.ndarray:
-    """Sum neighbours with weights (K,), of which opposite ones are equal (`combine` adds) or differ in sign."""
+    """Sum neighbours with symmetric or antisymmetric weights.
+
+    Of weights (K,), opposite ones are equal (`combine` adds) or differ in sign.
+    """
     middle = len(weights) // 2
     neighbours = _list_neighbours(np.asarray(values, dtype=float), len(weights), middle, axis, mode)
     total = neighbours[middle] * weights[middle]
@@ -43,13 +49,16 @@ def _sum_pairs(values: np.ndarray, weights: np.ndarray, combine: np.ufunc, axis:
 
 
 def gaussian_filter1d(values: np.ndarray, sigma: float, axis: int = -1, mode: str = "reflect") -> np.ndarray:
-    """Smooth values by a Gaussian, whose standard deviation is `sigma` frames and which ends after four of these."""
+    """Smooth values by a Gaussian.
+
+    Its standard deviation is `sigma` frames, and it ends after four of these.
+    """
     return _sum_pairs(values, gaussian_weights(float(sigma)), np.add, axis, mode)
 
 
 @lru_cache(maxsize=64)
 def gaussian_weights(sigma: float) -> np.ndarray:
-    """Return the weights (K,) of neighbours in a Gaussian; read-only."""
+    """Return a Gaussian's weights (K,), read-only."""
     radius = int(4.0 * sigma + 0.5)
     offsets = np.arange(-radius, radius + 1)
     weights = np.exp(-0.5 / (sigma * sigma) * offsets**2)
@@ -70,7 +79,10 @@ def maximum_filter1d(values: np.ndarray, size: int, axis: int = -1, mode: str = 
 def minimum_filter1d(
     values: np.ndarray, size: int, axis: int = -1, mode: str = "reflect", cval: float = 0.0, origin: int = 0
 ) -> np.ndarray:
-    """Return the smallest of the `size` values around each, or around the value `origin` frames before."""
+    """Return the minimum around each value.
+
+    It is the smallest of `size` values, centred `origin` frames before.
+    """
     first, *others = _list_neighbours(values, size, size // 2 + origin, axis, mode, cval)
     smallest = first.copy()
     for other in others:
@@ -79,7 +91,10 @@ def minimum_filter1d(
 
 
 def uniform_filter1d(values: np.ndarray, size: int, axis: int = -1, mode: str = "reflect") -> np.ndarray:
-    """Return the mean of the `size` values around each; beyond the ends values are the nearest, or else mirrored."""
+    """Return the mean around each value.
+
+    It is over `size` values; beyond the ends values are the nearest, or else mirrored.
+    """
     frames = values.shape[axis]
     before = size // 2
     margins = [(before, size - 1 - before)] + [(0, 0)] * (values.ndim - 1)
@@ -95,7 +110,10 @@ def uniform_filter1d(values: np.ndarray, size: int, axis: int = -1, mode: str = 
 
 
 def median_filter1d(values: np.ndarray, size: int, axis: int = -1, mode: str = "reflect") -> np.ndarray:
-    """Return the median of the `size` values around each, the larger of two middle values."""
+    """Return the median around each value.
+
+    It is over `size` values, and the larger of two middle values.
+    """
     neighbours = np.stack(_list_neighbours(values, size, size // 2, axis, mode))
     return np.partition(neighbours, size // 2, axis=0)[size // 2]
 
@@ -108,7 +126,9 @@ def remove_short_runs(is_set: np.ndarray, size: int, axis: int) -> np.ndarray:
 
 
 def solve_banded(bands: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Solve a positive definite system of upper bands (K, T), the diagonal last, for right sides (T, …).
+    """Solve a positive definite banded system.
+
+    Upper bands are (K, T), the diagonal last; right sides are (T, …).
 
     Raises:
         LinAlgError: The matrix is not positive definite.
@@ -127,7 +147,10 @@ def solve_banded(bands: np.ndarray, right: np.ndarray) -> np.ndarray:
 def _list_neighbours(
     values: np.ndarray, count: int, before: int, axis: int, mode: str, cval: float = 0.0
 ) -> list[np.ndarray]:
-    """Return `count` neighbours of each value along an axis, the first of them `before` frames earlier."""
+    """List `count` neighbours of each value.
+
+    They lie along an axis, the first of them `before` frames earlier.
+    """
     frames = values.shape[axis]
     if not frames:
         return [values] * count
@@ -141,7 +164,10 @@ def _list_neighbours(
 
 @lru_cache(maxsize=64)
 def _list_beyond(frames: int, count: int, before: int, mode: str) -> np.ndarray:
-    """Return the frames that stand for those before the first and after the last of some frames."""
+    """List the frames that stand for missing ones.
+
+    These lie before the first and after the last frame.
+    """
     beyond = np.append(np.arange(-before, 0), np.arange(frames, frames + count - 1 - before))
     if mode == "reflect":
         beyond %= 2 * frames

@@ -1,4 +1,4 @@
-"""Products of many rotations, as arrays of unit quaternions xyzw.
+"""Products of many rotations as quaternions xyzw.
 
 SciPy's `Rotation` takes a quarter of a millisecond per call however few they are, and its import as long as correcting
 several clips.
@@ -17,7 +17,10 @@ known."""
 
 
 def compose(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Products (..., 4) of quaternions (..., 4), broadcast against each other: `second` is turned by `first`."""
+    """Multiply quaternions (..., 4), broadcast against each other.
+
+    `second` is turned by `first`.
+    """
     if kernel := find_kernel("compose", first, second):
         products = empty_product(first, second)
         kernel(first, second, products)
@@ -34,7 +37,10 @@ def compose(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def rotate(rotations: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """Vectors (..., 3) turned by quaternions (..., 4), broadcast against each other."""
+    """Rotate vectors (..., 3) by quaternions (..., 4).
+
+    They are broadcast against each other.
+    """
     if kernel := find_kernel("rotate", rotations, vectors):
         turned = empty_product(rotations, vectors)
         kernel(rotations, vectors, turned)
@@ -69,7 +75,9 @@ def normalize(rotations: np.ndarray) -> np.ndarray:
 
 
 def from_euler_angles(axes: str, angles_deg: np.ndarray) -> np.ndarray:
-    """Compose turns about axes that turn with the body; the bits of SciPy's `from_euler` in a twelfth of its time.
+    """Convert intrinsic Euler angles to quaternions.
+
+    The axes turn with the body. The bits are those of SciPy's `from_euler`, in a twelfth of its time.
 
     Args:
         axes: K letters out of XYZ, the outermost turn first.
@@ -103,9 +111,10 @@ def from_euler_angles(axes: str, angles_deg: np.ndarray) -> np.ndarray:
 
 
 def to_euler_angles(axes: str, rotations: np.ndarray) -> np.ndarray:
-    """Return the angles (..., 3) in degrees about three different axes, the inverse of `from_euler_angles`.
+    """Convert quaternions to Euler angles (..., 3).
 
-    The second angle is between −90° and 90°. At these the third angle is 0 (Bernardes and Viollet 2022).
+    They are in degrees, about three different axes: the inverse of `from_euler_angles`. The second angle is between
+    −90° and 90°. At these the third angle is 0 (Bernardes and Viollet 2022).
     """
     outer, middle, inner = map("XYZ".index, axes)
     sign = 1.0 if (outer, middle) in ((0, 1), (1, 2), (2, 0)) else -1.0
@@ -148,12 +157,18 @@ def slerp(first: np.ndarray, second: np.ndarray, share: np.ndarray | float) -> n
 
 
 def steps_between(orientations: np.ndarray) -> np.ndarray:
-    """Rotation vectors (T − 1, ..., 3), outer frame, from each of the orientations (T, ..., 4) to the next."""
+    """Return rotation vectors between consecutive orientations.
+
+    They are (T − 1, ..., 3), in the outer frame, from each of the orientations (T, ..., 4) to the next.
+    """
     return rotation_vectors(compose(orientations[1:], invert(orientations[:-1])))
 
 
 def rotation_vectors(rotations: np.ndarray) -> np.ndarray:
-    """Rotation vectors (..., 3) in radians, at most half a turn, of quaternions (..., 4)."""
+    """Convert quaternions (..., 4) to rotation vectors (..., 3).
+
+    They are in radians, at most half a turn.
+    """
     x = rotations[..., 0]
     y = rotations[..., 1]
     z = rotations[..., 2]
@@ -166,7 +181,10 @@ def rotation_vectors(rotations: np.ndarray) -> np.ndarray:
 
 
 def quaternions(vectors: np.ndarray) -> np.ndarray:
-    """Unit quaternions (..., 4) of rotation vectors (..., 3) in radians."""
+    """Convert rotation vectors (..., 3) to quaternions (..., 4).
+
+    Vectors are in radians; quaternions have length 1.
+    """
     half = 0.5 * norms(vectors)
     angle = half / np.pi
     angle = np.pi * np.where(angle == 0, 1e-20, angle)  # as `np.sinc` has it
@@ -177,7 +195,10 @@ def quaternions(vectors: np.ndarray) -> np.ndarray:
 
 
 def turn_angles(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Angles (...) in radians, at most half a turn, between rotations (..., 4) that broadcast against each other."""
+    """Return angles (...) between rotations (..., 4).
+
+    They are in radians, at most half a turn; rotations broadcast against each other.
+    """
     first_to_second = compose(invert(first), second)
     sine = norms(first_to_second[..., :3])
     cosine = np.abs(first_to_second[..., 3])
@@ -185,14 +206,20 @@ def turn_angles(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def shortest_turn(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Return quaternions (..., 4) of the smallest rotations that turn `before` into the directions of `after`."""
+    """Return the smallest rotations between directions.
+
+    Quaternions (..., 4) turn `before` into the directions of `after`.
+    """
     before = normalize_safely(before)
     after = normalize_safely(after)
     return normalize_safely(np.concatenate([cross(before, after), 1 + dot(before, after)[..., None]], axis=-1))
 
 
 def to_matrices(rotations: np.ndarray) -> np.ndarray:
-    """Matrices (..., 3, 3) of quaternions (..., 4), which are scaled to length 1."""
+    """Convert quaternions (..., 4) to matrices (..., 3, 3).
+
+    Quaternions are scaled to length 1.
+    """
     x, y, z, w = split_components(_scale_to_unit(rotations))
     xx = x * x
     yy = y * y
@@ -212,8 +239,9 @@ def to_matrices(rotations: np.ndarray) -> np.ndarray:
 
 
 def from_matrices(matrices: np.ndarray) -> np.ndarray:
-    """Quaternions (..., 4) of rotation matrices (..., 3, 3), from each quaternion's largest component (Shepperd
-    1978).
+    """Convert matrices (..., 3, 3) to quaternions (..., 4).
+
+    Each quaternion's largest component comes first (Shepperd 1978).
     """
     flat = matrices.reshape(-1, 3, 3)
     trace = flat[:, 0, 0] + flat[:, 1, 1] + flat[:, 2, 2]
@@ -238,19 +266,26 @@ def from_matrices(matrices: np.ndarray) -> np.ndarray:
 
 
 def _scale_to_unit(rotations: np.ndarray) -> np.ndarray:
-    """Quaternions (..., 4) scaled to length 1, whose squares are summed in order."""
+    """Scale quaternions (..., 4) to length 1.
+
+    Their squares are summed in order.
+    """
     return rotations / norms(rotations)[..., None]
 
 
 def matrix_columns(rotations: np.ndarray) -> np.ndarray:
-    """6-D rotations (..., 6), the first two columns of the matrix, of quaternions (..., 4) xyzw."""
+    """Convert quaternions to 6-D rotations (..., 6).
+
+    These are the first two columns of the matrix; quaternions are (..., 4) xyzw.
+    """
     return to_matrices(rotations)[..., :2].reshape(*rotations.shape[:-1], 6)
 
 
 def from_matrix_columns(columns: np.ndarray) -> np.ndarray:
-    """Quaternions (..., 4) xyzw of the rotations nearest to 6-D rotations (..., 6) in the sense of Gram-Schmidt.
+    """Convert 6-D rotations (..., 6) to quaternions.
 
-    If a column vanishes or both are parallel, another axis takes its place, so the result is always a rotation.
+    Quaternions (..., 4) xyzw are the nearest in the sense of Gram-Schmidt. If a column vanishes or both are parallel,
+    another axis takes its place, so the result is always a rotation.
     """
     pairs = columns.reshape(*columns.shape[:-1], 3, 2)
     first = _unit(pairs[..., 0], fallback=np.array([1.0, 0.0, 0.0]))
@@ -262,11 +297,17 @@ def from_matrix_columns(columns: np.ndarray) -> np.ndarray:
 
 
 def _reject(vectors: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """Remove from vectors (..., 3) their part along unit directions (..., 3)."""
+    """Remove the part along a direction.
+
+    Vectors and unit directions are (..., 3).
+    """
     return vectors - np.sum(vectors * directions, axis=-1, keepdims=True) * directions
 
 
 def _unit(vectors: np.ndarray, fallback: np.ndarray) -> np.ndarray:
-    """Vectors (..., 3) at length 1; `fallback`, at length 1, for vectors that vanish."""
+    """Scale vectors (..., 3) to length 1.
+
+    `fallback`, at length 1, replaces vectors that vanish.
+    """
     vectors = np.where(norms(vectors)[..., None] < 1e-9, fallback, vectors)
     return vectors / norms(vectors)[..., None]

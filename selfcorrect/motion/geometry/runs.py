@@ -1,10 +1,13 @@
-"""Runs of frames in which something holds, and windows in which it holds throughout."""
+"""Runs of frames, and windows that hold throughout."""
 
 import numpy as np
 
 
 def find_runs(holds: np.ndarray, shortest: float = 1) -> list[tuple[int, int]]:
-    """Return start and stop (exclusive) of each run of True in (T,) that lasts `shortest` frames or longer."""
+    """Find runs of True in (T,).
+
+    Returns start and stop (exclusive) of each run of `shortest` frames or more.
+    """
     padded = np.zeros(len(holds) + 2, dtype=bool)
     padded[1:-1] = holds
     edges = np.flatnonzero(padded[1:] != padded[:-1]).tolist()
@@ -13,8 +16,9 @@ def find_runs(holds: np.ndarray, shortest: float = 1) -> list[tuple[int, int]]:
 
 
 def spans(holds: np.ndarray, longest_gap: int = 0) -> list[tuple[int, int]]:
-    """Return first and last index of every run of truth in a row (T,), runs at most `longest_gap` apart count
-    together.
+    """Find runs of True, with small gaps allowed.
+
+    Returns first and last index of each run in a row (T,); runs at most `longest_gap` apart count together.
     """
     runs: list[tuple[int, int]] = []
     for start, stop in find_runs(holds):
@@ -25,7 +29,10 @@ def spans(holds: np.ndarray, longest_gap: int = 0) -> list[tuple[int, int]]:
 
 
 def holds_throughout(holds: np.ndarray, frames: int) -> np.ndarray:
-    """Return (T − frames + 1, ...) whether something, in (T, ...), holds in a frame and the `frames` − 1 after it."""
+    """Return where a condition holds for `frames` frames.
+
+    The result (T − frames + 1, ...) says whether (T, ...) holds in a frame and the `frames` − 1 after it.
+    """
     counts = np.zeros((len(holds) + 1, *holds.shape[1:]), dtype=int)
     np.cumsum(holds, axis=0, out=counts[1:])
     return counts[frames:] - counts[:-frames] == frames

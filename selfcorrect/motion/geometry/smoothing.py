@@ -1,6 +1,7 @@
-"""Savitzky–Golay filters (1964): parabolas that are fitted to windows of frames.
+"""Savitzky–Golay filters: parabolas fitted to windows of frames.
 
-The numbers are `scipy.signal`'s, whose import takes as long as correcting several clips.
+Source: Savitzky and Golay 1964. The numbers are `scipy.signal`'s, whose import takes as long as correcting several
+clips.
 """
 
 from functools import lru_cache
@@ -14,7 +15,7 @@ _EPSILON = float(np.finfo(float).eps)
 
 
 def smooth_parabolic(values: np.ndarray, window: int, fps: float | None = None) -> np.ndarray:
-    """Return the parabola around each frame at that frame, or its velocity.
+    """Smooth values by parabolas, or return their velocity.
 
     Args:
         values: (T, ...) values, at least as many frames as the window has.
@@ -33,7 +34,10 @@ def smooth_parabolic(values: np.ndarray, window: int, fps: float | None = None) 
 
 @lru_cache(maxsize=64)
 def parabola_weights(window: int, fps: float | None = None) -> np.ndarray:
-    """Return the weights (window,) of frames in the middle of a parabola, the last frame first; read-only."""
+    """Return the parabola's weights at the middle.
+
+    They are (window,), the last frame first, read-only.
+    """
     half = window // 2
     places = np.arange(-half, window - half, dtype=float)[::-1]
     wanted = np.array([1.0, 0.0, 0.0]) if fps is None else np.array([0.0, 1.0 / (1 / fps), 0.0])
@@ -43,7 +47,10 @@ def parabola_weights(window: int, fps: float | None = None) -> np.ndarray:
 
 
 def _evaluate_edge(values: np.ndarray, places: np.ndarray, fps: float | None) -> np.ndarray:
-    """Return the parabola through all values (W, ...), or its velocity, at places (K,) among these."""
+    """Evaluate the parabola through all values (W, ...).
+
+    Returns it, or its velocity, at positions (K,) among these.
+    """
     window = len(values)
     columns, scales = _scale_powers(window)
     scaled = _solve_least_squares(columns, values.reshape(window, -1), window)
@@ -57,7 +64,10 @@ def _evaluate_edge(values: np.ndarray, places: np.ndarray, fps: float | None) ->
 
 @lru_cache(maxsize=64)
 def _scale_powers(window: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return square, linear and constant terms (window, 3) of frames, each scaled to length 1, and the scales (3,)."""
+    """Return scaled powers of frames, and scales.
+
+    Square, linear and constant terms are (window, 3), each scaled to length 1; the scales are (3,).
+    """
     columns = np.arange(window, dtype=float)[:, None] ** _POWERS[::-1]
     scales = np.sqrt(np.sum(columns * columns, axis=0))
     return columns / scales, scales

@@ -1,7 +1,7 @@
-"""Lengths and products of many short vectors (..., K); medians and percentiles.
+"""Lengths and products of short vectors, and medians.
 
-NumPy's own functions take several times as long: they work along the last axis, and check what they sort. Bits are the
-same.
+There may be many vectors (..., K). Percentiles are here, too. NumPy's own functions take several times as long: they
+work along the last axis, and check what they sort. Bits are the same.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,10 @@ _Array = TypeVar("_Array", bound="np.ndarray | None")
 
 
 def align(array: _Array) -> _Array:
-    """Return an array, copied if it is not aligned in memory, as in packed records: kernels refuse that."""
+    """Return an array that is aligned in memory.
+
+    It is copied if it is not, as in packed records, because kernels refuse that.
+    """
     return array if array is None or array.flags.aligned else array.copy()  # type: ignore[return-value]
 
 
@@ -38,21 +41,28 @@ def norms(vectors: np.ndarray) -> np.ndarray:
 
 
 def standard_lengths(vectors: np.ndarray, directions: int) -> np.ndarray:
-    """Return lengths (...) of vectors (..., K) whose median is their standard deviation along each direction.
+    """Return lengths with deviation as median.
 
-    The vectors vary as much in each of some directions, 1 to 3 and at most K. Their median hardly depends on outliers,
-    and not on how all vectors are turned.
+    The median of the lengths (...) of vectors (..., K) is their standard deviation along each direction. The vectors
+    vary as much in each of some directions, 1 to 3 and at most K. Their median hardly depends on outliers, and not on
+    how all vectors are turned.
     """
     return norms(vectors) / np.sqrt(_MEDIAN_CHI_SQUARE[directions])
 
 
 def normalize_safely(vectors: np.ndarray) -> np.ndarray:
-    """Vectors (..., K) scaled to length 1; shorter than that if the given vectors are shorter than 1e-12."""
+    """Scale vectors (..., K) to length 1.
+
+    They become shorter than that if they were shorter than 1e-12.
+    """
     return vectors / np.maximum(norms(vectors), 1e-12)[..., None]
 
 
 def dot(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Scalar products (...) of vectors (..., K), broadcast against each other."""
+    """Return scalar products (...) of vectors (..., K).
+
+    They are broadcast against each other.
+    """
     total = first[..., 0] * second[..., 0]
     for axis in range(1, first.shape[-1]):
         total += first[..., axis] * second[..., axis]
@@ -60,7 +70,10 @@ def dot(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def sum_points(vectors: np.ndarray) -> np.ndarray:
-    """Sums (..., K) of the vectors (..., P, K) of P points; NumPy's own takes several times as long for few points."""
+    """Sum vectors over points.
+
+    The result is (..., K), from (..., P, K); NumPy's own sum takes several times as long for few points.
+    """
     total = vectors[..., 0, :].copy()
     for point in range(1, vectors.shape[-2]):
         total += vectors[..., point, :]
@@ -68,22 +81,34 @@ def sum_points(vectors: np.ndarray) -> np.ndarray:
 
 
 def split_components(vectors: np.ndarray) -> np.ndarray:
-    """Return components (K, ...) of vectors (..., K), each in contiguous memory, where sums take less time."""
+    """Split vectors (..., K) into components (K, ...).
+
+    Each is in contiguous memory, where sums take less time.
+    """
     return np.ascontiguousarray(vectors.transpose(-1, *range(vectors.ndim - 1)))
 
 
 def cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Cosines (...) of the angles between vectors (..., K); 0 where one of them vanishes."""
+    """Return cosines (...) between vectors (..., K).
+
+    They are 0 where a vector vanishes.
+    """
     return np.einsum("...i,...i", first, second) / np.maximum(norms(first) * norms(second), 1e-12)
 
 
 def angles_rad(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Angles (...) between vectors (..., K); a right angle where one of them vanishes."""
+    """Return angles (...) between vectors (..., K).
+
+    They are right angles where a vector vanishes.
+    """
     return np.arccos(np.clip(cosines(first, second), -1.0, 1.0))
 
 
 def cross(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Cross products (..., 3) of vectors (..., 3), broadcast against each other."""
+    """Return cross products (..., 3).
+
+    Vectors (..., 3) are broadcast against each other.
+    """
     if kernel := find_kernel("cross", first, second):
         products = empty_product(first, second)
         kernel(first, second, products)
@@ -92,7 +117,10 @@ def cross(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def largest_components(vectors: np.ndarray) -> np.ndarray:
-    """Return the largest absolute component (...) of vectors (..., K)."""
+    """Return the largest absolute component (...).
+
+    Vectors are (..., K).
+    """
     largest = np.abs(vectors[..., 0])
     for axis in range(1, vectors.shape[-1]):
         largest = np.maximum(largest, np.abs(vectors[..., axis]))
@@ -100,7 +128,10 @@ def largest_components(vectors: np.ndarray) -> np.ndarray:
 
 
 def empty_product(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Return an array for products (..., K) of vectors or quaternions (..., L) with vectors or quaternions (..., K)."""
+    """Return an empty array for products (..., K).
+
+    Vectors or quaternions (..., L) are multiplied with vectors or quaternions (..., K).
+    """
     shape = first.shape[:-1]
     if shape == second.shape[:-1]:
         return np.empty(second.shape)
@@ -135,7 +166,10 @@ def percentile(values: np.ndarray, percent: float, axis: int | None = None) -> n
 
 
 def median(values: np.ndarray | Sequence[float], axis: int | None = None) -> np.ndarray:
-    """Return the median along an axis, or of all values; NaN of no values, and where a value is NaN."""
+    """Return the median along an axis.
+
+    It is over all values without an axis; NaN for no values, and where a value is NaN.
+    """
     values = np.asarray(values)
     if axis is None:
         values = values.reshape(-1)
@@ -152,13 +186,19 @@ def median(values: np.ndarray | Sequence[float], axis: int | None = None) -> np.
 
 
 def find_distinct(values: np.ndarray) -> np.ndarray:
-    """Return the distinct values, in order; NumPy's own function imports masked arrays, which takes 20 ms."""
+    """Return distinct values, sorted.
+
+    NumPy's own function imports masked arrays, which takes 20 ms.
+    """
     ordered = np.sort(values, axis=None)
     return ordered[np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]]
 
 
 def median_of_known(values: np.ndarray, axis: int = 0) -> np.ndarray:
-    """Return the median along an axis of the values that are not NaN; NaN where all are."""
+    """Return the median of values that are not NaN.
+
+    It is along an axis, and NaN where all values are.
+    """
     counts = np.sum(~np.isnan(values), axis=axis, keepdims=True)
     ordered = np.sort(values, axis=axis)  # NaN come last
     low = np.take_along_axis(ordered, np.maximum(counts - 1, 0) // 2, axis)

@@ -1,4 +1,4 @@
-"""Motion features for comparing distributions of motions, without a trained network.
+"""Features that compare motions without a trained network.
 
 Descriptions of a motion are averaged over a few blocks of time, so that its course counts. The first two follow Onuma
 et al. (2008, kinetic features) and Müller et al. (2005, geometric features). *Kinematic* features describe how the
@@ -29,11 +29,11 @@ Features = Callable[[MotionBatch], FeatureGroups]
 
 
 def kinematic_features(batch: MotionBatch) -> FeatureGroups:
-    """Speeds and accelerations of the joints, per block of time, in the world.
+    """Describe how fast joints move, per time block.
 
-    Logarithms of the mean speed of each joint (over 0.1 m/s) and of the mean size of its acceleration (over 1 m/s²). So
-    jitter of several times the real acceleration counts as that factor and not as its square. Then the mean velocity of
-    the root (m/s).
+    Speeds and accelerations are in the world. Logarithms of the mean speed of each joint (over 0.1 m/s) and of the mean
+    size of its acceleration (over 1 m/s²). So jitter of several times the real acceleration counts as that factor and
+    not as its square. Then the mean velocity of the root (m/s).
     """
     positions_m = joint_positions(batch)
     velocities = np.diff(positions_m, axis=1) * batch.fps
@@ -45,10 +45,10 @@ def kinematic_features(batch: MotionBatch) -> FeatureGroups:
 
 
 def geometric_features(batch: MotionBatch) -> FeatureGroups:
-    """Poses and path of the body, per block of time; windows must be canonical.
+    """Describe poses and path, per time block.
 
-    Mean position of each joint, above the floor and horizontally from the root (m). Mean distances between the ends of
-    the limbs (m). Mean horizontal position of the root from its start (m).
+    Windows must be canonical. Mean position of each joint, above the floor and horizontally from the root (m). Mean
+    distances between the ends of the limbs (m). Mean horizontal position of the root from its start (m).
     """
     positions_m = joint_positions(batch)
     root_path_m = positions_m[:, :, :1] * (1, 0, 1)
@@ -63,12 +63,12 @@ def geometric_features(batch: MotionBatch) -> FeatureGroups:
 
 
 def ground_features(batch: MotionBatch) -> FeatureGroups:
-    """Heights, contacts and sliding of the feet, per block of time.
+    """Describe heights, contacts and sliding, per time block.
 
-    Height of the body's lowest point above the floor, as an inverse hyperbolic sine in units of 1 cm: nearly linear up
-    to 1 cm, then a logarithm, so that centimetres near the floor count beside the height of a jump. Share of frames in
-    which each foot is within 2 cm of the floor. Logarithm of the speed of standing feet (over 0.1 m/s), which does not
-    depend on the height; 0 for a block in which no foot stands.
+    They are those of the feet. Height of the body's lowest point above the floor, as an inverse hyperbolic sine in
+    units of 1 cm: nearly linear up to 1 cm, then a logarithm, so that centimetres near the floor count beside the
+    height of a jump. Share of frames in which each foot is within 2 cm of the floor. Logarithm of the speed of standing
+    feet (over 0.1 m/s), which does not depend on the height; 0 for a block in which no foot stands.
     """
     footing = find_footing(batch)
     is_near_floor = np.abs(footing.feet_m) < 0.02
@@ -87,7 +87,10 @@ def limb_ends(skeleton: Skeleton) -> list[int]:
 
 
 def block_means(values: np.ndarray) -> np.ndarray:
-    """Means (N, blocks · event) of values (N, T, *event) over `TIME_BLOCKS` blocks of nearly equal length."""
+    """Return block means (N, blocks · event).
+
+    Values (N, T, *event) are averaged over `TIME_BLOCKS` blocks of nearly equal length.
+    """
     if values.shape[1] < TIME_BLOCKS:
         raise InputError(f"motion features need at least {TIME_BLOCKS + 2} frames, too few were given")
     blocks = np.array_split(values, TIME_BLOCKS, axis=1)
@@ -96,10 +99,10 @@ def block_means(values: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class MotionEmbedding:
-    """Map from motions to vectors with a meaningful Euclidean distance; fitted on a reference, then frozen.
+    """Map from motions to comparable vectors.
 
-    The reference has mean 0 and total variance 100, so a Fréchet distance of 100 is the distance of a single average
-    motion.
+    Their Euclidean distance has a meaning. The map is fitted on a reference, then frozen. The reference has mean 0 and
+    total variance 100, so a Fréchet distance of 100 is the distance of a single average motion.
     """
 
     features: Features
@@ -113,7 +116,9 @@ class MotionEmbedding:
 
     @classmethod
     def fit(cls, features: Features, reference: MotionBatch, dimensions: int = 24) -> Self:
-        """Fit the principal components of a reference, each kind of feature scaled to equal variance.
+        """Fit the principal components of a reference.
+
+        Each kind of feature is scaled to equal variance.
 
         Args:
             dimensions: Number D of principal components.

@@ -1,4 +1,7 @@
-"""Realism and diversity of motions against a reference of real motions, always reported together."""
+"""Realism and diversity of motions, reported together.
+
+They are measured against a reference of real motions.
+"""
 
 from dataclasses import dataclass
 from typing import Self
@@ -13,8 +16,9 @@ from .physical import physical_errors
 
 @dataclass(frozen=True, eq=False)
 class MotionEvaluator:
-    """Comparison of motions with a reference of real motions, through embeddings that were fitted on it and are
-    frozen.
+    """Comparison of motions with real motions.
+
+    Embeddings were fitted on the reference and are frozen.
     """
 
     kinematic: MotionEmbedding
@@ -24,14 +28,20 @@ class MotionEvaluator:
 
     @classmethod
     def fit(cls, reference: MotionBatch, labels: np.ndarray) -> Self:
-        """Fit the evaluator to canonical real windows of equal length, with labels (N,) int64."""
+        """Fit the evaluator to canonical real windows.
+
+        They have equal length, and labels (N,) int64.
+        """
         kinematic = MotionEmbedding.fit(kinematic_features, reference)
         geometric = MotionEmbedding.fit(geometric_features, reference)
         ground = MotionEmbedding.fit(ground_features, reference)
         return cls(kinematic, geometric, ground, describe(kinematic, geometric, ground, reference, labels))
 
     def evaluate(self, batch: MotionBatch, labels: np.ndarray) -> dict[str, float]:
-        """Return the `MEASURED` metrics, by key, of canonical motions with labels (M,) int64."""
+        """Return the `MEASURED` metrics of motions, by key.
+
+        Motions are canonical, with labels (M,) int64.
+        """
         candidate = describe(self.kinematic, self.geometric, self.ground, batch, labels)
         return compute_metrics(MetricInputs(self.reference, candidate))
 

@@ -1,8 +1,8 @@
-"""Table of the metrics of motions, a row each: name, unit, function, and which direction is better.
+"""The table of motion metrics.
 
-Loops, reports, the tables of the documentation, W&B and CSV files read metrics from here; `physical.FIGURES` lists the
-figures of single motions. A new metric is a function and a row. Functions return SI units; only this module converts to
-the units that are stored and shown.
+A row has name, unit, function, and which direction is better. Loops, reports, the tables of the documentation, W&B and
+CSV files read metrics from here; `physical.FIGURES` lists the figures of single motions. A new metric is a function and
+a row. Functions return SI units; only this module converts to the units that are stored and shown.
 """
 
 from collections.abc import Callable
@@ -36,7 +36,10 @@ CORRECTED = "corrected_"
 
 @dataclass(frozen=True, eq=False)
 class MotionDescription:
-    """N motions with embeddings, labels and errors, for comparison by metrics."""
+    """N motions as metrics compare them.
+
+    They come with embeddings, labels and errors.
+    """
 
     motions: MotionBatch
     kinematic: np.ndarray
@@ -59,7 +62,10 @@ class MetricInputs:
 
     @property
     def poses(self) -> tuple[np.ndarray, np.ndarray]:
-        """Geometric embeddings of both: the variety of motions, with any jitter."""
+        """Geometric embeddings of both sets of motions.
+
+        They show variety, with any jitter.
+        """
         return self.reference.geometric, self.candidate.geometric
 
     @cached_property
@@ -103,9 +109,10 @@ class Metric:
             raise SettingError(f"the bounds of {self.key} must be the least and the greatest value, got {self.bounds}")
 
     def interval(self, values: np.ndarray) -> Interval:
-        """Return the mean over seeds (S,), with an interval that stays within the bounds; NaN if any seed has no value.
+        """Return a mean over seeds with an interval.
 
-        Seeds without a value have often collapsed, so a mean of all other seeds would flatter.
+        Values are (S,); the interval stays within the bounds. It is NaN if any seed has no value. Seeds without a value
+        have often collapsed, so a mean of all other seeds would flatter.
         """
         if np.isnan(values).any():
             return UNMEASURED
@@ -190,13 +197,19 @@ METRIC_TABLE = Registry("metric", [Row(metric.key, "", metric.name) for metric i
 
 
 def added_metrics() -> tuple[Metric, ...]:
-    """Return the metrics of installed packages; loops measure these in each generation."""
+    """Return the metrics of other packages.
+
+    Loops measure these in each generation.
+    """
     added = METRIC_TABLE.load_added(Metric)
     return tuple(replace(metric, key=key) for key, metric in added.items() if metric.measure)
 
 
 def compute_metrics(sets: MetricInputs) -> dict[str, float]:
-    """Return the metrics of loops, by key, in the shown units; means if there is a value of each candidate."""
+    """Compute the metrics of loops, by key.
+
+    They are in the shown units; a metric with a value per candidate is averaged.
+    """
     means = {}
     for metric in (*MEASURED, *added_metrics()):
         assert metric.measure is not None
@@ -210,9 +223,10 @@ def compute_metrics(sets: MetricInputs) -> dict[str, float]:
 
 
 def _average_answer(metric: Metric, answer: float | np.ndarray, candidates: int) -> float:
-    """Return the value of a metric, or the mean over candidates, in the shown unit.
+    """Return a metric's value in the shown unit.
 
-    Raises ValueError for an answer that is neither one real number nor one for each candidate.
+    Values per candidate are averaged. Raises ValueError for an answer that is neither one real number nor one for each
+    candidate.
     """
     values = np.asarray(answer)
     if values.dtype.kind not in "biuf" or values.shape not in [(), (candidates,)]:
@@ -222,7 +236,10 @@ def _average_answer(metric: Metric, answer: float | np.ndarray, candidates: int)
 
 
 def _check_mean(metric: Metric, mean: float) -> None:
-    """Raise ValueError for a value beyond a metric's bounds, which no report could show; NaN stands for no value."""
+    """Raise ValueError for a value beyond the bounds.
+
+    No report could show it. NaN stands for no value.
+    """
     low, high = metric.bounds
     is_within = isnan(mean) or (isfinite(mean) and low - ROUNDING <= mean <= high + ROUNDING)
     if not is_within:
@@ -230,6 +247,9 @@ def _check_mean(metric: Metric, mean: float) -> None:
 
 
 def find_metric(key: str) -> Metric:
-    """Return the metric with that key, with or without the beginning `CORRECTED`."""
+    """Return the metric with that key.
+
+    The key may begin with `CORRECTED`.
+    """
     plain = next(metric for metric in (*METRICS, *added_metrics()) if metric.key == key.removeprefix(CORRECTED))
     return plain if plain.key == key else replace(plain, key=key)

@@ -1,4 +1,4 @@
-"""Moves of joints by a correction: how far on average, and where furthest."""
+"""How far a correction moves the joints."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -15,7 +15,7 @@ UNCHANGED_M = 0.001
 
 @dataclass(frozen=True, eq=False)
 class JointMoves:
-    """Distances by which the joints of a motion were moved."""
+    """Distances by which joints were moved."""
 
     by_joint_m: np.ndarray
     """(J,) mean over all frames."""
@@ -28,7 +28,10 @@ class JointMoves:
 
     @classmethod
     def from_motions(cls, before: Motion, after: Motion) -> Self:
-        """Measure the moves between two motions of as many joints and frames, one or more."""
+        """Measure the moves between two motions.
+
+        Both have as many joints and frames; there may be only one frame.
+        """
         total_m = np.zeros(len(before.skeleton))
         furthest = (-1.0, 0, 0)
         for start in range(0, len(before), SLAB):

@@ -1,9 +1,9 @@
-"""Physical errors of motions that need no reference: penetration, floating, foot skate, jerk.
+"""Physical errors of motions, without a reference.
 
-The first three follow Yuan et al. 2023, "PhysDiff: Physics-Guided Human Motion Diffusion Model", section 4. These use
-the soles' corners and spheres of the body surface in place of a mesh, and PhysDiff's tolerance of 5 mm. All are
-averages over all frames; frames without an error count 0. Real motion capture is not free of errors (jumps float, soft
-soles sink), so compare with real motion, never with zero.
+They are penetration, floating, foot skate and jerk. The first three follow Yuan et al. 2023, "PhysDiff: Physics-Guided
+Human Motion Diffusion Model", section 4. These use the soles' corners and spheres of the body surface in place of a
+mesh, and PhysDiff's tolerance of 5 mm. All are averages over all frames; frames without an error count 0. Real motion
+capture is not free of errors (jumps float, soft soles sink), so compare with real motion, never with zero.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,14 +43,19 @@ class PhysicalErrors:
 
 
 def penetration_by_frame_m(batch: MotionBatch) -> np.ndarray:
-    """Return the depth (N, T) of the body's lowest point below floor or ground, 0 up to 5 mm."""
+    """Return penetration depths (N, T).
+
+    They are of the body's lowest point below floor or ground, 0 up to 5 mm.
+    """
     poses = forward_kinematics(batch.skeleton, batch.root_m, batch.rotations)
     lowest_m, _ = _stand_on_ground(batch, *poses, supports=())
     return _depth_below_floor(lowest_m)
 
 
 def physical_errors(batch: MotionBatch, supports: Sequence[Sequence[Support]] = ()) -> PhysicalErrors:
-    """Return the errors of each motion of a batch; padding does not count. Motions too short for an error have 0.
+    """Return each motion's physical errors.
+
+    Padding does not count. A motion that is too short for an error has 0.
 
     supports: what carries each motion besides the floor; a support is the ground of the carried parts, and a body that
         grips a hold does not float.
@@ -61,7 +66,9 @@ def physical_errors(batch: MotionBatch, supports: Sequence[Sequence[Support]] = 
 def errors_of_poses(
     batch: MotionBatch, positions_m: np.ndarray, orientations: np.ndarray, supports: Sequence[Sequence[Support]] = ()
 ) -> PhysicalErrors:
-    """Return the `physical_errors`, arrays (N,), of a batch with known poses.
+    """Return physical errors (N,) of known poses.
+
+    See `physical_errors`.
 
     Args:
         batch: N motions of up to T frames.
@@ -82,7 +89,10 @@ def errors_of_poses(
 def _stand_on_ground(
     batch: MotionBatch, positions_m: np.ndarray, orientations: np.ndarray, supports: Sequence[Sequence[Support]]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return heights (N, T) of the body's lowest point, and sole corners (N, T, P, 3), above what carries the body."""
+    """Return heights above what carries the body.
+
+    Heights (N, T) are of the lowest point; sole corners are (N, T, P, 3).
+    """
     world_m = positions_m
     has_supports = any(supports)
     if has_supports:
@@ -103,12 +113,18 @@ def _stand_on_ground(
 
 
 def _depth_below_floor(heights_m: np.ndarray) -> np.ndarray:
-    """Depth of heights below 0 if beyond the tolerance, otherwise 0."""
+    """Return the depth below 0, beyond the tolerance.
+
+    It is 0 within the tolerance.
+    """
     return np.where(heights_m < -TOLERANCE_M, -heights_m, 0.0)
 
 
 def _skate(soles_m: np.ndarray) -> np.ndarray:
-    """Mean horizontal displacement (N, T−1), metres, of the sole corners (N, T, P, 3) that stay on the floor."""
+    """Return foot skate (N, T−1), in metres.
+
+    It is the mean horizontal displacement of the sole corners (N, T, P, 3) that stay on the floor.
+    """
     is_down = soles_m[..., 1] <= TOLERANCE_M
     stays_down = is_down[:, 1:] & is_down[:, :-1]
     displacements_m = norms(np.diff(soles_m[..., [0, 2]], axis=1))
@@ -116,7 +132,10 @@ def _skate(soles_m: np.ndarray) -> np.ndarray:
 
 
 def _mean(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Mean over the first `counts` (N,) entries of each row of values (N, K); 0 for a row without any."""
+    """Return each row's mean over its first entries.
+
+    Values are (N, K), counts (N,); a row without entries has 0.
+    """
     is_counted = np.arange(values.shape[1]) < counts[:, None]
     return np.sum(values * is_counted, axis=1) / np.maximum(is_counted.sum(axis=1), 1)
 
@@ -135,7 +154,7 @@ class Unit:
     """Number of this unit in an SI unit."""
 
     def convert(self, value_si: _Value) -> _Value:
-        """Convert a figure from the SI unit to this unit."""
+        """Convert a figure from its SI unit."""
         return self.per_si * value_si
 
 
@@ -148,7 +167,10 @@ JERK = Unit("m/s³", "m/s³")
 
 @dataclass(frozen=True)
 class MotionFigure:
-    """Key, title, unit and digits of a figure of a single motion in records and tables."""
+    """A figure of a single motion.
+
+    It has key, title, unit and digits for records and tables.
+    """
 
     key: str
     """Name in records, in SI units."""
@@ -189,7 +211,10 @@ _FLOATING_PER_PENETRATION = 3.0
 
 
 def is_worse(figure: MotionFigure, before: Mapping[str, float], after: Mapping[str, float]) -> bool:
-    """Return whether a figure of a motion has grown by more than its repeatability; floating bodies may be put down."""
+    """Return whether a figure got worse.
+
+    It has grown by more than its repeatability; floating bodies may be put down.
+    """
     key = figure.key
     if key == "floating_m" or key not in before or key not in after:
         return False

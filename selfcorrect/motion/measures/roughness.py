@@ -1,4 +1,7 @@
-"""Roughness that a motion has more of than another: faster turns of joints, more jerk of body parts."""
+"""Roughness that one motion adds to another.
+
+Joints turn faster, or body parts have more jerk.
+"""
 
 from functools import lru_cache
 
@@ -27,15 +30,18 @@ _ROWS = 1024
 
 
 def angular_speeds_rad_s(moving: Motion | MotionBatch, frames: slice = slice(None)) -> np.ndarray:
-    """Angular speeds (..., T − 1, J) between some frames of all joints in their parents' frames, rad/s."""
+    """Return angular speeds (..., T − 1, J), rad/s.
+
+    They are of all joints in their parents' frames, between some frames.
+    """
     rotations = moving.rotations[..., frames, :, :]
     return turn_angles(rotations[..., :-1, :, :], rotations[..., 1:, :, :]) * moving.fps
 
 
 def added_angular_speeds_rad_s(before: Motion | MotionBatch, after: Motion | MotionBatch) -> np.ndarray:
-    """Return the largest gain in angular speed (..., J) of each joint in any frame of `after`, rad/s, or 0.
+    """Return each joint's largest added angular speed.
 
-    Both share skeleton, frame rate and frames.
+    It is the gain (..., J) in any frame of `after`, rad/s, or 0. Both share skeleton, frame rate and frames.
     """
     most_rad_s = np.zeros((*after.rotations.shape[:-3], after.rotations.shape[-2]))
     for start in range(0, after.rotations.shape[-3] - 1, _ROWS):
@@ -46,14 +52,20 @@ def added_angular_speeds_rad_s(before: Motion | MotionBatch, after: Motion | Mot
 
 
 def added_by_joint_deg_s(before: Motion, after: Motion) -> dict[str, float]:
-    """Return `added_angular_speeds_rad_s` of each joint by name, in degrees per second."""
+    """Return added angular speeds by joint name.
+
+    They are in degrees per second; see `added_angular_speeds_rad_s`.
+    """
     added = np.degrees(added_angular_speeds_rad_s(before, after))
     return dict(zip(before.skeleton.names, added.tolist(), strict=True))
 
 
 @lru_cache(maxsize=8)
 def joints_by_part(skeleton: Skeleton) -> dict[str, list[int]]:
-    """Return the joints of each of `JERK_PARTS` of which the skeleton has some."""
+    """Return the joints of each of `JERK_PARTS`.
+
+    Parts of which the skeleton has no joint are left out.
+    """
     joints_of = {}
     for name, parts in JERK_PARTS.items():
         joints = [joint for joint, part in enumerate(skeleton.parts) if part in parts or strip_side(part) in parts]
@@ -63,12 +75,18 @@ def joints_by_part(skeleton: Skeleton) -> dict[str, list[int]]:
 
 
 def joint_jerks_m_s3(joints_m: np.ndarray, fps: float) -> np.ndarray:
-    """Jerks (..., T − 3, J) in m/s³ of joints (..., T, J, 3), by third differences."""
+    """Return joint jerks (..., T − 3, J) in m/s³.
+
+    Joints are (..., T, J, 3); jerks are third differences.
+    """
     return norms(np.diff(joints_m, 3, axis=-3)) * fps**3
 
 
 def jerk_by_part_m_s3(moving: Motion | MotionBatch) -> dict[str, np.ndarray]:
-    """Mean jerk (...) over frames of each part of the body, m/s³; 0 for motions of fewer than four frames."""
+    """Return each part's mean jerk (...), m/s³.
+
+    It is over frames, and 0 for motions of fewer than four frames.
+    """
     jerks = joint_jerks_m_s3(joint_positions(moving), moving.fps)
     count = max(jerks.shape[-2], 1)
     joints_of = joints_by_part(moving.skeleton)

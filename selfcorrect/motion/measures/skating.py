@@ -1,9 +1,10 @@
-"""Skating: the speed of standing feet along the ground, the figure of checks, corrections, references and pages.
+"""Skating: how fast standing feet slide.
 
-A foot that rolls over heel and toe has a point of its sole that stands still; a foot that slides has none. So a foot is
-as fast as the slowest of heel, ball and tip, seen from the belt of a treadmill, in the frames in which it stands. These
-points are of a usual sole, so that the soles that a motion shows do not change its speed. Samples of a model are
-measured by the published mean over points near the floor instead: `PhysicalErrors.skate_m_s`.
+Checks, corrections, references and pages show this speed along the ground. A foot that rolls over heel and toe has a
+point of its sole that stands still; a foot that slides has none. So a foot is as fast as the slowest of heel, ball and
+tip, seen from the belt of a treadmill, in the frames in which it stands. These points are of a usual sole, so that the
+soles that a motion shows do not change its speed. Samples of a model are measured by the published mean over points
+near the floor instead: `PhysicalErrors.skate_m_s`.
 """
 
 from dataclasses import replace
@@ -24,9 +25,10 @@ _IN_PLACE = 0.5
 
 
 def measure_skating_m_s(motion: Motion, before: Motion | None = None) -> float:
-    """Return the mean speed of standing feet along the ground; 0 if no foot stands.
+    """Measure the mean skating speed.
 
-    before: Motion of the same frames whose feet decide which foot stands when; by default the motion itself.
+    It is 0 if no foot stands. before: Motion of the same frames whose feet decide which foot stands when; by default
+    the motion itself.
     """
     speeds_m_s = measure_skating_by_frame_m_s(motion, before)
     return float(np.nanmean(speeds_m_s)) if np.isfinite(speeds_m_s).any() else 0.0
@@ -35,9 +37,10 @@ def measure_skating_m_s(motion: Motion, before: Motion | None = None) -> float:
 def measure_skating_by_frame_m_s(
     motion: Motion, before: Motion | None = None, feet: FootFrames | None = None
 ) -> np.ndarray:
-    """Return the speed (T − 1, 2) along the ground of each foot since the frame before; NaN where it does not stand.
+    """Measure each foot's skating speed (T − 1, 2).
 
-    feet: Foot frames of both motions; None to take those of the motion before if both have one skeleton.
+    It is along the ground, since the frame before, and NaN where the foot does not stand. feet: Foot frames of both
+    motions; None to take those of the motion before if both have one skeleton.
     """
     before = before or motion
     observation = observe(before)
@@ -60,9 +63,9 @@ def measure_skating_by_frame_m_s(
 
 
 def find_belts_m_s(before: Motion, after: Motion) -> tuple[np.ndarray, np.ndarray]:
-    """Return the velocities (2,) along x and z of the belt beneath a body before and after it was changed; else 0.
+    """Find the belt velocity before and after a change.
 
-    A body that was given a way over the floor has a slower belt.
+    Both are (2,), along x and z, and 0 without a belt. A body that was given a way over the floor has a slower belt.
     """
     glide_m_s = observe(before).glide_m_s
     travel_m_s = _travel_m_s(before)
@@ -72,5 +75,8 @@ def find_belts_m_s(before: Motion, after: Motion) -> tuple[np.ndarray, np.ndarra
 
 
 def _travel_m_s(motion: Motion) -> np.ndarray:
-    """Return the mean velocity (2,) of the root along x and z."""
+    """Return the root's mean horizontal velocity (2,).
+
+    It is along x and z.
+    """
     return (motion.root_m[-1] - motion.root_m[0])[[0, 2]] / max(motion.seconds, 1e-9)

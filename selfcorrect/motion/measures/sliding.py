@@ -1,10 +1,11 @@
-"""Sliding of samples: the speed of standing feet along the floor, at any depth below the floor or height above it.
+"""Sliding of samples, at any height.
 
-The published skate counts points near the floor at 0, so feet seem to slide more if the body sinks, and not at all if
-the body floats (`PhysicalErrors.skate_m_s`). Here a foot stands while it is among the lowest parts of the body, and
-the body is at the level of its last or next step, wherever that is. As in `skating`, a foot is as fast as the slowest
-of heel, ball and tip, because a foot that rolls has a point that stands still. All windows are measured at once and
-without an estimate of the ground, so that loops can measure each generation.
+It is the speed of standing feet along the floor, however far above or below it they are. The published skate counts
+points near the floor at 0, so feet seem to slide more if the body sinks, and not at all if the body floats
+(`PhysicalErrors.skate_m_s`). Here a foot stands while it is among the lowest parts of the body, and the body is at the
+level of its last or next step, wherever that is. As in `skating`, a foot is as fast as the slowest of heel, ball and
+tip, because a foot that rolls has a point that stands still. All windows are measured at once and without an estimate
+of the ground, so that loops can measure each generation.
 """
 
 from dataclasses import dataclass
@@ -27,7 +28,10 @@ _STEP_S = 0.5
 
 @dataclass(frozen=True, eq=False)
 class Footing:
-    """Heights and speeds of the feet of N motions of T frames, left foot first."""
+    """Foot heights and speeds of N motions.
+
+    There are T frames; the left foot comes first.
+    """
 
     lowest_m: np.ndarray
     """(N, T) height of the body's lowest point above the floor at 0."""
@@ -40,7 +44,7 @@ class Footing:
 
 
 def find_footing(batch: MotionBatch) -> Footing:
-    """Find heights and speeds of the feet of a batch of motions."""
+    """Find heights and speeds of a batch's feet."""
     positions_m, orientations = forward_kinematics(batch.skeleton, batch.root_m, batch.rotations)
     soles_m = world_sole_points(batch.skeleton, positions_m, orientations)
     lowest_m = lowest_point_m(batch.skeleton, soles_m, positions_m, orientations)
@@ -57,7 +61,10 @@ def find_footing(batch: MotionBatch) -> Footing:
 
 
 def measure_slide_m_s(batch: MotionBatch) -> np.ndarray:
-    """Return the mean speed (N,) of standing feet along the floor; 0 for motions in which no foot stands."""
+    """Measure each motion's sliding speed (N,).
+
+    It is that of standing feet along the floor, and 0 for motions in which no foot stands.
+    """
     footing = find_footing(batch)
     total_m_s = np.sum(footing.speeds_m_s * footing.stands, axis=(1, 2))
     return total_m_s / np.maximum(footing.stands.sum(axis=(1, 2)), 1)

@@ -1,4 +1,7 @@
-"""Motions in the frame of their floor: level, with the floor at y = 0."""
+"""Motions in the frame of their floor.
+
+It is level there, at y = 0.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ from .observed_ground import ObservedGround
 
 @dataclass(frozen=True, eq=False)
 class FloorView:
-    """A motion in the frame of its floor, with the lowest ground under its feet at y = 0."""
+    """A motion in the frame of its floor.
+
+    The lowest ground under its feet is at y = 0.
+    """
 
     motion: Motion
     given: Motion
@@ -31,9 +37,10 @@ class FloorView:
 
     @classmethod
     def from_estimated_plane(cls, motion: Motion, *, accept_bent: bool = False) -> FloorView:
-        """See a motion on the plane on which its feet stand, turned level if the plane is tilted.
+        """See a motion on its estimated ground plane.
 
-        If the bone lengths are uncertain, the plane is put at y = 0: see `ObservedGround.kept_m`.
+        The feet stand on this plane; it is turned level if it is tilted. If the bone lengths are uncertain, the plane
+        is put at y = 0: see `ObservedGround.kept_m`.
 
         Args:
             motion: A motion whose ground is unknown.
@@ -50,9 +57,9 @@ class FloorView:
 
     @classmethod
     def from_ground(cls, motion: Motion) -> FloorView:
-        """See a motion on the floor of its known ground.
+        """See a motion on the floor of its ground.
 
-        A motion without a ground, or one that is already in the floor's frame, stays as it is.
+        The ground is known. A motion without a ground, or one that is already in the floor's frame, stays as it is.
         """
         ground = motion.ground
         if ground is None or ground.in_floor_frame or not len(motion):

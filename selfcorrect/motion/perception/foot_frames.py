@@ -1,4 +1,4 @@
-"""Positions of a rig's soles, estimated from frames in which its feet stand.
+"""Where a rig's soles are, estimated from stances.
 
 Soles are placed in the frames of ankles and toe joints, as if a rest pose stood flat on soles of an ordinary shoe (see
 `surface`). Rigs whose feet point down at rest stand with these frames tilted, and toe joints may lie in the sole. While
@@ -90,14 +90,18 @@ class _Foot:
     """Slope of the line from toe joint to ankle."""
 
     def reconcile_with(self, opposite: _Foot | None) -> _Foot:
-        """Return this foot, or the mirror image of its counterpart if that is flatter by far."""
+        """Return this foot, or a mirrored counterpart.
+
+        The mirror image of the counterpart is returned if it is flatter by far.
+        """
         if opposite is None or self.slope_rad < opposite.slope_rad + _STEEPER_RAD:
             return self
         return opposite.mirror()
 
     def reconciled_depth_m(self, opposite: _Foot) -> float:
-        """The sole's depth, moved towards the depth of the opposite foot as far as that is more certain: shoes are
-        alike.
+        """Depth of the sole, agreed with the opposite foot.
+
+        It moves towards the depth of the opposite foot as far as that is more certain, because shoes are alike.
         """
         return self.sole_m + max(opposite.sure - self.sure, 0.0) * (opposite.sole_m - self.sole_m)
 
@@ -107,20 +111,27 @@ class _Foot:
 
 
 def level_feet(motion: Motion) -> Motion:
-    """Return the motion seen with foot frames that are level in stance, with soles of the depth that they show."""
+    """Return the motion with level foot frames.
+
+    They are level in stance, with soles of the depth that they show.
+    """
     return LevelFeet(get_foot_frames(motion)).view(motion)
 
 
 @remember_by_object
 def get_foot_frames(motion: Motion) -> FootFrames:
-    """Return the foot frames that a motion carries; if it carries none, estimate them once from the motion."""
+    """Return a motion's foot frames.
+
+    If it carries none, they are estimated once from the motion.
+    """
     return motion.feet or estimate_foot_frames([motion])
 
 
 def fit_feet_to_rig(motion: Motion, rig: FootFrames) -> FootFrames:
-    """Return the foot frames of a rig, with the soles of a motion if these are nearly as deep.
+    """Fit a rig's foot frames to a motion.
 
-    No floor is known to the centimetre, so a motion may stand a little higher or lower than other motions of its rig.
+    The motion's soles are kept if they are nearly as deep. No floor is known to the centimetre, so a motion may stand a
+    little higher or lower than other motions of its rig.
     """
     soles_m = estimate_foot_frames([motion]).soles_m
     if soles_m is None or rig.soles_m is None:
@@ -132,11 +143,11 @@ def fit_feet_to_rig(motion: Motion, rig: FootFrames) -> FootFrames:
 
 
 def estimate_foot_frames(motions: Sequence[Motion]) -> FootFrames:
-    """Estimate the foot frames of motions on a common skeleton; the frames of its rest pose if the feet never stand
-    flat.
+    """Estimate foot frames of motions on one skeleton.
 
-    Depths explain how high toe joints are above y = 0 as far as soles can. Among several motions the median decides,
-    with the usual depth as a further value, because the floor of each may be off.
+    They are the frames of its rest pose if the feet never stand flat. Depths explain how high toe joints are above y =
+    0 as far as soles can. Among several motions the median decides, with the usual depth as a further value, because
+    the floor of each may be off.
     """
     feet = _estimate_feet(motions)
     if feet is None:
@@ -146,9 +157,10 @@ def estimate_foot_frames(motions: Sequence[Motion]) -> FootFrames:
 
 
 def estimate_feet_by_depth(motion: Motion) -> tuple[FootFrames, float]:
-    """Estimate a motion's foot frames, wherever its floor is, and the mean depth of its soles below the joints there.
+    """Estimate foot frames wherever the floor is.
 
-    Feet that never stand flat have the frames and soles of their rest pose.
+    Also returns the mean depth of the soles below the joints there. Feet that never stand flat have the frames and
+    soles of their rest pose.
     """
     feet = _estimate_feet([motion])
     observation = observe(motion)
@@ -161,10 +173,10 @@ def estimate_feet_by_depth(motion: Motion) -> tuple[FootFrames, float]:
 
 
 def measure_gap_m(motion: Motion, feet_m: np.ndarray) -> float:
-    """Return by how much modelled soles stand above the ground that is observed; below it, if negative.
+    """Measure the gap between soles and observed ground.
 
-    A foot that stands on its heel may seem to stand on a level of its own, far above its sole. It shows no gap while
-    the other foot stands on the floor.
+    The soles are modelled. The gap is negative below the ground. A foot that stands on its heel may seem to stand on a
+    level of its own, far above its sole. It shows no gap while the other foot stands on the floor.
 
     Args:
         feet_m: (≥ T, 2, C, 3) corners of its soles.
@@ -184,7 +196,10 @@ def measure_gap_m(motion: Motion, feet_m: np.ndarray) -> float:
 
 
 def sole_depths_m(skeleton: Skeleton) -> tuple[float, float, float]:
-    """Return the least, usual and largest depth of soles below toe joints, or below ankles of feet without any."""
+    """Return least, usual and largest sole depth.
+
+    It is measured below toe joints, or below the ankles of feet without any.
+    """
     ankle, toe = _find_ankle_and_toe(skeleton, 0)
     least_m, usual_m, largest_m = _DEPTHS_M[toe != ankle]
     deeper_m = skeleton.usual_sole_m - SOLE_BELOW_TOE_JOINT_M if toe != ankle else 0.0
@@ -201,7 +216,10 @@ def _make_foot_frames(left: _Foot, right: _Foot, soles_m: tuple[float, float]) -
 
 
 def _estimate_feet(motions: Sequence[Motion]) -> tuple[_Foot, _Foot] | None:
-    """Estimate both feet of motions on a common skeleton; None if they never stand flat."""
+    """Estimate both feet of motions.
+
+    They have one skeleton. Returns None if the feet never stand flat.
+    """
     skeleton = motions[0].skeleton
     fps = motions[0].fps
     if skeleton.pair("ankle") is None:
@@ -219,7 +237,7 @@ def _estimate_feet(motions: Sequence[Motion]) -> tuple[_Foot, _Foot] | None:
 
 
 def _find_stances(motion: Motion, clip: int) -> list[_Stance]:
-    """Find the frames in which each foot of a motion stands."""
+    """Find when each foot of a motion stands."""
     skeleton = motion.skeleton
     count = min(len(motion), SLAB)
     joints = np.array([_find_ankle_and_toe(skeleton, side) for side in (0, 1)])
@@ -254,7 +272,10 @@ def _find_stances(motion: Motion, clip: int) -> list[_Stance]:
 
 
 def _find_ankle_and_toe(skeleton: Skeleton, side: int) -> tuple[int, int]:
-    """Return ankle and toe joint of a foot; the ankle twice if it has no toe joint."""
+    """Return a foot's ankle and toe joint.
+
+    The ankle is returned twice if there is no toe joint.
+    """
     ankle = skeleton.joint(f"{SIDES[side]}_ankle")
     toe = skeleton.joint(f"{SIDES[side]}_foot")
     assert ankle is not None
@@ -267,7 +288,10 @@ def _minimum_flat_frames(fps: float) -> float:
 
 
 def _estimate_foot(stances: Sequence[_Stance], skeleton: Skeleton, side: int, fps: float) -> _Foot | None:
-    """Estimate frame and sole of a foot from its stances in clips; None if it is hardly ever flat."""
+    """Estimate a foot's frame and sole from stances.
+
+    Stances may be of several clips. Returns None if the foot is hardly ever flat.
+    """
     fields = _Stance.__annotations__
     stance = _Stance(*(np.concatenate([getattr(part, name) for part in stances]) for name in fields))
     if len(stance.clips) < _minimum_flat_frames(fps):
@@ -295,15 +319,19 @@ def _estimate_foot(stances: Sequence[_Stance], skeleton: Skeleton, side: int, fp
 
 
 def _is_tilted(normal: np.ndarray) -> bool:
-    """Return whether a normal (3,) is tilted so far that the foot stands on its edge or tip, or lies."""
+    """Return whether a sole's normal is far from vertical.
+
+    The foot then stands on its edge or tip, or lies.
+    """
     return float(_angles_rad(normal, UP)) > _MOST_TILTED_RAD
 
 
 def _estimate_depth_m(heights_m: np.ndarray, bounds_m: tuple[float, float, float]) -> tuple[float, float]:
-    """Return the depth of a sole from heights (N,) of its standing toe joint in clips, and its confidence, 0 to 1.
+    """Estimate a sole's depth and confidence.
 
-    It is the most likely depth, with a normal distribution of depths and a Laplace distribution of the floors' heights:
-    a single clip is explained by its depth alone.
+    Heights (N,) are of its standing toe joint in clips; confidence is from 0 to 1. It is the most likely depth, with a
+    normal distribution of depths and a Laplace distribution of the floors' heights: a single clip is explained by its
+    depth alone.
 
     bounds_m: Least, usual and largest depth.
     """
@@ -328,7 +356,10 @@ def _angles_rad(normals: np.ndarray, direction: np.ndarray) -> np.ndarray:
 
 
 def _turn_onto_up(normal: np.ndarray) -> Quaternion:
-    """The smallest turn that brings a unit vector (3,) onto the y axis."""
+    """Return the smallest rotation of a normal to vertical.
+
+    It brings a unit vector (3,) onto the y axis.
+    """
     x, y, z = normal.tolist()
     turn = np.array([-z, 0.0, x, 1 + y])  # the axis is normal × y
     a, b, c, d = (turn / np.linalg.norm(turn)).tolist()

@@ -1,4 +1,7 @@
-"""Paths of points of the feet, smooth enough for velocities: heels and toes without noise and without a belt."""
+"""Smooth paths of foot points.
+
+Heels and toes come without noise and without a belt, smooth enough for velocities.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,10 @@ _AROUND_S = 0.6
 
 @dataclass(frozen=True)
 class FootPaths:
-    """Paths of P points, in the order of feet and then of heel and toe joint, over T frames."""
+    """Paths of P foot points over T frames.
+
+    They are in the order of feet, and then of heel and toe joint.
+    """
 
     places_m: np.ndarray
     """(T, P, 3) places, as smooth as their velocities."""
@@ -76,7 +82,10 @@ class FootPaths:
 
 
 def estimate_noise_m(points_m: np.ndarray) -> np.ndarray:
-    """Estimate the noise (P,) of paths (T, P, 3) from what a parabola over five frames leaves; 0 for fewer frames."""
+    """Estimate each path's noise (P,).
+
+    It is what a parabola over five frames leaves of paths (T, P, 3); 0 for fewer frames.
+    """
     if len(points_m) < 5:
         return np.zeros(points_m.shape[1])
     residual_m = points_m - smooth_parabolic(points_m, 5)
@@ -86,10 +95,10 @@ def estimate_noise_m(points_m: np.ndarray) -> np.ndarray:
 
 
 def _choose_window(noise_m: np.ndarray, frames: int, fps: float) -> tuple[int, float]:
-    """Return the shortest window whose velocities have little noise, and their noise as a multiple of the noise of
-    places.
+    """Choose the shortest window with quiet velocities.
 
-    The window is 0 for motions that are too short to have velocities.
+    Also returns their noise as a multiple of the position noise. The window is 0 for motions that are too short to have
+    velocities.
     """
     if frames < 5:
         return 0, 0.0
@@ -104,10 +113,10 @@ def _choose_window(noise_m: np.ndarray, frames: int, fps: float) -> tuple[int, f
 
 
 def _estimate_glide(velocities_m_s: np.ndarray, above_m: np.ndarray) -> np.ndarray:
-    """Return the velocity (2,) that most points share while they are low and neither rise nor sink; 0 if they stand.
+    """Estimate the velocity (2,) that most points share.
 
-    The body stays behind, as on a treadmill, or rides on what glides. A body that does neither slides, with feet that
-    should stand.
+    They share it while they are low and neither rise nor sink; it is 0 if they stand. The body stays behind, as on a
+    treadmill, or rides on what glides. A body that does neither slides, with feet that should stand.
     """
     level_m_s = velocities_m_s[..., [0, 2]].reshape(-1, 2)
     heights = above_m / _GLIDES_LOW_M
@@ -129,9 +138,9 @@ def _estimate_glide(velocities_m_s: np.ndarray, above_m: np.ndarray) -> np.ndarr
 
 
 def find_heels_and_toes(joints_m: np.ndarray) -> np.ndarray:
-    """Return heels and toe joints (T, 2, 2, 3) of feet, or ankles (T, 2, 1, 3) of feet without toe joints.
+    """Find heels and toe joints (T, 2, 2, 3).
 
-    Heels lie on the sole of a foot that is flat where it moves least.
+    Feet without toe joints have ankles (T, 2, 1, 3). Heels lie on the sole of a foot that is flat where it moves least.
 
     Args:
         joints_m: (T, 2, K, 3) ankles and toe joints, or ankles alone (K = 1).

@@ -1,4 +1,7 @@
-"""Choice between the frame times of a file and those of its recording; a module that loads nothing."""
+"""Choice between a file's and its recording's frame times.
+
+This module loads nothing.
+"""
 
 from typing import Literal, TypeAlias
 

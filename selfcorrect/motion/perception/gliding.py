@@ -1,8 +1,9 @@
-"""Glide of people who stand: the feet keep their distance and move over the floor, and the root with them.
+"""Glide of people who stand.
 
-Nobody who stands for seconds does so, on both feet or on one. In motion from speech, from avatars or from video it is
-drift of the root, too slow to be distinguished from how feet roll in a walk. So it is looked for only while neither
-foot steps, or while one foot stands and the other foot is nowhere still.
+The feet keep their distance and move over the floor, and the root with them. Nobody who stands for seconds does so, on
+both feet or on one. In motion from speech, from avatars or from video it is drift of the root, too slow to be
+distinguished from how feet roll in a walk. So it is looked for only while neither foot steps, or while one foot stands
+and the other foot is nowhere still.
 """
 
 import numpy as np
@@ -37,7 +38,9 @@ _STAND_FADES_S = 0.3
 
 
 def estimate_standing_glide(joints_m: np.ndarray, root_m: np.ndarray, fps: float) -> np.ndarray:
-    """Return the velocity of one motion's glide, zero outside stretches in which it stands.
+    """Estimate how a standing body glides.
+
+    The velocity is zero outside stretches in which it stands.
 
     Args:
         joints_m: (T, 2, 3) toe joint, or ankle, of each foot, world.
@@ -66,7 +69,9 @@ def estimate_standing_glide(joints_m: np.ndarray, root_m: np.ndarray, fps: float
 def _estimate_glide(
     velocity_m_s: np.ndarray, stands: np.ndarray, root_m: np.ndarray, fps: float, slowest_m_s: float, straight: float
 ) -> np.ndarray:
-    """Return the velocity (S, 2) of the glide of feet that stand in some steps (S,), 0 in all others.
+    """Estimate the glide velocity (S, 2) of standing feet.
+
+    They stand in some steps (S,); it is 0 in all others.
 
     Args:
         velocity_m_s: (S, 3) of the feet.

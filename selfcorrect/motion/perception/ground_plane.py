@@ -1,7 +1,7 @@
-"""The plane that feet stand on: the tilt of a world without a level floor.
+"""The plane that feet stand on.
 
-Motion from a tilted camera or a wrongly levelled capture walks uphill and leans. The feet stand near a plane all the
-same. Two sources show the plane:
+It shows the tilt of a world without a level floor. Motion from a tilted camera or a wrongly levelled capture walks
+uphill and leans. The feet stand near a plane all the same. Two sources show the plane:
 
 * Places. The plane is fitted to the places of stances, robustly. The plane is believed only along directions where
   places are far enough apart, and only if nearly all places are near the plane: feet on steps and curbs are not.
@@ -119,7 +119,10 @@ class GroundPlane:
 
     @classmethod
     def from_slopes(cls, slopes: np.ndarray, stances: int) -> GroundPlane:
-        """Return the plane that rises by slopes (2,) along x and z."""
+        """Return the plane with slopes (2,).
+
+        It rises along x and z.
+        """
         x, z = (-slopes / np.sqrt(1 + slopes @ slopes)).tolist()
         return cls((x, float(1 / np.sqrt(1 + slopes @ slopes)), z), stances)
 
@@ -130,12 +133,15 @@ class GroundPlane:
 
     @property
     def is_tilted(self) -> bool:
-        """True if the plane is so far from level that motions are corrected for the tilt."""
+        """True if the tilt should be corrected."""
         return self.tilt_deg >= TILTED_DEG
 
     @property
     def to_level(self) -> np.ndarray:
-        """Quaternion (4,) of the smallest turn of the world that levels the plane."""
+        """Quaternion (4,) that levels the plane.
+
+        It is the smallest such rotation of the world.
+        """
         x, y, z = self.normal
         axis = np.array([-z, 0.0, x])
         length = float(np.linalg.norm(axis))
@@ -149,7 +155,10 @@ LEVEL = GroundPlane(normal=(0.0, 1.0, 0.0), stances=0)
 
 @dataclass(frozen=True)
 class _Stance:
-    """A foot that stands. Slopes and directions are horizontal vectors (2,), along x and z."""
+    """A stance.
+
+    Slopes and directions are horizontal vectors (2,), along x and z.
+    """
 
     side: int
     """0 is left, 1 is right."""
@@ -170,18 +179,20 @@ class _Stance:
 
     @property
     def weight(self) -> float:
-        """Weight of the stance among the stances of the foot."""
+        """Weight among the stances of the foot."""
         return min(self.seconds, _LONGEST_S)
 
     @property
     def sole_weight(self) -> float:
-        """Weight of the sole among the soles of these stances."""
+        """Weight among the soles of these stances."""
         return self.weight / (1 + float(self.sole @ self.sole) / _INCLINED**2)
 
 
 @remember_by_object
 def estimate_ground_plane(motion: Motion) -> GroundPlane:
-    """Estimate the plane that the feet of a motion stand on.
+    """Estimate the ground plane of a motion.
+
+    The feet stand on it.
 
     Args:
         motion: Motion of T frames; the first few thousand count.
@@ -205,15 +216,19 @@ def estimate_ground_plane(motion: Motion) -> GroundPlane:
 
 
 def _measure_depth_m(feet_m: np.ndarray, stances: Sequence[_Stance], plane: GroundPlane) -> float:
-    """Return how deep feet (T, 2, 3) are at most below a plane through most stances."""
+    """Measure how deep feet dive below a plane.
+
+    Feet are (T, 2, 3); the plane goes through most stances.
+    """
     stand_m = [np.dot(stance.place_m, plane.normal) for stance in stances]
     return float(median(np.array(stand_m)) - (feet_m @ plane.normal).min())
 
 
 def _fit_growing_tilt(stances: Sequence[_Stance], posture: _Posture) -> GroundPlane | None:
-    """Fit the mean plane to K stances on ground of steadily growing tilt; None if body and soles show no growth.
+    """Fit ground whose tilt grows steadily.
 
-    Along directions where places do not show the mean, the first stances are taken to be level.
+    Returns the mean plane of K stances, or None if body and soles show no growth. Along directions where places do not
+    show the mean, the first stances are taken to be level.
     """
     growth = _measure_growth(stances)
     if not growth.any():
@@ -235,9 +250,10 @@ def _fit_growing_tilt(stances: Sequence[_Stance], posture: _Posture) -> GroundPl
 
 
 def _measure_growth(stances: Sequence[_Stance]) -> np.ndarray:
-    """Return the growth (2,) of the ground's slope in a second that body and soles show alike; else 0.
+    """Measure how the ground's slope grows.
 
-    Both lean by a constant in the frame of the body, for each foot, and by a part in the world that grows.
+    The growth (2,) is per second, as body and soles show it alike; else 0. Both lean by a constant in the frame of the
+    body, for each foot, and by a part in the world that grows.
     """
     if len(stances) < 2 * _FEWEST_OF_FOOT:
         return np.zeros(2)
@@ -307,7 +323,10 @@ def _fit_places(stances: Sequence[_Stance], slopes: np.ndarray, posture: _Postur
 def _fit_along(
     across_m: np.ndarray, heights_m: np.ndarray, shown: np.ndarray, slopes: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Fit slopes (2,) that differ from given slopes along directions (D, 2); return slopes and distances (K,)."""
+    """Fit slopes along shown directions.
+
+    Slopes (2,) differ from given slopes along directions (D, 2). Returns slopes and distances (K,).
+    """
     off_m = heights_m - across_m @ slopes
     if not len(shown):
         return slopes, off_m
@@ -316,7 +335,9 @@ def _fit_along(
 
 
 def _find_shown_directions(across_m: np.ndarray, error_m: float) -> np.ndarray:
-    """Return the directions (D, 2) where places (K, 2) spread enough to show a slope.
+    """Find directions (D, 2) that show a slope.
+
+    Positions (K, 2) spread enough along them.
 
     Args:
         across_m: Horizontal places of the stances.
@@ -328,7 +349,10 @@ def _find_shown_directions(across_m: np.ndarray, error_m: float) -> np.ndarray:
 
 
 def _fit_robustly(along_m: np.ndarray, heights_m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Fit heights (K,) as linear functions of places (K, D); return the slopes (D,) and the distances (K,)."""
+    """Fit heights robustly by positions.
+
+    Heights (K,) are linear functions of positions (K, D). Returns slopes (D,) and distances (K,).
+    """
     design = np.column_stack([along_m, np.ones(len(along_m))])
     weights = np.ones(len(along_m))
     solution = np.zeros(design.shape[1])
@@ -343,7 +367,10 @@ def _fit_robustly(along_m: np.ndarray, heights_m: np.ndarray) -> tuple[np.ndarra
 
 @dataclass(frozen=True)
 class _Posture:
-    """Slopes (2,) along x and z of a plane where a body would stand upright."""
+    """Slopes (2,) of a plane that makes posture upright.
+
+    They are along x and z.
+    """
 
     slopes: np.ndarray
     """Slopes that body and soles show alike; 0 along directions where both disagree."""
@@ -356,7 +383,7 @@ class _Posture:
 
 
 def _estimate_posture(stances: Sequence[_Stance]) -> _Posture:
-    """Estimate the plane that would make the posture of a body usual."""
+    """Estimate the plane that makes posture usual."""
     feet = [[stance for stance in stances if stance.side == side] for side in (0, 1)]
     leftward = np.zeros(2)
     if all(feet):
@@ -387,7 +414,9 @@ def _measure_lean(
     usual_lean: float = 0.0,
     usual_sole: float = 0.0,
 ) -> tuple[float, float, float]:
-    """Measure by how much a body leans along a direction (2,), as a slope.
+    """Measure how a body leans along a direction.
+
+    The direction is (2,); the lean is a slope.
 
     Args:
         feet: Stances of the left and the right foot.
@@ -416,13 +445,19 @@ def _measure_lean(
 
 
 def _average(foot: Sequence[_Stance], name: str, weight: str = "weight") -> np.ndarray:
-    """Return the weighted mean of a field over the stances of a foot."""
+    """Return a field's weighted mean over stances.
+
+    They are of one foot.
+    """
     values = [getattr(stance, name) for stance in foot]
     return np.average(values, axis=0, weights=[getattr(stance, weight) for stance in foot])
 
 
 def _find_stances(motion: Motion) -> list[_Stance]:
-    """Find the stances of both feet by toe joints, or ankles without toe joints."""
+    """Find the stances of both feet.
+
+    Toe joints show them, or ankles without toe joints.
+    """
     skeleton = motion.skeleton
     shares = mass_shares(skeleton)
     joints = np.flatnonzero(shares)
@@ -464,5 +499,8 @@ def _find_stances(motion: Motion) -> list[_Stance]:
 
 
 def _at_least(height: float) -> float:
-    """Return a height for dividing slopes; slopes of bodies that lie or stand on the head are steep."""
+    """Return a height, at least the divisor's minimum.
+
+    Slopes are divided by it; slopes of bodies that lie or stand on the head are steep.
+    """
     return max(height, 0.05)

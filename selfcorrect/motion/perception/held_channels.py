@@ -1,8 +1,8 @@
-"""Channels that hold each value for some frames while the rest of the body moves.
+"""Channels that hold values while the body moves.
 
-Trackers and networks write the root, or some joints, at a lower rate than the pose. Then no frame repeats another one,
-but the channel does: its steps onto copies are zero, at regular intervals. Its samples stay, and curves through them
-replace the copies. All other channels stay as they are.
+They hold each value for some frames. Trackers and networks write the root, or some joints, at a lower rate than the
+pose. Then no frame repeats another one, but the channel does: its steps onto copies are zero, at regular intervals. Its
+samples stay, and curves through them replace the copies. All other channels stay as they are.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ _FEW_NAMES = 3
 
 @dataclass(frozen=True, eq=False)
 class HeldChannels:
-    """Channels with copies, and a motion in which curves through their samples replace these."""
+    """Channels with copies, and their repair.
+
+    Curves through their samples replace the copies in a motion.
+    """
 
     motion: Motion
     """The motion with even channels; the same object if no channel holds its values."""
@@ -38,7 +41,10 @@ class HeldChannels:
 
     @classmethod
     def from_motion(cls, motion: Motion) -> HeldChannels:
-        """Find the channels of a motion that hold their values; all in which whole frames repeat are none."""
+        """Find channels that hold their values.
+
+        None count where whole frames repeat.
+        """
         root_m = motion.root_m.copy()
         rotations = motion.rotations.copy()
         root_axes: list[int] = []
@@ -64,7 +70,10 @@ class HeldChannels:
         return cls(even, tuple(sorted(root_axes)), tuple(joints), max(spacings))
 
     def list_names(self) -> str:
-        """Return the names of the held channels, of a few joints only."""
+        """Return the held channels' names.
+
+        Only a few joints are named.
+        """
         names = [self.motion.skeleton.names[joint] for joint in self.joints]
         channels = ["the root's place"] if self.root_axes else []
         channels += names if len(names) <= _FEW_NAMES else [f"{len(names)} joints"]
@@ -75,7 +84,10 @@ class HeldChannels:
 
 
 def _find_held(motion: Motion) -> Iterator[tuple[list[int], int | None, FrameRepeats]]:
-    """Yield root axes or a joint, and the samples, of each channel that holds its values."""
+    """Yield channels that hold values, with samples.
+
+    A channel is some root axes or a joint.
+    """
     if len(motion) < 2 or FrameRepeats.from_motion(motion).sources.size:
         return
     for axes in (_FLOOR, _HEIGHT):
@@ -90,7 +102,10 @@ def _find_held(motion: Motion) -> Iterator[tuple[list[int], int | None, FrameRep
 
 
 def _lead_on(path_m: np.ndarray, repeats: FrameRepeats) -> np.ndarray:
-    """Return a path (T, 2) that goes on after its last sample as it went to it: the body still travels."""
+    """Continue a path (T, 2) after its last sample.
+
+    It goes on as it went to that sample, because the body still travels.
+    """
     last = round(float(repeats.times[-1]))
     before = round(float(repeats.times[-2]))
     step_m = (path_m[last] - path_m[before]) / (last - before)

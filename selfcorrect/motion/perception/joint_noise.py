@@ -1,9 +1,9 @@
-"""White noise on the rotations of single joints, which shakes the ends of what they move.
+"""White noise on single joints' rotations.
 
-Second differences of white noise of variance r have the variance 6 r, fourth 70 r, eighth 12870 r. All show the same
-noise of a joint that shakes. What people do in a rhythm, even a tremor, lies far below the highest frequency that the
-frames show, so that its eighth differences show much less. The rotations of captures are noisy, too, but the joints
-make up for each other, and head, hands and feet are quiet.
+It shakes the ends of what they move. Second differences of white noise of variance r have the variance 6 r, fourth 70
+r, eighth 12870 r. All show the same noise of a joint that shakes. What people do in a rhythm, even a tremor, lies far
+below the highest frequency that the frames show, so that its eighth differences show much less. The rotations of
+captures are noisy, too, but the joints make up for each other, and head, hands and feet are quiet.
 """
 
 from __future__ import annotations
@@ -33,7 +33,10 @@ _FEWEST_FRAMES = 45
 
 @dataclass(frozen=True, eq=False)
 class JointNoise:
-    """White noise of the joints that shake; 0 for all others."""
+    """White noise of the joints that shake.
+
+    It is 0 for all other joints.
+    """
 
     rotations_rad: np.ndarray
     """(J,) noise on each joint's rotation, of all three axes together."""
@@ -42,7 +45,10 @@ class JointNoise:
 
     @classmethod
     def from_motion(cls, motion: Motion) -> JointNoise:
-        """Estimate the noise of the joints that shake, in the first frames of long motions."""
+        """Estimate the noise of joints that shake.
+
+        Only the first frames of long motions count.
+        """
         noise = cls(np.zeros(len(motion.skeleton)), np.zeros(len(motion.skeleton)))
         if len(motion) < _FEWEST_FRAMES:
             return noise
@@ -79,7 +85,10 @@ class JointNoise:
 
 
 def _measure_levels(values: np.ndarray) -> np.ndarray:
-    """Return the noise (3, K) per direction that second, fourth and eighth differences of values (T, K, C) show."""
+    """Measure noise (3, K) from differences.
+
+    It is per direction, by second, fourth and eighth differences of values (T, K, C).
+    """
     levels = []
     for order, factor in ((2, 6.0), (4, 70.0), (8, 12870.0)):
         lengths = standard_lengths(np.diff(values, order, axis=0), 3)
@@ -88,20 +97,29 @@ def _measure_levels(values: np.ndarray) -> np.ndarray:
 
 
 def _is_white(levels: np.ndarray) -> np.ndarray:
-    """Return where levels (3, ...) are those of white noise that hides what moves."""
+    """Return where levels are white noise.
+
+    Levels are (3, ...); the noise must hide what moves.
+    """
     second, fourth, eighth = levels
     return (eighth > _WHITE * fourth) & (fourth > _WHITE * second)
 
 
 def _find_leaves(skeleton: Skeleton) -> list[int]:
-    """Return the last part of each limb, such as a wrist with fingers; all joints without children if none is."""
+    """Find the last part of each limb.
+
+    An example is a wrist with fingers. If there is none, all joints without children are returned.
+    """
     parts = {joint for joint, part in enumerate(skeleton.parts) if part}
     above = {ancestor for joint in parts for ancestor in skeleton.path_to_root(joint)[1:]}
     return sorted(parts - above) or [joint for joint, children in enumerate(skeleton.children) if not children]
 
 
 def _is_beyond(skeleton: Skeleton, joint: int, leaf: int) -> bool:
-    """Return whether a joint moves a leaf, or is it."""
+    """Return whether a joint moves a leaf.
+
+    The leaf itself counts.
+    """
     while leaf > joint:
         leaf = skeleton.parents[leaf]
     return leaf == joint

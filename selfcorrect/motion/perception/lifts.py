@@ -1,4 +1,7 @@
-"""Lifts: ground that carries a body up or down evenly, for longer than any flight, with both feet at once."""
+"""Lifts: ground that carries a body up or down.
+
+It moves evenly, for longer than any flight, and carries both feet at once.
+"""
 
 import numpy as np
 
@@ -23,9 +26,10 @@ _LIFT_SMOOTHED_S = 0.1
 
 
 def estimate_lift_m(joints_m: np.ndarray, fps: float) -> np.ndarray:
-    """Return by how much (T,) the ground has risen since the first frame; zeros unless a lift carries the body.
+    """Estimate how far the ground has risen.
 
-    joints_m: (T, P, 3) joints of both feet, world.
+    Heights (T,) are above the first frame, and zero unless a lift carries the body. joints_m: (T, P, 3) joints of both
+    feet, world.
     """
     steps_m = np.zeros(len(joints_m))
     heights_m = joints_m[..., 1].mean(axis=1)

@@ -1,4 +1,7 @@
-"""Features of a motion that rules read: positions, speeds, soles, centre of mass, each computed once on demand."""
+"""Motion features that rules read.
+
+They are positions, speeds, soles and centre of mass, each computed once on demand.
+"""
 
 from collections.abc import Callable, Sequence
 from copy import copy
@@ -36,7 +39,10 @@ _OF_ALL_POINTS = ("positions_m", "body_m", "steps_m", "world_soles_m", "soles_m"
 
 
 class MotionFeatures:
-    """Features of a motion of T frames, J joints and B body joints, joints with an anatomical part."""
+    """Features of a motion.
+
+    There are T frames, J joints and B body joints, which are joints with an anatomical part.
+    """
 
     def __init__(
         self,
@@ -45,7 +51,9 @@ class MotionFeatures:
         ground: ObservedGround | None = None,
         feet: FootFrames | None = None,
     ) -> None:
-        """Take a motion, seen from the belt if on a treadmill.
+        """Take a motion, seen from the belt if any.
+
+        The belt is a treadmill's.
 
         Args:
             around: What carries the motion besides the floor.
@@ -78,7 +86,10 @@ class MotionFeatures:
 
     @classmethod
     def of_joints(cls, motion: Motion) -> Self:
-        """Return the features of a motion without an estimate of soles, where soles do not matter."""
+        """Return features without an estimate of soles.
+
+        They serve where soles do not matter.
+        """
         return cls(motion, feet=FootFrames())
 
     def __len__(self) -> int:
@@ -91,7 +102,10 @@ class MotionFeatures:
 
     @cached_property
     def motion(self) -> Motion:
-        """The motion in the frame of its floor, with level feet. Features of long motions do without this copy."""
+        """The motion on its floor with level feet.
+
+        It is in the frame of its floor. Features of long motions do without this copy.
+        """
         return self._level.view(self._on_floor)
 
     def frames(self, first: int, last: int) -> Motion:
@@ -101,13 +115,19 @@ class MotionFeatures:
         return self._level.view(self._on_floor.frames(first, last))
 
     def _measure_by_block(self, measure: Callable[[Motion], np.ndarray]) -> np.ndarray:
-        """Return what a function measures in each frame (T, ...), in as many frames at once as fit into `SLAB`."""
+        """Measure each frame (T, ...) in blocks.
+
+        A block has as many frames as fit into `SLAB`.
+        """
         if len(self) <= SLAB:
             return measure(self.motion)
         return in_chunks(lambda frames: measure(self.frames(frames[0], frames[-1] + 1)), np.arange(len(self)))
 
     def with_surroundings(self, around: Surroundings) -> Self:
-        """Return the features of the same motion with other supports; supports of poses that are known stay so."""
+        """Return the features with other supports.
+
+        Supports of poses that are known stay.
+        """
         if self.has_feet:
             _ = self.world_soles_m  # before the copy, which takes them over
         features = copy(self)
@@ -117,8 +137,9 @@ class MotionFeatures:
         return features
 
     def forget_poses(self) -> None:
-        """Drop cached features of all joints and corners of long motions; a rule that asks for these computes them
-        again.
+        """Drop cached poses of long motions.
+
+        All joints and corners are dropped; a rule that asks for them computes them again.
         """
         for name in _OF_ALL_POINTS if len(self) > SLAB else ():
             vars(self).pop(name, None)
@@ -129,19 +150,28 @@ class MotionFeatures:
         return self._measure_by_block(joint_positions)
 
     def find_positions_m(self, first: int, last: int) -> np.ndarray:
-        """Return the world positions (last − first, J, 3) of all joints in some frames."""
+        """Return world positions (last − first, J, 3).
+
+        They are of all joints in some frames.
+        """
         if len(self) <= SLAB or "positions_m" in vars(self):
             return self.positions_m[first:last]
         return joint_positions(self.frames(first, last))
 
     def find_places_m(self, joints: Sequence[int]) -> np.ndarray:
-        """Return the world positions (T, K, 3) of some joints, for which long motions need not pose all joints."""
+        """Return world positions (T, K, 3) of joints.
+
+        Long motions need not pose all joints for this.
+        """
         if len(self) <= SLAB or "positions_m" in vars(self):
             return self.positions_m[:, joints]
         return self._measure_by_block(lambda motion: joint_positions(motion, joints))
 
     def orientations(self, joint: int) -> np.ndarray:
-        """Return the world orientations (T, 4) of a joint. Those of all joints would take most of the memory."""
+        """Return a joint's world orientations (T, 4).
+
+        Those of all joints would take most of the memory.
+        """
 
         def orient(motion: Motion) -> np.ndarray:
             return forward_kinematics(motion.skeleton, motion.root_m, motion.rotations, [joint])[1][:, 0]
@@ -155,13 +185,13 @@ class MotionFeatures:
 
     @cached_property
     def steps_m(self) -> np.ndarray:
-        """(T − 1, B, 3) displacements of the body's joints from frame to frame."""
+        """(T − 1, B, 3) body joint displacements per frame."""
         return np.diff(self.body_m, axis=0)
 
     def places(self, *parts: str) -> np.ndarray | None:
-        """Return the positions (T, P, 3) of parts; None if the skeleton lacks a part.
+        """Return the positions (T, P, 3) of parts.
 
-        A missing neck is between the shoulders.
+        Returns None if the skeleton lacks a part. A missing neck is between the shoulders.
         """
         joints = [joint for part in parts if (joint := self.skeleton.joint(part)) is not None]
         if len(joints) == len(parts):
@@ -181,13 +211,17 @@ class MotionFeatures:
 
     @cached_property
     def has_feet(self) -> bool:
-        """True if the skeleton has both ankles; without ankles there are no soles."""
+        """True if the skeleton has both ankles.
+
+        There are no soles without ankles.
+        """
         return self.skeleton.pair("ankle") is not None
 
     @cached_property
     def ground_m(self) -> float:
-        """Height of the floor: 0, unless the feet show a floor that is far from there or stays there, or supports
-        do.
+        """Floor height.
+
+        It is 0, unless the feet show a floor that is far from there or stays there, or supports do.
         """
         if self._on_floor.ground is not None:
             return 0.0
@@ -207,7 +241,10 @@ class MotionFeatures:
 
     @cached_property
     def soles_m(self) -> np.ndarray:
-        """(T, P, 3) soles' corners relative to the ground below, left foot first."""
+        """(T, P, 3) sole corners above the ground.
+
+        The left foot comes first.
+        """
         if self._on_floor.ground is not None:
             return self._on_floor.ground.standing_on(self.world_soles_m)
         ankles = self.skeleton.pair("ankle")
@@ -219,20 +256,27 @@ class MotionFeatures:
 
     @property
     def feet_m(self) -> np.ndarray:
-        """(T, 2, K, 3) corners of each sole, as in `soles_m`."""
+        """(T, 2, K, 3) corners of each sole.
+
+        They are those of `soles_m`.
+        """
         return self.soles_m.reshape(len(self), 2, -1, 3)
 
     @property
     def middle_lines_m(self) -> np.ndarray:
-        """(T, 2, K / 2, 3) middles of each sole from heel to tip: heel, ball if the foot has a toe joint, and tip."""
+        """(T, 2, K / 2, 3) middle line of each sole.
+
+        It runs from heel to tip: heel, ball if the foot has a toe joint, and tip.
+        """
         pairs_m = self.soles_m.reshape(len(self), 2, -1, 2, 3)
         return (pairs_m[:, :, :, 0] + pairs_m[:, :, :, 1]) / 2
 
     @cached_property
     def sole_heights_m(self) -> np.ndarray:
-        """(T, 2) height of the lowest point of each sole above the ground below, left foot first.
+        """(T, 2) height of each sole's lowest point.
 
-        Heels of soles that the feet show are round, as corrections plant them.
+        It is above the ground below; the left foot comes first. Heels of soles that the feet show are round, as
+        corrections plant them.
         """
         heights_m = self.feet_m[..., 1].copy()
         if self.skeleton.soles_m is not None and heights_m.shape[2] == CORNERS_WITH_TOES:
@@ -242,7 +286,10 @@ class MotionFeatures:
 
     @cached_property
     def _beneath_m(self) -> np.ndarray:
-        """(T, J) height of the floor, or of the support of the joint's part of the body, below each joint."""
+        """(T, J) height of floor or support below joints.
+
+        A support counts for the part of the body that it carries.
+        """
         ground = self._on_floor.ground
         if not self.around.supports and ground is None:
             return np.broadcast_to(0.0 + self.ground_m, (len(self), len(self.skeleton)))
@@ -252,7 +299,10 @@ class MotionFeatures:
 
     @cached_property
     def surface_m(self) -> tuple[np.ndarray, tuple[str, ...]]:
-        """Heights (T, F) of the lowest surface around joints, except the feet, above the ground, and the names."""
+        """Surface heights (T, F) around joints, with names.
+
+        They are the lowest, above the ground, except at the feet.
+        """
         radii = {joint: SURFACE_RADII_M.get(strip_side(self.skeleton.parts[joint])) for joint in self.joints}
         around = [(joint, radius) for joint, radius in radii.items() if radius is not None]
         joints = [joint for joint, _ in around]
@@ -273,14 +323,18 @@ class MotionFeatures:
 
     @cached_property
     def lowest_m(self) -> np.ndarray:
-        """(T,) height of the body's lowest point above the ground below."""
+        """(T,) height of the body's lowest point.
+
+        It is above the ground below.
+        """
         return np.minimum(self.lowest_surface_m, self.sole_heights_m.min(axis=1))
 
     @cached_property
     def clear_m(self) -> np.ndarray:
-        """(T,) height above the ground of everything, hands included in any direction.
+        """(T,) clearance of the whole body.
 
-        The height is 0 while a hand grips something.
+        It is the height of everything above the ground, hands included in any direction. The height is 0 while a hand
+        grips something.
         """
         wrists = [joint for joint in self.joints if self.skeleton.parts[joint].endswith("_wrist")]
         hands_m = self.find_places_m(wrists)[..., 1].min(axis=1, initial=np.inf) - self.ground_m - HAND_M
@@ -288,17 +342,26 @@ class MotionFeatures:
 
     @cached_property
     def falls_m_s2(self) -> np.ndarray:
-        """(T,) downward acceleration of the centre of mass, averaged over a tenth of a second."""
+        """(T,) downward acceleration of the centre of mass.
+
+        It is averaged over a tenth of a second.
+        """
         heights_m = self.centre_m[:, 1]
         up_m_s2 = np.gradient(np.gradient(heights_m, 1 / self.fps), 1 / self.fps)
         return -uniform_filter1d(up_m_s2, max(1, round(_AVERAGED_S * self.fps)), mode="nearest")
 
     @cached_property
     def centre_m(self) -> np.ndarray:
-        """(T, 3) centre of mass, of point masses at the joints."""
+        """(T, 3) centre of mass.
+
+        Masses are points at the joints.
+        """
         return np.einsum("tji,j->ti", self.body_m, self.mass_shares)
 
     @cached_property
     def mass_shares(self) -> np.ndarray:
-        """(B,) shares of the body's mass, as points at the joints."""
+        """(B,) shares of the body's mass.
+
+        Masses are points at the joints.
+        """
         return mass_shares(self.skeleton)[self.joints]

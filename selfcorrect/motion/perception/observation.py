@@ -1,7 +1,8 @@
-"""Observation of the feet of a motion: which foot stands when, how high the floor is, and what contradicts it.
+"""Observe the feet of a motion.
 
-`observe` returns the observation of a motion, made once. Nothing in it depends on where y = 0 is: heights move with the
-motion, probabilities stay.
+The observation says which foot stands when, how high the floor is, and what contradicts it. `observe` returns the
+observation of a motion, made once. Nothing in it depends on where y = 0 is: heights move with the motion, probabilities
+stay.
 
 1. Velocities are taken over the shortest window that tames the noise of the joints.
 2. A hidden Markov model finds stances by speed and by height above each point's lower envelope.
@@ -69,7 +70,10 @@ _DEEPER_SHARE = 0.55
 
 @dataclass(frozen=True, eq=False)
 class _Ground:
-    """Ground that stances show, in heights above the lowest joint."""
+    """Ground heights that stances show.
+
+    They are above the lowest joint.
+    """
 
     stances: tuple[Stance, ...]
     votes: Votes
@@ -82,7 +86,10 @@ class _Ground:
 
 @dataclass(frozen=True, eq=False)
 class _Perception:
-    """Results of the stance model over T frames, 2 feet and K points of each."""
+    """Results of the stance model.
+
+    They are over T frames, 2 feet and K points of each.
+    """
 
     standing: np.ndarray
     bearing: np.ndarray
@@ -93,10 +100,10 @@ class _Perception:
 
 
 class Observation:
-    """Feet, floor and stance of a motion of T frames; each answer is computed once, when it is asked for.
+    """Feet, floor and stances of a motion.
 
-    Points are K for each foot: heel and toe joint, or the ankle of feet without toe joints. On a ground that is known,
-    heights are those above it.
+    There are T frames. Each answer is computed once, when it is asked for. Points are K for each foot: heel and toe
+    joint, or the ankle of feet without toe joints. On a ground that is known, heights are those above it.
     """
 
     def __init__(self, motion: Motion) -> None:
@@ -115,24 +122,34 @@ class Observation:
 
     @property
     def standing(self) -> np.ndarray:
-        """(T, 2, K) probability that each point stands in its place: that it may be planted."""
+        """(T, 2, K) probability that each point stands.
+
+        It stands in its place, so that it may be planted.
+        """
         return self._perception.standing
 
     @cached_property
     def bearing(self) -> np.ndarray:
-        """(T, 2) probability that each foot touches the ground with any point: that it may bear load."""
+        """(T, 2) probability that each foot touches ground.
+
+        Any point counts; the foot may bear load.
+        """
         return self._perception.bearing.max(-1)
 
     @property
     def stands(self) -> np.ndarray:
-        """(T, 2) whether each foot more likely stands in its place than not."""
+        """(T, 2) whether each foot stands.
+
+        It more likely stands in its place than not.
+        """
         return self.standing.max(-1) > LIKELY
 
     @cached_property
     def plantable(self) -> np.ndarray:
-        """(T, 2, K) probability that each point stands in its place on ground that does not glide.
+        """(T, 2, K) probability that a point can be planted.
 
-        Labels of the motion's file are evidence, too; infinite labels decide about a foot: its likelier point stands.
+        It stands in its place, on ground that does not glide. Labels of the motion's file are evidence, too; infinite
+        labels decide about a foot: its likelier point stands.
         """
         standing = self._labelled_standing * (not self.glide_m_s.any())
         if self._labels is None or not np.isinf(self._labels).any():
@@ -143,7 +160,10 @@ class Observation:
 
     @property
     def _labelled_standing(self) -> np.ndarray:
-        """(T, 2, K) probability that each point stands, with the labels of the motion's file as evidence."""
+        """(T, 2, K) probability of standing, with labels.
+
+        The labels of the motion's file are evidence.
+        """
         model = self._perception.model
         if self._labels is None or model is None:
             return self.standing
@@ -153,8 +173,10 @@ class Observation:
 
     @cached_property
     def resting(self) -> np.ndarray:
-        """(T, 2) probability that each foot stands with any point on ground that may slide beneath it; 0 where labels
-        say surely that the foot does not stand.
+        """(T, 2) probability that each foot rests.
+
+        It stands with any point on ground that may slide beneath it. It is 0 where labels say surely that the foot does
+        not stand.
         """
         model = self._perception.model
         if model is None:
@@ -164,34 +186,45 @@ class Observation:
 
     @property
     def toes_stand(self) -> np.ndarray:
-        """(T, 2) whether the toe joint of each foot, or the ankle of feet without a toe joint, surely stands in its
-        place.
+        """(T, 2) whether each toe joint surely stands.
+
+        It stands in its place; the ankle counts for feet without a toe joint.
         """
         return self.standing[..., -1] > _SURE
 
     @cached_property
     def stands_flat(self) -> np.ndarray:
-        """(T, 2) whether each foot surely stands with heel and toe, both as high as they do on the floor."""
+        """(T, 2) whether each foot surely stands flat.
+
+        Heel and toe stand, both as high as they do on the floor.
+        """
         heights_m = self._perception.paths.places_m[..., 1].reshape(self.standing.shape)
         off_m = np.abs(heights_m - self._perception.ground.votes.floors_m)
         return np.all((self.standing > _SURE) & (off_m < OFF_M), axis=-1)
 
     @property
     def touches(self) -> np.ndarray:
-        """(T, 2) whether each foot more likely touches the ground than not."""
+        """(T, 2) whether each foot touches the ground.
+
+        It is more likely than not.
+        """
         return self.bearing > LIKELY
 
     @property
     def stances(self) -> tuple[Stance, ...]:
-        """Stances of all points whose votes count; their places are in the world, or above a known ground."""
+        """Stances of all points whose votes count.
+
+        Their positions are in the world, or above a known ground.
+        """
         return self._perception.ground.stances
 
     @cached_property
     def sole_depth_m(self) -> float:
-        """Usual depth of soles below the joint that shows the floor: the toe joint, or the ankle without any.
+        """Usual sole depth below the joint on the floor.
 
-        Rigs place toe joints higher or lower in the same foot. The rest pose shows that by how far ankles rise above
-        these, unless its feet point down; then flat stances do.
+        The joint that shows the floor is the toe joint, or the ankle without any. Rigs place toe joints higher or lower
+        in the same foot. The rest pose shows that by how far ankles rise above these, unless its feet point down; then
+        flat stances do.
         """
         if self.feet_m.shape[2] < 2:
             return -BOX_FOOT_SOLE_M * self._size
@@ -201,7 +234,10 @@ class Observation:
 
     @property
     def _ankle_rise_m(self) -> float:
-        """Height of ankles above toe joints in flat feet; the usual height if nothing shows it."""
+        """Ankle height above toe joints in flat feet.
+
+        It is the usual height if nothing shows it.
+        """
         reach_m = np.linalg.norm(self._toe_offset_m[[0, 2]])
         if 0 <= -self._toe_offset_m[1] < _STEEPEST_FOOT * reach_m:
             return -float(self._toe_offset_m[1])
@@ -218,7 +254,10 @@ class Observation:
 
     @cached_property
     def is_floor_shown(self) -> bool:
-        """True if a foot often stands on the floor, so that it shows it wherever y = 0 is. Feet that glide do not."""
+        """True if feet show their floor.
+
+        A foot often stands on it, wherever y = 0 is. Feet that glide do not.
+        """
         if not self.has_feet or self.glide_m_s.any():
             return False
         heights_m = self.feet_m[:, :, -1, 1] - self.sole_depth_m
@@ -227,15 +266,19 @@ class Observation:
 
     @property
     def is_floor_plausible(self) -> bool:
-        """False if all ground is far above y = 0 and hardly shown, as of bodies that float or climb.
+        """False for ground far above zero.
 
-        Ground below y = 0 is plausible: no floor at 0 carries a body that stands below it.
+        Such ground is hardly shown, as of bodies that float or climb. Ground below y = 0 is plausible: no floor at 0
+        carries a body that stands below it.
         """
         return self.is_floor_shown or bool(self.levels_m.min() <= _FAR_M)
 
     @cached_property
     def left_deeper_m(self) -> float:
-        """Half difference of the depths of both soles: the sole of the foot whose joint stands higher is deeper."""
+        """Half the difference of both soles' depths.
+
+        The sole of the foot whose joint stands higher is deeper.
+        """
         heights_m = []
         for foot in range(2):
             flat_m = self.feet_m[self.stands_flat[:, foot], foot, -1, 1]
@@ -246,17 +289,23 @@ class Observation:
 
     @property
     def floor_error_m(self) -> float:
-        """Standard error of that height, apart from the depth of soles."""
+        """Standard error of the floor height.
+
+        The depth of soles is not part of it.
+        """
         return self._perception.ground.votes.error_m
 
     @cached_property
     def levels_m(self) -> np.ndarray:
-        """(L,) heights of all levels on which feet stand, from the lowest level."""
+        """(L,) levels on which feet stand, lowest first."""
         return self._perception.ground.votes.levels_m + self._base_m - self.sole_depth_m
 
     @property
     def slope(self) -> GroundSlope:
-        """Slope of the ground in space and time; level unless stances show another far better."""
+        """Ground slope in space and time.
+
+        It is level unless stances show another slope far better.
+        """
         return self._perception.ground.slope
 
     @cached_property
@@ -266,34 +315,45 @@ class Observation:
 
     @cached_property
     def rise_m(self) -> np.ndarray:
-        """(T,) height of ground that rises or sinks steadily, from the middle frame; zeros unless stances show it."""
+        """(T,) height of steadily rising ground.
+
+        It is relative to the middle frame, negative where the ground sinks, and zero unless stances show it.
+        """
         frames = np.arange(len(self))
         return self._rise.slopes[2] * (frames - frames.mean()) / self.fps
 
     @property
     def rises_underfoot(self) -> bool:
-        """True if that ground rises far and feet that stand rise or sink with it: it does not slope.
+        """True if feet rise with rising ground.
 
-        Feet that slide up a slope rise, too, but not far.
+        The ground rises or sinks far, and feet that stand move with it, so it does not slope. Feet that slide up a
+        slope rise, too, but not far.
         """
         is_far = np.ptp(self.rise_m) > RISES_FAR_M
         return bool(is_far) and rises_underfoot(self._rise, self.stances, self.feet_m, self.fps)
 
     @cached_property
     def lift_m(self) -> np.ndarray:
-        """(T,) height of ground that carries the body as a lift, above the first frame's; zeros without a lift."""
+        """(T,) lift height above the first frame.
+
+        It is the ground that carries the body; zero without a lift.
+        """
         joints_m = self.feet_m.swapaxes(1, 2).reshape(len(self), -1, 3)
         return estimate_lift_m(joints_m, self.fps)
 
     @property
     def glide_m_s(self) -> np.ndarray:
-        """(2,) velocity along x and z of a belt beneath a body that walks on the spot; else 0."""
+        """(2,) belt velocity along x and z.
+
+        The body walks on the spot there; else it is 0.
+        """
         return self._perception.paths.glide_m_s
 
     @cached_property
     def standing_glide_m_s(self) -> np.ndarray:
-        """(T − 1, 2) velocity along x and z at which a body that stands glides from frame to frame; else 0, as where
-        labels say surely that no foot stands.
+        """(T − 1, 2) glide velocity of a standing body.
+
+        It is along x and z, from frame to frame; else 0, as where labels say surely that no foot stands.
         """
         glide_m_s = estimate_standing_glide(self.feet_m[:, :, -1], self._root_m, self.fps)
         if self._labels is None:
@@ -302,23 +362,32 @@ class Observation:
 
     @property
     def along_m_s(self) -> np.ndarray:
-        """(T, 2) speed along the ground, seen from a belt, of the slower point of each foot."""
+        """(T, 2) speed of each foot's slower point.
+
+        It is along the ground, seen from a belt.
+        """
         return self._perception.paths.speeds_m_s.reshape(self.standing.shape).min(-1)
 
     @property
     def stance_speed_m_s(self) -> float:
-        """Usual speed along the ground of points that stand, as the motion shows it."""
+        """Usual ground speed of standing points.
+
+        The motion shows it.
+        """
         model = self._perception.model
         return STANDS_M_S if model is None else model.stands_m_s
 
     @property
     def noise_m(self) -> np.ndarray:
-        """(2, K) standard deviation of the noise of each point."""
+        """(2, K) standard deviation of each point's noise."""
         return self._perception.paths.noise_m.reshape(self.standing.shape[1:])
 
     @cached_property
     def ground_m(self) -> np.ndarray:
-        """(T, 2) height of the ground beneath each foot: its level, and the slope."""
+        """(T, 2) ground height beneath each foot.
+
+        It is the foot's level, plus the slope.
+        """
         shape = self.standing.shape
         toes_m = self._perception.paths.places_m.reshape(*shape, 3)[:, :, -1]
         rises_m = self.slope.rises_m(toes_m, np.arange(len(self))[:, None] / self.fps)
@@ -330,9 +399,10 @@ class Observation:
 
     @cached_property
     def off_m(self) -> np.ndarray:
-        """(T, 2) height above the ground in stances that are too high, or (negative) of feet below it; else 0.
+        """(T, 2) contradiction between feet and ground.
 
-        Heights within a tolerance, which grows with the noise, do not contradict the ground.
+        It is the height above the ground in stances that are too high, or (negative) of feet below it; else 0. Heights
+        within a tolerance, which grows with the noise, do not contradict the ground.
         """
         toes_m = self._perception.paths.places_m[..., 1].reshape(self.standing.shape)[..., -1]
         above_m = toes_m + self._base_m - self.sole_depth_m - self.ground_m
@@ -346,9 +416,10 @@ class Observation:
         return np.where(contradicts, above_m, 0.0)
 
     def speeds_of(self, other: Motion) -> np.ndarray:
-        """Return the speeds (T, 2) along the ground at which the feet of another motion of the same frames move.
+        """Return another motion's foot speeds (T, 2).
 
-        Each foot's speed is the speed of the point that more likely stands in this motion, seen from its belt.
+        They are along the ground; both motions have the same frames. Each foot's speed is the speed of the point that
+        more likely stands in this motion, seen from its belt.
         """
         points_m = find_feet_m(other)
         velocities_m_s = np.zeros_like(points_m)
@@ -359,15 +430,19 @@ class Observation:
         return np.take_along_axis(speeds_m_s, likeliest, axis=-1)[..., 0]
 
     def standing_speed_m_s(self, other: Motion) -> float:
-        """Return the mean speed of another motion's feet along the ground in the stances of this motion; 0 without
-        any.
+        """Return another motion's mean speed in stance.
+
+        It is that of its feet along the ground in the stances of this motion; 0 without any.
         """
         weights = self.standing.max(-1)
         return float((weights * self.speeds_of(other)).sum() / max(weights.sum(), 1e-9)) if self.has_feet else 0.0
 
     @cached_property
     def _base_m(self) -> float:
-        """Height of the lowest joint of the feet, which is taken away first: so heights change nothing else."""
+        """Height of the lowest foot joint.
+
+        It is taken away first, so that heights change nothing else.
+        """
         return float(self.feet_m[..., 1].min()) if self.has_feet else 0.0
 
     @cached_property
@@ -380,15 +455,14 @@ class Observation:
 
 @remember_by_object
 def observe(motion: Motion) -> Observation:
-    """Return the observation of a motion, made once for each motion."""
+    """Observe a motion, once."""
     return Observation(motion)
 
 
 def observe_feet(motions: MotionBatch, find_frames: Callable[[Observation], np.ndarray]) -> np.ndarray:
-    """Return in which frames something holds of the feet of N motions, (N, T, 2); padded frames are like the last
-    frame.
+    """Find frames (N, T, 2) of a foot condition.
 
-    find_frames: Returns (T, 2) of the observation of a motion of T frames.
+    Padded frames are like the last frame. find_frames: Returns (T, 2) of the observation of a motion of T frames.
     """
     holds = np.empty((*motions.root_m.shape[:2], 2), dtype=bool)
     for index, motion_holds in enumerate(holds):
@@ -399,9 +473,10 @@ def observe_feet(motions: MotionBatch, find_frames: Callable[[Observation], np.n
 
 
 def find_feet_m(motion: Motion) -> np.ndarray:
-    """Return ankles and toe joints (T, 2, 2, 3), or ankles alone (T, 2, 1, 3), with heights above a known ground.
+    """Return ankles and toe joints above the ground.
 
-    They are zeros (T, 2, 1, 3) in skeletons without ankles.
+    They are (T, 2, 2, 3), or ankles alone (T, 2, 1, 3); heights are those above a known ground. They are zeros (T, 2,
+    1, 3) in skeletons without ankles.
     """
     joints = find_foot_joints(motion.skeleton)
     if not joints:
@@ -414,7 +489,10 @@ def find_feet_m(motion: Motion) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def _find_toe_offset_m(skeleton: Skeleton) -> np.ndarray:
-    """Return the mean place (3,) of toe joints, seen from the ankles, at rest; zeros without toe joints."""
+    """Return the mean toe offset (3,) at rest.
+
+    It is seen from the ankles, and zero without toe joints.
+    """
     joints = find_foot_joints(skeleton)
     if len(joints) < 4:
         return np.zeros(3)
@@ -423,7 +501,10 @@ def _find_toe_offset_m(skeleton: Skeleton) -> np.ndarray:
 
 
 def find_foot_joints(skeleton: Skeleton) -> list[int]:
-    """Return ankle and toe joint of each foot, left first; ankles alone if a toe joint is missing; none without."""
+    """Find each foot's ankle and toe joint.
+
+    The left foot comes first. Ankles come alone if a toe joint is missing; the list is empty without ankles.
+    """
     parts = ("ankle", "foot") if skeleton.pair("foot") is not None else ("ankle",)
     joints = [skeleton.joint(f"{side}_{part}") for side in SIDES for part in parts]
     return [] if None in joints else [joint for joint in joints if joint is not None]
@@ -431,7 +512,10 @@ def find_foot_joints(skeleton: Skeleton) -> list[int]:
 
 @remember_by_content
 def _perceive(joints_m: np.ndarray, fps: float) -> _Perception:
-    """Find stances and ground of ankles and toe joints (T, 2, K, 3)."""
+    """Find stances and ground.
+
+    Ankles and toe joints are (T, 2, K, 3).
+    """
     points_m = find_heels_and_toes(joints_m)
     shape = points_m.shape[:3]
     paths = FootPaths.from_points(points_m.reshape(shape[0], -1, 3), fps)
@@ -444,7 +528,10 @@ def _perceive(joints_m: np.ndarray, fps: float) -> _Perception:
 
 
 def _find_ground(standing: np.ndarray, paths: FootPaths, fps: float, shape: tuple[int, int, int]) -> _Ground:
-    """Find the ground on which points stand with a probability (T, 2 K); shape: T, 2 and K."""
+    """Find the ground that standing points show.
+
+    They stand with a probability (T, 2 K); shape: T, 2 and K.
+    """
     stances = find_stances(standing.reshape(shape), paths, fps)
     slope = fit_slope(stances, shape[2], fps)
     places_m = np.array([stance.place_m for stance in stances]).reshape(-1, 3)
@@ -460,7 +547,10 @@ def _find_ground(standing: np.ndarray, paths: FootPaths, fps: float, shape: tupl
 
 
 def _perceive_nothing(frames: int, parts: int) -> _Perception:
-    """Return the perception of a body without feet or without frames."""
+    """Return an empty perception.
+
+    It is for a body without feet or without frames.
+    """
     nowhere = np.zeros((frames, 2, parts))
     still = np.zeros((frames, 2 * parts))
     paths = FootPaths(

@@ -1,6 +1,7 @@
-"""The ground below a motion as its feet and its posture show it: `ObservedGround`, read by all who need a height.
+"""The ground below a motion as observed.
 
-A ground that people describe is a `Ground`; there, heights are those above that ground.
+Feet and posture show it. All who need a height read `ObservedGround`. A ground that people describe is a `Ground`;
+there, heights are those above that ground.
 """
 
 from dataclasses import replace
@@ -54,35 +55,42 @@ _BENT = 0.95
 
 
 class ObservedGround:
-    """Ground below a motion of T frames; each answer is computed once, when it is asked for.
+    """Ground below a motion of T frames.
 
-    A height is None if the motion does not show it.
+    Each answer is computed once, when it is asked for. A height is None if the motion does not show it.
     """
 
     def __init__(self, motion: Motion, plane: GroundPlane | None = None) -> None:
-        """Take a motion, and the plane on which its feet stand if that is known."""
+        """Take a motion, and its ground plane if known."""
         self._motion = motion
         self._known_plane = plane
 
     @property
     def feet_seen(self) -> Observation:
-        """Observation of the feet, with the levels on which they stand."""
+        """Observation of the feet and their levels."""
         return observe(self._motion)
 
     @property
     def plane(self) -> GroundPlane:
-        """Plane on which the feet stand; level if nothing shows another."""
+        """Plane on which the feet stand.
+
+        It is level if nothing shows another.
+        """
         return self._known_plane or estimate_ground_plane(self._motion)
 
     @property
     def lying_m(self) -> float | None:
-        """Height at which the body lies, sits or kneels below its feet for long; None for other bodies."""
+        """Height at which the body lies, sits or kneels.
+
+        It does so below its feet for long; None for other bodies.
+        """
         return find_lying_floor_m(self._motion)
 
     @property
     def is_shown(self) -> bool:
-        """True if the feet show their floor: the body neither lies below the feet nor hardly stands far from y = 0, and
-        its feet do not hang in the air.
+        """True if the feet show their floor.
+
+        The body neither lies below the feet nor hardly stands far from y = 0, and its feet do not hang in the air.
         """
         return self.feet_seen.is_floor_plausible and self.lying_m is None and not self.do_feet_hang
 
@@ -92,24 +100,31 @@ class ObservedGround:
 
     @property
     def is_stood_on(self) -> bool:
-        """True if a foot stands on the ground at any time; in a flight that never lands, feet only pass."""
+        """True if a foot ever stands.
+
+        In a flight that never lands, feet only pass.
+        """
         return self._stance_weight >= _HARDLY_STANDS
 
     @property
     def lowest_m(self) -> float:
-        """Height of the lowest level on which the feet stand."""
+        """Lowest level on which the feet stand."""
         return float(self.feet_seen.levels_m[0])
 
     @cached_property
     def _estimated_feet(self) -> tuple[FootFrames, float]:
-        """Foot frames by the feet that stand flat, and the mean depth of soles; the rest pose's if they never do."""
+        """Estimated foot frames and mean sole depth.
+
+        Feet that stand flat show them; they are the rest pose's if feet never do.
+        """
         return estimate_feet_by_depth(self._motion)
 
     @cached_property
     def feet(self) -> FootFrames:
-        """Foot frames, and the floor on which the feet stand, wherever y = 0 is; those that the motion carries stay.
+        """Foot frames and floor, wherever y = 0 is.
 
-        Raising the motion raises that floor and changes nothing else.
+        The feet stand on that floor. Those that the motion carries stay. Raising the motion raises that floor and
+        changes nothing else.
         """
         motion = self._motion
         estimated, depth_m = self._estimated_feet
@@ -120,9 +135,10 @@ class ObservedGround:
 
     @property
     def near_m(self) -> float | None:
-        """Height of the level that is nearest to y = 0; None if hardly any foot stands, or if feet hang in the air.
+        """Level nearest to y = 0.
 
-        A body that sinks for a while stands on two levels.
+        It is None if hardly any foot stands, or if feet hang in the air. A body that sinks for a while stands on two
+        levels.
         """
         if self._stance_weight < _FEWEST_STANCES or self.do_feet_hang:
             return None
@@ -131,9 +147,10 @@ class ObservedGround:
 
     @property
     def kept_m(self) -> float | None:
-        """Height of a floor that stays there because unknown bone lengths may explain it; None without such a floor.
+        """Floor height left uncorrected.
 
-        The feet of the person stand at y = 0, and the feet of another body with the same root path beside it.
+        It stays because unknown bone lengths may explain it; None without such a floor. The feet of the person stand at
+        y = 0, and the feet of another body with the same root path beside it.
         """
         motion = self._motion
         if not motion.keeps_height or motion.ground is not None or not len(motion):
@@ -144,14 +161,19 @@ class ObservedGround:
 
     @property
     def reference_m(self) -> float:
-        """Height from which heights are measured: 0, unless the floor is far from there or stays elsewhere."""
+        """Height from which heights are measured.
+
+        It is 0, unless the floor is far from there or stays elsewhere.
+        """
         near_m = self.near_m
         if near_m is not None and abs(near_m) > FLOOR_ELSEWHERE_M:
             return near_m
         return self.kept_m or 0.0
 
     def find_height_below_m(self, soles_m: np.ndarray, *, lowest: bool) -> float | None:
-        """Return the height of the ground on which modelled soles stand; None if it is far above and hardly shown.
+        """Find the ground below modelled soles.
+
+        Returns None if it is far above and hardly shown.
 
         Args:
             soles_m: (T, 2, C, 3) corners of the soles, which may stand beside the observed ground.
@@ -164,11 +186,12 @@ class ObservedGround:
 
     @cached_property
     def for_zero_m(self) -> float | None:
-        """Height to be put at y = 0: of the floor, or of the nearest of several levels; None if nothing shows it.
+        """Height to be moved to y = 0.
 
-        A level that is far from y = 0 counts less, the less the motion stands there. A body on any step of a staircase
-        stays there. One that climbs far from all levels does, too: its floor is not known, as the file may just not
-        show what leads there. Nor is it if feet hardly show it. A body whose feet never stand is not lowered.
+        It is that of the floor, or of the nearest of several levels; None if nothing shows it. A level that is far from
+        y = 0 counts less, the less the motion stands there. A body on any step of a staircase stays there. One that
+        climbs far from all levels does, too: its floor is not known, as the file may just not show what leads there.
+        Nor is it if feet hardly show it. A body whose feet never stand is not lowered.
         """
         if not self.is_shown:
             return self.lying_m
@@ -187,7 +210,10 @@ class ObservedGround:
         return floor_m if self.is_stood_on else min(floor_m, 0.0)
 
     def _measure_gap_m(self, floor_m: float) -> float:
-        """Return by how much modelled soles stand above the ground that joints show, seen with that floor at y = 0."""
+        """Measure the gap with a floor at zero.
+
+        It is by how much modelled soles stand above the ground that joints show.
+        """
         level = LevelFeet(self.feet)
         motion = self._motion
         base_m = np.array([0.0, floor_m, 0.0])
@@ -201,7 +227,10 @@ class ObservedGround:
 
     @property
     def do_feet_hang(self) -> bool:
-        """True if feet that seem to stand point down steeply below bent legs, as those of bodies that fall do."""
+        """True if feet hang instead of standing.
+
+        They seem to stand, but point down steeply below bent legs, as those of bodies that fall do.
+        """
         return _do_feet_hang(self._motion)
 
 
@@ -212,9 +241,10 @@ def _pitch_rad(bones_m: np.ndarray) -> np.ndarray:
 
 @remember_by_object
 def find_lying_floor_m(motion: Motion) -> float | None:
-    """Return the height at which a body lies, sits or kneels below its feet for long; None for other bodies.
+    """Find the floor under a lying body.
 
-    Such feet stand on heels or rest on other feet, and their toes are not on the floor.
+    It lies, sits or kneels below its feet for long; None for other bodies. Such feet stand on heels or rest on other
+    feet, and their toes are not on the floor.
     """
     observation = observe(motion)
     if not observation.has_feet or motion.ground is not None or not observation.is_floor_plausible:
@@ -225,7 +255,10 @@ def find_lying_floor_m(motion: Motion) -> float | None:
 
 
 def _find_lowest_point_m(skeleton: Skeleton, root_m: np.ndarray, rotations: np.ndarray) -> np.ndarray:
-    """Return the height (T,) of the lowest point of trunk and legs without feet. Arms reach below a body that rolls."""
+    """Find the lowest point (T,) of trunk and legs.
+
+    Feet do not count, nor do arms, which reach below a body that rolls.
+    """
     parts = [strip_side(part) for part in skeleton.parts]
     joints = [joint for joint, part in enumerate(parts) if part in SURFACE_RADII_M and part not in _ARMS]
     radii_m = [SURFACE_RADII_M[parts[joint]] for joint in joints]
@@ -235,7 +268,10 @@ def _find_lowest_point_m(skeleton: Skeleton, root_m: np.ndarray, rotations: np.n
 
 @remember_by_object
 def _do_feet_hang(motion: Motion) -> bool:
-    """Return whether feet that seem to stand hang in the air: see `ObservedGround.do_feet_hang`."""
+    """Return whether feet hang in the air.
+
+    See `ObservedGround.do_feet_hang`.
+    """
     skeleton = motion.skeleton
     pairs = [pair for part in ("hip", "knee", "ankle", "foot") if (pair := skeleton.pair(part)) is not None]
     stands = observe(motion).stands

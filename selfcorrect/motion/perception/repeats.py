@@ -1,9 +1,10 @@
-"""Real sampling of motions: frames that repeat the frame before, and frames between keys that were put in linearly.
+"""Find repeated and interpolated frames.
 
-Files written at another frame rate than the recording's repeat frames at regular intervals: 30 frames per second in 60
-show each frame twice, 25 in 30 every fifth frame twice. The recording was even, so samples are spread evenly over the
-file's frames. A recorder that misses frames repeats the last frame at irregular intervals. Then samples keep their
-frames, and only the copies are wrong.
+Repeated frames copy the frame before; interpolated frames lie linearly between keys. Files written at another frame
+rate than the recording's repeat frames at regular intervals: 30 frames per second in 60 show each frame twice, 25 in 30
+every fifth frame twice. The recording was even, so samples are spread evenly over the file's frames. A recorder that
+misses frames repeats the last frame at irregular intervals. Then samples keep their frames, and only the copies are
+wrong.
 
 Steps are compared with the largest neighbouring steps. Noise on top of copies makes all steps large, but not in the
 direction of the body's motion: the mean step onto copies along this direction is zero. So if nothing else shows a
@@ -69,7 +70,7 @@ _SAMPLES_BETWEEN = 4
 
 @dataclass(frozen=True, eq=False)
 class FrameRepeats:
-    """Samples of a recording in the frames of a motion."""
+    """Samples of a recording among frames."""
 
     sources: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
     """(T,) index of the sample that each frame shows; empty if every frame is a sample."""
@@ -82,7 +83,7 @@ class FrameRepeats:
 
     @classmethod
     def from_motion(cls, motion: Motion) -> FrameRepeats:
-        """Return the samples of a motion, found once for each motion."""
+        """Find a motion's samples, once."""
         if (repeats := _REPEATS.get(motion)) is None:
             repeats = _REPEATS[motion] = cls._find(motion)
         return repeats
@@ -107,7 +108,10 @@ class FrameRepeats:
 
     @classmethod
     def _from_copies(cls, is_copy: np.ndarray, spacing: float, ratios: np.ndarray) -> FrameRepeats:
-        """Return the samples: at the frames that are no copies if the spacing is not constant."""
+        """Return samples at frames that are not copies.
+
+        They stand there if the spacing is not constant.
+        """
         times = np.flatnonzero(~is_copy).astype(float)
         if _catches_up(is_copy, ratios):
             spacing = 0.0
@@ -123,22 +127,31 @@ class FrameRepeats:
 
     @property
     def count(self) -> int:
-        """Return the number of times that each sample stands in a row; 0 if that differs, 1 without repeats."""
+        """Count how often each sample stands.
+
+        The count is 0 if that differs, and 1 without repeats.
+        """
         if not self.has_repeats:
             return 1
         count = round(self.spacing)
         return count if abs(self.spacing - count) < 1e-3 else 0
 
     def is_even(self, choice: FrameTimes) -> bool:
-        """Return whether frames that are no samples are replaced: by default if copies are uneven."""
+        """Return whether duplicated frames are replaced.
+
+        By default they are if copies are uneven. Interpolated frames count, too.
+        """
         return choice == "even" or (choice == "auto" and (self.is_linear or self.count == 0))
 
     def are_all_kept(self, choice: FrameTimes) -> bool:
-        """Return whether the motion is corrected with all of its frames."""
+        """Return whether all frames are kept in correction."""
         return not len(self.sources) or (self.is_linear and not self.is_even(choice))
 
     def prepare(self, motion: Motion, choice: FrameTimes) -> Motion:
-        """Return the motion to correct: the samples, or the motion with other frames between samples."""
+        """Return the motion to correct.
+
+        It has the samples only, or other frames between samples.
+        """
         if self.are_all_kept(choice):
             return motion
         if self.spacing and not self.is_even(choice):
@@ -146,7 +159,10 @@ class FrameRepeats:
         return self.fill(motion)
 
     def drop(self, motion: Motion) -> Motion:
-        """Return the samples of a motion, at the rate of samples; means of copies that differ, as noise on top does."""
+        """Return the samples alone, at their rate.
+
+        Copies that differ, as noise on top makes them, are averaged.
+        """
         samples = replace(motion.select_frames(self.starts), fps=motion.fps / self.spacing)
         copies = np.flatnonzero(np.diff(self.sources, prepend=-1) == 0)
         if _measure_steps(motion)[copies - 1].max(initial=0.0) < _UNCHANGED:
@@ -157,7 +173,10 @@ class FrameRepeats:
         return replace(samples, root_m=root_m, rotations=rotations / norms(rotations)[..., None])
 
     def fill(self, motion: Motion) -> Motion:
-        """Return a motion with frames from samples: samples that belong to a frame stay exactly the same."""
+        """Return a motion with frames from samples.
+
+        Samples that belong to a frame stay exactly the same.
+        """
         samples = motion.select_frames(self.starts)
         rotations = make_continuous(samples.rotations)
         last = len(self.times) - 1
@@ -182,7 +201,10 @@ class FrameRepeats:
         return np.flatnonzero(np.diff(self.sources, prepend=-1))
 
     def find_bounds(self) -> list[int]:
-        """Return the first frame that shows each sample, followed by the number of frames."""
+        """Return where each sample first appears.
+
+        The number of frames follows.
+        """
         return [*self.starts.tolist(), len(self.sources)]
 
     def describe(self, fps: float) -> str:
@@ -197,7 +219,9 @@ _REPEATS: WeakKeyDictionary[Motion, FrameRepeats] = WeakKeyDictionary()
 
 
 def find_exact_copies(steps: np.ndarray) -> FrameRepeats | None:
-    """Return the samples of a single channel that stand at regular intervals, with exact copies after them.
+    """Find exact copies in a single channel.
+
+    Samples stand at regular intervals, with exact copies after them.
 
     Args:
         steps: (T − 1,) size of the channel's steps.
@@ -217,20 +241,29 @@ def find_exact_copies(steps: np.ndarray) -> FrameRepeats | None:
 
 
 def _measure_steps(motion: Motion) -> np.ndarray:
-    """Return the size (T − 1,) of each step of the whole body, in metres and components of quaternions."""
+    """Measure each step (T − 1,) of the body.
+
+    It is of the whole body, in metres and components of quaternions.
+    """
     turns = in_chunks(_measure_mean_turns, motion.rotations[:-1], motion.rotations[1:])
     shifts = np.square(np.diff(motion.root_m, axis=0)).sum(-1)
     return np.sqrt(turns + shifts)
 
 
 def _measure_mean_turns(before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Return the mean square (T,) of the differences of rotations (T, J, 4), with signs in the same hemisphere."""
+    """Measure mean square rotation differences (T,).
+
+    Rotations are (T, J, 4), with signs in the same hemisphere.
+    """
     signs = np.where(np.einsum("...i,...i", after, before) < 0, -1.0, 1.0)
     return np.square(after * signs[..., None] - before).sum(-1).mean(-1)
 
 
 def _is_whole_body(motion: Motion, is_copy: np.ndarray, beside: int) -> bool:
-    """Return whether the root and most joints move less onto copies (T,), not only a single part that moves a lot."""
+    """Return whether most of the body holds still.
+
+    Root and most joints must move less onto copies (T,), not only a single part that moves a lot.
+    """
     shifts = norms(np.diff(motion.root_m, axis=0))
     turns = norms(np.diff(make_continuous(motion.rotations), axis=0))
     root_share = _compare_copies_with_samples(shifts, is_copy, beside)
@@ -243,8 +276,9 @@ def _is_whole_body(motion: Motion, is_copy: np.ndarray, beside: int) -> bool:
 
 
 def _compare_copies_with_samples(steps: np.ndarray, is_copy: np.ndarray, beside: int) -> float:
-    """Return the typical step (S,) onto copies (S + 1,) over the typical step onto samples; NaN for a part at rest.
+    """Compare steps onto copies with other steps.
 
+    The result is the typical step (S,) onto copies (S + 1,) over the typical step onto samples; NaN for a part at rest.
     Both count in relation to the largest steps beside, of which the steps of an even motion are a large share, too.
     """
     ratios = _compare_with_neighbours(steps, beside)
@@ -256,16 +290,20 @@ def _compare_copies_with_samples(steps: np.ndarray, is_copy: np.ndarray, beside:
 
 
 def _stands_on_its_way(motion: Motion, is_copy: np.ndarray) -> bool:
-    """Return whether the body goes no further on the way onto copies (T,), rather than turn back there."""
+    """Return whether the body pauses without turning back.
+
+    It goes no further on the way onto copies (T,), rather than turn back there.
+    """
     shares = _measure_shares(_stack_poses(motion), _WINDOW)
     known = shares[is_copy[1:] & np.isfinite(shares)]
     return not len(known) or _go_nowhere(known, _COPY)
 
 
 def _compare_with_neighbours(steps: np.ndarray, beside: int = _BESIDE[0]) -> np.ndarray:
-    """Return the ratio (S,) of each step to the largest step beside it; NaN where the body rests on either side.
+    """Compare each step with its largest neighbour.
 
-    The smaller of the largest steps before and after counts, so that no body that starts or stops seems to repeat.
+    The ratio is (S,), and NaN where the body rests on either side. The smaller of the largest steps before and after
+    counts, so that no body that starts or stops seems to repeat.
     """
     if len(steps) < 2 * beside:
         return np.full(len(steps), np.nan)
@@ -276,9 +314,10 @@ def _compare_with_neighbours(steps: np.ndarray, beside: int = _BESIDE[0]) -> np.
 
 
 def _find_pattern(ratios: np.ndarray, low: float, high: float) -> tuple[np.ndarray, float]:
-    """Return which frames (S + 1,) follow a low step in the shortest regular pattern, and how far apart low steps are.
+    """Find the shortest regular pattern of low steps.
 
-    The distance is 0 without a pattern.
+    Returns which frames (S + 1,) follow a low step, and how far apart low steps are. The distance is 0 without a
+    pattern.
 
     Args:
         ratios: (S,) steps in relation to those beside, NaN where unknown.
@@ -300,14 +339,20 @@ def _find_pattern(ratios: np.ndarray, low: float, high: float) -> tuple[np.ndarr
 
 
 def _fold(values: np.ndarray, period: int) -> np.ndarray:
-    """Return values (S,) as rows of a period, the last one filled with NaN."""
+    """Fold values (S,) into rows of a period.
+
+    The last row is filled with NaN.
+    """
     folded = np.full((-(-len(values) // period), period), np.nan)
     folded.flat[: len(values)] = values
     return folded
 
 
 def _find_noisy_pattern(motion: Motion) -> tuple[np.ndarray, float, np.ndarray]:
-    """Return as `_find_pattern`, and the shares (S,) of `_measure_shares`; noise may be as large as the steps."""
+    """Find a pattern under noise.
+
+    Returns as `_find_pattern`, and the shares (S,) of `_measure_shares`; noise may be as large as the steps.
+    """
     part = motion.frames(0, _SEARCHED)
     poses = _stack_poses(part)
     shares_by_window: dict[int, np.ndarray] = {}
@@ -334,13 +379,18 @@ def _find_noisy_pattern(motion: Motion) -> tuple[np.ndarray, float, np.ndarray]:
 
 
 def _stack_poses(motion: Motion) -> np.ndarray:
-    """Return root and rotations (T, D), continuous in time; all joints together weigh as much as the root."""
+    """Stack root and rotations (T, D).
+
+    They are continuous in time; all joints together weigh as much as the root.
+    """
     rotations = make_continuous(motion.rotations).reshape(len(motion), -1)
     return np.concatenate([motion.root_m, rotations / np.sqrt(len(motion.skeleton))], axis=1)
 
 
 def _measure_shares(poses: np.ndarray, window: int) -> np.ndarray:
-    """Return each step (S,) along the way of the frames around, over the mean step there; NaN at ends and at rest.
+    """Measure each step (S,) along the local path.
+
+    It is over the mean step of the frames around, and NaN at ends and at rest.
 
     Args:
         poses: (T, D) root and rotations of a motion.
@@ -355,7 +405,10 @@ def _measure_shares(poses: np.ndarray, window: int) -> np.ndarray:
 
 
 def _measure_shares_of(poses: np.ndarray, window: int) -> np.ndarray:
-    """Return as `_measure_shares` (T − 3 − 2 · window,) of values (T, …, D), without the ends."""
+    """Measure shares without the ends.
+
+    They are as in `_measure_shares`: (T − 3 − 2 · window,) of values (T, …, D).
+    """
     still = 100 * _UNCHANGED**2
     means = poses[window:] - poses[:-window]
     means /= window
@@ -374,7 +427,10 @@ def _measure_shares_of(poses: np.ndarray, window: int) -> np.ndarray:
 
 
 def _stands_as_whole(motion: Motion, is_copy: np.ndarray, window: int) -> bool:
-    """Return whether the root and most joints step less far along the way onto copies, not only the root."""
+    """Return whether most of the body pauses.
+
+    Root and most joints must step less far along the way onto copies, not only the root.
+    """
     onto_copies = is_copy[window + 2 : len(motion) - window - 1]
     root = _measure_shares_of(motion.root_m, window)[onto_copies]
     joints = _measure_shares_of(make_continuous(motion.rotations), window)
@@ -390,9 +446,10 @@ def _stands_as_whole(motion: Motion, is_copy: np.ndarray, window: int) -> bool:
 
 
 def _has_copies(shares: np.ndarray, is_copy: np.ndarray, spacing: float) -> bool:
-    """Return whether steps onto copies (S + 1,) are zero but for noise.
+    """Return whether steps onto copies are only noise.
 
-    Steps backwards show the noise, or the spread of steps onto samples if few copies step backwards.
+    Steps are (S + 1,). Steps backwards show the noise, or the spread of steps onto samples if few copies step
+    backwards.
     """
     is_known = np.isfinite(shares)
     copies = shares[is_copy[1:] & is_known]
@@ -411,10 +468,11 @@ def _has_copies(shares: np.ndarray, is_copy: np.ndarray, spacing: float) -> bool
 
 
 def _go_nowhere(shares: np.ndarray, largest: float) -> bool:
-    """Return whether steps (C,) onto copies go no further along the way than `largest`, or than noise explains.
+    """Return whether steps onto copies advance nothing.
 
-    Noise goes forwards as far as backwards. Small steps that all go forwards are those of a body that moves in a
-    rhythm, such as the steps at the top of hops.
+    Steps (C,) go no further along the way than `largest`, or than noise explains. Noise goes forwards as far as
+    backwards. Small steps that all go forwards are those of a body that moves in a rhythm, such as the steps at the top
+    of hops.
     """
     onward = float(median(shares))
     error = 1.2533 * float(median(np.abs(shares - onward))) / 0.6745 / np.sqrt(len(shares))  # of a median
@@ -422,9 +480,9 @@ def _go_nowhere(shares: np.ndarray, largest: float) -> bool:
 
 
 def _find_low_steps(typical: np.ndarray, low: float, high: float) -> np.ndarray | None:
-    """Return which steps (P,) of a period are low, if all are low or high and samples start as evenly as frames allow.
+    """Find which steps (P,) of a period are low.
 
-    The result is None otherwise.
+    All must be low or high, and samples start as evenly as frames allow. The result is None otherwise.
     """
     is_low = typical < low
     if is_low.all() or not is_low.any() or not np.logical_or(is_low, typical > high).all():
@@ -435,7 +493,10 @@ def _find_low_steps(typical: np.ndarray, low: float, high: float) -> np.ndarray 
 
 
 def _find_linear_frames(motion: Motion) -> tuple[np.ndarray, float]:
-    """Return which frames (T,) lie on straight lines between keys at regular intervals, and these in frames, or 0."""
+    """Find linearly interpolated frames (T,).
+
+    They lie on straight lines between keys at regular intervals, returned in frames, or 0.
+    """
     shifts = np.square(np.diff(motion.root_m, 2, axis=0)).sum(-1)
     root_ratios = _compare_with_neighbours(np.sqrt(shifts))
     if np.sum(root_ratios < _LINEAR) < 0.3 * np.isfinite(root_ratios).sum():  # at least half of all frames are linear
@@ -446,7 +507,10 @@ def _find_linear_frames(motion: Motion) -> tuple[np.ndarray, float]:
 
 
 def _catches_up(is_copy: np.ndarray, ratios: np.ndarray) -> bool:
-    """Return whether steps that follow copies are larger than steps that follow samples, in the median."""
+    """Return whether the body catches up after copies.
+
+    Steps that follow copies are then larger than steps that follow samples, in the median.
+    """
     is_step = ~is_copy[1:]
     follows_copy = is_copy[:-1]
     after_copies = ratios[is_step & follows_copy]
@@ -457,7 +521,10 @@ def _catches_up(is_copy: np.ndarray, ratios: np.ndarray) -> bool:
 
 
 def _lagrange_weights(times: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the samples (T, K) nearest to some times (T,), and the weights (T, K) of the polynomial there."""
+    """Return interpolation weights of the nearest samples.
+
+    For times (T,), samples and weights of the polynomial are (T, K).
+    """
     count = min(_SAMPLES_BETWEEN, len(times))
     first = np.clip(np.searchsorted(times, at, side="right") - count // 2, 0, len(times) - count)
     rows = first[:, None] + np.arange(count)

@@ -1,6 +1,6 @@
-"""Rests of parts of the body, such as hands or the seat: times in which a part is slow and stays at one height.
+"""Rests: a part is slow at one height.
 
-A part that rests may be carried. Whether something carries it only forces show.
+Hands or the seat are such parts. A part that rests may be carried. Whether something carries it only forces show.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,9 @@ _PART_REST_S = 0.7
 
 
 def find_rests(points_m: np.ndarray, may_rest: np.ndarray, fps: float, *, is_foot: bool) -> Iterator[tuple[int, int]]:
-    """Yield start and stop (exclusive) of each rest of a part of the body.
+    """Yield the rests of a body part.
+
+    A rest has start and stop (exclusive).
 
     Args:
         points_m: (T, K, 3) points of the part; the lowest point shows whether the part is still.
@@ -43,7 +45,10 @@ def find_rests(points_m: np.ndarray, may_rest: np.ndarray, fps: float, *, is_foo
 
 
 def _find_level_runs(heights_m: np.ndarray, start: int, stop: int, shortest: int) -> Iterator[tuple[int, int]]:
-    """Yield starts and stops of runs of frames, from `start` to `stop`, in which a height (T,) stays near one value."""
+    """Yield runs of nearly constant height.
+
+    Frames run from `start` to `stop`; heights are (T,).
+    """
     if stop - start < shortest:
         return
     lower_median = (stop - start - 1) // 2

@@ -1,7 +1,8 @@
-"""Probability that points of the feet stand: a hidden Markov model of two states, whose scales it learns (EM).
+"""A hidden Markov model of standing.
 
-Evidence is relative: slow against the swings of the same motion and against its noise, low against the ground, and
-lasting. So feet that slide, that tremble or whose floor is elsewhere have stances, too.
+It gives the probability that points of the feet stand. It has two states, and learns its scales (EM). Evidence is
+relative: slow against the swings of the same motion and against its noise, low against the ground, and lasting. So feet
+that slide, that tremble or whose floor is elsewhere have stances, too.
 """
 
 import numpy as np
@@ -41,10 +42,16 @@ LIKELY = 0.5
 
 
 class StanceModel:
-    """Model of the P points of `FootPaths` over T frames, with the scales that it has learned so far."""
+    """Stance model of P points over T frames.
+
+    The points are those of `FootPaths`; the model has the scales that it has learned so far.
+    """
 
     def __init__(self, paths: FootPaths, fps: float, parts: int) -> None:
-        """Take paths of points, `parts` of each foot, of which the last shows the scales."""
+        """Take paths, with `parts` points per foot.
+
+        The last point of each foot shows the scales.
+        """
         self._paths = paths
         self._toes = slice(parts - 1, None, parts)
         self._share = min(1.0, 1 / (fps * _REPEATS_S))
@@ -60,7 +67,10 @@ class StanceModel:
         self._height_m = _HEIGHT_M
 
     def learn_from_envelopes(self) -> np.ndarray:
-        """Return the probability (T, P) of standing by heights above each point's own lower envelope."""
+        """Learn standing from lower envelopes.
+
+        The probability (T, P) follows from heights above each point's own lower envelope.
+        """
         heights = self._height_evidence(self._paths.above_m, -2.0, 0.5)
         for _ in range(2):
             self._learn_speeds(self._infer(self._speed_evidence() + heights))
@@ -69,21 +79,33 @@ class StanceModel:
         return standing
 
     def learn_from_ground(self, above_m: np.ndarray) -> np.ndarray:
-        """Return the probability (T, P) of standing by heights (T, P) above the ground."""
+        """Learn standing from ground heights.
+
+        The probability and the heights above the ground are (T, P).
+        """
         self._learn_on_ground(above_m)
         return self._learn_on_ground(above_m)
 
     def infer_standing(self, above_m: np.ndarray, evidence: np.ndarray) -> np.ndarray:
-        """Return the probability (T, P) of standing, with log odds (T, P) of other evidence; above_m: (T, P)."""
+        """Infer standing with more evidence.
+
+        The probability, the log odds of other evidence and the heights are (T, P).
+        """
         heights = self._height_evidence(above_m, -6.0, 1.5)
         return self._infer(self._speed_evidence() + heights + evidence)
 
     def infer_resting(self, above_m: np.ndarray) -> np.ndarray:
-        """Return the probability (T, P) of standing on ground that may slide: by heights (T, P) and vertical speeds."""
+        """Infer standing on ground that may slide.
+
+        The probability (T, P) follows from heights (T, P) and vertical speeds.
+        """
         return self._infer(self._rise_evidence(self._rises_m_s) + self._height_evidence(above_m, -6.0, 1.5))
 
     def infer_bearing(self, above_m: np.ndarray) -> np.ndarray:
-        """Return the probability (T, P) of touching the ground, also while feet roll; above_m: (T, P)."""
+        """Infer touching the ground.
+
+        The probability (T, P) is high also while feet roll; above_m: (T, P).
+        """
         return self._infer(self._speed_evidence(rolls=True) + self._height_evidence(above_m, -6.0, 1.5))
 
     def _learn_on_ground(self, above_m: np.ndarray) -> np.ndarray:
@@ -106,7 +128,10 @@ class StanceModel:
         self._lifts_m_s = max(self._scale(up_m_s, 1 - stands, _LIFTS_M_S, 1), 2 * self._rises_m_s)
 
     def _speed_evidence(self, *, rolls: bool = False) -> np.ndarray:
-        """Return log ratios (T, P) of densities of the speeds in stance and in swing; rolls: in stances that roll."""
+        """Return log ratios (T, P) of speeds.
+
+        They compare densities in stance and in swing; rolls: in stances that roll.
+        """
         along_m_s = self.stands_m_s
         up_m_s = self._rises_m_s
         if rolls:
@@ -117,13 +142,19 @@ class StanceModel:
         return np.clip(evidence_along, -6.0, 3.0) + self._rise_evidence(up_m_s)
 
     def _rise_evidence(self, up_m_s: float) -> np.ndarray:
-        """Return bounded log ratios (T, P) of densities of vertical speeds, with a scale of points that stand."""
+        """Return log ratios (T, P) of vertical speeds.
+
+        They are bounded, and have a scale of points that stand.
+        """
         up = np.hypot(up_m_s, self._paths.speed_noise_m_s)
         evidence = _log_ratio(self._paths.rises_m_s, up, np.maximum(self._lifts_m_s, 2 * up), 1)
         return np.clip(evidence, -4.0, 1.0)
 
     def _height_evidence(self, above_m: np.ndarray, least: float, most: float) -> np.ndarray:
-        """Return bounded log ratios (T, P) of densities of heights: with heavy tails below the ground, as toes dip."""
+        """Return log ratios (T, P) of heights.
+
+        They are bounded, with heavy tails below the ground, as toes dip.
+        """
         scale_m = np.hypot(self._height_m, self._paths.noise_m)
         high_m = np.maximum(_HIGH_M, 2 * scale_m)
         off = np.where(above_m > 0, above_m, 0.5 * above_m) / scale_m
@@ -134,9 +165,10 @@ class StanceModel:
         return _forward_backward(evidence * self._share, self._switch)
 
     def _scale(self, values: np.ndarray, weights: np.ndarray, usual: float, degrees: int) -> float:
-        """Return the scale of weighted values without their largest tenth, drawn to the usual scale.
+        """Return the scale of weighted values.
 
-        degrees: 1 for normal, 2 for Rayleigh distributions.
+        Their largest tenth is left out, and the scale is drawn to the usual scale. degrees: 1 for normal, 2 for
+        Rayleigh distributions.
         """
         likely = values[weights > LIKELY]
         trimmed = weights * (values <= percentile(likely, 90)) if likely.size else weights
@@ -147,14 +179,18 @@ class StanceModel:
 
 
 def _log_ratio(values: np.ndarray, small: np.ndarray, large: np.ndarray, degrees: int) -> np.ndarray:
-    """Log ratio of normal (1 degree) or Rayleigh (2) densities of a small and a large scale."""
+    """Return the log ratio of two densities.
+
+    They are normal (1 degree) or Rayleigh (2), of a small and a large scale.
+    """
     return degrees * np.log(large / small) - values**2 / 2 * (1 / small**2 - 1 / large**2)
 
 
 def _forward_backward(evidence: np.ndarray, switch: float) -> np.ndarray:
-    """Probability (T, P) of the first of two states, by log ratios (T, P) of evidence and a probability of switching.
+    """Return the probability (T, P) of the first state.
 
-    Products of transitions are taken by doubling, so that no loop runs over frames.
+    There are two states, with log ratios (T, P) of evidence and a probability of switching. Products of transitions are
+    taken by doubling, so that no loop runs over frames.
     """
     likelihoods = np.stack([np.exp(np.minimum(evidence, 0)), np.exp(-np.maximum(evidence, 0))])
     stay = np.array([[1 - switch, switch], [switch, 1 - switch]])
@@ -165,7 +201,10 @@ def _forward_backward(evidence: np.ndarray, switch: float) -> np.ndarray:
 
 
 def _multiply_in_order(matrices: np.ndarray, *, is_reversed: bool) -> np.ndarray:
-    """Products of matrices (2, 2, T, P) up to each frame, or from each frame on (is_reversed), up to a factor."""
+    """Multiply matrices (2, 2, T, P) in order.
+
+    Products run up to each frame, or from each frame on (is_reversed), up to a factor.
+    """
     products = matrices
     distance = 1
     while distance < matrices.shape[2]:

@@ -1,5 +1,6 @@
-"""Stances of the feet, and the ground that they show: each stance has a single vote on the floor's height, however
-long.
+"""Foot stances, and the ground they show.
+
+Each stance has a single vote on the floor's height, however long it is.
 """
 
 from collections.abc import Sequence
@@ -68,7 +69,10 @@ class Stance:
 
 
 def find_stances(standing: np.ndarray, paths: FootPaths, fps: float) -> list[Stance]:
-    """Find the runs of frames in which points stand with a probability (T, F, K). Jumps to another level part them."""
+    """Find runs in which points stand.
+
+    They stand with a probability (T, F, K). Jumps to another level part them.
+    """
     feet, parts = standing.shape[1:]
     is_level = np.abs(paths.rises_m_s).reshape(standing.shape) < SINKS_M_S
     stands = (standing > LIKELY) & is_level
@@ -111,9 +115,10 @@ def find_stances(standing: np.ndarray, paths: FootPaths, fps: float) -> list[Sta
 
 
 def _find_places_m(path_m: np.ndarray, speeds_m_s: np.ndarray, frames: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Return where a point (T, 3) stands in each run (R, 3): in the frames whose speed (T,) is its median or less.
+    """Find where a point stands in each run.
 
-    Heights are medians. Places on the floor are means, which turn with the motion.
+    The frames are those whose speed (T,) is its median or less; positions are (T, 3), runs (R, 3). Heights are medians.
+    Places on the floor are means, which turn with the motion.
 
     Args:
         frames: (S,) the frames of all runs, in order.
@@ -130,7 +135,10 @@ def _find_places_m(path_m: np.ndarray, speeds_m_s: np.ndarray, frames: np.ndarra
 
 
 def _medians_in_runs(values: np.ndarray, run: np.ndarray) -> np.ndarray:
-    """Return the median (R,) of the values (S,) of each run; run: (S,) index of the run of each, in order."""
+    """Return each run's median (R,).
+
+    Values are (S,); run: (S,) index of the run of each, in order.
+    """
     ordered = values[np.lexsort((values, run))]
     lengths = np.bincount(run)
     middles = np.cumsum(lengths) - lengths + lengths // 2
@@ -138,7 +146,10 @@ def _medians_in_runs(values: np.ndarray, run: np.ndarray) -> np.ndarray:
 
 
 def _count_in_runs(holds: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
-    """Return the number (K, R) of frames, from starts (R,) to stops, in which something, in (K, T), holds."""
+    """Count frames per run (K, R).
+
+    Something, in (K, T), holds there, from starts (R,) to stops.
+    """
     counts = np.zeros((len(holds), holds.shape[1] + 1), dtype=int)
     np.cumsum(holds, axis=1, out=counts[:, 1:])
     return counts[:, stops] - counts[:, starts]
@@ -146,7 +157,7 @@ def _count_in_runs(holds: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> 
 
 @dataclass(frozen=True)
 class GroundSlope:
-    """Ground with a height that changes along x, along z and in time."""
+    """Ground that slopes along x, z and time."""
 
     middle: np.ndarray
     """(3,) x and z in metres, and seconds: the origin of measurement."""
@@ -154,7 +165,10 @@ class GroundSlope:
     """(3,) along x, along z, and in m/s; zeros for level ground."""
 
     def rises_m(self, places_m: np.ndarray, times_s: np.ndarray | float) -> np.ndarray:
-        """Return by how much the ground beneath places (..., 3) is higher at times (...) than in the middle."""
+        """Return the rise at positions and times.
+
+        The ground beneath positions (..., 3) is higher at times (...) than in the middle.
+        """
         times_s = np.broadcast_to(times_s, places_m.shape[:-1])
         along = np.concatenate([places_m[..., [0, 2]], times_s[..., None]], axis=-1)
         return (along - self.middle) @ self.slopes
@@ -168,18 +182,20 @@ _SLOPE_PRECISION = np.diag([0.01, 0.01, 0.11, 1.0])
 
 
 def fit_slope(stances: Sequence[Stance], parts: int, fps: float) -> GroundSlope:
-    """Fit a slope to stances of `parts` points of each foot; a level slope unless another slope explains stances far
-    better.
+    """Fit a slope to stances.
+
+    Each foot has `parts` points. The slope is level unless another one explains stances far better.
     """
     slope = _fit_ground(stances, parts, fps, (1.0, 1.0, 1.0))
     return slope if np.hypot(*slope.slopes[:2]) < _STEEPEST else LEVEL_GROUND
 
 
 def fit_rise(stances: Sequence[Stance], feet_m: np.ndarray, fps: float) -> GroundSlope:
-    """Fit ground that rises or sinks steadily in time and is level in space; level unless that explains far more.
+    """Fit ground that rises or sinks steadily.
 
-    Ground that slopes along a straight path is the same to stances there. If it rises far, feet must rise as fast as
-    the ground while they stand: who climbs stands still in between.
+    It is level in space; level in time, too, unless a rise explains far more. Ground that slopes along a straight path
+    is the same to stances there. If it rises far, feet must rise as fast as the ground while they stand: who climbs
+    stands still in between.
 
     Args:
         feet_m: (T, 2, K, 3) places of the K points of both feet.
@@ -194,13 +210,19 @@ def fit_rise(stances: Sequence[Stance], feet_m: np.ndarray, fps: float) -> Groun
 
 
 def rises_underfoot(slope: GroundSlope, stances: Sequence[Stance], feet_m: np.ndarray, fps: float) -> bool:
-    """Return whether feet rise or sink as fast as the ground while they stand, as they do on no slope and no stairs."""
+    """Return whether standing feet rise with the ground.
+
+    They rise or sink as fast as it does, as they do on no slope and no stairs.
+    """
     speed_m_s = float(slope.slopes[2])
     return abs(_stance_rise_m_s(stances, feet_m, fps) - speed_m_s) < _STANCES_AGREE * abs(speed_m_s)
 
 
 def _stance_rise_m_s(stances: Sequence[Stance], feet_m: np.ndarray, fps: float) -> float:
-    """Return the usual speed upwards of the foremost points of feet in their stances; 0 without any."""
+    """Return the usual upward speed in stance.
+
+    It is of the foremost points of feet; 0 without stances.
+    """
     speeds_m_s = []
     for stance in stances:
         if stance.part == feet_m.shape[2] - 1 and stance.weight > 0 and stance.last > stance.first:
@@ -210,7 +232,10 @@ def _stance_rise_m_s(stances: Sequence[Stance], feet_m: np.ndarray, fps: float) 
 
 
 def _fit_ground(stances: Sequence[Stance], parts: int, fps: float, along: tuple[float, float, float]) -> GroundSlope:
-    """Fit ground that changes along those of x, z and time that are 1; level if that explains hardly more."""
+    """Fit ground along x, z or time.
+
+    It changes along those that are 1, and is level if that explains hardly more.
+    """
     rows, heights_m, weights, middle = _arrange_votes(stances, parts, fps)
     if len(rows) < _FEWEST_ON_SLOPE * parts:
         return LEVEL_GROUND
@@ -224,9 +249,10 @@ def _fit_ground(stances: Sequence[Stance], parts: int, fps: float, along: tuple[
 def _arrange_votes(
     stances: Sequence[Stance], parts: int, fps: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return what the heights of stances depend on, the heights (S,), the weights (S,), and the middle (3,).
+    """Arrange the stances' votes for a fit.
 
-    Columns (S, 4 + parts): x, z and time from the middle, side of the body, and part of the foot.
+    Returns what heights depend on, the heights (S,), the weights (S,), and the middle (3,). Columns (S, 4 + parts): x,
+    z and time from the middle, side of the body, and part of the foot.
     """
     stances = [stance for stance in stances if stance.weight > 0]
     places_m = np.array([stance.place_m for stance in stances]).reshape(-1, 3)
@@ -241,7 +267,10 @@ def _arrange_votes(
 def _fit_heights(
     rows: np.ndarray, heights_m: np.ndarray, weights: np.ndarray, used: np.ndarray
 ) -> tuple[np.ndarray, float]:
-    """Fit heights (S,) robustly by columns of rows (S, C) that are used (C,); return coefficients and deviation."""
+    """Fit heights (S,) robustly by columns.
+
+    Columns (C,) of rows (S, C) may be unused. Returns coefficients and deviation.
+    """
     columns = rows * used
     precision = np.diag(1e-6 + 1 - used)
     precision[:4, :4] += _SLOPE_PRECISION
@@ -258,7 +287,7 @@ def _fit_heights(
 
 @dataclass(frozen=True, eq=False)
 class Votes:
-    """Result of the stances' votes on the height of the ground."""
+    """Result of the votes on ground height."""
 
     floors_m: np.ndarray
     """(K,) height of each point's stance on the floor."""
@@ -301,7 +330,10 @@ _MOST_PAIRS = 2**22
 
 
 def _find_lowest_mode(heights_m: np.ndarray, weights: np.ndarray, width_m: float) -> tuple[float, np.ndarray]:
-    """Return the lowest height with many votes nearby, and the weights (S,) of these votes."""
+    """Find the lowest height with many votes.
+
+    Also returns the weights (S,) of the votes nearby.
+    """
     rows = max(_MOST_PAIRS // len(heights_m), 1)
     densities = []
     for start in range(0, len(heights_m), rows):
@@ -320,7 +352,10 @@ def _find_lowest_mode(heights_m: np.ndarray, weights: np.ndarray, width_m: float
 
 
 def _find_levels(heights_m: np.ndarray, weights: np.ndarray, floor_m: float) -> np.ndarray:
-    """Return the levels (L,) of heights (S,), from the lowest; levels with little weight count only as floor."""
+    """Find the levels (L,) of heights (S,).
+
+    The lowest comes first; a level with little weight counts only as floor.
+    """
     order = np.argsort(heights_m)
     starts = np.flatnonzero(np.diff(heights_m[order]) > SAME_LEVEL_M) + 1
     levels_m: dict[float, None] = {}
@@ -334,9 +369,9 @@ def _find_levels(heights_m: np.ndarray, weights: np.ndarray, floor_m: float) -> 
 
 
 def interpolate_ground(stances: Sequence[Stance], floors_m: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
-    """Return the height (T, F K) of each point's stance: measured in stances, interpolated in between.
+    """Interpolate ground heights (T, F K) between stances.
 
-    Points without a stance stand on the floor.
+    They are measured in stances. Points without a stance stand on the floor.
     """
     frames, feet, parts = shape
     ground_m = np.tile(floors_m, (frames, feet))

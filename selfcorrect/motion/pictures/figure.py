@@ -1,4 +1,7 @@
-"""Figures: skeletons as solid bodies of capsules between points that joints carry. All pictures draw these."""
+"""Figures: skeletons as solid bodies.
+
+They are capsules between points that joints carry. All pictures draw these.
+"""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -48,9 +51,10 @@ _HEEL_AND_TIP = 2
 
 @dataclass(frozen=True, eq=False)
 class Figure:
-    """A skeleton of J joints as B tapered capsules between P points; the first J points are the joints.
+    """A skeleton as tapered capsules.
 
-    The other points are the soles' corners, so that capsules touch the floor where soles do, and the head's centre.
+    B capsules lie between P points; the first J points are the joints. The other points are the soles' corners, so that
+    capsules touch the floor where soles do, and the head's centre.
     """
 
     skeleton: Skeleton
@@ -84,14 +88,20 @@ class Figure:
 
 
 def pose_figure(motion: Motion) -> tuple[Figure, np.ndarray]:
-    """Return the figure of a motion, and the points in the world, (T, P, 3)."""
+    """Return a motion's figure and its points.
+
+    The points are in the world, (T, P, 3).
+    """
     motion = level_feet(motion)
     figure = make_figure(motion.skeleton)
     return figure, figure.points_m(motion)
 
 
 def detect_standing(motion: Motion, figure: Figure) -> np.ndarray:
-    """(T, 2) bool, true while each foot stands; never if the figure has no feet."""
+    """Return when each foot stands (T, 2).
+
+    A figure without feet never stands.
+    """
     has_feet = (figure.feet >= 0).any()
     return observe(motion).touches if has_feet else np.zeros((len(motion), 2), dtype=bool)
 
@@ -140,7 +150,10 @@ def make_figure(skeleton: Skeleton) -> Figure:
 
 
 def _radii_m(skeleton: Skeleton) -> list[float]:
-    """Radius of the body around each joint; a joint without a part inside the body is as thick as the parent."""
+    """Return the body radius around each joint.
+
+    A joint without a part inside the body is as thick as the parent.
+    """
     inside = [bool(part) for part in skeleton.parts]
     for joint in reversed(range(1, len(skeleton))):
         inside[skeleton.parents[joint]] |= inside[joint]
@@ -156,9 +169,10 @@ def _radii_m(skeleton: Skeleton) -> list[float]:
 
 
 def _sole_edges(skeleton: Skeleton) -> list[tuple[int, list[tuple[int, np.ndarray]]]]:
-    """Return both edges of each sole from heel to toe tip as points of joints, with the foot's number.
+    """Return both edges of each sole.
 
-    The edges lie so far inside the shoe that capsules around touch the shoe's surface. There are none without ankles.
+    They run from heel to toe tip, as points of joints, with the foot's number. The edges lie so far inside the shoe
+    that capsules around touch the shoe's surface. There are none without ankles.
     """
     if skeleton.pair("ankle") is None:
         return []
@@ -176,7 +190,10 @@ def _sole_edges(skeleton: Skeleton) -> list[tuple[int, list[tuple[int, np.ndarra
 
 
 def _colour(skeleton: Skeleton, joint: int) -> Colour:
-    """Return the colour of the side of a joint's part, or of the part of the nearest ancestor with a part (fingers)."""
+    """Return the colour of a joint's side.
+
+    It follows from its part, or the part of the nearest ancestor with one (fingers).
+    """
     while not skeleton.parts[joint] and skeleton.parents[joint] >= 0:
         joint = skeleton.parents[joint]
     part = skeleton.parts[joint]

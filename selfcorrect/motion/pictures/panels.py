@@ -1,4 +1,7 @@
-"""Panels: motions with titles, what carries them, and the motions that they are compared with."""
+"""Panels: motions to be shown.
+
+They have titles, what carries them, and the motions that they are compared with.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +18,10 @@ from ..support import Support
 
 @dataclass(frozen=True)
 class PicturePanel:
-    """A motion, its title, and what carries the body besides the floor, drawn all the time."""
+    """A titled motion and what carries it.
+
+    Carriers besides the floor are drawn all the time.
+    """
 
     motion: Motion
     title: str = ""
@@ -27,7 +33,10 @@ class PicturePanel:
 
     @property
     def tops_m(self) -> list[np.ndarray]:
-        """Corners (4, 3) of what carries the body: the boxes and the slope of a known ground, and supports."""
+        """Corners (4, 3) of what carries the body.
+
+        These are the boxes and the slope of a known ground, and supports.
+        """
         ground = self.motion.ground
         tops_m = [] if ground is None else [*ground.slope_m(self.motion.root_m), *ground.tops_m()]
         has_ground = bool(tops_m)
@@ -38,9 +47,10 @@ class PicturePanel:
 
 
 def make_panels(motions: Sequence[Motion], titles: Sequence[str]) -> list[PicturePanel]:
-    """Return a panel for each motion; possible corrections of the first motion are compared with it.
+    """Make a panel for each motion.
 
-    They have its joints, frames and frame rate; and then a single camera shows them all, so that shifts are seen.
+    Possible corrections of the first motion are compared with it. They have its joints, frames and frame rate; and then
+    a single camera shows them all, so that shifts are seen.
     """
     first = motions[0]
     panels = []
@@ -53,7 +63,10 @@ def make_panels(motions: Sequence[Motion], titles: Sequence[str]) -> list[Pictur
 
 
 def is_unchanged(panel: PicturePanel) -> bool:
-    """Return whether no joint is more than `UNCHANGED_M` away from the motion that a panel is compared with, if any."""
+    """Return whether a panel's motion is unchanged.
+
+    No joint is then more than `UNCHANGED_M` away from the motion that it is compared with, if any.
+    """
     if panel.before is None:
         return False
     distances_m = norms(joint_positions(panel.motion) - joint_positions(panel.before))
@@ -61,9 +74,10 @@ def is_unchanged(panel: PicturePanel) -> bool:
 
 
 def camera_path_m(panels: Sequence[PicturePanel]) -> np.ndarray:
-    """Return the path (T, 3) of the camera's target: the middle of the places on the ground below the roots.
+    """Return the path (T, 3) of the camera's target.
 
-    It is smoothed over half a second. Without a known ground the height of places is 0.
+    It is the middle of the positions on the ground below the roots. It is smoothed over half a second. Without a known
+    ground the height of places is 0.
     """
     motions = [panel.motion for panel in panels]
     frames = np.arange(max(map(len, motions)))

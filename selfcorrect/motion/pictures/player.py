@@ -1,4 +1,7 @@
-"""Players: motions as an HTML page that plays them and needs no network, no server and no package but the browser."""
+"""Players: motions on an HTML page.
+
+The page needs no network, no server and no package but the browser.
+"""
 
 import base64
 import io
@@ -43,7 +46,10 @@ FASTEST_FPS = 60.0
 
 @dataclass(frozen=True)
 class PlayerPage:
-    """A self-contained page that plays motions; notebooks show it in place."""
+    """A self-contained page that plays motions.
+
+    Notebooks show it in place.
+    """
 
     html: str
 
@@ -74,9 +80,9 @@ def encode_scene(
     marked: bool = True,
     scheme: Literal["light", "auto"] = "light",
 ) -> str:
-    """Encode the content of the page as JSON that cannot end a script element.
+    """Encode the page's content as JSON.
 
-    It replaces `SCENE_MARK` in `TEMPLATE`.
+    The JSON cannot end a script element. It replaces `SCENE_MARK` in `TEMPLATE`.
 
     Args:
         together: Use one camera for all panels if any of them may be a correction of the first.
@@ -106,7 +112,10 @@ def encode_scene(
 
 
 def _draw_tracks(panels: Sequence[PicturePanel], titles: Sequence[str]) -> list[str]:
-    """Return the tracks of each motion's feet as addresses of PNGs at one scale, without motions that have no feet."""
+    """Draw each motion's foot tracks as PNG addresses.
+
+    They have one scale; motions without feet have none.
+    """
     drawn = [FootTracks.from_motion(panel.motion, title) for panel, title in zip(panels, titles, strict=True)]
     tracks = [track for track in drawn if track is not None]
     width_px, height_px = _TRACKS_PX
@@ -122,7 +131,9 @@ def _draw_tracks(panels: Sequence[PicturePanel], titles: Sequence[str]) -> list[
 def _describe_panel(
     panel: PicturePanel, original: PicturePanel, before: Motion | None, *, marked: bool
 ) -> dict[str, Any]:
-    """Return what the page draws of a panel whose motion was resampled from the motion of the original panel.
+    """Describe what a page draws of a panel.
+
+    The motion was resampled from that of the original panel.
 
     Args:
         before: The motion of which it may be a correction; its feet decide which foot stands when.
@@ -158,7 +169,10 @@ def _describe_panel(
 
 
 def _solid(corners_m: np.ndarray) -> list[list[float]]:
-    """Return the middle of a box below a surface with corners (4, 3), down to y = 0 if level, and half its edges."""
+    """Return a box below a surface.
+
+    It has its middle and half its edges, from corners (4, 3) down to y = 0 if level.
+    """
     across_m = (corners_m[1] - corners_m[0]) / 2
     along_m = (corners_m[3] - corners_m[0]) / 2
     is_level = np.ptp(corners_m[:, 1]) < 1e-6
@@ -169,7 +183,7 @@ def _solid(corners_m: np.ndarray) -> list[list[float]]:
 
 
 def _bones(figure: Figure) -> list[list[float]]:
-    """Return both points, both radii, the colour and the foot of each capsule."""
+    """Return each capsule's points, radii, colour and foot."""
     bones = []
     radii_m = figure.radii_m.round(4).tolist()
     for ends, radii, colour, foot in zip(
@@ -180,7 +194,10 @@ def _bones(figure: Figure) -> list[list[float]]:
 
 
 def _at_frames(values: np.ndarray | None, rate: float, frames: int) -> str | None:
-    """Return values at `rate` times as many frames, at the frames drawn; None if there are none."""
+    """Return values at the frames drawn.
+
+    Values are at `rate` times as many frames; None if there are none.
+    """
     if values is None or not len(values):
         return None
     nearest = (np.arange(frames) * rate).round().astype(int)

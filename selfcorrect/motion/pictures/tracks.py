@@ -1,4 +1,7 @@
-"""Tracks of feet from above: a foot that stands leaves a dot, a foot that slides leaves a streak with its length."""
+"""Foot tracks from above.
+
+A foot that stands leaves a dot; a foot that slides leaves a streak with its length.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +27,7 @@ SUPERSAMPLING = 2
 
 @dataclass(frozen=True, eq=False)
 class FootTracks:
-    """Paths of the two feet of a motion over the floor."""
+    """Paths of two feet over the floor."""
 
     title: str
     paths_m: np.ndarray
@@ -35,7 +38,10 @@ class FootTracks:
 
     @classmethod
     def from_motion(cls, motion: Motion, title: str = "") -> "FootTracks | None":
-        """Return the tracks of a motion; None without two feet."""
+        """Return a motion's tracks, or None.
+
+        There are none without two feet.
+        """
         figure, points_m = pose_figure(motion)
         soles_m = [points_m[:, np.unique(figure.bones[figure.feet == foot])][..., [0, 2]] for foot in (0, 1)]
         if not all(sole_m.size for sole_m in soles_m):
@@ -51,12 +57,17 @@ class FootTracks:
         return cls(title, np.stack([sole_m.mean(axis=1) for sole_m in soles_m], axis=1), tuple(streaks))
 
     def lengths_m(self) -> list[float]:
-        """Return the largest distance of each streak from its first place, metres."""
+        """Return each streak's length in metres.
+
+        It is the largest distance from its first position.
+        """
         return [float(norms(path_m - path_m[0]).max()) for _, path_m in self.streaks]
 
 
 def draw_tracks(tracks: Sequence[FootTracks], *, width_px: int, height_px: int) -> np.ndarray:
-    """Draw tracks beside each other, at one scale and seen in one direction.
+    """Draw tracks beside each other.
+
+    They have one scale, and are seen in one direction.
 
     Args:
         width_px: Width of the whole picture.
@@ -79,13 +90,19 @@ def draw_tracks(tracks: Sequence[FootTracks], *, width_px: int, height_px: int) 
 
 
 def _direction(places_m: np.ndarray) -> np.ndarray:
-    """Return the unit vector (2,) along which places (K, 2) are spread most."""
+    """Return the main direction (2,) of positions.
+
+    It is a unit vector along which positions (K, 2) are spread most.
+    """
     centred = places_m - places_m.mean(axis=0)
     return np.linalg.eigh(centred.T @ centred)[1][:, 1]
 
 
 def _draw(track: FootTracks, turn: np.ndarray, size_px: np.ndarray) -> np.ndarray:
-    """Draw tracks, turned to the picture's axes and scaled to pixels by a matrix (2, 2)."""
+    """Draw one motion's tracks.
+
+    A matrix (2, 2) turns them to the picture's axes and scales them to pixels.
+    """
     places = track.paths_m @ turn.T
     middle = (places.reshape(-1, 2).max(axis=0) + places.reshape(-1, 2).min(axis=0)) / 2
 
@@ -122,7 +139,7 @@ def _draw_grid(draw: ImageDraw.ImageDraw, scale: float, size_px: np.ndarray) -> 
 
 
 def draw_disc(draw: ImageDraw.ImageDraw, middle: np.ndarray, radius: float, colour: Colour) -> None:
-    """Draw a disc around a place (2,) of the canvas."""
+    """Draw a disc around a canvas point (2,)."""
     x, y = middle.tolist()
     draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour)
 
