@@ -270,7 +270,7 @@ def test_no_picture_shows_formulas_as_they_are_typed() -> None:
 
 
 def test_every_toy_loop_is_in_the_theory_gallery_with_what_it_showed() -> None:
-    page = (REPOSITORY / "docs" / "concepts" / "theory.md").read_text()
+    page = (REPOSITORY / "docs" / "theory.md").read_text()
     outcomes = json.loads((REPOSITORY / "docs" / "tools" / "toys.json").read_text())
     toys = import_module("toys")
     assert sorted(match[1] for match in toys.MARKED.finditer(page)) == sorted(outcomes) == sorted(LOOPS)

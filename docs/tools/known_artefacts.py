@@ -1,4 +1,4 @@
-"""Score fresh real windows with artefacts of a known size, and fill the second table of docs/concepts/measures.md.
+"""Score fresh real windows with artefacts of a known size, and fill the second table of docs/measures.md.
 
 python docs/tools/known_artefacts.py
 """

@@ -46,7 +46,7 @@ from selfcorrect.motion.measures.metrics import find_metric
 
 ROOT = Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "docs" / "pictures" / "results"
-PAGES = (ROOT / "README.md", ROOT / "docs" / "concepts" / "theory.md", *sorted(SUMMARIES.glob("*.md")))
+PAGES = (ROOT / "README.md", ROOT / "docs" / "theory.md", *sorted(SUMMARIES.glob("*.md")))
 """Pages with marks."""
 
 MAKERS: dict[str, Callable[[Mapping[str, Summary]], str]] = {

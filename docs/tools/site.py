@@ -210,7 +210,7 @@ FIRST_PICTURES = 4
 def toy_outcome(name: str) -> str:
     """Return the outcome of a toy loop: reading, pictures, statements beside measurements, sources."""
     toy = OUTCOMES[name]
-    pictures = [f"![{figure['title']}](../pictures/{figure['file']})" for figure in toy["figures"]]
+    pictures = [f"![{figure['title']}](pictures/{figure['file']})" for figure in toy["figures"]]
     rows = [_check_cells(check) for check in toy["checks"]]
     statements = make_table(["statement", "predicted", "measured, 95 % interval", ""], rows)
     holding = sum(check["outcome"] == "holds" for check in toy["checks"])

@@ -2,7 +2,7 @@
 
 Names choose some of them: `python docs/tools/toys.py lineages`. Loops of the table come first, then those of
 `examples/loops`. Writes docs/pictures/toys/NAME-0.svg …, docs/tools/toys.json, and the outcomes in
-docs/concepts/theory.md. `--page-only` writes only the last of these. A run that was stopped is resumed from the folder
+docs/theory.md. `--page-only` writes only the last of these. A run that was stopped is resumed from the folder
 `--out`.
 """
 
@@ -29,7 +29,7 @@ LOOPS = {name_toy(str(path)): str(path) for path in EXAMPLES}
 """Name of each loop → name in the table, or path of the file."""
 PICTURES = Path(__file__).resolve().parents[1] / "pictures" / "toys"
 SUMMARY = Path(__file__).with_suffix(".json")
-PAGE = PICTURES.parents[1] / "concepts" / "theory.md"
+PAGE = PICTURES.parents[1] / "theory.md"
 MARKED = re.compile(r"<!-- toy: ([\w-]+) -->\n.*?<!-- /toy -->", re.DOTALL)
 """Place where the page shows an outcome; the site shows all pictures and statements there."""
 HELD = r"\d+ of \d+ statements hold.*"
@@ -47,7 +47,7 @@ def fill_page(page: str, outcomes: Mapping[str, Any]) -> str:
     def fill_mark(match: re.Match[str]) -> str:
         toy = outcomes[match[1]]
         first = toy["figures"][0]
-        picture = f"![{first['title']}](../pictures/{first['file']})"
+        picture = f"![{first['title']}](pictures/{first['file']})"
         holding = re.search(HELD, toy["reading"])
         assert holding
         held, _, undecided = holding[0].partition(" Undecided: ")

@@ -16,7 +16,7 @@ from selfcorrect.experiments.motion.study import own_identities
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
 from selfcorrect.loop.policy import parse_policy
 
-PAGE = (REPOSITORY / "docs" / "own-policy.md").read_text(encoding="utf-8")
+PAGE = (REPOSITORY / "docs" / "own-generator.md").read_text(encoding="utf-8").partition("## A data policy")[2]
 
 
 class _History:
