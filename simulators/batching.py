@@ -1,4 +1,7 @@
-"""Batches of motions that are corrected together, and what no corrector could work on."""
+"""Batches of motions that are corrected together.
+
+Motions that no corrector could work on are sorted out here.
+"""
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
@@ -22,10 +25,11 @@ MAX_FRAMES_TOGETHER = 8_000
 def make_batches(
     motions: Sequence[Motion], batch_size: int, bodies_together: int, workers: int
 ) -> list[list[list[int]]]:
-    """Return the indices of the motions that can be worked on as tasks of batches.
+    """Group motions into tasks of batches.
 
-    The motions of a task are simulated together: bodies of equal tree and frame rate and of similar length, few enough
-    for memory and numerous enough for all workers. The motions of a batch have the same skeleton and length.
+    Returns indices of the motions that can be worked on. The motions of a task are simulated together: bodies of equal
+    tree and frame rate and of similar length, few enough for memory and numerous enough for all workers. The motions of
+    a batch have the same skeleton and length.
 
     Args:
         bodies_together: Most motions in a task.
@@ -56,12 +60,18 @@ def _simulation_key(motion: Motion) -> Hashable:
 
 
 def _batch_key(motion: Motion) -> Hashable:
-    """Return what the motions of a batch share beside their frame rate."""
+    """Return what the motions of a batch share.
+
+    Their frame rate is shared as well.
+    """
     return motion.skeleton.identity, len(motion), motion.ground
 
 
 def _group_by(indices: Sequence[int], key: Callable[[int], Hashable]) -> list[list[int]]:
-    """Return indices of equal key together, in the order of the first of each group."""
+    """Group indices by equal key.
+
+    Groups are in the order of their first index.
+    """
     groups = defaultdict[Hashable, list[int]](list)
     for index in indices:
         groups[key(index)].append(index)
@@ -70,7 +80,10 @@ def _group_by(indices: Sequence[int], key: Callable[[int], Hashable]) -> list[li
 
 @remember_by_object
 def find_input_failure(motion: Motion) -> Failure | None:
-    """Return why a motion cannot be worked on, None if it can."""
+    """Return why a motion cannot be corrected.
+
+    Returns None if it can.
+    """
     if len(motion) < SHORTEST_FRAMES:
         return Failure(FailureKind.TOO_SHORT, value=len(motion), limit=SHORTEST_FRAMES)
     if np.isfinite(motion.rotations).all() and np.isfinite(motion.root_m).all():

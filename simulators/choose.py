@@ -1,8 +1,9 @@
-"""Choose between a motion and its corrections: the only place that takes a whole correction back, or a stretch of one.
+"""Choose between a motion and its corrections.
 
-Feet must not slide faster than before, contacts must not be lost, and a stretch that cannot be corrected is kept. A
-jump over an obstacle that the file does not show takes longer than gravity allows: something that cannot be inferred
-holds the body up. That is no reason to leave the steps before and after uncorrected.
+Only here is a whole correction taken back, or a stretch of one. Feet must not slide faster than before, contacts must
+not be lost, and a stretch that cannot be corrected is kept. A jump over an obstacle that the file does not show takes
+longer than gravity allows: something that cannot be inferred holds the body up. That is no reason to leave the steps
+before and after uncorrected.
 """
 
 from collections.abc import Mapping, Sequence
@@ -79,7 +80,10 @@ SLIDES_MORE_M_S = 0.1
 
 @dataclass(frozen=True, eq=False)
 class KeptStretch:
-    """A motion with a kept stretch, and the parts before and after; parts reach into the stretch by the fading."""
+    """A kept stretch, and the parts around it.
+
+    Parts reach into the stretch by the fading.
+    """
 
     motion: Motion
     spans: tuple[tuple[int, int], ...]
@@ -89,7 +93,10 @@ class KeptStretch:
 
     @classmethod
     def from_failure(cls, motion: Motion, failure: Failure | None) -> Self | None:
-        """Return the stretch where a body floated or was lost; None if too little of the motion is left."""
+        """Return the stretch that a failure leaves out.
+
+        The body floated or was lost there. Returns None if too little of the motion is left.
+        """
         if failure is None or failure.frame is None or failure.kind not in (FailureKind.FLOATING, FailureKind.LOST):
             return None
         around = round(LOST_S * motion.fps) if failure.last_frame is None else 0
@@ -114,14 +121,17 @@ class KeptStretch:
         return [self.motion.frames(*span) for span in self.spans]
 
     def leaves_enough_after(self, kept: int) -> bool:
-        """Return whether the parts are most of the motion, without the `kept` frames that are kept within parts."""
+        """Return whether the parts are most of the motion.
+
+        `kept` frames that are kept within parts do not count.
+        """
         return sum(stop - start for start, stop in self.spans) - kept >= (1 - LARGEST_SHARE) * len(self.motion)
 
     def restore(self, corrections: Sequence[CorrectedMotion]) -> CorrectedMotion | None:
-        """Return the correction of the motion from those of the parts; None if too little is left.
+        """Merge corrected parts around the kept stretch.
 
-        A part that failed, or that has another floor than the longest part, is kept with the stretch. The stretch keeps
-        poses and path. The stretch is raised as the neighbouring parts are.
+        Returns None if too little is left. A part that failed, or that has another floor than the longest part, is kept
+        with the stretch. The stretch keeps poses and path. The stretch is raised as the neighbouring parts are.
         """
         raises_m = self._measure_raises_m(corrections)
         lengths = [len(correction.motion) * correction.accepted for correction in corrections]
@@ -137,7 +147,7 @@ class KeptStretch:
         return remaining._merge([corrections[index] for index in usable], [raises_m[index] for index in usable])
 
     def _merge(self, corrections: Sequence[CorrectedMotion], raised_m: Sequence[float]) -> CorrectedMotion:
-        """Return the correction of the motion from those of the parts and the rises of the parts."""
+        """Merge the parts' corrections and rises."""
         base = self._raise_motion(raised_m)
         root_m = base.root_m.copy()
         rotations = base.rotations.copy()
@@ -171,14 +181,19 @@ class KeptStretch:
         return raises_m
 
     def _raise_motion(self, raises_m: Sequence[float]) -> Motion:
-        """Return the motion raised as the parts are, and by a straight line in between."""
+        """Raise the motion as its parts are.
+
+        Between parts the rise is a straight line.
+        """
         knots = np.ravel([(start, stop - 1) for start, stop in self.spans])
         raised_m = np.interp(np.arange(len(self.motion)), knots, np.repeat(raises_m, 2))
         return raise_motion(self.motion, raised_m)
 
 
 def keep_failed_stretch(motion: Motion, correction: CorrectedMotion, correct: CorrectMotions) -> CorrectedMotion:
-    """Return a correction that keeps a failed stretch, if that saves most of a motion.
+    """Keep a failed stretch and correct the rest.
+
+    This is done if it saves most of a motion.
 
     Args:
         correct: Correction of the parts beside the stretch; stretches of these are kept in turn.
@@ -194,10 +209,11 @@ def keep_failed_stretch(motion: Motion, correction: CorrectedMotion, correct: Co
 
 
 def fade_where_feet_slide(given: Motion, corrected: Motion) -> tuple[Motion, tuple[tuple[int, int], ...]] | None:
-    """Return a corrected motion, unchanged around the frames where standing feet slide faster, and these stretches.
+    """Undo a correction where standing feet slide faster.
 
-    None if these are most of the motion, or none. A leap within a correction, as over an impossible stretch, drags the
-    feet through few frames, and costs no other frame the correction.
+    Returns the motion, unchanged around these frames, and the stretches. None if these are most of the motion, or none.
+    A leap within a correction, as over an impossible stretch, drags the feet through few frames, and costs no other
+    frame the correction.
     """
     observation = observe(given)
     added_m_s = observation.standing.max(-1) * (observation.speeds_of(corrected) - observation.speeds_of(given))
@@ -215,7 +231,7 @@ def fade_where_feet_slide(given: Motion, corrected: Motion) -> tuple[Motion, tup
 
 
 def _count_kept_frames(correction: CorrectedMotion) -> int:
-    """Return the number of frames that a correction has kept."""
+    """Count the frames that a correction has kept."""
     kept: set[int] = set()
     for first, last in correction.kept_stretches:
         kept |= set(range(first, last + 1))
@@ -223,12 +239,18 @@ def _count_kept_frames(correction: CorrectedMotion) -> int:
 
 
 def restore_from_floor(view: MotionOnFloor, correction: CorrectedMotion) -> CorrectedMotion:
-    """Return the measured correction of the motion that a view shows on its floor, in the world of the motion."""
+    """Return a correction in the motion's world.
+
+    The view shows the motion on its floor; the correction is measured.
+    """
     return _measure_on_floor(view, view.restore(correction))
 
 
 def _measure_on_floor(view: MotionOnFloor, correction: CorrectedMotion) -> CorrectedMotion:
-    """Return a restored correction with figures, and a large move explained if the move of its floor is most of it."""
+    """Measure a restored correction.
+
+    A large move is explained if the move of its floor is most of it.
+    """
     restored = measure_correction(view.given, correction)
     moved_m = abs(restored.world.floor_moved_m)
     if moved_m <= NOTED_M:
@@ -241,7 +263,9 @@ def _measure_on_floor(view: MotionOnFloor, correction: CorrectedMotion) -> Corre
 def choose_on_floor(
     view: MotionOnFloor, correction: CorrectedMotion, correct: CorrectMotions, *, moves_feet: bool
 ) -> CorrectedMotion:
-    """Return what is best of a motion and its corrections, rejected if even that is deep in the ground.
+    """Choose the best of a motion's corrections.
+
+    The motion itself is a candidate. The choice is rejected if even that is deep in the ground.
 
     Args:
         moves_feet: Whether feet are moved on purpose, so that they may slide faster.
@@ -256,7 +280,7 @@ def choose_on_floor(
 
 
 def _measure_depth_m(correction: CorrectedMotion) -> float:
-    """Return the mean depth below the ground, without kept stretches.
+    """Measure mean penetration without kept stretches.
 
     Unless the ground is known, each part between cuts and kept stretches is measured on its own: what leads to it may
     lead to another level.
@@ -277,10 +301,10 @@ def _measure_depth_m(correction: CorrectedMotion) -> float:
 def keep_feet_from_worsening(
     view: MotionOnFloor, correction: CorrectedMotion, correct: CorrectMotions
 ) -> CorrectedMotion:
-    """Return a correction that is clearly better, and in which no standing foot slides faster; else the given motion.
+    """Return a correction only if feet improve.
 
-    A motion on an estimated plane whose feet do is corrected as on a level floor. If they do there, too, the motion is
-    kept as it is.
+    It is clearly better, and no standing foot slides faster; else the given motion is returned. A motion on an
+    estimated plane whose feet do is corrected as on a level floor. If they do there, too, the motion is kept as it is.
     """
     is_on_plane = view.plane.is_tilted and not view.levels
     if is_on_plane and _added_slide_m_s(correction) > _SLIDES_MORE_M_S:
@@ -294,9 +318,10 @@ def keep_feet_from_worsening(
 
 
 def _keep_if_feet_worsen(view: MotionOnFloor, correction: CorrectedMotion) -> CorrectedMotion:
-    """Return the correction, or what of the motion was given wherever its standing feet slide much less.
+    """Undo a correction where feet get worse.
 
-    A correction that loses many contacts, although it removes no noise, is dropped, and so is one without a clear gain.
+    The given motion stays wherever its standing feet slide much less. A correction that loses many contacts, although
+    it removes no noise, is dropped, and so is one without a clear gain.
     """
     slides_more = _do_feet_worsen(view, correction)
     lost_share = correction.figures.get("lost_contacts", 0.0)
@@ -322,7 +347,7 @@ def _keep_if_feet_worsen(view: MotionOnFloor, correction: CorrectedMotion) -> Co
 
 
 def _do_feet_worsen(view: MotionOnFloor, correction: CorrectedMotion) -> bool:
-    """Return whether standing feet slide faster than before by more than is allowed."""
+    """Return whether standing feet slide too much faster."""
     allowed_m_s = _SLIDES_MORE_M_S
     if not view.plane.is_tilted:
         before_m_s = correction.before.get("skate_m_s", 0.0)
@@ -333,23 +358,30 @@ def _do_feet_worsen(view: MotionOnFloor, correction: CorrectedMotion) -> bool:
 
 
 def _has_clear_gain(view: MotionOnFloor, correction: CorrectedMotion) -> bool:
-    """Return whether skating or jerk fell clearly, or labels of contacts, a loop or simulated states decide."""
+    """Return whether a correction clearly improves a motion.
+
+    Skating or jerk fell clearly, or labels of contacts, a loop or simulated states decide.
+    """
     is_asked_for = view.given.contacts is not None or correction.closes_loop
     is_simulated = correction.residual.get("simulated_share", 0.0) > _SOME_SIMULATED
     return is_asked_for or is_simulated or correction.figures.get("clear_gain", 1.0) >= 1.0
 
 
 def _keep_motion(view: MotionOnFloor, correction: CorrectedMotion, *reasons: Note) -> CorrectedMotion:
-    """Return the given motion, level if corrections stay level, with its floor at 0 and the world of a correction."""
+    """Keep the given motion with its floor at 0.
+
+    It is level if corrections stay level, and has the world of a correction.
+    """
     motion = view.motion if view.levels else view.given
     kept = CorrectedMotion(motion, remarks=(*correction.remarks, *reasons), world=correction.world)
     return view.put_floor_at_zero(kept)
 
 
 def _drop_without_gain(view: MotionOnFloor, correction: CorrectedMotion) -> CorrectedMotion:
-    """Return the given motion with its floor at 0, or its correction if that lowers any error clearly.
+    """Drop a correction without a clear gain.
 
-    A plan may also lower the force that contacts leave unexplained; a note says so if nothing else is gained.
+    The given motion is returned with its floor at 0, or its correction if that lowers any error clearly. A plan may
+    also lower the force that contacts leave unexplained; a note says so if nothing else is gained.
     """
     kept = _keep_motion(view, correction)
     on_same_floor = replace(correction, world=replace(correction.world, floor_moved_m=0.0))
@@ -372,13 +404,19 @@ def _drop_without_gain(view: MotionOnFloor, correction: CorrectedMotion) -> Corr
 
 
 def _gained_height_m(before: Mapping[str, float], after: Mapping[str, float]) -> float:
-    """Return by how much less a body sinks and its standing feet float, up to a limit; 0 if they do so more."""
+    """Return the gain in sinking and floating.
+
+    It is by how much less a body sinks and its standing feet float, up to a limit; 0 if they do so more.
+    """
     gains_m = [before.get(name, 0.0) - after.get(name, 0.0) for name in _HEIGHTS]
     return min(max(sum(gains_m), 0.0), _LARGEST_GAIN_M)
 
 
 def _added_slide_m_s(correction: CorrectedMotion) -> float:
-    """Return by how much faster than before standing feet slide; 0 if that was not measured."""
+    """Return how much faster standing feet slide.
+
+    It is 0 if that was not measured.
+    """
     if not correction.accepted or "skate_m_s" not in correction.after:
         return 0.0
     added_m_s = correction.after["skate_m_s"] - correction.before.get("skate_m_s", 0.0)
@@ -386,7 +424,10 @@ def _added_slide_m_s(correction: CorrectedMotion) -> float:
 
 
 def keep_failures(motion: Motion, correction: CorrectedMotion, correct: CorrectMotions) -> CorrectedMotion:
-    """Return a correction around stretches that failed, with the angular speed that it adds to joints."""
+    """Return a correction around failed stretches.
+
+    It has the angular speed that it adds to joints.
+    """
     kept = keep_failed_stretch(motion, correction, correct)
     if not kept.accepted:
         return kept

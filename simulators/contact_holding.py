@@ -1,8 +1,8 @@
-"""Feet and hands held in contacts that people edit, before and after a correction.
+"""Hold feet and hands in edited contacts.
 
-In the frames of a contact the touching part of a foot shall not move over the ground. Let s(t) be the slip since the
-first frame, m(t) the middle of the sole, p the place, and w weights of frames with a flat and still foot. The foot is
-displaced over the ground by
+They are held before and after a correction. In the frames of a contact the touching part of a foot shall not move over
+the ground. Let s(t) be the slip since the first frame, m(t) the middle of the sole, p the place, and w weights of
+frames with a flat and still foot. The foot is displaced over the ground by
 
     d(t) = c − s(t),  with c such that  Σ w (m + d − p) = 0,
 
@@ -59,7 +59,9 @@ _BEYOND_LEG_M = 0.3
 
 
 def find_ride_m(motion: Motion, contacts: Contacts) -> np.ndarray:
-    """Return the path (T, 3) of what carries feet that ride, since frame 0; without such feet what carries them rests.
+    """Return the path (T, 3) that feet ride.
+
+    It is that of what carries them, since frame 0; it rests without feet that ride.
 
     Raises:
         InputError: The contacts have another length or frame rate.
@@ -76,7 +78,9 @@ def find_ride_m(motion: Motion, contacts: Contacts) -> np.ndarray:
 
 
 def place_feet(motion: Motion, contacts: Contacts, correct: CorrectMotions) -> Motion:
-    """Put the feet of a motion into contacts, with labels so that a correction plants feet there and only there.
+    """Put a motion's feet into contacts.
+
+    Labels make a correction plant feet there and only there.
 
     Args:
         correct: A kinematic correction that finds the ground and the feet on the ground.
@@ -102,9 +106,10 @@ def place_feet(motion: Motion, contacts: Contacts, correct: CorrectMotions) -> M
 
 
 def hold_contacts(motion: Motion, contacts: Contacts, ride_m: np.ndarray) -> tuple[Motion, float]:
-    """Return a corrected motion with feet and hands in contacts, and how far the body gave way so that hands reach.
+    """Hold feet and hands in contacts.
 
-    Contacts that are held within `HOLDING_TOLERANCE_M` stay unchanged.
+    The motion is corrected. Also returns how far the body gave way so that hands reach. Contacts that are held within
+    `HOLDING_TOLERANCE_M` stay unchanged.
 
     Args:
         motion: The motion as a correction of what `place_feet` returns.
@@ -138,7 +143,10 @@ def _move(motion: Motion, path_m: np.ndarray) -> Motion:
 
 
 def _find_wrist(motion: Motion, hand: str) -> int:
-    """Return the wrist of a hand; InputError for a skeleton without it."""
+    """Find a hand's wrist.
+
+    Raises InputError for a skeleton without it.
+    """
     joint = motion.skeleton.joint(f"{hand.split()[0]}_wrist")
     if joint is None:
         raise InputError(f"{motion.source}: has no wrist for contacts of the {hand}; leave them out")
@@ -160,7 +168,9 @@ class MissedContact:
 
 
 def find_missed(motion: Motion, contacts: Contacts, ride_m: np.ndarray) -> list[MissedContact]:
-    """Return the contacts that a motion does not hold within `HOLDING_TOLERANCE_M`, the worst first.
+    """Find contacts that a motion misses.
+
+    They are not held within `HOLDING_TOLERANCE_M`, the worst first.
 
     Args:
         ride_m: (T, 3) path of what carries feet that ride.
@@ -181,7 +191,10 @@ def find_missed(motion: Motion, contacts: Contacts, ride_m: np.ndarray) -> list[
 
 
 def _distances_m(posed: PosedMotions, contact: FootContact) -> np.ndarray:
-    """Return the distances (F,) of a foot from the place of a contact in the frames of the contact."""
+    """Return a foot's distances (F,) from its contact.
+
+    They are measured in the frames of the contact.
+    """
     foot = StandingFoot.from_pose(posed, contact.foot, contact.first_frame, contact.last_frame)
     along_m = _displacements_m(foot, contact)
     heights_m = _lowest_m(posed, contact.foot)[contact.frames]
@@ -195,7 +208,10 @@ def _distances_m(posed: PosedMotions, contact: FootContact) -> np.ndarray:
 
 
 def _displacements_m(foot: StandingFoot, contact: FootContact) -> np.ndarray:
-    """Return the displacements (F, 2), x and z, of a foot into the place of a contact; none if it slides."""
+    """Return displacements (F, 2) into a contact.
+
+    They are x and z, and none if the foot slides.
+    """
     if contact.kind == "slides":
         return np.zeros((len(foot.weights), 2))
     return foot.displacements_m(foot.place_m if contact.position_m is None else np.array(contact.position_m))
@@ -204,9 +220,10 @@ def _displacements_m(foot: StandingFoot, contact: FootContact) -> np.ndarray:
 def _foot_displacements_m(
     posed: PosedMotions, contacts: Contacts, deadband_m: float, *kinds: ContactKind
 ) -> np.ndarray:
-    """Return the displacements (T, 2, 3) that put the feet of a corrected motion into contacts of some kinds.
+    """Return foot displacements (T, 2, 3) into contacts.
 
-    deadband_m: Feet that are off by no more than this in all frames of a contact stay.
+    They put the feet of a corrected motion into contacts of some kinds. deadband_m: Feet that are off by no more than
+    this in all frames of a contact stay.
     """
     moves_m = np.zeros((contacts.frames, len(FEET), 3))
     for foot in range(len(FEET)):
@@ -227,7 +244,10 @@ def _foot_displacements_m(
 
 @dataclass(frozen=True, eq=False)
 class _FadingStance:
-    """A foot in a contact, and the frames around where the displacement fades."""
+    """A foot in a contact that fades.
+
+    The displacement fades in the frames around.
+    """
 
     contact: FootContact
     foot: StandingFoot
@@ -245,13 +265,19 @@ class _FadingStance:
         return slice(first, first + len(self.foot.weights))
 
     def fade(self, values: np.ndarray) -> np.ndarray:
-        """Return values (F, K) of the contact over the window, (W, K): the first and last values fade around."""
+        """Fade contact values into the window.
+
+        Values (F, K) become (W, K): the first and last values fade around.
+        """
         steps = np.arange(len(self.shares)) - self.inside.start
         return self.shares[:, None] * values[np.clip(steps, 0, len(values) - 1)]
 
 
 def _find_stances(posed: PosedMotions, foot: int, contacts: Contacts) -> list[_FadingStance]:
-    """Return a foot of a posed motion in each contact, in the order of time."""
+    """Return a foot's contacts in time order.
+
+    The motion is posed.
+    """
     heights_m = _lowest_m(posed, foot)
     stances = []
     for contact, window, shares in _fade(contacts.of_part(FEET[foot]), contacts):
@@ -262,8 +288,9 @@ def _find_stances(posed: PosedMotions, foot: int, contacts: Contacts) -> list[_F
 
 
 def _fade(of_part: Sequence[FootContact], contacts: Contacts) -> Iterator[tuple[FootContact, slice, np.ndarray]]:
-    """Yield each contact of a part, in the order of time, the frames W that it displaces, and the shares (W,).
+    """Yield contacts with their fading shares.
 
+    Each contact of a part comes, in the order of time, with the frames W that it displaces, and the shares (W,).
     Displacements fade within `_FADING_S`, or less if the next contact is nearer, so that none reaches into another.
     """
     longest = max(_FADING_S * contacts.fps, 1.0)
@@ -280,7 +307,10 @@ def _fade(of_part: Sequence[FootContact], contacts: Contacts) -> Iterator[tuple[
 
 
 def _lowest_m(posed: PosedMotions, foot: int, moves_m: np.ndarray | None = None) -> np.ndarray:
-    """Return the height (T,) of the lowest corner of a foot moved by (T, 3), above a known ground or y = 0."""
+    """Return a foot's lowest height (T,).
+
+    The foot may be moved by (T, 3); heights are above a known ground or y = 0.
+    """
     corners_m = posed.feet_m[0, :, foot]
     if moves_m is not None:
         corners_m = corners_m + moves_m[:, None]
@@ -288,12 +318,18 @@ def _lowest_m(posed: PosedMotions, foot: int, moves_m: np.ndarray | None = None)
 
 
 def _ground_m(posed: PosedMotions, foot: StandingFoot, heights_m: np.ndarray) -> float:
-    """Return the height of the stance of a foot with heights (F,) in a contact, above a known ground or y = 0."""
+    """Return the height of a stance.
+
+    The foot has heights (F,) in a contact, above a known ground or y = 0.
+    """
     return 0.0 if posed.motions.ground is not None else float(foot.weights @ heights_m)
 
 
 def _displace_feet(motion: Motion, displacements_m: np.ndarray, legs: Legs) -> Motion:
-    """Return a motion with ankles displaced by (T, 2, 3), as far as legs reach; feet do not turn."""
+    """Displace ankles by (T, 2, 3).
+
+    They move as far as legs reach; feet do not turn.
+    """
     frames = np.flatnonzero(displacements_m.any(axis=(1, 2)))
     if not len(frames):
         return motion
@@ -307,7 +343,10 @@ def _displace_feet(motion: Motion, displacements_m: np.ndarray, legs: Legs) -> M
 
 
 def _check_reach(motion: Motion, contacts: Contacts) -> None:
-    """Raise InputError for a place that no limb reaches in any frame of the contact, or for a hand without a wrist."""
+    """Check that limbs reach their contacts.
+
+    Raises InputError for a place that no limb reaches in any frame of the contact, or for a hand without a wrist.
+    """
     legs = Legs.from_skeleton(motion.skeleton)
     positions_m, _ = pose_joints(motion)
     for contact in contacts.contacts:
@@ -331,7 +370,10 @@ def _check_reach(motion: Motion, contacts: Contacts) -> None:
 
 
 def _limit_reach(motion: Motion, joint: int, places_m: np.ndarray) -> np.ndarray:
-    """Return places (T, 3) of a wrist, none further from its shoulder than an arm and a leg are long."""
+    """Limit wrist positions (T, 3) to reach.
+
+    None is further from its shoulder than an arm and a leg are long.
+    """
     positions_m, _ = pose_joints(motion)
     limb = Legs.ending_at(motion.skeleton, joint)
     legs_m = _lengths_m(Legs.from_skeleton(motion.skeleton), positions_m).max(axis=1)
@@ -343,6 +385,9 @@ def _limit_reach(motion: Motion, joint: int, places_m: np.ndarray) -> np.ndarray
 
 
 def _lengths_m(limbs: Legs, positions_m: np.ndarray) -> np.ndarray:
-    """Return the lengths (T, L) of limbs with joints (T, J, 3)."""
+    """Return limb lengths (T, L).
+
+    Joints are (T, J, 3).
+    """
     upper_m, middle_m, end_m = (positions_m[:, list(joints)] for joints in (limbs.hips, limbs.knees, limbs.ankles))
     return norms(middle_m - upper_m) + norms(end_m - middle_m)

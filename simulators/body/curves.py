@@ -12,7 +12,9 @@ FRAME_S = 1 / 30
 
 
 def smooth_whittaker(values: np.ndarray, smoothness: float, weights: np.ndarray | None = None) -> np.ndarray:
-    """Return the curve u that minimises Σ w |u − values|² + smoothness Σ |second difference of u|² (Eilers 2003).
+    """Smooth values by a Whittaker smoother.
+
+    The curve u minimises Σ w |u − values|² + smoothness Σ |second difference of u|² (Eilers 2003).
 
     Args:
         values: (T, K); fewer than four are returned unchanged.
@@ -31,7 +33,9 @@ def smooth_whittaker(values: np.ndarray, smoothness: float, weights: np.ndarray 
 
 
 def second_difference_bands(weights: np.ndarray) -> np.ndarray:
-    """Return upper bands (3, T, ...) of D′WD, in the form of `solveh_banded`, for second differences D of ≥ 4 values.
+    """Return the bands (3, T, ...) of D′WD.
+
+    They are upper bands, in the form of `solveh_banded`, for second differences D of ≥ 4 values.
 
     Args:
         weights: (T − 2, ...) weights W of the differences.
@@ -47,7 +51,10 @@ def second_difference_bands(weights: np.ndarray) -> np.ndarray:
 
 
 def apply_transposed_second_difference(values: np.ndarray) -> np.ndarray:
-    """Return D′ times values (T − 2, ...), for second differences D: (T, ...)."""
+    """Return D′ times values (T − 2, ...).
+
+    D takes second differences; the result is (T, ...).
+    """
     result = np.zeros((len(values) + 2, *values.shape[1:]))
     result[:-2] += values
     result[1:-1] -= 2 * values
@@ -57,9 +64,10 @@ def apply_transposed_second_difference(values: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class NaturalSpline:
-    """Natural cubic splines through T ≥ 4 values at equal steps of time.
+    """Natural cubic splines at equal time steps.
 
-    SciPy's `CubicSpline` gives the same to rounding; importing it takes as long as cleaning up a window of motion.
+    They pass through T ≥ 4 values. SciPy's `CubicSpline` gives the same to rounding; importing it takes as long as
+    cleaning up a window of motion.
     """
 
     values: np.ndarray
@@ -80,7 +88,10 @@ class NaturalSpline:
         return cls(values, curvature, fps)
 
     def evaluate(self, times_s: np.ndarray) -> np.ndarray:
-        """Return the values (S, ...) at times (S,) from the first to the last knot."""
+        """Return the values (S, ...) at times (S,).
+
+        Times lie between the first and the last knot.
+        """
         knots = times_s * self.fps
         before = np.minimum(knots.astype(int), len(self.values) - 2)
         after_share = (knots - before).reshape(-1, *[1] * (self.values.ndim - 1))
@@ -93,18 +104,27 @@ class NaturalSpline:
 
 
 def smoothstep(share: np.ndarray) -> np.ndarray:
-    """Return a cubic blend: 0 below 0, 1 above 1, without kinks."""
+    """Return a cubic blend from 0 to 1.
+
+    It is 0 below 0, 1 above 1, without kinks.
+    """
     share = np.clip(share, 0.0, 1.0)
     return share * share * (3 - 2 * share)
 
 
 def smooth_gaussian(values: np.ndarray, frames: float) -> np.ndarray:
-    """Smooth values (N, T, …) over time by a Gaussian; frames: its standard deviation."""
+    """Smooth values (N, T, …) over time by a Gaussian.
+
+    frames: its standard deviation.
+    """
     return gaussian_filter1d(values, frames, axis=1, mode="nearest")
 
 
 def thirds_to_frames(thirds: np.ndarray) -> np.ndarray:
-    """Return values (N, T, …) at frames from those (N, T − 3, …) of third differences, the first and last repeated."""
+    """Return third differences at frames.
+
+    Values (N, T, …) follow from those (N, T − 3, …) of third differences; the first and last are repeated.
+    """
     return np.concatenate([thirds[:, :1], thirds, thirds[:, -1:], thirds[:, -1:]], axis=1)
 
 

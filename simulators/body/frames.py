@@ -1,8 +1,9 @@
-"""Convert between the motion's world (y up) and the simulator's (z up), and compute with small rotations there.
+"""Conversions between y up and z up.
 
-Both are right-handed and share x. Joint rotations and all values in a link's frame are the same in both. Small
-rotations are arrays (..., 3) and (..., 4) xyzw of many bodies at the same time. They take few calls of NumPy, because
-they run at every step of a simulation. A body's result has the same bits in any company.
+The motion's world is y up, the simulator's is z up. Small rotations are computed here, too. Both are right-handed and
+share x. Joint rotations and all values in a link's frame are the same in both. Small rotations are arrays (..., 3) and
+(..., 4) xyzw of many bodies at the same time. They take few calls of NumPy, because they run at every step of a
+simulation. A body's result has the same bits in any company.
 """
 
 import numpy as np
@@ -18,40 +19,61 @@ TO_SIMULATOR = to_matrices(Y_UP_TO_Z_UP)
 
 
 def to_simulator(vectors_world: np.ndarray) -> np.ndarray:
-    """Convert vectors (..., 3) from y up to z up: (x, y, z) becomes (x, −z, y)."""
+    """Convert vectors (..., 3) from y up to z up.
+
+    (x, y, z) becomes (x, −z, y).
+    """
     x, y, z = np.moveaxis(vectors_world, -1, 0)
     return np.stack([x, -z, y], axis=-1)
 
 
 def from_simulator(vectors_simulator: np.ndarray) -> np.ndarray:
-    """Convert vectors (..., 3) from z up to y up; the inverse of `to_simulator`."""
+    """Convert vectors (..., 3) from z up to y up.
+
+    It is the inverse of `to_simulator`.
+    """
     x, y, z = np.moveaxis(vectors_simulator, -1, 0)
     return np.stack([x, z, -y], axis=-1)
 
 
 def wrenches_to_simulator(wrenches_world: np.ndarray) -> np.ndarray:
-    """Convert wrenches (..., 6), force and moment, from y up to z up."""
+    """Convert wrenches (..., 6) from y up to z up.
+
+    A wrench is force and moment.
+    """
     return to_simulator(wrenches_world.reshape(*wrenches_world.shape[:-1], 2, 3)).reshape(wrenches_world.shape)
 
 
 def wrenches_from_simulator(wrenches_simulator: np.ndarray) -> np.ndarray:
-    """Convert wrenches (..., 6) from z up to y up; the inverse of `wrenches_to_simulator`."""
+    """Convert wrenches (..., 6) from z up to y up.
+
+    It is the inverse of `wrenches_to_simulator`.
+    """
     pairs = wrenches_simulator.reshape(*wrenches_simulator.shape[:-1], 2, 3)
     return from_simulator(pairs).reshape(wrenches_simulator.shape)
 
 
 def orientations_to_simulator(orientations_world: np.ndarray) -> np.ndarray:
-    """Convert orientations (..., 4) xyzw of a body from the y-up to the z-up world."""
+    """Convert orientations (..., 4) from y up to z up.
+
+    They are quaternions xyzw of a body.
+    """
     return normalize(compose(Y_UP_TO_Z_UP, orientations_world))
 
 
 def orientations_from_simulator(orientations_simulator: np.ndarray) -> np.ndarray:
-    """Convert orientations (..., 4) xyzw of a body from the z-up to the y-up world."""
+    """Convert orientations (..., 4) from z up to y up.
+
+    They are quaternions xyzw of a body.
+    """
     return normalize(compose(invert(Y_UP_TO_Z_UP), orientations_simulator))
 
 
 def tensors_to_simulator(tensors_world: np.ndarray) -> np.ndarray:
-    """Convert second-order tensors (..., 3, 3) from y up to z up."""
+    """Convert tensors (..., 3, 3) from y up to z up.
+
+    They are of second order.
+    """
     return TO_SIMULATOR @ tensors_world @ TO_SIMULATOR.T
 
 
@@ -67,14 +89,20 @@ _ERROR_SIGNS = np.array([1.0, -1.0, -1.0, 1.0])
 
 
 def rotation_error(goal: np.ndarray, actual: np.ndarray) -> np.ndarray:
-    """Return small-angle rotation vectors (..., 3), outer frame, that turn the orientations `actual` into `goal`."""
+    """Return small rotation vectors (..., 3) to a goal.
+
+    They turn the orientations `actual` into `goal`, in the outer frame.
+    """
     twice = np.where((goal * actual).sum(axis=-1, keepdims=True) >= 0, 2.0, -2.0)
     products = goal.take(_GOAL_COMPONENTS, -1) * actual.take(_ACTUAL_COMPONENTS, -1)
     return twice * (products * _ERROR_SIGNS).sum(axis=-1)
 
 
 def small_rotation(turns_rad: np.ndarray) -> np.ndarray:
-    """Return the quaternions (..., 4) of small rotation vectors (..., 3), exact up to the third order of their size."""
+    """Return quaternions (..., 4) of small rotations.
+
+    They are exact up to the third order of the size of the vectors (..., 3).
+    """
     quaternion = np.empty((*turns_rad.shape[:-1], 4))
     half = 0.5 * turns_rad
     quaternion[..., :3] = half
@@ -85,7 +113,7 @@ def small_rotation(turns_rad: np.ndarray) -> np.ndarray:
 
 
 def rotate_inverse(rotations: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """Rotate vectors (..., 3) by the inverses of quaternions (..., 4)."""
+    """Rotate vectors (..., 3) by inverse quaternions (..., 4)."""
     axis = -rotations[..., :3]
     twice = cross(2 * axis, vectors)
     return vectors + rotations[..., 3:] * twice + cross(axis, twice)

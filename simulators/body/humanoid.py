@@ -1,4 +1,4 @@
-"""The humanoid: an articulated rigid body built from a skeleton.
+"""The humanoid: an articulated body from a skeleton.
 
 Every joint that muscles drive becomes a rigid link; other joints (head, hands, fingers, twists) are frozen into the
 carrying link. Masses follow anthropometric tables, lengths the skeleton's bones.
@@ -45,11 +45,12 @@ BULKY_PARTS = frozenset({"pelvis", "spine1", "spine2", "spine3", "left_hip", "ri
 
 @dataclass(frozen=True)
 class BodySegment:
-    """A body segment: share of the body's mass (de Leva 1996, rounded), shape, strength of the joint at the base.
+    """A body segment: mass, shape and strength.
 
-    The segment is a capsule from the joint towards the first of the parts `ends` that the skeleton has. Without such a
-    part the capsule goes `length_m` further along the incoming bone. An `across_m` > 0 lays the capsule sideways, half
-    that wide. `centre` is where along the bone the centre of mass (and a sideways capsule) lies.
+    It has a share of the body's mass (de Leva 1996, rounded), and the strength of the joint at its base. The segment is
+    a capsule from the joint towards the first of the parts `ends` that the skeleton has. Without such a part the
+    capsule goes `length_m` further along the incoming bone. An `across_m` > 0 lays the capsule sideways, half that
+    wide. `centre` is where along the bone the centre of mass (and a sideways capsule) lies.
     """
 
     mass_percent: float
@@ -82,7 +83,10 @@ _PERCENT = sum(segment.mass_percent * (2 if part.startswith("left_") else 1) for
 
 @lru_cache(maxsize=len(SMPL_22))
 def segment_of(part: str) -> BodySegment:
-    """Return the segment that starts at a body part, left or right."""
+    """Return the segment that starts at a part.
+
+    The part may be left or right.
+    """
     segment = _ONE_SIDE[part.replace("right_", "left_")]
     if part.startswith("right_"):
         return replace(segment, ends=tuple(end.replace("left_", "right_") for end in segment.ends))
@@ -91,7 +95,10 @@ def segment_of(part: str) -> BodySegment:
 
 @dataclass(frozen=True)
 class Capsule:
-    """A collision shape on link `link`, end points in the link's frame, metres."""
+    """A collision capsule of link `link`.
+
+    End points are in the link's frame, in metres.
+    """
 
     link: int
     ends_m: tuple[tuple[float, float, float], tuple[float, float, float]]
@@ -100,7 +107,10 @@ class Capsule:
 
 @dataclass(frozen=True, eq=False)
 class ContactPoints:
-    """C places where a body can touch the floor: spheres of radius 0 or more."""
+    """C points where a body can touch the floor.
+
+    They are spheres of radius 0 or more.
+    """
 
     links: np.ndarray
     """(C,) link that carries each point."""
@@ -113,7 +123,10 @@ class ContactPoints:
         return len(self.links)
 
     def lowest_points(self, positions_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
-        """Return the lowest points (..., C, 3), world, from world poses of the links (..., L, 3) and (..., L, 4)."""
+        """Return the lowest points (..., C, 3) in the world.
+
+        Link poses in the world are (..., L, 3) and (..., L, 4).
+        """
         turned_m = rotate(orientations.take(self.links, -2), self.offsets_m)
         down_m = self.radii_m[:, None] * UP
         return positions_m.take(self.links, -2) + turned_m - down_m
@@ -121,9 +134,10 @@ class ContactPoints:
 
 @dataclass(frozen=True, eq=False)
 class Humanoid:
-    """An articulated body of L links; link 0 floats freely, each other hangs on a parent by a ball joint.
+    """An articulated body of L links.
 
-    Link frames are the joints' frames: parallel to the world (x left, y up, z forward) at rest.
+    Link 0 floats freely, each other hangs on a parent by a ball joint. Link frames are the joints' frames: parallel to
+    the world (x left, y up, z forward) at rest.
     """
 
     tree: Skeleton
@@ -148,7 +162,10 @@ class Humanoid:
     """Acceleration of gravity, world."""
 
     def link_view(self, motion: Moving) -> JointSubset[Moving]:
-        """Return the view of only the links of a motion on the whole skeleton."""
+        """Return the view of a motion's links only.
+
+        The motion is on the whole skeleton.
+        """
         return JointSubset(self.tree, self.joints, motion)
 
     def select_links(self, motion: Moving) -> Moving:
@@ -182,28 +199,43 @@ class Humanoid:
 
     @property
     def weight_n(self) -> float:
-        """Weight of the body on Earth without the load: the unit of forces."""
+        """Body weight on Earth without the load.
+
+        It is the unit of forces.
+        """
         return (self.total_mass_kg - self.load_kg) * GRAVITY_M_S2
 
     @cached_property
     def trunk_and_thighs(self) -> np.ndarray:
-        """Links that carry a lying or sitting body on the floor: trunk and thighs."""
+        """Links that carry a lying or sitting body.
+
+        They are trunk and thighs.
+        """
         return np.array([link for link, part in enumerate(self.tree.parts) if part in BULKY_PARTS])
 
     def with_up_from(self, ground: Ground | None) -> Self:
-        """Return the body with gravity along the vertical of a ground."""
+        """Return the body with a ground's gravity.
+
+        Gravity acts along the ground's vertical.
+        """
         if ground is None or not ground.in_floor_frame:
             return self
         x, y, z = (-GRAVITY_M_S2 * ground.up).tolist()
         return replace(self, gravity_m_s2=(x, y, z))
 
     def with_minimum_inertia(self, minimum_kgm2: float) -> Self:
-        """Return the body with no moment of inertia below `minimum_kgm2`, as light links need in a coarse solver."""
+        """Return the body with bounded moments of inertia.
+
+        None is below `minimum_kgm2`, as light links need in a coarse solver.
+        """
         return replace(self, inertia_kgm2=np.maximum(self.inertia_kgm2, minimum_kgm2))
 
 
 def estimate_mass_kg(skeleton: Skeleton) -> float:
-    """Estimate a body's mass in kilograms from the shape, or else from stature and normal weight."""
+    """Estimate a body's mass in kilograms.
+
+    The shape shows it, or else stature and normal weight.
+    """
     return skeleton.mass_kg or BODY_MASS_INDEX_KG_M2 * stature_m(skeleton) ** 2
 
 
@@ -255,7 +287,10 @@ def build_humanoid(skeleton: Skeleton, mass_kg: float | None = None, soles: Sole
 
 
 def _check_legs(skeleton: Skeleton, rest_m: np.ndarray) -> None:
-    """Check that bones of thigh and shank are long enough to bend, and in metres."""
+    """Check that leg bones can bend.
+
+    Thigh and shank must be long enough, and in metres.
+    """
     for side in ("left", "right"):
         for upper, lower in (("hip", "knee"), ("knee", "ankle")):
             ends = [skeleton.parts.index(f"{side}_{part}") for part in (upper, lower)]
@@ -275,7 +310,10 @@ def _find_driven_joints(skeleton: Skeleton) -> np.ndarray:
 
 
 def _assign_links(skeleton: Skeleton, joints: np.ndarray) -> np.ndarray:
-    """Return the link (an index into `joints`) that carries each joint: the joint's link, or else its parent's."""
+    """Return the link that carries each joint.
+
+    It is an index into `joints`: the joint's link, or else its parent's.
+    """
     link_of_driven = {joint: link for link, joint in enumerate(joints.tolist())}
     link_of: list[int] = []
     for joint, parent in enumerate(skeleton.parents):
@@ -295,9 +333,9 @@ def _build_link_tree(skeleton: Skeleton, rest_m: np.ndarray, joints: np.ndarray,
 
 
 def _compute_part_masses(skeleton: Skeleton) -> np.ndarray:
-    """Return the mass (J,) of each joint's part in percent of the table.
+    """Return each part's mass in percent (J,).
 
-    The mass of a part that the skeleton lacks goes to the nearest ancestor there.
+    Percentages are the table's. The mass of a part that the skeleton lacks goes to the nearest ancestor there.
     """
     percent = np.zeros(len(skeleton))
     for part, parent in zip(SMPL_22, SMPL_22_PARENTS, strict=True):
@@ -311,7 +349,10 @@ def _compute_part_masses(skeleton: Skeleton) -> np.ndarray:
 
 
 def _segment_vector_m(skeleton: Skeleton, soles: SolePoints, joint: int) -> np.ndarray:
-    """Return the vector (3,) from a joint to the end of the segment, in the joint's frame, metres."""
+    """Return the vector (3,) along a segment.
+
+    It runs from a joint to the segment's end, in the joint's frame, in metres.
+    """
     segment = segment_of(skeleton.parts[joint])
     is_on_foot = soles.joints == joint
     if is_on_foot.any():
@@ -368,7 +409,10 @@ def _assemble_links(
 
 
 def _rod_inertia(mass_kg: float, axis_m: np.ndarray, radius_m: float) -> np.ndarray:
-    """Return the diagonal (3,) of a solid cylinder's inertia; each rounded end counts as half a radius of length."""
+    """Return a rod's inertia (3,).
+
+    It is the diagonal of a solid cylinder's; each rounded end counts as half a radius of length.
+    """
     length_m = float(np.linalg.norm(axis_m))
     direction = axis_m / max(length_m, 1e-9)
     full_length_m = length_m + radius_m
@@ -378,7 +422,10 @@ def _rod_inertia(mass_kg: float, axis_m: np.ndarray, radius_m: float) -> np.ndar
 
 
 def _capsule(skeleton: Skeleton, joint: int, reach_m: np.ndarray, link: int, joint_m: np.ndarray) -> Capsule:
-    """Return the collision shape of a segment with the joint at `joint_m` in the link's frame."""
+    """Return the collision capsule of a segment.
+
+    The joint is at `joint_m` in the link's frame.
+    """
     segment = segment_of(skeleton.parts[joint])
     if segment.across_m:
         half_m = np.array([segment.across_m, 0.0, 0.0])

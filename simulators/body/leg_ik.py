@@ -1,4 +1,7 @@
-"""Two-bone inverse kinematics of both legs at once: ankles go to targets, everything above the hips stays."""
+"""Two-bone inverse kinematics of both legs.
+
+Ankles go to targets, and everything above the hips stays.
+"""
 
 from __future__ import annotations
 
@@ -42,9 +45,10 @@ _STRAIGHT_M = 0.02
 
 @dataclass(frozen=True, eq=False)
 class Legs:
-    """Joints (2,) of a skeleton's legs, left first, and masks (2, J) of joints that move with thigh, shank and foot.
+    """Joints and masks of both legs.
 
-    Another limb of two bones uses the same names.
+    Joints are (2,), left first; masks (2, J) are the joints that move with thigh, shank and foot. Another limb of two
+    bones uses the same names.
     """
 
     hips: np.ndarray
@@ -78,7 +82,9 @@ class Legs:
 
     @classmethod
     def ending_at(cls, skeleton: Skeleton, joint: int) -> Legs:
-        """Find the limb of two bones that ends at a joint; arrays have (1,) instead of (2,).
+        """Find the two-bone limb that ends at a joint.
+
+        Arrays have (1,) instead of (2,).
 
         Raises:
             InputError: There are no two bones above the joint.
@@ -122,7 +128,9 @@ def solve_leg_ik(
     foot_turns: np.ndarray | None = None,
     limbs: Legs | None = None,
 ) -> np.ndarray:
-    """Return local rotations that put the ankles at the targets, as far as legs reach; knees keep the same plane.
+    """Move ankles to targets by leg rotations.
+
+    Returns local rotations; ankles get there as far as legs reach, and knees keep the same plane.
 
     Args:
         positions_m: (..., J, 3) joints of the posed skeleton, world.
@@ -160,7 +168,9 @@ def turn_segments(
     shank_turns: np.ndarray,
     foot_turns: np.ndarray | None,
 ) -> np.ndarray:
-    """Return local rotations (..., J, 4) of a posed skeleton with thighs, shanks and feet turned in the world.
+    """Turn thighs, shanks and feet in the world.
+
+    Returns local rotations (..., J, 4) of a posed skeleton.
 
     Args:
         orientations: (..., J, 4) of the joints, world.
@@ -178,7 +188,7 @@ def turn_segments(
 
 
 def move_joints_to(motion: Motion, joints: Sequence[int], places_m: np.ndarray) -> tuple[Motion, np.ndarray]:
-    """Move joints of a motion to places in the world.
+    """Move joints of a motion to world positions.
 
     The limbs of two bones follow. If these are too short, the whole body moves towards the places, and the ankles stay.
     The joints keep the same orientation in the world.
@@ -209,7 +219,10 @@ def move_joints_to(motion: Motion, joints: Sequence[int], places_m: np.ndarray) 
 
 
 def _shifts_towards(limbs: Sequence[Legs], positions_m: np.ndarray, places_m: np.ndarray) -> np.ndarray:
-    """Return the least shifts (T, 3) of joints (T, J, 3) that let the ends of limbs (K,) reach places (T, K, 3)."""
+    """Return the least shifts (T, 3) towards targets.
+
+    They let the ends of limbs (K,) reach positions (T, K, 3); joints are (T, J, 3).
+    """
     shift_m = np.zeros((len(positions_m), 3))
     for index in list(range(len(limbs))) * _ROUNDS:
         limb = limbs[index]
@@ -224,7 +237,7 @@ def _shifts_towards(limbs: Sequence[Legs], positions_m: np.ndarray, places_m: np
 
 
 def knee_forward(pelvis: np.ndarray, thighs_m: np.ndarray) -> np.ndarray:
-    """Return the direction (..., 3) of the bend of knees of straight legs.
+    """Return the bend direction (..., 3) of straight knees.
 
     The direction is the pelvis' forward axis, swung with the thighs but not twisted.
     """
@@ -242,7 +255,7 @@ def _solve_two_bones(
     *,
     soft: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return knees and ankles (..., 3) of legs that reach for targets.
+    """Solve knees and ankles (..., 3) for targets.
 
     Args:
         hips_m: (..., 3) places of the hip joints.
@@ -273,10 +286,10 @@ def _solve_two_bones(
 
 
 def _soften_reach(distance_m: np.ndarray, before_m: np.ndarray, furthest_m: np.ndarray) -> np.ndarray:
-    """Return lengths of legs, from hip to ankle, that reach for a distance; before_m: lengths before.
+    """Return leg lengths that reach softly.
 
-    Legs that get shorter reach exactly. Others approach `furthest_m` ever more slowly: near full length a leg that
-    grows evenly would snap the knee.
+    Lengths are from hip to ankle, for a distance; before_m: lengths before. Legs that get shorter reach exactly. Others
+    approach `furthest_m` ever more slowly: near full length a leg that grows evenly would snap the knee.
     """
     room_m = np.maximum(furthest_m - before_m, 1e-6)
     growth_m = np.maximum(distance_m - before_m, 0.0)
@@ -289,5 +302,5 @@ def _length(vectors: np.ndarray) -> np.ndarray:
 
 
 def _reject_from_axis(vectors: np.ndarray, direction: np.ndarray) -> np.ndarray:
-    """Return the part of vectors that is perpendicular to unit directions."""
+    """Return the part of vectors across unit directions."""
     return vectors - dot(vectors, direction)[..., None] * direction

@@ -1,8 +1,9 @@
-"""Smooth inverse kinematics of legs: the bend of knees changes slowly, and the pelvis gives way to both legs.
+"""Smooth inverse kinematics of legs.
 
-Near full length a leg that grows by 5 mm stretches the knee by 15 degrees. Inverse kinematics frame by frame therefore
-snaps knees. Here both knees and the height of the pelvis are solved for all frames at once, by least squares:
-Gauss-Newton steps with banded matrices. Ankles miss targets by some millimetres where knees would otherwise snap.
+The bend of knees changes slowly, and the pelvis gives way to both legs. Near full length a leg that grows by 5 mm
+stretches the knee by 15 degrees. Inverse kinematics frame by frame therefore snaps knees. Here both knees and the
+height of the pelvis are solved for all frames at once, by least squares: Gauss-Newton steps with banded matrices.
+Ankles miss targets by some millimetres where knees would otherwise snap.
 """
 
 from __future__ import annotations
@@ -47,9 +48,10 @@ _STEPS = 12
 
 @dataclass(frozen=True)
 class SoftLegSettings:
-    """Weights of knees, ankles and the pelvis; set on CMU's training clips at 30, 60 and 120 frames per second.
+    """Weights of knees, ankles and pelvis.
 
-    Weights multiply squares, in metres, radians and seconds, against the square of a standing ankle's distance.
+    They were set on CMU's training clips at 30, 60 and 120 frames per second. Weights multiply squares, in metres,
+    radians and seconds, against the square of a standing ankle's distance.
     """
 
     pelvis: float = 0.15
@@ -94,7 +96,9 @@ def solve_soft_legs(
     settings: SoftLegSettings = SOFT_LEGS,
     reference_knees_m: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return rises of the body and local rotations of legs that reach for ankles.
+    """Solve legs that reach for ankles softly.
+
+    Returns rises of the body and local rotations.
 
     Args:
         positions_m: (N, T, J, 3) joints of the posed skeleton with the knees to follow, world.
@@ -143,7 +147,9 @@ def solve_soft_legs(
 def move_ankles_to(
     motions: MotionBatch, before: MotionBatch, ankles_m: np.ndarray, feet: np.ndarray, firmness: np.ndarray
 ) -> MotionBatch:
-    """Return the motions with legs that bend as before, as far as ankles then reach the targets.
+    """Bend legs as before towards ankle targets.
+
+    Ankles reach the targets as far as legs then can.
 
     Args:
         motions: N motions of T frames.
@@ -173,9 +179,9 @@ def move_ankles_to(
 
 
 def _knee_axes(thighs_m: np.ndarray, shanks_m: np.ndarray, forward: np.ndarray, above: np.ndarray) -> np.ndarray:
-    """Return unit axes (N, T, 2, 3), world, of knees' bends, fixed in the joints above.
+    """Return knee axes (N, T, 2, 3) in the world.
 
-    A motion shows the axes where knees are bent.
+    They are unit vectors, fixed in the joints above. A motion shows the axes where knees are bent.
 
     Args:
         thighs_m: (N, T, 2, 3) from hips to knees.
@@ -192,16 +198,20 @@ def _knee_axes(thighs_m: np.ndarray, shanks_m: np.ndarray, forward: np.ndarray, 
 
 
 def _rotations_about(axes: np.ndarray, angles_rad: np.ndarray) -> np.ndarray:
-    """Return quaternions (..., 4) of turns by angles (...) about unit axes (..., 3)."""
+    """Return quaternions (..., 4) about axes (..., 3).
+
+    Angles are (...); axes have length 1.
+    """
     half = 0.5 * angles_rad[..., None]
     return np.concatenate([np.sin(half) * axes, np.cos(half)], axis=-1)
 
 
 @dataclass(frozen=True, eq=False)
 class _ReachProblem:
-    """The targets of a motion's legs, as arrays (T, 2) and vectors (3, T, 2).
+    """Targets of a motion's legs.
 
-    A knee that bends by a further angle takes the shank to fixed + cos(angle) across + sin(angle) turned.
+    They are arrays (T, 2) and vectors (3, T, 2). A knee that bends by a further angle takes the shank to fixed +
+    cos(angle) across + sin(angle) turned.
     """
 
     thighs_m: np.ndarray
@@ -262,7 +272,10 @@ class _ReachProblem:
 
     @cached_property
     def squares_m2(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Squared lengths of legs after further bends: a constant, and the factors of cosine and sine of the angle."""
+        """Squared leg lengths after further bends.
+
+        There is a constant, and the factors of cosine and sine of the angle.
+        """
         middle_m = self.thighs_m + self.fixed_m
         constant_m2 = _dots(middle_m, middle_m) + _dots(self.across_m, self.across_m)
         return constant_m2, 2 * _dots(middle_m, self.across_m), 2 * _dots(middle_m, self.turned_m)
@@ -280,11 +293,17 @@ class _ReachProblem:
 
     @cached_property
     def level_m2(self) -> np.ndarray:
-        """Squared horizontal distances from the hips to the targets of the ankles."""
+        """Squared horizontal distances from hips to targets.
+
+        The targets are of the ankles.
+        """
         return self.targets_m[0] ** 2 + self.targets_m[2] ** 2
 
     def first_bends_rad(self) -> np.ndarray:
-        """Return bends of legs that reach the targets, as far as knees are not overstretched."""
+        """Return bends that reach the targets.
+
+        Knees are not overstretched.
+        """
         constant_m2, cosine_m2, sine_m2 = self.squares_m2
         largest_m2 = np.maximum(np.hypot(cosine_m2, sine_m2), 1e-9)
         distance_m2 = self.level_m2 + self.targets_m[1] ** 2
@@ -297,7 +316,10 @@ class _ReachProblem:
 
 @dataclass(frozen=True, eq=False)
 class _LegPose:
-    """Legs with knees bent further by (T, 2), of a body that rises by (T,)."""
+    """Legs with bent knees under a rising body.
+
+    Knees are bent further by (T, 2), and the body rises by (T,).
+    """
 
     bends_rad: np.ndarray
     rises_m: np.ndarray
@@ -321,9 +343,10 @@ class _LegPose:
         return cls(bends_rad, rises_m, cosine, sine, length_m, up_m, distance_m)
 
     def knees_m(self, reach: _ReachProblem) -> np.ndarray:
-        """Return the knees (3, T, 2), in the frame of a body that does not rise.
+        """Return the knees (3, T, 2).
 
-        A leg swings by two half turns: about the leg's axis, and about the middle between leg and target.
+        They are in the frame of a body that does not rise. A leg swings by two half turns: about the leg's axis, and
+        about the middle between leg and target.
         """
         bent_m = reach.thighs_m + reach.fixed_m + self.cosine * reach.across_m + self.sine * reach.turned_m
         leg = bent_m / self.length_m
@@ -342,7 +365,7 @@ def _dots(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def _solve_reach(reach: _ReachProblem) -> tuple[np.ndarray, np.ndarray]:
-    """Return bends (T, 2) of the knees and rises (T,) of the body of a motion."""
+    """Solve knee bends (T, 2) and body rises (T,)."""
     frames = len(reach.weights)
     pose = _LegPose.from_bends(reach, reach.first_bends_rad(), np.zeros(frames))
     smoothness = np.ones((frames - 2, 2))
@@ -362,7 +385,9 @@ def _solve_reach(reach: _ReachProblem) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _spread_factors(reach: _ReachProblem, pose: _LegPose) -> tuple[np.ndarray, np.ndarray]:
-    """Return factors on the smoothness of knees around frames that are too fast or too rough, and the excess of speed.
+    """Return factors that smooth fast or rough knees.
+
+    They multiply the smoothness around such frames. Also returns the excess of speed.
 
     Returns:
         (T − 2, 2) factors, and (T − 1, 2) in [0, 1] how far knees are too fast.
@@ -386,14 +411,18 @@ def _clip_to_unit(values: np.ndarray) -> np.ndarray:
 
 
 def _average_around_frames(jerks_m_s3: np.ndarray, fps: float) -> np.ndarray:
-    """Return the mean (N, T, K) around each frame of jerks (N, T − 3, K)."""
+    """Return mean jerks (N, T, K) around frames.
+
+    Jerks are (N, T − 3, K).
+    """
     return smooth_gaussian(thirds_to_frames(jerks_m_s3), JERK_AROUND_S * fps)
 
 
 def _gauss_newton_step(reach: _ReachProblem, pose: _LegPose, smoothness: np.ndarray, braking: np.ndarray) -> np.ndarray:
-    """Return the change (T, 3) of both bends and the rise of a motion in a step of Gauss and Newton.
+    """Return a Gauss-Newton step (T, 3).
 
-    smoothness: (T − 2, 2) factors of the weight of knees' smoothness; braking: (T − 1, 2) weight of the knees' speed.
+    It changes both bends and the rise of a motion. smoothness: (T − 2, 2) factors of the weight of knees' smoothness;
+    braking: (T − 1, 2) weight of the knees' speed.
     """
     _, cosine_m2, sine_m2 = reach.squares_m2
     weights = reach.weights
@@ -433,5 +462,5 @@ def _gauss_newton_step(reach: _ReachProblem, pose: _LegPose, smoothness: np.ndar
 
 
 def _add_sides(values: np.ndarray) -> np.ndarray:
-    """Return sums (T,) of values (T, 2) of both legs."""
+    """Return sums (T,) over both legs."""
     return values[:, 0] + values[:, 1]

@@ -1,4 +1,4 @@
-"""Positions, velocities and thickness of the soles of a moving body.
+"""Positions, velocities and thickness of moving soles.
 
 Feet are arrays (N, T, 2, K, 3): motions, frames, left and right, the K corners of a foot from heel to toe tip.
 """
@@ -54,12 +54,18 @@ def corner_positions(soles: SolePoints, positions_m: np.ndarray, orientations: n
 
 
 def split_by_foot(corners_m: np.ndarray) -> np.ndarray:
-    """Split corners (..., P, 3), left foot first, into (..., 2, P / 2, 3)."""
+    """Split corners (..., P, 3) by foot.
+
+    They are (..., 2, P / 2, 3) then, left foot first.
+    """
     return corners_m.reshape(*corners_m.shape[:-2], 2, -1, 3)
 
 
 def lowest_corner_velocities(feet_m: np.ndarray, fps: float) -> np.ndarray:
-    """Return horizontal velocities (N, T − 1, 2 feet, 2) in m/s, x and z, of each foot's lowest corners."""
+    """Return velocities of each foot's lowest corners.
+
+    They are horizontal (N, T − 1, 2 feet, 2), in m/s, x and z.
+    """
     weights = lowness_weights(feet_m[..., 1])
     weights = weights[:, 1:] + weights[:, :-1]
     weights /= weights.sum(-1, keepdims=True)
@@ -67,10 +73,11 @@ def lowest_corner_velocities(feet_m: np.ndarray, fps: float) -> np.ndarray:
 
 
 def stance_velocities(feet_m: np.ndarray, fps: float) -> np.ndarray:
-    """Return horizontal velocities (N, T − 1, 2 feet, 2) in m/s, x and z, of the held part of each standing foot.
+    """Return velocities of each standing foot's held part.
 
-    It consists of the slowest of the lower corners. Soles are stiff here, unlike people's: if someone rolls over the
-    ball of the foot, the tips of the toes seem to be lowest, and to slide.
+    They are horizontal (N, T − 1, 2 feet, 2), in m/s, x and z. It consists of the slowest of the lower corners. Soles
+    are stiff here, unlike people's: if someone rolls over the ball of the foot, the tips of the toes seem to be lowest,
+    and to slide.
     """
     weights = lowness_weights(feet_m[..., 1], _HELD_WITHIN_M)
     velocity_m_s = np.diff(feet_m[..., [0, 2]], axis=1) * fps
@@ -80,12 +87,18 @@ def stance_velocities(feet_m: np.ndarray, fps: float) -> np.ndarray:
 
 
 def lowness_weights(heights_m: np.ndarray, within_m: float = _TOUCHES_WITHIN_M) -> np.ndarray:
-    """Return weights (..., K) of corners by height (..., K): 1 for the lowest, falling exponentially above it."""
+    """Return weights (..., K) of low corners.
+
+    The lowest has 1, and weights fall exponentially above it; heights are (..., K).
+    """
     return np.exp((heights_m.min(-1, keepdims=True) - heights_m) / within_m)
 
 
 def sole_normals(soles: SolePoints) -> np.ndarray:
-    """Return the upward normal (2, 3) of each sole in the frame of its ankle, from heel to the next corners."""
+    """Return each sole's upward normal (2, 3).
+
+    It is in the frame of the ankle, and taken from heel to the next corners.
+    """
     offsets_m = split_by_foot(soles.offsets_m)
     heel_m = offsets_m[:, 0]
     next_m = offsets_m[:, 2]
@@ -97,11 +110,12 @@ def sole_normals(soles: SolePoints) -> np.ndarray:
 def fit_soles(
     soles: SolePoints, heights_m: np.ndarray, flat: np.ndarray, fps: float, *, ball_known: bool = False
 ) -> SolePoints:
-    """Fit the thickness of soles at heel, ball and toe tip to a motion, both feet alike.
+    """Fit sole thickness at heel, ball and tip.
 
-    A corner pair that floats in flat stance is lowered by the 30th percentile of its height there, measured from the
-    lowest pair. If the thickness of soles is known, it is that at the ball: heel and tip are moved towards it, up or
-    down. Pairs are moved by less if feet are hardly ever flat, so that no single frame decides.
+    Both feet of the motion are alike. A corner pair that floats in flat stance is lowered by the 30th percentile of its
+    height there, measured from the lowest pair. If the thickness of soles is known, it is that at the ball: heel and
+    tip are moved towards it, up or down. Pairs are moved by less if feet are hardly ever flat, so that no single frame
+    decides.
 
     Args:
         soles: Soles with K corners per foot.
@@ -123,21 +137,28 @@ def fit_soles(
 
 
 def frame_speeds(velocity_m_s: np.ndarray) -> np.ndarray:
-    """Return speeds (N, T, 2) at frames, from velocities (N, T − 1, 2, 2) between them."""
+    """Return speeds (N, T, 2) at frames.
+
+    Velocities (N, T − 1, 2, 2) are between frames.
+    """
     between = norms(velocity_m_s)
     padded = np.concatenate([between[:, :1], between, between[:, -1:]], axis=1)
     return 0.5 * (padded[:, 1:] + padded[:, :-1])
 
 
 def horizontal_speeds(points_m: np.ndarray, fps: float) -> np.ndarray:
-    """Return speeds (N, T, ...) along the floor of points (N, T, ..., 3), m/s."""
+    """Return floor speeds (N, T, ...) of points.
+
+    They are in m/s, along the floor; points are (N, T, ..., 3).
+    """
     return norms(np.gradient(points_m[..., [0, 2]], 1 / fps, axis=1))
 
 
 def speed_factors(root_m: np.ndarray, fps: float, from_m_s: float = _RUNS_M_S, most: float = 3.0) -> np.ndarray:
-    """Return the factor on the bounds of standing feet's speeds in fast motions.
+    """Return factors on speed bounds in fast motions.
 
-    It is the speed of the root in units of `from_m_s`, smoothed over half a second.
+    The bounds are those of standing feet. It is the speed of the root in units of `from_m_s`, smoothed over half a
+    second.
 
     Args:
         root_m: (N, T, 3) roots.

@@ -1,10 +1,9 @@
-"""Kinematic clean-up: repairs of errors that a simulation should not have to fight.
+"""Kinematic clean-up before simulation.
 
-Order of the steps and settings: `clean` (`CleanupSettings`, `clean_motions`; `FILE_STEPS`, `SAMPLE_STEPS`).
-State between two steps, and their protocol: `cleaning` (`CleanupState`, `CleanupStep`).
-Noise: `noise` (`Denoise`), `stretches` (`RepairStretches`), `splices` (`JoinSplices`), `seams` (`JoinBlocks`), `knees`
-(`TurnKnees`).
-Floor: `drift` (`StabilizeFloor`), `levelling` (`LevelFloor`, `FitSoles`), `settling` (`SettleBody`), `supports`
-(`FindSupports`).
-Feet: `stance` (when feet stand), `planting` (`PlantFeet`, `LiftLimbs`, `LiftTrunk`), `foot_lock` (their locks).
+Its steps repair errors that a simulation should not have to fight. Order of the steps and settings: `clean`
+(`CleanupSettings`, `clean_motions`; `FILE_STEPS`, `SAMPLE_STEPS`). State between two steps, and their protocol:
+`cleaning` (`CleanupState`, `CleanupStep`). Noise: `noise` (`Denoise`), `stretches` (`RepairStretches`), `splices`
+(`JoinSplices`), `seams` (`JoinBlocks`), `knees` (`TurnKnees`). Floor: `drift` (`StabilizeFloor`), `levelling`
+(`LevelFloor`, `FitSoles`), `settling` (`SettleBody`), `supports` (`FindSupports`). Feet: `stance` (when feet stand),
+`planting` (`PlantFeet`, `LiftLimbs`, `LiftTrunk`), `foot_lock` (their locks).
 """

@@ -1,9 +1,10 @@
-"""Kinematic clean-up: repair by kinematics, step by step, errors that a simulation should not have to fight.
+"""Kinematic clean-up, step by step.
 
-`FILE_STEPS`, `RESIDUAL_FREE_STEPS` and `SAMPLE_STEPS` list the steps. Each step is a dataclass beside its functions:
-its fields are the thresholds, its docstring states the objective. All steps are vectorised over frames. Together they
-take about 5 thousandths of the duration of clips of 10 s on one core, and about 7 thousandths without the compiled
-kernels. With views and measures, a correction by kinematics takes about 8 and 13 thousandths.
+It repairs errors that a simulation should not have to fight. `FILE_STEPS`, `RESIDUAL_FREE_STEPS` and `SAMPLE_STEPS`
+list the steps. Each step is a dataclass beside its functions: its fields are the thresholds, its docstring states the
+objective. All steps are vectorised over frames. Together they take about 5 thousandths of the duration of clips of 10 s
+on one core, and about 7 thousandths without the compiled kernels. With views and measures, a correction by kinematics
+takes about 8 and 13 thousandths.
 """
 
 from collections.abc import Iterator
@@ -68,7 +69,10 @@ Estimates of floor and drift would displace them.
 
 @dataclass(frozen=True)
 class CleanupSettings:
-    """Settings of the kinematic clean-up: its steps, and what carries the body."""
+    """Settings of the kinematic clean-up.
+
+    They are its steps, and what carries the body.
+    """
 
     steps: tuple[CleanupStep, ...] = FILE_STEPS
     """Steps in their order; `PlantFeet` is always one of them."""
@@ -93,7 +97,10 @@ class CleanupSettings:
 
     @classmethod
     def for_samples(cls) -> Self:
-        """Return the settings for samples of a model: see `SAMPLE_STEPS`."""
+        """Return the settings for a model's samples.
+
+        See `SAMPLE_STEPS`.
+        """
         return cls(SAMPLE_STEPS, support="floor", close_loops=False)
 
     @property
@@ -103,7 +110,7 @@ class CleanupSettings:
 
     @property
     def enabled_steps(self) -> Iterator[CleanupStep]:
-        """Yield the steps that `support` does not rule out, in their order."""
+        """Yield the steps that `support` allows, in order."""
         moving_kinds = (LevelFloor, SettleBody, LiftTrunk, LiftLimbs)
         for step in self.steps:
             if isinstance(step, moving_kinds) and not self.mode.moves_to_floor:
@@ -113,7 +120,10 @@ class CleanupSettings:
             yield step
 
     def find_step(self, kind: type[Kind]) -> Kind | None:
-        """Return the enabled step of a kind, None without one."""
+        """Find the enabled step of a kind.
+
+        Returns None without one.
+        """
         return find_step(kind, self.enabled_steps)
 
     def without_steps(self, *kinds: type[CleanupStep]) -> Self:
@@ -121,13 +131,18 @@ class CleanupSettings:
         return replace(self, steps=tuple(step for step in self.steps if not isinstance(step, kinds)))
 
     def with_steps(self, *steps: CleanupStep) -> Self:
-        """Return the settings with each given step in place of the step of its kind."""
+        """Replace steps of the same kind.
+
+        Each given step takes the place of the step of its kind.
+        """
         by_kind = {type(step): step for step in steps}
         return replace(self, steps=tuple(by_kind.get(type(step), step) for step in self.steps))
 
 
 def clean_motions(motions: MotionBatch, settings: CleanupSettings) -> CleanedMotions:
-    """Clean up motions that share one length by kinematics, and find their supports.
+    """Clean up motions and find their supports.
+
+    The motions share one length. The clean-up is kinematic.
 
     Raises:
         InputError: The skeleton lacks a hip, knee or ankle.

@@ -1,4 +1,4 @@
-"""The state of motions between two steps of their clean-up, and the protocol of a step."""
+"""The state and the protocol of clean-up steps."""
 
 from __future__ import annotations
 
@@ -23,12 +23,18 @@ Kind = TypeVar("Kind", bound="CleanupStep")
 
 
 def find_step(kind: type[Kind], steps: Iterable[CleanupStep]) -> Kind | None:
-    """Return the first of the steps that is of a kind, None without one."""
+    """Find the first step of a kind.
+
+    Returns None without one.
+    """
     return next((step for step in steps if isinstance(step, kind)), None)
 
 
 def repair_each(motions: MotionBatch, indices: Iterable[int], repair: Callable[[Motion], Motion]) -> MotionBatch:
-    """Return motions of which those with some indices are repaired, one by one."""
+    """Repair some motions of a batch.
+
+    Motions with the given indices are repaired one by one.
+    """
     root_m = motions.root_m.copy()
     rotations = motions.rotations.copy()
     for index in indices:
@@ -39,14 +45,20 @@ def repair_each(motions: MotionBatch, indices: Iterable[int], repair: Callable[[
 
 
 class CleanupStep(Protocol):
-    """A step of a clean-up: its parameters, and a call that returns the next state."""
+    """A clean-up step.
+
+    It has parameters, and a call that returns the next state.
+    """
 
     def __call__(self, cleaning: CleanupState, /) -> CleanupState: ...
 
 
 @dataclass(frozen=True, eq=False)
 class CleanupState:
-    """Motions between two steps of their clean-up, and the findings of the steps before."""
+    """Motions between two clean-up steps.
+
+    The findings of the steps before come with them.
+    """
 
     steps: Sequence[CleanupStep]
     """All steps of the clean-up."""
@@ -115,5 +127,8 @@ class CleanupState:
         return self.unplanted or self.posed
 
     def record_repair(self, repair: Repair, since: MotionBatch) -> dict[Repair, np.ndarray]:
-        """Return the repairs with one that has moved the roots since earlier motions."""
+        """Record a repair and how far it moved roots.
+
+        Roots are compared with earlier motions.
+        """
         return {**self.repairs_m, repair: norms(self.motions.root_m - since.root_m).max(1)}

@@ -1,8 +1,9 @@
-"""Remove drift: a floor that slides under all standing feet alike, steadily or not, as in motions from video.
+"""Remove drift of the floor.
 
-Horizontal speed does not show here which point of a foot stands. So the observation infers standing points from what
-drift does not change: height and vertical speed. The drift is the horizontal velocity, constant or else smooth in time,
-that makes most of these points still. Drift is believed only if far fewer points still move than without drift.
+A drifting floor slides under all standing feet alike, steadily or not, as in motions from video. Horizontal speed does
+not show here which point of a foot stands. So the observation infers standing points from what drift does not change:
+height and vertical speed. The drift is the horizontal velocity, constant or else smooth in time, that makes most of
+these points still. Drift is believed only if far fewer points still move than without drift.
 
 A body that walks or runs in place moves like one on a treadmill, and the belt is such a floor. Only the root's travel
 distinguishes a treadmill from drift. So the root ends in the same place unless the removal of drift is asked for. Feet
@@ -106,10 +107,11 @@ _SLOWEST_S = (4.0, 2.8, 2.0, 1.4, 1.0, 0.7, 0.5, 0.35, 0.25)
 
 @dataclass(frozen=True)
 class StabilizeFloor:
-    """Estimate the floor's horizontal velocity v(t) and show motions as on a floor that stands still.
+    """Show motions on a floor that stands still.
 
-    v is a Whittaker smoother of the velocities of standing points, min Σ w ‖v − u‖² + λ ‖Δ²v‖², with outliers excluded
-    step by step. A steady v is the densest velocity. In the end v is put back, except for swings.
+    The floor's horizontal velocity v(t) is estimated and removed. v is a Whittaker smoother of the velocities of
+    standing points, min Σ w ‖v − u‖² + λ ‖Δ²v‖², with outliers excluded step by step. A steady v is the densest
+    velocity. In the end v is put back, except for swings.
 
     Set by hand on CMU clips with added steady and swinging drift of 0.6 m/s. Added drift is removed, and clean clips
     stay unchanged.
@@ -162,7 +164,7 @@ class StabilizeFloor:
         return state.with_posed_motions(stabilized)
 
     def _note_glide(self, glide_m: np.ndarray, fps: float) -> tuple[Note, ...]:
-        """Return the note of a glide (T, 3) that was found, with the mean speed of the glide."""
+        """Note a glide (T, 3) and its mean speed."""
         speeds_m_s = norms(np.diff(glide_m, axis=0)) * fps
         if not speeds_m_s.any():
             return ()
@@ -171,13 +173,19 @@ class StabilizeFloor:
 
 
 def _note_gliding_feet(motion: Motion) -> tuple[Note, ...]:
-    """Return a note on feet that are not planted because they glide on the floor that was found."""
+    """Note feet that glide on the floor.
+
+    They are not planted.
+    """
     speed_m_s = round(float(norms(observe(motion).glide_m_s)), 1)
     return (Note(NoteKind.FEET_GLIDE, speed_m_s),) if speed_m_s else ()
 
 
 def _find_paths_m(velocities_m_s: Sequence[np.ndarray], fps: float) -> np.ndarray:
-    """Return the paths (N, T, 3) along N velocities (T − 1, 2), along x and z."""
+    """Integrate velocities (T − 1, 2) into paths (N, T, 3).
+
+    There are N velocities, along x and z.
+    """
     paths_m = np.zeros((len(velocities_m_s), len(velocities_m_s[0]) + 1, 3))
     paths_m[:, 1:, [0, 2]] = np.cumsum(velocities_m_s, axis=1) / fps
     return paths_m
@@ -185,10 +193,11 @@ def _find_paths_m(velocities_m_s: Sequence[np.ndarray], fps: float) -> np.ndarra
 
 @dataclass(frozen=True)
 class DriftEvidence:
-    """Evidence that drift requires: points are still below about a speed; changing drift is smooth by a stiffness.
+    """Evidence that drift requires.
 
-    Of the evidence that is still with drift, at most the shares `steady` and `changing` may be still without drift;
-    clean motion has more. At least `fewest_still` of the evidence must be still with changing drift.
+    Points are still below about a speed; changing drift is smooth by a stiffness. Of the evidence that is still with
+    drift, at most the shares `steady` and `changing` may be still without drift; clean motion has more. At least
+    `fewest_still` of the evidence must be still with changing drift.
     """
 
     steady: float
@@ -215,14 +224,19 @@ TREADMILL = DriftEvidence(steady=0.15, changing=0.15, fewest_still=0.15)
 
 @dataclass(frozen=True, eq=False)
 class StanceEvidence:
-    """Evidence per step from frame to frame: velocities (S, P, 2) in m/s of sole corners, weights (S, P)."""
+    """Weighted corner velocities per step.
+
+    Velocities (S, P, 2) are of sole corners, in m/s, with weights (S, P), from frame to frame.
+    """
 
     velocity_m_s: np.ndarray
     weights: np.ndarray
 
     @classmethod
     def from_motion(cls, motion: Motion, feet_m: np.ndarray, is_upright: np.ndarray) -> StanceEvidence:
-        """Weigh the lower sole corners of feet by how surely the feet stand on ground that may slide.
+        """Weigh low sole corners by stance.
+
+        A corner counts for how surely the foot stands on ground that may slide.
 
         Args:
             motion: Motion of T frames.
@@ -236,18 +250,27 @@ class StanceEvidence:
         return cls(velocities_m_s.reshape(steps, -1, 2), step_weights.reshape(steps, -1))
 
     def stationary_share(self, drift_m_s: np.ndarray, speed_m_s: float) -> float:
-        """Return the share of the evidence that is as slow as `speed_m_s` once a drift (S, 2) is removed."""
+        """Return the still share after removing drift.
+
+        It is the share of the evidence as slow as `speed_m_s` without a drift (S, 2).
+        """
         stationarity = _bell(self._deviation_m_s(drift_m_s) / speed_m_s)
         return float(np.sum(self.weights * stationarity) / self.weights.sum())
 
     def mean_velocity(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the weighted mean velocity (S, 2) of each step's points, and their total weight (S,)."""
+        """Return each step's mean velocity (S, 2).
+
+        It is weighted over points; the total weight (S,) comes with it.
+        """
         total = weights.sum(1)
         weighted_m_s = np.sum(self.velocity_m_s * weights[..., None], axis=1)
         return weighted_m_s / np.maximum(total, 1e-9)[:, None], total
 
     def reject_outliers(self, drift_m_s: np.ndarray, scale_m_s: float) -> np.ndarray:
-        """Return weights (S, P), lower for points that move otherwise than a drift (Geman and McClure 1987)."""
+        """Down-weight points that do not drift.
+
+        Weights (S, P) are lower for points that move otherwise than a drift (Geman and McClure 1987).
+        """
         return self.weights / (1 + (self._deviation_m_s(drift_m_s) / scale_m_s) ** 2) ** 2
 
     def _deviation_m_s(self, drift_m_s: np.ndarray) -> np.ndarray:
@@ -261,7 +284,10 @@ def _bell(values: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class FloorMotion:
-    """Motion of the floor beneath a body from frame to frame: velocities (T − 1, 2) in m/s, x and z."""
+    """Floor velocity beneath a body.
+
+    It is (T − 1, 2), from frame to frame, in m/s, x and z.
+    """
 
     removed_m_s: np.ndarray
     """The part that is an error and is removed."""
@@ -273,7 +299,10 @@ class FloorMotion:
 
     @property
     def notes(self) -> tuple[Note, ...]:
-        """Notes of a correction's report about the part that stays."""
+        """Notes about the drift that stays.
+
+        They are for a correction's report.
+        """
         if not self.kept_m_s.any():
             return ()
         kind = NoteKind.IN_PLACE if self.in_place else NoteKind.DRIFT_KEPT
@@ -282,10 +311,10 @@ class FloorMotion:
 
 
 def estimate_floor_motion(motion: Motion, feet_m: np.ndarray, *, remove: bool, noisy: bool) -> FloorMotion:
-    """Return the floor's motion beneath one body, zero unless certain; see `estimate_floor_drift`.
+    """Estimate how the floor moves beneath one body.
 
-    Unless all drift is removed, only swings are, as far as these move the body by no more than `_WITHIN_M`. So the body
-    ends in the same place.
+    It does not move unless that is certain; see `estimate_floor_drift`. Unless all drift is removed, only swings are,
+    as far as these move the body by no more than `_WITHIN_M`. So the body ends in the same place.
 
     Args:
         motion: Motion of T frames.
@@ -309,7 +338,10 @@ def estimate_floor_motion(motion: Motion, feet_m: np.ndarray, *, remove: bool, n
 
 
 def _steps_again(motion: Motion) -> bool:
-    """Return whether a body walks, or lands more than once: a belt carries feet back, from where they step forward."""
+    """Return whether a body steps more than once.
+
+    It walks, or lands more than once: a belt carries feet back, from where they step forward.
+    """
     rests = np.asarray(observe(motion).resting > _RESTS)
     alone_s = np.count_nonzero(rests & ~rests[:, ::-1], axis=0) / motion.fps
     lands = np.asarray(rests.any(axis=1))
@@ -318,10 +350,10 @@ def _steps_again(motion: Motion) -> bool:
 
 
 def _is_swing_of_root(swing_m_s: np.ndarray, root_m: np.ndarray, fps: float) -> bool:
-    """Return whether a root swings with a swing (S, 2) of the floor: how much the root's accelerations contain the
-    swing's.
+    """Return whether the root swings with the floor.
 
-    Otherwise the root moves evenly and the legs swing and bend wrongly: planted feet mend the legs.
+    The measure is how much the root's accelerations contain those of the swing (S, 2). Otherwise the root moves evenly
+    and the legs swing and bend wrongly: planted feet mend the legs.
     """
     root_m_s = np.diff(root_m[:, [0, 2]], axis=0) * fps
     velocities_m_s = np.stack([root_m_s, swing_m_s])
@@ -331,7 +363,10 @@ def _is_swing_of_root(swing_m_s: np.ndarray, root_m: np.ndarray, fps: float) -> 
 
 
 def _extract_swing(drift_m_s: np.ndarray, fps: float, within_m: float) -> np.ndarray:
-    """Return the part (S, 2) of a drift that swings fast enough to stay within a distance of the beginning."""
+    """Extract the fast swing (S, 2) of a drift.
+
+    It stays within a distance of the beginning.
+    """
     path_m = np.cumsum(drift_m_s - drift_m_s.mean(0), axis=0) / fps
     for over_s in (None, *_SLOWEST_S):
         swing_m = path_m if over_s is None else _remove_slow_part(path_m, over_s * fps)
@@ -342,7 +377,10 @@ def _extract_swing(drift_m_s: np.ndarray, fps: float, within_m: float) -> np.nda
 
 
 def _remove_slow_part(path_m: np.ndarray, frames: float) -> np.ndarray:
-    """Return a path (S, 2) without the part slower than a number of frames; the result begins and ends at 0."""
+    """Remove the slow part of a path (S, 2).
+
+    Slow is slower than a number of frames; the result begins and ends at 0.
+    """
     slow_m = gaussian_filter1d(path_m, frames, axis=0, mode="nearest")
     share = np.linspace(0.0, 1.0, len(path_m))[:, None]
     fast_m = path_m - slow_m
@@ -405,7 +443,10 @@ def estimate_floor_drift(motion: Motion, feet_m: np.ndarray, *, noisy: bool = Fa
 
 
 def _is_in_place(drift_m_s: np.ndarray, root_m: np.ndarray, fps: float, share: float) -> bool:
-    """Return whether the body travels less than a share of the distance that the floor (S, 2) runs beneath."""
+    """Return whether the body stays in place.
+
+    It travels less than a share of the distance that the floor (S, 2) runs beneath.
+    """
     root_m_s = (root_m[-1] - root_m[0])[[0, 2]] * fps / (len(root_m) - 1)
     root_speed_m_s = float(np.linalg.norm(root_m_s))
     belt_speed_m_s = float(np.linalg.norm(drift_m_s.mean(0)))
@@ -413,10 +454,11 @@ def _is_in_place(drift_m_s: np.ndarray, root_m: np.ndarray, fps: float, share: f
 
 
 def _estimate_belt_velocity(standing: StanceEvidence, root_m: np.ndarray, fps: float) -> np.ndarray | None:
-    """Return the steady velocity (S, 2) of the treadmill of a body that runs or hops in place, None without one.
+    """Estimate a treadmill's steady velocity (S, 2).
 
-    In a run that travels, drift along the run cannot be distinguished from how feet move. In a run on the spot it can:
-    without the belt, hardly any point of the feet is ever still.
+    The body runs or hops in place. Returns None without a treadmill. In a run that travels, drift along the run cannot
+    be distinguished from how feet move. In a run on the spot it can: without the belt, hardly any point of the feet is
+    ever still.
     """
     belt_m_s = np.broadcast_to(_fit_steady_drift(standing), (len(root_m) - 1, 2))
     if not _is_in_place(belt_m_s, root_m, fps, _IN_PLACE_SHARE):
@@ -426,7 +468,10 @@ def _estimate_belt_velocity(standing: StanceEvidence, root_m: np.ndarray, fps: f
 
 
 def _is_sideways_drift(drift_m_s: np.ndarray, travel_m_s: np.ndarray) -> bool:
-    """Return whether the drift (S, 2) of a run is faster than the feet seem, and not along the run (S, 2)."""
+    """Return whether a run drifts sideways.
+
+    The drift (S, 2) is faster than the feet seem, and not along the run (S, 2).
+    """
     along = np.sum(drift_m_s * travel_m_s, axis=1)
     drift_speeds_m_s = norms(drift_m_s)
     travel_speeds_m_s = norms(travel_m_s)
@@ -436,10 +481,10 @@ def _is_sideways_drift(drift_m_s: np.ndarray, travel_m_s: np.ndarray) -> bool:
 
 
 def _remove_mean_along_travel(drift_m_s: np.ndarray, travel_m_s: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return the drift (S, 2) of a run without the mean along the run (S, 2), and the confidence in changes.
+    """Remove a drift's mean along the run.
 
-    The mean may as well come from how the feet move. The confidence, in [0, 1], is that the drift changes by more than
-    that.
+    Drift and run are (S, 2). Also returns the confidence in changes. The mean may as well come from how the feet move.
+    The confidence, in [0, 1], is that the drift changes by more than that.
     """
     low_m_s, high_m_s = _SWINGING_M_S
     mean_m_s = drift_m_s.mean(0)
@@ -453,7 +498,10 @@ def _remove_mean_along_travel(drift_m_s: np.ndarray, travel_m_s: np.ndarray) -> 
 def _drift_confidence(
     standing: StanceEvidence, drift_m_s: np.ndarray, required: DriftEvidence, *, steady: bool
 ) -> float:
-    """Return the confidence, from 0 to 1, that a drift (S, 2) is there."""
+    """Return the confidence in a drift (S, 2).
+
+    It is from 0 to 1.
+    """
     still_with_drift = standing.stationary_share(drift_m_s, required.still_m_s)
     still_without = standing.stationary_share(np.zeros_like(drift_m_s), required.still_m_s)
     fewest_still = min(required.fewest_still, _FEWEST_STEADY) if steady else required.fewest_still
@@ -464,7 +512,10 @@ def _drift_confidence(
 
 
 def _fit_drift(standing: StanceEvidence, required: DriftEvidence, fps: float) -> tuple[np.ndarray, bool]:
-    """Return the drift (S, 2) that makes most points still, and whether the drift is steady."""
+    """Fit a steady or changing drift (S, 2).
+
+    It makes most points still. Also returns whether it is steady.
+    """
     changing_m_s = _fit_changing_drift(standing, required.stiffness * (fps / 30) ** 4)
     steady_m_s = np.broadcast_to(_fit_steady_drift(standing), changing_m_s.shape)
     still_if_steady = standing.stationary_share(steady_m_s, required.still_m_s)
@@ -474,7 +525,10 @@ def _fit_drift(standing: StanceEvidence, required: DriftEvidence, fps: float) ->
 
 
 def _fit_steady_drift(standing: StanceEvidence) -> np.ndarray:
-    """Return the velocity (2,) with the highest density of standing points, by mean shift (Comaniciu and Meer 2002)."""
+    """Find the densest velocity (2,) by mean shift.
+
+    It is that of standing points (Comaniciu and Meer 2002).
+    """
     all_weights = standing.weights.ravel()
     heavy = np.argsort(-all_weights, kind="stable")[: 6 * _MOST_STARTS]
     points = standing.velocity_m_s.reshape(-1, 2)[heavy]
@@ -491,7 +545,10 @@ def _fit_steady_drift(standing: StanceEvidence) -> np.ndarray:
 
 
 def _fit_changing_drift(standing: StanceEvidence, stiffness: float) -> np.ndarray:
-    """Return the smooth velocity (S, 2) that robustly fits standing points, with outliers excluded step by step."""
+    """Fit a smooth velocity (S, 2) robustly.
+
+    It fits standing points, with outliers excluded step by step.
+    """
     mean_m_s, total = standing.mean_velocity(standing.weights)
     habit_m_s = total @ mean_m_s / total.sum()
     drift_m_s = mean_m_s
@@ -506,20 +563,29 @@ def _fit_changing_drift(standing: StanceEvidence, stiffness: float) -> np.ndarra
 
 
 def _travel_velocity(drift_m_s: np.ndarray, root_m: np.ndarray, fps: float) -> np.ndarray:
-    """Return the velocity (S, 2) of the body without the drift, smoothed over steps."""
+    """Return the body's velocity (S, 2) without drift.
+
+    It is smoothed over steps.
+    """
     velocity_m_s = np.diff(root_m[:, [0, 2]], axis=0) * fps - drift_m_s
     return gaussian_filter1d(velocity_m_s, fps / 3, axis=0, mode="nearest")
 
 
 def _rolling_bias(travel_m_s: np.ndarray) -> np.ndarray:
-    """Return the velocity (S, 2) that the rolling of feet adds to the drift of a body that travels (S, 2)."""
+    """Return the drift (S, 2) that rolling feet feign.
+
+    The body travels by (S, 2).
+    """
     speed_m_s = norms(travel_m_s)[..., None]
     share = np.minimum(1.0, _ROLLING_M_S / np.maximum(speed_m_s, 1e-9))
     return _ROLLING * travel_m_s * share
 
 
 def _ambiguous_drift(drift_m_s: np.ndarray, fps: float) -> np.ndarray:
-    """Return the part of a changing drift (S, 2) that may as well come from the way feet roll."""
+    """Return the drift (S, 2) that rolling may explain.
+
+    It is part of a changing drift (S, 2).
+    """
     if len(drift_m_s) < _LONG_S * fps:
         return np.zeros_like(drift_m_s)
     slow_m_s = gaussian_filter1d(drift_m_s, _SLOWLY_S * fps, axis=0, mode="reflect")

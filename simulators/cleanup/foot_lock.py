@@ -1,8 +1,8 @@
-"""Locks that keep a standing foot flat and in place, per frame or softly.
+"""Locks that keep standing feet flat and still.
 
-Soft displacements come and go no faster than a foot can follow. Each is a least-squares solution that stops sliding,
-lifts sunken feet, and bends little over time. Arrays: (N, T, 2) for motions, frames, left and right foot; heights are
-above the ground.
+They act per frame or softly. Soft displacements come and go no faster than a foot can follow. Each is a least-squares
+solution that stops sliding, lifts sunken feet, and bends little over time. Arrays: (N, T, 2) for motions, frames, left
+and right foot; heights are above the ground.
 """
 
 import numpy as np
@@ -56,15 +56,18 @@ CLEARANCE_M = 0.025
 
 
 def lock_share(slides_m: np.ndarray) -> np.ndarray:
-    """Return the share (...) of slides (...) that legs take, so that feet stand still."""
+    """Return the share of slides that legs take.
+
+    Slides and shares are (...); feet stand still then.
+    """
     times = slides_m / FURTHEST_SLIDE_M
     return smoothstep((3.0 - times) / 1.5) / np.maximum(times, 1.0)
 
 
 def flattening_rotations(normals: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Return rotations (N, T, 2, 4) in the world that lay feet flat by a share (N, T, 2) of the tilt.
+    """Return rotations (N, T, 2, 4) that flatten feet.
 
-    normals: (N, T, 2, 3) of the soles, world.
+    They are in the world, and take a share (N, T, 2) of the tilt. normals: (N, T, 2, 3) of the soles, world.
     """
     axes = cross(normals, UP)
     axes /= np.maximum(norms(axes), 1e-9)[..., None]
@@ -73,7 +76,9 @@ def flattening_rotations(normals: np.ndarray, share: np.ndarray) -> np.ndarray:
 
 
 def flat_share(normals: np.ndarray, stands: np.ndarray, fps: float) -> np.ndarray:
-    """Return the share of laying standing feet flat: full for nearly flat feet.
+    """Return how fully standing feet are flattened.
+
+    The share is 1 for nearly flat feet.
 
     Args:
         normals: (N, T, 2, 3) of the soles, world.
@@ -89,7 +94,9 @@ def flat_share(normals: np.ndarray, stands: np.ndarray, fps: float) -> np.ndarra
 
 
 def rolling_rotations(normals: np.ndarray, toes_m: np.ndarray) -> np.ndarray:
-    """Return rotations (N, T, 2, 4) in the world that roll feet about their length until the soles face down.
+    """Return rotations (N, T, 2, 4) that roll soles down.
+
+    They are in the world, and roll feet about their length.
 
     Args:
         normals: (N, T, 2, 3) of the soles, world.
@@ -102,7 +109,9 @@ def rolling_rotations(normals: np.ndarray, toes_m: np.ndarray) -> np.ndarray:
 
 
 def rolled_share(normals: np.ndarray, stands: np.ndarray, over_s: float, fps: float) -> np.ndarray:
-    """Return the share of laying feet flat that are rolled by mistake: full throughout their stances.
+    """Return how fully wrongly rolled feet are flattened.
+
+    The share is 1 throughout their stances.
 
     Args:
         normals: (N, T, 2, 3) of the soles, world.
@@ -119,9 +128,10 @@ def rolled_share(normals: np.ndarray, stands: np.ndarray, over_s: float, fps: fl
 
 
 def share_above(heights_m: np.ndarray, flat_m: np.ndarray, normals: np.ndarray, fps: float) -> np.ndarray:
-    """Return the share of laying sunken feet flat that brings these above the floor, as far as that helps.
+    """Return how fully sunken feet are flattened.
 
-    Feet of a body that kneels or lies point back beyond the vertical; these are lifted, not turned.
+    The share brings these above the floor, as far as that helps. Feet of a body that kneels or lies point back beyond
+    the vertical; these are lifted, not turned.
 
     Args:
         heights_m: (N, T, 2) height of each foot's lowest corner.
@@ -138,15 +148,19 @@ def share_above(heights_m: np.ndarray, flat_m: np.ndarray, normals: np.ndarray, 
 
 
 def _bearing_share(normals: np.ndarray) -> np.ndarray:
-    """Return how surely, (N, T, 2) in [0, 1], feet do not point back beyond the vertical."""
+    """Return how surely feet do not point back.
+
+    They would point back beyond the vertical. The result is (N, T, 2), in [0, 1].
+    """
     least_rad, most_rad = POINTING_BACK_RAD
     return smoothstep((most_rad - _tilt_rad(normals)) / (most_rad - least_rad))
 
 
 def toe_bends(tips_m: np.ndarray, lowest_m: np.ndarray, normals: np.ndarray) -> np.ndarray:
-    """Return rotations that turn toes up until the tips are above a height.
+    """Return rotations that bend toes up.
 
-    Feet of a body that kneels or lies point back beyond the vertical; toes there do not bend.
+    Tips are above a height then. Feet of a body that kneels or lies point back beyond the vertical; toes there do not
+    bend.
 
     Args:
         tips_m: (N, T, 2, 3) from toe joint to tip, world.
@@ -174,7 +188,9 @@ def _tilt_rad(normals: np.ndarray) -> np.ndarray:
 def lock_feet(
     soles_m: np.ndarray, velocity_m_s: np.ndarray, speed_m_s: np.ndarray, stands: np.ndarray, fps: float
 ) -> np.ndarray:
-    """Return displacements that keep standing feet still on the floor and swinging feet above.
+    """Lock standing feet and keep swinging feet up.
+
+    Returns displacements: standing feet are still on the floor, and swinging feet above.
 
     Args:
         soles_m: (N, T, 2) height of each foot's lowest corner.
@@ -199,9 +215,10 @@ def lock_feet(
 
 
 def cancel_sliding(velocity_m_s: np.ndarray, speed_m_s: np.ndarray, stands: np.ndarray, fps: float) -> np.ndarray:
-    """Return horizontal displacements that cancel each stance's sliding, with zero mean over the stance.
+    """Cancel the sliding of each stance.
 
-    The mean weighs the slow frames of a stance most: there the foot is in the intended place.
+    Horizontal displacements have zero mean over the stance. The mean weighs the slow frames of a stance most: there the
+    foot is in the intended place.
 
     Args:
         velocity_m_s: (N, T − 1, 2 feet, 2) horizontal velocity of the part that is held.
@@ -225,10 +242,11 @@ def cancel_sliding(velocity_m_s: np.ndarray, speed_m_s: np.ndarray, stands: np.n
 
 
 def damp_while_still(moves_m: np.ndarray, points_m: np.ndarray, stands: np.ndarray, fps: float) -> np.ndarray:
-    """Return displacements of points that are constant while the points stand still, so that still points stay still.
+    """Keep still points still after displacement.
 
-    Minimises Σ |e|² + (τ fps)² |Δe|² + λ w |Δ(m + e)|² over the addition e to the displacements m, with weights w from
-    the points' speeds; away from stillness e decays within about τ.
+    Displacements become constant while the points stand still. Minimises Σ |e|² + (τ fps)² |Δe|² + λ w |Δ(m + e)|² over
+    the addition e to the displacements m, with weights w from the points' speeds; away from stillness e decays within
+    about τ.
 
     Args:
         moves_m: (N, T, 2, 3) m.
@@ -259,7 +277,10 @@ def damp_while_still(moves_m: np.ndarray, points_m: np.ndarray, stands: np.ndarr
 
 
 def label_stances(stands: np.ndarray) -> np.ndarray:
-    """Return a number (N, T, 2) for each stance of each foot of each motion, 0 in the swings between."""
+    """Number the stances of each foot (N, T, 2).
+
+    Numbers are per foot and motion, and 0 in the swings between.
+    """
     stands_before = np.concatenate([np.zeros_like(stands[:, :1]), stands[:, :-1]], axis=1)
     starts = stands & ~stands_before
     by_foot = np.moveaxis(starts, 1, -1)
@@ -268,9 +289,10 @@ def label_stances(stands: np.ndarray) -> np.ndarray:
 
 
 def furthest_in_stance_m(moved_m: np.ndarray, stands: np.ndarray) -> np.ndarray:
-    """Return the furthest (N, T) that floors move (N, T, 3) below a foot in the stance that a frame belongs to.
+    """Return how far floors move during stances.
 
-    The foot with the longer slide counts; the result is 0 where no foot stands.
+    It is the furthest move (N, T) of floors (N, T, 3) below a foot in the stance that a frame belongs to. The foot with
+    the longer slide counts; the result is 0 where no foot stands.
     """
     numbers = label_stances(stands)
     furthest_m = np.zeros(stands.shape[:2])
@@ -285,7 +307,7 @@ def furthest_in_stance_m(moved_m: np.ndarray, stands: np.ndarray) -> np.ndarray:
 
 
 def bridge_swings(anchors_m: np.ndarray, stands: np.ndarray, fps: float) -> np.ndarray:
-    """Return the anchors of standing feet, carried through the swings between stances.
+    """Carry stance anchors through swings.
 
     Heights blend from stance to stance and are held before the first and after the last. Horizontally a swing is right
     unchanged, so anchors fade there. Feet that never stand get zero.
@@ -317,7 +339,10 @@ def bridge_swings(anchors_m: np.ndarray, stands: np.ndarray, fps: float) -> np.n
 
 
 def _values_at_frames(values: np.ndarray, frames: np.ndarray) -> np.ndarray:
-    """Return values (N, T, 2, 3) of each foot at frames (N, T, 2)."""
+    """Return each foot's values at given frames.
+
+    Values are (N, T, 2, 3), frames (N, T, 2).
+    """
     return np.take_along_axis(values, frames[..., None], axis=1)
 
 
@@ -350,9 +375,10 @@ _LEAST_WEIGHT = 1e-6
 
 
 def deadband(sizes: np.ndarray, bounds: tuple[float, float], fps: float) -> np.ndarray:
-    """Return the share of each change to make: changes that are small for a while are not made.
+    """Return the share of each change to make.
 
-    Errors that remain after a correction are small, so that a second correction changes nothing.
+    Changes that are small for a while are not made. Errors that remain after a correction are small, so that a second
+    correction changes nothing.
 
     Args:
         sizes: (N, T, 2) of the changes.
@@ -369,7 +395,9 @@ def deadband(sizes: np.ndarray, bounds: tuple[float, float], fps: float) -> np.n
 
 
 def limit_turns(turns: np.ndarray, most_rad: float, over_s: float, fps: float) -> np.ndarray:
-    """Return turns of feet or toes, softly bounded by an angle and spread over time.
+    """Limit rotations of feet or toes.
+
+    They are softly bounded by an angle and spread over time.
 
     Args:
         turns: (N, T, 2, 4) in the world.
@@ -388,7 +416,10 @@ def limit_turns(turns: np.ndarray, most_rad: float, over_s: float, fps: float) -
 
 
 def limit_drag(moves_m: np.ndarray) -> np.ndarray:
-    """Return displacements (N, T, 2, 3), softly bounded along the floor by the distance that a lock drags a foot."""
+    """Limit how far locks drag feet.
+
+    Displacements (N, T, 2, 3) are softly bounded along the floor.
+    """
     distances_m = norms(moves_m[..., [0, 2]])[..., None]
     sizes = np.maximum(distances_m, 1e-9) / SOFT_DRAG_LIMIT_M
     shares = np.tanh(sizes) / sizes
@@ -398,7 +429,9 @@ def limit_drag(moves_m: np.ndarray) -> np.ndarray:
 def lock_feet_softly(
     heights_m: np.ndarray, velocity_m_s: np.ndarray, stands: np.ndarray, stays: np.ndarray, fps: float
 ) -> np.ndarray:
-    """Return displacements that keep standing feet still on the ground and swinging feet above, however far.
+    """Lock feet softly, however far they move.
+
+    Displacements keep standing feet still on the ground and swinging feet above.
 
     Args:
         heights_m: (N, T, 2) of each foot's lowest corner.
@@ -422,9 +455,10 @@ def lock_feet_softly(
 
 
 def _solve_horizontal_lock(steps_m: np.ndarray, firmness: np.ndarray, fps: float) -> np.ndarray:
-    """Return displacements (T, 2) that cancel the steps of a foot that stands firmly.
+    """Solve displacements (T, 2) that cancel slides.
 
-    They minimise Σ w |step + D m|² + onset² |D² m|² + (1 − w) (onset / return²)² |m|², times in frames.
+    They cancel the steps of a foot that stands firmly. They minimise Σ w |step + D m|² + onset² |D² m|² + (1 − w)
+    (onset / return²)² |m|², times in frames.
 
     Args:
         steps_m: (T − 1, 2) steps of the foot.
@@ -445,7 +479,10 @@ def _solve_horizontal_lock(steps_m: np.ndarray, firmness: np.ndarray, fps: float
 
 
 def _airborne_share(stands: np.ndarray, fps: float) -> np.ndarray:
-    """Return the share (T,) by which a foot returns to its own height, from its stances (T,)."""
+    """Return how fully a foot keeps its height.
+
+    The share (T,) follows from its stances (T,).
+    """
     if not stands.any():
         return np.zeros(len(stands))
     first_s, last_s = _AIRBORNE_S
@@ -459,10 +496,11 @@ def _airborne_share(stands: np.ndarray, fps: float) -> np.ndarray:
 
 
 def _solve_vertical_lock(heights_m: np.ndarray, firmness: np.ndarray, stands: np.ndarray, fps: float) -> np.ndarray:
-    """Return rises (T,) that bring a standing foot to the ground, and never below it.
+    """Solve rises (T,) onto the ground.
 
-    They minimise Σ w |off + m|² + tension² |D m|² + height⁴ |D² m|² + a (tension / return)² |m|², times in frames: a
-    tension spline through stances, which returns to 0 while the foot has been in the air for long (a).
+    A standing foot comes to the ground, and never below it. They minimise Σ w |off + m|² + tension² |D m|² + height⁴
+    |D² m|² + a (tension / return)² |m|², times in frames: a tension spline through stances, which returns to 0 while
+    the foot has been in the air for long (a).
 
     Args:
         heights_m: (T,) of the foot's lowest corner.

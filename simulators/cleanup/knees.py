@@ -1,7 +1,8 @@
-"""Turn back knees that flip: for some frames a leg is rotated by half a turn about the line from hip to ankle.
+"""Turn back knees that flip.
 
-A leg that is nearly straight hardly shows where its knee points. So some captures of kicks and leaps have the knee on
-the wrong side. It jumps there within a frame, and back, while the ankle swings on.
+For some frames a leg is rotated by half a turn about the line from hip to ankle. A leg that is nearly straight hardly
+shows where its knee points. So some captures of kicks and leaps have the knee on the wrong side. It jumps there within
+a frame, and back, while the ankle swings on.
 """
 
 from dataclasses import dataclass, replace
@@ -24,10 +25,10 @@ _CALMER = 0.8
 
 @dataclass(frozen=True)
 class TurnKnees:
-    """Turn back legs that are rotated by half a turn for a moment; ankles stay where they are.
+    """Turn back legs that flip for a moment.
 
-    A turn is accepted only if the knee's jumps shrink: ‖Δ²p after‖ < `calmer` ‖Δ²p before‖ at the ends of the flip.
-    Set by hand on CMU clips of dancers.
+    They are rotated by half a turn; ankles stay where they are. A turn is accepted only if the knee's jumps shrink:
+    ‖Δ²p after‖ < `calmer` ‖Δ²p before‖ at the ends of the flip. Set by hand on CMU clips of dancers.
     """
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
@@ -35,10 +36,11 @@ class TurnKnees:
 
 
 def unflip_knees(motions: MotionBatch) -> MotionBatch:
-    """Return motions whose knees stay on one side, with ankles where they are.
+    """Keep knees on one side.
 
-    Legs that flip, and are then twisted further than hips can be, are turned back. Their feet are turned as before and
-    after. Flips that take several frames are bridged, which may move the ankle in these by some millimetres.
+    Ankles stay where they are. Legs that flip, and are then twisted further than hips can be, are turned back. Their
+    feet are turned as before and after. Flips that take several frames are bridged, which may move the ankle in these
+    by some millimetres.
     """
     rotations = motions.rotations.copy()
     for side in ("left", "right"):
@@ -52,7 +54,10 @@ def unflip_knees(motions: MotionBatch) -> MotionBatch:
 
 
 def _unflip_leg(leg: np.ndarray, offsets_m: np.ndarray, fps: float) -> np.ndarray:
-    """Return rotations (T, K, 4) of the joints of a leg, hip first, without flips; offsets_m: (K, 3) of the joints."""
+    """Return a leg's rotations (T, K, 4) without flips.
+
+    Joints come hip first; offsets_m: (K, 3) of the joints.
+    """
     hip = leg[:, 0]
     knee = leg[:, 1]
     thigh_m = offsets_m[1]
@@ -82,20 +87,24 @@ def _unflip_leg(leg: np.ndarray, offsets_m: np.ndarray, fps: float) -> np.ndarra
 
 
 def _knee_jumps_m(hip: np.ndarray, thigh_m: np.ndarray) -> np.ndarray:
-    """Return sizes (T − 2,) of the second differences of a knee below a hip with rotations (T, 4)."""
+    """Return the jumps (T − 2,) of a knee.
+
+    They are sizes of second differences, below a hip with rotations (T, 4).
+    """
     return norms(np.diff(rotate(hip, thigh_m), 2, axis=0))
 
 
 def _flip_duration_frames(fps: float) -> int:
-    """Return the number of frames in which a knee flips."""
+    """Return how many frames a flip takes."""
     return max(1, round(FRAME_S * fps))
 
 
 def _find_flipped_frames(leg: np.ndarray, line: np.ndarray, thigh: np.ndarray, fps: float) -> list[slice]:
-    """Return the runs of frames in which a leg is turned about its line from hip to ankle.
+    """Find runs in which a leg is flipped.
 
-    Knees bent by more than a right angle are skipped: their line from hip to ankle is short, and turns fast. No hip
-    twists its thigh by more than a right angle from where it points at rest.
+    It is turned about its line from hip to ankle. Knees bent by more than a right angle are skipped: their line from
+    hip to ankle is short, and turns fast. No hip twists its thigh by more than a right angle from where it points at
+    rest.
 
     Args:
         leg: (T, K, 4) rotations of the joints, hip first.
@@ -119,7 +128,10 @@ def _find_flipped_frames(leg: np.ndarray, line: np.ndarray, thigh: np.ndarray, f
 
 
 def _twists_rad(rotations: np.ndarray, line: np.ndarray, is_valid: np.ndarray) -> np.ndarray:
-    """Return how far (T,) rotations (T, 4) have turned about a line (T, 3), counting only valid steps (T - 1,)."""
+    """Return accumulated twists (T,) about a line.
+
+    Rotations are (T, 4), the line is (T, 3); only valid steps (T - 1,) count.
+    """
     turns = compose(rotations[1:], invert(rotations[:-1]))
     axes = normalize_safely(line[1:] + line[:-1])
     steps_rad = np.where(is_valid, _angles_about(turns, axes), 0.0)
@@ -127,14 +139,20 @@ def _twists_rad(rotations: np.ndarray, line: np.ndarray, is_valid: np.ndarray) -
 
 
 def _angles_about(rotations: np.ndarray, axes: np.ndarray) -> np.ndarray:
-    """Return the angles (T,), at most half a turn, by which rotations (T, 4) turn about axes (T, 3) or (3,)."""
+    """Return angles (T,) of rotations about axes.
+
+    They are at most half a turn; rotations are (T, 4), axes (T, 3) or (3,).
+    """
     along_axis = np.sum(rotations[:, :3] * axes, axis=-1)
     angles_rad = 2 * np.arctan2(along_axis, rotations[:, 3])
     return (angles_rad + np.pi) % (2 * np.pi) - np.pi
 
 
 def _count_half_turns(twists_rad: np.ndarray, apart: int) -> np.ndarray:
-    """Return the number of extra half turns in twists (T,), which jump by about as much within `apart` frames."""
+    """Count extra half turns in twists (T,).
+
+    A half turn is a jump by about as much within `apart` frames.
+    """
     last = len(twists_rad) - 1
     frames = np.append(np.arange(0, last, apart), last)
     unwrapped_rad = np.unwrap(twists_rad[frames], period=np.pi)
@@ -143,9 +161,10 @@ def _count_half_turns(twists_rad: np.ndarray, apart: int) -> np.ndarray:
 
 
 def _interpolate_run(values: np.ndarray, run: slice) -> np.ndarray:
-    """Return rotations (stop - start, K, 4) on the arcs from values (T, K, 4) before a run to those after it.
+    """Interpolate rotations over a run.
 
-    At an end of the motion, the values on the other side are used.
+    Rotations (stop - start, K, 4) lie on the arcs from values (T, K, 4) before the run to those after it. At an end of
+    the motion, the values on the other side are used.
     """
     before = values[run.start - 1 if run.start else run.stop]
     after = values[run.stop if run.stop < len(values) else run.start - 1]

@@ -1,6 +1,6 @@
-"""Estimate the height of the floor and the thickness of soles from standing feet.
+"""Estimate floor height and sole thickness.
 
-Arrays: (N, T, 2) for motions, frames, left and right foot.
+Standing feet show them. Arrays: (N, T, 2) for motions, frames, left and right foot.
 """
 
 from dataclasses import dataclass, replace
@@ -20,7 +20,10 @@ _FLAT_SOLE_RAD = float(np.radians(15.0))
 
 @dataclass(frozen=True)
 class LevelFloor:
-    """Put the ground on which motions stand at y = 0: of several grounds the lowest, if supports are looked for."""
+    """Put the ground of motions at y = 0.
+
+    Of several grounds it is the lowest, if supports are looked for.
+    """
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         posed = cleaning.posed
@@ -38,7 +41,10 @@ class LevelFloor:
 
 @dataclass(frozen=True)
 class FitSoles:
-    """Fit the soles' thickness at heel, ball and toe tip to the flat stances of a single motion: see `fit_soles`."""
+    """Fit sole thickness to flat stances.
+
+    It is fitted at heel, ball and toe tip, for a single motion: see `fit_soles`.
+    """
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         leveller = cleaning.find_step(LevelFloor)

@@ -1,4 +1,7 @@
-"""Remove the noise of bodies that are noisy throughout, and of single joints that are."""
+"""Remove noise from bodies or single joints.
+
+They are noisy throughout.
+"""
 
 from dataclasses import dataclass, replace
 
@@ -30,11 +33,12 @@ _CAUTION = 1.1
 
 @dataclass(frozen=True)
 class Denoise:
-    """Remove white noise from joints by shrinking the singular values of short windows of all their channels.
+    """Remove white noise from joints.
 
-    A value s, in units of the noise, becomes √((s² − β − 1)² − 4β) / s, or 0 below 1 + √β; β is the windows' aspect
-    ratio. Noise is judged by the lengths of fourth differences of vectors, so that it does not depend on the heading.
-    Set by hand on CMU clips, clean and with noise added to every joint.
+    The singular values of short windows of all their channels are shrunk. A value s, in units of the noise, becomes
+    √((s² − β − 1)² − 4β) / s, or 0 below 1 + √β; β is the windows' aspect ratio. Noise is judged by the lengths of
+    fourth differences of vectors, so that it does not depend on the heading. Set by hand on CMU clips, clean and with
+    noise added to every joint.
     """
 
     must_calm: bool = True
@@ -76,7 +80,9 @@ _MORE_THAN_ROUNDING = 1 + 1e-6
 
 
 def noise_level(curves: np.ndarray, directions: int) -> np.ndarray:
-    """Return the standard deviation (N, ...), in each direction, of white noise on smooth curves.
+    """Return the white noise (N, ...) on curves.
+
+    It is a standard deviation in each direction; the curves are smooth.
 
     Args:
         curves: (N, T, ..., C) curves in C coordinates.
@@ -87,9 +93,10 @@ def noise_level(curves: np.ndarray, directions: int) -> np.ndarray:
 
 
 def joint_noise_rad(motions: MotionBatch) -> np.ndarray:
-    """Return the white noise (N, J) on each joint's rotation; zero for motions that are too short.
+    """Return each joint's rotation noise (N, J).
 
-    A joint may be noisy about one axis only. The root's axes are those of the world, so its directions count alike.
+    It is white noise, and zero for motions that are too short. A joint may be noisy about one axis only. The root's
+    axes are those of the world, so its directions count alike.
     """
     if motions.root_m.shape[1] < _FEWEST_FRAMES:
         return np.zeros((len(motions), len(motions.skeleton)))
@@ -100,16 +107,19 @@ def joint_noise_rad(motions: MotionBatch) -> np.ndarray:
 
 
 def root_noise_m(motions: MotionBatch) -> np.ndarray:
-    """Return the white noise (N, 3) on the coordinates of the root, the same along all directions of the floor."""
+    """Return the root's position noise (N, 3).
+
+    It is white noise on the coordinates, the same along all directions of the floor.
+    """
     floor_m = noise_level(motions.root_m[..., [0, 2]], 2)
     height_m = noise_level(motions.root_m[..., 1:2], 1)
     return np.stack([floor_m, height_m, floor_m], axis=-1)
 
 
 def is_noisy(noise_rad: np.ndarray) -> np.ndarray:
-    """Return whether bodies (N,) are noisy throughout; noise_rad: (N, J).
+    """Return which bodies (N,) are noisy throughout.
 
-    Joints that never move, as fingers and eyes of many files, show nothing.
+    noise_rad: (N, J). Joints that never move, as fingers and eyes of many files, show nothing.
     """
     medians_rad = np.zeros(len(noise_rad))
     for index, joints_rad in enumerate(noise_rad):
@@ -120,7 +130,9 @@ def is_noisy(noise_rad: np.ndarray) -> np.ndarray:
 
 
 def denoise(motions: MotionBatch, noise_rad: np.ndarray, *, must_calm: bool) -> MotionBatch:
-    """Remove the noise of noisy bodies and of noisy root coordinates.
+    """Remove noise of bodies and roots.
+
+    Only noisy bodies and noisy root coordinates change.
 
     Args:
         motions: N motions with J joints.
@@ -157,10 +169,11 @@ def denoise(motions: MotionBatch, noise_rad: np.ndarray, *, must_calm: bool) -> 
 
 
 def smooth_shaking_joints(motion: Motion) -> Motion:
-    """Return a motion in which joints that shake follow curves, or the same motion if that calms neither body nor feet.
+    """Smooth joints that shake.
 
-    Each curve u minimises Σ |u − x|² + r / q Σ |Δ²u|² for the joint's rotations x, its noise r, and the variance q of
-    the second differences that its motion needs: the Kalman smoother of a joint whose velocity changes by white noise.
+    They follow curves. The same motion is returned if that calms neither body nor feet. Each curve u minimises Σ |u −
+    x|² + r / q Σ |Δ²u|² for the joint's rotations x, its noise r, and the variance q of the second differences that its
+    motion needs: the Kalman smoother of a joint whose velocity changes by white noise.
     """
     noise_rad = JointNoise.from_motion(motion).rotations_rad
     if not noise_rad.any():
@@ -178,9 +191,10 @@ def smooth_shaking_joints(motion: Motion) -> Motion:
 
 
 def _measure_needed_bends(values: np.ndarray, noise: float, stride: int) -> float:
-    """Return the variance of second differences that the motion of values (T, K) needs beside noise of a variance.
+    """Measure the bends that motion needs beside noise.
 
-    A random walk of velocities bends by more over longer strides, noise does not.
+    It is the variance of second differences of values (T, K); the noise has a variance, too. A random walk of
+    velocities bends by more over longer strides, noise does not.
     """
     bends = values[2 * stride :] - 2 * values[stride:-stride] + values[: -2 * stride]
     if not len(bends):
@@ -190,7 +204,10 @@ def _measure_needed_bends(values: np.ndarray, noise: float, stride: int) -> floa
 
 
 def _is_calmer(before: Motion, after: Motion) -> bool:
-    """Return whether the body has less jerk than before, and no foot clearly more."""
+    """Return whether a motion became calmer.
+
+    The body has less jerk than before, and no foot clearly more.
+    """
     jerks_before = norms(np.diff(joint_positions(before), 3, axis=0)).mean(axis=0)
     jerks_after = norms(np.diff(joint_positions(after), 3, axis=0)).mean(axis=0)
     feet = list(before.skeleton.pair("ankle") or ())
@@ -199,7 +216,10 @@ def _is_calmer(before: Motion, after: Motion) -> bool:
 
 
 def _keep_where_calmer(motions: MotionBatch, calm: MotionBatch, changed: np.ndarray) -> MotionBatch:
-    """Return calm motions, but the original ones of those changed (N,) whose joints gain jerk."""
+    """Keep the calmer of two motions.
+
+    Returns calm motions, but the original ones of those changed (N,) whose joints gain jerk.
+    """
     jerk_before = norms(np.diff(joint_positions(motions), 3, axis=1)).mean((1, 2))
     jerk_after = norms(np.diff(joint_positions(calm), 3, axis=1)).mean((1, 2))
     is_rougher = changed & (jerk_after > _MORE_THAN_ROUNDING * jerk_before)
@@ -207,9 +227,10 @@ def _keep_where_calmer(motions: MotionBatch, calm: MotionBatch, changed: np.ndar
 
 
 def _smooth_noisy_joints(motions: MotionBatch, noise_rad: np.ndarray) -> MotionBatch:
-    """Smooth those joints of noisy bodies that are still noisy: some models' noise is correlated between joints.
+    """Smooth the joints that are still noisy.
 
-    noise_rad: (N, J) noise before anything was removed, which sets the smoothness.
+    Only those of noisy bodies are smoothed: some models' noise is correlated between joints. noise_rad: (N, J) noise
+    before anything was removed, which sets the smoothness.
     """
     is_noisy_body = is_noisy(noise_rad)
     if not is_noisy_body.any():
@@ -233,7 +254,9 @@ def _smooth_noisy_joints(motions: MotionBatch, noise_rad: np.ndarray) -> MotionB
 
 
 def shrink_noise(values: np.ndarray, fps: float) -> np.ndarray:
-    """Remove white noise of unit variance from channels; segments of a few seconds are blended.
+    """Remove unit white noise from channels.
+
+    Segments of a few seconds are blended.
 
     Args:
         values: (T, K) channels, in units of their noise.
@@ -258,7 +281,10 @@ def shrink_noise(values: np.ndarray, fps: float) -> np.ndarray:
 
 
 def _project_onto_subspace(values: np.ndarray, window: int) -> np.ndarray:
-    """Return the part of channels (T, K) whose windows lie in a common subspace."""
+    """Project channels (T, K) onto a common subspace.
+
+    Their windows lie in it.
+    """
     window = min(window, len(values) // 3)
     mean = values.mean(0)
     windows = sliding_window_view(values - mean, window, axis=0)
@@ -276,7 +302,10 @@ def _project_onto_subspace(values: np.ndarray, window: int) -> np.ndarray:
 
 
 def _signal_shares(singular: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Return the shares of a matrix's singular values that are signal and not noise of unit variance."""
+    """Return the signal share of singular values.
+
+    They are a matrix's; noise has unit variance.
+    """
     small, large = sorted(shape)
     ratio = small / large
     scaled = np.maximum(singular, 1e-9) / (_CAUTION * np.sqrt(large))

@@ -1,7 +1,7 @@
-"""Plant feet flat and still on the ground, and keep limbs and trunk above it.
+"""Plant feet, and keep limbs and trunk up.
 
-Feet are planted on what is beneath, and the legs follow. Knees, elbows and hands below the floor are tilted up, and a
-sunken trunk is lifted.
+Feet are flat and still on the ground. Feet are planted on what is beneath, and the legs follow. Knees, elbows and hands
+below the floor are tilted up, and a sunken trunk is lifted.
 """
 
 from __future__ import annotations
@@ -79,7 +79,9 @@ _REPEATS_M = 1e-5
 
 
 def plant_feet(posed: PosedMotions, ground_m: np.ndarray, *, is_soft: bool) -> MotionBatch:
-    """Lay standing feet flat and hold these in place on the ground beneath; the legs follow.
+    """Plant standing feet flat on the ground.
+
+    They are held in place on the ground beneath; the legs follow.
 
     Args:
         ground_m: (N, T, 2) height of the ground beneath each foot.
@@ -95,11 +97,12 @@ def plant_feet(posed: PosedMotions, ground_m: np.ndarray, *, is_soft: bool) -> M
 def _revert_where_gainless(
     given: PosedMotions, planted: MotionBatch, ground_m: np.ndarray, *, is_floor_known: bool
 ) -> MotionBatch:
-    """Return the planted motions; motions with soles that stood nearly as well before come out unchanged.
+    """Undo planting that gains nothing.
 
-    The height of an estimated floor does not count: that height is never known to the centimetre, and seems to be
-    another one once feet are planted. So a second correction gains nothing and changes nothing. Frames that repeat the
-    frame before say nothing. Motions with known contacts are always planted.
+    Motions with soles that stood nearly as well before come out unchanged. The height of an estimated floor does not
+    count: that height is never known to the centimetre, and seems to be another one once feet are planted. So a second
+    correction gains nothing and changes nothing. Frames that repeat the frame before say nothing. Motions with known
+    contacts are always planted.
 
     Args:
         given: N motions of T frames with poses, before planting.
@@ -133,7 +136,10 @@ def _revert_where_gainless(
 
 
 def _find_long_slides(given: PosedMotions, planted: MotionBatch) -> np.ndarray:
-    """Return which motions (N,) were planted and still slide fast on standing feet: long slides take two rounds."""
+    """Find motions (N,) that still slide fast.
+
+    They were planted, and slide on standing feet: long slides take two rounds.
+    """
     slides = np.zeros(len(planted), dtype=bool)
     for index in range(len(planted)):
         is_planted = not np.array_equal(given.motions.rotations[index], planted.rotations[index])
@@ -144,7 +150,10 @@ def _find_long_slides(given: PosedMotions, planted: MotionBatch) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class _StandingErrors:
-    """Errors of one motion's feet; 0 where a foot does not stand."""
+    """Foot errors of one motion.
+
+    They are 0 where a foot does not stand.
+    """
 
     stands: np.ndarray
     """(T, 2) the stances of the motion that was given."""
@@ -185,7 +194,9 @@ class _StandingErrors:
 
 
 def _is_gain(before: _StandingErrors, after: _StandingErrors, fps: float) -> bool:
-    """Return whether feet stand better afterwards, on average or for a while.
+    """Return whether feet stand better afterwards.
+
+    They do on average or for a while.
 
     Args:
         before: Errors of the given motion.
@@ -203,7 +214,10 @@ def _is_gain(before: _StandingErrors, after: _StandingErrors, fps: float) -> boo
 
 
 def _largest_lasting_value(values: np.ndarray, is_valid: np.ndarray, window: int) -> float:
-    """Return the largest mean of values (T, 2) over as many valid frames in a row; 0 without any."""
+    """Return the largest lasting mean.
+
+    It is over as many valid frames in a row as the window has; values are (T, 2). It is 0 without any.
+    """
     if len(values) < window:
         return 0.0
     means = sliding_window_view(values, window, axis=0).mean(axis=-1)
@@ -211,7 +225,7 @@ def _largest_lasting_value(values: np.ndarray, is_valid: np.ndarray, window: int
 
 
 def _plant_feet_softly(posed: PosedMotions, ground_m: np.ndarray) -> MotionBatch:
-    """Return motions with standing feet held in place, as softly as legs follow.
+    """Plant feet as softly as legs follow.
 
     A foot that stands is held in place along the ground at any height, and put down if the ground is near.
     """
@@ -251,7 +265,10 @@ def _plant_feet_softly(posed: PosedMotions, ground_m: np.ndarray) -> MotionBatch
 
 
 def _plant_feet_per_frame(posed: PosedMotions, ground_m: np.ndarray) -> MotionBatch:
-    """Return motions with standing feet held in each frame, however fast legs must follow."""
+    """Plant feet in each frame.
+
+    Legs follow, however fast they must.
+    """
     motions = posed.motions
     fps = motions.fps
     legs = Legs.from_skeleton(motions.skeleton)
@@ -273,10 +290,10 @@ def _plant_feet_per_frame(posed: PosedMotions, ground_m: np.ndarray) -> MotionBa
 
 
 def _held_velocities(posed: PosedMotions, turns: np.ndarray) -> np.ndarray:
-    """Return horizontal velocities (N, T − 1, 2 feet, 2) of the part of each foot that is held.
+    """Return velocities of each foot's held part.
 
-    That is the toe joint while the toe stands, and the heel while only the heel stands. Feet without toe joints are
-    held by the slowest lower corner.
+    They are horizontal (N, T − 1, 2 feet, 2). That is the toe joint while the toe stands, and the heel while only the
+    heel stands. Feet without toe joints are held by the slowest lower corner.
 
     turns: (N, T, 2, 4) turns about the ankles that are still to come.
     """
@@ -297,7 +314,10 @@ def _held_velocities(posed: PosedMotions, turns: np.ndarray) -> np.ndarray:
 
 
 def _flat_share(posed: PosedMotions, ground_m: np.ndarray, stands: np.ndarray) -> np.ndarray:
-    """Return the share (N, T, 2) of laying feet flat: feet nearly flat, and sunken feet that are lifted by this."""
+    """Return how fully feet are flattened (N, T, 2).
+
+    Feet are nearly flat, or sunken and lifted by this.
+    """
     fps = posed.motions.fps
     ankles_m = posed.positions_m[:, :, Legs.from_skeleton(posed.motions.skeleton).ankles]
     solid_m = _solid_foot_points_m(posed)
@@ -311,10 +331,11 @@ def _flat_share(posed: PosedMotions, ground_m: np.ndarray, stands: np.ndarray) -
 
 
 def _roll_feet_back(posed: PosedMotions, turns: np.ndarray, stands: np.ndarray) -> np.ndarray:
-    """Return turns (N, T, 2, 4) that also roll back feet whose heels and toes surely stand although the soles do not.
+    """Roll feet back whose soles do not stand.
 
-    Joints show that such a foot stands, and nothing shows its roll: files made from joint positions choose it freely.
-    Feet below level shanks, as of a body that sits cross-legged, do lie on their edges.
+    Rotations (N, T, 2, 4) also roll back feet whose heels and toes surely stand although the soles do not. Joints show
+    that such a foot stands, and nothing shows its roll: files made from joint positions choose it freely. Feet below
+    level shanks, as of a body that sits cross-legged, do lie on their edges.
     """
     toes = posed.motions.skeleton.pair("foot")
     if toes is None:
@@ -332,9 +353,10 @@ def _roll_feet_back(posed: PosedMotions, turns: np.ndarray, stands: np.ndarray) 
 
 
 def _bend_toes(posed: PosedMotions, ground_m: np.ndarray, *, is_soft: bool) -> PosedMotions:
-    """Turn toes up that would be below the ground (N, T, 2) if the ball of the foot is not.
+    """Bend toes up from the ground (N, T, 2).
 
-    Only fitted soles are bent: those by default need not be where the feet are.
+    They would be below the ground although the ball of the foot is not. Only fitted soles are bent: those by default
+    need not be where the feet are.
     """
     skeleton = posed.motions.skeleton
     toes = skeleton.pair("foot")
@@ -361,9 +383,10 @@ def _bend_toes(posed: PosedMotions, ground_m: np.ndarray, *, is_soft: bool) -> P
 
 
 def _solid_foot_points_m(posed: PosedMotions) -> np.ndarray:
-    """Return feet (N, T, 2, K, 3) from the corners of fitted soles up to those of default soles.
+    """Return solid foot points (N, T, 2, K, 3).
 
-    The latter are lower in a foot that points back beyond the vertical.
+    They run from the corners of fitted soles up to those of default soles. The latter are lower in a foot that points
+    back beyond the vertical.
     """
     default_soles = sole_points(posed.motions.skeleton)
     default_corners_m = corner_positions(default_soles, posed.positions_m, posed.orientations)
@@ -377,10 +400,11 @@ _CORNERS_OF_BALL = slice(2, 4)
 
 
 def _heights_of_solid_feet_m(posed: PosedMotions, points_m: np.ndarray, ground_m: np.ndarray) -> np.ndarray:
-    """Return the heights (N, T, 2) above the ground of the lowest solid points of feet.
+    """Return heights (N, T, 2) of solid feet.
 
-    Heels are round. Toe tips that are sunk count as no deeper below the ball than toes that cannot be bent far enough.
-    Toe tips never lift a foot with a ball higher than that above the ground: a foot that points down would hang.
+    They are of the lowest solid points above the ground. Heels are round. Toe tips that are sunk count as no deeper
+    below the ball than toes that cannot be bent far enough. Toe tips never lift a foot with a ball higher than that
+    above the ground: a foot that points down would hang.
 
     Args:
         points_m: (N, T, 2, K, 3) points from `_solid_foot_points_m`, however turned.
@@ -404,7 +428,10 @@ def _heights_of_solid_feet_m(posed: PosedMotions, points_m: np.ndarray, ground_m
 
 
 def _rotate_feet(feet_m: np.ndarray, ankles_m: np.ndarray, turns: np.ndarray) -> np.ndarray:
-    """Return feet (N, T, 2, K, 3) turned about the ankles (N, T, 2, 3)."""
+    """Rotate feet (N, T, 2, K, 3) about the ankles.
+
+    Ankles are (N, T, 2, 3).
+    """
     pivot_m = ankles_m[..., None, :]
     return pivot_m + rotate(turns[..., None, :], feet_m - pivot_m)
 
@@ -412,9 +439,10 @@ def _rotate_feet(feet_m: np.ndarray, ankles_m: np.ndarray, turns: np.ndarray) ->
 def _root_lowering_m(
     positions_m: np.ndarray, targets_m: np.ndarray, legs: Legs, stands: np.ndarray, fps: float, limit_m: float
 ) -> np.ndarray:
-    """Return the root's shift (N, T, 3), downwards, that brings a standing ankle within reach of the target.
+    """Lower roots (N, T, 3) until ankles reach.
 
-    If both feet stand, the nearer ankle decides: a body with one leg stretched out above the floor stands on the other.
+    A standing ankle comes within reach of its target. If both feet stand, the nearer ankle decides: a body with one leg
+    stretched out above the floor stands on the other.
 
     Args:
         positions_m: (N, T, J, 3) joints.
@@ -451,7 +479,9 @@ SUNKEN_M = 0.004
 
 
 def trunk_lift(skeleton: Skeleton, positions_m: np.ndarray, fps: float) -> np.ndarray:
-    """Return the rise that keeps each body's trunk above the floor.
+    """Return the rise that keeps trunks up.
+
+    Each body's trunk stays above the floor.
 
     Args:
         positions_m: (N, T, J, 3) joints, with heights above the floor.
@@ -473,10 +503,10 @@ def trunk_lift(skeleton: Skeleton, positions_m: np.ndarray, fps: float) -> np.nd
 
 
 def raise_limbs(motions: MotionBatch, spread_s: float = 0.0) -> MotionBatch:
-    """Return motions with knees, elbows and wrists not below the floor, as far as bones reach.
+    """Raise limbs out of the floor.
 
-    Ankles and wrists keep the heights above the floor while knees and elbows rise, the more so the more level the bones
-    are: what rests on the floor still rests there.
+    Knees, elbows and wrists are not below it, as far as bones reach. Ankles and wrists keep the heights above the floor
+    while knees and elbows rise, the more so the more level the bones are: what rests on the floor still rests there.
 
     spread_s: time for tilting a bone, and back; the end of an upright bone rises by nothing at first.
     """
@@ -494,12 +524,17 @@ def raise_limbs(motions: MotionBatch, spread_s: float = 0.0) -> MotionBatch:
 
 
 def _heights_m(ground: Ground | None, points_m: np.ndarray) -> np.ndarray:
-    """Return the heights (...) of points (..., 3) above a known ground, or above y = 0."""
+    """Return point heights (...) above the ground.
+
+    The ground is known, or at y = 0; points are (..., 3).
+    """
     return points_m[..., 1] if ground is None else ground.above_m(points_m)
 
 
 def _raise_bones(motions: MotionBatch, positions_m: np.ndarray, orientations: np.ndarray, spread: float) -> np.ndarray:
-    """Tilt sunken bones up, in place, and return local rotations (N, T, J, 4).
+    """Tilt sunken bones up.
+
+    This changes the poses in place, and returns local rotations (N, T, J, 4).
 
     Args:
         positions_m: (N, T, J, 3) joints.
@@ -535,7 +570,10 @@ def _raise_bones(motions: MotionBatch, positions_m: np.ndarray, orientations: np
 
 
 def _find_bones(skeleton: Skeleton) -> list[tuple[int, int, float]]:
-    """Return upper and lower joint of each bone that the skeleton has, and the surface radius around the lower."""
+    """List the bones that can be raised.
+
+    Each has its upper and lower joint, and the surface radius around the lower.
+    """
     lengths_m = norms(skeleton.offsets_m)
     bones = []
     for side in SIDES:
@@ -548,9 +586,9 @@ def _find_bones(skeleton: Skeleton) -> list[tuple[int, int, float]]:
 
 
 def _tilt_bones(bones_m: np.ndarray, higher_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:
-    """Return bones (..., 3) turned so that the ends rise by (...).
+    """Tilt bones (..., 3) up by heights.
 
-    Bones turn towards the direction of the bone, or else towards the joint's front.
+    Their ends rise by (...). Bones turn towards the direction of the bone, or else towards the joint's front.
     """
     lengths_m = norms(bones_m)
     heights_m = np.clip(bones_m[..., 1] + higher_m, -lengths_m, lengths_m)
@@ -564,7 +602,10 @@ def _tilt_bones(bones_m: np.ndarray, higher_m: np.ndarray, orientations: np.ndar
 
 @dataclass(frozen=True)
 class LiftTrunk:
-    """Raise bodies with trunks in the floor, by the greatest depth around each frame, smoothed."""
+    """Raise bodies with trunks in the floor.
+
+    They rise by the greatest depth around each frame, smoothed.
+    """
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         posed = cleaning.posed
@@ -575,9 +616,10 @@ class LiftTrunk:
 
 @dataclass(frozen=True)
 class PlantFeet:
-    """Put standing feet flat, still and on the ground beneath them; legs follow by inverse kinematics.
+    """Plant standing feet flat and still.
 
-    The boxes of a known ground that carry the feet become the motions' supports.
+    They are put on the ground beneath them; legs follow by inverse kinematics. The boxes of a known ground that carry
+    the feet become the motions' supports.
     """
 
     is_soft: bool = True
@@ -611,7 +653,10 @@ class PlantFeet:
 
 @dataclass(frozen=True)
 class LiftLimbs:
-    """Tilt bones of limbs that are in the floor until the ends lie on the floor."""
+    """Tilt limbs that are in the floor.
+
+    The ends of their bones lie on the floor then.
+    """
 
     spread_s: float = 0.08
     """Time for tilting a bone, and back, a standard deviation; 0 for at once."""

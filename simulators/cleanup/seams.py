@@ -1,7 +1,8 @@
-"""Remove the jumps at the seams of equally long blocks, of which some generators and compressions make motions.
+"""Remove jumps at the seams of blocks.
 
-A step of the joints from frame to frame that differs from the steps beside it is a jump. Jumps of people do not come at
-every n-th frame for long, with smooth motion in between.
+Some generators and compressions make motions of equally long blocks. A step of the joints from frame to frame that
+differs from the steps beside it is a jump. Jumps of people do not come at every n-th frame for long, with smooth motion
+in between.
 """
 
 from dataclasses import dataclass, replace
@@ -36,9 +37,10 @@ _LEAST_RAD = 0.08
 
 @dataclass(frozen=True)
 class JoinBlocks:
-    """Spread each jump at a seam over the halves of the blocks beside it.
+    """Spread each jump at a seam.
 
-    Set by hand on CMU clips, which show no seams, and on clips whose blocks were turned at random.
+    It is spread over the halves of the blocks beside it. Set by hand on CMU clips, which show no seams, and on clips
+    whose blocks were turned at random.
     """
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
@@ -55,7 +57,10 @@ class JoinBlocks:
 
 
 def find_seams(motion: Motion) -> tuple[np.ndarray, int]:
-    """Return the last frames (K,) of blocks of a motion, and their number of frames; none and 0 without blocks."""
+    """Find the seams (K,) of a motion.
+
+    They are the last frames of blocks; the length of blocks comes with them. There are none, and 0, without blocks.
+    """
     no_seams = np.zeros(0, dtype=int), 0
     if len(motion) < _FEWEST * _SHORTEST:
         return no_seams

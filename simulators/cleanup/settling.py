@@ -1,8 +1,9 @@
-"""Bring bodies back to the floor that float or sink for some strides, or that have hips at a wrong height.
+"""Bring floating or sinking bodies back.
 
-A body that rises or sinks while its feet bear weight is displaced: see `estimate_body_rise_m`. The root is moved back
-by as much, stretch by stretch. Or the hips of a body stay up although the legs bend, as in squats that were retargeted
-to another body. The root is lowered by the height of the lowest point then.
+They float or sink for some strides, or have hips at a wrong height. A body that rises or sinks while its feet bear
+weight is displaced: see `estimate_body_rise_m`. The root is moved back by as much, stretch by stretch. Or the hips of a
+body stay up although the legs bend, as in squats that were retargeted to another body. The root is lowered by the
+height of the lowest point then.
 """
 
 from dataclasses import dataclass
@@ -23,9 +24,10 @@ _SMOOTH_S = 0.04
 
 @dataclass(frozen=True)
 class SettleBody:
-    """Bring bodies back to the floor that leave it without falling, while nothing that stands still could carry them.
+    """Bring bodies back to the floor.
 
-    Set by hand on CMU clips that hardly change, and on walks that bounce.
+    They leave it without falling, while nothing that stands still could carry them. Set by hand on CMU clips that
+    hardly change, and on walks that bounce.
     """
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:

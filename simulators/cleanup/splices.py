@@ -1,8 +1,9 @@
-"""Remove splices: frames after which a motion continues elsewhere, because clips were joined or a tracker failed.
+"""Remove splices.
 
-No body moves most of its joints by so much more in one frame than in the frames around it. If takes are joined,
-the frames after a splice are moved and turned to where the motion was going. The remaining change of pose is spread
-over the frames around. Otherwise only splices that hardly move the body are repaired; at others takes begin.
+After such a frame a motion continues elsewhere, because clips were joined or a tracker failed. No body moves most of
+its joints by so much more in one frame than in the frames around it. If takes are joined, the frames after a splice are
+moved and turned to where the motion was going. The remaining change of pose is spread over the frames around. Otherwise
+only splices that hardly move the body are repaired; at others takes begin.
 
 No body turns over and back within some frames either: a root that does so for a moment, by whatever angle, is turned as
 in the frames before and after.
@@ -56,9 +57,10 @@ _WITHIN_RAD = float(np.radians(5.0))
 
 @dataclass(frozen=True)
 class JoinSplices:
-    """Move and turn the frames after a splice to where the motion was going, if its end stays near.
+    """Join splices so that the motion continues.
 
-    Set by hand on original CMU clips, and on pairs of them that were joined.
+    The frames after a splice are moved and turned to where the motion was going, if its end stays near. Set by hand on
+    original CMU clips, and on pairs of them that were joined.
     """
 
     join_takes: bool = False
@@ -70,12 +72,15 @@ class JoinSplices:
         return replace(joined, repairs_m=joined.record_repair(Repair.SPLICES, motions))
 
     def repair(self, motion: Motion) -> Motion:
-        """Return a motion without spikes of the root and without splices."""
+        """Repair spikes of the root and splices."""
         return remove_splices(remove_root_spikes(motion), join_takes=self.join_takes)
 
 
 def remove_root_spikes(motion: Motion) -> Motion:
-    """Return the motion with the root turned as before and after each spike; unchanged without any."""
+    """Remove spikes of the root's rotation.
+
+    It turns as before and after each spike. The motion is unchanged without any.
+    """
     spikes = find_root_spikes(motion)
     if not spikes:
         return motion
@@ -90,10 +95,10 @@ def remove_root_spikes(motion: Motion) -> Motion:
 
 
 def find_root_spikes(motion: Motion) -> list[tuple[int, int]]:
-    """Return the frames before and after each spike of the root's rotation.
+    """Find spikes of the root's rotation.
 
-    In a spike the root turns away suddenly and back suddenly: by more than in all of the steps around, and further from
-    the frames before and after than these are from each other.
+    Returns the frames before and after each. In a spike the root turns away suddenly and back suddenly: by more than in
+    all of the steps around, and further from the frames before and after than these are from each other.
     """
     orientations = motion.rotations[:, 0]
     if len(motion) < 2 * _AROUND:
@@ -111,7 +116,10 @@ def find_root_spikes(motion: Motion) -> list[tuple[int, int]]:
 
 
 def _find_end_of_spike(orientations: np.ndarray, steps_rad: np.ndarray, before: int, longest: int) -> int:
-    """Return the first frame after a spike that follows a frame; 0 if none follows."""
+    """Find the frame after a spike.
+
+    The spike follows the frame `before`; 0 if none follows.
+    """
     if steps_rad[before] < _SPIKE_RAD:
         return 0
     for after in range(before + 2, min(before + longest + 2, len(orientations))):
@@ -132,7 +140,10 @@ def _find_end_of_spike(orientations: np.ndarray, steps_rad: np.ndarray, before: 
 
 
 def remove_splices(motion: Motion, *, join_takes: bool) -> Motion:
-    """Return a motion without splices, unchanged up to the first one; cuts between takes stay unless joined."""
+    """Remove splices from a motion.
+
+    It is unchanged up to the first one; cuts between takes stay unless joined.
+    """
     joined = _remove_steps(motion, find_splices(motion))
     return joined if join_takes or _ends_near(motion, joined) else motion
 
@@ -147,7 +158,10 @@ def find_splices(motion: Motion) -> list[int]:
 
 
 def find_takes(motion: Motion) -> list[int]:
-    """Return the first frames of the takes that are joined in a motion, frame 0 first."""
+    """Find the takes joined in a motion.
+
+    Returns their first frames, frame 0 first.
+    """
     turns = _find_cuts_by_turn(motion)
     steps = find_splices(motion)
     if not steps or _ends_near(motion, _remove_steps(motion, steps)):
@@ -156,7 +170,10 @@ def find_takes(motion: Motion) -> list[int]:
 
 
 def _find_cuts_by_turn(motion: Motion) -> list[int]:
-    """Return the frames after which the root faces elsewhere for good: clips with other headings were joined there."""
+    """Find cuts where the heading changes for good.
+
+    Clips with other headings were joined after these frames.
+    """
     if len(motion) < 2 * _AROUND:
         return []
     steps_rad = turn_angles(motion.rotations[:-1, 0], motion.rotations[1:, 0])
@@ -179,17 +196,20 @@ def _remove_steps(motion: Motion, steps: Sequence[int]) -> Motion:
 
 
 def _ends_near(motion: Motion, joined: Motion) -> bool:
-    """Return whether a motion whose splices were joined ends near to where it did, and faces about the same way."""
+    """Return whether a joined motion ends nearby.
+
+    It ends near to where it did with splices, and faces about the same way.
+    """
     away_m = np.linalg.norm((joined.root_m[-1] - motion.root_m[-1])[[0, 2]])
     turn_rad = turn_angles(motion.rotations[-1, 0], joined.rotations[-1, 0])
     return bool(away_m <= _WITHIN_M and turn_rad <= _WITHIN_RAD)
 
 
 def _detect_splices(positions_m: np.ndarray, fps: float) -> np.ndarray:
-    """Return whether (T − 1,) joints (T, J, 3) are spliced from a frame to the next.
+    """Detect splices (T − 1,) between frames.
 
-    A joint's jump is the difference of its step from the median of the steps around. It counts as far as it stays: a
-    spike comes back soon, and frozen frames are only caught up with.
+    Joints are (T, J, 3). A joint's jump is the difference of its step from the median of the steps around. It counts as
+    far as it stays: a spike comes back soon, and frozen frames are only caught up with.
     """
     steps_m = np.diff(positions_m[..., [0, 2]], axis=0)
     enough_m = _JUMP_M * max(1.0, (30 / fps) ** 2)
@@ -208,13 +228,19 @@ def _detect_splices(positions_m: np.ndarray, fps: float) -> np.ndarray:
 
 
 def _body_displacement_m(joints_m: np.ndarray) -> np.ndarray:
-    """Return how far (S,) the root and half of all joints go, from displacements (S, J, 2)."""
+    """Return the body's displacements (S,).
+
+    They are how far the root and half of all joints go, from displacements (S, J, 2).
+    """
     distances_m = norms(joints_m)
     return np.minimum(distances_m[:, 0], median(distances_m, axis=-1))
 
 
 def _join_step(motion: Motion, step: int) -> Motion:
-    """Move the frames after a step over the floor and turn them about the root, so that the body goes on as before."""
+    """Join the frames after a step.
+
+    They are moved over the floor and turned about the root, so that the body goes on as before.
+    """
     around = motion.frames(step - 1, step + 3)
     before_m, last_m, first_m, after_m = joint_positions(around).mean(1)
     turn = _heading_turn(motion.rotations[step - 1 : step + 3, 0])
@@ -228,7 +254,10 @@ def _join_step(motion: Motion, step: int) -> Motion:
 
 
 def _heading_turn(orientations: np.ndarray) -> np.ndarray:
-    """Return the turn (4,) about the vertical after which the third of orientations (4, 4) follows from the others."""
+    """Return the expected heading rotation (4,).
+
+    It is about the vertical; after it, the third of orientations (4, 4) follows from the others.
+    """
     turns_rad = steps_between(orientations)
     expected = quaternions(_mean_of_neighbours(turns_rad, 1))
     _, y, _, w = compose(expected, quaternions(-turns_rad[1]))
@@ -239,7 +268,10 @@ def _heading_turn(orientations: np.ndarray) -> np.ndarray:
 
 
 def spread_step(motion: Motion, step: int, within_s: float) -> Motion:
-    """Spread the remaining change of place and pose at a step over the frames before and after."""
+    """Spread a step over neighbouring frames.
+
+    It is the remaining change of place and pose.
+    """
     frames = np.arange(len(motion))
     is_before = frames <= step
     distance = np.where(is_before, step - frames, frames - step - 1)
@@ -257,5 +289,5 @@ def spread_step(motion: Motion, step: int, within_s: float) -> Motion:
 
 
 def _mean_of_neighbours(steps: np.ndarray, step: int) -> np.ndarray:
-    """Return the mean of the steps before and after a step."""
+    """Return the mean step beside a step."""
     return 0.5 * (steps[step - 1] + steps[step + 1])

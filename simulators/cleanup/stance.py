@@ -1,6 +1,6 @@
-"""Motions with their poses and soles, their observed stances, and the boxes of a known ground under their feet.
+"""Posed motions with soles, stances and ground boxes.
 
-Arrays: (N, T, 2) for motions, frames, left and right foot.
+The boxes of a known ground are those under the feet. Arrays: (N, T, 2) for motions, frames, left and right foot.
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ _OF_VELOCITIES = ("speeds_m_s", "normals", "standing", "stands")
 
 @dataclass(frozen=True, eq=False)
 class PosedMotions:
-    """Motions with their joints' world poses (N, T, J, 3) and (N, T, J, 4), and their feet (N, T, 2, K, 3)."""
+    """Motions with world poses and feet.
+
+    Joints are (N, T, J, 3) and (N, T, J, 4), and feet (N, T, 2, K, 3).
+    """
 
     motions: MotionBatch
     soles: SolePoints
@@ -56,7 +59,7 @@ class PosedMotions:
         return cls(motions, soles, positions_m, orientations, feet_m)
 
     def shift(self, shift_m: np.ndarray) -> PosedMotions:
-        """Return the motions, poses and feet moved by (N, T, 3)."""
+        """Shift motions, poses and feet by (N, T, 3)."""
         if not shift_m.any():
             return self
         motions = replace(self.motions, root_m=self.motions.root_m + shift_m)
@@ -68,28 +71,43 @@ class PosedMotions:
 
     @cached_property
     def speeds_m_s(self) -> np.ndarray:
-        """(N, T, 2) of each foot's lowest corners along the floor."""
+        """(N, T, 2) speed of lowest corners.
+
+        It is each foot's, along the floor.
+        """
         return frame_speeds(lowest_corner_velocities(self.feet_m, self.motions.fps))
 
     @cached_property
     def normals(self) -> np.ndarray:
-        """(N, T, 2, 3) upward normals of the soles, world."""
+        """(N, T, 2, 3) upward sole normals.
+
+        They are in the world.
+        """
         ankles = Legs.from_skeleton(self.motions.skeleton).ankles
         return rotate(self.orientations[:, :, ankles], sole_normals(self.soles))
 
     def standing_m(self, points_m: np.ndarray) -> np.ndarray:
-        """Return points (..., 3) with heights above the ground if it is known."""
+        """Return points (..., 3) above the ground.
+
+        Heights are those above the ground if it is known.
+        """
         ground = self.motions.ground
         return points_m if ground is None else ground.standing_on(points_m)
 
     @cached_property
     def stands(self) -> np.ndarray:
-        """(N, T, 2) whether each foot stands in its place, wherever the ground is."""
+        """(N, T, 2) whether each foot stands.
+
+        It stands in its place, wherever the ground is.
+        """
         return self.standing.max(-1) > LIKELY
 
     @cached_property
     def standing(self) -> np.ndarray:
-        """(N, T, 2, K) probability that each point of the feet stands in its place, wherever the ground is."""
+        """(N, T, 2, K) probability that each point stands.
+
+        It stands in its place, wherever the ground is.
+        """
         standing = []
         for index in range(len(self.motions)):
             observed = observe(self.motions[index]).plantable
@@ -98,11 +116,17 @@ class PosedMotions:
         return np.array(standing)
 
     def is_flat(self, tilt_rad: float) -> np.ndarray:
-        """Return whether each foot (N, T, 2) is tilted by less than an angle."""
+        """Return which feet (N, T, 2) are flat.
+
+        They are tilted by less than an angle.
+        """
         return self.normals[..., 1] > np.cos(tilt_rad)
 
     def stands_on(self, ground_m: np.ndarray | float) -> np.ndarray:
-        """Return whether each foot (N, T, 2) stands on a ground at heights (N, T, 2); infinite labels decide."""
+        """Return which feet (N, T, 2) stand on a ground.
+
+        Its heights are (N, T, 2); infinite labels decide.
+        """
         heights_m = self.standing_m(self.feet_m)[..., 1].min(-1) - ground_m
         is_other_lower = self.stands[..., ::-1] & (heights_m[..., ::-1] < heights_m - _HELD_M)
         first_rad, last_rad = _HELD_TILTS_RAD
@@ -115,12 +139,18 @@ class PosedMotions:
 
 
 def has_boxes(motions: MotionBatch) -> bool:
-    """Return whether the ground of motions is known and has boxes."""
+    """Return whether motions have ground boxes.
+
+    Their ground is known then.
+    """
     return motions.ground is not None and bool(motions.ground.boxes)
 
 
 def find_boxes_under_feet(posed: PosedMotions) -> list[tuple[Support, ...]]:
-    """Return the boxes of a known ground on which each motion's feet stand, or nearly, in the order of time."""
+    """Find the ground boxes under the feet.
+
+    Feet stand on them, or nearly; boxes are in the order of time.
+    """
     ground = posed.motions.ground
     assert ground is not None
     gap = round(_BOX_GAP_S * posed.motions.fps)

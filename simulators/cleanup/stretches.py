@@ -1,9 +1,10 @@
-"""Repair stretches of time in which one part of a body shakes or jumps; all other frames and joints stay as they are.
+"""Repair shaking and jumping body parts.
 
-Trunk, arms, legs and root are watched at points that show their motion from where they hang. Fourth differences of
-white noise of variance r have the variance 70 r, second differences 6 r; fourth differences of motion are smaller. A
-part shakes while both give the same r, and it is larger than usual and than that of other parts. It jumps where it
-leaves a cubic curve through the frames around for a moment, further than it moves along the curve.
+Only stretches of time and one part of a body change; all other frames and joints stay as they are. Trunk, arms, legs
+and root are watched at points that show their motion from where they hang. Fourth differences of white noise of
+variance r have the variance 70 r, second differences 6 r; fourth differences of motion are smaller. A part shakes while
+both give the same r, and it is larger than usual and than that of other parts. It jumps where it leaves a cubic curve
+through the frames around for a moment, further than it moves along the curve.
 
 Rotations x of a part that shakes are replaced by the curve u that minimises Σ |u − x|² + r / q Σ |Δ²u|², with the
 variance q of second differences at other times: the Kalman smoother of a body whose velocity changes by white noise.
@@ -72,10 +73,10 @@ _CALMER = 0.5
 
 @dataclass(frozen=True)
 class RepairStretches:
-    """Smooth parts of a body while they shake, and bridge frames in which they jump.
+    """Smooth shaking parts and bridge jumps.
 
-    Set on CMU's training clips, as captured, with jumps, and with limbs that shake by 5 or 8 degrees or bodies that
-    shake by 3 degrees for 0.8 s.
+    Parts are smoothed while they shake, and frames bridged in which they jump. Set on CMU's training clips, as
+    captured, with jumps, and with limbs that shake by 5 or 8 degrees or bodies that shake by 3 degrees for 0.8 s.
     """
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
@@ -83,7 +84,10 @@ class RepairStretches:
         return replace(cleaning, motions=repair_each(cleaning.motions, calm, self.repair))
 
     def repair(self, motion: Motion) -> Motion:
-        """Return a motion of a body that is not noisy throughout without noise and jumps of its parts."""
+        """Remove noise and jumps of body parts.
+
+        The body is not noisy throughout.
+        """
         if len(motion) < 2 * round(_WINDOW_S * motion.fps) + 5:
             return motion
         parts = find_parts(motion.skeleton)
@@ -112,7 +116,10 @@ class RepairStretches:
     def find_shaking(
         self, parts: Sequence[Part], points: Sequence[np.ndarray], fps: float
     ) -> Iterator[tuple[Part, int, int]]:
-        """Yield parts that shake, with first frame and last frame (exclusive); points: (T, P, 3) of each part."""
+        """Yield shaking parts with frame ranges.
+
+        They are first and last frame (exclusive); points: (T, P, 3) of each part.
+        """
         window = 2 * round(_WINDOW_S * fps) + 1
         margin = max(2, round(2 * FRAME_S * fps))
         ends = [part_points[:, -1] for part_points in points]
@@ -141,15 +148,19 @@ class RepairStretches:
     def find_jumps(
         self, parts: Sequence[Part], points: Sequence[np.ndarray], fps: float
     ) -> Iterator[tuple[Part, int, int]]:
-        """Yield parts that jump, with first frame and last frame (exclusive); points: (T, P, 3) of each part."""
+        """Yield jumping parts with frame ranges.
+
+        They are first and last frame (exclusive); points: (T, P, 3) of each part.
+        """
         for part, points_m in zip(parts, points, strict=True):
             for start, stop in find_runs(self._find_jumping_frames(points_m, fps, is_root=part.kind == "root")):
                 yield part, start, stop
 
     def _find_jumping_frames(self, points_m: np.ndarray, fps: float, *, is_root: bool) -> np.ndarray:
-        """Return in which frames (T,) points (T, P, 3) are away from a curve through the frames before and after.
+        """Find frames (T,) that leave a curve.
 
-        A jump takes at most two frames at 30 frames per second.
+        Points (T, P, 3) are away from a curve through the frames before and after. A jump takes at most two frames at
+        30 frames per second.
         """
         frames = len(points_m)
         step = max(1, round(FRAME_S * fps))
@@ -176,10 +187,11 @@ class RepairStretches:
         return is_away
 
     def _is_calmer(self, part: Part, before: Motion, after: Motion, around: slice) -> bool:
-        """Return whether a bridge calms its part, or the body if it is the root.
+        """Return whether a bridge calms its part.
 
-        It must make neither the body rougher nor a foot. These are compared in the world: a body that jerks on feet
-        that stand does not jump, nor does a trunk that makes up for a jerk of the root.
+        It must calm the body if the part is the root. It must make neither the body rougher nor a foot. These are
+        compared in the world: a body that jerks on feet that stand does not jump, nor does a trunk that makes up for a
+        jerk of the root.
         """
         feet = [end for side in SIDES if (end := before.skeleton.joint(f"{side}_ankle")) is not None]
         before_m = joint_positions(before)[around]
@@ -196,7 +208,7 @@ class RepairStretches:
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a body that is repaired by itself."""
+    """A body part that is repaired alone."""
 
     kind: str
     watched: tuple[int, ...]
@@ -205,7 +217,10 @@ class Part:
     """Joints whose rotations make up its motion."""
 
     def watch(self, motion: Motion) -> np.ndarray:
-        """Return points (T, P, 3) that show the motion of the part, as seen from the joint on which it hangs."""
+        """Return points (T, P, 3) that show the part.
+
+        They are seen from the joint on which it hangs.
+        """
         if self.kind == "root":
             arms_m = rotate(motion.rotations[:, :1], _ROOT_ARM_M * np.eye(3))
             return np.concatenate([motion.root_m[:, None], motion.root_m[:, None] + arms_m], axis=1)
@@ -221,7 +236,10 @@ class Part:
         return np.stack(points_m, axis=1)
 
     def smoothness(self, motion: Motion, start: int, stop: int) -> np.ndarray:
-        """Return the ratio r / q (K,) of each turned joint, and of the root's position; 0 for those without noise."""
+        """Return noise ratios r / q (K,).
+
+        They are of each turned joint, and of the root's position; 0 for those without noise.
+        """
         ratios = []
         for channels in self._channels(motion):
             fast = np.square(np.diff(channels, 4, axis=0)).sum(-1) / 70
@@ -236,7 +254,9 @@ class Part:
         return np.array(ratios)
 
     def smooth(self, motion: Motion, start: int, stop: int, *, weight: float, smoothness: np.ndarray) -> Motion:
-        """Return a motion with smooth channels of the part from `start` to `stop` (exclusive).
+        """Smooth a part from `start` to `stop`.
+
+        `stop` is exclusive.
 
         Args:
             stop: Last frame (exclusive).
@@ -263,11 +283,17 @@ class Part:
         return replace(motion, root_m=root_m, rotations=rotations)
 
     def bridge(self, motion: Motion, start: int, stop: int) -> Motion:
-        """Return a motion in which the frames around lead the part from `start` to `stop` (exclusive)."""
+        """Bridge a part from `start` to `stop`.
+
+        The frames around lead the part; `stop` is exclusive.
+        """
         return self.smooth(motion, start, stop, weight=_FREE, smoothness=np.ones(len(self.turned) + 1))
 
     def _channels(self, motion: Motion) -> list[np.ndarray]:
-        """Return rotations (T, 4) of the turned joints, and the position (T, 3) of the root."""
+        """Return the part's channels.
+
+        They are rotations (T, 4) of the turned joints, and the position (T, 3) of the root.
+        """
         rotations = make_continuous(motion.rotations[:, list(self.turned)])
         channels = list(np.moveaxis(rotations, 1, 0))
         return [*channels, motion.root_m] if self.kind == "root" else channels
@@ -278,7 +304,7 @@ _ROOT_ARM_M = 0.3
 
 
 def find_parts(skeleton: Skeleton) -> list[Part]:
-    """Return the parts of a body, as far as the skeleton has them, the root first.
+    """Find a skeleton's parts, root first.
 
     Joints without a name between those of a limb, such as twist joints, are turned with the limb.
     """
@@ -298,25 +324,35 @@ def find_parts(skeleton: Skeleton) -> list[Part]:
 
 
 def _roughness_m(positions_m: np.ndarray) -> np.ndarray:
-    """Return the largest second difference (K,) of points (T, K, 3)."""
+    """Return each point's largest second difference (K,).
+
+    Points are (T, K, 3).
+    """
     return norms(np.diff(positions_m, 2, axis=0)).max(axis=0)
 
 
 def _world_roughness_m(motion: Motion, frames: slice) -> float:
-    """Return the mean over joints of the largest second difference of their places in some frames."""
+    """Return the mean world roughness of joints.
+
+    It is the largest second difference of their positions in some frames.
+    """
     return float(_roughness_m(joint_positions(motion.select_frames(frames))).mean())
 
 
 def _shakes_m2(motion: Motion, start: int, stop: int) -> float:
-    """Return the mean square of the second differences of all joints from `start` to `stop` (exclusive)."""
+    """Return the mean squared second difference.
+
+    It is over all joints, from `start` to `stop` (exclusive).
+    """
     positions_m = joint_positions(motion.frames(max(start - 2, 0), stop + 2))
     return float(np.square(np.diff(positions_m, 2, axis=0)).mean())
 
 
 def _noise_m(points_m: np.ndarray, order: int, factor: float, window: int) -> np.ndarray:
-    """Return the local standard deviation (T,) of white noise on a point (T, 3) that differences of an order show.
+    """Return a point's local white noise (T,).
 
-    factor: ratio of the variance of these differences to that of the noise.
+    It is the standard deviation that differences of an order show; the point is (T, 3). factor: ratio of the variance
+    of these differences to that of the noise.
     """
     lengths_m = norms(np.diff(points_m, order, axis=0))
     lengths_m = np.pad(lengths_m, order // 2)
@@ -325,7 +361,10 @@ def _noise_m(points_m: np.ndarray, order: int, factor: float, window: int) -> np
 
 @lru_cache(maxsize=64)
 def _cubic_weights(knots: tuple[int, int, int, int], at: int) -> np.ndarray:
-    """Return the weights (4,) of values at four knots in the value of their cubic polynomial; read-only."""
+    """Return cubic interpolation weights (4,), read-only.
+
+    They weigh values at four knots in the value of their cubic polynomial.
+    """
     weights = np.ones(len(knots))
     for index, knot in enumerate(knots):
         others = np.delete(knots, index)

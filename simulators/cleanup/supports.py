@@ -1,8 +1,8 @@
-"""Infer supports that the file does not show (steps, rungs, seats) from the motion alone.
+"""Infer supports that a file does not show.
 
-A part of the body that is still above the floor may rest on something. That is so if the motion demands forces that the
-floor and the supports already found cannot give, and a force on that part explains these. Parts are tested in the order
-of bearing people's weight.
+Steps, rungs and seats follow from the motion alone. A part of the body that is still above the floor may rest on
+something. That is so if the motion demands forces that the floor and the supports already found cannot give, and a
+force on that part explains these. Parts are tested in the order of bearing people's weight.
 """
 
 from collections.abc import Callable
@@ -95,9 +95,10 @@ _MARGIN_OF_SEAT_M = 0.03
 
 @dataclass(frozen=True)
 class FindSupports(Positive):
-    """Find steps, rungs and seats: supports that explain the forces that the floor alone cannot give.
+    """Find steps, rungs and seats.
 
-    Set by hand on CMU clips: those with stairs, ladders and stools, and all others as negative controls.
+    These supports explain the forces that the floor alone cannot give. Set by hand on CMU clips: those with stairs,
+    ladders and stools, and all others as negative controls.
     """
 
     lowest_m: float = 0.07
@@ -133,7 +134,10 @@ class FindSupports(Positive):
 
 @dataclass(frozen=True, eq=False)
 class Rest:
-    """A time when a part of the body is still, so that the part may rest on a support."""
+    """A time when a part rests.
+
+    The part is still, so that it may rest on a support.
+    """
 
     support: Support
     """The support beneath the part, if something carries the part."""
@@ -155,7 +159,7 @@ def _find_supports_of_motion(
     lowest_m: float,
     under_feet: tuple[Support, ...] | None,
 ) -> tuple[Support, ...]:
-    """Return the supports of a motion in the order of time.
+    """Find one motion's supports in time order.
 
     Args:
         body: Humanoid of the motion's skeleton.
@@ -194,7 +198,10 @@ def _find_supports_of_motion(
 def _find_rests_by_round(
     body: Humanoid, motion: Motion, positions_m: np.ndarray, points_m: np.ndarray, lowest_m: float, *, skip_feet: bool
 ) -> list[list[Rest]]:
-    """Return the rests of the parts of each round; joints at (T, J, 3), contact points at (T, C, 3)."""
+    """Find the rests of each round's parts.
+
+    Joints are at (T, J, 3), contact points at (T, C, 3).
+    """
     rests_by_round = []
     for parts in _ROUNDS[int(skip_feet) :]:
         rests = []
@@ -205,13 +212,16 @@ def _find_rests_by_round(
 
 
 def _contact_points_m(body: Humanoid, poses: Poses) -> np.ndarray:
-    """Return the body's contact points (T, C, 3) in poses of the joints."""
+    """Return the body's contact points (T, C, 3)."""
     positions_m, orientations = poses
     return body.contact_points.lowest_points(positions_m[:, body.joints], orientations[:, body.joints])
 
 
 def _level_support(support: Support, heights_m: np.ndarray) -> Support:
-    """Return the support at the median height of the part's lowest contact point; heights_m: (T, K)."""
+    """Level a support at its part's height.
+
+    It is the median height of the part's lowest contact point; heights_m: (T, K).
+    """
     x, _, z = support.top_m
     rest_heights_m = heights_m[support.first : support.last + 1]
     level_m = float(median(rest_heights_m.min(1)))
@@ -219,9 +229,10 @@ def _level_support(support: Support, heights_m: np.ndarray) -> Support:
 
 
 def _make_explainer(body: Humanoid, motion: MotionBatch, points_m: np.ndarray, is_rest_frame: np.ndarray) -> Explain:
-    """Return a function from supports to the unexplained force (T,) and the loads of all points (T, C).
+    """Make the function that explains forces.
 
-    Both are in body weights, and 0 outside rest frames (T,).
+    It maps supports to the unexplained force (T,) and the loads of all points (T, C). Both are in body weights, and 0
+    outside rest frames (T,).
     """
     needs = demand(body, motion, _CONTACTS.smoothing_s)
     weight_n = body.weight_n
@@ -246,7 +257,10 @@ def _make_explainer(body: Humanoid, motion: MotionBatch, points_m: np.ndarray, i
 
 
 def _misses_support(rest: Rest, missing: np.ndarray, fps: float) -> bool:
-    """Return whether a support seems to be missing in a rest with unexplained forces (T,)."""
+    """Return whether a rest lacks a support.
+
+    Unexplained forces are (T,).
+    """
     lacking = missing > rest.missing
     if lacking.sum() < round(_FEWEST_S * fps):
         return False
@@ -256,7 +270,9 @@ def _misses_support(rest: Rest, missing: np.ndarray, fps: float) -> bool:
 
 
 def _bears_load(rest: Rest, missing: np.ndarray, still_missing: np.ndarray, loads: np.ndarray) -> bool:
-    """Return whether a support explains the forces that the rest misses, and bears weight then.
+    """Return whether a support bears load.
+
+    It explains the forces that the rest misses, and bears weight then.
 
     Args:
         missing: (T,) unexplained force without the support.
@@ -274,7 +290,9 @@ def _bears_load(rest: Rest, missing: np.ndarray, still_missing: np.ndarray, load
 def _find_rests(
     body: Humanoid, part: str, motion: Motion, positions_m: np.ndarray, points_m: np.ndarray, lowest_m: float
 ) -> list[Rest]:
-    """Return the times when a part of the body rests in a pose that lets something carry the part.
+    """Find the rests of a body part.
+
+    Its pose lets something carry the part.
 
     Args:
         body: Humanoid of the motion's skeleton.
@@ -306,7 +324,9 @@ def _find_rests(
 def _can_rest(
     part: str, skeleton: Skeleton, positions_m: np.ndarray, part_points_m: np.ndarray, steepest: float
 ) -> np.ndarray:
-    """Return the frames (T,) with a pose that lets a part rest on something.
+    """Return when a part's pose can rest (T,).
+
+    Something may carry the part then.
 
     Args:
         positions_m: (T, J, 3) joints.
@@ -328,13 +348,19 @@ def _can_rest(
 
 
 def _is_steady_grip(points_m: np.ndarray) -> bool:
-    """Return whether a hand at (T, 3) grips something that does not swing."""
+    """Return whether a hand grips steadily.
+
+    It is at (T, 3); what it grips does not swing.
+    """
     distances_m = norms(points_m - median(points_m, axis=0))
     return bool((distances_m < _SWINGS_M).all())
 
 
 def _make_support(part: str, points_m: np.ndarray, first: int) -> Support:
-    """Return the support under those points (T, K, 3) of a part that are near the support's height."""
+    """Make the support under a part's points.
+
+    Points (T, K, 3) count that are near the support's height.
+    """
     top_m = float(median(points_m[..., 1].min(1)))
     touching_m = points_m[points_m[..., 1] < top_m + REST_LEVEL_M]
     margin_m = _MARGIN_OF_SEAT_M if part == "seat" else _MARGIN_M

@@ -1,1 +1,4 @@
-"""Comparison of motions with their corrections, and of simulations with their plans."""
+"""Comparison with corrections and with plans.
+
+Motions are compared with their corrections, simulations with their plans.
+"""

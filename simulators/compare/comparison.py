@@ -1,8 +1,9 @@
-"""Comparison of a motion with its correction: in the stance of the motion, on a common ground, with the same soles.
+"""Compare a motion with its correction.
 
-Feet that a correction lifts neither slide nor sink, so figures in the frames of the corrected stance look cured
-although nothing was. Here the given motion decides which feet stand in which frames. A standing foot that hangs in the
-air afterwards still slides as fast as it moves, floats as high as it hangs, and has lost its contact.
+Both are measured in the stance of the motion, on a common ground, with the same soles. Feet that a correction lifts
+neither slide nor sink, so figures in the frames of the corrected stance look cured although nothing was. Here the given
+motion decides which feet stand in which frames. A standing foot that hangs in the air afterwards still slides as fast
+as it moves, floats as high as it hangs, and has lost its contact.
 """
 
 from __future__ import annotations
@@ -59,7 +60,10 @@ _OF_PATHS = ("skate_m_s", "jerk_m_s3")
 
 @dataclass(frozen=True, eq=False)
 class MotionComparison:
-    """A motion of T frames and its correction on the same ground; T-poses of rigs at its ends are left out."""
+    """A motion and its correction on one ground.
+
+    There are T frames; T-poses of rigs at its ends are left out.
+    """
 
     before: MotionFeatures
     after: MotionFeatures
@@ -74,7 +78,10 @@ class MotionComparison:
 
     @classmethod
     def from_correction(cls, motion: Motion, correction: CorrectedMotion) -> MotionComparison:
-        """Compare a motion with its correction, where the floor of the motion is level."""
+        """Compare a motion with its correction.
+
+        The floor of the motion is level there.
+        """
         world = correction.world
         first, last = world.find_frames_between_t_poses(motion)
         before, after = correction.see_level(motion)
@@ -112,7 +119,10 @@ class MotionComparison:
 
     @cached_property
     def errors(self) -> tuple[dict[str, float], dict[str, float]]:
-        """Errors of the motion and of its correction by name, as in `ERRORS`."""
+        """Errors before and after the correction.
+
+        Names are those of `ERRORS`.
+        """
         return self._measures_before.errors, self._measures_after.errors
 
     @cached_property
@@ -124,14 +134,17 @@ class MotionComparison:
         return self._measure(self.after)
 
     def _measure(self, features: MotionFeatures) -> Measures:
-        """Measure one of the motions, whose feet should stand where the feet of the given motion do."""
+        """Measure a motion in the given stance.
+
+        Its feet should stand where the feet of the given motion do.
+        """
         return measure_features(features, self.before, self.stands, self.cuts)
 
     @property
     def clear_gains(self) -> dict[str, float]:
-        """Largest gain of each error in any two seconds, as a multiple of the least gain that is clear.
+        """Largest gain of each error over two seconds.
 
-        A gain that is small in the whole motion must be larger there.
+        It is a multiple of the least gain that is clear. A gain that is small in the whole motion must be larger there.
         """
         window = round(_GAIN_S * self.before.fps)
         whole_before, whole_after = self.errors
@@ -148,14 +161,18 @@ class MotionComparison:
 
     @cached_property
     def _sunk_m(self) -> float:
-        """Height of the standing feet of a body that stands in the floor, below 0; 0 of any other body."""
+        """Height of the feet of a sunken body.
+
+        The body stands in the floor, so the height is below 0; it is 0 for any other body.
+        """
         return min(float(median(self.before.sole_heights_m[self.stands])), 0.0) if self.stands.any() else 0.0
 
     @cached_property
     def hangs(self) -> np.ndarray:
-        """(T, 2) whether a foot that stands in the motion was lifted into the air.
+        """(T, 2) whether a standing foot now hangs.
 
-        Feet of a body that stood in the floor may rise by as much as they were too low, and all feet with their floor.
+        The foot stands in the motion, and was lifted into the air. Feet of a body that stood in the floor may rise by
+        as much as they were too low, and all feet with their floor.
         """
         heights_m = self.after.sole_heights_m - self.floor_raised_m
         before_m = self.before.sole_heights_m
@@ -165,9 +182,10 @@ class MotionComparison:
 
     @property
     def lost_contacts(self) -> tuple[float, float]:
-        """Share of the frames of contact that the correction loses, from 0 to 1, and mean height of what lost it.
+        """Share and height of lost contacts.
 
-        These are contacts of feet, or of the body as a whole if more of these are lost.
+        The share is of the frames of contact that the correction loses, from 0 to 1; the height is the mean of what
+        lost it. These are contacts of feet, or of the body as a whole if more of these are lost.
         """
         by_foot = _count_lost(self.stands, self.hangs, self.after.sole_heights_m)
         touches = (self.before.lowest_m <= self._sunk_m + TOLERANCE_M)[:, None]
@@ -178,7 +196,10 @@ class MotionComparison:
         return max(by_foot, by_body, key=lambda lost: lost[0])
 
     def find_standing_feet(self) -> list[Contact]:
-        """Return the times in which feet stand in the motion, and on the ground after its correction."""
+        """Find feet that still stand.
+
+        They stand in the motion, and on the ground after its correction.
+        """
         stands = np.pad(self.stands & np.logical_not(self.hangs), ((self.first_frame, 0), (0, 0)))
         contacts = []
         for side, foot_stands in zip(SIDES, stands.T, strict=True):
@@ -186,7 +207,10 @@ class MotionComparison:
         return contacts
 
     def unload_hanging_feet(self, timeline: Timeline) -> Timeline:
-        """Return a timeline in which feet that hang in the air bear no weight."""
+        """Unload feet that hang in a timeline.
+
+        They bear no weight then.
+        """
         loads_bodyweights = timeline.loads_bodyweights.copy()
         for foot, side in enumerate(SIDES):
             if f"{side} foot" in timeline.parts:
@@ -196,8 +220,9 @@ class MotionComparison:
 
 
 def measure_correction(motion: Motion, correction: CorrectedMotion) -> CorrectedMotion:
-    """Return the correction of a motion with its figures; a rejected motion, or a motion that cannot be measured, as it
-    is.
+    """Measure a correction.
+
+    A rejected motion, or a motion that cannot be measured, is returned as it is.
     """
     if not correction.accepted or len(motion) < 2:
         return correction
@@ -207,7 +232,9 @@ def measure_correction(motion: Motion, correction: CorrectedMotion) -> Corrected
 
 
 def include_repair(motion: Motion, note: Note, correction: CorrectedMotion) -> CorrectedMotion:
-    """Return the correction of a repaired motion as a correction of the given motion, which includes the repair.
+    """Include a repair in a correction.
+
+    The correction of the repaired motion becomes one of the given motion.
 
     Args:
         motion: The motion before the repair.
@@ -236,11 +263,11 @@ def _measure_correction(motion: Motion, correction: CorrectedMotion) -> Correcte
 
 
 def _find_common_feet(before: Motion, after: Motion, floor_moved_m: float) -> tuple[FootFrames, FootFrames]:
-    """Return the foot frames of a motion and of its correction: the same frames, and nearly the same soles.
+    """Find common foot frames and soles.
 
-    Bodies of other skeletons keep their own. Soles that explain the height of only one of them would hide that it
-    floats or sinks. The median of both depths and of the usual depth hides neither. Soles may explain by how far the
-    floor was moved.
+    The motion and its correction have the same frames, and nearly the same soles. Bodies of other skeletons keep their
+    own. Soles that explain the height of only one of them would hide that it floats or sinks. The median of both depths
+    and of the usual depth hides neither. Soles may explain by how far the floor was moved.
     """
     feet = get_foot_frames(before)
     corrected_feet = get_foot_frames(after)
@@ -258,18 +285,27 @@ def _find_common_feet(before: Motion, after: Motion, floor_moved_m: float) -> tu
 
 
 def _find_standing_height_m(features: MotionFeatures, around: Surroundings, stands: np.ndarray) -> float:
-    """Return the median height of soles in other surroundings while their feet stand; stands: (T, 2)."""
+    """Find the median sole height in stance.
+
+    The surroundings are others; stands: (T, 2).
+    """
     return float(median(features.with_surroundings(around).sole_heights_m[stands]))
 
 
 def _compute_belt_path(motion: Motion, velocity_m_s: np.ndarray) -> np.ndarray:
-    """Return the path (T, 3) of a belt with a velocity (2,) along x and z."""
+    """Return a belt's path (T, 3).
+
+    Its velocity is (2,), along x and z.
+    """
     times_s = np.arange(len(motion)) / motion.fps
     return np.outer(times_s, np.insert(velocity_m_s, 1, 0.0))
 
 
 def _drop_short_runs(is_lost: np.ndarray, fps: float) -> np.ndarray:
-    """Return contacts (T, K) that are lost for `_SHORTEST_S` or longer."""
+    """Drop short losses of contact (T, K).
+
+    Losses of `_SHORTEST_S` or longer stay.
+    """
     lasting = np.zeros_like(is_lost)
     for column, lost in enumerate(is_lost.T):
         for start, stop in find_runs(lost, _SHORTEST_S * fps):
@@ -284,7 +320,9 @@ def _count_lost(has_contact: np.ndarray, is_lost: np.ndarray, heights_m: np.ndar
 
 
 def _average_windows(values: np.ndarray, window: int) -> np.ndarray:
-    """Return the mean (W,) of the known values (T, ...) in each window of consecutive frames; 0 where none is known.
+    """Average known values in sliding windows.
+
+    The mean is (W,), of values (T, ...) in consecutive frames; 0 where none is known.
 
     Args:
         values: Values by frame; NaN for unknown values.

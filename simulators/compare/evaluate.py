@@ -1,4 +1,7 @@
-"""Evaluate corrected motions: how far they moved, their errors before and after, residual forces, reasons to reject."""
+"""Evaluate corrected motions.
+
+They have distances moved, errors before and after, residual forces, and reasons to reject.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -52,7 +55,9 @@ def evaluate(
     mode: SupportMode,
     not_followed: Sequence[int] = (),
 ) -> list[CorrectedMotion]:
-    """Evaluate motions that were planned, some of them simulated, and then post-processed.
+    """Evaluate planned and simulated motions.
+
+    Some were simulated; all were post-processed.
 
     Args:
         tracked: Plans and simulations of N motions.
@@ -88,7 +93,9 @@ def _build_results(
     mode: SupportMode,
     later_repairs_m: Mapping[Repair, np.ndarray],
 ) -> list[CorrectedMotion]:
-    """Complete findings about motions by distances, supports and notes, and put motions back to their height.
+    """Complete findings into results.
+
+    Distances, supports and notes are added, and motions put back to their height.
 
     Args:
         cleaned: N motions after the clean-up.
@@ -126,7 +133,10 @@ def _build_results(
 
 
 def _restore_supports(supports: Sequence[Support], shift_m: np.ndarray) -> tuple[Support, ...]:
-    """Return supports at their original height and place; shift_m: (T, 3) from there to the floor."""
+    """Restore supports to their original place.
+
+    shift_m: (T, 3) from there to the floor.
+    """
     restored = []
     for support in supports:
         middle = (support.first + support.last) // 2
@@ -137,7 +147,7 @@ def _restore_supports(supports: Sequence[Support], shift_m: np.ndarray) -> tuple
 def _findings(
     tracked: TrackingResult, corrected: MotionBatch, shares: np.ndarray, settings: TrackerSettings, mode: SupportMode
 ) -> list[CorrectedMotion]:
-    """Return the findings of plan and simulation about each motion."""
+    """Return findings of plan and simulation."""
     plan = tracked.plan
     fps = plan.motions.fps
     names = tracked.cleaned.motions.skeleton.names
@@ -173,7 +183,10 @@ def _findings(
 
 
 def _measure_tracking_errors_m(tracked: TrackingResult) -> dict[int, np.ndarray]:
-    """Return distances (T, J) of the joints of each motion that was simulated from the cleaned joints, by its index."""
+    """Measure tracking errors (T, J) by motion index.
+
+    They are distances between simulated and cleaned joints, only of motions that were simulated.
+    """
     if tracked.states is None:
         return {}
     simulated = tracked.simulated
@@ -182,7 +195,10 @@ def _measure_tracking_errors_m(tracked: TrackingResult) -> dict[int, np.ndarray]
 
 
 def _measure_polish_m(tracked: TrackingResult, corrected: MotionBatch, index: int) -> float:
-    """Return the mean distance of the corrected joints of a motion from the simulated joints."""
+    """Measure how far polishing moved joints.
+
+    It is the mean distance from the simulated joints.
+    """
     assert tracked.states is not None
     row = tracked.simulated.index(index)
     distances_m = joint_distances_m(select_motions(tracked.states, [row]), select_motions(corrected, [index]))
@@ -190,9 +206,10 @@ def _measure_polish_m(tracked: TrackingResult, corrected: MotionBatch, index: in
 
 
 def drop_failed_tracks(tracked: TrackingResult, settings: TrackerSettings) -> tuple[TrackingResult, list[int]]:
-    """Return plans without simulations whose joints were too far off, and the indices of these motions.
+    """Drop simulations whose joints strayed.
 
-    The root could follow, so the motion is possible, and the plan is still better than the motion before.
+    Returns plans without them, and the indices of these motions. The root could follow, so the motion is possible, and
+    the plan is still better than the motion before.
     """
     names = tracked.cleaned.motions.skeleton.names
     errors_m = _measure_tracking_errors_m(tracked)
@@ -213,7 +230,10 @@ def drop_failed_tracks(tracked: TrackingResult, settings: TrackerSettings) -> tu
 
 
 def _restore_rigid_joints(original: MotionBatch, corrected: MotionBatch) -> MotionBatch:
-    """Return corrected motions with the original turns of rigid joints: files do not hold other turns."""
+    """Restore the rotations of rigid joints.
+
+    Files do not hold other rotations.
+    """
     names = corrected.skeleton.names
     rigid = [joint for joint, name in enumerate(names) if name in corrected.skeleton.rigid]
     if not rigid:
@@ -224,20 +244,26 @@ def _restore_rigid_joints(original: MotionBatch, corrected: MotionBatch) -> Moti
 
 
 def joint_distances_m(first: MotionBatch, second: MotionBatch) -> np.ndarray:
-    """Return the distances (N, T, J) between the joints of two batches."""
+    """Return joint distances (N, T, J) between batches."""
     first_m, _ = cached_poses(first)
     second_m, _ = cached_poses(second)
     return norms(second_m - first_m)
 
 
 def _unexplained_force_note(residual: Mapping[str, float]) -> tuple[Note, ...]:
-    """Return a note on the unexplained force among a motion's residual forces if it is large."""
+    """Note a large unexplained force.
+
+    It is among a motion's residual forces.
+    """
     force = residual.get("unexplained_force_bodyweights", 0.0)
     return (Note(NoteKind.UNEXPLAINED, force),) if force > UNEXPLAINED_BODYWEIGHTS else ()
 
 
 def explain_large_move(furthest_m: float, repairs_m: Mapping[Repair, float]) -> tuple[LargeMove, ...]:
-    """Return a large move of a joint with the repair that moved the root by most of the distance; none for others."""
+    """Explain a large move by a repair.
+
+    The repair moved the root by most of the distance; there is no move otherwise.
+    """
     if furthest_m <= LARGE_MOVE_M:
         return ()
     repair, by_m = max(repairs_m.items(), key=lambda item: item[1])
@@ -248,7 +274,9 @@ def explain_large_move(furthest_m: float, repairs_m: Mapping[Repair, float]) -> 
 def find_failure(
     track: SimulatedMotion, distances_m: np.ndarray, names: Sequence[str], settings: TrackerSettings
 ) -> Failure | None:
-    """Return the reason why a simulated motion is rejected, None if it is accepted.
+    """Return why a simulated motion fails.
+
+    Returns None if it is accepted.
 
     Args:
         track: The simulated motion of T frames.
@@ -270,7 +298,10 @@ def find_failure(
 
 
 def _find_floating(plan: MotionPlan, settings: AcceptanceSettings) -> list[Failure | None]:
-    """Return, for each motion, the failure that its body floats for long without a support, None if it does not."""
+    """Find bodies that float without support.
+
+    Each motion has its failure, or None if its body does not float for long.
+    """
     body = plan.body
     contacts = plan.contacts
     off_ground_m = above_ground_m(body, contacts.points_m, plan.supports)[..., 1].min(-1)
@@ -280,14 +311,19 @@ def _find_floating(plan: MotionPlan, settings: AcceptanceSettings) -> list[Failu
 
 
 def _longest_float(is_floating: np.ndarray, fps: float, shortest_s: float) -> Failure | None:
-    """Return the longest time, if it is long, in which a body floats; is_floating: (T,)."""
+    """Return the longest float as a failure.
+
+    It must be long; is_floating: (T,).
+    """
     floats = spans(is_floating, round(_TOUCH_S * fps))
     first, last = max(floats, key=lambda span: span[1] - span[0], default=(0, 0))
     return Failure(FailureKind.FLOATING, first, last) if last - first >= shortest_s * fps else None
 
 
 def mean_residual(body: Humanoid, wrench: np.ndarray, rest: np.ndarray) -> dict[str, float]:
-    """Return mean residual root force in body weights, and moment in newton metres.
+    """Return mean residual force and moment.
+
+    They act on the root: force in body weights, moment in newton metres.
 
     Args:
         wrench: (S, 6) residual wrench of each simulation step.
@@ -324,7 +360,10 @@ _PARTS = {
 def make_timeline(
     body: Humanoid, track: SimulatedMotion, fps: float, steps_per_frame: int, supports: Sequence[Sequence[Support]] = ()
 ) -> Timeline:
-    """Return a simulated motion's timeline; the first frame, to which no step leads, repeats the second."""
+    """Make a simulated motion's timeline.
+
+    No step leads to the first frame, so it repeats the second.
+    """
     wrench = track.wrench.reshape(-1, steps_per_frame, 2, 3)
     force_n, moment_nm = np.linalg.norm(wrench, axis=-1).mean(axis=1).T
     rows = np.maximum(np.arange(len(force_n) + 1) - 1, 0)
@@ -335,10 +374,11 @@ def make_timeline(
 def _move_ankle_loads_to_feet(
     body: Humanoid, track: SimulatedMotion, supports: Sequence[Sequence[Support]]
 ) -> np.ndarray:
-    """Return the loads (F, L) of a simulated motion, in newtons, with those on the ankle's end of a shank on its foot.
+    """Move ankle loads from shanks to feet.
 
-    The shank's capsule ends in a ball around the ankle, which reaches as deep as a low foot's heel. Only the ball
-    touches if that end is nearer to the ground than the knee by more than `_LEVEL_M`.
+    Loads (F, L) of a simulated motion are in newtons; those on the ankle's end of a shank belong to its foot. The
+    shank's capsule ends in a ball around the ankle, which reaches as deep as a low foot's heel. Only the ball touches
+    if that end is nearer to the ground than the knee by more than `_LEVEL_M`.
     """
     loads_n = track.loads_n.copy()
     motion = track.motion
@@ -355,13 +395,16 @@ def _move_ankle_loads_to_feet(
 
 
 def _find_shanks_and_feet(body: Humanoid) -> list[tuple[int, int]]:
-    """Return the links of shank and foot of each leg."""
+    """Find each leg's links of shank and foot."""
     parts = body.tree.parts
     return [(parts.index(f"{side}_knee"), parts.index(f"{side}_ankle")) for side in ("left", "right")]
 
 
 def make_planned_timeline(plan: MotionPlan, index: int) -> Timeline:
-    """Return the timeline of one planned motion: the unexplained wrench, and the contact forces."""
+    """Make a planned motion's timeline.
+
+    It has the unexplained wrench, and the contact forces.
+    """
     body = plan.body
     contacts = plan.contacts
     wrench = contacts.rest[index].reshape(-1, 2, 3)
@@ -376,7 +419,10 @@ def make_planned_timeline(plan: MotionPlan, index: int) -> Timeline:
 
 
 def _timeline(body: Humanoid, fps: float, force_n: np.ndarray, moment_nm: np.ndarray, loads_n: np.ndarray) -> Timeline:
-    """Return the timeline of forces and moments (T,) and of the loads (T, L) on links, by parts of the body."""
+    """Make a timeline from forces and loads.
+
+    Forces and moments are (T,), loads (T, L) are on links, by parts of the body.
+    """
     sides = [part.rpartition("_") for part in body.tree.parts]
     names = [f"{side} {_PARTS.get(part, part)}".strip() for side, _, part in sides]
     parts = tuple(dict.fromkeys(names))

@@ -1,5 +1,6 @@
-"""Contacts: the forces that a motion demands, and the forces of the ground that explain it best.
+"""Contacts: forces demanded and forces given.
 
-Demand: `dynamics` (`Demand`, `compute_joint_torques`: inverse dynamics). Forces: `contact_plan` (`ContactPlan`: bounded
-by friction cones and by height and speed of the contact points).
+The forces of the ground explain the demand of a motion best. Demand: `dynamics` (`Demand`, `compute_joint_torques`:
+inverse dynamics). Forces: `contact_plan` (`ContactPlan`: bounded by friction cones and by height and speed of the
+contact points).
 """

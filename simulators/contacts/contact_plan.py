@@ -1,9 +1,10 @@
-"""Contact forces of the floor on the body that explain a motion best.
+"""Contact forces that explain a motion best.
 
-In each frame, contact forces f within friction cones minimise ‖W (G f − u)‖² + ε ‖f‖². Here u is the wrench that the
-motion demands, G f the wrench of the forces, and W weights moments. Points that are high or fast can carry little: the
-problem is solved in forces divided by each point's contact activation. Solver: ADMM with over-relaxation (Boyd et al.
-2011, §3.4.3), with a linear step that shrinks to a 6 × 6 inverse by the Woodbury identity.
+The floor exerts them on the body. In each frame, contact forces f within friction cones minimise ‖W (G f − u)‖² + ε
+‖f‖². Here u is the wrench that the motion demands, G f the wrench of the forces, and W weights moments. Points that are
+high or fast can carry little: the problem is solved in forces divided by each point's contact activation. Solver: ADMM
+with over-relaxation (Boyd et al. 2011, §3.4.3), with a linear step that shrinks to a 6 × 6 inverse by the Woodbury
+identity.
 """
 
 from collections.abc import Sequence
@@ -41,7 +42,10 @@ _REGULARISATION = 1e-5
 
 @dataclass(frozen=True, eq=False)
 class ContactPlan:
-    """A motion explained by the floor's forces on the body, and what remains."""
+    """A motion explained by floor forces.
+
+    What remains comes with it.
+    """
 
     needs: Demand
     """Forces that the motion demands."""
@@ -94,7 +98,9 @@ def plan_contacts(
 
 
 def inset_soles(points_m: np.ndarray, activation: np.ndarray, corners: int, inset: float) -> np.ndarray:
-    """Move corners of soles that can carry towards the middle of the foot.
+    """Move loaded sole corners inwards.
+
+    Corners that can carry move towards the middle of the foot.
 
     Args:
         points_m: (N, T, C, 3) contact points.
@@ -141,7 +147,9 @@ def contact_activation(
     settings: ContactSettings = PLAN.contacts,
     lacking: float | np.ndarray = 0.0,
 ) -> np.ndarray:
-    """Return how well points can carry: less with height and with horizontal speed, squared.
+    """Return how well points can carry.
+
+    It is less with height and with horizontal speed, squared.
 
     Args:
         heights_m: (N, T, C) of points above the ground beneath.
@@ -162,7 +170,10 @@ def contact_activation(
 
 
 def _share_below(values: np.ndarray, bounds: FrameBounds) -> np.ndarray:
-    """Return 1 below the lower bound, 0 above the upper, and linear values between."""
+    """Return shares between two bounds.
+
+    The share is 1 below the lower bound, 0 above the upper, and linear between.
+    """
     low, high = bounds
     return np.clip((high - values) / (high - low), 0.0, 1.0)
 
@@ -174,7 +185,9 @@ def solve_contact_forces(
     friction: float,
     settings: ForceSettings = PLAN.contacts,
 ) -> np.ndarray:
-    """Return the forces within friction cones (y up) that come closest to a wrench.
+    """Solve contact forces closest to a wrench.
+
+    They lie within friction cones (y up).
 
     Args:
         wrench: (N, T, 6) force and moment about a point.
@@ -205,18 +218,21 @@ def solve_contact_forces(
 
 
 def _move_frames_last(values: np.ndarray) -> np.ndarray:
-    """Reverse the axes of values (F, ...), so that neighbours in memory are of neighbouring frames."""
+    """Reverse the axes of values (F, ...).
+
+    Neighbours in memory are of neighbouring frames then.
+    """
     return np.ascontiguousarray(values.T)
 
 
 def _solve_scaled_forces(
     wrench: np.ndarray, scale: np.ndarray, levers: np.ndarray, friction: float, settings: ForceSettings
 ) -> np.ndarray:
-    """Return scaled forces within friction cones that come closest to weighted wrenches.
+    """Solve scaled forces closest to weighted wrenches.
 
-    Let E be the map from scaled forces to weighted wrenches, c the copy within the cones and u the scaled dual
-    variable. The free forces of a round are (Eᵀ(w − v) + ρ (c − u)) / (ε + ρ) with
-    v = (E Eᵀ + ε + ρ)⁻¹ (E Eᵀ w + ρ E (c − u)).
+    They lie within friction cones. Let E be the map from scaled forces to weighted wrenches, c the copy within the
+    cones and u the scaled dual variable. The free forces of a round are (Eᵀ(w − v) + ρ (c − u)) / (ε + ρ) with v = (E
+    Eᵀ + ε + ρ)⁻¹ (E Eᵀ w + ρ E (c − u)).
 
     Args:
         wrench: (6, F) weighted wrenches w.
@@ -272,23 +288,32 @@ def _gram_matrices(scale: np.ndarray, levers: np.ndarray) -> np.ndarray:
 
 
 def _multiply(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """Return products (6, F) of matrices (6, 6, F) and vectors (6, F)."""
+    """Multiply matrices (6, 6, F) by vectors (6, F)."""
     return np.sum(matrices * vectors, axis=1)
 
 
 def _wrench_of(forces: np.ndarray, scale: np.ndarray, levers: np.ndarray) -> np.ndarray:
-    """Return weighted wrenches (6, F) of scaled forces (3, C, F): E."""
+    """Return weighted wrenches (6, F) of forces: E.
+
+    Scaled forces are (3, C, F).
+    """
     moments = np.cross(levers, forces, axis=0)
     return np.concatenate([np.sum(scale * forces, axis=1), np.sum(moments, axis=1)])
 
 
 def _forces_of(wrench: np.ndarray, scale: np.ndarray, levers: np.ndarray) -> np.ndarray:
-    """Return scaled forces (3, C, F) that weighted wrenches (6, F) pull: Eᵀ."""
+    """Return scaled forces (3, C, F) of wrenches: Eᵀ.
+
+    Weighted wrenches (6, F) pull them.
+    """
     return scale * wrench[:3, None] + np.cross(wrench[3:, None], levers, axis=0)
 
 
 def project_onto_cones(forces: np.ndarray, friction: float) -> np.ndarray:
-    """Return the nearest forces (3, ...) with a horizontal part of at most `friction` times the vertical (y)."""
+    """Project forces (3, ...) onto friction cones.
+
+    Their horizontal part is at most `friction` times the vertical (y).
+    """
     x, normal, z = forces
     tangent = np.sqrt(x * x + z * z)
     along_cone = (normal + friction * tangent) / (1 + friction**2)
@@ -303,7 +328,10 @@ def project_onto_cones(forces: np.ndarray, friction: float) -> np.ndarray:
 
 
 def net_wrench(arms_m: np.ndarray, force_n: np.ndarray) -> np.ndarray:
-    """Return the net force and moment (N, T, 6) of forces (N, T, C, 3) at arms (N, T, C, 3)."""
+    """Return the net wrench (N, T, 6).
+
+    Forces and arms are (N, T, C, 3).
+    """
     moments_nm = cross(arms_m, force_n)
     return np.concatenate([sum_points(force_n), sum_points(moments_nm)], axis=-1)
 
@@ -320,7 +348,10 @@ ELSEWHERE_M = 0.08
 
 
 def find_carried_links(body: Humanoid, part: str) -> list[int]:
-    """Return the links that a support of a part may touch; hands are frozen onto the forearms."""
+    """Find the links a support may touch.
+
+    The support carries a part; hands are frozen onto the forearms.
+    """
     links = []
     for name in CARRIED_PARTS[part]:
         links.append(body.tree.joint(name.replace("wrist", "elbow")))
@@ -329,10 +360,11 @@ def find_carried_links(body: Humanoid, part: str) -> list[int]:
 
 @lru_cache(maxsize=64)
 def find_carried_points(body: Humanoid, part: str) -> np.ndarray:
-    """Return a mask (C,) of the body's contact points that a support of a part carries.
+    """Find a part's contact points (C,).
 
-    Of limbs these are the points at the joint that gives the part its name. All of a hand is beyond the elbow, and the
-    furthest point grips; all of the pelvis and of the trunk may lie.
+    The mask has those of the body that a support of the part carries. Of limbs these are the points at the joint that
+    gives the part its name. All of a hand is beyond the elbow, and the furthest point grips; all of the pelvis and of
+    the trunk may lie.
     """
     points = body.contact_points
     is_on_part = _is_among(points.links, find_carried_links(body, part))
@@ -350,17 +382,22 @@ def find_carried_points(body: Humanoid, part: str) -> np.ndarray:
 
 @lru_cache(maxsize=16)
 def _find_soft_points(body: Humanoid) -> np.ndarray:
-    """Return a mask (C,) of the body's contact points on soft parts."""
+    """Find contact points (C,) on soft parts."""
     return np.any([find_carried_points(body, part) for part in SOFT_PARTS], axis=0)
 
 
 def _is_among(links: np.ndarray, selected: Sequence[int]) -> np.ndarray:
-    """Return which of the links (C,) are selected; like `np.isin`, in a tenth of the time."""
+    """Return which links (C,) are selected.
+
+    It is like `np.isin`, in a tenth of the time.
+    """
     return (links[:, None] == np.array(selected, dtype=int)).any(axis=1)
 
 
 def above_ground_m(body: Humanoid, points_m: np.ndarray, supports: Sequence[Sequence[Support]]) -> np.ndarray:
-    """Return contact points with heights above the floor or support beneath.
+    """Return contact points above floor or support.
+
+    Heights are those above what is beneath.
 
     Args:
         body: Body with C contact points.
@@ -379,7 +416,10 @@ def above_ground_m(body: Humanoid, points_m: np.ndarray, supports: Sequence[Sequ
 
 
 def _ground_m(body: Humanoid, points_m: np.ndarray, supports: Sequence[Support]) -> np.ndarray:
-    """Return the height (T, C) of the ground beneath points (T, C, 3). Soft parts on a support give way."""
+    """Return the ground height (T, C) beneath points.
+
+    Points are (T, C, 3). Soft parts on a support give way.
+    """
     ground_m = np.zeros(points_m.shape[:-1])
     for support in supports:
         frames = slice(support.first, support.last + 1)
@@ -394,7 +434,10 @@ def _ground_m(body: Humanoid, points_m: np.ndarray, supports: Sequence[Support])
 
 
 def _yield_distance_m(support: Support) -> float:
-    """Return the distance that the part on a support gives way by."""
+    """Return how far a part gives way.
+
+    It is on a support.
+    """
     if support.part.endswith("foot"):
         return 0.0
     return ELSEWHERE_M if support.is_grip else SOFT_PART_GIVES_M

@@ -1,6 +1,7 @@
-"""Inverse dynamics: forces that a motion demands of a body, and torques of its joints.
+"""Inverse dynamics: required forces and joint torques.
 
-Arrays carry motions N, frames T, links L; everything is in the motion's world (y up).
+A motion demands the forces of a body. Arrays carry motions N, frames T, links L; everything is in the motion's world (y
+up).
 """
 
 from dataclasses import dataclass
@@ -18,7 +19,10 @@ from ..body.humanoid import Humanoid
 
 @dataclass(frozen=True, eq=False)
 class Demand:
-    """Forces that must act on a body so that it moves as it does."""
+    """Forces that a motion demands.
+
+    They must act on a body so that it moves as it does.
+    """
 
     positions_m: np.ndarray
     """(N, T, L, 3) of the links, world."""
@@ -35,7 +39,9 @@ class Demand:
 
 
 def demand(body: Humanoid, motions: MotionBatch, smoothing_s: float) -> Demand:
-    """Compute the forces that motions demand, by Newton's and Euler's equations of every link.
+    """Compute the forces that motions demand.
+
+    Newton's and Euler's equations of every link give them.
 
     Args:
         motions: N motions of T frames on the body's tree.
@@ -64,14 +70,20 @@ def demand(body: Humanoid, motions: MotionBatch, smoothing_s: float) -> Demand:
 
 
 def _smooth_accelerations(points_m: np.ndarray, fps: float, smoothing_s: float) -> np.ndarray:
-    """Return second derivatives of points (N, T, ..., 3) along natural splines, smoothed."""
+    """Return smoothed accelerations of points.
+
+    They are second derivatives along natural splines; points are (N, T, ..., 3).
+    """
     spline = NaturalSpline.from_values(np.swapaxes(points_m, 0, 1), fps)
     curvature = np.swapaxes(spline.curvature, 0, 1)
     return smooth_gaussian(curvature, smoothing_s * fps)
 
 
 def _momentum_rate(body: Humanoid, orientations: np.ndarray, fps: float, smoothing_s: float) -> np.ndarray:
-    """Return the rate of change (N, T, L, 3) of each link's angular momentum about its centre, smoothed."""
+    """Return each link's rate of angular momentum.
+
+    It is (N, T, L, 3), about the link's centre, smoothed.
+    """
     # Like `rotations.turns`, which takes several times as long for all links of many motions.
     turns = compose(orientations[:, 1:], invert(orientations[:, :-1]))
     steps = rotation_vectors(turns) * fps
@@ -84,7 +96,10 @@ def _momentum_rate(body: Humanoid, orientations: np.ndarray, fps: float, smoothi
 
 
 def compute_whole_inertia(body: Humanoid, needs: Demand) -> np.ndarray:
-    """Return the inertia (N, T, 3, 3), kg m², of a body about its centre of mass, as if frozen, in a motion."""
+    """Return the whole body's inertia (N, T, 3, 3).
+
+    It is in kg m², about the centre of mass, as if the body were frozen.
+    """
     orientations = needs.orientations
     centres_m = needs.positions_m + rotate(orientations, body.centre_m)
     arms_m = centres_m - needs.centre_m[:, :, None]
@@ -98,7 +113,9 @@ def compute_whole_inertia(body: Humanoid, needs: Demand) -> np.ndarray:
 
 
 def compute_joint_torques(body: Humanoid, needs: Demand, contact_n: np.ndarray, points_m: np.ndarray) -> np.ndarray:
-    """Return the torques of the joints that, with contacts, move the body as demanded.
+    """Return joint torques that move the body.
+
+    With contacts, they move it as demanded.
 
     Args:
         contact_n: (..., C, 3) contact forces, world.
