@@ -1,7 +1,8 @@
-"""Correctors by kinematics and physics: motions in, corrected motions out.
+"""Correctors by kinematics and physics.
 
-`correct_through_views` corrects motions of files, of any length, through `view_table.VIEWS`.
-`correct_samples` corrects a model's samples, which have one length and stand on a known floor.
+They take motions and return corrected motions. `correct_through_views` corrects motions of files, of any length,
+through `view_table.VIEWS`. `correct_samples` corrects a model's samples, which have one length and stand on a known
+floor.
 """
 
 from collections.abc import Iterator, Sequence
@@ -76,7 +77,9 @@ class PhysicsCorrector:
     unchanged."""
 
     def __call__(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
-        """Correct motions of any skeletons, frame rates and lengths, in their order; long ones piece by piece.
+        """Correct motions of any kind, in order.
+
+        Skeletons, frame rates and lengths may differ; long motions are corrected piece by piece.
 
         Args:
             motions: Motions of at least four frames each; shorter ones are rejected.
@@ -100,11 +103,11 @@ FEWEST_SAMPLES = 16
 
 
 def correct_samples(pipeline: Pipeline, motions: MotionBatch) -> Iterator[list[CorrectedMotion]]:
-    """Correct a model's samples, a batch of motions of one length, as they are; yields those simulated together.
+    """Correct a model's samples.
 
-    Soles are those of the skeleton; takes, loops and T-poses are not looked for. Samples that are not finite are
-    rejected. The work takes as many processes as `get_core_limit` allows, and results are the same bytes for any
-    number.
+    They are a batch of motions of one length, corrected as they are. Yields those that were simulated together. Soles
+    are those of the skeleton; takes, loops and T-poses are not looked for. Samples that are not finite are rejected.
+    The work takes as many processes as `get_core_limit` allows, and results are the same bytes for any number.
     """
     workers = max(1, min(get_core_limit(), len(motions) // FEWEST_SAMPLES))
     together = max(1, min(pipeline.bodies_together, ceil(len(motions) / workers)))
@@ -116,7 +119,9 @@ def correct_samples(pipeline: Pipeline, motions: MotionBatch) -> Iterator[list[C
 def correct_through_views(
     motions: Sequence[Motion], pipeline: Pipeline, workers: int = 1, views: Sequence[SeeMotion] = VIEWS
 ) -> list[CorrectedMotion]:
-    """Correct motions of any lengths through views: in their order, in batches, and back through the views in reverse.
+    """Correct motions of any lengths through views.
+
+    They pass the views in their order, are corrected in batches, and pass the views back in reverse.
 
     Args:
         motions: Motions of any skeletons, frame rates and lengths.
@@ -153,7 +158,10 @@ def correct_through_views(
 def _correct_in_groups(
     parts: Sequence[Motion], pipeline: Pipeline, views: Sequence[SeeMotion]
 ) -> list[CorrectedMotion]:
-    """Correct the pieces of long motions through the remaining views, some at a time: views copy what they show."""
+    """Correct pieces through the remaining views.
+
+    They are pieces of long motions, some at a time, because views copy what they show.
+    """
     groups = list(group_by_size(parts, len, MAX_FRAMES_TOGETHER))
     shares = split_work([sum(map(len, group)) for group in groups])
     corrections = []
@@ -166,7 +174,10 @@ def _correct_in_groups(
 
 
 def _correct_in_batches(parts: Sequence[Motion], pipeline: Pipeline, workers: int) -> list[CorrectedMotion]:
-    """Correct motions to which no view is left, those of a task together."""
+    """Correct motions after the last view.
+
+    Motions of a task are corrected together.
+    """
     batch_size = 1 if pipeline.cleanup.find_step(FitSoles) else BATCH_SIZE
     tasks = make_batches(parts, batch_size, pipeline.bodies_together, workers)
     with part_of_work(0.0, _FIRST_SHARE):
@@ -186,7 +197,10 @@ def _collect_corrections(
     tasks: Sequence[Sequence[Sequence[int]]],
     results: Sequence[Sequence[Sequence[CorrectedMotion]]],
 ) -> list[CorrectedMotion]:
-    """Return the correction of each motion from the results of tasks of batches; motions in none are rejected."""
+    """Collect the correction of each motion.
+
+    Results are those of tasks of batches; motions in none are rejected.
+    """
     corrections = [CorrectedMotion(motion, find_input_failure(motion)) for motion in motions]
     for task, batches in zip(tasks, results, strict=True):
         for index, correction in zip(chain(*task), chain(*batches), strict=True):

@@ -1,9 +1,10 @@
-"""Feasibility: the root residual that a motion needs, the force and moment that floor and muscles cannot give.
+"""Feasibility: the root residual a motion needs.
 
-Two ways measure it. Contact forces within friction cones explain a motion after kinematic clean-up; no engine takes
-part. Or bodies follow the unchanged motion, in an engine that did not make the motion. A stiff drive of the root keeps
-bodies there, and the drive's wrench is the residual. Still feet and low jerk do not lower the residual: a body that
-glides is held back by the soles' friction, and a body that hovers is held up by the drive.
+It is the force and moment that floor and muscles cannot give. Two ways measure it. Contact forces within friction cones
+explain a motion after kinematic clean-up; no engine takes part. Or bodies follow the unchanged motion, in an engine
+that did not make the motion. A stiff drive of the root keeps bodies there, and the drive's wrench is the residual.
+Still feet and low jerk do not lower the residual: a body that glides is held back by the soles' friction, and a body
+that hovers is held up by the drive.
 
 The rules of physics rest on contacts. Kinematic clean-up comes first: feet that float by two centimetres concern the
 rules of the floor, and would carry nothing here.
@@ -50,7 +51,10 @@ _AS_IT_IS = CleanupSettings(steps=tuple(step for step in FILE_STEPS if not isins
 
 @dataclass(frozen=True, eq=False)
 class RootResidual:
-    """Force and moment that N motions of T frames need beyond floor and muscles, in the world (y up)."""
+    """Force and moment beyond floor and muscles.
+
+    N motions of T frames need them, in the world (y up).
+    """
 
     force_bodyweights: np.ndarray
     """(N, T, 3)."""
@@ -59,7 +63,10 @@ class RootResidual:
 
     @classmethod
     def from_wrench(cls, body: Humanoid, wrench: np.ndarray) -> Self:
-        """Return the residual of wrenches (N, T, 6), in newtons and newton metres."""
+        """Return the residual of wrenches (N, T, 6).
+
+        They are in newtons and newton metres.
+        """
         return cls(wrench[..., :3] / body.weight_n, wrench[..., 3:])
 
     @property
@@ -79,7 +86,10 @@ class RootResidual:
 
 
 def compute_contact_residual(motions: MotionBatch, settings: CleanupSettings) -> RootResidual:
-    """Return the wrench that contact forces cannot explain in motions of equal length, after kinematic clean-up."""
+    """Compute the wrench that contacts cannot explain.
+
+    Motions of equal length pass the kinematic clean-up first.
+    """
     cleaned = clean_motions(motions, settings)
     body = build_humanoid(motions.skeleton, soles=cleaned.soles).with_up_from(motions.ground)
     links = body.select_links(cleaned.motions)
@@ -88,9 +98,10 @@ def compute_contact_residual(motions: MotionBatch, settings: CleanupSettings) ->
 
 
 def measure_missing_bodyweights(motion: Motion) -> float:
-    """Return the mean force that contacts cannot explain of a motion, after kinematic clean-up; 0 if it is too short.
+    """Measure the mean force that contacts miss.
 
-    Raises InputError if the skeleton has no legs.
+    The motion passes the kinematic clean-up first; it is 0 if the motion is too short. Raises InputError if the
+    skeleton has no legs.
     """
     if len(motion) < _FEWEST_FRAMES:
         return 0.0
@@ -99,11 +110,11 @@ def measure_missing_bodyweights(motion: Motion) -> float:
 
 
 def simulate_residual(motions: MotionBatch, settings: CleanupSettings, engine: str) -> RootResidual:
-    """Return the root wrench of simulated bodies that follow motions of equal length.
+    """Simulate motions and return the root wrench.
 
-    Light links of the simulated body have more inertia than the body, as engines need. The moment that this excess
-    demands is no residual of the motion and is taken off. If a body loses the motion all the same, the last residual
-    counts for the remaining motion.
+    Bodies follow motions of equal length. Light links of the simulated body have more inertia than the body, as engines
+    need. The moment that this excess demands is no residual of the motion and is taken off. If a body loses the motion
+    all the same, the last residual counts for the remaining motion.
 
     Args:
         motions: The motions, not cleaned up.
@@ -138,7 +149,10 @@ def simulate_residual(motions: MotionBatch, settings: CleanupSettings, engine: s
 
 
 def select_evaluation_engine(made_by: str) -> str | None:
-    """Return the first installed engine of the table that did not make the motions; None without such an engine."""
+    """Select an engine that did not make the motions.
+
+    It is the first that is installed; None without one.
+    """
     for name in ENGINES.names:
         if name != made_by:
             try:
@@ -155,9 +169,9 @@ LONGEST_INFERRED = 8192
 
 
 def check_physics(motion: Motion, choice: RuleChoice) -> list[Finding]:
-    """Return the findings of the chosen rules of physics; none for a motion that is too short.
+    """Check the chosen rules of physics.
 
-    Raises InputError if the skeleton has no legs.
+    There are no findings for a motion that is too short. Raises InputError if the skeleton has no legs.
     """
     rules = [rule for rule in choice.select_rules(all_rules()) if rule.measure_force is not None]
     if not rules or len(motion) < _FEWEST_FRAMES:
@@ -173,9 +187,10 @@ def check_physics(motion: Motion, choice: RuleChoice) -> list[Finding]:
 
 
 def compute_needed_residual(motion: Motion, engine: str) -> RootResidual | None:
-    """Return the root residual that a motion needs in an engine; None for a motion that is too short.
+    """Compute the root residual in an engine.
 
-    Heights count from the motion's own floor. Raises InputError if the skeleton has no legs.
+    Returns None for a motion that is too short. Heights count from the motion's own floor. Raises InputError if the
+    skeleton has no legs.
     """
     if len(motion) < _FEWEST_FRAMES:
         return None
@@ -185,9 +200,10 @@ def compute_needed_residual(motion: Motion, engine: str) -> RootResidual | None:
 
 
 def infer_surroundings(motion: Motion) -> Surroundings:
-    """Infer the surroundings of a motion as `correct` does: steps, seats and holds, or the belt of a treadmill.
+    """Infer a motion's surroundings as `correct` does.
 
-    Infers none for motions longer than `LONGEST_INFERRED` frames. Raises InputError if the skeleton has no legs.
+    They are steps, seats and holds, or the belt of a treadmill. Infers none for motions longer than `LONGEST_INFERRED`
+    frames. Raises InputError if the skeleton has no legs.
     """
     if not _FEWEST_FRAMES <= len(motion) <= LONGEST_INFERRED:
         return Surroundings()

@@ -1,4 +1,7 @@
-"""Contacts of feet and hands as data that people read and edit: part, kind, first and last frame, and place."""
+"""Contacts of feet and hands, to be edited.
+
+People read and edit part, kind, first and last frame, and place.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,10 @@ FRAME_RATE_TOLERANCE = 0.01
 
 @dataclass(frozen=True)
 class FootContact:
-    """A time in which a foot stands, slides or rides, or in which a hand stays in its place."""
+    """A time of contact.
+
+    A foot stands, slides or rides, or a hand stays in its place.
+    """
 
     part: Literal["left foot", "right foot", "left hand", "right hand"]
     first_frame: int
@@ -76,7 +82,7 @@ class FootContact:
 
     @property
     def foot(self) -> int:
-        """0 for the left foot, 1 for the right one."""
+        """0 for the left foot, 1 for the right."""
         return FEET.index(self.part)
 
     @property
@@ -162,9 +168,9 @@ class Contacts:
         return sorted(chosen, key=lambda contact: contact.first_frame)
 
     def mask(self, kind: ContactKind) -> np.ndarray:
-        """Return when feet are in contacts of a kind, (T, 2) bool.
+        """Return when feet are in a kind of contact.
 
-        The left foot is first.
+        It is (T, 2) bool. The left foot is first.
         """
         is_in_contact = np.zeros((self.frames, len(FEET)), dtype=bool)
         for foot, part in enumerate(FEET):
@@ -181,14 +187,17 @@ class Contacts:
 
 
 def pose_level(motion: Motion) -> PosedMotions:
-    """Pose a motion with the soles that level standing feet show."""
+    """Pose a motion with its observed soles.
+
+    Standing feet show them level.
+    """
     levelled = level_feet(motion)
     return PosedMotions.from_motions(MotionBatch.stack([levelled]), sole_points(levelled.skeleton))
 
 
 @dataclass(frozen=True, eq=False)
 class StandingFoot:
-    """A foot of a motion in the F frames of a contact.
+    """A foot in the F frames of a contact.
 
     While a foot stands, the part of the sole that touches the ground does not move; the remaining sole may roll about
     that part.
@@ -203,7 +212,7 @@ class StandingFoot:
 
     @classmethod
     def from_pose(cls, posed: PosedMotions, foot: int, first: int, last: int) -> StandingFoot:
-        """Return a foot of a posed motion during a contact."""
+        """Return a posed foot during a contact."""
         corners_m = posed.feet_m[0, first : last + 1, foot]
         velocity_m_s = stance_velocities(corners_m[None, :, None], posed.motions.fps)[0, :, 0]
         slip_m = np.zeros((len(corners_m), 2))
@@ -221,13 +230,16 @@ class StandingFoot:
         return self.weights @ self.middles_m
 
     def displacements_m(self, place_m: np.ndarray) -> np.ndarray:
-        """Return the least displacements (F, 2), x and z, for a still stance in a place (3,)."""
+        """Return displacements (F, 2) for a still stance.
+
+        They are the least, x and z, in a place (3,).
+        """
         steady_m = self.middles_m[:, [0, 2]] - self.slip_m
         return place_m[[0, 2]] - self.weights @ steady_m - self.slip_m
 
 
 def _place_weights(corners_m: np.ndarray, velocity_m_s: np.ndarray) -> np.ndarray:
-    """Return the weights (F,) of frames in a foot's mean place.
+    """Weigh frames (F,) for a foot's mean position.
 
     Args:
         corners_m: (F, K, 3) corners of the sole.

@@ -36,7 +36,10 @@ from .tracking.simulate import simulate_plans
 
 @dataclass(frozen=True)
 class Pipeline:
-    """The stages that batches of motions pass: clean, plan, track, postprocess, evaluate."""
+    """The stages that motion batches pass.
+
+    They are clean, plan, track, postprocess, evaluate.
+    """
 
     cleanup: CleanupSettings
     tracker: TrackerSettings | None = None
@@ -52,17 +55,20 @@ class Pipeline:
     def with_tracker(
         self, engine: EngineSettings, mass_kg: float | None = None, drive: DriveSettings | None = None
     ) -> Pipeline:
-        """Return the pipeline with a simulation in an engine; without a mass or a drive it keeps its own."""
+        """Return the pipeline with a simulation.
+
+        It is in an engine; without a mass or a drive the pipeline keeps its own.
+        """
         tracker = replace(self.tracker or TrackerSettings(), engine=engine)
         if mass_kg is not None:
             tracker = replace(tracker, body=replace(tracker.body, mass_kg=mass_kg))
         return replace(self, tracker=tracker if drive is None else replace(tracker, drive=drive))
 
     def in_scene(self, scene: Scene) -> Pipeline:
-        """Return the pipeline in a scene, with the floor of the scene at y = 0.
+        """Return the pipeline in a scene.
 
-        A push comes once, so loops do not close in a scene; on a slope only the floor carries. Simulated states come
-        out as they are in a scene and without residual force.
+        The floor of the scene is at y = 0. A push comes once, so loops do not close in a scene; on a slope only the
+        floor carries. Simulated states come out as they are in a scene and without residual force.
         """
         cleanup = self.cleanup
         if not scene.is_plain:
@@ -81,7 +87,9 @@ class Pipeline:
 
 
 def correct_batches(pipeline: Pipeline, batches: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:
-    """Correct batches of motions of equal length, all simulated together if the pipeline has a tracker.
+    """Correct batches of motions of equal length.
+
+    All are simulated together if the pipeline has a tracker.
 
     Args:
         pipeline: Stages that they pass.
@@ -100,7 +108,10 @@ def correct_batches(pipeline: Pipeline, batches: Sequence[MotionBatch]) -> list[
 
 
 def _finish_cleaned(pipeline: Pipeline, cleaned: CleanedMotions) -> list[CorrectedMotion]:
-    """Postprocess and evaluate a batch that is corrected by kinematics only."""
+    """Finish a batch without simulation.
+
+    It is corrected by kinematics only, postprocessed and evaluated.
+    """
     corrected = cleaned.motions
     if pipeline.postprocess:
         corrected = PostprocessState.from_stages(cleaned).apply_steps(pipeline.postprocess).motions
@@ -110,7 +121,7 @@ def _finish_cleaned(pipeline: Pipeline, cleaned: CleanedMotions) -> list[Correct
 def track_plans(
     pipeline: Pipeline, simulator: Simulator, cleaned: Sequence[CleanedMotions], plans: Sequence[MotionPlan]
 ) -> list[TrackingResult]:
-    """Simulate together the motions of all plans that need it."""
+    """Simulate the plans that need it together."""
     selections = [_select_for_simulation(pipeline, plan) for plan in plans]
     selected_plans = []
     for plan, indices in zip(plans, selections, strict=True):
@@ -154,7 +165,10 @@ def _make_tracking_result(
 
 
 def postprocess(pipeline: Pipeline, tracker: TrackerSettings, tracked: TrackingResult) -> list[CorrectedMotion]:
-    """Blend plan and simulation, or take simulated states as they are, and evaluate the result."""
+    """Postprocess and evaluate tracked motions.
+
+    Plan and simulation are blended, or simulated states are taken as they are.
+    """
     mode = pipeline.cleanup.mode
     if pipeline.postprocess:
         tracked, failed = drop_failed_tracks(tracked, tracker)
@@ -166,7 +180,10 @@ def postprocess(pipeline: Pipeline, tracker: TrackerSettings, tracked: TrackingR
 
 
 class Simulator:
-    """A world, made when it is first needed, and the latest bodies, kept for motions of like skeletons."""
+    """A world and its bodies, made on demand.
+
+    The latest bodies are kept for motions of like skeletons.
+    """
 
     def __init__(self, settings: TrackerSettings, scene: Scene) -> None:
         self.tracker = settings
@@ -180,7 +197,10 @@ class Simulator:
             return ENGINES.load(name)(self.tracker.engine)
 
     def get_body(self, cleaned: CleanedMotions) -> Humanoid:
-        """Return the body of some motions, upright as their ground demands."""
+        """Return the body of some motions.
+
+        It is upright as their ground demands.
+        """
         return self._get_level_body(cleaned.motions.skeleton, cleaned.soles).with_up_from(cleaned.motions.ground)
 
     def _get_level_body(self, skeleton: Skeleton, soles: SolePoints) -> Humanoid:
@@ -206,5 +226,8 @@ def _thread_simulator(settings: TrackerSettings, scene: Scene) -> Simulator:
 
 
 def release_simulator() -> None:
-    """Release the simulator of this thread, which takes hundreds of MB with some engines."""
+    """Release the simulator of this thread.
+
+    It takes hundreds of MB with some engines.
+    """
     vars(_THREAD).clear()

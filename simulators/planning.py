@@ -1,8 +1,9 @@
-"""Plan motions: lift bodies clear of the floor, then shift bodies and move feet until contact forces explain motions.
+"""Plan motions that contact forces can explain.
 
-Captured motion demands wrenches that no contact can deliver. The dynamics filter (after Yamane and Nakamura 2003) moves
-the body a little so that the floor can explain the motion. A small shift of the centre of mass over time changes the
-demand; the legs bend so that the feet stay in place.
+Bodies are lifted clear of the floor; then bodies shift and feet move until contact forces explain motions. Captured
+motion demands wrenches that no contact can deliver. The dynamics filter (after Yamane and Nakamura 2003) moves the body
+a little so that the floor can explain the motion. A small shift of the centre of mass over time changes the demand; the
+legs bend so that the feet stay in place.
 
 A contact plan may load corners of soles that hover by some millimetres. Rigid soles do not touch there, and the body
 would roll over another edge than planned. So each foot then turns about the ankle and moves up or down a little.
@@ -42,7 +43,9 @@ from .stages.values import CleanedMotions, MotionPlan
 
 
 def plan_motions(cleaned: CleanedMotions, body: Humanoid, settings: TrackerSettings) -> MotionPlan:
-    """Plan motions of a body so that contacts explain as much as possible.
+    """Plan motions of a body.
+
+    Contacts explain as much as possible.
 
     Args:
         cleaned: N motions after the clean-up, with supports.
@@ -66,7 +69,10 @@ def plan_motions(cleaned: CleanedMotions, body: Humanoid, settings: TrackerSetti
 
 @dataclass(frozen=True, eq=False)
 class Planner:
-    """Change motions on a body's tree so that contacts with friction, on floor and supports, explain the motions."""
+    """Planner of motions on a body's tree.
+
+    It changes them so that contacts with friction, on floor and supports, explain the motions.
+    """
 
     body: Humanoid
     friction: float
@@ -74,7 +80,10 @@ class Planner:
     settings: PlanSettings = PLAN
 
     def filter_dynamics(self, motions: MotionBatch) -> MotionBatch:
-        """Shift motions so that contacts within friction cones explain more."""
+        """Shift motions so that contacts explain more.
+
+        Contact forces lie within friction cones.
+        """
         settings = self.settings.filter
         for _ in range(settings.rounds):
             plan, shift_m = self._compute_shift(motions)
@@ -99,9 +108,9 @@ class Planner:
         return replace(self, settings=stance_settings)
 
     def _compute_shift(self, motions: MotionBatch, inset: float = 0.0) -> tuple[ContactPlan, np.ndarray]:
-        """Return the contacts of motions, and the shifts (N, T, 3) of the centre of mass that explain more.
+        """Compute contacts and better centre shifts.
 
-        inset: see `plan_contacts`.
+        Shifts (N, T, 3) of the centre of mass explain more. inset: see `plan_contacts`.
         """
         plan = plan_contacts(self.body, motions, self.friction, self.supports, self.settings.contacts.coarse, inset)
         mass_kg = self.body.total_mass_kg
@@ -112,7 +121,10 @@ class Planner:
         return plan, np.stack(shifts_m)
 
     def lift_above_floor(self, motions: MotionBatch) -> MotionBatch:
-        """Lift motions where trunk or thighs are in the floor or in a support."""
+        """Lift bodies out of floor or support.
+
+        Their trunk or thighs are in it.
+        """
         body = self.body
         positions_m, orientations = pose_joints(motions)
         points = body.contact_points
@@ -131,14 +143,20 @@ class Planner:
     def _shift_root(
         self, motions: MotionBatch, positions_m: np.ndarray, orientations: np.ndarray, shift_m: np.ndarray
     ) -> MotionBatch:
-        """Move the root by (N, T, 3) and keep the feet in place; the links' world poses are given."""
+        """Move roots by (N, T, 3) over fixed feet.
+
+        The links' world poses are given.
+        """
         legs = Legs.from_skeleton(self.body.tree)
         ankles_m = positions_m[:, :, legs.ankles]
         rotations = solve_leg_ik(self.body.tree, positions_m, orientations, shift_m, ankles_m)
         return replace(motions, root_m=motions.root_m + shift_m, rotations=rotations)
 
     def _turn_root(self, motions: MotionBatch, plan: ContactPlan) -> MotionBatch:
-        """Turn bodies about the centre of mass by what explains more of a plan's moments; feet stay unchanged."""
+        """Turn bodies to explain more moments.
+
+        They turn about the centre of mass; feet stay unchanged.
+        """
         needs = plan.needs
         settings = self.settings.filter
         turns_rad = solve_turns(plan.rest[..., 3:], compute_whole_inertia(self.body, needs), motions.fps, settings)
@@ -187,10 +205,11 @@ CUSHION_M = 0.06
 
 
 def add_cushions(body: Humanoid, motion: Motion, supports: Sequence[Support]) -> list[Support]:
-    """Return supports with each seat replaced by cushions below the pelvis and, at the hips, below the thighs.
+    """Replace each seat by cushions.
 
-    Seats are soft, and carry thighs and pelvis together. Simulated links are rigid: on a level seat, a body would
-    balance on the pelvis, or on the seat's edge below sloping thighs. A part far from the seat gets no cushion.
+    They lie below the pelvis and, at the hips, below the thighs. Seats are soft, and carry thighs and pelvis together.
+    Simulated links are rigid: on a level seat, a body would balance on the pelvis, or on the seat's edge below sloping
+    thighs. A part far from the seat gets no cushion.
     """
     positions_m, orientations = pose_joints(motion)
     lowest_points_m = body.contact_points.lowest_points(positions_m, orientations)
@@ -213,7 +232,10 @@ def add_cushions(body: Humanoid, motion: Motion, supports: Sequence[Support]) ->
 
 
 def _depth_of_slope_m(body: Humanoid, positions_m: np.ndarray, side: str) -> np.ndarray:
-    """Return how far (T,) a sloping thigh is below the lowest point at the hip, within a cushion's width."""
+    """Return how far a thigh slopes down (T,).
+
+    It is below the lowest point at the hip, within a cushion's width.
+    """
     hip = body.tree.joint(f"{side}_hip")
     thigh_m = positions_m[:, body.tree.joint(f"{side}_knee")] - positions_m[:, hip]
     slope = np.abs(thigh_m[:, 1]) / np.maximum(np.hypot(thigh_m[:, 0], thigh_m[:, 2]), 1e-3)
@@ -223,14 +245,19 @@ def _depth_of_slope_m(body: Humanoid, positions_m: np.ndarray, side: str) -> np.
 
 
 def _limit_shifts(shift_m: np.ndarray, settings: FilterSettings) -> np.ndarray:
-    """Scale down the shifts (N, T, 3) of motions with a largest shift beyond the limit."""
+    """Scale down shifts (N, T, 3) beyond the limit.
+
+    The largest shift of a motion counts.
+    """
     largest_m = np.linalg.norm(shift_m, axis=-1).max(1)
     scales = np.minimum(1.0, settings.shift_limit_m / np.maximum(largest_m, 1e-9))
     return shift_m * scales[:, None, None]
 
 
 def solve_turns(moment_nm: np.ndarray, inertia_kgm2: np.ndarray, fps: float, settings: FilterSettings) -> np.ndarray:
-    """Return the turns θ of bodies that minimise ‖θ̈ + I⁻¹ r_τ‖² + ω⁴ ‖θ‖², bounded.
+    """Solve body rotations that explain moments.
+
+    Rotations θ minimise ‖θ̈ + I⁻¹ r_τ‖² + ω⁴ ‖θ‖², bounded.
 
     Args:
         moment_nm: (N, T, 3) unexplained moments r_τ.
@@ -256,9 +283,10 @@ def solve_turns(moment_nm: np.ndarray, inertia_kgm2: np.ndarray, fps: float, set
 def solve_centre_shift(
     rest: np.ndarray, contact_n: np.ndarray, mass_kg: float, fps: float, settings: FilterSettings = PLAN.filter
 ) -> np.ndarray:
-    """Return the shift δ of the centre of mass that minimises ‖r_F + M δ̈‖² + w ‖r_τ + δ × f‖² + λ ‖δ‖².
+    """Solve shifts of the centre of mass.
 
-    Every term couples only neighbouring frames, so the normal equations are banded.
+    The shift δ minimises ‖r_F + M δ̈‖² + w ‖r_τ + δ × f‖² + λ ‖δ‖². Every term couples only neighbouring frames, so the
+    normal equations are banded.
 
     Args:
         rest: (T, 6) unexplained force r_F and moment r_τ.
@@ -290,16 +318,20 @@ def solve_centre_shift(
 
 
 def _split_by_foot(corners: np.ndarray) -> np.ndarray:
-    """Split values (N, T, P, ...) of the soles' corners, left foot first, into (N, T, 2, P / 2, ...)."""
+    """Split corner values by foot.
+
+    Values (N, T, P, ...), left foot first, become (N, T, 2, P / 2, ...).
+    """
     return corners.reshape(*corners.shape[:2], 2, -1, *corners.shape[3:])
 
 
 def heel_load_share(
     load: np.ndarray, fps: float, settings: PlacementSettings = RESIDUAL_FREE_PLAN.placement
 ) -> np.ndarray:
-    """Return how strongly feet that carry only on the heel for long must be set flat.
+    """Return how strongly heel stances are flattened.
 
-    Nobody stands like that: if a capture has the front of such a foot in the air, the ankle is turned wrongly.
+    Such feet carry only on the heel for long. Nobody stands like that: if a capture has the front of such a foot in the
+    air, the ankle is turned wrongly.
 
     Args:
         load: (N, T, 2, K) 1 or more for corners that carry, those of the heel first.
@@ -321,9 +353,9 @@ def heel_load_share(
 def hold_corners(
     points_m: np.ndarray, load: np.ndarray, fps: float, settings: PlacementSettings = PLAN.placement
 ) -> np.ndarray:
-    """Return horizontal displacements that keep loaded corners of soles in place.
+    """Hold loaded sole corners in place.
 
-    Feet that no longer carry go back to the earlier place.
+    Returns horizontal displacements. Feet that no longer carry go back to the earlier place.
 
     Args:
         points_m: (N, T, 2, K, 3) corners.
@@ -355,7 +387,9 @@ def hold_corners(
 def lift_swinging_feet_m(
     heights_m: np.ndarray, points_m: np.ndarray, load: np.ndarray, fps: float, settings: PlacementSettings
 ) -> np.ndarray:
-    """Return rises (N, T, 2) that take swinging feet clear of the ground, so that no foot trips.
+    """Lift swinging feet clear of the ground.
+
+    Rises are (N, T, 2); no foot trips.
 
     Args:
         heights_m: (N, T, 2, K) heights of the corners above the ground.
@@ -379,9 +413,10 @@ def solve_foot_moves(
     fps: float,
     settings: PlacementSettings = PLAN.placement,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return rises of ankles and turns of feet that bring loaded corners of soles to height 0.
+    """Solve foot moves that ground loaded corners.
 
-    The fit is a ridge regression; corners that would then be below the ground are lifted out again.
+    Ankles rise and feet turn so that corners of soles come to height 0. The fit is a ridge regression; corners that
+    would then be below the ground are lifted out again.
 
     Args:
         heights_m: (N, T, 2, K) heights of the corners above the ground.

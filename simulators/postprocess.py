@@ -1,7 +1,8 @@
-"""Post-processing: combine plan and simulation into the corrected motion, step by step.
+"""Combine plan and simulation, step by step.
 
-`POSTPROCESS` lists the steps after plan and simulation, `KINEMATIC_POSTPROCESS` the steps after a clean-up. The
-docstring of a step states its objective. Without steps, simulated states come out unchanged.
+The result is the corrected motion. `POSTPROCESS` lists the steps after plan and simulation, `KINEMATIC_POSTPROCESS` the
+steps after a clean-up. The docstring of a step states its objective. Without steps, simulated states come out
+unchanged.
 
 The force that a motion demands beyond contacts falls where physics has fixed something. Where the force hardly falls,
 the simulated body only lags behind the plan, and the plan is the better motion. So a plan that contacts explain nearly
@@ -59,7 +60,10 @@ ALL_ROUGH = 0.1
 
 
 class PostprocessStep(Protocol):
-    """A step of the post-processing: parameters, and a call that returns the next state."""
+    """A post-processing step.
+
+    It has parameters, and a call that returns the next state.
+    """
 
     def __call__(self, state: PostprocessState, /) -> PostprocessState: ...
 
@@ -82,7 +86,10 @@ class PostprocessState:
 
     @classmethod
     def from_stages(cls, cleaned: CleanedMotions, tracked: TrackingResult | None = None) -> Self:
-        """Return the state before the first step: motions as planned, or as cleaned if nothing was planned."""
+        """Return the state before the first step.
+
+        Motions are as planned, or as cleaned if nothing was planned.
+        """
         motions = cleaned.motions
         if tracked is not None:
             plan = tracked.plan
@@ -106,10 +113,11 @@ class PostprocessState:
 
 @dataclass(frozen=True)
 class BlendSimulation(Positive):
-    """Use the simulation where it lowers the force that contacts leave unexplained, and elsewhere the plan.
+    """Blend the simulation where it helps.
 
-    The share s of the simulation is a smooth step of that gain. The share applies to the slow part of the difference
-    between both; the fast part, capture noise that a body cannot follow, is removed fully.
+    It is used where it lowers the force that contacts leave unexplained, and elsewhere the plan. The share s of the
+    simulation is a smooth step of that gain. The share applies to the slow part of the difference between both; the
+    fast part, capture noise that a body cannot follow, is removed fully.
 
     Set on 3 s of each fourth of CMU's training clips, 30 and 120 frames per second. MuJoCo replays the results. At 30
     frames per second MuJoCo needs 0.104 body weights of residual force with these shares, as much as with all or none
@@ -146,23 +154,28 @@ class BlendSimulation(Positive):
         return replace(state, motions=replace(planned, root_m=root_m, rotations=rotations), shares=shares)
 
     def can_gain(self, plan: MotionPlan) -> np.ndarray:
-        """Return whether simulated states could replace each plan (N,) fully in any frame.
+        """Return which plans (N,) a simulation could improve.
 
-        A simulation saves no more than the unexplained force of the plan. Below the upper bound of `saved_bodyweights`
-        the simulation's share is never 1, and on captures nearly 0. Plans that are not finite are simulated, too.
+        Its states could replace the plan fully in any frame. A simulation saves no more than the unexplained force of
+        the plan. Below the upper bound of `saved_bodyweights` the simulation's share is never 1, and on captures nearly
+        0. Plans that are not finite are simulated, too.
         """
         is_explained = self.unexplained_bodyweights(plan) <= self.saved_bodyweights[1]
         return np.asarray(~is_explained.all(axis=1))
 
     def unexplained_bodyweights(self, plan: MotionPlan) -> np.ndarray:
-        """Return the force (N, T) that contacts leave unexplained of a plan, smoothed like gains."""
+        """Return a plan's unexplained force (N, T).
+
+        It is smoothed like gains.
+        """
         missing_n = np.linalg.norm(plan.contacts.rest[..., :3], axis=-1)
         return smooth_gaussian(missing_n / plan.body.weight_n, self.gain_smoothing_s * plan.motions.fps)
 
     def without_small_shifts(self, planned: MotionBatch, cleaned: MotionBatch) -> MotionBatch:
-        """Return planned motions without small slow shifts of roots from the cleaned motions.
+        """Remove small slow root shifts from a plan.
 
-        The fast part of a shift changes forces. The slow part hardly does, and a second correction would shift again.
+        They are shifts from the cleaned motions. The fast part of a shift changes forces. The slow part hardly does,
+        and a second correction would shift again.
         """
         shift_m = planned.root_m - cleaned.root_m
         slow_m = smooth_gaussian(shift_m, self.slow_s * planned.fps)
@@ -170,7 +183,10 @@ class BlendSimulation(Positive):
         return replace(planned, root_m=planned.root_m - (1 - share) * slow_m)
 
     def shares(self, plan: MotionPlan, simulated: MotionBatch) -> np.ndarray:
-        """Return the share (N, T) in [0, 1] of plans' simulated states, on the whole skeleton, that is used."""
+        """Return the share (N, T) of the simulation.
+
+        It is in [0, 1]; simulated states are on the whole skeleton.
+        """
         body = plan.body
         fps = simulated.fps
         contacts = plan_contacts(body, body.select_links(simulated), plan.friction, plan.supports)
@@ -182,9 +198,10 @@ class BlendSimulation(Positive):
         return smooth_gaussian(share, self.share_smoothing_s * fps)
 
     def blend(self, first: MotionBatch, second: MotionBatch, share: np.ndarray) -> MotionBatch:
-        """Return motions between two, at a share of the slow part of the difference and all of the fast part.
+        """Blend two batches of motions.
 
-        Joints of the second motions that are lost are not followed.
+        The share applies to the slow part of the difference; the fast part is taken fully. Joints of the second motions
+        that are lost are not followed.
 
         Args:
             first: Motions at share 0.
@@ -206,19 +223,21 @@ class BlendSimulation(Positive):
 
 @dataclass(frozen=True)
 class SmoothFast:
-    """Remove the fast part of a correction, as far as this part roughens the motion.
+    """Remove the fast part of a correction.
 
-    Beside the slow part p of a motion a share s ∈ [0, 1] of the fast part f stays: s minimises Σ ‖Δ³p + s Δ³f‖² around
-    each frame. Set on CMU's training clips at 30, 60 and 120 frames per second.
+    It is removed as far as it roughens the motion. Beside the slow part p of a motion a share s ∈ [0, 1] of the fast
+    part f stays: s minimises Σ ‖Δ³p + s Δ³f‖² around each frame. Set on CMU's training clips at 30, 60 and 120 frames
+    per second.
     """
 
     def __call__(self, state: PostprocessState) -> PostprocessState:
         return replace(state, motions=self.smooth(state.bounds.before, state.motions))
 
     def smooth(self, before: MotionBatch, after: MotionBatch) -> MotionBatch:
-        """Return the motions `after` without the fast part of the changes since `before`, where that part roughens.
+        """Smooth fast changes that roughen.
 
-        Both share skeleton, frame rate and length.
+        Motions are `after` without the fast part of the changes since `before`. Both share skeleton, frame rate and
+        length.
         """
         frames = after.root_m.shape[1]
         if frames < FEWEST_FRAMES:
@@ -236,11 +255,12 @@ class SmoothFast:
 
 @dataclass(frozen=True)
 class SmoothRough:
-    """Smooth a correction over longer times around frames where a part of the body has more jerk than the bound.
+    """Smooth a correction around rough frames.
 
-    Changes slower than the changes that `SmoothFast` removes roughen calm motions, too: limbs that are lifted,
-    simulated bodies that catch up. A part that smoothing makes rougher is skipped: if a captured knee flips to the
-    opposite side, changes flip too, and the mean fits neither side.
+    A part of the body has more jerk than the bound there; changes are smoothed over longer times. Changes slower than
+    the changes that `SmoothFast` removes roughen calm motions, too: limbs that are lifted, simulated bodies that catch
+    up. A part that smoothing makes rougher is skipped: if a captured knee flips to the opposite side, changes flip too,
+    and the mean fits neither side.
     """
 
     wider: tuple[float, ...] = (2.0, 4.0, 8.0)
@@ -253,7 +273,10 @@ class SmoothRough:
         return replace(state, motions=smooth, fallback=self.smooth(state.bounds, state.fallback))
 
     def smooth(self, bounds: JerkBounds, after: MotionBatch) -> MotionBatch:
-        """Return the motions `after` with smoother changes where a part of the body has more jerk than the bound."""
+        """Smooth changes where a part is rough.
+
+        The part has more jerk than the bound; motions are `after` with smoother changes.
+        """
         excess = bounds.excess(after)
         changes = None
         for times in self.wider:
@@ -280,10 +303,10 @@ class SmoothRough:
 
 @dataclass(frozen=True)
 class RestoreFeet(Positive):
-    """Lead planted feet back to the cleaned-up pose; the legs follow. Without a simulation swinging feet follow, too.
+    """Lead planted feet back to the cleaned pose.
 
-    Set by hand on CMU's training clips. On 20 clips this lowers sliding from 22.5 to 19.4 mm/s (18.5 by kinematics
-    alone); jerk and distance stay.
+    The legs follow. Without a simulation swinging feet follow, too. Set by hand on CMU's training clips. On 20 clips
+    this lowers sliding from 22.5 to 19.4 mm/s (18.5 by kinematics alone); jerk and distance stay.
     """
 
     around_s: float = 0.15
@@ -298,7 +321,7 @@ class RestoreFeet(Positive):
     def restore(
         self, motions: MotionBatch, cleaned: MotionBatch, before: MotionBatch, simulated: np.ndarray
     ) -> MotionBatch:
-        """Return the motions with the feet of the cleaned motions.
+        """Restore the feet of the cleaned motions.
 
         Args:
             motions: N motions of T frames.
@@ -322,7 +345,10 @@ class RestoreFeet(Positive):
         return move_ankles_to(motions, before, targets_m, targets, stands)
 
     def _shares(self, stands: np.ndarray, fps: float) -> np.ndarray:
-        """Return (N, T, 2) in [0, 1]: 1 while a foot stands, fading around that."""
+        """Return how fully feet are restored (N, T, 2).
+
+        It is 1 while a foot stands, fading around that.
+        """
         frames = 2 * round(self.around_s * fps) + 1
         around = maximum_filter1d(stands.astype(float), frames, axis=1, mode="nearest")
         return smooth_gaussian(around, self.smoothing_s * fps)
@@ -330,9 +356,10 @@ class RestoreFeet(Positive):
 
 @dataclass(frozen=True)
 class RevertHighJerk:
-    """Replace frames by the fallback wherever a part of the body still has more jerk than the bound.
+    """Revert frames that still have high jerk.
 
-    A simulated trunk that calms down carries legs along, so no part of a body can be smoothed alone.
+    The fallback replaces them wherever a part of the body exceeds the bound. A simulated trunk that calms down carries
+    legs along, so no part of a body can be smoothed alone.
     """
 
     rounds: int = 3
@@ -386,10 +413,10 @@ KINEMATIC_POSTPROCESS: tuple[PostprocessStep, ...] = (SmoothRough(),)
 
 @dataclass(frozen=True, eq=False)
 class JerkBounds:
-    """The jerk that corrections of motions may have, depending on the jerk of the motions before.
+    """The jerk that corrections may have.
 
-    Set on CMU's training clips at 30, 60 and 120 frames per second: no more jerk than in the motion, for hardly more
-    sliding.
+    It depends on the jerk of the motions before. Set on CMU's training clips at 30, 60 and 120 frames per second: no
+    more jerk than in the motion, for hardly more sliding.
     """
 
     before: MotionBatch
@@ -401,7 +428,10 @@ class JerkBounds:
 
     @classmethod
     def from_motions(cls, before: MotionBatch) -> Self:
-        """Return the bounds for corrections of some motions; those too short to have jerk have none."""
+        """Return the bounds for some motions' corrections.
+
+        Motions that are too short to have jerk have none.
+        """
         groups = _make_joint_groups(before.skeleton)
         around = JERK_AROUND_S * before.fps
         if before.root_m.shape[1] < FEWEST_FRAMES:
@@ -412,20 +442,26 @@ class JerkBounds:
         return cls(before, groups, around, most_m_s3)
 
     def excess(self, motions: MotionBatch) -> np.ndarray:
-        """Return the share (N, T, G) that the jerk of parts exceeds the bound by, below 0 for less jerk."""
+        """Return each part's excess jerk (N, T, G).
+
+        It is a share of the bound, below 0 for less jerk.
+        """
         return _jerk_m_s3(motions, self.groups, self.around) / self.most_m_s3 - 1
 
     def roughness(self, excess: np.ndarray) -> np.ndarray:
-        """Return the roughness (N, T, G) in [0, 1] of parts with such an excess; no motion hangs on a threshold."""
+        """Return the roughness (N, T, G) of an excess.
+
+        It is in [0, 1]; no motion hangs on a threshold.
+        """
         return np.clip(excess / ALL_ROUGH, 0.0, 1.0)
 
 
 def _smooth_changes(
     bounds: JerkBounds, after: MotionBatch, changes: Changes, slow: Changes, share: np.ndarray
 ) -> tuple[MotionBatch, np.ndarray, Changes]:
-    """Mix changes with slow changes and return the motions, the excess of jerk, and the mixed changes.
+    """Mix changes with slow changes.
 
-    share: (N, T, G) of the slow changes.
+    Returns the motions, the excess of jerk, and the mixed changes. share: (N, T, G) of the slow changes.
     """
     groups = bounds.groups
     group_shares = np.stack([share[..., group.share] for group in groups], axis=-1)
@@ -452,7 +488,10 @@ class _JointGroup:
 
 @lru_cache(maxsize=8)
 def _make_joint_groups(skeleton: Skeleton) -> tuple[_JointGroup, ...]:
-    """Return the trunk with the root, then arms and legs as far as the skeleton has them."""
+    """Group the joints by body part.
+
+    The trunk with the root comes first, then arms and legs as far as the skeleton has them.
+    """
     parts = joints_by_part(skeleton)
     groups = []
     trunk = np.ones(len(skeleton))
@@ -468,22 +507,29 @@ def _make_joint_groups(skeleton: Skeleton) -> tuple[_JointGroup, ...]:
 
 
 def _compute_changes(before: MotionBatch, after: MotionBatch) -> Changes:
-    """Return shifts (N, T, 3) of roots and turns (N, T, J, 3) of joints in the parents' frames, as vectors.
+    """Return root shifts and joint rotations.
 
-    Seen from a parent, turns are the same on rigs that split bones for twist.
+    Shifts are (N, T, 3), rotations (N, T, J, 3) in the parents' frames, as vectors. Seen from a parent, turns are the
+    same on rigs that split bones for twist.
     """
     turns = rotation_vectors(compose(after.rotations, invert(before.rotations)))
     return after.root_m - before.root_m, turns
 
 
 def _body_joints_m(motions: MotionBatch) -> np.ndarray:
-    """Return the positions (N, T, B, 3) of the body's joints: fingers and props weigh nothing."""
+    """Return the body's joint positions (N, T, B, 3).
+
+    Fingers and props weigh nothing.
+    """
     body_joints = [joint for joint, part in enumerate(motions.skeleton.parts) if part]
     return joint_positions(motions, body_joints)
 
 
 def _jerk_m_s3(motions: MotionBatch, groups: Sequence[_JointGroup], around: float) -> np.ndarray:
-    """Return the mean jerk (N, T, G) of parts of the body around each frame; around: frames, a standard deviation."""
+    """Return each part's mean jerk (N, T, G).
+
+    It is around each frame; around: frames, a standard deviation.
+    """
     measured = sorted({joint for group in groups for joint in group.measured_joints})
     joints = joint_jerks_m_s3(joint_positions(motions, measured), motions.fps)
     jerks_by_group = []
@@ -495,15 +541,19 @@ def _jerk_m_s3(motions: MotionBatch, groups: Sequence[_JointGroup], around: floa
 
 
 def _apply_changes(motions: MotionBatch, shift_m: np.ndarray, turns: np.ndarray) -> MotionBatch:
-    """Move the root by (N, T, 3) and turn joints in the parents' frames by (N, T, J, 3)."""
+    """Apply root shifts and joint rotations.
+
+    Shifts are (N, T, 3), rotations (N, T, J, 3) in the parents' frames.
+    """
     rotations = compose(quaternions(turns), motions.rotations)
     return replace(motions, root_m=motions.root_m + shift_m, rotations=rotations)
 
 
 def _calming_share(slow_m: np.ndarray, whole_m: np.ndarray, around: float) -> np.ndarray:
-    """Return the share (N, T) of the fast part that makes third differences least.
+    """Return the fast share (N, T) that calms most.
 
-    The share is 0 where the fast part only roughens, and 1 where the fast part calms.
+    Third differences are least with it. The share is 0 where the fast part only roughens, and 1 where the fast part
+    calms.
 
     Args:
         slow_m: (N, T, J, 3) joints without the fast part.

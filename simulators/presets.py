@@ -1,8 +1,9 @@
-"""Presets of the correction: the stages with all their settings by name, as `selfcorrect correct` and loops use them.
+"""Presets of the correction by name.
 
-`FILES` estimates floor, soles and supports, and blends the simulation with the plan. `RESIDUAL_FREE_PRESET` does the
-same for bodies that fall if a support is missed, and returns simulated states. `SAMPLES` expects a known, level floor,
-and returns simulated states too, as the loops need them.
+They have the stages with all their settings, as `selfcorrect correct` and loops use them. `FILES` estimates floor,
+soles and supports, and blends the simulation with the plan. `RESIDUAL_FREE_PRESET` does the same for bodies that fall
+if a support is missed, and returns simulated states. `SAMPLES` expects a known, level floor, and returns simulated
+states too, as the loops need them.
 """
 
 from dataclasses import replace
@@ -56,7 +57,9 @@ larger. MuJoCo takes 120 steps per second in both: with half of them it saves a 
 def find_preset(
     strength: str | float, engine: str = "", mass_kg: float | None = None, fallback: FallbackChoice = "none"
 ) -> Pipeline:
-    """Return the preset with a name, or at a point on the dial between "faithful" (0) and "physical" (1).
+    """Find the preset of a strength.
+
+    It is a name, or a point on the dial between "faithful" (0) and "physical" (1).
 
     Args:
         engine: Name of the engine; "" for the preset's.
@@ -79,6 +82,9 @@ def find_preset(
 
 
 def find_simulation(name: str, engine: str) -> Pipeline:
-    """Return the preset of samples with a simulation of `SIMULATIONS`, or with the usual one of another engine."""
+    """Find the preset of samples with a simulation.
+
+    It is one of `SIMULATIONS`, or the usual one of another engine.
+    """
     settings = SIMULATIONS[name]
     return SAMPLES.with_tracker(settings if settings.name == engine else EngineSettings(name=engine))

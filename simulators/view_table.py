@@ -1,8 +1,8 @@
-"""Views through which every motion is corrected, the outermost first: `VIEWS`.
+"""The views of every motion, outermost first.
 
-Each shows less of what a clean-up should not have to know: no unrelated poses, no bodies that something unseen carries,
-no copies of frames, no exchanged legs, no copies of channels, no lost way, no lift, no tilt, no T-poses, no cuts, no
-ends of loops, no order of joints.
+They are `VIEWS`. Each shows less of what a clean-up should not have to know: no unrelated poses, no bodies that
+something unseen carries, no copies of frames, no exchanged legs, no copies of channels, no lost way, no lift, no tilt,
+no T-poses, no cuts, no ends of loops, no order of joints.
 """
 
 from collections.abc import Callable
@@ -43,14 +43,20 @@ from .views.unrelated_poses import see_beside_unrelated_poses
 
 
 def _see_off_slope(motion: Motion, pipeline: Pipeline) -> CorrectionView:
-    """Return a motion on the floor from which a scene puts its correction onto a slope."""
+    """View a motion on level ground.
+
+    The scene puts its correction onto a slope.
+    """
     if not pipeline.scene.is_plain and motion.ground:
         raise SettingError("a scene has its own floor; leave out the ground")
     return CorrectionView.from_part(motion, partial(place_on_slope, pipeline.scene))
 
 
 def _see_on_own_legs(motion: Motion, pipeline: Pipeline) -> CorrectionView:
-    """Return a motion whose legs keep their sides where they were exchanged for some frames."""
+    """View a motion with exchanged legs restored.
+
+    Its legs keep their sides where they were exchanged for some frames.
+    """
     restored, frames = restore_legs(motion)
     if not frames:
         return CorrectionView.from_part(motion)
@@ -60,7 +66,10 @@ def _see_on_own_legs(motion: Motion, pipeline: Pipeline) -> CorrectionView:
 
 
 def _see_unless_carried(motion: Motion, pipeline: Pipeline) -> CorrectionView:
-    """Return a motion unless something carries it that neither the file nor people show."""
+    """View a motion unless something unseen carries it.
+
+    Neither the file nor people show it.
+    """
     is_told = motion.ground is not None or (motion.contacts is not None and np.isinf(motion.contacts).any())
     if is_told or not pipeline.scene.is_plain or pipeline.cleanup.find_step(LevelFloor) is None:
         return CorrectionView.from_part(motion)
@@ -68,12 +77,18 @@ def _see_unless_carried(motion: Motion, pipeline: Pipeline) -> CorrectionView:
 
 
 def _see_beside_unrelated_poses(motion: Motion, pipeline: Pipeline) -> CorrectionView:
-    """Return what of a motion lies beside unrelated poses, which are no motion."""
+    """View a motion without unrelated poses.
+
+    Such poses are not motion.
+    """
     return see_beside_unrelated_poses(motion)
 
 
 def _see_samples(motion: Motion, pipeline: Pipeline) -> CorrectionView:
-    """Return the samples of a motion whose file repeats frames."""
+    """View the samples of a motion.
+
+    Its file repeats frames.
+    """
     repeats = FrameRepeats.from_motion(motion)
     frame_times = pipeline.cleanup.frame_times
     restore = partial(restore_frames_of_file, repeats, motion, choice=frame_times)
@@ -81,7 +96,10 @@ def _see_samples(motion: Motion, pipeline: Pipeline) -> CorrectionView:
 
 
 def _see_even_channels(motion: Motion, pipeline: Pipeline) -> CorrectionView:
-    """Return a motion whose channels of a lower rate than the pose are made even, unless all frame times are kept."""
+    """View a motion with even channels.
+
+    Channels of a lower rate than the pose are made even, unless all frame times are kept.
+    """
     held = HeldChannels(motion) if pipeline.cleanup.frame_times == "keep" else HeldChannels.from_motion(motion)
     if not held:
         return CorrectionView.from_part(motion)
@@ -90,7 +108,10 @@ def _see_even_channels(motion: Motion, pipeline: Pipeline) -> CorrectionView:
 
 
 def _see_on_its_way(motion: Motion, pipeline: Pipeline) -> CorrectionView:
-    """Return a motion with the way that it lost for some strides, unless its path is to be kept."""
+    """View a motion with its lost path restored.
+
+    It lost path length for some strides. The path stays if it is to be kept.
+    """
     floor = pipeline.cleanup.find_step(StabilizeFloor)
     restored, frames = (motion, ()) if floor is None or floor.keep_path else restore_lost_way(motion)
     if not frames:
@@ -101,7 +122,10 @@ def _see_on_its_way(motion: Motion, pipeline: Pipeline) -> CorrectionView:
 
 
 def _see_from_ride(motion: Motion, pipeline: Pipeline) -> CorrectionView:
-    """Return a motion seen from the ground that carries it up or down, or that rises steadily."""
+    """View a motion from moving ground.
+
+    The ground carries it up or down, or rises steadily.
+    """
     if pipeline.cleanup.find_step(LevelFloor) is None:
         return CorrectionView.from_part(motion)
     ride = Ride.from_motion(motion, levels=pipeline.cleanup.level)
@@ -109,7 +133,10 @@ def _see_from_ride(motion: Motion, pipeline: Pipeline) -> CorrectionView:
 
 
 def _see_on_floor(motion: Motion, pipeline: Pipeline) -> CorrectionView:
-    """Return a motion on the floor of its ground, or on the plane under its feet if the floor is estimated."""
+    """View a motion on its floor.
+
+    It is the floor of its ground, or the plane under its feet if the floor is estimated.
+    """
     if motion.ground is not None or pipeline.cleanup.find_step(LevelFloor) is None:
         view = MotionOnFloor.from_ground(motion)
     else:
@@ -122,7 +149,10 @@ def _see_on_floor(motion: Motion, pipeline: Pipeline) -> CorrectionView:
 
 
 def _should_change_path(settings: CleanupSettings) -> bool:
-    """Return whether somebody asked to join takes or to remove the drift of the root: feet are moved on purpose."""
+    """Return whether feet are moved on purpose.
+
+    Somebody asked to join takes or to remove the drift of the root.
+    """
     join_splices = settings.find_step(JoinSplices)
     stabilize_floor = settings.find_step(StabilizeFloor)
     return (join_splices is not None and join_splices.join_takes) or (
@@ -144,7 +174,10 @@ def _see_between_t_poses(motion: Motion, pipeline: Pipeline) -> CorrectionView:
 
 
 def _see_on_level_feet(motion: Motion, pipeline: Pipeline) -> CorrectionView:
-    """Return a motion with its soles where they show; without a known floor its height does not change them."""
+    """View a motion with level feet.
+
+    Its soles are where they show; without a known floor its height does not change them.
+    """
     cleanup = pipeline.cleanup
     if cleanup.find_step(FitSoles) is None:
         return CorrectionView.from_part(motion)
@@ -160,7 +193,7 @@ def _see_takes(motion: Motion, pipeline: Pipeline) -> CorrectionView:
 
 
 def _see_in_usual_order(motion: Motion, pipeline: Pipeline) -> CorrectionView:
-    """Return a motion with its joints in the order that anatomy gives."""
+    """View a motion in anatomical joint order."""
     order = JointOrder.canonical(motion.skeleton)
     return CorrectionView.from_part(order.view(motion), partial(_restore_frames, motion, order, close_loops=False))
 
@@ -168,7 +201,10 @@ def _see_in_usual_order(motion: Motion, pipeline: Pipeline) -> CorrectionView:
 def _restore_frames(
     motion: Motion, change: FrameChange, correction: CorrectedMotion, *, close_loops: bool
 ) -> CorrectedMotion:
-    """Return the correction of a motion in the frames of that motion's skeleton, with all else that the motion has."""
+    """Restore a correction to the original skeleton.
+
+    It is in the frames of the motion's skeleton, with all else that the motion has.
+    """
     if not correction.accepted:
         return replace(correction, motion=motion)
     restored = change.restore(correction.motion)
@@ -177,12 +213,18 @@ def _restore_frames(
 
 
 def _see_with_failures(motion: Motion, pipeline: Pipeline) -> CorrectionView:
-    """Return a motion of which a stretch is kept if it cannot be corrected, and that saves most of the motion."""
+    """View a motion that may keep failed stretches.
+
+    A stretch is kept if it cannot be corrected, and that saves most of the motion.
+    """
     return CorrectionView.from_part(motion, improve=partial(keep_failures, motion))
 
 
 def _see_with_failing_pieces(motion: Motion, pipeline: Pipeline) -> CorrectionView:
-    """Return a motion of many pieces of which a stretch is kept if most of a piece cannot be corrected."""
+    """View pieces that may keep failed stretches.
+
+    A stretch is kept if most of a piece of the motion cannot be corrected.
+    """
     return CorrectionView.from_part(motion) if is_one_piece(motion) else _see_with_failures(motion, pipeline)
 
 

@@ -97,7 +97,10 @@ class _CompiledBody:
         return self.model.geom_bodyid.tolist()
 
     def addresses(self) -> _Addresses:
-        """Return the addresses of our links and joints; MuJoCo numbers bodies depth first."""
+        """Return the addresses of our links and joints.
+
+        MuJoCo numbers bodies depth first.
+        """
         bodies = np.array([self.model.body(str(link)).id for link in range(len(self.body))])
         joints = self.model.body_jntadr[bodies[1:]]
         poses = (self.model.jnt_qposadr[joints][:, None] + [1, 2, 3, 0]).ravel()  # wxyz, read as xyzw
@@ -117,7 +120,10 @@ class _Addresses(NamedTuple):
 
 
 class _StateViews(NamedTuple):
-    """Arrays of a state, in MuJoCo's own memory; each look-up in a state would make another array."""
+    """State arrays in MuJoCo's own memory.
+
+    Each look-up in a state would make another array.
+    """
 
     pose: np.ndarray
     speeds: np.ndarray
@@ -131,7 +137,10 @@ class _StateViews(NamedTuple):
 
 
 class MuJoCoWorld:
-    """MuJoCo in this process: a model for each body, a state for each motion."""
+    """MuJoCo in this process.
+
+    There is a model for each body, and a state for each motion.
+    """
 
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
@@ -139,9 +148,10 @@ class MuJoCoWorld:
         self._step_s = 0.0
 
     def build(self, bodies: Sequence[Humanoid], step_s: float, supports: Sequence[Sequence[Support]]) -> None:
-        """Compile the bodies, except bodies that are already compiled for the same step.
+        """Compile the bodies.
 
-        Like bodies on like supports share a model. Holds move in the model, so bodies with holds have a model each.
+        Bodies that are already compiled for the same step are reused. Like bodies on like supports share a model. Holds
+        move in the model, so bodies with holds have a model each.
         """
         earlier = self._compiled if step_s == self._step_s else {}
         self._compiled = {}
@@ -179,12 +189,18 @@ class MuJoCoWorld:
         self._running: Sequence[int] = range(count)
 
     def show(self, body: int, supports: Collection[int]) -> None:
-        """Move slabs into place or away, and let hands grip or release holds."""
+        """Show supports and hide the others.
+
+        Slabs move into place or away; hands grip or release holds.
+        """
         build = self._builds[body]
         data = self._data[body]
 
         def height_m(link: int) -> float:
-            """Return the height of a link's joint, or of the root's origin."""
+            """Return the height of a link's joint.
+
+            For the root it is the height of the origin.
+            """
             return float(data.xpos[self._addresses.bodies[link]][2])
 
         for slab, place_m in enumerate(build.colliders.slab_places_m(supports, height_m)):
@@ -201,9 +217,10 @@ class MuJoCoWorld:
     def drive(
         self, body: Humanoid, reference: Reference, times_s: np.ndarray, torques_nm: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Compute the targets of the springs, and torques that compensate dampers and armature.
+        """Compute spring targets and compensating torques.
 
-        MuJoCo advances velocities before positions: the velocity at a step has brought a joint there. See `World`.
+        Torques compensate dampers and armature. MuJoCo advances velocities before positions: the velocity at a step has
+        brought a joint there. See `World`.
         """
         step_s = self._step_s
         limits_nm = body.torque_limit_nm[1:, None]
@@ -244,7 +261,10 @@ class MuJoCoWorld:
         force_n: np.ndarray,
         torque_nm: np.ndarray,
     ) -> None:
-        """Apply springs, torques and root wrenches, then advance; see `World`."""
+        """Apply controls, then advance.
+
+        These are springs, torques and root wrenches; see `World`.
+        """
         count = len(targets)
         self._running = running
         deflection_rad = rotation_vectors(compose(invert(targets), self.rotations()[:count]))
@@ -298,7 +318,10 @@ class MuJoCoWorld:
         return self._places_m[:, links]
 
     def loads_n(self) -> np.ndarray:
-        """Return the vertical forces of the surroundings on each link."""
+        """Return the vertical forces on each link.
+
+        The surroundings exert them.
+        """
         row_count = _ROWS_OF_NORMAL_FORCE[self.settings.mujoco.cone]
         for body in self._running:
             build = self._builds[body]
@@ -320,11 +343,12 @@ class MuJoCoWorld:
 
 
 def write_mjcf(body: Humanoid, settings: EngineSettings, step_s: float, colliders: SupportColliders) -> str:
-    """Write a body over a floor as MuJoCo's XML. The body touches the floor and the carrying supports, nothing else.
+    """Write a body over a floor as MJCF.
 
-    Constraint Jacobians are dense only because of MuJoCo's release notes: 4.0.1 mends the Newton Hessian of sparse
-    Jacobians, which MuJoCo takes from 60 degrees of freedom on (issue 3767 there). We found no body that shows the
-    fault: in chains and trees of 39 to 129 degrees of freedom on a floor, accelerations of 4.0.0 agree within 1e-11.
+    This is MuJoCo's XML. The body touches the floor and the carrying supports, nothing else. Constraint Jacobians are
+    dense only because of MuJoCo's release notes: 4.0.1 mends the Newton Hessian of sparse Jacobians, which MuJoCo takes
+    from 60 degrees of freedom on (issue 3767 there). We found no body that shows the fault: in chains and trees of 39
+    to 129 degrees of freedom on a floor, accelerations of 4.0.0 agree within 1e-11.
     """
     supports = len(colliders.slabs) + len(colliders.holds)
     return (
@@ -361,7 +385,10 @@ def _write_hold(hold: Hold) -> str:
 
 
 def _collision_bit(link: int) -> int:
-    """Return the collision flag of a link and of its supports; the floor's is 1."""
+    """Return a link's collision flag.
+
+    Its supports share the flag; the floor's is 1.
+    """
     return 2 << link
 
 
@@ -394,7 +421,10 @@ def _stiffness(part: str) -> float:
 
 
 def _subtree_inertia(body: Humanoid) -> np.ndarray:
-    """Return the moments of inertia (L,) of all descendants about each joint: means over axes in the rest pose."""
+    """Return the inertia below each joint (L,).
+
+    It is of all descendants about the joint: means over axes in the rest pose.
+    """
     inertia = np.zeros(len(body))
     for top in range(len(body)):
         rest_m = {top: np.zeros(3)}

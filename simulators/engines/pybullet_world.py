@@ -20,7 +20,10 @@ from .world import Reference, RootState, format_numbers
 
 
 def _import_silently() -> Any:
-    """Import PyBullet and discard what the C code prints to standard error."""
+    """Import PyBullet without its output.
+
+    What the C code prints to standard error is discarded.
+    """
     sys.stderr.flush()
     terminal = os.dup(2)
     null = os.open(os.devnull, os.O_WRONLY)
@@ -41,11 +44,11 @@ PerJoint = Sequence[Numbers]
 
 
 class PyBulletWorld:
-    """PyBullet without windows, with a separate simulation for each body.
+    """PyBullet without windows.
 
-    A ball joint's position motor in PyBullet is a velocity constraint: within a step the motor removes the share `erp`
-    of the distance to the target and ignores any target velocity. Targets therefore lead by a step over `erp`, so that
-    the drive is dead-beat and free of lag.
+    Each body has a separate simulation. A ball joint's position motor in PyBullet is a velocity constraint: within a
+    step the motor removes the share `erp` of the distance to the target and ignores any target velocity. Targets
+    therefore lead by a step over `erp`, so that the drive is dead-beat and free of lag.
     """
 
     def __init__(self, settings: EngineSettings) -> None:
@@ -54,7 +57,10 @@ class PyBulletWorld:
         """Simulations of all bodies, and spare simulations."""
 
     def build(self, bodies: Sequence[Humanoid], step_s: float, supports: Sequence[Sequence[Support]]) -> None:
-        """Load the bodies, except those already loaded without supports; see `World`."""
+        """Load the bodies.
+
+        Those already loaded without supports are reused; see `World`.
+        """
         self._step_s = step_s
         while len(self.simulations) < len(bodies):
             self.simulations.append(Simulation(self.settings))
@@ -63,13 +69,19 @@ class PyBulletWorld:
             simulation.build(body, step_s, body_supports)
 
     def show(self, body: int, supports: Collection[int]) -> None:
-        """Move slabs into place or away, and let hands grip or release holds."""
+        """Show supports and hide the others.
+
+        Slabs move into place or away; hands grip or release holds.
+        """
         self.simulations[body].show(supports)
 
     def drive(
         self, body: Humanoid, reference: Reference, times_s: np.ndarray, torques_nm: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return targets that lead by a step over `erp`, and torques within the joints' limits; see `World`."""
+        """Return leading targets and bounded torques.
+
+        Targets lead by a step over `erp`; torques are within the joints' limits. See `World`.
+        """
         targets = reference.rotations(times_s + self._step_s / self.settings.bullet.joint_erp)[:, :, 1:]
         limits_nm = body.torque_limit_nm[1:, None]
         return targets, np.clip(torques_nm, -limits_nm, limits_nm)
@@ -89,7 +101,10 @@ class PyBulletWorld:
         force_n: np.ndarray,
         torque_nm: np.ndarray,
     ) -> None:
-        """Set motors, torques and root wrenches for one step, then advance; see `World`."""
+        """Apply controls for a step, then advance.
+
+        These are motors, torques and root wrenches; see `World`.
+        """
         centres_m = self._roots[: len(targets), :3]
         columns = [values.tolist() for values in (targets, torques_nm, centres_m, force_n, torque_nm)]
         for body in running:
@@ -110,18 +125,24 @@ class PyBulletWorld:
         return np.array([simulation.velocities_rad_s() for simulation in self._used])
 
     def positions_m(self, links: Sequence[int]) -> np.ndarray:
-        """Return the positions of the joints of some links, not of the centres of mass."""
+        """Return the joint positions of some links.
+
+        They are not the centres of mass.
+        """
         return np.array([simulation.positions_m(links) for simulation in self._used])
 
     def loads_n(self) -> np.ndarray:
-        """Return the vertical forces of the surroundings on each link."""
+        """Return the vertical forces on each link.
+
+        The surroundings exert them.
+        """
         return np.array([simulation.loads_n() for simulation in self._used])
 
 
 class _Client:
-    """PyBullet's functions for a separate simulation, freed with this object.
+    """PyBullet's functions for one simulation.
 
-    PyBullet's own class for that prints a line for each simulation.
+    The simulation is freed with this object. PyBullet's own class for that prints a line for each simulation.
     """
 
     def __init__(self) -> None:
@@ -152,7 +173,10 @@ class Simulation:
             self._grips = {index: _Grip(body, hold) for index, hold in self._colliders.holds.items()}
 
     def _height_m(self, link: int) -> float:
-        """Return the height of a link's joint, or of the root's centre."""
+        """Return the height of a link's joint.
+
+        For the root it is the height of the centre.
+        """
         return self.positions_m([link])[0][2] if link else self.root()[2]
 
     def _make_slab(self, slab: Slab) -> int:
@@ -166,7 +190,10 @@ class Simulation:
         return box
 
     def show(self, supports: Collection[int]) -> None:
-        """Move slabs into place or away, and let hands grip or release holds."""
+        """Show supports and hide the others.
+
+        Slabs move into place or away; hands grip or release holds.
+        """
         places_m = self._colliders.slab_places_m(supports, self._height_m)
         for box, slab, place_m in zip(self._slabs, self._colliders.slabs.values(), places_m, strict=True):
             self.bullet.resetBasePositionAndOrientation(box, place_m, slab.orientation)
@@ -206,7 +233,10 @@ class Simulation:
         self._free_joints()
 
     def _free_joints(self) -> None:
-        """Switch off the motors that PyBullet puts into every joint."""
+        """Switch off PyBullet's joint motors.
+
+        PyBullet puts one into every joint.
+        """
         for joint in self._joints:
             self.bullet.setJointMotorControlMultiDof(
                 self.body_id,
@@ -266,7 +296,10 @@ class Simulation:
         self.bullet.stepSimulation()
 
     def root(self) -> list[float]:
-        """Return position, orientation, velocity and angular velocity of the root."""
+        """Return the root's state.
+
+        It has position, orientation, velocity and angular velocity.
+        """
         position_m, orientation = self.bullet.getBasePositionAndOrientation(self.body_id)
         velocity_m_s, angular_rad_s = self.bullet.getBaseVelocity(self.body_id)
         return [*position_m, *orientation, *velocity_m_s, *angular_rad_s]
@@ -288,7 +321,10 @@ class Simulation:
         return [state[4] for state in states]
 
     def loads_n(self) -> list[float]:
-        """Return the vertical forces of the surroundings on each link."""
+        """Return the vertical forces on each link.
+
+        The surroundings exert them.
+        """
         loads_n = [0.0] * (len(self._joints) + 1)
         for contact in self.bullet.getContactPoints(self.body_id):
             link = contact[3]
@@ -299,7 +335,10 @@ class Simulation:
 
 
 class _Grip:
-    """A hand that may grip: at first in place, then drawn to the hold."""
+    """A hand that may grip a hold.
+
+    It is gripped in place at first, then drawn to the hold.
+    """
 
     def __init__(self, body: Humanoid, hold: Hold) -> None:
         self._hold = hold
@@ -316,7 +355,10 @@ class _Grip:
         bullet.changeConstraint(self._constraint, jointChildPivot=self._hand_m.tolist(), maxForce=GRIP_N)
 
     def _make_constraint(self, body: int, bullet: Any) -> tuple[int, np.ndarray]:
-        """Make a constraint that keeps the hand in place, and return the constraint with that place."""
+        """Constrain the hand to its position.
+
+        Returns the constraint with that position.
+        """
         state = bullet.getLinkState(body, self._joint, computeForwardKinematics=1)
         hand_m, _ = bullet.multiplyTransforms(state[0], state[1], self._from_centre_m, [0, 0, 0, 1])
         constraint = bullet.createConstraint(
@@ -339,7 +381,10 @@ class _Grip:
 
 
 def _load_urdf(text: str, bullet: Any) -> int:
-    """Load a body from a file, as PyBullet needs; the file is in memory, so that a kill leaves none."""
+    """Load a body from an in-memory file.
+
+    PyBullet needs a file; a killed process leaves none.
+    """
     flags = pybullet.URDF_USE_INERTIA_FROM_FILE | pybullet.URDF_MAINTAIN_LINK_ORDER
     with open(os.memfd_create("body"), "w", encoding="utf-8") as file:
         file.write(text)
@@ -348,7 +393,10 @@ def _load_urdf(text: str, bullet: Any) -> int:
 
 
 def write_urdf(body: Humanoid, sole_lowering_m: float = 0.0) -> str:
-    """Write a body as URDF with links in order; soles touch the floor `sole_lowering_m` below the corners."""
+    """Write a body as URDF.
+
+    Links are in order; soles touch the floor `sole_lowering_m` below the corners.
+    """
     links = [_write_link(body, link, sole_lowering_m) for link in range(len(body))]
     joints = [_write_joint(body, link) for link in range(1, len(body))]
     return "\n".join(['<robot name="humanoid">', *links, *joints, "</robot>"])
@@ -381,7 +429,10 @@ def _write_sphere(centre_m: np.ndarray, radius_m: float) -> str:
 
 
 def _write_capsule(capsule: Capsule) -> str:
-    """Write a capsule; URDF's capsules lie along z around the origin."""
+    """Write a capsule as URDF.
+
+    URDF's capsules lie along z around the origin.
+    """
     start_m, end_m = np.array(capsule.ends_m)
     axis_m = end_m - start_m
     length_m = float(np.linalg.norm(axis_m))

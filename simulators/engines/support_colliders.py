@@ -1,4 +1,7 @@
-"""Colliders of supports, in the simulator's frame: slabs that appear and vanish, holds that hands grip."""
+"""Colliders of supports: slabs and holds.
+
+They are in the simulator's frame. Slabs appear and vanish; hands grip holds.
+"""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -85,13 +88,16 @@ class Hold:
         )
 
     def next_hand_position_m(self, hand_m: np.ndarray) -> np.ndarray:
-        """Return the place of a gripping hand at (3,) a frame later."""
+        """Return a gripping hand's next position.
+
+        It is one frame later; the hand is at (3,).
+        """
         return hand_m + PULL * (self.place_m - hand_m)
 
 
 @dataclass(frozen=True, eq=False)
 class SupportColliders:
-    """Colliders of a body's supports, by the index of the support."""
+    """Colliders of a body's supports, by index."""
 
     slabs: dict[int, Slab]
     holds: dict[int, Hold]
@@ -112,16 +118,20 @@ class SupportColliders:
         return bool(self.slabs or self.holds)
 
     def slab_places_m(self, shown: Collection[int], height_m: Callable[[int], float]) -> Iterator[Numbers]:
-        """Yield the place of each slab if some supports are shown, from the heights of links.
+        """Yield each slab's position.
 
-        A slab stays absent while the carried link is below, because the link would be pushed down.
+        Some supports are shown; the heights of links decide. A slab stays absent while the carried link is below,
+        because the link would be pushed down.
         """
         for index, slab in self.slabs.items():
             yield slab.centre_m if index in shown and height_m(slab.links[0]) > slab.top_m else NOWHERE_M
 
 
 def find_present_supports(supports: Sequence[Support], frames: int) -> list[set[int]]:
-    """Return the indices of the supports that are present in each frame: from the frame before the first use on."""
+    """Find the supports present in each frame.
+
+    They are indices; a support is present from the frame before its first use on.
+    """
     present = [set[int]() for _ in range(frames)]
     for index, support in enumerate(supports):
         for frame in range(max(0, support.first - 1), min(support.last + 1, frames)):

@@ -1,8 +1,9 @@
-"""Interface of the simulators: build, reset and step bodies with joint targets, and read states.
+"""The interface of the simulators.
 
-A world simulates N bodies that do not meet. Everything here is in the simulator's frame (z up); `frames` converts. The
-root's position is the root's centre of mass. A joint's rotation is the rotation of its link in the parent's frame;
-joint torques and velocities are in the link's frame. J = L − 1: the root has no joint.
+A simulator builds, resets and steps bodies with joint targets, and reads states. A world simulates N bodies that do not
+meet. Everything here is in the simulator's frame (z up); `frames` converts. The root's position is the root's centre of
+mass. A joint's rotation is the rotation of its link in the parent's frame; joint torques and velocities are in the
+link's frame. J = L − 1: the root has no joint.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -21,7 +22,10 @@ from ..body.humanoid import Humanoid
 
 @dataclass(frozen=True)
 class Reference:
-    """Natural cubic splines through root positions and unit quaternions of N bodies, constant beyond both ends."""
+    """Splines through the reference motions.
+
+    They are natural cubic splines through root positions and unit quaternions of N bodies, constant beyond both ends.
+    """
 
     root_m: NaturalSpline
     """Spline to (N, 3)."""
@@ -45,26 +49,36 @@ class Reference:
         )
 
     def rotations(self, times_s: np.ndarray) -> np.ndarray:
-        """Return unit quaternions (S, N, L, 4) at times (S,), clipped to the duration."""
+        """Return rotations (S, N, L, 4) at times (S,).
+
+        They are unit quaternions; times are clipped to the duration.
+        """
         raw = self.quaternions.evaluate(np.clip(times_s, 0.0, self.seconds))
         return raw / np.linalg.norm(raw, axis=-1, keepdims=True)
 
     def positions_m(self, times_s: np.ndarray) -> np.ndarray:
-        """Return root positions (S, N, 3) at times (S,), clipped to the duration."""
+        """Return root positions (S, N, 3) at times (S,).
+
+        Times are clipped to the duration.
+        """
         return self.root_m.evaluate(np.clip(times_s, 0.0, self.seconds))
 
 
 def velocities_m_s(positions_m: np.ndarray, step_s: float) -> np.ndarray:
-    """Return velocities (S, ..., 3) by backward differences of positions; the first equals the second.
+    """Return velocities (S, ..., 3) by backward differences.
 
-    Simulators advance velocities before positions, so the velocity at a step is the velocity that has led there.
+    The first equals the second. Simulators advance velocities before positions, so the velocity at a step is the
+    velocity that has led there.
     """
     rates = np.diff(positions_m, axis=0) / step_s
     return np.concatenate([rates[:1], rates])
 
 
 def rotation_velocities(rotations: np.ndarray, step_s: float) -> np.ndarray:
-    """Return angular velocities (S, ..., 3) of rotations (S, ..., 4), in the outer frame, as `velocities_m_s` does."""
+    """Return angular velocities (S, ..., 3) of rotations.
+
+    Rotations are (S, ..., 4); velocities are in the outer frame, and differences as in `velocities_m_s`.
+    """
     rates = steps_between(rotations) / step_s
     return np.concatenate([rates[:1], rates])
 
@@ -86,12 +100,18 @@ def interpolate_frames(values: np.ndarray, fps: float, times_s: np.ndarray) -> n
 
 
 def format_numbers(numbers: Iterable[float]) -> str:
-    """Return numbers in the form of attributes of an engine's XML."""
+    """Format numbers as an XML attribute.
+
+    It is an engine's.
+    """
     return " ".join(f"{number:.9g}" for number in numbers)
 
 
 class RootState(NamedTuple):
-    """State of the roots, at the centres of mass: arrays (..., 3), orientations (..., 4)."""
+    """Root states at the centres of mass.
+
+    They are arrays (..., 3), orientations (..., 4).
+    """
 
     position_m: np.ndarray
     orientation: np.ndarray
@@ -100,7 +120,10 @@ class RootState(NamedTuple):
 
 
 class World(Protocol):
-    """N humanoids, each on a separate floor at height 0, under gravity."""
+    """N humanoids on separate floors.
+
+    Floors are at height 0, under gravity.
+    """
 
     def build(self, bodies: Sequence[Humanoid], step_s: float, supports: Sequence[Sequence[Support]]) -> None:
         """Build bodies that do not meet.
@@ -112,16 +135,19 @@ class World(Protocol):
         ...
 
     def show(self, body: int, supports: Collection[int]) -> None:
-        """Make some of a body's supports present, and no other supports; each touches only the carried links.
+        """Show some supports of a body only.
 
-        A surface stays absent while the carried link is below, because the link would be pushed down.
+        Other supports vanish; each touches only the carried links. A surface stays absent while the carried link is
+        below, because the link would be pushed down.
         """
         ...
 
     def drive(
         self, body: Humanoid, reference: Reference, times_s: np.ndarray, torques_nm: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Compute targets and torques that make joints follow a reference.
+        """Compute targets and torques for a reference.
+
+        Joints follow the reference.
 
         Args:
             reference: Splines through n motions.
@@ -134,7 +160,9 @@ class World(Protocol):
         ...
 
     def reset(self, roots: RootState, rotations: np.ndarray, velocities_rad_s: np.ndarray) -> None:
-        """Put all bodies into a state that does not depend on earlier states.
+        """Put all bodies into a state.
+
+        It does not depend on earlier states.
 
         Args:
             rotations: (N, J, 4) of the joints.
@@ -150,9 +178,9 @@ class World(Protocol):
         force_n: np.ndarray,
         torque_nm: np.ndarray,
     ) -> None:
-        """Advance some of the bodies by a step; all other bodies keep the same state.
+        """Advance some bodies by a step.
 
-        Rows beyond the last running body may be omitted.
+        All other bodies keep the same state. Rows beyond the last running body may be omitted.
 
         Args:
             running: Indices of the bodies that advance.
@@ -168,17 +196,29 @@ class World(Protocol):
         ...
 
     def rotations(self) -> np.ndarray:
-        """Return the rotations (N, J, 4) of all joints, quaternions xyzw."""
+        """Return all joint rotations (N, J, 4).
+
+        They are quaternions xyzw.
+        """
         ...
 
     def velocities_rad_s(self) -> np.ndarray:
-        """Return the angular velocities (N, J, 3) of all joints."""
+        """Return all angular velocities (N, J, 3).
+
+        They are those of the joints.
+        """
         ...
 
     def positions_m(self, links: Sequence[int]) -> np.ndarray:
-        """Return the positions (N, K, 3) of the joints of K links (not the root)."""
+        """Return joint positions (N, K, 3) of links.
+
+        There are K links, without the root.
+        """
         ...
 
     def loads_n(self) -> np.ndarray:
-        """Return the vertical forces (N, L) of the surroundings on each link in the last step."""
+        """Return the vertical forces (N, L) on links.
+
+        The surroundings exerted them in the last step.
+        """
         ...

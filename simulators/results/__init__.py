@@ -1,1 +1,4 @@
-"""Results of a correction: corrected motions, their timelines and notes, and the views that lead back to a motion."""
+"""Results: corrected motions, timelines, notes and views.
+
+Views lead back to a motion.
+"""

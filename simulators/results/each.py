@@ -1,4 +1,4 @@
-"""Corrections of many motions from a function of a single motion."""
+"""Correct many motions by a single-motion function."""
 
 from collections.abc import Callable, Sequence
 

@@ -1,6 +1,7 @@
-"""The world of a motion as its correction found it: floor, cuts, T-poses, what carries the body, and what is unknown.
+"""The world of a motion, as its correction found it.
 
-Views find these facts one by one. They are values that later stages read; notes on them are written from the values.
+It has floor, cuts, T-poses, what carries the body, and what is unknown. Views find these facts one by one. They are
+values that later stages read; notes on them are written from the values.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from selfcorrect.motion.views import TurnedWorld
 
 @dataclass(frozen=True)
 class MotionWorld:
-    """World of a corrected motion: y up, with the frames of the motion."""
+    """World of a corrected motion.
+
+    It is y up, with the frames of the motion.
+    """
 
     plane: GroundPlane = LEVEL
     """Floor on which the motion stood before correction, if it was estimated."""
@@ -45,7 +49,10 @@ class MotionWorld:
 
     @classmethod
     def join(cls, worlds: Sequence[MotionWorld]) -> MotionWorld:
-        """Return the world of a motion from those of its parts, in the frames of the motion."""
+        """Join the worlds of a motion's parts.
+
+        The result is in the frames of the motion.
+        """
         lowest_m = [world.lowest_ground_m for world in worlds]
         return cls(
             lowest_ground_m=next((height_m for height_m in reversed(lowest_m) if height_m is not None), None),
@@ -57,14 +64,17 @@ class MotionWorld:
         )
 
     def find_frames_between_t_poses(self, motion: Motion) -> tuple[int, int]:
-        """Return the first frame of a motion after its opening T-poses, and the frame after the last before its
-        closing.
+        """Find the frames between opening and closing T-poses.
+
+        The first is after the opening ones, the last (exclusive) before the closing ones.
         """
         opening, closing = self.t_pose_frames
         return opening, len(motion) - closing
 
     def see_level(self, motion: Motion, corrected: Motion, *, is_corrected: bool = True) -> tuple[Motion, Motion]:
-        """Return a motion and its correction in a world in which the floor below each of them is level.
+        """Level the floor below motion and correction.
+
+        Both are returned in a world in which it is level.
 
         Args:
             motion: The motion before its correction.

@@ -1,4 +1,7 @@
-"""Results of corrections of motions: motion, failure, stage, figures and notes."""
+"""Results of motion corrections.
+
+They have motion, failure, stage, figures and notes.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,10 @@ _TRY_FOLLOWING = {"faithful": "try strength 'faithful'", "kinematic": "try 'kine
 
 
 class FailureKind(StrEnum):
-    """Reasons for which motions are rejected: a name, and a sentence with the failure's figures and frames."""
+    """Kinds of failure.
+
+    A kind has a name, and a sentence with the failure's figures and frames.
+    """
 
     sentence: str
     advice: Mapping[str, str]
@@ -64,7 +70,10 @@ class FailureKind(StrEnum):
 
 @dataclass(frozen=True)
 class Failure:
-    """Reason for which a motion was rejected, as data; `str` makes it a sentence."""
+    """Why a motion was rejected, as data.
+
+    `str` makes it a sentence.
+    """
 
     kind: FailureKind = FailureKind.OTHER
     frame: int | None = None
@@ -105,13 +114,19 @@ class Stage(StrEnum):
 
     @classmethod
     def last(cls, stages: Iterable[Stage | None]) -> Stage | None:
-        """Return the last of some stages, also for a motion whose segments come from them; None if there is none."""
+        """Return the last of some stages.
+
+        It works also for a motion whose segments come from them; None if there is none.
+        """
         order = list(cls)
         return max((stage for stage in stages if stage is not None), key=order.index, default=None)
 
 
 class Repair(StrEnum):
-    """Causes of large moves, in words: repairs of the root, and simulation of the whole body."""
+    """Causes of large moves, in words.
+
+    They are repairs of the root, and simulation of the whole body.
+    """
 
     SPLICES = "spliced parts were joined"
     DRIFT = "the drift of the floor was removed (--keep path leaves it, as on a walkway)"
@@ -121,7 +136,10 @@ class Repair(StrEnum):
 
 
 class NoteKind(Enum):
-    """Kinds of notes on a corrected motion: a sentence with the note's `value`, `words` and `frames`."""
+    """Kinds of notes on a corrected motion.
+
+    A kind has a sentence with the note's `value`, `words` and `frames`.
+    """
 
     def __init__(self, sentence: str, is_left: bool = False) -> None:
         self.sentence = sentence
@@ -182,7 +200,10 @@ class NoteKind(Enum):
 
 @dataclass(frozen=True)
 class Note:
-    """Assumption or observation, as data; `str` makes it a sentence."""
+    """An assumption or observation, as data.
+
+    `str` makes it a sentence.
+    """
 
     kind: NoteKind = NoteKind.OTHER
     value: float | None = None
@@ -208,13 +229,16 @@ class Note:
 
     @property
     def stretches(self) -> tuple[tuple[int, int], ...]:
-        """First and last frame of each stretch that was kept."""
+        """First and last frame of each kept stretch."""
         return tuple(zip(self.frames[::2], self.frames[1::2], strict=True))
 
 
 @dataclass(frozen=True)
 class LargeMove:
-    """Move of a joint that may undo what was intended, and the repair that moved the root by most of it."""
+    """A large move of a joint.
+
+    It may undo what was intended. The repair moved the root by most of it.
+    """
 
     distance_m: float
     repair: Repair
@@ -290,7 +314,10 @@ class CorrectedMotion:
 
     @property
     def reason(self) -> str:
-        """Why the motion must not be used, "" if it may."""
+        """Why the motion must not be used.
+
+        It is "" if it may be used.
+        """
         return "" if self.failure is None else str(self.failure)
 
     def see_level(self, motion: Motion) -> tuple[Motion, Motion]:
@@ -332,7 +359,10 @@ class CorrectedMotion:
 
 
 def note_world(world: MotionWorld) -> Iterator[Note]:
-    """Yield the notes on a world: what the file does not show, and where the floor was put."""
+    """Yield the notes on a world.
+
+    They say what the file does not show, and where the floor was put.
+    """
     if world.is_height_kept:
         yield Note(NoteKind.HEIGHT_KEPT)
     if world.not_levelled:

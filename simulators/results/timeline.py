@@ -1,4 +1,4 @@
-"""Forces and contacts that a simulation found in each frame of a motion."""
+"""Forces and contacts in each simulated frame."""
 
 from dataclasses import dataclass, replace
 from typing import Self
@@ -16,9 +16,9 @@ LONGEST_GAP_S = 0.1
 
 @dataclass(frozen=True)
 class Contact:
-    """A time in which a part of the body bears weight: first and last frame, and the mean load in body weights.
+    """A time when a part bears weight.
 
-    Without a simulation no load is known.
+    It has first and last frame, and the mean load in body weights. Without a simulation no load is known.
     """
 
     part: str
@@ -29,7 +29,10 @@ class Contact:
 
 @dataclass(frozen=True)
 class ResidualSpan:
-    """A time in which a residual force or moment acts on the root: first and last frame, and their mean sizes."""
+    """A time of residual force or moment.
+
+    They act on the root; there are first and last frame, and their mean sizes.
+    """
 
     first_frame: int
     last_frame: int
@@ -43,7 +46,10 @@ class ResidualSpan:
 
 @dataclass(frozen=True, eq=False)
 class Timeline:
-    """T frames of a simulated motion, fewer than the motion has if the simulation was given up."""
+    """Forces over T simulated frames.
+
+    There are fewer than the motion has if the simulation was given up.
+    """
 
     fps: float
     """Frames per second."""
@@ -73,7 +79,7 @@ class Timeline:
         )
 
     def append(self, later: Self) -> Self:
-        """Return this timeline followed by another of the same body."""
+        """Append another timeline of the same body."""
         return replace(
             self,
             residual_force_bodyweights=np.append(self.residual_force_bodyweights, later.residual_force_bodyweights),
@@ -82,7 +88,10 @@ class Timeline:
         )
 
     def pad(self, before: int = 0, after: int = 0) -> Self:
-        """Return this timeline with frames before and after it in which nothing is known to act."""
+        """Pad a timeline with unknown frames.
+
+        Nothing is known to act in them; they come before and after it.
+        """
         counts = (before, after)
         return replace(
             self,
@@ -92,7 +101,10 @@ class Timeline:
         )
 
     def find_residual_spans(self) -> list[ResidualSpan]:
-        """Return the times in which a residual force or moment acts on the root."""
+        """Find times of residual force or moment.
+
+        They act on the root.
+        """
         acts = (self.residual_force_bodyweights > 0) | (self.residual_torque_nm > 0)
         residual_spans = []
         for first, last in spans(acts, round(LONGEST_GAP_S * self.fps)):
@@ -102,7 +114,7 @@ class Timeline:
         return residual_spans
 
     def contacts(self) -> list[Contact]:
-        """Return the times in which parts bear weight, part by part."""
+        """Return when parts bear weight, by part."""
         gap = round(LONGEST_GAP_S * self.fps)
         contacts = []
         for part, loads in zip(self.parts, self.loads_bodyweights.T, strict=True):

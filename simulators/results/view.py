@@ -1,8 +1,8 @@
-"""Views in which motions are corrected: the parts of a motion, and the way back from their corrections to its own.
+"""Views in which motions are corrected.
 
-The law is that of `motion.views`, `restore(view(motion)) == motion`: parts that come back as they are give the
-motion, up to rounding. Options that ask for another motion break it: a level floor, even frame times, a slope. So do
-loops with a gap, which are closed.
+A view has the parts of a motion, and the way back from their corrections to its own. The law is that of `motion.views`,
+`restore(view(motion)) == motion`: parts that come back as they are give the motion, up to rounding. Options that ask
+for another motion break it: a level floor, even frame times, a slope. So do loops with a gap, which are closed.
 """
 
 from __future__ import annotations
@@ -44,7 +44,9 @@ class CorrectionView:
 def restore_views(
     views: Sequence[CorrectionView], corrections: Sequence[CorrectedMotion], correct: CorrectMotions
 ) -> list[CorrectedMotion]:
-    """Return a correction of each motion from those of all parts.
+    """Restore corrections through all views.
+
+    Each motion gets its correction from those of all parts.
 
     Args:
         corrections: Corrections of the parts of all views, in their order.

@@ -1,7 +1,8 @@
-"""The way back: corrections of parts of a motion, put into the time and space of the whole motion.
+"""The way back from corrected parts.
 
-A view shows a part: fewer frames, another world, or both. `map_time` gives a correction of the part the frames of the
-whole, `map_space` its world, and `join` makes one correction of those of several parts.
+Corrections are put into the time and space of the whole motion. A view shows a part: fewer frames, another world, or
+both. `map_time` gives a correction of the part the frames of the whole, `map_space` its world, and `join` makes one
+correction of those of several parts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,9 @@ from .results import CorrectedMotion, Failure, Note, Stage, note_world
 
 
 def map_time(correction: CorrectedMotion, bounds: Sequence[int]) -> CorrectedMotion:
-    """Give the failure, supports and notes of a part's correction the frames of the whole motion.
+    """Map a part's correction to the whole's frames.
+
+    Its failure, supports and notes get the frames of the whole motion.
 
     Args:
         correction: Correction of a part of P frames; its motion and timeline stay as they are.
@@ -59,7 +62,9 @@ def _map_world(world: MotionWorld, bounds: Sequence[int]) -> MotionWorld:
 def map_space(
     correction: CorrectedMotion, shift_m: Sequence[float] | np.ndarray, turned: TurnedWorld | None = None
 ) -> CorrectedMotion:
-    """Shift a correction and its supports, and then turn them back from a turned world.
+    """Map a correction to the world.
+
+    It is shifted with its supports, and then turned back from a turned world.
 
     Args:
         correction: An accepted correction of T frames.
@@ -114,7 +119,10 @@ def join(
 
 
 def average_figures(corrections: Sequence[CorrectedMotion], weights: Sequence[int]) -> dict[str, dict[str, float]]:
-    """Return the weighted means of the figures that all corrections have, by field of `CorrectedMotion`."""
+    """Average the figures of corrections.
+
+    Only figures that all have count, weighted, by field of `CorrectedMotion`.
+    """
     means = {}
     for field in ("before", "after", "residual", "figures"):
         means[field] = average_tables([getattr(correction, field) for correction in corrections], weights)
@@ -122,6 +130,9 @@ def average_figures(corrections: Sequence[CorrectedMotion], weights: Sequence[in
 
 
 def average_tables(tables: Sequence[Mapping[str, float]], weights: Sequence[int]) -> dict[str, float]:
-    """Return the weighted means of the figures that all tables have."""
+    """Average tables of figures.
+
+    Only figures that all have count, weighted.
+    """
     shared = [name for name in (tables[0] if tables else ()) if all(name in table for table in tables)]
     return {name: float(np.average([table[name] for table in tables], weights=weights)) for name in shared}

@@ -1,7 +1,7 @@
-"""Table of engines, a row per simulator, which settings, command line, errors and benchmarks use.
+"""The table of engines, a row per simulator.
 
-Nothing is imported before an engine is used. Another package adds an engine, a `World` class that takes
-`EngineSettings`, through an entry point in the group "selfcorrect.engines".
+Settings, command line, errors and benchmarks use it. Nothing is imported before an engine is used. Another package adds
+an engine, a `World` class that takes `EngineSettings`, through an entry point in the group "selfcorrect.engines".
 """
 
 import warnings
@@ -24,10 +24,11 @@ class Engine(Row):
 
     @property
     def remedy(self) -> str:
-        """Advice if the engine is installed and cannot be imported, "" if no package of it is installed.
+        """Advice for an engine that cannot be imported.
 
-        Since MuJoCo 4 two packages bring MuJoCo. When pip replaces MuJoCo 3, it removes the files of the older package
-        after it has written files of the same names that belong to the new package `mujoco-core`.
+        It is "" if no package of the engine is installed. Since MuJoCo 4 two packages bring MuJoCo. When pip replaces
+        MuJoCo 3, it removes the files of the older package after it has written files of the same names that belong to
+        the new package `mujoco-core`.
         """
         from importlib.metadata import PackageNotFoundError, version  # slow to import
 
@@ -72,7 +73,9 @@ AUTO = "auto"
 
 
 def resolve_engine(name: str, *, prefers_published: bool = True) -> str:
-    """Return the name of an engine, which `AUTO` leaves open.
+    """Resolve the name of an engine.
+
+    `AUTO` leaves it open.
 
     Args:
         prefers_published: `AUTO` takes the engine of the published figures if it is installed. Otherwise it takes

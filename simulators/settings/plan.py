@@ -1,4 +1,7 @@
-"""Settings of the plan that precedes a simulation: supports, contacts, dynamics filter, foot placement, feedback."""
+"""Settings of the plan before a simulation.
+
+They cover supports, contacts, dynamics filter, foot placement and feedback.
+"""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, Self, TypeAlias
@@ -11,7 +14,7 @@ SupportChoice: TypeAlias = Literal["infer", "floor", "off"]
 
 @dataclass(frozen=True)
 class SupportMode:
-    """Meaning of a `SupportChoice` for the stages of the pipeline."""
+    """What a `SupportChoice` means for the stages."""
 
     moves_to_floor: bool
     """Motions are moved to the height of the floor, and limbs out of the floor; otherwise heights are kept."""
@@ -28,7 +31,10 @@ SUPPORT_MODES: dict[SupportChoice, SupportMode] = {
 
 @dataclass(frozen=True)
 class ForceSettings(Positive):
-    """Solver of the contact forces that come closest to a wrench."""
+    """Solver of the contact forces.
+
+    They come closest to a wrench.
+    """
 
     moment_weight: float = 4.0
     """Weight of moments (N m) against forces (N)."""
@@ -38,7 +44,10 @@ class ForceSettings(Positive):
 
 @dataclass(frozen=True)
 class ContactSettings(ForceSettings):
-    """Planning of contacts. Set by hand on CMU clips, by the share of the motion that contacts then explain."""
+    """Settings of contact planning.
+
+    They were set by hand on CMU clips, by the share of the motion that contacts then explain.
+    """
 
     required_load_bodyweights: tuple[float, float] = (0.1, 0.5)
     """Least vertical forces of likely and of certain contacts. If no point may carry fully, the next best does."""
@@ -59,9 +68,10 @@ class ContactSettings(ForceSettings):
 
 @dataclass(frozen=True)
 class FilterSettings(Positive):
-    """Dynamics filter, set by hand on CMU clips as a compromise between explained forces and distance.
+    """Settings of the dynamics filter.
 
-    Bodies without residual force are shifted further: see `RESIDUAL_FREE_PLAN`.
+    They were set by hand on CMU clips as a compromise between explained forces and distance. Bodies without residual
+    force are shifted further: see `RESIDUAL_FREE_PLAN`.
     """
 
     MAY_BE_ZERO: ClassVar = ("stance_rounds", "turn_rad_s")
@@ -96,7 +106,10 @@ class FilterSettings(Positive):
 
 @dataclass(frozen=True)
 class PlacementSettings(Positive):
-    """Rotation of feet that makes loaded corners of soles touch, set by hand on CMU clips."""
+    """Settings of foot placement.
+
+    Feet turn so that loaded corners of soles touch. They were set by hand on CMU clips.
+    """
 
     MAY_BE_ZERO: ClassVar = ("heel_s", "clearance_m")
 
@@ -130,7 +143,10 @@ class PlacementSettings(Positive):
 
 @dataclass(frozen=True)
 class FeedbackSettings(Positive):
-    """Feedback that makes legs follow the body's real place, set by hand on CMU clips by the residual force needed."""
+    """Settings of leg feedback.
+
+    Legs follow the body's real place. They were set by hand on CMU clips by the residual force needed.
+    """
 
     full_load_bodyweights: float = 0.1
     """Least planned load on the foot of a standing leg."""
@@ -148,7 +164,10 @@ class FeedbackSettings(Positive):
 
 @dataclass(frozen=True)
 class PlanSettings:
-    """Settings of the plan, and of the feedback that lets legs leave the plan."""
+    """Settings of the plan and its feedback.
+
+    The feedback lets legs leave the plan.
+    """
 
     contacts: ContactSettings = ContactSettings()
     filter: FilterSettings = FilterSettings()

@@ -1,4 +1,7 @@
-"""Settings of the tracker: body, engine, drive of the root, search without residual force, acceptance."""
+"""Settings of the tracker.
+
+They cover body, engine, drive of the root, search without residual force, and acceptance.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,10 @@ class BodySettings(Positive):
 
 @dataclass(frozen=True)
 class BulletSettings(Positive):
-    """Solver of PyBullet, set by hand on CMU clips: more sweeps would need less residual force and take longer."""
+    """PyBullet's solver.
+
+    It was set by hand on CMU clips: more sweeps would need less residual force and take longer.
+    """
 
     solver_iterations: int = 15
     """Sweeps of the contact and motor solver per step."""
@@ -45,7 +51,10 @@ class BulletSettings(Positive):
 
 @dataclass(frozen=True)
 class MuJoCoSettings(Positive):
-    """Solver and joint springs of MuJoCo, set by hand on CMU clips."""
+    """MuJoCo's solver and joint springs.
+
+    They were set by hand on CMU clips.
+    """
 
     solver_iterations: int = 20
     """Most iterations of the contact solver per step."""
@@ -84,7 +93,10 @@ class EngineSettings(Positive):
         super().__post_init__()
 
     def steps_per_frame(self, fps: float) -> int:
-        """Return the whole number of simulation steps in a frame of a motion."""
+        """Return the simulation steps per frame.
+
+        It is a whole number.
+        """
         return max(1, round(self.rate_hz / fps))
 
 
@@ -116,12 +128,13 @@ def _interpolate_strength(strength: float, name: str) -> float:
 
 @dataclass(frozen=True)
 class DriveSettings(Positive):
-    """Drive of the root: the residual wrench that makes the humanoid follow a motion.
+    """Drive of the root.
 
-    The wrench at the body's centre of mass is a spring and damper towards the reference plus the part of the motion
-    that planned contacts leave unexplained. The drive is not physics, so the wrench is clipped to hard bounds, measured
-    and reported. The ends of the dial were set on clean CMU clips of the test split, as compromises between distance
-    and residual force, and checked on clips of the train split.
+    Its residual wrench makes the humanoid follow a motion. The wrench at the body's centre of mass is a spring and
+    damper towards the reference plus the part of the motion that planned contacts leave unexplained. The drive is not
+    physics, so the wrench is clipped to hard bounds, measured and reported. The ends of the dial were set on clean CMU
+    clips of the test split, as compromises between distance and residual force, and checked on clips of the train
+    split.
     """
 
     horizontal_rad_s: float = _interpolate_strength(STRENGTHS["balanced"], "horizontal_rad_s")
@@ -145,16 +158,20 @@ class DriveSettings(Positive):
 
     @classmethod
     def at_strength(cls, strength: float) -> Self:
-        """Return a drive between closeness to the motion (0) and least residual force (1).
+        """Return the drive of a strength.
 
-        The wrench's springs and dampers soften geometrically; `STRENGTHS` names points on the way.
+        It lies between closeness to the motion (0) and least residual force (1). The wrench's springs and dampers
+        soften geometrically; `STRENGTHS` names points on the way.
         """
         if not 0 <= strength <= 1:
             raise SettingError(f"strength must be in [0, 1], got {strength}")
         return cls(**{name: _interpolate_strength(strength, name) for name in _DRIVE_ENDS})
 
     def for_support_mode(self, mode: SupportMode) -> Self:
-        """Return the drive with the bound on force of a support mode."""
+        """Return the drive for a support mode.
+
+        It has the mode's bound on force.
+        """
         if mode.moves_to_floor:
             return self
         return replace(self, force_limit_bodyweights=self.force_limit_bodyweights + self.bearing_limit_bodyweights)
@@ -162,7 +179,10 @@ class DriveSettings(Positive):
 
 @dataclass(frozen=True)
 class ResidualFreeSettings(Positive):
-    """Control without residual force, and the search for such control. Set by hand on CMU clips of the train split."""
+    """Control without residual force, and its search.
+
+    It was set by hand on CMU clips of the train split.
+    """
 
     horizontal_rad_s: float = 8.0
     """Natural frequency of the critically damped spring of the centre of mass along the floor."""
@@ -277,7 +297,10 @@ class AcceptanceSettings(Positive):
 
 @dataclass(frozen=True)
 class TrackerSettings:
-    """Settings of the tracker, by default of PyBullet at the strength "balanced"."""
+    """Settings of the tracker.
+
+    By default they are PyBullet's at the strength "balanced".
+    """
 
     body: BodySettings = field(default_factory=BodySettings)
     engine: EngineSettings = field(default_factory=EngineSettings)
@@ -298,7 +321,9 @@ class TrackerSettings:
     def without_residual(
         cls, engine: str = "mujoco", mass_kg: float | None = None, fallback: FallbackChoice = "none"
     ) -> Self:
-        """Return settings where only joints and contacts hold a body up, on soles that grip like shoes.
+        """Return settings without residual force.
+
+        Only joints and contacts hold a body up, on soles that grip like shoes.
 
         Args:
             engine: Name of an engine with compliant joints.
@@ -321,7 +346,10 @@ class TrackerSettings:
 
     @property
     def has_fallback(self) -> bool:
-        """True if a body that falls without residual force gets some."""
+        """True if fallen bodies get some residual force.
+
+        Otherwise a body that falls without residual force gets none.
+        """
         search = self.residual_free
         if search is None:
             return False
@@ -329,12 +357,17 @@ class TrackerSettings:
 
 
 def default_tracker() -> TrackerSettings:
-    """Return the strength "balanced" in PyBullet if installed, else in MuJoCo."""
+    """Return the default tracker.
+
+    It has the strength "balanced", in PyBullet if installed, else in MuJoCo.
+    """
     return TrackerSettings(engine=EngineSettings(name=resolve_engine(AUTO)))
 
 
 def parse_strength(word: str | float) -> float:
-    """Return the point on the dial of a name of `STRENGTHS` or a number.
+    """Parse a strength.
+
+    It is a name of `STRENGTHS` or a number on the dial.
 
     Raises:
         SettingError: The strength is neither, or not in [0, 1].
@@ -350,6 +383,9 @@ def parse_strength(word: str | float) -> float:
 
 
 def normalize_strength(strength: str | float) -> str | float:
-    """Return a strength in the form of options and records: a number on the dial, or the name of a preset beyond."""
+    """Normalise a strength for options and records.
+
+    It becomes a number on the dial, or the name of a preset beyond.
+    """
     is_preset = isinstance(strength, str) and strength in (RESIDUAL_FREE, SIMULATED)
     return strength if is_preset else parse_strength(strength)

@@ -1,7 +1,6 @@
-"""Values that pass between the stages of a correction, and the scene in which it happens.
+"""Values between stages, and the scene.
 
-Values: `values` (`CleanedMotions` after the clean-up, `MotionPlan` after planning, `SimulatedMotion` and
-`TrackingResult` after tracking).
-Scene: `scene` (`Scene`: push, slope, friction, load, mass, gravity), `staging` (`adapt_body`,
-`adapt_settings`, `lean_bodies`, `place_on_slope`).
+A correction happens in the scene. Values: `values` (`CleanedMotions` after the clean-up, `MotionPlan` after planning,
+`SimulatedMotion` and `TrackingResult` after tracking). Scene: `scene` (`Scene`: push, slope, friction, load, mass,
+gravity), `staging` (`adapt_body`, `adapt_settings`, `lean_bodies`, `place_on_slope`).
 """

@@ -1,7 +1,7 @@
-"""Scenes: another world, or another body, in which a motion is followed; `staging` sets them up.
+"""Scenes: another world, or another body.
 
-Nothing is drawn at random and nothing is learned. The result differs from the input as mechanics demands of a body that
-is pushed, carries something, or walks up a hill.
+A motion is followed there; `staging` sets them up. Nothing is drawn at random and nothing is learned. The result
+differs from the input as mechanics demands of a body that is pushed, carries something, or walks up a hill.
 """
 
 from dataclasses import dataclass, fields
@@ -17,9 +17,10 @@ _STEEPEST_DEG = 30.0
 
 @dataclass(frozen=True)
 class Scene:
-    """Differences from a level, rough floor on Earth and a body of usual weight; by default none.
+    """Differences from a level floor on Earth.
 
-    Vectors are in the motion's world: y up, x and z as the motion has them.
+    The usual floor is rough, and the body of usual weight; by default there are none. Vectors are in the motion's
+    world: y up, x and z as the motion has them.
     """
 
     push_n: tuple[float, float, float] = (0.0, 0.0, 0.0)

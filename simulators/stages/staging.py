@@ -1,7 +1,7 @@
-"""Set up a scene: settings, body, push, and the leaning motion.
+"""Set up a scene.
 
-The floor stays at y = 0 while a scene is simulated: a slope is gravity that pulls at a slant, and the motion is put on
-the hill in the end.
+It has settings, body, push, and the leaning motion. The floor stays at y = 0 while a scene is simulated: a slope is
+gravity that pulls at a slant, and the motion is put on the hill in the end.
 """
 
 from dataclasses import replace
@@ -48,7 +48,10 @@ _MAX_LOW_GRAVITY_FACTOR = 2.0
 
 
 def adapt_settings(scene: Scene, settings: TrackerSettings) -> TrackerSettings:
-    """Return settings with the scene's friction, and with a softer drive that does not undo the scene's effects."""
+    """Adapt settings to a scene.
+
+    They have its friction, and a softer drive that does not undo its effects.
+    """
     if scene.is_plain:
         return settings
     drive = replace(
@@ -69,7 +72,10 @@ def adapt_settings(scene: Scene, settings: TrackerSettings) -> TrackerSettings:
 
 
 def adapt_body(scene: Scene, body: Humanoid) -> Humanoid:
-    """Return a body with the mass, gravity and load of the scene."""
+    """Adapt a body to a scene.
+
+    It has the scene's mass, gravity and load.
+    """
     if scene.is_plain:
         return body
     x, y, z = (scene.gravity_m_s2 * rotate(_slope_to_upright(scene), np.array([0.0, -1.0, 0.0]))).tolist()
@@ -80,7 +86,10 @@ def adapt_body(scene: Scene, body: Humanoid) -> Humanoid:
 
 
 def place_on_slope(scene: Scene, correction: CorrectedMotion) -> CorrectedMotion:
-    """Return a correction turned onto the slope with its supports; a rejected correction is unchanged."""
+    """Place a correction on the scene's slope.
+
+    Supports are turned with it; a rejected correction is unchanged.
+    """
     if scene.is_plain or not correction.accepted:
         return correction
     to_upright = _slope_to_upright(scene)
@@ -91,20 +100,27 @@ def place_on_slope(scene: Scene, correction: CorrectedMotion) -> CorrectedMotion
 
 
 def compute_push_n(scene: Scene, times_s: np.ndarray) -> np.ndarray:
-    """Return the push (S, 3) at times (S,), in the floor's frame."""
+    """Return the push (S, 3) at times (S,).
+
+    It is in the floor's frame.
+    """
     is_pushed = (times_s >= scene.push_from_s) & (times_s < scene.push_from_s + scene.push_lasts_s)
     return is_pushed[:, None] * rotate(_slope_to_upright(scene), np.asarray(scene.push_n, dtype=float))
 
 
 def _slope_to_upright(scene: Scene) -> np.ndarray:
-    """Return the rotation (4,) from the floor's normal to the upward direction, in the floor's frame."""
+    """Return the rotation (4,) from slope to upright.
+
+    It turns the floor's normal to the upward direction, in the floor's frame.
+    """
     return Ground(slope_deg=scene.slope_deg, uphill_deg=scene.uphill_deg).to_floor
 
 
 def lean_bodies(scene: Scene, motions: MotionBatch) -> MotionBatch:
-    """Turn bodies about the floor below the root while feet stay in place; pelvises sink for that.
+    """Lean bodies and keep feet in place.
 
-    The floor is at y = 0, and stays so: see `place_on_slope`.
+    Bodies turn about the floor below the root; pelvises sink for that. The floor is at y = 0, and stays so: see
+    `place_on_slope`.
     """
     if not scene.slope_deg:
         return motions
@@ -133,7 +149,10 @@ def _link_with_hand(body: Humanoid, side: str) -> int:
 
 
 def _add_load(body: Humanoid, load_kg: float) -> Humanoid:
-    """Return a body with a load: half of it, as a point, at the far end of the link of each hand."""
+    """Add a load to a body's hands.
+
+    Half of it, as a point, is at the far end of the link of each hand.
+    """
     half_kg = 0.5 * load_kg
     mass_kg = body.mass_kg.copy()
     centre_m = body.centre_m.copy()

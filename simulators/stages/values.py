@@ -1,6 +1,7 @@
-"""Values between the stages of a correction: cleaned, planned, tracked; then comes a `CorrectedMotion`.
+"""Values between the stages of a correction.
 
-Each is a batch of N motions of equal skeleton, frame rate and length.
+They are cleaned, planned, tracked; then comes a `CorrectedMotion`. Each is a batch of N motions of equal skeleton,
+frame rate and length.
 """
 
 from collections.abc import Sequence
@@ -23,7 +24,10 @@ from ..results.results import Note, Repair
 
 @dataclass(frozen=True, eq=False)
 class Floor:
-    """The floor beneath N motions, which moves if they are in place or if its drift is kept."""
+    """The floor beneath N motions.
+
+    It moves if they are in place or if its drift is kept.
+    """
 
     displacement_m: np.ndarray
     """(N, T, 3) since the first frame. Motions are stored as on a floor that stands still."""
@@ -37,7 +41,10 @@ class Floor:
 
 @dataclass(frozen=True, eq=False)
 class CleanedMotions:
-    """Motions after the kinematic clean-up, the lowest ground on which they stand at y = 0."""
+    """Motions after the kinematic clean-up.
+
+    The lowest ground on which they stand is at y = 0.
+    """
 
     original: MotionBatch
     """The original motions, as upright as their scene wants them."""
@@ -57,13 +64,19 @@ class CleanedMotions:
 
     @property
     def on_floor(self) -> ShiftedWorld:
-        """The view in which the floor beneath the given motions is at y = 0 and stands still."""
+        """View of the motions on a still floor.
+
+        The floor beneath the given motions is at y = 0.
+        """
         return ShiftedWorld(self.raised_m[:, None, None] * UP - self.floor.displacement_m)
 
 
 @dataclass(frozen=True, eq=False)
 class MotionPlan:
-    """Plan of N motions of a body, of an equal length of four frames or more."""
+    """Plan of N motions of a body.
+
+    They have an equal length of four frames or more.
+    """
 
     body: Humanoid
     motions: MotionBatch
@@ -120,7 +133,10 @@ class SimulatedMotion:
 
 @dataclass(frozen=True, eq=False)
 class TrackingResult:
-    """Planned motions, and the simulated motions of the bodies that were simulated."""
+    """Planned motions and their simulations.
+
+    Only some bodies were simulated.
+    """
 
     cleaned: CleanedMotions
     plan: MotionPlan
@@ -136,14 +152,20 @@ class TrackingResult:
 
 
 def select_motions(motions: MotionBatch, indices: Sequence[int]) -> MotionBatch:
-    """Return a batch of some of the motions, or the batch itself if those are all."""
+    """Select some motions of a batch.
+
+    The batch itself is returned if those are all.
+    """
     if len(indices) == len(motions):
         return motions
     return MotionBatch.stack([motions[index] for index in indices])
 
 
 def choose_motions(selected: np.ndarray, first: MotionBatch, second: MotionBatch) -> MotionBatch:
-    """Return the first motions where they are selected (N,), the second ones elsewhere; none depends on others."""
+    """Choose motions from two batches.
+
+    The first are taken where selected (N,), the second elsewhere; none depends on others.
+    """
     root_m = np.where(selected[:, None, None], first.root_m, second.root_m)
     rotations = np.where(selected[:, None, None, None], first.rotations, second.rotations)
     return replace(first, root_m=root_m, rotations=rotations)

@@ -1,4 +1,7 @@
-"""Control sequences: targets, feed-forward torques and goals of each simulation step, all known before the start."""
+"""Control sequences of a simulation.
+
+They hold targets, feed-forward torques and goals of each step, all known before the start.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,10 @@ MAX_JACOBIAN_RAD_M = 8.0
 
 @dataclass(frozen=True, eq=False)
 class ControlSequence:
-    """Control of N bodies at each of S simulation steps, in the simulator's frame."""
+    """Control of N bodies over S steps.
+
+    It is in the simulator's frame.
+    """
 
     goal_m: np.ndarray
     """(S + 1, N, 3) where the root's centre of mass should be, at each step and after the last."""
@@ -69,7 +75,7 @@ class ControlSequence:
     """(T, N, 2, 9, 3) rotations of the legs' joints per metre by which the ankle moves, per frame."""
 
     def goal(self, step: int, bodies: slice = slice(None)) -> RootState:
-        """Return the goals of the roots of some bodies at a step."""
+        """Return goals of some bodies' roots at a step."""
         return RootState(
             self.goal_m[step, bodies],
             self.goal_orientation[step, bodies],
@@ -79,7 +85,10 @@ class ControlSequence:
 
     @classmethod
     def concatenate(cls, sequences: Sequence[ControlSequence]) -> ControlSequence:
-        """Return a sequence for the bodies of all; steps beyond the end of a shorter sequence are 0."""
+        """Concatenate the sequences of all bodies.
+
+        Steps beyond the end of a shorter sequence are 0.
+        """
         columns = []
         for field in fields(cls):
             columns.append(_concatenate_padded([getattr(sequence, field.name) for sequence in sequences]))
@@ -87,7 +96,10 @@ class ControlSequence:
 
 
 def _concatenate_padded(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """Return arrays (S, N, ...) of any S and N joined along N, padded with zeros along S."""
+    """Concatenate arrays (S, N, ...) along N.
+
+    They may have any S and N, and are padded with zeros along S.
+    """
     if len(parts) == 1:
         return parts[0]
     steps = max(map(len, parts))
@@ -153,7 +165,10 @@ def make_control_sequence(
 
 
 def _simulation_times_s(planned: MotionPlan, settings: TrackerSettings) -> np.ndarray:
-    """Return the times (S + 1,) of the simulation steps, and the time after the last."""
+    """Return the times (S + 1,) of the steps.
+
+    The time after the last step is included.
+    """
     fps = planned.motions.fps
     substeps = settings.engine.steps_per_frame(fps)
     return np.arange((planned.frames - 1) * substeps + 1) / (fps * substeps)
@@ -166,9 +181,9 @@ def _make_reference(planned: MotionPlan) -> Reference:
 
 
 def compute_leg_jacobians(body: Humanoid, motions: MotionBatch, plans: ContactPlan) -> np.ndarray:
-    """Compute the Jacobians of the legs' inverse kinematics, by central differences.
+    """Compute the leg Jacobians.
 
-    Root and foot keep their orientation.
+    They are those of the legs' inverse kinematics, by central differences. Root and foot keep their orientation.
 
     Args:
         motions: N planned motions of T frames.
@@ -193,7 +208,10 @@ def compute_leg_jacobians(body: Humanoid, motions: MotionBatch, plans: ContactPl
 
 
 def _leg_loads(planned: MotionPlan, full_load_bodyweights: float) -> np.ndarray:
-    """Return by how much (N, T, 2), in [0, 1], each leg is planned to bear weight."""
+    """Return each leg's planned load (N, T, 2).
+
+    It is in [0, 1].
+    """
     body = planned.body
     corners_n = planned.contacts.force_n[:, :, : len(body.soles), 1]
     load_n = corners_n.reshape(*corners_n.shape[:2], 2, -1).sum(-1)
@@ -202,15 +220,16 @@ def _leg_loads(planned: MotionPlan, full_load_bodyweights: float) -> np.ndarray:
 
 
 def _rotate_vector(orientations: np.ndarray, vector: np.ndarray) -> np.ndarray:
-    """Return a vector (3,) turned by each of quaternions (..., 4)."""
+    """Rotate a vector (3,) by quaternions (..., 4)."""
     return np.einsum("...ij,j->...i", to_matrices(orientations), vector)
 
 
 @dataclass(frozen=True, eq=False)
 class ReferenceTrajectory:
-    """One motion that a body without residual force follows, at each of S simulation steps, in the simulator's frame.
+    """One motion to follow without residual force.
 
-    Arrays with S + 1 rows include the state after the last step.
+    A body follows it at each of S simulation steps, in the simulator's frame. Arrays with S + 1 rows include the state
+    after the last step.
     """
 
     body: Humanoid

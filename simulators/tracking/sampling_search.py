@@ -1,10 +1,11 @@
-"""Sampling search for motions without residual force: joints and contacts alone hold the body up.
+"""Sampling search without residual force.
 
-The floor gives the wrench that would otherwise act on the root (`whole_body_control`), and a search finds what that
-misses. Particles, copies of the body with random perturbations of control, are simulated a window at a time. The best
-become parents of the next window's particles (Liu et al. 2010, "Sampling-based contact-rich motion control"). If the
-best does well, few particles suffice; otherwise more are tried. If all fall, the search goes back and tries more from
-there. Draws come from a fixed seed, so that a motion always gives the same result.
+Joints and contacts alone hold the body up. The floor gives the wrench that would otherwise act on the root
+(`whole_body_control`), and a search finds what that misses. Particles, copies of the body with random perturbations of
+control, are simulated a window at a time. The best become parents of the next window's particles (Liu et al. 2010,
+"Sampling-based contact-rich motion control"). If the best does well, few particles suffice; otherwise more are tried.
+If all fall, the search goes back and tries more from there. Draws come from a fixed seed, so that a motion always gives
+the same result.
 
 A motion that falls all the same may get a fallback, in a second search. From a little before the fall on, the root gets
 the part of the wanted wrench that the floor cannot give, up to a bound that doubles until the body gets past. Particles
@@ -53,7 +54,10 @@ def track_residual_free(
 
 
 def _search_motion(world: World, planned: MotionPlan, settings: TrackerSettings, scene: Scene) -> SimulatedMotion:
-    """Simulate a motion, and search again after a fall if the settings have a fallback."""
+    """Simulate a motion, with a fallback after falls.
+
+    It is searched again after a fall if the settings have a fallback.
+    """
     simulated = _BeamSearch(world, planned, settings, scene).find_motion()
     search_settings = settings.residual_free
     if simulated.lost_at is None or search_settings is None or search_settings.retry_after_fall is None:
@@ -78,7 +82,10 @@ class Particles(PerBody):
 
     @classmethod
     def start_on(cls, trajectory: ReferenceTrajectory, step_s: float) -> Self:
-        """Return a particle at the start of the trajectory, moving along."""
+        """Return a particle at the trajectory's start.
+
+        It moves along.
+        """
         first, second = trajectory.controls.rotations
         joints = first.shape[1]
         perturbations = Perturbations(
@@ -100,7 +107,10 @@ class Particles(PerBody):
         return len(self.rotations)
 
     def from_world(self, world: World) -> Self:
-        """Return the particles in the state of the bodies of a world."""
+        """Return the particles in a world's state.
+
+        Bodies of the world have that state.
+        """
         return replace(
             self,
             root=RootState(*(column.copy() for column in world.root())),
@@ -111,7 +121,10 @@ class Particles(PerBody):
 
 @dataclass(frozen=True, eq=False)
 class PoseHistory(PerBody):
-    """Poses (F, N, ...) of N particles in F frames, with the loads and the residual wrench that led there."""
+    """Particle poses (F, N, ...) over F frames.
+
+    The loads and the residual wrench that led there come with them.
+    """
 
     AXIS: ClassVar = 1
 
@@ -125,7 +138,10 @@ class PoseHistory(PerBody):
 
     @classmethod
     def from_world(cls, world: World, wrench: np.ndarray) -> Self:
-        """Return the poses of a world as a frame; `wrench` (N, steps, 6) has led there."""
+        """Return a world's poses as a frame.
+
+        `wrench` (N, steps, 6) has led there.
+        """
         root = world.root()
         columns = (root.position_m, root.orientation, world.rotations(), world.loads_n(), wrench)
         return cls(*(column[None].copy() for column in columns))
@@ -138,7 +154,7 @@ class PoseHistory(PerBody):
 
 @dataclass(frozen=True, eq=False)
 class Beam(PerBody):
-    """Particles at the end of a window, and the way there."""
+    """Particles at a window's end, and their history."""
 
     particles: Particles
     parents: np.ndarray
@@ -149,13 +165,19 @@ class Beam(PerBody):
     """(N,) tracking cost in m, infinite for particles that are lost."""
 
     def select_best(self, count: int) -> Self:
-        """Return the best particles that are not lost, best first: `count` of them at most."""
+        """Select the best particles.
+
+        They are not lost, and come best first: `count` of them at most.
+        """
         best = np.argsort(self.costs, kind="stable")[:count]
         return self.select(best[np.isfinite(self.costs[best])])
 
 
 def trace_history(beams: Sequence[Beam], particle: int) -> PoseHistory:
-    """Return the poses from the start to a particle of the last beam."""
+    """Trace a particle's poses from the start.
+
+    It is a particle of the last beam.
+    """
     parts: list[PoseHistory] = []
     for beam in reversed(beams):
         parts.append(beam.poses.select(np.array([particle])))
@@ -192,7 +214,10 @@ class _BeamSearch:
         """Number of windows that were searched, with repetitions."""
 
     def find_motion(self) -> SimulatedMotion:
-        """Search window by window, and return the motion of the best particle."""
+        """Search window by window.
+
+        Returns the motion of the best particle.
+        """
         start = Particles.start_on(self._trajectory, self._step_s)
         self._reset_world(start)
         start_pose = PoseHistory.from_world(self._world, np.zeros((1, self._substeps, 6)))
@@ -217,7 +242,10 @@ class _BeamSearch:
         return self._make_simulated_motion(trace_history(beams, 0), None)
 
     def _end_fallback(self, beam: Beam, window: int) -> Beam:
-        """End the residual force after a window with particles that did well without; returns these, if any."""
+        """End the residual force after a window.
+
+        Particles that did well without it are returned, if any.
+        """
         if not self._bounds[window] or self._is_at_limit:
             return beam
         independent = self._succeed_without_residual(beam)
@@ -227,9 +255,10 @@ class _BeamSearch:
         return beam.select(independent)
 
     def _restart_window(self, window: int, attempts: int) -> int | None:
-        """Return the window to go back to after all particles fell in a window, None to give up.
+        """Choose the window to restart from.
 
-        From there on, more particles are tried, or a larger residual force is allowed.
+        All particles fell in a window. Returns None to give up. From there on, more particles are tried, or a larger
+        residual force is allowed.
         """
         search = self._search
         bound = self._bounds[window]
@@ -249,14 +278,18 @@ class _BeamSearch:
 
     @property
     def _is_at_limit(self) -> bool:
-        """True if a search with a fallback has taken as many windows as allowed before bounds are the largest."""
+        """True if the search has reached its limit.
+
+        A search with a fallback has taken as many windows as allowed before bounds are the largest.
+        """
         limit = self._search.max_windows_per_s * self._planned.frames / self._planned.motions.fps
         return bool(self._search.fallback) and self._searched >= limit
 
     def _window_with_residual(self, window: int) -> int | None:
-        """Return the window from which on a body that fell gets more residual force, None if already the most always.
+        """Return where to allow more residual force.
 
-        A body that had as much as is allowed gets the force for twice as long, and at the limit all the time.
+        It is the window from which on a body that fell gets more of it; None if it has the most always. A body that had
+        as much as is allowed gets the force for twice as long, and at the limit all the time.
         """
         smaller = np.flatnonzero(self._bounds[: window + 1] < self._search.fallback[-1])
         if not len(smaller):
@@ -267,12 +300,18 @@ class _BeamSearch:
         return max(0, window - max(self._search.backtrack_windows[0], 2 * windows_at_most))
 
     def _succeed_without_residual(self, beam: Beam) -> np.ndarray:
-        """Return the particles that got no residual force in a window, and are near the motion afterwards."""
+        """Return particles that succeed without residual force.
+
+        They got none in a window, and are near the motion afterwards.
+        """
         had_residual = beam.poses.wrench.any(axis=(0, 2, 3))
         return np.flatnonzero(~had_residual & (beam.costs < self._search.good_cost_m))
 
     def _expand(self, parents: Particles, window: int) -> Beam:
-        """Simulate children of parents in a window, and return the best; more are tried unless a child does well."""
+        """Simulate children in a window.
+
+        Returns the best; more are tried unless a child does well.
+        """
         search = self._search
         first_count = search.particle_counts[0]
         count = len(parents)
@@ -291,7 +330,10 @@ class _BeamSearch:
         return best
 
     def _rollout(self, parents: Particles, origins: np.ndarray, is_perturbed: np.ndarray, window: int) -> Beam:
-        """Simulate particles that continue parents (`origins`) in a window; some get new perturbations."""
+        """Roll out particles over a window.
+
+        They continue parents (`origins`); some get new perturbations.
+        """
         self._build_world(len(origins))
         particles = self._perturb(parents.select(origins), is_perturbed)
         shares = np.resize(self._search.fallback_shares, len(origins))
@@ -300,7 +342,10 @@ class _BeamSearch:
         return Beam(particles.from_world(self._world), origins, poses, costs)
 
     def _residual_costs(self, poses: PoseHistory) -> np.ndarray:
-        """Return the costs (N,) of the residual wrenches in a window."""
+        """Return residual costs (N,) in a window.
+
+        They are of the residual wrenches.
+        """
         wrenches = poses.wrench.reshape(*poses.wrench.shape[:3], 2, 3)
         sizes = np.linalg.norm(wrenches, axis=-1).mean(axis=(0, 2))
         return self._search.residual_cost_m * np.sum(sizes / self._controller.residual_limits, axis=-1)
@@ -313,7 +358,10 @@ class _BeamSearch:
             self._bodies = count
 
     def _perturb(self, particles: Particles, is_perturbed: np.ndarray) -> Particles:
-        """Return particles with decayed perturbations, and new noise added to some (N,)."""
+        """Perturb particles.
+
+        Perturbations decay, and new noise is added to some (N,).
+        """
         search = self._search
         parts = self._planned.body.tree.parts[1:]
         is_perturbed_joint = np.array([any(part.endswith(name) for name in PERTURBED_PARTS) for part in parts])
@@ -340,9 +388,10 @@ class _BeamSearch:
         self._world.reset(particles.root, particles.rotations, particles.velocities_rad_s)
 
     def _simulate(self, frames: range, particles: Particles, bounds: np.ndarray) -> PoseHistory:
-        """Return the poses of particles from each of some frames to the next; updates the errors of legs.
+        """Simulate particles over some frames.
 
-        `bounds` (N,) bound the residual wrenches.
+        Returns their poses, from each frame to the next; updates the errors of legs. `bounds` (N,) bound the residual
+        wrenches.
         """
         world = self._world
         poses = list[PoseHistory]()
@@ -360,7 +409,10 @@ class _BeamSearch:
         return PoseHistory.concatenate_frames(poses)
 
     def _apply_command(self, steps: range, particles: Particles, bounds: np.ndarray) -> np.ndarray:
-        """Advance the world by some steps under a common command; returns the residual wrenches (N, 6)."""
+        """Advance the world under a common command.
+
+        Some steps are taken. Returns the residual wrenches (N, 6).
+        """
         nearest_frame = round(steps.start / self._substeps)
         bodies = BodyStates.from_world(self._world, self._planned.body)
         command = self._controller.command(
@@ -380,7 +432,10 @@ class _BeamSearch:
         return command.wrench
 
     def _compute_costs(self, frame: int) -> np.ndarray:
-        """Return the tracking costs (N,) of the particles at a frame, infinite for lost particles."""
+        """Compute tracking costs (N,) at a frame.
+
+        They are infinite for lost particles.
+        """
         trajectory = self._trajectory
         search = self._search
         step = frame * self._substeps
@@ -402,7 +457,10 @@ class _BeamSearch:
         return np.where(is_near & (costs < search.prune_cost_m), costs, np.inf)
 
     def _make_simulated_motion(self, history: PoseHistory, lost_at: int | None) -> SimulatedMotion:
-        """Return the motion of a particle; a lost particle holds the last pose."""
+        """Make a particle's simulated motion.
+
+        A lost particle holds the last pose.
+        """
         planned = self._planned
         rows = np.minimum(np.arange(planned.frames), len(history.centre_m) - 1)
         wrench = np.zeros((planned.frames - 1, self._substeps, 6))

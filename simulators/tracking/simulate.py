@@ -1,9 +1,10 @@
-"""Simulation of plans, each in a world that is turned so that the body starts towards +z.
+"""Simulate plans, independent of heading.
 
-Solvers stop before they converge, and their error depends on the axes of the world. A correction shall not depend on
-the heading with which somebody was captured: correct(turn(motion)) = turn(correct(motion)) for turns about the
-vertical. So plans are turned before the simulation, and states are turned back. In a scene, and on ground whose
-vertical is not y, directions of the world have a meaning, and nothing is turned.
+Each world is turned so that the body starts towards +z. Solvers stop before they converge, and their error depends on
+the axes of the world. A correction shall not depend on the heading with which somebody was captured:
+correct(turn(motion)) = turn(correct(motion)) for turns about the vertical. So plans are turned before the simulation,
+and states are turned back. In a scene, and on ground whose vertical is not y, directions of the world have a meaning,
+and nothing is turned.
 """
 
 from collections.abc import Sequence
@@ -26,7 +27,10 @@ from .tracker import track_motions
 def simulate_plans(
     world: World, plans: Sequence[MotionPlan], settings: TrackerSettings, scene: Scene = PLAIN
 ) -> list[list[SimulatedMotion]]:
-    """Simulate bodies that follow their plans, with residual force or without."""
+    """Simulate bodies that follow their plans.
+
+    They do so with residual force or without.
+    """
     turns = [_turns_to_front(plan, scene) for plan in plans]
     turned_plans = [_turn_plan(plan, turn) for plan, turn in zip(plans, turns, strict=True)]
     if settings.residual_free is None:
@@ -41,7 +45,10 @@ def simulate_plans(
 
 
 def _turns_to_front(plan: MotionPlan, scene: Scene) -> np.ndarray:
-    """Return the turns (N, 4) about y by which the hips of N bodies first lie along x."""
+    """Return rotations (N, 4) to the front.
+
+    They are about y; the hips of N bodies first lie along x then.
+    """
     is_tilted = any(plan.body.gravity_m_s2[axis] for axis in (0, 2))
     if is_tilted or not scene.is_plain:
         return np.tile([0.0, 0.0, 0.0, 1.0], (len(plan), 1))
@@ -55,7 +62,10 @@ def _turns_to_front(plan: MotionPlan, scene: Scene) -> np.ndarray:
 
 
 def _turn_plan(plan: MotionPlan, turns: np.ndarray) -> MotionPlan:
-    """Return a plan with each of its N motions turned about the world's origin by (N, 4)."""
+    """Turn a plan about the origin.
+
+    Each of its N motions is turned by (N, 4).
+    """
     of_frames = turns[:, None]
     of_points = turns[:, None, None]
     motions = plan.motions
@@ -96,13 +106,16 @@ def _turn_wrenches(turns: np.ndarray, wrenches: np.ndarray) -> np.ndarray:
 
 
 def _turn_support(support: Support, turn: np.ndarray) -> Support:
-    """Return a support turned about the world's vertical by (4,)."""
+    """Turn a support about the vertical by (4,)."""
     x, y, z = rotate(turn, np.array(support.top_m)).tolist()
     turn_deg = float(np.rad2deg(2 * np.arctan2(turn[1], turn[3])))
     return replace(support, top_m=(x, y, z), turn_deg=support.turn_deg + turn_deg)
 
 
 def _turn_simulated(simulated: SimulatedMotion, turn: np.ndarray) -> SimulatedMotion:
-    """Return a simulated motion turned about the world's origin by (4,)."""
+    """Turn a simulated motion by (4,).
+
+    It turns about the world's origin.
+    """
     motion = TurnedWorld(turn).view(simulated.motion)
     return replace(simulated, motion=motion, wrench=_turn_wrenches(turn, simulated.wrench))

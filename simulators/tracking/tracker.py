@@ -1,4 +1,7 @@
-"""Tracker: simulated humanoids follow motions by joint drives, feed-forward and a bounded root wrench."""
+"""The tracker: simulated humanoids follow motions.
+
+Joint drives, feed-forward and a bounded root wrench move them.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,10 @@ from .control_sequence import ControlSequence, make_control_sequence
 
 @dataclass(frozen=True, eq=False)
 class BodyTrajectories:
-    """Trajectories of N simulated bodies, in the simulator's frame: (T, N, ...) at frames, (S, N, ...) at steps."""
+    """Trajectories of N simulated bodies.
+
+    They are in the simulator's frame: (T, N, ...) at frames, (S, N, ...) at steps.
+    """
 
     centre_m: np.ndarray
     orientations: np.ndarray
@@ -52,7 +58,10 @@ class BodyTrajectories:
         self.rotations[frame] = world.rotations()
 
     def to_simulated_motions(self, planned: MotionPlan, first: int) -> list[SimulatedMotion]:
-        """Return the simulated motions of a plan, the first of which belongs to body `first`."""
+        """Return a plan's simulated motions.
+
+        The first of them belongs to body `first`.
+        """
         bodies = slice(first, first + len(planned))
         frames = planned.frames
         simulated_orientations = self.orientations[:frames, bodies]
@@ -78,7 +87,9 @@ class BodyTrajectories:
 def track_motions(
     world: World, planned: Sequence[MotionPlan], settings: TrackerSettings, scene: Scene = PLAIN
 ) -> list[list[SimulatedMotion]]:
-    """Simulate bodies that follow their plans; a motion's result does not depend on other bodies.
+    """Simulate bodies that follow their plans.
+
+    A motion's result does not depend on other bodies.
 
     Args:
         planned: Plans, whose trees may differ only in lengths and whose frame rates are one.
@@ -95,7 +106,10 @@ def track_motions(
 def _track_longest_first(
     world: World, planned: Sequence[MotionPlan], settings: TrackerSettings, scene: Scene
 ) -> list[list[SimulatedMotion]]:
-    """Simulate bodies that follow plans, which are sorted by length, longest first."""
+    """Track plans sorted by length.
+
+    The longest comes first.
+    """
     fps = planned[0].motions.fps
     substeps = settings.engine.steps_per_frame(fps)
     bodies = []
@@ -131,7 +145,10 @@ def _simulate(
     record: BodyTrajectories,
     settings: TrackerSettings,
 ) -> None:
-    """Take the bodies through their controls, each for as many frames as it has, or until it is lost."""
+    """Step the bodies through their controls.
+
+    Each goes on for as many frames as it has, or until it is lost.
+    """
     last = planned[0].frames - 1
     substeps = settings.engine.steps_per_frame(planned[0].motions.fps)
     frames = np.repeat([plan.frames for plan in planned], [len(plan) for plan in planned])
@@ -159,7 +176,10 @@ def _simulate(
 
 
 def _present_supports_of_bodies(planned: Sequence[MotionPlan]) -> list[list[set[int]]]:
-    """Return the supports that are present in each frame of each body; no frames for bodies without supports."""
+    """Return each body's present supports by frame.
+
+    A body without supports has no frames.
+    """
     presence = []
     for plan in planned:
         for supports in plan.supports:
@@ -168,7 +188,10 @@ def _present_supports_of_bodies(planned: Sequence[MotionPlan]) -> list[list[set[
 
 
 class _Controller:
-    """Control of N bodies at each step, by their control sequence and their state."""
+    """Control of N bodies at each step.
+
+    It follows from their control sequence and their state.
+    """
 
     def __init__(self, planned: Sequence[MotionPlan], controls: ControlSequence, settings: TrackerSettings) -> None:
         fps = planned[0].motions.fps
@@ -223,9 +246,10 @@ class _Controller:
 
 @dataclass(frozen=True, eq=False)
 class _CompiledControl:
-    """The control of N bodies by compiled kernels: the bits of `RootWrench` and `LegFeedback` in a tenth of their time.
+    """Control of N bodies by compiled kernels.
 
-    It keeps the errors of the feedback by itself.
+    It gives the bits of `RootWrench` and `LegFeedback` in a tenth of their time. It keeps the errors of the feedback by
+    itself.
     """
 
     steer: Callable[..., None]
@@ -274,7 +298,9 @@ class _CompiledControl:
     def compute(
         self, step: int, frame: int, root: RootState, ankles_m: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the residual wrenches (n, 6), force and torque on the roots (n, 6), and the joints' targets (n, J, 4).
+        """Compute a step's wrenches, forces and targets.
+
+        Returns the residual wrenches (n, 6), force and torque on the roots (n, 6), and the joints' targets (n, J, 4).
 
         Args:
             root: States of all roots.
@@ -302,9 +328,10 @@ class _CompiledControl:
 
 
 class RootWrench:
-    """Springs and dampers that pull roots towards their goals, plus what contacts leave unexplained, within bounds.
+    """Bounded wrench that pulls roots to goals.
 
-    The methods take the states of the first n of the bodies.
+    It has springs and dampers, plus what contacts leave unexplained. The methods take the states of the first n of the
+    bodies.
     """
 
     def __init__(self, settings: DriveSettings, masses_kg: np.ndarray) -> None:
@@ -325,7 +352,7 @@ class RootWrench:
 
     @property
     def constants(self) -> np.ndarray:
-        """(5,) angular rates and damping, and the limit of moments."""
+        """(5,) angular rates, damping, and moment limit."""
         return np.array([*self._rate_rad_s, self._angular_damping, self._torque_limit_nm])
 
     def force_n(self, goals: RootState, states: RootState, rest: np.ndarray) -> np.ndarray:
@@ -373,12 +400,18 @@ class RootWrench:
 
 
 class LegFeedback:
-    """Moves the leg targets of N bodies, step by step, in the simulator's frame; keeps low-passed errors."""
+    """Feedback that moves leg targets step by step.
+
+    It is for N bodies, in the simulator's frame, and keeps low-passed errors.
+    """
 
     def __init__(
         self, legs: Legs, controls: ControlSequence, step_s: float, settings: FeedbackSettings = PLAN.feedback
     ) -> None:
-        """legs: the legs of the bodies' tree; step_s: time between steps."""
+        """Take the legs and the time between steps.
+
+        legs: the legs of the bodies' tree.
+        """
         self._controls = controls
         self._settings = settings
         self.joints = legs.joints - 1
@@ -392,14 +425,19 @@ class LegFeedback:
 
     @property
     def constants(self) -> np.ndarray:
-        """(5,) rates of stance, swing and turn, the limit of shifts, and the share of uprighting."""
+        """(5,) rates and limits of the feedback.
+
+        They are the rates of stance, swing and turn, the limit of shifts, and the share of uprighting.
+        """
         rates = (self._stand_rate, self._swing_rate, self._turn_rate)
         return np.array([*rates, self._settings.target_limit_m, self._settings.uprighting])
 
     def move(
         self, step: int, frame: int, goal: RootState, root: RootState, tilt_rad: np.ndarray, ankles_m: np.ndarray
     ) -> np.ndarray:
-        """Return the joint targets of a step with the targets of the legs moved.
+        """Return joint targets with moved legs.
+
+        They are those of a step, with the targets of the legs moved.
 
         Args:
             goal: Where the roots of the first n bodies should be.
@@ -430,7 +468,10 @@ class LegFeedback:
         return targets
 
     def _stance_shift_m(self, loaded: np.ndarray, off_m: np.ndarray) -> np.ndarray:
-        """Return shifts (n, 2, 2) of ankles' targets over the floor: with their load, to where the feet stand."""
+        """Return stance shifts (n, 2, 2) of ankle targets.
+
+        With their load, they move over the floor to where the feet stand.
+        """
         stand_m = self._stand_m[: len(off_m)]
         stand_m += self._stand_rate * (off_m - stand_m)
         distance_m = np.hypot(stand_m[..., 0], stand_m[..., 1])
@@ -440,7 +481,10 @@ class LegFeedback:
     def _swing_lift_m(
         self, loaded: np.ndarray, targets_m: np.ndarray, goal_m: np.ndarray, root_m: np.ndarray, tilt_rad: np.ndarray
     ) -> np.ndarray:
-        """Return lifts (n, 2) of swinging ankles' targets: by as much as root and tilt put them too low."""
+        """Return swing lifts (n, 2) of ankle targets.
+
+        They are by as much as root and tilt put them too low.
+        """
         ahead_m = targets_m - goal_m[:, None]
         tilted_m = tilt_rad[:, :1] * ahead_m[..., 1] - tilt_rad[:, 1:2] * ahead_m[..., 0]
         too_high_m = (root_m[:, 2] - goal_m[:, 2])[:, None] - tilted_m

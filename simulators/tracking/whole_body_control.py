@@ -1,10 +1,10 @@
-"""Whole-body control without residual force: the floor gives the wrench that would otherwise act on the root.
+"""Whole-body control without residual force.
 
-A virtual spring and damper define the wanted force at the body's centre of mass and the wanted moment about that centre
-(Pratt et al. 2001, "Virtual model control: an intuitive approach for bipedal locomotion"). The corners of the soles
-that touch give as much of this wrench as friction cones allow. The joints above get the torques that bear these forces.
-A swinging foot lands beside the planned place by the error of the body's capture point (Pratt et al. 2006, "Capture
-point: a step toward humanoid push recovery").
+The floor gives the wrench that would otherwise act on the root. A virtual spring and damper define the wanted force at
+the body's centre of mass and the wanted moment about that centre (Pratt et al. 2001, "Virtual model control: an
+intuitive approach for bipedal locomotion"). The corners of the soles that touch give as much of this wrench as friction
+cones allow. The joints above get the torques that bear these forces. A swinging foot lands beside the planned place by
+the error of the body's capture point (Pratt et al. 2006, "Capture point: a step toward humanoid push recovery").
 """
 
 from collections.abc import Sequence
@@ -94,10 +94,10 @@ def _centre_velocities_m_s(
     orientations: np.ndarray,
     moments_m: np.ndarray,
 ) -> np.ndarray:
-    """Return velocities (N, 3) of centres of mass relative to the root's joint.
+    """Return centre-of-mass velocities (N, 3).
 
-    Each joint's rotation carries the mass that hangs there. `moments_m` (N, L, 3) are the centres of the links, each
-    times the link's share of the mass.
+    They are relative to the root's joint. Each joint's rotation carries the mass that hangs there. `moments_m` (N, L,
+    3) are the centres of the links, each times the link's share of the mass.
     """
     descendants = body.tree.descendants.astype(float)
     joint_rad_s = rotate(orientations[:, 1:], velocities_rad_s)
@@ -109,13 +109,19 @@ def _centre_velocities_m_s(
 
 @dataclass(frozen=True, eq=False)
 class PerBody:
-    """Values with a row for each of N bodies: arrays, states of roots, and more such values."""
+    """Values with a row per body.
+
+    There are N bodies; values are arrays, states of roots, and more such values.
+    """
 
     AXIS: ClassVar = 0
     """Axis of the bodies in arrays."""
 
     def select(self, bodies: np.ndarray) -> Self:
-        """Return the rows of some bodies, with or without repeats."""
+        """Return rows of some bodies.
+
+        Rows may repeat.
+        """
         selected = [_select_values(getattr(self, field.name), bodies, self.AXIS) for field in fields(self)]
         return type(self)(*selected)
 
@@ -177,7 +183,10 @@ class TrackingError:
 
     @classmethod
     def at_step(cls, trajectory: ReferenceTrajectory, step: int, bodies: BodyStates) -> Self:
-        """Return the deviation of bodies from a step of the trajectory."""
+        """Return deviations from a step.
+
+        Bodies deviate from the trajectory there.
+        """
         controls = trajectory.controls
         return cls(
             root_m=bodies.positions_m[:, 0] - trajectory.positions_m[step, 0],
@@ -188,7 +197,10 @@ class TrackingError:
         )
 
     def capture_point_error_m(self, height_m: float) -> np.ndarray:
-        """Return the errors (N, 2) of the capture points of bodies with centres of mass at a height."""
+        """Return capture-point errors (N, 2).
+
+        The centres of mass of bodies are at a height.
+        """
         pendulum_m = max(height_m, MIN_CENTRE_HEIGHT_M)
         seconds = np.sqrt(pendulum_m / GRAVITY_M_S2)
         return self.centre_m[:, :2] + self.centre_m_s[:, :2] * seconds
@@ -239,7 +251,9 @@ class WholeBodyController:
         perturbations: Perturbations,
         bounds: np.ndarray,
     ) -> Actuation:
-        """Compute the control of some steps from the state at the first step.
+        """Compute the control of some steps.
+
+        The state at the first step decides.
 
         Args:
             steps: Simulation steps with the same control.
@@ -266,7 +280,10 @@ class WholeBodyController:
     def _residual_wrench(
         self, wanted_wrench: np.ndarray, forces_n: np.ndarray, arms_m: np.ndarray, bounds: np.ndarray
     ) -> np.ndarray:
-        """Return the part (N, 6) of the wanted wrench that the floor cannot give, within bounds (N,)."""
+        """Return the bounded residual wrench (N, 6).
+
+        It is the part of the wanted wrench that the floor cannot give; bounds are (N,).
+        """
         if not bounds.any():
             return np.zeros_like(wanted_wrench)
         moments_nm = cross(arms_m, forces_n)
@@ -279,7 +296,7 @@ class WholeBodyController:
         return bounded.reshape(-1, 6)
 
     def compute_wanted_wrench(self, step: int, error: TrackingError, perturbations: Perturbations) -> np.ndarray:
-        """Return the wrench that would bring the bodies back to the trajectory.
+        """Compute the wrench back to the trajectory.
 
         Critically damped springs of rate ω ask for the acceleration −ω (ω e + 2 ė) beside the motion's acceleration.
 
@@ -303,7 +320,9 @@ class WholeBodyController:
     def solve_floor_forces_n(
         self, step: int, bodies: BodyStates, wrench: np.ndarray, contact_height_m: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Find the forces on the corners of the soles that come closest to a wrench.
+        """Solve floor forces closest to a wrench.
+
+        They act on the corners of the soles.
 
         Args:
             wrench: (N, 6) wanted force and moment.
@@ -326,7 +345,7 @@ class WholeBodyController:
         return to_simulator(forces_n), corners_m
 
     def compute_leg_torques_nm(self, bodies: BodyStates, forces_n: np.ndarray, corners_m: np.ndarray) -> np.ndarray:
-        """Return the joint torques that bear forces on the soles.
+        """Compute joint torques that bear sole forces.
 
         Args:
             forces_n: (N, C, 3) on the corners of the soles.
@@ -377,7 +396,10 @@ class WholeBodyController:
         leg_errors_m: np.ndarray,
         perturbations: Perturbations,
     ) -> np.ndarray:
-        """Return the displacements (N, 2, 3) of the ankles' targets, seen from the pelvis; updates the leg errors."""
+        """Return displacements (N, 2, 3) of ankle targets.
+
+        They are seen from the pelvis; the leg errors are updated.
+        """
         controls = self._trajectory.controls
         settings = self._settings
         loaded = controls.loaded[step, 0]

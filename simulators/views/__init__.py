@@ -1,1 +1,4 @@
-"""Views of motions for the clean-up, each with the way back for a correction."""
+"""Views for the clean-up, and their way back.
+
+A correction passes the way back.
+"""

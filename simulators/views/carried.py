@@ -1,11 +1,11 @@
-"""Motions that something carries which the file does not show: they are kept as they are, and named.
+"""Skip motions that something unseen carries.
 
-A body that sits and glides rides on a wheelchair, a bicycle or in a car. A body that lies above the floor and travels
-swims or flies. A body whose feet circle together without a step stands on a turntable. A body that sits all the time
-with its feet above y = 0 has footrests. A body that is upside down stands on its hands or hangs by its legs. A body
-whose feet stay above the floor and never rest hangs and swings. A body whose feet hang all the time falls or jumps, as
-in loops of games. Neither feet nor floor say where such bodies should be, so a correction would only displace them.
-Contacts, a ground or a floor from people say it.
+The file does not show it. They are left unchanged, and the report says so. A body that sits and glides rides on a
+wheelchair, a bicycle or in a car. A body that lies above the floor and travels swims or flies. A body whose feet circle
+together without a step stands on a turntable. A body that sits all the time with its feet above y = 0 has footrests. A
+body that is upside down stands on its hands or hangs by its legs. A body whose feet stay above the floor and never rest
+hangs and swings. A body whose feet hang all the time falls or jumps, as in loops of games. Neither feet nor floor say
+where such bodies should be, so a correction would only displace them. Contacts, a ground or a floor from people say it.
 """
 
 import numpy as np
@@ -61,7 +61,10 @@ _SMOOTH_S = 0.15
 
 
 def find_carrier(motion: Motion) -> str:
-    """Return what carries a motion most of the time besides floor and supports, in words; "" for nothing."""
+    """Find what carries a motion.
+
+    It does so most of the time, besides floor and supports. Returns it in words; "" for nothing.
+    """
     features = MotionFeatures.of_joints(motion)
     places_m = features.places("pelvis", "neck", "left_ankle", "right_ankle")
     if places_m is None or len(motion) < _LEAST_S * motion.fps:
@@ -101,10 +104,10 @@ def find_carrier(motion: Motion) -> str:
 
 
 def _circle_about_a_place(places_m: np.ndarray, velocities_m_s: np.ndarray, turns_rad_s: np.ndarray) -> np.ndarray:
-    """Return the frames (T,) in which places (T, 3) circle about one vertical axis.
+    """Find frames (T,) that circle about an axis.
 
-    A gliding body takes its axis along. The axis is fitted by least squares to velocities (T, 3) and angular speeds
-    (T,), positive from z to x.
+    Positions (T, 3) circle about one vertical axis there. A gliding body takes its axis along. The axis is fitted by
+    least squares to velocities (T, 3) and angular speeds (T,), positive from z to x.
     """
     x_m, z_m = places_m[:, 0], places_m[:, 2]
     weight = max(float(np.sum(turns_rad_s**2)), 1e-9)
@@ -142,7 +145,10 @@ def _smooth_velocities_m_s(places_m: np.ndarray, fps: float) -> np.ndarray:
 
 
 def see_unless_carried(motion: Motion) -> CorrectionView:
-    """Return a motion that is corrected, or none of a motion that something carries: no ground is known for figures."""
+    """View a motion, or nothing if it is carried.
+
+    No ground is known for figures of a motion that something carries.
+    """
     carrier = find_carrier(motion)
     if not carrier:
         return CorrectionView.from_part(motion)

@@ -1,8 +1,9 @@
-"""Give legs back that are exchanged for some frames, as pose estimators do that take the left leg for the right one.
+"""Restore exchanged legs.
 
-Knees and ankles, as seen from their hips, then jump to where the other leg was, and back. Of all ways to name the legs
-in each frame, the right one bends their paths least: Σ ‖Δ²p‖ is the smallest, with a price on each exchange and on each
-frame in which the legs are exchanged. It is found by dynamic programming over the names in two frames.
+For some frames, pose estimators may take the left leg for the right one. Knees and ankles, as seen from their hips,
+then jump to where the other leg was, and back. Of all ways to name the legs in each frame, the right one bends their
+paths least: Σ ‖Δ²p‖ is the smallest, with a price on each exchange and on each frame in which the legs are exchanged.
+It is found by dynamic programming over the names in two frames.
 """
 
 from dataclasses import replace
@@ -30,9 +31,10 @@ _LONGEST_S = 1.0
 
 
 def restore_legs(motion: Motion) -> tuple[Motion, tuple[int, ...]]:
-    """Return a motion whose legs keep their sides, and first and last frames of what was restored, in turns.
+    """Restore legs to their sides.
 
-    Repeated frames look like jumps: such a motion is left alone until its samples are seen.
+    Also returns first and last frames of what was restored, in turns. Repeated frames look like jumps: such a motion is
+    left alone until its samples are seen.
     """
     joints = [motion.skeleton.joint(f"{side}_{part}") for side in SIDES for part in ("hip", "knee", "ankle")]
     known = [joint for joint in joints if joint is not None]
@@ -53,13 +55,16 @@ def restore_legs(motion: Motion) -> tuple[Motion, tuple[int, ...]]:
 
 
 def _see_from_hips(motion: Motion, joints: list[int]) -> np.ndarray:
-    """Return knees and ankles (T, 2, 6) of both legs seen from their hips; joints: hip, knee, ankle of each."""
+    """Return knees and ankles seen from hips.
+
+    They are (T, 2, 6), of both legs; joints: hip, knee, ankle of each.
+    """
     positions_m = joint_positions(motion, joints).reshape(len(motion), 2, 3, 3)
     return (positions_m[:, :, 1:] - positions_m[:, :, :1]).reshape(len(motion), 2, 6)
 
 
 def _exchange_legs(motion: Motion) -> Motion:
-    """Return a motion in which each leg has the rotations of the other one."""
+    """Exchange the rotations of both legs."""
     skeleton = motion.skeleton
     first = skeleton.joint("left_hip")
     left = [joint for joint in range(len(skeleton)) if first in skeleton.path_to_root(joint)]
@@ -71,9 +76,10 @@ def _exchange_legs(motion: Motion) -> Motion:
 
 
 def _measure_bends_m(both_m: np.ndarray) -> np.ndarray:
-    """Return Σ ‖Δ²p‖ (2, 2, 2, T − 2) of both legs, by whether they are exchanged before, in and after each frame.
+    """Measure path bends of exchanged legs.
 
-    both_m: (2, T, 2, 6) places of the legs as they are, and exchanged.
+    Σ ‖Δ²p‖ is (2, 2, 2, T − 2), for both legs, by whether they are exchanged before, in and after each frame. both_m:
+    (2, T, 2, 6) places of the legs as they are, and exchanged.
     """
     bends_m = np.empty((2, 2, 2, both_m.shape[1] - 2))
     for before, here, after in product((0, 1), repeat=3):
@@ -83,7 +89,10 @@ def _measure_bends_m(both_m: np.ndarray) -> np.ndarray:
 
 
 def _find_exchanged(bends_m: np.ndarray, fps: float) -> np.ndarray:
-    """Return in which frames (T,) legs are exchanged; in fewer than half of them."""
+    """Find frames (T,) with exchanged legs.
+
+    They are fewer than half of the frames.
+    """
     price_m = (_EXCHANGE_M_S * np.array([[0.0, 1.0], [1.0, 0.0]]) + _FRAME_M_S * np.array([0.0, 1.0])) / fps
     total_m = price_m.copy()  # by the names in the first two frames
     best = np.empty((bends_m.shape[-1], 2, 2), dtype=int)
@@ -100,7 +109,10 @@ def _find_exchanged(bends_m: np.ndarray, fps: float) -> np.ndarray:
 
 
 def _jumps_back(both_m: np.ndarray, start: int, stop: int) -> bool:
-    """Return whether the legs (2, T, 2, 6) jump less at both ends of a run of frames if they are exchanged in these."""
+    """Return whether exchanging legs removes jumps.
+
+    The legs (2, T, 2, 6) jump less at both ends of a run of frames if they are exchanged in these.
+    """
     legs_m, exchanged_m = both_m
     restored_m = legs_m.copy()
     restored_m[start:stop] = exchanged_m[start:stop]

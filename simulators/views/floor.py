@@ -1,4 +1,4 @@
-"""Corrections of motions on a floor, put back into the world of the motion."""
+"""Return corrections on a floor to the world."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from ..results.way_back import map_space
 
 
 def _fit_soles_to_floor(motion: Motion) -> Motion:
-    """Return a motion whose floor was moved, with soles that explain its height if it carries soles."""
+    """Fit soles to a moved floor.
+
+    A motion that carries soles gets soles that explain the floor's height.
+    """
     if motion.feet is None or motion.feet.soles_m is None:
         return motion
     soles_m = estimate_foot_frames([replace(motion, feet=None)]).soles_m
@@ -25,7 +28,7 @@ def _fit_soles_to_floor(motion: Motion) -> Motion:
 
 
 def _explain_level_floor(plane: GroundPlane) -> str:
-    """Explain why a plane does not count as a tilted floor."""
+    """Explain why a plane is no tilted floor."""
     if not plane.stances:
         return "its stances and posture do not show a tilted plane"
     return f"it seems tilted by {plane.tilt_deg:.1f} degrees, and less than {TILTED_DEG:g} count as level"
@@ -33,7 +36,10 @@ def _explain_level_floor(plane: GroundPlane) -> str:
 
 @dataclass(frozen=True, eq=False)
 class MotionOnFloor:
-    """A motion seen on its floor, and the way back for its corrections."""
+    """A motion seen on its floor.
+
+    It has the way back for its corrections.
+    """
 
     seen: FloorView
     levels: bool = False
@@ -45,7 +51,9 @@ class MotionOnFloor:
 
     @classmethod
     def from_estimated_plane(cls, motion: Motion, *, levels: bool = False, moves_floor: bool = False) -> MotionOnFloor:
-        """See a motion on the plane on which its feet stand.
+        """See a motion on its estimated ground plane.
+
+        Its feet stand on the plane.
 
         Args:
             motion: A motion whose ground is unknown.
@@ -59,7 +67,7 @@ class MotionOnFloor:
 
     @classmethod
     def from_ground(cls, motion: Motion) -> MotionOnFloor:
-        """See a motion on the floor of its known ground."""
+        """See a motion on its known floor."""
         return cls(FloorView.from_ground(motion))
 
     @property
@@ -78,8 +86,9 @@ class MotionOnFloor:
         return self.seen.plane
 
     def restore(self, correction: CorrectedMotion) -> CorrectedMotion:
-        """Return a correction of this motion in the world of the given motion, or in the level world if it stays
-        level.
+        """Restore a correction to the original world.
+
+        It stays in the level world if it stays level.
         """
         world = replace(correction.world, plane=self.plane, is_levelled=self.levels, not_levelled=self.not_levelled)
         correction = replace(correction, remarks=(*self._remark_on_plane(), *correction.remarks), world=world)
@@ -92,7 +101,10 @@ class MotionOnFloor:
         return self.put_floor_at_zero(replace(placed, motion=replace(placed.motion, ground=self.given.ground)))
 
     def _remark_on_plane(self) -> Iterator[Note]:
-        """Yield remarks on the plane on which the motion is seen, and on its height."""
+        """Yield remarks on plane and height.
+
+        The motion is seen on the plane.
+        """
         if self.plane.is_tilted:
             yield Note(NoteKind.LEVELLED if self.levels else NoteKind.TILTED, self.plane.tilt_deg)
         elif self.seen.estimated.is_bent and not self.not_levelled:
@@ -101,9 +113,10 @@ class MotionOnFloor:
             yield Note(NoteKind.FLOOR_KEPT, self.seen.lowest_m)
 
     def put_floor_at_zero(self, correction: CorrectedMotion) -> CorrectedMotion:
-        """Return a restored correction whose floor, as its feet show it, is at y = 0.
+        """Move the observed floor to y = 0.
 
-        A tilted floor is moved vertically, too: the path over the world stays.
+        The correction is restored; its feet show the floor. A tilted floor is moved vertically, too: the path over the
+        world stays.
         """
         if not correction.accepted or self.given.ground is not None:
             return correction

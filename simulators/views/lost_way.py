@@ -1,8 +1,9 @@
-"""Restore the way where it was lost: roots that stay in their place for some strides while the feet step on.
+"""Restore a path that was lost.
 
-Trackers hold the last place of a body that they lose. There the feet that bear weight slide back as fast as the body
-should advance, so the way is theirs reversed. All that follows moves with the end of the restored way, unless the root
-jumps to where the body is: then the way leads there.
+Roots stay in their place for some strides while the feet step on. Trackers hold the last place of a body that they
+lose. There the feet that bear weight slide back as fast as the body should advance, so the way is theirs reversed. All
+that follows moves with the end of the restored way, unless the root jumps to where the body is: then the way leads
+there.
 """
 
 from dataclasses import replace
@@ -46,10 +47,10 @@ _ROUNDS = 5
 
 
 def restore_lost_way(motion: Motion) -> tuple[Motion, tuple[int, ...]]:
-    """Return a motion with the way that its feet show where its root is held, and first and last frames of these
-    stretches, in turns.
+    """Restore the path that feet show.
 
-    A body that travels on neither side of a stretch moves in place, and is left.
+    The root is held there. Also returns first and last frames of these stretches, in turns. A body that travels on
+    neither side of a stretch moves in place, and is left.
     """
     fps = motion.fps
     velocities_m_s = np.diff(motion.root_m[:, [0, 2]], axis=0) * fps
@@ -90,8 +91,9 @@ def restore_lost_way(motion: Motion) -> tuple[Motion, tuple[int, ...]]:
 
 
 def _measure_resting_velocities_m_s(motion: Motion) -> np.ndarray:
-    """Return the velocity (T − 1, 2) along x and z of the lowest foot that rests on ground that may slide; interpolated
-    where neither rests.
+    """Measure the resting foot's velocity (T − 1, 2).
+
+    It is along x and z, of the lowest foot that rests on ground that may slide, and interpolated where neither rests.
     """
     feet_m = split_by_foot(sole_corners_m(motion))
     by_foot_m_s = lowest_corner_velocities(feet_m[None], motion.fps)[0]
@@ -107,7 +109,10 @@ def _measure_resting_velocities_m_s(motion: Motion) -> np.ndarray:
 
 
 def _smooth_robustly(velocities_m_s: np.ndarray, fps: float) -> np.ndarray:
-    """Return velocities (T, 2) smoothed over time; a velocity far from its neighbours hardly counts."""
+    """Smooth velocities (T, 2) robustly over time.
+
+    A velocity far from its neighbours hardly counts.
+    """
 
     def smooth(values: np.ndarray) -> np.ndarray:
         return gaussian_filter1d(values, _SMOOTH_S * fps, axis=0, mode="nearest")

@@ -1,4 +1,7 @@
-"""Long motions corrected piece by piece, so that memory does not grow with length."""
+"""Correct long motions in pieces.
+
+Memory then does not grow with length.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -30,15 +33,18 @@ SAME_PLACE_M = 0.1
 
 
 def is_one_piece(motion: Motion, piece_frames: int = PIECE_FRAMES) -> bool:
-    """Return whether a motion is corrected as a whole: up to `piece_frames`, as a loop up to four times that.
+    """Return whether a motion is one piece.
 
-    A loop in pieces would open.
+    It is up to `piece_frames` long, or as a loop up to four times that. A loop in pieces would open.
     """
     return len(motion) <= piece_frames or (len(motion) <= _LONGEST_LOOP * piece_frames and is_loop(motion))
 
 
 def see_in_pieces(motion: Motion, piece_frames: int = PIECE_FRAMES) -> CorrectionView:
-    """Return the pieces of a long motion, of at most `piece_frames`, with an overlap of a second."""
+    """View the pieces of a long motion.
+
+    They have at most `piece_frames`, and overlap by a second.
+    """
     if is_one_piece(motion, piece_frames):
         return CorrectionView.from_part(motion)
     with_feet = replace(motion, feet=get_foot_frames(motion))
@@ -48,7 +54,10 @@ def see_in_pieces(motion: Motion, piece_frames: int = PIECE_FRAMES) -> Correctio
 
 
 def pieces(frames: int, longest: int, overlap: int) -> Iterator[tuple[int, int]]:
-    """Yield starts and stops of about equally long pieces that cover a motion."""
+    """Yield ranges of equally long pieces.
+
+    They cover a motion; lengths are about equal.
+    """
     count = max(1, -(-(frames - overlap) // max(longest - overlap, 1)))
     edges = np.linspace(0, frames - overlap, count + 1).round().astype(int)
     for start, stop in pairwise(edges):
@@ -56,12 +65,13 @@ def pieces(frames: int, longest: int, overlap: int) -> Iterator[tuple[int, int]]
 
 
 def merge_corrections(motion: Motion, starts: Sequence[int], corrections: Sequence[CorrectedMotion]) -> CorrectedMotion:
-    """Return the correction of a motion from those of pieces that start at some frames, and adjoin or overlap.
+    """Merge the corrections of pieces.
 
-    A piece is moved over the floor to the end of the piece before, because each piece finds a separate drift of the
-    floor. A piece that took another step of the same stairs for the floor is moved up or down. Where both agree on the
-    place but for some centimetres, the piece ends in the same place as without the move. Figures are means over the
-    pieces, weighted by frames. The first piece that fails rejects the motion.
+    Pieces start at some frames, and adjoin or overlap. A piece is moved over the floor to the end of the piece before,
+    because each piece finds a separate drift of the floor. A piece that took another step of the same stairs for the
+    floor is moved up or down. Where both agree on the place but for some centimetres, the piece ends in the same place
+    as without the move. Figures are means over the pieces, weighted by frames. The first piece that fails rejects the
+    motion.
     """
     merged = replace(motion, root_m=np.empty_like(motion.root_m), rotations=np.empty_like(motion.rotations))
     timeline: Timeline | None = None
@@ -83,9 +93,10 @@ def merge_corrections(motion: Motion, starts: Sequence[int], corrections: Sequen
 
 
 def _append_timeline(timeline: Timeline | None, piece: Timeline | None, start: int, stop: int) -> Timeline | None:
-    """Return the timeline of the pieces up to `stop`, continued by that of a piece from `start` on.
+    """Append a piece's timeline.
 
-    Pieces meet in the middle of the shared frames. None where any piece has none.
+    The timeline of the pieces up to `stop` is continued by that of a piece from `start` on. Pieces meet in the middle
+    of the shared frames. None where any piece has none.
     """
     if not stop or timeline is None or piece is None:
         return None if stop else piece
@@ -94,7 +105,10 @@ def _append_timeline(timeline: Timeline | None, piece: Timeline | None, start: i
 
 
 def _append_piece(merged: Motion, piece: Motion, start: int, stop: int) -> np.ndarray:
-    """Write a piece into a motion that is filled up to `stop`, and return by how much (3,) the piece was moved."""
+    """Append a piece to the merged motion.
+
+    The motion is filled up to `stop`. Returns by how much (3,) the piece was moved.
+    """
     shared = stop - start
     away_m = np.zeros(3)
     root_m = piece.root_m

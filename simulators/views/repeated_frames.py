@@ -1,4 +1,4 @@
-"""Corrections of a recording's samples, put back into the frames of its file."""
+"""Return corrected samples to file frames."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,7 +15,10 @@ from ..results.way_back import map_time
 def restore_frames_of_file(
     repeats: FrameRepeats, original: Motion, correction: CorrectedMotion, choice: FrameTimes
 ) -> CorrectedMotion:
-    """Return the correction of a motion from the correction of `FrameRepeats.prepare`."""
+    """Restore a correction to the file's frames.
+
+    It is the correction of `FrameRepeats.prepare`.
+    """
     if repeats.are_all_kept(choice):
         return correction
     is_even = repeats.is_even(choice)
@@ -44,7 +47,7 @@ def _make_notes(repeats: FrameRepeats, *, is_even: bool) -> Iterator[Note]:
 
 
 def _restore_copies(repeats: FrameRepeats, original: Motion, correction: CorrectedMotion) -> CorrectedMotion:
-    """Return the correction of a motion with copies from the correction of the samples."""
+    """Restore copies from corrected samples."""
     correction = map_time(correction, repeats.find_bounds())
     motion = original
     if correction.accepted:

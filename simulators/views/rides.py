@@ -1,8 +1,9 @@
-"""Motions on ground that rises or sinks, as on a lift, seen from that ground and put back.
+"""Motions on ground that rises or sinks.
 
-A body that rises or sinks evenly for longer than any flight is carried. If its feet do not travel and move up or down
-together, the ground below them moves. Seen from there, the motion stands on a single level: at a constant speed, forces
-are the same. So it is with ground that rises steadily under all steps, as captured floors do that slope.
+They are seen from that ground, such as a lift, and put back. A body that rises or sinks evenly for longer than any
+flight is carried. If its feet do not travel and move up or down together, the ground below them moves. Seen from there,
+the motion stands on a single level: at a constant speed, forces are the same. So it is with ground that rises steadily
+under all steps, as captured floors do that slope.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ from ..results.way_back import map_space
 
 @dataclass(frozen=True, eq=False)
 class Ride:
-    """Height of the ground that carries a motion of T frames."""
+    """Ground height under T frames.
+
+    The ground carries the motion.
+    """
 
     rises_m: np.ndarray | None = None
     """(T,) height above the first frame's; from its middle for ground that rises steadily; None if it does not move."""
@@ -30,7 +34,9 @@ class Ride:
 
     @classmethod
     def from_motion(cls, motion: Motion, *, levels: bool = False) -> Ride:
-        """Return the ride of a motion, or else the steady rise of its ground if that is not a tilted plane.
+        """Return the ride or rise of a motion.
+
+        It is a ride, or else the steady rise of its ground if that is not a tilted plane.
 
         Args:
             motion: A motion; without ankles or on a known ground it has no ride.
@@ -47,11 +53,14 @@ class Ride:
         return cls(seen.rise_m, kind) if does_rise else cls()
 
     def view(self, motion: Motion) -> Motion:
-        """Return a motion as it is seen from the ground that carries it."""
+        """See a motion from the ground that carries it."""
         return motion if self.rises_m is None else raise_motion(motion, -self.rises_m)
 
     def restore(self, correction: CorrectedMotion) -> CorrectedMotion:
-        """Return a correction of the motion that is seen from the ground in the world, with a note."""
+        """Restore a correction to the world.
+
+        The motion is seen from the ground; there is a note.
+        """
         rises_m = self.rises_m
         if rises_m is None:
             return correction

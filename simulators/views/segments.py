@@ -1,6 +1,7 @@
-"""Segments of a motion that are corrected separately: the motion between T-poses at both ends, takes, and loops.
+"""Segments that are corrected separately.
 
-`TPoseEnds` is a motion between T-poses, `see_takes` a view of takes.
+They are the motion between T-poses at both ends, takes, and loops. `TPoseEnds` is a motion between T-poses, `see_takes`
+a view of takes.
 """
 
 from __future__ import annotations
@@ -39,7 +40,10 @@ _FADING_S = 0.3
 
 @dataclass(frozen=True, eq=False)
 class TPoseEnds:
-    """A motion that may begin and end with T-poses of the rig; T-poses are left unchanged."""
+    """A motion between T-poses of the rig.
+
+    It may begin and end with them; T-poses are left unchanged.
+    """
 
     motion: Motion
     opening: int
@@ -53,7 +57,10 @@ class TPoseEnds:
 
     @classmethod
     def from_motion(cls, motion: Motion) -> TPoseEnds:
-        """Find the T-poses at the beginning and end of a motion that jumps out of a T-pose or holds one rigidly."""
+        """Find opening and closing T-poses.
+
+        The motion jumps out of a T-pose or holds one rigidly.
+        """
         opening, fades_in = _count_opening_frames(motion)
         rest = motion.frames(opening, len(motion))
         reversed_rest = replace(rest, root_m=rest.root_m[::-1], rotations=rest.rotations[::-1], contacts=None)
@@ -68,7 +75,10 @@ class TPoseEnds:
         return self.motion.frames(self.opening, len(self.motion) - self.closing)
 
     def restore(self, correction: CorrectedMotion) -> CorrectedMotion:
-        """Return the correction of the whole motion from that of the rest."""
+        """Restore the correction of the whole motion.
+
+        The correction of the rest is given.
+        """
         if not (self.opening or self.closing):
             return correction
         motion = self.motion
@@ -102,7 +112,10 @@ class TPoseEnds:
         )
 
     def _share_of_correction(self) -> np.ndarray:
-        """Return the share (T,) of the corrected motion in each frame of the rest."""
+        """Return the corrected share (T,) per frame.
+
+        It is the share of the corrected motion in each frame of the rest.
+        """
         frames = np.arange(len(self.rest))
         fading_frames = _FADING_S * self.motion.fps
         share = np.ones(len(frames))
@@ -114,7 +127,10 @@ class TPoseEnds:
 
 
 def _count_opening_frames(motion: Motion) -> tuple[int, bool]:
-    """Return the frames of the T-poses at a motion's beginning, and whether the motion leaves the last smoothly."""
+    """Count opening T-pose frames.
+
+    Also returns whether the motion leaves the last smoothly.
+    """
     count = 0
     while count < len(motion) - 1:
         rest = motion.frames(count, len(motion))
@@ -129,7 +145,10 @@ def _count_opening_frames(motion: Motion) -> tuple[int, bool]:
 
 @dataclass(frozen=True, eq=False)
 class Segment:
-    """A take of a motion, or all of it, from frame `start` on."""
+    """A take of a motion, from frame `start`.
+
+    It may be all of the motion.
+    """
 
     start: int
     take: Motion
@@ -142,7 +161,10 @@ class Segment:
         return unroll_loop(self.take, self.margin) if self.margin else self.take
 
     def restore(self, correction: CorrectedMotion, *, same_travel: bool) -> CorrectedMotion:
-        """Return the correction of the take from that of `motion`; figures of loops include the margins."""
+        """Restore the take's correction.
+
+        It is given for `motion`; figures of loops include the margins.
+        """
         if not self.margin:
             return correction
         frames = slice(self.margin, self.margin + len(self.take))
@@ -162,7 +184,10 @@ class Segment:
         return replace(moved, motion=closed, remarks=remarks, closes_loop=True)
 
     def _map_failure_to_loop(self, failure: Failure) -> Failure:
-        """Return a failure in the unrolled loop at the repeated frames of the loop."""
+        """Map a failure in an unrolled loop.
+
+        It gets the repeated frames of the loop.
+        """
         if failure.frame is None:
             return failure
         frame = (failure.frame - self.margin) % (len(self.take) - 1)
@@ -173,7 +198,10 @@ class Segment:
 
 
 def see_takes(motion: Motion, settings: CleanupSettings) -> CorrectionView:
-    """Return the takes of a motion in order, loops unrolled."""
+    """View a motion's takes.
+
+    They are in order, loops unrolled.
+    """
     splicing = settings.find_step(JoinSplices) or JoinSplices(join_takes=True)
     starts = [0] if splicing.join_takes else _drop_short_takes(find_takes(motion), len(motion))
     if len(starts) > 1:
@@ -192,7 +220,10 @@ def see_takes(motion: Motion, settings: CleanupSettings) -> CorrectionView:
 
 
 def _drop_short_takes(starts: Sequence[int], frames: int) -> list[int]:
-    """Return the first frames of takes; a take that is too short to be corrected belongs to a neighbour."""
+    """Drop takes that are too short.
+
+    Returns the first frames of takes; a take that is too short to be corrected belongs to a neighbour.
+    """
     long_enough = [0]
     for start in starts[1:]:
         if min(start - long_enough[-1], frames - start) >= SHORTEST_FRAMES:
@@ -203,7 +234,10 @@ def _drop_short_takes(starts: Sequence[int], frames: int) -> list[int]:
 def _merge_segments(
     motion: Motion, segments: Sequence[Segment], corrections: Sequence[CorrectedMotion], *, same_travel: bool
 ) -> CorrectedMotion:
-    """Return the correction of a motion from those of all segments; the first failing segment rejects the motion."""
+    """Merge the corrections of segments.
+
+    The first failing segment rejects the motion.
+    """
     restored = []
     for segment, correction in zip(segments, corrections, strict=True):
         restored.append(segment.restore(correction, same_travel=same_travel))
@@ -218,7 +252,10 @@ def _merge_segments(
 
 
 def _mean_residual(timeline: Timeline) -> dict[str, float]:
-    """Return the mean residual wrench of a timeline, without the first frame, because no step leads there."""
+    """Return a timeline's mean residual wrench.
+
+    The first frame does not count, because no step leads there.
+    """
     if len(timeline) < 2:
         return {}
     return {
@@ -228,7 +265,10 @@ def _mean_residual(timeline: Timeline) -> dict[str, float]:
 
 
 def _supports_within(supports: Sequence[Support], frames: slice) -> Iterator[Support]:
-    """Yield the supports that carry a body in some frames, counted from the first of them."""
+    """Yield the supports used within frames.
+
+    Frames are counted from the first of them.
+    """
     last = frames.stop - frames.start - 1
     for support in supports:
         if support.first < frames.stop and support.last >= frames.start:

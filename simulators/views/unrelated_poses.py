@@ -1,4 +1,7 @@
-"""Keep stretches whose frames are unrelated poses, as of a pose library, and correct the motion beside them."""
+"""Skip unrelated poses, as in pose libraries.
+
+These stretches are kept, and the motion beside them is corrected.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -31,10 +34,11 @@ _RETURN = 0.5
 
 
 def find_unrelated_poses(motion: Motion) -> list[tuple[int, int]]:
-    """Return start and stop (exclusive) of each stretch in which poses are held or jump, with no motion between them.
+    """Find stretches of unrelated poses.
 
-    A jump moves the joints further than a body could. Noise, spikes and poses that turn over and back are no library:
-    after two jumps the body is where it was.
+    Returns start and stop (exclusive). Poses are held or jump, with no motion between them. A jump moves the joints
+    further than a body could. Noise, spikes and poses that turn over and back are no library: after two jumps the body
+    is where it was.
     """
     steps_m = in_chunks(
         lambda frames: _measure_steps_m(motion.frames(frames[0], frames[-1] + 2)), np.arange(len(motion) - 1)
@@ -58,18 +62,24 @@ def find_unrelated_poses(motion: Motion) -> list[tuple[int, int]]:
 
 
 def _measure_steps_m(motion: Motion) -> np.ndarray:
-    """Return the mean distance (T − 1,) of the joints from frame to frame, relative to the root."""
+    """Measure mean joint steps (T − 1,).
+
+    They are from frame to frame, relative to the root.
+    """
     return norms(np.ascontiguousarray(np.diff(_find_poses_m(motion), axis=0))).mean(axis=1)
 
 
 def _find_poses_m(motion: Motion) -> np.ndarray:
-    """Return the positions (T, J, 3) of joints relative to the root."""
+    """Return joint positions (T, J, 3) about the root."""
     positions_m = joint_positions(motion)
     return positions_m - positions_m[:, :1]
 
 
 def _count_new_poses(poses_m: np.ndarray, steps_m: np.ndarray, jumps: np.ndarray) -> int:
-    """Return the number of poses around jumps (N,) that differ from the pose before the last one."""
+    """Count new poses around jumps (N,).
+
+    They differ from the pose before the last one.
+    """
     count = min(len(jumps), 1) + 1
     for before, after in pairwise(jumps):
         distance_m = float(norms(poses_m[after + 1] - poses_m[before]).mean())
@@ -79,14 +89,20 @@ def _count_new_poses(poses_m: np.ndarray, steps_m: np.ndarray, jumps: np.ndarray
 
 @dataclass(frozen=True, eq=False)
 class _PoseLibrary:
-    """A motion, the stretches of unrelated poses in it, and the stretches that are corrected."""
+    """A motion with unrelated poses.
+
+    It has their stretches, and the stretches that are corrected.
+    """
 
     motion: Motion
     unrelated: Sequence[tuple[int, int]]
     corrected: Sequence[tuple[int, int]]
 
     def restore(self, corrections: Sequence[CorrectedMotion]) -> CorrectedMotion:
-        """Return the correction of the motion, whose unrelated poses stay; a stretch that fails rejects it."""
+        """Merge corrections around unrelated poses.
+
+        The poses stay; a stretch that fails rejects the motion.
+        """
         root_m = self.motion.root_m.copy()
         rotations = self.motion.rotations.copy()
         remarks = []
@@ -106,7 +122,10 @@ class _PoseLibrary:
 
 
 def see_beside_unrelated_poses(motion: Motion) -> CorrectionView:
-    """Return what of a motion lies beside unrelated poses; parts that are too short to be corrected stay, too."""
+    """View a motion beside unrelated poses.
+
+    Parts that are too short to be corrected stay, too.
+    """
     unrelated = find_unrelated_poses(motion)
     if not unrelated:
         return CorrectionView.from_part(motion)
