@@ -25,7 +25,7 @@ from selfcorrect.motion.perception.floor_view import FloorView
 from selfcorrect.motion.perception.observation import observe
 
 from .body.curves import smoothstep
-from .compare.comparison import MotionComparison, measure_correction
+from .compare.comparison import Candidate, find_clear_gains, measure_correction
 from .compare.evaluate import explain_large_move
 from .feasibility import LONGEST_INFERRED, measure_missing_bodyweights
 from .results.results import (
@@ -238,26 +238,19 @@ def _count_kept_frames(correction: CorrectedMotion) -> int:
     return len(kept)
 
 
-def restore_from_floor(view: MotionOnFloor, correction: CorrectedMotion) -> CorrectedMotion:
-    """Return a correction in the motion's world.
-
-    The view shows the motion on its floor; the correction is measured.
-    """
-    return _measure_on_floor(view, view.restore(correction))
-
-
-def _measure_on_floor(view: MotionOnFloor, correction: CorrectedMotion) -> CorrectedMotion:
+def measure_on_floor(view: MotionOnFloor, correction: CorrectedMotion) -> Candidate:
     """Measure a restored correction.
 
     A large move is explained if the move of its floor is most of it.
     """
-    restored = measure_correction(view.given, correction)
+    candidate = Candidate.from_correction(view.given, correction)
+    restored = candidate.correction
     moved_m = abs(restored.world.floor_moved_m)
     if moved_m <= NOTED_M:
-        return restored
+        return candidate
     large_moves = explain_large_move(restored.figures.get("furthest_m", 0.0), {Repair.FLOOR: moved_m})
     is_explained = any(move.repair is Repair.FLOOR for move in large_moves)
-    return replace(restored, large_moves=large_moves) if is_explained else restored
+    return replace(candidate, correction=replace(restored, large_moves=large_moves)) if is_explained else candidate
 
 
 def choose_on_floor(
@@ -268,9 +261,11 @@ def choose_on_floor(
     The motion itself is a candidate. The choice is rejected if even that is deep in the ground.
 
     Args:
+        correction: Correction that the view has restored; it is measured here.
         moves_feet: Whether feet are moved on purpose, so that they may slide faster.
     """
-    chosen = correction if moves_feet else keep_feet_from_worsening(view, correction, correct)
+    candidate = measure_on_floor(view, correction)
+    chosen = candidate.correction if moves_feet else keep_feet_from_worsening(view, candidate, correct)
     if not chosen.accepted or chosen.after.get("penetration_m", 0.0) <= _SUNK_M:
         return chosen
     depth_m = _measure_depth_m(chosen)
@@ -298,37 +293,37 @@ def _measure_depth_m(correction: CorrectedMotion) -> float:
     return float(np.average(depths_m, weights=[stop - first for first, stop in spans]))
 
 
-def keep_feet_from_worsening(
-    view: MotionOnFloor, correction: CorrectedMotion, correct: CorrectMotions
-) -> CorrectedMotion:
+def keep_feet_from_worsening(view: MotionOnFloor, candidate: Candidate, correct: CorrectMotions) -> CorrectedMotion:
     """Return a correction only if feet improve.
 
     It is clearly better, and no standing foot slides faster; else the given motion is returned. A motion on an
     estimated plane whose feet do is corrected as on a level floor. If they do there, too, the motion is kept as it is.
     """
     is_on_plane = view.plane.is_tilted and not view.levels
-    if is_on_plane and _added_slide_m_s(correction) > _SLIDES_MORE_M_S:
+    if is_on_plane and _added_slide_m_s(candidate.correction) > _SLIDES_MORE_M_S:
         (corrected,) = correct([view.given])
         level_view = MotionOnFloor(FloorView(view.given, view.given), moves_floor=view.moves_floor)
-        on_level_floor = restore_from_floor(level_view, corrected)
-        if _added_slide_m_s(on_level_floor) < _added_slide_m_s(correction):
+        on_level_floor = measure_on_floor(level_view, level_view.restore(corrected))
+        if _added_slide_m_s(on_level_floor.correction) < _added_slide_m_s(candidate.correction):
             note = Note(NoteKind.TILT_IGNORED, view.plane.tilt_deg)
-            correction = replace(on_level_floor, remarks=(note, *on_level_floor.remarks))
-    return _keep_if_feet_worsen(view, correction)
+            remarks = (note, *on_level_floor.correction.remarks)
+            candidate = replace(on_level_floor, correction=replace(on_level_floor.correction, remarks=remarks))
+    return _keep_if_feet_worsen(view, candidate)
 
 
-def _keep_if_feet_worsen(view: MotionOnFloor, correction: CorrectedMotion) -> CorrectedMotion:
+def _keep_if_feet_worsen(view: MotionOnFloor, candidate: Candidate) -> CorrectedMotion:
     """Undo a correction where feet get worse.
 
     The given motion stays wherever its standing feet slide much less. A correction that loses many contacts, although
     it removes no noise, is dropped, and so is one without a clear gain.
     """
+    correction = candidate.correction
     slides_more = _do_feet_worsen(view, correction)
     lost_share = correction.figures.get("lost_contacts", 0.0)
     is_calmer = correction.after.get("jerk_m_s3", 0.0) < _CALMER * correction.before.get("jerk_m_s3", 0.0)
     keeps_contacts = not slides_more and (lost_share <= _MANY_LOST or is_calmer)
     if keeps_contacts:
-        return correction if _has_clear_gain(view, correction) else _drop_without_gain(view, correction)
+        return correction if _has_clear_gain(view, correction) else _drop_without_gain(view, candidate)
     reason = Note(NoteKind.CONTACTS_KEPT, lost_share)
     if slides_more:
         reason = Note(NoteKind.FEET_KEPT, _added_slide_m_s(correction))
@@ -377,19 +372,23 @@ def _keep_motion(view: MotionOnFloor, correction: CorrectedMotion, *reasons: Not
     return view.put_floor_at_zero(kept)
 
 
-def _drop_without_gain(view: MotionOnFloor, correction: CorrectedMotion) -> CorrectedMotion:
+def _drop_without_gain(view: MotionOnFloor, candidate: Candidate) -> CorrectedMotion:
     """Drop a correction without a clear gain.
 
     The given motion is returned with its floor at 0, or its correction if that lowers any error clearly. A plan may
     also lower the force that contacts leave unexplained; a note says so if nothing else is gained.
     """
+    correction = candidate.correction
     kept = _keep_motion(view, correction)
-    on_same_floor = replace(correction, world=replace(correction.world, floor_moved_m=0.0))
-    comparison = MotionComparison.from_correction(kept.motion, on_same_floor)
-    before, after = comparison.errors
-    trades_heights = _gained_height_m(before, after) <= 0.0  # a body that sinks less floats as much more
-    gains = [gain for name, gain in comparison.clear_gains.items() if not (trades_heights and name in _HEIGHTS)]
-    if max(gains) >= 1.0:
+    if candidate.comparison is None:
+        return correction
+    on_same_floor = candidate.comparison.measure_other(kept.see_level(view.given)[1])
+    measured = candidate.comparison.measures_after
+    trades_heights = _gained_height_m(on_same_floor.errors, measured.errors) <= 0.0
+    gains = find_clear_gains(on_same_floor, measured, kept.motion.fps)
+    if trades_heights:  # a body that sinks less floats as much more
+        gains = {name: gain for name, gain in gains.items() if name not in _HEIGHTS}
+    if max(gains.values()) >= 1.0:
         return correction
     if correction.stage is not Stage.CLEANED:
         if len(kept.motion) > LONGEST_INFERRED:
@@ -400,7 +399,7 @@ def _drop_without_gain(view: MotionOnFloor, correction: CorrectedMotion) -> Corr
             note = Note(NoteKind.EXPLAINED, words=f"{before_bodyweights:.2f} → {after_bodyweights:.2f}")
             return replace(correction, remarks=(*correction.remarks, note))
     kept = replace(kept, stage=Stage.CLEANED, supports=correction.supports, timeline=correction.timeline)
-    return _measure_on_floor(view, replace(kept, residual=correction.residual))
+    return measure_on_floor(view, replace(kept, residual=correction.residual)).correction
 
 
 def _gained_height_m(before: Mapping[str, float], after: Mapping[str, float]) -> float:

@@ -21,7 +21,7 @@ from selfcorrect.motion.perception.observed_ground import ObservedGround
 from selfcorrect.motion.perception.repeats import FrameRepeats
 from selfcorrect.motion.views import FrameChange, JointOrder, LevelFeet
 
-from .choose import choose_on_floor, keep_failures, restore_from_floor
+from .choose import choose_on_floor, keep_failures
 from .cleanup.clean import CleanupSettings
 from .cleanup.drift import StabilizeFloor
 from .cleanup.levelling import FitSoles, LevelFloor
@@ -145,7 +145,7 @@ def _see_on_floor(motion: Motion, pipeline: Pipeline) -> CorrectionView:
         )
     moves_feet = not pipeline.postprocess or _should_change_path(pipeline.cleanup)
     choose = partial(choose_on_floor, view, moves_feet=moves_feet)
-    return CorrectionView.from_part(view.motion, partial(restore_from_floor, view), choose)
+    return CorrectionView.from_part(view.motion, view.restore, choose)
 
 
 def _should_change_path(settings: CleanupSettings) -> bool:

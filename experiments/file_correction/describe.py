@@ -16,7 +16,6 @@ from selfcorrect.motion.perception.motion_features import MotionFeatures
 from selfcorrect.motion.perception.observed_ground import ObservedGround
 from selfcorrect.motion.perception.repeats import FrameRepeats
 from selfcorrect.runtime.bugs import try_optional
-from selfcorrect.simulators.compare.comparison import MotionComparison
 from selfcorrect.simulators.compare.evaluate import LARGE_MOVE_M
 from selfcorrect.simulators.results.results import CorrectedMotion
 from selfcorrect.simulators.results.timeline import ResidualSpan, Timeline
@@ -59,7 +58,7 @@ def describe_correction(
     residuals = steps.attempt("residual wrenches are not reported", list_residuals, {})
     find_carried = partial(_find_residual_spans, correction.timeline)
     carried = steps.attempt("times of residual force are not reported", find_carried, [])
-    contacts = steps.attempt("contacts are not reported", partial(_list_contacts, motion, correction), [])
+    contacts = steps.attempt("contacts are not reported", partial(_list_contacts, correction), [])
     reasons = [str(move.note) for move in correction.large_moves if correction.accepted]
     not_corrected = [str(note) for note in correction.notes if note.kind.is_left]
     figures = replace(
@@ -247,7 +246,7 @@ def _find_residual_spans(timeline: Timeline | None) -> list[ResidualSpan]:
     return carried if timeline is not None and frames < len(timeline) else []
 
 
-def _list_contacts(motion: Motion, correction: CorrectedMotion) -> list[dict[str, Any]]:
+def _list_contacts(correction: CorrectedMotion) -> list[dict[str, Any]]:
     """Return the times when body parts bear weight.
 
     Without a simulation, the times when feet stand.
@@ -255,7 +254,7 @@ def _list_contacts(motion: Motion, correction: CorrectedMotion) -> list[dict[str
     if correction.timeline is not None:
         contacts = correction.timeline.contacts()
     elif correction.accepted:
-        contacts = MotionComparison.from_correction(motion, correction).find_standing_feet()
+        contacts = list(correction.standing_feet)
     else:
         contacts = []
     return [asdict(contact) for contact in contacts]

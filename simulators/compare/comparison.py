@@ -15,7 +15,7 @@ import numpy as np
 
 from selfcorrect.motion.checks.floor import find_unsupported_frames
 from selfcorrect.motion.checks.measure import Measures, measure_features
-from selfcorrect.motion.geometry.runs import find_runs, spans
+from selfcorrect.motion.geometry.runs import find_runs
 from selfcorrect.motion.geometry.vectors import median
 from selfcorrect.motion.measures.moves import JointMoves
 from selfcorrect.motion.measures.physical import ERRORS, TOLERANCE_M
@@ -29,7 +29,7 @@ from selfcorrect.motion.support import Surroundings
 from selfcorrect.runtime.bugs import try_optional
 
 from ..results.results import PIECE_FRAMES, CorrectedMotion, Note
-from ..results.timeline import Contact, Timeline
+from ..results.timeline import Contact, Timeline, list_standing_feet
 
 _FLOATS_M = 0.02
 """A body whose lowest point is higher than this is in the air."""
@@ -123,15 +123,28 @@ class MotionComparison:
 
         Names are those of `ERRORS`.
         """
-        return self._measures_before.errors, self._measures_after.errors
+        return self.measures_before.errors, self.measures_after.errors
 
     @cached_property
-    def _measures_before(self) -> Measures:
+    def measures_before(self) -> Measures:
+        """Errors of the motion by frame."""
         return self._measure(self.before)
 
     @cached_property
-    def _measures_after(self) -> Measures:
+    def measures_after(self) -> Measures:
+        """Errors of its correction by frame, in the stance of the motion."""
         return self._measure(self.after)
+
+    def measure_other(self, other: Motion) -> Measures:
+        """Measure another correction of the motion.
+
+        It stands on the same ground with the same soles.
+
+        Args:
+            other: The other corrected motion above a level floor, with its T-poses.
+        """
+        frames = other.frames(self.first_frame, self.first_frame + len(self.before))
+        return self._measure(MotionFeatures(frames, self.after.around, feet=self.after.feet))
 
     def _measure(self, features: MotionFeatures) -> Measures:
         """Measure a motion in the given stance.
@@ -142,22 +155,8 @@ class MotionComparison:
 
     @property
     def clear_gains(self) -> dict[str, float]:
-        """Largest gain of each error over two seconds.
-
-        It is a multiple of the least gain that is clear. A gain that is small in the whole motion must be larger there.
-        """
-        window = round(_GAIN_S * self.before.fps)
-        whole_before, whole_after = self.errors
-        gains = {}
-        for error in ERRORS:
-            before = _average_windows(self._measures_before.by_frame(error.key), window)
-            after = _average_windows(self._measures_after.by_frame(error.key), window)
-            least = _CLEAR_REPEATABILITIES * np.maximum(_CLEAR_SHARE * before, error.repeatability)
-            gain = max(0.0, float(((before - after) / least).max()))
-            whole = whole_before.get(error.key, 0.0)
-            share = (whole - whole_after.get(error.key, 0.0)) / max(whole, 1e-9)
-            gains[error.key] = min(gain, max(share / _WHOLE_SHARE, gain / _LOCAL_GAIN))
-        return gains
+        """Gain of each error over the given motion: see `find_clear_gains`."""
+        return find_clear_gains(self.measures_before, self.measures_after, self.before.fps)
 
     @cached_property
     def _sunk_m(self) -> float:
@@ -195,16 +194,12 @@ class MotionComparison:
         by_body = _count_lost(touches, body_is_lifted, self.after.lowest_m[:, None])
         return max(by_foot, by_body, key=lambda lost: lost[0])
 
-    def find_standing_feet(self) -> list[Contact]:
+    def find_standing_feet(self) -> tuple[Contact, ...]:
         """Find feet that still stand.
 
         They stand in the motion, and on the ground after its correction.
         """
-        stands = np.pad(self.stands & np.logical_not(self.hangs), ((self.first_frame, 0), (0, 0)))
-        contacts = []
-        for side, foot_stands in zip(SIDES, stands.T, strict=True):
-            contacts += [Contact(f"{side} foot", *span) for span in spans(foot_stands)]
-        return contacts
+        return list_standing_feet(self.stands & np.logical_not(self.hangs), self.first_frame)
 
     def unload_hanging_feet(self, timeline: Timeline) -> Timeline:
         """Unload feet that hang in a timeline.
@@ -219,16 +214,35 @@ class MotionComparison:
         return replace(timeline, loads_bodyweights=loads_bodyweights)
 
 
-def measure_correction(motion: Motion, correction: CorrectedMotion) -> CorrectedMotion:
-    """Measure a correction.
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A measured correction, and its comparison."""
 
-    A rejected motion, or a motion that cannot be measured, is returned as it is.
-    """
-    if not correction.accepted or len(motion) < 2:
-        return correction
-    step = "errors are not reported"
-    measured, note = try_optional(step, partial(_measure_correction, motion, correction), correction)
-    return replace(measured, remarks=(*measured.remarks, Note(words=note))) if note else measured
+    correction: CorrectedMotion
+    comparison: MotionComparison | None = None
+    """Comparison with the given motion; None if the correction was not measured."""
+
+    @classmethod
+    def from_correction(cls, motion: Motion, correction: CorrectedMotion) -> Candidate:
+        """Measure a correction.
+
+        A rejected motion, or a motion that cannot be measured, is returned as it is.
+        """
+        unmeasured = cls(correction)
+        if not correction.accepted or len(motion) < 2:
+            return unmeasured
+        step = "errors are not reported"
+        candidate, note = try_optional(step, partial(_measure_correction, motion, correction), unmeasured)
+        return candidate.with_remarks(Note(words=note)) if note else candidate
+
+    def with_remarks(self, *remarks: Note) -> Candidate:
+        """Return the candidate with further remarks at the end."""
+        return replace(self, correction=replace(self.correction, remarks=(*self.correction.remarks, *remarks)))
+
+
+def measure_correction(motion: Motion, correction: CorrectedMotion) -> CorrectedMotion:
+    """Measure a correction: see `Candidate.from_correction`."""
+    return Candidate.from_correction(motion, correction).correction
 
 
 def include_repair(motion: Motion, note: Note, correction: CorrectedMotion) -> CorrectedMotion:
@@ -246,20 +260,40 @@ def include_repair(motion: Motion, note: Note, correction: CorrectedMotion) -> C
     return measure_correction(motion, replace(correction, remarks=(note, *correction.remarks)))
 
 
-def _measure_correction(motion: Motion, correction: CorrectedMotion) -> CorrectedMotion:
+def _measure_correction(motion: Motion, correction: CorrectedMotion) -> Candidate:
     comparison = MotionComparison.from_correction(motion, correction)
     moves = JointMoves.from_motions(*correction.see_level(motion))
     before, after = comparison.errors
     gains = comparison.clear_gains
     clear_gain = max(gains[name] for name in _OF_PATHS)
     contacts = dict(zip(("lost_contacts", "lost_contacts_height_m"), comparison.lost_contacts, strict=True))
-    return replace(
+    measured = replace(
         correction,
         before=before,
         after=after,
         figures={**correction.figures, **moves.figures, **contacts, "clear_gain": clear_gain},
         timeline=correction.timeline and comparison.unload_hanging_feet(correction.timeline),
+        standing_feet=comparison.find_standing_feet(),
     )
+    return Candidate(measured, comparison)
+
+
+def find_clear_gains(before: Measures, after: Measures, fps: float) -> dict[str, float]:
+    """Find the largest gain of each error over two seconds.
+
+    It is a multiple of the least gain that is clear. A gain that is small in the whole motion must be larger there.
+    """
+    window = round(_GAIN_S * fps)
+    gains = {}
+    for error in ERRORS:
+        errors_before = _average_windows(before.by_frame(error.key), window)
+        errors_after = _average_windows(after.by_frame(error.key), window)
+        least = _CLEAR_REPEATABILITIES * np.maximum(_CLEAR_SHARE * errors_before, error.repeatability)
+        gain = max(0.0, float(((errors_before - errors_after) / least).max()))
+        whole = before.errors[error.key]
+        share = (whole - after.errors[error.key]) / max(whole, 1e-9)
+        gains[error.key] = min(gain, max(share / _WHOLE_SHARE, gain / _LOCAL_GAIN))
+    return gains
 
 
 def _find_common_feet(before: Motion, after: Motion, floor_moved_m: float) -> tuple[FootFrames, FootFrames]:

@@ -17,7 +17,7 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.support import Support
 
 from .motion_world import MotionWorld
-from .timeline import Timeline
+from .timeline import Contact, Timeline
 
 _TRY_FOLLOWING = {"faithful": "try strength 'faithful'", "kinematic": "try 'kinematic'"}
 
@@ -284,6 +284,8 @@ class CorrectedMotion:
     """Largest angular speed that each joint gained in any frame, by its name; empty if it was not measured."""
     timeline: Timeline | None = None
     """Forces and contacts of a simulation in each frame; None if nothing was simulated."""
+    standing_feet: tuple[Contact, ...] = ()
+    """Times in which feet stand in the motion before correction, and on the ground after; empty if not measured."""
     supports: tuple[Support, ...] = ()
     """Supports that carry the corrected motion besides the floor."""
     world: MotionWorld = field(default_factory=MotionWorld)

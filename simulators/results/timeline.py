@@ -6,6 +6,7 @@ from typing import Self
 import numpy as np
 
 from selfcorrect.motion.geometry.runs import spans
+from selfcorrect.motion.skeleton import SIDES
 
 BEARS_BODYWEIGHTS = 0.05
 """A part of the body bears weight if it carries more than this."""
@@ -25,6 +26,20 @@ class Contact:
     first_frame: int
     last_frame: int
     load_bodyweights: float | None = None
+
+
+def list_standing_feet(stands: np.ndarray, first_frame: int = 0) -> tuple[Contact, ...]:
+    """List the times in which feet stand, foot by foot.
+
+    Args:
+        stands: (T, 2) whether each foot stands, left foot first.
+        first_frame: Number of frames before these.
+    """
+    contacts = []
+    for side, foot_stands in zip(SIDES, stands.T, strict=True):
+        for first, last in spans(foot_stands):
+            contacts.append(Contact(f"{side} foot", first_frame + first, first_frame + last))
+    return tuple(contacts)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from .results import CorrectedMotion, Failure, Note, Stage, note_world
 def map_time(correction: CorrectedMotion, bounds: Sequence[int]) -> CorrectedMotion:
     """Map a part's correction to the whole's frames.
 
-    Its failure, supports and notes get the frames of the whole motion.
+    Its failure, contacts, supports and notes get the frames of the whole motion.
 
     Args:
         correction: Correction of a part of P frames; its motion and timeline stay as they are.
@@ -32,9 +32,14 @@ def map_time(correction: CorrectedMotion, bounds: Sequence[int]) -> CorrectedMot
     supports = []
     for support in correction.supports:
         supports.append(replace(support, first=bounds[support.first], last=bounds[support.last + 1] - 1))
+    standing_feet = []
+    for contact in correction.standing_feet:
+        last_frame = bounds[contact.last_frame + 1] - 1
+        standing_feet.append(replace(contact, first_frame=bounds[contact.first_frame], last_frame=last_frame))
     return replace(
         correction,
         failure=correction.failure and _map_failure(correction.failure, bounds),
+        standing_feet=tuple(standing_feet),
         supports=tuple(supports),
         remarks=tuple(_map_note(note, bounds) for note in correction.remarks),
         kept_stretches=tuple((bounds[first], bounds[last]) for first, last in correction.kept_stretches),

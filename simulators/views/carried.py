@@ -16,9 +16,11 @@ from selfcorrect.motion.geometry.vectors import norms, percentile
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.ground_plane import GRAVITY_M_S2
 from selfcorrect.motion.perception.motion_features import FALLING, MotionFeatures
+from selfcorrect.motion.perception.observation import observe
 
 from ..results.motion_world import MotionWorld
 from ..results.results import CorrectedMotion, Note, NoteKind, Stage
+from ..results.timeline import list_standing_feet
 from ..results.view import CorrectionView
 
 _MOSTLY = 0.6
@@ -155,6 +157,11 @@ def see_unless_carried(motion: Motion) -> CorrectionView:
     note = Note(NoteKind.CARRIED, words=carrier)
     still = {"moved_m": 0.0, "furthest_m": 0.0, "raised_m": 0.0}
     kept = CorrectedMotion(
-        motion, stage=Stage.CLEANED, figures=still, remarks=(note,), world=MotionWorld(is_carried=True)
+        motion,
+        stage=Stage.CLEANED,
+        figures=still,
+        standing_feet=list_standing_feet(observe(motion).stands),
+        remarks=(note,),
+        world=MotionWorld(is_carried=True),
     )
     return CorrectionView([], lambda _: kept)

@@ -17,7 +17,7 @@ from selfcorrect.simulators.choose import (
     fade_where_feet_slide,
     keep_failed_stretch,
     keep_feet_from_worsening,
-    restore_from_floor,
+    measure_on_floor,
 )
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.results.results import CorrectedMotion, Failure, FailureKind, NoteKind, Stage
@@ -180,9 +180,9 @@ def test_a_motion_without_a_clear_gain_is_kept(pace: float) -> None:
 def test_a_body_that_floats_as_high_as_it_was_in_the_floor_is_no_better(raised_m: float, *, is_better: bool) -> None:
     sunk = raise_motion(made_motion("walk", frames=90), -0.02)
     view = MotionOnFloor(FloorView(sunk, sunk))
-    correction = restore_from_floor(view, CorrectedMotion(raise_motion(sunk, raised_m), stage=Stage.CLEANED))
-    assert correction.after["penetration_m"] < correction.before["penetration_m"]
-    chosen = keep_feet_from_worsening(view, correction, KinematicCorrector())
+    candidate = measure_on_floor(view, CorrectedMotion(raise_motion(sunk, raised_m), stage=Stage.CLEANED))
+    assert candidate.correction.after["penetration_m"] < candidate.correction.before["penetration_m"]
+    chosen = keep_feet_from_worsening(view, candidate, KinematicCorrector())
     assert chosen.is_unchanged != is_better
 
 

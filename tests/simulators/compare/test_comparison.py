@@ -210,3 +210,12 @@ def test_a_small_gain_is_clear_if_the_whole_motion_gains(calmed_count: int, *, i
     shaken, calmed = (replace(still, root_m=still.root_m + shift_m) for shift_m in (shake_m, calmed_m))
     comparison = MotionComparison.from_correction(shaken, CorrectedMotion(calmed))
     assert (comparison.clear_gains["jerk_m_s3"] >= 1.0) == is_clear
+
+
+def test_another_correction_is_measured_on_the_same_ground() -> None:
+    """Of two corrections of a sunk body, the one that stays in the floor penetrates the ground of the other."""
+    sunk = raise_motion(made_motion("walk", frames=90), -0.03)
+    comparison = MotionComparison.from_correction(sunk, CorrectedMotion(raise_motion(sunk, 0.03)))
+    same = comparison.measure_other(comparison.after.given)
+    assert same.errors == comparison.measures_after.errors
+    assert comparison.measure_other(sunk).penetration_m > same.penetration_m + 0.02

@@ -11,6 +11,7 @@ from selfcorrect.motion.support import Support
 from selfcorrect.motion.views import TurnedWorld
 from selfcorrect.simulators.results.motion_world import MotionWorld
 from selfcorrect.simulators.results.results import CorrectedMotion, Failure, FailureKind, Note, NoteKind, Stage
+from selfcorrect.simulators.results.timeline import Contact
 from selfcorrect.simulators.results.way_back import join, map_space, map_time
 
 MakeMotion = Callable[..., Motion]
@@ -19,11 +20,12 @@ STEP = Support("left foot", (0.1, 0.2, 0.3), (0.3, 0.3), first=2, last=4)
 QUARTER_TURN = TurnedWorld(np.array([0.0, np.sin(np.pi / 4), 0.0, np.cos(np.pi / 4)]))
 
 
-def test_a_shift_in_time_moves_failure_supports_and_notes(random_motion: MakeMotion) -> None:
+def test_a_shift_in_time_moves_failure_contacts_supports_and_notes(random_motion: MakeMotion) -> None:
     failure = Failure(FailureKind.FLOATING, 3, last_frame=5)
     part = CorrectedMotion(
         random_motion(0, 10),
         failure=failure,
+        standing_feet=(Contact("left foot", 2, 4),),
         supports=(STEP,),
         remarks=(Note(NoteKind.STRETCH_KEPT, frames=(0, 9)),),
         kept_stretches=((0, 9),),
@@ -31,6 +33,7 @@ def test_a_shift_in_time_moves_failure_supports_and_notes(random_motion: MakeMot
     whole = map_time(part, range(100, 111))
     assert whole.failure is not None
     assert (whole.failure.frame, whole.failure.last_frame) == (103, 105)
+    assert whole.standing_feet == (Contact("left foot", 102, 104),)
     assert (whole.supports[0].first, whole.supports[0].last) == (102, 104)
     assert whole.notes[0].frames == (100, 109)
     assert whole.kept_stretches == ((100, 109),)
@@ -42,9 +45,11 @@ def test_frames_that_stand_for_several_are_counted_as_these(random_motion: MakeM
         random_motion(0, 5), supports=(STEP,), remarks=(Note(NoteKind.TAKES, frames=(2,)), Note(NoteKind.LOOP, 1.0))
     )
     part = replace(part, world=MotionWorld(takes=(2,), t_pose_frames=(1, 2)))
+    part = replace(part, standing_feet=(Contact("left foot", 2, 4),))
     whole = map_time(part, [0, 2, 4, 7, 8, 10])
     assert whole.world.takes == (4,)
     assert whole.world.t_pose_frames == (2, 3)
+    assert whole.standing_feet == (Contact("left foot", 4, 9),)
     assert (whole.supports[0].first, whole.supports[0].last) == (4, 9)
     assert [note.frames for note in whole.notes] == [(4,), ()]
 
