@@ -1,4 +1,4 @@
-"""Self-correcting self-consuming loops for generative models, with physically plausible human motion.
+"""Self-correcting loops for generative models of human motion.
 
 Names are imported when they are first used: `import selfcorrect` alone loads neither PyTorch nor a simulator. The stub
 beside this file lists the names, for type checkers and for this module.

@@ -1,7 +1,8 @@
-"""Statistics for a handful of seeds: intervals, paired tests, half-lives, verdicts on stability and collapse.
+"""Statistics for a handful of seeds.
 
-Arrays hold a value per seed, shape (S,), or a curve per seed, shape (S, T) with generation 0 first. Arms of a
-comparison share seeds (common random numbers), so differences between arms are taken per seed.
+They are intervals, paired tests, half-lives, and verdicts on stability and collapse. Arrays hold a value per seed,
+shape (S,), or a curve per seed, shape (S, T) with generation 0 first. Arms of a comparison share seeds (common random
+numbers), so differences between arms are taken per seed.
 
 One rule decides differences, claims, profiles of collapse and comparisons of runs: an interval with bounds and at least
 `FEWEST_SEEDS` seeds decides if all of the interval is on one side of the threshold (`Interval.is_above`, `is_below`,
@@ -36,7 +37,10 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate from `count` seeds with a confidence interval; the bounds are NaN where no interval exists."""
+    """An estimate over seeds with its interval.
+
+    `count` seeds give a confidence interval; the bounds are NaN where there is none.
+    """
 
     estimate: float
     low: float
@@ -50,19 +54,31 @@ class Interval:
 
     @property
     def can_decide(self) -> bool:
-        """Return True if a verdict may rest on the interval: bounds, and at least `FEWEST_SEEDS` seeds."""
+        """Return True if a verdict may use this.
+
+        The interval has bounds, and at least `FEWEST_SEEDS` seeds.
+        """
         return self.count >= FEWEST_SEEDS and not math.isnan(self.low) and not math.isnan(self.high)
 
     def is_above(self, threshold: float) -> bool:
-        """Return True if the interval can decide and lies above a threshold."""
+        """Return True if certainly above a threshold.
+
+        The interval can decide, and lies above it.
+        """
         return self.can_decide and self.low > threshold
 
     def is_below(self, threshold: float) -> bool:
-        """Return True if the interval can decide and lies below a threshold."""
+        """Return True if certainly below a threshold.
+
+        The interval can decide, and lies below it.
+        """
         return self.can_decide and self.high < threshold
 
     def is_within(self, lowest: float, highest: float) -> bool:
-        """Return True if the interval can decide and lies between two values."""
+        """Return True if certainly between two values.
+
+        The interval can decide, and lies between them.
+        """
         return self.can_decide and lowest <= self.low and self.high <= highest
 
     def __str__(self) -> str:
@@ -82,11 +98,11 @@ UNBOUNDED: Bounds = (-math.inf, math.inf)
 def mean_interval(
     values: ArrayLike, bounds: Bounds = UNBOUNDED, *, resolution: float = 0.0, rounding: float = 0.0
 ) -> Interval:
-    """Return the mean over seeds with Student's t interval: 0 is excluded where `student_p` rejects 0.
+    """Return the mean over seeds with its interval.
 
-    The interval is exact for normally distributed seeds. The interval stays within `bounds`. Between two bounds, such
-    as 0 and 1, the logit has the interval (delta method; Agresti 2013, section 1.4). A single bound cuts the interval,
-    and this costs no coverage.
+    It is Student's t interval: 0 is excluded where `student_p` rejects 0. The interval is exact for normally
+    distributed seeds. The interval stays within `bounds`. Between two bounds, such as 0 and 1, the logit has the
+    interval (delta method; Agresti 2013, section 1.4). A single bound cuts the interval, and this costs no coverage.
 
     Args:
         values: (S,) one value per seed, e.g. differences of paired arms.
@@ -115,13 +131,18 @@ def mean_interval(
 
 
 def _without_bounds(estimate: float, count: int, confidence: float = 0.95) -> Interval:
-    """Return an estimate without an interval, of a single seed or of seeds without spread."""
+    """Return an estimate without an interval.
+
+    It is of a single seed, or of seeds without spread.
+    """
     method = "single seed" if count == 1 else "no spread"
     return Interval(estimate, math.nan, math.nan, count, method, confidence)
 
 
 def student_p(values: ArrayLike, resolution: float = 0.0, rounding: float = 0.0) -> float:
-    """Return the two-sided p-value of the t test that the mean over seeds (S,) is 0.
+    """Return the p-value of Student's t test.
+
+    The test is two-sided, that the mean over seeds (S,) is 0.
 
     Args:
         values: (S,) one value per seed.
@@ -141,7 +162,9 @@ def student_p(values: ArrayLike, resolution: float = 0.0, rounding: float = 0.0)
 
 
 def has_spread(values: ArrayLike, resolution: float = 0.0, rounding: float = 0.0) -> bool:
-    """Return whether a spread of seeds is known: seeds differ by more than rounding, or have a resolution.
+    """Return whether the spread of seeds is known.
+
+    Seeds differ by more than rounding, or have a resolution.
 
     Args:
         values: (S,) one value per seed.
@@ -155,19 +178,28 @@ def has_spread(values: ArrayLike, resolution: float = 0.0, rounding: float = 0.0
 
 
 def _standard_deviation(seeds: np.ndarray, resolution: float) -> float:
-    """Return the standard deviation over seeds, at least the resolution of the scores."""
+    """Return the standard deviation over seeds.
+
+    It is at least the resolution of the scores.
+    """
     return max(float(seeds.std(ddof=1)), resolution)
 
 
 def _half_width(seeds: np.ndarray, resolution: float = 0.0) -> float:
-    """Return half the width of Student's 95 % interval of a mean."""
+    """Return half the width of a t interval.
+
+    It is Student's 95 % interval of a mean.
+    """
     count = len(seeds)
     standard_error = _standard_deviation(seeds, resolution) / math.sqrt(count)
     return float(standard_error * scipy.special.stdtrit(count - 1, 0.975))
 
 
 def _bounded_interval(mean: float, half_width: float, bounds: Bounds) -> tuple[float, float, str]:
-    """Return mean ± half_width within bounds, and the method: of the logit between two bounds."""
+    """Return an interval within bounds.
+
+    It is mean ± half_width, and its method: of the logit between two bounds.
+    """
     lowest, highest = bounds
     if math.isinf(lowest) or math.isinf(highest) or mean in bounds:
         return max(mean - half_width, lowest), min(mean + half_width, highest), "t"
@@ -200,10 +232,10 @@ def median_interval(values: ArrayLike) -> Interval:
 def ratio_interval(
     numerator: ArrayLike, denominator: ArrayLike, confidence: float = 0.95, resolution: float = 0.0
 ) -> Interval:
-    """Return the ratio of two paired means with Fieller's interval (1954).
+    """Return the ratio of paired means.
 
-    The interval holds every r for which numerator − r · denominator may average 0. Unlike a mean of ratios or of
-    logarithms, this ratio accepts zeros in the numerator.
+    The interval is Fieller's (1954). The interval holds every r for which numerator − r · denominator may average 0.
+    Unlike a mean of ratios or of logarithms, this ratio accepts zeros in the numerator.
 
     Args:
         numerator: (S,) one value per seed.
@@ -227,7 +259,10 @@ def ratio_interval(
 def _solve_fieller(
     above: np.ndarray, below: np.ndarray, count: int, confidence: float, resolution: float = 0.0
 ) -> Interval:
-    """Return the interval that `count` seeds would give with the means and covariances of the seeds at hand."""
+    """Solve Fieller's interval for `count` seeds.
+
+    Means and covariances are those of the seeds at hand.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         estimate = float(above.mean() / below.mean())
     if len(above) == 1 or not (has_spread(above, resolution) or has_spread(below, resolution)):
@@ -247,9 +282,10 @@ def _solve_fieller(
 
 
 def log_ratio_interval(numerator: ArrayLike, denominator: ArrayLike, confidence: float = 0.95) -> Interval:
-    """Return the geometric mean of paired ratios with Student's t interval of the logarithms.
+    """Return the geometric mean of paired ratios.
 
-    Ratios of variances are log-normal in loops, because each generation multiplies the variance.
+    The interval is Student's t, of the logarithms. Ratios of variances are log-normal in loops, because each generation
+    multiplies the variance.
 
     Args:
         numerator: (S,) one positive value per seed.
@@ -270,7 +306,10 @@ def log_ratio_interval(numerator: ArrayLike, denominator: ArrayLike, confidence:
 
 
 def _solve_log_ratio(above: np.ndarray, below: np.ndarray, count: int, confidence: float) -> Interval:
-    """Return the interval that `count` seeds would give with the mean and spread of the logarithms at hand."""
+    """Solve the log-ratio interval for `count` seeds.
+
+    Mean and spread of the logarithms are those at hand.
+    """
     logarithms = np.log(above) - np.log(below)
     mean = float(logarithms.mean())
     if len(above) == 1 or not has_spread(logarithms, rounding=2 * ROUNDING):
@@ -283,9 +322,10 @@ def _solve_log_ratio(above: np.ndarray, below: np.ndarray, count: int, confidenc
 
 
 def jackknife_ratio(numerators: Sequence[ArrayLike], denominators: Sequence[ArrayLike]) -> Interval:
-    """Return the product of some means over the product of other means, with a jackknife interval on a log scale.
+    """Return a ratio of mean products.
 
-    A seed may be 0 in any argument if the mean of all other seeds is not 0.
+    Some means are multiplied, and divided by others; the interval is a jackknife's on a log scale. A seed may be 0 in
+    any argument if the mean of all other seeds is not 0.
 
     Args:
         numerators: Values (S,) of each factor, paired by seed.
@@ -321,7 +361,9 @@ def jackknife_ratio(numerators: Sequence[ArrayLike], denominators: Sequence[Arra
 
 
 def band(curves: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return mean, lower and upper bound (T,) over seeds at every generation, for plots.
+    """Return mean and bounds (T,) over seeds.
+
+    They are mean, lower and upper bound at every generation, for plots.
 
     Args:
         curves: (S, T) one curve per seed.
@@ -337,7 +379,9 @@ def band(curves: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """Return p-values adjusted for testing all at once (Holm 1979): significant where adjusted ≤ level.
+    """Return p-values adjusted by Holm's method.
+
+    They test all at once (Holm 1979): significant where adjusted ≤ level.
 
     Raises:
         SettingError: A p-value is not a number from 0 to 1.
@@ -353,9 +397,10 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
 
 
 def half_life(curve: ArrayLike) -> float:
-    """Return the generations until a curve has lost half of the initial height.
+    """Return a curve's half-life in generations.
 
-    The first crossing counts, linearly interpolated between generations.
+    By then it has lost half of the initial height. The first crossing counts, linearly interpolated between
+    generations.
 
     Args:
         curve: (T,) one height per generation.
@@ -380,12 +425,12 @@ def half_life(curve: ArrayLike) -> float:
 
 
 def half_life_interval(curves: ArrayLike) -> Interval:
-    """Return the median half-life over seeds; infinite if not reached within the run.
+    """Return the median half-life over seeds.
 
-    Order statistics bound the median from 6 seeds on. Fewer seeds that all have a half-life give Student's t interval
-    of the logarithms, on the assumption of roughly log-normal half-lives. Where some do not, the bounds are the range
-    of the seeds, and the confidence is the chance 1 − 2^(1 − S) that such a range holds the median. If a seed has no
-    half-life, as heights are missing, the median is not known.
+    It is infinite if not reached within the run. Order statistics bound the median from 6 seeds on. Fewer seeds that
+    all have a half-life give Student's t interval of the logarithms, on the assumption of roughly log-normal half-
+    lives. Where some do not, the bounds are the range of the seeds, and the confidence is the chance 1 − 2^(1 − S) that
+    such a range holds the median. If a seed has no half-life, as heights are missing, the median is not known.
 
     Args:
         curves: (S, T) one curve per seed.
@@ -436,7 +481,10 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The evaluation of a quality: value / baseline with an interval, and the thresholds."""
+    """The verdict on a quality.
+
+    It has value / baseline with an interval, and the thresholds.
+    """
 
     label: Label
     ratio: Interval
@@ -459,11 +507,12 @@ def evaluate_quality(
     confidence: float = 0.95,
     resolution: float = 0.0,
 ) -> Verdict:
-    """Evaluate a quality at the end of a loop against a baseline on the same seeds.
+    """Evaluate a quality against its baseline.
 
-    The whole interval of the ratio must lie on a single side of a threshold, otherwise the verdict is "undecided". A
-    quality that is certainly worse than stable and possibly collapsed is "degraded". The interval is made of logarithms
-    (`log_ratio_interval`); counts, and values that may be 0 or below, have Fieller's (`ratio_interval`).
+    Both are at the end of a loop, on the same seeds. The whole interval of the ratio must lie on a single side of a
+    threshold, otherwise the verdict is "undecided". A quality that is certainly worse than stable and possibly
+    collapsed is "degraded". The interval is made of logarithms (`log_ratio_interval`); counts, and values that may be 0
+    or below, have Fieller's (`ratio_interval`).
 
     Args:
         values: (S,) the quality, one value per seed.
@@ -498,7 +547,10 @@ def _pair_with_baseline(values: ArrayLike, baseline: ArrayLike) -> tuple[np.ndar
 
 
 def _solve_ratio(above: np.ndarray, below: np.ndarray, count: int, confidence: float, resolution: float) -> Interval:
-    """Return the ratio of positive values by their logarithms, of counts and other values by Fieller's method."""
+    """Return the ratio by the fitting method.
+
+    Positive values have the interval of logarithms, counts and other values Fieller's.
+    """
     if resolution > 0 or above.min() <= 0:
         return _solve_fieller(above, below, count, confidence, resolution)
     return _solve_log_ratio(above, below, count, confidence)
@@ -531,9 +583,10 @@ def seeds_to_decide(
     confidence: float = 0.95,
     resolution: float = 0.0,
 ) -> int | None:
-    """Estimate how many seeds would decide a verdict, if further seeds spread as those at hand do.
+    """Estimate how many seeds would decide.
 
-    This is a plan and no promise, because means and covariances of a few seeds are known only roughly.
+    Further seeds are assumed to spread as those at hand do. This is a plan and no promise, because means and
+    covariances of a few seeds are known only roughly.
 
     Args:
         values: (S,) the quality, one value per seed.
@@ -565,9 +618,10 @@ def seeds_to_decide(
 
 
 def plan_looks(seeds: int) -> dict[int, float]:
-    """Return the numbers of seeds after which a trial of at most `seeds` is evaluated, and each look's confidence.
+    """Plan the interim looks of a trial.
 
-    Looks are after 5 (`FEWEST_SEEDS`), 10, 20, … seeds and after all. The error levels of all looks add up to 5 %, in
+    Returns the numbers of seeds after which a trial of at most `seeds` is evaluated, and each look's confidence. Looks
+    are after 5 (`FEWEST_SEEDS`), 10, 20, … seeds and after all. The error levels of all looks add up to 5 %, in
     proportion to the number of seeds (a Bonferroni group-sequential test). By the union bound, the chance that any look
     is wrong about a quality is at most 5 %, even if looks depend on each other.
 
@@ -581,14 +635,19 @@ def plan_looks(seeds: int) -> dict[int, float]:
 
 
 def _invert_quality(ratio: float) -> float:
-    """Return 1 / ratio; a lost quality (zero or below) is infinitely worse."""
+    """Return 1 / ratio, infinite for lost quality.
+
+    A quality is lost at zero or below.
+    """
     if math.isnan(ratio):
         return ratio
     return math.inf if ratio <= 0 else 1 / ratio
 
 
 def worst_verdict(verdicts: Sequence[Verdict]) -> Verdict:
-    """Return the most severe of several verdicts, e.g. of realism and diversity: the weaker side decides on a loop.
+    """Return the most severe verdict.
+
+    The weaker of realism and diversity, for example, decides on a loop.
 
     Raises:
         InputError: There is no verdict.
@@ -599,7 +658,10 @@ def worst_verdict(verdicts: Sequence[Verdict]) -> Verdict:
 
 
 def _check_options(confidence: float = 0.95, resolution: float = 0.0, rounding: float = 0.0) -> None:
-    """Raise SettingError for an option of a statistic that is no number, or out of its range."""
+    """Raise SettingError for an invalid statistic option.
+
+    It is not a number, or out of its range.
+    """
     check_number("confidence", confidence, 0.0, 1.0)
     if confidence in (0, 1):
         raise SettingError(f"confidence must be between 0 and 1, got {confidence}")
@@ -608,7 +670,7 @@ def _check_options(confidence: float = 0.95, resolution: float = 0.0, rounding: 
 
 
 def _check_bounds(bounds: Bounds) -> None:
-    """Raise SettingError unless bounds are two numbers, the lower first."""
+    """Raise SettingError unless bounds are ordered numbers."""
     if not isinstance(bounds, Sequence) or len(bounds) != 2:
         raise SettingError(f"bounds must be the lowest and the highest value, got {describe_value(bounds)}")
     for name, bound in zip(("lower bound", "upper bound"), bounds, strict=True):
@@ -643,7 +705,10 @@ def _as_numbers(values: ArrayLike, expected: str, *dimensions: int) -> np.ndarra
 
 
 def _as_curves(curves: ArrayLike) -> np.ndarray:
-    """Return a curve per seed (S, T); a single curve (T,) is one seed's."""
+    """Return curves (S, T), one per seed.
+
+    A single curve (T,) is one seed's.
+    """
     return np.atleast_2d(_as_numbers(curves, "a curve per seed, shape (S, T)", 1, 2))
 
 
@@ -656,7 +721,10 @@ def _per_seed(values: ArrayLike) -> np.ndarray:
 
 
 def _pair_seeds(first: ArrayLike, second: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Return the values (S,) of two arms; InputError if the numbers of seeds differ."""
+    """Pair the values (S,) of two arms.
+
+    Raises InputError if the numbers of seeds differ.
+    """
     above = _per_seed(first)
     below = _per_seed(second)
     if len(above) != len(below):
@@ -669,7 +737,10 @@ Status = Literal["present", "absent", "not measurable"]
 
 @dataclass(frozen=True)
 class CollapseFinding:
-    """One definition of model collapse, applied to a run: the rule, what was measured, and the outcome."""
+    """One definition of collapse, applied to a run.
+
+    It has the rule, what was measured, and the outcome.
+    """
 
     definition: str
     status: Status
@@ -680,11 +751,12 @@ class CollapseFinding:
 def collapse_profile(
     curves: Mapping[str, ArrayLike], by_training_size: Mapping[int, ArrayLike] | None = None
 ) -> list[CollapseFinding]:
-    """Apply the eight definitions of model collapse of Schaeffer et al. (2025) to a run.
+    """Apply eight definitions of model collapse.
 
-    A definition is "not measurable" if the curve is missing or has a single generation, or if the interval cannot
-    decide or lies on both sides of the threshold. A risk that is below 0 in some seed has no growth by a factor.
-    Definitions 3 and 5 are about limits that no finite run reaches: both rules state what is measured instead.
+    They are those of Schaeffer et al. (2025), applied to a run. A definition is "not measurable" if the curve is
+    missing or has a single generation, or if the interval cannot decide or lies on both sides of the threshold. A risk
+    that is below 0 in some seed has no growth by a factor. Definitions 3 and 5 are about limits that no finite run
+    reaches: both rules state what is measured instead.
 
     Args:
         curves: Curves (S, T) of each seed, generation 0 first, under any of the names
@@ -745,7 +817,10 @@ def _find(definition: str, measure: Interval | None, threshold: float, rule: str
 
 
 def _growth(curve: np.ndarray | None) -> Interval | None:
-    """Return last / first; None for a risk below 0, which has no growth by a factor."""
+    """Return the growth, last / first.
+
+    It is None for a risk below 0, which has no growth by a factor.
+    """
     if curve is None or curve[:, [0, -1]].min() < 0:
         return None
     return ratio_interval(curve[:, -1], curve[:, 0])
@@ -756,7 +831,7 @@ def _rise(curve: np.ndarray | None) -> Interval | None:
 
 
 def _rounding_of(curve: np.ndarray) -> float:
-    """Return the rounding error of differences of a curve's values."""
+    """Return the rounding error of curve differences."""
     return 2 * ROUNDING * float(np.abs(curve).max())
 
 
@@ -771,7 +846,10 @@ def _lost_share(curve: np.ndarray | None, *, is_log_normal: bool = False) -> Int
 
 
 def _late_rise(curve: np.ndarray | None) -> Interval | None:
-    """Return the rise of the risk in the last quarter, less 0.6 times the rise in the quarter before."""
+    """Return how much the late risk accelerates.
+
+    It is the rise in the last quarter, less 0.6 times the rise in the quarter before.
+    """
     if curve is None or curve.shape[1] < 9:
         return None
     last = curve.shape[1] - 1
@@ -783,7 +861,10 @@ def _late_rise(curve: np.ndarray | None) -> Interval | None:
 
 
 def _exponent_rise(by_training_size: Mapping[int, ArrayLike] | None) -> Interval | None:
-    """Return the rise of the exponent of risk ∝ size^exponent from the first to the last generation."""
+    """Return how the size exponent rises.
+
+    It is that of risk ∝ size^exponent, from the first to the last generation.
+    """
     if by_training_size is None or len(by_training_size) < 2:
         return None
     for size in by_training_size:

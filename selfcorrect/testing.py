@@ -1,4 +1,6 @@
-"""Pin “my loop does not collapse” in a test suite of your own, within seconds.
+"""Test that your own loop does not collapse.
+
+It takes seconds in a test suite.
 
     from selfcorrect.testing import assert_loop_stable
 
@@ -55,8 +57,10 @@ FeatureFunction = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Stability:
-    """The verdicts on Fréchet distance, coverage and variance within labels, over the later half of the generations,
-    against real data only.
+    """Verdicts on a loop against real data.
+
+    They are on Fréchet distance, coverage and variance within labels, over the later half of the generations, against
+    real data only.
     """
 
     realism: Verdict
@@ -71,7 +75,10 @@ class Stability:
 
     @property
     def diversity(self) -> Verdict:
-        """Verdict on diversity, kept only if coverage and variance within labels are."""
+        """Verdict on diversity.
+
+        It is kept only if coverage and variance within labels are.
+        """
         return worst_verdict([self.coverage, self.variance])
 
     @property
@@ -149,7 +156,10 @@ def assert_loop_stable(
 
 
 def _advise(stability: Stability) -> str:
-    """Return what would decide an undecided trial, "" for a decided trial."""
+    """Advise what would decide a trial.
+
+    It is "" for a decided trial.
+    """
     if stability.label != "undecided":
         return ""
     if stability.seeds_needed is None:
@@ -209,7 +219,10 @@ _BETTER: Mapping[str, Better] = {"realism": "lower", "coverage": "higher", "vari
 def _quality_inputs(
     scores: Sequence[_SeedScores], key: str, trial: Trial
 ) -> tuple[list[float], list[float], Better, Thresholds]:
-    """Return a quality of the loop and of the baseline, a value per seed, and the rule of evaluation."""
+    """Return a quality's values and its rule.
+
+    They are of the loop and of the baseline, a value per seed, and the rule of evaluation.
+    """
     values = [loop[key] for loop, _ in scores]
     baseline = [baseline[key] for _, baseline in scores]
     return values, baseline, _BETTER[key], trial.thresholds
@@ -223,7 +236,10 @@ def _first_evaluated(generations: int) -> int:
 def _run_seed(
     model: GenerativeModel, real: Samples, arms: Sequence[Arm], trial: Trial, stream: Stream
 ) -> list[Mapping[str, float]]:
-    """Run every arm from a common generation 0, and return mean scores of the later half of the generations."""
+    """Run every arm of a seed.
+
+    They have a common generation 0. Returns mean scores of the later half of the generations.
+    """
     order = torch.randperm(len(real), generator=stream.child("split").generator())
     half = len(order) // 2
     held_out = real.take(order[half:])
@@ -242,7 +258,10 @@ def _run_seed(
 
 
 def _make_evaluation(held_out: Samples, trial: Trial) -> Callable[[Candidate], dict[str, float]]:
-    """Return the evaluation of later generations against the held-out samples, by the fields of `Stability`."""
+    """Return the evaluation of later generations.
+
+    It is against the held-out samples, by the fields of `Stability`.
+    """
 
     def vectors(samples: Samples) -> np.ndarray:
         return trial.features(samples.values).flatten(1).double().numpy()

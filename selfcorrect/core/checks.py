@@ -19,7 +19,9 @@ MOST = 1_000_000
 
 
 def check_count(what: str, value: object, least: int, most: int | None = None) -> None:
-    """Check that a value is a whole number within bounds.
+    """Raise SettingError unless a value is a bounded count.
+
+    Counts are whole numbers.
 
     Args:
         least: Smallest allowed number.
@@ -34,7 +36,7 @@ def check_count(what: str, value: object, least: int, most: int | None = None) -
 
 
 def check_number(what: str, value: object, least: float, most: float) -> None:
-    """Raise SettingError unless a value is a number within bounds."""
+    """Raise SettingError unless a number is within bounds."""
     is_number = isinstance(value, Real) and not isinstance(value, bool)
     if not is_number or not least <= value <= most:  # type: ignore[operator]
         raise SettingError(f"{what} must be a number from {least:g} to {most:g}, got {describe_value(value)}")
@@ -47,7 +49,7 @@ def check_switch(what: str, value: object) -> None:
 
 
 def check_choice(what: str, value: object, choices: Sequence[str]) -> None:
-    """Raise SettingError unless a value is one of some names."""
+    """Raise SettingError unless a value is a valid choice."""
     if not isinstance(value, str) or value not in choices:
         raise SettingError(f"{what} must be one of {', '.join(choices)}, got {describe_value(value)}")
 
@@ -63,7 +65,7 @@ def check_file_name(what: str, value: object) -> Path:
 
 
 def check_methods(what: str, value: object, methods: Sequence[str], advice: str) -> None:
-    """Check that a value is an object with some methods.
+    """Check that an object has some methods.
 
     Raises:
         SettingError: The value is a class, or lacks a method.
@@ -142,5 +144,8 @@ class Positive:
 
 
 def count_noun(count: int, noun: str) -> str:
-    """Return a count with a noun, in the plural unless 1."""
+    """Return a count with its noun.
+
+    The noun is in the plural unless the count is 1.
+    """
     return f"{count} {noun}" + ("" if count == 1 else "s")

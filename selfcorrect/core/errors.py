@@ -16,7 +16,10 @@ class SelfcorrectError(Exception):
     """
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Errors come back unchanged from other processes, whatever the constructors take."""
+        """Pickle errors unchanged, whatever the constructor takes.
+
+        Other processes return them.
+        """
         return _restore_error, (type(self), self.args, vars(self))
 
 
@@ -53,7 +56,7 @@ class SampleError(CorrectorError):
 
 
 class TrainingDivergedError(SelfcorrectError, ValueError):
-    """Training diverged: a loss or a weight is not finite.
+    """Training diverged: a loss or weight is not finite.
 
     The message names the step.
     """
@@ -127,7 +130,7 @@ class MissingExtraError(SelfcorrectError, ImportError):
     """An optional package is not installed."""
 
     def __init__(self, what: str, extra: str, error: ImportError, hint: str = "") -> None:
-        """Make the sentence that names the command to install the extra.
+        """Name the command that installs the extra.
 
         Args:
             what: Feature that needs the extra.

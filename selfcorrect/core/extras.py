@@ -25,7 +25,7 @@ EXTRA_OF = {
 
 @contextmanager
 def requires_extra(what: str, extra: str = "", hint: str = "") -> Iterator[None]:
-    """Name the extra if an import in this block fails.
+    """Name the missing extra if an import fails.
 
     Only for packages of extras; other errors pass unchanged.
 

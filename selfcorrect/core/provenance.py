@@ -79,7 +79,7 @@ class Provenance:
         return replace(self, corrector=names, distance=distance.astype(np.float32), accepted=self.accepted & accepted)
 
     def with_ancestry(self, parent: np.ndarray, founder: np.ndarray, walk: np.ndarray) -> Self:
-        """Return the same rows with ancestry, as in the fields."""
+        """Return the rows with ancestry, as in the fields."""
         return replace(self, parent=parent.astype(np.int64), founder=founder.astype(np.int64), walk=walk)
 
     @classmethod

@@ -77,9 +77,10 @@ def sampling_settings(**settings: float) -> Bias:
 
 
 def best_of(k: int, *raters: Score, choice_noise: float = 0.0) -> Bias:
-    """Return a bias that keeps the best of k draws.
+    """Return a bias that keeps the best draws.
 
-    For each sample, a rater chooses the draw: curation (Ferbach et al. 2024).
+    For each sample, the best of k draws is kept. For each sample, a rater chooses the draw: curation (Ferbach et al.
+    2024).
 
     Args:
         k: Number of draws per sample, at least 1.

@@ -23,10 +23,16 @@ VARIANCES = (1.0, 0.1)
 
 @runtime_checkable
 class KeepsVariance(Protocol):
-    """A model whose sampler can be tried with an exactly right network."""
+    """A model whose sampler can be tested exactly.
+
+    It is tried with an exactly right network.
+    """
 
     def variance_kept(self, variance: float) -> float:
-        """Return the share of N(0, `variance`)'s variance that an exactly right network keeps."""
+        """Return the share of variance that sampling keeps.
+
+        The data are N(0, `variance`), and the network is exactly right.
+        """
         ...
 
 

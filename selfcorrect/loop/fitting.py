@@ -130,7 +130,7 @@ class FitEpochs:
 def extrapolate(
     strength: float = 1.0, rework: Rework | None = None, base: Fitting | PairFitting = fit_plainly
 ) -> Fitting | PairFitting:
-    """Return a fitting to φ + w (φ − φ′).
+    """Return a fitting that extrapolates to φ + w (φ − φ′).
 
     φ′ is the fitted model φ after as many steps again on samples of φ.
 

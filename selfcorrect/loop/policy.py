@@ -1,4 +1,4 @@
-"""Policies: choices of the samples that train the next generation.
+"""Policies: what the next generation trains on.
 
 λ is the number of synthetic samples per real sample, share = λ/(1 + λ) is the synthetic part of the training set. A
 policy is a pure function of the real data, the history of synthetic batches, the generation and a stream.
@@ -28,7 +28,10 @@ _MOST = 1e6
 
 
 class History(Protocol):
-    """The corrected synthetic batches of generations 1 … `latest`, each read only when asked for."""
+    """Corrected synthetic batches of past generations.
+
+    They are those of generations 1 … `latest`, each read only when asked for.
+    """
 
     @property
     def latest(self) -> int: ...
@@ -37,13 +40,17 @@ class History(Protocol):
 
 
 class Policy(Protocol):
-    """Generation t ≥ 1 trains on `mix(…)`, after `count(…)` samples were drawn from the model of generation t − 1.
+    """The data policy of a loop.
 
-    A policy with an attribute `reads_past` that is false asks the history only for the latest batch.
+    Generation t ≥ 1 trains on `mix(…)`, after `count(…)` samples were drawn from the model of generation t − 1. A
+    policy with an attribute `reads_past` that is false asks the history only for the latest batch.
     """
 
     def count(self, real_count: int, generation: int) -> int:
-        """Return the number of samples to draw for a generation from 1 on."""
+        """Return how many samples a generation draws.
+
+        Generations count from 1 here.
+        """
         ...
 
     def mix(self, real: Samples, history: History, generation: int, stream: Stream) -> Samples:
@@ -148,7 +155,10 @@ class Renew:
 
 
 def _replace_oldest(members: Samples, born: Samples) -> Samples:
-    """Return members, oldest first, after newcomers have replaced as many members of the same label."""
+    """Replace the oldest members by newcomers.
+
+    Members are returned oldest first; newcomers replace as many of the same label.
+    """
     replaced = torch.zeros(len(members), dtype=torch.bool)
     for label in born.labels.unique():
         rows = (members.labels == label).nonzero().flatten()
@@ -157,7 +167,10 @@ def _replace_oldest(members: Samples, born: Samples) -> Samples:
 
 
 class _DrawnPerRealSample:
-    """Base of policies that draw λ samples per real sample in each generation."""
+    """Base of policies with λ samples per real one.
+
+    They draw them in each generation.
+    """
 
     synthetic_ratio: float
 
@@ -172,9 +185,9 @@ class _DrawnPerRealSample:
 @_explained
 @dataclass(frozen=True)
 class Augment(_DrawnPerRealSample):
-    """All real data and λ synthetic samples per real sample.
+    """All real data plus the latest samples.
 
-    The samples are those of the last model.
+    There are λ synthetic samples per real sample, drawn from the last model.
     """
 
     reads_past: ClassVar[bool] = False
@@ -188,9 +201,10 @@ class Augment(_DrawnPerRealSample):
 @_explained
 @dataclass(frozen=True)
 class AugmentOnce(_DrawnPerRealSample):
-    """All real data and λ synthetic samples per real sample that are drawn once, in generation 1.
+    """All real data plus generation 1's samples.
 
-    The control of every remedy beside real data: whatever new samples add must be more than this static set has.
+    λ synthetic samples per real sample are drawn once, in generation 1. The control of every remedy beside real data:
+    whatever new samples add must be more than this static set has.
     """
 
     synthetic_ratio: float
@@ -264,8 +278,9 @@ class Fresh(_DrawnPerRealSample):
 
 @dataclass(frozen=True)
 class Keep:
-    """A random `fraction` of the original data, drawn anew each generation, all other data replaced by synthetic
-    ones.
+    """A random `fraction` of the real data.
+
+    It is drawn anew each generation; synthetic data replace all other data.
     """
 
     reads_past: ClassVar[bool] = False
@@ -286,7 +301,10 @@ class Keep:
 
 @dataclass(frozen=True)
 class ModifiedPolicy:
-    """Another policy with training sets that a subclass changes: weights, filters or exchanges samples."""
+    """Another policy with changed training sets.
+
+    A subclass weights, filters or exchanges samples.
+    """
 
     policy: Policy
 
@@ -305,24 +323,34 @@ class ModifiedPolicy:
         return self.change(self.policy.mix(real, history, generation, stream), stream)
 
     def change(self, mixed: Samples, stream: Stream) -> Samples:
-        """Return the training set in place of the training set of the wrapped policy."""
+        """Return the changed training set.
+
+        It takes the place of the wrapped policy's.
+        """
         raise NotImplementedError
 
 
 def reads_past(policy: Policy) -> bool:
-    """Return whether a policy may ask for samples of generations before the latest; by default yes."""
+    """Return whether a policy may read past generations.
+
+    They are those before the latest; by default it may.
+    """
     return getattr(policy, "reads_past", True)
 
 
 def overlapping(policy: Policy) -> bool:
-    """Return whether training sets hold synthetic samples of several generations, the oldest being replaced."""
+    """Return whether generations overlap in training sets.
+
+    Sets then hold synthetic samples of several generations, the oldest being replaced.
+    """
     return getattr(policy, "overlapping", False)
 
 
 def fresh_blocks(pool: Samples) -> FreshSource:
-    """Return a source of fresh real data that gives generation t the t-th block of `pool`, no row twice.
+    """Return fresh real data in blocks.
 
-    Fresh data are the founders of no line: lines begin in the training data of generation 0.
+    Generation t gets the t-th block of `pool`, no row twice. Fresh data are the founders of no line: lines begin in the
+    training data of generation 0.
     """
     pool = replace(pool, provenance=replace(pool.provenance, founder=np.full(len(pool), -1)))
 
@@ -336,7 +364,10 @@ def fresh_blocks(pool: Samples) -> FreshSource:
 
 
 def measure_mixture(training: Samples) -> dict[str, float]:
-    """Measure a training set: counts, λ = synthetic per real, share by count and by training weight."""
+    """Measure what a training set consists of.
+
+    Figures are counts, λ = synthetic per real, and shares by count and by training weight.
+    """
     is_synthetic = training.provenance.synthetic
     synthetic = int(is_synthetic.sum())
     total = len(training)
@@ -353,7 +384,10 @@ def measure_mixture(training: Samples) -> dict[str, float]:
 
 
 def sampling_labels(real_labels: Tensor, count: int, stream: Stream) -> Tensor:
-    """Return labels in the shares of the real labels: whole multiples first, then draws without replacement."""
+    """Return labels in the shares of real ones.
+
+    Whole multiples come first, then draws without replacement.
+    """
     repeats, rest = divmod(count, len(real_labels))
     extra = torch.randperm(len(real_labels), generator=stream.generator())[:rest]
     return torch.cat([real_labels.repeat(repeats), real_labels[extra]])
@@ -388,9 +422,10 @@ def parse_policy(text: str, fresh_source: FreshSource | None = None) -> Policy:
 
 
 def format_policy(policy: Policy, digits: int = 6) -> str:
-    """Return a policy as text for `parse_policy`, e.g. "augment:0.5"; a user's policy by the name of the class.
+    """Format a policy as text for `parse_policy`.
 
-    digits: most digits of a number; 17 write any number exactly.
+    An example is "augment:0.5"; a user's policy has the name of its class. digits: most digits of a number; 17 write
+    any number exactly.
     """
     target = f"{__name__}:{type(policy).__name__}"
     name = next((row.name for row in POLICIES if row.reference == target), type(policy).__name__)

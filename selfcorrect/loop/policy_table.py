@@ -58,7 +58,9 @@ POLICIES = Registry(
 
 
 def split_policy(text: str) -> tuple[str, list[str]]:
-    """Return the name of a policy, or its FILE.py:Class or package.module:Class, and the numbers after it.
+    """Split a policy's text into name and numbers.
+
+    The name may be FILE.py:Class or package.module:Class.
 
     Raises:
         SettingError: There is no policy of that name.

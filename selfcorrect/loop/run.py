@@ -1,7 +1,8 @@
-"""The self-consuming loop: sample → bias → correct → mix → train → evaluate → commit.
+"""The self-consuming loop.
 
-Generation 0 is trained on real data alone and shared by all arms of a comparison that have the same seed. Arms draw
-from the same named streams, so that only the arms differ (common random numbers).
+Each generation goes through sample → bias → correct → mix → train → evaluate → commit. Generation 0 is trained on real
+data alone and shared by all arms of a comparison that have the same seed. Arms draw from the same named streams, so
+that only the arms differ (common random numbers).
 """
 
 from __future__ import annotations
@@ -120,7 +121,10 @@ class Arm:
             raise SettingError(f"the fitting {name_of(self.fitting)} needs a correction, and this arm has none")
 
     def __str__(self) -> str:
-        """Return the arm as the name of a folder, e.g. "augment-0.5+my_corrector+strength-1"."""
+        """Return the arm as a folder name.
+
+        An example is "augment-0.5+my_corrector+strength-1".
+        """
         correction = self.correction
         changes: dict[str, object] = {
             "correct_real": self.correct_real or None,
@@ -300,10 +304,10 @@ def run_loop(
 
 
 def _find_parents(arm: Arm, training: Samples, newest: CorrectedBatch, store: Store) -> Samples:
-    """Return the model's training set as a sampling bias sees the set: with samples as drawn.
+    """Return the training set with uncorrected samples.
 
-    Children do not aim at their parents' corrections, or these would add up over generations. Samples of older
-    generations that the policy keeps are uncorrected, too.
+    A sampling bias sees the set in this way: with samples as drawn. Children do not aim at their parents' corrections,
+    or these would add up over generations. Samples of older generations that the policy keeps are uncorrected, too.
     """
     if arm.bias is sample_plainly:
         return training
@@ -324,9 +328,10 @@ def _find_parents(arm: Arm, training: Samples, newest: CorrectedBatch, store: St
 
 
 def correct_real_data(real: Samples, correction: Correction, stream: Stream) -> Samples:
-    """Return real data after the full corrector, for `correct_real` and to evaluate a corrector's fidelity.
+    """Return real data after the full corrector.
 
-    A row that the corrector rejects keeps the drawn value, so that every policy sees the same number of real samples.
+    It serves `correct_real`, and the evaluation of a corrector's fidelity. A row that the corrector rejects keeps the
+    drawn value, so that every policy sees the same number of real samples.
     """
     full = replace(correction, strength=math.inf, on_rejection="drop")
     batch = apply_corrector(real, full, stream.child("correct_real"))
@@ -337,7 +342,10 @@ def correct_real_data(real: Samples, correction: Correction, stream: Stream) -> 
 
 @dataclass(frozen=True)
 class LoopHistory:
-    """Committed batches from the store, read when asked for, and the current batch."""
+    """Committed batches plus the current one.
+
+    They are read from the store when asked for.
+    """
 
     store: Store
     latest: int
@@ -358,7 +366,10 @@ def _make_history(arm: Arm, store: Store, latest: int, batch: CorrectedBatch) ->
 
 @dataclass(frozen=True)
 class _Drawer:
-    """Draws of a model of `generation` as samples of the real data's type and device, refused if not finite."""
+    """Draws samples from a generation's model.
+
+    They have the real data's type and device, and are refused if not finite.
+    """
 
     model: GenerativeModel
     sampler: Sampler
@@ -377,7 +388,10 @@ class _Drawer:
 
 
 def _try_shape(task: Task, stream: Stream) -> None:
-    """Raise InputError if the untrained model draws values of a wrong shape; many models cannot draw untrained."""
+    """Refuse an untrained model with wrong shapes.
+
+    Raises InputError; many models cannot draw untrained.
+    """
     try:
         with global_generators.use_seed(stream.seed):
             values = task.model.sample(task.real.labels[:2], stream)
@@ -400,7 +414,10 @@ def _fit(
 
 
 def _load_model(model: GenerativeModel, state: dict[str, Tensor]) -> GenerativeModel:
-    """Return the model with a state; LoopError if that fails."""
+    """Load a state into a model.
+
+    Raises LoopError if that fails.
+    """
     try:
         return _check_model(model.load_state(state), "load_state")
     except SelfcorrectError:
@@ -411,7 +428,10 @@ def _load_model(model: GenerativeModel, state: dict[str, Tensor]) -> GenerativeM
 
 
 def _check_model(model: GenerativeModel, method: str) -> GenerativeModel:
-    """Return the answer of a model's method; InputError if it is no model."""
+    """Return a method's answer if it is a model.
+
+    Raises InputError if it is not.
+    """
     missing = [name for name in ("fit", "sample", "state") if not callable(getattr(model, name, None))]
     if missing:
         got = describe_value(model)
@@ -420,7 +440,10 @@ def _check_model(model: GenerativeModel, method: str) -> GenerativeModel:
 
 
 def _read_state(trained: GenerativeModel) -> Mapping[str, Tensor]:
-    """Return the state of what training returned; InputError if that is no model or its state cannot be kept."""
+    """Read the state of a trained model.
+
+    Raises InputError if training returned something else, or its state cannot be kept.
+    """
     state: object = _check_model(trained, "fit").state()
     if not isinstance(state, Mapping):
         raise InputError(f"`state` of the model returned {describe_value(state)}, expected tensors by name")
@@ -444,14 +467,20 @@ def _evaluate(
 
 
 def _training_loss(model: GenerativeModel) -> Metrics:
-    """Return the loss of the model's last fit by key; nothing for a model that does not report a loss."""
+    """Return the last fit's loss by key.
+
+    It is empty for a model that does not report a loss.
+    """
     loss = getattr(model, TRAINING_LOSS, math.nan)
     return {TRAINING_LOSS: loss} if isinstance(loss, float) and math.isfinite(loss) else {}
 
 
 @contextmanager
 def _phase(watch: Stopwatch, name: str, generation: int, store: Store) -> Iterator[None]:
-    """Count the time of a phase, and name generation and phase in an error's message."""
+    """Time a phase, and name it in errors.
+
+    The message has generation and phase.
+    """
     with watch.phase(name):
         try:
             yield
@@ -464,7 +493,10 @@ def _phase(watch: Stopwatch, name: str, generation: int, store: Store) -> Iterat
 
 
 def _make_redraw(draw: _Drawer, labels: Tensor, watch: Stopwatch) -> Redraw:
-    """Return a function that draws samples at given positions of a batch again; the time counts as sampling."""
+    """Return a function that redraws samples.
+
+    It draws those at given positions of a batch; the time counts as sampling.
+    """
 
     def redraw(slots: Tensor, stream: Stream) -> Samples:
         with watch.phase("sample"):

@@ -1,8 +1,8 @@
-"""Try models and correctors of users before anything is trained: do both work, and would a second run agree?
+"""Try user models and correctors before training.
 
-Code that answers the same samples and stream differently keeps state, or draws from other generators. A run with such
-code differs after a resume, and nobody can repeat the run. The code is refused unless an attribute says `repeatable =
-False`.
+Do they work, and would a second run agree? Code that answers the same samples and stream differently keeps state, or
+draws from other generators. A run with such code differs after a resume, and nobody can repeat the run. The code is
+refused unless an attribute says `repeatable = False`.
 """
 
 from __future__ import annotations
@@ -35,10 +35,11 @@ _TRIAL_SIZES = (2, 256)
 def try_correction(
     correction: Correction, model: GenerativeModel, real: Samples, stream: Stream, place: str = ""
 ) -> None:
-    """Call a copy of a user's corrector twice on two real and two generated samples, or on a batch.
+    """Try a user's corrector twice.
 
-    The trial takes a batch if the corrector fails on a few samples without ending its process, or rejects the real
-    ones. A warning says if the corrector rejects the real samples of the batch, too.
+    A copy of it is called on two real and two generated samples, or on a batch. The trial takes a batch if the
+    corrector fails on a few samples without ending its process, or rejects the real ones. A warning says if the
+    corrector rejects the real samples of the batch, too.
 
     Args:
         place: File and line of the corrector's code, "" to find them.
@@ -74,7 +75,10 @@ def try_correction(
 def _correct_twice(
     corrector: Corrector, title: str, model: GenerativeModel, real: Samples, stream: Stream
 ) -> list[CorrectedBatch]:
-    """Return two answers to the same samples and stream; the number of samples is that of `try_correction`."""
+    """Correct the same samples twice.
+
+    The stream is the same, and the number of samples is that of `try_correction`.
+    """
     batches: list[CorrectedBatch] = []
     for count in _TRIAL_SIZES:
         samples = _draw_samples(count, model, real, stream)
@@ -94,7 +98,10 @@ def _correct_twice(
 
 
 def _draw_samples(count: int, model: GenerativeModel, real: Samples, stream: Stream) -> Samples:
-    """Return at most `count` real samples, then as many generated samples with the same labels."""
+    """Draw a few real and generated samples.
+
+    At most `count` of each are returned, with the same labels.
+    """
     samples = real.take(torch.arange(len(real))[:: max(len(real) // count, 1)][:count])
     values = model.sample(samples.labels, stream.child("sample")).to(real.values)
     return concatenate([samples, Samples.synthetic(values, samples.labels, 0)])
@@ -110,12 +117,15 @@ def _with_place(title: str, place: str) -> str:
 
 
 def _digest(samples: Samples) -> str:
-    """Return a digest of all that training sees of the samples."""
+    """Return a digest of what training sees."""
     return digest_tensors(samples.values, samples.labels, samples.weights)
 
 
 class DataGuard:
-    """Notices changes by users' code to the loop's own data, before training and commits."""
+    """Detects user code that changes loop data.
+
+    It looks before training and commits.
+    """
 
     def __init__(self, real: Samples, correction: Correction | None) -> None:
         self._real = real
@@ -131,7 +141,10 @@ class DataGuard:
             )
 
     def check_labels(self, batch: CorrectedBatch) -> None:
-        """Raise CorrectorError if corrected samples have a label that no real sample has."""
+        """Refuse corrected samples with unknown labels.
+
+        Raises CorrectorError if no real sample has the label.
+        """
         labels = batch.samples.labels
         real_labels = self._real.labels.unique()
         new_labels = labels[~torch.isin(labels, real_labels)]
@@ -143,9 +156,10 @@ class DataGuard:
 
 
 def try_model(model: GenerativeModel, real: Samples, stream: Stream) -> GenerativeModel:
-    """Fit a model twice for two steps with the same stream, draw two samples twice, and return the fitted model.
+    """Fit and sample a model twice.
 
-    A single step would not do: Adam's first step depends only on the signs of the gradients.
+    Two steps are fitted with the same stream, and two samples drawn. Returns the fitted model. A single step would not
+    do: Adam's first step depends only on the signs of the gradients.
 
     Raises:
         SettingError: The results differ. The message names the method and the global generator that was drawn from.
@@ -160,7 +174,10 @@ def try_model(model: GenerativeModel, real: Samples, stream: Stream) -> Generati
 def _call_twice(
     model: GenerativeModel, method: str, call: Callable[[], Any], compute_digest: Callable[[Any], object]
 ) -> Any:
-    """Return the first of two results, with other starts of global generators; SettingError if the digests differ."""
+    """Call a function twice and compare.
+
+    Global generators start differently. Returns the first result; raises SettingError if the digests differ.
+    """
     results = []
     generators: list[str] = []
     for seed in (1, 2):
@@ -183,5 +200,8 @@ def _call_twice(
 
 
 def _digest_model(model: GenerativeModel) -> dict[str, str]:
-    """Return a digest of each tensor of a model's state by name. NaN equals NaN: divergence is reported elsewhere."""
+    """Return digests of a model's state.
+
+    There is one per tensor, by name. NaN equals NaN: divergence is reported elsewhere.
+    """
     return {name: digest_tensors(tensor) for name, tensor in model.state().items()}

@@ -1,4 +1,5 @@
-"""Metrics of samples for any domain, as functions of vectors.
+"""Metrics of samples for any domain.
 
-`frechet`: distances between Gaussians. `neighbours`: precision, recall, density, coverage. `spread`: variances.
+They are functions of vectors. `frechet`: distances between Gaussians. `neighbours`: precision, recall, density,
+coverage. `spread`: variances.
 """

@@ -44,7 +44,10 @@ def within_label_ratio(
 
 
 def total_variance(samples: np.ndarray) -> float:
-    """Return the trace of the covariance of samples (N, D)."""
+    """Return the total variance of samples (N, D).
+
+    It is the trace of the covariance.
+    """
     return float(samples.var(axis=0, ddof=1).sum())
 
 

@@ -1,4 +1,4 @@
-"""Tell bugs of this package from mistakes of the caller."""
+"""Tell bugs here from mistakes of the caller."""
 
 import errno
 import sys
@@ -33,7 +33,7 @@ _FAILING_MACHINE = frozenset(
 
 
 def is_machine_failure(error: BaseException) -> bool:
-    """Return whether a disk or the machine failed, not a file."""
+    """Return whether disk or machine failed, not a file."""
     return isinstance(error, OSError) and error.errno in _FAILING_MACHINE
 
 
@@ -81,22 +81,22 @@ def describe_in_a_line(error: Exception) -> str:
 
 
 def note_place(error: Exception) -> None:
-    """Note file and line of the user's code behind an error.
+    """Note where in user code an error arose.
 
-    Other processes do not get the traceback.
+    File and line are noted. Other processes do not get the traceback.
     """
     if not getattr(error, "place", "") and (place := find_line_of_other_code(error)):
         error.place = place  # type: ignore[attr-defined]
 
 
 def describe_with_place(error: Exception) -> str:
-    """Return an error's message with its place in user code."""
+    """Describe an error with its place in user code."""
     where = "" if isinstance(error, SelfcorrectError) else find_line_of_other_code(error)
     return f"{describe_error(error)} ({where})" if where else describe_error(error)
 
 
 def find_line_of_other_code(error: BaseException) -> str:
-    """Return file and line of the last frame of user code.
+    """Find the last line of user code.
 
     Frames of this package and of libraries are skipped; "" if no other frame is left.
     """

@@ -1,4 +1,4 @@
-"""Cached results of slow functions, by object or array content.
+"""Cache slow functions by object or content.
 
 One motion reaches such functions as several objects: as read, on its floor, as one of a comparison.
 """
@@ -38,7 +38,7 @@ def remember_by_object(function: Callable[[_Object], _Result]) -> Callable[[_Obj
 
 
 def remember_by_content(function: Callable[[np.ndarray, float], _Result]) -> Callable[[np.ndarray, float], _Result]:
-    """Cache the latest results of a function of an array.
+    """Cache a function by array content.
 
     The array is (T, ...) of double precision; a number is a second argument.
 

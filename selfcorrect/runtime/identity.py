@@ -61,7 +61,10 @@ class Identity:
         return replace(self, files={}).changed_since(replace(before, files={})) != ""
 
     def changed_since(self, before: Identity) -> str:
-        """Return what has changed, in words; "" if nothing has."""
+        """Describe what has changed.
+
+        It is "" if nothing has.
+        """
         changes = []
         if self.name != before.name:
             changes.append(f"it is {self.name} and was {before.name}")
@@ -125,7 +128,10 @@ def identity_of(code: object) -> Identity:
 
 
 def _is_installed(path: Path) -> bool:
-    """Return whether a path belongs to a package or to Python."""
+    """Return whether a path is an installed file.
+
+    It belongs to a package or to Python.
+    """
     is_packaged = any(name in path.parts for name in ("site-packages", "dist-packages"))
     return is_packaged or path.is_relative_to(sysconfig.get_path("stdlib"))
 
@@ -212,7 +218,9 @@ def _normalize(source: str) -> str:
 
 
 def find_modules(home: str, file: Path) -> dict[str, str]:
-    """Return the files of a module, of the user's modules that the module imports, and of the packages that all these
+    """Find the files that code depends on.
+
+    They are those of a module, of the user's modules that the module imports, and of the packages that all these
     import.
 
     Args:
@@ -242,7 +250,10 @@ def _read_file(path: Path) -> str:
 
 
 def _digest_module(path: Path) -> str:
-    """Return a digest of normalised source, or of compiled code."""
+    """Return a digest of source or compiled code.
+
+    Source is normalised first.
+    """
     is_source = path.suffix == ".py"
     return compute_digest(_normalize(_read_file(path)).encode()) if is_source else compute_file_digest(path)
 

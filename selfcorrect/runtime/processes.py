@@ -1,4 +1,4 @@
-"""A pool of workers that calls a function on many tasks.
+"""A pool of workers for many tasks.
 
 PyBullet holds Python's lock during steps, so simultaneous simulations need several processes. Workers start once and
 wait for further work until the program ends. Users' code has separate processes (`correctors.sandbox`).
@@ -57,7 +57,7 @@ def get_core_limit() -> int:
 
 
 def run_in_threads(act: Callable[[Sequence[_Item]], None], items: Sequence[_Item], least: int) -> None:
-    """Call a function on parts of some items in threads.
+    """Call a function in threads on parts.
 
     All parts have ended when an error of the function is raised.
 
@@ -170,7 +170,7 @@ def stream_tasks(function: Callable[[_Task], _Result], tasks: Iterable[_Task], w
 def _run_concurrently(
     executor: ProcessPoolExecutor, function: Callable[[_Task], _Result], tasks: Iterable[_Task], most: int
 ) -> Iterator[_Result]:
-    """Call a function on every task, `most` at a time.
+    """Call a function on tasks, `most` at a time.
 
     Yields the results in order.
     """
@@ -299,7 +299,7 @@ def _without_main_script() -> Iterator[None]:
 
 
 def stop_processes(pool: ProcessPoolExecutor) -> None:
-    """End the processes at once, whatever is going on there."""
+    """Kill the processes of a pool at once."""
     for process in list((pool._processes or {}).values()):
         process.terminate()
     pool.shutdown(wait=False, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""Progress of long work, for a watcher that it does not know."""
+"""Progress of long work for an unknown watcher."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ _tell: ContextVar[Watcher] = ContextVar("tell", default=lambda share: None)
 
 
 def report_progress(share: float) -> None:
-    """Report the finished share of the work, in [0, 1]."""
+    """Report the finished share, in [0, 1]."""
     _tell.get()(share)
 
 
@@ -39,7 +39,7 @@ def watch_progress(tell: Watcher) -> Iterator[None]:
 
 @contextmanager
 def part_of_work(first: float, last: float) -> Iterator[None]:
-    """Report progress in a block as a part of the whole."""
+    """Report a block's progress as part of all."""
     outer = _tell.get()
     with _watcher(lambda share: outer(first + share * (last - first))):
         yield

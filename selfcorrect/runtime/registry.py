@@ -201,7 +201,7 @@ class Registry(Generic[RowType]):
         return "\n".join(f"{row.name}: {row.summary}" for row in self)
 
     def _broken(self, row: RowType, error: BaseException) -> BaseException:
-        """Return the error of a row that cannot be imported.
+        """Return the error of a broken row.
 
         A bug in this package, a setting in another package.
         """
@@ -250,7 +250,10 @@ def replace_options(options: _Options, changes: Mapping[str, object]) -> _Option
 
 
 def import_object(reference: str) -> Any:
-    """Import the object at "package.module:attribute", or the module at "package.module"."""
+    """Import an object or module by reference.
+
+    A reference is "package.module:attribute", or "package.module".
+    """
     module, _, attribute = reference.partition(":")
     return reduce(getattr, attribute.split(".") if attribute else [], import_module(module))
 

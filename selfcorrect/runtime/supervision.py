@@ -1,6 +1,7 @@
-"""Call other code so that it cannot end the program unnoticed.
+"""Supervise other code in this process.
 
-The code runs in this process with all of its rights: this guards against accidents, not against malice.
+It cannot end the program unnoticed. The code runs in this process with all of its rights: this guards against
+accidents, not against malice.
 """
 
 import signal
@@ -56,7 +57,10 @@ def _describe_place(error: BaseException) -> str:
 
 @contextmanager
 def _watch_interrupts() -> Iterator[Callable[[], bool]]:
-    """Yield a function that tells whether Ctrl-C may have come."""
+    """Yield a function that detects Ctrl-C.
+
+    It tells whether Ctrl-C may have come.
+    """
     is_main_thread = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGINT)
     if not is_main_thread or not callable(handler):  # no interrupt arrives here, unless native code handles it

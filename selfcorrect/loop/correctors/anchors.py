@@ -115,7 +115,7 @@ def k_means(vectors: Tensor, count: int, stream: Stream) -> tuple[Tensor, Tensor
 
 @dataclass(frozen=True, eq=False)
 class AnchoredCorrector:
-    """Shift samples so that group means move to the anchors."""
+    """Shift samples so that group means match anchors."""
 
     anchors: Anchors
     strength: float = 1.0
@@ -163,9 +163,10 @@ class AnchoredCorrector:
 
 
 def assign(vectors: Tensor, centroids: Tensor, masses: Tensor) -> Tensor:
-    """Assign vectors to centroids at the least total squared distance.
+    """Assign vectors to centroids of given shares.
 
-    Centroid k gets the share masses[k] of the vectors, rounded so that the shares add up to N.
+    The total squared distance is the least. Centroid k gets the share masses[k] of the vectors, rounded so that the
+    shares add up to N.
 
     Args:
         vectors: (N, D) points to assign.
@@ -184,7 +185,7 @@ def assign(vectors: Tensor, centroids: Tensor, masses: Tensor) -> Tensor:
 
 
 def drawn_masses(masses: Tensor, count: int, stream: Stream) -> Tensor:
-    """Draw centroids, and return the shares (K,) of the draws.
+    """Draw centroids and return their shares (K,).
 
     Probabilities are (K,).
     """

@@ -257,7 +257,7 @@ def state_of(corrector: object) -> dict[str, Tensor]:
 
 
 def load_state(corrector: object, state: Mapping[str, Tensor]) -> None:
-    """Restore the state that `state_of` returned, if there is any."""
+    """Restore the state from `state_of`, if any."""
     if not state:
         return
     try:

@@ -65,7 +65,9 @@ class SubprocessSandbox:
         """End the process now; without a call, the process ends when nobody holds this object any more."""
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Return `function(memory, *arguments)`, called with this process's global random state.
+        """Call a function in the sandboxed process.
+
+        Returns `function(memory, *arguments)`, called with this process's global random state.
 
         Raises:
             SelfcorrectError: The function raised one, and the error arrives unchanged.
@@ -114,7 +116,10 @@ class SubprocessSandbox:
                 )
 
     def _end(self) -> EndedError:
-        """End all that the process started; return how it ended."""
+        """End everything the process started.
+
+        Returns how it ended.
+        """
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=1)  # a process that closes its end is about to end, or lost the connection
         code = self._process.returncode
@@ -181,7 +186,7 @@ def _kill(process: subprocess.Popen[bytes], connection: Any, owner: int) -> None
 
 
 def _open_answer(kind: str, content: Any) -> Any:
-    """Return the value of an answer, or raise its error."""
+    """Return an answer's value, or raise its error."""
     if kind == "error":
         raise content
     return content

@@ -1,4 +1,7 @@
-"""Adam and AdamW on PyTorch's own function, without `torch.optim.Adam`, whose first use imports PyTorch's compiler."""
+"""Adam and AdamW without PyTorch's compiler.
+
+The functions are PyTorch's own; the first use of `torch.optim.Adam` would import the compiler.
+"""
 
 from collections.abc import Iterable
 from typing import Any, Protocol
@@ -24,9 +27,10 @@ class Optimiser(Protocol):
 
 
 class Adam:
-    """Adam (Kingma & Ba 2015), or AdamW (Loshchilov & Hutter 2019) if weights decay, with the bytes of `torch.optim`.
+    """Adam, or AdamW if weights decay.
 
-    The import of PyTorch's compiler, which the classes of `torch.optim` start, takes 1.5 s and 73 MB in each process.
+    Kingma & Ba 2015, and Loshchilov & Hutter 2019, with the bytes of `torch.optim`. The import of PyTorch's compiler,
+    which the classes of `torch.optim` start, takes 1.5 s and 73 MB in each process.
     """
 
     def __init__(

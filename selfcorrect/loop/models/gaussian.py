@@ -116,6 +116,9 @@ class Gaussian(TensorModel):
         return self.mean + torch.einsum("...ij,n...j->n...i", root, noise)
 
     def with_sampling(self, *, temperature: float) -> Self:
-        """Return the same distribution, sampled with the covariance times `temperature`."""
+        """Return the distribution at a sampling temperature.
+
+        The covariance is multiplied by `temperature` in sampling.
+        """
         check_number("temperature", temperature, 0, math.inf)
         return replace(self, temperature=temperature)

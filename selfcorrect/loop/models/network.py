@@ -89,7 +89,7 @@ class NetworkModel(Saveable, ABC, Generic[Network]):
         return Adam(network.parameters(), self.learning_rate)
 
     def train(self, network: Network, drawn: Iterator[Batch], generator: torch.Generator) -> float | None:
-        """Minimise the loss on each batch in turn, in place.
+        """Minimise the loss on each batch in place.
 
         Args:
             drawn: Batches of values (B, *event) and labels (B,), on the CPU.

@@ -53,7 +53,10 @@ class Pairs:
 
 @runtime_checkable
 class PairModel(Protocol):
-    """A model that learns from pairs beside a training set."""
+    """A model that also learns from pairs.
+
+    Pairs come beside a training set.
+    """
 
     def fit_with_pairs(self, samples: Samples, pairs: Pairs, steps: int, stream: Stream) -> Self:
         """Train on the training set and the pairs.
@@ -67,7 +70,7 @@ class PairModel(Protocol):
 
 
 def swap_half(winners: Tensor, losers: Tensor, stream: Stream) -> tuple[Tensor, Tensor]:
-    """Swap the sides of a random half of the pairs.
+    """Swap the sides of random half the pairs.
 
     This is the placebo of a preference: the same samples, whose order carries no information.
     """

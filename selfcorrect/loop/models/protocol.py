@@ -70,5 +70,8 @@ class TensorModel(Saveable):
         return {name: value for name, value in values.items() if isinstance(value, Tensor)}
 
     def load_state(self, state: dict[str, Tensor]) -> Self:
-        """Return the model with these fields; other state of a subclass is left to the subclass."""
+        """Return the model with these fields.
+
+        Other state of a subclass is left to the subclass.
+        """
         return replace(self, **{name: state[name] for name in TensorModel.state(self)})

@@ -1,4 +1,7 @@
-"""Given samples in place of a model: real data, by which an evaluation is tried, and the model of a copying loop."""
+"""Given samples in place of a model.
+
+With real data an evaluation is tried; a copying loop copies its training set.
+"""
 
 from dataclasses import dataclass, replace
 from typing import Self
@@ -12,12 +15,18 @@ from ...core.samples import Samples
 
 @dataclass(frozen=True)
 class RealDraws:
-    """A model that draws real samples of the labels asked for, or of any label if that label is missing."""
+    """A model that draws real samples.
+
+    They have the labels asked for, or any label if that label is missing.
+    """
 
     real: Samples
 
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
-        """Return a real value per label, (N, *event) for labels (N,)."""
+        """Return a real value per label.
+
+        Values are (N, *event), labels (N,).
+        """
         rows = torch.empty(len(labels), dtype=torch.int64)
         for label in labels.unique():
             candidates = (self.real.labels == label).nonzero().flatten()
@@ -31,10 +40,11 @@ class RealDraws:
 
 @dataclass(frozen=True)
 class Copying:
-    """A model that draws members of its training set, each as likely as any other of its label, and learns nothing.
+    """A model that copies its training set.
 
-    A fully synthetic loop of it has neither sampler nor learner: what it loses is neutral drift (Wright and Fisher).
-    A state of another model means the training set that the copying model was made with.
+    Each member is drawn as likely as any other of its label; nothing is learned. A fully synthetic loop of it has
+    neither sampler nor learner: what it loses is neutral drift (Wright and Fisher). A state of another model means the
+    training set that the copying model was made with.
     """
 
     members: Samples
@@ -44,7 +54,10 @@ class Copying:
         return replace(self, members=samples)
 
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
-        """Return a member of the training set per label, (N, *event) for labels (N,)."""
+        """Return a training value per label.
+
+        Values are (N, *event), labels (N,).
+        """
         return RealDraws(self.members).sample(labels, stream)
 
     def state(self) -> dict[str, Tensor]:

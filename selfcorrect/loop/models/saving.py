@@ -1,4 +1,7 @@
-"""Files of models: the state of a model as safetensors, to keep a trained model beyond a run."""
+"""Model files: states as safetensors.
+
+A trained model is kept beyond a run.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +19,10 @@ _MISFITS = (KeyError, IndexError, RuntimeError, TypeError, ValueError)
 
 
 class Saveable:
-    """A model with `state` and `load_state`, which a file can hold, too."""
+    """A model that can be saved to files.
+
+    It has `state` and `load_state`.
+    """
 
     PER_SAMPLE: ClassVar[tuple[str, ...]] = ()
     """Names of the tensors of the state that have a row per training sample, so that their shape is not fixed."""
@@ -30,9 +36,10 @@ class Saveable:
         raise NotImplementedError
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
-        """Write the model's state to a file of safetensors, whole or not at all.
+        """Write the model's state as safetensors.
 
-        The file holds numbers only. To read it, make a model of the same configuration and call `load`.
+        The file is written whole or not at all. The file holds numbers only. To read it, make a model of the same
+        configuration and call `load`.
 
         Raises:
             SettingError: The file exists, and `overwrite` is false.
@@ -46,7 +53,9 @@ class Saveable:
             save_file(tensors, temporary)
 
     def load(self, path: str | Path) -> Self:
-        """Return this model with the state in a file that `save` wrote.
+        """Return the model with a saved state.
+
+        `save` wrote the file.
 
         Raises:
             InputError: The file cannot be read, or holds the state of another model or configuration.
@@ -63,7 +72,7 @@ class Saveable:
         return model
 
     def check_loaded(self, where: object, state: Mapping[str, Tensor], model: Self) -> None:
-        """Check that a state belongs to a model of this configuration.
+        """Check that a state fits this model's configuration.
 
         Raises:
             InputError: A tensor is missing, unexpected, or of another type or shape.
@@ -83,7 +92,10 @@ class Saveable:
 
 
 def _read_state(path: Path) -> dict[str, Tensor]:
-    """Return the tensors in a file of safetensors, on the CPU; InputError if it is none or has NaN or infinity."""
+    """Read the tensors of a safetensors file.
+
+    They are on the CPU. Raises InputError for other files, and for NaN or infinity.
+    """
     with requires_extra("loading a model"):
         from safetensors.torch import load
     try:

@@ -1,4 +1,7 @@
-"""Any PyTorch module as a generative model: you give the module, a loss and a sampler."""
+"""Any PyTorch module as a generative model.
+
+You give the module, a loss and a sampler.
+"""
 
 import copy
 from collections.abc import Callable
@@ -22,7 +25,10 @@ Draw: TypeAlias = Callable[[Any, Tensor, torch.Generator], Tensor]
 
 
 def build_module(module: Module) -> nn.Module:
-    """Return a copy of a module, or the module that a function makes; SettingError if the function makes none."""
+    """Copy a module, or build it by function.
+
+    Raises SettingError if the function does not return a module.
+    """
     network = copy.deepcopy(module) if isinstance(module, nn.Module) else module()
     if not isinstance(network, nn.Module):
         raise SettingError(

@@ -1,4 +1,7 @@
-"""Training of any network: batches, descent that notices divergence, random layers, averages."""
+"""Training of any network.
+
+There are batches, descent that notices divergence, random layers, and averages.
+"""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -17,9 +20,10 @@ from .adam import Optimiser
 
 @contextmanager
 def layer_randomness(stream: Stream, device: torch.device) -> Iterator[None]:
-    """Let layers, which know only PyTorch's global generators (initialisation, dropout), draw from `stream`.
+    """Let layers draw random numbers from `stream`.
 
-    The global generators of the CPU and of `device` come out as they went in.
+    They know only PyTorch's global generators (initialisation, dropout). The global generators of the CPU and of
+    `device` come out as they went in.
     """
     cuda = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):
@@ -31,7 +35,7 @@ def layer_randomness(stream: Stream, device: torch.device) -> Iterator[None]:
 
 
 def draw_rows(samples: Samples, size: int, generator: torch.Generator) -> Tensor:
-    """Draw rows with replacement in proportion to the samples' weights.
+    """Draw rows with replacement, by sample weight.
 
     Returns:
         (size,) int64 rows.
@@ -40,7 +44,10 @@ def draw_rows(samples: Samples, size: int, generator: torch.Generator) -> Tensor
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """Return a tensor of the CPU on a device; a GPU takes it from pinned memory, and nothing waits for the copy."""
+    """Move a tensor from CPU to device.
+
+    A GPU takes it from pinned memory, and nothing waits for the copy.
+    """
     if device.type != "cuda" or tensor.is_cuda:
         return tensor.to(device)
     return tensor.pin_memory().to(device, non_blocking=True)
@@ -51,7 +58,10 @@ Batch: TypeAlias = tuple[Tensor, Tensor]
 
 
 def batches(samples: Samples, size: int, steps: int, generator: torch.Generator) -> Iterator[Batch]:
-    """Yield batches of values and labels, drawn with replacement in proportion to the weights."""
+    """Yield batches of values and labels.
+
+    They are drawn with replacement in proportion to the weights.
+    """
     for _ in range(steps):
         rows = draw_rows(samples, size, generator)
         yield samples.values[rows].float(), samples.labels[rows]
@@ -73,7 +83,7 @@ STEPS_CHECKED_TOGETHER = 50
 
 
 class StepLosses:
-    """Losses of all steps of a training, checked to be finite.
+    """Losses of a training, checked for finiteness.
 
     They lie in one tensor. A small tensor kept from each step would lie between the large blocks that the step frees,
     and the allocator could not return these to the system: memory would grow by about a megabyte a step.
@@ -101,7 +111,10 @@ class StepLosses:
             self._check(self._count - STEPS_CHECKED_TOGETHER)
 
     def mean_late(self) -> float:
-        """Check the last steps, and return the mean of the last quarter of the losses, NaN for no steps."""
+        """Return the mean of the late losses.
+
+        They are the last quarter; NaN for no steps. The last steps are checked first.
+        """
         if not self._count:
             return math.nan
         self._check((self._count - 1) // STEPS_CHECKED_TOGETHER * STEPS_CHECKED_TOGETHER)
@@ -134,6 +147,9 @@ def update(optimiser: Optimiser, loss: Tensor, gradient_norm: float | None = Non
 
 @torch.no_grad()
 def follow(averages: Sequence[Tensor], parameters: Sequence[Tensor], steps: int, decay: float) -> None:
-    """Move running averages, in place, towards parameters; the first steps move them further, to forget the start."""
+    """Move running averages towards parameters, in place.
+
+    The first steps move them further, to forget the start.
+    """
     decay = min(decay, (1 + steps) / (10 + steps))
     get_ema_multi_avg_fn(decay)(list(averages), list(parameters), None)

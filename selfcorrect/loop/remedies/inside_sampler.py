@@ -1,8 +1,9 @@
-"""Correction inside the sampler: a diffusion model's predictions are corrected during drawing, not the samples after.
+"""Correction inside the sampler.
 
-The published place of a simulator in a motion diffusion model (PhysDiff, Yuan et al. 2023, arXiv 2212.02500). What is
-corrected is the predicted clean sample of some denoising steps, so that the later steps start from corrected values and
-return these to what the model finds likely. Each of these steps costs as much as a correction of the finished sample.
+A diffusion model's predictions are corrected during drawing, not the samples after. The published place of a simulator
+in a motion diffusion model (PhysDiff, Yuan et al. 2023, arXiv 2212.02500). What is corrected is the predicted clean
+sample of some denoising steps, so that the later steps start from corrected values and return these to what the model
+finds likely. Each of these steps costs as much as a correction of the finished sample.
 """
 
 from dataclasses import dataclass, replace
@@ -19,7 +20,10 @@ from ..models.protocol import GenerativeModel
 
 @dataclass
 class CorrectingSampler:
-    """Draws samples with predictions corrected on the way, and counts the corrected values."""
+    """Sampler with predictions corrected on the way.
+
+    It counts the corrected values.
+    """
 
     model: Projected
     corrector: Corrector
@@ -27,7 +31,10 @@ class CorrectingSampler:
     """Number of values that the corrector got so far, each step of each sample."""
 
     def __call__(self, labels: Tensor, stream: Stream, slots: Tensor | None = None) -> Tensor:
-        """Return a value per label, or the values at the positions `slots`; see `selfcorrect.loop.bias.Sampler`."""
+        """Draw a value per label.
+
+        With `slots`, only values at these positions are drawn; see `selfcorrect.loop.bias.Sampler`.
+        """
 
         def correct(clean: Tensor, clean_labels: Tensor, step: int) -> Tensor:
             predicted = Samples.synthetic(clean.cpu(), clean_labels.cpu(), 0)
@@ -40,10 +47,11 @@ class CorrectingSampler:
 
 
 def corrected_inside(corrector: Corrector, every: int = 1, first: int = 0) -> Bias:
-    """Return a bias that corrects the predicted clean sample in every `every`-th denoising step from step `first` on.
+    """Return a bias that corrects predictions during sampling.
 
-    A prediction that the corrector rejects stays unchanged. The sampler counts corrector calls, and the loop logs the
-    count as `corrector_calls`. Works with the diffusion models of this package; InputError for any other model.
+    The predicted clean sample is corrected in every `every`-th denoising step from step `first` on. A prediction that
+    the corrector rejects stays unchanged. The sampler counts corrector calls, and the loop logs the count as
+    `corrector_calls`. Works with the diffusion models of this package; InputError for any other model.
 
     Args:
         every: Distance between two corrected steps, at least 1.

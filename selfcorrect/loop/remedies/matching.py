@@ -28,7 +28,10 @@ Finish: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def newest_synthetic(parents: Samples) -> Samples:
-    """Return the synthetic samples of the latest generation in a training set; none if all are real."""
+    """Return the latest generation's synthetic samples.
+
+    They are those of a training set; none if all are real.
+    """
     is_synthetic = parents.provenance.synthetic
     generation = parents.provenance.generation
     is_newest = is_synthetic & (generation == generation[is_synthetic].max(initial=-1))
@@ -36,7 +39,10 @@ def newest_synthetic(parents: Samples) -> Samples:
 
 
 def oldest_synthetic(parents: Samples) -> Samples:
-    """Return all synthetic samples of a training set, oldest first: those to be replaced if generations overlap."""
+    """Return synthetic samples, oldest first.
+
+    They are all of a training set: those to be replaced if generations overlap.
+    """
     rows = np.flatnonzero(parents.provenance.synthetic)
     return parents.take(torch.from_numpy(rows[parents.provenance.generation[rows].argsort(kind="stable")]))
 
@@ -49,9 +55,10 @@ def lineage_matched(
     finish: Finish | None = None,
     heirs: Callable[[Samples], Samples] = newest_synthetic,
 ) -> Bias:
-    """Return a bias that gives each parent a single child, chosen among at most `draws` candidates per parent.
+    """Return a bias with one child per parent.
 
-    A sample that a corrector rejects is drawn anew for the same parent.
+    It is chosen among at most `draws` candidates per parent. A sample that a corrector rejects is drawn anew for the
+    same parent.
 
     Args:
         draws: Most candidates per parent.
@@ -105,7 +112,10 @@ def lineage_matched(
 
 
 def parent_rows(labels: Tensor, parent_labels: Tensor) -> Tensor:
-    """Return a parent of the same label for each of labels (N,), all parents equally often; −1 if there is none."""
+    """Return a parent of each label (N,).
+
+    All parents come equally often; −1 if there is none.
+    """
     rows = torch.full_like(labels, -1)
     for label in labels.unique():
         parents = (parent_labels == label).nonzero().flatten()
@@ -116,9 +126,10 @@ def parent_rows(labels: Tensor, parent_labels: Tensor) -> Tensor:
 
 
 def representatives(model: GenerativeModel, labels: Tensor, draws: int, embed: Embedding, stream: Stream) -> Tensor:
-    """Return values (N, *event) of labels (N,), each in place of `draws` draws.
+    """Return representative draws (N, *event).
 
-    The values are the draws of a label that are nearest to the centres of k-means.
+    Each stands for `draws` draws of labels (N,). The values are the draws of a label that are nearest to the centres of
+    k-means.
 
     Args:
         embed: Values to vectors for clustering.
@@ -152,7 +163,10 @@ def _draw_all(
 def _draw_adaptively(
     model: GenerativeModel, labels: Tensor, draws: int, stream: Stream, needs_candidates: NeedsCandidates
 ) -> Candidates:
-    """Draw a candidate for each of labels (N,), then another for labels that need it, up to `draws` times as many."""
+    """Draw candidates where they are needed.
+
+    Each of labels (N,) gets one, then another if it needs it, up to `draws` times as many.
+    """
     values = model.sample(labels, stream.child("round", 0))
     candidate_labels = labels
     for attempt in range(1, 2 * draws):
@@ -165,7 +179,7 @@ def _draw_adaptively(
 
 
 def nearest_rows(vectors: Tensor, labels: Tensor, members: Tensor, member_labels: Tensor) -> Tensor:
-    """Return the nearest member of the same label for each vector.
+    """Return each vector's nearest member by label.
 
     Args:
         vectors: (N, D) points to assign.
@@ -182,7 +196,9 @@ def nearest_rows(vectors: Tensor, labels: Tensor, members: Tensor, member_labels
 
 
 def match(targets: Tensor, labels: Tensor, candidates: Tensor, candidate_labels: Tensor, has_target: Tensor) -> Tensor:
-    """Assign each target a candidate of the same label, all different, at the least total squared distance.
+    """Match targets with different candidates.
+
+    Each candidate has its target's label; the total squared distance is the least.
 
     Args:
         targets: (N, D) features of real data.
@@ -205,5 +221,8 @@ def match(targets: Tensor, labels: Tensor, candidates: Tensor, candidate_labels:
 
 
 def _solve_assignment(costs: Tensor) -> Tensor:
-    """Return a column for each row of costs (N, M), all different, at the least total cost."""
+    """Solve an assignment problem.
+
+    Each row of costs (N, M) gets a column, all different, at the least total cost.
+    """
     return torch.from_numpy(linear_sum_assignment(costs.numpy())[1])

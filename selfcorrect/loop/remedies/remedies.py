@@ -1,4 +1,7 @@
-"""Functions of the rows of `table.REMEDIES`: each changes an arm on an axis of the loop, or two."""
+"""Functions behind the rows of `table.REMEDIES`.
+
+Each changes an arm on an axis of the loop, or two.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -62,7 +65,7 @@ def with_remedy(task: Task, arm: Arm, name: str, inputs: RemedyInputs | None = N
 
 
 def with_place(task: Task, arm: Arm, name: str) -> TaskArm:
-    """Return a task and an arm with the corrector in another place of the loop.
+    """Move the corrector to another place.
 
     Args:
         arm: The arm, with a corrector that works on training data.
@@ -99,7 +102,10 @@ def lineages(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
 
 
 def lineages_reworked(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
-    """Matching, and extrapolation by half a step; samples for the extrapolation are corrected, too."""
+    """Matching plus extrapolation with corrected samples.
+
+    The extrapolation is by half a step.
+    """
     task, arm = matching(task, arm, inputs)
     correction = arm.correction
     if correction is None:
@@ -143,7 +149,10 @@ def in_shuffled_preference(task: Task, arm: Arm) -> TaskArm:
 
 
 def in_sampler(task: Task, arm: Arm) -> TaskArm:
-    """Correct predictions, in the last step of each quarter of the denoising steps, and no samples."""
+    """Correct predictions instead of samples.
+
+    They are corrected in the last step of each quarter of the denoising steps.
+    """
     assert arm.correction is not None
     config = getattr(task.model, "config", None)
     quarter = max(1, (config.sampling_steps if config else 1) // 4)
@@ -155,10 +164,16 @@ def in_sampler(task: Task, arm: Arm) -> TaskArm:
 
 
 def copying(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
-    """Training samples drawn at random in place of a model: a loop that loses by neutral drift only."""
+    """Draw training samples in place of a model.
+
+    The loop then loses by neutral drift only.
+    """
     return replace(task, model=Copying(task.real)), arm
 
 
 def more_steps(task: Task, arm: Arm, inputs: RemedyInputs) -> TaskArm:
-    """Twice the optimiser steps, as many as extrapolation spends, without extrapolation."""
+    """Train with twice the optimiser steps.
+
+    They are as many as extrapolation spends, without extrapolation.
+    """
     return task, replace(arm, steps=2 * arm.steps)

@@ -1,8 +1,8 @@
-"""Energy of sequences at high frequencies, restored in each generation.
+"""Restore high-frequency energy of sequences.
 
-Matching compares children with parents at low frequencies only, because these distinguish the modes. Higher frequencies
-are left to the learner, and errors there add up along the lines: motion becomes jerky. Scaled so that each label has
-the parents' energy there, the energy can neither grow nor fade.
+It is restored in each generation. Matching compares children with parents at low frequencies only, because these
+distinguish the modes. Higher frequencies are left to the learner, and errors there add up along the lines: motion
+becomes jerky. Scaled so that each label has the parents' energy there, the energy can neither grow nor fade.
 """
 
 import numpy as np
@@ -15,7 +15,9 @@ LOWEST = 8
 
 
 def restore_energy(children: Tensor, parents: Tensor, labels: Tensor) -> Tensor:
-    """Return children (N, T, D) with high cosine frequencies of, per label, the energy of the parents'.
+    """Give children their parents' high-frequency energy.
+
+    Children are (N, T, D); energies are equal per label.
 
     Args:
         children: (N, T, D) samples.

@@ -1,6 +1,7 @@
-"""Remedies against the loss of modes by name: what each knows and costs, who proposed the remedy and what was claimed.
+"""The table of remedies against mode loss.
 
-Places of a corrector in the loop by name, too.
+It says what each knows and costs, who proposed the remedy and what was claimed. Places of a corrector in the loop by
+name, too.
 """
 
 from dataclasses import dataclass

@@ -1,5 +1,6 @@
-"""Run folders: one process at a time, one config, and generations that are committed whole.
+"""Run folders, committed generation by generation.
 
-Stores: `protocol` (`Record`, `Store`), `folder_store` (`FolderStore`), `memory` (`MemoryStore`). Folders: `run_folder`
-(`claim_folder`), `generation_files` (the files of a generation). Curves: `tracking` (`WandbLog`, `write_rows`).
+One process has a folder at a time, with one config. Stores: `protocol` (`Record`, `Store`), `folder_store`
+(`FolderStore`), `memory` (`MemoryStore`). Folders: `run_folder` (`claim_folder`), `generation_files` (the files of a
+generation). Curves: `tracking` (`WandbLog`, `write_rows`).
 """

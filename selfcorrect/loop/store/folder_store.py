@@ -1,7 +1,8 @@
-"""Generations in a run folder: crash-safe, resumable, readable by other processes during the run.
+"""A crash-safe store in a run folder.
 
-A run folder holds config.json, environment.json and a folder per generation. A generation is written to a temporary
-folder beside the final place, synced to disk and renamed, so that the generation exists as a whole or not at all.
+It can be resumed, and read by other processes during the run. A run folder holds config.json, environment.json and a
+folder per generation. A generation is written to a temporary folder beside the final place, synced to disk and renamed,
+so that the generation exists as a whole or not at all.
 """
 
 import re
@@ -66,7 +67,10 @@ class FolderReader:
         return self._samples[generation]
 
     def batch(self, generation: int) -> CorrectedBatch:
-        """Read the synthetic samples, with provenance, raw draws and diagnostics."""
+        """Read a generation's synthetic batch.
+
+        It has provenance, raw draws and diagnostics.
+        """
         path = self._path_of(generation, SAMPLES_FILE)
         tensors = read_tensors(path)
         provenance, info = read_provenance(path.parent)
@@ -84,7 +88,7 @@ class FolderReader:
         return read_with_digest(self._path_of(generation, TIMINGS_FILE))
 
     def has_samples(self, generation: int) -> bool:
-        """Return whether the folder has the samples of a generation."""
+        """Return whether a generation's samples are kept."""
         return self._path_of(generation, SAMPLES_FILE).is_file()
 
     def has_whole_model(self, generation: int) -> bool:
@@ -114,7 +118,7 @@ class FolderStore(FolderReader):
         keep_samples: bool = True,
         repair: bool = False,
     ) -> None:
-        """Open the folder, and make the folder if there is none.
+        """Open a run folder, or make it.
 
         Args:
             config: Settings of the run, as JSON values.
@@ -151,7 +155,7 @@ class FolderStore(FolderReader):
         self._lock.release()
 
     def commit(self, generation: Generation) -> None:
-        """Write all files of a generation at once, or none."""
+        """Write a generation's files together or not at all."""
         check_next(generation.number, self._latest)
         with explain_write_error(self.folder):
             write_folder(self._path_of(generation.number), encode_generation(generation), self._lock.require_held)
@@ -174,7 +178,10 @@ class FolderStore(FolderReader):
                 (folder / MODEL).unlink(missing_ok=True)
 
     def _prune(self, generation: int) -> None:
-        """Remove files of an early generation that need not be kept."""
+        """Remove files of an old generation.
+
+        Only those that need not be kept are removed.
+        """
         if generation >= self._latest - 1:
             return
         if not self._keep_models:
@@ -184,7 +191,10 @@ class FolderStore(FolderReader):
 
 
 def find_damage(folder: Path) -> dict[int, list[str]]:
-    """Return sentences about each damaged generation of a run folder, or each generation that is missing in between."""
+    """Describe each damaged or missing generation.
+
+    Missing ones lie between others of a run folder.
+    """
     damage = {}
     for number, path in generation_folders(folder):
         damage[number] = [sentence for _, sentence in check_generation_files(path) if sentence]
@@ -194,7 +204,10 @@ def find_damage(folder: Path) -> dict[int, list[str]]:
 
 
 def find_missing(folder: Path) -> dict[int, Path]:
-    """Return what a run folder lacks: generations between others, and the model of the last one."""
+    """Find what a run folder lacks.
+
+    It may lack generations between others, and the model of the last one.
+    """
     folders = dict(generation_folders(folder))
     gaps = set(range(min(folders, default=0), max(folders, default=0))) - folders.keys()
     missing = {number: folder / generation_name(number) for number in gaps}
@@ -224,7 +237,10 @@ def generation_name(generation: int) -> str:
 
 
 def generation_folders(folder: Path) -> list[tuple[int, Path]]:
-    """Return the committed generations in a run folder with numbers; none if there is no folder."""
+    """List the committed generations by number.
+
+    The list is empty if there is no folder.
+    """
     paths = folder.iterdir() if folder.is_dir() else ()
     names = ((re.fullmatch(r"generation-(\d{4,})", path.name), path) for path in paths)
     return sorted((int(match[1]), path) for match, path in names if match)

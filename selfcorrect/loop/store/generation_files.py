@@ -1,6 +1,7 @@
-"""Files of a generation: tensors (safetensors), provenance (parquet), metrics and timings (JSON).
+"""The files of a generation.
 
-`digests.json` has the digest of every other file except the timings, which differ between runs and hold their own.
+They are tensors (safetensors), provenance (parquet), metrics and timings (JSON). `digests.json` has the digest of every
+other file except the timings, which differ between runs and hold their own.
 """
 
 import io
@@ -44,7 +45,10 @@ TIMINGS_FILE = "timings.json"
 
 
 def encode_generation(generation: Generation) -> dict[str, bytes]:
-    """Return the content of every file of a generation by name; equal generations give equal bytes."""
+    """Encode a generation's files by name.
+
+    Equal generations give equal bytes.
+    """
     files = {
         MODEL: _tensor_bytes(generation.state),
         METRICS_FILE: (json.dumps(to_json(generation.metrics), indent=1, allow_nan=False) + "\n").encode(),
@@ -59,7 +63,10 @@ def encode_generation(generation: Generation) -> dict[str, bytes]:
 
 
 def drop_samples(folder: Path) -> None:
-    """Remove the samples from the folder of a generation, digests first, so that no digest misses a file."""
+    """Remove the samples of a generation.
+
+    Digests come first, so that no digest misses a file.
+    """
     digests = read_with_digest(folder / DIGESTS)
     other_digests = {name: value for name, value in digests.items() if name not in (SAMPLES_FILE, _PROVENANCE)}
     if other_digests != digests:
@@ -69,9 +76,10 @@ def drop_samples(folder: Path) -> None:
 
 
 def keep_sampler(folder: Path, state: Mapping[str, Tensor]) -> None:
-    """Replace the whole model, from which training can continue, by the state that sampling needs.
+    """Keep only the state that sampling needs.
 
-    Whenever the process ends, one of both exists and is listed.
+    It replaces the whole model, from which training can continue. Whenever the process ends, one of both exists and is
+    listed.
     """
     digests = read_with_digest(folder / DIGESTS)
     if MODEL in digests:
@@ -83,9 +91,10 @@ def keep_sampler(folder: Path, state: Mapping[str, Tensor]) -> None:
 
 
 def check_generation_files(folder: Path) -> list[tuple[Path, str]]:
-    """Return the files in the folder of a generation, each with a sentence about damage, "" for an intact file.
+    """Check the files of a generation.
 
-    Only the model may be missing, because models of early generations are removed.
+    Each comes with a sentence about damage, "" for an intact file. Only the model may be missing, because models of
+    early generations are removed.
     """
     results = []
     for path, damage in check_listing(folder / DIGESTS):
@@ -96,7 +105,10 @@ def check_generation_files(folder: Path) -> list[tuple[Path, str]]:
 
 
 def read_listed(path: Path) -> bytes:
-    """Return the content of a file in the folder of a generation; DamagedError for another or missing digest."""
+    """Read a file and check its digest.
+
+    Raises DamagedError for another or missing digest.
+    """
     digests = read_with_digest(path.parent / DIGESTS)
     if path.name not in digests:
         raise DamagedError(f"{path} is missing")
@@ -104,7 +116,7 @@ def read_listed(path: Path) -> bytes:
 
 
 def is_listed(path: Path) -> bool:
-    """Return whether the digests in the folder of a generation list a file."""
+    """Return whether a folder's digests list a file."""
     return path.name in read_with_digest(path.parent / DIGESTS)
 
 
@@ -135,7 +147,10 @@ def _synthetic_tensors(batch: CorrectedBatch) -> dict[str, Tensor]:
 
 
 def _provenance_bytes(batch: CorrectedBatch) -> bytes:
-    """Encode a row per raw draw: provenance, then the corrector's diagnostics as `info.<name>`."""
+    """Encode provenance and diagnostics as bytes.
+
+    There is a row per raw draw: provenance, then the corrector's diagnostics as `info.<name>`.
+    """
     columns = batch.drawn.provenance.columns() | {
         f"info.{key}": np.asarray(column) for key, column in batch.info.items()
     }
@@ -149,7 +164,10 @@ def _provenance_bytes(batch: CorrectedBatch) -> bytes:
 
 
 def read_provenance(folder: Path) -> tuple[Provenance, dict[str, np.ndarray]]:
-    """Read the provenance of raw draws from the folder of a generation, and the corrector's diagnostics."""
+    """Read provenance and diagnostics of raw draws.
+
+    The folder is that of a generation.
+    """
     table = pq.read_table(io.BytesIO(read_listed(folder / _PROVENANCE)))
     columns = {name: table[name].to_numpy() for name in table.column_names}
     info = {name.removeprefix("info."): columns.pop(name) for name in table.column_names if name.startswith("info.")}

@@ -1,4 +1,4 @@
-"""Interface of stores, which keep the generations of a loop."""
+"""The interface of generation stores."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,13 +36,16 @@ class Record(Protocol):
 
     @property
     def latest(self) -> int:
-        """Number of the last committed generation, -1 before the first."""
+        """Number of the last committed generation.
+
+        It is -1 before the first.
+        """
         ...
 
     def state(self, generation: int) -> dict[str, Tensor]: ...
 
     def samples(self, generation: int) -> Samples:
-        """Return the synthetic samples that a generation had for training."""
+        """Return a generation's synthetic training samples."""
         ...
 
     def batch(self, generation: int) -> CorrectedBatch: ...
@@ -63,6 +66,9 @@ class Store(Record, Protocol):
 
 
 def check_next(number: int, latest: int) -> None:
-    """Raise RunFolderError if generation `number` cannot be committed after `latest` (-1: none yet)."""
+    """Check that a generation is the next one.
+
+    Raises RunFolderError if `number` cannot be committed after `latest` (-1: none yet).
+    """
     if latest >= 0 and number != latest + 1:
         raise RunFolderError(f"generation {number} cannot follow generation {latest}")

@@ -1,4 +1,7 @@
-"""A run folder: one process at a time, one config for good, and nothing half-written."""
+"""A run folder: one process, one config.
+
+Nothing there is half-written.
+"""
 
 import json
 import warnings
@@ -31,10 +34,11 @@ more."""
 
 
 def claim_folder(folder: Path, config: Mapping[str, object], extends: Extends | None = None) -> FolderLock:
-    """Make or reopen a run folder, remove what a killed process left half-written, and lock it.
+    """Claim a run folder for this process.
 
-    A new folder records the config and the environment. A used folder must have the same config, or a config that the
-    new config extends and then replaces.
+    It is made or reopened, freed of what a killed process left half-written, and locked. A new folder records the
+    config and the environment. A used folder must have the same config, or a config that the new config extends and
+    then replaces.
 
     Args:
         extends: Function that returns whether a new config extends the recorded one, None for never.
@@ -75,7 +79,10 @@ def _record_or_compare(folder: Path, config: dict[str, object], extends: Extends
 
 
 def _refuse_foreign(folder: Path) -> None:
-    """Refuse a folder that holds other files than a run folder whose first claim was interrupted."""
+    """Refuse a folder with foreign files.
+
+    A run folder whose first claim was interrupted is no such folder.
+    """
     if (folder / CONFIG).exists():
         return
     expected = (LOCK, ENVIRONMENT, *map(str, find_leftovers(folder)))
@@ -98,7 +105,10 @@ def _refuse_other_config(folder: Path, recorded: dict[str, object], config: dict
 def config_differences(
     recorded: Mapping[str, object], config: Mapping[str, object], places: tuple[str, str] = ("in the folder", "now")
 ) -> list[str]:
-    """Return a sentence per setting in which two configs differ; nested settings are named `outer.inner`."""
+    """Describe how two configs differ.
+
+    There is a sentence per setting; nested settings are named `outer.inner`.
+    """
     old = _flatten(recorded)
     new = _flatten(config)
     return [

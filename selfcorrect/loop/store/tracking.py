@@ -1,4 +1,4 @@
-"""Curves of a run: rows of metrics as JSON lines, and as runs of Weights & Biases.
+"""Curves of a run: JSON lines and W&B.
 
 W&B runs are written offline into the run folder unless "online" is chosen. Otherwise nothing leaves the machine,
 whatever the environment asks for, and a W&B failure is a single warning, never the end of a run.
@@ -32,7 +32,10 @@ MetricRow: TypeAlias = Mapping[str, Any]
 
 
 def list_metrics(store: Record, first: Record | None = None) -> list[MetricRow]:
-    """Return a row per committed generation, with the number as `generation`; `first` may hold generation 0."""
+    """Return a metric row per committed generation.
+
+    Its number is `generation`; `first` may hold generation 0.
+    """
     records = dict.fromkeys(range(store.latest + 1), store)
     if first is not None:
         records = {0: first} | {number: store for number in records if number > 0}
@@ -40,13 +43,19 @@ def list_metrics(store: Record, first: Record | None = None) -> list[MetricRow]:
 
 
 def write_json_lines(path: Path, rows: Iterable[MetricRow]) -> None:
-    """Write rows as JSON lines, at once; numbers that are not finite become null."""
+    """Write rows as JSON lines, at once.
+
+    Numbers that are not finite become null.
+    """
     write_atomically(path, "".join(json.dumps(to_json(row), allow_nan=False) + "\n" for row in rows))
 
 
 @dataclass(frozen=True)
 class TrackedRun:
-    """A W&B run: an arm of a seed, or the figures of all arms."""
+    """A W&B run.
+
+    It is an arm of a seed, or has the figures of all arms.
+    """
 
     name: str
     """Unique among the runs of an experiment."""
@@ -103,7 +112,10 @@ class WandbLog:
 
     @property
     def words(self) -> str:
-        """Line about the place of the runs and the use; "" if nothing is logged."""
+        """Line about where runs are logged.
+
+        It says what they are for, and is "" if nothing is logged.
+        """
         if not self._is_usable:
             return ""
         if self._options.mode == "online":
@@ -112,7 +124,7 @@ class WandbLog:
         return f"W&B: {place}, offline; `wandb sync {place}/offline-run-*` sends it"
 
     def log(self, run: TrackedRun) -> None:
-        """Log the new rows and the page of a run."""
+        """Log a run's new rows and page."""
         self.attempt(lambda: self._log(run))
 
     def finish(self, name: str) -> None:
@@ -137,7 +149,10 @@ class WandbLog:
                 warnings.warn(message, stacklevel=3)
 
     def _forget_core(self) -> None:
-        """Log nothing more, and release what W&B keeps of its process and would miss at the end of the program."""
+        """Stop logging, and release W&B's process.
+
+        W&B would miss it at the end of the program.
+        """
         import wandb
 
         self._is_usable = False
@@ -210,7 +225,10 @@ _LOST = ("MailboxClosedError", "HandleAbandonedError")
 
 
 def read_columns(path: Path) -> tuple[list[Any], list[Any]]:
-    """Return the head and the rows of a CSV file; columns of numbers as numbers, with None for empty cells."""
+    """Read the head and rows of a CSV.
+
+    Columns of numbers are numbers, with None for empty cells.
+    """
     head, *rows = csv.reader(read_text(path).splitlines())
     columns = [[row[index] for row in rows] for index in range(len(head))]
     converted = [_to_numbers(column) for column in columns]

@@ -1,4 +1,7 @@
-"""Destination of runs in Weights & Biases, for Python and command lines."""
+"""Where Weights & Biases runs go.
+
+The options are for Python and command lines.
+"""
 
 import os
 from dataclasses import dataclass, fields
@@ -11,7 +14,10 @@ WandbChoice: TypeAlias = Literal["auto", "off", "offline", "online"]
 
 @dataclass(frozen=True)
 class WandbOptions:
-    """Options of Weights & Biases. No variable of the environment sends anything."""
+    """Options of Weights & Biases.
+
+    No environment variable sends anything.
+    """
 
     wandb: WandbChoice = "auto"
     """Weights & Biases. offline: write its files into the run folder. online: send them. off: neither. auto: off if
@@ -26,7 +32,10 @@ class WandbOptions:
 
     @property
     def mode(self) -> Literal["off", "offline", "online"]:
-        """The mode of the choice; auto never connects, whatever `WANDB_MODE` asks for."""
+        """The chosen mode.
+
+        "auto" never connects, whatever `WANDB_MODE` asks for.
+        """
         if self.wandb != "auto":
             return self.wandb
         return "off" if os.environ.get("WANDB_MODE") == "disabled" else "offline"

@@ -1,4 +1,7 @@
-"""NumPy files of users, in and out; no code of files is run, and sizes are checked before memory is allocated."""
+"""NumPy files of users, read and written safely.
+
+No code of files is run, and sizes are checked before memory is allocated.
+"""
 
 import math
 import zipfile
@@ -42,13 +45,18 @@ def read_npy(path: Path) -> np.ndarray:
 
 
 def write_npy(path: Path, array: np.ndarray) -> None:
-    """Write an array as a .npy file, objects as a pickle; on failure the old file stays."""
+    """Write an array as a .npy file.
+
+    Objects are pickled; on failure the old file stays.
+    """
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.save(file, array, allow_pickle=array.dtype.hasobject)
 
 
 def write_npz(path: Path, arrays: Mapping[str, np.ndarray], *, objects_of: Path | None = None) -> None:
-    """Write arrays with names as a .npz file; on failure the old file stays.
+    """Write named arrays as a .npz file.
+
+    On failure the old file stays.
 
     Args:
         objects_of: A .npz file whose arrays of objects are copied byte by byte, without reading them.
@@ -69,7 +77,10 @@ def write_npz(path: Path, arrays: Mapping[str, np.ndarray], *, objects_of: Path 
 
 
 def _read_member_header(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Return shape and type of a member of a .npz file, a single number for a damaged member."""
+    """Read a .npz member's shape and type.
+
+    A damaged member counts as a single number.
+    """
     try:
         with archive.open(entry) as file:
             return _read_header(file)  # type: ignore[arg-type]
@@ -78,7 +89,10 @@ def _read_member_header(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> tup
 
 
 def skip_to_objects(path: Path, file: BinaryIO) -> None:
-    """Go to the start of the pickle in a .npy file; InputError if the file is damaged or holds plain numbers."""
+    """Seek the pickle in a .npy file.
+
+    Raises InputError if the file is damaged or holds plain numbers.
+    """
     try:
         dtype = _read_header(file)[1]
     except Exception as error:  # NumPy raises errors of any kind at a damaged header
@@ -113,7 +127,10 @@ def read_npz(path: Path, names: Iterable[str] | None = None, *, skip_pickled: bo
 
 
 def read_shapes(path: Path) -> dict[str, tuple[int, ...] | None]:
-    """Return the shapes of the arrays in a .npz file, by name: () for damaged arrays, None for text and objects."""
+    """Read the array shapes of a .npz file.
+
+    They are by name: () for damaged arrays, None for text and objects.
+    """
     shapes = {}
     with open_file(path) as file, zipfile.ZipFile(file) as archive:
         for entry in archive.infolist():
@@ -144,7 +161,10 @@ def _read_members(
 
 
 def _check_sizes(path: Path, selected: dict[str, zipfile.ZipInfo]) -> None:
-    """Refuse arrays that are too large, and compressions other than NumPy's, which may need more memory."""
+    """Refuse large arrays and unknown compressions.
+
+    Compressions other than NumPy's may need more memory.
+    """
     for name, entry in selected.items():
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise InputError(f'{path}: "{name}" is compressed in a way that NumPy does not use')
@@ -153,11 +173,14 @@ def _check_sizes(path: Path, selected: dict[str, zipfile.ZipInfo]) -> None:
 
 
 class _Pickled(InputError):
-    """Error of an array of objects, which only pickle could read."""
+    """Error of an array that needs pickle."""
 
 
 def _read_array(what: str, file: BinaryIO, size: int) -> np.ndarray:
-    """Read the array in an open .npy file of `size` bytes by NumPy's reader, without pickle."""
+    """Read a .npy array without pickle.
+
+    NumPy's reader reads it from an open file of `size` bytes.
+    """
     try:
         shape, dtype = _read_header(file)
     except OSError:

@@ -1,4 +1,4 @@
-"""Digests (SHA-256) of committed files reveal damage on a disk."""
+"""SHA-256 digests, which reveal damaged files."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ def compute_digest(content: bytes) -> str:
 
 
 def compute_file_digest(path: Path) -> str:
-    """Return the digest of a file, "" if there is none."""
+    """Return a file's digest, "" without a file."""
     if not path.is_file():
         return ""
     with path.open("rb") as file:
@@ -35,7 +35,9 @@ def compute_file_digest(path: Path) -> str:
 
 
 def describe_damage(path: Path, expected: str | None = None) -> str:
-    """Return a sentence about a file that differs from the digest, "" for an intact file.
+    """Describe a file's damage, "" if intact.
+
+    It is damaged if it differs from the digest.
 
     Args:
         expected: The digest, None for JSON that holds the digest.
@@ -78,28 +80,43 @@ def encode_with_digest(values: Mapping[str, Any]) -> bytes:
 
 
 def write_with_digest(path: Path, values: Mapping[str, Any]) -> None:
-    """Replace a file by values as JSON with a digest, at once."""
+    """Replace a file by JSON with a digest.
+
+    This is done at once.
+    """
     write_atomically(path, encode_with_digest(values))
 
 
 def append_digest(text: bytes) -> bytes:
-    """Append a member to the indented JSON of an object: the digest of all text before."""
+    """Append a digest to JSON text.
+
+    The member comes last in the indented JSON of an object, and digests all text before.
+    """
     start = text.rstrip().removesuffix(b"}").rstrip()
     return start + (b"" if start.endswith(b"{") else b",") + format_ending(compute_digest(start))
 
 
 def format_ending(text_digest: str) -> bytes:
-    """Return the ending of an object's text; the text up to a comma has the digest."""
+    """Format an object's end with its digest.
+
+    The text up to a comma has the digest.
+    """
     return _ENDING % text_digest.encode()
 
 
 def read_with_digest(path: Path) -> dict[str, Any]:
-    """Read the values of a file of `encode_with_digest`; DamagedError if the checksum differs."""
+    """Read JSON that has a digest.
+
+    `encode_with_digest` wrote it. Raises DamagedError if the checksum differs.
+    """
     return decode_with_digest(_read_content(path), str(path))
 
 
 def decode_with_digest(content: bytes, where: str) -> dict[str, Any]:
-    """Decode the content of `encode_with_digest`; DamagedError, with the name `where`, if the checksum differs."""
+    """Decode JSON that has a digest.
+
+    `encode_with_digest` encoded it. Raises DamagedError, with the name `where`, if the checksum differs.
+    """
     try:
         values = parse_json(content, "its text")
     except InputError as error:
@@ -116,7 +133,10 @@ def decode_with_digest(content: bytes, where: str) -> dict[str, Any]:
 
 
 def has_digest(content: bytes) -> bool:
-    """Return whether a text ends with a digest, valid or not."""
+    """Return whether a text ends with a digest.
+
+    It need not be valid.
+    """
     return _find_ending(content) is not None
 
 
@@ -128,13 +148,16 @@ DIGESTS = "digests.json"
 
 
 def write_listing(folder: Path, paths: Iterable[Path]) -> None:
-    """Write the list of digests of files in and below a folder."""
+    """Write the digest list of a folder.
+
+    Files in and below the folder are listed.
+    """
     digests = {path.relative_to(folder).as_posix(): compute_file_digest(path) for path in paths}
     write_atomically(folder / SUMS, format_sums(digests))
 
 
 def find_listing(folder: Path) -> Path | None:
-    """Return the path of a folder's list of digests; None without a list."""
+    """Find a folder's digest list, or None."""
     return folder / SUMS if (folder / SUMS).is_file() else None
 
 
@@ -144,7 +167,10 @@ _SUM = re.compile(rb"(\\?)([0-9a-f]{64}) [ *](.+)", re.DOTALL)
 
 
 def format_sums(digests: Mapping[str, str]) -> bytes:
-    """Return a list of digests, by names of files, as from `sha256sum`: names with odd characters are escaped."""
+    """Format digests as `sha256sum` does.
+
+    They are by file name; names with odd characters are escaped.
+    """
     lines = []
     for name, file_digest in sorted(digests.items()):
         escaped = name.replace("\\", "\\\\").replace("\n", "\\n")
@@ -171,7 +197,10 @@ def read_sums(path: Path) -> dict[str, str]:
 
 
 def check_listing(listing: Path) -> list[tuple[Path, str]]:
-    """Return a list of digests and the files, each with a sentence about damage, "" for an intact file."""
+    """Check a list of digests and its files.
+
+    Each comes with a sentence about damage, "" for an intact file.
+    """
     try:
         digests = read_sums(listing) if listing.name == SUMS else read_with_digest(listing)
     except DamagedError as error:
@@ -181,7 +210,10 @@ def check_listing(listing: Path) -> list[tuple[Path, str]]:
 
 
 def make_titles(files: Sequence[Path]) -> list[str]:
-    """Return the shortest ends of names that distinguish files; a file that is given twice gets numbers."""
+    """Return the shortest titles that distinguish files.
+
+    They are ends of names; a file that is given twice gets numbers.
+    """
     paths = [file.resolve() for file in files]
     longest = max((len(path.parts) for path in paths), default=0)
     for count in range(1, longest):

@@ -119,7 +119,7 @@ _record: ContextVar[InputRecord | None] = ContextVar("record", default=None)
 
 @contextmanager
 def record_inputs() -> Iterator[InputRecord]:
-    """Yield a record of what readers open in the block.
+    """Record what readers open in the block.
 
     Also of what they look for, by the functions of this module.
     """
@@ -141,7 +141,7 @@ def note_paths(paths: Iterable[Path]) -> None:
 
 
 def is_there(path: Path) -> bool:
-    """Return whether a file is there, and record the question."""
+    """Return whether a file exists, and record this."""
     note_paths([path])
     return path.is_file()
 
@@ -226,9 +226,9 @@ _NOT_ON_WINDOWS = re.compile(r'[<>:"|?*\\]|[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(
 
 
 def is_file_name(name: object) -> bool:
-    """Return whether a value can name a file below a folder.
+    """Return whether a value names a file.
 
-    Printable text that does not lead out of the folder.
+    The file is below a folder. Printable text that does not lead out of the folder.
     """
     if not isinstance(name, str) or not name.isprintable():
         return False

@@ -121,7 +121,10 @@ class FolderLock:
         os.truncate(self._descriptor, len(identity + self._holder))
 
     def require_held(self) -> None:
-        """Raise InUseError if another process has claimed the folder since."""
+        """Raise InUseError if the claim was lost.
+
+        Another process has claimed the folder since.
+        """
         _, _, holder = _read_beginning(self._folder / LOCK).partition(b"\n")
         if holder != self._holder:
             raise InUseError(f"the run folder {self._folder} was taken over by {self._find_holder()}")

@@ -25,13 +25,19 @@ _GCS_OPTIONS = "?retry_limit_seconds=30"
 
 
 def is_address(text: str | Path) -> bool:
-    """Return whether a place is an address, not a path."""
+    """Return whether a place is an address.
+
+    It may also be a path.
+    """
     return "://" in str(text)
 
 
 @dataclass(frozen=True)
 class FileFacts:
-    """What a listing tells of a file, without reading it."""
+    """What a listing tells about a file.
+
+    The file is not read.
+    """
 
     size: int
     """Bytes."""
@@ -56,14 +62,14 @@ class Place:
     address: str
 
     def list_names(self) -> list[str]:
-        """Return the names of all files below the folder, in order.
+        """List all files below the folder, in order.
 
         [] for a missing folder.
         """
         return list(self.list_files())
 
     def list_files(self) -> dict[str, FileFacts]:
-        """Return what a listing tells of each file, by name.
+        """List what is known of each file.
 
         In order; {} for a missing folder.
         """

@@ -53,7 +53,7 @@ def from_json(value: object) -> Any:
 
 
 def as_json(value: object, default: Callable[[Any], Any] | None = None) -> Any:
-    """Return a value as JSON returns it, e.g. tuples as lists.
+    """Return a value as JSON would.
 
     `default` converts types that JSON lacks.
     """
@@ -129,7 +129,7 @@ def read_as(kind: type[_Kind], value: object, where: object) -> _Kind:
 
 
 def read_fields(kind: type, value: object, where: object) -> dict[str, Any]:
-    """Convert a parsed value to some fields of a dataclass.
+    """Read some fields of a dataclass.
 
     By name; see `read_as`.
     """
@@ -200,7 +200,7 @@ def _as_type(kind: Any, value: Any, where: str) -> Any:
 
 
 def _describe_type(kind: Any, ending: str = "") -> str:
-    """Return a type in words, such as "list of numbers".
+    """Describe a type, such as "list of numbers".
 
     ending: "s" for several.
     """

@@ -1,9 +1,9 @@
-"""Files and folders that appear whole or not at all.
+"""Write files and folders atomically.
 
-Unfinished files lie in a scratch folder beside the final place, `.NAME-TOKEN-CHECK.tmp`. CHECK is a hash of the first
-part of the name, so no other program makes such a name. The writing process locks a file in the folder until the
-process ends. Scratch folders without a living process are removed when a run, or the next writer in that folder,
-begins. Where a file system does not lock files, scratch folders stay.
+They appear whole or not at all. Unfinished files lie in a scratch folder beside the final place, `.NAME-TOKEN-
+CHECK.tmp`. CHECK is a hash of the first part of the name, so no other program makes such a name. The writing process
+locks a file in the folder until the process ends. Scratch folders without a living process are removed when a run, or
+the next writer in that folder, begins. Where a file system does not lock files, scratch folders stay.
 """
 
 import errno
@@ -39,7 +39,7 @@ _cleared: set[Path] = set()
 
 
 def refuse_to_replace(path: Path, overwrite: bool) -> None:
-    """Raise SettingError if an existing file may not be replaced."""
+    """Raise SettingError unless a file may be replaced."""
     if not isinstance(overwrite, bool):
         raise SettingError(f"overwrite must be True or False, got {overwrite!r}")
     if not overwrite and os.path.lexists(path):
@@ -168,9 +168,9 @@ def is_stream(path: Path) -> bool:
 
 @contextmanager
 def text_output(path: Path, *, overwrite: bool = True) -> Iterator[TextIO]:
-    """Yield a text file that replaces `path` at the end.
+    """Open a text file that replaces `path`.
 
-    `path` or the target of a link; streams are written to.
+    It replaces it at the end of the block. `path` or the target of a link; streams are written to.
 
     Invalid characters, as in odd names of files, are escaped. SettingError if a regular file exists when the block
     ends, unless `overwrite` is true.
@@ -302,7 +302,10 @@ def _is_scratch(name: str) -> bool:
 
 @contextmanager
 def explain_write_error(folder: Path) -> Iterator[None]:
-    """Turn an operating-system error into a RunFolderError of a sentence."""
+    """Turn system errors into RunFolderErrors.
+
+    The error has a sentence.
+    """
     try:
         yield
     except OSError as error:

@@ -1,6 +1,7 @@
-"""Arrays of NumPy, PyTorch and SciPy (sparse) in pickles, decoded with checks of types and shapes.
+"""Decode NumPy, PyTorch and SciPy arrays in pickles.
 
-Arrays are views of the bytes of the file, so that a change of the array changes the file's content.
+SciPy's are sparse. Types and shapes are checked. Arrays are views of the bytes of the file, so that a change of the
+array changes the file's content.
 """
 
 import math
@@ -24,7 +25,10 @@ STORAGES = {
 
 
 def decode_leaf(leaf: Value, budget: Budget) -> Value:
-    """Return what a call describes, one level deep: an array, a number, bytes, or a wrapped value; else the call."""
+    """Decode one call in a pickle.
+
+    It describes, one level deep, an array, a number, bytes, or a wrapped value; other calls are returned.
+    """
     if isinstance(leaf, memoryview):
         budget.take(len(leaf))
         return bytes(leaf)
@@ -53,7 +57,10 @@ def decode_leaf(leaf: Value, budget: Budget) -> Value:
 
 
 def _decode_objects(shape: Value, dtype: Value, items: list[Value]) -> Value:
-    """Return the content of an array of objects: the item of a 0-d array, the list of a 1-d array."""
+    """Decode an array of objects.
+
+    The item of a 0-d array is returned, or the list of a 1-d array.
+    """
     if decode_dtype(dtype, objects=True).kind != "O":
         raise Refused("a list for an array of numbers")
     if shape == () and len(items) == 1:
@@ -70,7 +77,10 @@ def decode_scalar(call: Call, budget: Budget) -> Any:
 
 
 def _make_array(value: Value, dtype: Value, shape: Value, budget: Budget, order: Any = "C") -> np.ndarray:
-    """Return the array of a type and shape in bytes of exactly that size."""
+    """Make an array from bytes.
+
+    They must have exactly the size of its type and shape.
+    """
     content = decode_bytes(value)
     budget.take(len(content))
     numbers = np.frombuffer(content, decode_dtype(dtype))
@@ -82,7 +92,7 @@ def _make_array(value: Value, dtype: Value, shape: Value, budget: Budget, order:
 
 
 def _check_numbers(numbers: np.ndarray) -> None:
-    """Refuse bytes that are no truth values or no text."""
+    """Refuse bytes that are not booleans or text."""
     if numbers.dtype.kind == "b" and numbers.view(np.uint8).max(initial=0) > 1:
         raise Refused("truth values that are neither true nor false")
     if numbers.dtype.kind == "U" and numbers.view(numbers.dtype.byteorder + "u4").max(initial=0) > 0x10FFFF:
@@ -90,7 +100,10 @@ def _check_numbers(numbers: np.ndarray) -> None:
 
 
 def decode_dtype(dtype: Value, *, objects: bool = False) -> np.dtype:
-    """Return the type of numbers or text, or of objects, that the file names."""
+    """Decode a dtype.
+
+    It is of numbers or text, or of objects, that the file names.
+    """
     call = require_type(dtype, Call)
     code = require_type(call.args[0], str)
     if call.meaning != "dtype" or len(code) > _MAX_CODE_LENGTH:
@@ -110,7 +123,10 @@ def decode_shape(shape: Value) -> tuple[int, ...]:
 
 
 def _decode_length(side: Value) -> int:
-    """Return a side of a shape; SciPy's are numbers of NumPy."""
+    """Decode one side of a shape.
+
+    SciPy's are numbers of NumPy.
+    """
     if isinstance(side, Call) and side.meaning == "scalar":
         side = int.from_bytes(decode_bytes(side.args[1]), "little")
     if not isinstance(side, int) or isinstance(side, bool) or not 0 <= side < 2**40:
@@ -119,7 +135,10 @@ def _decode_length(side: Value) -> int:
 
 
 def decode_bytes(value: Value) -> memoryview:
-    """Return bytes: Python 2 stored bytes as text, and Python 3 for Python 2 as encoded text."""
+    """Decode bytes, stored as text or not.
+
+    Python 2 stored bytes as text, and Python 3 for Python 2 as encoded text.
+    """
     if isinstance(value, Call) and value.meaning == "encode" and value.args[1:] == ("latin1",):
         value = value.args[0]
     if isinstance(value, Call) and value.meaning == "bytes" and not value.args:  # how Python 3 says b"" to Python 2
@@ -128,7 +147,10 @@ def decode_bytes(value: Value) -> memoryview:
 
 
 def _decode_tensor(call: Call) -> np.ndarray | Call:
-    """Return a tensor as a view of the storage; the call for a type that NumPy lacks."""
+    """Decode a tensor as a storage view.
+
+    The call is returned for a type that NumPy lacks.
+    """
     storage = require_type(call.args[0], Storage)
     if not (code := STORAGES[storage.kind]):
         return call
@@ -144,7 +166,9 @@ def _decode_tensor(call: Call) -> np.ndarray | Call:
 
 
 def decode_sparse(call: Call, part_of: Callable[[Value], Any], take: Callable[[int], None]) -> np.ndarray:
-    """Return a sparse matrix by columns, as in body models, as a dense array, after a check of indices.
+    """Decode a sparse matrix into a dense array.
+
+    It is stored by columns, as in body models; indices are checked.
 
     Args:
         take: Function that is called with the bytes of the dense array.

@@ -1,4 +1,7 @@
-"""Results that programs save as JSON: nested dictionaries and lists of numbers, often a list of frames."""
+"""Results saved as JSON.
+
+They are nested dictionaries and lists of numbers, often a list of frames.
+"""
 
 import json
 from collections.abc import Mapping
@@ -17,7 +20,10 @@ _BYTES_PER_CHARACTER = 8
 
 
 class JsonResults(Results):
-    """Arrays of a JSON file: lists of numbers, and of such lists of the same length."""
+    """Arrays of a JSON file.
+
+    They are lists of numbers, and of such lists of the same length.
+    """
 
     def __init__(self, path: Path, content: bytes) -> None:
         self.path = path
@@ -42,7 +48,10 @@ class JsonResults(Results):
             raise InputError(f"{self.path}: not a JSON file ({shorten_message(error)})") from error
 
     def _note(self, value: Any, keys: tuple[str | int, ...], others: set[str]) -> None:
-        """Record the arrays and numbers at and below a value, and the names of other values."""
+        """Record arrays and numbers of a value.
+
+        Values below count, too, and the names of other values.
+        """
         name = ".".join(map(str, keys))
         array = _to_array(value)
         if array is not None:
@@ -65,7 +74,9 @@ class JsonResults(Results):
         return array.copy()
 
     def write(self, target: Path, changed: Mapping[str, np.ndarray], frames: int = 0) -> None:
-        """Write a file like this file with other numbers, of the same shapes, under some names.
+        """Write the file with other numbers.
+
+        They have the same shapes, under some names.
 
         Raises:
             InputError: A shape differs.
@@ -88,7 +99,10 @@ class JsonResults(Results):
 
 
 def _to_array(value: Any) -> np.ndarray | None:
-    """Return a list of numbers, or of lists of the same length, as an array; None for other values."""
+    """Convert nested lists into an array.
+
+    They must hold numbers, in lists of the same length. Returns None for other values.
+    """
     first = value
     while isinstance(first, list) and first:
         first = first[0]

@@ -1,4 +1,7 @@
-"""Read numbers from pickle files of body models and datasets, without running code."""
+"""Read numbers from pickles without running code.
+
+They are files of body models and datasets.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,9 @@ from .values import Call, Name, Refused, Storage, Value
 
 
 def read_pickled_numbers(path: Path, *, allow_pickle: bool) -> dict[str, Any]:
-    """Read the dictionary in a pickle file: arrays, dense copies of sparse matrices, numbers, text, and lists of them.
+    """Read a pickled dictionary of numbers.
+
+    It holds arrays, dense copies of sparse matrices, numbers, text, and lists of them.
 
     Args:
         allow_pickle: Consent of the caller, which has to be True.
@@ -33,14 +38,18 @@ def read_pickled_numbers(path: Path, *, allow_pickle: bool) -> dict[str, Any]:
 
 
 def read_pickled_words(path: Path) -> Any:
-    """Read text, numbers, arrays, lists and dictionaries from a pickle file; InputError for other content."""
+    """Read text, numbers and containers from a pickle.
+
+    Containers are arrays, lists and dictionaries. Raises InputError for other content.
+    """
     return _values_in(path, read_bytes(path))
 
 
 def read_pickled_npy(path: Path) -> Any:
-    """Read a .npy file of dtype object by the same rules: the item of a 0-d array, the list of a 1-d array.
+    """Read a .npy file of objects.
 
-    `numpy.save` stores a dictionary in this way. InputError for anything else than numbers.
+    The rules are the same: the item of a 0-d array, the list of a 1-d array. `numpy.save` stores a dictionary in this
+    way. InputError for anything else than numbers.
     """
     with open_file(path) as file:
         skip_to_objects(path, file)
@@ -51,7 +60,7 @@ def _values_in(path: Path, content: bytes) -> Any:
     budget = Budget(path, stored=len(content))
 
     def copy_leaf(_: str, leaf: Value) -> Any:
-        """Return the number, text or array that a leaf describes."""
+        """Copy a leaf's number, text or array."""
         if isinstance(leaf, np.ndarray):
             budget.take(leaf.nbytes)
             return leaf.copy(order="K")

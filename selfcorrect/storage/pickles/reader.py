@@ -1,4 +1,4 @@
-"""Read pickles as trees, without a call of anything named there.
+"""Read pickles as trees, without calling anything.
 
 `Reader` is Python's unpickler that looks names up in a table and imports none. Each call in the file becomes a `Call`
 in the tree; `arrays` decodes calls into arrays, views of the file's bytes. Each step counts against the memory limit,
@@ -34,7 +34,10 @@ _MAX_KEY_LENGTH = 1000
 
 @contextmanager
 def refuse_damage(path: Path) -> Iterator[None]:
-    """Raise errors of a damaged or refused pickle as an InputError of a sentence."""
+    """Turn damage of a pickle into an InputError.
+
+    The file may also be refused.
+    """
     try:
         yield
     except Refused as error:
@@ -78,7 +81,7 @@ _UNPICKLER: Any = pickle._Unpickler  # type: ignore[attr-defined]
 
 
 class Reader(_UNPICKLER):
-    """Reader of a pickle in the bytes of a file."""
+    """Reader of pickle bytes."""
 
     def __init__(
         self,
@@ -111,7 +114,10 @@ class Reader(_UNPICKLER):
         self.storages: dict[str, Storage] = {}
 
     def load(self) -> Value:
-        """Return the tree of the pickle; the file is then at the end."""
+        """Return the pickle's tree.
+
+        The file is then at the end.
+        """
         self.read = self.file.read
         self.readline = self.file.readline
         self.metastack = []
@@ -137,7 +143,10 @@ class Reader(_UNPICKLER):
         return Name(_MEANINGS[public_module, name])
 
     def persistent_load(self, pid: Value) -> Storage:
-        """Return a storage of PyTorch, the same storage for the same key."""
+        """Return PyTorch's storage of a key.
+
+        It is the same storage for the same key.
+        """
         _, kind, key, *_ = require_type(pid, tuple)
         if require_type(key, str) not in self.storages:
             content = memoryview(b"") if self.contents is None else self.contents[key]
@@ -145,7 +154,10 @@ class Reader(_UNPICKLER):
         return self.storages[key]
 
     def take_bytes(self, size: int) -> memoryview:
-        """Return a view of the next bytes of the file; ValueError if there are fewer."""
+        """Take a view of the next bytes.
+
+        Raises ValueError if there are fewer.
+        """
         start = self.file.tell()
         if not 0 <= size <= len(self.content) - start:
             raise ValueError("the file ends before the numbers do")
@@ -195,7 +207,10 @@ class Reader(_UNPICKLER):
         call.state = state
 
     def _read_joblib_state(self, wrapper: dict[str, Value]) -> Value:
-        """Return the state of an array that joblib describes, with the bytes next in the file."""
+        """Read an array that joblib describes.
+
+        Its bytes come next in the file.
+        """
         if self.nested:
             raise Refused("joblib's arrays in arrays")
         shape = wrapper["shape"]
@@ -272,9 +287,9 @@ def read_tree(
     budget: Budget,
     storages: Mapping[str, memoryview] | None = None,
 ) -> tuple[Value, list[Text]]:
-    """Return the tree of a pickle, and all texts in the order of the file.
+    """Read a pickle's tree and its texts.
 
-    PyTorch's files before zip archives are several pickles, then the storages.
+    Texts are in the order of the file. PyTorch's files before zip archives are several pickles, then the storages.
 
     Args:
         storages: Contents of the storages of PyTorch's archive by key.
@@ -309,9 +324,10 @@ LeafFunction: TypeAlias = Callable[[str, Value], Value]
 
 
 def map_leaves(tree: Value, act: LeafFunction, budget: Budget, deepest: int = _MAX_DEPTH, name: str = "") -> Value:
-    """Return a tree with other leaves; a leaf's name is made of the keys on the way, joined by dots.
+    """Replace the leaves of a tree.
 
-    A part that the file uses in many places counts in each, so that a small file cannot become a large value.
+    A leaf's name is made of the keys on the way, joined by dots. A part that the file uses in many places counts in
+    each, so that a small file cannot become a large value.
 
     Args:
         act: Function that replaces a leaf.

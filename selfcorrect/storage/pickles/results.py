@@ -1,8 +1,9 @@
-"""Results that programs save as named arrays: .npz, and nested dictionaries as .pkl, .pt and .npy of objects.
+"""Results saved as named arrays.
 
-Files are read and written back. Nothing in the files is run (see `reader`); PyTorch and joblib are not needed. The name
-of an array joins the keys on the way by dots: "people.1.smplx_world.pose". Writing keeps every byte except the numbers
-that changed. An array with two names changes under both.
+They are .npz, and nested dictionaries as .pkl, .pt and .npy of objects. Files are read and written back. Nothing in the
+files is run (see `reader`); PyTorch and joblib are not needed. The name of an array joins the keys on the way by dots:
+"people.1.smplx_world.pose". Writing keeps every byte except the numbers that changed. An array with two names changes
+under both.
 """
 
 import gzip
@@ -46,17 +47,25 @@ class Results(ABC):
 
     @abstractmethod
     def array(self, name: str) -> np.ndarray:
-        """Return a copy of an array, counted against the memory limit; InputError for a damaged array."""
+        """Return a copy of an array.
+
+        It counts against the memory limit. Raises InputError for a damaged array.
+        """
 
     def check_frames(self, names: Iterable[str], frames: int) -> None:
-        """Raise InputError if one of some arrays exists and has another number of frames."""
+        """Check the number of frames of arrays.
+
+        Raises InputError if one of them exists and has another number.
+        """
         for name in names:
             if self.shapes.get(name, (frames,))[:1] != (frames,):
                 raise InputError(f"{self.path}: expected {frames} frames of {name}, got shape {self.shapes[name]}")
 
     @abstractmethod
     def write(self, target: Path, changed: Mapping[str, np.ndarray], frames: int = 0) -> None:
-        """Write a file like this file with other arrays under some names.
+        """Write the file with other arrays.
+
+        They come under some names.
 
         Args:
             target: Path of the new file.
@@ -67,7 +76,10 @@ class Results(ABC):
 
 
 def open_results(path: Path) -> Results:
-    """Open a file of results, of a format found from its content; InputError for other or damaged files."""
+    """Open a results file by its content.
+
+    Raises InputError for other or damaged files.
+    """
     content = read_bytes(path)
     if content[:2] == b"PK":
         try:
@@ -90,7 +102,10 @@ def open_results(path: Path) -> Results:
 
 
 def _read_archive(path: Path, content: bytes) -> dict[str, bytes] | None:
-    """Return the entries of PyTorch's archive, the pickle first; None for an archive without a pickle, as NumPy's."""
+    """Read the entries of PyTorch's archive.
+
+    The pickle comes first. Returns None for an archive without a pickle, as NumPy's.
+    """
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         infos = archive.infolist()
         if any(info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for info in infos):
@@ -103,7 +118,10 @@ def _read_archive(path: Path, content: bytes) -> dict[str, bytes] | None:
 
 
 def _open_pickled_member(path: Path, content: bytes) -> Results | None:
-    """Return the results in a .npz file with a single array of objects, as ROMP writes; None for other files."""
+    """Open a .npz file with one object array.
+
+    ROMP writes such. Returns None for other files.
+    """
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         infos = archive.infolist()
         if len(infos) != 1:
@@ -144,7 +162,10 @@ class _NpzResults(Results):
         return array
 
     def write(self, target: Path, changed: Mapping[str, np.ndarray], frames: int = 0) -> None:
-        """Write a file like this file; arrays of objects, readable only by running code, are copied unchanged."""
+        """Write the file with other arrays.
+
+        Arrays of objects, readable only by running code, are copied unchanged.
+        """
         self._budget = Budget(self.path, stored=self._budget.stored)
         old = read_npz(self.path, skip_pickled=True)
         objects_of: Path | None = self.path
@@ -155,7 +176,10 @@ class _NpzResults(Results):
 
 
 class _PickledResults(Results):
-    """Arrays of a pickle: of a pickle file, in a .npy file, or in PyTorch's zip archive."""
+    """Arrays of a pickle.
+
+    It is a pickle file, in a .npy file, or in PyTorch's zip archive.
+    """
 
     def __init__(
         self,
@@ -185,7 +209,10 @@ class _PickledResults(Results):
     def _find_arrays(
         self, entries: Mapping[str, bytes | bytearray], others: set[str]
     ) -> tuple[dict[str, np.ndarray], list[Text]]:
-        """Return the arrays in the entries, as views, and the texts of the pickle; note the names of other values."""
+        """Find the arrays in the entries.
+
+        They are views; the texts of the pickle come with them, and the names of other values are noted.
+        """
         self._budget = Budget(self.path, stored=self.path.stat().st_size)
         self._budget.take(sum(map(len, entries.values())))
         first = next(iter(entries))
@@ -199,7 +226,10 @@ class _PickledResults(Results):
         return arrays, texts
 
     def _note_leaf(self, arrays: dict[str, np.ndarray], others: set[str], name: str, leaf: Value) -> None:
-        """Record an array or a number, or the name of another value."""
+        """Record a leaf by its kind.
+
+        It is an array or a number, or the name of another value.
+        """
         if isinstance(leaf, np.ndarray) and leaf.dtype.kind in NUMERIC:
             arrays[name] = leaf
         elif isinstance(leaf, int | float | np.number) and not isinstance(leaf, bool):
@@ -213,7 +243,9 @@ class _PickledResults(Results):
         return array.copy()
 
     def write(self, target: Path, changed: Mapping[str, np.ndarray], frames: int = 0) -> None:
-        """Write a file like this file with other numbers, of the same shapes, under some names.
+        """Write the file with other numbers.
+
+        They have the same shapes, under some names.
 
         Raises:
             InputError: A shape differs, or two names share numbers that are to differ.
@@ -241,7 +273,10 @@ class _PickledResults(Results):
 
 
 def _replace_texts(content: bytearray, texts: Iterable[Text]) -> bytes:
-    """Return a pickle with changed bytes of texts, each in the opcode for any text."""
+    """Replace changed texts in a pickle.
+
+    Each gets the opcode for any text.
+    """
     pieces = []
     end = 0
     for text in texts:
@@ -253,7 +288,10 @@ def _replace_texts(content: bytearray, texts: Iterable[Text]) -> bytes:
 
 
 def _pack_torch_archive(entries: Mapping[str, bytes | bytearray]) -> bytes:
-    """Return PyTorch's archive with some entries by name; the pickle is the first."""
+    """Pack entries into PyTorch's archive.
+
+    They have names; the pickle is the first.
+    """
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, entry in entries.items():

@@ -1,4 +1,7 @@
-"""Values of pickles as trees: what the file holds, and calls that are not made."""
+"""Pickled values as trees.
+
+They are what the file holds, and calls that are not made.
+"""
 
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -8,18 +11,27 @@ Value: TypeAlias = Any
 
 
 class Refused(ValueError):
-    """Error of content that is not read; the message continues "refused, as the file holds"."""
+    """Error of content that is refused.
+
+    The message continues "refused, as the file holds".
+    """
 
 
 def require_type(value: Value, kind: Any) -> Value:
-    """Return a value of the file; ValueError if not of a type."""
+    """Return a value of the expected type.
+
+    Raises ValueError for another type.
+    """
     if not isinstance(value, kind):
         raise ValueError(f"expected {kind.__name__.lower()}, got {type(value).__name__.lower()}")
     return value
 
 
 class Text(str):
-    """A text, used by Python 2 and old pickles for bytes, and the place in the file."""
+    """A text and its place in the file.
+
+    Python 2 and old pickles use texts for bytes.
+    """
 
     __slots__ = ("buffer", "end", "start")
     buffer: bytearray | None

@@ -1,1 +1,4 @@
-"""A diffusion model for motion: schedule, denoisers, training and sampling."""
+"""A diffusion model for motion.
+
+It has a schedule, denoisers, training and sampling.
+"""

@@ -17,7 +17,10 @@ TrainingName: TypeAlias = Literal["fast", "plain"]
 
 @dataclass(frozen=True)
 class DiffusionConfig:
-    """Settings of a motion diffusion model; the defaults suit small data on a CPU core."""
+    """Settings of a motion diffusion model.
+
+    The defaults suit small data on a CPU core.
+    """
 
     # Network
     denoiser: str = "dct-mlp"

@@ -1,4 +1,4 @@
-"""The networks of motion diffusion models by name, without imports of networks."""
+"""Denoisers by name, without importing networks."""
 
 from ....runtime.registry import Registry, Row
 

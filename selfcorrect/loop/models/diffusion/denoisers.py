@@ -1,7 +1,8 @@
-"""Networks that predict a clean motion from a noisy motion, a diffusion time and a label.
+"""Networks that predict a clean motion.
 
-All networks are made from a configuration and a shape, and are interchangeable: each maps noisy (N, T, D), times (N,)
-int64 and labels (N,) int64 to clean (N, T, D). Label `classes` is the null label: "any class".
+They see a noisy motion, a diffusion time and a label. All networks are made from a configuration and a shape, and are
+interchangeable: each maps noisy (N, T, D), times (N,) int64 and labels (N,) int64 to clean (N, T, D). Label `classes`
+is the null label: "any class".
 """
 
 import math
@@ -22,7 +23,10 @@ Layer = TypeVar("Layer", nn.Linear, nn.Conv1d)
 
 
 class PatchMixer(nn.Module):
-    """MLP-Mixer (Tolstikhin et al. 2021) on patches of a few frames: quick to train, with jitter between frames."""
+    """MLP-Mixer on patches of a few frames.
+
+    It (Tolstikhin et al. 2021) is quick to train, with jitter between frames.
+    """
 
     def __init__(
         self, config: DiffusionConfig, frames: int, features: int, classes: int, patch_frames: int = 4
@@ -50,9 +54,10 @@ class PatchMixer(nn.Module):
 
 
 class MixerBlock(nn.Module):
-    """Mixes over patches, then over channels; the condition scales and shifts both inputs. Starts as the identity.
+    """Mixes over patches, then over channels.
 
-    Hidden values are (P, N, width), patches first. So mixing over patches is a single large matrix product.
+    The condition scales and shifts both inputs. It starts as the identity. Hidden values are (P, N, width), patches
+    first. So mixing over patches is a single large matrix product.
     """
 
     def __init__(self, patches: int, width: int) -> None:
@@ -69,7 +74,10 @@ class MixerBlock(nn.Module):
         return hidden + self.mix_channels(self.normalise(hidden) * (1 + channel_scale) + channel_shift)
 
     def _mix_over_patches(self, hidden: Tensor) -> Tensor:
-        """Apply the perceptron of patches to the first axis: the same as on a transposed copy, a tenth faster."""
+        """Apply the patch perceptron along the first axis.
+
+        The result is the same as on a transposed copy, a tenth faster.
+        """
         expand = cast(nn.Linear, self.mix_patches[0])
         activate = self.mix_patches[1]
         contract = cast(nn.Linear, self.mix_patches[2])
@@ -78,12 +86,13 @@ class MixerBlock(nn.Module):
 
 
 class DctMixer(PatchMixer):
-    """MLP-Mixer on the cosine frequencies of the whole motion, without the highest frequencies.
+    """MLP-Mixer on low cosine frequencies.
 
-    An orthonormal discrete cosine transform over time turns a motion into T coefficients per feature. The lowest
-    `kept_share` of all coefficients is kept. Neighbouring frequencies form the tokens that the mixer blocks mix, and
-    the inverse transform returns to frames. So the output has no energy above the kept frequencies, and cannot jitter
-    from frame to frame as a mixer over patches of frames does. All tokens share the weights that mix channels.
+    They are of the whole motion, without the highest. An orthonormal discrete cosine transform over time turns a motion
+    into T coefficients per feature. The lowest `kept_share` of all coefficients is kept. Neighbouring frequencies form
+    the tokens that the mixer blocks mix, and the inverse transform returns to frames. So the output has no energy above
+    the kept frequencies, and cannot jitter from frame to frame as a mixer over patches of frames does. All tokens share
+    the weights that mix channels.
 
     The share was chosen on CMU windows of 48 frames at 30 fps, where the kept band ends at 6.25 Hz
     (docs/results/index.md).
@@ -110,12 +119,18 @@ class DctMixer(PatchMixer):
         return self.basis.T @ self.predict_coefficients(self.basis @ noisy, times, labels)
 
     def predict_coefficients(self, noisy: Tensor, times: Tensor, labels: Tensor) -> Tensor:
-        """Return the kept coefficients (N, K, D) of the clean motion, from those of the noisy motion."""
+        """Predict the clean motion's coefficients (N, K, D).
+
+        They are the kept ones, from those of the noisy motion.
+        """
         return super().forward(noisy, times, labels)
 
 
 class DctMlp(nn.Module):
-    """A residual MLP on the lowest cosine frequencies of the whole motion: smooth by construction."""
+    """A residual MLP on low cosine frequencies.
+
+    They are the lowest of the whole motion: output is smooth by construction.
+    """
 
     basis: Tensor
 
@@ -139,7 +154,10 @@ class DctMlp(nn.Module):
         return self.basis.T @ self.predict_coefficients(self.basis @ noisy, times, labels)
 
     def predict_coefficients(self, noisy: Tensor, times: Tensor, labels: Tensor) -> Tensor:
-        """Return the kept coefficients (N, K, D) of the clean motion, from those of the noisy motion."""
+        """Predict the clean motion's coefficients (N, K, D).
+
+        They are the kept ones, from those of the noisy motion.
+        """
         condition = self.condition(times, labels)
         hidden = self.read(noisy.flatten(1))
         for modulate, block in zip(self.modulate, self.blocks, strict=True):
@@ -170,7 +188,10 @@ class TemporalConvolutions(nn.Module):
 
 
 class ConvolutionBlock(nn.Module):
-    """Two convolutions; the condition scales and shifts between them. Starts as the identity."""
+    """Two convolutions with a condition between them.
+
+    It scales and shifts. The block starts as the identity.
+    """
 
     def __init__(self, width: int, dilation: int, kernel: int = 5) -> None:
         super().__init__()
@@ -187,7 +208,10 @@ class ConvolutionBlock(nn.Module):
 
 
 class Transformer(nn.Module):
-    """The encoder of the motion diffusion model (Tevet et al. 2023): a token per frame, another for the condition."""
+    """The encoder of the motion diffusion model.
+
+    It (Tevet et al. 2023) has a token per frame, another for the condition.
+    """
 
     position: Tensor
 
@@ -209,7 +233,10 @@ class Transformer(nn.Module):
 
 
 class EncoderLayer(nn.TransformerEncoderLayer):
-    """PyTorch's layer, which trains faster on CPUs: attention over some dozens of tokens as batched matrix products."""
+    """PyTorch's encoder layer, faster on CPUs.
+
+    Attention over some dozens of tokens is computed as batched matrix products.
+    """
 
     def forward(self, src: Tensor, *arguments: Any, **options: Any) -> Tensor:
         if not self.training or src.device.type != "cpu":
@@ -219,7 +246,10 @@ class EncoderLayer(nn.TransformerEncoderLayer):
         return self.norm2(hidden + self.dropout2(inner))
 
     def _attend(self, tokens: Tensor) -> Tensor:
-        """Return what each of the tokens (N, T, width) gathers from all."""
+        """Return what each token gathers from all.
+
+        Tokens are (N, T, width).
+        """
         attention = self.self_attn
         count, length, width = tokens.shape
         heads = attention.num_heads
@@ -235,7 +265,10 @@ class EncoderLayer(nn.TransformerEncoderLayer):
 
 
 class Condition(nn.Module):
-    """Embeds diffusion times (N,) and labels (N,) together: (N, width). Label `classes` is the null label."""
+    """Embeds diffusion times and labels together.
+
+    Both are (N,), the result is (N, width). Label `classes` is the null label.
+    """
 
     def __init__(self, classes: int, width: int) -> None:
         super().__init__()
@@ -247,13 +280,19 @@ class Condition(nn.Module):
 
 
 def cosine_basis(frames: int, frequencies: int) -> Tensor:
-    """Return the lowest rows (frequencies, frames) of the orthonormal discrete cosine transform, float32."""
+    """Return the lowest cosine rows (frequencies, frames).
+
+    They are those of the orthonormal discrete cosine transform, float32.
+    """
     transform = scipy.fft.dct(np.eye(frames), axis=0, norm="ortho")
     return torch.as_tensor(transform[:frequencies], dtype=torch.float32)
 
 
 def sinusoids(positions: Tensor, width: int) -> Tensor:
-    """Return sines and cosines (N, width) of positions (N,), wavelengths 2π to 2000π (Vaswani et al. 2017)."""
+    """Return sinusoidal embeddings (N, width).
+
+    Sines and cosines of positions (N,) have wavelengths 2π to 2000π (Vaswani et al. 2017).
+    """
     half = width // 2
     frequencies = torch.exp(-math.log(1000) * torch.arange(half, device=positions.device) / half)
     angles = positions[:, None] * frequencies

@@ -1,4 +1,7 @@
-"""A diffusion model of motions, or of sequences of equal length, that a self-consuming loop trains and samples."""
+"""A diffusion model of motions or other sequences.
+
+Sequences have equal length; a self-consuming loop trains and samples the model.
+"""
 
 import copy
 import math
@@ -32,7 +35,10 @@ OnStep = Callable[[int], None]
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """Return the named device; "auto" is the CUDA device if the machine has one, else the CPU."""
+    """Return the named device.
+
+    "auto" is the CUDA device if the machine has one, else the CPU.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -44,11 +50,12 @@ def choose_device(name: str = "auto") -> torch.device:
 
 @dataclass(frozen=True, eq=False)
 class MotionDiffusion(Saveable):
-    """Denoising diffusion of sequences (T, D) = (frames, features) with labels 0 … classes − 1.
+    """Denoising diffusion of labelled sequences (T, D).
 
-    A model is a value. `fit` returns another model that continues this model's network, running average and step count.
-    The optimiser starts afresh with each fit and is no part of the state. The first fit initialises the network. All
-    random numbers but those inside layers are drawn on the CPU, whatever the device.
+    D counts features; labels are 0 … classes − 1. A model is a value. `fit` returns another model that continues this
+    model's network, running average and step count. The optimiser starts afresh with each fit and is no part of the
+    state. The first fit initialises the network. All random numbers but those inside layers are drawn on the CPU,
+    whatever the device.
     """
 
     values_together: ClassVar[int] = 2**22
@@ -74,7 +81,9 @@ class MotionDiffusion(Saveable):
         return cosine_schedule(self.config.diffusion_steps, self.config.snr_factor)
 
     def fit(self, samples: Samples, steps: int, stream: Stream) -> Self:
-        """Return the model after `steps` optimiser steps on values drawn in proportion to weights.
+        """Return the model after more training steps.
+
+        Each of `steps` optimiser steps takes values drawn in proportion to weights.
 
         Args:
             samples: The training set, values (N, T, D).
@@ -88,10 +97,10 @@ class MotionDiffusion(Saveable):
         return self._fit(samples, steps, stream)
 
     def fit_with_pairs(self, samples: Samples, pairs: Pairs, steps: int, stream: Stream) -> Self:
-        """Return the model after `steps` optimiser steps on the training set and on pairs.
+        """Return the model after steps with pairs.
 
-        A step costs about four times as much as a step of `fit`: pairs are passed through the network and through the
-        reference.
+        Each of `steps` optimiser steps takes values of the training set, and pairs. A step costs about four times as
+        much as a step of `fit`: pairs are passed through the network and through the reference.
 
         Args:
             samples: The training set, values (N, T, D) for the batches of `fit`.
@@ -118,7 +127,9 @@ class MotionDiffusion(Saveable):
     def _train(
         self, network: nn.Module, average: nn.Module, samples: Samples, steps: int, stream: Stream, pairs: Pairs | None
     ) -> float:
-        """Train `network` in place with a new optimiser, and let `average` follow.
+        """Train a network and its average in place.
+
+        The optimiser is new; `average` follows `network`.
 
         Returns:
             The mean loss over the last quarter of the steps without the preference loss, NaN for no steps.
@@ -168,10 +179,10 @@ class MotionDiffusion(Saveable):
         return draw_batch(samples, self.schedule, self.config, self.classes, generator)
 
     def _pair_loss(self, network: nn.Module, pairs: Pairs, generator: torch.Generator) -> Tensor:
-        """Return the preference loss of a batch of pairs, drawn with replacement; see `selfcorrect.loop.models.pairs`.
+        """Return the preference loss of a pair batch.
 
-        e(x) is the mean squared error of the predicted clean sample. Both sides of a pair and the reference share
-        diffusion time and noise.
+        Pairs are drawn with replacement; see `selfcorrect.loop.models.pairs`. e(x) is the mean squared error of the
+        predicted clean sample. Both sides of a pair and the reference share diffusion time and noise.
         """
         size = self.config.batch_size
         rows = torch.randint(len(pairs), (size,), generator=generator)
@@ -193,12 +204,18 @@ class MotionDiffusion(Saveable):
         return pairs.preference_loss(of_winners - of_losers)
 
     def loss(self, predicted: Tensor, clean: Tensor) -> Tensor:
-        """Return the scalar that training minimises, of predicted and clean values (B, T, D)."""
+        """Return the training loss of predicted values.
+
+        It is a scalar, of predicted and clean values (B, T, D).
+        """
         return mse_loss(predicted, clean)
 
     @torch.no_grad()
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
-        """Return a sequence per label: labels (N,) int64 → values (N, T, D) float32 on the CPU."""
+        """Sample a sequence per label.
+
+        Labels are (N,) int64; values are (N, T, D) float32 on the CPU.
+        """
         times = self.sampling_times()
         labels = labels.to(self.device)
         values = self.reverse(labels, stream, times)
@@ -209,21 +226,28 @@ class MotionDiffusion(Saveable):
         return values.cpu()
 
     def sampling_times(self, last: int = 0) -> list[int]:
-        """Return the diffusion times of the sampler's calls of the network, down to `last`."""
+        """Return the sampler's diffusion times.
+
+        They are those of its network calls, down to `last`.
+        """
         count = min(self.config.sampling_steps, len(self.schedule) - last)
         is_multistep = self.config.sampler == "multistep"
         return self.schedule.log_snr_times(count, last) if is_multistep else self.schedule.even_times(count, last)
 
     def variance_kept(self, variance: float) -> float:
-        """Return the share of the variance of N(0, `variance`) that the sampler keeps with an exactly right network.
+        """Return the share of variance that sampling keeps.
 
-        A fully synthetic loop of perfect models keeps this share in each generation. Guidance is left out.
+        The data are N(0, `variance`), and the network is exactly right. A fully synthetic loop of perfect models keeps
+        this share in each generation. Guidance is left out.
         """
         share = self.schedule.variance_kept(self.sampling_times(), variance, order=self._order, eta=self.config.eta)
         return self.config.temperature**2 * share
 
     def reverse(self, labels: Tensor, stream: Stream, times: Sequence[int]) -> Tensor:
-        """Denoise from pure noise at the first of `times` to noisy values (N, T, D) at the last: labels (N,) int64."""
+        """Denoise over the given times.
+
+        It goes from pure noise at the first of `times` to noisy values (N, T, D) at the last; labels are (N,) int64.
+        """
         generator = stream.generator()
         shape = (len(labels), self.frames, self.features)
         labels = labels.to(self.device)
@@ -246,16 +270,20 @@ class MotionDiffusion(Saveable):
         )
 
     def _split(self, count: int) -> list[slice]:
-        """Return the rows of samples that are denoised together, in parts of nearly equal size."""
+        """Split samples into parts of nearly equal size.
+
+        Rows of a part are denoised together.
+        """
         most_rows = max(1, self.values_together // (self.frames * self.features))
         number = max(1, math.ceil(count / most_rows))
         edges = [count * part // number for part in range(number + 1)]
         return [slice(start, stop) for start, stop in pairwise(edges)]
 
     def adjust(self, clean: Tensor, labels: Tensor, step: int) -> Tensor:
-        """Return what a sampling step takes as the clean sample; subclasses that steer sampling override this method.
+        """Adjust the predicted clean sample of a step.
 
-        A subclass that changes a sample depending on other samples sets `values_together` to `sys.maxsize`.
+        A sampling step takes the result as the clean sample. Subclasses that steer sampling override this method. A
+        subclass that changes a sample depending on other samples sets `values_together` to `sys.maxsize`.
 
         Args:
             clean: (N, T, D) of the sampler; many samples come in parts.
@@ -272,20 +300,28 @@ class MotionDiffusion(Saveable):
         return torch.randn(shape, generator=generator).mul_(self.config.temperature).to(self.device)
 
     def with_sampling(self, **settings: Any) -> Self:
-        """Return the model with other settings of sampling, the names of `SAMPLING`."""
+        """Return the model with other sampling settings.
+
+        Names are those of `SAMPLING`.
+        """
         if others := settings.keys() - SAMPLING:
             raise SettingError(f"sampling has the settings {', '.join(SAMPLING)}, got {', '.join(sorted(others))}")
         return replace(self, config=replace(self.config, **settings))
 
     @property
     def trained(self) -> nn.Module:
-        """The running average of the network; InputError before the first fit."""
+        """The running average of the network.
+
+        Raises InputError before the first fit.
+        """
         if self.average is None:
             raise InputError("this diffusion model is not trained yet: call fit or load_state first")
         return self.average
 
     def denoise(self, noisy: Tensor, time: int, labels: Tensor) -> Tensor:
-        """Predict clean values by the running average, with classifier-free guidance.
+        """Predict clean values with classifier-free guidance.
+
+        The running average of the network predicts.
 
         Args:
             noisy: (N, T, D).
@@ -306,9 +342,10 @@ class MotionDiffusion(Saveable):
         return free + scale * (conditional - free)
 
     def state(self) -> dict[str, Tensor]:
-        """Return network, running average and step count; an untrained model has the step count only.
+        """Return network, running average and step count.
 
-        Without the network, as after `for_sampling`, the model can be sampled and not trained.
+        An untrained model has the step count only. Without the network, as after `for_sampling`, the model can be
+        sampled and not trained.
         """
         tensors = {"steps": torch.tensor(self.steps)}
         for name, module in (("network", self.network), ("average", self.average)):
@@ -317,7 +354,10 @@ class MotionDiffusion(Saveable):
         return tensors
 
     def load_state(self, state: dict[str, Tensor]) -> Self:
-        """Return the model with this configuration and a state; InputError if the two do not fit."""
+        """Return the model with a stored state.
+
+        Raises InputError if the state does not fit this configuration.
+        """
         steps = int(state["steps"])
         if steps < 0:
             raise InputError(f"a diffusion model has made at least 0 steps, got {steps}")
@@ -371,8 +411,10 @@ def _times(values: Tensor, time: int) -> Tensor:
 
 
 def _check_prediction(who: str, network: nn.Module, inputs: tuple[Tensor, ...], predicted: object) -> None:
-    """Raise InputError if a denoiser of another package predicts anything but numbers of the input's shape, or, while
-    it is trained, numbers that do not depend on its parameters.
+    """Check another package's denoiser.
+
+    Raises InputError if it predicts anything but numbers of the input's shape, or, while it is trained, numbers that do
+    not depend on its parameters.
     """
     shape = tuple(inputs[0].shape)
     if not isinstance(predicted, Tensor) or predicted.shape != shape:

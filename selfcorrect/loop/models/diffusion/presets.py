@@ -1,4 +1,7 @@
-"""Denoisers with suitable settings, from seconds on a CPU core to the published size."""
+"""Denoisers with suitable settings.
+
+They range from seconds on a CPU core to the published size.
+"""
 
 from dataclasses import dataclass
 
@@ -8,7 +11,10 @@ from .denoiser_table import DENOISERS
 
 @dataclass(frozen=True)
 class DenoiserPreset:
-    """A configuration with training steps for some hundred windows of motion."""
+    """A configuration with training steps.
+
+    It suits some hundred windows of motion.
+    """
 
     config: DiffusionConfig
     character: str
@@ -81,7 +87,10 @@ of weights, 1,000 ancestral steps, no guidance."""
 
 
 def preset(name: str) -> DenoiserPreset:
-    """Return the preset of that name, else the default settings of that denoiser; SettingError for neither."""
+    """Return the preset or default of a denoiser.
+
+    Raises SettingError if `name` is neither a preset nor a denoiser.
+    """
     return DENOISER_PRESETS.get(name) or DenoiserPreset(DiffusionConfig(denoiser=DENOISERS.row(name).name), name)
 
 

@@ -1,6 +1,7 @@
-"""The noise schedule and the reverse process of a diffusion that predicts clean samples.
+"""Noise schedule and reverse process of diffusion.
 
-A noisy sample at time t is √ᾱ_t · clean + √(1 − ᾱ_t) · noise, with t = 0 (nearly clean) to steps − 1 (nearly noise).
+The network predicts clean samples. A noisy sample at time t is √ᾱ_t · clean + √(1 − ᾱ_t) · noise, with t = 0 (nearly
+clean) to steps − 1 (nearly noise).
 """
 
 import math
@@ -21,7 +22,10 @@ _ALL = slice(None)
 
 @dataclass(frozen=True, eq=False)
 class NoiseSchedule:
-    """Share of signal variance left at each diffusion time: alpha_bars (steps,), float64, decreasing from ~1 to ~0."""
+    """Signal variance left at each diffusion time.
+
+    alpha_bars is (steps,), float64, decreasing from ~1 to ~0.
+    """
 
     alpha_bars: Tensor
 
@@ -45,18 +49,25 @@ class NoiseSchedule:
 
     @cached_property
     def log_snr(self) -> Tensor:
-        """Logarithm of √ᾱ / √(1 − ᾱ) at each diffusion time (steps,), float64, decreasing."""
+        """Log-SNR at each diffusion time (steps,).
+
+        It is the logarithm of √ᾱ / √(1 − ᾱ), float64, decreasing.
+        """
         return 0.5 * torch.log(self.alpha_bars / (1 - self.alpha_bars))
 
     def even_times(self, count: int, last: int = 0) -> list[int]:
-        """Return `count` diffusion times from the noisiest time down to `last`, evenly spaced."""
+        """Return evenly spaced diffusion times.
+
+        `count` times go from the noisiest down to `last`.
+        """
         return torch.linspace(len(self) - 1, last, count, dtype=torch.float64).round().long().tolist()
 
     def log_snr_times(self, count: int, last: int = 0) -> list[int]:
-        """Return `count` different diffusion times down to `last`, about evenly spaced in log-SNR.
+        """Return diffusion times, even in log-SNR.
 
-        The first time is the least noisy time with a log-SNR of at most `LEAST_LOG_SNR`, the noisiest time if there is
-        none, or a noisier time if fewer than `count` times follow. Noisier times decide next to nothing.
+        `count` different times go down to `last`, about evenly spaced. The first time is the least noisy time with a
+        log-SNR of at most `LEAST_LOG_SNR`, the noisiest time if there is none, or a noisier time if fewer than `count`
+        times follow. Noisier times decide next to nothing.
         """
         dark = (self.log_snr <= LEAST_LOG_SNR).nonzero().flatten().tolist()
         first = max(last + count - 1, dark[0] if dark else len(self) - 1)
@@ -71,9 +82,10 @@ class NoiseSchedule:
     def reverse_step(
         self, noisy: Tensor, clean: Tensor, noise: Tensor, time: int, next_time: int, eta: float
     ) -> Tensor:
-        """Return the samples at the earlier `next_time`, from the samples at `time` and the predicted clean samples.
+        """Take one reverse step to an earlier time.
 
-        Song et al. 2021, equations 12 and 16.
+        Samples at `next_time` follow from the samples at `time` and the predicted clean samples. Song et al. 2021,
+        equations 12 and 16.
 
         Args:
             noisy: (N, *event) at `time`.
@@ -105,11 +117,12 @@ class NoiseSchedule:
         adjust: Callable[[Tensor, int, slice], Tensor] | None = None,
         parts: Sequence[slice] = (_ALL,),
     ) -> Tensor:
-        """Return the samples at the last of `times`, from the samples at the first.
+        """Run the reverse process through `times`.
 
-        Order 1 takes steps of DDIM. Order 2 moves towards D + h/(2 h′) (D − D′) in place of the prediction D, where D′
-        is the previous prediction and h, h′ are the steps in log-SNR: DPM-Solver++ (2M) of Lu et al. 2022 with η = 0,
-        and the solver of the stochastic equation with η = 1. Its first step has order 1.
+        Returns the samples at the last of `times`, from the samples at the first. Order 1 takes steps of DDIM. Order 2
+        moves towards D + h/(2 h′) (D − D′) in place of the prediction D, where D′ is the previous prediction and h, h′
+        are the steps in log-SNR: DPM-Solver++ (2M) of Lu et al. 2022 with η = 0, and the solver of the stochastic
+        equation with η = 1. Its first step has order 1.
 
         Args:
             values: (N, *event) at the first time.
@@ -143,10 +156,11 @@ class NoiseSchedule:
         return values
 
     def variance_kept(self, times: Sequence[int], variance: float, *, order: int, eta: float) -> float:
-        """Return the share of the variance of N(0, `variance`) that sampling with an exactly right network keeps.
+        """Return the share of variance that sampling keeps.
 
-        The right prediction is linear, so each value is a sum of independent draws: the first noise, and the noise of
-        each step. The factors of the draws pass through `reverse` as if they were values.
+        The data are N(0, `variance`), and the network is exactly right. The right prediction is linear, so each value
+        is a sum of independent draws: the first noise, and the noise of each step. The factors of the draws pass
+        through `reverse` as if they were values.
         """
 
         def predict(factors: Tensor, time: int, rows: slice = _ALL) -> Tensor:
@@ -159,10 +173,11 @@ class NoiseSchedule:
 
 
 def cosine_schedule(steps: int, snr_factor: float = 1.0) -> NoiseSchedule:
-    """Return the cosine schedule (Nichol & Dhariwal 2021) with its signal-to-noise ratio multiplied by `snr_factor`.
+    """Return the cosine schedule with scaled SNR.
 
-    A factor below 1 shifts log-SNR down by its logarithm (Hoogeboom et al. 2023, for large images). Then more of the
-    steps decide the overall form of a long, strongly correlated sample.
+    The signal-to-noise ratio of the schedule (Nichol & Dhariwal 2021) is multiplied by `snr_factor`. A factor below 1
+    shifts log-SNR down by its logarithm (Hoogeboom et al. 2023, for large images). Then more of the steps decide the
+    overall form of a long, strongly correlated sample.
     """
     edges = torch.cos((torch.arange(steps + 1, dtype=torch.float64) / steps + 0.008) / 1.008 * math.pi / 2) ** 2
     betas = (1 - edges[1:] / edges[:-1]).clamp(max=_MAX_BETA)

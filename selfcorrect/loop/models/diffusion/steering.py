@@ -1,4 +1,7 @@
-"""Other ways to sample a diffusion model: here with a projection of predictions."""
+"""Other ways to sample a diffusion model.
+
+Here predictions are projected.
+"""
 
 import sys
 from collections.abc import Callable
@@ -15,7 +18,9 @@ Steered = TypeVar("Steered", bound=MotionDiffusion)
 
 
 def steer(kind: type[Steered], model: GenerativeModel, **settings: Any) -> Steered:
-    """Return a copy of the diffusion model that samples in another way, with the same weights.
+    """Copy a diffusion model with another sampler.
+
+    The weights are the same.
 
     Args:
         kind: A subclass of `MotionDiffusion`, such as `Projected`.
@@ -35,12 +40,13 @@ Project: TypeAlias = Callable[[Tensor, Tensor, int], Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Projected(MotionDiffusion):
-    """Projects the predicted clean sample in some of the denoising steps, as PhysDiff does with a simulator.
+    """Projects predictions in some denoising steps.
 
-    Yuan et al. 2023 (arXiv 2212.02500). In step i = 0 … S − 1 the sampler moves towards x̂₀, the prediction of the
-    network or its extrapolation. If i is one of first, first + every, first + 2 every, …, then x̂₀ is replaced by its
-    projection before the reverse step; extrapolation goes on from predictions. If the last step is one of these,
-    samples are projected values. With the last step only, the projection comes after plain sampling.
+    PhysDiff does so with a simulator; the prediction is that of the clean sample. Yuan et al. 2023 (arXiv 2212.02500).
+    In step i = 0 … S − 1 the sampler moves towards x̂₀, the prediction of the network or its extrapolation. If i is one
+    of first, first + every, first + 2 every, …, then x̂₀ is replaced by its projection before the reverse step;
+    extrapolation goes on from predictions. If the last step is one of these, samples are projected values. With the
+    last step only, the projection comes after plain sampling.
     """
 
     values_together: ClassVar[int] = sys.maxsize

@@ -17,7 +17,10 @@ from .schedule import NoiseSchedule
 
 
 class NoisyBatch(NamedTuple):
-    """One optimiser step: noisy (B, T, D), times (B,) int64, labels (B,) int64, clean (B, T, D)."""
+    """Inputs of one optimiser step.
+
+    They are noisy (B, T, D), times (B,) int64, labels (B,) int64, clean (B, T, D).
+    """
 
     noisy: Tensor
     times: Tensor
@@ -31,7 +34,10 @@ class NoisyBatch(NamedTuple):
 def draw_batch(
     samples: Samples, schedule: NoiseSchedule, config: DiffusionConfig, null_label: int, generator: torch.Generator
 ) -> NoisyBatch:
-    """Return a batch: samples are drawn by weight, times uniformly, and labels hidden at the rate `label_dropout`."""
+    """Draw a training batch.
+
+    Samples are drawn by weight, times uniformly, and labels hidden at the rate `label_dropout`.
+    """
     size = config.batch_size
     rows = draw_rows(samples, size, generator)
     times = torch.randint(len(schedule), (size,), generator=generator)
@@ -44,23 +50,29 @@ def draw_batch(
 
 @runtime_checkable
 class CoefficientNetwork(Protocol):
-    """A network between a cosine transform over time and its inverse, which sees and predicts only low frequencies."""
+    """A network that sees low frequencies only.
+
+    It lies between a cosine transform over time and its inverse, so it predicts only low frequencies, too.
+    """
 
     basis: Tensor
     """(K, T), orthonormal rows."""
 
     def predict_coefficients(self, noisy: Tensor, times: Tensor, labels: Tensor) -> Tensor:
-        """Return coefficients (B, K, D) of clean values, from those of noisy values."""
+        """Predict clean coefficients (B, K, D).
+
+        They follow from those of noisy values.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class CoefficientTraining:
-    """Training of a network on its K of T coefficients: the mean squared error over frames, and the same gradients.
+    """Training on K of T cosine coefficients.
 
-    An orthonormal transform keeps distances, and unit noise stays unit noise. So windows are transformed once, noise is
-    drawn for the kept coefficients alone, and frequencies beyond them, which no prediction has, add a constant to the
-    loss.
+    The loss is the mean squared error over frames, with the same gradients. An orthonormal transform keeps distances,
+    and unit noise stays unit noise. So windows are transformed once, noise is drawn for the kept coefficients alone,
+    and frequencies beyond them, which no prediction has, add a constant to the loss.
     """
 
     network: CoefficientNetwork
@@ -84,13 +96,19 @@ class CoefficientTraining:
         return cls(network, replace(samples, values=coefficients), len(basis) / values.shape[1], float(lost))
 
     def loss(self, batch: NoisyBatch) -> Tensor:
-        """Return the mean squared error over frames of a batch of coefficients."""
+        """Return a batch's loss over frames.
+
+        It is the mean squared error of a batch of coefficients.
+        """
         predicted = self.network.predict_coefficients(batch.noisy, batch.times, batch.labels)
         return self.kept_share * mse_loss(predicted, batch.clean) + self.lost
 
 
 def learning_rate_factor(step: int, steps: int, config: DiffusionConfig) -> float:
-    """Return linear warm-up times cosine decay to `final_learning_rate`, as a share of the peak, at 0-based `step`."""
+    """Return the learning rate as peak share.
+
+    It is linear warm-up times cosine decay to `final_learning_rate`, at 0-based `step`.
+    """
     warm_up = min(config.warm_up_steps, steps // 10) + 1
     decay = 0.5 * (1 + math.cos(math.pi * step / steps))
     return min(1.0, (step + 1) / warm_up) * (config.final_learning_rate + (1 - config.final_learning_rate) * decay)
