@@ -1,1 +1,1 @@
-"""Experiments, one file each, their presets, reports and command line."""
+"""Experiments: presets, reports and command line."""

@@ -1,4 +1,7 @@
-"""The `selfcorrect` command: one subcommand per file of `commands`, whose options import nothing heavy."""
+"""The `selfcorrect` command.
+
+There is one subcommand per file of `commands`, whose options import nothing heavy.
+"""
 
 import gc
 import os
@@ -26,7 +29,10 @@ from .commands.schema import PrintSchema
 
 
 class Command(Protocol):
-    """Options of a command; `run` does the work and may return an exit code."""
+    """Options of a command.
+
+    `run` does the work and may return an exit code.
+    """
 
     def run(self) -> int | None: ...
 
@@ -91,7 +97,10 @@ NARROWEST = 40
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command. A mistake of the caller ends in one sentence and exit code 2, a bug in a report about it."""
+    """Run a command and return its exit code.
+
+    A mistake of the caller ends in one sentence and exit code 2, a bug in a report about it.
+    """
     if arguments is None:  # this process runs nothing else
         gc.set_threshold(COLLECTED_OBJECTS)
     words = list(sys.argv[1:] if arguments is None else arguments)
@@ -135,7 +144,10 @@ def _run(words: Sequence[str]) -> int:
 
 
 def _check_environment() -> None:
-    """Raise SettingError if the current folder is missing, or a limit in the environment is not a number."""
+    """Check the current folder and environment limits.
+
+    Raises SettingError if the folder is missing, or a limit is not a number.
+    """
     try:
         os.getcwd()
     except OSError:
@@ -144,7 +156,10 @@ def _check_environment() -> None:
 
 
 def _parse_command(words: Sequence[str]) -> Command:
-    """Return the command with its options; SettingError for what cannot be parsed. Help ends the program."""
+    """Parse a command with its options.
+
+    Raises SettingError for what cannot be parsed. Help ends the program.
+    """
     if "" in words:
         raise SettingError("there is an empty word on the command line, perhaps a variable that is not set")
     name = words[0] if words else ""
@@ -174,7 +189,10 @@ def _parse_command(words: Sequence[str]) -> Command:
 
 
 def _show_overview(words: Sequence[str]) -> Command:
-    """Print what the commands do, and end; tyro answers other words, such as those for the completion of words."""
+    """Print what the commands do, and exit.
+
+    tyro answers other words, such as those for the completion of words.
+    """
     import tyro
 
     commands = {name: load_command(name) for name in COMMANDS}
@@ -187,13 +205,19 @@ def _show_overview(words: Sequence[str]) -> Command:
 
 
 def _check_name(kind: str, words: Sequence[str], names: Sequence[str] | Mapping[str, object]) -> None:
-    """Raise SettingError if the first word is neither an option nor one of the names."""
+    """Check a command's name.
+
+    Raises SettingError if the first word is neither an option nor one of the names.
+    """
     if names and words and not words[0].startswith("-") and words[0] not in names:
         raise SettingError(describe_unknown(kind, words[0], names))
 
 
 def find_subcommands(command: type[HelpedCommand]) -> dict[str, type[HelpedCommand]]:
-    """Return the commands below a command by the names that its annotations give to them."""
+    """Return the subcommands of a command by name.
+
+    Its annotations give the names.
+    """
     hints = get_type_hints(command, include_extras=True).values()
     subcommands = {}
     for kind in (kind for hint in hints for kind in get_args(hint) if get_origin(kind) is Annotated):
@@ -205,7 +229,10 @@ def find_subcommands(command: type[HelpedCommand]) -> dict[str, type[HelpedComma
 
 
 def _report_error(error: Exception, words: Sequence[str], debug: bool) -> int:
-    """Report an error on stderr and return the exit code."""
+    """Report an error on stderr.
+
+    Returns the exit code.
+    """
     sentence = _describe_mistake(error)
     bug = "" if sentence else "".join(traceback.format_exception(error))
     if isinstance(error, LoopError | JobsError):
@@ -220,7 +247,10 @@ def _report_error(error: Exception, words: Sequence[str], debug: bool) -> int:
 
 
 def _describe_mistake(error: Exception) -> str:
-    """Return a sentence about a mistake that the caller can fix, "" for a bug."""
+    """Describe a mistake that the caller can fix.
+
+    Returns "" for a bug.
+    """
     if isinstance(error, SelfcorrectError):
         return str(error)
     if isinstance(error, OSError) and (error.filename is not None or is_machine_failure(error)):
@@ -242,7 +272,10 @@ def _format_bug_report(words: Sequence[str]) -> str:
 
 
 def _describe_installation() -> list[str]:
-    """Return a line for Python, each package with its version, the kernels, and each engine that can be imported."""
+    """Describe the installation line by line.
+
+    There are lines for Python, each package with its version, the kernels, and each engine that can be imported.
+    """
     from selfcorrect.motion.geometry.compiled import KERNELS
     from selfcorrect.runtime.software import describe_software
     from selfcorrect.simulators.settings.engine_table import ENGINES
@@ -270,7 +303,10 @@ def _version() -> str:
 
 
 def _reopen_closed_streams() -> None:
-    """Connect streams that the caller closed (`>&-`) to the null device, or new files get their numbers."""
+    """Connect closed streams to the null device.
+
+    The caller closed them (`>&-`); new files would get their numbers.
+    """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
@@ -285,7 +321,10 @@ def _reopen_closed_streams() -> None:
 
 
 def _replace_unprintable() -> None:
-    """Print ? for characters such as λ or → that the terminal does not have."""
+    """Print ? for characters the terminal lacks.
+
+    Examples are λ and →.
+    """
     stream: Any = sys.stdout
     if not hasattr(stream, "reconfigure"):  # a notebook's, or text that a caller collects
         return
@@ -294,7 +333,10 @@ def _replace_unprintable() -> None:
 
 
 def _is_pipe_closed() -> bool:
-    """Return True if stdout is a pipe whose reader has ended, as in `| head`, or if that is unknown."""
+    """Return True if stdout's reader may be gone.
+
+    stdout is a pipe whose reader has ended, as in `| head`, or that is unknown.
+    """
     if not hasattr(select, "poll"):
         return True
     poll = select.poll()
@@ -303,7 +345,10 @@ def _is_pipe_closed() -> bool:
 
 
 def _drop_output() -> None:
-    """Send the rest of the output to the null device, so that the interpreter ends without a complaint."""
+    """Send further output to the null device.
+
+    The interpreter then ends without a complaint.
+    """
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

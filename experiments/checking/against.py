@@ -297,7 +297,10 @@ def _measure_stretch(before: Motion, after: Motion, shapes: tuple[np.ndarray, np
 
 
 def _find_bones(skeleton: Skeleton, joints: Sequence[int], body: Sequence[int]) -> list[tuple[int, int]]:
-    """Return bone ends among the joints, as indices in `body`."""
+    """Return bones as index pairs into `body`.
+
+    Both ends are among the joints.
+    """
     place_of_joint = {joints[index]: place for place, index in enumerate(body)}
     bones = []
     for joint, place in place_of_joint.items():
@@ -327,7 +330,7 @@ def _measure_scale(before_m: np.ndarray, after_m: np.ndarray, bones: Sequence[tu
 
 
 def _shapes(places_m: np.ndarray) -> np.ndarray:
-    """Return distances (T, J) of joints from the joints' centre."""
+    """Return joint distances (T, J) from their centre."""
     return np.linalg.norm(places_m - places_m.mean(axis=1, keepdims=True), axis=-1)
 
 
@@ -416,9 +419,9 @@ def _compare_rest(
     joints_after: Sequence[int],
     rests: tuple[RestFrames | None, RestFrames | None],
 ) -> tuple[float, str]:
-    """Return the largest angle between bones at rest, in degrees.
+    """Compare bone directions of two rest poses.
 
-    And the bone's joint.
+    Returns the largest angle in degrees, and the bone's joint. And the bone's joint.
 
     Rest poses that are only turned as a whole, as those of other axes are, do not differ, nor do rigid tips count.
     """

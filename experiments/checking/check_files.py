@@ -73,7 +73,7 @@ class CheckedFile:
 
     @property
     def damage(self) -> tuple[FileNote, ...]:
-        """Notes on data that the file lacks or that were left out."""
+        """Notes on missing or omitted data."""
         return tuple(note for note in self.assumed if note.topic == "damage")
 
     @property

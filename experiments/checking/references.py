@@ -40,7 +40,10 @@ class ReferenceRow:
 
     @property
     def worst(self) -> float:
-        """Largest of the ratios; 0 if no figure was measured."""
+        """Largest ratio.
+
+        It is 0 if no figure was measured.
+        """
         return next(iter(self.ratios.values()), 0.0)
 
     @property

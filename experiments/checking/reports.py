@@ -1,4 +1,7 @@
-"""Reports of findings: text, JSON, JUnit XML, or a picture of the worst moments."""
+"""Reports of findings.
+
+They are text, JSON, JUnit XML, or a picture of the worst moments.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,10 @@ _NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff
 
 
 def format_lines(checked: CheckedFile) -> Iterator[str]:
-    """Yield the lines about a file; none without findings, measured residuals or notes."""
+    """Yield the lines about a file.
+
+    There are none without findings, measured residuals or notes.
+    """
     if checked.error:
         yield f"{checked.path}: unreadable: {remove_path(checked.error, checked.path)}"
     if checked.flaw:
@@ -60,7 +66,7 @@ def format_lines(checked: CheckedFile) -> Iterator[str]:
 
 
 def _format_needed(checked: CheckedFile) -> Iterator[str]:
-    """Yield a line for each motion with a measured root residual."""
+    """Yield each motion's measured root residual."""
     for number, needed in enumerate(checked.needed):
         where = f"motion {number}: " if len(checked.needed) > 1 else ""
         if needed is not None:
@@ -68,7 +74,10 @@ def _format_needed(checked: CheckedFile) -> Iterator[str]:
 
 
 def summarize_files(all_checked: Sequence[CheckedFile]) -> str:
-    """Return a sentence about all files: how many have findings, by which rules, and how many could not be read."""
+    """Summarise all files in a sentence.
+
+    It says how many have findings, by which rules, and how many could not be read.
+    """
     broken, unreadable, refused = _count_files(all_checked)
     rules = Counter[str]()
     for checked in all_checked:
@@ -88,7 +97,10 @@ def summarize_files(all_checked: Sequence[CheckedFile]) -> str:
 
 
 def _count_files(all_checked: Sequence[CheckedFile]) -> tuple[int, int, int]:
-    """Count files that break rules, could not be read, or could be read but are refused by `correct`."""
+    """Count files with problems.
+
+    They break rules, could not be read, or could be read but are refused by `correct`.
+    """
     broken = sum(bool(checked.all_findings) for checked in all_checked)
     unreadable = sum(bool(checked.error) for checked in all_checked)
     refused = sum(bool(checked.flaw) for checked in all_checked)
@@ -96,9 +108,10 @@ def _count_files(all_checked: Sequence[CheckedFile]) -> tuple[int, int, int]:
 
 
 def to_findings_json(all_checked: Sequence[CheckedFile]) -> str:
-    """Return the findings as a list of files, each with motions; frames count from 0, `stop` is exclusive.
+    """Return the findings as JSON, file by file.
 
-    If root residuals were measured, `needed` has the residual of each motion, or null if not measurable.
+    Each file has its motions; frames count from 0, `stop` is exclusive. If root residuals were measured, `needed` has
+    the residual of each motion, or null if not measurable.
     """
     return json.dumps(to_json([_to_values(checked) for checked in all_checked]), indent=1, allow_nan=False)
 
@@ -125,7 +138,10 @@ def _to_values(checked: CheckedFile) -> dict[str, Any]:
 
 
 def to_junit(all_checked: Sequence[CheckedFile]) -> str:
-    """Return JUnit XML: a test case per file, with a failure that lists the findings."""
+    """Return JUnit XML with a test case per file.
+
+    A failure lists the findings.
+    """
     from xml.etree import ElementTree  # slow to import
 
     _, unreadable, refused = _count_files(all_checked)
@@ -146,7 +162,10 @@ def to_junit(all_checked: Sequence[CheckedFile]) -> str:
 
 
 def write_xml(root: ElementTree.Element) -> str:
-    """Return an XML document with escapes for characters that XML does not have."""
+    """Return an XML document with escaped characters.
+
+    They are those that XML does not have.
+    """
     from xml.etree import ElementTree  # slow to import
 
     ElementTree.indent(root)
@@ -155,8 +174,10 @@ def write_xml(root: ElementTree.Element) -> str:
 
 
 def draw_worst(path: Path, all_checked: Sequence[CheckedFile], reading: Reading, *, overwrite: bool = True) -> None:
-    """Draw a PNG with a row for each of the worst findings, at most a row per rule and file: moments, and tracks of the
-    feet. Findings of the same file and frame share a row.
+    """Draw the worst findings as a PNG.
+
+    There is at most a row per rule and file, with moments and tracks of the feet. Findings of the same file and frame
+    share a row.
 
     Raises:
         SettingError: the file exists and may not be replaced.

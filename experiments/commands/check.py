@@ -187,7 +187,7 @@ class CheckCommand:
         return int(any(difference.exceeds(self.tolerance_mm) for difference in differences))
 
     def _write(self, path: Path | None, text: str) -> None:
-        """Write a text to a file, or to standard output."""
+        """Write a text to a file or stdout."""
         if path is None:
             print(text, end="")
             return

@@ -134,7 +134,7 @@ class CorrectCommand:
                 check_replaceable(path)
 
     def _write_beside(self, out: Path) -> None:
-        """Write the contacts and the layer of the corrected file."""
+        """Write contacts and layer of a correction."""
         from selfcorrect.datasets.files.open import open_motion
         from selfcorrect.datasets.files.rigs.bvh import layer_between
         from selfcorrect.datasets.files.rigs.bvh_text import read_bvh_text

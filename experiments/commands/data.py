@@ -249,7 +249,7 @@ class Convert:
 
 
 def _number_targets(target: Path, names: Sequence[str], count: int) -> list[Path]:
-    """Return a path for each motion, by its take or number."""
+    """Return a path per motion, by take or number."""
     endings = [f"{index:03d}" for index in range(count)]
     if names:
         endings = [re.sub(r"[^\w.-]+", "-", name) for name in names]

@@ -68,7 +68,7 @@ _TITLES = ("before", "after")
 
 
 def _is_demo_page(path: Path) -> bool:
-    """Return whether a file is a page of the demo."""
+    """Return whether a file is a demo page."""
     if not path.is_file():
         return False
     with open_file(path) as file:
@@ -76,7 +76,7 @@ def _is_demo_page(path: Path) -> bool:
 
 
 def open_page(page: Path) -> None:
-    """Open a page in the browser if someone would see it.
+    """Open a page if someone would see it.
 
     Not in pipes, in CI, or on a machine without a screen.
     """

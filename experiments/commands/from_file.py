@@ -66,7 +66,7 @@ def _change_options(options: Any, values: Any, path: Path) -> Any:
 
 
 def _list_options(options: Any) -> list[str]:
-    """Return the names of options, also of those in groups."""
+    """Return option names, including those in groups."""
     names = []
     hints = get_type_hints(type(options), include_extras=True)
     for name in (option.name for option in fields(options)):

@@ -1,7 +1,8 @@
-"""Help of the commands: what a command does, two examples, then its options in groups.
+"""Help of the commands.
 
-tyro parses the options and draws their boxes. A box is a nested dataclass for tyro, but options of a command are fields
-beside each other, so the boxes are made here for the help alone.
+It says what a command does, shows two examples, and lists its options in groups. tyro parses the options and draws
+their boxes. A box is a nested dataclass for tyro, but options of a command are fields beside each other, so the boxes
+are made here for the help alone.
 """
 
 import shutil
@@ -40,7 +41,10 @@ class _Option:
 
     @property
     def is_positional(self) -> bool:
-        """Return True if the option is given without its name."""
+        """Return True if the option has no name.
+
+        It is given by its position.
+        """
         import tyro
 
         return tyro.conf.Positional in getattr(self.hint, "__metadata__", ())
@@ -179,7 +183,7 @@ def _list_options(command: Any, given: Any = None) -> Iterator[_Option]:
 
 
 def _add_help(hint: Any, default: Any, text: str, name: str) -> Any:
-    """Return a hint with help text and a readable value.
+    """Add help text and a readable default.
 
     A default that says nothing is left out.
     """

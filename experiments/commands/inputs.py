@@ -27,7 +27,7 @@ def must_exist(paths: Iterable[Path | None]) -> None:
 
 
 def _suggest(path: Path) -> str:
-    """Return a question about a file with nearly that name.
+    """Suggest a file with nearly that name.
 
     "" if there is no such file beside it.
     """

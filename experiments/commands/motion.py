@@ -36,7 +36,7 @@ else:
 
 
 def _hint(default: str, takes: str = "INT") -> object:
-    """Return the hint in `--help` for an option without default.
+    """Describe an option without default in `--help`.
 
     default: Its default in words. takes: Its kind of value.
     """

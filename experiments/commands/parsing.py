@@ -99,7 +99,7 @@ def _reword(complaint: str, command: Any) -> str:
 
 
 def _describe_word(word: str, command: Any) -> str:
-    """Return a sentence about a word that no option takes."""
+    """Explain a word that no option takes."""
     if not word.startswith("-"):
         return f"unexpected {word!r}"
     nearest = difflib.get_close_matches(word, list_option_names(command), n=1)

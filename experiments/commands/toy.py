@@ -46,7 +46,7 @@ class ToyCommand:
     log: Annotated[WandbOptions, tyro.conf.arg(name="")] = field(default_factory=lambda: WandbOptions("off"))
 
     def run(self) -> int:
-        """Run what remains of the loops, and print the results.
+        """Run the remaining loops and print results.
 
         Returns 1 if a part is missing.
         """

@@ -37,7 +37,7 @@ class VerifyCommand:
     """Print the result as JSON: files, counts by kind, damage, and files without a digest."""
 
     def run(self) -> int:
-        """Print a line for each damaged file, and a summary."""
+        """Print damaged files, and a summary."""
         if not is_address(self.folder):
             must_exist([Path(self.folder)])
         from ..data.verification import verify

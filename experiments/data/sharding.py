@@ -1,8 +1,9 @@
-"""Pack motion files and datasets into sets: parquet files of some hundred motions each, sorted by skeleton.
+"""Pack motions into sets of parquet files.
 
-Recordings are cut into batches by number and size, and each batch is a job that writes its shards and then a record of
-them. So the bytes do not depend on where and by how many workers the jobs are done, and a set that was stopped goes on
-with the batches that lack a record. The list of digests is written last: a set without this file is unfinished.
+Motion files and datasets are packed, some hundred motions to a file, sorted by skeleton. Recordings are cut into
+batches by number and size, and each batch is a job that writes its shards and then a record of them. So the bytes do
+not depend on where and by how many workers the jobs are done, and a set that was stopped goes on with the batches that
+lack a record. The list of digests is written last: a set without this file is unfinished.
 """
 
 import json
@@ -125,13 +126,16 @@ class BatchRecord:
     """A sentence for each recording that could not be read."""
 
     def is_kept(self, key: str, files: Mapping[str, FileFacts]) -> bool:
-        """Return whether the batch need not be done again; files: those of the set."""
+        """Return whether the batch is already done.
+
+        files: those of the set.
+        """
         return self.key == key and all(name in files and files[name].size == self.sizes[name] for name in self.sizes)
 
 
 @dataclass(frozen=True)
 class ShardSet:
-    """Counts of a set of shards, and the missing recordings."""
+    """Counts of a shard set, and missing recordings."""
 
     motions: int
     shards: int
@@ -140,7 +144,7 @@ class ShardSet:
 
 
 def make_shards(task: ShardTask, where: Where) -> ShardSet:
-    """Make a set of shards, or what is missing of it.
+    """Make or complete a set of shards.
 
     Args:
         where: Where recordings are read, and by how many workers.
@@ -171,7 +175,10 @@ def make_shards(task: ShardTask, where: Where) -> ShardSet:
 
 
 def _find_kept(place: Place, batches: Sequence[ShardBatch], keys: Mapping[int, str]) -> dict[int, BatchRecord]:
-    """Return the records of batches that an earlier call has done, by number."""
+    """Return records of finished batches by number.
+
+    An earlier call has done them.
+    """
     files = place.list_files()
     kept = {}
     for batch in batches:
@@ -186,7 +193,10 @@ def _find_kept(place: Place, batches: Sequence[ShardBatch], keys: Mapping[int, s
 
 
 def read_batch_record(place: Place, batch: ShardBatch) -> BatchRecord:
-    """Return the record of a batch; DamagedError if it is missing or damaged."""
+    """Read a batch's record.
+
+    Raises DamagedError if it is missing or damaged.
+    """
     with tempfile.TemporaryDirectory(prefix="selfcorrect-") as scratch:
         path = Path(scratch, "record.json")
         if not place.fetch(batch.record_name, path):
@@ -195,7 +205,7 @@ def read_batch_record(place: Place, batch: ShardBatch) -> BatchRecord:
 
 
 def _finish(place: Place, records: Sequence[BatchRecord]) -> ShardSet:
-    """Write the list of digests, and remove other shards and the records."""
+    """Write digests, and remove stale shards and records."""
     digests = {name: digest for record in records for name, digest in record.digests.items()}
     unread = tuple(sentence for record in records for sentence in record.unread)
     names = place.list_names()
@@ -219,8 +229,9 @@ def _finish(place: Place, records: Sequence[BatchRecord]) -> ShardSet:
 
 @contextmanager
 def _claim(place: Place, task: ShardTask) -> Iterator[None]:
-    """Check that the place has no files but the shards of an unfinished or replaced set; lock a folder of this
-    machine.
+    """Claim a place for a shard set.
+
+    It must have no files but the shards of an unfinished or replaced set. A folder of this machine is locked.
     """
     names = place.list_names()
     if foreign := [name for name in names if not _FILES_OF_SET.fullmatch(name)]:
@@ -245,7 +256,10 @@ def _claim(place: Place, task: ShardTask) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Listing:
-    """The recordings of all sources in order, listed once in each process, because clips cannot be sent to another."""
+    """The recordings of all sources, in order.
+
+    They are listed once in each process, because clips cannot be sent to another.
+    """
 
     task: ShardTask
     directory: Path
@@ -258,7 +272,10 @@ class Listing:
         return _list_once(self)
 
     def make_key(self, batch: ShardBatch) -> str:
-        """Return a hash of all on which the shards of a batch depend."""
+        """Return a hash of a batch's inputs.
+
+        Its shards depend on all of them.
+        """
         task = self.task
         recordings = self.recordings()
         versions = [(recordings[number].name, recordings[number].version) for number in batch.recordings]
@@ -313,7 +330,10 @@ def pack_batch(listing: Listing, batch: ShardBatch, key: str, progress: Progress
 
 
 def _read_batch(listing: Listing, batch: ShardBatch, unread: list[str], progress: Progress) -> Iterator[NamedMotion]:
-    """Yield the motions of a batch; `unread` gets a sentence for each recording that cannot be read."""
+    """Yield the motions of a batch.
+
+    `unread` gets a sentence for each recording that cannot be read.
+    """
     total = len(batch.recordings)
     read = stream_tasks(partial(_read_recording, listing), batch.recordings, get_core_limit())
     for done_count, motions in enumerate(read, 1):
@@ -325,7 +345,7 @@ def _read_batch(listing: Listing, batch: ShardBatch, unread: list[str], progress
 
 
 def _read_recording(listing: Listing, number: int) -> list[NamedMotion] | str:
-    """Return the motions of a recording, or a sentence on a failed reading."""
+    """Read a recording's motions, or describe the failure."""
     recording = listing.recordings()[number]
     try:
         return [_check(item) for item in recording.read()]
@@ -334,7 +354,10 @@ def _read_recording(listing: Listing, number: int) -> list[NamedMotion] | str:
 
 
 def list_recordings(source: str, task: ShardTask) -> list[Recording]:
-    """Return the recordings of a dataset's folder, of motion files, or of a set at an address."""
+    """List the recordings of a source.
+
+    It is a dataset's folder, motion files, or a set at an address.
+    """
     if is_address(source):
         place = Place(source)
         files = place.list_files()
@@ -358,7 +381,7 @@ def list_recordings(source: str, task: ShardTask) -> list[Recording]:
 
 
 def _read_set(place: Place, name: str) -> list[NamedMotion]:
-    """Return the motions of a parquet file at an address."""
+    """Return the motions of a remote parquet file."""
     with tempfile.TemporaryDirectory(prefix="selfcorrect-") as scratch:
         path = Path(scratch, "set.parquet")
         if not place.fetch(name, path):
@@ -367,7 +390,10 @@ def _read_set(place: Place, name: str) -> list[NamedMotion]:
 
 
 def _read_clip(clip: Clip, folder: Path | None) -> Iterator[NamedMotion]:
-    """Yield the motions of a clip; files in a plain `folder` get labels from the place there."""
+    """Yield the motions of a clip.
+
+    Files in a plain `folder` get labels from the place there.
+    """
     if clip.path.suffix.lower() == ".parquet":
         yield from read_named(clip.path)
         return
@@ -379,7 +405,10 @@ def _read_clip(clip: Clip, folder: Path | None) -> Iterator[NamedMotion]:
 
 
 def _check(item: NamedMotion) -> NamedMotion:
-    """Return a motion; InputError for wrong numbers, or for a name that cannot name a file."""
+    """Return a motion with valid numbers and name.
+
+    Raises InputError for wrong numbers, or for a name that cannot name a file.
+    """
     if not is_file_name(item.name):
         raise InputError(f"{item.name!r} cannot be the name of a file in a set of shards; rename it")
     check_numbers(item.motion)
@@ -387,7 +416,10 @@ def _check(item: NamedMotion) -> NamedMotion:
 
 
 def cut_shards(motions: Iterable[NamedMotion], most_motions: int) -> Iterator[list[NamedMotion]]:
-    """Yield motions in shards; as many as fit into memory are sorted together, so that like motions share a shard."""
+    """Sort motions into shards.
+
+    As many as fit into memory are sorted together, so that like motions share a shard.
+    """
     size = attrgetter("bytes")
     for group in group_by_size(motions, size, SORTED_BYTES, MOST_MOTIONS):
         yield from group_by_size(sorted(group, key=_sort_key), size, SHARD_BYTES, most_motions)

@@ -1,4 +1,7 @@
-"""Sources of motions: datasets, folders of motion files, and files, with recordings and a summary."""
+"""Sources of motions.
+
+They are datasets, folders of motion files, and files, with recordings and a summary.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -32,7 +35,7 @@ def open_source(
     *,
     limit: int | None = None,
 ) -> tuple[str, list[Clip]]:
-    """Open a dataset, a folder of motion files, or a file.
+    """Open a dataset, folder or motion file.
 
     Args:
         dataset: Name of the dataset; by default inferred from the layout.
@@ -63,9 +66,10 @@ def open_source(
 
 
 def dataset_at(path: Path, name: str | None, reading: Reading) -> Dataset | None:
-    """Return the dataset of a name, or with the layout of a path; None for plain motion files.
+    """Find the dataset of a name or path.
 
-    A dataset defines how files are read. A reading that states facts is therefore for plain motion files.
+    Returns None for plain motion files. A dataset defines how files are read. A reading that states facts is therefore
+    for plain motion files.
 
     Args:
         name: Name of the dataset, None to infer the name.
@@ -88,14 +92,17 @@ def select_evenly(clips: Sequence[Clip], count: int) -> list[Clip]:
 
 
 def read_clips(clips: Sequence[Clip], complain: Callable[[str], None]) -> Iterator[Motion]:
-    """Yield the motions that can be read, with a progress bar; `complain` gets a sentence for each other file."""
+    """Yield readable motions with a progress bar.
+
+    `complain` gets a sentence for each other file.
+    """
     return read_all(tqdm(clips, "reading", unit="clip", disable=None, leave=False), complain)
 
 
 def map_readable(
     motions: Iterable[Motion], work: Callable[[Motion], _T], complain: Callable[[str], None]
 ) -> Iterator[_T]:
-    """Yield the results of some work on motions, and go on after a failure.
+    """Map motions and skip failures.
 
     Args:
         complain: Gets a sentence for each failed motion.
@@ -167,7 +174,10 @@ def _format_counts(counter: Counter) -> str:
 
 
 def summarise(clips: Sequence[Clip]) -> DataSummary:
-    """Read and summarise all recordings, including files that cannot be read."""
+    """Summarise all recordings.
+
+    Files that cannot be read are included.
+    """
     summary = DataSummary()
     complain = summary.unreadable.append
     for _ in map_readable(read_clips(clips, complain), summary.add, complain):
@@ -176,7 +186,10 @@ def summarise(clips: Sequence[Clip]) -> DataSummary:
 
 
 def measure_motion(motion: Motion) -> dict[str, float]:
-    """Measure the length of a motion, the speed of the root over the floor, and physical errors."""
+    """Measure a motion's length, speed and errors.
+
+    The speed is that of the root over the floor; errors are physical.
+    """
     path_m = np.linalg.norm(np.diff(motion.root_m[:, [0, 2]], axis=0), axis=-1).sum()
     errors = physical_errors(MotionBatch.stack([motion])).mean() | {"skate_m_s": measure_skating_m_s(motion)}
     return {

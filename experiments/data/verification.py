@@ -1,4 +1,7 @@
-"""Verification of runs, corrected motions and shards against recorded digests."""
+"""Verify files against recorded digests.
+
+They are files of runs, corrected motions and shards.
+"""
 
 import os
 import tempfile
@@ -37,7 +40,10 @@ FileCheck: TypeAlias = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Verification:
-    """Result of a verification: number of files, damage, and files that could not be checked."""
+    """The result of a verification.
+
+    It has the number of files, damage, and files that could not be checked.
+    """
 
     files: int
     counts: dict[str, int]
@@ -57,7 +63,10 @@ class Verification:
         return "\n".join(lines)
 
     def _list_unread(self) -> list[str]:
-        """Return a line for each file without a digest, and a line for each folder of W&B, whose files W&B checks."""
+        """List files without a digest.
+
+        There is a line for each, and one for each folder of W&B, whose files W&B checks.
+        """
         of_wandb = Counter(_wandb_folder(name) for name in self.unread)
         others = [name for name in self.unread if not _wandb_folder(name)]
         lines = [f"  {name}" for name in others[:_LISTED]]
@@ -67,7 +76,9 @@ class Verification:
 
 
 def verify(address: str | Path, shown_as: str = "") -> Verification:
-    """Look at all that is below a folder, or at an address, but for locks, because locks hold no results.
+    """Verify everything in a folder or address.
+
+    Locks are skipped, because they hold no results.
 
     Raises:
         InputError: Nothing there has digests.
@@ -91,13 +102,19 @@ def verify(address: str | Path, shown_as: str = "") -> Verification:
 
 
 def _wandb_folder(name: str) -> str:
-    """Return the folder of W&B that holds a file, "" for a file of anything else."""
+    """Return the W&B folder of a file.
+
+    It is "" for a file of anything else.
+    """
     parts = name.split("/")
     return "/".join(parts[: parts.index("wandb") + 1]) if "wandb" in parts[:-1] else ""
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
-    """All files in and below a folder, links and pipes too; links to folders are not followed."""
+    """Yield all files below a folder.
+
+    Links and pipes count, too; links to folders are not followed.
+    """
     for root, folders, names in os.walk(folder):
         yield from (Path(root) / name for name in names)
         yield from (path for name in folders if (path := Path(root) / name).is_symlink())
@@ -118,7 +135,10 @@ def _check_generations(folder: Path) -> Iterator[FileCheck]:
 
 
 def _check_file(path: Path) -> Iterator[FileCheck]:
-    """Yield a list of digests and the files, a record and the files, or a JSON file with a digest."""
+    """Yield a file and what its digests cover.
+
+    It is a list of digests, a record, or a JSON file with a digest.
+    """
     out = next((above.parent for above in path.parents if above.name == RECORDS), None)
     if path.name == SUMS:
         for file, fault in check_listing(path):
@@ -144,7 +164,7 @@ def _check_record(path: Path, out: Path) -> Iterator[FileCheck]:
 
 
 def _verify_address(place: Place) -> Verification:
-    """Verify a place at an address by a copy among the temporary files."""
+    """Verify an address by a temporary copy."""
     with tempfile.TemporaryDirectory(prefix="selfcorrect-") as scratch:
         for name in place.list_names():
             place.fetch(name, Path(scratch) / name)

@@ -97,8 +97,9 @@ def correct_into(
 
 
 def make_tasks(inputs: Sequence[Path], out: Path) -> list[FileTask]:
-    """Return a task for each motion file among files and folders; SettingError if a correction would overwrite a
-    file.
+    """Return a task per motion file.
+
+    Files and folders are given. Raises SettingError if a correction would overwrite a file.
     """
     tasks = [FileTask(source, name, out) for source, name in _name_outputs(inputs, out)]
     if not tasks:
@@ -151,8 +152,9 @@ def _name_outputs(inputs: Sequence[Path], out: Path) -> Iterator[tuple[Path, str
 
 
 def _output_suffix(path: Path) -> str:
-    """Return the suffix of a file's correction: the same, or the suffix of another format if the file's cannot be
-    written.
+    """Return the suffix of a corrected file.
+
+    It is the same, or that of another format if the file's cannot be written.
     """
     written = written_suffix(path)
     return path.suffix if written == path.suffix.lower() else written

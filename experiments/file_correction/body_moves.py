@@ -26,7 +26,7 @@ _NEAR_PEAK = 0.5
 
 @dataclass(frozen=True)
 class BodyMove:
-    """A move of the whole body in a stretch of frames.
+    """A move of the whole body over frames.
 
     The evidence are medians over frames in which feet stand.
     """
@@ -61,7 +61,7 @@ class BodyMove:
 
 
 def find_body_moves(before: Motion, after: Motion) -> list[BodyMove]:
-    """Return the moves of the root by `LEAST_M` or more.
+    """Find root moves of `LEAST_M` or more.
 
     Rises of the whole motion and of stretches, then slides.
 

@@ -1,4 +1,4 @@
-"""Texts of options on what to correct, and how much.
+"""Texts of options on what to correct.
 
 Frames, limbs, shares and contacts.
 """

@@ -1,4 +1,4 @@
-"""Correct motion files, and find those that are done already."""
+"""Correct motion files, and find finished ones."""
 
 import os
 import shutil
@@ -84,7 +84,7 @@ RECORDS = ".records"
 
 @dataclass(frozen=True)
 class FileTask:
-    """A file to correct, and its name in the output folder."""
+    """A file to correct, and its output name."""
 
     source: Path
     name: str
@@ -132,7 +132,7 @@ def _identify_plugins(suffix: str, engine: str) -> list[Identity]:
 
 
 def is_finished(task: FileTask, options: CorrectionOptions) -> bool:
-    """Return whether an earlier run made all that this would.
+    """Return whether an earlier run made everything.
 
     A result with files that a later attempt could not replace is recorded again.
     """
@@ -146,7 +146,7 @@ def is_finished(task: FileTask, options: CorrectionOptions) -> bool:
 
 
 def _is_result_of(task: FileTask, result: FileResult, options: CorrectionOptions) -> bool:
-    """Return whether a result is of the same input and settings.
+    """Return whether a result fits input and settings.
 
     All its files must be in place.
     """

@@ -32,7 +32,7 @@ _CONNECTIONS = 16
 
 
 def correct_remote_set(source: Place, out: Place, options: CorrectionOptions, where: Where) -> list[FileResult]:
-    """Correct the files of a set, and write the report.
+    """Correct a remote set, and write the report.
 
     Corrected files are skipped. Returns the result of each file.
 
@@ -117,7 +117,10 @@ def _is_current(result: FileResult, source: FileFacts, output: FileFacts | None,
 
 
 def _require_records(source: Place, out: Place, names: Sequence[str]) -> None:
-    """Raise InputError if a file without a record holds motions."""
+    """Raise InputError for motions without a record.
+
+    They are in a file.
+    """
     with tempfile.TemporaryDirectory(prefix="selfcorrect-") as folder:
         path = Path(folder, "set.parquet")
         for name in names:
@@ -129,7 +132,7 @@ def _require_records(source: Place, out: Place, names: Sequence[str]) -> None:
 
 
 def correct_remote_file(source: Place, out: Place, name: str, options: CorrectionOptions, progress: Progress) -> None:
-    """Correct a file of a set, unless it is done.
+    """Correct a file of a remote set.
 
     It is corrected among temporary files; the record is sent first.
     """

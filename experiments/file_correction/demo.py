@@ -36,7 +36,7 @@ def walk(cycles: int = 3) -> Motion:
 
 
 def spoil(motion: Motion, random: np.random.Generator) -> Motion:
-    """Make the feet sink and skate and the limbs shake, as in generated motions."""
+    """Add sinking, skating and shaking to a motion."""
     seconds = np.arange(len(motion)) / motion.fps
     travel_m = motion.root_m - motion.root_m[0]
     root_m = motion.root_m + (FASTER - 1) * travel_m * (1.0, 0.0, 1.0) - (0.0, _SUNK_M, 0.0)
@@ -53,7 +53,10 @@ class Demonstration:
     after: CorrectedMotion
 
     def lines(self) -> list[str]:
-        """Return four figures before and after, a line each, as `correct` measures them."""
+        """Return four figures before and after.
+
+        There is a line for each, as `correct` measures them.
+        """
         before, after = MotionComparison.from_correction(self.before, self.after).errors
         lines = []
         for figure in DEMO_FIGURES:

@@ -137,9 +137,10 @@ _REPORTED_RULES = ("R", "S2", "S6", "P", "F5", "F7")
 
 
 def _check_input(motion: Motion, correction: CorrectedMotion) -> CheckResult:
-    """Check an input for signs that the file, the reading, the floor or the time is wrong; a finding per rule. Frames
-    that repeat other frames are left out. Motions that stand on several levels are not checked for the height and tilt
-    of the floor.
+    """Check an input for misread data.
+
+    The file, the reading, the floor or the time may be wrong; there is a finding per rule. Frames that repeat other
+    frames are left out. Motions that stand on several levels are not checked for the height and tilt of the floor.
     """
     of_level_floor = () if correction.supports else ("F4", "F6")
     choice = RuleChoice((*_REPORTED_RULES, *of_level_floor))
@@ -199,7 +200,7 @@ def _mark_frames(findings: Iterable[Finding], frames: int) -> np.ndarray:
 
 
 def _with_distances(figures: FileFigures, before: Motion, after: Motion) -> FileFigures:
-    """Return figures with the distances that joints were moved by."""
+    """Add the distances that joints moved."""
     names = before.skeleton.names
     moves = JointMoves.from_motions(before, after)
     x_m, z_m, turn_rad = measure_travel(after) - measure_travel(before)
@@ -237,7 +238,7 @@ def _list_residuals(timeline: Timeline | None) -> dict[str, list[float]]:
 
 
 def _find_residual_spans(timeline: Timeline | None) -> list[ResidualSpan]:
-    """Find the frames with a residual force on the root.
+    """Find frames with a residual root force.
 
     The body otherwise stands without help.
     """

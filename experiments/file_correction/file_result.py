@@ -1,8 +1,8 @@
-"""The result of a corrected file, and its record on disk.
+"""The result of a corrected file.
 
-A motion is rejected where a stage of the correction says so, as a `Failure`, or an error on the way there. A file that
-cannot be read, or with an error in the correction, has failed. A figure that became worse changes no verdict: it is
-listed beside the verdict, on the console and in the report.
+Its record is on disk. A motion is rejected where a stage of the correction says so, as a `Failure`, or an error on the
+way there. A file that cannot be read, or with an error in the correction, has failed. A figure that became worse
+changes no verdict: it is listed beside the verdict, on the console and in the report.
 """
 
 from __future__ import annotations
@@ -45,7 +45,10 @@ LOST_CONTACTS = 0.08
 
 @dataclass(frozen=True)
 class FileContent:
-    """Contents of an input file, and assumptions made in reading."""
+    """What an input file holds.
+
+    Assumptions made in reading come with it.
+    """
 
     assumed: tuple[str, ...] = ()
     """Assumptions made in reading the file: unit, frame rate, axis, body, profile; damage, too."""
@@ -67,7 +70,10 @@ class FileContent:
 
 @dataclass(frozen=True)
 class FileFigures:
-    """Measures before and after a correction, and of the change."""
+    """Measures before and after a correction.
+
+    Those of the change are included.
+    """
 
     before: dict[str, float] = field(default_factory=dict)
     """Errors of the original motion by name."""
@@ -244,12 +250,15 @@ class FileResult:
 
     @property
     def digests(self) -> set[str]:
-        """Hashes of what this run or an earlier run wrote."""
+        """Digests of what was written so far.
+
+        This run or an earlier run wrote it.
+        """
         return {self.state.output_hash, self.state.earlier_hash}
 
     @property
     def kept(self) -> FileResult | None:
-        """The earlier result with files still in place, or None."""
+        """The earlier result if its files exist."""
         with suppress(InputError):
             return _from_values(self.state.kept) if self.state.kept else None
         return None
@@ -415,7 +424,10 @@ def encode_text(text: str) -> bytes:
 
 
 def to_json_text(value: object) -> str:
-    """Return indented JSON, with lists of numbers on one line."""
+    """Return indented JSON with numbers on one line.
+
+    Lists of numbers stand on a line.
+    """
     text = json.dumps(value, indent=1, ensure_ascii=False, default=str) + "\n"
     return re.sub(r"\[\n[^\[\]{}\"]*\]", lambda numbers: re.sub(r"\s+", " ", numbers[0]), text)
 

@@ -188,8 +188,9 @@ FRAMES_PER_WORKER = 600
 
 
 def _count_workers(motions: Sequence[Motion], options: CorrectionOptions) -> int:
-    """Return the number of workers that saves time: all without residual force, where even a single motion has
-    threads.
+    """Return the number of workers that saves time.
+
+    All are used without residual force, where even a single motion has threads.
     """
     workers = default_workers()
     if options.is_residual_free:

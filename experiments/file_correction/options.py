@@ -194,7 +194,10 @@ class CorrectionOptions:
 
     @property
     def is_residual_free(self) -> bool:
-        """Return True if no residual force holds the body up."""
+        """Return True if no residual force helps.
+
+        It would hold the body up.
+        """
         return self.strength == RESIDUAL_FREE and not self.kinematic
 
     def check_files(self) -> None:
@@ -239,7 +242,10 @@ class CorrectionOptions:
 
     @property
     def kinematic_pipeline(self) -> Pipeline:
-        """Return the stages that motions pass if nothing is simulated."""
+        """Return the stages without a simulation.
+
+        Motions pass them.
+        """
         from selfcorrect.simulators.pipeline import Pipeline
         from selfcorrect.simulators.postprocess import KINEMATIC_POSTPROCESS
         from selfcorrect.simulators.presets import FILES, find_preset

@@ -37,7 +37,10 @@ _VERDICTS = ("failed", "rejected", "partly", "unchanged", "accepted")
 
 
 def is_report(path: Path) -> bool:
-    """Return whether a file is an unchanged report of its folder."""
+    """Return whether a file is an unchanged report.
+
+    It is the report of its folder.
+    """
     if not path.is_file():
         return False
     try:
@@ -64,7 +67,7 @@ def write_correction_report(
 
 
 def _iterate_report(head: dict[str, object], results: Iterable[FileResult]) -> Iterator[str]:
-    """Yield the text of a report, up to the digest."""
+    """Yield a report's text up to its digest."""
     yield to_json_text(head).removesuffix("\n}\n") + ',\n "motions": ['
     for count, result in enumerate(results):
         values = {name: value for name, value in result.to_values().items() if name not in vars(result.state)}
@@ -143,7 +146,7 @@ def format_details(results: Sequence[FileResult]) -> list[str]:
 
 
 def _cut_name(name: str) -> str:
-    """Cut a name that is too long for a column."""
+    """Cut a name to the column's width."""
     return name if len(name) <= _NAME_WIDTH else f"…{name[1 - _NAME_WIDTH :]}"
 
 
@@ -157,7 +160,7 @@ def _format_figures(result: FileResult) -> str:
 
 
 def _column_width(figure: MotionFigure) -> int:
-    """Return the width of a column, with two spaces before."""
+    """Return a column's width with two spaces."""
     return 2 + len(figure.heading) if figure.of_correction else 16
 
 
@@ -225,7 +228,7 @@ def _list_in_line(head: str, texts: Sequence[str], separator: str = ", ") -> str
 
 
 def _list_counted(one: str, several: str, texts: Sequence[str], separator: str = ", ") -> list[str]:
-    """Count and list texts in a line of the summary.
+    """Count and list texts in one line.
 
     No line without texts.
 
@@ -247,7 +250,7 @@ def _list_by_line(texts: Sequence[str]) -> list[str]:
 
 
 def _cut_line(line: str, end: str = "") -> str:
-    """Return a line and an end, cut to the width.
+    """Cut a line, but keep its end.
 
     The report holds the whole.
     """

@@ -53,7 +53,7 @@ def measure_written(
 
 
 def _is_same(motion: Motion, written: Motion) -> bool:
-    """Return whether a motion was read as it was written."""
+    """Return whether a motion reads as written."""
     pairs = (
         (motion.skeleton.offsets_m, written.skeleton.offsets_m),
         (motion.root_m, written.root_m),

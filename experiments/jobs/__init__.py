@@ -1,1 +1,1 @@
-"""Jobs in processes and on clusters, and displays of progress."""
+"""Jobs in processes and clusters, with progress."""

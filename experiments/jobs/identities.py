@@ -26,7 +26,7 @@ def identity_of_data(samples: Samples) -> Identity:
 
 @dataclass(frozen=True)
 class IdentityFile:
-    """A run folder's file of identities of code and data.
+    """Identities of a run folder's code and data.
 
     It also lists all versions that were accepted.
     """

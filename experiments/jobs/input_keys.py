@@ -1,4 +1,4 @@
-"""Keys of inputs; work with a known key is not done again.
+"""Keys of inputs: finished work is skipped.
 
 A key covers the content of a file, the settings, the content of the files that settings name, the code of this
 program and of other packages that takes part, and the versions of libraries. What a reader opens or looks for besides,
@@ -24,7 +24,7 @@ from selfcorrect.storage.files.limits import InputRecord, list_files
 def make_input_key(
     source: Path | str, settings: object, named_files: Sequence[Path | None], plugins: Sequence[Identity] = ()
 ) -> str:
-    """Return the key of a file and of all else that matters.
+    """Return the key of a file's inputs.
 
     Args:
         source: The file, or the digest of its content; a missing file has a key as well.
@@ -118,7 +118,7 @@ def _digest_sidecar(folder: Path, name: str) -> str:
 
 
 def _digest_shared_file(path: Path) -> str:
-    """Return the digest of a file that many inputs share.
+    """Digest a file that many inputs share.
 
     The file is read again after any change.
     """

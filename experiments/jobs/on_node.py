@@ -136,7 +136,10 @@ class Losses:
         self._reached: dict[str, int] = {}
 
     def note(self, event: Event) -> None:
-        """Note the progress of a job; its start shows a generation whose report was lost with the node."""
+        """Note a job's progress.
+
+        Its start shows a generation whose report was lost with the node.
+        """
         if event.phase in ("start", "generation") and event.done > self._reached.get(event.job, -1):
             self._reached[event.job] = event.done
             self._losses[event.job] = 0

@@ -1,6 +1,7 @@
-"""Jobs on a Ray cluster: Ray decides where each job runs, the run folder holds the state.
+"""Jobs on a Ray cluster.
 
-A thread of the command waits for the jobs, shows their progress, and starts jobs of lost workers and nodes again.
+Ray decides where each job runs; the run folder holds the state. A thread of the command waits for the jobs, shows their
+progress, and starts jobs of lost workers and nodes again.
 """
 
 from __future__ import annotations
@@ -63,7 +64,9 @@ def run_on_ray(where: Where, folder: Path | None, show: Show) -> Iterator[Submit
 
 @contextmanager
 def _connection(options: Mapping[str, str]) -> Iterator[bool]:
-    """Connect to a cluster; the value is False if the program has been connected before.
+    """Connect to a Ray cluster.
+
+    The value is False if the program has been connected before.
 
     Raises:
         SettingError: No cluster can be reached, or its versions of Ray or Python differ.
@@ -92,7 +95,10 @@ def _connection(options: Mapping[str, str]) -> Iterator[bool]:
 
 
 def _require_answer(address: str) -> None:
-    """Raise SettingError if nothing answers at the address of a head; Ray itself would try for a minute."""
+    """Raise SettingError if no head answers.
+
+    Nothing answers at its address; Ray itself would try for a minute.
+    """
     host, _, port = address.rpartition(":")
     if "://" in address or not port.isdigit():
         return
@@ -105,7 +111,7 @@ def _require_answer(address: str) -> None:
 
 
 class _Jobs:
-    """Jobs under way, and the thread that attends to them."""
+    """Running jobs, and the thread that watches them."""
 
     def __init__(self, folder: Path | None, events: Any, show: Show, *, waits_for_nodes: bool) -> None:
         self._folder = folder
@@ -121,7 +127,10 @@ class _Jobs:
         self._attendant.start()
 
     def submit(self, job: Job) -> Future[Machine | None]:
-        """Start a job; SettingError if no node is large enough."""
+        """Start a job.
+
+        Raises SettingError if no node is large enough.
+        """
         future: Future[Machine | None] = Future()
         if not self._waits_for_nodes:
             _require_node(job)
@@ -199,7 +208,10 @@ class _Jobs:
 
 
 def _require_node(job: Job) -> None:
-    """Raise SettingError if no node of the cluster has what a job asks for; Ray would wait without a word."""
+    """Raise SettingError if no node fits.
+
+    A job asks for more than any node of the cluster has; Ray would wait without a word.
+    """
     asked = job.resources
     wanted = {"CPU": asked.cores, "GPU": asked.gpus, "memory": asked.memory_gb * GB}
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]

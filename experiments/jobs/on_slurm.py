@@ -1,8 +1,8 @@
-"""Jobs of Slurm, submitted by submitit from a machine that has Slurm's commands and the run folder.
+"""Jobs of Slurm.
 
-Jobs that are ready at the same time become an array. What they report is written into files of the run folder, which a
-thread of this command reads, beside `squeue`. The command may die: its jobs go on, and the same command waits for them
-instead of submitting them again.
+submitit submits them from a machine that has Slurm's commands and the run folder. Jobs that are ready at the same time
+become an array. What they report is written into files of the run folder, which a thread of this command reads, beside
+`squeue`. The command may die: its jobs go on, and the same command waits for them instead of submitting them again.
 """
 
 from __future__ import annotations
@@ -88,7 +88,10 @@ def run_on_slurm(where: Where, folder: Path | None, show: Show) -> Iterator[Subm
 
 @dataclass(frozen=True)
 class SlurmWork:
-    """What a job of Slurm does. After a preemption or at the time limit, Slurm queues it again."""
+    """What a job of Slurm does.
+
+    After a preemption or at the time limit, Slurm queues it again.
+    """
 
     remote_job: RemoteJob
     reports: Path
@@ -103,7 +106,10 @@ class SlurmWork:
         return self.remote_job.run(send)
 
     def checkpoint(self) -> Any:
-        """Return the same work again: it continues at the last commit."""
+        """Return the same work, to continue later.
+
+        It continues at the last commit.
+        """
         return submitit.helpers.DelayedSubmission(self)
 
 
@@ -123,7 +129,7 @@ class _Submitted:
 
 
 class _Jobs:
-    """Jobs under way, and the thread that attends to them."""
+    """Running jobs, and the thread that watches them."""
 
     def __init__(self, folder: Path | None, options: Mapping[str, str], show: Show) -> None:
         self._run_folder = folder
@@ -159,7 +165,10 @@ class _Jobs:
         self._cancel([submitted.handle.job_id for submitted in self._running])
 
     def finish(self) -> None:
-        """End the attendance when all jobs have ended, cancel jobs of an earlier command, and remove the records."""
+        """Stop watching after all jobs have ended.
+
+        Jobs of an earlier command are cancelled, and the records removed.
+        """
         self._is_over.set()
         self._attendant.join()
         self._cancel([entry["id"] for entry in self._earlier.values()])
@@ -176,7 +185,10 @@ class _Jobs:
                 return
 
     def _fail_all(self, error: Exception) -> None:
-        """Give all jobs an error, because nobody attends to them any more."""
+        """Fail all jobs, because nobody watches them.
+
+        Each gets the error.
+        """
         futures = [submitted.future for submitted in self._running]
         with suppress(Empty):
             while True:
@@ -188,7 +200,10 @@ class _Jobs:
     # --- submissions
 
     def _submit_waiting(self) -> None:
-        """Submit what has come since: an array for each kind of resources, but for jobs of an earlier command."""
+        """Submit waiting jobs as arrays.
+
+        There is an array for each kind of resources; jobs of an earlier command are left out.
+        """
         groups: defaultdict[Resources, list[tuple[Job, Future[Machine | None]]]] = defaultdict(list)
         with suppress(Empty):
             while True:
@@ -254,7 +269,10 @@ class _Jobs:
         return executor
 
     def _read_earlier(self) -> dict[str, dict[str, str]]:
-        """Return the jobs of an earlier command that wait or run, by name."""
+        """Return running jobs of an earlier command.
+
+        They wait or run, by name.
+        """
         try:
             recorded = read_with_digest(self._folder / _JOBS_FILE)["jobs"]
         except DamagedError:
@@ -282,7 +300,10 @@ class _Jobs:
                 self._lose(submitted, self._states.get(str(submitted.handle.job_id), "gone"))
 
     def _ask_squeue(self) -> None:
-        """Ask for the states of all jobs of this user; a controller that does not answer is asked again later."""
+        """Ask for the states of all jobs.
+
+        They are this user's; a controller that does not answer is asked again later.
+        """
         command = ["squeue", "--me", "--noheader", "--array", "--states=all", "--format=%i|%T|%r"]
         with suppress(OSError, subprocess.SubprocessError):
             done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
@@ -292,7 +313,10 @@ class _Jobs:
             self._asked_s = time.monotonic()
 
     def _has_ended(self, submitted: _Submitted) -> bool:
-        """Return whether Slurm has ended a job, and what it wrote would be visible by now."""
+        """Return whether a job's end is visible.
+
+        Slurm has ended it, and what it wrote would be visible by now.
+        """
         state = self._states.get(str(submitted.handle.job_id))
         if state in _WAITING:
             submitted.ended_s = None
@@ -329,7 +353,10 @@ class _Jobs:
             submitted.future.set_result(ending)
 
     def _lose(self, submitted: _Submitted, reason: str) -> None:
-        """Submit a lost job again, unless it was lost too often or somebody cancelled it."""
+        """Resubmit a lost job.
+
+        It is given up if it was lost too often or somebody cancelled it.
+        """
         name = submitted.job.name
         if not reason.startswith("CANCELLED") and self._losses.may_repeat(name):
             self._started.put((submitted.job, submitted.future))

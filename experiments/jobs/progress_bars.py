@@ -63,7 +63,7 @@ def _is_live() -> bool:
 
 @contextmanager
 def show_elapsed(title: str) -> Iterator[None]:
-    """Show a title and the time elapsed while the block runs.
+    """Show a title and the elapsed time.
 
     Only the title if nobody watches.
     """
@@ -88,7 +88,7 @@ def show_elapsed(title: str) -> Iterator[None]:
 
 
 class Bars:
-    """A bar over all generations, and one per running job.
+    """A bar for generations, and one per job.
 
     The first has the time left. There are `rows` job bars at most.
     """

@@ -1,7 +1,8 @@
-"""Run the jobs of an experiment in the order of dependence, on the machines of a runner.
+"""Run the jobs of an experiment.
 
-A job is idempotent: results go to separate folders, whole or not at all, and existing results are skipped. So a run
-folder holds the whole state of a run, and a runner only decides where jobs run.
+They run in the order of dependence, on the machines of a runner. A job is idempotent: results go to separate folders,
+whole or not at all, and existing results are skipped. So a run folder holds the whole state of a run, and a runner only
+decides where jobs run.
 """
 
 from __future__ import annotations
@@ -278,7 +279,7 @@ def _measure_paths(jobs: Mapping[str, Job]) -> dict[str, int]:
 
 
 def summarise_names(names: Sequence[str], most: int) -> str:
-    """Return the first names, and how many more there are."""
+    """List the first names and count the rest."""
     shown = ", ".join(names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 

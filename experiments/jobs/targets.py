@@ -1,4 +1,4 @@
-"""Checks that a command overwrites no input or foreign file."""
+"""Refuse to overwrite inputs and foreign files."""
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence

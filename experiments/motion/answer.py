@@ -89,7 +89,10 @@ def judge_outcome(outcome: Outcome) -> Outcome:
 
 
 def select_questions(outcome: Outcome) -> list[list[Metric]]:
-    """Return the evaluated metrics, as far as measured: of realism and diversity, and of the feet."""
+    """Select the metrics that answer the question.
+
+    They are evaluated, and of realism and diversity, and of the feet, as far as measured.
+    """
     all_curves = [curves for arms in outcome.curves.values() for curves in arms.values()]
     feet = [replace(find_metric(key), better="neutral") for key in FOOT_METRICS]
     measured = [metric for metric in feet if all(metric.key in curves.values for curves in all_curves)]
@@ -98,7 +101,10 @@ def select_questions(outcome: Outcome) -> list[list[Metric]]:
 
 
 def _pair_loops(outcome: Outcome) -> list[Pair]:
-    """Pair each uncorrected loop with training on real data only, the loop with the largest synthetic share first."""
+    """Pair uncorrected loops with their baseline.
+
+    It trains on real data only. The loop with the largest synthetic share comes first.
+    """
     pairs = []
     for denoiser, arms in outcome.curves.items():
         loops = [
@@ -109,7 +115,10 @@ def _pair_loops(outcome: Outcome) -> list[Pair]:
 
 
 def _select_pairs(corrector: str, pairs: Sequence[Pair]) -> list[Pair]:
-    """Return the pairs with a corrector and nothing else, at full strength if any; else all such pairs."""
+    """Select the pairs with only a corrector.
+
+    They are at full strength if any is; else all such pairs count.
+    """
     with_corrector = [pair for pair in pairs if pair.arm.corrector == corrector]
     plain = [pair for pair in with_corrector if pair.arm == ArmSettings(pair.arm.policy, corrector, pair.arm.strength)]
     full = [pair for pair in plain if math.isinf(pair.arm.strength)]
@@ -172,13 +181,19 @@ def _mean_last(curves: ArmCurves, effect: verdict.Effect) -> float:
 
 
 def _loses_coverage(curves: ArmCurves, baseline: ArmCurves) -> bool:
-    """Return True if the final coverage is below the baseline's."""
+    """Return True if coverage falls below the baseline.
+
+    The final coverage counts.
+    """
     change = mean_interval(curves.last("coverage") - baseline.last("coverage"))
     return change.is_below(0.0)
 
 
 def _describe_loops(outcome: Outcome) -> str:
-    """Return a sentence on the coverage of all uncorrected loops at the last generation, tested against real data."""
+    """Describe the uncorrected loops' coverage.
+
+    It is that of the last generation, tested against real data.
+    """
     endings = []
     for pair, effects in zip(outcome.asked, outcome.effects, strict=False):
         if pair.plain != BASELINE:
@@ -192,7 +207,10 @@ def _describe_loops(outcome: Outcome) -> str:
 
 
 def _select_corrected_effects(outcome: Outcome) -> list[verdict.Effect]:
-    """Return the effects of correctors that the answer rests on, else all effects."""
+    """Select the effects the answer rests on.
+
+    They are of correctors; without any, all effects are returned.
+    """
     corrected = []
     for pair, effects in zip(outcome.asked, outcome.effects, strict=False):
         if pair.arm.corrector != "none":
@@ -207,7 +225,10 @@ def _name_pair(outcome: Outcome, pair: Pair) -> str:
 
 
 def _describe_pair(outcome: Outcome, pair: Pair, effects: Sequence[verdict.Effect]) -> list[str]:
-    """Return a sentence on what was found of a pair, none for nothing; counts of seeds where there are too few."""
+    """Describe what was found of a pair.
+
+    There are no sentences for nothing, and counts of seeds where there are too few.
+    """
     shown = [effect for effect in effects if effect.is_found or "seeds" in effect.word]
     if not shown:
         return []
@@ -237,7 +258,10 @@ def _describe_pair(outcome: Outcome, pair: Pair, effects: Sequence[verdict.Effec
 
 
 def _describe_effect(effect: verdict.Effect, reference: str) -> str:
-    """Return words such as "coverage is 0.07 instead of 0.27 (−0.20 [−0.24, −0.16])"."""
+    """Describe an effect with its interval.
+
+    An example is "coverage is 0.07 instead of 0.27 (−0.20 [−0.24, −0.16])".
+    """
     digits = effect.metric.digits
     value = f"{effect.arm.last(effect.metric.key).mean():.{digits}f}"
     reference_value = f"{effect.reference.last(effect.metric.key).mean():.{digits}f}"
@@ -247,14 +271,20 @@ def _describe_effect(effect: verdict.Effect, reference: str) -> str:
 
 
 def _describe_change(effect: verdict.Effect) -> str:
-    """Return a change that was not found, which the unadjusted interval beside it may seem to contradict."""
+    """Describe a change that is not significant.
+
+    The unadjusted interval beside it may seem to contradict.
+    """
     seems_found = effect.change.is_above(0.0) or effect.change.is_below(0.0)
     remark = "; not significant after Holm's adjustment" if seems_found else ""
     return f"{_name_metric(effect)} ({_format_interval(effect)}{remark})"
 
 
 def _format_interval(effect: verdict.Effect) -> str:
-    """Return the change with the interval, or the number of seeds where nothing is decided."""
+    """Format a change with its interval.
+
+    The number of seeds stands where nothing is decided.
+    """
     if "seeds" in effect.word:
         return effect.word
     digits = effect.metric.digits
@@ -264,7 +294,7 @@ def _format_interval(effect: verdict.Effect) -> str:
 
 
 def _name_metric(effect: verdict.Effect) -> str:
-    """Return the name of the metric of an effect within a sentence."""
+    """Return the metric's name within a sentence."""
     name = effect.metric.name.partition(",")[0]
     return name if name.startswith("Fréchet") else f"{name[0].lower()}{name[1:]}"
 
@@ -290,7 +320,10 @@ def select_shown_pairs(outcome: Outcome) -> list[Pair]:
 
 
 def select_pictured_arms(outcome: Outcome) -> dict[str, list[ArmSettings]]:
-    """Return for each denoiser the arms of the first picture: real data only, and the group of the shown pair."""
+    """Select the arms of the first picture.
+
+    For each denoiser, they are real data only, and the group of the shown pair.
+    """
     arms_by_task = {}
     for pair in select_shown_pairs(outcome):
         group = [arm for arm in outcome.curves[pair.task] if arm.group == pair.arm.group]

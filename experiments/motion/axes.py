@@ -37,7 +37,10 @@ _DENOISER_HELP = "Networks to compare: " + ", ".join(f"{name} ({preset(name).cha
 
 @dataclass(frozen=True)
 class Axes:
-    """Axes of arms in place of a preset's; an axis that is not given stays."""
+    """Axes that replace a preset's arms.
+
+    An axis that is not given stays.
+    """
 
     policy: Annotated[tuple[str, ...], arg(help=_POLICY_HELP)] = ()
     synthetic_ratio: tuple[str, ...] = ()
@@ -127,7 +130,7 @@ class Axes:
         return tuple(with_comparisons)
 
     def _check_arms(self) -> None:
-        """Raise SettingError for an axis that is given beside arms."""
+        """Raise SettingError for axes beside arms."""
         for axis in fields(self):
             if axis.name not in ("arms", "denoiser", "steps", "initial_steps") and getattr(self, axis.name):
                 option = axis.name.replace("_", "-")
@@ -150,7 +153,10 @@ def budget(arm: ArmSettings) -> str:
 
 
 def _uses_corrector(arm: ArmSettings) -> bool:
-    """Return False for an arm with a corrector of training samples and without training samples."""
+    """Return False if a corrector has no effect.
+
+    It corrects training samples, and the arm has none.
+    """
     return arm.corrector == "none" or arm.place != "data" or arm.correct_real or _is_loop(arm)
 
 
@@ -173,7 +179,10 @@ def _replace_policies(arms: Sequence[ArmSettings], policies: Sequence[str]) -> l
 
 
 def _replace_correctors(arms: Sequence[ArmSettings], correctors: Sequence[str]) -> list[ArmSettings]:
-    """Return arms with these correctors in the place of any other; plain loops get a corrector if none is corrected."""
+    """Replace the correctors of arms.
+
+    Plain loops get a corrector if none is corrected.
+    """
     names = [name for name in dict.fromkeys(correctors) if name != "none"]
     templates = list(arms)
     if all(arm.corrector == "none" for arm in arms):
@@ -182,7 +191,7 @@ def _replace_correctors(arms: Sequence[ArmSettings], correctors: Sequence[str]) 
 
 
 def _vary_corrected(arms: Sequence[ArmSettings], field: str, values: Sequence[object]) -> list[ArmSettings]:
-    """Return arms, each corrected arm repeated with each value of a field."""
+    """Repeat corrected arms with each field value."""
     varied = []
     for arm in arms:
         varied += [arm] if arm.corrector == "none" else [replace(arm, **{field: value}) for value in values]
@@ -190,7 +199,10 @@ def _vary_corrected(arms: Sequence[ArmSettings], field: str, values: Sequence[ob
 
 
 def _add_remedies(arms: Sequence[ArmSettings], remedies: Sequence[str]) -> list[ArmSettings]:
-    """Return the arms without a remedy, each loop also with the remedies possible there."""
+    """Add each possible remedy to each loop.
+
+    Arms without a remedy stay.
+    """
     extended = []
     for arm in arms:
         if arm.remedy != "none":
@@ -202,8 +214,9 @@ def _add_remedies(arms: Sequence[ArmSettings], remedies: Sequence[str]) -> list[
 
 
 def _insert_ratios(policies: Sequence[str], ratios: Sequence[float]) -> list[str]:
-    """Return policies with each ratio for policies that take a ratio, such as "augment:4"; infinity turns into
-    "replace".
+    """Return policies with each ratio.
+
+    Policies that take a ratio get one, such as "augment:4"; infinity turns into "replace".
     """
     if ratios and not any(policy in TAKES_RATIO for policy in policies):
         raise SettingError(f"a synthetic ratio needs the policy augment or accumulate, got {', '.join(policies)}")
@@ -219,7 +232,7 @@ def _insert_ratios(policies: Sequence[str], ratios: Sequence[float]) -> list[str
 
 
 def parse_ratio(text: str) -> float:
-    """Read λ, the number of synthetic samples per real sample.
+    """Parse λ, synthetic samples per real sample.
 
     Args:
         text: λ such as "4", "inf" for fully synthetic, or λ in percent as in Gillman et al. 2024: "100%" is λ = 1.

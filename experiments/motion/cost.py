@@ -29,7 +29,10 @@ class TransformerCost:
 
     @property
     def forward(self) -> float:
-        """Operations to predict one sequence, two per multiplication and addition."""
+        """Operations to predict one sequence.
+
+        They are two per multiplication and addition.
+        """
         width, tokens = self.config.width, self.frames + 1
         layer = 16 * width**2 * tokens + 4 * tokens**2 * width
         return self.config.depth * layer + 4 * self.frames * self.features * width
@@ -50,7 +53,10 @@ class TransformerCost:
 
     @property
     def training_bytes(self) -> float:
-        """Memory of training: weights, gradients, both moments of Adam, the average, and activations of a batch."""
+        """Memory of training.
+
+        It holds weights, gradients, both moments of Adam, the average, and activations of a batch.
+        """
         width, tokens = self.config.width, self.frames + 1
         weights = self.config.depth * 8 * width**2 + 2 * self.features * width
         heads = 4

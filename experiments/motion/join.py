@@ -28,7 +28,7 @@ _COPYING = ".joining"
 
 
 def join_runs(parts: Sequence[Path], out: Path) -> tuple[Comparison, list[str]]:
-    """Copy several runs into one folder, and write its report.
+    """Join runs into one folder with a report.
 
     Args:
         parts: Run folders of `motion`; they are left as they are.
@@ -65,7 +65,10 @@ def _read_config(part: Path) -> dict[str, Any]:
 
 
 def _join_settings(parts: Sequence[tuple[Path, Mapping[str, Any]]]) -> MotionSettings:
-    """Return the settings of all seeds; parts: by their first seeds."""
+    """Return the settings of all seeds.
+
+    parts: by their first seeds.
+    """
     (first, config), *_ = parts
     fixed = _without_seeds(config)
     for part, other in parts[1:]:

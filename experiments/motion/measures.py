@@ -25,7 +25,9 @@ CORRECTED_REAL = "real, corrected by physics"
 
 
 def measure_feasibility(motions: MotionBatch, made_by: str) -> dict[str, float]:
-    """Measure the root residual that motions need, in the two ways of `simulators.feasibility`.
+    """Measure the root residual of motions.
+
+    It is measured in the two ways of `simulators.feasibility`.
 
     Args:
         made_by: Engine of the loop's correctors. The residual is simulated in another engine; if none is installed, the
@@ -52,7 +54,9 @@ def measure_feasibility(motions: MotionBatch, made_by: str) -> dict[str, float]:
 def measure_model(
     task: MotionTask, model: GenerativeModel, stream: Stream, count: int, engine: str
 ) -> dict[str, float]:
-    """Return the feasibility of raw samples of a model, and scores by the field's protocol if that is run.
+    """Measure a model's feasibility and scores.
+
+    Feasibility is that of raw samples; scores are by the field's protocol if that is run.
 
     Args:
         stream: Random numbers of the seed.
@@ -73,9 +77,10 @@ def score_references(
     feasibility_count: int = FEASIBILITY_COUNT,
     corrected: bool = False,
 ) -> dict[str, Mapping[str, float]]:
-    """Score fresh real windows and a memoriser like a model.
+    """Score real windows and a memoriser.
 
-    The memoriser draws training windows with replacement. Such scores do not show that a model generalises.
+    They are scored like a model; the windows are fresh. The memoriser draws training windows with replacement. Such
+    scores do not show that a model generalises.
 
     Args:
         task: The seed's data and evaluator.

@@ -76,7 +76,7 @@ class _Showcase:
 
     @property
     def labels(self) -> torch.Tensor:
-        """The labels of the motions, the same in every clip."""
+        """The motions' labels, equal in every clip."""
         _, conditions = np.unique(self.task.data_labels, return_index=True)  # one for each label of the data
         count = len(conditions)
         return torch.from_numpy(conditions)[torch.linspace(0, count - 1, min(SHOWN, count)).round().long()]
@@ -97,7 +97,10 @@ class _Showcase:
         return [batch[index] for index in range(len(batch))]
 
     def show_samples(self, arm: ArmSettings, generation: int, *, side_by_side: bool) -> None:
-        """Add samples as files, and in motion if asked for."""
+        """Add samples as files or clips.
+
+        They are shown in motion if asked for.
+        """
         draws = DRAWS_PER_LABEL if side_by_side else 1
         motions = self.draw_samples(self.labels.repeat_interleave(draws), arm, generation)
         title = arm.title if generation else "all arms start here"
@@ -144,7 +147,9 @@ def show_motions(
     pairs: Sequence[Pair],
     side_by_side: Mapping[str, Collection[ArmSettings]],
 ) -> Media:
-    """Return motions of the first seed: before and after correction, generation 0, and the last generation of each arm.
+    """Return the motions that a report shows.
+
+    They are of the first seed: before and after correction, generation 0, and the last generation of each arm.
 
     Args:
         pairs: Correctors that are shown, at most one pair for each denoiser.
@@ -168,5 +173,8 @@ def show_motions(
 
 
 def file_name(label: str) -> str:
-    """A label such as "climb/jump" as part of a file's name."""
+    """Return a label as part of file names.
+
+    An example is "climb/jump".
+    """
     return re.sub(r"[^\w.-]+", "-", label)

@@ -38,20 +38,27 @@ def load_generator(name: str) -> Callable[..., Any]:
 
 
 def identify_generator(name: str) -> dict[str, Identity]:
-    """Return the identity of a generator's code by a name for messages."""
+    """Return the identity of a generator's code.
+
+    Its name is for messages.
+    """
     return {name_in_messages(name): identity_of(load_generator(name))}
 
 
 def takes_settings(function: Callable[..., Any]) -> bool:
-    """Return True for a function of settings and stream, which returns all that the arms of a seed share."""
+    """Return True for a function of settings.
+
+    It takes settings and stream, and returns all that the arms of a seed share.
+    """
     return list(inspect.signature(function).parameters)[:1] == ["settings"]
 
 
 @dataclass(frozen=True, eq=False)
 class OwnModel:
-    """A function that returns a generative model, and what it is called with.
+    """A user's function that makes a model.
 
-    It gets those of `frames`, `features`, `classes` and `device` that are among its parameters, and options.
+    It is kept with what it is called with. It gets those of `frames`, `features`, `classes` and `device` that are among
+    its parameters, and options.
     """
 
     name: str
@@ -60,7 +67,10 @@ class OwnModel:
 
     @classmethod
     def from_words(cls, words: Sequence[str], function: Callable[..., Any]) -> Self:
-        """Return the model of a generator's name and options, such as width=64; SettingError for an unknown option."""
+        """Parse a generator's name and options.
+
+        An option is width=64; raises SettingError for an unknown option.
+        """
         name, *texts = words
         known = [parameter for parameter in inspect.signature(function).parameters if parameter not in _GIVEN]
         options = {}
@@ -72,7 +82,9 @@ class OwnModel:
         return cls(name, function, options)
 
     def make(self, real: Samples, classes: int, device: torch.device) -> GenerativeModel:
-        """Return the untrained model for values (N, T, D) with labels of so many classes.
+        """Make the untrained model.
+
+        It is for values (N, T, D) with labels of so many classes.
 
         Raises:
             SettingError: The function returns something else.
@@ -93,7 +105,9 @@ class OwnModel:
 
 
 def try_own_model(name: str, model: GenerativeModel, real: Samples, stream: Stream) -> None:
-    """Train, sample and restore a model on a few windows.
+    """Try a user's model on few windows.
+
+    It is trained, sampled and restored.
 
     Raises:
         SettingError: The model fails, with file and line; it draws values of another shape, values that are not finite,

@@ -1,4 +1,7 @@
-"""The named presets of the motion experiment: purpose and settings."""
+"""The presets of the motion experiment.
+
+Each has a purpose and settings.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -28,7 +31,10 @@ def _loops(policies: Iterable[str], *correctors: str) -> tuple[ArmSettings, ...]
 
 
 def _half_way(policy: str, corrector: str = "kinematic", remedy: str = "lineages") -> ArmSettings:
-    """Return an arm with samples that go half the way to the correction, with a remedy."""
+    """Return an arm with corrections at half strength.
+
+    Samples go half the way to the correction, with a remedy.
+    """
     return ArmSettings(policy, corrector, 1.0, operator="interpolation", remedy=remedy)
 
 
@@ -52,14 +58,20 @@ def select_controls(
 
 
 def count_ancestral_steps(denoiser: str) -> int:
-    """Return the number of ancestral steps of a network's control arms; own generators have none of these arms."""
+    """Return a network's ancestral control steps.
+
+    Own generators have none of these arms.
+    """
     if denoiser not in preset_names():
         return ANCESTRAL_STEPS
     return max(ANCESTRAL_STEPS, preset(denoiser).config.sampling_steps)
 
 
 def _add_controls(denoiser: str, arms: tuple[ArmSettings, ...]) -> tuple[ArmSettings, ...]:
-    """Return arms, and controls of the uncorrected loop with the largest synthetic share and of the baseline."""
+    """Add sampling controls to arms.
+
+    They are controls of the uncorrected loop with the largest synthetic share and of the baseline.
+    """
     loops = [arm for arm in arms if arm == ArmSettings(arm.policy) and arm.kind not in STATIC]
     loop = max(loops, key=lambda arm: arm.synthetic_share)
     controls = select_controls(loop.policy, count_ancestral_steps(denoiser))
@@ -68,7 +80,10 @@ def _add_controls(denoiser: str, arms: tuple[ArmSettings, ...]) -> tuple[ArmSett
 
 
 def drop_controls(settings: MotionSettings) -> MotionSettings:
-    """Drop arms that are sampled otherwise or have no model."""
+    """Drop control arms.
+
+    They are sampled otherwise or have no model.
+    """
     arms = {}
     for denoiser, own_arms in settings.arms.items():
         arms[denoiser] = tuple(arm for arm in own_arms if not arm.sampling and arm.remedy != "copying")
@@ -134,7 +149,10 @@ _RENEWED = (
 
 
 def _recipe(policy: str, static: str) -> tuple[ArmSettings, ...]:
-    """Return correctors, matching and both together in a loop; `static` keeps the first synthetic set."""
+    """Return the arms of a recipe.
+
+    They have correctors, matching and both together in a loop; `static` keeps the first synthetic set.
+    """
     return (
         BASELINE,
         *_loop(policy, "physics", "low-pass", remedies=["matched"]),
@@ -146,7 +164,10 @@ def _recipe(policy: str, static: str) -> tuple[ArmSettings, ...]:
 
 
 def _lineages(policy: str, remedy: str) -> tuple[ArmSettings, ...]:
-    """Return a form of `lineages`: without corrector, with physics, and with clean-up at half strength."""
+    """Return arms with a form of `lineages`.
+
+    There is one without corrector, one with physics, and one with clean-up at half strength.
+    """
     return (
         ArmSettings(policy, remedy=remedy),
         ArmSettings(policy, "physics", remedy=remedy),
@@ -239,7 +260,10 @@ def _small_loop(arms: tuple[ArmSettings, ...], generations: int) -> MotionSettin
 
 
 def _damaged_loop(arms: tuple[ArmSettings, ...], steps: int) -> MotionSettings:
-    """Return settings of a small loop with samples that are damaged on purpose."""
+    """Return settings of a damaged loop.
+
+    The loop is small; its samples are damaged on purpose.
+    """
     return MotionSettings(
         {"small-dct-mlp": arms},
         generations=3,
@@ -252,7 +276,10 @@ def _damaged_loop(arms: tuple[ArmSettings, ...], steps: int) -> MotionSettings:
 
 
 def _recipe_row(summary: str, arms: tuple[ArmSettings, ...], *, cost: str) -> PresetRow:
-    """Return a stage of docs/results/recipe/registration.txt, with seeds that no earlier table uses."""
+    """Return the preset of a recipe stage.
+
+    It is a stage of docs/results/recipe/registration.txt, with seeds that no earlier table uses.
+    """
     settings = MotionSettings(
         {"dct-mixer": arms},
         generations=5,
@@ -269,7 +296,10 @@ def _recipe_row(summary: str, arms: tuple[ArmSettings, ...], *, cost: str) -> Pr
 
 
 def _paper_row(real_count: int) -> PresetRow:
-    """Return the published experiment with n real samples, by the published scripts."""
+    """Return the preset of the published experiment.
+
+    It has n real samples, by the published scripts.
+    """
     initial_steps, steps = PROTOCOL_STEPS[real_count]["scripts"]
     settings = MotionSettings(
         {"paper": (BASELINE, *_loops(_PAPER_RATIOS[real_count], *_PAPER_CONTROLS))},
@@ -398,6 +428,9 @@ def follow_protocol(name: str, settings: MotionSettings, protocol: str) -> Motio
 
 
 def select_settings(name: str) -> MotionSettings:
-    """Return the settings of a preset in an engine that is installed."""
+    """Return a preset's settings.
+
+    They are in an engine that is installed.
+    """
     settings = PRESETS[name]
     return replace(settings, engine=find_engine(settings.engine))

@@ -109,7 +109,10 @@ class MotionPage(Page):
     """Sentence below the answer, "" for none."""
 
     def show(self, study: Study, outcome: Outcome) -> list[Section]:
-        """Return the page of a finished experiment, and write motions beside the page."""
+        """Return the page of a finished experiment.
+
+        Motions are written beside the page.
+        """
         first, *details = format_answer(outcome).splitlines()
         conclusion = "\n".join(conclude(outcome))
         numbers = [*details, *describe_parts(outcome), *filter(None, (self.closing,))]
@@ -135,9 +138,9 @@ class MotionPage(Page):
         ]
 
     def judge(self, study: Study, measured: Outcome) -> Outcome:
-        """Return an outcome with scores of real data and pairs, without arms that stopped.
+        """Add scores of real data and pairs.
 
-        A denoiser is left out if the arm on real data only has stopped.
+        Arms that stopped are left out. A denoiser is left out if the arm on real data only has stopped.
 
         Raises:
             RunFolderError: No denoiser is left.
@@ -159,7 +162,10 @@ class MotionPage(Page):
         return judge_outcome(replace(measured, curves=complete, floors=floors, gaps=gaps))
 
     def list_final(self, outcome: Outcome) -> dict[str, float]:
-        """Return means over seeds and arms at the last generation: corrected as asked, uncorrected, and real data."""
+        """List final means over seeds and arms.
+
+        They are of the last generation: corrected as asked, uncorrected, and real data.
+        """
         pairs = [pair for pair in outcome.asked if pair.arm.corrector != "none"]
         curves_by_prefix = {
             "": [outcome.curves_of(pair)[0] for pair in pairs],
@@ -176,7 +182,10 @@ class MotionPage(Page):
 
 
 def make_motion_page(settings: MotionSettings, name: str = "", options: RunOptions = DEFAULTS) -> MotionPage:
-    """Return what is shown of a motion experiment, named like the preset."""
+    """Return the page of a motion experiment.
+
+    It is named like the preset.
+    """
     row = PRESET_ROWS.get(name)
     return MotionPage(
         title=format_question(settings.all_arms),
@@ -189,7 +198,10 @@ def make_motion_page(settings: MotionSettings, name: str = "", options: RunOptio
 
 
 def floors_of(scores: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, np.ndarray]]:
-    """Return real data's scores of all seeds: title → metric → (S,); fresh real data first, then the memoriser."""
+    """Return real data's scores.
+
+    They are of all seeds: title → metric → (S,); fresh real data first, then the memoriser.
+    """
     shared = [name for name in scores[0] if all(name in score for score in scores)]
     first = [name for name in (REAL_AGAINST_REAL, MEMORISER, CORRECTED_REAL) if name in shared]
     floors = {}
@@ -200,12 +212,18 @@ def floors_of(scores: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, 
 
 
 def _list_measured_keys(outcome: Outcome) -> set[str]:
-    """Return the keys of the metrics that were measured of any arm."""
+    """List the metrics measured of any arm.
+
+    Their keys are returned.
+    """
     return {key for arms in outcome.curves.values() for curves in arms.values() for key in curves.values}
 
 
 def all_metrics_table(outcome: Outcome) -> Table:
-    """Return a table of all metrics of all arms at the last generation, real data on top."""
+    """Tabulate all metrics of all arms.
+
+    They are at the last generation, with real data on top.
+    """
     evaluated = [*added_metrics(), *map(find_metric, (*DESCENT, *TRAINED)), *FIELD]
     measured = _list_measured_keys(outcome)
     explained = [find_metric(key) for key in EXPLAINED if key in outcome.real]
@@ -214,7 +232,10 @@ def all_metrics_table(outcome: Outcome) -> Table:
 
 
 def budgets_table(study: Study, outcome: Outcome) -> Table:
-    """Return the table of what each arm's corrector knew, and of what the loop really did."""
+    """Tabulate what correctors knew and loops did.
+
+    There is a row for each arm.
+    """
     rows = []
     for denoiser, arms in outcome.curves.items():
         for arm, curves in arms.items():
@@ -239,7 +260,10 @@ BUDGET_TEXT = (
 
 
 def picture_section(outcome: Outcome) -> Section:
-    """Return the first picture: by synthetic share if several were run, else over generations."""
+    """Return the section with the first picture.
+
+    It is by synthetic share if several were run, else over generations.
+    """
     all_curves = [curves for arms in outcome.curves.values() for curves in arms.values()]
     drawn = [find_metric(key) for key in PICTURED if all(key in curves.values for curves in all_curves)]
     asked = [ArmSettings("replace", name).treatment for name in ("none", *select_asked_correctors(list_arms(outcome)))]

@@ -1,4 +1,7 @@
-"""Score what a run folder keeps with the metrics of today, for runs that are older than a metric."""
+"""Score old runs with new metrics.
+
+What a run folder keeps is scored, for runs that are older than a metric.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,7 +25,10 @@ from .task import MotionTask, motion_task, trained_model
 
 @dataclass(frozen=True)
 class KeptScores:
-    """Scores of the samples of one generation of an arm."""
+    """Scores of one generation's samples.
+
+    They are of an arm.
+    """
 
     task: str
     seed: int
@@ -40,11 +46,12 @@ class KeptScores:
 
 
 def rescore_folder(root: Path) -> Iterator[KeptScores]:
-    """Yield the scores of all generations of a motion experiment whose model or samples a run folder keeps.
+    """Score all kept generations of a run.
 
-    A kept model draws the samples of its evaluation again, with the same random numbers: metrics that the run measured
-    have their old values. For a generation without a model, the samples are scored that it drew as training data. They
-    are other draws, and as many as the arm's policy asked for; compare Fréchet distances at equal numbers only.
+    They are of a motion experiment, and a run folder keeps their model or samples. A kept model draws the samples of
+    its evaluation again, with the same random numbers: metrics that the run measured have their old values. For a
+    generation without a model, the samples are scored that it drew as training data. They are other draws, and as many
+    as the arm's policy asked for; compare Fréchet distances at equal numbers only.
 
     Raises:
         RunFolderError: The folder is not the run folder of a motion experiment.

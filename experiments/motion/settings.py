@@ -1,4 +1,7 @@
-"""Settings of a motion experiment, also the options on the command line; a preset is a value of the settings."""
+"""Settings of a motion experiment.
+
+They are the options on the command line, too; a preset is a value of the settings.
+"""
 
 from __future__ import annotations
 
@@ -146,20 +149,26 @@ class MotionSettings:
             raise SettingError("data must name at least one source: deepmimic, or paths of motion files and folders")
 
     def _fill_in_steps(self) -> None:
-        """Take the presets' numbers of steps for denoisers without any."""
+        """Fill in missing numbers of steps.
+
+        They are the presets'.
+        """
         for setting in ("steps", "initial_steps"):
             denoisers = (*DENOISER_PRESETS, *self.arms)
             defaults = {denoiser: getattr(self._preset(denoiser), setting) for denoiser in denoisers}
             object.__setattr__(self, setting, defaults | dict(getattr(self, setting)))
 
     def _preset(self, denoiser: str) -> DenoiserPreset:
-        """Return the preset of a denoiser, or usual numbers of steps of a generator that stands in its place."""
+        """Return the preset of a denoiser.
+
+        A generator that stands in its place has usual numbers of steps.
+        """
         if self.generator and denoiser not in DENOISER_PRESETS:
             return DenoiserPreset(DiffusionConfig(), denoiser)
         return preset(denoiser)
 
     def _check_counts(self) -> None:
-        """Raise SettingError for a count that is too small or too large."""
+        """Raise SettingError for a count out of bounds."""
         for name, least in LEAST_COUNTS.items():
             check_count(name, getattr(self, name), least, MOST)
         check_choice("simulation", self.simulation, get_args(SimulationName))
@@ -171,7 +180,10 @@ class MotionSettings:
             check_count(f"initial_steps for {denoiser}", steps, least_initial_steps, MOST)
 
     def check_generator(self) -> None:
-        """Raise SettingError if the package of the generator is not installed."""
+        """Raise SettingError for an uninstalled generator.
+
+        Its package is not installed.
+        """
         if self.generator and ":" not in self.generator[0] and self.generator[0] not in GENERATORS.names:
             raise SettingError(
                 f"the generator {self.generator[0]} needs a package of its own, or is FILE.py:function; in a clone of "
@@ -179,7 +191,10 @@ class MotionSettings:
             )
 
     def name_generator(self) -> MotionSettings:
-        """Return settings whose arms stand under the generator's name, in place of the networks that it replaces."""
+        """Rename the arms by the generator.
+
+        They stand under its name, in place of the networks that it replaces.
+        """
         if not self.generator:
             return self
         name = name_function(self.generator[0])
@@ -188,7 +203,10 @@ class MotionSettings:
         return replace(self, arms={name: tuple(dict.fromkeys(self.all_arms))}, **steps)
 
     def check_engine(self) -> None:
-        """Raise SettingError for a corrector without root force in an engine where bodies cannot balance."""
+        """Check that the engine fits the correctors.
+
+        Raises SettingError for a corrector without root force in an engine where bodies cannot balance.
+        """
         if ENGINES.row(self.engine).has_compliant_joints:
             return
         suitable = ", ".join(name for name in ENGINES.names if ENGINES.row(name).has_compliant_joints)
@@ -206,29 +224,42 @@ class MotionSettings:
 
     @property
     def own_correctors(self) -> list[str]:
-        """The names of correctors of users and of other packages."""
+        """The correctors that are not built in.
+
+        They are of users and of other packages.
+        """
         return [name for name in dict.fromkeys(arm.corrector for arm in self.all_arms) if is_own(name)]
 
     @property
     def corrects_real(self) -> bool:
-        """Return True if arms are trained on or evaluated against corrected real data."""
+        """Return True if real data are corrected.
+
+        Arms are trained on or evaluated against them.
+        """
         return self.evaluate_corrected or any(arm.correct_real for arm in self.all_arms)
 
     @property
     def has_correctors(self) -> bool:
-        """Return True if an arm is corrected, or real data are."""
+        """Return True if anything is corrected.
+
+        It is an arm, or real data.
+        """
         return self.corrects_real or any(arm.corrector != "none" for arm in self.all_arms)
 
     def words(self, denoiser: str) -> str:
-        """Return what samples of a denoiser look like, with the denoiser's name where another has the same words."""
+        """Describe a denoiser's samples.
+
+        The denoiser's name is added where another has the same words.
+        """
         character = self._preset(denoiser).character
         characters = [self._preset(name).character for name in self.arms]
         return character if characters.count(character) < 2 else f"{character} ({denoiser})"
 
     def config(self) -> dict[str, object]:
-        """All settings as JSON values; infinite strengths as the text "inf".
+        """Return all settings as JSON values.
 
-        Settings with the value in `USUAL` are left out, so that earlier runs keep their configs.
+        Infinite strengths are the text "inf". Settings with the value in `USUAL` are left out, so that earlier runs
+        keep their configs.
         """
         comparisons = []
         for denoiser, arms in self.arms.items():
@@ -243,7 +274,10 @@ class MotionSettings:
         return spell_infinity(values)
 
     def arm_settings(self, denoiser: str) -> dict[str, object]:
-        """Return what an arm's result depends on beside the arm and the seed, as JSON values."""
+        """Return the settings an arm depends on.
+
+        They are JSON values, beside the arm and the seed.
+        """
         return {
             **_fixed_settings(self.config()),
             "steps": self.steps[denoiser],
@@ -252,9 +286,9 @@ class MotionSettings:
 
 
 def _check_arms(arms: tuple[ArmSettings, ...], config: DiffusionConfig | None) -> None:
-    """Raise SettingError for an unknown corrector or remedy, one that an arm cannot have, or an arm that is there
-    twice.
+    """Check that arms are possible and different.
 
+    Raises SettingError for an unknown corrector or remedy, one that an arm cannot have, or an arm that is there twice.
     config: Settings of the network that the arms change; None for a generator that is not known here.
     """
     for arm in arms:
@@ -273,7 +307,10 @@ def _check_arms(arms: tuple[ArmSettings, ...], config: DiffusionConfig | None) -
 
 
 def find_engine(engine: str) -> str:
-    """Return an engine of a preset, or MuJoCo if that is PyBullet and not installed."""
+    """Return an installed engine.
+
+    It is the preset's, or MuJoCo if that is PyBullet and not installed.
+    """
     return "mujoco" if engine == PUBLISHED_ENGINE and find_spec(PUBLISHED_ENGINE) is None else engine
 
 
@@ -281,8 +318,9 @@ def find_engine(engine: str) -> str:
 
 
 def extends(recorded: Mapping[str, Any], requested: Mapping[str, Any]) -> bool:
-    """Return True if the requested config has all arms, seeds and generations of the recorded config, and perhaps
-    more.
+    """Return True if a config extends another.
+
+    The requested config has all arms, seeds and generations of the recorded config, and perhaps more.
     """
     if not _is_subset(_fixed_settings({**USUAL, **recorded}), _fixed_settings({**USUAL, **requested})):
         return False
@@ -309,19 +347,28 @@ def _fixed_settings(config: Mapping[str, object]) -> dict[str, object]:
 
 
 def _is_subset(part: object, superset: object) -> bool:
-    """Return True if all entries of `part` are in `superset`, at every depth."""
+    """Return True if `superset` contains `part`.
+
+    All entries are compared, at every depth.
+    """
     if isinstance(part, dict) and isinstance(superset, dict):
         return all(name in superset and _is_subset(value, superset[name]) for name, value in part.items())
     return part == superset
 
 
 def arms_from_config(comparison: Mapping[str, Any]) -> tuple[ArmSettings, ...]:
-    """Return the arms of a denoiser that a config records; correctors and remedies need not be installed."""
+    """Return the arms that a config records.
+
+    They are of a denoiser; correctors and remedies need not be installed.
+    """
     return tuple(ArmSettings(**{**arm, "strength": float(arm["strength"])}) for arm in comparison["arms"])
 
 
 def settings_from_config(config: Mapping[str, Any]) -> MotionSettings:
-    """Return the settings with this `config`, as recorded in a run folder."""
+    """Return the settings of a recorded config.
+
+    A run folder records it.
+    """
     values: dict[str, Any] = {**USUAL, **config}
     arms = {comparison["denoiser"]: arms_from_config(comparison) for comparison in values.pop("comparisons")}
     values.pop(SAMPLER_KEY, None)
@@ -335,9 +382,10 @@ METHODS = ("simulation", "training")
 
 
 def keep_methods(settings: MotionSettings, folder: Path) -> MotionSettings:
-    """Return settings in which the defaults of `METHODS` are replaced by what a run folder records, if it exists.
+    """Keep the methods of a recorded run.
 
-    So the command that began a run resumes it to the same bytes after the defaults have changed.
+    The defaults of `METHODS` are replaced by what a run folder records, if it exists. So the command that began a run
+    resumes it to the same bytes after the defaults have changed.
     """
     if not (folder / CONFIG).is_file():
         return settings

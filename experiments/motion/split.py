@@ -1,6 +1,6 @@
-"""What a self-consuming loop keeps, as a product of ratios.
+"""What a loop keeps, as factors.
 
-Of its sampler, of copies, of the model against copies.
+The factors are those of its sampler, of copying, and of the model against copies.
 
 A loop of ancestral steps keeps a share K of what its real-data baseline has. A loop of the calibrated sampler keeps K′
 of its own baseline, and a loop that copies training samples keeps C. So
@@ -32,7 +32,10 @@ SPLIT_KEYS = ("recall", "coverage", "within_label_ratio")
 
 @dataclass(frozen=True)
 class LossSplit:
-    """What a loop keeps of a measure, as a product of three factors with 95 % intervals."""
+    """A loss as a product of factors.
+
+    There are three, with 95 % intervals, of what a loop keeps of a measure.
+    """
 
     metric: Metric
     kept: Interval
@@ -89,7 +92,10 @@ def split_losses(
 
 
 def format_factor(interval: Interval) -> str:
-    """Return a factor with an interval, such as "0.73 [0.60, 0.89]"."""
+    """Format a factor with its interval.
+
+    An example is "0.73 [0.60, 0.89]".
+    """
     if np.isnan(interval.low):
         return f"{interval.estimate:.2f}"
     return f"{interval.estimate:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
@@ -122,11 +128,11 @@ def describe_splits(splits: Sequence[LossSplit], loop: str) -> list[str]:
 
 
 def describe_samplers(outcome: Outcome) -> list[str]:
-    """Return a sentence on what each sampler keeps: of a Gaussian, of real variance, and of equal chances.
+    """Describe what each sampler keeps.
 
-    The variance kept is that of sampling with an exactly right network, which is known in closed form. Variance within
-    labels is a mean over the generations of training on real data only; the offspring variance is that of the samples
-    of generation 0.
+    It keeps part of a Gaussian, of real variance, and of equal chances. The variance kept is that of sampling with an
+    exactly right network, which is known in closed form. Variance within labels is a mean over the generations of
+    training on real data only; the offspring variance is that of the samples of generation 0.
     """
     from selfcorrect.loop.calibration import VARIANCES  # which imports PyTorch
     from selfcorrect.loop.models.diffusion.model import MotionDiffusion
@@ -158,7 +164,10 @@ def describe_samplers(outcome: Outcome) -> list[str]:
 
 
 def _find_loops(arms: Mapping[ArmSettings, ArmCurves]) -> dict[tuple[tuple[str, float | str], ...], ArmSettings]:
-    """Return the uncorrected loop of each way of sampling, if possible with a sample per real sample, or more."""
+    """Find the uncorrected loop of each sampler.
+
+    It has a sample per real sample, or more, if possible.
+    """
     loops = {}
     for arm in sorted(arms, key=lambda arm: arm.synthetic_ratio < 1):
         is_plain = arm == replace(ArmSettings(arm.policy), **arm.sampling) and arm.kind not in STATIC

@@ -1,4 +1,7 @@
-"""Samples of a finished motion run as the training data that a loop starts from."""
+"""Start a loop from a finished run.
+
+The samples of a motion run become training data.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +18,9 @@ from .settings import MotionSettings, settings_from_config
 
 
 def read_start(start_from: Sequence[str], seed: int) -> tuple[MotionSettings, Samples]:
-    """Return the settings of a finished run, and the last samples of an arm of it, encoded as in that run.
+    """Read the start of a loop.
+
+    Returns the settings of a finished run, and the last samples of an arm of it, encoded as in that run.
 
     Raises:
         SettingError: The run lacks the arm, the seed or its samples, has several networks, or has data of its own.

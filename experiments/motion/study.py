@@ -71,7 +71,10 @@ class MotionStudyTask(StudyTask[MotionTask]):
         return motion_task(experiment, run.task, run.stream, sharing)
 
     def make_arm(self, arm: ArmSettings, task: MotionTask, run: SeedRun, progress: Progress) -> tuple[Task, Arm]:
-        """Return the loop's task and the loop's arm, with corrector, place and remedy."""
+        """Make the loop's task and arm.
+
+        The arm has corrector, place and remedy.
+        """
         experiment = self.experiment
         first_model = task.model.load_state(FolderReader(run.first_folder).state(0))
         inputs = corrector_inputs(experiment, self.options, run, task, first_model, progress)
@@ -102,7 +105,10 @@ class MotionStudyTask(StudyTask[MotionTask]):
 
 @dataclass(frozen=True)
 class RealDataScores(Measure[MotionTask]):
-    """Scores of real data, and of corrected real data if arms or evaluations correct real data."""
+    """Scores of real data.
+
+    Corrected real data are scored if arms or evaluations correct real data.
+    """
 
     experiment: MotionSettings
     options: RunOptions
@@ -141,7 +147,10 @@ class MotionStudy(Study):
     options: RunOptions
 
     def extends(self, recorded: Mapping[str, Any], requested: Mapping[str, Any]) -> bool:
-        """Return True if a config has all arms, seeds and generations of the recorded config."""
+        """Return True if a config extends another.
+
+        It has all arms, seeds and generations of the recorded config.
+        """
         return extends(recorded, requested)
 
     def try_code(self, names: Sequence[str]) -> None:
@@ -189,7 +198,10 @@ def _make_study_task(settings: MotionSettings, options: RunOptions, denoiser: st
 
 
 def data_identities(seed: int, real: Samples, reference: Samples) -> dict[str, Identity]:
-    """Return the identities of a seed's data, by a name for messages."""
+    """Return the identities of a seed's data.
+
+    Names are for messages.
+    """
     return {
         f"the real training data of seed {seed}": identity_of_data(real),
         f"what seed {seed} is compared against": identity_of_data(reference),
@@ -197,9 +209,10 @@ def data_identities(seed: int, real: Samples, reference: Samples) -> dict[str, I
 
 
 def finish_children(codec: FeatureCodec, children: Tensor, parents: Tensor, labels: Tensor) -> Tensor:
-    """Children (N, T, D) with valid rotations and, per label, the parents' energy at high frequencies.
+    """Finish children like their parents.
 
-    Rotations are made valid first, because that adds energy, and the energy would add up along the lines.
+    Children (N, T, D) get valid rotations and, per label, the parents' energy at high frequencies. Rotations are made
+    valid first, because that adds energy, and the energy would add up along the lines.
     """
     valid = codec.encode(codec.decode(children))
     return codec.encode(codec.decode(restore_energy(valid, parents, labels)))
@@ -213,7 +226,10 @@ def corrector_inputs(
     first_model: GenerativeModel,
     progress: Progress,
 ) -> CorrectorInputs:
-    """Return the inputs of a seed's correctors; first_model: of generation 0."""
+    """Return the inputs of a seed's correctors.
+
+    first_model: of generation 0.
+    """
     stream = run.stream.child("corrector")
     return CorrectorInputs(
         task.codec,
@@ -232,10 +248,10 @@ def corrector_inputs(
 
 
 def check_motion_study(study: MotionStudy, where: Where = _HERE) -> MotionStudy:
-    """Return a study that knows the users' code inside, its device and what its jobs ask for.
+    """Check a study before anything is written.
 
-    The device is decided once, so that no job differs by the machine. Real data are read first, so that faults raise
-    errors before anything is written.
+    The result knows the users' code inside, its device and what its jobs ask for. The device is decided once, so that
+    no job differs by the machine. Real data are read first, so that faults raise errors before anything is written.
 
     Raises:
         SettingError: Code of users has no source.
@@ -264,7 +280,10 @@ def _try_generator(settings: MotionSettings) -> None:
 
 
 def _decide_device(name: str, where: Where) -> str:
-    """Return the device of all jobs. On a cluster, "auto" is a GPU if the jobs ask for one."""
+    """Decide the device of all jobs.
+
+    On a cluster, "auto" is a GPU if the jobs ask for one.
+    """
     if RUNNERS.row(where.chosen).is_local:
         return str(choose_device(name))
     if name != "auto":
@@ -279,7 +298,10 @@ _MOST_CORES = 4
 
 
 def _ask_for(settings: MotionSettings, device: str) -> Resources:
-    """Return what a loop asks for: a core, or on a GPU a share of it and the cores that corrections can use."""
+    """Return the resources of a loop.
+
+    It asks for a core, or on a GPU a share of it and the cores that corrections can use.
+    """
     if not device.startswith("cuda"):
         return LOOP_RESOURCES
     usable = settings.real_count // FEWEST_SAMPLES if settings.has_correctors else 1
@@ -293,9 +315,10 @@ def limit_processes(workers: int, device: str) -> int:
 
 
 def own_identities(settings: MotionSettings, limit_s: float | None = None) -> dict[str, Identity]:
-    """Return the identity of all code of users and other packages that settings name, by a name for messages.
+    """Return the identities of all user code.
 
-    SettingError for one that cannot be loaded.
+    Code of other packages counts, too, if settings name it; names are for messages. Raises SettingError for one that
+    cannot be loaded. SettingError for one that cannot be loaded.
     """
     identities = {}
     for name in settings.own_correctors:
@@ -324,7 +347,9 @@ def _corrector_named(corrector: str) -> str:
 
 
 def try_correctors(settings: MotionSettings, unknown: Sequence[str], limit_s: float | None = None) -> None:
-    """Call correctors of users on two real samples and on two of a network that has seen a single training step.
+    """Try users' correctors before a run.
+
+    They are called on two real samples and on two of a network that has seen a single training step.
 
     Raises:
         CorrectorError: A corrector fails; a corrector that answers differently each time is warned of.

@@ -50,7 +50,10 @@ WINDOWS_PER_LABEL = 70
 
 @dataclass(frozen=True, eq=False)
 class MotionData:
-    """Real windows of one seed, without a window in common."""
+    """Real windows of one seed.
+
+    They have no window in common.
+    """
 
     training: Windows
     """The n windows that the loop has."""
@@ -69,7 +72,10 @@ class MotionData:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class MotionTask(Task):
-    """The loop's task with what is needed to read values as motions and to evaluate these."""
+    """The loop's task, with its motions.
+
+    It has what is needed to read values as motions and to evaluate these.
+    """
 
     codec: FeatureCodec
     data: MotionData
@@ -88,21 +94,30 @@ class MotionTask(Task):
         return self.codec.decode(values)
 
     def score_windows(self, batch: MotionBatch, labels: np.ndarray) -> dict[str, float]:
-        """Return the scores of real windows in place of samples, beside the evaluator's metrics."""
+        """Score real windows as samples.
+
+        The evaluator's metrics are among the scores.
+        """
         return novelty_of_samples(self.evaluator, self.data.training, batch, labels)
 
     def score_real(self, stream: Stream) -> dict[str, dict[str, float]]:
-        """Return further scores of real data, of generators that have some: title → scores."""
+        """Return a generator's scores of real data.
+
+        There are further scores if it has some: title → scores.
+        """
         return {}
 
     def score_model(self, model: GenerativeModel, stream: Stream) -> dict[str, float]:
-        """Return further scores of the last model of an arm, of generators that have some."""
+        """Return a generator's scores of a model.
+
+        They are further scores of the last model of an arm, if it has some.
+        """
         return {}
 
 
 @dataclass(frozen=True)
 class Sharing:
-    """Settings of the task that all arms of a seed share."""
+    """Settings that all arms of a seed share."""
 
     device: str = "cpu"
     progress: Progress = silent
@@ -113,9 +128,10 @@ class Sharing:
 
 @lru_cache(maxsize=2)
 def _load_split(data: tuple[str, ...], reference: tuple[str, ...], frames: int, fps: float, needed: int) -> Split:
-    """Return training and held-out windows, with more and denser windows while there are fewer than needed.
+    """Load training and held-out windows.
 
-    Without a reference, times of the motions are held out.
+    There are more and denser windows while there are fewer than needed. Without a reference, times of the motions are
+    held out.
     """
     motions = [motion for source in data for motion in load_motions(source)]
     others = [motion for source in reference for motion in load_motions(source)]
@@ -132,13 +148,13 @@ def _load_split(data: tuple[str, ...], reference: tuple[str, ...], frames: int, 
 
 
 def select_windows(settings: MotionSettings, split: Split, stream: Stream) -> MotionData:
-    """Draw n training windows at random and choose the reference.
+    """Select training and reference windows.
 
-    `settings.reference` names the sources of the windows; InputError for fewer windows than evaluated samples.
-    Otherwise the held-out windows are taken, if at least as many as the evaluated samples and with at least half of the
-    labels. Clips that are too short to hold out whole windows leave the other windows of the same clips. These share
-    frames with training windows. So such windows show how far a loop drifts from the data, not how well a model
-    generalises.
+    n training windows are drawn at random. `settings.reference` names the sources of the windows; InputError for fewer
+    windows than evaluated samples. Otherwise the held-out windows are taken, if at least as many as the evaluated
+    samples and with at least half of the labels. Clips that are too short to hold out whole windows leave the other
+    windows of the same clips. These share frames with training windows. So such windows show how far a loop drifts from
+    the data, not how well a model generalises.
     """
     needed = settings.real_count + 2 * settings.evaluated_count
     if len(split.training) < needed:
@@ -172,19 +188,25 @@ def select_windows(settings: MotionSettings, split: Split, stream: Stream) -> Mo
 
 @runtime_checkable
 class SeedParts(Protocol):
-    """What the arms of a seed share, in `MotionParts` and in generators of other packages."""
+    """What the arms of a seed share.
+
+    `MotionParts` and generators of other packages have it.
+    """
 
     @property
     def data(self) -> MotionData: ...
 
     def make_task(self, denoiser: str, sharing: Sharing) -> MotionTask:
-        """Return the task that the arms of a denoiser share."""
+        """Return the task of a denoiser's arms."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class MotionParts:
-    """Real data and evaluator of a seed, and the task of each denoiser."""
+    """Real data, evaluator and tasks of a seed.
+
+    There is a task for each denoiser.
+    """
 
     settings: MotionSettings
     data: MotionData
@@ -197,7 +219,7 @@ class MotionParts:
         return MotionEvaluator.fit(self.data.reference.batch, self.data.reference.labels)
 
     def make_task(self, denoiser: str, sharing: Sharing) -> MotionTask:
-        """Return the task that the arms of a denoiser share."""
+        """Return the task of a denoiser's arms."""
         data = self.data
         codec = CODECS[self.settings.representation].fit(data.training.batch)
         real, fresh = as_samples(data.training, codec), as_samples(data.fresh, codec)
@@ -223,7 +245,10 @@ class MotionParts:
         )
 
     def make_model(self, denoiser: str, real: Samples, classes: int, sharing: Sharing) -> GenerativeModel:
-        """Return the untrained model of real windows, values (N, T, D), with labels of so many classes."""
+        """Return the untrained model of real windows.
+
+        Values are (N, T, D), with labels of so many classes.
+        """
         device = choose_device(sharing.device)
         if self.own is not None:
             return self.own.make(real, classes, device)
@@ -241,7 +266,10 @@ class MotionParts:
 
 @lru_cache(maxsize=1)
 def load_parts(settings: MotionSettings, stream: Stream) -> SeedParts:
-    """Return what the arms of a seed share, by the generator that the settings name, if any."""
+    """Load what the arms of a seed share.
+
+    A generator that the settings name makes it, if any.
+    """
     if not settings.generator:
         return MotionParts(settings, load_windows(settings, stream))
     name = settings.generator[0]
@@ -253,7 +281,7 @@ def load_parts(settings: MotionSettings, stream: Stream) -> SeedParts:
 
 
 def load_windows(settings: MotionSettings, stream: Stream) -> MotionData:
-    """Load the sources and draw the windows of a seed."""
+    """Load sources and draw a seed's windows."""
     needed = settings.real_count + 2 * settings.evaluated_count
     split = _load_split(settings.data, settings.reference, settings.frames, settings.fps, needed)
     data = select_windows(settings, split, stream)
@@ -282,7 +310,10 @@ def motion_task(
 def novelty_of_samples(
     evaluator: MotionEvaluator, training: Windows, batch: MotionBatch, labels: np.ndarray
 ) -> dict[str, float]:
-    """Measure the novelty of M motions with labels (M,) int64 against the training windows: metric → value."""
+    """Measure the novelty of motions.
+
+    M motions with labels (M,) int64 are compared with the training windows: metric → value.
+    """
     vectors = evaluator.geometric(batch)
     training_vectors = evaluator.geometric(training.batch)
     return {NOVELTY: novelty(vectors, labels, training_vectors, training.labels)}
@@ -294,7 +325,10 @@ def as_samples(windows: Windows, codec: FeatureCodec) -> Samples:
 
 
 def _nearest_windows(evaluator: MotionEvaluator, training: Windows, others: Windows) -> Tensor:
-    """Return the row (M,) of each window's nearest training window, with the same label if there is one."""
+    """Return nearest training windows (M,).
+
+    They have the same label if there is one.
+    """
     vectors = evaluator.geometric(others.batch)
     known = evaluator.geometric(training.batch)
     labels = np.where(np.isin(others.labels, training.labels), others.labels, -1)
@@ -309,7 +343,10 @@ def _nearest_windows(evaluator: MotionEvaluator, training: Windows, others: Wind
 def _make_evaluation(
     settings: MotionSettings, codec: FeatureCodec, evaluator: MotionEvaluator, training: Windows, data_labels: Tensor
 ) -> Callable[[Candidate], Mapping[str, float]]:
-    """Evaluate raw samples, and in a separate series the same samples after the arm's correction."""
+    """Make the evaluation of samples.
+
+    Raw samples are evaluated, and in a separate series the same samples after the arm's correction.
+    """
 
     def evaluate(candidate: Candidate) -> dict[str, float]:
         samples = candidate.samples(settings.evaluated_count)
@@ -328,7 +365,10 @@ def _make_evaluation(
 
 
 def sampled_task(task: MotionTask, arm: ArmSettings, progress: Progress = silent) -> Task:
-    """Return the loop's task, sampled as the arm says; SettingError if the arm changes a model that cannot change."""
+    """Return the task with an arm's sampling.
+
+    Raises SettingError if the arm changes a model that cannot change.
+    """
     model = task.model
     if not isinstance(model, MotionDiffusion):
         if arm.sampling:
@@ -343,7 +383,10 @@ def sampled_task(task: MotionTask, arm: ArmSettings, progress: Progress = silent
 
 
 def trained_model(task: MotionTask, arm: ArmSettings, folder: Path, generation: int) -> GenerativeModel:
-    """The model of a committed generation in a run folder, with the arm's sampling and members."""
+    """Return the model of a committed generation.
+
+    A run folder has it; it has the arm's sampling and members.
+    """
     loop_arm = Arm(parse_policy(arm.policy, task.fresh_source), generations=1)
     loop_task, _ = with_remedy(sampled_task(task, arm), loop_arm, arm.remedy, RemedyInputs())
     return loop_task.model.load_state(FolderReader(folder).state(generation))

@@ -1,4 +1,4 @@
-"""The arm of a study: a loop as a point on axes.
+"""Arms of a study as settings.
 
 Files, options and folders of runs hold it as text.
 
@@ -143,7 +143,7 @@ class ArmSettings:
 
     @classmethod
     def from_arm(cls, arm: Arm, name: str = "") -> ArmSettings:
-        """Return the settings of an arm; names stand for objects."""
+        """Return an arm's settings, by names."""
         from selfcorrect.loop.bias import sample_plainly
         from selfcorrect.loop.correctors.contract import name_of
         from selfcorrect.loop.fitting import fit_plainly
@@ -254,12 +254,15 @@ class ArmSettings:
 
     @property
     def synthetic_share(self) -> float:
-        """Share λ / (1 + λ) of synthetic samples, from 0 to 1."""
+        """Synthetic share λ / (1 + λ), from 0 to 1."""
         return 1 - 1 / (1 + self.synthetic_ratio)
 
     @property
     def title(self) -> str:
-        """Name of the arm, or policy and treatment in words."""
+        """Name of the arm, or its description.
+
+        Policy and treatment describe it.
+        """
         return self.treatment if self.is_baseline else ", ".join(filter(None, (self.group, self.treatment)))
 
     @property
@@ -305,7 +308,7 @@ class ArmSettings:
 
     @property
     def axes(self) -> dict[str, object]:
-        """Return the arm's value on each axis, by W&B's names."""
+        """Return an arm's axes by W&B name."""
         changes = self.changes
         return {
             "policy": self.kind,
@@ -345,7 +348,7 @@ def name_function(reference: str) -> str:
 
 
 def read_value(text: str) -> object:
-    """Read a number or a truth value, else the text."""
+    """Read a number, truth value or text."""
     if text in ("true", "false"):
         return text == "true"
     for kind in (int, float):

@@ -110,17 +110,26 @@ def initial_value(arm: str, key: str) -> Quantity:
 
 
 def final_value(arm: str, key: str) -> Quantity:
-    """Return a quantity of an arm at the last generation."""
+    """Return an arm's quantity at the end.
+
+    It is that of the last generation.
+    """
     return value_at(arm, key, -1)
 
 
 def final_change(arm: str, key: str) -> Quantity:
-    """Return an arm's change from generation 0 to the last."""
+    """Return an arm's change over all generations.
+
+    It is from generation 0 to the last.
+    """
     return final_value(arm, key) - initial_value(arm, key)
 
 
 def final_difference(arm: str, than: str, key: str) -> Quantity:
-    """Return the difference of two arms at the last generation."""
+    """Return two arms' difference at the end.
+
+    It is that of the last generation.
+    """
     return final_value(arm, key) - final_value(than, key)
 
 
@@ -141,9 +150,9 @@ def late_mean(arm: str, key: str, count: int) -> Quantity:
 
 
 def ratio_of_means(numerator: Quantity, denominator: Quantity) -> MeasureCurves:
-    """Return the ratio of two means over the same seeds.
+    """Return the ratio of two means.
 
-    With Fieller's interval.
+    The seeds are the same. With Fieller's interval.
     """
     return lambda curves: ratio_interval(numerator.measure(curves), denominator.measure(curves))
 
@@ -274,7 +283,7 @@ def expect_below(statement: str, measure: MeasureCurves, threshold: float = 0.0)
 
 
 def mark_unpublished(*claims: Claim) -> list[Claim]:
-    """Return claims marked as claims that no cited paper makes."""
+    """Mark claims that no paper makes."""
     return [replace(claim, published=False) for claim in claims]
 
 

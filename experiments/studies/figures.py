@@ -1,4 +1,4 @@
-"""Figures of all reports as SVG text that a page can embed."""
+"""Figures of all reports as SVG."""
 
 from __future__ import annotations
 
@@ -88,7 +88,10 @@ STROKES = ("-", ":", "-.")
 
 
 def looks(titles: Sequence[str]) -> dict[str, Look]:
-    """Colour and stroke for each arm title, the same in every panel; a corrector keeps the colour with a remedy."""
+    """Return colour and stroke of each arm.
+
+    They are by title, the same in every panel; a corrector keeps the colour with a remedy.
+    """
     palette: dict[str, Look] = {}
     others = 0
     for title in dict.fromkeys(titles):
@@ -109,10 +112,10 @@ def look(index: int) -> Look:
 
 
 def curve_grid(columns: Mapping[str, Sequence[ArmCurves]], metrics: Sequence[Metric], levels: Levels) -> str:
-    """Draw metrics over generations, a row of panels per metric and a column per group of arms; return SVG text.
+    """Draw metrics over generations as SVG.
 
-    Groups of more than `MOST_LINES` arms become several columns. Lines are means over seeds, bands are 95 % intervals;
-    of two seeds both are drawn instead.
+    There is a row of panels per metric and a column per group of arms. Groups of more than `MOST_LINES` arms become
+    several columns. Lines are means over seeds, bands are 95 % intervals; of two seeds both are drawn instead.
 
     Args:
         columns: Title of a group → arms.
@@ -134,7 +137,10 @@ def curve_grid(columns: Mapping[str, Sequence[ArmCurves]], metrics: Sequence[Met
 
 
 def _split_group(group: str, arms: Sequence[ArmCurves]) -> dict[str, Sequence[ArmCurves]]:
-    """Return parts of a group: three arms each, beside the arms that all other arms are compared with."""
+    """Split a group into parts.
+
+    Parts have three arms each, beside the arms that all other arms are compared with.
+    """
     beside = [arm for arm in arms if COLOURS.get(arm.title) in (GREY, VERMILION)]
     others = [arm for arm in arms if arm not in beside]
     starts = range(0, len(others), 3)
@@ -160,7 +166,10 @@ def _draw_line(
     is_thin: bool = False,
     marker: str = "",
 ) -> None:
-    """Draw the mean of values (S, X) over x (X,) with the intervals over seeds, of two seeds both."""
+    """Draw a metric's mean line with intervals.
+
+    Values (S, X) are over x (X,); intervals are over seeds, and of two seeds both are drawn.
+    """
     colour, stroke = palette[title]
     if len(values) == 2:  # their interval is wider than everything else that the panel shows
         panel.plot(x, values.T, color=colour, alpha=0.4, linewidth=0.7)
@@ -181,7 +190,9 @@ def _draw_line(
 
 
 def by_share(arms: Mapping[ArmSettings, ArmCurves]) -> dict[str, dict[float, ArmCurves]]:
-    """Return lines from real data only to fully synthetic, without lines of too few ratios.
+    """Return lines over the synthetic share.
+
+    They run from real data only to fully synthetic; lines of too few ratios are left out.
 
     Returns:
         Title → synthetic share, 0 to 1 → curves.
@@ -209,10 +220,11 @@ SHARE_CAPTION = (
 
 
 def share_picture(outcome: Outcome, metrics: Sequence[Metric], judged: Collection[str]) -> str:
-    """Draw all lines by synthetic share, a column for each task; return SVG text, "" if no task has enough ratios.
+    """Draw lines over synthetic share as SVG.
 
-    Lines go from real data only to fully synthetic. The horizontal axis is spaced by the synthetic share of the
-    training set, λ / (1 + λ), and labelled by λ, the number of synthetic samples per real sample.
+    There is a column for each task; the text is "" if no task has enough ratios. Lines go from real data only to fully
+    synthetic. The horizontal axis is spaced by the synthetic share of the training set, λ / (1 + λ), and labelled by λ,
+    the number of synthetic samples per real sample.
 
     Args:
         judged: Titles of the lines that the study asks about: strong lines with a band. Others are thin.
@@ -249,7 +261,10 @@ def share_picture(outcome: Outcome, metrics: Sequence[Metric], judged: Collectio
 
 
 def _panels(rows: int, columns: int, height_in: float) -> tuple[Figure, np.ndarray]:
-    """Return a figure with panels by row and column, a single column as two, many columns below each other."""
+    """Return a figure with its panels.
+
+    They are by row and column, a single column as two, many columns below each other.
+    """
     wide = min(max(columns, 2), MOST_COLUMNS)
     high = ceil(rows / 2) if columns == 1 else rows * ceil(columns / wide)
     figure = Figure(figsize=(WIDTH_IN, height_in * high + 0.6), layout="constrained")
@@ -275,7 +290,10 @@ def _name(panel: Any, metric: str, column: str, row: int, place: int, columns: i
 
 
 def _add_legend(figure: Figure, axes: np.ndarray, x_label: str) -> None:
-    """Label the lowest panels, and put the labels of all lines on top, in as many columns as fit."""
+    """Label the panels and add the legend.
+
+    The lowest panels have the axis label; labels of all lines stand on top, in as many columns as fit.
+    """
     for panel in axes[-2:].flat if axes.shape[1] == 1 else axes[-1]:
         panel.set_xlabel(x_label)
         panel.tick_params(labelbottom=True)
@@ -292,7 +310,9 @@ def _add_legend(figure: Figure, axes: np.ndarray, x_label: str) -> None:
 def opening_curves(
     columns: Mapping[str, Sequence[ArmCurves]], metrics: Sequence[Metric], levels: Levels, palette: Mapping[str, Look]
 ) -> str:
-    """Draw metrics over generations with the arms' names beside each panel; returns SVG text.
+    """Draw labelled metrics as SVG.
+
+    They are over generations, with the arms' names beside each panel.
 
     Args:
         columns: Title of a group → arms.
@@ -316,7 +336,10 @@ def opening_curves(
 
 
 def _name_lines(panel: Axes, metric: Metric, levels: Levels) -> None:
-    """Draw the level of real motion, and name all lines beside the panel, in the order of line ends."""
+    """Name all lines beside the panel.
+
+    They come in the order of line ends; the level of real motion is drawn, too.
+    """
     _draw_levels(panel, metric, levels)
     _clip(panel, metric)
     ends = {}
@@ -344,7 +367,10 @@ def _clip(panel: Axes, metric: Metric) -> None:
 
 
 def _draw_levels(panel: Any, metric: Metric, levels: Levels) -> None:
-    """Draw what real data score: dotted and black for held-out data, dashed and grey for a memoriser."""
+    """Draw the levels of real data.
+
+    They are dotted and black for held-out data, dashed and grey for a memoriser.
+    """
     for label, values in levels.items():
         colour, stroke = MEMORISER_LOOK if label == MEMORISER else REAL_LOOK
         if metric.key in values:
@@ -352,7 +378,10 @@ def _draw_levels(panel: Any, metric: Metric, levels: Levels) -> None:
 
 
 def as_svg(figure: Figure) -> str:
-    """SVG text without an XML header, the same for the same figure; coordinates have two decimals."""
+    """Return a figure as SVG.
+
+    It has no XML header and is the same for the same figure; coordinates have two decimals.
+    """
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     text = buffer.getvalue()
@@ -403,7 +432,10 @@ def _(panel: Panel) -> Figure:
 
 
 class PlainNumbers(LogFormatter):
-    """Labels of a logarithmic axis without formulas; `STYLE` leaves such labels unchanged."""
+    """Plain labels of a logarithmic axis.
+
+    They have no formulas; `STYLE` leaves such labels unchanged.
+    """
 
     def __call__(self, x: float, pos: int | None = None) -> str:
         return f"{x:g}" if super().__call__(x, pos) else ""

@@ -1,4 +1,7 @@
-"""A store for loops whose generations take milliseconds: to commit one would take longer than to do it again."""
+"""A store for very fast loops.
+
+Their generations take milliseconds: to commit one would take longer than to do it again.
+"""
 
 from pathlib import Path
 
@@ -13,7 +16,10 @@ MEASURED_FILE = "measured.json"
 
 
 class MeasuredStore(MemoryStore):
-    """Generations in memory; a file keeps what was measured of them once all are there."""
+    """Generations in memory, with measured values on disk.
+
+    A file keeps what was measured of them once all are there.
+    """
 
     def __init__(self, path: Path, generations: int) -> None:
         super().__init__()

@@ -1,4 +1,7 @@
-"""All that a study measured, collected from the run folder, and all that is evaluated."""
+"""Everything that a study measured.
+
+It is collected from the run folder, with all that is evaluated.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -40,7 +43,10 @@ class Pair:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """Everything measured: curves of the arms of every task, what real data score, and the differences of arms."""
+    """Everything measured and evaluated.
+
+    It has curves of the arms of every task, what real data score, and the differences of arms.
+    """
 
     curves: Mapping[str, Mapping[ArmSettings, ArmCurves]]
     """Task → arm → curves."""
@@ -79,15 +85,19 @@ class Outcome:
 
     @property
     def levels(self) -> dict[str, dict[str, float]]:
-        """Mean scores of held-out real data and of a memoriser, by title; lines in figures.
+        """Return real data's mean scores.
 
-        Several tasks with separate real data have no common line.
+        They are of held-out real data and of a memoriser, by title; lines in figures. Several tasks with separate real
+        data have no common line.
         """
         drawn = (REAL_AGAINST_REAL, HELD_OUT, MEMORISER)
         return {title: mean_scores(scores) for title, scores in self.floors.items() if title in drawn}
 
     def groups(self) -> Iterator[tuple[str, str, list[ArmSettings]]]:
-        """Task, title of a group of arms, the arms; the baseline is in every group."""
+        """Yield groups of arms.
+
+        A group has the task, its title and the arms; the baseline is in every group.
+        """
         for task, arms in self.curves.items():
             looping = [arm for arm in arms if not arm.is_baseline]
             for group in dict.fromkeys(arm.group for arm in looping or arms):
@@ -95,7 +105,7 @@ class Outcome:
                 yield task, ", ".join(filter(None, (self.titles.get(task, task), group))), members
 
     def columns(self) -> dict[str, list[ArmCurves]]:
-        """The curves of the arms of each group by title."""
+        """Return each group's curves by title."""
         return {title: [self.curves[task][arm] for arm in arms] for task, title, arms in self.groups()}
 
     def curves_of(self, pair: Pair) -> tuple[ArmCurves, ArmCurves]:
@@ -134,7 +144,10 @@ class Outcome:
 
 
 def list_effects_by_share(outcome: Outcome) -> list[verdict.Effect]:
-    """Return the effects of corrected arms against uncorrected arms at all synthetic ratios, if there are several."""
+    """List corrected against uncorrected arms.
+
+    Their effects are at all synthetic ratios, if there are several.
+    """
     effects_by_line: dict[tuple[str, str, str], list[Sequence[verdict.Effect]]] = {}
     for pair, effects in zip(outcome.pairs, outcome.effects, strict=True):
         if pair.arm.line and pair.plain.line not in ("", pair.arm.line):

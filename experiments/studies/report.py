@@ -1,7 +1,7 @@
-"""The report of a study: one HTML page, and the same results as tables, figures and JSON lines.
+"""The HTML report of a study.
 
-A page is a list of sections that a `Page` makes of the outcome. While a study is under way, report.html shows
-the progress.
+The same results are written as tables, figures and JSON lines. A page is a list of sections that a `Page` makes of the
+outcome. While a study is under way, report.html shows the progress.
 """
 
 import re
@@ -56,7 +56,10 @@ METRICS, REPORT, FIGURES = "metrics.jsonl", "report.html", "figures"
 
 @dataclass(frozen=True)
 class PageClip:
-    """Motions that the player shows, in the form of `player.scene_of`, and the words to choose motions by."""
+    """Motions that the player shows.
+
+    They are in the form of `player.scene_of`, with the words to choose motions by.
+    """
 
     caption: str
     scene: str
@@ -64,7 +67,10 @@ class PageClip:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a page. SVG text in figures, everything else plain text."""
+    """A section of a page.
+
+    SVG text is in figures, everything else is plain text.
+    """
 
     title: str = ""
     text: str = ""
@@ -94,7 +100,10 @@ class Section:
 
 @dataclass(frozen=True, kw_only=True)
 class Page(ABC):
-    """Contents of the page of a study. A page stays in the process that runs the study."""
+    """Contents of a study's page.
+
+    A page stays in the process that runs the study.
+    """
 
     title: str
     """Question of the study."""
@@ -108,16 +117,24 @@ class Page(ABC):
         """Return the sections, the answer first."""
 
     def judge(self, study: Study, measured: Outcome) -> Outcome:
-        """Add scores of real data and the pairs that are compared to what was measured."""
+        """Add real data's scores and the pairs.
+
+        The pairs are compared.
+        """
         return measured
 
     def list_final(self, outcome: Outcome) -> Mapping[str, float]:
-        """Return figures of the last generation, the aims of sweeps of W&B."""
+        """Return the final figures.
+
+        They are of the last generation, the aims of sweeps of W&B.
+        """
         return {}
 
 
 def render_page(title: str, sections: Sequence[Section], refresh_s: int | None = None) -> str:
-    """Return a page as HTML text, motions and their player included.
+    """Render a page as HTML.
+
+    Motions and their player are included.
 
     Args:
         refresh_s: Seconds after which a browser loads a page again that is not final.
@@ -137,7 +154,10 @@ def render_page(title: str, sections: Sequence[Section], refresh_s: int | None =
 
 
 def _mark_code(text: str) -> Markup:
-    """Return HTML of a text, with what stands between backticks as code."""
+    """Mark up code in a text.
+
+    What stands between backticks becomes code in HTML.
+    """
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
@@ -151,7 +171,10 @@ def answer_sections(outcome: Outcome, answer: str) -> list[Section]:
 
 
 def difference_section(outcome: Outcome, text: str) -> Section:
-    """Return the means of all arms, with paired differences from the references."""
+    """Return the section with differences.
+
+    It has the means of all arms, with paired differences from the references.
+    """
     return Section(
         "Differences",
         table=differences_table(outcome),
@@ -183,7 +206,10 @@ def table_section(title: str, text: str, table: Table) -> Section:
 
 
 def closing_sections(study: Study, outcome: Outcome, facts: Mapping[str, str], notes: Sequence[str]) -> list[Section]:
-    """Return how the study was run, and how to read the page."""
+    """Return the closing sections.
+
+    They say how the study was run, and how to read the page.
+    """
     seeds = list(dict.fromkeys(run.seed for run in study.seeds))
     counts = {"Seeds": f"{len(seeds)}, from {seeds[0]}", "Generations": str(study.generations)}
     made = Section("How it was made", facts={"Command": outcome.command, **counts, **facts})
@@ -215,7 +241,10 @@ class Comparison:
     """Figures of the last generation, the aims of sweeps of W&B."""
 
     def to_frame(self) -> Any:
-        """A row per task, arm, seed and generation, as `Summary.to_frame`."""
+        """Return the measurements as a table.
+
+        There is a row per task, arm, seed and generation, as in `Summary.to_frame`.
+        """
         return self.summary.to_frame()
 
     def __str__(self) -> str:
@@ -237,7 +266,9 @@ def write_report(
     failed: Sequence[str] = (),
     kept: bool = True,
 ) -> Comparison:
-    """Write every result of a finished study below `folder`, then the digests; return the results.
+    """Write every result of a finished study.
+
+    Files lie below `folder`; the digests are written last. Returns the results.
 
     Args:
         command: Command that repeats the study.
@@ -283,7 +314,10 @@ def write_report(
 
 
 def _write_figures(folder: Path, sections: Sequence[Section]) -> list[Path]:
-    """Write the figures of sections with an id as SVG; return the files."""
+    """Write section figures as SVG.
+
+    They are of sections with an id. Returns the files.
+    """
     written = []
     for section in sections:
         for svg in section.figures if section.id else ():
@@ -313,7 +347,10 @@ def _summary(outcome: Outcome, settings: Mapping[str, object], jobs_by_machine: 
 
 
 def seconds_by_phase(curves: Mapping[str, Mapping[ArmSettings, ArmCurves]]) -> dict[str, float]:
-    """Return the seconds of each phase over all arms, seeds and generations, as far as these were recorded."""
+    """Return each phase's total seconds.
+
+    They are over all arms, seeds and generations, as far as these were recorded.
+    """
     spent_s: dict[str, float] = {}
     for phase in ("train", "sample", "correct", "trace", "evaluate", "mix", "else"):
         seconds = [arm.values.get(f"seconds_{phase}", 0.0) for arms in curves.values() for arm in arms.values()]
@@ -322,7 +359,10 @@ def seconds_by_phase(curves: Mapping[str, Mapping[ArmSettings, ArmCurves]]) -> d
 
 
 def find_core_hours(curves: Mapping[str, Mapping[ArmSettings, ArmCurves]]) -> float | None:
-    """Return the processor time of all generations in hours, None if some generation did not record it."""
+    """Return the total processor time in hours.
+
+    It is that of all generations, None if some generation did not record it.
+    """
     total_s = 0.0
     for arm in [arm for arms in curves.values() for arm in arms.values()]:
         processor_s = arm.values.get(f"seconds_{PROCESSOR}")
@@ -339,9 +379,10 @@ PACE_S = 15.0
 
 
 class RunningReport:
-    """Writes report.html from the first generation on; a finished report stays until the next.
+    """Writes report.html during a run.
 
-    A page that cannot be written is a warning, once.
+    It is written from the first generation on; a finished report stays until the next. A page that cannot be written is
+    a warning, once.
     """
 
     def __init__(self, study: Study, page: Page, folder: Path, command: str) -> None:
@@ -351,7 +392,10 @@ class RunningReport:
         self._failed = False
 
     def update(self) -> None:
-        """Write the page if the interval has passed and there is no finished report."""
+        """Write the page if it is due.
+
+        The interval has passed and there is no finished report.
+        """
         if self._failed or time.monotonic() < self._due_s:
             return
         try:
@@ -364,7 +408,10 @@ class RunningReport:
 
 
 def _write_running_report(study: Study, page: Page, folder: Path, command: str) -> None:
-    """Write report.html about the committed generations; a browser loads the page again and again."""
+    """Write report.html about committed generations.
+
+    A browser loads the page again and again.
+    """
     runs = study.runs(folder)
     measured = list_measured(study, folder)
     metrics = [make_metric(key) for key in page.early or measured if key in measured]

@@ -1,4 +1,7 @@
-"""Measurements of an experiment, ready to be drawn and judged: curves of arms, and the contents of figures."""
+"""Measurements, ready to draw and judge.
+
+They are curves of arms, and the contents of figures.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,10 @@ FEWEST_RATIOS = 3
 
 @dataclass(frozen=True)
 class ArmCurves:
-    """All that was measured in an arm, over S seeds and generations 0 … G."""
+    """All that was measured in an arm.
+
+    There are S seeds and generations 0 … G.
+    """
 
     name: str
     group: str
@@ -52,7 +58,9 @@ class ArmCurves:
 def find_aims(
     floors: Mapping[str, Mapping[str, np.ndarray]], floor_of: Mapping[str, str], task: str, numbers: Mapping[str, float]
 ) -> dict[str, float]:
-    """Return the aim of each metric in a task: the mean score of real data, or the given number.
+    """Find the aim of each metric.
+
+    In a task it is the mean score of real data, or the given number.
 
     Args:
         floors: Scores of real data: title → metric → (S,), NaN for a seed without a score.
@@ -65,7 +73,10 @@ def find_aims(
 
 
 def mean_scores(scores: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Return the mean over the seeds that have a score, by metric; NaN if no seed has one."""
+    """Return each metric's mean over seeds.
+
+    Only seeds that have a score count; NaN if no seed has one.
+    """
     means = {}
     for key, values in scores.items():
         known = values[np.isfinite(values)]
@@ -74,13 +85,19 @@ def mean_scores(scores: Mapping[str, np.ndarray]) -> dict[str, float]:
 
 
 def ratio_label(share: float) -> str:
-    """Return the synthetic ratio λ of a synthetic share as text: 0.5 → "1", 1 → "∞"."""
+    """Return λ of a synthetic share as text.
+
+    0.5 is "1", 1 is "∞".
+    """
     return "∞" if share >= 1 else f"{share / (1 - share):.3g}"
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a panel over x: values per seed (S, X), a prediction (X,), or both."""
+    """One line of a panel.
+
+    It is over x: values per seed (S, X), a prediction (X,), or both.
+    """
 
     name: str
     values: np.ndarray | None = None
@@ -103,19 +120,25 @@ class Panel:
 
 
 class Drawable(Protocol):
-    """A figure of another kind with an own method of drawing."""
+    """A figure that draws itself."""
 
     @property
     def title(self) -> str: ...
 
     def draw(self) -> Figure:
-        """Return the figure, drawn by matplotlib in the style of all reports."""
+        """Return the figure in report style.
+
+        matplotlib draws it.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """Grey images (count, height, width) in [0, 1], shown in rows of `columns` with a caption per row."""
+    """Grey images in captioned rows.
+
+    They are (count, height, width) in [0, 1], shown in rows of `columns` with a caption per row.
+    """
 
     title: str
     images: np.ndarray
@@ -125,7 +148,7 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Scatter:
-    """Points in the plane per named column: name → (N, 2)."""
+    """Points (N, 2) per named column."""
 
     title: str
     points: Mapping[str, np.ndarray]

@@ -1,4 +1,7 @@
-"""Runs a study, or the unfinished part in the run folder, and writes the report."""
+"""Run a study and write its report.
+
+Only the unfinished part in the run folder is run.
+"""
 
 import sys
 import threading
@@ -44,9 +47,9 @@ def run_study(
     observe: Observe | None = None,
     kept: bool = True,
 ) -> Comparison:
-    """Run a study, or the unfinished part in the run folder, and write the report.
+    """Run a study and write its report.
 
-    An arm that fails ends no other and is a gap of the result.
+    Only the unfinished part in the run folder is run. An arm that fails ends no other and is a gap of the result.
 
     Args:
         page: Contents of the report.
@@ -107,7 +110,7 @@ def run_study(
 
 
 def _require_some(jobs: list[Job], error: JobsError) -> Mapping[str, Exception]:
-    """Return the errors of the jobs that failed, by name.
+    """Return failed jobs' errors by name.
 
     Raises:
         RunFolderError: A folder belongs to another run.
@@ -127,16 +130,17 @@ MOST_NAMES = 3
 
 
 def _describe_failure(name: str, error: Exception, jobs: Sequence[Job]) -> str:
-    """Return a sentence for a job that failed, with the missing results."""
+    """Describe a failed job and what is missing."""
     waiting = [job.name for job in jobs if name in job.after]
     arms = f"; without it are missing: {summarise_names(waiting, MOST_NAMES)}" if waiting else ""
     return f"{name} stopped: {describe_in_a_line(error)}{arms}"
 
 
 class _Observer:
-    """Calls a user's function once with the row of each generation when the job reports the commit.
+    """Calls a user's function per generation.
 
-    An error of the function is a warning, once, and ends no run.
+    It gets the row of each once, when the job reports the commit. An error of the function is a warning, once, and ends
+    no run.
     """
 
     def __init__(self, study: Study, observe: Observe | None) -> None:

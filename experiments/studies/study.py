@@ -1,8 +1,9 @@
-"""An experiment as a value, and the jobs of it: tasks, arms, seeds, and rows of what is measured beside the loop.
+"""An experiment as a value, and its jobs.
 
-`jobs_of` makes the jobs of a `Study`: generation 0 of each task and seed, the arms, each from the last generation on
-disk, and measurements. `run.run_study` runs, resumes, logs and reports a study. Every arm of a seed starts from the
-same generation 0. A study defines methods of a `StudyTask` and of each `Measure`.
+It has tasks, arms, seeds, and rows of what is measured beside the loop. `jobs_of` makes the jobs of a `Study`:
+generation 0 of each task and seed, the arms, each from the last generation on disk, and measurements. `run.run_study`
+runs, resumes, logs and reports a study. Every arm of a seed starts from the same generation 0. A study defines methods
+of a `StudyTask` and of each `Measure`.
 """
 
 import warnings
@@ -40,7 +41,10 @@ LOOP_RESOURCES = Resources(memory_gb=2.0)
 
 @dataclass(frozen=True)
 class SeedRun:
-    """A task and seed of a study, and the place of the results."""
+    """A task and seed of a study.
+
+    It knows the place of the results.
+    """
 
     task: str
     seed: int
@@ -68,7 +72,10 @@ class SeedRun:
 
     @property
     def data_folder(self) -> Path:
-        """Folder of results that depend only on the seed's data."""
+        """Folder of results shared by a seed.
+
+        They depend only on the seed's data.
+        """
         return self.root / "real" / f"seed-{self.seed}"
 
     def arm_folder(self, arm: ArmSettings) -> Path:
@@ -81,7 +88,10 @@ TaskType = TypeVar("TaskType", bound=Task)
 
 @dataclass(frozen=True, kw_only=True)
 class StudyTask(ABC, Generic[TaskType]):
-    """A task of a study with all arms. It travels to other processes, so all fields can be pickled."""
+    """A task of a study with all arms.
+
+    It travels to other processes, so all fields can be pickled.
+    """
 
     arms: Sequence[ArmSettings]
     generations: int
@@ -95,26 +105,38 @@ class StudyTask(ABC, Generic[TaskType]):
 
     @abstractmethod
     def make_task(self, run: SeedRun, progress: Progress) -> TaskType:
-        """Return the task that the arms of a seed share."""
+        """Return the task of a seed's arms."""
 
     @abstractmethod
     def make_arm(self, arm: ArmSettings, task: TaskType, run: SeedRun, progress: Progress) -> tuple[Task, Arm]:
-        """Return an arm of a seed as the loop takes it, with its task: another one if the arm changes the task."""
+        """Make a seed's arm and its task.
+
+        The loop takes both; the task is another one if the arm changes it.
+        """
 
     @abstractmethod
     def describe(
         self, run: SeedRun, arm: ArmSettings | None, task: TaskType, loop_arm: Arm | None
     ) -> Mapping[str, object]:
-        """Return all that the results of an arm depend on, as JSON values; without an arm those of generation 0."""
+        """Describe what an arm's results depend on.
+
+        These are JSON values; without an arm they are those of generation 0.
+        """
 
     def identify_data(self, run: SeedRun, task: TaskType) -> Mapping[str, Identity]:
-        """Return identities of the data of a seed, by a name for messages."""
+        """Identify the data of a seed.
+
+        Names are for messages.
+        """
         return {}
 
 
 @dataclass(frozen=True)
 class Measure(ABC, Generic[TaskType]):
-    """A measurement beside the loop, made once and kept as a JSON file with a digest."""
+    """A measurement beside the loop.
+
+    It is made once and kept as a JSON file with a digest.
+    """
 
     name: str
     """Name in jobs and messages."""
@@ -141,7 +163,10 @@ class Measure(ABC, Generic[TaskType]):
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """Tasks × arms × seeds. A study travels to other processes, so all fields can be pickled."""
+    """Tasks × arms × seeds.
+
+    A study travels to other processes, so all fields can be pickled.
+    """
 
     name: str
     """Name on a terminal."""
@@ -164,14 +189,23 @@ class Study:
     """What each job asks for."""
 
     def extends(self, recorded: Mapping[str, Any], requested: Mapping[str, Any]) -> bool:
-        """Return True if a config asks for all that a recorded config asks for, and for more."""
+        """Return True if a config extends another.
+
+        It asks for all that a recorded config asks for, and for more.
+        """
         return False
 
     def try_code(self, names: Sequence[str]) -> None:
-        """Try the users' code of these names, which the run folder does not know, before anything runs."""
+        """Try new user code before a run.
+
+        The run folder does not know the code of these names.
+        """
 
     def check_folder(self, root: Path, *, accept_changed: bool) -> None:
-        """Raise RunFolderError if a run folder has results that this study would leave out."""
+        """Refuse to leave out recorded results.
+
+        Raises RunFolderError if a run folder has results that this study would leave out.
+        """
 
     def runs(self, root: Path) -> list[SeedRun]:
         """Return all tasks and seeds below a run folder."""
@@ -188,14 +222,20 @@ class Study:
 
     @property
     def titles(self) -> dict[str, str]:
-        """Titles of tasks in tables, by key; "" for a task that needs no title."""
+        """Titles of tasks in tables.
+
+        They are by key; "" for a task that needs no title.
+        """
         titles = {}
         for key, task in self.tasks.items():
             titles[key] = task.title if key in task.title or not task.title else f"{task.title} ({key})"
         return titles
 
     def is_done(self, run: SeedRun, arm: ArmSettings | None = None) -> bool:
-        """Return True if an arm, by default generation 0, is done and needs no preparation."""
+        """Return True if an arm is done.
+
+        It needs no preparation then; by default it is generation 0.
+        """
         if self.keep != "measured":
             return False
         if arm is not None:
@@ -210,7 +250,10 @@ class Study:
         return FolderReader(run.arm_folder(arm))
 
     def latest(self, run: SeedRun, arm: ArmSettings) -> int:
-        """Return the last committed generation of an arm, −1 for none."""
+        """Return an arm's last committed generation.
+
+        It is −1 for none.
+        """
         return self.record(run, arm).latest
 
 
@@ -221,7 +264,9 @@ def seed_runs(tasks: Iterable[str], first_seed: int, count: int, root: Path = Pa
 
 
 def jobs_of(study: Study, root: Path, *, accept_changed: bool = False) -> list[Job]:
-    """Return all jobs of a study in an order that allows running one after the other.
+    """Return all jobs of a study.
+
+    Their order allows running one after the other.
 
     Args:
         accept_changed: Resume although code or data were changed.
@@ -251,7 +296,10 @@ def jobs_of(study: Study, root: Path, *, accept_changed: bool = False) -> list[J
 
 
 def run_first_generation(study: Study, run: SeedRun, accept_changed: bool, progress: Progress) -> None:
-    """Train, commit and measure the generation 0 that all arms of a task and seed share."""
+    """Train, commit and measure generation 0.
+
+    All arms of a task and seed share it.
+    """
     length = study.tasks[run.task].generations
     if study.is_done(run):
         progress("start", 0, length)
@@ -275,7 +323,10 @@ def run_first_generation(study: Study, run: SeedRun, accept_changed: bool, progr
 
 
 def run_arm(study: Study, run: SeedRun, arm: ArmSettings, progress: Progress) -> None:
-    """Run one arm from the last generation on disk to the arm's last generation."""
+    """Run one arm to its last generation.
+
+    It continues from the last generation on disk.
+    """
     study_task = study.tasks[run.task]
     length = study_task.generations
     if study.is_done(run, arm):
@@ -323,7 +374,10 @@ def run_arm(study: Study, run: SeedRun, arm: ArmSettings, progress: Progress) ->
 
 
 def run_measure(study: Study, run: SeedRun, arm: ArmSettings | None, measure: Measure, progress: Progress) -> None:
-    """Make a measurement in a separate job; a failure after an arm costs only the figures."""
+    """Make a measurement in a separate job.
+
+    A failure after an arm costs only the figures.
+    """
     try:
         write_measure(study, measure, run, arm, None, progress)
     except Exception as error:
@@ -337,7 +391,9 @@ def run_measure(study: Study, run: SeedRun, arm: ArmSettings | None, measure: Me
 def write_measure(
     study: Study, measure: Measure, run: SeedRun, arm: ArmSettings | None, task: Task | None, progress: Progress
 ) -> None:
-    """Measure and keep the result, unless an intact file holds the result and nothing is to be repaired.
+    """Measure and keep the result.
+
+    Nothing is done if an intact file holds the result and nothing is to be repaired.
 
     Args:
         arm: The arm with the measured last generation; None for a measurement of real data or of generation 0.
@@ -357,14 +413,20 @@ def write_measure(
 
 
 def _tell_done(progress: Progress, latest: int, length: int) -> None:
-    """Report generations of earlier calls: "start" has the number, so that none counts as speed."""
+    """Report generations of earlier calls.
+
+    "start" has the number, so that none counts as speed.
+    """
     progress("start", max(min(latest, length), 0), length)
     for generation in range(1, min(latest, length) + 1):
         progress("generation", generation, length)
 
 
 def _require_kept(store: FolderStore, loop_arm: Arm) -> None:
-    """Raise RunFolderError if a finished arm cannot go on, because files were not kept."""
+    """Raise RunFolderError if files are gone.
+
+    A finished arm cannot go on then, because files were not kept.
+    """
     has_all = store.has_whole_model(store.latest) and (not reads_past(loop_arm.policy) or store.has_samples(1))
     if 0 < store.latest < loop_arm.generations and not has_all:
         raise RunFolderError(

@@ -1,4 +1,7 @@
-"""Rows and curves of a study, read from its run folder."""
+"""Rows and curves from a run folder.
+
+They are of a study.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,16 +19,20 @@ from .study import SeedRun, Study
 
 
 def list_measured(study: Study, root: Path) -> list[str]:
-    """Return the keys of what generation 0 measured, in the evaluation's order; none before there is a generation 0."""
+    """List what generation 0 measured.
+
+    Keys are in the evaluation's order; there are none before there is a generation 0.
+    """
     firsts = [FolderReader(run.first_folder) for run in study.runs(root)]
     return [*next((first.metrics(0) for first in firsts if first.latest >= 0), ())]
 
 
 def make_rows(study: Study, run: SeedRun, arm: ArmSettings) -> list[dict[str, Any]]:
-    """Return a row for each committed generation of an arm: who it is, seed and metrics, of replicates the mean.
+    """Make a row per committed generation.
 
-    There is none where generation 0 is missing, on which the others rest. All arms share generation 0, whose seconds
-    only the first arm has, so that seconds may be added up.
+    It says which arm it is, with seed and metrics, of replicates the mean. There is none where generation 0 is missing,
+    on which the others rest. All arms share generation 0, whose seconds only the first arm has, so that seconds may be
+    added up.
     """
     first = FolderReader(run.first_folder)
     if first.latest < 0:
@@ -48,7 +55,10 @@ def make_rows(study: Study, run: SeedRun, arm: ArmSettings) -> list[dict[str, An
 
 
 def _read_figures(study: Study, run: SeedRun, arm: ArmSettings) -> dict[int, dict[str, Any]]:
-    """Return what was measured beside the loop: generation → figures."""
+    """Read figures measured beside the loop.
+
+    They are generation → figures.
+    """
     figures: dict[int, dict[str, Any]] = {}
     for measure in study.measures:
         path = measure.path(run, arm)
@@ -59,14 +69,20 @@ def _read_figures(study: Study, run: SeedRun, arm: ArmSettings) -> dict[int, dic
 
 
 def read_measures(study: Study, file: str, task: str, root: Path) -> list[dict[str, Any]]:
-    """Return what was measured of each seed of a task in a file of a `Measure`, nothing for a seed without the file."""
+    """Read what a `Measure` has measured.
+
+    There is a result for each seed of a task, and nothing for a seed without the file.
+    """
     measure = next(measure for measure in study.measures if measure.file == file)
     paths = [measure.path(run) for run in study.runs(root) if run.task == task]
     return [read_with_digest(path) if path.exists() else {} for path in paths]
 
 
 def collect_curves(study: Study, runs: Sequence[SeedRun]) -> dict[str, dict[ArmSettings, ArmCurves]]:
-    """Return the curves of all arms by task, without tasks that have no generation 0 of any seed."""
+    """Collect the curves of all arms.
+
+    They are by task, without tasks that have no generation 0 of any seed.
+    """
     curves_by_task: dict[str, dict[ArmSettings, ArmCurves]] = {}
     for task in dict.fromkeys(run.task for run in runs):
         task_runs = [run for run in runs if run.task == task]
@@ -96,11 +112,17 @@ def collect_arm(study: Study, arm: ArmSettings, runs: Sequence[SeedRun], *, whol
 
 
 def group_of(study: Study, task: str, arm: ArmSettings) -> str:
-    """Return the group of an arm's curves in tables and sentences."""
+    """Return an arm's group.
+
+    Its curves belong to it in tables and sentences.
+    """
     return ", ".join(filter(None, (study.tasks[task].title, arm.group)))
 
 
 def axes_of(study: Study, task: str, arm: ArmSettings) -> dict[str, object]:
-    """Return an arm's axes, and the number of real training samples where it is known."""
+    """Return an arm's axes.
+
+    The number of real training samples is among them where it is known.
+    """
     counts = study.tasks[task].real_counts
     return {**arm.axes, "real_count": counts[arm.key]} if arm.key in counts else arm.axes

@@ -1,7 +1,8 @@
-"""A finished experiment in a small file: every arm's curves, what real data score, and how the experiment was made.
+"""A finished experiment in a small file.
 
-Run folders take hundreds of megabytes; a summary takes some hundred kilobytes, can be kept beside a text, and holds all
-that tables and figures are made from.
+It has every arm's curves, what real data score, and how the experiment was made. Run folders take hundreds of
+megabytes; a summary takes some hundred kilobytes, can be kept beside a text, and holds all that tables and figures are
+made from.
 """
 
 import csv
@@ -63,8 +64,9 @@ class Summary:
         return self._count("generations")
 
     def rows(self) -> Iterator[dict[str, float | int | str]]:
-        """A row for each group of arms (denoiser or task), arm, seed and generation, with axes and all quantities.
+        """Yield a row per generation.
 
+        It is one for each group of arms (denoiser or task), arm, seed and generation, with axes and all quantities.
         Quantities that have the name of an axis are what the loop realised: `realised_synthetic_share`.
         """
         for group, arms in self.arms.items():
@@ -77,7 +79,10 @@ class Summary:
                     yield {**who, "seed": self.first_seed + seed, "generation": generation, **values}
 
     def to_frame(self) -> Any:
-        """The rows as a pandas DataFrame, or as a pyarrow Table where pandas is not installed."""
+        """Return the rows as a DataFrame.
+
+        It is pandas', or a pyarrow Table where pandas is not installed.
+        """
         rows = list(self.rows())
         columns = {name: [row.get(name, math.nan) for row in rows] for name in _columns(rows)}
         try:
@@ -89,7 +94,10 @@ class Summary:
         return pandas.DataFrame(columns)
 
     def to_csv(self) -> str:
-        """The rows as CSV; nothing stands for what was not measured."""
+        """Return the rows as CSV.
+
+        A cell is empty for what was not measured.
+        """
         return format_rows(list(self.rows()))
 
     def _count(self, name: str) -> int:
@@ -100,12 +108,18 @@ class Summary:
 
 
 def realised_name(name: str, axes: Container[str]) -> str:
-    """Return the name of a measured quantity beside axes of the arm, such as the realised λ beside the λ asked for."""
+    """Return a quantity's name beside axes.
+
+    An example is the realised λ beside the λ asked for.
+    """
     return f"realised_{name}" if name in axes else name
 
 
 def format_rows(rows: Sequence[Mapping[str, object]]) -> str:
-    """Return rows as CSV with all columns; NaN becomes an empty cell."""
+    """Format rows as CSV.
+
+    All columns are there; NaN becomes an empty cell.
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, _columns(rows), lineterminator="\n")
     writer.writeheader()
@@ -119,7 +133,10 @@ def _columns(rows: Sequence[Mapping[str, object]]) -> list[str]:
 
 
 def write_summary(path: Path, summary: Summary) -> None:
-    """Write a summary as JSON with a digest, numbers to five digits, NaN as null."""
+    """Write a summary as JSON.
+
+    It has a digest, numbers to five digits, and NaN as null.
+    """
     arms = {name: [_encode_curves(curves) for curves in group] for name, group in summary.arms.items()}
     content = {
         "format": FORMAT,
@@ -155,13 +172,18 @@ def read_summary(path: str | Path) -> Summary:
 
 
 def _match_floors(tasks: Iterable[str], floors: Mapping[str, object]) -> dict[str, str]:
-    """Return task → title of what real data score by the titles, as of summaries of version 0.2."""
+    """Match tasks with titles of real data.
+
+    The titles tell which, as of summaries of version 0.2.
+    """
     titles = [*floors][::-1]
     return {task: title for task in tasks for title in titles if title.endswith(f", {task}")}
 
 
 def join_summaries(summaries: Sequence[Summary], *, different_code: bool = False) -> Summary:
-    """Join runs of different seeds, such as a run on each of several machines.
+    """Join runs of different seeds.
+
+    Examples are runs on several machines.
 
     Args:
         summaries: Runs whose seeds follow each other.
@@ -207,20 +229,26 @@ def join_summaries(summaries: Sequence[Summary], *, different_code: bool = False
 
 
 def _describe_code(summary: Summary) -> str:
-    """Return the version and the commit of the code that made a summary."""
+    """Describe the code behind a summary.
+
+    Its version and commit made it.
+    """
     version = summary.made.get("packages", {}).get("selfcorrect", "of unknown version")
     return f"selfcorrect {version}, commit {summary.made.get(COMMIT) or 'unknown'}"
 
 
 def _same(summary: Summary) -> tuple[Any, ...]:
-    """Return the content that summaries must share to be joined."""
+    """Return what joined summaries must share."""
     settings = {key: value for key, value in summary.settings.items() if key not in ("seeds", "first_seed")}
     arms = {name: [(curves.name, sorted(curves.values)) for curves in group] for name, group in summary.arms.items()}
     return settings, arms, {title: sorted(scores) for title, scores in summary.floors.items()}
 
 
 def _concatenate_values(values: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Quantity → (S, …) over all seeds, of quantities over some seeds each."""
+    """Concatenate values over all seeds.
+
+    They are quantity → (S, …), from quantities over some seeds each.
+    """
     return {key: np.concatenate([seed_values[key] for seed_values in values]) for key in values[0]}
 
 

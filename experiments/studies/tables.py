@@ -33,7 +33,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class PageRow:
-    """A row of a table; a row without cells is a heading."""
+    """A row of a table.
+
+    A row without cells is a heading.
+    """
 
     title: str
     cells: Sequence[Cell]
@@ -52,7 +55,10 @@ class Table:
 
 
 def last_generation_table(outcome: Outcome, metrics: Sequence[Metric]) -> Table:
-    """Return quantities of all arms at the last generation with intervals, what real data score on top."""
+    """Tabulate the last generation.
+
+    It has quantities of all arms with intervals, and what real data score on top.
+    """
 
     def list_cells(arm: ArmCurves) -> list[Cell]:
         return [last_cell(arm.values.get(metric.key), metric) for metric in metrics]
@@ -62,7 +68,10 @@ def last_generation_table(outcome: Outcome, metrics: Sequence[Metric]) -> Table:
 
 
 def differences_table(outcome: Outcome) -> Table:
-    """Return means at the last generation by arm and judged metric, with the differences from the reference."""
+    """Tabulate differences from the reference.
+
+    It has means at the last generation by arm and judged metric, with the differences.
+    """
     effects = {(id(effect.arm), effect.metric.key): effect for pair in outcome.effects for effect in pair}
     metrics = outcome.judged_metrics
 
@@ -74,7 +83,10 @@ def differences_table(outcome: Outcome) -> Table:
 
 
 def _add_floors(table: Table, metrics: Sequence[Metric], floors: Mapping[str, Mapping[str, np.ndarray]]) -> Table:
-    """Return a table of metrics with the scores of real data on top."""
+    """Add real data's scores to a table.
+
+    They stand on top.
+    """
     rows = []
     for title, scores in floors.items():
         known = {key: values[np.isfinite(values)] for key, values in scores.items()}
@@ -83,7 +95,9 @@ def _add_floors(table: Table, metrics: Sequence[Metric], floors: Mapping[str, Ma
 
 
 def last_cell(values: np.ndarray | None, metric: Metric) -> Cell:
-    """Return mean and interval of a metric, a dash for a metric that was not measured.
+    """Return a cell with mean and interval.
+
+    It has a dash for a metric that was not measured.
 
     Args:
         values: Values of all seeds, (S,), or over generations (S, T), where the last counts; None without values.
@@ -107,7 +121,9 @@ BELOW_MEANS = "Below each mean: the difference, its interval and its adjusted p.
 
 
 def marked_cell(arm: ArmCurves, metric: Metric, effect: verdict.Effect | None = None) -> Cell:
-    """Return the mean of a metric at the last generation with a mark, and the change below.
+    """Return a cell with mark and change.
+
+    It has the mean of a metric at the last generation with a mark, and the change below.
 
     Args:
         effect: Difference from the reference; None for an arm without reference.
@@ -120,7 +136,10 @@ def marked_cell(arm: ArmCurves, metric: Metric, effect: verdict.Effect | None = 
 
 
 def arm_table(id: str, columns: Sequence[str], outcome: Outcome, cells: Callable[[ArmCurves], Sequence[Cell]]) -> Table:
-    """Return a table with a row for each arm, under the title of the group."""
+    """Return a table with a row per arm.
+
+    Arms stand under the title of the group.
+    """
     table = Table(id, "Arm", columns)
     for task, title, arms in outcome.groups():
         if title:
@@ -130,7 +149,10 @@ def arm_table(id: str, columns: Sequence[str], outcome: Outcome, cells: Callable
 
 
 def claims_table(id: str, checks: Sequence[Check]) -> Table:
-    """Return a table of statements with what was predicted and measured; see `CLAIMS_TEXT`."""
+    """Tabulate statements and their checks.
+
+    There is what was predicted and measured; see `CLAIMS_TEXT`.
+    """
     table = Table(id, "Statement", ["Predicted", "Measured, 95 % interval", "Outcome"])
     for check in checks:
         mark = "" if check.published else " (ours)"
@@ -177,7 +199,10 @@ def loop_cells(curves: ArmCurves) -> list[Cell]:
 
 
 def write_tables(folder: Path, tables: Iterable[Table]) -> list[Path]:
-    """Write each table below `folder` as CSV; return the files."""
+    """Write each table as CSV.
+
+    Files lie below `folder`, and are returned.
+    """
     (folder / FOLDER).mkdir(exist_ok=True)
     written = []
     for table in tables:
@@ -187,9 +212,10 @@ def write_tables(folder: Path, tables: Iterable[Table]) -> list[Path]:
 
 
 def format_text(table: Table, *, intervals: bool = True) -> list[str]:
-    """Return a table as lines of aligned text for a terminal, heads on several lines.
+    """Format a table for a terminal.
 
-    Columns that do not fit beside each other stand below each other, with an empty line between.
+    It is lines of aligned text, with heads on several lines. Columns that do not fit beside each other stand below each
+    other, with an empty line between.
     """
     rows = []
     for row in table.rows:
@@ -216,13 +242,19 @@ def format_text(table: Table, *, intervals: bool = True) -> list[str]:
 
 
 def fit_screen(line: str) -> str:
-    """Return a line of prose as lines that fit on the screen; lines that fit stay."""
+    """Wrap a line to the screen.
+
+    It is prose; lines that fit stay.
+    """
     screen = shutil.get_terminal_size((120, 24)).columns
     return line if len(line) <= screen else textwrap.fill(line, screen, break_long_words=False, break_on_hyphens=False)
 
 
 def _split_columns(widths: Sequence[int]) -> list[list[int]]:
-    """Return the columns of each part of a table that fits on the screen, every part with column 0."""
+    """Split columns into parts that fit.
+
+    Each part of the table fits on the screen, with column 0.
+    """
     screen = shutil.get_terminal_size((120, 24)).columns
     parts = [[0]]
     taken = widths[0]
@@ -240,7 +272,10 @@ _HEAD_CHARACTERS = 11
 
 
 def csv_of(table: Table) -> str:
-    """A table as CSV: a column for the group of rows, and a column or two for each column, value and interval."""
+    """Return a table as CSV.
+
+    It has a column for the group of rows, and a column or two for each column, value and interval.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     bounded = [any(row.cells[place].interval for row in table.rows if row.cells) for place in range(len(table.columns))]

@@ -1,4 +1,7 @@
-"""Judge what correction changed, in words that are adjusted for judging many differences at once."""
+"""Judge what correction changed.
+
+Words are adjusted for judging many differences at once.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,7 +33,10 @@ JUDGEMENT = (
 
 @dataclass(frozen=True)
 class Effect:
-    """The difference of an arm from the reference in a metric, at the last generation."""
+    """The difference of an arm from its reference.
+
+    It is in a metric, at the last generation.
+    """
 
     arm: ArmCurves
     reference: ArmCurves
@@ -59,7 +65,9 @@ def effects(
     aims: Sequence[Mapping[str, float]],
     rounding: float = ROUNDING,
 ) -> list[Effect]:
-    """Judge each (arm, reference) pair in each metric by paired t tests, adjusted over all tests (Holm 1979).
+    """Judge each pair in each metric.
+
+    Pairs of (arm, reference) are judged by paired t tests, adjusted over all tests (Holm 1979).
 
     Args:
         pairs: Curves of an arm and of the reference.
@@ -79,7 +87,10 @@ def effects(
 
 
 def _test_pair(arm: ArmCurves, reference: ArmCurves, metric: Metric, aim: float, rounding: float) -> Effect:
-    """Return the effect of a pair in a metric with an unadjusted p-value; the word is empty if a test can decide."""
+    """Test a pair in one metric.
+
+    The p-value is unadjusted; the word is empty if a test can decide.
+    """
     values = np.array([arm.last(metric.key), reference.last(metric.key)])
     error = rounding * float(np.abs(values).max(axis=1).sum() + np.nan_to_num(2 * abs(aim)))
     if metric.better in DISTANCES:
@@ -103,7 +114,10 @@ def _test_pair(arm: ArmCurves, reference: ArmCurves, metric: Metric, aim: float,
 
 
 def _adjust(effect: Effect, p_value: float) -> Effect:
-    """Return an effect with an adjusted p-value, and the word of a test that can decide."""
+    """Adjust an effect's p-value and word.
+
+    The word is that of a test that can decide.
+    """
     word = effect.word
     rises = effect.change.estimate > 0
     if not word and p_value > _LEVEL:
@@ -116,7 +130,10 @@ def _adjust(effect: Effect, p_value: float) -> Effect:
 
 
 def _count_seeds(metric: Metric, changes: np.ndarray) -> str:
-    """Return the number of seeds with the most frequent direction of change, such as "3 of 3 seeds lower"."""
+    """Count the seeds that agree.
+
+    The result is the number with the most frequent direction of change, such as "3 of 3 seeds lower".
+    """
     lower_count = int((changes < 0).sum())
     higher_count = int((changes > 0).sum())
     if not lower_count and not higher_count:
@@ -128,7 +145,10 @@ def _count_seeds(metric: Metric, changes: np.ndarray) -> str:
 
 
 def tabulate(effects: Iterable[Effect]) -> list[dict[str, str | float]]:
-    """Return a row for each effect with a separate 95 % interval and the adjusted p-value, for frames."""
+    """Return a row per effect, for frames.
+
+    It has a separate 95 % interval and the adjusted p-value.
+    """
     rows = []
     for effect in effects:
         row: dict[str, str | float] = {
@@ -148,7 +168,10 @@ def tabulate(effects: Iterable[Effect]) -> list[dict[str, str | float]]:
 
 
 def format_change(effect: Effect) -> str:
-    """Return the change of a value, or of the distance to the aim, with sign, interval and adjusted p-value."""
+    """Format a change for a table.
+
+    It is of a value, or of the distance to the aim, with sign, interval and adjusted p-value.
+    """
     change = effect.change
     if np.isnan(change.estimate):
         return ""
@@ -163,7 +186,10 @@ ONE_SEED = "One seed proves nothing. These numbers show that the program works; 
 
 
 def headline(results: Sequence[Effect]) -> str:
-    """Return a sentence: in how many comparisons each metric became better and worse; "" without comparisons."""
+    """Summarise the effects in a sentence.
+
+    It says in how many comparisons each metric became better and worse; "" without comparisons.
+    """
     if not results:
         return ""
     seeds = min(len(effect.arm.last(effect.metric.key)) for effect in results)

@@ -1,4 +1,7 @@
-"""A study in Weights & Biases: a run for each arm and seed as it goes on, and one for the whole."""
+"""A study in Weights & Biases.
+
+There is a run for each arm and seed as it goes on, and one for the whole.
+"""
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -17,12 +20,18 @@ from .tables import FOLDER
 
 
 def name_wandb_group(folder: Path) -> str:
-    """The name of a study's group: its folder's name and the beginning of its identity."""
+    """Name a study's W&B group.
+
+    It is the folder's name and the beginning of its identity.
+    """
     return f"{folder.name}-{read_identity(folder)[:8]}"
 
 
 def arm_run(study: Study, run: SeedRun, arm: ArmSettings, rows: Sequence[MetricRow] = ()) -> TrackedRun:
-    """Return the W&B run of one arm and seed, with fields and tags to filter by, from a row for each generation."""
+    """Return the W&B run of one arm.
+
+    It is of a seed, with fields and tags to filter by, from a row for each generation.
+    """
     who = {study.task_word: run.task, **axes_of(study, run.task, arm), "seed": run.seed, "arm": arm.key}
     return TrackedRun(
         name=f"{run.task} {arm.key} seed {run.seed}",
@@ -35,7 +44,10 @@ def arm_run(study: Study, run: SeedRun, arm: ArmSettings, rows: Sequence[MetricR
 
 
 def log_arm(log: WandbLog, study: Study, run: SeedRun, arm: ArmSettings, *, last: bool) -> None:
-    """Log the committed generations of an arm; the last time its run ends."""
+    """Log an arm's committed generations.
+
+    The last time its run ends.
+    """
 
     def update() -> None:
         tracked = arm_run(study, run, arm, make_rows(study, run, arm))
@@ -47,7 +59,9 @@ def log_arm(log: WandbLog, study: Study, run: SeedRun, arm: ArmSettings, *, last
 
 
 def study_run(study: Study, final: Mapping[str, float], folder: Path, command: str) -> TrackedRun:
-    """Return the W&B run of the whole: final figures, and the report.
+    """Return the W&B run of the study.
+
+    It has final figures, and the report.
 
     Args:
         final: Figures of the last generation, which sweeps aim at.

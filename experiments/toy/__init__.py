@@ -1,1 +1,4 @@
-"""Published self-consuming loops at toy scale, each a preset of the common loop engine."""
+"""Published self-consuming loops at toy scale.
+
+Each is a preset of the common loop engine.
+"""

@@ -16,7 +16,10 @@ from selfcorrect.storage.files.digests import compute_digest
 
 
 def select_toys(names: Sequence[str]) -> list[str]:
-    """Return the files of the toys to run, each once; SettingError for a file that does not exist, and for none."""
+    """Select the toy files to run.
+
+    Each comes once. Raises SettingError for a file that does not exist, and for none.
+    """
     expected = "a toy loop is a Python file, such as examples/loops/gaussian_correct.py in a clone of the repository"
     if not names:
         raise SettingError(f"no toy loop is named; {expected}")
@@ -27,16 +30,19 @@ def select_toys(names: Sequence[str]) -> list[str]:
 
 
 def name_toy(reference: str) -> str:
-    """Return the name of a toy by the file: `my_loop.py` is "my-loop"."""
+    """Name a toy by its file.
+
+    `my_loop.py` is "my-loop".
+    """
     return Path(reference).stem.replace("_", "-")
 
 
 def load_toy_module(reference: str) -> ModuleType:
-    """Import the file of a toy, again if the file or a module beside has changed.
+    """Import the file of a toy.
 
-    Worker processes do the same, so the module is known by the same name there. As in a script, modules beside the
-    file can be imported. `toy(settings)` of the module declares the loop, and the defaults of `QUICK`, settings for a
-    quick look, are the full settings.
+    It is imported again if the file or a module beside has changed. Worker processes do the same, so the module is
+    known by the same name there. As in a script, modules beside the file can be imported. `toy(settings)` of the module
+    declares the loop, and the defaults of `QUICK`, settings for a quick look, are the full settings.
 
     Raises:
         SettingError: The file cannot be imported, lacks `toy` or `QUICK`, or would get another toy's module in the
@@ -80,12 +86,18 @@ _digests: dict[str, str] = {}
 
 
 def digest_toy(module: ModuleType) -> str:
-    """Return a digest of the code of a toy's file, of the file's modules, and of the versions of imported packages."""
+    """Return a digest of a toy's code.
+
+    It covers the toy's file, the file's modules, and the versions of imported packages.
+    """
     return compute_digest(json.dumps(asdict(identity_of(module))).encode())
 
 
 def _check_modules(name: str, path: Path) -> None:
-    """Raise SettingError if a toy would import another file than the module beside the toy."""
+    """Check which modules a toy imports.
+
+    Raises SettingError if a toy would import another file than the module beside the toy.
+    """
     for module, file in find_modules(name, path).items():
         beside = importlib.machinery.PathFinder.find_spec(module, [str(path.parent)]) if "." not in module else None
         if beside is not None and beside.origin and file and Path(file).resolve() != Path(beside.origin).resolve():

@@ -1,6 +1,7 @@
-"""Settings of toy loops as options: λ, γ, n, generations, epochs and seeds have the same name for all loops.
+"""Options of toy loops.
 
-Nothing here imports PyTorch, so that the command line can list the options at once.
+λ, γ, n, generations, epochs and seeds have the same name for all loops. Nothing here imports PyTorch, so that the
+command line can list the options at once.
 """
 
 import math
@@ -59,7 +60,7 @@ class ToyOptions:
         return {name: value for name, value in values.items() if value is not None and value != ()}
 
     def check(self) -> None:
-        """Raise SettingError for an option that is out of its bounds."""
+        """Raise SettingError for options out of bounds."""
         for name, value in self.select_given().items():
             for number in value if isinstance(value, tuple) else (value,):
                 if name in BOUNDS:
@@ -71,7 +72,7 @@ class ToyOptions:
 
 
 def change_settings(toy: str, settings: Any, options: ToyOptions) -> tuple[Any, list[str]]:
-    """Return the settings of a toy with the options that are given.
+    """Apply options to a toy's settings.
 
     Returns:
         The new settings, and the names of given options for which the toy has no setting.
@@ -93,8 +94,9 @@ def change_settings(toy: str, settings: Any, options: ToyOptions) -> tuple[Any, 
 
 
 def _fit_value(toy: str, option: str, value: Any, current: Any, *, is_only: bool) -> Any:
-    """Return the value of a field: all numbers if it holds several, else a single number, of several fields the
-    first.
+    """Fit an option's value to a field.
+
+    It is all numbers if the field holds several, else a single number, of several fields the first.
     """
     if not isinstance(value, tuple) or isinstance(current, tuple):
         return value
@@ -106,12 +108,18 @@ def _fit_value(toy: str, option: str, value: Any, current: Any, *, is_only: bool
 
 
 def check_missing(missing: Sequence[Sequence[str]], toys: Sequence[str]) -> None:
-    """Raise SettingError for an option that no toy has a setting for."""
+    """Raise SettingError for unused options.
+
+    No toy has a setting for them.
+    """
     for option in missing[0] if missing else ():
         if all(option in lacking for lacking in missing):
             raise SettingError(f"--{format_option(option)} is no setting of {', '.join(toys)}")
 
 
 def format_option(name: str) -> str:
-    """Return an option as on the command line, without dashes in front."""
+    """Format an option without its dashes.
+
+    The command line has them in front.
+    """
     return name.replace("_", "-")

@@ -1,4 +1,7 @@
-"""Toy loops as one study: a task for each bundle of arms, a seed for each stream of a bundle."""
+"""Toy loops as one study.
+
+There is a task for each bundle of arms, and a seed for each stream of a bundle.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ DRAWINGS = "drawings.json"
 
 @dataclass(frozen=True)
 class BundleSource:
-    """A bundle of a toy, as a worker process makes it."""
+    """A toy's bundle, made in worker processes."""
 
     reference: str
     """Path of the toy's file."""
@@ -85,7 +88,10 @@ class Floors(Measure[Task]):
 
 @dataclass(frozen=True)
 class ShownSamples(Measure[Task]):
-    """Something of a generation to look at, in the first seed."""
+    """Samples to look at, in one seed.
+
+    They are of a generation, in the first seed.
+    """
 
     sources: Mapping[str, BundleSource]
 
@@ -99,9 +105,10 @@ class ShownSamples(Measure[Task]):
 
 @lru_cache(maxsize=4)
 def _load_toy(reference: str, settings: bytes, code: str) -> Toy:
-    """Return a toy; SettingError if the code has changed since the command began.
+    """Load a toy.
 
-    The toy's module is imported first, because the module has the class of the settings.
+    Raises SettingError if the code has changed since the command began. The toy's module is imported first, because the
+    module has the class of the settings.
     """
     if digest_toy(load_toy_module(reference)) != code:
         raise SettingError(f"{reference} changed while it ran; the same command runs the loop with the changed code")
@@ -110,7 +117,10 @@ def _load_toy(reference: str, settings: bytes, code: str) -> Toy:
 
 @lru_cache(maxsize=1)
 def make_setup(source: BundleSource, stream: Stream) -> Setup:
-    """Return task and arms of a seed; the process keeps both for the next job."""
+    """Make task and arms of a seed.
+
+    The process keeps both for the next job.
+    """
     return source.bundle.setup(stream)
 
 
@@ -205,7 +215,10 @@ def _make_study_task(source: BundleSource, toy: LoadedToy) -> BundleTask:
 
 
 def load_curves(study: Study, toy: LoadedToy, root: Path) -> dict[str, dict[str, np.ndarray]]:
-    """Return the curves (S, T + 1) of all arms of a toy, with the seeds of one arm stacked."""
+    """Load the curves (S, T + 1) of a toy.
+
+    They are of all arms, with the seeds of one arm stacked.
+    """
     parts: dict[str, dict[str, list[np.ndarray]]] = defaultdict(lambda: defaultdict(list))
     for run in toy.runs(root):
         first = FolderReader(run.first_folder)
@@ -220,7 +233,10 @@ def load_curves(study: Study, toy: LoadedToy, root: Path) -> dict[str, dict[str,
 
 
 def load_drawings(study: Study, toy: LoadedToy, root: Path) -> Drawings:
-    """Return the drawings of each generation of each arm, of the first of arms with one name."""
+    """Load the drawings of a toy.
+
+    They are of each generation of each arm, of the first of arms with one name.
+    """
     drawings: dict[str, np.ndarray] = {}
     for run in toy.runs(root):
         for arm in study.arms(run.task):
@@ -237,18 +253,27 @@ def derive_result(study: Study, toy: LoadedToy, root: Path) -> Result:
 
 
 def is_toy_finished(study: Study, toy: LoadedToy, root: Path) -> bool:
-    """Return True if all arms of a toy are done."""
+    """Return True if a toy is finished.
+
+    All its arms are done.
+    """
     return all(study.is_done(run, arm) for run in toy.runs(root) for arm in study.arms(run.task))
 
 
 def load_settings(reference: str, *, quick: bool = False) -> Any:
-    """Return the settings of a toy by the path of the file; quick: the small ones for a quick look."""
+    """Load a toy's settings.
+
+    The path of the file is given; quick: the small ones for a quick look.
+    """
     small = load_toy_module(reference).QUICK
     return small if quick else type(small)()
 
 
 def _declare(reference: str, settings: Any) -> Toy:
-    """Return the declaration of a toy; SettingError if the code of the file fails."""
+    """Declare a toy.
+
+    Raises SettingError if the code of the file fails.
+    """
     module = load_toy_module(reference)
     try:
         return module.toy(settings)
@@ -259,13 +284,19 @@ def _declare(reference: str, settings: Any) -> Toy:
 
 
 def _digest(code: str, settings: Any) -> str:
-    """Return a digest of all that a result depends on: settings, files named there, the toy's code, software."""
+    """Return a digest of all inputs.
+
+    A result depends on settings, files named there, the toy's code, and software.
+    """
     parts = [repr(settings), asdict(identity_of(settings)), code, digest_software(CODE_OF_TOYS)]
     return compute_digest(json.dumps(parts).encode())[:8]
 
 
 def _curves(first: Record, record: Record) -> dict[str, np.ndarray]:
-    """Return quantities (S, T + 1); S = 1 for a single number, NaN in generation 0 for quantities of the loop."""
+    """Return quantities (S, T + 1).
+
+    S = 1 for a single number, NaN in generation 0 for quantities of the loop.
+    """
     rows = [first.metrics(0), *(record.metrics(generation) for generation in range(1, record.latest + 1))]
     names = {**rows[0], **rows[-1]}
     return {name: np.atleast_2d(np.array([row.get(name, np.nan) for row in rows]).T) for name in names}

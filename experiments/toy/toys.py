@@ -1,7 +1,8 @@
-"""The declaration of a toy loop: what to run, what is claimed of the curves, and which quantities to show.
+"""The declaration of a toy loop.
 
-A `Toy` has bundles of arms, claims (`sc.claims`) and columns. `bundle_seeds` runs arms once for each seed,
-`bundle_replicates` once for models that hold all seeds. The rest is derived: table, panels, pictures and profiles.
+It says what to run, what is claimed of the curves, and which quantities to show. A `Toy` has bundles of arms, claims
+(`sc.claims`) and columns. `bundle_seeds` runs arms once for each seed, `bundle_replicates` once for models that hold
+all seeds. The rest is derived: table, panels, pictures and profiles.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -40,7 +41,10 @@ class Setup:
 
 @dataclass(frozen=True)
 class Bundle:
-    """Arms that share generation 0, run once for each stream. Seeds of bundles with the same arms add up."""
+    """Arms that share generation 0.
+
+    They are run once for each stream. Seeds of bundles with the same arms add up.
+    """
 
     setup: Callable[[Stream], Setup]
     streams: Sequence[Stream]
@@ -49,13 +53,19 @@ class Bundle:
 
 
 def bundle_replicates(name: str, seed: int, setup: Callable[[Stream], Setup]) -> Bundle:
-    """Return arms of models that hold all seeds as replicates, run once."""
+    """Return arms that hold all seeds.
+
+    The models have seeds as replicates, and are run once.
+    """
     return Bundle(setup, [streams(seed).child(name)])
 
 
 @dataclass(frozen=True, kw_only=True)
 class ToySettings:
-    """The settings that all toys have: arms are run for `seeds` seeds, from `seed` on."""
+    """Settings that all toys have.
+
+    Arms are run for `seeds` seeds, from `seed` on.
+    """
 
     seeds: int = 30
     seed: int = 0
@@ -95,9 +105,10 @@ class Column:
     """Title of a column of the table with the predictions at the last generation, "" for none."""
 
     def format_cell(self, table: Mapping[str, np.ndarray], generation: int = -1) -> str:
-        """Return the cell of an arm, "" for an arm without the quantity.
+        """Format the cell of an arm.
 
-        table: quantity → (S, T + 1); generation: the last generation that counts, −1 for all.
+        It is "" for an arm without the quantity. table: quantity → (S, T + 1); generation: the last generation that
+        counts, −1 for all.
         """
         if self.key not in table:
             return ""

@@ -1,1 +1,4 @@
-"""Correctors of the motion experiment: of this package and of users."""
+"""Correctors: built in and of users.
+
+They serve the motion experiment.
+"""

@@ -1,4 +1,7 @@
-"""Correctors of the motion experiment, by name or from a user's module."""
+"""Built-in correctors by name.
+
+A user's module may have some, too.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -50,9 +53,9 @@ def none(inputs: CorrectorInputs) -> None:
 
 
 def residual_free_pipeline(engine: str, fallback: FallbackChoice = "none") -> Pipeline:
-    """Return the stages for a loop's samples without root force, in an engine with compliant joints.
+    """Return the stages without root force.
 
-    fallback: treatment of bodies that fall.
+    They correct a loop's samples in an engine with compliant joints. fallback: treatment of bodies that fall.
     """
     tracker = TrackerSettings.without_residual(engine, fallback=fallback)
     search = FALLBACK if tracker.has_fallback else WITHOUT_RESIDUAL
@@ -63,14 +66,20 @@ def residual_free_pipeline(engine: str, fallback: FallbackChoice = "none") -> Pi
 
 
 def physics(inputs: CorrectorInputs) -> Corrector:
-    """Make the physics corrector of features; "fine" is the preset "simulated" of `selfcorrect correct`."""
+    """Make the physics corrector of features.
+
+    "fine" is the preset "simulated" of `selfcorrect correct`.
+    """
     pipeline = find_simulation(inputs.simulation, inputs.engine)
     return SampleCorrector(pipeline, inputs.codec, inputs.progress, "physics")
 
 
 @dataclass(frozen=True)
 class SampleCorrector:
-    """A corrector of features (N, T, D) that corrects the motions behind features, and reports progress."""
+    """A corrector of features (N, T, D).
+
+    It corrects the motions behind features, and reports progress.
+    """
 
     pipeline: Pipeline
     codec: FeatureCodec
@@ -88,13 +97,19 @@ class SampleCorrector:
 
 
 def kinematic(inputs: CorrectorInputs) -> Corrector:
-    """Make the kinematic clean-up of the physics corrector, without simulation."""
+    """Make the kinematic clean-up alone.
+
+    It is that of the physics corrector, without simulation.
+    """
     return SampleCorrector(Pipeline(SAMPLES.cleanup), inputs.codec, inputs.progress, "kinematic")
 
 
 @dataclass(frozen=True)
 class Reencoder:
-    """A corrector of features (N, T, D) that encodes every motion anew, changed or not."""
+    """A corrector that only encodes motions anew.
+
+    It encodes every motion of features (N, T, D), changed or not.
+    """
 
     change: Callable[[MotionBatch], MotionBatch]
     codec: FeatureCodec
@@ -106,18 +121,27 @@ class Reencoder:
 
 
 def re_encoded(inputs: CorrectorInputs) -> Corrector:
-    """Make the control that decodes each sample to a motion, changes nothing, and encodes the motion."""
+    """Make the control that only re-encodes.
+
+    It decodes each sample to a motion, changes nothing, and encodes the motion.
+    """
     return Reencoder(lambda motions: motions, inputs.codec, "re-encoded")
 
 
 def floor(inputs: CorrectorInputs) -> Corrector:
-    """Make the control that puts the lowest point of each window on the floor."""
+    """Make the control that shifts to the floor.
+
+    It puts the lowest point of each window there.
+    """
     return Reencoder(put_on_floor, inputs.codec, "floor")
 
 
 @dataclass(frozen=True)
 class Damage:
-    """Positive control of correctors: gives every sample an artefact of a known size."""
+    """A positive control that damages samples.
+
+    Every sample gets an artefact of a known size.
+    """
 
     change: Callable[[MotionBatch, np.random.Generator], MotionBatch]
     codec: FeatureCodec
@@ -129,27 +153,39 @@ class Damage:
 
 
 def sunk(inputs: CorrectorInputs) -> Corrector:
-    """Make the damage that sinks each sample by 2 cm."""
+    """Make the damage that sinks by 2 cm."""
     return Damage(lambda motions, rng: raise_bodies(motions, -0.02), inputs.codec, "sunk")
 
 
 def sliding(inputs: CorrectorInputs) -> Corrector:
-    """Make the damage that lets each body glide at 0.1 m/s in a random direction."""
+    """Make the damage that slides bodies.
+
+    Each body glides at 0.1 m/s in a random direction.
+    """
     return Damage(lambda motions, rng: slide_bodies(motions, 0.1, rng), inputs.codec, "sliding")
 
 
 def jittery(inputs: CorrectorInputs) -> Corrector:
-    """Make the damage that adds noise of 5 mm to the root in each frame."""
+    """Make the damage that jitters the root.
+
+    Noise of 5 mm is added in each frame.
+    """
     return Damage(lambda motions, rng: jitter_roots(motions, 0.005, rng), inputs.codec, "jittery")
 
 
 def uneven(inputs: CorrectorInputs) -> Corrector:
-    """Make the damage that raises or sinks each sample by its own height, with a standard deviation of 5 cm."""
+    """Make the damage that offsets heights.
+
+    Each sample is raised or sunk by its own height, with a standard deviation of 5 cm.
+    """
     return Damage(lambda motions, rng: offset_heights(motions, 0.05, rng), inputs.codec, "uneven")
 
 
 def make_anchors(inputs: CorrectorInputs, *, real: bool, centroids_only: bool) -> AnchoredCorrector:
-    """Return a corrector towards centroids of real windows (about two each), or of as many samples of generation 0."""
+    """Make a corrector towards centroids.
+
+    They are of real windows (about two each), or of as many samples of generation 0.
+    """
     source = inputs.real if real else _first_samples(inputs, ANCHOR_SOURCE_COUNT)
     per_centroid = max(1, 2 * len(source) // len(inputs.real))
     return AnchoredCorrector(
@@ -178,7 +214,10 @@ def _project(codec: FeatureCodec, values: Tensor) -> Tensor:
 
 
 def anchor_to_samples(inputs: CorrectorInputs, *, real: bool = False) -> Corrector:
-    """Make anchors of generation-0 samples, or of real windows, for the modes, then physics for realism."""
+    """Make anchors followed by physics.
+
+    Anchors are generation-0 samples, or real windows, for the modes; physics is for realism.
+    """
     anchors = make_anchors(inputs, real=real, centroids_only=False)
     return chain(anchors, physics(inputs), name="anchored+physics")
 
@@ -188,28 +227,43 @@ anchor_to_windows = partial(anchor_to_samples, real=True)
 
 
 def perturb_like_physics(inputs: CorrectorInputs) -> Corrector:
-    """Make the control that moves samples as far as physics does, in random directions."""
+    """Make a control of equal random moves.
+
+    Samples move as far as physics moves them, in random directions.
+    """
     return random_perturbation(physics(inputs), "random-perturbation")
 
 
 def reject_like_physics(inputs: CorrectorInputs) -> Corrector:
-    """Make the control that rejects what physics rejects, and moves nothing."""
+    """Make the control that only rejects.
+
+    It rejects what physics rejects, and moves nothing.
+    """
     return filter_of(physics(inputs), "filter")
 
 
 def residual_free(inputs: CorrectorInputs) -> Corrector:
-    """Make physics without root force; bodies that fall are rejected."""
+    """Make physics without root force.
+
+    Bodies that fall are rejected.
+    """
     return SampleCorrector(residual_free_pipeline(inputs.engine), inputs.codec, inputs.progress, "residual-free")
 
 
 def residual_free_fallback(inputs: CorrectorInputs) -> Corrector:
-    """Make physics without root force, except for bodies that fall: these get as little as necessary."""
+    """Make physics with minimal root force.
+
+    There is none, except for bodies that fall: these get as little as necessary.
+    """
     pipeline = residual_free_pipeline(inputs.engine, "balanced")
     return SampleCorrector(pipeline, inputs.codec, inputs.progress, "residual-free-fallback")
 
 
 def residual_free_verifier(inputs: CorrectorInputs) -> Corrector:
-    """Make the verifier that rejects bodies that fall without root force, and moves nothing."""
+    """Make the verifier of residual-free motion.
+
+    It rejects bodies that fall without root force, and moves nothing.
+    """
     return filter_of(residual_free(inputs), "residual-free-verifier")
 
 
@@ -225,13 +279,19 @@ class RandomVerifier:
 
 
 def random_verifier(inputs: CorrectorInputs) -> Corrector:
-    """Make a verifier that keeps as large a share as generation-0 samples can be tracked without root force."""
+    """Make a random verifier of equal share.
+
+    It keeps as large a share as generation-0 samples can be tracked without root force.
+    """
     samples = _first_samples(inputs, RANDOM_SOURCE_COUNT)
     answer = call_corrector(residual_free(inputs), samples, inputs.stream.child("random-verifier"))
     return RandomVerifier(float(answer.accepted.double().mean()))
 
 
 def low_pass(inputs: CorrectorInputs) -> Corrector:
-    """Make a filter that leaves samples of generation 0 as smooth as physics does."""
+    """Make a filter as smooth as physics.
+
+    Samples of generation 0 are then as smooth as physics leaves them.
+    """
     samples = _first_samples(inputs, LOW_PASS_SOURCE_COUNT)
     return as_smooth_as(physics(inputs), samples, inputs.codec, inputs.stream.child("low-pass"))

@@ -1,4 +1,7 @@
-"""Corrections of motions, lifted to the features that a loop works on."""
+"""Lift motion correctors to features.
+
+A loop works on features.
+"""
 
 import copy
 from collections.abc import Sequence
@@ -18,7 +21,10 @@ from selfcorrect.simulators.results.results import CorrectedMotion, CorrectMotio
 
 @dataclass(frozen=True)
 class LiftedCorrector:
-    """A corrector of features (N, T, D) that calls a function on the motions behind them."""
+    """A corrector of features (N, T, D).
+
+    It calls a function on the motions behind them.
+    """
 
     function: CorrectMotions
     codec: FeatureCodec
@@ -35,10 +41,11 @@ class LiftedCorrector:
 def encode_corrections(
     samples: Samples, motions: MotionBatch, corrections: Sequence[CorrectedMotion], codec: FeatureCodec
 ) -> Corrected:
-    """Return N samples with the features (T, D) of the corrections of N motions.
+    """Encode corrections as samples.
 
-    Rejected samples keep their features, bit for bit. So do motions that were not changed, unless features of samples
-    can contradict each other (`FeatureCodec.is_redundant`).
+    N samples get the features (T, D) of the corrections of N motions. Rejected samples keep their features, bit for
+    bit. So do motions that were not changed, unless features of samples can contradict each other
+    (`FeatureCodec.is_redundant`).
 
     Returns:
         The samples; `info` holds the reason and each diagnostic, NaN where a motion lacks it.

@@ -1,4 +1,7 @@
-"""The cheap rival of physics: a low-pass filter that leaves samples as smooth as physics does."""
+"""A low-pass filter: physics' cheap rival.
+
+It leaves samples as smooth as physics does.
+"""
 
 from dataclasses import dataclass
 
@@ -20,7 +23,10 @@ HALVINGS = 12
 
 @dataclass(frozen=True)
 class LowPass:
-    """Filters the features of windows in time and makes rotations valid again; no phase is shifted."""
+    """Filters features in time without phase shift.
+
+    Rotations of windows are made valid again.
+    """
 
     codec: FeatureCodec
     cutoff_hz: float
@@ -39,10 +45,10 @@ class LowPass:
 
 
 def as_smooth_as(corrector: Corrector, samples: Samples, codec: FeatureCodec, stream: Stream) -> LowPass:
-    """The filter that gives samples the same mean jerk as a corrector does.
+    """Return the filter that matches a corrector's jerk.
 
-    From 0.1 Hz to just below the highest frequency that frames can show: where samples are smoother than corrected
-    samples to begin with, nothing is filtered.
+    Samples get the same mean jerk. From 0.1 Hz to just below the highest frequency that frames can show: where samples
+    are smoother than corrected samples to begin with, nothing is filtered.
     """
     corrected = call_corrector(corrector, samples, stream)
     target_jerk_m_s3 = _jerk_m_s3(codec, corrected.samples.values[corrected.accepted])

@@ -32,7 +32,10 @@ from .table import CORRECTORS, is_own, stages
 
 @dataclass(frozen=True)
 class CorrectorInputs:
-    """Inputs for making correctors. Nothing here has seen held-out data."""
+    """Inputs for making correctors.
+
+    Nothing here has seen held-out data.
+    """
 
     codec: FeatureCodec
     real: Samples
@@ -69,9 +72,9 @@ def build_corrector(name: str, inputs: CorrectorInputs) -> Corrector | None:
 
 
 def own_corrector(name: str, inputs: CorrectorInputs, sandbox: Sandbox | None = None) -> Corrector:
-    """Return the corrector that a user's function is, or makes.
+    """Return a user's corrector.
 
-    The function gets copies of the inputs, never the loop's own data.
+    A user's function is, or makes, the corrector. The function gets copies of the inputs, never the loop's own data.
 
     Args:
         name: "package.module:function", or the name of a corrector that another package adds.
@@ -103,7 +106,10 @@ def _move_network(corrector: object, device: torch.device) -> None:
 
 
 def try_corrector(name: str, inputs: CorrectorInputs) -> None:
-    """Try a user's corrector in a process of its own; see `try_correction`."""
+    """Try a user's corrector in its own process.
+
+    See `try_correction`.
+    """
     with closing(make_sandbox(name, inputs.limit_s)) as sandbox:
         corrector = own_corrector(name, inputs, sandbox)
         place = getattr(corrector, "place", "")
@@ -133,7 +139,7 @@ def _to_sendable(inputs: CorrectorInputs) -> CorrectorInputs:
 
 @dataclass(frozen=True)
 class _Sandboxed:
-    """A corrector with a function that is called in a sandbox."""
+    """A corrector whose function runs in a sandbox."""
 
     sandbox: Sandbox
     name: str
@@ -144,7 +150,10 @@ class _Sandboxed:
 
     @property
     def repeatable(self) -> bool:
-        """False if the corrector declares that it does not repeat."""
+        """False if the corrector does not repeat.
+
+        It declares that.
+        """
         return self.sandbox.call(apply_there, getattr, "repeatable", True)
 
     def __call__(self, samples: Samples, stream: Stream) -> Corrected:
@@ -157,5 +166,5 @@ class _Sandboxed:
         return self.sandbox.call(apply_there, state_of)
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        """Have the corrector in the sandbox continue from a state."""
+        """Continue from a state in the sandbox."""
         self.sandbox.call(apply_there, load_state, state)

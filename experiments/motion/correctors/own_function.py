@@ -32,9 +32,10 @@ class OwnFunction:
 
 
 def load(name: str) -> OwnFunction:
-    """Return the function at "package.module:function", or of a corrector that another package adds by name.
+    """Load a user's function.
 
-    Of a class that needs no arguments an object is made; a class that takes `inputs` makes correctors.
+    It is at "package.module:function", or of a corrector that another package adds by name. Of a class that needs no
+    arguments an object is made; a class that takes `inputs` makes correctors.
     """
     function: Any = import_callable(name) if ":" in name else CORRECTORS.load(name)
     takes = _first_parameter(function)
@@ -50,7 +51,10 @@ def load(name: str) -> OwnFunction:
 
 
 def _first_parameter(function: Callable[..., Any]) -> str:
-    """Return the name of the first parameter; a network takes values unless that parameter is `motion`."""
+    """Return the first parameter's name.
+
+    A network takes values unless that parameter is `motion`.
+    """
     network = getattr(function, "forward", None) if _is_network(function) else None
     try:
         first = next(iter(inspect.signature(network or function).parameters), "samples")
@@ -68,7 +72,10 @@ def _is_network(function: object) -> bool:
 
 
 def load_there(memory: Memory, name: str) -> tuple[str, str, str]:
-    """Load the function; return the name of the first parameter, the function's name, and file and line if known."""
+    """Load the function in the sandbox.
+
+    Returns the name of the first parameter, the function's name, and file and line if known.
+    """
     report_place("its module")
     own = load(name)
     memory["corrector"] = own.function
@@ -76,7 +83,10 @@ def load_there(memory: Memory, name: str) -> tuple[str, str, str]:
 
 
 def make_there(memory: Memory, name: str, inputs: object) -> str:
-    """Call the loaded function, which makes the corrector from inputs, and return the corrector's name."""
+    """Make the corrector in the sandbox.
+
+    The loaded function makes it from inputs. Returns the corrector's name.
+    """
     report_place("the corrector that it makes")
     with fence(f"corrector {name!r}"):
         memory["corrector"] = memory["corrector"](inputs)
@@ -84,10 +94,13 @@ def make_there(memory: Memory, name: str, inputs: object) -> str:
 
 
 def apply_there(memory: Memory, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Return what a function makes of the corrector, which may keep something between calls."""
+    """Apply a function to the sandbox's corrector.
+
+    The corrector may keep something between calls.
+    """
     return function(memory["corrector"], *arguments)
 
 
 def correct_motions_there(corrector: Callable[[Motion], Motion], motions: Sequence[Motion]) -> list[CorrectedMotion]:
-    """Return the motions that a corrector of a single motion corrects."""
+    """Correct motions by a single-motion corrector."""
     return [*each_motion(corrector)(motions)]

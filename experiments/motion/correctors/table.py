@@ -1,4 +1,7 @@
-"""The correctors of the motion experiment by name, imported when used; other packages can add some."""
+"""The table of correctors by name.
+
+They are imported when used; other packages can add some.
+"""
 
 from dataclasses import dataclass
 
@@ -167,13 +170,17 @@ CORRECTORS = Registry(
 
 
 def stages(name: str) -> list[str]:
-    """Return the correctors that a name stands for, in order: "low-pass+physics" are two."""
+    """Split a name into its correctors.
+
+    They are in order: "low-pass+physics" are two.
+    """
     return name.split(THEN)
 
 
 def corrector_row(name: str) -> CorrectorRow:
-    """The row of a corrector, or a row made of the rows of the stages; SettingError for a corrector that is not built
-    in.
+    """Return the row of a corrector.
+
+    It may be made of the rows of the stages. Raises SettingError for a corrector that is not built in.
     """
     stage_names = stages(name)
     if len(stage_names) == 1:
@@ -198,5 +205,8 @@ def corrector_row(name: str) -> CorrectorRow:
 
 
 def is_own(name: str) -> bool:
-    """Return True for a corrector of a user or of another package."""
+    """Return True unless a corrector is built in.
+
+    It is a user's or another package's.
+    """
     return ":" in name or any(CORRECTORS.is_added(stage) for stage in stages(name))

@@ -1,1 +1,4 @@
-"""Users' own models, data and correctors as a study: `sc.compare`."""
+"""`sc.compare` on users' models and data.
+
+Their own correctors and models are a study.
+"""

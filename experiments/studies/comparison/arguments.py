@@ -1,6 +1,7 @@
-"""The options of `sc.compare`, checked before anything runs: a sentence says what is wrong and what is expected.
+"""Options of `sc.compare`.
 
-Nothing here imports PyTorch, so that the command line can list the options at once.
+They are checked before anything runs: a sentence says what is wrong and what is expected. Nothing here imports PyTorch,
+so that the command line can list the options at once.
 """
 
 import math
@@ -145,7 +146,9 @@ DEFAULT_COMPARISON = ComparisonOptions()
 def choose_references(
     usual: Mapping[str, str], arms: Sequence[str], reference: str | Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the reference of each arm with a reference, by name.
+    """Choose the reference of each arm.
+
+    Arms without a reference are left out; names are returned.
 
     Args:
         usual: References without the user's choice.
@@ -167,7 +170,10 @@ def choose_references(
 
 
 def check_qualities(task: str, names: Sequence[Any]) -> None:
-    """Raise SettingError where the evaluation of a task measures nothing, or what no column of the results can be."""
+    """Check the qualities of an evaluation.
+
+    Raises SettingError where the evaluation of a task measures nothing, or what no column of the results can be.
+    """
     if not names:
         raise SettingError(
             f"the evaluation of task {task!r} measures nothing; it returns numbers by name: {{name: number}}"

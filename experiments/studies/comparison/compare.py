@@ -49,10 +49,10 @@ def compare(
     options: ComparisonOptions = DEFAULT_COMPARISON,
     **changes: object,
 ) -> Comparison:
-    """Run arms on tasks with several seeds, and compare the arms.
+    """Run arms on tasks, and compare them.
 
-    Code of users is tried before anything is trained. An arm that fails ends no other: the report names what is
-    missing, and the same call tries that again.
+    Each has several seeds. Code of users is tried before anything is trained. An arm that fails ends no other: the
+    report names what is missing, and the same call tries that again.
 
     Args:
         tasks: A task, a function of the seed's stream that makes one, or several of these by name.
@@ -119,9 +119,10 @@ def compare(
 def arms_of(
     inputs: ComparisonInputs, task: Task, stream: Stream
 ) -> tuple[tuple[ArmSettings, ...], dict[str, str], int]:
-    """Return the arms of a comparison, the name of each arm's reference, and the number of generations.
+    """Return arms, references and generation count.
 
-    The reference is the same arm without correction, else the baseline; the baseline has none.
+    A reference is given by the arm's name. The reference is the same arm without correction, else the baseline; the
+    baseline has none.
     """
     loop_arms = {name: entry.make(task, stream)[1] for name, entry in inputs.arms.items()}
     lengths = {name: arm.generations for name, arm in loop_arms.items()}
@@ -135,7 +136,10 @@ def arms_of(
 
 
 def _plain(name: str, arms: Mapping[str, Arm]) -> str:
-    """The name of the same arm without correction, "" for none."""
+    """Return the same arm without correction.
+
+    Its name is returned, "" for none.
+    """
     if arms[name].correction is None:
         return ""
     plain = replace(arms[name], correction=None, correct_real=False)
@@ -143,7 +147,10 @@ def _plain(name: str, arms: Mapping[str, Arm]) -> str:
 
 
 def _check_evaluations(options: ComparisonOptions, first: Mapping[str, Task], stream: Stream) -> None:
-    """Raise SettingError for an evaluation that measures nothing, or that lacks a quality that an option names."""
+    """Check that evaluations measure the options' qualities.
+
+    Raises SettingError for an evaluation that measures nothing, or that lacks a quality that an option names.
+    """
     for name, task in first.items():
         try:
             scores = _evaluate_real(measure_novelty_of(task), task.real, stream.child("directions"))
@@ -159,7 +166,10 @@ def _check_evaluations(options: ComparisonOptions, first: Mapping[str, Task], st
 
 @dataclass(frozen=True, kw_only=True)
 class ComparedTask(StudyTask[Task]):
-    """A task of users with all arms; each job works on copies, so that none changes another."""
+    """A user's task with all arms.
+
+    Each job works on copies, so that none changes another.
+    """
 
     packed: bytes
     """All tasks and arms."""
@@ -181,7 +191,7 @@ class ComparedTask(StudyTask[Task]):
         return {"arm": arm.key, "task": run.task, "seed": run.seed, "settings": config_of(loop_arm)}
 
     def identify_data(self, run: SeedRun, task: Task) -> Mapping[str, Identity]:
-        """Return the identity of the real data of a seed."""
+        """Identify the real data of a seed."""
         return {f"the real training data of seed {run.seed}": identity_of_data(task.real)}
 
 
@@ -192,7 +202,10 @@ class ComparisonStudy(Study):
     tasks: Mapping[str, ComparedTask]
 
     def try_code(self, names: Sequence[str]) -> None:
-        """Try all models and correctors of users on two real and on two generated samples."""
+        """Try all user models and correctors.
+
+        They are tried on two real and on two generated samples.
+        """
         seed_stream = self.seeds[0].stream
         stream = seed_stream.child("trial")
         inputs = next(iter(self.tasks.values())).inputs
@@ -206,7 +219,10 @@ class ComparisonStudy(Study):
                     try_correction(loop_arm.correction, model, task.real, stream)
 
     def check_folder(self, root: Path, *, accept_changed: bool) -> None:
-        """Refuse to leave out an arm that the run folder has: the others would be compared with another arm."""
+        """Refuse to leave out a recorded arm.
+
+        The others would be compared with another arm.
+        """
         left_out: dict[str, None] = {}
         for run in self.runs(root):
             names = {folder_name(arm.key) for arm in self.arms(run.task)}
@@ -227,7 +243,10 @@ class ComparisonStudy(Study):
 
 @dataclass(frozen=True)
 class RealScores(Measure[Task]):
-    """Scores of a memoriser and of held-out real data, where the task has some."""
+    """Scores of memoriser and held-out data.
+
+    A task may have some.
+    """
 
     def measure(self, run: SeedRun, arm: ArmSettings | None, task: Task, progress: Progress) -> Mapping[str, object]:
         """Return the scores.
@@ -254,7 +273,10 @@ class Calibration(Measure[Task]):
     """What the sampler of generation 0 keeps."""
 
     def measure(self, run: SeedRun, arm: ArmSettings | None, task: Task, progress: Progress) -> Mapping[str, object]:
-        """Return what the sampler keeps, nothing for a model or data that do not tell."""
+        """Measure what the sampler keeps.
+
+        The result is empty for a model or data that do not tell.
+        """
         stream = run.stream.child("calibration")
         if len(task.real) > MOST_CALIBRATED:
             return {}
@@ -269,10 +291,13 @@ class Calibration(Measure[Task]):
 
 
 def _scores_of(task: Task, data: Samples, stream: Stream) -> dict[str, float]:
-    """Return the scores of real data as if a model had drawn them: the mean of each quality."""
+    """Return real data's mean score per quality.
+
+    They are scored as if a model had drawn them.
+    """
     return {name: float(np.mean(np.asarray(value))) for name, value in _evaluate_real(task, data, stream).items()}
 
 
 def _evaluate_real(task: Task, data: Samples, stream: Stream) -> Any:
-    """Return the scores of real data as if a model had drawn them."""
+    """Score real data like a model's draws."""
     return task.evaluate(Candidate(0, RealDraws(data), None, task.real, stream))  # type: ignore[arg-type]

@@ -1,4 +1,7 @@
-"""Inputs of a comparison: tasks and arms, ready or made for each seed, and the way to other processes."""
+"""Inputs of a comparison.
+
+They are tasks and arms, ready or made for each seed, and the way to other processes.
+"""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -64,7 +67,10 @@ class ArmEntry:
     """True for a loop without a model: training samples of the right label are drawn at random and copied."""
 
     def make(self, task: Task, stream: Stream) -> tuple[Task, Arm]:
-        """Return the arm for a seed's task, with the task, which has another model if the arm copies."""
+        """Make the arm of a seed's task.
+
+        The task comes with it; it has another model if the arm copies.
+        """
         source = self.source
         arm = source if isinstance(source, Arm) else _call(source, (task, stream), Arm, f"arm {self.name!r}")
         if self.strength is not None and arm.correction is not None:
@@ -103,7 +109,10 @@ class ComparisonInputs:
                 raise SettingError(f"{kind}s need names that differ in letters or digits, got {', '.join(doubled)}")
 
     def identities(self, first: Mapping[str, Task]) -> dict[str, Identity]:
-        """Return the identities of users' code, by a name for messages; first: the tasks of the first seed."""
+        """Return the identities of user code.
+
+        Names are for messages; first: the tasks of the first seed.
+        """
         codes: dict[str, Any] = {}
         for name in self.tasks:
             codes |= self._task_code(name, first[name])
@@ -133,7 +142,10 @@ class ComparisonInputs:
 
 
 def name_arms(arms: Any) -> Mapping[str, Any]:
-    """Return arms by name, arms in a list by settings; SettingError where that is neither."""
+    """Return arms by name.
+
+    Arms in a list are named by settings; raises SettingError where that is neither.
+    """
     if isinstance(arms, Mapping):
         return arms
     if not isinstance(arms, Sequence) or not all(isinstance(arm, Arm) for arm in arms):
@@ -146,7 +158,10 @@ def name_arms(arms: Any) -> Mapping[str, Any]:
 
 
 def pack(inputs: ComparisonInputs) -> bytes:
-    """Return tasks and arms for other processes; SettingError if copies are impossible."""
+    """Pack tasks and arms for other processes.
+
+    Raises SettingError if copies are impossible.
+    """
     try:
         return cloudpickle.dumps(inputs)
     except Exception as error:  # whatever an object raises that is not made to be copied
@@ -156,7 +171,10 @@ def pack(inputs: ComparisonInputs) -> bytes:
 
 
 def _correctors(corrector: Any) -> Iterator[Any]:
-    """A corrector, or those that a chain or a control of the library calls."""
+    """Yield the correctors inside a corrector.
+
+    It is one itself, or a chain or a control of the library calls some.
+    """
     if parts := getattr(corrector, "parts", ()):
         for part in parts:
             yield from _correctors(part)
@@ -165,7 +183,10 @@ def _correctors(corrector: Any) -> Iterator[Any]:
 
 
 def _call(function: Callable[..., Any], arguments: tuple[Any, ...], kind: type, who: str) -> Any:
-    """Return what a function of a user makes; SettingError names the function's error and the place."""
+    """Call a user's function and check its answer.
+
+    SettingError names the function's error and the place.
+    """
     try:
         value = function(*arguments)
     except SelfcorrectError:
@@ -178,7 +199,10 @@ def _call(function: Callable[..., Any], arguments: tuple[Any, ...], kind: type, 
 
 
 def config_of(arm: Arm) -> dict[str, Any]:
-    """All settings of an arm but the generations, as JSON values; code of users by name (see `identities`)."""
+    """Return an arm's settings as JSON values.
+
+    Its generations are left out; code of users is there by name (see `identities`).
+    """
     config = _to_json(arm)
     del config["generations"]
     for name, usual in (("bias", sample_plainly), ("fitting", fit_plainly)):

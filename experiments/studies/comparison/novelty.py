@@ -1,6 +1,7 @@
-"""Measure how far the samples that an evaluation draws lie from the training data.
+"""Measure the novelty of evaluated samples.
 
-The evaluation draws the samples anyway, so the measure costs no sampling and changes no other score.
+It is how far they lie from the training data. The evaluation draws the samples anyway, so the measure costs no sampling
+and changes no other score.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,19 +24,22 @@ _PIECE = 4096
 
 
 def measure_novelty_of(task: Task) -> Task:
-    """Return the task with an evaluation that also measures the novelty of the samples that it draws.
+    """Return a task that also measures novelty.
 
-    Novelty is the median distance of a sample to the nearest training sample, divided by the median distance of a
-    training sample to the nearest other training sample: 0 for copies, about 1 for new samples of the same
-    distribution. An evaluation that draws no samples, or gives a number per replicate, measures only what it did
-    before.
+    The novelty is that of the samples that its evaluation draws. Novelty is the median distance of a sample to the
+    nearest training sample, divided by the median distance of a training sample to the nearest other training sample: 0
+    for copies, about 1 for new samples of the same distribution. An evaluation that draws no samples, or gives a number
+    per replicate, measures only what it did before.
     """
     return replace(task, evaluate=NoveltyEvaluation(task.evaluate, task.real))
 
 
 @dataclass(frozen=True)
 class RecordingCandidate(Candidate):
-    """A candidate that keeps some of the samples that its evaluation draws."""
+    """A candidate that records drawn samples.
+
+    It keeps some of those that its evaluation draws.
+    """
 
     draws: list[Tensor] = field(default_factory=list)
     """For each draw at most `MOST_SAMPLES` of its values, (N, *event)."""
@@ -48,7 +52,7 @@ class RecordingCandidate(Candidate):
 
 @dataclass(frozen=True)
 class NoveltyEvaluation:
-    """An evaluation, and the novelty of the samples that it draws."""
+    """An evaluation with novelty of its samples."""
 
     evaluate: Callable[[Candidate], Any]
     """The evaluation."""
@@ -70,13 +74,19 @@ class NoveltyEvaluation:
 
     @cached_property
     def _spacing(self) -> float:
-        """The median distance of a training sample to the nearest other training sample, NaN for fewer than two."""
+        """Median spacing of the training samples.
+
+        It is the median distance of a training sample to the nearest other training sample, NaN for fewer than two.
+        """
         if len(self.training) < 2:
             return float("nan")
         return float(self._distances_to_training(_select_evenly(self.training.values), rank=2).median())
 
     def _distances_to_training(self, values: Tensor, rank: int) -> Tensor:
-        """Return the distance of each value to the nearest training sample, or to a sample of another rank, (N,)."""
+        """Return distances to the training samples (N,).
+
+        The nearest sample counts, or one of another rank.
+        """
         vectors = values.flatten(1).double().cpu()
         nearest = torch.full((len(vectors), rank), torch.inf, dtype=torch.float64)
         for start in range(0, len(self.training), _PIECE):

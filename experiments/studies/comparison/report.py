@@ -1,4 +1,7 @@
-"""The report of a comparison of users' arms: headline, curves and tables, whatever the evaluation measures."""
+"""The report of a comparison.
+
+It has headline, curves and tables of users' arms, whatever the evaluation measures.
+"""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -89,7 +92,10 @@ class ComparisonPage(Page):
         ]
 
     def judge(self, study: Study, measured: Outcome) -> Outcome:
-        """Return an outcome with scores of real data and pairs; SettingError if a quality of an option is missing."""
+        """Add scores of real data and pairs.
+
+        Raises SettingError if a quality of an option is missing.
+        """
         curves = measured.curves
         values = [arm.values for arms in curves.values() for arm in arms.values()]
         keys = list_measured(study, measured.folder)
@@ -128,7 +134,10 @@ class ComparisonPage(Page):
         )
 
     def list_final(self, outcome: Outcome) -> dict[str, float]:
-        """Return the mean over seeds of what is judged at the last generation, by arm."""
+        """List each arm's judged mean.
+
+        It is over seeds, at the last generation.
+        """
         figures = {}
         for task, arms in outcome.curves.items():
             for arm, curves in arms.items():
@@ -138,7 +147,10 @@ class ComparisonPage(Page):
         return figures
 
     def _make_metric(self, key: str, curves: Sequence[np.ndarray]) -> Metric:
-        """Return a metric; SettingError for a value in curves (S, T + 1) beyond the bounds of users."""
+        """Make a metric from its curves.
+
+        Raises SettingError for a value in curves (S, T + 1) beyond the bounds of users.
+        """
         bounds = self.options.bounds.get(key, UNBOUNDED)
         _check_bounds(key, bounds, curves)
         better: Direction | Literal["neutral"] = self.options.better.get(key, "neutral")
@@ -152,7 +164,10 @@ class ComparisonPage(Page):
         )
 
     def _select_judged(self, metrics: Sequence[Metric]) -> list[Metric]:
-        """Return the metrics that `better` or `primary` name, else all that users measure; the primary one first."""
+        """Select the judged metrics.
+
+        They are those that `better` or `primary` name, else all that users measure; the primary one comes first.
+        """
         named = [metric for metric in metrics if metric.key in self.options.better]
         judged = named or [metric for metric in metrics if metric.key not in UNASKED]
         primary = [metric for metric in metrics if metric.key == self.options.primary]
@@ -162,7 +177,10 @@ class ComparisonPage(Page):
 def make_comparison_page(
     arms: Sequence[ArmSettings], references: Mapping[str, str], options: ComparisonOptions, generations: int
 ) -> ComparisonPage:
-    """Return what is shown of a comparison of users' arms."""
+    """Return the page of a comparison.
+
+    It shows users' arms.
+    """
     primary = {"primary": options.primary} if options.primary else {}
     counts = {"seeds": options.seeds, "first_seed": options.first_seed, "generations": generations}
     return ComparisonPage(
@@ -175,7 +193,10 @@ def make_comparison_page(
 
 
 def _tabulate_scores(scores: Sequence[Mapping[str, float]]) -> dict[str, np.ndarray]:
-    """Return the scores (S,) of all seeds by metric, NaN for a seed without; scores: metric → score of each seed."""
+    """Return scores (S,) of all seeds.
+
+    They are by metric, NaN for a seed without; scores: metric → score of each seed.
+    """
     keys = dict.fromkeys(key for score in scores for key in score)
     return {key: np.array([score.get(key, np.nan) for score in scores], dtype=float) for key in keys}
 
@@ -191,7 +212,10 @@ LOOP_TEXT = (
 
 
 def describe_calibrations(study: Study, outcome: Outcome) -> list[str]:
-    """Return a sentence for each task on what the sampler of generation 0 keeps, a mean over seeds."""
+    """Describe what each task's sampler keeps.
+
+    It is the sampler of generation 0, as a mean over seeds.
+    """
     sentences = []
     for task in outcome.curves:
         contents = read_measures(study, CALIBRATION_FILE, task, outcome.folder)
@@ -211,7 +235,10 @@ def describe_calibrations(study: Study, outcome: Outcome) -> list[str]:
 
 
 def _by_name(outcome: Outcome) -> dict[str, Mapping[str, np.ndarray]]:
-    """The curves of all arms by the names in claims: the arm, after the task where there are several."""
+    """Return all curves by claim name.
+
+    It is the arm, after the task where there are several.
+    """
     curves_by_name = {}
     for task, arms in outcome.curves.items():
         for arm, curves in arms.items():
@@ -221,7 +248,10 @@ def _by_name(outcome: Outcome) -> dict[str, Mapping[str, np.ndarray]]:
 
 
 def share_section(outcome: Outcome) -> Section:
-    """Return the judged metrics by synthetic share if several were run, else over generations."""
+    """Return the section by synthetic share.
+
+    It has the judged metrics; they are over generations if only one share was run.
+    """
     picture = share_picture(outcome, outcome.judged_metrics, [arm.line for arm in _arms(outcome)])
     words = SHARE_CAPTION
     if not picture:
@@ -231,7 +261,10 @@ def share_section(outcome: Outcome) -> Section:
 
 
 def describe_levels(levels: Levels) -> str:
-    """Return what the horizontal lines of a figure are, and what a missing line means."""
+    """Describe the horizontal lines of figures.
+
+    The text says what a missing line means, too.
+    """
     if not levels:
         return ""
     words = "The dashed grey line is a memoriser, which draws its training samples: to reach it is no sign of quality."
@@ -251,7 +284,10 @@ def _check_bounds(key: str, bounds: Bounds, curves: Sequence[np.ndarray]) -> Non
 def _list_unmeasured(
     curves: Mapping[str, Mapping[ArmSettings, ArmCurves]], titles: Mapping[str, str], metrics: Sequence[Metric]
 ) -> Iterator[str]:
-    """A sentence for each arm and quality without a value at the last generation in some seeds."""
+    """Yield what was not measured everywhere.
+
+    There is a sentence for each arm and quality without a value at the last generation in some seeds.
+    """
     for task, arms in curves.items():
         for arm in arms.values():
             for metric in metrics:
@@ -264,7 +300,10 @@ def _list_unmeasured(
 
 
 def _count_digits(values: Sequence[np.ndarray]) -> int:
-    """Decimals that leave three significant digits of the largest value."""
+    """Return decimals for three significant digits.
+
+    They are those of the largest value.
+    """
     largest = max((float(np.nanmax(np.abs(curve))) for curve in values if np.isfinite(curve).any()), default=0.0)
     return 2 if largest == 0 or not math.isfinite(largest) else min(max(2 - math.floor(math.log10(largest)), 0), 6)
 

@@ -1,4 +1,7 @@
-"""`sc.compare_runs`: arms of two finished runs, compared seed by seed."""
+"""`sc.compare_runs` for two finished runs.
+
+Their arms are compared seed by seed.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,7 +33,10 @@ BESIDE_SCORES = ("seconds_", "real_count", "synthetic_", "drawn_count", "rejecte
 
 @dataclass(frozen=True)
 class RunComparison:
-    """Differences between the arms of two runs, second − first, paired by seed."""
+    """Differences between two runs' arms.
+
+    They are second − first, paired by seed.
+    """
 
     disagreements: Sequence[str]
     """Differences of settings, versions, seeds and arms between the runs, a sentence each."""
@@ -97,7 +103,10 @@ def _find_common_seeds(folders: Sequence[Path], summaries: Sequence[Summary]) ->
 
 
 def _check_data(folders: Sequence[Path], seeds: Sequence[int]) -> list[str]:
-    """Raise SettingError if the data of a common seed differ; return a sentence if data cannot be compared."""
+    """Check that common seeds have equal data.
+
+    Raises SettingError if the data differ; returns a sentence if data cannot be compared.
+    """
     identities = [_read_data_identities(folder) for folder in folders]
     compared = {name for name in identities[0] if name in identities[1]}
     for name in sorted(compared):
@@ -107,7 +116,10 @@ def _check_data(folders: Sequence[Path], seeds: Sequence[int]) -> list[str]:
 
 
 def _read_data_identities(folder: Path) -> dict[str, Any]:
-    """Return the latest identity of the data of each seed, by the seed's folder and the name of the data."""
+    """Read the data identities of each seed.
+
+    They are the latest, by the seed's folder and the name of the data.
+    """
     identities = {}
     for path in sorted(folder.glob(f"*/seed-*/{IDENTITIES_FILE}")) if folder.is_dir() else ():
         for name, versions in read_with_digest(path).items():
@@ -133,9 +145,10 @@ def _describe_differences(summaries: Sequence[Summary]) -> list[str]:
 def _pair_arms(
     folders: Sequence[Path], summaries: Sequence[Summary], disagreements: list[str]
 ) -> list[tuple[str, ArmCurves, ArmCurves]]:
-    """Return the task of each common arm, and the arm of both runs.
+    """Pair the arms that both runs have.
 
-    Other arms, and differences between common ones, are named in `disagreements`.
+    Returns the task of each, and the arm of both runs. Other arms, and differences between common ones, are named in
+    `disagreements`.
     """
     arms = []
     for summary in summaries:
@@ -155,7 +168,9 @@ def _pair_arms(
 def _find_common_aims(
     summaries: Sequence[Summary], tasks: Sequence[str], metrics: Sequence[Metric], disagreements: list[str]
 ) -> list[dict[str, float]]:
-    """Return the aims of each task, between those of both runs if these differ; the difference is named.
+    """Return the aims common to both runs.
+
+    There are aims for each task; where both differ, they are in between, and the difference is named.
 
     Args:
         tasks: The task of each pair of arms.
@@ -185,7 +200,10 @@ def _find_aims(summary: Summary, task: str) -> dict[str, float]:
 
 
 def _restrict(summary: Summary, seeds: Sequence[int], end: int) -> Summary:
-    """Return the curves and scores of some seeds, up to generation `end`."""
+    """Restrict a summary to seeds and generations.
+
+    Its curves and scores are of some seeds, up to generation `end`.
+    """
     rows = [seed - summary.first_seed for seed in seeds]
     arms = {}
     for task, group in summary.arms.items():
@@ -203,7 +221,10 @@ def _restrict(summary: Summary, seeds: Sequence[int], end: int) -> Summary:
 def _choose_metrics(
     summaries: Sequence[Summary], pairs: Sequence[tuple[ArmCurves, ArmCurves]], scores: Sequence[str], primary: str
 ) -> list[Metric]:
-    """Return the scores that are compared, the primary one first."""
+    """Choose the scores to compare.
+
+    The primary one comes first.
+    """
     measured = [key for key in pairs[0][0].values if all(key in curves.values for pair in pairs for curves in pair)]
     measured = [key for key in measured if not key.startswith(BESIDE_SCORES)]
     named = [key for key in (primary, *scores) if key]
@@ -220,9 +241,10 @@ def _choose_metrics(
 def _find_direction(
     summaries: Sequence[Summary], key: str
 ) -> Literal["lower", "higher", "real", "aim", "neutral"] | None:
-    """Return the better direction of a score by both runs, "neutral" for different directions or none.
+    """Find the better direction of a score.
 
-    None stands for runs with known scores only, such as those of the motion experiment.
+    Both runs must agree: "neutral" stands for different directions or none. None stands for runs with known scores
+    only, such as those of the motion experiment.
     """
     named = [summary.settings["better"] for summary in summaries if "better" in summary.settings]
     directions = [better[key] for better in named if key in better]
