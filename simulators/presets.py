@@ -49,7 +49,7 @@ SIMULATIONS = {
     "fine": EngineSettings(name="pybullet"),
 }
 """Settings of PyBullet for samples by the fineness of the simulation. "fast" takes half the steps and about half the
-time, and its errors are as small: see docs/quality.md. Errors vanish as fast, because the shares removed per step are
+time, and its errors are as small: see docs/scale.md. Errors vanish as fast, because the shares removed per step are
 larger. MuJoCo takes 120 steps per second in both: with half of them it saves a quarter of the time, and motions jerk by
 6 % more."""
 

@@ -1,4 +1,4 @@
-"""Measures on real windows with artefacts of a known size: what docs/measures.md says of them."""
+"""Measures on real windows with artefacts of a known size: what docs/results/tables.md says of them."""
 
 from collections.abc import Mapping
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Score fresh real windows with artefacts of a known size, and fill the second table of docs/measures.md.
+"""Score fresh real windows with artefacts of a known size, and fill the last table of docs/results/tables.md.
 
 python docs/tools/known_artefacts.py
 """

@@ -1,4 +1,4 @@
-"""Score sets of real windows whose losses are known, and fill the table of docs/measures.md.
+"""Score sets of real windows whose losses are known, and fill the table of docs/results/tables.md.
 
 python docs/tools/known_losses.py
 """
@@ -20,7 +20,7 @@ from selfcorrect.metrics.neighbours import neighbour_metrics
 from selfcorrect.metrics.spread import trace_ratio, within_label_ratio
 from selfcorrect.motion.measures.evaluation import MotionEvaluator
 
-PAGE = Path(__file__).resolve().parents[1] / "measures.md"
+PAGE = Path(__file__).resolve().parents[1] / "results" / "tables.md"
 SEEDS = 5
 DRAWS = 4
 MARGIN = 0.1

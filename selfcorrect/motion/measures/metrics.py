@@ -29,7 +29,7 @@ NOVELTY = "novelty_of_samples"
 FOUNDERS = "surviving_lineages"
 """Key of the share of founders with a descendant: see `selfcorrect.loop.ancestry`."""
 KEPT_DIVERSITY = ("coverage", "within_label_ratio")
-"""Keys of the measures that must both be kept if diversity is: docs/measures.md shows why one does not do."""
+"""Keys of the measures that must both be kept if diversity is: docs/how-it-works.md shows why one does not do."""
 CORRECTED = "corrected_"
 """Prefix of the keys of metrics after correction, with `evaluate_corrected`."""
 
