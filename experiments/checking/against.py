@@ -454,7 +454,7 @@ def _compare_rest(
 def _find_rest_places(skeleton: Skeleton, rest: RestFrames | None) -> np.ndarray:
     """Return joint positions (J, 3) at rest.
 
-    NaN where the file does not say.
+    Returns NaN where the file does not say.
     """
     if rest is None:
         return skeleton.rest_positions_m

@@ -117,7 +117,7 @@ class CorrectCommand:
     def _check_outputs(self, out: Path) -> None:
         """Refuse outputs that would overwrite anything.
 
-        SettingError if contacts or delta would overwrite each other, an input, or another file.
+        Raises SettingError if contacts or delta would overwrite each other, an input, or another file.
         """
         outputs = {"contacts-out": self.contacts_out, "delta": self.delta}
         if not any(outputs.values()):
@@ -180,7 +180,7 @@ class CorrectCommand:
 def _write_new(path: Path, text: str) -> None:
     """Write a text into a new file.
 
-    SettingError if another text is there, which someone may have edited.
+    Raises SettingError if another text is there, which someone may have edited.
     """
     from selfcorrect.storage.files.limits import read_bytes
     from selfcorrect.storage.files.writing import text_output, write_atomically

@@ -215,7 +215,7 @@ def _format_default(default: Any) -> str:
 def _name_value(kind: Any) -> str:
     """Return the name of an option's value.
 
-    "" for the name that tyro gives.
+    Returns "" for the name that tyro gives.
     """
     parts = [part for part in get_args(kind) if part is not NoneType]
     if get_origin(kind) is tuple and len(parts) == 2 and parts[1] is ...:

@@ -29,7 +29,7 @@ def must_exist(paths: Iterable[Path | None]) -> None:
 def _suggest(path: Path) -> str:
     """Suggest a file with nearly that name.
 
-    "" if there is no such file beside it.
+    Returns "" if there is no such file beside it.
     """
     try:
         names = [entry.name for entry in path.parent.iterdir()]

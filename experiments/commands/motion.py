@@ -108,7 +108,7 @@ class MotionCommand:
     def complete(self) -> MotionSettings:
         """Return the settings with all axes.
 
-        SettingError for options that exclude each other or do nothing.
+        Raises SettingError for options that exclude each other or do nothing.
         """
         has_other_model = self.settings.generator != PRESETS[self.preset].generator
         if has_other_model and self.axes.denoiser:
@@ -163,7 +163,7 @@ class MotionCommand:
     def _check_engine(self, settings: MotionSettings) -> None:
         """Print the engine of the correctors.
 
-        MissingExtraError if it is not installed.
+        Raises MissingExtraError if it is not installed.
         """
         if not settings.has_correctors:
             return

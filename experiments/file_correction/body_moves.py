@@ -104,6 +104,6 @@ def find_body_moves(before: Motion, after: Motion) -> list[BodyMove]:
 def _find_usual(values: np.ndarray, shown: np.ndarray) -> float | None:
     """Return the median of the shown values (F, 2).
 
-    None without any.
+    Returns None without any.
     """
     return float(median(values[shown])) if shown.any() else None

@@ -35,7 +35,7 @@ LIMB_PARTS: Mapping[str, tuple[str, ...]] = {
 def parse_span(frames: str) -> tuple[int, int] | None:
     """Parse the first and last frame to correct.
 
-    None for all frames; SettingError for another text.
+    Returns None for all frames; SettingError for another text.
     """
     if not frames:
         return None
@@ -72,7 +72,7 @@ def parse_amounts(amount: Sequence[str]) -> dict[str, list[tuple[int, float]]]:
 def read_contacts(contacts: str | Path | Contacts | None) -> Contacts | None:
     """Read the contacts of the options.
 
-    None if the correction infers contacts; InputError for a bad file.
+    Returns None if the correction infers contacts; InputError for a bad file.
     """
     if not isinstance(contacts, str | Path):
         return contacts

@@ -113,7 +113,7 @@ def _note_cost_of_keeping(body_moved_m: float, off_m: float) -> tuple[Note, ...]
 def _find_joints(skeleton: Skeleton, name: str) -> Sequence[int]:
     """Return the joints of a limb or name.
 
-    InputError for an unknown name.
+    Raises InputError for an unknown name.
     """
     joints = []
     for part in LIMB_PARTS.get(name, ()):

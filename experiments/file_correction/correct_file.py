@@ -64,7 +64,7 @@ def retime_file(file: MotionFile, path: Path) -> MotionFile:
 def find_wrong_pace(motion: Motion) -> float | None:
     """Return how many times too fast time runs.
 
-    None if unknown or within the rule's threshold.
+    Returns None if unknown or within the rule's threshold.
     """
     return pace(MotionFeatures(motion)) if check(motion, ("P1",)) else None
 
@@ -283,7 +283,7 @@ def _write_product(
 ) -> FileResult:
     """Write a corrected file among temporary files.
 
-    OSError if the machine fails.
+    Raises OSError if the machine fails.
     """
     task = read.task
     file = read.file

@@ -298,7 +298,7 @@ class FileResult:
     def load(cls, path: Path) -> FileResult | None:
         """Read the result in a record.
 
-        None if the record is missing, damaged or of another version.
+        Returns None if the record is missing, damaged or of another version.
         """
         try:
             return read_record(path)
@@ -313,7 +313,7 @@ _PARTS = {"content": FileContent, "figures": FileFigures, "state": FileState}
 def read_record(path: Path) -> FileResult:
     """Read the result in a record.
 
-    DamagedError if the record is missing or damaged.
+    Raises DamagedError if the record is missing or damaged.
     """
     try:
         return _from_values(decode_with_digest(read_bytes(path), str(path)))

@@ -175,7 +175,7 @@ def correct_files(
 def _choose_options(options: CorrectionOptions, changes: Mapping[str, object]) -> CorrectionOptions:
     """Return options with changes and an engine's name.
 
-    SettingError for wrong options.
+    Raises SettingError for wrong options.
     """
     if not isinstance(options, CorrectionOptions):
         raise SettingError(f"options must be CorrectionOptions, or options by name, got {options!r}")

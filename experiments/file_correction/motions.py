@@ -24,7 +24,7 @@ _DROPPED_M = 0.05
 def prepare_motion(motion: Motion, options: CorrectionOptions) -> Motion:
     """Place feet in the contacts of the options.
 
-    InputError if the feet are missing.
+    Raises InputError if the feet are missing.
 
     A kinematic correction finds the ground.
     """

@@ -271,7 +271,7 @@ class CorrectionOptions:
     def with_changes(self, changes: Mapping[str, object]) -> CorrectionOptions:
         """Return these options with other values.
 
-        SettingError for an unknown name.
+        Raises SettingError for an unknown name.
         """
         return replace_options(self, changes)
 

@@ -33,7 +33,7 @@ def record_machines(folder: Path, machines: Mapping[str, Machine]) -> None:
 def read_machines(folder: Path) -> dict[str, list[Machine]]:
     """Return the machines of each job.
 
-    {} without a record.
+    Returns {} without a record.
     """
     path = folder / MACHINES_FILE
     values = read_with_digest(path) if path.exists() else {}
@@ -49,7 +49,7 @@ def count_machines(machines: Iterable[Machine]) -> dict[str, int]:
 def describe_mixture(machines: Iterable[Machine]) -> str:
     """Return a sentence on jobs of different machines.
 
-    "" if all ran on the same processor and GPU.
+    Returns "" if all ran on the same processor and GPU.
     """
     counts = count_machines(machines)
     if len(counts) < 2:

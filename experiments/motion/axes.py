@@ -74,7 +74,7 @@ class Axes:
     def refine(self, settings: MotionSettings) -> MotionSettings:
         """Return settings with these axes.
 
-        SettingError for a combination that makes no sense.
+        Raises SettingError for a combination that makes no sense.
         """
         template = next(iter(settings.arms.values()))
         arms = {}

@@ -67,7 +67,7 @@ class TransformerCost:
 def describe_cost(settings: MotionSettings) -> str:
     """State operations, memory and GPU hours.
 
-    "" unless all networks are transformers.
+    Returns "" unless all networks are transformers.
     """
     operations = 0.0
     memory = 0.0

@@ -91,7 +91,7 @@ def _without_seeds(config: Mapping[str, Any]) -> dict[str, Any]:
 def _check_software(parts: Sequence[Path]) -> list[str]:
     """Return the differences of software.
 
-    SettingError if user code differs.
+    Raises SettingError if user code differs.
     """
     identities = [read_with_digest(part / IDENTITIES_FILE) for part in parts if (part / IDENTITIES_FILE).exists()]
     if any(others != identities[0] for others in identities[1:]):

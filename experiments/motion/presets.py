@@ -417,7 +417,7 @@ PRESETS = {name: row.settings for name, row in PRESET_ROWS.items()}
 def follow_protocol(name: str, settings: MotionSettings, protocol: str) -> MotionSettings:
     """Return settings with a protocol's optimiser steps.
 
-    SettingError if the preset has no such protocol.
+    Raises SettingError if the preset has no such protocol.
     """
     for count, protocols in PROTOCOL_STEPS.items():
         if name == f"paper-{count}":

@@ -223,7 +223,7 @@ class ArmSettings:
     def change_config(self, config: DiffusionConfig) -> DiffusionConfig:
         """Return a model's settings with those of this arm.
 
-        SettingError if they do not go together.
+        Raises SettingError if they do not go together.
         """
         names = {"guidance": "guidance_scale"}
         return replace(config, **{names.get(name, name): value for name, value in self.sampling.items()})
@@ -247,7 +247,7 @@ class ArmSettings:
     def synthetic_ratio(self) -> float:
         """λ, synthetic samples per real sample.
 
-        0 for real data only, infinite without real data, NaN if λ varies.
+        It is 0 for real data only, infinite without real data, NaN if λ varies.
         """
         ratio, _ = POLICY_WORDS.get(self.kind, (math.nan, ""))
         return float(self.policy.partition(":")[2] or 1) if ratio is None else ratio
@@ -288,7 +288,7 @@ class ArmSettings:
     def line(self) -> str:
         """All but the synthetic share in words.
 
-        "" for an arm that has no place on a line by share.
+        It is "" for an arm that has no place on a line by share.
         """
         kind, _, value = self.policy.partition(":")
         return self._describe_treatment() if kind == "augment" or (kind == "replace" and not value) else ""

@@ -156,7 +156,7 @@ def read_summary(path: str | Path) -> Summary:
 
     path: Run folder, or a summary.json.
 
-    InputError where a file is anything else, or changed since.
+    Raises InputError where a file is anything else, or changed since.
     """
     path = Path(path) / SUMMARY_FILE if Path(path).is_dir() else Path(path)
     try:

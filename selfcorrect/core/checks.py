@@ -57,7 +57,7 @@ def check_choice(what: str, value: object, choices: Sequence[str]) -> None:
 def check_file_name(what: str, value: object) -> Path:
     """Return a file's path, given as text or path.
 
-    SettingError for any other value.
+    Raises SettingError for any other value.
     """
     if not isinstance(value, str | Path) or str(value) == "":
         raise SettingError(f"{what} must be the path of a file, got {describe_value(value)}")
@@ -130,7 +130,7 @@ def describe_value(value: object) -> str:
 class Positive:
     """Settings whose numbers are positive.
 
-    SettingError for any other number.
+    Raises SettingError for any other number.
     """
 
     MAY_BE_ZERO: ClassVar[tuple[str, ...]] = ()

@@ -135,7 +135,7 @@ class Genealogy:
 def novelty(vectors: np.ndarray, labels: np.ndarray, training: np.ndarray, training_labels: np.ndarray) -> float:
     """Return how far samples lie from the training data.
 
-    0 for copies, about 1 for other data of the same kind.
+    Returns 0 for copies, about 1 for other data of the same kind.
 
     Args:
         vectors: (N, D), samples in a space where like samples are near.

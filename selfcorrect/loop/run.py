@@ -167,7 +167,7 @@ class Candidate:
     def correct(self, samples: Samples) -> CorrectedBatch | None:
         """Apply the arm's correction, and drop rejected samples.
 
-        None for an arm without correction.
+        Returns None for an arm without correction.
         """
         if self.correction is None:
             return None

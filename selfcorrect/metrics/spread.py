@@ -54,7 +54,7 @@ def total_variance(samples: np.ndarray) -> float:
 def _label_variance(samples: np.ndarray, labels: np.ndarray, label: int) -> float:
     """Return the total variance of a label's samples.
 
-    NaN for fewer than two.
+    Returns NaN for fewer than two.
     """
     members = samples[labels == label]
     return total_variance(members) if len(members) > 1 else np.nan

@@ -190,7 +190,7 @@ class Ground:
     def load(cls, path: str | Path) -> Ground:
         """Read the ground from a JSON file.
 
-        InputError if there is none.
+        Raises InputError if there is none.
         """
         return read_file_as(cls, Path(path))
 

@@ -176,7 +176,7 @@ class Skeleton:
     def path_between(self, top: int, low: int) -> list[int]:
         """Return the joints from `top` (exclusive) down to `low`.
 
-        [] if `low` is not below `top`.
+        Returns [] if `low` is not below `top`.
         """
         path = self.path_to_root(low)
         return path[: path.index(top)][::-1] if top in path else []

@@ -40,7 +40,7 @@ def is_machine_failure(error: BaseException) -> bool:
 def internal_error_traceback(error: BaseException) -> str:
     """Return the traceback of a bug of this package.
 
-    "" for any other error.
+    Returns "" for any other error.
 
     Errors that the caller can fix do not count (`SelfcorrectError`, a missing file). Nor do errors of users' code that
     this package calls, such as a corrector.

@@ -90,7 +90,7 @@ def _list_changed(before: Mapping[str, str], after: Mapping[str, str]) -> list[s
 def _describe_changed_line(before: str, after: str) -> str:
     """Return the first source line that differs.
 
-    "" for equal sources.
+    Returns "" for equal sources.
     """
     for old, new in itertools.zip_longest(before.splitlines(), after.splitlines(), fillvalue=""):
         if old != new:
@@ -284,7 +284,7 @@ def _find_imports(source: str, package: str) -> tuple[str, ...]:
 def _find_spec(module: str) -> importlib.machinery.ModuleSpec | None:
     """Find a user module without importing it.
 
-    None for an unknown module.
+    Returns None for an unknown module.
     """
     if _is_ours(module) or module.partition(".")[0] in sys.stdlib_module_names:
         return None

@@ -107,7 +107,7 @@ def default_workers() -> int:
 def _free_bytes() -> int | None:
     """Return the free memory of machine and control group.
 
-    None if unknown.
+    Returns None if unknown.
     """
     machine = [1024 * int(line.split()[1]) for line in _lines("/proc/meminfo") if line.startswith("MemAvailable:")]
     limit = _lines("/sys/fs/cgroup/memory.max")

@@ -125,7 +125,7 @@ class Registry(Generic[RowType]):
     def title(self, name: str) -> str:
         """Return a member with its package's name and version.
 
-        "" for a member of this package.
+        Returns "" for a member of this package.
         """
         if not self.is_added(name):
             return ""
@@ -240,7 +240,7 @@ def describe_unknown(kind: str, name: str, names: Iterable[str]) -> str:
 def replace_options(options: _Options, changes: Mapping[str, object]) -> _Options:
     """Return options with other values by name.
 
-    SettingError for an unknown name.
+    Raises SettingError for an unknown name.
     """
     names = [option.name for option in fields(options)]
     for name in changes:

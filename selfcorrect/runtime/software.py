@@ -44,7 +44,7 @@ def _version(package: str) -> str | None:
 def _git_commit(source: Path) -> str | None:
     """Return the commit of the repository with `source`.
 
-    None for an installed copy.
+    Returns None for an installed copy.
     """
 
     def git(*arguments: str) -> str:

@@ -136,7 +136,7 @@ class AnchoredCorrector:
     def __call__(self, samples: Samples, stream: Stream = FIXED_STREAM) -> Samples:
         """Return the corrected samples, in order.
 
-        InputError for a label without anchors.
+        Raises InputError for a label without anchors.
 
         `stream` picks the centroids of a label with fewer samples than centroids, as in redraws.
         """

@@ -169,7 +169,7 @@ def _dense(tensor: Tensor, what: str) -> Tensor:
 def _check_column(column: Tensor, what: str, like: Tensor) -> Tensor:
     """Return labels or weights (N,) in the inputs' type.
 
-    CorrectorError for fractions where whole numbers are needed.
+    Raises CorrectorError for fractions where whole numbers are needed.
     """
     column = _dense(column, what)
     has_fractions = column.is_floating_point() and not like.is_floating_point()
@@ -232,7 +232,7 @@ def merge_info(parts: Sequence[tuple[int, Info]]) -> dict[str, np.ndarray]:
 def state_of(corrector: object) -> dict[str, Tensor]:
     """Return CPU copies of a corrector's `state()`.
 
-    {} without these methods.
+    Returns {} without these methods.
 
     Raises:
         CorrectorError: `state()` fails, or that is not a dictionary of numbers and tensors by name.

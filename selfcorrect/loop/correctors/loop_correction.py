@@ -216,7 +216,7 @@ def _call_guarded(raw: Samples, correction: Correction, stream: Stream, first_ro
 def _sample_at_fault(error: Exception, raw: Samples, corrector: Corrector, stream: Stream) -> int | None:
     """Return the first sample that fails alone.
 
-    None if all or none do, so that the batch is at fault.
+    Returns None if all or none do, so that the batch is at fault.
     """
     if isinstance(error, SampleError):
         return error.sample

@@ -85,7 +85,7 @@ class SubprocessSandbox:
     def _wait_for_answer(self) -> tuple[str, Any]:
         """Return kind and content of the answer.
 
-        EOFError if the process has ended.
+        Raises EOFError if the process has ended.
         """
         place = ""
         started_s = math.inf

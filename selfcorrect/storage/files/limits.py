@@ -59,7 +59,7 @@ def check_unpacked(what: object, size: float, *, stored: float = 0) -> None:
 def _machine_bytes() -> float:
     """Return the machine's memory.
 
-    Infinity where it is not known.
+    Returns infinity where it is not known.
     """
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
@@ -181,7 +181,7 @@ def open_file(path: Path) -> BinaryIO:
 def read_bytes(path: Path) -> bytes:
     """Return the content of a regular file.
 
-    InputError if it is larger than 4 GB and eight times the limit.
+    Raises InputError if it is larger than 4 GB and eight times the limit.
     """
     with open_file(path) as file:
         usual_limit = max(unpacked_limit_bytes(), int(_DEFAULT_LIMIT_MB * 2**20))
@@ -240,7 +240,7 @@ def is_file_name(name: object) -> bool:
 def path_below(folder: Path, name: object) -> Path:
     """Return the path of a name in a dataset.
 
-    InputError if the path leads out of `folder`, also by a link.
+    Raises InputError if the path leads out of `folder`, also by a link.
     """
     where = f"{folder}: {str(name)[:100]!r}"
     if not isinstance(name, str) or not name or "\0" in name or not name.isprintable():

@@ -33,7 +33,7 @@ _LOCK_OFFSET = 2**30
 def lock_file(descriptor: int) -> None:
     """Lock an open file for this process.
 
-    BlockingIOError if another process holds the lock.
+    Raises BlockingIOError if another process holds the lock.
 
     The library `filelock` empties the file first and locks the first byte on Windows, so that nobody else can read the
     byte. Here that byte belongs to the folder's identity, which the workers of the holder read.
@@ -55,7 +55,7 @@ def lock_file(descriptor: int) -> None:
 def read_identity(folder: Path) -> str:
     """Return the identity of a claimed folder.
 
-    "" for other folders.
+    Returns "" for other folders.
     """
     with suppress(OSError):
         if match := _IDENTITY.match(_read_beginning(folder / LOCK)):
@@ -66,7 +66,7 @@ def read_identity(folder: Path) -> str:
 def _read_beginning(path: Path) -> bytes:
     """Return the beginning of a file.
 
-    b"" for a link or anything else.
+    Returns b"" for a link or anything else.
     """
     if path.is_symlink() or not path.is_file():
         return b""

@@ -64,7 +64,7 @@ class Place:
     def list_names(self) -> list[str]:
         """List all files below the folder, in order.
 
-        [] for a missing folder.
+        It is [] for a missing folder.
         """
         return list(self.list_files())
 
@@ -82,7 +82,7 @@ class Place:
     def find(self, name: str) -> FileFacts | None:
         """Return what the place tells of a file.
 
-        None for a missing file.
+        Returns None for a missing file.
         """
         with self._connect() as system:
             info = system.get_file_info(name)
@@ -91,7 +91,7 @@ class Place:
     def list_sets(self) -> list[str]:
         """Return the names of all parquet files.
 
-        InputError if there is none.
+        Raises InputError if there is none.
         """
         names = [name for name in self.list_names() if name.endswith(".parquet")]
         if not names:

@@ -80,7 +80,7 @@ def replacing(path: Path, *, overwrite: bool = True) -> Iterator[Path]:
 def _link_new(temporary: Path, path: Path) -> None:
     """Give a finished file its final name.
 
-    SettingError if the name is taken, because `os.replace` would not notice.
+    Raises SettingError if the name is taken, because `os.replace` would not notice.
     """
     try:
         try:
