@@ -164,7 +164,7 @@ def compare_files(path: Path, against: Path, reading: Reading) -> Difference:
 def _get_rest(file: MotionFile) -> RestFrames | None:
     """Return joint positions in a file's rest pose.
 
-    Of a file with one motion, if that is not the skeleton's.
+    The file must hold one motion, and its rest pose differ from the skeleton's.
     """
     return file.rests[0] if file.rests else None
 
@@ -313,7 +313,7 @@ def _find_bones(skeleton: Skeleton, joints: Sequence[int], body: Sequence[int]) 
 def _measure_scale(before_m: np.ndarray, after_m: np.ndarray, bones: Sequence[tuple[int, int]]) -> float:
     """Return the factor of the size.
 
-    Of the median bone length, which poses do not change.
+    It is the factor of the median bone length, which poses do not change.
 
     Without enough bones it is the ratio of the distances of joints from the centre, in the median frame.
     """
@@ -421,7 +421,7 @@ def _compare_rest(
 ) -> tuple[float, str]:
     """Compare bone directions of two rest poses.
 
-    Returns the largest angle in degrees, and the bone's joint. And the bone's joint.
+    Returns the largest angle in degrees, and the bone's joint.
 
     Rest poses that are only turned as a whole, as those of other axes are, do not differ, nor do rigid tips count.
     """

@@ -176,7 +176,7 @@ def _infer_surroundings(motion: Motion) -> Surroundings:
 def _measure_needed(motion: Motion, engine: str) -> tuple[NeededForce | None, str]:
     """Measure the root residual of a motion.
 
-    None and a note if that fails.
+    Returns None and a note if that fails.
     """
     from selfcorrect.simulators.feasibility import RootResidual, compute_needed_residual
 

@@ -78,7 +78,7 @@ def _is_demo_page(path: Path) -> bool:
 def open_page(page: Path) -> None:
     """Open a page if someone would see it.
 
-    Not in pipes, in CI, or on a machine without a screen.
+    It is not opened in pipes, in CI, or on a machine without a screen.
     """
     has_display = any(os.environ.get(key) for key in ("DISPLAY", "WAYLAND_DISPLAY"))
     has_screen = has_display or sys.platform in ("darwin", "win32")

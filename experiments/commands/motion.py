@@ -97,7 +97,7 @@ class MotionCommand:
     def from_words(cls, words: Sequence[str], values: Mapping[str, object] = MappingProxyType({})) -> Self:
         """Return the options of the named preset.
 
-        Without a name, those of the values of a file.
+        Without a name, a file's values give the options.
         """
         parts = [part for word in words for part in word.split("=", 1)]
         names = [value for option, value in pairwise(parts) if option == "--preset"]

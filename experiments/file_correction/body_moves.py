@@ -63,7 +63,7 @@ class BodyMove:
 def find_body_moves(before: Motion, after: Motion) -> list[BodyMove]:
     """Find root moves of `LEAST_M` or more.
 
-    Rises of the whole motion and of stretches, then slides.
+    Rises of the whole motion and of stretches come first, then slides.
 
     Args:
         before: A motion with a level floor.

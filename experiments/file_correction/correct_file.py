@@ -159,7 +159,7 @@ def _is_result_of(task: FileTask, result: FileResult, options: CorrectionOptions
 def correct_tasks(tasks: Sequence[FileTask], options: CorrectionOptions, progress: Progress) -> None:
     """Correct files, many together, and record each result.
 
-    Also that of a file that cannot be read.
+    A file that cannot be read has a result, too.
 
     The results have the same bytes whichever files are together. Finished files are skipped, such as those that a lost
     node had done before the job was repeated.

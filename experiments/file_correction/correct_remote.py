@@ -106,7 +106,7 @@ def _fetch_results(out: Place, tasks: Sequence[FileTask]) -> dict[str, FileResul
 def _is_current(result: FileResult, source: FileFacts, output: FileFacts | None, options: CorrectionOptions) -> bool:
     """Return whether a record is of this task.
 
-    Input, output and options, by size and time alone.
+    Input, output and options are compared, files by size and time alone.
     """
     state = result.state
     if result.verdict == "failed" or state.sidecar_digests or state.source_facts != str(source):

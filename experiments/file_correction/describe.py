@@ -124,7 +124,7 @@ def describe_correction(
 def _describe_missed_contacts(correction: CorrectedMotion) -> str:
     """Count the contacts that are not held.
 
-    And name the worst; "" if all are held.
+    The worst is named. Returns "" if all are held.
     """
     missed = correction.missed_contacts
     if not missed:
@@ -167,7 +167,7 @@ _GLIDES_S = 4.0
 def _check_result(motion: Motion, correction: CorrectedMotion) -> CheckResult:
     """Check whether corrected feet still rise or slide.
 
-    For a part of the motion, while they bear weight.
+    They may do so in a part of the motion while they bear weight.
 
     Feet may rise where supports were inferred or heights are left alone. Feet that slide nearly all the time of a long
     motion glide on purpose, as a skater's feet do. A correction repeats no frames where the motion repeats none.
@@ -250,7 +250,7 @@ def _find_residual_spans(timeline: Timeline | None) -> list[ResidualSpan]:
 def _list_contacts(correction: CorrectedMotion) -> list[dict[str, Any]]:
     """Return the times when body parts bear weight.
 
-    Without a simulation, the times when feet stand.
+    Without a simulation, these are the times when feet stand.
     """
     if correction.timeline is not None:
         contacts = correction.timeline.contacts()

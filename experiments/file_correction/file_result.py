@@ -130,7 +130,7 @@ class FileFigures:
     def format(self, figure: MotionFigure) -> str:
         """Format a figure.
 
-        Of the correction, or before and after it; a dash without a measurement.
+        It is the correction's, or before and after it; a dash stands for no measurement.
         """
         of_correction = {"moved_m": self.moved_m, "raised_m": self.raised_m, **self.residual}
         sources = [of_correction] if figure.of_correction else [self.before, self.after]
@@ -225,7 +225,7 @@ class FileResult:
     def worse(self) -> list[str]:
         """Figures that the correction made worse, before → after.
 
-        For each of several motions.
+        There is a list for each of several motions.
 
         The input of a scene was recorded on a level floor without a load or push, so the input's figures are no
         standard there.
@@ -266,7 +266,7 @@ class FileResult:
     def keep_file_of(self, earlier: FileResult | None, output_hash: str) -> FileResult:
         """Return this result with an earlier result's output.
 
-        For a result without output; the earlier output stays.
+        A result without output gets it; the earlier output stays.
 
         A motion that an earlier run passed through unchanged stays only if this attempt failed.
 

@@ -1,6 +1,6 @@
 """Correction for Python programs.
 
-Of a motion, of many, of a file, of files.
+There are functions for one motion, many motions, one file, and many files.
 """
 
 from collections.abc import Mapping, Sequence

@@ -124,7 +124,7 @@ def _describe_faults(result: FileResult) -> str:
 def _describe_refusal(result: FileResult) -> str:
     """Describe why a motion was not corrected.
 
-    And the file that is in the output's place.
+    The text names the file that is in the output's place.
     """
     passed = {"original": " (passed through)", "earlier": " (earlier file kept)"}.get(result.output, "")
     return remove_path(result.reason, result.source) + passed

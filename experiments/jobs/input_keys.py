@@ -105,7 +105,7 @@ def are_unchanged(digests: Mapping[str, str], source: Path) -> bool:
 def _digest_sidecar(folder: Path, name: str) -> str:
     """Return the digest of a file or listing.
 
-    Of a folder, the names in it. "" if there is none.
+    The digest of a folder is that of the names in it. Returns "" if there is none.
     """
     path = folder / name
     if name.endswith(os.sep):

@@ -32,7 +32,7 @@ _GIVEN = ("frames", "features", "classes", "device")
 def load_generator(name: str) -> Callable[..., Any]:
     """Load a generator's function.
 
-    By an entry point's name, package.module:function or FILE.py:function.
+    Its name is an entry point, package.module:function or FILE.py:function.
     """
     return import_callable(name, "generator") if ":" in name else GENERATORS.load(name)
 

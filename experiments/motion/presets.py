@@ -19,7 +19,7 @@ ANCESTRAL_STEPS = 20
 def _loop(policy: str, *correctors: str, remedies: Iterable[str] = ()) -> tuple[ArmSettings, ...]:
     """Return the arms of a policy.
 
-    Without corrector, with each corrector, and with each remedy.
+    There is one without corrector, one with each corrector, and one with each remedy.
     """
     corrected = [ArmSettings(policy, corrector) for corrector in ("none", *correctors)]
     return (*corrected, *(ArmSettings(policy, remedy=remedy) for remedy in remedies))
@@ -43,7 +43,7 @@ def select_controls(
 ) -> dict[str, tuple[ArmSettings, ArmSettings]]:
     """Return the arms that split a loop's loss.
 
-    kind → (arm, baseline).
+    They are returned as kind → (arm, baseline).
 
     default is the loop. ancestral draws samples in ancestral steps of DDIM. copying draws training samples in place of
     a model.

@@ -57,7 +57,7 @@ def split_losses(
 ) -> list[LossSplit]:
     """Split the loss of each measure at a generation.
 
-    Nothing if a control arm is missing.
+    The result is empty if a control arm is missing.
 
     Factors are ratios of means over seeds, with intervals by a jackknife over seeds, because a single seed may keep
     nothing.

@@ -269,7 +269,7 @@ def check_motion_study(study: MotionStudy, where: Where = _HERE) -> MotionStudy:
 def _try_generator(settings: MotionSettings) -> None:
     """Try a user's generator before anything is trained.
 
-    With every arm's changes of it; SettingError if one fails.
+    Every arm's changes of it are tried. Raises SettingError if one fails.
     """
     stream = streams(settings.first_seed)
     task = motion_task(settings, next(iter(settings.arms)), stream)
@@ -318,7 +318,7 @@ def own_identities(settings: MotionSettings, limit_s: float | None = None) -> di
     """Return the identities of all user code.
 
     Code of other packages counts, too, if settings name it; names are for messages. Raises SettingError for one that
-    cannot be loaded. SettingError for one that cannot be loaded.
+    cannot be loaded.
     """
     identities = {}
     for name in settings.own_correctors:

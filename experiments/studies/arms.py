@@ -326,7 +326,7 @@ class ArmSettings:
     def config(self) -> dict[str, object]:
         """All settings as JSON values.
 
-        Without defaults of settings newer than the runs that recorded arms.
+        Defaults of settings newer than the runs that recorded arms are left out.
         """
         changes = self.changes
         return {name: value for name, value in asdict(self).items() if name not in NEWER or name in changes}

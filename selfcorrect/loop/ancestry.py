@@ -72,7 +72,7 @@ class Genealogy:
     def measure_training(self, members: Samples, *, has_overlap: bool) -> dict[str, float]:
         """Measure the entropy of a training set.
 
-        And the surviving founders if the set holds several generations.
+        Surviving founders are measured, too, if the set holds several generations.
         """
         measures = {ENTROPY: self.entropy_change(members)}
         if has_overlap:
@@ -156,7 +156,7 @@ def nearest_of_label(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Find the nearest member of the same label.
 
-    Of any label if no member has the same.
+    It may have any label if no member has the same.
 
     Args:
         vectors: (N, D) features of the samples.
@@ -184,7 +184,7 @@ def nearest_of_label(
 def offspring_variance(parents: np.ndarray, count: int) -> float:
     """Return variance over mean of the numbers of children.
 
-    Of `count` parents; parents (N,) of the children.
+    There are `count` parents; `parents` (N,) are those of the children.
 
     1 for children drawn evenly at random (Wright–Fisher), 0 for a single child each. 1 + c if chances vary with a
     squared coefficient of variation c (and children are as many as parents). Children of parents that are copies of
@@ -207,7 +207,7 @@ def _labels(samples: Samples) -> np.ndarray:
 def _add_ancestry(batch: CorrectedBatch, parent: np.ndarray, founder: np.ndarray, walk: np.ndarray) -> CorrectedBatch:
     """Add ancestry to a batch's provenance.
 
-    Also to that of the draws behind the samples.
+    The draws behind the samples get theirs, too.
     """
     rows = batch.samples.provenance.draw
     drawn_parent = np.full(len(batch.drawn), -1)

@@ -28,7 +28,7 @@ Score: TypeAlias = Callable[[Tensor], Tensor]
 class Sampler(Protocol):
     """A function that draws a batch of samples.
 
-    Or some samples again.
+    It can also draw some samples again.
     """
 
     def __call__(self, labels: Tensor, stream: Stream, slots: Tensor | None = None) -> Tensor:
@@ -64,7 +64,7 @@ def sample_plainly(model: GenerativeModel, parents: Samples) -> Sampler:
 def sampling_settings(**settings: float) -> Bias:
     """Return a bias that changes a model's sampling settings.
 
-    For example `sampling_settings(temperature=0.8)`.
+    An example is `sampling_settings(temperature=0.8)`.
     """
 
     def bias(model: GenerativeModel, parents: Samples) -> Sampler:
@@ -79,8 +79,7 @@ def sampling_settings(**settings: float) -> Bias:
 def best_of(k: int, *raters: Score, choice_noise: float = 0.0) -> Bias:
     """Return a bias that keeps the best draws.
 
-    For each sample, the best of k draws is kept. For each sample, a rater chooses the draw: curation (Ferbach et al.
-    2024).
+    For each sample, a rater chooses the best of k draws: curation (Ferbach et al. 2024).
 
     Args:
         k: Number of draws per sample, at least 1.

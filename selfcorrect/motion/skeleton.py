@@ -129,14 +129,14 @@ class Skeleton:
     def joint(self, part: str) -> int | None:
         """Return the joint of a body part.
 
-        "left_knee" is a part. None if no joint is that part.
+        An example is "left_knee". Returns None if no joint is that part.
         """
         return self._joint_of.get(part)
 
     def pair(self, part: str) -> tuple[int, int] | None:
         """Return the left and right joint of a part.
 
-        "knee" is such a part. None if the skeleton lacks either.
+        An example is "knee". Returns None if the skeleton lacks either.
         """
         left = self.joint(f"left_{part}")
         right = self.joint(f"right_{part}")

@@ -1,6 +1,6 @@
 """Warnings as users of a command read them.
 
-In this process and in its workers.
+They are shown in this process and in its workers.
 """
 
 import re

@@ -262,7 +262,7 @@ def _digest_module(path: Path) -> str:
 def _find_imports(source: str, package: str) -> tuple[str, ...]:
     """Return the modules that source imports.
 
-    With the packages around them; `from a import b` also gives a.b.
+    The packages around them are included; `from a import b` also gives a.b.
     """
     try:
         nodes = [*ast.walk(ast.parse(source))]
@@ -302,7 +302,7 @@ def _find_spec(module: str) -> importlib.machinery.ModuleSpec | None:
 def _describe_package(name: str, *, has_files: bool = False) -> str:
     """Return the version of an installed package.
 
-    By import name; "" without a version.
+    It is looked up by import name. Returns "" without a version.
 
     Args:
         has_files: Add a digest of the files that were installed with that version.
@@ -402,7 +402,7 @@ def _list_script_globals(function: Any) -> list[Any]:
 def _is_written_by_users(value: object) -> bool:
     """Return whether a value is user code.
 
-    Or an object of a class in a user's script or module.
+    An object of a class in a user's script or module counts, too.
     """
     module_name, file = _locate_home(_unwrap(value))
     is_users_file = file.suffix == ".py" and not _is_ours(module_name) and not _is_installed(file)

@@ -42,7 +42,7 @@ _thread_limit: ContextVar[int] = ContextVar("threads", default=1)
 def limit_threads(most: int) -> Iterator[None]:
     """Let a block take up to `most` cores.
 
-    In threads or processes; elsewhere, work takes a single core.
+    They may be threads or processes; elsewhere, work takes a single core.
     """
     token = _thread_limit.set(most)
     try:
@@ -126,7 +126,7 @@ def _lines(path: str) -> list[str]:
 def map_tasks(function: Callable[[_Task], _Result], tasks: Iterable[_Task], workers: int) -> list[_Result]:
     """Call a function on every task in worker processes.
 
-    In this process for a single task or worker.
+    A single task or worker runs in this process.
 
     A single task may take as many threads of this process.
 

@@ -23,7 +23,7 @@ def report_progress(share: float) -> None:
 def watch_progress(tell: Watcher) -> Iterator[None]:
     """Call `tell` with increasing shares within a block.
 
-    Also if work is repeated.
+    They increase also if work is repeated.
     """
     furthest = 0.0
 

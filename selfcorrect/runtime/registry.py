@@ -56,7 +56,7 @@ class Row:
     def remedy(self) -> str:
         """Advice for a package that cannot be imported.
 
-        For a member whose package is installed; "" for none.
+        The member's package is installed. It is "" if there is nothing to advise.
         """
         return ""
 
@@ -154,7 +154,7 @@ class Registry(Generic[RowType]):
     def identify(self, name: str) -> dict[str, Identity]:
         """Return the identity of another package's member.
 
-        By a name for messages; {} for a member of this package.
+        The name is for messages. Returns {} for a member of this package.
         """
         return {f"{self.kind} {name!r}": identity_of(self.load(name))} if self.is_added(name) else {}
 
@@ -261,7 +261,7 @@ def import_object(reference: str) -> Any:
 def import_callable(reference: str, kind: str = "corrector", *, may_be_class: bool = False) -> Callable[..., Any]:
     """Import a callable by reference.
 
-    "package.module:function", also from the current folder, or "FILE.py:function".
+    A reference is "package.module:function", also from the current folder, or "FILE.py:function".
 
     Raises:
         SettingError: The reference is malformed, or leads to nothing that can be called.

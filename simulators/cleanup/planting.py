@@ -333,9 +333,9 @@ def _flat_share(posed: PosedMotions, ground_m: np.ndarray, stands: np.ndarray) -
 def _roll_feet_back(posed: PosedMotions, turns: np.ndarray, stands: np.ndarray) -> np.ndarray:
     """Roll feet back whose soles do not stand.
 
-    Rotations (N, T, 2, 4) also roll back feet whose heels and toes surely stand although the soles do not. Joints show
-    that such a foot stands, and nothing shows its roll: files made from joint positions choose it freely. Feet below
-    level shanks, as of a body that sits cross-legged, do lie on their edges.
+    Heels and toes of such feet surely stand. Returns rotations (N, T, 2, 4) that roll them back, too. Joints show that
+    such a foot stands, and nothing shows its roll: files made from joint positions choose it freely. Feet below level
+    shanks, as of a body that sits cross-legged, do lie on their edges.
     """
     toes = posed.motions.skeleton.pair("foot")
     if toes is None:

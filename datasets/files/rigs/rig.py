@@ -166,8 +166,7 @@ class Rig:
     def check_scales(self, parts: Sequence[str], tracks: Tracks) -> None:
         """Refuse a body with uneven or changing scales.
 
-        An uneven scale bends all nodes below. `parts`: the body part of each node, "" for none. parts: the part of the
-        body that each node is, "" for none.
+        An uneven scale bends all nodes below. `parts`: the body part of each node, "" for none.
         """
         paths = [list(_path_up(self.parents, joint)) for joint, part in enumerate(parts) if part]
         for joint in sorted(set(chain(*paths))):

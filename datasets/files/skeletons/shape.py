@@ -375,7 +375,6 @@ def _find_pairs(
     """Yield likely pairs of limbs at a joint.
 
     They pass no `closed` joint. `kind` is "leg" or "arm"; `leg` is the length of the legs that the body already has.
-    kind: "leg" or "arm"; leg: length of the legs that the body has already.
     """
     branches = [joint for joint in graph.long_branches[start] if joint not in closed]
     if len(branches) < 2:

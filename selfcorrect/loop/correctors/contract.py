@@ -85,7 +85,7 @@ LIFTED = "a function of tensors has a first parameter `values`, or becomes a cor
 def _describe_answer(answer: object) -> str:
     """Describe an answer of a wrong kind.
 
-    With the likely mistake.
+    The likely mistake is named.
     """
     if answer is None:
         return "None (is a `return` missing?)"
@@ -184,7 +184,7 @@ def _check_column(column: Tensor, what: str, like: Tensor) -> Tensor:
 def _copy_like(tensor: Tensor, like: Tensor) -> Tensor:
     """Return a contiguous copy of a tensor.
 
-    With the type and device of another.
+    The copy has the type and device of another tensor.
     """
     return tensor.to(like, copy=True).as_subclass(Tensor).contiguous()
 

@@ -1,6 +1,6 @@
 """A corrector applied with a strength.
 
-And a rule for rejected samples.
+A rule says what happens to rejected samples.
 """
 
 import math

@@ -1,6 +1,6 @@
 """Pairs of a preferred and another sample.
 
-And the models that can be fitted to them beside a training set.
+There are models that can be fitted to them beside a training set.
 """
 
 from dataclasses import dataclass

@@ -121,7 +121,7 @@ _record: ContextVar[InputRecord | None] = ContextVar("record", default=None)
 def record_inputs() -> Iterator[InputRecord]:
     """Record what readers open in the block.
 
-    Also of what they look for, by the functions of this module.
+    What they look for by the functions of this module is recorded, too.
     """
     record = InputRecord()
     token = _record.set(record)

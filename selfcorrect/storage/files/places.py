@@ -71,7 +71,7 @@ class Place:
     def list_files(self) -> dict[str, FileFacts]:
         """List what is known of each file.
 
-        In order; {} for a missing folder.
+        Files are in order. Returns {} for a missing folder.
         """
         with self._connect() as system:
             from pyarrow.fs import FileSelector

@@ -131,7 +131,7 @@ def read_as(kind: type[_Kind], value: object, where: object) -> _Kind:
 def read_fields(kind: type, value: object, where: object) -> dict[str, Any]:
     """Read some fields of a dataclass.
 
-    By name; see `read_as`.
+    They are returned by name; see `read_as`.
     """
     types, _ = _fields(kind)
     if not isinstance(value, dict):
@@ -156,7 +156,7 @@ def read_file_as(kind: type[_Kind], path: Path) -> _Kind:
 def _fields(kind: type) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return a dataclass's field types by name.
 
-    And the names of fields without default.
+    The names of fields without default come with them.
     """
     assert is_dataclass(kind)
     hints = get_type_hints(kind)
