@@ -17,7 +17,7 @@ from selfcorrect.motion.editing.loops import match_loop_ends
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.foot_frames import get_foot_frames
 from selfcorrect.motion.perception.held_channels import HeldChannels
-from selfcorrect.motion.perception.observed_ground import ObservedGround
+from selfcorrect.motion.perception.observed_ground import observe_ground
 from selfcorrect.motion.perception.repeats import FrameRepeats
 from selfcorrect.motion.views import FrameChange, JointOrder, LevelFeet
 
@@ -182,7 +182,7 @@ def _see_on_level_feet(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     if cleanup.find_step(FitSoles) is None:
         return CorrectionView.from_part(motion)
     is_floor_known = motion.ground is not None or cleanup.find_step(LevelFloor) is None
-    view = LevelFeet(get_foot_frames(motion) if is_floor_known else ObservedGround(motion).feet)
+    view = LevelFeet(get_foot_frames(motion) if is_floor_known else observe_ground(motion).feet)
     restore = partial(_restore_frames, motion, view, close_loops=cleanup.close_loops)
     return CorrectionView.from_part(replace(view.view(motion), feet=view.feet), restore)
 

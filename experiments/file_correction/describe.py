@@ -13,7 +13,7 @@ from selfcorrect.motion.editing.transforms import heading_rad
 from selfcorrect.motion.measures.moves import JointMoves
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.motion_features import MotionFeatures
-from selfcorrect.motion.perception.observed_ground import ObservedGround
+from selfcorrect.motion.perception.observed_ground import observe_ground
 from selfcorrect.motion.perception.repeats import FrameRepeats
 from selfcorrect.runtime.bugs import try_optional
 from selfcorrect.simulators.compare.evaluate import LARGE_MOVE_M
@@ -146,8 +146,9 @@ def _check_input(motion: Motion, correction: CorrectedMotion) -> CheckResult:
     choice = RuleChoice((*_REPORTED_RULES, *of_level_floor))
 
     def check(samples: Motion) -> CheckResult:
-        known_plane = correction.world.plane if correction.world.plane.stances else None
-        ground = ObservedGround(samples, known_plane)
+        ground = observe_ground(samples)
+        if correction.world.plane.stances:
+            ground = ground.on_plane(correction.world.plane)
         return check_features(MotionFeatures(samples, ground=ground), choice)
 
     checkup = check_samples(motion, check)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from selfcorrect.motion.geometry.vectors import UP
-from selfcorrect.motion.perception.observed_ground import ObservedGround
+from selfcorrect.motion.perception.observed_ground import observe_ground
 
 from ..body.soles import fit_soles
 from .cleaning import CleanupState
@@ -31,7 +31,7 @@ class LevelFloor:
             return cleaning
         heights_m = []
         for index, feet_m in enumerate(posed.feet_m):
-            ground = ObservedGround(posed.motions[index])
+            ground = observe_ground(posed.motions[index])
             height_m = ground.find_height_below_m(feet_m, lowest=cleaning.mode.finds_supports)
             heights_m.append(height_m or 0.0)  # a body above a floor that it does not show is above y = 0
         down_m = np.array(heights_m)

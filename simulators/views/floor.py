@@ -10,7 +10,7 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.floor_view import FloorView
 from selfcorrect.motion.perception.foot_frames import estimate_foot_frames
 from selfcorrect.motion.perception.ground_plane import TILTED_DEG, GroundPlane
-from selfcorrect.motion.perception.observed_ground import OTHER_GROUND_M, ObservedGround
+from selfcorrect.motion.perception.observed_ground import OTHER_GROUND_M, observe_ground
 
 from ..results.results import NOTED_M, CorrectedMotion, Note, NoteKind
 from ..results.way_back import map_space
@@ -122,7 +122,7 @@ class MotionOnFloor:
             return correction
         _, level = correction.see_level(self.given)
         level = level.frames(*correction.world.find_frames_between_t_poses(level))
-        ground = ObservedGround(level)
+        ground = observe_ground(level)
         shown_m = ground.for_zero_m
         floor_m = shown_m or 0.0 if self.moves_floor else 0.0
         lowest_m = ground.lowest_m - floor_m

@@ -15,7 +15,7 @@ import numpy as np
 from selfcorrect.motion.editing.transforms import raise_motion
 from selfcorrect.motion.geometry.vectors import UP
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.perception.observed_ground import ObservedGround
+from selfcorrect.motion.perception.observed_ground import observe_ground
 
 from ..results.results import CorrectedMotion, Note, NoteKind
 from ..results.way_back import map_space
@@ -44,7 +44,7 @@ class Ride:
         """
         if motion.ground is not None:
             return cls()
-        ground = ObservedGround(motion)
+        ground = observe_ground(motion)
         if ground.feet_seen.lift_m.any():
             return cls(ground.feet_seen.lift_m)
         seen = ground.feet_seen

@@ -15,7 +15,7 @@ import selfcorrect as sc
 from selfcorrect.motion.editing.transforms import mirror, raise_motion, turn
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
-from selfcorrect.motion.perception.observed_ground import ObservedGround
+from selfcorrect.motion.perception.observed_ground import observe_ground
 from selfcorrect.simulators.corrector import KinematicCorrector
 from selfcorrect.simulators.foot_contacts import Contacts, FootContact
 from selfcorrect.simulators.results.results import CorrectedMotion, NoteKind
@@ -134,7 +134,7 @@ def test_a_body_that_something_carries_is_kept_and_named(kind: str, engine: dict
 @pytest.mark.parametrize("pitch_deg", [45, 60, 75])
 @pytest.mark.parametrize("height_m", [1.15, 3.0])
 def test_feet_that_hang_in_the_air_show_no_floor(pitch_deg: float, height_m: float) -> None:
-    ground = ObservedGround(hang(pitch_deg, height_m))
+    ground = observe_ground(hang(pitch_deg, height_m))
     assert not ground.is_shown
     assert ground.for_zero_m is None
     assert ground.reference_m == 0.0

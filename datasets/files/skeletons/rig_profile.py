@@ -18,7 +18,7 @@ import numpy as np
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.foot_frames import estimate_foot_frames, fit_feet_to_rig
-from selfcorrect.motion.perception.observed_ground import ObservedGround
+from selfcorrect.motion.perception.observed_ground import observe_ground
 from selfcorrect.motion.skeleton import FootFrames, Skeleton
 from selfcorrect.storage.files.limits import read_bytes
 from selfcorrect.storage.files.strict_json import parse_json, read_as
@@ -96,7 +96,7 @@ class CommonFloor:
 
         Returns None if fewer than two clips show a floor.
         """
-        grounds = [ObservedGround(profile.on_rig(clip)) for clip in clips]
+        grounds = [observe_ground(profile.on_rig(clip)) for clip in clips]
         shown_m = [ground.for_zero_m for ground in grounds if ground.is_shown and ground.is_stood_on]
         heights_m = np.array([height_m for height_m in shown_m if height_m is not None])
         if len(heights_m) < 2:

@@ -14,7 +14,7 @@ from ..geometry.runs import find_runs
 from ..geometry.vectors import angles_rad, dot, normalize_safely, norms, percentile
 from ..motion import Motion
 from ..perception.motion_features import MotionFeatures
-from ..perception.observed_ground import ObservedGround
+from ..perception.observed_ground import observe_ground
 from ..skeleton import SIDES
 from ..support import Surroundings
 from .findings import Measurement
@@ -389,7 +389,7 @@ def pitched_feet_deg(features: MotionFeatures) -> float | None:
     """
     ankles, toes = features.skeleton.pair("ankle"), features.skeleton.pair("foot")
     stands = features.observation.stands
-    is_shown = stands.sum(axis=0).min() >= _STANDS_S * features.fps and not ObservedGround(features.motion).do_feet_hang
+    is_shown = stands.sum(axis=0).min() >= _STANDS_S * features.fps and not observe_ground(features.motion).do_feet_hang
     if ankles is None or toes is None or not is_shown:
         return None
     slopes_deg = _slope_deg(features.positions_m[:, ankles] - features.positions_m[:, toes])

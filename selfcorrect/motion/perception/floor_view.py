@@ -13,7 +13,7 @@ from ..kinematics import in_chunks
 from ..motion import Motion
 from ..views import TurnedWorld
 from .ground_plane import LEVEL, GroundPlane
-from .observed_ground import ObservedGround
+from .observed_ground import observe_ground
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,11 +46,11 @@ class FloorView:
             motion: A motion whose ground is unknown.
             accept_bent: Whether to turn a floor whose tilt changes, although feet stand beside its mean plane.
         """
-        estimated = ObservedGround(motion).plane
+        estimated = observe_ground(motion).plane
         plane = LEVEL if estimated.is_bent and not accept_bent else estimated
         turned = TurnedWorld(plane.to_level) if plane.is_tilted else None
         seen = turned.view(motion) if turned else motion
-        kept_m = ObservedGround(seen).kept_m or 0.0
+        kept_m = observe_ground(seen).kept_m or 0.0
         if kept_m:
             seen = raise_motion(seen, -kept_m)
         return cls(seen, motion, turned, kept_m, plane, estimated)

@@ -19,7 +19,7 @@ from ..kinematics import SLAB, forward_kinematics
 from ..motion import Motion
 from ..skeleton import BOX_FOOT_SOLE_M, SIDES, SOLE_BELOW_TOE_JOINT_M, FootFrames, Quaternion, Skeleton
 from ..views import LevelFeet
-from .observation import observe
+from .observation import Observation, observe
 from .stances import SAME_LEVEL_M
 
 IN_AIR_M = 0.03
@@ -149,21 +149,20 @@ def estimate_foot_frames(motions: Sequence[Motion]) -> FootFrames:
     0 as far as soles can. Among several motions the median decides, with the usual depth as a further value, because
     the floor of each may be off.
     """
-    feet = _estimate_feet(motions)
+    feet = _estimate_feet(motions, list(map(observe, motions)))
     if feet is None:
         return FootFrames()
     left, right = feet
     return _make_foot_frames(left, right, soles_m=(left.reconciled_depth_m(right), right.reconciled_depth_m(left)))
 
 
-def estimate_feet_by_depth(motion: Motion) -> tuple[FootFrames, float]:
+def estimate_feet_by_depth(motion: Motion, observation: Observation) -> tuple[FootFrames, float]:
     """Estimate foot frames wherever the floor is.
 
     Also returns the mean depth of the soles below the joints there. Feet that never stand flat have the frames and
     soles of their rest pose.
     """
-    feet = _estimate_feet([motion])
-    observation = observe(motion)
+    feet = _estimate_feet([motion], [observation])
     least_m, usual_m, largest_m = sole_depths_m(motion.skeleton)
     if feet is None:
         return FootFrames(), usual_m
@@ -172,7 +171,7 @@ def estimate_feet_by_depth(motion: Motion) -> tuple[FootFrames, float]:
     return _make_foot_frames(*feet, soles_m=(left_m, right_m)), (left_m + right_m) / 2
 
 
-def measure_gap_m(motion: Motion, feet_m: np.ndarray) -> float:
+def measure_gap_m(motion: Motion, observation: Observation, feet_m: np.ndarray) -> float:
     """Measure the gap between soles and observed ground.
 
     The soles are modelled. The gap is negative below the ground. A foot that stands on its heel may seem to stand on a
@@ -181,7 +180,6 @@ def measure_gap_m(motion: Motion, feet_m: np.ndarray) -> float:
     Args:
         feet_m: (≥ T, 2, C, 3) corners of its soles.
     """
-    observation = observe(motion)
     gaps_m = feet_m[: len(motion), ..., 1].min(-1) - observation.ground_m
     is_off = (gaps_m > IN_AIR_M) & (observation.off_m > IN_AIR_M)
     stands = observation.stands & np.logical_not(is_off)
@@ -215,7 +213,7 @@ def _make_foot_frames(left: _Foot, right: _Foot, soles_m: tuple[float, float]) -
     )
 
 
-def _estimate_feet(motions: Sequence[Motion]) -> tuple[_Foot, _Foot] | None:
+def _estimate_feet(motions: Sequence[Motion], observations: Sequence[Observation]) -> tuple[_Foot, _Foot] | None:
     """Estimate both feet of motions.
 
     They have one skeleton. Returns None if the feet never stand flat.
@@ -224,7 +222,10 @@ def _estimate_feet(motions: Sequence[Motion]) -> tuple[_Foot, _Foot] | None:
     fps = motions[0].fps
     if skeleton.pair("ankle") is None:
         return None
-    stances = [_find_stances(motion, clip) for clip, motion in enumerate(motions) if len(motion) >= _FEWEST_FRAMES]
+    stances = []
+    for clip, (motion, observation) in enumerate(zip(motions, observations, strict=True)):
+        if len(motion) >= _FEWEST_FRAMES:
+            stances.append(_find_stances(motion, clip, observation.stands_flat))
     if not stances:
         return None
     shown_left = _estimate_foot([feet[0] for feet in stances], skeleton, 0, fps)
@@ -236,7 +237,7 @@ def _estimate_feet(motions: Sequence[Motion]) -> tuple[_Foot, _Foot] | None:
     return left.reconcile_with(right), right.reconcile_with(left)
 
 
-def _find_stances(motion: Motion, clip: int) -> list[_Stance]:
+def _find_stances(motion: Motion, clip: int, stands_flat: np.ndarray) -> list[_Stance]:
     """Find when each foot of a motion stands."""
     skeleton = motion.skeleton
     count = min(len(motion), SLAB)
@@ -252,12 +253,10 @@ def _find_stances(motion: Motion, clip: int) -> list[_Stance]:
     toes_m = positions_m[:, :, 1]
     has_toe = joints[:, 0] != joints[:, 1]
     heights_m = toes_m[..., 1] if motion.ground is None else motion.ground.in_own_frame.above_m(toes_m)
-    stands = observe(motion).stands_flat[:count]
-
     up = rotate(invert(orientations), UP)
     toe_to_ankle_m = ankles_m - toes_m
     stances = []
-    for side, frames in enumerate(stands.T):
+    for side, frames in enumerate(stands_flat[:count].T):
         ankles_from_toes_m = toe_to_ankle_m[frames, side]
         stance = _Stance(
             normals=up[frames, side, 0],

@@ -23,7 +23,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ...runtime.content_cache import remember_by_object
 from ..body.mass import mass_shares
 from ..geometry.rotations import identity_rotations, quaternions, rotate
 from ..geometry.runs import find_runs
@@ -31,7 +30,7 @@ from ..geometry.vectors import UP, median, normalize_safely, percentile
 from ..kinematics import SLAB, forward_kinematics
 from ..motion import Motion
 from ..skeleton import SIDES
-from .observation import observe
+from .observation import Observation, observe
 
 TILTED_DEG = 3.5
 """A plane that is tilted by less counts as level: of pieces of 5 s of CMU's training clips 4 of 364 show more."""
@@ -188,20 +187,22 @@ class _Stance:
         return self.weight / (1 + float(self.sole @ self.sole) / _INCLINED**2)
 
 
-@remember_by_object
-def estimate_ground_plane(motion: Motion) -> GroundPlane:
+def estimate_ground_plane(motion: Motion, observation: Observation | None = None) -> GroundPlane:
     """Estimate the ground plane of a motion.
 
     The feet stand on it.
 
     Args:
         motion: Motion of T frames; the first few thousand count.
+        observation: Observation of the motion; None to observe it.
 
     Returns:
         The plane; a level one if nothing shows a plane, feet dive through, or the plane is as steep as stairs.
     """
-    motion = motion.frames(0, min(len(motion), SLAB))
-    stances = _find_stances(motion)
+    if observation is None or len(motion) > SLAB:
+        motion = motion.frames(0, SLAB)
+        observation = observe(motion)
+    stances = _find_stances(motion, observation.toes_stand)
     posture = _estimate_posture(stances)
     plane = _fit_places(stances, posture.slopes, posture)
     if plane is None and posture.slopes.any():
@@ -210,7 +211,7 @@ def estimate_ground_plane(motion: Motion) -> GroundPlane:
         plane = _fit_growing_tilt(stances, posture)
     if plane is None or plane.tilt_deg >= _STEEPEST_DEG:
         return LEVEL
-    feet_m = observe(motion).feet_m[:, :, -1]
+    feet_m = observation.feet_m[:, :, -1]
     added_depth_m = _measure_depth_m(feet_m, stances, plane) - _measure_depth_m(feet_m, stances, LEVEL)
     return LEVEL if added_depth_m > _NEAR_M and not plane.is_bent else plane
 
@@ -453,7 +454,7 @@ def _average(foot: Sequence[_Stance], name: str, weight: str = "weight") -> np.n
     return np.average(values, axis=0, weights=[getattr(stance, weight) for stance in foot])
 
 
-def _find_stances(motion: Motion) -> list[_Stance]:
+def _find_stances(motion: Motion, stands: np.ndarray) -> list[_Stance]:
     """Find the stances of both feet.
 
     Toe joints show them, or ankles without toe joints.
@@ -471,7 +472,6 @@ def _find_stances(motion: Motion) -> list[_Stance]:
     leftward_m = (positions_m[:, hips[0]] - positions_m[:, hips[1]])[:, [0, 2]]
     heights_m = centre_m[:, 1] - np.min([positions_m[:, ankle, 1] for ankle in ankles], axis=0)
     tall_m = _at_least(float(percentile(heights_m, 95)))
-    stands = observe(motion).toes_stand
     stances = []
     for side, ankle in enumerate(ankles):
         toe = skeleton.joint(f"{SIDES[side]}_foot")

@@ -23,7 +23,7 @@ from ..views import LevelFeet
 from .floor_view import FloorView
 from .foot_frames import get_foot_frames
 from .observation import Observation, observe
-from .observed_ground import ObservedGround
+from .observed_ground import ObservedGround, observe_ground
 
 HAND_M = 0.19
 """Length of an adult's hand beyond the wrist (Winter 2009, figure 4.1)."""
@@ -98,7 +98,7 @@ class MotionFeatures:
     @cached_property
     def ground(self) -> ObservedGround:
         """The ground of the given motion."""
-        return ObservedGround(self.given)
+        return observe_ground(self.given)
 
     @cached_property
     def motion(self) -> Motion:

@@ -4,8 +4,10 @@ Feet and posture show it. All who need a height read `ObservedGround`. A ground 
 there, heights are those above that ground.
 """
 
+from copy import copy
 from dataclasses import replace
 from functools import cached_property, partial
+from typing import Self
 
 import numpy as np
 
@@ -60,31 +62,40 @@ class ObservedGround:
     Each answer is computed once, when it is asked for. A height is None if the motion does not show it.
     """
 
-    def __init__(self, motion: Motion, plane: GroundPlane | None = None) -> None:
-        """Take a motion, and its ground plane if known."""
+    def __init__(self, motion: Motion, feet_seen: Observation) -> None:
+        """Take a motion, and what is seen of its feet: see `observe_ground`."""
         self._motion = motion
-        self._known_plane = plane
-
-    @property
-    def feet_seen(self) -> Observation:
+        self.feet_seen = feet_seen
         """Observation of the feet and their levels."""
-        return observe(self._motion)
 
-    @property
+    def on_plane(self, plane: GroundPlane) -> Self:
+        """Return the same ground on a plane that is known."""
+        ground = copy(self)
+        vars(ground)["plane"] = plane
+        return ground
+
+    @cached_property
     def plane(self) -> GroundPlane:
         """Plane on which the feet stand.
 
         It is level if nothing shows another.
         """
-        return self._known_plane or estimate_ground_plane(self._motion)
+        return estimate_ground_plane(self._motion, self.feet_seen)
 
-    @property
+    @cached_property
     def lying_m(self) -> float | None:
         """Height at which the body lies, sits or kneels.
 
-        It does so below its feet for long; None for other bodies.
+        It does so below its feet for long; None for other bodies. Such feet stand on heels or rest on other feet, and
+        their toes are not on the floor.
         """
-        return find_lying_floor_m(self._motion)
+        motion = self._motion
+        seen = self.feet_seen
+        if not seen.has_feet or motion.ground is not None or not seen.is_floor_plausible:
+            return None
+        lowest_m = in_chunks(partial(_find_lowest_point_m, motion.skeleton), motion.root_m, motion.rotations)
+        height_m = float(percentile(lowest_m, _LIES_PERCENTILE))
+        return height_m if height_m < self.lowest_m - _LIES_BELOW_M else None
 
     @property
     def is_shown(self) -> bool:
@@ -117,7 +128,7 @@ class ObservedGround:
 
         Feet that stand flat show them; they are the rest pose's if feet never do.
         """
-        return estimate_feet_by_depth(self._motion)
+        return estimate_feet_by_depth(self._motion, self.feet_seen)
 
     @cached_property
     def feet(self) -> FootFrames:
@@ -182,7 +193,7 @@ class ObservedGround:
         if not self.is_shown:
             return self.lying_m
         floor_m = self.lowest_m if lowest else self.feet_seen.floor_m
-        return floor_m + measure_gap_m(self._motion, soles_m)
+        return floor_m + measure_gap_m(self._motion, self.feet_seen, soles_m)
 
     @cached_property
     def for_zero_m(self) -> float | None:
@@ -223,35 +234,20 @@ class ObservedGround:
             return sole_corners_m(level.view(seen)) + base_m
 
         corners_m = in_chunks(find_corners_m, motion.root_m, motion.rotations)
-        return measure_gap_m(motion, corners_m.reshape(len(motion), 2, -1, 3))
+        return measure_gap_m(motion, self.feet_seen, corners_m.reshape(len(motion), 2, -1, 3))
 
-    @property
+    @cached_property
     def do_feet_hang(self) -> bool:
         """True if feet hang instead of standing.
 
         They seem to stand, but point down steeply below bent legs, as those of bodies that fall do.
         """
-        return _do_feet_hang(self._motion)
+        return _do_feet_hang(self._motion, self.feet_seen.stands)
 
 
 def _pitch_rad(bones_m: np.ndarray) -> np.ndarray:
     """Return by how much bones (..., 3) point down."""
     return np.arcsin(np.clip(-bones_m[..., 1] / norms(bones_m), -1.0, 1.0))
-
-
-@remember_by_object
-def find_lying_floor_m(motion: Motion) -> float | None:
-    """Find the floor under a lying body.
-
-    It lies, sits or kneels below its feet for long; None for other bodies. Such feet stand on heels or rest on other
-    feet, and their toes are not on the floor.
-    """
-    observation = observe(motion)
-    if not observation.has_feet or motion.ground is not None or not observation.is_floor_plausible:
-        return None
-    lowest_m = in_chunks(partial(_find_lowest_point_m, motion.skeleton), motion.root_m, motion.rotations)
-    height_m = float(percentile(lowest_m, _LIES_PERCENTILE))
-    return height_m if height_m < observation.levels_m[0] - _LIES_BELOW_M else None
 
 
 def _find_lowest_point_m(skeleton: Skeleton, root_m: np.ndarray, rotations: np.ndarray) -> np.ndarray:
@@ -267,14 +263,15 @@ def _find_lowest_point_m(skeleton: Skeleton, root_m: np.ndarray, rotations: np.n
 
 
 @remember_by_object
-def _do_feet_hang(motion: Motion) -> bool:
-    """Return whether feet hang in the air.
+def observe_ground(motion: Motion) -> ObservedGround:
+    """Observe the ground of a motion, once for each motion."""
+    return ObservedGround(copy(motion), observe(motion))  # the cache lets go of motions to which no result refers
 
-    See `ObservedGround.do_feet_hang`.
-    """
+
+def _do_feet_hang(motion: Motion, stands: np.ndarray) -> bool:
+    """Return whether feet that seem to stand hang: see `ObservedGround.do_feet_hang`; stands: (T, 2)."""
     skeleton = motion.skeleton
     pairs = [pair for part in ("hip", "knee", "ankle", "foot") if (pair := skeleton.pair(part)) is not None]
-    stands = observe(motion).stands
     if len(pairs) < 4 or not stands.any():
         return False
     joints = np.array(pairs)

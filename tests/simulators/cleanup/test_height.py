@@ -17,7 +17,7 @@ from selfcorrect.motion.ground import Ground
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.perception.observation import observe
-from selfcorrect.motion.perception.observed_ground import ObservedGround
+from selfcorrect.motion.perception.observed_ground import observe_ground
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
 from selfcorrect.simulators.cleanup.stance import PosedMotions
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
@@ -108,8 +108,8 @@ def test_a_corrected_body_keeps_its_height(kind: Kind, *, is_sliding: bool, has_
 
 def test_the_floor_of_feet_rises_with_a_motion() -> None:
     motion = made_motion("walk", frames=60)
-    low = ObservedGround(motion).feet
-    high = ObservedGround(raise_motion(motion, 0.37)).feet
+    low = observe_ground(motion).feet
+    high = observe_ground(raise_motion(motion, 0.37)).feet
     assert high.floor_m - low.floor_m == pytest.approx(0.37, abs=1e-9)
     assert high.soles_m == pytest.approx(low.soles_m, abs=1e-9)
 
@@ -122,10 +122,10 @@ def test_feet_that_never_stand_flat_show_the_floor_by_their_soles(toes_up_deg: i
         pose.turn(f"{side}_ankle", "x", -np.deg2rad(toes_up_deg))
     motion = pose.motion()
     heels_m = float(np.median(sole_corners_m(motion)[..., 1].min(axis=-1)))
-    ground = ObservedGround(motion)
+    ground = observe_ground(motion)
     by_toes_m = ground.feet_seen.floor_m
     assert abs(ground.for_zero_m - heels_m) < 0.6 * (by_toes_m - heels_m)
-    assert ObservedGround(raise_motion(motion, 0.06)).for_zero_m - ground.for_zero_m == pytest.approx(0.06, abs=1e-9)
+    assert observe_ground(raise_motion(motion, 0.06)).for_zero_m - ground.for_zero_m == pytest.approx(0.06, abs=1e-9)
 
 
 @pytest.mark.parametrize("height_m", [-0.3, -0.15, 0.0, 0.1, 0.2])
@@ -152,7 +152,7 @@ def test_the_lowest_of_several_levels_is_found_wherever_the_file_has_its_floor(s
     steps = replace(stand, root_m=root_m, rotations=np.tile(stand.rotations[:1], (len(root_m), 1, 1)))
     posed = PosedMotions.from_motions(MotionBatch.stack([steps]), sole_points(stand.skeleton))
     lowest_m = posed.feet_m[..., 1].min()
-    assert ObservedGround(posed.motions[0]).find_height_below_m(posed.feet_m[0], lowest=True) == pytest.approx(
+    assert observe_ground(posed.motions[0]).find_height_below_m(posed.feet_m[0], lowest=True) == pytest.approx(
         lowest_m, abs=0.01
     )
 
@@ -207,8 +207,8 @@ def test_steps_far_from_zero_show_no_floor(stand: Motion) -> None:
     ahead_m = np.interp(np.arange(180), keys, [0.0, 0.0, 0.4, 0.4])
     root_m = stand.root_m[0] + np.stack([0 * rises_m, rises_m, ahead_m], axis=1)
     steps = replace(stand, root_m=root_m, rotations=np.tile(stand.rotations[:1], (180, 1, 1)))
-    assert ObservedGround(steps).for_zero_m == pytest.approx(0.0, abs=0.03)
-    assert ObservedGround(raise_motion(steps, 1.0)).for_zero_m is None
+    assert observe_ground(steps).for_zero_m == pytest.approx(0.0, abs=0.03)
+    assert observe_ground(raise_motion(steps, 1.0)).for_zero_m is None
 
 
 def test_half_a_metre_in_the_ground_is_a_failure() -> None:
