@@ -23,7 +23,7 @@ def restore_frames_of_file(
         return correction
     is_even = repeats.is_even(choice)
     if repeats.spacing and not is_even:
-        correction = _restore_copies(repeats, original, correction)
+        correction = _restore_samples(repeats, original, correction)
     elif not correction.accepted:
         correction = replace(correction, motion=original)
     elif not is_even:
@@ -46,12 +46,13 @@ def _make_notes(repeats: FrameRepeats, *, is_even: bool) -> Iterator[Note]:
         yield Note(NoteKind.COPIES_REPLACED if is_even else NoteKind.COPIES_KEPT, copies)
 
 
-def _restore_copies(repeats: FrameRepeats, original: Motion, correction: CorrectedMotion) -> CorrectedMotion:
-    """Restore copies from corrected samples."""
+def _restore_samples(repeats: FrameRepeats, original: Motion, correction: CorrectedMotion) -> CorrectedMotion:
+    """Restore copies, or curves between keys, from corrected samples."""
     correction = map_time(correction, repeats.find_bounds())
     motion = original
     if correction.accepted:
-        corrected = correction.motion.select_frames(repeats.sources)
+        samples = correction.motion
+        corrected = repeats.spread(samples, original) if repeats.is_linear else samples.select_frames(repeats.sources)
         motion = replace(original, root_m=corrected.root_m, rotations=corrected.rotations)
     timeline = correction.timeline
     if timeline is not None:

@@ -64,6 +64,8 @@ _UNCHANGED = 1e-6
 """Exact copies differ by less, metres and components of quaternions."""
 _LOST = 1.4
 """After a missed frame a body moves by more than this multiple of the steps beside."""
+_DENSE_FPS = 24.0
+"""Linear keys at this rate or above are corrected by themselves: noise is not white in frames between keys."""
 _SAMPLES_BETWEEN = 4
 """Number of samples in the polynomial for a frame in between."""
 
@@ -80,6 +82,8 @@ class FrameRepeats:
     """Frames from sample to sample; 0 if that is not constant."""
     is_linear: bool = False
     """True if frames between samples are not copies but linear."""
+    is_dense: bool = False
+    """True if linear keys are as many per second as motions that are corrected by themselves have."""
 
     @classmethod
     def from_motion(cls, motion: Motion) -> FrameRepeats:
@@ -98,7 +102,9 @@ class FrameRepeats:
                 return cls._from_copies(is_copy, spacing, ratios)
         is_linear, spacing = _find_linear_frames(motion)
         if spacing:
-            return cls(np.cumsum(~is_linear) - 1, np.flatnonzero(~is_linear).astype(float), spacing, is_linear=True)
+            times = np.flatnonzero(~is_linear).astype(float)
+            is_dense = motion.fps >= _DENSE_FPS * spacing and bool(np.all(np.diff(times) == spacing))
+            return cls(np.cumsum(~is_linear) - 1, times, spacing, is_linear=True, is_dense=is_dense)
         ratios = _compare_with_neighbours(steps)
         is_copy = np.append(False, (steps < _UNCHANGED) & (ratios < _LOW))
         if is_copy.sum() >= _FEWEST_COPIES:
@@ -137,15 +143,17 @@ class FrameRepeats:
         return count if abs(self.spacing - count) < 1e-3 else 0
 
     def is_even(self, choice: FrameTimes) -> bool:
-        """Return whether duplicated frames are replaced.
+        """Return whether duplicated or interpolated frames are replaced.
 
-        By default they are if copies are uneven. Interpolated frames count, too.
+        By default they are if copies are uneven or keys are few.
         """
-        return choice == "even" or (choice == "auto" and (self.is_linear or self.count == 0))
+        if choice == "auto":
+            return not self.is_dense if self.is_linear else self.count == 0
+        return choice == "even"
 
     def are_all_kept(self, choice: FrameTimes) -> bool:
         """Return whether all frames are kept in correction."""
-        return not len(self.sources) or (self.is_linear and not self.is_even(choice))
+        return not len(self.sources) or (self.is_linear and choice == "keep")
 
     def prepare(self, motion: Motion, choice: FrameTimes) -> Motion:
         """Return the motion to correct.
@@ -164,6 +172,8 @@ class FrameRepeats:
         Copies that differ, as noise on top makes them, are averaged.
         """
         samples = replace(motion.select_frames(self.starts), fps=motion.fps / self.spacing)
+        if self.is_linear:
+            return samples
         copies = np.flatnonzero(np.diff(self.sources, prepend=-1) == 0)
         if _measure_steps(motion)[copies - 1].max(initial=0.0) < _UNCHANGED:
             return samples
@@ -177,23 +187,33 @@ class FrameRepeats:
 
         Samples that belong to a frame stay exactly the same.
         """
-        samples = motion.select_frames(self.starts)
-        rotations = make_continuous(samples.rotations)
-        last = len(self.times) - 1
-        frames = np.clip(np.arange(len(motion), dtype=float), self.times[0], self.times[last])
-        root_m = motion.root_m.copy()
-        filled = motion.rotations.copy()
+        filled = self.spread(motion.select_frames(self.starts), motion)
+        root_m = filled.root_m.copy()
+        rotations = filled.rotations.copy()
+        frames = self._clip_to_samples(len(motion))
+        is_sample = np.isin(frames, self.times)
+        is_sample &= self.starts[self.sources] == np.arange(len(motion))
+        root_m[is_sample] = motion.root_m[is_sample]
+        rotations[is_sample] = motion.rotations[is_sample]
+        return replace(motion, root_m=root_m, rotations=rotations)
+
+    def spread(self, samples: Motion, motion: Motion) -> Motion:
+        """Return a motion with the poses that samples show at the times of its frames."""
+        sample_rotations = make_continuous(samples.rotations)
+        frames = self._clip_to_samples(len(motion))
+        root_m = np.empty_like(motion.root_m)
+        rotations = np.empty_like(motion.rotations)
         for start in range(0, len(motion), SLAB):
             part = slice(start, start + SLAB)
             rows, weights = _lagrange_weights(self.times, frames[part])
             root_m[part] = np.einsum("ts,tsi->ti", weights, samples.root_m[rows])
-            between = np.einsum("ts,tsji->tji", weights, rotations[rows])
-            filled[part] = between / norms(between)[..., None]
-        is_sample = np.isin(frames, self.times)
-        is_sample &= self.starts[self.sources] == np.arange(len(motion))
-        root_m[is_sample] = motion.root_m[is_sample]
-        filled[is_sample] = motion.rotations[is_sample]
-        return replace(motion, root_m=root_m, rotations=filled)
+            between = np.einsum("ts,tsji->tji", weights, sample_rotations[rows])
+            rotations[part] = between / norms(between)[..., None]
+        return replace(motion, root_m=root_m, rotations=rotations)
+
+    def _clip_to_samples(self, count: int) -> np.ndarray:
+        """Return the times of frames (T,), those beyond the samples at the first or last of these."""
+        return np.clip(np.arange(count, dtype=float), self.times[0], self.times[-1])
 
     @property
     def starts(self) -> np.ndarray:

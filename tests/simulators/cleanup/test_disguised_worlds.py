@@ -357,6 +357,19 @@ def test_linear_frames_between_regular_keys_become_curves(count: int) -> None:
     assert repeats.prepare(linear, "keep") is linear
 
 
+@pytest.mark.parametrize("count", [2, 4])
+def test_interpolation_changes_no_correction(count: int) -> None:
+    """Frames on straight lines between noisy frames hide their noise, so the frames between are left out."""
+    noisy = add_noise(base_walk(), 0.004, 0.026)
+    times = np.arange(count * (len(noisy) - 1) + 1) / count
+    interpolated = replace(resample(noisy, times), fps=count * noisy.fps)
+    corrections = KinematicCorrector()([noisy])[0], KinematicCorrector()([interpolated])[0]
+    alone_m, between_m = (joint_positions(correction.motion) for correction in corrections)
+    assert np.abs(alone_m - joint_positions(noisy)).max() > 0.01
+    np.testing.assert_allclose(between_m[::count], alone_m, atol=1e-6)
+    assert len(between_m) == len(times)
+
+
 @settings(max_examples=40, deadline=None)
 @given(
     kind=st.sampled_from(KINDS), pace=st.floats(0.5, 2.0), fps=st.sampled_from([24.0, 30.0, 120.0]), noise=st.booleans()
