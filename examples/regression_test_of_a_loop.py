@@ -20,7 +20,7 @@ def whiten(samples: sc.Samples) -> sc.Samples:
     return samples.with_values(torch.linalg.solve_triangular(root, centred.T, upper=False).T)
 
 
-def test_the_corrected_loop_does_not_collapse() -> None:
+def test_corrected_loop_is_stable() -> None:
     sc.assert_loop_stable(sc.Gaussian.standard(2), DATA, sc.Replace(), whiten)
 
 
@@ -29,7 +29,7 @@ def test_without_the_corrector_it_degrades() -> None:
         sc.assert_loop_stable(sc.Gaussian.standard(2), DATA, sc.Replace())
 
 
-def test_a_corrector_that_changes_nothing_does_no_harm_beside_as_many_real_data() -> None:
+def test_identity_beside_real_data_is_stable() -> None:
     sc.assert_loop_stable(sc.Gaussian.standard(2), DATA, sc.Augment(1.0), lambda samples: samples)
 
 

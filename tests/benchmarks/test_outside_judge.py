@@ -24,7 +24,7 @@ def fallen(faulty: Motion) -> set[str]:
     return {name for name, value in asdict(score(faulty, contacts)).items() if value < sound[name] - 0.1}
 
 
-def test_a_person_who_stands_is_sound() -> None:
+def test_standing_person_passes() -> None:
     contacts = find_contacts(IDLE)
     assert contacts.mean() > 0.9
     scores = score(IDLE, contacts)
@@ -46,7 +46,7 @@ def test_each_fault_lowers_its_components(shift_m: np.ndarray, components: set[s
     assert components <= fallen(shift_clip(shift_m)) <= components | {"effort", "torque"}
 
 
-def test_the_ground_bears_the_weight_and_axes_are_means() -> None:
+def test_ground_bears_weight_relative_to_body() -> None:
     """All components are relative to the body's weight, so that heavier bodies score alike."""
     ones = Scores(*[1.0] * 9)
     assert ones.axes == (1.0, 1.0, 1.0)

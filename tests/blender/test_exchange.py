@@ -41,7 +41,7 @@ def make_clip(frames: int = 7, stretch_m: float = 0.0, seed: int = 0):
 
 @given(arrays(float, (4, 3), elements=st.floats(-3.2, 3.2)))
 @settings(max_examples=50)
-def test_angles_make_the_rotation_again_also_beside_the_pole(angles: np.ndarray) -> None:
+def test_angles_round_trip_at_the_pole(angles: np.ndarray) -> None:
     angles[:2, 1] = [np.pi / 2, np.pi / 2 - 1e-6]
     rotations = exchange.make_zxy_matrices(angles)
     np.testing.assert_allclose(rotations, Rotation.from_euler("ZXY", angles).as_matrix(), atol=1e-12)
@@ -49,7 +49,7 @@ def test_angles_make_the_rotation_again_also_beside_the_pole(angles: np.ndarray)
 
 
 @pytest.mark.parametrize("stretch_m", [0.0, 0.05])
-def test_a_clip_comes_back_from_its_file_and_the_program_reads_the_same(tmp_path: Path, stretch_m: float) -> None:
+def test_clip_round_trip_matches_program(tmp_path: Path, stretch_m: float) -> None:
     clip = make_clip(stretch_m=stretch_m)
     path = tmp_path / "clip.bvh"
     finish(exchange.write_bvh(path, clip))
@@ -67,7 +67,7 @@ def test_a_clip_comes_back_from_its_file_and_the_program_reads_the_same(tmp_path
     assert (2 in back.tips_m, set(back.tips_m)) == (False, {1, 4})
 
 
-def test_what_the_program_leaves_alone_stays_exactly_as_it_was(tmp_path: Path) -> None:
+def test_untouched_channels_keep_their_values(tmp_path: Path) -> None:
     clip = make_clip(stretch_m=0.05)
     source = tmp_path / "clip.bvh"
     target = tmp_path / "back.bvh"
@@ -82,7 +82,7 @@ def test_what_the_program_leaves_alone_stays_exactly_as_it_was(tmp_path: Path) -
         exchange.compute_changes(clip, before, replace(after, rotations=after.rotations[:-1]), ())
 
 
-def test_joints_that_carry_no_part_of_the_body_move_with_their_parents() -> None:
+def test_extra_joints_move_with_parents() -> None:
     clip = make_clip()
     corrected = make_clip(seed=1)
     turns, positions_m = exchange.compute_changes(clip, clip, corrected, {"hips"})
@@ -96,7 +96,7 @@ def test_joints_that_carry_no_part_of_the_body_move_with_their_parents() -> None
         np.testing.assert_allclose(*bones_m, atol=1e-12)
 
 
-def test_a_file_of_other_channels_is_refused(tmp_path: Path) -> None:
+def test_other_channels_raise(tmp_path: Path) -> None:
     finish(exchange.write_bvh(tmp_path / "clip.bvh", make_clip()))
     text = (tmp_path / "clip.bvh").read_text().replace("Zrotation Xrotation", "Xrotation Zrotation")
     (tmp_path / "clip.bvh").write_text(text)
@@ -104,7 +104,7 @@ def test_a_file_of_other_channels_is_refused(tmp_path: Path) -> None:
         finish(exchange.read_bvh(tmp_path / "clip.bvh"))
 
 
-def test_names_with_the_words_of_the_format_come_back(tmp_path: Path) -> None:
+def test_format_words_in_names_round_trip(tmp_path: Path) -> None:
     names = ("MOTION", "HIERARCHY", "the MOTION Frames: 3", "JOINT", "End Site")
     clip = replace(make_clip(), names=names)
     finish(exchange.write_bvh(tmp_path / "clip.bvh", clip))
@@ -137,7 +137,7 @@ def test_cut_files_are_one_sentence(tmp_path_factory: pytest.TempPathFactory, le
 
 
 @given(st.integers(0, 2**32))
-def test_damaged_files_are_one_sentence_or_finite_numbers(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
+def test_damaged_file_raises_or_is_finite(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
     """Nothing else reaches a rig."""
     random = np.random.default_rng(seed)
     folder = tmp_path_factory.mktemp("damaged")

@@ -25,13 +25,13 @@ HEADINGS = st.floats(-180, 180)
 
 
 @given(arrays(float, (5, 3), elements=st.floats(-10, 10)))
-def test_a_placement_takes_points_there_and_back(points: np.ndarray) -> None:
+def test_placement_inverts(points: np.ndarray) -> None:
     np.testing.assert_allclose(TURNED.to_scene(TURNED.to_file_m(points)), points, atol=1e-9)
     assert np.linalg.det(TURNED.rotation) == pytest.approx(1.0)
 
 
 @given(HEADINGS, st.sampled_from([0.0, 30.0, 90.0]))
-def test_an_object_stands_at_the_origin_of_its_placement_and_faces_ahead(heading_deg: float, tilt_deg: float) -> None:
+def test_object_origin_is_placement(heading_deg: float, tilt_deg: float) -> None:
     """However an object is turned about the vertical, the program sees it alike."""
     tilted = Rotation.from_euler("x", tilt_deg, degrees=True)
     seen = []
@@ -46,7 +46,7 @@ def test_an_object_stands_at_the_origin_of_its_placement_and_faces_ahead(heading
 
 
 @given(arrays(bool, st.tuples(st.integers(1, 20), st.just(2))))
-def test_contacts_come_back_from_their_file(tmp_path_factory: pytest.TempPathFactory, is_standing: np.ndarray) -> None:
+def test_contacts_round_trip(tmp_path_factory: pytest.TempPathFactory, is_standing: np.ndarray) -> None:
     path = tmp_path_factory.mktemp("contacts") / "contacts.json"
     places = np.random.default_rng(len(is_standing)).normal(size=2) * np.where(is_standing, 1.0, np.nan)[..., None]
     contacts.write_contacts(path, contacts.Contacts(is_standing, places), 30.0, TURNED)
@@ -68,7 +68,7 @@ def test_cut_contacts_are_one_sentence(tmp_path_factory: pytest.TempPathFactory,
 
 @settings(max_examples=40, deadline=None)
 @given(HEADINGS, HEADINGS, st.sampled_from([0.0, 5.0, 20.0]), st.integers(0, 2), HEADINGS)
-def test_blocks_are_boxes_of_the_program_however_they_are_turned_and_tilted(
+def test_tilted_blocks_become_boxes(
     tmp_path_factory: pytest.TempPathFactory,
     yaw_deg: float,
     uphill_deg: float,
@@ -101,7 +101,7 @@ def test_blocks_are_boxes_of_the_program_however_they_are_turned_and_tilted(
     assert read.slope_deg == pytest.approx(tilt_deg, abs=1e-4)
 
 
-def test_blocks_that_are_tilted_otherwise_are_refused(tmp_path: Path) -> None:
+def test_other_tilts_raise(tmp_path: Path) -> None:
     tilted = np.eye(4)
     tilted[:3, :3] = Rotation.from_euler("x", 5, degrees=True).as_matrix()
     corners = np.array([[0.0] * 3, [1.0] * 3])
@@ -130,7 +130,7 @@ def make_stairs(steps: int = 3, depth: float = 0.3, rise: float = 0.2) -> tuple[
     return np.array(vertices, dtype=float), np.array(triangles)
 
 
-def test_each_tread_of_stairs_in_one_mesh_is_a_box() -> None:
+def test_stairs_mesh_gives_boxes() -> None:
     vertices, triangles = make_stairs()
     blocks = ground.split_mesh("stairs", np.eye(4), vertices, triangles)
     tops = sorted(block.corners[1, 2] for block in blocks)
@@ -139,7 +139,7 @@ def test_each_tread_of_stairs_in_one_mesh_is_a_box() -> None:
     assert all(block.corners[0, 2] == 0 for block in blocks)
 
 
-def test_a_top_that_is_no_rectangle_is_split_and_a_hill_is_one_box() -> None:
+def test_uneven_tops_are_split() -> None:
     square = [(0, 0), (1, 0), (1, 1), (0, 1)]
     vertices = np.array([(x, y, 0.5) for x, y in square] + [(x + 1, 2 * y, 0.5) for x, y in square])
     vertices = np.concatenate([vertices, [(0, 0, 0), (2, 2, 0), (0, 2, 0)]])

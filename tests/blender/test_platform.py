@@ -19,7 +19,7 @@ NO_NETWORK = ("unshare", "--map-root-user", "--net")
 @pytest.mark.long
 @pytest.mark.skipif(not BLENDER, reason="needs Blender: set SELFCORRECT_BPY to a Python that has the module bpy")
 @pytest.mark.skipif(sys.platform != "linux" or shutil.which(NO_NETWORK[0]) is None, reason="needs a network namespace")
-def test_it_installs_and_corrects_without_network(tmp_path: Path) -> None:
+def test_installs_and_corrects_offline(tmp_path: Path) -> None:
     if subprocess.run([*NO_NETWORK, "true"], check=False, capture_output=True).returncode:
         pytest.skip("network namespaces cannot be made here")
     ask = [BLENDER, "-c", "import sys; print(sys.version_info >= (3, 13))"]

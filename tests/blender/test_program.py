@@ -26,7 +26,7 @@ FROM_101 = clock.Clock(first=101, step=1, count=99)
 TOOL = program.Program(("selfcorrect",), "search path")
 
 
-def test_the_manifest_is_what_the_platform_asks_for() -> None:
+def test_manifest_is_valid() -> None:
     manifest = tomllib.loads((EXTENSION / "blender_manifest.toml").read_text())
     assert (manifest["schema_version"], manifest["type"], manifest["id"]) == ("1.0.0", "add-on", "selfcorrect")
     assert manifest["license"] == ["SPDX:GPL-3.0-or-later"]
@@ -35,9 +35,7 @@ def test_the_manifest_is_what_the_platform_asks_for() -> None:
     assert len(manifest["tagline"]) <= 64
 
 
-def test_the_preference_comes_first_then_the_extension_the_path_and_the_environment(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_program_lookup_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     installed = program.get_script(tmp_path / "env", "selfcorrect")
     named = tmp_path / "named"
     on_path = tmp_path / "bin" / "selfcorrect"
@@ -69,7 +67,7 @@ def test_the_program_understands_its_commands(tmp_path: Path, command: str, kind
     assert (reading.up, reading.metres_per_unit, reading.floor) == ("y!", 1.0, 0.0)
 
 
-def test_the_program_has_all_options_that_operators_pass(capsys: pytest.CaptureFixture[str]) -> None:
+def test_operators_pass_known_options(capsys: pytest.CaptureFixture[str]) -> None:
     """Every text in the operators that begins with two dashes is an option of `correct`."""
     tree = ast.parse((EXTENSION / "operators.py").read_text(encoding="utf-8"))
     texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
@@ -80,7 +78,7 @@ def test_the_program_has_all_options_that_operators_pass(capsys: pytest.CaptureF
     assert {"--strength", "--floor", "--keep-level"} <= options <= known
 
 
-def test_progress_and_last_sentences_come_from_what_was_printed() -> None:
+def test_output_is_parsed() -> None:
     said = "\rcorrect:   0%|   | 0/1\n\r a.bvh: correct:  37%|███   | 43/115\x1b[A"
     assert [program.find_share(text) for text in ("", said, f"{said}\rcorrect: 100%|████| 1/1")] == [0, 0.37, 1]
     assert (
@@ -91,7 +89,7 @@ def test_progress_and_last_sentences_come_from_what_was_printed() -> None:
     assert program.find_last_sentence(said) == ""
 
 
-def test_a_command_that_fails_says_why_and_one_that_is_stopped_ends(tmp_path: Path) -> None:
+def test_failed_and_cancelled_commands_end(tmp_path: Path) -> None:
     log = tmp_path / "log"
     pid = tmp_path / "pid"
     wrong = "import sys; print('selfcorrect: no room', file=sys.stderr); sys.exit(2)"
@@ -109,7 +107,7 @@ def test_a_command_that_fails_says_why_and_one_that_is_stopped_ends(tmp_path: Pa
         os.kill(int(pid.read_text()), 0)
 
 
-def test_an_environment_is_made_from_the_python_that_runs_blender() -> None:
+def test_environment_uses_blenders_python() -> None:
     create, fill = program.make_install_commands(Path("env"), Path("a.whl"))
     assert create[:4] == [sys.executable, "-I", "-m", "venv"]
     assert fill[-2:] == ["--upgrade", "a.whl"]
@@ -173,11 +171,11 @@ def test_reports_are_understood(tmp_path: Path) -> None:
         ("run `pip install --no-deps x`, or --kinematic", "run `pip install --no-deps x`, or Kinematic Only"),
     ],
 )  # fmt: skip
-def test_sentences_name_options_and_frames_as_blender_does(sentence: str, expected: str) -> None:
+def test_messages_use_blenders_terms(sentence: str, expected: str) -> None:
     assert report.translate(sentence, FROM_101) == expected
 
 
-def test_no_note_of_the_program_names_an_option_of_the_command_line() -> None:
+def test_notes_name_no_command_options() -> None:
     for kind in NoteKind:
         sentence = str(Note(kind, value=3.0, words="at the end"))
         assert not re.search("--[a-z]", report.translate(sentence, FROM_101)), sentence

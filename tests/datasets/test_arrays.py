@@ -17,7 +17,7 @@ def walk(tmp_path_factory) -> tuple[sc.Motion, dict[str, np.ndarray]]:
 
 
 @pytest.mark.parametrize("axes", [[0, 1, 2], [2, 0, 1]], ids=["y up", "z up"])
-def test_joints_stay_where_the_array_has_them(walk, axes):
+def test_joints_match_array(walk, axes):
     places_m = sc.joint_positions(walk[0])[:, :22]
     motion = sc.motion_from_joints(places_m[:, :, axes], walk[0].fps)
     assert motion.fps == walk[0].fps
@@ -28,13 +28,13 @@ def test_joints_stay_where_the_array_has_them(walk, axes):
     np.testing.assert_allclose(step_m, np.linalg.norm(np.diff(places_m, axis=0), axis=-1), atol=1e-4)
 
 
-def test_parameters_in_memory_are_read_as_those_of_a_file(walk):
+def test_parameters_equal_file(walk):
     motion, arrays = walk
     in_memory = sc.motion_from_smpl(arrays["poses"], arrays["trans"], motion.fps)
     np.testing.assert_array_equal(sc.joint_positions(in_memory), sc.joint_positions(motion))
 
 
-def test_a_shape_without_a_body_model_is_named(walk):
+def test_shape_needs_body_model(walk):
     with pytest.warns(UserWarning, match="body_model"):
         sc.motion_from_smpl(walk[1]["poses"], walk[1]["trans"], 30.0, betas=np.ones(10))
 
@@ -44,7 +44,7 @@ def test_a_shape_without_a_body_model_is_named(walk):
     [np.zeros((4, 22)), np.zeros((0, 22, 3)), np.zeros((4, 22, 3)), np.full((4, 22, 3), np.nan), "text"],
     ids=["shape", "empty", "collapsed", "nan", "text"],
 )
-def test_what_is_no_motion_is_refused(positions_m):
+def test_other_arrays_raise(positions_m):
     with pytest.raises(InputError, match="positions_m"):
         sc.motion_from_joints(positions_m, 30.0)
 

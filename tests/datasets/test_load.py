@@ -25,7 +25,7 @@ def test_one_file_is_one_motion(folder: Path):
     assert motion.source.endswith("walk_01.bvh")
 
 
-def test_a_folder_is_read_to_its_depth_and_labelled_by_subfolder_or_name(folder: Path):
+def test_folder_labels(folder: Path):
     motions = load_motions(str(folder))
     assert sorted(motion.label for motion in motions) == ["dances", "deep", "walk", "walk"]
 
@@ -38,7 +38,7 @@ def test_labels_without_an_index(name: str, label: str):
     assert label_of(Path("/data") / name, Path("/data")) == label
 
 
-def test_what_cannot_be_loaded_is_said_in_a_sentence(tmp_path: Path):
+def test_unloadable_raises(tmp_path: Path):
     with pytest.raises(ValueError, match="nowhere; expected deepmimic"):
         load_motions("nowhere")
     with pytest.raises(ValueError, match="no motions"):
@@ -48,7 +48,7 @@ def test_what_cannot_be_loaded_is_said_in_a_sentence(tmp_path: Path):
         load_motions(tmp_path / "notes.txt")
 
 
-def test_a_split_is_named_after_the_path(folder: Path, cmu: Path):
+def test_split_follows_path(folder: Path, cmu: Path):
     assert path_and_split("set/cmu.tar.gz#test") == (Path("set/cmu.tar.gz"), "test")
     (folder / "a#b").mkdir()
     assert path_and_split(folder / "a#b") == (folder / "a#b", None)

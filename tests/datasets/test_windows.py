@@ -32,7 +32,7 @@ def frames_seen(windows: Windows, clip: str) -> set[int]:
 
 @pytest.mark.parametrize("frames", [12, 24, 48])
 @pytest.mark.parametrize("stride", [1, 5])
-def test_no_held_out_frame_is_in_a_training_window(frames: int, stride: int):
+def test_held_out_frames_are_unseen(frames: int, stride: int):
     """Seen in the windows' content itself: each frame of the made clips carries its number."""
     motions = [
         make_numbered_motion(length, source=f"clip {length}") for length in (7, 24, 47, 48, 95, 96, 97, 130, 400)
@@ -47,7 +47,7 @@ def test_no_held_out_frame_is_in_a_training_window(frames: int, stride: int):
         assert bool(held_out) == (len(motion) >= 2 * frames)
 
 
-def test_windows_show_the_times_that_they_report():
+def test_windows_state_their_times():
     windows = cut_windows([make_numbered_motion(60)], WindowSettings(frames=20, stride=3, mirrored=False))
     shown = windows.batch.root_m[..., 1] * 1000
     np.testing.assert_allclose(shown[:, 0], windows.start_s * 30, atol=1e-9)
@@ -58,7 +58,7 @@ def test_windows_show_the_times_that_they_report():
     assert held_out.start_s.min() == 75 / 30
 
 
-def test_a_cyclic_clip_is_seen_from_every_phase_and_goes_on_smoothly(clips: dict[str, Motion]):
+def test_cyclic_clip_covers_phases(clips: dict[str, Motion]):
     walk = clips["walk"]
     windows = cut_windows([walk], WindowSettings(cyclic=CYCLIC, mirrored=False))
     assert len(windows) == len(walk) - 1
@@ -69,13 +69,13 @@ def test_a_cyclic_clip_is_seen_from_every_phase_and_goes_on_smoothly(clips: dict
     assert speed.max() < 1.1 * np.linalg.norm(np.diff(joint_positions(walk), axis=0), axis=-1).max()
 
 
-def test_a_short_clip_holds_its_last_pose():
+def test_short_clip_holds_pose():
     windows = cut_windows([make_numbered_motion(10)], WindowSettings(frames=16, mirrored=False))
     np.testing.assert_allclose(windows.batch.root_m[0, :, 1] * 1000, [*range(10), *[9] * 6])
     assert windows.stop_s[0] == 9 / 30
 
 
-def test_windows_are_canonical_and_otherwise_the_clip(clips: dict[str, Motion]):
+def test_windows_are_canonical(clips: dict[str, Motion]):
     dance = clips["dance_b"]
     windows = cut_windows([dance], WindowSettings(stride=7))
     np.testing.assert_allclose(windows.batch.root_m[:, 0, [0, 2]], 0, atol=1e-12)
@@ -86,7 +86,7 @@ def test_windows_are_canonical_and_otherwise_the_clip(clips: dict[str, Motion]):
         np.testing.assert_allclose(joint_positions(windows.batch[row]), joint_positions(expected), atol=1e-9)
 
 
-def test_labels_index_sorted_names_and_clips_are_named():
+def test_labels_are_sorted():
     windows = cut_windows(
         [make_numbered_motion(30, "run", "x"), make_numbered_motion(30, "jump", "y")],
         WindowSettings(frames=30, mirrored=False),
@@ -96,7 +96,7 @@ def test_labels_index_sorted_names_and_clips_are_named():
     assert windows.clips.tolist() == ["x", "y"]
 
 
-def test_cap_spreads_over_a_labels_clips_and_times():
+def test_cap_spreads_over_clips():
     motions = [
         make_numbered_motion(100, "a", "x"),
         make_numbered_motion(100, "a", "y"),
@@ -108,7 +108,7 @@ def test_cap_spreads_over_a_labels_clips_and_times():
     assert np.ptp(windows.start_s[windows.clips == "x"]) > 1.8
 
 
-def test_windows_beyond_the_cap_are_never_cut():
+def test_capped_windows_are_not_cut():
     """An hour of motion has gigabytes of windows, of which a cap keeps some."""
     motions = [make_numbered_motion(4000)]
     settings = WindowSettings(frames=100, cap_per_label=10)
@@ -120,7 +120,7 @@ def test_windows_beyond_the_cap_are_never_cut():
     assert peak < 0.1 * (2 * 3900) * windows.batch.root_m[0].nbytes
 
 
-def test_a_cap_keeps_some_of_all_windows_as_they_are():
+def test_cap_keeps_windows_unchanged():
     motions = [make_numbered_motion(60, "a", "one"), make_numbered_motion(45, "b", "two")]
     everything = cut_windows(motions, WindowSettings(frames=20))
     capped = cut_windows(motions, WindowSettings(frames=20, cap_per_label=7))
@@ -140,7 +140,7 @@ def test_motions_are_resampled_first():
     np.testing.assert_allclose(np.diff(windows.batch.root_m[0, :, 1]), 0.002, atol=1e-12)
 
 
-def test_real_windows_turn_no_faster_than_their_clips(clips: dict[str, Motion]):
+def test_windows_add_no_speed(clips: dict[str, Motion]):
     """Cutting, closing cycles and turning add no jump: no joint of any window is faster than in the clips."""
     windows = cut_windows(list(clips.values()), WindowSettings(cyclic=CYCLIC, stride=4))
     in_windows = 30.0 * steps_between(np.moveaxis(windows.batch.rotations, 1, 0))
@@ -165,7 +165,7 @@ def test_settings_are_checked(setting: dict[str, float], message: str):
         WindowSettings(**setting)  # type: ignore[arg-type]
 
 
-def test_nothing_to_cut_is_said_and_nothing_to_hold_out_is_empty():
+def test_empty_cuts_raise():
     with pytest.raises(ValueError, match="no motions"):
         cut_windows([])
     split = split_windows([make_numbered_motion(60)])
@@ -173,7 +173,7 @@ def test_nothing_to_cut_is_said_and_nothing_to_hold_out_is_empty():
     assert split.held_out.label_names == split.training.label_names
 
 
-def test_people_of_different_size_meet_on_their_average(walk: Motion):
+def test_bodies_are_averaged(walk: Motion):
     small = on_skeleton(walk, replace(walk.skeleton, offsets_m=0.8 * walk.skeleton.offsets_m))
     windows = cut_windows([walk, small], WindowSettings(mirrored=False, frames=20))
     np.testing.assert_allclose(windows.batch.skeleton.offsets_m, 0.9 * walk.skeleton.offsets_m)
@@ -183,7 +183,7 @@ def test_people_of_different_size_meet_on_their_average(walk: Motion):
         cut_windows([walk, make_numbered_motion(30)])
 
 
-def test_held_out_people_are_judged_on_the_bones_of_the_others(clips: dict[str, Motion]):
+def test_held_out_people_use_training_bones(clips: dict[str, Motion]):
     """Neither their bones nor their frames go into training windows; labels are those of both."""
     walk = clips["walk"]
     run = clips["run"]

@@ -80,7 +80,7 @@ def test_the_catalogue_is_complete() -> None:
 
 
 @pytest.mark.parametrize("kind", CATALOGUE)
-def test_every_command_of_the_catalogue_runs_its_member(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_catalogue_commands_run(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(REPOSITORY)
     for line in {*CATALOGUE[kind].values()}:
         names = {name for name, command in CATALOGUE[kind].items() if command == line}
@@ -104,7 +104,7 @@ def members(kind: str, settings: MotionSettings) -> set[str]:
     }[kind]
 
 
-def test_every_remedy_and_generator_is_a_function() -> None:
+def test_catalogue_lists_functions() -> None:
     for table in (REMEDIES, GENERATORS, PLACES):
         assert all(callable(table.load(name)) for name in table.names)
     assert all(Path(path).is_file() for path in LOOPS.values())

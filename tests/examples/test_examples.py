@@ -65,7 +65,7 @@ def test_an_example_runs(
 
 
 @pytest.mark.slow
-def test_the_first_example_takes_a_file_of_ones_own(tmp_path: Path, walk: Motion):
+def test_first_example_takes_own_file(tmp_path: Path, walk: Motion):
     save_motion(tmp_path / "mine.bvh", walk.frames(0, 20))
     call = [sys.executable, str(EXAMPLES / "correct_a_file.py"), "mine.bvh"]
     process = subprocess.run(call, cwd=tmp_path, capture_output=True, text=True, timeout=600)
@@ -74,7 +74,7 @@ def test_the_first_example_takes_a_file_of_ones_own(tmp_path: Path, walk: Motion
 
 
 @pytest.mark.nightly  # a motion experiment with a user's corrector is in `tests/experiments/motion`
-def test_a_corrector_of_ones_own_runs_in_the_motion_loop(tmp_path: Path):
+def test_own_corrector_runs(tmp_path: Path):
     call = [sys.executable, "-c", AS_IT_STANDS, str(EXAMPLES / "corrector_in_the_motion_loop.py")]
     process = subprocess.run([*call, *QUICK_MOTION.split()], cwd=tmp_path, capture_output=True, text=True, timeout=600)
     assert process.returncode == 0, process.stderr

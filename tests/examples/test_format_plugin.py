@@ -51,13 +51,13 @@ def clip(tmp_path: Path, walk: Motion) -> Path:
     return folder / "walk.txt"
 
 
-def test_without_the_package_the_files_are_unknown(clip: Path) -> None:
+def test_unknown_without_package(clip: Path) -> None:
     assert not is_motion_file(clip)
     with pytest.raises(InputError, match=r"from \.bvh"):
         open_motion(clip)
 
 
-def test_files_of_an_added_format_are_found_converted_and_corrected(
+def test_added_format_works(
     clip: Path, walk: Motion, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install(tmp_path / "site", "text = renamed_bvh:TEXT", monkeypatch)
@@ -78,7 +78,7 @@ def test_files_of_an_added_format_are_found_converted_and_corrected(
     assert len(open_motion(corrected).motion) == len(walk)
 
 
-def test_a_broken_package_hides_no_other_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_broken_package_hides_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(tmp_path, "missing = no_such_module:X\nother = json:dumps", monkeypatch)
     with pytest.warns(UserWarning, match="no_such_module|expected a Format") as caught:
         names = {kind.name for kind in all_formats()}

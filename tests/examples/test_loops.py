@@ -26,7 +26,7 @@ STREAM = streams(4)
 PLANE = Samples.real(eight_gaussians(400, STREAM))
 
 
-def test_points_that_accumulate_from_kernel_densities_widen_as_predicted() -> None:
+def test_kernel_densities_widen() -> None:
     """The law against a plain simulation: each new point is a point of the past with noise."""
     size = 12
     generations = 4
@@ -90,7 +90,7 @@ FAILING = LOOP.replace("def toy(settings):", "def toy(settings):\n    settings.s
 
 
 @pytest.mark.slow
-def test_a_file_runs_like_a_named_loop_and_resumes(tmp_path: Path) -> None:
+def test_file_runs_and_resumes(tmp_path: Path) -> None:
     (tmp_path / "my_loop.py").write_text(LOOP)
     command = ToyCommand((LOOPS["linear"], str(tmp_path / "my_loop.py")), tmp_path / "run", quick=True, workers=2)
     assert command.run() == 0
@@ -102,7 +102,7 @@ def test_a_file_runs_like_a_named_loop_and_resumes(tmp_path: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("measured.json")} == measured
 
 
-def test_a_file_that_is_changed_is_run_again(tmp_path: Path) -> None:
+def test_changed_file_reruns(tmp_path: Path) -> None:
     (tmp_path / "changed_loop.py").write_text(LOOP)
     command = ToyCommand((str(tmp_path / "changed_loop.py"),), tmp_path / "run", quick=True, workers=1)
     command.run()
@@ -112,7 +112,7 @@ def test_a_file_that_is_changed_is_run_again(tmp_path: Path) -> None:
     assert {path.parent for path in (tmp_path / "run").rglob("measured.json")} - first
 
 
-def test_a_module_beside_a_file_is_imported_and_counts_as_its_code(tmp_path: Path) -> None:
+def test_module_beside_file_counts(tmp_path: Path) -> None:
     file = tmp_path / "loop_with_module.py"
     beside = tmp_path / "spread_beside.py"
     definition = LOOP[LOOP.index("def measure") : LOOP.index("def toy")]
@@ -135,14 +135,14 @@ def test_a_module_beside_a_file_is_imported_and_counts_as_its_code(tmp_path: Pat
         (None, r"broken_loop\.py: no such file"),
     ],
 )
-def test_a_file_without_a_loop_is_one_sentence(text: str | None, message: str, tmp_path: Path) -> None:
+def test_file_without_loop_raises(text: str | None, message: str, tmp_path: Path) -> None:
     if text is not None:
         (tmp_path / "broken_loop.py").write_text(text)
     with pytest.raises(SettingError, match=message):
         ToyCommand((str(tmp_path / "broken_loop.py"),), tmp_path / "run", quick=True).run()
 
 
-def test_a_map_of_stability_needs_no_cell_where_the_theorem_is_silent() -> None:
+def test_stability_map_may_lack_cells() -> None:
     stability = load_loop("stability")
     for ratios in ((0.1, 0.2), (0.1, 5.0)):
         settings = replace(stability.QUICK, ratios=ratios, strengths=(0.0, 1.0))
@@ -156,7 +156,7 @@ def test_a_map_of_stability_needs_no_cell_where_the_theorem_is_silent() -> None:
 # --- models ---
 
 
-def test_models_of_example_loops_are_models_for_loops() -> None:
+def test_example_models_keep_contract() -> None:
     assert_is_a_model_for_loops(load_loop("density-ratio").KernelDensity.empty(2), PLANE, 1)
     assert_is_a_model_for_loops(
         load_loop("imperfect-verifier").make_flow(16), PLANE.with_values(PLANE.values.float()), 3
@@ -165,7 +165,7 @@ def test_models_of_example_loops_are_models_for_loops() -> None:
     assert_is_a_model_for_loops(load_loop("lineages").Memoriser.create(), Samples.real(points), 1)
 
 
-def test_the_kernel_density_estimate_follows_scotts_rule() -> None:
+def test_bandwidth_follows_scott() -> None:
     model = load_loop("density-ratio").KernelDensity.empty(2).fit(PLANE, 0, STREAM)
     values = model.sample(torch.zeros(20_000), STREAM)
     expected = PLANE.values.var(0, correction=0) * (1 + 400 ** (-1 / 3))
@@ -199,7 +199,7 @@ def test_the_knobs_of_a_memoriser() -> None:
 # --- policies and judges ---
 
 
-def test_exchange_gives_every_model_equal_parts_of_all() -> None:
+def test_exchange_is_equal() -> None:
     values = torch.arange(3.0)[None, None, :, None].expand(6, 2, 3, 1)
     history = LoopHistory(MemoryStore(), 1, Samples.synthetic(values, None, 1))
     mixed = load_loop("crossfeed").Exchange(Replace()).mix(Samples.real(values), history, 1, streams(0)).values
@@ -207,7 +207,7 @@ def test_exchange_gives_every_model_equal_parts_of_all() -> None:
         assert sorted(mixed[:, 0, model, 0].tolist()) == [0.0, 0.0, 1.0, 1.0, 2.0, 2.0]
 
 
-def test_modes_are_counted_with_what_lies_in_them() -> None:
+def test_modes_are_counted() -> None:
     real = draw_circle(96, streams(1))
     assert measure_modes(real.values) == {"coverage": 1.0, "precision": 1.0}
     assert real.values.var(dim=0).mean() == pytest.approx(1, abs=0.05)
@@ -215,7 +215,7 @@ def test_modes_are_counted_with_what_lies_in_them() -> None:
     assert measure_modes(half) == {"coverage": pytest.approx(1 / 12), "precision": 0.5}
 
 
-def test_training_anew_starts_from_an_untrained_model() -> None:
+def test_retraining_starts_untrained() -> None:
     tuned = make_arm("fully synthetic", 1, 3, 2)
     anew = make_arm("fully synthetic, trained anew", 1, 3, 2)
     assert (tuned.from_scratch, tuned.steps) == (False, 2)
@@ -224,7 +224,7 @@ def test_training_anew_starts_from_an_untrained_model() -> None:
 
 @pytest.mark.parametrize("strength", [0.0, 1 / 3, 3.0, math.inf])
 @pytest.mark.parametrize("remaining", [0.0, 0.4])
-def test_a_corrected_loop_settles_at_the_diluted_level(strength: float, remaining: float) -> None:
+def test_corrected_loop_settles_at_dilution(strength: float, remaining: float) -> None:
     real_only = 5.0
     corrected_only = 2.0
     moved = 1 - 1 / (1 + strength)
@@ -238,7 +238,7 @@ def test_a_corrected_loop_settles_at_the_diluted_level(strength: float, remainin
         ) == pytest.approx(level)
 
 
-def test_the_diluted_level_goes_from_real_only_to_corrected_only() -> None:
+def test_dilution_limits() -> None:
     ends = load_loop("dilution").diluted_level(5.0, 2.0, np.array([0.0, 1.0, math.inf]))
     assert ends.tolist() == [5.0, 3.5, 2.0]
     assert load_loop("dilution").diluted_level(5.0, 2.0, 3.0, strength=0.0) == 5.0, (

@@ -29,9 +29,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_the_installed_format_is_read_written_and_corrected(
-    site: Path, tmp_path: Path, walk: sc.Motion, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_installed_format_works(site: Path, tmp_path: Path, walk: sc.Motion, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(site))
     sc.save_motion(tmp_path / "walk.npy", walk, "joints")
     places_m = np.load(tmp_path / "walk.npy")
@@ -50,7 +48,7 @@ def test_the_installed_format_is_read_written_and_corrected(
 
 
 @pytest.mark.slow
-def test_the_installed_rule_is_checked_and_chosen(
+def test_installed_rule_is_checked(
     site: Path, tmp_path: Path, walk: sc.Motion, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     far = dataclasses.replace(walk, root_m=walk.root_m + np.array([2000.0, 0.0, 0.0]))
@@ -65,7 +63,7 @@ def test_the_installed_rule_is_checked_and_chosen(
 
 
 @pytest.mark.slow
-def test_the_installed_rule_of_physics_is_checked_with_physics_only(
+def test_installed_physics_rule_needs_physics(
     site: Path, tmp_path: Path, walk: sc.Motion, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sway_m = 0.12 * np.sin(2 * np.pi * 3 * np.arange(len(walk)) / walk.fps)
@@ -81,7 +79,7 @@ def test_the_installed_rule_of_physics_is_checked_with_physics_only(
 
 
 @pytest.mark.slow
-def test_installed_metrics_see_labels_and_motions(site: Path, walk: sc.Motion, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_metrics_see_labels_and_motions(site: Path, walk: sc.Motion, monkeypatch: pytest.MonkeyPatch) -> None:
     points = np.random.default_rng(0).normal(size=(60, 3))
     errors = PhysicalErrors(*(np.zeros(60) for _ in dataclasses.fields(PhysicalErrors)))
     motions = MotionBatch.stack([walk.frames(0, 10)] * 60)

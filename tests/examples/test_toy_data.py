@@ -28,14 +28,14 @@ def mnist_folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_bundled_digits_are_scaled_and_complete() -> None:
+def test_bundled_digits_are_complete() -> None:
     images, labels = bundled_digits()
     assert images.shape == (1797, 8, 8)
     assert (images.min(), images.max()) == (-1.0, 1.0)
     assert len(labels.unique()) == 10
 
 
-def test_mnist_files_are_read_plain_or_gzipped(mnist_folder: Path) -> None:
+def test_mnist_reads_gzip(mnist_folder: Path) -> None:
     images, labels = mnist(mnist_folder)
     assert images.shape == (5, 28, 28)
     assert labels.tolist() == [0, 1, 2, 3, 4]
@@ -43,7 +43,7 @@ def test_mnist_files_are_read_plain_or_gzipped(mnist_folder: Path) -> None:
     assert ((images.flatten() + 1) * 127.5).round().numpy() == pytest.approx(raw)
 
 
-def test_missing_and_damaged_files_are_named(mnist_folder: Path) -> None:
+def test_bad_files_are_named(mnist_folder: Path) -> None:
     with pytest.raises(ValueError, match="no t10k-images"):
         mnist(mnist_folder, "t10k")
     path = mnist_folder / "train-images-idx3-ubyte"
@@ -55,7 +55,7 @@ def test_missing_and_damaged_files_are_named(mnist_folder: Path) -> None:
         read_idx(path)
 
 
-def test_held_out_windows_come_after_all_training_windows() -> None:
+def test_held_out_windows_come_last() -> None:
     train, held_out = split_windows(torch.arange(103.0), 10, 0.2)
     assert train.shape == (8, 10)
     assert held_out.flatten().tolist() == list(map(float, range(80, 100)))

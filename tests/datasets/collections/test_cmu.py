@@ -53,7 +53,7 @@ def small_copy(cmu: Path, folder: Path, clips: int = 2) -> Path:
 
 
 @pytest.mark.slow
-def test_the_split_category_and_description_come_from_the_index(cmu: Path, test_split):
+def test_split_and_labels_come_from_index(cmu: Path, test_split):
     expected = {Path(row["file"]).name: row for row in rows(cmu) if row["split"] == "test"}
     assert len(expected) == 45
     assert test_split.keys() == expected.keys()
@@ -70,7 +70,7 @@ def test_the_split_category_and_description_come_from_the_index(cmu: Path, test_
         ("27_01.bvh", 0.0254 / 0.45, {"LeftHand": "left_wrist", "RightToeBase": "right_foot"}, {"Head": "head"}),
     ],
 )
-def test_joints_are_where_the_file_has_them(
+def test_joints_match_the_file(
     cmu: Path, captured_motions, name: str, unit_m: float, exact: dict[str, str], near: dict[str, str]
 ):
     """Exact up to the files' rounding but for spines and necks, which bend at other places on SMPL-22."""
@@ -83,7 +83,7 @@ def test_joints_are_where_the_file_has_them(
         np.testing.assert_allclose(ours[:, SMPL_22.index(part)], expected, atol=tolerance_m, err_msg=part)
 
 
-def test_the_rest_pose_stands_upright_facing_z_with_level_arms(test_split):
+def test_rest_pose_is_upright(test_split):
     for name, motion in test_split.items():
         rest, _ = forward_kinematics(motion.skeleton, np.zeros(3), np.tile([0.0, 0, 0, 1], (22, 1)))
         place = dict(zip(SMPL_22, rest, strict=True))
@@ -102,20 +102,20 @@ def test_walkers_walk_forward(test_split):
     assert np.mean(np.sum(facing * velocity, axis=1) > 0) > 0.95
 
 
-def test_captured_floors_are_off_and_found(captured_motions, test_split):
+def test_captured_floor_offset_is_found(captured_motions, test_split):
     assert max(abs(observe(motion).floor_m) for motion in captured_motions.values()) > 0.1
     flat = [motion for name, motion in test_split.items() if not name.startswith("03")]
     errors = [physical_errors(MotionBatch.stack([motion])).mean() for motion in flat]
     assert np.mean([error["penetration_m"] for error in errors]) < 0.01
 
 
-def test_loaded_clips_stand_on_the_floor(cmu: Path, tmp_path: Path, captured_motions):
+def test_loaded_clips_stand_on_floor(cmu: Path, tmp_path: Path, captured_motions):
     for motion in load_cmu(small_copy(cmu, tmp_path)):
         assert observe(motion).floor_m == pytest.approx(0, abs=1e-9)
         np.testing.assert_array_equal(motion.rotations, captured_motions[Path(motion.source).name].rotations)
 
 
-def test_an_archive_is_read_like_its_folder(cmu: Path, tmp_path: Path):
+def test_archive_equals_folder(cmu: Path, tmp_path: Path):
     folder = small_copy(cmu, tmp_path)
     with tarfile.open(tmp_path / "set.tar.gz", "w:gz") as archive:
         archive.add(folder, arcname="some-name")
@@ -154,7 +154,7 @@ def test_damage_is_named(cmu: Path, tmp_path: Path):
         load_cmu(folder)
 
 
-def test_an_archive_of_something_else_is_refused(tmp_path: Path):
+def test_other_archive_raises(tmp_path: Path):
     (tmp_path / "no.tar.gz").write_bytes(b"nothing")
     with pytest.raises(ValueError, match=r"no\.tar\.gz: expected a tar archive"):
         load_cmu(tmp_path / "no.tar.gz")

@@ -14,7 +14,7 @@ from selfcorrect.motion.skeleton import SMPL_22
 PART_TO_LINK = {"spine3": "chest"}
 
 
-def test_all_fifteen_clips_are_read_at_the_rate_asked_for(clips):
+def test_reads_fifteen_clips_at_given_rate(clips):
     labels = list(clips)
     assert len(labels) == 15
     assert labels == sorted(labels)
@@ -63,12 +63,12 @@ def test_poses_agree_with_pybullets_humanoid(clips):
         np.testing.assert_allclose(ours[spinkick.skeleton.names.index(part)], (-z, y, x), atol=1e-5, err_msg=part)
 
 
-def test_the_built_in_clips_are_those_of_pybullet_byte_by_byte():
+def test_built_in_clips_equal_pybullets():
     folder = Path(pytest.importorskip("pybullet_data").getDataPath()) / "data" / "motions"
     assert read_built_in_texts() == {path.name: path.read_bytes() for path in sorted(folder.glob("humanoid3d_*.txt"))}
 
 
-def test_clips_on_smpl_joints_keep_their_places(walk: Motion) -> None:
+def test_smpl_joints_keep_positions(walk: Motion) -> None:
     on = on_smpl(walk)
     assert on.skeleton.names == SMPL_22
     before_m = joint_positions(walk)

@@ -46,7 +46,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_clip_comes_once_per_captioned_span(folder: Path) -> None:
+def test_clip_per_captioned_span(folder: Path) -> None:
     motions = list(read_all(humanml3d.list_humanml3d_clips(folder, "train")))
     assert [(motion.text, len(motion)) for motion in motions] == [
         ("a person waves.\nsomeone greets", 51),
@@ -58,12 +58,12 @@ def test_a_clip_comes_once_per_captioned_span(folder: Path) -> None:
     np.testing.assert_allclose(joint_positions(motions[2]), joints_m[20:40], atol=1e-9)
 
 
-def test_the_folder_is_recognised_by_its_layout(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_folder_is_recognised(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     assert catalog.recognise(folder) is humanml3d.HUMANML3D
     assert catalog.recognise(tmp_path_factory.mktemp("empty")) is None
 
 
-def test_a_folder_of_21_joints_is_kit_ml(tmp_path: Path) -> None:
+def test_21_joints_are_kit_ml(tmp_path: Path) -> None:
     for name in ("new_joint_vecs", "texts"):
         (tmp_path / name).mkdir()
     np.save(tmp_path / "new_joint_vecs" / "00001.npy", kit_rows(kit_joints_mm(base_walk(1))).astype(np.float32))
@@ -74,12 +74,12 @@ def test_a_folder_of_21_joints_is_kit_ml(tmp_path: Path) -> None:
     assert (motion.text, motion.fps, len(motion)) == ("a person walks.", 12.5, len(base_walk(1)))
 
 
-def test_both_kinds_of_file_give_the_same_joints(folder: Path) -> None:
+def test_rows_and_joints_agree(folder: Path) -> None:
     from_rows = read_joints(folder / "new_joint_vecs" / "000001.npy")
     np.testing.assert_allclose(from_rows[:-1], read_joints(folder / "new_joints" / "000001.npy"), atol=1e-6)
 
 
-def test_without_a_split_all_files_are_clips(folder: Path) -> None:
+def test_without_split_lists_all_files(folder: Path) -> None:
     assert [clip.name for clip in humanml3d.list_humanml3d_clips(folder)] == ["000001", "000002", "M000002"]
 
 
@@ -89,19 +89,19 @@ def test_captions_keep_tokens_and_times(folder: Path) -> None:
     assert part.tokens == "he/PRON stop/VERB"
 
 
-def test_the_published_clip_becomes_a_motion(shared: Path) -> None:
+def test_published_clip_is_read(shared: Path) -> None:
     motion = motion_of_joints(read_joints(shared / "humanml3d" / "joint_vecs_012314.npy"), "012314")
     published_m = np.load(shared / "humanml3d" / "joints_012314.npy")
     assert np.abs(joint_positions(motion)[:-1] - published_m).max() < 1e-4
     assert motion.fps == 20
 
 
-def test_a_missing_part_is_named_with_source_and_licence(tmp_path: Path) -> None:
+def test_missing_file_names_source(tmp_path: Path) -> None:
     with pytest.raises(MissingData, match=r"HumanML3D.*GitHub.*Licence: .*AMASS"):
         humanml3d.list_humanml3d_clips(tmp_path)
 
 
-def test_an_unknown_split_names_those_there_are(folder: Path) -> None:
+def test_unknown_split_lists_splits(folder: Path) -> None:
     with pytest.raises(ValueError, match=r"'dev',.*\['test', 'train'\]"):
         humanml3d.list_humanml3d_clips(folder, "dev")
 
@@ -123,7 +123,7 @@ def test_an_unknown_split_names_those_there_are(folder: Path) -> None:
         (lambda folder: (folder / "new_joint_vecs" / "000001.npy").unlink(), "No such file"),
     ],
 )
-def test_a_bad_clip_is_told_of_and_the_others_go_on(folder: Path, spoil, message: str) -> None:
+def test_bad_clip_is_skipped(folder: Path, spoil, message: str) -> None:
     spoil(folder)
     complaints: list[str] = []
     motions = list(read_all(humanml3d.list_humanml3d_clips(folder, "train"), complaints.append))
@@ -134,7 +134,7 @@ def test_a_bad_clip_is_told_of_and_the_others_go_on(folder: Path, spoil, message
         humanml3d.list_humanml3d_clips(folder, "train")[0].read()
 
 
-def test_a_caption_beyond_the_end_is_refused(folder: Path) -> None:
+def test_caption_beyond_end_raises(folder: Path) -> None:
     (folder / "texts" / "000001.txt").write_text("late#late/ADV#7.0#9.0\n")
     with pytest.raises(ValueError, match=r"\(7\.0, 9\.0\).*2\.50"):
         humanml3d.list_humanml3d_clips(folder, "train")[0].read()

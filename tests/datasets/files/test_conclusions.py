@@ -37,7 +37,7 @@ def test_conclusions_follow_the_file(tmp_path: Path, stature: float, unit_m: flo
     assert np.isclose(floor_m, 0.0, atol=0.03)
 
 
-def test_a_rate_is_that_of_the_recording(tmp_path: Path) -> None:
+def test_rate_is_the_recordings(tmp_path: Path) -> None:
     walk = base_walk(3)
     sources = np.arange(len(walk) * 5 // 4) * 4 // 5
     write_bvh(tmp_path / "a.bvh", clip_of(walk.select_frames(sources)))
@@ -48,12 +48,12 @@ def test_a_rate_is_that_of_the_recording(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".glb", ".npz", ".vrma"])
-def test_files_of_every_kind_are_concluded_with_evidence(tmp_path: Path, suffix: str) -> None:
+def test_conclusions_have_evidence(tmp_path: Path, suffix: str) -> None:
     sc.save_motion(tmp_path / f"a{suffix}", base_walk(1))
     assert all(conclusion.evidence for conclusion in conclude(tmp_path / f"a{suffix}").values())
 
 
-def test_witnesses_against_the_vertical_axis_are_named(tmp_path: Path) -> None:
+def test_contrary_witnesses_are_named(tmp_path: Path) -> None:
     write_bvh(tmp_path / "a.bvh", clip_of(base_walk(2)))
     up = UpAxis(Y_UP, (AxisEvidence("by how the body stands (+4.0)", Y_UP), AxisEvidence("by flights (+2.2)", Y_DOWN)))
     file = replace(sc.open_motion(tmp_path / "a.bvh"), up=up)

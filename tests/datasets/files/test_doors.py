@@ -181,7 +181,7 @@ def at_correct(path: Path, monkeypatch: pytest.MonkeyPatch) -> Motion:
 
 
 @pytest.mark.parametrize("name", DISGUISES)
-def test_what_is_moved_is_written_in_the_disguise(name: str, walker: Motion, tmp_path: Path) -> None:
+def test_motion_is_written_in_disguise(name: str, walker: Motion, tmp_path: Path) -> None:
     path = write_disguised(name, walker, tmp_path)
     out = tmp_path / "out.bvh"
     up_m = np.array([0.0, 0.1, 0.0])
@@ -198,7 +198,7 @@ def test_what_is_moved_is_written_in_the_disguise(name: str, walker: Motion, tmp
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", DISGUISES)
-def test_every_door_shows_the_same_positions(
+def test_entry_points_agree_on_positions(
     name: str, walker: Motion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = write_disguised(name, walker, tmp_path)

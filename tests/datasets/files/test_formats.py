@@ -55,7 +55,7 @@ def test_joints_stay_where_they_are(tmp_path: Path, motion: Motion, first: str, 
         np.testing.assert_allclose(canonical(body_joints(reread)), canonical(body_joints(motion)), atol=1e-3)
 
 
-def test_toe_joints_stand_on_humanml3ds_floor_and_soles_stay_on_theirs(tmp_path: Path) -> None:
+def test_humanml3d_floor_is_at_toes(tmp_path: Path) -> None:
     motion = resample(walking(), 20.0)
     path = tmp_path / "a.npy"
     save_motion(path, motion, "joints")
@@ -74,7 +74,7 @@ def assert_alike(motion: Motion, expected: Motion, atol_m: float) -> None:
     np.testing.assert_allclose(*standard_m, atol=atol_m)
 
 
-def test_rows_have_the_standard_bone_lengths(tmp_path: Path, motion: Motion) -> None:
+def test_rows_have_standard_lengths(tmp_path: Path, motion: Motion) -> None:
     tall = Motion(SMPL_BODY.skeleton(1.3 * motion.skeleton.offsets_m), 1.3 * motion.root_m, motion.rotations, 20.0)
     save_motion(tmp_path / "a.npy", tall)
     joints_m = body_joints(read(tmp_path / "a.npy"))
@@ -82,12 +82,12 @@ def test_rows_have_the_standard_bone_lengths(tmp_path: Path, motion: Motion) -> 
 
 
 @pytest.mark.parametrize(("path", "name"), [("a.fbx", None), ("a.bvh", "amass"), ("a.npy", "nothing")])
-def test_an_unknown_format_names_those_there_are(path: str, name: str | None) -> None:
+def test_unknown_format_lists_formats(path: str, name: str | None) -> None:
     with pytest.raises(ValueError, match=r"bvh \(\.bvh\),.*\(\.npz\)"):
         format_of(Path(path), name)
 
 
-def test_page_on_motion_files_names_every_format() -> None:
+def test_page_lists_every_format() -> None:
     page = (Path(__file__).resolve().parents[3] / "docs" / "motion-files.md").read_text()
     missing = [suffix for kind in FORMATS for suffix in kind.suffixes if suffix != ".usd" and f"`{suffix}`" not in page]
     assert missing == []
@@ -97,7 +97,7 @@ READ_AND_WRITTEN = [kind for kind in FORMATS if kind.reader and kind.writer]
 
 
 @pytest.mark.parametrize("kind", READ_AND_WRITTEN, ids=lambda kind: kind.name)
-def test_what_is_written_in_a_layout_is_read_from_it(tmp_path: Path, kind: Format) -> None:
+def test_layouts_round_trip(tmp_path: Path, kind: Format) -> None:
     walk = walking()
     path = tmp_path / f"a{kind.suffixes[0]}"
     save_motion(path, walk, kind.name)

@@ -28,7 +28,7 @@ def with_name(motion: Motion, name: str) -> Motion:
 
 
 @pytest.mark.parametrize("suffix", [".bvh", ".gltf", ".parquet", ".npz"])
-def test_names_come_back_or_are_told_of(walker: Motion, tmp_path: Path, suffix: str) -> None:
+def test_names_round_trip_or_warn(walker: Motion, tmp_path: Path, suffix: str) -> None:
     layout = "ai4animation" if suffix == ".npz" else None
     if suffix == ".parquet":
         pytest.importorskip("pyarrow")
@@ -50,7 +50,7 @@ def test_names_come_back_or_are_told_of(walker: Motion, tmp_path: Path, suffix: 
 
 
 @pytest.mark.parametrize("suffix", [".bvh", ".gltf"])
-def test_names_of_a_file_come_back_or_a_note_tells_of_them(walker: Motion, tmp_path: Path, suffix: str) -> None:
+def test_file_names_round_trip_or_note(walker: Motion, tmp_path: Path, suffix: str) -> None:
     told = 0
     save_motion(tmp_path / f"a{suffix}", with_name(walker.frames(0, 3), "HERE"))
     text = (tmp_path / f"a{suffix}").read_text()
@@ -73,7 +73,7 @@ def test_names_of_a_file_come_back_or_a_note_tells_of_them(walker: Motion, tmp_p
     assert (told > 0) == (suffix == ".bvh")
 
 
-def test_usd_tells_of_names_that_are_no_identifiers(walker: Motion, tmp_path: Path) -> None:
+def test_usd_identifiers_are_reported(walker: Motion, tmp_path: Path) -> None:
     pytest.importorskip("pxr", reason="needs the extra `usd`")
     from pxr import Usd, UsdSkel
 

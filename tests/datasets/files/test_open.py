@@ -28,7 +28,7 @@ def mb_clip(cmu: Path) -> Path:
     return cmu / next(row["file"] for row in rows if row["skeleton"] == "mb" and row["category"] == "walk")
 
 
-def test_a_rest_pose_with_legs_apart_is_seen_upright(mb_clip: Path) -> None:
+def test_straddled_rest_is_upright(mb_clip: Path) -> None:
     assert find_upright_turns(read_bvh(mb_clip).motion) is not None
     file = open_motion(mb_clip, Reading())
     assert find_upright_turns(file.motion) is None
@@ -36,7 +36,7 @@ def test_a_rest_pose_with_legs_apart_is_seen_upright(mb_clip: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["humanml3d", "joints"])
-def test_humanml3d_keeps_shape_type_and_place(walker: Motion, tmp_path: Path, kind: str) -> None:
+def test_humanml3d_keeps_type_and_place(walker: Motion, tmp_path: Path, kind: str) -> None:
     save_motion(tmp_path / "a.npy", walker, kind)
     file = open_motion(tmp_path / "a.npy", Reading())
     assert file.motion.fps == 20.0
@@ -47,7 +47,7 @@ def test_humanml3d_keeps_shape_type_and_place(walker: Motion, tmp_path: Path, ki
     assert np.abs(old - new).max() < 2e-3
 
 
-def test_npy_files_may_have_another_frame_rate(walker: Motion, tmp_path: Path) -> None:
+def test_npy_rate_option(walker: Motion, tmp_path: Path) -> None:
     save_motion(tmp_path / "a.npy", walker, "joints")
     file = open_motion(tmp_path / "a.npy", Reading(fps=60.0))
     assert file.motion.fps == 60.0
@@ -55,9 +55,7 @@ def test_npy_files_may_have_another_frame_rate(walker: Motion, tmp_path: Path) -
     assert np.load(tmp_path / "b.npy").shape == np.load(tmp_path / "a.npy").shape
 
 
-def test_knees_that_are_hinges_are_refused_where_they_cannot_hold_the_correction(
-    walker: Motion, tmp_path: Path
-) -> None:
+def test_hinge_knees_may_raise(walker: Motion, tmp_path: Path) -> None:
     clip = clip_of(walker)
     hinges = tuple(("Xrotation",) if joint in (4, 5) else names for joint, names in enumerate(clip.channels))
     write_bvh(tmp_path / "a.bvh", replace(clip, channels=hinges))
@@ -68,7 +66,7 @@ def test_knees_that_are_hinges_are_refused_where_they_cannot_hold_the_correction
         file.write(tmp_path / "c.bvh", bent)
 
 
-def test_a_leg_without_length_is_refused(walker: Motion, tmp_path: Path) -> None:
+def test_leg_without_length_raises(walker: Motion, tmp_path: Path) -> None:
     offsets_m = walker.skeleton.offsets_m.copy()
     offsets_m[5] = 0
     write_bvh(tmp_path / "a.bvh", clip_of(replace(walker, skeleton=replace(walker.skeleton, offsets_m=offsets_m))))
@@ -78,9 +76,7 @@ def test_a_leg_without_length_is_refused(walker: Motion, tmp_path: Path) -> None
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("height_m", [0.0, 50.0])
-def test_a_body_whose_bones_have_no_length_is_refused_in_one_sentence(
-    walker: Motion, tmp_path: Path, height_m: float
-) -> None:
+def test_body_without_length_raises(walker: Motion, tmp_path: Path, height_m: float) -> None:
     """Wherever it is: no axis shows, and its bones are what is wrong."""
     nowhere = replace(walker.skeleton, offsets_m=np.zeros_like(walker.skeleton.offsets_m))
     raised_m = walker.root_m + np.array([0.0, height_m, 0.0])
@@ -89,7 +85,7 @@ def test_a_body_whose_bones_have_no_length_is_refused_in_one_sentence(
         open_motion(tmp_path / "a.bvh", Reading())
 
 
-def test_a_single_set_of_toes_counts_for_none(walker: Motion, tmp_path: Path) -> None:
+def test_single_toes_are_ignored(walker: Motion, tmp_path: Path) -> None:
     write_bvh(tmp_path / "a.bvh", clip_of(walker))
     text = (tmp_path / "a.bvh").read_text()
     (tmp_path / "a.bvh").write_text(text.replace("left_foot", "left_shoe"))
@@ -101,7 +97,7 @@ def test_a_single_set_of_toes_counts_for_none(walker: Motion, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("kind", ["amass", "joints", "bvh"])
-def test_a_body_on_another_planet_is_refused(walker: Motion, tmp_path: Path, kind: str) -> None:
+def test_wrong_gravity_raises(walker: Motion, tmp_path: Path, kind: str) -> None:
     path = tmp_path / f"a{next(format.suffixes[0] for format in FORMATS if format.name == kind)}"
     root_m = walker.root_m.copy()
     root_m[6:] += 1e9
@@ -113,7 +109,7 @@ def test_a_body_on_another_planet_is_refused(walker: Motion, tmp_path: Path, kin
 
 @pytest.mark.parametrize("kind", ["bvh", "amass", "kimodo", "gltf"])
 @pytest.mark.parametrize("change", [{"fps": np.inf}, {"fps": 1e30}, {"root_m": np.full((48, 3), np.nan)}])
-def test_what_could_not_be_read_is_not_written(walker: Motion, tmp_path: Path, kind: str, change: dict) -> None:
+def test_failed_read_is_not_written(walker: Motion, tmp_path: Path, kind: str, change: dict) -> None:
     path = tmp_path / f"a{find_format(kind).suffixes[0]}"
     with pytest.raises(InputError, match="expected"):
         save_motion(path, replace(walker, **change), kind)
@@ -132,7 +128,7 @@ def test_a_reading_is_checked(name: str, value: float) -> None:
         Reading(**{name: value})
 
 
-def test_statistics_and_shapes_are_no_motions() -> None:
+def test_statistics_are_no_motions() -> None:
     assert is_motion_file(Path("a/WALK.BVH"))
     assert not any(map(is_motion_file, map(Path, ("Mean.npy", "a/shape.npz", "x_stagei.npz", "notes.txt"))))
 
@@ -156,7 +152,7 @@ def test_an_opened_file_survives_pickling(walker: Motion, tmp_path: Path) -> Non
     ],
 )
 @pytest.mark.parametrize("suffix", [".bvh", ".glb", ".fbx", ".npz", ".npy"])
-def test_what_stands_in_the_place_of_a_file_is_named(tmp_path: Path, suffix: str, content: bytes, message: str) -> None:
+def test_placeholders_are_named(tmp_path: Path, suffix: str, content: bytes, message: str) -> None:
     path = tmp_path / f"a{suffix}"
     path.write_bytes(content)
     with pytest.raises(InputError, match=rf"a\{suffix}: {message}"):

@@ -33,7 +33,7 @@ def motion(skeleton: Skeleton = SMALL, frames: int = 5, seed: int = 0, **facts: 
     return Motion(skeleton, random.normal(size=(frames, 3)), rotations, 30.0, **facts)
 
 
-def test_motions_come_back_as_they_went_in(tmp_path: Path) -> None:
+def test_motions_round_trip(tmp_path: Path) -> None:
     named = [
         NamedMotion("a", motion(frames=3, label="walk", text="a person walks\n# twice", source="é.bvh")),
         NamedMotion("b", motion(LARGE, 7, 1)),
@@ -56,7 +56,7 @@ def test_a_second_round_changes_nothing(tmp_path: Path) -> None:
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
-def test_a_set_is_written_back_without_what_is_left_out(tmp_path: Path) -> None:
+def test_set_is_rewritten_with_omissions(tmp_path: Path) -> None:
     write_named(tmp_path / "a.parquet", [NamedMotion(name, motion(LARGE, 9, seed)) for seed, name in enumerate("abc")])
     file = open_motion(tmp_path / "a.parquet", any_body=True)
     first, _, last = file.motions
@@ -87,7 +87,7 @@ def test_damage_is_told_of(tmp_path: Path, how: str) -> None:
         read_named(path)
 
 
-def test_another_version_of_the_schema_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_schema_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parquet, "VERSION", VERSION + 1)
     write_named(tmp_path / "a.parquet", [NamedMotion("a", motion())])
     monkeypatch.undo()
@@ -95,7 +95,7 @@ def test_another_version_of_the_schema_is_refused(tmp_path: Path, monkeypatch: p
         read_named(tmp_path / "a.parquet")
 
 
-def test_other_parquet_files_are_no_motions(tmp_path: Path) -> None:
+def test_other_parquet_is_no_motion(tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": [1]}), tmp_path / "a.parquet")
     assert not is_motion_file(tmp_path / "a.parquet")
     with pytest.raises(InputError, match="not one of motions"):
@@ -106,7 +106,7 @@ def test_other_parquet_files_are_no_motions(tmp_path: Path) -> None:
     ("column", "value"),
     [("frames", 4), ("skeleton", 3), ("fps", -1.0), ("fps", 1e-308), ("fps", 1e308), ("name", None)],
 )
-def test_numbers_of_a_forged_file_are_refused(tmp_path: Path, column: str, value: object) -> None:
+def test_forged_numbers_raise(tmp_path: Path, column: str, value: object) -> None:
     path = tmp_path / "a.parquet"
     write_named(path, [NamedMotion("a", motion())])
     table = pq.read_table(path)
@@ -129,7 +129,7 @@ def test_forged_skeletons_are_refused(tmp_path: Path, odd: dict[str, list]) -> N
         read_named(path)
 
 
-def test_equal_numbers_that_expand_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_expanding_numbers_raise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     frames = 20_000
     path = tmp_path / "a.parquet"
     still = Motion(SMALL, np.zeros((frames, 3)), np.tile([0.0, 0, 0, 1], (frames, len(SMALL), 1)), 30.0)
@@ -142,7 +142,7 @@ def test_equal_numbers_that_expand_are_refused(tmp_path: Path, monkeypatch: pyte
         read_named(path)
 
 
-def test_quaternions_without_a_direction_are_refused(tmp_path: Path) -> None:
+def test_zero_quaternions_raise(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     write_named(path, [NamedMotion("a", Motion(SMALL, np.zeros((3, 3)), np.zeros((3, len(SMALL), 4)), 30.0))])
     with pytest.raises(InputError, match=r"unit quaternions.*frame 0"):
@@ -165,7 +165,7 @@ def write_page(size: int, stored: bytes, values: int) -> bytes:
     return numbers + b"\x2c\x15" + encode_integer(values) + b"\x15\x00\x00\x00" + stored
 
 
-def test_pages_are_counted_by_their_headers() -> None:
+def test_pages_count_by_header() -> None:
     pages = [(5, 100, b"x" * 10), (2**30, 7, b"y" * 300), (9, 2**29, b"")]
     stream = io.BytesIO(b"PAR1" + b"".join(write_page(size, stored, values) for size, values, stored in pages))
     length = len(stream.getvalue()) - 4
@@ -175,7 +175,7 @@ def test_pages_are_counted_by_their_headers() -> None:
         list(read_pages(stream, 5, length - 1))
 
 
-def test_what_the_footer_claims_does_not_count(tmp_path: Path) -> None:
+def test_footer_claims_are_ignored(tmp_path: Path) -> None:
     frames = 20_000
     skeleton = SMPL_BODY.average()
     motion = Motion(skeleton, np.zeros((frames, 3)), np.tile([0.0, 0.0, 0.0, 1.0], (frames, len(skeleton), 1)), 30.0)
@@ -203,7 +203,7 @@ def test_what_the_footer_claims_does_not_count(tmp_path: Path) -> None:
         read_named(tmp_path / "a.parquet")
 
 
-def test_a_long_text_is_refused_at_both_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_text_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     skeleton = SMPL_BODY.average()
     turns = np.tile([0.0, 0.0, 0.0, 1.0], (2, len(skeleton), 1))
     motion = Motion(skeleton, np.zeros((2, 3)), turns, 30.0, text="x" * 70_000)

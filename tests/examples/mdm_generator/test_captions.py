@@ -17,7 +17,7 @@ def count_letters(captions: Sequence[str]) -> Tensor:
     return torch.tensor([[float(len(caption))] for caption in captions])
 
 
-def test_each_motion_has_its_captions_and_its_length() -> None:
+def test_motions_have_captions_and_lengths() -> None:
     prompts = make_prompts([["a b", "ccc"], ["dd"], ["e", "f", "g"]], [40, 60, 196], count_letters)
     assert prompts.first.tolist() == [0, 2, 3, 6]
     assert prompts.lengths.tolist() == [40, 40, 60, 196, 196, 196]
@@ -40,14 +40,14 @@ def test_clip_reads_twenty_tokens(tmp_path: Path) -> None:
     assert not torch.allclose(states[2], states[0])
 
 
-def test_an_encoder_that_is_not_here_is_not_fetched(tmp_path: Path) -> None:
+def test_missing_encoder_is_not_downloaded(tmp_path: Path) -> None:
     pytest.importorskip("transformers", reason="needs the extra `text`")
     with pytest.raises(InputError, match="no CLIP here"):
         load_clip(str(tmp_path / "nothing"))
 
 
 @pytest.mark.slow
-def test_clip_is_read_from_a_folder(tmp_path: Path) -> None:
+def test_clip_reads_folder(tmp_path: Path) -> None:
     encode = load_clip(str(write_clip(tmp_path / "clip")))
     vectors = encode(["walk", "run fast", "walk"])
     assert vectors.shape == (3, 8)

@@ -28,7 +28,7 @@ def compress(content: bytes) -> bytes:
     return packed.getvalue()
 
 
-def test_what_a_checkpoint_unpacks_to_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unpacked_size_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SELFCORRECT_UNPACKED_LIMIT_MB", "1")
     for name, content in (("large.pt", checkpoint(10**6)), ("small.pt", compress(checkpoint(1000)))):
         (tmp_path / name).write_bytes(content)
@@ -39,7 +39,7 @@ def test_what_a_checkpoint_unpacks_to_counts(tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
-def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+def test_pipe_raises(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.pt")
     with pytest.raises(InputError, match="no regular file"):
         read_tensors(tmp_path / "pipe.pt")

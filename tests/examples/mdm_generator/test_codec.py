@@ -34,7 +34,7 @@ def test_rows_come_back(codec: HumanML3DCodec, motions: list[np.ndarray]) -> Non
         np.testing.assert_allclose(got, rows, atol=1e-5)
 
 
-def test_motions_show_the_joints_of_their_rows(codec: HumanML3DCodec, motions: list[np.ndarray]) -> None:
+def test_joints_match_rows(codec: HumanML3DCodec, motions: list[np.ndarray]) -> None:
     batch = codec.decode(codec.tensor(motions))
     assert batch.lengths.tolist() == [len(rows) + 1 for rows in motions]
     for index, rows in enumerate(motions):
@@ -44,7 +44,7 @@ def test_motions_show_the_joints_of_their_rows(codec: HumanML3DCodec, motions: l
         np.testing.assert_allclose(got_m - [0, rise_m[0], 0], expected_m, atol=0.005)
 
 
-def test_motions_become_the_rows_that_they_came_from(codec: HumanML3DCodec, motions: list[np.ndarray]) -> None:
+def test_rows_round_trip(codec: HumanML3DCodec, motions: list[np.ndarray]) -> None:
     """But for the clip's end, where HumanML3D smooths the facing over frames that the rows do not hold."""
     repeated = codec.encode(codec.decode(codec.tensor(motions)))
     assert measure_lengths(repeated).tolist() == [len(rows) for rows in motions]
@@ -56,7 +56,7 @@ def test_motions_become_the_rows_that_they_came_from(codec: HumanML3DCodec, moti
         )
 
 
-def test_padding_is_what_is_zero_at_the_end() -> None:
+def test_padding_is_trailing_zeros() -> None:
     values = torch.ones(3, 5, 2)
     values[0, 1] = 0  # a frame at the mean, in the middle, is no end
     assert measure_lengths(zero_padding(values, torch.tensor([4, 5, 0]))).tolist() == [4, 5, 0]

@@ -28,7 +28,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @torch.no_grad()
-def test_motions_are_embedded_as_by_the_modules_alone(tmp_path: Path) -> None:
+def test_motion_embedding_matches_modules(tmp_path: Path) -> None:
     modules = write_evaluator(tmp_path / "t2m")
     evaluator = load_evaluator(tmp_path / "t2m")
     rng = np.random.default_rng(0)
@@ -50,7 +50,7 @@ def test_motions_are_embedded_as_by_the_modules_alone(tmp_path: Path) -> None:
 
 
 @torch.no_grad()
-def test_captions_are_embedded_as_by_the_modules_alone(tmp_path: Path) -> None:
+def test_caption_embedding_matches_modules(tmp_path: Path) -> None:
     modules = write_evaluator(tmp_path / "t2m")
     text: Any = modules["text_encoder"]
     vectors = np.load(tmp_path / "t2m" / "glove" / "our_vab_data.npy")
@@ -78,7 +78,7 @@ def test_words_have_vectors_and_kinds(files: Path) -> None:
 
 
 @pytest.mark.parametrize("place", ["beside", "within"])
-def test_word_vectors_lie_beside_the_folder_or_within(files: Path, tmp_path: Path, place: str) -> None:
+def test_word_vectors_location(files: Path, tmp_path: Path, place: str) -> None:
     folder = tmp_path / "checkpoints" / "t2m"
     shutil.copytree(files, folder)
     if place == "beside":
@@ -94,7 +94,7 @@ class Hostile:
         return (Path.touch, (self.path,))
 
 
-def test_nothing_in_the_files_is_run(files: Path, tmp_path: Path) -> None:
+def test_files_run_no_code(files: Path, tmp_path: Path) -> None:
     folder = tmp_path / "t2m"
     trace = tmp_path / "trace"
     shutil.copytree(files, folder)
@@ -108,6 +108,6 @@ def test_nothing_in_the_files_is_run(files: Path, tmp_path: Path) -> None:
     assert not trace.exists()
 
 
-def test_motions_of_other_shapes_are_refused(files: Path) -> None:
+def test_other_shapes_raise(files: Path) -> None:
     with pytest.raises(InputError, match=r"motion 1.*\(197, 263\)"):
         load_evaluator(files).motions([np.zeros((4, 263)), np.zeros((197, 263))])

@@ -72,7 +72,7 @@ def finished_run(files: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.nightly  # other tests here make its samples, its plan and its parts
-def test_the_experiment_runs_from_the_files_to_the_report(finished_run: Path) -> None:
+def test_experiment_runs_to_report(finished_run: Path) -> None:
     frame = read_summary(finished_run).to_frame()
     assert sorted(frame["generation"].unique()) == [0, 1]
     assert len(frame["arm"].unique()) == 3
@@ -91,7 +91,7 @@ def test_the_experiment_runs_from_the_files_to_the_report(finished_run: Path) ->
 
 
 @pytest.mark.nightly  # `test_experiment.py` of the motion experiment kills a run
-def test_a_deleted_arm_comes_back_with_the_same_numbers(files: Path, finished_run: Path, tmp_path: Path) -> None:
+def test_deleted_arm_repeats(files: Path, finished_run: Path, tmp_path: Path) -> None:
     copied = tmp_path / "again"
     shutil.copytree(finished_run, copied)
     (arm,) = [path for path in (copied / "mdm" / "seed-0").iterdir() if "kinematic" in path.name]
@@ -103,7 +103,7 @@ def test_a_deleted_arm_comes_back_with_the_same_numbers(files: Path, finished_ru
 
 
 @pytest.mark.slow
-def test_synthetic_motions_have_the_captions_and_lengths_of_real_ones(files: Path) -> None:
+def test_synthetic_keep_captions_and_lengths(files: Path) -> None:
     command = cli._parse_command(
         [*options(files), "--real-count", "16", "--evaluated-count", "32", "--initial-steps", "0"]
     )
@@ -131,7 +131,7 @@ def test_dry_runs_print_the_plan(files: Path, capsys: pytest.CaptureFixture[str]
     assert "generations 50, seeds 3, n = 64" in output
 
 
-def test_the_cost_of_a_dry_run_grows_with_its_options(capsys: pytest.CaptureFixture[str]) -> None:
+def test_dry_run_cost_grows(capsys: pytest.CaptureFixture[str]) -> None:
     costs = []
     for changes in ([], ["--seeds", "10", "--generations", "8"]):
         assert cli.main(["motion", "--preset", "quick", *changes, "--dry-run"]) == 0

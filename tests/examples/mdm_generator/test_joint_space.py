@@ -23,14 +23,14 @@ def by_sorting(captions: np.ndarray, samples: np.ndarray) -> np.ndarray:
     return hits / total
 
 
-def test_samples_at_their_captions_are_always_found() -> None:
+def test_samples_at_captions_are_found() -> None:
     points = RNG(0).normal(size=(96, 5))
     assert batch_precision(points, points).tolist() == [1, 1, 1]
     assert matching_distance(points, points) == 0
     assert matching_distance(points, points + np.array([3, 0, 4, 0, 0])) == pytest.approx(5)
 
 
-def test_shuffled_samples_are_found_by_chance() -> None:
+def test_shuffled_samples_score_chance() -> None:
     rng = RNG(1)
     count = 32 * 120
     points = rng.normal(size=(count, 8))
@@ -41,7 +41,7 @@ def test_shuffled_samples_are_found_by_chance() -> None:
         assert abs(share - chance) < reach
 
 
-def test_a_sample_that_is_always_the_same_scores_chance_and_not_more() -> None:
+def test_constant_sample_scores_chance() -> None:
     captions = RNG(2).normal(size=(64, 4))
     shares = batch_precision(captions, np.ones((64, 4)))
     np.testing.assert_allclose(shares, np.arange(1, 4) / 32)
@@ -56,7 +56,7 @@ def test_it_agrees_with_sorting() -> None:
     assert 0.1 < shares[0] < shares[1] < shares[2] < 0.99, "neither perfect nor chance, or little is tested"
 
 
-def test_diversity_is_the_mean_distance_of_pairs() -> None:
+def test_diversity_is_mean_pair_distance() -> None:
     rng = RNG(4)
     assert diversity(np.ones((400, 3)), rng) == 0
     far = np.where(np.arange(4000)[:, None] % 2, 1.0, 0.0) * [3.0, 4.0]

@@ -37,7 +37,7 @@ def load_model(folder: Path, **changed: Any) -> tuple[MdmDiffusion, Reference, P
 
 
 @pytest.mark.parametrize("steps", [12, 50])
-def test_predictions_are_those_of_the_layers_put_together_by_hand(tmp_path: Path, steps: int) -> None:
+def test_predictions_match_layers(tmp_path: Path, steps: int) -> None:
     model, reference, asked = load_model(tmp_path, diffusion_steps=steps)
     noisy = torch.randn((3, FRAMES, model.features), generator=torch.Generator().manual_seed(1))
     for time in (0, 5, model.config.diffusion_steps - 1):
@@ -50,7 +50,7 @@ def test_predictions_are_those_of_the_layers_put_together_by_hand(tmp_path: Path
     assert (words - none).abs().max() > 1e-3, "captions must matter, or nothing is tested"
 
 
-def test_the_sampling_chain_is_the_published_one(tmp_path: Path) -> None:
+def test_sampling_chain_matches_paper(tmp_path: Path) -> None:
     model, reference, asked = load_model(tmp_path)
     assert model.config.guidance_scale == 2.5
     stream = streams(3).child("sample")
@@ -66,7 +66,7 @@ def test_the_sampling_chain_is_the_published_one(tmp_path: Path) -> None:
     assert expected.abs().max() < 100
 
 
-def test_the_published_size_has_the_published_parameters() -> None:
+def test_parameter_count_matches_paper() -> None:
     """Counted by hand: 8 layers of attention (4 · 512²), two linear maps (2 · 512 · 1024) and norms; the rest."""
     with torch.device("meta"):
         network = Mdm(MdmArguments(), 512)
@@ -76,7 +76,7 @@ def test_the_published_size_has_the_published_parameters() -> None:
     assert sum(parameter.numel() for parameter in network.parameters()) == 17_880_327
 
 
-def test_sinusoids_are_those_of_the_file() -> None:
+def test_sinusoids_match_file() -> None:
     network = Mdm(MdmArguments(latent_dim=16, layers=1), 8)
     # angles of thousands of radians are rounded to 2⁻¹³
     torch.testing.assert_close(network.sequence_pos_encoder.pe, sinusoids(16), atol=1e-3, rtol=0)
@@ -94,7 +94,7 @@ def real(model: MdmDiffusion) -> Samples:
     return Samples.real(zero_padding(values, torch.tensor(LENGTHS)), labels)
 
 
-def test_the_loss_counts_each_motions_own_frames(tmp_path: Path) -> None:
+def test_loss_ignores_padding(tmp_path: Path) -> None:
     model, *_ = load_model(tmp_path)
     clean = real(model).values
     predicted = clean + 2.0
@@ -104,7 +104,7 @@ def test_the_loss_counts_each_motions_own_frames(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_fine_tuning_learns_and_starts_from_the_checkpoint(tmp_path: Path) -> None:
+def test_fine_tuning_starts_at_checkpoint(tmp_path: Path) -> None:
     model = load_model(tmp_path, batch_size=16, lr=3e-3)[0].with_sampling(guidance_scale=1.0)
     samples = real(model)
     same = model.fit(samples, 0, streams(0).child("fit"))
@@ -122,7 +122,7 @@ def test_fine_tuning_learns_and_starts_from_the_checkpoint(tmp_path: Path) -> No
     torch.testing.assert_close(reloaded.denoise(noisy, 6, labels), tuned.denoise(noisy, 6, labels))
 
 
-def test_a_step_is_that_of_adamw_as_published(tmp_path: Path) -> None:
+def test_step_is_published_adamw(tmp_path: Path) -> None:
     """One update by hand: no clipping, no decay, β₂ = 0.999, the published learning rate; dropout off."""
     model, *_ = load_model(tmp_path, batch_size=4, cond_mask_prob=0.0)
     for module in (model.network, model.average):
@@ -145,7 +145,7 @@ def test_a_step_is_that_of_adamw_as_published(tmp_path: Path) -> None:
         torch.testing.assert_close(tuned.network.state_dict()[name], value, atol=2e-6, rtol=0)
 
 
-def test_training_draws_all_captions_of_a_motion_and_hides_some(tmp_path: Path) -> None:
+def test_training_draws_all_captions(tmp_path: Path) -> None:
     path, _ = write_mdm(tmp_path, cond_mask_prob=0.25, batch_size=2000)
     text = torch.arange(4.0)[:, None].expand(4, 8)
     asked = Prompts(text, torch.tensor([2, 2, 2, 1]), torch.tensor([0, 3, 4]))
@@ -158,7 +158,7 @@ def test_training_draws_all_captions_of_a_motion_and_hides_some(tmp_path: Path) 
     assert model.sample(torch.tensor([1, 0]), streams(2)).shape == (2, 2, 263)
 
 
-def test_another_table_of_prompts_has_the_same_weights(tmp_path: Path) -> None:
+def test_prompt_table_keeps_weights(tmp_path: Path) -> None:
     model, _, asked = load_model(tmp_path)
     other_prompts = model.with_prompts(asked.take(torch.tensor([1]), torch.tensor([20])))
     assert measure_lengths(other_prompts.sample(torch.zeros(2, dtype=torch.long), streams(0))).tolist() == [20, 20]
@@ -169,7 +169,7 @@ def test_another_table_of_prompts_has_the_same_weights(tmp_path: Path) -> None:
     )
 
 
-def test_arguments_alone_give_an_untrained_network(tmp_path: Path) -> None:
+def test_arguments_give_untrained_network(tmp_path: Path) -> None:
     write_mdm(tmp_path)
     checkpoint = load_mdm(tmp_path / "args.json")
     assert (checkpoint.network, checkpoint.text_width) == (None, 512)
@@ -183,7 +183,7 @@ def test_arguments_alone_give_an_untrained_network(tmp_path: Path) -> None:
 # --- bad files -------------------------------------------------------------------------------------------------------
 
 
-def test_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:
+def test_mismatched_weights_are_named(tmp_path: Path) -> None:
     path, reference = write_mdm(tmp_path)
     state = reference.state()
     without = {name: value for name, value in state.items() if "layers.1" not in name}
@@ -199,7 +199,7 @@ def test_weights_that_do_not_fit_are_named(tmp_path: Path) -> None:
             load_mdm(path)
 
 
-def test_captions_of_another_encoder_are_refused(tmp_path: Path) -> None:
+def test_other_encoder_raises(tmp_path: Path) -> None:
     path, _ = write_mdm(tmp_path)
     with pytest.raises(InputError, match=r"12 numbers.*8"):
         load_mdm(path).model(prompts(width=12), CPU)
@@ -217,7 +217,7 @@ def test_captions_of_another_encoder_are_refused(tmp_path: Path) -> None:
         ("lambda_fc", 1.0),
     ],
 )
-def test_variants_of_other_experiments_are_named(tmp_path: Path, name: str, value: Any) -> None:
+def test_other_variants_are_named(tmp_path: Path, name: str, value: Any) -> None:
     path, _ = write_mdm(tmp_path, **{name: value})
     with pytest.raises(InputError, match=f"{name} is .*{value}.* read here"):
         load_mdm(path)

@@ -40,7 +40,7 @@ def make_protocol(count: int = COUNT, seed: int = 0) -> FieldProtocol:
     return FieldProtocol(JUDGE, motions)
 
 
-def test_crops_are_whole_movements_within_the_motion() -> None:
+def test_crops_lie_within_motion() -> None:
     protocol = make_protocol()
     asked = protocol.draw_requests(streams(0))
     assert sorted(request.motion for request in asked) == list(range(COUNT))
@@ -58,7 +58,7 @@ def test_crops_are_whole_movements_within_the_motion() -> None:
     assert protocol.draw_requests(streams(1)) != asked
 
 
-def test_real_motions_are_found_by_a_perfect_judge() -> None:
+def test_perfect_judge_finds_real() -> None:
     protocol = make_protocol()
     values = protocol.run_repetition(protocol.crop_real, streams(0))
     assert values["field_fid"] == pytest.approx(0, abs=1e-9)
@@ -71,7 +71,7 @@ def test_real_motions_are_found_by_a_perfect_judge() -> None:
         assert low - 1e-9 <= value <= high
 
 
-def test_motions_of_other_captions_score_chance() -> None:
+def test_other_captions_score_chance() -> None:
     protocol = make_protocol()
 
     def draw_other_motions(asked: Sequence[MotionRequest], stream: Stream) -> list[np.ndarray]:
@@ -86,7 +86,7 @@ def test_motions_of_other_captions_score_chance() -> None:
     assert values["field_fid"].mean() == pytest.approx(0, abs=1e-9), "the same set of motions"
 
 
-def test_multimodality_is_measured_where_it_is_asked_for() -> None:
+def test_multimodality_is_optional() -> None:
     protocol = make_protocol(40)
 
     def scatter_motions(asked: Sequence[MotionRequest], stream: Stream) -> list[np.ndarray]:

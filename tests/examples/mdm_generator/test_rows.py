@@ -7,7 +7,7 @@ from humanml3d_files import write_humanml3d
 from mdm_generator.rows import captioned_rows, read_statistics
 
 
-def test_rows_of_a_split_come_with_their_captions(tmp_path: Path) -> None:
+def test_rows_have_captions(tmp_path: Path) -> None:
     write_humanml3d(tmp_path, {"train": 6, "test": 2})
     (tmp_path / "texts" / "000000.txt").write_text(
         "a person walks#a/DET person/NOUN walk/VERB#0.0#0.0\nthen stops#stop/VERB#0.5#2.5\nshort#short/ADJ#0.0#0.3\n"

@@ -19,7 +19,7 @@ def complete(words: str) -> MotionSettings:
     return command.complete()
 
 
-def test_the_command_sets_what_was_published_and_can_be_read_again() -> None:
+def test_command_round_trips() -> None:
     settings = complete(f"{PAPER} repetitions=3")
     assert (settings.frames, settings.fps, settings.evaluated_count, settings.real_count) == (40, 20.0, 546, 2794)
     assert (settings.initial_steps["mdm"], settings.steps["mdm"]) == (200_000, 40_000)
@@ -30,7 +30,7 @@ def test_the_command_sets_what_was_published_and_can_be_read_again() -> None:
     assert "generator" not in complete("--preset paper-2794").config()
 
 
-def test_generation_0_of_other_models_is_trained() -> None:
+def test_other_models_train_generation_0() -> None:
     with pytest.raises(SettingError, match=r"initial_steps.*1"):
         complete("--preset paper-2794 --initial-steps 0")
 
@@ -51,6 +51,6 @@ def test_generation_0_of_other_models_is_trained() -> None:
         (f"{PAPER} --evaluate-corrected", "goes with the presets paper-64"),
     ],
 )
-def test_options_that_need_others_say_so(words: str, message: str) -> None:
+def test_dependent_options_are_named(words: str, message: str) -> None:
     with pytest.raises(SettingError, match=message):
         load_parts(complete(words), streams(0))

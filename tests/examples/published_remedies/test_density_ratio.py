@@ -14,7 +14,7 @@ SHIFTED = torch.randn((2000, 2), generator=GENERATOR) + torch.tensor([1.0, 0.0])
 STREAM = streams(0)
 
 
-def test_the_logit_is_the_logarithm_of_the_ratio() -> None:
+def test_logit_is_log_ratio() -> None:
     """Log N(x; 0, I) − log N(x; (1, 0), I) = 1/2 − x₁, whatever the numbers of samples."""
     points = torch.tensor([[-1.0, 0.0], [0.5, 0.0], [0.5, 1.0], [2.0, 0.0]])
     for count in (2000, 500):
@@ -27,7 +27,7 @@ def test_shuffled_labels_teach_nothing() -> None:
     assert ratio(REAL.values).abs().mean() < 0.25
 
 
-def test_a_step_is_as_long_as_asked_and_goes_towards_the_real_data() -> None:
+def test_step_has_given_length() -> None:
     corrector = towards_density_ratio(REAL, 0.3, Discrimination(steps=100))
     before = Samples.synthetic(SHIFTED, None, 1)
     after = call_corrector(corrector, before, STREAM).samples.values
@@ -38,7 +38,7 @@ def test_a_step_is_as_long_as_asked_and_goes_towards_the_real_data() -> None:
     assert abs(moved[:, 1].mean()) < 0.1
 
 
-def test_each_label_has_its_own_discriminator() -> None:
+def test_discriminator_per_label() -> None:
     """Real data of label 1 are to the left of the samples, those of label 2 to their right."""
     values = torch.cat([REAL.values[:500] - 3, REAL.values[500:1000] + 3])
     real = Samples.real(values, torch.arange(2).repeat_interleave(500) + 1)
@@ -51,7 +51,7 @@ def pool(values: torch.Tensor) -> Pool:
     return Pool(None, values[:0], values, 0, STREAM)  # type: ignore[arg-type]
 
 
-def test_acceptance_by_ratio_undoes_a_shift_and_chance_does_not() -> None:
+def test_acceptance_undoes_shift() -> None:
     rows = {
         "ratio": by_density_ratio(REAL, Discrimination(steps=150))(pool(SHIFTED), 400),
         "shuffled": by_density_ratio(REAL, Discrimination(steps=150, shuffled=True))(pool(SHIFTED), 400),

@@ -85,13 +85,13 @@ def test_the_exact_sampler_is_right() -> None:
 
 
 @pytest.mark.parametrize("sharpness", [0.6, 1.0, 2.0])
-def test_score_rescaling_dials_the_variance_within_modes_and_keeps_the_modes(sharpness: float) -> None:
+def test_rescaling_changes_mode_variance(sharpness: float) -> None:
     values = draw_values(steer(Rescaled, exact(), sharpness=sharpness, variance=DEVIATION**2))
     assert measure_spread(values) == pytest.approx(DEVIATION / math.sqrt(sharpness), rel=0.1)
     assert upper_share(values) == pytest.approx(0.5, abs=0.04)
 
 
-def test_sims_undoes_what_self_training_did_to_the_modes() -> None:
+def test_sims_restores_modes() -> None:
     """Guided away from a model that has half forgotten a mode, a model draws that mode more often."""
     assert upper_share(draw_values(steer(Guided, exact(share=0.4), worse=exact(share=0.28)))) > 0.45
     assert upper_share(draw_values(steer(Guided, exact(share=0.4), worse=exact(share=0.4)))) == pytest.approx(
@@ -99,7 +99,7 @@ def test_sims_undoes_what_self_training_did_to_the_modes() -> None:
     )
 
 
-def test_truncation_blurs_by_what_it_leaves_out() -> None:
+def test_truncation_blurs() -> None:
     level = 10
     alpha = float(exact().schedule.alpha_bars[level])
     expected = math.sqrt(DEVIATION**2 + (1 - alpha) / alpha)
@@ -118,13 +118,13 @@ def test_farthest_points_spread_out() -> None:
     assert upper_share(far) > 0.3
 
 
-def test_self_verification_destroys_spread_and_the_likelihood_rank_does_the_opposite() -> None:
+def test_self_verification_loses_spread() -> None:
     sure = draw_choices(most_confident(denoising_errors))
     unsure = draw_choices(least_likely(denoising_errors))
     assert measure_spread(sure) < 0.75 * DEVIATION < DEVIATION < measure_spread(unsure)
 
 
-def test_the_latent_filter_keeps_candidates_in_the_main_components_of_the_parents() -> None:
+def test_latent_filter_keeps_main_components() -> None:
     generator = STREAM.child("plane").generator()
     flat = Samples.real(torch.randn((200, 3), generator=generator) * torch.tensor([5.0, 5.0, 0.01]))
     values = select_candidates(4, in_latent_subspace())(Gaussian.standard(3), flat)(LABELS[:400], STREAM)
@@ -139,7 +139,7 @@ def test_moments_are_the_parents() -> None:
     assert float(values.std(correction=0)) == pytest.approx(float(parents.values.std(correction=0)), abs=1e-5)
 
 
-def test_a_truncated_loss_forgets_what_is_known_best() -> None:
+def test_truncated_loss_forgets_best_known() -> None:
     def distance(model, values: Tensor, labels: Tensor, stream) -> Tensor:
         return values.flatten().abs()
 
@@ -148,7 +148,7 @@ def test_a_truncated_loss_forgets_what_is_known_best() -> None:
     assert float(fitted.state()["covariance"]) == pytest.approx(9.0)
 
 
-def test_an_ecosystem_trains_each_member_on_a_part_and_pools_their_samples() -> None:
+def test_ecosystem_pools_members() -> None:
     real = Samples.real(torch.randn((40, 1), generator=STREAM.generator()).double())
     system = Ecosystem.replicate(Gaussian.standard(1), 4).fit(real, 8, STREAM)
     means = [float(member.state()["mean"]) for member in system.members]
@@ -173,7 +173,7 @@ def final_state(small: tuple[Task, MemoryStore], name: str) -> dict[str, Tensor]
     return run_loop(task, arm, store, first, STREAM).state()
 
 
-def test_every_remedy_of_the_package_runs_and_changes_the_loop(small) -> None:
+def test_remedies_change_the_loop(small) -> None:
     names = [name for name in REMEDIES.names if REMEDIES.is_added(name)]
     assert len(names) == 15
     plain = final_state(small, "none")
@@ -184,7 +184,7 @@ def test_every_remedy_of_the_package_runs_and_changes_the_loop(small) -> None:
 
 
 @pytest.mark.parametrize(("name", "calls"), [("inside-sampler", 5 * 24), ("inside-sampler-once", 24)])
-def test_correction_inside_the_sampler_replaces_that_of_samples(small, name: str, calls: int) -> None:
+def test_inside_correction_replaces_outside(small, name: str, calls: int) -> None:
     """Of five denoising steps a quarter is one step."""
     task, first = small
     arm = Arm(Replace(), 1, steps=3, correction=Correction(halve))
@@ -206,7 +206,7 @@ def test_weights_are_averaged_over_generations() -> None:
         average_weights(1.0)
 
 
-def test_an_ecosystem_is_read_back_from_its_file(tmp_path: Path) -> None:
+def test_ecosystem_round_trips(tmp_path: Path) -> None:
     real = Samples.real(torch.randn((12, 3), generator=STREAM.generator()).double())
     untrained = Ecosystem.replicate(Gaussian.standard(3), 2)
     trained = untrained.fit(real, 0, STREAM)
@@ -216,7 +216,7 @@ def test_an_ecosystem_is_read_back_from_its_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_an_arms_ecosystem_is_read_back_as_one(tmp_path: Path) -> None:
+def test_arm_ecosystem_round_trips(tmp_path: Path) -> None:
     arm = ArmSettings("replace", remedy="ecosystem")
     arms = {"dct-mlp": (BASELINE, arm)}
     settings = MotionSettings(arms, 1, 1, real_count=64, evaluated_count=32, initial_steps={"dct-mlp": 2})

@@ -67,7 +67,7 @@ def is_running(process: int) -> bool:
         ("bad", r"bad: not a readable FBX file \(it is bad\)"),
     ],
 )
-def test_whatever_a_reader_does_is_a_sentence_about_its_file(script: Path, name: str, message: str) -> None:
+def test_reader_failure_names_file(script: Path, name: str, message: str) -> None:
     with pytest.raises(sc.InputError, match=message):
         ask(script, name, 1.0 if name == "hang" else 20.0)
     if name == "hang":
@@ -75,7 +75,7 @@ def test_whatever_a_reader_does_is_a_sentence_about_its_file(script: Path, name:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
-def test_an_interrupted_call_leaves_no_process(script: Path) -> None:
+def test_interrupt_leaves_no_process(script: Path) -> None:
     script.write_text(CHILD.replace("time.sleep(60)", "os.kill(os.getppid(), signal.SIGINT); time.sleep(60)"))
     with pytest.raises(KeyboardInterrupt):
         ask(script, "hang")
@@ -98,7 +98,7 @@ def test_threads_get_their_own_answers(script: Path) -> None:
         np.testing.assert_array_equal(answers[name], np.full(20_000, float(len(name))))
 
 
-def test_the_answer_of_a_child_counts_against_the_limit(script: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_child_answer_counts_towards_limit(script: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(LIMIT_VARIABLE, "0.1")
     with pytest.raises(sc.InputError, match="would take"):
         ask(script, "numbers")
@@ -106,7 +106,7 @@ def test_the_answer_of_a_child_counts_against_the_limit(script: Path, monkeypatc
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs limits as Linux has them")
-def test_a_reader_that_spins_ends_even_if_nothing_ends_it(script: Path) -> None:
+def test_spinning_reader_hits_time_limit(script: Path) -> None:
     """As without a parent: the limit on processor time does."""
     pytest.importorskip("ufbx", reason="needs the extra `fbx`")
     child = Path(child_process.__file__).with_name("fbx_child.py").read_text()

@@ -27,7 +27,7 @@ def original(tmp_path: Path) -> Path:
     return path
 
 
-def test_other_frames_keep_the_person_and_drop_what_was_per_frame(original: Path, tmp_path: Path) -> None:
+def test_resampling_drops_per_frame_arrays(original: Path, tmp_path: Path) -> None:
     file = open_motion(original)
     motion = resample(file.motion, 20.0)
     file.write(tmp_path / "again.npz", motion)
@@ -40,7 +40,7 @@ def test_other_frames_keep_the_person_and_drop_what_was_per_frame(original: Path
 
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=lambda layout: layout.name)
-def test_motions_of_all_smpl_skeletons_come_back(tmp_path: Path, layout) -> None:
+def test_smpl_skeletons_round_trip(tmp_path: Path, layout) -> None:
     random = np.random.default_rng(0)
     rotations = Rotation.from_rotvec(random.normal(0, 0.5, (9, len(layout.names), 3))).as_quat()
     motion = Motion(layout.average(), random.normal(0, 1, (9, 3)), rotations, 20.0)
@@ -50,7 +50,7 @@ def test_motions_of_all_smpl_skeletons_come_back(tmp_path: Path, layout) -> None
     np.testing.assert_allclose(joint_positions(reread)[:, :22], joint_positions(motion)[:, :22], atol=1e-9)
 
 
-def test_a_folder_gives_its_recordings_and_tells_of_bad_ones(original: Path, tmp_path: Path) -> None:
+def test_folder_reports_bad_files(original: Path, tmp_path: Path) -> None:
     np.savez(original.parent / "shape.npz", betas=np.zeros(16))
     np.savez(original.parent / "02_poses.npz", **dict(np.load(original)) | {"trans": np.zeros((3, 3))})
     (original.parent / "03_poses.npz").write_bytes(b"PK\x03\x04 cut off")
@@ -90,14 +90,14 @@ def test_other_files_are_refused(original: Path, tmp_path: Path, change: dict, m
         open_motion(tmp_path / "bad.npz")
 
 
-def test_an_empty_folder_says_where_the_data_are_to_be_had(tmp_path: Path) -> None:
+def test_empty_folder_names_source(tmp_path: Path) -> None:
     with pytest.raises(MissingData, match=r"no AMASS files .* registration .* Licence: non-commercial"):
         list_amass_clips(tmp_path)
 
 
 @pytest.mark.parametrize("says_rate", [True, False])
 @pytest.mark.parametrize("reading", [Reading(), Reading(fps=30.0), Reading(up="y", fps=30.0)])
-def test_what_a_file_of_hy_motion_does_not_say_is_noted(tmp_path: Path, says_rate: bool, reading: Reading) -> None:
+def test_hy_motion_assumptions_are_noted(tmp_path: Path, says_rate: bool, reading: Reading) -> None:
     save_hy_motion(tmp_path / "a.npz", walking())
     rate = {"mocap_framerate": np.array(30), "num_frames": np.array(90)} if says_rate else {}
     np.savez(tmp_path / "b.npz", **np.load(tmp_path / "a.npz"), **rate)
@@ -107,7 +107,7 @@ def test_what_a_file_of_hy_motion_does_not_say_is_noted(tmp_path: Path, says_rat
     assert any("fps assumed" in note for note in file.notes) == (not says_rate and reading.fps is None)
 
 
-def test_an_amass_like_file_with_y_up_is_honoured(tmp_path: Path) -> None:
+def test_y_up_is_recognised(tmp_path: Path) -> None:
     """By its option, and where there is none, because it stands along y."""
     written_motion = walking()
     save_hy_motion(tmp_path / "a.npz", written_motion)
@@ -121,13 +121,13 @@ def test_an_amass_like_file_with_y_up_is_honoured(tmp_path: Path) -> None:
         np.testing.assert_allclose(joint_positions(motion)[:, :22], joint_positions(written_motion), atol=1e-4)
 
 
-def test_a_rate_that_the_file_says_is_kept_and_noted(original: Path) -> None:
+def test_stated_rate_is_kept(original: Path) -> None:
     file = open_motion(original, Reading(fps=60.0))
     assert file.motion.fps == 30.0
     assert "the file says 30 frames per second, and --fps is for files that do not say" in file.notes
 
 
-def test_two_roots_that_differ_are_refused(tmp_path: Path) -> None:
+def test_contradicting_roots_raise(tmp_path: Path) -> None:
     save_hy_motion(tmp_path / "a.npz", walking())
     saved = dict(np.load(tmp_path / "a.npz"))
     np.savez(tmp_path / "b.npz", **saved | {"Rh": saved["Rh"] + 0.5})

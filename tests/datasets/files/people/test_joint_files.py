@@ -29,7 +29,7 @@ def lift(motion: sc.Motion) -> sc.Motion:
 
 @pytest.mark.parametrize("count", [22, 52])
 @pytest.mark.parametrize("key", ["global_joint_positions", "joints"])
-def test_archives_of_joint_places_are_read_and_written_back(tmp_path: Path, key: str, count: int) -> None:
+def test_joint_archives_round_trip(tmp_path: Path, key: str, count: int) -> None:
     joints = next(joints for joints in JOINT_SETS if len(joints) == count and "'" in joints.name)
     motion = to_smpl(base_walk(), SMPL_H)
     places_m = dict(zip(SMPL_H.names, np.moveaxis(sc.joint_positions(motion), 1, 0), strict=True))
@@ -45,7 +45,7 @@ def test_archives_of_joint_places_are_read_and_written_back(tmp_path: Path, key:
     np.testing.assert_allclose(written[key] - z_up, np.tile([0, 0, 0.1], (*z_up.shape[:2], 1)), atol=6e-3)
 
 
-def test_named_bones_in_any_order_are_read(tmp_path: Path) -> None:
+def test_named_bones_in_any_order(tmp_path: Path) -> None:
     save_motion(tmp_path / "a.npz", base_walk(), "ai4animation")
     arrays = dict(np.load(tmp_path / "a.npz"))
     order = np.random.default_rng(0).permutation(22)
@@ -64,7 +64,7 @@ def test_named_bones_in_any_order_are_read(tmp_path: Path) -> None:
         open_motion(tmp_path / "c.npz")
 
 
-def test_rows_of_591_numbers_are_read_and_all_their_parts_follow(tmp_path: Path) -> None:
+def test_omomo_rows_round_trip(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     motion = to_smpl(base_walk(), SMPL_H)
     z_up = to_y_up(Z_UP).restore(motion)
@@ -97,7 +97,7 @@ def test_rows_of_591_numbers_are_read_and_all_their_parts_follow(tmp_path: Path)
     assert turned_deg[:, index - 1].min() > 10
 
 
-def test_gmr_gets_the_names_that_its_reader_asks_for(tmp_path: Path) -> None:
+def test_gmr_file_has_all_names(tmp_path: Path) -> None:
     save_motion(tmp_path / "a.npz", base_walk(), "gmr")
     arrays = np.load(tmp_path / "a.npz")
     assert {"pose_body", "root_orient", "trans", "betas", "gender", "mocap_frame_rate"} <= set(arrays)
@@ -110,7 +110,7 @@ def test_gmr_gets_the_names_that_its_reader_asks_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("fps", "written"), [(24, 30), (50, 60), (60, 60), (100, 120)])
-def test_gmr_gets_a_rate_that_it_keeps(fps: float, written: float, tmp_path: Path) -> None:
+def test_gmr_rate_is_kept(fps: float, written: float, tmp_path: Path) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         save_motion(tmp_path / "a.npz", replace(base_walk(), fps=fps), "gmr")
@@ -133,7 +133,7 @@ def test_gmr_gets_a_rate_that_it_keeps(fps: float, written: float, tmp_path: Pat
         ("gait.mot", "Coordinates\nversion=1\n", "OpenSim.*export"),
     ],
 )
-def test_tables_are_named_with_the_next_step(tmp_path: Path, name: str, text: str, words: str) -> None:
+def test_tables_get_advice(tmp_path: Path, name: str, text: str, words: str) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(sc.InputError, match=words):
         open_motion(tmp_path / name)
@@ -143,7 +143,7 @@ def test_tables_are_named_with_the_next_step(tmp_path: Path, name: str, text: st
         assert not is_motion_file(tmp_path / "index.csv")
 
 
-def test_robots_in_a_folder_are_named(tmp_path: Path) -> None:
+def test_robot_files_are_named(tmp_path: Path) -> None:
     robot = {"fps": 30, "root_pos": np.zeros((5, 3)), "root_rot": np.zeros((5, 4)), "dof_pos": np.zeros((5, 29))}
     (tmp_path / "g1.pkl").write_bytes(pickle.dumps(robot))
     assert motion_files(tmp_path) == [tmp_path / "g1.pkl"]

@@ -52,7 +52,7 @@ def person(joints: JointSet) -> np.ndarray:
 @pytest.mark.parametrize("joints", OTHERS, ids=lambda joints: joints.name)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("unit_m", [1.0, 0.001])
-def test_joints_are_read_and_written_where_they_are(tmp_path: Path, joints: JointSet, way: str, unit_m: float) -> None:
+def test_joints_round_trip(tmp_path: Path, joints: JointSet, way: str, unit_m: float) -> None:
     expected_m = person(joints)
     has_spine = any(name == "spine2" for name, _ in joints.joints)
     atol_m = 5e-3 if has_spine else 1.2e-2  # without spine2, the spine's length is not constant
@@ -78,7 +78,7 @@ def test_joints_are_read_and_written_where_they_are(tmp_path: Path, joints: Join
 
 
 @pytest.mark.parametrize("pose", [standing, crouching, sitting, lying, crawling, cartwheeling, jumping, climbing])
-def test_the_order_of_joints_follows_from_their_bones(tmp_path: Path, pose: Callable[[], sc.Motion]) -> None:
+def test_joint_order_follows_from_bones(tmp_path: Path, pose: Callable[[], sc.Motion]) -> None:
     random = np.random.default_rng(3)
     for joints in JOINT_SETS:
         array = person(joints)
@@ -91,7 +91,7 @@ def test_the_order_of_joints_follows_from_their_bones(tmp_path: Path, pose: Call
             assert select_joint_set(tmp_path, places_m)[0] == joints
 
 
-def test_joints_in_an_unknown_order_are_read_as_the_body_that_they_are(tmp_path: Path) -> None:
+def test_unknown_order_finds_body(tmp_path: Path) -> None:
     joints_m = body_joints(cartwheeling())
     order = np.random.default_rng(4).permutation(22)
     np.save(tmp_path / "a.npy", joints_m[:, order])
@@ -106,13 +106,13 @@ def test_joints_in_an_unknown_order_are_read_as_the_body_that_they_are(tmp_path:
     np.testing.assert_allclose(np.load(tmp_path / "b.npy"), np.load(tmp_path / "a.npy"), atol=0.03)
 
 
-def test_points_that_fit_no_order_are_refused_with_all_names(tmp_path: Path) -> None:
+def test_unknown_points_raise(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.random.default_rng(5).normal(0, 1e-3, (40, 22, 3)))
     with pytest.raises(sc.InputError, match=r"no known order .*HumanML3D are off by .*LAFAN1's 22 are off by"):
         open_motion(tmp_path / "a.npy")
 
 
-def test_two_orders_that_fit_alike_are_refused_with_both_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ambiguous_order_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     smpl = next(joints for joints in JOINT_SETS if joints.is_humanml3d)
     twin = replace(smpl, name="the twin's 22")
     monkeypatch.setattr(joint_sets, "JOINT_SETS", (smpl, twin))
@@ -121,7 +121,7 @@ def test_two_orders_that_fit_alike_are_refused_with_both_names(tmp_path: Path, m
         open_motion(tmp_path / "a.npy")
 
 
-def test_the_parts_are_where_the_names_say(tmp_path: Path) -> None:
+def test_parts_are_where_named(tmp_path: Path) -> None:
     """What comes first of two sides in a set must not matter: left is at +x of who faces +z."""
     for joints in OTHERS:
         np.save(tmp_path / "a.npy", person(joints))
@@ -136,14 +136,14 @@ def test_the_parts_are_where_the_names_say(tmp_path: Path) -> None:
     ("joints", "message"),
     [(19, r"no known order .* \(19 joints\); known .* Human3\.6M's 17, NTU"), (24, "the legs have no length")],
 )
-def test_joints_that_are_all_in_one_place_are_refused(joints: int, message: str, tmp_path: Path) -> None:
+def test_collapsed_joints_raise(joints: int, message: str, tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros((5, joints, 3)))
     with pytest.raises(sc.InputError, match=rf"a\.npy: {message}"):
         open_motion(tmp_path / "a.npy")
 
 
 @pytest.mark.parametrize("array", [np.full((5, 263), "x"), np.zeros((5, 272), "f4,i4"), np.zeros((5, 22, 3), complex)])
-def test_other_than_floating_point_numbers_are_refused(tmp_path: Path, array: np.ndarray) -> None:
+def test_integers_raise(tmp_path: Path, array: np.ndarray) -> None:
     np.save(tmp_path / "a.npy", array)
     with pytest.raises(sc.InputError, match=r"a\.npy: expected floating-point numbers, got"):
         open_motion(tmp_path / "a.npy")
@@ -177,9 +177,7 @@ BODY_25 = [
 
 @pytest.mark.parametrize(("names", "words"), [(COCO, "COCO's 17 keypoints"), (BODY_25, "OpenPose's BODY_25")])
 @pytest.mark.parametrize("scale", [1.0, -1000.0])
-def test_keypoints_of_images_are_not_taken_for_other_joints(
-    tmp_path: Path, names: list[str], words: str, scale: float
-) -> None:
+def test_image_keypoints_raise(tmp_path: Path, names: list[str], words: str, scale: float) -> None:
     np.save(tmp_path / "a.npy", scale * keypoints(names))
     with pytest.raises(sc.InputError, match=f"these are {words}, which are not read; expected .* joints, pelvis"):
         open_motion(tmp_path / "a.npy")
@@ -187,7 +185,7 @@ def test_keypoints_of_images_are_not_taken_for_other_joints(
 
 @pytest.mark.parametrize("unit_m", [1.0, 0.01, 0.001])
 @pytest.mark.parametrize("way", WAYS)
-def test_22_joints_in_another_world_are_read_and_written_back(tmp_path: Path, way: str, unit_m: float) -> None:
+def test_22_joints_in_other_world(tmp_path: Path, way: str, unit_m: float) -> None:
     joints_m = body_joints(base_walk(1))
     turn = WAYS[way]
     joints = turn.apply(joints_m) / unit_m
@@ -207,9 +205,7 @@ def test_22_joints_in_another_world_are_read_and_written_back(tmp_path: Path, wa
 
 
 @pytest.mark.parametrize("mirror", [(1, -1, 1), (-1, 1, 1), (1, 1, -1)])
-def test_the_mirror_image_of_22_joints_is_read_with_sides_exchanged(
-    tmp_path: Path, mirror: tuple[int, int, int]
-) -> None:
+def test_mirrored_joints_swap_sides(tmp_path: Path, mirror: tuple[int, int, int]) -> None:
     """Only the names of its sides distinguish the mirror image of a person from a person."""
     joints_m = body_joints(base_walk(1))
     sides = [SMPL_22.index(swap_sides(part)) for part in SMPL_22]
@@ -226,14 +222,14 @@ def test_the_mirror_image_of_22_joints_is_read_with_sides_exchanged(
 
 
 @pytest.mark.parametrize("pose", [standing, crouching, sitting, lying, crawling, cartwheeling, jumping, climbing])
-def test_no_posture_turns_22_joints_over(tmp_path: Path, pose: Callable[[], sc.Motion]) -> None:
+def test_posture_does_not_flip_joints(tmp_path: Path, pose: Callable[[], sc.Motion]) -> None:
     np.save(tmp_path / "a.npy", body_joints(pose()))
     notes = open_motion(tmp_path / "a.npy").notes
     assert not any("inferred" in note or note == SWAPPED_NOTE for note in notes)
 
 
 @pytest.mark.parametrize("is_mirrored", [False, True], ids=["as it is", "mirror image"])
-def test_rows_of_kit_ml_are_the_joints_that_they_describe(tmp_path: Path, is_mirrored: bool) -> None:
+def test_kit_ml_rows_give_joints(tmp_path: Path, is_mirrored: bool) -> None:
     joints_mm = kit_joints_mm(base_walk(1), is_mirrored=is_mirrored)
     np.save(tmp_path / "joints.npy", joints_mm.astype(np.float32))
     np.save(tmp_path / "rows.npy", kit_rows(joints_mm).astype(np.float32))
@@ -255,7 +251,7 @@ def test_rows_of_kit_ml_are_the_joints_that_they_describe(tmp_path: Path, is_mir
     np.testing.assert_allclose(again[:, [0, 4, 3]] / 1000, fitted_m[:, order], atol=1e-4)
 
 
-def test_standardised_rows_are_named_and_plain_ones_read(tmp_path: Path) -> None:
+def test_standardised_rows_raise(tmp_path: Path) -> None:
     rows = encode(body_joints(base_walk(1)))
     np.save(tmp_path / "a.npy", rows)
     assert len(open_motion(tmp_path / "a.npy").motion) == len(rows) + 1

@@ -43,7 +43,7 @@ def make_layouts() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("layout", make_layouts())
-def test_parameters_in_json_are_read_and_written_back(tmp_path: Path, layout: str) -> None:
+def test_json_parameters_round_trip(tmp_path: Path, layout: str) -> None:
     content = make_layouts()[layout]
     (tmp_path / "a.json").write_text(json.dumps(content))
     poses, trans = poses_and_places()

@@ -16,7 +16,7 @@ from selfcorrect.datasets.files.people.dictionaries import CHARACTERS
 from selfcorrect.datasets.files.skeletons.reading import Reading
 
 
-def test_what_a_place_was_moved_by_is_kept_and_copies_that_are_left_are_said(tmp_path: Path) -> None:
+def test_shift_is_kept_and_copies_noted(tmp_path: Path) -> None:
     save_phc(tmp_path / "a.pkl", walking())
     file = open_motion(tmp_path / "a.pkl")
     file.write(tmp_path / "b.pkl", replace(file.motion, root_m=file.motion.root_m + np.array([0.1, 0.2, 0.3])))
@@ -26,7 +26,7 @@ def test_what_a_place_was_moved_by_is_kept_and_copies_that_are_left_are_said(tmp
     assert any("pose_quat_global" in note for note in file.notes)
 
 
-def test_frames_of_two_people_are_two_motions_and_people_by_number_are_no_frames(tmp_path: Path) -> None:
+def test_frames_of_people_are_split(tmp_path: Path) -> None:
     vectors, trans = parameters(walking(), 24)
     frames = []
     for row, place in zip(vectors, trans, strict=True):
@@ -55,14 +55,14 @@ OTHER_KINDS = ("c3d", "trc", "vmd", "mvn", "motion", "csv", "anim", "smd", "cast
 
 
 @pytest.mark.parametrize("suffix", OTHER_KINDS)
-def test_other_kinds_are_named_with_the_way_to_convert_them(tmp_path: Path, suffix: str) -> None:
+def test_other_kinds_get_advice(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a.{suffix}"
     path.write_bytes(b"anything")
     with pytest.raises(InputError, match=r"(export|convert) .*(BVH|FBX)|export .*glTF|before it is retargeted"):
         open_motion(path)
 
 
-def test_arrays_of_objects_stay_in_the_file_unread(tmp_path: Path) -> None:
+def test_object_arrays_are_copied_unread(tmp_path: Path) -> None:
     vectors, trans = parameters(walking(), 52, Z_UP)
     labels = np.array([{"LANK": [0.0, 1.0]}, None], dtype=object)
     fields = {"poses": vectors.reshape(len(trans), -1), "trans": trans, "mocap_framerate": 30.0}

@@ -60,7 +60,7 @@ def local_vectors(motion: Motion) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("naming", SPLITS)
-def test_hands_jaw_and_eyes_are_read_and_converted(naming: str, tmp_path: Path) -> None:
+def test_hands_jaw_and_eyes_are_converted(naming: str, tmp_path: Path) -> None:
     vectors = random_vectors()
     motion = read(save(tmp_path / "a.npz", split(vectors, naming))).motion
     assert motion.skeleton.names == LAYOUTS[55].names
@@ -73,7 +73,7 @@ def test_hands_jaw_and_eyes_are_read_and_converted(naming: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(("naming", "name"), [(naming, name) for naming in SPLITS for name in [*SPLITS[naming][1]][2:]])
-def test_without_one_part_all_others_are_kept(naming: str, name: str, tmp_path: Path) -> None:
+def test_missing_part_keeps_others(naming: str, name: str, tmp_path: Path) -> None:
     vectors = random_vectors()
     arrays = split(vectors, naming)
     del arrays[name]
@@ -95,7 +95,7 @@ def test_without_one_part_all_others_are_kept(naming: str, name: str, tmp_path: 
         np.testing.assert_allclose(written[array], arrays[array], atol=1e-6, err_msg=array)
 
 
-def test_hands_without_jaw_and_eyes_are_a_body_of_52_joints(tmp_path: Path) -> None:
+def test_hands_alone_give_52_joints(tmp_path: Path) -> None:
     arrays = split(random_vectors(), "AMASS")
     for name in ("pose_jaw", "pose_eye"):
         del arrays[name]
@@ -112,7 +112,7 @@ def test_hands_without_jaw_and_eyes_are_a_body_of_52_joints(tmp_path: Path) -> N
         ("face_pose", (3,)),
     ],
 )
-def test_what_is_not_read_is_named(name: str, shape: tuple[int, ...], tmp_path: Path) -> None:
+def test_unread_arrays_are_named(name: str, shape: tuple[int, ...], tmp_path: Path) -> None:
     arrays = split(random_vectors(), "SMPL-X") | {name: np.ones((FRAMES, *shape))}
     notes = read(save(tmp_path / "a.npz", arrays)).notes
     assert f"not read: {name}" in notes
@@ -122,7 +122,7 @@ def test_what_is_not_read_is_named(name: str, shape: tuple[int, ...], tmp_path: 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "joints"), [("amass", 52), ("amass", 55), ("kimodo", 22)])
-def test_each_array_that_is_missing_changes_nothing_or_is_spoken_of(kind: str, joints: int, tmp_path: Path) -> None:
+def test_missing_arrays_are_reported(kind: str, joints: int, tmp_path: Path) -> None:
     vectors = random_vectors(joints)
     poses = {"poses": vectors.reshape(FRAMES, -1), "trans": np.tile([0.0, 0.0, 1.0], (FRAMES, 1))}
     save_motion(tmp_path / "complete.npz", read(save(tmp_path / "a.npz", poses)).motion, kind)

@@ -42,7 +42,7 @@ def load_results(path: Path) -> dict[str, Any]:
     return np.load(path, allow_pickle=True).item()
 
 
-def test_each_motion_comes_with_its_prompt_and_length(path: Path) -> None:
+def test_motions_have_prompt_and_length(path: Path) -> None:
     motions = open_motion(path).motions
     assert [(motion.text, len(motion), motion.fps) for motion in motions] == list(
         zip(PROMPTS, [40, 30, 20], [20.0] * 3, strict=True)
@@ -51,7 +51,7 @@ def test_each_motion_comes_with_its_prompt_and_length(path: Path) -> None:
     np.testing.assert_allclose(sc.joint_positions(motions[1]), expected_m, atol=1e-4)
 
 
-def test_the_same_file_comes_out_with_other_joints(path: Path, tmp_path: Path) -> None:
+def test_file_round_trip_with_other_joints(path: Path, tmp_path: Path) -> None:
     file = open_motion(path)
     lifted = [replace(motion, root_m=motion.root_m + np.array([0, 0.1, 0])) for motion in file.motions]
     file.write(tmp_path / "new" / "results.npy", *lifted)
@@ -75,14 +75,14 @@ def test_every_door_gives_all_motions(path: Path, capsys: pytest.CaptureFixture[
         sc.correct_file(path, path.with_name("other.npy"))
 
 
-def test_it_is_converted_into_a_file_per_motion(path: Path, tmp_path: Path) -> None:
+def test_converted_to_file_per_motion(path: Path, tmp_path: Path) -> None:
     assert main(["data", "convert", str(path), "--to", "bvh", "--out", str(tmp_path / "bvh")]) in (0, None)
     names = [f"results_{index:03d}.bvh" for index in range(3)]
     assert sorted(path.name for path in (tmp_path / "bvh").iterdir()) == names
     assert [len(sc.load_motion(tmp_path / "bvh" / name)) for name in names] == [40, 30, 20]
 
 
-def test_it_is_corrected_as_one_file(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_corrected_as_one_file(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = path.parent / "out"
     assert main(["correct", str(path), "--kinematic", "-o", str(out)]) == 0
     assert "Corrected 1 of 1 motion" in capsys.readouterr().out
@@ -94,7 +94,7 @@ def test_it_is_corrected_as_one_file(path: Path, capsys: pytest.CaptureFixture[s
     assert load_results(out / "results.npy")["text"] == PROMPTS
 
 
-def test_motions_that_are_rejected_stay_as_they_came(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rejected_motions_stay(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     content = results()
     content["lengths"] = np.array([40, 2, 20])
     np.save(path, np.array(content, dtype=object), allow_pickle=True)
@@ -120,7 +120,7 @@ def test_motions_that_are_rejected_stay_as_they_came(path: Path, capsys: pytest.
         ({"text": print}, r"refused, as the file holds builtins\.print"),
     ],
 )
-def test_other_content_is_refused_in_a_sentence(path: Path, change: dict[str, Any], message: str) -> None:
+def test_other_content_raises(path: Path, change: dict[str, Any], message: str) -> None:
     np.save(path, np.array({**results(), **change}, dtype=object), allow_pickle=True)
     with pytest.raises(sc.InputError, match=message):
         open_motion(path)

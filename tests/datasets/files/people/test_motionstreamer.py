@@ -40,14 +40,14 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "a.npy"
 
 
-def test_joints_are_where_the_rows_say(path: Path) -> None:
+def test_joints_match_rows(path: Path) -> None:
     motion = open_motion(path).motion
     expected_m = places_m(np.load(path))
     np.testing.assert_allclose(sc.joint_positions(motion), expected_m, atol=1e-5)
     assert motion.fps == 30.0
 
 
-def test_rows_of_a_network_whose_places_and_rotations_hardly_agree_are_kept(path: Path) -> None:
+def test_inconsistent_rows_are_kept(path: Path) -> None:
     rows = np.load(path)
     np.save(path, (rows + np.random.default_rng(0).normal(0, 0.003, rows.shape)).astype(np.float32))
     file = open_motion(path)
@@ -59,7 +59,7 @@ def test_rows_of_a_network_whose_places_and_rotations_hardly_agree_are_kept(path
     ("column", "value", "message"),
     [(3, np.nan, "not finite in frame 2"), (slice(140, 272), 0.0, "no rotations in frame 2"), (0, 1e9, "beyond")],
 )
-def test_other_numbers_are_refused_in_a_sentence(path: Path, column: object, value: float, message: str) -> None:
+def test_other_numbers_raise(path: Path, column: object, value: float, message: str) -> None:
     rows = np.load(path)
     rows[2, column] = value
     np.save(path, rows)

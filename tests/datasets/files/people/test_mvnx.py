@@ -16,7 +16,7 @@ from selfcorrect.datasets.files.open import open_motion
 WALK = walking()
 
 
-def test_joints_are_where_the_segments_have_them(tmp_path: Path) -> None:
+def test_joints_match_segments(tmp_path: Path) -> None:
     path = tmp_path / "walk.mvnx"
     write_mvnx(path, WALK)
     file = open_motion(path)
@@ -44,7 +44,7 @@ def test_the_rate_and_other_subjects(tmp_path: Path) -> None:
     assert "other skeletons are left out (1 subjects); the first subject is read" in file.assumed
 
 
-def test_a_file_without_its_end_is_read_so_far(tmp_path: Path) -> None:
+def test_truncated_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "cut.mvnx"
     write_mvnx(path, WALK)
     path.write_text(path.read_text()[: path.stat().st_size // 2])

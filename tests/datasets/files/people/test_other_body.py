@@ -24,7 +24,7 @@ def walk(request: pytest.FixtureRequest) -> Motion:
 
 
 @pytest.mark.parametrize("share", [0.8, 1.15])
-def test_a_larger_body_makes_larger_steps_on_the_same_floor(walk: Motion, share: float) -> None:
+def test_larger_body_takes_larger_steps(walk: Motion, share: float) -> None:
     """The result is the whole motion scaled about the floor, but for the depth of soles."""
     placed = keep_feet_in_place(walk, scale_body(walk, share))
     floor_m = observe(walk).floor_m
@@ -37,7 +37,7 @@ def test_a_larger_body_makes_larger_steps_on_the_same_floor(walk: Motion, share:
     assert abs(observe(unplaced).floor_m - floor_m) > 0.05, "without the root path of its own it sinks or floats"
 
 
-def test_other_proportions_keep_standing_feet_still(walk: Motion) -> None:
+def test_other_proportions_keep_feet_still(walk: Motion) -> None:
     offsets_m = walk.skeleton.offsets_m.copy()
     for side in ("left", "right"):
         offsets_m[walk.skeleton.joint(f"{side}_knee")] *= 1.2
@@ -52,7 +52,7 @@ def test_other_proportions_keep_standing_feet_still(walk: Motion) -> None:
 
 
 @pytest.mark.parametrize("shares", [(1.0, 1.5), (1.0, 0.6), (1.2, 1.0), (0.85, 1.0), (0.85, 1.4)])
-def test_feet_that_roll_over_slide_no_faster_on_other_legs_and_feet(shares: tuple[float, float]) -> None:
+def test_rolling_feet_slide_no_faster(shares: tuple[float, float]) -> None:
     """The share by which legs are longer is that by which the whole motion is faster."""
     walk = base_walk(2)
     offsets_m = walk.skeleton.offsets_m.copy()
@@ -71,12 +71,12 @@ def measure_slide_m_s(motion: Motion, observation: Observation) -> float:
     return float(np.average(np.linalg.norm(velocities_m_s, axis=-1), weights=observation.standing))
 
 
-def test_the_same_legs_keep_every_number(walk: Motion) -> None:
+def test_same_legs_keep_every_number(walk: Motion) -> None:
     posed = replace(walk, skeleton=replace(walk.skeleton, offsets_m=walk.skeleton.offsets_m.copy()))
     assert keep_feet_in_place(walk, posed) is posed
 
 
-def test_a_skeleton_without_legs_keeps_its_path() -> None:
+def test_legless_skeleton_keeps_path() -> None:
     walk = made_motion("walk", 1.0, frames=20)
     bare = replace(walk, skeleton=replace(walk.skeleton, parts=("",) * len(walk.skeleton)))
     assert bare.skeleton.leg_m == 0.0

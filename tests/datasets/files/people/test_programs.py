@@ -47,7 +47,7 @@ def saved(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return program, path, open_motion(path, reading_of(program))
 
 
-def test_motions_come_out_upright_and_in_place(saved: tuple[Program, Path, MotionFile]) -> None:
+def test_motions_are_upright(saved: tuple[Program, Path, MotionFile]) -> None:
     program, _, file = saved
     expected_m = parts_m(select_joints(program.joints, walking()) if program.joints else walking())
     found_m = parts_m(file.motion)
@@ -58,7 +58,7 @@ def test_motions_come_out_upright_and_in_place(saved: tuple[Program, Path, Motio
     assert file.motion.fps == 30.0
 
 
-def test_an_unchanged_motion_gives_the_same_numbers(saved: tuple[Program, Path, MotionFile], tmp_path: Path) -> None:
+def test_unchanged_motion_keeps_numbers(saved: tuple[Program, Path, MotionFile], tmp_path: Path) -> None:
     program, path, file = saved
     file.write(tmp_path / program.file, file.motion)
     before = load_arrays(path)
@@ -69,7 +69,7 @@ def test_an_unchanged_motion_gives_the_same_numbers(saved: tuple[Program, Path, 
         np.testing.assert_array_equal(after[key], array, err_msg=key)
 
 
-def test_a_correction_changes_the_motion_alone(saved: tuple[Program, Path, MotionFile], tmp_path: Path) -> None:
+def test_correction_changes_motion_only(saved: tuple[Program, Path, MotionFile], tmp_path: Path) -> None:
     program, path, file = saved
     out = tmp_path / program.file
     bent = turn_joint(file.motion, "left_knee", Rotation.from_euler("x", 0.2), slice(20, 40))
@@ -88,7 +88,7 @@ def test_a_correction_changes_the_motion_alone(saved: tuple[Program, Path, Motio
 
 
 @pytest.mark.parametrize("name", [name for name, program in PROGRAMS.items() if program.fps])
-def test_a_rate_that_is_nowhere_said_is_asked_for(tmp_path: Path, name: str) -> None:
+def test_missing_rate_raises(tmp_path: Path, name: str) -> None:
     program = PROGRAMS[name]
     program.save(tmp_path / program.file, walking())
     with pytest.raises(sc.InputError, match=r"frame rate.*--fps"):
@@ -114,7 +114,7 @@ def test_each_person_is_a_motion(tmp_path: Path, name: str) -> None:
     np.testing.assert_allclose(parts_m(reread.motions[1]), parts_m(second), atol=1e-5)
 
 
-def test_without_its_camera_a_track_is_as_it_was_seen(tmp_path: Path) -> None:
+def test_without_camera_track_is_raw(tmp_path: Path) -> None:
     save_tram(tmp_path / "hps_track_0.npy", walking())
     placed = open_motion(tmp_path / "hps_track_0.npy", sc.Reading(fps=30.0))
     assert "placed in the world by camera.npy" in placed.notes
@@ -126,7 +126,7 @@ def test_without_its_camera_a_track_is_as_it_was_seen(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rate", [1e30, np.inf, np.nan, 0.0, 1e-300])
 @pytest.mark.parametrize("name", ["WHAM", "Kimodo, 22", "AMASS"])
-def test_rates_that_no_motion_has_are_refused(tmp_path: Path, name: str, rate: float) -> None:
+def test_impossible_rates_raise(tmp_path: Path, name: str, rate: float) -> None:
     path = tmp_path / PROGRAMS[name].file
     PROGRAMS[name].save(path, walking().frames(0, 6))
     saved = joblib.load(path) if path.suffix == ".pkl" else dict(np.load(path))
@@ -138,7 +138,7 @@ def test_rates_that_no_motion_has_are_refused(tmp_path: Path, name: str, rate: f
 
 @pytest.mark.parametrize("damage", ["text", None, [[0.0] * 72] * 6, np.float64(3)])
 @pytest.mark.parametrize("key", ["pose_world", "trans_world"])
-def test_what_the_camera_saw_never_stands_in_for_a_damaged_place(tmp_path: Path, key: str, damage: object) -> None:
+def test_camera_view_does_not_replace_damage(tmp_path: Path, key: str, damage: object) -> None:
     path = tmp_path / PROGRAMS["WHAM"].file
     PROGRAMS["WHAM"].save(path, walking().frames(0, 6))
     saved = joblib.load(path)
@@ -150,7 +150,7 @@ def test_what_the_camera_saw_never_stands_in_for_a_damaged_place(tmp_path: Path,
 
 @pytest.mark.parametrize("key", ["posed_joints", "global_rot_mats"])
 @pytest.mark.parametrize("damage", [np.array(["text"]), np.array([None, 3.0], dtype=object)], ids=["text", "objects"])
-def test_an_array_of_something_else_is_named(tmp_path: Path, key: str, damage: np.ndarray) -> None:
+def test_wrong_array_is_named(tmp_path: Path, key: str, damage: np.ndarray) -> None:
     program = PROGRAMS["Kimodo, 22"]
     path = tmp_path / program.file
     program.save(path, walking().frames(0, 6))
@@ -160,7 +160,7 @@ def test_an_array_of_something_else_is_named(tmp_path: Path, key: str, damage: n
 
 
 @pytest.mark.parametrize("name", ["Kimodo, 22", "SAM 3D Body, stacked"])
-def test_what_could_not_be_written_is_refused_when_read(tmp_path: Path, name: str) -> None:
+def test_unwritable_file_raises_on_read(tmp_path: Path, name: str) -> None:
     program = PROGRAMS[name]
     complaints = []
     path = tmp_path / program.file
@@ -178,7 +178,7 @@ def test_what_could_not_be_written_is_refused_when_read(tmp_path: Path, name: st
     assert all(str(path) in complaint for complaint in complaints)
 
 
-def test_people_who_share_an_array_count_each(tmp_path: Path) -> None:
+def test_shared_arrays_count_per_person(tmp_path: Path) -> None:
     person = {"pose_world": np.zeros((30_000, 72)), "trans_world": np.zeros((30_000, 3))}
     joblib.dump(dict.fromkeys(range(20), person), tmp_path / "a.pkl", compress=3)
     assert (tmp_path / "a.pkl").stat().st_size < 400_000
@@ -186,7 +186,7 @@ def test_people_who_share_an_array_count_each(tmp_path: Path) -> None:
         open_motion(tmp_path / "a.pkl", sc.Reading(fps=30.0))
 
 
-def test_long_names_do_not_fill_a_message(tmp_path: Path) -> None:
+def test_long_names_are_cut(tmp_path: Path) -> None:
     (tmp_path / "a.pkl").write_bytes(pickle.dumps({"x" * 2**20: np.zeros(3)}))
     with pytest.raises(sc.InputError, match=r"a\.pkl:.*1048576"):
         open_motion(tmp_path / "a.pkl")
@@ -196,7 +196,7 @@ def test_long_names_do_not_fill_a_message(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".pkl", ".pt", ".npy"])
-def test_an_unknown_file_is_told_with_its_arrays_and_what_is_near(tmp_path: Path, suffix: str) -> None:
+def test_unknown_file_lists_arrays(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a{suffix}"
     content = {"pose_world": np.zeros((3, 72)), "thing": np.zeros((2, 5))}
     match suffix:
@@ -214,7 +214,7 @@ def test_an_unknown_file_is_told_with_its_arrays_and_what_is_near(tmp_path: Path
         open_motion(path)
 
 
-def test_models_in_a_folder_are_no_motions(tmp_path: Path) -> None:
+def test_models_are_not_motions(tmp_path: Path) -> None:
     save_gvhmr(tmp_path / "hmr4d_results.pt", walking())
     torch.save({"weight": torch.zeros(3, 3)}, tmp_path / "model.pt")
     (tmp_path / "split.pkl").write_bytes(pickle.dumps(["a", "b"]))
@@ -222,7 +222,7 @@ def test_models_in_a_folder_are_no_motions(tmp_path: Path) -> None:
         assert [Path(motion.source).name for motion in sc.load_motions(tmp_path)] == ["hmr4d_results.pt"]
 
 
-def test_frames_in_which_nobody_is_seen_are_not_left_out_in_silence(tmp_path: Path) -> None:
+def test_unseen_frames_are_reported(tmp_path: Path) -> None:
     frames = [[person] for person in sam3d(walking().frames(0, 8), np.random.default_rng(0))]
     frames[5] = []
     (tmp_path / "frames.pkl").write_bytes(pickle.dumps(frames))
@@ -231,7 +231,7 @@ def test_frames_in_which_nobody_is_seen_are_not_left_out_in_silence(tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", ["AMASS", "GEM-X", "GVHMR", "HY-Motion"])
-def test_the_floor_of_an_average_body_is_judged_by_its_feet(tmp_path: Path, name: str) -> None:
+def test_average_body_floor_follows_feet(tmp_path: Path, name: str) -> None:
     """Without a shape the files are of the average body."""
     program = PROGRAMS[name]
     path = tmp_path / program.file

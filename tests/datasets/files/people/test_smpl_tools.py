@@ -60,7 +60,7 @@ def arrays(name: str, world: str) -> tuple[sc.Motion, dict[str, np.ndarray]]:
 
 
 @pytest.mark.parametrize(("name", "world"), [case for case in product(NAMES, TURNS) if case != ("AMASS", "z down")])
-def test_every_tool_and_every_world_gives_the_same_motion_and_takes_it(tmp_path: Path, name: str, world: str) -> None:
+def test_tools_and_worlds_agree(tmp_path: Path, name: str, world: str) -> None:
     expected, tool_arrays = arrays(name, world)
     np.savez(tmp_path / "a.npz", **tool_arrays)
     file = open_motion(tmp_path / "a.npz", sc.Reading(fps=30.0))
@@ -82,7 +82,7 @@ def test_every_tool_and_every_world_gives_the_same_motion_and_takes_it(tmp_path:
     np.testing.assert_allclose(moved_m, SCALE_OF[name] * np.tile(up, (40, 1)), atol=1e-6)
 
 
-def test_the_vertical_axis_may_be_said(tmp_path: Path) -> None:
+def test_up_option_decides(tmp_path: Path) -> None:
     """Who lies at rest on the back is upright by one reading and lies by the other."""
     expected, tool_arrays = arrays("WHAM", "z up")
     np.savez(tmp_path / "a.npz", **tool_arrays)
@@ -103,7 +103,7 @@ def test_the_vertical_axis_may_be_said(tmp_path: Path) -> None:
         ({"pose_world": np.zeros((40, 24, 3, 3))}, "pose_world is no rotation in frame 0"),
     ],
 )
-def test_other_arrays_are_refused_in_a_sentence(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+def test_other_arrays_raise(tmp_path: Path, change: dict[str, Any], message: str) -> None:
     _, tool_arrays = arrays("WHAM", "y up")
     np.savez(tmp_path / "a.npz", **{**tool_arrays, **change})
     with pytest.raises(sc.InputError, match=rf"a\.npz: {message}"):
@@ -116,7 +116,7 @@ def test_other_arrays_are_refused_in_a_sentence(tmp_path: Path, change: dict[str
      "not seen in frame 3 of the video (frame_ids), where the motion jumps, and 1 more gap"),
     (range(40), ""), (range(9), ""), (["a"] * 40, ""), ([np.nan] * 40, ""),
 ])  # fmt: skip
-def test_frames_in_which_a_person_was_not_seen_are_named(tmp_path: Path, frame_ids, words: str) -> None:
+def test_unseen_frames_are_named(tmp_path: Path, frame_ids, words: str) -> None:
     _, tool_arrays = arrays("WHAM", "y up")
     np.savez(tmp_path / "a.npz", **{**tool_arrays, "frame_ids": np.array(frame_ids)})
     notes = open_motion(tmp_path / "a.npz", sc.Reading(fps=30.0)).notes

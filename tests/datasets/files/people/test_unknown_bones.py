@@ -53,7 +53,7 @@ def walker(walk: Motion) -> Motion:
 
 
 @pytest.mark.parametrize("ratio", [0.93, 1.08])
-def test_a_correction_keeps_the_feet_of_the_person_on_the_floor(walker: Motion, tmp_path: Path, ratio: float) -> None:
+def test_feet_stay_on_floor(walker: Motion, tmp_path: Path, ratio: float) -> None:
     person = resize(walker, ratio)
     shake_m = 0.01 * np.random.default_rng(0).standard_normal(person.root_m.shape)  # something to correct
     person = replace(person, root_m=person.root_m + shake_m)
@@ -70,14 +70,12 @@ def test_a_correction_keeps_the_feet_of_the_person_on_the_floor(walker: Motion, 
     assert abs(observe(on_average_body).floor_m) < off_m / 2
 
 
-def test_heights_that_no_legs_explain_are_corrected(walker: Motion, tmp_path: Path) -> None:
+def test_unexplained_heights_are_corrected(walker: Motion, tmp_path: Path) -> None:
     corrected = correct(write(tmp_path / "high.npz", raise_motion(walker, 0.3), betas=0.5))
     assert abs(observe(corrected).floor_m) < 0.05
 
 
-def test_a_floor_that_somebody_states_is_a_floor(
-    walker: Motion, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_stated_floor_is_used(walker: Motion, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Bones that are unknown explain feet in the floor, unless the user says where the floor is."""
     file = write(tmp_path / "deep.npz", raise_motion(walker, -0.113), betas=0.5)
     assert not check(open_motion(file).motion, ["F4"])
@@ -92,7 +90,7 @@ def test_a_floor_that_somebody_states_is_a_floor(
 
 
 @pytest.mark.parametrize("tilt_deg", [0.0, 8.0])
-def test_seeing_a_motion_on_its_floor_changes_nothing(walker: Motion, tilt_deg: float) -> None:
+def test_floor_view_changes_nothing(walker: Motion, tilt_deg: float) -> None:
     turned = TurnedWorld(quaternions(np.array([0.0, 0.0, np.radians(tilt_deg)]))).view(walker)
     given = replace(raise_motion(turned, 0.06), height_error_m=0.12, keeps_height=True)
     view = MotionOnFloor.from_estimated_plane(given)

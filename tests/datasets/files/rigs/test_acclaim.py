@@ -65,9 +65,7 @@ def places_m(motion: Motion) -> np.ndarray:
     ("orders", "unit", "root", "length"),
     [(("rx ry rz",), "deg", "TX TY TZ RX RY RZ", 0.45), (("rz rx ry", "ry rz rx"), "rad", "RZ RX RY TZ TX TY", 1.0)],
 )
-def test_joints_are_where_the_motion_has_them(
-    tmp_path: Path, orders: tuple[str, ...], unit: str, root: str, length: float
-) -> None:
+def test_joints_match_motion(tmp_path: Path, orders: tuple[str, ...], unit: str, root: str, length: float) -> None:
     path = tmp_path / "07_01.amc"
     write_acclaim(path, WALK, orders=orders, unit=unit, root=root, length=length)
     file = open_motion(path)
@@ -106,7 +104,7 @@ def test_places_by_hand(tmp_path: Path) -> None:
     np.testing.assert_allclose(positions_m[:, end] - positions_m[:, knee], shins_m, atol=1e-5)
 
 
-def test_the_skeleton_is_found_beside_the_motion(tmp_path: Path) -> None:
+def test_skeleton_is_found_beside_motion(tmp_path: Path) -> None:
     path = tmp_path / "07_01.amc"
     write_acclaim(path, WALK)
     skeleton = path.with_suffix(".asf")
@@ -125,7 +123,7 @@ def test_the_skeleton_is_found_beside_the_motion(tmp_path: Path) -> None:
     assert is_motion_file(path)
 
 
-def test_the_file_or_the_option_states_the_rate(tmp_path: Path) -> None:
+def test_rate_from_file_or_option(tmp_path: Path) -> None:
     path = tmp_path / "a.amc"
     write_acclaim(path, WALK)
     assert open_motion(path, sc.Reading(fps=60.0)).motion.fps == 60
@@ -133,7 +131,7 @@ def test_the_file_or_the_option_states_the_rate(tmp_path: Path) -> None:
     assert open_motion(path).motion.fps == 30
 
 
-def test_a_unit_that_makes_no_person_is_inferred(tmp_path: Path) -> None:
+def test_implausible_unit_is_inferred(tmp_path: Path) -> None:
     path = tmp_path / "a.amc"
     write_acclaim(path, WALK, length=2.54)
     skeleton = path.with_suffix(".asf")
@@ -142,7 +140,7 @@ def test_a_unit_that_makes_no_person_is_inferred(tmp_path: Path) -> None:
     np.testing.assert_allclose(places_m(file.motion), places_m(WALK), atol=1e-6)
 
 
-def test_a_last_frame_that_is_cut_off_is_left_out(tmp_path: Path) -> None:
+def test_truncated_frame_is_dropped(tmp_path: Path) -> None:
     path = tmp_path / "a.amc"
     write_acclaim(path, WALK)
     for cut in (4, 30):

@@ -27,7 +27,7 @@ def in_parents(motion: sc.Motion) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", MOTIONS)
-def test_world_positions_in_local_channels_are_refused(tmp_path: Path, name: str) -> None:
+def test_world_positions_raise(tmp_path: Path, name: str) -> None:
     """Also of somebody who stands still, whose joints hardly move in the world either."""
     motion = MOTIONS[name]()
     write_bvh(tmp_path / "a.bvh", with_positions(motion, sc.joint_positions(motion)))
@@ -35,7 +35,7 @@ def test_world_positions_in_local_channels_are_refused(tmp_path: Path, name: str
         sc.open_motion(tmp_path / "a.bvh", sc.Reading(up="y", metres_per_unit=0.01))
 
 
-def test_positions_in_the_parents_frames_are_read(tmp_path: Path) -> None:
+def test_parent_positions_are_read(tmp_path: Path) -> None:
     walk_made = walking()
     write_bvh(tmp_path / "a.bvh", with_positions(walk_made, in_parents(walk_made)))
     motion = sc.load_motion(tmp_path / "a.bvh")
@@ -43,7 +43,7 @@ def test_positions_in_the_parents_frames_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("share", "refused"), [(0.01, False), (0.12, True)])
-def test_bones_may_change_by_a_few_per_cent_and_no_more(tmp_path: Path, share: float, refused: bool) -> None:
+def test_bone_lengths_may_vary_slightly(tmp_path: Path, share: float, refused: bool) -> None:
     motion = standing()
     places_m = in_parents(motion)
     knee = motion.skeleton.names.index("left_knee")
@@ -56,7 +56,7 @@ def test_bones_may_change_by_a_few_per_cent_and_no_more(tmp_path: Path, share: f
         assert sc.open_motion(tmp_path / "a.bvh").motions
 
 
-def test_props_may_move_as_they_like(tmp_path: Path) -> None:
+def test_props_may_move(tmp_path: Path) -> None:
     motion = with_chains(standing(), {"ball": ("pelvis", [(0.0, 0.2, 0.3)])})
     places_m = in_parents(motion)
     places_m[:, -1, 2] += np.linspace(0, 0.5, len(motion))
@@ -64,7 +64,7 @@ def test_props_may_move_as_they_like(tmp_path: Path) -> None:
     assert sc.open_motion(tmp_path / "a.bvh").motions
 
 
-def test_what_moves_the_whole_body_is_no_bone(tmp_path: Path) -> None:
+def test_body_mover_is_no_bone(tmp_path: Path) -> None:
     """A rig of a hand alone, which has no pelvis: the joint that carries it travels below a still root."""
     skeleton = sc.Skeleton(("carrier", "LeftHand"), (-1, 0), np.array([[0.0, 0, 0], [0, 0, 0.1]]), ("", "left_wrist"))
     root_m = np.linspace([0.5, 0, 1], [2.5, 0, 1], 5)
@@ -83,7 +83,7 @@ def test_what_moves_the_whole_body_is_no_bone(tmp_path: Path) -> None:
         ("spine1", "spine2", "spine3", "neck", "left_elbow"),
     ],
 )
-def test_a_rest_pose_with_collapsed_joints_is_recognised(tmp_path: Path, parts: tuple[str, ...]) -> None:
+def test_collapsed_rest_pose_is_detected(tmp_path: Path, parts: tuple[str, ...]) -> None:
     motion = standing()
     offsets_m = motion.skeleton.offsets_m.copy()
     offsets_m[[motion.skeleton.names.index(part) for part in parts]] = 0
@@ -94,9 +94,7 @@ def test_a_rest_pose_with_collapsed_joints_is_recognised(tmp_path: Path, parts: 
 
 @pytest.mark.parametrize("name", ["walking", "crouching"])
 @pytest.mark.parametrize("added_m", [0.0, 0.002])
-def test_positions_that_are_added_to_offsets_are_read_and_written_back(
-    tmp_path: Path, name: str, added_m: float
-) -> None:
+def test_positions_added_to_offsets_round_trip(tmp_path: Path, name: str, added_m: float) -> None:
     """Six channels per joint whose positions are zero, or next to it: every door reads the same bones."""
     motion = MOTIONS[name]()
     places_m = np.full((len(motion), len(motion.skeleton), 3), added_m)

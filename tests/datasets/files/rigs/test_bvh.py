@@ -56,7 +56,7 @@ def assert_same(first: RiggedMotion, second: RiggedMotion) -> None:
         np.testing.assert_allclose(track_m, second.stretches_m[joint], atol=1e-8)
 
 
-def test_positions_agree_with_bvhio_on_mixed_channels(bvh_text: str, tmp_path: Path):
+def test_matches_bvhio_on_mixed_channels(bvh_text: str, tmp_path: Path):
     path = tmp_path / "made.bvh"
     # bvhio knows one end site per joint.
     one_end = bvh_text.replace("      End Site\n      {\n        OFFSET 0.0 0.0 10.0\n      }\n", "")
@@ -65,7 +65,7 @@ def test_positions_agree_with_bvhio_on_mixed_channels(bvh_text: str, tmp_path: P
 
 
 @pytest.mark.parametrize("name", ["train/01_03.bvh", "test/10_01.bvh", "test/27_01.bvh", "tpose/mb_01.bvh"])
-def test_positions_agree_with_bvhio_on_real_files(cmu: Path, tmp_path: Path, name: str):
+def test_matches_bvhio_on_real_files(cmu: Path, tmp_path: Path, name: str):
     clip = read_bvh(cmu / name)
     path = tmp_path / "short.bvh"
     write_bvh(path, replace(clip, motion=clip.motion.frames(0, 8)))
@@ -75,7 +75,7 @@ def test_positions_agree_with_bvhio_on_real_files(cmu: Path, tmp_path: Path, nam
     )
 
 
-def test_what_is_read_is_what_is_in_the_file(bvh_text: str):
+def test_file_round_trip_is_exact(bvh_text: str):
     clip = parse_bvh(bvh_text, "made", 0.01)
     skeleton = clip.motion.skeleton
     motion = clip.motion
@@ -94,7 +94,7 @@ def test_what_is_read_is_what_is_in_the_file(bvh_text: str):
 
 
 @pytest.mark.parametrize("name", ["train/01_03.bvh", "test/10_01.bvh", "test/94_07.bvh", "tpose/daz.bvh"])
-def test_real_files_survive_reading_and_writing(cmu: Path, tmp_path: Path, name: str):
+def test_real_files_round_trip(cmu: Path, tmp_path: Path, name: str):
     clip = read_bvh(cmu / name)
     write_bvh(tmp_path / "again.bvh", clip)
     assert_same(read_bvh(tmp_path / "again.bvh"), clip)
@@ -112,7 +112,7 @@ def _is_number(word: str) -> bool:
     return True
 
 
-def test_bones_that_stretch_keep_doing_so(bvh_text: str):
+def test_stretching_bones_round_trip(bvh_text: str):
     stretched = bvh_text.replace("5 0.5 6 12 7 -0.25", "5 0.5 6 15 7 -0.25")
     clip = parse_bvh(stretched, "made", 0.01)
     np.testing.assert_allclose(clip.stretches_m[5][:, 1], [0.12, 0.15, 0.12])
@@ -127,7 +127,7 @@ def test_bones_that_stretch_keep_doing_so(bvh_text: str):
     angles=st.lists(st.floats(-360, 360, allow_nan=False), min_size=3, max_size=3),
 )
 @settings(max_examples=60)
-def test_any_rotation_in_any_channel_order_survives(order: str, angles: list[float]):
+def test_rotation_orders_round_trip(order: str, angles: list[float]):
     text = f"""HIERARCHY
 ROOT a
 {{
@@ -156,7 +156,7 @@ Frame Time: 0.01
         lambda text: text + "\n  \n\n",
     ],
 )
-def test_harmless_differences_in_spelling_are_read_alike(bvh_text: str, tmp_path: Path, change):
+def test_spelling_variants_read_alike(bvh_text: str, tmp_path: Path, change):
     path = tmp_path / "changed.bvh"
     path.write_bytes(change(bvh_text).encode())
     assert_same(read_bvh(path, 0.01), parse_bvh(bvh_text, "made", 0.01))
@@ -195,14 +195,14 @@ def test_harmless_differences_in_spelling_are_read_alike(bvh_text: str, tmp_path
         ("2 96 -2 20", "2 96 -2 -2 20", "line 48: expected 22 finite numbers in frame 1, got 23 numbers"),
     ],
 )
-def test_a_malformed_file_names_line_and_expectation(bvh_text: str, old: str, new: str, message: str):
+def test_malformed_file_names_line(bvh_text: str, old: str, new: str, message: str):
     assert old in bvh_text
     with pytest.raises(ValueError, match=message) as caught:
         parse_bvh(bvh_text.replace(old, new, 1), "made.bvh")
     assert str(caught.value).startswith("made.bvh, line ")
 
 
-def test_a_motion_from_elsewhere_is_written_for_others_to_read(walk: Motion, tmp_path: Path):
+def test_other_motion_is_readable_by_bvhio(walk: Motion, tmp_path: Path):
     """SMPL's joints are not in the order of a file; bvhio reads what is written."""
     generator = np.random.default_rng(0)
     walk = walk.frames(0, 5)
@@ -219,7 +219,7 @@ def test_a_motion_from_elsewhere_is_written_for_others_to_read(walk: Motion, tmp
     assert_same_as_oracle(tmp_path / "smpl.bvh", clip)
 
 
-def test_angles_do_not_jump_between_frames(cmu: Path):
+def test_angles_are_continuous(cmu: Path):
     """Programs that interpolate channels must not spin through 360 degrees."""
     clip = read_bvh(cmu / "test/16_15.bvh")
     turns = np.array([[float(word) for word in line.split()] for line in format_bvh(clip).splitlines()[-40:]])
@@ -234,7 +234,7 @@ def test_a_moving_root_needs_channels(bvh_text: str):
 
 
 @pytest.mark.parametrize("scale", [0.12, 1.0, 2.3, 20.0])
-def test_a_body_of_no_persons_size_is_scaled_and_written_back_in_its_size(walk: Motion, tmp_path: Path, scale: float):
+def test_giant_body_round_trips(walk: Motion, tmp_path: Path, scale: float):
     scaled = replace(walk, skeleton=replace(walk.skeleton, offsets_m=scale * walk.skeleton.offsets_m))
     write_bvh(tmp_path / "a.bvh", clip_of(replace(scaled, root_m=scale * walk.root_m)))
     file = open_motion(tmp_path / "a.bvh")
@@ -252,7 +252,7 @@ def test_a_body_of_no_persons_size_is_scaled_and_written_back_in_its_size(walk: 
     )
 
 
-def test_channels_have_six_decimals_and_no_negative_zero() -> None:
+def test_channels_have_six_decimals() -> None:
     values = np.array([[-1e-8, -0.0, 6e-7], [-16e-7, 99.9999995, -1e12]])
     assert [*format_channels(values, [2, 0, 1])] == [
         "0.000001 0.000000 0.000000\n-1000000000000.000000 -0.000002 100.000000"

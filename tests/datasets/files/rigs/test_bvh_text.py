@@ -77,7 +77,7 @@ LOOSE = {
 
 
 @pytest.mark.parametrize("name", LOOSE)
-def test_loosely_written_files_are_read_with_a_note(bvh_text: str, tmp_path: Path, name: str) -> None:
+def test_loose_files_are_read_with_note(bvh_text: str, tmp_path: Path, name: str) -> None:
     change, note = LOOSE[name]
     (tmp_path / "a.bvh").write_text(change(bvh_text))
     clip = read_bvh(tmp_path / "a.bvh", 0.01)
@@ -85,7 +85,7 @@ def test_loosely_written_files_are_read_with_a_note(bvh_text: str, tmp_path: Pat
     assert [note in text for text in clip.notes] == ([True] if note else []), clip.notes
 
 
-def test_a_row_that_is_cut_off_is_left_out(bvh_text: str) -> None:
+def test_truncated_row_is_dropped(bvh_text: str) -> None:
     cut = bvh_text[: bvh_text.rindex(" 10 -178.5")]
     clip = parse_bvh(cut, "made", 0.01)
     np.testing.assert_array_equal(positions_m(clip), positions_m(parse_bvh(bvh_text, "made", 0.01))[:2])
@@ -104,7 +104,7 @@ def with_numbers(text: str, form: Callable[[float], str]) -> str:
 
 
 @pytest.mark.parametrize("form", ["{:.6f}", "{:.2f}", "{:.6g}", "{!r}", "{:.0f}", "{:.3e}"])
-def test_a_file_cut_off_anywhere_in_its_last_numbers_keeps_no_wrong_number(bvh_text: str, form: str) -> None:
+def test_truncated_number_is_dropped(bvh_text: str, form: str) -> None:
     text = with_numbers(bvh_text, form.format)
     whole = parse_text(text, "made").values
     for length in range(len(text) - 60, len(text)):
@@ -118,7 +118,7 @@ def test_a_file_cut_off_anywhere_in_its_last_numbers_keeps_no_wrong_number(bvh_t
 
 
 @pytest.mark.parametrize("blanks", [" ", "\t\n"])
-def test_numbers_that_touch_are_read_apart(bvh_text: str, blanks: str) -> None:
+def test_touching_numbers_are_split(bvh_text: str, blanks: str) -> None:
     """As programs write them whose columns are too narrow; digits after an exponent's sign stay there."""
     text = with_numbers(bvh_text, "{:.3e}".format) if blanks == " " else bvh_text
     head, _, rows = text.partition("Frame Time")
@@ -130,7 +130,7 @@ def test_numbers_that_touch_are_read_apart(bvh_text: str, blanks: str) -> None:
     assert content.notes == ("numbers that touch each other are read apart",)
 
 
-def test_a_missing_frame_time_is_replaced_by_the_option(bvh_text: str) -> None:
+def test_missing_frame_time_uses_option(bvh_text: str) -> None:
     content = parse_text(bvh_text.replace("Frame Time: 0.0333333\n", ""), "made.bvh", fps=60.0)
     np.testing.assert_array_equal(content.values, parse_text(bvh_text, "made").values)
     assert content.fps == 60.0
@@ -151,7 +151,7 @@ def test_a_missing_frame_time_is_replaced_by_the_option(bvh_text: str) -> None:
         ("utf-16-be", "ひざ"),
     ],
 )
-def test_names_are_kept_byte_for_byte(bvh_text: str, tmp_path: Path, encoding: str, name: str) -> None:
+def test_names_keep_their_bytes(bvh_text: str, tmp_path: Path, encoding: str, name: str) -> None:
     content = bvh_text.replace("JOINT LeftLeg", f"JOINT {name}").encode(encoding)
     (tmp_path / "a.bvh").write_bytes(content)
     clip = read_bvh(tmp_path / "a.bvh", 0.01)
@@ -164,14 +164,14 @@ def test_names_are_kept_byte_for_byte(bvh_text: str, tmp_path: Path, encoding: s
 
 @pytest.mark.parametrize("encoding", ["utf-32", "utf-32-le", "utf-32-be"])
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
-def test_text_in_an_encoding_that_is_not_read_is_named(bvh_text: str, tmp_path: Path, encoding: str, mark: str) -> None:
+def test_unknown_encoding_is_named(bvh_text: str, tmp_path: Path, encoding: str, mark: str) -> None:
     (tmp_path / "a.bvh").write_bytes((mark + bvh_text).encode(encoding))
     with pytest.raises(sc.InputError, match=r"a\.bvh:.*UTF-8.*UTF-16"):
         read_bvh(tmp_path / "a.bvh")
 
 
 @given(fps=st.integers(5, 300), digits=st.integers(3, 40))
-def test_a_rounded_frame_time_gives_the_rate_whose_digits_it_has(fps: int, digits: int) -> None:
+def test_rounded_frame_time_gives_rate(fps: int, digits: int) -> None:
     with localcontext(prec=60):
         period = f"{1 / Decimal(fps):.{digits}f}"
     rate = rate_of_period(period)
@@ -185,7 +185,7 @@ def test_a_rounded_frame_time_gives_the_rate_whose_digits_it_has(fps: int, digit
     [("0.01667", 60), ("0.0166", 60), ("0.00833", 120), ("0.0333", 30), ("0.0083", 120), ("0.033", 30),
      ("8.33e-3", 120), ("0,01667", 60), ("0.008", 125), ("0.0333667", 29.97), ("8.3", 120)],
 )  # fmt: skip
-def test_frame_times_that_programs_round_are_whole_rates(bvh_text: str, time: str, fps: float) -> None:
+def test_rounded_times_are_whole_rates(bvh_text: str, time: str, fps: float) -> None:
     text = bvh_text.replace("0.0333333", time)
     text = text.replace(".", ",") if "," in time else text
     assert parse_bvh(text, "made", 0.01).motion.fps == pytest.approx(fps, rel=1e-6)
@@ -198,14 +198,14 @@ def test_frame_times_that_programs_round_are_whole_rates(bvh_text: str, time: st
         ("41.67", 24), ("30", 30), ("120", 120), ("25", 25),
     ],
 )  # fmt: skip
-def test_frame_times_that_are_none_are_recognised(bvh_text: str, time: str, fps: float) -> None:
+def test_invalid_frame_times_are_detected(bvh_text: str, time: str, fps: float) -> None:
     clip = parse_bvh(bvh_text.replace("0.0333333", time), "made", 0.01)
     assert clip.motion.fps == fps
     notes = [*clip.notes, *filter(None, [clip.placeholder_rate])]
     assert [f"frame time {time}" in note and "(--fps)" in note for note in notes] == [True]
 
 
-def test_the_option_overrules_the_frame_time(walker: sc.Motion, tmp_path: Path) -> None:
+def test_option_overrides_frame_time(walker: sc.Motion, tmp_path: Path) -> None:
     sc.save_motion(tmp_path / "a.bvh", walker)
     file = open_motion(tmp_path / "a.bvh", Reading(fps=120.0))
     assert file.motion.fps == 120
@@ -232,7 +232,7 @@ def test_key_poses_are_sampled_between(walker: sc.Motion, tmp_path: Path, own_fp
     assert len(open_motion(tmp_path / "b.bvh").motion) == len(file.motion)
 
 
-def test_key_poses_are_not_corrected_unless_their_rate_is_named(walker: sc.Motion, tmp_path: Path) -> None:
+def test_key_poses_need_a_rate(walker: sc.Motion, tmp_path: Path) -> None:
     """Between key poses feet move along no path of a recording, so nothing shows when they stand."""
     sc.save_motion(tmp_path / "a.bvh", replace(walker, fps=4.0))
     with pytest.raises(sc.InputError, match=r"4.*stand.*--fps"):
@@ -243,9 +243,7 @@ def test_key_poses_are_not_corrected_unless_their_rate_is_named(walker: sc.Motio
 
 
 @pytest.mark.parametrize(("every", "word"), [(1, "is a placeholder"), (13, "are key poses")])
-def test_a_frame_time_of_a_second_is_believed_of_poses_that_lie_far_apart(
-    tmp_path: Path, every: int, word: str
-) -> None:
+def test_one_second_frames_of_distant_poses(tmp_path: Path, every: int, word: str) -> None:
     walk = base_walk(3)
     poses = replace(walk, root_m=walk.root_m[::every], rotations=walk.rotations[::every])
     sc.save_motion(tmp_path / "a.bvh", poses)
@@ -257,12 +255,12 @@ def test_a_frame_time_of_a_second_is_believed_of_poses_that_lie_far_apart(
     assert len(file.motion) == (len(poses) if every == 1 else 30 * (len(poses) - 1) + 1)
 
 
-def test_five_frames_per_second_stay_as_they_are(walker: sc.Motion, tmp_path: Path) -> None:
+def test_five_fps_is_kept(walker: sc.Motion, tmp_path: Path) -> None:
     sc.save_motion(tmp_path / "a.bvh", replace(walker, fps=5.0))
     assert open_motion(tmp_path / "a.bvh").motion.fps == 5
 
 
-def test_a_hierarchy_that_is_known_changes_nothing_about_what_follows(bvh_text: str) -> None:
+def test_cached_hierarchy_changes_nothing(bvh_text: str) -> None:
     head, _, motion = bvh_text.partition("\nMOTION")
     _scan_hierarchy.cache_clear()
     for text in (bvh_text, f"{head}\nMotion{motion}", bvh_text):  # known, read as a whole, known
@@ -303,13 +301,13 @@ OTHER_ROWS = (
 
 @needs_reader
 @pytest.mark.parametrize("row", ["", *OTHER_ROWS, "3 4\n\0", "3 \u0664\n", "3 4 # end\n"])
-def test_compiled_reader_leaves_other_rows_to_numpy(row: str) -> None:
+def test_compiled_reader_falls_back(row: str) -> None:
     assert read_rows("\n 1\t2 \n\n3 4e0\n\n", 0, np.empty((2, 2)))
     assert not read_rows("1 2\n" + row, 0, np.empty((2, 2)))
 
 
 @needs_reader
-def test_compiled_reader_refuses_an_index_outside() -> None:
+def test_compiled_reader_checks_indices() -> None:
     for start in (-1, 5):
         with pytest.raises(ValueError, match="index"):
             read_rows("1 2\n", start, np.empty((1, 2)))
@@ -317,7 +315,7 @@ def test_compiled_reader_refuses_an_index_outside() -> None:
 
 @needs_reader
 @pytest.mark.parametrize("form", ["{:.6f}", "{:.6g}", "{!r}", "{:.0f}", "{:.3e}"])
-def test_plain_rows_are_the_same_without_kernels(monkeypatch: pytest.MonkeyPatch, bvh_text: str, form: str) -> None:
+def test_rows_equal_without_kernels(monkeypatch: pytest.MonkeyPatch, bvh_text: str, form: str) -> None:
     text = with_numbers(bvh_text, form.format)
     fast = parse_text(text, "made")
     monkeypatch.setattr(compiled, "KERNELS", None)

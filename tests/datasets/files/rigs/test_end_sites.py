@@ -22,7 +22,7 @@ from selfcorrect.simulators.corrector import KinematicCorrector
 
 @pytest.mark.parametrize("unit_m", [0.01, 0.0254, 1.0])
 @pytest.mark.parametrize("layout", [SMPL_BODY, SMPL_H], ids=lambda layout: layout.name)
-def test_every_leaf_has_an_end_that_hardly_leaves_its_joint(tmp_path: Path, layout, unit_m: float) -> None:
+def test_leaves_get_close_ends(tmp_path: Path, layout, unit_m: float) -> None:
     motion = to_smpl(standing(), layout)
     write_bvh(tmp_path / "a.bvh", clip_of(motion, unit_m))
     read = read_bvh(tmp_path / "a.bvh", unit_m)
@@ -38,7 +38,7 @@ def test_every_leaf_has_an_end_that_hardly_leaves_its_joint(tmp_path: Path, layo
     assert all(joint.EndSite is not None for joint, *_ in theirs if not joint.Children)
 
 
-def test_toes_end_at_the_sole_and_the_head_at_its_top(tmp_path: Path) -> None:
+def test_toes_and_head_have_ends(tmp_path: Path) -> None:
     save_motion(tmp_path / "a.bvh", standing())
     motion = sc.load_motion(tmp_path / "a.bvh")
     heights_m = dict(zip(motion.skeleton.names, sc.joint_positions(motion)[0, :, 1], strict=True))
@@ -46,7 +46,7 @@ def test_toes_end_at_the_sole_and_the_head_at_its_top(tmp_path: Path) -> None:
     assert heights_m["head_end"] == max(heights_m.values())
 
 
-def test_end_sites_of_the_file_are_kept_byte_for_byte(tmp_path: Path) -> None:
+def test_existing_ends_keep_their_bytes(tmp_path: Path) -> None:
     save_motion(tmp_path / "a.bvh", base_walk())
     text = (tmp_path / "a.bvh").read_text().replace("-2.500000 7.500000", "-3.141590 2.718280")
     (tmp_path / "a.bvh").write_text(text)
@@ -55,7 +55,7 @@ def test_end_sites_of_the_file_are_kept_byte_for_byte(tmp_path: Path) -> None:
     assert (tmp_path / "b.bvh").read_text().split("MOTION")[0] == text.split("MOTION")[0]
 
 
-def test_ends_follow_the_bones_of_any_rest_pose() -> None:
+def test_ends_follow_bones() -> None:
     skeleton = base_walk().skeleton
     turned = TurnedFrames(np.tile(Rotation.from_euler("x", 90, degrees=True).as_quat(), (22, 1))).view(base_walk())
     for part in ("left_foot", "right_wrist", "head"):
@@ -67,13 +67,13 @@ def test_ends_follow_the_bones_of_any_rest_pose() -> None:
         assert turned_m @ bones_m[1] == pytest.approx(end_m @ bones_m[0], abs=2e-3)
 
 
-def test_a_head_ends_at_its_top_however_the_spine_is_divided(walk: sc.Motion) -> None:
+def test_head_end_ignores_spine_divisions(walk: sc.Motion) -> None:
     """DeepMimic's body has two bones from the pelvis to the neck, SMPL's has five."""
     end_m = find_leaf_end_m(walk.skeleton, walk.skeleton.parts.index("neck"))
     assert np.linalg.norm(end_m) == pytest.approx(HEAD_ABOVE_NECK_M + HEAD_RADIUS_M, rel=0.1)
 
 
-def test_a_foot_without_toe_joint_keeps_its_sole(tmp_path: Path) -> None:
+def test_foot_without_toe_keeps_sole(tmp_path: Path) -> None:
     motion = remove_parts(base_walk(), ["left_foot", "right_foot"])
     save_motion(tmp_path / "a.bvh", motion)
     soles_m = sole_corners_m(motion)[..., 1].min(axis=1)
@@ -92,7 +92,7 @@ def test_ends_change_no_correction(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".glb", ".usda"])
-def test_ends_of_ankles_are_no_toes_in_any_format(tmp_path: Path, walk: sc.Motion, suffix: str) -> None:
+def test_ankle_ends_are_no_toes(tmp_path: Path, walk: sc.Motion, suffix: str) -> None:
     """A clip of a body without toe joints has the same parts and figures as BVH and converted from it."""
     if suffix == ".usda":
         pytest.importorskip("pxr")

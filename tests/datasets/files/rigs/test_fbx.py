@@ -22,23 +22,21 @@ pytest.importorskip("ufbx", reason="needs the extra `fbx`")
 
 @pytest.mark.parametrize("unit_m", [0.01, 1.0, 0.0254])
 @pytest.mark.parametrize("z_up", [False, True])
-def test_a_file_in_any_unit_and_with_either_axis_up_stands_in_metres(
-    walker: sc.Motion, tmp_path: Path, unit_m: float, z_up: bool
-) -> None:
+def test_units_and_axes_become_metres(walker: sc.Motion, tmp_path: Path, unit_m: float, z_up: bool) -> None:
     write_fbx(tmp_path / "a.fbx", walker, unit_m, z_up=z_up)
     motion = open_motion(tmp_path / "a.fbx").motion
     assert (len(motion), motion.fps, motion.label) == (48, 30.0, "walk")
     np.testing.assert_allclose(smpl_joints_m(motion), smpl_joints_m(walker), atol=2e-5)
 
 
-def test_a_skeleton_below_a_node_that_turns_and_scales_it_stands_in_metres(walker: sc.Motion, tmp_path: Path) -> None:
+def test_scaled_parent_gives_metres(walker: sc.Motion, tmp_path: Path) -> None:
     write_fbx(tmp_path / "a.fbx", walker, armature=True)
     file = open_motion(tmp_path / "a.fbx")
     assert file.notes == ()
     np.testing.assert_allclose(smpl_joints_m(file.motion), smpl_joints_m(walker), atol=2e-5)
 
 
-def test_a_body_that_grows_is_refused(walker: sc.Motion, tmp_path: Path) -> None:
+def test_growing_body_raises(walker: sc.Motion, tmp_path: Path) -> None:
     write_fbx(tmp_path / "a.fbx", walker)
     objects, links = (tmp_path / "a.fbx").read_text().split("\n}\nConnections: {\n")
     objects += '\nAnimationCurveNode: 9000, "AnimCurveNode::S", "" { }'
@@ -51,7 +49,7 @@ def test_a_body_that_grows_is_refused(walker: sc.Motion, tmp_path: Path) -> None
         open_motion(tmp_path / "a.fbx")
 
 
-def test_what_is_written_for_it_has_its_names(walker: sc.Motion, tmp_path: Path) -> None:
+def test_output_keeps_names(walker: sc.Motion, tmp_path: Path) -> None:
     write_fbx(tmp_path / "a.fbx", walker)
     file = open_motion(tmp_path / "a.fbx")
     lifted = replace(file.motion, root_m=file.motion.root_m + np.array([0.0, 0.1, 0.0]))
@@ -74,7 +72,7 @@ def test_it_is_corrected_into_gltf(walker: sc.Motion, tmp_path: Path) -> None:
         sc.correct_file(tmp_path / "a.fbx", tmp_path / "b.fbx")
 
 
-def test_what_cannot_be_corrected_is_passed_through_as_gltf(walker: sc.Motion, tmp_path: Path) -> None:
+def test_uncorrectable_passes_as_gltf(walker: sc.Motion, tmp_path: Path) -> None:
     write_fbx(tmp_path / "a.fbx", walker.frames(0, 3))
     out = tmp_path / "out"
     assert main(["correct", str(tmp_path / "a.fbx"), "--kinematic", "--keep-failed", "-o", str(out)]) == 1
@@ -82,7 +80,7 @@ def test_what_cannot_be_corrected_is_passed_through_as_gltf(walker: sc.Motion, t
 
 
 @pytest.mark.parametrize("place", [r'(?<="Lcl Translation", "", "A",)', r"(?<=KeyValueFloat: \*6 { a: )"])
-def test_numbers_beyond_all_measure_get_a_sentence(walker: sc.Motion, tmp_path: Path, place: str) -> None:
+def test_huge_numbers_raise(walker: sc.Motion, tmp_path: Path, place: str) -> None:
     write_fbx(tmp_path / "a.fbx", walker.frames(0, 6))
     text = (tmp_path / "a.fbx").read_text()
     (tmp_path / "a.fbx").write_text(re.sub(rf"{place}[^,]+", "1e304", text))
@@ -90,14 +88,14 @@ def test_numbers_beyond_all_measure_get_a_sentence(walker: sc.Motion, tmp_path: 
         open_motion(tmp_path / "a.fbx")
 
 
-def test_without_the_extra_the_error_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_extra_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "ufbx", None)
     (tmp_path / "a.fbx").write_text("")
     with pytest.raises(sc.MissingExtraError, match=r"FBX.*`fbx`.*selfcorrect\[fbx\]"):
         open_motion(tmp_path / "a.fbx")
 
 
-def test_a_skeleton_of_empty_nodes_is_read(walker: sc.Motion, tmp_path: Path) -> None:
+def test_empty_nodes_form_skeleton(walker: sc.Motion, tmp_path: Path) -> None:
     """Motion capture programs write joints as nodes without attribute or as nulls."""
     write_fbx(tmp_path / "a.fbx", walker)
     text = (tmp_path / "a.fbx").read_text()
@@ -126,7 +124,7 @@ def write_tree(path: Path, nodes: int, fan: int = 1) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs limits of memory as Linux has them")
-def test_a_reader_that_fills_the_memory_is_refused_it(walker: sc.Motion, tmp_path: Path) -> None:
+def test_reader_memory_is_limited(walker: sc.Motion, tmp_path: Path) -> None:
     write_fbx(tmp_path / "a.fbx", walker)
     child = fbx._READER.read_text().replace("content = file.read()", "content = bytes(2**33)")
     (tmp_path / "child.py").write_text(child)
@@ -134,7 +132,7 @@ def test_a_reader_that_fills_the_memory_is_refused_it(walker: sc.Motion, tmp_pat
         ask_reader(tmp_path / "child.py", "FBX", tmp_path / "a.fbx", {}, 20.0)
 
 
-def test_every_stack_is_a_motion_with_its_name(walker: sc.Motion, tmp_path: Path) -> None:
+def test_stacks_become_motions(walker: sc.Motion, tmp_path: Path) -> None:
     write_fbx(tmp_path / "a.fbx", walker)
     text = (tmp_path / "a.fbx").read_text()
     stack = re.search(r"AnimationStack: 500, .*?\} \}\n", text, re.DOTALL)
@@ -148,7 +146,7 @@ def test_every_stack_is_a_motion_with_its_name(walker: sc.Motion, tmp_path: Path
     assert open_motion(tmp_path / "c.glb").names == file.names
 
 
-def test_of_two_people_in_a_scene_one_is_read_and_the_other_mentioned(walker: sc.Motion, tmp_path: Path) -> None:
+def test_second_person_is_noted(walker: sc.Motion, tmp_path: Path) -> None:
     write_fbx(tmp_path / "a.fbx", walker, people=2)
     file = open_motion(tmp_path / "a.fbx")
     assert any(note.startswith("other skeletons are left out") for note in file.assumed)
@@ -156,7 +154,7 @@ def test_of_two_people_in_a_scene_one_is_read_and_the_other_mentioned(walker: sc
 
 
 @pytest.mark.parametrize("fan", [1, 10])
-def test_too_many_bones_are_counted_before_anything_else(tmp_path: Path, fan: int) -> None:
+def test_bone_limit_is_checked_first(tmp_path: Path, fan: int) -> None:
     """Processor time per bone stays what it is for few, whatever hangs on what, in one of three trials."""
 
     def measure_cost_s(bones: int) -> float:

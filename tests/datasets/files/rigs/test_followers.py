@@ -89,7 +89,7 @@ def test_helpers_follow_their_leaders(tmp_path: Path, has_scene: bool) -> None:
     np.testing.assert_allclose(moved_m["camera"], places_on_leaders(tmp_path / "a.bvh")["camera"], atol=1e-5)
 
 
-def test_helpers_follow_a_motion_of_another_length(tmp_path: Path) -> None:
+def test_helpers_follow_other_lengths(tmp_path: Path) -> None:
     write_with_helpers(tmp_path / "a.bvh", has_scene=True)
     file = sc.open_motion(tmp_path / "a.bvh")
     longer = resample(file.motion, 45.0)
@@ -139,7 +139,7 @@ def add_twist_bones(motion: sc.Motion) -> sc.Motion:
 
 
 @pytest.mark.parametrize("fps", [30.0, 45.0])
-def test_twist_bones_keep_their_share_of_the_twist(tmp_path: Path, fps: float) -> None:
+def test_twist_bones_keep_share(tmp_path: Path, fps: float) -> None:
     moving = {"left_shoulder": 0.4, "right_wrist": 0.5, "left_ankle": 0.3, "right_hip": 0.2}
     rigged = add_twist_bones(with_twists(base_walk(2), moving))
     sc.save_motion(tmp_path / "a.bvh", rigged)
@@ -163,7 +163,7 @@ def test_twist_bones_keep_their_share_of_the_twist(tmp_path: Path, fps: float) -
 
 
 @pytest.mark.parametrize("share", [0.3, 0.5, 1.0])
-def test_twist_bones_within_limbs_keep_their_share_and_move_no_other_joint(tmp_path: Path, share: float) -> None:
+def test_limb_twist_moves_no_other_joint(tmp_path: Path, share: float) -> None:
     moving = {"left_hip": 0.3, "right_shoulder": 0.5, "left_wrist": 0.4}
     sc.save_motion(tmp_path / "a.bvh", insert_twist_bones(with_twists(base_walk(2), moving), share))
     file = sc.open_motion(tmp_path / "a.bvh")
@@ -190,7 +190,7 @@ def test_twist_bones_within_limbs_keep_their_share_and_move_no_other_joint(tmp_p
 
 
 @pytest.mark.parametrize("last_deg", [0.0, 5.0, 12.0, 20.0])
-def test_twist_bones_within_limbs_make_no_loop_of_a_motion(last_deg: float) -> None:
+def test_limb_twist_makes_no_loop(last_deg: float) -> None:
     """Each of two joints turns by half of what a single joint would, and so looks closed earlier."""
     walk = base_walk(2)
     wrist = walk.skeleton.parts.index("left_wrist")

@@ -31,7 +31,7 @@ def positions_by_name(motion: Motion, like: Motion) -> np.ndarray:
 
 @pytest.mark.parametrize("scale", [0.03, 0.3, 4.0, 100.0])
 @pytest.mark.parametrize("suffix", [".glb", ".gltf"])
-def test_a_body_of_any_size_comes_back_in_metres(tmp_path: Path, scale: float, suffix: str) -> None:
+def test_body_sizes_round_trip_in_metres(tmp_path: Path, scale: float, suffix: str) -> None:
     walk = made_motion("walk", frames=12)
     skeleton = replace(walk.skeleton, offsets_m=scale * walk.skeleton.offsets_m)
     scaled = replace(walk, skeleton=skeleton, root_m=scale * walk.root_m)
@@ -41,7 +41,7 @@ def test_a_body_of_any_size_comes_back_in_metres(tmp_path: Path, scale: float, s
     np.testing.assert_allclose(positions_by_name(reread, scaled), joint_positions(scaled), atol=1e-5 * scale)
 
 
-def test_the_size_of_a_body_shows_the_unit_of_another_programs_file(tmp_path: Path) -> None:
+def test_foreign_giant_is_in_centimetres(tmp_path: Path) -> None:
     """The negative control: without our name in it, a giant is somebody in centimetres."""
     walk = made_motion("walk", frames=12)
     skeleton = replace(walk.skeleton, offsets_m=100 * walk.skeleton.offsets_m)
@@ -100,7 +100,7 @@ def world_matrices(document: pygltflib.GLTF2, frame: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", ["motion.glb", "motion.gltf"])
-def test_joints_are_where_another_reader_finds_them(tmp_path: Path, motion: Motion, name: str) -> None:
+def test_joints_match_other_reader(tmp_path: Path, motion: Motion, name: str) -> None:
     document = write_gltf(tmp_path / name, motion)
     for frame in (0, 17, 29):
         joints_m = world_matrices(document, frame)[:22, :3, 3]
@@ -123,7 +123,7 @@ def skinned_m(document: pygltflib.GLTF2, frame: int) -> np.ndarray:
     return np.einsum("vk,vkij,vj->vi", weights, matrices[carriers], places)[:, :3]
 
 
-def test_bones_reach_from_joint_to_joint(tmp_path: Path, motion: Motion) -> None:
+def test_bones_span_joints(tmp_path: Path, motion: Motion) -> None:
     document = write_gltf(tmp_path / "motion.glb", motion)
     joints_m = joint_positions(motion)[5]
     bones_m = skinned_m(document, 5).reshape(21, -1, 3)
@@ -132,7 +132,7 @@ def test_bones_reach_from_joint_to_joint(tmp_path: Path, motion: Motion) -> None
             assert np.linalg.norm(bone_m - joints_m[end], axis=1).min() < 1e-5
 
 
-def test_joints_belong_to_a_skin_below_an_armature(tmp_path: Path, motion: Motion) -> None:
+def test_joints_have_skin_and_armature(tmp_path: Path, motion: Motion) -> None:
     document = write_gltf(tmp_path / "motion.glb", motion)
     (armature,) = document.scenes[0].nodes
     assert document.nodes[armature].name == "armature"
@@ -152,7 +152,7 @@ def test_faces_look_outwards(tmp_path: Path, motion: Motion) -> None:
 
 
 @pytest.mark.parametrize("length_m", [0.0, 1e-90, 1e-12])
-def test_a_bone_that_nobody_sees_has_no_faces(tmp_path: Path, motion: Motion, length_m: float) -> None:
+def test_invisible_bone_has_no_faces(tmp_path: Path, motion: Motion, length_m: float) -> None:
     offsets_m = motion.skeleton.offsets_m.copy()
     offsets_m[15] = [0.0, length_m, 0.0]
     document = write_gltf(
@@ -163,7 +163,7 @@ def test_a_bone_that_nobody_sees_has_no_faces(tmp_path: Path, motion: Motion, le
     np.testing.assert_allclose(np.linalg.norm(normals, axis=-1), 1.0, atol=1e-6)
 
 
-def test_rotations_do_not_take_the_long_way_between_frames(tmp_path: Path, motion: Motion) -> None:
+def test_rotations_take_short_way(tmp_path: Path, motion: Motion) -> None:
     flipped = motion.rotations * np.where(np.arange(30) % 2, -1, 1)[:, None, None]
     document = write_gltf(tmp_path / "motion.glb", Motion(motion.skeleton, motion.root_m, flipped, 20.0))
     for sampler in document.animations[0].samplers[1:]:

@@ -81,7 +81,7 @@ def placed_m(path: Path, moved: dict[str, np.ndarray], part: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_sliding_sockets_are_kept_and_feet_are_where_they_were(tmp_path: Path, axis: int) -> None:
+def test_sliding_sockets_keep_feet(tmp_path: Path, axis: int) -> None:
     base = walk()
     names = [base.skeleton.names[joint_of(base, f"{side}_hip")] for side in ("left", "right")]
     moved = {names[0]: sway(base, axis, 0.01), names[1]: -sway(base, axis, 0.01)}
@@ -104,7 +104,7 @@ def test_sliding_sockets_are_kept_and_feet_are_where_they_were(tmp_path: Path, a
 
 
 @pytest.mark.slow
-def test_standing_feet_stay_still_on_sliding_sockets(tmp_path: Path) -> None:
+def test_standing_feet_stay_on_sliding_sockets(tmp_path: Path) -> None:
     base = walk()
     names = [base.skeleton.names[joint_of(base, f"{side}_hip")] for side in ("left", "right")]
     moved = {name: sway(base, 2, 0.01) for name in names}
@@ -121,7 +121,7 @@ def test_standing_feet_stay_still_on_sliding_sockets(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("part", ["knee", "hip"])
-def test_legs_that_stretch_are_written_as_they_were(tmp_path: Path, part: str) -> None:
+def test_stretched_legs_round_trip(tmp_path: Path, part: str) -> None:
     """Also where a rigid leg cannot reach as far."""
     motion = walk()
     moved = {motion.skeleton.names[joint_of(motion, f"{side}_{part}")]: sway(motion, 1, 0.02) for side in SIDES}
@@ -133,7 +133,7 @@ def test_legs_that_stretch_are_written_as_they_were(tmp_path: Path, part: str) -
         np.testing.assert_allclose(find_values(tmp_path / "b.glb", name, "rotation"), before, atol=1e-6)
 
 
-def test_limbs_that_stretch_by_a_few_per_cent_are_read(tmp_path: Path) -> None:
+def test_small_stretches_are_read(tmp_path: Path) -> None:
     base = walk()
     stretched = {}
     for part in ("left_ankle", "right_ankle", "left_wrist"):
@@ -149,7 +149,7 @@ def test_limbs_that_stretch_by_a_few_per_cent_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("part", "is_refused"), [("head", False), ("left_elbow", True)])
-def test_heads_may_pop_and_limbs_may_not(tmp_path: Path, part: str, is_refused: bool) -> None:
+def test_limbs_may_not_pop(tmp_path: Path, part: str, is_refused: bool) -> None:
     base = made_motion("walk", frames=40)
     joint = joint_of(base, part)
     grown_m = np.linspace(0, 0.6, len(base))[:, None] * base.skeleton.offsets_m[joint]
@@ -157,7 +157,7 @@ def test_heads_may_pop_and_limbs_may_not(tmp_path: Path, part: str, is_refused: 
     assert [bool(refusal) for refusal in open_motion(tmp_path / "a.glb").refusals] == [True, False][: 2 * is_refused]
 
 
-def test_a_trunk_that_stretches_is_read_and_written_with_a_note(tmp_path: Path) -> None:
+def test_stretching_trunk_is_noted(tmp_path: Path) -> None:
     base = walk()
     spine = base.skeleton.names[joint_of(base, "neck")]
     offset_m = base.skeleton.offsets_m[joint_of(base, "neck")]
@@ -174,7 +174,7 @@ def test_a_trunk_that_stretches_is_read_and_written_with_a_note(tmp_path: Path) 
     assert "bones" not in {note.topic for note in open_motion(tmp_path / "still.glb").assumed}
 
 
-def test_small_stretches_of_many_bones_of_the_trunk_are_summed_in_the_note(tmp_path: Path) -> None:
+def test_small_stretches_add_up_in_note(tmp_path: Path) -> None:
     base = made_motion("walk", frames=60)
     names = [base.skeleton.names[joint_of(base, part)] for part in ("spine1", "spine2", "spine3", "neck")]
     write_moving(tmp_path / "a.glb", base, {name: sway(base, 1, 0.015) for name in names})
@@ -210,7 +210,7 @@ def scaled_places_m(motion: sc.Motion, part: str, scales: np.ndarray) -> np.ndar
 
 
 @pytest.mark.parametrize(("part", "end"), [("left_shoulder", "left_wrist"), ("right_hip", "right_ankle")])
-def test_scales_that_stretch_a_limb_are_read_and_kept(tmp_path: Path, part: str, end: str) -> None:
+def test_baked_stretch_scales_are_kept(tmp_path: Path, part: str, end: str) -> None:
     """As inverse kinematics is baked: longer by some per cent along the bone, thinner across."""
     base = walk()
     joint = joint_of(base, part)
@@ -235,14 +235,14 @@ def test_scales_that_stretch_a_limb_are_read_and_kept(tmp_path: Path, part: str,
     assert len(moved) == 1  # the root's
 
 
-def test_a_limb_that_scales_bend_far_is_refused(tmp_path: Path) -> None:
+def test_strongly_bent_limb_raises(tmp_path: Path) -> None:
     base = made_motion("walk", frames=40)
     write_scaled(tmp_path / "a.glb", base, "left_shoulder", np.tile([0.7, 1.0, 1.0], (len(base), 1)))
     with pytest.raises(sc.InputError, match="is stretched"):
         open_motion(tmp_path / "a.glb")
 
 
-def test_scales_of_an_animation_are_used_or_refused_if_they_change(tmp_path: Path) -> None:
+def test_changing_scales_raise(tmp_path: Path) -> None:
     base = made_motion("walk", frames=40)
     grows = np.linspace(0.9, 1.2, len(base))
     write_scaled(tmp_path / "grows.glb", base, "pelvis", grows)
@@ -260,9 +260,7 @@ def test_scales_of_an_animation_are_used_or_refused_if_they_change(tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_one_stretching_animation_ends_no_other_and_is_named(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_bad_animation_keeps_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     base = walk()
     joint = joint_of(base, "left_wrist")
     grown_m = np.linspace(0, 0.3, len(base))[:, None] * base.skeleton.offsets_m[joint]

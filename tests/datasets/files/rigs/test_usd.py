@@ -54,7 +54,7 @@ def motion() -> Motion:
 
 
 @pytest.mark.parametrize("suffix", usd.SUFFIXES)
-def test_joints_are_where_usd_finds_them(tmp_path: Path, motion: Motion, suffix: str) -> None:
+def test_joints_match_usd(tmp_path: Path, motion: Motion, suffix: str) -> None:
     from pxr import Usd, UsdGeom, UsdSkel
 
     usd.write_usd(tmp_path / f"a{suffix}", motion)
@@ -91,7 +91,7 @@ def off_m(path: Path, expected: Motion) -> float:
 
 
 @pytest.mark.parametrize("suffix", usd.SUFFIXES)
-def test_what_is_written_is_read_again_and_written_by_the_file(tmp_path: Path, suffix: str) -> None:
+def test_file_round_trip(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a{suffix}"
     usd.write_usd(path, walk())
     assert off_m(path, walk()) < 2e-6
@@ -148,7 +148,7 @@ def author(
 
 
 @pytest.mark.parametrize("codes_per_s", [24.0, 1.0, 30.0])
-def test_time_codes_of_others_change_nothing(tmp_path: Path, codes_per_s: float) -> None:
+def test_time_codes_change_nothing(tmp_path: Path, codes_per_s: float) -> None:
     author(tmp_path / "a.usda", walk(), codes_per_s=codes_per_s)
     assert off_m(tmp_path / "a.usda", walk()) < 1e-5
 
@@ -158,7 +158,7 @@ def test_time_codes_of_others_change_nothing(tmp_path: Path, codes_per_s: float)
     ("unit_m", "stated_unit_m", "limit_m"),
     [(1.0, 1.0, 1e-5), (0.0254, 0.0254, 1e-5), (0.01, None, 1e-5), (1.0, 0.01, 0.01)],
 )
-def test_any_unit_and_axis_is_read_and_a_wrong_unit_is_seen(
+def test_units_and_axes_are_read(
     tmp_path: Path, unit_m: float, stated_unit_m: float | None, limit_m: float, up: str
 ) -> None:
     author(tmp_path / "a.usda", walk(), unit_m=unit_m, stated_unit_m=stated_unit_m, up=up)
@@ -181,12 +181,12 @@ def refer(path: Path, scale: tuple[float, float, float] = (1, 1, 1), *, kind: st
 
 
 @pytest.mark.parametrize("kind", ["References", "Payloads"])
-def test_people_of_other_files_are_read_as_they_are(tmp_path: Path, kind: str) -> None:
+def test_foreign_files_are_read(tmp_path: Path, kind: str) -> None:
     refer(tmp_path / "a.usda", kind=kind)
     assert off_m(tmp_path / "a.usda", walk()) < 1e-5
 
 
-def test_a_scaled_prim_makes_a_body_larger(tmp_path: Path) -> None:
+def test_scaled_prim_enlarges_body(tmp_path: Path) -> None:
     refer(tmp_path / "a.usda", (1.1, 1.1, 1.1))
     skeleton = replace(walk().skeleton, offsets_m=walk().skeleton.offsets_m * 1.1)
     assert off_m(tmp_path / "a.usda", replace(walk(), skeleton=skeleton, root_m=walk().root_m * 1.1)) < 1e-5
@@ -196,15 +196,13 @@ def test_a_scaled_prim_makes_a_body_larger(tmp_path: Path) -> None:
     ("scale", "message"),
     [((1, 1, 2), "is stretched"), ((-1, 1, 1), "mirror or flatten it"), ((1, 0, 1), "mirror or flatten it")],
 )
-def test_prims_that_no_body_stands_below_are_named(
-    tmp_path: Path, scale: tuple[float, float, float], message: str
-) -> None:
+def test_prims_below_no_body_are_named(tmp_path: Path, scale: tuple[float, float, float], message: str) -> None:
     refer(tmp_path / "a.usda", scale)
     with pytest.raises(InputError, match=rf"a\.usda.*{message}"):
         open_motion(tmp_path / "a.usda", any_body=True)
 
 
-def test_a_file_that_is_referred_to_and_not_there_is_named(tmp_path: Path) -> None:
+def test_missing_reference_is_named(tmp_path: Path) -> None:
     refer(tmp_path / "a.usda")
     (tmp_path / "person.usda").unlink()
     with pytest.raises(InputError, match=r"a\.usda:.*person\.usda"):
@@ -212,7 +210,7 @@ def test_a_file_that_is_referred_to_and_not_there_is_named(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_the_command_corrects_files_of_others(tmp_path: Path, stepping: Motion) -> None:
+def test_command_corrects_foreign_files(tmp_path: Path, stepping: Motion) -> None:
     author(tmp_path / "a.usda", stepping)
     assert main(["correct", str(tmp_path / "a.usda"), "--kinematic", "-o", str(tmp_path / "out")]) == 0
     corrected = open_motion(tmp_path / "out" / "a.usda").motion
@@ -232,13 +230,13 @@ def test_two_bodies_are_two_motions(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["#usda 1.0\n", "#usda 1.0\n(", "nothing", '#usda 1.0\ndef Skeleton "a" {}\n'])
-def test_what_is_no_animation_gets_a_sentence(tmp_path: Path, content: str) -> None:
+def test_other_files_raise(tmp_path: Path, content: str) -> None:
     (tmp_path / "a.usda").write_text(content)
     with pytest.raises(InputError, match=r"a\.usda: (not a readable USD file|holds no animation of a skeleton)"):
         open_motion(tmp_path / "a.usda")
 
 
-def test_a_clip_of_endless_frames_is_refused_before_it_takes_memory(tmp_path: Path) -> None:
+def test_endless_clip_raises(tmp_path: Path) -> None:
     from pxr import Usd
 
     usd.write_usd(tmp_path / "a.usda", walk())
@@ -250,7 +248,7 @@ def test_a_clip_of_endless_frames_is_refused_before_it_takes_memory(tmp_path: Pa
         open_motion(tmp_path / "a.usda", any_body=True)
 
 
-def test_usd_core_shows_no_pose_without_scales_and_ignores_frames_per_second(tmp_path: Path) -> None:
+def test_usd_core_limitations(tmp_path: Path) -> None:
     """The rows of the page on other programs."""
     from pxr import Usd, UsdSkel
 

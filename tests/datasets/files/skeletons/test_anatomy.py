@@ -200,7 +200,7 @@ def test_a_disguise_changes_no_simulation(
 
 @pytest.mark.parametrize("limbs", [("foot",), ("collar",), ("foot", "collar")])
 @pytest.mark.parametrize("body", ["mb", "daz"])
-def test_bodies_that_lack_toes_or_collars_are_seen_as_by_name(
+def test_missing_toes_or_collars_match_names(
     bodies: dict[str, Motion], body: str, limbs: tuple[str, ...], tmp_path: Path
 ) -> None:
     motion = remove_parts(bodies[body], [f"{side}_{limb}" for side in ("left", "right") for limb in limbs])
@@ -212,7 +212,7 @@ def test_bodies_that_lack_toes_or_collars_are_seen_as_by_name(
     assert furthest_mm(plain, seen, set(seen)) < 1.0
 
 
-def test_sides_are_believed_where_names_tell_them(bodies: dict[str, Motion]) -> None:
+def test_named_sides_are_believed(bodies: dict[str, Motion]) -> None:
     """Even a body that walks backwards with its feet turned round keeps the sides its names have."""
     motion = bodies["deepmimic"]
     words = {"left": "gauche", "right": "droite"}
@@ -229,7 +229,7 @@ def test_sides_are_believed_where_names_tell_them(bodies: dict[str, Motion]) -> 
     assert parts[1] == tuple(swap_sides(part) for part in motion.skeleton.parts)
 
 
-def test_a_file_hung_on_the_chest_is_written_as_it_was(bodies: dict[str, Motion], tmp_path: Path) -> None:
+def test_chest_root_round_trips(bodies: dict[str, Motion], tmp_path: Path) -> None:
     motion = bodies["mb"]
     hung = nameless(hung_on(motion, "spine3"))
     write_bvh(tmp_path / "a.bvh", clip_of(hung))
@@ -241,7 +241,7 @@ def test_a_file_hung_on_the_chest_is_written_as_it_was(bodies: dict[str, Motion]
     np.testing.assert_allclose(joint_positions(new), joint_positions(old), atol=1e-5)
 
 
-def test_a_prop_does_not_change_the_unit(bodies: dict[str, Motion], tmp_path: Path) -> None:
+def test_prop_keeps_unit(bodies: dict[str, Motion], tmp_path: Path) -> None:
     write_bvh(tmp_path / "a.bvh", clip_of(nameless(in_a_scene(add_clothes(bodies["daz"])))))
     assert read_bvh(tmp_path / "a.bvh").metres_per_unit == 0.01
 
@@ -258,21 +258,21 @@ def dog() -> Motion:
 
 
 @pytest.mark.parametrize("thing", [fox, chicken, chain, octopus, lizard])
-def test_what_is_no_human_body_is_refused_in_one_sentence(thing: Callable[[], Motion], tmp_path: Path) -> None:
+def test_other_bodies_raise(thing: Callable[[], Motion], tmp_path: Path) -> None:
     assert parts_from_shape(thing()) is None
     write_bvh(tmp_path / "a.bvh", clip_of(nameless(thing())))
     with pytest.raises(ValueError, match=r"a\.bvh:.*bone_"):
         open_motion(tmp_path / "a.bvh", Reading())
 
 
-def test_a_quadruped_with_human_names_is_refused(tmp_path: Path) -> None:
+def test_quadruped_raises(tmp_path: Path) -> None:
     write_bvh(tmp_path / "a.bvh", clip_of(dog()))
     with pytest.raises(ValueError, match=r"a\.bvh: no human body \(.* on all fours"):
         open_motion(tmp_path / "a.bvh", Reading())
 
 
 @pytest.mark.parametrize("top_m", [0.03, 0.05, 0.18])
-def test_the_end_site_of_a_head_is_no_head(top_m: float) -> None:
+def test_head_end_is_no_head(top_m: float) -> None:
     walk = base_walk(2)
     topped = with_chains(walk, {"top": ("head", [(0.0, top_m, 0.0)])})
     cleared = clear_names(topped)

@@ -36,7 +36,7 @@ def recognize(motion: Motion) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("naming", NAMINGS)
-def test_what_all_names_share_hides_no_part(base: Motion, naming: str) -> None:
+def test_shared_prefix_is_ignored(base: Motion, naming: str) -> None:
     affixes = [*((prefix, "") for prefix in PREFIXES), *(("", suffix) for suffix in SUFFIXES)]
     affixes += product(PREFIXES[1:4], SUFFIXES[1:4])
     wrong = [affix for affix in affixes if recognize(rename_joints(base, naming, *affix)) != base.skeleton.parts]
@@ -44,11 +44,11 @@ def test_what_all_names_share_hides_no_part(base: Motion, naming: str) -> None:
 
 
 @pytest.mark.parametrize("naming", NAMINGS)
-def test_numbers_at_all_names_hide_no_part(base: Motion, naming: str) -> None:
+def test_shared_numbers_are_ignored(base: Motion, naming: str) -> None:
     assert recognize(number_joints(rename_joints(base, naming))) == base.skeleton.parts
 
 
-def test_what_half_of_the_names_begin_with_is_not_removed(base: Motion) -> None:
+def test_half_shared_prefix_stays(base: Motion) -> None:
     """The negative control: with a prefix at every second name, those names say no part."""
     names = rename_joints(base, "unreal").skeleton.names
     prefixed = tuple(f"x9{name}" if index % 2 else name for index, name in enumerate(names))
@@ -57,26 +57,26 @@ def test_what_half_of_the_names_begin_with_is_not_removed(base: Motion) -> None:
     assert "left_knee" in parts
 
 
-def test_parts_by_name_are_the_same_in_every_clip_of_a_skeleton() -> None:
+def test_parts_agree_between_clips() -> None:
     for clip in load_deepmimic():
         motion = on_smpl(clip.frames(0, 60))
         assert recognize(rename_joints(motion, "mixamo", "Model_")) == motion.skeleton.parts, clip.label
 
 
 @pytest.mark.parametrize("prop", PROPS)
-def test_what_a_body_wears_or_holds_is_no_limb(base: Motion, prop: str) -> None:
+def test_props_are_no_limbs(base: Motion, prop: str) -> None:
     dressed = with_chains(base, PROPS[prop])
     for motion in (clear_names(dressed), rename_joints(dressed, "mixamo", "Model_", "_jnt")):
         assert recognize(motion) == dressed.skeleton.parts
 
 
 @pytest.mark.parametrize("pose", REST_POSES)
-def test_no_rest_pose_hides_a_part(base: Motion, pose: str) -> None:
+def test_rest_pose_hides_no_part(base: Motion, pose: str) -> None:
     assert recognize(clear_names(resting(base, pose))) == base.skeleton.parts
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_structure_decides_where_names_of_several_schemes_are_mixed(base: Motion, seed: int) -> None:
+def test_structure_decides_mixed_names(base: Motion, seed: int) -> None:
     """Each joint of an arm is called as in another scheme, or by a word of none: a shoulder may be called a collar."""
     random = np.random.default_rng(seed)
     schemes = [rename_joints(base, naming).skeleton.names for naming in NAMINGS]

@@ -60,9 +60,7 @@ def base_skate_m_s(base: Motion, tmp_path_factory: pytest.TempPathFactory) -> fl
 
 @pytest.mark.slow
 @pytest.mark.parametrize("parts", made_subsets(4)[1::2], ids=" ".join)
-def test_missing_parts_and_rest_poses_change_no_correction(
-    base: Motion, base_skate_m_s: float, parts: tuple[str, ...], tmp_path: Path
-):
+def test_missing_parts_keep_correction(base: Motion, base_skate_m_s: float, parts: tuple[str, ...], tmp_path: Path):
     rig = remove_parts(base, parts)
     plain_m, plain_skate_m_s = correct_and_measure(read_again(rig, tmp_path))
     assert plain_skate_m_s < base_skate_m_s + MORE_SKATING_M_S
@@ -77,9 +75,7 @@ def test_missing_parts_and_rest_poses_change_no_correction(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("parts", [(), ("neck",), ("left_collar", "right_collar", "head")])
-def test_a_rest_pose_in_which_all_bones_point_up_changes_no_correction(
-    base: Motion, parts: tuple[str, ...], tmp_path: Path
-):
+def test_upward_bones_keep_correction(base: Motion, parts: tuple[str, ...], tmp_path: Path):
     """Both sides lie in the same places at rest; only the motion shows where hips and shoulders are."""
     plain_m, plain_skate_m_s = correct_and_measure(read_again(remove_parts(base, parts), tmp_path))
     reread = read_again(with_bones_up(remove_parts(base, parts)), tmp_path)
@@ -93,7 +89,7 @@ NAMINGS = ("mixamo", "valve", "unity", "kinect", "advanced skeleton")
 
 
 @pytest.mark.parametrize("naming", NAMINGS)
-def test_names_of_programs_with_missing_parts_are_read_in_any_rest_pose(base: Motion, naming: str, tmp_path: Path):
+def test_program_names_with_missing_parts(base: Motion, naming: str, tmp_path: Path):
     """Each naming has a third of the subsets, and each subset a naming."""
     motion = base.frames(0, 40)
     random = np.random.default_rng(7)
@@ -107,7 +103,7 @@ def test_names_of_programs_with_missing_parts_are_read_in_any_rest_pose(base: Mo
 
 
 @pytest.mark.parametrize("parts", made_subsets(6), ids=lambda parts: " ".join(parts) or "none")
-def test_rest_poses_become_upright_without_these_parts(base: Motion, parts: tuple[str, ...], tmp_path: Path):
+def test_rest_pose_becomes_upright(base: Motion, parts: tuple[str, ...], tmp_path: Path):
     reread = read_again(resting(remove_parts(base.frames(0, 40), parts), "any frames"), tmp_path)
     assert find_upright_turns(reread) is None
     rest_m = reread.skeleton.rest_positions_m
@@ -119,7 +115,7 @@ def test_rest_poses_become_upright_without_these_parts(base: Motion, parts: tupl
 
 
 @pytest.mark.parametrize("parts", made_subsets(6), ids=lambda parts: " ".join(parts) or "none")
-def test_conversion_to_smpl_keeps_the_joints_that_a_rig_has(base: Motion, parts: tuple[str, ...]):
+def test_smpl_conversion_keeps_joints(base: Motion, parts: tuple[str, ...]):
     rig = remove_parts(base.frames(0, 40), parts)
     rig_m = dict(zip(rig.skeleton.parts, np.moveaxis(joint_positions(rig), 1, 0), strict=True))
     smpl = to_smpl(resting(rig, "any frames"))

@@ -76,6 +76,6 @@ def test_parts_are_told_by_name(scheme: str):
     assert dict(zip(names, parts_from_names(tuple(names)), strict=True)) == names
 
 
-def test_a_single_spine_joint_bears_the_arms_and_long_spines_are_thinned():
+def test_spine_joints_are_thinned():
     assert parts_from_names(("hips", "torso")) == ("pelvis", "spine3")
     assert parts_from_names(tuple(f"spine{index}" for index in range(5))) == ("spine1", "", "spine2", "", "spine3")

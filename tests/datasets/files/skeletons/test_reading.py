@@ -55,7 +55,7 @@ def write_disguised(path: Path, motion: sc.Motion, random: np.random.Generator) 
 
 
 @pytest.mark.parametrize("seed", range(16))
-def test_a_body_in_any_disguise_reads_to_the_same_joints(base: sc.Motion, tmp_path: Path, seed: int) -> None:
+def test_disguised_bodies_read_alike(base: sc.Motion, tmp_path: Path, seed: int) -> None:
     disguise = write_disguised(tmp_path / "a.bvh", base, np.random.default_rng(seed))
     motion = sc.load_motion(tmp_path / "a.bvh")
     distances_m = np.abs(positions_of(motion) - positions_of(base)).max(axis=(0, 2))
@@ -70,9 +70,7 @@ def test_a_body_in_any_disguise_reads_to_the_same_joints(base: sc.Motion, tmp_pa
         ("", "Shoulder", "Arm", "ForeArm"),
     ],
 )
-def test_a_chain_from_chest_to_hand_is_an_arm_whatever_it_is_called(
-    base: sc.Motion, tmp_path: Path, words: tuple[str, ...]
-) -> None:
+def test_misnamed_chain_is_arm(base: sc.Motion, tmp_path: Path, words: tuple[str, ...]) -> None:
     """Where names are overruled, a note says so. The last arm has no collar, and Mixamo's names of arms with one."""
     body = base if words[0] else remove_parts(base, ["left_collar", "right_collar"])
     renamed = rename_joints(body, "mixamo")

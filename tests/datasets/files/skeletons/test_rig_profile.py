@@ -54,32 +54,32 @@ def soles_m(folder: Path, name: str, *others: str) -> tuple[float, float] | None
 OTHERS = ("a", "b", "c")
 
 
-def test_a_clip_that_never_stands_has_the_soles_of_its_rig(folder: Path):
+def test_flying_clip_gets_rig_soles(folder: Path):
     assert soles_m(folder, "flying") is None
     assert soles_m(folder, "flying", *OTHERS) == pytest.approx((0.0, 0.0), abs=0.005)
 
 
-def test_a_floor_that_is_off_shows_beside_other_clips(folder: Path):
+def test_wrong_floor_shows_beside_others(folder: Path):
     assert soles_m(folder, "e") == pytest.approx((0.04, 0.04), abs=0.005)
     assert soles_m(folder, "e", *OTHERS) == pytest.approx((0.003, 0.003), abs=0.005)
 
 
-def test_clips_that_stand_about_as_high_keep_their_heights(folder: Path):
+def test_similar_clips_keep_heights(folder: Path):
     """Joints of this made-up motion are some millimetres higher in stance than where they are lowest."""
     assert soles_m(folder, "d", *OTHERS) == pytest.approx((0.015, 0.015), abs=0.003)
 
 
-def test_a_profile_is_the_same_whatever_the_order(folder: Path):
+def test_profile_ignores_order(folder: Path):
     assert profile_by(folder, *OTHERS) == profile_by(folder, *OTHERS[::-1])
 
 
-def test_clips_of_different_rigs_share_nothing(folder: Path, walk: Motion):
+def test_different_rigs_share_nothing(folder: Path, walk: Motion):
     write_bvh(folder / "walk.bvh", clip_of(walk, 0.01))
     assert profile_by(folder, "walk", "a").rigs == {}
 
 
 @pytest.mark.parametrize(("heights_m", "agree"), [((-0.03, -0.025, -0.02), True), ((-0.03, 0.0, 0.03), False)])
-def test_the_floor_of_a_rig_is_the_median_of_clips(heights_m: tuple[float, ...], agree: bool, stepping: Motion):
+def test_rig_floor_is_median(heights_m: tuple[float, ...], agree: bool, stepping: Motion):
     """The feet of the profile stand on it in the median clip, wherever the clips stand."""
     clips = group_by_rig(with_toes_at(stepping, height_m) for height_m in heights_m)
     floor = CommonFloor.from_clips(*clips.values(), profile_of(clips))
@@ -94,7 +94,7 @@ def test_the_floor_of_a_rig_is_the_median_of_clips(heights_m: tuple[float, ...],
     assert higher.height_m - floor.height_m == pytest.approx(0.05, abs=0.002)
 
 
-def test_a_profile_comes_back_from_its_file(folder: Path):
+def test_profile_round_trips(folder: Path):
     profile = profile_by(folder, *OTHERS)
     (folder / "rig.json").write_text(json.dumps(encode_profile(profile)))
     assert read_profile(folder / "rig.json") == profile
@@ -114,7 +114,7 @@ def test_a_profile_comes_back_from_its_file(folder: Path):
         ({"soles": 1}, "is not expected"),
     ],
 )
-def test_what_is_no_profile_is_refused(foot: dict[str, object], message: str, tmp_path: Path):
+def test_other_file_raises(foot: dict[str, object], message: str, tmp_path: Path):
     (tmp_path / "rig.json").write_text(json.dumps({"rigs": {"a": foot}}))
     with pytest.raises(InputError, match=message):
         read_profile(tmp_path / "rig.json")

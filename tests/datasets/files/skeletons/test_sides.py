@@ -29,9 +29,7 @@ def with_swapped_parts(motion: Motion) -> Motion:
 
 @pytest.mark.parametrize("pose", ["T-pose", "any frames"])
 @pytest.mark.parametrize("parts", [(), ("left_foot", "right_foot", "neck")])
-def test_swapped_names_give_a_note_and_the_figures_of_the_file_without(
-    parts: tuple[str, ...], pose: str, tmp_path: Path
-):
+def test_swapped_names_are_noted(parts: tuple[str, ...], pose: str, tmp_path: Path):
     plain = rename_joints(resting(remove_parts(base_walk(3), parts), pose), "mixamo")
     corrections = []
     for name, motion in (("plain", plain), ("swapped", with_swapped_names(plain))):
@@ -44,7 +42,7 @@ def test_swapped_names_give_a_note_and_the_figures_of_the_file_without(
     np.testing.assert_allclose(joint_positions(second.motion), joint_positions(first.motion), atol=1e-6)
 
 
-def test_arms_with_swapped_names_are_those_over_their_hips(tmp_path: Path) -> None:
+def test_swapped_arms_follow_hips(tmp_path: Path) -> None:
     plain = rename_joints(base_walk(), "mixamo")
     names = tuple(swap_sides(name) if "Arm" in name or "Hand" in name else name for name in plain.skeleton.names)
     swapped = replace(plain, skeleton=replace(plain.skeleton, names=names))
@@ -62,7 +60,7 @@ def test_arms_with_swapped_names_are_those_over_their_hips(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_recordings_are_never_called_swapped_and_most_swapped_ones_are(cmu: Path) -> None:
+def test_only_swapped_clips_are_detected(cmu: Path) -> None:
     with (cmu / "index.csv").open() as index:
         files = [row["file"] for row in csv.DictReader(index)][::4]
     clips = [read_bvh(cmu / file).motion for file in files]

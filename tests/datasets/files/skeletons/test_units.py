@@ -29,43 +29,43 @@ def in_unit(path: Path, unit_m: float, stature: float) -> sc.Motion:
 
 @pytest.mark.parametrize("unit", UNITS_M)
 @pytest.mark.parametrize("stature", [0.53, 0.6, 0.7, 1.0, 1.2])
-def test_children_and_adults_are_read_in_every_usual_unit(tmp_path: Path, unit: str, stature: float) -> None:
+def test_ages_are_read_in_all_units(tmp_path: Path, unit: str, stature: float) -> None:
     motion = in_unit(tmp_path / "a.bvh", UNITS_M[unit], stature)
     np.testing.assert_allclose(sc.load_motion(tmp_path / "a.bvh").root_m, motion.root_m, atol=1e-3)
 
 
 @given(size_m=st.floats(1.4, 1.9), unit_m=st.sampled_from(sorted(UNITS_M.values())))
-def test_adults_are_adults_in_every_usual_unit(size_m: float, unit_m: float) -> None:
+def test_adults_stay_adults(size_m: float, unit_m: float) -> None:
     assert unit_of(size_m / unit_m, ())[0] == unit_m
 
 
 @given(size_m=st.floats(0.75, 1.3), unit_m=st.sampled_from([1.0, 0.001, 0.0254]))
-def test_children_are_children_and_no_giants(size_m: float, unit_m: float) -> None:
+def test_children_are_no_giants(size_m: float, unit_m: float) -> None:
     assert unit_of(size_m / unit_m, ())[0] == unit_m
 
 
 @given(size_m=st.floats(0.7, 0.95))
-def test_small_children_in_centimetres_are_never_taken_for_giants_in_silence(size_m: float) -> None:
+def test_small_children_are_noted(size_m: float) -> None:
     """In inches they would be adults of 1.8 to 2.4 m."""
     unit_m, note = unit_of(size_m / 0.01, ())
     assert unit_m == 0.01 or ("unsure" in note and "units of 0.01 m" in note)
 
 
 @given(size_m=st.floats(2.1, 3.5))
-def test_giants_are_read_in_the_unit_of_their_files(size_m: float) -> None:
+def test_giants_keep_file_unit(size_m: float) -> None:
     assert unit_of(size_m / 0.01, ())[0] == 0.01
     assert unit_of(size_m, ())[0] == 1.0
 
 
 @given(size_m=st.floats(1.4, 2.1))
-def test_the_unit_of_cmu_s_recordings_is_theirs_alone(size_m: float) -> None:
+def test_cmu_unit_is_specific(size_m: float) -> None:
     """Their adults have the size of small children in inches."""
     assert unit_of(size_m / CMU_M, CMU_NAMES)[0] == CMU_M
     if size_m > 1.75:
         assert unit_of(size_m / CMU_M, ())[0] == 0.0254
 
 
-def test_a_note_says_how_sure_the_choice_is(tmp_path: Path) -> None:
+def test_note_states_certainty(tmp_path: Path) -> None:
     assert unit_of(170.0, ())[1] == "unit 0.01 m inferred (--metres-per-unit)"
     assert "unsure: the body is 0.94 m long, or 2.09 m in units of 0.05644 m" in unit_of(37.0, CMU_NAMES)[1] or (
         "unsure: the body is 2.09 m long, or 0.94 m in units of 0.0254 m" in unit_of(37.0, CMU_NAMES)[1]
@@ -94,9 +94,7 @@ BONE_AND_ROOT_UNITS = (
         *((kind, *units) for kind in ("in place", "crouching", "standing") for units in BONE_AND_ROOT_UNITS[:3]),
     ],
 )
-def test_a_root_in_another_unit_than_the_bones_is_refused(
-    tmp_path: Path, kind: str, bone_unit: str, root_unit: str
-) -> None:
+def test_mixed_units_raise(tmp_path: Path, kind: str, bone_unit: str, root_unit: str) -> None:
     """Decimetres are believed only of feet that move; a metre, the negative control, is read beside metres."""
     motion = {"crouching": crouching(), "standing": standing()}.get(kind) or base_walk(2)
     if kind == "in place":
@@ -112,7 +110,7 @@ def test_a_root_in_another_unit_than_the_bones_is_refused(
     sc.load_motion(path, sc.Reading(drop=True))
 
 
-def test_who_stands_far_above_the_floor_is_read(tmp_path: Path) -> None:
+def test_high_bodies_are_read(tmp_path: Path) -> None:
     """The negative control: the floor may be anywhere, and bodies that walk in place may not move at all."""
     walk = base_walk(2)
     for height_m in (85.0, 2.2, 1.3, -0.5):

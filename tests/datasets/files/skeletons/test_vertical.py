@@ -53,9 +53,7 @@ def verdict(path: Path, expected: sc.Motion) -> str:
 @pytest.mark.parametrize("name", MOTIONS)
 @pytest.mark.parametrize("world", ["y", "z"])
 @pytest.mark.parametrize("yaw_deg", [0, 90, 205])
-def test_files_whose_rest_pose_stands_in_their_world_are_read_rightly(
-    tmp_path: Path, name: str, world: World, yaw_deg: float
-) -> None:
+def test_standing_rest_pose_decides(tmp_path: Path, name: str, world: World, yaw_deg: float) -> None:
     """Whatever the motion: who lies or crawls seems to stand along another axis."""
     motion = MOTIONS[name]()
     write_bvh(tmp_path / "a.bvh", clip_of(in_world(motion, world, world, yaw_deg)))
@@ -68,9 +66,7 @@ def test_files_whose_rest_pose_stands_in_their_world_are_read_rightly(
 @pytest.mark.parametrize("name", sorted(set(MOTIONS) - {"lying"}))
 @pytest.mark.parametrize("world", ["y", "z"])
 @pytest.mark.parametrize("yaw_deg", [0, 90, 205])
-def test_a_rest_pose_of_another_world_turns_no_motion_wrongly(
-    tmp_path: Path, name: str, world: World, yaw_deg: float
-) -> None:
+def test_lying_rest_pose_turns_nothing(tmp_path: Path, name: str, world: World, yaw_deg: float) -> None:
     motion = MOTIONS[name]()
     write_bvh(tmp_path / "a.bvh", clip_of(in_world(motion, world, "z" if world == "y" else "y", yaw_deg)))
     expected = TurnedWorld(Rotation.from_euler("y", yaw_deg, degrees=True).as_quat()).view(motion)
@@ -79,7 +75,7 @@ def test_a_rest_pose_of_another_world_turns_no_motion_wrongly(
 
 @pytest.mark.parametrize("world", ["y", "z"])
 @pytest.mark.parametrize("seed", range(4))
-def test_who_lies_and_sways_on_a_floor_at_0_is_read_rightly(tmp_path: Path, world: World, seed: int) -> None:
+def test_lying_body_is_read(tmp_path: Path, world: World, seed: int) -> None:
     """As models make get-ups: nothing is level or still."""
     motion = lying()
     random = np.random.default_rng(seed)
@@ -102,7 +98,7 @@ def test_who_lies_and_sways_on_a_floor_at_0_is_read_rightly(tmp_path: Path, worl
     kick_rad=st.floats(0.1, 0.5),
     yaw_deg=st.floats(0, 360),
 )
-def test_who_swims_is_read_rightly_or_refused(
+def test_swimmer_is_read_or_raises(
     world: World, pitch_rad: float, sign: int, height_m: float, speed_m_s: float, kick_rad: float, yaw_deg: float
 ) -> None:
     """A body that lies, nothing below it, seems to stand along the way that it travels."""
@@ -118,9 +114,7 @@ def test_who_swims_is_read_rightly_or_refused(
 
 @pytest.mark.parametrize("world", ["y", "z"])
 @pytest.mark.parametrize("pitch_rad", [1.4, -1.4])
-def test_who_swims_ahead_is_read_rightly_and_the_unknown_is_said(
-    tmp_path: Path, pitch_rad: float, world: World
-) -> None:
+def test_forward_swimmer_is_noted(tmp_path: Path, pitch_rad: float, world: World) -> None:
     write_bvh(tmp_path / "a.bvh", clip_of(in_world(swimming(pitch_rad), world, world)))
     assert verdict(tmp_path / "a.bvh", swimming(pitch_rad)) == "right"
     conclusions = draw_conclusions(sc.open_motion(tmp_path / "a.bvh"), sc.Reading())
@@ -139,7 +133,7 @@ def sway(random: np.random.Generator, shape: tuple[int, ...], deviation: float) 
 
 @pytest.mark.parametrize("rest", ["y", "z"])
 @pytest.mark.parametrize("name", ["standing", "crouching", "sitting"])
-def test_ordinary_motions_need_no_option_even_then(tmp_path: Path, name: str, rest: World) -> None:
+def test_ordinary_motion_needs_no_option(tmp_path: Path, name: str, rest: World) -> None:
     for world in ("y", "z"):
         write_bvh(tmp_path / "a.bvh", clip_of(in_world(MOTIONS[name](), world, rest)))
         assert verdict(tmp_path / "a.bvh", MOTIONS[name]()) == "right"
@@ -154,9 +148,7 @@ def turn_into(motion: sc.Motion, world: int, rest: int) -> sc.Motion:
 @pytest.mark.parametrize("world", ALL_AXES, ids=WORDS)
 @pytest.mark.parametrize("rest", [Y_UP, Z_UP, None], ids=["rests y up", "rests z up", "rests in its world"])
 @pytest.mark.parametrize("name", ["walking", "leaning"])
-def test_walks_in_a_cameras_world_or_on_their_side_are_read_rightly(
-    tmp_path: Path, name: str, rest: int | None, world: int
-) -> None:
+def test_camera_worlds_are_read(tmp_path: Path, name: str, rest: int | None, world: int) -> None:
     motion = walking(lean_rad=0.3 if name == "leaning" else 0.1)
     motion = replace(motion, root_m=motion.root_m + np.array([0.0, -0.6, 4.2]))
     write_bvh(tmp_path / "a.bvh", clip_of(turn_into(motion, world, world if rest is None else rest)))
@@ -172,12 +164,12 @@ def test_walks_in_a_cameras_world_or_on_their_side_are_read_rightly(
 
 @pytest.mark.parametrize("name", sorted(set(MOTIONS) - {"lying", "cartwheeling", "jumping", "swimming"}))
 @pytest.mark.parametrize("world", ALL_AXES, ids=WORDS)
-def test_no_posture_is_turned_wrongly_in_any_world(tmp_path: Path, name: str, world: int) -> None:
+def test_no_posture_is_turned(tmp_path: Path, name: str, world: int) -> None:
     write_bvh(tmp_path / "a.bvh", clip_of(turn_into(MOTIONS[name](), world, Y_UP)))
     assert verdict(tmp_path / "a.bvh", MOTIONS[name]()) in ("right", "refused")
 
 
-def test_who_is_upside_down_on_the_hands_is_not_turned_over(tmp_path: Path) -> None:
+def test_handstand_is_not_turned(tmp_path: Path) -> None:
     over = TurnedWorld(Rotation.from_euler("z", 180, degrees=True).as_quat()).view(standing())
     low_m = sc.joint_positions(over)[..., 1].min()
     handstand = replace(over, root_m=over.root_m - [0.0, low_m, 0.0])
@@ -194,7 +186,7 @@ def test_an_option_names_each_axis(tmp_path: Path, option: Up) -> None:
 
 
 @pytest.mark.parametrize("world", ["y", "z"])
-def test_an_option_settles_it_and_writing_turns_back(tmp_path: Path, world: World) -> None:
+def test_option_decides_and_writing_inverts(tmp_path: Path, world: World) -> None:
     motion = lying()
     clip = clip_of(in_world(motion, world, "z" if world == "y" else "y"))
     write_bvh(tmp_path / "a.bvh", clip)
@@ -208,7 +200,7 @@ def test_an_option_settles_it_and_writing_turns_back(tmp_path: Path, world: Worl
     )
 
 
-def test_what_is_assumed_is_told_with_its_option(tmp_path: Path) -> None:
+def test_assumption_names_option(tmp_path: Path) -> None:
     write_bvh(tmp_path / "a.bvh", clip_of(standing()))
     notes = sc.open_motion(tmp_path / "a.bvh").notes
     assert "y up inferred (--up)" in notes
@@ -218,7 +210,7 @@ def test_what_is_assumed_is_told_with_its_option(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-def test_recordings_in_disguise_are_read_rightly_or_refused(cmu: Path, tmp_path: Path) -> None:
+def test_disguised_recordings_are_read_or_raise(cmu: Path, tmp_path: Path) -> None:
     """Of every sixth recording, in all worlds and with all rest poses; few may be refused, none be wrong."""
     verdicts: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
     random = np.random.default_rng(0)
@@ -247,7 +239,7 @@ def test_recordings_in_disguise_are_read_rightly_or_refused(cmu: Path, tmp_path:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_who_stands_is_never_turned_over(seed: int) -> None:
+def test_standing_body_is_not_turned(seed: int) -> None:
     """Knees bounce with hard landings, the body wanders and sways; places say nothing of the floor's height."""
     random = np.random.default_rng(seed)
     frames = 240
@@ -271,7 +263,7 @@ def test_who_stands_is_never_turned_over(seed: int) -> None:
         assert up_of_motion(turned, None).axis == world
 
 
-def test_walks_without_a_recognised_body_are_y_up(tmp_path: Path) -> None:
+def test_dog_walks_are_y_up(tmp_path: Path) -> None:
     """A dog's skeleton does not show how people stand."""
     motion = walking()
     names = tuple(f"joint{index}" for index in range(22))
@@ -282,7 +274,7 @@ def test_walks_without_a_recognised_body_are_y_up(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("said", ["y", "z"])
 @pytest.mark.parametrize("name", ["walking", "standing", "jumping", "climbing"])
-def test_an_axis_against_all_signs_is_refused_unless_one_insists(tmp_path: Path, name: str, said: str) -> None:
+def test_contradicted_axis_raises(tmp_path: Path, name: str, said: str) -> None:
     """Climbers have no level floor along any axis, and are refused by posture and rest pose."""
     sc.save_motion(tmp_path / "a.bvh", (MOTIONS | {"climbing": climbing})[name]())
     if said == "y":
