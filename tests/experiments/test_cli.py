@@ -28,7 +28,7 @@ PROGRAM = [sys.executable, "-m", "selfcorrect.experiments.cli"]
 
 
 @pytest.mark.parametrize("closed", [(1,), (0, 1, 2)])
-def test_streams_that_are_closed_lead_nowhere(tmp_path: Path, walk: Motion, closed: tuple[int, ...]) -> None:
+def test_closed_streams_are_ignored(tmp_path: Path, walk: Motion, closed: tuple[int, ...]) -> None:
     """Also not into a file that gets the number of one."""
     save_motion(tmp_path / "a.bvh", walk)
     redirections = " ".join(f"{number}>&-" for number in closed)
@@ -40,7 +40,7 @@ def test_streams_that_are_closed_lead_nowhere(tmp_path: Path, walk: Motion, clos
     assert 1 in closed or "Corrected 1 of 1 motion" in ended.stdout
 
 
-def test_numerical_warnings_do_not_reach_the_console_and_others_do() -> None:
+def test_numerical_warnings_are_hidden() -> None:
     program = (
         "import warnings, numpy; from selfcorrect.experiments import cli; cli.main(['--version']); "
         "numpy.log(numpy.zeros(1)); numpy.mean([]); warnings.warn('rule P1 was left out', RuntimeWarning)"
@@ -52,7 +52,7 @@ def test_numerical_warnings_do_not_reach_the_console_and_others_do() -> None:
 
 
 @pytest.mark.slow
-def test_what_a_terminal_cannot_show_is_replaced(tmp_path: Path, walk: Motion) -> None:
+def test_unprintable_is_replaced(tmp_path: Path, walk: Motion) -> None:
     save_motion(tmp_path / "λ.bvh", walk)
     plain = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": ""}
     for words in (["correct", "λ.bvh"], ["check", "λ.bvh"], ["check", "--rules"], ["verify", "corrected"]):
@@ -108,7 +108,7 @@ print(json.dumps(loaded))
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("command", [*COMMANDS, *(f"data {name}" for name in ("check", "convert", "stats", "shard"))])
-def test_help_names_no_default_that_cannot_be_given(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_shows_valid_defaults(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Without a warning, which default values of another type than their options raise."""
     with pytest.raises(SystemExit):
         main([*command.split(), "--help"])
@@ -118,7 +118,7 @@ def test_help_names_no_default_that_cannot_be_given(command: str, capsys: pytest
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS), *(["data", name] for name in DATA)])
-def test_help_begins_with_examples_that_are_commands(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_begins_with_examples(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main([*command, "--help"])
     printed = capsys.readouterr().out
@@ -156,7 +156,7 @@ def test_help_shows_every_option(command: list[str], capsys: pytest.CaptureFixtu
         assert re.search(rf"({name}|{other})\b", printed) or name in unnamed, name
 
 
-def test_help_wraps_a_text_by_the_width_of_the_terminal(capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_help_wraps_to_terminal(capsys, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "400")
     main(["check", "nosuch.bvh"])  # reads no texts of options
     with pytest.raises(SystemExit):
@@ -167,7 +167,7 @@ def test_help_wraps_a_text_by_the_width_of_the_terminal(capsys, monkeypatch: pyt
 
 
 @pytest.mark.slow
-def test_help_and_mistakes_are_told_before_anything_heavy_is_imported():
+def test_help_imports_nothing_heavy():
     """In one process: what no command of all imports, none of them imports alone."""
     program = [sys.executable, "-c", GIVEN, json.dumps(sorted(HEAVY)), json.dumps(LIGHT)]
     output = subprocess.run(program, capture_output=True, text=True, check=True).stdout
@@ -177,7 +177,7 @@ def test_help_and_mistakes_are_told_before_anything_heavy_is_imported():
 
 
 @pytest.mark.parametrize("words", [["data", "list"], ["motion", "--help"]])
-def test_a_reader_that_goes_away_ends_the_command_quietly(words: list[str]):
+def test_closed_pipe_ends_quietly(words: list[str]):
     read, write = os.pipe()
     os.close(read)
     with os.fdopen(write, "w") as nobody:
@@ -185,7 +185,7 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(words: list[str]):
     assert (ended.returncode, ended.stderr) == (141, "")
 
 
-def test_a_full_disk_is_one_sentence():
+def test_full_disk_is_one_sentence():
     with open("/dev/full", "w") as full:
         ended = subprocess.run([*PROGRAM, "data", "list"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (2, "selfcorrect: no space left on device\n")
@@ -222,7 +222,7 @@ def fails_with(error: Exception) -> type:
     return Fails
 
 
-def test_a_bug_is_told_as_one_with_what_a_report_needs(monkeypatch: pytest.MonkeyPatch, says: Says) -> None:
+def test_bug_is_reported(monkeypatch: pytest.MonkeyPatch, says: Says) -> None:
     monkeypatch.setattr(cli, "load_command", lambda _: fails_with(KeyError("stride")))
     error = says("toy", code=70)
     assert "KeyError: 'stride'" in error
@@ -239,7 +239,7 @@ def test_a_bug_is_told_as_one_with_what_a_report_needs(monkeypatch: pytest.Monke
         (OSError(28, "No space left on device"), "no space left on device"),
     ],
 )
-def test_the_traceback_of_a_callers_mistake_is_shown_on_request(
+def test_traceback_on_request(
     error: Exception, sentence: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(cli, "load_command", lambda _: fails_with(error))
@@ -252,7 +252,7 @@ def test_the_traceback_of_a_callers_mistake_is_shown_on_request(
     assert "report" not in shown
 
 
-def test_a_generation_that_failed_for_a_bug_shows_it(monkeypatch: pytest.MonkeyPatch, says: Says) -> None:
+def test_bug_in_generation_is_shown(monkeypatch: pytest.MonkeyPatch, says: Says) -> None:
     failed = LoopError("generation 3 stopped", "Traceback of the cause")
     monkeypatch.setattr(cli, "load_command", lambda _: fails_with(failed))
     error = says("toy", code=70)

@@ -100,7 +100,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.slow
-def test_a_reader_that_misbehaves_ends_no_other_file(folder: Path, says: Says) -> None:
+def test_failing_reader_is_isolated(folder: Path, says: Says) -> None:
     for word in (*WORDS, "good"):
         (folder / f"{word}.zoo").write_text(f"{word} a.bvh")
     out = folder.parent / "out"
@@ -116,7 +116,7 @@ def test_a_reader_that_misbehaves_ends_no_other_file(folder: Path, says: Says) -
 
 
 @pytest.mark.slow
-def test_a_changed_format_is_read_again(folder: Path, says: Says) -> None:
+def test_changed_format_is_reread(folder: Path, says: Says) -> None:
     (folder / "good.zoo").write_text("good a.bvh")
     command = ("correct --kinematic --workers 1 -o", folder.parent / "out", folder / "good.zoo")
     for text, is_finished in (("", False), ("# a comment\n", True), ("MORE = 1\n", False), ("", True)):
@@ -141,9 +141,7 @@ def test_engines_that_misbehave_are_named(folder: Path, says: Says) -> None:
 @pytest.mark.parametrize(
     "error", [ImportError("core is missing"), AttributeError("no X"), OSError("libGL"), ValueError()]
 )
-def test_an_engine_that_cannot_be_imported_is_a_sentence_with_a_remedy(
-    error: Exception, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_broken_engine_has_remedy(error: Exception, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def break_import(reference: str) -> object:
         raise error
 
@@ -161,7 +159,7 @@ def fail(error: BaseException) -> Callable[[], object]:
     return function
 
 
-def test_a_fence_lets_only_sentences_and_interruptions_through() -> None:
+def test_fence_passes_only_sentences() -> None:
     with pytest.raises(KeyboardInterrupt), fence("x"):
         signal.raise_signal(signal.SIGINT)
     for error in (SettingError("a sentence"), OSError(28, "no space left")):
@@ -177,15 +175,13 @@ def test_a_fence_lets_only_sentences_and_interruptions_through() -> None:
     assert call_fenced("x", int, lambda: 3) == 3
 
 
-def test_a_single_file_of_such_a_reader_is_one_sentence(folder: Path) -> None:
+def test_failing_reader_is_one_sentence(folder: Path) -> None:
     (folder / "exit.zoo").write_text("exit a.bvh")
     with pytest.raises(InputError, match=r"'zoo' of zoo 1\.2"):
         open_motion(folder / "exit.zoo")
 
 
-def test_the_verbose_version_names_engines_that_fail_and_those_of_other_packages(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, says: Says
-) -> None:
+def test_version_names_broken_engines(folder: Path, monkeypatch: pytest.MonkeyPatch, says: Says) -> None:
     pytest.importorskip("pybullet")
     monkeypatch.setattr("selfcorrect.runtime.registry.import_object", fail_import)
     lines = says("--version --verbose").splitlines()
@@ -200,7 +196,7 @@ def fail_import(reference: str) -> object:
     raise ImportError(f"no {reference}")
 
 
-def test_the_kinematic_way_needs_no_engine(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kinematics_needs_no_engine(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mujoco", None)
     monkeypatch.setitem(sys.modules, "pybullet", None)
     out = folder.parent / "kinematic"

@@ -117,7 +117,7 @@ def zoo(tmp_path: Path) -> Path:
     return folder
 
 
-def test_names_of_an_installed_package_are_known(zoo: Path, monkeypatch: pytest.MonkeyPatch):
+def test_plugin_names_are_known(zoo: Path, monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(ValueError, match="unknown corrector 'raised'"):
         MotionSettings({"dct-mlp": (ArmSettings("replace", "raised"),)}, 1, 1)
     monkeypatch.syspath_prepend(str(zoo))
@@ -126,7 +126,7 @@ def test_names_of_an_installed_package_are_known(zoo: Path, monkeypatch: pytest.
     assert preset("one-layer").config.denoiser == "one-layer"
 
 
-def test_a_folder_of_an_added_dataset_is_recognised(zoo: Path, tmp_path: Path, monkeypatch, says: Says):
+def test_plugin_dataset_is_recognised(zoo: Path, tmp_path: Path, monkeypatch, says: Says):
     folder = tmp_path / "data"
     folder.mkdir()
     (folder / "zoo.txt").write_text("walk backflip")
@@ -136,7 +136,7 @@ def test_a_folder_of_an_added_dataset_is_recognised(zoo: Path, tmp_path: Path, m
     assert "walk" in says("data stats --dataset zoo", folder)
 
 
-def test_the_entry_point_of_the_guide_names_a_generator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_guide_entry_point_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("diffusers")
     page = (REPOSITORY / "docs" / "own-generator.md").read_text(encoding="utf-8")
     (tmp_path / "my_generator.py").write_text(page.split("```python\n")[1].split("```")[0], encoding="utf-8")
@@ -151,7 +151,7 @@ def test_the_entry_point_of_the_guide_names_a_generator(tmp_path: Path, monkeypa
 
 
 @pytest.mark.long
-def test_the_motion_experiment_uses_what_an_installed_package_adds(zoo: Path, tmp_path: Path):
+def test_motion_uses_plugins(zoo: Path, tmp_path: Path):
     small = (
         "--preset quick --generations 1 --real-count 24 --evaluated-count 24 --steps 2 --initial-steps 5 --wandb off"
     )

@@ -30,7 +30,7 @@ def below_a_scene(motion: sc.Motion, path: Path) -> None:
 
 
 @pytest.mark.parametrize("speed", [0.7, 1.4])
-def test_a_bvh_gets_other_frames_at_the_rate_that_it_declares(tmp_path: Path, speed: float) -> None:
+def test_bvh_is_resampled(tmp_path: Path, speed: float) -> None:
     motion = jumping()
     played = replace(motion, fps=motion.fps * speed)
     below_a_scene(played, tmp_path / "a.bvh")
@@ -46,14 +46,14 @@ def test_a_bvh_gets_other_frames_at_the_rate_that_it_declares(tmp_path: Path, sp
     )
 
 
-def test_files_whose_times_cannot_change_are_refused(tmp_path: Path) -> None:
+def test_fixed_times_raise(tmp_path: Path) -> None:
     file = sc.MotionFile((replace(jumping(), fps=45.0),), (), lambda *_: None)
     with pytest.raises(sc.InputError, match=r"a\.glb:.*\.bvh, \.npz, \.npy.*\.glb"):
         retime_file(file, tmp_path / "a.glb")
 
 
 @pytest.mark.slow
-def test_recorded_walks_are_never_retimed_and_slow_motion_mostly_is(cmu: Path) -> None:
+def test_only_slow_motion_is_retimed(cmu: Path) -> None:
     """Of the test split, and of every third walk of the train split."""
     walks = [*sorted(cmu.glob("test/35_*.bvh")), *sorted(cmu.glob("train/35_*.bvh"))[::3]]
     motions = [sc.load_motion(path) for path in (*walks, *sorted(cmu.glob("train/07_*.bvh")))]

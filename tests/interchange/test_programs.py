@@ -124,7 +124,7 @@ def compare(after: Path, before: Path) -> Difference:
 
 
 @pytest.mark.parametrize("program", READ_AND_WRITE_BVH)
-def test_bvh_programs_bring_our_files_back(program: str, python: Run, ours: Path, tmp_path: Path) -> None:
+def test_programs_keep_our_bvh(program: str, python: Run, ours: Path, tmp_path: Path) -> None:
     python([program], READ_AND_WRITE_BVH[program], ours, tmp_path / "theirs.bvh")
     difference = compare(tmp_path / "theirs.bvh", ours)
     assert not difference.missing
@@ -135,26 +135,24 @@ def test_bvh_programs_bring_our_files_back(program: str, python: Run, ours: Path
     ("program", "message"),
     [("bvhtoolbox==0.1.3", "expected 54 finite numbers in frame 0, got 69"), ("bvhsdk==0.2.1", "got 'MOTION'")],
 )
-def test_files_without_end_sites_are_written_broken(
-    program: str, message: str, python: Run, bare: Path, tmp_path: Path
-) -> None:
+def test_files_without_ends_break(program: str, message: str, python: Run, bare: Path, tmp_path: Path) -> None:
     python([program], READ_AND_WRITE_BVH[program], bare, tmp_path / "theirs.bvh")
     with pytest.raises(InputError, match=message):
         open_motion(tmp_path / "theirs.bvh")
 
 
-def test_mcp_persor_reads_no_file_without_end_sites(python: Run, bare: Path) -> None:
+def test_mcp_persor_needs_ends(python: Run, bare: Path) -> None:
     program = "mcp-persor==1.0.6"
     assert "_End_left_foot" in python([program], READ_AND_WRITE_BVH[program], bare, "theirs.bvh", fails=True)
 
 
-def test_pybvh_misses_tips_of_feet_without_end_sites(python: Run, ours: Path, bare: Path) -> None:
+def test_pybvh_misses_foot_tips(python: Run, ours: Path, bare: Path) -> None:
     text = "import pybvh; print(pybvh.analysis.auto_detect_foot_joints(pybvh.read_bvh_file(source)))"
     assert "no candidates have tip" in python(["pybvh==0.9.0"], text, bare, "")
     assert python(["pybvh==0.9.0"], text, ours, "").split() == ["['left_foot',", "'right_foot']"]
 
 
-def test_bvhio_makes_end_sites_anew_and_drops_still_channels(python: Run, ours: Path, tmp_path: Path) -> None:
+def test_bvhio_rebuilds_ends(python: Run, ours: Path, tmp_path: Path) -> None:
     text = "import bvhio; bvhio.writeHierarchy(target, bvhio.readAsHierarchy(source), 1 / 30)"
     python(["bvhio==1.5.4"], text, ours, tmp_path / "theirs.bvh")
     assert "CHANNELS 0" in (tmp_path / "theirs.bvh").read_text()
@@ -175,7 +173,7 @@ def test_bvhsdk_rounds_frame_times(python: Run, tmp_path: Path) -> None:
     assert open_motion(tmp_path / "theirs.bvh").motion.fps == 120
 
 
-def test_pymotion_resamples_to_a_longer_motion(python: Run, ours: Path, tmp_path: Path) -> None:
+def test_pymotion_lengthens_motion(python: Run, ours: Path, tmp_path: Path) -> None:
     text = "from pymotion.io.bvh import BVH; b = BVH(); b.load(source); b.resample(target_fps=60); b.save(target)"
     python(["upc-pymotion==0.3.4"], text, ours, tmp_path / "theirs.bvh")
     resampled = open_motion(tmp_path / "theirs.bvh").motion
@@ -185,7 +183,7 @@ def test_pymotion_resamples_to_a_longer_motion(python: Run, ours: Path, tmp_path
     assert difference.stretch == pytest.approx(179 / 178)
 
 
-def test_three_js_adds_the_offset_of_the_root(node: Callable[..., Any], ours: Path) -> None:
+def test_three_js_adds_root_offset(node: Callable[..., Any], ours: Path) -> None:
     text = """
     import { readFileSync } from 'node:fs';
     import * as THREE from 'three';
@@ -210,7 +208,7 @@ def test_three_js_adds_the_offset_of_the_root(node: Callable[..., Any], ours: Pa
     np.testing.assert_allclose([places[name] for name in feet], expected_cm + np.array([3, 5, 7]), atol=0.01)
 
 
-def test_gltf_transform_moves_a_slow_sway(node: Callable[..., Any], ours: Path, tmp_path: Path) -> None:
+def test_gltf_transform_moves_slow_sway(node: Callable[..., Any], ours: Path, tmp_path: Path) -> None:
     text = """
     import { NodeIO } from '@gltf-transform/core';
     import { resample } from '@gltf-transform/functions';
@@ -232,7 +230,7 @@ def test_gltf_transform_moves_a_slow_sway(node: Callable[..., Any], ours: Path, 
         assert least_mm <= difference.worst_mm < most_mm
 
 
-def test_three_vrm_moves_hips_by_the_ratio_of_heights(node: Callable[..., Any], tmp_path: Path) -> None:
+def test_three_vrm_scales_hips(node: Callable[..., Any], tmp_path: Path) -> None:
     text = """
     import { readFileSync } from 'node:fs';
     import * as THREE from 'three';
@@ -275,7 +273,7 @@ def test_three_vrm_moves_hips_by_the_ratio_of_heights(node: Callable[..., Any], 
         np.testing.assert_allclose(places, scale * joint_positions(motion)[30, parts], atol=1e-3)
 
 
-def test_ezc3d_counts_the_first_frame_from_0(python: Run, tmp_path: Path) -> None:
+def test_ezc3d_counts_from_0(python: Run, tmp_path: Path) -> None:
     text = """
 import ezc3d, numpy as np
 file = ezc3d.c3d()
@@ -297,7 +295,7 @@ print(json.dumps([read["header"]["points"]["first_frame"], np.flatnonzero(hidden
         open_motion(tmp_path / "a.c3d")
 
 
-def test_smplx_puts_the_pelvis_beside_transl(tmp_path: Path) -> None:
+def test_smplx_pelvis_is_offset(tmp_path: Path) -> None:
     smplx = pytest.importorskip("smplx")
     import torch
 
@@ -400,9 +398,7 @@ def test_blender(python: Run, ours: Path, bare: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("fps", "theirs"), [(25, 30), (50, 50), (100, 100 / 3), (120, 30)])
-def test_gmr_plays_slow_files_faster_and_keeps_rates_below_60(
-    fps: int, theirs: float, install: Callable[..., Path]
-) -> None:
+def test_gmr_keeps_rates_below_60(fps: int, theirs: float, install: Callable[..., Path]) -> None:
     folder = install("git+https://github.com/YanjieZe/GMR@0df3d88026b85a2e74a13d5144b40b36762ae12b", "--no-deps")
     gmr = load_script(folder / "general_motion_retargeting/utils/smpl.py")
     frames, joints = 4 * fps, 55

@@ -121,7 +121,7 @@ def input_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_odd_options_are_told_of_and_nothing_is_lost(command: str, input_folder: Path, tmp_path: Path) -> None:
+def test_odd_options_lose_nothing(command: str, input_folder: Path, tmp_path: Path) -> None:
     random = np.random.default_rng(len(command))
     for case in range(examples(3)):
         place = tmp_path / str(case)
@@ -137,7 +137,7 @@ def test_odd_options_are_told_of_and_nothing_is_lost(command: str, input_folder:
         assert Path("/dev/null").is_char_device()
 
 
-def test_options_are_found_in_the_help() -> None:
+def test_options_are_in_help() -> None:
     assert options_of("data shard")["--motions-per-shard"] == "INT"
     assert options_of("correct")["--kinematic"] == ""
     assert all(len(options_of(command)) > 3 for command in TAKES_PLACES if command != "verify")

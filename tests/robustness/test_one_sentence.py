@@ -113,7 +113,7 @@ def test_limits(value: str, capsys: pytest.CaptureFixture[str], monkeypatch: pyt
 
 
 @pytest.mark.parametrize("command", [["check"], ["correct", "--kinematic", "-o", "out"]])
-def test_more_frames_than_the_machine_has_memory_for(
+def test_too_many_frames_raise(
     command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -156,7 +156,7 @@ def list_reading_cases() -> list[tuple[str, str]]:
     ]
 
 
-def test_all_options_of_reading_are_tried() -> None:
+def test_reading_options_are_covered() -> None:
     assert set(READING) == {field.name for field in fields(Reading)}
 
 

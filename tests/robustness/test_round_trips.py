@@ -74,7 +74,7 @@ def test_bvh_keeps_any_motion(motion: Motion) -> None:
 )
 @given(motion=motions(ANY_NAMES))
 @FEW
-def test_every_writer_writes_what_is_read_again_or_says_why_not(kind: str, motion: Motion, tmp_path: Path) -> None:
+def test_writers_round_trip_or_explain(kind: str, motion: Motion, tmp_path: Path) -> None:
     form = formats.find_format(kind)
     path = tmp_path / f"a{form.suffixes[0]}"
     path.unlink(missing_ok=True)

@@ -160,7 +160,7 @@ def slow_usd(kind: str) -> ParameterSet:
 
 
 @pytest.mark.parametrize("kind", [*map(slow_usd, BESIDE)])
-def test_work_is_done_again_if_anything_changed_that_was_looked_for(kind: str, tmp_path: Path) -> None:
+def test_changed_lookups_redo_work(kind: str, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     path, change = BESIDE[kind](tmp_path / "in")
     content = path.read_bytes()
@@ -174,7 +174,7 @@ def test_work_is_done_again_if_anything_changed_that_was_looked_for(kind: str, t
 
 
 @pytest.mark.parametrize("kind", [*map(slow_usd, ["numbers of glTF", "skeleton of AMC", "reference of USD"])])
-def test_a_copy_in_another_folder_depends_on_what_is_beside_the_copy(kind: str, tmp_path: Path) -> None:
+def test_copy_uses_own_sidecars(kind: str, tmp_path: Path) -> None:
     tasks = []
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
@@ -192,7 +192,7 @@ OUTSIDE = ["References", "Payloads", "sublayer", "variant", "clip", "template"]
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", OUTSIDE)
 @pytest.mark.parametrize("way", ["above", "absolute", "link", "link to a folder"])
-def test_usd_composes_no_file_from_outside_its_folder(kind: str, way: str, tmp_path: Path) -> None:
+def test_usd_stays_in_folder(kind: str, way: str, tmp_path: Path) -> None:
     pytest.importorskip("pxr", reason="needs the extra `usd`")
     (tmp_path / "in").mkdir()
     (tmp_path / "private").mkdir()
@@ -236,7 +236,7 @@ def test_usd_searches_no_working_folder(tmp_path: Path, monkeypatch: pytest.Monk
         open_motion(tmp_path / "in" / "a.usda", any_body=True)
 
 
-def test_a_skeleton_that_a_link_leads_to_outside_is_refused(tmp_path: Path) -> None:
+def test_linked_skeleton_outside_raises(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     path = acclaim_with(tmp_path / "in")
     os.replace(tmp_path / "in" / "walk.asf", tmp_path / "walk.asf")
@@ -245,7 +245,7 @@ def test_a_skeleton_that_a_link_leads_to_outside_is_refused(tmp_path: Path) -> N
         open_motion(path)
 
 
-def test_a_camera_that_a_link_leads_to_outside_is_refused(tmp_path: Path) -> None:
+def test_linked_camera_outside_raises(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     path, change = track_with_camera(tmp_path / "in")
     change()

@@ -155,7 +155,7 @@ def test_every_operation_may_fail(faulty_work, tmp_path: Path) -> None:
             finish_run(work, folder, expected)
 
 
-def test_every_operation_may_be_the_last_before_a_kill(faulty_work, tmp_path: Path) -> None:
+def test_kill_at_any_operation(faulty_work, tmp_path: Path) -> None:
     work, expected, count, each = faulty_work
     random = np.random.default_rng(0)
     for number in range(1 + each // 2, count + 1, each):
@@ -173,7 +173,7 @@ def test_every_operation_may_be_the_last_before_a_kill(faulty_work, tmp_path: Pa
         finish_run(work, folder, expected)
 
 
-def test_a_fault_is_made_where_it_is_asked_for(tmp_path: Path) -> None:
+def test_faults_are_injected(tmp_path: Path) -> None:
     """So that the tests above could fail."""
     with faults(tmp_path, 1, full_disk), pytest.raises(OSError, match="No space left"):
         write_atomically(tmp_path / "a", b"1")

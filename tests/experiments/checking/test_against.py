@@ -48,7 +48,7 @@ def shuffled(motion: Motion) -> Motion:
     return replace(motion, skeleton=skeleton, rotations=motion.rotations[:, order])
 
 
-def test_a_motion_does_not_differ_from_itself_whatever_the_order_and_names_of_its_joints(walk: Motion) -> None:
+def test_motion_equals_itself(walk: Motion) -> None:
     difference = compare_motions(shuffled(walk), walk)
     assert not difference.is_elsewhere
     assert difference.joints == len(walk.skeleton)
@@ -60,7 +60,7 @@ def test_a_motion_does_not_differ_from_itself_whatever_the_order_and_names_of_it
 
 @settings(max_examples=30)
 @given(angle=st.floats(0.05, 3.1), scale=st.floats(0.01, 100.0), stretch=st.sampled_from([0.5, 0.8, 1.01, 1.25, 2.0]))
-def test_size_world_and_duration_are_told_apart_from_joints(
+def test_size_world_and_duration_are_separate(
     clips: dict[str, Motion], angle: float, scale: float, stretch: float
 ) -> None:
     motion = clips["run"]
@@ -74,14 +74,14 @@ def test_size_world_and_duration_are_told_apart_from_joints(
 
 
 @pytest.mark.parametrize("delay", [-2, -1, 1, 3])
-def test_a_motion_that_begins_later_is_found_and_not_taken_for_another(walk: Motion, delay: int) -> None:
+def test_delayed_start_is_found(walk: Motion, delay: int) -> None:
     frames = np.clip(np.arange(len(walk) + 1) - delay, 0, len(walk) - 1)
     difference = compare_motions(walk.select_frames(frames), walk)
     assert difference.delay_s == pytest.approx(delay / walk.fps)
     assert difference.worst_mm < 1e-6
 
 
-def test_the_worst_joint_and_frame_are_named(walk: Motion) -> None:
+def test_worst_joint_is_named(walk: Motion) -> None:
     difference = compare_motions(turn_joint(walk, "left_knee", Rotation.from_rotvec([0.1, 0, 0]), 12), walk)
     assert difference.worst_frame == 12
     assert difference.worst_joint in ("left_ankle", "left_foot")
@@ -90,13 +90,13 @@ def test_the_worst_joint_and_frame_are_named(walk: Motion) -> None:
     assert not difference.exceeds(1000.0)
 
 
-def test_feet_that_sink_are_shifted_world_and_penetration(walk: Motion) -> None:
+def test_sinking_feet_are_shift_and_penetration(walk: Motion) -> None:
     difference = compare_motions(replace(walk, root_m=walk.root_m - [0, 0.1, 0]), walk)
     assert difference.shift_m == pytest.approx((0, -0.1, 0), abs=1e-6)
     assert difference.penetration_mm[1] - difference.penetration_mm[0] == pytest.approx(100, abs=10)
 
 
-def test_resampling_by_a_good_program_stays_within_the_tolerance(walk: Motion) -> None:
+def test_good_resampling_is_within_tolerance(walk: Motion) -> None:
     smooth = resample(walk, 120.0)
     difference = compare_motions(smooth, walk)
     assert difference.stretch == 1
@@ -104,14 +104,14 @@ def test_resampling_by_a_good_program_stays_within_the_tolerance(walk: Motion) -
 
 
 @pytest.mark.parametrize("change", [lambda m: shuffled(m), lambda m: scaled(m, 1.1), lambda m: turn(m, 0.3)])
-def test_comparing_the_other_way_round_undoes_the_change(walk: Motion, change: Callable[[Motion], Motion]) -> None:
+def test_comparison_is_antisymmetric(walk: Motion, change: Callable[[Motion], Motion]) -> None:
     there, back = compare_motions(change(walk), walk), compare_motions(walk, change(walk))
     assert there.scale * back.scale == pytest.approx(1)
     assert there.turn_deg == pytest.approx(back.turn_deg)
     assert there.worst_mm == pytest.approx(back.worst_mm, abs=0.01)
 
 
-def test_tips_of_limbs_that_a_program_makes_anew_change_no_size_and_no_world(walk: Motion, tmp_path: Path) -> None:
+def test_rebuilt_limb_tips_are_ignored(walk: Motion, tmp_path: Path) -> None:
     save_motion(tmp_path / "a.bvh", walk)
     before = open_motion(tmp_path / "a.bvh").motion
     offsets_m = before.skeleton.offsets_m.copy()
@@ -123,7 +123,7 @@ def test_tips_of_limbs_that_a_program_makes_anew_change_no_size_and_no_world(wal
     assert difference.exceeds(5.0)
 
 
-def test_two_bodies_without_joints_in_common_are_refused(walk: Motion) -> None:
+def test_disjoint_bodies_raise(walk: Motion) -> None:
     skeleton = walk.skeleton
     other = replace(skeleton, names=tuple(f"bone{i}" for i in range(len(skeleton))), parts=("",) * len(skeleton))
     with pytest.raises(InputError, match="0 joints in common"):
@@ -139,7 +139,7 @@ def folder(tmp_path: Path, walk: Motion, monkeypatch: pytest.MonkeyPatch) -> Pat
     return tmp_path
 
 
-def test_the_command_compares_across_formats_and_folders(folder: Path, says: Says) -> None:
+def test_command_compares_formats(folder: Path, says: Says) -> None:
     assert "joints moved by 0.00 mm" in says("check after --against before")
     slow = "check slow/a.bvh --against after/a.glb --format"
     (values,) = json.loads(says(slow, "json", code=1))
@@ -192,7 +192,7 @@ def test_lost_joints_are_a_difference(parts: tuple[str, ...], suffix: str, walk:
     assert difference.exceeds(5.0)
 
 
-def test_rigid_tips_that_a_format_lacks_are_no_difference(walk: Motion, tmp_path: Path) -> None:
+def test_missing_rigid_tips_are_ignored(walk: Motion, tmp_path: Path) -> None:
     save_motion(tmp_path / "a.bvh", walk)
     save_motion(tmp_path / "a.glb", walk)
     difference = compare_files(tmp_path / "a.glb", tmp_path / "a.bvh", Reading())
@@ -218,7 +218,7 @@ def with_other_rest(motion: Motion, part: str, turn: Rotation) -> Motion:
 
 @pytest.mark.parametrize("part", ["left_shoulder", "right_hip", "left_elbow"])
 @pytest.mark.parametrize("suffix", ["bvh", "glb", "usda"])
-def test_a_changed_rest_pose_is_a_difference(part: str, suffix: str, walk: Motion, tmp_path: Path) -> None:
+def test_changed_rest_pose_is_reported(part: str, suffix: str, walk: Motion, tmp_path: Path) -> None:
     other = with_other_rest(walk, part, Rotation.from_euler("z", 30, degrees=True))
     np.testing.assert_allclose(joint_positions(other), joint_positions(walk), atol=1e-9)
     save_motion(tmp_path / "before.bvh", walk)
@@ -231,7 +231,7 @@ def test_a_changed_rest_pose_is_a_difference(part: str, suffix: str, walk: Motio
     assert difference.exceeds(5.0)
 
 
-def test_a_rest_pose_that_is_turned_as_a_whole_is_the_same(walk: Motion) -> None:
+def test_turned_rest_pose_is_equal(walk: Motion) -> None:
     turned = Rotation.from_euler("xyz", [90, 20, 0], degrees=True).apply(walk.skeleton.rest_positions_m)
     rests = tuple(dict(zip(walk.skeleton.names, places, strict=True)) for places in (turned, 100 * turned))
     assert not compare_motions(walk, walk, rests=(None, rests[1])).rest_deg
@@ -240,7 +240,7 @@ def test_a_rest_pose_that_is_turned_as_a_whole_is_the_same(walk: Motion) -> None
 
 @pytest.mark.parametrize("frames", [(0, 20), (20, 45), (30, 31), (0, 1), (59, 60)])
 @pytest.mark.parametrize("label", ["dance_b", "getup_facedown"])
-def test_a_cut_file_is_told_from_a_faster_one(label: str, frames: tuple[int, int], clips: dict[str, Motion]) -> None:
+def test_cut_file_is_not_faster(label: str, frames: tuple[int, int], clips: dict[str, Motion]) -> None:
     motion = clips[label].frames(0, 60)
     cut = motion.frames(*frames)
     difference = compare_motions(cut, motion)
@@ -255,7 +255,7 @@ def test_a_cut_file_is_told_from_a_faster_one(label: str, frames: tuple[int, int
     assert any("missing" in line for line in difference.lines(5.0))
 
 
-def test_a_cut_file_of_another_rate_is_told_from_a_faster_one(clips: dict[str, Motion]) -> None:
+def test_cut_file_of_other_rate(clips: dict[str, Motion]) -> None:
     motion = clips["dance_b"].frames(0, 90)
     cut = resample(motion.frames(20, 61), 60.0)
     difference = compare_motions(cut, motion)
@@ -264,13 +264,13 @@ def test_a_cut_file_of_another_rate_is_told_from_a_faster_one(clips: dict[str, M
     assert difference.worst_mm < 2.0
 
 
-def test_a_file_without_a_frame_is_refused(walk: Motion) -> None:
+def test_empty_file_raises(walk: Motion) -> None:
     with pytest.raises(InputError, match="no frame"):
         compare_motions(walk, walk.frames(0, 0))
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "shift_jis", "euc_jp"])
-def test_names_in_any_script_are_compared(encoding: str, walk: Motion, tmp_path: Path) -> None:
+def test_any_script_is_compared(encoding: str, walk: Motion, tmp_path: Path) -> None:
     names = [
         "腰",
         "左足",

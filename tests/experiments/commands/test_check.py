@@ -42,7 +42,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
     return call
 
 
-def test_a_good_file_ends_with_0_and_a_bad_one_with_1(folder: Path, run: Run) -> None:
+def test_exit_codes(folder: Path, run: Run) -> None:
     assert run("good.bvh") == (0, "No findings in 1 file\n")
     code, printed = run(folder)
     assert code == 1
@@ -53,7 +53,7 @@ def test_a_good_file_ends_with_0_and_a_bad_one_with_1(folder: Path, run: Run) ->
     assert printed.endswith("Findings in 1 of 2 files (F4 in 1)\n")
 
 
-def test_frames_that_stand_twice_are_checked_once(walk: Motion, folder: Path, run: Run) -> None:
+def test_repeated_frames_are_checked_once(walk: Motion, folder: Path, run: Run) -> None:
     """Findings are those of the motion without repeats, at the frames of the file."""
     shaken = replace(walk, root_m=walk.root_m + np.where(np.arange(len(walk)) == 20, 0.3, 0.0)[:, None])
     write_bvh(folder / "once.bvh", clip_of(shaken))
@@ -71,7 +71,7 @@ def test_frames_that_stand_twice_are_checked_once(walk: Motion, folder: Path, ru
         assert abs(twice["value"] - once["value"]) < 1e-4
 
 
-def test_what_cannot_be_read_ends_with_2(folder: Path, run: Run, says: Says) -> None:
+def test_unreadable_file_exits_2(folder: Path, run: Run, says: Says) -> None:
     (folder / "broken.bvh").write_text("HIERARCHY\n")
     code, printed = run(folder)
     assert code == 2
@@ -84,7 +84,7 @@ def test_what_cannot_be_read_ends_with_2(folder: Path, run: Run, says: Says) -> 
     assert said.endswith("selfcorrect: 1 of 2 files could not be read\n")
 
 
-def test_a_file_that_was_cut_off_is_damaged_even_without_findings(folder: Path, run: Run) -> None:
+def test_truncated_file_is_damaged(folder: Path, run: Run) -> None:
     lines = (folder / "good.bvh").read_text().splitlines(keepends=True)
     (folder / "cut.bvh").write_text("".join(lines[:-10]))
     code, printed = run("cut.bvh")
@@ -94,9 +94,7 @@ def test_a_file_that_was_cut_off_is_damaged_even_without_findings(folder: Path, 
 
 
 @pytest.mark.parametrize(("animal", "suffix"), [(fox, ".bvh"), (chicken, ".glb")])
-def test_what_is_no_human_body_is_not_checked_and_not_clean(
-    folder: Path, run: Run, animal: Callable[[], Motion], suffix: str
-) -> None:
+def test_other_bodies_are_not_checked(folder: Path, run: Run, animal: Callable[[], Motion], suffix: str) -> None:
     save_motion(folder / f"animal{suffix}", animal())
     code, printed = run("good.bvh", f"animal{suffix}")
     assert code == 1
@@ -112,7 +110,7 @@ def test_what_is_no_human_body_is_not_checked_and_not_clean(
 
 
 @pytest.mark.parametrize("name", [b"a\x1b[2J\x07.bvh", b"caf\xe9.bvh", b"<&\"'>\n.bvh", "\ufffe😀.bvh".encode()])
-def test_junit_is_xml_whatever_the_names_are(folder: Path, run: Run, name: bytes) -> None:
+def test_junit_escapes_names(folder: Path, run: Run, name: bytes) -> None:
     os.rename(folder / "high.bvh", os.path.join(os.fsencode(folder), name))
     (folder / "good.bvh").unlink()
     xml = run(folder, "--format", "junit")[1]
@@ -121,7 +119,7 @@ def test_junit_is_xml_whatever_the_names_are(folder: Path, run: Run, name: bytes
     assert case.find("failure") is not None
 
 
-def test_findings_are_written_as_json_and_junit(folder: Path, run: Run) -> None:
+def test_findings_as_json_and_junit(folder: Path, run: Run) -> None:
     assert run(folder, "--format", "json", "-o", "found.json") == (1, "")
     good, high = json.loads((folder / "found.json").read_text())
     assert (good["motions"], good["error"]) == ([[]], "")
@@ -133,7 +131,7 @@ def test_findings_are_written_as_json_and_junit(folder: Path, run: Run) -> None:
     assert failure.attrib["message"].endswith("[F4 floor-elsewhere]")
 
 
-def test_rules_are_chosen_on_the_command_line_and_in_pyproject(folder: Path, run: Run) -> None:
+def test_rules_from_options_and_pyproject(folder: Path, run: Run) -> None:
     assert run("high.bvh", "--ignore", "F4")[0] == 0
     assert run("high.bvh", "--select", "S", "pace")[0] == 0
     (folder / "pyproject.toml").write_text('[tool.selfcorrect.check]\nignore = ["floor-elsewhere"]\n')
@@ -161,7 +159,7 @@ TABLE = "[tool.selfcorrect.check]"
         ("tool = 3", f"expected a table {TABLE}, got tool = 3"),
     ],
 )
-def test_wrong_settings_are_named_with_their_file(folder: Path, says: Says, text: str, complaint: str) -> None:
+def test_wrong_settings_name_file(folder: Path, says: Says, text: str, complaint: str) -> None:
     (folder / "pyproject.toml").write_text(f"{text}\n")
     error = says("check good.bvh", code=2)
     assert "pyproject.toml: " in error
@@ -183,7 +181,7 @@ def test_rules_are_listed(run: Run) -> None:
     assert run("--rules", "--ignore", "F", "X")[1].splitlines()[0].startswith("S1  ")
 
 
-def test_physics_finds_a_body_that_is_shaken(walk: Motion, folder: Path, run: Run) -> None:
+def test_physics_finds_shaken_body(walk: Motion, folder: Path, run: Run) -> None:
     times_s = np.arange(len(walk)) / walk.fps
     shaken_m = walk.root_m + 0.12 * np.sin(15 * times_s)[:, None] * np.array([1.0, 0.0, 0.0])
     write_bvh(folder / "shaken.bvh", clip_of(replace(walk, root_m=shaken_m)))
@@ -193,7 +191,7 @@ def test_physics_finds_a_body_that_is_shaken(walk: Motion, folder: Path, run: Ru
     assert printed.count("[X") == printed.count("[X2 residual-needed]") == 1
 
 
-def test_physics_says_what_each_motion_needs_at_the_root(folder: Path, run: Run) -> None:
+def test_physics_reports_root_residual(folder: Path, run: Run) -> None:
     code, printed = run(folder, "--physics", "--select", "X", "--format", "json")
     good, high = json.loads(printed)
     assert code == 0
@@ -208,7 +206,7 @@ def test_physics_says_what_each_motion_needs_at_the_root(folder: Path, run: Run)
     assert "N m at the root in mujoco, 0% of frames without support" in printed
 
 
-def test_physics_says_that_a_walk_without_a_floor_hangs(walk: Motion, folder: Path, run: Run) -> None:
+def test_physics_reports_hanging_walk(walk: Motion, folder: Path, run: Run) -> None:
     """Half of it, so that the floor is where the feet stand in the other half."""
     up_m = np.where(np.arange(len(walk)) < len(walk) // 2, 0.0, 0.4)[:, None] * [0.0, 1.0, 0.0]
     write_bvh(folder / "climbs.bvh", clip_of(replace(walk, root_m=walk.root_m + up_m)))
@@ -216,7 +214,7 @@ def test_physics_says_that_a_walk_without_a_floor_hangs(walk: Motion, folder: Pa
     assert climbs["needed"][0]["without_support"] > 0.3
 
 
-def test_references_are_ranked_and_the_unfit_ones_listed(folder: Path, run: Run) -> None:
+def test_references_are_ranked(folder: Path, run: Run) -> None:
     code, printed = run(folder, "--references", "--csv", "table.csv", "--leave-out", "unfit.txt")
     assert code == 1
     lines = printed.splitlines()
@@ -235,6 +233,6 @@ def test_references_are_ranked_and_the_unfit_ones_listed(folder: Path, run: Run)
 @pytest.mark.parametrize(
     "words", ["--csv t.csv", "--leave-out t.txt", "--references --format junit", "--references --physics"]
 )
-def test_options_of_references_without_a_meaning_are_refused(folder: Path, run: Run, words: str) -> None:
+def test_contradictory_options_raise(folder: Path, run: Run, words: str) -> None:
     assert run("good.bvh", *words.split())[0] == 2
     assert not list(folder.glob("t.*"))

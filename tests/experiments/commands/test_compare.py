@@ -56,7 +56,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.slow
-def test_a_file_describes_a_comparison_which_options_change(folder: Path, says: Says) -> None:
+def test_options_override_file(folder: Path, says: Says) -> None:
     output = says("compare mine.yaml --seeds 5 --arms.corrected.strength 3 --workers 1")
     assert re.search(r"^the spread stays positive .* holds$", output, re.MULTILINE)
     assert re.search(r"^corrected  +\w", output, re.MULTILINE)
@@ -65,7 +65,7 @@ def test_a_file_describes_a_comparison_which_options_change(folder: Path, says: 
     assert '"strength": 3.0' in arm
 
 
-def test_a_file_gives_the_options_of_motion(folder: Path) -> None:
+def test_file_gives_motion_options(folder: Path) -> None:
     (folder / "motion.yml").write_text("preset: quick\nreal-count: 12\ncorrector: [kinematic]\ngamma: 2\nout: here\n")
     options, rest = from_file(MotionCommand, ["motion.yml", "--seeds", "2"])
     quick = MotionCommand.from_words(["--preset", "quick"])
@@ -94,9 +94,7 @@ def test_a_file_gives_the_options_of_motion(folder: Path) -> None:
         ("compare", "tasks: {a: own_experiment:task}\narms: {b: {remedy: sims}}", "remedy and sampling are for"),
     ],
 )
-def test_what_means_nothing_is_refused_in_a_sentence(
-    command: str, text: str, message: str, folder: Path, says: Says
-) -> None:
+def test_invalid_files_raise(command: str, text: str, message: str, folder: Path, says: Says) -> None:
     pytest.importorskip("yaml")
     (folder / "mine.yaml").write_text(text)
     error = says(command, "mine.yaml", code=2)

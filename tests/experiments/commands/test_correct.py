@@ -29,7 +29,7 @@ from selfcorrect.simulators.corrector import PhysicsCorrector
 KINEMATIC = ["--kinematic"]
 
 
-def test_scenes_are_told_on_the_command_line(folder):
+def test_scene_options(folder):
     assert main(["correct", "clips/steps.bvh", "-o", "plain", "--raw"]) in (0, 1), "raw states may be rougher"
     assert main(["correct", "clips/steps.bvh", "-o", "laden", "--scene.load-kg", "30", "--scene.slope-deg", "5"]) == 0
     assert report_of(folder / "laden")["steps.bvh"]["verdict"] == "accepted"
@@ -39,12 +39,12 @@ def test_scenes_are_told_on_the_command_line(folder):
     assert json.loads((folder / "laden" / "report.json").read_text())["settings"]["scene"]["load_kg"] == 30.0
 
 
-def test_the_report_is_printed_as_json(folder: Path, says: Says) -> None:
+def test_report_as_json(folder: Path, says: Says) -> None:
     printed = says("correct clips/steps.bvh -o printed --kinematic --json")
     assert json.loads(printed) == json.loads((folder / "printed" / "report.json").read_text())
 
 
-def test_a_lost_way_is_restored_or_a_fault_that_remains(folder: Path, says: Says) -> None:
+def test_lost_path_is_restored_or_reported(folder: Path, says: Says) -> None:
     """From a frame on the body walks on without its way, and the feet that bear its weight slide."""
     walk = base_walk(4)
     lost_m = walk.root_m.copy()
@@ -66,9 +66,7 @@ def test_a_lost_way_is_restored_or_a_fault_that_remains(folder: Path, says: Says
 
 
 @pytest.mark.parametrize(("seconds", "rules"), [(1.6, ["F3"]), (2.0, ["F11"]), (6.0, [])])
-def test_feet_that_still_slide_in_a_short_clip_are_a_fault(
-    folder: Path, says: Says, seconds: float, rules: list[str]
-) -> None:
+def test_sliding_short_clip_is_fault(folder: Path, says: Says, seconds: float, rules: list[str]) -> None:
     """A long clip in which the feet never stand glides on purpose; in a short one nothing shows that."""
     stand = made_motion("idle", frames=round(30 * seconds))
     way_m = 0.38 * np.arange(len(stand)) / stand.fps
@@ -101,7 +99,7 @@ def test_bodies_without_help_get_none(folder):
     assert (settings["strength"], settings["engine"]) == ("residual-free", "mujoco")
 
 
-def test_every_format_comes_back_as_itself(folder: Path, says: Says) -> None:
+def test_formats_round_trip(folder: Path, says: Says) -> None:
     before = bytes_of(folder / "clips")
     output = says("correct clips --kinematic")
     assert bytes_of(folder / "clips") == before
@@ -115,9 +113,7 @@ def test_every_format_comes_back_as_itself(folder: Path, says: Says) -> None:
 
 
 @pytest.mark.parametrize("slab", [7, 4096])  # frames that are measured at once
-def test_the_report_says_what_was_removed_and_how_far_it_moved(
-    folder: Path, slab: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_report_states_repairs(folder: Path, slab: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(moves, "SLAB", slab)
     assert main(["correct", "clips/steps.bvh", "-o", "out", "--strength", "faithful"]) == 0
     motion = report_of(folder / "out")["steps.bvh"]
@@ -150,7 +146,7 @@ def test_the_report_says_what_was_removed_and_how_far_it_moved(
     assert settings["strength"] == 0.0
 
 
-def test_a_body_weighs_what_the_user_says_else_what_its_shape_does(folder: Path) -> None:
+def test_mass_option_overrides_shape(folder: Path) -> None:
     body = average_body().skeleton
     assert estimate_mass_kg(replace(body, mass_kg=101.0)) == 101.0 > estimate_mass_kg(body)
     assert build_humanoid(replace(body, mass_kg=101.0)).total_mass_kg == pytest.approx(101.0)
@@ -168,7 +164,7 @@ def joints_by_pymotion(path: Path, frames: list[int], names: tuple[str, ...]) ->
     return joints[:, [clip.data["names"].tolist().index(name) for name in names]]
 
 
-def test_what_carries_a_body_is_reported_and_chosen(folder: Path, stepping: Motion, says: Says) -> None:
+def test_support_options(folder: Path, stepping: Motion, says: Says) -> None:
     """Half of the time one storey up: a step by default, only the floor, or a height that is left alone."""
     high = np.linspace(-3, 3, 90)[:, None].clip(0, 1) * [0.0, 0.3, 0.0]
     rotations = np.concatenate([stepping.rotations, stepping.rotations])
@@ -190,7 +186,7 @@ def test_what_carries_a_body_is_reported_and_chosen(folder: Path, stepping: Moti
     assert reports["off"]["moved_m"] < reports["infer"]["moved_m"]
 
 
-def test_what_is_moved_far_is_named_with_the_reason(folder: Path, stepping: Motion, says: Says) -> None:
+def test_large_move_is_explained(folder: Path, stepping: Motion, says: Says) -> None:
     raised = replace(stepping, root_m=stepping.root_m + np.array([0.0, 0.6, 0.0]))
     save_motion(folder / "raised.bvh", raised, "bvh")
     output = says("correct raised.bvh -o down --kinematic")
@@ -198,9 +194,7 @@ def test_what_is_moved_far_is_named_with_the_reason(folder: Path, stepping: Moti
     assert report_of(folder / "down")["raised.bvh"]["large_move_reason"].startswith("moved by up to")
 
 
-def test_the_way_over_the_floor_stays_unless_the_command_is_told_otherwise(
-    folder: Path, walk: Motion, says: Says
-) -> None:
+def test_path_is_kept_by_default(folder: Path, walk: Motion, says: Says) -> None:
     """Steps in place, and a take that goes on two metres away."""
     row = repeat_cycle(close_cycle(walk), 3)
     away_m = np.where(np.arange(len(row)) < len(row) // 2, 0.0, 2.0)[:, None] * [1.0, 0.0, 0.0]
@@ -221,7 +215,7 @@ def test_the_way_over_the_floor_stays_unless_the_command_is_told_otherwise(
 
 
 @pytest.mark.parametrize("name", ["train/60_01.bvh", "train/35_01.bvh"])
-def test_real_clips_of_both_cmu_skeletons(name: str, cmu: Path, tmp_path: Path) -> None:
+def test_cmu_skeletons_round_trip(name: str, cmu: Path, tmp_path: Path) -> None:
     """What is written has the input's skeleton, channels and frame rate; another reader finds the same joints."""
     clip = read_bvh(cmu / name)
     stretches_m = {joint: track_m[:60] for joint, track_m in clip.stretches_m.items()}
@@ -243,7 +237,7 @@ def test_real_clips_of_both_cmu_skeletons(name: str, cmu: Path, tmp_path: Path) 
     assert 0 < motion["moved_m"] < 0.05
 
 
-def test_the_other_engine_is_an_option(folder: Path, monkeypatch: pytest.MonkeyPatch, says: Says) -> None:
+def test_engine_option(folder: Path, monkeypatch: pytest.MonkeyPatch, says: Says) -> None:
     pytest.importorskip("mujoco")
     for engine in ("pybullet", "mujoco"):
         assert main(["correct", "clips/steps.bvh", "-o", engine, "--engine", engine, "--simulate", "always"]) == 0
@@ -256,7 +250,7 @@ def test_the_other_engine_is_an_option(folder: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.slow
-def test_a_long_motion_has_no_seams(cmu: Path) -> None:
+def test_long_motion_has_no_seams(cmu: Path) -> None:
     """In three pieces a real walk is what it is in one: as smooth, as clean, in the same place."""
     motion = open_motion(cmu / "test" / "94_13.bvh").motion
     uncut = PhysicsCorrector()([motion])[0]
@@ -272,7 +266,7 @@ def test_a_long_motion_has_no_seams(cmu: Path) -> None:
 @pytest.mark.parametrize(
     ("suffix", "speed"), [(".bvh", 0.7), (".bvh", 1.0), (".npz", 1.4), (".npy", 0.7), (".npy", 1.0)]
 )
-def test_motions_that_contradict_gravity_are_retimed_where_that_is_asked_for(
+def test_retiming_fixes_gravity(
     tmp_path: Path, stepping: Motion, suffix: str, speed: float, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A jump of 0.6 s is played at another speed, and comes back as long as it was."""
@@ -299,7 +293,7 @@ def test_motions_that_contradict_gravity_are_retimed_where_that_is_asked_for(
         assert ("P1" in capsys.readouterr().out) == (speed != 1.0 and not option)
 
 
-def test_problems_come_first_and_alone_where_quiet_is_asked_for(folder: Path, says: Says) -> None:
+def test_quiet_prints_problems_first(folder: Path, says: Says) -> None:
     (folder / "clips" / "zebra.bvh").write_text("HIERARCHY\n")
     for option, named in (("", ["zebra.bvh", "steps.bvh"]), ("--quiet", ["zebra.bvh"])):
         printed = says(f"correct clips/steps.bvh clips/zebra.bvh --kinematic {option}", code=1)

@@ -33,7 +33,7 @@ from selfcorrect.simulators.results.results import CorrectedMotion
 KINEMATIC = ["--kinematic"]
 
 
-def test_a_second_run_does_what_is_missing_only(folder: Path, says: Says) -> None:
+def test_second_run_does_missing_files(folder: Path, says: Says) -> None:
     out = folder / "corrected"
     says("correct clips --kinematic")
     first = bytes_of(out)
@@ -47,7 +47,7 @@ def test_a_second_run_does_what_is_missing_only(folder: Path, says: Says) -> Non
     assert times == {path: path.stat().st_mtime_ns for path in out.rglob("*.bvh")}
 
 
-def test_workers_start_only_for_work_that_takes_longer(tmp_path: Path) -> None:
+def test_workers_start_for_long_work(tmp_path: Path) -> None:
     tasks = []
     for size in (1_000, 1_500_000, 50_000_000):
         path = tmp_path / f"{size}.bvh"
@@ -61,7 +61,7 @@ def test_workers_start_only_for_work_that_takes_longer(tmp_path: Path) -> None:
     assert batch.limit_workers(Where(1), tasks, options).workers == 1
 
 
-def test_jobs_elsewhere_are_worth_the_start_of_a_process(tmp_path: Path) -> None:
+def test_remote_jobs_start_processes(tmp_path: Path) -> None:
     path = tmp_path / "clip.bvh"
     path.write_bytes(b"")
     tasks = [correct_file.FileTask(path, f"{number}.bvh", tmp_path / "out") for number in range(1000)]
@@ -75,7 +75,7 @@ def test_jobs_elsewhere_are_worth_the_start_of_a_process(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("change", ["settings", "input"])
-def test_what_was_made_otherwise_is_made_again(folder: Path, stepping: Motion, change: str) -> None:
+def test_changed_settings_redo_files(folder: Path, stepping: Motion, change: str) -> None:
     assert main(["correct", "clips/steps.bvh", *KINEMATIC]) == 0
     first = (folder / "corrected" / "steps.bvh").read_bytes()
     if change == "input":
@@ -85,7 +85,7 @@ def test_what_was_made_otherwise_is_made_again(folder: Path, stepping: Motion, c
     assert (folder / "corrected" / "steps.bvh").read_bytes() != first
 
 
-def test_a_file_comes_out_the_same_alone_and_beside_others(folder: Path, stepping: Motion) -> None:
+def test_file_is_independent_of_others(folder: Path, stepping: Motion) -> None:
     """Clips of its rig on floors that are off would show other soles."""
     for name, height_m in (("a", 0.0), ("b", 0.011), ("c", -0.007)):
         raised = replace(stepping, root_m=stepping.root_m + np.array([0.0, height_m, 0.0]))
@@ -96,7 +96,7 @@ def test_a_file_comes_out_the_same_alone_and_beside_others(folder: Path, steppin
         assert (folder / "alone" / f"{name}.bvh").read_bytes() == (folder / "together" / f"{name}.bvh").read_bytes()
 
 
-def test_a_profile_is_an_input_of_its_own(folder: Path, stepping: Motion, says: Says) -> None:
+def test_profile_is_an_input(folder: Path, stepping: Motion, says: Says) -> None:
     for name, frames in (("a", 40), ("b", 30)):
         save_motion(folder / "rig" / f"{name}.bvh", stepping.frames(0, frames))
     assert main(["data", "profile", "rig/a.bvh", "./rig/../rig/a.bvh", "-o", "rig.json"]) == 2  # one clip, named twice
@@ -110,7 +110,7 @@ def test_a_profile_is_an_input_of_its_own(folder: Path, stepping: Motion, says: 
     assert "finished already" not in says(command)
 
 
-def test_what_lies_beside_a_file_counts_as_its_input(folder: Path, stepping: Motion, says: Says) -> None:
+def test_sidecars_are_inputs(folder: Path, stepping: Motion, says: Says) -> None:
     save_motion(folder / "a.gltf", stepping)
     document = json.loads((folder / "a.gltf").read_text())
     beside = folder / "a.bin"
@@ -128,9 +128,7 @@ def test_what_lies_beside_a_file_counts_as_its_input(folder: Path, stepping: Mot
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kinematic", [True, False])
-def test_all_cores_are_used_where_nothing_is_said_and_change_no_byte(
-    folder: Path, stepping: Motion, kinematic: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cores_change_no_byte(folder: Path, stepping: Motion, kinematic: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     def pids() -> set[int]:
         return {process.pid for pool in processes._executors.values() for process in pool._processes.values()}
 
@@ -162,7 +160,7 @@ def test_all_cores_are_used_where_nothing_is_said_and_change_no_byte(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ["mujoco", pytest.param("pybullet", marks=pytest.mark.nightly)])
-def test_files_that_are_corrected_together_have_the_bytes_of_each_alone(
+def test_batch_equals_single_files(
     folder: Path, stepping: Motion, engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Other lengths, another body, another frame rate, other formats, one that is rejected, one that is no motion."""
@@ -190,7 +188,7 @@ def test_files_that_are_corrected_together_have_the_bytes_of_each_alone(
 @pytest.mark.parametrize(
     ("options", "least"), [(CorrectionOptions(kinematic=True), 3), (CorrectionOptions(simulate="always"), 40)]
 )
-def test_frames_that_are_done_are_told(folder: Path, options: CorrectionOptions, least: int) -> None:
+def test_finished_frames_are_reported(folder: Path, options: CorrectionOptions, least: int) -> None:
     tasks = batch.make_tasks([Path("clips")], Path("out"))
     messages: list[tuple[str, int, int]] = []
     correct_file.correct_tasks(tasks, options.resolve_engine(), lambda *message: messages.append(message))
@@ -203,7 +201,7 @@ def test_frames_that_are_done_are_told(folder: Path, options: CorrectionOptions,
     assert [message for message in messages if message[0] == "generation"][-1] == ("generation", len(tasks), len(tasks))
 
 
-def test_a_repeated_job_skips_finished_files(folder: Path) -> None:
+def test_repeated_job_skips_files(folder: Path) -> None:
     """As after the loss of a node in the middle of the job."""
     options = CorrectionOptions(kinematic=True).resolve_engine()
     tasks = batch.make_tasks([Path("clips")], Path("out"))
@@ -218,7 +216,7 @@ def test_a_repeated_job_skips_finished_files(folder: Path) -> None:
     assert all(task.target.exists() for task in tasks)
 
 
-def test_no_more_files_are_together_than_memory_is_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_limits_batch(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     together: list[int] = []
 
     def corrector(motions: Sequence[Motion]) -> list[CorrectedMotion]:
@@ -234,9 +232,7 @@ def test_no_more_files_are_together_than_memory_is_for(folder: Path, monkeypatch
         together.clear()
 
 
-def test_after_a_death_of_a_worker_files_are_corrected_one_by_one(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, says: Says
-) -> None:
+def test_dead_worker_isolates_files(folder: Path, monkeypatch: pytest.MonkeyPatch, says: Says) -> None:
     """A file that kills its worker ends the command, and no file before it is lost."""
 
     def run_jobs(jobs: Sequence[Job], *_: object, **__: object) -> None:
@@ -253,7 +249,7 @@ def test_after_a_death_of_a_worker_files_are_corrected_one_by_one(
 
 
 @pytest.mark.slow
-def test_a_killed_run_leaves_whole_files_and_is_finished_by_the_next(folder: Path, stepping: Motion) -> None:
+def test_killed_run_resumes(folder: Path, stepping: Motion) -> None:
     for index in range(12):
         save_motion(folder / "many" / f"{index}.bvh", stepping)
     command = [sys.executable, "-m", "selfcorrect.experiments.cli", "correct", "many", "--workers", "2"]

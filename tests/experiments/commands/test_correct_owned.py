@@ -32,7 +32,7 @@ def calls_to_trash(folder: Path, stepping: Motion) -> list[str]:
     return ["correct", "thrown.bvh"]
 
 
-def test_what_is_put_where_a_motion_was_rejected_stays(calls_to_trash: list[str], says: Says) -> None:
+def test_users_output_is_kept(calls_to_trash: list[str], says: Says) -> None:
     target = Path("corrected/thrown.bvh")
     assert main(calls_to_trash) == 1
     entry = report_of(Path("corrected"))["thrown.bvh"]
@@ -61,7 +61,7 @@ def test_what_somebody_changed_stays(folder: Path, name: str, says: Says) -> Non
 
 @pytest.mark.parametrize("name", ["steps.bvh", "report.json", ".records/steps.bvh.json"])
 @pytest.mark.parametrize("kind", ["pipe", "link", "dangling link"])
-def test_links_and_pipes_are_neither_followed_nor_waited_for(folder: Path, name: str, kind: str, says: Says) -> None:
+def test_links_and_pipes_are_skipped(folder: Path, name: str, kind: str, says: Says) -> None:
     path = folder / "corrected" / name
     path.parent.mkdir(parents=True)
     (folder / "theirs").write_bytes(THEIRS)
@@ -87,7 +87,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_failed_attempt_keeps_what_an_earlier_one_made(folder: Path, mistake: str, says: Says) -> None:
+def test_failed_attempt_keeps_earlier(folder: Path, mistake: str, says: Says) -> None:
     source = folder / "clips" / "steps.bvh"
     content = source.read_bytes()
     (folder / "broken.json").write_text('{"floor_m": 0')
@@ -110,7 +110,7 @@ def test_a_failed_attempt_keeps_what_an_earlier_one_made(folder: Path, mistake: 
     assert report_of(folder / "corrected")["steps.bvh"]["output"] == "corrected"
 
 
-def test_a_rejected_motion_keeps_the_earlier_correction(calls_to_trash: list[str], folder: Path) -> None:
+def test_rejected_motion_keeps_earlier(calls_to_trash: list[str], folder: Path) -> None:
     thrown = (folder / "thrown.bvh").read_bytes()
     shutil.copyfile("clips/steps.bvh", "thrown.bvh")
     assert main(calls_to_trash) == 0
@@ -124,7 +124,7 @@ def test_a_rejected_motion_keeps_the_earlier_correction(calls_to_trash: list[str
 
 
 @pytest.mark.parametrize("link", [".records", ".records/deep"])
-def test_no_record_is_written_through_a_link(folder: Path, link: str, stepping: Motion, says: Says) -> None:
+def test_linked_record_is_not_written(folder: Path, link: str, stepping: Motion, says: Says) -> None:
     save_motion(folder / "clips" / "deep" / "a.bvh", stepping)
     (folder / "theirs").mkdir()
     (folder / "corrected" / link).parent.mkdir(parents=True)
@@ -133,7 +133,7 @@ def test_no_record_is_written_through_a_link(folder: Path, link: str, stepping: 
     assert not list((folder / "theirs").iterdir())
 
 
-def test_what_appears_while_it_works_stays(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_files_are_kept(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def corrector(motions: Sequence[Motion]) -> list[CorrectedMotion]:
         Path("corrected/steps.bvh").write_bytes(THEIRS)
         return KinematicCorrector()(motions)
@@ -151,7 +151,7 @@ def test_what_appears_while_it_works_stays(folder: Path, monkeypatch: pytest.Mon
     assert main(["correct", "clips"]) == 0
 
 
-def test_a_report_is_replaced_as_long_as_nobody_changed_it(folder: Path, says: Says) -> None:
+def test_unchanged_report_is_replaced(folder: Path, says: Says) -> None:
     assert main(COMMAND) == main(COMMAND) == 0
     report = folder / "corrected" / "report.json"
     mine = json.dumps({"settings": {}, "counts": {}, "motions": []}, indent=1)
@@ -162,7 +162,7 @@ def test_a_report_is_replaced_as_long_as_nobody_changed_it(folder: Path, says: S
         assert report.read_text() == text
 
 
-def test_names_that_look_like_records_have_records_of_their_own(folder: Path, stepping: Motion) -> None:
+def test_record_like_names_work(folder: Path, stepping: Motion) -> None:
     names = {"x.bvh", "x.bvh.json/y.bvh", "x.bvh.json_/y.bvh", "x.bvh.json/y.bvh.json/z.bvh"}
     assert len({FileTask(Path(name), name, folder).record for name in names}) == len(names)
     for name in names:
@@ -172,9 +172,7 @@ def test_names_that_look_like_records_have_records_of_their_own(folder: Path, st
     assert all(FileResult.load(FileTask(Path(name), name, folder / "corrected").record) for name in names)
 
 
-def test_a_file_that_another_needs_as_a_folder_is_told_before_anything_begins(
-    folder: Path, stepping: Motion, says: Says
-) -> None:
+def test_file_in_folders_place_raises(folder: Path, stepping: Motion, says: Says) -> None:
     save_motion(folder / "clips" / "report.json" / "y.bvh", stepping)
     error = says("correct clips --kinematic", code=2)
     assert "needs as a folder" in error or "the report would overwrite a motion" in error

@@ -26,7 +26,7 @@ BAD = {
 }  # fmt: skip
 
 
-def test_bad_files_get_a_sentence_each_and_the_others_go_on(folder: Path, stepping: Motion, says: Says) -> None:
+def test_bad_files_do_not_stop_others(folder: Path, stepping: Motion, says: Says) -> None:
     mixed = folder / "mixed"
     save_motion(mixed / "good.bvh", stepping)
     text = (mixed / "good.bvh").read_text()
@@ -59,7 +59,7 @@ def test_bad_files_get_a_sentence_each_and_the_others_go_on(folder: Path, steppi
     assert "Traceback" not in output
 
 
-def test_rejected_motions_are_passed_through_on_request(folder: Path, stepping: Motion) -> None:
+def test_rejected_motions_pass_on_request(folder: Path, stepping: Motion) -> None:
     save_motion(folder / "mixed" / "short.bvh", stepping.frames(0, 2))
     save_motion(folder / "mixed" / "good.bvh", stepping)
     assert main(["correct", "mixed", *KINEMATIC, "--keep-failed"]) == 1
@@ -70,9 +70,7 @@ def test_rejected_motions_are_passed_through_on_request(folder: Path, stepping: 
     assert not written.exists()
 
 
-def test_a_full_disk_is_told_and_leaves_no_half_of_a_file(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, says: Says
-) -> None:
+def test_full_disk_leaves_no_part(folder: Path, monkeypatch: pytest.MonkeyPatch, says: Says) -> None:
     def full(source: Path, target: Path) -> None:
         Path(target).write_bytes(Path(source).read_bytes()[:100])
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -85,7 +83,7 @@ def test_a_full_disk_is_told_and_leaves_no_half_of_a_file(
     assert main(["correct", "clips/steps.bvh", *KINEMATIC]) == 0
 
 
-def test_nothing_readable_is_exit_code_2(folder: Path, says: Says) -> None:
+def test_nothing_readable_exits_2(folder: Path, says: Says) -> None:
     for name in ("notes.txt", "more.txt"):
         (folder / name).write_text("no motion")
     printed = says("correct notes.txt more.txt", code=2)
@@ -93,14 +91,14 @@ def test_nothing_readable_is_exit_code_2(folder: Path, says: Says) -> None:
     assert "selfcorrect: no file could be read. " in printed
 
 
-def test_the_output_folder_is_no_input(folder: Path) -> None:
+def test_output_is_no_input(folder: Path) -> None:
     assert main(["correct", ".", *KINEMATIC]) == 0
     assert main(["correct", ".", *KINEMATIC]) == 0
     assert set(report_of(folder / "corrected")) == {
         "clips/steps.bvh", "clips/rows.npy", "clips/deep/steps.npz", "clips/deep/joints.npy"}  # fmt: skip
 
 
-def test_an_input_folder_may_lie_in_the_output_folder(folder: Path) -> None:
+def test_input_inside_output_works(folder: Path) -> None:
     assert main(["correct", "clips/deep", "-o", ".", *KINEMATIC]) == 0
     assert (folder / "steps.npz").is_file()
     assert set(report_of(folder)) == {"steps.npz", "joints.npy"}
@@ -109,7 +107,7 @@ def test_an_input_folder_may_lie_in_the_output_folder(folder: Path) -> None:
 @pytest.mark.parametrize(
     "name", [b"caf\xe9.bvh", b"x" * 251 + b".bvh", "λ".encode() * 125 + b".bvh", b"a\nb\x1b[2J.bvh"]
 )
-def test_names_that_are_no_text_or_long_are_names_like_others(folder: Path, name: bytes) -> None:
+def test_odd_names_work(folder: Path, name: bytes) -> None:
     (folder / "odd").mkdir()
     shutil.copyfile(folder / "clips" / "steps.bvh", os.path.join(os.fsencode(folder), b"odd", name))
     shutil.copyfile(folder / "clips" / "steps.bvh", folder / "odd" / "plain.bvh")

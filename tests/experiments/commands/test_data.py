@@ -43,9 +43,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def test_check_counts_and_names_what_is_odd_and_what_is_broken(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_check_reports_odd_and_broken(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ValueError, match="1 file"):
         run("check", folder)
     printed = capsys.readouterr().out
@@ -57,7 +55,7 @@ def test_check_counts_and_names_what_is_odd_and_what_is_broken(
     assert "broken.bvh, line 2" in printed
 
 
-def test_the_list_as_json_holds_every_dataset(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_lists_every_dataset(capsys: pytest.CaptureFixture[str]) -> None:
     run("list", "--json")
     listed = {dataset["name"]: dataset for dataset in json.loads(capsys.readouterr().out)}
     assert set(listed) == {dataset.name for dataset in catalog.datasets()}
@@ -71,7 +69,7 @@ def test_check_prints_json(folder: Path, name: str, capsys: pytest.CaptureFixtur
     assert all("sliding" in " ".join(broken) for broken in report["findings"].values())
 
 
-def test_check_knows_datasets_by_their_layout(cmu: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_recognises_layouts(cmu: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run("check", cmu, "--split", "test", "--limit", "5")
     printed = capsys.readouterr().out
     assert "CMU motion capture" in printed
@@ -79,7 +77,7 @@ def test_check_knows_datasets_by_their_layout(cmu: Path, capsys: pytest.CaptureF
     assert "captions: 5" in printed
 
 
-def test_list_says_of_every_dataset_where_it_is_to_be_had(capsys: pytest.CaptureFixture[str]) -> None:
+def test_list_names_sources(capsys: pytest.CaptureFixture[str]) -> None:
     run("list")
     printed = capsys.readouterr().out
     for dataset in catalog.datasets():
@@ -87,7 +85,7 @@ def test_list_says_of_every_dataset_where_it_is_to_be_had(capsys: pytest.Capture
     assert printed.count("  licence  ") == printed.count("  from     ") == len(catalog.DATASETS.names)
 
 
-def test_formats_are_listed_with_what_is_read_and_written(capsys: pytest.CaptureFixture[str]) -> None:
+def test_formats_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     run("formats")
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
     assert list(lines) == [kind.name for kind in FORMATS]
@@ -96,9 +94,7 @@ def test_formats_are_listed_with_what_is_read_and_written(capsys: pytest.Capture
     assert " out " not in lines["fbx"]
 
 
-def test_convert_tells_of_what_fails_and_goes_on(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_convert_continues_after_failure(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ValueError, match="1 of 4 files"):
         run("convert", folder, "--to", "joints", "--out", tmp_path / "out")
     assert "broken.bvh, line 2" in capsys.readouterr().err
@@ -108,9 +104,7 @@ def test_convert_tells_of_what_fails_and_goes_on(
 
 
 @pytest.mark.parametrize("options", [(), ("--overwrite",)])
-def test_takes_of_different_files_do_not_replace_each_other(
-    folder: Path, tmp_path: Path, options: tuple[str, ...]
-) -> None:
+def test_takes_keep_separate_files(folder: Path, tmp_path: Path, options: tuple[str, ...]) -> None:
     takes = [open_motion(folder / name).motion for name in ("a.bvh", "below/leaps.bvh")]
     takes = [replace(takes[0], label="walk|1"), replace(takes[1], label="leap")]
     for name in ("x", "y"):
@@ -123,9 +117,7 @@ def test_takes_of_different_files_do_not_replace_each_other(
 
 
 @pytest.mark.parametrize("other", ["a_b.glb", "set.parquet"])
-def test_takes_that_would_become_one_file_are_refused_and_the_first_file_stays(
-    folder: Path, tmp_path: Path, other: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_colliding_takes_raise(folder: Path, tmp_path: Path, other: str, capsys: pytest.CaptureFixture[str]) -> None:
     motions = [open_motion(folder / name).motion for name in ("a.bvh", "below/leaps.bvh")]
     rigs = tmp_path / "rigs"
     write_gltf(rigs / "a.glb", replace(motions[0], label="b_c"), replace(motions[1], label="d"))
@@ -143,12 +135,12 @@ def test_takes_that_would_become_one_file_are_refused_and_the_first_file_stays(
 
 
 @pytest.mark.parametrize(("name", "hint"), [("glb", "the format of .glb files is gltf"), ("fbx", "read, not written")])
-def test_a_suffix_in_place_of_a_format_gets_a_hint(folder: Path, tmp_path: Path, name: str, hint: str) -> None:
+def test_suffix_as_format_gets_hint(folder: Path, tmp_path: Path, name: str, hint: str) -> None:
     with pytest.raises(ValueError, match=hint):
         run("convert", folder, "--to", name, "--out", tmp_path / "out")
 
 
-def test_convert_ends_where_the_disk_is_full(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_convert_stops_on_full_disk(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*target: object, **options: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -167,7 +159,7 @@ def test_stats_measure_by_label(folder: Path, capsys: pytest.CaptureFixture[str]
     assert "broken.bvh" in printed
 
 
-def test_speed_is_that_of_the_root_over_the_floor(folder: Path) -> None:
+def test_speed_is_roots(folder: Path) -> None:
     measured = measure_motion(open_motion(folder / "a.bvh").motion)
     assert measured["speed m/s"] == pytest.approx(1.0, abs=1e-3)
     assert measured["seconds"] == pytest.approx(61 / 30)
@@ -184,14 +176,14 @@ def test_converting_never_overwrites_an_input(folder: Path, out: str, monkeypatc
     assert bytes_of(folder) == before
 
 
-def test_converting_never_writes_two_files_into_one(folder: Path, tmp_path: Path) -> None:
+def test_colliding_targets_raise(folder: Path, tmp_path: Path) -> None:
     save_motion(folder / "a.npz", open_motion(folder / "a.bvh").motion)
     with pytest.raises(ValueError, match=r"a\.bvh.*a\.npz.*a\.glb"):
         run("convert", folder / "a.bvh", folder / "a.npz", "--out", tmp_path / "out", "--to", "gltf")
     assert not (tmp_path / "out").exists()
 
 
-def test_the_motions_of_one_file_overwrite_nothing_either(folder: Path, tmp_path: Path) -> None:
+def test_colliding_motions_raise(folder: Path, tmp_path: Path) -> None:
     joints_m = np.random.default_rng(0).normal(size=(2, 22, 3, 8))
     np.save(folder / "many.npy", np.array({"motion": joints_m, "lengths": np.array([8, 8])}, dtype=object))
     out = tmp_path / "out"

@@ -17,7 +17,7 @@ from selfcorrect.motion.measures.physical import physical_errors
 from selfcorrect.motion.motion import MotionBatch
 
 
-def test_the_walk_is_spoiled_so_that_anybody_sees_it() -> None:
+def test_walk_is_clearly_spoiled() -> None:
     good = walk()
     bad = spoil(good, np.random.default_rng(0))
     before = physical_errors(MotionBatch.stack([good])).mean()
@@ -28,7 +28,7 @@ def test_the_walk_is_spoiled_so_that_anybody_sees_it() -> None:
 
 
 @pytest.mark.slow
-def test_it_prints_figures_that_fall_and_writes_a_page_without_pytorch(tmp_path: Path) -> None:
+def test_runs_without_pytorch(tmp_path: Path) -> None:
     code = (
         "import sys\n"
         "from selfcorrect.experiments.cli import main\n"
@@ -55,7 +55,7 @@ def test_it_prints_figures_that_fall_and_writes_a_page_without_pytorch(tmp_path:
 
 
 @pytest.mark.parametrize(("display", "terminal", "opened"), [("", True, 0), (":0", False, 0), (":0", True, 1)])
-def test_a_browser_opens_only_before_somebody(
+def test_browser_opens_on_screens_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, display: str, terminal: bool, opened: int
 ) -> None:
     pages = []
@@ -71,9 +71,7 @@ def test_a_browser_opens_only_before_somebody(
 
 
 @pytest.mark.parametrize(("name", "reason"), [("notes.txt", ".html"), ("page.html", "exists")])
-def test_a_file_of_somebody_else_is_kept_and_a_page_of_the_demo_replaced(
-    tmp_path: Path, name: str, reason: str, says: Says
-) -> None:
+def test_foreign_page_is_kept(tmp_path: Path, name: str, reason: str, says: Says) -> None:
     page = tmp_path / name
     page.write_text("<!doctype html><title>mine</title>", encoding="utf-8")
     assert reason in says("demo --no-open --out", page, code=2)

@@ -117,7 +117,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("line", MISTAKES)
-def test_a_mistake_is_one_sentence_and_changes_nothing(
+def test_mistake_is_one_sentence(
     line: str, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if "shards" in line:
@@ -133,9 +133,7 @@ def test_a_mistake_is_one_sentence_and_changes_nothing(
 
 
 @pytest.mark.parametrize("command", ["data samples --out made", "data convert clips/a.bvh --to amass --out made"])
-def test_what_a_command_made_is_not_called_somebody_elses(
-    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: Says
-) -> None:
+def test_own_output_is_recognised(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: Says) -> None:
     monkeypatch.chdir(tmp_path)
     save_motion(tmp_path / "clips" / "a.bvh", made_motion("walk"))
     says(command)

@@ -63,9 +63,7 @@ def list_read(requests: list[tuple[str, str]]) -> list[str]:
     return [path for method, path in requests if method == "GET" and path.endswith(".parquet")]
 
 
-def test_a_set_is_made_corrected_and_recognised_by_its_records(
-    bucket: str, requests: list[tuple[str, str]], says: Says
-) -> None:
+def test_remote_set_is_corrected(bucket: str, requests: list[tuple[str, str]], says: Says) -> None:
     write_walks(Path("clips"), MOTIONS)
     shards = bucket.replace("FOLDER", "shards")
     out = bucket.replace("FOLDER", "out")
@@ -90,7 +88,7 @@ def test_a_set_is_made_corrected_and_recognised_by_its_records(
         assert len(read_named(Path("fetched.parquet"))) == 2
 
 
-def test_other_settings_are_no_finished_set(bucket: str, says: Says) -> None:
+def test_other_settings_redo_set(bucket: str, says: Says) -> None:
     write_walks(Path("clips"), 2)
     shards = bucket.replace("FOLDER", "shards")
     out = bucket.replace("FOLDER", "out")
@@ -99,7 +97,7 @@ def test_other_settings_are_no_finished_set(bucket: str, says: Says) -> None:
     assert "finished" not in says(f"correct {shards} -o {out} --kinematic --retime --workers 1")
 
 
-def test_a_command_that_was_killed_goes_on(bucket: str) -> None:
+def test_killed_command_resumes(bucket: str) -> None:
     """The second command gets what the first has uploaded."""
     write_walks(Path("clips"), 4)
     shards = bucket.replace("FOLDER", "shards")

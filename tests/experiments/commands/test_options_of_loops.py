@@ -133,7 +133,7 @@ def change(command: Any, place: tuple[str, ...], value: object) -> Any:
 
 @pytest.mark.slow  # imports PyTorch and all networks
 @pytest.mark.parametrize("title", COMMANDS)
-def test_an_option_of_a_loop_changes_what_is_run_or_is_refused(title: str, plan: Plan) -> None:
+def test_loop_options_take_effect(title: str, plan: Plan) -> None:
     command = COMMANDS[title]
     places = list_options(command)
     values = VALUES[type(command)]

@@ -29,7 +29,7 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_what_is_there_is_replaced_only_when_told(name: str, says: Says) -> None:
+def test_overwrite_is_required(name: str, says: Says) -> None:
     words, written = COMMANDS[name]
     Path(written).write_bytes(FOREIGN)
     assert f"selfcorrect: {written}: exists" in says(*words, code=2)
@@ -46,7 +46,7 @@ STREAMED = {
 
 
 @pytest.mark.parametrize("name", STREAMED)
-def test_texts_go_to_an_open_file_after_what_is_in_it(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_text_appends_to_stdout(name: str, capfd: pytest.CaptureFixture[str]) -> None:
     """The standard output is a file here, as after `> file`."""
     print("earlier", flush=True)
     assert main([*STREAMED[name], "/dev/stdout"]) in (0, 1)
@@ -66,7 +66,7 @@ def test_a_device_stays_a_device(capfd: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.slow
-def test_a_sample_of_each_layout_can_be_corrected(tmp_path: Path, says: Says) -> None:
+def test_sample_layouts_are_correctable(tmp_path: Path, says: Says) -> None:
     commands = says("data samples --out", tmp_path / "samples").splitlines()
     sample_names = {path.name for path in (tmp_path / "samples").iterdir()}
     assert {"kimodo.npz", "amass.npz", "mdm.npy", "motionstreamer.npy"} <= sample_names

@@ -64,7 +64,7 @@ def test_checks_judge_what_reading_says(folder: Path, command: list[str], capsys
     assert "another axis up?" not in capsys.readouterr().out
 
 
-def test_stats_and_shards_read_as_they_are_told(folder: Path, says: Says) -> None:
+def test_stats_and_shards_use_options(folder: Path, says: Says) -> None:
     pytest.importorskip("pyarrow")
     says("data shard a.bvh -o shards", *TURNED)
     (motion,) = sc.load_motions(folder / "shards")
@@ -76,7 +76,7 @@ def test_stats_and_shards_read_as_they_are_told(folder: Path, says: Says) -> Non
     assert says("data stats a.bvh", *TURNED) != says("data stats a.bvh --up y")
 
 
-def test_a_dancer_captured_above_the_floor_is_put_onto_it(tmp_path: Path, says: Says) -> None:
+def test_flying_dancer_is_put_down(tmp_path: Path, says: Says) -> None:
     """No foot stands, so the lowest soles are the floor; options that say where it is do the same."""
     sc.save_motion(tmp_path / "a.bvh", gliding(0.3))
     correct = ("correct --engine mujoco", tmp_path / "a.bvh", "-o")
@@ -91,7 +91,7 @@ def test_a_dancer_captured_above_the_floor_is_put_onto_it(tmp_path: Path, says: 
 
 
 @pytest.mark.parametrize("above_m", [-0.4, 0.0, 0.3])
-def test_all_who_stand_are_dropped_onto_the_same_floor(tmp_path: Path, above_m: float) -> None:
+def test_standing_bodies_share_floor(tmp_path: Path, above_m: float) -> None:
     motion = standing()
     sc.save_motion(tmp_path / "a.bvh", replace(motion, root_m=motion.root_m + np.array([0.0, above_m, 0.0])))
     lowered = sc.load_motion(tmp_path / "a.bvh", Reading(floor=above_m))

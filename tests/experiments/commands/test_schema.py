@@ -23,7 +23,7 @@ def read_schema(command: str, says: Says) -> Any:
     return jsonschema.Draft202012Validator(schema)
 
 
-def test_the_file_of_the_guide_is_valid(says: Says) -> None:
+def test_guide_file_is_valid(says: Says) -> None:
     page = (REPOSITORY / "docs" / "own-model.md").read_text()
     blocks = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     assert blocks
@@ -42,9 +42,7 @@ def test_the_file_of_the_guide_is_valid(says: Says) -> None:
         ("compare", "{arms: {a: {polcy: real}}}", False),
     ],
 )
-def test_the_schema_accepts_what_the_command_reads(
-    command: str, text: str, is_valid: bool, says: Says, tmp_path: Path
-) -> None:
+def test_schema_matches_command(command: str, text: str, is_valid: bool, says: Says, tmp_path: Path) -> None:
     assert read_schema(command, says).is_valid(yaml.safe_load(text)) == is_valid
     path = tmp_path / "experiment.yaml"
     path.write_text(text)

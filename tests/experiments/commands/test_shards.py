@@ -73,7 +73,7 @@ def shard(*options: str, out: str = "shards") -> int:
     return main(["data", "shard", "clips", "-o", out, "--motions-per-shard", "3", *options])
 
 
-def test_files_become_shards_and_are_corrected_as_they_are_alone(folder: Path, walk: Motion, says: Says) -> None:
+def test_shards_correct_like_files(folder: Path, walk: Motion, says: Says) -> None:
     output = says("data shard clips -o shards --motions-per-shard 3", code=2)
     assert f"{MOTIONS} motions in 3 shards → shards" in output
     assert "unreadable (1)" in output
@@ -101,12 +101,12 @@ def test_files_become_shards_and_are_corrected_as_they_are_alone(folder: Path, w
 
 
 @pytest.mark.skipif(shutil.which("sha256sum") is None, reason="needs sha256sum")
-def test_what_sha256sum_checks_is_what_was_written(folder: Path) -> None:
+def test_sha256sum_agrees(folder: Path) -> None:
     shard()
     subprocess.run(["sha256sum", "--strict", "-c", "SHA256SUMS"], cwd="shards", check=True, capture_output=True)
 
 
-def test_a_finished_set_stays_unless_it_may_be_replaced(folder: Path, walk: Motion, says: Says) -> None:
+def test_finished_set_needs_overwrite(folder: Path, walk: Motion, says: Says) -> None:
     """Inputs that became unreadable, all of them, cost no earlier shard either."""
     line = "data shard clips/walks -o set --motions-per-shard 2"
     says(line)
@@ -129,7 +129,7 @@ def test_a_finished_set_stays_unless_it_may_be_replaced(folder: Path, walk: Moti
 
 
 @pytest.mark.parametrize("overwrite", [(), ("--overwrite",)])
-def test_only_files_of_a_set_are_ever_replaced(folder: Path, overwrite: tuple[str, ...]) -> None:
+def test_only_set_files_are_replaced(folder: Path, overwrite: tuple[str, ...]) -> None:
     for name in ("mine/notes.txt", "other/SHA256SUMS/a", "below/deeper/shard-00000.parquet"):
         path = folder / name
         path.parent.mkdir(parents=True)
@@ -138,7 +138,7 @@ def test_only_files_of_a_set_are_ever_replaced(folder: Path, overwrite: tuple[st
         assert path.read_text() == "mine"
 
 
-def test_an_unfinished_set_is_made_again(folder: Path) -> None:
+def test_unfinished_set_is_remade(folder: Path) -> None:
     shard()
     whole = contents("shards")
     (folder / "shards" / "SHA256SUMS").unlink()
@@ -167,7 +167,7 @@ def test_like_motions_lie_together(kinds: list[tuple[bool, int]], most: int) -> 
 
 
 @pytest.mark.slow
-def test_shards_at_an_address_are_corrected_into_an_address(folder: Path, remote: str) -> None:
+def test_remote_shards_are_corrected(folder: Path, remote: str) -> None:
     shard()
     assert shard(out=f"{remote}/shards") == 2
     assert main(["correct", "shards", "-o", "here", "--kinematic"]) == 1
@@ -187,9 +187,7 @@ def test_shards_at_an_address_are_corrected_into_an_address(folder: Path, remote
 
 
 @pytest.mark.slow
-def test_a_server_that_does_not_answer_ends_in_a_sentence(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, says: Says
-) -> None:
+def test_silent_server_raises(folder: Path, monkeypatch: pytest.MonkeyPatch, says: Says) -> None:
     for name, value in {
         "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
         "AWS_ACCESS_KEY_ID": "test",
@@ -201,12 +199,12 @@ def test_a_server_that_does_not_answer_ends_in_a_sentence(
     assert "s3://bucket/shards: cannot be reached" in says("correct s3://bucket/shards -o fixed", code=2)
 
 
-def test_without_the_extra_a_sentence_names_it(folder: Path, monkeypatch: pytest.MonkeyPatch, says: Says) -> None:
+def test_missing_extra_raises(folder: Path, monkeypatch: pytest.MonkeyPatch, says: Says) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     assert "needs the extra `loops`" in says("correct s3://motions/shards", code=2)
 
 
-def test_a_damaged_shard_is_told_of_and_the_rest_goes_on(folder: Path, says: Says) -> None:
+def test_damaged_shard_is_skipped(folder: Path, says: Says) -> None:
     shard()
     damaged = folder / "shards" / "shard-00000-0001.parquet"
     sound = damaged.read_bytes()
@@ -222,9 +220,7 @@ def test_a_damaged_shard_is_told_of_and_the_rest_goes_on(folder: Path, says: Say
     says("verify whole")
 
 
-def test_one_motion_that_breaks_a_corrector_leaves_the_others_alone(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failing_motion_is_isolated(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shard("--motions-per-shard", "100")
     sound = KinematicCorrector()
 
@@ -271,7 +267,7 @@ def test_shards_become_files_again(folder: Path, says: Says) -> None:
 
 
 @pytest.mark.parametrize("name", [b"a\nb.bvh", b"a\x1b[2Jb.bvh", b"caf\xe9.bvh"])
-def test_a_name_that_no_file_could_get_back_is_told_and_left_out(folder: Path, name: bytes, says: Says) -> None:
+def test_unusable_name_is_omitted(folder: Path, name: bytes, says: Says) -> None:
     os.rename(folder / "clips" / "walks" / "1.bvh", os.path.join(os.fsencode(folder), b"clips", name))
     output = says("data shard clips -o shards", code=2)
     assert "cannot be the name of a file in a set of shards; rename it" in output
@@ -279,7 +275,7 @@ def test_a_name_that_no_file_could_get_back_is_told_and_left_out(folder: Path, n
     says("data convert shards --out back")
 
 
-def test_a_name_in_a_shard_leads_nowhere_else(folder: Path, walk: Motion, says: Says) -> None:
+def test_shard_names_stay_inside(folder: Path, walk: Motion, says: Says) -> None:
     write_named(folder / "evil" / "a.parquet", [NamedMotion("../../evil", walk)])
     assert "leads out of this folder" in says("data convert evil --out files", code=2)
     assert not (folder.parent / "evil.bvh").exists()
@@ -287,7 +283,7 @@ def test_a_name_in_a_shard_leads_nowhere_else(folder: Path, walk: Motion, says: 
 
 @pytest.mark.long
 @pytest.mark.parametrize("at", [3, pytest.param(6, marks=pytest.mark.nightly), 12])  # between the first and the last
-def test_a_killed_run_goes_on_where_it_was(folder: Path, at: int) -> None:
+def test_killed_run_resumes(folder: Path, at: int) -> None:
     shard("--motions-per-shard", "1")
     correct = ["correct", "shards", "--kinematic", "-o"]
     pack = ["data", "shard", "clips", "--motions-per-shard", "1", "-o"]
@@ -304,9 +300,7 @@ def without_report(folder: str) -> dict[str, bytes]:
     return {name: content for name, content in contents(folder).items() if not name.endswith("report.json")}
 
 
-def test_a_set_that_was_stopped_goes_on_with_batches_that_lack_a_record(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, says: Says
-) -> None:
+def test_stopped_set_resumes(folder: Path, monkeypatch: pytest.MonkeyPatch, says: Says) -> None:
     (folder / "clips" / "broken.bvh").unlink()
     monkeypatch.setattr(sharding, "BATCH_RECORDINGS", 2)
     assert f"{MOTIONS} motions in 4 shards" in says("data shard clips -o whole --workers 1")
@@ -328,7 +322,7 @@ def test_a_set_that_was_stopped_goes_on_with_batches_that_lack_a_record(
     assert contents("shards") == contents("whole")
 
 
-def test_shards_are_read_like_other_files(folder: Path, says: Says) -> None:
+def test_shards_are_readable(folder: Path, says: Says) -> None:
     shard()
     motions = load_motions("shards")
     assert len(motions) == MOTIONS

@@ -34,7 +34,7 @@ def interval(_: object) -> Interval:
 
 
 @pytest.mark.slow
-def test_the_report_is_self_contained_and_a_second_call_does_nothing_again(tmp_path: Path) -> None:
+def test_report_is_self_contained(tmp_path: Path) -> None:
     command = ToyCommand(files=(LOOPS["linear"], LOOPS["provenance"]), out=tmp_path, quick=True, workers=1)
     command.run()
     page = (tmp_path / "report.html").read_text()
@@ -52,7 +52,7 @@ def test_the_report_is_self_contained_and_a_second_call_does_nothing_again(tmp_p
 
 
 @pytest.mark.slow
-def test_what_a_stopped_or_damaged_run_lacks_is_done_again_to_the_same_bytes(tmp_path: Path) -> None:
+def test_damaged_run_repeats_bytes(tmp_path: Path) -> None:
     command = ToyCommand(files=(LOOPS["linear"],), out=tmp_path, quick=True, workers=1)
     command.run()
     results = json.loads((tmp_path / "results.json").read_text())
@@ -67,7 +67,7 @@ def test_what_a_stopped_or_damaged_run_lacks_is_done_again_to_the_same_bytes(tmp
 
 
 @pytest.mark.slow
-def test_a_loop_that_fails_ends_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failing_loop_is_isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load_toy_module(LOOPS["provenance"]).Detector, "mix", without_samples)
     assert ToyCommand(files=(LOOPS["linear"], LOOPS["provenance"]), out=tmp_path, quick=True, workers=1).run() == 1
     assert [row["name"] for row in json.loads((tmp_path / "results.json").read_text())] == ["linear"]
@@ -75,7 +75,7 @@ def test_a_loop_that_fails_ends_no_other(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.slow
-def test_figures_that_cannot_be_drawn_cost_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_figures_are_isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(figure: object) -> str:
         raise ValueError("no ink")
 
@@ -89,7 +89,7 @@ def without_samples(*_: object) -> None:
     raise InputError("no samples are left")
 
 
-def test_each_file_runs_once_and_what_is_no_file_is_named() -> None:
+def test_files_run_once() -> None:
     first, second = LOOPS["linear"], LOOPS["curation"]
     assert select_toys([first, second, first]) == [first, second]
     for names, message in ([], "no toy loop is named"), (["gaussian-correct"], "gaussian-correct: no such file"):
@@ -97,7 +97,7 @@ def test_each_file_runs_once_and_what_is_no_file_is_named() -> None:
             select_toys(names)
 
 
-def test_options_reach_the_settings_that_have_them() -> None:
+def test_options_reach_settings() -> None:
     options = ToyOptions(n=(30, 90), gamma=(0.0, 1.0), synthetic_ratio=(2.0,), generations=7, text=Path("words.txt"))
     settings, missing = change_settings("language", load_settings(LOOPS["language"], quick=True), options)
     assert (settings.text, settings.generations) == (Path("words.txt"), 7)
@@ -109,7 +109,7 @@ def test_options_reach_the_settings_that_have_them() -> None:
     assert (settings.real_count, settings.sizes) == (30, (30, 90))
 
 
-def test_options_that_no_toy_has_or_that_have_too_many_values_are_refused(says: Says) -> None:
+def test_unused_options_raise(says: Says) -> None:
     linear, curation, corrected = (LOOPS[name] for name in ("linear", "curation", "gaussian-correct"))
     refusal = says("toy", linear, curation, "--gamma=1", "--quick", code=2)
     assert f"--gamma is no setting of {linear}, {curation}" in refusal
@@ -119,7 +119,7 @@ def test_options_that_no_toy_has_or_that_have_too_many_values_are_refused(says: 
 
 
 @pytest.mark.slow
-def test_a_published_sweep_is_one_command_and_its_table_has_a_row_per_arm_and_seed(tmp_path: Path) -> None:
+def test_sweep_is_one_command(tmp_path: Path) -> None:
     words = ["--n", "100", "--gamma", "0", "0.3", "2", "--generations", "5", "--seeds", "4"]
     assert main(["toy", LOOPS["gaussian-correct"], *words, "--out", str(tmp_path), "--workers", "1"]) == 0
     rows = list(csv.DictReader((tmp_path / "seeds.csv").open()))
@@ -156,10 +156,10 @@ def test_a_published_sweep_is_one_command_and_its_table_has_a_row_per_arm_and_se
         (expect_agreement("", interval, math.inf), "undecided"),
     ],
 )
-def test_outcomes_need_the_whole_interval_on_one_side(claim: Claim, outcome: str) -> None:
+def test_outcome_needs_whole_interval(claim: Claim, outcome: str) -> None:
     assert claim.check({}).outcome == outcome
 
 
-def test_a_line_names_the_statements_that_do_not_hold() -> None:
+def test_line_names_failing_statements() -> None:
     checks = [Check(outcome, outcome, "") for outcome in get_args(ClaimOutcome)]
     assert write_reading(checks) == "1 of 3 statements hold. Not borne out: fails. Undecided: undecided."

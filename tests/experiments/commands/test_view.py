@@ -27,9 +27,7 @@ def motion() -> Motion:
     return lifting_off()
 
 
-def test_a_file_that_cannot_be_read_does_not_hide_the_others(
-    motion: Motion, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_unreadable_file_is_skipped(motion: Motion, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     save_motion(tmp_path / "a.bvh", motion)
     (tmp_path / "b.bvh").write_text("HIERARCHY")
     ViewCommand((tmp_path / "b.bvh", tmp_path / "a.bvh"), out=tmp_path / "out.png").run()
@@ -39,7 +37,7 @@ def test_a_file_that_cannot_be_read_does_not_hide_the_others(
         ViewCommand((tmp_path / "b.bvh",), out=tmp_path / "other.png").run()
 
 
-def test_what_was_assumed_is_told_as_on_the_line_of_correct(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_assumptions_are_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A rate that a file of joints does not say, and how far bones of constant length move its joints."""
     joints_m = joint_positions(made_motion("idle"))
     np.save(tmp_path / "a.npy", joints_m * (1.0 + 0.05 * np.sin(np.arange(len(joints_m)))[:, None, None]))
@@ -52,7 +50,7 @@ def test_what_was_assumed_is_told_as_on_the_line_of_correct(tmp_path: Path, caps
 
 
 @pytest.mark.slow
-def test_check_correct_and_page_state_the_same_skating(walk: Motion, tmp_path: Path, says: Says) -> None:
+def test_skating_agrees_everywhere(walk: Motion, tmp_path: Path, says: Says) -> None:
     """The walk of the README, shaken and sunk."""
     shake_m = np.random.default_rng(0).normal(0, 0.01, walk.root_m.shape)
     given, corrected = str(tmp_path / "walk.bvh"), str(tmp_path / "corrected/walk.bvh")
@@ -94,11 +92,11 @@ def test_pictures_and_films_are_drawn(motion: Motion, tmp_path: Path, suffix: st
         (["x.bvh", "x.bvh"], ["x (1)", "x (2)"]),
     ],
 )
-def test_titles_are_the_shortest_that_differ(files: list[str], titles: list[str]) -> None:
+def test_titles_are_short_and_distinct(files: list[str], titles: list[str]) -> None:
     assert make_titles([Path(file) for file in files]) == titles
 
 
-def test_without_a_place_a_page_is_written_and_opened_where_somebody_looks(
+def test_page_opens_on_screens_only(
     motion: Motion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     opened = list[Path]()

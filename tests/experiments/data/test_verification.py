@@ -42,7 +42,7 @@ def sound(tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-def test_a_sound_folder_is_said_to_be_sound_and_json_holds_what_is_damaged(sound: Path, says: Says) -> None:
+def test_sound_folder_and_json(sound: Path, says: Says) -> None:
     line = "13 files looked at (2 generations, 1 corrected motions); none of them damaged"
     assert says("verify", sound) == f"{line}\n"
     assert json.loads(says("verify --json", sound))["damage"] == []
@@ -88,7 +88,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 @pytest.mark.slow
-def test_all_that_commands_leave_is_looked_at_or_named(everything: Path) -> None:
+def test_every_output_is_checked_or_named(everything: Path) -> None:
     verification = verify(everything)
     assert not verification.damage
     assert {name.rpartition("/")[0] for name in verification.unread} == {"in", "run/wandb", "run/wandb/offline"}
@@ -96,7 +96,7 @@ def test_all_that_commands_leave_is_looked_at_or_named(everything: Path) -> None
     assert verification.files + 4 == sum(1 for _ in _files(everything))
 
 
-def test_files_of_wandb_are_one_line(tmp_path: Path) -> None:
+def test_wandb_is_one_line(tmp_path: Path) -> None:
     _run(tmp_path)
     (tmp_path / "mine.txt").write_text("x")
     lines = verify(tmp_path).summary.splitlines()
@@ -104,7 +104,7 @@ def test_files_of_wandb_are_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_one_flipped_bit_in_any_file_is_noticed_or_the_file_named(everything: Path, tmp_path: Path) -> None:
+def test_flipped_bit_is_detected(everything: Path, tmp_path: Path) -> None:
     shutil.copytree(everything, tmp_path / "all")
     random = np.random.default_rng(0)
     for path in _files(tmp_path / "all"):
@@ -133,7 +133,7 @@ def _part(folder: Path, path: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", ["run/metrics.jsonl", "run/samples/a.mp4", "out/a.bvh", "set/SHA256SUMS"])
-def test_a_missing_or_shortened_file_is_noticed(everything: Path, tmp_path: Path, name: str) -> None:
+def test_missing_file_is_detected(everything: Path, tmp_path: Path, name: str) -> None:
     shutil.copytree(everything, tmp_path / "all")
     path = tmp_path / "all" / name
     path.write_bytes(path.read_bytes()[:-3])
@@ -143,7 +143,7 @@ def test_a_missing_or_shortened_file_is_noticed(everything: Path, tmp_path: Path
         assert f"{path} is missing" in verify(tmp_path / "all").damage
 
 
-def test_files_of_somebody_else_are_not_called_damaged(everything: Path, tmp_path: Path) -> None:
+def test_foreign_files_are_not_damaged(everything: Path, tmp_path: Path) -> None:
     shutil.copytree(everything / "out", tmp_path / "out")
     (tmp_path / "out" / "mine.json").write_text("{")
     (tmp_path / "out" / "lock.json").write_text('{"sha256": "of a download", "name": 3}')

@@ -22,7 +22,7 @@ from selfcorrect.simulators.results.results import FailureKind
         pytest.param(raise_motion(made_motion("run", frames=90), 0.4), id="runner"),
     ],
 )
-def test_who_floats_stands_on_the_floor_that_is_advised(made: Motion, tmp_path: Path) -> None:
+def test_advised_floor_is_stood_on(made: Motion, tmp_path: Path) -> None:
     pytest.importorskip("mujoco")
     path = tmp_path / "a.bvh"
     save_motion(path, made)
@@ -38,7 +38,7 @@ def test_who_floats_stands_on_the_floor_that_is_advised(made: Motion, tmp_path: 
     assert wrong.value == pytest.approx(failure.value, abs=0.03)
 
 
-def test_who_climbs_is_advised_no_level_floor(tmp_path: Path) -> None:
+def test_climber_gets_no_advice(tmp_path: Path) -> None:
     pytest.importorskip("mujoco")
     path = tmp_path / "a.bvh"
     save_motion(path, climbing())

@@ -36,7 +36,7 @@ def test_few_files_are_all_named() -> None:
     assert few[4].endswith("0.bvh (F4); 1.bvh (F4); 2.bvh (F4)")
 
 
-def test_floors_that_were_put_at_zero_are_summed_up() -> None:
+def test_moved_floors_are_summarised() -> None:
     """Median and standard deviation of the floors that were off by more than a centimetre."""
     figures = [FileFigures(floor_m=height_m) for height_m in (-0.024, -0.028, -0.026, 0.004)]
     accepted = [replace(result, figures=figure) for result, figure in zip(results(4), figures, strict=True)]
@@ -47,7 +47,7 @@ def test_floors_that_were_put_at_zero_are_summed_up() -> None:
     assert "--keep-level" not in "".join(summarize_results(accepted[3:], Path("out")))
 
 
-def test_a_clean_motion_whose_floor_is_moved_is_said_in_the_first_line() -> None:
+def test_moved_clean_motion_is_announced() -> None:
     (clean,) = results(1)
     moved = replace(clean, verdict="unchanged", figures=FileFigures(floor_m=0.035))
     first = summarize_results([moved], Path("out"))[0]
@@ -56,13 +56,13 @@ def test_a_clean_motion_whose_floor_is_moved_is_said_in_the_first_line() -> None
     assert "--keep-level" in first
 
 
-def test_what_was_rejected_is_not_listed_as_moved() -> None:
+def test_rejected_motions_are_not_moved() -> None:
     rejected = [replace(result, verdict="rejected") for result in results(2)]
     assert not any("moved by" in line for line in summarize_results(rejected, Path("out")))
     assert "moved by" in "".join(summarize_results([*rejected, replace(rejected[0], verdict="partly")], Path("out")))
 
 
-def test_a_file_of_which_nothing_was_written_has_the_name_of_the_input() -> None:
+def test_unwritten_file_uses_input_name() -> None:
     failed = FileResult("in/far/a.fbx", "far/a.glb", "failed", reason="not readable")
     written = FileResult("in/far/b.fbx", "far/b.glb", "accepted")
     table = format_table([failed, written])
@@ -71,7 +71,7 @@ def test_a_file_of_which_nothing_was_written_has_the_name_of_the_input() -> None
 
 
 @pytest.mark.parametrize("after_m_s", [0.198, 0.02])
-def test_a_motion_that_is_followed_but_worse_is_named_and_not_counted(after_m_s: float) -> None:
+def test_worse_motion_is_not_counted(after_m_s: float) -> None:
     """Without residual force a body may reach the end far from the motion, on feet that slide."""
     (followed,) = results(1)
     figures = FileFigures(before={"skate_m_s": 0.027}, after={"skate_m_s": after_m_s})
@@ -83,7 +83,7 @@ def test_a_motion_that_is_followed_but_worse_is_named_and_not_counted(after_m_s:
     assert ("27.0 → 198.0 mm/s" in summary[1]) == is_worse
 
 
-def test_a_figure_that_is_no_number_leaves_the_report_json(tmp_path: Path) -> None:
+def test_non_finite_figures_keep_json(tmp_path: Path) -> None:
     figures = FileFigures(before={"jerk": math.nan}, furthest_m=math.inf, over_time={"x": [-math.inf]})
     odd = FileResult("a", "a.bvh", "accepted", figures=figures)
     write_correction_report(tmp_path / "report.json", {}, ["accepted"], [odd])
@@ -107,14 +107,12 @@ def make_corrected(before: dict[str, float], after: dict[str, float]) -> FileRes
         ({"penetration_m": 0.0, "floating_m": 0.0}, {"penetration_m": 0.005, "floating_m": 0.0}, True),
     ],
 )
-def test_figures_that_grow_are_worse_unless_a_float_ended(
-    before: dict[str, float], after: dict[str, float], is_worse: bool
-) -> None:
+def test_growing_figures_are_worse(before: dict[str, float], after: dict[str, float], is_worse: bool) -> None:
     assert bool(make_corrected(before, after).worse) == is_worse
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_nothing_in_a_scene_counts_as_worse_than_the_plain_input(count: int) -> None:
+def test_scenes_are_never_worse(count: int) -> None:
     """A body that climbs a slope with a load slides more than the walk on a level floor that it follows."""
     plain = replace(make_corrected({"skate_m_s": 0.02}, {"skate_m_s": 0.64}), stage="simulated")
     in_scene = replace(plain, figures=replace(plain.figures, in_scene=True, lost_contacts=0.4))
@@ -126,7 +124,7 @@ def test_nothing_in_a_scene_counts_as_worse_than_the_plain_input(count: int) -> 
     assert any("followed a scene" in line for line in summary)
 
 
-def test_one_motion_of_a_file_that_is_worse_is_named_and_counts() -> None:
+def test_worse_motion_in_set_counts() -> None:
     good = make_corrected({"skate_m_s": 0.1}, {"skate_m_s": 0.0})
     lifted = replace(good, figures=replace(good.figures, lost_contacts=0.4, lost_contacts_height_m=0.085))
     file = merge_results([good, lifted])
@@ -136,7 +134,7 @@ def test_one_motion_of_a_file_that_is_worse_is_named_and_counts() -> None:
 
 @pytest.mark.parametrize("names", [(), ("T-pose", "walk")])
 @pytest.mark.parametrize(("suffix", "is_rig"), [(".fbx", True), (".glb", True), (".tar", False), (".parquet", False)])
-def test_a_pose_beside_a_walk_leaves_the_file_corrected(names: tuple[str, ...], suffix: str, is_rig: bool) -> None:
+def test_pose_beside_walk_is_ignored(names: tuple[str, ...], suffix: str, is_rig: bool) -> None:
     """A rig's T-pose is no motion. In a set, which leaves out what was not corrected, it is missing and counts."""
     walk = replace(make_corrected({}, {}), source=f"a{suffix}")
     failure = asdict(Failure(FailureKind.TOO_SHORT, value=2, limit=4))
@@ -169,7 +167,7 @@ def test_lines_stay_short(length: int, count: int, verdict: Literal["accepted", 
 
 
 @pytest.mark.parametrize("as_folder", [True, False])
-def test_files_that_get_the_same_suffix_are_both_written(tmp_path: Path, as_folder: bool) -> None:
+def test_equal_suffixes_write_both(tmp_path: Path, as_folder: bool) -> None:
     """FBX is written as glTF, so that it takes another name beside a glTF file, whether a folder or files are named."""
     names = {"a.fbx": "a.fbx.glb", "a.glb": "a.glb", "a.bvh": "a.bvh", "b.FBX": "b.glb", "b.bvh": "b.bvh"}
     files = [tmp_path / "in" / name for name in names]
@@ -180,7 +178,7 @@ def test_files_that_get_the_same_suffix_are_both_written(tmp_path: Path, as_fold
     assert {task.source.name: task.name for task in make_tasks(inputs, tmp_path / "out")} == names
 
 
-def test_table_shows_only_what_was_wrong() -> None:
+def test_table_shows_faults_only() -> None:
     before = {"penetration_m": 0.026, "floating_m": 0.0, "skate_m_s": 1.758, "jerk_m_s3": 100.0}
     after = {"penetration_m": 0.0, "floating_m": 0.001, "skate_m_s": 0.081, "jerk_m_s3": 95.0}
     mended = replace(make_corrected(before, after), figures=FileFigures(before, after, moved_m=0.054, floor_m=-0.045))
@@ -192,7 +190,7 @@ def test_table_shows_only_what_was_wrong() -> None:
     assert re.split(r"\s{2,}", second) == ["0.bvh", "unchanged", "0 mm", "nothing found"]
 
 
-def test_damage_is_a_warning_and_exit_code_1() -> None:
+def test_damage_exits_1() -> None:
     whole, damaged = results(2)
     damaged = replace(damaged, content=FileContent(damage=("39 frames expected, 4 found",)))
     assert find_exit_code([whole]) == 0

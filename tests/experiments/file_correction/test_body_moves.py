@@ -12,7 +12,7 @@ WALK = made_motion("walk", frames=120)
 
 
 @pytest.mark.parametrize("up_m", [0.12, -0.08])
-def test_a_stretch_that_was_off_the_floor_is_named_with_the_height_of_its_feet(up_m: float) -> None:
+def test_floating_stretch_is_named(up_m: float) -> None:
     (rise,) = find_body_moves(raise_motion(WALK, up_m * (np.arange(120) // 40 == 1)), WALK)
     assert (rise.first_frame, rise.last_frame, rise.along_m) == (40, 79, 0.0)
     assert rise.up_m == pytest.approx(-up_m)
@@ -22,14 +22,14 @@ def test_a_stretch_that_was_off_the_floor_is_named_with_the_height_of_its_feet(u
     assert abs(rise.after) < 0.02
 
 
-def test_a_floor_elsewhere_is_one_move_of_all_frames() -> None:
+def test_floor_move_spans_all_frames() -> None:
     (rise,) = find_body_moves(raise_motion(WALK, -0.3), WALK)
     assert (rise.first_frame, rise.last_frame) == (0, 119)
     assert rise.up_m == pytest.approx(0.3)
     assert rise.before == pytest.approx(-0.3, abs=0.02)
 
 
-def test_feet_that_slid_along_the_floor_are_named_with_their_speeds() -> None:
+def test_sliding_feet_are_named() -> None:
     standing = made_motion("idle", frames=120)
     drift_m = 0.4 * np.clip(np.arange(120) - 30, 0, 60) / 30
     (slide,) = find_body_moves(shift(standing, np.outer(drift_m, [1.0, 0.0, 0.0])), standing)
@@ -40,7 +40,7 @@ def test_feet_that_slid_along_the_floor_are_named_with_their_speeds() -> None:
     assert slide.after == pytest.approx(0.0, abs=0.02)
 
 
-def test_small_moves_are_not_listed_and_a_body_without_standing_feet_shows_nothing() -> None:
+def test_small_moves_are_omitted() -> None:
     assert find_body_moves(raise_motion(WALK, 0.9 * LEAST_M), WALK) == []
     jump = made_motion("hop", frames=12)
     for moved in find_body_moves(raise_motion(jump, 0.2), jump):

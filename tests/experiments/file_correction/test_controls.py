@@ -33,14 +33,14 @@ def sunk_motion() -> sc.Motion:
 
 
 @pytest.mark.parametrize(("first", "last"), [(20, 60), (0, 30), (50, 89), (40, 41)])
-def test_frames_outside_a_range_stay_as_they_were(sunk_motion: sc.Motion, first: int, last: int) -> None:
+def test_frames_outside_range_stay(sunk_motion: sc.Motion, first: int, last: int) -> None:
     ranged = sc.correct(sunk_motion, kinematic=True, frames=f"{first}:{last}").motion
     outside = [frame for frame in range(90) if not first <= frame <= last]
     assert np.array_equal(ranged.rotations[outside], sunk_motion.rotations[outside])
     assert np.array_equal(ranged.root_m[outside], sunk_motion.root_m[outside])
 
 
-def test_a_range_is_corrected_in_its_middle_and_comes_and_goes_smoothly(sunk_motion: sc.Motion) -> None:
+def test_range_fades_smoothly(sunk_motion: sc.Motion) -> None:
     uncut = sc.correct(sunk_motion, kinematic=True).motion
     part = sc.correct(sunk_motion, kinematic=True, frames="20:60").motion
     assert np.array_equal(part.root_m[30:51], uncut.root_m[30:51])
@@ -67,9 +67,7 @@ PARTS = {"hands": ("left_wrist", "right_wrist"), "feet": ("left_ankle", "right_a
         (0.1, 0.0, ("hands", "feet")),
     ],
 )
-def test_what_is_kept_stays_within_2_mm_and_the_body_gives_way_for_straight_arms(
-    by_m: float, bend_rad: float, kept: tuple[str, ...]
-) -> None:
+def test_kept_limbs_stay_within_2_mm(by_m: float, bend_rad: float, kept: tuple[str, ...]) -> None:
     given = below_floor(by_m, bend_rad)
     names = given.skeleton.names
     free = sc.correct(given, kinematic=True).motion
@@ -85,7 +83,7 @@ def test_what_is_kept_stays_within_2_mm_and_the_body_gives_way_for_straight_arms
         assert furthest_m(correction.motion, free, ankles) < (0.005 if notes else 1e-9)
 
 
-def test_an_amount_is_a_share_of_limbs_and_of_time(sunk_motion: sc.Motion) -> None:
+def test_amount_scales_limbs_and_time(sunk_motion: sc.Motion) -> None:
     full = sc.correct(sunk_motion, kinematic=True).motion
     none = sc.correct(sunk_motion, kinematic=True, amount=("0=0",)).motion
     half = sc.correct(sunk_motion, kinematic=True, amount=("legs=0", "0=0.5")).motion
@@ -95,7 +93,7 @@ def test_an_amount_is_a_share_of_limbs_and_of_time(sunk_motion: sc.Motion) -> No
     assert np.array_equal(half.rotations[:, knee], sunk_motion.rotations[:, knee])
 
 
-def test_keyframes_of_a_limb_change_that_limb_alone(sunk_motion: sc.Motion) -> None:
+def test_keyframes_change_one_limb(sunk_motion: sc.Motion) -> None:
     full = sc.correct(sunk_motion, kinematic=True).motion
     keyed = sc.correct(sunk_motion, kinematic=True, amount=("legs@30=0", "legs@60=1")).motion
     legs = [
@@ -116,7 +114,7 @@ def folder(sunk_motion: sc.Motion, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     return tmp_path
 
 
-def test_contacts_go_out_are_edited_and_come_back_by_the_command(folder: Path, says: Says) -> None:
+def test_contacts_round_trip_by_command(folder: Path, says: Says) -> None:
     line = "correct walk.bvh --kinematic --workers 1"
     says(line, "-o", "out", "--contacts-out", "walk.contacts.json")
     content = json.loads(Path("walk.contacts.json").read_text())
@@ -132,7 +130,7 @@ def test_contacts_go_out_are_edited_and_come_back_by_the_command(folder: Path, s
     assert Path("free/walk.bvh").read_bytes() != first, "contacts that were edited are read again"
 
 
-def test_a_layer_and_the_input_add_up_to_the_correction(folder: Path, says: Says) -> None:
+def test_layer_adds_up(folder: Path, says: Says) -> None:
     line = "correct walk.bvh --kinematic --workers 1 -o out --delta layer.bvh"
     for _ in range(2):  # the second time, the layer is the same
         says(line)
@@ -162,9 +160,7 @@ def test_a_layer_and_the_input_add_up_to_the_correction(folder: Path, says: Says
         ("--delta out", "out: is no regular file"),
     ],
 )
-def test_outputs_that_would_be_lost_are_refused_before_the_work(
-    folder: Path, says: Says, outputs: str, message: str
-) -> None:
+def test_lost_outputs_raise_first(folder: Path, says: Says, outputs: str, message: str) -> None:
     Path("link").symlink_to(folder)
     Path("dangling.json").symlink_to("nowhere")
     Path("profile.json").write_text('{"rigs": {}}')
@@ -173,7 +169,7 @@ def test_outputs_that_would_be_lost_are_refused_before_the_work(
     assert not list(Path("out").iterdir()), "nothing began"
 
 
-def test_a_share_is_that_of_the_angle() -> None:
+def test_share_scales_angle() -> None:
     before = made_motion("run", frames=5)
     after = made_motion("turn", frames=5)
     blended = blend_motions(before, after, np.full((5, len(before.skeleton)), 0.3))
@@ -183,7 +179,7 @@ def test_a_share_is_that_of_the_angle() -> None:
 
 
 @given(st.dictionaries(st.integers(0, 40), st.floats(0, 1), min_size=1))
-def test_shares_go_from_keyframe_to_keyframe_and_never_beyond_them(keyframes: dict[int, float]) -> None:
+def test_shares_interpolate_keyframes(keyframes: dict[int, float]) -> None:
     shares = interpolate_keyframes([*keyframes.items()], 41)
     assert np.allclose(shares[list(keyframes)], list(keyframes.values()))
     assert min(keyframes.values()) - 1e-9 <= shares.min() <= shares.max() <= max(keyframes.values()) + 1e-9

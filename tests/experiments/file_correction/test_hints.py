@@ -58,7 +58,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("module", "name", "step_name"), STEPS, ids=[name for _, name, _ in STEPS])
-def test_a_step_that_only_tells_costs_its_own_line(
+def test_failing_hint_is_isolated(
     module: object, name: str, step_name: str, whole: Path, walker: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, name, fails)
@@ -69,9 +69,7 @@ def test_a_step_that_only_tells_costs_its_own_line(
     assert not any(note.startswith(f"{step_name}: ") for note in report_of(whole)["walk.bvh"]["notes"])
 
 
-def test_a_table_and_a_summary_that_fail_cost_themselves_only(
-    walker: Path, monkeypatch: pytest.MonkeyPatch, says: Says
-) -> None:
+def test_failing_summary_is_isolated(walker: Path, monkeypatch: pytest.MonkeyPatch, says: Says) -> None:
     for name in ("format_table", "summarize_results"):
         monkeypatch.setattr(report, name, fails)
     printed = says("correct walk.bvh -o out --kinematic")
@@ -81,7 +79,7 @@ def test_a_table_and_a_summary_that_fail_cost_themselves_only(
     assert report_of(walker / "out")["walk.bvh"]["verdict"] == "accepted"
 
 
-def test_a_check_of_a_folder_goes_on(walker: Path, monkeypatch: pytest.MonkeyPatch, says: Says) -> None:
+def test_folder_check_continues(walker: Path, monkeypatch: pytest.MonkeyPatch, says: Says) -> None:
     high = made_motion("idle", frames=40)
     high.root_m[:, 1] += 0.5
     write_bvh(walker / "high.bvh", clip_of(high))
@@ -107,7 +105,7 @@ def log_uniform(low: float, high: float) -> st.SearchStrategy[float]:
     frames=log_uniform(4.0, 1000.0).map(round),
     simulated=st.sampled_from([False, False, False, True]),
 )
-def test_every_made_up_motion_is_corrected_or_rejected_and_told_of(
+def test_random_motions_are_corrected_or_rejected(
     kind: Kind, pace: float, fps: float, frames: int, simulated: bool
 ) -> None:
     motion = made_motion(kind, pace, fps, min(frames, 120) if simulated else frames)
@@ -120,7 +118,7 @@ def test_every_made_up_motion_is_corrected_or_rejected_and_told_of(
     )
 
 
-def test_made_up_motions_at_the_ends_of_all_ranges_are_corrected() -> None:
+def test_extreme_motions_are_corrected() -> None:
     for kind, pace, fps, frames in (("walk", 30.0, 5.0, 4), ("hop", 0.02, 240.0, 40), ("run", 3.0, 5.0, 9)):
         (correction,) = KinematicCorrector()([made_motion(kind, pace, fps, frames)])
         assert correction.accepted

@@ -16,7 +16,7 @@ SLIDING = {"F3", "F8", "F11"}
 
 
 @pytest.mark.slow
-def test_skating_of_a_file_is_the_same_everywhere(tmp_path: Path, says: Says) -> None:
+def test_skating_is_equal_everywhere(tmp_path: Path, says: Says) -> None:
     path, corrected, table = tmp_path / "walk.bvh", tmp_path / "out" / "walk.bvh", tmp_path / "table.csv"
     save_motion(path, spoiled_walk())
     says("correct", path, "-o", tmp_path / "out", "-q")
@@ -39,7 +39,7 @@ def test_skating_of_a_file_is_the_same_everywhere(tmp_path: Path, says: Says) ->
     assert SLIDING & {finding["code"] for motion in checked["motions"] for finding in motion}
 
 
-def test_frames_of_the_motion_before_must_agree() -> None:
+def test_frame_counts_must_agree() -> None:
     motion = spoiled_walk()
     with pytest.raises(sc.SettingError, match="frames"):
         sc.measure(motion, motion.frames(0, 10))

@@ -29,7 +29,7 @@ ODD = (None, True, 1, -1, 3.5, math.nan, math.inf, 10**400, "x", "", "1", b"x", 
 
 
 @pytest.mark.parametrize("kind", [sc.Reading, sc.CorrectionOptions, Scene])
-def test_any_value_of_any_option_is_of_its_kind_or_refused_in_a_sentence(kind: type) -> None:
+def test_option_kinds_are_checked(kind: type) -> None:
     """Also one that opens another file: True is the number of standard output."""
     hints = get_type_hints(kind, localns={"CorrectionOptions": sc.CorrectionOptions})
     refused = 0

@@ -19,7 +19,7 @@ from selfcorrect.simulators.settings.tracker import TrackerSettings
 from selfcorrect.simulators.stages.scene import Scene
 
 
-def test_the_command_line_and_python_say_the_same_by_the_same_names() -> None:
+def test_command_and_python_agree() -> None:
     """An option of each kind; that every option of the command changes something is tried in `tests/robustness`."""
     line = "a --strength 0.3 --raw --scene.load-kg 5 --contacts c --amount legs=0.5 --keep hands --fps 25"
     options = CorrectionOptions(
@@ -34,12 +34,12 @@ def test_the_command_line_and_python_say_the_same_by_the_same_names() -> None:
     ("word", "strength"),
     [("balanced", 0.7), ("0.7", 0.7), (0.7, 0.7), ("faithful", 0.0), ("physical", 1.0), ("0.25", 0.25)],
 )
-def test_a_strength_is_the_same_as_name_as_text_and_as_number(word: str | float, strength: float) -> None:
+def test_strength_forms_agree(word: str | float, strength: float) -> None:
     assert CorrectionOptions(strength=word).strength == strength
     assert (CorrectionOptions(strength=word) == CorrectionOptions()) == (strength == 0.7)
 
 
-def test_a_name_given_in_python_changes_that_option_alone(stepping: sc.Motion) -> None:
+def test_python_name_changes_one_option(stepping: sc.Motion) -> None:
     options = CorrectionOptions(raw=True, mass_kg=60.0, scene=Scene(load_kg=5.0))
     assert options.with_changes({"strength": "physical"}).strength == 1.0
     assert asdict(options.with_changes({"raw": False})) == {**asdict(options), "raw": False}
@@ -81,18 +81,18 @@ def test_a_name_given_in_python_changes_that_option_alone(stepping: sc.Motion) -
         ({"amount": ("=1",)}, "LIMB=SHARE"),
     ],
 )
-def test_options_that_mean_nothing_cannot_be_made(wrong: dict[str, object], why: str) -> None:
+def test_invalid_options_raise(wrong: dict[str, object], why: str) -> None:
     with pytest.raises(SettingError, match=why):
         CorrectionOptions().with_changes(wrong)
 
 
 @pytest.mark.parametrize(("name", "value"), [("keep_failed", True), ("reading", sc.Reading(fps=25.0))])
-def test_options_of_files_are_refused_for_motions_in_memory(stepping: sc.Motion, name: str, value: object) -> None:
+def test_file_options_raise_for_motions(stepping: sc.Motion, name: str, value: object) -> None:
     with pytest.raises(SettingError, match=f"{name.replace('_', '-')} is for motion files"):
         correct_motions([stepping], **{name: value})
 
 
-def test_what_was_asked_for_is_what_the_report_records(stepping: sc.Motion, tmp_path: Path) -> None:
+def test_report_records_request(stepping: sc.Motion, tmp_path: Path) -> None:
     sc.save_motion(tmp_path / "in.bvh", stepping)
     options = CorrectionOptions(kinematic=True, support="floor", reading=sc.Reading(fps=30.0))
     correct_files(tmp_path / "in.bvh", tmp_path / "out", options, workers=1)
@@ -100,7 +100,7 @@ def test_what_was_asked_for_is_what_the_report_records(stepping: sc.Motion, tmp_
     assert recorded == json.loads(json.dumps(asdict(options.resolve_engine())))
 
 
-def test_the_command_makes_of_samples_what_loops_make() -> None:
+def test_samples_equal_loops() -> None:
     from_command = CorrectionOptions(strength="simulated", engine="pybullet").pipeline
     assert from_command == SAMPLES
     alone = CorrectionOptions(strength="simulated", kinematic=True).pipeline
@@ -108,14 +108,14 @@ def test_the_command_makes_of_samples_what_loops_make() -> None:
 
 
 @pytest.mark.parametrize("strength", ["balanced", "residual-free", "simulated"])
-def test_all_motions_are_simulated_where_that_is_asked_for_or_the_preset_needs_it(strength: str) -> None:
+def test_simulation_on_request(strength: str) -> None:
     auto = CorrectionOptions(strength=strength, engine="mujoco").pipeline
     always = CorrectionOptions(strength=strength, engine="mujoco", simulate="always").pipeline
     assert auto.simulate == ("auto" if strength == "balanced" else "always")
     assert always.simulate == "always"
 
 
-def test_a_fallback_is_a_setting_of_bodies_without_residual_force() -> None:
+def test_fallback_needs_residual_free() -> None:
     tracker = CorrectionOptions(strength="residual-free", fallback="balanced").pipeline.tracker
     alone = CorrectionOptions(strength="residual-free").pipeline.tracker
     assert tracker == TrackerSettings.without_residual(fallback="balanced")

@@ -11,9 +11,7 @@ from selfcorrect.experiments.jobs.run import Job, do_job, jobs_error
 from selfcorrect.runtime.bugs import MOST_CHARACTERS, describe_in_a_line
 
 
-def test_an_error_of_a_job_names_file_and_line_in_another_process(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_job_error_names_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my_job.py").write_text("def work(progress):\n    values = [1]\n    return values[2]\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "my_job", raising=False)
@@ -32,7 +30,7 @@ def test_long_messages_become_a_line() -> None:
     assert line.startswith("values: 1.0,")
 
 
-def test_failed_jobs_have_a_line_for_each_reason() -> None:
+def test_failures_are_grouped() -> None:
     failed: dict[str, Exception] = {f"arm {index}": InputError("no config") for index in range(22)}
     failed["last arm"] = InputError("no room")
     first, *reasons = str(jobs_error(failed, 30, {})).splitlines()

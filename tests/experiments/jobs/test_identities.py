@@ -16,7 +16,7 @@ from selfcorrect.runtime.identity import Identity
         ("2", "another version of the corrector: `2` instead of `1`, .*other content in shared.py;"),
     ],
 )
-def test_all_code_with_the_same_change_is_named_but_edited_code_alone(tmp_path: Path, line: str, message: str) -> None:
+def test_changed_code_is_named(tmp_path: Path, line: str, message: str) -> None:
     def record(line: str, digest: str) -> None:
         identities = {
             "the task": Identity("shared:make_task", "0", {"shared.py": digest}),

@@ -15,9 +15,7 @@ from selfcorrect.experiments.jobs import input_keys
 from selfcorrect.experiments.jobs.input_keys import CODE, CODE_OF_TOYS, list_code, make_input_key
 
 
-def test_a_key_changes_with_content_settings_named_files_and_code(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_key_covers_all_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     code = tmp_path / "code.py"
     source = tmp_path / "a.bvh"
     named = tmp_path / "ground.json"
@@ -60,7 +58,7 @@ assert main(["toy", {LOOPS["gaussian-correct"]!r}, "--quick", "--out", "run", "-
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("work", "folders"), [(CORRECTION, CODE), (TOY, CODE_OF_TOYS)])
-def test_the_code_covers_all_modules_that_the_work_loads(tmp_path: Path, work: str, folders: Sequence[str]) -> None:
+def test_key_covers_loaded_modules(tmp_path: Path, work: str, folders: Sequence[str]) -> None:
     sc.save_motion(tmp_path / "a.bvh", made_motion("walk"))
     words = [sys.executable, "-c", LOADED.format(work=work)]
     output = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True).stdout

@@ -31,7 +31,7 @@ def remote_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RemoteJob:
     return RemoteJob.make(Job("a", cluster_jobs.note, (tmp_path, "a"), 1), tmp_path, {"AWS_SESSION_TOKEN": "secret"})
 
 
-def test_a_job_reports_its_machine_and_hides_gpus_and_credentials(remote_job: RemoteJob, tmp_path: Path) -> None:
+def test_job_reports_machine(remote_job: RemoteJob, tmp_path: Path) -> None:
     events: list[Event] = []
     machine = pickle.loads(pickle.dumps(remote_job)).run(events.append)
     assert isinstance(machine, Machine)
@@ -41,13 +41,13 @@ def test_a_job_reports_its_machine_and_hides_gpus_and_credentials(remote_job: Re
     assert "secret" not in repr(remote_job)
 
 
-def test_a_job_with_nothing_to_do_names_no_machine(remote_job: RemoteJob, tmp_path: Path) -> None:
+def test_idle_job_names_no_machine(remote_job: RemoteJob, tmp_path: Path) -> None:
     job = Job("a", cluster_jobs.count, (tmp_path, "a", 2, 0.0), 2)
     assert replace(remote_job, job=job).run(lambda event: None) is not None
     assert replace(remote_job, job=job).run(lambda event: None) is None
 
 
-def test_a_machine_with_other_software_or_another_folder_is_refused(remote_job: RemoteJob, tmp_path: Path) -> None:
+def test_different_machine_raises(remote_job: RemoteJob, tmp_path: Path) -> None:
     software = {**remote_job.software, "python": "2.7.18"}
     error = replace(remote_job, software=software).run(lambda event: None)
     assert type(error) is NodeError
@@ -66,7 +66,7 @@ def test_errors_come_back_whole(remote_job: RemoteJob) -> None:
     assert str(error) == "this motion is broken"
 
 
-def test_losses_count_since_the_last_new_generation() -> None:
+def test_losses_reset_at_generation() -> None:
     losses = Losses()
     assert [losses.may_repeat("a") for _ in range(TRIES)] == [True] * (TRIES - 1) + [False]
     losses.note(Event("a", "generation", 1, 9))
@@ -75,7 +75,7 @@ def test_losses_count_since_the_last_new_generation() -> None:
     assert [losses.may_repeat("a") for _ in range(TRIES - 1)] == [True, True, False]
 
 
-def test_a_start_at_a_new_generation_counts_as_progress() -> None:
+def test_new_generation_is_progress() -> None:
     """A node can be lost before it reports the generation that it has committed."""
     losses = Losses()
     for done in range(2 * TRIES):
@@ -94,7 +94,7 @@ def test_local_runners_take_no_options(runner: str, options: dict[str, str], wor
         RunnerChoice(runner=runner, runner_options=options).to_where(2)
 
 
-def test_what_a_job_asks_for_is_checked() -> None:
+def test_resources_are_checked() -> None:
     asked = Resources().change({"cores": "4", "gpus": "0.25", "memory_gb": "8", "partition": "main"})
     assert asked == Resources(4, 0.25, 8.0)
     assert str(asked) == "4 cores, 0.25 GPU, 8 GB"
@@ -103,7 +103,7 @@ def test_what_a_job_asks_for_is_checked() -> None:
             Resources().change(options)
 
 
-def test_a_run_on_different_processors_says_so(tmp_path: Path) -> None:
+def test_mixed_processors_are_reported(tmp_path: Path) -> None:
     record_machines(tmp_path, {"a": Machine("one"), "b": Machine("one")})
     assert not describe_mixture(machine for of_job in read_machines(tmp_path).values() for machine in of_job)
     record_machines(tmp_path, {"b": Machine("two", "a card")})
@@ -114,7 +114,7 @@ def test_a_run_on_different_processors_says_so(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "machines.json").read_text())["a"] == [{"processor": "one", "gpu": ""}]
 
 
-def test_the_cluster_on_kubernetes_has_the_pinned_versions() -> None:
+def test_kubernetes_versions_are_pinned() -> None:
     text = (REPOSITORY / "examples" / "cluster" / "kuberay.yaml").read_text()
     pins = dict(line.split("==") for line in (REPOSITORY / "constraints.txt").read_text().split() if "==" in line)
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]

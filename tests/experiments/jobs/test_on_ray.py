@@ -95,7 +95,7 @@ def node_removed(cluster: Any, when: Callable[[], bool]) -> Iterator[None]:
     assert removed, "the jobs were done before a node could be removed"
 
 
-def test_jobs_get_what_they_ask_for_and_credentials(
+def test_jobs_get_resources_and_credentials(
     run: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_SESSION_TOKEN", "secret")
@@ -105,7 +105,7 @@ def test_jobs_get_what_they_ask_for_and_credentials(
     assert {path.read_text() for path in tmp_path.iterdir()} == {" secret"}, "no GPU is visible"
 
 
-def test_a_job_that_no_node_can_take_is_named_at_once(run: Callable[..., Any], tmp_path: Path) -> None:
+def test_unplaceable_job_is_named(run: Callable[..., Any], tmp_path: Path) -> None:
     jobs = [Job("large", cluster_jobs.note, (tmp_path, "a"), 1, (), Resources(8))]
     with pytest.raises(SettingError, match=r"for 8.*1 GB"):
         run(jobs)
@@ -114,7 +114,7 @@ def test_a_job_that_no_node_can_take_is_named_at_once(run: Callable[..., Any], t
     assert not list(tmp_path.iterdir())
 
 
-def test_a_job_that_kills_its_worker_is_given_up_and_others_go_on(run: Callable[..., Any], tmp_path: Path) -> None:
+def test_killer_job_is_isolated(run: Callable[..., Any], tmp_path: Path) -> None:
     jobs = [
         Job("deadly", cluster_jobs.die, (tmp_path,), 1),
         Job("broken", cluster_jobs.fail, (), 1),
@@ -128,18 +128,18 @@ def test_a_job_that_kills_its_worker_is_given_up_and_others_go_on(run: Callable[
     assert (tmp_path / "sound").exists()
 
 
-def test_a_node_that_does_not_see_the_folder_ends_the_run(cluster: Any, tmp_path: Path) -> None:
+def test_missing_folder_ends_run(cluster: Any, tmp_path: Path) -> None:
     missing = tmp_path / "missing"
     with pytest.raises(NodeError, match="folder"):
         run_jobs([Job("a", cluster_jobs.fail, (), 1)], Where(1, "ray"), "test", folder=missing, each_alone=True)
 
 
-def test_an_address_where_nothing_answers_is_named(tmp_path: Path) -> None:
+def test_silent_address_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"Ray.*127\.0\.0\.1:1"):
         run_jobs([Job("a", cluster_jobs.fail, (), 1)], Where(1, "ray", {"address": "127.0.0.1:1"}), "test")
 
 
-def test_another_version_than_the_cluster_s_is_named(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_version_mismatch_is_named(run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     import ray
 
     theirs = ray.__version__
@@ -153,13 +153,13 @@ def test_another_version_than_the_cluster_s_is_named(run: Callable[..., Any], mo
     assert not ray.is_initialized()
 
 
-def test_a_lost_node_costs_no_result(cluster: Any, run: Callable[..., Any], tmp_path: Path) -> None:
+def test_lost_node_keeps_results(cluster: Any, run: Callable[..., Any], tmp_path: Path) -> None:
     with node_removed(cluster, lambda: len(list(tmp_path.glob("*.txt"))) == 2):
         run([Job(name, cluster_jobs.count, (tmp_path, name, 6, 0.3), 6) for name in ("a", "b", "c")])
     assert [path.read_text().split() for path in tmp_path.iterdir()] == [list("123456")] * 3
 
 
-def test_corrections_have_the_bytes_of_one_process(cluster: Any, tmp_path: Path) -> None:
+def test_corrections_equal_one_process(cluster: Any, tmp_path: Path) -> None:
     clips = write_walks(tmp_path / "clips", 200)
     options = CorrectionOptions(kinematic=True)
     correct_into([clips], tmp_path / "here", options, 1)
@@ -171,7 +171,7 @@ def test_corrections_have_the_bytes_of_one_process(cluster: Any, tmp_path: Path)
     assert sum(name.endswith(".bvh") for name in there) == 200
 
 
-def test_a_loop_has_the_bytes_of_one_process_also_after_a_kill(cluster: Any, tmp_path: Path) -> None:
+def test_killed_loop_equals_one_process(cluster: Any, tmp_path: Path) -> None:
     succeed(selfcorrect(f"{LOOP} --generations 2 --workers 1 --out here", tmp_path), tmp_path)
     line = f"{LOOP} --generations 2 --runner ray --out there"
     process = selfcorrect(line, tmp_path)
@@ -184,7 +184,7 @@ def test_a_loop_has_the_bytes_of_one_process_also_after_a_kill(cluster: Any, tmp
     assert all(machines[job][0]["processor"] for job in machines if job != "sha256")
 
 
-def test_nodes_removed_again_and_again_cost_no_result(cluster: Any, tmp_path: Path) -> None:
+def test_removed_nodes_keep_results(cluster: Any, tmp_path: Path) -> None:
     """The only node is removed by force each time that a generation is committed: REMOVED nodes in one run."""
     loop = f"{LOOP} --generations {3 * REMOVED // 2}"
     cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)

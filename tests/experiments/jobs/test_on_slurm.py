@@ -93,13 +93,13 @@ def start_counting(folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen([sys.executable, "-c", RUNNING, folder], stderr=subprocess.PIPE, text=True)
 
 
-def test_jobs_run_and_leave_no_records(run: Callable[..., Any], tmp_path: Path) -> None:
+def test_jobs_leave_no_records(run: Callable[..., Any], tmp_path: Path) -> None:
     names = ["a", "b", "c"]
     assert sorted(run([Job(name, cluster_jobs.note, (tmp_path, name), 1) for name in names])) == names
     assert sorted(path.name for path in tmp_path.iterdir()) == names
 
 
-def test_jobs_that_cannot_start_are_named_at_once(run: Callable[..., Any], tmp_path: Path) -> None:
+def test_impossible_jobs_are_named(run: Callable[..., Any], tmp_path: Path) -> None:
     one = Job("one", cluster_jobs.note, (tmp_path, "one"), 1)
     with pytest.raises(NodeError, match="asks for 8 cores, 1 GB"):
         run([Job("large", cluster_jobs.note, (tmp_path, "large"), 1, (), Resources(8))])
@@ -111,7 +111,7 @@ def test_jobs_that_cannot_start_are_named_at_once(run: Callable[..., Any], tmp_p
         run([one], minutes="soon")
 
 
-def test_a_job_that_kills_itself_is_given_up_and_others_go_on(run: Callable[..., Any], tmp_path: Path) -> None:
+def test_killer_job_is_isolated(run: Callable[..., Any], tmp_path: Path) -> None:
     jobs = [
         Job("deadly", cluster_jobs.die, (tmp_path,), 1),
         Job("broken", cluster_jobs.fail, (), 1),
@@ -125,7 +125,7 @@ def test_a_job_that_kills_itself_is_given_up_and_others_go_on(run: Callable[...,
     assert (tmp_path / "sound").exists()
 
 
-def test_jobs_of_a_killed_command_are_taken_over(slurm: None, tmp_path: Path) -> None:
+def test_orphaned_jobs_are_adopted(slurm: None, tmp_path: Path) -> None:
     killed = start_counting(tmp_path)
     wait_until(lambda: lines_of(tmp_path / "a.txt") and lines_of(tmp_path / "b.txt"))
     before = set(list_jobs("RUNNING"))
@@ -139,7 +139,7 @@ def test_jobs_of_a_killed_command_are_taken_over(slurm: None, tmp_path: Path) ->
     assert [len(lines_of(tmp_path / f"{name}.txt")) for name in ("a", "b")] == [20, 20]
 
 
-def test_a_job_that_is_queued_again_goes_on(slurm: None, tmp_path: Path) -> None:
+def test_requeued_job_resumes(slurm: None, tmp_path: Path) -> None:
     process = start_counting(tmp_path)
     wait_until(lambda: len(lines_of(tmp_path / "a.txt")) > 3)
     running = list_jobs("RUNNING")
@@ -149,9 +149,7 @@ def test_a_job_that_is_queued_again_goes_on(slurm: None, tmp_path: Path) -> None
     assert [lines_of(tmp_path / f"{name}.txt") for name in ("a", "b")] == [[f"{n}" for n in range(1, 21)]] * 2
 
 
-def test_a_job_that_fails_before_it_begins_is_named(
-    run: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failed_start_is_named(run: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PYTHONPATH")
     with pytest.raises(JobsError) as raised:
         run([Job("homeless", cluster_jobs.note, (tmp_path, "a"), 1)])
@@ -161,7 +159,7 @@ def test_a_job_that_fails_before_it_begins_is_named(
     assert not (tmp_path / "a").exists()
 
 
-def test_corrections_have_the_bytes_of_one_process(slurm: None, tmp_path: Path) -> None:
+def test_corrections_equal_one_process(slurm: None, tmp_path: Path) -> None:
     clips = write_walks(tmp_path / "clips", 200)
     options = CorrectionOptions(kinematic=True)
     correct_into([clips], tmp_path / "here", options, 1)
@@ -171,13 +169,13 @@ def test_corrections_have_the_bytes_of_one_process(slurm: None, tmp_path: Path) 
     assert sum(name.endswith(".bvh") for name in there) == 200
 
 
-def test_a_loop_has_the_bytes_of_one_process(slurm: None, tmp_path: Path) -> None:
+def test_loop_equals_one_process(slurm: None, tmp_path: Path) -> None:
     succeed(selfcorrect(f"{LOOP} --generations 1 --workers 1 --out here", tmp_path), tmp_path)
     succeed(selfcorrect(f"{LOOP} --generations 1 --runner slurm --out there", tmp_path), tmp_path)
     assert digest(tmp_path / "there") == digest(tmp_path / "here")
 
 
-def test_the_second_of_two_commands_on_a_folder_is_told_who_runs_it(slurm: None, tmp_path: Path) -> None:
+def test_second_command_is_told(slurm: None, tmp_path: Path) -> None:
     """Each runs on a node of its own."""
 
     def submit(node: str) -> subprocess.Popen[str]:

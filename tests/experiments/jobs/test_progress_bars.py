@@ -10,7 +10,7 @@ from selfcorrect.experiments.jobs.progress_bars import Bars, Event, show_elapsed
 
 
 @pytest.mark.parametrize("kept", [0, 3])
-def test_generations_of_earlier_calls_are_done_and_do_not_count_as_speed(kept: int) -> None:
+def test_earlier_generations_are_not_speed(kept: int) -> None:
     with Bars(total=5, rows=1, title="loop", unit="gen") as bars:
         bars.show(Event("arm", "start", kept, 5))
         for generation in range(1, 5):
@@ -20,7 +20,7 @@ def test_generations_of_earlier_calls_are_done_and_do_not_count_as_speed(kept: i
         assert bars.overall.initial == kept, "the speed is that of n − initial"
 
 
-def test_a_slow_first_generation_is_no_part_of_the_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_first_generation_is_not_estimated(monkeypatch: pytest.MonkeyPatch) -> None:
     """Generation 0 takes 1,000 s, each of ten later generations 10 s."""
     clock = [0.0]
     monkeypatch.setattr("tqdm.std.tqdm._time", staticmethod(lambda: clock[0]), raising=False)
@@ -36,9 +36,7 @@ def test_a_slow_first_generation_is_no_part_of_the_estimate(monkeypatch: pytest.
         assert (values["total"] - values["n"]) / rate == pytest.approx(80.0)
 
 
-def test_counts_never_fall_and_bars_have_names(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_counts_never_fall(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(progress_bars.PROGRESS, "always")
     with Bars(total=4, rows=2, title="loop", unit="gen") as bars:
         for event in (
@@ -61,9 +59,7 @@ def test_counts_never_fall_and_bars_have_names(
     assert not re.search(r"(^|\r)\s*\d+(it|%)", screen)
 
 
-def test_the_time_since_the_beginning_is_shown(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_elapsed_time_is_shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(progress_bars.PROGRESS, "always")
     monkeypatch.setattr(progress_bars, "_TICK_S", 0.01)
     with show_elapsed("writing the report"):

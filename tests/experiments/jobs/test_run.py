@@ -47,7 +47,7 @@ run_jobs([Job("threads", note_threads, (Path(sys.argv[1]),), 1)], Where(2, "proc
 
 
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="libraries take one thread on one core")
-def test_workers_take_one_thread_even_if_their_server_took_more(tmp_path: Path):
+def test_workers_take_one_thread(tmp_path: Path):
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     words = [sys.executable, "-c", OLDER_SERVER, str(tmp_path / "threads")]
     subprocess.run(words, env=environment, capture_output=True, check=True)
@@ -77,24 +77,24 @@ def test_the_longest_path_starts_first(tmp_path: Path):
     assert [*dict.fromkeys(started)].index("late-1") < [*dict.fromkeys(started)].index("short-0"), "the longer path"
 
 
-def test_a_worker_that_dies_is_named():
+def test_dead_worker_is_named():
     with pytest.raises(RuntimeError, match="died while doomed ran"):
         run_jobs([Job("doomed", die, (), 1)], Where(1, "processes"), "test")
 
 
-def test_waiting_for_a_job_that_is_not_there_is_refused(tmp_path: Path):
+def test_missing_dependency_raises(tmp_path: Path):
     with pytest.raises(AssertionError, match="waits for no job"):
         run_jobs([Job("a", note, (tmp_path, "a", None), 1, ("ghost",))], Where(), "test")
 
 
-def test_an_unknown_runner_is_named_before_anything_runs(tmp_path: Path):
+def test_unknown_runner_raises(tmp_path: Path):
     with pytest.raises(ValueError, match=r"'process',.*'processes'"):
         run_jobs([Job("a", note, (tmp_path, "a", None), 1)], Where(2, "process"), "test")
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("runner", ["here", "processes"])
-def test_every_runner_stops_at_the_first_error_and_keeps_what_is_finished(tmp_path: Path, runner: str):
+def test_runners_stop_at_first_error(tmp_path: Path, runner: str):
     jobs = [
         Job("a", note, (tmp_path, "a", None), 1),
         Job("broken", fail, (), 1, ("a",)),
@@ -106,7 +106,7 @@ def test_every_runner_stops_at_the_first_error_and_keeps_what_is_finished(tmp_pa
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_job_waits_for_all_that_it_names(tmp_path: Path, workers: int):
+def test_job_waits_for_dependencies(tmp_path: Path, workers: int):
     jobs = [
         Job("c", note, (tmp_path, "c", "b"), 1, ("a", "b")),
         Job("a", note, (tmp_path, "a", None), 1),
@@ -116,14 +116,12 @@ def test_a_job_waits_for_all_that_it_names(tmp_path: Path, workers: int):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "c"]
 
 
-def test_jobs_that_wait_for_one_another_are_refused():
+def test_cyclic_jobs_raise():
     with pytest.raises(ValueError, match="cycle"):
         run_jobs([Job("a", fail, (), 1, ("b",)), Job("b", fail, (), 1, ("a",))], Where(), "test")
 
 
-def test_with_each_alone_a_job_that_fails_is_named_and_the_rest_goes_on(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_each_alone_continues(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     jobs = [
         Job("broken", fail, (), 1),
         Job("after", note, (tmp_path, "after", None), 1, ("broken",)),
@@ -148,7 +146,7 @@ print(max(pool["num_threads"] for pool in threadpool_info()))
 
 
 @pytest.mark.slow
-def test_this_process_uses_one_thread_too():
+def test_own_process_uses_one_thread():
     environment = {**os.environ, "OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
     process = subprocess.run(
         [sys.executable, "-c", THREADS], env=environment, check=True, capture_output=True, text=True
@@ -164,12 +162,12 @@ def count_threads(folder: Path, name: str, progress) -> None:
 
 
 @pytest.mark.parametrize(("workers", "jobs", "threads"), [(1, 1, 1), (3, 1, 3), (4, 2, 2), (2, 3, 1)])
-def test_workers_without_a_job_are_threads_of_the_others(tmp_path: Path, workers: int, jobs: int, threads: int) -> None:
+def test_idle_workers_lend_threads(tmp_path: Path, workers: int, jobs: int, threads: int) -> None:
     run_jobs([Job(f"job-{k}", count_threads, (tmp_path, f"{k}"), 1) for k in range(jobs)], Where(workers), "test")
     assert [path.read_text() for path in sorted(tmp_path.iterdir())] == [str(threads)] * jobs
 
 
-def test_nothing_is_shown_after_the_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_prints_after_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
     """What observes jobs may be slower than they are, as a tracker of experiments is."""
     monkeypatch.setattr(jobs_module, "_BACKLOG_S", 0.05)
     events = Queue()

@@ -59,13 +59,13 @@ def arms(*correctors: str, policies: tuple[str, ...] = ("replace",)) -> tuple[Ar
         ((), [], "How fast does a self-consuming motion model collapse without correction?"),
     ],
 )
-def test_the_title_asks_about_the_corrector_that_was_run(correctors: tuple, asked: list, title: str):
+def test_title_asks_about_corrector(correctors: tuple, asked: list, title: str):
     assert select_asked_correctors(arms(*correctors)) == asked
     assert title in format_question(arms(*correctors))
 
 
 @pytest.mark.parametrize("corrector", ["kinematic", "physics", OWN])
-def test_any_corrector_alone_gets_its_answer(corrector: str):
+def test_single_corrector_is_answered(corrector: str):
     """A sentence on what it changes if that was found, else only on what is the same."""
     for good in ((), (corrector,)):
         judged = judge_outcome(outcome(*arms(corrector), good=good))
@@ -75,7 +75,7 @@ def test_any_corrector_alone_gets_its_answer(corrector: str):
         assert ("coverage" in sentences[-1].partition(f"with {corrector} in ")[2]) == (not good)
 
 
-def test_a_loop_degrades_only_if_it_is_worse_in_all_that_is_judged():
+def test_degraded_needs_all_metrics():
     loop = ArmSettings("replace")
     measured = outcome(BASELINE, loop)
     assert "degrades" in format_answer(judge_outcome(measured))
@@ -87,7 +87,7 @@ def test_a_loop_degrades_only_if_it_is_worse_in_all_that_is_judged():
         assert "no difference" in answer
 
 
-def test_less_diversity_is_lost_only_if_coverage_and_variance_within_labels_rise():
+def test_diversity_needs_both_metrics():
     arm = ArmSettings("replace", "kinematic")
     measured = outcome(*arms("kinematic"), good=("kinematic",))
     assert "less diversity is lost" in format_answer(judge_outcome(measured))
@@ -100,7 +100,7 @@ def test_less_diversity_is_lost_only_if_coverage_and_variance_within_labels_rise
         )
 
 
-def test_a_sweep_tells_of_every_loop_and_counts_what_correction_changes():
+def test_sweep_describes_every_loop():
     policies = ("augment:0.25", "augment:1", "augment:4", "replace")
     judged = judge_outcome(outcome(*arms("physics", policies=policies), good=("physics",)))
     loops, counts = format_answer(judged).splitlines()
@@ -109,7 +109,7 @@ def test_a_sweep_tells_of_every_loop_and_counts_what_correction_changes():
     assert counts.count("better in 4 of 4") == len(JUDGED)
 
 
-def test_what_is_asked_is_a_family_of_its_own():
+def test_question_is_own_family():
     verdict = judge_outcome(
         outcome(*arms("kinematic", "low-pass", OWN, policies=("augment:1", "replace")), good=(OWN,))
     )
@@ -119,7 +119,7 @@ def test_what_is_asked_is_a_family_of_its_own():
     assert realism_and_diversity == [["worse"] * 3, ["worse"] * 3, ["better"] * 3, ["better"] * 3]
 
 
-def test_the_first_table_and_the_first_pictures_stay_small():
+def test_first_table_stays_small():
     measured = judge_outcome(outcome(*arms("kinematic", "low-pass", OWN, "physics", "anchored", "filter")))
     assert len(differences_table(measured).columns) <= 6
     (pictured,) = select_pictured_arms(measured).values()
@@ -127,12 +127,12 @@ def test_the_first_table_and_the_first_pictures_stay_small():
     assert pictured[0] == BASELINE
 
 
-def test_the_pair_of_the_largest_synthetic_share_is_shown():
+def test_largest_share_is_shown():
     measured = judge_outcome(outcome(*arms("physics", policies=("replace", "augment:1")), good=("physics",)))
     assert [pair.arm.policy for pair in select_shown_pairs(measured)] == ["replace"]
 
 
-def test_conclusion_names_artefacts_that_physics_lowers_and_the_diversity_it_does_not_keep():
+def test_conclusion_names_gains_and_losses():
     """Physics halves penetration in every seed; both loops cover less than the baseline."""
     plain, physics = ArmSettings("replace"), ArmSettings("replace", "physics")
     measured = outcome(BASELINE, plain, physics)
@@ -146,7 +146,7 @@ def test_conclusion_names_artefacts_that_physics_lowers_and_the_diversity_it_doe
     assert conclude(judge_outcome(measured)) == []
 
 
-def test_conclusion_is_silent_on_diversity_that_correction_keeps():
+def test_conclusion_omits_kept_diversity():
     plain, physics = ArmSettings("replace"), ArmSettings("replace", "physics")
     judged = judge_outcome(outcome(BASELINE, plain, physics, good=("physics",)))
     sentences = conclude(judged)
@@ -154,7 +154,7 @@ def test_conclusion_is_silent_on_diversity_that_correction_keeps():
     assert "diversity" not in sentences[0]
 
 
-def test_interval_that_excludes_zero_without_significance_is_explained():
+def test_insignificant_interval_is_explained():
     """One of six tests with p = 0.03: significant alone, not after Holm's adjustment."""
     plain, physics = ArmSettings("replace"), ArmSettings("replace", "physics")
     measured = outcome(BASELINE, plain, physics)

@@ -33,14 +33,14 @@ QUICK = (BASELINE, ArmSettings("replace"), ArmSettings("replace", "physics"))
 RATIOS = PRESETS["ratios"].arms["patch-mixer"]
 
 
-def test_a_corrector_takes_the_place_of_the_presets_and_keeps_its_ratios():
+def test_corrector_replaces_presets():
     arms = Axes(corrector=("my.module:fix",)).refine_arms(RATIOS)
     assert {arm.policy for arm in arms} == {arm.policy for arm in RATIOS}
     assert {arm.corrector for arm in arms} == {"none", "my.module:fix"}
     assert all(ArmSettings(policy, "my.module:fix") in arms for policy in {arm.policy for arm in RATIOS} - {"real"})
 
 
-def test_policies_and_ratios_are_crossed_with_the_presets_correctors():
+def test_policies_and_ratios_are_crossed():
     arms = Axes(("replace", "augment"), ("0.5", "1"), ("physics", "my.module:fix")).refine_arms(QUICK)
     assert arms == (
         BASELINE,
@@ -52,7 +52,7 @@ def test_policies_and_ratios_are_crossed_with_the_presets_correctors():
     )
 
 
-def test_named_arms_replace_those_of_the_preset():
+def test_named_arms_replace_presets():
     preset_arms = PRESETS["split"].arms["small-dct-mlp"]
     arms = Axes(arms=("replace", "replace,physics", "augment:0.5,low-pass,steps=250")).refine_arms(preset_arms)
     filtered = ArmSettings("augment:0.5", "low-pass", steps=250)
@@ -61,7 +61,7 @@ def test_named_arms_replace_those_of_the_preset():
     assert filtered.make_arm(3, 40).steps == 250
 
 
-def test_a_text_names_every_setting_of_an_arm():
+def test_text_names_every_setting():
     text = "replace,physics,matched,strength=inf,correct_real=true,eta=1,sampler=ddim"
     expected = ArmSettings("replace", "physics", correct_real=True, remedy="matched", eta=1.0, sampler="ddim")
     assert ArmSettings.from_text(text) == expected
@@ -85,7 +85,7 @@ def test_wrong_arms_raise(axes: dict, message: str):
         Axes(**axes).refine_arms(QUICK)
 
 
-def test_real_data_only_is_one_arm_whatever_the_correctors():
+def test_baseline_is_one_arm():
     arms = PRESETS["split"].arms["small-dct-mlp"]
     refined = Axes(policy=("real",), corrector=("physics", "low-pass")).refine_arms(arms)
     assert {arm.corrector for arm in refined} == {arm.remedy for arm in refined if arm.remedy != "copying"} == {"none"}
@@ -99,7 +99,7 @@ def test_no_correction_leaves_uncorrected_arms():
     assert Axes(corrector=("none",)).refine_arms(QUICK) == QUICK[:2]
 
 
-def test_a_preset_without_correctors_gets_them_in_its_plain_loop():
+def test_plain_preset_gets_correctors():
     loops = [arm for arm in PRESETS["modes"].all_arms if arm.corrector == "none" and arm.policy != "freeze"]
     arms = Axes(corrector=("kinematic",)).refine_arms(loops)
     assert [arm for arm in arms if arm.corrector != "none"] == [ArmSettings("replace", "kinematic")]
@@ -120,7 +120,7 @@ def test_remedies_are_crossed_with_correctors():
 REMEDIED = ("none", "lineages")
 
 
-def test_a_ratio_in_percent_is_that_of_the_paper_and_infinity_is_fully_synthetic():
+def test_ratio_in_percent_and_infinity():
     assert [*map(parse_ratio, ("0.25", "25%", "100%", "400%", "0%", "inf"))] == [0.25, 0.25, 1.0, 4.0, 0.0, math.inf]
     policies = {arm.policy for arm in Axes(synthetic_ratio=("0.25", "inf")).refine_arms(QUICK)}
     assert policies == {"real", "augment:0.25", "replace"}
@@ -129,13 +129,13 @@ def test_a_ratio_in_percent_is_that_of_the_paper_and_infinity_is_fully_synthetic
             parse_ratio(wrong)
 
 
-def test_each_strength_gives_a_corrected_arm_and_uncorrected_ones_have_none():
+def test_strengths_expand_corrected_arms():
     _, uncorrected, *corrected = Axes(gamma=(0.5, 2.0)).refine_arms(QUICK)
     assert math.isinf(uncorrected.strength)
     assert [arm.strength for arm in corrected] == [0.5, 2.0]
 
 
-def test_stages_make_one_corrector_that_knows_what_they_know():
+def test_stages_make_one_corrector():
     arm = ArmSettings("replace", "low-pass+physics")
     assert (arm.key, arm.treatment) == ("replace+low-pass-then-physics", "low-pass+physics")
     assert budget(arm) == "none: the cut-off that physics' jerk asks for; none: mechanics and body tables"
@@ -160,7 +160,7 @@ def test_stages_make_one_corrector_that_knows_what_they_know():
     ],
     ids=lambda axes: "+".join(axes) or "nothing",
 )
-def test_refined_presets_keep_baselines_pairs_and_the_axes_that_are_not_named(name: str, axes: dict):
+def test_refined_presets_keep_controls(name: str, axes: dict):
     for before in PRESETS[name].arms.values():
         arms = Axes(**axes).refine_arms(before)
         assert arms[0] == BASELINE
@@ -181,7 +181,7 @@ def test_refined_presets_keep_baselines_pairs_and_the_axes_that_are_not_named(na
      ("augment_once:1", 1, 0.5),
      ("replace", math.inf, 1), ("freeze", math.inf, 1), ("keep:0.5", math.nan, math.nan)],
 )  # fmt: skip
-def test_arms_know_their_synthetic_ratio_as_a_number(policy: str, ratio: float, share: float):
+def test_arms_know_their_ratio(policy: str, ratio: float, share: float):
     arm = ArmSettings(policy)
     assert (arm.synthetic_ratio, arm.synthetic_share) == pytest.approx((ratio, share), nan_ok=True)
 
@@ -195,7 +195,7 @@ def test_arms_know_their_synthetic_ratio_as_a_number(policy: str, ratio: float, 
         (lambda: ArmSettings("replace", "physics", -0.1), "γ must be at least 0, got -0.1"),
     ],
 )
-def test_what_means_nothing_is_refused_in_words(make, message):
+def test_invalid_axes_raise(make, message):
     with pytest.raises(ValueError, match=message):
         make()
 
@@ -210,7 +210,7 @@ def test_what_means_nothing_is_refused_in_words(make, message):
         ("none+physics", "must be a built-in corrector, got 'none'"),
     ],
 )
-def test_names_of_correctors_and_remedies_are_looked_up(corrector: str, message: str):
+def test_unknown_names_raise(corrector: str, message: str):
     with pytest.raises(SettingError, match=message):
         MotionSettings({"dct-mlp": (ArmSettings("replace", corrector),)}, 1, 1)
     with pytest.raises(SettingError, match=r"unknown remedy 'lineage'.*did you mean 'lineages'"):
@@ -226,7 +226,7 @@ def test_defended_arms_say_so():
     assert ArmSettings("augment_once:1", remedy="matched").title == "λ = 1, static training set + matched"
 
 
-def test_ways_of_sampling_are_an_axis_with_a_baseline_each():
+def test_samplings_have_baselines():
     usual = (BASELINE, ArmSettings("replace"), ArmSettings("replace", "physics"))
     guided = tuple(replace(arm, guidance=2.0) for arm in usual)
     assert Axes(guidance=(2.0,)).refine_arms(QUICK) == (*usual, *guided)
@@ -254,14 +254,14 @@ def test_ways_of_sampling_cross():
         MotionSettings({"dct-mlp": (ArmSettings("replace", sampler="heun"),)}, 1, 1)
 
 
-def test_arms_of_the_old_sampler_stay_controls_of_other_ways_of_sampling():
+def test_ancestral_arms_stay_controls():
     old = ArmSettings("replace", sampler="ddim", eta=1.0, sampling_steps=20)
     arms = Axes(sampling_steps=(100,), eta=(0.0,)).refine_arms((*QUICK, old))
     assert old in arms
     assert ArmSettings("replace", sampling_steps=100, eta=0.0) in arms
 
 
-def test_runs_of_another_sampler_are_not_extended():
+def test_other_sampler_is_not_extended():
     config = PRESETS["quick"].config()
     earlier = {name: value for name, value in config.items() if name != SAMPLER_KEY}
     assert extends(config, config)
@@ -292,12 +292,12 @@ def test_earlier_runs_keep_their_methods(tmp_path: Path) -> None:
     assert keep_methods(today, tmp_path) == earlier
 
 
-def test_runs_of_another_engine_are_not_extended() -> None:
+def test_other_engine_is_not_extended() -> None:
     quick = PRESETS["quick"]
     assert not extends(quick.config(), replace(quick, engine="mujoco").config())
 
 
-def test_the_simulations_of_loops_are_the_presets_of_samples() -> None:
+def test_loop_simulations_are_presets() -> None:
     assert set(get_args(SimulationName)) == SIMULATIONS.keys()
     with pytest.raises(SettingError, match=r"simulation.*fast, fine"):
         replace(PRESETS["quick"], simulation="coarse")
@@ -305,7 +305,7 @@ def test_the_simulations_of_loops_are_the_presets_of_samples() -> None:
 
 @pytest.mark.parametrize("text", ["real", "replace", "augment:1", "augment:0.25", "accumulate", "keep:0.5"])
 @pytest.mark.parametrize("changed", [{}, {"correct_real": True}, {"from_scratch": True}])
-def test_settings_print_themselves_as_the_arm_that_they_make_and_are_made_of(text: str, changed: dict):
+def test_settings_round_trip_as_arm(text: str, changed: dict):
     given = ArmSettings(text, strength=2.0, operator="interpolation", **changed)
     arm = given.make_arm(3, 7, Correction(lambda samples: samples, 2.0, "interpolation", name="moved"))
     made = ArmSettings.from_arm(arm)
@@ -314,11 +314,11 @@ def test_settings_print_themselves_as_the_arm_that_they_make_and_are_made_of(tex
     assert ArmSettings.from_arm(arm, "My arm!").key == "My arm!"
 
 
-def test_a_ratio_of_an_arm_is_kept_to_the_last_digit():
+def test_ratio_keeps_all_digits():
     assert ArmSettings.from_arm(Arm(Augment(1 / 3), 1)).synthetic_ratio == 1 / 3
 
 
-def test_every_place_of_a_corrector_is_an_arm_of_its_own_with_one_reference():
+def test_places_are_separate_arms():
     arms = Axes(("real", "augment:1"), corrector=("kinematic",), physics_in=tuple(PLACES.names)).refine_arms(QUICK)
     corrected = [arm for arm in arms if arm.corrector != "none"]
     for policy, places in {"real": PLACES.names[1:], "augment:1": PLACES.names}.items():
@@ -335,7 +335,7 @@ def test_every_place_of_a_corrector_is_an_arm_of_its_own_with_one_reference():
         MotionSettings({"dct-mlp": (ArmSettings("replace", "physics", place="nowhere"),)}, 1, 1)
 
 
-def test_pairs_beside_real_data_are_drawn_and_can_have_a_remedy():
+def test_real_pairs_can_have_remedy():
     places = ("data", "preference")
     axes = Axes(("real", "augment:1"), corrector=("physics",), remedy=("lineages",), physics_in=places)
     arms = axes.refine_arms(QUICK)
@@ -343,7 +343,7 @@ def test_pairs_beside_real_data_are_drawn_and_can_have_a_remedy():
     assert remedied == [("real", "preference"), ("augment:1", "data"), ("augment:1", "preference")]
 
 
-def test_a_generator_of_another_package_is_asked_for():
+def test_plugin_generator_is_loaded():
     settings = replace(PRESETS["paper-2794"], generator=("mdm",))
     with pytest.raises(SettingError, match=r"pip install \./examples/plugins/mdm_generator"):
         settings.check_generator()

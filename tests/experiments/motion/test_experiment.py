@@ -87,7 +87,7 @@ def rows_of(folder: Path) -> list[dict]:
 
 
 @pytest.mark.slow
-def test_all_arms_share_generation_0_and_a_users_corrector_is_among_them(finished_run: Path):
+def test_arms_share_generation_0(finished_run: Path):
     rows = rows_of(finished_run)
     assert {row["arm"] for row in rows} == {
         "real+none",
@@ -105,7 +105,7 @@ def test_all_arms_share_generation_0_and_a_users_corrector_is_among_them(finishe
 
 @pytest.mark.nightly  # `test_compare.py` adds seeds in a small run
 @pytest.mark.usefixtures("without_figures")
-def test_a_seed_alone_is_what_it_is_among_others(tmp_path: Path):
+def test_seed_is_independent(tmp_path: Path):
     plain = (*SMALL, "--policy", "replace", "--corrector", "none", "--generations", "1", "--wandb", "off")
     for name, seeds in (("both", ("--seeds", "2")), ("second", ("--first-seed", "1", "--seeds", "1"))):
         process = run(*plain, *seeds, "--out", name, cwd=tmp_path)
@@ -124,7 +124,7 @@ def test_a_seed_alone_is_what_it_is_among_others(tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_realised_ratios_and_both_axes_are_in_every_row(finished_run: Path):
+def test_rows_have_realised_ratios(finished_run: Path):
     for row in rows_of(finished_run):
         assert {"fid_kinematic", "fid_geometric", "precision", "recall", "coverage", "skate_m_s"} <= row.keys()
         if row["generation"]:
@@ -133,7 +133,7 @@ def test_realised_ratios_and_both_axes_are_in_every_row(finished_run: Path):
 
 
 @pytest.mark.slow
-def test_kept_models_score_again_as_they_did(finished_run: Path):
+def test_kept_models_score_alike(finished_run: Path):
     """The scores of metrics that a run measured are the same; samples without a model get scores of their own."""
     rows = {(row["arm"], row["generation"]): row for row in rows_of(finished_run)}
     again = [kept for kept in rescore_folder(finished_run) if kept.drawn_again]
@@ -145,7 +145,7 @@ def test_kept_models_score_again_as_they_did(finished_run: Path):
 
 
 @pytest.mark.slow
-def test_a_folder_without_models_is_scored_by_its_samples(finished_run: Path, tmp_path: Path):
+def test_folder_without_models_is_scored(finished_run: Path, tmp_path: Path):
     shutil.copytree(finished_run, tmp_path / "run")
     for model in (tmp_path / "run").glob("*/seed-0/replace+physics/generation-0001/model.safetensors"):
         model.unlink()
@@ -155,7 +155,7 @@ def test_a_folder_without_models_is_scored_by_its_samples(finished_run: Path, tm
 
 
 @pytest.mark.slow
-def test_the_report_needs_no_network_and_shows_every_part(finished_run: Path):
+def test_report_is_self_contained(finished_run: Path):
     page = (finished_run / "report.html").read_text()
     assert not re.search(r'(src|href)="(?!data:|#)', page)
     assert "<svg" in page
@@ -173,7 +173,7 @@ def test_the_report_needs_no_network_and_shows_every_part(finished_run: Path):
 
 
 @pytest.mark.slow
-def test_samples_are_motions_that_other_programs_read(finished_run: Path):
+def test_samples_are_readable_motions(finished_run: Path):
     files = sorted((finished_run / "samples").rglob("*.bvh"))
     assert len(files) == 6 * 4
     motion = read_bvh(files[0]).motion
@@ -182,14 +182,14 @@ def test_samples_are_motions_that_other_programs_read(finished_run: Path):
 
 
 @pytest.mark.slow
-def test_wandb_ran_offline_for_every_arm(finished_run: Path):
+def test_wandb_ran_offline(finished_run: Path):
     folders = list((finished_run / "wandb").glob("offline-run-*"))
     assert len(folders) == 5 + 1  # arms, and the whole
     assert all(list(folder.glob("run-*.wandb")) for folder in folders)
 
 
 @pytest.mark.slow
-def test_another_config_in_the_same_folder_is_refused_with_the_difference(finished_run: Path, workplace: Path):
+def test_other_config_raises(finished_run: Path, workplace: Path):
     repeated = run(*COMPARED, "--steps", "5", "--out", "run", cwd=workplace)
     assert repeated.returncode == 2
     assert "steps.patch-mixer is 2 in the folder and 5 now" in repeated.stderr
@@ -212,7 +212,7 @@ def results_of(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("without_figures")
-def test_a_flipped_bit_is_told_of_and_mended_on_request(finished_run: Path, workplace: Path):
+def test_flipped_bit_is_repaired(finished_run: Path, workplace: Path):
     damaged = workplace / "damaged"
     shutil.copytree(finished_run, damaged)
     path = next(damaged.glob("*/seed-0/replace+physics/generation-0002/model.safetensors"))
@@ -233,9 +233,7 @@ def test_a_flipped_bit_is_told_of_and_mended_on_request(finished_run: Path, work
 
 @pytest.mark.long
 @pytest.mark.usefixtures("without_figures")
-def test_killed_at_a_random_moment_and_run_again_the_result_is_the_same_to_the_bit(
-    finished_run: Path, workplace: Path, tmp_path: Path
-):
+def test_killed_run_repeats_bytes(finished_run: Path, workplace: Path, tmp_path: Path):
     """Of what only samples is kept, too: the running averages are those of a run that keeps all."""
     arguments = (*COMPARED, "--out", "killed", "--keep", "sampling", "--workers", "1", "--wandb", "off")
     command = [sys.executable, "-c", IN_A_PROCESS_OF_ITS_OWN, *arguments]
@@ -259,7 +257,7 @@ def test_killed_at_a_random_moment_and_run_again_the_result_is_the_same_to_the_b
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("without_figures")
-def test_other_people_are_the_reference_and_ways_of_sampling_an_axis(cmu: Path, tmp_path: Path):
+def test_reference_people_and_sampling_axis(cmu: Path, tmp_path: Path):
     people = ("--data", f"{cmu}#subjects=35", "--reference", f"{cmu}#subjects=7", "--corrector", "none")
     small = ("--preset", "quick", "--generations", "1", "--real-count", "12", "--evaluated-count", "12")
     quick = ("--steps", "2", "--initial-steps", "5", "--guidance", "2", "--workers", "1", "--wandb", "off")

@@ -45,7 +45,7 @@ def content_of(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files if not path.name.startswith(".")}
 
 
-def test_a_run_is_not_resumed_with_changed_data_unless_told(tmp_path: Path) -> None:
+def test_changed_data_stop_resume(tmp_path: Path) -> None:
     samples = Samples.real(torch.arange(12.0).reshape(6, 2))
 
     def resume(real: Samples, reference: Samples, *, accept: bool = False) -> None:
@@ -66,7 +66,7 @@ def test_a_run_is_not_resumed_with_changed_data_unless_told(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-def test_what_samples_is_kept_and_new_arms_begin_from_generation_0(tmp_path: Path) -> None:
+def test_new_arms_start_at_generation_0(tmp_path: Path) -> None:
     options = RunOptions(keep="sampling", device="cpu")
     folder = run_settings(TINY, tmp_path / "run", options)
     at_once = run_settings(TINY, tmp_path / "whole", RunOptions(keep="all", device="cpu"))
@@ -88,9 +88,7 @@ def test_what_samples_is_kept_and_new_arms_begin_from_generation_0(tmp_path: Pat
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("keep", "kept"), [("all", {1, 2, 3}), ("samples", {2, 3})])
-def test_models_of_all_generations_are_kept_if_all_is_asked_for(
-    tmp_path: Path, keep: KeptModels, kept: set[int]
-) -> None:
+def test_all_models_are_kept(tmp_path: Path, keep: KeptModels, kept: set[int]) -> None:
     settings = replace(TINY, arms={"dct-mlp": (BASELINE,)}, generations=3)
     folder = run_settings(settings, tmp_path / "run", RunOptions(keep=keep, device="cpu"))
     paths = [path for path in folder.rglob("model.safetensors") if "first-generation" not in path.parts]
@@ -98,7 +96,7 @@ def test_models_of_all_generations_are_kept_if_all_is_asked_for(
 
 
 @pytest.mark.slow
-def test_a_loop_that_reads_past_samples_says_that_it_cannot_be_extended_without_them(tmp_path: Path) -> None:
+def test_past_reading_loop_needs_samples(tmp_path: Path) -> None:
     arms = (BASELINE, ArmSettings("accumulate:1"))
     begun = replace(TINY, arms={"dct-mlp": arms}, generations=2)
     options = RunOptions(keep="sampling", device="cpu")

@@ -24,7 +24,7 @@ def read_timeless(folder: str) -> dict[str, Any]:
 
 
 @pytest.mark.long
-def test_joined_runs_are_the_run_of_all_seeds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+def test_joined_runs_equal_one_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     assert main([*SMALL, "--first-seed", "0", "--out", "a"]) == 0
     assert main([*SMALL, "--first-seed", "1", "--out", "b"]) == 0

@@ -9,10 +9,10 @@ from selfcorrect.experiments.studies.report import PageClip
 @pytest.mark.parametrize(
     ("label", "name"), [("walk", "walk"), ("climb/jump", "climb-jump"), ("martial arts", "martial-arts")]
 )
-def test_any_label_gives_a_file_name(label, name):
+def test_labels_give_file_names(label, name):
     assert file_name(label) == name
 
 
-def test_motions_have_a_heading_where_there_are_some():
+def test_motions_have_heading():
     assert not Media().clips_section.title
     assert Media(corrections=[PageClip("walk", "{}")]).clips_section.title

@@ -32,7 +32,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[MotionTask, Path]:
     return task, folder
 
 
-def test_a_model_is_sampled_as_its_arm_says(first: tuple[MotionTask, Path]) -> None:
+def test_arm_sampling_is_used(first: tuple[MotionTask, Path]) -> None:
     usual = trained_model(first[0], BASELINE, first[1], 0)
     ancestral = trained_model(first[0], ANCESTRAL, first[1], 0)
     assert isinstance(usual, MotionDiffusion)
@@ -57,7 +57,7 @@ def test_a_label_for_each_window() -> None:
     assert model.sample(torch.tensor([31]), streams(0)).shape == by_window.real.values[:1].shape
 
 
-def test_labels_of_windows_are_scored_by_the_labels_of_the_data() -> None:
+def test_labels_are_scored_by_data() -> None:
     settings = replace(PRESETS["quick"], labels="window", real_count=32, evaluated_count=32)
     task = motion_task(settings, "patch-mixer", streams(0))
     real = Candidate(0, RealDraws(task.real), None, task.real, streams(0).child("evaluate"))

@@ -69,7 +69,7 @@ def _settings(*generator: str, **changes) -> MotionSettings:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("function", ["gaussians", "unet"])
-def test_models_of_the_guide_keep_the_contract(function: str):
+def test_guide_models_keep_contract(function: str):
     pytest.importorskip("diffusers")
     settings = _settings(f"my_generator.py:{function}").name_generator()
     task = load_parts(settings, streams(0)).make_task(f"my_generator.{function}", Sharing())
@@ -101,7 +101,7 @@ def test_options_reach_the_function():
         ("lacking", "has no 'lacking'"),
     ],
 )
-def test_wrong_generators_raise_before_anything_is_trained(function: str, message: str):
+def test_wrong_generators_raise_early(function: str, message: str):
     with pytest.raises(SettingError, match=message):
         _try(f"wrong_generator.py:{function}")
 
@@ -113,7 +113,7 @@ def _try(generator: str) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("function", ["gaussians", "unet"])
-def test_models_of_the_guide_run_through_arms(says: Says, function: str):
+def test_guide_models_run_in_arms(says: Says, function: str):
     pytest.importorskip("diffusers")
     output = says(f"{SMALL} --generator my_generator.py:{function} --out run")
     assert f"my_generator.{function}, fully synthetic" in output
@@ -125,7 +125,7 @@ def test_models_of_the_guide_run_through_arms(says: Says, function: str):
 
 
 @pytest.mark.long
-def test_a_loop_starts_from_the_samples_of_a_finished_run(says: Says):
+def test_loop_starts_from_run(says: Says):
     from selfcorrect.experiments.motion.study import make_motion_study
     from selfcorrect.experiments.motion.task import motion_task
     from selfcorrect.loop.store.folder_store import FolderReader

@@ -36,7 +36,7 @@ def _page_as_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "my_policy", raising=False)
 
 
-def test_policies_of_the_guide_count_and_mix():
+def test_guide_policies_mix():
     real = Samples.real(torch.zeros(4, 2), torch.zeros(4, dtype=torch.int64))
     growing = parse_policy("my_policy.py:Growing:1:1.5")
     assert [growing.count(4, generation) for generation in (1, 2, 3)] == [6, 9, 14]
@@ -47,7 +47,7 @@ def test_policies_of_the_guide_count_and_mix():
     assert weighted.weights.tolist() == [1, 1, 1, 1, 0.25, 0.25]
 
 
-def test_an_entry_point_names_a_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_entry_point_names_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     points = PAGE.split("```toml\n")[1].split("```")[0].replace("project.entry-points.", "").replace('"', "")
     add_package(tmp_path / "site", "policies", points)
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
@@ -55,7 +55,7 @@ def test_an_entry_point_names_a_policy(tmp_path: Path, monkeypatch: pytest.Monke
     assert parse_policy("growing:1:3").count(2, 2) == 18
 
 
-def test_arms_take_policies_and_runs_know_their_code():
+def test_policy_code_is_identified():
     arms = Axes(arms=("my_policy.py:Growing:1:1.5", "my_policy.py:Growing:1:1.5,floor")).refine_arms((BASELINE,))
     assert [arm.key for arm in arms[1:]] == ["Growing-1-1.5+none", "Growing-1-1.5+floor"]
     assert arms[2].title == "Growing:1:1.5, floor"
@@ -79,6 +79,6 @@ def test_wrong_policies_raise(policy: str, message: str):
         parse_policy(policy)
 
 
-def test_an_unknown_policy_of_an_arm_raises_before_anything_runs():
+def test_unknown_policy_raises_early():
     with pytest.raises(SettingError, match="unknown policy 'replce'"):
         MotionSettings({"dct-mlp": (ArmSettings("replce"),)}, 1, 1)

@@ -19,7 +19,7 @@ from selfcorrect.loop.models.diffusion.presets import preset
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_settings_come_back_from_the_config_that_a_run_keeps(name: str) -> None:
+def test_settings_round_trip_config(name: str) -> None:
     content = json.loads(json.dumps(PRESETS[name].config()))
     assert settings_from_config(content) == PRESETS[name]
 
@@ -43,7 +43,7 @@ def with_arms(*arms: ArmSettings) -> dict[str, tuple[ArmSettings, ...]]:
         {"arms": {**PRESETS["quick"].arms, "dct-mlp": (BASELINE,)}},
     ],
 )
-def test_more_generations_seeds_arms_and_denoisers_extend_an_experiment(changes: dict) -> None:
+def test_larger_experiment_extends(changes: dict) -> None:
     assert grown(**changes)
     assert not extends(replace(PRESETS["quick"], **changes).config(), PRESETS["quick"].config())
 
@@ -58,11 +58,11 @@ def test_more_generations_seeds_arms_and_denoisers_extend_an_experiment(changes:
         {"arms": with_arms(BASELINE, ArmSettings("replace", "physics"))},
     ],
 )
-def test_other_settings_or_fewer_arms_are_another_experiment(changes: dict) -> None:
+def test_other_experiment_does_not_extend(changes: dict) -> None:
     assert not grown(**changes)
 
 
-def test_bodies_without_root_force_need_an_engine_in_which_they_can_balance() -> None:
+def test_residual_free_needs_compliant_engine() -> None:
     strict = with_arms(BASELINE, ArmSettings("replace", "residual-free"))
     with pytest.raises(SettingError, match="pybullet; add --engine mujoco"):
         Axes().refine(replace(PRESETS["quick"], arms=strict))
@@ -70,9 +70,7 @@ def test_bodies_without_root_force_need_an_engine_in_which_they_can_balance() ->
 
 
 @pytest.mark.parametrize(("engine", "meant"), [(None, "mujoco"), ("pybullet", "pybullet"), ("mujoco", "mujoco")])
-def test_mujoco_simulates_where_pybullet_is_not_installed_and_no_engine_is_given(
-    engine: str | None, meant: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_mujoco_replaces_missing_pybullet(engine: str | None, meant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ["motion", "--preset", "full", *(["--engine", engine] if engine else [])]
     assert MotionCommand.from_words(words).complete().engine == "pybullet"
     monkeypatch.setattr(motion_settings, "find_spec", lambda name: None)
@@ -82,7 +80,7 @@ def test_mujoco_simulates_where_pybullet_is_not_installed_and_no_engine_is_given
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_a_preset_without_options_is_run_as_it_is_listed(name: str) -> None:
+def test_preset_runs_as_listed(name: str) -> None:
     settings = MotionCommand.from_words(["--preset", name]).complete()
     assert replace(settings, arms=PRESETS[name].arms) == PRESETS[name]
     assert {name: {*arms} for name, arms in settings.arms.items()} == {
@@ -90,13 +88,13 @@ def test_a_preset_without_options_is_run_as_it_is_listed(name: str) -> None:
     }
 
 
-def test_an_option_changes_its_own_setting_alone() -> None:
+def test_option_changes_one_setting() -> None:
     command = cli._parse_command(["motion", "--generations", "9", "--preset=ratios"])
     assert isinstance(command, MotionCommand)
     assert command.complete() == replace(PRESETS["ratios"], generations=9)
 
 
-def test_protocols_are_for_the_paper_alone() -> None:
+def test_protocols_need_paper_preset() -> None:
     command = cli._parse_command(["motion", "--preset", "quick", "--protocol", "text"])
     assert isinstance(command, MotionCommand)
     with pytest.raises(SettingError, match=r"--protocol.*paper-64"):
@@ -105,7 +103,7 @@ def test_protocols_are_for_the_paper_alone() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("denoiser", ["transformer", "paper"])
-def test_operations_and_memory_of_a_transformer_are_those_of_pytorch(denoiser: str) -> None:
+def test_transformer_cost_matches_pytorch(denoiser: str) -> None:
     import torch
     from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
@@ -133,7 +131,7 @@ def test_operations_and_memory_of_a_transformer_are_those_of_pytorch(denoiser: s
     assert 0.8 < activations / sum(saved.values()) < 2, "without dropout, less is kept"
 
 
-def test_a_dry_run_states_the_cost(capsys: pytest.CaptureFixture[str]) -> None:
+def test_dry_run_states_cost(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["motion", "--preset", "paper-64", "--seeds", "1", "--generations", "10", "--dry-run"]) == 0
     last = capsys.readouterr().out.splitlines()[-1]
     operations, _, words = last.partition(" ")

@@ -15,7 +15,7 @@ LINE = "--corrector-in-process --accept-changed --keep sampling --repair --devic
 SAME = RunOptions(corrector_in_process=True, accept_changed=True, keep="sampling", repair=True, device="cpu")
 
 
-def test_the_command_line_says_the_same_under_the_same_names() -> None:
+def test_command_and_python_agree() -> None:
     assert tyro.cli(MotionCommand, args=LINE.split()).options == SAME
     assert tyro.cli(MotionCommand, args=[]).options == RunOptions(keep="sampling")
     assert tyro.cli(MotionCommand, args=["--accept-changed-corrector"]).options.accept_changed
@@ -26,12 +26,12 @@ def test_the_command_line_says_the_same_under_the_same_names() -> None:
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), 1e7])
-def test_a_call_is_given_a_positive_time(seconds: float) -> None:
+def test_time_limit_is_positive(seconds: float) -> None:
     with pytest.raises(SettingError, match=r"corrector-timeout.*positive"):
         RunOptions(corrector_timeout_s=seconds)
 
 
-def test_a_time_limit_needs_a_separate_process() -> None:
+def test_time_limit_needs_process() -> None:
     with pytest.raises(SettingError, match=r"corrector-timeout.*process"):
         RunOptions(corrector_timeout_s=1.0, corrector_in_process=True)
 

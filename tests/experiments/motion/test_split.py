@@ -43,7 +43,7 @@ def test_known_parts_are_found() -> None:
         assert split.kept_by_default == pytest.approx(COPYING * AGAINST_COPIES)
 
 
-def test_noise_of_seeds_widens_the_intervals_and_a_missing_arm_gives_no_split() -> None:
+def test_seed_noise_widens_split() -> None:
     curves = {arm.key: curves for arm, curves in known_curves(noise=0.1).items()}
     for split in split_losses(curves):
         assert split.sampler.low < SAMPLER < split.sampler.high
@@ -53,7 +53,7 @@ def test_noise_of_seeds_widens_the_intervals_and_a_missing_arm_gives_no_split() 
 
 
 @pytest.mark.parametrize(("policy", "words"), [("replace", "fully synthetic"), ("augment:4", "λ = 4")])
-def test_a_report_tells_parts_and_samplers(policy: str, words: str) -> None:
+def test_report_names_factors(policy: str, words: str) -> None:
     real = {metric.key: np.full(6, 0.1) for metric in MEASURED}
     outcome = judge_outcome(Outcome({"small-dct-mlp": known_curves(policy=policy)}, floors={"real": real}))
     sentences = describe_parts(outcome)
@@ -66,7 +66,7 @@ def test_a_report_tells_parts_and_samplers(policy: str, words: str) -> None:
     assert "keeps 0.80 of a variance of 1" in samplers[1]
 
 
-def test_a_loop_of_few_samples_shows_its_sampler_if_there_is_no_other() -> None:
+def test_small_loop_shows_sampler() -> None:
     few = known_curves(policy="augment:0.25")
     (sentence, _) = describe_samplers(Outcome({"small-dct-mlp": few}))
     assert "offspring variance is 3.00" in sentence  # of a quarter of a child
@@ -75,7 +75,7 @@ def test_a_loop_of_few_samples_shows_its_sampler_if_there_is_no_other() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in PRESETS if PRESET_ROWS[name].has_controls])
-def test_presets_that_claim_a_loss_have_the_controls(name: str) -> None:
+def test_claiming_presets_have_controls(name: str) -> None:
     for denoiser, arms in PRESETS[name].arms.items():
         loops = [arm for arm in arms if arm == ArmSettings(arm.policy) and not arm.is_baseline]
         most = max(loops, key=lambda arm: arm.synthetic_share)
@@ -83,7 +83,7 @@ def test_presets_that_claim_a_loss_have_the_controls(name: str) -> None:
         assert all(arm in arms for pair in controls.values() for arm in pair)
 
 
-def test_controls_of_a_network_are_left_out_of_runs_of_a_published_generator() -> None:
+def test_published_generator_has_no_controls() -> None:
     words = ["--preset", "split"]
     command = MotionCommand.from_words(words)
     generator = ("mdm", "checkpoint=args.json", "evaluator=t2m")
@@ -93,7 +93,7 @@ def test_controls_of_a_network_are_left_out_of_runs_of_a_published_generator() -
     assert len(left_out) == 4
 
 
-def test_jackknife_covers_the_ratio_of_means() -> None:
+def test_jackknife_covers_ratio() -> None:
     random = np.random.default_rng(1)
     hits = 0
     for _ in range(400):

@@ -52,7 +52,7 @@ def assert_unique(names: list[str], what: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ROWS)
-def test_all_rows_and_every_two_neighbours_have_keys_of_their_own(kind: str, tmp_path: Path) -> None:
+def test_rows_have_unique_keys(kind: str, tmp_path: Path) -> None:
     names, refine = ROWS[kind]
     neighbours = [*pairwise([*names, names[0]])]
     with claim_folder(tmp_path / "run", {}):
@@ -106,7 +106,7 @@ def test_all_rows_run_together(words: tuple[str, ...], tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_what_exists_is_reported_and_what_is_missing_is_named(
+def test_missing_rows_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     work = motion_study.motion_task

@@ -61,7 +61,7 @@ def make_judged_task(scores: Any) -> sc.Task:
         ({"tasks": make_judged_task(3)}, "must return numbers by name, got 3"),
     ],
 )
-def test_arguments_are_refused_before_anything_runs(
+def test_invalid_arguments_raise_early(
     changes: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("selfcorrect.experiments.studies.comparison.compare.run_study", raising)
@@ -76,13 +76,13 @@ def test_arguments_are_refused_before_anything_runs(
 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
-def test_a_judge_that_is_nowhere_finite_leaves_a_report(value: float, tmp_path: Path) -> None:
+def test_infinite_judge_leaves_report(value: float, tmp_path: Path) -> None:
     comparison = sc.compare(make_judged_task({"spread": value}), {"a": ARM}, seeds=2, workers=1, out=tmp_path)
     assert "a: spread has no value at the end in 2 of 2 seeds" in comparison.gaps
     assert f"spread of real data is {value}" in (tmp_path / "report.html").read_text()
 
 
-def test_a_claim_that_cannot_be_checked_is_undecided_and_ends_no_other(tmp_path: Path) -> None:
+def test_uncheckable_claim_is_undecided(tmp_path: Path) -> None:
     measures: list[Callable[..., Any]] = [lambda curves: curves["no such arm"], raising]
     claims = [expect_above(f"statement {number}", Quantity(measure)) for number, measure in enumerate(measures)]
     claims.append(expect_above("the last generation", value_at("a", "spread", 9)))

@@ -22,7 +22,7 @@ from selfcorrect.experiments.studies.claims import (
 from selfcorrect.statistics import FEWEST_SEEDS, Interval
 
 
-def test_the_loss_is_divided_by_that_of_the_other_arm_in_each_seed() -> None:
+def test_loss_ratio_is_per_seed() -> None:
     ends = [0.1, 0.2, 0.1, 0.2, 0.3]
     loop = np.array([[0.4, 0.2, end] for end in ends])
     baseline = np.array([[0.4, 0.4, end] for end in (0.2, 0.5, 0.4, 0.4, 1.0)])
@@ -60,7 +60,7 @@ def test_equal_seeds_decide_nothing(seeds: int, threshold: float) -> None:
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
-def test_differences_within_the_rounding_of_their_values_decide_nothing(scale: float) -> None:
+def test_rounding_decides_nothing(scale: float) -> None:
     generator = np.random.default_rng(2)
     other = generator.uniform(1, 2, (8, 3))
     arm = other * (1 + 1e-12) + 1e-13 * generator.normal(size=(8, 3))
@@ -74,7 +74,7 @@ def test_differences_within_the_rounding_of_their_values_decide_nothing(scale: f
 
 
 @given(arrays(float, (4, 3), elements=st.floats(-100, 100)), st.sampled_from([*MAKERS]))
-def test_fewer_seeds_than_a_verdict_takes_decide_nothing(values: np.ndarray, maker: str) -> None:
+def test_few_seeds_decide_nothing(values: np.ndarray, maker: str) -> None:
     for count in range(1, FEWEST_SEEDS):
         for threshold in (-1000.0, 0.0, 1000.0):
             claim = MAKERS[maker]("", final_value("arm", "score"), threshold)
@@ -88,7 +88,7 @@ def test_fewer_seeds_than_a_verdict_takes_decide_nothing(values: np.ndarray, mak
     tolerance=st.floats(0, 0.5),
     absolute=st.floats(0, 5),
 )
-def test_an_agreement_holds_only_if_the_whole_interval_is_within_the_tolerance(
+def test_agreement_needs_whole_interval(
     low: float, width: float, predicted: float, tolerance: float, absolute: float
 ) -> None:
     interval = Interval(low + width / 2, low, low + width, 30, "t")

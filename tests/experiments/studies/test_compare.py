@@ -21,10 +21,7 @@ from selfcorrect.experiments.studies.results import HELD_OUT, MEMORISER
 from selfcorrect.loop.trial import try_correction
 
 GENERATIONS = 8
-DRAWING = (
-    "test_a_comparison_says_what_correction_does_and_leaves_report_tables_and_frames",
-    "test_held_out_data_are_the_floor_and_the_memoriser_stands_beside_them",
-)
+DRAWING = ("test_comparison_writes_all_results", "test_held_out_and_memoriser_are_shown")
 """Tests of what is drawn."""
 
 
@@ -69,7 +66,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-def test_a_report_is_announced_when_it_is_written(
+def test_report_is_announced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def run_out_of_space(*arguments: object, **settings: object) -> None:
@@ -85,7 +82,7 @@ def test_a_report_is_announced_when_it_is_written(
 
 
 @pytest.mark.slow
-def test_a_comparison_says_what_correction_does_and_leaves_report_tables_and_frames(tmp_path: Path) -> None:
+def test_comparison_writes_all_results(tmp_path: Path) -> None:
     helps = expect_below("correction keeps the spread", final_difference("corrected", "synthetic", "error"))
     harms = expect_above("correction loses the spread", final_difference("corrected", "synthetic", "error"))
     comparison = sc.compare(
@@ -137,7 +134,7 @@ def measure_generation(candidate: sc.Candidate) -> dict[str, float]:
 
 
 @pytest.mark.slow
-def test_a_number_is_an_aim_for_judges_that_cannot_score_real_data(tmp_path: Path) -> None:
+def test_numeric_aim_without_real_score(tmp_path: Path) -> None:
     task = partial(with_judge, measure_generation)
     comparison = sc.compare(task, make_arms(12), seeds=5, workers=1, out=tmp_path / "number", better={"variance": 1.0})
     rows = {row.title: row.cells for row in comparison.tables["differences"].rows}
@@ -165,7 +162,7 @@ def make_spread_task(level: float) -> Callable[[Stream], sc.Task]:
     return task
 
 
-def test_each_task_aims_at_its_own_real_data(tmp_path: Path) -> None:
+def test_tasks_aim_at_own_data(tmp_path: Path) -> None:
     tasks = {"narrow": make_spread_task(1.0), "wide": make_spread_task(10.0)}
     comparison = sc.compare(tasks, make_arms(2), seeds=3, workers=1, out=tmp_path, better={"spread": "real"})
     titles = [row.title for row in comparison.tables["differences"].rows]
@@ -184,7 +181,7 @@ def held_out_task(stream: Stream) -> sc.Task:
     return replace(plain, held_out=sc.Samples.real(10 * plain.real.values, plain.real.labels))
 
 
-def test_held_out_data_are_the_floor_and_the_memoriser_stands_beside_them(tmp_path: Path) -> None:
+def test_held_out_and_memoriser_are_shown(tmp_path: Path) -> None:
     comparison = sc.compare(held_out_task, make_arms(1), seeds=2, workers=1, out=tmp_path, better={"spread": "real"})
     assert list(comparison.summary.floors) == [HELD_OUT, MEMORISER]
     floor = comparison.summary.floors[HELD_OUT]["spread"]
@@ -205,7 +202,7 @@ def share_beyond_one(candidate: sc.Candidate) -> dict[str, float]:
 
 
 @pytest.mark.slow
-def test_a_primary_score_is_a_family_of_its_own_and_shares_stay_within_their_bounds(tmp_path: Path) -> None:
+def test_primary_score_is_own_family(tmp_path: Path) -> None:
     run = partial(
         sc.compare,
         partial(with_judge, share_beyond_one),
@@ -240,7 +237,7 @@ def test_a_primary_score_is_a_family_of_its_own_and_shares_stay_within_their_bou
 
 
 @pytest.mark.slow
-def test_more_seeds_generations_and_arms_compute_only_what_is_new_and_change_nothing(tmp_path: Path) -> None:
+def test_extension_computes_only_new(tmp_path: Path) -> None:
     short = {name: arm for name, arm in make_arms(3).items() if name != "corrected"}
     sc.compare(own_task, short, seeds=1, workers=1, out=tmp_path / "grown")
     before = (tmp_path / "grown" / "task" / "seed-0" / "synthetic" / "generation-0003" / "metrics.json").stat()
@@ -254,7 +251,7 @@ def test_more_seeds_generations_and_arms_compute_only_what_is_new_and_change_not
 
 
 @pytest.mark.slow
-def test_workers_change_no_result_and_lambdas_travel(tmp_path: Path) -> None:
+def test_workers_change_no_result(tmp_path: Path) -> None:
     loop = sc.Arm(sc.Replace(), 2, correction=sc.Correction(sc.lift(lambda values: 0.9 * values)))
     arms = {"shrunk": loop, "made": lambda task, stream: replace(loop, correction=sc.Correction(whiten))}
     comparisons = [
@@ -269,7 +266,7 @@ def test_workers_change_no_result_and_lambdas_travel(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_other_code_or_data_are_refused_unless_accepted_and_recorded(tmp_path: Path) -> None:
+def test_changed_code_needs_acceptance(tmp_path: Path) -> None:
     arms = {"corrected": make_arms()["corrected"]}
     task = own_task(sc.streams(0))
     moved = replace(task, real=task.real.with_values(task.real.values + 1))
@@ -297,7 +294,7 @@ def test_other_code_or_data_are_refused_unless_accepted_and_recorded(tmp_path: P
     assert "lambda candidate" in identities
 
 
-def test_an_arm_is_left_out_only_if_that_is_accepted(tmp_path: Path, capsys) -> None:
+def test_dropped_arm_needs_acceptance(tmp_path: Path, capsys) -> None:
     run = partial(sc.compare, own_task, seeds=1, workers=1, out=tmp_path / "run")
     run(make_arms(1))
     fewer = {name: arm for name, arm in make_arms(1).items() if name != "synthetic"}
@@ -318,7 +315,7 @@ class Noisy(sc.Gaussian):
         return super().sample(labels, stream) + 0.01 * torch.randn(len(labels), 2)
 
 
-def test_a_model_that_declares_not_to_repeat_itself_is_warned_of() -> None:
+def test_unrepeatable_model_warns() -> None:
     task = replace(own_task(sc.streams(0)), model=Noisy.standard(2))
     with pytest.warns(UserWarning, match="cannot be repeated"):
         sc.compare(task, {"one": make_arms(1)["real only"]}, seeds=1, workers=1)
@@ -348,9 +345,7 @@ def wrong_shape(samples: sc.Samples) -> sc.Samples:
         (lambda samples: 1 / 0, r"corrector '<lambda>' .* ZeroDivisionError: division by zero \(test_compare.py, line"),
     ],
 )
-def test_correctors_are_tried_before_anything_is_trained(
-    corrector: Callable[..., object], message: str, tmp_path: Path
-) -> None:
+def test_correctors_are_tried_first(corrector: Callable[..., object], message: str, tmp_path: Path) -> None:
     loop = sc.Arm(sc.Replace(), 2, correction=sc.Correction(corrector))  # type: ignore[arg-type]
     with pytest.raises(CorrectorError, match=message):
         sc.compare(own_task, {"corrected": loop}, seeds=1, workers=1, out=tmp_path / "run")
@@ -364,7 +359,7 @@ def test_correctors_are_tried_before_anything_is_trained(
 
 
 @pytest.mark.parametrize(("accepted_row", "is_warned_of"), [(None, True), (3, False)])
-def test_a_corrector_that_rejects_all_real_samples_is_warned_of(accepted_row: int | None, is_warned_of: bool) -> None:
+def test_rejecting_all_real_warns(accepted_row: int | None, is_warned_of: bool) -> None:
     task = own_task(sc.streams(0))
     accepted = None if accepted_row is None else task.real.values[accepted_row]
 
@@ -385,7 +380,7 @@ def silent_when_collapsed(candidate: sc.Candidate) -> dict[str, float]:
     return {"spread": float("nan") if collapsed else float(candidate.samples(50).values.std())}
 
 
-def test_a_judge_without_a_number_leaves_a_gap_and_all_else(tmp_path: Path) -> None:
+def test_judge_without_number_leaves_gap(tmp_path: Path) -> None:
     task = replace(own_task(streams(0)), evaluate=silent_when_collapsed)
     comparison = sc.compare(task, make_arms(3), seeds=5, workers=1, out=tmp_path, better={"spread": "higher"})
     assert "synthetic: spread has no value at the end in 5 of 5 seeds" in comparison.gaps
@@ -408,7 +403,7 @@ class Singular:
 
 
 @pytest.mark.slow
-def test_an_arm_that_fails_ends_no_other_and_is_tried_again(tmp_path: Path) -> None:
+def test_failing_arm_is_retried(tmp_path: Path) -> None:
     fixed = tmp_path / "fixed"
     three = {**make_arms(2), "corrected": sc.Arm(sc.Replace(), 2, correction=sc.Correction(Singular(str(fixed))))}
     run = partial(sc.compare, own_task, three, seeds=2, workers=1, out=tmp_path / "run")

@@ -54,7 +54,7 @@ def write_run(
     return folder
 
 
-def test_common_seeds_and_generations_are_paired(tmp_path: Path) -> None:
+def test_common_seeds_are_paired(tmp_path: Path) -> None:
     first = write_run(tmp_path / "first", seeds=range(7))
     second = write_run(tmp_path / "second", seeds=range(2, 9), generations=3, gain=0.5, better={"share": "higher"})
     short = write_run(tmp_path / "short", seeds=range(7), generations=3)
@@ -69,7 +69,7 @@ def test_common_seeds_and_generations_are_paired(tmp_path: Path) -> None:
         assert rows["task, plain"]["difference"] == 0
 
 
-def test_a_run_equals_itself_and_nothing_is_named(tmp_path: Path) -> None:
+def test_run_equals_itself(tmp_path: Path) -> None:
     run = write_run(tmp_path / "run")
     comparison = compare_runs(run, run)
     assert comparison.disagreements == []
@@ -77,7 +77,7 @@ def test_a_run_equals_itself_and_nothing_is_named(tmp_path: Path) -> None:
     assert all(row["difference"] == 0 for row in comparison.differences)
 
 
-def test_what_does_not_agree_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_disagreements_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = write_run(tmp_path / "first", steps=40, arms=("plain", "old"))
     second = write_run(tmp_path / "second", steps=50, arms=("plain", "new"), ratio=2.0)
     assert main(["compare", str(first), str(second)]) == 0
@@ -91,7 +91,7 @@ def test_what_does_not_agree_is_named(tmp_path: Path, capsys: pytest.CaptureFixt
     assert any("was not checked" in sentence for sentence in compare_runs(first, alone).disagreements)
 
 
-def test_runs_that_cannot_be_paired_are_refused(tmp_path: Path) -> None:
+def test_unpairable_runs_raise(tmp_path: Path) -> None:
     first = write_run(tmp_path / "first")
     for name, changes, message in [
         ("seeds", {"seeds": range(5, 9)}, "share no seed"),
@@ -155,7 +155,7 @@ SCALED = arrays(float, (2, 7), elements=st.floats(0.05, 1.0), unique=True)
     better=st.sampled_from(["lower", "higher", "real", 1.3, 8.0]),
     scale=st.sampled_from([1e-6, 1.0, 1e6]),
 )
-def test_a_corrector_that_is_added_gets_the_verdict_of_the_report_of_the_second_run(
+def test_added_corrector_gets_verdict(
     plain: np.ndarray, shift: float, real: np.ndarray, better: str | float, scale: float, tmp_path_factory
 ) -> None:
     """In the first run the corrector changes nothing, so that its arm is the reference in the second run's report."""
@@ -179,7 +179,7 @@ def test_a_corrector_that_is_added_gets_the_verdict_of_the_report_of_the_second_
 
 
 @pytest.mark.parametrize(("better", "word"), [("real", "worse"), (1.0, "better"), (10.0, "worse")])
-def test_aims_are_those_of_the_task_and_of_the_common_seeds(tmp_path: Path, better: str | float, word: str) -> None:
+def test_aims_use_common_seeds(tmp_path: Path, better: str | float, word: str) -> None:
     """Real data of the second task lie around 10, but at 0 in a seed that the other run does not have."""
     generator = np.random.default_rng(3)
     plain = np.array([[1.0], [10.0]]) + 0.01 * generator.normal(size=(2, 6))
@@ -194,7 +194,7 @@ def test_aims_are_those_of_the_task_and_of_the_common_seeds(tmp_path: Path, bett
     assert not any("the aim of" in sentence for sentence in comparison.disagreements)
 
 
-def test_other_aims_of_the_runs_are_named(tmp_path: Path) -> None:
+def test_other_aims_are_named(tmp_path: Path) -> None:
     plain = np.array([[1.0], [10.0]]) + 0.01 * np.random.default_rng(3).normal(size=(2, 6))
     first = write_outcome(tmp_path / "first", make_outcome(plain, plain, plain, "real"), "real")
     second = write_outcome(tmp_path / "second", make_outcome(plain, plain, plain + 1.0, "real"), "real")
@@ -202,7 +202,7 @@ def test_other_aims_of_the_runs_are_named(tmp_path: Path) -> None:
     assert sum("the aim of q is" in sentence for sentence in sentences) == 2
 
 
-def test_a_summary_keeps_which_real_data_belong_to_a_task(tmp_path: Path) -> None:
+def test_summary_keeps_real_data(tmp_path: Path) -> None:
     plain = np.array([[1.0], [10.0]]) + np.zeros((2, 6))
     outcome = make_outcome(plain, plain, plain, "real")
     assert read_summary(write_outcome(tmp_path / "run", outcome, "real")).floor_of == outcome.floor_of
@@ -210,7 +210,7 @@ def test_a_summary_keeps_which_real_data_belong_to_a_task(tmp_path: Path) -> Non
     assert read_summary(write_outcome(tmp_path / "earlier", without, "real")).floor_of == outcome.floor_of
 
 
-def test_directions_that_the_runs_do_not_share_make_no_arm_better(tmp_path: Path) -> None:
+def test_unshared_directions_are_neutral(tmp_path: Path) -> None:
     plain = np.array([[1.0], [10.0]]) + 0.01 * np.random.default_rng(3).normal(size=(2, 6))
     corrected = plain + np.random.default_rng(4).uniform(1, 2, (2, 6))
     first = write_outcome(tmp_path / "first", make_outcome(plain, plain, plain, "lower"), "lower")

@@ -15,7 +15,7 @@ from selfcorrect.experiments.studies.results import ArmCurves
 from selfcorrect.motion.measures.metrics import find_metric
 
 
-def test_a_corrector_has_one_colour_in_every_figure() -> None:
+def test_corrector_keeps_colour() -> None:
     many = looks(["uncorrected", "lineages", "lineages + kinematic, γ = 1 of each sample", "kinematic", "physics"])
     few = looks(["physics", "uncorrected", "matched", "lineages"])
     assert many["lineages"] == few["lineages"]
@@ -25,7 +25,7 @@ def test_a_corrector_has_one_colour_in_every_figure() -> None:
     assert len(set(many.values())) == len(many), "lines of a figure look different"
 
 
-def test_many_arms_become_small_multiples_beside_what_they_are_compared_with() -> None:
+def test_many_arms_become_multiples() -> None:
     titles = ["baseline (real data only)", "uncorrected", *(f"corrector {number}" for number in range(MOST_LINES))]
     arms = [ArmCurves(title, "", title, {"coverage": np.full((2, 3), 0.5)}) for title in titles]
     svg = curve_grid({"fully synthetic": arms}, [find_metric("coverage")], {})
@@ -34,18 +34,18 @@ def test_many_arms_become_small_multiples_beside_what_they_are_compared_with() -
     assert "fully synthetic<" in few
 
 
-def test_of_two_seeds_both_are_drawn_and_of_three_their_interval() -> None:
+def test_few_seeds_are_drawn() -> None:
     two = ArmCurves("uncorrected", "", "uncorrected", {"coverage": np.array([[0.2, 0.3], [0.4, 0.1]])})
     three = ArmCurves("uncorrected", "", "uncorrected", {"coverage": np.array([[0.2, 0.3], [0.4, 0.1], [0.3, 0.3]])})
     drawn = [curve_grid({"": [arm]}, [find_metric("coverage")], {}) for arm in (two, three)]
     assert ["FillBetweenPolyCollection" in svg for svg in drawn] == [False, True]
 
 
-def test_a_metric_that_no_arm_has_yet_leaves_an_empty_panel() -> None:
+def test_unmeasured_metric_leaves_panel() -> None:
     assert "coverage" in curve_grid({"": []}, [find_metric("coverage")], {}).lower()
 
 
-def test_the_opening_names_every_line_that_it_draws() -> None:
+def test_opening_names_every_line() -> None:
     measured = {"recall": np.full((5, 3), 0.5), "skate_m_s": np.full((5, 3), 0.2)}
     arms = [ArmCurves(title, "", title, measured) for title in ("uncorrected", "physics")]
     lacking = ArmCurves("lineages", "", "lineages", {"recall": measured["recall"]})

@@ -17,7 +17,7 @@ ARMS = [replace(LOOP, policy=sc.RealOnly()), LOOP, replace(LOOP, correction=sc.C
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
-def test_each_generation_is_observed_once_with_what_was_measured(tmp_path: Path, workers: int) -> None:
+def test_generations_are_observed_once(tmp_path: Path, workers: int) -> None:
     rows: list[Mapping[str, Any]] = []
     comparison = sc.compare(own_task, ARMS, seeds=1, workers=workers, out=tmp_path, observe=rows.append)
     observed = {(row["arm"], row["generation"]): row["spread"] for row in rows}
@@ -28,23 +28,21 @@ def test_each_generation_is_observed_once_with_what_was_measured(tmp_path: Path,
     assert {row["task"] for row in rows} == {"task"}
 
 
-def test_an_observer_that_fails_is_one_warning_and_ends_nothing() -> None:
+def test_failing_observer_warns_once() -> None:
     with pytest.warns(UserWarning, match=r"observe failed.*ZeroDivisionError") as caught:
         comparison = sc.compare(own_task, ARMS[:1], seeds=1, workers=1, observe=lambda row: 1 / 0)
     assert sum("observe failed" in str(warning.message) for warning in caught) == 1
     assert not comparison.gaps
 
 
-def test_arms_without_names_are_called_by_what_they_are() -> None:
+def test_unnamed_arms_are_described() -> None:
     assert [str(arm) for arm in ARMS] == ["real+none", "augment-0.5+none", "augment-0.5+halve+strength-1"]
     with pytest.raises(sc.SettingError, match=r"augment-0\.5\+none"):
         sc.compare(own_task, [LOOP, replace(LOOP, steps=1)])
 
 
 @pytest.mark.slow
-def test_wandb_has_a_run_for_each_arm_however_often_it_is_resumed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_wandb_run_per_arm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[dict[str, Any]] = []
     import wandb
 

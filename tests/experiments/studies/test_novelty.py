@@ -43,14 +43,14 @@ def draw(count: int, name: str) -> Tensor:
     return torch.randn((count, 3), generator=STREAM.child(name).generator(), dtype=torch.float64)
 
 
-def test_copies_have_no_novelty_and_new_samples_that_of_the_training_data() -> None:
+def test_copies_have_no_novelty() -> None:
     training = draw(400, "training")
     assert evaluate(training, training)[NOVELTY] < 1e-6
     assert evaluate(training, draw(400, "new"))[NOVELTY] == pytest.approx(1.0, abs=0.2)
     assert evaluate(training, 3 * draw(400, "new"))[NOVELTY] > 1.5
 
 
-def test_distances_are_those_of_all_training_samples_in_pieces() -> None:
+def test_distances_are_exact_in_pieces() -> None:
     training = draw(9000, "many")
     drawn = draw(1, "one")
     distances = (training - drawn).norm(dim=1)
@@ -70,7 +70,7 @@ def test_no_other_score_changes() -> None:
     assert {key: value for key, value in scores.items() if key != NOVELTY} == judge(candidate)
 
 
-def test_judges_without_draws_replicates_or_spacing_measure_what_they_did() -> None:
+def test_unmeasurable_novelty_is_skipped() -> None:
     training = draw(60, "training")
     assert evaluate(training, training, lambda candidate: {"a": 1.0}) == {"a": 1.0}
 
@@ -90,7 +90,7 @@ class WithLoss(sc.Gaussian):
     training_loss: ClassVar[float] = 0.25
 
 
-def test_novelty_and_training_loss_are_reported_and_not_judged_unasked() -> None:
+def test_novelty_is_not_judged() -> None:
     task = sc.Task(WithLoss.standard(3), sc.Samples.real(draw(40, "training")), judge)
     arms = {"real": sc.Arm(sc.RealOnly(), 1), "loop": sc.Arm(sc.Replace(), 1)}
     comparison = sc.compare(task, arms, seeds=2, workers=1)
@@ -99,7 +99,7 @@ def test_novelty_and_training_loss_are_reported_and_not_judged_unasked() -> None
     assert list(comparison.tables["differences"].columns) == ["spread"]
 
 
-def test_a_loop_with_a_space_reports_the_entropy_of_its_training_sets() -> None:
+def test_entropy_is_reported() -> None:
     task = sc.Task(sc.Gaussian.standard(3), sc.Samples.real(draw(40, "training")), judge, space=lambda values: values)
     arms = {"real": sc.Arm(sc.RealOnly(), 2), "narrow": sc.Arm(sc.Replace(), 2, correction=sc.Correction(halve))}
     comparison = sc.compare(task, arms, seeds=2, workers=1)

@@ -36,7 +36,7 @@ def page_after(folder: Path) -> str:
 
 
 @pytest.mark.slow
-def test_it_grows_with_the_run_until_there_is_a_finished_one(tmp_path: Path) -> None:
+def test_report_grows_with_run(tmp_path: Path) -> None:
     run, _ = STUDY.runs(tmp_path)
     assert "<svg" not in page_after(tmp_path)
     run_first_generation(STUDY, run, False, silent)
@@ -53,7 +53,7 @@ def test_it_grows_with_the_run_until_there_is_a_finished_one(tmp_path: Path) -> 
     assert page_after(tmp_path) == "finished"
 
 
-def test_pages_keep_a_distance_and_what_fails_is_a_warning(tmp_path: Path) -> None:
+def test_failing_page_warns(tmp_path: Path) -> None:
     report = RunningReport(STUDY, PAGE, tmp_path, "selfcorrect motion")
     report.update()
     (tmp_path / "report.html").unlink()

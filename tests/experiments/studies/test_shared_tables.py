@@ -36,7 +36,7 @@ TABLE = Table(
 )
 
 
-def test_a_table_as_csv_has_groups_values_and_intervals() -> None:
+def test_csv_has_groups_and_intervals() -> None:
     rows = list(csv.reader(io.StringIO(csv_of(TABLE))))
     assert rows == [
         ["group", "Arm", "Recall (%)", "Recall (%), 95 %", "Distance"],
@@ -54,9 +54,7 @@ def summary() -> Summary:
     return Summary("", {}, {"seeds": 2, "first_seed": 3, "generations": 1}, {"task": arms}, {})
 
 
-def test_a_summary_is_a_frame_and_csv_with_a_row_per_seed_and_generation(
-    summary: Summary, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_summary_as_frame(summary: Summary, monkeypatch: pytest.MonkeyPatch) -> None:
     frame = summary.to_frame()
     assert list(frame.columns) == ["group", "arm", "seed", "generation", "recall", "skate"]
     assert list(frame.seed) == [3, 3, 4, 4] * 2
@@ -72,7 +70,7 @@ def test_a_summary_is_a_frame_and_csv_with_a_row_per_seed_and_generation(
     assert table["arm"].to_pylist() == list(frame.arm)
 
 
-def test_rows_know_their_arms_and_what_the_loop_realised_has_another_name(summary: Summary, tmp_path: Path) -> None:
+def test_realised_quantities_are_renamed(summary: Summary, tmp_path: Path) -> None:
     axes = {"policy": "replace", "synthetic_ratio": math.inf, "synthetic_share": 1.0, "corrector": "none", "gamma": 0.0}
     share = {"synthetic_share": np.array([[np.nan, 1.0]])}
     arms = (
@@ -92,7 +90,7 @@ def test_rows_know_their_arms_and_what_the_loop_realised_has_another_name(summar
     ("calls", "shown"),
     [([0.0, 110.0, 110.0], "1.10"), ([0.0, 400.0, 400.0], "4.00"), ([0.0, 0.0, 0.0], "0.00"), (None, "–")],
 )
-def test_the_price_of_a_corrector_is_its_calls_for_each_accepted_sample(calls: list[float] | None, shown: str) -> None:
+def test_corrector_calls_per_accepted_sample(calls: list[float] | None, shown: str) -> None:
     """Two generations of 100 accepted samples: 10 redraws each, four calls inside the sampler, none, not counted."""
     redrawn = 10.0 if shown == "1.10" else 0.0
     values = {
@@ -108,7 +106,7 @@ def test_the_price_of_a_corrector_is_its_calls_for_each_accepted_sample(calls: l
 
 
 @pytest.mark.parametrize("screen", [60, 100, 400])
-def test_a_wide_table_fits_on_the_screen(monkeypatch: pytest.MonkeyPatch, screen: int):
+def test_wide_table_fits_screen(monkeypatch: pytest.MonkeyPatch, screen: int):
     monkeypatch.setenv("COLUMNS", str(screen))
     names = [f"score {number}" for number in range(12)]
     rows = [PageRow(f"an arm {row}", [Cell(f"{row}.{number:02} better") for number in range(12)]) for row in range(2)]

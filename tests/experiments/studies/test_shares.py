@@ -33,7 +33,7 @@ def outcome_of(gains: dict[float, float]) -> Outcome:
     return Outcome({"task": arms}, pairs=pairs, questions=[[ERROR]])
 
 
-def test_effects_by_share_are_those_of_corrected_arms_at_several_ratios() -> None:
+def test_effects_by_share() -> None:
     outcome = outcome_of({0.2: 0.0, 0.5: 0.3, 0.8: 0.3, 1.0: -0.6})
     words = [effect.word for effect in list_effects_by_share(outcome)]
     assert words == ["undecided", "better", "better", "worse"]
@@ -41,7 +41,7 @@ def test_effects_by_share_are_those_of_corrected_arms_at_several_ratios() -> Non
     assert list_effects_by_share(replace(outcome, pairs=[baseline, *outcome.pairs[:2]])) == []
 
 
-def test_lines_begin_at_real_data_alone() -> None:
+def test_lines_begin_at_baseline() -> None:
     outcome = outcome_of(dict.fromkeys(SHARES, 0.3))
     by_title = by_share(outcome.curves["task"])
     assert all(line[0].name == BASELINE.key for line in by_title.values())
@@ -53,7 +53,7 @@ def wider(samples: sc.Samples) -> sc.Samples:
     return samples.with_values(3 * samples.values)
 
 
-def test_own_models_are_shown_by_synthetic_share_first(tmp_path) -> None:
+def test_own_models_show_shares(tmp_path) -> None:
     policies = [sc.Augment(0.5), sc.Augment(2.0), sc.Replace()]
     loops = [sc.Arm(policy, 2) for policy in policies]
     arms = [sc.Arm(sc.RealOnly(), 2), *loops, *(replace(loop, correction=sc.Correction(wider)) for loop in loops)]

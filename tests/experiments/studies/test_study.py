@@ -73,7 +73,7 @@ def run_here(study: Study, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("keep", ["all", "measured"])
-def test_each_measure_is_made_once_where_its_row_says(keep: KeepLevel, tmp_path: Path) -> None:
+def test_measures_run_once(keep: KeepLevel, tmp_path: Path) -> None:
     expected = {
         *("first one 4 data", "first two 4 data", "seed one 4 data"),
         *(f"arm {task} 4 {arm.key}" for task in ("one", "two") for arm in (REAL, LOOP)),
@@ -90,7 +90,7 @@ def test_each_measure_is_made_once_where_its_row_says(keep: KeepLevel, tmp_path:
     assert len(CALLS) > len(expected)
 
 
-def test_figures_of_an_arm_stand_in_the_row_of_its_last_generation(tmp_path: Path) -> None:
+def test_arm_figures_in_last_row(tmp_path: Path) -> None:
     study = make_study(measures=[CountReal("count", "arm", "count.json")])
     run_here(study, tmp_path)
     run = study.runs(tmp_path)[0]
@@ -99,7 +99,7 @@ def test_figures_of_an_arm_stand_in_the_row_of_its_last_generation(tmp_path: Pat
     assert make_rows(study, run, REAL)[1]["spread"] != 0.0
 
 
-def test_a_failing_figure_of_an_arm_costs_only_itself_and_a_failing_first_measure_is_raised(tmp_path: Path) -> None:
+def test_failing_measure_is_isolated(tmp_path: Path) -> None:
     failing = make_study(measures=[Failing("count", "arm", "count.json")])
     with pytest.warns(UserWarning, match=r"count of .*, seed \d.*no figure"):
         run_here(failing, tmp_path / "arm")
@@ -120,7 +120,7 @@ def test_a_damaged_measure_is_named(tmp_path: Path) -> None:
     assert read_with_digest(path) == {"count": 20}
 
 
-def test_drawings_have_a_row_for_each_generation_of_a_drawn_seed(tmp_path: Path) -> None:
+def test_drawings_per_generation(tmp_path: Path) -> None:
     measure = Drawing("drawing", "generation", "drawings.json")
     study = make_study("measured", measures=[measure])
     run_here(study, tmp_path)
@@ -130,7 +130,7 @@ def test_drawings_have_a_row_for_each_generation_of_a_drawn_seed(tmp_path: Path)
         assert run.seed != 4 or read_with_digest(path) == {"generations": [{"drawn": 3}, {"drawn": 3}]}
 
 
-def test_studies_of_motion_and_toys_travel_to_other_processes() -> None:
+def test_studies_can_be_pickled() -> None:
     motion = make_motion_study(PRESETS["quick"], "quick")
     toys = make_toy_study(
         load_toys([(LOOPS["gaussian-correct"], load_settings(LOOPS["gaussian-correct"], quick=True))])

@@ -18,7 +18,7 @@ SUMMARY = Summary(
 )  # fmt: skip
 
 
-def test_a_summary_comes_back_to_five_digits(tmp_path: Path) -> None:
+def test_summary_keeps_five_digits(tmp_path: Path) -> None:
     write_summary(tmp_path / "a.json", SUMMARY)
     back = read_summary(tmp_path / "a.json")
     np.testing.assert_allclose(back.arms["dct-mlp"][0].values["recall"], CURVES.values["recall"], rtol=1e-4)
@@ -37,7 +37,7 @@ def seeds(first: int, *recalls: float, date: str = "2026-01-02", commit: str = "
     )
 
 
-def test_runs_of_some_seeds_each_are_joined_in_the_order_of_their_seeds():
+def test_runs_join_in_seed_order():
     joined = join_summaries([seeds(2, 0.3, date="2026-03-04"), seeds(0, 0.1, 0.2)])
     assert joined.settings == {"seeds": 3, "first_seed": 0, "generations": 1}
     assert joined.made == {"date": "2026-03-04", "core_hours": 1.0, "git_commit": "a"}
@@ -55,12 +55,12 @@ def test_runs_of_some_seeds_each_are_joined_in_the_order_of_their_seeds():
     ],
     ids=["other settings", "other arms", "a seed is missing", "a seed twice"],
 )
-def test_runs_that_are_no_parts_of_one_experiment_are_not_joined(other_run: Summary, sentence: str):
+def test_unrelated_runs_do_not_join(other_run: Summary, sentence: str):
     with pytest.raises(ValueError, match=sentence):
         join_summaries([seeds(0, 0.1, 0.2), other_run])
 
 
-def test_parts_of_different_code_are_joined_only_on_request():
+def test_different_code_joins_on_request():
     parts = [seeds(0, 0.1, commit="a"), seeds(1, 0.2, commit="b")]
     with pytest.raises(ValueError, match=r"seeds from 1: .*commit b.*commit a"):
         join_summaries(parts)
@@ -68,13 +68,13 @@ def test_parts_of_different_code_are_joined_only_on_request():
     assert (made["git_commit"], made["git_commits"]) == (None, ["a", "b"])
 
 
-def test_joined_hours_are_left_out_unless_all_parts_have_them():
+def test_joined_hours_need_all_parts():
     made = {"date": "2026-01-02", "git_commit": "a"}
     assert "core_hours" not in join_summaries([seeds(0, 0.1), replace(seeds(1, 0.2), made=made)]).made
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 9}', '{"format": 1, "arms": 3}', "\xff"])
-def test_what_is_no_summary_is_named(tmp_path: Path, text: str) -> None:
+def test_other_file_raises(tmp_path: Path, text: str) -> None:
     (tmp_path / "x.json").write_text(text, encoding="latin-1")
     with pytest.raises(ValueError, match=r"x\.json: .*(summary)"):
         read_summary(tmp_path / "x.json")

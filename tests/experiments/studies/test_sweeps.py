@@ -21,7 +21,7 @@ ARMS = {
 }
 
 
-def test_gamma_and_n_are_axes_with_columns(tmp_path: Path) -> None:
+def test_gamma_and_n_are_axes(tmp_path: Path) -> None:
     comparison = sc.compare(
         own_task, ARMS, seeds=2, workers=1, out=tmp_path, gammas=[0, 1], real_counts=[10, 40], reference="plain"
     )
@@ -40,7 +40,7 @@ def test_gamma_and_n_are_axes_with_columns(tmp_path: Path) -> None:
     assert "n = 10, plain" not in compared
 
 
-def test_smaller_sizes_are_part_of_larger_ones_and_too_large_ones_are_refused() -> None:
+def test_sizes_are_nested() -> None:
     few = TaskEntry(own_task, "task", 10).make(sc.streams(1)).real.values
     many = TaskEntry(own_task, "task", 30).make(sc.streams(1)).real.values
     assert len(few) == 10
@@ -49,12 +49,12 @@ def test_smaller_sizes_are_part_of_larger_ones_and_too_large_ones_are_refused() 
         TaskEntry(own_task, "task", 50).make(sc.streams(1))
 
 
-def test_sizes_of_several_tasks_have_names_of_their_own() -> None:
+def test_sizes_per_task_are_named() -> None:
     tasks = {name: TaskEntry(own_task, name) for name in ("a", "b")}
     assert list(expand_tasks(tasks, (5,))) == ["a, n = 5", "b, n = 5"]
 
 
-def test_a_copying_loop_loses_by_neutral_drift_only(tmp_path: Path) -> None:
+def test_copying_loop_drifts_neutrally(tmp_path: Path) -> None:
     """Copies of 40 samples have at most 80 different numbers, fewer in each generation; a model's are all new."""
 
     def count(candidate: sc.Candidate) -> dict[str, float]:
@@ -81,7 +81,7 @@ def test_a_copying_loop_loses_by_neutral_drift_only(tmp_path: Path) -> None:
     ("arms", "problem"),
     [({"mixed": LOOP}, "there is none"), ({"copying": sc.Arm(sc.Replace(), 1)}, "an arm has the name 'copying'")],
 )
-def test_copying_needs_a_loop_and_a_free_name(arms: dict[str, sc.Arm], problem: str) -> None:
+def test_copying_needs_fitting_loop(arms: dict[str, sc.Arm], problem: str) -> None:
     with pytest.raises(SettingError, match=f"copying=True adds the arm 'copying' to an uncorrected arm .*{problem}"):
         sc.compare(own_task, arms, copying=True)
 

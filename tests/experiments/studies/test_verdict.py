@@ -49,11 +49,11 @@ def words(corrected: ArmCurves, *metrics: Metric, **real: float) -> list[str]:
         (RECALL, [0.6, 0.7, 0.66, 0.62, 0.68], "better"),  # more is better
     ],
 )
-def test_a_clear_gain_is_better_and_a_clear_loss_worse(metric: Metric, scores: list[float], word: str):
+def test_clear_changes_are_judged(metric: Metric, scores: list[float], word: str):
     assert words(arm("physics", **{metric.key: scores}), metric) == [word]
 
 
-def test_where_real_is_the_aim_both_sides_of_it_count_as_away():
+def test_real_aim_is_two_sided():
     jittery = arm("uncorrected", jerk=[300.0, 310.0, 305.0, 301.0, 309.0])
     frozen = arm("physics", jerk=[0.0, 5.0, 2.0, 1.0, 4.0])
     near = arm("physics", jerk=[104.0, 101.0, 98.0, 103.0, 99.0])
@@ -65,14 +65,14 @@ def test_where_real_is_the_aim_both_sides_of_it_count_as_away():
     assert [e.word for e in effects([(frozen, jittery)], [JERK], {"jerk": 100.0})] == ["better"]
 
 
-def test_one_seed_judges_nothing_and_says_so():
+def test_one_seed_judges_nothing():
     single = [arm("physics", distance=[1.0]), arm("uncorrected", distance=[99.0])]
     judged = effects([(single[0], single[1])], [DISTANCE], {})
     assert judged[0].word == "one seed"
     assert "One seed proves nothing" in headline(judged)
 
 
-def test_judging_many_differences_needs_stronger_evidence_for_each():
+def test_many_tests_need_more_evidence():
     corrected = arm("physics", distance=[77.0, 71.0, 81.0, 78.0, 76.0])
     alone = effects([(corrected, UNCORRECTED)], [DISTANCE], {})
     many = effects([(corrected, UNCORRECTED)] * 8, [DISTANCE], {})
@@ -80,7 +80,7 @@ def test_judging_many_differences_needs_stronger_evidence_for_each():
     assert (alone[0].word, many[0].word) == ("better", "no clear difference")
 
 
-def test_the_headline_counts_both_axes_apart():
+def test_headline_counts_both_axes():
     corrected = arm("physics", distance=[40.0, 46.0, 50.0, 41.0, 45.0], recall=[0.1, 0.2, 0.15, 0.1, 0.2])
     plain = arm("uncorrected", distance=[80.0, 85.0, 90.0, 82.0, 88.0], recall=[0.1, 0.2, 0.15, 0.1, 0.2])
     text = headline(effects([(corrected, plain)], [DISTANCE, RECALL], {}))
@@ -89,7 +89,7 @@ def test_the_headline_counts_both_axes_apart():
     assert "better" not in recall
 
 
-def test_fewer_than_five_seeds_give_no_verdict_and_are_counted():
+def test_few_seeds_give_no_verdict():
     ends = [40.0, 46.0, 50.0, 41.0, 45.0]
     for count in range(2, 6):
         plain = arm("uncorrected", distance=[80.0, 85.0, 90.0, 82.0, 88.0][:count])
@@ -102,7 +102,7 @@ def test_fewer_than_five_seeds_give_no_verdict_and_are_counted():
 
 
 @given(arrays(float, (2, 4), elements=st.floats(-5, 5, width=32)))
-def test_the_seeds_that_are_counted_have_the_direction_that_most_have(ends: np.ndarray) -> None:
+def test_counted_seeds_share_direction(ends: np.ndarray) -> None:
     (effect,) = effects(
         [(arm("physics", distance=list(ends[0])), arm("plain", distance=list(ends[1])))], [DISTANCE], {}
     )
@@ -113,7 +113,7 @@ def test_the_seeds_that_are_counted_have_the_direction_that_most_have(ends: np.n
     assert counts.get(direction, 4) == int(number)
 
 
-def test_a_point_stands_only_where_a_test_found_nothing():
+def test_no_difference_needs_a_test():
     plain = arm("uncorrected", recall=[0.1, 0.2, 0.15, 0.1, 0.2])
     same = arm("physics", recall=[0.2, 0.1, 0.1, 0.2, 0.15])
     few = [arm(curves.title, recall=list(curves.last("recall")[:3])) for curves in (same, plain)]
@@ -142,9 +142,7 @@ def test_differences_without_spread_are_undecided():
     better=st.sampled_from(("lower", "higher", "neutral", "real")),
     scale=st.sampled_from((1e-6, 1.0, 1e6)),
 )
-def test_differences_within_the_rounding_of_their_values_are_undecided(
-    values: np.ndarray, better: str, scale: float
-) -> None:
+def test_rounding_is_undecided(values: np.ndarray, better: str, scale: float) -> None:
     """An arm that repeats its reference up to rounding is no better and no worse, however the rounding falls."""
     metric = Metric("jerk", "Jerk", "realism", better, 9)  # type: ignore[arg-type]
     reference, far, noise = values * scale
@@ -160,9 +158,7 @@ def test_differences_within_the_rounding_of_their_values_are_undecided(
     better=st.sampled_from(("lower", "higher", "neutral", "real")),
     scale=st.sampled_from((1e-6, 1e6)),
 )
-def test_a_verdict_knows_no_unit_and_is_mirrored_if_arms_are_swapped(
-    values: np.ndarray, better: str, scale: float
-) -> None:
+def test_verdict_is_unit_free(values: np.ndarray, better: str, scale: float) -> None:
     metric = Metric("jerk", "Jerk", "realism", better, 9)  # type: ignore[arg-type]
     first, second = [arm("arm", jerk=list(ends)) for ends in values]
     (effect,) = effects([(first, second)], [metric], {"jerk": 0.3})
@@ -176,7 +172,7 @@ def test_a_verdict_knows_no_unit_and_is_mirrored_if_arms_are_swapped(
     assert swapped.change.estimate == -effect.change.estimate
 
 
-def test_a_number_is_an_aim_and_an_unknown_aim_is_named():
+def test_numeric_and_unknown_aims():
     near = arm("physics", score=[1.1, 0.9, 1.05, 1.0, 0.95])
     far = arm("uncorrected", score=[2.0, 2.1, 0.0, 1.9, 0.1])
     metric = Metric("score", "Score", "", "aim")
@@ -212,7 +208,7 @@ SHARES = st.floats(0, 1, width=32)
 
 
 @given(arrays(float, (7, 2, 5), elements=SHARES))
-def test_an_interval_is_that_of_its_own_difference_and_within_the_bounds_of_the_score(values: np.ndarray) -> None:
+def test_interval_is_unadjusted(values: np.ndarray) -> None:
     """Whatever else is tested with it; only p-values know the others, and a score of its own is a family of its own."""
     pairs = [(arm("physics", recall=list(first)), arm("uncorrected", recall=list(second))) for first, second in values]
     together = effects(pairs, [RECALL], {})

@@ -20,7 +20,7 @@ SWEEP = Path(__file__).resolve().parents[3] / "examples" / "sweep.yaml"
 STUDY = make_motion_study(PRESETS["demo"], "demo")
 
 
-def test_an_arms_config_has_its_axes_as_fields_and_rows_what_was_realised(tmp_path: Path) -> None:
+def test_config_has_axes_as_fields(tmp_path: Path) -> None:
     arm = ArmSettings("augment:0.5", "my:fix", 2.0, remedy="lineages")
     rows = [{"generation": 1, "synthetic_ratio": 0.4, "recall": 0.9}]
     with claim_folder(tmp_path / "run", {}):
@@ -46,7 +46,7 @@ def test_an_arms_config_has_its_axes_as_fields_and_rows_what_was_realised(tmp_pa
 
 
 @pytest.mark.slow
-def test_the_sweep_is_a_command_that_means_something(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sweep_is_valid_command(monkeypatch: pytest.MonkeyPatch) -> None:
     from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args  # takes seconds
 
     sweep = yaml.safe_load(SWEEP.read_text())

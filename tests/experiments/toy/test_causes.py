@@ -122,9 +122,7 @@ CAUSES = [
 
 
 @pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: f"{cause.toy} {cause.name}")
-def test_without_its_cause_a_statement_does_not_hold(
-    cause: Cause, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_statement_needs_its_cause(cause: Cause, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     reference = LOOPS[cause.toy]
     owner: Any = load_toy_module(reference)
     *beside, name = cause.name.split(".")

@@ -43,7 +43,7 @@ def mean_loop(generator, n: int, k: int, strength: float, generations: int, accu
 
 
 @pytest.mark.parametrize(("ratio", "strength"), [(0.5, 0.0), (0.5, 1.0), (4.0, 0.0), (2.0, 0.3)])
-def test_augment_error_is_what_a_simulation_gives(ratio: float, strength: float, generator) -> None:
+def test_augment_error_matches_simulation(ratio: float, strength: float, generator) -> None:
     n = 40
     k = int(40 * ratio)
     simulated = mean_loop(generator, n, k, strength, 12, accumulate=False)
@@ -51,20 +51,20 @@ def test_augment_error_is_what_a_simulation_gives(ratio: float, strength: float,
 
 
 @pytest.mark.parametrize("strength", [0.0, 1.0])
-def test_accumulate_error_is_what_a_simulation_gives(strength: float, generator) -> None:
+def test_accumulate_error_matches_simulation(strength: float, generator) -> None:
     simulated = mean_loop(generator, 40, 20, strength, 12, accumulate=True)
     assert laws.accumulate_error(40, 0.5, strength, 12) == pytest.approx(simulated, rel=0.05)
 
 
-def test_accumulating_equal_amounts_costs_the_factor_of_gerstgrasser() -> None:
+def test_equal_accumulation_costs_factor() -> None:
     assert laws.accumulate_error(50, 1.0, 0.0, 20_000)[-1] * 50 == pytest.approx(math.pi**2 / 6, rel=1e-4)
 
 
-def test_perfect_correction_is_worth_as_many_fresh_samples() -> None:
+def test_perfect_correction_equals_fresh_samples() -> None:
     assert laws.augment_error(50, 0.5, 1e9, 3)[-1] == pytest.approx(1 / 75)
 
 
-def test_bound_and_exact_contraction_agree_to_first_order_and_the_bound_is_never_below() -> None:
+def test_bound_is_never_below() -> None:
     for ratio in (0.01, 0.3, 0.9, 5.0):
         for strength in (0.0, 0.5, 3.0):
             exact = float(laws.linear_contraction(ratio, strength))
@@ -73,12 +73,12 @@ def test_bound_and_exact_contraction_agree_to_first_order_and_the_bound_is_never
 
 
 @pytest.mark.parametrize(("strength", "limit"), [(0.0, 0.5), (1.0, 2 / 3), (8.0, 0.9)])
-def test_guaranteed_stability_turns_at_the_papers_condition(strength: float, limit: float) -> None:
+def test_stability_turns_at_condition(strength: float, limit: float) -> None:
     assert stability.guaranteed_ratio(strength) == pytest.approx(limit)
     assert stability.guaranteed_ratio(np.inf) == 1.0
 
 
-def test_critical_ratio_is_where_the_exact_contraction_reaches_one() -> None:
+def test_critical_ratio_contracts_to_one() -> None:
     assert laws.linear_contraction(laws.critical_ratio(0.5, 3.0), 0.5, 3.0) == pytest.approx(1.0)
     assert laws.critical_ratio(2.0, 3.0) == math.inf
 
@@ -91,7 +91,7 @@ def test_golden_ratio_and_minimum() -> None:
         assert weights[errors.argmin()] == pytest.approx(weighting.optimal_real_weight(per_synthetic), abs=2e-4)
 
 
-def test_detector_requirement_brings_the_variance_to_what_is_tolerated() -> None:
+def test_detector_reaches_tolerance() -> None:
     tolerated = provenance.tolerated_ratio(0.8, spread=0.5)
     assert laws.settled_variance(tolerated, 0.0, 0.5) == pytest.approx(0.8)
     rate = provenance.needed_true_positive_rate(9.0, tolerated, 0.1)
@@ -99,7 +99,7 @@ def test_detector_requirement_brings_the_variance_to_what_is_tolerated() -> None
     assert provenance.needed_true_positive_rate(0.1, tolerated, 0.1) == 0.0
 
 
-def test_settled_variance_is_the_fixed_point_and_faithful_sampling_settles_at_the_truth() -> None:
+def test_settled_variance_is_fixed_point() -> None:
     variance = 1.0
     for _ in range(400):
         variance = 1 / 3 + 2 / 3 * (1.4 * variance + 0.5) / 1.5
@@ -118,7 +118,7 @@ def test_expected_wasserstein_of_fitted_gaussians(dimension: int, generator) -> 
     assert laws.expected_wasserstein(1 / n, dimension) == pytest.approx(distance.mean(), rel=0.03)
 
 
-def test_fully_synthetic_variance_of_one_and_of_several_models(generator) -> None:
+def test_several_models_variance(generator) -> None:
     n = 12
     generations = 15
     assert crossfeed.crossfed_variance(n, 1, generations) == pytest.approx(laws.replace_variance(n, generations))
@@ -138,7 +138,7 @@ def test_fully_synthetic_variance_of_one_and_of_several_models(generator) -> Non
     assert crossfeed.crossfed_variance(n, 3, generations)[-1] > laws.replace_variance(n, generations)[-1]
 
 
-def test_volume_of_a_fully_synthetic_gaussian_falls_as_wishart_determinants_do(generator) -> None:
+def test_volume_falls_as_wishart(generator) -> None:
     n = 10
     roots = np.tile(np.eye(2), (4000, 1, 1))
     curve = []
@@ -178,14 +178,14 @@ def test_regression_loops_follow_their_sums(generator) -> None:
     assert linear.regression_accumulate_error(30, 5, 0.5, 1000)[-1] < limit
 
 
-def test_verified_retraining_contracts_by_the_slope_of_a_truncated_mean() -> None:
+def test_verified_retraining_contraction() -> None:
     low, high = ((bound - np.array([1e-4, -1e-4])) / 1.5 for bound in (-1.0, 1.0))
     means = stats.truncnorm.mean(low, high, loc=[1e-4, -1e-4], scale=1.5)
     assert biased.verified_contraction(1.0, 1.5) == pytest.approx((means[0] - means[1]) / 2e-4, rel=1e-3)
     assert biased.verified_contraction(50.0, 1.0) == pytest.approx(1.0)
 
 
-def test_words_die_out_as_the_wright_fisher_chain_says(generator) -> None:
+def test_words_follow_wright_fisher(generator) -> None:
     probabilities = np.array([0.5, 0.2, 0.1, 0.1, 0.05, 0.03, 0.02])
     n = 30
     current = np.tile(probabilities, (20_000, 1))
@@ -200,7 +200,7 @@ def test_words_die_out_as_the_wright_fisher_chain_says(generator) -> None:
 
 
 @pytest.mark.slow
-def test_kept_words_bound_the_repetition_of_the_rest(generator) -> None:
+def test_kept_words_bound_repetition(generator) -> None:
     probabilities = np.array([0.5, 0.2, 0.1, 0.1, 0.05, 0.03, 0.02])
     n = 30
     vocabulary = 6
@@ -215,13 +215,13 @@ def test_kept_words_bound_the_repetition_of_the_rest(generator) -> None:
     assert language.kept_simpson(probabilities, n, vocabulary / n, 8) == pytest.approx(np.array(simpson), rel=0.01)
 
 
-def test_nothing_kept_is_the_fully_synthetic_loop() -> None:
+def test_nothing_kept_is_fully_synthetic() -> None:
     arguments = (np.array([0.5, 0.3, 0.2]), 40)
     assert language.kept_simpson(*arguments, 0.0, 9) == pytest.approx(language.expected_simpson(*arguments, 9))
     assert language.kept_simpson(*arguments, 1.0, 9)[1:] == pytest.approx(language.expected_simpson(*arguments, 1)[1])
 
 
-def test_accumulated_words_repeat_as_the_product_says(generator) -> None:
+def test_accumulated_words_repeat(generator) -> None:
     probabilities = np.array([0.5, 0.2, 0.1, 0.1, 0.05, 0.03, 0.02])
     n = 30
     counts = generator.multinomial(n, probabilities, 20_000)
@@ -234,7 +234,7 @@ def test_accumulated_words_repeat_as_the_product_says(generator) -> None:
     assert diversity[-1] > diversity[0] * (1 - np.pi**2 / 6 / n)
 
 
-def test_curation_is_what_pairwise_choices_do(generator) -> None:
+def test_curation_matches_choices(generator) -> None:
     probabilities = np.array([0.4, 0.4, 0.2])
     rewards = np.array([0.0, 1.0, 2.0])
     pairs = generator.choice(3, (200_000, 2), p=probabilities)
@@ -244,7 +244,7 @@ def test_curation_is_what_pairwise_choices_do(generator) -> None:
     assert step == pytest.approx(np.bincount(winners) / len(winners), abs=0.005)
 
 
-def test_curation_drifts_to_the_maximiser_unless_real_data_are_kept() -> None:
+def test_curation_reaches_maximiser() -> None:
     probabilities = np.array([0.4, 0.4, 0.2])
     rewards = np.array([0.0, 1.0, 2.0])
     history = curation.curated_categories(probabilities, rewards, 0.0, 200)
@@ -254,21 +254,21 @@ def test_curation_drifts_to_the_maximiser_unless_real_data_are_kept() -> None:
     assert curation.curated_categories(probabilities, rewards, 0.5, 200)[-1, 0] > 0.2
 
 
-def test_lines_of_a_population_of_two():
+def test_lines_of_two_members():
     """Of two members one line survives for sure; both with probability 2^−t."""
     survived = lineages.surviving_lineages([2], 5)
     assert survived == pytest.approx([(1 + 2.0**-t) / 2 for t in range(6)])
 
 
 @pytest.mark.parametrize("offspring_variance", [0.2, 1.0, 1.67])
-def test_lines_of_large_populations_halve_after_two_over_the_offspring_variance(offspring_variance):
+def test_lines_halve_as_predicted(offspring_variance):
     curve = lineages.surviving_lineages([300], 12, offspring_variance)
     times = np.arange(13)
     assert curve == pytest.approx(1 / (1 + offspring_variance * times / 2), abs=0.09)
 
 
 @pytest.mark.parametrize("offspring_variance", [0.3, 1.0, 2.5])
-def test_the_chain_of_line_sizes_has_the_stated_variance(offspring_variance):
+def test_line_chain_has_stated_variance(offspring_variance):
     """Rows are distributions with the mean kept; one member's children vary by σ², up to what a finite n allows."""
     size = 200
     chain = lineages.line_sizes(size, offspring_variance)
@@ -293,14 +293,14 @@ def test_lines_agree_with_a_simulation():
     assert lineages.surviving_lineages([size], 4, 1 + excess)[-1] == pytest.approx(np.mean(alive), abs=error)
 
 
-def test_coverage_by_drift_of_single_lines_is_their_survival():
+def test_single_line_coverage_is_survival():
     near = np.eye(2, dtype=int)[[0, 0, 1]]
     curve = lineages.coverage_by_drift(near, [2, 10], 3, 1.67)
     parts = [lineages.surviving_lineages([size], 3, 1.67) for size in (2, 10)]
     assert curve == pytest.approx((2 * parts[0] + parts[1]) / 3)
 
 
-def test_coverage_by_drift_agrees_with_a_simulation():
+def test_drift_coverage_matches_simulation():
     """Points reached by several founders of two labels; one that none reaches is never covered."""
     rng = np.random.default_rng(2)
     sizes = (8, 5)
@@ -326,7 +326,7 @@ def test_labels_count_by_their_size():
 
 
 @pytest.mark.parametrize("excess", [0.0, 0.67, 2.0])
-def test_matching_loses_the_parents_that_no_candidate_has(excess):
+def test_matching_loses_unserved_parents(excess):
     rng = np.random.default_rng(1)
     parents = 4000
     draws = 3
@@ -337,7 +337,7 @@ def test_matching_loses_the_parents_that_no_candidate_has(excess):
     )
 
 
-def test_drift_explains_all_part_or_nothing():
+def test_drift_explains_bounds():
     assert lineages.drift_share(0.25, 0.25) == 1
     assert lineages.drift_share(0.25, 0.5) == pytest.approx(0.5)
     assert lineages.drift_share(0.25, 0.1) == 1
@@ -345,7 +345,7 @@ def test_drift_explains_all_part_or_nothing():
     assert math.isnan(lineages.drift_share(1.0, 0.9))
 
 
-def test_near_by_label_counts_what_coverage_asks_for():
+def test_near_by_label_counts():
     rng = np.random.default_rng(5)
     reference = rng.normal(size=(60, 3))
     candidate = rng.normal(size=(30, 3))
@@ -359,7 +359,7 @@ def test_near_by_label_counts_what_coverage_asks_for():
 # --- counts, coins, and what means hide ----------------------------------------------------------------------------
 
 
-def test_counts_and_coins_survive_as_their_laws_say():
+def test_counts_and_coins_survive():
     draw = np.random.default_rng(0)
     counts = draw.poisson(20 * 1.0, 20_000)
     heads = draw.binomial(20, 0.5, 20_000)
@@ -372,7 +372,7 @@ def test_counts_and_coins_survive_as_their_laws_say():
     assert counting.poisson_survival(20, 10.0, 500)[-1] == pytest.approx(1 - np.exp(-2 * 200 / 502), abs=0.01)
 
 
-def test_a_corrector_that_shrinks_settles_where_its_law_says():
+def test_shrinking_corrector_settles():
     settled = counting.mixed_variance(10**6, 0.9, 200, synthetic_ratio=2.0)[-1]
     assert settled == pytest.approx(1 / (1 + 2 * (1 - 0.81)), rel=1e-5)
     plain = counting.shrunk_variance(128, 1.0, 1)
@@ -380,7 +380,7 @@ def test_a_corrector_that_shrinks_settles_where_its_law_says():
     assert (1 - shrunk[1] / shrunk[0]) / (1 - plain[1] / plain[0]) == pytest.approx(2, abs=0.05)
 
 
-def test_few_centres_hold_the_variance_and_many_only_copy():
+def test_few_centres_hold_variance():
     centres = counting.normal_centres(4)
     assert centres == pytest.approx([-1.510, -0.4528, 0.4528, 1.510], abs=1e-3)  # Lloyd 1982, Max 1960
     law = counting.snapped_variance(1000, centres, 30)
@@ -395,12 +395,12 @@ def test_few_centres_hold_the_variance_and_many_only_copy():
     assert copied == pytest.approx((1 - 1 / 128) ** np.arange(2, 202), rel=0.05)
 
 
-def test_a_label_keeps_one_founder_and_the_rule_ends_below_n_generations():
+def test_label_keeps_one_founder():
     assert lineages.surviving_lineages([9] * 12 + [10] * 2, 3000)[-1] == pytest.approx(14 / 128, abs=1e-3)
     assert 100 * lineages.surviving_lineages([100], 300)[-1] == pytest.approx(1.14, abs=0.02)
 
 
-def test_the_median_seed_halves_long_before_the_mean():
+def test_median_halves_before_mean():
     draw = np.random.default_rng(0)
     factors = draw.chisquare(99, (4000, 200)) / 100
     below = np.cumprod(factors, axis=1) <= 0.5
@@ -410,7 +410,7 @@ def test_the_median_seed_halves_long_before_the_mean():
     assert (mean <= 0.5).argmax() + 1 == pytest.approx(69, abs=5)  # 0.99^69 = 0.5
 
 
-def test_an_average_of_many_seeds_does_not_show_that_an_unbiased_loop_keeps_its_variance():
+def test_mean_hides_lost_variance():
     draw = np.random.default_rng(0)
     logarithms = np.zeros(10_000)
     for _ in range(1000):
@@ -418,7 +418,7 @@ def test_an_average_of_many_seeds_does_not_show_that_an_unbiased_loop_keeps_its_
     assert np.exp(logarithms).mean() < 0.7
 
 
-def test_dimensions_are_lost_while_the_total_variance_stands():
+def test_dimensions_are_lost_first():
     draw = np.random.default_rng(0)
     ranks = []
     totals = []
@@ -434,7 +434,7 @@ def test_dimensions_are_lost_while_the_total_variance_stands():
     assert np.mean(totals) == pytest.approx(1, abs=0.25)
 
 
-def test_the_rank_of_an_unbiased_loop_falls_as_in_a_plain_simulation() -> None:
+def test_rank_matches_simulation() -> None:
     """Covariances of 20 points in 15 dimensions, by NumPy's estimate."""
     generator = np.random.default_rng(0)
     points = generator.normal(size=(1000, 20, 15))

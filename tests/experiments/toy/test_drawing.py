@@ -8,7 +8,7 @@ from selfcorrect.experiments.studies.figures import draw
 from selfcorrect.experiments.studies.results import Line, Panel
 
 
-def test_a_curve_begins_where_it_is_measured_and_one_without_measurements_is_left_empty() -> None:
+def test_curve_begins_where_measured() -> None:
     late = np.tile([np.nan, 1.0, 2.0], (3, 1))
     lines = [Line("late", late), Line("never", np.full((3, 3), np.nan))]
     text = draw(Panel("title", "generation", "value", np.arange(3), lines))

@@ -24,7 +24,7 @@ provenance = load_toy_module(LOOPS["provenance"])
 shapes = load_toy_module(LOOPS["shapes"])
 
 
-def test_histogram_corrector_keeps_untouched_replicates_and_draws_the_truth_at_infinite_strength() -> None:
+def test_histogram_corrector_limits() -> None:
     strengths = torch.tensor([torch.nan, 1e9, 0.0], dtype=torch.float64)
     values = torch.randn((4000, 3, 2), generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 0.3 + 1
     redrawn = gillman_program.histogram_corrector(strengths)(Samples.real(values), streams(1)).values
@@ -34,7 +34,7 @@ def test_histogram_corrector_keeps_untouched_replicates_and_draws_the_truth_at_i
     assert redrawn[:, 2].mean(0).numpy() == pytest.approx([1, 1], abs=0.1)
 
 
-def test_tapered_accumulation_keeps_the_first_part_of_old_generations() -> None:
+def test_tapered_accumulation_keeps_first_part() -> None:
     batches = {t: Samples.synthetic(torch.full((4, 1), float(t)), None, t) for t in (1, 2, 3)}
 
     class History(LoopHistory):
@@ -48,7 +48,7 @@ def test_tapered_accumulation_keeps_the_first_part_of_old_generations() -> None:
 
 
 @pytest.mark.nightly
-def test_the_authors_program_is_reproduced_and_its_zero_strength_does_something(tmp_path: Path) -> None:
+def test_authors_program_is_reproduced(tmp_path: Path) -> None:
     settings = gillman_program.GillmanProgram(seeds=12)
     result = outcomes(run_toy("gillman-program", settings, tmp_path).result)
     assert len(result) == 9
@@ -65,7 +65,7 @@ def test_detector_removes_the_stated_shares() -> None:
     assert (~is_synthetic).sum() / 4000 == pytest.approx(0.9, abs=0.03)
 
 
-def test_a_share_of_the_synthetic_samples_changes_models_and_no_real_one() -> None:
+def test_share_changes_synthetic_only() -> None:
     real = Samples.real(torch.tensor([10.0, 20.0]).expand(10, 3, 2))
     history = LoopHistory(MemoryStore(), 1, Samples.synthetic(torch.tensor([1.0, 2.0]).expand(10, 3, 2), None, 1))
     mixed = cross_curation.ShareOut(Augment(1.0), 0.8).mix(real, history, 1, streams(0)).values
@@ -74,7 +74,7 @@ def test_a_share_of_the_synthetic_samples_changes_models_and_no_real_one() -> No
     assert [int((mixed[10:, 0, model] == 2 - model).sum()) for model in (0, 1)] == [2, 2]
 
 
-def test_reparation_gives_both_groups_equal_weight() -> None:
+def test_reparation_equalises_groups() -> None:
     real = Samples.real(people(500, 0.1, streams(0)))
     mixed = fairness.Reparation(RealOnly()).mix(real, None, 1, streams(0))
     minority = mixed.values[:, 2] == fairness.MINORITY
@@ -83,13 +83,13 @@ def test_reparation_gives_both_groups_equal_weight() -> None:
     assert fairness.Reparation(Augment(0.5)).count(500, 1) == 250
 
 
-def test_grouped_gaussians_recover_the_truth_they_are_fitted_to() -> None:
+def test_grouped_gaussians_recover_truth() -> None:
     model = fairness.GroupedGaussians.make_untrained().fit(Samples.real(people(40_000, 0.3, streams(1))), 0, streams(0))
     assert model.shares.sum(1).numpy() == pytest.approx([0.7, 0.3], abs=0.01)
     assert (model.means - CELL_MEANS).abs().max() < 0.05
     assert model.deviations.flatten().numpy() == pytest.approx([1.0] * 8, abs=0.03)
 
 
-def test_wasserstein_of_a_shift_is_its_length() -> None:
+def test_wasserstein_of_shift() -> None:
     points = np.random.default_rng(0).normal(size=(50, 2))
     assert shapes.measure_wasserstein(points, points[::-1] + np.array([3.0, 4.0])) == pytest.approx(5.0)

@@ -128,12 +128,12 @@ def outcome(claim: Statement, seed: int) -> str:
         return "undecided"
 
 
-def test_every_published_loop_has_a_file_and_a_row() -> None:
+def test_loops_have_file_and_row() -> None:
     assert ROWS.keys() == LOOPS.keys()
 
 
 @pytest.mark.parametrize("name", EACH)
-def test_every_claim_can_fail_and_every_direction_can_hold(name: str) -> None:
+def test_claims_can_fail(name: str) -> None:
     claims = tiny(name).claims
     assert len({claim.statement for claim in claims}) == len(claims)
     for claim in claims:
@@ -149,14 +149,14 @@ def test_every_claim_can_fail_and_every_direction_can_hold(name: str) -> None:
 @pytest.mark.long
 @pytest.mark.usefixtures("without_figures")
 @pytest.mark.parametrize("name", TINY)
-def test_a_small_run_has_all_that_is_declared(name: str, tmp_path: Path) -> None:
+def test_small_run_is_complete(name: str, tmp_path: Path) -> None:
     assert_all_is_declared(run_toy(name, small(name), tmp_path))
 
 
 @pytest.mark.long
 @pytest.mark.usefixtures("without_figures")
 @pytest.mark.parametrize("name", DECISIVE)
-def test_no_statement_fails_and_most_hold_in_the_quick_form(name: str, tmp_path: Path) -> None:
+def test_quick_form_holds(name: str, tmp_path: Path) -> None:
     run = run_toy(name, replace(load_settings(LOOPS[name], quick=True), **ROWS[name].decisive), tmp_path)
     assert_all_is_declared(run)
     verdicts = outcomes(run.result)
@@ -174,7 +174,7 @@ def assert_exchanged_arms_are_noticed(toy: Toy, curves: Curves) -> None:
 
 
 @pytest.mark.parametrize("name", EACH)
-def test_every_toy_has_a_quick_form_of_its_own_settings_with_a_seed(name: str) -> None:
+def test_toys_have_quick_settings(name: str) -> None:
     assert small(name)
     quick = load_settings(LOOPS[name], quick=True)
     full = load_settings(LOOPS[name])

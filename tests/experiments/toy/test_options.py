@@ -20,6 +20,6 @@ from selfcorrect.experiments.toy.options import ToyOptions
         (ToyOptions(epochs=math.inf), "epochs must be a positive number"),
     ],
 )
-def test_values_out_of_bounds_are_refused_by_name(options: ToyOptions, name: str) -> None:
+def test_values_out_of_bounds_raise(options: ToyOptions, name: str) -> None:
     with pytest.raises(SettingError, match=name):
         options.check()

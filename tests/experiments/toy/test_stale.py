@@ -63,7 +63,7 @@ def read_number(reference: str) -> object:
     return source.bundle.setup(source.bundle.streams[0])
 
 
-def test_a_changed_module_of_a_module_is_noticed_and_used(folder: Path) -> None:
+def test_changed_module_is_reloaded(folder: Path) -> None:
     reference = write_loop(folder)
     first = digest(reference)
     assert (digest(reference), read_number(reference)) == (first, 1)
@@ -74,7 +74,7 @@ def test_a_changed_module_of_a_module_is_noticed_and_used(folder: Path) -> None:
     assert digest(reference) == first
 
 
-def test_other_content_of_a_data_file_of_the_same_size_and_time_is_noticed(folder: Path) -> None:
+def test_changed_data_file_is_noticed(folder: Path) -> None:
     reference = write_loop(folder)
     table = folder / "table.txt"
     table.write_text("one")
@@ -86,13 +86,13 @@ def test_other_content_of_a_data_file_of_the_same_size_and_time_is_noticed(folde
     assert digest(reference, folder) != digest(reference, table)
 
 
-def test_modules_of_one_name_beside_two_loops_are_refused_not_mixed(folder: Path) -> None:
+def test_module_name_clash_raises(folder: Path) -> None:
     references = [write_loop(folder / name, name, number=number) for name, number in (("one", 1), ("two", 3))]
     with pytest.raises(SettingError, match=r"two.stale_helper.py.*one.stale_helper.py"):
         load_toys([(reference, load_settings(reference, quick=True)) for reference in references])
 
 
-def test_a_loop_that_changes_while_it_runs_is_not_mixed(folder: Path) -> None:
+def test_changing_loop_is_not_mixed(folder: Path) -> None:
     reference = write_loop(folder)
     toy = LoadedToy.load(reference, load_settings(reference, quick=True))
     (folder / "stale_deeper.py").write_text("NUMBER = 22\n")

@@ -30,7 +30,7 @@ from selfcorrect.simulators.presets import find_simulation
 
 
 @pytest.mark.parametrize(("name", "value"), [("one+twice", 4.0), ("twice+one", 3.0), ("one+one+twice", 6.0)])
-def test_stages_work_one_after_the_other(monkeypatch: pytest.MonkeyPatch, name: str, value: float):
+def test_stages_run_in_order(monkeypatch: pytest.MonkeyPatch, name: str, value: float):
     stages = {"one": lift(lambda values: values + 1), "twice": lift(lambda values: 2 * values)}
     rows = [CorrectorRow(stage_name, "", "") for stage_name in stages]
     table = Registry("corrector", rows)
@@ -75,7 +75,7 @@ def test_controls_encode_every_sample_anew(clips, name: str):
 
 
 @pytest.mark.slow
-def test_without_root_force_what_can_be_followed_is_kept_and_the_rest_is_dropped(clips):
+def test_residual_free_keeps_feasible(clips):
     """A walk, and the same hanging in the air: the corrector moves the first, the verifier leaves it as it is."""
     pytest.importorskip("mujoco")
     walk = clips["walk"].frames(0, 16)
@@ -95,7 +95,7 @@ def test_without_root_force_what_can_be_followed_is_kept_and_the_rest_is_dropped
     assert "fell" in corrected.info["reason"][1]
 
 
-def test_physics_takes_the_simulation_of_the_run(clips):
+def test_physics_uses_run_simulation(clips):
     codec = FeatureCodec.fit(MotionBatch.stack([clips["walk"].frames(0, 12), clips["walk"].frames(2, 14)]))
     for simulation in ("fast", "fine"):
         inputs = CorrectorInputs(codec, None, None, streams(0), silent, simulation=simulation)  # type: ignore[arg-type]
@@ -104,7 +104,7 @@ def test_physics_takes_the_simulation_of_the_run(clips):
         assert corrector.pipeline == find_simulation(simulation, "pybullet")
 
 
-def test_the_random_verifier_keeps_its_share_whatever_samples_are():
+def test_random_verifier_keeps_share():
     samples = Samples.synthetic(torch.zeros(400, 3), torch.zeros(400, dtype=torch.int64), 0)
     once = call_corrector(RandomVerifier(0.3), samples, streams(1)).accepted
     repeated = call_corrector(RandomVerifier(0.3), samples, streams(1)).accepted
@@ -116,7 +116,7 @@ def test_the_random_verifier_keeps_its_share_whatever_samples_are():
 
 
 @pytest.mark.parametrize("name", ["sunk", "sliding", "jittery", "uneven"])
-def test_damage_is_of_the_stated_kind_and_size(clips, name: str):
+def test_damage_has_stated_size(clips, name: str):
     walk = clips["walk"].frames(0, 16)
     codec = FeatureCodec.fit(MotionBatch.stack([walk] * 64))
     samples = Samples.synthetic(codec.encode(MotionBatch.stack([walk] * 64)), torch.zeros(64, dtype=torch.int64), 0)
@@ -139,7 +139,7 @@ def test_damage_is_of_the_stated_kind_and_size(clips, name: str):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("damage", "key"), [("sunk", "penetration_mm"), ("uneven", "fid_ground")])
-def test_damage_adds_up_over_generations_and_the_right_corrector_takes_it_back(damage: str, key: str):
+def test_damage_accumulates_and_is_undone(damage: str, key: str):
     """A loop of copies, so that damage is carried on exactly: the small form of the preset `damage`."""
     settings = replace(PRESETS["damage"], real_count=32, evaluated_count=32, generations=3)
     task = motion_task(settings, "small-dct-mlp", streams(0))

@@ -18,7 +18,7 @@ def energy(values: torch.Tensor) -> float:
     return float(np.square(scipy.fft.dct(values.double().numpy(), axis=1, norm="ortho")[:, LOWEST:]).sum())
 
 
-def test_valid_rotations_and_the_parents_energy_at_once() -> None:
+def test_rotations_valid_with_parents_energy() -> None:
     """Raw samples of a network are not quite rotations; making them so adds energy, which must not stay."""
     data = motion_data(replace(PRESETS["quick"], real_count=24, evaluated_count=12), streams(0))
     codec = FeatureCodec.fit(data.training.batch)

@@ -37,7 +37,7 @@ def lift_10_cm(motion: Motion) -> Motion:
     return replace(motion, root_m=motion.root_m + np.array([0, 0.1, 0]))
 
 
-def test_a_function_of_a_motion_becomes_a_corrector(codec: FeatureCodec, samples: Samples):
+def test_function_becomes_corrector(codec: FeatureCodec, samples: Samples):
     corrected = call_corrector(lift_motions(each_motion(lift_10_cm), codec, "lift"), samples, streams(0))
     before = codec.decode(samples.values)
     after = codec.decode(corrected.samples.values)
@@ -45,7 +45,7 @@ def test_a_function_of_a_motion_becomes_a_corrector(codec: FeatureCodec, samples
     assert corrected.accepted.all()
 
 
-def test_a_motion_may_be_changed_in_place(codec: FeatureCodec, samples: Samples):
+def test_in_place_change_is_allowed(codec: FeatureCodec, samples: Samples):
     """As one that is returned anew; SciPy turns no arrays that are read-only."""
 
     def lift_in_place(motion: Motion) -> Motion:
@@ -61,7 +61,7 @@ def test_a_motion_may_be_changed_in_place(codec: FeatureCodec, samples: Samples)
 
 
 @pytest.mark.parametrize("is_cached", [False, True])
-def test_a_function_that_changes_a_skeleton_in_place_is_refused(codec: FeatureCodec, samples: Samples, is_cached: bool):
+def test_in_place_skeleton_raises(codec: FeatureCodec, samples: Samples, is_cached: bool):
     """The loop's own skeleton stays as it was, whether or not its identity was asked for before."""
     codec = replace(codec, skeleton=replace(codec.skeleton))
     offsets_m = codec.skeleton.offsets_m.copy()
@@ -76,7 +76,7 @@ def test_a_function_that_changes_a_skeleton_in_place_is_refused(codec: FeatureCo
     np.testing.assert_array_equal(codec.skeleton.offsets_m, offsets_m)
 
 
-def test_rejected_and_untouched_motions_keep_their_features(codec: FeatureCodec, samples: Samples):
+def test_unchanged_motions_keep_features(codec: FeatureCodec, samples: Samples):
     def correct(motions: Sequence[Motion]) -> list[CorrectedMotion]:
         broken = replace(motions[1], root_m=motions[1].root_m * np.nan)
         answers = [CorrectedMotion(motion) for motion in motions]
@@ -120,9 +120,7 @@ def not_finite(motion: Motion) -> Motion:
         (lambda motions: list(motions), 0, "must return a motion, got Motion"),
     ],
 )
-def test_a_bad_answer_names_the_sample(
-    codec: FeatureCodec, samples: Samples, function: Callable, sample: int, message: str
-):
+def test_bad_answer_names_sample(codec: FeatureCodec, samples: Samples, function: Callable, sample: int, message: str):
     with pytest.raises(SampleError, match=message) as caught:
         lift_motions(function, codec, "bad")(samples)  # type: ignore[call-arg]
     assert caught.value.sample == sample

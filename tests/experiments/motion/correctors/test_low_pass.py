@@ -29,7 +29,7 @@ def _jerk_m_s3(codec: FeatureCodec, samples: Samples) -> float:
 
 
 @pytest.mark.parametrize(("cutoff_hz", "remaining_share"), [(4.0, 1.0), (2.0, 0.5), (0.5, 0.0)])
-def test_a_swaying_height_passes_below_the_cut_off_alone(clips, codec, cutoff_hz, remaining_share):
+def test_slow_sway_passes(clips, codec, cutoff_hz, remaining_share):
     """At the cut-off two passes leave half of the amplitude."""
     batch = codec.decode(torch.zeros(1, 120, len(codec.mean)))
     time_s = np.arange(120) / codec.fps
@@ -39,7 +39,7 @@ def test_a_swaying_height_passes_below_the_cut_off_alone(clips, codec, cutoff_hz
     assert np.ptp(height_m) / 0.2 == pytest.approx(remaining_share, abs=0.08)
 
 
-def test_the_cut_off_gives_the_jerk_of_the_corrector(clips, codec):
+def test_cutoff_matches_jerk(clips, codec):
     samples = _samples(codec, clips, 0.05)
     rival = LowPass(codec, 5.0)
     low_pass = as_smooth_as(rival, samples, codec, streams(0))
@@ -48,7 +48,7 @@ def test_the_cut_off_gives_the_jerk_of_the_corrector(clips, codec):
     assert _jerk_m_s3(codec, low_pass(samples)) < 0.8 * _jerk_m_s3(codec, samples)
 
 
-def test_samples_that_are_smooth_already_stay(clips, codec):
+def test_smooth_samples_stay(clips, codec):
     samples = _samples(codec, clips, 0.0)
     shaking = lift(lambda values: values + 0.1 * torch.randn(values.shape, generator=torch.Generator().manual_seed(1)))
     low_pass = as_smooth_as(shaking, samples, codec, streams(0))

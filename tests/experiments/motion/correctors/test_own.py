@@ -169,7 +169,7 @@ def correct_batch(name: str, inputs: CorrectorInputs, *, in_process: bool) -> Co
     "name", ["raised", "fills_one_array", "shrunk", "moved", "made", "network", "Network", "Lifter", "raised_more"]
 )
 @pytest.mark.usefixtures("in_one_sandbox")
-def test_the_same_in_a_process_of_its_own_as_here(name: str, users: Path, inputs: CorrectorInputs) -> None:
+def test_process_equals_local_call(name: str, users: Path, inputs: CorrectorInputs) -> None:
     before = digest_tensors(inputs.real.values, inputs.real.weights)
     there = correct_batch(name, inputs, in_process=False)
     in_process = correct_batch(name, inputs, in_process=True)
@@ -181,13 +181,13 @@ def test_the_same_in_a_process_of_its_own_as_here(name: str, users: Path, inputs
     assert there.drawn.provenance.corrector.tolist() == in_process.drawn.provenance.corrector.tolist()
 
 
-def test_one_array_for_all_motions_is_understood(users: Path, inputs: CorrectorInputs) -> None:
+def test_one_array_for_all_motions(users: Path, inputs: CorrectorInputs) -> None:
     moved = correct_batch("fills_one_array", inputs, in_process=True).samples.values - inputs.real.values
     heights = inputs.codec.std[2] * moved[:, :, 2]
     torch.testing.assert_close(heights, torch.full_like(heights, 0.02), atol=1e-5, rtol=0)
 
 
-def test_a_corrector_that_ends_its_process_is_named(users: Path, inputs: CorrectorInputs) -> None:
+def test_ended_process_names_corrector(users: Path, inputs: CorrectorInputs) -> None:
     with pytest.raises(CorrectorError, match=r"'leaves'.*SIGTERM"):
         correct_batch("leaves", inputs, in_process=False)
 
@@ -196,15 +196,13 @@ def test_a_corrector_that_ends_its_process_is_named(users: Path, inputs: Correct
     ("name", "message"),
     [("divides", r"ZeroDivisionError: division by zero \(users_own.py"), ("ends", "its process was killed by SIGKILL")],
 )
-def test_a_corrector_that_cannot_be_made_is_named(
-    users: Path, inputs: CorrectorInputs, name: str, message: str
-) -> None:
+def test_failed_construction_is_named(users: Path, inputs: CorrectorInputs, name: str, message: str) -> None:
     with pytest.raises(SelfcorrectError, match=rf"corrector 'users_own:{name}'.* {message}"):
         own_corrector(f"users_own:{name}", inputs, None if name == "ends" else InProcessSandbox())
 
 
 @pytest.mark.usefixtures("in_one_sandbox")
-def test_the_sample_at_fault_is_named_from_there(users: Path, inputs: CorrectorInputs) -> None:
+def test_faulty_sample_is_named(users: Path, inputs: CorrectorInputs) -> None:
     heights_m = first_heights_m(inputs)
     first = int((heights_m > heights_m.median()).nonzero()[0])
     with pytest.raises(CorrectorError, match=rf"'picky' failed on sample {first} .*ArithmeticError: too high"):
@@ -213,20 +211,20 @@ def test_the_sample_at_fault_is_named_from_there(users: Path, inputs: CorrectorI
 
 @pytest.mark.usefixtures("in_one_sandbox")
 @pytest.mark.parametrize("name", ["users_own:missing", "no_such_module:f", "nothing", "users_own:Needs"])
-def test_what_cannot_be_loaded_is_told_of_at_once(name: str, users: Path) -> None:
+def test_failed_load_raises_early(name: str, users: Path) -> None:
     with pytest.raises(SettingError, match=r"corrector|module 'users_own' has no 'missing'"):
         own_identity(name, None)
 
 
 @pytest.mark.parametrize("name", ["quits:x", "leaves:x"])
-def test_what_ends_its_process_while_it_is_loaded_is_told_of_at_once(name: str, users: Path) -> None:
+def test_ended_load_raises_early(name: str, users: Path) -> None:
     (users / "quits.py").write_text("import posix\nposix._exit(0)\n")
     (users / "leaves.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
     with pytest.raises(SettingError, match=r"cannot (load|import) .*corrector '"):
         own_identity(name, None)
 
 
-def test_a_run_does_not_go_on_with_a_changed_corrector_unless_told(users: Path, tmp_path: Path) -> None:
+def test_changed_corrector_stops_resume(users: Path, tmp_path: Path) -> None:
     (users / "helper.py").write_text("FACTOR = 2\n")
     (users / "edited.py").write_text("import helper\ndef fix(motion):\n    return motion\n")
     run = tmp_path / "run"
@@ -263,9 +261,7 @@ def test_a_run_does_not_go_on_with_a_changed_corrector_unless_told(users: Path, 
         (3, "return 1 / 0", r"on sample 0 .*ZeroDivisionError: division by zero \(tried3.py, line 3\)"),
     ],
 )
-def test_what_fails_at_once_is_told_with_its_place(
-    users: Path, inputs: CorrectorInputs, number: int, line: str, message: str
-) -> None:
+def test_failure_names_line(users: Path, inputs: CorrectorInputs, number: int, line: str, message: str) -> None:
     name = f"tried{number}"
     (users / f"{name}.py").write_text(f"calls = []\ndef fix(motion):\n    {line}\n")
     with pytest.raises(CorrectorError, match=rf"'{name}:fix' \({name}.py, line 2\) was tried .*: .*{message}"):
@@ -273,9 +269,7 @@ def test_what_fails_at_once_is_told_with_its_place(
 
 
 @pytest.mark.slow
-def test_what_needs_a_batch_gets_one_and_what_ends_its_process_is_called_once(
-    users: Path, inputs: CorrectorInputs
-) -> None:
+def test_batch_corrector_gets_batch(users: Path, inputs: CorrectorInputs) -> None:
     (users / "batches.py").write_text(
         "import os\ndef whitened(samples):\n"
         "    assert len(samples) > 2, 'too few'\n    return samples\n"
@@ -287,7 +281,7 @@ def test_what_needs_a_batch_gets_one_and_what_ends_its_process_is_called_once(
 
 
 @pytest.mark.usefixtures("in_one_sandbox")
-def test_what_answers_differently_each_time_is_refused_unless_it_says_so(users: Path, inputs: CorrectorInputs) -> None:
+def test_unrepeatable_corrector_raises(users: Path, inputs: CorrectorInputs) -> None:
     counting = (
         "from dataclasses import replace\ncalls = []\n"
         "def fix(motion):\n    calls.append(1)\n"

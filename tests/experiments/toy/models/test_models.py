@@ -43,14 +43,14 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_every_toy_model_is_a_model_for_loops(name: str) -> None:
+def test_toy_models_keep_contract(name: str) -> None:
     import sklearn.mixture  # noqa: F401 - draws from Python's generator when it is first imported
 
     assert_is_a_model_for_loops(*CASES[name], 20)
 
 
 @pytest.mark.parametrize("name", ["regression", "categorical"])
-def test_closed_forms_ignore_samples_of_weight_zero(name: str) -> None:
+def test_zero_weights_are_ignored(name: str) -> None:
     model, real = CASES[name]
     spoil = real.with_values(torch.ones_like(real.values))
     plain = model.fit(real, 0, STREAM).state().popitem()[1]
@@ -79,7 +79,7 @@ def test_mixture_refuses_unequal_weights() -> None:
         Mixture.make_untrained(2, 2).fit(mixed, 10, STREAM)
 
 
-def test_regression_is_numpys_least_squares_with_weights() -> None:
+def test_regression_is_weighted_least_squares() -> None:
     values = torch.randn((50, 1, 4), generator=STREAM.generator(), dtype=torch.float64)
     weights = torch.rand(50, generator=STREAM.child("w").generator())
     fitted = LinearRegression.zero(1, 3).fit(replace(Samples.real(values), weights=weights), 0, STREAM)
@@ -88,7 +88,7 @@ def test_regression_is_numpys_least_squares_with_weights() -> None:
     assert fitted.weight[0].numpy() == pytest.approx(np.linalg.lstsq(table[:, :3], table[:, 3])[0])
 
 
-def test_kernel_density_widens_by_its_bandwidth() -> None:
+def test_kernel_density_widens() -> None:
     model = KernelDensity.empty(2).fit(PLANE, 0, STREAM)
     drawn = model.sample(torch.zeros(20_000), STREAM)
     bandwidth = 400 ** (-1 / 6)

@@ -13,7 +13,7 @@ from selfcorrect.loop.correctors.loop_correction import Correction, apply_correc
 ANCHORS = Anchors(torch.tensor([[[0.0]], [[4.0]], [[1.0]]]), torch.tensor([0, 0, 1]), torch.tensor([0.5, 0.5, 1.0]))
 
 
-def test_images_move_to_the_nearest_centre_of_their_own_digit_by_the_strength() -> None:
+def test_images_move_to_their_digit() -> None:
     images = Samples.synthetic(torch.tensor([[[1.0]], [[3.0]], [[3.0]]]), torch.tensor([0, 0, 1]), 1)
     for strength, expected in ((0.0, [1.0, 3.0, 3.0]), (1.0, [0.5, 3.5, 2.0]), (float("inf"), [0.0, 4.0, 1.0])):
         correction = Correction(move_to_centres(ANCHORS), strength, operator="interpolation")
@@ -21,7 +21,7 @@ def test_images_move_to_the_nearest_centre_of_their_own_digit_by_the_strength() 
 
 
 @pytest.mark.slow
-def test_judge_knows_digits_and_tells_noise_from_them() -> None:
+def test_judge_knows_digits() -> None:
     pictures, labels = bundled_digits()
     judge = DigitsJudge.train(pictures[:600], labels[:600], 0)
     assert judge.measure_accuracy(pictures[600:], labels[600:]) > 0.85
