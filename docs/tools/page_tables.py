@@ -37,7 +37,7 @@ REGISTERED_JUDGE = (
 )
 SPLITS_JUDGE = (
     "inverse dynamics and friction cones, temporal convolutions, λ = 1, ancestral steps "
-    "([splits](index.md#eight-splits-is-the-force-nearer))"
+    "([splits](tables.md#eight-splits-is-the-force-nearer))"
 )
 
 
