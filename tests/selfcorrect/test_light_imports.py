@@ -59,7 +59,7 @@ PAGES = {
 
 
 @pytest.mark.parametrize("lines", [BASE, LOOPS, PAGES], ids=["base", "loops", "pages"])
-def test_nothing_is_loaded_before_it_is_needed(lines: dict[str, tuple[str, set[str]]]) -> None:
+def test_imports_stay_lazy(lines: dict[str, tuple[str, set[str]]]) -> None:
     """The lines of a program run one after the other: each has what the lines before it loaded, too."""
     if lines is not BASE:
         pytest.importorskip("torch")
@@ -71,9 +71,7 @@ def test_nothing_is_loaded_before_it_is_needed(lines: dict[str, tuple[str, set[s
 
 
 @pytest.mark.parametrize(("option", "is_simulated"), [("--simulate=always", True), ("--kinematic", False)])
-def test_an_engine_is_loaded_only_if_something_is_simulated(
-    option: str, is_simulated: bool, stepping: Motion, tmp_path: Path
-) -> None:
+def test_engine_loads_for_simulation_only(option: str, is_simulated: bool, stepping: Motion, tmp_path: Path) -> None:
     source = tmp_path / "steps.bvh"
     save_motion(source, stepping)
     words = ["correct", str(source), option, "--out", str(tmp_path / "out"), "-q"]

@@ -27,12 +27,12 @@ NAMES = """
 """The public names. A change here needs a line in CHANGELOG.md: others' programs rely on them."""
 
 
-def test_the_public_names_are_those_of_the_list() -> None:
+def test_public_names_match_list() -> None:
     assert sc.__all__ == ["__version__", *NAMES.split()]
     assert dir(sc) == sorted(sc.__all__)
 
 
-def test_every_name_leads_somewhere_and_is_known_to_type_checkers() -> None:
+def test_names_resolve_and_are_typed() -> None:
     tree = ast.parse(Path(sc.__file__).with_suffix(".pyi").read_text())
     imported = {
         alias.asname: f"{resolve_name('.' * node.level + (node.module or ''), 'selfcorrect')}:{alias.name}"
@@ -49,19 +49,19 @@ def test_every_name_leads_somewhere_and_is_known_to_type_checkers() -> None:
         assert getattr(sc, name).__doc__, f"{name} has no docstring"
 
 
-def test_an_unknown_name_is_told_as_usual() -> None:
+def test_unknown_name_raises() -> None:
     with pytest.raises(AttributeError, match="module 'selfcorrect' has no attribute 'corect'"):
         _ = sc.corect  # type: ignore[attr-defined]
 
 
-def test_reading_and_writing_motions_loads_neither_torch_nor_a_simulator(stepping: sc.Motion, tmp_path: Path) -> None:
+def test_file_functions_load_no_torch(stepping: sc.Motion, tmp_path: Path) -> None:
     sc.save_motion(tmp_path / "a.bvh", stepping)
     loaded = modules_after(f"import selfcorrect as sc; sc.load_motion({str(tmp_path / 'a.bvh')!r})")
     assert "selfcorrect.datasets.files.rigs.bvh" in loaded
     assert {"torch", "pybullet", "mujoco", "matplotlib"} & loaded == set()
 
 
-def test_a_motion_can_stay_on_its_level(stepping: sc.Motion) -> None:
+def test_level_can_stay(stepping: sc.Motion) -> None:
     raised = replace(stepping, root_m=stepping.root_m + np.array([0.0, 3.0, 0.0]))
     at_zero = sc.correct(raised, kinematic=True).motion
     stayed = sc.correct(raised, kinematic=True, keep_level=True).motion
@@ -80,7 +80,7 @@ def test_a_motion_can_stay_on_its_level(stepping: sc.Motion) -> None:
     )
 
 
-def test_a_file_is_corrected_into_another_of_its_format(stepping: sc.Motion, tmp_path: Path) -> None:
+def test_file_is_corrected_in_format(stepping: sc.Motion, tmp_path: Path) -> None:
     sc.save_motion(tmp_path / "in.bvh", stepping)
     correction = sc.correct_file(tmp_path / "in.bvh", tmp_path / "new" / "out.bvh", kinematic=True)
     written = sc.load_motion(tmp_path / "new" / "out.bvh")
@@ -91,7 +91,7 @@ def test_a_file_is_corrected_into_another_of_its_format(stepping: sc.Motion, tmp
         sc.correct_file(tmp_path / "in.bvh", tmp_path / "out.npz")
 
 
-def test_no_file_is_replaced_unless_asked_for(stepping: sc.Motion, tmp_path: Path) -> None:
+def test_overwrite_is_required(stepping: sc.Motion, tmp_path: Path) -> None:
     sc.save_motion(tmp_path / "in.bvh", stepping)
     names = ("out.bvh", "out.png", "out.json", "out.safetensors")
     for name in names:
@@ -116,6 +116,6 @@ def test_no_file_is_replaced_unless_asked_for(stepping: sc.Motion, tmp_path: Pat
     assert sc.Contacts.load(tmp_path / "out.json") == contacts
 
 
-def test_a_file_that_is_not_there_is_named_with_what_would_be_read(tmp_path: Path) -> None:
+def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(sc.InputError, match=r"b\.bvh; expected .*\.bvh"):
         sc.load_motion(tmp_path / "b.bvh")

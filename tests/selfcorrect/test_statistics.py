@@ -42,7 +42,7 @@ def generator() -> np.random.Generator:
 
 
 @pytest.mark.parametrize("count", [2, 5, 19, 20, 60])
-def test_the_interval_of_a_mean_inverts_scipys_t_test(count: int, generator: np.random.Generator) -> None:
+def test_mean_interval_inverts_t_test(count: int, generator: np.random.Generator) -> None:
     values = generator.normal(3.0, 1.0, count)
     interval = mean_interval(values)
     assert interval.method == "t"
@@ -50,7 +50,7 @@ def test_the_interval_of_a_mean_inverts_scipys_t_test(count: int, generator: np.
     assert stats.ttest_1samp(values, interval.high).pvalue == pytest.approx(0.05)
 
 
-def test_a_single_seed_has_no_interval() -> None:
+def test_single_seed_has_no_interval() -> None:
     interval = mean_interval([2.0])
     assert interval.estimate == 2.0
     assert math.isnan(interval.low)
@@ -62,7 +62,7 @@ def coverage(intervals: list[Interval], truth: float) -> float:
 
 
 @pytest.mark.parametrize("count", [3, 5, 20])
-def test_intervals_of_ratios_of_variances_cover_the_typical_ratio(count: int, generator: np.random.Generator) -> None:
+def test_ratio_intervals_cover(count: int, generator: np.random.Generator) -> None:
     """Variances are products of many factors."""
     first = np.exp(generator.normal(0, 0.2, (2000, count)))
     last = 0.5 * first * np.exp(generator.normal(0, 1.0, (2000, count)))
@@ -70,7 +70,7 @@ def test_intervals_of_ratios_of_variances_cover_the_typical_ratio(count: int, ge
     assert coverage(intervals, 0.5) == pytest.approx(0.95, abs=0.015)
 
 
-def test_median_interval_is_scipys_and_admits_censored_seeds() -> None:
+def test_median_interval_matches_scipy() -> None:
     values = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, math.inf]
     interval = median_interval(values)
     oracle = stats.quantile_test(values, p=0.5).confidence_interval(0.95)
@@ -78,7 +78,7 @@ def test_median_interval_is_scipys_and_admits_censored_seeds() -> None:
     assert math.isnan(median_interval([1.0, 2.0, 3.0]).low)
 
 
-def test_fieller_bounds_are_where_the_paired_t_test_turns(generator: np.random.Generator) -> None:
+def test_fieller_matches_t_test(generator: np.random.Generator) -> None:
     below = generator.normal(5, 1, 12)
     above = 2 * below + generator.normal(0, 1, 12)
     interval = ratio_interval(above, below)
@@ -87,21 +87,21 @@ def test_fieller_bounds_are_where_the_paired_t_test_turns(generator: np.random.G
     assert interval.low < interval.estimate < interval.high
 
 
-def test_fieller_is_unbounded_when_the_denominator_may_be_zero() -> None:
+def test_fieller_may_be_unbounded() -> None:
     assert ratio_interval([1.0, 2.0, 3.0], [-1.0, 0.1, 1.0]).high == math.inf
     assert ratio_interval([1.0, 2.0], [0.0, 0.0]).estimate == math.inf
     assert math.isnan(ratio_interval([1.0, 1.0], [2.0, 2.0]).low)
     assert math.isnan(ratio_interval([0.0], [0.0]).estimate)
 
 
-def test_band_is_the_mean_interval_of_every_generation(generator: np.random.Generator) -> None:
+def test_band_is_mean_interval(generator: np.random.Generator) -> None:
     curves = generator.normal(0, 1, (6, 4))
     mean, low, high = band(curves)
     assert mean == pytest.approx(curves.mean(0))
     assert (low[2], high[2]) == (mean_interval(curves[:, 2]).low, mean_interval(curves[:, 2]).high)
 
 
-def test_the_p_value_of_paired_differences_is_scipys(generator: np.random.Generator) -> None:
+def test_paired_p_matches_scipy(generator: np.random.Generator) -> None:
     first, second = generator.normal(0, 1, (2, 4))
     assert student_p(first - second) == pytest.approx(stats.ttest_rel(first, second).pvalue)
 
@@ -118,13 +118,13 @@ def test_half_life_of_an_exponential() -> None:
     assert half_life([1.0, 0.7, 0.3]) == pytest.approx(1.5)
 
 
-def test_half_life_not_reached_is_infinite_and_censors_the_median() -> None:
+def test_unreached_half_life_is_infinite() -> None:
     assert half_life([1.0, 0.9, 0.8]) == math.inf
     curves = [[1.0, 0.4, 0.1]] * 3 + [[1.0, 0.9, 0.9]] * 5
     assert half_life_interval(curves).estimate == math.inf
 
 
-def test_a_half_life_behind_a_missing_height_is_not_known() -> None:
+def test_missing_height_hides_half_life() -> None:
     assert math.isnan(half_life([1.0, math.nan, 0.9, 0.2]))
     assert math.isnan(half_life([1.0, 0.9, math.nan]))
     assert math.isnan(half_life([math.nan, 0.4]))
@@ -134,7 +134,7 @@ def test_a_half_life_behind_a_missing_height_is_not_known() -> None:
     assert math.isnan(interval.high)
 
 
-def test_half_lives_of_few_seeds_have_an_interval_that_covers(generator: np.random.Generator) -> None:
+def test_few_half_lives_cover(generator: np.random.Generator) -> None:
     generations = np.arange(40)
 
     def curves(lives: np.ndarray) -> np.ndarray:
@@ -148,7 +148,7 @@ def test_half_lives_of_few_seeds_have_an_interval_that_covers(generator: np.rand
     assert 0.92 <= np.mean(covered) <= 0.99
 
 
-def test_half_lives_of_which_some_are_not_reached_have_the_range_of_the_seeds() -> None:
+def test_censored_half_lives_have_range() -> None:
     curves = [[1.0, 0.4, 0.1]] * 3 + [[1.0, 0.9, 0.9]] * 2
     interval = half_life_interval(curves)
     assert (interval.low, interval.high) == (pytest.approx(5 / 6), math.inf)
@@ -156,7 +156,7 @@ def test_half_lives_of_which_some_are_not_reached_have_the_range_of_the_seeds() 
     assert math.isnan(half_life_interval(curves[:1]).low)
 
 
-def test_looks_keep_the_error_of_a_trial_that_stops_early(generator: np.random.Generator) -> None:
+def test_looks_keep_error_level(generator: np.random.Generator) -> None:
     """Seeds that lie on a threshold are called worse, or better, than it in at most 5 % of trials."""
     alarms = 0
     for _ in range(400):
@@ -172,7 +172,7 @@ def test_looks_keep_the_error_of_a_trial_that_stops_early(generator: np.random.G
     assert min(plan_looks(20)) == FEWEST_SEEDS
 
 
-def test_the_seeds_that_would_decide_are_those_whose_interval_leaves_the_threshold() -> None:
+def test_deciding_seeds_leave_threshold() -> None:
     values = [0.7, 1.6, 1.0, 1.3]
     baseline = [1.0, 1.0, 1.0, 1.0]
     needed = seeds_to_decide(values, baseline, "lower", Thresholds(1.5, 3.0))
@@ -196,7 +196,7 @@ def test_the_seeds_that_would_decide_are_those_whose_interval_leaves_the_thresho
         ([1.6, 2.4, 1.9, 2.2, 1.8], "degraded"),
     ],
 )
-def test_verdict_on_a_quality_where_lower_is_better(values: list[float], label: str) -> None:
+def test_lower_is_better_verdict(values: list[float], label: str) -> None:
     baseline = [1.0, 1.01, 0.99, 1.0, 1.02]
     assert evaluate_quality(values, baseline, "lower").label == label
     assert evaluate_quality(np.divide(1.0, values), baseline, "higher").label == label
@@ -207,7 +207,7 @@ def test_verdict_on_a_quality_where_lower_is_better(values: list[float], label: 
 
 @pytest.mark.parametrize("better", ["lower", "higher"])
 @pytest.mark.parametrize("baseline", [[-10.0, -10.1, -9.9], [0.0, 1.0, 1.0]])
-def test_a_quality_is_not_divided_by_a_baseline_of_0_or_below(better: str, baseline: list[float]) -> None:
+def test_zero_baseline_is_not_divided(better: str, baseline: list[float]) -> None:
     values = [-20.0, -20.1, -19.9]
     for function in (evaluate_quality, seeds_to_decide):
         with pytest.raises(InputError, match=r"above 0 in each seed.*by their differences"):
@@ -222,9 +222,7 @@ POSITIVE = st.floats(0.01, 100.0)
     baseline=arrays(float, 5, elements=POSITIVE),
     scale=st.sampled_from([1e-6, 0.5, 1e6]),
 )
-def test_a_verdict_on_a_quality_knows_no_unit_and_the_inverse_has_the_same(
-    values: np.ndarray, baseline: np.ndarray, scale: float
-) -> None:
+def test_verdict_is_unit_free(values: np.ndarray, baseline: np.ndarray, scale: float) -> None:
     verdict = evaluate_quality(values, baseline, "lower")
     edges = np.array([1.25, 2.0])[:, None]
     assume((abs(np.array([verdict.ratio.low, verdict.ratio.high]) - edges) > 1e-6).all())  # none lies on a threshold
@@ -286,7 +284,7 @@ def test_profile_of_a_stable_loop(generations: np.ndarray, generator: np.random.
     assert set(result.values()) == {"absent"}
 
 
-def test_a_bounded_rise_is_an_increase_but_no_divergence(generations: np.ndarray) -> None:
+def test_bounded_rise_is_no_divergence(generations: np.ndarray) -> None:
     seeds = np.linspace(0.98, 1.02, 8)[:, None]
     bounded = statuses({"risk": seeds * (3 - 2 / (1 + generations))})
     assert bounded["any increase of population risk"] == "present"
@@ -295,7 +293,7 @@ def test_a_bounded_rise_is_an_increase_but_no_divergence(generations: np.ndarray
     assert statuses({"risk": seeds * (1 + np.log1p(generations))})["diverging population risk"] == "present"
 
 
-def test_what_was_not_recorded_or_not_repeated_is_not_measurable(generations: np.ndarray) -> None:
+def test_unrecorded_is_not_measurable(generations: np.ndarray) -> None:
     assert statuses({})["collapsing variance"] == "not measurable"
     assert set(statuses({"risk": generations[None] + 1}).values()) == {"not measurable"}
 
@@ -304,7 +302,7 @@ CURVES = ("risk", "variance", "tail_mass", "outside_share", "mixed_share")
 
 
 @pytest.mark.parametrize("seeds", [1, 2, FEWEST_SEEDS, 30])
-def test_a_profile_of_equal_seeds_finds_nothing(seeds: int, generations: np.ndarray) -> None:
+def test_equal_seeds_find_nothing(seeds: int, generations: np.ndarray) -> None:
     """Whatever the curve: also if seeds differ by rounding."""
     rounding = 1 + 1e-13 * np.random.default_rng(1).normal(size=(seeds, 1))
     for curve in (0.5**generations, 2.0**generations, np.ones_like(generations)):
@@ -314,7 +312,7 @@ def test_a_profile_of_equal_seeds_finds_nothing(seeds: int, generations: np.ndar
         assert set(statuses(curves, sizes).values()) == {"not measurable"}
 
 
-def test_a_profile_takes_the_fewest_seeds_of_a_verdict(generations: np.ndarray, generator: np.random.Generator) -> None:
+def test_profile_needs_fewest_seeds(generations: np.ndarray, generator: np.random.Generator) -> None:
     curve = noisy(0.9**generations, generator)
     for seeds in range(1, 8):
         status = statuses({"variance": curve[:seeds]})["collapsing variance"]
@@ -327,7 +325,7 @@ def test_a_profile_knows_no_unit(scale: float, generations: np.ndarray, generato
     assert statuses(curves) == statuses({name: curve * scale for name, curve in curves.items()})
 
 
-def test_the_loss_of_a_log_normal_variance_is_found_by_its_logarithms(generator: np.random.Generator) -> None:
+def test_log_normal_loss_is_found(generator: np.random.Generator) -> None:
     """A single seed whose variance grew does not hide that all others lost nearly all of theirs."""
     last = np.exp(generator.normal(-4, 1.5, 8))
     last[0] = 20.0
@@ -344,7 +342,7 @@ def test_the_loss_of_a_log_normal_variance_is_found_by_its_logarithms(generator:
         (lambda: Thresholds(2.0, 1.5), "1 ≤ stable < collapsed"),
     ],
 )
-def test_bad_input_gets_one_clear_sentence(call, message: str) -> None:
+def test_bad_input_raises(call, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         call()
 
@@ -373,13 +371,13 @@ NO_NUMBERS = ["1.5", ["1.5", "2.5"], [1j, 2.0], [], None, [None, 1.0], [[1.0], [
 
 @pytest.mark.parametrize("values", NO_NUMBERS, ids=repr)
 @pytest.mark.parametrize("name", [*OF_SEEDS, *OF_CURVES])
-def test_what_is_no_number_per_seed_gets_a_sentence(name: str, values: object) -> None:
+def test_wrong_shapes_raise(name: str, values: object) -> None:
     with pytest.raises(InputError):
         {**OF_SEEDS, **OF_CURVES}[name](values)
 
 
 @pytest.mark.parametrize("name", OF_SEEDS)
-def test_numbers_in_any_container_are_taken(name: str) -> None:
+def test_any_container_is_taken(name: str) -> None:
     values = [0.5, 0.25, 0.25, 0.125, 0.125]
     fractions = [Fraction(value) for value in values]
     answers = [OF_SEEDS[name](given) for given in (values, tuple(values), np.float32(values), fractions)]
@@ -396,7 +394,7 @@ def test_an_unknown_direction_is_refused(judge, better: object) -> None:
 @pytest.mark.parametrize("option", ["confidence", "resolution", "rounding"])
 @pytest.mark.parametrize("value", [math.nan, -0.1, math.inf, "0.9", 1j, None, True])
 @pytest.mark.parametrize("name", OF_SEEDS)
-def test_options_out_of_range_are_refused(name: str, option: str, value: object) -> None:
+def test_options_out_of_range_raise(name: str, option: str, value: object) -> None:
     functions = {"evaluate_quality": evaluate_quality, "seeds_to_decide": seeds_to_decide}
     function = functions.get(name, globals().get(name))
     if option not in inspect.signature(function).parameters:
@@ -406,13 +404,13 @@ def test_options_out_of_range_are_refused(name: str, option: str, value: object)
 
 
 @pytest.mark.parametrize("confidence", [0, 1, 0.0, 1.0])
-def test_a_confidence_of_nothing_or_all_is_refused(confidence: float) -> None:
+def test_extreme_confidence_raises(confidence: float) -> None:
     with pytest.raises(SettingError, match="confidence"):
         evaluate_quality(*PAIR, "lower", confidence=confidence)
 
 
 @pytest.mark.parametrize("bounds", [(1.0, 0.0), (0.0, 0.0), (math.nan, 1.0), (0.0,), "01", ("0", "1"), 1.0])
-def test_bounds_that_bound_nothing_are_refused(bounds: object) -> None:
+def test_void_bounds_raise(bounds: object) -> None:
     with pytest.raises(SettingError):
         mean_interval([0.5, 0.5], bounds)
 
@@ -439,12 +437,12 @@ def test_bounds_that_bound_nothing_are_refused(bounds: object) -> None:
         lambda: collapse_profile({}, {5: [[1.0, 2.0]], 10: [[1.0, 2.0]] * 2}),
     ],
 )
-def test_what_is_out_of_range_gets_a_sentence(call) -> None:
+def test_values_out_of_range_raise(call) -> None:
     with pytest.raises((InputError, SettingError)):
         call()
 
 
-def test_a_risk_below_0_has_no_growth_by_a_factor(generator: np.random.Generator) -> None:
+def test_negative_risk_has_no_growth(generator: np.random.Generator) -> None:
     """A log-likelihood that improves from −1 to −20 is neither twenty times as bad nor any worse."""
     risk = np.linspace(-1.0, -20.0, 13) + generator.normal(0, 0.01, (8, 13))
     found = statuses({"risk": risk})
@@ -455,7 +453,7 @@ def test_a_risk_below_0_has_no_growth_by_a_factor(generator: np.random.Generator
 
 
 @pytest.mark.parametrize("generations", [1])
-def test_a_single_generation_shows_no_change(generations: int, generator: np.random.Generator) -> None:
+def test_single_generation_shows_nothing(generations: int, generator: np.random.Generator) -> None:
     curves = generator.uniform(0.2, 0.3, (8, generations))
     names = ("risk", "variance", "tail_mass", "outside_share", "mixed_share")
     found = collapse_profile(dict.fromkeys(names, curves), {10: curves, 20: curves})
@@ -463,7 +461,7 @@ def test_a_single_generation_shows_no_change(generations: int, generator: np.ran
 
 
 @pytest.mark.parametrize("seeds", [2, 3, 5])
-def test_intervals_of_shares_stay_between_0_and_1_and_cover_the_mean(seeds: int):
+def test_share_intervals_stay_bounded(seeds: int):
     draws = np.random.default_rng(seeds).beta(0.6, 5.0, (400, seeds))
     intervals = [mean_interval(draw, bounds=(0.0, 1.0)) for draw in draws]
     assert all(0 <= interval.low <= interval.estimate <= interval.high <= 1 for interval in intervals)
@@ -472,7 +470,7 @@ def test_intervals_of_shares_stay_between_0_and_1_and_cover_the_mean(seeds: int)
     assert np.mean([interval.low <= 0.6 / 5.6 <= interval.high for interval in intervals]) >= plain - 0.05
 
 
-def test_an_interval_far_from_its_bounds_is_students_t():
+def test_far_bounds_change_nothing():
     values = [0.5, 0.5001, 0.4999]
     bounded = mean_interval(values, bounds=(0.0, 1.0))
     unbounded = mean_interval(values)
@@ -480,7 +478,7 @@ def test_an_interval_far_from_its_bounds_is_students_t():
     assert mean_interval([3.0, 4.0, 5.0], bounds=(0.0, math.inf)) == mean_interval([3.0, 4.0, 5.0])
 
 
-def test_an_interval_ends_at_a_single_bound():
+def test_single_bound_cuts():
     assert mean_interval([0.1, 0.1, 2.0], bounds=(0.0, math.inf)).low == 0
     with pytest.raises(ValueError, match="expected values from 0 to 1"):
         mean_interval([0.5, 1.5], bounds=(0.0, 1.0))
@@ -490,7 +488,7 @@ def test_an_interval_ends_at_a_single_bound():
 # --- ties and scores that are counts ---------------------------------------------------------------------------------
 
 
-def test_differences_that_are_equal_in_all_seeds_are_undecided() -> None:
+def test_equal_differences_are_undecided() -> None:
     for seeds in (2, 5, 8):
         differences = [0.001] * seeds
         assert student_p(differences) == 1.0
@@ -505,9 +503,7 @@ def test_differences_that_are_equal_in_all_seeds_are_undecided() -> None:
     scale=st.sampled_from([1e-6, 1.0, 1e6]),
     size=st.floats(0, 0.1),
 )
-def test_differences_are_equal_if_they_vary_by_less_than_the_rounding_of_their_values(
-    values: np.ndarray, scale: float, size: float
-) -> None:
+def test_rounding_is_equal(values: np.ndarray, scale: float, size: float) -> None:
     """The same differences are evidence if the values are as small as they are."""
     first, noise = values
     assume(np.abs(first).max() > 0.01)
@@ -520,7 +516,7 @@ def test_differences_are_equal_if_they_vary_by_less_than_the_rounding_of_their_v
     assert not math.isnan(mean_interval(scale * noise).low)
 
 
-def test_an_interval_decides_from_the_fewest_seeds_on_and_as_a_whole() -> None:
+def test_interval_decides_as_whole() -> None:
     for count in (1, 2, FEWEST_SEEDS - 1, FEWEST_SEEDS, 30):
         interval = Interval(2.0, 1.0, 3.0, count, "t")
         decides = count >= FEWEST_SEEDS
@@ -531,7 +527,7 @@ def test_an_interval_decides_from_the_fewest_seeds_on_and_as_a_whole() -> None:
     assert not open_interval.is_above(0.5)
 
 
-def test_a_step_of_one_count_is_no_evidence_and_many_steps_are() -> None:
+def test_one_count_is_no_evidence() -> None:
     one_of_300 = 1 / 300
     tie = mean_interval([one_of_300] * 2, resolution=one_of_300)
     assert student_p([one_of_300] * 2, one_of_300) > 0.3
@@ -540,20 +536,20 @@ def test_a_step_of_one_count_is_no_evidence_and_many_steps_are() -> None:
     assert student_p([one_of_300] * 8, 3 * one_of_300) > 0.3
 
 
-def test_a_resolution_below_the_spread_changes_nothing(generator: np.random.Generator) -> None:
+def test_small_resolution_changes_nothing(generator: np.random.Generator) -> None:
     first, second = generator.normal(0, 1, (2, 5))
     assert student_p(first - second, 0.01) == student_p(first - second)
     assert ratio_interval(first + 9, second + 9, resolution=0.01) == ratio_interval(first + 9, second + 9)
 
 
-def test_a_floor_of_the_spread_keeps_false_alarms_of_shares_near_one_rare(generator: np.random.Generator) -> None:
+def test_spread_floor_limits_false_alarms(generator: np.random.Generator) -> None:
     """Two arms with the same recall of 0.998 in 300 samples, on 3 seeds: ties are common."""
     shares = generator.binomial(300, 0.998, (2, 500, 3)) / 300
     alarms = [student_p(first - second, 1 / 300) <= 0.05 for first, second in zip(*shares, strict=True)]
     assert np.mean(alarms) <= 0.05
 
 
-def test_a_quality_without_spread_is_undecided_unless_its_resolution_is_known() -> None:
+def test_spreadless_quality_is_undecided() -> None:
     assert evaluate_quality([1.0] * 5, [1.0] * 5, "higher").label == "undecided"
     assert evaluate_quality([1.0] * 5, [1.0] * 5, "higher", resolution=0.01).label == "stable"
     assert evaluate_quality([0.5] * 5, [1.0] * 5, "higher", resolution=0.5).label == "undecided"

@@ -25,17 +25,17 @@ def whiten(samples: Samples) -> Samples:
 
 
 @pytest.mark.slow
-def test_a_corrector_of_ones_own_keeps_a_fully_synthetic_loop_stable() -> None:
+def test_corrected_loop_is_stable() -> None:
     stability = assert_loop_stable(Gaussian.standard(2), DATA, Replace(), whiten)
     assert (stability.realism.label, stability.diversity.label) == ("stable", "stable")
 
 
 @pytest.mark.slow
-def test_with_default_settings_an_identity_beside_as_many_real_data_is_decided_to_be_stable() -> None:
+def test_identity_beside_real_is_stable() -> None:
     assert measure_stability(Gaussian.standard(2), DATA, Augment(1.0), lambda samples: samples).label == "stable"
 
 
-def test_without_it_the_loop_fails_and_the_message_says_what_was_measured() -> None:
+def test_uncorrected_loop_fails() -> None:
     measured = r"\S+ \[\S+, \S+\] times the baseline"
     message = (
         r"^the loop is (degraded|collapsed), over generations 6 to 10, \d+ seeds, 9\d.\d% intervals, against training "
@@ -47,7 +47,7 @@ def test_without_it_the_loop_fails_and_the_message_says_what_was_measured() -> N
         assert_loop_stable(Gaussian.standard(2), DATA, Replace())
 
 
-def test_a_corrector_that_kills_diversity_is_caught() -> None:
+def test_diversity_loss_is_caught() -> None:
     def to_the_middle(samples: Samples) -> Samples:
         return samples.with_values(samples.values * 0.7)
 
@@ -57,7 +57,7 @@ def test_a_corrector_that_kills_diversity_is_caught() -> None:
     assert stability.variance.ratio.high < 0.5
 
 
-def test_an_undecided_loop_fails_with_the_seeds_that_would_decide_it_unless_that_passes() -> None:
+def test_undecided_loop_names_seeds() -> None:
     loop = Gaussian.standard(2), DATA, Augment(0.6)
     short = Trial(seeds=FEWEST_SEEDS, thresholds=Thresholds(stable=1.15))
     with pytest.raises(
@@ -71,17 +71,17 @@ def test_an_undecided_loop_fails_with_the_seeds_that_would_decide_it_unless_that
         assert_loop_stable(*loop, undecided="maybe")  # type: ignore[arg-type]
 
 
-def test_a_collapsed_loop_fails_whatever_undecided_says() -> None:
+def test_collapsed_loop_always_fails() -> None:
     with pytest.raises(AssertionError, match="the loop is"):
         assert_loop_stable(Gaussian.standard(2), DATA, Replace(), undecided="pass")
 
 
-def test_a_trial_of_too_few_seeds_is_refused() -> None:
+def test_too_few_seeds_raise() -> None:
     with pytest.raises(ValueError, match=f"must be at least {FEWEST_SEEDS}, got {FEWEST_SEEDS - 1}"):
         Trial(seeds=FEWEST_SEEDS - 1)
 
 
-def test_a_trial_uses_one_thread_and_gives_the_others_back() -> None:
+def test_trial_uses_one_thread() -> None:
     counts: list[int] = []
 
     def count_threads(values: torch.Tensor) -> torch.Tensor:
@@ -102,7 +102,7 @@ def test_a_trial_uses_one_thread_and_gives_the_others_back() -> None:
     assert set(counts) == {1}
 
 
-def test_coverage_of_a_handful_of_held_out_samples_is_undecided() -> None:
+def test_small_coverage_is_undecided() -> None:
     """Coverage of 6 samples moves in steps of 1/6: the same value in all seeds is no certainty."""
     stability = measure_stability(Gaussian.standard(2), DATA[:12], Augment(0.1), trial=Trial(2, FEWEST_SEEDS))
     assert stability.coverage.label == "undecided"
@@ -138,7 +138,7 @@ def _plugin() -> str:
 
 
 @pytest.mark.slow
-def test_fixtures_tell_a_corrected_loop_from_a_collapsing_one(pytester: pytest.Pytester) -> None:
+def test_fixtures_tell_loops_apart(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(TESTS)
     result = pytester.runpytest_inprocess("-p", _plugin(), "--loop-seeds", "20")
     result.assert_outcomes(passed=2, failed=1)

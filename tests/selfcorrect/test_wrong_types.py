@@ -114,14 +114,14 @@ def compare(task: Any, arm: Any, **options: Any) -> object:
         ),
     ],
 )
-def test_each_is_refused_with_a_sentence(wrong: Any, sentence: str) -> None:
+def test_wrong_types_raise(wrong: Any, sentence: str) -> None:
     with pytest.raises(SelfcorrectError) as refusal:
         wrong()
     assert sentence in str(refusal.value)
     assert "\n" not in str(refusal.value)
 
 
-def test_a_function_of_values_is_a_corrector_in_scripts_as_on_the_command_line() -> None:
+def test_value_function_is_corrector() -> None:
     def halve(values: torch.Tensor) -> torch.Tensor:
         return values / 2
 

@@ -11,13 +11,13 @@ nash_bargaining = load_loop("pluralistic").nash_bargaining
 START = np.array([0.3, 0.25, 0.2, 0.15, 0.1])
 
 
-def test_two_raters_who_want_different_things_share_by_their_weights() -> None:
+def test_raters_share_by_weight() -> None:
     """Utilities of e¹⁰ against 1 leave nothing to bargain for: shares are weights."""
     rewards = [[10, 0, 0, 0, 0]] * 3 + [[0, 0, 0, 0, 10]]
     assert nash_bargaining(START, rewards)[[0, -1]] == pytest.approx([0.75, 0.25], abs=1e-3)
 
 
-def test_the_bargain_maximises_the_nash_product() -> None:
+def test_bargain_maximises_nash_product() -> None:
     rewards = np.random.default_rng(0).normal(size=(3, 5))
 
     def product(logits: np.ndarray) -> float:
@@ -29,19 +29,19 @@ def test_the_bargain_maximises_the_nash_product() -> None:
     assert best_product == pytest.approx(best, abs=1e-4)
 
 
-def test_one_rater_takes_all_and_none_leaves_all() -> None:
+def test_one_rater_takes_all() -> None:
     assert nash_bargaining(START, [[0, 0, 0, 0, 1]])[-1] == pytest.approx(1)
     assert nash_bargaining(START, np.zeros((2, 5))) == pytest.approx(START)
 
 
-def test_models_without_exchange_are_loops_of_their_own() -> None:
+def test_without_exchange_loops_are_separate() -> None:
     rewards = np.array([[0, 0.5, 1, 1.5, 2], [2, 1.5, 1, 0.5, 0]])
     together = exchanged_curation(START, rewards, 1.0, 0.5, 10)
     for model in (0, 1):
         assert together[:, model] == pytest.approx(curated_categories(START, rewards[model], 0.5, 10))
 
 
-def test_models_that_swap_all_samples_serve_each_other() -> None:
+def test_swapped_models_serve_each_other() -> None:
     rewards = np.array([[0, 0.5, 1, 1.5, 2], [2, 1.5, 1, 0.5, 0]])
     ends = {
         share: exchanged_curation(np.full(5, 0.2), rewards, share, 0.5, 30)[-1, 0] @ rewards[0] for share in (0, 0.5, 1)

@@ -18,7 +18,7 @@ from selfcorrect import Accumulate, Arm, Augment, Correction, SettingError, Task
         (Task, "data", "use real"),
     ],
 )
-def test_an_unknown_argument_is_answered_with_the_right_one(kind: type, name: str, right: str) -> None:
+def test_unknown_argument_gets_suggestion(kind: type, name: str, right: str) -> None:
     with pytest.raises(SettingError, match=f"^{kind.__name__} has no argument '{name}'; {right}$"):
         kind(**{name: 1})
 

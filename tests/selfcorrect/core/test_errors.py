@@ -23,7 +23,7 @@ def family(kind: type[SelfcorrectError]) -> list[type[SelfcorrectError]]:
 
 
 @pytest.mark.parametrize("kind", [kind for kind in family(SelfcorrectError) if kind.__module__ == errors.__name__])
-def test_an_error_is_the_same_after_pickling(kind: type[SelfcorrectError]) -> None:
+def test_pickling_keeps_error(kind: type[SelfcorrectError]) -> None:
     error = MADE.get(kind) or kind("what, where, what is expected")
     error.add_note("seen in a worker")
     unpickled = pickle.loads(pickle.dumps(error))
@@ -32,7 +32,7 @@ def test_an_error_is_the_same_after_pickling(kind: type[SelfcorrectError]) -> No
     assert vars(unpickled) == vars(error)
 
 
-def test_a_missing_extra_is_told_with_its_cure_and_caught_as_an_import_error() -> None:
+def test_missing_extra_is_import_error() -> None:
     with pytest.raises(ImportError, match=r"`video`.*pip.*'selfcorrect\[video\]'"):
         raise pickle.loads(pickle.dumps(MADE[MissingExtraError]))
 
@@ -41,7 +41,7 @@ def fail() -> None:
     raise SampleError(3, "it fell")
 
 
-def test_an_error_of_a_worker_arrives_whole() -> None:
+def test_worker_error_arrives_whole() -> None:
     with ProcessPoolExecutor(1, get_context("spawn")) as pool, pytest.raises(SampleError, match="it fell") as caught:
         pool.submit(fail).result()
     assert caught.value.sample == 3

@@ -16,7 +16,7 @@ class _Stance:
     bare: int = 0
 
 
-def test_docstrings_hold_the_meaning_of_each_field_once():
+def test_docstrings_have_each_field_once():
     add_field_docs(_Stance)
     add_field_docs(_Stance)
     assert (_Stance.__doc__ or "").splitlines() == [

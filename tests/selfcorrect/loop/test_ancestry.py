@@ -38,7 +38,7 @@ def batch(values: torch.Tensor, labels: list[int]) -> CorrectedBatch:
     return CorrectedBatch(samples, samples)
 
 
-def test_children_descend_from_the_nearest_parent_of_their_label():
+def test_children_have_nearest_parent():
     traced, summary = FAMILY.trace(batch(line(0.2, 0.3, 4.0, 11.5), [0, 0, 1, 1]), REAL)
     assert traced.samples.provenance.parent.tolist() == [0, 0, 2, 3]
     assert traced.samples.provenance.founder.tolist() == [0, 0, 2, 3]
@@ -47,13 +47,13 @@ def test_children_descend_from_the_nearest_parent_of_their_label():
     assert summary["novelty"] == pytest.approx(0.4)  # of distances .2, .3, 6 and .5, the unit being 1
 
 
-def test_a_label_without_parents_takes_the_nearest_of_any():
+def test_missing_label_takes_any():
     rows, distances = nearest_of_label(np.array([[9.0]]), np.array([7]), flat(REAL.values), REAL.labels.numpy())
     assert (rows[0], distances[0]) == (2, 1.0)
 
 
 @pytest.mark.parametrize("block", [1, 3, 100])
-def test_members_in_blocks_are_as_near_as_all_at_once(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_equal_whole(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("selfcorrect.loop.ancestry.BLOCK", block)
     random = np.random.default_rng(0)
     vectors = random.integers(3, size=(20, 2)).astype(float)
@@ -67,7 +67,7 @@ def test_members_in_blocks_are_as_near_as_all_at_once(block: int, monkeypatch: p
         assert (row, distance) == (away.argmin(), away.min())
 
 
-def test_lines_are_handed_down_and_their_steps_add_up():
+def test_steps_accumulate_along_lines():
     first, _ = FAMILY.trace(batch(line(0.5, 10.5), [0, 1]), REAL)
     second, summary = FAMILY.trace(batch(line(1.0, 11.0), [0, 1]), first.samples)
     assert second.samples.provenance.founder.tolist() == first.samples.provenance.founder.tolist()
@@ -75,7 +75,7 @@ def test_lines_are_handed_down_and_their_steps_add_up():
     assert summary["lineage_persistence"] == pytest.approx(math.sqrt(2))  # two steps in one direction
 
 
-def test_a_random_walk_has_persistence_one():
+def test_random_walk_has_persistence_one():
     generator = torch.Generator().manual_seed(1)
     parents = Samples.real(1000 * torch.arange(400.0)[:, None] + torch.zeros(1, 30))
     family = Genealogy.from_real(parents, flat)
@@ -105,7 +105,7 @@ def memoriser_task() -> Task:
 
 
 @pytest.mark.parametrize("policy", [Replace(), Augment(1.0), Accumulate(0.5)])
-def test_traced_loops_resume_with_the_same_lines(tmp_path, policy):
+def test_resumed_loop_keeps_lines(tmp_path, policy):
     """What a run knows of its lines after a stop is what an uninterrupted one knows."""
     task = memoriser_task()
     arm = Arm(policy, 4, correction=Correction(halved_if_positive))
@@ -122,7 +122,7 @@ def test_traced_loops_resume_with_the_same_lines(tmp_path, policy):
     assert (expected.founder >= 0).all()
 
 
-def test_fully_synthetic_memorisers_lose_lines_and_real_data_founds_them_anew():
+def test_real_data_found_lines():
     task = memoriser_task()
     survived = {}
     for policy in (Replace(), Augment(1.0), RealOnly()):
@@ -132,7 +132,7 @@ def test_fully_synthetic_memorisers_lose_lines_and_real_data_founds_them_anew():
 
 
 @pytest.mark.parametrize("scale", [0.5, 1.0, 3.0])
-def test_the_entropy_of_scaled_founders_is_the_logarithm_of_the_scale(scale: float) -> None:
+def test_entropy_is_log_of_scale(scale: float) -> None:
     values = torch.randn((300, 4), generator=STREAM.child("entropy").generator()).double()
     family = Genealogy.from_real(Samples.real(values), flat)
     assert family.entropy_change(Samples.real(7 + scale * values)) == pytest.approx(math.log(scale), abs=1e-9)
@@ -140,7 +140,7 @@ def test_the_entropy_of_scaled_founders_is_the_logarithm_of_the_scale(scale: flo
     assert family.entropy_change(Samples.real(scale * fresh)) == pytest.approx(math.log(scale), abs=0.1)
 
 
-def test_copies_lower_the_entropy_and_a_loop_that_makes_them_reports_it() -> None:
+def test_copies_lower_entropy() -> None:
     values = torch.randn((60, 2), generator=STREAM.child("copied").generator()).double()
     real = Samples.real(values)
     family = Genealogy.from_real(real, flat)
@@ -155,7 +155,7 @@ def test_copies_lower_the_entropy_and_a_loop_that_makes_them_reports_it() -> Non
     assert 0 > entropies[0] > entropies[1] > entropies[2]
 
 
-def test_novelty_is_0_for_copies_and_about_1_for_new_samples_of_the_same_distribution():
+def test_novelty_of_copies_is_0():
     draw = np.random.default_rng(0).standard_normal
     training = draw((400, 3))
     labels = np.zeros(400, dtype=int)
@@ -164,7 +164,7 @@ def test_novelty_is_0_for_copies_and_about_1_for_new_samples_of_the_same_distrib
     assert novelty(2 * draw((400, 3)), labels, training, labels) > 1.5
 
 
-def test_novelty_compares_samples_with_training_data_of_their_label_alone():
+def test_novelty_is_within_label():
     training = np.array([[0.0], [1.0], [10.0], [11.0]])
     labels = np.array([0, 0, 1, 1])
     assert novelty(np.array([[10.0], [10.5]]), np.array([0, 0]), training, labels) == 9.25

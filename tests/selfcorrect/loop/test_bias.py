@@ -16,7 +16,7 @@ PARENTS = Samples.real(torch.zeros(3, 2))
 LABELS = torch.zeros(20_000, dtype=torch.int64)
 
 
-def test_a_sampler_draws_some_of_a_batch_again():
+def test_sampler_redraws_some():
     sampler = sample_plainly(Gaussian.standard(2), PARENTS)
     slots = torch.tensor([4, 1])
     assert len(sampler(LABELS, STREAM, slots)) == 2
@@ -27,7 +27,7 @@ def first_coordinate(values: torch.Tensor) -> torch.Tensor:
     return values[..., 0]
 
 
-def test_no_bias_is_the_models_own_sampler():
+def test_no_bias_is_plain_sampler():
     model = Gaussian.standard(2)
     assert torch.equal(sample_plainly(model, PARENTS)(LABELS, STREAM), model.sample(LABELS, STREAM))
 
@@ -37,13 +37,13 @@ def test_temperature_scales_the_covariance():
     assert values.var(dim=0).tolist() == pytest.approx([0.25, 0.25], rel=0.04)
 
 
-def test_a_model_without_settings_is_named():
+def test_model_without_settings_is_named():
     with pytest.raises(ValueError, match=r"object.*temperature"):
         sampling_settings(temperature=0.5)(object(), PARENTS)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("k", [1, 2, 5])
-def test_the_best_of_k_has_the_law_of_the_maximum(k):
+def test_best_of_k_follows_maximum(k):
     values = best_of(k, first_coordinate)(Gaussian.standard(2), PARENTS)(LABELS, STREAM)
     assert stats.kstest(values[:, 0].numpy(), lambda x: stats.norm.cdf(x) ** k).pvalue > 1e-3
     assert stats.kstest(values[:, 1].numpy(), "norm").pvalue > 1e-3
@@ -68,7 +68,7 @@ def test_choice_noise_follows_plackett_luce():
     assert best_won == pytest.approx(float(torch.sigmoid(gap).mean()), abs=4 * 0.5 / math.sqrt(len(LABELS)))
 
 
-def test_raters_who_disagree_split_the_distribution():
+def test_disagreeing_raters_split():
     values = best_of(16, first_coordinate, lambda v: -v[..., 0])(Gaussian.standard(1), PARENTS)(LABELS, STREAM)[:, 0]
     assert (values > 0).double().mean() == pytest.approx(0.5, abs=0.02)
     assert values.abs().mean() > 1.5

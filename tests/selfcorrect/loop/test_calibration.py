@@ -26,7 +26,7 @@ class Shrinking(Copying):
         return means[labels] + 0.5 * (Copying.sample(half, labels, stream) - means[labels])
 
 
-def test_copies_favour_none_and_keep_all() -> None:
+def test_copies_keep_all() -> None:
     calibration = sc.calibrate_sampler(Copying(REAL), REAL, streams(1), draws=50)
     assert calibration.offspring_variance == pytest.approx(1 - 1 / 100, abs=0.05)
     assert calibration.within_labels == pytest.approx(1 - 1 / 100, abs=0.05)
@@ -40,7 +40,7 @@ def test_what_shrinks_and_favours_shows() -> None:
     assert calibration.offspring_variance > 2
 
 
-def test_a_diffusion_model_tells_what_its_sampler_keeps() -> None:
+def test_diffusion_model_states_variance() -> None:
     config = DiffusionConfig(width=8, depth=1)
     model = MotionDiffusion(config, 3, 1, 2, device=torch.device("cpu"))
     real = sc.Samples.real(REAL.values[..., None], LABELS)

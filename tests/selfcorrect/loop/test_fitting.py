@@ -28,7 +28,7 @@ def gaussian(values: torch.Tensor) -> Gaussian:
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
-def test_the_state_is_moved_away_from_the_refitted_one(strength):
+def test_state_moves_away(strength):
     values = torch.randn((30, 2), generator=STREAM.generator()).double()
     training = Samples.real(values)
     other_samples = Samples.synthetic(values / 2 + 1, None, 0)
@@ -51,13 +51,13 @@ class CountingSteps(Gaussian):
 
 
 @pytest.mark.parametrize(("fitting", "steps"), [(FitEpochs(1), 7), (FitEpochs(2.5), 16), (FitEpochs(1, 100), 1)])
-def test_steps_of_epochs_are_proportional_to_the_training_set(fitting: FitEpochs, steps: int) -> None:
+def test_epochs_scale_steps(fitting: FitEpochs, steps: int) -> None:
     training = Samples.real(torch.zeros(100, 2, dtype=torch.float64))
     fitted = fitting(CountingSteps.standard(2), training, 999, STREAM)
     assert float(fitted.mean[0]) == steps  # type: ignore[attr-defined]
 
 
-def test_epochs_need_a_batch_size_and_name_themselves() -> None:
+def test_epochs_need_batch_size() -> None:
     training = Samples.real(torch.zeros(100, 2, dtype=torch.float64))
     with pytest.raises(SettingError, match="Gaussian has no batch_size"):
         FitEpochs(1)(Gaussian.standard(2), training, 1, STREAM)
@@ -76,7 +76,7 @@ def variances(strength: float, generations: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
-def test_it_takes_off_the_bias_of_maximum_likelihood(strength):
+def test_extrapolation_removes_bias(strength):
     """Each generation of a Gaussian loop multiplies its variance by (1 − 1/n)(1 + w/n) instead of 1 − 1/n."""
     estimate = variances(strength, 6)
     predicted = LEARNER * (LEARNER * (1 + strength / COUNT)) ** 6
@@ -115,7 +115,7 @@ def corrected_states(strength: float, *, reworked: bool) -> tuple[dict[str, torc
 
 @pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("reworked", [False, True])
-def test_extrapolation_with_a_corrector_follows_the_gaussian_law(strength: float, reworked: bool):
+def test_corrected_extrapolation_follows_law(strength: float, reworked: bool):
     """Generation 0 has the mean START and the variance 1 − 1/n in expectation.
 
     The fit φ on n samples c(x) = m + s (x − m) has d = s d₀ and V = (1 − 1/n) s² V₀, with d the distance of the mean
@@ -134,7 +134,7 @@ def test_extrapolation_with_a_corrector_follows_the_gaussian_law(strength: float
 
 
 @pytest.mark.parametrize("strength", [0.0, 0.25, 0.5, 1.0])
-def test_the_scatter_of_extrapolation_grows_with_the_square_of_its_step(strength: float):
+def test_scatter_grows_with_square(strength: float):
     """Against the mean that a generation should have, given generation 0 of each replicate.
 
     Means of φ and φ′ are off by ε and ε′, with variances V/n and (1 − 1/n) V/n; that of φ + w (φ − φ′) by ε − w ε′.

@@ -56,7 +56,7 @@ def mix(policy: Policy, generations: int = 3, stream=STREAM) -> tuple[Samples, L
     return policy.mix(REAL, history, generations, stream), history
 
 
-def test_a_static_set_beside_real_data_is_drawn_once_and_stays():
+def test_static_set_is_drawn_once():
     policy = parse_policy("augment_once:0.5")
     assert [policy.count(len(REAL), generation) for generation in (1, 2, 3)] == [20, 0, 0]
     first, _ = mix(policy, 1)
@@ -93,7 +93,7 @@ def test_counts_and_realised_ratios(text, count, real, synthetic):
         assert realised["synthetic_share"] == realised["synthetic_weight_share"] == synthetic / (real + synthetic)
 
 
-def test_renew_replaces_the_oldest_of_each_label():
+def test_renew_replaces_oldest():
     """Two of six are renewed in each generation, in the labels of the newcomers."""
 
     class Batches:
@@ -117,13 +117,13 @@ def test_renew_replaces_the_oldest_of_each_label():
     assert not measure_mixture(sets[2])["real_count"]
 
 
-def test_accumulate_trains_on_everything_so_far():
+def test_accumulate_uses_everything():
     training, history = mix(Accumulate())
     assert history.read == [1, 2, 3]
     assert len(training.values.unique()) == 160
 
 
-def test_a_subsample_keeps_its_budget_and_the_shares_of_what_accumulated():
+def test_subsample_keeps_budget():
     shares = []
     for seed in range(200):
         training, _ = mix(AccumulateSubsample(30), stream=streams(seed))
@@ -132,18 +132,18 @@ def test_a_subsample_keeps_its_budget_and_the_shares_of_what_accumulated():
     assert sum(shares) / 200 == pytest.approx(0.75, abs=4 * math.sqrt(0.75 * 0.25 / 30 / 200))
 
 
-def test_a_subsample_with_room_for_all_is_accumulation():
+def test_large_subsample_accumulates():
     assert torch.equal(mix(AccumulateSubsample(1000))[0].values, mix(Accumulate())[0].values)
 
 
-def test_keep_draws_another_part_of_the_original_each_generation():
+def test_keep_draws_new_parts():
     first = mix(Keep(0.5), stream=STREAM.child("a"))[0].values[:20, 0]
     two = mix(Keep(0.5), stream=STREAM.child("b"))[0].values[:20, 0]
     assert len(first.unique()) == len(two.unique()) == 20
     assert not torch.equal(first, two)
 
 
-def test_fresh_uses_every_real_row_once_and_says_when_none_is_left():
+def test_fresh_rows_are_used_once():
     policy = Fresh(fresh_blocks(REAL), per_generation=15, synthetic_ratio=2.0)
     assert policy.count(len(REAL), 1) == 30
     rows = [mix(policy, generation)[0].values[:15, 0].tolist() for generation in (1, 2)]
@@ -152,7 +152,7 @@ def test_fresh_uses_every_real_row_once_and_says_when_none_is_left():
         mix(policy, 3)
 
 
-def test_weights_multiply_those_of_the_samples():
+def test_weights_multiply():
     training, _ = mix(Weighted(Augment(1.0), real=0.75, synthetic=0.25))
     assert training.weights[:40].unique().tolist() == [0.75]
     assert training.weights[40:].unique().tolist() == [0.25]
@@ -173,7 +173,7 @@ def test_labels_follow_the_real_distribution():
     assert drawn.mean() == pytest.approx(0.25, abs=4 * math.sqrt(0.25 * 0.75 / 2000))
 
 
-def test_text_gives_the_policy_it_names():
+def test_text_gives_policy():
     assert parse_policy("real") == RealOnly()
     assert parse_policy(" augment:0.5 ") == Augment(0.5)
     assert parse_policy("accumulate_subsample:100:2") == AccumulateSubsample(100, 2)
@@ -215,7 +215,7 @@ def test_weights_must_not_be_negative():
     [("real", False), ("replace", False), ("augment:1", False), ("keep:0.5", False), ("accumulate", True),
      ("accumulate_subsample:9", True), ("renew:0.5", True)],
 )  # fmt: skip
-def test_a_policy_that_says_it_reads_no_past_does_not(text: str, reads: bool):
+def test_policy_reads_no_past(text: str, reads: bool):
     policy = parse_policy(text)
     assert reads_past(policy) == reads_past(Weighted(policy, 1.0, 0.5)) == reads
     latest = LoopHistory(MemoryStore(), 3, Samples.synthetic(torch.zeros(4, 1), None, 2))  # no other batch is there

@@ -46,7 +46,7 @@ def last_means(policy: Policy, fitting, generations: int) -> np.ndarray:
 
 @pytest.mark.parametrize("weight", [0.5, 1.0])
 @pytest.mark.parametrize(("policy", "raw_share"), [(RealOnly(1.0), 0.0), (Augment(1.0), 0.5), (Accumulate(1.0), None)])
-def test_means_follow_the_recursion_of_the_preference(policy: Policy, raw_share: float | None, weight: float) -> None:
+def test_means_follow_recursion(policy: Policy, raw_share: float | None, weight: float) -> None:
     """E[m′] = mean of the training set's drawn samples + κ/2 · PULL · (TARGET − m), m that of the last model."""
     generations = 2
     means = [0.0]
@@ -60,7 +60,7 @@ def test_means_follow_the_recursion_of_the_preference(policy: Policy, raw_share:
     assert means[-1] > 3 * error
 
 
-def test_beside_drawn_samples_a_weight_of_two_is_correction_as_data() -> None:
+def test_weight_two_is_correction() -> None:
     """e(l) + e(w) − e(l) = e(w), seed by seed."""
     preferred = last_means(Replace(), PreferCorrections(2.0), 2)
     arm = Arm(Replace(), 2, correction=Correction(pull))
@@ -68,7 +68,7 @@ def test_beside_drawn_samples_a_weight_of_two_is_correction_as_data() -> None:
     np.testing.assert_allclose(preferred, as_data, atol=1e-9)
 
 
-def test_shuffled_pairs_move_nothing_on_average() -> None:
+def test_shuffled_pairs_move_nothing() -> None:
     """Swaps are the same in all replicates of one run, so that runs are the unit of this mean."""
     moves = []
     for seed in range(60):
@@ -82,14 +82,14 @@ def test_shuffled_pairs_move_nothing_on_average() -> None:
     assert abs(np.mean(moves)) + 4 * np.std(moves) < 0.5 * PULL * TARGET
 
 
-def test_extrapolation_takes_a_fitting_on_pairs() -> None:
+def test_extrapolation_takes_pair_fitting() -> None:
     plain = last_means(RealOnly(1.0), PreferCorrections(1.0), 2)
     extrapolated = last_means(RealOnly(1.0), extrapolate(1.0, None, PreferCorrections(1.0)), 2)
     assert extrapolated.mean() == pytest.approx(plain.mean(), abs=0.05)
     assert not np.allclose(extrapolated, plain)
 
 
-def test_rejected_and_unmoved_samples_are_in_no_pair() -> None:
+def test_rejected_samples_are_unpaired() -> None:
     """The corrector rejects all with a negative value and moves none of the others: fits are plain."""
 
     def keep_positive(samples: Samples) -> Corrected:
@@ -155,7 +155,7 @@ def sample_mean(diffusion: tuple[Task, MemoryStore], arm: Arm) -> float:
     return float(model.sample(LABELS, STREAM.child("evaluate")).mean())
 
 
-def test_a_diffusion_model_moves_to_the_preferred_side_and_not_with_shuffled_pairs(diffusion) -> None:
+def test_diffusion_model_prefers_side(diffusion) -> None:
     arm = Arm(RealOnly(1.0), 1, steps=60, correction=Correction(push), fitting=PreferCorrections())
     real_only = sample_mean(diffusion, Arm(RealOnly(), 1, steps=60))
     preferred = sample_mean(diffusion, arm)
@@ -167,7 +167,7 @@ def test_a_diffusion_model_moves_to_the_preferred_side_and_not_with_shuffled_pai
 
 
 @pytest.mark.parametrize("policy", [RealOnly(1.0), Accumulate(1.0)])
-def test_a_resumed_loop_is_bit_for_bit_that_of_one_go(diffusion, policy: Policy) -> None:
+def test_resumed_loop_repeats_bytes(diffusion, policy: Policy) -> None:
     task, first = diffusion
     arm = Arm(policy, 3, steps=4, correction=Correction(push), fitting=PreferCorrections(shuffled=True))
     whole = run_loop(task, arm, MemoryStore(), first, STREAM)
@@ -177,7 +177,7 @@ def test_a_resumed_loop_is_bit_for_bit_that_of_one_go(diffusion, policy: Policy)
     assert same_tensors(whole.state(), resumed.state())
 
 
-def test_training_batches_are_those_of_a_plain_fit(diffusion) -> None:
+def test_batches_equal_plain_fit(diffusion) -> None:
     """With a preference of almost no weight the model is the plain one, and its steps are as many."""
     task, first = diffusion
     model = task.model.load_state(first.state(0))

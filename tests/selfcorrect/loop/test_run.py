@@ -48,7 +48,7 @@ def mean_variance(store: MemoryStore, generation: int) -> float:
     return float(np.mean(store.metrics(generation)["variance"]))
 
 
-def test_a_fully_synthetic_loop_loses_variance_at_the_known_rate():
+def test_variance_falls_as_predicted():
     """Maximum likelihood on n samples of the last model: E[σ²_t] = (1 − 1/n)^(t + 1) with n samples from N(0, 1)."""
     store = run(Arm(Replace(), 20))
     for generation in (1, 5, 20):
@@ -58,7 +58,7 @@ def test_a_fully_synthetic_loop_loses_variance_at_the_known_rate():
     assert mean_variance(store, 20) < 0.5
 
 
-def test_an_ideal_corrector_holds_a_fully_synthetic_loop():
+def test_ideal_corrector_holds_loop():
     def ideal(samples: Samples, stream) -> Samples:
         return samples.with_values(torch.randn(samples.values.shape, generator=stream.generator(), dtype=torch.float64))
 
@@ -76,7 +76,7 @@ def test_arms_share_their_sampling_noise():
     assert torch.equal(first, longer)
 
 
-def test_raw_evaluation_samples_are_the_same_in_arms_with_the_same_model():
+def test_evaluation_samples_are_shared():
     seen = []
 
     def judge(candidate: Candidate) -> dict[str, float]:
@@ -91,7 +91,7 @@ def test_raw_evaluation_samples_are_the_same_in_arms_with_the_same_model():
     assert all(torch.equal(a, b) for a, b in zip(first_run, seen, strict=True))
 
 
-def test_the_judge_gets_raw_and_corrected_series():
+def test_judge_gets_both_series():
     def judge(candidate: Candidate) -> dict[str, float]:
         raw = candidate.samples(50)
         corrected = candidate.correct(raw)
@@ -122,14 +122,14 @@ class CountingModel(Gaussian):
 
 
 @pytest.mark.parametrize("policy", [RealOnly(), Replace(), Accumulate()])
-def test_every_arm_spends_the_same_steps(policy):
+def test_arms_spend_equal_steps(policy):
     task = replace(gaussian_task(seeds=2), initial_steps=100)
     task = replace(task, model=CountingModel(task.model.mean, task.model.covariance))
     assert run(Arm(policy, 4, steps=10), task).state(4)["steps"] == 140
     assert run(Arm(policy, 4, steps=10, from_scratch=True), task).state(4)["steps"] == 10
 
 
-def test_realised_ratios_follow_what_the_corrector_lets_through():
+def test_realised_ratios_follow_rejection():
     def reject_half(samples: Samples) -> Corrected:
         return Corrected(samples, torch.arange(len(samples)) % 2 == 0)
 
@@ -141,7 +141,7 @@ def test_realised_ratios_follow_what_the_corrector_lets_through():
     assert dropped["synthetic_share"] == pytest.approx(1 / 3)
 
 
-def test_real_data_are_corrected_once_and_rejected_rows_stay():
+def test_real_data_are_corrected_once():
     task = gaussian_task(seeds=1)
 
     def pull_to_one(samples: Samples) -> Corrected:
@@ -156,7 +156,7 @@ def test_real_data_are_corrected_once_and_rejected_rows_stay():
     assert mean_variance(store, 1) == pytest.approx(float(expected))
 
 
-def test_a_failing_corrector_leaves_a_run_that_can_be_resumed():
+def test_failing_corrector_can_resume():
     def breaks_in_the_third_generation(samples: Samples) -> Samples:
         if samples.provenance.generation[0] >= 2:
             raise ZeroDivisionError("no such height")
@@ -194,7 +194,7 @@ class BrokenModel(Gaussian):
         ("broken_sample", "generation 1 stopped in phase 'sample': sample 4 of the model is not finite"),
     ],
 )
-def test_nan_stops_the_loop_before_it_is_committed(fault, message):
+def test_nan_stops_before_commit(fault, message):
     task = gaussian_task(seeds=1)
     broken = type("Broken", (BrokenModel,), {fault: True})(task.model.mean, task.model.covariance)
     store = MemoryStore()
@@ -203,12 +203,12 @@ def test_nan_stops_the_loop_before_it_is_committed(fault, message):
     assert store.latest == -1
 
 
-def test_timings_cover_all_of_a_generation():
+def test_timings_cover_generation():
     timings = run(Arm(Augment(1.0), 2)).timings(2)
     assert set(timings) == {"sample", "correct", "mix", "train", "evaluate", "else", "processor"}
 
 
-def test_a_nested_phase_is_not_counted_twice(monkeypatch: pytest.MonkeyPatch):
+def test_nested_phase_counts_once(monkeypatch: pytest.MonkeyPatch):
     clock = iter(range(100))
     monkeypatch.setattr("time.perf_counter", lambda: float(next(clock)))
     watch = Stopwatch()
@@ -219,7 +219,7 @@ def test_a_nested_phase_is_not_counted_twice(monkeypatch: pytest.MonkeyPatch):
     assert seconds == {"else": 2.0, "correct": 2.0, "sample": 1.0}
 
 
-def test_a_lap_has_processor_time_and_no_waiting():
+def test_lap_excludes_waiting():
     watch = Stopwatch()
     with watch.phase("train"):
         time.sleep(0.2)
@@ -230,7 +230,7 @@ def test_a_lap_has_processor_time_and_no_waiting():
     assert second["processor"] < 0.1
 
 
-def test_a_bias_sees_the_training_set_with_its_newest_samples_as_drawn(tmp_path):
+def test_bias_sees_drawn_samples(tmp_path):
     """After a correction by +100, the parents of generation 3 are generation 2's raw draws; also after a stop."""
     seen: list[Samples] = []
 
@@ -253,7 +253,7 @@ def test_a_bias_sees_the_training_set_with_its_newest_samples_as_drawn(tmp_path)
     assert torch.equal(seen[-1].values, seen[2].values)
 
 
-def test_a_finished_loop_without_its_samples_is_left_as_it_is(tmp_path: Path):
+def test_finished_loop_is_untouched(tmp_path: Path):
     task = gaussian_task(10, 5)
     arm = Arm(Accumulate(), generations=3)
     first = MemoryStore()
@@ -269,7 +269,7 @@ def test_a_finished_loop_without_its_samples_is_left_as_it_is(tmp_path: Path):
 
 
 @pytest.mark.parametrize("column", ["values", "labels", "weights"])
-def test_a_corrector_that_changes_real_data_in_place_is_named_before_anything_is_committed(column: str):
+def test_changing_real_data_raises(column: str):
     task = gaussian_task(seeds=2)
 
     def meddles(samples: Samples) -> Samples:
@@ -283,7 +283,7 @@ def test_a_corrector_that_changes_real_data_in_place_is_named_before_anything_is
     assert store.latest == -1
 
 
-def test_a_corrector_that_returns_a_label_of_no_real_sample_is_named():
+def test_unknown_label_raises():
     def relabels(samples: Samples) -> Samples:
         return replace(samples, labels=samples.labels + 7)
 
@@ -310,7 +310,7 @@ class Drifting:
 
 
 @pytest.mark.parametrize("wrapped", [lambda corrector: corrector, lambda corrector: chain(lift(torch.tanh), corrector)])
-def test_what_a_corrector_keeps_is_resumed_bit_for_bit(wrapped, tmp_path: Path):
+def test_corrector_state_resumes(wrapped, tmp_path: Path):
     task = gaussian_task(seeds=2)
 
     def last(folder: Path, *stops: int) -> torch.Tensor:
@@ -328,7 +328,7 @@ def test_what_a_corrector_keeps_is_resumed_bit_for_bit(wrapped, tmp_path: Path):
     assert not list((tmp_path / "plain").rglob("corrector.safetensors"))
 
 
-def test_a_state_that_is_none_is_told_of():
+def test_invalid_state_raises():
     def keeps(samples: Samples) -> Samples:
         return samples
 
@@ -348,7 +348,7 @@ class WithLoss(Gaussian):
         return replace(super().fit(samples, steps, stream), training_loss=float(samples.values.mean()))
 
 
-def test_the_training_loss_of_a_model_that_reports_it_is_logged_in_every_generation():
+def test_training_loss_is_logged():
     task = gaussian_task(seeds=1)
     plain = run(Arm(Replace(), 2), task)
     assert "training_loss" not in plain.metrics(2)
@@ -360,7 +360,7 @@ def test_the_training_loss_of_a_model_that_reports_it_is_logged_in_every_generat
 
 
 @pytest.mark.parametrize("scores", [0.5, None, [1.0]])
-def test_an_evaluation_that_returns_no_mapping_is_refused_by_name(scores: object) -> None:
+def test_invalid_evaluation_raises(scores: object) -> None:
     task = replace(gaussian_task(seeds=2), evaluate=lambda candidate: scores)  # type: ignore[arg-type]
     message = "phase 'evaluate': `evaluate` of the task returned .*, expected numbers by name"
     with pytest.raises(LoopError, match=message):
@@ -390,14 +390,14 @@ class Odd(Gaussian):
         lambda values: torch.cat([values, values], dim=1),
     ],
 )
-def test_draws_that_are_no_real_numbers_for_each_label_get_a_sentence(change: Any) -> None:
+def test_invalid_draws_raise(change: Any) -> None:
     plain = gaussian_task(seeds=2)
     model = Odd(plain.model.mean, plain.model.covariance, change=change)
     with pytest.raises(LoopError, match=r"'sample': (expected|the model)"):
         run(Arm(Replace(), 2), replace(plain, model=model))
 
 
-def test_draws_keep_no_graph_of_their_gradients() -> None:
+def test_draws_keep_no_graph() -> None:
     plain = gaussian_task(seeds=2)
     model = Odd(plain.model.mean, plain.model.covariance, change=lambda values: values.requires_grad_())
     store = run(Arm(Replace(), 2), replace(plain, model=model))

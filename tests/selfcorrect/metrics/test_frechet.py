@@ -16,7 +16,7 @@ def gaussian(seed: int, dimensions: int = 4) -> tuple[np.ndarray, np.ndarray]:
 
 
 @given(st.integers(0, 10_000), st.integers(1, 6))
-def test_agrees_with_a_general_matrix_square_root(seed: int, dimensions: int):
+def test_matches_general_square_root(seed: int, dimensions: int):
     (mean_a, cov_a) = gaussian(seed, dimensions)
     (mean_b, cov_b) = gaussian(seed + 1, dimensions)
     cross = np.trace(np.real(scipy.linalg.sqrtm(cov_a @ cov_b)))
@@ -24,7 +24,7 @@ def test_agrees_with_a_general_matrix_square_root(seed: int, dimensions: int):
     assert squared_wasserstein(mean_a, cov_a, mean_b, cov_b) == pytest.approx(expected, rel=1e-4, abs=1e-4)
 
 
-def test_is_zero_to_itself_and_symmetric():
+def test_is_zero_and_symmetric():
     a = gaussian(0)
     b = gaussian(1)
     assert squared_wasserstein(*a, *a) == pytest.approx(0, abs=1e-9)
@@ -46,13 +46,13 @@ def test_leading_dimensions_are_a_batch():
     np.testing.assert_allclose(batched, [squared_wasserstein(*gaussian, *target) for gaussian in many])
 
 
-def test_of_samples_grows_with_the_shift():
+def test_grows_with_shift():
     samples = np.random.default_rng(0).normal(size=(500, 3))
     assert frechet_distance(samples, samples) == pytest.approx(0, abs=1e-9)
     assert frechet_distance(samples, samples + 2.0) == pytest.approx(3 * 2.0**2)
 
 
-def test_fewer_samples_than_dimensions_give_a_finite_distance():
+def test_few_samples_are_finite():
     generator = np.random.default_rng(0)
     assert 0 < frechet_distance(generator.normal(size=(5, 20)), generator.normal(size=(6, 20))) < 100
 

@@ -65,7 +65,7 @@ def put_on_lattice(reference: np.ndarray, candidate: np.ndarray) -> tuple[np.nda
 
 @pytest.mark.parametrize("prepare", [copy_half, move_far, break_some, put_on_lattice])
 @pytest.mark.parametrize("dimensions", [1, 3, 12])
-def test_edges_of_balls_are_those_of_plain_differences(prepare, dimensions: int):
+def test_ball_edges_are_exact(prepare, dimensions: int):
     """600 samples take two blocks of rows."""
     reference, candidate = prepare(normal(0, 600, dimensions), normal(1, 600, dimensions, 0.9))
     expected = count_by_differences(reference, candidate, 5)
@@ -80,7 +80,7 @@ def test_a_set_beside_itself():
 
 
 @pytest.mark.parametrize("dimensions", [1, 4])
-def test_equal_points_are_near_each_other(dimensions: int):
+def test_equal_points_are_near(dimensions: int):
     """Two points, 20 times each: samples at the same points are real and cover them, samples elsewhere do not."""
     reference = np.repeat([[0.0], [1.0]], 20, axis=0) * np.ones(dimensions)
     same = neighbour_metrics(reference, reference[::-1].copy())

@@ -22,7 +22,7 @@ def motion() -> Motion:
     return Motion(smpl_22(offsets_m), random.normal(0, 1, (25, 3)), rotations, 20.0)
 
 
-def test_a_known_skeleton_is_posed_exactly(motion: Motion) -> None:
+def test_known_skeleton_is_exact(motion: Motion) -> None:
     joints_m = joint_positions(motion)
     fitted = fit_motion(joints_m, motion.fps, motion.skeleton)
     np.testing.assert_allclose(joint_positions(fitted), joints_m, atol=1e-5)
@@ -31,7 +31,7 @@ def test_a_known_skeleton_is_posed_exactly(motion: Motion) -> None:
     assert difference.magnitude().max() < 1e-4
 
 
-def test_an_unknown_skeleton_is_found_from_its_motion(motion: Motion) -> None:
+def test_unknown_skeleton_is_found(motion: Motion) -> None:
     joints_m = joint_positions(motion)
     skeleton = fit_skeleton(joints_m, smpl_22(BONE_AXES))
     np.testing.assert_allclose(joint_positions(fit_motion(joints_m, 20.0, skeleton)), joints_m, atol=1e-5)
@@ -40,7 +40,7 @@ def test_an_unknown_skeleton_is_found_from_its_motion(motion: Motion) -> None:
     assert skeleton.offsets_m[1, 0] > 0 > skeleton.offsets_m[1, 1]  # the left hip lies left and below
 
 
-def test_twist_that_positions_do_not_show_comes_from_the_parent() -> None:
+def test_twist_comes_from_parent() -> None:
     skeleton = smpl_22(BONE_AXES * 0.3)
     rotations = np.tile([0.0, 0, 0, 1], (1, 22, 1))
     rotations[0, 0] = Rotation.from_euler("y", 1.0).as_quat()
@@ -49,7 +49,7 @@ def test_twist_that_positions_do_not_show_comes_from_the_parent() -> None:
     np.testing.assert_allclose(Rotation.from_quat(fitted.rotations[0, 1:]).magnitude(), 0, atol=1e-5)
 
 
-def test_bones_without_length_keep_the_parents_orientation(motion: Motion) -> None:
+def test_zero_bones_keep_orientation(motion: Motion) -> None:
     joints_m = joint_positions(motion)
     joints_m[:, 13:15] = joints_m[:, 9:10]
     skeleton = fit_skeleton(joints_m, smpl_22(BONE_AXES))
@@ -58,7 +58,7 @@ def test_bones_without_length_keep_the_parents_orientation(motion: Motion) -> No
     np.testing.assert_allclose(joint_positions(fitted)[:, 13], joints_m[:, 13], atol=1e-5)
 
 
-def test_positions_that_are_not_finite_are_refused() -> None:
+def test_infinite_positions_raise() -> None:
     joints_m = np.zeros((4, 22, 3))
     joints_m[2, 5, 1] = np.inf
     with pytest.raises(ValueError, match="not finite in frame 2"):
@@ -81,7 +81,7 @@ def _stretch_bones(motion: Motion, most: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize("most", [0.01, 0.03, 0.1])
-def test_hands_and_feet_stay_where_limbs_reach_although_bones_stretch(motion: Motion, most: float) -> None:
+def test_extremities_stay_despite_stretch(motion: Motion, most: float) -> None:
     joints_m = _stretch_bones(motion, most)
     plain = fit_motion(joints_m, 20.0, fit_skeleton(joints_m, smpl_22(BONE_AXES)))
     fitted = fit_body(joints_m, 20.0, smpl_22(BONE_AXES))
@@ -102,7 +102,7 @@ def test_hands_and_feet_stay_where_limbs_reach_although_bones_stretch(motion: Mo
     np.testing.assert_allclose(np.linalg.norm(fitted.root_m - joints_m[:, 0], axis=-1), 0, atol=1e-9)
 
 
-def test_constant_bones_are_fitted_to_the_last_bit_as_without_hands_and_feet(motion: Motion) -> None:
+def test_constant_bones_fit_exactly(motion: Motion) -> None:
     joints_m = joint_positions(motion)
     plain = fit_motion(joints_m, 20.0, fit_skeleton(joints_m, smpl_22(BONE_AXES)))
     np.testing.assert_array_equal(fit_body(joints_m, 20.0, smpl_22(BONE_AXES)).rotations, plain.rotations)

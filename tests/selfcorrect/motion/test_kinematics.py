@@ -25,7 +25,7 @@ def plain(skeleton: Skeleton, root_m: np.ndarray, rotations: np.ndarray) -> tupl
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (1,), (50,), (3, 20), (2, 3, 4)])
-def test_it_agrees_with_a_plain_version(skeleton: Skeleton, shape: tuple[int, ...]) -> None:
+def test_matches_plain_version(skeleton: Skeleton, shape: tuple[int, ...]) -> None:
     draw = np.random.default_rng(3)
     count = int(np.prod(shape))
     turns = Rotation.random(max(1, count * len(skeleton)), rng=draw).as_quat()[: count * len(skeleton)]
@@ -45,7 +45,7 @@ def test_one_root_serves_many_poses(skeleton: Skeleton) -> None:
     np.testing.assert_array_equal(positions_m[:, 0], np.tile([1.0, 2.0, 3.0], (5, 1)))
 
 
-def test_some_joints_are_where_they_are_among_all(skeleton: Skeleton) -> None:
+def test_subset_equals_whole(skeleton: Skeleton) -> None:
     draw = np.random.default_rng(2)
     rotations = Rotation.random(20 * len(skeleton), rng=draw).as_quat().reshape(20, -1, 4)
     root_m = draw.standard_normal((20, 3))
@@ -55,7 +55,7 @@ def test_some_joints_are_where_they_are_among_all(skeleton: Skeleton) -> None:
         np.testing.assert_array_equal(expected, among_all[:, joints])
 
 
-def test_poses_of_a_batch_are_kept_as_long_as_it_lives_and_cannot_be_changed(skeleton: Skeleton) -> None:
+def test_batch_poses_are_cached(skeleton: Skeleton) -> None:
     rotations = Rotation.random(6 * len(skeleton), rng=np.random.default_rng(4)).as_quat().reshape(2, 3, -1, 4)
     batch = MotionBatch(skeleton, np.zeros((2, 3, 3)), rotations, np.array([3, 3]), 30.0)
     positions_m, _ = cached_poses(batch)

@@ -13,7 +13,7 @@ from selfcorrect.motion.motion import SLAB, Motion, check_numbers
     ("value", "sentence"),
     [(0.0, "unit quaternions"), (1e-200, "unit quaternions"), (1e200, "unit quaternions"), (np.nan, "finite")],
 )
-def test_quaternions_without_a_direction_are_named(frame: int, value: float, sentence: str) -> None:
+def test_zero_quaternions_raise(frame: int, value: float, sentence: str) -> None:
     rotations = np.tile([0.0, 0, 0, 1], (SLAB + 10, 22, 1))
     motion = Motion(SMPL_BODY.average(), np.zeros((SLAB + 10, 3)), rotations, 30.0)
     assert check_numbers(motion) is motion
@@ -22,7 +22,7 @@ def test_quaternions_without_a_direction_are_named(frame: int, value: float, sen
         check_numbers(motion)
 
 
-def test_positions_out_of_this_world_are_named() -> None:
+def test_huge_positions_raise() -> None:
     root_m = np.zeros((SLAB + 10, 3))
     root_m[SLAB + 3, 1] = 1e13
     rotations = np.tile([0.0, 0, 0, 1], (SLAB + 10, 22, 1))

@@ -123,7 +123,7 @@ def test_a_change_comes_back(name: str) -> None:
         assert_same(view.restore(changed), motion)
 
 
-def test_another_root_leaves_every_name_in_its_place() -> None:
+def test_other_root_keeps_names() -> None:
     rng = np.random.default_rng(2)
     motion = draw_motion(rng)
     seen = Rerooted(motion.skeleton, len(motion.skeleton) - 1).view(motion)

@@ -29,14 +29,14 @@ def broken(values: torch.Tensor) -> torch.Tensor:
     return values[None, "no index"]
 
 
-def test_a_fault_of_a_users_corrector_is_no_bug() -> None:
+def test_users_fault_is_no_bug() -> None:
     arm = Arm(Replace(), 1, correction=Correction(lift(broken)))
     with pytest.raises(CorrectorError, match="corrector 'broken' failed") as tried:
         run_small_loop(arm)
     assert internal_error_traceback(tried.value) == ""
 
 
-def test_a_fault_inside_the_package_is_a_bug_with_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_internal_fault_is_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("selfcorrect.loop.run.sampling_labels", None)
     with pytest.raises(LoopError, match=r"generation 1 .*'sample'") as ended:
         run_small_loop(Arm(Replace(), 1))
@@ -46,7 +46,7 @@ def test_a_fault_inside_the_package_is_a_bug_with_its_traceback(monkeypatch: pyt
     assert "in run_loop" in error.bug
 
 
-def test_what_a_caller_can_mend_and_a_failing_disk_are_no_bugs(tmp_path: Path) -> None:
+def test_mistakes_and_disks_are_no_bugs(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as missing:
         (tmp_path / "none").read_text()
     for error in (InputError("the file is empty"), missing.value, OSError(errno.EIO, os.strerror(errno.EIO))):

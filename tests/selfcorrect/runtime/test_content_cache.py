@@ -38,7 +38,7 @@ class _Thing:
     """An object that equals no other and can be referred to weakly."""
 
 
-def test_results_of_an_object_are_computed_once_and_freed_with_it():
+def test_results_are_cached_weakly():
     computed = []
 
     @remember_by_object

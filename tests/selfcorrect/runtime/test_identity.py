@@ -60,7 +60,7 @@ def call_with(function, number):
         scale_by,
     ],
 )
-def test_numbers_that_code_holds_are_part_of_it(make) -> None:
+def test_held_numbers_count(make) -> None:
     first = identity_of(make(1.0))
     same = identity_of(make(1.0))
     second = identity_of(make(2.0))
@@ -69,7 +69,7 @@ def test_numbers_that_code_holds_are_part_of_it(make) -> None:
     assert second.changed_since(first) == "other arguments or variables"
 
 
-def test_arrays_and_weights_that_code_holds_are_no_part_of_it() -> None:
+def test_arrays_do_not_count() -> None:
     assert identity_of(Scale(1.0, np.zeros(2))) == identity_of(Scale(1.0, np.ones(2)))
     network = torch.nn.Linear(2, 2)
     before = identity_of(functools.partial(scale_values, factor=network))
@@ -91,7 +91,7 @@ class Halving:
         return self.rest * values
 
 
-def test_what_an_object_worked_out_meanwhile_is_no_part_of_it() -> None:
+def test_cached_results_do_not_count() -> None:
     corrector = Halving()
     before = identity_of(corrector)
     corrector(torch.ones(2))
@@ -99,7 +99,7 @@ def test_what_an_object_worked_out_meanwhile_is_no_part_of_it() -> None:
     assert identity_of(Halving(0.25)) != before
 
 
-def test_it_travels_as_json_and_holds_its_source() -> None:
+def test_json_round_trip() -> None:
     identity = identity_of(scale_values)
     assert Identity(**json.loads(json.dumps(asdict(identity)))) == identity
     assert identity.source.startswith("def scale_values")
@@ -107,13 +107,13 @@ def test_it_travels_as_json_and_holds_its_source() -> None:
     assert "it is" in identity_of(scale_by).changed_since(identity)
 
 
-def test_of_a_long_line_what_differs_is_shown() -> None:
+def test_long_line_shows_difference() -> None:
     first = Identity("m:f", f"x = {' + '.join(['a_long_name'] * 9)} + 0.1")
     second = Identity("m:f", f"x = {' + '.join(['a_long_name'] * 9)} + 0.2")
     assert re.search(r"`.*0\.2` instead of `.*0\.1`", second.changed_since(first))
 
 
-def test_code_that_holds_itself_has_an_end() -> None:
+def test_recursive_code_ends() -> None:
     def countdown(number):
         return countdown(number - 1) if number else 0
 
@@ -121,7 +121,7 @@ def test_code_that_holds_itself_has_an_end() -> None:
 
 
 @pytest.mark.slow
-def test_an_installed_package_is_known_by_its_version() -> None:
+def test_package_counts_by_version() -> None:
     assert identity_of(np.linalg.norm).packages["numpy"].startswith(f"{np.__version__} (files ")
     assert identity_of(np.linalg.norm).files == {}
     assert identity_of(len) == Identity("builtins:len")
@@ -136,7 +136,7 @@ class Reader:
         return self.table.read_text()
 
 
-def test_files_and_values_that_code_holds_at_any_depth_are_part_of_it(tmp_path: Path) -> None:
+def test_nested_values_count(tmp_path: Path) -> None:
     table = tmp_path / "table.txt"
     table.write_text("one")
     first = identity_of(Reader(table))
@@ -153,9 +153,7 @@ def test_files_and_values_that_code_holds_at_any_depth_are_part_of_it(tmp_path: 
     assert identity_of(Reader(tmp_path)) != first
 
 
-def test_modules_and_packages_that_a_module_imports_are_part_of_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_imported_modules_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
     texts = {
         "outer.py": "import inner_a\nimport zoo_installed\ndef f():\n    import late_one\n",
@@ -198,7 +196,7 @@ def of_script(text: str) -> Identity:
 @pytest.mark.parametrize(
     "fix", ["def fix(v): return helper(v)\n", "class Fix:\n    def __call__(self, v): return helper(v)\nfix = Fix()\n"]
 )
-def test_of_a_script_only_what_the_function_uses_counts(fix: str) -> None:
+def test_script_counts_used_code(fix: str) -> None:
     script = "FACTOR = {}\ndef helper(v):\n    return [FACTOR * x for x in v]\n" + fix
     first = of_script(script.format(2))
     assert of_script(script.format(2) + "SEEDS = 5\ndef other(): return SEEDS\n") == first
@@ -206,7 +204,7 @@ def test_of_a_script_only_what_the_function_uses_counts(fix: str) -> None:
     assert first.files == {}
 
 
-def test_code_of_a_file_that_is_no_python_has_no_source(tmp_path: Path) -> None:
+def test_other_file_has_no_source(tmp_path: Path) -> None:
     (tmp_path / "page.md").write_text("Text that 'ends (nowhere\n" * 3)
     names: dict = {}
     exec(compile("\ndef moved(motion):\n    return motion\n", str(tmp_path / "page.md"), "exec"), names)
@@ -214,7 +212,7 @@ def test_code_of_a_file_that_is_no_python_has_no_source(tmp_path: Path) -> None:
     assert identity_of(names["moved"]) == identity_of(names["moved"])
 
 
-def test_a_variable_of_a_script_that_is_called_like_an_attribute_does_not_count() -> None:
+def test_attribute_name_does_not_count() -> None:
     names: dict = {"__name__": "__main__"}
     exec("def score(run): return run.task + offset\noffset = 1", names)
     before = identity_of(names["score"])
@@ -224,7 +222,7 @@ def test_a_variable_of_a_script_that_is_called_like_an_attribute_does_not_count(
     assert identity_of(names["score"]).values != before.values
 
 
-def test_a_run_beside_its_data_is_no_part_of_the_data(tmp_path: Path) -> None:
+def test_run_beside_data_does_not_count(tmp_path: Path) -> None:
     (tmp_path / "data.bin").write_bytes(b"1")
     before = digest_path(tmp_path)
     (tmp_path / "run").mkdir()

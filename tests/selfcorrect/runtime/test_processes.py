@@ -27,26 +27,24 @@ from selfcorrect.runtime.supervision import forbid_exit
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_results_come_in_the_tasks_order(workers):
+def test_results_keep_task_order(workers):
     assert map_tasks(math.factorial, [5, 3, 9, 1], workers) == [120, 6, 362880, 1]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_errors_of_a_task_reach_the_caller(workers):
+def test_task_errors_reach_caller(workers):
     with pytest.raises(ValueError, match="not defined for negative"):
         map_tasks(math.factorial, [3, -1], workers)
 
 
-def test_a_dead_worker_gives_one_clear_error_and_the_next_call_works():
+def test_dead_worker_raises_once():
     with pytest.raises(RuntimeError, match="a worker process died"):
         map_tasks(os._exit, [1, 1], workers=2)
     assert map_tasks(math.factorial, [4], workers=2) == [24]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has the server")
-def test_a_server_that_is_killed_while_workers_start_gives_one_clear_error_and_the_next_call_works(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_dead_server_raises_once(monkeypatch: pytest.MonkeyPatch) -> None:
     server = forkserver._forkserver
     connect = forkserver.connect_to_new_process
 
@@ -67,7 +65,7 @@ def test_a_server_that_is_killed_while_workers_start_gives_one_clear_error_and_t
     assert map_tasks(abs, [-1, -2], 2) == [1, 2]
 
 
-def test_workers_start_below_a_temporary_folder_of_any_length(tmp_path: Path):
+def test_long_temporary_folder_works(tmp_path: Path):
     folder = tmp_path / ("long" * 25)
     folder.mkdir()
     code = (
@@ -93,14 +91,14 @@ def hold(folder: Path) -> int:
     return count
 
 
-def test_no_more_tasks_run_at_once_than_were_asked_for_and_processes_are_kept(tmp_path: Path):
+def test_concurrency_is_bounded(tmp_path: Path):
     assert map_tasks(math.factorial, [1, 2, 3], workers=3) == [1, 2, 6]
     assert list(processes._executors) == [3]
     assert max(map_tasks(hold, [tmp_path] * 4, workers=2)) <= 2
     assert list(processes._executors) == [3]
 
 
-def test_processes_see_the_environment_and_folder_of_the_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_processes_see_current_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("SELFCORRECT_LATE", raising=False)
     for late in ("one", "other"):  # the server of the second pool is older than its environment
         monkeypatch.setenv("SELFCORRECT_LATE", late)
@@ -114,15 +112,13 @@ def test_processes_see_the_environment_and_folder_of_the_moment(tmp_path: Path, 
 
 
 @pytest.mark.parametrize(("cores", "gigabytes", "workers"), [(8, 64, 8), (8, 3.5, 3), (8, 0.2, 1), (1, 64, 1)])
-def test_there_is_a_worker_per_core_as_far_as_memory_allows(
-    cores: int, gigabytes: float, workers: int, monkeypatch: pytest.MonkeyPatch
-):
+def test_workers_fit_cores_and_memory(cores: int, gigabytes: float, workers: int, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)))
     monkeypatch.setattr(processes, "_free_bytes", lambda: int(gigabytes * WORKER_BYTES))
     assert default_workers() == workers
 
 
-def test_free_memory_is_that_of_the_machine_or_less_where_a_control_group_has_less(monkeypatch: pytest.MonkeyPatch):
+def test_free_memory_respects_group(monkeypatch: pytest.MonkeyPatch):
     files = {"/proc/meminfo": ["MemTotal: 9000000 kB", "MemAvailable:  8000000 kB"]}
     monkeypatch.setattr(processes, "_lines", lambda path: files.get(path, []))
     assert processes._free_bytes() == 8_192_000_000
@@ -141,7 +137,7 @@ def wait_in_foreign_code(begun: Path) -> None:
         time.sleep(1000)
 
 
-def test_an_interrupt_ends_workers_at_once(monkeypatch: pytest.MonkeyPatch):
+def test_interrupt_ends_workers(monkeypatch: pytest.MonkeyPatch):
     map_tasks(math.factorial, [1, 2], workers=2)
     pool = next(iter(processes._executors.values()))
     started = list(pool._processes.values())
@@ -164,7 +160,7 @@ def test_each_item_is_given_once(count):
     assert sorted(items) == list(range(count))
 
 
-def test_parts_run_at_once_where_they_are_large_enough_and_it_is_allowed():
+def test_large_parts_run_together():
     together = threading.Barrier(3, timeout=60)
     with limit_threads(3):
         run_in_threads(lambda _: together.wait(), range(6), 2)
@@ -179,7 +175,7 @@ def _callers(items: int, least: int) -> list[threading.Thread]:
 
 
 @pytest.mark.parametrize("bad", [0, 1, 2])
-def test_what_a_part_raises_comes_when_the_others_have_ended(bad):
+def test_part_errors_wait_for_others(bad):
     ended = []
 
     def act(items):
@@ -192,7 +188,7 @@ def test_what_a_part_raises_comes_when_the_others_have_ended(bad):
     assert sorted(ended) == [item for item in range(3) if item != bad]
 
 
-def test_a_task_alone_has_the_threads_of_all_workers_and_tasks_in_processes_have_one():
+def test_threads_are_shared():
     assert map_tasks(_parts, [6], 3) == [3]
     assert map_tasks(_parts, [6, 6], 2) == [1, 1]
     with limit_threads(2):
@@ -206,7 +202,7 @@ def _parts(items: int) -> int:
 
 
 @pytest.mark.parametrize("is_console", [True, False])
-def test_numerical_warnings_of_workers_reach_no_console(is_console: bool) -> None:
+def test_worker_warnings_are_hidden(is_console: bool) -> None:
     program = (
         "import warnings, numpy\n"
         "from selfcorrect.runtime.console_warnings import format_for_console\n"
@@ -248,14 +244,14 @@ def run_nested(begun: Path) -> None:
         pytest.param("list(start_processes(2).map(run_nested, files))", 4, marks=pytest.mark.slow),
     ],
 )
-def test_workers_end_with_a_killed_program(work: str, waiting: int, tmp_path: Path):
+def test_workers_end_with_program(work: str, waiting: int, tmp_path: Path):
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     command = [sys.executable, "-c", KILLED + work, str(tmp_path), str(waiting)]
     process = subprocess.run(command, env=environment, stdout=subprocess.PIPE, timeout=200, check=False)
     assert process.returncode == -signal.SIGKILL  # and not a timeout: nobody holds the other end of its output any more
 
 
-def test_results_stream_in_order_before_the_last_task_is_done():
+def test_results_stream_in_order():
     results = stream_tasks(math.factorial, range(5), workers=2)
     assert next(results) == 1
     assert list(results) == [1, 2, 6, 24]

@@ -17,7 +17,7 @@ def test_parts_of_parts_add_up():
     assert reports == pytest.approx([0.25, 0.375, 0.5, 0.75, 0.875, 1.0])
 
 
-def test_work_that_begins_again_tells_nothing_until_it_is_further_than_before():
+def test_repeated_work_is_silent():
     reports = []
     with watch_progress(reports.append):
         for share in (0.2, 0.6, 0.1, 0.5, 0.6, 0.7):
@@ -25,7 +25,7 @@ def test_work_that_begins_again_tells_nothing_until_it_is_further_than_before():
     assert reports == [0.2, 0.6, 0.7]
 
 
-def test_nobody_need_watch_and_errors_end_what_they_leave():
+def test_unwatched_progress_is_fine():
     reports = []
     report_progress(0.5)
     with pytest.raises(ValueError, match="left"), watch_progress(reports.append), part_of_work(0.0, 0.1):

@@ -31,14 +31,14 @@ def install(folder: Path, package: str, **members: str) -> None:
     add_package(folder, package, "\n".join([f"[{GROUP}]", *map(" = ".join, members.items())]))
 
 
-def test_members_are_found_by_name_and_imported_when_used(tools: Registry[Row]):
+def test_members_import_on_use(tools: Registry[Row]):
     assert tools.names == ["square", "joined", "absent", "broken"]
     assert tools.load("square")(9) == 3
     assert tools.load("joined")("a", "b") == "a/b"
     assert tools.row("absent").summary == "Needs what is not installed."
 
 
-def test_an_unknown_name_gets_the_known_ones_and_the_nearest(tools: Registry[Row]):
+def test_unknown_name_gets_suggestion(tools: Registry[Row]):
     with pytest.raises(SettingError, match=r"'sqare',.*'square'\?"):
         tools.row("sqare")
     with pytest.raises(SettingError, match=r"broken$"):
@@ -56,9 +56,7 @@ def test_a_missing_extra_is_named(tools: Registry[Row], monkeypatch: pytest.Monk
     "line", ["import no_such_module_here", "from math import no_such_name", "raise ModuleNotFoundError('x')"]
 )
 @pytest.mark.parametrize("extra", ["", "smpl"])
-def test_a_bug_of_an_installed_package_is_no_missing_extra(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, extra: str
-):
+def test_plugin_bug_is_no_missing_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, extra: str):
     (tmp_path / "installed_package.py").write_text(line)
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ImportError) as error, requires_extra("a body model", extra):
@@ -66,7 +64,7 @@ def test_a_bug_of_an_installed_package_is_no_missing_extra(
     assert not isinstance(error.value, MissingExtraError)
 
 
-def test_a_row_of_our_own_that_leads_nowhere_is_a_bug(tools: Registry[Row]):
+def test_own_broken_row_is_bug(tools: Registry[Row]):
     with pytest.raises(AttributeError):
         tools.load("broken")
 
@@ -81,15 +79,13 @@ def test_an_installed_package_adds_rows(tools: Registry[Row], tmp_path: Path, mo
         tools.load("gone")
 
 
-def test_a_package_in_an_archive_adds_rows(tools: Registry[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_archived_package_adds_rows(tools: Registry[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     install(tmp_path / "zoo", "zoo", cube="math:cbrt")
     monkeypatch.syspath_prepend(shutil.make_archive(str(tmp_path / "zoo"), "zip", tmp_path / "zoo"))
     assert tools.load("cube")(27) == pytest.approx(3)
 
 
-def test_metadata_are_read_only_if_a_package_declares_the_group(
-    tools: Registry[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_metadata_need_declared_group(tools: Registry[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(metadata, "entry_points", lambda: pytest.fail("nothing declares the group"))
     (tmp_path / "site").mkdir()
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
@@ -97,9 +93,7 @@ def test_metadata_are_read_only_if_a_package_declares_the_group(
 
 
 @pytest.mark.parametrize("end", ["import sys; sys.exit(0)", "raise KeyError('no')", "raise KeyboardInterrupt"])
-def test_a_package_that_ends_the_program_when_imported_is_named(
-    tools: Registry[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str
-):
+def test_exiting_package_is_named(tools: Registry[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str):
     (tmp_path / "ending.py").write_text(end)
     install(tmp_path, "ends", odd="ending:made")
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -109,9 +103,7 @@ def test_a_package_that_ends_the_program_when_imported_is_named(
 
 
 @pytest.mark.filterwarnings("ignore:.*is left out")
-def test_of_two_packages_that_add_one_name_none_is_taken_silently(
-    tools: Registry[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_name_clash_takes_none(tools: Registry[Row], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     install(tmp_path, "zoo", cube="math:cbrt", same="math:sqrt")
     install(tmp_path, "farm", cube="math:exp", same="math:sqrt")
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -122,7 +114,7 @@ def test_of_two_packages_that_add_one_name_none_is_taken_silently(
     assert tools.load("same")(16) == 4
 
 
-def test_an_installed_package_cannot_take_a_name(tools: Registry[Row], tmp_path: Path, monkeypatch):
+def test_package_cannot_take_name(tools: Registry[Row], tmp_path: Path, monkeypatch):
     install(tmp_path, "zoo", square="math:cbrt")
     monkeypatch.syspath_prepend(str(tmp_path))
     assert tools.load("square")(16) == 4

@@ -33,7 +33,7 @@ class Odd(BaseException):
         (SystemExit(3), r"tried to end the program \(exit code 3\)"),
     ],
 )
-def test_exceptions_of_no_usual_kind_are_errors_too(error: BaseException, words: str) -> None:
+def test_unusual_exceptions_are_errors(error: BaseException, words: str) -> None:
     def corrector(samples: Samples) -> Samples:
         raise error
 
@@ -48,7 +48,7 @@ def test_ctrl_c_stays_ctrl_c() -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_ctrl_c_is_seen_through_several_fences_and_handlers() -> None:
+def test_ctrl_c_passes_fences() -> None:
     with pytest.raises(KeyboardInterrupt), forbid_exit("outer"), forbid_exit("inner"):
         signal.raise_signal(signal.SIGINT)
     before = signal.getsignal(signal.SIGINT)
@@ -64,7 +64,7 @@ def test_ctrl_c_is_seen_through_several_fences_and_handlers() -> None:
         signal.signal(signal.SIGINT, before)
 
 
-def test_no_interrupt_comes_to_a_thread() -> None:
+def test_threads_get_no_interrupt() -> None:
     caught = []
 
     def work() -> None:
@@ -80,7 +80,7 @@ def test_no_interrupt_comes_to_a_thread() -> None:
     assert caught[0].startswith("the plug-in raised KeyboardInterrupt")
 
 
-def test_a_call_that_ended_its_process_is_not_tried_again_for_each_sample() -> None:
+def test_ended_call_is_not_retried() -> None:
     calls = []
 
     def ending(samples: Samples) -> Samples:
@@ -92,7 +92,7 @@ def test_a_call_that_ended_its_process_is_not_tried_again_for_each_sample() -> N
     assert calls == [len(RAW)]
 
 
-def test_what_a_corrector_does_to_its_copy_stays_there() -> None:
+def test_changes_stay_in_copy() -> None:
     def vandal(samples: Samples) -> Samples:
         answer = samples.with_values(samples.values.clone())
         samples.values.fill_(9)
@@ -114,7 +114,7 @@ def jitter(samples: Samples) -> Samples:
     return samples.with_values(samples.values + drawn)
 
 
-def test_global_generators_give_the_same_in_every_call_and_come_out_as_they_were() -> None:
+def test_global_generators_are_restored() -> None:
     before = global_generators.get_state()
     first = call_corrector(jitter, RAW, streams(1)).samples.values
     repeated = call_corrector(jitter, RAW, streams(1)).samples.values
@@ -128,7 +128,7 @@ def test_global_generators_give_the_same_in_every_call_and_come_out_as_they_were
 
 
 @pytest.mark.slow
-def test_the_command_ends_with_an_error(tmp_path, monkeypatch, capsys) -> None:
+def test_command_ends_with_error(tmp_path, monkeypatch, capsys) -> None:
     (tmp_path / "quitter.py").write_text("import sys\nsys.exit(0)\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))

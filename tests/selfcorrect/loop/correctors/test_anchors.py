@@ -37,7 +37,7 @@ def anchors(real: Samples) -> Anchors:
     return fit_anchors(real, samples_per_centroid=50, stream=STREAM)
 
 
-def test_clusters_are_the_same_bits_with_any_number_of_threads(monkeypatch: pytest.MonkeyPatch):
+def test_threads_change_no_cluster(monkeypatch: pytest.MonkeyPatch):
     vectors = torch.randn((2000, 60), generator=STREAM.child("vectors").generator())
     alone = k_means(vectors, 40, STREAM)
     monkeypatch.setenv("OMP_NUM_THREADS", "4")  # scikit-learn takes no more than cores otherwise
@@ -46,7 +46,7 @@ def test_clusters_are_the_same_bits_with_any_number_of_threads(monkeypatch: pyte
     assert all(torch.equal(*pair) for pair in zip(alone, together, strict=True))
 
 
-def test_centroids_are_the_modes_with_their_masses(anchors: Anchors):
+def test_centroids_are_modes(anchors: Anchors):
     order = anchors.centroids[:, 0].argsort()
     torch.testing.assert_close(
         anchors.centroids[order], torch.tensor([[-5.0] * 2, [5.0] * 2, [20.0] * 2]), atol=0.2, rtol=0
@@ -55,14 +55,14 @@ def test_centroids_are_the_modes_with_their_masses(anchors: Anchors):
     assert anchors.masses[order].tolist() == pytest.approx([0.25, 0.75, 1.0])
 
 
-def test_brings_a_collapsed_label_back_to_its_modes(anchors: Anchors):
+def test_collapsed_label_recovers_modes(anchors: Anchors):
     collapsed = Samples.synthetic(5 + 0.1 * torch.randn(40, 2, generator=STREAM.generator()), None, generation=1)
     corrected = AnchoredCorrector(anchors)(collapsed).values[:, 0]
     assert ((corrected + 5).abs() < 1).sum() == 10
     assert ((corrected - 5).abs() < 1).sum() == 30
 
 
-def test_groups_end_on_their_centroids_and_keep_their_shape(anchors: Anchors):
+def test_groups_move_to_centroids(anchors: Anchors):
     values = 3 * torch.randn(80, 2, generator=STREAM.generator())
     samples = Samples.synthetic(values, None, generation=1)
     corrected = AnchoredCorrector(anchors)(samples)
@@ -79,7 +79,7 @@ def test_groups_end_on_their_centroids_and_keep_their_shape(anchors: Anchors):
     torch.testing.assert_close(repeated.values, corrected.values, atol=1e-4, rtol=0)
 
 
-def test_strength_is_the_fraction_of_the_way(anchors: Anchors):
+def test_strength_is_fraction(anchors: Anchors):
     samples = Samples.synthetic(torch.randn(40, 2, generator=STREAM.generator()), None, generation=1)
     full = AnchoredCorrector(anchors)(samples).values
     half = AnchoredCorrector(anchors, strength=0.5)(samples).values
@@ -87,14 +87,14 @@ def test_strength_is_the_fraction_of_the_way(anchors: Anchors):
     assert torch.equal(AnchoredCorrector(anchors, strength=0)(samples).values, samples.values)
 
 
-def test_frozen_control_gives_the_centroids_alone(anchors: Anchors):
+def test_frozen_control_returns_centroids(anchors: Anchors):
     samples = Samples.synthetic(torch.randn(40, 2, generator=STREAM.generator()), None, generation=1)
     control = AnchoredCorrector(anchors, frozen=True)(samples).values
     centroids = anchors.centroids[anchors.labels == 0]
     assert torch.equal(control.unique(dim=0), centroids[centroids[:, 0].argsort()])
 
 
-def test_samples_stay_in_order_and_with_their_label(anchors: Anchors):
+def test_order_and_labels_stay(anchors: Anchors):
     labels = torch.arange(60) % 2
     values = 20.0 * labels[:, None] + torch.arange(60)[:, None] * torch.tensor([0.0, 1.0])
     corrected = AnchoredCorrector(anchors)(Samples.synthetic(values, labels, generation=1))
@@ -124,7 +124,7 @@ def test_names_tell_anchored_from_frozen(anchors: Anchors):
     )
 
 
-def test_single_redraws_reach_every_centroid_in_proportion_to_its_mass(anchors: Anchors):
+def test_redraws_follow_masses(anchors: Anchors):
     corrector = AnchoredCorrector(anchors)
     single = Samples.synthetic(torch.zeros(1, 2), torch.tensor([0]), 1)
     values = torch.cat([corrector(single, STREAM.child("redraw", attempt)).values for attempt in range(400)])
@@ -143,7 +143,7 @@ def test_bad_settings_are_errors(anchors: Anchors, real: Samples):
         fit_anchors(real, 0, STREAM)
 
 
-def test_assignment_is_optimal_under_its_quotas():
+def test_assignment_is_optimal():
     vectors = torch.tensor([[0.0], [0.1], [0.2], [0.3]])
     centroids = torch.tensor([[0.0], [10.0]])
     assert assign(vectors, centroids, torch.tensor([0.5, 0.5])).tolist() == [0, 0, 1, 1]
@@ -158,12 +158,12 @@ def test_quotas_round_by_largest_remainder(masses: list[float], count: int, expe
     assert quotas(torch.tensor(masses, dtype=torch.float64), count).tolist() == expected
 
 
-def test_group_means_fall_back_where_a_group_is_empty():
+def test_empty_group_falls_back():
     means = group_means(torch.tensor([[1.0], [3.0]]), torch.tensor([0, 0]), torch.tensor([[9.0], [8.0]]))
     assert means.tolist() == [[2.0], [8.0]]
 
 
-def test_temporal_frequencies_keep_slow_motion_and_drop_jitter():
+def test_temporal_frequencies_drop_jitter():
     time = torch.linspace(0, 1, 48)[None, :, None]
     slow = torch.sin(3 * time)
     jitter = 0.5 * (-1.0) ** torch.arange(48)[None, :, None]

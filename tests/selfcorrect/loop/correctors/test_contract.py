@@ -36,7 +36,7 @@ def batch(count: int = 200, *event: int) -> Samples:
     return Samples.synthetic(values, torch.arange(count) % 4, generation=2)
 
 
-def test_a_corrector_with_a_stream_argument_gets_its_stream():
+def test_stream_argument_is_passed():
     def jitter(samples: Samples, stream) -> Samples:
         return samples.with_values(samples.values + torch.randn(samples.values.shape, generator=stream.generator()))
 
@@ -82,13 +82,13 @@ async def waiting(values):
     ],
 )
 @pytest.mark.filterwarnings("error")
-def test_an_answer_outside_the_contract_is_refused(corrector, message):
+def test_invalid_answer_raises(corrector, message):
     with pytest.raises(CorrectorError, match=message):
         call_corrector(corrector, batch(), STREAM)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_non_finite_values_are_refused_unless_rejected(bad):
+def test_non_finite_values_raise(bad):
     def breaks_seven(samples: Samples, accepted=False) -> Corrected:
         values = samples.values
         values[7, 1] = bad
@@ -102,7 +102,7 @@ def test_non_finite_values_are_refused_unless_rejected(bad):
     assert caught.value.sample == 7
 
 
-def test_lift_applies_a_tensor_function_and_keeps_its_name():
+def test_lift_keeps_name():
     corrector = lift(torch.tanh)
     assert name_of(corrector) == "tanh"
     assert torch.equal(call_corrector(corrector, batch(), STREAM).samples.values, batch().values.tanh())
@@ -118,13 +118,13 @@ def half_and_reject(samples: Samples) -> Corrected:
     return Corrected(halve(samples), samples.values[:, 0] > 0, {"height": samples.values[:, 1].numpy()})
 
 
-def test_the_filter_of_a_corrector_rejects_the_same_and_moves_nothing():
+def test_filter_rejects_the_same():
     answer = call_corrector(filter_of(half_and_reject), batch(), STREAM)
     assert torch.equal(answer.samples.values, batch().values)
     assert torch.equal(answer.accepted, batch().values[:, 0] > 0)
 
 
-def test_a_placebo_moves_as_far_in_directions_without_preference():
+def test_placebo_moves_as_far():
     samples = batch(4000)
     answer = call_corrector(random_perturbation(half_and_reject), samples, STREAM)
     moved = answer.samples.values - samples.values
@@ -134,7 +134,7 @@ def test_a_placebo_moves_as_far_in_directions_without_preference():
     assert torch.equal(answer.accepted, samples.values[:, 0] > 0)
 
 
-def test_a_chain_passes_on_only_what_was_accepted():
+def test_chain_passes_accepted_samples():
     seen = []
 
     def second(samples: Samples) -> Corrected:
@@ -152,7 +152,7 @@ def test_a_chain_passes_on_only_what_was_accepted():
     np.testing.assert_array_equal(np.isnan(answer.info["second.label"]), ~first_half.numpy())
 
 
-def test_a_chain_names_the_sample_in_the_callers_numbering():
+def test_chain_uses_callers_numbering():
     def fails_on_first(samples: Samples) -> Samples:
         raise SampleError(0, "too tall")
 
@@ -163,7 +163,7 @@ def test_a_chain_names_the_sample_in_the_callers_numbering():
     assert caught.value.sample == first_accepted
 
 
-def test_joined_diagnostics_fill_what_is_missing():
+def test_joined_diagnostics_are_padded():
     joined = merge_info([(2, {"pen": np.array([1.0, 2.0])}), (1, {"reason": np.array(["fell"])})])
     np.testing.assert_array_equal(joined["pen"], [1.0, 2.0, np.nan])
     np.testing.assert_array_equal(joined["reason"], ["", "", "fell"])
@@ -178,7 +178,7 @@ def module_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         sys.modules.pop(name, None)
 
 
-def test_a_corrector_is_found_in_the_current_folder(module_folder: Path):
+def test_corrector_in_current_folder(module_folder: Path):
     (module_folder / "my_correctors.py").write_text("def gentle(samples):\n    return samples\n")
     assert name_of(import_callable("my_correctors:gentle")) == "gentle"
 
@@ -195,7 +195,7 @@ def test_a_corrector_is_found_in_the_current_folder(module_folder: Path):
         ("my_broken:f", "cannot import the module 'my_broken'.*division by zero"),
     ],
 )
-def test_a_bad_reference_gets_one_sentence(module_folder: Path, reference: str, message: str):
+def test_bad_reference_raises(module_folder: Path, reference: str, message: str):
     (module_folder / "my_correctors.py").write_text("number = 3\nclass Thing:\n    pass\n")
     (module_folder / "my_broken.py").write_text("1 / 0\n")
     with pytest.raises(SettingError, match=message) as caught:
@@ -211,7 +211,7 @@ def test_gradients_are_left_behind():
     assert not answer.samples.values.requires_grad
 
 
-def test_a_network_is_a_corrector_in_eval_mode_and_without_gradients():
+def test_network_runs_in_eval_mode():
     network = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.Dropout(0.5), torch.nn.Linear(3, 3)).double().train()
     network[1].eval()
     answer = call_corrector(network, batch(), STREAM)
@@ -222,7 +222,7 @@ def test_a_network_is_a_corrector_in_eval_mode_and_without_gradients():
     assert name_of(network) == "Sequential"
 
 
-def test_functions_partials_objects_and_lambdas_are_correctors():
+def test_callables_are_correctors():
     class Shrunk:
         def __call__(self, samples: Samples) -> Samples:
             return halve(samples)
@@ -251,7 +251,7 @@ class Broken:
 
 
 @pytest.mark.parametrize("error", [KeyError("x"), OSError("x"), SystemExit(3)])
-def test_a_state_that_fails_is_a_sentence(error: BaseException) -> None:
+def test_failing_state_raises(error: BaseException) -> None:
     is_exit = isinstance(error, SystemExit)
     for name, call in (("state", state_of), ("load_state", partial(load_state, state={"a": torch.zeros(1)}))):
         reason = (

@@ -35,7 +35,7 @@ def must_not_be_called(samples: Samples) -> Samples:
 
 
 @pytest.mark.parametrize("operator", ["mixture", "interpolation"])
-def test_strength_zero_is_the_identity_bit_for_bit(operator):
+def test_strength_zero_is_identity(operator):
     samples = batch()
     samples.values[0, 0] = -0.0
     result = apply_corrector(samples, Correction(must_not_be_called, 0.0, operator), STREAM, redraw)
@@ -44,13 +44,13 @@ def test_strength_zero_is_the_identity_bit_for_bit(operator):
 
 
 @pytest.mark.parametrize("operator", ["mixture", "interpolation"])
-def test_infinite_strength_is_the_full_corrector(operator):
+def test_infinite_strength_is_full(operator):
     result = apply_corrector(batch(), Correction(ZERO, math.inf, operator), STREAM)
     assert (result.samples.values == 0).all()
 
 
 @pytest.mark.parametrize("strength", [0.1, 1.0, 4.0])
-def test_a_mixture_corrects_the_share_gamma_over_one_plus_gamma(strength):
+def test_mixture_share_follows_gamma(strength):
     count = 20_000
     share = strength / (1 + strength)
     samples = batch(count)
@@ -61,14 +61,14 @@ def test_a_mixture_corrects_the_share_gamma_over_one_plus_gamma(strength):
     np.testing.assert_array_equal(result.samples.provenance.corrector == "zero", corrected.numpy())
 
 
-def test_a_stronger_mixture_corrects_a_superset():
+def test_stronger_mixture_is_superset():
     weak = apply_corrector(batch(), Correction(ZERO, 0.5), STREAM).samples.values == 0
     strong = apply_corrector(batch(), Correction(ZERO, 2.0), STREAM).samples.values == 0
     assert (strong | ~weak).all()
     assert strong.sum() > weak.sum()
 
 
-def test_interpolation_moves_every_sample_part_of_the_way():
+def test_interpolation_moves_partly():
     result = apply_corrector(batch(), Correction(lift(lambda v: v + 4), 3.0, "interpolation"), STREAM)
     torch.testing.assert_close(result.samples.values, batch().values + 3.0)
     np.testing.assert_allclose(result.samples.provenance.distance, 3.0, rtol=1e-5)
@@ -87,7 +87,7 @@ def keep_positive(samples: Samples) -> Corrected:
     return Corrected(samples.with_values(samples.values / 2), samples.values[:, 0] > 0)
 
 
-def test_rejected_samples_are_redrawn_with_their_label_until_the_count_is_met():
+def test_rejected_samples_are_redrawn():
     samples = batch()
     result = apply_corrector(samples, Correction(keep_positive), STREAM, redraw)
     assert len(result.samples) == len(samples)
@@ -101,7 +101,7 @@ def test_rejected_samples_are_redrawn_with_their_label_until_the_count_is_met():
     assert torch.equal(result.samples.values[accepted], samples.values[accepted] / 2)
 
 
-def test_rejection_does_not_dilute_the_mixture():
+def test_rejection_keeps_mixture():
     """A corrector that rejects most of its draws still makes up γ/(1 + γ) of the batch."""
     count = 4000
     result = apply_corrector(
@@ -122,7 +122,7 @@ def test_dropping_reports_the_lower_count():
     assert len(result.drawn) == len(samples)
 
 
-def test_redrawing_is_bounded_and_says_what_to_do():
+def test_redrawing_is_bounded():
     def hopeless(samples: Samples) -> Corrected:
         return Corrected(samples, samples.values[:, 0] > 9, {"reason": np.full(len(samples), "fell over")})
 
@@ -152,14 +152,14 @@ def fails_on_large(samples: Samples) -> Samples:
     return samples.with_values(samples.values / 2)
 
 
-def test_an_exception_names_the_corrector_and_the_sample():
+def test_exception_names_sample():
     sample = int((batch().values[:, 0] > 2.2).nonzero()[0])
     expected = rf"'fails_on_large' failed on sample {sample} \(label {sample % 4}\): ZeroDivisionError: no such height"
     with pytest.raises(CorrectorError, match=expected):
         apply_corrector(batch(), Correction(fails_on_large), STREAM)
 
 
-def test_a_corrector_may_name_the_sample_itself():
+def test_corrector_names_sample():
     def picky(samples: Samples) -> Samples:
         raise SampleError(11, "knee bends backwards")
 
@@ -167,7 +167,7 @@ def test_a_corrector_may_name_the_sample_itself():
         apply_corrector(batch(), Correction(picky), STREAM)
 
 
-def test_an_exception_of_the_whole_batch_blames_no_sample():
+def test_batch_exception_names_none():
     def broken(samples: Samples) -> Samples:
         raise RuntimeError("no licence")
 
@@ -179,7 +179,7 @@ def test_correcting_nothing_gives_nothing():
     assert len(apply_corrector(batch(0), Correction(ZERO), STREAM, redraw).samples) == 0
 
 
-def test_diagnostics_of_all_draws_are_kept():
+def test_diagnostics_are_kept():
     def measure(samples: Samples) -> Corrected:
         return Corrected(samples, samples.values[:, 0] > 0, {"height": samples.values[:, 0].numpy()})
 

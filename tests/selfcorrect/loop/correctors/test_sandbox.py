@@ -98,7 +98,7 @@ def wait_until_gone(*processes: int) -> None:
     assert not any(map(is_alive, processes))
 
 
-def test_answers_come_back_and_things_are_kept_between_calls(other_process) -> None:
+def test_calls_share_memory(other_process) -> None:
     process = SubprocessSandbox("mine")
     assert process.call(other_process.double, 21) == 42
     assert [process.call(other_process.count) for _ in range(3)] == [1, 2, 3]
@@ -117,7 +117,7 @@ def test_answers_come_back_and_things_are_kept_between_calls(other_process) -> N
     assert process.call(other_process.count) == 4
 
 
-def test_processor_time_of_the_other_process_counts(other_process) -> None:
+def test_processor_time_counts(other_process) -> None:
     process = SubprocessSandbox("mine")
     before_s = processor_time_s()
     process.call(other_process.spins)
@@ -134,7 +134,7 @@ def test_processor_time_of_the_other_process_counts(other_process) -> None:
         ("closes_everything", "it (closed the connection of its process|ended its process)"),
     ],
 )
-def test_a_process_that_ends_is_an_error(other_process, function: str, message: str) -> None:
+def test_ended_process_raises(other_process, function: str, message: str) -> None:
     process = SubprocessSandbox("mine")
     with pytest.raises(EndedError, match=message):
         process.call(getattr(other_process, function))
@@ -142,20 +142,20 @@ def test_a_process_that_ends_is_an_error(other_process, function: str, message: 
         process.call(other_process.double, 1)
 
 
-def test_the_limit_is_for_each_place_that_is_worked_on(other_process) -> None:
+def test_time_limit_per_place(other_process) -> None:
     process = SubprocessSandbox("mine", limit_s=1.5)
     process.call(other_process.works_on_many)
     with pytest.raises(EndedError, match=r"longer than 1\.5"):
         process.call(other_process.swallows)
 
 
-def test_a_copy_that_comes_back_gives_no_second_answer(other_process) -> None:
+def test_returning_copy_answers_once(other_process) -> None:
     process = SubprocessSandbox("mine")
     assert process.call(other_process.forks) == process._process.pid
     assert process.call(other_process.double, 2) == 4
 
 
-def test_it_ends_with_all_that_it_started(other_process) -> None:
+def test_end_kills_children(other_process) -> None:
     process = SubprocessSandbox("mine")
     leader, child = process.call(other_process.starts_another)
     assert is_alive(leader)
@@ -164,7 +164,7 @@ def test_it_ends_with_all_that_it_started(other_process) -> None:
     wait_until_gone(leader, child)
 
 
-def test_it_ends_when_this_process_is_killed(other_process, tmp_path: Path) -> None:
+def test_ends_with_killed_parent(other_process, tmp_path: Path) -> None:
     program = (
         "import other_code, sys, time; from selfcorrect.loop.correctors.sandbox import SubprocessSandbox; "
         "process = SubprocessSandbox('mine');"
@@ -181,7 +181,7 @@ def test_it_ends_when_this_process_is_killed(other_process, tmp_path: Path) -> N
     wait_until_gone(*processes)
 
 
-def test_a_long_call_is_reported_with_its_place(
+def test_long_call_is_reported(
     other_process, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("selfcorrect.loop.correctors.sandbox.WARN_AFTER_S", 0.1)
@@ -189,7 +189,7 @@ def test_a_long_call_is_reported_with_its_place(
     assert capsys.readouterr().err.count("corrector 'mine' has been working on motion 17 for ") == 1
 
 
-def test_it_draws_what_would_be_drawn_here(other_process) -> None:
+def test_random_draws_agree(other_process) -> None:
     state = global_generators.get_state()
     try:
         global_generators.seed(11)

@@ -10,7 +10,7 @@ from selfcorrect.loop.models.training import update
 
 
 @pytest.mark.parametrize(("decay", "fused"), [(0.0, None), (0.01, None), (0.01, True)])
-def test_steps_have_the_bytes_of_pytorchs_class(decay: float, fused: bool | None) -> None:
+def test_steps_match_pytorch_bytes(decay: float, fused: bool | None) -> None:
     networks = [nn.Sequential(nn.Linear(3, 5), nn.SiLU(), nn.Linear(5, 2), nn.Linear(1, 1)) for _ in range(2)]
     networks[1].load_state_dict(networks[0].state_dict())
     optimisers = (
@@ -26,7 +26,7 @@ def test_steps_have_the_bytes_of_pytorchs_class(decay: float, fused: bool | None
 
 
 @pytest.mark.parametrize("gradient_norm", [0.01, 1e6])
-def test_gradients_are_scaled_down_within_a_step_as_before_a_step(gradient_norm: float) -> None:
+def test_scaling_within_step_matches(gradient_norm: float) -> None:
     networks = [nn.Linear(3, 5) for _ in range(2)]
     networks[1].load_state_dict(networks[0].state_dict())
     within = Adam(networks[0].parameters(), 0.1, fused=True, gradient_norm=gradient_norm)
@@ -39,6 +39,6 @@ def test_gradients_are_scaled_down_within_a_step_as_before_a_step(gradient_norm:
             torch.testing.assert_close(parameter, expected)
 
 
-def test_scaling_within_a_step_needs_the_fused_step() -> None:
+def test_scaling_needs_fused_step() -> None:
     with pytest.raises(SettingError, match="fused"):
         Adam(nn.Linear(1, 1).parameters(), 0.1, gradient_norm=1.0)

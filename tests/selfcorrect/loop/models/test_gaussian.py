@@ -20,7 +20,7 @@ def data(*shape: int) -> Samples:
     )
 
 
-def test_the_fit_is_numpys_also_with_weights():
+def test_fit_matches_numpy():
     samples = data(30, 3)
     for weights in (samples.weights, torch.rand(30, generator=STREAM.generator(), dtype=torch.float64)):
         model = Gaussian.standard(3).fit(replace(samples, weights=weights), 0, STREAM)
@@ -45,7 +45,7 @@ def test_samples_have_the_fitted_law():
         np.testing.assert_allclose(np.cov(values[:, replicate].T), model.covariance[replicate], atol=0.06)
 
 
-def test_a_singular_covariance_stays_on_its_subspace():
+def test_singular_covariance_is_kept():
     model = Gaussian.standard(3).fit(data(2, 3), 0, STREAM)  # two points span a line
     values = model.sample(torch.zeros(50, dtype=torch.int64), STREAM) - model.mean
     assert torch.linalg.matrix_rank(values, tol=1e-6) == 1

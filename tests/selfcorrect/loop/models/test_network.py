@@ -47,9 +47,7 @@ class Shift(sc.NetworkModel[nn.Module]):
     [(Shift(), 3), (Shift(), None), (sc.Gaussian.standard(3), 0)],
     ids=["network", "untrained", "Gaussian"],
 )
-def test_a_model_comes_back_from_its_file_bit_for_bit(
-    model: sc.GenerativeModel, steps: int | None, tmp_path: Path
-) -> None:
+def test_file_round_trip_is_exact(model: sc.GenerativeModel, steps: int | None, tmp_path: Path) -> None:
     model = model if steps is None else model.fit(REAL, steps, STREAM)
     path = tmp_path / "deep" / "model.safetensors"
     model.save(path)  # type: ignore[attr-defined]
@@ -60,7 +58,7 @@ def test_a_model_comes_back_from_its_file_bit_for_bit(
         assert torch.equal(loaded.sample(labels, STREAM), model.sample(labels, STREAM))
 
 
-def test_a_file_that_does_not_fit_is_one_sentence(tmp_path: Path) -> None:
+def test_wrong_file_raises(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     Shift().fit(REAL, 1, STREAM).save(path)
     with pytest.raises(InputError, match=r"model.safetensors: .*Shift"):
@@ -98,7 +96,7 @@ MODELS = {"network": Shift(), "Gaussian": sc.Gaussian.standard(3)}
     "how", ["NaN", "infinity", "a row more", "an axis more", "whole numbers", "missing", "one more"]
 )
 @pytest.mark.parametrize("kind", MODELS)
-def test_a_state_of_another_kind_is_refused_when_it_is_loaded(kind: str, how: str, tmp_path: Path) -> None:
+def test_other_state_raises(kind: str, how: str, tmp_path: Path) -> None:
     untrained = MODELS[kind]
     trained = untrained.fit(REAL, 2, STREAM)
     path = tmp_path / "a.safetensors"
@@ -108,7 +106,7 @@ def test_a_state_of_another_kind_is_refused_when_it_is_loaded(kind: str, how: st
 
 
 @pytest.mark.parametrize("covariance", [[[1.0, 0.0], [0.0, -0.1]], [[1.0, 0.5], [0.0, 1.0]], [[1.0, 2.0], [2.0, 1.0]]])
-def test_a_covariance_that_is_none_is_refused(covariance: list[list[float]], tmp_path: Path) -> None:
+def test_invalid_covariance_raises(covariance: list[list[float]], tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     broken = replace(sc.Gaussian.standard(2), covariance=torch.tensor(covariance, dtype=torch.float64))
     broken.save(path)
@@ -116,7 +114,7 @@ def test_a_covariance_that_is_none_is_refused(covariance: list[list[float]], tmp
         sc.Gaussian.standard(2).load(path)
 
 
-def test_a_pipe_and_a_device_are_no_models(tmp_path: Path) -> None:
+def test_pipes_and_devices_raise(tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
     path.symlink_to("/dev/zero")
     with pytest.raises(InputError, match="no regular file"):
@@ -166,7 +164,7 @@ class Continued(Shift):
         return optimiser
 
 
-def test_an_optimiser_on_buffers_goes_on_as_one_adam_would_also_from_a_file(tmp_path: Path) -> None:
+def test_buffered_optimiser_resumes(tmp_path: Path) -> None:
     model = Continued().fit(REAL, 7, STREAM.child(0))
     model.save(tmp_path / "model.safetensors")
     model = Continued().load(tmp_path / "model.safetensors").fit(REAL, 5, STREAM.child(1))
@@ -179,7 +177,7 @@ def test_an_optimiser_on_buffers_goes_on_as_one_adam_would_also_from_a_file(tmp_
 # --- the loss --------------------------------------------------------------------------------------------------------
 
 
-def test_the_loss_of_the_last_quarter_is_reported_and_logged() -> None:
+def test_late_loss_is_logged() -> None:
     class Counting(Shift):
         """Its losses are 0, 1, 2, …"""
 
@@ -199,7 +197,7 @@ def test_the_loss_of_the_last_quarter_is_reported_and_logged() -> None:
 
 
 @pytest.mark.parametrize(("broken", "steps"), [(1, 5), (7, 120), (53, 60)])
-def test_the_first_loss_that_is_not_finite_is_named(broken: int, steps: int) -> None:
+def test_first_infinite_loss_is_named(broken: int, steps: int) -> None:
     """Losses of many steps are checked at once, because each check waits for the device."""
     taken = []
 
@@ -214,7 +212,7 @@ def test_the_first_loss_that_is_not_finite_is_named(broken: int, steps: int) -> 
     assert len(taken) < broken + STEPS_CHECKED_TOGETHER
 
 
-def test_a_gpu_takes_batches_from_pinned_memory_without_waiting() -> None:
+def test_gpu_uses_pinned_memory() -> None:
     batch = Mock(spec=Tensor, is_cuda=False)
     gpu = torch.device("cuda:1")
     assert to_device(batch, gpu) is batch.pin_memory().to.return_value

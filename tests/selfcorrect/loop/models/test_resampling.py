@@ -32,7 +32,7 @@ def run(stream: Stream, store, generations: int = GENERATIONS) -> None:
     run_loop(copying_task(), Arm(Replace(), generations), store, first, stream)
 
 
-def test_it_is_a_model_for_loops() -> None:
+def test_keeps_model_contract() -> None:
     labels = torch.arange(30) % 3
     real = Samples.real(torch.randn(30, 2, generator=streams(0).generator()), labels)
     model = assert_is_a_model_for_loops(Copying(real), real)
@@ -41,7 +41,7 @@ def test_it_is_a_model_for_loops() -> None:
         assert (real.values[real.labels == label] == value).all(1).any()
 
 
-def test_founders_die_out_as_wright_and_fisher_say() -> None:
+def test_founders_follow_wright_fisher() -> None:
     members = np.arange(COUNT + 1)
     chain = binom.pmf(members[None, :], COUNT, members[:, None] / COUNT)
     extinct = np.eye(COUNT + 1)[0]

@@ -42,18 +42,18 @@ def judge(candidate: sc.Candidate) -> dict[str, float]:
     return {"mean": float(candidate.samples(10).values.mean())}
 
 
-def test_it_learns_what_it_is_given() -> None:
+def test_learns_given_data() -> None:
     drawn = MODEL.fit(REAL, 600, streams(0)).sample(torch.zeros(4000), streams(1))
     assert drawn.mean(0).tolist() == pytest.approx(REAL.values.mean(0).tolist(), abs=0.06)
     assert drawn.std(0).tolist() == pytest.approx(REAL.values.std(0).tolist(), abs=0.06)
 
 
-def test_it_is_a_model_for_loops() -> None:
+def test_keeps_model_contract() -> None:
     trained = assert_is_a_model_for_loops(MODEL, REAL)
     assert not same_tensors(MODEL.fit(REAL, 3, streams(9)).state(), trained.state())
 
 
-def test_a_module_that_is_given_keeps_its_weights_and_is_not_changed() -> None:
+def test_given_module_is_unchanged() -> None:
     network = Normal()
     before = {name: value.clone() for name, value in network.state_dict().items()}
     model = TorchModel(module=network, objective=likelihood, sampler=draw)
@@ -94,12 +94,12 @@ def test_another_loss_is_another_model() -> None:
         (lambda: MODEL.sample(torch.zeros(3), streams(0)), "not trained yet"),
     ],
 )
-def test_what_cannot_work_is_one_sentence(make: Callable[[], object], message: str) -> None:
+def test_impossible_parts_raise(make: Callable[[], object], message: str) -> None:
     with pytest.raises((sc.SettingError, sc.InputError), match=message):
         make()
 
 
-def test_values_that_are_drawn_in_parts_are_those_of_each_part() -> None:
+def test_parts_equal_whole_draw() -> None:
     asked: list[int] = []
 
     def sampler(part: Tensor) -> Tensor:
@@ -127,7 +127,7 @@ def draws_losses(network: Normal, values: Tensor, labels: Tensor, generator: tor
         (draws_losses, draw, "gave two results in `fit`"),
     ],
 )
-def test_a_model_that_draws_from_other_generators_is_refused(tmp_path, objective, sampler, cause) -> None:
+def test_other_generators_raise(tmp_path, objective, sampler, cause) -> None:
     def task(stream: Stream) -> sc.Task:
         return sc.Task(TorchModel(module=Normal, objective=objective, sampler=sampler), REAL, judge)
 

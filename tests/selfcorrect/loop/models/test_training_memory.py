@@ -53,6 +53,6 @@ print(resident_mb() - before_mb)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["diffusion", "torch"])
-def test_memory_of_long_training_is_bounded(kind: str):
+def test_memory_is_bounded(kind: str):
     answer = subprocess.run([sys.executable, "-c", TRAIN, kind, "3000"], capture_output=True, text=True, check=True)
     assert float(answer.stdout) < 100

@@ -95,7 +95,7 @@ def test_samples_follow_the_exact_recursion(eta: float, interval: int, first: in
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_the_last_step_alone_is_the_correction_of_finished_samples(sampler: SamplerName) -> None:
+def test_last_step_equals_correction(sampler: SamplerName) -> None:
     labels = torch.zeros(COUNT, dtype=torch.int64)
     model = exact(1.0, sampler)
     after = put_first_at_target(model.sample(labels, STREAM))
@@ -103,7 +103,7 @@ def test_the_last_step_alone_is_the_correction_of_finished_samples(sampler: Samp
     torch.testing.assert_close(inside(labels, STREAM), after, rtol=0, atol=0)
 
 
-def test_few_steps_of_second_order_end_where_many_of_first_order_do() -> None:
+def test_second_order_converges_faster() -> None:
     def mean(model: MotionDiffusion) -> Tensor:
         sampler = corrected_inside(put_first_at_target)(model, Samples.real(torch.zeros(1, 1, 2)))
         return sampler(torch.zeros(COUNT, dtype=torch.int64), STREAM)[:, 0].mean(0)
@@ -112,7 +112,7 @@ def test_few_steps_of_second_order_end_where_many_of_first_order_do() -> None:
     torch.testing.assert_close(mean(exact(0.0, "multistep")), fine, atol=0.05, rtol=0)
 
 
-def test_the_loop_counts_corrector_calls_inside_and_after() -> None:
+def test_calls_are_counted() -> None:
     task = Task(exact(1.0), Samples.real(torch.zeros(30, 1, 2)), lambda candidate: {})
     task = replace(task, model=Resting(**vars(task.model)))
     inside = run_in_memory(task, Arm(Replace(), 1, bias=corrected_inside(put_first_at_target, 5, 4)), STREAM)
@@ -132,7 +132,7 @@ class Resting(MotionDiffusion):
         return self
 
 
-def test_a_rejected_prediction_stays_as_it_is() -> None:
+def test_rejected_prediction_stays() -> None:
     def reject_all(samples: Samples) -> Corrected:
         return Corrected(samples.with_values(samples.values + 9), torch.zeros(len(samples), dtype=torch.bool))
 
@@ -141,7 +141,7 @@ def test_a_rejected_prediction_stays_as_it_is() -> None:
     torch.testing.assert_close(sampler(labels, STREAM), exact(0.0).sample(labels, STREAM))
 
 
-def test_it_needs_a_diffusion_model_and_steps_that_there_are() -> None:
+def test_diffusion_model_is_required() -> None:
     real = Samples.real(torch.zeros(1, 1, 2))
     with pytest.raises(InputError, match="diffusion model, got Gaussian"):
         corrected_inside(put_first_at_target)(Gaussian.standard(1), real)

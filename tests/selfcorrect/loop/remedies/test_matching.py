@@ -75,12 +75,12 @@ def run(arm: Arm) -> MemoryStore:
     return run_in_memory(task, arm, STREAM)
 
 
-def test_every_parent_has_a_child_of_its_own():
+def test_parents_have_one_child():
     children = lineage_matched(30)(memoriser(), PARENTS)(PARENTS.labels, STREAM)
     assert torch.equal(children.round(), PARENTS.values)
 
 
-def test_the_match_is_the_cheapest_of_all():
+def test_match_is_cheapest():
     """Two targets that want the same candidate share out what is there at the least total squared distance."""
     labels = torch.zeros(2, dtype=torch.int64)
     candidates = torch.tensor([[1.0], [-2.0], [9.0]])
@@ -88,7 +88,7 @@ def test_the_match_is_the_cheapest_of_all():
     assert chosen.tolist() == [1, 0]
 
 
-def test_it_never_takes_a_candidate_of_another_label():
+def test_match_keeps_labels():
     labels = torch.tensor([0, 1])
     other_labels = torch.tensor([1, 0, 0])
     chosen = match(torch.zeros(2, 1), labels, torch.tensor([[0.0], [5.0], [7.0]]), other_labels, labels >= 0)
@@ -102,13 +102,13 @@ def test_it_stays_within_its_draws(draws):
     assert sum(model.drawn) <= draws * len(PARENTS)
 
 
-def test_it_stops_as_soon_as_every_parent_is_served():
+def test_stops_when_all_are_served():
     model = Counted(memoriser())
     lineage_matched(1000)(model, PARENTS)(PARENTS.labels, STREAM)
     assert sum(model.drawn) < 30 * len(PARENTS)
 
 
-def test_generation_one_takes_representatives_and_no_real_sample():
+def test_generation_one_uses_representatives():
     """k-means of many draws of a memoriser finds each of its members once; plain draws leave a third out."""
     model = memoriser()
     parents = Samples.real(torch.full((24, 1), 777.0), REAL.labels)
@@ -118,40 +118,40 @@ def test_generation_one_takes_representatives_and_no_real_sample():
     assert torch.equal(first, representatives(memoriser(), REAL.labels, 40, lambda v: v.flatten(1), STREAM))
 
 
-def test_only_the_newest_synthetic_parents_count():
+def test_newest_parents_count():
     older = Samples.synthetic(REAL.values + 100, REAL.labels, 0)
     assert torch.equal(newest_synthetic(concatenate([REAL, older, PARENTS])).values, PARENTS.values)
     assert len(newest_synthetic(REAL)) == 0
 
 
-def test_labels_with_fewer_or_no_parents():
+def test_labels_with_few_parents():
     rows = parent_rows(torch.tensor([0, 0, 0, 1, 2]), torch.tensor([1, 0, 0]))
     assert rows.tolist() == [1, 2, 1, 0, -1]
     sampler = lineage_matched(4)(memoriser(), PARENTS.take(PARENTS.labels != 2))
     assert len(sampler(PARENTS.labels, STREAM)) == len(PARENTS)
 
 
-def test_redraws_are_for_the_same_parent():
+def test_redraws_keep_parent():
     sampler = lineage_matched(60)(memoriser(), PARENTS)
     slots = torch.tensor([7, 2])
     assert torch.equal(sampler(PARENTS.labels, STREAM, slots).round(), PARENTS.values[slots])
 
 
-def test_the_nearest_row_has_the_same_label():
+def test_nearest_row_has_same_label():
     members = torch.tensor([[0.0], [1.0], [5.0]])
     labels = torch.tensor([0, 1, 0])
     assert nearest_rows(torch.tensor([[0.9], [4.0]]), torch.tensor([0, 1]), members, labels).tolist() == [0, 1]
 
 
 @pytest.mark.parametrize("policy", [Replace(), Augment(1.0)])
-def test_matched_lines_survive_where_plain_ones_die(policy: Policy):
+def test_matched_lines_survive(policy: Policy):
     plain = run(Arm(policy, 12))
     matched = run(Arm(policy, 12, bias=lineage_matched(20)))
     assert matched.metrics(12)["surviving_lineages"] > 0.9 > plain.metrics(12)["surviving_lineages"] + 0.15
     assert matched.metrics(12)["offspring_variance"] < 0.4 or isinstance(policy, Augment)
 
 
-def test_where_generations_overlap_the_oldest_have_the_children():
+def test_oldest_have_children_in_overlap():
     older = Samples.synthetic(REAL.values + 100, REAL.labels, 0)
     line = oldest_synthetic(concatenate([REAL, PARENTS, older]))
     assert torch.equal(line.values, torch.cat([older.values, PARENTS.values]))
@@ -160,14 +160,14 @@ def test_where_generations_overlap_the_oldest_have_the_children():
 
 
 @pytest.mark.slow
-def test_overlapping_lines_survive_when_matched_and_are_counted_in_the_whole_set():
+def test_overlapping_lines_survive():
     plain = run(Arm(Renew(0.25), 48))
     matched = run(Arm(Renew(0.25), 48, bias=lineage_matched(20, heirs=oldest_synthetic)))
     assert len(matched.batch(5).samples) == 6
     assert matched.metrics(48)["surviving_lineages"] > 0.8 > plain.metrics(48)["surviving_lineages"] + 0.15
 
 
-def test_children_are_compared_with_parents_of_any_age_as_these_were_drawn():
+def test_parents_are_compared_as_drawn():
     """The corrector moves samples away for good; children of the memoriser lie where their parents were drawn."""
     seen: list[Samples] = []
 
@@ -192,7 +192,7 @@ def test_rejection_does_not_break_lines():
     assert store.metrics(10)["rejected_count"] > 0
 
 
-def test_finishing_sees_each_child_with_its_parent():
+def test_finish_sees_parent():
     def take_midpoint(children: Tensor, parents: Tensor, labels: Tensor) -> Tensor:
         assert torch.equal(labels, PARENTS.labels)
         return (children + parents) / 2

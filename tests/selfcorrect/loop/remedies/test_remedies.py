@@ -41,7 +41,7 @@ def reject_lower_half(samples: Samples) -> Corrected:
 
 
 @pytest.mark.parametrize("place", PLACES.names)
-def test_a_corrector_works_where_it_is_placed(small, place: str) -> None:
+def test_corrector_works_in_place(small, place: str) -> None:
     arm = Arm(Replace(), 1, steps=3, correction=Correction(reject_lower_half, on_rejection="drop"))
     store = run_in_place(small, arm, place)
     batch = store.batch(1)
@@ -52,7 +52,7 @@ def test_a_corrector_works_where_it_is_placed(small, place: str) -> None:
     assert torch.equal(batch.drawn.values, drawn) == (place != "sampler")
 
 
-def test_pairs_beside_real_data_train_on_real_data_only(small) -> None:
+def test_real_pairs_train_on_real(small) -> None:
     arm = Arm(RealOnly(), 2, steps=3, correction=Correction(halve))
     store = run_in_place(small, arm, "preference")
     assert (store.metrics(2)["real_count"], store.metrics(2)["synthetic_count"]) == (24, 0)
@@ -61,7 +61,7 @@ def test_pairs_beside_real_data_train_on_real_data_only(small) -> None:
 
 @pytest.mark.parametrize("policy", [Replace(), RealOnly()])
 @pytest.mark.parametrize("remedy", ["matched", "lineages"])
-def test_a_preference_goes_with_lineages_and_not_with_another_training(
+def test_preference_excludes_other_training(
     small, remedy: str, policy: Policy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def train_plainly(task: Task, arm: Arm, inputs: RemedyInputs) -> tuple[Task, Arm]:
@@ -82,7 +82,7 @@ def test_a_preference_goes_with_lineages_and_not_with_another_training(
         with_place(small[0], Arm(Replace(), 1), "filter")
 
 
-def test_a_package_adds_a_remedy_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_package_adds_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "patience.py").write_text(
         "from dataclasses import replace\n"
         "def twice_as_long(task, arm, inputs):\n    return task, replace(arm, generations=2 * arm.generations)\n"
@@ -111,7 +111,7 @@ def plain(small: tuple[Task, MemoryStore]) -> dict[str, Tensor]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("row", list(REMEDIES), ids=lambda row: row.name)
-def test_every_row_is_complete_runs_and_changes_the_loop(row, small, plain: dict[str, Tensor]) -> None:
+def test_rows_are_complete_and_run(row, small, plain: dict[str, Tensor]) -> None:
     assert all((row.summary, row.knows, row.cost, row.source))
     state = final_state(small, row.name)
     same = state.keys() == plain.keys() and all(torch.equal(state[key], plain[key]) for key in state)

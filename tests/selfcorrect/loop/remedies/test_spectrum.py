@@ -23,17 +23,17 @@ def energy(values: torch.Tensor, label: int) -> float:
     return float(np.square(coefficients(values)[(label == LABELS).numpy(), LOWEST:]).sum())
 
 
-def test_each_label_has_its_parents_energy_and_its_own_low_frequencies():
+def test_labels_get_parents_energy():
     restored = restore_energy(3 * CHILDREN, PARENTS, LABELS)
     for label in range(3):
         assert math.isclose(energy(restored, label), energy(PARENTS, label), rel_tol=1e-5)
     np.testing.assert_allclose(coefficients(restored)[:, :LOWEST], coefficients(3 * CHILDREN)[:, :LOWEST], atol=1e-5)
 
 
-def test_children_with_the_right_energy_stay_as_they_are():
+def test_right_energy_stays():
     torch.testing.assert_close(restore_energy(PARENTS, PARENTS, LABELS), PARENTS)
 
 
-def test_without_energy_there_is_nothing_to_scale():
+def test_zero_energy_stays():
     still = torch.ones(12, 48, 4)
     torch.testing.assert_close(restore_energy(still, PARENTS, LABELS), still, atol=1e-4, rtol=0)

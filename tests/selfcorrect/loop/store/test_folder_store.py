@@ -58,7 +58,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path):
         yield folder_store
 
 
-def test_what_is_committed_can_be_read_back(store: Store):
+def test_commit_round_trips(store: Store):
     assert store.latest == -1
     for number in range(3):
         store.commit(generation(number))
@@ -69,7 +69,7 @@ def test_what_is_committed_can_be_read_back(store: Store):
     assert store.timings(1) == {"train": 0.25}
 
 
-def test_batches_come_back_with_provenance_draws_and_diagnostics(store: Store):
+def test_batches_keep_provenance(store: Store):
     store.commit(generation(0))
     store.commit(generation(1))
     loaded = store.batch(1)
@@ -109,7 +109,7 @@ def test_generations_follow_one_another(store: Store):
             store.commit(generation(number))
 
 
-def test_metrics_that_are_not_finite_are_strict_json(tmp_path: Path):
+def test_non_finite_metrics_are_strict_json(tmp_path: Path):
     with FolderStore(tmp_path / "run", {}) as store:
         store.commit(generation(0, ratio=math.inf, seeds=[1.0, math.nan]))
         metrics = FolderReader(tmp_path / "run").metrics(0)  # while the folder is locked
@@ -125,7 +125,7 @@ def test_metrics_that_are_not_finite_are_strict_json(tmp_path: Path):
 
 
 @pytest.mark.parametrize("call", ["os.fsync", "os.replace", "os.mkdir"])
-def test_a_full_disk_stops_with_one_sentence_and_nothing_half_written(tmp_path, monkeypatch, call: str):
+def test_full_disk_leaves_no_part(tmp_path, monkeypatch, call: str):
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -142,7 +142,7 @@ def test_a_full_disk_stops_with_one_sentence_and_nothing_half_written(tmp_path, 
         assert store.latest == 1
 
 
-def test_only_the_last_two_models_are_kept_on_request(tmp_path: Path):
+def test_last_two_models_are_kept(tmp_path: Path):
     run = commit_generations(tmp_path / "run", 3)
     kept_models = sorted(path.parent.name for path in run.glob("*/model.safetensors"))
     assert kept_models == ["generation-0001", "generation-0002"]
@@ -166,14 +166,14 @@ def commit_generations(folder: Path, generations: int = 4, *, keep_models: bool 
 
 
 @pytest.mark.parametrize("name", ["metrics.json", "synthetic.safetensors", "provenance.parquet", "digests.json"])
-def test_a_file_that_is_gone_is_noticed(tmp_path: Path, name: str) -> None:
+def test_missing_file_is_detected(tmp_path: Path, name: str) -> None:
     run = commit_generations(tmp_path / "run")
     (run / "generation-0002" / name).unlink()
     with pytest.raises(DamagedError, match=rf"generation-0002/{name} (is missing|is not what)"):
         FolderStore(run, {})
 
 
-def test_a_generation_or_the_last_model_that_is_gone_is_noticed(tmp_path: Path) -> None:
+def test_missing_generation_is_detected(tmp_path: Path) -> None:
     run = commit_generations(tmp_path / "run")
     (run / "generation-0003" / "model.safetensors").unlink()
     with pytest.raises(DamagedError, match=r"generation-0003/model\.safetensors is missing"):
@@ -186,9 +186,7 @@ def test_a_generation_or_the_last_model_that_is_gone_is_noticed(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("damaged", "keep_models", "remaining"), [(3, False, 2), (3, True, 2), (1, False, -1), (1, True, 0)]
 )
-def test_repair_goes_back_to_where_the_loop_can_go_on(
-    tmp_path: Path, damaged: int, keep_models: bool, remaining: int
-) -> None:
+def test_repair_returns_to_resumable(tmp_path: Path, damaged: int, keep_models: bool, remaining: int) -> None:
     run = commit_generations(tmp_path / "run", keep_models=keep_models)
     before_repair = bytes_of(run)
     path = run / f"generation-{damaged:04d}" / "metrics.json"
@@ -205,14 +203,14 @@ def test_repair_goes_back_to_where_the_loop_can_go_on(
     assert bytes_of(run) == before_repair
 
 
-def test_repair_of_a_sound_folder_changes_nothing(tmp_path: Path) -> None:
+def test_repair_keeps_sound_folder(tmp_path: Path) -> None:
     run = commit_generations(tmp_path / "run")
     before_repair = bytes_of(run)
     FolderStore(run, {}, keep_models=False, repair=True).close()
     assert bytes_of(run) == before_repair
 
 
-def test_samples_long_past_are_dropped_on_request_and_not_missed(tmp_path: Path):
+def test_old_samples_are_dropped(tmp_path: Path):
     with FolderStore(tmp_path / "run", {}, keep_models=False, keep_samples=False) as store:
         for number in range(6):
             store.commit(generation(number))
@@ -227,7 +225,7 @@ def test_samples_long_past_are_dropped_on_request_and_not_missed(tmp_path: Path)
     assert list(find_damage(tmp_path / "run")) == [4]
 
 
-def test_a_folder_that_kept_all_can_go_on_without(tmp_path: Path):
+def test_full_folder_continues_without(tmp_path: Path):
     kept_all = commit_generations(tmp_path / "run", keep_models=True)
     size_of_all = sum(path.stat().st_size for path in kept_all.rglob("*.safetensors"))
     FolderStore(kept_all, {}, keep_models=False, keep_samples=False).close()
@@ -246,7 +244,7 @@ def sample_bytes(folder: Path) -> dict[str, bytes]:
     return bytes_of(folder)
 
 
-def test_a_run_that_keeps_what_samples_has_no_other_model(tmp_path: Path):
+def test_sampler_run_has_no_model(tmp_path: Path):
     run = commit_generations(tmp_path / "run")
     files = sample_bytes(run)
     assert [name for name in files if name.endswith(".safetensors")] == ["generation-0003/sampler.safetensors"]
@@ -255,7 +253,7 @@ def test_a_run_that_keeps_what_samples_has_no_other_model(tmp_path: Path):
     assert list(find_damage(run)) == [3]
 
 
-def test_a_process_that_lost_its_folder_commits_nothing_more(tmp_path: Path):
+def test_lost_folder_commits_nothing(tmp_path: Path):
     """As after a shared file system dropped the lock of a machine that it lost sight of."""
     with FolderStore(tmp_path, {"steps": 1}) as believed_dead:
         believed_dead.commit(generation(0))

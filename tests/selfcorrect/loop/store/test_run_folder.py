@@ -17,7 +17,7 @@ from selfcorrect.storage.files.digests import encode_with_digest, read_with_dige
 CONFIG = {"steps": 75, "policy": "augment:0.5", "data": {"fingerprint": "ab12", "clips": ["walk", "run"]}}
 
 
-def test_a_new_folder_records_config_and_environment(tmp_path: Path):
+def test_new_folder_records_environment(tmp_path: Path):
     claim_folder(tmp_path / "runs" / "one", CONFIG).release()
     assert read_with_digest(tmp_path / "runs/one/config.json") == CONFIG
     recorded = read_with_digest(tmp_path / "runs/one/environment.json")
@@ -25,7 +25,7 @@ def test_a_new_folder_records_config_and_environment(tmp_path: Path):
     assert recorded["python"] == sys.version.split()[0]
 
 
-def test_the_environment_names_the_commit_of_this_source():
+def test_environment_names_commit():
     repository = Path(__file__).resolve().parents[4]
     head = subprocess.run(["git", "-C", str(repository), "rev-parse", "HEAD"], capture_output=True, text=True)
     if head.returncode:
@@ -34,14 +34,14 @@ def test_the_environment_names_the_commit_of_this_source():
     assert describe_environment()["git_commit"] == head.stdout.strip()
 
 
-def test_lists_of_settings_are_compared_item_by_item_whatever_the_order_of_their_keys():
+def test_settings_compare_by_item():
     recorded = {"arms": [{"policy": "replace", "strength": 1.0}]}
     assert config_differences(recorded, {"arms": [{"strength": 1.0, "policy": "replace"}]}) == []
     changed = {"arms": [{"strength": 2.0, "policy": "replace"}]}
     assert config_differences(recorded, changed) == ["arms.0.strength is 1.0 in the folder and 2.0 now."]
 
 
-def test_another_config_is_refused_with_one_sentence_per_difference(tmp_path: Path):
+def test_other_config_raises(tmp_path: Path):
     claim_folder(tmp_path, CONFIG).release()
     other_config = {"steps": 20, "policy": "augment:0.5", "data": {"clips": ["walk", "run"]}, "seed": 1}
     with pytest.raises(RunFolderError) as caught:
@@ -53,7 +53,7 @@ def test_another_config_is_refused_with_one_sentence_per_difference(tmp_path: Pa
     claim_folder(tmp_path, CONFIG).release()
 
 
-def test_many_differences_are_counted_and_those_of_outer_settings_come_first(tmp_path: Path):
+def test_many_differences_are_counted(tmp_path: Path):
     claim_folder(tmp_path, {"arms": [{"seed": seed} for seed in range(20)], "steps": 75}).release()
     with pytest.raises(RunFolderError) as refusal:
         claim_folder(tmp_path, {"arms": [{"seed": seed + 1} for seed in range(20)], "steps": 76})
@@ -62,7 +62,7 @@ def test_many_differences_are_counted_and_those_of_outer_settings_come_first(tmp
 
 
 @pytest.mark.parametrize("content", [b"{", b"\xff", b"[]", b'"text"', b"[" * 100_000])
-def test_a_damaged_config_is_said_to_be_so(tmp_path: Path, content: bytes) -> None:
+def test_damaged_config_raises(tmp_path: Path, content: bytes) -> None:
     claim_folder(tmp_path, CONFIG).release()
     (tmp_path / "config.json").write_bytes(content)
     with pytest.raises(RunFolderError, match=r"config\.json is damaged"):
@@ -70,7 +70,7 @@ def test_a_damaged_config_is_said_to_be_so(tmp_path: Path, content: bytes) -> No
 
 
 @pytest.mark.parametrize("content", [b"{", b"\xff", b"[]", None])
-def test_a_damaged_environment_is_a_warning(tmp_path: Path, content: bytes | None) -> None:
+def test_damaged_environment_warns(tmp_path: Path, content: bytes | None) -> None:
     claim_folder(tmp_path, CONFIG).release()
     if content is None:
         (tmp_path / "environment.json").unlink()
@@ -98,12 +98,12 @@ def refuse(code: int):
 @pytest.mark.parametrize(
     ("code", "reason"), [(errno.EROFS, "Read-only file system"), (errno.EACCES, "Permission denied")]
 )
-def test_a_folder_that_cannot_be_made_gets_one_sentence(tmp_path, monkeypatch, code: int, reason: str):
+def test_impossible_folder_raises(tmp_path, monkeypatch, code: int, reason: str):
     monkeypatch.setattr("os.mkdir", refuse(code))
     with pytest.raises(RunFolderError, match=rf"cannot write to .*new: {reason}"):
         claim_folder(tmp_path / "new", CONFIG)
 
 
-def test_a_config_leaves_room_for_its_digest(tmp_path: Path) -> None:
+def test_config_has_room_for_digest(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="sha256"):
         claim_folder(tmp_path, {"sha256": 3})

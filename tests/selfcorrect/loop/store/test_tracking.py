@@ -40,7 +40,7 @@ def read_lines(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_an_arm_begins_with_the_shared_generation():
+def test_arm_begins_with_generation_0():
     first, store = stores()
     assert list_metrics(store, first) == [{"generation": t, "fid": 10.0 / (t + 1)} for t in range(3)]
     assert list_metrics(first) == [{"generation": 0, "fid": 10.0}]
@@ -120,7 +120,7 @@ def offline_runs(folder: Path) -> list[Path]:
     return sorted((folder / "wandb").glob("offline-run-*/run-*.wandb"))
 
 
-def test_offline_runs_hold_config_and_curves(tmp_path: Path):
+def test_offline_run_has_config(tmp_path: Path):
     log_runs([arm_of(*range(4), name=name) for name in ("seed-0-a", "seed-0-b")], tmp_path, "offline")
     log_runs([arm_of(*range(4), name="seed-0-a")], tmp_path, "offline")  # again: replaces, does not add
     assert len(offline_runs(tmp_path)) == 2
@@ -142,7 +142,7 @@ def test_off_writes_nothing(tmp_path: Path):
     assert not (tmp_path / "wandb").exists()
 
 
-def test_a_broken_wandb_is_one_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_broken_wandb_warns_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def broken(**_: object) -> None:
         raise RuntimeError("service did not start")
 
@@ -175,7 +175,7 @@ print("complete")
 
 @pytest.mark.slow
 @pytest.mark.parametrize("names", [[], ["a", "b"]])
-def test_a_process_of_wandb_that_is_killed_is_one_warning(names: list[str], tmp_path: Path):
+def test_killed_wandb_warns_once(names: list[str], tmp_path: Path):
     (tmp_path / "run").mkdir()
     environment = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}  # of these tests
     program = [sys.executable, "-c", KILLED, *names]
@@ -187,7 +187,7 @@ def test_a_process_of_wandb_that_is_killed_is_one_warning(names: list[str], tmp_
     assert "Traceback" not in run.stderr
 
 
-def test_an_unreachable_server_is_one_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_unreachable_server_warns_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
     for name in ("login_timeout", "init_timeout"):
@@ -212,7 +212,7 @@ def history(records: list) -> list[dict]:
     return [decode_items(record.history.item) for record in records if record.WhichOneof("record_type") == "history"]
 
 
-def test_a_run_that_grows_and_is_resumed_keeps_one_id_and_one_curve(tmp_path: Path):
+def test_resumed_run_keeps_id(tmp_path: Path):
     with open_log(tmp_path) as log:
         log.log(arm_of(0))
         log.log(arm_of(0, 1))  # as a generation is committed
@@ -228,7 +228,7 @@ def test_a_run_that_grows_and_is_resumed_keeps_one_id_and_one_curve(tmp_path: Pa
     assert (run.job_type, [*run.tags]) == ("arm", ["physics", "x" * 64])
 
 
-def test_experiments_of_the_same_name_never_share_an_id(tmp_path: Path):
+def test_experiments_have_unique_ids(tmp_path: Path):
     for place in ("one", "other"):
         with (
             claim_folder(tmp_path / place / "motion-demo", {}),
@@ -240,7 +240,7 @@ def test_experiments_of_the_same_name_never_share_an_id(tmp_path: Path):
     assert first[0].name != second[0].name
 
 
-def test_the_report_and_all_other_files_stay_in_the_run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_files_stay_in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     page = tmp_path / "report.html"
     page.write_text("<title>recall over λ</title>")
@@ -253,7 +253,7 @@ def test_the_report_and_all_other_files_stay_in_the_run_folder(tmp_path: Path, m
     assert not [path for path in (tmp_path / "home").rglob("*") if path.is_file()]
 
 
-def test_tables_are_logged_with_numbers_as_numbers(tmp_path: Path):
+def test_tables_have_numbers(tmp_path: Path):
     page = tmp_path / "report.html"
     page.write_text("<title>recall over λ</title>")
     table = tmp_path / "last-generation.csv"
@@ -266,7 +266,7 @@ def test_tables_are_logged_with_numbers_as_numbers(tmp_path: Path):
     assert logged["data"] == [["replace, physics", 0.5, ""], ["real", 1, "∞"]]
 
 
-def test_a_page_that_cannot_be_read_costs_nothing_but_itself(tmp_path: Path):
+def test_unreadable_page_is_isolated(tmp_path: Path):
     with open_log(tmp_path) as log, pytest.warns(UserWarning, match=r"gone\.html"):
         log.log(replace(arm_of(0, 1, 2), report=tmp_path / "gone.html"))
     assert [row["generation"] for row in history(runs_in(tmp_path)["a"])] == [0, 1, 2]
@@ -285,7 +285,7 @@ def trial(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     wandb.teardown()
 
 
-def test_a_trial_of_a_sweep_is_one_run(tmp_path: Path, trial: None):
+def test_sweep_trial_is_one_run(tmp_path: Path, trial: None):
     page = tmp_path / "report.html"
     page.write_text("<title>whole</title>")
     with open_log(tmp_path) as log:
@@ -296,7 +296,7 @@ def test_a_trial_of_a_sweep_is_one_run(tmp_path: Path, trial: None):
     assert (runs["whole"].run_id, runs["whole"].sweep_id) == ("trial1", "sweep1")
 
 
-def test_in_the_run_folder_only_runs_with_the_same_id_are_replaced(tmp_path: Path):
+def test_only_same_ids_are_replaced(tmp_path: Path):
     with open_log(tmp_path) as log:
         log.log(arm_of(0))
     (before,) = offline_runs(tmp_path)
@@ -326,7 +326,7 @@ def test_the_environment_alone_never_connects(tmp_path: Path, monkeypatch: pytes
     assert len(offline_runs(tmp_path)) == 1
 
 
-def test_project_and_entity_come_from_the_environment_unless_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_environment_gives_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("WANDB_PROJECT", "theirs")
     monkeypatch.setenv("WANDB_ENTITY", "team")
     for target, expected in (

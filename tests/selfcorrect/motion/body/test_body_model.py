@@ -22,7 +22,7 @@ from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 
 
-def test_a_body_model_is_read_again_after_its_content_changed(tmp_path: Path) -> None:
+def test_changed_model_is_reread(tmp_path: Path) -> None:
     path = tmp_path / "model.npz"
     numbers = model_numbers(SMPL)
     np.savez(path, **numbers)
@@ -62,7 +62,7 @@ def random_motion(layout: Layout, frames: int = 3) -> Motion:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("layout", [SMPL, SMPL_H, SMPL_X], ids=lambda layout: layout.name)
-def test_the_skeleton_is_that_of_the_file(model_file: Callable[[Layout], Path], layout: Layout) -> None:
+def test_skeleton_matches_file(model_file: Callable[[Layout], Path], layout: Layout) -> None:
     body = make_body(load_body_model(model_file(layout)))
     assert body.skeleton.names == layout.names
     np.testing.assert_allclose(body.skeleton.offsets_m, layout.average().offsets_m, atol=1e-3)
@@ -70,7 +70,7 @@ def test_the_skeleton_is_that_of_the_file(model_file: Callable[[Layout], Path], 
 
 
 @pytest.mark.parametrize("layout", [SMPL, SMPL_H, SMPL_X], ids=lambda layout: layout.name)
-def test_the_mesh_moves_with_the_joints(model_file: Callable[[Layout], Path], layout: Layout) -> None:
+def test_mesh_moves_with_joints(model_file: Callable[[Layout], Path], layout: Layout) -> None:
     """Skinning by smplx and our kinematics put every joint in the same place: the mean of its ring of vertices."""
     model = load_body_model(model_file(layout))
     motion = random_motion(layout)
@@ -89,7 +89,7 @@ def test_shape_coefficients_change_the_bones(model_file: Callable[[Layout], Path
     np.testing.assert_allclose(tall.skeleton.offsets_m, 1.2 * mean.skeleton.offsets_m, atol=1e-3)
 
 
-def test_an_amass_file_is_read_on_its_own_body(model_file: Callable[[Layout], Path], tmp_path: Path) -> None:
+def test_amass_uses_own_body(model_file: Callable[[Layout], Path], tmp_path: Path) -> None:
     amass.write_amass(tmp_path / "a.npz", random_motion(SMPL_H))
     fields = dict(np.load(tmp_path / "a.npz"))
     np.savez(tmp_path / "tall.npz", **fields | {"betas": np.array([2.0, *np.zeros(15)])})
@@ -106,7 +106,7 @@ def test_an_amass_file_is_read_on_its_own_body(model_file: Callable[[Layout], Pa
         np.testing.assert_allclose(np.load(tmp_path / "again.npz")[name], fields[name], atol=1e-9)
 
 
-def test_joints_of_another_model_are_found_by_name(model_file: Callable[[Layout], Path], tmp_path: Path) -> None:
+def test_other_joints_match_by_name(model_file: Callable[[Layout], Path], tmp_path: Path) -> None:
     """SMPL-X has jaw and eyes before the fingers of SMPL-H."""
     amass.write_amass(tmp_path / "a.npz", random_motion(SMPL_H))
     path = model_file(SMPL_X)
@@ -117,12 +117,12 @@ def test_joints_of_another_model_are_found_by_name(model_file: Callable[[Layout]
         np.testing.assert_allclose(offset_m, body.offsets_m[body.names.index(name)], atol=1e-9, err_msg=name)
 
 
-def test_a_mesh_needs_the_models_joints(model_file: Callable[[Layout], Path]) -> None:
+def test_mesh_needs_model_joints(model_file: Callable[[Layout], Path]) -> None:
     with pytest.raises(ValueError, match=r"52.*SMPL-H,.*24"):
         vertices(load_body_model(model_file(SMPL_H)), random_motion(SMPL))
 
 
-def test_a_pickled_model_needs_an_explicit_word(tmp_path: Path) -> None:
+def test_pickled_model_needs_consent(tmp_path: Path) -> None:
     path = tmp_path / "SMPL_NEUTRAL.pkl"
     numbers = model_numbers(SMPL) | {"J_regressor": scipy.sparse.csc_matrix(model_numbers(SMPL)["J_regressor"])}
     path.write_bytes(pickle.dumps(numbers, protocol=2))
@@ -132,7 +132,7 @@ def test_a_pickled_model_needs_an_explicit_word(tmp_path: Path) -> None:
     np.testing.assert_allclose(body.skeleton.offsets_m, SMPL.average().offsets_m, atol=1e-3)
 
 
-def test_tables_of_names_that_are_pickled_are_left_alone(tmp_path: Path) -> None:
+def test_pickled_names_are_ignored(tmp_path: Path) -> None:
     path = tmp_path / "SMPLX_NEUTRAL.npz"
     np.savez(path, joint2num=np.array({"pelvis": 0}, dtype=object), **model_numbers(SMPL_X))
     assert len(make_body(load_body_model(path)).skeleton) == 55
@@ -147,7 +147,7 @@ def test_other_archives_are_refused(tmp_path: Path, numbers: dict[str, np.ndarra
         load_body_model(tmp_path / "model.npz")
 
 
-def test_a_model_of_other_joints_is_refused(tmp_path: Path) -> None:
+def test_other_joints_raise(tmp_path: Path) -> None:
     numbers = model_numbers(SMPL) | {"kintree_table": np.zeros((2, 16))}
     np.savez(tmp_path / "model.npz", **numbers)
     with pytest.raises(ValueError, match=r"24.*52.*55.*16"):
@@ -155,7 +155,7 @@ def test_a_model_of_other_joints_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS.values(), ids=lambda layout: layout.name)
-def test_the_average_body_is_called_so_and_stands_upright(layout: Layout) -> None:
+def test_average_body_is_upright(layout: Layout) -> None:
     body = average_body(layout)
     assert body.name == f"average {layout.name}"
     np.testing.assert_array_equal(body.pelvis_m, AVERAGE_PELVIS_M)
@@ -166,7 +166,7 @@ def test_the_average_body_is_called_so_and_stands_upright(layout: Layout) -> Non
     assert joints_m["left_foot"][2] > joints_m["left_ankle"][2]
 
 
-def test_the_volume_of_a_box_and_of_a_ball() -> None:
+def test_volume_of_box_and_ball() -> None:
     corners = np.array([[x, y, z] for x in (4, 4.2) for y in (-2, -1.7) for z in (7, 7.5)])
     box = ConvexHull(corners)
     assert volume_m3(corners, outward(box)) == pytest.approx(0.2 * 0.3 * 0.5)
@@ -182,7 +182,7 @@ def outward(hull: ConvexHull) -> np.ndarray:
     return np.where(inward[:, None], hull.simplices[:, ::-1], hull.simplices)
 
 
-def test_a_body_weighs_its_volume_and_more_when_larger(tmp_path: Path) -> None:
+def test_larger_body_weighs_more(tmp_path: Path) -> None:
     """A model whose mesh is a box of 60 litres; shape 0 makes it larger by a tenth."""
     numbers = model_numbers(SMPL_H)
     hull = ConvexHull(np.array([[x, y, z] for x in (-0.2, 0.2) for y in (-0.75, 0.75) for z in (-0.05, 0.05)]))

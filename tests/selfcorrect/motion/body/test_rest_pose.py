@@ -27,11 +27,11 @@ def motion(random_motion: Callable[..., Motion]) -> Motion:
     return random_motion(3)
 
 
-def test_an_upright_skeleton_needs_no_turns(motion: Motion) -> None:
+def test_upright_skeleton_needs_nothing(motion: Motion) -> None:
     assert find_upright_turns(motion) is None
 
 
-def test_legs_apart_at_rest_are_brought_together(motion: Motion) -> None:
+def test_legs_are_brought_together(motion: Motion) -> None:
     spread = {"left_hip": Rotation.from_euler("z", -20, degrees=True),
               "right_hip": Rotation.from_euler("z", 20, degrees=True)}  # fmt: skip
     turns = turns_of(motion.skeleton, spread)
@@ -44,14 +44,14 @@ def test_legs_apart_at_rest_are_brought_together(motion: Motion) -> None:
 
 
 @pytest.mark.parametrize("axis", ["x", "y", "z"])
-def test_a_body_that_lies_or_looks_aside_at_rest_is_set_up(motion: Motion, axis: str) -> None:
+def test_turned_body_is_set_up(motion: Motion, axis: str) -> None:
     turns = Rotation.concatenate([Rotation.from_euler(axis, 90, degrees=True)] * 22)
     turns_to_upright = find_upright_turns(TurnedFrames(turns.as_quat()).view(motion))
     assert turns_to_upright is not None
     assert np.degrees((turns * Rotation.from_quat(turns_to_upright)).magnitude()).max() < 1e-5
 
 
-def test_frames_along_the_bones_get_their_twist_from_the_motion(motion: Motion) -> None:
+def test_motion_gives_bone_twist(motion: Motion) -> None:
     along_x = Rotation.from_rotvec([0, 0, np.pi / 2])
     legs = {
         f"{side}_{part}": Rotation.from_rotvec([0, 0.7, 0]) * along_x
@@ -82,10 +82,10 @@ def without_part(motion: Motion, missing: str) -> Motion:
     return replace(turned, skeleton=replace(turned.skeleton, names=names, parts=parts))
 
 
-def test_a_part_that_every_body_has_is_named_if_it_is_missing(motion: Motion) -> None:
+def test_missing_required_part_raises(motion: Motion) -> None:
     with pytest.raises(ValueError, match="left_knee"):
         find_upright_turns(without_part(motion, "left_knee"))
 
 
-def test_other_missing_parts_are_not_needed(motion: Motion) -> None:
+def test_other_parts_are_optional(motion: Motion) -> None:
     assert find_upright_turns(without_part(motion, "left_elbow")) is not None

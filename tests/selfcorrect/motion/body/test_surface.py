@@ -34,7 +34,7 @@ def without_toes(skeleton: Skeleton) -> Skeleton:
     return Skeleton(names, parents, skeleton.offsets_m[keep], names)
 
 
-def test_rest_pose_stands_on_flat_mirrored_soles_as_long_as_shoes(skeleton: Skeleton, standing_height_m: float):
+def test_soles_are_flat_and_mirrored(skeleton: Skeleton, standing_height_m: float):
     soles = stand(skeleton, standing_height_m, Rotation.identity())
     assert soles.shape == (12, 3)
     np.testing.assert_allclose(soles[:, 1], 0, atol=1e-12)
@@ -51,7 +51,7 @@ def test_soles_turn_with_the_body(skeleton: Skeleton, standing_height_m: float):
     np.testing.assert_allclose(stand(skeleton, standing_height_m, turn), turn.apply(straight), atol=1e-12)
 
 
-def test_a_skeleton_without_toes_has_a_box_on_each_ankle(skeleton: Skeleton):
+def test_ankles_without_toes_have_boxes(skeleton: Skeleton):
     toeless = without_toes(skeleton)
     points = sole_points(toeless)
     assert [toeless.names[joint] for joint in points.joints] == ["left_ankle"] * 4 + ["right_ankle"] * 4
@@ -60,33 +60,33 @@ def test_a_skeleton_without_toes_has_a_box_on_each_ankle(skeleton: Skeleton):
 
 
 @pytest.mark.parametrize("has_toes", [True, False])
-def test_shoes_are_as_large_as_the_body(skeleton: Skeleton, has_toes: bool):
+def test_shoes_scale_with_body(skeleton: Skeleton, has_toes: bool):
     adult = skeleton if has_toes else without_toes(skeleton)
     child = replace(adult, offsets_m=0.6 * adult.offsets_m)
     np.testing.assert_allclose(sole_points(child).offsets_m, 0.6 * sole_points(adult).offsets_m)
 
 
-def test_a_skeleton_without_ankles_is_refused():
+def test_missing_ankles_raise():
     pole = Skeleton(("pole",), (-1,), np.zeros((1, 3)), ("pelvis",))
     assert head_point(pole) is None
     with pytest.raises(ValueError, match="no left ankle"):
         sole_points(pole)
 
 
-def test_stature_is_from_the_soles_to_the_top_of_the_head(skeleton: Skeleton, standing_height_m: float):
+def test_stature_spans_soles_to_head(skeleton: Skeleton, standing_height_m: float):
     to_head_m = sum(skeleton.offsets_m[skeleton.parts.index(part), 1] for part in ("spine1", "spine2", "spine3"))
     to_head_m += sum(skeleton.offsets_m[skeleton.parts.index(part), 1] for part in ("neck", "head"))
     assert stature_m(skeleton) == pytest.approx(standing_height_m + to_head_m + 0.18)
 
 
-def test_a_body_without_a_head_has_the_stature_of_its_legs(skeleton: Skeleton):
+def test_headless_stature_follows_legs(skeleton: Skeleton):
     headless = tuple("" if part in ("neck", "head") else part for part in skeleton.parts)
     assert stature_m(replace(skeleton, parts=headless)) == pytest.approx(stature_m(skeleton), rel=0.1)
 
 
 @settings(max_examples=50, deadline=None)
 @given(angle_rad=st.floats(-1.5, 1.5), heading_rad=st.floats(0.0, 6.28))
-def test_a_round_heel_is_as_high_as_the_circle_in_its_corner(angle_rad: float, heading_rad: float) -> None:
+def test_round_heel_clears_corner(angle_rad: float, heading_rad: float) -> None:
     radius_m = HEEL_RADIUS_M
     pitch = Rotation.from_euler("xy", [-angle_rad, heading_rad])
     heel_m = np.array([0.3, 0.1, -0.2])

@@ -61,7 +61,7 @@ def of_both_sides(*joints: str) -> list[str]:
     ],
     ids=["legs alone", "no neck", "no arms", "no legs", "no toes", "one arm", "one leg"],
 )
-def test_every_rule_measures_or_skips_a_walk_that_lacks_joints(missing: list[str]) -> None:
+def test_rules_measure_or_skip(missing: list[str]) -> None:
     walk = remove_parts(made_motion("walk", 1.0, 60.0, 300, bend_rad=0.8), missing)
     assert check_with(walk, RuleChoice()).notes == ()
 
@@ -70,16 +70,14 @@ def test_every_rule_measures_or_skips_a_walk_that_lacks_joints(missing: list[str
     ("pace", "lean_rad", "bend_rad"),
     [(0.7, 0.6, 0.24), (1.0, 0.3, 0.23), (1.0, 0.7, 0.25), (8.0, 0.8, 0.25), (8.0, 0.8, 0.26)],
 )
-def test_a_walk_that_tips_over_even_where_slowed_down_most_tells_no_pace(
-    pace: float, lean_rad: float, bend_rad: float
-) -> None:
+def test_tipping_walk_tells_no_pace(pace: float, lean_rad: float, bend_rad: float) -> None:
     features = MotionFeatures(made_motion("walk", pace, 120.0, 300, lean_rad=lean_rad, bend_rad=bend_rad))
     assert walking.find_longest_walk(features) is not None
     assert walking.walking_pace(features) is None
 
 
 @pytest.mark.parametrize("pace", [0.7, 1.0, 1.4])
-def test_an_upright_walk_tells_its_pace(pace: float) -> None:
+def test_upright_walk_tells_pace(pace: float) -> None:
     pace_at_speed = walking.walking_pace(MotionFeatures(made_motion("walk", 1.0, 120.0, 400, bend_rad=0.1)))
     other_pace = walking.walking_pace(MotionFeatures(made_motion("walk", pace, 120.0, 400, bend_rad=0.1)))
     assert pace_at_speed is not None
@@ -97,9 +95,7 @@ def test_style_is_not_pace(pace: float, style: dict[str, float]) -> None:
 
 
 @pytest.mark.parametrize(("speed", "is_believed"), [(0.7, True), (0.75, True), (1.33, False), (0.3, False)])
-def test_steps_and_pendulum_must_agree_on_the_pace(
-    monkeypatch: pytest.MonkeyPatch, speed: float, is_believed: bool
-) -> None:
+def test_steps_and_pendulum_must_agree(monkeypatch: pytest.MonkeyPatch, speed: float, is_believed: bool) -> None:
     """Steps that are long for their frequency are those of slow motion; a pendulum that runs fast denies this."""
     slow = MotionFeatures(made_motion("walk", 0.7, 60.0, 300, bend_rad=0.8))
     monkeypatch.setattr(pace, "walking_pace", lambda features: speed)
@@ -119,7 +115,7 @@ def test_who_limps_is_not_uneven() -> None:
     assert [finding.code for finding in check(retimed["warp"], ["P2"])] == ["P2"]
 
 
-def test_a_rule_that_fails_costs_its_own_findings_only(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failing_rule_is_isolated(monkeypatch: pytest.MonkeyPatch) -> None:
     motion = made_motion("idle", frames=60)
     motion.root_m[:, 1] += 0.5
     monkeypatch.setattr(walking, "find_longest_walk", lambda features: np.zeros(2)[5])

@@ -35,7 +35,7 @@ def bend_joint(motion: Motion, part: str, degrees: float, span: slice) -> Motion
 
 
 @pytest.mark.parametrize("flip", range(len(FLIPPED)))
-def test_right_legs_with_flipped_axes_bend_as_left_ones(flip: int) -> None:
+def test_flipped_axes_bend_alike(flip: int) -> None:
     walk = made_motion("walk", frames=150, bend_rad=0.9)
     rig = with_frames(walk, FLIPPED[flip])
     assert knees(walk) == knees(rig) == []
@@ -50,9 +50,7 @@ def test_right_legs_with_flipped_axes_bend_as_left_ones(flip: int) -> None:
     hips=st.tuples(st.floats(-100, 30), st.floats(-60, 60), st.floats(-30, 30)),
     knee=st.floats(0, 140),
 )
-def test_knees_are_sound_in_every_frame_and_every_pose_of_the_hips(
-    angles: tuple[float, ...], hips: tuple[float, ...], knee: float
-) -> None:
+def test_knees_are_sound_everywhere(angles: tuple[float, ...], hips: tuple[float, ...], knee: float) -> None:
     motion = bend_joint(
         bend_joint(made_motion("idle", frames=60), "left_knee", knee, slice(None)), "right_knee", knee, slice(None)
     )
@@ -66,7 +64,7 @@ def test_knees_are_sound_in_every_frame_and_every_pose_of_the_hips(
     assert knees(broken) == [(20, 30, ("right_knee",))]
 
 
-def test_legs_whose_feet_are_unknown_bend_by_the_hips() -> None:
+def test_footless_legs_use_hips() -> None:
     walk = made_motion("walk", frames=150, bend_rad=0.9)
     parts = tuple("" if part.endswith("foot") else part for part in walk.skeleton.parts)
     walk = replace(walk, skeleton=replace(walk.skeleton, parts=parts))
@@ -86,7 +84,7 @@ def t_posed(motion: Motion, share: np.ndarray) -> Motion:
 
 
 @pytest.mark.parametrize("fps", [25.0, 60.0, 120.0])
-def test_the_pose_of_a_rig_is_jumped_into_or_held_rigidly_and_those_of_people_are_not(fps: float) -> None:
+def test_rig_poses_are_told_from_peoples(fps: float) -> None:
     frames = round(4 * fps)
     times_s = np.arange(frames) / fps
     motion = made_motion("idle", fps=fps, frames=frames)
@@ -109,7 +107,7 @@ def test_the_pose_of_a_rig_is_jumped_into_or_held_rigidly_and_those_of_people_ar
 
 
 @pytest.mark.parametrize(("beyond_deg", "is_found"), [(-20, False), (1, False), (8, True), (-70, True)])
-def test_feet_that_stand_on_heels_or_toes_alone_are_pitched(beyond_deg: float, is_found: bool) -> None:
+def test_tiptoe_feet_are_pitched(beyond_deg: float, is_found: bool) -> None:
     """Toes that are turned up by more than ankles stand above them never touch the floor."""
     idle = made_motion("idle", frames=60)
     _, down_m, ahead_m = idle.skeleton.offsets_m[idle.skeleton.joint("left_foot")]
@@ -137,7 +135,7 @@ def turn_outside(motion: Motion, part: str, degrees: float, axis: str = "x") -> 
 
 @pytest.mark.parametrize(("degrees", "is_found"), [(0, False), (10, False), (40, True)])
 @pytest.mark.parametrize("kind", ["walk", "idle"])
-def test_feet_whose_heels_never_come_down_are_pitched(kind: Kind, degrees: float, is_found: bool) -> None:
+def test_raised_heels_are_pitched(kind: Kind, degrees: float, is_found: bool) -> None:
     assert len(check(raise_heels(made_motion(kind, frames=90), degrees), ["B6"])) == is_found
 
 
@@ -148,9 +146,7 @@ def test_feet_whose_heels_never_come_down_are_pitched(kind: Kind, degrees: float
     degrees=st.floats(70, 100),
     heading_rad=st.floats(-np.pi, np.pi),
 )
-def test_a_leg_that_never_comes_down_in_a_walk_is_found_and_named(
-    side: str, axis: tuple[str, float], degrees: float, heading_rad: float
-) -> None:
+def test_held_leg_is_found(side: str, axis: tuple[str, float], degrees: float, heading_rad: float) -> None:
     name, sign = axis
     outwards = -1.0 if name == "z" and side == "right" else 1.0
     walk = turn(made_motion("walk", frames=90, bend_rad=0.9), heading_rad)
@@ -160,6 +156,6 @@ def test_a_leg_that_never_comes_down_in_a_walk_is_found_and_named(
 
 
 @pytest.mark.parametrize(("degrees", "is_found"), [(90, False), (160, True)])
-def test_who_stays_in_place_may_hold_a_leg_up_but_not_behind_the_head(degrees: float, is_found: bool) -> None:
+def test_standing_body_may_hold_leg(degrees: float, is_found: bool) -> None:
     pose = turn_outside(made_motion("idle", frames=90), "left_hip", -degrees)
     assert len(check(pose, ["B7"])) == is_found

@@ -34,12 +34,12 @@ def codes(motion: Motion) -> list[str]:
     return [finding.code for finding in check(motion)]
 
 
-def test_an_ordinary_motion_breaks_no_rule(motion: Motion) -> None:
+def test_ordinary_motion_is_clean(motion: Motion) -> None:
     assert check(motion) == []
     assert_plausible([motion, motion])
 
 
-def test_a_body_that_sinks_is_found_with_frames_and_depth(motion: Motion) -> None:
+def test_sinking_body_is_found(motion: Motion) -> None:
     shift_m = np.zeros((90, 3))
     shift_m[40:60, 1] = -0.15
     violation = next(finding for finding in check(shift(motion, shift_m)) if finding.code == "F1")
@@ -49,7 +49,7 @@ def test_a_body_that_sinks_is_found_with_frames_and_depth(motion: Motion) -> Non
     assert "frames 40–59, " in str(violation)
 
 
-def test_a_body_in_the_air_hovers_unless_it_falls(motion: Motion) -> None:
+def test_hovering_body_is_found(motion: Motion) -> None:
     times_s = np.arange(90) / 30.0
     shift_m = np.zeros((90, 3))
     shift_m[20:60, 1] = 0.3
@@ -59,7 +59,7 @@ def test_a_body_in_the_air_hovers_unless_it_falls(motion: Motion) -> None:
     assert not {"F1", "F2"} & set(codes(shift(motion, shift_m)))
 
 
-def test_feet_that_slide_are_found_and_feet_that_turn_are_not(motion: Motion) -> None:
+def test_sliding_feet_are_found(motion: Motion) -> None:
     along_m = 0.3 * np.arange(90)[:, None] / 30.0 * np.array([1.0, 0.0, 0.0])
     violation = next(finding for finding in check(shift(motion, along_m)) if finding.code == "F3")
     assert violation.value == pytest.approx(0.3, abs=0.01)
@@ -73,7 +73,7 @@ def test_another_floor_is_found_once(motion: Motion, height_m: float) -> None:
     assert codes(shift(motion, np.array([0.0, height_m, 0.0]))) == ["F4"]
 
 
-def test_a_spike_is_named_with_joint_and_frame(motion: Motion) -> None:
+def test_spike_names_joint(motion: Motion) -> None:
     motion.rotations[20, 16] = Rotation.from_euler("z", 60, degrees=True).as_quat()
     spike = next(finding for finding in check(motion) if finding.code == "S3")
     speed = next(finding for finding in check(motion) if finding.code == "S2")
@@ -81,13 +81,13 @@ def test_a_spike_is_named_with_joint_and_frame(motion: Motion) -> None:
     assert (speed.start, speed.stop, speed.things[0]) == (19, 21, "left_wrist")
 
 
-def test_frames_that_repeat_are_found_where_they_repeat(motion: Motion) -> None:
+def test_repeated_frames_are_found(motion: Motion) -> None:
     motion.rotations[30:40] = motion.rotations[30]
     (finding,) = [finding for finding in check(motion) if finding.code == "S5"]
     assert (finding.start, finding.stop, finding.value) == (31, 40, 9.0)
 
 
-def test_a_statue_and_an_odd_rate_and_another_unit_are_found(motion: Motion) -> None:
+def test_statue_rate_and_unit_are_found(motion: Motion) -> None:
     still = replace(motion, rotations=np.tile(motion.rotations[:1], (90, 1, 1)))
     assert "S6" in codes(still)
     assert "R3" in codes(replace(motion, fps=1.0))
@@ -105,7 +105,7 @@ def test_flights_tell_the_pace(motion: Motion, speed: float) -> None:
     assert ("P1" in codes(replace(jump, fps=30.0 * speed))) == (speed != 1.0)
 
 
-def test_steps_of_a_walk_are_counted_and_measured(motion: Motion) -> None:
+def test_steps_are_counted(motion: Motion) -> None:
     steps = find_longest_walk(MotionFeatures(made_motion("walk", frames=110)))
     assert steps is not None
     assert len(steps.lengths) == 5
@@ -114,7 +114,7 @@ def test_steps_of_a_walk_are_counted_and_measured(motion: Motion) -> None:
 
 
 @pytest.mark.parametrize("fps", [20.0, 30.0, 60.0])
-def test_a_random_walk_of_the_body_is_found_with_its_size(motion: Motion, fps: float) -> None:
+def test_random_walk_is_measured(motion: Motion, fps: float) -> None:
     still = replace(motion, fps=fps)
     steps_m = np.random.default_rng(0).normal(0.0, 0.02 / np.sqrt(fps), (90, 3)) * (1.0, 0.0, 1.0)
     finding = next(violation for violation in check(shift(still, np.cumsum(steps_m, axis=0))) if violation.code == "F5")
@@ -122,14 +122,14 @@ def test_a_random_walk_of_the_body_is_found_with_its_size(motion: Motion, fps: f
     assert "F5" not in codes(shift(still, np.linspace(0, 1, 90)[:, None] * (1.0, 0.0, 0.0)))
 
 
-def test_a_skeleton_without_known_parts_is_checked_as_far_as_possible(motion: Motion) -> None:
+def test_partless_skeleton_is_checked(motion: Motion) -> None:
     unknown = replace(motion, skeleton=replace(motion.skeleton, parts=("",) * 22))
     assert check(unknown) == []
     unknown.rotations[20, 16] = Rotation.from_euler("z", 60, degrees=True).as_quat()
     assert "S3" in codes(unknown)
 
 
-def test_rules_are_chosen_by_code_name_and_letter(motion: Motion) -> None:
+def test_rules_by_code_name_letter(motion: Motion) -> None:
     broken = shift(motion, np.array([0.0, 0.5, 0.0]))
     assert {finding.code for finding in check(broken, select=["F"])} == {"F4"}
     assert check(broken, select=["floor-elsewhere"], ignore=["F4"]) == []
@@ -138,12 +138,12 @@ def test_rules_are_chosen_by_code_name_and_letter(motion: Motion) -> None:
         check(motion, select=["nonsense"])
 
 
-def test_short_motions_break_nothing_by_being_short(motion: Motion) -> None:
+def test_short_motions_are_clean(motion: Motion) -> None:
     for frames in (0, 1, 2, 3, 8):
         assert set(codes(motion.frames(0, frames))) <= {"S6"}
 
 
-def test_runs_shorter_than_asked_for_are_no_findings() -> None:
+def test_short_runs_are_ignored() -> None:
     rule = Rule("Z1", "test", "A test.", 1.0, "m", "{value:.0f}", "none", None, least_s=0.1)
     values = np.array([0, 2, 2, 0, 2, 3, 2, 0.0])[:, None]
     (violation,) = find_violations(rule, Measurement(values, ("thing",)), 8, 30.0)
@@ -176,12 +176,12 @@ def answer(value: object) -> Rule:
         {"value": 2.0},
     ],
 )
-def test_an_answer_that_fits_no_motion_is_refused(value: object) -> None:
+def test_wrong_answer_raises(value: object) -> None:
     with pytest.raises(ValueError, match=r"expected|NaN|infinite"):
         find_violations(answer(value), value, 10, 30.0)
 
 
-def test_answers_that_fit_are_found_in_their_frames(motion: Motion) -> None:
+def test_fitting_answer_is_found(motion: Motion) -> None:
     ramp = np.arange(10.0)
     some = np.where(ramp < 5, np.nan, ramp)
     for value in (ramp, list(ramp), some, Measurement(np.stack([0 * ramp, ramp], axis=1), ("left", "right"))):
@@ -194,14 +194,12 @@ def test_answers_that_fit_are_found_in_their_frames(motion: Motion) -> None:
 
 
 @pytest.mark.parametrize("change", [{"threshold": np.nan}, {"message": "{valeu:.0f}"}, {"message": "{value:.0q}"}])
-def test_a_rule_that_cannot_be_told_of_is_refused(change: dict[str, Any]) -> None:
+def test_unnameable_rule_raises(change: dict[str, Any]) -> None:
     with pytest.raises(SettingError):
         replace(answer(None), **change)
 
 
-def test_a_rule_whose_answer_does_not_fit_is_left_out_with_a_note(
-    motion: Motion, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_misfitting_rule_is_noted(motion: Motion, monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = answer(np.full(3 * len(motion), 2.0))
     monkeypatch.setattr("selfcorrect.motion.checks.check.all_rules", lambda: (wrong,))
     monkeypatch.setattr(RULE_TABLE, "title", lambda name: "rule 'Z1' of others 1.0")
@@ -214,11 +212,11 @@ def test_a_rule_whose_answer_does_not_fit_is_left_out_with_a_note(
     assert "internal error" not in note
 
 
-def test_codes_and_names_of_rules_are_unique() -> None:
+def test_rule_names_are_unique() -> None:
     assert len({rule.code for rule in RULES}) == len({rule.name for rule in RULES}) == len(RULES)
 
 
-def test_the_helper_says_which_motions_are_implausible(motion: Motion) -> None:
+def test_assertion_names_motions(motion: Motion) -> None:
     sunk = shift(motion, np.array([0.0, -0.3, 0.0]))
     with pytest.raises(AssertionError, match=r"1 of 2 motions are implausible\nmotion 1: .*F4 floor-elsewhere"):
         assert_plausible([motion, sunk])

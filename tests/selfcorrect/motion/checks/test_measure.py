@@ -9,7 +9,7 @@ import selfcorrect as sc
 from selfcorrect.motion.editing.transforms import raise_motion
 
 
-def test_figures_are_those_that_a_correction_states_before_it(walk: sc.Motion) -> None:
+def test_figures_match_correction(walk: sc.Motion) -> None:
     measures = sc.measure(walk)
     before = sc.correct(walk, kinematic=True).before
     figures = {name: getattr(measures, name) for name in ("skate_m_s", "jerk_m_s3")}
@@ -19,7 +19,7 @@ def test_figures_are_those_that_a_correction_states_before_it(walk: sc.Motion) -
     assert not measures.slips
 
 
-def test_a_frame_has_the_error_that_was_made_in_it(walk: sc.Motion) -> None:
+def test_frame_shows_its_error(walk: sc.Motion) -> None:
     frame = len(walk) // 2
     sunk_m = np.zeros(len(walk))
     sunk_m[frame] = -0.2
@@ -29,7 +29,7 @@ def test_a_frame_has_the_error_that_was_made_in_it(walk: sc.Motion) -> None:
     assert measures.jerk_by_frame_m_s3.mean(axis=1).argmax() in range(frame - 3, frame + 1)
 
 
-def test_a_body_that_is_dragged_slips(walk: sc.Motion) -> None:
+def test_dragged_body_slips(walk: sc.Motion) -> None:
     path_m = np.linspace(0, 0.4, len(walk))[:, None] * [1.0, 0.0, 0.0]
     dragged = replace(walk, root_m=walk.root_m + path_m)
     measures = sc.measure(dragged)

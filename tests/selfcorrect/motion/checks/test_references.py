@@ -29,13 +29,13 @@ FAULTS: dict[str, Callable[[Motion], Motion]] = {
 
 
 @pytest.mark.parametrize("key", FAULTS)
-def test_a_fault_shows_in_its_figure(walk: Motion, key: str) -> None:
+def test_fault_shows_in_its_figure(walk: Motion, key: str) -> None:
     clean = rate_reference(measure_reference(walk))
     assert clean[key] <= 1
     assert rate_reference(measure_reference(FAULTS[key](walk)))[key] > 1
 
 
-def test_the_height_of_a_clip_changes_no_other_figure(walk: Motion) -> None:
+def test_height_changes_no_other_figure(walk: Motion) -> None:
     """Programs shift clips, so a wrong height must not hide or show other faults."""
     before = measure_reference(walk)
     for by_m in (-0.15, -0.05, 0.05, 0.15):
@@ -45,7 +45,7 @@ def test_the_height_of_a_clip_changes_no_other_figure(walk: Motion) -> None:
             assert after[key] == pytest.approx(before[key], abs=1e-6, nan_ok=True)
 
 
-def test_ratios_are_ranked_and_leave_out_what_is_not_known(walk: Motion) -> None:
+def test_ratios_are_ranked(walk: Motion) -> None:
     figures = measure_reference(walk.frames(0, 2))
     assert set(figures) == {figure.key for figure in REFERENCE_FIGURES}
     ratios = rate_reference(figures)

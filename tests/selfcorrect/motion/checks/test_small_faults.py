@@ -54,7 +54,7 @@ def test_a_walk_in_the_floor(kind: Kind, sunk_m: float) -> None:
 
 @pytest.mark.parametrize("direction", [(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.6, 0.0, 0.8)])
 @pytest.mark.parametrize("kind", ["walk", "turn", "hop", "idle"])
-def test_one_frame_in_which_the_root_jumps(kind: Kind, direction: tuple[float, float, float]) -> None:
+def test_single_root_jump(kind: Kind, direction: tuple[float, float, float]) -> None:
     motion = made_motion(kind, frames=120)
     shift_m = np.zeros((120, 3))
     shift_m[70] = 0.11 * np.array(direction)
@@ -70,7 +70,7 @@ def hover(motion: Motion, first: int, stop: int) -> Motion:
 
 
 @pytest.mark.parametrize("fps", [30.0, 60.0])
-def test_a_person_who_stands_and_hovers(fps: float) -> None:
+def test_hovering_stand(fps: float) -> None:
     motion = made_motion("idle", fps=fps, frames=round(6 * fps))
     findings = check(hover(motion, round(2 * fps), round(3 * fps)), ["F9"])
     assert findings
@@ -79,7 +79,7 @@ def test_a_person_who_stands_and_hovers(fps: float) -> None:
 
 
 @pytest.mark.parametrize("first", range(30, 60, 5))
-def test_a_hover_in_the_middle_of_a_walk(first: int) -> None:
+def test_hover_within_walk(first: int) -> None:
     walk = base_walk()
     stop = first + round(walk.fps)
     assert not check(walk, ["F9"])
@@ -97,7 +97,7 @@ def test_feet_that_slide_slowly(kind: Kind, angle_rad: float, speed_m_s: float) 
 
 @pytest.mark.parametrize("speed_m_s", [0.03, 0.06, 0.1])
 @pytest.mark.parametrize("fps", [30.0, 120.0])
-def test_a_person_who_stands_and_glides(fps: float, speed_m_s: float) -> None:
+def test_gliding_stand(fps: float, speed_m_s: float) -> None:
     (finding,) = check(drift(made_motion("idle", fps=fps, frames=round(5 * fps)), speed_m_s, 0.7), ["F7"])
     assert finding.value == pytest.approx(speed_m_s, rel=0.3)
 
@@ -112,7 +112,7 @@ def test_a_tilted_world(heading_rad: float, angle_deg: float) -> None:
 
 @pytest.mark.parametrize("frames", [24, 30, 150])
 @pytest.mark.parametrize("kind", ["run", "walk", "turn", "idle"])
-def test_a_floor_that_seems_level_is_found_if_it_is_tilted(kind: Kind, frames: int) -> None:
+def test_hidden_tilt_is_found(kind: Kind, frames: int) -> None:
     """Motions that are too short to show a tilt show no level floor, either."""
     motion = made_motion(kind, frames=frames)
     for heading_rad in (0.0, 0.8, 1.6):
@@ -142,7 +142,7 @@ def test_hips_that_lost_their_height(height_m: float, pauses: bool) -> None:
     assert "B5" not in broken(sinks) | broken(rises)
 
 
-def test_hips_of_a_person_who_rolls_over_lost_no_height() -> None:
+def test_rolling_hips_lost_nothing() -> None:
     motion = lying()
     motion = shift(motion, 0.1 * UP)
     angles_rad = np.linspace(0, 2 * np.pi, len(motion))
@@ -151,7 +151,7 @@ def test_hips_of_a_person_who_rolls_over_lost_no_height() -> None:
     assert "B5" not in broken(replace(motion, rotations=rotations))
 
 
-def test_feet_below_hips_that_lost_their_way_sideways_are_planted() -> None:
+def test_sideways_feet_are_planted() -> None:
     """They slide from side to side below hips that stay in their place."""
     idle = made_motion("idle", frames=120, sway_rad=0.1)
     stays = replace(idle, root_m=idle.root_m * [0.0, 1.0, 1.0])
@@ -160,7 +160,7 @@ def test_feet_below_hips_that_lost_their_way_sideways_are_planted() -> None:
     assert correction.after["skate_m_s"] < 0.3 * correction.before["skate_m_s"]
 
 
-def test_feet_that_roll_over_toes_that_rest_do_not_glide() -> None:
+def test_rolling_feet_do_not_glide() -> None:
     """Heels rise over toes that rest while the hips walk on, until the toes leave the floor."""
     idle = made_motion("idle", frames=64)
     skeleton = idle.skeleton
@@ -177,7 +177,7 @@ def test_feet_that_roll_over_toes_that_rest_do_not_glide() -> None:
 
 
 @pytest.mark.parametrize("is_level", [False, True])
-def test_someone_who_leans_on_level_feet_stands_on_no_tilted_floor(is_level: bool) -> None:
+def test_leaning_body_is_not_tilted(is_level: bool) -> None:
     """A body and soles that lean by 3.8° are those of a tilted world only if one foot stands higher, too."""
     leaning = tilt(made_motion("idle", frames=150), 3.8, np.pi / 2)
     if is_level:

@@ -37,7 +37,7 @@ def third_differences_m(motion: Motion) -> np.ndarray:
     return np.linalg.norm(np.diff(joint_positions(motion), 3, axis=0), axis=-1).max(-1)
 
 
-def test_a_loop_is_told_from_what_does_not_close(loop: Motion) -> None:
+def test_loop_is_recognised(loop: Motion) -> None:
     assert is_loop(loop)
     assert not is_loop(loop.frames(0, len(loop) - 1))
     assert not is_loop(turn_joint(loop, 1, Rotation.from_rotvec([0.2, 0.0, 0.0]), -1))
@@ -45,7 +45,7 @@ def test_a_loop_is_told_from_what_does_not_close(loop: Motion) -> None:
 
 
 @pytest.mark.parametrize("margin", [7, 40, 97])
-def test_an_unrolled_loop_has_the_loop_in_its_middle_and_no_seam(loop: Motion, margin: int) -> None:
+def test_unrolled_loop_has_no_seam(loop: Motion, margin: int) -> None:
     row = unroll_loop(loop, margin)
     assert len(row) == len(loop) + 2 * margin
     middle = row.frames(margin, margin + len(loop))
@@ -53,12 +53,12 @@ def test_an_unrolled_loop_has_the_loop_in_its_middle_and_no_seam(loop: Motion, m
     assert third_differences_m(row).max() < 1.2 * third_differences_m(loop).max()
 
 
-def test_what_is_not_changed_comes_back_from_its_unrolled_loop(loop: Motion) -> None:
+def test_unchanged_loop_round_trips(loop: Motion) -> None:
     reclosed = close_loop(unroll_loop(loop, 60), loop, 60)
     assert np.allclose(joint_positions(reclosed), joint_positions(loop), atol=1e-9)
 
 
-def test_a_change_that_differs_from_cycle_to_cycle_is_closed_without_a_jump(loop: Motion) -> None:
+def test_uneven_change_closes_smoothly(loop: Motion) -> None:
     row = unroll_loop(loop, 60)
     waves = 0.08 * np.sin(np.arange(len(row)) / 13.0)
     spoiled = replace(row, root_m=row.root_m + waves[:, None])
@@ -69,7 +69,7 @@ def test_a_change_that_differs_from_cycle_to_cycle_is_closed_without_a_jump(loop
     assert third_differences_m(unroll_loop(closed, 20)).max() < 1.5 * third_differences_m(spoiled).max()
 
 
-def test_a_travel_that_is_another_is_kept_where_it_may_be(loop: Motion) -> None:
+def test_other_travel_may_stay(loop: Motion) -> None:
     row = unroll_loop(loop, 60)
     faster = replace(row, root_m=row.root_m + np.arange(len(row))[:, None] * [0.02, 0.0, 0.0])
     travels_m = [close_loop(faster, loop, 60, same_travel=same).root_m[-1] - loop.root_m[-1] for same in (True, False)]
@@ -79,7 +79,7 @@ def test_a_travel_that_is_another_is_kept_where_it_may_be(loop: Motion) -> None:
 
 
 @pytest.mark.parametrize("gap_rad", [0.0, 0.05])
-def test_ends_that_nearly_meet_stay_as_near(loop: Motion, gap_rad: float) -> None:
+def test_near_ends_stay_near(loop: Motion, gap_rad: float) -> None:
     """Of changes that differ from end to end, which leave the middle as it was made."""
     share = np.linspace(0.0, 1.0, len(loop))[:, None, None]
     joints = np.ones((len(loop.skeleton), 3))

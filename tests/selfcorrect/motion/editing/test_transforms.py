@@ -37,7 +37,7 @@ def test_mirror_reflects_every_joint(random_motion: Make):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_canonical_motion_starts_at_the_origin_facing_forward_and_keeps_its_shape(random_motion: Make, seed: int):
+def test_canonical_starts_at_origin(random_motion: Make, seed: int):
     motion = random_motion(seed)
     moved = canonicalise(motion)
     np.testing.assert_allclose(moved.root_m[0, [0, 2]], 0, atol=1e-12)
@@ -49,7 +49,7 @@ def test_canonical_motion_starts_at_the_origin_facing_forward_and_keeps_its_shap
     np.testing.assert_allclose(distances[0], distances[1], atol=1e-12)
 
 
-def test_canonical_form_does_not_depend_on_place_or_heading(random_motion: Make):
+def test_canonical_ignores_place(random_motion: Make):
     motion = random_motion(2)
     elsewhere = turn(motion, 2.5)
     canonical = canonicalise(motion)
@@ -58,7 +58,7 @@ def test_canonical_form_does_not_depend_on_place_or_heading(random_motion: Make)
     same_rotations(canonical.rotations, moved_canonical.rotations)
 
 
-def test_a_batch_is_treated_like_its_motions(random_motion: Make):
+def test_batch_equals_motions(random_motion: Make):
     motions = [random_motion(seed) for seed in range(3)]
     batch = canonicalise(mirror(MotionBatch.stack(motions)))
     for index, motion in enumerate(motions):
@@ -71,7 +71,7 @@ def test_a_batch_is_treated_like_its_motions(random_motion: Make):
     ("pitch_deg", "expected_forward"),
     [(0, (0, 0, 1)), (45, (0, 0, 1)), (90, (0, 0, 1)), (-90, (0, 0, 1)), (120, (0, 0, 1))],
 )
-def test_heading_survives_a_vertical_forward_axis(pitch_deg: float, expected_forward: tuple[float, float, float]):
+def test_prone_heading_is_kept(pitch_deg: float, expected_forward: tuple[float, float, float]):
     """Prone bodies face where the head points, supine ones where the feet point, whatever the heading."""
     for yaw_rad in (-2.0, 0.3, 3.0):
         yaw = Rotation.from_rotvec([0.0, yaw_rad, 0.0])
@@ -98,7 +98,7 @@ def test_resampling_agrees_with_scipy_slerp(random_motion: Make, fps: float):
         np.testing.assert_allclose(result.root_m[:, axis], np.interp(target, source, motion.root_m[:, axis]))
 
 
-def test_doubling_and_halving_the_frame_rate_gives_the_motion_back(random_motion: Make):
+def test_doubling_then_halving_is_identity(random_motion: Make):
     motion = random_motion(4)
     resampled = resample(resample(motion, 60.0), 30.0)
     assert len(resampled) == len(motion)
@@ -110,7 +110,7 @@ def test_one_frame_can_be_resampled(random_motion: Make):
     assert len(resample(random_motion(5, frames=1), 120.0)) == 1
 
 
-def test_retimed_motion_is_shorter_and_passes_the_same_poses(random_motion: Make):
+def test_retimed_motion_is_shorter(random_motion: Make):
     motion = random_motion(6, frames=41)
     fast = retime(motion, 2.0)
     assert (len(fast), fast.fps) == (21, motion.fps)
@@ -128,7 +128,7 @@ def walking_in_a_circle(skeleton: Skeleton, frames: int = 25) -> Motion:
     return Motion(skeleton, root_m, rotations, 30.0)
 
 
-def test_a_closed_cycle_ends_in_its_first_pose_and_changes_little(skeleton: Skeleton):
+def test_closed_cycle_ends_at_start(skeleton: Skeleton):
     motion = walking_in_a_circle(skeleton)
     closed = close_cycle(motion)
     same_rotations(closed.rotations[-1, 1:], closed.rotations[0, 1:])
@@ -139,7 +139,7 @@ def test_a_closed_cycle_ends_in_its_first_pose_and_changes_little(skeleton: Skel
     assert change.max() == pytest.approx(0.1 * np.pi / 2)
 
 
-def test_four_quarter_circles_make_a_circle(skeleton: Skeleton):
+def test_quarter_circles_make_circle(skeleton: Skeleton):
     cycle = close_cycle(walking_in_a_circle(skeleton))
     circle = repeat_cycle(cycle, 4)
     assert len(circle) == 4 * (len(cycle) - 1) + 1
@@ -149,7 +149,7 @@ def test_four_quarter_circles_make_a_circle(skeleton: Skeleton):
     assert steps.max() < 1.5 * np.linalg.norm(np.diff(joint_positions(cycle), axis=0), axis=-1).max()
 
 
-def test_who_stands_on_one_skeleton_stands_on_another(skeleton: Skeleton, standing_height_m: float):
+def test_standing_survives_new_skeleton(skeleton: Skeleton, standing_height_m: float):
     rotations = np.tile([0.0, 0, 0, 1], (5, 22, 1))
     stand = Motion(skeleton, np.tile([1.0, standing_height_m, 0], (5, 1)), rotations, 30.0)
     child = on_skeleton(stand, smpl_22(skeleton.offsets_m * 0.7))

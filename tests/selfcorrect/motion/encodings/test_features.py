@@ -38,7 +38,7 @@ def test_encoding_inverts_decoding(batch: MotionBatch):
     torch.testing.assert_close(codec.encode(codec.decode(values)), values, atol=1e-4, rtol=0)
 
 
-def test_layout_of_a_frame_is_pinned(batch: MotionBatch):
+def test_frame_layout_is_fixed(batch: MotionBatch):
     """Velocity x, velocity z, height, then r00 r01 r10 r11 r20 r21 of each joint in the skeleton's order."""
     features = encode_features(batch)[2]
     velocity = (batch.root_m[2, 5] - batch.root_m[2, 4]) * batch.fps
@@ -49,7 +49,7 @@ def test_layout_of_a_frame_is_pinned(batch: MotionBatch):
     np.testing.assert_array_equal(features[0, :2], features[1, :2])
 
 
-def test_training_features_are_standardised_and_never_blown_up(batch: MotionBatch):
+def test_features_are_standardised(batch: MotionBatch):
     codec = FeatureCodec.fit(batch)
     values = codec.encode(batch).flatten(0, 1)
     moving = codec.std > 0.05
@@ -67,7 +67,7 @@ def test_any_features_decode_to_rotations(batch: MotionBatch):
     assert np.all(np.sum(rotations[:, 1:] * rotations[:, :-1], axis=-1) >= 0)
 
 
-def test_what_does_not_fit_is_refused(batch: MotionBatch, random_motion: Make):
+def test_mismatch_raises(batch: MotionBatch, random_motion: Make):
     codec = FeatureCodec.fit(batch)
     with pytest.raises(ValueError, match=r"30\.0 frames per second"):
         codec.encode(MotionBatch.stack([random_motion(0, fps=60.0)]))

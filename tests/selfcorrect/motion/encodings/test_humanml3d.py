@@ -57,17 +57,17 @@ def test_rows_agree_with_the_reference(shared: Path, case: str) -> None:
 
 
 @pytest.mark.parametrize("case", REFERENCE_IS_FINITE)
-def test_joints_decode_as_in_the_reference(shared: Path, case: str) -> None:
+def test_joints_match_reference(shared: Path, case: str) -> None:
     data = read(shared, case)
     np.testing.assert_allclose(decode_joints(data["vectors"].astype(float))[:-1], data["recovered"], atol=1e-5)
 
 
-def test_the_target_skeleton_is_the_published_one(shared: Path) -> None:
+def test_target_skeleton_matches_paper(shared: Path) -> None:
     np.testing.assert_allclose(humanml3d.TARGET_OFFSETS_M, read(shared, "golden_012314")["target_offsets"], atol=1e-7)
 
 
 @pytest.mark.parametrize("case", REFERENCE_IS_NAN)
-def test_bones_without_length_are_encoded_where_the_reference_gives_nan(shared: Path, case: str) -> None:
+def test_zero_bones_are_finite(shared: Path, case: str) -> None:
     data = read(shared, case)
     joints_m = data["joints"].astype(float)
     assert np.isnan(data["vectors"]).any()
@@ -88,7 +88,7 @@ def test_joints_survive_the_representation(seed: int) -> None:
 
 @given(seed=seeds, is_mirrored=st.booleans())
 @settings(max_examples=20, deadline=None)
-def test_joints_of_kit_ml_survive_the_representation(seed: int, is_mirrored: bool) -> None:
+def test_kit_ml_round_trips(seed: int, is_mirrored: bool) -> None:
     body = KIT_BODY.exchange_sides() if is_mirrored else KIT_BODY
     joints = 1000 * random_walk(seed)[:, :21]
     rows = encode(joints, body=body)
@@ -108,9 +108,7 @@ def test_rows_survive_their_joints(seed: int) -> None:
 
 @given(seed=seeds, angle_rad=st.floats(-3, 3), x_m=st.floats(-5, 5), z_m=st.floats(-5, 5), y_m=st.floats(-5, 5))
 @settings(max_examples=40, deadline=None)
-def test_rows_do_not_depend_on_where_a_motion_starts(
-    seed: int, angle_rad: float, x_m: float, y_m: float, z_m: float
-) -> None:
+def test_start_does_not_matter(seed: int, angle_rad: float, x_m: float, y_m: float, z_m: float) -> None:
     joints_m = random_walk(seed)
     moved_m = about_y(joints_m, np.full(len(joints_m), angle_rad)) + np.array([x_m, y_m, z_m])
     continuous = slice(0, columns()["contacts"].start)
@@ -119,7 +117,7 @@ def test_rows_do_not_depend_on_where_a_motion_starts(
 
 @given(seed=seeds)
 @settings(max_examples=20, deadline=None)
-def test_normalising_sets_lengths_and_keeps_directions(seed: int) -> None:
+def test_normalising_sets_lengths(seed: int) -> None:
     random = np.random.default_rng(seed)
     joints_m = random_walk(seed)
     target_m = humanml3d.BONE_AXES * random.uniform(0.05, 0.5, (22, 1))
@@ -131,13 +129,13 @@ def test_normalising_sets_lengths_and_keeps_directions(seed: int) -> None:
     np.testing.assert_allclose(after, before, atol=1e-9)
 
 
-def test_a_turn_through_straight_back_decodes_to_the_same_turn() -> None:
+def test_straight_back_turn_round_trips() -> None:
     joints_m = np.repeat(random_walk(1, frames=2)[:1], 200, axis=0)
     joints_m = about_y(joints_m, np.linspace(0, 5 * np.pi, 200))
     np.testing.assert_allclose(decode_joints(encode(joints_m)), canonical(joints_m), atol=1e-9)
 
 
-def test_a_bone_straight_against_its_axis_is_half_a_turn() -> None:
+def test_opposite_bone_is_half_turn() -> None:
     joints_m = random_walk(0)
     joints_m[5] = forward_kinematics(
         smpl_22(-humanml3d.BONE_AXES * LENGTHS_M[:, None]), joints_m[5, 0], np.tile([0.0, 0, 0, 1], (22, 1))
@@ -155,12 +153,12 @@ def test_contacts_are_feet_that_stay() -> None:
     np.testing.assert_array_equal(encode(joints_m)[:, columns()["contacts"]], [[0, 1, 1, 1], [1, 1, 1, 1]])
 
 
-def test_a_batch_decodes_like_its_motions() -> None:
+def test_batch_equals_motions() -> None:
     vectors = np.stack([encode(random_walk(seed)) for seed in range(3)])
     np.testing.assert_allclose(decode_joints(vectors)[1], decode_joints(vectors[1]), atol=1e-12)
 
 
-def test_groups_of_columns_are_those_of_the_paper() -> None:
+def test_column_groups_match_paper() -> None:
     assert columns()["contacts"] == slice(259, 263)
     assert columns(21)["contacts"] == slice(247, 251)  # KIT-ML
 
@@ -177,13 +175,13 @@ def test_other_joints_are_refused(joints_m: np.ndarray, message: str) -> None:
         encode(joints_m)
 
 
-def test_rows_of_another_width_are_refused() -> None:
+def test_other_width_raises() -> None:
     with pytest.raises(ValueError, match=r"12 J − 1 columns .* got shape \(4, 262\)"):
         decode_joints(np.zeros((4, 262)))
 
 
 @pytest.mark.parametrize("case", REFERENCE_IS_FINITE)
-def test_rows_become_motions_within_a_millimetre(shared: Path, case: str) -> None:
+def test_rows_round_trip_within_millimetre(shared: Path, case: str) -> None:
     data = read(shared, case)
     joints_m = decode_joints(encode(data["joints"], data["target_offsets"]))[:-1]
     motion = fit_motion(joints_m, humanml3d.FPS, fit_skeleton(joints_m, smpl_22(humanml3d.BONE_AXES)))

@@ -44,13 +44,13 @@ def _contradiction(codec: HumanML3DCodec, values: torch.Tensor) -> dict[str, flo
     return {name: float(change[..., group].square().mean().sqrt()) for name, group in columns().items()}
 
 
-def test_columns_that_make_the_motion_are_67_of_263():
+def test_67_columns_make_motion():
     assert sum(columns()[name].stop - columns()[name].start for name in MAKE_THE_MOTION) == 67
     assert sum(group.stop - group.start for group in columns().values()) == COLUMN_COUNT
 
 
 @pytest.mark.parametrize("on_smpl", [False, True])
-def test_round_trip_keeps_joints_soles_and_heights(batch: MotionBatch, on_smpl: bool):
+def test_round_trip_keeps_joints(batch: MotionBatch, on_smpl: bool):
     if on_smpl:
         walk = to_smpl(batch[0])
         batch = canonicalise(MotionBatch.stack([walk.frames(0, 16), walk.frames(8, 24)]))
@@ -65,12 +65,12 @@ def test_round_trip_keeps_joints_soles_and_heights(batch: MotionBatch, on_smpl: 
         assert error == pytest.approx(physical_errors(batch).mean()[name], rel=0.02, abs=1e-3)
 
 
-def test_columns_do_not_depend_on_place_and_heading(batch: MotionBatch, codec: HumanML3DCodec):
+def test_place_and_heading_do_not_matter(batch: MotionBatch, codec: HumanML3DCodec):
     moved = turn(replace(batch, root_m=batch.root_m + np.array([2.0, 0.0, -1.0])), 1.0)
     torch.testing.assert_close(codec.encode(moved), codec.encode(batch), atol=2e-3, rtol=0)
 
 
-def test_columns_of_samples_contradict_each_other_and_encoded_ones_agree(batch: MotionBatch, codec: HumanML3DCodec):
+def test_samples_contradict_encoded_agree(batch: MotionBatch, codec: HumanML3DCodec):
     values = _noisy(codec, batch)
     sampled = _contradiction(codec, values)
     encoded = _contradiction(codec, codec.encode(codec.decode(values)))
@@ -78,7 +78,7 @@ def test_columns_of_samples_contradict_each_other_and_encoded_ones_agree(batch: 
     assert all(encoded[name] < 1e-4 for name in columns())
 
 
-def test_motion_is_made_of_root_and_positions_alone(batch: MotionBatch, codec: HumanML3DCodec):
+def test_motion_uses_root_and_positions(batch: MotionBatch, codec: HumanML3DCodec):
     values = codec.encode(batch)
     for name, group in columns().items():
         other = values.clone()

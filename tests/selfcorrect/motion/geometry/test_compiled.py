@@ -51,7 +51,7 @@ def both(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         lambda values: (values[0, 0], values[1, 1]),
     ],
 )
-def test_products_are_broadcast_as_numpy_does(both, select):
+def test_products_broadcast_like_numpy(both, select):
     first, second = select(QUATERNIONS)
     both(rotations.compose, first, second)
     rotation, vector = select(QUATERNIONS)[0], select(VECTORS)[1]
@@ -120,13 +120,13 @@ def test_wrong_arrays_are_refused():
         compiled.KERNELS.turn_legs(np.full(6, 3, np.int32), np.ones((1, 18)), np.ones((1, 6)), np.ones((1, 3, 4)))
 
 
-def test_the_environment_leaves_the_kernels_out(monkeypatch: pytest.MonkeyPatch):
+def test_environment_disables_kernels(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("SELFCORRECT_PURE", "1")
     program = "from selfcorrect.motion.geometry.compiled import KERNELS; assert KERNELS is None"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
 
-def test_kernels_of_an_older_clone_leave_what_they_lack_to_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_kernels_fall_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiled, "KERNELS", SimpleNamespace(cross=print))
     assert compiled.find_kernel("cross", VECTORS) is print
     assert compiled.find_kernel("cross", VECTORS, VECTORS.astype(np.float32)) is None
@@ -134,7 +134,7 @@ def test_kernels_of_an_older_clone_leave_what_they_lack_to_numpy(monkeypatch: py
 
 
 @needs_kernels
-def test_the_code_finds_each_kernel_by_its_name() -> None:
+def test_kernels_are_found_by_name() -> None:
     names = set()
     root = Path(__file__).resolve().parents[4]
     for package in ("selfcorrect", "datasets", "simulators", "experiments"):

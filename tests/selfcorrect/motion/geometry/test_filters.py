@@ -17,7 +17,7 @@ MODES = st.sampled_from(["nearest", "reflect"])
 
 @given(SHAPES, st.integers(1, 60), MODES, st.integers(0, 2), st.integers(0, 99))
 @settings(max_examples=60, deadline=None)
-def test_sliding_windows_give_the_bits_of_scipy(shape, size, mode, axis, seed):
+def test_windows_match_scipy(shape, size, mode, axis, seed):
     values = np.random.default_rng(seed).normal(size=shape).round(1)  # some are equal
     for name in ("maximum_filter1d", "minimum_filter1d", "uniform_filter1d"):
         expected = getattr(ndimage, name)(values, size, axis, mode=mode)
@@ -37,7 +37,7 @@ def test_sliding_windows_give_the_bits_of_scipy(shape, size, mode, axis, seed):
 
 @given(SHAPES, st.integers(1, 50), st.integers(0, 99))
 @settings(max_examples=60, deadline=None)
-def test_runs_of_booleans_are_those_of_scipy(shape, size, seed):
+def test_runs_match_scipy(shape, size, seed):
     is_set = np.random.default_rng(seed).random(shape) < 0.7
     window = np.ones((1, size, 1))
     result = filters.remove_short_runs(is_set, size, 1)
@@ -45,7 +45,7 @@ def test_runs_of_booleans_are_those_of_scipy(shape, size, seed):
     np.testing.assert_array_equal(result, ndimage.binary_opening(is_set, window))
 
 
-def test_a_window_lies_before_or_behind_its_frame_where_it_is_told_to():
+def test_window_origin_shifts():
     heights = np.random.default_rng(1).normal(size=30)
     for size in (4, 5):
         for origin in ((size - 1) // 2, -(size // 2)):
@@ -69,7 +69,7 @@ def test_banded_systems_are_solved(frames, bands, seed):
 
 
 @pytest.mark.skipif(compiled.KERNELS is None, reason="the kernels are not compiled here")
-def test_without_kernels_scipy_solves_the_same(monkeypatch: pytest.MonkeyPatch):
+def test_solver_equals_scipy(monkeypatch: pytest.MonkeyPatch):
     bands = np.stack([np.full(30, 0.5), np.full(30, 2.0)])
     right = np.random.default_rng(2).normal(size=(30, 2, 2))
     solution = filters.solve_banded(bands, right)

@@ -31,18 +31,18 @@ def pair() -> tuple[Rotation, Rotation]:
     return Rotation.random(50, generator), Rotation.random(50, generator)
 
 
-def test_a_product_turns_by_the_second_rotation_first(pair):
+def test_second_rotation_applies_first(pair):
     first, second = pair
     product = compose(first.as_quat(), second.as_quat())
     np.testing.assert_allclose(Rotation.from_quat(product).as_matrix(), (first * second).as_matrix(), atol=1e-14)
 
 
-def test_vectors_turn_as_scipy_turns_them(pair):
+def test_vectors_rotate_like_scipy(pair):
     vectors = np.random.default_rng(1).normal(size=(50, 3))
     np.testing.assert_allclose(rotate(pair[0].as_quat(), vectors), pair[0].apply(vectors), atol=1e-14)
 
 
-def test_one_rotation_serves_many_vectors_and_one_vector_many_rotations(pair):
+def test_rotations_broadcast(pair):
     quaternions = pair[0].as_quat().reshape(5, 10, 4)
     vector = np.array([1.0, 2.0, 3.0])
     assert rotate(quaternions, vector).shape == (5, 10, 3)
@@ -54,7 +54,7 @@ def test_one_rotation_serves_many_vectors_and_one_vector_many_rotations(pair):
     )
 
 
-def test_euler_angles_give_the_bits_of_scipy():
+def test_euler_angles_match_scipy_bits():
     angles_deg = np.random.default_rng(2).uniform(-400, 400, (60, 3))
     angles_deg[:10] = 90 * np.round(angles_deg[:10] / 90)
     for count in (1, 2, 3):
@@ -73,7 +73,7 @@ def test_normalised_quaternions_keep_their_direction(pair):
     np.testing.assert_allclose(normalize(3.0 * pair[0].as_quat()), pair[0].as_quat(), atol=1e-15)
 
 
-def test_slerp_goes_the_shortest_way_and_keeps_its_ends(pair):
+def test_slerp_takes_shortest_way(pair):
     first = pair[0].as_quat()
     second = pair[1].as_quat()
     halfway = Rotation.from_quat(slerp(first, second, np.full((50, 1), 0.5)))
@@ -83,7 +83,7 @@ def test_slerp_goes_the_shortest_way_and_keeps_its_ends(pair):
         assert np.allclose((end.inv() * Rotation.from_quat(slerp(first, second, share))).magnitude(), 0)
 
 
-def test_turns_lead_from_each_orientation_to_the_next(pair):
+def test_turns_lead_to_next(pair):
     orientations = pair[0].as_quat().reshape(5, 10, 4)
     led = Rotation.from_rotvec(steps_between(orientations).reshape(-1, 3))
     before = orientations[:-1].reshape(-1, 4)
@@ -91,7 +91,7 @@ def test_turns_lead_from_each_orientation_to_the_next(pair):
     assert np.allclose((led * Rotation.from_quat(before) * Rotation.from_quat(after).inv()).magnitude(), 0)
 
 
-def test_rotation_vectors_become_the_rotations_that_scipy_makes_of_them():
+def test_rotation_vectors_match_scipy():
     vectors = np.random.default_rng(2).normal(size=(40, 3)) * np.geomspace(1e-12, 3.0, 40)[:, None]
     converted = quaternions(np.concatenate([vectors, np.zeros((1, 3))]))
     np.testing.assert_allclose(converted[:-1], Rotation.from_rotvec(vectors).as_quat(), atol=1e-14)
@@ -105,7 +105,7 @@ def test_degenerate_columns_give_a_rotation(columns: list[float]):
     assert np.linalg.det(matrix) == pytest.approx(1)
 
 
-def test_gram_schmidt_keeps_the_first_column_and_the_plane_of_both():
+def test_gram_schmidt_keeps_first_column():
     columns = np.random.default_rng(0).normal(size=(20, 6))
     matrices = Rotation.from_quat(from_matrix_columns(columns)).as_matrix()
     first = columns.reshape(20, 3, 2)[..., 0]
@@ -116,7 +116,7 @@ def test_gram_schmidt_keeps_the_first_column_and_the_plane_of_both():
 
 
 @pytest.mark.parametrize("axes", ["XYZ", "YZX", "ZXY", "XZY", "ZYX", "YXZ"])
-def test_euler_angles_and_matrices_are_those_of_scipy(axes: str):
+def test_euler_and_matrices_match_scipy(axes: str):
     generator = np.random.default_rng(5)
     draws = Rotation.random(200, rng=generator)
     locked = Rotation.from_euler(axes, [[30.0, 90.0, 20.0], [30.0, -90.0, 20.0], [10.0, 90 - 1e-9, 0.0]], degrees=True)
@@ -132,7 +132,7 @@ def test_euler_angles_and_matrices_are_those_of_scipy(axes: str):
     np.testing.assert_array_equal(from_matrices(matrices), Rotation.from_matrix(matrices, assume_valid=True).as_quat())
 
 
-def test_shortest_turn_turns_one_vector_into_the_other():
+def test_shortest_turn_aligns_vectors():
     before, after = np.random.default_rng(5).normal(size=(2, 7, 3))
     turned = Rotation.from_quat(shortest_turn(before, after)).apply(before)
     assert np.allclose(np.cross(turned, after), 0.0, atol=1e-9)

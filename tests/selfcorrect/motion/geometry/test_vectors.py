@@ -18,14 +18,14 @@ from selfcorrect.motion.geometry.vectors import (
 
 @pytest.mark.parametrize("size", [2, 3])
 @pytest.mark.parametrize("shape", [(), (7,), (2, 0, 3), (2, 5, 3)])
-def test_lengths_and_scalar_products_have_the_bits_of_numpy(shape: tuple[int, ...], size: int) -> None:
+def test_lengths_match_numpy_bits(shape: tuple[int, ...], size: int) -> None:
     first, second = np.random.default_rng(0).normal(size=(2, *shape, size))
     np.testing.assert_array_equal(norms(first), np.linalg.norm(first, axis=-1))
     np.testing.assert_array_equal(dot(first, second), np.sum(first * second, axis=-1))
 
 
 @pytest.mark.parametrize("shapes", [((3,), (3,)), ((4, 3), (3,)), ((5, 1, 3), (4, 3)), ((2, 5, 4, 3), (2, 5, 4, 3))])
-def test_cross_products_have_the_bits_of_numpy(shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
+def test_cross_matches_numpy_bits(shapes: tuple[tuple[int, ...], tuple[int, ...]]) -> None:
     generator = np.random.default_rng(1)
     first = generator.normal(size=shapes[0])
     second = generator.normal(size=shapes[1])
@@ -44,7 +44,7 @@ def test_bits_are_those_of_numpy(shape: tuple[int, ...], axis: int | None) -> No
 
 
 @pytest.mark.parametrize("shape", [(1,), (2,), (9,), (151,), (40, 5), (30, 2, 3)])
-def test_medians_of_known_values_have_the_bits_of_numpy(shape: tuple[int, ...]) -> None:
+def test_known_medians_match_numpy(shape: tuple[int, ...]) -> None:
     generator = np.random.default_rng(2)
     values = generator.normal(size=shape).round(1)
     values[1:][generator.random(size=values[1:].shape) < 0.4] = np.nan
@@ -65,7 +65,7 @@ def test_of_nothing_there_is_none() -> None:
 
 
 @pytest.mark.parametrize("points", [1, 2, 9, 30])
-def test_sums_and_largest_components_are_those_of_numpy(points: int) -> None:
+def test_sums_match_numpy(points: int) -> None:
     vectors = np.random.default_rng(3).normal(size=(4, 5, points, 3))
     np.testing.assert_array_equal(sum_points(vectors), vectors.sum(axis=-2))
     np.testing.assert_array_equal(largest_components(vectors), np.abs(vectors).max(axis=-1))

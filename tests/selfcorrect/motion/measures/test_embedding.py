@@ -41,7 +41,7 @@ def test_block_means_average_over_time():
         block_means(np.zeros((3, 7)))
 
 
-def test_limb_ends_are_hands_feet_and_head(skeleton: Skeleton):
+def test_limb_ends_are_extremities(skeleton: Skeleton):
     ends = {skeleton.names[joint] for joint in limb_ends(skeleton)}
     assert ends == {"left_foot", "right_foot", "head", "left_wrist", "right_wrist"}
 
@@ -57,14 +57,14 @@ def test_kinematic_features_know_the_speed(skeleton: Skeleton):
     assert all(np.all(group == 0) for group in kinematic_features(rest))
 
 
-def test_geometric_features_do_not_depend_on_where_the_motion_starts(batch: MotionBatch):
+def test_geometry_ignores_start(batch: MotionBatch):
     moved = replace(batch, root_m=batch.root_m + np.array([3.0, 0.0, -2.0]))
     for feature, there in zip(geometric_features(batch), geometric_features(moved), strict=True):
         np.testing.assert_allclose(feature, there, atol=1e-9)
 
 
 @pytest.mark.parametrize("features", FEATURES)
-def test_reference_has_mean_zero_and_total_variance_100(features, batch: MotionBatch):
+def test_reference_is_standardised(features, batch: MotionBatch):
     embedded = MotionEmbedding.fit(features, batch, dimensions=10)(batch)
     assert embedded.shape == (60, 10)
     np.testing.assert_allclose(embedded.mean(0), 0, atol=1e-9)
@@ -82,7 +82,7 @@ def test_embedding_is_frozen(features, batch: MotionBatch):
     np.testing.assert_allclose(embedding(half), before[:30])
 
 
-def test_jitter_shows_in_kinematics_and_hardly_in_geometry(batch: MotionBatch):
+def test_jitter_shows_in_kinematics(batch: MotionBatch):
     shaken = add_jitter(batch, 0.05)
     distances = [
         frechet_distance(embedding(batch), embedding(shaken))

@@ -50,7 +50,7 @@ MOVES_SLIDE = {"sliding", "jitter of the root", "jitter of joints"}
 
 
 @pytest.mark.parametrize("artefact", LADDERS)
-def test_an_artefact_moves_the_ground_distance_the_more_the_larger_it_is(artefact: str, score: Callable):
+def test_ground_distance_grows_with_artefact(artefact: str, score: Callable):
     real = score(lambda batch: batch)
     scores = [real, *map(score, LADDERS[artefact])]
     distances = [values["fid_ground"] for values in scores]
@@ -62,14 +62,14 @@ def test_an_artefact_moves_the_ground_distance_the_more_the_larger_it_is(artefac
         assert slides == pytest.approx([slides[0]] * len(slides))
 
 
-def test_two_centimetres_and_a_slow_slide_are_far_from_real(score: Callable):
+def test_small_faults_are_far_from_real(score: Callable):
     real = score(lambda batch: batch)
     assert score(LADDERS["sunk"][1])["fid_ground"] > 3 * real["fid_ground"]
     assert score(LADDERS["sunk"][1])["fid_kinematic"] == pytest.approx(real["fid_kinematic"])
     assert score(LADDERS["sliding"][1])["fid_ground"] > 1.2 * real["fid_ground"]
 
 
-def test_a_step_slides_as_fast_as_the_body_is_carried(walk: Motion):
+def test_slide_equals_carried_speed(walk: Motion):
     """Feet that stand still slide at the speed at which the body is moved, at any height."""
     batch = MotionBatch.stack([walk])
     still_m_s = measure_slide_m_s(batch)[0]
@@ -79,7 +79,7 @@ def test_a_step_slides_as_fast_as_the_body_is_carried(walk: Motion):
     assert sunk_m_s == pytest.approx(moved_m_s)
 
 
-def test_frames_of_padding_do_not_count(walk: Motion):
+def test_padding_is_ignored(walk: Motion):
     short, long = walk.frames(0, 20), walk.frames(0, 60)
     alone = measure_slide_m_s(MotionBatch.stack([short]))
     beside = MotionBatch.stack([short, long])

@@ -71,7 +71,7 @@ def test_each_name_stands_once() -> None:
         assert len(set(names)) == len(names)
 
 
-def test_keys_say_the_units_of_their_values() -> None:
+def test_keys_state_units() -> None:
     for metric in METRICS:
         assert unit_said(metric.key) == metric.unit.symbol
         assert metric.title == (f"{metric.name} ({metric.unit.symbol})" if metric.unit.symbol else metric.name)
@@ -79,7 +79,7 @@ def test_keys_say_the_units_of_their_values() -> None:
         assert not figure.unit.si or unit_said(figure.key) == figure.unit.si
 
 
-def test_every_physical_error_has_a_row_and_is_shown_in_its_unit() -> None:
+def test_physical_errors_have_rows() -> None:
     names = [field.name for field in fields(PhysicalErrors)]
     assert [error.key for error in ERRORS] == names
     sets = MetricInputs(draw_description(np.random.default_rng(0)), draw_description(np.random.default_rng(1)))
@@ -104,7 +104,7 @@ def test_values_stay_within_their_bounds(seed: int, spread: float, shift: float)
         assert least <= values[metric.key] <= most, metric.key
 
 
-def test_collapsed_and_distant_samples_are_worse_in_the_direction_of_each_row() -> None:
+def test_directions_are_right() -> None:
     rng = np.random.default_rng(2)
     real = draw_description(rng, 200)
     good = compute_metrics(MetricInputs(real, draw_description(rng, 200)))
@@ -115,7 +115,7 @@ def test_collapsed_and_distant_samples_are_worse_in_the_direction_of_each_row() 
         assert (bad[metric.key] > good[metric.key]) == (metric.better == "lower"), metric.key
 
 
-def test_what_was_measured_after_correction_is_the_same_metric_under_its_own_name() -> None:
+def test_corrected_metric_shares_row() -> None:
     plain = find_metric("recall")
     corrected = find_metric(f"{CORRECTED}recall")
     assert (corrected.key, corrected.better, corrected.unit) == ("corrected_recall", plain.better, plain.unit)
@@ -130,9 +130,7 @@ def test_what_was_measured_after_correction_is_the_same_metric_under_its_own_nam
     ],
     ids=repr,
 )  # fmt: skip
-def test_an_answer_of_another_package_that_no_report_could_show_is_refused(
-    answer: object, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_invalid_plugin_answer_raises(answer: object, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     odd = Metric("odd", "odd", "realism", "lower", bounds=SHARE, measure=lambda sets: answer)
     monkeypatch.setattr(metrics, "added_metrics", lambda: (odd,))
@@ -144,7 +142,7 @@ def test_an_answer_of_another_package_that_no_report_could_show_is_refused(
 
 
 @pytest.mark.parametrize("answer", [0.5, np.float32(0.5), True, np.nan])
-def test_a_number_or_a_number_for_each_candidate_is_taken(answer: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_number_or_per_candidate(answer: float, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     sets = MetricInputs(draw_description(rng), draw_description(rng))
     for value in (answer, np.full(len(sets.candidate.motions), answer)):

@@ -24,26 +24,26 @@ def test_standing_still_is_without_error(stand: Motion):
     assert all(value == pytest.approx(0, abs=1e-9) for value in errors(stand).mean().values())
 
 
-def test_sunk_and_raised_bodies_are_measured_exactly(stand: Motion):
+def test_heights_are_measured_exactly(stand: Motion):
     result = errors(shift(stand, (0, -0.05, 0)), shift(stand, (0, 0.08, 0)), shift(stand, (0, 0.004, 0)))
     np.testing.assert_allclose(result.penetration_m, [0.05, 0, 0], atol=1e-12)
     np.testing.assert_allclose(result.floating_m, [0, 0.08, 0], atol=1e-12)
 
 
-def test_frames_without_error_count_as_zero(stand: Motion):
+def test_error_free_frames_count_zero(stand: Motion):
     height_m = np.where(np.arange(FRAMES) < 10, -0.02, 0.0)
     result = errors(shift(stand, np.outer(height_m, [0, 1, 0])))
     assert result.penetration_m[0] == pytest.approx(0.02 / 4)
 
 
-def test_a_gliding_stand_skates_at_its_speed_at_any_frame_rate(stand: Motion):
+def test_gliding_stand_skates_at_speed(stand: Motion):
     glide = shift(stand, np.outer(np.arange(FRAMES) / 30, [0.5, 0, 0]))
     assert errors(glide).skate_m_s[0] == pytest.approx(0.5)
     assert errors(resample(glide, 60.0)).skate_m_s[0] == pytest.approx(0.5)
     assert errors(shift(glide, (0, 0.02, 0))).skate_m_s[0] == 0
 
 
-def test_only_the_foot_on_the_floor_skates(stand: Motion, skeleton: Skeleton):
+def test_floor_foot_skates_alone(stand: Motion, skeleton: Skeleton):
     """The left foot is lifted by the hip; the body glides; then only the right foot counts, at the same speed."""
     glide = shift(stand, np.outer(np.arange(FRAMES) / 30, [0, 0, 0.3]))
     result = errors(pose_joint(glide, "left_hip", Rotation.from_euler("x", -40, degrees=True)))
@@ -51,7 +51,7 @@ def test_only_the_foot_on_the_floor_skates(stand: Motion, skeleton: Skeleton):
     assert result.floating_m[0] == pytest.approx(0, abs=1e-12)
 
 
-def test_jerk_of_a_cubic_path_is_its_third_derivative(stand: Motion):
+def test_cubic_jerk_is_exact(stand: Motion):
     times = np.arange(FRAMES) / 30
     assert errors(shift(stand, np.outer(times**3, [0, 0, 2]))).jerk_m_s3[0] == pytest.approx(12)
     assert errors(shift(stand, np.outer(times**2, [0, 0, 2]))).jerk_m_s3[0] == pytest.approx(0, abs=1e-6)
@@ -65,20 +65,20 @@ def test_padding_does_not_count(stand: Motion):
         assert getattr(together, name)[0] == pytest.approx(value), name
 
 
-def test_a_single_frame_has_no_motion_errors(stand: Motion):
+def test_single_frame_has_no_errors(stand: Motion):
     result = errors(shift(stand, (0, -0.01, 0)).frames(0, 1))
     assert (result.skate_m_s[0], result.jerk_m_s3[0]) == (0, 0)
     assert result.penetration_m[0] == pytest.approx(0.01)
 
 
-def test_a_lying_body_touches_the_floor_with_its_surface(stand: Motion, skeleton: Skeleton):
+def test_lying_body_touches_floor(stand: Motion, skeleton: Skeleton):
     lying = pose_joint(stand, 0, Rotation.from_euler("x", -90, degrees=True))
     lying = replace(lying, root_m=np.tile([0, 0.12, 0.0], (FRAMES, 1)))
     assert errors(lying).floating_m[0] < 0.06
     assert errors(shift(lying, (0, -0.3, 0))).penetration_m[0] > 0.2
 
 
-def test_mirrored_motions_have_the_same_errors(random_motion: Callable[..., Motion]):
+def test_mirrored_errors_are_equal(random_motion: Callable[..., Motion]):
     motions = [random_motion(seed) for seed in range(4)]
     low = [shift(motion, (0, 1.0 - motion.root_m[0, 1], 0)) for motion in motions]
     original_errors = errors(*low)

@@ -33,7 +33,7 @@ def bend_joint(motion: Motion, part: str, angles_rad: np.ndarray) -> Motion:
     return pose_joint(motion, part, Rotation.from_rotvec(np.outer(angles_rad, [1.0, 0, 0])))
 
 
-def test_a_joint_that_turns_evenly_has_that_speed_at_any_frame_rate_and_sign(still_motion: Motion) -> None:
+def test_turning_speed_is_rate_free(still_motion: Motion) -> None:
     turning = bend_joint(still_motion, "left_knee", np.arange(FRAMES) * 0.3)
     flipped = replace(turning, rotations=turning.rotations * np.where(np.arange(FRAMES) % 2, -1.0, 1.0)[:, None, None])
     for motion, expected in ((turning, 9.0), (flipped, 9.0), (replace(turning, fps=120.0), 36.0)):
@@ -43,7 +43,7 @@ def test_a_joint_that_turns_evenly_has_that_speed_at_any_frame_rate_and_sign(sti
         assert np.delete(speeds, knee, axis=1).max() < 1e-9
 
 
-def test_a_knee_that_snaps_gains_the_speed_of_its_fastest_frame(still_motion: Motion) -> None:
+def test_snapping_knee_gains_speed(still_motion: Motion) -> None:
     """53, 32, 44 degrees that become 36, 6, 43 turn by 21 and 12 before, by 30 and 37 after."""
     knees = (np.full(FRAMES, np.radians(53.0)), np.full(FRAMES, np.radians(36.0)))
     for angles_rad, snap_deg in zip(knees, ((32.0, 44.0), (6.0, 43.0)), strict=True):
@@ -61,13 +61,13 @@ def test_a_knee_that_snaps_gains_the_speed_of_its_fastest_frame(still_motion: Mo
     )
 
 
-def test_what_only_slows_joints_adds_nothing_and_one_frame_has_no_speed(still_motion: Motion) -> None:
+def test_slowing_adds_nothing(still_motion: Motion) -> None:
     swinging = bend_joint(still_motion, "left_elbow", np.sin(np.arange(FRAMES)))
     assert added_angular_speeds_rad_s(swinging, still_motion).max() == 0.0
     assert added_angular_speeds_rad_s(still_motion.frames(0, 1), still_motion.frames(0, 1)).max() == 0.0
 
 
-def test_jerk_is_told_by_part_and_agrees_with_that_of_the_whole(still_motion: Motion) -> None:
+def test_jerk_by_part_agrees(still_motion: Motion) -> None:
     kicking = bend_joint(still_motion, "left_knee", 0.3 * np.sin(np.arange(FRAMES)))
     jerks = jerk_by_part_m_s3(kicking)
     assert set(jerks) == set(JERK_PARTS)

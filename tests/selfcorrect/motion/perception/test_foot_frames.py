@@ -54,7 +54,7 @@ def test_tilt_is_found(stepping: Motion, axis: str, angle_deg: float, size: floa
     np.testing.assert_allclose(angles_deg(estimate_foot_frames([motion]), axis), -angle_deg, atol=SEEN_WITHIN_DEG)
 
 
-def test_toes_are_hinges_of_their_own(stepping: Motion):
+def test_toes_are_hinges(stepping: Motion):
     angles = angles_deg(estimate_foot_frames([tilt_feet(standing_on(stepping, 0.02), "x", 20.0, toes_deg=-8.0)]), "x")
     np.testing.assert_allclose(angles, (-20.0, -20.0, 8.0, 8.0), atol=SEEN_WITHIN_DEG)
 
@@ -67,7 +67,7 @@ def test_depth_is_found(stepping: Motion, depth_m: float, angle_deg: float):
 
 
 @pytest.mark.parametrize("short", ["left", "right"])
-def test_a_foot_on_a_step_has_the_shoe_of_the_other(stepping: Motion, short: str):
+def test_foot_on_step_shares_shoe(stepping: Motion, short: str):
     """Its own height does not show the sole; the usual depth would put it elsewhere than its neighbour."""
     offsets_m = stepping.skeleton.offsets_m.copy()
     offsets_m[stepping.skeleton.joint(f"{short}_ankle")] *= 0.94
@@ -76,17 +76,17 @@ def test_a_foot_on_a_step_has_the_shoe_of_the_other(stepping: Motion, short: str
 
 
 @pytest.mark.parametrize("depth_m", [0.0, 0.025, 0.04])
-def test_clips_of_a_rig_tell_its_depth_from_floors_that_are_off(stepping: Motion, depth_m: float):
+def test_clips_reveal_rig_depth(stepping: Motion, depth_m: float):
     floors_m = (0.0, 0.0, 0.003, -0.002, 0.04, -0.3)
     motions = [standing_on(stepping, depth_m, floor_m) for floor_m in floors_m]
     np.testing.assert_allclose(estimate_foot_frames(motions).soles_m or np.nan, depth_m, atol=SEEN_WITHIN_M)
 
 
-def test_a_floor_far_off_tells_nothing_of_the_sole(stepping: Motion):
+def test_far_floor_tells_no_sole(stepping: Motion):
     assert estimate_foot_frames([standing_on(stepping, 0.025, -0.2)]).soles_m == pytest.approx((0.025, 0.025), abs=1e-3)
 
 
-def test_a_calibrated_rig_stands_on_level_soles(stepping: Motion):
+def test_calibrated_rig_is_level(stepping: Motion):
     motion = tilt_feet(standing_on(stepping, 0.0), "x", 23.0)
     heights_m = []
     for compared in (motion, level_feet(motion)):
@@ -106,18 +106,18 @@ def test_feet_without_toe_joints(walk: Motion):
 
 
 @pytest.mark.parametrize("label", ["crawl", "run"])
-def test_feet_that_never_stand_flat_are_as_at_rest(clips: dict[str, Motion], label: str):
+def test_never_flat_feet_are_at_rest(clips: dict[str, Motion], label: str):
     assert estimate_foot_frames([clips[label]]) == FootFrames()
 
 
 @pytest.mark.parametrize("heel_deg", [35.0, 50.0])
-def test_who_stands_on_tiptoe_all_the_time_has_no_high_heels(stepping: Motion, heel_deg: float):
+def test_tiptoe_has_no_high_heels(stepping: Motion, heel_deg: float):
     for ankle in ("left_ankle", "right_ankle"):
         stepping = turn_joint(stepping, ankle, Rotation.from_euler("x", heel_deg, degrees=True))
     assert estimate_foot_frames([standing_on(stepping, 0.03)]) == FootFrames()
 
 
-def test_a_foot_on_tiptoe_is_the_mirror_image_of_the_flat_one(stepping: Motion):
+def test_tiptoe_foot_mirrors_flat_one(stepping: Motion):
     parts = stepping.skeleton.parts
     leg = [parts.index(f"right_{part}") for part in ("hip", "knee", "ankle")]
 
@@ -139,6 +139,6 @@ def test_a_foot_on_tiptoe_is_the_mirror_image_of_the_flat_one(stepping: Motion):
     np.testing.assert_allclose(angles_deg(feet, "x"), 0.0, atol=SEEN_WITHIN_DEG)
 
 
-def test_a_skeleton_without_ankles_has_usual_frames(stepping: Motion):
+def test_ankleless_skeleton_is_usual(stepping: Motion):
     skeleton = replace(stepping.skeleton, parts=("pelvis",) + ("",) * (len(stepping.skeleton) - 1))
     assert level_feet(replace(stepping, skeleton=skeleton)).skeleton is skeleton

@@ -27,7 +27,7 @@ def score(observation: Observation, stands: np.ndarray) -> float:
 
 @settings(max_examples=15, deadline=None)
 @given(kind=st.sampled_from(KINDS), height_m=st.floats(-3.0, 3.0), pace=st.floats(0.6, 1.3))
-def test_a_shift_moves_the_floor_and_nothing_else(kind: Kind, height_m: float, pace: float) -> None:
+def test_shift_moves_floor_only(kind: Kind, height_m: float, pace: float) -> None:
     motion = made_motion(kind, pace, frames=60)
     low = observe(motion)
     high = observe(shift(motion, np.array([0.0, height_m, 0.0])))
@@ -38,7 +38,7 @@ def test_a_shift_moves_the_floor_and_nothing_else(kind: Kind, height_m: float, p
 
 
 @pytest.mark.parametrize("label", ["walk", "spinkick"])
-def test_a_child_has_soles_as_thick_as_its_body_is_large(clips: dict[str, Motion], label: str) -> None:
+def test_child_soles_scale(clips: dict[str, Motion], label: str) -> None:
     adult = clips[label]
     for body in (adult, to_smpl(adult)):  # without and with toe joints
         child = ScaledBody(0.6).view(body)
@@ -46,14 +46,14 @@ def test_a_child_has_soles_as_thick_as_its_body_is_large(clips: dict[str, Motion
 
 
 @pytest.mark.filterwarnings("error")
-def test_a_foot_that_is_held_beside_a_standing_one_has_no_vote() -> None:
+def test_held_foot_has_no_vote() -> None:
     """Here its stances are the only ones of its heel, so that none votes for the floor."""
     observation = observe(made_motion("turn", 6.52, 6.52, 7, bend_rad=0.25))
     assert np.isfinite([observation.floor_m, *observation.levels_m]).all()
 
 
 @pytest.mark.parametrize("dip_m", [0.01, 0.02, 0.03, 0.04, 0.05])
-def test_toes_that_dip_at_toe_off_do_not_set_the_floor(dip_m: float) -> None:
+def test_dipping_toes_do_not_set_floor(dip_m: float) -> None:
     motion, stands = walk_with_stances()
     floor_m = observe(motion).floor_m
     assert observe(dip_toes(motion, stands, dip_m)).floor_m == pytest.approx(floor_m, abs=0.005)
@@ -67,7 +67,7 @@ def test_feet_that_stand_are_found(fps: float) -> None:
 
 @settings(max_examples=5, deadline=None)
 @given(seed=st.integers(0, 99))
-def test_noise_hides_neither_floor_nor_stances(seed: int) -> None:
+def test_noise_hides_nothing(seed: int) -> None:
     motion, stands = walk_with_stances()
     generator = np.random.default_rng(seed)
     noise = Rotation.from_rotvec(generator.normal(0, 0.02, (motion.rotations[..., :3].size // 3, 3)))
@@ -80,20 +80,20 @@ def test_noise_hides_neither_floor_nor_stances(seed: int) -> None:
     assert (observation.noise_m > 0.002).all()
 
 
-def test_a_body_in_the_air_bears_no_load() -> None:
+def test_flying_body_bears_no_load() -> None:
     motion = made_motion("hop", frames=120)
     apex = motion.root_m[:, 1] > np.percentile(motion.root_m[:, 1], 80)
     assert not observe(motion).touches[apex].any()
 
 
-def test_feet_that_never_rest_do_not_stand() -> None:
+def test_restless_feet_do_not_stand() -> None:
     motion = made_motion("run", frames=60)
     times_s = np.arange(60) / 30
     circling_m = 0.6 * np.stack([np.cos(9 * times_s), np.sin(11 * times_s), np.sin(7 * times_s)], axis=1)
     assert observe(shift(motion, circling_m)).stands.mean() < 0.25
 
 
-def test_a_stance_that_hovers_contradicts_the_floor_and_does_not_move_it() -> None:
+def test_hovering_stance_contradicts_floor() -> None:
     motion, stands = walk_with_stances()
     start, stop = np.flatnonzero(np.diff(stands[:, 0].astype(int)))[1:3] + 1
     lift_m = np.zeros((120, 3))
@@ -104,7 +104,7 @@ def test_a_stance_that_hovers_contradicts_the_floor_and_does_not_move_it() -> No
     assert (observe(motion).off_m != 0).mean() < 0.03
 
 
-def test_speeds_of_another_motion_are_those_in_the_stances_of_the_observed_one() -> None:
+def test_other_speeds_use_own_stances() -> None:
     motion, _ = walk_with_stances()
     slides = shift(motion, np.arange(120)[:, None] / 30 * [0.3, 0.0, 0.0])
     lifted = shift(slides, np.array([0.0, 0.5, 0.0]))
@@ -122,7 +122,7 @@ def test_short_motions_are_observed(frames: int) -> None:
     assert np.isfinite(observation.off_m).all()
 
 
-def test_a_body_without_feet_shows_no_floor() -> None:
+def test_footless_body_shows_no_floor() -> None:
     motion = made_motion("walk", frames=20)
     parts = tuple("" if "ankle" in part else part for part in motion.skeleton.parts)
     observation = observe(replace(motion, skeleton=replace(motion.skeleton, parts=parts)))
@@ -131,7 +131,7 @@ def test_a_body_without_feet_shows_no_floor() -> None:
     assert observation.floor_m == 0.0
 
 
-def test_observations_are_made_once_and_let_motions_go() -> None:
+def test_observations_are_cached_weakly() -> None:
     motion = made_motion("walk", frames=20)
     observation = observe(motion)
     assert observation.stands.any()

@@ -49,7 +49,7 @@ def turn_place(place_m: tuple[float, float, float]) -> tuple[float, float, float
     return float(cosine * x + sine * z), y, float(cosine * z - sine * x)
 
 
-def test_seen_from_the_front_the_left_side_is_blue_and_on_the_viewers_right(stand: Motion):
+def test_left_side_is_blue(stand: Motion):
     picture = draw_from_the_front(stand)
     left = find_pixels(picture, LEFT)
     right = find_pixels(picture, RIGHT)
@@ -61,7 +61,7 @@ def test_seen_from_the_front_the_left_side_is_blue_and_on_the_viewers_right(stan
     assert rows.max() > 0.8, "and stands below"
 
 
-def test_the_camera_follows_over_the_floor(stand: Motion):
+def test_camera_follows_floor(stand: Motion):
     """Whole tiles away nothing looks different, a fraction of a tile away only the floor does."""
     at_origin = animate([PicturePanel(stand)])[0]
     np.testing.assert_array_equal(animate([PicturePanel(shift(stand, (3.0, 0, -7.0)))])[0], at_origin)
@@ -70,7 +70,7 @@ def test_the_camera_follows_over_the_floor(stand: Motion):
     np.testing.assert_array_equal(find_pixels(there, LEFT), find_pixels(at_origin, LEFT))
 
 
-def test_the_same_view_shows_how_far_motions_are_apart(stand: Motion):
+def test_shared_view_shows_distance(stand: Motion):
     shifted = shift(stand, (0.5, 0, 0))
     frame_pictures = animate([PicturePanel(stand), PicturePanel(shifted)])
     same = animate(make_panels([stand, shifted], ["", ""]))
@@ -85,7 +85,7 @@ def test_sunk_feet_are_red(stand: Motion):
     assert len(find_pixels(animate([PicturePanel(shift(stand, (0, -0.06, 0)))])[0], SUNK)) > 50
 
 
-def test_panels_form_a_row_and_short_motions_wait(stand: Motion, random_motion: Callable[..., Motion]):
+def test_panels_form_a_row(stand: Motion, random_motion: Callable[..., Motion]):
     frames = animate(
         [PicturePanel(stand, "one"), PicturePanel(random_motion(0, frames=10)), PicturePanel(stand)], size_px=100
     )
@@ -94,14 +94,14 @@ def test_panels_form_a_row_and_short_motions_wait(stand: Motion, random_motion: 
     assert not np.array_equal(frames[9, :100, 100:], frames[5, :100, 100:])
 
 
-def test_a_film_strip_has_a_row_per_motion(stand: Motion, random_motion: Callable[..., Motion]):
+def test_film_strip_row_per_motion(stand: Motion, random_motion: Callable[..., Motion]):
     strip = film_strip([PicturePanel(stand, "a"), PicturePanel(random_motion(0), "b")], pictures=5, size_px=80)
     assert strip.shape == (160, 400, 3)
     last = animate([PicturePanel(random_motion(0))], size_px=80)[-1]
     np.testing.assert_array_equal(strip[80:, 320:], last)
 
 
-def test_a_skeleton_without_known_parts_is_drawn_too():
+def test_partless_skeleton_is_drawn():
     names = ("a", "b", "c")
     offsets_m = np.array([[0, 0, 0], [0, 0.5, 0], [0, 0.5, 0.0]])
     pole = Skeleton(names, (-1, 0, 1), offsets_m, ("", "", ""))
@@ -122,7 +122,7 @@ def test_animations_are_read_back(random_motion: Callable[..., Motion], tmp_path
     assert difference.mean() < 4
 
 
-def test_a_gif_keeps_a_colour_that_few_frames_have(tmp_path: Path):
+def test_gif_keeps_rare_colour(tmp_path: Path):
     frames = np.full((17, 20, 20, 3), 200, np.uint8)
     frames[:, :, :, 0] += np.arange(20, dtype=np.uint8)
     frames[:3, :4] = (0, 160, 0)
@@ -137,14 +137,14 @@ def test_pictures_are_read_back(stand: Motion, tmp_path: Path):
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "strip.png")), picture)
 
 
-def test_other_suffixes_and_empty_sheets_are_refused(stand: Motion, tmp_path: Path):
+def test_other_suffixes_raise(stand: Motion, tmp_path: Path):
     with pytest.raises(ValueError, match=r"films in \.gif or \.mp4"):
         draw_motions(tmp_path / "film.avi", stand)
     with pytest.raises(ValueError, match="nothing to draw"):
         draw_motions(tmp_path / "film.gif", [])
 
 
-def test_steps_are_drawn_where_they_are_as_blocks_on_the_floor(stand: Motion):
+def test_steps_are_drawn_as_blocks(stand: Motion):
     """Seen from the front, a step on the body's left is on the viewer's right, its top above its sides."""
     step = Support("left foot", (0.6, 0.5, 0.0), (0.3, 0.3), 0, 5)
     picture = draw_from_the_front(stand, step)
@@ -163,7 +163,7 @@ def bodies(picture: np.ndarray) -> np.ndarray:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shift_m", [(0, 0, 0), (0, 1.5, 0), (0, -0.8, 0), (4.0, 0, 0), (-2.0, 3.0, 2.0)])
-def test_whole_bodies_are_inside_the_picture_and_below_their_title(stand: Motion, shift_m: tuple[float, float, float]):
+def test_bodies_fit_below_title(stand: Motion, shift_m: tuple[float, float, float]):
     share = np.sin(np.linspace(0, np.pi, len(stand)))[:, None]
     leap = replace(stand, root_m=stand.root_m + share * shift_m)
     for pictures in (animate([PicturePanel(leap)]), animate(make_panels([stand, leap], ["", ""]))):
@@ -175,7 +175,7 @@ def test_whole_bodies_are_inside_the_picture_and_below_their_title(stand: Motion
             assert bodies_found[:, 1].max() < picture.shape[1] - 1
 
 
-def test_a_large_shift_is_seen_beside_where_the_body_was(stand: Motion):
+def test_large_shift_is_visible(stand: Motion):
     panels = make_panels([stand, shift(stand, (3.0, 0, 0))], ["before", "after"])
     picture = animate(panels)[0]
     first = find_pixels(picture[:, :360], LEFT)
@@ -185,7 +185,7 @@ def test_a_large_shift_is_seen_beside_where_the_body_was(stand: Motion):
     assert abs(ghost[:, 1].mean() - bodies(picture[:, :360])[:, 1].mean()) < 5
 
 
-def test_joints_that_moved_and_feet_that_stand_are_marked(stand: Motion):
+def test_moved_joints_and_stances_are_marked(stand: Motion):
     changed = pose_joint(stand, "left_shoulder", [0.0, 0.0, np.sin(0.4), np.cos(0.4)])
     panels = make_panels([stand, changed], ["", ""])
     before = animate(panels[:1])[0]
@@ -200,12 +200,12 @@ def test_joints_that_moved_and_feet_that_stand_are_marked(stand: Motion):
     assert len(find_pixels(same, MOVED)) == 0
 
 
-def test_motions_of_other_lengths_or_joints_are_not_compared(stand: Motion, random_motion: Callable[..., Motion]):
+def test_unlike_motions_are_not_compared(stand: Motion, random_motion: Callable[..., Motion]):
     panels = make_panels([stand, stand.frames(0, 3), random_motion(0, frames=10)], ["", "", ""])
     assert [panel.before for panel in panels] == [None, None, None]
 
 
-def test_titles_stand_above_fit_and_differ_however_long_they_are(stand: Motion):
+def test_titles_fit_and_differ(stand: Motion):
     names = [f"a_long_name_that_goes_on_and_on_and_never_ends_at_all_{end}" for end in ("before", "after")]
     pictures = [animate([PicturePanel(stand, name)], size_px=240)[0] for name in names]
     plain = animate([PicturePanel(stand)], size_px=240)[0]
@@ -219,9 +219,7 @@ def test_titles_stand_above_fit_and_differ_however_long_they_are(stand: Motion):
 
 
 @pytest.mark.parametrize("height_m", [100.0, 3000.0])
-def test_a_body_that_flies_far_is_drawn_on_as_few_tiles(
-    stand: Motion, height_m: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_far_flight_uses_few_tiles(stand: Motion, height_m: float, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a barely trained model makes them: the floor is far behind the camera's distance, and wide."""
     drawn: list[object] = []
     monkeypatch.setattr(ImageDraw.ImageDraw, "polygon", lambda self, outline, **colours: drawn.append(outline))

@@ -20,13 +20,13 @@ def lowest_m(motion: Motion, foot: int) -> np.ndarray:
     return (points_m[:, figure.bones[of_foot], 1] - figure.radii_m[of_foot]).min(axis=(1, 2))
 
 
-def test_the_first_points_are_the_joints() -> None:
+def test_first_points_are_joints() -> None:
     motion = lifting_off()
     _, points_m = pose_figure(motion)
     np.testing.assert_allclose(points_m[:, : len(motion.skeleton)], joint_positions(motion), atol=1e-9)
 
 
-def test_feet_touch_the_floor_where_their_soles_do() -> None:
+def test_feet_touch_floor_at_soles() -> None:
     motion = level_feet(lifting_off())
     poses = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
     corners_m = world_sole_points(motion.skeleton, *poses)
@@ -36,7 +36,7 @@ def test_feet_touch_the_floor_where_their_soles_do() -> None:
     np.testing.assert_allclose(lowest_m(sunk, 0), lowest_m(motion, 0) - 0.1, atol=1e-9)
 
 
-def test_sides_have_colours_and_the_trunk_has_none() -> None:
+def test_sides_have_colours() -> None:
     figure = make_figure(lifting_off().skeleton)
     left = sum(colour == LEFT for colour in figure.colours)
     right = sum(colour == RIGHT for colour in figure.colours)
@@ -45,7 +45,7 @@ def test_sides_have_colours_and_the_trunk_has_none() -> None:
     assert max(trunk) > 0.09
 
 
-def test_joints_without_a_name_are_as_thick_as_what_they_lie_in(skeleton: Skeleton) -> None:
+def test_unnamed_joints_have_thickness(skeleton: Skeleton) -> None:
     blank = replace(skeleton, parts=tuple("" if part.startswith("spine") else part for part in skeleton.parts))
     figure = make_figure(blank)
     widths = dict(zip(figure.bones[:, 0].tolist(), figure.radii_m[:, 0], strict=True))

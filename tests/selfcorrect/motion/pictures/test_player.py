@@ -54,7 +54,7 @@ def points_m(shown: dict[str, Any]) -> np.ndarray:
     return root_m + shown["step"] * numbers(shown["points"], "<i2").reshape(len(root_m), -1, 3)
 
 
-def test_it_has_every_frame_and_needs_no_network(motion: Motion) -> None:
+def test_page_is_self_contained(motion: Motion) -> None:
     far = replace(motion, root_m=motion.root_m + np.array([1000.0, 0.0, 0.0]))
     for motion_shown in (motion, far):
         page = show(motion_shown)
@@ -64,14 +64,14 @@ def test_it_has_every_frame_and_needs_no_network(motion: Motion) -> None:
     assert len(page.html) < 200_000
 
 
-def test_a_motion_that_came_out_unchanged_is_called_so(motion: Motion) -> None:
+def test_unchanged_motion_is_labelled(motion: Motion) -> None:
     moved = replace(motion, root_m=motion.root_m + np.array([0.0, 0.002, 0.0]))
     page = show(motion, replace(motion), moved, titles=["before", "after", "moved"])
     titles = [shown["title"] for shown in scene(page)["motions"]]
     assert titles == ["before", "after (unchanged)", "moved"]
 
 
-def test_it_tells_of_errors_and_of_feet_that_stand(motion: Motion) -> None:
+def test_page_marks_errors_and_stances(motion: Motion) -> None:
     sunk = replace(motion, root_m=motion.root_m - [0.0, 0.05, 0.0])
     shown, below = scene(show(motion, sunk))["motions"]
     contacts = foot_contacts(motion)
@@ -82,7 +82,7 @@ def test_it_tells_of_errors_and_of_feet_that_stand(motion: Motion) -> None:
     assert numbers(below["depth"], "<f4").max() > 0.04 > numbers(shown["depth"], "<f4").max()
 
 
-def test_a_correction_brings_its_residual_force_and_supports(motion: Motion) -> None:
+def test_correction_shows_forces_and_supports(motion: Motion) -> None:
     count = len(motion)
     force = np.linspace(0, 1, count)
     timeline = Timeline(motion.fps, force, np.zeros(count), ("left foot",), np.zeros((count, 1)))
@@ -94,7 +94,7 @@ def test_a_correction_brings_its_residual_force_and_supports(motion: Motion) -> 
     np.testing.assert_allclose(after["supports"], [box], atol=1e-12)
 
 
-def test_it_shows_the_tracks_of_each_motion_that_has_feet(motion: Motion) -> None:
+def test_page_shows_foot_tracks(motion: Motion) -> None:
     blank = replace(motion, skeleton=replace(motion.skeleton, parts=("",) * len(motion.skeleton)))
     tracks = [FootTracks.from_motion(motion, title) for title in ("first", "second")]
     drawn = draw_tracks([track for track in tracks if track], width_px=960, height_px=150)
@@ -103,7 +103,7 @@ def test_it_shows_the_tracks_of_each_motion_that_has_feet(motion: Motion) -> Non
     np.testing.assert_array_equal(np.concatenate(shown, axis=1), drawn)
 
 
-def test_the_camera_looks_above_the_ground_that_is_known(motion: Motion) -> None:
+def test_camera_looks_above_ground(motion: Motion) -> None:
     stairs = Ground((GroundBox((0.0, 0.2, 0.0), (99.0, 0.4, 99.0)),))
     for ground, height_m in ((None, 0.0), (stairs, 0.4)):
         (shown,) = scene(show(replace(motion, ground=ground)))["motions"]
@@ -111,28 +111,28 @@ def test_the_camera_looks_above_the_ground_that_is_known(motion: Motion) -> None
         assert len(shown["supports"]) == bool(ground)
 
 
-def test_fast_motions_are_thinned_and_keep_their_pace(motion: Motion) -> None:
+def test_fast_motion_is_thinned(motion: Motion) -> None:
     fast = replace(motion, fps=240.0)
     shown = scene(show(fast))
     assert shown["fps"] == 60.0
     assert shown["motions"][0]["frames"] == pytest.approx(len(motion) / 4, abs=1)
 
 
-def test_titles_cannot_become_part_of_the_page(motion: Motion) -> None:
+def test_titles_are_escaped(motion: Motion) -> None:
     evil = "</script><script>alert(1)</script>"
     page = show(motion, titles=[evil])
     assert evil not in page.html
     assert scene(page)["motions"][0]["title"] == evil
 
 
-def test_a_body_without_known_parts_is_shown(motion: Motion) -> None:
+def test_partless_body_is_shown(motion: Motion) -> None:
     blank = replace(motion, skeleton=replace(motion.skeleton, parts=("",) * len(motion.skeleton)))
     (shown,) = scene(show(blank))["motions"]
     assert shown["depth"] is None
     assert not numbers(shown["stands"], "u1").any()
 
 
-def test_notebooks_show_it_in_place_and_nothing_is_refused(motion: Motion) -> None:
+def test_notebooks_show_page(motion: Motion) -> None:
     assert "<iframe srcdoc=" in show(motion)._repr_html_()
     with pytest.raises(SettingError, match="nothing to show"):
         show()
@@ -150,7 +150,7 @@ def screenshot(page: Path, size: str, picture: Path) -> np.ndarray:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("size", ["900,600", "500,1100"])
-def test_a_browser_draws_both_bodies_and_the_sunk_feet_red(motion: Motion, tmp_path: Path, size: str) -> None:
+def test_browser_draws_sunk_feet_red(motion: Motion, tmp_path: Path, size: str) -> None:
     sunk = replace(motion, root_m=motion.root_m - [0.0, 0.1, 0.0])
     (tmp_path / "page.html").write_text(show(sunk, motion, titles=["before", "after"]).html, encoding="utf-8")
     picture = screenshot(tmp_path / "page.html", size, tmp_path / "page.png")
@@ -171,7 +171,7 @@ def test_a_browser_draws_both_bodies_and_the_sunk_feet_red(motion: Motion, tmp_p
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
 @pytest.mark.parametrize("damage", ["", "cut"])
-def test_a_file_that_is_dropped_on_the_page_is_read_as_here(motion: Motion, tmp_path: Path, damage: str) -> None:
+def test_dropped_file_is_read_alike(motion: Motion, tmp_path: Path, damage: str) -> None:
     path = tmp_path / "clip.bvh"
     save_motion(path, motion)
     if damage:

@@ -16,7 +16,7 @@ def _tracks_of(motion: Motion) -> FootTracks:
 
 
 @pytest.mark.parametrize("slide_m", [0.0, 0.05, 0.3])
-def test_the_length_of_a_streak_is_the_way_of_a_foot_that_slides(stand: Motion, slide_m: float):
+def test_streak_length_is_slide(stand: Motion, slide_m: float):
     way_m = np.zeros((len(stand), 3))
     way_m[:, 0] = np.linspace(0, slide_m, len(stand))
     tracks = _tracks_of(replace(stand, root_m=stand.root_m + way_m))
@@ -24,7 +24,7 @@ def test_the_length_of_a_streak_is_the_way_of_a_foot_that_slides(stand: Motion, 
     np.testing.assert_allclose(tracks.lengths_m(), slide_m, atol=1e-6)
 
 
-def test_panels_share_the_width_and_the_scale(stand: Motion):
+def test_panels_share_scale(stand: Motion):
     tracks = _tracks_of(stand)
     assert draw_tracks([tracks, tracks], width_px=301, height_px=100).shape == (100, 301, 3)
     one = draw_tracks([tracks], width_px=150, height_px=100)

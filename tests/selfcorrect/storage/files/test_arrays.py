@@ -9,7 +9,7 @@ import pytest
 from selfcorrect.storage.files.arrays import read_npz, write_npz
 
 
-def test_arrays_of_objects_are_copied_whatever_the_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_object_arrays_copy_exactly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.savez(tmp_path / "given.npz", places=np.zeros(3), names=np.array([None, "hips"], object))
     for year in (2001, 2002):
         now = time.struct_time((year, 2, 3, 4, 5, 6, 0, 34, 0))

@@ -34,17 +34,17 @@ def test_every_flipped_bit_is_noticed(values: dict[str, object]) -> None:
             decode_with_digest(bytes(damaged), "it")
 
 
-def test_a_digest_that_is_missing_is_named() -> None:
+def test_missing_digest_is_named() -> None:
     with pytest.raises(DamagedError, match="its checksum is missing"):
         decode_with_digest(json.dumps(VALUES).encode(), "it")
 
 
-def test_the_layout_of_the_text_is_free() -> None:
+def test_text_layout_is_free() -> None:
     text = b'{\n "a": [1, 2, 3]\n}\n'
     assert decode_with_digest(append_digest(text), "it") == {"a": [1, 2, 3]}
 
 
-def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_unreadable_is_named(tmp_path: Path) -> None:
     with pytest.raises(DamagedError, match=r"a\.json is missing"):
         read_with_digest(tmp_path / "a.json")
     os.mkfifo(tmp_path / "pipe.json")
@@ -56,7 +56,7 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
             read_with_digest(tmp_path / "a.json")
 
 
-def test_lists_of_odd_names_are_read_again_and_by_sha256sum(tmp_path: Path) -> None:
+def test_odd_names_match_sha256sum(tmp_path: Path) -> None:
     names = ["a", "b c", "new\nline", "back\\slash", "back\\nslash", "caf\udce9", "é", " *", "folder/a"]
     (tmp_path / "folder").mkdir()
     for name in names:

@@ -8,7 +8,7 @@ import pytest
 from selfcorrect.storage.files.limits import LIMIT_VARIABLE, check_unpacked, is_file_name, open_file, read_text
 
 
-def test_regular_files_are_read_through_links_too(tmp_path: Path) -> None:
+def test_links_to_files_are_read(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("\ufeffwörds", encoding="utf-8")
     (tmp_path / "link.txt").symlink_to("a.txt")
     assert read_text(tmp_path / "link.txt") == "wörds"
@@ -40,7 +40,7 @@ KEPT = ("..\\x", "C:x", "a/con.bvh", "NUL", "a?b", "dot.", "space ", "a/b.")
 
 
 @pytest.mark.parametrize("name", [*KEPT, "walk.bvh", "a/b c/конь-1.npz", "console", "..x"])
-def test_names_that_windows_keeps_or_leads_elsewhere_are_refused_there(name: str, monkeypatch) -> None:
+def test_windows_names_raise_there(name: str, monkeypatch) -> None:
     assert is_file_name(name)
     monkeypatch.setattr("sys.platform", "win32")
     assert is_file_name(name) == (name not in KEPT)

@@ -23,7 +23,7 @@ with FolderLock(Path(sys.argv[1])):
 """
 
 
-def test_a_folder_is_held_until_it_is_released(tmp_path: Path) -> None:
+def test_folder_is_held(tmp_path: Path) -> None:
     lock = FolderLock(tmp_path)
     with pytest.raises(InUseError, match=r"in use by process \d+ on "):
         FolderLock(tmp_path)
@@ -33,7 +33,7 @@ def test_a_folder_is_held_until_it_is_released(tmp_path: Path) -> None:
     FolderLock(tmp_path).release()
 
 
-def test_the_lock_dies_with_its_process(tmp_path: Path) -> None:
+def test_lock_ends_with_process(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", HOLDER, tmp_path], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
@@ -58,7 +58,7 @@ os.kill(os.getpid(), 9)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that are forked")
-def test_what_a_killed_process_was_just_starting_is_waited_for(tmp_path: Path) -> None:
+def test_starting_process_is_waited_for(tmp_path: Path) -> None:
     """A process that is being started has the lock until it begins: here it does so while the folder is claimed."""
     with subprocess.Popen(
         [sys.executable, "-c", FORKING, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -82,7 +82,7 @@ def test_a_folder_keeps_its_identity(tmp_path: Path) -> None:
         assert read_identity(tmp_path) == identity
 
 
-def test_who_lost_the_folder_is_told_who_has_it(tmp_path: Path) -> None:
+def test_new_owner_is_named(tmp_path: Path) -> None:
     with FolderLock(tmp_path) as lock:
         first, _ = (tmp_path / LOCK).read_text().splitlines()
         (tmp_path / LOCK).write_text(f"{first}\nprocess 7 on elsewhere (0)\n")
@@ -116,7 +116,7 @@ OTHERS: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("kind", OTHERS)
-def test_what_somebody_else_has_there_is_neither_waited_for_nor_changed(tmp_path: Path, kind: str) -> None:
+def test_foreign_lock_is_untouched(tmp_path: Path, kind: str) -> None:
     path = tmp_path / LOCK
     (tmp_path / "empty").touch()
     OTHERS[kind](path)

@@ -63,7 +63,7 @@ def test_forged_values_are_named(changes: dict[str, object], sentence: str) -> N
 
 
 @pytest.mark.parametrize("value", [None, 3, [], "x"])
-def test_what_is_no_object_is_named(value: object) -> None:
+def test_non_object_is_named(value: object) -> None:
     with pytest.raises(InputError, match=r"a\.json: expected frames"):
         read_as(Facts, value, "a.json")
 
@@ -81,7 +81,7 @@ def test_usual_nesting_is_read() -> None:
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"\xff", b"9" * 5000, b"[1,]"])
-def test_what_is_no_json_is_named(text: bytes, tmp_path: Path) -> None:
+def test_non_json_is_named(text: bytes, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a\.json.*: not JSON"):
         parse_json(text, "a.json")
     (tmp_path / "a.json").write_bytes(text)
@@ -89,7 +89,7 @@ def test_what_is_no_json_is_named(text: bytes, tmp_path: Path) -> None:
         read_json(tmp_path / "a.json")
 
 
-def test_what_would_become_large_in_memory_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_expanding_json_raises(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(LIMIT_VARIABLE, "1")
     text = "[" + "[]," * 20_000 + "0]"
     with pytest.raises(InputError, match=rf"a\.json: would take .* the limit is 1 MB.*{LIMIT_VARIABLE}"):
@@ -108,7 +108,7 @@ class Aim:
 
 
 @pytest.mark.parametrize("aim", ["lower", 0.8, 2])
-def test_a_value_of_several_types_may_be_of_any(aim: object) -> None:
+def test_union_types_are_read(aim: object) -> None:
     assert read_as(Aim, {"aim": aim}, "file").aim == aim
     with pytest.raises(InputError, match=r"aim: .*lower, higher"):
         read_as(Aim, {"aim": [aim]}, "file")

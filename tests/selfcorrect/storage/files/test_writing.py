@@ -19,7 +19,7 @@ from selfcorrect.storage.files.writing import (
 )
 
 
-def test_a_file_appears_when_it_is_finished(tmp_path: Path) -> None:
+def test_file_appears_when_finished(tmp_path: Path) -> None:
     path = tmp_path / "new" / "folder" / "motion.bvh"
     with replacing(path) as temporary:
         temporary.write_text("whole")
@@ -29,7 +29,7 @@ def test_a_file_appears_when_it_is_finished(tmp_path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+def test_error_keeps_old_file(tmp_path: Path) -> None:
     path = tmp_path / "motion.bvh"
     path.write_text("old")
 
@@ -51,9 +51,7 @@ def write_meanwhile(path: Path) -> None:
 
 
 @pytest.mark.parametrize("has_links", [True, False])
-def test_a_file_that_appears_meanwhile_is_not_replaced(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool
-) -> None:
+def test_appearing_file_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool) -> None:
     def refuse_links(source: Path, target: Path) -> None:
         raise PermissionError(errno.EPERM, "no links here")
 
@@ -68,7 +66,7 @@ def test_a_file_that_appears_meanwhile_is_not_replaced(
     assert sorted(file.name for file in tmp_path.iterdir()) == ["motion.bvh", "other.bvh"]
 
 
-def test_of_threads_that_write_one_new_file_one_succeeds(tmp_path: Path) -> None:
+def test_one_thread_wins(tmp_path: Path) -> None:
     def write(number: int) -> bool:
         try:
             write_atomically(tmp_path / "new", str(number), overwrite=False)
@@ -82,12 +80,12 @@ def test_of_threads_that_write_one_new_file_one_succeeds(tmp_path: Path) -> None
     assert (tmp_path / "new").read_text() == str(is_written.index(True))
 
 
-def test_what_is_no_text_is_escaped(tmp_path: Path) -> None:
+def test_invalid_text_is_escaped(tmp_path: Path) -> None:
     write_atomically(tmp_path / "a.json", '"caf\udce9 λ"')
     assert (tmp_path / "a.json").read_bytes() == '"caf\\udce9 λ"'.encode()
 
 
-def test_a_file_and_its_folder_are_synced_around_the_rename(tmp_path: Path, sync_log: list[str]) -> None:
+def test_file_and_folder_are_synced(tmp_path: Path, sync_log: list[str]) -> None:
     write_atomically(tmp_path / "a", b"1")
     assert sync_log == ["a", "rename", tmp_path.name]
 
@@ -106,7 +104,7 @@ with ExitStack() as open_files:
 
 
 @pytest.mark.parametrize("below", [True, False])
-def test_what_a_killed_process_left_is_removed(tmp_path: Path, below: bool) -> None:
+def test_leftovers_are_removed(tmp_path: Path, below: bool) -> None:
     folders = (tmp_path, tmp_path / "deep")
     subprocess.run([sys.executable, "-c", KILLED, *(str(folder / "motion.bvh") for folder in folders)], check=False)
     assert [len([path for path in folder.iterdir() if path.suffix == ".tmp"]) for folder in folders] == [1, 1]
@@ -115,7 +113,7 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path, below: bool) -> N
     assert len(list(folders[1].iterdir())) == (0 if below else 1)
 
 
-def test_what_somebody_works_in_is_no_leftover(tmp_path: Path) -> None:
+def test_active_work_is_kept(tmp_path: Path) -> None:
     with replacing(tmp_path / "motion.bvh") as temporary, scratch_folder(tmp_path / "record") as scratch:
         temporary.write_text("half")
         remove_leftovers(tmp_path)
@@ -124,7 +122,7 @@ def test_what_somebody_works_in_is_no_leftover(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["motion.bvh"]
 
 
-def test_writers_of_one_file_at_once_leave_one_whole_file(tmp_path: Path) -> None:
+def test_writers_leave_one_file(tmp_path: Path) -> None:
     path = tmp_path / "motion.bvh"
 
     def write(number: int) -> None:
@@ -139,7 +137,7 @@ def test_writers_of_one_file_at_once_leave_one_whole_file(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_writers_and_removers_at_once_lose_nothing(tmp_path: Path) -> None:
+def test_writers_and_removers_lose_nothing(tmp_path: Path) -> None:
     """A remover may find a scratch folder at every moment of its making."""
 
     def act(number: int) -> None:
@@ -161,7 +159,7 @@ THEIRS = (".selfcorrect-backup.tmp", ".selfcorrect-12345678.tmp", ".generation-0
 
 @pytest.mark.parametrize("inside", ["", "chapter.tex", ".selfcorrect", "motion.bvh"])
 @pytest.mark.parametrize("name", THEIRS)
-def test_folders_of_others_that_look_like_unfinished_ones_stay(tmp_path: Path, name: str, inside: str) -> None:
+def test_similar_folders_stay(tmp_path: Path, name: str, inside: str) -> None:
     place = tmp_path / "deep" / name
     place.mkdir(parents=True)
     if inside:
@@ -171,7 +169,7 @@ def test_folders_of_others_that_look_like_unfinished_ones_stay(tmp_path: Path, n
 
 
 @pytest.mark.parametrize("kind", ["file", "link", "dangling link", "pipe"])
-def test_what_others_have_in_the_place_of_unfinished_work_stays(tmp_path: Path, kind: str) -> None:
+def test_foreign_scratch_stays(tmp_path: Path, kind: str) -> None:
     with replacing(tmp_path / "motion.bvh") as temporary:
         place = temporary.parent
         temporary.write_text("once")
@@ -195,7 +193,7 @@ def test_what_others_have_in_the_place_of_unfinished_work_stays(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("is_second", [True, False])
-def test_temporary_files_of_libraries_are_cleared_as_well(tmp_path: Path, is_second: bool) -> None:
+def test_library_leftovers_are_removed(tmp_path: Path, is_second: bool) -> None:
     """As safetensors leaves one when it is killed while it writes."""
     subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "motion.bvh")], check=False)
     (remaining,) = tmp_path.iterdir()
@@ -207,12 +205,12 @@ def test_temporary_files_of_libraries_are_cleared_as_well(tmp_path: Path, is_sec
     assert [path.name for path in tmp_path.iterdir()] == ["motion.bvh"] * is_second
 
 
-def test_files_and_folders_are_synced_before_and_after_the_rename(tmp_path: Path, sync_log: list[str]):
+def test_sync_surrounds_rename(tmp_path: Path, sync_log: list[str]):
     write_folder(tmp_path / "generation-0001", {"a": b"1", "b": b"2"})
     assert sync_log == ["a", "b", "generation-0001", "rename", tmp_path.name]
 
 
-def test_of_two_that_write_the_same_folder_one_succeeds_and_the_other_is_told(tmp_path: Path):
+def test_one_folder_writer_wins(tmp_path: Path):
     def overtaken() -> None:
         write_folder(tmp_path / "generation-0001", {"a": b"first"})
 
@@ -223,7 +221,7 @@ def test_of_two_that_write_the_same_folder_one_succeeds_and_the_other_is_told(tm
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs flock")
-def test_files_are_written_where_a_file_system_has_no_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_works_without_file_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def refuse_lock(*_: object, **__: object) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 

@@ -23,7 +23,7 @@ class RunsCode:
 
 
 @pytest.mark.parametrize("suffix", [".pkl", ".pt", ".npy"])
-def test_nothing_in_a_file_is_run(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_run_no_code(tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     path = tmp_path / f"a{suffix}"
     content = {"pose_world": RunsCode()}
@@ -39,7 +39,7 @@ def test_nothing_in_a_file_is_run(tmp_path: Path, suffix: str, monkeypatch: pyte
     assert not Path("made-by-a-file").exists()
 
 
-def test_a_tensor_may_not_reach_out_of_its_numbers(tmp_path: Path) -> None:
+def test_tensor_stays_in_bounds(tmp_path: Path) -> None:
     torch.save({"body_pose": torch.zeros(40, 63)}, tmp_path / "a.pt")
     with zipfile.ZipFile(tmp_path / "a.pt") as archive:
         entries = {name: archive.read(name) for name in archive.namelist()}
@@ -54,14 +54,14 @@ def test_a_tensor_may_not_reach_out_of_its_numbers(tmp_path: Path) -> None:
         open_results(tmp_path / "a.pt")
 
 
-def test_numbers_that_are_repeated_may_not_fill_the_memory(tmp_path: Path) -> None:
+def test_repeated_numbers_are_limited(tmp_path: Path) -> None:
     torch.save({"body_pose": torch.zeros(1, 1).expand(10**7, 63)}, tmp_path / "a.pt")
     assert (tmp_path / "a.pt").stat().st_size < 10_000
     with pytest.raises(sc.InputError, match=r"would take"):
         open_results(tmp_path / "a.pt").array("body_pose")
 
 
-def test_a_file_of_too_many_parts_says_how_it_may_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_parts_raise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.pkl").write_bytes(pickle.dumps({"frames": list(range(1000))}))
     assert open_results(tmp_path / "a.pkl").numbers["frames.999"] == 999
     monkeypatch.setenv(LIMIT_VARIABLE, "0.1")
@@ -69,7 +69,7 @@ def test_a_file_of_too_many_parts_says_how_it_may_be_read(tmp_path: Path, monkey
         open_results(tmp_path / "a.pkl")
 
 
-def test_arrays_that_share_their_numbers_change_together(tmp_path: Path) -> None:
+def test_shared_numbers_change_together(tmp_path: Path) -> None:
     pose = torch.arange(6.0)
     content = {"pose": pose, "again": pose, "half": pose[:3], "other": pose.clone()}
     for zipped in (True, False):
@@ -86,9 +86,7 @@ def test_arrays_that_share_their_numbers_change_together(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("protocol", range(6))
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_all_but_the_changed_numbers_stays_byte_for_byte(
-    tmp_path: Path, protocol: int, order: Literal["C", "F"]
-) -> None:
+def test_other_bytes_stay(tmp_path: Path, protocol: int, order: Literal["C", "F"]) -> None:
     rng = np.random.default_rng(protocol)
     content = {
         "pose": np.asarray(rng.normal(size=(4, 3)), order=order),
@@ -110,7 +108,7 @@ def test_all_but_the_changed_numbers_stays_byte_for_byte(
 
 
 @pytest.mark.parametrize("packed", [("zlib", 3), ("gzip", 3)])
-def test_what_joblib_compressed_is_written_back_compressed(tmp_path: Path, packed: tuple[str, int]) -> None:
+def test_joblib_compression_round_trips(tmp_path: Path, packed: tuple[str, int]) -> None:
     path = tmp_path / "a.pkl"
     target = tmp_path / "b.pkl"
     joblib.dump({"pose": np.zeros((4, 3)), "trans": np.arange(12.0).reshape(4, 3)}, path, compress=packed)
@@ -121,7 +119,7 @@ def test_what_joblib_compressed_is_written_back_compressed(tmp_path: Path, packe
     np.testing.assert_array_equal(reread["trans"], np.arange(12.0).reshape(4, 3))
 
 
-def test_files_from_before_zip_archives_may_hold_types_that_numpy_lacks(tmp_path: Path) -> None:
+def test_legacy_torch_types_stay(tmp_path: Path) -> None:
     content = {"scores": torch.ones(5, dtype=torch.bfloat16), "pose": torch.arange(6.0).reshape(2, 3)}
     torch.save(content, tmp_path / "a.pt", _use_new_zipfile_serialization=False)
     results = open_results(tmp_path / "a.pt")

@@ -31,7 +31,7 @@ NUMBERS = {
 
 
 @pytest.mark.parametrize("protocol", range(6))
-def test_arrays_come_out_as_they_went_in(tmp_path: Path, protocol: int) -> None:
+def test_arrays_round_trip(tmp_path: Path, protocol: int) -> None:
     (tmp_path / "a.pkl").write_bytes(pickle.dumps(NUMBERS, protocol=protocol))
     read = read_pickled_numbers(tmp_path / "a.pkl", allow_pickle=True)
     assert read.keys() == NUMBERS.keys()
@@ -48,20 +48,20 @@ def test_sparse_matrices_become_dense(tmp_path: Path, layout: str, protocol: int
     np.testing.assert_array_equal(read_pickled_numbers(tmp_path / "a.pkl", allow_pickle=True)["J"], dense)
 
 
-def test_a_dictionary_in_a_npy_file_is_read(tmp_path: Path) -> None:
+def test_npy_dictionary_is_read(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.array({"motion": np.ones((2, 3)), "text": ["walk"]}, dtype=object))
     read = read_pickled_npy(tmp_path / "a.npy")
     np.testing.assert_array_equal(read["motion"], np.ones((2, 3)))
     assert read["text"] == ["walk"]
 
 
-def test_plain_npy_files_are_for_another_reader(tmp_path: Path) -> None:
+def test_plain_npy_raises(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.ones(3))
     with pytest.raises(ValueError, match="expected pickled objects"):
         read_pickled_npy(tmp_path / "a.npy")
 
 
-def test_chumpy_arrays_are_read_without_chumpy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chumpy_is_not_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = types.ModuleType("chumpy")
     module = types.ModuleType("chumpy.ch")
     module.Ch = type("Ch", (), {"__module__": "chumpy.ch", "__qualname__": "Ch"})  # type: ignore[attr-defined]
@@ -74,7 +74,7 @@ def test_chumpy_arrays_are_read_without_chumpy(tmp_path: Path, monkeypatch: pyte
     np.testing.assert_array_equal(read_pickled_numbers(tmp_path / "a.pkl", allow_pickle=True)["v"], np.arange(3.0))
 
 
-def test_without_the_callers_word_nothing_is_read(tmp_path: Path) -> None:
+def test_consent_is_required(tmp_path: Path) -> None:
     (tmp_path / "a.pkl").write_bytes(pickle.dumps({}))
     with pytest.raises(ValueError, match="is a pickle file"):
         read_pickled_numbers(tmp_path / "a.pkl", allow_pickle=False)
@@ -150,7 +150,7 @@ def test_forged_objects_are_refused(tmp_path: Path, name: str, protocol: int) ->
         read_pickled_numbers(tmp_path / "a.pkl", allow_pickle=True)
 
 
-def test_a_sparse_matrix_may_not_become_larger_than_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sparse_matrix_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.pkl").write_bytes(pickle.dumps({"J": scipy.sparse.csc_matrix((1000, 1000))}))
     monkeypatch.setenv(LIMIT_VARIABLE, "7")
     with pytest.raises(ValueError, match=r"7\.\d+ MB.*7 MB"):

@@ -39,11 +39,11 @@ def noisy(count: int = 4) -> torch.Tensor:
     return torch.randn(count, FRAMES, FEATURES, generator=torch.Generator().manual_seed(1))
 
 
-def test_output_has_the_shape_of_the_input(denoiser):
+def test_output_shape_matches_input(denoiser):
     assert denoiser(noisy(), torch.arange(4), torch.arange(4)).shape == (4, FRAMES, FEATURES)
 
 
-def test_samples_do_not_influence_one_another(denoiser):
+def test_samples_are_independent(denoiser):
     times = torch.tensor([5, 50, 90, 99])
     labels = torch.tensor([0, 1, 2, 3])
     together = denoiser(noisy(), times, labels)
@@ -76,7 +76,7 @@ def predict_spectrum(name: str, noisy: torch.Tensor) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("name", "kept_frequencies"), [("dct-mlp", 16), ("dct-mixer", 20)])
-def test_a_network_on_cosine_frequencies_predicts_none_above_those_it_keeps(name: str, kept_frequencies: int):
+def test_cosine_network_stays_low(name: str, kept_frequencies: int):
     spectrum = predict_spectrum(name, torch.randn(2, 48, FEATURES))
     assert abs(spectrum[:, kept_frequencies:]).max() < 1e-5
     assert abs(spectrum[:, kept_frequencies - 1]).max() > 1e-3
@@ -84,7 +84,7 @@ def test_a_network_on_cosine_frequencies_predicts_none_above_those_it_keeps(name
 
 
 @pytest.mark.parametrize("frames", [10, 25, 48, 196])
-def test_dct_mixer_takes_any_number_of_frames_and_does_not_see_what_it_drops(frames: int):
+def test_dct_mixer_takes_any_length(frames: int):
     noisy = torch.randn(3, frames, FEATURES)
     coefficients = scipy.fft.dct(noisy.numpy(), axis=1, norm="ortho")
     coefficients[:, frames // 2 + 2 :] = 0
@@ -93,7 +93,7 @@ def test_dct_mixer_takes_any_number_of_frames_and_does_not_see_what_it_drops(fra
 
 
 @pytest.mark.slow
-def test_the_loss_of_the_dct_mixer_falls_below_that_of_the_mean():
+def test_dct_mixer_beats_mean():
     """Waves of one frequency and random phase: the mean of all predicts nothing, and the variance is the loss."""
     generator = torch.Generator().manual_seed(0)
     phases = 2 * torch.pi * torch.rand(256, 1, FEATURES, generator=generator)
@@ -107,12 +107,12 @@ def test_the_loss_of_the_dct_mixer_falls_below_that_of_the_mean():
     assert loss.item() < 0.5 * waves.var().item()
 
 
-def test_patch_mixer_refuses_a_broken_patch():
+def test_broken_patch_raises():
     with pytest.raises(SettingError, match="multiple of 4 frames, got 25"):
         build_denoiser(DENOISER_PRESETS["patch-mixer"].config, 25, FEATURES, CLASSES)
 
 
-def test_paper_preset_is_the_size_of_mdm():
+def test_paper_preset_matches_mdm():
     paper = DENOISER_PRESETS["paper"].config
     assert (paper.depth, paper.width, paper.diffusion_steps, paper.batch_size) == (8, 512, 1000, 64)
     network = build_denoiser(paper, 60, 150, 12)
@@ -123,7 +123,7 @@ def test_paper_preset_is_the_size_of_mdm():
     assert encoder == 8 * (attention + feed_forward + norms)
 
 
-def test_every_denoiser_has_a_preset_and_no_other_name_is_taken_for_one():
+def test_presets_match_denoisers():
     assert set(DENOISERS.names) <= set(preset_names())
     assert len(preset_names()) == len(set(preset_names()))
     with pytest.raises(SettingError, match=r"unknown denoiser 'papr'"):
@@ -146,12 +146,12 @@ def test_every_denoiser_has_a_preset_and_no_other_name_is_taken_for_one():
         ({"label_dropout": 0.0, "guidance_scale": 2.0}, "label_dropout must be positive where guidance_scale"),
     ],
 )
-def test_config_names_the_field_the_rule_and_the_value(change: dict, message: str):
+def test_config_error_names_field(change: dict, message: str):
     with pytest.raises(SettingError, match=message):
         replace(DiffusionConfig(), **change)
 
 
-def test_fast_attention_is_that_of_pytorch() -> None:
+def test_fast_attention_matches_pytorch() -> None:
     config = replace(DENOISER_PRESETS["transformer"].config, dropout=0.0)
     fast, plain = (
         build_denoiser(replace(config, training=training), FRAMES, FEATURES, CLASSES).train()
@@ -168,7 +168,7 @@ def test_fast_attention_is_that_of_pytorch() -> None:
         torch.testing.assert_close(gradient, expected_gradient, rtol=1e-3, atol=1e-6)
 
 
-def test_fast_attention_is_dropped_at_its_rate() -> None:
+def test_attention_dropout_rate() -> None:
     """With zero queries, each token gathers a share of 1/T of itself and of every other, but for what is dropped."""
     config = replace(DENOISER_PRESETS["transformer"].config, dropout=0.3)
     layer = build_denoiser(config, FRAMES, FEATURES, CLASSES).train().encoder.layers[0]

@@ -51,7 +51,7 @@ def model(config: DiffusionConfig = TINY, **options) -> MotionDiffusion:
 
 
 @pytest.mark.slow
-def test_the_training_loss_is_that_of_the_last_quarter_and_falls(trained_model: MotionDiffusion, data: Samples):
+def test_late_loss_falls(trained_model: MotionDiffusion, data: Samples):
     begun = model(TINY).fit(data, 8, STREAM.child("train"))
     assert 0 < trained_model.training_loss < 0.5 * begun.training_loss
     assert math.isnan(model(TINY).training_loss)
@@ -78,12 +78,12 @@ def test_every_denoiser_learns(preset: str, data: Samples):
 
 
 @pytest.mark.parametrize("config", [TINY, replace(TINY, denoiser="transformer", dropout=0.2)])
-def test_it_is_a_model_for_loops(config: DiffusionConfig, data: Samples):
+def test_keeps_model_contract(config: DiffusionConfig, data: Samples):
     trained = assert_is_a_model_for_loops(model(config), data, 5)
     assert not same_tensors(model(config).fit(data, 5, STREAM).state(), trained.state())
 
 
-def test_guidance_interpolates_between_unconditional_and_conditional(trained_model: MotionDiffusion):
+def test_guidance_interpolates(trained_model: MotionDiffusion):
     noisy = torch.randn(4, FRAMES, FEATURES, generator=STREAM.generator())
     labels = torch.tensor([0, 1, 0, 1])
 
@@ -101,7 +101,7 @@ def test_guidance_interpolates_between_unconditional_and_conditional(trained_mod
 
 
 @pytest.mark.parametrize("denoiser", ["dct-mlp", "dct-mixer"])
-def test_coefficients_have_the_loss_and_the_gradients_of_frames(denoiser: str):
+def test_coefficients_match_frames(denoiser: str):
     generator = STREAM.child("coefficients").generator()
     values = torch.randn(32, 24, FEATURES, generator=generator)
     weights = torch.rand(32, generator=generator)
@@ -130,7 +130,7 @@ def test_coefficients_have_the_loss_and_the_gradients_of_frames(denoiser: str):
 
 
 @pytest.mark.parametrize("denoiser", ["dct-mlp", "patch-mixer"])
-def test_plain_training_has_the_bytes_of_earlier_runs(denoiser: str, data: Samples):
+def test_plain_training_keeps_bytes(denoiser: str, data: Samples):
     config = replace(TINY, denoiser=denoiser, training="plain", weight_decay=0.01)
     begun = model(config).fit(data, 1, STREAM.child("begin"))
     fitted = begun.fit(data, 4, STREAM.child("go on"))
@@ -153,13 +153,13 @@ def test_plain_training_has_the_bytes_of_earlier_runs(denoiser: str, data: Sampl
     assert not all(map(torch.equal, fast.network.parameters(), network.parameters()))
 
 
-def test_samples_of_weight_zero_are_never_trained_on(data: Samples):
+def test_zero_weights_are_ignored(data: Samples):
     poison = Samples.real(torch.full((8, FRAMES, FEATURES), float("nan"))).with_weights(torch.zeros(8))
     both = model().fit(concatenate([data, poison]), 5, STREAM)
     assert all(value.isfinite().all() for value in both.state().values())
 
 
-def test_batches_follow_weights_and_hide_labels(data: Samples):
+def test_batches_follow_weights(data: Samples):
     weighted = replace(data, weights=torch.where(data.labels == 0, 3.0, 1.0))
     config = replace(TINY, batch_size=20_000, label_dropout=0.2)
     batch = draw_batch(weighted, cosine_schedule(TINY.diffusion_steps), config, CLASSES, STREAM.generator())
@@ -170,7 +170,7 @@ def test_batches_follow_weights_and_hide_labels(data: Samples):
 
 
 @pytest.mark.parametrize("steps", [5, 120])
-def test_nan_loss_stops_with_the_step(trained_model: MotionDiffusion, data: Samples, steps: int):
+def test_nan_loss_names_step(trained_model: MotionDiffusion, data: Samples, steps: int):
     """The losses of many steps are checked at once; the first that is broken is named."""
     taken: list[int] = []
     watched = replace(trained_model, on_training_step=taken.append)
@@ -189,9 +189,7 @@ def test_progress_hooks_count_every_step(data: Samples):
     assert sampling == [1, 2, 3, 4, 5]
 
 
-def test_what_is_kept_for_sampling_samples_the_same_and_is_not_trained_on(
-    trained_model: MotionDiffusion, data: Samples
-):
+def test_sampler_state_samples_alike(trained_model: MotionDiffusion, data: Samples):
     for_sampling = replace(trained_model, network=None, average=None).load_state(trained_model.for_sampling().state())
     labels = torch.arange(3)
     assert torch.equal(for_sampling.sample(labels, streams(1)), trained_model.sample(labels, streams(1)))
@@ -223,17 +221,17 @@ def test_untrained_model_refuses_to_sample():
         ),
     ],
 )
-def test_fit_names_what_is_wrong_with_the_data(samples: Samples, message: str):
+def test_fit_names_bad_data(samples: Samples, message: str):
     with pytest.raises(ValueError, match=message):
         model().fit(samples, 1, STREAM)
 
 
-def test_state_of_another_configuration_is_refused(trained_model: MotionDiffusion):
+def test_other_configuration_raises(trained_model: MotionDiffusion):
     with pytest.raises(ValueError, match="saved network"):
         model(replace(TINY, width=64)).load_state(trained_model.state())
 
 
-def test_learning_rate_warms_up_and_decays():
+def test_learning_rate_schedule():
     config = replace(TINY, warm_up_steps=10, final_learning_rate=0.1)
     factors = [learning_rate_factor(step, 200, config) for step in range(200)]
     assert factors[0] < 0.1
@@ -243,20 +241,20 @@ def test_learning_rate_warms_up_and_decays():
     assert {learning_rate_factor(step, 50, constant) for step in range(50)} == {1.0}
 
 
-def test_running_average_lags_behind_the_network(data: Samples):
+def test_running_average_lags(data: Samples):
     state = model(replace(TINY, ema_decay=0.99)).fit(data, 20, STREAM).state()
     assert not torch.allclose(state["network.read.weight"], state["average.read.weight"])
     instant = model(replace(TINY, ema_decay=0.0)).fit(data, 20, STREAM).state()
     torch.testing.assert_close(instant["network.read.weight"], instant["average.read.weight"])
 
 
-def test_device_auto_takes_cuda_where_there_is_one():
+def test_auto_device_takes_cuda():
     assert choose_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
     assert choose_device("cpu") == torch.device("cpu")
 
 
 @pytest.mark.parametrize("name", ["nosuch", "", "meta", "cuda:99", "privateuseone"])
-def test_a_device_that_is_not_there_is_one_sentence(name: str) -> None:
+def test_missing_device_raises(name: str) -> None:
     with pytest.raises(ValueError, match=f"device '{name}' cannot be used here: "):
         choose_device(name)
 
@@ -270,7 +268,7 @@ def test_cuda_samples_like_the_cpu(trained_model: MotionDiffusion):
     )
 
 
-def test_sampling_settings_change_samples_and_leave_the_weights(trained_model: MotionDiffusion):
+def test_sampling_settings_keep_weights(trained_model: MotionDiffusion):
     labels = torch.zeros(64, dtype=torch.int64)
     calm = trained_model.with_sampling(temperature=0.3).sample(labels, STREAM)
     usual = trained_model.with_sampling(temperature=1.0).sample(labels, STREAM)

@@ -73,7 +73,7 @@ def draw(model: MotionDiffusion, label: int = 0, count: int = COUNT) -> Tensor:
 
 @pytest.mark.parametrize("levels", [100, 1000])
 @pytest.mark.parametrize("steps", [15, 20, 50])
-def test_fifteen_evaluations_and_more_keep_it_with_any_number_of_levels(levels: int, steps: int):
+def test_fifteen_steps_keep_variance(levels: int, steps: int):
     model = gaussian(diffusion_steps=levels, sampling_steps=steps)
     assert [model.variance_kept(v) for v in (1.0, 0.1)] == pytest.approx([1, 1], abs=0.045 if steps < 20 else 0.03)
 
@@ -95,7 +95,7 @@ def test_fifteen_evaluations_and_more_keep_it_with_any_number_of_levels(levels: 
     ],
     ids=str,
 )
-def test_the_closed_form_is_what_samples_keep(settings: dict):
+def test_closed_form_matches_samples(settings: dict):
     model = gaussian(**settings)
     expected = [model.variance_kept(float(variance)) for variance in VARIANCES]
     assert (draw(model).var(0) / VARIANCES).tolist() == pytest.approx(expected, rel=0.04)
@@ -107,7 +107,7 @@ def test_twenty_ancestral_steps_shrink():
     assert model.variance_kept(1.0) ** 10 < 0.15
 
 
-def test_modes_keep_their_shares_and_widths():
+def test_modes_keep_shares_and_widths():
     """A mixture that no Gaussian step is exact for: the shrinking of old steps shows in the modes' widths."""
     widths = {}
     for name, settings in {"multistep": {}, "ancestral": ANCESTRAL}.items():
@@ -134,7 +134,7 @@ def test_guidance_needs_no_limiter(scale: float):
 
 @pytest.mark.parametrize("settings", [{}, {"eta": 0.5}, ANCESTRAL, {"temperature": 0.5}], ids=str)
 @pytest.mark.parametrize("together", [1, 30, 100, 299])
-def test_samples_depend_on_no_size_of_parts(settings: dict, together: int, monkeypatch: pytest.MonkeyPatch):
+def test_part_size_changes_nothing(settings: dict, together: int, monkeypatch: pytest.MonkeyPatch):
     model = gaussian(**settings)
     whole = draw(model, count=100)
     steps: list[int] = []
@@ -153,7 +153,7 @@ def test_samples_depend_on_no_size_of_parts(settings: dict, together: int, monke
     assert steps == list(range(1, 21))
 
 
-def test_projections_see_all_samples_at_once(monkeypatch: pytest.MonkeyPatch):
+def test_projections_see_all_samples(monkeypatch: pytest.MonkeyPatch):
     seen: list[int] = []
 
     def project(clean: Tensor, labels: Tensor, step: int) -> Tensor:

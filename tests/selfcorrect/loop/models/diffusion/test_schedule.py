@@ -23,7 +23,7 @@ def random(seed: int) -> torch.Tensor:
     return torch.randn(4, 6, 3, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def test_noise_is_added_as_in_diffusers():
+def test_noise_matches_diffusers():
     clean = random(0)
     noise = random(1)
     times = torch.tensor([0, 3, 50, 99])
@@ -46,7 +46,7 @@ def test_reverse_steps_are_ddim(times: list[int], eta: float):
         torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-4)
 
 
-def test_snr_factor_multiplies_the_signal_to_noise_ratio():
+def test_snr_factor_scales_snr():
     def snr(alpha_bars):
         return alpha_bars / (1 - alpha_bars)
 
@@ -65,7 +65,7 @@ def test_even_times_span_the_schedule():
 
 @pytest.mark.parametrize("levels", [1, 2, 3, 5, 20, 100, 1000])
 @pytest.mark.parametrize("snr_factor", [1.0, 0.03])
-def test_log_snr_times_are_different_even_and_end_at_the_last(levels: int, snr_factor: float):
+def test_log_snr_times_are_even(levels: int, snr_factor: float):
     schedule = cosine_schedule(levels, snr_factor)
     for count in {1, min(levels, 3), min(levels, 20), levels}:
         for last in {0, (levels - count) // 2}:
@@ -126,7 +126,7 @@ def exact_flow(schedule, times, order: int, variance: float) -> float:
 
 
 @pytest.mark.parametrize("variance", [1.0, 0.1])
-def test_twice_the_steps_leave_half_or_a_quarter_of_the_error(variance: float):
+def test_error_order_of_solvers(variance: float):
     schedule = cosine_schedule(4000)
     ratios = {}
     for order in (1, 2):
