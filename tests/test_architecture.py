@@ -199,7 +199,7 @@ def test_no_import_breaks_the_architecture(package_modules: dict[str, Module]) -
     assert violations(package_modules) == []
 
 
-def test_imports_inside_a_package_are_relative(package_modules: dict[str, Module]) -> None:
+def test_package_imports_are_relative(package_modules: dict[str, Module]) -> None:
     """Imports that name their package hide the arrows from tools, because folders are mapped."""
     absolute = [line for module in package_modules.values() for line in module.absolute]
     assert [line for line in absolute if not line.startswith("benchmarks/")] == []
@@ -207,7 +207,7 @@ def test_imports_inside_a_package_are_relative(package_modules: dict[str, Module
     assert planted.absolute == ("simulators/a.py:2: an import inside a package is relative",)
 
 
-def test_a_public_name_belongs_to_one_module() -> None:
+def test_public_name_has_one_module() -> None:
     folders = ("selfcorrect", "simulators", "datasets", "experiments")
     paths = [path for folder in folders for path in (REPOSITORY / folder).rglob("*.py")]
     sources = {path.relative_to(REPOSITORY): path.read_text(encoding="utf-8") for path in paths}
@@ -246,21 +246,19 @@ def test_a_public_name_belongs_to_one_module() -> None:
         ("selfcorrect/loop/policy.py", "import pyarrow.parquet", "importing selfcorrect.loop.run loads pyarrow"),
     ],
 )
-def test_an_import_against_the_architecture_is_told(
-    file: str, line: str, sentence: str, package_modules: dict[str, Module]
-) -> None:
+def test_forbidden_import_is_reported(file: str, line: str, sentence: str, package_modules: dict[str, Module]) -> None:
     changed = parse_module(Path(file), f"{(REPOSITORY / file).read_text()}\n{line}\n")
     assert any(sentence in violation for violation in violations({**package_modules, changed.name: changed}))
 
 
-def test_a_new_room_of_the_simulators_is_asked_for_its_place(package_modules: dict[str, Module]) -> None:
+def test_new_folder_needs_a_layer(package_modules: dict[str, Module]) -> None:
     novel = parse_module(Path("simulators/novel/thing.py"), "")
     assert violations({**package_modules, novel.name: novel}) == [
         "simulators/novel/thing.py: SIMULATORS knows no novel"
     ]
 
 
-def test_every_package_is_installed_but_the_benchmarks() -> None:
+def test_packages_are_installed() -> None:
     listed = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
     installed_packages = {
         ".".join((package, *file.parent.relative_to(REPOSITORY / folder).parts))

@@ -86,7 +86,7 @@ def steps(tmp_path: Path, stepping: Motion) -> Path:
 
 
 @pytest.mark.slow
-def test_the_base_corrects_checks_converts_and_shows(tmp_path: Path, steps: Path) -> None:
+def test_base_corrects_checks_converts(tmp_path: Path, steps: Path) -> None:
     file = str(steps)
     out = str(tmp_path / "out")
     commands = [
@@ -112,7 +112,7 @@ def test_the_base_corrects_checks_converts_and_shows(tmp_path: Path, steps: Path
 
 
 @pytest.mark.slow
-def test_built_in_motion_capture_and_public_names_need_no_extra() -> None:
+def test_motion_needs_no_extra() -> None:
     process = run(PYTHON)
     assert process.returncode == 0, process.stderr
     assert process.stdout == (
@@ -133,7 +133,7 @@ MISSING = {
 
 
 @pytest.mark.slow
-def test_a_missing_extra_is_one_sentence_with_its_command(steps: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_extra_names_command(steps: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(steps.parent)
     process = run(REFUSED, json.dumps(list(MISSING.values())))
     assert process.returncode == 0, process.stderr
@@ -146,7 +146,7 @@ def test_a_missing_extra_is_one_sentence_with_its_command(steps: Path, monkeypat
 
 
 @pytest.mark.slow
-def test_pages_that_name_only_the_base_run_in_the_base(tmp_path: Path) -> None:
+def test_base_pages_run_in_base(tmp_path: Path) -> None:
     """PyTorch is out of reach from the start, in a process of its own; each page has a folder of its own."""
     programs = {}
     for page in PAGES:
@@ -178,7 +178,7 @@ sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "n
 
 
 @pytest.mark.slow
-def test_tests_run_and_those_that_need_an_extra_are_skipped() -> None:
+def test_extra_tests_are_skipped() -> None:
     folder = Path(__file__).parent
     ran = run(TESTS, str(folder / "selfcorrect" / "test_statistics.py"), "-k", "mean or verdict")
     assert ran.returncode == 0, ran.stdout

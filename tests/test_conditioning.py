@@ -5,7 +5,7 @@ from importlib import import_module
 import numpy as np
 
 
-def test_the_page_has_the_tables_of_its_data():
+def test_page_tables_match_data():
     page = import_module("conditioning_page")
     text = (page.RESULTS / "index.md").read_text()
     scores = page.Scores()

@@ -116,7 +116,7 @@ def hide_what_is_not_installed(text: str, monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.slow
 @pytest.mark.usefixtures("without_figures")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_python_blocks_of_a_page_run_in_order(
+def test_page_python_blocks_run(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """They print what the page shows below them, up to what rounding on another processor may change."""
@@ -138,7 +138,7 @@ def test_python_blocks_of_a_page_run_in_order(
 
 
 @pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.stem)
-def test_commands_of_a_tutorial_print_what_it_shows(
+def test_tutorial_output_matches(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Words are the same, and measurements nearly; a line of `…` ends what is compared."""
@@ -180,9 +180,7 @@ def format_measured(line: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("notebook", sorted((REPOSITORY / "docs").rglob("*.ipynb")), ids=lambda path: path.stem)
-def test_a_notebook_prints_the_outputs_that_are_kept(
-    notebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_notebook_outputs_match(notebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`python docs/tools/notebooks.py` keeps them."""
     monkeypatch.chdir(tmp_path)
     content = json.loads(notebook.read_text())
@@ -203,9 +201,7 @@ def read_texts(outputs: list[dict[str, Any]]) -> str:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("without_figures")
-def test_the_guide_to_a_model_of_ones_own_learns_digits_and_resumes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_model_guide_learns_and_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The synthetic loop loses variety, and a second call of the same script computes nothing."""
     monkeypatch.chdir(tmp_path)
     page = REPOSITORY / "docs" / "own-model.md"
@@ -251,7 +247,7 @@ def test_tables_are_whole() -> None:
     assert torn == []
 
 
-def test_commands_are_indented_by_four_spaces() -> None:
+def test_commands_are_indented_by_four() -> None:
     """Deeper code blocks show their indentation, unless they continue a code block or a list."""
     deep = []
     for page in TEXTS:
@@ -262,14 +258,14 @@ def test_commands_are_indented_by_four_spaces() -> None:
     assert deep == []
 
 
-def test_no_picture_shows_formulas_as_they_are_typed() -> None:
+def test_pictures_show_no_raw_formulas() -> None:
     pictures = sorted((REPOSITORY / "docs" / "pictures").rglob("*.svg"))
     typed = [picture.name for picture in pictures if "\\mathdefault" in picture.read_text(encoding="utf-8")]
     assert pictures
     assert not typed
 
 
-def test_every_toy_loop_is_in_the_theory_gallery_with_what_it_showed() -> None:
+def test_toys_are_in_gallery() -> None:
     page = (REPOSITORY / "docs" / "theory.md").read_text()
     outcomes = json.loads((REPOSITORY / "docs" / "tools" / "toys.json").read_text())
     toys = import_module("toys")
@@ -281,14 +277,14 @@ def test_every_toy_loop_is_in_the_theory_gallery_with_what_it_showed() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LOOPS)
-def test_kept_statements_of_toys_are_those_that_are_declared(name: str) -> None:
+def test_toy_statements_match(name: str) -> None:
     content = json.loads((REPOSITORY / "docs" / "tools" / "toys.json").read_text())[name]
     declared = load_toy_module(LOOPS[name]).toy(load_settings(LOOPS[name]))
     assert [check["statement"] for check in content["checks"]] == [claim.statement for claim in declared.claims]
 
 
 @pytest.mark.slow
-def test_tables_of_results_are_those_of_the_kept_summaries() -> None:
+def test_result_tables_match_summaries() -> None:
     results = import_module("results")
     summaries = results.read_all()
     asked = {kind for page in results.PAGES for kind in results.MARKED.findall(page.read_text())}
@@ -301,7 +297,7 @@ def test_tables_of_results_are_those_of_the_kept_summaries() -> None:
 
 
 @pytest.mark.slow
-def test_figures_in_running_text_follow_from_kept_data() -> None:
+def test_figures_in_text_match_data() -> None:
     """Also if their digits are spoilt first; a mark that stands behind no number would fill nothing."""
     results, figures = import_module("results"), import_module("figures")
     summaries = results.read_all()
@@ -316,7 +312,7 @@ def test_figures_in_running_text_follow_from_kept_data() -> None:
         assert figures.fill_figures(spoilt, summaries) == text, f"make results, for {page.name}"
 
 
-def test_p_values_of_registered_tests_follow_from_their_intervals() -> None:
+def test_registered_p_values_match() -> None:
     recipe = import_module("recipe_tests")
     rows = [row for row in recipe.read_tests() if row["verdict"]]
     for stage in {row["stage"] for row in rows}:
@@ -326,7 +322,7 @@ def test_p_values_of_registered_tests_follow_from_their_intervals() -> None:
         assert adjusted == pytest.approx(kept, abs=1e-3), stage
 
 
-def test_rows_of_samplers_are_complete_and_keep_what_the_closed_form_says() -> None:
+def test_sampler_rows_match_closed_form() -> None:
     tables = import_module("split_tables")
     kept = tables.read_rows("gen0")
     for network in tables.NETWORKS:
@@ -342,7 +338,7 @@ def test_rows_of_samplers_are_complete_and_keep_what_the_closed_form_says() -> N
                 )
 
 
-def test_the_kept_command_does_all_seeds_again_wherever_they_were_run() -> None:
+def test_kept_command_repeats_seeds() -> None:
     results = import_module("results")
     facts = {"date": "2026-01-02", "core_hours": 0.5}
     command = "selfcorrect motion --data 'cmu-bvh#train' --out runs/a --seeds 2"
@@ -384,7 +380,7 @@ def parse_experiment(text: str) -> MotionSettings:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", SUMMARIES, ids=lambda path: path.stem)
-def test_the_command_under_a_table_does_its_experiment_again(path: Path) -> None:
+def test_table_command_repeats_experiment(path: Path) -> None:
     summary = read_summary(path)
     text, *first_seed = re.split(r" --first-seed (\d+)", summary.command)
     current = parse_experiment(text + "".join(first_seed[1:]))
@@ -412,7 +408,7 @@ def _packages_of_pages_are_installed(tmp_path_factory: pytest.TempPathFactory) -
         yield
 
 
-def test_the_table_of_presets_has_their_values() -> None:
+def test_preset_table_matches() -> None:
     text = (REPOSITORY / "docs" / "experiments.md").read_text(encoding="utf-8")
     rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| `")]
     cells = {row[0].strip("`"): row[1:] for row in rows if row[0].strip("`") in PRESET_ROWS}
@@ -423,13 +419,13 @@ def test_the_table_of_presets_has_their_values() -> None:
         assert row == [PRESET_ROWS[name].summary, *map(str, counts), PRESET_ROWS[name].cost], name
 
 
-def test_page_on_check_lists_every_rule() -> None:
+def test_check_page_lists_rules() -> None:
     text = (REPOSITORY / "docs" / "check.md").read_text(encoding="utf-8")
     listed = re.findall(r"^\| ([A-Z]\d+) \| ([\w-]+) \|", text, re.MULTILINE)
     assert sorted(listed) == sorted((rule.code, rule.name) for rule in all_rules())
 
 
-def test_every_number_of_the_presets_has_a_meaning_and_a_value() -> None:
+def test_preset_numbers_are_documented() -> None:
     settings = import_module("settings")
     rows = list(csv.DictReader(settings.table().splitlines()))
     assert {row["number"].partition(".")[0] for row in rows} >= {"tracker", "Denoise"}
@@ -459,7 +455,7 @@ def run_of(values: dict[str, list[float]]) -> Summary:
         ("stays", "noisy", "open"),
     ],
 )
-def test_a_claim_is_judged_by_where_its_interval_lies(way: str, than: str, verdict: str) -> None:
+def test_claims_follow_intervals(way: str, than: str, verdict: str) -> None:
     claims = import_module("claims")
     summary = run_of({
         "arm": [0.5, 0.52, 0.51, 0.53, 0.5], "steady": [0.9, 0.92, 0.9, 0.91, 0.93],
@@ -472,7 +468,7 @@ def test_a_claim_is_judged_by_where_its_interval_lies(way: str, than: str, verdi
     assert claims.judge_claim(stays, kept)[1] == "reproduced"
 
 
-def test_values_are_judged_over_the_later_half_of_the_generations() -> None:
+def test_later_half_is_judged() -> None:
     average_late = import_module("evidence").average_late
     values = np.array([[9.0, 9.0, 1.0, 3.0], [9.0, 9.0, 5.0, 7.0]])
     assert average_late(ArmCurves("", "", "", {"recall": values}), "recall").tolist() == [2.0, 6.0]
@@ -504,9 +500,7 @@ WITH_COMMANDS = [page for page in TEXTS if list_commands(page)]
 
 
 @pytest.mark.parametrize("page", WITH_COMMANDS, ids=lambda page: page.stem)
-def test_every_command_of_a_page_has_options_that_exist(
-    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_page_commands_have_valid_options(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name, text in YAML.findall(page.read_text(encoding="utf-8")):
         (tmp_path / name).write_text(text, encoding="utf-8")
@@ -549,7 +543,7 @@ def files_of_pages(prepared_files: Path, tmp_path: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in WITH_COMMANDS if page not in TUTORIALS], ids=lambda page: page.stem)
-def test_commands_of_a_page_on_files_run(page: Path, files_of_pages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_page_commands_run(page: Path, files_of_pages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Exit code 1 is a finding, of `check` only."""
     hide_what_is_not_installed(page.read_text(encoding="utf-8"), monkeypatch)
     for words in list_commands(page):
@@ -659,7 +653,7 @@ def test_experiments_of_a_page_run(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["| F1 | sunk |", "**not bold", "see [the page](page.md)", "{ .lead }", "$$ x $$", "!!! note", "<!-- end"]
 )
-def test_raw_marks_are_found_outside_of_code(text: str) -> None:
+def test_raw_marks_outside_code(text: str) -> None:
     marks = import_module("raw_marks")
     shown = text.replace("<", "&lt;")
     assert marks.find_raw_marks(f"<p>Words.</p>\n<p>{shown}</p>") == [text]

@@ -42,7 +42,7 @@ def opens(call: ast.Call) -> bool:
     return function.attr == "open" and any(text[:1] == "r" for text in texts) and "fileobj" not in keywords
 
 
-def test_files_are_opened_by_the_door_only() -> None:
+def test_files_open_through_one_module() -> None:
     found: dict[str, list[int]] = {}
     for package in PACKAGES:
         for path in sorted((REPOSITORY / package).rglob("*.py")):
@@ -60,10 +60,10 @@ def test_files_are_opened_by_the_door_only() -> None:
     "code",
     ["path.read_bytes()", "Path(a).read_text(encoding='utf-8')", "open(path)", "open(path, 'rb')", "p.open('r')"],
 )
-def test_every_way_to_open_a_file_is_found(code: str) -> None:
+def test_all_file_openings_are_found(code: str) -> None:
     assert find_openings(ast.parse(code))
 
 
 @pytest.mark.parametrize("code", ["read_bytes(path)", "limits.read_text(path)", "open(path, 'wb')", "p.open('w')"])
-def test_the_door_and_writing_are_allowed(code: str) -> None:
+def test_allowed_openings(code: str) -> None:
     assert not find_openings(ast.parse(code))

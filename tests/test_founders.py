@@ -11,7 +11,7 @@ def founders():
     return import_module("founders")
 
 
-def test_r_is_1_of_proportional_pairs_and_near_0_of_unrelated_ones(founders):
+def test_correlation_bounds(founders):
     draw = np.random.default_rng(1)
     values = draw.normal(size=(8, 25, 1))
     equal = founders.correlate(np.concatenate([values, 0.5 + 0.1 * values], axis=-1))
@@ -20,7 +20,7 @@ def test_r_is_1_of_proportional_pairs_and_near_0_of_unrelated_ones(founders):
     assert unrelated.low < 0 < unrelated.high
 
 
-def test_seeds_and_not_pairs_are_resampled(founders):
+def test_seeds_are_resampled(founders):
     """Eight seeds whose pairs are all alike are eight pairs."""
     draw = np.random.default_rng(2)
     seeds = draw.normal(size=(8, 1, 2))

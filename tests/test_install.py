@@ -30,7 +30,7 @@ def tool(name: str) -> ModuleType:
 
 
 @pytest.mark.long
-def test_the_base_alone_is_small_and_corrects_a_file(tmp_path: Path, stepping: Motion) -> None:
+def test_base_is_small_and_corrects(tmp_path: Path, stepping: Motion) -> None:
     if not os.environ.get("SELFCORRECT_TEST_INSTALL"):
         pytest.skip("downloads for minutes: set SELFCORRECT_TEST_INSTALL=1")
     venv.create(tmp_path / "base", with_pip=True)
@@ -65,7 +65,7 @@ def test_the_base_alone_is_small_and_corrects_a_file(tmp_path: Path, stepping: M
     print(f"base: {size_mb:.0f} MB, installed in {installed_s:.0f} s, first motion corrected after {first_s:.0f} s")
 
 
-def test_every_extra_that_code_names_is_declared_and_brings_its_packages() -> None:
+def test_extras_are_declared() -> None:
     wheels = tool("check_wheels")
     project = wheels.tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     distributions = {"yaml": "pyyaml", "sklearn": "scikit-learn", "pxr": "usd-core"}
@@ -87,7 +87,7 @@ def test_every_extra_that_code_names_is_declared_and_brings_its_packages() -> No
         ("docs/pictures/x.svg", "has docs/pictures/x.svg"),
     ],
 )
-def test_a_release_with_what_does_not_belong_is_refused(tmp_path: Path, name: str, complaint: str) -> None:
+def test_foreign_release_content_raises(tmp_path: Path, name: str, complaint: str) -> None:
     release = tool("check_release")
     wheel = tmp_path / "x.whl"
     sdist = tmp_path / "x.tar.gz"
@@ -103,21 +103,21 @@ def test_a_release_with_what_does_not_belong_is_refused(tmp_path: Path, name: st
     assert release.check_sdist(sdist) == [f"x.tar.gz: {complaint}"]
 
 
-def test_what_a_release_lacks_is_told(tmp_path: Path) -> None:
+def test_missing_release_content_is_named(tmp_path: Path) -> None:
     release = tool("check_release")
     with ZipFile(tmp_path / "x.whl", "w") as archive:
         archive.writestr("selfcorrect/__init__.py", "")
     assert "x.whl: lacks selfcorrect/py.typed" in release.check_wheel(tmp_path / "x.whl")
 
 
-def test_this_version_has_a_dated_section() -> None:
+def test_version_has_dated_section() -> None:
     release = tool("check_release")
     version = release.tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     assert release.check_changelog(version) == []
     assert release.check_changelog("9.9.9") == ["CHANGELOG.md: expected a section '## 9.9.9 — YEAR-MONTH-DAY'"]
 
 
-def test_the_commands_of_the_readme_are_found() -> None:
+def test_readme_commands_are_found() -> None:
     commands = tool("check_release").read_commands()
     assert {command[1] for command in commands} >= {"demo", "correct", "view"}
 
@@ -131,7 +131,7 @@ for name in ("datasets", "simulators", "experiments"):
 """
 
 
-def test_python_started_in_a_clone_finds_all_packages() -> None:
+def test_clone_python_finds_packages() -> None:
     """After `pip install .`, the folder of the clone comes before what is installed."""
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_EDITABLE_INSTALL], cwd=REPOSITORY, capture_output=True, text=True, check=True

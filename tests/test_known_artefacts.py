@@ -27,28 +27,28 @@ def found(artefacts) -> Directions:
     }
 
 
-def test_ground_distance_slide_and_jerk_are_right_about_every_artefact(artefacts, found: Directions) -> None:
+def test_measures_see_artefacts(artefacts, found: Directions) -> None:
     for artefact in artefacts.ARTEFACTS:
         for key in ("fid_ground", "slide_m_s", "jerk_m_s3", "float_mm"):
             assert found[artefact.name][key] == artefact.find_direction(key), (artefact.name, key)
 
 
-def test_the_kinematic_distance_sees_neither_sinking_nor_floating(found: Directions) -> None:
+def test_kinematics_ignores_height(found: Directions) -> None:
     for name in ("sunk by 30 mm", "sunk by 100 mm", "raised by 100 mm", "heights off by 50 mm (SD over windows)"):
         assert found[name]["fid_kinematic"] == "stays"
 
 
-def test_the_geometric_distance_sees_no_jitter(found: Directions) -> None:
+def test_geometry_ignores_jitter(found: Directions) -> None:
     for name in ("root jitters by 5 mm", "joints jitter by 2.3°"):
         assert found[name]["fid_geometric"] == "stays"
 
 
-def test_the_published_skate_depends_on_depth(found: Directions) -> None:
+def test_published_skate_depends_on_depth(found: Directions) -> None:
     assert found["sunk by 30 mm"]["skate_m_s"] == "rises"
     assert found["raised by 100 mm"]["skate_m_s"] == "falls"
 
 
-def test_a_wrong_direction_is_bold_in_the_table(artefacts) -> None:
+def test_wrong_direction_is_bold(artefacts) -> None:
     scores = artefacts.np.ones((len(artefacts.ARTEFACTS), len(artefacts.KEYS)))
     rows = artefacts.make_artefact_table(scores).splitlines()[2:]
     assert "**" not in rows[0]

@@ -24,7 +24,7 @@ def shares(losses) -> Scores:
     }
 
 
-def test_each_known_loss_of_diversity_lowers_coverage_or_the_variance_within_labels(losses, shares):
+def test_losses_lower_diversity_measures(losses, shares):
     made, _ = losses.score_sets(seeds=1, draws=1)
     for candidate in made:
         if candidate.loses_diversity:
@@ -38,7 +38,7 @@ def test_neither_alone_would_do(shares):
     assert shares["half of the labels dropped"]["coverage"] < 0.65
 
 
-def test_without_a_loss_of_diversity_the_variance_stays_and_coverage_falls_only_with_precision(shares):
+def test_no_loss_keeps_variance(shares):
     kept = shares["training windows"]
     assert 0.85 < kept["within_label_ratio"] < 1.15
     assert kept["coverage"] > 0.85
@@ -48,13 +48,13 @@ def test_without_a_loss_of_diversity_the_variance_stays_and_coverage_falls_only_
     assert noisy["precision"] < 0.5
 
 
-def test_recall_and_total_variance_are_fooled(shares):
+def test_recall_and_variance_are_fooled(shares):
     assert shares["variance within labels × 0.64"]["recall"] > 0.9
     assert shares["variance within labels × 0.25, noise to full variance"]["recall"] > 0.85
     assert shares["a quarter, four copies each"]["trace_ratio"] > 0.85
 
 
-def test_recall_with_balls_of_one_size_sees_missing_labels_and_no_shrinking_inside_labels(shares):
+def test_fixed_recall_misses_shrinking(shares):
     for share in (0.64, 0.25):
         assert shares[f"variance within labels × {share}"]["equal_recall"] > 0.9
     assert shares["half of the labels dropped"]["equal_recall"] < 0.75
@@ -66,7 +66,7 @@ def test_only_novelty_sees_copies(shares):
         assert shares[name]["precision"] > 0.9
 
 
-def test_shrunk_samples_of_a_gaussian_cover_more(losses):
+def test_shrunk_gaussian_covers_more(losses):
     coverage = losses.score_clouds(draws=2)
     assert coverage[1.0] < min(coverage[0.64], coverage[0.25])
     assert coverage[0.0] > 0.4

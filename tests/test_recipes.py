@@ -28,7 +28,7 @@ ENVIRONMENT = {**os.environ, "PATH": os.pathsep.join([str(Path(sys.executable).p
 
 
 @pytest.mark.slow
-def test_the_action_fails_and_writes_findings_for_a_sunk_walk(checkout: Path) -> None:
+def test_action_fails_on_sunk_walk(checkout: Path) -> None:
     steps = yaml.safe_load((ROOT / "action.yml").read_text())["runs"]["steps"]
     inputs = {"PATHS": "sunk.bvh", "OPTIONS": "--select F", "JUNIT": "findings.xml"}
     assert set(steps[-1]["env"]) == set(inputs)
@@ -39,7 +39,7 @@ def test_the_action_fails_and_writes_findings_for_a_sunk_walk(checkout: Path) ->
 
 
 @pytest.mark.slow
-def test_the_hook_checks_motion_files_and_nothing_else(checkout: Path) -> None:
+def test_hook_checks_motion_files_only(checkout: Path) -> None:
     """The hook of the manifest, in the environment of the tests instead of its own."""
     hook = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())[0]
     config = {"repos": [{"repo": "local", "hooks": [{**hook, "language": "system"}]}]}

@@ -70,7 +70,7 @@ def p_above(differences: np.ndarray, bound: float) -> float:
 
 
 @pytest.mark.parametrize("number", POLICIES)
-def test_registered_verdicts_follow_from_the_kept_runs(number: int) -> None:
+def test_registered_verdicts_follow_runs(number: int) -> None:
     with (RECIPE / "tests.csv").open(encoding="utf-8") as file:
         kept = {row["test"]: row for row in csv.DictReader(file) if row["stage"] == str(number)}
     stage = read_stage(number)
@@ -111,7 +111,7 @@ def test_registered_verdicts_follow_from_the_kept_runs(number: int) -> None:
 
 
 @pytest.mark.parametrize("number", POLICIES)
-def test_the_table_of_registered_arms_has_the_means_of_the_kept_runs(number: int) -> None:
+def test_registered_means_match(number: int) -> None:
     stage = read_stage(number)
     names = {}
     for name, curves in next(iter(stage.values())).items():

@@ -5,7 +5,7 @@ from importlib import import_module
 import pytest
 
 
-def test_an_exact_learner_keeps_most_and_copies_do_not() -> None:
+def test_exact_learner_keeps_most() -> None:
     control = import_module("split_control")
     for kept, copying, against_copies in control.split_control(generation=10, seeds=4)[:1]:
         assert kept.estimate > 0.85

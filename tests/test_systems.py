@@ -141,20 +141,20 @@ def run(program: str, *arguments: str | Path) -> str:
     return process.stdout
 
 
-def test_every_module_is_imported_without_what_windows_lacks() -> None:
+def test_modules_import_without_unix() -> None:
     assert int(run(IMPORT_ALL)) > 200
 
 
-def test_folders_are_locked_and_files_replaced_without_what_windows_lacks(tmp_path: Path) -> None:
+def test_locks_work_without_unix(tmp_path: Path) -> None:
     assert run(FILES, tmp_path) == "all well\n"
 
 
-def test_correctors_run_in_this_process_where_it_cannot_be_another(tmp_path: Path) -> None:
+def test_correctors_fall_back_to_this_process(tmp_path: Path) -> None:
     (tmp_path / "others.py").write_text(OTHERS)
     assert run(CODE_OF_OTHERS, tmp_path) == "all well\n"
 
 
-def test_a_file_is_corrected_without_what_windows_lacks(tmp_path: Path, stepping: Motion) -> None:
+def test_correction_works_without_unix(tmp_path: Path, stepping: Motion) -> None:
     save_motion(tmp_path / "steps.bvh", stepping)
     command = [
         "correct",

@@ -28,7 +28,7 @@ def list_functions_of_motions() -> dict[str, Callable[..., Any]]:
 
 @pytest.mark.parametrize("name", list_functions_of_motions())
 @pytest.mark.parametrize("value", [None, 3, 2.5, object()])
-def test_a_value_that_is_no_motion_is_a_sentence(name: str, value: object) -> None:
+def test_other_values_raise(name: str, value: object) -> None:
     function = list_functions_of_motions()[name]
     parameters = inspect.signature(function).parameters.values()
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -55,7 +55,7 @@ def pack(array: np.ndarray) -> np.ndarray:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("move", [misalign, pack])
-def test_arrays_that_are_not_aligned_give_the_same_results(move: Callable[..., np.ndarray], tmp_path: Path) -> None:
+def test_unaligned_arrays_work(move: Callable[..., np.ndarray], tmp_path: Path) -> None:
     motion = made_motion("walk", frames=30)
     skeleton = replace(motion.skeleton, offsets_m=move(motion.skeleton.offsets_m))
     moved = replace(motion, skeleton=skeleton, root_m=move(motion.root_m), rotations=move(motion.rotations))

@@ -87,7 +87,7 @@ def test_spoiled_captures_stand_again(cleans: dict[str, Motion], name: str) -> N
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["walk", *CLIPS])
-def test_clean_captures_come_out_no_worse(cleans: dict[str, Motion], name: str) -> None:
+def test_clean_captures_stay_clean(cleans: dict[str, Motion], name: str) -> None:
     if name not in cleans:
         pytest.skip("needs the shared test data (set SELFCORRECT_SHARED)")
     clean = cleans[name]

@@ -122,7 +122,7 @@ ON_THE_FLOOR = {
 
 @pytest.mark.parametrize("kind", CARRIED)
 @pytest.mark.parametrize("engine", [{"kinematic": True}, {"engine": "mujoco"}])
-def test_a_body_that_something_carries_is_kept_and_named(kind: str, engine: dict[str, object]) -> None:
+def test_carried_body_is_kept(kind: str, engine: dict[str, object]) -> None:
     motion = CARRIED[kind]()
     correction = sc.correct(motion, **engine)
     assert correction.accepted
@@ -133,7 +133,7 @@ def test_a_body_that_something_carries_is_kept_and_named(kind: str, engine: dict
 
 @pytest.mark.parametrize("pitch_deg", [45, 60, 75])
 @pytest.mark.parametrize("height_m", [1.15, 3.0])
-def test_feet_that_hang_in_the_air_show_no_floor(pitch_deg: float, height_m: float) -> None:
+def test_hanging_feet_show_no_floor(pitch_deg: float, height_m: float) -> None:
     ground = observe_ground(hang(pitch_deg, height_m))
     assert not ground.is_shown
     assert ground.for_zero_m is None
@@ -143,20 +143,18 @@ def test_feet_that_hang_in_the_air_show_no_floor(pitch_deg: float, height_m: flo
 
 
 @pytest.mark.parametrize("kind", ON_THE_FLOOR)
-def test_a_body_on_the_floor_is_corrected(kind: str) -> None:
+def test_floor_body_is_corrected(kind: str) -> None:
     assert find_carrier(ON_THE_FLOOR[kind]()) == ""
 
 
 @pytest.mark.parametrize("kind", CARRIED)
 @pytest.mark.parametrize("change", [mirror, lambda motion: turn(motion, 1.0)], ids=["mirrored", "turned"])
-def test_what_carries_a_body_does_not_depend_on_the_side_or_the_heading(
-    kind: str, change: Callable[[sc.Motion], sc.Motion]
-) -> None:
+def test_carrier_is_symmetric(kind: str, change: Callable[[sc.Motion], sc.Motion]) -> None:
     motion = CARRIED[kind]()
     assert find_carrier(change(motion)) == find_carrier(motion) != ""
 
 
-def test_contacts_from_people_say_where_a_carried_body_is() -> None:
+def test_contacts_place_carried_body() -> None:
     motion = sit(1.0)
     last = FRAMES - 1
     contacts = Contacts(FRAMES, motion.fps, (FootContact("left foot", 0, last, kind="rides"),))
@@ -179,7 +177,7 @@ def make_rises_m(frames: int, height_m: float, *, is_even: bool) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("height_m", "is_even"), [(3.0, True), (3.0, False), (-4.0, False)])
-def test_a_ride_is_corrected_as_standing_on_a_floor(height_m: float, is_even: bool) -> None:
+def test_ride_is_corrected(height_m: float, is_even: bool) -> None:
     level = idle_above_floor(-0.06)
     rises_m = make_rises_m(len(level), height_m, is_even=is_even)
     carried = replace(level, root_m=level.root_m + rises_m[:, None] * UP)
@@ -192,7 +190,7 @@ def test_a_ride_is_corrected_as_standing_on_a_floor(height_m: float, is_even: bo
 
 @settings(max_examples=20, deadline=None)
 @given(kind=st.sampled_from(KINDS), slope=st.floats(-0.4, 0.4), pace=st.floats(0.6, 1.5))
-def test_walks_and_jumps_up_a_slope_are_no_rides(kind: Kind, slope: float, pace: float) -> None:
+def test_slopes_are_no_rides(kind: Kind, slope: float, pace: float) -> None:
     motion = made_motion(kind, pace, frames=150)
     travelled_m = np.linalg.norm(motion.root_m - motion.root_m[0], axis=1)
     ride = Ride.from_motion(replace(motion, root_m=motion.root_m + slope * travelled_m[:, None] * UP))
@@ -250,19 +248,19 @@ def find_notes(correction: CorrectedMotion) -> list[tuple[int, ...]]:
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("hold", [1, 2, 10])
-def test_a_pose_library_is_one_stretch(hold: int, seed: int) -> None:
+def test_pose_library_is_one_stretch(hold: int, seed: int) -> None:
     library = make_library(hold, seed)
     assert find_unrelated_poses(library) == [(0, len(library))]
 
 
 @pytest.mark.parametrize("noise_deg", [0.0, 1.5, 5.0])
 @pytest.mark.parametrize("kind", ["walk", "run", "turn", "hop", "idle"])
-def test_motion_is_no_library_with_any_noise(kind: Kind, noise_deg: float) -> None:
+def test_noisy_motion_is_no_library(kind: Kind, noise_deg: float) -> None:
     assert not find_unrelated_poses(add_noise(made_motion(kind), noise_deg))
 
 
 @pytest.mark.parametrize("turned", [1, 3])
-def test_neither_are_bodies_that_are_turned_over_and_back(turned: int) -> None:
+def test_turning_bodies_are_no_library(turned: int) -> None:
     walk = WALK
     for start in (20, 50, 80, 100):
         walk = turn_joint(walk, 0, Rotation.from_rotvec([np.pi, 0, 0]), slice(start, start + turned), outside=True)
@@ -270,7 +268,7 @@ def test_neither_are_bodies_that_are_turned_over_and_back(turned: int) -> None:
 
 
 @pytest.mark.parametrize("hold", [1, 2, 10])
-def test_a_library_comes_out_as_it_is_and_is_named(hold: int) -> None:
+def test_library_is_kept(hold: int) -> None:
     library = make_library(hold, 0)
     correction = correct(library)
     np.testing.assert_array_equal(correction.motion.rotations, library.rotations)
@@ -278,7 +276,7 @@ def test_a_library_comes_out_as_it_is_and_is_named(hold: int) -> None:
     assert find_notes(correction) == [(0, len(library) - 1)]
 
 
-def test_each_stretch_is_kept_and_the_motion_beside_is_corrected() -> None:
+def test_motion_beside_library_is_corrected() -> None:
     sunk = replace(WALK, root_m=WALK.root_m - [0.0, 0.08, 0.0])
     first = make_library(2, 1)
     second = make_library(10, 2)
@@ -297,7 +295,7 @@ def test_each_stretch_is_kept_and_the_motion_beside_is_corrected() -> None:
 
 @pytest.mark.parametrize("lift_m", [0.21, 0.34])
 @pytest.mark.parametrize(("bob_m", "swing_rad"), [(0.0, 0.1), (0.0, 0.15), (0.05, 0.15), (0.05, 0.3)])
-def test_a_loop_of_legs_that_dangle_stays_in_the_air(lift_m: float, bob_m: float, swing_rad: float) -> None:
+def test_dangling_loop_stays_up(lift_m: float, bob_m: float, swing_rad: float) -> None:
     """As emotes of games fall and float: feet point down and rise and sink, but nothing stands."""
     phases = np.linspace(0, 2 * np.pi, 41)
     dangling = made_motion("idle", frames=41, sway_rad=0.0)

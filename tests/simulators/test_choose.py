@@ -35,7 +35,7 @@ def move(motion: Motion, raised_m: float, sideways_m: float = 0.1) -> CorrectedM
 
 @settings(max_examples=40, deadline=None)
 @given(first=st.integers(0, 239), frames=st.integers(10, 90), raised_m=st.floats(-1.0, 1.0))
-def test_the_stretch_keeps_its_path_and_poses_and_nothing_jumps(first: int, frames: int, raised_m: float) -> None:
+def test_kept_stretch_is_smooth(first: int, frames: int, raised_m: float) -> None:
     last = min(first + frames, len(WALK)) - 1
     stretch = KeptStretch.from_failure(WALK, Failure(FailureKind.FLOATING, first, last))
     assert stretch is not None
@@ -66,11 +66,11 @@ def test_the_stretch_keeps_its_path_and_poses_and_nothing_jumps(first: int, fram
     ],
     ids=["none", "not finite", "off", "most of it", "unknown place"],
 )
-def test_other_failures_and_those_of_most_of_a_motion_reject_it(failure: Failure | None) -> None:
+def test_other_failures_reject(failure: Failure | None) -> None:
     assert KeptStretch.from_failure(WALK, failure) is None
 
 
-def test_parts_that_fail_or_take_another_floor_are_kept_unless_they_are_most_of_the_motion() -> None:
+def test_failed_parts_are_kept() -> None:
     halves = KeptStretch.from_failure(WALK, Failure(FailureKind.LOST, 120))
     assert halves is not None
     before, after = halves.parts
@@ -89,7 +89,7 @@ def test_parts_that_fail_or_take_another_floor_are_kept_unless_they_are_most_of_
 
 
 @pytest.mark.parametrize(("first", "frames"), [(100, 65), (70, 55), (5, 60), (190, 50)])
-def test_what_no_simulation_can_follow_is_kept_however_its_parts_fail(first: int, frames: int) -> None:
+def test_untrackable_motion_is_kept(first: int, frames: int) -> None:
     """A body that flies is lost where it takes off and lands, and is put onto the floor where it flies all the time."""
     is_flying = (np.arange(len(WALK)) >= first) & (np.arange(len(WALK)) < first + frames)
     numbered = replace(WALK, root_m=WALK.root_m + np.arange(len(WALK))[:, None] * [1.0, 0.0, 0.0])
@@ -118,7 +118,7 @@ def test_what_no_simulation_can_follow_is_kept_however_its_parts_fail(first: int
     assert moved_m[:, 1].max() < 1e-6
 
 
-def test_a_correction_fades_where_it_makes_standing_feet_slide() -> None:
+def test_correction_fades_at_slides() -> None:
     standing = made_motion("idle", frames=120)
     shift_m = np.full(120, 0.02)
     assert fade_where_feet_slide(standing, replace(standing, root_m=standing.root_m + 0.02)) is None
@@ -139,7 +139,7 @@ def test_a_correction_fades_where_it_makes_standing_feet_slide() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("height_m", "left_m"), [(0.1, 0.0), (0.3, 0.3), (1.5, 1.5)])
-def test_a_walk_that_is_lifted_for_a_while_is_on_the_floor_before_and_after(height_m: float, left_m: float) -> None:
+def test_lifted_stretch_is_bounded(height_m: float, left_m: float) -> None:
     """It comes down, unless it may be somewhere else."""
     frames = np.arange(len(WALK))
     lifted_m = height_m * np.clip(np.minimum(frames - 100, 140 - frames) / 3, 0.0, 1.0)
@@ -151,7 +151,7 @@ def test_a_walk_that_is_lifted_for_a_while_is_on_the_floor_before_and_after(heig
     assert rises_m[120] == pytest.approx(left_m, abs=0.02)
 
 
-def test_a_simulation_that_is_off_gives_way_to_the_plan() -> None:
+def test_diverged_simulation_falls_back() -> None:
     """Raw states are rejected; what else is followed comes out as planned, with a note."""
     walk = made_motion("walk", frames=40)
     never = TrackerSettings(acceptance=AcceptanceSettings(lost_body_m=1e-9))
@@ -164,7 +164,7 @@ def test_a_simulation_that_is_off_gives_way_to_the_plan() -> None:
 
 
 @pytest.mark.parametrize("pace", [1.0, 1.19])
-def test_a_motion_without_a_clear_gain_is_kept(pace: float) -> None:
+def test_gainless_motion_is_kept(pace: float) -> None:
     """A second correction of a run gains nothing; the correction of a shaken run does."""
     run = made_motion("run", pace, frames=90)
     shake_m = 0.01 * np.random.default_rng(0).standard_normal(run.root_m.shape)
@@ -177,7 +177,7 @@ def test_a_motion_without_a_clear_gain_is_kept(pace: float) -> None:
 
 
 @pytest.mark.parametrize(("raised_m", "is_better"), [(0.02, True), (0.04, False)])
-def test_a_body_that_floats_as_high_as_it_was_in_the_floor_is_no_better(raised_m: float, *, is_better: bool) -> None:
+def test_equal_float_is_no_gain(raised_m: float, *, is_better: bool) -> None:
     sunk = raise_motion(made_motion("walk", frames=90), -0.02)
     view = MotionOnFloor(FloorView(sunk, sunk))
     candidate = measure_on_floor(view, CorrectedMotion(raise_motion(sunk, raised_m), stage=Stage.CLEANED))
@@ -186,7 +186,7 @@ def test_a_body_that_floats_as_high_as_it_was_in_the_floor_is_no_better(raised_m
     assert chosen.is_unchanged != is_better
 
 
-def test_a_plan_is_kept_if_contacts_explain_clearly_more() -> None:
+def test_explaining_plan_is_kept() -> None:
     """Hips that sway by a centimetre four times a second demand more than contacts give; hips at rest do not."""
     stand = made_motion("idle", frames=90)
     sway_m = 0.01 * np.sin(2 * np.pi * 4.0 * np.arange(len(stand)) / stand.fps)

@@ -42,7 +42,7 @@ def same(first: Motion, second: Motion) -> bool:
     ("label", "furthest_m", "most_help"),
     [("walk", 0.015, 0.11), ("jump", 0.018, 0.23), ("spinkick", 0.028, 0.32), ("punch", 0.05, 0.35)],
 )
-def test_real_motions_are_followed_closely_with_little_help(clips, label, furthest_m, most_help):
+def test_real_motions_are_tracked(clips, label, furthest_m, most_help):
     """Bounds are half as much again as was measured."""
     correction = PhysicsCorrector()([clips[label]])[0]
     assert correction.accepted, correction.reason
@@ -62,7 +62,7 @@ def test_any_frame_rate_works(walk, fps):
 
 @pytest.mark.slow
 @EITHER_ENGINE
-def test_results_keep_order_label_and_do_not_depend_on_company(walk, clips, engine):
+def test_results_keep_order(walk, clips, engine):
     """Together go motions of several lengths and bodies of several sizes; one is lost on the way."""
     corrector = PhysicsCorrector(
         TrackerSettings(engine=EngineSettings(name=engine)), CleanupSettings().without_steps(FitSoles)
@@ -84,21 +84,21 @@ def test_results_keep_order_label_and_do_not_depend_on_company(walk, clips, engi
         assert np.array_equal(alone.timeline.loads_bodyweights, correction.timeline.loads_bodyweights)
 
 
-def test_a_sunken_motion_comes_up_and_a_raised_one_down(walk):
+def test_height_is_corrected(walk):
     clean = PhysicsCorrector()([walk])[0].motion
     for shift_m in (-0.05, 0.08):
         moved = replace(walk, root_m=walk.root_m + np.array([0.0, shift_m, 0.0]))
         assert mean_distance_m(PhysicsCorrector()([moved])[0].motion, clean) < 0.001
 
 
-def test_mirrored_motions_are_simulated_nearly_alike(walk):
+def test_mirrored_motions_match(walk):
     corrector = PhysicsCorrector()
     plain = corrector([walk])[0].motion
     mirrored = corrector([mirror(walk)])[0].motion
     assert mean_distance_m(mirror(plain), mirrored) < 0.004
 
 
-def test_broken_input_is_rejected_where_it_breaks(walk):
+def test_broken_input_is_rejected(walk):
     corrections = PhysicsCorrector()([pose_joint(walk, 3, np.nan, 7), walk.frames(0, 1), walk])
     assert [correction.accepted for correction in corrections] == [False, False, True]
     assert corrections[0].reason == "not finite at frame 7; repair the file there"
@@ -125,7 +125,7 @@ def test_strength_trades_closeness_for_independence(walk):
 
 
 @pytest.mark.slow
-def test_motion_capture_is_tracked_as_closely_as_promised(cmu):
+def test_captures_are_tracked_closely(cmu):
     """Four test clips: two walks, a kick, a dance. The bounds are a fifth above what was measured."""
     from selfcorrect.datasets.collections.cmu import load_cmu
 
@@ -140,7 +140,7 @@ def test_motion_capture_is_tracked_as_closely_as_promised(cmu):
     assert np.mean(forces) < 0.25
 
 
-def test_the_defaults_are_those_of_balanced():
+def test_defaults_are_balanced():
     assert TrackerSettings().drive == DriveSettings.at_strength(STRENGTHS["balanced"])
     assert TrackerSettings().drive != DriveSettings.at_strength(STRENGTHS["faithful"])
 
@@ -166,7 +166,7 @@ def assert_moved_as_one(correction: CorrectedMotion, given: Motion, frames: slic
         (PhysicsCorrector(), "hop", 3),
     ],
 )
-def test_a_rigs_pose_that_opens_a_motion_stays_and_the_rest_is_corrected_as_without(corrector, kind, frames):
+def test_opening_rig_pose_stays(corrector, kind, frames):
     """At the origin, as exporters write it: a splice of everything, which the simulation could not follow."""
     motion = made_motion(kind, fps=60.0, frames=90)
     opened = motion.select_frames(np.r_[np.zeros(frames, dtype=int), :90])
@@ -184,7 +184,7 @@ def test_a_rigs_pose_that_opens_a_motion_stays_and_the_rest_is_corrected_as_with
 
 
 @pytest.mark.parametrize("frames", [1, 3, 30])
-def test_a_rigs_pose_that_ends_a_motion_stays_as_one_in_front_does(frames):
+def test_closing_rig_pose_stays(frames):
     motion = made_motion("walk", fps=60.0, frames=90)
     closed = motion.select_frames(np.r_[:90, np.full(frames, 89)])
     closed.root_m[90:] *= (0.0, 1.0, 0.0)
@@ -196,7 +196,7 @@ def test_a_rigs_pose_that_ends_a_motion_stays_as_one_in_front_does(frames):
 
 
 @pytest.mark.parametrize("is_at_end", [False, True])
-def test_a_rigs_pose_that_blends_into_a_motion_stays_and_changes_little_of_it(is_at_end):
+def test_blended_rig_pose_stays(is_at_end):
     """Held for half a second, then blended linearly into a sunken walk within another half."""
     motion = made_motion("walk", fps=30.0, frames=120)
     motion = replace(motion, root_m=motion.root_m - np.array([0.0, 0.06, 0.0]))
@@ -217,7 +217,7 @@ def test_a_rigs_pose_that_blends_into_a_motion_stays_and_changes_little_of_it(is
 
 
 @pytest.mark.parametrize("kind", [KinematicCorrector, PhysicsCorrector])
-def test_samples_in_a_batch_are_corrected_to_the_bytes_of_each_alone(walk, kind):
+def test_sample_batch_equals_single(walk, kind):
     """And one of a model that diverged is rejected without the others."""
     corrector = kind(cleanup=CleanupSettings.for_samples(), postprocess=())
     windows = [walk.frames(start, start + 12) for start in range(0, 10, 2)]
@@ -239,7 +239,7 @@ def test_samples_in_a_batch_are_corrected_to_the_bytes_of_each_alone(walk, kind)
     together=st.integers(1, 6),
     workers=st.integers(1, 3),
 )
-def test_every_motion_is_in_one_batch_of_like_ones_and_every_task_is_bounded(kinds, largest, together, workers):
+def test_batches_partition_motions(kinds, largest, together, workers):
     """The law of the partition: a task has one tree and frame rate, a batch one skeleton and length, too."""
     small = made_motion("idle")
     tall = replace(small, skeleton=replace(small.skeleton, offsets_m=1.1 * small.skeleton.offsets_m))
@@ -257,7 +257,7 @@ def test_every_motion_is_in_one_batch_of_like_ones_and_every_task_is_bounded(kin
 
 
 @pytest.mark.parametrize("corrector", [KinematicCorrector(), PhysicsCorrector()])
-def test_pieces_that_are_corrected_some_at_a_time_stay_the_same(walk, monkeypatch, corrector):
+def test_piecewise_equals_whole(walk, monkeypatch, corrector):
     there_and_back = walk.select_frames(np.abs(np.arange(100) % 76 - 38))
     releases = []
     monkeypatch.setattr(corrector_module, "release_freed_memory", lambda: releases.append(1))
@@ -273,7 +273,7 @@ def test_pieces_that_are_corrected_some_at_a_time_stay_the_same(walk, monkeypatc
 
 
 @pytest.mark.slow
-def test_progress_grows_over_all_pieces_of_long_motions(walk, monkeypatch):
+def test_progress_grows_over_pieces(walk, monkeypatch):
     def half_way(pipeline, batches):
         report_progress(0.5)
         return [[CorrectedMotion(motion) for motion in batch] for batch in batches]
@@ -298,7 +298,7 @@ def test_progress_grows_over_all_pieces_of_long_motions(walk, monkeypatch):
         (0.02, 0.4, 0.5, None),
     ],
 )
-def test_a_correction_after_which_standing_feet_are_clearly_worse_is_dropped(
+def test_worse_correction_is_dropped(
     walk: Motion, after_m_s: float, lost_share: float, calmed: float, reason: NoteKind | None
 ) -> None:
     moved = replace(walk, root_m=walk.root_m + np.array([0.0, 0.01, 0.0]))
@@ -314,7 +314,7 @@ def test_a_correction_after_which_standing_feet_are_clearly_worse_is_dropped(
         assert result.after == result.before
 
 
-def test_a_take_of_a_few_frames_rejects_no_long_motion(walk):
+def test_short_take_rejects_nothing(walk):
     """Cut so that a moment of another take is left at the end."""
     root_m = np.concatenate([walk.root_m, walk.root_m[:3] + np.array([3.0, 0.0, 2.0])])
     rotations = np.concatenate([walk.rotations, walk.rotations[:3]])
@@ -323,7 +323,7 @@ def test_a_take_of_a_few_frames_rejects_no_long_motion(walk):
 
 
 @pytest.mark.slow
-def test_samples_have_the_same_bytes_with_any_number_of_cores(walk: Motion, engine: str, monkeypatch):
+def test_cores_change_no_sample(walk: Motion, engine: str, monkeypatch):
     """Also those beside a sample that is not finite."""
     monkeypatch.setattr(corrector_module, "FEWEST_SAMPLES", 1)
     samples = [walk.frames(start, start + 12) for start in range(7)]

@@ -68,7 +68,7 @@ cases = given(
 @pytest.mark.slow
 @settings(max_examples=5, deadline=None)
 @cases
-def test_a_mirror_image_is_corrected_to_the_mirror_image(kind: Kind, damage: str, seed: int) -> None:
+def test_correction_commutes_with_mirror(kind: Kind, damage: str, seed: int) -> None:
     damaged = DAMAGES[damage](make_true(kind), seed)
     assert_alike(mirror(correct(mirror(damaged))), correct(damaged))
 
@@ -79,7 +79,7 @@ def test_a_mirror_image_is_corrected_to_the_mirror_image(kind: Kind, damage: str
     kind=st.sampled_from(["walk", "run", "turn"]), damage=st.sampled_from(sorted(DAMAGES)),
     seed=st.integers(0, 99), degrees=st.floats(1.0, 359.0),
 )  # fmt: skip
-def test_a_turned_motion_is_corrected_to_the_turned_motion(kind: Kind, damage: str, seed: int, degrees: float) -> None:
+def test_correction_commutes_with_turn(kind: Kind, damage: str, seed: int, degrees: float) -> None:
     damaged = DAMAGES[damage](make_true(kind), seed)
     view, restore = turn(degrees)
     assert_alike(restore(correct(view(damaged))), correct(damaged))
@@ -91,7 +91,7 @@ def test_a_turned_motion_is_corrected_to_the_turned_motion(kind: Kind, damage: s
     kind=st.sampled_from(["walk", "run"]), damage=st.sampled_from(sorted(DAMAGES)), seed=st.integers(0, 99),
     unit_m=st.sampled_from([0.01, 0.0254, 1.0]), is_z_up=st.booleans(),
 )  # fmt: skip
-def test_unit_and_vertical_axis_of_a_file_do_not_matter(
+def test_unit_and_axis_do_not_matter(
     kind: Kind, damage: str, seed: int, unit_m: float, is_z_up: bool, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     damaged = DAMAGES[damage](make_true(kind), seed)
@@ -106,7 +106,7 @@ def test_unit_and_vertical_axis_of_a_file_do_not_matter(
 @pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @cases
-def test_a_correction_deletes_no_pose_and_no_damage_is_silent(kind: Kind, damage: str, seed: int) -> None:
+def test_damage_is_repaired_or_reported(kind: Kind, damage: str, seed: int) -> None:
     """The damage is mended for the most part, or a finding says what is left."""
     true = make_true(kind)
     damaged = DAMAGES[damage](true, seed)

@@ -38,7 +38,7 @@ def track(stand, lost_at: int | None = None) -> SimulatedMotion:
     return SimulatedMotion(stand, np.zeros((4, 6)), np.zeros((1, 1)), lost_at)
 
 
-def test_a_body_that_was_given_up_is_lost_and_without_help_it_fell(stand):
+def test_given_up_body_is_lost(stand):
     for settings, kind in (
         (SETTINGS, FailureKind.LOST),
         (TrackerSettings.without_residual(), FailureKind.FELL),
@@ -50,7 +50,7 @@ def test_a_body_that_was_given_up_is_lost_and_without_help_it_fell(stand):
     assert TrackerSettings.without_residual().residual_free == WITHOUT_RESIDUAL
 
 
-def test_joints_that_are_far_off_on_average_fail_at_the_worst_frame_and_joint(stand):
+def test_failure_names_worst_joint(stand):
     far_m = SETTINGS.acceptance.lost_body_m
     distances_m = np.zeros((5, 2))
     assert find_failure(track(stand), distances_m, NAMES, SETTINGS) is None
@@ -62,7 +62,7 @@ def test_joints_that_are_far_off_on_average_fail_at_the_worst_frame_and_joint(st
     assert failure.value == pytest.approx(1.1 * far_m)
 
 
-def test_help_is_a_mean_in_body_weights(stand):
+def test_residual_is_mean_bodyweights(stand):
     body = build_humanoid(stand.skeleton)
     wrench = np.zeros((2, 6))
     rest = np.zeros((3, 6))
@@ -73,14 +73,14 @@ def test_help_is_a_mean_in_body_weights(stand):
     assert residual["unexplained_force_bodyweights"] == pytest.approx(0.3)
 
 
-def test_the_repair_that_did_most_is_why_a_motion_moved_far():
+def test_largest_repair_explains_move():
     moved = {Repair.SPLICES: 0.05, Repair.FLOOR: 0.4}
     assert explain_large_move(LARGE_MOVE_M, moved) == ()
     assert explain_large_move(0.5, moved) == (LargeMove(0.5, Repair.FLOOR),)
     assert explain_large_move(0.9, moved) == (LargeMove(0.9, Repair.OTHER),)
 
 
-def test_a_body_that_is_pushed_aside_moves_far_by_the_simulation(stand):
+def test_pushed_body_moves_by_simulation(stand):
     pushed = Scene(push_n=(800.0, 0.0, 0.0), push_from_s=0.2, push_lasts_s=0.3)
     physics = PhysicsCorrector(find_preset(0.7).tracker, CleanupSettings.for_samples(), scene=pushed)
     correction = physics([stand])[0]
@@ -94,7 +94,7 @@ def test_every_repair_has_a_sentence(repair):
     assert str(Note(NoteKind.MOVED_FAR, 0.5, repair=repair)).startswith("moved by up to 0.50 m: ")
 
 
-def test_a_whole_comes_from_the_last_stage_of_its_parts():
+def test_last_stage_of_parts():
     assert Stage.last([Stage.PLANNED, None, Stage.CLEANED]) is Stage.PLANNED
     assert Stage.last([Stage.PLANNED, Stage.SIMULATED, Stage.PLANNED]) is Stage.SIMULATED
     assert Stage.last([None]) is None
@@ -104,7 +104,7 @@ def timeline_of(motion, engine):
     return PhysicsCorrector(find_preset(0.7, engine).tracker)([motion])[0].timeline
 
 
-def test_both_feet_of_a_standing_body_carry_its_weight(stand, engine):
+def test_both_feet_carry_weight(stand, engine):
     timeline = timeline_of(stand, engine)
     assert len(timeline) == len(stand)
     assert timeline.loads_bodyweights[8:].sum(axis=1).mean() == pytest.approx(1.0, abs=0.03)
@@ -115,7 +115,7 @@ def test_both_feet_of_a_standing_body_carry_its_weight(stand, engine):
     assert timeline.residual_force_bodyweights.max() < 0.06
 
 
-def test_a_jump_is_a_time_without_contact(clips, engine):
+def test_jump_has_no_contact(clips, engine):
     timeline = timeline_of(clips["jump"], engine)
     carried = timeline.loads_bodyweights.sum(axis=1)
     flight = carried < 0.05
@@ -123,7 +123,7 @@ def test_a_jump_is_a_time_without_contact(clips, engine):
     assert carried.max() > 1.5
 
 
-def test_who_lies_on_the_back_is_borne_there(stand, engine):
+def test_lying_body_is_carried_on_back(stand, engine):
     lying = pose_joint(stand, 0, [-np.sqrt(0.5), 0.0, 0.0, np.sqrt(0.5)])
     lying = replace(lying, root_m=np.tile([0.0, 0.1, 0.0], (len(stand), 1)))
     timeline = timeline_of(lying, engine)
@@ -133,7 +133,7 @@ def test_who_lies_on_the_back_is_borne_there(stand, engine):
     assert carried["left foot"] + carried["right foot"] < 0.05
 
 
-def test_help_over_time_has_the_mean_that_is_reported(clips):
+def test_residual_over_time_has_mean(clips):
     correction = PhysicsCorrector()([clips["walk"]])[0]
     timeline = correction.timeline
     figures = correction.diagnostics
@@ -141,7 +141,7 @@ def test_help_over_time_has_the_mean_that_is_reported(clips):
     assert means == pytest.approx((figures["residual_force_bodyweights"], figures["residual_torque_nm"]))
 
 
-def test_a_motion_that_is_given_up_has_a_timeline_until_then(walk):
+def test_given_up_motion_keeps_timeline(walk):
     late = walk.root_m.copy()
     late[20:] += [0.0, 3.0, 0.0]
     known_floor = CleanupSettings().without_steps(LevelFloor)
@@ -177,7 +177,7 @@ def without_toes(motion: Motion, sole_m: float) -> Motion:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "sole_m"), [*((kind, 0.03) for kind in KINDS), ("walk", None)])
-def test_shanks_bear_nothing_of_who_is_on_the_feet(kind: Kind, sole_m: float | None, engine: str):
+def test_shanks_bear_nothing_on_feet(kind: Kind, sole_m: float | None, engine: str):
     """Around the ankle a shank reaches 5 cm down, which is as low as some soles, or lower."""
     motion = made_motion(kind, frames=45)
     timeline = timeline_of(motion if sole_m is None else without_toes(motion, sole_m), engine)
@@ -193,7 +193,7 @@ def test_shanks_bear_nothing_of_who_is_on_the_feet(kind: Kind, sole_m: float | N
 
 
 @pytest.mark.parametrize(("knees_rad", "bears"), [(0.0, "left foot"), (0.5, "left foot"), (np.pi / 2, "left shank")])
-def test_what_touches_with_the_ankle_is_a_foot_and_a_shank_that_lies_is_none(stand, knees_rad: float, bears: str):
+def test_ankle_touch_is_foot(stand, knees_rad: float, bears: str):
     bent = pose_joint(stand, "left_knee", Rotation.from_rotvec([knees_rad, 0.0, 0.0]))
     body = build_humanoid(stand.skeleton)
     loads_n = np.zeros((len(stand) - 1, len(body)))
@@ -206,7 +206,7 @@ def test_what_touches_with_the_ankle_is_a_foot_and_a_shank_that_lies_is_none(sta
 
 
 @pytest.mark.parametrize("kind", ["walk", "turn"])
-def test_shanks_bear_nothing_in_a_plan_either(kind: Kind):
+def test_planned_shanks_bear_nothing(kind: Kind):
     motion = without_toes(made_motion(kind, frames=45), 0.03)
     cleaned = clean_motions(MotionBatch.stack([motion]), CleanupSettings())
     plan = plan_motions(cleaned, build_humanoid(motion.skeleton, soles=cleaned.soles), SETTINGS)

@@ -43,7 +43,7 @@ def test_legs_of_other_motions_stay(kind: Kind, pace: float, fps: float) -> None
 
 
 @pytest.mark.parametrize("frames", [3, 10])
-def test_a_correction_says_which_frames_were_exchanged(frames: int) -> None:
+def test_exchange_names_frames(frames: int) -> None:
     true = made_motion("walk", frames=120)
     correction = sc.correct(exchange_legs(true, 52, frames), kinematic=True)
     (note,) = [note for note in correction.notes if note.kind is NoteKind.LEGS_RESTORED]

@@ -52,7 +52,7 @@ def residual(engine: str, *motions: Motion) -> RootResidual:
     return simulate_residual(MotionBatch.stack(motions), SAMPLES, engine)
 
 
-def test_a_body_that_stands_or_falls_freely_needs_nothing(stand: Motion, engine: str) -> None:
+def test_standing_or_falling_needs_nothing(stand: Motion, engine: str) -> None:
     needed = residual(engine, stand, flight(stand, GRAVITY_M_S2))
     assert needed.mean_force_bodyweights == pytest.approx(0.0, abs=0.06)
     assert needed.mean_moment_nm == pytest.approx(0.0, abs=10.0)
@@ -60,7 +60,7 @@ def test_a_body_that_stands_or_falls_freely_needs_nothing(stand: Motion, engine:
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 2.0])
-def test_a_flight_with_another_gravity_needs_what_is_missing(stand: Motion, engine: str, share: float) -> None:
+def test_wrong_gravity_needs_force(stand: Motion, engine: str, share: float) -> None:
     flying = flight(stand, share * GRAVITY_M_S2)
     contacts = compute_contact_residual(MotionBatch.stack([flying]), SAMPLES)
     for needed in (residual(engine, flying), contacts):
@@ -90,7 +90,7 @@ def pose_links(body: Humanoid, motion: Motion) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("axis", [0, 1])
-def test_the_moment_of_a_turn_in_the_air_is_that_of_the_true_inertia(stand: Motion, engine: str, axis: int) -> None:
+def test_turn_moment_uses_true_inertia(stand: Motion, engine: str, axis: int) -> None:
     """The engine's body would need 1.04 and 1.7 times as much about the two axes."""
     flying = turn_in_flight(stand, axis)
     body = build_humanoid(flying.skeleton)
@@ -103,7 +103,7 @@ def test_the_moment_of_a_turn_in_the_air_is_that_of_the_true_inertia(stand: Moti
     assert moment_nm[:, axis].mean() == pytest.approx(expected_nm.mean(), rel=0.02)
 
 
-def test_still_feet_hide_neither_that_a_body_hovers_nor_that_it_glides(stand: Motion, engine: str) -> None:
+def test_hover_and_glide_need_force(stand: Motion, engine: str) -> None:
     hovers = move_root(stand, np.array([0.0, 0.1, 0.0]))
     glides = glide(stand, 0.7)
     needed = residual(engine, hovers, glides)
@@ -116,7 +116,7 @@ def test_still_feet_hide_neither_that_a_body_hovers_nor_that_it_glides(stand: Mo
     assert contacts.mean_force_bodyweights[0] < 0.1
 
 
-def test_neither_a_low_pass_filter_nor_foot_rules_lower_it(stand: Motion, engine: str) -> None:
+def test_smoothing_does_not_help(stand: Motion, engine: str) -> None:
     bad = [move_root(stand, np.array([0.0, 0.1, 0.0])), flight(stand, 0.5 * GRAVITY_M_S2), glide(stand, 0.7)]
     before = residual(engine, *bad).mean_force_bodyweights
     filtered = residual(engine, *map(low_passed, bad)).mean_force_bodyweights
@@ -127,7 +127,7 @@ def test_neither_a_low_pass_filter_nor_foot_rules_lower_it(stand: Motion, engine
     assert (ruled > 0.75 * before).all()
 
 
-def test_what_muscles_and_contacts_alone_have_moved_needs_little_in_another_engine(walk: Motion) -> None:
+def test_physical_motion_needs_little(walk: Motion) -> None:
     pytest.importorskip("pybullet")
     walk = walk.frames(0, 30)
     settings = TrackerSettings.without_residual("mujoco")
@@ -139,13 +139,13 @@ def test_what_muscles_and_contacts_alone_have_moved_needs_little_in_another_engi
     assert corrected_n < 0.15 < original_n
 
 
-def test_no_engine_judges_what_it_has_made() -> None:
+def test_engine_does_not_judge_itself() -> None:
     pytest.importorskip("mujoco")
     assert select_evaluation_engine("pybullet") == "mujoco"
     assert select_evaluation_engine("mujoco") in ("pybullet", None)
 
 
-def test_motions_do_not_depend_on_those_beside_them(stand: Motion, engine: str) -> None:
+def test_motions_are_independent(stand: Motion, engine: str) -> None:
     bad = [glide(stand, speed) for speed in (0.2, 0.4)]
     together = residual(engine, *bad).force_bodyweights
     alone = [residual(engine, motion).force_bodyweights[0] for motion in bad]
@@ -161,13 +161,13 @@ def shaken(motion: Motion, amplitude_m: float) -> Motion:
     return replace(motion, root_m=motion.root_m + swing_m)
 
 
-def test_a_body_that_is_shaken_needs_help_and_the_more_the_more_it_is_shaken(walk: Motion) -> None:
+def test_shaking_needs_force(walk: Motion) -> None:
     together = MotionBatch.stack([shaken(walk, size) for size in (0.0, 0.06, 0.12)])
     needed = compute_contact_residual(together, CleanupSettings()).mean_force_bodyweights.tolist()
     assert needed == sorted(needed)
 
 
-def test_rules_that_were_not_chosen_are_not_measured(walk: Motion, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unchosen_rules_are_not_measured(walk: Motion, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("selfcorrect.simulators.feasibility.compute_contact_residual", None)
     assert check_physics(walk, RuleChoice(("F",))) == []
     assert check_physics(walk.frames(0, 5), RuleChoice()) == []

@@ -111,21 +111,21 @@ def edited_contacts(contacts: Contacts) -> Contacts:
     return with_contact(contacts, index, move_contact(contacts.contacts[index], 0.12))
 
 
-def test_they_come_back_from_a_file_as_they_were(contacts: Contacts, tmp_path: Path) -> None:
+def test_file_round_trip(contacts: Contacts, tmp_path: Path) -> None:
     assert {contact.part for contact in contacts.contacts} == {"left foot", "right foot"}
     contacts.save(tmp_path / "walk.contacts.json")
     assert Contacts.load(tmp_path / "walk.contacts.json") == contacts
 
 
 @pytest.mark.parametrize(("fps", "pace"), [(30.0, 1.0), (60.0, 0.7), (120.0, 1.3)])
-def test_contacts_of_a_correction_given_back_change_next_to_nothing(fps: float, pace: float) -> None:
+def test_own_contacts_change_little(fps: float, pace: float) -> None:
     motion = make_sunk_motion(fps, pace)
     once = correct(motion).motion
     repeated = correct(motion, contacts=Contacts.from_motion(once)).motion
     assert np.abs(sc.joint_positions(repeated) - sc.joint_positions(once)).mean() < 0.003
 
 
-def test_a_foot_swings_where_people_took_the_contact_away() -> None:
+def test_removed_contact_lets_foot_swing() -> None:
     motion = make_sunk_motion()
     planted = correct(motion).motion
     contacts = Contacts.from_motion(planted)
@@ -137,7 +137,7 @@ def test_a_foot_swings_where_people_took_the_contact_away() -> None:
 
 
 @pytest.mark.parametrize("longer_s", [2 / 30, 4 / 30, 8 / 30])
-def test_a_lengthened_contact_is_held_or_the_notes_say_that_it_is_not(
+def test_lengthened_contact_holds_or_notes(
     motion: sc.Motion, corrected_motion: sc.Motion, contacts: Contacts, longer_s: float
 ) -> None:
     index = inner_contact(contacts)
@@ -150,7 +150,7 @@ def test_a_lengthened_contact_is_held_or_the_notes_say_that_it_is_not(
     assert torn_m.max() < 0.025, "the stance that there was stays where it was"
 
 
-def test_a_foot_that_leaves_early_is_found_to_miss_its_contact(corrected_motion: sc.Motion, contacts: Contacts) -> None:
+def test_early_foot_misses_contact(corrected_motion: sc.Motion, contacts: Contacts) -> None:
     """The negative control of the test above: without the edit both measures see that the foot leaves."""
     index = inner_contact(contacts)
     stance = contacts.contacts[index]
@@ -162,9 +162,7 @@ def test_a_foot_that_leaves_early_is_found_to_miss_its_contact(corrected_motion:
     assert not is_held(corrected_motion, longer)
 
 
-def test_a_foot_is_put_where_people_say(
-    motion: sc.Motion, corrected_motion: sc.Motion, edited_contacts: Contacts
-) -> None:
+def test_foot_moves_to_place(motion: sc.Motion, corrected_motion: sc.Motion, edited_contacts: Contacts) -> None:
     index = inner_contact(edited_contacts)
     contact = edited_contacts.contacts[index]
     correction = correct(motion, contacts=edited_contacts)
@@ -174,9 +172,7 @@ def test_a_foot_is_put_where_people_say(
 
 
 @pytest.mark.parametrize("last", [8, 20])
-def test_frames_outside_a_range_stay_bit_for_bit_with_a_moved_contact(
-    motion: sc.Motion, edited_contacts: Contacts, last: int
-) -> None:
+def test_frames_outside_range_stay(motion: sc.Motion, edited_contacts: Contacts, last: int) -> None:
     correction = correct(motion, contacts=edited_contacts, frames=f"0:{last}")
     assert np.array_equal(correction.motion.root_m[last + 1 :], motion.root_m[last + 1 :])
     assert np.array_equal(correction.motion.rotations[last + 1 :], motion.rotations[last + 1 :])
@@ -184,9 +180,7 @@ def test_frames_outside_a_range_stay_bit_for_bit_with_a_moved_contact(
     assert moved_contact.first_frame <= last or is_noted(correction, moved_contact)
 
 
-def test_nothing_of_a_moved_contact_is_left_where_no_correction_is_taken(
-    motion: sc.Motion, edited_contacts: Contacts
-) -> None:
+def test_untaken_correction_leaves_nothing(motion: sc.Motion, edited_contacts: Contacts) -> None:
     correction = correct(motion, contacts=edited_contacts, amount=("0=0",))
     assert np.array_equal(correction.motion.rotations, motion.rotations)
     assert np.array_equal(correction.motion.root_m, motion.root_m)
@@ -194,7 +188,7 @@ def test_nothing_of_a_moved_contact_is_left_where_no_correction_is_taken(
     assert dict(correction.before) == pytest.approx(dict(correction.after)), "the figures are those of this motion"
 
 
-def test_feet_that_are_kept_are_not_moved_by_contacts(motion: sc.Motion, edited_contacts: Contacts) -> None:
+def test_kept_feet_are_not_moved(motion: sc.Motion, edited_contacts: Contacts) -> None:
     correction = correct(motion, contacts=edited_contacts, keep=("feet",))
     ankles = [motion.skeleton.parts.index(f"{side}_ankle") for side in ("left", "right")]
     off_m = sc.joint_positions(correction.motion, ankles) - sc.joint_positions(motion, ankles)
@@ -202,7 +196,7 @@ def test_feet_that_are_kept_are_not_moved_by_contacts(motion: sc.Motion, edited_
     assert is_noted(correction, edited_contacts.contacts[inner_contact(edited_contacts)])
 
 
-def test_figures_are_those_between_the_given_and_the_final_motion(motion: sc.Motion, edited_contacts: Contacts) -> None:
+def test_figures_compare_final_motion(motion: sc.Motion, edited_contacts: Contacts) -> None:
     correction = correct(motion, contacts=edited_contacts)
     moved_m = np.linalg.norm(sc.joint_positions(correction.motion) - sc.joint_positions(motion), axis=-1).mean()
     assert correction.figures["moved_m"] == pytest.approx(float(moved_m))
@@ -210,13 +204,13 @@ def test_figures_are_those_between_the_given_and_the_final_motion(motion: sc.Mot
     assert correction.before["jerk_m_s3"] == pytest.approx(nothing.after["jerk_m_s3"]), "as that of the given motion"
 
 
-def test_a_line_counts_once_however_often_it_is_there(edited_contacts: Contacts) -> None:
+def test_duplicate_line_counts_once(edited_contacts: Contacts) -> None:
     index = inner_contact(edited_contacts)
     contact = edited_contacts.contacts[index]
     assert with_contact(edited_contacts, index, *[contact] * 100_000) == edited_contacts
 
 
-def test_contacts_of_one_foot_that_overlap_are_refused_however_many(contacts: Contacts) -> None:
+def test_overlapping_contacts_raise(contacts: Contacts) -> None:
     last = contacts.frames - 1
     many = [FootContact("left foot", frame % 30, last, (1e-6 * frame, 0.0, 0.0)) for frame in range(20_000)]
     with pytest.raises(InputError, match="left foot overlap: frames 0"):
@@ -225,9 +219,7 @@ def test_contacts_of_one_foot_that_overlap_are_refused_however_many(contacts: Co
     assert replace(contacts, contacts=beside).contacts == beside
 
 
-def test_contacts_close_to_each_other_do_not_pull_at_each_other(
-    motion: sc.Motion, corrected_motion: sc.Motion, contacts: Contacts
-) -> None:
+def test_close_contacts_are_independent(motion: sc.Motion, corrected_motion: sc.Motion, contacts: Contacts) -> None:
     """A stance is cut in two by 0.1 s, and the second part is 8 cm aside."""
     index = inner_contact(contacts)
     stance = contacts.contacts[index]
@@ -242,14 +234,14 @@ def test_contacts_close_to_each_other_do_not_pull_at_each_other(
 
 
 @pytest.mark.parametrize("by_m", [5.0, -2.0])
-def test_a_place_that_no_leg_reaches_is_refused(motion: sc.Motion, contacts: Contacts, by_m: float) -> None:
+def test_unreachable_place_raises(motion: sc.Motion, contacts: Contacts, by_m: float) -> None:
     index = inner_contact(contacts)
     far = with_contact(contacts, index, move_contact(contacts.contacts[index], by_m))
     with pytest.raises(InputError, match=r"position_m.*\d\.\d.*0\.\d+"):
         sc.correct(motion, kinematic=True, contacts=far)
 
 
-def test_a_height_that_is_not_the_grounds_is_noted(motion: sc.Motion, contacts: Contacts) -> None:
+def test_wrong_height_is_noted(motion: sc.Motion, contacts: Contacts) -> None:
     index = inner_contact(contacts)
     stance = contacts.contacts[index]
     assert stance.position_m is not None
@@ -257,7 +249,7 @@ def test_a_height_that_is_not_the_grounds_is_noted(motion: sc.Motion, contacts: 
     assert is_noted(correct(motion, contacts=with_contact(contacts, index, high)), high)
 
 
-def test_contacts_of_another_frame_rate_or_length_are_refused(motion: sc.Motion, contacts: Contacts) -> None:
+def test_other_length_raises(motion: sc.Motion, contacts: Contacts) -> None:
     with pytest.raises(InputError, match="frames per second"):
         sc.correct(motion, kinematic=True, contacts=replace(contacts, fps=2 * contacts.fps))
     with pytest.raises(InputError, match="contacts are of 9"):
@@ -280,7 +272,7 @@ def test_contacts_are_of_one_motion(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_motion_that_is_rejected_comes_back_as_it_was_given(motion: sc.Motion, contacts: Contacts) -> None:
+def test_rejected_motion_is_unchanged(motion: sc.Motion, contacts: Contacts) -> None:
     short = motion.frames(0, 3)
     few = Contacts(3, motion.fps, (FootContact("left foot", 0, 2),))
     correction = sc.correct(short, kinematic=True, contacts=few)
@@ -289,7 +281,7 @@ def test_a_motion_that_is_rejected_comes_back_as_it_was_given(motion: sc.Motion,
     assert correction.motion.contacts is None
 
 
-def test_the_console_names_the_contact_that_is_missed_most(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_console_names_worst_miss(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     motion = make_sunk_motion()
     contacts = Contacts.from_motion(correct(motion).motion)
     index = inner_contact(contacts)
@@ -321,7 +313,7 @@ def make_glide(curve_m: float = 0.0, jitter_m: float = 0.0, frames: int = 120) -
 
 
 @pytest.mark.parametrize("engine", [{"kinematic": True}, {"engine": "mujoco"}])
-def test_feet_that_ride_keep_the_way_of_what_carries_them_and_stand_still_on_it(engine: dict[str, Any]) -> None:
+def test_riding_feet_keep_path(engine: dict[str, Any]) -> None:
     motion = make_glide(jitter_m=0.004)
     contacts = with_kinds(motion, ("left foot", "rides"), ("right foot", "rides"))
     correction = sc.correct(motion, contacts=contacts, **engine)
@@ -337,7 +329,7 @@ def test_feet_that_ride_keep_the_way_of_what_carries_them_and_stand_still_on_it(
     assert drift & {note.kind for note in alone.notes}, "without the file of contacts it is drift"
 
 
-def test_feet_that_slide_are_neither_planted_nor_taken_for_drift() -> None:
+def test_sliding_feet_are_no_drift() -> None:
     """A skater's curve: 0.4 m aside."""
     motion = make_glide(curve_m=0.4)
     sunk = replace(motion, root_m=motion.root_m - [0.0, 0.02, 0.0])
@@ -351,7 +343,7 @@ def test_feet_that_slide_are_neither_planted_nor_taken_for_drift() -> None:
     assert np.linalg.norm(planted.motion.root_m - motion.root_m, axis=1).max() > 0.1, "the control"
 
 
-def test_a_foot_that_pushes_a_board_stands_in_the_world_while_the_other_rides() -> None:
+def test_pushing_foot_stands_in_world() -> None:
     motion = make_glide()
     left = FootContact("left foot", 0, 119, kind="rides")
     right = FootContact("right foot", 50, 58)
@@ -361,7 +353,7 @@ def test_a_foot_that_pushes_a_board_stands_in_the_world_while_the_other_rides() 
     assert np.ptp(ride_m, axis=0) == pytest.approx([0.0, 0.0], abs=0.02)
 
 
-def test_a_hand_stays_where_people_say_that_it_does(motion: sc.Motion, contacts: Contacts) -> None:
+def test_hand_stays_in_place(motion: sc.Motion, contacts: Contacts) -> None:
     wrist = motion.skeleton.parts.index("left_wrist")
     last = len(motion) - 1
     hand = FootContact("left hand", last // 2, last // 2 + 5)
@@ -380,7 +372,7 @@ def test_a_hand_stays_where_people_say_that_it_does(motion: sc.Motion, contacts:
         correct(motion, contacts=replace(given, contacts=(replace(hand, position_m=(50.0, 1.0, 0.0)),)))
 
 
-def test_a_hand_that_stays_behind_does_not_drag_the_body(motion: sc.Motion) -> None:
+def test_left_hand_does_not_drag_body(motion: sc.Motion) -> None:
     """The body walks away from its hand, further than it can give way."""
     speed_m_s = np.array([0.0, 0.0, 4.0])
     walk = replace(motion, root_m=motion.root_m + np.outer(np.arange(len(motion)) / motion.fps, speed_m_s))
@@ -402,7 +394,7 @@ def test_a_hand_that_stays_behind_does_not_drag_the_body(motion: sc.Motion) -> N
         ({"part": "left foot", "kind": "slides", "position_m": (0.0, 0.0, 0.0)}, "has no position_m"),
     ],
 )
-def test_a_kind_that_a_part_cannot_have_is_refused(contact: dict[str, Any], why: str) -> None:
+def test_impossible_kind_raises(contact: dict[str, Any], why: str) -> None:
     with pytest.raises(InputError, match=why):
         FootContact(first_frame=0, last_frame=3, **contact)
 
@@ -417,7 +409,7 @@ def test_a_kind_that_a_part_cannot_have_is_refused(contact: dict[str, Any], why:
         ("{", "not JSON"),
     ],
 )
-def test_a_file_that_is_none_gets_a_sentence_with_its_name(tmp_path: Path, wrong: str, why: str) -> None:
+def test_other_file_raises(tmp_path: Path, wrong: str, why: str) -> None:
     path = tmp_path / "wrong.json"
     path.write_text(wrong)
     with pytest.raises(InputError, match=rf"wrong\.json.*{why}"):

@@ -62,7 +62,7 @@ def climbing(stairs: tuple[Motion, list[Support]]) -> Motion:
 
 
 @pytest.mark.parametrize(("height_m", "sunk_m"), [(-0.3, 0.03), (0.0, 0.0), (0.7, 0.03), (0.7, 0.0)])
-def test_a_flat_box_is_a_floor_at_its_height(walk: Motion, height_m: float, sunk_m: float) -> None:
+def test_flat_box_is_floor(walk: Motion, height_m: float, sunk_m: float) -> None:
     box = sc.GroundBox((0.0, height_m - 0.5, 0.0), (99.0, 1.0, 99.0))
     sunk = raise_motion(walk, height_m - sunk_m)
     on_box = correct_on_stairs(replace(sunk, ground=sc.Ground((box,), floor_m=-9.0)))
@@ -73,7 +73,7 @@ def test_a_flat_box_is_a_floor_at_its_height(walk: Motion, height_m: float, sunk
 
 
 @pytest.mark.parametrize("heading_deg", [37.0, -120.0])
-def test_a_scene_that_is_turned_gives_the_same_turned(climbing: Motion, heading_deg: float) -> None:
+def test_scene_rotation_commutes(climbing: Motion, heading_deg: float) -> None:
     about = Rotation.from_rotvec(np.radians(heading_deg) * UP)
     ground = climbing.ground
     assert ground is not None
@@ -89,7 +89,7 @@ def test_a_scene_that_is_turned_gives_the_same_turned(climbing: Motion, heading_
     assert np.abs(lowest_m(replace(there, ground=across)) - lowest_m(unturned)).max() > 0.02, "the turn matters"
 
 
-def test_points_under_a_table_stand_on_the_floor_and_hands_in_a_wall_on_nothing_new() -> None:
+def test_points_find_their_ground() -> None:
     table = sc.Ground((sc.GroundBox((0.0, 0.7, 0.0), (1.0, 0.1, 1.0)),))
     wall = sc.Ground((sc.GroundBox((0.0, 1.0, 0.0), (1.0, 2.0, 1.0)),))
     heights_m = np.array([0.1, 0.66, 0.9, 2.1])
@@ -99,9 +99,7 @@ def test_points_under_a_table_stand_on_the_floor_and_hands_in_a_wall_on_nothing_
 
 
 @pytest.mark.parametrize(("inside_m", "deep_m", "above_m"), [(0.01, 0.1, 0.1), (0.15, 0.1, -0.1), (0.005, 0.02, -0.02)])
-def test_toes_that_touch_a_riser_are_beside_the_step_and_sunk_ones_on_it(
-    inside_m: float, deep_m: float, above_m: float
-) -> None:
+def test_riser_touch_is_beside_step(inside_m: float, deep_m: float, above_m: float) -> None:
     step = sc.Ground((sc.GroundBox((0.0, 0.1, 0.5), (1.0, 0.2, 1.0)),))
     assert step.above_m(np.array([0.0, 0.2 - deep_m, inside_m])) == pytest.approx(above_m, abs=1e-5)
 
@@ -109,7 +107,7 @@ def test_toes_that_touch_a_riser_are_beside_the_step_and_sunk_ones_on_it(
 # --- stairs -----------------------------------------------------------------------------------------------------------
 
 
-def test_feet_that_stand_on_their_treads_are_not_pulled_off(stairs: tuple[Motion, list[Support]]) -> None:
+def test_feet_on_treads_stay(stairs: tuple[Motion, list[Support]]) -> None:
     motion, truth = stairs
     correction = KinematicCorrector()([motion])[0]
     feet = [motion.skeleton.parts.index(f"{side}_ankle") for side in ("left", "right")]
@@ -121,7 +119,7 @@ def test_feet_that_stand_on_their_treads_are_not_pulled_off(stairs: tuple[Motion
 
 
 @pytest.mark.parametrize("off_m", [-0.04, -0.02, 0.02])
-def test_feet_near_their_treads_are_planted_on_them(climbing: Motion, off_m: float) -> None:
+def test_feet_near_treads_are_planted(climbing: Motion, off_m: float) -> None:
     off = raise_motion(climbing, off_m)
     before = np.median(np.abs(lowest_m(off)))
     after = np.median(np.abs(lowest_m(correct_on_stairs(off))))
@@ -131,7 +129,7 @@ def test_feet_near_their_treads_are_planted_on_them(climbing: Motion, off_m: flo
 
 @pytest.mark.slow
 @pytest.mark.parametrize("place", ["stairs", "slope"])
-def test_simulated_bodies_stand_on_the_ground(climbing: Motion, planted_walk: Motion, engine: str, place: str) -> None:
+def test_simulated_bodies_stand_on_ground(climbing: Motion, planted_walk: Motion, engine: str, place: str) -> None:
     motion = climbing
     if place == "slope":
         motion = replace(on_slope(planted_walk, 10.0), ground=sc.Ground(slope_deg=10.0))
@@ -144,7 +142,7 @@ def test_simulated_bodies_stand_on_the_ground(climbing: Motion, planted_walk: Mo
     assert raw.residual["residual_force_bodyweights"] < (0.6 if place == "stairs" else 0.3)
 
 
-def test_colliders_are_turned_as_their_boxes(climbing: Motion) -> None:
+def test_colliders_turn_with_boxes(climbing: Motion) -> None:
     ground = sc.Ground((sc.GroundBox((0.0, 0.1, 0.0), (0.4, 0.2, 0.8), turn_deg=30.0),))
     seen = replace(climbing.frames(0, 8), ground=ground)
     still = replace(
@@ -158,7 +156,7 @@ def test_colliders_are_turned_as_their_boxes(climbing: Motion) -> None:
     np.testing.assert_allclose(supports[0].corners_m, corners_m, atol=1e-9)
 
 
-def test_contacts_on_stairs_given_back_change_next_to_nothing(climbing: Motion) -> None:
+def test_stair_contacts_change_little(climbing: Motion) -> None:
     sunk = raise_motion(climbing, -0.04)
     once = correct_on_stairs(sunk)
     contacts = sc.Contacts.from_motion(once)
@@ -180,7 +178,7 @@ def random_ground(boxes: int, seed: int) -> sc.Ground:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_heights_of_many_boxes_are_those_of_one_box_after_the_other(seed: int) -> None:
+def test_many_boxes_equal_single(seed: int) -> None:
     ground = random_ground(200, seed)
     points_m = np.random.default_rng(seed + 100).uniform((-3.5, -0.2, -3.5), (3.5, 1.0, 3.5), (40, 12, 3))
     expected_m = np.full(points_m.shape[:-1], ground.floor_m)
@@ -191,7 +189,7 @@ def test_heights_of_many_boxes_are_those_of_one_box_after_the_other(seed: int) -
     assert ground.beneath_m(points_m[:0]).shape == (0, 12)
 
 
-def test_boxes_far_from_a_motion_are_not_compared_with_it() -> None:
+def test_far_boxes_are_skipped() -> None:
     ground = random_ground(2000, 7)
     points_m = np.random.default_rng(8).uniform((1.0, 0.0, 1.0), (1.5, 1.0, 1.5), (60, 3))
     near = ground.boxes_near(points_m)
@@ -205,9 +203,7 @@ def test_boxes_far_from_a_motion_are_not_compared_with_it() -> None:
 
 
 @pytest.mark.parametrize(("slope_deg", "uphill_deg"), [(10.0, 0.0), (-8.0, 0.0), (7.0, 90.0)])
-def test_a_walk_on_a_slope_stays_there_and_a_sunk_one_is_put_onto_it(
-    planted_walk: Motion, slope_deg: float, uphill_deg: float
-) -> None:
+def test_slope_walk_stays(planted_walk: Motion, slope_deg: float, uphill_deg: float) -> None:
     ground = sc.Ground(slope_deg=slope_deg, uphill_deg=uphill_deg)
     there = replace(on_slope(planted_walk, slope_deg, uphill_deg), ground=ground)
     stayed = correct_on_stairs(there)
@@ -218,7 +214,7 @@ def test_a_walk_on_a_slope_stays_there_and_a_sunk_one_is_put_onto_it(
     assert stayed.ground is there.ground
 
 
-def test_gravity_pulls_along_the_vertical_and_not_along_the_slope_s_normal() -> None:
+def test_gravity_is_vertical() -> None:
     ground = sc.Ground(slope_deg=20.0, uphill_deg=90.0)
     np.testing.assert_allclose(ground.in_own_frame.up, rotate(ground.to_floor, UP))
     np.testing.assert_allclose(ground.normal, [-np.sin(np.radians(20)), np.cos(np.radians(20)), 0], atol=1e-12)
@@ -239,20 +235,20 @@ def test_gravity_pulls_along_the_vertical_and_not_along_the_slope_s_normal() -> 
         ({"ramp": 3}, "'ramp' is not expected"),
     ],
 )
-def test_files_that_are_no_ground_are_refused_by_name(tmp_path: Path, content: dict[str, object], why: str) -> None:
+def test_other_files_raise(tmp_path: Path, content: dict[str, object], why: str) -> None:
     (tmp_path / "g.json").write_text(json.dumps(content))
     with pytest.raises(InputError, match=f"g.json.*{why}"):
         sc.Ground.load(tmp_path / "g.json")
 
 
-def test_a_ground_goes_with_no_other_floor(climbing: Motion) -> None:
+def test_second_floor_raises(climbing: Motion) -> None:
     with pytest.raises(SettingError, match="floor and drop"):
         sc.Reading(ground=Path("g.json"), drop=True)
     with pytest.raises(SettingError, match="leave out the ground"):
         PhysicsCorrector(scene=Scene(load_kg=3))([climbing])
 
 
-def test_commands_take_a_ground_and_reports_name_it(
+def test_commands_take_ground(
     climbing: Motion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)

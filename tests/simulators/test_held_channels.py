@@ -29,7 +29,7 @@ CHANNELS = {
     kind=st.sampled_from(KINDS), frames=st.integers(2, 6), fps=st.sampled_from([30.0, 60.0]),
     channels=st.sampled_from(sorted(CHANNELS)),
 )  # fmt: skip
-def test_held_channels_become_even_and_no_other_changes(kind: Kind, frames: int, fps: float, channels: str) -> None:
+def test_held_channels_become_even(kind: Kind, frames: int, fps: float, channels: str) -> None:
     place, joints = CHANNELS[channels]
     true = swing(made_motion(kind, fps=fps, frames=round(4 * fps)))
     if kind in ("idle", "hop") and place:
@@ -53,7 +53,7 @@ def test_held_channels_become_even_and_no_other_changes(kind: Kind, frames: int,
 
 
 @pytest.mark.parametrize("frames", [2, 3, 6])
-def test_a_root_that_is_held_deletes_no_pose(frames: int) -> None:
+def test_held_root_deletes_no_pose(frames: int) -> None:
     """Whole frames seemed to repeat, and up to five of six poses became copies."""
     true = swing(made_motion("walk", frames=180))
     correction = sc.correct(hold_channels(true, frames, place=True), kinematic=True)
@@ -65,7 +65,7 @@ def test_a_root_that_is_held_deletes_no_pose(frames: int) -> None:
     assert off_m.mean() < 0.02
 
 
-def test_all_channels_stay_with_frame_times_keep() -> None:
+def test_keep_keeps_all_channels() -> None:
     shown = hold_channels(swing(made_motion("walk")), 2, place=True)
     correction = sc.correct(shown, kinematic=True, frame_times="keep")
     assert NoteKind.CHANNELS_HELD not in {note.kind for note in correction.notes}

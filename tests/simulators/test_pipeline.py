@@ -52,7 +52,7 @@ def make_plan(motions: Sequence[Motion]) -> MotionPlan:
     )
 
 
-def test_a_plan_that_contacts_explain_is_not_simulated(walk, monkeypatch):
+def test_explained_plan_is_not_simulated(walk, monkeypatch):
     """No world is even made for it."""
     monkeypatch.setattr(tracker, "track_motions", pytest.fail)
     correction = AUTO([walk])[0]
@@ -63,7 +63,7 @@ def test_a_plan_that_contacts_explain_is_not_simulated(walk, monkeypatch):
     assert correction.residual["residual_force_bodyweights"] == correction.residual["unexplained_force_bodyweights"]
 
 
-def test_what_is_not_simulated_is_next_to_what_a_simulation_confirms(clips):
+def test_unsimulated_equals_confirmed(clips):
     """Where its share is 0, a simulation adds only what is fast in it."""
     plain = AUTO([clips["cartwheel"]])[0]
     confirmed = ALWAYS([clips["cartwheel"]])[0]
@@ -74,7 +74,7 @@ def test_what_is_not_simulated_is_next_to_what_a_simulation_confirms(clips):
     assert distances_m.mean() < 5e-4
 
 
-def test_what_no_contact_explains_is_simulated_to_the_same_bytes(corrections):
+def test_unexplained_is_simulated(corrections):
     auto = corrections["auto"][1]
     always = corrections["always"][1]
     assert same(auto, always)
@@ -83,20 +83,20 @@ def test_what_no_contact_explains_is_simulated_to_the_same_bytes(corrections):
     assert auto.stage is Stage.SIMULATED
 
 
-def test_company_does_not_change_what_is_simulated(walk, shaken, corrections):
+def test_company_changes_no_simulation(walk, shaken, corrections):
     """Motions of one batch, of which one is simulated and one is not."""
     together = AUTO([walk, shaken])
     assert [correction.stage for correction in together] == [Stage.PLANNED, Stage.SIMULATED]
     assert all(same(first, alone) for first, alone in zip(together, corrections["auto"], strict=True))
 
 
-def test_only_a_plan_with_force_left_over_may_gain(walk, shaken):
+def test_residual_plan_may_gain(walk, shaken):
     assert BLEND_SIMULATION.can_gain(make_plan([walk, shaken])).tolist() == [False, True]
     missing = BLEND_SIMULATION.unexplained_bodyweights(make_plan([walk, shaken]))
     assert missing[0].max() < 0.2 < missing[1].max()
 
 
-def test_a_plan_that_is_not_finite_is_simulated(walk):
+def test_infinite_plan_is_simulated(walk):
     plan_alone = make_plan([walk])
     broken = replace(
         plan_alone, contacts=replace(plan_alone.contacts, rest=np.full_like(plan_alone.contacts.rest, np.nan))
@@ -105,7 +105,7 @@ def test_a_plan_that_is_not_finite_is_simulated(walk):
 
 
 @pytest.mark.parametrize("scene", [Scene(load_kg=10.0), None], ids=["load", "raw"])
-def test_states_that_come_out_as_simulated_are_always_simulated(walk, scene):
+def test_raw_states_are_always_simulated(walk, scene):
     settings = {"postprocess": ()} if scene is None else {"scene": scene}
     correction = replace(AUTO, **settings)([walk])[0]
     assert correction.stage is Stage.SIMULATED
@@ -116,7 +116,7 @@ def test_kinematics_alone_comes_out_cleaned(walk):
     assert KinematicCorrector(KNOWN_FLOOR)([walk])[0].stage is Stage.CLEANED
 
 
-def test_a_plan_tells_what_bears_the_body(corrections, walk):
+def test_plan_timeline_bears_body(corrections, walk):
     """As many frames as the motion has, and about as much load as the body weighs."""
     timeline = corrections["auto"][0].timeline
     assert timeline is not None
@@ -127,7 +127,7 @@ def test_a_plan_tells_what_bears_the_body(corrections, walk):
 
 
 @pytest.mark.slow
-def test_corrections_in_threads_are_those_of_one(engine, clips):
+def test_threads_equal_one(engine, clips):
     """Each thread has its own simulator, whose world keeps a state."""
     corrector = replace(ALWAYS, tracker=TrackerSettings(engine=EngineSettings(name=engine)))
     motions = [clips[name].frames(0, 30) for name in ("walk", "run", "jump", "kick")]

@@ -31,7 +31,7 @@ from selfcorrect.simulators.settings.tracker import TrackerSettings
 FRICTION = 0.5
 
 
-def test_the_shift_of_the_centre_solves_its_least_squares_problem():
+def test_centre_shift_solves_least_squares():
     generator = np.random.default_rng(0)
     count = 9
     mass = 70.0
@@ -56,7 +56,7 @@ def test_the_shift_of_the_centre_solves_its_least_squares_problem():
 
 
 @pytest.mark.parametrize("label", ["walk", "jump", "kick"])
-def test_filtered_motions_are_easier_to_explain(clips, label):
+def test_filtered_motion_is_explained_better(clips, label):
     body, links = clean_motion(clips[label])
     before = np.linalg.norm(plan_contacts(body, links, FRICTION).rest[..., :3], axis=-1).mean()
     after = np.linalg.norm(
@@ -82,7 +82,7 @@ def on_left_foot(stand: Motion, lean_deg: float) -> Motion:
     return replace(leaning, root_m=ankle_m + lean.apply(raised.root_m - ankle_m))
 
 
-def test_who_stands_on_one_leg_is_put_over_that_foot_where_no_residual_force_helps(stand):
+def test_one_leg_stand_is_balanced(stand):
     body = build_humanoid(stand.skeleton)
     links = body.select_links(MotionBatch.stack([on_left_foot(stand, -2.0)]))
     beside_m = []
@@ -96,7 +96,7 @@ def test_who_stands_on_one_leg_is_put_over_that_foot_where_no_residual_force_hel
 
 
 @pytest.mark.parametrize(("speed_m_s", "shifted"), [(0.3, True), (1.3, False)])
-def test_bodies_on_the_move_are_not_put_over_their_feet(stand, speed_m_s, shifted):
+def test_moving_bodies_are_not_shifted(stand, speed_m_s, shifted):
     on_left = on_left_foot(stand, -2.0)
     motion = replace(on_left, root_m=np.tile(on_left.root_m, (3, 1)), rotations=np.tile(on_left.rotations, (3, 1, 1)))
     glide_m = speed_m_s * np.arange(len(motion))[:, None] / stand.fps * [0.0, 0.0, 1.0]
@@ -108,7 +108,7 @@ def test_bodies_on_the_move_are_not_put_over_their_feet(stand, speed_m_s, shifte
     assert (np.abs(middle_m).max() > 0.005) == shifted
 
 
-def test_forces_on_inset_soles_act_nearer_to_the_middle_of_their_foot():
+def test_inset_forces_act_inwards():
     generator = np.random.default_rng(0)
     points_m = generator.normal(size=(1, 3, 10, 3))
     activation = np.ones((1, 3, 10))
@@ -137,14 +137,14 @@ def make_load(corners: list[float], frames: int) -> np.ndarray:
         ([0.3, 0.3, 0, 0, 0, 0], 30, False),  # a heel that hardly carries
     ],
 )
-def test_feet_are_set_flat_that_carry_on_their_heels_for_long(corners, frames, flat):
+def test_long_heel_stance_is_flattened(corners, frames, flat):
     share = heel_load_share(make_load(corners, frames), 30.0)
     assert share[0, 30, 0] == pytest.approx(1.0 if flat else 0.0, abs=1e-6)
     assert not share[:, :, 1].any()
     assert share[0, 0, 0] == 0.0
 
 
-def test_who_stands_on_the_heels_is_planned_on_flat_feet_where_no_residual_force_helps(stand):
+def test_heel_stand_is_planned_flat(stand):
     on_heels = turn_joints(stand, {"left_ankle": -12.0, "right_ankle": -12.0})
     body = build_humanoid(stand.skeleton)
     links = body.select_links(MotionBatch.stack([on_heels]))
@@ -162,7 +162,7 @@ def test_who_stands_on_the_heels_is_planned_on_flat_feet_where_no_residual_force
     assert highest_m[1] < 0.015
 
 
-def test_a_body_in_the_floor_is_lifted_out_of_it(clips):
+def test_sunken_body_is_lifted(clips):
     lying = clips["getup_facedown"].frames(0, 20)
     body = build_humanoid(lying.skeleton)
     sunk = replace(lying, root_m=lying.root_m - [0.0, 0.08, 0.0])
@@ -191,7 +191,7 @@ def press_corners(heights_m: list[float], load: list[float]) -> np.ndarray:
     return np.array(heights_m) + (turned - ARMS_M[0, 10, 0])[:, 1] + rise_m[0, 10, 0]
 
 
-def test_a_loaded_toe_that_hovers_is_pressed_down_and_the_heel_stays_out_of_the_floor():
+def test_loaded_toe_is_pressed_down():
     before = [0.0, 0.0, 0.01, 0.01]
     after = press_corners(before, [1.0, 1.0, 1.0, 1.0])
     assert after[2:].max() < 0.005
@@ -199,18 +199,18 @@ def test_a_loaded_toe_that_hovers_is_pressed_down_and_the_heel_stays_out_of_the_
 
 
 @pytest.mark.parametrize(("before", "load"), [([0.02, 0.02, 0.05, 0.05], 0.0), ([0.0] * CORNERS, 1.0)])
-def test_a_foot_that_carries_nothing_or_is_flat_on_the_floor_stays(before, load):
+def test_unloaded_foot_stays(before, load):
     assert np.allclose(press_corners(before, [load] * CORNERS), before)
 
 
-def test_feet_of_a_mirrored_pair_turn_as_mirror_images():
+def test_mirrored_feet_turn_alike():
     left = press_corners([0.0, 0.01, 0.0, 0.01], [1.0] * CORNERS)
     right = press_corners([0.01, 0.0, 0.01, 0.0], [1.0] * CORNERS)
     assert np.allclose(left[[1, 0, 3, 2]], right)
 
 
 @pytest.mark.parametrize("label", ["walk", "run", "jump"])
-def test_loads_lie_lower_afterwards_and_the_body_above_the_ankles_stays(clips, label):
+def test_loads_lower_and_body_stays(clips, label):
     mended = clean_motions(MotionBatch.stack([clips[label]]), CleanupSettings())
     body = build_humanoid(mended.motions.skeleton, soles=mended.soles)
     links = body.select_links(mended.motions)
@@ -236,7 +236,7 @@ def hovering_m(body, motions) -> float:
     [(0.0, 2, 0.0, 0.02), (0.015, 2, 0.0, 0.005), (0.03, 2, 0.0, 0.0), (0.0, 0.2, 0.0, 0.0), (0.0, 2, 0.5, 0.0)],
     ids=["grazing", "low", "high", "slow", "carrying"],
 )
-def test_a_swinging_foot_clears_the_ground(height_m, speed_m_s, corner_load, clear_m):
+def test_swinging_foot_clears_ground(height_m, speed_m_s, corner_load, clear_m):
     heights_m = np.full((1, 30, 2, 6), height_m)
     points_m = np.zeros((1, 30, 2, 6, 3))
     points_m[..., 2] = speed_m_s * np.arange(30)[:, None, None] / 30
@@ -246,7 +246,7 @@ def test_a_swinging_foot_clears_the_ground(height_m, speed_m_s, corner_load, cle
 
 
 @pytest.mark.parametrize(("gap_m", "is_near"), [(-0.01, True), (0.01, True), (0.2, False)])
-def test_cushions_touch_pelvis_and_thighs_wherever_the_seat_is(stand, gap_m, is_near):
+def test_cushions_touch_body(stand, gap_m, is_near):
     """The thighs lie level; the last gap is as that of a body that stands over a seat."""
     lying = turn_joints(stand, {"pelvis": -90.0})
     body = build_humanoid(stand.skeleton)
@@ -267,7 +267,7 @@ def test_cushions_touch_pelvis_and_thighs_wherever_the_seat_is(stand, gap_m, is_
         assert -1e-9 <= bottoms_m[cushion.part] - cushion.top_m[1] < 0.02
 
 
-def test_no_thigh_is_in_its_cushion_however_it_slopes(stand):
+def test_thigh_stays_out_of_cushion(stand):
     """A thigh that slopes is lower at the cushion's edge than at the hip."""
     body = build_humanoid(stand.skeleton)
     for slope_deg in (-120.0, -90.0, -60.0):
@@ -285,7 +285,7 @@ def test_no_thigh_is_in_its_cushion_however_it_slopes(stand):
         assert cushion.top_m[1] <= min(lowest_m, hip_m[1] - radius_m) + 1e-6
 
 
-def test_turns_solve_their_least_squares_problem():
+def test_turns_solve_least_squares():
     generator = np.random.default_rng(0)
     fps = 30.0
     moment_nm = generator.normal(0, 1, (1, 9, 3))
@@ -301,7 +301,7 @@ def test_turns_solve_their_least_squares_problem():
 
 
 @pytest.mark.parametrize("label", ["jump", "run"])
-def test_bodies_that_turn_keep_more_of_their_angular_momentum_in_flight(clips, label):
+def test_flight_keeps_angular_momentum(clips, label):
     body, links = clean_motion(clips[label])
     missing_nm = []
     for rate_rad_s in (0.0, RESIDUAL_FREE_PLAN.filter.turn_rad_s):

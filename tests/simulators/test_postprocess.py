@@ -57,7 +57,7 @@ def jerk(motions: MotionBatch) -> float:
     ("amplitude_m", "hertz", "kept_share"), [(0.002, 0.5, 0.0), (0.002, 12.0, 1.0), (0.02, 0.5, 1.0)]
 )
 @pytest.mark.parametrize("fps", [30.0, FPS])
-def test_bodies_are_not_slowly_shifted_by_little(
+def test_small_slow_shifts_are_dropped(
     walk: Motion, amplitude_m: float, hertz: float, kept_share: float, fps: float
 ) -> None:
     """A second correction would shift them again; what is fast in a shift is what explains forces."""
@@ -70,7 +70,7 @@ def test_bodies_are_not_slowly_shifted_by_little(
     assert np.abs(made_m - kept_share * shift_m)[inner].max() < 0.1 * amplitude_m
 
 
-def test_a_change_that_roughens_a_calm_motion_is_smoothed_and_no_other(walk: Motion) -> None:
+def test_roughening_change_is_smoothed(walk: Motion) -> None:
     before = MotionBatch.stack([walk])
     hip = walk.skeleton.parts.index("left_hip")
     step = np.where(np.arange(len(walk)) < len(walk) // 2, 0.0, 0.25)
@@ -100,7 +100,7 @@ def flipping(motion: Motion, most_rad: float, frames: int) -> Motion:
 
 @pytest.mark.parametrize("most_rad", [0.3, 0.8, 1.4])
 @pytest.mark.parametrize("frames", [2, 3, 5, 12])
-def test_ankles_below_knees_that_flip_move_as_they_did(walk: Motion, most_rad: float, frames: int) -> None:
+def test_flipping_knees_keep_ankles(walk: Motion, most_rad: float, frames: int) -> None:
     sunk = replace(flipping(walk, most_rad, frames), root_m=walk.root_m - [0.0, 0.03, 0.0])
     before = MotionBatch.stack([sunk])
     after = MotionBatch.stack([KinematicCorrector()([sunk])[0].motion])
@@ -121,20 +121,20 @@ def test_a_slow_correction_is_kept(smooth: MotionBatch) -> None:
     assert off_mm(SmoothFast().smooth(smooth, corrected), corrected) < 0.02 * off_mm(smooth, corrected)
 
 
-def test_what_is_fast_in_a_correction_goes(smooth: MotionBatch) -> None:
+def test_fast_part_is_removed(smooth: MotionBatch) -> None:
     corrected = shaken(shaken(smooth, 1, 0.05, 1.5), 6, 0.01, 25.0)
     result = SmoothFast().smooth(smooth, corrected)
     assert off_mm(result, shaken(smooth, 1, 0.05, 1.5)) < 0.1 * off_mm(corrected, shaken(smooth, 1, 0.05, 1.5))
     assert jerk(result) < 0.1 * jerk(corrected)
 
 
-def test_a_correction_that_calms_is_kept_whole(smooth: MotionBatch) -> None:
+def test_calming_correction_is_kept(smooth: MotionBatch) -> None:
     rough = shaken(smooth, 6, 0.01, 25.0)
     assert jerk(SmoothFast().smooth(rough, smooth)) == pytest.approx(jerk(smooth), rel=0.02)
     assert off_mm(SmoothFast().smooth(rough, smooth), smooth) < 0.1
 
 
-def test_nothing_changes_nothing_and_short_motions_stay(smooth: MotionBatch) -> None:
+def test_nothing_changes_nothing(smooth: MotionBatch) -> None:
     assert off_mm(SmoothFast().smooth(smooth, smooth), smooth) < 1e-6
     short = replace(smooth, root_m=smooth.root_m[:, :4], rotations=smooth.rotations[:, :4], lengths=np.array([4]))
     assert SmoothFast().smooth(short, short) is short
@@ -142,7 +142,7 @@ def test_nothing_changes_nothing_and_short_motions_stay(smooth: MotionBatch) -> 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "fps"), [("07_01", 60.0), ("35_01", 120.0), ("06_05", 60.0)])
-def test_corrections_of_fast_recordings_are_no_rougher(cmu: Path, name: str, fps: float) -> None:
+def test_fast_recordings_get_no_rougher(cmu: Path, name: str, fps: float) -> None:
     recorded = turn_upright(body_of(read_bvh(cmu / "train" / f"{name}.bvh"))).motion.frames(0, 75)
     motion = resample_smoothly(recorded, fps)
     before = physical_errors(MotionBatch.stack([motion]))
@@ -152,7 +152,7 @@ def test_corrections_of_fast_recordings_are_no_rougher(cmu: Path, name: str, fps
         assert after.skate_m_s[0] < before.skate_m_s[0] + 0.005
 
 
-def test_raw_states_are_those_of_the_simulation(walk: Motion) -> None:
+def test_raw_states_are_simulated(walk: Motion) -> None:
     raw = PhysicsCorrector(postprocess=())([walk])[0]
     simulated = PhysicsCorrector()([walk])[0]
     assert raw.diagnostics["polished_m"] == 0.0
@@ -160,7 +160,7 @@ def test_raw_states_are_those_of_the_simulation(walk: Motion) -> None:
     assert 1000 * np.linalg.norm(joint_positions(raw.motion) - joint_positions(simulated.motion), axis=-1).mean() < 8
 
 
-def test_what_is_rougher_gives_way_to_a_milder_correction_and_nothing_else_does(walk: Motion) -> None:
+def test_rough_frames_revert(walk: Motion) -> None:
     before = MotionBatch.stack([walk, walk])
     hip = walk.skeleton.parts.index("left_hip")
     milder = shaken(before, hip, 0.03, 0.5)
@@ -180,7 +180,7 @@ def test_what_is_rougher_gives_way_to_a_milder_correction_and_nothing_else_does(
 
 
 @pytest.mark.parametrize("label", ["crawl", "spinkick", "getup_faceup", "run"])
-def test_a_simulation_makes_no_part_of_a_body_rougher(clips, label, engine) -> None:
+def test_simulation_roughens_nothing(clips, label, engine) -> None:
     motion = clips[label]
     correction = PhysicsCorrector(TrackerSettings(engine=EngineSettings(name=engine)))([motion])[0]
     before = jerk_by_part_m_s3(motion)
@@ -198,12 +198,12 @@ def walking(walk: Motion) -> MotionBatch:
     return MotionBatch.stack([PhysicsCorrector()([walk])[0].motion])
 
 
-def test_a_simulation_that_gains_nothing_is_not_kept(walking: MotionBatch) -> None:
+def test_gainless_simulation_is_dropped(walking: MotionBatch) -> None:
     aside = replace(walking, root_m=walking.root_m + np.array([0.0, 0.001, 0.0]))
     assert shares(walking, aside).max() == 0.0
 
 
-def test_a_simulation_that_calms_what_no_floor_explains_is_kept(walking: MotionBatch) -> None:
+def test_calming_simulation_is_kept(walking: MotionBatch) -> None:
     times_s = np.arange(walking.root_m.shape[1]) / walking.fps
     shaken = replace(
         walking, root_m=walking.root_m + 0.1 * np.sin(15 * times_s)[None, :, None] * np.array([1.0, 0.0, 0.0])
@@ -211,7 +211,7 @@ def test_a_simulation_that_calms_what_no_floor_explains_is_kept(walking: MotionB
     assert shares(shaken, walking).mean() > 0.9
 
 
-def test_no_share_keeps_only_what_is_fast_and_a_whole_share_all(walking: MotionBatch, walk: Motion) -> None:
+def test_share_limits(walking: MotionBatch, walk: Motion) -> None:
     others = MotionBatch.stack([walk])
     nothing = BLEND_SIMULATION.blend(walking, others, np.full((1, len(walk)), 0.0))
     blended = BLEND_SIMULATION.blend(walking, others, np.full((1, len(walk)), 1.0))
@@ -223,7 +223,7 @@ def test_no_share_keeps_only_what_is_fast_and_a_whole_share_all(walking: MotionB
     assert off_m[0] < 0.2 * off_m[1]  # only what is fast between them
 
 
-def test_a_joint_that_lost_its_way_leaves_no_trace(walking: MotionBatch) -> None:
+def test_lost_joint_leaves_no_trace(walking: MotionBatch) -> None:
     ankle = walking.skeleton.parts.index("left_ankle")
     frames = walking.root_m.shape[1]
     wound = walking.rotations.copy()
@@ -233,7 +233,7 @@ def test_a_joint_that_lost_its_way_leaves_no_trace(walking: MotionBatch) -> None
     np.testing.assert_allclose(joint_positions(blended), joint_positions(walking), atol=1e-9)
 
 
-def test_a_second_correction_moves_less_than_the_first(walk: Motion) -> None:
+def test_second_correction_moves_less(walk: Motion) -> None:
     once = PhysicsCorrector()([walk])[0]
     twice = PhysicsCorrector()([once.motion])[0]
     first_m = np.linalg.norm(joint_positions(once.motion) - joint_positions(walk), axis=-1).mean()
@@ -259,9 +259,7 @@ def ankles_m(motions: MotionBatch) -> np.ndarray:
 
 
 @pytest.mark.parametrize("simulated", [0.0, 1.0])
-def test_feet_swing_as_simulated_where_that_is_kept_and_else_as_mended(
-    cleaned_walk: MotionBatch, simulated: float
-) -> None:
+def test_swinging_feet_follow_their_source(cleaned_walk: MotionBatch, simulated: float) -> None:
     aside = replace(cleaned_walk, root_m=cleaned_walk.root_m + np.array([0.0, -0.01, 0.02]))
     swings = foot_contacts(cleaned_walk, longest_gap_s=0.6).sum(axis=(0, 1)) < len(cleaned_walk.root_m[0])
     assert swings.any()
@@ -273,7 +271,7 @@ def test_feet_swing_as_simulated_where_that_is_kept_and_else_as_mended(
     assert (off_m.max() > 0.02) == bool(simulated)
 
 
-def test_feet_that_were_moved_with_the_body_stand_again(cleaned_walk: MotionBatch) -> None:
+def test_moved_feet_stand_again(cleaned_walk: MotionBatch) -> None:
     aside = replace(cleaned_walk, root_m=cleaned_walk.root_m + np.array([0.0, -0.01, 0.02]))
     result = RestoreFeet().restore(aside, cleaned_walk, cleaned_walk, full_share(aside))
     stands = foot_contacts(cleaned_walk)
@@ -297,7 +295,7 @@ def test_what_stands_already_stays(cleaned_walk: MotionBatch) -> None:
     )
 
 
-def test_physics_slides_no_more_than_kinematics(walk: Motion) -> None:
+def test_physics_slides_no_more(walk: Motion) -> None:
     kinematic = physical_errors(MotionBatch.stack([KinematicCorrector()([walk])[0].motion])).skate_m_s[0]
     physical = physical_errors(MotionBatch.stack([PhysicsCorrector()([walk])[0].motion])).skate_m_s[0]
     assert physical < kinematic + 0.002

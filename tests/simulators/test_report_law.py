@@ -44,9 +44,7 @@ FORMATS = {"bvh": ".bvh", "amass": ".npz", "gltf": ".glb", "joints": ".npy", "hu
         ("idle", 1.0, 120.0, True, "gltf"),
     ],
 )
-def test_figures_are_those_of_the_written_file(
-    kind: Kind, pace: float, fps: float, kinematic: bool, name: str, tmp_path: Path
-):
+def test_figures_match_written_file(kind: Kind, pace: float, fps: float, kinematic: bool, name: str, tmp_path: Path):
     suffix = FORMATS[name]
     motion = spoil(made_motion(kind, pace, fps, round(3 * fps)), 0.035, 0.03)
     sc.save_motion(tmp_path / f"in{suffix}", motion, name)
@@ -60,7 +58,7 @@ def test_figures_are_those_of_the_written_file(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_rigid_ends_of_a_file_never_turn(kind: Kind):
+def test_rigid_ends_never_turn(kind: Kind):
     """What a file cannot hold is no part of a correction: figures without it would be those of another motion."""
     motion = spoil(resample(made_motion(kind), 30.0), 0.03, 0.0)
     rigid = replace(motion.skeleton, rigid=frozenset({"left_foot", "right_foot"}))
@@ -73,7 +71,7 @@ def test_rigid_ends_of_a_file_never_turn(kind: Kind):
 
 @pytest.mark.parametrize("kind", ["walk", "idle"])
 @pytest.mark.parametrize(("fps", "speed_m_s"), [(30.0, 0.3), (60.0, 0.3), (120.0, 0.3), (30.0, 0.6)])
-def test_feet_that_slide_fast_are_planted(kind: Kind, fps: float, speed_m_s: float):
+def test_fast_slides_are_planted(kind: Kind, fps: float, speed_m_s: float):
     """Of a root that sways, as a generator's may, little is left in feet that stood before; it ends where it did."""
     clean = made_motion(kind, 0.8, fps, round(4 * fps))
     times_s = np.arange(len(clean))[:, None] / fps
@@ -95,7 +93,7 @@ def test_feet_that_slide_fast_are_planted(kind: Kind, fps: float, speed_m_s: flo
 
 
 @pytest.mark.parametrize("fps", [30.0, 60.0, 120.0])
-def test_toes_that_are_locked_stay_so(fps: float):
+def test_locked_toes_stay(fps: float):
     """A heel that rises and sinks over a toe that does not move, as after a foot lock, 2 cm too high."""
     clean = made_motion("idle", 1.0, fps, round(4 * fps))
     skeleton = clean.skeleton
@@ -112,7 +110,7 @@ def test_toes_that_are_locked_stay_so(fps: float):
     assert np.linalg.norm((made_m - joint_positions(rolled, [toe])[:, 0])[:, [0, 2]], axis=-1).max() < 0.004
 
 
-def test_what_stands_is_fixed_by_the_input():
+def test_input_fixes_stances():
     """Feet that are raised slide on, and joints that are slow for a moment do not stand."""
     clean = made_motion("idle")
     times_s = np.arange(len(clean))[:, None] / clean.fps
@@ -125,7 +123,7 @@ def test_what_stands_is_fixed_by_the_input():
 
 @pytest.mark.parametrize("kind", ["walk", "hop", "idle"])
 @pytest.mark.parametrize("fps", [30.0, 120.0])
-def test_a_second_correction_changes_next_to_nothing(kind: Kind, fps: float):
+def test_second_correction_changes_little(kind: Kind, fps: float):
     clean = made_motion(kind, 0.9, fps, round(4 * fps))
     (first,) = KinematicCorrector()([spoil(clean, 0.02, 0.03)])
     (second,) = KinematicCorrector()([first.motion])
@@ -136,7 +134,7 @@ def test_a_second_correction_changes_next_to_nothing(kind: Kind, fps: float):
 
 
 @pytest.mark.parametrize("fps", [30.0, 60.0, 120.0])
-def test_who_hops_is_put_on_the_floor_and_not_below_it(fps: float):
+def test_hopping_body_lands_on_floor(fps: float):
     """Feet in the air move up and down, which shows that they do not stand there."""
     clean = made_motion("hop", 0.9, fps, round(4 * fps))
     (correction,) = KinematicCorrector()([replace(clean, root_m=clean.root_m - [0.0, 0.02, 0.0])])
@@ -144,7 +142,7 @@ def test_who_hops_is_put_on_the_floor_and_not_below_it(fps: float):
 
 
 @pytest.mark.parametrize("pitch_deg", [20.0, 30.0])
-def test_a_foot_that_stands_on_its_heel_does_not_sink_by_its_correction(pitch_deg: float) -> None:
+def test_heel_stand_does_not_sink(pitch_deg: float) -> None:
     """Dancers raise their toes for long. The heel on which a correction puts them is the heel that the report sees."""
     standing = made_motion("idle", frames=90)
     angles_rad = -np.radians(pitch_deg) * np.clip((np.arange(90) - 30) / 10, 0.0, 1.0)

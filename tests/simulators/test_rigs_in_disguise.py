@@ -43,7 +43,7 @@ def test_tilt_at_rest_changes_nothing(walk: Motion, tilt: tuple[float, float], c
     assert off_m.mean() < 1e-3
 
 
-def test_tilt_at_rest_changes_nothing_for_feet_with_toes(stepping: Motion):
+def test_rest_tilt_changes_nothing(stepping: Motion):
     motion = with_toes_at(stepping, 0.03)
     corrector = KinematicCorrector()
     off_m = np.abs(corrected_m(tilt_rig(motion, 23.0), corrector) - corrected_m(motion, corrector))
@@ -64,13 +64,13 @@ def test_height_is_told_apart(stepping: Motion):
     assert correction.figures["moved_m"] >= correction.figures["raised_m"] - 0.005
 
 
-def test_feet_that_stood_still_stand_as_still(stepping: Motion):
+def test_still_feet_stay_still(stepping: Motion):
     correction = PhysicsCorrector()([tilt_rig(with_toes_at(stepping, 0.01), 20.0)])[0]
     assert correction.after["skate_m_s"] < correction.before["skate_m_s"] + 0.005
 
 
 @pytest.mark.parametrize("corrector", [KinematicCorrector(), PhysicsCorrector()])
-def test_ankles_that_were_fixed_stay_so_while_feet_turn_about_them(stepping: Motion, corrector):
+def test_fixed_ankles_stay(stepping: Motion, corrector):
     """A body that stands with bent knees and sways its trunk: its ankles are fixed, its feet tilt."""
     parts = stepping.skeleton.parts
     times = 0.3 * np.arange(60)[:, None]
@@ -92,7 +92,7 @@ def test_ankles_that_were_fixed_stay_so_while_feet_turn_about_them(stepping: Mot
 
 
 @pytest.mark.parametrize("pitch_deg", [-15.0, 23.0])
-def test_clean_feet_are_no_finding_and_not_red_on_a_tilted_rig(stepping: Motion, pitch_deg: float):
+def test_clean_feet_on_tilted_rig(stepping: Motion, pitch_deg: float):
     clean = with_toes_at(stepping, 0.01)
     rules = ("F", "X")
     assert [(finding.code, finding.start) for finding in check(tilt_rig(clean, pitch_deg), rules)] == [

@@ -107,7 +107,7 @@ def test_a_loop_that_turns_closes(cycles: dict[str, Motion], correct: CorrectMot
     assert max(measure_change(circling, motion)) < 0.01
 
 
-def test_without_care_for_loops_they_open(cycles: dict[str, Motion]) -> None:
+def test_loops_open_without_care(cycles: dict[str, Motion]) -> None:
     careless = KinematicCorrector(CleanupSettings(close_loops=False))
     assert gap_m(correct_motion(careless, cycles["walk"]).motion) > 2e-3
 
@@ -120,7 +120,7 @@ def test_without_care_for_loops_they_open(cycles: dict[str, Motion]) -> None:
         (SIMULATED, "run", 30.0),
     ],
 )
-def test_who_walks_or_runs_in_place_stays_and_stands_on_a_treadmill(
+def test_walk_in_place_has_treadmill(
     cycles: dict[str, Motion], correct: CorrectMotions, label: str, fps: float
 ) -> None:
     row = resample_smoothly(repeat_cycle(cycles[label], 4), fps)
@@ -140,12 +140,12 @@ def test_who_walks_or_runs_in_place_stays_and_stands_on_a_treadmill(
 
 
 @pytest.mark.parametrize("label", ["walk", "dance_b", "jump", "spinkick", "crawl", "kick"])
-def test_who_goes_elsewhere_is_not_in_place(clips: dict[str, Motion], label: str) -> None:
+def test_travel_is_not_in_place(clips: dict[str, Motion], label: str) -> None:
     assert NoteKind.IN_PLACE not in kinds(correct_motion(KINEMATIC, clips[label]))
 
 
 @pytest.mark.parametrize("count", [1, 4])
-def test_who_walks_in_place_walks_where_that_is_asked_for(cycles: dict[str, Motion], count: int) -> None:
+def test_walk_in_place_travels_on_request(cycles: dict[str, Motion], count: int) -> None:
     row = repeat_cycle(cycles["walk"], count)
     corrector = KinematicCorrector(CleanupSettings().with_steps(StabilizeFloor(remove=True)))
     motion = correct_motion(corrector, remove_travel(row)).motion
@@ -155,9 +155,7 @@ def test_who_walks_in_place_walks_where_that_is_asked_for(cycles: dict[str, Moti
 
 
 @pytest.mark.parametrize(("correct", "share"), [(KINEMATIC, 0.3), (KINEMATIC, 0.7), (KINEMATIC, 1.5), (SIMULATED, 0.7)])
-def test_who_pushes_or_slides_ends_where_he_did(
-    cycles: dict[str, Motion], correct: CorrectMotions, share: float
-) -> None:
+def test_sliding_body_ends_in_place(cycles: dict[str, Motion], correct: CorrectMotions, share: float) -> None:
     row = repeat_cycle(cycles["walk"], 3)
     pushing = replace(row, root_m=row.root_m * (share, 1.0, share))
     displaced_m, turned_rad = measure_change(pushing, correct_motion(correct, pushing).motion)
@@ -166,7 +164,7 @@ def test_who_pushes_or_slides_ends_where_he_did(
 
 
 @pytest.mark.parametrize("share", [0.3, 0.5, 1.6, 2.0])
-def test_feet_that_should_stand_do_not_pass_for_feet_on_a_belt(share: float) -> None:
+def test_sliding_feet_are_no_belt(share: float) -> None:
     """A body on a belt stays where it is, and a body that rides goes along; this one walks further than its steps."""
     walk = made_motion("walk", frames=90)
     sliding = replace(walk, root_m=walk.root_m * [share, 1.0, share])
@@ -188,7 +186,7 @@ def takes(clips: dict[str, Motion]) -> Motion:
 
 
 @BOTH
-def test_joined_takes_stay_where_they_are_and_are_as_good_as_alone(takes: Motion, correct: CorrectMotions) -> None:
+def test_joined_takes_stay(takes: Motion, correct: CorrectMotions) -> None:
     correction = correct_motion(correct, takes)
     assert np.abs(correction.motion.root_m - takes.root_m)[:, [0, 2]].max() < 0.1
     (note,) = [note for note in correction.notes if note.kind is NoteKind.TAKES]
@@ -204,7 +202,7 @@ def test_joined_takes_stay_where_they_are_and_are_as_good_as_alone(takes: Motion
     assert correction.timeline is None or len(correction.timeline) == len(takes)
 
 
-def test_takes_are_joined_where_that_is_asked_for(takes: Motion) -> None:
+def test_takes_join_on_request(takes: Motion) -> None:
     correction = correct_motion(KinematicCorrector(CleanupSettings().with_steps(JoinSplices(join_takes=True))), takes)
     steps_m = np.linalg.norm(np.diff(correction.motion.root_m[:, [0, 2]], axis=0), axis=1)
     assert steps_m.max() < 0.15
@@ -219,7 +217,7 @@ def lift_from(motion: Motion, frame: int) -> Motion:
 
 
 @pytest.mark.parametrize("share", [0.3, pytest.param(0.75, marks=pytest.mark.slow)])
-def test_a_take_that_fails_is_kept_if_most_of_the_motion_is_left(takes: Motion, share: float) -> None:
+def test_failed_take_is_kept(takes: Motion, share: float) -> None:
     leap = round(share * len(takes))
     given = lift_from(takes, leap)
     correction = correct_motion(SIMULATED, given)
@@ -238,7 +236,7 @@ def test_a_take_that_fails_is_kept_if_most_of_the_motion_is_left(takes: Motion, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shares", [(0.1, 0.3, 0.5, 0.7, 0.9), tuple(np.arange(0.1, 1.0, 0.1))], ids=len)
-def test_a_motion_of_which_most_fails_is_rejected_at_its_frame(takes: Motion, shares: tuple[float, ...]) -> None:
+def test_mostly_failed_motion_is_rejected(takes: Motion, shares: tuple[float, ...]) -> None:
     leaps = [round(share * len(takes)) for share in shares]
     given = takes
     for leap in leaps:
@@ -251,7 +249,7 @@ def test_a_motion_of_which_most_fails_is_rejected_at_its_frame(takes: Motion, sh
 
 
 @BOTH
-def test_figures_of_a_loop_are_those_of_its_own_frames(cycles: dict[str, Motion], correct: CorrectMotions) -> None:
+def test_loop_figures_use_own_frames(cycles: dict[str, Motion], correct: CorrectMotions) -> None:
     (correction,) = correct([cycles["walk"]])
     if correction.timeline is not None:
         assert len(correction.timeline) == len(cycles["walk"])
@@ -264,7 +262,7 @@ def test_figures_of_a_loop_are_those_of_its_own_frames(cycles: dict[str, Motion]
 @pytest.mark.parametrize(
     ("frame", "last", "expected"), [(3, None, (18, None)), (50, None, (5, None)), (40, 90, (15, 20))]
 )
-def test_a_failure_beside_a_loop_is_told_at_the_frames_that_it_repeats(stand_frames, frame, last, expected) -> None:
+def test_loop_failure_names_frames(stand_frames, frame, last, expected) -> None:
     part = Segment(0, stand_frames, margin=45)
     failed = CorrectedMotion(part.motion, Failure(FailureKind.FELL, frame, last))
     failure = part.restore(failed, same_travel=True).failure
@@ -279,7 +277,7 @@ def stand_frames(walk: Motion) -> Motion:
 
 
 @pytest.mark.parametrize("gap_rad", [0.01, 0.04, 0.08])
-def test_loops_that_nearly_close_never_open_further(cycles: dict[str, Motion], gap_rad: float) -> None:
+def test_near_loops_open_no_further(cycles: dict[str, Motion], gap_rad: float) -> None:
     walk = cycles["walk"]
     bend = Rotation.from_rotvec(gap_rad * np.linspace(0.0, 1.0, len(walk))[:, None] * [1.0, 0.0, 0.0])
     motion = correct_motion(KinematicCorrector(), turn_joint(walk, "left_knee", bend)).motion
@@ -304,7 +302,7 @@ def hold_root(motion: Motion, first: int, last: int) -> Motion:
 
 
 @pytest.mark.parametrize(("first", "last"), [(60, 90), (30, 110), (80, 120), (1, 60)])
-def test_a_way_that_was_lost_is_the_way_of_the_feet(strides: Motion, first: int, last: int) -> None:
+def test_lost_path_follows_feet(strides: Motion, first: int, last: int) -> None:
     lost = hold_root(strides, first, last)
     restored, frames = restore_lost_way(lost)
     assert frames == pytest.approx((first, last), abs=1)
@@ -314,7 +312,7 @@ def test_a_way_that_was_lost_is_the_way_of_the_feet(strides: Motion, first: int,
 
 
 @pytest.mark.parametrize(("first", "last"), [(60, 90), (30, 110)])
-def test_a_way_that_is_found_again_leads_there(strides: Motion, first: int, last: int) -> None:
+def test_found_path_is_joined(strides: Motion, first: int, last: int) -> None:
     """The root jumps to where the body is, so that all that follows stays."""
     root_m = strides.root_m.copy()
     root_m[first:last, [0, 2]] = root_m[first, [0, 2]]
@@ -334,7 +332,7 @@ def test_other_motions_keep_their_way(strides: Motion, clips: dict[str, Motion])
         assert restore_lost_way(motion) == (motion, ())
 
 
-def test_a_correction_restores_the_way_unless_the_path_is_kept(strides: Motion) -> None:
+def test_path_is_restored_unless_kept(strides: Motion) -> None:
     lost = hold_root(strides, 60, 100)
     correction = sc.correct(lost, kinematic=True)
     (note,) = [note for note in correction.notes if note.kind is NoteKind.WAY_RESTORED]
@@ -346,7 +344,7 @@ def test_a_correction_restores_the_way_unless_the_path_is_kept(strides: Motion) 
 
 
 @pytest.mark.parametrize("name", ["13_11", "13_19", "13_40"])
-def test_a_single_jump_on_the_spot_needs_no_treadmill(cmu: Path, name: str) -> None:
+def test_single_jump_needs_no_treadmill(cmu: Path, name: str) -> None:
     """Legs bend and stretch beneath a root that stays, so that the feet slide, but they never step forward again."""
     clip = next(clip for clip in list_cmu_clips(cmu, "train") if clip.name == name).read()[0]
     top = int(clip.root_m[:, 1].argmax())

@@ -87,7 +87,7 @@ def test_corrections_of_captures_commute(cmu: Path, name: str, change: str) -> N
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CLIPS)
 @pytest.mark.parametrize("left_out", [slice(2, None), slice(None, -2)], ids=["first", "last"])
-def test_two_frames_at_an_end_hardly_change_the_rest(cmu: Path, name: str, left_out: slice) -> None:
+def test_end_frames_change_little(cmu: Path, name: str, left_out: slice) -> None:
     """A stance that begins or ends there may change; every other frame stays within the error of a capture."""
     clip = next(clip for clip in list_cmu_clips(cmu, "test") if clip.name == name)
     motion = clip.read()[0].frames(0, 240)
@@ -98,7 +98,7 @@ def test_two_frames_at_an_end_hardly_change_the_rest(cmu: Path, name: str, left_
     assert furthest_m[_AWAY_FRAMES:-_AWAY_FRAMES].max() < 0.025
 
 
-def test_corrections_do_not_depend_on_the_unit_of_a_file(walks: dict[str, Motion], tmp_path: Path) -> None:
+def test_unit_does_not_matter(walks: dict[str, Motion], tmp_path: Path) -> None:
     results_m = []
     for unit_m in (0.01, 1.0):
         path = tmp_path / f"{unit_m}.bvh"
@@ -110,7 +110,7 @@ def test_corrections_do_not_depend_on_the_unit_of_a_file(walks: dict[str, Motion
 
 
 @pytest.mark.slow
-def test_corrections_do_not_depend_on_the_other_files_in_a_folder(walks: dict[str, Motion], tmp_path: Path) -> None:
+def test_other_files_do_not_matter(walks: dict[str, Motion], tmp_path: Path) -> None:
     names = list(walks)
     written = []
     for order in (names, names[::-1]):
@@ -136,18 +136,18 @@ def assert_turns_along(pipeline: Pipeline, motion: Motion) -> None:
 
 
 @pytest.mark.parametrize("strength", [*STRENGTHS, "simulated"])
-def test_simulated_states_do_not_depend_on_the_heading(walk: Motion, engine: str, strength: str):
+def test_heading_keeps_simulation(walk: Motion, engine: str, strength: str):
     pipeline = replace(find_preset(strength, engine), postprocess=(), simulate="always")
     assert_turns_along(pipeline, walk)
 
 
-def test_corrections_do_not_depend_on_the_heading(walk: Motion, engine: str):
+def test_heading_does_not_matter(walk: Motion, engine: str):
     pipeline = replace(find_preset("balanced", engine), simulate="always")
     assert_turns_along(pipeline, walk)
 
 
 @pytest.mark.slow
-def test_neither_does_a_body_without_residual_force(walk: Motion):
+def test_heading_keeps_residual_free(walk: Motion):
     pytest.importorskip("mujoco")
     assert_turns_along(find_preset(RESIDUAL_FREE), walk)
 
@@ -179,7 +179,7 @@ def test_smpl_is_in_order_already(adult):
 
 
 @pytest.mark.parametrize("last_first", [False, True])
-def test_the_order_is_found_again_and_moves_nothing(stand, last_first):
+def test_order_is_restored(stand, last_first):
     order = depth_first(stand, last_first)
     reordered = JointOrder(stand.skeleton, order).view(stand)
     assert order.tolist() != list(range(22))
@@ -189,7 +189,7 @@ def test_the_order_is_found_again_and_moves_nothing(stand, last_first):
     assert np.array_equal(back.rotations, stand.rotations)
 
 
-def test_joints_that_are_no_parts_are_told_apart_by_where_they_are(walk):
+def test_extra_joints_sort_by_position(walk):
     """Wrists taken for fingers."""
     parts = tuple("" if part.endswith("wrist") else part for part in walk.skeleton.parts)
     motion = replace(walk, skeleton=replace(walk.skeleton, parts=parts))
@@ -200,7 +200,7 @@ def test_joints_that_are_no_parts_are_told_apart_by_where_they_are(walk):
 
 
 @pytest.mark.parametrize("last_first", [False, True])
-def test_corrections_do_not_depend_on_order_or_names(walk, engine, last_first):
+def test_order_and_names_do_not_matter(walk, engine, last_first):
     order = depth_first(walk, last_first)
     reordered = rename_joints(JointOrder(walk.skeleton, order).view(walk))
     physics = PhysicsCorrector(TrackerSettings(engine=EngineSettings(name=engine)))

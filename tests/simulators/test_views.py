@@ -113,9 +113,7 @@ def has_gap(motion: Motion) -> bool:
 @pytest.mark.parametrize("see", [*VIEWS, see_short_pieces])
 @settings(max_examples=5, deadline=None)
 @given(kind=st.sampled_from(KINDS), disguise=st.sampled_from(list(DISGUISES)), pace=st.floats(0.7, 1.4))
-def test_parts_that_are_kept_give_the_motion(
-    see: SeeMotion, pipeline: Pipeline, kind: Kind, disguise: str, pace: float
-) -> None:
+def test_kept_parts_give_motion(see: SeeMotion, pipeline: Pipeline, kind: Kind, disguise: str, pace: float) -> None:
     motion = DISGUISES[disguise](made_motion(kind, pace=pace))
     assume(not has_gap(motion))
     view = see(motion, pipeline)
@@ -127,7 +125,7 @@ def test_parts_that_are_kept_give_the_motion(
 
 
 @pytest.mark.parametrize(("disguise", "starts"), [("T-poses", [3]), ("takes", [0, 60])])
-def test_notes_name_the_frames_of_the_whole_motion(disguise: str, starts: list[int]) -> None:
+def test_notes_use_whole_frames(disguise: str, starts: list[int]) -> None:
     motion = DISGUISES[disguise](made_motion("walk", frames=120))
     views = [see(motion, FILES) for see in VIEWS]
     (view,) = [view for view in views if len(view.parts[0]) < len(motion)]
@@ -139,7 +137,7 @@ def test_notes_name_the_frames_of_the_whole_motion(disguise: str, starts: list[i
 
 
 @pytest.mark.parametrize("disguise", DISGUISES)
-def test_a_pipeline_that_keeps_its_batches_keeps_the_motion(disguise: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_identity_pipeline_keeps_motion(disguise: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """All views in order, one call, all views in reverse."""
     calls = []
 

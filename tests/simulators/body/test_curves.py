@@ -9,7 +9,7 @@ from selfcorrect.simulators.body.curves import NaturalSpline, smooth_gaussian, s
 
 
 @pytest.mark.parametrize("count", [4, 50])
-def test_natural_splines_are_those_of_scipy(count):
+def test_splines_match_scipy(count):
     values = np.random.default_rng(0).normal(size=(count, 5, 2))
     fps = 30.0
     spline = NaturalSpline.from_values(values, fps)
@@ -19,7 +19,7 @@ def test_natural_splines_are_those_of_scipy(count):
     np.testing.assert_allclose(spline.curvature, scipy_spline(np.arange(count) / fps, 2), atol=1e-8)
 
 
-def test_a_spline_s_bits_do_not_depend_on_its_company():
+def test_spline_ignores_company():
     values = np.random.default_rng(1).normal(size=(40, 70))
     together = NaturalSpline.from_values(values, 30.0)
     for column in (0, 33, 69):
@@ -28,7 +28,7 @@ def test_a_spline_s_bits_do_not_depend_on_its_company():
         )
 
 
-def test_smoothing_is_that_of_scipy_to_the_bit():
+def test_smoothing_matches_scipy_bits():
     draw = np.random.default_rng(2)
     values = draw.normal(size=(2, 30, 3))
     for frames in (0.5, 4.5, 12.0):
@@ -37,7 +37,7 @@ def test_smoothing_is_that_of_scipy_to_the_bit():
     assert np.array_equal(thirds_to_frames(values), np.pad(values, ((0, 0), (1, 2), (0, 0)), mode="edge"))
 
 
-def test_whittaker_solves_its_least_squares_problem():
+def test_whittaker_solves_least_squares():
     generator = np.random.default_rng(0)
     values = generator.normal(size=(12, 2))
     weights = generator.uniform(0.1, 2.0, 12)

@@ -39,7 +39,7 @@ def test_all_mass_is_somewhere(adult, walk, mass_kg):
         assert (body.inertia_kgm2 > 0).all()
 
 
-def test_bodies_weigh_what_is_usual_for_their_stature(adult):
+def test_mass_follows_stature(adult):
     """A child of half the size has a quarter of the mass at the same body-mass index, and weaker joints."""
     tall = build_humanoid(adult)
     small = build_humanoid(replace(adult, offsets_m=0.5 * adult.offsets_m))
@@ -59,12 +59,12 @@ def test_symmetric_skeletons_make_symmetric_bodies(adult):
     assert np.allclose(body.inertia_kgm2, body.inertia_kgm2[mirror_map])
 
 
-def test_moments_of_inertia_obey_the_triangle_inequality(adult):
+def test_inertia_obeys_triangle(adult):
     largest = build_humanoid(adult).inertia_kgm2.max(1)
     assert (largest <= build_humanoid(adult).inertia_kgm2.sum(1) - largest + 1e-9).all()
 
 
-def test_shank_inertia_is_that_of_a_rod(adult):
+def test_shank_inertia_is_a_rods(adult):
     """A thin rod of length l about its middle across its axis: m l² / 12; the shank is 5 cm thick, so a bit more."""
     body = build_humanoid(adult)
     shank = body.tree.joint("left_knee")
@@ -73,7 +73,7 @@ def test_shank_inertia_is_that_of_a_rod(adult):
     assert thin < body.inertia_kgm2[shank, 0] < 1.5 * thin
 
 
-def test_head_hands_and_extra_joints_are_carried(adult):
+def test_extra_joints_are_carried(adult):
     body = build_humanoid(with_finger(adult))
     assert set(body.tree.parts) == set(adult.parts) - KINEMATIC_PARTS - {"spine2", "spine3"}
     knee = body.tree.joint("left_knee")
@@ -96,12 +96,12 @@ def test_bodies_without_legs_are_refused(adult):
 
 
 @pytest.mark.parametrize("scale", [0.0, 100.0])
-def test_legs_in_other_units_are_refused(adult, scale):
+def test_legs_in_other_units_raise(adult, scale):
     with pytest.raises(ValueError, match=r"left hip to knee.*in metres"):
         build_humanoid(replace(adult, offsets_m=adult.offsets_m * scale))
 
 
-def test_soles_are_fitted_to_flat_stances(adult):
+def test_soles_fit_flat_stances(adult):
     soles = sole_points(adult)
     heights_m = np.tile(np.repeat([0.0, 0.012, 0.004], 2), (20, 2, 1))
     fitted = fit_soles(soles, heights_m, np.ones((20, 2), dtype=bool), 30.0)
@@ -110,7 +110,7 @@ def test_soles_are_fitted_to_flat_stances(adult):
     assert fit_soles(soles, heights_m, np.zeros((20, 2), dtype=bool), 30.0) is soles
 
 
-def test_of_soles_that_are_known_the_ball_stays(adult):
+def test_known_ball_stays(adult):
     """What hovers there is an error of the floor; heel and tip come to its height, from above or from below."""
     soles = sole_points(adult)
     heights_m = np.tile(np.repeat([0.02, 0.012, 0.004], 2), (20, 2, 1))
@@ -119,7 +119,7 @@ def test_of_soles_that_are_known_the_ball_stays(adult):
     assert np.allclose(lowered_m, np.tile(np.repeat([0.008, 0.0, -0.008], 2), 2))
 
 
-def test_the_ball_of_a_foot_that_rolls_is_held_and_not_its_tip():
+def test_rolling_ball_is_held():
     """The tip of the stiff sole is lowest and slides back while the ball, a centimetre higher, stands still."""
     feet_m = np.zeros((1, 10, 2, 6, 3))
     feet_m[..., :2, 1] = 0.1
@@ -129,7 +129,7 @@ def test_the_ball_of_a_foot_that_rolls_is_held_and_not_its_tip():
     assert np.abs(stance_velocities(feet_m, 30.0)[..., 1]).max() < 0.05
 
 
-def test_the_corner_that_stands_is_held_and_not_a_slow_one_high_above():
+def test_standing_corner_is_held():
     feet_m = np.zeros((1, 10, 2, 6, 3))
     feet_m[..., :4, 1] = 0.1
     feet_m[..., 4:, 2] = 0.003 * np.arange(10)[:, None, None]

@@ -89,7 +89,7 @@ def disturb(motion: Motion, kind: str) -> Motion:
 @pytest.mark.parametrize(
     ("name", "fps"), [(name, RATES[number - far]) for number, name in enumerate(MOTIONS) for far in (0, 2)]
 )
-def test_no_joint_snaps_and_no_part_gets_rougher(adult: Skeleton, name: str, fps: float) -> None:
+def test_joints_neither_snap_nor_roughen(adult: Skeleton, name: str, fps: float) -> None:
     clean = pose_legs(adult, fps, 2.0, MOTIONS[name])
     for kind in ("slides", "hovers", "is sunk", "bounces"):
         disturbed_motion = disturb(clean, kind)
@@ -103,7 +103,7 @@ def test_no_joint_snaps_and_no_part_gets_rougher(adult: Skeleton, name: str, fps
 
 
 @pytest.mark.parametrize("fps", RATES)
-def test_a_hard_reach_snaps_the_same_knees(adult: Skeleton, fps: float) -> None:
+def test_hard_reach_snaps_knees(adult: Skeleton, fps: float) -> None:
     """The control: legs that reach frame by frame snap where soft ones do not, and soft ones come almost as near."""
     motion = MotionBatch.stack([pose_legs(adult, fps, 4.0, stepping)])
     legs = Legs.from_skeleton(adult)
@@ -140,7 +140,7 @@ def test_legs_that_reach_already_stay(adult: Skeleton, name: str) -> None:
     np.testing.assert_allclose(joint_positions(result), positions_m, atol=1e-4)
 
 
-def test_a_body_gives_way_so_that_both_legs_reach(adult: Skeleton) -> None:
+def test_body_gives_way_to_legs(adult: Skeleton) -> None:
     """Of straight legs whose ankles are wanted 2 cm lower the pelvis gives most of it."""
     motion = MotionBatch.stack([pose_legs(adult, 30.0, 3.0, lambda times_s: {"left_knee": 0.02 + 0 * times_s})])
     legs = Legs.from_skeleton(adult)
@@ -151,7 +151,7 @@ def test_a_body_gives_way_so_that_both_legs_reach(adult: Skeleton) -> None:
     assert -0.02 < rises_m.max() < -0.01
 
 
-def test_knees_do_not_snap_at_the_ends_of_a_motion(adult: Skeleton) -> None:
+def test_knees_do_not_snap_at_ends(adult: Skeleton) -> None:
     fps = 30.0
     motion = pose_legs(adult, fps, 1.0, stepping)
     batch = MotionBatch.stack([motion])
@@ -172,7 +172,7 @@ def test_knees_do_not_snap_at_the_ends_of_a_motion(adult: Skeleton) -> None:
     assert gained[SOFT_LEGS.braking] < MOST_DEG_S
 
 
-def test_legs_reach_their_targets_and_keep_the_rest(adult):
+def test_legs_reach_targets(adult):
     generator = np.random.default_rng(4)
     rotations = Rotation.from_rotvec(generator.normal(0, 0.3, (5, 22, 3))).as_quat()
     positions_m, orientations = forward_kinematics(adult, np.zeros((5, 3)), rotations)
@@ -192,7 +192,7 @@ def test_legs_reach_their_targets_and_keep_the_rest(adult):
     assert np.allclose(np.abs(np.sum(new_orientations[:, legs.ankles] * orientations[:, legs.ankles], -1)), 1.0)
 
 
-def test_legs_stretch_towards_what_they_cannot_reach(adult):
+def test_legs_stretch_to_far_targets(adult):
     rotations = np.tile([0.0, 0.0, 0.0, 1.0], (1, 22, 1))
     rotations[0, [adult.joint("left_knee"), adult.joint("right_knee")]] = Rotation.from_rotvec([0.5, 0, 0]).as_quat()
     positions_m, orientations = forward_kinematics(adult, np.zeros((1, 3)), rotations)

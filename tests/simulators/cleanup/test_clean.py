@@ -34,13 +34,13 @@ def mend(motion: Motion, settings: CleanupSettings = CleanupSettings()) -> Motio
     return clean_motions(MotionBatch.stack([motion]), settings).motions[0]
 
 
-def test_the_floor_is_found_wherever_it_is(walk):
+def test_floor_is_found_at_any_height(walk):
     sunk = mend(replace(walk, root_m=walk.root_m + np.array([0.0, (-0.05), 0.0])))
     raised = mend(replace(walk, root_m=walk.root_m + np.array([0.0, 0.08, 0.0])))
     assert mean_distance_m(sunk, raised) < 1e-9
 
 
-def test_a_body_whose_floor_is_next_to_zero_is_left_where_it_is(walk):
+def test_near_zero_floor_stays(walk):
     level = mend(replace(walk, root_m=walk.root_m + np.array([0.0, 0.05, 0.0])))
     for up_m, least_m, most_m in ((-0.003, 0.0, 0.004), (-0.02, 0.015, 0.025)):
         off = replace(level, root_m=level.root_m + np.array([0.0, up_m, 0.0]))
@@ -50,7 +50,7 @@ def test_a_body_whose_floor_is_next_to_zero_is_left_where_it_is(walk):
 
 
 @pytest.mark.parametrize("make", [lying, crawling])
-def test_bodies_that_lie_or_crawl_keep_pose_and_way_and_come_onto_the_floor(make):
+def test_lying_bodies_reach_floor(make):
     motion = make()
     off_floor = [replace(motion, root_m=motion.root_m + np.array([0.0, up_m, 0.0])) for up_m in (-0.05, 0.0, 0.05)]
     cleaned = [mend(motion) for motion in off_floor]
@@ -63,7 +63,7 @@ def test_bodies_that_lie_or_crawl_keep_pose_and_way_and_come_onto_the_floor(make
     assert physical_errors(MotionBatch.stack([off_floor[0]])).penetration_m[0] > 0.03
 
 
-def test_a_known_floor_is_left_alone(walk):
+def test_known_floor_stays(walk):
     raised = replace(walk, root_m=walk.root_m + np.array([0.0, 0.3, 0.0]))
     assert mean_distance_m(mend(raised, replace(KNOWN_FLOOR, support="floor")), raised) < 1e-5
 
@@ -82,7 +82,7 @@ def test_constant_drift_is_taken_out(clips):
 
 
 @pytest.mark.parametrize("label", ["walk", "jump", "kick", "spin", "dance_b"])
-def test_feet_neither_sink_nor_slide_afterwards(clips, label):
+def test_feet_neither_sink_nor_slide(clips, label):
     before = physical_errors(MotionBatch.stack([clips[label]]))
     after = physical_errors(MotionBatch.stack([mend(clips[label])]))
     assert after.penetration_m[0] < 0.002
@@ -95,14 +95,14 @@ def test_mending_twice_changes_little(walk):
     assert mean_distance_m(mend(once), once) < 0.005
 
 
-def test_batches_are_mended_like_single_motions(clips):
+def test_batch_equals_motions(clips):
     motions = [clips["spin"].frames(start, start + 40) for start in (0, 30, 60)]
     together = clean_motions(MotionBatch.stack(motions), KNOWN_FLOOR).motions
     for index, motion in enumerate(motions):
         assert np.array_equal(together.rotations[index], mend(motion, KNOWN_FLOOR).rotations)
 
 
-def test_a_leg_that_is_stretched_evenly_does_not_snap_its_knee(adult, stand):
+def test_stretching_leg_does_not_snap(adult, stand):
     """Straight to the end, the last millimetres would turn the knee by as much as the centimetres before."""
     bent = stand.rotations.copy()[:1]
     for part, angle in (("left_hip", -0.25), ("left_knee", 0.5)):
@@ -141,7 +141,7 @@ def test_changing_drift_is_taken_out(clips, label, remaining):
 
 
 @pytest.mark.parametrize("label", ["roll", "crawl", "getup_facedown", "walk", "run", "dance_b", "jump"])
-def test_motions_that_travel_rightly_do_not_drift(clips, label):
+def test_sound_travel_does_not_drift(clips, label):
     assert mean_distance_m(mend(clips[label]), clips[label]) < 0.05
 
 
@@ -156,12 +156,12 @@ def test_motions_that_travel_rightly_do_not_drift(clips, label):
         ("off", {FindSupports, LevelFloor, SettleBody, LiftTrunk, LiftLimbs}),
     ],
 )
-def test_steps_that_a_support_rules_out_are_left_out(support: SupportChoice, left_out: set[type]) -> None:
+def test_support_rules_out_steps(support: SupportChoice, left_out: set[type]) -> None:
     steps = list(CleanupSettings(support=support).enabled_steps)
     assert steps == [step for step in FILE_STEPS if type(step) not in left_out]
 
 
-def test_a_step_is_left_out_or_replaced_by_its_kind() -> None:
+def test_steps_are_dropped_or_replaced() -> None:
     changed = CleanupSettings().without_steps(Denoise).with_steps(StabilizeFloor(remove=True))
     assert changed.find_step(Denoise) is None
     assert changed.find_step(StabilizeFloor) == StabilizeFloor(remove=True)

@@ -32,7 +32,7 @@ def foot_speed_m_s(motion: Motion, part: str) -> float:
     return float(np.linalg.norm(np.diff(path_m, axis=0), axis=-1).mean() * motion.fps)
 
 
-def test_feet_that_are_said_to_stand_are_held_and_others_are_not(stand: Motion) -> None:
+def test_labelled_feet_are_held(stand: Motion) -> None:
     """At 0.6 m/s feet do not stand unless somebody says so."""
     glide = gliding(stand, 0.6)
     left_stands = np.tile([1.0, 0.0], (len(glide), 1))
@@ -43,7 +43,7 @@ def test_feet_that_are_said_to_stand_are_held_and_others_are_not(stand: Motion) 
     assert foot_speed_m_s(correction.motion, "right_ankle") > 0.5
 
 
-def test_slow_feet_that_are_said_to_swing_are_left(stand: Motion) -> None:
+def test_swing_labels_release_feet(stand: Motion) -> None:
     glide = gliding(stand, 0.2)
     (correction,) = CORRECT([replace(glide, contacts=np.zeros((len(glide), 2)))])
     (untold,) = CORRECT([glide])
@@ -51,7 +51,7 @@ def test_slow_feet_that_are_said_to_swing_are_left(stand: Motion) -> None:
     assert foot_speed_m_s(untold.motion, "left_ankle") < 0.1
 
 
-def test_changes_of_a_motion_keep_its_contacts(stand: Motion) -> None:
+def test_changes_keep_contacts(stand: Motion) -> None:
     labels = np.stack([np.arange(len(stand)) % 2, np.zeros(len(stand))], axis=1)
     labelled = replace(stand, contacts=labels)
     np.testing.assert_array_equal(labelled.frames(3, 9).contacts, labels[3:9])
@@ -71,7 +71,7 @@ def test_changes_of_a_motion_keep_its_contacts(stand: Motion) -> None:
         replace(labelled, contacts=labels[1:])
 
 
-def test_rows_of_humanml3d_bring_their_contacts(adult: Skeleton, stand: Motion, tmp_path: Path) -> None:
+def test_humanml3d_brings_contacts(adult: Skeleton, stand: Motion, tmp_path: Path) -> None:
     rows = encode(body_joints(stand))
     labels = np.zeros((len(rows), 4))
     labels[:10, 1] = labels[5:, 2] = 1.0

@@ -50,7 +50,7 @@ def tilt_world(motion: Motion, tilt_deg: float, direction_rad: float = 0.7) -> M
     direction_rad=st.floats(0.0, 6.28),
     height_m=st.floats(-1.0, 1.0),
 )
-def test_the_plane_of_stances_is_that_of_the_tilted_floor(
+def test_stances_show_tilted_floor(
     walks_straight: bool, tilt_deg: float, direction_rad: float, height_m: float
 ) -> None:
     """The places of a straight walk show its slope along the path; its posture shows that across it from 2° on."""
@@ -74,7 +74,7 @@ def leaning(motion: Motion, angle_rad: float) -> Motion:
 
 @pytest.mark.parametrize("direction_rad", [0.0, 0.8, 1.6, 2.4, 3.1])
 @pytest.mark.parametrize("tilt_deg", [0.0, 6.0, 14.0])
-def test_no_style_and_no_rig_hide_a_tilt(tilt_deg: float, direction_rad: float) -> None:
+def test_style_and_rig_hide_no_tilt(tilt_deg: float, direction_rad: float) -> None:
     motion = tilt_world(leaning(with_pitched_feet(base_walk(), -0.25), 0.2), tilt_deg, direction_rad)
     assert estimate_ground_plane(motion).tilt_deg == pytest.approx(tilt_deg, abs=1.0)
 
@@ -94,7 +94,7 @@ def with_growing_tilt(motion: Motion, axis: np.ndarray, *, about_a_point: bool) 
 
 @pytest.mark.parametrize("about_a_point", [False, True])
 @pytest.mark.parametrize("direction_rad", [0.0, 0.3, 3.0])
-def test_a_tilt_that_grows_is_named_and_levelled_on_request(direction_rad: float, about_a_point: bool) -> None:
+def test_growing_tilt_is_noted(direction_rad: float, about_a_point: bool) -> None:
     """Left as it is, feet stand beside the mean plane, and move no faster."""
     axis = np.array([np.cos(direction_rad), 0.0, np.sin(direction_rad)])
     walk = base_walk() if about_a_point else base_walk(6)
@@ -121,9 +121,7 @@ def test_stairs_are_no_tilted_floor() -> None:
 @pytest.mark.parametrize(
     ("ahead_m", "is_on_plane", "is_tilted"), [(1.2, True, True), (-1.2, False, True), (1.2, False, False)]
 )
-def test_feet_of_who_leaps_away_do_not_dive_through_a_tilted_floor(
-    direction_rad: float, ahead_m: float, is_on_plane: bool, is_tilted: bool
-) -> None:
+def test_leap_refutes_tilt(direction_rad: float, ahead_m: float, is_on_plane: bool, is_tilted: bool) -> None:
     """Posture alone shows the tilt under who stands still; a leap uphill that lands as low as it began refutes it."""
     standing = tilt_world(made_motion("idle", frames=60), 8.0, direction_rad)
     x, y, z = estimate_ground_plane(standing).normal
@@ -138,7 +136,7 @@ def test_feet_of_who_leaps_away_do_not_dive_through_a_tilted_floor(
 
 
 @pytest.mark.parametrize("tilt_deg", [5.0, 8.0, 15.0])
-def test_a_motion_in_a_tilted_world_is_corrected_on_its_plane(tilt_deg: float) -> None:
+def test_tilted_motion_is_corrected_on_plane(tilt_deg: float) -> None:
     level = turning_walk()
     motion = tilt_world(level, tilt_deg)
     (correction,) = KinematicCorrector()([motion])
@@ -155,9 +153,7 @@ def test_a_motion_in_a_tilted_world_is_corrected_on_its_plane(tilt_deg: float) -
 @pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @given(tilt_deg=st.floats(4.0, 15.0), direction_rad=st.floats(0.0, 6.28), heading_rad=st.floats(0.0, 6.28))
-def test_correction_commutes_with_the_tilt_of_the_world(
-    tilt_deg: float, direction_rad: float, heading_rad: float
-) -> None:
+def test_correction_commutes_with_tilt(tilt_deg: float, direction_rad: float, heading_rad: float) -> None:
     level = TurnedWorld(quaternions(np.array([0.0, heading_rad, 0.0]))).view(base_walk())
     (on_level,) = KinematicCorrector()([level])
     (on_plane,) = KinematicCorrector()([tilt_world(level, tilt_deg, direction_rad)])
@@ -171,7 +167,7 @@ def test_correction_commutes_with_the_tilt_of_the_world(
 @settings(max_examples=12, deadline=None)
 @given(kind=st.sampled_from(KINDS), tilt_deg=st.floats(3.0, 15.0), direction_rad=st.floats(0.0, 6.28))
 @example(kind="walk", tilt_deg=10.0, direction_rad=0.0)  # deep below zero, which is no reason to slide faster
-def test_standing_feet_do_not_slide_faster_in_a_tilted_world(kind: Kind, tilt_deg: float, direction_rad: float) -> None:
+def test_tilt_adds_no_sliding(kind: Kind, tilt_deg: float, direction_rad: float) -> None:
     """If they would, the motion is kept, with a note."""
     motion = tilt_world(made_motion(kind), tilt_deg, direction_rad)
     (correction,) = KinematicCorrector()([motion])
@@ -184,7 +180,7 @@ def test_standing_feet_do_not_slide_faster_in_a_tilted_world(kind: Kind, tilt_de
 
 
 @pytest.mark.parametrize("direction_rad", [0.0, 0.8, 1.6, 2.4])
-def test_a_tilted_world_is_levelled_on_request(direction_rad: float) -> None:
+def test_tilted_world_is_levelled(direction_rad: float) -> None:
     motion = tilt_world(base_walk(), 9.0, direction_rad)
     (correction,) = KinematicCorrector(CleanupSettings(level=True))([motion])
     (on_level,) = KinematicCorrector()([base_walk()])
@@ -195,7 +191,7 @@ def test_a_tilted_world_is_levelled_on_request(direction_rad: float) -> None:
     assert np.abs(heights_m - joint_positions(on_level.motion)[..., 1]).max() < 0.03
 
 
-def test_a_level_world_is_not_levelled() -> None:
+def test_level_world_stays() -> None:
     (levelled,) = KinematicCorrector(CleanupSettings(level=True))([base_walk()])
     (plain,) = KinematicCorrector()([base_walk()])
     assert not notes_of(levelled, NoteKind.LEVELLED)
@@ -205,7 +201,7 @@ def test_a_level_world_is_not_levelled() -> None:
 
 @pytest.mark.parametrize("tilt_deg", [0.0, 2.0, 9.0])
 @pytest.mark.parametrize("frames", [12, 33, 115])
-def test_whoever_asks_for_a_level_floor_gets_one_or_a_reason(frames: int, tilt_deg: float) -> None:
+def test_level_option_levels_or_explains(frames: int, tilt_deg: float) -> None:
     """One cycle of a walk, or less, often shows no plane."""
     motion = tilt_world(base_walk().frames(0, frames), tilt_deg)
     (correction,) = KinematicCorrector(CleanupSettings(level=True))([motion])
@@ -217,7 +213,7 @@ def test_whoever_asks_for_a_level_floor_gets_one_or_a_reason(frames: int, tilt_d
 
 @pytest.mark.parametrize("count", [2, 3, 5])
 @pytest.mark.parametrize("first", [0, 1])
-def test_repeated_frames_are_corrected_as_without_repeats(count: int, first: int) -> None:
+def test_repeats_correct_alike(count: int, first: int) -> None:
     walk = made_motion("walk", frames=90)
     walk = replace(walk, root_m=walk.root_m + 0.04 * np.sin(np.arange(90) / 5)[:, None] * np.array([1.0, 0.0, 0.0]))
     sources = np.repeat(np.arange(90), count)[first:]
@@ -254,9 +250,7 @@ def add_noise(motion: Motion, noise_m: float, noise_rad: float) -> Motion:
     phase=st.sampled_from([0.0, 0.3, 0.7]),
     noise=st.sampled_from([0.0, 1.0, 3.0]),
 )
-def test_the_real_rate_of_repeated_frames_is_found_and_evened_out(
-    rates: tuple[int, int], kind: Kind, phase: float, noise: float
-) -> None:
+def test_repeats_are_evened(rates: tuple[int, int], kind: Kind, phase: float, noise: float) -> None:
     """Evened frames are nearer to the motion than those with copies, which keep puts back exactly.
 
     Noise on top of copies is less in their mean.
@@ -294,7 +288,7 @@ def test_noise_alone_repeats_no_frames(kind: Kind, fps: float) -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 1000), kind=st.sampled_from(["walk", "run", "turn"]))
-def test_lost_frames_are_filled_and_all_others_stay(seed: int, kind: Kind) -> None:
+def test_lost_frames_are_filled(seed: int, kind: Kind) -> None:
     motion = made_motion(kind)
     is_copy = np.random.default_rng(seed).random(len(motion)) < 0.15
     is_copy[[0, 1, 2, 3, -4, -3, -2, -1]] = False
@@ -315,7 +309,7 @@ def test_lost_frames_are_filled_and_all_others_stay(seed: int, kind: Kind) -> No
 
 @pytest.mark.parametrize("period", [5, 6, 7])
 @pytest.mark.parametrize("kind", ["walk", "run", "turn"])
-def test_frames_that_are_lost_at_regular_times_halve_no_rate(kind: Kind, period: int) -> None:
+def test_regular_losses_keep_rate(kind: Kind, period: int) -> None:
     """Of every few frames one is lost and repeats the frame before; all others are samples at their times."""
     motion = made_motion(kind, frames=16 * period)
     is_copy = np.arange(len(motion)) % period == 3
@@ -323,7 +317,7 @@ def test_frames_that_are_lost_at_regular_times_halve_no_rate(kind: Kind, period:
     np.testing.assert_array_equal(repeats.times, np.flatnonzero(~is_copy))
 
 
-def test_findings_are_those_of_the_recording(tmp_path: Path) -> None:
+def test_findings_ignore_copies(tmp_path: Path) -> None:
     """Copies make a body jerk, which is no finding in the motion."""
     shown_s = np.floor(np.arange(140) * 24 / 60) / 24
     repeated = replace(resample(base_walk(2), 30 * shown_s), fps=60.0)
@@ -333,7 +327,7 @@ def test_findings_are_those_of_the_recording(tmp_path: Path) -> None:
     assert not result.content.failed_checks
 
 
-def test_a_motion_whose_copies_are_replaced_is_not_unchanged() -> None:
+def test_replaced_copies_count_as_change() -> None:
     """Unchanged samples whose copies are put back are the motion again."""
     repeated = made_motion("walk", frames=120).select_frames(np.arange(120) * 5 // 6)
     for frame_times, is_unchanged in (("even", False), ("keep", True)):
@@ -344,7 +338,7 @@ def test_a_motion_whose_copies_are_replaced_is_not_unchanged() -> None:
 
 
 @pytest.mark.parametrize("count", [2, 3, 4])
-def test_linear_frames_between_regular_keys_become_curves(count: int) -> None:
+def test_linear_frames_become_curves(count: int) -> None:
     motion = made_motion("turn")
     times = np.arange(len(motion)) / count
     linear = resample(motion.select_frames(slice(None, None, count)), times[: len(motion) - count])
@@ -386,7 +380,7 @@ def test_motions_without_repeats_have_none(kind: Kind, pace: float, fps: float, 
     assert repeats.prepare(motion, "auto") is motion
 
 
-def test_a_pose_that_is_held_is_no_repeat() -> None:
+def test_held_pose_is_no_repeat() -> None:
     walk = made_motion("walk", frames=60)
     paused = walk.select_frames(np.r_[:30, np.full(40, 30), 30:60])
     assert not FrameRepeats.from_motion(paused).has_repeats

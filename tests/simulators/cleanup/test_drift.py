@@ -49,13 +49,13 @@ def across(motion: Motion) -> np.ndarray:
     return np.array([-z, x]) / np.hypot(x, z)
 
 
-def test_drift_along_a_run_is_left_as_it_cannot_be_told(clips):
+def test_drift_along_run_stays(clips):
     motion = repeat_motion(clips["run"], 3)
     forward = across(motion)[[1, 0]] * (1.0, -1.0)
     assert not drift_m_s(sliding(motion, np.tile(0.6 * forward, (len(motion) - 1, 1)))).any()
 
 
-def test_drift_that_swings_along_a_run_is_told_from_how_feet_run(clips):
+def test_swinging_drift_in_run_is_found(clips):
     motion = repeat_motion(clips["run"], 3)
     forward = across(motion)[[1, 0]] * (1.0, -1.0)
     swing_m_s = 0.6 * np.cos(np.pi * np.arange(len(motion) - 1) / motion.fps)[:, None] * forward
@@ -72,7 +72,7 @@ def test_clean_motion_has_no_drift(clips, label):
 
 
 @pytest.mark.parametrize("label", ["walk", "run"])
-def test_steady_drift_is_found_even_in_runs(clips, label):
+def test_steady_drift_in_run_is_found(clips, label):
     motion = repeat_motion(clips[label], 3)
     steady = np.tile(0.6 * across(motion), (len(motion) - 1, 1))
     assert np.linalg.norm(drift_m_s(sliding(motion, steady)) - steady, axis=1).mean() < 0.15
@@ -94,20 +94,20 @@ def test_drift_turns_with_the_world(clips):
     assert np.allclose(along_x.mean(0) - along_z.mean(0), (0.6, -0.6), atol=0.06)
 
 
-def test_lying_bodies_and_moments_do_not_drift(clips):
+def test_lying_bodies_do_not_drift(clips):
     slid = sliding(clips["crawl"], np.full((len(clips["crawl"]) - 1, 2), 0.5))
     assert not drift_m_s(slid).any()
     assert not drift_m_s(slid.frames(0, 8)).any()
 
 
-def test_a_run_that_ends_where_it_began_has_a_drift_that_is_a_number():
+def test_round_trip_run_has_finite_drift():
     there_and_back_m_s = np.array([[3.0, 0.0], [-3.0, 0.0]]).repeat(20, axis=0)
     drift_m_s, sure = _remove_mean_along_travel(0.5 * there_and_back_m_s, there_and_back_m_s)
     assert np.allclose(drift_m_s, 0.5 * there_and_back_m_s)
     assert sure == 1.0
 
 
-def test_walks_on_a_still_floor_are_not_searched_for_drift(clips, monkeypatch):
+def test_still_walks_skip_drift(clips, monkeypatch):
     monkeypatch.delattr(drift, "_fit_drift")
     assert not drift_m_s(clips["walk"]).any()
     with pytest.raises(NameError):
@@ -115,7 +115,7 @@ def test_walks_on_a_still_floor_are_not_searched_for_drift(clips, monkeypatch):
 
 
 @pytest.mark.parametrize(("kind", "period_s"), [("idle", 0.7), ("turn", 0.7), ("turn", 1.2)])
-def test_legs_that_sway_beneath_an_even_root_do_not_move_it(kind: Kind, period_s: float) -> None:
+def test_swaying_legs_do_not_move_root(kind: Kind, period_s: float) -> None:
     """Knees that bend to and fro swing both feet alike, as a swinging floor would, but the root does not swing."""
     motion = made_motion(kind, frames=120)
     times_s = np.arange(len(motion)) / motion.fps
@@ -137,7 +137,7 @@ def rising(motion: Motion, rise_m: float) -> Motion:
 
 
 @pytest.mark.parametrize("rise_m", [-0.12, -0.08, 0.07, 0.7, -0.6])
-def test_a_rise_is_measured_and_level_on_request(rise_m: float) -> None:
+def test_rise_is_measured_and_levelled(rise_m: float) -> None:
     walk, _ = walk_with_stances(frames=180)
     risen = rising(walk, rise_m)
     assert np.ptp(observe(risen).rise_m) == pytest.approx(abs(rise_m), abs=0.015)
@@ -169,7 +169,7 @@ def test_stairs_are_no_rising_floor() -> None:
     assert not observe(climb).rise_m.any()
 
 
-def test_points_that_stand_are_found_on_a_floor_that_slides(walk: Motion) -> None:
+def test_standing_points_on_sliding_floor(walk: Motion) -> None:
     """Evidence leaves horizontal motion alone, and a foot that swings is none."""
     sliding = replace(walk, root_m=walk.root_m + np.outer(np.arange(len(walk)) / walk.fps, (0.3, 0.0, 0.0)))
     evidence = []
@@ -207,7 +207,7 @@ def gesturing(frames: int) -> Motion:
 
 @pytest.mark.parametrize("speed_m_s", [0.03, 0.06, 0.1])
 @pytest.mark.parametrize("is_loop", [False, True])
-def test_the_glide_of_a_stand_is_removed_and_named(speed_m_s: float, is_loop: bool) -> None:
+def test_standing_glide_is_removed(speed_m_s: float, is_loop: bool) -> None:
     stand = made_motion("idle", frames=181) if is_loop else gesturing(150)
     (correction,) = KinematicCorrector()([gliding(stand, speed_m_s)])
     (note,) = [note for note in correction.notes if note.kind is NoteKind.GLIDE_REMOVED]
@@ -221,7 +221,7 @@ def test_the_glide_of_a_stand_is_removed_and_named(speed_m_s: float, is_loop: bo
 
 
 @pytest.mark.parametrize(("speed_m_s", "is_removed"), [(0.0, False), (0.12, True), (0.2, True)])
-def test_who_stands_on_one_foot_glides_as_little(speed_m_s: float, is_removed: bool) -> None:
+def test_one_leg_stand_glides_alike(speed_m_s: float, is_removed: bool) -> None:
     """The other foot swings all the time."""
     stand = gesturing(150)
     swing_rad = 0.5 + 0.3 * np.sin(np.arange(150) / 8)
@@ -232,7 +232,7 @@ def test_who_stands_on_one_foot_glides_as_little(speed_m_s: float, is_removed: b
     assert left_m_s.mean() < 0.005
 
 
-def test_a_glide_begins_and_ends_with_the_stand() -> None:
+def test_glide_lasts_as_long_as_stand() -> None:
     walk = made_motion("walk", frames=60)
     stand = gliding(gesturing(120), 0.08)
     path_m = np.concatenate([walk.root_m, stand.root_m + (walk.root_m[-1] - stand.root_m[0]) * (1.0, 0.0, 1.0)])
@@ -243,7 +243,7 @@ def test_a_glide_begins_and_ends_with_the_stand() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_motions_on_a_floor_that_stands_still_do_not_glide(kind) -> None:
+def test_still_floor_has_no_glide(kind) -> None:
     assert not glide_m_s(made_motion(kind, frames=180)).any()
 
 
@@ -257,7 +257,7 @@ def test_swaying_and_riding_are_no_glides() -> None:
 @pytest.mark.parametrize(
     ("steps", "named"), [(gesturing(150), NoteKind.DRIFT_KEPT), (made_motion("walk", frames=150), NoteKind.FEET_GLIDE)]
 )
-def test_feet_that_glide_along_with_the_body_are_kept_and_named(steps: Motion, named: NoteKind) -> None:
+def test_gliding_feet_are_kept(steps: Motion, named: NoteKind) -> None:
     """A stand on something that moves, and the steps of a skater."""
     skater = gliding(replace(steps, root_m=steps.root_m * (0.0, 1.0, 0.0)), 1.5)
     (correction,) = KinematicCorrector()([skater])
@@ -267,7 +267,7 @@ def test_feet_that_glide_along_with_the_body_are_kept_and_named(steps: Motion, n
 
 @pytest.mark.parametrize("keep", ["path", "feet"])
 @pytest.mark.parametrize("kinematic", [True, False])
-def test_a_body_on_a_walkway_keeps_its_path_if_that_is_asked_for(keep: str, *, kinematic: bool) -> None:
+def test_walkway_path_is_kept(keep: str, *, kinematic: bool) -> None:
     """Neither the body nor its feet leave the walkway, or each other."""
     stand = gliding(gesturing(150), 0.08)
     correction = sc.correct(stand, kinematic=kinematic, keep=[keep])
@@ -280,6 +280,6 @@ def test_a_body_on_a_walkway_keeps_its_path_if_that_is_asked_for(keep: str, *, k
 @pytest.mark.parametrize(
     ("options", "named"), [({"remove_drift": True}, "remove_drift"), ({"strength": "simulated"}, "simulated")]
 )
-def test_a_path_is_kept_by_no_option_that_contradicts_it(options: dict[str, Any], named: str) -> None:
+def test_contradicting_path_option_raises(options: dict[str, Any], named: str) -> None:
     with pytest.raises(SettingError, match=named):
         sc.correct(gesturing(60), **options, keep=["path"])

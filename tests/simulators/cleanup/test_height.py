@@ -64,7 +64,7 @@ def test_height_does_not_change_poses(kind: Kind, height_m: float, pace: float, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("height_m", [-0.1, 0.03])
-def test_height_does_not_change_simulated_poses(height_m: float) -> None:
+def test_height_keeps_simulated_poses(height_m: float) -> None:
     motion = sliding(made_motion("walk", frames=90))
     low, there = PhysicsCorrector()([motion, raise_motion(motion, height_m)])
     assert low.accepted
@@ -74,7 +74,7 @@ def test_height_does_not_change_simulated_poses(height_m: float) -> None:
 
 @settings(max_examples=8, deadline=None)
 @given(kind=st.sampled_from(STANDING_KINDS), height_m=st.floats(-0.3, 0.3), has_toes=st.booleans())
-def test_a_body_comes_to_the_floor_whatever_its_height(kind: Kind, height_m: float, *, has_toes: bool) -> None:
+def test_body_reaches_floor_from_any_height(kind: Kind, height_m: float, *, has_toes: bool) -> None:
     motion = made_motion(kind, frames=60)
     motion = motion if has_toes else without_toes(motion)
     motion = raise_motion(motion, -observe(motion).floor_m)
@@ -86,7 +86,7 @@ def test_a_body_comes_to_the_floor_whatever_its_height(kind: Kind, height_m: flo
 
 
 @pytest.mark.parametrize("dip_m", [0.01, 0.03, 0.05])
-def test_toes_that_dip_at_toe_off_do_not_raise_a_walk(dip_m: float) -> None:
+def test_dipping_toes_do_not_raise_walk(dip_m: float) -> None:
     """The floor is where feet stand, not where a few frames are lowest."""
     motion, stands = walk_with_stances()
     dipping = dip_toes(motion, stands, dip_m)
@@ -97,7 +97,7 @@ def test_toes_that_dip_at_toe_off_do_not_raise_a_walk(dip_m: float) -> None:
 @pytest.mark.parametrize("kind", STANDING_KINDS)
 @pytest.mark.parametrize("is_sliding", [False, True])
 @pytest.mark.parametrize("has_toes", [False, True])
-def test_a_corrected_body_keeps_its_height(kind: Kind, *, is_sliding: bool, has_toes: bool) -> None:
+def test_corrected_body_keeps_height(kind: Kind, *, is_sliding: bool, has_toes: bool) -> None:
     motion = made_motion(kind, frames=60)
     motion = sliding(motion) if is_sliding else motion
     motion = motion if has_toes else without_toes(motion)
@@ -106,7 +106,7 @@ def test_a_corrected_body_keeps_its_height(kind: Kind, *, is_sliding: bool, has_
     assert abs(float(np.median((second.motion.root_m - first.motion.root_m)[:, 1]))) < MOST_CHANGED_M
 
 
-def test_the_floor_of_feet_rises_with_a_motion() -> None:
+def test_floor_rises_with_motion() -> None:
     motion = made_motion("walk", frames=60)
     low = observe_ground(motion).feet
     high = observe_ground(raise_motion(motion, 0.37)).feet
@@ -115,7 +115,7 @@ def test_the_floor_of_feet_rises_with_a_motion() -> None:
 
 
 @pytest.mark.parametrize("toes_up_deg", [30, 40])
-def test_feet_that_never_stand_flat_show_the_floor_by_their_soles(toes_up_deg: int) -> None:
+def test_heel_stands_show_floor(toes_up_deg: int) -> None:
     """A body that stands on its heels has toe joints far above the floor."""
     pose = Pose()
     for side in ("left", "right"):
@@ -129,7 +129,7 @@ def test_feet_that_never_stand_flat_show_the_floor_by_their_soles(toes_up_deg: i
 
 
 @pytest.mark.parametrize("height_m", [-0.3, -0.15, 0.0, 0.1, 0.2])
-def test_a_flight_that_never_lands_is_not_lowered(height_m: float) -> None:
+def test_endless_flight_is_not_lowered(height_m: float) -> None:
     """Feet that only pass show that the floor is no higher, not where it is."""
     motion = made_motion("run", frames=24)
     times_s = np.arange(len(motion)) / motion.fps
@@ -143,7 +143,7 @@ def test_a_flight_that_never_lands_is_not_lowered(height_m: float) -> None:
 
 
 @pytest.mark.parametrize("raised_m", [-0.05, 0.0, 0.05, 0.1])
-def test_the_lowest_of_several_levels_is_found_wherever_the_file_has_its_floor(stand: Motion, raised_m: float) -> None:
+def test_lowest_level_is_found(stand: Motion, raised_m: float) -> None:
     """It is stood on for a moment only, far from y = 0 or near: levels between lead to it."""
     keys = [0, 60, 72, 132, 144, 158, 170, 240]
     levels_m = np.interp(np.arange(240), keys, [0.0, 0.0, -0.12, -0.12, -0.24, -0.24, -0.12, -0.12])
@@ -173,7 +173,7 @@ TOLD = {NoteKind.FLOOR_MOVED, NoteKind.FLOOR_UNKNOWN, NoteKind.CARRIED}
 
 @pytest.mark.parametrize("height_m", [-0.9, -0.3, 0.3, 1.0])
 @pytest.mark.parametrize("label", ["crawl", "dance_b", "getup_facedown", "run", "walk"])
-def test_a_floor_far_from_zero_is_moved_or_its_height_is_told(label: str, height_m: float) -> None:
+def test_far_floor_moves_or_is_noted(label: str, height_m: float) -> None:
     motion = raise_motion(with_noise(CLIPS[label], 0.012), height_m)
     (correction,) = KinematicCorrector()([motion])
     kinds = {note.kind for note in correction.notes}
@@ -184,7 +184,7 @@ def test_a_floor_far_from_zero_is_moved_or_its_height_is_told(label: str, height
         assert correction.world.floor_moved_m == pytest.approx(height_m, abs=0.1)
 
 
-def test_limbs_are_not_folded_above_a_floor_that_is_not_there() -> None:
+def test_absent_floor_folds_no_limbs() -> None:
     """A short run whose feet hardly stand, far below y = 0."""
     run = with_noise(CLIPS["run"], 0.012)
     moved_m = []
@@ -196,12 +196,12 @@ def test_limbs_are_not_folded_above_a_floor_that_is_not_there() -> None:
     assert moved_m[1] == pytest.approx(moved_m[0], abs=0.02)
 
 
-def test_levels_that_are_shown_twice_count_once() -> None:
+def test_repeated_levels_count_once() -> None:
     levels_m = observe(with_noise(CLIPS["dance_b"], 0.012)).levels_m
     assert len(set(levels_m)) == len(levels_m)
 
 
-def test_steps_far_from_zero_show_no_floor(stand: Motion) -> None:
+def test_far_steps_show_no_floor(stand: Motion) -> None:
     keys = [0, 80, 100, 180]
     rises_m = np.interp(np.arange(180), keys, [0.0, 0.0, 0.3, 0.3])
     ahead_m = np.interp(np.arange(180), keys, [0.0, 0.0, 0.4, 0.4])
@@ -211,7 +211,7 @@ def test_steps_far_from_zero_show_no_floor(stand: Motion) -> None:
     assert observe_ground(raise_motion(steps, 1.0)).for_zero_m is None
 
 
-def test_half_a_metre_in_the_ground_is_a_failure() -> None:
+def test_deep_sinking_fails() -> None:
     walk = made_motion("walk", frames=60)
     (shallow,) = KinematicCorrector()([replace(walk, ground=Ground(floor_m=0.3))])
     (deep,) = KinematicCorrector()([replace(walk, ground=Ground(floor_m=1.2))])
@@ -223,7 +223,7 @@ def test_half_a_metre_in_the_ground_is_a_failure() -> None:
 
 
 @pytest.mark.parametrize("tilt_deg", [-15.0, 15.0])
-def test_a_tilted_floor_is_moved_vertically(walk: Motion, tilt_deg: float) -> None:
+def test_tilted_floor_moves_vertically(walk: Motion, tilt_deg: float) -> None:
     tilt = R.from_euler("x", tilt_deg, degrees=True)
     walks = repeat_walk(walk, 3)
     rotations = walks.rotations.copy()

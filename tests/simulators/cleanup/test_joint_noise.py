@@ -24,7 +24,7 @@ from selfcorrect.simulators.cleanup.noise import smooth_shaking_joints
     kind=st.sampled_from(["walk", "turn", "idle"]), group=st.sampled_from(sorted(JOINT_GROUPS)),
     noise_deg=st.floats(1.5, 4.0), fps=st.sampled_from([30.0, 60.0]), seed=st.integers(0, 1000),
 )  # fmt: skip
-def test_a_few_joints_lose_most_of_their_noise(kind: Kind, group: str, noise_deg: float, fps: float, seed: int) -> None:
+def test_joints_lose_noise(kind: Kind, group: str, noise_deg: float, fps: float, seed: int) -> None:
     clean = made_motion(kind, fps=fps, frames=round(5 * fps))
     noisy = shake_joints(clean, group, np.radians(noise_deg), seed)
     joints = {noisy.skeleton.joint(name) or 0 for name in JOINT_GROUPS[group]}
@@ -41,7 +41,7 @@ def test_a_few_joints_lose_most_of_their_noise(kind: Kind, group: str, noise_deg
     )
 
 
-def test_someone_who_stands_with_hips_that_turn_to_and_fro_stands_still() -> None:
+def test_turning_hips_stand_still() -> None:
     clean = made_motion("idle", frames=150)
     noisy = shake_joints(clean, "root", np.radians(0.5))
     assert [finding.code for finding in check(noisy, ["S1"])] == ["S1"]
@@ -65,7 +65,7 @@ def test_a_tremor_stays(hz: float, joint: str) -> None:
     assert smooth_shaking_joints(trembling) is trembling
 
 
-def test_legs_that_make_up_for_a_noisy_root_stay() -> None:
+def test_compensating_legs_stay() -> None:
     """As in captures, whose markers keep head, hands and feet in place."""
     clean = made_motion("walk", frames=150)
     turns = Rotation.from_rotvec(np.random.default_rng(0).normal(0, 0.02, (150, 3)))

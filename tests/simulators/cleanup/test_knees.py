@@ -46,7 +46,7 @@ def with_flip(motion: Motion, side: str, frames: slice) -> Motion:
 @pytest.mark.parametrize("side", ["left", "right"])
 @pytest.mark.parametrize("frames", [slice(12, 13), slice(10, 16), slice(0, 5), slice(20, None)])
 @pytest.mark.parametrize("fps", [30, 60, 120])
-def test_a_knee_that_flips_comes_back(walk, side, frames, fps):
+def test_flipped_knee_returns(walk, side, frames, fps):
     """Exactly where it takes a single frame, and the foot as it is before and after."""
     motion = resample(walk, fps)
     pace = fps // 30
@@ -62,27 +62,27 @@ def test_a_knee_that_flips_comes_back(walk, side, frames, fps):
     assert off_m.max() < 0.1
 
 
-def test_a_flip_that_takes_two_frames_at_a_high_rate_is_turned_back(walk):
+def test_two_frame_flip_returns(walk):
     """As where motions were interpolated: the frame in between shows a quarter of a turn."""
     flipped = resample(with_flip(walk, "left", slice(10, 16)), 60)
     left_m = joint_distances_m(repair_knees(flipped), resample(walk, 60))
     assert left_m[:, walk.skeleton.parts.index("left_knee")].max() < 0.02
 
 
-def test_motions_without_flips_stay_as_they_are(clips):
+def test_sound_motions_stay(clips):
     for clip in clips.values():
         for fps in (15, 30, 120):
             motion = resample(clip, fps)
             assert repair_knees(motion).rotations.tobytes() == motion.rotations.tobytes(), f"{clip.label} at {fps} fps"
 
 
-def test_a_leg_that_is_twisted_throughout_stays(walk):
+def test_twisted_leg_stays(walk):
     """Without a flip nothing says that its rest pose is not turned so."""
     twisted = with_flip(walk, "left", slice(0, None))
     assert repair_knees(twisted).rotations.tobytes() == twisted.rotations.tobytes()
 
 
-def test_knees_that_are_folded_are_left(clips):
+def test_folded_knees_stay(clips):
     """There the line from hip to ankle turns fast, and so does the leg about it."""
     folded = pose_joint(clips["walk"], "left_knee", Rotation.from_rotvec([2.6, 0.0, 0.0]))
     flipped = with_flip(folded, "left", slice(10, 16))
@@ -90,17 +90,17 @@ def test_knees_that_are_folded_are_left(clips):
 
 
 @pytest.mark.parametrize(("frames", "is_left"), [(slice(8, 28), False), (slice(8, 30), True)])
-def test_a_flip_that_lasts_is_left(walk, frames, is_left):
+def test_lasting_flip_stays(walk, frames, is_left):
     flipped = with_flip(walk, "left", frames)
     assert (repair_knees(flipped).rotations.tobytes() == flipped.rotations.tobytes()) == is_left
 
 
-def test_a_straight_leg_is_left_whose_knee_does_not_jump(walk):
+def test_straight_leg_without_jump_stays(walk):
     flipped = with_flip(pose_joint(walk, "left_knee", Rotation.identity()), "left", slice(10, 16))
     assert repair_knees(flipped).rotations.tobytes() == flipped.rotations.tobytes()
 
 
-def test_the_foot_is_turned_as_before_and_after(walk):
+def test_foot_turns_with_leg(walk):
     """Captures have the foot of a leg that flips anywhere."""
     flipped = with_flip(walk, "left", slice(10, 16))
     ankle = walk.skeleton.parts.index("left_ankle")
@@ -112,13 +112,13 @@ def test_the_foot_is_turned_as_before_and_after(walk):
     assert turned.magnitude().max() < 0.3
 
 
-def test_a_body_that_spins_is_not_taken_for_legs_that_flip(walk):
+def test_spinning_body_is_no_flip(walk):
     turns = Rotation.from_rotvec(np.arange(len(walk))[:, None] * [0.0, 2.5, 0.0])
     spinning = turn_joint(walk, 0, turns, outside=True)
     assert repair_knees(spinning).rotations.tobytes() == spinning.rotations.tobytes()
 
 
-def test_the_clean_up_turns_knees_back_but_not_those_of_samples(walk):
+def test_samples_keep_knees(walk):
     motion = MotionBatch.stack([with_flip(walk, "left", slice(10, 16))])
     knee = walk.skeleton.parts.index("left_knee")
     cleaned = clean_motions(motion, CleanupSettings()).before_planting
@@ -126,7 +126,7 @@ def test_the_clean_up_turns_knees_back_but_not_those_of_samples(walk):
     assert jump_m(cleaned[0], knee) < 0.5 * jump_m(sample[0], knee)
 
 
-def test_knees_of_real_leaps_come_back_beneath_ankles_that_stay(cmu: Path):
+def test_real_leaps_are_repaired(cmu: Path):
     """A dancer's knee jumps by 0.2 to 0.4 m, there and back."""
     clip = next(clip for clip in load_cmu(cmu, "subjects=5") if Path(clip.source).stem == "05_10")
     knee = clip.skeleton.parts.index("right_knee")
@@ -166,7 +166,7 @@ def knees_deg(motion: Motion) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("kind", "frames"), [("turn", 48), ("turn", 52), ("walk", 40), ("walk", 52)])
-def test_who_stops_with_a_foot_in_the_air_keeps_it_there(kind, frames: int) -> None:
+def test_raised_foot_stays(kind, frames: int) -> None:
     made = stopping(kind, frames)
     corrected = correct(made, kinematic=True).motion
     held = slice(len(made) - HELD_FRAMES // 3, len(made))
@@ -199,7 +199,7 @@ def measure_descent_m(spread_deg: float) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("spread_deg", [14.0, 15.0, 16.0, 18.0])
-def test_a_foot_held_near_the_floor_stays_there(spread_deg: float) -> None:
+def test_foot_near_floor_stays(spread_deg: float) -> None:
     pelvis_m, foot_m = measure_descent_m(spread_deg)
     assert abs(pelvis_m) < 0.003
     assert abs(foot_m) < 0.003

@@ -31,14 +31,14 @@ def denoise_motion(motion: Motion) -> Motion:
 
 
 @pytest.mark.parametrize("directions", [1, 2, 3])
-def test_noise_is_measured_on_top_of_motion(directions: int):
+def test_noise_is_measured(directions: int):
     times_s = np.arange(3000) / 30
     noise = np.random.default_rng(1).normal(0, 0.02, (1, 3000, directions))
     curve = np.sin(2 * np.pi * times_s)[None, :, None] + noise
     assert noise_level(curve, directions)[0] == pytest.approx(0.02, rel=0.1)
 
 
-def test_the_noise_of_a_joint_is_its_mean_square_turn(clips):
+def test_joint_noise_is_mean_square(clips):
     noise_rad = joint_noise_rad(MotionBatch.stack([jittery(made_motion("idle", frames=400), 0.02)]))
     assert np.median(noise_rad) == pytest.approx(0.02 * np.sqrt(3), rel=0.1)
 
@@ -56,7 +56,7 @@ def test_jitter_is_taken_out(clips, label, noise_rad, remaining):
     assert mean_distance_m(denoise_motion(noisy), clean) < remaining * mean_distance_m(noisy, clean)
 
 
-def test_a_joint_of_a_noisy_body_that_never_turns_stays_still(clips):
+def test_still_joint_stays_still(clips):
     noisy = jittery(clips["walk"], 0.05)
     noisy.rotations[:, 3] = [0.0, 0.0, 0.0, 1.0]
     calm = denoise_motion(noisy)
@@ -64,7 +64,7 @@ def test_a_joint_of_a_noisy_body_that_never_turns_stays_still(clips):
     np.testing.assert_array_equal(calm.rotations[:, 3], noisy.rotations[:, 3])
 
 
-def test_joints_that_never_turn_do_not_hide_noise(clips):
+def test_still_joints_hide_no_noise(clips):
     """As fingers and eyes of many files, which are more than half of the joints."""
     noise_rad = joint_noise_rad(MotionBatch.stack([jittery(clips["walk"])]))
     with_fingers = np.concatenate([noise_rad, np.zeros((1, 2 * noise_rad.shape[1]))], axis=1)
@@ -74,7 +74,7 @@ def test_joints_that_never_turn_do_not_hide_noise(clips):
 
 
 @pytest.mark.parametrize("rounding_rad", [1e-9, 1e-6])
-def test_rounding_of_a_joint_that_never_turns_changes_nothing(clips, rounding_rad):
+def test_rounding_changes_nothing(clips, rounding_rad):
     """Taken for noise, the rounding of files moved a foot by 4 to 8 cm."""
     still = pose_joint(jittery(clips["walk"], 0.05), 3, Rotation.identity())
     turns = np.random.default_rng(0).normal(0, rounding_rad, (len(still), 3))
@@ -89,7 +89,7 @@ def test_a_noisy_root_is_calmed(clips):
     assert mean_distance_m(denoise_motion(noisy), clean) < 0.6 * mean_distance_m(noisy, clean)
 
 
-def test_channels_in_concert_lose_most_of_their_noise():
+def test_joint_channels_lose_noise():
     generator = np.random.default_rng(4)
     times_s = np.arange(300)[:, None] / 30
     waves = np.hstack([np.sin(2 * np.pi * times_s), np.cos(3 * times_s)])
@@ -99,17 +99,17 @@ def test_channels_in_concert_lose_most_of_their_noise():
     assert np.mean(residual**2) < 0.12 * np.mean(noise**2)
 
 
-def test_pure_noise_leaves_only_its_mean():
+def test_pure_noise_leaves_mean():
     noise = np.random.default_rng(5).normal(size=(90, 66))
     assert np.allclose(shrink_noise(noise, 30.0), noise.mean(0))
 
 
-def test_motions_too_short_to_show_noise_stay(walk):
+def test_short_motions_stay(walk):
     short = jittery(walk).frames(0, 6)
     assert mean_distance_m(denoise_motion(short), short) < 1e-12
 
 
-def test_flicker_that_all_joints_share_is_smoothed_too(clips):
+def test_shared_flicker_is_smoothed(clips):
     """Joints that go to and fro from frame to frame do so in concert, as motion does: some models' samples flicker."""
     clean = MotionBatch.stack([clips["walk"]])
     signs = (-1.0) ** np.arange(clean.rotations.shape[1])
@@ -136,14 +136,14 @@ def test_no_motion_becomes_rougher(kind: Kind, frames: int, noise_rad: float, no
     assert jerk_m_s3(denoise_motion(noisy)) <= jerk_m_s3(noisy) * (1 + 1e-6)
 
 
-def test_a_spike_of_capture_is_bridged(walk):
+def test_capture_spike_is_bridged(walk):
     spiked = pose_joint(walk, "left_elbow", Rotation.from_rotvec([2.5, 0.0, 1.0]), 15)
     spiked = pose_joint(spiked, "left_shoulder", Rotation.from_rotvec([0.0, 0.0, 3.0]), 15)
     bridged = RepairStretches().repair(spiked)
     assert mean_distance_m(bridged, walk) < 0.1 * mean_distance_m(spiked, walk)
 
 
-def test_kinks_of_a_fast_limb_between_frames_that_were_put_in_are_no_spikes(walk):
+def test_interpolated_kinks_are_no_spikes(walk):
     """Whipped at 3 m/s and back within a tenth of a second, an arm is no spike at 30 fps, nor linearly at 120."""
     angles_rad = 0.2 * np.array([0, 1, 2, 1, 0])
     whip = Rotation.from_rotvec(angles_rad[:, None] * [0.0, 0.0, 1.0])
@@ -156,7 +156,7 @@ def test_kinks_of_a_fast_limb_between_frames_that_were_put_in_are_no_spikes(walk
         assert np.allclose(joint_positions(RepairStretches().repair(batch)), joint_positions(batch), atol=1e-9)
 
 
-def test_legs_that_hold_feet_still_while_the_pelvis_jerks_are_no_spike(walk):
+def test_jerking_pelvis_is_no_spike(walk):
     """Seen from the pelvis the legs spike, in the world their feet do not, and a bridge would make them."""
     legs = Legs.from_skeleton(walk.skeleton)
     ankles_m = joint_positions(walk)[:, Legs.from_skeleton(walk.skeleton).ankles]
@@ -170,7 +170,7 @@ def test_legs_that_hold_feet_still_while_the_pelvis_jerks_are_no_spike(walk):
     assert off_m[..., legs.ankles].max() < 1e-9
 
 
-def test_a_knee_that_flips_beneath_an_ankle_that_swings_on_throws_no_leg_about(walk):
+def test_knee_flip_throws_no_leg(walk):
     """The leg is turned about the line from hip to ankle while it swings, as bent knees of dancers flip in captures."""
     hip = walk.skeleton.joint("left_hip")
     knee = walk.skeleton.joint("left_knee")
@@ -221,9 +221,7 @@ LIMB_JOINTS = {
     noise_rad=st.floats(0.05, 0.12),
     seed=st.integers(0, 1000),
 )
-def test_a_part_that_shakes_is_calmed_and_all_else_stays(
-    kind: Kind, part: str, fps: float, noise_rad: float, seed: int
-) -> None:
+def test_shaking_part_is_calmed(kind: Kind, part: str, fps: float, noise_rad: float, seed: int) -> None:
     clean = made_motion(kind, fps=fps, frames=round(4 * fps))
     frames = slice(round(1.5 * fps), round(2.3 * fps))
     shaken, joints = shake(clean, part, frames, noise_rad, seed)
@@ -247,7 +245,7 @@ def test_a_part_that_shakes_is_calmed_and_all_else_stays(
     frame=st.integers(30, 80),
     is_root=st.booleans(),
 )
-def test_a_jump_of_two_frames_is_bridged_and_all_else_stays(kind: Kind, length: int, frame: int, is_root: bool) -> None:
+def test_two_frame_jump_is_bridged(kind: Kind, length: int, frame: int, is_root: bool) -> None:
     clean = made_motion(kind)
     root_m = clean.root_m.copy()
     rotations = clean.rotations.copy()
@@ -267,12 +265,12 @@ def test_a_jump_of_two_frames_is_bridged_and_all_else_stays(kind: Kind, length: 
 
 @settings(max_examples=20, deadline=None)
 @given(kind=st.sampled_from(KINDS), pace=st.floats(0.6, 1.6), fps=st.sampled_from([24.0, 30.0, 120.0]))
-def test_motions_without_faults_are_not_repaired(kind: Kind, pace: float, fps: float) -> None:
+def test_sound_motions_are_not_repaired(kind: Kind, pace: float, fps: float) -> None:
     motion = made_motion(kind, pace=pace, fps=fps, frames=round(4 * fps))
     assert RepairStretches().repair(motion) is motion
 
 
-def test_a_body_without_arms_or_head_is_repaired_as_far_as_it_has_parts(walk) -> None:
+def test_partial_body_is_repaired(walk) -> None:
     parts = find_parts(walk.skeleton)
     assert [part.kind for part in parts] == ["root", "trunk", "arm", "leg", "arm", "leg"]
     nameless = replace(walk.skeleton, parts=tuple("" for _ in walk.skeleton.parts))

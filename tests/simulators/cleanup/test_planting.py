@@ -22,14 +22,14 @@ from selfcorrect.simulators.corrector import KinematicCorrector
 
 
 @pytest.mark.parametrize("label", ["crawl", "getup_facedown", "getup_faceup", "roll"])
-def test_bodies_on_the_floor_do_not_sink(clips, label):
+def test_bodies_do_not_sink(clips, label):
     batch = MotionBatch.stack([clips[label]])
     mended = clean_motions(batch, CleanupSettings()).motions
     assert physical_errors(mended).penetration_m[0] < 0.001 < physical_errors(batch).penetration_m[0]
 
 
 @pytest.mark.parametrize("slid_m", [1.0, 2.0])
-def test_planting_feet_twice_drags_them_no_further_than_their_limit(stand, slid_m):
+def test_second_planting_is_limited(stand, slid_m):
     """A body that glides over the floor glides on: legs that followed all of it would do the splits."""
     frames = round(10 * stand.fps)
     root_m = stand.root_m[0] + np.linspace(0.0, slid_m, frames)[:, None] * (0.0, 0.0, 1.0)
@@ -41,14 +41,14 @@ def test_planting_feet_twice_drags_them_no_further_than_their_limit(stand, slid_
     assert 0.3 * SOFT_DRAG_LIMIT_M < dragged_m.max() < SOFT_DRAG_LIMIT_M
 
 
-def test_motions_above_the_floor_stay_as_they_are(walk, adult):
+def test_motions_above_floor_stay(walk, adult):
     batch = MotionBatch.stack([walk])
     assert np.array_equal(raise_limbs(batch).rotations, batch.rotations)
     positions_m, _ = forward_kinematics(walk.skeleton, walk.root_m, walk.rotations)
     assert not trunk_lift(walk.skeleton, positions_m[None], walk.fps).any()
 
 
-def test_a_hand_comes_up_and_the_trunk_stays(stand):
+def test_hand_rises_and_trunk_stays(stand):
     """Arms that hang from a body whose shoulders are near the floor bend upwards at the shoulder."""
     low = replace(stand, root_m=stand.root_m - [0.0, 1.2, 0.0])
     low = pose_joint(low, "left_shoulder", Rotation.from_rotvec([0.0, 0.0, -1.4]))
@@ -71,9 +71,7 @@ def test_a_hand_comes_up_and_the_trunk_stays(stand):
     ("limb", "lowest_m"), [(("hip", "knee", "ankle"), -1.0), (("shoulder", "elbow", "wrist"), 0.031)]
 )
 @pytest.mark.parametrize(("end_points", "follows"), [((0.0, 0.1, -1.0), False), ((0.0, 1.0, -0.02), True)])
-def test_what_rests_on_the_floor_stays_there_as_the_joint_above_comes_up(
-    stand, limb, lowest_m, depth_m, spread_s, end_points, follows
-):
+def test_resting_ends_stay(stand, limb, lowest_m, depth_m, spread_s, end_points, follows):
     """A sunken knee or elbow rises alone if ankle or wrist are as low; an end that is upright above it rises, too."""
     upper, middle, end = (stand.skeleton.joint(f"left_{part}") for part in limb)
     slanted = Rotation.align_vectors([[0.0, -0.9, 0.4]], [stand.skeleton.offsets_m[middle]])[0]
@@ -90,7 +88,7 @@ def test_what_rests_on_the_floor_stays_there_as_the_joint_above_comes_up(
 
 
 @pytest.mark.parametrize("fps", [24.0, 30.0, 60.0, 120.0])
-def test_a_forearm_that_dips_upright_does_not_snap(stand, fps):
+def test_upright_forearm_does_not_snap(stand, fps):
     """The end of an upright bone rises by nothing at first, so that the bone tilts at once: the control snaps."""
     adult = stand.skeleton
     frames = round(2 * fps) + 1
@@ -109,7 +107,7 @@ def test_a_forearm_that_dips_upright_does_not_snap(stand, fps):
         assert joint_positions(raised)[0, :, adult.joint("left_wrist"), 1].min() > 0.025
 
 
-def test_a_sunken_trunk_is_lifted_smoothly(stand):
+def test_sunken_trunk_is_lifted(stand):
     positions_m = np.tile(joint_positions(stand)[None, :1] - [0.0, 0.93, 0.0], (1, 60, 1, 1))
     positions_m[0, :30] += [0.0, 0.5, 0.0]
     lift_m = trunk_lift(stand.skeleton, positions_m, stand.fps)[0, :, 1]
@@ -119,7 +117,7 @@ def test_a_sunken_trunk_is_lifted_smoothly(stand):
     assert (np.diff(lift_m)[20:40] >= -1e-12).all()
 
 
-def test_sunken_motions_come_up_alike_in_any_company(clips):
+def test_rise_is_independent_of_company(clips):
     crawl = clips["crawl"].frames(0, 50)
     roll = clips["roll"].frames(0, 50)
     together = raise_limbs(MotionBatch.stack([crawl, roll]))
@@ -152,7 +150,7 @@ def knee_angles_deg(motion: Motion) -> np.ndarray:
     return np.degrees(np.arccos(cosines / lengths_m2))
 
 
-def test_long_slides_take_a_second_round_and_a_clean_walk_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_slides_take_two_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     walk = made_motion("walk", frames=90)
     sliding = replace(walk, root_m=walk.root_m * [2.0, 1.0, 2.0])
     two_rounds = KinematicCorrector()([sliding, walk])
@@ -178,7 +176,7 @@ def test_swings_are_bridged_smoothly():
     assert not moves_m[:, :, 1].any()
 
 
-def test_sunken_toes_are_turned_up_as_far_as_needed():
+def test_sunken_toes_bend_up():
     normals = np.tile([0.0, np.cos(0.4), np.sin(0.4)], (1, 30, 2, 1))
     below_m = np.full((1, 30, 2), -0.03)
     above_m = np.full((1, 30, 2), 0.03)
@@ -189,7 +187,7 @@ def test_sunken_toes_are_turned_up_as_far_as_needed():
     assert not foot_lock.share_above(-below_m, above_m, normals, fps=30.0).any()
 
 
-def test_feet_of_who_kneels_are_not_laid_flat():
+def test_kneeling_feet_stay():
     """They point back beyond the vertical; flat, they would stand beside the knees."""
     back = np.tile([0.0, np.cos(1.7), np.sin(1.7)], (1, 30, 2, 1))
     assert not foot_lock.share_above(np.full((1, 30, 2), -0.03), np.full((1, 30, 2), 0.03), back, fps=30.0).any()
@@ -206,7 +204,7 @@ def test_swinging_feet_do_not_drag():
     assert np.allclose(moves_m[0, :, 1], 0.0)
 
 
-def test_a_long_stance_does_not_unlock_the_short_stances_beside() -> None:
+def test_long_stance_keeps_short_locks() -> None:
     """On a floor that drifts, each stance slides as far as it lasts; where both feet stand, the longer slide counts."""
     stands = np.zeros((1, 100, 2), dtype=bool)
     stands[0, 5:15, 0] = stands[0, 20:90, 1] = stands[0, 60:70, 0] = True
@@ -222,7 +220,7 @@ def test_a_long_stance_does_not_unlock_the_short_stances_beside() -> None:
 
 @pytest.mark.parametrize("roll_deg", [-55.0, 48.0, 62.0])
 @pytest.mark.parametrize("frames", [slice(None), slice(60, 120)])
-def test_a_foot_that_is_rolled_while_heel_and_toe_stand_is_laid_flat(roll_deg: float, frames: slice) -> None:
+def test_rolled_foot_is_flattened(roll_deg: float, frames: slice) -> None:
     """It turns about the line from ankle to toe, so that no joint moves."""
     motion = made_motion("idle", frames=180)
     ankle, toe = motion.skeleton.joint("left_ankle"), motion.skeleton.joint("left_foot")

@@ -55,7 +55,7 @@ def mean_move_m(first: Motion, second: Motion) -> float:
     sink_m=st.floats(0.0, 0.02),
     seed=st.integers(0, 9),
 )
-def test_a_motion_corrected_twice_stays_as_it_is(
+def test_second_correction_changes_nothing(
     kind: Kind, height_m: float, slide_m: float, sink_m: float, seed: int
 ) -> None:
     motion = shake(made_motion(kind, frames=90), slide_m, sink_m, seed)
@@ -65,13 +65,13 @@ def test_a_motion_corrected_twice_stays_as_it_is(
 
 
 @pytest.mark.parametrize("slide_m", [0.02, 0.05])
-def test_feet_that_slide_after_a_correction_are_planted_again(slide_m: float) -> None:
+def test_sliding_feet_are_replanted(slide_m: float) -> None:
     first = correct(made_motion("idle", frames=90))
     again = shake(first, slide_m, 0.0)
     assert mean_move_m(again, correct(again)) > 10 * MOST_MOVED_M
 
 
-def test_a_noisy_capture_corrected_twice_stays_as_it_is(cmu: Path) -> None:
+def test_noisy_capture_is_stable(cmu: Path) -> None:
     """Without noise, feet show further stances, in which they are planted at once."""
     motion = load_motion(cmu / "train" / "35_29.bvh").frames(0, 124)
     rng = np.random.default_rng(1)
@@ -90,7 +90,7 @@ def shift_for_a_moment(motion: Motion, direction: tuple[float, float, float]) ->
     return replace(motion, root_m=motion.root_m + size[:, None] * np.array(direction))
 
 
-def test_poses_held_at_both_ends_do_not_keep_feet_from_being_planted() -> None:
+def test_held_poses_do_not_prevent_planting() -> None:
     """Their feet stand perfectly still, which says nothing about the motion in between."""
     walk = base_walk()
     frames = np.clip(np.arange(-60, len(walk) + 60), 0, len(walk) - 1)
@@ -99,7 +99,7 @@ def test_poses_held_at_both_ends_do_not_keep_feet_from_being_planted() -> None:
 
 
 @pytest.mark.parametrize("kind", ["walk", "idle"])
-def test_one_slide_in_a_long_motion_is_repaired(kind: Kind) -> None:
+def test_single_slide_is_repaired(kind: Kind) -> None:
     """Means over the whole motion hardly show it."""
     sound = correct(made_motion(kind, frames=1500))
     spoiled = shift_for_a_moment(sound, (0.06, 0.0, 0.0))
@@ -109,7 +109,7 @@ def test_one_slide_in_a_long_motion_is_repaired(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("kind", ["walk", "turn", "idle"])
-def test_one_dip_in_a_long_motion_is_repaired(kind: Kind) -> None:
+def test_single_dip_is_repaired(kind: Kind) -> None:
     spoiled = shift_for_a_moment(correct(made_motion(kind, frames=600)), (0.0, -0.06, 0.0))
     lowest_m = [float(sole_corners_m(motion)[..., 1].min()) for motion in (spoiled, correct(spoiled))]
     assert lowest_m[1] > 0.3 * lowest_m[0]
@@ -131,11 +131,11 @@ def hovering(stand: Motion, height_m: float) -> Motion:
     return replace(stand, root_m=root_m, rotations=rotations)
 
 
-def test_who_hovers_stays_in_the_air(stand: Motion) -> None:
+def test_hovering_body_stays(stand: Motion) -> None:
     assert furthest_m(hovering(stand, 1.2)) < 0.2
 
 
-def test_a_floor_far_away_that_feet_show_is_brought_and_told(walk: Motion) -> None:
+def test_far_floor_is_moved_and_noted(walk: Motion) -> None:
     (correction,) = CORRECT([raise_motion(walk, 1.0)])
     assert furthest_m(raise_motion(walk, 1.0)) > 0.9
     moved, note = correction.notes
@@ -145,12 +145,12 @@ def test_a_floor_far_away_that_feet_show_is_brought_and_told(walk: Motion) -> No
     assert note.value == pytest.approx(1.0, abs=0.1)
 
 
-def test_nothing_is_told_of_small_moves(walk: Motion) -> None:
+def test_small_moves_are_not_noted(walk: Motion) -> None:
     on_floor = CORRECT([walk])[0].motion
     assert CORRECT([raise_motion(on_floor, 0.005)])[0].notes == ()
 
 
-def test_drift_is_told_and_taken_out_where_that_is_asked_for(walk: Motion) -> None:
+def test_drift_is_noted_and_removable(walk: Motion) -> None:
     stride_m = (walk.root_m[-1] - walk.root_m[0]) * (1.0, 0.0, 1.0)
     root_m = np.concatenate([walk.root_m[:-1] + turn * stride_m for turn in range(3)])
     away_m = 0.6 / walk.fps * np.arange(len(root_m))[:, None] * np.array([1.0, 0.0, 0.0])
@@ -172,7 +172,7 @@ def test_leaps_are_not_pulled_back(clips: dict[str, Motion]) -> None:
         assert furthest_m(replace(jump, root_m=jump.root_m * travel)) < 0.2
 
 
-def test_what_neither_floor_nor_muscles_explain_is_told(clips: dict[str, Motion]) -> None:
+def test_unexplained_force_is_noted(clips: dict[str, Motion]) -> None:
     """A run at twice its pace, feet sliding along, against the run itself."""
     run = clips["run"]
     hurried = replace(run, fps=2 * run.fps, root_m=run.root_m * np.array([0.5, 1.0, 0.5]))
@@ -182,7 +182,7 @@ def test_what_neither_floor_nor_muscles_explain_is_told(clips: dict[str, Motion]
 
 
 @pytest.mark.parametrize("clip", ["05_02", "05_08"])
-def test_standing_joints_of_dancers_on_tiptoe_get_no_faster(cmu: Path, clip: str) -> None:
+def test_tiptoe_joints_get_no_faster(cmu: Path, clip: str) -> None:
     """Feet that point down are sunk and turned about their ankles, which must not follow the soles."""
     motion = load_motions(str(cmu / "train" / f"{clip}.bvh"))[0].frames(0, 90)
     before_m_s, after_m_s = standing_speeds_m_s(motion, CORRECT([motion])[0].motion)

@@ -37,7 +37,7 @@ def settle(motion: Motion) -> Motion:
 
 @pytest.mark.parametrize("amplitude_m", [0.02, 0.04])
 @pytest.mark.parametrize("kind", ["walk", "turn"])
-def test_a_walk_that_bounces_floats_no_more_and_loses_no_contact(kind, amplitude_m: float) -> None:
+def test_bouncing_walk_lands(kind, amplitude_m: float) -> None:
     made = bouncing(made_motion(kind, frames=90), amplitude_m, lowered_m=amplitude_m)
     correction = correct(made, kinematic=True)
     assert correction.after["floating_m"] < correction.before["floating_m"] + 0.012
@@ -47,9 +47,7 @@ def test_a_walk_that_bounces_floats_no_more_and_loses_no_contact(kind, amplitude
 
 @pytest.mark.parametrize("period_s", [0.7, 1.0, 2.0])
 @pytest.mark.parametrize("sign", [-1, 1])
-def test_a_body_that_floats_or_sinks_for_a_stride_comes_back_to_the_floor(
-    walk: Motion, period_s: float, sign: int
-) -> None:
+def test_floating_stride_returns(walk: Motion, period_s: float, sign: int) -> None:
     """Most of the walk stands well, so no share of the motion decides."""
     walks = repeat_walk(walk, 6)
     phase = np.clip((np.arange(len(walks)) / walks.fps - 3.0) / period_s, 0.0, 1.0)
@@ -62,7 +60,7 @@ def test_a_body_that_floats_or_sinks_for_a_stride_comes_back_to_the_floor(
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_on_nothing_but_a_floor_every_stance_is_at_one_height(walk: Motion, seed: int) -> None:
+def test_bare_floor_has_one_height(walk: Motion, seed: int) -> None:
     walks = repeat_walk(walk, 4)
     slow = gaussian_filter1d(np.random.default_rng(seed).normal(size=len(walks)), 0.5 * walks.fps)
     rise_m = 0.03 * slow / slow.std()
@@ -75,13 +73,13 @@ def test_on_nothing_but_a_floor_every_stance_is_at_one_height(walk: Motion, seed
 
 
 @pytest.mark.parametrize("kind", ["walk", "run", "turn", "hop", "idle"])
-def test_what_stands_walks_runs_and_hops_is_left(kind) -> None:
+def test_sound_motions_stay(kind) -> None:
     made = made_motion(kind, frames=90)
     np.testing.assert_array_equal(settle(made).root_m, made.root_m)
 
 
 @pytest.mark.parametrize("pace", [1.0, 0.5, 0.25])
-def test_a_jump_in_slow_motion_is_a_jump(pace: float) -> None:
+def test_slow_jump_is_a_jump(pace: float) -> None:
     """It falls as slowly as it rises, along a parabola."""
     stand = made_motion("idle", frames=180)
     seconds = 2 * np.sqrt(2 * 0.3 / 9.81) / pace
@@ -106,7 +104,7 @@ def squatting(depth_m: float, *, hips_follow: float, arms_rad: float | np.ndarra
     return replace(motion, root_m=motion.root_m - hips_follow * down_m[:, None] * [0.0, 1.0, 0.0])
 
 
-def test_feet_that_rise_a_little_in_squats_are_not_said_to_sink_once_they_are_planted() -> None:
+def test_squats_do_not_seem_to_sink() -> None:
     correction = correct(squatting(0.4, hips_follow=0.92), kinematic=True)
     assert correction.before["floating_m"] > 0.01
     assert correction.after["floating_m"] < 0.003
@@ -114,7 +112,7 @@ def test_feet_that_rise_a_little_in_squats_are_not_said_to_sink_once_they_are_pl
 
 
 @pytest.mark.parametrize("depth_m", [0.15, 0.3])
-def test_hips_that_lost_their_height_come_down_with_the_feet_on_the_floor(depth_m: float) -> None:
+def test_lost_hip_height_returns(depth_m: float) -> None:
     squats = squatting(depth_m, hips_follow=1.0)
     settled = settle(squatting(depth_m, hips_follow=0.0))
     assert np.abs(settled.root_m - squats.root_m).max() < 0.2 * depth_m
@@ -127,7 +125,7 @@ def test_hips_that_lost_their_height_come_down_with_the_feet_on_the_floor(depth_
 
 
 @pytest.mark.parametrize(("depth_m", "share"), [(0.4, 0.6), (0.4, 0.4), (0.15, 0.4)])
-def test_hips_that_lost_a_part_of_their_height_come_down_in_every_squat(depth_m: float, share: float) -> None:
+def test_partial_hip_height_returns(depth_m: float, share: float) -> None:
     squats = squatting(depth_m, hips_follow=True)
     lost = squatting(depth_m, hips_follow=False)
     settled = settle(replace(lost, root_m=share * squats.root_m + (1 - share) * lost.root_m))
@@ -137,7 +135,7 @@ def test_hips_that_lost_a_part_of_their_height_come_down_in_every_squat(depth_m:
 
 
 @pytest.mark.parametrize("sunk_m", [0.1, 0.2])
-def test_one_rise_that_hips_did_not_lose_keeps_the_body_from_being_raised_into_the_air(sunk_m: float) -> None:
+def test_raised_hips_are_not_lifted(sunk_m: float) -> None:
     """Squats at a constant height of the hips, set to the floor by their middle; the hands are up in the first."""
     arms_rad = np.where(np.abs(np.arange(240) - 30) < 4, -1.3, 1.2)
     squats = squatting(0.4, hips_follow=0.0, arms_rad=arms_rad)
@@ -164,7 +162,7 @@ def sitting_down(lift_deg: float) -> Motion:
     return replace(motion, root_m=motion.root_m + way_m)
 
 
-def test_who_sits_and_lifts_the_feet_is_left() -> None:
+def test_lifted_feet_of_sitter_stay() -> None:
     sitting = sitting_down(20.0)
     np.testing.assert_array_equal(settle(sitting).root_m, sitting.root_m)
 
@@ -190,7 +188,7 @@ def ending_on_a_stool(walk: Motion, tucked_rad: float, swing_rad: float) -> Moti
 
 
 @pytest.mark.parametrize(("tucked_rad", "swing_rad"), [(0.3, 0.0), (0.3, 0.4), (0.6, 0.0), (0.6, 0.4)])
-def test_a_body_on_a_high_seat_stays_there(walk: Motion, tucked_rad: float, swing_rad: float) -> None:
+def test_high_seat_stays(walk: Motion, tucked_rad: float, swing_rad: float) -> None:
     """The feet hang below the body, not ahead, and the hips are hardly lower than in the walk."""
     sitting = ending_on_a_stool(walk, tucked_rad, swing_rad)
     rises_m = (settle(sitting).root_m - sitting.root_m)[:, 1]
@@ -199,20 +197,20 @@ def test_a_body_on_a_high_seat_stays_there(walk: Motion, tucked_rad: float, swin
     assert np.abs(rises_m[-60:] - np.median(rises_m[: len(walk)])).max() < 0.03
 
 
-def test_who_crawls_is_not_pulled_down_to_the_feet(clips: dict[str, Motion]) -> None:
+def test_crawler_is_not_pulled_down(clips: dict[str, Motion]) -> None:
     """Hands and knees bear the body, and toes rise and sink behind them."""
     crawl = clips["crawl"]
     raised = replace(crawl, root_m=crawl.root_m + np.array([0.0, 0.013, 0.0]))
     np.testing.assert_array_equal(settle(raised).root_m, raised.root_m)
 
 
-def test_who_hangs_by_the_hands_is_left() -> None:
+def test_hanging_body_stays() -> None:
     hanging = squatting(0.3, hips_follow=0.0, arms_rad=-1.3)
     np.testing.assert_array_equal(settle(hanging).root_m, hanging.root_m)
 
 
 @pytest.mark.parametrize("height_m", [0.08, 0.3])
-def test_who_stands_on_a_step_or_climbs_is_left(height_m: float) -> None:
+def test_climber_stays(height_m: float) -> None:
     made = made_motion("turn", frames=120)
     steps_m = height_m * (np.arange(120) >= 60)
     raised = replace(made, root_m=made.root_m + steps_m[:, None] * [0.0, 1.0, 0.0])
@@ -221,7 +219,7 @@ def test_who_stands_on_a_step_or_climbs_is_left(height_m: float) -> None:
 
 @pytest.mark.parametrize("frames", [12, 20])
 @pytest.mark.parametrize(("kind", "pitch_deg", "most_m"), [("idle", 45, 0.02), ("walk", 20, 0.05), ("walk", 45, 0.05)])
-def test_toes_that_dip_into_the_floor_do_not_raise_the_body(kind, pitch_deg: int, most_m: float, frames: int) -> None:
+def test_dipping_toes_do_not_raise_body(kind, pitch_deg: int, most_m: float, frames: int) -> None:
     """The other foot keeps its height."""
     motion = made_motion(kind, frames=260)
     left, right = motion.skeleton.pair("ankle")

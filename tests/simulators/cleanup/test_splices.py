@@ -39,7 +39,7 @@ def elsewhere(motion: Motion, frame: int, turn_rad: float) -> Motion:
 
 @pytest.mark.parametrize("label", ["walk", "dance_b", "crawl", "cartwheel"])
 @pytest.mark.parametrize("turn_rad", [0.0, 1.0, -2.5])
-def test_what_follows_a_splice_is_put_back(clips, label, turn_rad):
+def test_splice_is_joined(clips, label, turn_rad):
     clean = clips[label]
     spliced = elsewhere(clean, len(clean) // 2, turn_rad)
     assert mean_distance_m(spliced, clean) > 0.2
@@ -50,13 +50,13 @@ LABELS = ["walk", "jump", "kick", "spinkick", "backflip", "roll", "punch", "danc
 
 
 @pytest.mark.parametrize("label", LABELS)
-def test_unspliced_motion_stays_as_it_is(clips, label):
+def test_unspliced_motion_stays(clips, label):
     clip = clips[label]
     assert np.array_equal(mend_splices(clip).root_m, clip.root_m)
     assert np.array_equal(mend_splices(clip).rotations, clip.rotations)
 
 
-def test_a_change_of_pose_at_a_splice_is_spread(walk):
+def test_splice_pose_is_spread(walk):
     middle = len(walk) // 2
     knee = walk.skeleton.joint("left_knee")
     bent = turn_joint(walk, knee, Rotation.from_rotvec([0.6, 0.0, 0.0]), slice(middle, None))
@@ -68,7 +68,7 @@ def test_a_change_of_pose_at_a_splice_is_spread(walk):
     assert np.allclose(mend_splices(spliced).rotations[:2], spliced.rotations[:2])
 
 
-def test_only_spliced_motions_of_a_batch_change(walk):
+def test_only_spliced_motions_change(walk):
     batch = MotionBatch.stack([walk, elsewhere(walk, 20, 1.0)])
     cleaning = CleanupState.from_motions(batch, (JOIN,), CleanupSettings().mode)
     together = JOIN(cleaning).motions
@@ -84,7 +84,7 @@ def test_moments_have_no_splices(walk):
 JOINING = KinematicCorrector(CleanupSettings().with_steps(JOIN))
 
 
-def test_a_jump_is_undone_in_what_the_corrector_returns_where_that_is_asked_for(clips):
+def test_jump_is_undone_on_request(clips):
     clean = clips["walk"]
     halfway = np.arange(len(clean))[:, None] >= len(clean) // 2
     jumping = replace(clean, root_m=clean.root_m + halfway * [0.3, 0.0, 0.0])
@@ -92,7 +92,7 @@ def test_a_jump_is_undone_in_what_the_corrector_returns_where_that_is_asked_for(
     assert np.linalg.norm(mended.root_m - expected.root_m, axis=1).mean() < 0.03
 
 
-def test_a_small_jump_is_undone_unasked(clips):
+def test_small_jump_is_undone(clips):
     clean = clips["dance_b"]
     halfway = np.arange(len(clean))[:, None] >= len(clean) // 2
     jumping = replace(clean, root_m=clean.root_m + halfway * [0.08, 0.0, 0.0])
@@ -104,7 +104,7 @@ def test_a_small_jump_is_undone_unasked(clips):
 @pytest.mark.parametrize("frames", [1, 3])
 @pytest.mark.parametrize("axis", ["x", "y", "z"])
 @pytest.mark.parametrize("angle_deg", [35, 180])
-def test_a_body_turned_for_a_moment_is_turned_back(frames: int, axis: str, angle_deg: float) -> None:
+def test_brief_turn_is_undone(frames: int, axis: str, angle_deg: float) -> None:
     walk = base_walk()
     turn = Rotation.from_euler(axis, angle_deg, degrees=True)
     repaired = remove_root_spikes(turn_joint(walk, 0, turn, slice(40, 40 + frames), outside=True))
@@ -120,7 +120,7 @@ def test_motion_has_no_spikes(pose) -> None:
 
 
 @pytest.mark.parametrize("angle_deg", [70, 140, -170])
-def test_a_heading_that_jumps_for_good_begins_a_take(angle_deg: float) -> None:
+def test_lasting_heading_jump_is_take(angle_deg: float) -> None:
     walk = base_walk()
     turn = Rotation.from_euler("y", angle_deg, degrees=True)
     root_m = walk.root_m.copy()
@@ -131,7 +131,7 @@ def test_a_heading_that_jumps_for_good_begins_a_take(angle_deg: float) -> None:
 
 
 @pytest.mark.parametrize("speed_deg_s", [360, 1500])
-def test_a_spin_and_a_turn_that_stays_are_motion(speed_deg_s: float) -> None:
+def test_spins_are_motion(speed_deg_s: float) -> None:
     walk = base_walk()
     angles = np.arange(len(walk)) * speed_deg_s / walk.fps
     for degrees in (angles, np.where(np.arange(len(walk)) > 40, 140.0, 0.0)):
@@ -141,7 +141,7 @@ def test_a_spin_and_a_turn_that_stays_are_motion(speed_deg_s: float) -> None:
 
 @pytest.mark.parametrize("frames", [1, 2, 3])
 @pytest.mark.parametrize("angle_deg", [10, 20, 30])
-def test_a_trunk_that_makes_up_for_a_jerk_of_the_root_is_not_bridged_alone(frames: int, angle_deg: float) -> None:
+def test_compensating_trunk_is_not_bridged(frames: int, angle_deg: float) -> None:
     walk = base_walk()
     spine = walk.skeleton.path_between(0, walk.skeleton.parts.index("spine3"))[0]
     turn = Rotation.from_euler("x", angle_deg, degrees=True)
@@ -154,9 +154,7 @@ def test_a_trunk_that_makes_up_for_a_jerk_of_the_root_is_not_bridged_alone(frame
 @pytest.mark.parametrize("axis", ["x", "y", "z"])
 @pytest.mark.parametrize("angles_deg", [(60, -50), (40, -40, 40, -40), (90, -60, 80)])
 @pytest.mark.parametrize("share", [0.8, 0.0])
-def test_limbs_that_make_up_for_a_jerk_of_the_root_are_bridged_with_it(
-    axis: str, angles_deg: tuple[int, ...], share: float
-) -> None:
+def test_compensating_limbs_are_bridged(axis: str, angles_deg: tuple[int, ...], share: float) -> None:
     """Thighs and spine undo a share of the root's turns, and all of every second turn."""
     walk = base_walk()
     rotations = walk.rotations.copy()
@@ -205,7 +203,7 @@ def jerk_of_arms_m_s3(motion: Motion) -> float:
 
 @pytest.mark.parametrize("frames", [8, 16])
 @pytest.mark.parametrize("kind", KINDS)
-def test_arms_that_jump_at_seams_are_calmed(kind, frames: int) -> None:
+def test_seam_jumps_are_calmed(kind, frames: int) -> None:
     made = made_motion(kind, frames=120)
     jumping = in_blocks(made, frames, 0.08)
     assert find_seams(jumping)[1] == frames
@@ -217,13 +215,13 @@ def test_arms_that_jump_at_seams_are_calmed(kind, frames: int) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_motions_without_blocks_stay_bit_for_bit(kind) -> None:
+def test_blockless_motions_stay(kind) -> None:
     made = made_motion(kind, frames=120)
     np.testing.assert_array_equal(join(made).rotations, made.rotations)
     noisy = in_blocks(made, 1, 0.05)
     np.testing.assert_array_equal(join(noisy).rotations, noisy.rotations)
 
 
-def test_the_cycles_of_a_walk_are_no_blocks(walk: Motion) -> None:
+def test_walk_cycles_are_no_blocks(walk: Motion) -> None:
     walking = repeat_walk(walk, 6)
     np.testing.assert_array_equal(join(walking).rotations, walking.rotations)

@@ -84,7 +84,7 @@ def infer_supports(motion: Motion) -> tuple[Support, ...]:
     return clean_motions(MotionBatch.stack([motion]), CleanupSettings()).supports[0]
 
 
-def test_stairs_are_found_where_they_are(stairs):
+def test_stairs_are_found(stairs):
     motion, truth = stairs
     supports = infer_supports(motion)
     high = [support for support in truth if support.top_m[1] > 0]
@@ -115,7 +115,7 @@ def test_stairs_are_no_floating(stairs):
     assert correction.diagnostics["floating_m_after"] < 0.02
 
 
-def test_uneven_ground_is_told_from_a_raised_walk(planted_walk):
+def test_uneven_ground_is_recognised(planted_walk):
     flat = infer_supports(planted_walk)
     raised = infer_supports(raise_motion(planted_walk, 0.08))
     uneven, truth = stepping(planted_walk, [0.10, 0.0, 0.12, 0.0, 0.09, 0.0])
@@ -126,7 +126,7 @@ def test_uneven_ground_is_told_from_a_raised_walk(planted_walk):
     assert heights_m == pytest.approx([support.top_m[1] for support in truth if support.top_m[1] > 0], abs=0.02)
 
 
-def test_sudden_changes_of_height_are_two_supports(stand):
+def test_height_changes_give_two_supports(stand):
     """Frames on one and on the other step are as many, so that none is at their median."""
     still = hold_pose(stand, 70)
     supports = infer_supports(raise_motion(still, np.repeat([0.0, 0.2, 0.5], [30, 20, 20])))
@@ -135,7 +135,7 @@ def test_sudden_changes_of_height_are_two_supports(stand):
 
 
 @pytest.mark.parametrize("settings", [CleanupSettings(), CleanupSettings().without_steps(FitSoles)])
-def test_supports_are_each_motion_s_own(stairs, planted_walk, settings):
+def test_supports_are_per_motion(stairs, planted_walk, settings):
     """In a batch as alone; the walk on the floor beside the stairs needs none."""
     corrector = KinematicCorrector(settings)
     alone = corrector([stairs[0]])[0]
@@ -146,7 +146,7 @@ def test_supports_are_each_motion_s_own(stairs, planted_walk, settings):
 
 
 @pytest.mark.parametrize("riser_m", [0.15, 0.19])
-def test_a_climb_that_begins_on_a_step_stays_on_it(stairs, riser_m):
+def test_climb_may_begin_on_step(stairs, riser_m):
     """The floor may be a step below the lowest ground that the motion shows."""
     climb = raise_motion(stairs[0], riser_m)
     (correction,) = KinematicCorrector()([climb])
@@ -154,7 +154,7 @@ def test_a_climb_that_begins_on_a_step_stays_on_it(stairs, riser_m):
 
 
 @pytest.mark.slow
-def test_a_raised_walk_and_raised_stairs_come_down_alike(planted_walk, stairs):
+def test_raised_walk_and_stairs_come_down(planted_walk, stairs):
     for motion in (planted_walk, stairs[0]):
         low = PhysicsCorrector()([motion])[0]
         high = PhysicsCorrector()([raise_motion(motion, 0.1)])[0]
@@ -165,14 +165,14 @@ def test_a_raised_walk_and_raised_stairs_come_down_alike(planted_walk, stairs):
         )
 
 
-def test_stairs_far_above_the_floor_stay_there(stairs):
+def test_far_stairs_stay(stairs):
     """The file may not show what leads to them."""
     (correction,) = KinematicCorrector()([raise_motion(stairs[0], 1.2)])
     assert mean_distance_m(correction.motion, raise_motion(stairs[0], 1.2)) < 0.02
     assert list(map(str, correction.notes)) == ["the lowest ground is at 1.20 m"]
 
 
-def test_ground_stays_where_it_was_stood_on_most(planted_walk):
+def test_ground_stays_where_stood_most(planted_walk):
     """Who comes up a step to y = 0 from below is not moved up by it."""
     step, _ = stepping(planted_walk, [0.0, 0.17, 0.17, 0.17, 0.17, 0.17])
     correction = KinematicCorrector()([raise_motion(step, -0.17)])[0]
@@ -181,7 +181,7 @@ def test_ground_stays_where_it_was_stood_on_most(planted_walk):
     assert list(map(str, correction.notes)) == ["the lowest ground is at -0.17 m"]
 
 
-def test_a_seat_is_found_under_who_sits(sit):
+def test_seat_is_found(sit):
     (seat,) = infer_supports(sit)
     assert seat.part == "seat"
     assert seat.top_m[1] == pytest.approx(SEAT_M, abs=0.025)
@@ -191,23 +191,23 @@ def test_a_seat_is_found_under_who_sits(sit):
 
 
 @pytest.mark.parametrize(("stool_m", "lean_rad"), [(0.6, 0.0), (0.6, 0.3), (0.7, 0.3)])
-def test_a_stool_is_found_although_feet_bear_much_of_the_weight(stand, stool_m, lean_rad):
+def test_stool_is_found_under_load(stand, stool_m, lean_rad):
     (seat,) = infer_supports(leaning(sitting(stand, stool_m), lean_rad))
     assert seat.part == "seat"
     assert seat.top_m[1] == pytest.approx(stool_m, abs=0.025)
 
 
-def test_a_crouch_that_ends_soon_shows_no_stool(stand):
+def test_brief_crouch_shows_no_stool(stand):
     assert infer_supports(sitting(stand, 0.6).frames(0, 90)) == ()
 
 
 @pytest.mark.parametrize("depth_m", [0.2, 0.35, 0.5])
-def test_who_crouches_over_the_feet_needs_no_stool(stand, depth_m):
+def test_balanced_crouch_needs_no_stool(stand, depth_m):
     share = np.clip(np.arange(120) / 30 - 0.5, 0, 1)[:, None]
     assert infer_supports(posed_legs(hold_pose(stand, 120), -depth_m * share * UP, np.zeros((120, 2, 3)))) == ()
 
 
-def test_a_stool_carries_who_sits_without_residual_force(stand):
+def test_stool_carries_sitter(stand):
     sit = leaning(sitting(stand, 0.6), 0.3)
     correction = PhysicsCorrector(TrackerSettings.without_residual())([sit])[0]
     assert correction.accepted, correction.reason
@@ -228,11 +228,11 @@ def test_a_seat_carries_who_sits(sit, engine):
 
 
 @pytest.mark.parametrize("label", ["walk", "run", "jump", "spinkick", "cartwheel", "dance_b", "crawl", "roll"])
-def test_who_needs_no_support_is_given_none(clips, label):
+def test_sound_motion_gets_no_support(clips, label):
     assert infer_supports(clips[label]) == ()
 
 
-def test_left_alone_means_left_at_its_height(planted_walk):
+def test_keep_leaves_height(planted_walk):
     raised = raise_motion(planted_walk, 0.3)
     for corrector in (KinematicCorrector, PhysicsCorrector):
         correction = corrector(cleanup=CleanupSettings(support="off"))([raised])[0]
@@ -255,7 +255,7 @@ def sitting_on_the_floor(stand: Motion) -> Motion:
 
 
 @pytest.mark.parametrize("pose", [lying, sitting_on_the_floor])
-def test_who_sits_or_lies_on_the_floor_is_carried_by_it(stand, pose):
+def test_floor_carries_sitter(stand, pose):
     motion = pose(stand)
     correction = PhysicsCorrector()([motion])[0]
     assert correction.accepted, correction.reason
@@ -316,7 +316,7 @@ def test_who_hangs_holds_on(stand):
 
 
 @pytest.mark.parametrize("name", ["stairs", "stool", "treadmill"])
-def test_check_knows_what_carries_as_correct_does(stairs, planted_walk, name):
+def test_check_finds_same_carriers(stairs, planted_walk, name):
     """Who climbs does not hover, and who walks on a treadmill does not slide."""
     stances = len(stair_heights(planted_walk))
     motion = {
@@ -329,25 +329,25 @@ def test_check_knows_what_carries_as_correct_does(stairs, planted_walk, name):
     assert check_with(motion, rules, infer_surroundings).findings == ()
 
 
-def test_who_hangs_hovers_only_before_the_hands_hold(stand):
+def test_hanging_body_hovers_before_grip(stand):
     (finding,) = check_with(hanging(stand), RuleChoice(("F2",)), infer_surroundings).findings
     assert finding.stop <= 62 < check_with(hanging(stand), RuleChoice(("F2",))).findings[0].stop
 
 
 @pytest.mark.parametrize("height_m", [0.3, 0.5])
-def test_a_body_that_is_lifted_and_let_down_hovers_whatever_seems_to_carry_it(planted_walk, height_m):
+def test_lifted_body_always_hovers(planted_walk, height_m):
     up = gaussian_filter1d(np.where(np.abs(np.arange(len(planted_walk)) - 40) < 14, height_m, 0.0), 2.0)
     motion = raise_motion(planted_walk, up)
     assert {finding.code for finding in check_with(motion, RuleChoice(("F2",)), infer_surroundings).findings} == {"F2"}
 
 
-def test_a_floor_that_drifts_beneath_who_travels_is_no_treadmill(planted_walk):
+def test_drifting_floor_is_no_treadmill(planted_walk):
     along_m = np.outer(np.arange(len(planted_walk)) / planted_walk.fps, 0.6 * EYE[0])
     motion = replace(planted_walk, root_m=planted_walk.root_m + along_m)
     assert {finding.code for finding in check_with(motion, RuleChoice(("F3",)), infer_surroundings).findings} == {"F3"}
 
 
-def test_a_hold_draws_the_hand_to_it_and_keeps_it_there(adult, engine):
+def test_hold_keeps_hand(adult, engine):
     body = build_humanoid(adult).with_minimum_inertia(0.06)
     world = ENGINES.load(engine)(EngineSettings())
     elbows = [body.tree.parts.index(f"{side}_elbow") for side in ("left", "right")]
@@ -367,7 +367,7 @@ def test_a_hold_draws_the_hand_to_it_and_keeps_it_there(adult, engine):
 
 @pytest.mark.slow
 @EITHER_ENGINE
-def test_results_on_supports_do_not_depend_on_company(stairs, sit, stand, clips, engine):
+def test_supports_are_independent_of_company(stairs, sit, stand, clips, engine):
     """On one tree each: who climbs stairs and who walks; who sits, who hangs and who stands."""
     corrector = PhysicsCorrector(TrackerSettings(engine=EngineSettings(name=engine)))
     motions = [sit, stairs[0], hanging(stand), clips["walk"], stairs[0], stand]
@@ -383,7 +383,7 @@ def test_the_choice_is_checked():
         CleanupSettings(support="chair")  # type: ignore[arg-type]
 
 
-def test_a_slab_holds_what_it_carries_and_nothing_else(adult, engine):
+def test_slab_holds_its_part_only(adult, engine):
     """Soles land on a slab for feet, fall through one for hands, and fall when theirs is taken away."""
     body = build_humanoid(adult).with_minimum_inertia(0.06)
     world = ENGINES.load(engine)(EngineSettings())

@@ -46,7 +46,7 @@ def find_lost_contacts(before: Motion, after: Motion) -> tuple[float, float]:
     return compare(before, after).lost_contacts
 
 
-def test_lifting_sliding_feet_cures_nothing_and_stopping_them_does() -> None:
+def test_lifting_feet_gains_nothing() -> None:
     clean = made_motion("idle", frames=120)
     slides = slide_body(clean, 0.3)
     before, lifted = compare(slides, raise_motion(slides, 0.02)).errors
@@ -59,7 +59,7 @@ def test_lifting_sliding_feet_cures_nothing_and_stopping_them_does() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("height_m", [-0.04, 0.0, 0.02, 0.3])
-def test_a_motion_that_did_not_move_gains_nothing(kind: Kind, height_m: float) -> None:
+def test_unmoved_motion_gains_nothing(kind: Kind, height_m: float) -> None:
     motion = raise_motion(made_motion(kind, frames=120), height_m)
     correction = measure_correction(motion, CorrectedMotion(motion))
     assert correction.before == correction.after
@@ -68,7 +68,7 @@ def test_a_motion_that_did_not_move_gains_nothing(kind: Kind, height_m: float) -
 
 
 @pytest.mark.parametrize("moved_m", [-0.06, -0.02, 0.02, 0.06])
-def test_heights_change_by_as_much_as_feet_move(moved_m: float) -> None:
+def test_heights_follow_feet(moved_m: float) -> None:
     """The ground is one: penetration or floating is the height by which a standing body was moved."""
     motion = made_motion("idle", frames=120)
     before, after = compare(motion, raise_motion(motion, moved_m)).errors
@@ -77,7 +77,7 @@ def test_heights_change_by_as_much_as_feet_move(moved_m: float) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_floor_that_hardly_moves_changes_no_figure(kind: Kind) -> None:
+def test_small_floor_move_changes_nothing(kind: Kind) -> None:
     """Soles explain by how far the floor was moved, and no more."""
     motion = made_motion(kind, frames=120)
     after = motion
@@ -95,7 +95,7 @@ def test_a_floor_that_hardly_moves_changes_no_figure(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("moved_m", [0.01, -0.02, -0.03])
-def test_a_body_that_was_put_on_its_floor_stands_on_it(moved_m: float) -> None:
+def test_lowered_body_stands(moved_m: float) -> None:
     motion = made_motion("idle", frames=120)
     (on_floor,) = KinematicCorrector()([motion])
     off_floor = raise_motion(on_floor.motion, moved_m)
@@ -106,7 +106,7 @@ def test_a_body_that_was_put_on_its_floor_stands_on_it(moved_m: float) -> None:
 
 
 @pytest.mark.parametrize("height_m", [0.06, 0.3])
-def test_a_motion_that_is_put_down_is_not_worse(height_m: float) -> None:
+def test_lowered_motion_is_not_worse(height_m: float) -> None:
     """Its feet slide on the floor as they slid in the air."""
     slides = slide_body(made_motion("idle", frames=120), 0.05)
     before, after = compare(raise_motion(slides, height_m), slides).errors
@@ -114,7 +114,7 @@ def test_a_motion_that_is_put_down_is_not_worse(height_m: float) -> None:
     assert not any(is_worse(figure, before, after) for figure in ERRORS)
 
 
-def test_feet_that_hang_in_the_air_bear_no_weight() -> None:
+def test_hanging_feet_bear_nothing() -> None:
     clean = made_motion("idle", frames=120)
     lifted = bend_leg(clean, "left", 0.06, slice(60, None))
     parts = ("left foot", "right foot")
@@ -127,7 +127,7 @@ def test_feet_that_hang_in_the_air_bear_no_weight() -> None:
     assert (loads[:, 1] == 0.5).all()
 
 
-def test_a_bouncing_walk_that_is_lifted_loses_its_contacts() -> None:
+def test_lifted_walk_loses_contacts() -> None:
     bouncing = bouncing_walk()
     lifted = raise_motion(bouncing, 0.085)
     correction = measure_correction(bouncing, CorrectedMotion(lifted))
@@ -140,14 +140,14 @@ def test_a_bouncing_walk_that_is_lifted_loses_its_contacts() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("sunk_m", [0.0, 0.02, 0.05, 0.1])
-def test_a_body_that_is_put_on_the_floor_keeps_its_contacts(kind: Kind, sunk_m: float) -> None:
+def test_lowered_body_keeps_contacts(kind: Kind, sunk_m: float) -> None:
     """Also one that runs or hops: in flight it falls."""
     clean = made_motion(kind, fps=60.0, frames=240)
     assert find_lost_contacts(raise_motion(clean, -sunk_m), clean)[0] == 0.0
 
 
 @pytest.mark.parametrize("height_m", [0.06, 0.17, 0.6])
-def test_a_body_that_comes_down_has_no_contacts_to_lose(height_m: float) -> None:
+def test_landing_body_loses_no_contacts(height_m: float) -> None:
     clean = made_motion("walk", frames=120)
     raised = raise_motion(clean, height_m)
     assert find_lost_contacts(raised, clean)[0] == 0.0
@@ -155,7 +155,7 @@ def test_a_body_that_comes_down_has_no_contacts_to_lose(height_m: float) -> None
 
 
 @pytest.mark.parametrize("height_m", [0.04, 0.08])
-def test_one_foot_that_hangs_in_the_air_is_counted(height_m: float) -> None:
+def test_hanging_foot_is_counted(height_m: float) -> None:
     """The other foot stands, so that the body does not float."""
     clean = made_motion("idle", frames=120)
     lost_share, lost_height_m = find_lost_contacts(clean, bend_leg(clean, "left", height_m, slice(60, None)))
@@ -163,7 +163,7 @@ def test_one_foot_that_hangs_in_the_air_is_counted(height_m: float) -> None:
     assert lost_height_m == pytest.approx(height_m, abs=0.02)
 
 
-def test_feet_on_a_belt_stand_on_it_and_on_the_floor_without_it() -> None:
+def test_belt_feet_stand() -> None:
     """A walk on the spot slides in the world; a correction may keep its belt, or give the travel back."""
     walk = captured_walk()
     belt_m = (walk.root_m[-1] - walk.root_m[0]) * [1.0, 0.0, 1.0] * np.linspace(0.0, 1.0, len(walk))[:, None]
@@ -176,7 +176,7 @@ def test_feet_on_a_belt_stand_on_it_and_on_the_floor_without_it() -> None:
 
 
 @pytest.mark.parametrize("height_m", [0.03, 0.045, 0.06])
-def test_feet_are_judged_on_the_ground_on_which_they_stand(height_m: float) -> None:
+def test_feet_are_judged_on_their_ground(height_m: float) -> None:
     """Who keeps a height that soles hardly explain floats no more than somebody at zero, and loses nothing."""
     motion = raise_motion(made_motion("walk"), height_m)
     comparison = MotionComparison.from_correction(motion, CorrectedMotion(motion))
@@ -186,7 +186,7 @@ def test_feet_are_judged_on_the_ground_on_which_they_stand(height_m: float) -> N
 
 
 @pytest.mark.parametrize(("shake_m", "is_clear"), [(0.0, False), (1e-5, False), (0.01, True)])
-def test_a_gain_is_clear_if_an_error_falls_in_two_seconds_of_a_long_motion(shake_m: float, *, is_clear: bool) -> None:
+def test_gain_in_two_seconds_is_clear(shake_m: float, *, is_clear: bool) -> None:
     """Half a second of shaking in twenty hardly changes the mean over all."""
     still = made_motion("idle", frames=600)
     root_m = still.root_m.copy()
@@ -198,7 +198,7 @@ def test_a_gain_is_clear_if_an_error_falls_in_two_seconds_of_a_long_motion(shake
 
 
 @pytest.mark.parametrize(("calmed_count", "is_clear"), [(1, False), (10, True)])
-def test_a_small_gain_is_clear_if_the_whole_motion_gains(calmed_count: int, *, is_clear: bool) -> None:
+def test_small_whole_gain_is_clear(calmed_count: int, *, is_clear: bool) -> None:
     """A fifth of the shaking goes: in the whole motion, or in a tenth of it as in a second correction."""
     still = made_motion("idle", frames=600)
     shake_m = np.zeros_like(still.root_m)
@@ -212,7 +212,7 @@ def test_a_small_gain_is_clear_if_the_whole_motion_gains(calmed_count: int, *, i
     assert (comparison.clear_gains["jerk_m_s3"] >= 1.0) == is_clear
 
 
-def test_another_correction_is_measured_on_the_same_ground() -> None:
+def test_corrections_share_ground() -> None:
     """Of two corrections of a sunk body, the one that stays in the floor penetrates the ground of the other."""
     sunk = raise_motion(made_motion("walk", frames=90), -0.03)
     comparison = MotionComparison.from_correction(sunk, CorrectedMotion(raise_motion(sunk, 0.03)))

@@ -18,7 +18,7 @@ from selfcorrect.simulators.settings.plan import ContactSettings
 FRICTION = 0.5
 
 
-def test_a_standing_body_demands_its_weight_and_the_floor_gives_it(stand):
+def test_standing_body_demands_weight(stand):
     body = build_humanoid(stand.skeleton)
     plan = plan_contacts(body, body.select_links(MotionBatch.stack([stand])), FRICTION)
     weight_n = body.weight_n
@@ -33,7 +33,7 @@ def raise_stand(stand, by_m: np.ndarray) -> MotionBatch:
     return build_humanoid(stand.skeleton).select_links(MotionBatch.stack([replace(stand, root_m=stand.root_m + up_m)]))
 
 
-def test_what_hovers_and_is_borne_is_borne_by_its_feet_and_what_falls_is_not(stand):
+def test_hovering_feet_bear_load(stand):
     body = build_humanoid(stand.skeleton)
     hovering = plan_contacts(body, raise_stand(stand, np.array(0.025)), FRICTION)
     assert np.allclose(hovering.force_n.sum(2)[..., 1], body.weight_n, rtol=0.02)
@@ -48,7 +48,7 @@ def test_what_hovers_and_is_borne_is_borne_by_its_feet_and_what_falls_is_not(sta
     )
 
 
-def test_a_sliding_foot_that_bears_the_body_is_planned_to(stand):
+def test_bearing_slide_is_planned(stand):
     """At .8 m/s, twice as fast as a point that may carry beside one that stands."""
     body = build_humanoid(stand.skeleton)
     glide_m = 0.8 * np.arange(len(stand))[:, None] / stand.fps * [1.0, 0.0, 0.0]
@@ -57,7 +57,7 @@ def test_a_sliding_foot_that_bears_the_body_is_planned_to(stand):
     assert np.allclose(plan.force_n.sum(2)[..., 1], body.weight_n, rtol=0.02)
 
 
-def test_forces_stay_in_their_cones_and_on_points_that_can_carry(walk):
+def test_forces_stay_in_cones(walk):
     body, links = clean_motion(walk)
     plan = plan_contacts(body, links, FRICTION)
     tangent_n = np.linalg.norm(plan.force_n[..., [0, 2]], axis=-1)
@@ -66,7 +66,7 @@ def test_forces_stay_in_their_cones_and_on_points_that_can_carry(walk):
     assert np.abs(plan.force_n[plan.activation == 0]).max() == 0
 
 
-def test_forces_are_as_good_as_those_of_a_general_solver():
+def test_forces_match_general_solver():
     generator = np.random.default_rng(3)
     arms_m = generator.normal(0, 0.2, (4, 3)) - [0.0, 0.9, 0.0]
     wrench = np.array([60.0, 700.0, -40.0, 20.0, 5.0, -30.0])
@@ -90,7 +90,7 @@ def test_forces_are_as_good_as_those_of_a_general_solver():
     assert loss(ours.ravel()) <= best.fun + 0.002 * float(np.sum((weights * wrench) ** 2))
 
 
-def test_a_body_has_the_same_forces_in_any_company():
+def test_forces_are_independent_of_company():
     draw = np.random.default_rng(0)
     wrench = draw.normal(size=(3, 1, 6)) * [100, 100, 100, 30, 30, 30] + [0, 700, 0, 0, 0, 0]
     arms_m = 0.15 * draw.normal(size=(3, 1, 8, 3)) - [0, 1, 0]
@@ -112,7 +112,7 @@ def test_a_falling_body_demands_nothing(stand):
     assert np.abs(demand(body, falling, SMOOTHING_S).wrench[0, 5:-5]).max() < 0.2
 
 
-def test_a_spinning_body_demands_the_rate_of_its_angular_momentum(stand):
+def test_spin_demands_moment(stand):
     """About the vertical at growing speed, arms in T-pose: moment is inertia times angular acceleration."""
     body = build_humanoid(stand.skeleton)
     times_s = np.arange(len(stand)) / stand.fps
@@ -122,7 +122,7 @@ def test_a_spinning_body_demands_the_rate_of_its_angular_momentum(stand):
     assert np.allclose(needs.wrench[0, 6:-6, 4], 2.0 * inertia[6:-6], rtol=0.05)
 
 
-def test_joint_torques_hold_a_stretched_arm(stand):
+def test_torques_hold_arm(stand):
     """The shoulder of a T-pose carries the arm's weight at its lever."""
     body = build_humanoid(stand.skeleton)
     plan = plan_contacts(body, body.select_links(MotionBatch.stack([stand])), FRICTION)

@@ -42,7 +42,7 @@ def poses(body, bodies: int = 1) -> tuple[np.ndarray, np.ndarray]:
     return turns / np.linalg.norm(turns, axis=-1, keepdims=True), np.zeros((*shape, 3))
 
 
-def test_both_engines_read_back_the_state_they_are_given(adult, world):
+def test_engines_read_back_state(adult, world):
     body = build_humanoid(adult)
     rotations, still = poses(body, bodies=3)
     velocities_rad_s = np.random.default_rng(1).normal(0, 1, still.shape)
@@ -56,7 +56,7 @@ def test_both_engines_read_back_the_state_they_are_given(adult, world):
     assert np.allclose(world.rotations(), rotations, atol=1e-6)
 
 
-def test_both_engines_put_the_links_in_the_same_places(adult):
+def test_engines_agree_on_links(adult):
     body = build_humanoid(adult)
     rotations, still = poses(body)
     places = []
@@ -68,7 +68,7 @@ def test_both_engines_put_the_links_in_the_same_places(adult):
     assert np.allclose(places[0], places[1], atol=1e-5)
 
 
-def test_free_fall_is_at_g_and_who_rests_stays(adult, world):
+def test_free_fall_is_g(adult, world):
     body = build_humanoid(adult)
     rotations, still = poses(body, bodies=3)
     world.build([body] * 3, STEP_S, [()] * 3)
@@ -79,7 +79,7 @@ def test_free_fall_is_at_g_and_who_rests_stays(adult, world):
     assert fallen_m == pytest.approx([0.5 * GRAVITY_M_S2 * 0.5**2, 0.0, 0.5 * GRAVITY_M_S2 * 0.5**2], rel=0.02)
 
 
-def test_a_joint_is_drawn_to_its_target(adult, world):
+def test_joint_reaches_target(adult, world):
     """Also across half a turn, and from either of the two quaternions of a rotation."""
     body = build_humanoid(adult).with_minimum_inertia(0.06)
     bent = rest_pose(body, 2)
@@ -94,7 +94,7 @@ def test_a_joint_is_drawn_to_its_target(adult, world):
     assert np.allclose(np.abs(world.rotations()[:, elbow] @ bent[0, elbow]), 1.0, atol=2e-3)
 
 
-def test_joints_follow_a_swing_without_lag_or_lead(adult, world, engine):
+def test_joints_follow_without_lag(adult, world, engine):
     """A forearm that swings in free fall; 4 ms of lag or lead would be 25 mrad where it is fastest."""
     body = build_humanoid(adult).with_minimum_inertia(0.06)
     elbow = body.tree.joint("left_elbow") - 1
@@ -118,7 +118,7 @@ def test_joints_follow_a_swing_without_lag_or_lead(adult, world, engine):
 
 
 @pytest.mark.parametrize("label", ["walk", "kick", "jump"])
-def test_the_engines_agree_about_a_motion(clips, label):
+def test_engines_agree_on_motion(clips, label):
     """What PyBullet made of a motion is followed by MuJoCo closely and without penetration."""
     corrected = PhysicsCorrector()([clips[label]])[0].motion
     known_floor = CleanupSettings().without_steps(LevelFloor, StabilizeFloor, FitSoles)
@@ -130,7 +130,7 @@ def test_the_engines_agree_about_a_motion(clips, label):
 
 
 @pytest.mark.parametrize("count", [0, 8])
-def test_contacts_have_room_in_states_that_are_small(adult, count):
+def test_small_state_has_contact_room(adult, count):
     """Many copies of a body are in memory at once; all links of this one are in the floor, or near supports."""
     body = build_humanoid(adult)
     supports = [Support(part, (0.0, 0.0, 0.0), (1.0, 1.0), 0, 9) for part in CARRIED_PARTS] * count
@@ -149,7 +149,7 @@ def test_contacts_have_room_in_states_that_are_small(adult, count):
     assert data.narena < 3 * 2**20
 
 
-def test_bodies_that_explode_leave_no_file_behind(adult, tmp_path, monkeypatch, capfd):
+def test_exploding_bodies_leave_no_file(adult, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     body = build_humanoid(adult)
     rotations, still = poses(body)
@@ -184,7 +184,7 @@ def test_threads_change_no_byte(adult, monkeypatch, push_nm, steps):
     assert len(callers) > 1
 
 
-def test_no_body_takes_the_sparse_path_of_the_solver(adult):
+def test_solver_stays_dense(adult):
     """MuJoCo's own choice is the sparse one from 60 degrees of freedom on."""
     body = build_humanoid(adult, 70.0)
     xml = mujoco_world.write_mjcf(body, EngineSettings(), STEP_S, SupportColliders.from_supports(body, ()))
@@ -196,7 +196,7 @@ def test_no_body_takes_the_sparse_path_of_the_solver(adult):
     assert sparse == [0, 1]
 
 
-def test_hard_friction_halves_the_creep_of_loaded_soles_and_loads_are_the_weight(adult):
+def test_hard_friction_reduces_creep(adult):
     """A standing body is pushed by a twentieth of what friction holds, at the height of its soles."""
     body = build_humanoid(adult).with_minimum_inertia(0.06)
     firm = TrackerSettings.without_residual().engine

@@ -47,7 +47,7 @@ def floor_force_n(world: PyBulletWorld) -> float:
     return sum(contact[9] * contact[7][2] for contact in pybullet.getContactPoints(body, physicsClientId=client))
 
 
-def test_a_force_on_the_root_changes_momentum_by_its_impulse(world, body):
+def test_impulse_changes_momentum(world, body):
     place(world, body, height_m=5.0)
     push_n = (300.0, -200.0, body.weight_n)
     for _ in range(30):
@@ -59,7 +59,7 @@ def test_a_force_on_the_root_changes_momentum_by_its_impulse(world, body):
     assert np.allclose(momentum, [300 * 30 * STEP_S, -200 * 30 * STEP_S, 0.0], atol=1.0)
 
 
-def test_torque_on_the_root_is_in_the_worlds_frame(world, body):
+def test_root_torque_is_in_world(world, body):
     """A body turned on its side still spins about the vertical when the torque is about the vertical."""
     lying = (Rotation.from_euler("y", 90, degrees=True) * Rotation.from_quat(UPRIGHT)).as_quat().tolist()
     place(world, body, height_m=5.0, orientation=lying)
@@ -70,7 +70,7 @@ def test_torque_on_the_root_is_in_the_worlds_frame(world, body):
     assert spin[2] > 1.5 * np.abs(spin[:2]).max()
 
 
-def test_joint_torque_is_in_the_links_own_frame(world, body):
+def test_joint_torque_is_in_link(world, body):
     """An elbow bent forward by 90° and torqued about its own x axis turns about that axis, not about the parent's."""
     place(world, body, height_m=5.0)
     elbow = body.tree.joint("left_elbow")
@@ -94,7 +94,7 @@ def test_joint_torque_is_in_the_links_own_frame(world, body):
     assert moved[0] > 5 * np.abs(moved[1:]).max()
 
 
-def test_joint_velocities_are_in_the_links_own_frame(world, body):
+def test_joint_velocities_are_in_link(world, body):
     place(world, body, height_m=5.0)
     elbow = body.tree.joint("left_elbow")
     bent = Rotation.from_euler("xyz", [20, -70, 30], degrees=True)
@@ -107,7 +107,7 @@ def test_joint_velocities_are_in_the_links_own_frame(world, body):
     assert np.allclose(moved, [0.0, 0.0, 2.0 * STEP_S], atol=3e-3)
 
 
-def test_the_floor_carries_the_weight_of_a_standing_body(world, body):
+def test_floor_carries_weight(world, body):
     place(world, body, height_m=sole_height_m(body))
     forces = []
     for _ in range(60):
@@ -117,7 +117,7 @@ def test_the_floor_carries_the_weight_of_a_standing_body(world, body):
 
 
 @pytest.mark.parametrize(("share", "slides"), [(0.8, False), (1.3, True)])
-def test_friction_holds_up_to_its_cone(world, body, share, slides):
+def test_friction_holds_within_cone(world, body, share, slides):
     """A standing body is pushed sideways at the height of its soles, so that it does not tip over."""
     height_m = sole_height_m(body)
     place(world, body, height_m)
@@ -131,7 +131,7 @@ def test_friction_holds_up_to_its_cone(world, body, share, slides):
     assert (moved_m > 0.2) == slides  # legs that are pushed yield by centimetres before the soles do
 
 
-def test_energy_does_not_grow_without_work(world, body):
+def test_energy_does_not_grow(world, body):
     place(world, body, height_m=3.0, velocity_m_s=(1.0, 0.5, 0.0))
     heights = []
     for _ in range(240):
@@ -141,7 +141,7 @@ def test_energy_does_not_grow_without_work(world, body):
     assert max(heights) <= 3.0 + 1.25 / (2 * GRAVITY_M_S2) + 0.02
 
 
-def test_mass_properties_arrive_in_the_simulator(world, body):
+def test_mass_properties_arrive(world, body):
     place(world, body, height_m=2.0)
     for link in range(len(body)):
         dynamics = pybullet.getDynamicsInfo(ids(world)[0], link - 1, physicsClientId=ids(world)[1])
@@ -151,7 +151,7 @@ def test_mass_properties_arrive_in_the_simulator(world, body):
         assert dynamics[1] == pytest.approx(world.settings.friction)
 
 
-def test_a_body_is_not_the_one_that_was_loaded_before(world, adult):
+def test_body_is_not_reused(world, adult):
     for mass_kg in (50.0, 90.0):
         body = build_humanoid(adult, mass_kg)
         place(world, body, height_m=2.0)
@@ -160,7 +160,7 @@ def test_a_body_is_not_the_one_that_was_loaded_before(world, adult):
         )
 
 
-def test_loading_a_body_makes_no_file_that_a_kill_could_leave(world, body, monkeypatch):
+def test_loading_leaves_no_file(world, body, monkeypatch):
     monkeypatch.setattr("tempfile.TemporaryDirectory", None)
     place(world, body, height_m=2.0)
 
@@ -178,7 +178,7 @@ def swing(world: PyBulletWorld, body: Humanoid) -> np.ndarray:
     return np.array(trace)
 
 
-def test_a_reused_world_repeats_itself_to_the_bit(world, body):
+def test_reused_world_repeats(world, body):
     first = swing(world, body)
     place(world, body, height_m=0.2)
     for _ in range(30):
@@ -189,7 +189,7 @@ def test_a_reused_world_repeats_itself_to_the_bit(world, body):
 
 
 @pytest.mark.slow
-def test_fresh_processes_agree_to_the_bit():
+def test_processes_agree():
     program = (
         "from selfcorrect.datasets.collections.deepmimic import load_deepmimic\n"
         "from selfcorrect.simulators.corrector import PhysicsCorrector\n"

@@ -17,7 +17,7 @@ from selfcorrect.simulators.views.pieces import pieces
 @pytest.mark.parametrize(
     ("frames", "longest", "overlap"), [(100, 30, 5), (31, 30, 5), (2049, 2048, 30), (1000, 64, 60)]
 )
-def test_pieces_cover_all_frames_and_share_some(frames: int, longest: int, overlap: int) -> None:
+def test_pieces_cover_and_overlap(frames: int, longest: int, overlap: int) -> None:
     spans = list(pieces(frames, longest, overlap))
     assert (spans[0][0], spans[-1][1]) == (0, frames)
     assert all(stop - start <= longest for start, stop in spans)
@@ -34,7 +34,7 @@ def test_figures_are_means_over_pieces(random_motion: Callable[..., Motion]) -> 
     assert 70 < correction.diagnostics["frames"] <= 100
 
 
-def test_each_piece_goes_on_where_the_last_one_ended(random_motion: Callable[..., Motion]) -> None:
+def test_pieces_continue_smoothly(random_motion: Callable[..., Motion]) -> None:
     """Pieces whose drift was taken out separately, as from a treadmill, make one steady path."""
     motion = random_motion(2, frames=450).frames(0, 400)
     path_m = np.linspace(0, 8, 400)[:, None] * [1.0, 0.0, 0.0] + [0.0, 1.0, 0.0]
@@ -47,7 +47,7 @@ def test_each_piece_goes_on_where_the_last_one_ended(random_motion: Callable[...
     np.testing.assert_allclose(joined.root_m, path_m, atol=1e-9)
 
 
-def test_pieces_that_agree_on_the_place_end_where_they_would_have(random_motion: Callable[..., Motion]) -> None:
+def test_agreeing_pieces_stay(random_motion: Callable[..., Motion]) -> None:
     """Millimetres between neighbours do not add up to a journey."""
     motion = random_motion(2, frames=2000)
 
@@ -59,7 +59,7 @@ def test_pieces_that_agree_on_the_place_end_where_they_would_have(random_motion:
     assert np.abs(joined.root_m - motion.root_m).max() < 0.02
 
 
-def test_a_loop_stays_whole_as_long_as_memory_allows(random_motion: Callable[..., Motion]) -> None:
+def test_loop_stays_whole(random_motion: Callable[..., Motion]) -> None:
     motion = random_motion(2, frames=200)
     there_and_back = motion.select_frames(np.concatenate([np.arange(200), np.arange(199, -1, -1)]))
     lengths = list[int]()
@@ -74,7 +74,7 @@ def test_a_loop_stays_whole_as_long_as_memory_allows(random_motion: Callable[...
     assert max(lengths[1:]) <= 90
 
 
-def test_heights_are_each_piece_s_own_and_blend(random_motion: Callable[..., Motion]) -> None:
+def test_piece_heights_blend(random_motion: Callable[..., Motion]) -> None:
     motion = random_motion(2, frames=230).frames(0, 200)
     motion = replace(motion, root_m=np.tile([0.0, 1.0, 0.0], (200, 1)))
     shifts_m = iter(np.array([[0.0, 0.0, 0.0], [0.0, 0.1, 0.0]]))
@@ -87,7 +87,7 @@ def test_heights_are_each_piece_s_own_and_blend(random_motion: Callable[..., Mot
     assert np.abs(np.diff(height_m)).max() < 0.006  # 10 cm over a second, eased
 
 
-def test_a_piece_that_took_an_upper_floor_for_the_ground_stays_up(random_motion: Callable[..., Motion]) -> None:
+def test_upper_floor_piece_stays_up(random_motion: Callable[..., Motion]) -> None:
     """Supports come along, with the frames of the whole motion; what is said of several pieces is said once."""
     motion = random_motion(2, frames=200)
     height_m = np.where(np.arange(200) < 60, 0.0, 3.0)
@@ -110,7 +110,7 @@ def test_a_piece_that_took_an_upper_floor_for_the_ground_stays_up(random_motion:
     assert correction.notes == (Note(words="low"),)
 
 
-def test_a_piece_that_fails_rejects_the_motion_and_counts_its_frames(random_motion: Callable[..., Motion]) -> None:
+def test_failed_piece_rejects_motion(random_motion: Callable[..., Motion]) -> None:
     motion = random_motion(4, frames=300)
     spans = list(pieces(300, 100, 30))
 
@@ -126,7 +126,7 @@ def test_a_piece_that_fails_rejects_the_motion_and_counts_its_frames(random_moti
 
 
 @pytest.mark.parametrize("fails_from", [10_000, 200])
-def test_the_timeline_has_every_frame_once(random_motion: Callable[..., Motion], fails_from: int) -> None:
+def test_timeline_has_every_frame_once(random_motion: Callable[..., Motion], fails_from: int) -> None:
     """Each frame holds its number; of a motion that fails, up to where its last piece was given up."""
     motion = random_motion(3, frames=300)
     numbered = replace(motion, root_m=np.arange(300.0)[:, None] * np.ones(3))

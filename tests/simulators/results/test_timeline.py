@@ -27,7 +27,7 @@ def test_runs_with_short_gaps_closed(row: str, gap: int, expected: list[tuple[in
     assert spans(np.array([mark == "x" for mark in row], dtype=bool), gap) == expected
 
 
-def test_contacts_have_their_frames_and_mean_load() -> None:
+def test_contacts_have_frames_and_load() -> None:
     loads = np.zeros((12, 2))
     loads[2:5, 0] = [1.0, 2.0, 3.0]
     loads[6, 0] = 0.8  # one frame off the floor is chatter at 20 frames per second

@@ -20,7 +20,7 @@ STEP = Support("left foot", (0.1, 0.2, 0.3), (0.3, 0.3), first=2, last=4)
 QUARTER_TURN = TurnedWorld(np.array([0.0, np.sin(np.pi / 4), 0.0, np.cos(np.pi / 4)]))
 
 
-def test_a_shift_in_time_moves_failure_contacts_supports_and_notes(random_motion: MakeMotion) -> None:
+def test_time_shift_moves_everything(random_motion: MakeMotion) -> None:
     failure = Failure(FailureKind.FLOATING, 3, last_frame=5)
     part = CorrectedMotion(
         random_motion(0, 10),
@@ -40,7 +40,7 @@ def test_a_shift_in_time_moves_failure_contacts_supports_and_notes(random_motion
     assert whole.motion is part.motion
 
 
-def test_frames_that_stand_for_several_are_counted_as_these(random_motion: MakeMotion) -> None:
+def test_repeated_frames_map(random_motion: MakeMotion) -> None:
     part = CorrectedMotion(
         random_motion(0, 5), supports=(STEP,), remarks=(Note(NoteKind.TAKES, frames=(2,)), Note(NoteKind.LOOP, 1.0))
     )
@@ -55,7 +55,7 @@ def test_frames_that_stand_for_several_are_counted_as_these(random_motion: MakeM
 
 
 @pytest.mark.parametrize("turned", [None, QUARTER_TURN])
-def test_supports_move_as_the_motion_does(random_motion: MakeMotion, turned: TurnedWorld | None) -> None:
+def test_supports_move_with_motion(random_motion: MakeMotion, turned: TurnedWorld | None) -> None:
     motion = random_motion(1, 10)
     on_root = replace(STEP, top_m=tuple(motion.root_m[STEP.first].tolist()))
     shifts_m = np.random.default_rng(0).normal(size=(10, 3))
@@ -64,7 +64,7 @@ def test_supports_move_as_the_motion_does(random_motion: MakeMotion, turned: Tur
     assert not np.allclose(moved.motion.root_m, motion.root_m)
 
 
-def test_a_view_of_a_turned_world_comes_back(random_motion: MakeMotion) -> None:
+def test_turned_world_round_trips(random_motion: MakeMotion) -> None:
     motion = random_motion(2)
     shift_m = np.array([0.5, -1.0, 2.0])
     seen = QUARTER_TURN.view(motion)
@@ -74,7 +74,7 @@ def test_a_view_of_a_turned_world_comes_back(random_motion: MakeMotion) -> None:
     )
 
 
-def test_parts_are_joined_with_their_last_stage_and_equal_notes_once(random_motion: MakeMotion) -> None:
+def test_joined_parts_keep_stage_and_notes(random_motion: MakeMotion) -> None:
     motion = random_motion(3)
     note = Note(NoteKind.CONTACT_MISSED, words="left foot")
     parts = [

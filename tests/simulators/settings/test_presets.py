@@ -19,7 +19,7 @@ from selfcorrect.simulators.settings.tracker import DriveSettings, TrackerSettin
 from selfcorrect.simulators.stages.scene import Scene
 
 
-def test_the_dial_and_its_names_agree():
+def test_dial_and_names_agree():
     assert find_preset(0.7) == find_preset("0.7") == find_preset("balanced") == presets.FILES
     assert presets.FILES.tracker.drive == DriveSettings.at_strength(0.7)
     tracker = find_preset("balanced", "mujoco", 60.0).tracker
@@ -35,7 +35,7 @@ STEPS = {
 
 
 @pytest.mark.parametrize("name", STEPS)
-def test_the_command_takes_every_setting_of_a_preset(name, monkeypatch):
+def test_command_takes_preset_settings(name, monkeypatch):
     """Also one that is edited: no other place decides."""
     strength, steps, kinematic_steps = STEPS[name]
     options = CorrectionOptions(strength=strength, engine="mujoco")
@@ -51,13 +51,13 @@ def test_the_command_takes_every_setting_of_a_preset(name, monkeypatch):
     assert edited.in_scene(Scene(load_kg=2.0)).postprocess == ()
 
 
-def test_one_strength_is_recorded_in_one_way():
+def test_strength_has_one_record():
     assert normalize_strength("balanced") == normalize_strength("0.7") == normalize_strength(0.7) == 0.7
     assert normalize_strength("simulated") == "simulated"
 
 
 @pytest.mark.parametrize("strange", ["brutal", -0.1, 1.5, "nan"])
-def test_what_is_no_strength_is_refused_with_the_names(strange):
+def test_invalid_strength_lists_names(strange):
     with pytest.raises(SettingError, match="faithful, balanced, physical"):
         find_preset(strange)
 
@@ -84,7 +84,7 @@ def no_pybullet(monkeypatch: pytest.MonkeyPatch, broken_pybullet: None) -> None:
     monkeypatch.setattr(metadata, "version", find_version)
 
 
-def test_pybullet_is_taken_where_it_is_installed() -> None:
+def test_pybullet_is_preferred() -> None:
     pytest.importorskip("pybullet")
     assert resolve_engine(AUTO) == "pybullet"
     assert PhysicsCorrector().tracker.engine.name == "pybullet"
@@ -96,7 +96,7 @@ def test_mujoco_is_taken_elsewhere() -> None:
     assert PhysicsCorrector().tracker.engine.name == "mujoco"
 
 
-def test_the_faster_engine_is_taken_where_results_agree() -> None:
+def test_faster_engine_is_preferred() -> None:
     assert resolve_engine(AUTO, prefers_published=False) == "mujoco"
     assert CorrectionOptions().resolve_engine().engine == "mujoco"
     assert CorrectionOptions(strength="residual-free").resolve_engine().engine == "mujoco"
@@ -105,13 +105,13 @@ def test_the_faster_engine_is_taken_where_results_agree() -> None:
         assert CorrectionOptions(**options).resolve_engine().engine == PUBLISHED_ENGINE
 
 
-def test_an_engine_that_is_named_is_the_one_that_is_taken() -> None:
+def test_named_engine_is_taken() -> None:
     assert resolve_engine("pybullet", prefers_published=False) == "pybullet"
     assert resolve_engine("of another package") == "of another package"
 
 
 @pytest.mark.usefixtures("no_pybullet")
-def test_what_to_do_without_pybullet_is_one_sentence() -> None:
+def test_missing_pybullet_has_advice() -> None:
     with pytest.raises(
         MissingExtraError, match=r"pip install 'selfcorrect\[pybullet\]'; .*elsewhere choose the engine"
     ):
@@ -119,12 +119,12 @@ def test_what_to_do_without_pybullet_is_one_sentence() -> None:
 
 
 @pytest.mark.usefixtures("broken_pybullet")
-def test_a_pybullet_that_cannot_be_imported_is_to_be_installed_again() -> None:
+def test_broken_pybullet_has_advice() -> None:
     with pytest.raises(SettingError, match=r"is installed and cannot .*--force-reinstall --no-deps pybullet==3\.2\.7"):
         ENGINES.load("pybullet")
 
 
-def test_loops_take_the_engine_of_the_published_figures_unless_told() -> None:
+def test_loops_use_published_engine() -> None:
     preset = PRESETS["quick"]
     assert preset.engine == PUBLISHED_ENGINE == SAMPLES.tracker.engine.name
     assert "engine" not in preset.config()
@@ -136,7 +136,7 @@ def test_loops_take_the_engine_of_the_published_figures_unless_told() -> None:
     assert find_preset("simulated", "mujoco").tracker == replace(tracker, engine=replace(tracker.engine, name="mujoco"))
 
 
-def test_the_fast_simulation_takes_half_the_steps_in_pybullet_alone() -> None:
+def test_fast_simulation_halves_steps() -> None:
     fast, fine = (find_simulation(name, "pybullet") for name in ("fast", "fine"))
     assert fine == SAMPLES
     assert 2 * fast.tracker.engine.steps_per_frame(30) == fine.tracker.engine.steps_per_frame(30)

@@ -49,7 +49,7 @@ def load(correction: CorrectedMotion) -> np.ndarray:
     return correction.timeline.loads_bodyweights.sum(axis=1)
 
 
-def test_a_push_displaces_the_body_which_recovers(engine):
+def test_pushed_body_recovers(engine):
     scene = Scene(push_n=(400.0, 0.0, 0.0), push_from_s=0.6, push_lasts_s=0.2)
     pushed = follow_clip("walk", engine, scene).motion
     alone = follow_clip("walk", engine, NEARLY_PLAIN).motion
@@ -67,7 +67,7 @@ def in_scene(name: str, engine: str, scene: Scene) -> Motion:
     return correction.motion
 
 
-def test_a_push_of_300_n_displaces_the_body_as_mechanics_demands(engine):
+def test_push_displaces_as_predicted(engine):
     scene = Scene(push_n=(300.0, 0.0, 0.0), push_from_s=0.6)
     aside_m = (in_scene("walk", engine, scene).root_m - in_scene("walk", engine, NEARLY_PLAIN).root_m)[:, 0]
     speed_m_s = 300.0 * scene.push_lasts_s / build_humanoid(motion_of("walk").skeleton).total_mass_kg
@@ -76,7 +76,7 @@ def test_a_push_of_300_n_displaces_the_body_as_mechanics_demands(engine):
     assert aside_m[first : first + 10].min() > -0.01
 
 
-def test_jumps_are_higher_in_less_gravity_and_lower_in_more(engine):
+def test_gravity_changes_jump_height(engine):
     peaks_m = [
         in_scene("jump", engine, Scene(gravity_m_s2=gravity_m_s2)).root_m[:, 1].max()
         for gravity_m_s2 in (20.0, 9.8, 5.0, 3.3)
@@ -91,12 +91,12 @@ def test_a_push_is_no_help(engine):
     assert pressed > load(follow_clip("walk", engine))[12:30].mean() + 0.2
 
 
-def test_feet_slip_where_friction_does_not_hold_them(engine):
+def test_feet_slip_on_ice(engine):
     slipping = follow_clip("walk", engine, Scene(friction=0.05)).after["skate_m_s"]
     assert slipping > 1.5 * follow_clip("walk", engine).after["skate_m_s"]
 
 
-def test_less_gravity_lets_bodies_fly_longer_and_weigh_less(engine):
+def test_low_gravity_lengthens_flight(engine):
     moon = follow_clip("jump", engine, Scene(gravity_m_s2=3.0))
     earth = follow_clip("jump", engine)
     assert (load(moon) < 0.01).sum() >= (load(earth) < 0.01).sum() + 3
@@ -104,13 +104,13 @@ def test_less_gravity_lets_bodies_fly_longer_and_weigh_less(engine):
     assert walk == pytest.approx(3.0 / 9.81 * load(follow_clip("walk", engine)).mean(), rel=0.2)
 
 
-def test_a_load_is_borne_by_the_ground(engine):
+def test_load_is_borne(engine):
     body = build_humanoid(motion_of("walk").skeleton)
     more = load(follow_clip("walk", engine, Scene(load_kg=20.0))).mean() - load(follow_clip("walk", engine)).mean()
     assert more == pytest.approx(20.0 / body.total_mass_kg, rel=0.5)
 
 
-def test_bodies_on_a_slope_stand_upright_against_gravity(engine):
+def test_bodies_stand_upright_on_slope(engine):
     scene = Scene(slope_deg=8.0)
     uphill = follow_clip("walk", engine, scene).motion
     level = follow_clip("walk", engine, NEARLY_PLAIN).motion
@@ -127,14 +127,14 @@ def test_bodies_on_a_slope_stand_upright_against_gravity(engine):
     assert uphill.root_m[-1, 1] - uphill.root_m[0, 1] > 0.1
 
 
-def test_nothing_differs_in_a_plain_scene(walk):
+def test_plain_scene_changes_nothing(walk):
     plain = PhysicsCorrector(scene=Scene())([walk])[0].motion
     assert np.array_equal(plain.root_m, PhysicsCorrector()([walk])[0].motion.root_m)
     assert adapt_body(PLAIN, body := build_humanoid(walk.skeleton)) is body
 
 
 @pytest.mark.parametrize("slope_deg", [8.0, -8.0, 15.0])
-def test_legs_reach_on_a_slope_wherever_feet_were_on_level_floor(slope_deg):
+def test_legs_reach_on_slope(slope_deg):
     walk = motion_of("walk")
     (leant,) = lean_bodies(Scene(slope_deg=slope_deg), MotionBatch.stack([walk]))
     ankles = [walk.skeleton.parts.index(f"{side}_ankle") for side in ("left", "right")]
@@ -147,7 +147,7 @@ def test_legs_reach_on_a_slope_wherever_feet_were_on_level_floor(slope_deg):
     assert np.rad2deg(lean_rad.magnitude()) == pytest.approx(abs(slope_deg))
 
 
-def test_slopes_are_left_as_they_are_entered(adult, stand):
+def test_slope_correction_leans(adult, stand):
     """What leans in the floor's frame stands upright on the hill, its feet where they were along it."""
     scene = Scene(slope_deg=10.0, uphill_deg=90.0)
     motion = stand.frames(0, 4)
@@ -161,7 +161,7 @@ def test_slopes_are_left_as_they_are_entered(adult, stand):
 
 
 @pytest.mark.parametrize("uphill_deg", [0.0, 70.0])
-def test_a_body_on_a_slope_is_judged_on_the_slope(stand, uphill_deg: float) -> None:
+def test_slope_body_is_judged_there(stand, uphill_deg: float) -> None:
     correction = place_on_slope(Scene(slope_deg=10.0, uphill_deg=uphill_deg), CorrectedMotion(stand))
     before, after = correction.see_level(stand)
     assert before is stand
@@ -169,7 +169,7 @@ def test_a_body_on_a_slope_is_judged_on_the_slope(stand, uphill_deg: float) -> N
     assert not np.allclose(joint_positions(correction.motion), joint_positions(stand), atol=0.05)
 
 
-def test_loads_move_the_centre_of_mass_towards_the_hands(adult):
+def test_load_shifts_centre(adult):
     body = build_humanoid(adult)
     loaded = adapt_body(Scene(load_kg=10.0), body)
     assert loaded.total_mass_kg == pytest.approx(body.total_mass_kg + 10.0)
@@ -181,7 +181,7 @@ def test_loads_move_the_centre_of_mass_towards_the_hands(adult):
     assert changed.tolist() == sorted([link, body.tree.joint("right_elbow")])
 
 
-def test_pushes_last_as_long_as_they_say():
+def test_push_has_its_duration():
     scene = Scene(push_n=(10.0, 0.0, 0.0), push_from_s=0.25, push_lasts_s=0.125)
     pushes_n = compute_push_n(scene, np.arange(128) / 128)
     assert np.flatnonzero(pushes_n[:, 0]).tolist() == list(range(32, 48))

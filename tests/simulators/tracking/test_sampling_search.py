@@ -55,7 +55,7 @@ def walking(planned_walk):
     return world, trajectory, copies
 
 
-def test_bodies_are_where_their_world_has_them(walking):
+def test_bodies_match_their_world(walking):
     world, trajectory, _ = walking
     bodies = BodyStates.from_world(world, trajectory.body)
     links = [4, 7]
@@ -64,7 +64,7 @@ def test_bodies_are_where_their_world_has_them(walking):
     assert np.allclose(bodies.positions_m, trajectory.positions_m[0], atol=1e-6)
 
 
-def test_centres_of_mass_move_as_fast_as_said(walking):
+def test_centre_velocities_are_right(walking):
     """In free fall, far from the floor, where joints turn as they like."""
     world, trajectory, copies = walking
     high = copies.root._replace(position_m=copies.root.position_m + np.array([0.0, 0.0, 5.0]))
@@ -80,7 +80,7 @@ def test_centres_of_mass_move_as_fast_as_said(walking):
     assert np.allclose(after.centre_m_s[:, 2] - before.centre_m_s[:, 2], -9.81 / 120, atol=0.02)
 
 
-def test_torques_bear_the_forces_on_the_soles(walking, planned_walk):
+def test_torques_bear_sole_forces(walking, planned_walk):
     """As the inverse dynamics of the plan have them, where the body is where it was planned to be."""
     world, trajectory, copies = walking
     world.reset(copies.root, copies.rotations, copies.velocities_rad_s)
@@ -113,7 +113,7 @@ def asked_of_the_floor(walking, moved_m=(0.0, 0.0, 0.0), step: int = 10) -> tupl
     return wrench[0], forces_n[0].sum(axis=0)
 
 
-def test_the_floor_is_asked_to_bring_bodies_back(walking):
+def test_floor_brings_bodies_back(walking):
     asked = [asked_of_the_floor(walking, moved) for moved in ((0, 0, 0), (0.02, 0, 0), (0, 0, -0.01))]
     expected, given_n = zip(*asked, strict=True)
     mass_kg = walking[1].body.total_mass_kg
@@ -130,7 +130,7 @@ def test_the_floor_is_asked_to_bring_bodies_back(walking):
     assert all(np.hypot(force_n[0], force_n[1]) <= friction * force_n[2] + 1e-6 for force_n in given_n)
 
 
-def test_soles_bring_back_only_the_share_that_they_carry(walking):
+def test_soles_bear_their_share(walking):
     """On a seat that carries the rest, feet that did all of it would leave the floor."""
     world, trajectory, copies = walking
     away_n = []
@@ -142,7 +142,7 @@ def test_soles_bring_back_only_the_share_that_they_carry(walking):
     assert away_n[0] < -20
 
 
-def test_a_leg_in_the_air_has_no_memory_and_a_standing_one_has(walking):
+def test_airborne_leg_forgets_error(walking):
     """A foot that comes down is to stay where it is, not where it was while it swung."""
     world, trajectory, copies = walking
     bodies = BodyStates.from_world(world, trajectory.body)
@@ -171,7 +171,7 @@ def test_a_walk_needs_no_help(walk):
     assert mean_distance_m(correction.motion, walk) < 0.05
 
 
-def test_the_root_gets_no_force_in_any_step(walk, monkeypatch):
+def test_root_gets_no_force(walk, monkeypatch):
     world = ENGINES.load("mujoco")
     steps = []
     original = world.step
@@ -186,7 +186,7 @@ def test_the_root_gets_no_force_in_any_step(walk, monkeypatch):
     assert not np.any(steps)
 
 
-def test_a_motion_always_gives_the_same_result_whatever_its_company(walk, clips):
+def test_result_is_deterministic(walk, clips):
     alone = PhysicsCorrector(FEW)([walk.frames(0, 12)])[0].motion
     repeated = PhysicsCorrector(FEW)([clips["kick"].frames(0, 12), walk.frames(0, 12)])[1].motion
     assert np.array_equal(alone.root_m, repeated.root_m)
@@ -200,7 +200,7 @@ def leaning(stand: Motion, degrees: float) -> Motion:
 
 
 @pytest.mark.slow
-def test_a_body_that_cannot_stand_falls_and_says_when(stand):
+def test_falling_body_states_frame(stand):
     still = Motion(stand.skeleton, np.repeat(stand.root_m[:1], 60, 0), np.repeat(stand.rotations[:1], 60, 0), 30.0)
     floor = CleanupSettings(support="floor").without_steps(LevelFloor)
     standing = PhysicsCorrector(FEW, floor)([still])[0]
@@ -218,7 +218,7 @@ CARRIED = replace(FEW, residual_free=replace(FEW.residual_free, retry_after_fall
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("axis", "degrees"), [("x", 25.0), pytest.param("z", 20.0, marks=pytest.mark.nightly)])
-def test_what_cannot_be_done_alone_is_carried_there_and_only_there(stand, axis, degrees):
+def test_impossible_pose_gets_local_help(stand, axis, degrees):
     """A body that leans further than any floor could hold it, in the middle of standing."""
     frames = np.arange(120)
     lean_rad = np.radians(degrees) * np.clip(np.minimum(frames - 30, 55 - frames) / 6, 0, 1)
@@ -250,7 +250,7 @@ def test_what_cannot_be_done_alone_is_carried_there_and_only_there(stand, axis, 
     assert np.abs(np.diff(speeds_m_s)).max() < 1.5  # no frame is joined to another that it does not lead to
 
 
-def test_a_fallback_changes_nothing_where_none_is_needed(walk):
+def test_unneeded_fallback_changes_nothing(walk):
     alone = PhysicsCorrector(FEW)([walk.frames(0, 12)])[0]
     carried = PhysicsCorrector(CARRIED)([walk.frames(0, 12)])[0]
     assert np.array_equal(alone.motion.root_m, carried.motion.root_m)
@@ -258,7 +258,7 @@ def test_a_fallback_changes_nothing_where_none_is_needed(walk):
 
 
 @pytest.mark.parametrize("falls", ["all", "half", "unless helped", "none"])
-def test_a_search_with_a_fallback_ends_after_so_many_windows(walking, planned_walk, monkeypatch, falls):
+def test_fallback_search_ends(walking, planned_walk, monkeypatch, falls):
     """Wherever bodies fall, and whether help holds them up or not; the draw stands for the simulation."""
     search = _BeamSearch(walking[0], planned_walk, replace(ALONE, residual_free=FALLBACK), PLAIN)
     draw = np.random.default_rng(0)
@@ -283,7 +283,7 @@ def test_a_search_with_a_fallback_ends_after_so_many_windows(walking, planned_wa
     assert search._searched == windows or falls != "none"
 
 
-def test_copies_are_nudged_at_several_scales_or_go_on_as_they_were(walking, planned_walk):
+def test_perturbations_have_scales(walking, planned_walk):
     world, _, copies = walking
     search = _BeamSearch(world, planned_walk, ALONE, PLAIN)
     many = copies.select(np.zeros(801, dtype=int))
@@ -300,7 +300,7 @@ def test_copies_are_nudged_at_several_scales_or_go_on_as_they_were(walking, plan
     assert np.array_equal(later.contact_height_m, nudged.contact_height_m)
 
 
-def test_pushed_bodies_keep_their_balance_by_themselves(stand):
+def test_pushed_bodies_balance(stand):
     still = Motion(stand.skeleton, np.repeat(stand.root_m[:1], 75, 0), np.repeat(stand.rotations[:1], 75, 0), 30.0)
     push = Scene(push_n=(0.0, 0.0, 250.0), push_from_s=0.4, push_lasts_s=0.2)
     pushed = PhysicsCorrector(FEW, scene=push)([still])[0]
@@ -316,7 +316,7 @@ def test_stiff_engines_cannot_balance():
         TrackerSettings.without_residual("pybullet")
 
 
-def test_courses_tell_what_the_soles_must_give(walking, planned_walk):
+def test_trajectory_gives_sole_wrench(walking, planned_walk):
     """All of what the motion takes, where nothing else touches."""
     trajectory: ReferenceTrajectory = walking[1]
     wrench = planned_walk.contacts.needs.wrench[0, 0]
@@ -336,7 +336,7 @@ def test_courses_tell_what_the_soles_must_give(walking, planned_walk):
     ],
     ids=["rising", "rising fast", "jump"],
 )
-def test_who_rises_from_a_seat_or_rocks_back_after_a_jump_is_followed(stand, motion):
+def test_rising_and_rocking_are_followed(stand, motion):
     given = motion(stand)
     correction = PhysicsCorrector(ALONE)([given])[0]
     assert correction.accepted, correction.reason

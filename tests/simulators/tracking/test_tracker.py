@@ -46,7 +46,7 @@ def leaving(stand: Motion) -> Motion:
     return replace(stand, root_m=stand.root_m + away_m)
 
 
-def test_a_body_that_stands_goes_on_standing(stand, engine):
+def test_standing_body_stays(stand, engine):
     ((track,),) = follow_plans(engine, make_plan(stand))
     assert track.lost_at is None
     assert np.abs(track.motion.root_m - stand.root_m).max() < 0.02
@@ -58,7 +58,7 @@ def test_a_body_that_stands_goes_on_standing(stand, engine):
 
 
 @pytest.mark.parametrize("kind", ["walk", "run", "turn"])
-def test_loads_and_residual_force_bear_the_weight_on_average(kind: Kind, engine: str):
+def test_mean_forces_bear_weight(kind: Kind, engine: str):
     """Over seconds: momentum at both ends is a tiny part of that. In single steps of landings it is not so."""
     motion = made_motion(kind)
     ((track,),) = follow_plans(engine, make_plan(motion))
@@ -67,7 +67,7 @@ def test_loads_and_residual_force_bear_the_weight_on_average(kind: Kind, engine:
     assert borne_n == pytest.approx(weight_n, rel=0.06)
 
 
-def test_a_body_that_is_lost_is_held_in_its_last_good_pose(leaving, engine):
+def test_lost_body_holds_pose(leaving, engine):
     ((track,),) = follow_plans(engine, make_plan(leaving))
     lost_at = track.lost_at
     assert lost_at is not None
@@ -77,7 +77,7 @@ def test_a_body_that_is_lost_is_held_in_its_last_good_pose(leaving, engine):
     assert len(track.wrench) == lost_at * round(120 / leaving.fps)
 
 
-def test_tracks_come_in_the_order_of_their_motions_and_do_not_depend_on_each_other(stand, leaving, engine):
+def test_tracks_keep_order(stand, leaving, engine):
     """A shorter motion first, and one that is lost beside one that is not."""
     short = stand.frames(0, 12)
     together = follow_plans(engine, make_plan(short), make_plan(stand, leaving))
@@ -90,7 +90,7 @@ def test_tracks_come_in_the_order_of_their_motions_and_do_not_depend_on_each_oth
 
 
 @pytest.mark.skipif(compiled.find_kernel("steer") is None, reason="the kernels are not compiled here")
-def test_compiled_control_has_the_bits_of_numpy(stand, leaving, monkeypatch):
+def test_compiled_control_matches_numpy(stand, leaving, monkeypatch):
     """Bodies that walk, stand and are lost, pushed, of two lengths."""
     scene = Scene(push_n=(40.0, 0.0, -30.0), push_from_s=0.2)
     plans = [make_plan(stand, leaving), make_plan(made_motion("walk"))]
@@ -104,7 +104,7 @@ def test_compiled_control_has_the_bits_of_numpy(stand, leaving, monkeypatch):
         assert np.array_equal(first.loads_n, second.loads_n)
 
 
-def test_some_plans_of_a_batch_are_those_of_their_motions(stand, leaving):
+def test_selected_plans_match_motions(stand, leaving):
     some = make_plan(stand, leaving).select([1])
     assert len(some) == 1
     assert np.array_equal(some.motions.root_m[0], make_plan(leaving).motions.root_m[0])
@@ -123,7 +123,7 @@ def root(position_m=STILL, orientation=NO_TURN, velocity_m_s=STILL, angular_rad_
     return RootState(*(np.array([column]) for column in columns))
 
 
-def test_frames_convert_back_and_keep_hands():
+def test_conversion_round_trips():
     vectors = np.random.default_rng(0).normal(size=(5, 3))
     assert np.array_equal(frames.from_simulator(frames.to_simulator(vectors)), vectors)
     assert np.allclose(frames.to_simulator(np.array([0.0, 1.0, 0.0])), [0.0, 0.0, 1.0])
@@ -141,7 +141,7 @@ def test_orientations_convert_with_vectors():
     assert np.allclose(Rotation.from_quat(back).as_matrix(), rotation.as_matrix())
 
 
-def test_no_error_and_no_rest_mean_no_wrench():
+def test_no_error_means_no_wrench():
     wrench = RootWrench(DriveSettings(), np.array([70.0]))
     assert not np.any(wrench.force_n(root(), root(), NO_REST))
     assert not np.any(wrench.moment_nm(np.zeros((1, 3)), np.zeros((1, 3)), NO_REST, SPHERE))
@@ -156,7 +156,7 @@ def test_springs_have_their_natural_frequency():
     assert moment_nm[0] == pytest.approx((2 * 9 * 0.01, 0.0, 2 * 16 * 0.02), rel=1e-3)
 
 
-def test_heavy_bodies_get_more_and_each_its_own():
+def test_heavy_bodies_get_more():
     wrench = RootWrench(DriveSettings(), np.array([50.0, 100.0]))
     both = RootState(*(np.repeat(column, 2, axis=0) for column in root((0.01, 0.02, 0.03))))
     still = RootState(*(np.repeat(column, 2, axis=0) for column in root()))
@@ -164,7 +164,7 @@ def test_heavy_bodies_get_more_and_each_its_own():
     assert np.allclose(force_n[1], 2 * force_n[0])
 
 
-def test_the_wrench_is_bounded_whatever_happens():
+def test_wrench_is_bounded():
     settings = DriveSettings()
     far = root((3.0, -2.0, 1.0), Rotation.from_rotvec([2.0, 0, 0]).as_quat(), (50.0, 0, 0), (90.0, 0, 0))
     wrench = RootWrench(settings, np.array([70.0]))
@@ -177,7 +177,7 @@ def test_the_wrench_is_bounded_whatever_happens():
     assert np.linalg.norm(moment_nm) <= settings.torque_limit_nm * (1 + 1e-9)
 
 
-def test_rotation_error_is_the_rotation_vector_for_small_angles():
+def test_small_rotation_errors():
     actual = Rotation.from_rotvec([1.0, 2.0, -0.5])
     goal = Rotation.from_rotvec([0.02, -0.01, 0.03]) * actual
     for sign in (1, -1):
@@ -193,7 +193,7 @@ def test_vector_arithmetic_agrees_with_scipy():
     assert np.allclose(small, Rotation.from_rotvec(0.01 * vectors).as_quat(), atol=1e-6)
 
 
-def test_leg_jacobians_move_ankles_where_they_should(stand):
+def test_leg_jacobians_move_ankles(stand):
     """In a crouch: knees bent by 70°, thighs by 35°."""
     for part, degrees in (("hip", -35), ("knee", 70), ("ankle", -35)):
         for side in ("left", "right"):
@@ -232,7 +232,7 @@ def test_velocities_of_a_steady_spin():
     assert np.allclose(rotation_velocities(rotations, 1 / 120), [0.0, 3.0, 0.0])
 
 
-def test_velocities_lead_to_where_a_body_is():
+def test_velocities_lead_to_positions():
     """So that velocities before positions, as simulators advance them, come out where the reference is."""
     positions_m = np.random.default_rng(0).normal(size=(6, 2, 3))
     velocity_m_s = velocities_m_s(positions_m, 0.1)
@@ -272,11 +272,11 @@ def moved_targets(striding, sag_m: float) -> dict[str, float]:
     return dict(zip(body.tree.parts[1:], turned_back.magnitude(), strict=True))
 
 
-def test_a_swinging_foot_of_a_sagging_body_is_lifted(striding):
+def test_sagging_swing_foot_is_lifted(striding):
     angles = moved_targets(striding, sag_m=0.02)
     assert angles["left_knee"] > 0.02
     assert angles["right_knee"] == pytest.approx(0.0, abs=1e-9)
 
 
-def test_a_swinging_foot_of_a_body_that_is_too_high_is_left_alone(striding):
+def test_high_swing_foot_stays(striding):
     assert max(moved_targets(striding, sag_m=-0.02).values()) == pytest.approx(0.0, abs=1e-9)
