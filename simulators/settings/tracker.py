@@ -209,11 +209,15 @@ class ResidualFreeSettings(Positive):
     """Largest cost of a particle that does well."""
     prune_cost_m: float = 1.0
     """Largest cost of a particle that is not lost."""
-    backtrack_windows: tuple[int, ...] = (3, 5, 10)
+    backtrack_windows: tuple[int, ...] = (6, 10, 20)
     """Numbers of windows that the search goes back by, each time that all particles fall in a window."""
+    close_m: float = 0.025
+    """Mean distance of the joints of a motion that is close enough."""
+    alternative: ResidualFreeSettings | None = None
+    """Settings of another search for a motion that is further away or falls; the closer result counts."""
     beam_width: int = 32
     """Most particles that continue from a window to the next: the best after a window may fall in the next."""
-    window_s: float = 0.3
+    window_s: float = 0.15
     """Duration of a window."""
     fallback: tuple[float, ...] = ()
     """Bounds on the residual wrench of a body that falls, as shares of the drive's bounds, tried in order; empty for
@@ -253,8 +257,8 @@ class ResidualFreeSettings(Positive):
     """Weight of the trunk's turning, per radian per second."""
 
 
-WITHOUT_RESIDUAL = ResidualFreeSettings()
-"""Default search."""
+WITHOUT_RESIDUAL = ResidualFreeSettings(alternative=ResidualFreeSettings(window_s=0.3, backtrack_windows=(3, 5, 10)))
+"""Default search: short windows keep walks closer, and longer ones hold more dances and jumps up."""
 
 FALLBACK = ResidualFreeSettings(
     particle_counts=(8, 64), beam_width=8, window_s=0.1, backtrack_windows=(8,), fallback=(0.125, 0.25, 0.5, 1.0)
@@ -262,7 +266,7 @@ FALLBACK = ResidualFreeSettings(
 """Search of the fallback "balanced", in short windows, so that residual force is short, too. The search goes back once
 without."""
 
-BEFORE_FALLBACK = replace(WITHOUT_RESIDUAL, backtrack_windows=(3,), retry_after_fall=FALLBACK)
+BEFORE_FALLBACK = replace(WITHOUT_RESIDUAL, backtrack_windows=(6,), retry_after_fall=FALLBACK)
 """Search without residual force before that, with one step back: a fall does not end in rejection."""
 
 FallbackChoice: TypeAlias = Literal["none", "balanced"]

@@ -4,8 +4,9 @@ Joints and contacts alone hold the body up. The floor gives the wrench that woul
 (`whole_body_control`), and a search finds what that misses. Particles, copies of the body with random perturbations of
 control, are simulated a window at a time. The best become parents of the next window's particles (Liu et al. 2010,
 "Sampling-based contact-rich motion control"). If the best does well, few particles suffice; otherwise more are tried.
-If all fall, the search goes back and tries more from there. Draws come from a fixed seed, so that a motion always gives
-the same result.
+If all fall, the search goes back and tries more from there. Chance decides how far the best particle strays, so a
+motion that falls or ends up far away is searched again in longer windows, and the better result counts. Draws come from
+a fixed seed, so that a motion always gives the same result.
 
 A motion that falls all the same may get a fallback, in a second search. From a little before the fall on, the root gets
 the part of the wanted wrench that the floor cannot give, up to a bound that doubles until the body gets past. Particles
@@ -21,7 +22,8 @@ from typing import ClassVar, Self
 import numpy as np
 
 from selfcorrect.motion.geometry.rotations import compose, invert, rotation_vectors
-from selfcorrect.motion.geometry.vectors import cross
+from selfcorrect.motion.geometry.vectors import cross, norms
+from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.runtime.progress import part_of_work, report_progress, split_work
 
 from ..body.leg_ik import Legs
@@ -54,17 +56,38 @@ def track_residual_free(
 
 
 def _search_motion(world: World, planned: MotionPlan, settings: TrackerSettings, scene: Scene) -> SimulatedMotion:
-    """Simulate a motion, with a fallback after falls.
+    """Simulate a motion.
 
-    It is searched again after a fall if the settings have a fallback.
+    It is searched again if it ends up far away or falls, and with a fallback if it still falls and the settings have
+    one.
     """
+    search_settings = settings.residual_free or WITHOUT_RESIDUAL
     simulated = _BeamSearch(world, planned, settings, scene).find_motion()
-    search_settings = settings.residual_free
-    if simulated.lost_at is None or search_settings is None or search_settings.retry_after_fall is None:
+    if search_settings.alternative is not None and not _is_close(simulated, planned, search_settings.close_m):
+        other_settings = replace(settings, residual_free=search_settings.alternative)
+        other = _BeamSearch(world, planned, other_settings, scene).find_motion()
+        simulated = min(simulated, other, key=lambda motion: _rank(motion, planned))
+    if simulated.lost_at is None or search_settings.retry_after_fall is None:
         return simulated
     with part_of_work(simulated.lost_at / planned.frames, 1.0):
         retry = replace(settings, residual_free=search_settings.retry_after_fall)
         return _search_motion(world, planned, retry, scene)
+
+
+def _is_close(simulated: SimulatedMotion, planned: MotionPlan, close_m: float) -> bool:
+    """Return whether a body holds out to the end, within a mean distance of the plan."""
+    return simulated.lost_at is None and _mean_distance_m(simulated, planned) < close_m
+
+
+def _rank(simulated: SimulatedMotion, planned: MotionPlan) -> tuple[int, float]:
+    """Return a key that is smaller for motions that last longer, and then for those that are closer to the plan."""
+    lasts = planned.frames if simulated.lost_at is None else simulated.lost_at
+    return -lasts, _mean_distance_m(simulated, planned)
+
+
+def _mean_distance_m(simulated: SimulatedMotion, planned: MotionPlan) -> float:
+    """Return the mean distance of the joints of a simulated motion from the plan."""
+    return float(norms(joint_positions(simulated.motion) - joint_positions(planned.motions[0])).mean())
 
 
 @dataclass(frozen=True, eq=False)

@@ -61,7 +61,9 @@ def residual_free_pipeline(engine: str, fallback: FallbackChoice = "none") -> Pi
     search = FALLBACK if tracker.has_fallback else WITHOUT_RESIDUAL
     # Fewer copies than for files: of 16 real windows 11 were followed so; with 64 more copies 13, in almost three times
     # the time.
-    shorter = replace(search, particle_counts=(16,), beam_width=8, window_s=0.1, backtrack_windows=(8,))
+    shorter = replace(
+        search, particle_counts=(16,), beam_width=8, window_s=0.1, backtrack_windows=(8,), alternative=None
+    )
     return replace(SAMPLES, tracker=replace(tracker, residual_free=shorter))
 
 
