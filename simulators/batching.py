@@ -16,10 +16,11 @@ from selfcorrect.runtime.content_cache import remember_by_object
 from .results.results import SHORTEST_FRAMES, Failure, FailureKind
 
 BATCH_SIZE = 16
-"""Motions of equal skeleton, frame rate and length that are planned together: as many as a processor's cache holds."""
+"""Number of motions planned together. They have equal skeleton, frame rate and length; as many fit into a processor's
+cache."""
 
 MAX_FRAMES_TOGETHER = 8_000
-"""Frames of motions that are simulated together, at most, unless a motion has more."""
+"""Maximum number of frames simulated together. A single longer motion is simulated alone."""
 
 
 def make_batches(

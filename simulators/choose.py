@@ -44,38 +44,39 @@ from .views.floor import MotionOnFloor
 from .views.pieces import SAME_FLOOR_M
 
 _SLIDES_MORE_M_S = 0.002
-"""Feet on an estimated plane that slide faster by less have not got worse."""
+"""Tolerated increase in foot sliding on an estimated plane, in m/s."""
 _SLIDES_MUCH_MORE_M_S = 0.02
-"""Feet of other motions must slide faster by this, and by the next share, so that the motion is kept."""
+"""Increase in foot sliding that rejects a correction, in m/s. It counts for motions on known ground, and together with
+`_SLIDES_MUCH_MORE`."""
 _SLIDES_MUCH_MORE = 0.25
 _SLIDES_PER_GAIN_HZ = 1.0
-"""They may slide faster by this for the depth and height by which a body no longer sinks or floats."""
+"""Additional sliding tolerated per height gained, in m/s per m. The gain is by how much less a body sinks or floats."""
 _LARGEST_GAIN_M = 0.02
-"""A larger gain allows no more: feet that were deeper in the floor than this are on other ground."""
+"""Maximum height gain that counts, in m. Feet deeper in the floor than this stood on other ground."""
 _MANY_LOST = 0.25
 """Largest share of contacts that a correction may lose."""
 _HEIGHTS = ("penetration_m", "floating_m")
-"""Errors of the height of a body above its ground."""
+"""Height errors of a body."""
 _SOME_SIMULATED = 0.01
-"""Larger shares of simulated states are used only where these save force."""
+"""Minimum share of simulated states that must save force."""
 _CLEAR_BODYWEIGHTS = 0.05
-"""Least gain in unexplained force that is clear: of second corrections of 20 captures, 19 gain less."""
+"""Smallest clear gain in unexplained force, in body weights. Of second corrections of 20 captures, 19 gain less."""
 _SUNK_M = 0.5
-"""Mean depth below the ground from which on a result is not plausible: half a metre, the length of a shank."""
+"""Mean depth that is implausible, in m. It is about the length of a shank."""
 _CALMER = 0.8
-"""Least remaining share of the jerk of a motion whose noise was not removed."""
+"""Maximum jerk ratio of a useful correction. It counts for motions whose noise was not removed."""
 
 
 SHORTEST_S = 1.0
-"""Shortest part before or after a stretch that is corrected."""
+"""Minimum length of a corrected part beside a kept stretch, in s."""
 LOST_S = 0.4
-"""Kept time before and after the frame where a simulated body was lost."""
+"""Time kept around the frame where a body was lost, in s."""
 LARGEST_SHARE = 0.5
-"""Largest kept share of a motion; beyond, the motion is rejected."""
+"""Maximum kept share of a motion. Beyond, the motion is rejected."""
 _FADING_S = 0.3
-"""Time within a stretch for the fading of a correction."""
+"""Time in which a correction fades, in s. It fades within the stretch."""
 SLIDES_MORE_M_S = 0.1
-"""Frames are kept if a standing foot slides faster than before by more."""
+"""Increase in foot sliding that keeps frames, in m/s."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +88,7 @@ class KeptStretch:
 
     motion: Motion
     spans: tuple[tuple[int, int], ...]
-    """First and last frame (exclusive) of each part that is corrected."""
+    """First and last frame (exclusive) of each corrected part."""
     fading: int
     """Frames of each part within the stretch."""
 

@@ -37,25 +37,25 @@ from .foot_contacts import FEET, HAND_NAMES, ContactKind, Contacts, FootContact,
 from .results.results import CorrectMotions
 
 _FADING_S = 0.3
-"""Time for a displaced foot or hand to return to the path, before and after a contact."""
+"""Time in which a displacement fades, in s. It fades before and after a contact."""
 
 _RIDE_S = 0.1
-"""Standard deviation of the Gaussian that smooths the velocity of what carries feet that ride."""
+"""Smoothing time of the ride's velocity, in s."""
 
 HOLDING_TOLERANCE_M = 0.01
-"""Contacts are held if feet are nearer than this to the places of contacts."""
+"""Maximum distance of a held foot from its contact, in m."""
 
 HEIGHT_TOLERANCE_M = 0.1
-"""Places may be higher or lower than the ground by this, as the middle of a sole on tiptoe is."""
+"""Tolerated height of contacts off the ground, in m. The middle of a sole on tiptoe is higher."""
 
 _PLACED_FROM_M = 0.03
-"""Before a correction feet are put elsewhere only for a move by more than this in some frame."""
+"""Minimum move for which feet are placed first, in m."""
 
 _CLEARANCE_M = 0.005
-"""Soles this near to the ground stay at the same height."""
+"""Height within which soles stay, in m."""
 
 _BEYOND_LEG_M = 0.3
-"""Largest distance of the middle of a sole from the ankle."""
+"""Maximum distance from ankle to sole middle, in m."""
 
 
 def find_ride_m(motion: Motion, contacts: Contacts) -> np.ndarray:
@@ -159,7 +159,7 @@ class MissedContact:
 
     contact: FootContact
     frame: int
-    """The frame of the largest distance of the foot from the contact."""
+    """Frame of the largest distance from the contact."""
     distance_m: float
     """Distance from there."""
 
@@ -252,11 +252,11 @@ class _FadingStance:
     contact: FootContact
     foot: StandingFoot
     ground_m: float
-    """Height of the stance above a ground that is known, or y = 0: or the height of an inferred step."""
+    """Stance height above a known ground or y = 0, in m. On an inferred step it is the height of the step."""
     window: slice
     """Displaced frames, W."""
     shares: np.ndarray
-    """(W,) share of the displacement in each frame: 1 inside of the contact."""
+    """(W,) share of the displacement per frame. It is 1 inside the contact."""
 
     @property
     def inside(self) -> slice:

@@ -30,7 +30,7 @@ from .stages.scene import PLAIN, Scene
 from .view_table import SAMPLE_VIEWS, VIEWS, SeeMotion
 
 _FIRST_SHARE = 0.95
-"""Share of the work before views improve on corrections, some of which are then made again."""
+"""Share of the work before views improve corrections. Some corrections are then made again."""
 
 
 @dataclass(frozen=True)
@@ -67,13 +67,13 @@ class PhysicsCorrector:
     cleanup: CleanupSettings = field(default_factory=CleanupSettings)
     workers: int = 1
     scene: Scene = PLAIN
-    """World and body with which motions are followed. In a scene that is not plain, simulated states come out as they
+    """World and body in which motions are followed. In a scene that is not plain, simulated states come out as they
     are, and figures are those of the body there. On a slope only the floor carries, and files show the hill."""
     simulate: SimulateChoice = "always"
-    """Selection of the motions to simulate. With "auto" a motion comes out as planned if a simulation cannot gain
-    anything over its plan. Raw simulated states always take a simulation."""
+    """Which motions to simulate. With "auto" a motion comes out as planned if a simulation cannot gain anything over
+    its plan. Raw simulated states always take a simulation."""
     postprocess: tuple[PostprocessStep, ...] = POSTPROCESS
-    """Steps after the simulation; without steps, in a scene, or without residual force simulated states come out
+    """Steps after the simulation. Without steps, in a scene, or without residual force simulated states come out
     unchanged."""
 
     def __call__(self, motions: Sequence[Motion]) -> list[CorrectedMotion]:
@@ -99,7 +99,7 @@ class PhysicsCorrector:
 
 
 FEWEST_SAMPLES = 16
-"""Fewest samples per process: fewer take less time than starting another process."""
+"""Minimum number of samples per process. Fewer take less time than starting another process."""
 
 
 def correct_samples(pipeline: Pipeline, motions: MotionBatch) -> Iterator[list[CorrectedMotion]]:

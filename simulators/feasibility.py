@@ -42,11 +42,11 @@ UNSUPPORTED_BODYWEIGHTS = 0.5
 JUDGING = replace(
     DriveSettings.at_strength(STRENGTHS["faithful"]), force_limit_bodyweights=10.0, torque_limit_nm=5000.0
 )
-"""Drive that keeps a body on the motion: stiff, with limits that the motions of people do not reach."""
+"""Stiff drive that keeps a body on its motion. Its limits are beyond what the motions of people reach."""
 
 
 _AS_IT_IS = CleanupSettings(steps=tuple(step for step in FILE_STEPS if not isinstance(step, SettleBody)))
-"""Clean-up that finds floor and supports, and brings no stretch of a motion back to the floor."""
+"""Clean-up that finds floor and supports only. No stretch of a motion is brought back to the floor."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -165,7 +165,7 @@ def select_evaluation_engine(made_by: str) -> str | None:
 
 _FEWEST_FRAMES = 8
 LONGEST_INFERRED = 8192
-"""Most frames of a motion with inferred surroundings: memory grows with the frames."""
+"""Maximum number of frames with inferred surroundings. Memory grows with the frames."""
 
 
 def check_physics(motion: Motion, choice: RuleChoice) -> list[Finding]:

@@ -26,19 +26,21 @@ from .body.soles import stance_velocities
 from .cleanup.stance import PosedMotions
 
 _FLAT_SOLE_M = 0.015
-"""A foot whose sole is steeper by this than in its flattest frame counts for 1/e in the place of a contact."""
+"""Steepness at which a foot counts for 1/e, in m. It is relative to the flattest frame, and weighs the foot's position
+in a contact."""
 _STILL_SOLE_M_S = 0.2
-"""So does a foot that slides faster by this than in its slowest frame."""
+"""Sliding speed at which a foot counts for 1/e, in m/s. It is relative to the slowest frame."""
 
 FEET = ("left foot", "right foot")
 HAND_NAMES = ("left hand", "right hand")
 
 ContactKind = Literal["stands", "slides", "rides"]
-"""stands: it stays in its place. slides: a foot rests on the ground and moves along it as in the file. rides: a foot
-stays in its place on what moves with it, such as a board, a walkway or a lift; path and height stay as in the file."""
+"""Kinds of contacts. "stands": the foot stays in its place. "slides": a foot rests on the ground and moves along it as
+in the file. "rides": a foot stays in its place on what moves with it, such as a board, a walkway or a lift; path and
+height stay as in the file."""
 
 FRAME_RATE_TOLERANCE = 0.01
-"""Largest relative difference of the frame rates of contacts and motion: 29.97 is written as 30."""
+"""Tolerated relative difference of frame rates. 29.97 is written as 30."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ class FootContact:
     last_frame: int
     """Inclusive."""
     position_m: tuple[float, ...] | None = None
-    """(3,) middle of the flat sole, or wrist, world, y up; None for the correction's place."""
+    """(3,) position of the sole's middle or the wrist. The sole is flat; the world is y up. None stands for the
+    correction's position."""
     kind: ContactKind = "stands"
 
     def __post_init__(self) -> None:
@@ -206,9 +209,9 @@ class StandingFoot:
     corners_m: np.ndarray
     """(F, K, 3) corners of the sole, world."""
     slip_m: np.ndarray
-    """(F, 2) distance, x and z, that the touching part has slipped since the first frame."""
+    """(F, 2) slip of the touching part, x and z. It is since the first frame."""
     weights: np.ndarray
-    """(F,) weights of the frames in the mean place, with sum 1: flat and still frames count."""
+    """(F,) frame weights for the mean position. Their sum is 1: flat and still frames count."""
 
     @classmethod
     def from_pose(cls, posed: PosedMotions, foot: int, first: int, last: int) -> StandingFoot:

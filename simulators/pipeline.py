@@ -43,14 +43,14 @@ class Pipeline:
 
     cleanup: CleanupSettings
     tracker: TrackerSettings | None = None
-    """Settings of the simulation; None to correct only by kinematics."""
+    """Settings of the simulation, or None. None corrects only by kinematics."""
     scene: Scene = PLAIN
     """World and body with which motions are followed."""
     simulate: SimulateChoice = "always"
-    """Selection of the motions to simulate: those whose plan leaves room for a gain ("auto"), or all."""
+    """Which motions to simulate. They are those whose plan leaves room for a gain ("auto"), or all."""
 
     postprocess: tuple[PostprocessStep, ...] = ()
-    """Steps after the simulation, or after the clean-up; without steps, simulated states are returned."""
+    """Steps after simulation or clean-up. Without steps, simulated states are returned."""
 
     def with_tracker(
         self, engine: EngineSettings, mass_kg: float | None = None, drive: DriveSettings | None = None
@@ -214,7 +214,8 @@ class Simulator:
 
 
 _THREAD = threading.local()
-"""The latest simulator of each thread, with its settings and scene, because a world and its bodies have a state."""
+"""Each thread's latest simulator. It is kept with its settings and scene, because a world and its bodies have a
+state."""
 
 
 def _thread_simulator(settings: TrackerSettings, scene: Scene) -> Simulator:

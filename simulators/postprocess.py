@@ -41,22 +41,22 @@ from .contacts.contact_plan import plan_contacts
 from .stages.values import CleanedMotions, MotionPlan, TrackingResult, choose_motions, select_motions
 
 Changes = tuple[np.ndarray, np.ndarray]
-"""Shifts (N, T, 3) of roots and turns (N, T, J, 3) of joints, see `_compute_changes`."""
+"""Root shifts (N, T, 3) and joint rotations (N, T, J, 3). See `_compute_changes`."""
 
 FAST_S = 0.015
-"""Standard deviation of the Gaussian that removes the fast part of a correction: amplitudes are halved at 12 Hz."""
+"""Smoothing time that removes fast corrections, in s. Amplitudes are halved at 12 Hz."""
 
 FEWEST_FRAMES = 5
-"""Smallest number of frames that show whether a motion is rougher than before."""
+"""Minimum number of frames that show roughness."""
 
 ROUGHER = 1.05
-"""A part of the body is rougher in frames with a growth of jerk by more than this factor and `ROUGHER_M_S3`."""
+"""Jerk ratio above which a part is rougher. Its jerk must also grow by `ROUGHER_M_S3`."""
 
 ROUGHER_M_S3 = 5.0
-"""Smallest growth of jerk in frames where a part of the body is rougher."""
+"""Minimum jerk increase of a rougher part, in m/s³."""
 
 ALL_ROUGH = 0.1
-"""Share that a part must exceed the bound by to be fully rough; below, the part is partly rough."""
+"""Relative excess of a fully rough part. Below, the part is partly rough."""
 
 
 class PostprocessStep(Protocol):
@@ -73,16 +73,16 @@ class PostprocessState:
     """Motions between two steps of post-processing."""
 
     tracked: TrackingResult | None
-    """Plans and simulations of the motions; None after a clean-up alone."""
+    """Plans and simulations, or None. None stands for a clean-up alone."""
     cleaned: MotionBatch
     """The cleaned motions, the targets."""
     motions: MotionBatch
     fallback: MotionBatch
-    """The cleaned motions, smoothed where rough, as replacements for frames that stay too rough."""
+    """The smoothed cleaned motions. They replace frames that stay too rough."""
     shares: np.ndarray
-    """(N, T) share of the simulation in each frame of the motions."""
+    """(N, T) simulated share of each frame."""
     bounds: JerkBounds
-    """The motions before the clean-up, and the largest jerk that a correction may have."""
+    """The largest jerk that a correction may have. The motions before the clean-up define it."""
 
     @classmethod
     def from_stages(cls, cleaned: CleanedMotions, tracked: TrackingResult | None = None) -> Self:
@@ -126,17 +126,19 @@ class BlendSimulation(Positive):
     """
 
     saved_bodyweights: tuple[float, float] = (0.05, 0.2)
-    """Unexplained force that is saved: below the first value none of the simulation is used, above the second all."""
+    """Saved force at which the simulation is used, in body weights. None of it is used below the first value, all above
+    the second."""
     slow_s: float = 0.03
-    """Standard deviation of the Gaussian that extracts the slow part of a planned shift of the body."""
+    """Smoothing time that extracts slow shifts, in s."""
     small_shift_m: tuple[float, float] = (0.003, 0.006)
-    """Slow shifts of the body smaller than the first distance are removed; those above the second stay."""
+    """Deadband of slow shifts, in m. Smaller ones than the first distance are removed; those above the second stay."""
     gain_smoothing_s: float = 0.15
     """Standard deviation of the Gaussian for measuring the gain."""
     share_smoothing_s: float = 0.1
-    """Standard deviation of the Gaussian that the share comes and goes with."""
+    """Smoothing time of the simulation's share, in s."""
     lost_rad: float = 0.5
-    """Angle between simulated and planned joint from which on the joint is partly lost; fully at twice the angle."""
+    """Angle at which a joint counts as lost, in rad. It is between the simulated and the planned joint; the joint is
+    fully lost at twice the angle."""
 
     def __call__(self, state: PostprocessState) -> PostprocessState:
         tracked = state.tracked
@@ -264,7 +266,7 @@ class SmoothRough:
     """
 
     wider: tuple[float, ...] = (2.0, 4.0, 8.0)
-    """Multiples of the time of fast changes, tried in order until one suffices."""
+    """Multiples of the fast time, tried in order. The first that suffices is taken."""
 
     def __call__(self, state: PostprocessState) -> PostprocessState:
         smooth = self.smooth(state.bounds, state.motions)
@@ -310,7 +312,7 @@ class RestoreFeet(Positive):
     """
 
     around_s: float = 0.15
-    """Time around a stance for leading the foot to the place of the stance."""
+    """Time in which a foot is led to its stance, in s."""
     smoothing_s: float = 0.05
     """Standard deviation of the Gaussian that smooths that."""
 
@@ -363,7 +365,7 @@ class RevertHighJerk:
     """
 
     rounds: int = 3
-    """Number of rounds in which frames that are still rougher give way."""
+    """Number of rounds in which rough frames give way."""
 
     def __call__(self, state: PostprocessState) -> PostprocessState:
         reverted, share = self.revert(state.bounds, state.motions, state.fallback)
@@ -396,7 +398,7 @@ class RevertHighJerk:
 
 
 BLEND_SIMULATION = BlendSimulation()
-"""The step that uses simulations; before a simulation the step decides whether there is anything to gain."""
+"""The step that uses simulations. Before a simulation it decides whether there is anything to gain."""
 
 POSTPROCESS: tuple[PostprocessStep, ...] = (
     BLEND_SIMULATION,
@@ -405,10 +407,10 @@ POSTPROCESS: tuple[PostprocessStep, ...] = (
     RestoreFeet(),
     RevertHighJerk(),
 )
-"""Steps for motions of files after a simulation, or if none can gain."""
+"""Steps for files after a simulation. They also apply if no simulation can gain."""
 
 KINEMATIC_POSTPROCESS: tuple[PostprocessStep, ...] = (SmoothRough(),)
-"""Steps after a clean-up without simulation, where nothing is fast: feet are held softly."""
+"""Steps after a clean-up without simulation. Nothing is fast there: feet are held softly."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -424,7 +426,7 @@ class JerkBounds:
     around: float
     """Frames of the average of jerk, a standard deviation."""
     most_m_s3: np.ndarray
-    """(N, T, G) largest jerk of each part of the body around each frame."""
+    """(N, T, G) largest jerk of each part, in m/s³."""
 
     @classmethod
     def from_motions(cls, before: MotionBatch) -> Self:
@@ -483,7 +485,7 @@ class _JointGroup:
     measured_joints: list[int]
     """Joints with a jerk that measures the part's roughness."""
     turned_joints: np.ndarray
-    """(J,) 1 for the joints that are turned to smooth the part, 0 for other joints."""
+    """(J,) 1 for joints that smooth the part, else 0."""
 
 
 @lru_cache(maxsize=8)

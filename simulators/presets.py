@@ -25,7 +25,7 @@ FILES = Pipeline(CleanupSettings(), TrackerSettings(), simulate="auto", postproc
 """Motions of files, at the strength "balanced"."""
 
 RESIDUAL_FREE_PRESET = Pipeline(CleanupSettings(RESIDUAL_FREE_STEPS), TrackerSettings.without_residual())
-"""Motions of files, which only muscles and contacts hold up."""
+"""Motions of files without residual force. Only muscles and contacts hold them up."""
 
 SAMPLES = Pipeline(
     CleanupSettings.for_samples(),
@@ -40,7 +40,7 @@ SAMPLES = Pipeline(
         )
     ),
 )
-"""Samples of a model on a known, level floor, as in the published loops."""
+"""Samples of a model on a level floor. The floor is known, as in the published loops."""
 
 SIMULATIONS = {
     "fast": EngineSettings(
@@ -48,10 +48,9 @@ SIMULATIONS = {
     ),
     "fine": EngineSettings(name="pybullet"),
 }
-"""Settings of PyBullet for samples by the fineness of the simulation. "fast" takes half the steps and about half the
-time, and its errors are as small: see docs/scale.md. Errors vanish as fast, because the shares removed per step are
-larger. MuJoCo takes 120 steps per second in both: with half of them it saves a quarter of the time, and motions jerk by
-6 % more."""
+"""PyBullet's settings for samples by fineness. "fast" takes half the steps and about half the time, and its errors are
+as small: see docs/scale.md. Errors vanish as fast, because the shares removed per step are larger. MuJoCo takes 120
+steps per second in both: with half of them it saves a quarter of the time, and motions jerk by 6 % more."""
 
 
 def find_preset(

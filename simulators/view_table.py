@@ -231,7 +231,7 @@ def _see_with_failing_pieces(motion: Motion, pipeline: Pipeline) -> CorrectionVi
 SeeMotion: TypeAlias = Callable[[Motion, Pipeline], CorrectionView]
 
 SAMPLE_VIEWS: tuple[SeeMotion, ...] = (_see_off_slope, _see_in_usual_order)
-"""Views by which the correction of a model's samples begins."""
+"""Views of a model's samples."""
 
 VIEWS: tuple[SeeMotion, ...] = (
     _see_off_slope,
@@ -251,4 +251,4 @@ VIEWS: tuple[SeeMotion, ...] = (
     _see_takes,
     _see_in_usual_order,
 )
-"""Views by which a correction begins; it ends with the same in reverse."""
+"""Views of a correction, passed in reverse at its end."""

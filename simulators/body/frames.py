@@ -12,7 +12,7 @@ from selfcorrect.motion.geometry.rotations import compose, from_euler_angles, in
 from selfcorrect.motion.geometry.vectors import cross
 
 Y_UP_TO_Z_UP = from_euler_angles("X", np.array([90.0]))
-"""Quaternion (4,) of the turn from y up to z up."""
+"""Quaternion (4,) that rotates y up to z up."""
 
 TO_SIMULATOR = to_matrices(Y_UP_TO_Z_UP)
 """Matrix (3, 3) of that turn."""
@@ -78,10 +78,10 @@ def tensors_to_simulator(tensors_world: np.ndarray) -> np.ndarray:
 
 
 _GOAL_COMPONENTS = np.array([[0, 3, 1, 2], [1, 3, 2, 0], [2, 3, 0, 1]])
-"""Components of the goal in a rotation error, row by row; each meets the actual component at the same place."""
+"""Goal components of a rotation error, row by row. Each meets the actual component at the same index."""
 
 _ACTUAL_COMPONENTS = np.array([[3, 0, 2, 1], [3, 1, 0, 2], [3, 2, 1, 0]])
-"""Components of the actual orientation in a rotation error, row by row."""
+"""Actual components of a rotation error, row by row."""
 
 
 _ERROR_SIGNS = np.array([1.0, -1.0, -1.0, 1.0])

@@ -22,10 +22,10 @@ from selfcorrect.motion.skeleton import SMPL_22, SMPL_22_PARENTS, Skeleton
 from selfcorrect.motion.views import JointSubset
 
 BODY_MASS_INDEX_KG_M2 = 23.0
-"""Mass over squared stature of an adult of normal weight, between de Leva's women (20.5) and men (24.1)."""
+"""Body-mass index of an adult of normal weight, in kg/m². It lies between de Leva's women (20.5) and men (24.1)."""
 
 STRENGTH_OF_KG = 71.8
-"""Mass of the body with the joint strengths of the table; strengths of other bodies scale with mass."""
+"""Body mass that has the table's joint strengths, in kg. Strengths of other bodies scale with mass."""
 
 SOLE_RADIUS_M = 0.008
 """Radius of the spheres between soles and floor."""
@@ -34,11 +34,11 @@ LEG_BONE_M = (0.05, 1.5)
 """Shortest and longest thigh or shank."""
 
 KINEMATIC_PARTS = frozenset({"", "neck", "head", "left_collar", "right_collar", "left_wrist", "right_wrist"})
-"""Parts with joints that follow the motion kinematically. Freezing these costs no fidelity and saves nearly half of the
+"""Parts whose joints follow the motion kinematically. Freezing them costs no fidelity and saves nearly half of the
 solver's rows."""
 
 SPINE = ("spine1", "spine2", "spine3")
-"""Joints of the spine; all but the lowest follow the motion kinematically, too."""
+"""Joints of the spine. All but the lowest follow the motion kinematically, too."""
 
 BULKY_PARTS = frozenset({"pelvis", "spine1", "spine2", "spine3", "left_hip", "right_hip"})
 
@@ -143,13 +143,13 @@ class Humanoid:
     tree: Skeleton
     """The skeleton of the links."""
     joints: np.ndarray
-    """(L,) index of each link's joint in the whole skeleton."""
+    """(L,) joint index of each link in the skeleton."""
     mass_kg: np.ndarray
     """(L,) mass of each link."""
     centre_m: np.ndarray
-    """(L, 3) centre of mass of each link, in the link's frame."""
+    """(L, 3) centre of mass in the link's frame."""
     inertia_kgm2: np.ndarray
-    """(L, 3) moments of inertia about the centre of mass, along the link's axes."""
+    """(L, 3) moments of inertia about the centre. They are along the link's axes."""
     torque_limit_nm: np.ndarray
     """(L,) strength of the joint that carries the link."""
     capsules: tuple[Capsule, ...]
@@ -157,7 +157,7 @@ class Humanoid:
     soles: SolePoints
     """The sole's corners, `soles.joints` counting links."""
     load_kg: float = 0.0
-    """Mass of a carried load, part of the links' masses."""
+    """Mass of a carried load, in kg. It is part of the links' masses."""
     gravity_m_s2: tuple[float, float, float] = (0.0, -GRAVITY_M_S2, 0.0)
     """Acceleration of gravity, world."""
 

@@ -22,25 +22,25 @@ from selfcorrect.motion.skeleton import Skeleton
 from .curves import smoothstep
 
 MAXIMUM_REACH = 0.9985
-"""Largest share of full length of a straightened leg; beyond, knees snap."""
+"""Maximum share of the full leg length. Beyond, knees snap."""
 
 _STRAIGHTEST = 0.9999
 """The same share of limbs that must reach."""
 
 _YIELDING_S = 0.05
-"""Standard deviation in time of a body's giving way to limbs that are too short."""
+"""Smoothing time of a body that gives way to short limbs, in s."""
 
 _ROUNDS = 12
-"""Number of rounds of shifts of the body by each such limb."""
+"""Number of rounds in which each limb shifts the body."""
 
 _FIRMNESS = 3.0
-"""Exponent of the slowing of a leg that straightens towards maximum reach: the higher, the later."""
+"""Exponent that slows a leg near maximum reach. The higher it is, the later the leg slows."""
 
 _FOLDED_M = 0.01
-"""Shortest distance from hip to ankle beyond the difference of a leg's two bones."""
+"""Minimum hip-ankle distance of a folded leg, in m. It is beyond the difference of the leg's two bones."""
 
 _STRAIGHT_M = 0.02
-"""Distance of a knee from the line from hip to ankle; below, the forward direction takes over as the plane."""
+"""Knee offset from the hip-ankle line, in m. Below it, the forward direction defines the plane of the leg."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,7 @@ class Legs:
     with_shank: np.ndarray
     with_foot: np.ndarray
     bends: float = 1.0
-    """Direction of the bend of straight limbs: 1 for forwards, like knees, −1 for backwards, like elbows."""
+    """Bend direction of straight limbs. It is 1 for forwards, like knees, and −1 for backwards, like elbows."""
     soft: bool = True
     """True for limbs that slow down before full length."""
 

@@ -27,21 +27,21 @@ from .leg_ik import Legs, knee_forward, shortest_turn, turn_segments
 _SWING = 0.1
 """Weight of the distance of swinging ankles."""
 _KNEE_S = 0.03
-"""Time for a change of a knee's bend; a radian weighs as much as `_LEVER_M`."""
+"""Time in which a knee's bend may change, in s. A radian weighs as much as `_LEVER_M`."""
 _LEVER_M = 0.05
-"""Change of a leg's length that weighs as much as a radian of the knee's bend, for smoothness only."""
+"""Leg length change equal to a radian of knee bend, in m. It counts for smoothness only."""
 _STRAIGHT_RAD = 0.14
-"""Smallest bend of stretched knees, unless knees were straighter before."""
+"""Minimum bend of stretched knees, in rad. Knees that were straighter before may stay so."""
 _STRAIGHT = 0.01
 """Weight of stretching knees further, per square radian."""
 _PELVIS_S = 0.12
 """Time for a rise or fall of the pelvis."""
 _ROUGHER_M_S3 = 4.0
-"""Jerk that knees may have in addition; changes with more are spread further."""
+"""Tolerated increase in knee jerk, in m/s³. Rougher changes are spread further."""
 _SPREADING = 3.0
-"""Factor, less 1, of the wider spread of changes in each step."""
+"""Relative widening of a spread change in each step."""
 _FIRST_STEPS = 3
-"""Gauss-Newton steps before knees' speed and jerk are looked at."""
+"""Gauss-Newton steps before knee speed and jerk are checked."""
 _STEPS = 12
 """Largest number of Gauss-Newton steps."""
 
@@ -57,30 +57,30 @@ class SoftLegSettings:
     pelvis: float = 0.15
     """Weight of the pelvis' height."""
     fastest_rad_s: float = 0.8
-    """Angular speed that a knee may gain; changes that gain more are spread further."""
+    """Maximum angular speed that a knee may gain, in rad/s. Faster changes are spread further."""
     rougher: float = 1.05
-    """Largest factor of the jerk of knees over the jerk before, around each frame."""
+    """Maximum ratio of knee jerk after and before."""
     braking: float = 3.0
-    """Weight, added in each step, of the speed of knees that gain more; nothing else holds knees at a motion's ends."""
+    """Weight that each step adds to the speed of fast knees. Nothing else holds knees at a motion's ends."""
 
 
 SOFT_LEGS = SoftLegSettings()
 """The defaults."""
 
 _FORWARD_WEIGHT = 0.1
-"""Largest sine of a knee's bend where the forward direction determines the axis better than the bend."""
+"""Sine of the knee bend below which the forward direction defines the axis."""
 
 _DAMPING_M2 = 1e-4
-"""Added to the square of a knee's lever, so that straight legs have a solution."""
+"""Damping of a knee's squared lever, in m². Straight legs have a solution with it."""
 
 JERK_AROUND_S = 0.15
-"""Standard deviation of the Gaussian for measuring jerk around each frame."""
+"""Smoothing time of jerk, in s."""
 
 _ALIKE = 0.03
-"""Overstretched knees (rad) stay so if legs get no shorter than by this further bend."""
+"""Tolerance for overstretched knees, in rad. They stay so if the legs get no shorter than by this further bend."""
 
 _CONVERGED = 1e-3
-"""Size of a step, in radians and metres, that shows convergence."""
+"""Step size that shows convergence, in rad and m."""
 
 _LONGEST_STEP_RAD = 0.35
 
@@ -220,12 +220,12 @@ class _ReachProblem:
     across_m: np.ndarray
     """The remaining part of the shanks."""
     turned_m: np.ndarray
-    """The remaining part of the shanks turned by a right angle about the knees' axes."""
+    """Shank part that turns with the knee, rotated by a right angle."""
     hips_m: np.ndarray
     targets_m: np.ndarray
-    """From the hips to the targets of the ankles, of a body that does not rise."""
+    """Vectors from hips to ankle targets, for a body that does not rise."""
     weights: np.ndarray
-    """Weights of the squared distances of the ankles from the targets."""
+    """Weights of squared ankle errors."""
     allowed_m_s3: np.ndarray
     """Largest jerk of the knees around each frame."""
     fps: float
@@ -328,9 +328,9 @@ class _LegPose:
     length_m: np.ndarray
     """(T, 2) lengths of the legs."""
     up_m: np.ndarray
-    """(T, 2) heights of the ankles' targets above the hips."""
+    """(T, 2) height of ankle targets above the hips."""
     distance_m: np.ndarray
-    """(T, 2) distances of the ankles' targets from the hips."""
+    """(T, 2) distance from hips to ankle targets."""
 
     @classmethod
     def from_bends(cls, reach: _ReachProblem, bends_rad: np.ndarray, rises_m: np.ndarray) -> _LegPose:

@@ -14,29 +14,29 @@ from selfcorrect.motion.geometry.vectors import norms, percentile
 from .curves import smooth_gaussian, smoothstep
 
 _RUNS_M_S = 1.5
-"""Speed of a body above which feet, which land and leave within a frame or two, seem to slide in proportion."""
+"""Speed above which feet seem to slide in proportion, in m/s. Such feet land and leave within a frame or two."""
 _TOUCHES_WITHIN_M = 0.008
-"""Corners of a sole within about this height of the lowest corner count as touching with it."""
+"""Height within which corners count as touching, in m. It is measured from the lowest corner."""
 _HELD_WITHIN_M = 0.02
-"""Corners of a sole within about this height of the lowest corner may be held."""
+"""Height within which corners may be held, in m. It is measured from the lowest corner."""
 _HELD_M_S = 0.05
-"""Corners are held if they are the slowest of these, by about this speed."""
+"""Speed range in which corners may be held, in m/s. It is measured from the slowest of them."""
 
 _FLAT_S = 0.25, 1.0
-"""Durations of flat stance of both feet together: up to the first the soles stay, from the second on they are fully
-known."""
+"""Durations of flat stance, in s. Up to the first, soles stay; from the second on, they are fully known. Both feet
+count together."""
 
 THICKEST_M = 0.025
 """Largest change of a sole's thickness."""
 
 HOVER_PERCENTILE = 30
-"""Percentile of the corners' heights in flat stance that measures how far they hover."""
+"""Percentile of corner heights in flat stance that measures hovering."""
 
 _BALL = 1
-"""Index of the pair of corners at the ball of the foot."""
+"""Index of the corner pair at the ball."""
 
 _SPEED_BLUR_S = 0.25
-"""Standard deviation of the Gaussian over which the speed of bodies is averaged."""
+"""Smoothing time of body speeds, in s."""
 
 
 def corner_positions(soles: SolePoints, positions_m: np.ndarray, orientations: np.ndarray) -> np.ndarray:

@@ -77,16 +77,16 @@ class CleanupSettings:
     steps: tuple[CleanupStep, ...] = FILE_STEPS
     """Steps in their order; `PlantFeet` is always one of them."""
     support: SupportChoice = "infer"
-    """Support of the body. "infer": steps, rungs and seats that the motion shows. "floor": only the floor. "off":
-    something unknown; the body keeps its height. Steps that contradict this are skipped."""
+    """What supports the body. "infer": steps, rungs and seats that the motion shows. "floor": only the floor. "off":
+    something unknown; the body keeps its height. Steps that contradict the choice are skipped."""
     keep_level: bool = False
-    """Keep the floor at the height at which the motion shows it; otherwise it is put at y = 0."""
+    """Keep the floor at its observed height. Otherwise it is put at y = 0."""
     level: bool = False
-    """Turn a motion whose floor is tilted so that it is level; otherwise it is corrected on its own plane."""
+    """Level a motion whose floor is tilted. Otherwise it is corrected on its own plane."""
     frame_times: FrameTimes = "auto"
     """Treatment of frames that only repeat others: see `FrameRepeats`."""
     close_loops: bool = True
-    """Correct a motion that ends in its first pose as a cycle, so that it closes."""
+    """Close motions that end in their first pose. They are corrected as cycles."""
 
     def __post_init__(self) -> None:
         if self.support not in SUPPORT_MODES:

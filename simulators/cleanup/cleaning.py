@@ -66,7 +66,7 @@ class CleanupState:
     """Supports that may carry the bodies."""
     motions: MotionBatch
     soles: SolePoints
-    """Soles of the motions; fitted only if there is a single motion."""
+    """Soles of the motions. They are fitted only for a single motion."""
     noisy: np.ndarray
     """(N,) whether a motion is noisy throughout."""
     floor: Floor
@@ -74,11 +74,11 @@ class CleanupState:
     supports: list[tuple[Support, ...]]
     """Supports of each motion beside the lowest ground."""
     repairs_m: Mapping[Repair, np.ndarray]
-    """(N,) furthest that each kind of repair has moved the roots."""
+    """(N,) largest root move per kind of repair, in m."""
     raised_m: np.ndarray
-    """(N,) distance by which the motions were raised so that their lowest ground is at y = 0."""
+    """(N,) rise that puts the lowest ground at y = 0, in m."""
     unplanted: PosedMotions | None = None
-    """The motions before their feet were planted; None until then."""
+    """The motions before planting, or None."""
 
     @classmethod
     def from_motions(cls, motions: MotionBatch, steps: Sequence[CleanupStep], mode: SupportMode) -> Self:

@@ -32,77 +32,80 @@ from .cleaning import CleanupState
 from .foot_lock import furthest_in_stance_m, lock_share
 
 _NOISY_STANDS_M_S = 0.25
-"""Usual speed of points of noisy bodies that stand, once noise was removed; its slow part stays."""
+"""Usual speed of standing points on noisy bodies, in m/s. It is measured after noise is removed; the slow part
+stays."""
 
 _UPRIGHT_M = 0.5
-"""Least height of the root above the soles if feet carry the body."""
+"""Minimum root height above the soles of an upright body, in m."""
 _OFTEN = 0.5
-"""Least share of the time that feet carry the body, for steady drift."""
+"""Minimum time share on feet for steady drift."""
 _MOSTLY = 0.8
-"""Share of that time for changing drift: people who roll on the floor really move along."""
+"""Minimum time share on feet for changing drift. People who roll on the floor really move along."""
 _FEWEST_FRAMES = 12
 """Smallest number of frames that show drift."""
 _FEWEST_STANDING_S = 0.1
 """Shortest total time of standing feet."""
 _STEADY = 0.8
-"""Share of the evidence made still by a changing drift that a steady drift must make still to be believed."""
+"""Minimum still evidence of steady drift, relative to changing drift."""
 _FEWEST_STEADY = 0.3
-"""Share of all evidence that a steady drift must make still, too."""
+"""Minimum share of all evidence that steady drift makes still."""
 _GATE_WIDTH = 0.05
-"""Width of shares for a rise of confidence from 0 to 1."""
+"""Range of shares over which confidence rises from 0 to 1."""
 _RUNNING_M_S = 2.0
-"""Speed of bodies with feet that are hardly ever still, and that therefore seem to drift; so do bodies that leap."""
+"""Minimum speed of bodies that seem to drift, in m/s. Their feet are hardly ever still. Bodies that leap seem to drift,
+too."""
 _RUNNING_SHARE = 0.12
-"""Least drift of such bodies, as a share of the body's speed."""
+"""Minimum drift of a running body, relative to its speed."""
 _ALONG = 0.45
-"""Largest cosine between the directions of such a body and of the drift."""
+"""Maximum cosine between run and drift directions."""
 _SWINGING_M_S = (0.32, 0.38)
-"""Changes of a run's drift (root of the mean square) above the first of these, and surely above the second, are
-more than what feet do in running. The feet of CMU's training runs seem to drift by changes of up to 0.15 m/s."""
+"""Drift changes that exceed a run's, in m/s (RMS). Above the first they may, above the second they surely do. The feet
+of CMU's training runs seem to drift by changes of up to 0.15 m/s."""
 _LEAPING_M = 0.08
-"""Bodies leap with both feet this high above the usual height."""
+"""Height of both feet in a leap, in m. It is above their usual height."""
 _LEAPING_SHARE = 0.1
-"""Least share of the time in the air of a body that leaps; such feet show as little as a run's."""
+"""Minimum time share in the air of a leaping body. Its feet show as little as a run's."""
 _MOST_STARTS = 100
-"""Largest number of points in the search for this velocity."""
+"""Maximum number of starting points of the search."""
 _NARROWING_M_S = (0.18, 0.12, 0.08, 0.06)
-"""Scales of outliers for refining this velocity, round by round; the last one serves five rounds."""
+"""Outlier scales of the refinement, in m/s. There is one per round; the last one serves five rounds."""
 _OUTLIER_M_S = 0.3
 """Scale of outliers of changing drift."""
 _EXCLUDING = 3.0
-"""Multiple of the outliers' scale in the first of 12 rounds; the multiple falls to 1 by the seventh."""
+"""First multiple of the outlier scale. It falls to 1 from the first to the seventh of 12 rounds."""
 _HABIT = 0.01
-"""Weight of the mean velocity; changing drift returns to this mean when no foot stands."""
+"""Weight of the mean velocity. Changing drift returns to the mean when no foot stands."""
 _ROLLING = 0.015
-"""Seeming velocity of a foot that rolls from heel to toe, as a share of a walking body's velocity."""
+"""Apparent speed of a rolling foot, relative to the walking body."""
 _ROLLING_M_S = 1.2
-"""Largest speed of a body with feet that roll from heel to toe."""
+"""Maximum speed of a body whose feet roll, in m/s."""
 _UNSURE_M_S = 0.18
-"""Below this speed, slow drift of a long motion cannot be distinguished from the way feet roll."""
+"""Speed below which rolling may explain slow drift, in m/s."""
 _SLOWLY_S = 5 / 3
-"""Drift is slow if it changes within about this time."""
+"""Time scale of slow drift, in s."""
 _LONG_S = 6.0
 """A motion is long beyond this duration."""
 _IN_PLACE_M_S = 0.2
 """A treadmill's belt is faster than this."""
 _IN_PLACE_SHARE = 0.2
-"""On a treadmill, the root's mean velocity is less than this share of the belt's."""
+"""Maximum root speed on a treadmill, relative to the belt."""
 _RESTS = 0.5
-"""Least share by which a foot rests where it carries the body."""
+"""Minimum share by which a bearing foot rests."""
 _ALONE_S = 0.1
-"""Least time for which each foot of a body that walks on a treadmill stands alone."""
+"""Minimum single-support time of a treadmill walk, in s."""
 _FEWEST_LANDINGS = 2
-"""Smallest number of landings of a body that hops on a treadmill."""
+"""Minimum number of landings of a treadmill hop."""
 _WITHIN_M = 0.3
-"""Furthest that a root is moved by default to remove drift that swings; slower swings stay."""
+"""Maximum root move to remove swinging drift, in m. Slower swings stay."""
 _WITHIN_IN_PLACE_M = 0.1
-"""The same distance for bodies that travel less far than the floor beneath: treadmills need not be steady."""
+"""Maximum root move for bodies in place, in m. They travel less far than the floor beneath; treadmills need not be
+steady."""
 _EVEN_S = 0.25
-"""Standard deviation of the Gaussian that takes steps out of velocities before a root and a swing are compared."""
+"""Smoothing time of velocities without steps, in s. Root and swing are compared afterwards."""
 _SWINGS_ALONG = 0.3
-"""Share of a swing that the root's path must contain; legs that bend to and fro reach 0.1."""
+"""Minimum share of a swing in the root's path. Legs that bend to and fro reach 0.1."""
 _SLOWEST_S = (4.0, 2.8, 2.0, 1.4, 1.0, 0.7, 0.5, 0.35, 0.25)
-"""Standard deviations of the smoothing of the drift that stays, tried until the rest is within that distance."""
+"""Smoothing times of the drift that stays, in s. They are tried until the rest is within `_WITHIN_M`."""
 
 
 @dataclass(frozen=True)
@@ -118,9 +121,9 @@ class StabilizeFloor:
     """
 
     remove: bool = False
-    """Remove all drift: this changes the path over the floor. Otherwise the root ends in the same place."""
+    """Remove all drift, which changes the path. Otherwise the root ends in the same place."""
     keep_path: bool = False
-    """Keep the path over the floor with all drift and glides; feet stand on ground that moves, as on a walkway."""
+    """Keep the path with all drift and glides. Feet stand on ground that moves, as on a walkway."""
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         motions = cleaning.motions
@@ -292,10 +295,9 @@ class FloorMotion:
     removed_m_s: np.ndarray
     """The part that is an error and is removed."""
     kept_m_s: np.ndarray
-    """The part that stays: the body moves as before. Feet are planted on the moving floor if stances are too long to be
-    planted on a floor that stands still."""
+    """Drift that stays. Feet are planted on the moving floor if stances are too long for a still floor."""
     in_place: bool = False
-    """True if the body walks or runs in place, as on a treadmill."""
+    """True if the body walks or runs in place."""
 
     @property
     def notes(self) -> tuple[Note, ...]:

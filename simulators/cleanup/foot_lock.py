@@ -16,43 +16,45 @@ from ..body.curves import blur, second_difference_bands, smooth_gaussian, smooth
 _SLOW_SWING_M_S = 0.36
 """Swinging feet are slow up to this speed."""
 _FASTER_SWING_M_S = 1.8
-"""Swinging feet are fast at this much more than the slow speed."""
+"""Minimum speed of fast swinging feet, in m/s. It is in addition to the slow speed."""
 _IN_PLACE_M_S = 0.06
-"""Frames of a stance that are slower than about this weigh alike in the foot's place."""
+"""Speed at which stance frames lose weight in a foot's position, in m/s."""
 _LIFTING_M_S = 0.1
-"""Frames of a stance in which a foot rises or sinks faster than about this weigh less in its height."""
+"""Vertical speed at which stance frames lose weight in height, in m/s."""
 _AIRBORNE_S = (0.2, 0.4)
-"""A foot that has been in the air for longer than the first returns to its own height, and fully after the second:
-it may rest in the air beside the other, on which the body stands."""
+"""Times in the air before a foot returns to its own height, in s. The return begins at the first and is complete at the
+second. A foot may rest in the air beside the other, on which the body stands."""
 
 FURTHEST_SLIDE_M = 0.3
-"""Feet on a drifting floor are planted as on a still floor if no stance slides as far as this. The legs absorb this
+"""Maximum slide of a stance on a drifting floor, in m. Shorter slides are planted as on a still floor. Legs absorb this
 much of longer slides, and nothing of slides more than three times as long: the body glides."""
 FLAT_RAD = float(np.radians(2.0))
 """A standing foot tilted by less is laid flat."""
 TILTED_RAD = float(np.radians(6.0))
-"""A standing foot tilted by more is left on the edge."""
+"""Maximum tilt of a foot that is flattened, in rad."""
 ROLLED_RAD = (float(np.radians(35.0)), float(np.radians(45.0)))
-"""A foot that surely stands on heel and toe is rolled by mistake if it is tilted by more, fully from the second angle
-on: ankles turn in by the first at most."""
+"""Tilts of a foot that is wrongly rolled, in rad. Heel and toe surely stand. It may be wrong from the first angle,
+which is the most that ankles turn in, and surely from the second."""
 POINTING_BACK_RAD = (float(np.radians(60.0)), float(np.radians(90.0)))
-"""A sunken foot tilted by less than the first is laid flat as far as that lifts the foot, beyond the second not."""
+"""Tilts of a sunken foot that is flattened, in rad. It is flattened below the first as far as that lifts it, and not at
+all beyond the second."""
 MOST_BENT_RAD = float(np.radians(60.0))
 """Furthest that toes bend up."""
 LETTING_GO_S = 0.2
-"""Time after lifting, and before landing, for a foot's return to the place without lock."""
+"""Time in which a lock fades around a stance, in s."""
 HARD_DRAG_LIMIT_M = 0.15
-"""Furthest that a hard lock drags a foot: that of samples of a model."""
+"""Maximum drag of a hard lock, in m. Samples of a model use hard locks."""
 FIRMNESS = 3000.0
-"""Weight of keeping still feet still, against that of the other targets."""
+"""Weight of keeping still feet still."""
 STILL_M_S = (0.012, 0.03)
-"""Points of standing feet are still if slower than the first speed, and move if faster than the second."""
+"""Speeds of still and of moving points, in m/s. Points of standing feet are still below the first, and move above the
+second."""
 _FADING_S = 0.1
-"""Time for feet to return from there to the other targets."""
+"""Time to return to the other targets, in s."""
 CLEAR_M = 0.006
-"""Height above the floor that slow swinging feet keep so as not to drag."""
+"""Clearance of slow swinging feet, in m. They do not drag."""
 CLEARANCE_M = 0.025
-"""Height above the floor that fast swinging feet keep so as not to stub."""
+"""Clearance of fast swinging feet, in m. They do not stub."""
 
 
 def lock_share(slides_m: np.ndarray) -> np.ndarray:
@@ -349,29 +351,29 @@ def _values_at_frames(values: np.ndarray, frames: np.ndarray) -> np.ndarray:
 ONSET_S = 0.015
 """Time for closing or opening a lock."""
 RETURN_S = 0.08
-"""Time constant of a foot's return to its own path after a stance."""
+"""Time constant of a foot's return to its own path, in s."""
 SOFT_DRAG_LIMIT_M = 0.3
-"""Furthest that a soft lock drags a foot, approached smoothly: that of motions of files."""
+"""Maximum drag of a soft lock, in m. It is approached smoothly, for motions of files."""
 HEIGHT_S = 0.04
 """Time constant of following heights of standing feet."""
 TENSION_S = 0.03
 """Time constant of keeping these heights through swings."""
 _TOLERANCE_M = 0.003
-"""Height that a standing foot may be off the ground by."""
+"""Tolerated height of a standing foot, in m."""
 SOFT_CLEAR_M = 0.008
 """Height above the ground that swinging feet keep."""
 SOFT_ROUNDS = 3
-"""Number of rounds of lifting feet that are still sunk."""
+"""Number of rounds in which sunken feet are lifted."""
 SMALL_RAD = (float(np.radians(2.0)), float(np.radians(4.0)))
 """The same bounds for turns of feet and toes."""
 _AROUND_S = 0.25
-"""Time before and after a frame; the largest change there decides this."""
+"""Time around a frame that decides on a change, in s. The largest change counts."""
 _LEAST_RETURN = 0.15
-"""Share of the weight with which swinging feet return to their path that standing feet have too, over seconds."""
+"""Weight of standing feet's return, relative to swinging feet's."""
 
 
 _LEAST_WEIGHT = 1e-6
-"""Weight of the targets of swinging feet, so that the system of feet that never stand is not singular."""
+"""Minimum weight of swinging feet's targets. The system of feet that never stand would be singular without it."""
 
 
 def deadband(sizes: np.ndarray, bounds: tuple[float, float], fps: float) -> np.ndarray:

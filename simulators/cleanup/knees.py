@@ -18,9 +18,9 @@ from ..body.curves import FRAME_S
 from .cleaning import CleanupState
 
 _LONGEST_S = 2 / 3
-"""Longest flip that is turned back: the foot's motion during a longer one is not known."""
+"""Maximum duration of a flip, in s. The foot's motion during a longer one is not known."""
 _CALMER = 0.8
-"""Largest acceleration of a knee that is turned back, as a share of that before."""
+"""Maximum acceleration of a repaired knee, relative to before."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from .cleaning import CleanupState
 from .stance import PosedMotions
 
 _FLAT_SOLE_RAD = float(np.radians(15.0))
-"""Feet tilted by less are flat enough to show the thickness of their soles."""
+"""Maximum tilt of a foot that shows sole thickness, in rad."""
 
 
 @dataclass(frozen=True)

@@ -18,17 +18,18 @@ from ..stages.values import choose_motions
 from .cleaning import CleanupState, repair_each
 
 _NOISY_RAD = 0.02
-"""Largest white noise of a body's median joint that is not removed: smoothing would cost real motion."""
+"""Maximum joint noise that stays, in rad. It is the white noise of the median joint; smoothing less would cost real
+motion."""
 _NOISY_ROOT_M = 0.002
-"""Largest white noise of the root that is not removed."""
+"""Maximum root noise that stays, in m."""
 _NOISY_JOINT_RAD = 0.04
-"""Largest white noise of single joints that the body's common motion does not explain and that stays."""
+"""Maximum noise of single joints that stays, in rad. The body's common motion does not explain it."""
 _SEGMENT_S = 3.0
-"""Time within which a body moves in the same few ways."""
+"""Time in which a body moves in few ways, in s."""
 _WINDOW_S = 8 / 30
 """Length of the windows."""
 _CAUTION = 1.1
-"""Factor on the estimated noise: overlapping windows spread its singular values."""
+"""Safety factor on the estimated noise. Overlapping windows spread its singular values."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,9 @@ class Denoise:
     """
 
     must_calm: bool = True
-    """Accept only results with lower jerk: in a few strides the bounce of a run looks like noise."""
+    """Accept only results with lower jerk. In a few strides the bounce of a run looks like noise."""
     each_joint: bool = True
-    """Also smooth single joints that shake on bodies that are not noisy throughout."""
+    """Smooth single joints on bodies that are not noisy."""
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         noise_rad = joint_noise_rad(cleaning.motions)
@@ -56,15 +57,15 @@ class Denoise:
 
 
 _CURVES_S = (0.1, 0.2, 0.4)
-"""Distances in time of the frames whose second differences show how much a joint that shakes moves."""
+"""Strides of second differences, in s. They show how much a shaking joint really moves."""
 _SMOOTHEST = 1e3
-"""Largest weight of second differences at 30 frames per second, that of a joint that hardly moves."""
+"""Maximum weight of second differences at 30 fps. It is that of a joint that hardly moves."""
 _FEET_STAY = 1.1
-"""Largest ratio of the feet's jerk after to that before: legs may make up for the noise of a root."""
+"""Maximum jerk ratio of feet after smoothing. Legs may compensate the noise of a root."""
 _LEAST_MOVING = 0.25
-"""Least share of joints that move in a body of which the noise is judged."""
+"""Minimum share of moving joints for noise to be judged."""
 _ROUNDING_RAD = 1e-4
-"""Noise up to which a joint counts as free of noise: what rounding adds in files and other programs."""
+"""Rounding noise of files, in rad. A joint with less counts as free of noise."""
 
 
 _FEWEST_FRAMES = 8

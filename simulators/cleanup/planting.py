@@ -34,48 +34,49 @@ from .levelling import LevelFloor
 from .stance import SOLE_NEAR_M, PosedMotions, find_boxes_under_feet, has_boxes
 
 _TIPS_BELOW_BALL_M = 0.02
-"""Depth below the ball from which on toe tips do not lift the foot."""
+"""Depth below the ball at which tips stop lifting the foot, in m."""
 _LEAST_GAIN = 0.2
-"""Feet are planted if standing soles then slide slower by more than this share, or for one of the other gains."""
+"""Smallest relative gain in sole sliding. Feet are planted for this gain or one of the others."""
 _LEAST_JOINT_GAIN = 0.12
-"""Feet are planted, too, if standing joints then slide slower by more than this share."""
+"""Smallest relative gain in joint sliding. Feet are planted for this gain, too."""
 _LEAST_GAIN_M_S = 0.03
-"""Neither share counts if feet slide slower by less than this."""
+"""Smallest absolute gain in sliding, in m/s. Neither relative gain counts below it."""
 _LEAST_GAIN_M = 0.004
-"""Feet are planted, too, if standing soles then differ in height by so much less on average. Of CMU's training
-clips, pieces of 12 s, 9 in 10 gain less than all three when corrected again."""
+"""Smallest gain in sole height, in m. It is a mean over standing soles. Of CMU's training clips, pieces of 12 s, 9 in
+10 gain less than all three when corrected again."""
 _LEAST_LOCAL_GAIN_M_S = 0.15
-"""Feet are planted, too, if a standing sole then slides slower by so much for `local_s`: one slide in a long motion
-hardly changes the means. Of those clips, 9 in 10 gain less than this and the next one, too."""
+"""Smallest local gain in sliding, in m/s. It lasts for `local_s`: one slide in a long motion hardly changes the means.
+Of those clips, 9 in 10 gain less than this and the next one, too."""
 _LEAST_LOCAL_GAIN_M = 0.02
-"""Feet are planted, too, if a standing or lower sole is then nearer to the usual height by this for `local_s`."""
+"""Smallest local gain in height, in m. A standing or lower sole is nearer to the usual height for `local_s`."""
 _LOCAL_S = 0.2
 """Duration of the averages of these two gains."""
 _LOWERING_LIMIT_M = 0.05
-"""Furthest that the root is lowered for a standing foot out of reach."""
+"""Maximum lowering of the root, in m. It serves a standing foot out of reach."""
 _TURN_RAD = 0.15
 """Largest angle that feet are turned to, softly."""
 _TURN_S = 0.06
-"""Standard deviation of the Gaussian that spreads the turn of feet over time."""
+"""Smoothing time of foot rotations, in s."""
 _STEEP_SHANK = 0.6
-"""Least rise of a shank that carries weight, as a share of its length."""
+"""Minimum steepness of a shank that carries weight. It is the rise as a share of the length."""
 _TOE_RAD = 0.8
 """Largest angle that toes are turned to, softly."""
 _TOE_S = 0.08
-"""Standard deviation of the Gaussian that spreads the turn of toes over time."""
+"""Smoothing time of toe rotations, in s."""
 _TOE_BENDS = 3
-"""Number of rounds of bending toes: a short bend that is spread over time falls short at first."""
+"""Number of rounds of bending toes. A short bend that is spread over time falls short at first."""
 _STILL_SLIDES_M_S = 0.12
-"""Feet that slide faster than this after planting are planted once more. The corrections of 215 captures do not
-depend on the second round."""
+"""Sliding speed that needs a second planting, in m/s. The corrections of 215 captures do not depend on the second
+round."""
 _SMALL_M = (0.009, 0.015)
-"""Feet are not moved by less than the first distance, and fully by more than the second."""
+"""Deadband of foot moves, in m. Feet are not moved by less than the first distance, and fully by more than the
+second."""
 
 
 _NEVER = 1e-3
-"""Probability of standing that both parts of a foot have at least."""
+"""Minimum standing probability of both foot parts."""
 _REPEATS_M = 1e-5
-"""A frame repeats the frame before if no joint moves further."""
+"""Maximum joint move of a repeated frame, in m."""
 
 
 def plant_feet(posed: PosedMotions, ground_m: np.ndarray, *, is_soft: bool) -> MotionBatch:
@@ -156,13 +157,13 @@ class _StandingErrors:
     """
 
     stands: np.ndarray
-    """(T, 2) the stances of the motion that was given."""
+    """(T, 2) stances of the given motion."""
     is_low: np.ndarray
-    """(T, 2) whether a foot stands, or is lower than feet that stand usually are."""
+    """(T, 2) whether a foot stands or is low. It is lower than feet that stand usually are."""
     speeds_m_s: np.ndarray
     """(T, 2) of the soles that stand."""
     offsets_m: np.ndarray
-    """(T, 2) distance of low soles from the usual height of soles that stand."""
+    """(T, 2) height error of low soles, in m. It is relative to the usual height of soles that stand."""
 
     @classmethod
     def measure(
@@ -396,7 +397,7 @@ def _solid_foot_points_m(posed: PosedMotions) -> np.ndarray:
 _CORNERS_OF_HEEL = slice(0, 2)
 """Corners at the heel of a foot."""
 _CORNERS_OF_BALL = slice(2, 4)
-"""Corners at the ball of a foot that has toes; corners of the tip follow."""
+"""Corners at the ball of a foot with toes. Corners of the tip follow."""
 
 
 def _heights_of_solid_feet_m(posed: PosedMotions, points_m: np.ndarray, ground_m: np.ndarray) -> np.ndarray:
@@ -623,7 +624,7 @@ class PlantFeet:
     """
 
     is_soft: bool = True
-    """Lock feet softly; otherwise at once, which is enough for motions that only a simulation follows."""
+    """Lock feet softly. Hard locks are enough for motions that only a simulation follows."""
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         level = cleaning.posed
@@ -659,7 +660,7 @@ class LiftLimbs:
     """
 
     spread_s: float = 0.08
-    """Time for tilting a bone, and back, a standard deviation; 0 for at once."""
+    """Smoothing time of bone tilts, in s; 0 for none."""
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         return replace(cleaning, motions=raise_limbs(cleaning.motions, self.spread_s))

@@ -19,18 +19,18 @@ from .cleaning import CleanupState, repair_each
 from .splices import spread_step
 
 _LEGS = ("hip", "knee", "ankle", "foot")
-"""Parts that jump when feet land, as often as a walk has steps."""
+"""Parts that jump when feet land. They do so as often as a walk has steps."""
 
 _SHORTEST = 4
 """Least number of frames of a block."""
 _LONGEST = 16
-"""Largest number of frames of a block: a stride, which joined cycles repeat, takes longer at 30 fps."""
+"""Maximum number of frames of a block. A stride, which joined cycles repeat, takes longer at 30 fps."""
 _FEWEST = 5
 """Least number of seams."""
 _SUDDENLY = 3.0
-"""A jump is this many times as large as usual ones, and as those of most frames that are no seams."""
+"""Minimum ratio of a jump to usual jumps. The jumps of most frames that are no seams are usual, too."""
 _REGULAR = 0.7
-"""Least share of the seams that jump, and of the jumps that are at seams."""
+"""Minimum regularity of seams. It is the share of seams that jump, and of jumps at seams."""
 _LEAST_RAD = 0.08
 """Least size of usual jumps, summed over the joints."""
 

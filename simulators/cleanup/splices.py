@@ -33,26 +33,26 @@ from ..results.results import Repair
 from .cleaning import CleanupState, repair_each
 
 _JUMP_M = 0.065
-"""Horizontal jump of the root and half of the joints in a frame of 1/30 s; in longer ones it grows with the square
-of the ratio."""
+"""Minimum horizontal jump per 1/30 s, in m. The root and half of the joints jump; in longer frames it grows with the
+square of the ratio."""
 _SUDDENLY = 2.5
-"""Factor by which joints move further at a splice than in any step around it."""
+"""Minimum ratio of a splice to neighbouring steps."""
 _AROUND = 4
-"""Number of steps before and after a splice that it is compared with; motions with fewer frames show none."""
+"""Number of neighbouring steps on either side. Motions with fewer frames show no splice."""
 _TURN_RAD = 0.1
-"""Smaller turns of a body at a splice belong to its motion."""
+"""Minimum rotation at a splice, in rad."""
 _SPREAD_S = 0.25
-"""Time on either side of a splice over which the change of pose is spread."""
+"""Time over which a pose change is spread, in s. It is on either side of a splice."""
 _SPIKE_RAD = float(np.radians(30.0))
-"""Least turn of the root away from the frames before and after for a spike."""
+"""Minimum rotation of a spike, in rad. The root turns away from the frames before and after."""
 _SPIKE_S = 0.1
-"""Longest duration of a spike; three frames may be one at any rate."""
+"""Maximum duration of a spike, in s. Three frames may be one at any rate."""
 _CUT_RAD = float(np.radians(60.0))
-"""Least sudden turn of the root, to stay, at which a take begins."""
+"""Minimum lasting rotation that starts a take, in rad."""
 _WITHIN_M = 0.1
-"""Splices that move a motion's end by no more than this are errors; others may be cuts between takes."""
+"""Maximum shift of the end that counts as an error, in m. Larger shifts may be cuts between takes."""
 _WITHIN_RAD = float(np.radians(5.0))
-"""Splices are errors only if they also turn a motion's end by no more than this."""
+"""Maximum rotation of the end that counts as an error, in rad."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class JoinSplices:
     """
 
     join_takes: bool = False
-    """Also remove splices that change the path over the floor: cuts between takes."""
+    """Also remove cuts between takes. They change the path over the floor."""
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
         motions = cleaning.motions

@@ -23,19 +23,19 @@ from ..body.leg_ik import Legs
 from ..body.soles import corner_positions, frame_speeds, lowest_corner_velocities, sole_normals, split_by_foot
 
 SOLE_NEAR_M = 0.035
-"""A standing sole is lower than this above its ground."""
+"""Maximum height of a standing sole, in m."""
 _HELD_M = 0.015
-"""A tilted sole is lower than this if it stands while the other foot stands lower by as much: a body that balances
-holds the other foot near the floor."""
+"""Maximum height of a tilted standing sole, in m. The other foot stands lower by as much: a body that balances holds it
+near the floor."""
 _HELD_TILTS_RAD = (float(np.radians(8.0)), float(np.radians(14.0)))
 """Angles between which such a sole becomes tilted."""
 _NEAR_BOX_M = 0.08
-"""Feet that are no further from the top of a box may stand on it."""
+"""Maximum distance between foot and box top, in m."""
 _BOX_GAP_S = 0.07
-"""Longest gap that does not end a stance on a box."""
+"""Maximum gap within a stance on a box, in s."""
 
 _OF_VELOCITIES = ("speeds_m_s", "normals", "standing", "stands")
-"""Cached properties of posed motions that do not depend on where these are."""
+"""Cached properties that do not depend on position."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,42 +33,45 @@ from .cleaning import CleanupState, repair_each
 
 _TRUNK = ("spine1", "spine2", "spine3", "neck", "head")
 _LIMBS = (("arm", ("elbow", "wrist"), "wrist"), ("leg", ("ankle",), "foot"))
-"""Kinds of limbs, with the joints that show their motion, and the last joint that belongs to them."""
+"""Kinds of limbs, with the joints that are watched. The last joint that belongs to the limb follows."""
 _TO_SIGMA = 1 / 1.5382
-"""Factor from the median length of a normal vector in space to the standard deviation of its components."""
+"""Ratio of standard deviation to median length. The lengths are of normal vectors in space; the deviation is that of a
+component."""
 _FIXED = 1e6
 """Weight of the frames around a stretch."""
 _LEAST_VARIANCE = 1e-8
-"""Variance of metres, or of components of quaternions, up to which a channel of a part that shakes has no noise."""
+"""Variance below which a channel has no noise. It is in m², or in squared components of quaternions."""
 _SMOOTHEST = 1e4
-"""Largest ratio r / q, that of a part which moves as slowly as the frames of ten steps show."""
+"""Maximum ratio r / q. It is that of a part which moves as slowly as the frames of ten steps show."""
 _FREE = 1e-6
 """Weight of frames that do not count."""
 
 _WINDOW_S = 0.25
-"""Time before and after a frame whose median fourth difference shows its noise."""
+"""Half window of the local noise, in s."""
 _SHAKING_M = 0.004
-"""Smallest noise of the end of a part that shakes."""
+"""Minimum noise of a shaking part's end, in m."""
 _CONTRAST = 4.5
-"""A part that shakes has this many times its usual noise, and that of half of the others at the same time."""
+"""Minimum noise ratio of a shaking part. It is relative to its usual noise, and to that of half of the others at the
+same time."""
 _LONER = 2.0
-"""It has this many times the noise of all other parts but one: people move several parts fast at once."""
+"""Minimum noise ratio to all parts but one. People move several parts fast at once."""
 _BURST = 4
-"""If as many parts have noise that is large for them at once, all of these shake, whatever the others do."""
+"""Number of noisy parts that shake together. Then all of these shake, whatever the others do."""
 _WHITENESS = (0.6, 1.6)
-"""Ratio of the noise that fourth and second differences show while a part shakes."""
+"""Range of the noise ratio of fourth and second differences. It is the ratio while a part shakes."""
 _SHORTEST_S = 0.25
 """Shortest time for which parts shake."""
 _JUMP_M = 0.05
-"""Least distance of a part from the curve through the frames around while it jumps."""
+"""Minimum jump of a part, in m. It is the distance from the curve through the frames around."""
 _JUMP_RATIO = 2.5
-"""The distance is this many times the one by which a limb moves in 1/30 s around its jump."""
+"""Minimum ratio of a jump to limb motion. Limb motion is the distance per 1/30 s around the jump."""
 _ROOT_JUMP_M = 0.06
-"""Least distance of the root from its curve while it jumps."""
+"""Minimum jump of the root, in m."""
 _ROOT_JUMP_RATIO = 5.0
-"""The distance is this many times the one that 9 in 10 frames do not reach: roots move more evenly than limbs."""
+"""Minimum ratio of a jump to usual root motion. 9 in 10 frames stay below the usual distance: roots move more evenly
+than limbs."""
 _CALMER = 0.5
-"""Largest acceleration of a bridged part, or of the body if it is the root, as a share of that before."""
+"""Maximum acceleration of a bridged part, relative to before. It is the body's if the part is the root."""
 
 
 @dataclass(frozen=True)
@@ -212,7 +215,7 @@ class Part:
 
     kind: str
     watched: tuple[int, ...]
-    """Joints that show its motion, the end last; none for the root."""
+    """Joints that show the part, end last. The root has none."""
     turned: tuple[int, ...]
     """Joints whose rotations make up its motion."""
 
@@ -300,7 +303,7 @@ class Part:
 
 
 _ROOT_ARM_M = 0.3
-"""Distance from the root of points that show its rotation."""
+"""Distance of points that show the root's rotation, in m."""
 
 
 def find_parts(skeleton: Skeleton) -> list[Part]:

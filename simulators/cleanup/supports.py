@@ -37,7 +37,8 @@ from .planting import PlantFeet, plant_feet
 from .stance import has_boxes
 
 _CAPTURED_CARRIES_M_S = (0.6, 1.8)
-"""Speeds along the ground up to which a captured part may carry a support fully, and above which not at all."""
+"""Speeds of captured parts that may carry a support, in m/s. They carry fully up to the first, and not at all above the
+second."""
 
 _ROUNDS = (
     ("left foot", "right foot"),
@@ -53,44 +54,44 @@ LIMBS = {
     "knee": (("knee", "ankle"),),
     "back": (("spine1", "pelvis"), ("spine2", "pelvis"), ("spine3", "pelvis")),
 }
-"""Limbs, from the first to the second joint, that do not point steeply downwards while the part rests: who stands
-neither sits, kneels nor lies."""
+"""Limbs that must not point steeply down at rest. They run from the first to the second joint: who stands neither sits,
+kneels nor lies."""
 
 _CONTACTS = PLAN.contacts.coarse
 """Settings for solving contact forces."""
 
 Poses = tuple[np.ndarray, np.ndarray]
-"""World positions (T, J, 3) and orientations (T, J, 4) of the joints of a motion."""
+"""World positions (T, J, 3) and orientations (T, J, 4)."""
 
 Explain = Callable[[tuple[Support, ...]], tuple[np.ndarray, np.ndarray]]
 
 _SWINGS_M = 0.08
-"""A hand that grips a hold stays this close to the hold."""
+"""Maximum distance of a gripping hand from its hold, in m."""
 _STEEP = 0.6
-"""Largest share of length that a limb may point downwards by while the part rests."""
+"""Maximum steepness of a limb of a resting part."""
 _STEEP_ON_SEAT = 0.8
-"""The same share for thighs while the seat rests: on high stools thighs slope."""
+"""Maximum steepness of thighs of a resting seat. On high stools thighs slope."""
 _FRICTION = 0.5
 """Friction coefficient of supports and floor."""
 _MISSING = 0.25
-"""Least unexplained force, as a share of body weight, of a seemingly missing support. Moments weigh as in plans."""
+"""Smallest unexplained force that suggests a support, in body weights. Moments weigh as in plans."""
 _MISSING_SEAT = 0.1
-"""The same threshold if the seat rests for long: feet may bear much of the weight, and a body that still needs no
-other support."""
+"""Smallest unexplained force under a long-resting seat, in body weights. Feet may bear much of the weight, and a body
+that still needs no other support."""
 _LONG_S = 1.5
-"""Shortest time of the seat's rest that counts as long."""
+"""Minimum duration of a long rest, in s."""
 _FEWEST_S = 0.2
 """Shortest total time of a seemingly missing support."""
 _OFTEN = 0.5
-"""Least share of the time that a foot or the seat lacks a support; otherwise twice as much force is needed."""
+"""Minimum time share without support. It is of a foot or the seat; otherwise twice as much force is needed."""
 _EXPLAINED = 0.5
-"""Share of the unexplained force that a support must explain."""
+"""Minimum share of unexplained force that a support explains."""
 _LEAST_LOAD = 0.2
-"""Share of the body weight that a support must carry."""
+"""Minimum load of a support, in body weights."""
 _MARGIN_M = 0.08
-"""Margin of a support beyond the part that rests there."""
+"""Margin of a support around its part, in m."""
 _MARGIN_OF_SEAT_M = 0.03
-"""The same margin of a seat: sloping thighs must clear its edge."""
+"""Margin of a seat, in m. Sloping thighs must clear its edge."""
 
 
 @dataclass(frozen=True)
@@ -140,11 +141,11 @@ class Rest:
     """
 
     support: Support
-    """The support beneath the part, if something carries the part."""
+    """The support beneath the part, if any."""
     places: np.ndarray
     """(C,) mask of the part's contact points."""
     missing: float
-    """Least share of the body's weight of a seemingly missing support."""
+    """Smallest unexplained force that suggests a support, in body weights."""
 
     @property
     def frames(self) -> slice:

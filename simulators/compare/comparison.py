@@ -32,30 +32,31 @@ from ..results.results import PIECE_FRAMES, CorrectedMotion, Note
 from ..results.timeline import Contact, Timeline, list_standing_feet
 
 _FLOATS_M = 0.02
-"""A body whose lowest point is higher than this is in the air."""
+"""Height above which a body is in the air, in m. It is that of the lowest point."""
 
 _RISE_M = 0.02
-"""Least rise of a sole that was lifted; a sole that was as high before has lost nothing."""
+"""Minimum rise of a lifted sole, in m. A sole that was as high before has lost nothing."""
 _SAME_LEVEL_M = 0.01
-"""A motion whose root is raised by less than this stays on its level, which need not be y = 0."""
+"""Maximum rise that keeps a motion on its level, in m. The level need not be y = 0."""
 _SHORTEST_S = 0.1
 """A contact is lost for this long or longer."""
 
 
 _GAIN_S = 2.0
-"""Time in which a gain must be clear; faults last for less."""
+"""Window in which a gain must be clear, in s. Faults last for less."""
 _CLEAR_SHARE = 0.05
-"""Share of an error that is not repeatable, if this is more than its repeatability over a whole clip."""
+"""Minimum relative repeatability of an error. It counts if it is more than the repeatability over a whole clip."""
 _CLEAR_REPEATABILITIES = 2.5
-"""Least multiple of that in a gain that is clear. First corrections of 45 captures gain 3.9 times or more, second
-corrections mostly less than 2.1."""
+"""Smallest gain that counts, in multiples of the repeatability. First corrections of 45 captures gain 3.9 times or
+more, second corrections mostly less than 2.1."""
 _WHOLE_SHARE = 0.15
-"""Share of the error of the whole motion, the least gain that is clear if it is spread over the motion."""
+"""Smallest relative gain that counts if spread over the motion."""
 _LOCAL_GAIN = 2.5
-"""Least multiple of a clear gain that needs no such share: a fault that lasts for some frames. For want of it, no
-first correction of 204 captures is dropped, and 8 of the 19 second corrections that would move more than 0.3 mm."""
+"""Smallest local gain that counts, in multiples of a clear gain. A fault that lasts for some frames needs no relative
+gain. Without this rule, no first correction of 204 captures is dropped, and 8 of the 19 second corrections that
+would move more than 0.3 mm."""
 _OF_PATHS = ("skate_m_s", "jerk_m_s3")
-"""Errors that do not depend on the height of the whole body."""
+"""Errors that do not depend on body height."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,13 +69,13 @@ class MotionComparison:
     before: MotionFeatures
     after: MotionFeatures
     stands: np.ndarray
-    """(T, 2) whether each foot stands in the given motion, left foot first."""
+    """(T, 2) whether each foot stands before correction. The left foot comes first."""
     cuts: tuple[int, ...]
     """First frame of each take but the first."""
     first_frame: int
     """Number of frames of T-poses before the motion."""
     floor_raised_m: float
-    """By how much the correction raised the floor, to put it at y = 0; 0 if it lowered the floor."""
+    """Rise of the floor to y = 0, in m. It is 0 if the floor was lowered."""
 
     @classmethod
     def from_correction(cls, motion: Motion, correction: CorrectedMotion) -> MotionComparison:
@@ -220,7 +221,7 @@ class Candidate:
 
     correction: CorrectedMotion
     comparison: MotionComparison | None = None
-    """Comparison with the given motion; None if the correction was not measured."""
+    """Comparison with the given motion, or None. It is None if the correction was not measured."""
 
     @classmethod
     def from_correction(cls, motion: Motion, correction: CorrectedMotion) -> Candidate:

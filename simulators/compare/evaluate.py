@@ -26,25 +26,25 @@ from ..settings.tracker import AcceptanceSettings, TrackerSettings
 from ..stages.values import CleanedMotions, MotionPlan, SimulatedMotion, TrackingResult, select_motions
 
 LARGE_MOVE_M = 0.2
-"""Furthest that errors of captures move a joint. Larger moves may undo what was intended, and are reported."""
+"""Largest joint move that errors of captures explain, in m. Larger moves may undo what was intended, and are
+reported."""
 
 
 UNEXPLAINED_BODYWEIGHTS = 0.4
-"""Mean unexplained force beyond which something is wrong. One in 155 of CMU's training clips has more (an acrobat in
-someone's hands). So have most clips that are sped up twice while their feet glide."""
+"""Mean unexplained force that shows an error, in body weights. One in 155 of CMU's training clips has more (an acrobat
+in someone's hands). So have most clips that are sped up twice while their feet glide."""
 
 
 _TOUCH_S = 0.1
-"""Longest touch that does not end the time in which a body floats."""
+"""Maximum duration of a touch that does not end floating, in s."""
 
 
 _LEVEL_M = 0.02
-"""Largest difference in height of the ends of a shank that may lie on the ground with all its length."""
+"""Maximum height difference of a lying shank's ends, in m."""
 
 
 _MAIN_SHARE = 0.5
-"""Share of a large move that a repair must cause to be named as its reason. The simulation must also make up more than
-this share of the motion."""
+"""Share of a large move that names its cause. The simulation must also make up more than this share of the motion."""
 
 
 def evaluate(
@@ -354,7 +354,7 @@ _PARTS = {
     "shoulder": "upper arm",
     "elbow": "forearm and hand",
 }
-"""Name of a link, by the body part whose joint it hangs on; heel and toes are one foot."""
+"""Name of a link by body part. The link hangs on the part's joint; heel and toes are one foot."""
 
 
 def make_timeline(

@@ -24,20 +24,20 @@ from ..settings.plan import PLAN, ContactSettings, ForceSettings
 from .dynamics import Demand, demand
 
 _CARRIES_M = (0.003, 0.015)
-"""Height up to which a point may carry fully, and height above which a point carries nothing."""
+"""Heights of points that carry, in m. They may carry fully up to the first, and nothing above the second."""
 _CARRIES_M_S = (0.1, 0.4)
-"""Speed along the floor up to which a point of a plan may carry fully, and speed above which it carries nothing."""
+"""Speeds of points that carry, in m/s. They may carry fully up to the first, and nothing above the second."""
 
 FrameBounds = tuple[float | np.ndarray, float | np.ndarray]
 
 _OVER_RELAXATION = 1.6
-"""Over-relaxation factor of ADMM; Boyd et al. 2011 (§3.4.3) advise 1.5 to 1.8."""
+"""Over-relaxation factor of ADMM. Boyd et al. 2011 (§3.4.3) advise 1.5 to 1.8."""
 
 _PENALTY = 0.003
-"""Penalty parameter of ADMM, as a share of the trace of the problem's matrix."""
+"""Penalty parameter of ADMM. It is a share of the trace of the problem's matrix."""
 
 _REGULARISATION = 1e-5
-"""Weight of the size of forces: spreads forces over the points that can carry."""
+"""Weight of the size of forces. It spreads forces over the points that can carry."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,13 +50,14 @@ class ContactPlan:
     needs: Demand
     """Forces that the motion demands."""
     points_m: np.ndarray
-    """(N, T, C, 3) contact points of the body, soles first, world."""
+    """(N, T, C, 3) contact points in the world. Soles come first."""
     force_n: np.ndarray
     """(N, T, C, 3) contact forces, world."""
     activation: np.ndarray
-    """(N, T, C) in [0, 1], weight of each point's ability to carry."""
+    """(N, T, C) ability of each point to carry, in [0, 1]."""
     rest: np.ndarray
-    """(N, T, 6) force and moment about the centre of mass that contacts cannot explain."""
+    """(N, T, 6) force and moment without explanation. Moments are about the centre of mass; contacts cannot explain
+    them."""
 
 
 def plan_contacts(
@@ -340,11 +341,11 @@ SOFT_PARTS = ("seat", "left knee", "right knee", "back", "left hand", "right han
 
 
 SOFT_PART_GIVES_M = 0.03
-"""Distance that soft parts give way by: parts this close to the ground touch."""
+"""Depth by which soft parts give way, in m. Parts this close to the ground touch."""
 
 
 ELSEWHERE_M = 0.08
-"""Largest distance of a carried point from a support's height; a heel beyond a step's edge is further off."""
+"""Maximum distance from a support's height, in m. A heel beyond a step's edge is further off."""
 
 
 def find_carried_links(body: Humanoid, part: str) -> list[int]:

@@ -29,13 +29,13 @@ class Demand:
     orientations: np.ndarray
     """(N, T, L, 4) of the links, world, xyzw."""
     force_n: np.ndarray
-    """(N, T, L, 3) net non-gravitational force on each link."""
+    """(N, T, L, 3) net force on each link. Gravity is not part of it."""
     moment_nm: np.ndarray
-    """(N, T, L, 3) moment of that force about the world's origin."""
+    """(N, T, L, 3) moment of that force. It is about the world's origin."""
     centre_m: np.ndarray
     """(N, T, 3) the body's centre of mass."""
     wrench: np.ndarray
-    """(N, T, 6) net force, and net moment about the centre of mass."""
+    """(N, T, 6) net force and moment. The moment is about the centre of mass."""
 
 
 def demand(body: Humanoid, motions: MotionBatch, smoothing_s: float) -> Demand:

@@ -31,14 +31,14 @@ mujoco: Any = import_module("mujoco")  # its types are made at run time
 mujoco.set_mju_user_warning(lambda _: None)  # else a file is written wherever a body is lost; the tracker reports that
 
 STIFFNESS_NM_RAD = {"hip": 500, "knee": 500, "ankle": 400, "foot": 100, "collar": 400, "shoulder": 400, "elbow": 300}
-"""Stiffness of the joints' springs by the last word of the part."""
+"""Stiffness of joint springs, in N m/rad. Keys are the last word of the part."""
 
 SPINE_STIFFNESS_NM_RAD = 1000
 """Stiffness of all other joints."""
 
 STATE_BYTES = 2 * 2**20
-"""Memory for the contacts of each state. A body with all links in the floor takes 0.3 MB. MuJoCo's default is 15 MB: 1
-GB for the 64 particles that are simulated together without residual force."""
+"""Memory for the contacts of each state, in bytes. A body with all links in the floor takes 0.3 MB. MuJoCo's default is
+15 MB: 1 GB for the 64 particles that are simulated together without residual force."""
 
 STATE_BYTES_PER_SUPPORT = 2**13
 """Memory for the contacts of each support."""
@@ -47,11 +47,11 @@ _XYZW = np.array([4, 5, 6, 3])
 """Places of the root's rotation in a pose."""
 
 _ROWS_OF_NORMAL_FORCE = {"pyramidal": 4, "elliptic": 1}
-"""Number of rows of a contact among the constraints that add up to the normal force: all edges of a pyramid, the first
-row of an elliptic cone."""
+"""Number of constraint rows of a contact's normal force. They are all edges of a pyramid, and the first row of an
+elliptic cone."""
 
 BODIES_PER_THREAD = 16
-"""Fewest bodies per thread; stepping fewer takes less time than starting another thread."""
+"""Minimum number of bodies per thread. Stepping fewer takes less time than starting another thread."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ class _CompiledBody:
     colliders: SupportColliders
     model: Any
     stiffness: np.ndarray
-    """(J, 1) of the joints' springs, N m/rad, applied at every step and not part of the model."""
+    """(J, 1) stiffness of joint springs, in N m/rad. It is applied at every step and not part of the model."""
     damping: np.ndarray
     """(3 J,) N m s/rad."""
     armature: np.ndarray

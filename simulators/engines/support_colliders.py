@@ -27,7 +27,7 @@ GRIP_N = 1500.0
 """Strength of a hand that grips."""
 
 PULL = 0.1
-"""Share of the distance to the hold that a gripping hand is drawn in each frame."""
+"""Share of the distance that a hand is drawn per frame. It grips a hold."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Hold:
     link: int
     """The link that grips the hold."""
     hand_m: np.ndarray
-    """(3,) gripping point of that link, in the link's frame."""
+    """(3,) gripping point in the link's frame."""
     place_m: np.ndarray
     """(3,) place of the hold."""
 

@@ -22,30 +22,31 @@ class MotionWorld:
     """
 
     plane: GroundPlane = LEVEL
-    """Floor on which the motion stood before correction, if it was estimated."""
+    """Estimated floor of the motion before correction."""
     is_levelled: bool = False
-    """True if that floor is tilted, and the corrected motion stands on a level floor."""
+    """True if the tilted floor was levelled. The corrected motion stands on a level floor."""
     not_levelled: str = ""
-    """Reason why the floor was not levelled although that was asked for; "" if it was, or was not asked for."""
+    """Why the floor was not levelled on request. It is "" if it was, or was not asked for."""
     slope: GroundPlane = LEVEL
-    """Floor on which the corrected motion stands, if a scene gave it a slope."""
+    """Sloping floor of the corrected motion. A scene gave it the slope."""
     floor_moved_m: float = 0.0
-    """Height of the floor before it was moved to 0; 0 if it stayed."""
+    """Height of the floor before it was moved to 0, in m. It is 0 if the floor stayed."""
     lowest_ground_m: float | None = None
-    """Height of the lowest ground in the corrected motion; None if that is the floor, or unknown."""
+    """Height of the lowest ground, in m. It is that of the corrected motion, and None if that is the floor, or
+    unknown."""
     unknown_floor_m: float | None = None
-    """Height at which the feet stand although nothing shows a floor there; None if the floor is known."""
+    """Height of the feet without a visible floor, in m. It is None if the floor is known."""
     is_height_kept: bool = False
-    """True if the body keeps its height because its support is unknown."""
+    """True if the body keeps its height. Its support is unknown."""
     is_carried: bool = False
-    """True if a belt, a lift or something unseen carries the body, or if frames are unrelated poses: feet that rise or
-    slide then show no fault."""
+    """True if something carries the body. It is a belt, a lift or something unseen; or frames are unrelated poses. Feet
+    that rise or slide then show no fault."""
     is_glide_removed: bool = False
-    """True if the body stood and glided, and no longer glides."""
+    """True if a standing glide was removed."""
     takes: tuple[int, ...] = ()
     """First frame of each take but the first."""
     t_pose_frames: tuple[int, int] = (0, 0)
-    """Number of frames in T-poses of the rig at the beginning and at the end, which stay."""
+    """Number of opening and closing T-pose frames. They are poses of the rig, and stay."""
 
     @classmethod
     def join(cls, worlds: Sequence[MotionWorld]) -> MotionWorld:

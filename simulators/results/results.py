@@ -77,7 +77,7 @@ class Failure:
 
     kind: FailureKind = FailureKind.OTHER
     frame: int | None = None
-    """Frame of the failure, or its first frame, if that is known."""
+    """Frame of the failure, or its first frame. It is None if that is unknown."""
     last_frame: int | None = None
     """Last frame of the failure, if it lasts."""
     joint: str = ""
@@ -87,9 +87,9 @@ class Failure:
     limit: float | None = None
     """The allowed value, in the same unit."""
     words: str = ""
-    """Reason in words, of a corrector with other kinds than these."""
+    """Reason in words. Correctors with other kinds than these use it."""
     tried: tuple[str, ...] = ()
-    """Options that were used already, or cannot help; they are not advised."""
+    """Options that are not advised. They were used already, or cannot help."""
 
     def __str__(self) -> str:
         if self.kind is FailureKind.OTHER:
@@ -108,7 +108,7 @@ class Stage(StrEnum):
     CLEANED = "cleaned"
     """The kinematic clean-up only."""
     PLANNED = "planned"
-    """The plan: a cleaned motion that was shifted and stepped until contact forces explain it."""
+    """The plan: motion that contact forces can explain. A cleaned motion was shifted and stepped."""
     SIMULATED = "simulated"
     """The plan with simulated states, in some or all frames."""
 
@@ -209,11 +209,12 @@ class Note:
     value: float | None = None
     """A figure; its meaning and unit are the kind's."""
     words: str = ""
-    """The words of a corrector with other kinds than these, or what the kind says."""
+    """What the kind says. A corrector with other kinds than these says it in words."""
     repair: Repair | None = None
     """The repair that moved it most, if any did."""
     frames: tuple[int, ...] = ()
-    """The first frame of each take but the first; the first and the last frame of each stretch, in turns."""
+    """First frames of takes, or ends of stretches. They are the first frame of each take but the first; or the first
+    and the last frame of each stretch, in turns."""
 
     def __str__(self) -> str:
         words = self.words if self.repair is None else self.repair
@@ -264,42 +265,43 @@ class CorrectedMotion:
     """The result of a correction."""
 
     motion: Motion
-    """The corrected motion, with the skeleton, frame rate and length of the original."""
+    """The corrected motion. It has the skeleton, frame rate and length of the original."""
     failure: Failure | None = None
-    """The reason not to use it; None if it may be used."""
+    """The reason not to use it, or None."""
     stage: Stage | None = None
-    """The stage that it comes from; None if the corrector has none or the motion failed before any."""
+    """The stage that it comes from. It is None if the corrector has none or the motion failed before any."""
     before: Mapping[str, float] = field(default_factory=dict)
-    """Errors of the motion before correction by name, as far as they were measured: see `Comparison`."""
+    """Errors before correction, by name. Only those that were measured are there: see `Comparison`."""
     after: Mapping[str, float] = field(default_factory=dict)
-    """The same of the corrected motion, in the stance and on the ground of the motion before correction."""
+    """Errors after correction, by name. They are in the stance and on the ground of the motion before correction."""
     residual: Mapping[str, float] = field(default_factory=dict)
-    """Mean residual force, torque, and unexplained force that a simulated body needed from outside."""
+    """Mean residual force, torque, and unexplained force. A simulated body needed them from outside."""
     figures: Mapping[str, float] = field(default_factory=dict)
     """All other figures by name, with the unit. `moved_m` is the mean distance by which joints were moved, and
     `furthest_m` the largest. `raised_m` is the median height by which the root was raised. `lost_contacts` is the share
     of contacts that are lost, and `lost_contacts_height_m` the height of these feet. `clear_gain` is the largest gain
     in skating or jerk, as a multiple of a clear gain."""
     added_angular_speed_deg_s: Mapping[str, float] = field(default_factory=dict)
-    """Largest angular speed that each joint gained in any frame, by its name; empty if it was not measured."""
+    """Largest angular speed that each joint gained. It is in any frame, by joint name; empty if it was not measured."""
     timeline: Timeline | None = None
-    """Forces and contacts of a simulation in each frame; None if nothing was simulated."""
+    """Forces and contacts per frame, or None. They are those of a simulation."""
     standing_feet: tuple[Contact, ...] = ()
-    """Times in which feet stand in the motion before correction, and on the ground after; empty if not measured."""
+    """Times in which feet keep standing. They stand in the motion before correction, and on the ground after; empty if
+    not measured."""
     supports: tuple[Support, ...] = ()
     """Supports that carry the corrected motion besides the floor."""
     world: MotionWorld = field(default_factory=MotionWorld)
     """Floor, cuts and T-poses of the motion, and what carries it."""
     large_moves: tuple[LargeMove, ...] = ()
-    """Moves of joints that may undo what was intended, one of each part that was corrected."""
+    """Joint moves that may undo what was intended. There is one for each part that was corrected."""
     missed_contacts: tuple[str, ...] = ()
-    """Contacts that people asked for and that are not held, a sentence each."""
+    """Requested contacts that are not held. There is a sentence for each."""
     remarks: tuple[Note, ...] = ()
-    """Assumptions and observations beside the facts above. Nothing reads them but reports."""
+    """Further assumptions and observations. Only reports read them."""
     kept_stretches: tuple[tuple[int, int], ...] = ()
-    """First and last frame of each stretch that is kept because it cannot be explained, or because feet would slide."""
+    """First and last frame of each kept stretch. It cannot be explained, or feet would slide."""
     closes_loop: bool = False
-    """True if the motion, or one of its takes, is a loop that closes."""
+    """True if a loop closes. It is the motion, or one of its takes."""
 
     @property
     def accepted(self) -> bool:
@@ -379,4 +381,4 @@ def note_world(world: MotionWorld) -> Iterator[Note]:
 
 
 CorrectMotions: TypeAlias = Callable[[Sequence[Motion]], Sequence[CorrectedMotion]]
-"""A correction of several motions at once, in their order, so that it can share the work among processes."""
+"""A correction of several motions at once. They are in order, and the function can share the work among processes."""

@@ -9,10 +9,10 @@ from selfcorrect.motion.geometry.runs import spans
 from selfcorrect.motion.skeleton import SIDES
 
 BEARS_BODYWEIGHTS = 0.05
-"""A part of the body bears weight if it carries more than this."""
+"""Minimum load that counts as bearing, in body weights."""
 
 LONGEST_GAP_S = 0.1
-"""Shorter times without load belong to the contact: rigid bodies chatter."""
+"""Maximum gap within a contact, in s. Rigid bodies chatter."""
 
 
 @dataclass(frozen=True)
@@ -69,13 +69,13 @@ class Timeline:
     fps: float
     """Frames per second."""
     residual_force_bodyweights: np.ndarray
-    """(T,) size of the residual force, mean over the steps that lead to the frame."""
+    """(T,) residual force, in body weights. It is the mean over the steps that lead to the frame."""
     residual_torque_nm: np.ndarray
     """(T,) size of the residual moment, likewise."""
     parts: tuple[str, ...]
     """Names of P parts of the body."""
     loads_bodyweights: np.ndarray
-    """(T, P) vertical force of the surroundings on each part."""
+    """(T, P) vertical force on each part, in body weights. The surroundings exert it."""
 
     def __len__(self) -> int:
         return len(self.residual_torque_nm)

@@ -17,7 +17,8 @@ from selfcorrect.motion.motion import Motion
 from .results import CorrectedMotion, CorrectMotions
 
 Improve: TypeAlias = Callable[[CorrectedMotion, CorrectMotions], CorrectedMotion]
-"""Called with a restored correction, and with the views below it as a function that corrects other parts."""
+"""A function that improves restored corrections. It is called with a restored correction, and with the views below it
+as a function that corrects other parts."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,9 +27,10 @@ class CorrectionView:
 
     parts: Sequence[Motion]
     restore: Callable[[Sequence[CorrectedMotion]], CorrectedMotion]
-    """Returns the correction of the motion from a correction of each part."""
+    """Restores the motion's correction from its parts'."""
     improve: Improve | None = None
-    """Returns a better correction than the restored one if there is any, from other parts or from none."""
+    """Returns a better correction if there is any. It is compared with the restored one, and made from other parts or
+    from none."""
 
     @classmethod
     def from_part(

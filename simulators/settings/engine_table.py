@@ -16,11 +16,11 @@ class Engine(Row):
     """Row of an engine."""
 
     has_compliant_joints: bool = False
-    """True if joints are springs, which torques can move, as balance without residual force needs it."""
+    """True if joints are springs. Torques can move them, as balance without residual force needs it."""
     bodies_together: int = 8
-    """Most bodies that are simulated together: many share the work of their control, but each takes memory."""
+    """Maximum number of bodies simulated together. Many share the work of their control, but each takes memory."""
     packages: tuple[str, ...] = ()
-    """Packages that may hold its compiled code, the likeliest first."""
+    """Packages that may hold its compiled code. The likeliest comes first."""
 
     @property
     def remedy(self) -> str:
@@ -66,7 +66,7 @@ ENGINES = Registry(
 )
 
 PUBLISHED_ENGINE = "pybullet"
-"""Engine of the published figures; another engine gives other figures."""
+"""Engine of the published figures. Another engine gives other figures."""
 
 AUTO = "auto"
 """Choice of an engine by `resolve_engine`."""

@@ -20,9 +20,10 @@ class BodySettings(Positive):
     """The simulated body."""
 
     mass_kg: float | None = None
-    """Mass of the body; None for the usual mass at the body's stature."""
+    """Mass of the body, in kg. None stands for the usual mass at the body's stature."""
     minimum_inertia_kgm2: float = 0.06
-    """Smallest moment of inertia of a link without oscillating motors and contacts.
+    """Minimum moment of inertia of a link, in kg m². Motors and contacts would oscillate below it. PyBullet needs this
+    at 120 steps per second; the same body is used in every engine, so that engines can be compared.
 
     PyBullet needs this at 120 steps per second; the same body is used in every engine, so that engines can be compared.
     """
@@ -38,9 +39,9 @@ class BulletSettings(Positive):
     solver_iterations: int = 15
     """Sweeps of the contact and motor solver per step."""
     joint_erp: float = 0.4
-    """Share of a joint's error that the motor removes per step."""
+    """Share of joint error removed per step."""
     contact_erp: float = 0.2
-    """Share of a penetration that the solver removes per step."""
+    """Share of penetration removed per step."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -66,7 +67,7 @@ class MuJoCoSettings(Positive):
     """Shape of friction cones. A pyramid holds 0.7 times as much between the axes as along the axes. Corrections with
     elliptic cones took between 9 % less and 19 % more processor time, on ten and on eight clips."""
     friction_hardness: float = 1.0
-    """Hardness of friction against the hardness of contact. Feet creep under load if the hardness is small."""
+    """Hardness of friction, relative to contact. Feet creep under load if it is small."""
 
 
 @dataclass(frozen=True)
@@ -78,11 +79,11 @@ class EngineSettings(Positive):
     name: str = "pybullet"
     """Name in the table `ENGINES`."""
     rate_hz: float = 120.0
-    """Simulation steps per second, rounded to a whole number of steps per frame."""
+    """Simulation steps per second. It is rounded to a whole number of steps per frame."""
     friction: float = 0.5
     """Coulomb friction between soles and floor."""
     sole_lowering_m: float = 0.002
-    """Distance that contact spheres stick out of the soles by, against the solver's soft contacts."""
+    """Height of contact spheres below the soles, in m. It compensates the solver's soft contacts."""
     bullet: BulletSettings = BulletSettings()
     """Settings of PyBullet."""
     mujoco: MuJoCoSettings = MuJoCoSettings()
@@ -140,19 +141,20 @@ class DriveSettings(Positive):
     horizontal_rad_s: float = _interpolate_strength(STRENGTHS["balanced"], "horizontal_rad_s")
     """Natural frequency of the root's horizontal spring."""
     vertical_rad_s: float = _interpolate_strength(STRENGTHS["balanced"], "vertical_rad_s")
-    """Natural frequency of the root's vertical spring; softer, so that contact decides the height."""
+    """Natural frequency of the root's vertical spring, in rad/s. It is softer, so that contact decides the height."""
     angular_rad_s: float = _interpolate_strength(STRENGTHS["balanced"], "angular_rad_s")
-    """Natural frequency of the root's rotational spring about the horizontal axes."""
+    """Natural frequency of the root's tilt spring, in rad/s. It acts about the horizontal axes."""
     yaw_rad_s: float = _interpolate_strength(STRENGTHS["balanced"], "yaw_rad_s")
-    """Natural frequency of the root's rotational spring about the vertical axis."""
+    """Natural frequency of the root's yaw spring, in rad/s. It acts about the vertical axis."""
     linear_damping: float = _interpolate_strength(STRENGTHS["balanced"], "linear_damping")
-    """Damping ratio of the root's linear springs (1 is critical)."""
+    """Damping ratio of the root's linear springs. 1 is critical."""
     angular_damping: float = _interpolate_strength(STRENGTHS["balanced"], "angular_damping")
     """Damping ratio of the root's rotational springs."""
     force_limit_bodyweights: float = 1.0
-    """Bound on the horizontal root force, and on the vertical force, in body weights."""
+    """Bound on root forces, in body weights. It holds for the horizontal and for the vertical force."""
     bearing_limit_bodyweights: float = 1.0
-    """Added to that bound if heights are kept (support "off"): something unseen may bear the body's weight."""
+    """Additional vertical bound, in body weights. It is added if heights are kept (support "off"): something unseen may
+    bear the body's weight."""
     torque_limit_nm: float = 500.0
     """Bound on the root torque."""
 
@@ -185,15 +187,15 @@ class ResidualFreeSettings(Positive):
     """
 
     horizontal_rad_s: float = 8.0
-    """Natural frequency of the critically damped spring of the centre of mass along the floor."""
+    """Natural frequency along the floor, in rad/s. The spring of the centre of mass is critically damped."""
     vertical_rad_s: float = 16.0
     """Natural frequency of the spring of the body's height."""
     angular_rad_s: float = 10.0
     """Natural frequency of the spring of the trunk's orientation."""
     force_limit_bodyweights: float = 0.7
-    """Bound on the wanted force along each axis, beside the force of the motion."""
+    """Bound on the wanted force, in body weights. It holds along each axis, beside the force of the motion."""
     friction_share: float = 0.75
-    """Share of the soles' friction that the wanted forces use: feet slip when forces reach the edge of the cone."""
+    """Share of friction that wanted forces use. Feet slip when forces reach the edge of the cone."""
     step_limit_m: float = 0.2
     """Largest displacement of a foot along the floor."""
     lift_limit_m: float = 0.08
@@ -201,36 +203,35 @@ class ResidualFreeSettings(Positive):
     contacts: ForceSettings = field(default_factory=lambda: ForceSettings(iterations=60, moment_weight=2.0))
     """Solver of the floor's forces."""
     control_hz: float = 60.0
-    """Number of commands per second; the floor's forces are solved for each."""
+    """Number of commands per second. The floor's forces are solved for each."""
     particle_counts: tuple[int, ...] = (8, 32, 64)
-    """Numbers of particles that are simulated in a window: the first always, the second if no particle does well, and
-    all after a fall."""
+    """Numbers of particles per window. The first is always used, the second if no particle does well, and all after a
+    fall."""
     good_cost_m: float = 0.2
     """Largest cost of a particle that does well."""
     prune_cost_m: float = 1.0
     """Largest cost of a particle that is not lost."""
     backtrack_windows: tuple[int, ...] = (6, 10, 20)
-    """Numbers of windows that the search goes back by, each time that all particles fall in a window."""
+    """Numbers of windows to go back. The search does so each time that all particles fall in a window."""
     close_m: float = 0.025
     """Mean distance of the joints of a motion that is close enough."""
     alternative: ResidualFreeSettings | None = None
     """Settings of another search for a motion that is further away or falls; the closer result counts."""
     beam_width: int = 32
-    """Most particles that continue from a window to the next: the best after a window may fall in the next."""
+    """Maximum number of particles that continue. The best after a window may fall in the next."""
     window_s: float = 0.15
     """Duration of a window."""
     fallback: tuple[float, ...] = ()
-    """Bounds on the residual wrench of a body that falls, as shares of the drive's bounds, tried in order; empty for
-    none."""
+    """Residual bounds of a falling body, tried in order. They are shares of the drive's bounds; empty for none."""
     fallback_shares: tuple[float, ...] = (0.0, 0.5, 1.0)
     """Shares of the bound that particles get, in turn."""
     max_windows_per_s: float = 40.0
-    """Number of windows per second of motion, with repetitions, until a search with a fallback gives a body that falls
-    the largest bound at once. The body then keeps this bound, for at most two more passes."""
+    """Number of windows per second of motion. With repetitions counted, a search with a fallback then gives a body that
+    falls the largest bound at once. The body keeps this bound, for at most two more passes."""
     residual_cost_m: float = 0.1
-    """Weight of the residual wrench, as a share of the drive's bounds."""
+    """Weight of the residual wrench, in m. The wrench is a share of the drive's bounds."""
     retry_after_fall: ResidualFreeSettings | None = None
-    """Settings of a second search after a fall; None for no second search."""
+    """Settings of a second search after a fall. None stands for no second search."""
     persistence: float = 0.8
     """Share of a particle's perturbations that children inherit."""
     force_noise_n: float = 100.0
@@ -238,17 +239,17 @@ class ResidualFreeSettings(Positive):
     moment_noise_nm: float = 40.0
     """Standard deviation of the perturbation of the wanted moment."""
     step_noise_m: float = 0.04
-    """Standard deviation of the perturbation of the feet's landing places."""
+    """Deviation of landing positions, in m. It is the standard deviation of the perturbation."""
     joint_noise_rad: float = 0.05
-    """Standard deviation of the perturbation of the targets of legs and spine."""
+    """Deviation of leg and spine targets, in rad. It is the standard deviation of the perturbation."""
     noise_scales: tuple[float, ...] = (1.0, 0.5, 0.25, 0.125)
-    """Shares of these deviations in the perturbations of particles, in turn."""
+    """Scales of the perturbations, in turn. They are shares of these deviations."""
     high_contact_m: float = 0.03
-    """Height of corners of soles that touch in some particles, as runs and stands on tiptoe need."""
+    """Height of touching sole corners, in m. It holds in some particles, as runs and stands on tiptoe need."""
     high_contact_share: float = 0.25
     """Probability of that height for a perturbed particle."""
     vertical_speed_cost_s: float = 0.1
-    """Weight of vertical speed in the cost, against the mean distance of the joints."""
+    """Weight of vertical speed in the cost, in s. It is relative to the mean distance of the joints."""
     feet_cost: float = 0.5
     """Weight of the feet's distance."""
     tilt_cost_m: float = 0.3
@@ -263,17 +264,19 @@ WITHOUT_RESIDUAL = ResidualFreeSettings(alternative=ResidualFreeSettings(window_
 FALLBACK = ResidualFreeSettings(
     particle_counts=(8, 64), beam_width=8, window_s=0.1, backtrack_windows=(8,), fallback=(0.125, 0.25, 0.5, 1.0)
 )
-"""Search of the fallback "balanced", in short windows, so that residual force is short, too. The search goes back once
+"""Search of the fallback "balanced". It runs in short windows, so that residual force is short, too, and goes back once
 without."""
 
 BEFORE_FALLBACK = replace(WITHOUT_RESIDUAL, backtrack_windows=(6,), retry_after_fall=FALLBACK)
-"""Search without residual force before that, with one step back: a fall does not end in rejection."""
+"""Search before the fallback, with one step back. It uses no residual force; a fall does not end in rejection."""
 
 FallbackChoice: TypeAlias = Literal["none", "balanced"]
-"""Treatment of a body that falls without residual force: rejection, or as little force as possible."""
+"""What happens to a body that falls. Without residual force, it is rejected, or gets as little force as possible."""
 
 SimulateChoice: TypeAlias = Literal["auto", "always"]
-"""Planned motions to simulate: motions that a simulation may improve (`BlendSimulation.can_gain`), or all.
+"""Which planned motions to simulate. They are motions that a simulation may improve (`BlendSimulation.can_gain`), or
+all. Raw states, as of motions without residual force, come from simulations, so all motions are simulated for raw
+states.
 
 Raw states, as of motions without residual force, come from simulations, so all motions are simulated for raw states.
 """
@@ -288,9 +291,9 @@ class AcceptanceSettings(Positive):
     """
 
     lost_root_m: float = 0.4
-    """Least distance between simulated and reference root of a lost motion."""
+    """Root distance at which a motion is lost, in m. It is between the simulated and the reference root."""
     lost_body_m: float = 0.5
-    """Largest mean distance over all joints of an accepted motion."""
+    """Maximum mean joint distance of an accepted motion, in m."""
     floating_bodyweights: float = 0.5
     """Least missing force of a floating body."""
     floating_m: float = 0.05
@@ -312,7 +315,7 @@ class TrackerSettings:
     plan: PlanSettings = PLAN
     acceptance: AcceptanceSettings = AcceptanceSettings()
     residual_free: ResidualFreeSettings | None = None
-    """Control without residual force, in place of `drive`; None to use the drive."""
+    """Control without residual force, or None. It takes the place of `drive`."""
 
     def __post_init__(self) -> None:
         if self.residual_free is not None and not ENGINES.row(self.engine.name).has_compliant_joints:

@@ -12,7 +12,7 @@ from selfcorrect.core.errors import SettingError
 _LARGEST = 1e6
 """Largest number in a scene, in any unit."""
 _STEEPEST_DEG = 30.0
-"""On steeper slopes legs do not reach both uphill and downhill."""
+"""Maximum slope, in degrees. On steeper slopes legs do not reach both uphill and downhill."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Scene:
     """
 
     push_n: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """Force in newtons that pushes the pelvis, along x, y (up) and z."""
+    """Force on the pelvis, in N. It is along x, y (up) and z."""
     push_from_s: float = 1.0
     """Start of the push, seconds."""
     push_lasts_s: float = 0.2
@@ -32,13 +32,13 @@ class Scene:
     slope_deg: float = 0.0
     """Slope of the floor, degrees."""
     uphill_deg: float = 0.0
-    """Heading towards which the floor rises, degrees: 0 is +z, 90 is +x."""
+    """Uphill heading, in degrees. 0 is +z, 90 is +x."""
     friction: float | None = None
-    """Coulomb friction between soles and floor; otherwise the engine's usual friction, 0.5."""
+    """Coulomb friction between soles and floor. None stands for the engine's usual friction, 0.5."""
     load_kg: float = 0.0
     """Mass that the hands carry, half of it each."""
     mass: float = 1.0
-    """Factor on the body's mass, which makes it no stronger."""
+    """Factor on the body's mass. It makes the body no stronger."""
     gravity_m_s2: float = 9.81
     """Gravitational acceleration, m/s²."""
 

@@ -30,21 +30,21 @@ HANDS = ("elbow", "shoulder")
 """Parts that may carry a hand, the outermost first."""
 
 _DRIVE_SOFTENING = 0.4
-"""Natural frequencies of the root's linear springs in a scene, as shares of the frequencies without a scene. Stiffer
-springs hold a body that is pushed, or that jumps, where it was without the scene. With softer springs bodies fall
-over."""
+"""Relative frequency of the root's springs in a scene. Stiffer springs hold a body that is pushed, or that jumps, where
+it was without the scene. With softer springs bodies fall over."""
 
 _SLOPE_LEGS = SoftLegSettings(pelvis=0.002, fastest_rad_s=50.0, rougher=50.0)
-"""On a slope the pelvis sinks, and knees turn as fast as needed, until both legs reach.
+"""Weights of legs on a slope. The pelvis sinks, and knees turn as fast as needed, until both legs reach. Where a rear
+leg is too short, a foot that swings lands early: the body stumbles and leans further with each step.
 
 Where a rear leg is too short, a foot that swings lands early: the body stumbles and leans further with each step.
 """
 
 _SWING_HEIGHT_M = 0.15
-"""Least height above stance of an ankle that may leave the place of the stance."""
+"""Minimum ankle height of a free foot, in m. It is above stance; the foot may leave its place."""
 
 _MAX_LOW_GRAVITY_FACTOR = 2.0
-"""Largest factor on the limits of acceptance; limits grow if less gravity lets a body fly higher."""
+"""Maximum factor on the limits of acceptance. Limits grow if less gravity lets a body fly higher."""
 
 
 def adapt_settings(scene: Scene, settings: TrackerSettings) -> TrackerSettings:

@@ -30,11 +30,11 @@ class Floor:
     """
 
     displacement_m: np.ndarray
-    """(N, T, 3) since the first frame. Motions are stored as on a floor that stands still."""
+    """(N, T, 3) displacement since the first frame. Motions are stored as on a floor that stands still."""
     is_in_place: np.ndarray
     """(N,) whether they walk or run in place."""
     has_lost_glide: np.ndarray
-    """(N,) whether they stood and glided, and no longer glide."""
+    """(N,) whether a standing glide was removed."""
     notes: list[tuple[Note, ...]]
     """Notes on each motion."""
 
@@ -47,20 +47,21 @@ class CleanedMotions:
     """
 
     original: MotionBatch
-    """The original motions, as upright as their scene wants them."""
+    """The original motions. They are as upright as their scene wants them."""
     motions: MotionBatch
     before_planting: MotionBatch
-    """The motions before feet were planted and limbs lifted, from which polishing measures what was changed."""
+    """The motions before planting. Feet were not planted and limbs not lifted yet; polishing measures from them what
+    was changed."""
     soles: SolePoints
-    """Soles of the motions, fitted only to a single motion."""
+    """Soles of the motions. They are fitted only for a single motion."""
     supports: list[tuple[Support, ...]]
     """Supports of each beside that ground."""
     raised_m: np.ndarray
-    """(N,) distance by which they were raised, so that this ground is at y = 0."""
+    """(N,) rise that puts the ground at y = 0, in m."""
     repairs_m: dict[Repair, np.ndarray]
-    """(N,) furthest that each kind of repair has moved their roots."""
+    """(N,) largest root move per kind of repair, in m."""
     floor: Floor
-    """Movement of the floor beneath them, which is put back in the end."""
+    """Movement of the floor beneath them. It is put back in the end."""
 
     @property
     def on_floor(self) -> ShiftedWorld:
@@ -82,7 +83,7 @@ class MotionPlan:
     motions: MotionBatch
     """The motions on the body's tree."""
     contacts: ContactPlan
-    """The contact forces that explain them, and what these leave unexplained."""
+    """Contact forces, and what they leave unexplained."""
     supports: Sequence[Sequence[Support]]
     """Supports of each motion beside the floor."""
     friction: float
@@ -141,9 +142,9 @@ class TrackingResult:
     cleaned: CleanedMotions
     plan: MotionPlan
     tracks: Sequence[SimulatedMotion | None]
-    """Simulated motion of each, None for a motion that was not simulated."""
+    """Simulated motion of each, or None. None stands for a motion that was not simulated."""
     states: MotionBatch | None
-    """Simulated states of the motions that were simulated, on the whole skeleton."""
+    """Simulated states on the whole skeleton."""
 
     @property
     def simulated(self) -> list[int]:

@@ -35,7 +35,7 @@ from ..stages.values import MotionPlan
 JACOBIAN_STEP_M = 0.012
 """Step of the finite differences of the legs' Jacobians."""
 MAX_JACOBIAN_RAD_M = 8.0
-"""Bound on the entries of a Jacobian, which is singular at the straight leg."""
+"""Bound on Jacobian entries, in rad/m. It is singular at the straight leg."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class ControlSequence:
     """
 
     goal_m: np.ndarray
-    """(S + 1, N, 3) where the root's centre of mass should be, at each step and after the last."""
+    """(S + 1, N, 3) target of the root's centre of mass. It is there at each step and after the last."""
     goal_orientation: np.ndarray
     """(S + 1, N, 4) of the root."""
     goal_m_s: np.ndarray
@@ -54,7 +54,7 @@ class ControlSequence:
     goal_rad_s: np.ndarray
     """(S + 1, N, 3) angular velocity of the root."""
     rotations: np.ndarray
-    """(2, N, J, 4) of the joints at the start and a step later."""
+    """(2, N, J, 4) joint rotations at the start. The second are a step later."""
     targets: np.ndarray
     """(S, N, J, 4) of the joints' drives."""
     torques_nm: np.ndarray
@@ -62,17 +62,17 @@ class ControlSequence:
     rest: np.ndarray
     """(S, N, 6) wrench that contacts leave unexplained."""
     inertia: np.ndarray
-    """(S, N, 3, 3) of the whole body about its centre of mass, kg m²."""
+    """(S, N, 3, 3) inertia of the whole body, in kg m². It is about its centre of mass."""
     lever_m: np.ndarray
-    """(S, N, 3) from the root's centre of mass to the body's."""
+    """(S, N, 3) lever from root to body centre."""
     push_n: np.ndarray
-    """(S, N, 3) that pushes the root beside the wrench."""
+    """(S, N, 3) push on the root, beside the wrench."""
     loaded: np.ndarray
-    """(S, N, 2) in [0, 1], by how much each leg should bear weight."""
+    """(S, N, 2) planned load of each leg, in [0, 1]."""
     ankles_m: np.ndarray
     """(S, N, 2, 3) where the ankles should be."""
     jacobians: np.ndarray
-    """(T, N, 2, 9, 3) rotations of the legs' joints per metre by which the ankle moves, per frame."""
+    """(T, N, 2, 9, 3) leg rotations per metre of ankle move."""
 
     def goal(self, step: int, bodies: slice = slice(None)) -> RootState:
         """Return goals of some bodies' roots at a step."""
@@ -238,17 +238,18 @@ class ReferenceTrajectory:
     positions_m: np.ndarray
     """(S + 1, L, 3) of the links' joints."""
     centre_m: np.ndarray
-    """(S + 1, 3) of the body's centre of mass."""
+    """(S + 1, 3) position of the body's centre of mass."""
     centre_m_s: np.ndarray
     """(S + 1, 3) its velocity."""
     wrench: np.ndarray
-    """(S, 6) that the soles must give, about that centre."""
+    """(S, 6) wrench that the soles must give. It is about that centre."""
     sole_share: np.ndarray
-    """(S,) share of the upward force that is not planned on trunk and thighs, which a seat carries by itself."""
+    """(S,) share of force on the soles. It is the part of the upward force that is not planned on trunk and thighs,
+    which a seat carries by itself."""
     torques_nm: np.ndarray
-    """(S, J, 3) of the joints, were there nothing beneath the soles."""
+    """(S, J, 3) joint torques without sole contact."""
     drive_nm: np.ndarray
-    """(S, J, 3) that the joints' drive takes beside them."""
+    """(S, J, 3) torques of the joint drives, in addition."""
     ground_m: np.ndarray
     """(S, 2) height of the ground beneath each foot."""
 

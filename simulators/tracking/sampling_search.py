@@ -155,9 +155,10 @@ class PoseHistory(PerBody):
     orientations: np.ndarray
     rotations: np.ndarray
     loads_n: np.ndarray
-    """(F, N, L) that bore the links in the step before each frame."""
+    """(F, N, L) loads on the links. They are of the step before each frame."""
     wrench: np.ndarray
-    """(F, N, steps, 6) in the steps from the frame before; zero unless a fallback is allowed."""
+    """(F, N, steps, 6) residual wrench per step. The steps lead from the frame before; it is zero unless a fallback is
+    allowed."""
 
     @classmethod
     def from_world(cls, world: World, wrench: np.ndarray) -> Self:
@@ -185,7 +186,7 @@ class Beam(PerBody):
     poses: PoseHistory
     """Poses in the window's frames."""
     costs: np.ndarray
-    """(N,) tracking cost in m, infinite for particles that are lost."""
+    """(N,) tracking cost, in m. It is infinite for particles that are lost."""
 
     def select_best(self, count: int) -> Self:
         """Select the best particles.

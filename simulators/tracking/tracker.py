@@ -48,7 +48,7 @@ class BodyTrajectories:
     loads_n: np.ndarray
     wrench: np.ndarray
     lost_at: np.ndarray
-    """(N,) frame at which each body was given up, 0 for none."""
+    """(N,) frame at which each body was lost, 0 for none."""
 
     def record_frame(self, frame: int, world: World) -> None:
         """Record the state of the bodies at a frame."""
@@ -256,9 +256,9 @@ class _CompiledControl:
     turn_legs: Callable[..., None]
     controls: ControlSequence
     by_step: np.ndarray
-    """(S, N, 42) goals of the roots and what else the kernels need at each step."""
+    """(S, N, 42) goals and kernel inputs per step."""
     drives: np.ndarray
-    """(N, 7) stiffness, damping and limit of each root's force."""
+    """(N, 7) stiffness, damping and limits of root forces."""
     constants: np.ndarray
     """(10,) of moments and feedback."""
     joints: np.ndarray

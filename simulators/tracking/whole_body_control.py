@@ -33,14 +33,16 @@ from ..settings.tracker import WITHOUT_RESIDUAL, TrackerSettings
 from .control_sequence import ReferenceTrajectory
 
 CONTACT_HEIGHT_M = 0.006
-"""A corner of a sole touches fully up to a third of this height, and not at all above this height.
+"""Height of a touching sole corner, in m. It touches fully up to a third of this height, and not at all above it.
+Contact spheres stick out of the soles by as little. Forces that are asked of corners in the air move the legs
+instead.
 
 Contact spheres stick out of the soles by as little. Forces that are asked of corners in the air move the legs instead.
 """
 MIN_CENTRE_HEIGHT_M = 0.1
-"""Lower bound on the height of the centre of mass, for a lying body."""
+"""Minimum height of the centre of mass, in m. A lying body needs this bound."""
 UNPLANNED_CONTACT_WEIGHT = 0.02
-"""Weight of contacts of a foot that is not planned to carry."""
+"""Weight of contacts on an unplanned foot."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +161,7 @@ class Perturbations(PerBody):
     moment_nm: np.ndarray
     """(N, 3) added to the wanted moment."""
     step_m: np.ndarray
-    """(N, 2, 2) added to where swinging feet land, along x and y."""
+    """(N, 2, 2) shift of landing positions, x and y."""
     turns_rad: np.ndarray
     """(N, J, 3) added to the joints' targets."""
     contact_height_m: np.ndarray
@@ -214,7 +216,8 @@ class Actuation(NamedTuple):
     torques_nm: np.ndarray
     """(S, N, J, 3) of the joints."""
     wrench: np.ndarray
-    """(N, 6) residual force and moment about the centre of mass; zero unless a fallback is allowed."""
+    """(N, 6) residual force and moment. The moment is about the centre of mass; both are zero unless a fallback is
+    allowed."""
 
 
 class WholeBodyController:

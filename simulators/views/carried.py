@@ -24,40 +24,41 @@ from ..results.timeline import list_standing_feet
 from ..results.view import CorrectionView
 
 _MOSTLY = 0.6
-"""Least share of the frames in which a body is carried."""
+"""Minimum share of frames in which a body is carried."""
 _LEAST_S = 1.0
 """Least time; a somersault is shorter."""
 _SITS = 0.75
-"""Largest height of the hips over the ankles of a body that sits, as a share of the length of the legs."""
+"""Maximum hip height of a sitting body. It is above the ankles, as a share of the length of the legs."""
 _STEEP = 0.7
-"""Sine of the angle between trunk and floor of a body that is upside down; below half of that a body lies."""
+"""Sine of the trunk angle of an upside-down body. Below half of that a body lies."""
 _ABOVE_M = 0.3
-"""Least height of all joints of a body that swims or flies."""
+"""Minimum height of a swimming or flying body, in m. All joints are above it."""
 _TRAVELS_M_S = 0.3
-"""Least speed of such a body, and of a ride."""
+"""Minimum speed of such a body or ride, in m/s."""
 _APART_M_S = 0.06
-"""Feet on a ride come nearer to each other, or move apart, by less; they also rise or sink by less."""
+"""Maximum relative speed of feet on a ride, in m/s. They also rise or sink by less."""
 _TURNS_RAD_S = 0.2
 """Least angular speed of a turntable."""
 _STRAYS_M_S = 0.1
-"""Feet on a turntable move otherwise than about its axis by less."""
+"""Maximum stray speed of feet on a turntable, in m/s. It is what their rotation about the axis leaves."""
 _FOOTRESTS_M = (0.11, 0.4)
-"""Least and largest height of the lowest joint of a body on footrests. On the floor, toe joints are 3 cm high, and
-captured floors are off by less than the rest; who sits higher sits on another floor."""
+"""Heights of the lowest joint on footrests, in m. On the floor, toe joints are 3 cm high, and captured floors are off
+by less than the rest; who sits higher sits on another floor."""
 _SWINGS_ABOVE_M = 0.1
-"""Least height above the floor of the feet of a body that swings."""
+"""Minimum foot height of a swinging body, in m. It is above the floor."""
 _SWINGS_S = 2.0
-"""Least time for which its feet stay there; no jump takes as long."""
+"""Minimum time for which the feet stay there, in s. No jump takes as long."""
 _LOWEST_PERCENTILE = 5.0
-"""Feet are on the floor for this percentage of frames, unless the floor at y = 0 is lower."""
+"""Percentage of frames with feet on the floor. The floor at y = 0 counts if it is lower."""
 _SWINGS_M_S = 0.4
-"""Least median speed of the slowest joint of its feet; feet on steps and rungs rest."""
+"""Minimum median foot speed, in m/s. The slowest joint counts; feet on steps and rungs rest."""
 _SWAYS_M_S = 0.2
-"""Least median speed of its root over the floor; who hangs still is held by the hands."""
+"""Minimum median root speed, in m/s. It is over the floor; who hangs still is held by the hands."""
 _FLIES = 0.1
-"""A body that runs or hops falls freely for a larger share of the time."""
+"""Maximum time share in free fall. A body that runs or hops falls freely for longer."""
 _RETURNS_M = 0.06
-"""Feet that glide over a floor at another height return to that height: half of the time they are lower by less."""
+"""Maximum height of returning feet, in m. Feet that glide over a floor at another height return to that height: half of
+the time they are lower by less."""
 _SMOOTH_S = 0.15
 """Standard deviation of the Gaussian that smooths velocities."""
 

@@ -19,15 +19,16 @@ from selfcorrect.motion.perception.repeats import FrameRepeats
 from selfcorrect.motion.skeleton import SIDES
 
 _EXCHANGE_M_S = 3.0
-"""Price of an exchange, as a change of velocity, by which legs that are exchanged where they pass each other bend."""
+"""Cost of an exchange, in m/s. It is the change of velocity by which legs bend that are exchanged where they pass each
+other."""
 _FRAME_M_S = 0.15
-"""Price of a frame in which the legs are exchanged."""
+"""Cost of a frame with exchanged legs, in m/s."""
 _JUMP_M = 0.15
-"""Least reduction of ‖Δ²p‖ of both legs in the frames around the ends of a run of exchanged frames."""
+"""Minimum reduction of ‖Δ²p‖, in m. It is for both legs in the frames around the ends of a run of exchanged frames."""
 _CALMER = 0.5
 """Largest share of it that may remain there."""
 _LONGEST_S = 1.0
-"""Longest time for which legs are exchanged; who exchanges them for longer may do so on purpose."""
+"""Maximum duration of an exchange, in s. Longer ones may be on purpose."""
 
 
 def restore_legs(motion: Motion) -> tuple[Motion, tuple[int, ...]]:

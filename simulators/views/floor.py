@@ -45,9 +45,9 @@ class MotionOnFloor:
     levels: bool = False
     """True if corrections stay level."""
     not_levelled: str = ""
-    """Reason why corrections are not levelled although that was asked for; "" if they are, or need not be."""
+    """Why corrections are not levelled on request. It is "" if they are, or need not be."""
     moves_floor: bool = False
-    """True if the floor of corrections is put at y = 0; otherwise the floor stays at its height."""
+    """True if the floor is put at y = 0. Otherwise the floor of corrections stays at its height."""
 
     @classmethod
     def from_estimated_plane(cls, motion: Motion, *, levels: bool = False, moves_floor: bool = False) -> MotionOnFloor:

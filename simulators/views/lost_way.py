@@ -20,30 +20,31 @@ from selfcorrect.motion.perception.observation import observe
 from ..body.soles import lowest_corner_velocities, lowness_weights, split_by_foot
 
 _HELD_M_S = 0.005
-"""A root that is slower along the floor is held in its place: people who stand sway faster."""
+"""Maximum speed of a held root, in m/s. People who stand sway faster."""
 _LEAST_S = 0.4
 """Least time for which it is held."""
 _AROUND_S = 1.0
-"""Time before and after, in which the body travels at a speed that the restored way must have."""
+"""Time around a stretch that shows its speed, in s. The restored path must have that speed."""
 _TRAVELS_M_S = 0.4
 """Least of that speed."""
 _FACTOR = 2.0
 """Largest ratio of the speeds."""
 _JUMPS = 4.0
-"""A root that is faster than this multiple of that speed after a stretch jumps to where the body is."""
+"""Ratio of a root jump to that speed. A faster root jumps to where the body is after a stretch."""
 _MISSES = 0.5
-"""The jump differs from the feet's way by less than this share of the way."""
+"""Maximum relative difference of jump and foot path."""
 _ROLLING = 1.25
-"""Feet roll while they bear weight, and so show a shorter or longer way; where the body travels, the root shows by how
-much, up to this factor."""
+"""Maximum factor for rolling feet. Feet roll while they bear weight, and so show a shorter or longer path; where the
+body travels, the root shows by how much."""
 _RESTS = 0.3
-"""Least weight of feet that rest, from one frame to the next."""
+"""Minimum weight of resting feet per frame."""
 _SMOOTH_S = 0.1
-"""Standard deviation of the Gaussian that smooths the feet's velocity; steps from foot to foot are not of the body."""
+"""Smoothing time of the feet's velocity, in s. Steps from foot to foot are not of the body."""
 _SETTLES_M_S = 0.3
-"""Difference from that velocity from which on a foot counts less than half: it still settles where it lands."""
+"""Speed at which a landing foot counts for half, in m/s. It is relative to that velocity: the foot still settles where
+it lands."""
 _ROUNDS = 5
-"""Number of rounds in which velocities are smoothed and weighted."""
+"""Number of smoothing rounds."""
 
 
 def restore_lost_way(motion: Motion) -> tuple[Motion, tuple[int, ...]]:

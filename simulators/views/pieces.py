@@ -23,11 +23,11 @@ from ..results.view import CorrectionView
 from ..results.way_back import join, map_time
 
 _LONGEST_LOOP = 4
-"""Length of the longest loop that is corrected as a whole, in pieces."""
+"""Maximum length of a whole loop, in pieces."""
 OVERLAP_S = 1.0
-"""Time that neighbouring pieces share; there the pieces are blended."""
+"""Overlap of neighbouring pieces, in s. There the pieces are blended."""
 SAME_FLOOR_M = 0.12
-"""Pieces that differ by more in height took different levels for the floor."""
+"""Height difference of different floors, in m. Such pieces took different levels for the floor."""
 SAME_PLACE_M = 0.1
 """Pieces that differ by more took out separate drifts."""
 

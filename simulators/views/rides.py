@@ -29,7 +29,8 @@ class Ride:
     """
 
     rises_m: np.ndarray | None = None
-    """(T,) height above the first frame's; from its middle for ground that rises steadily; None if it does not move."""
+    """(T,) ground height above the first frame. It is from the middle for ground that rises steadily, and None if the
+    ground does not move."""
     kind: NoteKind = NoteKind.RIDE
 
     @classmethod

@@ -31,11 +31,11 @@ from ..results.way_back import map_space, map_time
 from .pieces import merge_corrections
 
 MARGIN_S = 1.5
-"""Time of a loop's neighbours that is corrected with the loop: what begins at rest has swung in by then."""
+"""Time of a loop that is padded, in s. What begins at rest has swung in by then."""
 
 
 _FADING_S = 0.3
-"""Time for a motion that leaves or enters a T-pose smoothly to pass from the original to the corrected form."""
+"""Time to pass between original and correction, in s. The motion leaves or enters a T-pose smoothly."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +153,7 @@ class Segment:
     start: int
     take: Motion
     margin: int = 0
-    """Frames of unrolling on either side; 0 if not a loop."""
+    """Frames of unrolling on either side; 0 without a loop."""
 
     @property
     def motion(self) -> Motion:

@@ -20,17 +20,18 @@ from ..results.view import CorrectionView
 from ..results.way_back import join, map_time
 
 _JUMP_M = 0.12
-"""Least mean distance by which joints jump, relative to the root, from one unrelated pose to the next."""
+"""Minimum mean joint jump between poses, in m. It is relative to the root."""
 _JUMP_M_S = 3.6
-"""The same in relation to the time between frames: no body moves all its joints so fast."""
+"""Minimum mean joint speed in a jump, in m/s. No body moves all its joints so fast."""
 _TYPICAL_JUMP_M = 0.25
-"""Least median of the jumps of a stretch; noise of 5 degrees in every joint reaches 0.2 m."""
+"""Minimum median jump of a stretch, in m. Noise of 5 degrees in every joint reaches 0.2 m."""
 _HOLD_M = 0.001
-"""Largest mean distance of joints between frames of a pose that is held."""
+"""Maximum mean joint move of a held pose, in m."""
 _FEWEST_POSES = 5
-"""Fewest unrelated poses in a row; a body that is turned over and back shows fewer."""
+"""Minimum number of unrelated poses in a row. A body that is turned over and back shows fewer."""
 _RETURN = 0.5
-"""A pose returns to the pose before the last one if it is nearer to it than this share of the jump."""
+"""Maximum relative distance of a returning pose. It is nearer to the pose before the last one than this share of the
+jump."""
 
 
 def find_unrelated_poses(motion: Motion) -> list[tuple[int, int]]:
