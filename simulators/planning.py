@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from selfcorrect.motion.geometry.filters import gaussian_filter1d, maximum_filter1d, remove_short_runs, solve_banded
+from selfcorrect.motion.geometry.floor_speeds import floor_speeds_m_s
 from selfcorrect.motion.geometry.rotations import compose, invert, quaternions, rotate
 from selfcorrect.motion.geometry.vectors import UP, cross, median
 from selfcorrect.motion.kinematics import pose_joints
@@ -26,7 +27,7 @@ from selfcorrect.motion.support import Support
 from .body.curves import apply_transposed_second_difference, second_difference_bands, smooth_gaussian, smoothstep
 from .body.humanoid import GRAVITY_M_S2, Humanoid
 from .body.leg_ik import Legs, solve_leg_ik
-from .body.soles import frame_speeds, horizontal_speeds, speed_factors
+from .body.soles import frame_speeds, speed_factors
 from .cleanup import foot_lock
 from .contacts.contact_plan import (
     ELSEWHERE_M,
@@ -396,7 +397,7 @@ def lift_swinging_feet_m(
         points_m: (N, T, 2, K, 3) corners.
         load: (N, T, 2, K) 1 or more for corners that carry.
     """
-    speeds_m_s = horizontal_speeds(points_m, fps).max(-1)
+    speeds_m_s = floor_speeds_m_s(points_m, fps, axis=1).max(-1)
     slow_m_s, fast_m_s = settings.swing_m_s
     swing = smoothstep((speeds_m_s - slow_m_s) / (fast_m_s - slow_m_s))
     is_carrying = load.max(-1) > 0

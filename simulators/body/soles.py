@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from selfcorrect.motion.body.surface import SolePoints
+from selfcorrect.motion.geometry.floor_speeds import floor_speeds_m_s
 from selfcorrect.motion.geometry.rotations import rotate
 from selfcorrect.motion.geometry.vectors import norms, percentile
 
@@ -146,14 +147,6 @@ def frame_speeds(velocity_m_s: np.ndarray) -> np.ndarray:
     return 0.5 * (padded[:, 1:] + padded[:, :-1])
 
 
-def horizontal_speeds(points_m: np.ndarray, fps: float) -> np.ndarray:
-    """Return floor speeds (N, T, ...) of points.
-
-    They are in m/s, along the floor; points are (N, T, ..., 3).
-    """
-    return norms(np.gradient(points_m[..., [0, 2]], 1 / fps, axis=1))
-
-
 def speed_factors(root_m: np.ndarray, fps: float, from_m_s: float = _RUNS_M_S, most: float = 3.0) -> np.ndarray:
     """Return factors on speed bounds in fast motions.
 
@@ -168,4 +161,4 @@ def speed_factors(root_m: np.ndarray, fps: float, from_m_s: float = _RUNS_M_S, m
         (N, T) from 1 to `most`.
     """
     smooth_m = smooth_gaussian(root_m, _SPEED_BLUR_S * fps)
-    return np.clip(horizontal_speeds(smooth_m, fps) / from_m_s, 1.0, most)
+    return np.clip(floor_speeds_m_s(smooth_m, fps, axis=1) / from_m_s, 1.0, most)

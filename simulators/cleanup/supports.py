@@ -13,6 +13,7 @@ from itertools import chain
 import numpy as np
 
 from selfcorrect.core.checks import Positive
+from selfcorrect.motion.geometry.floor_speeds import floor_speeds_m_s
 from selfcorrect.motion.geometry.vectors import median, norms
 from selfcorrect.motion.kinematics import cached_poses
 from selfcorrect.motion.motion import Motion, MotionBatch
@@ -21,7 +22,6 @@ from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.motion.support import Support, ground_of_feet_m
 
 from ..body.humanoid import Humanoid, build_humanoid
-from ..body.soles import horizontal_speeds
 from ..contacts.contact_plan import (
     above_ground_m,
     contact_activation,
@@ -239,7 +239,7 @@ def _make_explainer(body: Humanoid, motion: MotionBatch, points_m: np.ndarray, i
     weight_n = body.weight_n
     arms_m = points_m[None] - needs.centre_m[:, :, None]
     weights = np.array([1.0] * 3 + [_CONTACTS.moment_weight] * 3)
-    speeds_m_s = horizontal_speeds(points_m[None], motion.fps)
+    speeds_m_s = floor_speeds_m_s(points_m[None], motion.fps, axis=1)
 
     def explain(supports: tuple[Support, ...]) -> tuple[np.ndarray, np.ndarray]:
         heights_m = above_ground_m(body, points_m[None], [supports])[..., 1]

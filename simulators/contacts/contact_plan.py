@@ -14,12 +14,13 @@ from functools import lru_cache
 import numpy as np
 
 from selfcorrect.motion.geometry.compiled import find_kernel
+from selfcorrect.motion.geometry.floor_speeds import floor_speeds_m_s
 from selfcorrect.motion.geometry.vectors import cross, sum_points
 from selfcorrect.motion.motion import MotionBatch
 from selfcorrect.motion.support import CARRIED_PARTS, Support
 
 from ..body.humanoid import Humanoid
-from ..body.soles import horizontal_speeds, speed_factors
+from ..body.soles import speed_factors
 from ..settings.plan import PLAN, ContactSettings, ForceSettings
 from .dynamics import Demand, demand
 
@@ -83,7 +84,7 @@ def plan_contacts(
     speed_bounds_m_s = (_CARRIES_M_S[0] * speed_factor, _CARRIES_M_S[1] * speed_factor)
     above_m = above_ground_m(body, points_m, supports)
     heights_m = above_m[..., 1]
-    speeds_m_s = horizontal_speeds(above_m, motions.fps)
+    speeds_m_s = floor_speeds_m_s(above_m, motions.fps, axis=1)
     activation = contact_activation(heights_m, speeds_m_s, speed_bounds_m_s, settings)
     upward_bodyweights = needs.wrench[..., 1] / body.weight_n
     missing_share = missing_support_share(upward_bodyweights, activation, settings)

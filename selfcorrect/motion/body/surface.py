@@ -153,6 +153,14 @@ def sole_corners_m(motion: Motion | MotionBatch) -> np.ndarray:
     return _place_soles(motion.skeleton, np.searchsorted(joints, carriers), *pose_joints(motion, joints))
 
 
+def find_sole_middles_m(corners_m: np.ndarray) -> np.ndarray:
+    """Find the middles (..., K / 2, 3) of corner pairs.
+
+    Of a sole's corners (..., K, 3) these are heel, ball if the foot has a toe joint, and tip.
+    """
+    return corners_m.reshape(*corners_m.shape[:-2], -1, 2, 3).mean(axis=-2)
+
+
 def _place_soles(
     skeleton: Skeleton, columns: np.ndarray, positions_m: np.ndarray, orientations: np.ndarray
 ) -> np.ndarray:

@@ -9,6 +9,7 @@ whatever the rest of the motion does.
 import numpy as np
 
 from ..geometry.filters import uniform_filter1d
+from ..geometry.floor_speeds import floor_speeds_m_s
 from ..geometry.runs import spans
 from ..geometry.vectors import median, norms
 from ..perception.motion_features import FALLING, MotionFeatures
@@ -173,9 +174,7 @@ def estimate_stance_speeds_m_s(features: MotionFeatures) -> np.ndarray:
     bears = (features.observation.resting > 0.5) & is_lowest & (features.lowest_surface_m > _AS_LOW_M)[:, None]
     points_m = np.concatenate([features.feet_m, features.middle_lines_m], axis=2)
     is_low = points_m[..., 1] < points_m[..., 1].min(axis=-1, keepdims=True) + _AS_LOW_M
-    level_m = points_m[..., [0, 2]]
-    del points_m
     window = max(1, round(_AVERAGED_S * features.fps))
-    level_m = uniform_filter1d(level_m, window, axis=0, mode="nearest")
-    speeds_m_s = norms(np.gradient(level_m, 1 / features.fps, axis=0))
+    points_m = uniform_filter1d(points_m, window, axis=0, mode="nearest")
+    speeds_m_s = floor_speeds_m_s(points_m, features.fps)
     return np.where(bears[..., None] & is_low, speeds_m_s, np.inf).min(axis=(1, 2))

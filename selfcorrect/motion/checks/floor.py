@@ -6,6 +6,7 @@ Bodies may be below or above the floor, slide or glide on it; floors may lean, o
 import numpy as np
 
 from ..geometry.filters import maximum_filter1d, minimum_filter1d, uniform_filter1d
+from ..geometry.floor_speeds import floor_speeds_m_s
 from ..geometry.runs import find_runs, holds_throughout
 from ..geometry.vectors import median, norms, percentile
 from ..perception.ground_plane import GRAVITY_M_S2
@@ -98,7 +99,7 @@ def slide_m_s(features: MotionFeatures) -> np.ndarray | None:
     if len(features) < window:
         return None
     points_m, is_low = _find_low_points(features)
-    speeds = norms(np.gradient(points_m[..., [0, 2]], 1 / features.fps, axis=0))
+    speeds = floor_speeds_m_s(points_m, features.fps)
     is_carried = features.falls_m_s2 < FALLING * GRAVITY_M_S2  # something carries a body that does not fall
     is_touching = is_low.any(axis=1) & is_carried
     others_low = features.lowest_surface_m < OTHERS_LOW_M

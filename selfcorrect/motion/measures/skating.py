@@ -11,7 +11,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..body.surface import sole_corners_m
+from ..body.surface import find_sole_middles_m, sole_corners_m
+from ..geometry.floor_speeds import floor_speeds_between_m_s
 from ..geometry.vectors import norms
 from ..kinematics import in_chunks
 from ..motion import Motion
@@ -52,14 +53,14 @@ def measure_skating_by_frame_m_s(
         feet = get_foot_frames(before if before.skeleton.same_as(motion.skeleton) else motion)
     level = LevelFeet(replace(feet, soles_m=None))
 
-    def find_middle_lines(frames: np.ndarray) -> np.ndarray:
+    def find_middles(frames: np.ndarray) -> np.ndarray:
         corners_m = sole_corners_m(level.view(motion.frames(frames[0], frames[-1] + 1)))
-        return corners_m.reshape(len(frames), 2, -1, 2, 3).mean(axis=3)[..., [0, 2]]
+        return find_sole_middles_m(corners_m.reshape(len(frames), 2, -1, 3))
 
-    lines_m = in_chunks(find_middle_lines, np.arange(len(motion)))
-    velocities_m_s = np.diff(lines_m, axis=0) * motion.fps - belt_m_s
+    middles_m = in_chunks(find_middles, np.arange(len(motion)))
+    speeds_m_s = floor_speeds_between_m_s(middles_m, motion.fps, belt_m_s=belt_m_s).min(axis=-1)
     stands = observation.stands[1:] & observation.stands[:-1]
-    return np.where(stands, norms(velocities_m_s).min(axis=-1), np.nan)
+    return np.where(stands, speeds_m_s, np.nan)
 
 
 def find_belts_m_s(before: Motion, after: Motion) -> tuple[np.ndarray, np.ndarray]:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import minimum_filter1d
 
-from ..body.surface import lowest_point_m, world_sole_points
-from ..geometry.vectors import norms
+from ..body.surface import find_sole_middles_m, lowest_point_m, world_sole_points
+from ..geometry.floor_speeds import floor_speeds_between_m_s
 from ..kinematics import forward_kinematics
 from ..motion import MotionBatch
 
@@ -50,8 +50,7 @@ def find_footing(batch: MotionBatch) -> Footing:
     lowest_m = lowest_point_m(batch.skeleton, soles_m, positions_m, orientations)
     corners_m = soles_m.reshape(*soles_m.shape[:2], 2, -1, 3)
     feet_m = corners_m[..., 1].min(axis=-1)
-    middle_m = corners_m.reshape(*corners_m.shape[:3], -1, 2, 3).mean(axis=-2)
-    speeds_m_s = norms(np.diff(middle_m[..., [0, 2]], axis=1)).min(axis=-1) * batch.fps
+    speeds_m_s = floor_speeds_between_m_s(find_sole_middles_m(corners_m), batch.fps, axis=1).min(axis=-1)
     frames = 2 * round(_STEP_S * batch.fps) + 1
     level_m = minimum_filter1d(lowest_m, frames, axis=1, mode="nearest")
     is_grounded = lowest_m - level_m < _IN_FLIGHT_M

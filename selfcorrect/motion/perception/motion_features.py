@@ -12,7 +12,15 @@ from typing import Self
 import numpy as np
 
 from ..body.mass import mass_shares
-from ..body.surface import CORNERS_WITH_TOES, HEAD_RADIUS_M, SURFACE_RADII_M, head_point, heel_relief_m, sole_corners_m
+from ..body.surface import (
+    CORNERS_WITH_TOES,
+    HEAD_RADIUS_M,
+    SURFACE_RADII_M,
+    find_sole_middles_m,
+    head_point,
+    heel_relief_m,
+    sole_corners_m,
+)
 from ..geometry.filters import uniform_filter1d
 from ..geometry.rotations import rotate
 from ..kinematics import forward_kinematics, in_chunks, joint_positions
@@ -268,8 +276,7 @@ class MotionFeatures:
 
         It runs from heel to tip: heel, ball if the foot has a toe joint, and tip.
         """
-        pairs_m = self.soles_m.reshape(len(self), 2, -1, 2, 3)
-        return (pairs_m[:, :, :, 0] + pairs_m[:, :, :, 1]) / 2
+        return find_sole_middles_m(self.feet_m)
 
     @cached_property
     def sole_heights_m(self) -> np.ndarray:

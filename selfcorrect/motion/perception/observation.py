@@ -19,8 +19,9 @@ from functools import cached_property, lru_cache
 import numpy as np
 
 from ...runtime.content_cache import remember_by_content, remember_by_object
+from ..geometry.floor_speeds import floor_speeds_m_s
 from ..geometry.runs import find_runs
-from ..geometry.vectors import median, norms, percentile
+from ..geometry.vectors import median, percentile
 from ..kinematics import joint_positions
 from ..motion import Motion, MotionBatch
 from ..skeleton import BOX_FOOT_SOLE_M, SIDES, SOLE_BELOW_TOE_JOINT_M, Skeleton
@@ -421,11 +422,7 @@ class Observation:
         They are along the ground; both motions have the same frames. Each foot's speed is the speed of the point that
         more likely stands in this motion, seen from its belt.
         """
-        points_m = find_feet_m(other)
-        velocities_m_s = np.zeros_like(points_m)
-        if len(points_m) > 1:
-            velocities_m_s = np.gradient(points_m, 1 / self.fps, axis=0)
-        speeds_m_s = norms(velocities_m_s[..., [0, 2]] - self.glide_m_s)
+        speeds_m_s = floor_speeds_m_s(find_feet_m(other), self.fps, belt_m_s=self.glide_m_s)
         likeliest = self.standing.argmax(-1)[..., None]
         return np.take_along_axis(speeds_m_s, likeliest, axis=-1)[..., 0]
 
