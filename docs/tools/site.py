@@ -70,6 +70,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     if page.file.src_uri.startswith("results/"):
         markdown = fill_page(markdown, kept_summaries())
     markdown = MARKED.sub(lambda match: toy_outcome(match[1]), markdown)
+    markdown = OUTPUT.sub("```{.text .output}\n", markdown)
     return OUTSIDE.sub(lambda match: f"]({place_on_site(Path(page.file.src_uri), match[1])})", markdown)
 
 
@@ -86,6 +87,8 @@ def data_page() -> str:
     return f"# Data of all arms and runs\n\n{about}\n\n{all_arms(summaries)}\n\n## Runs\n\n{all_runs(summaries)}\n"
 
 
+OUTPUT = re.compile(r"^```text\n", re.MULTILINE)
+"""Start of a block that shows an output, which has no button that copies it."""
 OUTSIDE = re.compile(r"\]\(((?:\.\./)+[\w./-]+(?:#[\w-]+)?)\)")
 """A link that leaves the page's folder."""
 PLACES = {
