@@ -19,11 +19,11 @@ class WindowSettings:
     mirrored: bool = True
     """Also the mirror image of each window."""
     cap_per_label: int | None = None
-    """At most so many windows per label, spread evenly over the label's clips and times."""
+    """Maximum number of windows per label. They are spread evenly over the label's clips and times."""
     cyclic: Collection[str] = frozenset()
-    """Labels of clips that hold a cycle of a motion that goes on."""
+    """Labels of cyclic clips. They hold a cycle of a motion that goes on."""
     held_out_share: float = 0.25
-    """Share of a clip's time that is held out, at least a window."""
+    """Held-out share of a clip's time. At least a window is held out."""
 
     def __post_init__(self) -> None:
         for name in ("frames", "stride", "cap_per_label"):

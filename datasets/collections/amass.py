@@ -27,7 +27,7 @@ def _motion_files(folder: Path) -> list[Path]:
 
 
 AMASS_READING = Reading(up="z")
-"""The vertical axis of AMASS, also where a body lies and its posture says otherwise."""
+"""Reading options of AMASS. Its vertical axis holds even where a body lies and its posture says otherwise."""
 
 
 def _read(path: Path) -> list[Motion]:

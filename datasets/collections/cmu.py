@@ -33,7 +33,8 @@ INDEX = "index.csv"
 _COLUMNS = ("file", "split", "skeleton", "subject", "category", "description")
 
 ReadText = Callable[[str], str]
-"""Return the text of a file of the set by the path in the set; KeyError or OSError if the file is missing."""
+"""Function that returns a file's text. The path is relative to the set. It raises KeyError or OSError if the file is
+missing."""
 
 
 _UNITS_M = {"mb": 0.0254 / 0.45, "daz": 0.01}

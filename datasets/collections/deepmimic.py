@@ -28,7 +28,7 @@ BUILT_IN = Path(__file__).with_name("deepmimic_clips.zip")
 _PREFIX = "humanoid3d_"
 
 CYCLIC = frozenset({"backflip", "dance_a", "jump", "roll", "run", "spinkick", "walk"})
-"""Labels of the short clips that are marked as loops in the files: a cycle of a motion that can go on."""
+"""Labels of the clips that are loops. The files mark them: a cycle of a motion that can go on."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +64,13 @@ _JOINTS = (
     *_arm_and_leg("right", 1),
     *_arm_and_leg("left", -1),
 )
-"""The humanoid of the package pybullet, `humanoid/humanoid.urdf`, which is four times as large as its motions."""
+"""PyBullet's humanoid, `humanoid/humanoid.urdf`. It is four times as large as its motions."""
 
 _WRISTS = tuple(_Joint(f"{side}_wrist", f"{side}_elbow", (0.0, -0.258947, 0.0)) for side in ("right", "left"))
-"""Rigid ends of the forearms; they have no numbers in the file."""
+"""Rigid ends of the forearms. They have no numbers in the file."""
 
 _AXES = Rotation.from_matrix([[0, 0, -1], [0, 1, 0], [1, 0, 0]])
-"""From the file's axes (forward, up, right) to ours (left, up, forward)."""
+"""Rotation from the file's axes to ours. They are (forward, up, right) there and (left, up, forward) here."""
 
 
 def skeleton() -> Skeleton:
@@ -128,11 +128,11 @@ _ATTACHED = {
     "right_collar": "spine3",
     "right_foot": "right_ankle",
 }
-"""Parts of SMPL's body that the humanoid lacks, and the joints that carry these parts."""
+"""Parts that the humanoid lacks, and their carriers. The parts are SMPL's; joints carry them."""
 
 
 _FLAT = 0.3
-"""Height of the humanoid's ankles above the toes, over the height of an average body."""
+"""Ankle height of the humanoid, relative to an average body. It is above the toes."""
 
 
 def on_smpl(motion: Motion) -> Motion:

@@ -28,7 +28,7 @@ class Caption:
     tokens: str
     """Words as "word/PART-OF-SPEECH", separated by blanks."""
     span_s: tuple[float, float] | None
-    """First and last second of the described span, None for the whole clip."""
+    """First and last second of the span. None stands for the whole clip."""
 
 
 def read_captions(path: Path) -> list[Caption]:

@@ -32,20 +32,20 @@ class Format:
     holds: str
     """Content of such a file, a sentence."""
     reader: str | None
-    """Reader, as "package.module:function", or as ".module:function" below this package; None for
-    a format that is only written."""
+    """Reader: "package.module:function" or ".module:function". The second is below this package. None stands for a
+    format that is only written."""
     writer: str | None
-    """Writer of any motion, likewise; None if only a file that was read is written, by the reader."""
+    """Writer of any motion, in the same form. It is None if only a file that was read is written, by the reader."""
     written_as: str = ""
-    """Suffix of the files that are written for a format that is only read, "" for the same suffix."""
+    """Suffix of files written in its place. It is for a format that is only read, and "" for the same suffix."""
     recognises: str | None = None
-    """Function that recognises a file of this format among other files with the same suffix, likewise; None if no other
-    format has the suffix."""
+    """Function that recognises the format. It is needed among other files with the same suffix; None if no other format
+    has the suffix."""
     extra: str = ""
-    """The optional extra that the format needs, "" for none."""
+    """Optional extra that the format needs, or ""."""
 
     origin: str = ""
-    """The format and the package that adds the format, for messages; "" for a format of this package."""
+    """Format and package, for messages. It is "" for a format of this package."""
 
     def fence(self) -> AbstractContextManager[None]:
         """Fence code of another package inside the block."""
@@ -122,7 +122,7 @@ ADDED_FORMATS: Registry[Row] = Registry("format", [], group="selfcorrect.formats
 """Formats of other packages. Each leads to a `Format` with suffixes that none of `FORMATS` has."""
 
 _OTHERS_TOO = (".pt", ".pth", ".pkl", ".p")
-"""Suffixes that models and data of any kind have too."""
+"""Suffixes that models and other data have, too."""
 
 _ROBOT = 'the motion of a robot; correct the human motion before it is retargeted: see the page "Before retargeting"'
 _ADVICE = {
@@ -205,7 +205,7 @@ _TABLE_START = 4096
 """Bytes of a table that are looked at."""
 _MARKS_OF_ROBOTS = ("root_translatex", "root_rotatex", "_dof", "joint_pos", "dof_pos")
 _ROBOT_COLUMNS = range(7 + 12, 7 + 60)
-"""Numbers of columns of a robot: place and quaternion of the root, and 12 to 59 angles of joints."""
+"""Numbers of columns of a robot's table. They hold position and quaternion of the root, and 12 to 59 joint angles."""
 
 
 def _describe_table(path: Path) -> str:

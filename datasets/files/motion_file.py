@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 _LEGS_OFF_M = 0.12
-"""By how much legs of adults are longer or shorter than average legs: statures of 1.7 ± 0.2 m."""
+"""Variation of leg length between adults, in m. It is relative to average legs: statures of 1.7 ± 0.2 m."""
 
 
 def doubt_height(motion: Motion, shape: np.ndarray | None) -> Motion:
@@ -53,24 +53,24 @@ class MotionFile:
 
     motions: tuple[Motion, ...]
     notes: tuple[str, ...]
-    """Notes on how the file was read; a `FileNote` names the option that overrules an assumption."""
+    """Notes on how the file was read. A `FileNote` names the option that overrules an assumption."""
     write: Writes
-    """Writer of as many other motions of the same skeletons into a file like this file: the same names, units, axes and
-    frames of reference."""
+    """Writer of other motions into such a file. They are as many, of the same skeletons; names, units, axes and frames
+    of reference stay."""
     flaw: str = ""
-    """Reason why the rest pose could not be made upright, "" if the rest pose is upright."""
+    """Why the rest pose could not be made upright. It is "" if it is upright."""
     names: tuple[str, ...] = ()
-    """Names of the motions of a set, or of the animations of a file that has several, evaluated separately; () for
-    other files. `write` takes None for a motion to leave out of a set, or to leave unchanged in the file."""
+    """Names of several motions in a file. They are motions of a set, or animations of a file, evaluated separately; ()
+    for other files. `write` takes None for a motion to leave out of a set, or to leave unchanged in the file."""
     refusals: tuple[str, ...] = ()
-    """Reason why each motion that was read cannot be corrected, "" for motions that can be; () if all can be."""
+    """Why each motion cannot be corrected. It is "" for motions that can be; () if all can be."""
     order: tuple[str, ...] = ()
-    """Order of the joints of a file without names, and the evidence for that order; () for other files."""
+    """Joint order of a file without names. The evidence for it is included; () for other files."""
     up: UpAxis | None = None
-    """Vertical axis of the world of the first motion, and the evidence; None if the format states the axis."""
+    """Vertical axis of the first motion, with evidence. It is that of the world; None if the format states the axis."""
     rests: tuple[Mapping[str, np.ndarray], ...] = ()
-    """Place (3,) of each joint in the file's rest pose, by name, for each motion, in any world and unit; () where the
-    rest pose is the skeleton's."""
+    """Rest positions (3,) of each joint, by name. They are in the file's rest pose, for each motion, in any world and
+    unit; () where the rest pose is the skeleton's."""
 
     @property
     def assumed(self) -> tuple[FileNote, ...]:
@@ -97,15 +97,15 @@ class MotionFile:
 
 
 Writes = Callable[..., None]
-"""Writer of a file: called with the path and the motions."""
+"""Writer of a file, called with path and motions."""
 
 
 _BYTES_PER_JOINT = 4 * 8
 """Memory of a joint's rotation in a frame."""
 BYTES_PER_SAMPLED_JOINT = 11 * 8
-"""Memory of a joint in a frame while the curves are sampled: rotation, place, and the samples of the curves."""
+"""Memory of a sampled joint in a frame, in bytes. It holds rotation, position, and the samples of the curves."""
 _LEAST_BYTES = 2**17
-"""Work that the shortest motion costs, in bytes of numbers that take as long."""
+"""Minimum work of a motion, in bytes. Numbers of that size take as long."""
 
 
 def check_size(
@@ -165,7 +165,7 @@ def check_within(what: str, array: np.ndarray, most: float) -> None:
 RATES = ("fps", "mocap_framerate", "mocap_frame_rate", "frame_rate", "framerate")
 """Names that programs have for frames per second."""
 PERIODS = ("frame_time", "frametime", "dt", "timestep", "time_step")
-"""Names that programs have for the seconds of a frame."""
+"""Names of the frame duration in files. It is in seconds."""
 
 
 def rate_of(

@@ -28,10 +28,10 @@ from .parquet_pages import read_pages
 from .skeletons.reading import Reading
 
 VERSION = 1
-"""Version of the schema; files of another version are refused."""
+"""Schema version. Files of another version are refused."""
 GROUP_MOTIONS = 64
 GROUP_BYTES = 2**23
-"""Most motions of a row group, and most bytes of numbers."""
+"""Maximum size of a row group, in motions and bytes."""
 
 _NUMBERS = pa.list_(pa.float32())
 _COLUMNS = pa.schema(
@@ -47,9 +47,9 @@ _COLUMNS = pa.schema(
         ("source", pa.string()),
     ]
 )
-"""`name` is the motion's name in the set, `skeleton` a place in the list of the metadata. The root_m are (frames, 3) in
-metres, row by row. The rotations are (frames, joints, 4) unit quaternions xyzw. The frames of reference are
-`Motion`'s."""
+"""Schema of the rows. `name` is the motion's name in the set, `skeleton` an index into the list of the metadata. The
+root_m are (frames, 3) in metres, row by row. The rotations are (frames, joints, 4) unit quaternions xyzw. The frames
+of reference are `Motion`'s."""
 
 _KEY = b"selfcorrect"
 _STORED: dict[str, Any] = {
@@ -61,7 +61,7 @@ _STORED: dict[str, Any] = {
     "write_page_checksum": True,
 }
 _VALUE_BYTES = 8
-"""Memory of a number of 32 bits during decoding, with the two levels of the place in lists."""
+"""Memory of a decoded 32-bit number, in bytes. It includes the two levels of the position in lists."""
 _TEXTS = ("name", "label", "caption", "source")
 _LONGEST_TEXT = 2**16
 """Most characters of a name, label, caption or source."""

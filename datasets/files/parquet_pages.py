@@ -12,13 +12,13 @@ from typing import Any, BinaryIO
 from selfcorrect.core.errors import InputError
 
 _HEADER_BYTES = 2**16
-"""Most bytes of a header; statistics there hold a smallest and a largest value."""
+"""Maximum size of a header, in bytes. Statistics there hold a smallest and a largest value."""
 _DEPTH = 8
 _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _STRUCT = 1, 2, 3, 7, 8, 9, 10, 12
 _INTEGERS = (4, 5, 6)
 _SIZE, _STORED = 2, 3
 _HEADS = {5: "data", 7: "dictionary", 8: "data"}
-"""Number of the field with the facts of a page of each kind; field 1 there is the number of values."""
+"""Field numbers of page facts, by kind. Field 1 there is the number of values."""
 
 
 @dataclass(frozen=True)

@@ -16,17 +16,17 @@ SAMPLED_FPS = 30.0
 """Sampling rate of curves with sparse or uneven keys."""
 
 SPARSE_FPS = 20.0
-"""Keys at a lower rate are sparse. Datasets of motions, such as HumanML3D, have 20 frames per second and more."""
+"""Maximum rate of sparse keys, in fps. Datasets of motions, such as HumanML3D, have 20 frames per second and more."""
 
 KEY_POSES_FPS = 5.0
-"""Frames of a format without curves are key poses at a lower rate: a step or a gesture lies between two poses."""
+"""Maximum rate of key poses, in fps. The format has no curves: a step or a gesture lies between two poses."""
 
 USUAL_FPS = (24, 25, 30, 48, 50, 60, 72, 90, 100, 120, 144, 200, 240)
 """Frame rates that many programs have."""
 _UNIFORM = 1e-3
-"""Largest relative distance of a rate of keys from a whole number that counts as the number."""
+"""Tolerated relative error of whole key rates."""
 _FPS_ROUNDING = 1e-4
-"""Largest relative distance of a rate from a whole number that counts as the number."""
+"""Tolerated relative error of whole frame rates."""
 
 
 def sampling_rate(keys_fps: float) -> tuple[float, str]:
@@ -89,7 +89,7 @@ class KeyClock:
     start_s: float
     frames: int
     note: str
-    """Reason why these are not the times of the file's keys, "" for the keys' times."""
+    """Why these are not the file's key times. It is "" for the keys' times."""
 
     @property
     def times_s(self) -> np.ndarray:

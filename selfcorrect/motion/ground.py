@@ -21,18 +21,19 @@ from .support import level_corners_m
 STEEPEST_DEG = 30.0
 """Largest slope of a floor that people walk on."""
 DEEPEST_M = 0.25
-"""A point deeper inside a box than a step is high does not stand on the box: a hand in a wall."""
+"""Maximum depth of a point on a box, in m. A point deeper inside than a step is high does not stand on the box: a hand
+in a wall."""
 MOST_BOXES = 2000
 
 _EDGE_M = 1e-6
 _SHALLOW_M = 0.03
-"""A point no deeper than this below a top stands on the top, however near to an edge."""
+"""Depth at which a point surely stands on a top, in m. It may be however near to an edge."""
 
 
 FARTHEST_M = 1e5
 """Bound of places and sizes, beyond any scene."""
 MOST_DEG = 1e6
-"""Bound of angles; angles may be any number of turns."""
+"""Maximum angle, in degrees. Angles may be any number of turns."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class GroundBox:
     centre_m: tuple[float, ...]
     """(3,) middle, world, y up."""
     size_m: tuple[float, ...]
-    """(3,) extent along x, y (up) and z before any turn."""
+    """(3,) extent along x, y (up) and z. It is before any rotation."""
     turn_deg: float = 0.0
     """Turn about the upward axis, from +z towards +x."""
 
@@ -74,7 +75,7 @@ class GroundBox:
 
 
 _PAIRS_AT_ONCE = 1_000_000
-"""Number of pairs of points and boxes that are compared at once: some ten arrays of this size are in memory."""
+"""Number of point-box pairs compared at once. Some ten arrays of this size are in memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +88,7 @@ class _BoxTable:
     centres_m: np.ndarray
     """(B, 3)."""
     half_sizes_m: np.ndarray
-    """(B, 3) half of each extent, with a margin for rounding."""
+    """(B, 3) half extents, with a margin for rounding."""
     cosines: np.ndarray
     """(B,) of the turns about the upward axis."""
     sines: np.ndarray
@@ -171,9 +172,9 @@ class Ground:
     slope_deg: float = 0.0
     """Slope of the floor, and of the boxes there."""
     uphill_deg: float = 0.0
-    """Heading of the floor's rise: 0 is +z, 90 is +x."""
+    """Uphill heading, in degrees: 0 is +z, 90 is +x."""
     in_floor_frame: bool = False
-    """True if y is the floor's normal, so that the world's up direction leans; people leave this out."""
+    """True if y is the floor's normal. The world's up direction then leans; people leave this out."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "boxes", tuple(self.boxes))

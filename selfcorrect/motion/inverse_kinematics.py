@@ -16,15 +16,16 @@ _FITS = 20
 _CONVERGED_M = 1e-6
 _FRAMES_TO_FIT = 256
 _ENDS = {"left_ankle": 1.0, "right_ankle": 1.0, "left_wrist": -1.0, "right_wrist": -1.0}
-"""Ends of limbs of two bones, and the z of the middle joint's direction of bend, seen from the trunk."""
+"""Ends of two-bone limbs, with their bend direction. It is the z of the middle joint's direction of bend, seen from the
+trunk."""
 _EXACT_M = 1e-4
 _GIVEN_M = 0.002
-"""Largest distance of an end from the right place so that the limb stays as bent as in the file: near full length, a
-limb that is a millimetre shorter has the middle joint two centimetres aside."""
+"""Maximum distance of an end that keeps the limb's bend, in m. Near full length, a limb that is a millimetre shorter
+has the middle joint two centimetres aside."""
 _REACH = 0.9985
-"""Share of full length of a straightened limb that must reach further than the file's bend allows."""
+"""Maximum reach of a limb, as a share of its length. The limb must reach further than the file's bend allows."""
 _STRAIGHT_M = 0.02
-"""Middle joints nearer than this to the line between the ends of the limb bend in the usual direction."""
+"""Offset of a middle joint that bends as usual, in m. It is nearer to the line between the ends of the limb."""
 
 
 def fit_motion(joints_m: np.ndarray, fps: float, skeleton: Skeleton) -> Motion:

@@ -16,7 +16,7 @@ from .motion import SLAB, Motion, MotionBatch
 from .skeleton import Skeleton, compute_descendants, compute_generations
 
 _FRAMES_IN_CACHE = 512
-"""Number of frames of rotations whose signs are compared at once."""
+"""Number of frames whose signs are compared at once."""
 
 
 def forward_kinematics(

@@ -33,7 +33,7 @@ class Motion:
     text: str = ""
     """Caption, "" for none."""
     source: str = field(default="", compare=False)
-    """File that the motion was read from; "" if unknown."""
+    """File that the motion was read from. It is "" if unknown."""
     feet: FootFrames | None = field(default=None, compare=False)
     """Foot frames of the rig, if other motions of the rig showed these; None for an estimate from the motion."""
 
@@ -97,15 +97,16 @@ class Motion:
 
 
 _NUMBERS = frozenset(map(np.dtype, ("float32", "float64", "int32", "int64")))
-"""Types of positions and rotations; shorter types hold centimetres and degrees only."""
+"""Types of positions and rotations. Shorter types hold centimetres and degrees only."""
 
 
 FPS_READ = (0.01, 1e5)
 FURTHEST_READ_M = 1e12
 LENGTHS_READ = (1e-6, 1e6)
-"""Largest components of quaternions, normalised on use; shorter quaternions have no direction."""
+"""Valid range of the largest quaternion component. Quaternions are normalised on use; shorter ones have no
+direction."""
 SLAB = 4096
-"""Number of frames (or motions of a batch) that are processed at once."""
+"""Number of frames processed at once. For a batch it is the number of motions."""
 
 
 def captions(text: str) -> list[str]:
@@ -150,7 +151,7 @@ class MotionBatch:
     root_m: np.ndarray
     """(N, T, 3) root positions, world, metres."""
     rotations: np.ndarray
-    """(N, T, J, 4) unit quaternions xyzw, in the frames of `Motion`."""
+    """(N, T, J, 4) unit quaternions xyzw, as in `Motion`."""
     lengths: np.ndarray
     """(N,) frames that count."""
     fps: float
@@ -230,4 +231,4 @@ def _stack_contacts(motions: Sequence[Motion], frames: np.ndarray) -> np.ndarray
 
 
 Moving = TypeVar("Moving", Motion, MotionBatch)
-"""One motion, root (T, 3), or a batch of motions, root (N, T, 3)."""
+"""One motion (T, 3) or a batch (N, T, 3). The shapes are those of the root."""

@@ -27,7 +27,8 @@ CARRIED_PARTS = {
     "left grip": ("left_wrist",),
     "right grip": ("right_wrist",),
 }
-"""Parts that a support can carry, and the joints whose surface or soles rest on it; grips hold a hand from any side."""
+"""Parts that a support can carry, with joints. The joints' surface or soles rest on it; grips hold a hand from any
+side."""
 
 
 def level_corners_m(size_m: tuple[float, float], turn_deg: float) -> np.ndarray:
@@ -58,7 +59,7 @@ class Support:
     first: int
     last: int
     turn_deg: float = 0.0
-    """Turn of that extent about the upward axis, from +z towards +x."""
+    """Rotation about the vertical, in degrees. It is from +z towards +x."""
 
     @property
     def corners_m(self) -> np.ndarray:
@@ -89,9 +90,9 @@ class Surroundings:
     supports: tuple[Support, ...] = ()
     """Steps, seats and holds."""
     ground_m: float | None = None
-    """Height of the lowest ground, if supports show it; None if only the feet do."""
+    """Height of the lowest ground, in m. It is None if only the feet show it, and no supports do."""
     belt_m: np.ndarray | None = None
-    """(T, 3) path of the treadmill on which the body stays in place, since frame 0; None without a treadmill."""
+    """(T, 3) path of a treadmill, or None. The body stays in place on it; the path is since frame 0."""
 
 
 def ground_heights_m(skeleton: Skeleton, supports: Sequence[Support], frames: int) -> np.ndarray:

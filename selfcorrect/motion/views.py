@@ -56,7 +56,7 @@ class TurnedWorld:
     """The world turned about the origin."""
 
     turn: np.ndarray
-    """Quaternion (4,) or, if the turn changes with time, (T, 4)."""
+    """Quaternion (4,), or (T, 4) if it changes."""
 
     def view(self, motion: Motion) -> Motion:
         rotations = motion.rotations.copy()
@@ -77,7 +77,7 @@ def to_y_up(axis: int) -> TurnedWorld:
 
 
 _TURNS_TO_Y_UP = (("X", 0.0), ("X", -90.0), ("X", 180.0), ("X", 90.0), ("Z", 90.0), ("Z", -90.0))
-"""Axis and angle in degrees of the turn from each world to one with y up."""
+"""Rotation of each world to y up. It is an axis and an angle in degrees."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -330,7 +330,7 @@ class JointSubset(Generic[Moving]):
 
     tree: Skeleton
     joints: np.ndarray
-    """(L,) index in `whole` of each of the tree's joints."""
+    """(L,) index in `whole` of each joint."""
     whole: Moving
     """The motion with all joints."""
 

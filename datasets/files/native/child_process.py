@@ -22,9 +22,9 @@ from selfcorrect.storage.files.strict_json import parse_json
 
 _MEMORY_BYTES = 2**31
 _MEMORY_PER_BYTE = 20
-"""Memory that a child may take: so much, and so much for each byte of the file."""
+"""Memory limit of a child, in bytes. There is a constant part, and so much for each byte of the file."""
 _HEAD = struct.Struct("<Q")
-"""Start of an answer: number of bytes of JSON, followed by 64-bit floats."""
+"""Head of an answer: size of the JSON. 64-bit floats follow the JSON."""
 
 
 def _clean_environment() -> dict[str, str]:

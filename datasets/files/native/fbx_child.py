@@ -36,7 +36,7 @@ class FbxScene:
 
 
 _LOADED: list[FbxScene] = []
-"""Scenes are not freed: ufbx frees one node inside the other, and crashes if there are many."""
+"""Scenes, which are never freed. ufbx frees one node inside the other, and crashes if there are many."""
 
 
 def answer(request: dict[str, Any]) -> tuple[dict[str, Any], array]:

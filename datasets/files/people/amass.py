@@ -22,9 +22,9 @@ from selfcorrect.storage.files.arrays import write_npz
 from .other_body import keep_feet_in_place
 
 _NOTED = 0.01
-"""Least change of legs, as a share, for a warning."""
+"""Minimum relative change of legs for a warning."""
 _CLOSE = 1e-3
-"""Largest relative difference of equal rates: 29.97 and 30 frames per second."""
+"""Maximum relative difference of equal rates. 29.97 and 30 frames per second are equal."""
 
 PARTS_OF_POSES = {
     "root_orient": slice(0, 3),

@@ -30,7 +30,7 @@ _FURTHEST = 1e12
 _LISTED = 12
 """Most arrays that a message names."""
 _JSON_START = 2**16
-"""Bytes of a .json file in which poses are named."""
+"""Bytes of a .json file searched for poses."""
 _NEAREST = 3
 """Most layouts that a message names."""
 _LONGEST = 60
@@ -61,7 +61,7 @@ _LAYOUTS = (
 """Layouts beside the layouts of `smpl_tools`."""
 
 _JOINT_PLACES = ("global_joint_positions", "human_joints", "joint_positions", "joints")
-"""Names of an array of joint places (T, J, 3), as of holosoma and OmniRetarget."""
+"""Array names of joint positions (T, J, 3). holosoma and OmniRetarget use them."""
 
 
 def open_dictionary(path: Path, reading: Reading) -> MotionFile:
@@ -117,7 +117,7 @@ CHARACTERS = {
     "PBHC or SONIC": ("root_trans_offset", "dof"),
     "MimicKit": ("loop_mode", "frames"),
 }
-"""Arrays that show files of robots and simulated characters, by program."""
+"""Arrays of robots and simulated characters, by program. They show files of these."""
 
 
 def _find_character(results: Results) -> str:

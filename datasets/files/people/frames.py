@@ -13,7 +13,7 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.storage.pickles.results import Results
 
 _IN_FRAME = re.compile(r"(?P<before>(?:[^.]*[^.\d][^.]*\.)?)(?P<frame>\d+)\.(?P<name>.+)")
-"""Name of an array in a frame, such as "0.people.0.transl" or "frames.0.transl"."""
+"""Pattern of an array name in a frame. Examples are "0.people.0.transl" and "frames.0.transl"."""
 
 
 class FramesOfPeople(Results):

@@ -38,20 +38,20 @@ from ..skeletons.sides import SWAPPED_NOTE, has_swapped_sides
 from ..skeletons.vertical import ALL_AXES, TracedBody, UpAxis, resolve_up_axis
 
 _MOST_OFF = 0.6
-"""Largest error of bones of a known order; see `measure_bones`."""
+"""Maximum bone error of a known order. See `measure_bones`."""
 _TIE = 0.7
-"""Least share of the next order's measure that leaves the best order unclear."""
+"""Measure ratio at which two orders tie. The next order's measure is larger by this factor or less."""
 _FRAMES_OF_ORDER = 64
 """Number of frames that orders are compared in."""
 _LENGTH_WEIGHT = 0.02
-"""Weight of a distance between joints, beside the deviation, in the tree of joints in an unknown order."""
+"""Weight of joint distance in an unknown tree. It is added to the deviation."""
 _FEWEST_JOINTS = 13
 _MOST_JOINTS = 128
-"""Numbers of joints in unknown orders that may form a body."""
+"""Maximum number of joints in an unknown order."""
 _LEG_M = 0.8
 _LEAST_METRE = 0.05
-"""HumanML3D's joints are in metres unless legs are a person's only in smaller units, or in units as many times as
-large."""
+"""Minimum unit that is taken for a metre, in m. HumanML3D's joints are in metres unless legs are a person's only in
+smaller units, or in units as many times as large."""
 _NOTED_MM = 0.5
 _LEFT = (1.0, 0.0, 0.0)
 _UP = (0.0, 1.0, 0.0)
@@ -72,7 +72,7 @@ _DIRECTIONS = {
     "tiptoe": _AHEAD,
     "heel": (0.0, -1.0, -0.5),
 }
-"""Directions at rest of the bones that end in a joint of the left side; bones of the trunk point up."""
+"""Bone directions at rest on the left side. Each bone ends in the joint; bones of the trunk point up."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,9 @@ class JointSet:
     """Frames per second of files that do not say."""
     joints: tuple[tuple[str, str], ...]
     is_humanml3d: bool = False
-    """True for metres, y up, unless the body shows another unit or axis."""
+    """True for metres, y up, by default. The body may show another unit or axis."""
     has_joints_on_floor: bool = False
-    """True if the lowest joint lies on the floor, not the sole below it."""
+    """True if the lowest joint is on the floor. Otherwise the sole below it is."""
 
     def __len__(self) -> int:
         return len(self.joints)
@@ -230,10 +230,10 @@ _KEYPOINTS = {
     17: ("COCO's 17 keypoints", ((5, 7), (7, 9), (11, 13), (13, 15)), ((6, 8), (8, 10), (12, 14), (14, 16))),
     25: ("OpenPose's BODY_25", ((5, 6), (6, 7), (12, 13), (13, 14)), ((2, 3), (3, 4), (9, 10), (10, 11))),
 }
-"""Points on a body as programs find points in images, without a trunk that a body could hang on, by number of points:
-bones of the left and of the right arm and leg, by the indices of both ends."""
+"""Limb bones of image keypoints, by number of points. There is no trunk that a body could hang on. Bones are of the
+left and of the right arm and leg, by the indices of both ends."""
 _LIKELIER = 0.5
-"""Largest unevenness of the limbs of keypoints, over the unevenness of a joint set."""
+"""Maximum relative unevenness of keypoint limbs. It is relative to the unevenness of a joint set."""
 
 
 def _refuse_keypoints(path: Path, positions: np.ndarray, joints: JointSet) -> None:

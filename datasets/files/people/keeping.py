@@ -12,7 +12,7 @@ from selfcorrect.motion.geometry.rotations import turn_angles
 from selfcorrect.motion.geometry.vectors import normalize_safely, norms
 
 _SAME = 1e-8
-"""Most that rounding moves a place (metres) or turns a joint (radians)."""
+"""Maximum rounding of positions (m) and rotations (rad)."""
 
 
 def keep_places(old: np.ndarray, before_m: np.ndarray, after_m: np.ndarray) -> np.ndarray:

@@ -40,9 +40,9 @@ _RIGID_M = 0.015
 
 _STILL_M_S = 0.15
 _LOW_M = 0.10
-"""A foot that is slower and lower than these stands, as of Kimodo."""
+"""Maximum height of a standing foot, in m. It is also slower than the limit, as in Kimodo."""
 _SMOOTH_S = 0.25
-"""Standard deviation of the Gaussian that smooths the root's path."""
+"""Smoothing time of the root's path, in s."""
 _KEYS = ("posed_joints", "global_rot_mats")
 BODIES = {len(body): body for body in (SOMA_77, SOMA_30, SMPL_BODY.average())}
 """Kimodo's bodies by number of joints."""

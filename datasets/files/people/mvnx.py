@@ -32,7 +32,7 @@ _LARGEST = 1e6
 _LEAST_LENGTH = 0.5
 """Length below which a quaternion is no rotation."""
 _SIZES = {"position": 3, "orientation": 4}
-"""Numbers of each segment in an element of a frame."""
+"""Number of values per segment in a frame element."""
 _READ = {*_SIZES, "connector1", "connector2"}
 """Elements with text that is read."""
 

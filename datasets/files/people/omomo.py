@@ -31,7 +31,7 @@ _TURNS = slice(383, 591)
 _JOINTS = next(joints for joints in JOINT_SETS if joints.name == "the simulators' 52")
 _LARGEST = 1e6
 _SAME_RAD = 1e-3
-"""Angle up to which the rotation vectors of a file are those of its orientations."""
+"""Maximum angle between equal rotations, in rad. The rotation vectors of a file are then those of its orientations."""
 
 
 def recognises_omomo(shapes: Mapping[str, tuple[int, ...]]) -> bool:

@@ -16,9 +16,9 @@ from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.observation import Observation, find_feet_m, observe
 
 _SAME = 1e-3
-"""Share of the length of legs by which the legs of the same body may differ."""
+"""Maximum relative difference of equal legs."""
 _BLEND_S = 0.1
-"""Time over which the root moves from the need of a stance to the need of the next stance."""
+"""Time to move the root between stances, in s. It moves from the need of one stance to that of the next."""
 
 
 def keep_feet_in_place(original: Motion, posed: Motion) -> Motion:

@@ -31,13 +31,13 @@ class RowLayout:
     places: slice
     """Translation of the body model, metres."""
     rotations: tuple[tuple[slice, slice], ...]
-    """Columns of rotations, and the joints of the layout that these rotations turn."""
+    """Columns of rotations, with the layout's joints. The rotations turn these joints."""
     has_matrices: bool = False
-    """True if a rotation is six numbers of a matrix, not a vector."""
+    """True if rotations are six matrix numbers. Otherwise they are vectors."""
     shape: slice | None = None
-    """Coefficients of the shape of the body, None without any."""
+    """Columns of the body's shape, or None."""
     has_contacts: bool = False
-    """True if the first columns mark the feet that stand. The program derives these columns from the motion."""
+    """True if the first columns mark standing feet. The program derives these columns from the motion."""
 
 
 _FINGERS = slice(len(SMPL_X.names) - 30, len(SMPL_X.names))

@@ -49,7 +49,7 @@ _PARTS = {  # the joint that is a body part, and joints that it carries beside i
 }  # fmt: skip
 _SEEN = to_y_up(Y_DOWN)
 _TURN = _SEEN.turn
-"""From the camera's frame to the frame of the rotations."""
+"""Rotation from camera frame to rotation frame."""
 
 
 def recognises_sam3d(shapes: Mapping[str, tuple[int, ...]]) -> bool:
@@ -177,7 +177,7 @@ class _Moves:
     turns: np.ndarray
     """(T, 22, 3, 3) turns of the parts."""
     is_still: np.ndarray
-    """(T, 22) True for a part that did not move."""
+    """(T, 22) whether a part did not move."""
 
     def carry(self, old: np.ndarray, points_m: np.ndarray, parts: np.ndarray, shift_m: np.ndarray) -> np.ndarray:
         """Move points with the carrying parts.

@@ -50,9 +50,9 @@ _FURTHEST_M = 1e12
 _MOST_SHAPE = 100
 _MOST_PEOPLE = 1024
 _FRAME_NAMES = ("frame_ids", "frame_id", "frame", "frames")
-"""Names that programs give to the frames of a video that show a person."""
+"""Names of the frames that show a person. They are frames of a video."""
 _SAME_RAD = 1e-3
-"""Largest angle between rotations of the root that a file holds twice."""
+"""Maximum angle between repeated root rotations, in rad. The file holds them twice."""
 
 
 @dataclass(frozen=True)
@@ -61,33 +61,34 @@ class Tool:
 
     name: str
     rotations: tuple[str, ...]
-    """Rotations of the pelvis and the joints below, (T, 3 J), (T, J, 3) or (T, J, 3, 3), to be joined."""
+    """Arrays of joint rotations, to be joined. They are of the pelvis and the joints below, (T, 3 J), (T, J, 3) or (T,
+    J, 3, 3)."""
     translation: str
-    """Translation of the body model, (T, 3) or (T, 1, 3), metres."""
+    """Array of the body model's translation, in m. It is (T, 3) or (T, 1, 3)."""
     shape: str = "betas"
     """Shape of the body model, (B,) or (T, B)."""
     fps: float | None = None
-    """Frame rate of all files; None for the frame rate of the video."""
+    """Frame rate of all files. None stands for the frame rate of the video."""
     up: int | None = None
-    """Vertical axis of the program's world, None if any axis may be vertical."""
+    """Vertical axis of the program's world. It is None if any axis may be vertical."""
     camera: str = ""
-    """File beside this file that holds the camera of each frame, "" for none."""
+    """File with the camera of each frame, or "". It lies beside this file."""
     is_root: bool = False
-    """True if places are places of the root joint, not translations of the body model."""
+    """True if positions are the root joint's. Otherwise they are translations of the body model."""
     scale: str = ""
-    """Array of a single number: places divided by the number are in metres; "" for none."""
+    """Array with the scale of positions, or "". It is a single number; positions divided by it are in metres."""
     followers: tuple[str, ...] = ()
-    """Other arrays (T, 3) of places that move as the translation does."""
+    """Other arrays (T, 3) that move along. They are positions, and move as the translation does."""
     derived: tuple[str, ...] = ()
-    """Arrays that the program derives from the motion; a note says that these keep the old content."""
+    """Arrays derived from the motion. The program derives them; a note says that these keep the old content."""
     root: str = ""
-    """Array of the root's rotation vectors, repeated or left zero by the first rotations; "" for none."""
+    """Array of the root's rotation vectors, or "". The first rotations repeat it or are zero."""
     axes: tuple[int, ...] = (Y_UP, Z_UP, Y_DOWN, Z_DOWN)
     """Vertical axes that come into question."""
     kind: str = "names"
     """Feature that shows the program, for a note."""
     parts: tuple[tuple[str, int], ...] = ()
-    """Arrays with the rotations of jaw, eyes and hands, each optional, after a body of 22 joints, and the joints."""
+    """Arrays of jaw, eyes and hands, with joint counts. Each is optional, after a body of 22 joints."""
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -98,11 +99,11 @@ class Tool:
 _BODY_JOINTS = 22
 _OWN_PARTS = (("jaw_pose", 1), ("leye_pose", 1), ("reye_pose", 1), ("left_hand_pose", 15), ("right_hand_pose", 15))
 _AMASS_PARTS = (("pose_jaw", 1), ("pose_eye", 2), ("pose_hand", 30))
-"""Jaw, eyes and hands of SMPL-X, by SMPL-X's own names and by AMASS's names."""
+"""Jaw, eyes and hands of SMPL-X. They have SMPL-X's own names and AMASS's names."""
 _HEAD_JOINTS = 3
 """Joints of jaw and eyes, not part of SMPL+H."""
 _MOVING = ("expression", "jaw", "eye", "hand", "face", "obj")
-"""Words in names of arrays with motion beside a body."""
+"""Words in array names for other motion. It is motion beside a body."""
 
 UPRIGHT = (Y_UP, Z_UP)
 TOOLS = (
@@ -129,7 +130,7 @@ TOOLS = (
     Tool("WHAM's names in the camera's frame", ("pose",), "trans"),
     Tool("WHAM's names in the camera's frame, with transl", ("pose",), "transl"),
 )  # fmt: skip
-"""Most specific names first: a file may hold several sets, in the world and in the camera's frame."""
+"""Tools, most specific names first. A file may hold several sets, in the world and in the camera's frame."""
 
 
 def detect_program(names: Iterable[str]) -> tuple[Tool, list[str]] | None:
@@ -162,7 +163,7 @@ class _Person:
     """The view that shows the world y up."""
     up: UpAxis
     pelvis_m: np.ndarray
-    """(3,) the root at rest, in the body model's coordinates."""
+    """(3,) root position at rest. It is in the body model's coordinates."""
 
 
 def open_parameters(results: Results, reading: Reading, tool: Tool, people: Sequence[str] = ("",)) -> MotionFile:
@@ -349,7 +350,7 @@ def _note_gaps(results: Results, prefix: str, count: int) -> tuple[str, ...]:
 
 
 _CAMERAS = ((("world_cam_R", "world_cam_T"), Y_UP), (("pred_cam_R", "pred_cam_T"), Y_DOWN))
-"""Turns and shifts from a camera's frame to a world, and the vertical axis there."""
+"""Arrays that map camera to world, and its vertical axis. They are rotations and shifts."""
 
 
 def _camera(path: Path, frames: np.ndarray) -> tuple[Rotation, np.ndarray, int]:

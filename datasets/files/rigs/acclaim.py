@@ -38,7 +38,7 @@ _TURNS = {"rx": "X", "ry": "Y", "rz": "Z"}
 _MOVES = ("tx", "ty", "tz")
 _LENGTH = "l"
 _FRAMES_AT_END = 4
-"""Frames at the end of a file that show how the program writes numbers."""
+"""Number of final frames that show the number format. Programs write numbers in different ways."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,11 +50,11 @@ class _Bone:
 
     name: str
     reach: np.ndarray
-    """(3,) from start to end at rest, in the file's unit."""
+    """(3,) vector from start to end at rest. It is in the file's unit."""
     axes: np.ndarray
-    """(4,) rotation from the world to the bone's axes at rest."""
+    """(4,) rotation from world to bone axes at rest."""
     numbers: tuple[str, ...]
-    """Kinds of the bone's numbers in each frame, in order: rx, ry, rz, tx, ty, tz, l."""
+    """Kinds of the bone's numbers, in order. They are rx, ry, rz, tx, ty, tz, l in each frame."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,7 @@ class _Acclaim:
     bones: tuple[_Bone, ...]
     parents: tuple[int, ...]
     unit_m: float
-    """Length of the file's unit, as stated in the file."""
+    """Stated length of the file's unit, in m."""
     in_degrees: bool
 
 

@@ -40,14 +40,15 @@ from .bvh_text import BLANKS, BvhText, byte_order_mark, parse_text, read_bvh_tex
 from .rig import RiggedMotion, describe_changed_names, order_below, unique, warn_of_changed_names
 
 _ROWS = 256
-"""Number of rows that are read or written at once, which fit into a processor's cache."""
+"""Number of rows processed at once. They are read or written, and fit into a processor's cache."""
 _TURNS_TOGETHER = 2**13
 """Number of rotations whose angles are written at once."""
 _NO_BONE = 0.1
-"""Share of the offset; a joint's position below this is no place but is added to the offset."""
+"""Maximum relative size of an added position. It is relative to the offset; such a position is added to the offset."""
 
 _FINGERTIP_M = 0.028
-"""Length of an average finger beyond the last joint, and of the end of any joint that is no part of the body."""
+"""Length of an average fingertip, in m. It is beyond the last joint, and also the end of any joint that is no part of
+the body."""
 _ENDS_M = {
     "foot": (0.0, -SOLE_BELOW_TOE_JOINT_M, TOE_TIP_BEYOND_TOE_JOINT_M),
     "ankle": (0.0, 0.0, _FINGERTIP_M),
@@ -55,8 +56,8 @@ _ENDS_M = {
     "head": (0.0, HEAD_ABOVE_HEAD_JOINT_M + HEAD_RADIUS_M, 0.0),
     "wrist": tuple(SMPL.average().offsets_m[SMPL.names.index("left_hand")]),
 }
-"""Ends of an average body beyond the last joints, metres. The end of a foot without toe joint is too near to be read as
-a toe joint."""
+"""Ends of an average body beyond the last joints, in m. The end of a foot without toe joint is too near to be read as a
+toe joint."""
 
 
 def read_bvh(path: Path, metres_per_unit: float | None = None, fps: float | None = None) -> RiggedMotion:

@@ -40,9 +40,9 @@ from .stretching import (
 _HELD_M = 0.01
 _FRAMES_TO_DOUBT = 512
 _FAR_APART_M = 0.1
-"""Least median way between key poses, of the joint that moves furthest."""
+"""Minimum median move between key poses, in m. It is that of the joint that moves furthest."""
 _GOES_ON = 0.5
-"""Largest correlation of the ways of joints before and after key poses."""
+"""Maximum correlation of moves around key poses. They are moves of joints before and after."""
 
 
 def open_bvh(path: Path, reading: Reading) -> MotionFile:

@@ -28,14 +28,14 @@ _CHANNELS = {f"{axis}{kind}".lower(): f"{axis}{kind}" for axis in "XYZ" for kind
 _FPS_ROUNDING = 1e-4
 _FRAME_TIME_S = (1e-5, 100.0)
 _LONGEST_FRAME_S = 4.0
-"""Larger frame times are in milliseconds, or frames per second."""
+"""Maximum frame time in seconds. Larger ones are in milliseconds, or frames per second."""
 _USUAL_ROUNDING = 2e-3
-"""Milliseconds are often written with a single decimal, as in 33.3."""
+"""Relative rounding of milliseconds. They are often written with a single decimal, as in 33.3."""
 
 BLANKS = " \t\n\r\v\f"
-"""Blanks around a name; other blanks, such as Japanese, belong to the name."""
+"""Blanks around a name. Other blanks, such as Japanese, belong to the name."""
 _WORD = re.compile(r"(?:\s+|(?://|[#;])[^\n]*)*([{}]|[^\s{}]+|)")
-"""A word after blanks and comments; the empty word at the end."""
+"""Pattern of a word after blanks and comments. The word is empty at the end."""
 _NAME = re.compile(r"[^\n{]*")
 _COMMENT = re.compile(r"(?:^|\s)(?://|[#;]).*$", re.MULTILINE)
 _COMMENT_AFTER_NAME = re.compile(r"(?<=\S)\s+(?://|[#;])\s.*$")
@@ -43,15 +43,15 @@ _DECIMAL_COMMA = re.compile(r"(?<!\S)([-+]?\d*),(\d+(?:[eE][-+]?\d+)?)(?!\S)")
 _DECIMAL_POINT = re.compile(r"\d\.\d")
 _COMMA_NOTE = "numbers with decimal commas are read as with points"
 _TOUCHING = re.compile(r"(?<=[\d.])(?=[-+])")
-"""Place between two numbers where the second number's sign fills the column."""
+"""Pattern between two touching numbers. The second number's sign fills the column."""
 _TOUCHING_NOTE = "numbers that touch each other are read apart"
 _ROWS_BEFORE_END = 4
-"""Rows at the end of a file that show how the program writes numbers."""
+"""Number of final rows that show the number format. Programs write numbers in different ways."""
 """Words of a note on a frame time of 0 or 1 s."""
 _ONE_SECOND = "1.0000000"
-"""Frame time as this program writes the time; no placeholder."""
+"""Frame time of a true second. This program writes it so; it is no placeholder."""
 _PADDING = "\0\x1a"
-"""Bytes that programs pad the end of a file with."""
+"""Bytes that programs pad files with."""
 _JAPANESE = re.compile("[\u3040-\u30ff]|[\u3400-\u9fff\uff61-\uff9f]{2}")
 
 
@@ -82,7 +82,7 @@ class BvhText:
     size: int
     """Number of characters of the text."""
     placeholder_rate: FileNote | None = None
-    """Note on a frame time of 1 s, which is usually a placeholder; None for other frame times."""
+    """Note on a frame time of 1 s, or None. Such a time is usually a placeholder."""
 
     @property
     def channels(self) -> tuple[tuple[str, ...], ...]:

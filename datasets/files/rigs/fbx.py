@@ -29,12 +29,12 @@ from .bvh import write_motion
 from .rig import LARGEST, Rig, Tracks, motion_of, top_joint, tree_of
 
 _PROPERTIES = {"translation": (slice(0, 3), 1e-6), "rotation": (slice(3, 7), 1e-7), "scale": (slice(7, 10), 1e-7)}
-"""Columns of what places a node, each with the least change that moves the node."""
+"""Columns of transforms, with minimum changes. Each places a node; smaller changes do not move it."""
 _OPENING_S = 60.0
 _OPENING_S_PER_BYTE = 1e-6
 _SAMPLING_S = 60.0
 _SAMPLING_S_PER_VALUE = 1e-3
-"""Longest times for work on a file: to open the file, and to sample the nodes of animations."""
+"""Maximum sampling time per value, in s. Opening has its own limit."""
 
 _LEAST_BODY = 12
 """Bones of other skeletons that are mentioned, at least."""

@@ -23,21 +23,22 @@ from .rig import RiggedMotion
 from .stretching import StretchedLeg, world_poses_of
 
 _MOVES_M = 0.02
-"""Least way that a helper moves in the parent's frame."""
+"""Minimum motion of a helper, in m. It is in the parent's frame."""
 _HOLDS_M = 0.005
-"""Largest change of the place of a helper on the leader."""
+"""Maximum motion of a helper on its leader, in m."""
 _HOLDS = 1e-4
-"""Largest amount that half a turn's cosine on the leader may miss 1 by: 1.6 degrees."""
+"""Maximum rotation error on the leader. It is by how much half a turn's cosine misses 1: 1.6 degrees."""
 _TWISTS_RAD = 0.03
-"""Least change of a twist bone's angle and of the leader's twist."""
+"""Minimum change of twists, in rad. It holds for the bone's angle and for the leader's twist."""
 _STEADY_RAD = 0.02
-"""Largest angle between a twist bone's turn and the axis, or the share of the leader's twist."""
+"""Maximum twist error, in rad. It is the angle between a twist bone's rotation and the axis, or the share of the
+leader's twist."""
 _FRAMES_OF_TWIST = 64
-"""Number of frames that show that a joint turns about no axis."""
+"""Number of frames tested for a twist axis."""
 _STEADY = 0.1
-"""Largest mean distance from that share, in relation to the twist bone's turns."""
+"""Maximum mean twist error. It is the distance from that share, relative to the twist bone's rotations."""
 _ALONG = 0.02
-"""Largest sine of the angle between a bone and the axis of the twist along the bone."""
+"""Maximum sine between bone and twist axis."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +53,7 @@ class Follower:
     places_m: np.ndarray
     """(T, 3) in the leader's frame."""
     turns: np.ndarray | None
-    """(T, 4) in the leader's frame; None if the joint keeps only the place there."""
+    """(T, 4) rotations in the leader's frame, or None. None if the joint keeps only the position there."""
 
     def apply(self, clip: RiggedMotion) -> RiggedMotion:
         """Put the joint back on its leader."""
@@ -89,10 +90,10 @@ class TwistBone:
     joint: int
     leader: int
     axis: np.ndarray
-    """(3,) axis of both in the frame of the joint's parent."""
+    """(3,) axis of both twists. It is in the frame of the joint's parent."""
     share: float
     turns: np.ndarray
-    """(T, 4) rotations of the joint in the parent's frame."""
+    """(T, 4) local rotations of the joint."""
     leader_twists_rad: np.ndarray
     """(T,) twist of the leader."""
 
@@ -115,7 +116,7 @@ class TwistLink:
     joint: int
     leader: int
     axis: np.ndarray
-    """(3,) axis of both, in the frame between the two joints."""
+    """(3,) axis of both twists. It is in the frame between the two joints."""
     share: float
     twists_rad: np.ndarray
     """(T,) twist of the joint."""
@@ -142,7 +143,7 @@ class TwistLink:
 
 
 Following: TypeAlias = Follower | TwistBone | TwistLink | StretchedLeg
-"""Joints that return to leaders when another motion of the body is written."""
+"""Joints that return to their leaders. They do so when another motion of the body is written."""
 
 
 def find_followers(clip: RiggedMotion) -> tuple[Following, ...]:

@@ -22,7 +22,7 @@ from selfcorrect.motion.skeleton import Skeleton
 from .gltf_document import AccessorNumbers, Document, write_document
 
 GENERATOR = "selfcorrect"
-"""Generator that our files name; all are in metres, whatever size the body has."""
+"""Generator name in our files. All are in metres, whatever size the body has."""
 _VERTICES = 34962
 _MATERIAL = {"name": "bone", "pbrMetallicRoughness": {"baseColorFactor": [0.8, 0.5, 0.2, 1]}}
 
@@ -36,16 +36,16 @@ VRM_BONES = _TRUNK | _LEFT | _RIGHT
 """VRM's names of the parts of a body."""
 
 _WIDTH = 0.12
-"""Width of a bone as a share of the length."""
+"""Width of a bone, relative to its length."""
 
 _SHORTEST_M = 1e-6
-"""Shorter bones are left out: nobody sees such bones, and normals of the triangles would underflow."""
+"""Minimum length of a drawn bone, in m. Nobody sees shorter bones, and normals of the triangles would underflow."""
 
 _OCTAHEDRON = np.array([[0, 0, 0], [1, 0.2, 0], [0, 0.2, 1], [-1, 0.2, 0], [0, 0.2, -1], [0, 1, 0]], dtype=float)
-"""(6, 3) corners of a bone of length 1 along +y, to be narrowed to `_WIDTH`."""
+"""(6, 3) corners of a bone along +y. Its length is 1; it is narrowed to `_WIDTH`."""
 
 _TRIANGLES = np.array([[0, 1, 2], [0, 2, 3], [0, 3, 4], [0, 4, 1], [5, 2, 1], [5, 3, 2], [5, 4, 3], [5, 1, 4]])
-"""(8, 3) triangles of the bone, counter-clockwise seen from outside."""
+"""(8, 3) triangles of the bone. They are counter-clockwise seen from outside."""
 
 
 def write_gltf(path: Path, motion: Motion, *more: Motion) -> None:

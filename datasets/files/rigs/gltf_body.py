@@ -37,7 +37,7 @@ _REST = {"translation": (0.0, 0.0, 0.0), "rotation": (0.0, 0.0, 0.0, 1.0), "scal
 _VRM_PARTS = {bone: part for part, bone in VRM_BONES.items()}
 _VRM_SPINE = ("spine", "chest", "upperChest")
 _LEAST_BODY = 12
-"""Joints of a skeleton that may be another body, at least."""
+"""Minimum number of joints of another body."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ class _Body:
     rig: Rig
     animations: tuple[int, ...]
     name: str = ""
-    """Name of the first joint, in a file of several bodies."""
+    """Name of the first joint. It is there in a file of several bodies."""
 
 
 @dataclass(frozen=True, eq=False)

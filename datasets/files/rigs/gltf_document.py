@@ -33,12 +33,12 @@ _FLOAT = 5126
 _UNSIGNED_SHORT = 5123
 _COMPRESSION = "EXT_meshopt_compression"
 DAMAGES = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, RecursionError, struct.error)
-"""Errors that a damaged file may make a reader raise."""
+"""Errors that a damaged file may raise. Readers raise them."""
 
 
 _START_BYTES = 64
 _BEFORE_JSON = b"\xef\xbb\xbf\xff\xfe\0 \t\r\n"
-"""Marks of byte order and blanks that may stand before the text of a .gltf file."""
+"""Bytes before the text of a .gltf. They are marks of byte order and blanks."""
 
 
 @dataclass(frozen=True)
@@ -215,7 +215,7 @@ class AccessorNumbers:
 
 
 AnimationTracks = tuple[np.ndarray, dict[tuple[int, str], np.ndarray]]
-"""Times (T,) in seconds, and values (T, C) by node and path."""
+"""Times (T,) in s, and values (T, C). Values are by node and path."""
 
 
 def with_tracks(document: Document, tracks: Mapping[int, AnimationTracks]) -> Document:

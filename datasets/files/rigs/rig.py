@@ -27,22 +27,23 @@ from ..skeletons.file_note import FileNote
 from ..skeletons.units import infer_unit, measure_stature
 
 BODY_M = (0.5, 2.6)
-"""Sizes of bodies that may be in metres, as the formats require."""
+"""Body sizes that may be in metres. The formats require metres."""
 
 _STRETCHED = 0.2
-"""Share by which the scale of a node may differ by axis, or along an axis with time."""
+"""Maximum relative difference of scales. A node's scale may differ by axis, or along an axis with time."""
 _GROWN = 0.05
-"""Share by which the size of a node may change with time."""
+"""Maximum relative change of a node's size with time."""
 _UNEVEN = 0.005
-"""Share by which scales differ that count as even and constant."""
+"""Relative difference of even, constant scales."""
 
 Tracks: TypeAlias = Mapping[tuple[int, str], np.ndarray]
-"""Tracks by joint and "translation" (T, 3), in the parent's frame and the file's unit, "rotation" (T, 4), or "scale"
-(T, 3)."""
+"""Tracks by joint and property. They are "translation" (T, 3), in the parent's frame and the file's unit, "rotation"
+(T, 4), or "scale" (T, 3)."""
 
 
 LARGEST = 1e12
-"""Beyond any length and angle in a motion, and small enough that no computation overflows."""
+"""Maximum magnitude of a number. It is beyond any length and angle in a motion, and small enough that no computation
+overflows."""
 
 
 LEAST_LENGTH = 1e-6
@@ -58,26 +59,26 @@ class RiggedMotion:
 
     motion: Motion
     channels: tuple[tuple[str, ...], ...]
-    """Channels of each joint, in the file's order, e.g. ("Zrotation", "Xrotation", "Yrotation")."""
+    """Channels of each joint, in file order. An example is ("Zrotation", "Xrotation", "Yrotation")."""
     offsets: np.ndarray
-    """(J, 3) as in the file, in the file's units."""
+    """(J, 3) offsets in the file's units."""
     end_sites: frozenset[int]
     """The joints that are end sites."""
     metres_per_unit: float
     """Length of the file's unit."""
     stretches_m: Mapping[int, np.ndarray] = field(default_factory=dict)
-    """Positions (T, 3) of joints that move in the parent's frame; in the motion's skeleton such a joint has the median
-    position."""
+    """Positions (T, 3) of joints that move locally. They are in the parent's frame; in the motion's skeleton such a
+    joint has the median position."""
     bends: Mapping[int, np.ndarray] = field(default_factory=dict)
-    """What scales above joints make of positions in the parent's frame; see `Rig.find_bends`."""
+    """Effects of scales on positions. The scales are above the joints; see `Rig.find_bends`."""
     relative: frozenset[int] = frozenset()
-    """Joints with positions in the file that are added to offsets, as some programs write."""
+    """Joints whose positions add to offsets. Some programs write them so."""
     rest_places: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """Place (3,) of each joint in the file's rest pose, by name, in the file's world and unit."""
+    """Rest positions (3,) of joints, by name. They are in the file's rest pose, world and unit."""
     notes: tuple[str, ...] = ()
     """Notes on assumptions and on what was left out."""
     placeholder_rate: FileNote | None = None
-    """Note on a frame rate that is assumed because the file's is usually a placeholder; None for other rates."""
+    """Note on an assumed frame rate, or None. The file's is usually a placeholder."""
     encoding: str = "utf-8"
     """Encoding of the names of joints in the file."""
 
@@ -91,14 +92,14 @@ class Rig:
 
     nodes: tuple[int, ...]
     parents: tuple[int, ...]
-    """Parent of each node, an index into `nodes`; −1 for the first."""
+    """Parent of each node; −1 for the first. It is an index into `nodes`."""
     names: tuple[str, ...]
     parts: tuple[str, ...]
-    """Parts of the body by the file's names, all "" without names."""
+    """Body parts by the file's names. All are "" without names."""
     rest: tuple[dict[str, np.ndarray], ...]
-    """Translation (3,), rotation (4,) xyzw and scale (3,) of each node that nothing moves."""
+    """Rest transforms of nodes that nothing moves. They are translation (3,), rotation (4,) xyzw and scale (3,)."""
     bind: Mapping[str, np.ndarray] = field(default_factory=dict)
-    """Place (3,) of each joint to which a mesh is bound, by name: the rest pose of a file that poses its nodes."""
+    """Bind positions (3,) of joints, by name. A mesh is bound to them: the rest pose of a file that poses its nodes."""
 
     @classmethod
     def from_tree(

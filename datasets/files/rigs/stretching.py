@@ -24,19 +24,20 @@ from ..skeletons.file_note import FileNote
 from .rig import RiggedMotion
 
 _LIMB_STRETCH = 0.1
-"""Share of length that a bone of an arm or leg may change by."""
+"""Maximum relative stretch of a limb bone. It is of an arm or leg."""
 _LEAST_STRETCH_M = 0.015
 _SOCKET_M = 0.04
-"""By how much other bones may change: hip sockets, collars and spines slide in game characters."""
+"""Maximum length change of other bones, in m. Hip sockets, collars and spines slide in game characters."""
 _FREE_STRETCH = {"head": 1.0, "neck": 0.5, "spine1": 0.5, "spine2": 0.5, "spine3": 0.5}
-"""Share of length that the bone to a part on which nothing stands may change by: cartoon heads and trunks pop."""
+"""Maximum relative stretch of free bones. Nothing stands on these parts: cartoon heads and trunks pop."""
 _ALIKE = 0.1
 _MOVES_M = 1e-4
-"""Joints that move less in the parent's frame do not count."""
+"""Minimum motion of a joint, in m. It is in the parent's frame."""
 _BENDS_M = 0.01
-"""Shortening by a correction from which on a leg counts as bent, and no longer reaches further than rigid bones."""
+"""Shortening at which a leg counts as bent, in m. A correction shortens it; it then no longer reaches further than
+rigid bones."""
 _LEAST_SINE = 0.02
-"""Least sine of a knee's bend that shows the axis; straighter legs bend about the usual axis."""
+"""Minimum sine of a knee bend that shows its axis. Straighter legs bend about the usual axis."""
 _LIMBS = (("hip", "ankle"), ("shoulder", "wrist"))
 
 
@@ -152,9 +153,10 @@ class StretchedLeg:
 
     leg: _Leg
     turns_rad: np.ndarray
-    """(T, 3, 3) rotation vectors from hip, knee and ankle of the rigid leg to the file's, in the rigid leg's frames."""
+    """(T, 3, 3) rotation vectors to the file's leg. They are from hip, knee and ankle of the rigid leg, in its
+    frames."""
     reach_m: np.ndarray
-    """(T,) distance from the hip to the ankle of the rigid leg."""
+    """(T,) reach of the rigid leg, from hip to ankle."""
 
     @classmethod
     def from_clips(cls, leg: _Leg, original: RiggedMotion, written: RiggedMotion) -> Self:

@@ -35,7 +35,7 @@ _READER = Path(__file__).parents[1] / "native" / "usd_child.py"
 _OPENING_S = 60.0
 _OPENING_S_PER_BYTE = 1e-6
 _SAMPLING_S_PER_VALUE = 1e-3
-"""Longest times for work on a file: to open the file, and to sample a joint in a frame."""
+"""Maximum sampling time per value, in s. Opening has its own limit."""
 
 
 def open_usd(path: Path, reading: Reading) -> MotionFile:
@@ -115,7 +115,7 @@ def open_usd(path: Path, reading: Reading) -> MotionFile:
 
 
 _MOVES = 1e-6
-"""Least change of a number that is a motion: rounding of 32-bit numbers is less at a metre."""
+"""Minimum change of a number that is motion. Rounding of 32-bit numbers is less at a metre."""
 
 
 def _find_tree(joints: Sequence[str]) -> tuple[list[int], list[int]]:

@@ -16,12 +16,12 @@ from .naming import ARM_PARTS, LEG_PARTS, JointName, has_animal_names, parts_fro
 from .shape import SHORTEST_END, measure_bend, parts_from_shape
 
 _NO_BONE = 1e-4
-"""Largest distance of a joint in the parent's place, over the length of the longest bone."""
+"""Maximum length of no bone, relative to the longest. The joint is in the parent's position."""
 _FOREARM = 0.6
-"""Least length of a forearm over the length of the upper arm."""
+"""Minimum ratio of forearm to upper arm."""
 _LIMBS = (LEG_PARTS[:3], ARM_PARTS)
 _BENT = 0.02
-"""Share of length that bends may take from a chain of joints that is a single bone."""
+"""Maximum bend of a chain that is a single bone. It is a share of length."""
 
 
 def recognize_parts(motion: Motion) -> Motion:

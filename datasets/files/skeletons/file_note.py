@@ -3,8 +3,8 @@
 from typing import Literal, Self, TypeAlias
 
 NoteTopic: TypeAlias = Literal["", "bones", "damage", "skeletons", "rate"]
-"""Topic of a note: joints moved to make bones constant, data that a file lacks or that were left out, people in the
-file who are not read, or its frame rate."""
+"""Topic of a note. It is joints moved to make bones constant, data that a file lacks or that were left out, people in
+the file who are not read, or its frame rate."""
 
 
 class FileNote(str):
@@ -16,7 +16,7 @@ class FileNote(str):
     words: str
     """The sentence without the option."""
     option: str
-    """Option that overrules the assumption, "" if the note is not on an assumption."""
+    """Option that overrules the assumption. It is "" if the note is not on an assumption."""
     topic: NoteTopic
 
     def __new__(cls, words: str, option: str = "", topic: NoteTopic = "") -> Self:

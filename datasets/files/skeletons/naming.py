@@ -30,10 +30,10 @@ _ARM_SCHEMES = (
     # DAZ; 3ds Max Biped, Valve, Character Creator, Unreal; Acclaim's ASF
     ("collar|clavicle", "shldr|upperarm|humerus", "forearm|lowerarm|radius", "wrist|hand"),
 )
-"""Patterns of what each scheme calls these parts, without side, in lower case."""
+"""Patterns of part names, by scheme. They are without side, in lower case."""
 
 _FIRST_OF_SEVERAL = r"(?:bend|stretch)?(?:0?1)?"
-"""Follows a part's name where a rig has several joints for the part."""
+"""Pattern after a part's name. A rig has several joints for the part."""
 
 _ROOTS = ("pelvis", "hips", "hip", "spinebase")
 _SPINE = re.compile(
@@ -46,7 +46,7 @@ _HEAD = re.compile(r"head\d*")
 _NAMESPACE = re.compile(r"^.*[:|/]")
 _PREFIX = re.compile(r"^(mixamorig\d*|bip0*1|joint|j_bip(?:_c)?|def|org)?[ _-]*", re.IGNORECASE)
 _MIDDLE = re.compile(r"^(?:[cm][ _.-])?(.+?)(?:[ _.-][cmx])?$", re.IGNORECASE)
-"""A name on the midline, with the letters that some rigs have there in place of a side."""
+"""Pattern of a name on the midline. Some rigs have letters there in place of a side."""
 
 _SIDES = (
     re.compile(r"(?P<side>left|right)[ _.-]?(?P<core>.+)", re.IGNORECASE),
@@ -63,14 +63,14 @@ _PROP = (
     r"|weapon|shield|gun|rifle|staff|axe|wing|breast|accessory|hat|helmet|feather"
 )
 _PROP_NAME = re.compile(rf"({_PROP}).*|.*({_PROP})\d*")
-"""Names of what characters wear, hold or have besides a human body."""
+"""Pattern of prop names. Characters wear, hold or have props besides a human body."""
 
 _ANIMAL_NAME = re.compile(r"(wing|beak|snout|muzzle|hoof|paw|talon|(front|fore|hind|back|rear)leg)[a-z]*\d*")
 
 _SHARED = 0.6
-"""Share of a skeleton's names that begin or end alike; that is more than the names of a side can be."""
+"""Minimum share of names with a shared affix. It is more than the names of a side can be."""
 _NUMBERED = 0.8
-"""Largest share of names that end in a number; beyond, all these numbers come from an export."""
+"""Maximum share of meaningfully numbered names. Beyond, all these numbers come from an export."""
 _FEWEST_NAMES = 5
 _NUMBER = re.compile(r"[ ._-]\d+$")
 _END_SITE = re.compile(r"(_end(?: \d+)?)$")
@@ -80,7 +80,7 @@ _BODY_WORD = re.compile(
     r"|clavicle|arm|forearm|elbow|wrist|hand|finger|thumb|index|middle|ring|pinky|abdomen|torso",
     re.IGNORECASE,
 )
-"""Words that no shared beginning or end consists of, because such words mean the part."""
+"""Words that are never shared affixes. They mean the part."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class JointName:
     side: str
     """"left", "right" or ""."""
     core: str
-    """The rest of the name: letters and digits, in lower case."""
+    """Rest of the name: letters and digits, lower case."""
 
 
 @lru_cache(maxsize=64)

@@ -24,9 +24,9 @@ from selfcorrect.storage.files.limits import read_bytes
 from selfcorrect.storage.files.strict_json import parse_json, read_as
 
 MOST_FRAMES = 600
-"""Frames of a motion that a profile is learned from, at most."""
+"""Maximum number of frames for a profile. A motion's frames are meant."""
 AGREE_M = 0.015
-"""Clips agree on their floor if none shows it further from their median."""
+"""Maximum floor difference of agreeing clips, in m. It is from their median."""
 
 
 @dataclass(frozen=True)

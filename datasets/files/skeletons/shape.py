@@ -40,7 +40,11 @@ _USUAL = {
     "shoulders over leg": (0.42, 0.35),
     "hips over leg": (0.22, 0.45),
 }
-"""Proportions of people's skeletons: median, and standard deviation of the logarithm.
+"""Proportions of people's skeletons. They are the median, and the standard deviation of the logarithm. A limb's lower
+bone and socket are over the upper bone, the end (foot, palm) over the lower bone; sockets reach from where both
+limbs start to hip or shoulder. Leg and arm are two long bones each, the trunk reaches from between the hips to
+between the shoulders. The medians lie between the proportions of CMU's recordings, SMPL's mean body, Mixamo's and
+DAZ's figures and DeepMimic's humanoid; the deviations admit children.
 
 A limb's lower bone and socket are over the upper bone, the end (foot, palm) over the lower bone; sockets reach from
 where both limbs start to hip or shoulder. Leg and arm are two long bones each, the trunk reaches from between the hips
@@ -49,61 +53,63 @@ DAZ's figures and DeepMimic's humanoid; the deviations admit children.
 """
 
 _EVEN = 0.06
-"""Deviation of the logarithm of a length from left to right."""
+"""Deviation of left-right length ratios (logarithm)."""
 _BENT = 0.01
-"""Share of length that a straight and rigid bone may seem to bend or stretch for a cost of 1."""
+"""Bend of a straight bone at a cost of 1. It is a share of length by which a rigid bone may seem to bend or stretch."""
 _NAMED = 2.0
-"""Gain of a joint of a limb with the name of the same part."""
+"""Gain of a limb joint named as its part."""
 _MOVING = 0.1
-"""Gain of a joint that turns: of joints in the same place, the joint that carries all turns is taken."""
+"""Gain of a joint that turns. Of joints in the same position, the joint that carries all rotations is taken."""
 _FURTHER = 0.001
-"""Gain of a joint that lies further from the trunk (of wrists: nearer)."""
+"""Gain of a joint further from the trunk. A wrist gains if it is nearer."""
 _BRANCH_PASSED = -1.0
-"""Score of a bone with a branch between the two ends, as fingers branch off the hand."""
+"""Score of a bone that passes a branch. Fingers branch off the hand in this way."""
 _WITHOUT_END = -1.5
-"""Score of legs that end at the ankle and arms that end at the wrist."""
+"""Score of limbs without an end. Legs end at the ankle and arms at the wrist."""
 SHORTEST_END = 0.12
-"""Least length of a foot or palm, over shank or forearm; nearer joints are in the ankle or wrist."""
+"""Minimum relative length of a foot or palm. It is over shank or forearm; nearer joints are in the ankle or wrist."""
 _UNUSUAL_END = -2.0
-"""Score of a palm; below this score another palm is sought at the wrist, as where a hand holds a sword."""
+"""Score below which another palm is sought. It is sought at the wrist, as where a hand holds a sword."""
 _HOLDS_SOMETHING = -3.0
-"""Score of arms that end at the wrist, where something hangs that is no palm."""
+"""Score of arms that hold something. They end at the wrist, and what hangs there is no palm."""
 _UNHEARD_OF = -10.0
 _ON_ALL_FOURS = -4.0
-"""Score of bodies with a trunk that does not rise from the legs, both at rest and in half the motion."""
+"""Score of bodies on all fours. Their trunk does not rise from the legs, both at rest and in half the motion."""
 _UPRIGHT = 0.5
-"""Least cosine between a trunk that rises and the legs."""
+"""Minimum cosine between a rising trunk and the legs."""
 _GOOD_ENOUGH = -9.0
-"""Lowest score of a body. People's are above −6, dogs' and hands' below −12."""
+"""Minimum score of a body. People's are above −6, dogs' and hands' below −12."""
 
 _ALIKE = 0.03
-"""Largest difference, as a share, of limbs that are alike."""
+"""Maximum relative difference of like limbs."""
 _FEWEST_ALIKE = 2
-"""Limbs beside two legs and like the legs that a body does not have."""
+"""Number of additional like limbs that no body has. They are beside two legs."""
 _LEANS = 0.9
-"""Largest cosine between a trunk that leans like a bird's and the legs."""
+"""Maximum cosine between a bird's trunk and the legs. Its trunk leans."""
 _LONG_NECK = 0.6
-"""Height above the shoulders of the top of a bird's head, over the length of the leg; people's is 0.25 to 0.45."""
+"""Minimum relative height of a bird's head. It is above the shoulders, over the length of the leg; people's is 0.25 to
+0.45."""
 
 _LONGEST_CHAIN = 16
 _LIMBS_KEPT = 10
 _SHORTEST_LIMB = 0.1
-"""Least length of a limb, over the longest way in the skeleton."""
+"""Minimum relative length of a limb. It is over the longest path in the skeleton."""
 
 _NECK_ABOVE_SHOULDERS = 0.02
-"""Least height above the shoulders of a joint that bears the arms and yet is the neck, over the length of the leg."""
+"""Minimum neck height, in leg lengths. It is above the shoulders; the joint bears the arms and yet is the neck."""
 _HEAD_ABOVE_SHOULDERS = 0.12
-"""Least height of the head's joint without a neck below, over the length of the leg."""
+"""Minimum head height without a neck, in leg lengths."""
 _USUAL_HEAD = (0.15, 0.05)
-"""Height of the head's joint above the shoulders, over the length of the leg: mean and standard deviation."""
+"""Usual head height, in leg lengths. It is above the shoulders: mean and standard deviation."""
 _HEAD_ASIDE = 0.03
-"""Standard deviation of the distance of the head's joint from the body's middle, over the length of the leg."""
+"""Deviation of the head from the middle, in leg lengths."""
 
 _STILL_RAD = 2e-3
-"""A joint that turns less is no joint of the body if other joints take the place."""
+"""Minimum rotation of a body joint, in rad. A joint that turns less is no joint of the body if other joints take its
+place."""
 
 _MOST_PROPS = 0.5
-"""Share of joints up to which those below a joint named as a prop count as props."""
+"""Maximum share of joints that may be props. They are below a joint named as a prop."""
 
 
 def parts_from_shape(
@@ -156,14 +162,14 @@ class _Graph:
     rest: np.ndarray
     """(J, 3) joint positions without rotations."""
     turns_rad: np.ndarray
-    """(J,) largest turn of each joint in the parent's frame."""
+    """(J,) largest local rotation of each joint."""
     parents: tuple[int, ...]
     neighbours: tuple[tuple[int, ...], ...]
-    """Parent and children of each joint, without the joints of props."""
+    """Parent and children of each joint. Joints of props are left out."""
     lengths: np.ndarray
     """(J,) lengths of the bones from the parents."""
     limb_parts: tuple[str, ...]
-    """Part of a limb, without the side, by each joint's name; "" for none."""
+    """Limb part by each joint's name, or "". Sides are left out."""
     ends: frozenset[int]
     """End sites, joints without channels."""
 
@@ -303,9 +309,10 @@ class _Limb:
     score: float
     joints: tuple[int, int, int]
     sizes: np.ndarray
-    """(4,) lengths of upper bone, lower bone, socket, and foot or palm; the last is 0 without foot or palm."""
+    """(4,) lengths of a limb's bones. They are upper bone, lower bone, socket, and foot or palm; the last is 0 without
+    foot or palm."""
     socket: tuple[int, ...]
-    """The joints on the way to the limb from where both limbs start."""
+    """Joints from the limbs' start to this limb. Both limbs start there."""
     end: int | None
     """The first joint beyond foot or palm."""
     gain_by_names: float

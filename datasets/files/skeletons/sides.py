@@ -22,15 +22,15 @@ SWAPPED_NOTE = "left and right are swapped in the names; taken as toes, knees an
 ARMS_NOTE = "left and right arms are swapped in the names; taken as shoulders lie over the hips"
 
 _OPPOSITE = -0.5
-"""Largest median cosine between the lines through hips and shoulders of a body with swapped names of arms."""
+"""Maximum median cosine of swapped arms. It is between the lines through hips and shoulders."""
 _BENT = 0.02
-"""Least distance of a knee or elbow from the line between the ends of the limb, over the length of the leg."""
+"""Minimum bend of a knee or elbow, in leg lengths. It is the distance from the line between the ends of the limb."""
 _CONTRARY = -0.3
-"""Largest mean cosine, between the line through the hips and the expected line, that contradicts the names."""
+"""Maximum mean cosine that contradicts names. It is between the line through the hips and the expected line."""
 _FEWEST_WITNESSES = 2
 
 _LIMBS = {1.0: LEG_PARTS[:3], -1.0: ARM_PARTS[1:]}
-"""Joints of limbs, by the z of the middle joint's direction off the line between the neighbours."""
+"""Limb joints by bend direction. It is the z of the middle joint's direction off the line between the neighbours."""
 
 
 def unswap_sides(motion: Motion) -> tuple[Motion, tuple[str, ...]]:

@@ -21,17 +21,19 @@ from .samples import sample_frames
 _CMU_UNIT_M = 0.0254 / 0.45
 _CMU_NAMES = {"LHipJoint", "RHipJoint", "LowerBack"}
 _SHARES = {0.01: 0.6, 1.0: 0.25, 0.001: 0.1, 0.0254: 0.05, 0.3048: 0.002, _CMU_UNIT_M: 0.001}
-"""Shares of files in centimetres, metres, millimetres, inches, feet, and the unit of CMU's recordings."""
+"""Shares of files by unit. They are centimetres, metres, millimetres, inches, feet, and the unit of CMU's
+recordings."""
 
 _CMU_SHARE = 0.05
-"""Share of the last unit if joints have the names of CMU's recordings."""
+"""Share of CMU's unit with CMU's names."""
 
 _SIZES = ((0.88, np.log(1.65), 0.12), (0.1, np.log(1.05), 0.22), (0.02, np.log(1.65), 1.2))
-"""Statures, as shares, means and deviations of logarithms: adults, children, and all other bodies."""
+"""Distribution of statures. There are shares, means and deviations of logarithms: adults, children, and all other
+bodies."""
 
 _SURE = 0.95
 _HUMAN_M = 0.45, 2.4
-"""Sizes of people, from newborn on: only these are offered."""
+"""Sizes of people, in m, from newborns on. Only these are offered."""
 _SCALABLE_M = 0.01, 1000.0
 _SCALED_M = 1.65
 """Size that giants and dwarfs are scaled to."""
@@ -41,21 +43,21 @@ _CHAINS = {
     "arms": ((("left_shoulder", "left_wrist"), ("right_shoulder", "right_wrist")), 0.32),
     "trunk": ((("pelvis", "neck"),), 0.31),
 }
-"""Ends of limbs and trunk, and the lengths over the height of the head's top bones."""
+"""Ends of limbs and trunk, with relative lengths. Lengths are over the height of the head's top bones."""
 _UNITS = {"metres": 1.0, "centimetres": 0.01, "millimetres": 0.001, "inches": 0.0254, "feet": 0.3048}
 """Units of positions of roots."""
 _RARE_UNITS = {"decimetres": 0.1}
-"""Units that are believed only of bodies with moving feet."""
+"""Units that need moving feet to be believed."""
 _ON_FLOOR = (-0.1, 0.2)
-"""Heights of the lowest part of a body on a floor at 0, in lengths of a leg."""
+"""Lowest height of a body on a floor at 0, in leg lengths."""
 _LIES = 0.4
-"""Least height of the root above the lower foot, in lengths of a leg, for feet to tell the unit."""
+"""Minimum root height that tells the unit, in leg lengths. It is above the lower foot."""
 _STANDS = 0.1
-"""Largest way of the feet, in lengths of a leg, of a body that stands all the time: only the height is believed."""
+"""Maximum path of standing feet, in leg lengths. The body stands all the time: only the height is believed."""
 _SLIPS_ALIKE = 1.7
-"""Share that such a body may slip more in the right unit."""
+"""Tolerated slip ratio in the right unit. Such a body may slip more by this factor."""
 _TRAVELS = 0.2
-"""Least way of the root up and down or along, over the feet's below the root, for these to tell the unit."""
+"""Minimum root motion that tells the unit. It is up and down or along, over the feet's motion below the root."""
 _STILL_M = 1e-4
 """Way between two frames that counts as none."""
 _MOST_FRAMES = 2048

@@ -38,62 +38,67 @@ AXES = np.array(
 ALL_AXES = range(len(AXES))
 
 _RESTS = 0.85
-"""Least cosine between an axis and the way from ankles to neck of a rest pose that stands along the axis."""
+"""Minimum cosine between axis and body at rest. The body runs from ankles to neck; its rest pose stands along the
+axis."""
 
 _HABIT = np.array([0.0, 0.0, -2.0, -2.0, -1.5, -1.5])
-"""Log-odds of the axes in files of formats without axis."""
+"""Prior log-odds of the axes. They hold for files of formats without axis."""
 _BY_FORMAT = 3.0
 _BY_REST = 2.5
 _BY_FLIGHT = 2.2
-"""Log-odds of an axis that the format has, of the axis of the standing rest pose, and of the axis of free fall."""
+"""Log-odds of axes by format, rest pose and fall. The format has the axis, the rest pose stands along it, or the body
+falls freely along it."""
 _BY_POSTURE = 4.0
-"""Log-odds of an axis if the body stands along the axis all the time, and against the axis if the body hangs."""
+"""Log-odds of an axis by posture. The body stands along it all the time; the odds are against the axis if the body
+hangs."""
 _STANDS_STRAINED = (3.0, 5.0)
-"""Strain up to which a body that is stretched along an axis stands, and strain from which on it rather swims."""
+"""Strains of a standing and a swimming body. Up to the first, a stretched body stands along the axis; from the second
+on, it rather swims."""
 _SWIMS_SHARE = 0.25
-"""Share of these log-odds, along another axis than format or rest pose have, for bodies that hardly stand."""
+"""Share of these log-odds for swimming bodies. They hardly stand; the axis is another than the format's or the rest
+pose's."""
 _BY_ZERO = 2.6
-"""Log-odds of an axis if the body is on a floor at 0."""
+"""Log-odds of an axis with a floor at 0. The body is on that floor."""
 _BY_TRAVEL = 2.0
-"""Log-odds against an axis that the body travels along: people rarely climb, and who swims or crawls stays level."""
+"""Log-odds against an axis of travel. People rarely climb, and who swims or crawls stays level."""
 _SURE = 0.5
-"""Least lead of the axis that is taken, in log-odds."""
+"""Minimum lead of the chosen axis, in log-odds."""
 _SPEAKS = 0.5
-"""Least lead of the axis that a witness is said to be for."""
+"""Minimum lead of a witness' axis, in log-odds."""
 _AGAINST = 5.0
-"""Lead of another axis, in log-odds, that contradicts an option without any witness."""
+"""Lead that contradicts an option, in log-odds. Another axis has it, and no witness is for the option."""
 
 _LEVEL = 0.06
-"""Rise and fall of the lowest joint for a strain of 1, in lengths of a leg."""
+"""Height range of the lowest joint at strain 1, in leg lengths."""
 _SUPPORT = 0.12
-"""Largest height of a weight-bearing joint above the lowest joint, in lengths of a leg."""
+"""Maximum height of a bearing joint, in leg lengths. It is above the lowest joint."""
 _TIPS = 0.1
-"""Distance of the centre of mass beyond the joints that bear weight for a strain of 1, in lengths of a leg."""
+"""Overhang of the centre of mass at strain 1, in leg lengths. It is beyond the joints that bear weight."""
 _STILL_PER_S = 0.3
-"""Speed of the stillest of these joints for a strain of 1, in lengths of a leg."""
+"""Speed of the stillest joint at strain 1, in leg lengths per s. It is one of these joints."""
 _HELD_PER_S = 0.1
-"""Joints that are slower, in lengths of a leg, may rest on something unseen: a seat, a wall."""
+"""Maximum speed of a held joint, in leg lengths per s. It may rest on something unseen: a seat, a wall."""
 
 _MOST_STRAIN = 3.0
 """Most strain that a single sign adds."""
 _AT_ZERO = (-0.04, 0.15)
-"""Heights of the lowest joint over a floor at 0, in lengths of a leg."""
+"""Height range of the lowest joint on a floor at 0, in leg lengths."""
 _OFTEN = 0.2
-"""Least share of frames in which the lowest joint is there."""
+"""Minimum share of frames in that range."""
 _FAR = 1.0
-"""Least distance that a body travels along an axis, in lengths of a leg."""
+"""Minimum travel along an axis, in leg lengths."""
 _STRAIGHT = 0.8
 """Least cosine between the travel and the axis."""
 
 _FLIGHT_S = 0.2
 _FEWEST_FLIGHT_FRAMES = 6
-"""Least duration of a flight, and least number of frames."""
+"""Minimum duration and number of frames of a flight."""
 _GRAVITY_OFF = 0.25
-"""Share of gravity that the acceleration of the centre of mass in a flight may differ by."""
+"""Tolerated relative error of gravity in a flight. It is that of the acceleration of the centre of mass."""
 _ALONG = 0.95
 """Least cosine between that acceleration and the axis."""
 _ROUGH_M = 0.004
-"""Largest distance of a flight from the parabola, 5 cm high in that time."""
+"""Maximum deviation of a flight from its parabola, in m. The parabola is 5 cm high in that time."""
 
 _TRACED_PARTS = ("left_hip", "left_knee", "left_ankle", "right_ankle", "neck")
 """Parts that show how a body stands."""
@@ -163,7 +168,7 @@ class AxisEvidence:
 
     words: str
     axis: int | None = None
-    """Index in `AXES` of the axis that a witness is for; None for an option, which names the axis."""
+    """Index in `AXES` of the witness' axis. It is None for an option, which names the axis."""
 
     def __str__(self) -> str:
         return self.words if self.axis is None else f"{WORDS[self.axis]} {self.words}"
@@ -177,7 +182,7 @@ class UpAxis:
     """Index in `AXES`."""
     evidence: tuple[AxisEvidence, ...] = ()
     notes: tuple[FileNote, ...] = ()
-    """A note on an axis that the format does not have, () for other axes."""
+    """Note on an axis that the format lacks, or ()."""
     unknown: tuple[str, ...] = ()
     """Witnesses that show no axis."""
 
@@ -426,7 +431,7 @@ class Upright:
     notes: tuple[str, ...]
     """Assumptions that were made."""
     flaw: str = ""
-    """Reason why the rest pose is not upright, "" if upright."""
+    """Why the rest pose is not upright, or ""."""
 
 
 def turn_upright(motion: Motion, up: Up | None = None, format_axis: int | None = None) -> Upright:

@@ -28,7 +28,8 @@ _NEEDED = ("v_template", "shapedirs", "posedirs", "J_regressor", "kintree_table"
 _HANDS = {"hands_componentsl": (45, 45), "hands_componentsr": (45, 45), "hands_meanl": (45,), "hands_meanr": (45,)}
 _FRAMES_AT_ONCE = 64
 DENSITY_KG_M3 = 1000.0
-"""Density of a living body with half-filled lungs, within 2 % (Durnin and Womersley 1974: 1000 to 1075 without air)."""
+"""Density of a living body, in kg/m³, within 2 %. The lungs are half filled (Durnin and Womersley 1974: 1000 to 1075
+without air)."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ _MASS_PERCENT = {
     "pelvis": 11.2, "spine1": 7.0, "spine2": 9.0, "spine3": 14.8, "neck": 1.6, "head": 5.3, "hip": 7.9, "knee": 8.4,
     "ankle": 3.3, "foot": 0.7, "shoulder": 2.2, "elbow": 2.0, "wrist": 1.2,
 }  # fmt: skip
-"""Percentages of the body's mass as points at the joints: half of each segment of de Leva 1996 at either end."""
+"""Percentage of body mass at each joint. Half of each segment of de Leva 1996 lies at either end."""
 
 
 @lru_cache(maxsize=64)

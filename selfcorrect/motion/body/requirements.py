@@ -20,7 +20,7 @@ _APART = (
 """Pairs of parts that lie apart in every body."""
 
 NO_BODY = "no human body"
-"""The sentence about a motion that is not a person's."""
+"""Message about a motion that is not a person's."""
 
 FPS_RANGE = (1, 1000)
 _SHORTEST_BONE_M = 1e-3
@@ -104,10 +104,11 @@ def _find_flaw_in_rest(motion: Motion) -> str:
 
 
 _LONG_TRUNK = 0.85
-"""Length of the trunk over the length of a leg's two long bones; people's is 0.45 to 0.75, dogs' about 1."""
+"""Minimum ratio of trunk to leg of a quadruped. The leg is its two long bones; people's ratio is 0.45 to 0.75, dogs'
+about 1."""
 
 _RISING = 0.5
-"""Least cosine between a trunk and its legs that stand below it."""
+"""Minimum cosine between a trunk and the legs below it."""
 
 
 def is_quadruped(motion: Motion) -> bool:

@@ -23,20 +23,20 @@ _UP = np.array([0, 1.0, 0])
 _DOWN = np.array([0, -1.0, 0])
 _AHEAD = np.array([0, -0.3, 1.0])
 _TOES_AHEAD = np.array([0, -0.46, 1.0])
-"""Direction from ankle to toe joint in an average body."""
+"""Direction from ankle to toe joint of an average body."""
 _SPINE = ("pelvis", "spine1", "spine2", "spine3", "neck")
 _LIMBS = {"hip": ("knee", _DOWN, 12.0), "knee": ("ankle", _DOWN, 12.0), "ankle": ("foot", _TOES_AHEAD, 45.0)}
-"""Directions of the bones from part to part in a standing body, and the degrees by which they may be off."""
+"""Bone directions in a standing body, with tolerances. Bones run from part to part; tolerances are in degrees."""
 
 _TRUNK_DEG = 35.0
 _TWISTED_DEG = 60.0
-"""A bone further off than this says nothing about its twist; that is then inferred from the motion."""
+"""Deviation at which a bone hides its twist, in degrees. The twist is then inferred from the motion."""
 
 _UNTWISTED_DEG = 20.0
-"""Largest twist about its bone by which an aligned joint may differ from what the motion shows."""
+"""Maximum twist of an aligned joint, in degrees. It is about the bone, relative to what the motion shows."""
 _SPREADS = 2.0
-"""Median angles between a turn that the motion shows and its mean by which, beyond `_UNTWISTED_DEG`, the parent's turn
-may differ from that mean."""
+"""Maximum deviation of the parent's rotation, in median angles. The angles are between a rotation that the motion shows
+and its mean; the deviation counts beyond `_UNTWISTED_DEG`."""
 
 _SHORTEST_BONE_M = 0.02
 _FRAMES_TO_FIT = 512

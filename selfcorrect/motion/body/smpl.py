@@ -45,7 +45,8 @@ _KNUCKLES_M = {
 }
 _PHALANX_M = (0.028, -0.002, 0.002)
 AVERAGE_PELVIS_M = np.array([0.0, -0.225, 0.030])
-"""Rest position of an average pelvis in the models' own coordinates: a posed root is at the translation plus this."""
+"""Rest position of an average pelvis, in m. It is in the models' own coordinates: a posed root is at the translation
+plus this."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ SMPL = _layout("SMPL", "left_hand", "right_hand")
 SMPL_H = _layout("SMPL-H", *_hand("left"), *_hand("right"))
 SMPL_X = _layout("SMPL-X", "jaw", "left_eye", "right_eye", *_hand("left"), *_hand("right"))
 LAYOUTS = {len(layout.names): layout for layout in (SMPL_BODY, SMPL, SMPL_H, SMPL_X)}
-"""The layouts by their number of joints: 22, 24, 52, 55."""
+"""Layouts by number of joints: 22, 24, 52, 55."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,8 +118,8 @@ class Body:
     skeleton: Skeleton
     """The joints."""
     pelvis_m: np.ndarray
-    """(3,) rest position of the pelvis in the model's coordinates, metres: the root of a posed body is at the model's
-    translation plus this."""
+    """(3,) rest position of the pelvis, in m. It is in the model's coordinates: the root of a posed body is at the
+    model's translation plus this."""
     name: str
     """Origin of the body."""
 
@@ -151,7 +152,7 @@ def to_smpl(motion: Motion, layout: Layout = SMPL_BODY) -> Motion:
 
 
 _BODY_SHAPES_DIFFER_RAD = np.radians(20)
-"""Bodies of the SMPL family rest in T-pose, but their bones lie a little differently; this much is left to them."""
+"""Tolerated difference between SMPL rest poses, in rad. They are T-poses whose bones lie a little differently."""
 
 
 def _remeasure_from_t_pose(motion: Motion) -> Motion:

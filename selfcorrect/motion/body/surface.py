@@ -19,31 +19,35 @@ from ..skeleton import BOX_FOOT_SOLE_M, SIDES, Skeleton, strip_side
 HALF_FOOT_WIDTH_M = 0.045
 _HEEL_BEHIND_ANKLE_M = 0.055
 TOE_TIP_BEYOND_TOE_JOINT_M = 0.075
-"""Together these describe a rigid shoe around an adult's ankle and toe-base joints; other bodies' are of their size."""
+"""Dimensions of a rigid shoe on an adult's foot, in m. Together they describe a shoe around ankle and toe-base joints;
+other bodies' shoes have the size of the body."""
 
 HEEL_RADIUS_M = 0.03
-"""Radius of heels, not shown by soles with corners: a foot lands on the round heel and the corner does not lift it."""
+"""Radius of heels, in m. Soles with corners do not show it: a foot lands on the round heel and the corner does not lift
+it."""
 
 BOX_FOOT_HEEL_M = -0.0435
 BOX_FOOT_TIP_M = 0.1335
-"""Together with `BOX_FOOT_SOLE_M` these describe the DeepMimic humanoid's foot, a box on the ankle: the foot of
-skeletons without toe joints."""
+"""Toe tip of a box foot, in m. Together with `BOX_FOOT_SOLE_M` it describes the DeepMimic humanoid's foot, a box on the
+ankle: the foot of skeletons without toe joints."""
 
 CORNERS_WITH_TOES = 6
-"""Number of corners of a foot with a toe joint: of heel, ball and tip."""
+"""Number of corners of a foot with a toe joint. They are those of heel, ball and tip."""
 
 HEAD_ABOVE_NECK_M = 0.175
 HEAD_ABOVE_HEAD_JOINT_M = 0.09
 HEAD_RADIUS_M = 0.09
 
 HIP_SHARE_OF_STATURE = 0.53
-"""Height of the hips of a standing adult (Winter 2009, "Biomechanics and Motor Control", figure 4.1)."""
+"""Hip height of a standing adult, relative to stature. Source: Winter 2009, "Biomechanics and Motor Control", figure
+4.1."""
 
 SURFACE_RADII_M = {
     "pelvis": 0.09, "spine1": 0.09, "spine2": 0.09, "spine3": 0.09, "neck": 0.05, "hip": 0.06, "knee": 0.05,
     "collar": 0.05, "shoulder": 0.045, "elbow": 0.035, "wrist": 0.035,
 }  # fmt: skip
-"""Distance of an adult's surface from a joint, by body part without the side; ankles and toes have soles instead."""
+"""Distance from joint to surface of an adult, in m. Keys are body parts without the side; ankles and toes have soles
+instead."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +62,7 @@ class SolePoints:
     offsets_m: np.ndarray
     """(P, 3) positions in that joint's frame, metres."""
     side: np.ndarray
-    """(P,) int64, 0 for the left foot and 1 for the right."""
+    """(P,) int64, 0 for left and 1 for right."""
 
     def __len__(self) -> int:
         return len(self.joints)

@@ -16,28 +16,29 @@ from ..perception.motion_features import FALLING, MotionFeatures
 from .pace import find_gravity_m_s2
 
 _HOLDS_FASTER = 2.5
-"""A foot that is slower along the floor than this multiple of the motion's stances stays in place."""
+"""Maximum speed of a foot that stays in place. It is a multiple of the speed in the motion's stances."""
 _AS_LOW_M = 0.02
-"""A foot that bears weight is no higher than this above the lowest foot."""
+"""Maximum height of a bearing foot, in m. It is above the lowest foot."""
 _LEVEL_M = 0.01
-"""Feet within this height of the floor are on the floor."""
+"""Maximum height of a foot on the floor, in m."""
 RISE_M = 0.04
-"""Least rise of feet that shows that the whole body rose."""
+"""Minimum rise that counts for the whole body, in m."""
 _HIGHEST_M = 0.3
 """A body that rises further may climb on something."""
 _GRIPS_M_S = 0.2
-"""A hand that holds the body is slower than this."""
+"""Maximum speed of a gripping hand, in m/s."""
 _BORNE_SHARES = (0.65, 0.5)
-"""Share of a rise, and of a rise and fall, that must happen while a foot bears weight; of steps hardly any does."""
+"""Minimum borne share of a rise, and of a rise and fall. It happens while a foot bears weight; of steps hardly any
+does."""
 _FOLLOWED_SHARE = 0.4
-"""Least move of the root, as a share of a rise and of the fall after; the root of a sitting body stays in place."""
+"""Minimum root move, relative to a rise and fall. The root of a sitting body stays in place."""
 _SUNK_SHARE = 0.25
-"""Share of the depth of a body that sinks, at which all points of a sole that bears weight must have been."""
+"""Minimum depth of all sole points, relative to the body's. The body sinks, and the sole bears weight."""
 _FASTEST_M_S = 1.0
-"""A body that rises faster jumps to another place, as between takes."""
+"""Maximum speed of a rise, in m/s. A faster body jumps to another position, as between takes."""
 
 _SLIDES_M_S = 0.2
-"""A foot that bears weight slides if all low points are faster than this."""
+"""Minimum speed of a sliding foot, in m/s. It bears weight, and all low points are faster."""
 _GAP_S = 0.1
 """Longest pause that does not end a slide."""
 _AVERAGED_S = 0.1

@@ -28,7 +28,8 @@ _BONES = {
     **{f"{side} forearm": (f"{side}_elbow", f"{side}_wrist") for side in SIDES},
 }
 _AXIS_M = {"trunk": 0.07, "thigh": 0.055, "shank": 0.04, "upper arm": 0.035, "forearm": 0.028}
-"""Thickness around a bone's axis that does not deform: about three quarters of an adult's smallest half width there."""
+"""Thickness around a bone that does not deform, in m. It is about three quarters of an adult's smallest half width
+there."""
 
 _ADULT_LEG_M = 0.82
 
@@ -131,12 +132,12 @@ def overextension_deg(features: MotionFeatures) -> Measurement | None:
 
 
 _HIPS_WEIGHT = 0.25
-"""Weight of the hips relative to the foot; thighs may be turned against the hips."""
+"""Weight of the hips relative to the foot. Thighs may be turned against the hips."""
 _MIN_MEAN_LENGTH = 0.05
-"""Least length of the mean of unit vectors that determines an axis."""
+"""Minimum mean length of unit vectors that determine an axis."""
 
 _FOLDED_DEG = {"knee": 140.0, "elbow": 135.0}
-"""Least angle of folding, chosen so that a single threshold serves for folding and for bending backwards."""
+"""Angles of folded joints, in degrees. A single threshold serves for folding and for bending backwards."""
 
 
 def _hyperextension_deg(features: MotionFeatures, side: str) -> np.ndarray:
@@ -190,15 +191,15 @@ def _leftwards(features: MotionFeatures, side: str, leg_m: np.ndarray) -> np.nda
 
 
 _SELDOM = 10
-"""Percentage of the frames in which a leg that is held up may come down."""
+"""Percentage of frames in which a held leg may come down."""
 _HELD_LEGS = 0.08
-"""A foot that is held up is this much higher than the opposite foot at its lowest, in lengths of a leg."""
+"""Minimum height of a held foot, in leg lengths. It is above the opposite foot at its lowest."""
 _OFF_FLOOR_M = 0.02
-"""A foot that takes a step is higher than this."""
+"""Minimum height of a stepping foot, in m."""
 _STEPS_SHARE = 0.05
-"""Least share of frames in which a body that goes has left the floor without falling."""
+"""Minimum share of frames off the floor in travel. The body has left the floor without falling."""
 _POSED_DEG = 130.0
-"""People who stay in place do not hold a leg up further than this."""
+"""Maximum angle of a held leg, in degrees. People who stay in place do not hold it further."""
 
 
 def held_leg_deg(features: MotionFeatures) -> Measurement | None:
@@ -346,37 +347,40 @@ def _is_rigid(features: MotionFeatures, start: int, stop: int) -> bool:
 
 
 T_POSE_DEG = 20.0
-"""Largest angle between a limb and the limb's direction in a T that still counts as a T-pose."""
+"""Maximum angle of a T-pose, in degrees. It is between a limb and the limb's direction in a T."""
 
 _FASTEST_M_S = 14.0
-"""Speed of a joint that no person reaches, as in the rule of speed."""
+"""Joint speed that no person reaches, in m/s. The rule of speed has it, too."""
 _FAST_M_S = 5.0
-"""Speed that no arm reaches within a step from a slow start."""
+"""Speed that no arm reaches in one step, in m/s. The arm starts slowly."""
 _SUDDEN_FACTOR = 3.0
-"""A joint that is this many times faster than in the steps before and after is suddenly fast."""
+"""Minimum speed ratio of a suddenly fast joint. It is relative to the steps before and after."""
 
 _MIN_RIGID_STEPS = 2
-"""Least number of steps without motion that show a rigid pose."""
+"""Minimum number of motionless steps in a rigid pose."""
 _MIN_RIGID_S = 0.2
 """Least duration of these steps."""
 _RIGID_PER_S = 0.003
-"""Components of quaternions change more slowly than this while nobody moves."""
+"""Maximum rate of quaternion components in a rigid pose, per s."""
 
 _T_BONES = (
     ("left_hip", "left_knee"), ("left_knee", "left_ankle"), ("right_hip", "right_knee"), ("right_knee", "right_ankle"),
     ("left_shoulder", "left_elbow"), ("left_elbow", "left_wrist"), ("right_shoulder", "right_elbow"),
     ("right_elbow", "right_wrist"),
 )  # fmt: skip
-"""Legs hang from the upper joints along the trunk, and arms point away from the opposite side."""
+"""Limb directions in a T-pose. Legs hang from the upper joints along the trunk, and arms point away from the opposite
+side."""
 
 _FLAT_DEG = (0.0, 45.0)
-"""Slopes of the line from toe joint to ankle in feet that stand flat; rest poses of some rigs have others."""
+"""Slopes of flat feet, in degrees. They are of the line from toe joint to ankle; rest poses of some rigs have
+others."""
 _REST_DEG = (10.0, 40.0)
-"""Slopes of this line in rest poses that stand flat; from other rest poses feet may differ by more."""
+"""Slopes of flat rest poses, in degrees. From other rest poses feet may differ by more."""
 _RISES_DEG = (12.0, 20.0)
-"""Feet on tiptoe are steeper by this than in rest poses that stand flat, and than in others."""
+"""Minimum steepness of feet on tiptoe, in degrees. The first is relative to rest poses that stand flat, the second to
+others."""
 _MOSTLY = 60.0
-"""Percentage of the frames in which feet stand that show how they stand."""
+"""Percentage of standing frames that decide on the pose."""
 _STANDS_S = 0.3
 """Least time for which each foot stands."""
 
@@ -412,7 +416,7 @@ def _slope_deg(feet_m: np.ndarray) -> np.ndarray:
 
 
 _USUAL_M = 1.35
-"""Distance from the head's joint to the ankle along an adult's bones."""
+"""Distance from head to ankle of an adult, in m. It runs along the bones, from the head's joint."""
 
 
 def size_factor(features: MotionFeatures) -> float | None:
@@ -445,6 +449,6 @@ def lying_share(features: MotionFeatures) -> float | None:
 
 
 _STRETCHED_COSINE = 0.7
-"""Least cosine of the angle between trunk and legs of a stretched body."""
+"""Minimum cosine between trunk and legs of a stretched body."""
 _UPRIGHT_COSINE = 0.4
-"""Least cosine of the angle between an upright trunk and the vertical."""
+"""Minimum cosine between an upright trunk and the vertical."""

@@ -150,7 +150,7 @@ def check_with(
 
 
 _OF_SURROUNDINGS = ("F1", "F2", "F3", "F4", "F6", "F7", "F8", "F9", "F10", "F11", "B5")
-"""Codes of rules that unknown steps, seats and treadmills break."""
+"""Codes of rules that depend on surroundings. Unknown steps, seats and treadmills break them."""
 
 
 def check_samples(motion: Motion, check: Callable[[Motion], CheckResult]) -> CheckResult:

@@ -23,12 +23,13 @@ class Measurement:
     """
 
     values: np.ndarray
-    """(T, K), or (1, K) of the motion as a whole."""
+    """(T, K), or (1, K) for the whole motion."""
     things: tuple[str, ...]
 
 
 Measured: TypeAlias = Measurement | np.ndarray | float | None
-"""Result of a rule: a value for the motion as a whole, values (T,) of its `thing`, or values of several things.
+"""Result of a rule. It is a value for the motion as a whole, values (T,) of its `thing`, or values of several things.
+None means that nothing can be said, and NaN that nothing can be said of a frame; NaN throughout is an error.
 
 None means that nothing can be said, and NaN that nothing can be said of a frame; NaN throughout is an error.
 """
@@ -51,20 +52,20 @@ class Rule:
     message: str
     """Text of a finding, with {value} in `unit`."""
     measure: Callable[[MotionFeatures], Measured] | None = None
-    """Function that measures a motion; None for a rule of physics."""
+    """Function that measures a motion. It is None for a rule of physics."""
     measure_force: Callable[[np.ndarray, float], Measured] | None = None
-    """Function of a rule of physics: of the force (T, 3) in body weights that contacts cannot give, y up, and of the
+    """Function of a rule of physics. It takes the force (T, 3) in body weights that contacts cannot give, y up, and the
     frame rate."""
     source: str = "98th percentile of CMU's training clips"
     """Origin of the threshold."""
     thing: str = "body"
-    """Name of what is measured if the function names nothing."""
+    """Name of what is measured by default. The function names nothing."""
     needs_feet: bool = False
-    """True if it needs both ankles, without which there are no soles."""
+    """True if the rule needs both ankles. There are no soles without ankles."""
     least_frames: int = 1
     """Least number of frames that it needs."""
     least_s: float = 0.0
-    """Least duration for which the rule must be broken, seconds; 0 for a single frame."""
+    """Minimum duration of a violation, in s. 0 is a single frame."""
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.threshold):
@@ -93,7 +94,7 @@ class Finding:
     threshold: float
     unit: str
     things: tuple[str, ...]
-    """All things that broke the rule in that time, the worst first."""
+    """Everything that broke the rule, worst first. It did so in that time."""
     says: str
     """Text of the finding, with {value} in `unit`."""
 

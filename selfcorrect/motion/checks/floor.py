@@ -14,13 +14,13 @@ from ..perception.motion_features import FALLING, MotionFeatures
 from .findings import Measurement
 
 OTHERS_LOW_M = 0.03
-"""Height below which the surface of joints other than feet may rest on the floor."""
+"""Height within which other surfaces rest on the floor, in m. They are around joints other than feet."""
 _UNMOVING_M_S = 0.15
-"""A foot that rests moves more slowly than this, in any direction."""
+"""Maximum speed of a resting foot, in m/s. It is in any direction."""
 _AS_LOW_M = 0.01
-"""A foot that seems to carry the body is no higher than this above the body's lowest point."""
+"""Maximum height of a foot that carries the body, in m. It is above the body's lowest point."""
 _LIFTED_M_S = 0.28
-"""Both feet of a lifted body rise or sink faster than this."""
+"""Minimum vertical speed of a lifted body, in m/s. Both feet rise or sink faster."""
 
 
 HIGH_SOLES_M = 0.05
@@ -29,28 +29,28 @@ HIGH_SOLES_M = 0.05
 _LIFT_S = 0.06
 """Least duration of a lift."""
 _AROUND_S = 0.3
-"""Largest time between a lift and the beginning or end of a support."""
+"""Maximum time between a lift and a support's ends, in s."""
 
 _HOVERS_S = 1.1
-"""Time before and after a frame where a body that hovers rests on the floor."""
+"""Time around a hover in which the body rests on the floor, in s."""
 
 _AVERAGED_S = 0.35
-"""Time of averaging the speed of a slow slide; a foot stands for longer in a step."""
+"""Averaging time of slow slides, in s. A foot stands for longer in a step."""
 _STRIDE_S = 1.1
 """Longest time between stances of a walking foot."""
 _FLIGHT_M = 0.04
 """A body above this height may be in flight."""
 
 _DEEPER_SOLES_M = 0.02
-"""Soles may be deeper than usual soles by this, and that looks like a higher floor."""
+"""Depth of unusual soles, in m. They may be deeper than usual soles by this, and that looks like a higher floor."""
 
 _LEVEL_FLOAT_M = 0.15
-"""A body with a height that varies by more than this does not float above a level floor."""
+"""Maximum height range above a level floor, in m. A body whose height varies by more does not float above it."""
 
 _WHILE_S = 0.7
 """Longest time without anything standing still."""
 _CARRIED_S = 0.3
-"""Least part of that time with soles that carry the body."""
+"""Minimum time with bearing soles, in s. It is part of that time."""
 
 
 def depth_m(features: MotionFeatures) -> Measurement:

@@ -16,25 +16,26 @@ from ..support import Surroundings
 from .pace import find_gravity_m_s2
 
 _HIPS_FOLLOW = 0.33
-"""Hips that rise or sink by less than this share of a rise of the lowest point do not follow the rise."""
+"""Maximum hip motion, relative to a rise. Hips that move less than this do not follow the rise of the lowest point."""
 _OVER_FEET_M = 0.15
-"""Feet bear weight only if the centre of mass is no further than this from above them: who sits has the feet ahead."""
+"""Maximum horizontal distance of the centre of mass from bearing feet, in m. Who sits has the feet ahead."""
 _KEEPS_PLACE_M = 0.08
-"""Feet that get further than this from their median place along the floor swing below a seat, and bear no weight."""
+"""Maximum distance of bearing feet from their median position, in m. Feet that get further along the floor swing below
+a seat, and bear no weight."""
 _TALL = 0.85
-"""Least height of the hips over the ankles of a body that stands, as a share of the length of the legs."""
+"""Minimum hip height of a standing body. It is above the ankles, as a share of the leg length."""
 _SEATED = 0.35
-"""Hips that have sunk by this share of the leg length may be on a seat."""
+"""Hip drop of a seated body. It is a share of the leg length."""
 _LOST_M = 0.1
 """Least height that hips have lost somewhere."""
 _LOST_S = 0.3
 """Least time for which they have."""
 _LOWEST_PERCENTILE = 5.0
-"""Percentile of the heights of soles, where such a body stands: stances in the air mislead the floor."""
+"""Percentile of sole heights that shows the floor. Stances in the air mislead the floor's estimate."""
 _LEFT_FLOOR_M = 0.03
-"""A body whose lowest point is higher has left the floor."""
+"""Height of the lowest point off the floor, in m."""
 _BACK_ON_FLOOR_M = 0.005
-"""It is back on the floor when its lowest point is lower."""
+"""Height of the lowest point back on the floor, in m."""
 
 
 def find_lost_height_m(

@@ -30,15 +30,16 @@ class Measures:
     """
 
     penetration_by_frame_m: np.ndarray
-    """(T,) depth of the body's lowest point below the ground; 0 up to 5 mm."""
+    """(T,) penetration depth; 0 up to 5 mm. It is that of the body's lowest point."""
     floating_by_frame_m: np.ndarray
-    """(T, 2) height of the sole of each standing foot above the ground; 0 up to 5 mm."""
+    """(T, 2) floating height of standing soles; 0 up to 5 mm."""
     skate_by_frame_m_s: np.ndarray
-    """(T − 1, 2) speed of each standing foot along the ground since the frame before."""
+    """(T − 1, 2) skating speed of standing feet. It is along the ground, since the frame before."""
     jerk_by_frame_m_s3: np.ndarray
-    """(T − 3, J) size of the third derivative of each joint's position."""
+    """(T − 3, J) jerk of each joint. It is the size of the third derivative of the position."""
     slips: tuple[Finding, ...] = ()
-    """Stretches in which no point of the soles that bear weight stands still: findings of the rule F3 of `check`."""
+    """Slides under weight: findings of the rule F3. No point of the soles that bear weight stands still; `check` has
+    the rule."""
 
     @property
     def penetration_m(self) -> float:

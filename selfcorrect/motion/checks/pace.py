@@ -13,16 +13,16 @@ from .findings import Measurement
 from .walking import has_unusual_steps, has_usual_steps_at, walking_pace
 
 _CLEAR_M = 0.04
-"""Everything is higher above the floor than this in a flight."""
+"""Minimum height of everything in a flight, in m."""
 _SHORTEST_S = 0.12
 """Least duration of a flight."""
 _FEWEST_FRAMES = 6
 """Least number of frames of a flight."""
 
 _LEAST_ARC_M = 0.08
-"""Least height of a flight's parabola. In lower flights toes or hands still touch something."""
+"""Minimum height of a flight's parabola, in m. In lower flights toes or hands still touch something."""
 _ROUGH = 0.055
-"""Largest distance of the centre of mass from the parabola, over its height."""
+"""Maximum deviation from the parabola, relative to its height. It is that of the centre of mass."""
 
 
 def pace(features: MotionFeatures) -> float | None:

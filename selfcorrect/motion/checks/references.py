@@ -30,15 +30,15 @@ REFERENCE_FIGURES = (
 """Figures of a reference, in the order of tables."""
 
 LIMITS = {"stance_height_m": 0.04, "skate_m_s": 0.2, "noise_m": 0.005, "flicker_hz": 1.0, "first_frame_m": 0.05}
-"""Largest sizes of the figures of references that need no correction: thresholds of F4 and S1, and of faulty inputs."""
+"""Limits of references that need no correction. They are thresholds of F4 and S1, and of faulty inputs."""
 _PACES_OFF = 0.15
-"""Threshold of P1: time runs faster or slower than gravity allows."""
+"""Threshold of P1. Time runs faster or slower than gravity allows."""
 _RATES = (4.9, 252.0)
 """Threshold of R3: frame rates that recordings have."""
 
 LABEL_HEIGHT_M = 0.1
 LABEL_SPEED_M_S = 0.15
-"""A body part lower and slower than these has a contact label, as in ProtoMotions."""
+"""Maximum speed of a part with a contact label, in m/s. The part is also low, as in ProtoMotions."""
 
 
 def measure_reference(motion: Motion) -> dict[str, float]:

@@ -356,7 +356,8 @@ RULES = (
         measure_force=missing_force.average_force,
     ),
 )
-"""F: floor, S: smoothness, B: body, R: reading, P: pace, X: physics, from forces of `simulators.feasibility`."""
+"""All rules by group. F: floor, S: smoothness, B: body, R: reading, P: pace, X: physics, from forces of
+`simulators.feasibility`."""
 
 RULE_TABLE = Registry("rule", [Row(rule.code, "", rule.summary) for rule in RULES], group="selfcorrect.rules")
 """Rules by code. Other packages add rules: the name of an entry point, which leads to a `Rule`, is its code."""

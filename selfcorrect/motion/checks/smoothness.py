@@ -14,9 +14,9 @@ from .findings import Measurement
 
 _WINDOW_S = 0.5
 _MOST = 0.5
-"""Largest share of joints that shake by themselves; with more, the body does."""
+"""Maximum share of joints that shake alone. With more, the body does."""
 _NOISE_RATIO = 2.0
-"""Least ratio of fourth to second differences of noise; white noise has √(70/6) = 3.4, a finely sampled motion nearly
+"""Minimum ratio of fourth to second differences of noise. White noise has √(70/6) = 3.4, a finely sampled motion nearly
 0."""
 
 
@@ -69,8 +69,8 @@ _STEP_S = 1 / 30
 _LONGER_S = 0.1
 """Longer time, over which the body's share has grown."""
 _GROWTH = 3.0
-"""Least growth from the shorter to the longer time of the squared remainder that a body's motion leaves. It is 6 times
-and more in CMU's training clips of runners."""
+"""Minimum growth of the squared remainder of body motion. It is from the shorter to the longer time. It is 6 times and
+more in CMU's training clips of runners."""
 
 _MEDIAN_OF_TWO = float(np.sqrt(2 * np.log(2)))
 """Median length of vectors of two standard normal numbers."""

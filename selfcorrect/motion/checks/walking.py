@@ -23,16 +23,16 @@ _LOW_SOLE_M = 0.05
 """Soles below this height may stand on the floor."""
 
 _SHORTEST_STEP = 0.45
-"""Least length of a step, in lengths of a leg."""
+"""Minimum step length, in leg lengths."""
 _ASTRIDE = 0.12
-"""Least distance of the ankles at the turn of a step, in lengths of a leg."""
+"""Minimum ankle distance of a step, in leg lengths. It is at the turn of the step."""
 
 _FORWARDS = 0.85
-"""Least cosine between a step and the facing direction of the hips."""
+"""Minimum cosine between step and hip direction."""
 _FLIGHT_M = 0.03
-"""The body does not rise above this height within a step."""
+"""Maximum rise within a step, in m."""
 _FEWEST_STEPS = 3
-"""Least number of steps in a row of a walk."""
+"""Minimum number of consecutive steps of a walk."""
 
 _ANKLE_M = 0.07
 """Height of an ankle above the sole."""
@@ -40,44 +40,46 @@ _ANKLE_M = 0.07
 _WAY_S = 0.25
 """Standard deviation of the Gaussian that smooths the path."""
 _STRIDE_S = 0.04
-"""Standard deviation of the Gaussian that smooths the distance of the ankles."""
+"""Smoothing time of the ankle distance, in s."""
 _FORCE_S = 0.05
-"""Standard deviation of the Gaussian that smooths positions for accelerations."""
+"""Smoothing time of positions for accelerations, in s."""
 
 _ENDS_S = 0.12
 """Time at either end with unknown accelerations."""
 _FEWEST_FRAMES = 8
 """Least number of frames that determine a pace."""
 _NOISY_M = 0.004
-"""Motions with more noise show the accelerations of that noise."""
+"""Maximum noise for usable accelerations, in m."""
 
 _OUTSIDE = 0.045
-"""Root mean square of the distance from the soles, in lengths of a leg, of a walk that would tip over."""
+"""Distance at which a walk would tip over, in leg lengths. It is the root mean square distance from the soles."""
 _FURTHEST_M = 0.15
 """Largest distance from the soles that counts."""
 _USUAL = 0.726
-"""Pace, over the recorded pace, of CMU's walking training clips that tip over: 40 of 41 within 10 %."""
+"""Usual pace of a tipping walk, relative to recording. 40 of 41 of CMU's walking training clips that tip over are
+within 10 %."""
 
 _USUAL_RATIOS = (1.19, 1.65)
-"""5th and 95th percentile of the walk ratio in CMU's training clips; slow motion has more, fast motion less."""
+"""5th and 95th percentile of the walk ratio. They are of CMU's training clips; slow motion has more, fast motion
+less."""
 
 _ERRS = 1.15
 """Factor by which a pendulum's pace may err."""
 
 _UPRIGHT = 0.94
-"""Least cosine of the trunk's angle to the vertical in a walk of usual style."""
+"""Minimum cosine between trunk and vertical in a usual walk."""
 _STRAIGHT = 0.935
-"""Least length of the longer leg over the length of a straight leg in three quarters of the frames; CMU's is above
-0.945."""
+"""Minimum extension of the longer leg. It is a share of the straight leg in three quarters of the frames; CMU's is
+above 0.945."""
 _LIFTS = (0.12, 0.32)
-"""Range of the largest height of an ankle above the other ankle, in lengths of a leg; CMU's is 0.17 to 0.24."""
+"""Range of ankle lift, in leg lengths. It is the largest height above the other ankle; CMU's is 0.17 to 0.24."""
 
 _PACES = np.exp(np.linspace(np.log(0.25), np.log(4.0), 81))
 
 _DIRECTIONS = np.stack([(np.cos(angle), np.sin(angle)) for angle in np.arange(16) * np.pi / 8])
 
 _REGULAR = 0.1
-"""Largest standard deviation of the logarithm of the length of steps that should be regular in time."""
+"""Maximum spread of regular step lengths. It is the standard deviation of their logarithm."""
 _ENOUGH_STEPS = 4
 """Least number of steps that show irregular timing."""
 

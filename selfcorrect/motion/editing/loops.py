@@ -17,24 +17,25 @@ from ..motion import Motion
 from .transforms import close_cycle, repeat_cycle, turn, turn_per_cycle_rad
 
 GAP_M = 0.04
-"""Largest distance of joints of a loop's last frame from the first frame. With these bounds one of CMU's 159 training
-clips is a loop; cycles cut from captures miss the start by centimetres."""
+"""Maximum joint distance between a loop's ends, in m. With these bounds one of CMU's 159 training clips is a loop;
+cycles cut from captures miss the start by centimetres."""
 GAP_RAD = float(np.radians(8.0))
-"""Largest turn of joints in the world from a loop's first to the last frame, for any twist of limbs."""
+"""Maximum joint rotation between a loop's ends, in rad. It is in the world, and allows any twist of limbs."""
 
 GAP_SHARE = 0.1
-"""Largest distance of a loop's ends over the way of joints in between. A standing body is near every earlier pose."""
+"""Maximum distance of a loop's ends, relative to the path. It is the path of joints in between. A standing body is near
+every earlier pose."""
 EXACT_M = 0.001
-"""Ends as near as this, a file's rounding, are a loop's in any case."""
+"""Distance of exact loop ends, in m. A file's rounding is as large; such ends are a loop's in any case."""
 
 _FEWEST_FRAMES = 5
 """Least number of frames of a loop."""
 
 _IN_PLACE_M = 0.1
-"""A body that ends no further than this from the start is in place."""
+"""Maximum travel of a body in place, in m."""
 
 _ENDS_S = 0.5
-"""Time for changes of the first and the last frame to become alike."""
+"""Time in which both ends become alike, in s. They are changes of the first and the last frame."""
 
 
 def is_loop(motion: Motion) -> bool:

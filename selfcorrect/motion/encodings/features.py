@@ -19,7 +19,8 @@ from ..motion import MotionBatch
 from ..skeleton import Skeleton
 
 STD_FLOOR = 0.05
-"""Features that hardly vary in the training data are not blown up: 5 cm, 5 cm/s, about 3 degrees."""
+"""Minimum standard deviation of a feature. Features that hardly vary in the training data are not blown up: 5 cm, 5
+cm/s, about 3 degrees."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,13 +31,13 @@ class FeatureCodec:
     """
 
     is_redundant: ClassVar[bool] = False
-    """True if features describe a motion several times over and need not agree with each other."""
+    """True if features can contradict each other. They describe a motion several times over."""
     skeleton: Skeleton
     """The skeleton of all motions."""
     fps: float
     """The frame rate of all motions."""
     mean: Tensor
-    """(D,) float64 means of the features, fitted once on real training data and then frozen."""
+    """(D,) float64 feature means. They are fitted once on real training data and then frozen."""
     std: Tensor
     """(D,) float64 standard deviations, likewise."""
 

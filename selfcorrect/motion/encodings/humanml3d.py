@@ -43,7 +43,7 @@ BONE_AXES = np.array(
     ],
     dtype=float,
 )  # fmt: skip
-"""(22, 3) direction of the bone that ends in each joint for an identity rotation."""
+"""(22, 3) bone directions at identity. The bone ends in the joint."""
 
 TARGET_OFFSETS_M = BONE_AXES * np.array(
     [
@@ -52,7 +52,7 @@ TARGET_OFFSETS_M = BONE_AXES * np.array(
         0.1316140, 0.1229843, 0.2568398, 0.2630919, 0.2660119, 0.2698763,
     ]
 )[:, None]  # fmt: skip
-"""(22, 3) offsets of the skeleton with the bone lengths that HumanML3D gives every clip."""
+"""(22, 3) offsets with HumanML3D's bone lengths. HumanML3D gives them to every clip."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,17 +64,17 @@ class RowBody:
 
     parents: tuple[int, ...]
     bone_axes: np.ndarray
-    """(J, 3) direction of the bone that ends in each joint for an identity rotation."""
+    """(J, 3) bone directions at identity. The bone ends in the joint."""
     arms: tuple[int, int]
-    """First joint of each arm: rotations of arms are relative to the root."""
+    """First joint of each arm. Rotations of arms are relative to the root."""
     hips: tuple[int, int]
     """Right and left hip."""
     shoulders: tuple[int, int]
     """Right and left shoulder."""
     contact_joints: tuple[int, ...]
-    """Ankle and foot of the left side, then of the right side."""
+    """Ankle and foot of the left, then of the right side."""
     squared_contact_step: float
-    """Largest squared step of a foot that stands, in the unit of the rows."""
+    """Maximum squared step of a standing foot. It is in the unit of the rows."""
     fps: float = FPS
     bone_before: tuple[int, ...] = field(init=False)
     """Joint whose bone a rotation is relative to."""
@@ -118,7 +118,7 @@ KIT_BODY = RowBody(
     squared_contact_step=0.05,
     fps=12.5,
 )  # fmt: skip
-"""KIT-ML's 21 joints, of which the published files hold a mirror image: the first leg and arm are on the right."""
+"""KIT-ML's 21 joints. The published files hold their mirror image: the first leg and arm are on the right."""
 
 _PARENTS = np.array(SMPL_22_PARENTS)
 _RIGHT_LEG = [SMPL_22.index("right_knee"), SMPL_22.index("right_ankle")]

@@ -31,7 +31,7 @@ from .features import FeatureCodec
 
 COLUMN_COUNT = 263
 SMALLEST_STD = 1e-4
-"""Smallest standard deviation of a group of columns, in the group's unit: constant groups are not divided by 0."""
+"""Minimum standard deviation of a column group. It is in the group's unit: constant groups are not divided by 0."""
 
 
 @dataclass(frozen=True, eq=False)

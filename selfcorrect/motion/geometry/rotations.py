@@ -12,8 +12,8 @@ from .vectors import LAST, NEXT, cross, dot, empty_product, normalize_safely, no
 _CONJUGATE = np.array([-1.0, -1.0, -1.0, 1.0])
 
 _GIMBAL_LOCK_RAD = 1e-7
-"""Distance from ±90° of the second Euler angle at which only the sum or difference of the first and third angle is
-known."""
+"""Tolerance of gimbal lock, in rad. Nearer to ±90° of the second Euler angle, only the sum or difference of the first
+and third angle is known."""
 
 
 def compose(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -14,14 +14,14 @@ from .compiled import find_kernel
 UP = np.array([0.0, 1.0, 0.0])
 """Upward direction of the world."""
 ALONG_FLOOR = np.array([1.0, 0.0, 1.0])
-"""Factors that leave of a vector what is level, along x and z."""
+"""Factors that keep the level part of a vector. It is along x and z."""
 
 NEXT = np.array([1, 2, 0])
 LAST = np.array([2, 0, 1])
 """Indices of the remaining two of three components."""
 
 _MEDIAN_CHI_SQUARE = {1: 0.4549, 2: 1.3863, 3: 2.3660}
-"""Median of the sum of so many squared normal deviates."""
+"""Median of a sum of squared normal deviates. Keys are the number of deviates."""
 
 
 _Array = TypeVar("_Array", bound="np.ndarray | None")

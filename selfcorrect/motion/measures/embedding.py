@@ -23,7 +23,7 @@ from .sliding import find_footing
 TIME_BLOCKS = 8
 
 FeatureGroups = Sequence[np.ndarray]
-"""Arrays (N, F_g), an array per kind of quantity; each kind weighs the same in the embedding."""
+"""Arrays (N, F_g), one per kind of quantity. Each kind weighs the same in the embedding."""
 
 Features = Callable[[MotionBatch], FeatureGroups]
 

@@ -25,13 +25,13 @@ from .physical import JERK, METRES_PER_SECOND, MILLIMETRES, NUMBER, PhysicalErro
 from .sliding import measure_slide_m_s
 
 NOVELTY = "novelty_of_samples"
-"""Key of the distance of samples from the training data: see `selfcorrect.loop.ancestry.novelty`."""
+"""Key of the samples' distance from training data. See `selfcorrect.loop.ancestry.novelty`."""
 FOUNDERS = "surviving_lineages"
-"""Key of the share of founders with a descendant: see `selfcorrect.loop.ancestry`."""
+"""Key of the share of founders with descendants. See `selfcorrect.loop.ancestry`."""
 KEPT_DIVERSITY = ("coverage", "within_label_ratio")
-"""Keys of the measures that must both be kept if diversity is: docs/how-it-works.md shows why one does not do."""
+"""Keys of the measures that show kept diversity. Both must be kept: docs/how-it-works.md shows why one does not do."""
 CORRECTED = "corrected_"
-"""Prefix of the keys of metrics after correction, with `evaluate_corrected`."""
+"""Key prefix of metrics after correction. They are measured with `evaluate_corrected`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,21 +86,21 @@ class Metric:
     """A row of the table."""
 
     key: str
-    """Name in metrics.jsonl, summaries, W&B and CSV files, where values have the shown unit."""
+    """Name of the metric in files and W&B. Files are metrics.jsonl, summaries and CSV; values have the shown unit."""
     name: str
     """Title, without the unit."""
     axis: Literal["realism", "diversity", ""]
-    """Realism or diversity, always evaluated together; empty for qualities that users define."""
+    """Realism or diversity, always evaluated together. It is empty for qualities that users define."""
     better: Literal["lower", "higher", "real", "aim", "neutral"]
-    """Better direction; "real" if the value of real data is the aim, "aim" if a number is that the user gives."""
+    """Better direction. It is "real" if the value of real data is the aim, "aim" if a number is that the user gives."""
     digits: int = 2
     unit: Unit = NUMBER
     """Unit of stored and shown values."""
     bounds: tuple[float, float] = (0.0, inf)
     """Least and greatest value, in the shown unit."""
     measure: Callable[[MetricInputs], float | np.ndarray] | None = None
-    """Function that returns the value, or the value of each candidate (N,), in SI units; None if loops do not measure
-    the metric in each generation."""
+    """Function that returns the value. It may return the value of each candidate (N,), in SI units; None if loops do
+    not measure the metric in each generation."""
 
     def __post_init__(self) -> None:
         check_choice(f"the better direction of {self.key}", self.better, ("lower", "higher", "real", "aim", "neutral"))
@@ -181,17 +181,19 @@ METRICS = (
 )  # fmt: skip
 
 FEASIBILITY = ("needed_force_bodyweights", "needed_moment_nm", "without_support_percent")
-"""Keys of the root residual that unchanged motions need in an engine that did not make the motions."""
+"""Keys of the root residual. Unchanged motions need it in an engine that did not make the motions."""
 DESCENT = (FOUNDERS, "offspring_variance")
-"""Keys of measures of lines of descent, in each generation of loops that trace ancestry."""
+"""Keys of measures of descent. Loops that trace ancestry have them in each generation."""
 TRAINED = (NOVELTY, "training_loss", "training_entropy")
-"""Keys of metrics of each generation against the training data, and of the training itself."""
+"""Keys of metrics of the training. They compare each generation with the training data, or measure the training
+itself."""
 EXPLAINED = (*FEASIBILITY, "missing_bodyweights", "unsupported_percent")
-"""Keys of metrics of the last generation only; the last two after kinematic clean-up, without an engine."""
+"""Keys of metrics of the last generation only. The last two are measured after kinematic clean-up, without an
+engine."""
 FIELD = tuple(metric for metric in METRICS if metric.key.startswith("field_"))
-"""Metrics of the field's evaluator, if an experiment has it (Guo et al. 2022)."""
+"""Metrics of the field's evaluator. An experiment may have it (Guo et al. 2022)."""
 MEASURED = tuple(metric for metric in METRICS if metric.measure)
-"""Metrics that loops measure in each generation, in the order of reports."""
+"""Metrics measured in each generation. They are in the order of reports."""
 METRIC_TABLE = Registry("metric", [Row(metric.key, "", metric.name) for metric in METRICS], group="selfcorrect.metrics")
 """Metrics by key. Other packages add metrics: the name of an entry point that leads to a `Metric` is the key."""
 

@@ -10,7 +10,7 @@ from ..kinematics import joint_positions
 from ..motion import SLAB, Motion
 
 UNCHANGED_M = 0.001
-"""Maximum distance, in m, by which joints of an unchanged motion were moved."""
+"""Maximum joint move of an unchanged motion, in m."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +22,7 @@ class JointMoves:
     furthest_m: float
     furthest_frame: int
     furthest_joint: int
-    """Index of the joint that was moved furthest, in the frame above."""
+    """Index of the joint that moved furthest. It did so in the frame above."""
     raised_m: float
     """Median height by which the root was raised."""
 

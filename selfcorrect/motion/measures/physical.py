@@ -27,15 +27,17 @@ class PhysicalErrors:
     """Errors of N motions, arrays (N,)."""
 
     penetration_m: np.ndarray
-    """Mean depth of the body's lowest point below the floor, in frames where the point is deeper than 5 mm."""
+    """Mean penetration depth, in m. It is that of the body's lowest point below the floor, in frames where it is deeper
+    than 5 mm."""
     floating_m: np.ndarray
-    """Mean height of the body's lowest point above the floor, in frames where the point is higher than 5 mm."""
+    """Mean floating height, in m. It is that of the body's lowest point above the floor, in frames where it is higher
+    than 5 mm."""
     skate_m_s: np.ndarray
-    """Mean horizontal speed of the sole corners that are at most 5 mm above the floor in two adjacent frames
-    (PhysDiff's displacement per frame, times the frame rate)."""
+    """Mean horizontal speed of corners on the floor, in m/s. Sole corners are at most 5 mm above the floor in two
+    adjacent frames (PhysDiff's displacement per frame, times the frame rate)."""
     jerk_m_s3: np.ndarray
-    """Mean size of the third derivative of the joints' positions, by finite differences (the measure of smoothness of
-    Flash and Hogan 1985)."""
+    """Mean jerk of the joints, in m/s³. It is the size of the third derivative of positions, by finite differences (the
+    measure of smoothness of Flash and Hogan 1985)."""
 
     def mean(self) -> dict[str, float]:
         """Return each error's mean over the motions, by name."""
@@ -178,10 +180,10 @@ class MotionFigure:
     unit: Unit
     digits: int = 1
     of_correction: bool = False
-    """True for effects of correction; other figures are reported for the motion before and after."""
+    """True for effects of correction. Other figures are reported for the motion before and after."""
     is_signed: bool = False
     repeatability: float = inf
-    """Differences that are smaller mean nothing, in SI units; infinite for figures without a better or worse."""
+    """Smallest meaningful difference, in SI units. It is infinite for figures without a better or worse."""
 
     @property
     def heading(self) -> str:
@@ -194,7 +196,7 @@ ERRORS = (
     MotionFigure("skate_m_s", "skating", MILLIMETRES_PER_SECOND, repeatability=0.01),
     MotionFigure("jerk_m_s3", "jerk", JERK, repeatability=20.0),
 )
-"""The errors of single motions: `PhysicalErrors`, but for skating (see `measure_skating_m_s`)."""
+"""Errors of single motions. They are `PhysicalErrors`, but for skating (see `measure_skating_m_s`)."""
 
 FIGURES = (
     *ERRORS,
@@ -205,9 +207,10 @@ FIGURES = (
 """The figures of corrections, in the order of tables."""
 
 _CLEARLY_WORSE = 0.1
-"""A figure is worse if it grows by more than this share and its repeatability."""
+"""Minimum relative growth of a worse figure. It must also exceed its repeatability."""
 _FLOATING_PER_PENETRATION = 3.0
-"""Penetration does not count as worse if floating falls by this many times as much."""
+"""Floating gained per penetration lost. Penetration does not count as worse if floating falls by this many times as
+much."""
 
 
 def is_worse(figure: MotionFigure, before: Mapping[str, float], after: Mapping[str, float]) -> bool:

@@ -22,11 +22,11 @@ JERK_PARTS = {
     "left foot": ("left_ankle", "left_foot"),
     "right foot": ("right_ankle", "right_foot"),
 }
-"""Parts of a body whose jerk is measured separately, with their joints; a name without a side stands for both."""
+"""Body parts whose jerk is measured, with their joints. A name without a side stands for both."""
 
 
 _ROWS = 1024
-"""Frames of which speeds are computed together, so that long motions need little memory."""
+"""Number of frames processed together. Long motions then need little memory."""
 
 
 def angular_speeds_rad_s(moving: Motion | MotionBatch, frames: slice = slice(None)) -> np.ndarray:

@@ -22,7 +22,7 @@ from ..skeleton import FootFrames
 from ..views import LevelFeet
 
 _IN_PLACE = 0.5
-"""A body on a belt travels at less than this share of the belt's speed; a faster body glides along with its feet."""
+"""Maximum travel speed on a belt, relative to the belt. A faster body glides along with its feet."""
 
 
 def measure_skating_m_s(motion: Motion, before: Motion | None = None) -> float:

@@ -19,11 +19,12 @@ from ..kinematics import forward_kinematics
 from ..motion import MotionBatch
 
 _CARRIES_M = 0.01
-"""Height above the body's lowest point up to which a foot carries the body."""
+"""Maximum height of a bearing foot, in m. It is above the body's lowest point."""
 _IN_FLIGHT_M = 0.05
-"""Height above the level of the nearest steps from which the body is in the air."""
+"""Minimum height of a body in the air, in m. It is above the level of the nearest steps."""
 _STEP_S = 0.5
-"""Time before and after a frame in which the body is on the ground at least once; longer than the flight of a jump."""
+"""Time in which a body is on the ground once, in s. It is before and after a frame, and longer than the flight of a
+jump."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,13 +35,13 @@ class Footing:
     """
 
     lowest_m: np.ndarray
-    """(N, T) height of the body's lowest point above the floor at 0."""
+    """(N, T) lowest height of the body above 0."""
     feet_m: np.ndarray
-    """(N, T, 2) height of the lowest point of each foot above the floor at 0."""
+    """(N, T, 2) lowest height of each foot above 0."""
     speeds_m_s: np.ndarray
-    """(N, T−1, 2) speed along the floor of the slowest point of each foot."""
+    """(N, T−1, 2) speed of each foot's slowest point. It is along the floor."""
     stands: np.ndarray
-    """(N, T−1, 2) bool, true if the foot stands in both frames."""
+    """(N, T−1, 2) bool, whether the foot stands in both frames."""
 
 
 def find_footing(batch: MotionBatch) -> Footing:

@@ -27,13 +27,13 @@ class FloorView:
     given: Motion
     """The motion in its own world."""
     turned: TurnedWorld | None = None
-    """The turned world; None if the world was not turned."""
+    """The turned world, or None. None if the world was not turned."""
     lowest_m: float = 0.0
-    """Height of the lowest ground along the floor's normal, in m."""
+    """Height of the lowest ground, in m. It is along the floor's normal."""
     plane: GroundPlane = LEVEL
-    """The floor on which the motion is seen, if the floor was estimated from the given motion."""
+    """The floor on which the motion is seen. It is set if the floor was estimated from the given motion."""
     estimated: GroundPlane = LEVEL
-    """The estimated floor, which differs from `plane` if its tilt changes."""
+    """The estimated floor. It differs from `plane` if its tilt changes."""
 
     @classmethod
     def from_estimated_plane(cls, motion: Motion, *, accept_bent: bool = False) -> FloorView:

@@ -23,33 +23,36 @@ from .observation import Observation, observe
 from .stances import SAME_LEVEL_M
 
 IN_AIR_M = 0.03
-"""A sole whose lowest point is higher than this above the ground does not touch it: heels and toes roll below it."""
+"""Minimum height of a sole in the air, in m. It is that of the lowest point above the ground: heels and toes roll below
+it."""
 
 _FLATTEST_PERCENTILE = 25
-"""Feet stand flat when ankles are lowest above their toe joints; otherwise they are on tiptoe or about to leave."""
+"""Percentile of ankle rises that shows flat feet. Feet stand flat when ankles are lowest above their toe joints;
+otherwise they are on tiptoe or about to leave."""
 _AS_FLAT_M = 0.012
-"""Largest difference of the ankle's rise from the rise of flat feet."""
+"""Maximum difference from the rise of flat feet, in m."""
 _AS_FLAT_RAD = float(np.radians(10.0))
-"""Largest angle of the sole's normal from the normal of flat feet."""
+"""Maximum angle from the normal of flat feet, in rad."""
 _FEWEST_FRAMES = 5
-"""Least number of frames of flat stance that show a foot's frame."""
+"""Minimum number of flat frames that show a foot's frame."""
 _FEWEST_S = 0.15
-"""Least duration of flat stance that shows a foot's frame."""
+"""Minimum duration of flat stance that shows a foot's frame, in s."""
 _MOST_TILTED_RAD = float(np.radians(40.0))
-"""Feet that are tilted by more than this from their rest pose stand on their edges or tips, or lie."""
+"""Maximum tilt of a standing foot, in rad. It is from the rest pose; further tilted feet stand on their edges or tips,
+or lie."""
 _SLOPES_RAD = float(np.radians(0.0)), float(np.radians(50.0))
-"""Slopes of the line from toe joint to ankle in flat feet: steeper feet stand on tiptoe."""
+"""Slopes of flat feet, in rad. They are of the line from toe joint to ankle: steeper feet stand on tiptoe."""
 _STEEPER_RAD = float(np.radians(12.0))
-"""A foot that is steeper by more than this than its neighbour stands on tiptoe."""
+"""Slope difference of a foot on tiptoe, in rad. It is relative to the other foot."""
 
 _DEPTHS_M = {True: (0.0, SOLE_BELOW_TOE_JOINT_M, 0.05), False: (0.03, -BOX_FOOT_SOLE_M, 0.11)}
-"""Least, usual and largest depth of the sole below toe joints, or (False) below ankles of feet without any."""
+"""Least, usual and largest sole depth, in m. It is below toe joints, or (False) below ankles of feet without any."""
 _OFF_M = 0.01, 0.02
-"""Distances of joint heights from what soles explain: from the first on, the floor is off as well; from the second on,
-only the floor."""
+"""Unexplained joint heights that show a wrong floor, in m. From the first on, the floor is off as well; from the second
+on, only the floor."""
 
 _FLOORS_OFF_M = 0.015
-"""Floors of clips may be off by this much, and stay where they are."""
+"""Tolerated floor error of a clip, in m. Such floors stay where they are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,15 +60,15 @@ class _Stance:
     """K frames in which a foot stands."""
 
     normals: np.ndarray
-    """(K, 3) the world's up direction in the ankle's frame."""
+    """(K, 3) up direction in the ankle's frame."""
     toe_normals: np.ndarray
-    """(K, 3) the world's up direction in the toe joint's frame; in the ankle's without a toe joint."""
+    """(K, 3) up direction in the toe joint's frame. It is in the ankle's without a toe joint."""
     rises_m: np.ndarray
-    """(K,) height of the ankle above the toe joint; above y = 0 without a toe joint."""
+    """(K,) ankle height above the toe joint. It is above y = 0 without a toe joint."""
     reaches_m: np.ndarray
     """(K,) horizontal distance from ankle to toe joint."""
     heights_m: np.ndarray
-    """(K,) height of the toe joint, or of the ankle without a toe joint."""
+    """(K,) toe joint height. It is the ankle's without a toe joint."""
     clips: np.ndarray
     """(K,) clip that each frame is from."""
 
@@ -81,7 +84,7 @@ class _Foot:
     ankle: np.ndarray
     """(3,) normal of the sole in the ankle's frame."""
     toe: np.ndarray
-    """(3,) normal of the sole in the toe joint's frame."""
+    """(3,) sole normal in the toe joint's frame."""
     sole_m: float
     """Depth of the sole below that joint."""
     sure: float

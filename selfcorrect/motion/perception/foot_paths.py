@@ -25,13 +25,13 @@ _HEEL_BEHIND_ANKLE_M = 0.045
 GLIDES_M_S = 0.4
 """Least speed of ground that glides beneath a body."""
 _STAYS = 0.25
-"""A body on a belt travels at less than this share of the belt's speed."""
+"""Maximum travel speed on a belt, relative to the belt."""
 _RIDES = 0.5
-"""The velocity of a body that rides differs from the ground's by less than this share of the ground's speed."""
+"""Maximum velocity difference of a riding body. It is relative to the ground's speed."""
 _GLIDES_LOW_M = 0.02
-"""Usual height of points that show it above their lowest place."""
+"""Usual height of points that show a glide, in m. It is above their lowest position."""
 _AROUND_S = 0.6
-"""Time before and after a frame over which a point's lower envelope is taken."""
+"""Half window of the lower envelope, in s."""
 
 
 @dataclass(frozen=True)
@@ -44,17 +44,17 @@ class FootPaths:
     places_m: np.ndarray
     """(T, P, 3) places, as smooth as their velocities."""
     above_m: np.ndarray
-    """(T, P) heights above the point's lowest height around each frame."""
+    """(T, P) heights above the lowest height nearby."""
     speeds_m_s: np.ndarray
-    """(T, P) speeds along the ground, seen from a belt, if any."""
+    """(T, P) speeds along the ground. They are seen from a belt, if any."""
     rises_m_s: np.ndarray
     """(T, P) speeds up or down."""
     noise_m: np.ndarray
     """(P,) standard deviation of the noise of places."""
     speed_noise_m_s: np.ndarray
-    """(P,) standard deviation of the noise that is left in speeds."""
+    """(P,) standard deviation of the noise in speeds."""
     glide_m_s: np.ndarray
-    """(2,) velocity along x and z of a belt beneath the body; 0 without a belt."""
+    """(2,) belt velocity along x and z; 0 without a belt."""
 
     @classmethod
     def from_points(cls, points_m: np.ndarray, fps: float) -> FootPaths:

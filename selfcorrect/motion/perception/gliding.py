@@ -13,26 +13,26 @@ from ..geometry.runs import spans
 from ..geometry.vectors import norms
 
 _STAND_S = 2.0
-"""Shortest time in which neither foot steps, so that a glide of a body that stands shows."""
+"""Minimum duration of a stand that shows a glide, in s. Neither foot steps in it."""
 _STAND_GAP_S = 0.1
 """Longest interruption that does not end it."""
 _STEPS_M_S = 0.04
-"""Feet that step move against each other, or up or down, by more than this."""
+"""Minimum relative speed of stepping feet, in m/s. They move against each other, or up or down."""
 _SLOWEST_GLIDE_M_S = 0.012
-"""Slowest mean speed of such a glide. CMU clips show none."""
+"""Minimum mean speed of a glide, in m/s. CMU clips show none."""
 _RIDES_M_S = 0.3
 """A faster stand is a ride."""
 _SHORTEST_GLIDE_M = 0.04
 """Shortest distance of a glide."""
 _STRAIGHT_GLIDE = 0.6
-"""Share of the feet's way that a glide covers between its ends; swaying bodies come back."""
+"""Minimum straightness of a glide. It is the share of the feet's path between its ends; swaying bodies come back."""
 _SLOWEST_ALONE_M_S = 0.08
 _STRAIGHT_ALONE = 0.9
-"""The same of a foot that stands alone; feet that turn in slow motion are slower."""
+"""Minimum straightness of a one-leg glide. Feet that turn in slow motion are slower."""
 _ROOT_SHARES = (0.5, 2.0)
-"""Bounds of the root's distance as a multiple of the distance of the feet."""
+"""Range of root distance, relative to foot distance."""
 _STAND_SMOOTHED_S = 0.15
-"""Standard deviation of the Gaussian that smooths the velocities of a stand."""
+"""Smoothing time of stand velocities, in s."""
 _STAND_FADES_S = 0.3
 """Time in which a glide begins and ends."""
 

@@ -33,76 +33,78 @@ from ..skeleton import SIDES
 from .observation import Observation, observe
 
 TILTED_DEG = 3.5
-"""A plane that is tilted by less counts as level: of pieces of 5 s of CMU's training clips 4 of 364 show more."""
+"""Minimum tilt of a floor, in degrees. Of pieces of 5 s of CMU's training clips 4 of 364 show more."""
 _STEEPEST_DEG = 20.0
 """A steeper plane is a staircase."""
 _SHORTEST_S = 0.1
 """A stance lasts at least as long."""
 _FEWEST_OF_FOOT = 2
-"""Smallest number of stances of each foot that show a plane by places."""
+"""Minimum number of stances of each foot for a plane."""
 _OFF_M = 0.015
-"""Stances that are further from a plane lose weight in the fit."""
+"""Distance at which a stance loses weight, in m."""
 _NEAR_M = 0.022
-"""Largest distance of most stances from a plane, and largest depth of feet below the plane beyond that below a level
-one."""
+"""Maximum distance of most stances from a plane, in m. It is also the maximum depth of feet below the plane beyond that
+below a level one."""
 _NEAR_PERCENTILE = 80
 """Percentage of the stances that are that near."""
 _GROWTHS_AGREE = 0.35
-"""Largest difference between the growths of slope that body and soles show, over the mean of both."""
+"""Maximum difference of slope growths, relative to the mean. Body and soles show them."""
 _LEAST_GROWTH = 0.06
-"""Smallest growth of a slope from the first to the last stance."""
+"""Minimum growth of a slope. It is from the first to the last stance."""
 _BENDS = (0.5, 2.5)
-"""Bend of the heights of stances, over the bend that this growth gives feet that stand; a world that turns about a
-point has twice that."""
+"""Range of the bend of stance heights, relative to the growth's. The growth bends the heights of feet that stand; a
+world that turns about a point has twice that."""
 _SPREAD_M = 0.06
-"""Smallest standard deviation of the stances' places along a direction that shows a tilt."""
+"""Minimum spread of stances that show a tilt, in m. It is a standard deviation along a direction."""
 _UNSURE_RAD = 0.018
 """Largest standard error of a tilt that is believed."""
 _TO_DEVIATION = 1.48
-"""Standard deviation of normally distributed numbers over the median of amounts."""
+"""Ratio of standard deviation to median magnitude. Numbers are normally distributed."""
 _HEIGHT_ERROR_M = 0.006
-"""Standard deviation, at least, of the heights of stances on a plane."""
+"""Minimum height error of stances on a plane, in m."""
 _ROUNDS = 6
-"""Number of rounds where stances off the plane lose weight."""
+"""Number of rounds that down-weight stances off the plane."""
 
 GRAVITY_M_S2 = 9.81
 _LONGEST_S = 1.0
 """A longer stance counts as one of this duration."""
 _FORWARD_LEAN = 0.02
-"""Usual forward lean of people, as a slope: 0.045 for CMU's walkers, less for people who stand."""
+"""Usual forward lean, as a slope. It is 0.045 for CMU's walkers, less for people who stand."""
 _FORWARD_SOLE = 0.03
-"""Usual forward slope of soles against the rest pose: 0.07 in CMU's recordings, 0 if a rest pose stands flat."""
+"""Usual forward slope of soles. It is relative to the rest pose: 0.07 in CMU's recordings, 0 if a rest pose stands
+flat."""
 _LEAST_SIDEWAYS = 0.03
 """Smallest slope to the side that a posture shows."""
 _LEAST_FORWARD = 0.09
-"""Smallest slope forwards that a posture shows: people lean forwards and backwards more than to the side."""
+"""Minimum forward slope that posture shows. People lean forwards and backwards more than to the side."""
 _AGREE_SIDEWAYS = 0.05
-"""Largest difference of the slopes to the side that body and soles show."""
+"""Maximum difference of sideways slopes. Body and soles show them."""
 _AGREE_FORWARD = 0.09
 """Largest difference of the slopes forwards."""
 _AGREE_SHARE = 0.25
-"""Share of a slope that the slopes may differ by in addition."""
+"""Additional relative difference of the slopes."""
 _SOLES_AGREE = 0.15
-"""Largest half difference of the slopes that both soles show."""
+"""Maximum half difference of both soles' slopes."""
 _INCLINED = 0.2
-"""A sole that is so steep, as on tiptoe, has half the weight in the mean of the foot."""
+"""Sole slope at which a stance has half its weight. Feet on tiptoe have such slopes."""
 _STEP_LEAN = 0.23
-"""Largest half difference of the body's leans over both feet, sideways: half the width of a step over the height."""
+"""Maximum half difference of sideways leans. The body leans over both feet: half the width of a step over the
+height."""
 _FEET_AGREE_M = 0.02
-"""Largest distance of a foot's mean place from a plane through the neighbour's."""
+"""Maximum distance of a foot from the other's plane, in m."""
 _LONG_M = 0.8
-"""Stances that are this far apart show a slope also against the body: the slope of a ramp with inclined soles."""
+"""Stance distance that overrules the body, in m. Such stances also show the slope of a ramp with inclined soles."""
 _MANY_STANCES = 10
 """So do this many stances."""
 _CONTRADICTS = 0.08
-"""Least difference of slopes that lets body or soles contradict the stances."""
+"""Minimum slope difference that contradicts stances. Body or soles show it."""
 _LEAN_SHARE = 0.7
-"""Weight of the body's slope in the mean of both."""
+"""Weight of the body's slope in the mean."""
 _LONG_STANCES_S = 0.8
-"""Least total time of each foot's stances for the posture to show a tilt."""
+"""Minimum total stance time for posture to count, in s. It holds for each foot."""
 _TALL = 0.92
-"""Least height of a body's centre above the feet, as a share of the usual largest height, that shows a tilt forwards:
-who crouches leans forwards and lifts the heels."""
+"""Minimum centre height that shows a forward tilt. It is a share of the usual largest height: who crouches leans
+forwards and lifts the heels."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ class GroundPlane:
     stances: int
     """Number of stances that show the plane."""
     is_bent: bool = False
-    """True for the mean of planes, because the tilt changes."""
+    """True for a mean of planes whose tilt changes."""
 
     @classmethod
     def from_slopes(cls, slopes: np.ndarray, stances: int) -> GroundPlane:
@@ -165,16 +167,17 @@ class _Stance:
     middle_s: float
     """Time of the stance's middle."""
     place_m: np.ndarray
-    """(3,) mean place of the toe joint, or of the ankle without a toe joint."""
+    """(3,) mean position of the toe joint. It is the ankle's without a toe joint."""
     lean: np.ndarray
-    """Mean slope against the vertical of the line from the foot to the centre of mass, less the slope of the body's
+    """Mean slope of the line from foot to centre of mass. It is against the vertical, less the slope of the body's
     acceleration."""
     sole: np.ndarray
-    """The same of the ankle joint's upward axis at rest."""
+    """Mean slope of the sole. It is that of the ankle joint's upward axis at rest."""
     leftward: np.ndarray
     """Direction from the right hip to the left."""
     tallness: float
-    """Height of the centre of mass above the foot, as a share of the usual largest one of the motion."""
+    """Relative height of the centre of mass. It is above the foot, as a share of the usual largest one of the
+    motion."""
 
     @property
     def weight(self) -> float:
@@ -374,13 +377,13 @@ class _Posture:
     """
 
     slopes: np.ndarray
-    """Slopes that body and soles show alike; 0 along directions where both disagree."""
+    """Slopes that body and soles share. They are 0 along directions where both disagree."""
     lean_slopes: np.ndarray
     """Those that the body shows."""
     sole_slopes: np.ndarray
     """Those that the soles show."""
     is_known: bool
-    """False if the feet stand too briefly to show whether the body leans."""
+    """False if feet stand too briefly to show a lean."""
 
 
 def _estimate_posture(stances: Sequence[_Stance]) -> _Posture:

@@ -31,13 +31,13 @@ class HeldChannels:
     """
 
     motion: Motion
-    """The motion with even channels; the same object if no channel holds its values."""
+    """The motion with even channels. It is the same object if no channel holds its values."""
     root_axes: tuple[int, ...] = ()
     """Coordinates of the root that are held."""
     joints: tuple[int, ...] = ()
     """Joints whose rotations are held."""
     spacing: float = 0.0
-    """Frames from sample to sample of the channel with the lowest rate."""
+    """Frames per sample of the slowest channel."""
 
     @classmethod
     def from_motion(cls, motion: Motion) -> HeldChannels:

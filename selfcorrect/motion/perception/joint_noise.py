@@ -19,14 +19,14 @@ from ..motion import SLAB, Motion
 from ..skeleton import Skeleton
 
 _WHITE = 0.8
-"""Least ratio of the noise that eighth differences show to that of fourth differences, and of that to the noise of
-second differences: below, the motion is faster than the noise, and a smoother would cost more than it gains."""
+"""Minimum noise ratio of successive differences. It is that of eighth to fourth differences, and of fourth to second:
+below, the motion is faster than the noise, and a smoother would cost more than it gains."""
 _SHAKES_M = 0.0045
-"""Least noise, per axis, at the end of what a joint moves."""
+"""Minimum noise at a joint's end, per axis, in m."""
 _OWN = 0.75
-"""Least share of this noise in what the noise of the joint explains; joints that make up for each other stay below."""
+"""Minimum share of the noise that a joint explains. Joints that compensate each other stay below."""
 _HAND_M = 0.15
-"""Distance from the last joint of a limb to its end: skeletons end at wrists, toes and heads."""
+"""Distance from a limb's last joint to its end, in m. Skeletons end at wrists, toes and heads."""
 _FEWEST_FRAMES = 45
 """Smallest number of frames that tell noise from motion."""
 
@@ -39,9 +39,9 @@ class JointNoise:
     """
 
     rotations_rad: np.ndarray
-    """(J,) noise on each joint's rotation, of all three axes together."""
+    """(J,) rotation noise of each joint, over all axes."""
     ends_m: np.ndarray
-    """(J,) noise, per axis, at the end of what the joint moves, as seen from the joint."""
+    """(J,) noise at the end of what a joint moves. It is per axis, as seen from the joint."""
 
     @classmethod
     def from_motion(cls, motion: Motion) -> JointNoise:

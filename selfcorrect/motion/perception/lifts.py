@@ -12,17 +12,17 @@ from ..geometry.vectors import median, norms
 _LIFT_S = 1.0
 """Least duration of a ride on a lift."""
 _LIFT_M = 1.0
-"""Least height of a ride: who pulls up on a bar raises both feet by less."""
+"""Minimum height of a ride, in m. Who pulls up on a bar raises both feet by less."""
 _LIFT_M_S = 0.1
 """Least mean speed of a ride."""
 _STILL_LIFT_M_S = 0.01
 """Ground that is slower does not move."""
 _TOGETHER_M_S = 0.15
-"""Largest speed of a foot along a lift, and largest difference of the speeds of feet upwards."""
+"""Maximum speed of a foot along a lift, in m/s. It is also the maximum difference of the feet's vertical speeds."""
 _LIFT_M_S2 = 3.0
-"""Largest usual acceleration of a lift; a flight has gravity's acceleration."""
+"""Maximum usual acceleration of a lift, in m/s². A flight has gravity's acceleration."""
 _LIFT_SMOOTHED_S = 0.1
-"""Time over which the speeds of feet on a lift are averaged."""
+"""Averaging time of foot speeds on a lift, in s."""
 
 
 def estimate_lift_m(joints_m: np.ndarray, fps: float) -> np.ndarray:

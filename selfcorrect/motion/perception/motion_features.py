@@ -34,12 +34,12 @@ from .observation import Observation, observe
 from .observed_ground import ObservedGround, observe_ground
 
 HAND_M = 0.19
-"""Length of an adult's hand beyond the wrist (Winter 2009, figure 4.1)."""
+"""Length of an adult's hand beyond the wrist, in m. Source: Winter 2009, figure 4.1."""
 
 _AVERAGED_S = 0.1
 
 FALLING = 0.5
-"""A body in flight falls at this share of g or more, on average and in most frames."""
+"""Minimum acceleration in flight, as a share of g. It holds on average and in most frames."""
 _OF_SURROUNDINGS = ("ground_m", "soles_m", "sole_heights_m", "_beneath_m", "surface_m", "lowest_m", "clear_m")
 """Cached features that depend on what carries the motion."""
 _OF_ALL_POINTS = ("positions_m", "body_m", "steps_m", "world_soles_m", "soles_m", "_beneath_m", "surface_m")

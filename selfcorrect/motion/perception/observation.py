@@ -46,27 +46,28 @@ from .stances import (
 )
 
 _SURE = 0.9
-"""Probability from which on a stance is sure enough to set targets of a plan."""
+"""Probability of a sure stance. Such stances set targets of a plan."""
 _MISLABELLED = 0.0025
 """Probability that a label of a file is wrong."""
 _FAR_M = 0.31
-"""A floor further above y = 0 needs strong evidence, or a body that floats or climbs would be put on it."""
+"""Floor height that needs strong evidence, in m. A body that floats or climbs would be put on such a floor
+otherwise."""
 _OFTEN_SHOWN = 0.25
-"""Share of frames in which a foot must stand on such a floor."""
+"""Minimum share of frames on such a floor. A foot must stand on it."""
 _SHOWN_M = 0.03
-"""Largest distance from such a floor of a foot that shows it."""
+"""Maximum distance of a foot from such a floor, in m."""
 _ALIKE_M = 0.01
-"""Largest half difference of the depths of both soles of a rig."""
+"""Maximum half difference of both sole depths, in m. The soles are a rig's."""
 _TOE_DEPTHS_M = (0.0, 0.05)
 """Least and largest depth of soles below toe joints."""
 _STEEPEST_FOOT = 0.6
-"""Largest slope from toe joint to ankle in rest poses whose feet are flat."""
+"""Maximum slope of flat feet at rest. It is from toe joint to ankle."""
 _FLAT_S = 0.15
-"""Least duration of flat stances that show how far ankles rise."""
+"""Minimum duration of flat stances that show ankle rise, in s."""
 _ANKLE_RISE_M = 0.062
-"""Usual height of ankles above toe joints in flat feet whose toe joints have soles of the usual depth."""
+"""Usual ankle rise of flat feet, in m. It is above toe joints whose soles have the usual depth."""
 _DEEPER_SHARE = 0.55
-"""Share by which soles are deeper where ankles rise less: rigs place toe joints higher or lower in the same foot."""
+"""Additional sole depth per lacking ankle rise. Rigs place toe joints higher or lower in the same foot."""
 
 
 @dataclass(frozen=True, eq=False)

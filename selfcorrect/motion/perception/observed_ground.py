@@ -23,37 +23,43 @@ from .ground_plane import GroundPlane, estimate_ground_plane
 from .observation import Observation, observe
 
 OTHER_GROUND_M = 0.06
-"""Ground that is lower by more than this may be another level."""
+"""Minimum depth of another level, in m."""
 FLOOR_ELSEWHERE_M = 0.08
-"""A floor further from y = 0 than this belongs to a body that is elsewhere as a whole; heights are then relative to
-that floor."""
+"""Floor distance that moves the whole body, in m. A floor further from y = 0 belongs to a body that is elsewhere;
+heights are then relative to that floor."""
 
 _OFTEN_STANDS_M = 0.3
-"""Ground on which a motion always stands may be this much further from y = 0 than other ground, to be put there."""
+"""Additional distance of a constantly used floor, in m. Ground on which a motion always stands may be this much further
+from y = 0 than other ground, to be put there."""
 _STEP_M = 0.12
-"""Levels further apart than this, or further above y = 0, may be steps above a floor that the motion does not show."""
+"""Minimum height of a step, in m. Levels further apart than this, or further above y = 0, may be steps above a floor
+that the motion does not show."""
 _FAR_BELOW_M = 0.2
-"""Levels further below y = 0 than this may be steps, too."""
+"""Minimum depth of a step below y = 0, in m."""
 _FEWEST_STANCES = 0.5
 """Least weight of stances that show a floor."""
 _HARDLY_STANDS = 0.1
-"""Feet whose stances weigh less show only that the floor is no higher than where these feet pass. The least weight of
-215 captures and poses is 0.11."""
+"""Minimum weight of the stances. Feet whose stances weigh less show only that the floor is no higher than where these
+feet pass. The least weight of 215 captures and poses is 0.11."""
 
 _LIES_BELOW_M = 0.05
-"""A body that is lower than this below its feet lies or sits on its floor."""
+"""Minimum depth of a lying body below its feet, in m. Such a body lies or sits on its floor."""
 _ARMS = ("elbow", "wrist")
 _LIES_PERCENTILE = 25.0
-"""It does so for this percentage of frames or more."""
+"""Minimum percentage of frames in which it lies."""
 
 _HANGING_RAD = np.deg2rad(35.0)
-"""Feet hang if they point down by more than this, beyond their rest pose, in nearly all frames in which they stand."""
+"""Minimum downward angle of hanging feet, in rad. It is beyond the rest pose, in nearly all frames in which they
+stand."""
 _DANGLING_RAD = np.deg2rad(5.0)
-"""Feet that dangle point down by more in nearly all frames, and half of the time by as much as feet that hang."""
+"""Minimum downward angle of dangling feet, in rad. It holds in nearly all frames; half of the time they point down as
+much as feet that hang."""
 _DANGLES_M = 0.015
-"""The lower toes rise and sink by more than this while they seem to stand; on tiptoe they stay."""
+"""Minimum height range of dangling toes, in m. The lower toes rise and sink while they seem to stand; on tiptoe they
+stay."""
 _BENT = 0.95
-"""The legs above them are bent: distance from hip to ankle as a share of the leg's length, mostly below this."""
+"""Maximum leg extension above dangling feet. It is the distance from hip to ankle as a share of the leg's length,
+mostly below this."""
 
 
 class ObservedGround:

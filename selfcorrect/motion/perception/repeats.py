@@ -26,48 +26,49 @@ from ..motion import SLAB, Motion
 from .frame_times import FrameTimes
 
 _LONGEST_PERIOD = 30
-"""Largest number of frames in a period of repeats: 29 in 30."""
+"""Maximum number of frames in a period. It allows 29 in 30."""
 _BESIDE = (3, 8)
-"""Numbers of steps on either side for comparison with a step: the first shows patterns that change, the second frames
-that stand up to eight times in a row."""
+"""Numbers of neighbouring steps for comparison. The first shows patterns that change, the second frames that stand up
+to eight times in a row."""
 _LOW = 0.45
-"""Steps onto copies are smaller than this share of neighbouring steps, in the mean over a pattern's periods."""
+"""Maximum size of steps onto copies. It is relative to neighbouring steps, in the mean over a pattern's periods."""
 _HIGH = 0.7
 """Other steps are larger than this share."""
 _LOW_OF_PART = 0.8
-"""Steps of the root and of most joints onto copies are smaller than this share of their steps onto samples."""
+"""Maximum size of partial steps onto copies. It is relative to steps onto samples, for the root and most joints."""
 _COPY = 0.3
-"""Steps onto copies go less far along the way than this share of the mean step, in the median of the step's place."""
+"""Maximum advance of steps onto copies. It is relative to the mean step along the path, in the median of the step's
+position."""
 _SAMPLE = 0.4
 """Steps onto samples go further than this."""
 _AS_SPACED = 0.7
-"""Steps onto samples go further than this share of the samples' spacing, in the median of all."""
+"""Minimum advance of steps onto samples. It is relative to the samples' spacing, in the median of all."""
 _CLEARLY = 10.0
-"""Least difference of the medians of both kinds of steps, in standard errors."""
+"""Minimum difference of both medians, in standard errors."""
 _WINDOW = 6
-"""Number of frames before and after a step that show the way, for long periods; for others, a whole period."""
+"""Half window that shows the path, in frames. It serves long periods; for others, a whole period is taken."""
 _ALIKE = 0.3
-"""Smaller mean steps on one side than this share of those on the other are those of a body that starts or stops."""
+"""Maximum ratio of mean steps on both sides. Smaller ratios are those of a body that starts or stops."""
 _SEARCHED = 4096
 """Number of frames in the search for patterns."""
 _STRAY = 0.1
-"""Largest share of copies outside a pattern, and of frames inside that are no copies."""
+"""Maximum share of stray copies. They are copies outside a pattern, and frames inside that are no copies."""
 _LINEAR = 0.05
-"""Velocity between linear keys changes by less than this share of the changes at keys."""
+"""Maximum velocity change between linear keys. It is relative to the changes at keys."""
 _FEWEST_PERIODS = 3
 """Smallest number of periods that show a pattern."""
 _FEWEST_COPIES = 3
-"""Smallest number of copies that show a pattern, or that a recorder misses frames."""
+"""Minimum number of copies for a pattern. They also show that a recorder misses frames."""
 _FEW = 12
 """Fewer copies do not show the noise on copies."""
 _UNCHANGED = 1e-6
-"""Exact copies differ by less, metres and components of quaternions."""
+"""Maximum difference of exact copies. It is in m and components of quaternions."""
 _LOST = 1.4
-"""After a missed frame a body moves by more than this multiple of the steps beside."""
+"""Minimum ratio of a step after a missed frame. It is relative to the steps beside it."""
 _DENSE_FPS = 24.0
-"""Linear keys at this rate or above are corrected by themselves: noise is not white in frames between keys."""
+"""Minimum rate of separately corrected linear keys, in fps. Noise is not white in frames between keys."""
 _SAMPLES_BETWEEN = 4
-"""Number of samples in the polynomial for a frame in between."""
+"""Number of samples of the interpolation polynomial."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,15 +76,16 @@ class FrameRepeats:
     """Samples of a recording among frames."""
 
     sources: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
-    """(T,) index of the sample that each frame shows; empty if every frame is a sample."""
+    """(T,) index of the sample in each frame. It is empty if every frame is a sample."""
     times: np.ndarray = field(default_factory=lambda: np.zeros(0))
     """(S,) time of each sample, in frames."""
     spacing: float = 0.0
-    """Frames from sample to sample; 0 if that is not constant."""
+    """Frames per sample; 0 if not constant."""
     is_linear: bool = False
-    """True if frames between samples are not copies but linear."""
+    """True if frames between samples are linear. Otherwise they are copies."""
     is_dense: bool = False
-    """True if linear keys are as many per second as motions that are corrected by themselves have."""
+    """True if linear keys are dense. They are then as many per second as motions that are corrected by themselves
+    have."""
 
     @classmethod
     def from_motion(cls, motion: Motion) -> FrameRepeats:

@@ -11,15 +11,15 @@ from ..geometry.runs import spans
 from ..geometry.vectors import norms
 
 REST_LEVEL_M = 0.03
-"""Largest change of height of a part of the body that rests."""
+"""Maximum height range of a resting part, in m."""
 _REST_GAP_S = 0.07
-"""Longest movement within a rest that does not end it."""
+"""Maximum movement within a rest, in s."""
 _FOOT_REST_M_S = 0.5
-"""Largest speed of a foot that rests on a support."""
+"""Maximum speed of a resting foot, in m/s. It rests on a support."""
 _FOOT_REST_S = 0.3
 """Shortest time for which a foot rests."""
 _PART_REST_M_S = 0.3
-"""Largest speed of any other part that rests on a support."""
+"""Maximum speed of another resting part, in m/s. It rests on a support."""
 _PART_REST_S = 0.7
 """Shortest time for which any other part rests."""
 

@@ -11,9 +11,9 @@ from ..geometry.vectors import median, percentile
 from .foot_paths import GLIDES_M_S, RISES_M_S, FootPaths
 
 _REPEATS_S = 1 / 30
-"""Frames that follow faster than this repeat each other, and weigh less."""
+"""Frame interval below which frames repeat, in s. They weigh less."""
 _SWITCH_S = 0.8
-"""Usual time between two changes from and to a stance."""
+"""Usual time between changes of stance, in s."""
 STANDS_M_S = 0.12
 """Usual horizontal speed of points that stand."""
 _SLIDES_M_S = 0.8
@@ -25,20 +25,20 @@ SINKS_M_S = 0.4
 _LIFTS_M_S = 0.6
 """Usual vertical speed in a swing."""
 _ROLLS_FASTER = 2.0
-"""Feet that roll over heel and toe bear load at speeds larger by this factor."""
+"""Speed factor of rolling feet that bear load. They roll over heel and toe."""
 _ROLLS_SHARE = 0.2
-"""They do so at this share of a swing's speed."""
+"""Speed of rolling feet, relative to a swing."""
 _HEIGHT_M = 0.015
 """Usual deviation from the ground of points that stand."""
 _HIGH_M = 0.08
 """Usual height above the ground of points that swing."""
 _PRIOR_S = 0.5
-"""Weight of these scales against the scales that a motion shows, as a time in which they were observed."""
+"""Weight of prior scales, in s of observation."""
 _TRIMMED = {1: 0.62, 2: 0.74}
-"""Mean square of normal (1) and Rayleigh (2) distributions without their largest tenth, as a share of the full mean
-square."""
+"""Mean square without the largest tenth. It is of normal (1) and Rayleigh (2) distributions, as a share of the full
+mean square."""
 LIKELY = 0.5
-"""Probability from which on a foot is said to stand, or to bear load."""
+"""Probability at which a foot stands or bears load."""
 
 
 class StanceModel:

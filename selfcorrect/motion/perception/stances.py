@@ -14,34 +14,35 @@ from .foot_paths import FootPaths
 from .stance_model import LIKELY, SINKS_M_S
 
 _MANY_VOTES = 0.2
-"""The floor is the lowest height at which votes are this dense, as a share of where they are densest."""
+"""Minimum vote density of the floor. It is the lowest height with this share of the largest density."""
 SAME_LEVEL_M = 0.05
-"""Height above the floor beyond which a surface is another level."""
+"""Maximum height of the same level, in m."""
 _VOTE_WIDTH_M = 0.012
 """Standard deviation of the height that a stance shows."""
 _CARRIES_S = 0.15
-"""A foot that carries the body for this long may stand on any level."""
+"""Time after which a bearing foot may stand anywhere, in s."""
 _ALONE_WEIGHS = 3.0
-"""The votes of feet that carry it alone weigh more by this factor."""
+"""Vote factor of feet that bear the body alone."""
 _FULL_VOTE_S = 0.3
 """A stance of this duration has a full vote."""
 _LEVEL_WEIGHT = 0.6
-"""Least weight of the votes for a level of the ground beside the floor."""
+"""Minimum vote weight of another level."""
 OFF_M = 0.02
-"""Feet that stand contradict the ground if they are further from it than this, beyond their noise."""
+"""Distance of contradicting feet, in m. Feet that stand contradict the ground if they are further from it than this,
+beyond their noise."""
 _FEWEST_ON_SLOPE = 5
-"""Least number of stances of each point that show a slope."""
+"""Minimum number of stances per point for a slope."""
 _RISES_M = 0.04
-"""Least way by which ground rises or sinks steadily in time beneath a motion; captures are off by less."""
+"""Minimum steady rise of ground, in m. Captures are off by less."""
 RISES_FAR_M = 0.5
-"""Least way of ground that rises far: people climb as much, on ground that stands still beneath their feet."""
+"""Minimum rise of far rising ground, in m. People climb as much, on ground that stands still beneath their feet."""
 _STANCES_AGREE = 0.3
-"""Largest difference between the speed of standing feet upwards and the speed of ground that rises further, as a share
-of that."""
+"""Maximum difference of rising speeds, relative to the ground's. They are those of standing feet and of ground that
+rises further."""
 _STEEPEST = 0.36
 """Largest slope of ground that is not stairs."""
 _OFF_PLANE_M = 0.03
-"""Largest deviation of stances from a plane; beyond are stairs."""
+"""Maximum deviation of stances from a plane, in m. Beyond are stairs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,16 +52,16 @@ class Stance:
     foot: int
     """0 for the left foot, 1 for the right foot."""
     part: int
-    """The point: 0 for the heel, 1 for the toe joint; 0 for the ankle of feet without a toe joint."""
+    """Index of the point. It is 0 for the heel, 1 for the toe joint; 0 for the ankle of feet without a toe joint."""
     first: int
     last: int
     """The last frame, inclusive."""
     place_m: np.ndarray
-    """(3,) place of the point: the median over the slower half of the frames."""
+    """(3,) position of the point. It is the median over the slower half of the frames."""
     weight: float
     """Weight of the vote, at most 1."""
     carries: bool
-    """True if no other foot stands lower for a while, so that the foot carries the body wherever it is."""
+    """True if the foot carries the body. No other foot stands lower for a while."""
 
     @property
     def middle(self) -> float:
@@ -160,9 +161,9 @@ class GroundSlope:
     """Ground that slopes along x, z and time."""
 
     middle: np.ndarray
-    """(3,) x and z in metres, and seconds: the origin of measurement."""
+    """(3,) origin of measurement. It is x and z in metres, and seconds."""
     slopes: np.ndarray
-    """(3,) along x, along z, and in m/s; zeros for level ground."""
+    """(3,) slopes along x, z and in time. The last is in m/s; all are zero for level ground."""
 
     def rises_m(self, places_m: np.ndarray, times_s: np.ndarray | float) -> np.ndarray:
         """Return the rise at positions and times.
@@ -177,8 +178,8 @@ class GroundSlope:
 LEVEL_GROUND = GroundSlope(np.zeros(3), np.zeros(3))
 
 _SLOPE_PRECISION = np.diag([0.01, 0.01, 0.11, 1.0])
-"""Prior precision, in units of an error of 0.01 m in heights: slopes of 0.1, a rate of 0.03 m/s, and a difference of
-0.01 m between feet."""
+"""Prior precision of slopes. It is in units of an error of 0.01 m in heights: slopes of 0.1, a rate of 0.03 m/s, and a
+difference of 0.01 m between feet."""
 
 
 def fit_slope(stances: Sequence[Stance], parts: int, fps: float) -> GroundSlope:
@@ -294,7 +295,7 @@ class Votes:
     error_m: float
     """Standard error of the height of the last point."""
     levels_m: np.ndarray
-    """(L,) heights of the last point's stances, from the lowest level of the ground."""
+    """(L,) heights of the ground's levels, lowest first. The last point's stances stand there."""
 
 
 def count_votes(stances: Sequence[Stance], votes_m: np.ndarray, lowest_m: np.ndarray, noise_m: float) -> Votes:
@@ -326,7 +327,7 @@ def count_votes(stances: Sequence[Stance], votes_m: np.ndarray, lowest_m: np.nda
 
 
 _MOST_PAIRS = 2**22
-"""Pairs of votes that are compared at once, so that memory does not grow with the square of votes."""
+"""Number of vote pairs compared at once. Memory then does not grow with the square of votes."""
 
 
 def _find_lowest_mode(heights_m: np.ndarray, weights: np.ndarray, width_m: float) -> tuple[float, np.ndarray]:

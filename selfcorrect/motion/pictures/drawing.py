@@ -37,7 +37,7 @@ SUNK_M = -0.02
 MOVED_M = 0.02
 """Joints that moved further than this are marked."""
 MOST_TILES = 16
-"""Largest number of tiles from the middle of the floor to the edge."""
+"""Maximum number of tiles to the floor's edge."""
 TILE_M = 0.5
 FLOOR_RADIUS_M = 3.0
 
@@ -98,7 +98,7 @@ def fit_camera(panels: Sequence[PicturePanel]) -> Camera:
 
 _FITTING_STEPS = 3
 _FITTED_FRAMES = 2000
-"""Number of frames, spread over a motion, with whole bodies in sight: more would take memory."""
+"""Number of frames whose bodies must be in sight. They are spread over a motion; more would take memory."""
 
 _EDGE_M = 0.16
 """Room around joints, for heads and hands."""
@@ -184,7 +184,7 @@ def save_picture(path: Path, picture: np.ndarray) -> None:
 
 
 _PALETTE_FRAMES = 8
-"""Number of frames that determine a GIF's colours; a single frame may lack the colours of standing or sunk feet."""
+"""Number of frames that determine a GIF's colours. A single frame may lack the colours of standing or sunk feet."""
 
 
 def save_animation(path: Path, frames: np.ndarray, fps: float) -> None:
@@ -256,12 +256,12 @@ class _View:
     panel: PicturePanel
     camera: Camera
     path_m: np.ndarray
-    """(T or more, 3) places on the floor that the camera looks at."""
+    """(T or more, 3) floor positions that the camera follows."""
     figure: Figure
     points_m: np.ndarray
     """(T, P, 3) points of the figure."""
     planted: np.ndarray
-    """(T, B) bool, true if a bone belongs to a standing foot."""
+    """(T, B) bool, whether a bone's foot stands."""
     before_m: np.ndarray | None = None
     """(T, P, 3) points of the motion of comparison."""
     moved: np.ndarray | None = None

@@ -33,20 +33,20 @@ _RADII_M = {
     "pelvis": 0.105, "spine1": 0.105, "spine2": 0.11, "spine3": 0.115, "neck": 0.055, "head": 0.055, "collar": 0.07,
     "shoulder": 0.055, "elbow": 0.042, "wrist": 0.033, "hip": 0.085, "knee": 0.055, "ankle": 0.042, "foot": 0.032,
 }  # fmt: skip
-"""Radius of the body around each joint, by part without the side."""
+"""Body radius around each joint, in m. Keys are parts without the side."""
 
 FOOT_RADIUS_M = 0.028
 """Radius of the two capsules along a shoe's edges."""
 
 _INSIDE = 0.97
-"""Capsules end a little inside the next capsules; the colour of the next is seen there."""
+"""Relative length of a capsule within the next. The colour of the next is seen there."""
 
 _FINGER_M = 0.012
 _POLE_M = 0.02
-"""Radii of joints that hang on the body and are no part of it, and of skeletons without any known part."""
+"""Radius of joints that are no body part, in m. Skeletons without any known part have it, too."""
 
 _HEEL_AND_TIP = 2
-"""Number of points of the sole of a foot without toe joint."""
+"""Number of sole points of a foot without toe joint."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,9 +69,10 @@ class Figure:
     colours: tuple[Colour, ...]
     """Colour of each capsule, given by its side."""
     feet: np.ndarray
-    """(B,) 0 for capsules of the left foot, 1 of the right foot, −1 of neither."""
+    """(B,) 0 for left, 1 for right, −1 for neither foot."""
     toes: tuple[tuple[int, int], ...] = ()
-    """Points of balls of feet with toe joints, and of tips that bend up at the floor: `with_bent_toes`."""
+    """Points of balls and bending tips. They are of feet with toe joints, and bend up at the floor:
+    `with_bent_toes`."""
 
     def points_m(self, motion: Motion) -> np.ndarray:
         """The points in the world, (T, P, 3)."""

@@ -29,19 +29,19 @@ TEMPLATE = Path(__file__).with_name("player.html")
 SCENE_MARK = '"{{ scene }}"'
 
 RESIDUAL = (132, 60, 200)
-"""Colour of a trunk that a residual force of half the body's weight, or more, holds."""
+"""Colour of a trunk held by residual force. The force is half of the body's weight, or more."""
 
 STEP_M = 2.5e-4
-"""Positions relative to the root are rounded to this: ±8 m fit into 16 bits."""
+"""Resolution of positions, in m. They are relative to the root: ±8 m fit into 16 bits."""
 
 _THIN_M = 0.01
 """Thickness with which sloping surfaces are drawn."""
 
 _TRACKS_PX = (480, 150)
-"""Width and height of the picture of a motion's tracks."""
+"""Width and height of a track picture, in pixels."""
 
 FASTEST_FPS = 60.0
-"""Motions of higher rates are thinned; the page interpolates between frames."""
+"""Maximum frame rate of the page, in fps. Motions of higher rates are thinned; the page interpolates between frames."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ _EDGE_M = 0.25
 _LABELLED_M = 0.01
 """Shortest streak whose length is written beside it."""
 SUPERSAMPLING = 2
-"""Pictures are drawn this much larger and then averaged down, for smooth edges."""
+"""Scale at which pictures are drawn. They are averaged down, for smooth edges."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,10 +31,10 @@ class FootTracks:
 
     title: str
     paths_m: np.ndarray
-    """(T, 2, 2) middles of the soles of the left and the right foot, x and z, world."""
+    """(T, 2, 2) sole middles, x and z. They are of the left and the right foot, in the world."""
     streaks: tuple[tuple[int, np.ndarray], ...]
-    """Foot and slide (K, 2) in x and z, world metres, of each stance: from its middle on, the steps of the point of the
-    sole that moves least in each frame, so that a foot that rolls leaves a dot."""
+    """Foot and slide (K, 2) of each stance. It is in x and z, world metres, from its middle on: the steps of the point
+    of the sole that moves least in each frame, so that a foot that rolls leaves a dot."""
 
     @classmethod
     def from_motion(cls, motion: Motion, title: str = "") -> "FootTracks | None":
