@@ -67,6 +67,11 @@ class Support:
         return level_corners_m((self.size_m[0], self.size_m[1]), self.turn_deg) + self.top_m
 
     @property
+    def middle(self) -> int:
+        """Middle frame."""
+        return (self.first + self.last) // 2
+
+    @property
     def is_grip(self) -> bool:
         """True if a hand grips it.
 

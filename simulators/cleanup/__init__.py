@@ -5,5 +5,5 @@ Its steps repair errors that a simulation should not have to fight. Order of the
 `cleaning` (`CleanupState`, `CleanupStep`). Noise: `noise` (`Denoise`), `stretches` (`RepairStretches`), `splices`
 (`JoinSplices`), `seams` (`JoinBlocks`), `knees` (`TurnKnees`). Floor: `drift` (`StabilizeFloor`), `levelling`
 (`LevelFloor`, `FitSoles`), `settling` (`SettleBody`), `supports` (`FindSupports`). Feet: `stance` (when feet stand),
-`planting` (`PlantFeet`, `LiftLimbs`, `LiftTrunk`), `foot_lock` (their locks).
+`planting` (`PlantFeet`), `foot_lock` (its locks), `lifting` (`LiftLimbs`, `LiftTrunk`).
 """

@@ -21,8 +21,9 @@ from .cleaning import CleanupState, CleanupStep, Kind, find_step
 from .drift import StabilizeFloor
 from .knees import TurnKnees
 from .levelling import FitSoles, LevelFloor
+from .lifting import LiftLimbs, LiftTrunk
 from .noise import Denoise
-from .planting import LiftLimbs, LiftTrunk, PlantFeet
+from .planting import PlantFeet
 from .seams import JoinBlocks
 from .settling import SettleBody
 from .splices import JoinSplices

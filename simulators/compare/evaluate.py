@@ -21,6 +21,7 @@ from ..contacts.contact_plan import above_ground_m
 from ..results.motion_world import MotionWorld
 from ..results.results import CorrectedMotion, Failure, FailureKind, LargeMove, Note, NoteKind, Repair, Stage
 from ..results.timeline import Timeline
+from ..results.way_back import map_space
 from ..settings.plan import SupportMode
 from ..settings.tracker import AcceptanceSettings, TrackerSettings
 from ..stages.values import CleanedMotions, MotionPlan, SimulatedMotion, TrackingResult, select_motions
@@ -108,10 +109,8 @@ def _build_results(
     moved_m = distances_m.mean(-1).mean(1)
     furthest_m = distances_m.max((1, 2))
     repairs_m = {**cleaned.repairs_m, **later_repairs_m}
-    placed = cleaned.on_floor.restore(corrected)
     results = []
     for index, finding in enumerate(findings):
-        shift_m = cleaned.on_floor.shift_m[index]
         repairs_of_motion_m = {repair: float(by_m[index]) for repair, by_m in repairs_m.items()}
         remarks = (*cleaned.floor.notes[index], *finding.remarks, *_unexplained_force_note(finding.residual))
         world = MotionWorld(
@@ -119,29 +118,18 @@ def _build_results(
             is_carried=bool(cleaned.floor.is_in_place[index]),
             is_glide_removed=bool(cleaned.floor.has_lost_glide[index]),
         )
-        result = replace(
+        on_floor = replace(
             finding,
-            motion=placed[index],
+            motion=corrected[index],
             figures={"moved_m": float(moved_m[index])},
-            supports=_restore_supports(cleaned.supports[index], shift_m),
+            supports=cleaned.supports[index],
             world=world,
             large_moves=explain_large_move(float(furthest_m[index]), repairs_of_motion_m),
             remarks=remarks,
         )
-        results.append(result)
+        shift_m = cleaned.on_floor.shift_m[index, : len(on_floor.motion)]
+        results.append(map_space(on_floor, -shift_m))
     return results
-
-
-def _restore_supports(supports: Sequence[Support], shift_m: np.ndarray) -> tuple[Support, ...]:
-    """Restore supports to their original place.
-
-    shift_m: (T, 3) from there to the floor.
-    """
-    restored = []
-    for support in supports:
-        middle = (support.first + support.last) // 2
-        restored.append(support.shift(-shift_m[middle]))
-    return tuple(restored)
 
 
 def _findings(

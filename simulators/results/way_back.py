@@ -73,14 +73,14 @@ def map_space(
 
     Args:
         correction: An accepted correction of T frames.
-        shift_m: (3,) or (T, 3) shift; supports move as they do in their first frame.
+        shift_m: (3,) or (T, 3) shift; supports move as they do in their middle frame.
         turned: The turned world in which the motion was seen; None for the motion's own.
     """
     shifts_m = np.broadcast_to(shift_m, correction.motion.root_m.shape)
     root_m = correction.motion.root_m.astype(float)
     np.add(root_m, shifts_m, out=root_m, where=shifts_m != 0)
     motion = replace(correction.motion, root_m=root_m)
-    supports = [support.shift(shifts_m[support.first]) for support in correction.supports]
+    supports = [support.shift(shifts_m[support.middle]) for support in correction.supports]
     if turned is not None:
         motion = turned.restore(motion)
         supports = [_turn_support(support, turned) for support in supports]

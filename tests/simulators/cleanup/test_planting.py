@@ -16,7 +16,8 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.cleanup import foot_lock, planting
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, clean_motions
 from selfcorrect.simulators.cleanup.foot_lock import SOFT_DRAG_LIMIT_M
-from selfcorrect.simulators.cleanup.planting import plant_feet, raise_limbs, trunk_lift
+from selfcorrect.simulators.cleanup.lifting import raise_limbs, trunk_lift
+from selfcorrect.simulators.cleanup.planting import plant_feet
 from selfcorrect.simulators.cleanup.stance import PosedMotions
 from selfcorrect.simulators.corrector import KinematicCorrector
 

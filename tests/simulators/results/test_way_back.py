@@ -57,10 +57,10 @@ def test_repeated_frames_map(random_motion: MakeMotion) -> None:
 @pytest.mark.parametrize("turned", [None, QUARTER_TURN])
 def test_supports_move_with_motion(random_motion: MakeMotion, turned: TurnedWorld | None) -> None:
     motion = random_motion(1, 10)
-    on_root = replace(STEP, top_m=tuple(motion.root_m[STEP.first].tolist()))
+    on_root = replace(STEP, top_m=tuple(motion.root_m[STEP.middle].tolist()))
     shifts_m = np.random.default_rng(0).normal(size=(10, 3))
     moved = map_space(CorrectedMotion(motion, supports=(on_root,)), shifts_m, turned)
-    np.testing.assert_allclose(moved.supports[0].top_m, moved.motion.root_m[STEP.first], atol=1e-12)
+    np.testing.assert_allclose(moved.supports[0].top_m, moved.motion.root_m[STEP.middle], atol=1e-12)
     assert not np.allclose(moved.motion.root_m, motion.root_m)
 
 
