@@ -160,7 +160,7 @@ METRICS = (
     Metric("offspring_variance", "Offspring variance", "diversity", "lower"),
     # of samples against the training data, and of the training itself
     Metric(NOVELTY, "Novelty", "diversity", "real"),
-    Metric("training_loss", "Training loss", "realism", "neutral", 4),
+    Metric("training_loss", "Training loss", "realism", "neutral", 4, bounds=(-inf, inf)),
     Metric("training_entropy", "Entropy of the training set, less that of real data (nats per dimension)", "diversity",
            "neutral", bounds=(-inf, inf)),
     # of the last generation alone

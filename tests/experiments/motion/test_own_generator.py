@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -14,6 +15,7 @@ from selfcorrect.experiments.motion.own_generator import try_own_model
 from selfcorrect.experiments.motion.settings import MotionSettings
 from selfcorrect.experiments.motion.task import MotionParts, Sharing, load_parts, sampled_task
 from selfcorrect.experiments.studies.arms import BASELINE, ArmSettings
+from selfcorrect.motion.measures.metrics import find_metric
 from tests.helpers import REPOSITORY, assert_is_a_model_for_loops
 
 PAGE = (REPOSITORY / "docs" / "own-generator.md").read_text(encoding="utf-8")
@@ -144,3 +146,9 @@ def test_loop_starts_from_run(says: Says):
     for start, message in {("first", "real+nothing"): "has no arm", ("nowhere", "replace+none"): "not a run"}.items():
         with pytest.raises(SettingError, match=message):
             motion_task(_settings(start_from=start), "dct-mlp", streams(0))
+
+
+def test_training_loss_may_be_negative() -> None:
+    """Such as a negative log-likelihood."""
+    interval = find_metric("training_loss").interval(np.array([-2.5, -2.4, -2.6, -2.5, -2.3]))
+    assert interval.low < interval.estimate < interval.high < 0
