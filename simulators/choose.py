@@ -65,6 +65,8 @@ _SUNK_M = 0.5
 """Mean depth that is implausible, in m. It is about the length of a shank."""
 _CALMER = 0.8
 """Maximum jerk ratio of a useful correction. It counts for motions whose noise was not removed."""
+_NOTES_ON_CHANGES = (NoteKind.GLIDE_REMOVED, NoteKind.STRETCH_KEPT, NoteKind.EXPLAINED, NoteKind.NOT_FOLLOWED)
+"""Notes on what a correction changed, or on the rest: they do not hold if the correction is dropped."""
 
 
 SHORTEST_S = 1.0
@@ -369,7 +371,8 @@ def _keep_motion(view: MotionOnFloor, correction: CorrectedMotion, *reasons: Not
     It is level if corrections stay level, and has the world of a correction.
     """
     motion = view.motion if view.levels else view.given
-    kept = CorrectedMotion(motion, remarks=(*correction.remarks, *reasons), world=correction.world)
+    remarks = [note for note in correction.remarks if note.kind not in _NOTES_ON_CHANGES]
+    kept = CorrectedMotion(motion, remarks=(*remarks, *reasons), world=correction.world)
     return view.put_floor_at_zero(kept)
 
 

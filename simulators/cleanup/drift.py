@@ -154,7 +154,13 @@ class StabilizeFloor:
         if self.keep_path:
             kept_m = kept_m + removed_m + glides_m
         repaired = cleaning.with_posed_motions(stabilized.shift(kept_m))
-        repairs_m = repaired.record_repair(Repair.DRIFT, motions)
+        has_steady_rest = np.array([floor_motion.kept_m_s.any() for floor_motion in floor_motions], dtype=bool)
+        moved_m = repaired.record_repair(Repair.DRIFT, motions)
+        repairs_m = {
+            **moved_m,
+            Repair.DRIFT: np.where(has_steady_rest, 0.0, moved_m[Repair.DRIFT]),
+            Repair.SWING: np.where(has_steady_rest, moved_m[Repair.DRIFT], 0.0),
+        }
         notes = []
         for index, floor_motion in enumerate(floor_motions):
             notes_on_glides = (

@@ -130,6 +130,7 @@ class Repair(StrEnum):
 
     SPLICES = "spliced parts were joined"
     DRIFT = "the drift of the floor was removed (--keep path leaves it, as on a walkway)"
+    SWING = "swings of the floor were removed, its steady drift was not (--keep path leaves both)"
     FLOOR = "the motion was put on the floor"
     SIMULATION = "the simulation diverged"
     OTHER = "knees, spikes, limbs or steps were repaired"
@@ -159,7 +160,7 @@ class NoteKind(Enum):
     MOVED_FAR = "moved by up to {value:.2f} m: {words}"
     IN_PLACE = "the body stays in place, as on a treadmill at {value:.1f} m/s; its feet stand on that belt", True
     CARRIED = "the body {words}; left unchanged (--contacts or --floor corrects it)", True
-    RIDE = "the ground moves by {value:+.2f} m, as on a lift; the motion is corrected on that ground"
+    RIDE = "the ground moves by {value:+.2f} m and carries the body, as a lift does"
     DRIFT_KEPT = "steady drift of the floor at {value:.2g} m/s is left in the path (--remove-drift removes it)", True
     TILTED = "the floor is tilted by {value:.1f} degrees; feet stand on that plane (--level levels it)"
     LEVELLED = "the floor was tilted by {value:.1f} degrees and is level now"

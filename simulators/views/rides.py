@@ -71,5 +71,7 @@ class Ride:
         if self.kind is NoteKind.RISE_REMOVED and correction.accepted:
             return replace(correction, world=replace(correction.world, not_levelled=""))
         is_carried = correction.world.is_carried or self.kind is NoteKind.RIDE
-        carried = replace(correction, world=replace(correction.world, is_carried=is_carried))
+        remarks = tuple(note for note in correction.remarks if note.kind is not NoteKind.LOOP)
+        world = replace(correction.world, is_carried=is_carried)
+        carried = replace(correction, world=world, remarks=remarks, closes_loop=False)
         return map_space(carried, rises_m[:, None] * UP)

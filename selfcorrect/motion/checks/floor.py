@@ -239,7 +239,10 @@ def gliding_m_s(features: MotionFeatures) -> np.ndarray:
 def floor_tilt_deg(features: MotionFeatures) -> float | None:
     """Measure the tilt of the ground plane.
 
-    It is the angle between the horizontal and the plane that feet stand on; None if nothing shows the plane.
+    It is the angle between the horizontal and the plane that feet stand on; None if nothing shows the plane, or if the
+    ground rises or sinks in time beneath standing feet.
     """
+    if features.observation.rises_underfoot:
+        return None
     plane = features.ground.plane if features.given.ground is None else None
     return plane.tilt_deg if plane and plane.stances else None

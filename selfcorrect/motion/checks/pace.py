@@ -7,6 +7,7 @@ import numpy as np
 
 from ...runtime.content_cache import remember_by_object
 from ..geometry.runs import find_runs
+from ..geometry.vectors import norms
 from ..perception.ground_plane import GRAVITY_M_S2
 from ..perception.motion_features import MotionFeatures
 from .findings import Measurement
@@ -23,6 +24,18 @@ _LEAST_ARC_M = 0.08
 """Minimum height of a flight's parabola, in m. In lower flights toes or hands still touch something."""
 _ROUGH = 0.055
 """Maximum deviation from the parabola, relative to its height. It is that of the centre of mass."""
+_PUSH_S = 0.4
+"""Longest time in which a body pushes off or lands."""
+_LEAST_PUSH = 0.2
+"""Least change of the height of the centre of mass over the lowest point meanwhile, as a share of the flight's height:
+legs that push off five times as strongly as gravity are stronger than people's."""
+_TRAVELS_M_S = 0.3
+"""Least speed along the floor of a body that travels."""
+_STILL_SHARE = 0.3
+"""Feet beneath it stay in their place if they are slower than this share of its speed."""
+_NEAR_S = 0.1
+_DEEP_M = 0.08
+"""Within that time of a flight, a body that the floor carries is not deeper in the floor than this."""
 
 
 def pace(features: MotionFeatures) -> float | None:
@@ -82,7 +95,33 @@ def _fall_m_s2(features: MotionFeatures, start: int, stop: int) -> float | None:
     rises_then_falls = slope > 0 and slope + 2 * curve * times[-1] < 0
     arc_m = -float(curve) * times[-1] ** 2 / 4
     is_flight = rises_then_falls and arc_m > _LEAST_ARC_M and residual_m < _ROUGH * arc_m
+    is_flight = is_flight and _does_push_off(features, start, stop, _LEAST_PUSH * arc_m)
+    is_flight = is_flight and not _does_dive(features, start, stop) and not _does_walk(features, start, stop)
     return -2 * float(curve) if is_flight else None
+
+
+def _does_push_off(features: MotionFeatures, start: int, stop: int, least_m: float) -> bool:
+    """Return whether legs stretch before a flight and bend after it, as far as the motion shows that.
+
+    A body that a file moves up and down as a whole has a path like that of a flight, but its legs do nothing.
+    """
+    frames = round(_PUSH_S * features.fps)
+    over_lowest_m = features.centre_m[:, 1] - features.ground_m - features.lowest_m
+    sides = [over_lowest_m[start - frames : start + 1], over_lowest_m[stop - 1 : stop + frames]]
+    return all(np.ptp(side_m) >= least_m for side_m in sides if len(side_m) > frames)
+
+
+def _does_dive(features: MotionFeatures, start: int, stop: int) -> bool:
+    """Return whether the body is deep in the floor just before a flight or just after it."""
+    frames = max(1, round(_NEAR_S * features.fps))
+    return bool(features.lowest_m[max(start - frames, 0) : stop + frames].min() < -_DEEP_M)
+
+
+def _does_walk(features: MotionFeatures, start: int, stop: int) -> bool:
+    """Return whether feet stay in their place beneath a body that travels: it walks, at whatever height."""
+    speeds_m_s = norms(np.gradient(features.centre_m[start:stop, [0, 2]], 1 / features.fps, axis=0))
+    is_still = features.observation.along_m_s[start:stop].min(axis=1) < _STILL_SHARE * speeds_m_s
+    return bool(speeds_m_s.mean() > _TRAVELS_M_S and is_still.mean() > 0.5)
 
 
 def pace_deviation(features: MotionFeatures) -> Measurement | None:

@@ -48,6 +48,8 @@ _ENDS_S = 0.12
 """Time at either end with unknown accelerations."""
 _FEWEST_FRAMES = 8
 """Least number of frames that determine a pace."""
+_MOST_FRAMES = 0.75
+"""Least share of a walk's frames in which feet, and nothing else, are on the floor."""
 _NOISY_M = 0.004
 """Maximum noise for usable accelerations, in m."""
 
@@ -177,7 +179,7 @@ def walking_pace(features: MotionFeatures) -> float | None:
     start = max(int(walk.frames[0]), ends)
     stop = min(int(walk.frames[-1]) + 1, len(features) - ends)
     outside_m = _outside_m(features, slice(start, max(start, stop)))
-    if outside_m.shape[1] < _FEWEST_FRAMES:
+    if outside_m.shape[1] < max(_FEWEST_FRAMES, _MOST_FRAMES * (stop - start)):
         return None
     mean_m = np.sqrt((np.minimum(outside_m, _FURTHEST_M) ** 2).mean(axis=1))
     tips_over = mean_m > _OUTSIDE * walk.leg_m  # for each of `_PACES`

@@ -4,7 +4,8 @@ Each stance has a single vote on the floor's height, however long it is.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -36,6 +37,8 @@ _RISES_M = 0.04
 """Minimum steady rise of ground, in m. Captures are off by less."""
 RISES_FAR_M = 0.5
 """Minimum rise of far rising ground, in m. People climb as much, on ground that stands still beneath their feet."""
+_PART_S = 1.0
+"""Longest part of a stance that has a place of its own while the ground rises far."""
 _STANCES_AGREE = 0.3
 """Maximum difference of rising speeds, relative to the ground's. They are those of standing feet and of ground that
 rises further."""
@@ -202,12 +205,27 @@ def fit_rise(stances: Sequence[Stance], feet_m: np.ndarray, fps: float) -> Groun
         feet_m: (T, 2, K, 3) places of the K points of both feet.
     """
     slope = _fit_ground(stances, feet_m.shape[2], fps, (0.0, 0.0, 1.0))
-    if slope is LEVEL_GROUND:
-        return LEVEL_GROUND
-    middles_s = [stance.middle / fps for stance in stances if stance.weight > 0]
-    rise_m = np.ptp(middles_s) * np.abs(slope.slopes[2])
-    is_ground = rise_m > _RISES_M and (rise_m < RISES_FAR_M or rises_underfoot(slope, stances, feet_m, fps))
+    least_m = _RISES_M
+    if slope is LEVEL_GROUND:  # bodies that keep standing have few stances, but long ones
+        stances = _split_long_stances(stances, feet_m, fps)
+        slope = _fit_ground(stances, feet_m.shape[2], fps, (0.0, 0.0, 1.0))
+        least_m = RISES_FAR_M
+    ends = [end for stance in stances if stance.weight > 0 for end in (stance.first, stance.last)]
+    rise_m = np.ptp(ends) / fps * np.abs(slope.slopes[2]) if ends else 0.0
+    is_ground = rise_m > least_m and (rise_m < RISES_FAR_M or rises_underfoot(slope, stances, feet_m, fps))
     return slope if is_ground else LEVEL_GROUND
+
+
+def _split_long_stances(stances: Sequence[Stance], feet_m: np.ndarray, fps: float) -> list[Stance]:
+    """Return the stances in parts that last a second at most, each in its own place."""
+    longest = max(round(_PART_S * fps), 1)
+    split = []
+    for stance in stances:
+        bounds = np.linspace(stance.first, stance.last + 1, -(-(stance.last + 1 - stance.first) // longest) + 1)
+        for first, stop in pairwise(bounds.round().astype(int).tolist()):
+            place_m = median(feet_m[first:stop, stance.foot, stance.part], axis=0)
+            split.append(replace(stance, first=first, last=stop - 1, place_m=place_m))
+    return split
 
 
 def rises_underfoot(slope: GroundSlope, stances: Sequence[Stance], feet_m: np.ndarray, fps: float) -> bool:
