@@ -480,6 +480,7 @@ def test_later_half_is_judged() -> None:
 
 ELSEWHERE = re.compile(
     r"HumanML3D|--runner|^join|check corrected|convert corrected|AMASS|shards|mnist|s3://|cmu-bvh|/shared/|runs/motion|choices-|--wandb|--tyro-print"
+    r"|--device cuda"
 )
 """Data, machines and runs that no test has; commands with these are only parsed."""
 EXPERIMENTS = ("motion", "toy", "compare")
