@@ -45,7 +45,7 @@ class NoiseSchedule:
         """
         alpha_bars = self.alpha_bars[times.to(self.alpha_bars.device)].to(clean)
         alpha_bars = alpha_bars.reshape(-1, *(1,) * (clean.dim() - 1))
-        return alpha_bars.sqrt() * clean + (1 - alpha_bars).sqrt() * noise
+        return (alpha_bars.sqrt() * clean).add_((1 - alpha_bars).sqrt() * noise)
 
     @cached_property
     def log_snr(self) -> Tensor:
