@@ -44,6 +44,12 @@ _FIRST_STEPS = 3
 """Gauss-Newton steps before knee speed and jerk are checked."""
 _STEPS = 12
 """Largest number of Gauss-Newton steps."""
+_FAR_TOO_FAST = 2.0
+"""Multiple of the speed that a knee may gain, from which on its bend is reduced."""
+_AROUND_S = 0.1
+"""Time before and after a frame in which knees are as fast before, and in which bends are reduced."""
+_REDUCTIONS = 6
+"""Largest number of times that bends are halved."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,11 @@ SOFT_LEGS = SoftLegSettings()
 _FORWARD_WEIGHT = 0.1
 """Sine of the knee bend below which the forward direction defines the axis."""
 
+_OVERSTRETCHED_RAD = 0.3
+"""Knees bent the other way by more are turned, not overstretched."""
+_TURNED = 0.5
+"""Largest cosine between the axis of a turned knee and the usual axis."""
+
 _DAMPING_M2 = 1e-4
 """Damping of a knee's squared lever, in m². Straight legs have a solution with it."""
 
@@ -94,7 +105,7 @@ def solve_soft_legs(
     firmness: np.ndarray,
     fps: float,
     settings: SoftLegSettings = SOFT_LEGS,
-    reference_knees_m: np.ndarray | None = None,
+    reference_m: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Solve legs that reach for ankles softly.
 
@@ -106,7 +117,7 @@ def solve_soft_legs(
         ankles_m: (N, T, 2, 3) targets of the ankles.
         foot_turns: (N, T, 2, 4) turns of the feet, world.
         firmness: (N, T, 2) 0 for feet that swing, 1 for feet that stand.
-        reference_knees_m: (N, T, 2, 3) knees with the allowed jerk; by default the knees of the positions.
+        reference_m: (N, T, J, 3) joints whose knees show which jerk and speed are allowed; by default the positions.
 
     Returns:
         (N, T) rises in m, and (N, T, J, 4) local rotations.
@@ -119,8 +130,9 @@ def solve_soft_legs(
     parents = np.array(skeleton.parents)
     forward = knee_forward(orientations[..., parents[legs.hips], :], thighs_m)
     axes = _knee_axes(thighs_m, shanks_m, forward, orientations[..., parents[legs.knees], :])
-    reference_m = knees_m if reference_knees_m is None else reference_knees_m
-    reference_m_s3 = _average_around_frames(joint_jerks_m_s3(reference_m, fps), fps)
+    reference_m = positions_m if reference_m is None else reference_m
+    reference_m_s3 = _average_around_frames(joint_jerks_m_s3(reference_m[..., legs.knees, :], fps), fps)
+    reference_rad_s = _knee_speeds_rad_s(reference_m, legs, fps)
     targets_m = ankles_m - hips_m
     bends_rad = np.empty(thighs_m.shape[:-1])
     rises_m = np.empty(thighs_m.shape[:-2])
@@ -133,6 +145,7 @@ def solve_soft_legs(
             targets_m[motion],
             firmness[motion],
             reference_m_s3[motion],
+            reference_rad_s[motion],
             fps=fps,
             settings=settings,
         )
@@ -166,14 +179,7 @@ def move_ankles_to(
     reference_m, _ = pose_joints(before)
     foot_turns = compose(feet, invert(orientations[..., legs.ankles, :]))
     rises_m, rotations = solve_soft_legs(
-        skeleton,
-        positions_m,
-        orientations,
-        ankles_m,
-        foot_turns,
-        firmness,
-        motions.fps,
-        reference_knees_m=reference_m[..., legs.knees, :],
+        skeleton, positions_m, orientations, ankles_m, foot_turns, firmness, motions.fps, reference_m=reference_m
     )
     return replace(motions, root_m=motions.root_m + rises_m[..., None] * UP, rotations=rotations)
 
@@ -194,7 +200,21 @@ def _knee_axes(thighs_m: np.ndarray, shanks_m: np.ndarray, forward: np.ndarray, 
     from_forward = cross(forward, thighs_m) / np.maximum(norms(thighs_m)[..., None], 1e-12)
     local_axes = rotate(invert(above), from_bend + _FORWARD_WEIGHT * from_forward)
     axes = local_axes.mean(axis=1, keepdims=True)
-    return rotate(above, axes / np.maximum(norms(axes)[..., None], 1e-12))
+    usual = rotate(above, axes / np.maximum(norms(axes)[..., None], 1e-12))
+    sines = norms(from_bend)
+    own = from_bend / np.maximum(sines[..., None], 1e-12)
+    cosines = dot(thighs_m, shanks_m) / lengths_m2[..., 0]
+    is_bent = np.arctan2(sines, cosines) > _OVERSTRETCHED_RAD
+    is_turned = is_bent & (dot(own, usual) < _TURNED)
+    return np.where(is_turned[..., None], own, usual)
+
+
+def _knee_speeds_rad_s(positions_m: np.ndarray, legs: Legs, fps: float) -> np.ndarray:
+    """Return the angular speeds (N, T − 1, 2) of the knees of posed joints (N, T, J, 3)."""
+    thighs_m = positions_m[..., legs.knees, :] - positions_m[..., legs.hips, :]
+    shanks_m = positions_m[..., legs.ankles, :] - positions_m[..., legs.knees, :]
+    angles_rad = np.arctan2(norms(cross(thighs_m, shanks_m)), dot(thighs_m, shanks_m))
+    return np.abs(np.diff(angles_rad, axis=1)) * fps
 
 
 def _rotations_about(axes: np.ndarray, angles_rad: np.ndarray) -> np.ndarray:
@@ -228,6 +248,8 @@ class _ReachProblem:
     """Weights of squared ankle errors."""
     allowed_m_s3: np.ndarray
     """Largest jerk of the knees around each frame."""
+    speeds_rad_s: np.ndarray
+    """(T − 1, 2) angular speeds of the knees before."""
     fps: float
     settings: SoftLegSettings
 
@@ -241,6 +263,7 @@ class _ReachProblem:
         targets_m: np.ndarray,
         firmness: np.ndarray,
         reference_m_s3: np.ndarray,
+        reference_rad_s: np.ndarray,
         *,
         fps: float,
         settings: SoftLegSettings,
@@ -255,6 +278,7 @@ class _ReachProblem:
             targets_m: (T, 2, 3) from the hips to the targets of the ankles.
             firmness: (T, 2) 0 for feet that swing, 1 for those that stand.
             reference_m_s3: (T, 2) jerk of the knees before.
+            reference_rad_s: (T − 1, 2) angular speeds of the knees before.
         """
         fixed_m = dot(axes, shanks_m)[..., None] * axes
         return cls(
@@ -266,6 +290,7 @@ class _ReachProblem:
             targets_m=split_components(targets_m),
             weights=_SWING + (1 - _SWING) * firmness,
             allowed_m_s3=settings.rougher * reference_m_s3 + _ROUGHER_M_S3,
+            speeds_rad_s=reference_rad_s,
             fps=fps,
             settings=settings,
         )
@@ -286,10 +311,11 @@ class _ReachProblem:
         _, cosine_m2, sine_m2 = self.squares_m2
         return np.arctan2(-sine_m2, cosine_m2)
 
-    @cached_property
-    def speeds_rad_s(self) -> np.ndarray:
-        """(T − 1, 2) angular speeds of the knees before."""
-        return np.abs(np.diff(self.flexion_rad, axis=0)) * self.fps
+    def knee_angles_rad(self, bends_rad: np.ndarray) -> np.ndarray:
+        """Return the angles (T, 2) between thighs and shanks of knees that bend further by (T, 2), never negative."""
+        shanks_m = self.fixed_m + np.cos(bends_rad) * self.across_m + np.sin(bends_rad) * self.turned_m
+        lengths_m2 = np.sqrt(_dots(self.thighs_m, self.thighs_m) * _dots(shanks_m, shanks_m))
+        return np.arccos(np.clip(_dots(self.thighs_m, shanks_m) / np.maximum(lengths_m2, 1e-12), -1.0, 1.0))
 
     @cached_property
     def level_m2(self) -> np.ndarray:
@@ -381,7 +407,26 @@ def _solve_reach(reach: _ReachProblem) -> tuple[np.ndarray, np.ndarray]:
         if factors.max() == 1.0 and np.abs(step).max() < _CONVERGED:
             break
         smoothness = smoothness * factors
-    return pose.bends_rad, pose.rises_m
+    return _limit_knee_speeds(reach, pose.bends_rad), pose.rises_m
+
+
+def _limit_knee_speeds(reach: _ReachProblem, bends_rad: np.ndarray) -> np.ndarray:
+    """Return bends (T, 2), reduced where knees would still be far too fast.
+
+    Bends change slowly, but the angle of a knee does not where a thigh flips about its length. Ankles miss there.
+    """
+    around = 2 * round(_AROUND_S * reach.fps) + 1
+    fastest_before_rad_s = maximum_filter1d(reach.speeds_rad_s, around, axis=0)
+    allowed_rad_s = fastest_before_rad_s + _FAR_TOO_FAST * reach.settings.fastest_rad_s
+    for _ in range(_REDUCTIONS):
+        speeds_rad_s = np.abs(np.diff(reach.knee_angles_rad(bends_rad), axis=0)) * reach.fps
+        is_too_fast = np.zeros(bends_rad.shape)
+        is_too_fast[1:] = speeds_rad_s > allowed_rad_s
+        if not is_too_fast.any():
+            break
+        widest = maximum_filter1d(is_too_fast, around, axis=0)
+        bends_rad = bends_rad * (1 - 0.5 * smooth_gaussian(widest[None], 0.5 * _AROUND_S * reach.fps)[0])
+    return bends_rad
 
 
 def _spread_factors(reach: _ReachProblem, pose: _LegPose) -> tuple[np.ndarray, np.ndarray]:

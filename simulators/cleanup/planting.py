@@ -72,7 +72,9 @@ _REPEATS_M = 1e-5
 """Maximum joint move of a repeated frame, in m."""
 
 
-def plant_feet(posed: PosedMotions, ground_m: np.ndarray, *, is_soft: bool) -> MotionBatch:
+def plant_feet(
+    posed: PosedMotions, ground_m: np.ndarray, *, is_soft: bool, reference: PosedMotions | None = None
+) -> MotionBatch:
     """Plant standing feet flat on the ground.
 
     They are held in place on the ground beneath; the legs follow.
@@ -80,12 +82,13 @@ def plant_feet(posed: PosedMotions, ground_m: np.ndarray, *, is_soft: bool) -> M
     Args:
         ground_m: (N, T, 2) height of the ground beneath each foot.
         is_soft: Whether feet are locked softly, or else frame by frame.
+        reference: Motions whose knees show which speeds softly locked legs may gain; by default the motions.
 
     Returns:
         The motions with planted feet.
     """
     bent = _bend_toes(posed, ground_m, is_soft=is_soft)
-    return _plant_feet_softly(bent, ground_m) if is_soft else _plant_feet_per_frame(bent, ground_m)
+    return _plant_feet_softly(bent, ground_m, reference or bent) if is_soft else _plant_feet_per_frame(bent, ground_m)
 
 
 def _revert_where_gainless(
@@ -218,7 +221,7 @@ def _largest_lasting_value(values: np.ndarray, is_valid: np.ndarray, window: int
     return float(np.max(means[holds_throughout(is_valid, window)], initial=0.0))
 
 
-def _plant_feet_softly(posed: PosedMotions, ground_m: np.ndarray) -> MotionBatch:
+def _plant_feet_softly(posed: PosedMotions, ground_m: np.ndarray, reference: PosedMotions) -> MotionBatch:
     """Plant feet as softly as legs follow.
 
     A foot that stands is held in place along the ground at any height, and put down if the ground is near.
@@ -254,6 +257,7 @@ def _plant_feet_softly(posed: PosedMotions, ground_m: np.ndarray) -> MotionBatch
         turns,
         blur(posed.stands, 1.0, fps),
         fps,
+        reference_m=reference.positions_m,
     )
     return replace(motions, root_m=motions.root_m + rises_m[..., None] * UP, rotations=rotations)
 
@@ -483,7 +487,7 @@ class PlantFeet:
 
         def plant(posed: PosedMotions) -> MotionBatch:
             ground_m = np.clip(posed.feet_m[..., 1].min(-1), 0.0, highest_m)
-            planted = plant_feet(posed, ground_m, is_soft=self.is_soft)
+            planted = plant_feet(posed, ground_m, is_soft=self.is_soft, reference=level)
             if not self.is_soft:
                 return planted
             return _revert_where_gainless(posed, planted, ground_m, is_floor_known=is_floor_known)

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
+from turned_joints import turn_joint
 
 from selfcorrect.motion.body.surface import world_sole_points
 from selfcorrect.motion.kinematics import forward_kinematics, joint_positions
@@ -170,6 +171,68 @@ def test_knees_do_not_snap_at_ends(adult: Skeleton) -> None:
         gained[braking] = added[0, legs.knees].max()
     assert gained[SOFT_LEGS.braking] < 0.95 * gained[0.0]
     assert gained[SOFT_LEGS.braking] < MOST_DEG_S
+
+
+def knee_speeds_deg_s(motion: Motion | MotionBatch) -> np.ndarray:
+    """Speeds (..., T − 1, 2) of the angles between thighs and shanks."""
+    legs = Legs.from_skeleton(motion.skeleton)
+    hips_m, knees_m, ankles_m = (joint_positions(motion)[..., part, :] for part in (legs.hips, legs.knees, legs.ankles))
+    thighs_m, shanks_m = knees_m - hips_m, ankles_m - knees_m
+    lengths_m2 = np.linalg.norm(thighs_m, axis=-1) * np.linalg.norm(shanks_m, axis=-1)
+    angles = np.degrees(np.arccos(np.clip((thighs_m * shanks_m).sum(axis=-1) / lengths_m2, -1.0, 1.0)))
+    return np.abs(np.diff(angles, axis=-2)) * motion.fps
+
+
+def crouching(times_s: np.ndarray) -> dict[str, np.ndarray]:
+    bend = 0.5 + 0.1 * np.sin(3 * times_s)
+    return {f"{side}_{part}": sign * bend for side in ("left", "right") for part, sign in (("hip", -0.5), ("knee", 1))}
+
+
+@pytest.mark.parametrize("bend_rad", [0.25, 0.7])
+def test_flips_of_thighs_snap_no_knees(adult: Skeleton, bend_rad: float) -> None:
+    """A thigh that turns by half about its length, and the shank back, moves no joint, whatever axis it has then."""
+    fps = 30.0
+    motion = pose_legs(
+        adult, fps, 2.0, lambda times_s: {"left_hip": -0.3 + 0 * times_s, "left_knee": bend_rad + 0 * times_s}
+    )
+    legs = Legs.from_skeleton(adult)
+    thigh = adult.offsets_m[legs.knees[0]]
+    half_turn = Rotation.from_rotvec(np.pi * thigh / np.linalg.norm(thigh))
+    flipped = turn_joint(motion, "left_hip", half_turn, slice(25, None))
+    flipped = turn_joint(flipped, "left_knee", half_turn.inv(), slice(25, None), outside=True)
+    np.testing.assert_allclose(joint_positions(flipped), joint_positions(motion), atol=1e-9)
+    batch = MotionBatch.stack([flipped])
+    positions_m, orientations = forward_kinematics(adult, batch.root_m, batch.rotations)
+    targets_m = positions_m[..., legs.ankles, :] + [0.0, 0.04, 0.03]
+    firm = np.ones(targets_m.shape[:-1])
+    unturned = np.broadcast_to([0.0, 0, 0, 1], (*targets_m.shape[:-1], 4))
+    _, rotations = solve_soft_legs(adult, positions_m, orientations, targets_m, unturned, firm, fps)
+    added_deg_s = knee_speeds_deg_s(replace(batch, rotations=rotations)) - knee_speeds_deg_s(batch)
+    assert added_deg_s.max() < MOST_DEG_S
+
+
+def test_second_reach_gains_no_further_speed(adult: Skeleton) -> None:
+    """Knees may gain speed over the reference, not over the legs that already gained some."""
+    given = MotionBatch.stack([pose_legs(adult, 30.0, 2.0, crouching)])
+    legs = Legs.from_skeleton(adult)
+    firm = np.ones((1, given.root_m.shape[1], 2))
+    unturned = np.tile([0.0, 0, 0, 1], (*firm.shape, 1))
+    late = np.clip((np.arange(firm.shape[1])[:, None, None] - 30) / 4.0, 0.0, 1.0)
+
+    def lift_ankles(motion: MotionBatch, reference_m: np.ndarray | None) -> MotionBatch:
+        positions_m, orientations = forward_kinematics(adult, motion.root_m, motion.rotations)
+        targets_m = positions_m[..., legs.ankles, :] + late * [0.0, 0.06, 0.0]
+        _, rotations = solve_soft_legs(
+            adult, positions_m, orientations, targets_m, unturned, firm, motion.fps, reference_m=reference_m
+        )
+        return replace(motion, rotations=rotations)
+
+    once = lift_ankles(given, None)
+    added_deg_s = []
+    for reference_m in (joint_positions(given), None):
+        twice = lift_ankles(once, reference_m)
+        added_deg_s.append((knee_speeds_deg_s(twice) - knee_speeds_deg_s(given)).max())
+    assert added_deg_s[0] < 0.85 * added_deg_s[1]
 
 
 def test_legs_reach_targets(adult):
