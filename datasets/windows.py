@@ -95,7 +95,7 @@ def cut_windows(motions: Sequence[Motion], settings: WindowSettings | None = Non
     average, with `on_skeleton`.
     """
     settings = settings or WindowSettings()
-    parts = [_Part.from_whole_motion(motion, settings) for motion in _alike(motions, settings)]
+    parts = [_Part.from_whole_motion(motion, settings) for motion in _unify(motions, settings)]
     return _windows(parts, _label_names(motions), settings)
 
 
@@ -107,7 +107,7 @@ def split_windows(motions: Sequence[Motion], settings: WindowSettings | None = N
     """
     settings = settings or WindowSettings()
     names = _label_names(motions)
-    parts = [_split_clip(motion, settings) for motion in _alike(motions, settings)]
+    parts = [_split_clip(motion, settings) for motion in _unify(motions, settings)]
     held_out = [last for _, last in parts if last is not None]
     training = _windows([first for first, _ in parts], names, settings)
     if not held_out:
@@ -129,7 +129,7 @@ def split_sources(training: Sequence[Motion], held_out: Sequence[Motion], settin
     """
     names = _label_names([*training, *held_out])
     _check_joints([*training, *held_out])
-    training_motions = _alike(training, settings)
+    training_motions = _unify(training, settings)
     skeleton = training_motions[0].skeleton
     held_out_motions = [on_skeleton(resample(motion, settings.fps), skeleton) for motion in held_out]
     training_parts = [_Part.from_whole_motion(motion, settings) for motion in training_motions]
@@ -141,7 +141,7 @@ def _label_names(motions: Sequence[Motion]) -> tuple[str, ...]:
     return tuple(sorted({motion.label for motion in motions}))
 
 
-def _alike(motions: Sequence[Motion], settings: WindowSettings) -> list[Motion]:
+def _unify(motions: Sequence[Motion], settings: WindowSettings) -> list[Motion]:
     """Bring motions to one frame rate and skeleton."""
     _check_joints(motions)
     first = motions[0].skeleton

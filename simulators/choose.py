@@ -321,7 +321,7 @@ def _keep_if_feet_worsen(view: MotionOnFloor, candidate: Candidate) -> Corrected
     it removes no noise, is dropped, and so is one without a clear gain.
     """
     correction = candidate.correction
-    slides_more = _do_feet_worsen(view, correction)
+    slides_more = _has_worse_feet(view, correction)
     lost_share = correction.figures.get("lost_contacts", 0.0)
     is_calmer = correction.after.get("jerk_m_s3", 0.0) < _CALMER * correction.before.get("jerk_m_s3", 0.0)
     keeps_contacts = not slides_more and (lost_share <= _MANY_LOST or is_calmer)
@@ -339,12 +339,12 @@ def _keep_if_feet_worsen(view: MotionOnFloor, candidate: Candidate) -> Corrected
         remarks = (Note(NoteKind.STRETCH_KEPT, frames=frames), *correction.remarks)
         partly = replace(correction, motion=motion, remarks=remarks, kept_stretches=kept_stretches)
         partly = measure_correction(view.given, partly)
-        if not _do_feet_worsen(view, partly):
+        if not _has_worse_feet(view, partly):
             return partly
     return measure_correction(view.given, kept)
 
 
-def _do_feet_worsen(view: MotionOnFloor, correction: CorrectedMotion) -> bool:
+def _has_worse_feet(view: MotionOnFloor, correction: CorrectedMotion) -> bool:
     """Return whether standing feet slide too much faster."""
     allowed_m_s = _SLIDES_MORE_M_S
     if not view.plane.is_tilted:
@@ -373,7 +373,7 @@ def _keep_motion(view: MotionOnFloor, correction: CorrectedMotion, *reasons: Not
     motion = view.motion if view.levels else view.given
     remarks = [note for note in correction.remarks if note.kind not in _NOTES_ON_CHANGES]
     kept = CorrectedMotion(motion, remarks=(*remarks, *reasons), world=correction.world)
-    return view.put_floor_at_zero(kept)
+    return view.move_floor_to_zero(kept)
 
 
 def _drop_without_gain(view: MotionOnFloor, candidate: Candidate) -> CorrectedMotion:

@@ -27,7 +27,7 @@ from .results.results import CorrectedMotion
 from .results.view import CorrectionView, restore_views
 from .settings.tracker import SimulateChoice, TrackerSettings, default_tracker
 from .stages.scene import PLAIN, Scene
-from .view_table import SAMPLE_VIEWS, VIEWS, SeeMotion
+from .view_table import SAMPLE_VIEWS, VIEWS, ViewMotion
 
 _FIRST_SHARE = 0.95
 """Share of the work before views improve corrections. Some corrections are then made again."""
@@ -117,7 +117,7 @@ def correct_samples(pipeline: Pipeline, motions: MotionBatch) -> Iterator[list[C
 
 
 def correct_through_views(
-    motions: Sequence[Motion], pipeline: Pipeline, workers: int = 1, views: Sequence[SeeMotion] = VIEWS
+    motions: Sequence[Motion], pipeline: Pipeline, workers: int = 1, views: Sequence[ViewMotion] = VIEWS
 ) -> list[CorrectedMotion]:
     """Correct motions of any lengths through views.
 
@@ -156,7 +156,7 @@ def correct_through_views(
 
 
 def _correct_in_groups(
-    parts: Sequence[Motion], pipeline: Pipeline, views: Sequence[SeeMotion]
+    parts: Sequence[Motion], pipeline: Pipeline, views: Sequence[ViewMotion]
 ) -> list[CorrectedMotion]:
     """Correct pieces through the remaining views.
 

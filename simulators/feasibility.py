@@ -105,7 +105,7 @@ def measure_missing_bodyweights(motion: Motion) -> float:
     """
     if len(motion) < _FEWEST_FRAMES:
         return 0.0
-    residual = compute_contact_residual(_see_on_level_feet(motion), _AS_IT_IS)
+    residual = compute_contact_residual(_view_with_level_feet(motion), _AS_IT_IS)
     return float(residual.mean_force_bodyweights[0])
 
 
@@ -176,7 +176,7 @@ def check_physics(motion: Motion, choice: RuleChoice) -> list[Finding]:
     rules = [rule for rule in choice.select_rules(all_rules()) if rule.measure_force is not None]
     if not rules or len(motion) < _FEWEST_FRAMES:
         return []
-    missing_force = compute_contact_residual(_see_on_level_feet(motion), _AS_IT_IS).force_bodyweights[0]
+    missing_force = compute_contact_residual(_view_with_level_feet(motion), _AS_IT_IS).force_bodyweights[0]
     findings = []
     for rule in rules:
         assert rule.measure_force is not None
@@ -207,7 +207,7 @@ def infer_surroundings(motion: Motion) -> Surroundings:
     """
     if not _FEWEST_FRAMES <= len(motion) <= LONGEST_INFERRED:
         return Surroundings()
-    cleaned = clean_motions(_see_on_level_feet(motion), CleanupSettings())
+    cleaned = clean_motions(_view_with_level_feet(motion), CleanupSettings())
     floor = cleaned.floor
     supports = cleaned.supports[0]
     belt_m = floor.displacement_m[0] if floor.is_in_place[0] else None
@@ -218,5 +218,5 @@ def infer_surroundings(motion: Motion) -> Surroundings:
     return Surroundings(moved, -raised_m, belt_m)
 
 
-def _see_on_level_feet(motion: Motion) -> MotionBatch:
+def _view_with_level_feet(motion: Motion) -> MotionBatch:
     return MotionBatch.stack([level_feet(FloorView.from_ground(motion).motion)])

@@ -1,7 +1,7 @@
 """The views of every motion, outermost first.
 
 They are `VIEWS`. Each shows less of what a clean-up should not have to know: no unrelated poses, no bodies that
-something unseen carries, no copies of frames, no exchanged legs, no copies of channels, no lost way, no lift, no tilt,
+something unseen carries, no copies of frames, no exchanged legs, no copies of channels, no lost path, no lift, no tilt,
 no T-poses, no cuts, no ends of loops, no order of joints.
 """
 
@@ -31,18 +31,18 @@ from .pipeline import Pipeline
 from .results.results import CorrectedMotion, Note, NoteKind
 from .results.view import CorrectionView
 from .stages.staging import place_on_slope
-from .views.carried import see_unless_carried
+from .views.carried import skip_carried
 from .views.exchanged_legs import restore_legs
 from .views.floor import MotionOnFloor
-from .views.lost_way import restore_lost_way
-from .views.pieces import is_one_piece, see_in_pieces
+from .views.lost_path import restore_lost_path
+from .views.pieces import is_one_piece, split_into_pieces
 from .views.repeated_frames import restore_frames_of_file
 from .views.rides import Ride
-from .views.segments import TPoseEnds, see_takes
-from .views.unrelated_poses import see_beside_unrelated_poses
+from .views.segments import TPoseEnds, split_into_takes
+from .views.unrelated_poses import skip_unrelated_poses
 
 
-def _see_off_slope(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+def _view_level_ground(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     """View a motion on level ground.
 
     The scene puts its correction onto a slope.
@@ -52,7 +52,7 @@ def _see_off_slope(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     return CorrectionView.from_part(motion, partial(place_on_slope, pipeline.scene))
 
 
-def _see_on_own_legs(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+def _restore_exchanged_legs(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     """View a motion with exchanged legs restored.
 
     Its legs keep their sides where they were exchanged for some frames.
@@ -65,7 +65,7 @@ def _see_on_own_legs(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     )
 
 
-def _see_unless_carried(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+def _skip_carried(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     """View a motion unless something unseen carries it.
 
     Neither the file nor people show it.
@@ -73,18 +73,18 @@ def _see_unless_carried(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     is_told = motion.ground is not None or (motion.contacts is not None and np.isinf(motion.contacts).any())
     if is_told or not pipeline.scene.is_plain or pipeline.cleanup.find_step(LevelFloor) is None:
         return CorrectionView.from_part(motion)
-    return see_unless_carried(motion)
+    return skip_carried(motion)
 
 
-def _see_beside_unrelated_poses(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+def _skip_unrelated_poses(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     """View a motion without unrelated poses.
 
     Such poses are not motion.
     """
-    return see_beside_unrelated_poses(motion)
+    return skip_unrelated_poses(motion)
 
 
-def _see_samples(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+def _view_samples(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     """View the samples of a motion.
 
     Its file repeats frames.
@@ -95,7 +95,7 @@ def _see_samples(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     return CorrectionView.from_part(repeats.prepare(motion, frame_times), restore)
 
 
-def _see_even_channels(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+def _even_out_channels(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     """View a motion with even channels.
 
     Channels of a lower rate than the pose are made even, unless all frame times are kept.
@@ -107,13 +107,13 @@ def _see_even_channels(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     return CorrectionView.from_part(held.motion, partial(include_repair, motion, note))
 
 
-def _see_on_its_way(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+def _restore_lost_path(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     """View a motion with its lost path restored.
 
     It lost path length for some strides. The path stays if it is to be kept.
     """
     floor = pipeline.cleanup.find_step(StabilizeFloor)
-    restored, frames = (motion, ()) if floor is None or floor.keep_path else restore_lost_way(motion)
+    restored, frames = (motion, ()) if floor is None or floor.keep_path else restore_lost_path(motion)
     if not frames:
         return CorrectionView.from_part(motion)
     return CorrectionView.from_part(
@@ -121,7 +121,7 @@ def _see_on_its_way(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     )
 
 
-def _see_from_ride(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+def _view_from_moving_ground(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     """View a motion from moving ground.
 
     The ground carries it up or down, or rises steadily.
@@ -132,7 +132,7 @@ def _see_from_ride(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     return CorrectionView.from_part(ride.view(motion), ride.restore)
 
 
-def _see_on_floor(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+def _view_on_floor(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     """View a motion on its floor.
 
     It is the floor of its ground, or the plane under its feet if the floor is estimated.
@@ -160,12 +160,12 @@ def _should_change_path(settings: CleanupSettings) -> bool:
     )
 
 
-def _see_piece_by_piece(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+def _split_into_pieces(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     """Return the pieces of a long motion."""
-    return see_in_pieces(motion)
+    return split_into_pieces(motion)
 
 
-def _see_between_t_poses(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+def _skip_t_poses(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     """Return what lies between T-poses at a motion's ends."""
     if pipeline.cleanup.find_step(FitSoles) is None:
         return CorrectionView.from_part(motion)
@@ -173,7 +173,7 @@ def _see_between_t_poses(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     return CorrectionView.from_part(ends.rest, ends.restore)
 
 
-def _see_on_level_feet(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+def _view_with_level_feet(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     """View a motion with level feet.
 
     Its soles are where they show; without a known floor its height does not change them.
@@ -187,12 +187,12 @@ def _see_on_level_feet(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     return CorrectionView.from_part(replace(view.view(motion), feet=view.feet), restore)
 
 
-def _see_takes(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+def _split_into_takes(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     """Return the takes of a motion, each loop unrolled."""
-    return see_takes(motion, pipeline.cleanup)
+    return split_into_takes(motion, pipeline.cleanup)
 
 
-def _see_in_usual_order(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+def _view_in_anatomical_order(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     """View a motion in anatomical joint order."""
     order = JointOrder.canonical(motion.skeleton)
     return CorrectionView.from_part(order.view(motion), partial(_restore_frames, motion, order, close_loops=False))
@@ -212,7 +212,7 @@ def _restore_frames(
     return replace(correction, motion=match_loop_ends(restored, motion) if close_loops else restored)
 
 
-def _see_with_failures(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+def _keep_failed_stretches(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     """View a motion that may keep failed stretches.
 
     A stretch is kept if it cannot be corrected, and that saves most of the motion.
@@ -220,35 +220,35 @@ def _see_with_failures(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     return CorrectionView.from_part(motion, improve=partial(keep_failures, motion))
 
 
-def _see_with_failing_pieces(motion: Motion, pipeline: Pipeline) -> CorrectionView:
+def _keep_failed_pieces(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     """View pieces that may keep failed stretches.
 
     A stretch is kept if most of a piece of the motion cannot be corrected.
     """
-    return CorrectionView.from_part(motion) if is_one_piece(motion) else _see_with_failures(motion, pipeline)
+    return CorrectionView.from_part(motion) if is_one_piece(motion) else _keep_failed_stretches(motion, pipeline)
 
 
-SeeMotion: TypeAlias = Callable[[Motion, Pipeline], CorrectionView]
+ViewMotion: TypeAlias = Callable[[Motion, Pipeline], CorrectionView]
 
-SAMPLE_VIEWS: tuple[SeeMotion, ...] = (_see_off_slope, _see_in_usual_order)
+SAMPLE_VIEWS: tuple[ViewMotion, ...] = (_view_level_ground, _view_in_anatomical_order)
 """Views of a model's samples."""
 
-VIEWS: tuple[SeeMotion, ...] = (
-    _see_off_slope,
-    _see_beside_unrelated_poses,
-    _see_unless_carried,
-    _see_samples,
-    _see_on_own_legs,
-    _see_even_channels,
-    _see_on_its_way,
-    _see_from_ride,
-    _see_on_floor,
-    _see_with_failing_pieces,
-    _see_piece_by_piece,
-    _see_between_t_poses,
-    _see_on_level_feet,
-    _see_with_failures,
-    _see_takes,
-    _see_in_usual_order,
+VIEWS: tuple[ViewMotion, ...] = (
+    _view_level_ground,
+    _skip_unrelated_poses,
+    _skip_carried,
+    _view_samples,
+    _restore_exchanged_legs,
+    _even_out_channels,
+    _restore_lost_path,
+    _view_from_moving_ground,
+    _view_on_floor,
+    _keep_failed_pieces,
+    _split_into_pieces,
+    _skip_t_poses,
+    _view_with_level_feet,
+    _keep_failed_stretches,
+    _split_into_takes,
+    _view_in_anatomical_order,
 )
 """Views of a correction, passed in reverse at its end."""

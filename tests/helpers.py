@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from selfcorrect.simulators.views.pieces import see_in_pieces
+from selfcorrect.simulators.views.pieces import split_into_pieces
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -250,7 +250,7 @@ def lifting_off() -> Motion:
 
 def correct_in_pieces(correct: CorrectMotions, motion: Motion, piece_frames: int) -> CorrectedMotion:
     """Correct a motion in pieces, or as a whole if it is one, with any correction."""
-    view = see_in_pieces(motion, piece_frames)
+    view = split_into_pieces(motion, piece_frames)
     return view.restore(correct(view.parts))
 
 

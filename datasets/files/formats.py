@@ -198,7 +198,7 @@ def is_motion_file(path: Path) -> bool:
             return bool(readable[0].call(readable[0].recognises, path))
         except SelfcorrectError:
             return True
-    return not holds_anything(path) or _import(".people.dictionaries:recognises")(path)
+    return not may_hold_other_data(path) or _import(".people.dictionaries:recognises")(path)
 
 
 _TABLE_START = 4096
@@ -230,7 +230,7 @@ def _describe_table(path: Path) -> str:
 _UNIT_OFF = 0.01
 
 
-def holds_anything(path: Path) -> bool:
+def may_hold_other_data(path: Path) -> bool:
     """Return whether this kind of file may hold anything.
 
     Models and other data are stored in such files, too.
@@ -280,7 +280,7 @@ def format_of(path: Path, name: str | None = None) -> Format:
     return fitting[0]
 
 
-def format_that_reads(path: Path) -> Format:
+def find_reading_format(path: Path) -> Format:
     """Return the format that reads a file.
 
     The suffix decides. Raises InputError if no format has it.

@@ -18,7 +18,15 @@ from selfcorrect.motion.perception.motion_features import MotionFeatures
 from selfcorrect.motion.perception.observation import observe
 from selfcorrect.storage.files.writing import refuse_to_replace, replacing
 
-from .formats import Format, advise, format_of, format_that_reads, holds_anything, is_motion_file, readable_suffixes
+from .formats import (
+    Format,
+    advise,
+    find_reading_format,
+    format_of,
+    is_motion_file,
+    may_hold_other_data,
+    readable_suffixes,
+)
 from .motion_file import MotionFile, Writes, body_model_of, refuse_placeholder
 from .skeletons.file_note import FileNote
 from .skeletons.reading import Reading
@@ -45,7 +53,7 @@ def open_motion(path: str | Path, reading: Reading | None = None, *, any_body: b
     """
     path = Path(path).expanduser()
     reading = reading or Reading()
-    kind = format_that_reads(path)
+    kind = find_reading_format(path)
     refuse_placeholder(path)
     file = kind.call(kind.reader, path, reading)
     with kind.fence():
@@ -177,7 +185,7 @@ def motion_files(path: Path) -> list[Path]:
         return [path]
     files = sorted(path.rglob("*"))
     motions = dict.fromkeys(filter(is_motion_file, files))
-    others = [file for file in files if file not in motions and file.is_file() and holds_anything(file)]
+    others = [file for file in files if file not in motions and file.is_file() and may_hold_other_data(file)]
     if others:
         names = ", ".join(str(file.relative_to(path)) for file in others[:_LISTED])
         more = f" and {len(others) - _LISTED} more" if len(others) > _LISTED else ""

@@ -425,7 +425,7 @@ def _compare_rest(
 
     Rest poses that are only turned as a whole, as those of other axes are, do not differ, nor do rigid tips count.
     """
-    places = [_find_rest_places(skeleton, rest) for skeleton, rest in zip((before, after), rests, strict=True)]
+    places = [_find_rest_positions(skeleton, rest) for skeleton, rest in zip((before, after), rests, strict=True)]
     match = dict(zip(joints_before, joints_after, strict=True))
     joints = []
     bones: list[list[np.ndarray]] = [[], []]
@@ -451,7 +451,7 @@ def _compare_rest(
     return float(np.degrees(angles[worst])), before.names[joints[worst]]
 
 
-def _find_rest_places(skeleton: Skeleton, rest: RestFrames | None) -> np.ndarray:
+def _find_rest_positions(skeleton: Skeleton, rest: RestFrames | None) -> np.ndarray:
     """Return joint positions (J, 3) at rest.
 
     Returns NaN where the file does not say.

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from selfcorrect.core.errors import InputError, SettingError
-from selfcorrect.datasets.files.formats import format_that_reads
+from selfcorrect.datasets.files.formats import find_reading_format
 from selfcorrect.datasets.files.skeletons.reading import Reading
 
 from ..jobs.runner_choice import RunnerChoice
@@ -87,4 +87,4 @@ def must_be_readable(paths: Iterable[Path]) -> None:
     for path in paths:
         must_exist([path])
         if not path.is_dir():
-            format_that_reads(path)
+            find_reading_format(path)

@@ -178,7 +178,7 @@ class _Jobs:
         while not self._is_over.wait(_PACE_S):
             try:
                 self._submit_waiting()
-                self._look()
+                self._poll_jobs()
             except Exception as error:
                 self._error = error
                 self._fail_all(error)
@@ -282,7 +282,7 @@ class _Jobs:
 
     # --- what became of them
 
-    def _look(self) -> None:
+    def _poll_jobs(self) -> None:
         if time.monotonic() - self._asked_s > _SQUEUE_PACE_S:
             self._ask_squeue()
         for submitted in [*self._running]:
@@ -297,7 +297,7 @@ class _Jobs:
                 submitted.future.set_exception(NodeError(f"Slurm cannot start {asking}, on any node: {reason}"))
             elif self._has_ended(submitted):
                 self._running.remove(submitted)
-                self._lose(submitted, self._states.get(str(submitted.handle.job_id), "gone"))
+                self._resubmit_lost(submitted, self._states.get(str(submitted.handle.job_id), "gone"))
 
     def _ask_squeue(self) -> None:
         """Ask for the states of all jobs.
@@ -345,14 +345,14 @@ class _Jobs:
             _, trace = pickle_load(submitted.handle.paths.result_pickle)
             ending = LostJobError(f"job {submitted.handle.job_id} of Slurm failed before it began: {_last_line(trace)}")
         except UncompletedJobError as error:  # too often at the time limit
-            self._lose(submitted, _last_line(error))
+            self._resubmit_lost(submitted, _last_line(error))
             return
         if isinstance(ending, Exception):
             submitted.future.set_exception(ending)
         else:
             submitted.future.set_result(ending)
 
-    def _lose(self, submitted: _Submitted, reason: str) -> None:
+    def _resubmit_lost(self, submitted: _Submitted, reason: str) -> None:
         """Resubmit a lost job.
 
         It is given up if it was lost too often or somebody cancelled it.

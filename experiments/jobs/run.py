@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from threadpoolctl import threadpool_limits
 
 from selfcorrect.core.errors import JobsError, NodeError, SettingError, WorkerError
-from selfcorrect.runtime.bugs import describe_in_a_line, internal_error_traceback, note_place
+from selfcorrect.runtime.bugs import describe_in_a_line, internal_error_traceback, note_location
 from selfcorrect.runtime.machine import Machine, find_machine
 from selfcorrect.runtime.processes import limit_threads, process_context, start_processes, stop_processes
 from selfcorrect.runtime.registry import Registry, Row, describe_unknown
@@ -191,7 +191,7 @@ def do_job(job: Job, send: Show, threads: int) -> Machine | None:
         try:
             job.function(*job.arguments, progress)
         except Exception as error:
-            note_place(error)
+            note_location(error)
             raise
     return find_machine() if has_worked else None
 

@@ -15,7 +15,7 @@ from selfcorrect.core.randomness import Stream
 from selfcorrect.core.samples import Samples
 from selfcorrect.loop.models.protocol import GenerativeModel
 from selfcorrect.loop.trial import try_model
-from selfcorrect.runtime.bugs import describe_with_place
+from selfcorrect.runtime.bugs import describe_with_location
 from selfcorrect.runtime.identity import Identity, identity_of
 from selfcorrect.runtime.registry import import_callable
 from selfcorrect.runtime.supervision import fence
@@ -122,7 +122,7 @@ def try_own_model(name: str, model: GenerativeModel, real: Samples, stream: Stre
     except SelfcorrectError as error:
         raise SettingError(f"generator {name!r}: {error}") from error
     except Exception as error:
-        raise SettingError(f"generator {name!r}: {describe_with_place(error)}") from error
+        raise SettingError(f"generator {name!r}: {describe_with_location(error)}") from error
     if not values.isfinite().all():
         raise SettingError(f"generator {name!r} draws values that are not finite after two steps of training")
     if not torch.equal(values, restored):

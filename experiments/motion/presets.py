@@ -30,7 +30,7 @@ def _loops(policies: Iterable[str], *correctors: str) -> tuple[ArmSettings, ...]
     return tuple(arm for policy in policies for arm in _loop(policy, *correctors))
 
 
-def _half_way(policy: str, corrector: str = "kinematic", remedy: str = "lineages") -> ArmSettings:
+def _half_strength(policy: str, corrector: str = "kinematic", remedy: str = "lineages") -> ArmSettings:
     """Return an arm with corrections at half strength.
 
     Samples go half the way to the correction, with a remedy.
@@ -96,7 +96,7 @@ _DEMO_MIXER = (BASELINE, *_loop("augment:1", "physics"), *_loop("replace", "phys
 _DEMO_SMOOTH = (
     BASELINE,
     *_loop("replace", "physics", remedies=["lineages"]),
-    _half_way("replace"),
+    _half_strength("replace"),
     ArmSettings("freeze"),
 )
 
@@ -117,7 +117,7 @@ _SWEEP = (
     *(
         arm
         for policy in (*_RATIOS, "replace")
-        for arm in (*_loop(policy, "kinematic", "low-pass", "physics"), _half_way(policy))
+        for arm in (*_loop(policy, "kinematic", "low-pass", "physics"), _half_strength(policy))
     ),
 )
 _TWO_STAGES = ("low-pass+physics", "physics+low-pass")
@@ -136,15 +136,15 @@ _MODES = (
     BASELINE,
     ArmSettings("real", remedy="extrapolated"),
     *_loop("replace", "kinematic", "physics", remedies=["matched", "extrapolated", "lineages", "more-steps"]),
-    _half_way("replace"),
-    _half_way("replace", "physics"),
+    _half_strength("replace"),
+    _half_strength("replace", "physics"),
     *_loop("freeze", remedies=["matched", "lineages"]),
 )
 _RENEWED = (
     BASELINE,
     *_loop("renew:0.25", remedies=["lineages"]),
-    _half_way("renew:0.25"),
-    _half_way("renew:0.25", "physics"),
+    _half_strength("renew:0.25"),
+    _half_strength("renew:0.25", "physics"),
 )
 
 
@@ -171,7 +171,7 @@ def _lineages(policy: str, remedy: str) -> tuple[ArmSettings, ...]:
     return (
         ArmSettings(policy, remedy=remedy),
         ArmSettings(policy, "physics", remedy=remedy),
-        _half_way(policy, remedy=remedy),
+        _half_strength(policy, remedy=remedy),
     )
 
 

@@ -263,7 +263,7 @@ def check_motion_study(study: MotionStudy, where: Where = _HERE) -> MotionStudy:
     motion_data(study.experiment, streams(study.experiment.first_seed))
     if study.experiment.generator and ":" in study.experiment.generator[0]:
         _try_generator(study.experiment)
-    return replace(study, code=identities, tasks=tasks, resources=_ask_for(study.experiment, device))
+    return replace(study, code=identities, tasks=tasks, resources=_request_resources(study.experiment, device))
 
 
 def _try_generator(settings: MotionSettings) -> None:
@@ -297,7 +297,7 @@ _MOST_CORES = 4
 """Most cores of a loop on a GPU by default: nodes have about 16 per GPU, for `_LOOPS_PER_CARD` loops."""
 
 
-def _ask_for(settings: MotionSettings, device: str) -> Resources:
+def _request_resources(settings: MotionSettings, device: str) -> Resources:
     """Return the resources of a loop.
 
     It asks for a core, or on a GPU a share of it and the cores that corrections can use.

@@ -330,7 +330,7 @@ def run_arm(study: Study, run: SeedRun, arm: ArmSettings, progress: Progress) ->
     study_task = study.tasks[run.task]
     length = study_task.generations
     if study.is_done(run, arm):
-        _tell_done(progress, length, length)
+        _report_earlier(progress, length, length)
         return
     task = study_task.make_task(run, progress)
     loop_task, loop_arm = study_task.make_arm(arm, task, run, progress)
@@ -347,7 +347,7 @@ def run_arm(study: Study, run: SeedRun, arm: ArmSettings, progress: Progress) ->
 
     first = FolderReader(run.first_folder)
     if is_measured:
-        _tell_done(progress, 0, length)
+        _report_earlier(progress, 0, length)
         measured = MeasuredStore(run.arm_folder(arm) / MEASURED_FILE, loop_arm.generations)
         run_loop(loop_task, loop_arm, measured, first, run.stream, observe)
         run.arm_folder(arm).mkdir(parents=True, exist_ok=True)
@@ -366,7 +366,7 @@ def run_arm(study: Study, run: SeedRun, arm: ArmSettings, progress: Progress) ->
         repair=study.repair,
     ) as store:
         _require_kept(store, loop_arm)
-        _tell_done(progress, store.latest, length)
+        _report_earlier(progress, store.latest, length)
         model = run_loop(loop_task, loop_arm, store, first, run.stream, observe)
         if keeps_sampler:
             drop_training = getattr(model, "for_sampling", None)  # models of the motion experiment have it
@@ -412,7 +412,7 @@ def write_measure(
     write_with_digest(path, {**of_generation, **values})
 
 
-def _tell_done(progress: Progress, latest: int, length: int) -> None:
+def _report_earlier(progress: Progress, latest: int, length: int) -> None:
     """Report generations of earlier calls.
 
     "start" has the number, so that none counts as speed.

@@ -22,7 +22,7 @@ from ..core.errors import InputError, LoopError, SelfcorrectError, SettingError,
 from ..core.randomness import Stream
 from ..core.samples import Samples, check_drawn
 from ..runtime import global_generators
-from ..runtime.bugs import describe_with_place, internal_error_traceback
+from ..runtime.bugs import describe_with_location, internal_error_traceback
 from ..runtime.identity import is_of_users
 from ..runtime.stopwatch import Stopwatch
 from .ancestry import Genealogy, Space
@@ -423,7 +423,7 @@ def _load_model(model: GenerativeModel, state: dict[str, Tensor]) -> GenerativeM
     except SelfcorrectError:
         raise
     except Exception as error:
-        message = f"the state of the model cannot be loaded: {describe_with_place(error)}"
+        message = f"the state of the model cannot be loaded: {describe_with_location(error)}"
         raise LoopError(message, internal_error_traceback(error)) from error
 
 
@@ -488,7 +488,7 @@ def _phase(watch: Stopwatch, name: str, generation: int, store: Store) -> Iterat
             intact = ""
             if generation and not isinstance(store, MemoryStore):
                 intact = f"; generations up to {generation - 1} are kept and the run can be resumed"
-            message = f"generation {generation} stopped in phase {name!r}: {describe_with_place(error)}{intact}"
+            message = f"generation {generation} stopped in phase {name!r}: {describe_with_location(error)}{intact}"
             raise LoopError(message, internal_error_traceback(error)) from error
 
 

@@ -53,7 +53,7 @@ def try_correction(
     except Exception:  # whatever a user's object raises, e.g. for an open file
         corrector = correction.corrector
     place = place or locate_code(getattr(corrector, "parts", (corrector,))[0])
-    title = _with_place(f"corrector {correction.name!r}", place)
+    title = _with_location(f"corrector {correction.name!r}", place)
     first, second = _correct_twice(corrector, title, model, real, stream.child("trial"))
     if not (accepted := _accepted_real(second)).any():
         warnings.warn(
@@ -112,7 +112,7 @@ def _accepted_real(batch: CorrectedBatch) -> np.ndarray:
     return batch.drawn.provenance.accepted[: len(batch.drawn) // 2]
 
 
-def _with_place(title: str, place: str) -> str:
+def _with_location(title: str, place: str) -> str:
     return f"{title} ({place})" if place else title
 
 
@@ -187,7 +187,7 @@ def _call_twice(
             generators = global_generators.find_changed(start)
     if compute_digest(results[0]) == compute_digest(results[1]):
         return results[0]
-    title = _with_place(f"model {name_of(model)}", locate_code(type(model)))
+    title = _with_location(f"model {name_of(model)}", locate_code(type(model)))
     if not getattr(model, "repeatable", True):
         warnings.warn(f"{title} declares that its runs cannot be repeated", stacklevel=3)
         return results[0]

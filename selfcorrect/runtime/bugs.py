@@ -71,7 +71,7 @@ MOST_CHARACTERS = 300
 def describe_in_a_line(error: Exception) -> str:
     """Return the message of an error in one line.
 
-    Long messages are cut off. The place that `note_place` noted follows.
+    Long messages are cut off. The place that `note_location` noted follows.
     """
     message = " ".join(describe_error(error).split())
     if len(message) > MOST_CHARACTERS:
@@ -80,22 +80,22 @@ def describe_in_a_line(error: Exception) -> str:
     return f"{message} ({place})" if place and place not in message else message
 
 
-def note_place(error: Exception) -> None:
+def note_location(error: Exception) -> None:
     """Note where in user code an error arose.
 
     File and line are noted. Other processes do not get the traceback.
     """
-    if not getattr(error, "place", "") and (place := find_line_of_other_code(error)):
+    if not getattr(error, "place", "") and (place := find_user_line(error)):
         error.place = place  # type: ignore[attr-defined]
 
 
-def describe_with_place(error: Exception) -> str:
+def describe_with_location(error: Exception) -> str:
     """Describe an error with its place in user code."""
-    where = "" if isinstance(error, SelfcorrectError) else find_line_of_other_code(error)
+    where = "" if isinstance(error, SelfcorrectError) else find_user_line(error)
     return f"{describe_error(error)} ({where})" if where else describe_error(error)
 
 
-def find_line_of_other_code(error: BaseException) -> str:
+def find_user_line(error: BaseException) -> str:
     """Find the last line of user code.
 
     Frames of this package and of libraries are skipped; "" if no other frame is left.

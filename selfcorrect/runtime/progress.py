@@ -27,13 +27,13 @@ def watch_progress(tell: Watcher) -> Iterator[None]:
     """
     furthest = 0.0
 
-    def tell_if_further(share: float) -> None:
+    def tell_progress(share: float) -> None:
         nonlocal furthest
         if share > furthest:
             furthest = share
             tell(share)
 
-    with _watcher(tell_if_further):
+    with _watcher(tell_progress):
         yield
 
 

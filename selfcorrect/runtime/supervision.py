@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from ..core.checks import describe_value
 from ..core.errors import InputError, SelfcorrectError
-from .bugs import describe_with_place, find_line_of_other_code, is_machine_failure
+from .bugs import describe_with_location, find_user_line, is_machine_failure
 
 _Answer = TypeVar("_Answer")
 
@@ -51,7 +51,7 @@ def forbid_exit(who: str = "it") -> Iterator[None]:
 
 
 def _describe_place(error: BaseException) -> str:
-    line = find_line_of_other_code(error)
+    line = find_user_line(error)
     return f" in {line}" if line else ""
 
 
@@ -94,7 +94,7 @@ def fence(who: str) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, SelfcorrectError) or is_machine_failure(error):
             raise
-        raise InputError(f"{who}: {describe_with_place(error)}") from error
+        raise InputError(f"{who}: {describe_with_location(error)}") from error
 
 
 def call_fenced(who: str, expected: type[_Answer], function: Callable[..., Any], *arguments: Any) -> _Answer:

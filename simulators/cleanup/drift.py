@@ -337,15 +337,15 @@ def estimate_floor_motion(motion: Motion, feet_m: np.ndarray, *, remove: bool, n
     if remove:
         return FloorMotion(drift_m_s, zero_m_s)
     if _is_in_place(drift_m_s, root_m, fps, _IN_PLACE_SHARE):
-        return FloorMotion(zero_m_s, drift_m_s, in_place=_steps_again(motion))
+        return FloorMotion(zero_m_s, drift_m_s, in_place=_steps_repeatedly(motion))
     is_slower_than_floor = _is_in_place(drift_m_s, root_m, fps, 1.0)
     within_m = _WITHIN_IN_PLACE_M if is_slower_than_floor else _WITHIN_M
     swing_m_s = _extract_swing(drift_m_s, fps, within_m)
-    removed_m_s = swing_m_s if _is_swing_of_root(swing_m_s, root_m, fps) else zero_m_s
+    removed_m_s = swing_m_s if _is_root_swinging(swing_m_s, root_m, fps) else zero_m_s
     return FloorMotion(removed_m_s, drift_m_s - swing_m_s)
 
 
-def _steps_again(motion: Motion) -> bool:
+def _steps_repeatedly(motion: Motion) -> bool:
     """Return whether a body steps more than once.
 
     It walks, or lands more than once: a belt carries feet back, from where they step forward.
@@ -357,7 +357,7 @@ def _steps_again(motion: Motion) -> bool:
     return bool((alone_s >= _ALONE_S).all() or landings >= _FEWEST_LANDINGS)
 
 
-def _is_swing_of_root(swing_m_s: np.ndarray, root_m: np.ndarray, fps: float) -> bool:
+def _is_root_swinging(swing_m_s: np.ndarray, root_m: np.ndarray, fps: float) -> bool:
     """Return whether the root swings with the floor.
 
     The measure is how much the root's accelerations contain those of the swing (S, 2). Otherwise the root moves evenly

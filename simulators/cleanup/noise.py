@@ -165,7 +165,7 @@ def denoise(motions: MotionBatch, noise_rad: np.ndarray, *, must_calm: bool) -> 
     calm_motions = replace(motions, root_m=root_m, rotations=rotations)
     calm_motions = _smooth_noisy_joints(calm_motions, noise_rad)
     if must_calm and is_changed.any():
-        return _keep_where_calmer(motions, calm_motions, is_changed)
+        return _keep_calmer(motions, calm_motions, is_changed)
     return calm_motions
 
 
@@ -216,7 +216,7 @@ def _is_calmer(before: Motion, after: Motion) -> bool:
     return bool(jerks_after.mean() < jerks_before.mean() and feet_stay.all())
 
 
-def _keep_where_calmer(motions: MotionBatch, calm: MotionBatch, changed: np.ndarray) -> MotionBatch:
+def _keep_calmer(motions: MotionBatch, calm: MotionBatch, changed: np.ndarray) -> MotionBatch:
     """Keep the calmer of two motions.
 
     Returns calm motions, but the original ones of those changed (N,) whose joints gain jerk.

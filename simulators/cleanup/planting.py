@@ -91,7 +91,7 @@ def plant_feet(
     return _plant_feet_softly(bent, ground_m, reference or bent) if is_soft else _plant_feet_per_frame(bent, ground_m)
 
 
-def _revert_where_gainless(
+def _revert_gainless_planting(
     given: PosedMotions, planted: MotionBatch, ground_m: np.ndarray, *, is_floor_known: bool
 ) -> MotionBatch:
     """Undo planting that gains nothing.
@@ -490,7 +490,7 @@ class PlantFeet:
             planted = plant_feet(posed, ground_m, is_soft=self.is_soft, reference=level)
             if not self.is_soft:
                 return planted
-            return _revert_where_gainless(posed, planted, ground_m, is_floor_known=is_floor_known)
+            return _revert_gainless_planting(posed, planted, ground_m, is_floor_known=is_floor_known)
 
         planted_motions = plant(level)
         # Long slides take two rounds, and motions without their noise show further stances once feet are planted.

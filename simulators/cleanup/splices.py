@@ -145,7 +145,7 @@ def remove_splices(motion: Motion, *, join_takes: bool) -> Motion:
     It is unchanged up to the first one; cuts between takes stay unless joined.
     """
     joined = _remove_steps(motion, find_splices(motion))
-    return joined if join_takes or _ends_near(motion, joined) else motion
+    return joined if join_takes or _is_end_near(motion, joined) else motion
 
 
 def find_splices(motion: Motion) -> list[int]:
@@ -164,7 +164,7 @@ def find_takes(motion: Motion) -> list[int]:
     """
     turns = _find_cuts_by_turn(motion)
     steps = find_splices(motion)
-    if not steps or _ends_near(motion, _remove_steps(motion, steps)):
+    if not steps or _is_end_near(motion, _remove_steps(motion, steps)):
         steps = []
     return [0, *(step + 1 for step in sorted({*steps, *turns}))]
 
@@ -195,7 +195,7 @@ def _remove_steps(motion: Motion, steps: Sequence[int]) -> Motion:
     return motion
 
 
-def _ends_near(motion: Motion, joined: Motion) -> bool:
+def _is_end_near(motion: Motion, joined: Motion) -> bool:
     """Return whether a joined motion ends nearby.
 
     It ends near to where it did with splices, and faces about the same way.

@@ -203,7 +203,7 @@ class MuJoCoWorld:
             """
             return float(data.xpos[self._addresses.bodies[link]][2])
 
-        for slab, place_m in enumerate(build.colliders.slab_places_m(supports, height_m)):
+        for slab, place_m in enumerate(build.colliders.slab_positions_m(supports, height_m)):
             data.mocap_pos[slab] = place_m
         for grip, (index, hold) in enumerate(build.colliders.holds.items()):
             anchors = build.model.eq_data[grip]

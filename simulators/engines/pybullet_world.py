@@ -194,7 +194,7 @@ class Simulation:
 
         Slabs move into place or away; hands grip or release holds.
         """
-        places_m = self._colliders.slab_places_m(supports, self._height_m)
+        places_m = self._colliders.slab_positions_m(supports, self._height_m)
         for box, slab, place_m in zip(self._slabs, self._colliders.slabs.values(), places_m, strict=True):
             self.bullet.resetBasePositionAndOrientation(box, place_m, slab.orientation)
         for index, grip in self._grips.items():

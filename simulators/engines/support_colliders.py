@@ -117,7 +117,7 @@ class SupportColliders:
     def __bool__(self) -> bool:
         return bool(self.slabs or self.holds)
 
-    def slab_places_m(self, shown: Collection[int], height_m: Callable[[int], float]) -> Iterator[Numbers]:
+    def slab_positions_m(self, shown: Collection[int], height_m: Callable[[int], float]) -> Iterator[Numbers]:
         """Yield each slab's position.
 
         Some supports are shown; the heights of links decide. A slab stays absent while the carried link is below,

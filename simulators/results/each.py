@@ -7,7 +7,7 @@ import numpy as np
 from selfcorrect.core.checks import check_callable
 from selfcorrect.core.errors import SampleError
 from selfcorrect.motion.motion import Motion
-from selfcorrect.runtime.bugs import describe_with_place
+from selfcorrect.runtime.bugs import describe_with_location
 from selfcorrect.runtime.supervision import EndedError, report_place
 
 from .results import CorrectedMotion, CorrectMotions
@@ -36,7 +36,7 @@ def _call(function: Callable[[Motion], Motion], index: int, motion: Motion) -> M
     except EndedError as error:
         raise SampleError(index, str(error)) from error
     except Exception as error:
-        raise SampleError(index, describe_with_place(error)) from error
+        raise SampleError(index, describe_with_location(error)) from error
     return answer if answer is motion else _copy_numbers(index, answer)
 
 

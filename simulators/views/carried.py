@@ -89,7 +89,7 @@ def find_carrier(motion: Motion) -> str:
     heading_rad = np.unwrap(np.arctan2(across_m[:, 0], across_m[:, 2]))
     turns_rad_s = gaussian_filter1d(np.gradient(heading_rad) * motion.fps, _SMOOTH_S * motion.fps, mode="nearest")
     turns = is_rigid & (np.abs(turns_rad_s) > _TURNS_RAD_S)
-    turns &= _circle_about_a_place(ankles_m.mean(axis=1), feet_m_s.mean(axis=1), turns_rad_s)
+    turns &= _find_circling_frames(ankles_m.mean(axis=1), feet_m_s.mean(axis=1), turns_rad_s)
     lowest_m = features.positions_m[..., 1].min(axis=1)
     is_raised = (lowest_m > _FOOTRESTS_M[0]) & (lowest_m < _FOOTRESTS_M[1])
     rides = sits & is_rigid & (norms(feet_m_s.mean(axis=1)[:, [0, 2]]) > _TRAVELS_M_S) & (root_m_s > _TRAVELS_M_S)
@@ -103,10 +103,10 @@ def find_carrier(motion: Motion) -> str:
     ):
         if carried.mean() > _MOSTLY:
             return words
-    return "is in the air: its feet hang, and no foot takes load" if features.ground.do_feet_hang else ""
+    return "is in the air: its feet hang, and no foot takes load" if features.ground.has_hanging_feet else ""
 
 
-def _circle_about_a_place(places_m: np.ndarray, velocities_m_s: np.ndarray, turns_rad_s: np.ndarray) -> np.ndarray:
+def _find_circling_frames(places_m: np.ndarray, velocities_m_s: np.ndarray, turns_rad_s: np.ndarray) -> np.ndarray:
     """Find frames (T,) that circle about an axis.
 
     Positions (T, 3) circle about one vertical axis there. A gliding body takes its axis along. The axis is fitted by
@@ -147,7 +147,7 @@ def _smooth_velocities_m_s(places_m: np.ndarray, fps: float) -> np.ndarray:
     return gaussian_filter1d(np.gradient(places_m, 1 / fps, axis=0), _SMOOTH_S * fps, axis=0, mode="nearest")
 
 
-def see_unless_carried(motion: Motion) -> CorrectionView:
+def skip_carried(motion: Motion) -> CorrectionView:
     """View a motion, or nothing if it is carried.
 
     No ground is known for figures of a motion that something carries.

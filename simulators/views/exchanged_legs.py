@@ -42,7 +42,7 @@ def restore_legs(motion: Motion) -> tuple[Motion, tuple[int, ...]]:
     if len(known) < len(joints) or len(motion) < 4 or FrameRepeats.from_motion(motion).has_repeats:
         return motion, ()
     exchanged = _exchange_legs(motion)
-    both_m = np.stack([_see_from_hips(motion, known), _see_from_hips(exchanged, known)])
+    both_m = np.stack([_measure_from_hips(motion, known), _measure_from_hips(exchanged, known)])
     bends_m = _measure_bends_m(both_m)
     if (bends_m[0, 0, 0] - bends_m.min(axis=(0, 1, 2))).max() < _JUMP_M / 2:
         return motion, ()
@@ -55,7 +55,7 @@ def restore_legs(motion: Motion) -> tuple[Motion, tuple[int, ...]]:
     return (replace(motion, rotations=rotations), tuple(frames)) if frames else (motion, ())
 
 
-def _see_from_hips(motion: Motion, joints: list[int]) -> np.ndarray:
+def _measure_from_hips(motion: Motion, joints: list[int]) -> np.ndarray:
     """Return knees and ankles seen from hips.
 
     They are (T, 2, 6), of both legs; joints: hip, knee, ankle of each.

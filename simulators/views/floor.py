@@ -93,12 +93,12 @@ class MotionOnFloor:
         world = replace(correction.world, plane=self.plane, is_levelled=self.levels, not_levelled=self.not_levelled)
         correction = replace(correction, remarks=(*self._remark_on_plane(), *correction.remarks), world=world)
         if self.motion is self.given:
-            return self.put_floor_at_zero(correction)
+            return self.move_floor_to_zero(correction)
         if not correction.accepted:
             return replace(correction, motion=self.given)
         turned = None if self.levels else self.seen.turned
         placed = map_space(correction, (0.0, self.seen.lowest_m, 0.0), turned)
-        return self.put_floor_at_zero(replace(placed, motion=replace(placed.motion, ground=self.given.ground)))
+        return self.move_floor_to_zero(replace(placed, motion=replace(placed.motion, ground=self.given.ground)))
 
     def _remark_on_plane(self) -> Iterator[Note]:
         """Yield remarks on plane and height.
@@ -112,7 +112,7 @@ class MotionOnFloor:
         if self.given.ground is None and abs(self.seen.lowest_m) > NOTED_M:
             yield Note(NoteKind.FLOOR_KEPT, self.seen.lowest_m)
 
-    def put_floor_at_zero(self, correction: CorrectedMotion) -> CorrectedMotion:
+    def move_floor_to_zero(self, correction: CorrectedMotion) -> CorrectedMotion:
         """Move the observed floor to y = 0.
 
         The correction is restored; its feet show the floor. A tilted floor is moved vertically, too: the path over the
@@ -123,7 +123,7 @@ class MotionOnFloor:
         _, level = correction.see_level(self.given)
         level = level.frames(*correction.world.find_frames_between_t_poses(level))
         ground = observe_ground(level)
-        shown_m = ground.for_zero_m
+        shown_m = ground.floor_to_zero_m
         floor_m = shown_m or 0.0 if self.moves_floor else 0.0
         lowest_m = ground.lowest_m - floor_m
         has_lower_ground = ground.is_shown and ground.is_stood_on and abs(lowest_m) > OTHER_GROUND_M

@@ -40,7 +40,7 @@ def is_one_piece(motion: Motion, piece_frames: int = PIECE_FRAMES) -> bool:
     return len(motion) <= piece_frames or (len(motion) <= _LONGEST_LOOP * piece_frames and is_loop(motion))
 
 
-def see_in_pieces(motion: Motion, piece_frames: int = PIECE_FRAMES) -> CorrectionView:
+def split_into_pieces(motion: Motion, piece_frames: int = PIECE_FRAMES) -> CorrectionView:
     """View the pieces of a long motion.
 
     They have at most `piece_frames`, and overlap by a second.

@@ -1,7 +1,7 @@
 """Segments that are corrected separately.
 
-They are the motion between T-poses at both ends, takes, and loops. `TPoseEnds` is a motion between T-poses, `see_takes`
-a view of takes.
+They are the motion between T-poses at both ends, takes, and loops. `TPoseEnds` is a motion between T-poses,
+`split_into_takes` a view of takes.
 """
 
 from __future__ import annotations
@@ -197,7 +197,7 @@ class Segment:
         return replace(failure, frame=frame, last_frame=last)
 
 
-def see_takes(motion: Motion, settings: CleanupSettings) -> CorrectionView:
+def split_into_takes(motion: Motion, settings: CleanupSettings) -> CorrectionView:
     """View a motion's takes.
 
     They are in order, loops unrolled.

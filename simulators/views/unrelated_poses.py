@@ -122,7 +122,7 @@ class _PoseLibrary:
         return measure_correction(self.motion, replace(joined, world=replace(joined.world, is_carried=True)))
 
 
-def see_beside_unrelated_poses(motion: Motion) -> CorrectionView:
+def skip_unrelated_poses(motion: Motion) -> CorrectionView:
     """View a motion beside unrelated poses.
 
     Parts that are too short to be corrected stay, too.

@@ -31,7 +31,7 @@ from selfcorrect.simulators.results.results import CorrectedMotion, Failure, Fai
 from selfcorrect.simulators.settings.tracker import STRENGTHS, DriveSettings, EngineSettings, TrackerSettings
 from selfcorrect.simulators.view_table import SAMPLE_VIEWS
 from selfcorrect.simulators.views.floor import MotionOnFloor
-from selfcorrect.simulators.views.pieces import see_in_pieces
+from selfcorrect.simulators.views.pieces import split_into_pieces
 
 
 def same(first: Motion, second: Motion) -> bool:
@@ -261,7 +261,7 @@ def test_piecewise_equals_whole(walk, monkeypatch, corrector):
     there_and_back = walk.select_frames(np.abs(np.arange(100) % 76 - 38))
     releases = []
     monkeypatch.setattr(corrector_module, "release_freed_memory", lambda: releases.append(1))
-    views = (lambda motion, _: see_in_pieces(motion, 60), *SAMPLE_VIEWS)
+    views = (lambda motion, _: split_into_pieces(motion, 60), *SAMPLE_VIEWS)
     motions = []
     for together, is_split in ((1000, False), (60, True)):
         monkeypatch.setattr(corrector_module, "MAX_FRAMES_TOGETHER", together)

@@ -20,7 +20,7 @@ from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, JoinSplices, StabilizeFloor
 from selfcorrect.simulators.corrector import KinematicCorrector, PhysicsCorrector
 from selfcorrect.simulators.results.results import CorrectedMotion, CorrectMotions, Failure, FailureKind, NoteKind
-from selfcorrect.simulators.views.lost_way import restore_lost_way
+from selfcorrect.simulators.views.lost_path import restore_lost_path
 from selfcorrect.simulators.views.segments import Segment
 
 KINEMATIC = KinematicCorrector()
@@ -304,7 +304,7 @@ def hold_root(motion: Motion, first: int, last: int) -> Motion:
 @pytest.mark.parametrize(("first", "last"), [(60, 90), (30, 110), (80, 120), (1, 60)])
 def test_lost_path_follows_feet(strides: Motion, first: int, last: int) -> None:
     lost = hold_root(strides, first, last)
-    restored, frames = restore_lost_way(lost)
+    restored, frames = restore_lost_path(lost)
     assert frames == pytest.approx((first, last), abs=1)
     lost_m = np.linalg.norm(strides.root_m[last] - lost.root_m[last])
     assert np.linalg.norm((restored.root_m - strides.root_m)[:, [0, 2]], axis=1).max() < 0.05 * lost_m
@@ -316,20 +316,20 @@ def test_found_path_is_joined(strides: Motion, first: int, last: int) -> None:
     """The root jumps to where the body is, so that all that follows stays."""
     root_m = strides.root_m.copy()
     root_m[first:last, [0, 2]] = root_m[first, [0, 2]]
-    restored, frames = restore_lost_way(replace(strides, root_m=root_m))
+    restored, frames = restore_lost_path(replace(strides, root_m=root_m))
     assert frames == pytest.approx((first, last - 1), abs=1)
     np.testing.assert_allclose(restored.root_m[last:], strides.root_m[last:], atol=1e-9)
     lost_m = np.linalg.norm(strides.root_m[last] - strides.root_m[first])
     assert np.linalg.norm((restored.root_m - strides.root_m)[:, [0, 2]], axis=1).max() < 0.05 * lost_m
     root_m[last:, 0] += 3 * lost_m
-    assert restore_lost_way(replace(strides, root_m=root_m))[1] == ()
+    assert restore_lost_path(replace(strides, root_m=root_m))[1] == ()
 
 
 def test_other_motions_keep_their_way(strides: Motion, clips: dict[str, Motion]) -> None:
     in_place = replace(strides, root_m=strides.root_m * (0.0, 1.0, 0.0))
     stands_still = hold_root(made_motion("idle", frames=90), 20, 60)
     for motion in (strides, in_place, stands_still, *clips.values()):
-        assert restore_lost_way(motion) == (motion, ())
+        assert restore_lost_path(motion) == (motion, ())
 
 
 def test_path_is_restored_unless_kept(strides: Motion) -> None:

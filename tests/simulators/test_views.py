@@ -20,8 +20,8 @@ from selfcorrect.simulators.corrector import correct_through_views
 from selfcorrect.simulators.pipeline import Pipeline
 from selfcorrect.simulators.results.results import CorrectedMotion, Note
 from selfcorrect.simulators.results.view import CorrectionView
-from selfcorrect.simulators.view_table import VIEWS, SeeMotion
-from selfcorrect.simulators.views.pieces import see_in_pieces
+from selfcorrect.simulators.view_table import VIEWS, ViewMotion
+from selfcorrect.simulators.views.pieces import split_into_pieces
 
 UP = np.array([0.0, 1.0, 0.0])
 AWAY_M = np.array([3.0, 0.0, 2.0])
@@ -91,7 +91,7 @@ def keep(motions: Sequence[Motion]) -> list[CorrectedMotion]:
 
 
 def see_short_pieces(motion: Motion, pipeline: Pipeline) -> CorrectionView:
-    return see_in_pieces(motion, 60)
+    return split_into_pieces(motion, 60)
 
 
 def assert_same(first: Motion, second: Motion) -> None:
@@ -113,7 +113,7 @@ def has_gap(motion: Motion) -> bool:
 @pytest.mark.parametrize("see", [*VIEWS, see_short_pieces])
 @settings(max_examples=5, deadline=None)
 @given(kind=st.sampled_from(KINDS), disguise=st.sampled_from(list(DISGUISES)), pace=st.floats(0.7, 1.4))
-def test_kept_parts_give_motion(see: SeeMotion, pipeline: Pipeline, kind: Kind, disguise: str, pace: float) -> None:
+def test_kept_parts_give_motion(see: ViewMotion, pipeline: Pipeline, kind: Kind, disguise: str, pace: float) -> None:
     motion = DISGUISES[disguise](made_motion(kind, pace=pace))
     assume(not has_gap(motion))
     view = see(motion, pipeline)

@@ -183,13 +183,13 @@ def _find_reader(results: Results) -> Callable[[Results, Reading], MotionFile] |
         return open_omomo
     if (program := smpl_tools.detect_program(names)) is None:
         key = next((name for name in _JOINT_PLACES if len(results.shapes.get(name, ())) == 3), "")
-        return partial(_open_joint_places, key=key) if key else None
+        return partial(_open_joint_positions, key=key) if key else None
     tool, people = program
     _check_arrays(results, [f"{person}{key}" for person, key in product(people, tool.keys)])
     return partial(smpl_tools.open_parameters, tool=tool, people=people)
 
 
-def _open_joint_places(results: Results, reading: Reading, key: str) -> MotionFile:
+def _open_joint_positions(results: Results, reading: Reading, key: str) -> MotionFile:
     """Open a motion of joint positions (T, J, 3)."""
     places = results.array(key)
     if places.shape[2] != 3 or not len(places) or places.dtype.kind != "f":
@@ -197,10 +197,10 @@ def _open_joint_places(results: Results, reading: Reading, key: str) -> MotionFi
     check_within(f"{results.path}: {key} is", places, _FURTHEST)
     check_size(results.path, [places.shape[:2]])
 
-    def write_places(target: Path, written: np.ndarray) -> None:
+    def write_positions(target: Path, written: np.ndarray) -> None:
         results.write(target, {key: written}, len(places))
 
-    return open_joints(results.path, places, reading, results.numbers, write_places)
+    return open_joints(results.path, places, reading, results.numbers, write_positions)
 
 
 def _collect_names(results: Results) -> dict[str, None]:

@@ -15,7 +15,7 @@ _SAME = 1e-8
 """Maximum rounding of positions (m) and rotations (rad)."""
 
 
-def keep_places(old: np.ndarray, before_m: np.ndarray, after_m: np.ndarray) -> np.ndarray:
+def keep_positions(old: np.ndarray, before_m: np.ndarray, after_m: np.ndarray) -> np.ndarray:
     """Move numbers of a file as places moved.
 
     Args:

@@ -28,7 +28,7 @@ from selfcorrect.storage.pickles.results import Results
 from ..motion_file import MotionFile, check_size, check_within, rate_of
 from ..skeletons.reading import Reading
 from ..skeletons.vertical import up_of_motion
-from .keeping import check_rotations, keep_places
+from .keeping import check_rotations, keep_positions
 from .soma import SOMA_30, SOMA_77
 
 _FPS = 30.0
@@ -199,7 +199,7 @@ def _write_arrays(
     if len(before) == len(after):
         old_arrays = arrays_of(before)
         for name in new.keys() & {"posed_joints", "root_positions", "smooth_root_pos"}:
-            new[name] = keep_places(old[name], old_arrays[name], new[name])
+            new[name] = keep_positions(old[name], old_arrays[name], new[name])
         for name in new.keys() & {"global_rot_mats", "local_rot_mats", "global_root_heading"}:
             inside = (2, 3) if new[name].ndim == 4 else 1
             is_unmoved = np.abs(new[name] - old_arrays[name]).max(axis=inside, keepdims=True) < 1e-8

@@ -25,7 +25,7 @@ from ..rigs.stretching import world_poses_of
 from ..skeletons.anatomy import recognize_parts
 from ..skeletons.reading import Reading
 from ..skeletons.vertical import turn_upright
-from .keeping import keep_places
+from .keeping import keep_positions
 from .kimodo import motion_of_poses
 
 KEYS = ("positions", "quaternions", "parent_indices")
@@ -73,7 +73,7 @@ def open_named_bones(results: Results, reading: Reading) -> MotionFile:
         written_clip = with_body(clip, seen.view.restore(changed), followers)
         after_m, after = world_poses_of(written_clip)
         if len(after) == len(before):
-            after_m = keep_places(places[:, order] * unit_m, before_m, after_m)
+            after_m = keep_positions(places[:, order] * unit_m, before_m, after_m)
             old = quaternions[:, order]
             after = after * np.where((after * old).sum(axis=2, keepdims=True) < 0, -1.0, 1.0)
             after = np.where(turn_angles(before, after)[..., None] < _SAME_RAD, old, after)

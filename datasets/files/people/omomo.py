@@ -50,7 +50,7 @@ def open_omomo(results: Results, reading: Reading) -> MotionFile:
     check_size(path, [(len(rows), len(_JOINTS))])
     places = rows[:, _PLACES].reshape(len(rows), -1, 3)
 
-    def write_places(target: Path, written: np.ndarray) -> None:
+    def write_positions(target: Path, written: np.ndarray) -> None:
         if len(written) != len(rows):
             raise InputError(f"{path}: expected {len(rows)} frames, got {len(written)}")
         changed = rows.copy()
@@ -67,7 +67,7 @@ def open_omomo(results: Results, reading: Reading) -> MotionFile:
             changed[:, _VECTORS] = _find_local_rotations(new).as_rotvec().reshape(len(rows), -1)
         results.write(target, {name: changed.astype(rows.dtype)}, len(rows))
 
-    return open_joints(path, places, reading, write_array=write_places)
+    return open_joints(path, places, reading, write_array=write_positions)
 
 
 def _find_orientations(places: np.ndarray) -> np.ndarray:

@@ -41,7 +41,7 @@ from ..skeletons.file_note import FileNote
 from ..skeletons.reading import Reading
 from ..skeletons.vertical import WORDS, UpAxis, up_of_motion
 from .amass import PARTS_OF_POSES
-from .keeping import check_rotations, keep_places, keep_rotations
+from .keeping import check_rotations, keep_positions, keep_rotations
 from .soma import SOMA_77
 
 _LARGEST = 1e6
@@ -475,7 +475,7 @@ def _changes(results: Results, person: _Person, changed: Motion) -> dict[str, np
     written = {tool.translation: (places - scale * person.pelvis_m).reshape(-1, *old.shape[1:])}
     if file_motion is not None:
         for name in (tool.translation, *(name for name in tool.followers if name in arrays)):
-            written[name] = keep_places(arrays[name], scale * file_motion.root_m, places)
+            written[name] = keep_positions(arrays[name], scale * file_motion.root_m, places)
     start = 0
     for name in tool.rotations:
         old = arrays[name]

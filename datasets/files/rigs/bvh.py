@@ -124,13 +124,13 @@ def _pose_clip(content: BvhText, source: str, metres_per_unit: float | None) -> 
         unit_m,
         stretches_m={joint: track * unit_m for joint, track in positions.items()},
         relative=relative,
-        rest_places=dict(zip(content.names, _find_rest_places(offsets, parents), strict=True)),
+        rest_places=dict(zip(content.names, _find_rest_positions(offsets, parents), strict=True)),
         notes=notes,
         placeholder_rate=content.placeholder_rate,
     )
 
 
-def _find_rest_places(offsets: np.ndarray, parents: Sequence[int]) -> np.ndarray:
+def _find_rest_positions(offsets: np.ndarray, parents: Sequence[int]) -> np.ndarray:
     """Return joint positions (J, 3) at zero rotation.
 
     The root is at the origin.

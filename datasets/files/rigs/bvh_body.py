@@ -20,7 +20,7 @@ from selfcorrect.motion.views import Rerooted
 
 from ..motion_file import BYTES_PER_SAMPLED_JOINT, MotionFile, check_size
 from ..sampling import KEY_POSES_FPS, SAMPLED_FPS
-from ..skeletons.anatomy import hangs_elsewhere, recognize_parts
+from ..skeletons.anatomy import has_parts_outside_pelvis, recognize_parts
 from ..skeletons.file_note import FileNote
 from ..skeletons.reading import Reading
 from ..skeletons.units import check_units_agree
@@ -32,8 +32,8 @@ from .stretching import (
     StretchedLeg,
     check_bones,
     find_stretching_legs,
-    put_ankles_where_the_body_has_them,
-    put_ankles_where_the_file_has_them,
+    match_ankles_to_body,
+    match_ankles_to_file,
     world_poses_of,
 )
 
@@ -145,8 +145,8 @@ def body_of(clip: RiggedMotion) -> Motion:
     """
     pelvis = clip.motion.skeleton.joint("pelvis")
     if not pelvis:
-        return put_ankles_where_the_file_has_them(clip.motion, clip)
-    if hangs_elsewhere(clip.motion.skeleton):
+        return match_ankles_to_file(clip.motion, clip)
+    if has_parts_outside_pelvis(clip.motion.skeleton):
         _check_rigid(clip, pelvis)
         return recognize_parts(Rerooted(clip.motion.skeleton, pelvis).view(clip.motion))
     skeleton = clip.motion.skeleton
@@ -161,7 +161,7 @@ def body_of(clip: RiggedMotion) -> Motion:
     rotations = clip.motion.rotations[:, joints]
     rotations[:, 0] = orientation
     motion = replace(clip.motion, skeleton=body, root_m=position_m, rotations=rotations)
-    return put_ankles_where_the_file_has_them(motion, clip)
+    return match_ankles_to_file(motion, clip)
 
 
 def find_all_followers(clip: RiggedMotion) -> tuple[Following, ...]:
@@ -182,7 +182,7 @@ def with_body(clip: RiggedMotion, body: Motion, followers: Sequence[Following]) 
 
     Feet are where `body` has them, and followers follow.
     """
-    changed = put_ankles_where_the_body_has_them(_with_rigid_body(clip, body), body)
+    changed = match_ankles_to_body(_with_rigid_body(clip, body), body)
     return put_followers(changed, followers)
 
 
@@ -194,7 +194,7 @@ def _with_rigid_body(clip: RiggedMotion, body: Motion) -> RiggedMotion:
     pelvis = clip.motion.skeleton.joint("pelvis")
     if not pelvis:
         return replace(clip, motion=body)
-    if hangs_elsewhere(clip.motion.skeleton):
+    if has_parts_outside_pelvis(clip.motion.skeleton):
         return replace(clip, motion=Rerooted(clip.motion.skeleton, pelvis).restore(body))
     clip = _lasting(clip, len(body))
     rotations = clip.motion.rotations.copy()

@@ -123,7 +123,7 @@ def _find_bodies(document: Document) -> list[_Body]:
         names = [str(nodes[node].get("name") or f"node {node}") for node in tree]
         rest = [_rest(nodes[node]) for node in tree]
         rig = Rig.from_tree(tree, parents, names, rest, _vrm_parts(bones, tree))
-        rig = replace(rig, bind=_find_bind_places(document, rig))
+        rig = replace(rig, bind=_find_bind_positions(document, rig))
         first = next((joint for joint, node in enumerate(tree) if node in skeleton), 0)
         name = rig.names[first] if len(skeletons) > 1 else ""
         if animations:
@@ -133,7 +133,7 @@ def _find_bodies(document: Document) -> list[_Body]:
     return bodies
 
 
-def _find_bind_places(document: Document, rig: Rig) -> dict[str, np.ndarray]:
+def _find_bind_positions(document: Document, rig: Rig) -> dict[str, np.ndarray]:
     """Return joint positions in the bind pose.
 
     The skin with most joints decides; positions (3,) are by joint name. Nothing but the comparison of rest poses

@@ -22,7 +22,7 @@ from selfcorrect.motion.kinematics import forward_kinematics, make_continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import MOST_JOINTS, MOST_LEVELS, Skeleton
 
-from ..skeletons.anatomy import hangs_elsewhere, recognize_parts
+from ..skeletons.anatomy import has_parts_outside_pelvis, recognize_parts
 from ..skeletons.file_note import FileNote
 from ..skeletons.units import infer_unit, measure_stature
 
@@ -137,7 +137,7 @@ class Rig:
             scales[joint] = scale * (scales[parent] if parent >= 0 else 1.0)
         return scales
 
-    def find_rest_places(self) -> dict[str, np.ndarray]:
+    def find_rest_positions(self) -> dict[str, np.ndarray]:
         """Return each node's rest position (3,) by name.
 
         The bind pose of a mesh counts, if any joint is bound.
@@ -377,7 +377,7 @@ def make_rigged_clip(rig: Rig, motion: Motion, tracks: Tracks, metres_per_unit: 
         notes = (*notes, FileNote(words, topic="bones"))
     moving = {joint for joint, kind in tracks if kind == "translation" and joint} | set(bent)
     pelvis = skeleton.joint("pelvis")
-    if pelvis and not hangs_elsewhere(skeleton):
+    if pelvis and not has_parts_outside_pelvis(skeleton):
         moving.add(pelvis)
     stretches_m = {}
     for joint in moving:
@@ -397,6 +397,6 @@ def make_rigged_clip(rig: Rig, motion: Motion, tracks: Tracks, metres_per_unit: 
         unit_m,
         stretches_m,
         bends=bends,
-        rest_places=rig.find_rest_places(),
+        rest_places=rig.find_rest_positions(),
         notes=notes,
     )

@@ -205,7 +205,7 @@ def world_poses_of(clip: RiggedMotion) -> tuple[np.ndarray, np.ndarray]:
     return positions_m, orientations
 
 
-def put_ankles_where_the_file_has_them(body: Motion, clip: RiggedMotion) -> Motion:
+def match_ankles_to_file(body: Motion, clip: RiggedMotion) -> Motion:
     """Bend rigid legs to the file's ankles.
 
     The file's bones may stretch. body: the motion of the pelvis and all joints below, with the names of the clip's
@@ -223,7 +223,7 @@ def put_ankles_where_the_file_has_them(body: Motion, clip: RiggedMotion) -> Moti
     return body
 
 
-def put_ankles_where_the_body_has_them(clip: RiggedMotion, body: Motion) -> RiggedMotion:
+def match_ankles_to_body(clip: RiggedMotion, body: Motion) -> RiggedMotion:
     """Put a clip's ankles where the rigid body has them.
 
     The clip gets another motion of the body.

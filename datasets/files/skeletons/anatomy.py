@@ -72,7 +72,7 @@ def note_overruled_names(skeleton: Skeleton) -> tuple[str, ...]:
     return (f"names are overruled by the structure of the body: {', '.join(overruled)}",) if overruled else ()
 
 
-def hangs_elsewhere(skeleton: Skeleton) -> bool:
+def has_parts_outside_pelvis(skeleton: Skeleton) -> bool:
     """Return whether parts hang outside the pelvis' tree."""
     pelvis = skeleton.joint("pelvis")
     part_joints = [joint for joint, part in enumerate(skeleton.parts) if part]

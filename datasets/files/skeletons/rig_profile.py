@@ -97,7 +97,7 @@ class CommonFloor:
         Returns None if fewer than two clips show a floor.
         """
         grounds = [observe_ground(profile.on_rig(clip)) for clip in clips]
-        shown_m = [ground.for_zero_m for ground in grounds if ground.is_shown and ground.is_stood_on]
+        shown_m = [ground.floor_to_zero_m for ground in grounds if ground.is_shown and ground.is_stood_on]
         heights_m = np.array([height_m for height_m in shown_m if height_m is not None])
         if len(heights_m) < 2:
             return None

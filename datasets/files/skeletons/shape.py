@@ -196,7 +196,7 @@ class _Graph:
         return cls(places, rest, turns_rad, skeleton.parents, tuple(neighbours), lengths, limb_parts, ends)
 
     @cached_property
-    def all_places(self) -> np.ndarray:
+    def all_positions(self) -> np.ndarray:
         """(1 + T, J, 3) positions at rest and in some frames."""
         return np.concatenate([self.rest[None], self.places])
 
@@ -524,9 +524,9 @@ def _score_build(graph: _Graph, legs: _Pair, arms: _Pair) -> float:
 
     The proportions of limbs are scored elsewhere.
     """
-    hips = legs.places(graph.all_places, 0)
-    shoulders = arms.places(graph.all_places, 0)
-    ankles = legs.places(graph.all_places, 2)
+    hips = legs.places(graph.all_positions, 0)
+    shoulders = arms.places(graph.all_positions, 0)
+    ankles = legs.places(graph.all_positions, 2)
     trunk = shoulders.mean(axis=1) - hips.mean(axis=1)
     leg = hips.mean(axis=1) - ankles.mean(axis=1)
     upright = cosines(trunk, leg)
@@ -565,9 +565,9 @@ def _is_bird(graph: _Graph, body: _Body) -> bool:
 
     A bird's trunk always leans far forward, below a long neck.
     """
-    hips = body.legs.places(graph.all_places, 0).mean(axis=1)
-    shoulders = body.arms.places(graph.all_places, 0).mean(axis=1)
-    ankles = body.legs.places(graph.all_places, 2).mean(axis=1)
+    hips = body.legs.places(graph.all_positions, 0).mean(axis=1)
+    shoulders = body.arms.places(graph.all_positions, 0).mean(axis=1)
+    ankles = body.legs.places(graph.all_positions, 2).mean(axis=1)
     if cosines(shoulders - hips, hips - ankles).max() > _LEANS:
         return False
     heights, aside = _measure_from_shoulders(graph, body)
@@ -584,7 +584,7 @@ def _name_parts(graph: _Graph, body: _Body) -> dict[str, int]:
     The first leg is taken as the left leg.
     """
     leg_order = (0, 1)
-    arm_order = leg_order if _lie_alike(graph, body) else leg_order[::-1]
+    arm_order = leg_order if _agree_on_sides(graph, body) else leg_order[::-1]
     part_joints = {"pelvis": body.legs.start}
     for side, leg_index, arm_index in zip(SIDES, leg_order, arm_order, strict=True):
         leg = body.legs.limbs[leg_index]
@@ -609,7 +609,7 @@ def _select_moving(graph: _Graph, joints: Sequence[int]) -> list[int]:
     return [joint for joint in joints if graph.turns_rad[joint] > _STILL_RAD] or list(joints)
 
 
-def _lie_alike(graph: _Graph, body: _Body) -> bool:
+def _agree_on_sides(graph: _Graph, body: _Body) -> bool:
     """Return whether arms and legs agree on sides.
 
     Shoulders lie as the hips do.

@@ -65,7 +65,7 @@ def _has_swapped_arms(motion: Motion) -> bool:
 
     The shoulders then lie against the hips most of the time; nobody twists so far.
     """
-    places_m = _find_places(motion)
+    places_m = _find_positions(motion)
     if not {"hip", "shoulder"} <= places_m.keys():
         return False
     across_m = {limb: places_m[limb][:, 0] - places_m[limb][:, 1] for limb in ("hip", "shoulder")}
@@ -88,7 +88,7 @@ def measure_sides(motion: Motion) -> list[float]:
 
     It is the mean cosine between the line from right to left hip and what toes, knees and elbows show as left.
     """
-    places_m = _find_places(motion)
+    places_m = _find_positions(motion)
     if not {"hip", "shoulder"} <= places_m.keys():
         return []
     hips_m = places_m["hip"]
@@ -103,7 +103,7 @@ def measure_sides(motion: Motion) -> list[float]:
     return means
 
 
-def _find_places(motion: Motion) -> dict[str, np.ndarray]:
+def _find_positions(motion: Motion) -> dict[str, np.ndarray]:
     """Return left and right part positions (T, 2, 3).
 
     They are at some frames, by the part's name without side.

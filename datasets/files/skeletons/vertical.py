@@ -267,7 +267,7 @@ def resolve_up_axis(body: TracedBody | None, source: str, format_axis: int | Non
     prior = _Witness("habit", _HABIT if format_axis is None else np.zeros(len(AXES)))
     total = _Witness("all", sum((witness.log_odds for witness in witnesses), prior.log_odds))
     axis, second, *_ = sorted(among, key=lambda candidate: -total.log_odds[candidate])
-    shown = [(witness.name, witness.give_evidence(among)) for witness in witnesses]
+    shown = [(witness.name, witness.get_evidence(among)) for witness in witnesses]
     evidence = tuple(sign for _, sign in shown if sign is not None)
     unknown = tuple(name for name, sign in shown if sign is None)
     if total.find_lead(axis, among) < _SURE:
@@ -299,7 +299,7 @@ class _Witness:
         """
         return float(self.log_odds[axis] - max(self.log_odds[other] for other in candidates if other != axis))
 
-    def give_evidence(self, candidates: Sequence[int]) -> AxisEvidence | None:
+    def get_evidence(self, candidates: Sequence[int]) -> AxisEvidence | None:
         """Return the witness' axis and its lead.
 
         Returns None if it is for no axis.

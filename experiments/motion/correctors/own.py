@@ -26,7 +26,7 @@ from selfcorrect.runtime.supervision import EndedError
 from selfcorrect.simulators.settings.engine_table import PUBLISHED_ENGINE
 
 from .lifting import lift_motions
-from .own_function import apply_there, correct_motions_there, load_there, make_there
+from .own_function import apply_in_sandbox, correct_motions_in_sandbox, load_in_sandbox, make_in_sandbox
 from .table import CORRECTORS, is_own, stages
 
 
@@ -87,13 +87,15 @@ def own_corrector(name: str, inputs: CorrectorInputs, sandbox: Sandbox | None = 
         sandbox = make_sandbox(name, inputs.limit_s, in_process=inputs.in_process)
     lifted = None
     try:
-        takes, called, place = sandbox.call(load_there, name)
+        takes, called, place = sandbox.call(load_in_sandbox, name)
         if takes == "motion":
-            lifted = lift_motions(partial(sandbox.call, apply_there, correct_motions_there), inputs.codec, called)
+            lifted = lift_motions(
+                partial(sandbox.call, apply_in_sandbox, correct_motions_in_sandbox), inputs.codec, called
+            )
         elif takes == "inputs":
-            called = sandbox.call(make_there, name, _to_sendable(inputs))
+            called = sandbox.call(make_in_sandbox, name, _to_sendable(inputs))
         else:
-            sandbox.call(apply_there, _move_network, getattr(inputs.first_model, "device", torch.device("cpu")))
+            sandbox.call(apply_in_sandbox, _move_network, getattr(inputs.first_model, "device", torch.device("cpu")))
     except EndedError as error:
         raise CorrectorError(f"corrector {name!r} was not made: {error}") from error
     return _Sandboxed(sandbox, called, place, lifted)
@@ -123,8 +125,8 @@ def own_identity(name: str, limit_s: float | None) -> Identity:
     """
     with closing(make_sandbox(name, limit_s)) as sandbox:
         try:
-            sandbox.call(load_there, name)
-            return sandbox.call(apply_there, identity_of)
+            sandbox.call(load_in_sandbox, name)
+            return sandbox.call(apply_in_sandbox, identity_of)
         except EndedError as error:
             raise SettingError(f"cannot load corrector {name!r}: {error}") from error
 
@@ -154,17 +156,17 @@ class _Sandboxed:
 
         It declares that.
         """
-        return self.sandbox.call(apply_there, getattr, "repeatable", True)
+        return self.sandbox.call(apply_in_sandbox, getattr, "repeatable", True)
 
     def __call__(self, samples: Samples, stream: Stream) -> Corrected:
         if self.lifted is not None:
             return call_corrector(self.lifted, samples, stream)
-        return self.sandbox.call(apply_there, call_corrector, samples, stream)
+        return self.sandbox.call(apply_in_sandbox, call_corrector, samples, stream)
 
     def state(self) -> dict[str, Tensor]:
         """Return the state of the corrector in the sandbox."""
-        return self.sandbox.call(apply_there, state_of)
+        return self.sandbox.call(apply_in_sandbox, state_of)
 
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Continue from a state in the sandbox."""
-        self.sandbox.call(apply_there, load_state, state)
+        self.sandbox.call(apply_in_sandbox, load_state, state)

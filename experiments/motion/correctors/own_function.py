@@ -71,7 +71,7 @@ def _is_network(function: object) -> bool:
 # --- called in a sandbox, whose memory keeps the corrector ------------------------------------------------------------
 
 
-def load_there(memory: Memory, name: str) -> tuple[str, str, str]:
+def load_in_sandbox(memory: Memory, name: str) -> tuple[str, str, str]:
     """Load the function in the sandbox.
 
     Returns the name of the first parameter, the function's name, and file and line if known.
@@ -82,7 +82,7 @@ def load_there(memory: Memory, name: str) -> tuple[str, str, str]:
     return own.takes, own.name, locate_code(own.function)
 
 
-def make_there(memory: Memory, name: str, inputs: object) -> str:
+def make_in_sandbox(memory: Memory, name: str, inputs: object) -> str:
     """Make the corrector in the sandbox.
 
     The loaded function makes it from inputs. Returns the corrector's name.
@@ -93,7 +93,7 @@ def make_there(memory: Memory, name: str, inputs: object) -> str:
     return name_of(memory["corrector"])
 
 
-def apply_there(memory: Memory, function: Callable[..., Any], *arguments: Any) -> Any:
+def apply_in_sandbox(memory: Memory, function: Callable[..., Any], *arguments: Any) -> Any:
     """Apply a function to the sandbox's corrector.
 
     The corrector may keep something between calls.
@@ -101,6 +101,8 @@ def apply_there(memory: Memory, function: Callable[..., Any], *arguments: Any) -
     return function(memory["corrector"], *arguments)
 
 
-def correct_motions_there(corrector: Callable[[Motion], Motion], motions: Sequence[Motion]) -> list[CorrectedMotion]:
+def correct_motions_in_sandbox(
+    corrector: Callable[[Motion], Motion], motions: Sequence[Motion]
+) -> list[CorrectedMotion]:
     """Correct motions by a single-motion corrector."""
     return [*each_motion(corrector)(motions)]

@@ -19,7 +19,7 @@ from selfcorrect.loop.correctors.contract import name_of
 from selfcorrect.loop.fitting import fit_plainly
 from selfcorrect.loop.models.resampling import Copying
 from selfcorrect.loop.run import Arm, Task
-from selfcorrect.runtime.bugs import describe_with_place
+from selfcorrect.runtime.bugs import describe_with_location
 from selfcorrect.runtime.identity import Identity, identity_of, is_of_users
 
 from ..arms import folder_name
@@ -192,7 +192,7 @@ def _call(function: Callable[..., Any], arguments: tuple[Any, ...], kind: type, 
     except SelfcorrectError:
         raise
     except Exception as error:
-        raise SettingError(f"the function that makes {who} failed: {describe_with_place(error)}") from error
+        raise SettingError(f"the function that makes {who} failed: {describe_with_location(error)}") from error
     if not isinstance(value, kind):
         raise InputError(f"{who} should be of type {kind.__name__}, got {type(value).__name__}")
     return value

@@ -20,7 +20,7 @@ from ...core.errors import CorrectorError, SampleError, SelfcorrectError, Settin
 from ...core.randomness import Stream
 from ...core.samples import Samples
 from ...runtime import global_generators
-from ...runtime.bugs import describe_with_place
+from ...runtime.bugs import describe_with_location
 from ...runtime.identity import name_of
 from ...runtime.supervision import forbid_exit
 
@@ -246,7 +246,7 @@ def state_of(corrector: object) -> dict[str, Tensor]:
     except SelfcorrectError:
         raise
     except Exception as error:
-        raise CorrectorError(f"state() of corrector {name_of(corrector)!r}: {describe_with_place(error)}") from error
+        raise CorrectorError(f"state() of corrector {name_of(corrector)!r}: {describe_with_location(error)}") from error
     try:
         return {name: torch.as_tensor(value).detach().cpu().clone().contiguous() for name, value in state.items()}
     except (AttributeError, TypeError, ValueError, RuntimeError) as error:
@@ -266,7 +266,7 @@ def load_state(corrector: object, state: Mapping[str, Tensor]) -> None:
     except SelfcorrectError:
         raise
     except Exception as error:
-        place = describe_with_place(error)
+        place = describe_with_location(error)
         raise CorrectorError(f"load_state() of corrector {name_of(corrector)!r}: {place}") from error
 
 

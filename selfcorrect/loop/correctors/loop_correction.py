@@ -17,7 +17,7 @@ from ...core.checks import check_callable, check_choice, check_number, explain_a
 from ...core.errors import CorrectorError, SampleError
 from ...core.randomness import Stream
 from ...core.samples import Samples, concatenate
-from ...runtime.bugs import describe_with_place
+from ...runtime.bugs import describe_with_location
 from ...runtime.supervision import EndedError
 from .contract import LIFTED, Corrected, Corrector, Info, call_corrector, merge_info, name_of, with_trailing_axes
 
@@ -209,7 +209,7 @@ def _call_guarded(raw: Samples, correction: Correction, stream: Stream, first_ro
         where = "" if sample is None else f" on sample {first_row + sample} (label {int(raw.labels[sample])})"
         hint = f"; {LIFTED}" if isinstance(error, TypeError | AttributeError) and "'Samples'" in str(error) else ""
         raise CorrectorError(
-            f"corrector {correction.name!r} failed{where}: {describe_with_place(error)}{hint}"
+            f"corrector {correction.name!r} failed{where}: {describe_with_location(error)}{hint}"
         ) from error
 
 

@@ -26,7 +26,7 @@ from typing import Any, TypeAlias
 
 from ...core.errors import CorrectorError, InputError, SelfcorrectError, SettingError
 from ...runtime import global_generators
-from ...runtime.bugs import describe_error, describe_with_place, internal_error_traceback
+from ...runtime.bugs import describe_error, describe_with_location, internal_error_traceback
 from ...runtime.stopwatch import add_processor_time
 from ...runtime.supervision import EndedError, forbid_exit, listen_to_places
 
@@ -236,7 +236,7 @@ def _answer(memory: Memory, message: bytes, report: Callable[[bytes], object] | 
         if internal_error_traceback(error):  # stays internal
             sendable = RuntimeError(f"in the process of a corrector: {describe_error(error)}")
         elif not (isinstance(error, SelfcorrectError) and type(error).__module__.startswith("selfcorrect.")):
-            sendable = CorrectorError(describe_with_place(error))
+            sendable = CorrectorError(describe_with_location(error))
         sendable.add_note(traceback.format_exc())
         return pickle.dumps(("error", sendable))
 

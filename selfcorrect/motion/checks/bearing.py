@@ -73,7 +73,7 @@ def estimate_body_rise_m(
         peak = first + int(np.abs(off_m[stretch]).argmax())
         peak_m = off_m[peak]
         least_m = _LEVEL_M if has_only_floor else RISE_M
-        if not least_m < abs(peak_m) < _HIGHEST_M or _may_fly(features, heights_m, stretch):
+        if not least_m < abs(peak_m) < _HIGHEST_M or _falls_freely(features, heights_m, stretch):
             continue
         if has_only_floor:
             rise_m[stretch] = off_m[stretch]
@@ -128,7 +128,7 @@ def _measure_borne_steps_m(holds: np.ndarray, heights_m: np.ndarray, fps: float)
     return np.where(is_borne, steps_m, 0.0).sum(axis=1) / np.maximum(is_borne.sum(axis=1), 1)
 
 
-def _may_fly(features: MotionFeatures, heights_m: np.ndarray, stretch: slice) -> bool:
+def _falls_freely(features: MotionFeatures, heights_m: np.ndarray, stretch: slice) -> bool:
     """Return whether a body falls freely above the floor."""
     falls_m_s2 = features.falls_m_s2[stretch][heights_m[stretch].min(axis=1) > _LEVEL_M]
     if not len(falls_m_s2):

@@ -74,13 +74,13 @@ def _leg_m(features: MotionFeatures) -> float:
     """
     lengths_m = [0.0]
     for side in SIDES:
-        leg_m = _leg_places_m(features, side)
+        leg_m = _leg_positions_m(features, side)
         if leg_m is not None:
             lengths_m.append(float(norms(np.diff(leg_m[0], axis=0)).sum()))
     return max(lengths_m) or _ADULT_LEG_M
 
 
-def _leg_places_m(features: MotionFeatures, side: str) -> np.ndarray | None:
+def _leg_positions_m(features: MotionFeatures, side: str) -> np.ndarray | None:
     """(T, 3, 3) positions of hip, knee and ankle.
 
     They are None if the skeleton lacks a joint of the limb.
@@ -145,7 +145,7 @@ def _hyperextension_deg(features: MotionFeatures, side: str) -> np.ndarray:
 
     It is negative for a knee bent as knees are.
     """
-    leg_m = _leg_places_m(features, side)
+    leg_m = _leg_positions_m(features, side)
     hip = features.skeleton.joint(f"{side}_hip")
     assert leg_m is not None, "the caller has seen the leg"
     assert hip is not None
@@ -393,7 +393,9 @@ def pitched_feet_deg(features: MotionFeatures) -> float | None:
     """
     ankles, toes = features.skeleton.pair("ankle"), features.skeleton.pair("foot")
     stands = features.observation.stands
-    is_shown = stands.sum(axis=0).min() >= _STANDS_S * features.fps and not observe_ground(features.motion).do_feet_hang
+    is_shown = (
+        stands.sum(axis=0).min() >= _STANDS_S * features.fps and not observe_ground(features.motion).has_hanging_feet
+    )
     if ankles is None or toes is None or not is_shown:
         return None
     slopes_deg = _slope_deg(features.positions_m[:, ankles] - features.positions_m[:, toes])

@@ -474,7 +474,7 @@ def _find_stances(motion: Motion, stands: np.ndarray) -> list[_Stance]:
     velocity_m_s = np.gradient(centre_m, 1 / motion.fps, axis=0)
     leftward_m = (positions_m[:, hips[0]] - positions_m[:, hips[1]])[:, [0, 2]]
     heights_m = centre_m[:, 1] - np.min([positions_m[:, ankle, 1] for ankle in ankles], axis=0)
-    tall_m = _at_least(float(percentile(heights_m, 95)))
+    tall_m = _clamp_height(float(percentile(heights_m, 95)))
     stances = []
     for side, ankle in enumerate(ankles):
         toe = skeleton.joint(f"{SIDES[side]}_foot")
@@ -485,7 +485,7 @@ def _find_stances(motion: Motion, stands: np.ndarray) -> list[_Stance]:
             seconds = (stop - start) / motion.fps
             to_centre_m = (centre_m[run] - (toes_m[run] + positions_m[run, ankle]) / 2).mean(axis=0)
             accelerates_m_s2 = (velocity_m_s[stop - 1] - velocity_m_s[start]) * motion.fps / (stop - 1 - start)
-            lean = to_centre_m / _at_least(to_centre_m[1]) - accelerates_m_s2 / GRAVITY_M_S2
+            lean = to_centre_m / _clamp_height(to_centre_m[1]) - accelerates_m_s2 / GRAVITY_M_S2
             sole = up[run].mean(axis=0)
             stance = _Stance(
                 side=side,
@@ -493,7 +493,7 @@ def _find_stances(motion: Motion, stands: np.ndarray) -> list[_Stance]:
                 middle_s=(start + stop - 1) / 2 / motion.fps,
                 place_m=toes_m[run].mean(axis=0),
                 lean=lean[[0, 2]],
-                sole=(sole / _at_least(sole[1]))[[0, 2]],
+                sole=(sole / _clamp_height(sole[1]))[[0, 2]],
                 leftward=leftward_m[run].mean(axis=0),
                 tallness=float(heights_m[run].mean()) / tall_m,
             )
@@ -501,7 +501,7 @@ def _find_stances(motion: Motion, stands: np.ndarray) -> list[_Stance]:
     return stances
 
 
-def _at_least(height: float) -> float:
+def _clamp_height(height: float) -> float:
     """Return a height, at least the divisor's minimum.
 
     Slopes are divided by it; slopes of bodies that lie or stand on the head are steep.

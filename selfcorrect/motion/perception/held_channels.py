@@ -62,7 +62,7 @@ class HeldChannels:
                 rotations[:, joint] = fills[key].rotations[:, joint]
                 joints.append(joint)
             if axes == _FLOOR:
-                root_m[:, axes] = _lead_on(root_m[:, axes], repeats)
+                root_m[:, axes] = _extrapolate(root_m[:, axes], repeats)
             spacings.append(len(motion) / len(repeats.times))
         if not fills:
             return cls(motion)
@@ -101,7 +101,7 @@ def _find_held(motion: Motion) -> Iterator[tuple[list[int], int | None, FrameRep
             yield [], joint, repeats
 
 
-def _lead_on(path_m: np.ndarray, repeats: FrameRepeats) -> np.ndarray:
+def _extrapolate(path_m: np.ndarray, repeats: FrameRepeats) -> np.ndarray:
     """Continue a path (T, 2) after its last sample.
 
     It goes on as it went to that sample, because the body still travels.

@@ -109,7 +109,7 @@ class ObservedGround:
 
         The body neither lies below the feet nor hardly stands far from y = 0, and its feet do not hang in the air.
         """
-        return self.feet_seen.is_floor_plausible and self.lying_m is None and not self.do_feet_hang
+        return self.feet_seen.is_floor_plausible and self.lying_m is None and not self.has_hanging_feet
 
     @property
     def _stance_weight(self) -> float:
@@ -157,7 +157,7 @@ class ObservedGround:
         It is None if hardly any foot stands, or if feet hang in the air. A body that sinks for a while stands on two
         levels.
         """
-        if self._stance_weight < _FEWEST_STANCES or self.do_feet_hang:
+        if self._stance_weight < _FEWEST_STANCES or self.has_hanging_feet:
             return None
         levels_m = np.append(self.feet_seen.levels_m[1:], self.feet_seen.floor_m)
         return float(levels_m[np.abs(levels_m).argmin()])
@@ -202,7 +202,7 @@ class ObservedGround:
         return floor_m + measure_gap_m(self._motion, self.feet_seen, soles_m)
 
     @cached_property
-    def for_zero_m(self) -> float | None:
+    def floor_to_zero_m(self) -> float | None:
         """Height to be moved to y = 0.
 
         It is that of the floor, or of the nearest of several levels; None if nothing shows it. A level that is far from
@@ -243,12 +243,12 @@ class ObservedGround:
         return measure_gap_m(motion, self.feet_seen, corners_m.reshape(len(motion), 2, -1, 3))
 
     @cached_property
-    def do_feet_hang(self) -> bool:
+    def has_hanging_feet(self) -> bool:
         """True if feet hang instead of standing.
 
         They seem to stand, but point down steeply below bent legs, as those of bodies that fall do.
         """
-        return _do_feet_hang(self._motion, self.feet_seen.stands)
+        return _has_hanging_feet(self._motion, self.feet_seen.stands)
 
 
 def _pitch_rad(bones_m: np.ndarray) -> np.ndarray:
@@ -274,8 +274,8 @@ def observe_ground(motion: Motion) -> ObservedGround:
     return ObservedGround(copy(motion), observe(motion))  # the cache lets go of motions to which no result refers
 
 
-def _do_feet_hang(motion: Motion, stands: np.ndarray) -> bool:
-    """Return whether feet that seem to stand hang: see `ObservedGround.do_feet_hang`; stands: (T, 2)."""
+def _has_hanging_feet(motion: Motion, stands: np.ndarray) -> bool:
+    """Return whether feet that seem to stand hang: see `ObservedGround.has_hanging_feet`; stands: (T, 2)."""
     skeleton = motion.skeleton
     pairs = [pair for part in ("hip", "knee", "ankle", "foot") if (pair := skeleton.pair(part)) is not None]
     if len(pairs) < 4 or not stands.any():

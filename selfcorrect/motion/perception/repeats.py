@@ -100,7 +100,7 @@ class FrameRepeats:
         for beside in _BESIDE:
             ratios = _compare_with_neighbours(steps, beside)
             is_copy, spacing = _find_pattern(ratios, _LOW, _HIGH)
-            if spacing and _is_whole_body(motion, is_copy, beside) and _stands_on_its_way(motion, is_copy):
+            if spacing and _is_whole_body(motion, is_copy, beside) and _pauses_midway(motion, is_copy):
                 return cls._from_copies(is_copy, spacing, ratios)
         is_linear, spacing = _find_linear_frames(motion)
         if spacing:
@@ -311,14 +311,14 @@ def _compare_copies_with_samples(steps: np.ndarray, is_copy: np.ndarray, beside:
     return float(median_of_known(copies) / max(float(median_of_known(samples)), _UNCHANGED))
 
 
-def _stands_on_its_way(motion: Motion, is_copy: np.ndarray) -> bool:
+def _pauses_midway(motion: Motion, is_copy: np.ndarray) -> bool:
     """Return whether the body pauses without turning back.
 
     It goes no further on the way onto copies (T,), rather than turn back there.
     """
     shares = _measure_shares(_stack_poses(motion), _WINDOW)
     known = shares[is_copy[1:] & np.isfinite(shares)]
-    return not len(known) or _go_nowhere(known, _COPY)
+    return not len(known) or _makes_no_progress(known, _COPY)
 
 
 def _compare_with_neighbours(steps: np.ndarray, beside: int = _BESIDE[0]) -> np.ndarray:
@@ -395,7 +395,7 @@ def _find_noisy_pattern(motion: Motion) -> tuple[np.ndarray, float, np.ndarray]:
             shares = _measure_shares(_stack_poses(motion), window)
         is_copy = np.append(False, np.resize(is_low, len(shares)))
         spacing = period / int(np.sum(~is_low))
-        if _has_copies(shares, is_copy, spacing) and _stands_as_whole(part, is_copy, window):
+        if _has_copies(shares, is_copy, spacing) and _pauses_as_whole(part, is_copy, window):
             return is_copy, spacing, shares
     return np.zeros(len(motion), dtype=bool), 0.0, np.zeros(0)
 
@@ -448,7 +448,7 @@ def _measure_shares_of(poses: np.ndarray, window: int) -> np.ndarray:
     return np.where(is_moving, along, np.nan)
 
 
-def _stands_as_whole(motion: Motion, is_copy: np.ndarray, window: int) -> bool:
+def _pauses_as_whole(motion: Motion, is_copy: np.ndarray, window: int) -> bool:
     """Return whether most of the body pauses.
 
     Root and most joints must step less far along the way onto copies, not only the root.
@@ -483,13 +483,13 @@ def _has_copies(shares: np.ndarray, is_copy: np.ndarray, spacing: float) -> bool
     return (
         float(np.mean(copies > _SAMPLE + 3 * noise)) <= _STRAY
         and float(np.mean(np.abs(samples) < _STRAY)) < _COPY
-        and _go_nowhere(copies, _STRAY)
+        and _makes_no_progress(copies, _STRAY)
         and typical > _AS_SPACED * spacing
         and typical * np.sqrt(len(copies)) > _CLEARLY * max(noise, spread if len(copies) < _FEW else 0.0)
     )
 
 
-def _go_nowhere(shares: np.ndarray, largest: float) -> bool:
+def _makes_no_progress(shares: np.ndarray, largest: float) -> bool:
     """Return whether steps onto copies advance nothing.
 
     Steps (C,) go no further along the way than `largest`, or than noise explains. Noise goes forwards as far as

@@ -101,7 +101,7 @@ def find_stances(standing: np.ndarray, paths: FootPaths, fps: float) -> list[Sta
         weights = np.minimum(lengths / (_FULL_VOTE_S * fps), 1.0) * (sums / lengths) * (1.0 - held / lengths)
         weights = np.where(alone >= _CARRIES_S * fps, weights, weights / _ALONE_WEIGHS)
         carries = lowest >= _CARRIES_S * fps
-        places_m = _find_places_m(path_m, speeds_m_s, np.flatnonzero(stands[:, foot, part]), lengths)
+        places_m = _find_positions_m(path_m, speeds_m_s, np.flatnonzero(stands[:, foot, part]), lengths)
         rows = zip(runs, places_m, weights.tolist(), carries.tolist(), strict=True)
         for (first, stop), place_m, weight, is_carrying in rows:
             stances.append(
@@ -118,7 +118,9 @@ def find_stances(standing: np.ndarray, paths: FootPaths, fps: float) -> list[Sta
     return stances
 
 
-def _find_places_m(path_m: np.ndarray, speeds_m_s: np.ndarray, frames: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+def _find_positions_m(
+    path_m: np.ndarray, speeds_m_s: np.ndarray, frames: np.ndarray, lengths: np.ndarray
+) -> np.ndarray:
     """Find where a point stands in each run.
 
     The frames are those whose speed (T,) is its median or less; positions are (T, 3), runs (R, 3). Heights are medians.

@@ -124,8 +124,10 @@ def test_heel_stands_show_floor(toes_up_deg: int) -> None:
     heels_m = float(np.median(sole_corners_m(motion)[..., 1].min(axis=-1)))
     ground = observe_ground(motion)
     by_toes_m = ground.feet_seen.floor_m
-    assert abs(ground.for_zero_m - heels_m) < 0.6 * (by_toes_m - heels_m)
-    assert observe_ground(raise_motion(motion, 0.06)).for_zero_m - ground.for_zero_m == pytest.approx(0.06, abs=1e-9)
+    assert abs(ground.floor_to_zero_m - heels_m) < 0.6 * (by_toes_m - heels_m)
+    assert observe_ground(raise_motion(motion, 0.06)).floor_to_zero_m - ground.floor_to_zero_m == pytest.approx(
+        0.06, abs=1e-9
+    )
 
 
 @pytest.mark.parametrize("height_m", [-0.3, -0.15, 0.0, 0.1, 0.2])
@@ -207,8 +209,8 @@ def test_far_steps_show_no_floor(stand: Motion) -> None:
     ahead_m = np.interp(np.arange(180), keys, [0.0, 0.0, 0.4, 0.4])
     root_m = stand.root_m[0] + np.stack([0 * rises_m, rises_m, ahead_m], axis=1)
     steps = replace(stand, root_m=root_m, rotations=np.tile(stand.rotations[:1], (180, 1, 1)))
-    assert observe_ground(steps).for_zero_m == pytest.approx(0.0, abs=0.03)
-    assert observe_ground(raise_motion(steps, 1.0)).for_zero_m is None
+    assert observe_ground(steps).floor_to_zero_m == pytest.approx(0.0, abs=0.03)
+    assert observe_ground(raise_motion(steps, 1.0)).floor_to_zero_m is None
 
 
 def test_deep_sinking_fails() -> None:

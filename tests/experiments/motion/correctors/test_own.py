@@ -13,7 +13,7 @@ from selfcorrect.core.samples import Samples, digest_tensors
 from selfcorrect.experiments.jobs.identities import IdentityFile
 from selfcorrect.experiments.motion.correctors import own
 from selfcorrect.experiments.motion.correctors.own import CorrectorInputs, own_corrector, own_identity, try_corrector
-from selfcorrect.experiments.motion.correctors.own_function import load_there
+from selfcorrect.experiments.motion.correctors.own_function import load_in_sandbox
 from selfcorrect.loop.correctors.loop_correction import CorrectedBatch, Correction, apply_corrector
 from selfcorrect.loop.correctors.sandbox import InProcessSandbox, Sandbox, SubprocessSandbox
 from selfcorrect.loop.models.gaussian import Gaussian
@@ -141,7 +141,7 @@ def users(tmp_path_factory: pytest.TempPathFactory, inputs: CorrectorInputs) -> 
 def one_sandbox(users: Path) -> Iterator[SubprocessSandbox]:
     """A process for all tests that do not end it: starting one takes longer than what is tested there."""
     process = SubprocessSandbox("the corrector")
-    process.call(load_there, "users_own:raised")  # the folder is on its path
+    process.call(load_in_sandbox, "users_own:raised")  # the folder is on its path
     yield process
     process.close()
 

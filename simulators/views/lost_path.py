@@ -47,7 +47,7 @@ _ROUNDS = 5
 """Number of smoothing rounds."""
 
 
-def restore_lost_way(motion: Motion) -> tuple[Motion, tuple[int, ...]]:
+def restore_lost_path(motion: Motion) -> tuple[Motion, tuple[int, ...]]:
     """Restore the path that feet show.
 
     The root is held there. Also returns first and last frames of these stretches, in turns. A body that travels on
