@@ -60,9 +60,7 @@ def test_diversity_loss_is_caught() -> None:
 def test_undecided_loop_names_seeds() -> None:
     loop = Gaussian.standard(2), DATA, Augment(0.6)
     short = Trial(seeds=FEWEST_SEEDS, thresholds=Thresholds(stable=1.15))
-    with pytest.raises(
-        AssertionError, match=r"the loop is undecided[\s\S]*\nabout \d+ seeds would decide it"
-    ) as failure:
+    with pytest.raises(AssertionError, match=r"undecided[\s\S]*\d+ seeds") as failure:
         assert_loop_stable(*loop, trial=short)
     assert assert_loop_stable(*loop, trial=short, undecided="pass").label == "undecided"
     needed = int(str(failure.value).rpartition("about ")[2].split()[0])

@@ -156,7 +156,7 @@ def test_mass_is_an_option(stand):
     totals = [correction.timeline.loads_bodyweights[8:].sum(axis=1).mean() for correction in (light, heavy)]
     assert totals == pytest.approx([1.0, 1.0], abs=0.03)
     assert np.abs(heavy.motion.root_m - light.motion.root_m).max() < 0.002
-    with pytest.raises(ValueError, match="mass_kg must be positive, got -70"):
+    with pytest.raises(ValueError, match=r"mass_kg .*-70"):
         BodySettings(mass_kg=-70.0)
 
 

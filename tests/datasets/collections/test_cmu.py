@@ -150,13 +150,13 @@ def test_damage_is_named(cmu: Path, tmp_path: Path):
     with pytest.raises(ValueError, match=r"index\.csv,.*2:.*\['mb', 'daz'\],.*'dax'"):
         load_cmu(folder)
     edit(folder / "index.csv", "category", "kind")
-    with pytest.raises(ValueError, match=r"line 1: expected the columns .*missing \['category'\]"):
+    with pytest.raises(ValueError, match=r"line 1: .*\['category'\]"):
         load_cmu(folder)
 
 
 def test_other_archive_raises(tmp_path: Path):
     (tmp_path / "no.tar.gz").write_bytes(b"nothing")
-    with pytest.raises(ValueError, match=r"no\.tar\.gz: expected a tar archive"):
+    with pytest.raises(ValueError, match=r"no\.tar\.gz: .*tar"):
         load_cmu(tmp_path / "no.tar.gz")
     (tmp_path / "text.bvh").write_text("HIERARCHY")
     with tarfile.open(tmp_path / "other.tar.gz", "w:gz") as archive:

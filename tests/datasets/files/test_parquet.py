@@ -125,7 +125,7 @@ def test_forged_skeletons_are_refused(tmp_path: Path, odd: dict[str, list]) -> N
     facts = json.loads(table.schema.metadata[b"selfcorrect"])
     facts["skeletons"][0] |= odd
     pq.write_table(table.replace_schema_metadata({b"selfcorrect": json.dumps(facts)}), path)
-    with pytest.raises(InputError, match=r"parquet: damaged.*whole numbers for"):
+    with pytest.raises(InputError, match=r"parquet: damaged"):
         read_named(path)
 
 
@@ -138,7 +138,7 @@ def test_expanding_numbers_raise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert path.stat().st_size < 20_000
     assert len(read_named(path)[0].motion) == frames
     monkeypatch.setenv("SELFCORRECT_UNPACKED_LIMIT_MB", "1")
-    with pytest.raises(InputError, match=r"would take .* the limit is 1 MB"):
+    with pytest.raises(InputError, match=r"limit .*1 MB"):
         read_named(path)
 
 

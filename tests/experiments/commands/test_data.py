@@ -195,6 +195,6 @@ def test_colliding_motions_raise(folder: Path, tmp_path: Path) -> None:
     assert (out / "many_001.bvh").read_text() == "precious"
     save_motion(folder / "many_000.bvh", open_motion(folder / "a.bvh").motion)
     before = bytes_of(folder)
-    with pytest.raises(ValueError, match=r"could not be converted|would be overwritten"):
+    with pytest.raises(ValueError, match=r"converted|overwritten"):
         run("convert", folder / "many.npy", folder / "many_000.bvh", "--out", folder, "--overwrite")
     assert bytes_of(folder) == before

@@ -127,7 +127,7 @@ def test_each_alone_continues(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         Job("after", note, (tmp_path, "after", None), 1, ("broken",)),
         Job("other", note, (tmp_path, "other", None), 1),
     ]
-    with pytest.raises(JobsError, match=r"(?s)1 of 3 jobs failed.*broken: this one is broken") as raised:
+    with pytest.raises(JobsError, match=r"(?s)1 of 3.*broken: ") as raised:
         run_jobs(jobs, Where(), "test", each_alone=True)
     assert list(raised.value.failed) == ["broken"]
     assert "broken failed: this one is broken" in capsys.readouterr().err

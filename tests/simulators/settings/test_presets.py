@@ -112,15 +112,13 @@ def test_named_engine_is_taken() -> None:
 
 @pytest.mark.usefixtures("no_pybullet")
 def test_missing_pybullet_has_advice() -> None:
-    with pytest.raises(
-        MissingExtraError, match=r"pip install 'selfcorrect\[pybullet\]'; .*elsewhere choose the engine"
-    ):
+    with pytest.raises(MissingExtraError, match=r"selfcorrect\[pybullet\].*engine"):
         ENGINES.load("pybullet")
 
 
 @pytest.mark.usefixtures("broken_pybullet")
 def test_broken_pybullet_has_advice() -> None:
-    with pytest.raises(SettingError, match=r"is installed and cannot .*--force-reinstall --no-deps pybullet==3\.2\.7"):
+    with pytest.raises(SettingError, match=r"--force-reinstall .*pybullet==3\.2\.7"):
         ENGINES.load("pybullet")
 
 

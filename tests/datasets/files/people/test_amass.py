@@ -91,7 +91,7 @@ def test_other_files_are_refused(original: Path, tmp_path: Path, change: dict, m
 
 
 def test_empty_folder_names_source(tmp_path: Path) -> None:
-    with pytest.raises(MissingData, match=r"no AMASS files .* registration .* Licence: non-commercial"):
+    with pytest.raises(MissingData, match=r"AMASS.*registration.*non-commercial"):
         list_amass_clips(tmp_path)
 
 
@@ -114,7 +114,7 @@ def test_y_up_is_recognised(tmp_path: Path) -> None:
     saved = dict(np.load(tmp_path / "a.npz"))
     del saved["Rh"]
     np.savez(tmp_path / "b.npz", **saved)
-    with pytest.raises(ValueError, match=r"has no frame rate, .*; pass --fps"):
+    with pytest.raises(ValueError, match=r"--fps"):
         open_motion(tmp_path / "b.npz")
     for reading in (Reading(fps=30.0, up="y"), Reading(fps=30.0)):
         motion = open_motion(tmp_path / "b.npz", reading).motion

@@ -108,7 +108,7 @@ def test_unknown_order_finds_body(tmp_path: Path) -> None:
 
 def test_unknown_points_raise(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.random.default_rng(5).normal(0, 1e-3, (40, 22, 3)))
-    with pytest.raises(sc.InputError, match=r"no known order .*HumanML3D are off by .*LAFAN1's 22 are off by"):
+    with pytest.raises(sc.InputError, match=r"HumanML3D.*LAFAN1"):
         open_motion(tmp_path / "a.npy")
 
 
@@ -145,7 +145,7 @@ def test_collapsed_joints_raise(joints: int, message: str, tmp_path: Path) -> No
 @pytest.mark.parametrize("array", [np.full((5, 263), "x"), np.zeros((5, 272), "f4,i4"), np.zeros((5, 22, 3), complex)])
 def test_integers_raise(tmp_path: Path, array: np.ndarray) -> None:
     np.save(tmp_path / "a.npy", array)
-    with pytest.raises(sc.InputError, match=r"a\.npy: expected floating-point numbers, got"):
+    with pytest.raises(sc.InputError, match=r"a\.npy: .*floating-point"):
         open_motion(tmp_path / "a.npy")
 
 

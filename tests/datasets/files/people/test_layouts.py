@@ -58,7 +58,7 @@ OTHER_KINDS = ("c3d", "trc", "vmd", "mvn", "motion", "csv", "anim", "smd", "cast
 def test_other_kinds_get_advice(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a.{suffix}"
     path.write_bytes(b"anything")
-    with pytest.raises(InputError, match=r"(export|convert) .*(BVH|FBX)|export .*glTF|before it is retargeted"):
+    with pytest.raises(InputError, match=r"BVH|FBX|glTF|retargeted"):
         open_motion(path)
 
 

@@ -31,7 +31,7 @@ def test_world_positions_raise(tmp_path: Path, name: str) -> None:
     """Also of somebody who stands still, whose joints hardly move in the world either."""
     motion = MOTIONS[name]()
     write_bvh(tmp_path / "a.bvh", with_positions(motion, sc.joint_positions(motion)))
-    with pytest.raises(sc.InputError, match=r"a\.bvh: the (bone to .* long|positions of \d+ joints).*in the world"):
+    with pytest.raises(sc.InputError, match=r"a\.bvh: .*in the world"):
         sc.open_motion(tmp_path / "a.bvh", sc.Reading(up="y", metres_per_unit=0.01))
 
 
@@ -50,7 +50,7 @@ def test_bone_lengths_may_vary_slightly(tmp_path: Path, share: float, refused: b
     places_m[:, knee] *= 1 + share * np.sin(np.arange(len(motion)))[:, None]
     write_bvh(tmp_path / "a.bvh", with_positions(motion, places_m))
     if refused:
-        with pytest.raises(sc.InputError, match=r"the bone to left_knee is 0\.\d+ to 0\.\d+ m long; expected rigid"):
+        with pytest.raises(sc.InputError, match=r"left_knee .*0\.\d+ to 0\.\d+ m"):
             sc.open_motion(tmp_path / "a.bvh")
     else:
         assert sc.open_motion(tmp_path / "a.bvh").motions
@@ -88,7 +88,7 @@ def test_collapsed_rest_pose_is_detected(tmp_path: Path, parts: tuple[str, ...])
     offsets_m = motion.skeleton.offsets_m.copy()
     offsets_m[[motion.skeleton.names.index(part) for part in parts]] = 0
     write_bvh(tmp_path / "a.bvh", clip_of(replace(motion, skeleton=replace(motion.skeleton, offsets_m=offsets_m))))
-    with pytest.raises(sc.InputError, match=r"a\.bvh: its rest pose is collapsed: the bone .*, nor have \d others"):
+    with pytest.raises(sc.InputError, match=r"a\.bvh: .*collapsed.* \d others"):
         sc.open_motion(tmp_path / "a.bvh", sc.Reading(up="y"))
 
 

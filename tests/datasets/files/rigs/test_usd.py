@@ -232,7 +232,7 @@ def test_two_bodies_are_two_motions(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", ["#usda 1.0\n", "#usda 1.0\n(", "nothing", '#usda 1.0\ndef Skeleton "a" {}\n'])
 def test_other_files_raise(tmp_path: Path, content: str) -> None:
     (tmp_path / "a.usda").write_text(content)
-    with pytest.raises(InputError, match=r"a\.usda: (not a readable USD file|holds no animation of a skeleton)"):
+    with pytest.raises(InputError, match=r"a\.usda: .*(USD file|animation)"):
         open_motion(tmp_path / "a.usda")
 
 

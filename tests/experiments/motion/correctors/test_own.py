@@ -276,7 +276,7 @@ def test_batch_corrector_gets_batch(users: Path, inputs: CorrectorInputs) -> Non
         "def gone(samples):\n    os.kill(os.getpid(), 9)\n"
     )
     try_corrector("batches:whitened", inputs)
-    with pytest.raises(CorrectorError, match=r"on 2 real and .* killed by SIGKILL"):
+    with pytest.raises(CorrectorError, match=r"SIGKILL"):
         try_corrector("batches:gone", inputs)
 
 

@@ -259,7 +259,7 @@ def test_lost_folder_commits_nothing(tmp_path: Path):
         believed_dead.commit(generation(0))
         believed_dead._lock.release()
         with FolderStore(tmp_path, {"steps": 1}) as successor:
-            with pytest.raises(RunFolderError, match=r"was taken over by process \d+ on "):
+            with pytest.raises(RunFolderError, match=r"process \d+"):
                 believed_dead.commit(generation(1))
             assert not list(tmp_path.glob(".generation*"))
             successor.commit(generation(1))

@@ -147,7 +147,7 @@ def test_broken_wandb_warns_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         raise RuntimeError("service did not start")
 
     monkeypatch.setattr("wandb.init", broken)
-    with pytest.warns(UserWarning, match=r"W&B \(offline\) failed.*service did not start") as caught:
+    with pytest.warns(UserWarning, match=r"W&B \(offline\)") as caught:
         log_runs([arm_of(0), arm_of(0, name="b")], tmp_path, "offline")
     assert len(caught) == 1
 

@@ -138,7 +138,7 @@ def test_pictures_are_read_back(stand: Motion, tmp_path: Path):
 
 
 def test_other_suffixes_raise(stand: Motion, tmp_path: Path):
-    with pytest.raises(ValueError, match=r"films in \.gif or \.mp4"):
+    with pytest.raises(ValueError, match=r"\.gif.*\.mp4"):
         draw_motions(tmp_path / "film.avi", stand)
     with pytest.raises(ValueError, match="nothing to draw"):
         draw_motions(tmp_path / "film.gif", [])

@@ -48,7 +48,7 @@ def test_unreadable_is_named(tmp_path: Path) -> None:
     with pytest.raises(DamagedError, match=r"a\.json is missing"):
         read_with_digest(tmp_path / "a.json")
     os.mkfifo(tmp_path / "pipe.json")
-    with pytest.raises(DamagedError, match=r"pipe\.json is damaged: .* no regular file"):
+    with pytest.raises(DamagedError, match=r"pipe\.json .*regular file"):
         read_with_digest(tmp_path / "pipe.json")
     for text in (b"[]", b"3", b'{"sha256": 3}', b"[" * 100_000, b'{"sha256": "' + b"0" * 64 + b'"}'):
         (tmp_path / "a.json").write_bytes(text)

@@ -25,7 +25,7 @@ with FolderLock(Path(sys.argv[1])):
 
 def test_folder_is_held(tmp_path: Path) -> None:
     lock = FolderLock(tmp_path)
-    with pytest.raises(InUseError, match=r"in use by process \d+ on "):
+    with pytest.raises(InUseError, match=r"process \d+"):
         FolderLock(tmp_path)
     lock.require_held()
     lock.release()
@@ -37,7 +37,7 @@ def test_lock_ends_with_process(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", HOLDER, tmp_path], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
-        with pytest.raises(InUseError, match=r"in use by process \d+ on "):
+        with pytest.raises(InUseError, match=r"process \d+"):
             FolderLock(tmp_path)
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -67,7 +67,7 @@ def test_starting_process_is_waited_for(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
         assert process.wait() == -signal.SIGKILL
-        with pytest.raises(InUseError, match=r"in use by process \d+ on "):
+        with pytest.raises(InUseError, match=r"process \d+"):
             FolderLock(tmp_path)
         threading.Timer(0.2, process.stdin.close).start()
         FolderLock(tmp_path).release()

@@ -85,7 +85,7 @@ def test_non_json_is_named(text: bytes, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a\.json.*: not JSON"):
         parse_json(text, "a.json")
     (tmp_path / "a.json").write_bytes(text)
-    with pytest.raises(InputError, match=r"a\.json.*: (not JSON|expected a text)"):
+    with pytest.raises(InputError, match=r"a\.json.*: .*(JSON|text)"):
         read_json(tmp_path / "a.json")
 
 

@@ -79,7 +79,7 @@ def test_shared_numbers_change_together(tmp_path: Path) -> None:
         after = torch.load(tmp_path / "b.pt", weights_only=True)
         assert not any(after[name].any() for name in ("pose", "again", "half"))
         assert torch.equal(after["other"], pose)
-        with pytest.raises(sc.InputError, match=r"pose of a\.pt shares its numbers with another array"):
+        with pytest.raises(sc.InputError, match=r"pose of a\.pt .*shares"):
             results.write(tmp_path / "c.pt", {"pose": np.ones(6), "half": np.zeros(3)})
         assert not (tmp_path / "c.pt").exists()
 

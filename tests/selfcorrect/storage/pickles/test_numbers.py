@@ -146,7 +146,7 @@ HOSTILE = {
 @pytest.mark.parametrize("protocol", [2, 5])
 def test_forged_objects_are_refused(tmp_path: Path, name: str, protocol: int) -> None:
     (tmp_path / "a.pkl").write_bytes(pickle.dumps({"a": HOSTILE[name]}, protocol=protocol))
-    with pytest.raises(ValueError, match=r"a\.pkl: (refused|not a readable|would take)"):
+    with pytest.raises(ValueError, match=r"a\.pkl: (refused|not|would)"):
         read_pickled_numbers(tmp_path / "a.pkl", allow_pickle=True)
 
 
