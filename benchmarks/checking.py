@@ -1,6 +1,6 @@
 """Count how often clean clips break rules of `selfcorrect check`, and how many planted faults the rules find.
 
-    python -m benchmarks.checking path/to/cmu-bvh                   # a table of docs/check.md
+    python -m benchmarks.checking path/to/cmu-bvh                   # a table of docs/results/tables.md
 
 Thresholds are set on the training clips and judged on those of the test split, which show other subjects; the table
 shows false alarms on both. Faults are planted in test clips.

@@ -49,8 +49,8 @@ SIMULATIONS = {
     "fine": EngineSettings(name="pybullet"),
 }
 """PyBullet's settings for samples by fineness. "fast" takes half the steps and about half the time, and its errors are
-as small: see docs/scale.md. Errors vanish as fast, because the shares removed per step are larger. MuJoCo takes 120
-steps per second in both: with half of them it saves a quarter of the time, and motions jerk by 6 % more."""
+as small: see docs/results/tables.md. Errors vanish as fast, because the shares removed per step are larger. MuJoCo
+takes 120 steps per second in both: with half of them it saves a quarter of the time, and motions jerk by 6 % more."""
 
 
 def find_preset(
