@@ -52,6 +52,21 @@ _WHILE_S = 0.7
 _CARRIED_S = 0.3
 """Minimum time with bearing soles, in s. It is part of that time."""
 
+_DRAWN_M = 0.15
+"""Least path of a foot that is drawn along the floor, in m."""
+_DRAWN_S = 0.3
+"""Least time of that path, in s."""
+_DRAWN_M_S = (0.15, 0.7)
+"""Slowest and fastest speed of such a foot, in m/s. People slide a flat foot faster if they mean to."""
+_DRAWN_LEVEL_M = 0.008
+"""Largest change of its height, in m. Feet that shuffle rise further."""
+_DRAWN_FLAT_M = 0.04
+"""Largest height of its corners above the lowest, in m. Dancers drag a foot on the toes."""
+_RESTS = 0.5
+"""Least probability that a foot rests on the floor, which may slide."""
+_STANCE_S = 0.1
+"""Time of the stances before and after, in s."""
+
 
 def depth_m(features: MotionFeatures) -> Measurement:
     """Measure how deep body and soles penetrate the floor."""
@@ -92,8 +107,10 @@ def slide_m_s(features: MotionFeatures) -> np.ndarray | None:
     """Measure how fast soles slide in stance.
 
     It is the least speed, within a while, of the slowest sole point, because a standing foot has a point that does not
-    move. A foot that turns on the ball, rolls, or is drawn along while the other foot stands does not slide. While
-    soles are not the only support, in flight or with hands or knees down, nothing can be said.
+    move. A foot that turns on the ball or rolls does not slide. While soles are not the only support, in flight or with
+    hands or knees down, nothing can be said.
+
+    A foot that is drawn along beside a standing one slides, too, if it stays flat and level from stance to stance.
     """
     window = max(round(_WHILE_S * features.fps), 1)
     if len(features) < window:
@@ -108,7 +125,34 @@ def slide_m_s(features: MotionFeatures) -> np.ndarray | None:
     touching_frames = uniform_filter1d(is_touching.astype(float), window, mode="nearest") * window
     stands = touching_frames >= _CARRIED_S * features.fps
     is_known = stands & np.logical_not(maximum_filter1d(others_low, window, mode="nearest"))
-    return maximum_filter1d(np.where(is_known & np.isfinite(least), least, 0.0), window, mode="nearest")
+    speeds_m_s = maximum_filter1d(np.where(is_known & np.isfinite(least), least, 0.0), window, mode="nearest")
+    return np.maximum(speeds_m_s, _measure_drawn_feet_m_s(features))
+
+
+def _measure_drawn_feet_m_s(features: MotionFeatures) -> np.ndarray:
+    """Measure how fast (T,) a flat foot is drawn far along the floor between two stances; 0 elsewhere."""
+    fps = features.fps
+    speeds_m_s = np.zeros(len(features))
+    heights_m = features.feet_m[..., 1]
+    lowest_m = heights_m.min(axis=2)
+    is_flat = np.ptp(heights_m, axis=2) < _DRAWN_FLAT_M
+    rests = features.observation.resting > _RESTS
+    middles_m = features.feet_m.mean(axis=2)[..., [0, 2]]
+    averaged_m = uniform_filter1d(middles_m, max(1, round(_STANCE_S * fps)), axis=0, mode="nearest")
+    middle_m_s = norms(np.gradient(averaged_m, 1 / fps, axis=0))
+    slowest_m_s, fastest_m_s = _DRAWN_M_S
+    is_drawn = rests & is_flat & (middle_m_s > slowest_m_s) & (middle_m_s < fastest_m_s)
+    around = max(1, round(_STANCE_S * fps))
+    for foot in range(2):
+        for start, stop in find_runs(is_drawn[:, foot]):
+            stands_before = rests[max(0, start - around) : start, foot]
+            stands_after = rests[stop : stop + around, foot]
+            is_between = bool(len(stands_before) and len(stands_after)) and stands_before.all() and stands_after.all()
+            path_m = float(norms(middles_m[stop - 1, foot] - middles_m[start, foot]))
+            is_level = np.ptp(lowest_m[start:stop, foot]) < _DRAWN_LEVEL_M
+            if is_between and is_level and path_m > _DRAWN_M and stop - start >= _DRAWN_S * fps:
+                speeds_m_s[start:stop] = np.maximum(speeds_m_s[start:stop], middle_m_s[start:stop, foot])
+    return speeds_m_s
 
 
 def low_hover_m(features: MotionFeatures) -> np.ndarray:

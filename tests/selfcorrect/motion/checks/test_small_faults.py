@@ -14,9 +14,10 @@ from turned_joints import bend_leg, pose_joint, shift, turn_joint
 from selfcorrect import check
 from selfcorrect.motion.checks.check import RuleChoice, check_with
 from selfcorrect.motion.checks.floor import floor_tilt_deg
-from selfcorrect.motion.kinematics import joint_positions
-from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.kinematics import joint_positions, pose_joints
+from selfcorrect.motion.motion import Motion, MotionBatch
 from selfcorrect.motion.perception.motion_features import MotionFeatures
+from selfcorrect.simulators.body.leg_ik import Legs, solve_leg_ik
 from selfcorrect.simulators.corrector import KinematicCorrector
 from selfcorrect.simulators.feasibility import infer_surroundings
 
@@ -93,6 +94,32 @@ def test_hover_within_walk(first: int) -> None:
 @pytest.mark.parametrize("angle_rad", [0.0, 1.0, 2.0, 3.0])
 def test_feet_that_slide_slowly(kind: Kind, angle_rad: float, speed_m_s: float) -> None:
     assert {"F3", "F8"} & broken(drift(made_motion(kind, frames=180), speed_m_s, angle_rad))
+
+
+def move_foot(motion: Motion, path_m: np.ndarray, lower_m: float = 0.08) -> Motion:
+    """The motion with a left foot that is moved by (T, 3), on a body that is lower by `lower_m`."""
+    legs = Legs.from_skeleton(motion.skeleton)
+    batch = MotionBatch.stack([motion])
+    positions_m, orientations = pose_joints(batch)
+    targets_m = positions_m[:, :, legs.ankles].copy()
+    targets_m[0, :, 0] += path_m
+    lowered_m = np.broadcast_to(-lower_m * UP, batch.root_m.shape)
+    rotations = solve_leg_ik(motion.skeleton, positions_m, orientations, lowered_m, targets_m)
+    return replace(motion, root_m=motion.root_m - lower_m * UP, rotations=rotations[0])
+
+
+@pytest.mark.parametrize("fps", [30.0, 120.0])
+@pytest.mark.parametrize("along", [(0.0, 0.0, 0.2), (0.2, 0.0, 0.0), (0.0, 0.0, -0.2)])
+def test_foot_drawn_beside_a_standing_one(along: tuple[float, float, float], fps: float) -> None:
+    """A step over the same way is none of that, nor a foot that shuffles 3 cm above the floor."""
+    motion = made_motion("idle", fps=fps, frames=round(4 * fps))
+    share = np.clip((np.arange(len(motion)) / fps - 1.5) / 0.5, 0.0, 1.0)[:, None]
+    (finding,) = check(move_foot(motion, share * along), ["F3"])
+    assert finding.value == pytest.approx(0.4, abs=0.08)
+    assert 1.2 * fps < finding.start < finding.stop < 2.3 * fps
+    for height_m in (0.03, 0.12):
+        lift_m = height_m * np.sin(np.pi * share) * UP
+        assert not check(move_foot(motion, share * along + lift_m), ["F3"])
 
 
 @pytest.mark.parametrize("speed_m_s", [0.03, 0.06, 0.1])
