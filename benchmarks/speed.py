@@ -5,6 +5,7 @@
 * Start: `check` of a file of 2 s beside the import of SciPy's statistics, in processes of their own.
 * Whole command: all clips as BVH files in one folder, with the start of the program, beside reading, posing and writing
   the same files without any correction.
+* Each command on one clip of 10 s, with the memory that it takes, beside an empty Python.
 * Scale: whole commands on one file of 10 s to 10 minutes, which plays the longest clip forwards and backwards, and on 1
   to 1,000 files of 2 s.
 * The memory of sampling beside that of the result.
@@ -69,26 +70,43 @@ values = model.sample(torch.zeros(512, dtype=torch.int64), sc.streams(0))
 print((get_peak() - before) * 1024 / values.nbytes)
 """
 """Prints the peak of memory that sampling adds, as a multiple of the result, in KiB as Linux counts."""
-PEAK = """
+READING = """
 import sys
 from pathlib import Path
 from selfcorrect.datasets.files.open import open_motion
+
+open_motion(Path(sys.argv[1]))
+"""
+COMMAND = """
 from selfcorrect.experiments.cli import main
 
-if sys.argv[2:]:  # options of the correction
-    main(["correct", *sys.argv[1:], "--workers", "1", "--quiet"])
-else:
-    open_motion(Path(sys.argv[1]))
-peak = Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]  # without the parent's peak
-print(int(peak) * 1024 / Path(sys.argv[1]).stat().st_size)
+main()
 """
-"""Prints the peak of memory of a process that reads or corrects a file, as a multiple of the file's size, on Linux."""
+PEAK = """
+from pathlib import Path
+
+print(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
+"""
+"""Prints the peak of memory of its process in KiB, without the parent's peak, on Linux."""
+COMMANDS = {
+    "empty Python": "",
+    "correct --kinematic": "correct {clip} -o {out} --kinematic --workers 1",
+    "correct --engine mujoco": "correct {clip} -o {out} --engine mujoco --workers 1",
+    "correct --engine pybullet": "correct {clip} -o {out} --engine pybullet --workers 1",
+    "check": "check {clip} --workers 1",
+    "data convert": "data convert {clip} {out}/clip.npz",
+    "view": "view {clip} --out {out}/view.html",
+    "demo": "demo --out {out}/demo.html --no-open",
+}
+"""Commands that are measured on one clip."""
 LOOP = "motion --preset quick --generations 2 --seeds 1 --arms replace augment:1 --steps 20 --initial-steps 20"
 RUNNERS = {"processes": ("--workers", "2"), "ray": ("--runner-options", "address", "local"), "slurm": ()}
 """Options of the runners that are compared, by name: two workers, a Ray cluster of this machine, its own Slurm."""
 _LOOK_S = 0.2
 """Time between two looks at the processes of a runner, in s."""
 _LONG_FILE_BYTES = 48e6
+_CLIP_S = 10.0
+"""Seconds of motion of each command."""
 _RESIDUAL_FREE_S = 10.0
 """Seconds of motion that are tracked without residual force."""
 
@@ -189,7 +207,8 @@ def main(arguments: Arguments) -> None:
     """Print costs, speeds and ratios."""
     modes = arguments.mode
     _print_start(arguments.repeats)
-    longest = _print_commands(arguments, modes)
+    longest = _print_folder(arguments, modes)
+    _print_commands(_play_there_and_back(longest, _CLIP_S), arguments.repeats)
     _print_scale(longest, arguments, modes)
     _print_sampling()
     _print_residual_free(longest.frames(0, round(_RESIDUAL_FREE_S * longest.fps)), arguments.repeats)
@@ -213,8 +232,15 @@ def _print_start(repeats: int) -> None:
     print(f"check of a file of 2 s takes {spent_s['check'] / spent_s['import']:.2f} x the import of scipy.stats")
 
 
-def _print_commands(arguments: Arguments, modes: Sequence[str]) -> Motion:
-    """Print the speed of whole commands, and return the longest clip."""
+def measure(program: str, *words: str) -> tuple[float, float]:
+    """Return the processor seconds and the peak of memory in MB of an interpreter that runs a program."""
+    start_s = get_processor_s()
+    output = run_python("-c", program + PEAK, *words)
+    return get_processor_s() - start_s, int(output.split()[-1]) * 1024 / 1e6
+
+
+def _print_folder(arguments: Arguments, modes: Sequence[str]) -> Motion:
+    """Print the speed of correcting a folder, and return its longest clip."""
     with tempfile.TemporaryDirectory() as folder:
         files = copy_clips(arguments, Path(folder))
         clips = [open_motion(path).motion for path in files]
@@ -232,16 +258,39 @@ def _print_commands(arguments: Arguments, modes: Sequence[str]) -> Motion:
     return max(clips, key=len)
 
 
+def _print_commands(clip: Motion, repeats: int) -> None:
+    """Print the processor time of commands in turn, the fastest of each, and the largest peak of memory."""
+    spent_s: dict[str, list[float]] = {name: [] for name in COMMANDS}
+    peaks_mb: dict[str, list[float]] = {name: [] for name in COMMANDS}
+    for _ in range(repeats):
+        for name, line in COMMANDS.items():
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "clip.bvh"
+                save_motion(path, _make_new(clip))
+                words = line.format(clip=path, out=folder).split()
+                command_s, peak_mb = measure(COMMAND if words else "", *words)
+            spent_s[name].append(command_s)
+            peaks_mb[name].append(peak_mb)
+    print(f"\n{f'{clip.seconds:.0f} s of motion':<28}{'processor s':>12}{'peak MB':>10}")
+    for name in COMMANDS:
+        print(f"{name:<28}{min(spent_s[name]):>12.2f}{max(peaks_mb[name]):>10.0f}", flush=True)
+
+
+def _play_there_and_back(clip: Motion, seconds: float) -> Motion:
+    """Return a motion of some length that plays a clip forwards and backwards."""
+    last = len(clip) - 1
+    return clip.select_frames(last - np.abs(np.arange(round(seconds * clip.fps)) % (2 * last) - last))
+
+
 def _print_scale(clip: Motion, arguments: Arguments, modes: Sequence[str]) -> None:
     """Print the processor time of whole commands by the length and by the number of files, each run once."""
     print(f"\n{'files':<8}{'s each':>8}" + "".join(f"{f'{mode} s':>14}{'x real time':>13}" for mode in modes))
     sizes = [(1, seconds) for seconds in arguments.seconds] + [(number, 2.0) for number in arguments.files]
     for number, seconds in sizes:
-        last = len(clip) - 1
-        there_and_back = last - np.abs(np.arange(round(seconds * clip.fps)) % (2 * last) - last)
+        motion = _play_there_and_back(clip, seconds)
         with tempfile.TemporaryDirectory() as folder:
             for index in range(number):
-                save_motion(Path(folder) / f"{index}.bvh", _make_new(clip.select_frames(there_and_back)))
+                save_motion(Path(folder) / f"{index}.bvh", _make_new(motion))
             spent_s = time_fastest({mode: partial(run_command, Path(folder), mode) for mode in modes}, 1)
         cells = [f"{spent_s[mode]:>14.2f}{number * seconds / spent_s[mode]:>13.1f}" for mode in modes]
         print(f"{number:<8}{seconds:>8g}{''.join(cells)}", flush=True)
@@ -288,17 +337,20 @@ def _print_reading(clip: Motion, modes: Sequence[str], repeats: int) -> None:
             programs["pybvh"] = partial(import_module("pybvh").read_bvh_file, path)
         spent_s = time_fastest(programs, repeats)
         megabytes = path.stat().st_size / 1e6
-        memory = float(run_python("-c", PEAK, str(path)))
-        memory_to_correct = {}
+        _, reading_mb = measure(READING, str(path))
+        peaks_mb = {}
         for mode in modes:
-            words = ("-o", str(Path(folder) / mode), *list_options(mode))
-            memory_to_correct[mode] = float(run_python("-c", PEAK, str(path), *words).splitlines()[-1])
+            words = ("correct", str(path), "-o", str(Path(folder) / mode), *list_options(mode), "--workers", "1")
+            _, peaks_mb[mode] = measure(COMMAND, *words)
     speed = megabytes / spent_s["read"]
-    print(f"reading {megabytes:.0f} MB of BVH: {speed:.0f} MB/s (goal 40), {memory:.1f} x the size in memory (goal 5)")
+    print(
+        f"reading {megabytes:.0f} MB of BVH: {speed:.0f} MB/s (goal 40), "
+        f"{reading_mb / megabytes:.1f} x the size in memory (goal 5)"
+    )
     for name in list(programs)[1:]:
         print(f"that takes {spent_s['read'] / spent_s[name]:.2f} x the time of {name}")
-    for mode, size in memory_to_correct.items():
-        print(f"correcting the file takes {size:.1f} x the size in memory with {mode} (goal 12.5)")
+    for mode, peak_mb in peaks_mb.items():
+        print(f"correcting the file takes {peak_mb:.0f} MB of memory with {mode} (goal 600)")
 
 
 def _print_neighbours(repeats: int) -> None:
