@@ -6,6 +6,9 @@ It shows a run or a command that a result comes from other code.
 engines, generators and remedies of other packages. The identity covers the content of the code and of all modules of
 the user that the code imports, versions of packages, the numbers and texts that the code holds, and the content of the
 files that the code names by a `Path`.
+
+An identity takes about 30 ms, once in a command. Digests of whole files would take as long. They would repeat finished
+work after a changed comment or another cell of a notebook, and would miss the variables that a script's code uses.
 """
 
 from __future__ import annotations

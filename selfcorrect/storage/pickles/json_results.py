@@ -13,13 +13,13 @@ import numpy as np
 from ...core.errors import InputError, shorten_message
 from ..files.limits import Budget
 from ..files.writing import replacing
-from .results import Results
+from .results import HeldResults
 
 _BYTES_PER_CHARACTER = 8
 """Memory of a parsed file, at most, over its size: numbers of a digit or two become objects."""
 
 
-class JsonResults(Results):
+class JsonResults(HeldResults):
     """Arrays of a JSON file.
 
     They are lists of numbers, and of such lists of the same length.
@@ -68,11 +68,6 @@ class JsonResults(Results):
         else:
             others.add(name)
 
-    def array(self, name: str) -> np.ndarray:
-        array = self._arrays[name]
-        self._budget.take(array.nbytes)
-        return array.copy()
-
     def write(self, target: Path, changed: Mapping[str, np.ndarray], frames: int = 0) -> None:
         """Write the file with other numbers.
 
@@ -84,11 +79,7 @@ class JsonResults(Results):
         del frames
         tree = self._parse()
         for name, array in changed.items():
-            if array.shape != self.shapes[name]:
-                raise InputError(
-                    f"{target}: {name} of {self.path.name} has shape {self.shapes[name]}, "
-                    f"and {array.shape} does not fit there"
-                )
+            self.check_shape(name, array, target)
             parent = tree
             *above, last = self._keys[name]
             for key in above:

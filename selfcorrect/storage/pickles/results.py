@@ -75,6 +75,26 @@ class Results(ABC):
         """
 
 
+class HeldResults(Results):
+    """Results whose arrays are in memory."""
+
+    _arrays: dict[str, np.ndarray]
+    _budget: Budget
+
+    def array(self, name: str) -> np.ndarray:
+        array = self._arrays[name]
+        self._budget.take(array.nbytes)
+        return array.copy()
+
+    def check_shape(self, name: str, array: np.ndarray, target: Path) -> None:
+        """Refuse another shape for an array that is written to a target."""
+        if array.shape != self.shapes[name]:
+            raise InputError(
+                f"{target}: {name} of {self.path.name} has shape {self.shapes[name]}, "
+                f"and {array.shape} does not fit there"
+            )
+
+
 def open_results(path: Path) -> Results:
     """Open a results file by its content.
 
@@ -175,7 +195,7 @@ class _NpzResults(Results):
         write_npz(target, {**old, **changed}, objects_of=objects_of)
 
 
-class _PickledResults(Results):
+class _PickledResults(HeldResults):
     """Arrays of a pickle.
 
     It is a pickle file, in a .npy file, or in PyTorch's zip archive.
@@ -237,11 +257,6 @@ class _PickledResults(Results):
         else:
             others.add(name)
 
-    def array(self, name: str) -> np.ndarray:
-        array = self._arrays[name]
-        self._budget.take(array.nbytes)
-        return array.copy()
-
     def write(self, target: Path, changed: Mapping[str, np.ndarray], frames: int = 0) -> None:
         """Write the file with other numbers.
 
@@ -254,11 +269,7 @@ class _PickledResults(Results):
         entries = {name: bytearray(entry) for name, entry in self._entries.items()}
         arrays, texts = self._find_arrays(entries, set())
         for name, array in changed.items():
-            if array.shape != self.shapes[name]:
-                raise InputError(
-                    f"{target}: {name} of {self.path.name} has shape {self.shapes[name]}, "
-                    f"and {array.shape} does not fit there"
-                )
+            self.check_shape(name, array, target)
             arrays[name][...] = array
         for name, array in changed.items():
             written = arrays[name]
