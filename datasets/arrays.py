@@ -123,8 +123,8 @@ class _Arrays(Results):
         return self._arrays[name].copy()
 
     def write(self, target: Path, changed: Mapping[str, np.ndarray], frames: int = 0) -> None:
-        raise NotImplementedError("arrays in memory are no file")
+        raise NotImplementedError("arrays in memory are not a file")
 
 
 def _refuse_to_write(target: Path, array: np.ndarray) -> None:
-    raise NotImplementedError("arrays in memory are no file")
+    raise NotImplementedError("arrays in memory are not a file")

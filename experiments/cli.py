@@ -161,7 +161,7 @@ def _parse_command(words: Sequence[str]) -> Command:
     Raises SettingError for what cannot be parsed. Help ends the program.
     """
     if "" in words:
-        raise SettingError("there is an empty word on the command line, perhaps a variable that is not set")
+        raise SettingError("the command line has an empty argument; is a variable unset?")
     name = words[0] if words else ""
     if name not in COMMANDS:
         _check_name("command", words, COMMANDS)

@@ -52,10 +52,10 @@ def list_amass_clips(folder: Path, split: str | None = None, *, allow_pickle: bo
     The folder may hold the whole set or a subset. Bodies are average.
     """
     if split is not None:
-        raise SettingError(f"{folder}: AMASS has no file of splits; give the folder of a subset instead of {split!r}")
+        raise SettingError(f"{folder}: AMASS defines no splits; pass the folder of a subset instead of {split!r}")
     files = _motion_files(folder)
     if not files:
-        raise MissingData(f"{folder}: no AMASS files (.npz) here. To be had: {AMASS.obtain} Licence: {AMASS.licence}")
+        raise MissingData(f"{folder}: no AMASS files (.npz) found. Source: {AMASS.obtain} Licence: {AMASS.licence}")
     names = [str(path.relative_to(folder).with_suffix("")) if path != folder else path.stem for path in files]
     return [Clip(name, path, partial(_read, path)) for name, path in zip(names, files, strict=True)]
 

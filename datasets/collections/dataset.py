@@ -69,7 +69,7 @@ def require(dataset: Dataset, folder: Path, *names: str) -> None:
     if missing := [name for name in names if not (folder / name).exists()]:
         raise MissingData(
             f"{folder}: {dataset.title} needs {' and '.join(missing)} here. "
-            f"To be had: {dataset.obtain} Licence: {dataset.licence}"
+            f"Source: {dataset.obtain} Licence: {dataset.licence}"
         )
 
 

@@ -92,7 +92,7 @@ def _conclude_up(up: UpAxis | None, notes: tuple[str, ...]) -> Conclusion:
         return Conclusion("up", WORDS[0], ("by the format",))
     witnesses = [evidence.words for evidence in up.evidence if evidence.axis in (None, up.axis)]
     contrary = [f"against it: {evidence}" for evidence in up.evidence if evidence.axis not in (None, up.axis)]
-    unknown = [f"nothing known of {', '.join(up.unknown)}"] if up.unknown else []
+    unknown = [f"no evidence of {', '.join(up.unknown)}"] if up.unknown else []
     return Conclusion("up", WORDS[up.axis], (*witnesses, *contrary, *unknown) or notes)
 
 

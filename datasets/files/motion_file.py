@@ -210,7 +210,7 @@ def rate_of(
         raise InputError(
             f"{path}: has no frame rate, none of {', '.join(RATES)}; pass --fps, for {program} the video's"
         )
-    return usual, (FileNote(f"{usual:g} fps assumed, as of {program}", "--fps"),)
+    return usual, (FileNote(f"{usual:g} fps assumed, the usual rate of {program}", "--fps"),)
 
 
 def refuse_world(path: Path, reading: Reading, program: str) -> None:

@@ -52,7 +52,7 @@ def open_source(
         clips = known_dataset.clips(path, split, allow_pickle=reading.allow_pickle)
     else:
         if split is not None:
-            raise SettingError(f"{path}: has no split {split}, because it is no dataset; leave out split")
+            raise SettingError(f"{path}: has no split {split}, because it is not a dataset; leave out split")
         description = "motion files"
         clips = []
         for file in motion_files(path):

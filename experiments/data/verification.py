@@ -59,7 +59,7 @@ class Verification:
         damaged = len(self.damage) or "none"
         lines = [f"{self.files} files looked at{f' ({counts})' if counts else ''}; {damaged} of them damaged"]
         if self.unread:
-            lines += ["not looked at, because no digest is recorded:", *self._list_unread()]
+            lines += ["not checked, because no digest is recorded:", *self._list_unread()]
         return "\n".join(lines)
 
     def _list_unread(self) -> list[str]:
@@ -89,10 +89,7 @@ def verify(address: str | Path, shown_as: str = "") -> Verification:
     paths = sorted(path for path in _files_below(folder) if path.name != LOCK)
     checks = [*_check_generations(folder), *(check for path in paths for check in _check_file(path))]
     if not checks:
-        raise InputError(
-            f"{shown_as or folder}: neither generations of a run nor corrected motions nor shards are here, "
-            "no file has a digest"
-        )
+        raise InputError(f"{shown_as or folder}: no run, corrected motions or shards found: no file has a digest")
     faults: dict[str, str] = {}
     for path, fault, _ in checks:
         faults[path] = faults.get(path) or fault

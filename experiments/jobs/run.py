@@ -215,7 +215,7 @@ class _Schedule:
         self, jobs: Sequence[Job], submit: Submit, runner: RunnerRow, workers: int, bars: Bars, each_alone: bool
     ) -> None:
         self._jobs = {job.name: job for job in jobs}
-        assert len(self._jobs) == len(jobs), "two jobs have the same name"
+        assert len(self._jobs) == len(jobs), "job names must be unique"
         assert all(name in self._jobs for job in jobs for name in job.after), "a job waits for no job"
         self._graph = TopologicalSorter({job.name: job.after for job in jobs})
         self._path_lengths = _measure_paths(self._jobs)

@@ -48,7 +48,7 @@ def check_replaceable(path: Path) -> None:
     It is a folder, a pipe, a device, or a link that leads nowhere.
     """
     if is_stream(path) or (os.path.lexists(path) and not path.is_file()):
-        raise SettingError(f"{path}: is no regular file, and only those are replaced; choose another file")
+        raise SettingError(f"{path}: is not a regular file, and only regular files are replaced; choose another file")
 
 
 def check_no_link(folders: Iterable[Path]) -> None:

@@ -168,7 +168,7 @@ def read_summary(path: str | Path) -> Summary:
         floor_of = dict(content["floor_of"]) if "floor_of" in content else _match_floors(arms, floors)
         return Summary(content["command"], content["made"], content["settings"], arms, floors, floor_of)
     except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
-        raise InputError(f"{path}: is no summary of a run: {error}") from error
+        raise InputError(f"{path}: is not a summary of a run: {error}") from error
 
 
 def _match_floors(tasks: Iterable[str], floors: Mapping[str, object]) -> dict[str, str]:
@@ -205,7 +205,7 @@ def join_summaries(summaries: Sequence[Summary], *, different_code: bool = False
             raise InputError(f"seeds from {after.first_seed}: expected seeds that go on from {expected}")
         if (code := _describe_code(after)) != (code_of_first := _describe_code(first)) and not different_code:
             raise InputError(
-                f"seeds from {after.first_seed}: made by {code}, expected {code_of_first} as of seed "
+                f"seeds from {after.first_seed}: made by {code}, expected {code_of_first} as for seed "
                 f"{first.first_seed}; run these seeds again, or pass different_code"
             )
     origin = {**first.made, "date": max(run.made["date"] for run in runs)}

@@ -130,7 +130,7 @@ def check_drawn(values: Tensor, count: int, real: Samples) -> None:
         got = "complex numbers" if values.is_complex() else "one number"
         raise InputError(f"expected real numbers for each label from the model, got {got}")
     if len(values) != count:
-        raise InputError(f"the model drew {len(values)} samples for {count} labels")
+        raise InputError(f"expected {count} samples from the model, one per label, got {len(values)}")
     if tuple(values.shape[1:]) != real.event_shape:
         raise InputError(
             f"the model draws values of shape {tuple(values.shape[1:])}, real data have {real.event_shape}"

@@ -150,7 +150,7 @@ class DataGuard:
         new_labels = labels[~torch.isin(labels, real_labels)]
         if len(new_labels):
             raise CorrectorError(
-                f"{self._name} returned the label {int(new_labels[0])}, which no real sample has; "
+                f"{self._name} returned the label {int(new_labels[0])}, but no real sample has it; "
                 f"real labels are from {int(real_labels[0])} to {int(real_labels[-1])}"
             )
 

@@ -136,7 +136,7 @@ def check_numbers(motion: Motion) -> Motion:
         is_invalid = ((lengths < LENGTHS_READ[0]) | (lengths > LENGTHS_READ[1])).any(axis=1)
         if is_invalid.any():
             frame = start + int(is_invalid.argmax())
-            raise InputError(f"{where}: expected unit quaternions, the rotations of frame {frame} are no rotations")
+            raise InputError(f"{where}: expected unit quaternions, but frame {frame} has invalid rotations")
     return motion
 
 

@@ -151,12 +151,10 @@ class NoteKind(Enum):
     LOWEST_GROUND = "the lowest ground is at {value:.2f} m"
     FLOOR_MOVED = "the floor was at {value:+.3f} m and was moved to 0 (--keep-level leaves it)"
     FLOOR_UNKNOWN = (
-        "the floor is not known, so the height stays, with feet at {value:+.2f} m; pass --floor if you know it",
+        "the floor is unknown, so the height is unchanged (feet at {value:+.2f} m); pass --floor if you know it",
         True,
     )
-    FLOOR_KEPT = (
-        "the feet of an average body stand at {value:.2f} m; the height stays, because this person's bones differ"
-    )
+    FLOOR_KEPT = "height unchanged: an average body's feet would stand at {value:.2f} m, but this person's bones differ"
     MOVED_FAR = "moved by up to {value:.2f} m: {words}"
     IN_PLACE = "the body stays in place, as on a treadmill at {value:.1f} m/s; its feet stand on that belt", True
     CARRIED = "the body {words}; left unchanged (--contacts or --floor corrects it)", True
@@ -193,7 +191,7 @@ class NoteKind(Enum):
     T_POSE = "T-pose in the first {value:.0f} frames left unchanged"
     T_POSE_AT_END = "T-pose in the last {value:.0f} frames left unchanged"
     LOOP = "loop of {value:.2f} s, which still closes"
-    UNEXPLAINED = "unexplained force of {value:.1f} body weights: the pace is not gravity's, or the feet glide"
+    UNEXPLAINED = "unexplained force of {value:.1f} body weights: time runs too fast or too slow, or the feet glide"
     EXPLAINED = "contacts explain more of the motion; {words} body weights of force are left unexplained"
     CONTACT_MISSED = "a contact is not held: {words}"
     OTHER = "{words}"

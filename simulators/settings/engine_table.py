@@ -54,7 +54,7 @@ ENGINES = Registry(
         Engine(
             name="mujoco",
             reference="selfcorrect.simulators.engines.mujoco_world:MuJoCoWorld",
-            summary="MuJoCo, with implicit springs and soft contacts: always there, faster, and needs less help.",
+            summary="MuJoCo, with implicit springs and soft contacts: always installed, faster, less residual force.",
             needs="mujoco",
             packages=("mujoco-core", "mujoco"),
             has_compliant_joints=True,

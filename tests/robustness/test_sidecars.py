@@ -219,7 +219,7 @@ def test_usd_waits_for_no_pipe(kind: str, tmp_path: Path) -> None:
     text = (tmp_path / "a.usda").read_text()
     (tmp_path / "a.usda").write_text(text.replace("person.usda", "./pipe.usda"))
     start_s = time.monotonic()
-    with pytest.raises(InputError, match="no regular file"):
+    with pytest.raises(InputError, match="regular file"):
         open_motion(tmp_path / "a.usda", any_body=True)
     assert time.monotonic() - start_s < 20
 
@@ -232,7 +232,7 @@ def test_usd_searches_no_working_folder(tmp_path: Path, monkeypatch: pytest.Monk
     author_reference(tmp_path / "in" / "a.usda", "person.usda", "References")
     monkeypatch.chdir(tmp_path / "work")
     monkeypatch.setenv("PXR_AR_DEFAULT_SEARCH_PATH", str(tmp_path / "work"))
-    with pytest.raises(InputError, match="which is not there"):
+    with pytest.raises(InputError, match="which is missing"):
         open_motion(tmp_path / "in" / "a.usda", any_body=True)
 
 

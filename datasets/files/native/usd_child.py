@@ -51,7 +51,7 @@ def answer_usd_request(request: dict[str, Any]) -> tuple[dict[str, Any], array]:
             return {}, values
         facts = _describe(stage, request["most_joints"])
         if not facts["clips"] and missing:
-            raise ValueError(f"it refers to {missing[0]}, which is not there")
+            raise ValueError(f"it refers to {missing[0]}, which is missing")
         return {**facts, "looked_for": looked_for}, array("d")
     except MemoryError:
         return {"error": "it takes too much memory"}, array("d")
@@ -97,7 +97,7 @@ def _open_layers(path: str) -> tuple[list[Any], list[str], list[str]]:
         layer = Sdf.Layer.FindOrOpen(waiting.pop(0))
         if layer is None:
             if not layers:
-                raise ValueError("it is no USD file, or damaged")
+                raise ValueError("it is not a USD file, or it is damaged")
             continue
         layers.append(layer)
         if len(layers) > _MOST_LAYERS:
@@ -174,7 +174,7 @@ def _refuse_outside(asset: str, file: str, folder: str) -> None:
     if not real.startswith(os.path.join(folder, "")):
         raise ValueError(f"it refers to {asset[:100]!r} outside the file's folder, where nothing is read")
     if os.path.exists(real) and not os.path.isdir(real) and not stat.S_ISREG(os.stat(real).st_mode):
-        raise ValueError(f"it refers to {asset[:100]!r}, which is no regular file")
+        raise ValueError(f"it refers to {asset[:100]!r}, which is not a regular file")
 
 
 def _describe(stage: Any, most_joints: int) -> dict[str, Any]:

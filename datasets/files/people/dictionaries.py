@@ -74,8 +74,8 @@ def open_dictionary(path: Path, reading: Reading) -> MotionFile:
     results = _stack_frames_of_people(_open_results(path))
     if character := _find_character(results):
         raise InputError(
-            f"{path}: the motion of a robot or of a simulated character, as of {character}; correct the human motion "
-            'before it is retargeted: see the page "Before retargeting"'
+            f"{path}: the motion of a robot or simulated character ({character}); correct the human motion "
+            'before retargeting: see the page "Before retargeting"'
         )
     reader = _find_reader(results)
     if reader is None:

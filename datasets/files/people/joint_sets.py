@@ -210,7 +210,7 @@ _SMPL_X = _joints_of_layout(SMPL_X)
 _EYES = ("left_eye", "right_eye")
 JOINT_SETS = (
     JointSet("Human3.6M's 17", 50.0, _HUMAN36M),
-    JointSet("NTU RGB+D's 25, as of Kinect", 30.0, _KINECT),
+    JointSet("NTU RGB+D's 25 (Kinect)", 30.0, _KINECT),
     JointSet("KIT-ML's 21", 12.5, _KIT, has_joints_on_floor=True),
     *map(_joints_of_layout, (SMPL, SMPL_H, SMPL_X)),
     replace(

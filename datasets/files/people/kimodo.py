@@ -3,7 +3,7 @@
 They are read and written. The skeleton follows from both: where each joint lies in the parent's frame. On writing,
 places and rotations change by what the motion changed. What the program derives from these is derived again: local
 rotations, the smoothed root, the heading, and which feet stand. Feet stand when slower than 0.15 m/s and lower than 0.1
-m, as of Kimodo.
+m, as in Kimodo.
 """
 
 from collections.abc import Mapping
@@ -72,7 +72,7 @@ def open_kimodo(results: Results, reading: Reading) -> MotionFile:
         arrays = _write_arrays(old, file_motion, y_up.restore(changed), changed_contacts)
         results.write(target, arrays, len(file_motion))
 
-    return MotionFile((motion,), (f"joints as of Kimodo, {len(body)}", *notes, *up.notes), write, up=up)
+    return MotionFile((motion,), (f"Kimodo joints, {len(body)}", *notes, *up.notes), write, up=up)
 
 
 def _find_body(path: Path, places: np.ndarray, matrices: np.ndarray) -> Skeleton:

@@ -78,7 +78,7 @@ def open_motionstreamer(path: Path, rows: np.ndarray, reading: Reading) -> Motio
             new = rows_of(changed)
         write_npy(target, new.astype(rows.dtype))
 
-    return MotionFile((motion,), ("rows as of MotionStreamer", *notes), write)
+    return MotionFile((motion,), ("rows of MotionStreamer", *notes), write)
 
 
 def _headings(path: Path, rows: np.ndarray) -> np.ndarray:

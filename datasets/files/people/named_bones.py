@@ -84,7 +84,7 @@ def open_named_bones(results: Results, reading: Reading) -> MotionFile:
         results.write(target, arrays, len(places))
 
     return MotionFile(
-        (seen.motion,), ("bones as of AI4AnimationPy", *notes, *seen.notes), write, flaw=seen.flaw, up=seen.up
+        (seen.motion,), ("bones of AI4AnimationPy", *notes, *seen.notes), write, flaw=seen.flaw, up=seen.up
     )
 
 
@@ -105,7 +105,7 @@ def _read_skeleton(results: Results, count: int) -> tuple[list[int], Skeleton]:
             children[parent].append(bone)
     order = order_below(int(np.flatnonzero(parents < 0)[0]), children)
     if len(order) != count:
-        raise InputError(f"{results.path}: parent_indices go round in a circle")
+        raise InputError(f"{results.path}: parent_indices form a cycle")
     tree = tuple(order.index(parents[bone]) if parents[bone] >= 0 else -1 for bone in order)
     offsets_m = np.zeros((count, 3))
     return order, Skeleton(tuple(names[bone] for bone in order), tree, offsets_m, ("",) * count)

@@ -81,8 +81,8 @@ def open_sam3d(results: Results, reading: Reading) -> MotionFile:
             changes |= person.make_changes(motion)
         results.write(target, changes, len(people[0].motion))
 
-    lean = "places as the camera sees them: where it looks down or moves, the body leans or moves"
-    notes = ("joints as of SAM 3D Body", *rate_notes, *axis_notes, lean)
+    lean = "positions are in the camera's frame: where it looks down or moves, the body leans or moves"
+    notes = ("joints of SAM 3D Body", *rate_notes, *axis_notes, lean)
     return MotionFile(tuple(person.motion for person in people), notes, write, up=people[0].up)
 
 

@@ -124,11 +124,11 @@ TOOLS = (
     Tool("EDGE", ("smpl_poses",), "smpl_trans", fps=30.0, derived=("full_pose",)),
     Tool("PromptHMR", ("smplx_world.pose",), "smplx_world.trans", "smplx_world.shape", up=Y_UP),
     Tool("TRAM", ("pred_rotmat",), "pred_trans", "pred_shape", up=Y_DOWN, camera="camera.npy"),
-    Tool("SMPL-X's own names, as of GVHMR and 4D-Humans", ("global_orient", "body_pose"), "transl",
+    Tool("SMPL-X (GVHMR, 4D-Humans)", ("global_orient", "body_pose"), "transl",
          parts=_OWN_PARTS),
     Tool("HuMoR", ("root_orient", "pose_body"), "trans", parts=_AMASS_PARTS),
-    Tool("WHAM's names in the camera's frame", ("pose",), "trans"),
-    Tool("WHAM's names in the camera's frame, with transl", ("pose",), "transl"),
+    Tool("WHAM in the camera's frame", ("pose",), "trans"),
+    Tool("WHAM in the camera's frame, with transl", ("pose",), "transl"),
 )  # fmt: skip
 """Tools, most specific names first. A file may hold several sets, in the world and in the camera's frame."""
 
@@ -184,12 +184,12 @@ def open_parameters(results: Results, reading: Reading, tool: Tool, people: Sequ
         if not frames:
             raise InputError(f"{path}: has no frames")
         sizes.append((frames, math.prod(sides) // 3))
-    if path.exists():  # arrays in memory are no file
+    if path.exists():  # arrays in memory are not a file
         check_size(path, sizes)
     fps, assumed = rate_of(path, _find_numbers(results), reading, tool.fps, tool.name, results.others)
     notes: dict[str, None] = {}
     read = [_person(results, tool, prefix, fps, reading, notes) for prefix in people]
-    notes |= dict.fromkeys((f"{tool.kind} as of {tool.name}", *assumed))
+    notes |= dict.fromkeys((f"{tool.kind} of {tool.name}", *assumed))
 
     def write(target: Path, *motions: Motion) -> None:
         changes: dict[str, np.ndarray] = {}
@@ -275,7 +275,7 @@ def _person(results: Results, tool: Tool, prefix: str, fps: float, reading: Read
     camera, tool_up, notes_on_camera = _camera_of(results, tool, prefix, len(file_motion))
     up = up_of_motion(camera.view(file_motion), reading.up, tool_up, among=tool.axes)
     if tool.root and reading.up is None and up.axis == tool.up:
-        notes[FileNote(f"{WORDS[up.axis]}, as of {tool.name}", "--up")] = None
+        notes[FileNote(f"{WORDS[up.axis]}, the convention of {tool.name}", "--up")] = None
     notes_on_gaps = _note_gaps(results, prefix, len(file_motion))
     notes |= dict.fromkeys((*notes_on_camera, *up.notes, *notes_on_gaps))
     view = FrameChanges((*camera.changes, to_y_up(up.axis)))
@@ -371,7 +371,7 @@ def _camera(path: Path, frames: np.ndarray) -> tuple[Rotation, np.ndarray, int]:
     if len(frames) and frames.max() >= len(matrices):
         raise InputError(f"{path}: holds {len(matrices)} frames, and frame {int(frames.max())} is needed")
     if not (np.isfinite(shifts_m).all() and (np.linalg.det(matrices) > 0.5).all()):
-        raise InputError(f"{path}: {names[0]} or {names[1]} is no place of a camera")
+        raise InputError(f"{path}: {names[0]} or {names[1]} is not a camera pose")
     return Rotation.from_matrix(matrices[frames]), shifts_m[frames], up
 
 

@@ -62,7 +62,7 @@ def open_rigged(path: Path, recorded: RiggedMotion, reading: Reading, format_axi
     clip = _sample_key_poses(recorded, path)
     refusal = (
         f"{path}: {recorded.motion.fps:.3g} frames per second do not show when feet stand; export at least "
-        f"{KEY_POSES_FPS:g}, or name their real rate (--fps)"
+        f"{KEY_POSES_FPS:g}, or pass their real rate with --fps"
     )
     notes = (*clip.notes, *check_bones(clip))
     body = body_of(clip)

@@ -41,10 +41,10 @@ _COMMENT = re.compile(r"(?:^|\s)(?://|[#;]).*$", re.MULTILINE)
 _COMMENT_AFTER_NAME = re.compile(r"(?<=\S)\s+(?://|[#;])\s.*$")
 _DECIMAL_COMMA = re.compile(r"(?<!\S)([-+]?\d*),(\d+(?:[eE][-+]?\d+)?)(?!\S)")
 _DECIMAL_POINT = re.compile(r"\d\.\d")
-_COMMA_NOTE = "numbers with decimal commas are read as with points"
+_COMMA_NOTE = "decimal commas are read as decimal points"
 _TOUCHING = re.compile(r"(?<=[\d.])(?=[-+])")
 """Pattern between two touching numbers. The second number's sign fills the column."""
-_TOUCHING_NOTE = "numbers that touch each other are read apart"
+_TOUCHING_NOTE = "numbers without a blank between them are split"
 _ROWS_BEFORE_END = 4
 """Number of final rows that show the number format. Programs write numbers in different ways."""
 """Words of a note on a frame time of 0 or 1 s."""
@@ -594,5 +594,5 @@ def _load_uneven_rows(scanner: _Scanner, lines: Sequence[tuple[int, str]], frame
             f"the last row, in line {first_line}, has {len(pending)} of {channels} numbers and is left out"
         )
     if is_wrapped:
-        scanner.notes["rows of numbers are not one to a line"] = None
+        scanner.notes["frames are not one to a line"] = None
     return np.array(rows, dtype=float).reshape(-1, channels)

@@ -331,7 +331,7 @@ def note_lone_helpers(clip: RiggedMotion, followers: Sequence[Following]) -> tup
     if not names:
         return ()
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return (f"joints that follow no part of the body keep their own ways: {', '.join(names[:3])}{more}",)
+    return (f"joints that follow no body part keep their own paths: {', '.join(names[:3])}{more}",)
 
 
 def put_followers(clip: RiggedMotion, followers: Sequence[Following]) -> RiggedMotion:

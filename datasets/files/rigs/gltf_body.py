@@ -222,13 +222,13 @@ def _rest(node: dict[str, Any]) -> dict[str, np.ndarray]:
     if "matrix" in node:
         matrix = np.array(node["matrix"], dtype=float).reshape(4, 4).T
         if not (np.abs(matrix) <= LARGEST).all() or not matrix[:3, :3].any(axis=0).all():
-            raise ValueError("the matrix of a node has no direction along an axis")
+            raise ValueError("a node's matrix has an axis of length 0")
         scale = np.linalg.norm(matrix[:3, :3], axis=0)
         rotation = Rotation.from_matrix(matrix[:3, :3] / scale).as_quat()
         rest = {"translation": matrix[:3, 3], "rotation": rotation, "scale": scale}
     for name, values in rest.items():
         if values.shape != (len(_REST[name]),) or not (np.abs(values) <= LARGEST).all():
-            raise ValueError(f"a node's place is not made of finite numbers, none beyond ±{LARGEST:g}")
+            raise ValueError(f"a node's position must be finite and within ±{LARGEST:g}")
     return rest
 
 

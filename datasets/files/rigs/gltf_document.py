@@ -131,7 +131,7 @@ def _buffer(path: Path, entry: dict[str, Any], chunk: bytes, beside: dict[Path, 
         try:
             return base64.b64decode(uri.partition(",")[2], validate=True)
         except binascii.Error as error:
-            raise InputError(f"{path}: a buffer is no base64 ({error})") from error
+            raise InputError(f"{path}: a buffer is not base64 ({error})") from error
     try:
         if not is_there(path.parent / uri):
             uri = unquote(uri)  # names with spaces are written with %20

@@ -263,7 +263,7 @@ def _path_up(parents: Sequence[int], node: int) -> Iterator[int]:
         node = parents[node]
         if node < 0:
             return
-    raise InputError(f"its nodes go round in a circle, or there are more than {MOST_LEVELS} below one another")
+    raise InputError(f"its nodes form a cycle, or there are more than {MOST_LEVELS} below one another")
 
 
 def order_below(root: int, children: Mapping[int, Sequence[int]] | Sequence[Sequence[int]]) -> list[int]:

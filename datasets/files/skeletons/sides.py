@@ -17,9 +17,9 @@ from selfcorrect.motion.skeleton import swap_sides
 from .naming import ARM_PARTS, LEG_PARTS
 from .samples import sample_frames
 
-SWAPPED_NOTE = "left and right are swapped in the names; taken as toes, knees and elbows point"
+SWAPPED_NOTE = "left and right are swapped in the names; corrected by where toes, knees and elbows point"
 
-ARMS_NOTE = "left and right arms are swapped in the names; taken as shoulders lie over the hips"
+ARMS_NOTE = "left and right arms are swapped in the names; corrected by how shoulders lie over the hips"
 
 _OPPOSITE = -0.5
 """Maximum median cosine of swapped arms. It is between the lines through hips and shoulders."""

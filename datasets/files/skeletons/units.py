@@ -197,7 +197,7 @@ def check_units_agree(motion: Motion, bone_unit_m: float, reading: Reading) -> N
         raise InputError(
             f"{motion.source or 'the motion'}: the root's positions are in another unit than the bones ({unit}?): the "
             f"hips are {height_m:.3g} m high over legs of {leg_m:.2f} m; multiply the bones or divide the positions by "
-            f"{ratios[unit]:.4g}, or name the floor (--floor)"
+            f"{ratios[unit]:.4g}, or pass the floor's height with --floor"
         )
 
 

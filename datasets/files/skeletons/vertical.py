@@ -274,7 +274,7 @@ def resolve_up_axis(body: TracedBody | None, source: str, format_axis: int | Non
         either = " or ".join(f"--up {OPTIONS[candidate]}" for candidate in sorted((axis, second)))
         raise InputError(
             f"{source}: its vertical axis is not clear ({', '.join(map(str, evidence)) or 'nothing shows it'}); "
-            f"say which it is with {either}"
+            f"pass it with {either}"
         )
     notes = () if axis == format_axis else (FileNote(f"{WORDS[axis]} inferred", "--up"),)
     return UpAxis(axis, evidence, notes, unknown)

@@ -165,7 +165,7 @@ def choose_references(
         raise SettingError(f"reference must be the name of an arm, or arm → reference, got {describe_value(reference)}")
     for arm, other in chosen.items():
         if unknown := [name for name in (arm, other) if name not in arms]:
-            raise SettingError(f"reference names {unknown[0]!r}, which is no arm; the arms are {', '.join(arms)}")
+            raise SettingError(f"reference names {unknown[0]!r}, which is not an arm; the arms are {', '.join(arms)}")
     return dict(chosen) if is_common else {**usual, **chosen}
 
 

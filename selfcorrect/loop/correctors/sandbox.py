@@ -230,7 +230,7 @@ def _answer(memory: Memory, message: bytes, report: Callable[[bytes], object] | 
         try:
             return pickle.dumps(("answer", value))
         except Exception as error:
-            raise InputError(f"it returned what no other process can be sent: {describe_error(error)}") from error
+            raise InputError(f"its return value cannot be pickled: {describe_error(error)}") from error
     except Exception as error:
         sendable: Exception = error
         if internal_error_traceback(error):  # stays internal

@@ -105,7 +105,7 @@ def _read_state(path: Path) -> dict[str, Tensor]:
     except InputError:
         raise
     except Exception as error:  # a damaged file makes its reader raise errors of any kind
-        raise InputError(f"{path}: no readable file of safetensors ({shorten_message(error)})") from error
+        raise InputError(f"{path}: not a readable safetensors file ({shorten_message(error)})") from error
     check_finite(path, state)
     return state
 

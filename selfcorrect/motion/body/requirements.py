@@ -73,7 +73,7 @@ def find_missing_body(motion: Motion) -> str:
     skeleton = motion.skeleton
     missing = [part for part in REQUIRED_PARTS if skeleton.joint(part) is None]
     if not missing:
-        return "it goes on all fours, with a trunk as long as its legs" if is_quadruped(motion) else ""
+        return "it walks on all fours, with a trunk as long as its legs" if is_quadruped(motion) else ""
     shown = ", ".join(skeleton.names[:12]) + (", …" if len(skeleton) > 12 else "")
     if len(missing) == len(REQUIRED_PARTS):
         return f"its joints are {shown}"

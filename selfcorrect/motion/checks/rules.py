@@ -113,7 +113,7 @@ RULES = (
         summary="A foot rests in the air as if it stood there, and nothing touches the floor.",
         threshold=0.04,
         unit="m",
-        message="a foot rests {value:.2f} m higher than before and after, on nothing",
+        message="a foot rests {value:.2f} m higher than before and after, without support",
         measure=floor.low_hover_m,
         least_s=0.2,
         needs_feet=True,
@@ -180,7 +180,7 @@ RULES = (
     Rule(
         code="S4",
         name="splice",
-        summary="The whole body jumps from one frame to the next, to stay there or to come back at once.",
+        summary="The whole body jumps from one frame to the next, and stays there or comes back at once.",
         threshold=0.05,
         unit="m",
         message="the body jumps by {value:.2f} m",
@@ -279,7 +279,7 @@ RULES = (
     Rule(
         code="B7",
         name="leg-held-up",
-        summary="One leg never comes down while the body goes, or is held higher than people hold a leg.",
+        summary="One leg never comes down while the body travels, or is held higher than people can hold it.",
         threshold=40.0,
         unit="°",
         message="a leg never comes down: {value:.0f}° or more from the trunk",

@@ -256,7 +256,7 @@ class MotionFeatures:
         if self._on_floor.ground is not None:
             return self._on_floor.ground.standing_on(self.world_soles_m)
         ankles = self.skeleton.pair("ankle")
-        assert ankles is not None, "features of soles are asked for bodies that have them"
+        assert ankles is not None, "sole features need a body with soles"
         beneath_m = self._beneath_m[:, ankles]
         soles_m = self.world_soles_m.copy()
         soles_m[..., 1] -= np.repeat(beneath_m, soles_m.shape[1] // 2, axis=1)

@@ -270,7 +270,7 @@ class Observation:
     def is_floor_plausible(self) -> bool:
         """False for ground far above zero.
 
-        Such ground is hardly shown, as of bodies that float or climb. Ground below y = 0 is plausible: no floor at 0
+        Such ground is hardly shown, as with bodies that float or climb. Ground below y = 0 is plausible: no floor at 0
         carries a body that stands below it.
         """
         return self.is_floor_shown or bool(self.levels_m.min() <= _FAR_M)

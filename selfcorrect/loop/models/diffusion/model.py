@@ -360,7 +360,7 @@ class MotionDiffusion(Saveable):
         """
         steps = int(state["steps"])
         if steps < 0:
-            raise InputError(f"a diffusion model has made at least 0 steps, got {steps}")
+            raise InputError(f"steps must be at least 0, got {steps}")
         if len(state) == 1:
             return replace(self, network=None, average=None, steps=steps)
         has_network = any(key.startswith("network.") for key in state)

@@ -103,7 +103,7 @@ def test_hy_motion_assumptions_are_noted(tmp_path: Path, says_rate: bool, readin
     np.savez(tmp_path / "b.npz", **np.load(tmp_path / "a.npz"), **rate)
     file = open_motion(tmp_path / "b.npz", reading)
     assert file.motion.fps == 30.0
-    assert ("y up, as of HY-Motion (--up)" in file.notes) == (reading.up is None)
+    assert ("y up, the convention of HY-Motion (--up)" in file.notes) == (reading.up is None)
     assert any("fps assumed" in note for note in file.notes) == (not says_rate and reading.fps is None)
 
 

@@ -65,7 +65,7 @@ def test_joints_round_trip(tmp_path: Path, joints: JointSet, way: str, unit_m: f
         f"joints taken for {joints.name}",
         f"unit {unit_m:.4g} m inferred (--metres-per-unit)",
         f"{way} inferred (--up)",
-        f"{joints.fps:g} fps assumed, as of {joints.name} (--fps)",
+        f"{joints.fps:g} fps assumed, the usual rate of {joints.name} (--fps)",
     ]
     assert last.startswith("bones made constant")
     assert file.motion.fps == joints.fps

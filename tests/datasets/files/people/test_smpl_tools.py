@@ -66,7 +66,7 @@ def test_tools_and_worlds_agree(tmp_path: Path, name: str, world: str) -> None:
     file = open_motion(tmp_path / "a.npz", sc.Reading(fps=30.0))
     np.testing.assert_allclose(sc.joint_positions(file.motion), sc.joint_positions(expected), atol=1e-5)
     tool = next(tool for tool in TOOLS if tool.name == name)
-    assert f"names as of {name}" in file.notes
+    assert f"names of {name}" in file.notes
     seen = f"{world} inferred (--up)" in file.notes
     assert seen == (tool.up is None or WORDS[tool.up] != world)
     file.write(tmp_path / "same.npz", file.motion)

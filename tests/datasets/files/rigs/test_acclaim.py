@@ -72,7 +72,7 @@ def test_joints_match_motion(tmp_path: Path, orders: tuple[str, ...], unit: str,
     expected_m = places_m(WALK)
     np.testing.assert_allclose(places_m(file.motion), expected_m, atol=1e-6)
     assert file.motion.fps == 120
-    assert "120 fps assumed, as of CMU's recordings (--fps)" in file.notes
+    assert "120 fps assumed, the usual rate of CMU's recordings (--fps)" in file.notes
     file.write(tmp_path / "out.bvh", file.motion)
     written = open_motion(tmp_path / "out.bvh").motion
     np.testing.assert_allclose(places_m(written), expected_m, atol=2e-5)

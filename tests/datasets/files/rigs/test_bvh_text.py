@@ -57,19 +57,16 @@ LOOSE = {
     "words after the last number": (lambda text: text[:-1] + " END\n", "what follows the numbers in line 49"),
     "one row": (lambda text: text[:-1] + "\n1 2 3", "the last row, in line 50, has 3 of 22 numbers and is left out"),
     "header on one line": (on_one_line, ""),
-    "wrapped": (wrap_lines, "rows of numbers are not one to a line"),
+    "wrapped": (wrap_lines, "frames are not one to a line"),
     "comments": (add_comments, ""),
-    "decimal commas": (
-        lambda text: re.sub(r"(\d)\.(\d)", r"\1,\2", text),
-        "numbers with decimal commas are read as with points",
-    ),
+    "decimal commas": (lambda text: re.sub(r"(\d)\.(\d)", r"\1,\2", text), "decimal commas are read as decimal points"),
     "decimal commas in the rows": (
         lambda text: re.sub(r"(?s)(?<=Frame Time).*", lambda rows: rows[0].replace(".", ","), text),
-        "numbers with decimal commas are read as with points",
+        "decimal commas are read as decimal points",
     ),
     "decimal commas in the hierarchy": (
         lambda text: re.sub(r"(?s).*(?=MOTION)", lambda head: head[0].replace(".", ","), text),
-        "numbers with decimal commas are read as with points",
+        "decimal commas are read as decimal points",
     ),
     "frames as a fraction": (lambda text: text.replace("Frames: 3", "Frames: 3.0"), ""),
     "old Mac lines": (lambda text: text.replace("\n", "\r"), ""),
@@ -127,7 +124,7 @@ def test_touching_numbers_are_split(bvh_text: str, blanks: str) -> None:
     content = parse_text(touching, "made")
     np.testing.assert_array_equal(content.values, parse_text(text, "made").values)
     assert [joint.offset for joint in content.joints] == [joint.offset for joint in parse_text(text, "made").joints]
-    assert content.notes == ("numbers that touch each other are read apart",)
+    assert content.notes == ("numbers without a blank between them are split",)
 
 
 def test_missing_frame_time_uses_option(bvh_text: str) -> None:

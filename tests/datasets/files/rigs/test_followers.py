@@ -73,7 +73,7 @@ def places_on_leaders(path: Path) -> dict[str, np.ndarray]:
 def test_helpers_follow_their_leaders(tmp_path: Path, has_scene: bool) -> None:
     write_with_helpers(tmp_path / "a.bvh", has_scene=has_scene)
     file = sc.open_motion(tmp_path / "a.bvh")
-    assert [note.endswith(": camera") for note in file.notes if "keep their own ways" in note] == [True]
+    assert [note.endswith(": camera") for note in file.notes if "follow no body part" in note] == [True]
     file.write(tmp_path / "same.bvh", file.motion)
     before = read_bvh(tmp_path / "a.bvh", 0.01)
     same = read_bvh(tmp_path / "same.bvh", 0.01)

@@ -297,8 +297,8 @@ DAMAGES: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     ),
     "folder": (lambda content: content["buffers"][0].update(uri="."), "which is no file in the same folder"),
     "long name": (lambda content: content["buffers"][0].update(uri="a" * 5000), "which is no file in the same folder"),
-    "flat": (lambda content: content["nodes"][1].update(matrix=[0.0] * 16), "a node has no direction along an axis"),
-    "nowhere": (lambda content: content["nodes"][1].update(matrix=[1e300] * 16), "no direction along an axis"),
+    "flat": (lambda content: content["nodes"][1].update(matrix=[0.0] * 16), "axis of length 0"),
+    "nowhere": (lambda content: content["nodes"][1].update(matrix=[1e300] * 16), "axis of length 0"),
     "version": (lambda content: content["asset"].update(version="1.0"), "expected glTF 2.0, got version 1.0"),
     "stretched": (
         lambda content: content["nodes"][3].update(scale=[1.0, 2.0, 1.0]),

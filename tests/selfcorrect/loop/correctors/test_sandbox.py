@@ -106,7 +106,7 @@ def test_calls_share_memory(other_process) -> None:
         (other_process.divides, CorrectorError, r"ZeroDivisionError: division by zero \(other_code.py, line \d+\)"),
         (other_process.names_a_sample, SampleError, "too tall"),
         (other_process.strange, CorrectorError, "Strange: odd"),
-        (other_process.cannot_travel, InputError, "it returned what no other process can be sent: TypeError"),
+        (other_process.cannot_travel, InputError, "its return value cannot be pickled: TypeError"),
         (other_process.leaves_politely, InputError, r"it tried to end the program \(exit code 3\)"),
         (other_process.interrupts, InputError, "it raised KeyboardInterrupt"),
     ):
