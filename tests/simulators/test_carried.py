@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_motions import KINDS, Kind, made_motion
+from made_jumps import jumps
+from made_motions import KINDS, Kind, made_motion, remove_travel, wander
 from scipy.spatial.transform import Rotation
 from turned_joints import pose_joint, turn_joint
 
@@ -76,6 +77,31 @@ def swing(height_m: float = 1.2, sink_m: float = 0.08) -> sc.Motion:
     return replace(swinging, root_m=swinging.root_m + path_m)
 
 
+def make_air_loop(
+    kind: str, swing_rad: float, lift_m: float, pitch_rad: float = 0.1, bend_rad: float = 0.5
+) -> sc.Motion:
+    """A loop of 2 s in the air, with legs that swing: on a bar, in a rope or afloat together, on pedals in turns."""
+    phase = np.linspace(0.0, 2 * np.pi, 61)
+    motion = made_motion("idle", frames=61, sway_rad=0.0, lean_rad=0.0)
+    for side, sign, later in (("left", 1.0, 0.0), ("right", -1.0, np.pi * (kind == "pedals"))):
+        bends = {"hip": -0.35 + swing_rad * np.sin(phase + later), "ankle": pitch_rad + 0.1 * np.sin(phase),
+                 "knee": bend_rad + swing_rad / 2 * np.sin(phase + later + 1.0)}  # fmt: skip
+        for joint, angles_rad in bends.items():
+            motion = pose_joint(motion, f"{side}_{joint}", Rotation.from_rotvec(angles_rad[:, None] * [1.0, 0, 0]))
+        if kind == "bar":
+            motion = pose_joint(motion, f"{side}_shoulder", Rotation.from_rotvec([[0.0, 0, sign * 1.5]] * 61))
+    swings_rad = swing_rad / 2 * np.sin(phase)
+    path_m = {
+        "bar": (1 - np.cos(swings_rad), -np.sin(swings_rad)),
+        "rope": (0.08 * np.cos(2 * phase), 0.4 * np.sin(phase)),
+    }
+    up_m, ahead_m = path_m.get(kind, (0.0 * phase, 0.0 * phase))
+    if kind == "bar":
+        motion = turn_joint(motion, 0, Rotation.from_rotvec(swings_rad[:, None] * [1.0, 0, 0]), outside=True)
+    motion = replace(motion, root_m=motion.root_m + np.stack([0 * phase, up_m, ahead_m], axis=1))
+    return raise_motion(motion, lift_m - joint_positions(motion)[..., 1].min())
+
+
 def jog_on_the_spot(height_m: float) -> sc.Motion:
     """On a treadmill that stands higher than y = 0."""
     run = made_motion("run", frames=FRAMES)
@@ -93,6 +119,10 @@ def stand_on_turntable(rad_s: float, speed_m_s: float = 0.0) -> sc.Motion:
     )
 
 
+def rise_steadily(motion: sc.Motion, rise_m: float) -> sc.Motion:
+    return replace(motion, root_m=motion.root_m + np.outer(np.linspace(0.0, rise_m, len(motion)), [0.0, 1.0, 0.0]))
+
+
 CARRIED = {
     "turntable": lambda: stand_on_turntable(0.5),
     "resting wheelchair": lambda: raise_motion(sit(0.0), 0.15),
@@ -101,6 +131,11 @@ CARRIED = {
     "handstand": stand_on_hands,
     "falling loop": hang,
     "rope": swing,
+    "bar": lambda: make_air_loop("bar", 0.5, 0.2),
+    "hangs on a bar": lambda: make_air_loop("bar", 0.15, 0.2),
+    "short rope": lambda: make_air_loop("rope", 0.5, 0.2),
+    "afloat": lambda: make_air_loop("floats", 0.9, 0.2, pitch_rad=-0.2, bend_rad=0.9),
+    "pedals": lambda: make_air_loop("pedals", 0.9, 0.34),
 }
 ON_THE_FLOOR = {
     "walk": lambda: made_motion("walk", frames=FRAMES),
@@ -117,6 +152,12 @@ ON_THE_FLOOR = {
     "jogs on a raised treadmill": lambda: jog_on_the_spot(0.3),
     "glides on a raised walkway": lambda: pose([0.0, 1.3, 0.0], 0.7),
     "stands and glides": lambda: pose([0.0, 0.91, 0.0], 0.5),
+    "walks on a floor that is off": lambda: raise_motion(made_motion("walk", frames=FRAMES), 0.2),
+    "walks on the spot": lambda: raise_motion(remove_travel(made_motion("walk", frames=FRAMES)), 0.2),
+    "walks badly": lambda: raise_motion(wander(made_motion("walk", frames=FRAMES), 1), 0.2),
+    "stands badly": lambda: raise_motion(wander(made_motion("idle", frames=FRAMES), 2), 0.2),
+    "jumps": lambda: raise_motion(jumps("star"), 0.2),
+    "rises": lambda: rise_steadily(raise_motion(made_motion("idle", frames=FRAMES), 0.2), 0.5),
 }
 
 
