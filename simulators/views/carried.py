@@ -4,7 +4,8 @@ The file does not show it. They are left unchanged, and the report says so. A bo
 wheelchair, a bicycle or in a car. A body that lies above the floor and travels swims or flies. A body whose feet circle
 together without a step stands on a turntable. A body that sits all the time with its feet above y = 0 has footrests. A
 body that is upside down stands on its hands or hangs by its legs. A body whose feet stay above the floor and never rest
-hangs and swings. A body whose feet hang all the time falls or jumps, as in loops of games. Neither feet nor floor say
+hangs and swings. A body whose feet hang all the time falls or jumps, as in loops of games. A body that is pushed up
+while both feet still fall or rise far bounces on a trampoline. Neither feet nor floor say
 where such bodies should be, so a correction would only displace them. Contacts, a ground or a floor from people say it.
 """
 
@@ -72,6 +73,12 @@ _RESTS = 0.5
 which the body does not fly, 411 have more."""
 _RESTS_FULLY = 0.15
 """Minimum share of frames in which they keep both."""
+_YIELDS_M = 0.12
+"""Least fall or rise, in m, of both feet on ground that yields while it bears the body, as a trampoline does."""
+_YIELDS_M_S = 0.3
+"""Minimum vertical speed of feet on such ground, in m/s. Feet that land on a floor stop at once."""
+_BOUNCES = 2
+"""Minimum number of such falls and rises."""
 _SMOOTH_S = 0.15
 """Standard deviation of the Gaussian that smooths velocities."""
 
@@ -106,6 +113,8 @@ def find_carrier(motion: Motion) -> str:
     lowest_m = features.positions_m[..., 1].min(axis=1)
     is_raised = (lowest_m > _FOOTRESTS_M[0]) & (lowest_m < _FOOTRESTS_M[1])
     rides = sits & is_rigid & (norms(feet_m_s.mean(axis=1)[:, [0, 2]]) > _TRAVELS_M_S) & (root_m_s > _TRAVELS_M_S)
+    if np.count_nonzero(rides) >= _LEAST_S * motion.fps:
+        rides = sits & is_rigid  # who rode sits on the same vehicle when it rests
     for carried, words in (
         (is_upside_down, "is upside down: hands, head or a bar carry it"),
         (swims, "lies above the floor and travels: it swims or flies"),
@@ -116,6 +125,8 @@ def find_carrier(motion: Motion) -> str:
     ):
         if carried.mean() > _MOSTLY:
             return words
+    if _bounces(features):
+        return "bounces on ground that yields, as on a trampoline"
     hangs = features.ground.has_hanging_feet or _is_off_the_floor(features, root_m_s)
     return "is in the air: its feet hang, and no foot takes load" if hangs else ""
 
@@ -154,6 +165,28 @@ def _is_off_the_floor(features: MotionFeatures, root_m_s: np.ndarray) -> bool:
     keeps_place = (along_m_s < _RESTS_M_S[1])[~falls]
     seldom = max(keeps_height.mean(), keeps_place.mean()) < _RESTS
     return bool(seldom and (keeps_height & keeps_place).mean() < _RESTS_FULLY)
+
+
+def _bounces(features: MotionFeatures) -> bool:
+    """Return whether the ground yields under an upright body.
+
+    Feet move far down or up together while the ground pushes the body up by more than its weight.
+    """
+    places_m = features.places("pelvis", "left_ankle", "right_ankle")
+    toes_m = features.places("left_foot", "right_foot")
+    if places_m is None:
+        return False
+    heights_m = places_m[..., 1]
+    feet_m = heights_m[:, 1:] if toes_m is None else np.minimum(heights_m[:, 1:], toes_m[..., 1])
+    feet_m_s = np.gradient(feet_m, 1 / features.fps, axis=0)
+    is_upright = heights_m[:, 0] - feet_m.max(axis=1) > _SITS * features.skeleton.leg_m
+    is_pushed = features.falls_m_s2 < -FALLING * GRAVITY_M_S2
+    moves = np.abs(feet_m_s).min(axis=1) > _YIELDS_M_S
+    moves &= np.sign(feet_m_s[:, 0]) == np.sign(feet_m_s[:, 1])
+    bounces = 0
+    for start, stop in find_runs(is_upright & is_pushed & moves):
+        bounces += bool(np.ptp(feet_m[start:stop], axis=0).min() > _YIELDS_M)
+    return bounces >= _BOUNCES
 
 
 def _find_circling_frames(places_m: np.ndarray, velocities_m_s: np.ndarray, turns_rad_s: np.ndarray) -> np.ndarray:

@@ -123,7 +123,23 @@ def rise_steadily(motion: sc.Motion, rise_m: float) -> sc.Motion:
     return replace(motion, root_m=motion.root_m + np.outer(np.linspace(0.0, rise_m, len(motion)), [0.0, 1.0, 0.0]))
 
 
+def bounce(deep_m: float) -> sc.Motion:
+    """Flights of 0.8 s, and ground that gives way by a depth for 0.4 s in between."""
+    phase_s = TIMES_S % 1.2
+    flight_m = 0.5 * 9.81 * phase_s * (0.8 - phase_s)
+    height_m = np.where(phase_s < 0.8, flight_m, -deep_m * np.sin(np.pi * (phase_s - 0.8) / 0.4))
+    return replace(STANDING, root_m=STANDING.root_m + np.outer(height_m, [0.0, 1.0, 0.0]))
+
+
+def roll_and_rest() -> sc.Motion:
+    """In a wheelchair that rolls for a good second, with feet 5 cm above the floor."""
+    path_m = np.clip(TIMES_S - 1.8, 0.0, 1.2)
+    return replace(sit(0.0), root_m=sit(0.0).root_m + np.outer(path_m, [0.0, 0.0, 1.0]) + [0.0, 0.05, 0.0])
+
+
 CARRIED = {
+    "trampoline": lambda: bounce(0.3),
+    "wheelchair that stops": roll_and_rest,
     "turntable": lambda: stand_on_turntable(0.5),
     "resting wheelchair": lambda: raise_motion(sit(0.0), 0.15),
     "wheelchair": lambda: sit(1.0),
@@ -149,6 +165,8 @@ ON_THE_FLOOR = {
     "crawls": lambda: lie(0.15, 0.5),
     "turns over": lambda: stand_on_hands(0.3),
     "hops far above zero": lambda: raise_motion(made_motion("hop", frames=FRAMES), 1.0),
+    "hops": lambda: made_motion("hop", frames=FRAMES),
+    "jumps high": lambda: made_motion("hop", 0.7, frames=FRAMES),
     "jogs on a raised treadmill": lambda: jog_on_the_spot(0.3),
     "glides on a raised walkway": lambda: pose([0.0, 1.3, 0.0], 0.7),
     "stands and glides": lambda: pose([0.0, 0.91, 0.0], 0.5),
