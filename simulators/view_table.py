@@ -19,7 +19,7 @@ from selfcorrect.motion.perception.foot_frames import get_foot_frames
 from selfcorrect.motion.perception.held_channels import HeldChannels
 from selfcorrect.motion.perception.observed_ground import observe_ground
 from selfcorrect.motion.perception.repeats import FrameRepeats
-from selfcorrect.motion.views import FrameChange, JointOrder, LevelFeet
+from selfcorrect.motion.views import JointOrder, LevelFeet
 
 from .choose import choose_on_floor, keep_failures
 from .cleanup.clean import CleanupSettings
@@ -30,6 +30,7 @@ from .compare.comparison import include_repair
 from .pipeline import Pipeline
 from .results.results import CorrectedMotion, Note, NoteKind
 from .results.view import CorrectionView
+from .results.way_back import map_skeleton
 from .stages.staging import place_on_slope
 from .views.carried import skip_carried
 from .views.exchanged_legs import restore_legs
@@ -183,7 +184,13 @@ def _view_with_level_feet(motion: Motion, pipeline: Pipeline) -> CorrectionView:
         return CorrectionView.from_part(motion)
     is_floor_known = motion.ground is not None or cleanup.find_step(LevelFloor) is None
     view = LevelFeet(get_foot_frames(motion) if is_floor_known else observe_ground(motion).feet)
-    restore = partial(_restore_frames, motion, view, close_loops=cleanup.close_loops)
+
+    def restore(correction: CorrectedMotion) -> CorrectedMotion:
+        restored = map_skeleton(correction, motion, view)
+        if not (cleanup.close_loops and restored.accepted):
+            return restored
+        return replace(restored, motion=match_loop_ends(restored.motion, motion))
+
     return CorrectionView.from_part(replace(view.view(motion), feet=view.feet), restore)
 
 
@@ -195,21 +202,7 @@ def _split_into_takes(motion: Motion, pipeline: Pipeline) -> CorrectionView:
 def _view_in_anatomical_order(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     """View a motion in anatomical joint order."""
     order = JointOrder.canonical(motion.skeleton)
-    return CorrectionView.from_part(order.view(motion), partial(_restore_frames, motion, order, close_loops=False))
-
-
-def _restore_frames(
-    motion: Motion, change: FrameChange, correction: CorrectedMotion, *, close_loops: bool
-) -> CorrectedMotion:
-    """Restore a correction to the original skeleton.
-
-    It is in the frames of the motion's skeleton, with all else that the motion has.
-    """
-    if not correction.accepted:
-        return replace(correction, motion=motion)
-    restored = change.restore(correction.motion)
-    restored = replace(motion, root_m=restored.root_m, rotations=restored.rotations)
-    return replace(correction, motion=match_loop_ends(restored, motion) if close_loops else restored)
+    return CorrectionView.from_part(order.view(motion), partial(map_skeleton, motion=motion, change=order))
 
 
 def _keep_failed_stretches(motion: Motion, pipeline: Pipeline) -> CorrectionView:

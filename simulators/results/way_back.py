@@ -1,8 +1,8 @@
 """The way back from corrected parts.
 
 Corrections are put into the time and space of the whole motion. A view shows a part: fewer frames, another world, or
-both. `map_time` gives a correction of the part the frames of the whole, `map_space` its world, and `join` makes one
-correction of those of several parts.
+both. `map_time` gives a correction of the part the frames of the whole, `map_space` its world, `map_skeleton` its
+joints, and `join` makes one correction of those of several parts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ import numpy as np
 from selfcorrect.motion.geometry.rotations import invert, rotate
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.support import Support
-from selfcorrect.motion.views import TurnedWorld
+from selfcorrect.motion.views import FrameChange, TurnedWorld
 
 from .motion_world import MotionWorld
 from .results import CorrectedMotion, Failure, Note, Stage, note_world
@@ -85,6 +85,22 @@ def map_space(
         motion = turned.restore(motion)
         supports = [_turn_support(support, turned) for support in supports]
     return replace(correction, motion=motion, supports=tuple(supports))
+
+
+def map_skeleton(correction: CorrectedMotion, motion: Motion, change: FrameChange) -> CorrectedMotion:
+    """Map a correction to the skeleton of its motion.
+
+    All else that the motion has stays; a rejected correction gives the motion.
+
+    Args:
+        correction: Correction of the motion as the change shows it.
+        motion: The given motion.
+        change: Change of the joints' frames or order.
+    """
+    if not correction.accepted:
+        return replace(correction, motion=motion)
+    restored = change.restore(correction.motion)
+    return replace(correction, motion=replace(motion, root_m=restored.root_m, rotations=restored.rotations))
 
 
 def _turn_support(support: Support, turned: TurnedWorld) -> Support:
