@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_damages import exchange_legs, hold_channels, mean_jerk, shake_joints, swing
-from made_motions import Kind, made_motion
+from made_motions import Kind, made_motion, remove_travel, wander
 
 import selfcorrect as sc
 from selfcorrect.datasets.files.rigs.bvh import clip_of, write_bvh
@@ -32,6 +32,13 @@ DAMAGES: dict[str, Damage] = {
     "noisy arm": lambda motion, seed: shake_joints(motion, "one arm", 0.05, seed),
     "exchanged legs": lambda motion, seed: exchange_legs(motion, 30 + seed % 40, 3 + seed % 13),
 }
+WORLDS: dict[str, Damage] = {
+    **DAMAGES,
+    "treadmill": lambda motion, seed: slide(remove_travel(motion), 0.2, seed),
+    "drift": lambda motion, seed: slide(motion, 0.6, seed),
+    "wander": wander,
+}
+"""Damages, and worlds that move or wander."""
 ALIKE_M = 0.002
 _UP = TurnedWorld(from_euler_angles("X", np.array([90.0])))
 
@@ -39,6 +46,13 @@ _UP = TurnedWorld(from_euler_angles("X", np.array([90.0])))
 def turn(degrees: float) -> tuple[Change, Change]:
     world = TurnedWorld(from_euler_angles("Y", np.array([degrees])))
     return world.view, world.restore
+
+
+def slide(motion: Motion, speed_m_s: float, seed: int) -> Motion:
+    """The motion on a floor that slides in any direction."""
+    seconds = np.arange(len(motion)) / motion.fps
+    velocity_m_s = speed_m_s * np.array([np.cos(seed), 0.0, np.sin(seed)])
+    return replace(motion, root_m=motion.root_m + np.outer(seconds, velocity_m_s))
 
 
 def make_true(kind: Kind) -> Motion:
@@ -66,10 +80,10 @@ cases = given(
 
 
 @pytest.mark.slow
-@settings(max_examples=5, deadline=None)
-@cases
-def test_correction_commutes_with_mirror(kind: Kind, damage: str, seed: int) -> None:
-    damaged = DAMAGES[damage](make_true(kind), seed)
+@settings(max_examples=8, deadline=None)
+@given(kind=st.sampled_from(["walk", "run", "turn"]), world=st.sampled_from(sorted(WORLDS)), seed=st.integers(0, 99))
+def test_correction_commutes_with_mirror(kind: Kind, world: str, seed: int) -> None:
+    damaged = WORLDS[world](make_true(kind), seed)
     assert_alike(mirror(correct(mirror(damaged))), correct(damaged))
 
 

@@ -59,11 +59,15 @@ def estimate_standing_glide(joints_m: np.ndarray, root_m: np.ndarray, fps: float
     is_still = is_level & (norms(smooth_m_s[..., [0, 2]]) < _STEPS_M_S)
     stands = is_level.all(axis=1) & (apart_m_s < _STEPS_M_S)
     glide_m_s = _estimate_glide(smooth_m_s.mean(axis=1), stands, root_m, fps, _SLOWEST_GLIDE_M_S, _STRAIGHT_GLIDE)
+    if glide_m_s.any():
+        return glide_m_s
+    glides_m_s = []
     for foot in range(2):
-        if not glide_m_s.any():
-            stands = is_level[:, foot] & (is_still[:, foot] | ~is_still[:, 1 - foot])
-            glide_m_s = _estimate_glide(smooth_m_s[:, foot], stands, root_m, fps, _SLOWEST_ALONE_M_S, _STRAIGHT_ALONE)
-    return glide_m_s
+        stands = is_level[:, foot] & (is_still[:, foot] | ~is_still[:, 1 - foot])
+        foot_m_s = smooth_m_s[:, foot]
+        glides_m_s.append(_estimate_glide(foot_m_s, stands, root_m, fps, _SLOWEST_ALONE_M_S, _STRAIGHT_ALONE))
+    feet_shown = np.any(glides_m_s, axis=2).sum(axis=0)
+    return np.sum(glides_m_s, axis=0) / np.maximum(feet_shown, 1)[:, None]
 
 
 def _estimate_glide(

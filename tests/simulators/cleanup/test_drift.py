@@ -283,3 +283,15 @@ def test_walkway_path_is_kept(keep: str, *, kinematic: bool) -> None:
 def test_contradicting_path_option_raises(options: dict[str, Any], named: str) -> None:
     with pytest.raises(SettingError, match=named):
         sc.correct(gesturing(60), **options, keep=["path"])
+
+
+def test_glides_on_either_foot_count_alike() -> None:
+    """A body glides on the left foot for some seconds, then on the right foot; the other foot swings meanwhile."""
+    times_s = np.arange(181) / 30.0
+    root_m = np.outer(0.12 * times_s, [0.0, 0.0, 1.0])
+    swing_m = np.outer(0.2 * np.sin(6 * times_s), [0.0, 1.0, 0.0])
+    is_left = times_s < 3.0
+    feet_m = np.stack([root_m + ~is_left[:, None] * swing_m, root_m + is_left[:, None] * swing_m], axis=1)
+    glide_m_s = estimate_standing_glide(feet_m, root_m, 30.0)
+    np.testing.assert_allclose(estimate_standing_glide(feet_m[:, ::-1], root_m, 30.0), glide_m_s, atol=1e-12)
+    assert (glide_m_s[[45, 135], 1] > 0.1).all()
