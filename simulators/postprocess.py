@@ -261,8 +261,7 @@ class SmoothRough:
 
     A part of the body has more jerk than the bound there; changes are smoothed over longer times. Changes slower than
     the changes that `SmoothFast` removes roughen calm motions, too: limbs that are lifted, simulated bodies that catch
-    up. A part that smoothing makes rougher is skipped: if a captured knee flips to the opposite side, changes flip too,
-    and the mean fits neither side.
+    up.
     """
 
     wider: tuple[float, ...] = (2.0, 4.0, 8.0)
@@ -290,16 +289,7 @@ class SmoothRough:
             width = times * FAST_S * after.fps
             slow = (smooth_gaussian(changes[0], width), smooth_gaussian(changes[1], width))
             share = np.clip(2 * smooth_gaussian(rough, bounds.around / 2), 0.0, 1.0)
-            calm, calm_excess, mixed = _smooth_changes(bounds, after, changes, slow, share)
-            total_excess = np.maximum(excess, 0.0).sum(1)
-            total_calm_excess = np.maximum(calm_excess, 0.0).sum(1)
-            is_rougher = share.any(1) & (total_calm_excess >= total_excess)
-            if is_rougher.any():
-                share = np.where(is_rougher[:, None], 0.0, share)
-                calm, calm_excess, mixed = _smooth_changes(bounds, after, changes, slow, share)
-            after = calm
-            excess = calm_excess
-            changes = mixed
+            after, excess, changes = _smooth_changes(bounds, after, changes, slow, share)
         return after
 
 
@@ -361,7 +351,8 @@ class RevertHighJerk:
     """Revert frames that still have high jerk.
 
     The fallback replaces them wherever a part of the body exceeds the bound. A simulated trunk that calms down carries
-    legs along, so no part of a body can be smoothed alone.
+    legs along, so no part of a body can be smoothed alone. Without this step, the fastest knees of noisy captures move
+    6 °/s faster.
     """
 
     rounds: int = 3
