@@ -1,4 +1,7 @@
-"""ASF/AMC files made from motions on SMPL's 22 joints, with CMU's names of bones."""
+"""Write ASF/AMC files from motions on SMPL's joints.
+
+Bones have CMU's names.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,7 +36,10 @@ def write_acclaim(
     unit: str = "deg",
     root: str = "TX TY TZ RX RY RZ",
 ) -> None:
-    """Write an AMC file and its skeleton; each bone has axes of its own and one of the orders of angles."""
+    """Write an AMC file and its skeleton.
+
+    Each bone has axes of its own and one of the orders of angles.
+    """
     random = np.random.default_rng(seed)
     skeleton = motion.skeleton
     units_per_m = length / 0.0254

@@ -44,7 +44,10 @@ DEVELOPERS_ONLY = ("bvhio", "pymotion", "prdc", "diffusers", "pygltflib", "panda
 
 
 def find_missing_package(error: BaseException | None) -> str:
-    """Return the package of an extra whose absence is behind an error, "" if it is something else."""
+    """Return the missing package behind an error.
+
+    The result is "" if the error is something else.
+    """
     while error is not None:
         name = (getattr(error, "name", None) or "").partition(".")[0]
         if isinstance(error, ModuleNotFoundError) and name in (*EXTRA_OF, *DEVELOPERS_ONLY):
@@ -54,7 +57,7 @@ def find_missing_package(error: BaseException | None) -> str:
 
 
 class _Module(pytest.Module):
-    """A file of tests, skipped if it needs an extra that is not installed."""
+    """A test file, skipped without the extra it needs."""
 
     def _getobj(self) -> Any:
         try:
@@ -67,7 +70,10 @@ class _Module(pytest.Module):
 
 
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module:
-    """Let files be skipped of which the base installation lacks a package: see `make test-base`."""
+    """Skip files that need more than the base installation.
+
+    See `make test-base`.
+    """
     return _Module.from_parent(parent, path=module_path)
 
 
@@ -82,7 +88,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """Fail an unmarked test that takes more processor time than `--limit-s`, which a busy machine does not raise."""
+    """Fail unmarked tests that take too much processor time.
+
+    The limit is `--limit-s`, which a busy machine does not raise.
+    """
     start_s = sum(os.times()[:4])
     try:
         yield
@@ -102,7 +111,10 @@ GOAL_S = 600
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what the run and its processes took, beside the goal."""
+    """Print the time of the run beside the goal.
+
+    Its processes count.
+    """
     taken_s = sum(os.times()[:4])
     terminalreporter.write_line(f"{taken_s:.0f} s of processor time; the goal of `make test` is {GOAL_S} s")
 
@@ -112,7 +124,10 @@ MARKED = re.compile(rf"\bmark\.({'|'.join(MARKS_OF_TIME)})\b")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out files of which no test can run with the marks that are asked for: they import what costs time."""
+    """Ignore files in which no selected test can run.
+
+    They import what costs time.
+    """
     marks = config.getoption("markexpr")
     if not marks or collection_path.suffix != ".py" or collection_path.name == "conftest.py":
         return None
@@ -125,7 +140,10 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Start with the files that take longest, so that no process is left alone with one at the end."""
+    """Start with the slowest files.
+
+    No process is then left alone with one at the end.
+    """
     if config.pluginmanager.has_plugin("randomly"):
         return
     costs: Counter[Path] = Counter()
@@ -138,21 +156,28 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """Tests and modules stay to the end; the collector of garbage need not look at them again and again."""
+    """Freeze tests and modules for the garbage collector.
+
+    They stay to the end, so it need not look at them again and again.
+    """
     gc.freeze()
 
 
 @pytest.fixture(autouse=True)
 def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One core, so that what is patched in a test is patched where the work is done; tests of workers ask for more."""
+    """Use one core, so that patches reach the work.
+
+    Tests of workers ask for more.
+    """
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0}, raising=False)
 
 
 @pytest.fixture(autouse=True)
 def known_draws() -> None:
-    """What a test draws without a generator is the same whichever tests ran before it in the same process.
+    """Seed what a test draws without a generator.
 
-    `torch.manual_seed` would also note the stack for each kind of device, which takes longer than many a test.
+    It is the same whichever tests ran before it in the same process. `torch.manual_seed` would also note the stack for
+    each kind of device, which takes longer than many a test.
     """
     if torch is not None:
         torch.default_generator.manual_seed(0)
@@ -160,7 +185,10 @@ def known_draws() -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def no_waiting_for_disks() -> Iterator[None]:
-    """A third of the time of small loops; programs that tests start, and kill, wait for the disk as always."""
+    """Skip waiting for disks, a third of small loops.
+
+    Programs that tests start and kill wait for the disk as always.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)
         yield
@@ -168,13 +196,19 @@ def no_waiting_for_disks() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="session")
 def ctrl_c_arrives() -> None:
-    """Ctrl-C in tests also where their own program was started in the background, which ignores it."""
+    """Let Ctrl-C arrive in tests run in the background.
+
+    A program that was started in the background ignores it.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
 def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures are made but not drawn, which takes most of the time of a small experiment."""
+    """Make figures without drawing them.
+
+    Drawing takes most of the time of a small experiment.
+    """
     from selfcorrect.experiments.studies import figures
 
     monkeypatch.setattr(figures, "as_svg", lambda figure: "<svg></svg>")
@@ -182,7 +216,10 @@ def without_figures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder with real motion capture and golden vectors; tests that need it skip where it is absent."""
+    """Return the folder of real motion and golden vectors.
+
+    Tests that need it skip where it is absent.
+    """
     folder = Path(os.environ.get("SELFCORRECT_SHARED", REPOSITORY.parent / "shared"))
     if not folder.is_dir():
         pytest.skip(f"needs the shared test data (set SELFCORRECT_SHARED; looked in {folder})")
@@ -206,13 +243,16 @@ def clips() -> dict[str, Motion]:
 
 @pytest.fixture(scope="session")
 def walk(clips: dict[str, Motion]) -> Motion:
-    """One cycle of a real walk at 30 frames per second."""
+    """Return one cycle of a real walk at 30 fps."""
     return clips["walk"]
 
 
 @pytest.fixture
 def stepping() -> Motion:
-    """A body that steps in place for a second and a half, sunk into the floor by 6 cm."""
+    """Return a body that steps in place, 6 cm sunk.
+
+    It lasts for a second and a half.
+    """
     frames = np.linspace(0, 3 * np.pi, 45)
     rotations = np.tile([0.0, 0, 0, 1], (45, 22, 1))
     for side, phase in ((1, 0), (2, np.pi)):

@@ -1,4 +1,7 @@
-"""A tiny evaluator in the layout of Guo et al. 2022, made for tests from plain PyTorch modules with random weights."""
+"""A tiny evaluator in the layout of Guo et al.
+
+It is that of 2022, made for tests from plain PyTorch modules with random weights.
+"""
 
 import pickle
 from pathlib import Path
@@ -15,7 +18,10 @@ EMBEDDING = 6
 
 
 def plain_modules(columns: int = 263, seed: int = 0) -> dict[str, nn.ModuleDict]:
-    """The three networks as tables of modules, by the names of the published checkpoint."""
+    """Return the three networks as tables of modules.
+
+    The names are those of the published checkpoint.
+    """
 
     def recurrent(inputs: int) -> nn.ModuleDict:
         table = nn.ModuleDict(
@@ -48,13 +54,19 @@ def plain_modules(columns: int = 263, seed: int = 0) -> dict[str, nn.ModuleDict]
 
 
 def embed_tokens(table: Any, sequence: Tensor) -> Tensor:
-    """One sequence (L, I), alone and without padding, through a recurrent encoder."""
+    """Encode one sequence (L, I) without padding.
+
+    The encoder is recurrent; the sequence is alone.
+    """
     _, last = table["gru"](table["input_emb"](sequence)[None], table.hidden)
     return table["output_net"](torch.cat([last[0, 0], last[1, 0]]))
 
 
 def write_evaluator(folder: Path, columns: int = 263, seed: int = 0) -> dict[str, nn.ModuleDict]:
-    """Write `finest.tar`, the statistics and the word vectors below a folder; the modules that are in it."""
+    """Write an evaluator and return its modules.
+
+    `finest.tar`, the statistics and the word vectors lie below the folder.
+    """
     modules = plain_modules(columns, seed)
     path = folder / "text_mot_match" / "model" / "finest.tar"
     path.parent.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""FBX files written by hand, in the format's text form."""
+"""Write FBX by hand, in the text form."""
 
 from collections.abc import Sequence
 from itertools import product
@@ -35,10 +35,10 @@ def _vector(name: str, values: Sequence[float]) -> str:
 def write_fbx(
     path: Path, motion: sc.Motion, unit_m: float = 0.01, *, z_up: bool = False, armature: bool = False, people: int = 1
 ) -> None:
-    """An FBX 7.4 text file: limb nodes with linear curves of translation and rotation, Euler angles XYZ.
+    """Write an FBX 7.4 text file.
 
-    armature: below a node that turns and scales them, as Blender writes them.
-    people: number of skeletons that move in the same way.
+    It has limb nodes with linear curves of translation and rotation, Euler angles XYZ. armature: below a node that
+    turns and scales them, as Blender writes them. people: number of skeletons that move in the same way.
     """
     turn = Rotation.from_euler("x", 90 * z_up, degrees=True)
     skeleton = motion.skeleton

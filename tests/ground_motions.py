@@ -1,4 +1,4 @@
-"""Walks on ground that is not level: up stairs, up a slope."""
+"""Make walks up stairs and up a slope."""
 
 from dataclasses import replace
 
@@ -27,7 +27,10 @@ def repeat_walk(walk: Motion, times: int) -> Motion:
 
 
 def posed_legs(motion: Motion, root_shift_m: np.ndarray, ankle_shift_m: np.ndarray) -> Motion:
-    """The motion with its root moved by (T, 3) and its ankles by (T, 2, 3), feet keeping their orientation."""
+    """Move the root by (T, 3), ankles by (T, 2, 3).
+
+    Feet keep their orientation.
+    """
     pose = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
     ankles_m = pose[0][:, Legs.from_skeleton(motion.skeleton).ankles] + ankle_shift_m
     upright = np.broadcast_to([0.0, 0.0, 0.0, 1.0], (len(motion), 2, 4))
@@ -36,9 +39,9 @@ def posed_legs(motion: Motion, root_shift_m: np.ndarray, ankle_shift_m: np.ndarr
 
 
 def stepping(walk: Motion, heights_m: list[float], arc_m: float = 0.0) -> tuple[Motion, list[Support]]:
-    """The walk on ground of another height at each stance, in their order, and what carries it there.
+    """Put each stance at a height of its own.
 
-    arc_m: how much higher feet swing.
+    Returns the motion and what carries it, in the order of stances. arc_m: how much higher feet swing.
     """
     batch = MotionBatch.stack([walk])
     stands = stances_of(walk)
@@ -69,7 +72,10 @@ def stair_heights(walk: Motion, step_m: float = 0.17) -> list[float]:
 
 
 def stairs_under(motion: Motion, truth: list[Support], beyond_m: float = 0.05) -> Ground:
-    """Solid steps on which a motion stands that goes along +z: each from one stance's heel to the next one's."""
+    """Build steps from each stance's heel to the next.
+
+    The motion goes along +z.
+    """
     soles_m = world_sole_points(motion.skeleton, *pose_joints(motion)).reshape(len(motion), 2, -1, 3)
     feet = [(support.part.startswith("right"), slice(support.first, support.last + 1)) for support in truth]
     edges_m = [float(soles_m[frames, int(foot), :, 2].min()) - beyond_m for foot, frames in feet]
@@ -84,7 +90,10 @@ def stairs_under(motion: Motion, truth: list[Support], beyond_m: float = 0.05) -
 
 
 def on_slope(walk: Motion, slope_deg: float, uphill_deg: float = 0.0) -> Motion:
-    """The walk, its body upright, with feet on a floor that rises towards a heading."""
+    """Stand the walk on a slope, its body upright.
+
+    The floor rises towards a heading.
+    """
     heading_rad = np.radians(uphill_deg)
     slope_rad = np.radians(slope_deg)
     uphill = np.array([np.sin(heading_rad), 0.0, np.cos(heading_rad)])

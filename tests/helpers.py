@@ -69,7 +69,10 @@ def load_clips() -> dict[str, Motion]:
 
 
 def write_walks(folder: Path, count: int) -> Path:
-    """Write short walks that are sunk into the floor, each otherwise, as BVH files; return the folder."""
+    """Write short sunken walks as BVH files.
+
+    Each is sunk otherwise; returns the folder.
+    """
     from selfcorrect.datasets.files.open import save_motion
 
     walk = load_clips()["walk"]
@@ -87,7 +90,10 @@ def mean_distance_m(first: Motion, second: Motion) -> float:
 
 
 def smpl_joints_m(motion: Motion) -> np.ndarray:
-    """Positions (T, 22, 3) of the joints named as SMPL's, whatever their order and whatever else there is."""
+    """Return the positions (T, 22, 3) of SMPL's joints.
+
+    Joints are found by name, whatever their order and whatever else there is.
+    """
     from selfcorrect.motion.body.smpl import SMPL_BODY
     from selfcorrect.motion.kinematics import joint_positions
 
@@ -101,7 +107,10 @@ LOOPS = {path.stem.replace("_", "-"): str(path) for path in sorted((REPOSITORY /
 
 @dataclass(frozen=True)
 class RunToy:
-    """A toy that was run in this process; the folder has what was measured, no figures."""
+    """A toy that was run in this process.
+
+    The folder has what was measured, no figures.
+    """
 
     toy: LoadedToy
     study: Study
@@ -136,7 +145,10 @@ def run_toy(name: str, settings: object, folder: Path) -> RunToy:
 
 
 def assert_all_is_declared(run: RunToy) -> None:
-    """Check that a finished toy has every arm, column, group, claim and figure that is declared."""
+    """Check that a finished toy has all it declares.
+
+    These are arms, columns, groups, claims and figures.
+    """
     from selfcorrect.experiments.studies.figures import draw
     from selfcorrect.experiments.toy.report import to_json_row
     from selfcorrect.experiments.toy.result import group_arms
@@ -170,9 +182,10 @@ def same_tensors(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> b
 
 
 def assert_is_a_model_for_loops(model: GenerativeModel, real: Samples, steps: int = 3) -> GenerativeModel:
-    """What every model promises the loop, which is what makes runs repeatable and resumable; the trained model.
+    """Check a model's promises to the loop.
 
-    Values never change in place, results depend on streams alone, and a state that was stored goes on bit for bit.
+    They make runs repeatable and resumable. Returns the trained model. Values never change in place, results depend on
+    streams alone, and a state that was stored goes on bit for bit.
     """
     import safetensors.torch
     import torch
@@ -203,7 +216,10 @@ def assert_is_a_model_for_loops(model: GenerativeModel, real: Samples, steps: in
 
 
 def run_in_memory(task: Task, arm: Arm, stream: Stream, store: Any = None) -> Any:
-    """The store of an arm after its last generation, with its own generation 0; in memory where none is given."""
+    """Run an arm and return its store.
+
+    It has its own generation 0, and is in memory where no store is given.
+    """
     from selfcorrect.loop.run import run_loop, train_first_generation
     from selfcorrect.loop.store.memory import MemoryStore
 
@@ -220,20 +236,26 @@ def outcomes(result: Result) -> dict[str, str]:
 
 
 def modules_after(program: str) -> set[str]:
-    """What a fresh interpreter has imported after one line of program."""
+    """Return what a fresh interpreter imports for one line."""
     (loaded,) = modules_after_each([program])
     return loaded
 
 
 def modules_after_each(programs: Sequence[str]) -> list[set[str]]:
-    """What a fresh interpreter has imported after each line of a program."""
+    """Return what is imported after each line.
+
+    The interpreter is fresh.
+    """
     code = "\n".join(f"{line}\nimport sys; print('\\nIMPORTED', *sys.modules)" for line in programs)
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     return [set(line.split()[1:]) for line in output.splitlines() if line.startswith("IMPORTED ")]
 
 
 def lifting_off() -> Motion:
-    """A body of SMPL that stands for a second, then lifts off."""
+    """Return a body that stands, then lifts off.
+
+    It is SMPL's, and stands for a second.
+    """
     from scipy.spatial.transform import Rotation
 
     from selfcorrect.motion.body.smpl import SMPL_BODY
@@ -249,18 +271,24 @@ def lifting_off() -> Motion:
 
 
 def correct_in_pieces(correct: CorrectMotions, motion: Motion, piece_frames: int) -> CorrectedMotion:
-    """Correct a motion in pieces, or as a whole if it is one, with any correction."""
+    """Correct a motion in pieces, or whole if one.
+
+    Any correction may be used.
+    """
     view = split_into_pieces(motion, piece_frames)
     return view.restore(correct(view.parts))
 
 
 def report_of(out: Path) -> dict[str, dict]:
-    """The motions of the report that `selfcorrect correct` left in a folder, by name."""
+    """Return the motions of a report by name.
+
+    `selfcorrect correct` left it in a folder.
+    """
     return {motion["name"]: motion for motion in json.loads((out / "report.json").read_text())["motions"]}
 
 
 def bytes_of(out: Path) -> dict[str, bytes]:
-    """All files of a folder but the lock, with their contents."""
+    """Map files to contents, without the lock."""
     files = [path for path in out.rglob("*") if path.is_file() and path.name != ".selfcorrect.lock"]
     return {path.relative_to(out).as_posix(): path.read_bytes() for path in files}
 
@@ -298,9 +326,10 @@ os.fsync = halting
 def killed_at_sync(
     count: int, command: Sequence[str], folder: Path, cwd: Path, environment: Mapping[str, str] | None = None
 ) -> None:
-    """Run a command whose first process that comes to its n-th fsync waits there for ever, and kill the program then.
+    """Kill a program that waits at its n-th fsync.
 
-    So it is certain that the program still works when it is killed. `folder` holds what makes it wait.
+    The first process that comes there waits for ever. So it is certain that the program still works when it is killed.
+    `folder` holds what makes it wait.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "sitecustomize.py").write_text(_HALTING)
@@ -319,7 +348,10 @@ def killed_at_sync(
 
 @contextmanager
 def installed_plugins(sites: pytest.TempPathFactory, *names: str) -> Iterator[None]:
-    """Within, packages of `examples/plugins` are known as if they were installed."""
+    """Make packages of `examples/plugins` known for a while.
+
+    They are as if installed.
+    """
     with pytest.MonkeyPatch.context() as patch:
         for name in names:
             install_plugin(REPOSITORY / "examples" / "plugins" / name, sites.mktemp("site"), patch)
@@ -327,7 +359,10 @@ def installed_plugins(sites: pytest.TempPathFactory, *names: str) -> Iterator[No
 
 
 def install_plugin(package: Path, site: Path, patch: pytest.MonkeyPatch) -> None:
-    """Make a package of `examples/plugins` known, with the entry points of its pyproject.toml, as pip does."""
+    """Make a package of `examples/plugins` known as pip does.
+
+    Its entry points are those of its pyproject.toml.
+    """
     project = tomllib.loads((package / "pyproject.toml").read_text())["project"]
     lines = []
     for group, points in project.get("entry-points", {}).items():
@@ -338,7 +373,10 @@ def install_plugin(package: Path, site: Path, patch: pytest.MonkeyPatch) -> None
 
 
 def add_package(site: Path, name: str, entry_points: str, version: str = "1.2") -> None:
-    """Leave in a folder what pip leaves of an installed package with entry points."""
+    """Leave what pip leaves of an installed package.
+
+    It has entry points.
+    """
     info = site / f"{name.replace('-', '_')}-{version}.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
@@ -346,7 +384,7 @@ def add_package(site: Path, name: str, entry_points: str, version: str = "1.2") 
 
 
 def load_script(path: Path) -> ModuleType:
-    """Return a file that is in no package as a module."""
+    """Return a file outside packages as a module."""
     spec = spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
@@ -357,13 +395,13 @@ def load_script(path: Path) -> ModuleType:
 
 @cache
 def load_loop(name: str) -> ModuleType:
-    """Return the module of an example loop, by the name of its toy."""
+    """Return the example loop of a toy as a module."""
     from selfcorrect.experiments.toy.files import load_toy_module
 
     return load_toy_module(LOOPS[name])
 
 
 def load_laws() -> ModuleType:
-    """Return the module of closed forms that example loops share."""
+    """Return the shared closed forms as a module."""
     load_loop("stability")
     return sys.modules["toy_models.laws"]

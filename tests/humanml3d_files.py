@@ -1,4 +1,7 @@
-"""A HumanML3D folder of made-up motions, and a tiny CLIP, for tests."""
+"""Make a HumanML3D folder and a tiny CLIP.
+
+The motions are made up.
+"""
 
 import json
 from pathlib import Path
@@ -22,7 +25,10 @@ KIT_PARTS = (
 
 
 def kit_joints_mm(motion: Motion, *, is_mirrored: bool = False) -> np.ndarray:
-    """KIT-ML's joints (T, 21, 3) of a motion in millimetres, as a mirror image or not."""
+    """Return KIT-ML's joints (T, 21, 3) in millimetres.
+
+    They are a mirror image or not.
+    """
     places_m: dict[str, np.ndarray] = dict(zip(SMPL_22, np.moveaxis(body_joints(motion), 1, 0), strict=True))
     for side in ("left", "right"):
         foot_m = places_m[f"{side}_foot"] - places_m[f"{side}_ankle"]
@@ -32,7 +38,10 @@ def kit_joints_mm(motion: Motion, *, is_mirrored: bool = False) -> np.ndarray:
 
 
 def kit_rows(joints: np.ndarray) -> np.ndarray:
-    """Rows (T − 1, 251) of joints (T, 21, 3), seen without any turn of the root."""
+    """Return rows (T − 1, 251) without turns of the root.
+
+    Joints are (T, 21, 3).
+    """
     steps = np.diff(joints, axis=0)
     below_root = joints[:, :1] * [1, 0, 1]
     groups = columns(21)
@@ -55,7 +64,10 @@ SAID = {
 
 
 def write_humanml3d(folder: Path, counts: dict[str, int]) -> None:
-    """Motions of 41 to 60 rows in splits of some sizes; all but one in three have two captions."""
+    """Write motions of 41 to 60 rows in splits.
+
+    All but one in three have two captions.
+    """
     for part in ("new_joint_vecs", "texts"):
         (folder / part).mkdir(parents=True)
     rng = np.random.default_rng(0)
@@ -83,7 +95,10 @@ def write_humanml3d(folder: Path, counts: dict[str, int]) -> None:
 
 
 def write_clip(folder: Path, width: int = 8) -> Path:
-    """A CLIP of one layer with random weights, whose words are letters."""
+    """Write a one-layer CLIP whose words are letters.
+
+    Its weights are random.
+    """
     transformers = pytest.importorskip("transformers", reason="needs the extra `text`")
     folder.mkdir(parents=True)
     letters = [chr(code) for code in range(97, 123)]

@@ -21,7 +21,10 @@ JOINT_GROUPS = {
 
 
 def hold_channels(motion: Motion, frames: int, *, place: bool = False, joints: tuple[int, ...] = ()) -> Motion:
-    """The motion with the root's place, or the rotations of joints, held for some frames at a time."""
+    """Hold channels for some frames at a time.
+
+    They are those of the root's position, or the rotations of joints.
+    """
     shown = np.arange(len(motion)) // frames * frames
     rotations = motion.rotations.copy()
     rotations[:, joints] = rotations[shown][:, joints]
@@ -29,7 +32,7 @@ def hold_channels(motion: Motion, frames: int, *, place: bool = False, joints: t
 
 
 def swing(motion: Motion) -> Motion:
-    """The motion with small turns of every joint, so that no joint stands still."""
+    """Turn every joint a little, so that none rests."""
     angles = 0.06 * np.sin(np.arange(len(motion))[:, None] / 9 + np.arange(motion.rotations.shape[1]))
     turns = np.zeros_like(motion.rotations)
     turns[..., 0] = np.sin(angles / 2)
@@ -38,7 +41,10 @@ def swing(motion: Motion) -> Motion:
 
 
 def shake_joints(motion: Motion, group: str, noise_rad: float, seed: int = 0) -> Motion:
-    """The motion with white noise about each axis on the joints of a group."""
+    """Add white noise to the joints of a group.
+
+    It acts about each axis.
+    """
     joints = [motion.skeleton.joint(name) for name in JOINT_GROUPS[group]]
     joints = [joint for joint in joints if joint is not None] if group != "root" else [0]
     rotations = motion.rotations.copy()

@@ -1,4 +1,7 @@
-"""Made-up motions that muscles and contacts can do by themselves: to rise from a seat, to jump and rock back."""
+"""Make motions that muscles and contacts can do.
+
+To rise from a seat, to jump and rock back.
+"""
 
 from dataclasses import replace
 
@@ -22,14 +25,17 @@ Knot = tuple[float, float, float, float]
 
 
 def curve(times_s: np.ndarray, *knots: Knot) -> np.ndarray:
-    """Quintics through knots, constant before the first and after the last."""
+    """Run quintics through knots, constant beyond the ends."""
     moments_s = [knot[0] for knot in knots]
     polynomial = BPoly.from_derivatives(moments_s, [list(knot[1:]) for knot in knots])
     return polynomial(np.clip(times_s, moments_s[0], moments_s[-1]))
 
 
 def sit_to_stand(stand: Motion, seat_m: float = 0.45, rise_s: float = 1.4, lean_rad: float = 0.85) -> Motion:
-    """The adult sits for 1.5 s, bends ahead and stands up, with both feet flat on the floor."""
+    """Stand up from a seat, feet flat.
+
+    The adult sits for 1.5 s, bends ahead and stands up.
+    """
     start_s, end_s = 1.5, 1.5 + rise_s
     off_s = start_s + 0.4 * rise_s
     times_s = np.arange(0, end_s + 1.0, 1 / stand.fps)
@@ -44,7 +50,10 @@ def sit_to_stand(stand: Motion, seat_m: float = 0.45, rise_s: float = 1.4, lean_
 def jump_and_rock_back(
     stand: Motion, height_m: float = 0.2, ahead_m: float = 0.3, rock_m: float = 0.08, toes_rad: float = 0.15
 ) -> Motion:
-    """The adult jumps ahead with both feet, lands in a crouch, and rocks back onto the heels, toes in the air."""
+    """Jump ahead, land crouched, rock back on the heels.
+
+    Both feet jump, and the toes are in the air in the end.
+    """
     depth_m = 0.22 + BENT_M
     speed_m_s = np.sqrt(2 * GRAVITY_M_S2 * height_m)
     push_s = 1.7 * (depth_m - BENT_M) / speed_m_s
@@ -110,8 +119,9 @@ def _pose(
     ankles_m: np.ndarray,
     pitch_rad: np.ndarray,
 ) -> Motion:
-    """The standing adult with hanging arms, the root moved, the trunk bent ahead, and the ankles moved (2, T) up and
-    along and turned; legs bend as they must.
+    """Pose an adult with hanging arms.
+
+    The root is moved, the trunk bent ahead, the ankles (2, T) moved up and along and turned; legs bend as they must.
     """
     skeleton = stand.skeleton
     frames = len(up_m)

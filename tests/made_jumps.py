@@ -1,4 +1,7 @@
-"""Made-up jumps on the spot: legs bend, push off, fly under gravity and land, as often as asked for."""
+"""Make jumps on the spot.
+
+Legs bend, push off, fly under gravity and land, as often as asked for.
+"""
 
 from dataclasses import replace
 from typing import Literal
@@ -22,7 +25,7 @@ _LAND_S = 0.3
 
 
 def jumps(style: Style, height_m: float = 0.3, count: int = 3, fps: float = 30.0, crouch_m: float = 0.15) -> Motion:
-    """Jumps of a height, one after the other, without pauses.
+    """Return jumps of a height without pauses.
 
     Feet part ("jack") or change places ("scissor") from jump to jump, or part in the air alone ("star").
     """

@@ -1,4 +1,7 @@
-"""Made-up motions of every pace, frame rate and length: walks, runs, turns, hops and idle stands."""
+"""Make motions of every pace, rate and length.
+
+Walks, runs, turns, hops and idle stands.
+"""
 
 from dataclasses import replace
 from typing import Literal
@@ -33,10 +36,10 @@ def made_motion(
     sway_rad: float = 0.05,
     bend_rad: float = 0.3,
 ) -> Motion:
-    """A motion of a kind, played at `pace` times a person's usual one; the lower sole is on the floor but in flights.
+    """Return a motion at `pace` times the usual one.
 
-    lean_rad: how far the trunk leans ahead; sway_rad: how far legs tilt to bring the hips over the standing foot;
-    bend_rad: how far the knee of the leg that swings bends.
+    The lower sole is on the floor but in flights. lean_rad: how far the trunk leans ahead; sway_rad: how far legs tilt
+    to bring the hips over the standing foot; bend_rad: how far the knee of the leg that swings bends.
     """
     skeleton = SMPL_BODY.average()
     phases = np.pi * pace * np.arange(frames) / fps / _STEP_S[kind]
@@ -65,15 +68,19 @@ def made_motion(
 
 
 def walk_with_stances(fps: float = 30.0, frames: int = 120) -> tuple[Motion, np.ndarray]:
-    """A walk, and whether its left and right foot stand: the foot that does not swing."""
+    """Return a walk and which feet stand.
+
+    The foot that does not swing stands, left then right.
+    """
     motion = made_motion("walk", fps=fps, frames=frames)
     phases = np.pi * np.arange(frames) / fps / _STEP_S["walk"]
     return motion, np.stack([np.sin(phases) >= 0, np.sin(phases) <= 0], axis=1)
 
 
 def wander(motion: Motion, seed: int) -> Motion:
-    """The motion as a bad capture has it: it slowly wanders by 6 cm over the floor and 3 cm in height, and shakes by
-    1 cm and 1.2°.
+    """Let a motion wander and shake as bad captures.
+
+    It slowly wanders by 6 cm over the floor and 3 cm in height, and shakes by 1 cm and 1.2°.
     """
     random = np.random.default_rng(seed)
     slow = gaussian_filter1d(random.normal(size=(len(motion), 3)), 0.5 * motion.fps, axis=0)
@@ -85,7 +92,10 @@ def wander(motion: Motion, seed: int) -> Motion:
 
 
 def dip_toes(motion: Motion, stands: np.ndarray, dip_m: float, frames: int = 3) -> Motion:
-    """The motion with toes that point into the floor in the last frames of each stance."""
+    """Dip toes into the floor at stance ends.
+
+    These are the last frames of each stance.
+    """
     for side, name in enumerate(("left_ankle", "right_ankle")):
         last = np.flatnonzero(stands[:-1, side] & ~stands[1:, side])
         dipping = np.unique(np.concatenate([last - k for k in range(frames)]).clip(0))
@@ -96,14 +106,20 @@ def dip_toes(motion: Motion, stands: np.ndarray, dip_m: float, frames: int = 3) 
 
 
 def remove_travel(motion: Motion) -> Motion:
-    """Remove the steady travel along the floor, as game animation plays walks."""
+    """Remove the steady travel, as games play walks.
+
+    The travel is along the floor.
+    """
     share = np.linspace(0.0, 1.0, len(motion))[:, None]
     travel_m = (motion.root_m[-1] - motion.root_m[0]) * (1.0, 0.0, 1.0)
     return replace(motion, root_m=motion.root_m - share * travel_m)
 
 
 def resample_smoothly(motion: Motion, fps: float) -> Motion:
-    """Resample a motion at a higher frame rate along splines of the fifth degree, which have no kinks."""
+    """Resample along splines of the fifth degree.
+
+    The frame rate is higher, and the splines have no kinks.
+    """
     times_s = np.arange(len(motion)) / motion.fps
     new_times_s = np.arange(int(times_s[-1] * fps + 1e-9) + 1) / fps
     rotations = make_interp_spline(times_s, make_continuous(motion.rotations), k=5)(new_times_s)

@@ -1,6 +1,7 @@
-"""Rigs as files have them: other names, missing joints, other rest poses, props. No joint of the body moves.
+"""Make rigs as files have them.
 
-The base is the built-in walk three times in a row, on a body with all 22 parts in T-pose.
+Other names, missing joints, other rest poses, props. No joint of the body moves. The base is the built-in walk three
+times in a row, on a body with all 22 parts in T-pose.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -44,7 +45,10 @@ def base_walk(cycles: int = 3) -> Motion:
 
 @dataclass(frozen=True)
 class Naming:
-    """Names of a rig's joints by part; limbs have `{}` where the side stands."""
+    """Joint names by part, with `{}` for the side.
+
+    Only those of limbs have it.
+    """
 
     trunk: Mapping[str, str]
     limbs: Mapping[str, str]
@@ -112,7 +116,10 @@ SUFFIXES = ("", "_jnt", ".001", "Joint", "_joint", "_bone", "_JNT", "_bind", "-s
 
 
 def rename_joints(motion: Motion, naming: str, prefix: str = "", suffix: str = "") -> Motion:
-    """The motion with the names of a scheme, all with a prefix and a suffix, and without parts."""
+    """Give joints a scheme's names and no parts.
+
+    All have a prefix and a suffix.
+    """
     by_part = NAMINGS[naming].names()
     skeleton = motion.skeleton
     names = []
@@ -122,7 +129,10 @@ def rename_joints(motion: Motion, naming: str, prefix: str = "", suffix: str = "
 
 
 def number_joints(motion: Motion) -> Motion:
-    """The motion whose joints' names end in numbers that all differ, as some exports to glTF have them."""
+    """Number joint names as some glTF exports do.
+
+    The numbers all differ.
+    """
     names = tuple(f"{name}_{index:03d}" for index, name in enumerate(motion.skeleton.names))
     return replace(motion, skeleton=replace(motion.skeleton, names=names))
 
@@ -138,10 +148,10 @@ def clear_names(motion: Motion) -> Motion:
 
 
 def remove_parts(motion: Motion, parts: Sequence[str]) -> Motion:
-    """The motion on a rig that lacks these parts: other joints stay where they are as far as their parents carry them.
+    """Remove parts; other joints stay where possible.
 
-    A joint that lacks its parent turns with what its parent was turned by, and the bone keeps its mean direction. What
-    hangs on a foot goes with it.
+    They stay as far as their parents carry them. A joint that lacks its parent turns with what its parent was turned
+    by, and the bone keeps its mean direction. What hangs on a foot goes with it.
     """
     from selfcorrect.motion.kinematics import local_rotations, pose_joints
 
@@ -185,7 +195,10 @@ TWIST_BONES = {
 def insert_twist_bones(
     motion: Motion, share: float, twist_bones: Mapping[str, tuple[str, str, str]] = TWIST_BONES
 ) -> Motion:
-    """The motion on a rig with twist bones halfway along limbs, each of which has a share of its part's twist."""
+    """Insert twist bones halfway along limbs.
+
+    Each has a share of its part's twist.
+    """
     names = list(motion.skeleton.names)
     parents = list(motion.skeleton.parents)
     parts = list(motion.skeleton.parts)
@@ -211,7 +224,10 @@ def insert_twist_bones(
 
 
 def with_chains(motion: Motion, chains: Mapping[str, tuple[str, Sequence[tuple[float, float, float]]]]) -> Motion:
-    """The motion with chains of joints that do not turn: name → part that carries it, and its bones in metres."""
+    """Add chains of joints that do not turn.
+
+    Names map to the part that carries the chain, and its bones in metres.
+    """
     skeleton = motion.skeleton
     names = list(skeleton.names)
     parents = list(skeleton.parents)
@@ -264,7 +280,10 @@ PROPS: dict[str, dict[str, tuple[str, list[tuple[float, float, float]]]]] = {
 
 
 def _swinging(joints: Sequence[tuple[str, str, tuple[float, float, float]]], swings: Sequence[str]) -> Motion:
-    """A second of joints (name, parent's name, offset), of which some swing, half of them against the others."""
+    """Swing some joints for a second.
+
+    Joints are given as name, parent's name and offset; half of those that swing do so against the others.
+    """
     names = [name for name, _, _ in joints]
     parents = tuple(names.index(parent) if parent else -1 for _, parent, _ in joints)
     skeleton = Skeleton(
@@ -280,7 +299,10 @@ def _swinging(joints: Sequence[tuple[str, str, tuple[float, float, float]]], swi
 
 
 def fox() -> Motion:
-    """A fox that walks, with the forelegs called arms as rigs of animals often do."""
+    """Return a walking fox with forelegs called arms.
+
+    Rigs of animals often do so.
+    """
     joints: list[tuple[str, str, tuple[float, float, float]]] = [
         ("b_Root_00", "", (0.0, 0.0, 0.0)),
         ("b_Hip_01", "b_Root_00", (0.0, 0.0, 0.0)),
@@ -305,7 +327,7 @@ def fox() -> Motion:
 
 
 def chicken() -> Motion:
-    """A chicken, whose legs have the names of a person's."""
+    """Return a chicken with a person's leg names."""
     joints: list[tuple[str, str, tuple[float, float, float]]] = [
         ("root", "", (0.0, 0.0, 0.0)),
         ("body", "root", (0.0, 0.0, 0.0)),
@@ -328,7 +350,10 @@ def chicken() -> Motion:
 
 
 def octopus() -> Motion:
-    """Eight arms around a body: two pairs of them have the proportions of legs and arms."""
+    """Return eight arms around a body.
+
+    Two pairs of them have the proportions of legs and arms.
+    """
     joints: list[tuple[str, str, tuple[float, float, float]]] = [
         ("root", "", (0.0, 0.0, 0.0)),
         ("head", "root", (0.0, 0.2, 0.0)),
@@ -342,7 +367,10 @@ def octopus() -> Motion:
 
 
 def lizard() -> Motion:
-    """A long trunk that lies, four legs at its sides, and a tail."""
+    """Return a lizard: trunk, four legs, tail.
+
+    The trunk is long and lies; the legs are at its sides.
+    """
     joints: list[tuple[str, str, tuple[float, float, float]]] = [("root", "", (0.0, 0.0, 0.0))]
     for name, count, length_m in (("spine", 6, 0.1), ("tail", 6, -0.1)):
         above = "root"
@@ -379,7 +407,10 @@ def _sitting(skeleton: Skeleton) -> Rotation:
 
 
 def _pose_joints(skeleton: Skeleton, angles_deg: Mapping[str, tuple[float, float, float]]) -> Rotation:
-    """Turns (J,) of frames by which zero rotation is a pose in which these parts are turned, and all below them."""
+    """Return turns (J,) that make this pose the rest.
+
+    Zero rotation is then a pose in which these parts are turned, and all below them.
+    """
     turns: list[Rotation] = []
     for part, parent in zip(skeleton.parts, skeleton.parents, strict=True):
         above = turns[parent] if parent >= 0 else Rotation.identity()
@@ -388,7 +419,10 @@ def _pose_joints(skeleton: Skeleton, angles_deg: Mapping[str, tuple[float, float
 
 
 def _align_with(axis: int) -> Callable[[Skeleton], Rotation]:
-    """Every bone of the rest pose points along one axis, as where each joint's frame lies along its own bone."""
+    """Point all rest bones along one axis.
+
+    Each joint's frame then lies along its own bone.
+    """
 
     def turns_of(skeleton: Skeleton) -> Rotation:
         turns = []
@@ -422,9 +456,10 @@ REST_POSES: dict[str, Callable[[Skeleton], Rotation]] = {
 
 
 def with_bones_up(motion: Motion) -> Motion:
-    """The motion on a rig whose offsets all point along y, with sockets where several bones start at one joint.
+    """Point all offsets along y, with sockets where needed.
 
-    At rest all its joints lie above one another, those of both sides in the same places.
+    These are where several bones start at one joint. At rest all its joints lie above one another, those of both sides
+    in the same places.
     """
     from selfcorrect.motion.kinematics import local_rotations, pose_joints
 
@@ -459,12 +494,12 @@ def with_bones_up(motion: Motion) -> Motion:
 
 
 def _along_y(bone_m: np.ndarray) -> Rotation:
-    """The turn of a frame by which a bone points along y."""
+    """Return the turn that puts a bone along y."""
     return Rotation.align_vectors(bone_m[None], np.array([[0.0, 1.0, 0.0]]))[0]
 
 
 def resting(motion: Motion, pose: str) -> Motion:
-    """The motion on the same body with another rest pose."""
+    """Give the same body another rest pose."""
     return TurnedFrames(REST_POSES[pose](motion.skeleton).as_quat()).view(motion)
 
 

@@ -1,7 +1,8 @@
-"""Checkpoints of the motion diffusion model made for tests: its layers from plain PyTorch modules, its sampling loop.
+"""Make checkpoints of the motion diffusion model.
 
-Written from the paper (Tevet et al. 2023) and from the names and shapes of published files, apart from the code under
-test: time first, the reference's own order of operations, and the posterior of Ho et al. 2020 in its usual form.
+Its layers are from plain PyTorch modules, and so is its sampling loop. Written from the paper (Tevet et al. 2023) and
+from the names and shapes of published files, apart from the code under test: time first, the reference's own order of
+operations, and the posterior of Ho et al. 2020 in its usual form.
 """
 
 import json
@@ -79,7 +80,10 @@ class Reference:
 
     @torch.no_grad()
     def __call__(self, noisy: Tensor, times: Tensor, text: Tensor) -> Tensor:
-        """Clean (N, T, D) of noisy motions; text (N, E), zeros where it is hidden."""
+        """Predict clean (N, T, D) from noisy motions.
+
+        Text (N, E) is zeros where it is hidden.
+        """
         condition = self.text(text)[None] + self.time(self.positions[times].permute(1, 0, 2))
         tokens = self.pose(noisy.permute(1, 0, 2))
         tokens = torch.cat((condition, tokens), dim=0)
@@ -97,7 +101,10 @@ def cosine_betas(steps: int) -> np.ndarray:
 
 
 def sample_reference(reference: Reference, start: Tensor, noises: list[Tensor], text: Tensor, scale: float) -> Tensor:
-    """The ancestral chain of the reference from given noise, with the smaller of the two usual variances."""
+    """Sample the reference's ancestral chain from given noise.
+
+    The smaller of the two usual variances is taken.
+    """
     steps = reference.arguments["diffusion_steps"]
     betas = cosine_betas(steps)
     alpha_bar = np.cumprod(1 - betas)
@@ -118,7 +125,10 @@ def sample_reference(reference: Reference, start: Tensor, noises: list[Tensor], 
 def write_mdm(
     folder: Path, *, text_width: int = 8, steps: int = 475_000, seed: int = 0, **changed: Any
 ) -> tuple[Path, Reference]:
-    """A tiny checkpoint in the published layout, and the network that it is of."""
+    """Write a tiny checkpoint and return its network.
+
+    The layout is the published one.
+    """
     arguments = {**ARGUMENTS, **TINY, **changed}
     reference = Reference(arguments, text_width, seed)
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,7 @@
-"""Small pickles that ask for much memory, much time or deep recursion."""
+"""Make small pickles that ask for too much.
+
+Much memory, much time or deep recursion.
+"""
 
 import io
 import zipfile
@@ -6,7 +9,7 @@ from collections.abc import Callable
 
 
 def make_pickle(opcodes: bytes) -> bytes:
-    """A pickle of a dictionary that holds what the opcodes leave on the stack."""
+    """Pickle a dictionary of what opcodes leave."""
     return b"\x80\x02}X\x01\x00\x00\x00a" + opcodes + b"s."
 
 
@@ -42,7 +45,7 @@ def text(end: bytes = b"") -> bytes:
 
 
 def repeat_item(first: bytes, item: bytes, times: int) -> bytes:
-    """A pickle of a list of what is made many times."""
+    """Pickle a list that repeats an item."""
     return make_pickle(b"(" + first + item * times + b"l")
 
 

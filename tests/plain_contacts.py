@@ -1,4 +1,7 @@
-"""Contacts of feet by plain bounds of height and speed: an independent judge of what an observation finds."""
+"""Judge contacts by plain bounds on height and speed.
+
+The judge is independent of the observation.
+"""
 
 import numpy as np
 
@@ -54,16 +57,20 @@ def foot_joints(skeleton: Skeleton) -> list[int]:
 
 
 def _feet_m(motion: Motion) -> np.ndarray:
-    """(T, K, 3) positions of ankles and toe joints, with heights above the ground if that is known."""
+    """Return ankles and toe joints, (T, K, 3).
+
+    Heights are above the ground if that is known.
+    """
     places_m = joint_positions(motion, foot_joints(motion.skeleton))
     return places_m if motion.ground is None else motion.ground.standing_on(places_m)
 
 
 def find_standing_joints(motion: Motion) -> tuple[np.ndarray, np.ndarray]:
-    """Return positions (T, K, 3) of ankles and toe joints, and (T, K) whether they stand or slide.
+    """Return ankles and toes, and whether they stand.
 
-    They do so for `_SHORTEST_S` or longer near the 30th percentile of their height, neither rising nor sinking, and
-    slower along the floor than in a swing. That needs no sole.
+    Positions are (T, K, 3), the labels (T, K); who slides counts as standing. They do so for `_SHORTEST_S` or longer
+    near the 30th percentile of their height, neither rising nor sinking, and slower along the floor than in a swing.
+    That needs no sole.
     """
     places_m = _feet_m(motion)
     if len(motion) < 2:
@@ -76,8 +83,9 @@ def find_standing_joints(motion: Motion) -> tuple[np.ndarray, np.ndarray]:
 
 
 def standing_speeds_m_s(before: Motion, *after: Motion) -> tuple[float, ...]:
-    """Mean speeds along the floor, in `before` and in each of `after`, of joints that stand or slide in `before`, m/s.
+    """Return mean speeds of standing joints in m/s.
 
+    The joints are those that stand or slide in `before`; speeds are along the floor in `before` and in each of `after`.
     0 if none does.
     """
     places_m, stands = find_standing_joints(before)
@@ -91,7 +99,10 @@ def standing_speeds_m_s(before: Motion, *after: Motion) -> tuple[float, ...]:
 
 
 def _soles(moving: Motion | MotionBatch) -> tuple[np.ndarray, np.ndarray]:
-    """Height of each sole's lowest corner and speed of its middle, m and m/s, both (..., T, 2), left foot first."""
+    """Return sole heights and speeds (..., T, 2).
+
+    Heights are of the lowest corner, m; speeds of the middle, m/s; left foot first.
+    """
     soles_m = sole_corners_m(moving)
     side = sole_points(moving.skeleton).side
     if moving.ground is not None:
@@ -101,14 +112,20 @@ def _soles(moving: Motion | MotionBatch) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _speed(points_m: np.ndarray, fps: float) -> np.ndarray:
-    """Speeds (..., T, K) in m/s of points (..., T, K, 3), by central differences, one-sided at the ends."""
+    """Return the speeds (..., T, K) of points in m/s.
+
+    Points are (..., T, K, 3); differences are central, one-sided at the ends.
+    """
     if points_m.shape[-3] == 1:
         return np.zeros(points_m.shape[:-1])
     return norms(np.gradient(points_m, 1 / fps, axis=-3))
 
 
 def _remove_flicker(contacts: np.ndarray, longest_gap: int, shortest_run: int) -> np.ndarray:
-    """Close gaps of up to `longest_gap` frames in contacts (..., T, 2), then drop runs below `shortest_run` frames."""
+    """Close short gaps, then drop short runs.
+
+    Gaps are of up to `longest_gap` frames in contacts (..., T, 2), runs below `shortest_run` frames.
+    """
     margin = max(longest_gap, shortest_run) + 1
     width = [(0, 0)] * (contacts.ndim - 2) + [(margin, margin), (0, 0)]
     # Outside its frames a motion is taken to be like its first and last frame.

@@ -1,4 +1,7 @@
-"""Made-up motions of an average body, y up, on a floor at y = 0: how people stand, go, lie, crawl and fly."""
+"""Make poses of people on a floor.
+
+They stand, go, lie, crawl and fly, average, y up, at y = 0.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,14 +20,17 @@ SIDES = (("left", 1.0, 0.0), ("right", -1.0, np.pi))
 
 
 class Pose:
-    """Rotations of an average body over time, turned joint by joint."""
+    """An average body's rotations, turned joint by joint.
+
+    They may vary over time.
+    """
 
     def __init__(self) -> None:
         self.skeleton = SMPL_BODY.average()
         self.rotations = np.tile([0.0, 0.0, 0.0, 1.0], (len(TIMES_S), len(self.skeleton), 1))
 
     def turn(self, name: str, axis: str, angle_rad: float | np.ndarray) -> None:
-        """Turn a joint further, about an axis of its frame."""
+        """Turn a joint further about its frame's axis."""
         joint = self.skeleton.names.index(name)
         angles_rad = np.broadcast_to(angle_rad, len(TIMES_S))[:, None]
         turned = Rotation.from_quat(self.rotations[:, joint]) * Rotation.from_euler(axis, angles_rad)
@@ -35,7 +41,10 @@ class Pose:
             self.turn(f"{side}_shoulder", "z", -1.3 * sign)
 
     def motion(self, root_m: np.ndarray | float = 0.0, *, follows_floor: bool = True) -> Motion:
-        """The motion, its lowest joint just above the floor in every frame, or in the median one."""
+        """Return the motion just above the floor.
+
+        The lowest joint is there in every frame, or in the median one.
+        """
         motion = Motion(self.skeleton, np.zeros((len(TIMES_S), 3)) + root_m, self.rotations, FPS)
         low_m = joint_positions(motion)[..., 1].min(axis=1)
         rise_m = JOINT_ABOVE_FLOOR_M - (low_m if follows_floor else np.full(len(low_m), np.median(low_m)))
@@ -105,7 +114,10 @@ def swimming(
     kick_rad: float = 0.3,
     stroke_rad: float = 1.0,
 ) -> Motion:
-    """A crawl stroke ahead, prone or, with a negative pitch, on the back, feet first: nothing is below the body."""
+    """Swim a crawl stroke with nothing below.
+
+    Prone or, with a negative pitch, on the back, feet first.
+    """
     pose = Pose()
     strokes = 2 * np.pi * TIMES_S
     pose.turn("pelvis", "x", pitch_rad)
@@ -156,7 +168,10 @@ def climbing() -> Motion:
 
 
 def gliding(above_m: float = 0.0) -> Motion:
-    """A dancer who turns on tiptoe and glides over the floor, captured too high: no foot stands still or flat."""
+    """Turn on tiptoe and glide, captured too high.
+
+    No foot of the dancer stands still or flat.
+    """
     pose = Pose()
     pose.arms_down()
     for side, _, _ in SIDES:

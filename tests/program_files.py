@@ -1,4 +1,7 @@
-"""Files of programs that make motions or see people in videos, made as these programs save them."""
+"""Make files as motion and video programs do.
+
+They make motions or see people in videos.
+"""
 
 import pickle
 from collections import defaultdict
@@ -23,7 +26,10 @@ Z_UP = Rotation.from_euler("x", 90, degrees=True)
 
 
 def select_joints(table: Skeleton, motion: sc.Motion) -> sc.Motion:
-    """The motion on the average body with other joints, those that it lacks at rest."""
+    """Put the motion on an average body's other joints.
+
+    Those that it lacks are at rest.
+    """
     rotations = np.tile([0.0, 0.0, 0.0, 1.0], (len(motion), len(table), 1))
     for joint, part in enumerate(table.parts):
         if part:
@@ -32,7 +38,10 @@ def select_joints(table: Skeleton, motion: sc.Motion) -> sc.Motion:
 
 
 def parameters(motion: sc.Motion, joints: int, world: Rotation | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Rotation vectors (T, J, 3) and translations (T, 3), float32, in a world that is turned from y up."""
+    """Return rotation vectors (T, J, 3) and translations (T, 3).
+
+    They are float32, in a world that is turned from y up.
+    """
     rotations = np.tile([0.0, 0.0, 0.0, 1.0], (len(motion), joints, 1))
     rotations[:, :22] = motion.rotations
     root_m = motion.root_m
@@ -89,7 +98,10 @@ def save_gvhmr(path: Path, motion: sc.Motion) -> None:
 
 
 def save_gvhmr_shared(path: Path, motion: sc.Motion) -> None:
-    """The pose of the body is one tensor under two names."""
+    """Save the body's pose under two names.
+
+    It is one tensor.
+    """
     import torch
 
     content = tensors(gvhmr(motion))
@@ -126,7 +138,10 @@ def save_prompthmr(path: Path, *motions: sc.Motion) -> None:
 
 
 def save_tram(path: Path, motion: sc.Motion) -> None:
-    """As the camera sees it, which turns about its vertical axis and walks on: camera.npy says how."""
+    """Save a motion as a moving camera sees it.
+
+    The camera turns about its vertical axis and walks on: camera.npy says how.
+    """
     turns = Rotation.from_euler("y", np.linspace(0, 0.8, len(motion))[:, None])
     shifts_m = np.linspace([0, 0, -3.0], [1.0, 0, -2.0], len(motion))
     camera = FrameChanges((TurnedWorld(turns.as_quat()), ShiftedWorld(shifts_m)))
@@ -178,7 +193,10 @@ def save_hy_motion_root_apart(path: Path, motion: sc.Motion) -> None:
 
 
 def save_amass(path: Path, motion: sc.Motion) -> None:
-    """Some rotations by more than half a turn, z up."""
+    """Save AMASS with turns beyond 180°, z up.
+
+    Some rotations are such.
+    """
     vectors, trans = parameters(motion, 52, Z_UP)
     lengths = np.linalg.norm(vectors[:, 1], axis=-1, keepdims=True)
     vectors[:, 1] *= 1 + 2 * np.pi / np.maximum(lengths, 1e-3)
@@ -189,7 +207,10 @@ def save_amass(path: Path, motion: sc.Motion) -> None:
 
 
 def save_amass_smplx(path: Path, motion: sc.Motion) -> None:
-    """The newer layout, in which all rotations are in parts, too, and the rate has another name."""
+    """Save AMASS's newer layout.
+
+    All rotations are in parts, too, and the rate has another name.
+    """
     vectors, trans = parameters(motion, 55, Z_UP)
     poses = vectors.reshape(len(motion), 165)
     names = ("root_orient", "pose_body", "pose_jaw", "pose_eye", "pose_hand")
@@ -198,7 +219,10 @@ def save_amass_smplx(path: Path, motion: sc.Motion) -> None:
 
 
 def sam3d(motion: sc.Motion, random: np.random.Generator) -> list[dict[str, Any]]:
-    """A person per frame: joints of the rig about those of the body, y down, away from the camera."""
+    """Return a person per frame of a rig.
+
+    Its joints are about those of the body, y down, away from the camera.
+    """
     places_m, world = pose_joints(motion)
     joints_m = np.zeros((len(motion), 127, 3))
     rotations = np.zeros((len(motion), 127, 3, 3))
@@ -226,7 +250,10 @@ def sam3d(motion: sc.Motion, random: np.random.Generator) -> list[dict[str, Any]
 
 
 def save_sam3d(path: Path, *motions: sc.Motion) -> None:
-    """A list of frames, each a list of people, in an order that changes."""
+    """Save frames of people in changing order.
+
+    The file has a list of frames, each a list of people.
+    """
     random = np.random.default_rng(0)
     people = [sam3d(motion, random) for motion in motions]
     frames = [[person[frame] for person in (people if frame % 3 else people[::-1])] for frame in range(len(people[0]))]
@@ -239,7 +266,10 @@ def save_sam3d_stacked(path: Path, motion: sc.Motion) -> None:
 
 
 def six_numbers(vectors: np.ndarray) -> np.ndarray:
-    """The first two rows of the matrices of rotation vectors (T, J, 3), (T, 6 J)."""
+    """Return the first two matrix rows, (T, 6 J).
+
+    They are those of rotation vectors (T, J, 3).
+    """
     return Rotation.from_rotvec(vectors).as_matrix()[..., :2, :].reshape(len(vectors), -1)
 
 
@@ -381,7 +411,10 @@ LAYOUTS = {
 
 
 def load_values(file: Path | IO[bytes], suffix: str) -> Any:
-    """What a file holds, as the programs load it; only these tests trust it."""
+    """Load values as the programs do.
+
+    Only these tests trust the file.
+    """
     import torch
 
     match suffix:
@@ -398,7 +431,10 @@ def load_values(file: Path | IO[bytes], suffix: str) -> Any:
 
 
 def load_arrays(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of a file by the keys that lead to them; "rows" for an array without a key."""
+    """Map keys to all arrays of a file.
+
+    Keys lead to them; "rows" is for an array without a key.
+    """
     content = load_values(path, path.suffix)
     return dict(arrays_in(content if isinstance(content, dict | list) else {"rows": content}, ""))
 
@@ -421,7 +457,7 @@ def arrays_in(content: Any, name: str) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def parts_m(motion: sc.Motion) -> np.ndarray:
-    """(T, 22, 3) places of the parts of the body."""
+    """Return the positions (T, 22, 3) of the parts."""
     return sc.joint_positions(motion)[:, [motion.skeleton.joint(part) for part in SMPL_BODY.names]]
 
 

@@ -1,4 +1,7 @@
-"""Bodies of motions, their plans, and single bodies in worlds, as tests of several files need them."""
+"""Share bodies, plans and worlds among tests.
+
+Bodies are of motions, worlds have single bodies.
+"""
 
 import numpy as np
 
@@ -17,7 +20,10 @@ UPRIGHT = tuple(orientations_to_simulator(np.array([0.0, 0.0, 0.0, 1.0])).tolist
 
 
 def clean_motion(motion: Motion) -> tuple[Humanoid, MotionBatch]:
-    """The body of a motion and the motion of its links, feet planted."""
+    """Return a body and its motion with planted feet.
+
+    The motion is that of its links.
+    """
     batch = clean_motions(MotionBatch.stack([motion]), CleanupSettings().without_steps(FitSoles)).motions
     body = build_humanoid(motion.skeleton)
     return body, body.select_links(batch)
@@ -31,18 +37,21 @@ def make_plan(*motions: Motion, friction: float = 0.5) -> MotionPlan:
 
 
 def rest_points_m(body: Humanoid) -> np.ndarray:
-    """Lowest points (C, 3) of a body's touching places in the rest pose, its root at the origin."""
+    """Return the lowest touching points (C, 3).
+
+    They are of a body in the rest pose, its root at the origin.
+    """
     still = np.tile([0.0, 0.0, 0.0, 1.0], (len(body), 1))
     return body.contact_points.lowest_points(*forward_kinematics(body.tree, np.zeros(3), still))
 
 
 def rest_pose(body: Humanoid, bodies: int = 1) -> np.ndarray:
-    """Rotations (N, J, 4) of the joints of bodies in the rest pose."""
+    """Return joint rotations (N, J, 4) at rest."""
     return np.tile([0.0, 0.0, 0.0, 1.0], (bodies, len(body) - 1, 1))
 
 
 def no_torques(body: Humanoid, bodies: int = 1) -> np.ndarray:
-    """As many torques, or velocities (N, J, 3), that are 0."""
+    """Return zero torques or velocities (N, J, 3)."""
     return np.zeros((bodies, len(body) - 1, 3))
 
 
@@ -53,5 +62,8 @@ def state(position_m=STILL, orientation=UPRIGHT, velocity_m_s=STILL, angular_rad
 
 
 def step_one(world: World, targets: np.ndarray, torques_nm: np.ndarray, force_n=STILL, torque_nm=STILL) -> None:
-    """Advance the only body of a world towards targets (1, J, 4) by torques (1, J, 3) and a root wrench."""
+    """Advance a world's only body.
+
+    It goes towards targets (1, J, 4) by torques (1, J, 3) and a root wrench.
+    """
     world.step([0], targets, torques_nm, np.reshape(force_n, (1, 3)), np.reshape(torque_nm, (1, 3)))

@@ -19,7 +19,10 @@ SMPL_OFFSETS_CM = {
 
 @pytest.fixture(scope="session")
 def skeleton() -> Skeleton:
-    """An average adult on the common skeleton; the ankles stand 85 mm above the soles' plane."""
+    """Return an average adult on the common skeleton.
+
+    The ankles stand 85 mm above the soles' plane.
+    """
     offsets_m = np.zeros((22, 3))
     for name, offset in SMPL_OFFSETS_CM.items():
         offsets_m[SMPL_22.index(name)] = offset
@@ -30,7 +33,10 @@ def skeleton() -> Skeleton:
 
 @pytest.fixture(scope="session")
 def random_motion(skeleton: Skeleton) -> Callable[..., Motion]:
-    """`random_motion(seed, frames=48, fps=30.0)`: smooth arbitrary poses, any heading, any place."""
+    """Return `random_motion(seed, frames=48, fps=30.0)`.
+
+    Poses are smooth and arbitrary, any heading, any place.
+    """
 
     def make(seed: int, frames: int = 48, fps: float = 30.0) -> Motion:
         generator = np.random.default_rng(seed)

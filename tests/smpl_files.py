@@ -1,4 +1,7 @@
-"""Numbers of body model files: a body of a few soft balls, in the layout of the real files."""
+"""Make body model files of a few soft balls.
+
+The layout is that of the real files.
+"""
 
 import numpy as np
 
@@ -11,7 +14,10 @@ OFFSET = np.array([0.001, -0.22, 0.03])
 
 
 def model_numbers(layout: Layout) -> dict[str, np.ndarray]:
-    """Every joint carries a ring of vertices around itself, so that the regressor's mean of a ring is the joint."""
+    """Surround every joint by a ring of vertices.
+
+    The regressor's mean of a ring is the joint.
+    """
     random = np.random.default_rng(7)
     joints = len(layout.names)
     rest = Motion(layout.average(), OFFSET[None], np.tile([0.0, 0, 0, 1], (1, joints, 1)), 1.0)

@@ -1,4 +1,7 @@
-"""Imports go where the architecture says, read from the sources, and every package is installed."""
+"""Imports follow the architecture; every package is installed.
+
+They are read from the sources.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +71,7 @@ IMPORTS_NONE_OF = {
 
 @dataclass(frozen=True)
 class Module:
-    """A file: its import name, its place below the root, and the names that it may import.
+    """A file's import name, place and imports.
 
     at_once: imported with it; later: within functions, and for type checkers alone; absolute: imports of modules of the
     same package by their full name.
@@ -82,7 +85,10 @@ class Module:
 
     @property
     def folder(self) -> str:
-        """The folder of the module; each module of `selfcorrect/motion` itself counts as one."""
+        """Return a module's folder.
+
+        Each module of `selfcorrect/motion` itself counts as one.
+        """
         folder = self.path.parent.as_posix()
         return self.path.as_posix() if folder == "selfcorrect/motion" else folder
 
@@ -95,7 +101,7 @@ def read_modules() -> dict[str, Module]:
 
 
 def parse_module(path: Path, text: str) -> Module:
-    """What a file at a path below the root says."""
+    """Parse a file at a path below the root."""
     package = next(name for name, folder in PACKAGES.items() if folder == path.parts[0])
     name = ".".join((package, *path.with_suffix("").parts[1:])).removesuffix(".__init__")
     folder = name if path.name == "__init__.py" else name.rpartition(".")[0]
@@ -128,7 +134,10 @@ _PUBLIC = re.compile(r"^(?:(?:async )?def |class )([a-zA-Z]\w*)|^([a-zA-Z]\w*)(?
 
 
 def double_names(sources: Mapping[Path, str]) -> list[str]:
-    """A sentence for each public name that several modules define: one concept has one name, and a name one concept."""
+    """Name public names that several modules define.
+
+    One concept has one name, and a name one concept: a sentence each.
+    """
     places: dict[str, list[Path]] = {}
     for path, text in sources.items():
         for name in {match[1] or match[2] for match in _PUBLIC.finditer(text)}:
@@ -139,7 +148,10 @@ def double_names(sources: Mapping[Path, str]) -> list[str]:
 
 
 def violations(modules: Mapping[str, Module]) -> list[str]:
-    """A sentence for each import that the architecture does not have."""
+    """Name imports that the architecture does not have.
+
+    A sentence each.
+    """
     inner = {name: module for name, module in modules.items() if name != "selfcorrect"}
     graph = {name: (module.at_once | module.later) & inner.keys() - {name} for name, module in inner.items()}
     folders: dict[str, set[str]] = {}
@@ -170,7 +182,10 @@ def violations(modules: Mapping[str, Module]) -> list[str]:
 
 
 def place_in_simulators(module: Module) -> str:
-    """The entry of `SIMULATORS` that a file belongs to, "" outside of that folder."""
+    """Return a file's entry in `SIMULATORS`, or "".
+
+    The latter is outside of that folder.
+    """
     if module.path.parts[0] != "simulators" or module.path.name == "__init__.py":
         return ""
     below = module.path.relative_to("simulators").with_suffix("")
@@ -178,7 +193,10 @@ def place_in_simulators(module: Module) -> str:
 
 
 def find_libraries(start: str, modules: Mapping[str, Module]) -> set[str]:
-    """The libraries that importing a module loads, at any remove."""
+    """Return all libraries that importing a module loads.
+
+    They are loaded at any remove.
+    """
     waiting = [start]
     seen = set[str]()
     while waiting:
@@ -200,7 +218,10 @@ def test_no_import_breaks_the_architecture(package_modules: dict[str, Module]) -
 
 
 def test_package_imports_are_relative(package_modules: dict[str, Module]) -> None:
-    """Imports that name their package hide the arrows from tools, because folders are mapped."""
+    """Package imports are relative.
+
+    Others hide the arrows from tools, because folders are mapped.
+    """
     absolute = [line for module in package_modules.values() for line in module.absolute]
     assert [line for line in absolute if not line.startswith("benchmarks/")] == []
     planted = parse_module(Path("simulators/a.py"), "def f():\n    from selfcorrect.simulators.b import c")

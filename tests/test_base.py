@@ -1,4 +1,4 @@
-"""What the base installation does, with the packages of the extras out of reach."""
+"""The base installation works without the extras' packages."""
 
 import json
 import subprocess
@@ -147,7 +147,10 @@ def test_missing_extra_names_command(steps: Path, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.slow
 def test_base_pages_run_in_base(tmp_path: Path) -> None:
-    """PyTorch is out of reach from the start, in a process of its own; each page has a folder of its own."""
+    """Base pages run without PyTorch.
+
+    It is out of reach from the start, in a process of its own; each page has a folder of its own.
+    """
     programs = {}
     for page in PAGES:
         text = page.read_text()

@@ -1,4 +1,4 @@
-"""The experiment on labels and collapse: the page as its data have it."""
+"""The page on labels and collapse agrees with data."""
 
 from importlib import import_module
 

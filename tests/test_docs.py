@@ -1,4 +1,4 @@
-"""The code in README.md and docs/ runs as it stands."""
+"""Code in README.md and docs/ runs as it stands."""
 
 import csv
 import inspect
@@ -65,7 +65,10 @@ TUTORIALS = [page for page in TEXTS if "```console" in page.read_text()]
 
 
 def find_installed(text: str) -> set[str]:
-    """Return the distributions that a page's installation brings: the base and what it names."""
+    """Return the packages that a page installs.
+
+    They are the base and what it names.
+    """
     installs = re.findall(r"pip install (?:-c \S+ )?'?\.(?:\[([\w,]+)\])?'?((?: \w+)*)", text)
     extras = {extra for listed, _ in installs for extra in listed.split(",")}
     extras |= set(re.findall(r"[Ee]xtra `(\w+)`", text))
@@ -95,7 +98,10 @@ def find_installed(text: str) -> set[str]:
 
 
 def list_missing(text: str) -> list[str]:
-    """Return the optional packages that a page's installation does not bring."""
+    """Return the optional packages that a page lacks.
+
+    Its installation does not bring them.
+    """
     installed = find_installed(text)
     distributions = metadata.packages_distributions()
     return [
@@ -106,7 +112,7 @@ def list_missing(text: str) -> list[str]:
 
 
 def hide_what_is_not_installed(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let imports of optional packages fail if the page's installation does not bring them."""
+    """Hide optional packages that a page does not install."""
     for package in list_missing(text):
         assert not re.search(rf"^(?:import|from) {package}\b", text, re.MULTILINE), f"{package} is not installed"
         if package != "torch":  # SciPy looks for it among the imported modules; test_base.py hides it from the start
@@ -119,7 +125,10 @@ def hide_what_is_not_installed(text: str, monkeypatch: pytest.MonkeyPatch) -> No
 def test_page_python_blocks_run(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """They print what the page shows below them, up to what rounding on another processor may change."""
+    """Pages print what they show.
+
+    What rounding on another processor may change is left out.
+    """
     monkeypatch.chdir(tmp_path)
     text = page.read_text()
     hide_what_is_not_installed(text, monkeypatch)
@@ -141,7 +150,10 @@ def test_page_python_blocks_run(
 def test_tutorial_output_matches(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Words are the same, and measurements nearly; a line of `…` ends what is compared."""
+    """Tutorials print the shown words and near numbers.
+
+    A line of `…` ends what is compared.
+    """
     monkeypatch.chdir(tmp_path)
     for block in re.findall(r"```console\n(.*?)```", page.read_text(), re.DOTALL):
         for command, shown in re.findall(r"^\$ selfcorrect (.*)\n((?:(?!\$ ).*\n)*)", block, re.MULTILINE):
@@ -165,14 +177,18 @@ def read_measured(text: str) -> list[float]:
 
 
 def expect_measured(text: str, rel: float = 0.05) -> list[Any]:
-    """Return the measurements of a page, each with a relative tolerance and at least one unit of its last digit."""
+    """Return measurements with tolerances.
+
+    Each has a relative one and at least one unit of its last digit.
+    """
     numbers = MEASURED.findall(text)
     return [pytest.approx(float(n), rel=rel, abs=1.01 * 10.0 ** -len(n.partition(".")[2])) for n in numbers]
 
 
 def format_measured(line: str) -> str:
-    """A line without runs of spaces and what rounding on another processor may change: measurements, and which of two
-    motions, equally good within that rounding, came out.
+    """Remove from a line what rounding may change.
+
+    These are runs of spaces, measurements, and which of two motions, equally good within the rounding, came out.
     """
     line = re.sub(r"^1 motion: (contacts planned|simulated in).*", "1 motion: planned or simulated", line)
     return re.sub(r"\s+", " ", MEASURED.sub("#", line))
@@ -194,7 +210,7 @@ def test_notebook_outputs_match(notebook: Path, tmp_path: Path, monkeypatch: pyt
 
 
 def read_texts(outputs: list[dict[str, Any]]) -> str:
-    """Return what the outputs of a cell show as text."""
+    """Return a cell's outputs as text."""
     parts = [output["text"] if "text" in output else output["data"]["text/plain"] for output in outputs]
     return "".join(line for part in parts for line in part)
 
@@ -202,7 +218,10 @@ def read_texts(outputs: list[dict[str, Any]]) -> str:
 @pytest.mark.slow
 @pytest.mark.usefixtures("without_figures")
 def test_model_guide_learns_and_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The synthetic loop loses variety, and a second call of the same script computes nothing."""
+    """The guide's model loses variety and resumes.
+
+    The loop is synthetic, and a second call of the same script computes nothing.
+    """
     monkeypatch.chdir(tmp_path)
     page = REPOSITORY / "docs" / "own-model.md"
     assert "pandas" not in list_missing(page.read_text()), "the page prints a table of pandas"
@@ -221,7 +240,10 @@ def test_model_guide_learns_and_resumes(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_all_files_name_one_version() -> None:
-    """The package's version; the last section of the changelog is about it."""
+    """All files name the package's version.
+
+    The last section of the changelog is about it.
+    """
     places = {
         "pyproject.toml": r'^version = "(.+)"',
         "CITATION.cff": r"^version: (.+)$",
@@ -236,7 +258,10 @@ def test_all_files_name_one_version() -> None:
 
 
 def test_tables_are_whole() -> None:
-    """A blank line within a table leaves the rows below it as text: each first row is followed by a row of dashes."""
+    """Tables have no blank lines.
+
+    These leave the rows below as text: each first row is followed by a row of dashes.
+    """
     torn = []
     for page in TEXTS:
         lines = page.read_text(encoding="utf-8").splitlines()
@@ -248,7 +273,10 @@ def test_tables_are_whole() -> None:
 
 
 def test_commands_are_indented_by_four() -> None:
-    """Deeper code blocks show their indentation, unless they continue a code block or a list."""
+    """Commands are indented by four.
+
+    Deeper code blocks show their indentation, unless they continue a code block or a list.
+    """
     deep = []
     for page in TEXTS:
         lines = page.read_text(encoding="utf-8").splitlines()
@@ -298,7 +326,10 @@ def test_result_tables_match_summaries() -> None:
 
 @pytest.mark.slow
 def test_figures_in_text_match_data() -> None:
-    """Also if their digits are spoilt first; a mark that stands behind no number would fill nothing."""
+    """Figures in text agree with their data.
+
+    They do if their digits are spoilt first; a mark that stands behind no number would fill nothing.
+    """
     results, figures = import_module("results"), import_module("figures")
     summaries = results.read_all()
     for page in TEXTS:
@@ -358,7 +389,10 @@ def named_arms(settings: MotionSettings) -> set[tuple[str, ArmSettings]]:
 
 
 def is_sampled_as_usual(named_arm: tuple[str, ArmSettings]) -> bool:
-    """Return whether an arm has a model that is sampled as the preset has it."""
+    """Return whether an arm samples as its preset.
+
+    It must have a model.
+    """
     arm = named_arm[1]
     return not arm.sampling and arm.remedy != "copying"
 
@@ -370,7 +404,10 @@ SUMMARIES = sorted(path for path in RESULTS.rglob("*.json") if path.parent.name 
 
 @cache
 def parse_experiment(text: str) -> MotionSettings:
-    """Return the settings of a command; many commands differ only in their first seed."""
+    """Return a command's settings.
+
+    Many commands differ only in their first seed.
+    """
     program, *words = shlex.split(text)
     command = cli._parse_command(words)
     assert isinstance(command, MotionCommand)
@@ -435,7 +472,10 @@ def test_preset_numbers_are_documented() -> None:
 
 
 def run_of(values: dict[str, list[float]]) -> Summary:
-    """A run whose arms score these at the last generation, by seed, after 1 for each seed."""
+    """Make a run with these last scores.
+
+    They are by seed, at the last generation, after 1 for each seed.
+    """
     arms = tuple(
         ArmCurves(name, "", name, {"recall": np.stack([np.ones(len(last)), np.array(last)], axis=1)})
         for name, last in values.items()
@@ -488,7 +528,10 @@ YAML = re.compile(r"```yaml\n# (\S+\.yaml)\n(.*?)```", re.DOTALL)
 
 
 def list_commands(page: Path) -> list[list[str]]:
-    """Return the commands of selfcorrect in a page's blocks of code, as words without the program's name."""
+    """Return a page's commands of selfcorrect.
+
+    They are in its blocks of code, as words without the program's name.
+    """
     commands = []
     for line in page.read_text(encoding="utf-8").replace("\\\n", " ").splitlines():
         if match := re.match(r"(?:    |\$ |\s*- run: )(?:\$ )?selfcorrect ((?!itself).*)", line):
@@ -536,7 +579,7 @@ def prepared_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def files_of_pages(prepared_files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with the files that commands of pages take."""
+    """Make a folder with the files that pages use."""
     shutil.copytree(prepared_files, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -586,7 +629,10 @@ MODULE = re.compile(r"`my_module.py`[^\n]*:\n\n```python\n(.*?)```", re.DOTALL)
 
 
 def list_experiments(page: Path) -> list[list[str]]:
-    """Return the experiments of a page that need no data or machine of the reader's, in a small size."""
+    """Return a page's experiments, small.
+
+    They need no data or machine of the reader's.
+    """
     experiments = []
     for words in list_commands(page):
         if words[0] not in EXPERIMENTS or ELSEWHERE.search(shlex.join(words)):
@@ -621,7 +667,10 @@ WITH_EXPERIMENTS = {str(page.relative_to(REPOSITORY)): page for page in WITH_COM
     "name", [name if name == FIRST_PAGE else pytest.param(name, marks=pytest.mark.nightly) for name in WITH_EXPERIMENTS]
 )
 def test_experiments_of_a_page_run(name: str, tmp_path: Path) -> None:
-    """In an environment of the packages, and with the example packages, that the page installs."""
+    """Experiments run in the page's own installation.
+
+    Example packages count.
+    """
     page = WITH_EXPERIMENTS[name]
     text = page.read_text(encoding="utf-8")
     site = tmp_path / "site"
@@ -663,7 +712,10 @@ def test_raw_marks_outside_code(text: str) -> None:
 
 @pytest.mark.parametrize("page", TEXTS, ids=lambda page: page.stem)
 def test_pages_show_no_raw_marks(page: Path) -> None:
-    """As the site renders them; `make docs` reads the pages that are made from code, too."""
+    """Rendered pages show no raw marks.
+
+    The site renders them so; `make docs` reads the pages that are made from code, too.
+    """
     markdown = pytest.importorskip("markdown")
     pytest.importorskip("pymdownx")
     text = re.sub(r"\A---\n.*?\n---\n", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)

@@ -1,6 +1,7 @@
-"""Files are opened for reading by `selfcorrect.storage` only, which refuses pipes, devices and what is too large.
+"""Only `selfcorrect.storage` opens files for reading.
 
-Ruff bans the functions of libraries that read files (pyproject.toml); here are the methods and `open`.
+It refuses pipes, devices and what is too large. Ruff bans the functions of libraries that read files (pyproject.toml);
+here are the methods and `open`.
 """
 
 import ast
@@ -24,7 +25,10 @@ ALLOWED = {
 
 
 def find_openings(tree: ast.AST) -> list[int]:
-    """Return the lines that open a file for reading without the door."""
+    """Return lines that open files without the door.
+
+    They open them for reading.
+    """
     return [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Call) and opens(node)]
 
 

@@ -1,4 +1,4 @@
-"""The experiment on the recall of founders: r with its interval."""
+"""Recall of founders has r with its interval."""
 
 from importlib import import_module
 
@@ -21,7 +21,10 @@ def test_correlation_bounds(founders):
 
 
 def test_seeds_are_resampled(founders):
-    """Eight seeds whose pairs are all alike are eight pairs."""
+    """Eight alike pairs are resampled as eight pairs.
+
+    They are of eight seeds.
+    """
     draw = np.random.default_rng(2)
     seeds = draw.normal(size=(8, 1, 2))
     single = founders.correlate(seeds)

@@ -1,4 +1,7 @@
-"""The base installation in a new environment, and what the tools for releases find wrong."""
+"""The base installs in a new environment.
+
+What the tools for releases find wrong is tested, too.
+"""
 
 import os
 import shutil
@@ -132,7 +135,10 @@ for name in ("datasets", "simulators", "experiments"):
 
 
 def test_clone_python_finds_packages() -> None:
-    """After `pip install .`, the folder of the clone comes before what is installed."""
+    """A clone's folder comes before the installed package.
+
+    It does after `pip install .`.
+    """
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT_EDITABLE_INSTALL], cwd=REPOSITORY, capture_output=True, text=True, check=True
     )

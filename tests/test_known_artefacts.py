@@ -1,4 +1,7 @@
-"""Measures on real windows with artefacts of a known size: what docs/results/tables.md says of them."""
+"""Measures react to artefacts of known size.
+
+docs/results/tables.md says so of them, on real windows.
+"""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -16,7 +19,10 @@ def artefacts():
 
 @pytest.fixture(scope="module")
 def found(artefacts) -> Directions:
-    """Artefact → measure → direction in which the measure moved, one seed."""
+    """Map artefacts to how measures moved.
+
+    The directions are those of one seed.
+    """
     scores = artefacts.score_artefacts(seeds=1)
     return {
         artefact.name: {

@@ -1,4 +1,7 @@
-"""Measures on real windows whose losses are known: what docs/results/tables.md says of them."""
+"""Measures react to known losses.
+
+docs/results/tables.md says so of them, on real windows.
+"""
 
 from collections.abc import Mapping
 from importlib import import_module
@@ -16,7 +19,10 @@ def losses():
 
 @pytest.fixture(scope="module")
 def shares(losses) -> Scores:
-    """Scores of the made sets of one seed, over the scores of the fresh windows."""
+    """Return scores over those of fresh windows.
+
+    They are of the made sets of one seed.
+    """
     made, scores = losses.score_sets(seeds=1, draws=3)
     ratios = scores / scores[0]
     return {

@@ -1,4 +1,7 @@
-"""Recipes for CI and hooks: what can be checked without the service."""
+"""Recipes for CI and hooks hold offline.
+
+What can be checked without the service is.
+"""
 
 import os
 import subprocess
@@ -18,7 +21,10 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @pytest.fixture
 def checkout(tmp_path: Path, stepping: Motion) -> Path:
-    """A folder with a walk that stands 8 cm in the floor, and a file that is no motion."""
+    """Return a folder with a sunken walk.
+
+    It stands 8 cm in the floor; another file is no motion.
+    """
     save_motion(tmp_path / "sunk.bvh", replace(stepping, root_m=stepping.root_m - [0.0, 0.08, 0.0]))
     (tmp_path / "notes.txt").write_text("no motion")
     return tmp_path
@@ -40,7 +46,10 @@ def test_action_fails_on_sunk_walk(checkout: Path) -> None:
 
 @pytest.mark.slow
 def test_hook_checks_motion_files_only(checkout: Path) -> None:
-    """The hook of the manifest, in the environment of the tests instead of its own."""
+    """The manifest's hook checks motion files only.
+
+    It runs in the environment of the tests instead of its own.
+    """
     hook = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())[0]
     config = {"repos": [{"repo": "local", "hooks": [{**hook, "language": "system"}]}]}
     (checkout / ".pre-commit-config.yaml").write_text(yaml.safe_dump(config))

@@ -1,4 +1,7 @@
-"""The verdicts of the registered experiment, docs/results/recipe/tests.csv, follow from its kept runs."""
+"""The registered experiment's verdicts follow from its runs.
+
+They are in docs/results/recipe/tests.csv, the runs kept.
+"""
 
 import csv
 from collections.abc import Mapping
@@ -64,7 +67,10 @@ def end_point(arms: Mapping[str, ArmCurves], name: str, score: str) -> float:
 
 
 def p_above(differences: np.ndarray, bound: float) -> float:
-    """Return the one-sided p-value of Student's t for a mean above a bound."""
+    """Return a one-sided p-value of Student's t.
+
+    It is for a mean above a bound.
+    """
     error = differences.std(ddof=1) / np.sqrt(len(differences))
     return float(student.sf((differences.mean() - bound) / error, len(differences) - 1))
 

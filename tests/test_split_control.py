@@ -1,4 +1,7 @@
-"""The control of the split: a learner without a fault keeps more than copies, so the factors are no causes."""
+"""A faultless learner shows the factors are no causes.
+
+It keeps more than copies: the control of the split.
+"""
 
 from importlib import import_module
 

@@ -1,4 +1,7 @@
-"""The package on a system without what Linux and macOS alone have; CI runs the tests on Windows itself."""
+"""The package works without Unix's own modules.
+
+Linux and macOS alone have them; CI runs the tests on Windows itself.
+"""
 
 import subprocess
 import sys

@@ -1,4 +1,7 @@
-"""Public functions refuse values of other kinds in a sentence, and take arrays however they lie in memory."""
+"""Public functions refuse wrong values in a sentence.
+
+They take arrays however they lie in memory.
+"""
 
 import inspect
 from collections.abc import Callable
@@ -15,7 +18,10 @@ from selfcorrect.core.errors import SelfcorrectError
 
 
 def list_functions_of_motions() -> dict[str, Callable[..., Any]]:
-    """Return the public functions whose first argument is a motion, motions or a function of them."""
+    """Return the public functions of motions.
+
+    The first argument is a motion, motions or a function of them.
+    """
     functions = {}
     for name in dir(sc):
         function = getattr(sc, name)
@@ -45,7 +51,7 @@ def misalign(array: np.ndarray) -> np.ndarray:
 
 
 def pack(array: np.ndarray) -> np.ndarray:
-    """Return the same numbers as a field of packed records."""
+    """Return the numbers as a packed record's field."""
     kind = np.dtype([("mark", "u1"), ("values", array.dtype, array.shape[1:])])
     records = np.zeros(len(array), kind)
     records["values"] = array

@@ -1,4 +1,4 @@
-"""Motions that are elsewhere, or in which a joint turns otherwise."""
+"""Move motions, or turn their joints otherwise."""
 
 from dataclasses import replace
 
@@ -14,7 +14,10 @@ ALL = slice(None)
 
 
 def pose_joint(motion: Motion, joint: str | int, pose: Rotation | ArrayLike, frames: Frames = ALL) -> Motion:
-    """The motion in which a joint, or the joint of a part, has these rotations or quaternions in some frames."""
+    """Set a joint's rotations in some frames.
+
+    The joint may be that of a part, and rotations quaternions.
+    """
     index = motion.skeleton.parts.index(joint) if isinstance(joint, str) else joint
     rotations = motion.rotations.copy()
     rotations[frames, index] = pose.as_quat() if isinstance(pose, Rotation) else pose
@@ -24,26 +27,32 @@ def pose_joint(motion: Motion, joint: str | int, pose: Rotation | ArrayLike, fra
 def turn_joint(
     motion: Motion, joint: str | int, turn: Rotation, frames: Frames = ALL, *, outside: bool = False
 ) -> Motion:
-    """The motion in which a joint, or the joint of a part, turns further, in its own frame or outside, its parent's."""
+    """Turn a joint further in some frames.
+
+    The joint may be that of a part; it turns in its own frame or outside, its parent's.
+    """
     index = motion.skeleton.parts.index(joint) if isinstance(joint, str) else joint
     own = Rotation.from_quat(motion.rotations[frames, index])
     return pose_joint(motion, index, turn * own if outside else own * turn, frames)
 
 
 def shift(motion: Motion, by_m: ArrayLike) -> Motion:
-    """The motion whose root is elsewhere by (3,), or by (T, 3)."""
+    """Move the root by (3,) or (T, 3)."""
     return replace(motion, root_m=motion.root_m + np.asarray(by_m))
 
 
 def with_toes_at(motion: Motion, height_m: float) -> Motion:
-    """A motion moved up or down so that its lowest toe joints are at a height."""
+    """Set the lowest toe joints to a height."""
     toes = [motion.skeleton.parts.index(f"{side}_foot") for side in ("left", "right")]
     up_m = height_m - joint_positions(motion)[:, toes, 1].min()
     return replace(motion, root_m=motion.root_m + np.array([0.0, up_m, 0.0]))
 
 
 def bend_leg(motion: Motion, side: str, rises_m: ArrayLike, frames: Frames = ALL) -> Motion:
-    """The motion with a foot that is raised by one height or one for each frame, flat, below hips that stay."""
+    """Raise a flat foot below hips that stay.
+
+    It rises by one height or one for each frame.
+    """
     joints = [motion.skeleton.joint(f"{side}_{part}") for part in ("hip", "knee", "ankle")]
     leg_m = float(np.linalg.norm(motion.skeleton.offsets_m[joints[1:]], axis=1).sum())
     bend_rad = np.arccos(1 - np.asarray(rises_m) / leg_m)

@@ -1,4 +1,7 @@
-"""Small loops, on points in two modes and on Gaussian ones, and a corrector."""
+"""Make small loops and a corrector.
+
+They are on points in two modes and on Gaussian ones.
+"""
 
 import torch
 
@@ -23,7 +26,10 @@ def two_modes(count: int = 400) -> Samples:
 
 
 def start_small_loop() -> tuple[Task, MemoryStore]:
-    """Return a small diffusion model of two modes, and a store with its generation 0."""
+    """Return a small diffusion model and its store.
+
+    It has two modes; the store has its generation 0.
+    """
     config = DiffusionConfig(width=32, depth=1, diffusion_steps=20, sampling_steps=5, batch_size=16)
     model = MotionDiffusion(config, 1, 1, 1, device=torch.device("cpu"))
     task = Task(model, two_modes(24), lambda candidate: {}, initial_steps=30)
@@ -33,7 +39,10 @@ def start_small_loop() -> tuple[Task, MemoryStore]:
 
 
 def own_task(stream: Stream) -> Task:
-    """Return a Gaussian that is fitted to 40 points, as a user's task."""
+    """Return a Gaussian task fitted to 40 points.
+
+    It is a user's.
+    """
     values = torch.randn((40, 2), generator=stream.child("data").generator(), dtype=torch.float64)
     return Task(Gaussian.standard(2), Samples.real(values), lambda drawn: {"spread": drawn.samples(200).values.std()})
 

@@ -1,7 +1,8 @@
-"""A process that lacks what Windows lacks, for tests on other systems: `pretend` once the libraries are imported.
+"""Pretend to be Windows on other systems.
 
-What is no part of this package is imported before, as libraries look at the platform themselves. Paths stay those of
-the system at hand, so names of files are not tried here.
+`pretend` lacks what Windows lacks, once the libraries are imported. What is no part of this package is imported before,
+as libraries look at the platform themselves. Paths stay those of the system at hand, so names of files are not tried
+here.
 """
 
 import errno
@@ -93,7 +94,10 @@ def _open_file(real: Any, path: Any, flags: int, *arguments: Any, **options: Any
 
 
 def _msvcrt() -> ModuleType:
-    """`msvcrt.locking` by locks that belong to an open file, as those of Windows do."""
+    """Fake `msvcrt.locking` by locks of open files.
+
+    Those of Windows belong to files, too.
+    """
     import fcntl
 
     module: Any = ModuleType("msvcrt")

@@ -1,4 +1,7 @@
-"""MVNX files made from motions on SMPL's 22 joints, with Xsens' names of segments."""
+"""Make MVNX files from SMPL's 22 joints.
+
+The segments have Xsens' names.
+"""
 
 from pathlib import Path
 
@@ -23,7 +26,10 @@ def name_segment(joint: str) -> str:
 
 
 def write_mvnx(path: Path, motion: sc.Motion, *, rate: str = ' frameRate="60"', subjects: int = 1) -> None:
-    """Write positions and orientations of all segments, after a T-pose and an identity frame."""
+    """Write all segments, after T-pose and identity.
+
+    Positions and orientations are written; the first two frames are those poses.
+    """
     positions_m, orientations = pose_joints(motion)
     places_m = _TO_XSENS.apply(positions_m)
     turns = _TO_XSENS * Rotation.from_quat(orientations) * _TO_XSENS.inv()

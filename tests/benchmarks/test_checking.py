@@ -1,4 +1,7 @@
-"""Planted faults are found, and real clips raise no alarm: a few clips of what the benchmark measures on all."""
+"""Planted faults are found; real clips raise no alarm.
+
+These are a few clips of what the benchmark measures on all.
+"""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""The outside judge's known answers: a person who stands is sound, and each fault lowers its own component."""
+"""A sound stance passes the outside judge; faults do not.
+
+Each fault lowers its own component.
+"""
 
 from dataclasses import asdict, replace
 
@@ -18,7 +21,10 @@ def shift_clip(shift_m: np.ndarray) -> Motion:
 
 
 def fallen(faulty: Motion) -> set[str]:
-    """The components that are lower by a tenth than those of the person who stands; contacts are that person's."""
+    """Return the components that a fault lowers by a tenth.
+
+    Contacts are those of the person who stands.
+    """
     contacts = find_contacts(IDLE)
     sound = asdict(score(IDLE, contacts))
     return {name for name, value in asdict(score(faulty, contacts)).items() if value < sound[name] - 0.1}
@@ -47,7 +53,7 @@ def test_each_fault_lowers_its_components(shift_m: np.ndarray, components: set[s
 
 
 def test_ground_bears_weight_relative_to_body() -> None:
-    """All components are relative to the body's weight, so that heavier bodies score alike."""
+    """Heavier bodies score alike."""
     ones = Scores(*[1.0] * 9)
     assert ones.axes == (1.0, 1.0, 1.0)
     assert replace(ones, slip=0.0).axes == (1.0, 0.75, 1.0)

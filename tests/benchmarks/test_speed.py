@@ -1,4 +1,4 @@
-"""The speed benchmark measures the program that it runs, not itself."""
+"""The speed benchmark measures its program, not itself."""
 
 import sys
 

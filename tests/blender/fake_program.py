@@ -1,4 +1,7 @@
-"""Stands in for the program in tests of the extension: what FAKE says happens to the motion is known exactly."""
+"""Stand in for the program in tests of the extension.
+
+FAKE says what happens to the motion, so the result is known exactly.
+"""
 
 import json
 import os
@@ -60,7 +63,10 @@ def main(words: list[str]) -> int:
 
 
 def lift(clip):
-    """A clip 10 cm higher, with a knee that is turned by 0.2 rad about the vertical axis, and all below it."""
+    """Lift a clip by 10 cm and turn a knee.
+
+    The knee turns by 0.2 rad about the vertical axis, and all below it.
+    """
     places = clip.positions_m + np.array([0, LIFT_M, 0])
     turns = clip.rotations.copy()
     knees = [joint for joint, name in enumerate(clip.names) if name.endswith(TURNED)]

@@ -1,6 +1,7 @@
-"""Runs inside Blender without a window: installs the extension, and does what a user would do, case by case.
+"""Test the extension inside Blender without a window.
 
-usage: python inside.py ZIP CLIP PROGRAM FAKE RESULTS [CASE], CLIP being a BVH file. The JSON file RESULTS is written.
+Installs the extension, and does what a user would do, case by case. usage: python inside.py ZIP CLIP PROGRAM FAKE
+RESULTS [CASE], CLIP being a BVH file. The JSON file RESULTS is written.
 """
 
 import contextlib
@@ -40,7 +41,10 @@ def warnings() -> list[str]:
 
 
 def fresh(acts: str = "lift", clip: Path = CLIP) -> bpy.types.Object:
-    """An empty scene with the clip, and a program of which is known what it does; "" for the true one."""
+    """Empty the scene and load a clip.
+
+    The program is one whose effect is known; "" for the true one.
+    """
     empty_scene(FAKE if acts else PROGRAM)
     os.environ["FAKE"] = acts
     FAKE.touch()  # another program, of which nothing is remembered
@@ -53,7 +57,7 @@ def empty_scene(program: Path) -> None:
 
 
 def add_object(name: str, data: bpy.types.ID | None = None) -> bpy.types.Object:
-    """A new object in the scene; an empty where it has no data."""
+    """Add an object to the scene, empty without data."""
     item = bpy.data.objects.new(name, data)
     bpy.context.collection.objects.link(item)
     return item
@@ -61,7 +65,7 @@ def add_object(name: str, data: bpy.types.ID | None = None) -> bpy.types.Object:
 
 @contextlib.contextmanager
 def edit_bones(rig: bpy.types.Object):
-    """The bones of the active rig, which can be changed."""
+    """Return the editable bones of the active rig."""
     bpy.ops.object.mode_set(mode="EDIT")
     yield rig.data.edit_bones
     bpy.ops.object.mode_set(mode="OBJECT")
@@ -79,7 +83,7 @@ def import_clip(clip: Path) -> bpy.types.Object:
 
 
 def read_worlds(rig: bpy.types.Object, frames=(1, 9, 30)) -> dict:
-    """Bone → world matrices (T, 4, 4), axes without scale."""
+    """Map bones to world matrices (T, 4, 4) without scale."""
     worlds: dict = {bone.name: [] for bone in rig.pose.bones}
     for frame in frames:
         bpy.context.scene.frame_set(frame)
@@ -91,7 +95,10 @@ def read_worlds(rig: bpy.types.Object, frames=(1, 9, 30)) -> dict:
 
 
 def assert_same(expected: dict, worlds: dict, apart_m: float = 1e-4, degrees: float = 0.01) -> None:
-    """Assert that two motions agree in all bones of the first."""
+    """Assert that two motions agree in all bones.
+
+    The bones are those of the first.
+    """
     for name, world in expected.items():
         off = np.linalg.norm(world[:, :3, 3] - worlds[name][:, :3, 3], axis=-1).max()
         turned = np.degrees(
@@ -121,7 +128,7 @@ def keyed_bones(action: bpy.types.Action) -> set[str]:
 
 
 def lift(before: dict, knee: str = "left_knee", below=("left_ankle", "left_foot")) -> dict:
-    """What the pretended correction makes of a motion, written for Blender's axes."""
+    """Apply the pretended correction along Blender's axes."""
     about = np.array(Matrix.Rotation(0.2, 3, "Z"))
     after = {name: world.copy() for name, world in before.items()}
     for name, world in after.items():
@@ -134,7 +141,10 @@ def lift(before: dict, knee: str = "left_knee", below=("left_ankle", "left_foot"
 
 
 def correct(rig: bpy.types.Object, **options) -> bpy.types.Action:
-    """Correct a rig, check that the old action did not change, return the new one."""
+    """Correct a rig and return its new action.
+
+    Checks that the old action did not change.
+    """
     for item in bpy.context.selected_objects:
         item.select_set(False)
     bpy.context.view_layer.objects.active = rig
@@ -340,7 +350,10 @@ def case_undo_takes_the_action_away():
 
 
 def make_constrained_rig() -> tuple[bpy.types.Object, bpy.types.Object]:
-    """A rig whose deform bones copy control bones, as in Rigify, and its mesh."""
+    """Make a rig whose bones copy control bones.
+
+    This is as in Rigify. Returns the rig and its mesh.
+    """
     rig = fresh()
     with edit_bones(rig) as bones:
         for control in list(bones):
@@ -380,7 +393,10 @@ def case_controls_of_rigs_get_the_keys():
 
 
 def case_rigs_with_constraints_can_be_baked_on_a_copy():
-    """Deform bones that copy control bones, as in Rigify: parents of deform bones are control bones."""
+    """Deform bones copy control bones, as in Rigify.
+
+    Parents of deform bones are control bones.
+    """
     rig, mesh = make_constrained_rig()
     hat = add_object("hat")
     sword = add_object("sword")
@@ -442,7 +458,10 @@ def case_targets_of_inverse_kinematics_get_the_keys():
 
 
 def make_rigify_rig() -> bpy.types.Object:
-    """A rig of Rigify without face and fingers, whose torso and left hand move; inverse kinematics holds its limbs."""
+    """Make a Rigify rig without face and fingers.
+
+    Its torso and left hand move; inverse kinematics holds its limbs.
+    """
     fresh()
     bpy.ops.preferences.addon_enable(module="rigify")
     bpy.ops.object.armature_human_metarig_add()
@@ -466,7 +485,10 @@ def make_rigify_rig() -> bpy.types.Object:
 
 
 def case_rigs_of_rigify_get_keys_on_their_controls():
-    """Limbs in IK stay in IK, limbs in FK in FK. Hands and feet are right either way; in IK, bones of limbs stretch."""
+    """Limbs stay in IK or in FK.
+
+    Hands and feet are right either way; in IK, bones of limbs stretch.
+    """
     os.environ["FAKE_KNEE"] = "DEF-shin.L"
     for is_fk, apart_m, degrees in ((True, 1e-3, 0.2), (False, 8e-3, 180.0)):
         rig = make_rigify_rig()
@@ -517,7 +539,7 @@ def case_linked_rigs_get_a_local_copy():
 
 
 def add_skin(rig: bpy.types.Object) -> None:
-    """Add a mesh, without which exporters change the rest pose."""
+    """Add a mesh, so exporters keep the rest pose."""
     mesh = add_object("skin", bpy.data.meshes.new("skin"))
     mesh.data.from_pydata([(0, 0, 0), (1, 0, 0), (0, 1, 0)], [], [(0, 1, 2)])
     mesh.parent = rig
@@ -578,7 +600,10 @@ def case_a_floor_at_a_height_of_the_scene_is_taken_as_it_is():
 
 
 def case_a_motion_on_a_tilted_floor_is_turned_level():
-    """As corrected where it stands level, but for what the plane of the feet is off. A single step shows no plane."""
+    """The result equals that on a level floor.
+
+    Only what the plane of the feet is off remains. A single step shows no plane.
+    """
     rig = fresh("", CLIP.with_name("stroll.bvh"))
     correct(rig, kinematic=True)
     straight = read_worlds(rig, (1, 20))
@@ -615,7 +640,10 @@ def case_a_collection_of_meshes_is_the_ground():
 
 
 def make_platform(rig: bpy.types.Object, **ends) -> bpy.types.Object:
-    """A mesh that carries the rig and glides, with Blender's own keys, from where it is to its ends."""
+    """Make a mesh that carries the rig and glides.
+
+    Blender's own keys move it from where it is to its ends.
+    """
     bpy.ops.mesh.primitive_cube_add(size=2, location=(0.3, 0.2, 1))
     platform = bpy.context.object
     platform.scale = (20, 20, 1)
@@ -673,7 +701,7 @@ def case_characters_on_a_moving_platform_are_corrected_as_on_a_still_one():
 
 
 def case_an_object_that_leads_a_walk_in_place_is_no_ground():
-    """The parent has the way over the floor, the bones have the steps."""
+    """The parent travels; the bones step."""
     frames = range(1, 40, 2)
     rig = fresh("")
     correct(rig, kinematic=True)
@@ -696,7 +724,10 @@ def case_an_object_that_leads_a_walk_in_place_is_no_ground():
 
 
 def case_a_motion_is_read_and_written_at_the_times_of_its_own_keys():
-    """Importers put keys of 30 fps onto 0.8 frames of 24 fps, and Time Stretching shows them in other frames."""
+    """Importers put keys of 30 fps on fractional frames.
+
+    At 24 fps these are 0.8 frames apart, and Time Stretching shows them in other frames.
+    """
     rig = fresh("")
     correct(rig, kinematic=True)
     expected = curves(rig.animation_data.action)
@@ -860,7 +891,10 @@ def case_tails_that_an_importer_made_up_are_no_feet():
 
 
 def case_characters_stay_on_the_level_on_which_they_stand():
-    """On a stage as at z = 3, the result is the same, and only feet and legs move."""
+    """On a stage at z = 3, the result is the same.
+
+    Only feet and legs move.
+    """
     levels = []
     for height in (0.0, 1.0, 3.0):
         rig = fresh("")
@@ -892,7 +926,10 @@ def case_bodies_that_lie_on_their_side_are_a_warning():
 
 
 def add_cycles(rig: bpy.types.Object) -> None:
-    """Let an action repeat after its 39 frames, the root with what it has travelled."""
+    """Repeat an action after its 39 frames.
+
+    The root keeps what it has travelled.
+    """
     for curve in all_curves(rig.animation_data.action):
         modifier = curve.modifiers.new("CYCLES")
         if "pelvis" in curve.data_path and curve.data_path.endswith("location"):
@@ -919,7 +956,10 @@ def case_cycles_stay_cycles():
 
 
 def add_action(rig: bpy.types.Object) -> None:
-    """Put the rig's action into an NLA strip, and let it play another one that is added."""
+    """Put the action into an NLA strip.
+
+    The rig plays another action, which is added.
+    """
     data = rig.animation_data
     old = rig.animation_data.action
     data.action = None
@@ -1057,7 +1097,10 @@ def case_several_armatures_are_corrected_in_one_go():
 
 
 def case_a_wrong_frame_rate_is_noticed_and_mended():
-    """A motion that is played five times too slow falls like a feather, and a fast walk tips over."""
+    """Five times too slow, a motion falls like a feather.
+
+    A fast walk tips over.
+    """
     for clip, wrong_fps in (("stroll.bvh", 75), ("leap.bvh", 12)):
         rig = fresh("", CLIP.with_name(clip))
         scene = bpy.context.scene
@@ -1104,7 +1147,10 @@ def case_odd_rigs_and_answers_are_one_sentence():
 
 
 def case_one_click_installs_the_program_that_comes_with_the_extension():
-    """With Blender's own Python, from a folder of wheels because Blender is offline."""
+    """Blender's own Python installs from a folder of wheels.
+
+    Blender is offline.
+    """
     fresh()
     assert not bpy.app.online_access
     wheels = RESULTS.with_name("wheels")
@@ -1148,7 +1194,10 @@ def case_no_step_blocks_the_interface():
 
 
 def prepare_correction(rig: bpy.types.Object, **chosen) -> tuple:
-    """The operator without a window, its context, and what it reports."""
+    """Return an operator, its context and its reports.
+
+    There is no window.
+    """
     kind = module("operators").SELFCORRECT_OT_correct
     reports = []
     properties = bpy.ops.selfcorrect.correct.get_rna_type().properties
@@ -1169,7 +1218,10 @@ def prepare_correction(rig: bpy.types.Object, **chosen) -> tuple:
 
 
 def start_correction(rig: bpy.types.Object) -> tuple:
-    """A correction that a user has begun, without a window: the operator, its context, and what it reports."""
+    """Begin a correction as a user does, without a window.
+
+    Returns the operator, its context, and what it reports.
+    """
     running, context, reports = prepare_correction(rig)
     work = module("work")
     work.Running.start(running.bl_label, running.create_steps(context))
@@ -1192,7 +1244,10 @@ def assert_ended(pid: Path) -> None:
 
 
 def make_endless_program() -> tuple[bpy.types.Object, Path]:
-    """A rig, and the file that the program writes its process into; the program never ends by itself."""
+    """Make a rig and a program that never ends.
+
+    Returns the rig and the file that the program writes its process into.
+    """
     pid = RESULTS.with_name("pid")
     pid.unlink(missing_ok=True)
     os.environ["FAKE_PID"] = str(pid)
@@ -1283,7 +1338,10 @@ def case_what_is_no_body_is_skipped_and_named():
 
 
 def case_units_are_guessed_and_named():
-    """A BVH of centimetres that was imported as it is, and a figurine, move as the person does."""
+    """Centimetres and figurines move as the person does.
+
+    One is a BVH of centimetres that was imported as it is.
+    """
     rig = fresh("")
     correct(rig, kinematic=True)
     expected = read_worlds(rig)
@@ -1321,7 +1379,7 @@ def case_opening_a_file_or_disabling_the_extension_ends_the_program():
 
 
 def main() -> None:
-    """Install the extension, run all cases, write what became of each."""
+    """Install the extension, run all cases, write the outcomes."""
     bpy.ops.extensions.package_install_files(filepath=str(ZIP), repo="user_default", enable_on_install=True)
     results = {}
     for name, case in [item for item in globals().items() if item[0].startswith(f"case_{ONLY}")]:

@@ -1,6 +1,7 @@
-"""Runs inside Blender without a window, network or search path: installs the zip of the platform, corrects a clip.
+"""Test the platform's zip in a bare Blender.
 
-usage: python inside_platform.py ZIP CLIP RESULT
+Without window, network or search path: installs the zip, corrects a clip. usage: python inside_platform.py ZIP CLIP
+RESULT
 """
 
 import os

@@ -10,7 +10,10 @@ _PACKAGE = "blender_extension"
 
 
 def load(name: str) -> ModuleType:
-    """Import a module of the extension; its package's own module needs Blender and is left out."""
+    """Import a module of the extension.
+
+    Its package's own module needs Blender and is left out.
+    """
     if _PACKAGE not in sys.modules:
         package = ModuleType(_PACKAGE)
         package.__path__ = [str(EXTENSION)]

@@ -25,7 +25,7 @@ PARENTS = (-1, 0, 0, 2, 3)
 
 
 def make_clip(frames: int = 7, stretch_m: float = 0.0, seed: int = 0):
-    """A clip of five joints, the spine of which stretches."""
+    """Make a clip of five joints whose spine stretches."""
     random = np.random.default_rng(seed)
     rotations = Rotation.from_quat(random.normal(size=(frames * len(NAMES), 4))).as_matrix().reshape(frames, -1, 3, 3)
     offsets_m = random.normal(0, 0.3, (len(NAMES), 3))

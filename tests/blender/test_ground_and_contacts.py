@@ -1,4 +1,4 @@
-"""Grounds and contacts between Blender's scene and the program's files."""
+"""Grounds and contacts pass from Blender to the program."""
 
 import json
 from pathlib import Path
@@ -32,7 +32,7 @@ def test_placement_inverts(points: np.ndarray) -> None:
 
 @given(HEADINGS, st.sampled_from([0.0, 30.0, 90.0]))
 def test_object_origin_is_placement(heading_deg: float, tilt_deg: float) -> None:
-    """However an object is turned about the vertical, the program sees it alike."""
+    """Turning an object about the vertical changes nothing."""
     tilted = Rotation.from_euler("x", tilt_deg, degrees=True)
     seen = []
     for degrees in (0.0, heading_deg):
@@ -76,7 +76,7 @@ def test_tilted_blocks_become_boxes(
     up: int,
     heading_deg: float,
 ) -> None:
-    """Points of a block's upper side stand on the ground, and those beside it do not."""
+    """Points on a block stand; points beside it do not."""
     path = tmp_path_factory.mktemp("ground") / "ground.json"
     seen = placement.Placement(np.radians(heading_deg), (0.3, 0.4, 0.0), 0.5)
     around = Rotation.from_euler("z", uphill_deg, degrees=True)
@@ -111,7 +111,10 @@ def test_other_tilts_raise(tmp_path: Path) -> None:
 
 
 def make_stairs(steps: int = 3, depth: float = 0.3, rise: float = 0.2) -> tuple[np.ndarray, np.ndarray]:
-    """Return vertices and triangles of stairs in one piece that rise along x: treads, risers, and the bottom."""
+    """Return vertices and triangles of stairs in one piece.
+
+    They rise along x: treads, risers, and the bottom.
+    """
     vertices = []
     triangles = []
     for step in range(steps):

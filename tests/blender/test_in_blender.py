@@ -1,4 +1,7 @@
-"""The extension inside Blender without a window: the `bpy` module of a Python named by SELFCORRECT_BPY."""
+"""The extension works inside Blender without a window.
+
+SELFCORRECT_BPY names a Python with the module `bpy`.
+"""
 
 import ast
 import io
@@ -71,7 +74,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def make_wheel() -> bytes:
-    """A wheel of a program that only shows its version."""
+    """Make a wheel that only shows its version."""
     information = "selfcorrect-9.9.9.dist-info"
     files = {
         "selfcorrect.py": "def main():\n    print('selfcorrect 9.9.9')\n",

@@ -1,4 +1,7 @@
-"""The zip for Blender's platform of extensions: it installs in a bare Blender, and corrects without a network."""
+"""The platform's zip installs and corrects without a network.
+
+Blender is bare.
+"""
 
 import os
 import re

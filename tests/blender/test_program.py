@@ -68,7 +68,10 @@ def test_the_program_understands_its_commands(tmp_path: Path, command: str, kind
 
 
 def test_operators_pass_known_options(capsys: pytest.CaptureFixture[str]) -> None:
-    """Every text in the operators that begins with two dashes is an option of `correct`."""
+    """Texts that begin with two dashes are known options.
+
+    All of them are options of `correct`.
+    """
     tree = ast.parse((EXTENSION / "operators.py").read_text(encoding="utf-8"))
     texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
     options = {text for text in texts if text.startswith("--")}

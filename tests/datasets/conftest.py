@@ -56,5 +56,8 @@ Frame Time: 0.0333333
 
 @pytest.fixture
 def bvh_text() -> str:
-    """A BVH file with eight joints, in which nearly every joint has channels of another kind and order."""
+    """Return a BVH file with eight joints of mixed channels.
+
+    Nearly every joint has channels of another kind and order.
+    """
     return BVH

@@ -9,7 +9,10 @@ from selfcorrect.core.errors import InputError
 
 @pytest.fixture(scope="module")
 def walk(tmp_path_factory) -> tuple[sc.Motion, dict[str, np.ndarray]]:
-    """A walk on SMPL+H's average body, and the arrays of its AMASS file."""
+    """Return a walk and its AMASS arrays.
+
+    The body is the average of SMPL+H.
+    """
     path = tmp_path_factory.mktemp("arrays") / "walk.npz"
     sc.save_motion(path, next(motion for motion in sc.load_motions("deepmimic") if motion.label == "walk"), "amass")
     with np.load(path) as arrays:

@@ -1,4 +1,7 @@
-"""Windows: where each comes from, and the proof that held-out frames are never seen in training."""
+"""Windows never show held-out frames in training.
+
+Each knows where it comes from.
+"""
 
 import tracemalloc
 from dataclasses import replace
@@ -19,21 +22,27 @@ POLE = Skeleton(("pole",), (-1,), np.zeros((1, 3)), ("pelvis",))
 
 
 def make_numbered_motion(frames: int, label: str = "a", source: str = "clip") -> Motion:
-    """A pole whose height in millimetres is the number of its frame."""
+    """Make a pole whose height numbers its frame.
+
+    It is in millimetres.
+    """
     root_m = np.zeros((frames, 3))
     root_m[:, 1] = np.arange(frames) / 1000
     return Motion(POLE, root_m, np.tile([0.0, 0, 0, 1], (frames, 1, 1)), 30.0, label=label, source=source)
 
 
 def frames_seen(windows: Windows, clip: str) -> set[int]:
-    """The frames of a numbered clip that its windows show."""
+    """Return the frames that a clip's windows show."""
     return set((windows.batch.root_m[windows.clips == clip][..., 1] * 1000).round().astype(int).ravel())
 
 
 @pytest.mark.parametrize("frames", [12, 24, 48])
 @pytest.mark.parametrize("stride", [1, 5])
 def test_held_out_frames_are_unseen(frames: int, stride: int):
-    """Seen in the windows' content itself: each frame of the made clips carries its number."""
+    """Held-out frames are unseen in the windows themselves.
+
+    Each frame of the made clips carries its number.
+    """
     motions = [
         make_numbered_motion(length, source=f"clip {length}") for length in (7, 24, 47, 48, 95, 96, 97, 130, 400)
     ]
@@ -109,7 +118,10 @@ def test_cap_spreads_over_clips():
 
 
 def test_capped_windows_are_not_cut():
-    """An hour of motion has gigabytes of windows, of which a cap keeps some."""
+    """A cap keeps some of an hour's windows.
+
+    They would take gigabytes.
+    """
     motions = [make_numbered_motion(4000)]
     settings = WindowSettings(frames=100, cap_per_label=10)
     tracemalloc.start()
@@ -141,7 +153,10 @@ def test_motions_are_resampled_first():
 
 
 def test_windows_add_no_speed(clips: dict[str, Motion]):
-    """Cutting, closing cycles and turning add no jump: no joint of any window is faster than in the clips."""
+    """Windows are never faster than their clips.
+
+    Cutting, closing cycles and turning add no jump to any joint.
+    """
     windows = cut_windows(list(clips.values()), WindowSettings(cyclic=CYCLIC, stride=4))
     in_windows = 30.0 * steps_between(np.moveaxis(windows.batch.rotations, 1, 0))
     fastest = max(
@@ -184,7 +199,10 @@ def test_bodies_are_averaged(walk: Motion):
 
 
 def test_held_out_people_use_training_bones(clips: dict[str, Motion]):
-    """Neither their bones nor their frames go into training windows; labels are those of both."""
+    """Held-out bones and frames stay out of training.
+
+    Labels are those of both.
+    """
     walk = clips["walk"]
     run = clips["run"]
     tall = on_skeleton(run, replace(run.skeleton, offsets_m=1.2 * run.skeleton.offsets_m))

@@ -1,4 +1,7 @@
-"""The plug-in whose tests a folder has, as if it were installed."""
+"""Load the plug-in whose tests a folder has.
+
+It is as if it were installed.
+"""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,7 @@
-"""Every published loop, remedy, system and measure has a command that runs it, or a file of the examples."""
+"""Every published method has a command or an example.
+
+These are loops, remedies, systems and measures.
+"""
 
 import shlex
 from collections.abc import Iterator
@@ -34,7 +37,10 @@ PAPER = "motion --preset paper-2794 --data HumanML3D --generator mdm checkpoint=
 
 
 def take_all(names: str, option: str) -> dict[str, str]:
-    """Name → command with an option of all values, which is parsed once."""
+    """Map names to a command with all values.
+
+    The command is parsed once.
+    """
     return {name.partition(":")[0]: f"{option} {names}" for name in names.split()}
 
 

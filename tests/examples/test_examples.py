@@ -55,7 +55,10 @@ def test_each_example_is_run_here():
 def test_an_example_runs(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In this process, which has imported PyTorch; `test_the_first_example_…` starts one."""
+    """Examples run in this process, which has PyTorch.
+
+    `test_the_first_example_…` starts one.
+    """
     script = EXAMPLES / f"{name}.py"
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", [str(script)])

@@ -1,4 +1,7 @@
-"""A format that a package adds: its files are found by their content, converted and corrected."""
+"""A package can add a format.
+
+Its files are found by their content, converted and corrected.
+"""
 
 from pathlib import Path
 

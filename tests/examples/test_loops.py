@@ -1,4 +1,7 @@
-"""The parts that example loops bring along: known answers, and a command that runs and resumes them as files."""
+"""Parts of example loops give known answers.
+
+A command runs and resumes them as files.
+"""
 
 import json
 import math
@@ -27,7 +30,10 @@ PLANE = Samples.real(eight_gaussians(400, STREAM))
 
 
 def test_kernel_densities_widen() -> None:
-    """The law against a plain simulation: each new point is a point of the past with noise."""
+    """Kernel densities agree with a plain simulation.
+
+    Each new point is a point of the past with noise.
+    """
     size = 12
     generations = 4
     seeds = 4000

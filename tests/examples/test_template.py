@@ -1,4 +1,7 @@
-"""The template of a package that extends selfcorrect, built and installed as pip does it."""
+"""The template package builds and installs by pip.
+
+It extends selfcorrect.
+"""
 
 import dataclasses
 import shutil
@@ -20,7 +23,7 @@ from selfcorrect.motion.motion import MotionBatch
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of packages in which the wheel of the template is installed."""
+    """Install the template's wheel in a folder."""
     folder = tmp_path_factory.mktemp("template")
     shutil.copytree(REPOSITORY / "examples" / "plugins" / "template", folder / "package")
     flags = ["--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--target", str(folder / "site")]

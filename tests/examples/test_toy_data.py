@@ -1,4 +1,7 @@
-"""Idx files byte by byte, bundled digits, text as windows."""
+"""Idx files, bundled digits and text windows load.
+
+The idx files are tested byte by byte.
+"""
 
 import gzip
 import struct
@@ -14,7 +17,10 @@ from selfcorrect.datasets.toy.digits import bundled_digits
 
 
 def idx_bytes(array: np.ndarray) -> bytes:
-    """An idx file of unsigned bytes as LeCun et al. define it."""
+    """Return an idx file of unsigned bytes.
+
+    LeCun et al. define it.
+    """
     return struct.pack(f">HBB{array.ndim}I", 0, 0x08, array.ndim, *array.shape) + array.tobytes()
 
 

@@ -8,7 +8,10 @@ from selfcorrect.experiments.cli import main
 
 @pytest.fixture
 def says(capsys: pytest.CaptureFixture[str]) -> Says:
-    """`says("correct clips", *words, code=0)`: what a command prints that has to end with a code; errors from 2 on."""
+    """Run a command and return what it prints.
+
+    `says("correct clips", *words, code=0)`: it has to end with the code; errors from 2 on.
+    """
 
     def run(line: str, *words: object, code: int = 0) -> str:
         capsys.readouterr()

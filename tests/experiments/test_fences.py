@@ -1,4 +1,4 @@
-"""Code of other packages that misbehaves is named with its package, and ends nothing but its own file."""
+"""Misbehaving packages are named and end only their file."""
 
 import json
 import signal

@@ -1,4 +1,7 @@
-"""What an installed package adds by entry points is found by name, as if it were built in."""
+"""Entry points add names that work like built-ins.
+
+A package is installed for this.
+"""
 
 import json
 import os
@@ -110,7 +113,7 @@ class OneLayer(nn.Module):
 
 @pytest.fixture
 def zoo(tmp_path: Path) -> Path:
-    """A folder as pip leaves it after installing the package `zoo`."""
+    """Install the package `zoo` as pip does."""
     folder = tmp_path / "site"
     add_package(folder, "zoo", ENTRY_POINTS)
     (folder / "zoo.py").write_text(MODULE)

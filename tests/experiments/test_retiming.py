@@ -1,4 +1,7 @@
-"""Files played at gravity's pace keep their frame rate, and real walks are left alone."""
+"""Retimed files keep their rate; real walks stay.
+
+The pace is that of gravity.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +17,10 @@ from selfcorrect.motion.skeleton import Skeleton
 
 
 def below_a_scene(motion: sc.Motion, path: Path) -> None:
-    """A file in which the pelvis hangs below a joint of the scene, which moves, and moves itself by channels."""
+    """Put the pelvis below a moving joint.
+
+    It is a joint of the scene; the pelvis moves itself by channels, too.
+    """
     skeleton = motion.skeleton
     names = ("Scene", *skeleton.names)
     parents = (-1, *(parent + 1 for parent in skeleton.parents))
@@ -54,7 +60,10 @@ def test_fixed_times_raise(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_only_slow_motion_is_retimed(cmu: Path) -> None:
-    """Of the test split, and of every third walk of the train split."""
+    """No real walk is retimed.
+
+    All of the test split are tried, and every third of the train split.
+    """
     walks = [*sorted(cmu.glob("test/35_*.bvh")), *sorted(cmu.glob("train/35_*.bvh"))[::3]]
     motions = [sc.load_motion(path) for path in (*walks, *sorted(cmu.glob("train/07_*.bvh")))]
     assert [motion.source for motion in motions if find_wrong_pace(motion)] == []

@@ -1,6 +1,7 @@
-"""The rows of the page on other programs: each real program, pinned, on a file of ours, and the file that it wrote.
+"""Other programs read our files as the page says.
 
-Programs are installed into temporary folders; SELFCORRECT_PROGRAMS names a folder that keeps them.
+Each real program is pinned, and the file that it wrote is compared, too. Programs are installed into temporary folders;
+SELFCORRECT_PROGRAMS names a folder that keeps them.
 """
 
 import json
@@ -78,7 +79,10 @@ def install(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
 
 @pytest.fixture
 def python(install: Callable[..., Path], tmp_path: Path) -> Run:
-    """Run a text with some packages and nothing else, and return what it prints."""
+    """Run a text with some packages; return its output.
+
+    There is nothing else installed.
+    """
 
     def run(packages: Sequence[str], text: str, *words: Path | str, fails: bool = False) -> str:
         environment = {**os.environ, "PYTHONPATH": str(install(*packages))}
@@ -92,7 +96,10 @@ def python(install: Callable[..., Path], tmp_path: Path) -> Run:
 
 @pytest.fixture
 def node(install: Callable[..., Path]) -> Callable[..., Any]:
-    """Run a module with the packages of `JAVASCRIPT`, and return the JSON that it prints last."""
+    """Run a module of `JAVASCRIPT`; return its JSON.
+
+    The module prints it last.
+    """
 
     def run(text: str, *words: Path) -> Any:
         folder = install(*JAVASCRIPT, node=True)
@@ -106,7 +113,7 @@ def node(install: Callable[..., Path]) -> Callable[..., Any]:
 
 @pytest.fixture
 def ours(tmp_path: Path) -> Path:
-    """A walk as this program writes it: three seconds at 30 frames per second."""
+    """Write a walk of three seconds at 30 fps."""
     save_motion(tmp_path / "ours.bvh", walking())
     return tmp_path / "ours.bvh"
 

@@ -27,7 +27,10 @@ def die(folder: Path, progress: Progress) -> None:
 
 
 def count(folder: Path, name: str, length: int, pause_s: float, progress: Progress) -> None:
-    """Add a line per generation to a file, from the last one on."""
+    """Add a line per generation to a file.
+
+    It goes on from the last one.
+    """
     path = folder / f"{name}.txt"
     done = len(path.read_text().splitlines()) if path.exists() else 0
     progress("start", done, length)

@@ -1,4 +1,7 @@
-"""A small loop by the command line, and what must not depend on the place, for tests of clusters."""
+"""Run a small loop for tests of clusters.
+
+It is run by the command line, and must not depend on the place.
+"""
 
 import hashlib
 import subprocess
@@ -18,7 +21,7 @@ TIMES = ("metrics.jsonl", "metrics.csv", "summary.json", "timings.json", "enviro
 
 
 def digest(folder: Path) -> dict[str, str]:
-    """Digests of all files that must not depend on the place, by name."""
+    """Map files to digests that places must not change."""
     digests = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.name not in TIMES and path.suffix in (".json", ".safetensors", ".parquet", ".bvh"):
@@ -27,12 +30,15 @@ def digest(folder: Path) -> dict[str, str]:
 
 
 def selfcorrect(line: str, cwd: Path) -> subprocess.Popen[str]:
-    """Start a command, whose output goes to a file: Ray fills a pipe that nobody reads."""
+    """Start a command with its output in a file.
+
+    Ray fills a pipe that nobody reads.
+    """
     words = [sys.executable, "-m", "selfcorrect.experiments.cli", *line.split()]
     with (cwd / OUTPUT).open("w") as file:
         return subprocess.Popen(words, cwd=cwd, stdout=file, stderr=subprocess.STDOUT, text=True)
 
 
 def succeed(process: subprocess.Popen[str], cwd: Path) -> None:
-    """Wait for a command, which has to end with exit code 0."""
+    """Wait for a command to end with code 0."""
     assert process.wait(LIMIT_S) == 0, (cwd / OUTPUT).read_text()

@@ -1,4 +1,7 @@
-"""Sound files of every format, program and dataset, and one way to damage them: flip, cut, move, and odd values."""
+"""Damage sound files of every format.
+
+Bytes are flipped, cut and moved, and values are odd; programs and datasets count.
+"""
 
 import csv
 import io
@@ -38,7 +41,10 @@ def examples(usual: int) -> int:
 
 
 def make_settings(usual: int) -> settings:
-    """So many cases of a property, the same each time unless more of them are asked for."""
+    """Set how many cases a property gets.
+
+    They are the same each time unless more of them are asked for.
+    """
     checks = (HealthCheck.function_scoped_fixture, HealthCheck.too_slow)
     return settings(max_examples=examples(usual), derandomize=SCALE == 1, suppress_health_check=checks)
 
@@ -78,7 +84,10 @@ def sound(kind: str) -> bytes:
 
 
 def draw_damaged(path: Path) -> st.SearchStrategy[bytes]:
-    """What becomes of a sound file by some damage to its bytes, words, arrays, or to a member of its archive."""
+    """Draw damage to a sound file.
+
+    It is to its bytes, words, arrays, or to a member of its archive.
+    """
     content = path.read_bytes()
     return st.integers(0, 2**32).map(lambda seed: _damage(path.suffix, content, np.random.default_rng(seed)))
 
@@ -97,7 +106,10 @@ def _damage(suffix: str, content: bytes, random: Random) -> bytes:
 
 
 def flip_bits(content: bytes, random: Random) -> bytes:
-    """Some bytes changed, at any place or near the beginning, where headers are."""
+    """Change some bytes anywhere or near the beginning.
+
+    Headers are at the beginning.
+    """
     changed = bytearray(content)
     reach = len(changed) if random.random() < 0.5 else min(len(changed), 200)
     for at in random.integers(0, reach, random.integers(1, 6)) if reach else ():
@@ -110,7 +122,10 @@ def cut_end(content: bytes, random: Random) -> bytes:
 
 
 def move_block(content: bytes, random: Random) -> bytes:
-    """Some bytes taken out, given twice, swapped with the next ones, or replaced by any."""
+    """Remove, repeat, swap or replace some bytes.
+
+    They are swapped with the next ones, or replaced by any.
+    """
     start = int(random.integers(len(content) + 1))
     size = int(random.integers(1, 2000))
     part = content[start : start + size]
@@ -120,7 +135,7 @@ def move_block(content: bytes, random: Random) -> bytes:
 
 
 def reword(content: bytes, random: Random) -> bytes:
-    """Words and numbers of a text replaced by extreme ones."""
+    """Replace a text's words and numbers by extremes."""
     words = re.split(r"([\s,:{}\[\]\"]+)", content.decode(errors="replace"))
     for _ in range(random.integers(1, 4)):
         words[2 * random.integers((len(words) + 1) // 2)] = EXTREMES[random.integers(len(EXTREMES))]
@@ -128,7 +143,7 @@ def reword(content: bytes, random: Random) -> bytes:
 
 
 def _reworded_head(content: bytes, random: Random) -> bytes:
-    """A binary glTF file whose document has other words, with its lengths right again."""
+    """Reword a binary glTF file and mend its lengths."""
     length = int.from_bytes(content[12:16], "little")
     text = reword(content[20 : 20 + length], random)
     text += b" " * (-len(text) % 4)
@@ -138,7 +153,10 @@ def _reworded_head(content: bytes, random: Random) -> bytes:
 
 
 def odd_array(like: np.ndarray, random: Random) -> Any:
-    """An array of another type, shape or size than it should be, or with numbers that no motion has."""
+    """Return an array of wrong type, shape or values.
+
+    The numbers may be such that no motion has.
+    """
     values = like.copy() if like.dtype.kind == "f" and like.ndim else np.zeros((3, 3))
     if random.random() < 0.4 and values.size:
         values.flat[random.integers(values.size)] = (np.nan, np.inf, 1e200, -1e30)[random.integers(4)]
@@ -154,7 +172,7 @@ def odd_array(like: np.ndarray, random: Random) -> Any:
 
 
 def _with_odd_array(suffix: str, content: bytes, random: Random) -> bytes:
-    """A file with one array of another kind, or without it."""
+    """Replace or remove one array of a file."""
     values = load_values(io.BytesIO(content), suffix)
     places = list(_places(values))
     if not places:
@@ -193,7 +211,7 @@ def _places(node: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _in_archive(content: bytes, random: Random) -> bytes:
-    """A .zip archive with damage in one of its members, whose checksum is right again."""
+    """Damage a member of a .zip and mend its checksum."""
     damage = (flip_bits, cut_end, move_block)[random.integers(3)]
     file = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(file, "w") as new:

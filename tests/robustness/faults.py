@@ -1,4 +1,7 @@
-"""The n-th operation on files below a folder fails, or ends the process as a kill would."""
+"""Fail or kill at the n-th file operation.
+
+The file is below a folder.
+"""
 
 import errno
 import os
@@ -15,7 +18,10 @@ DIED = 70
 
 
 class Faults:
-    """Counts operations on files below a folder and acts at one of them, and where `stays` at all that follow."""
+    """Counts file operations and acts at one.
+
+    They are below a folder; where `stays`, it acts at all that follow.
+    """
 
     def __init__(self, folder: Path, at: int, act: Callable[[], object], *, stays: bool = False) -> None:
         self._below = os.path.realpath(folder)
@@ -25,7 +31,7 @@ class Faults:
         self.count = 0
 
     def acting(self, real: Callable[..., Any]) -> Callable[..., Any]:
-        """The call of `os`, with this in its way; a write acts halfway through."""
+        """Wrap a call of `os`; writes act halfway through."""
 
         def call(*arguments: Any, **options: Any) -> Any:
             reads = real is _REAL["open"] and not arguments[1] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
@@ -50,7 +56,10 @@ _REAL = {name: getattr(os, name) for name in _CALLS}
 
 @contextmanager
 def faults(folder: Path, at: int, act: Callable[[], object], *, stays: bool = False) -> Iterator[Faults]:
-    """Have calls of `os` act at the n-th of them below a folder; 0 for never."""
+    """Let the n-th call of `os` below a folder act.
+
+    0 is for never.
+    """
     injected = Faults(folder, at, act, stays=stays)
     before = {name: getattr(os, name) for name in _CALLS}
     try:
@@ -63,7 +72,10 @@ def faults(folder: Path, at: int, act: Callable[[], object], *, stays: bool = Fa
 
 
 def attempt(work: Callable[[], Any], *errors: type[Exception]) -> tuple[Any, str]:
-    """What some work returns and "", or None and why not: what an error of these kinds says."""
+    """Return a result and "", or None and why.
+
+    The reason is what an error of these kinds says.
+    """
     try:
         return work(), ""
     except errors as error:
@@ -76,12 +88,18 @@ def full_disk() -> None:
 
 
 def die() -> None:
-    """End this process at once, as `kill -9` does: nothing is tidied, and locks are gone."""
+    """End this process at once, as `kill -9` does.
+
+    Nothing is tidied, and locks are gone.
+    """
     os._exit(DIED)
 
 
 def in_a_fork(work: Callable[[], object], message_file: Path) -> int:
-    """The exit code of a copy of this process that does some work; what it says there, and of errors, is in a file."""
+    """Return the exit code of a fork that works.
+
+    What it says there, and of errors, is in a file.
+    """
     process = os.fork()
     if process == 0:
         code = 1

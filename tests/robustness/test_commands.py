@@ -1,4 +1,7 @@
-"""Commands with odd options and forged files end in a sentence, with an exit code, and change nobody's files."""
+"""Odd options and forged files change nothing.
+
+Commands end in a sentence, with an exit code.
+"""
 
 import contextlib
 import io
@@ -43,7 +46,10 @@ _OPTION = re.compile(r"^[│ ] (?:-\w+ \S+, )?(--[a-z][\w.-]*)(?:, --no-\S+)?(?:
 
 @cache
 def options_of(command: str) -> dict[str, str]:
-    """The options of a command with the kinds of their values, as its help lists them."""
+    """Map a command's options to their kinds.
+
+    The help lists them.
+    """
     output = io.StringIO()
     with contextlib.redirect_stdout(output), contextlib.suppress(SystemExit):
         main([*command.split(), "--help"])
@@ -51,7 +57,10 @@ def options_of(command: str) -> dict[str, str]:
 
 
 def odd_value(kind: str, random: Random) -> list[str]:
-    """A value that an option should not have, none where it is a flag."""
+    """Return a bad value for an option.
+
+    A flag has none.
+    """
     if not kind:
         return []
     usual = NUMBERS if "INT" in kind or "FLOAT" in kind else PLACES if "PATH" in kind else TEXTS
@@ -60,7 +69,7 @@ def odd_value(kind: str, random: Random) -> list[str]:
 
 
 def words_of(command: str, random: Random) -> list[str]:
-    """A command line of a few options, some of them odd."""
+    """Return a command line with some odd options."""
     always = COMMANDS[command].split()
     options = options_of(command)
     words = [PLACES[random.integers(3 if random.random() < 0.6 else len(PLACES))]] * (command in TAKES_PLACES)
@@ -73,7 +82,10 @@ def words_of(command: str, random: Random) -> list[str]:
 
 
 def in_place(words: list[str], place: Path) -> None:
-    """The command line in a folder, ended where it takes too long."""
+    """Run a command line in a folder, with a limit.
+
+    It is ended where it takes too long.
+    """
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(LONGEST_S)
     os.chdir(place)
@@ -98,7 +110,7 @@ def assert_clean(words: list[str], place: Path) -> str:
 
 
 def run_commands_here(commands: Iterable[list[str]], folder: Path) -> None:
-    """Give commands in this process, so that its forks need not import what they need."""
+    """Run commands here, so forks need no imports."""
     save_motion(folder / "data" / "a.bvh", short_walk())
     with contextlib.chdir(folder):
         assert all(main(words) in (0, 1, None) for words in commands)
@@ -162,7 +174,10 @@ def forged_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def forge_content(content: bytes, random: Random) -> bytes:
-    """A file of JSON with other values, or far too deep, and its digest made right."""
+    """Forge JSON values and mend their digest.
+
+    Values are other ones, or far too deep.
+    """
     if random.random() < 0.2:
         depth = (900, 100_000)[random.integers(2)]
         return b'{"x": ' + b"[" * depth + b"]" * depth + b', "sha256": "' + b"0" * 64 + b'"}\n'

@@ -1,4 +1,7 @@
-"""Whatever is damaged in a file of any format, program or dataset: it is read, or a sentence names it."""
+"""Damaged files are read, or a sentence names them.
+
+All formats, programs and datasets are tried.
+"""
 
 import gzip
 import json
@@ -45,7 +48,10 @@ def wrong_with(complaints: list[str], path: Path) -> list[str]:
 
 
 def look_at(path: Path) -> None:
-    """Read a file as commands do, check and measure its motions, write them back moved, and read that again."""
+    """Read, check, measure, write and read a file.
+
+    It is written back moved.
+    """
     file, refused = attempt(partial(open_motion, path, READING), InputError)
     complaints = [refused] if refused else []
     for work in (check, measure_motion):
@@ -222,7 +228,10 @@ def bytes_of(motion: Motion) -> bytes:
 
 
 def read_there(path: Path) -> bytes:
-    """The motions of a file and what is odd about them, or why it is refused."""
+    """Return what a file gives, or its refusal.
+
+    It gives motions and what is odd about them.
+    """
     try:
         return b"".join(bytes_of(motion) + repr(check(motion)).encode() for motion in open_motion(path).motions)
     except SelfcorrectError as error:
@@ -245,7 +254,10 @@ def test_threads_equal_one(tmp_path: Path) -> None:
 
 
 def test_damage_is_noticed(tmp_path: Path) -> None:
-    """A reader that lets through what is not finite, or does not name the file, would be reported."""
+    """Readers that let damage through would be reported.
+
+    That is what is not finite, or a sentence without the file.
+    """
     assert wrong_with(["x: internal error"], Path("x"))
     assert wrong_with(["no name"], Path("x"))
     assert not wrong_with(["x: is damaged"], Path("x"))

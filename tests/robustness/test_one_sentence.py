@@ -1,4 +1,7 @@
-"""Files, words and surroundings that could hang a command or end it as a bug end it in one sentence, at once."""
+"""Whatever could hang a command ends in one sentence.
+
+Files, words and surroundings are tried, and the end comes at once.
+"""
 
 import json
 import os
@@ -16,7 +19,10 @@ DIGITS = "9" * 5000
 
 
 def assert_one_sentence(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A command ends with exit code 2 and a sentence that is neither long nor the text of a bug."""
+    """Assert that a command ends with one short sentence.
+
+    The exit code is 2, and the sentence not the text of a bug.
+    """
     assert main(words) == 2
     said = capsys.readouterr().err
     assert message in said

@@ -1,4 +1,7 @@
-"""Every option of every command that reads motions changes something, or is refused in a sentence."""
+"""Every option of reading has an effect or is refused.
+
+This holds for every command that reads motions.
+"""
 
 import contextlib
 import io
@@ -106,7 +109,10 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(words: Sequence[str], folder: Path) -> tuple[int, str, dict[str, bytes]]:
-    """Return exit code, text and products of a command, without records of its options."""
+    """Return a command's exit code, text and products.
+
+    Records of its options are left out.
+    """
     output = io.StringIO()
     with contextlib.chdir(folder), contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
         try:
@@ -123,7 +129,10 @@ def run(words: Sequence[str], folder: Path) -> tuple[int, str, dict[str, bytes]]
 
 @pytest.fixture(scope="module")
 def run_line(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> RunLine:
-    """Return a function that runs a line in a copy of the inputs, once for all cases that compare with it."""
+    """Return a function that runs a line once.
+
+    It runs in a copy of the inputs, for all cases that compare with it.
+    """
 
     @cache
     def run_copy(line: str) -> tuple[int, str, dict[str, bytes]]:
@@ -138,7 +147,10 @@ def run_line(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> RunLine:
 
 
 def has_effect(line: str, option: str, run_line: RunLine) -> bool:
-    """Return whether an option changes what a command prints or writes, or is refused in a sentence."""
+    """Return whether an option has an effect.
+
+    It changes what a command prints or writes, or is refused in a sentence.
+    """
     code, text, products = run_line(line)
     new_code, new_text, new_products = run_line(f"{line} {option}")
     return (code, products) != (new_code, new_products) or strip_folders(text) != strip_folders(new_text)
@@ -150,7 +162,10 @@ def strip_folders(text: str) -> list[str]:
 
 
 def list_reading_cases() -> list[tuple[str, str]]:
-    """Return each option with one command, and one option with each command: all commands hand all of them on."""
+    """Pair options with commands, each at least once.
+
+    Each option is tried with one command, and one option with each: all hand all of them on.
+    """
     return [("correct", option) for option in READING] + [
         (command, "fps") for command in COMMANDS if command != "correct"
     ]

@@ -1,4 +1,7 @@
-"""Models and denoisers of other packages that misbehave end a run in a sentence that says where, and lose nothing."""
+"""Misbehaving models of packages lose nothing.
+
+A sentence says where; denoisers count, too.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ STREAM = streams(3)
 
 @dataclass(frozen=True)
 class Average:
-    """A model of the mean whose method `place` answers otherwise."""
+    """A mean whose method `place` answers otherwise."""
 
     place: str = ""
     answer: Callable[[], Any] = lambda: None

@@ -1,4 +1,7 @@
-"""What is written is read again as it was, whatever the skeleton, or refused in a sentence."""
+"""What is written is read again, or refused.
+
+The skeleton may be any.
+"""
 
 from contextlib import suppress
 from pathlib import Path
@@ -43,7 +46,10 @@ def skeletons(draw: st.DrawFn, names: st.SearchStrategy[str] = NAMES) -> Skeleto
 
 @st.composite
 def motions(draw: st.DrawFn, names: st.SearchStrategy[str] = NAMES) -> Motion:
-    """A motion of any such skeleton, one to six frames at any usual rate; slower ones are sampled more densely."""
+    """Draw a motion of such a skeleton.
+
+    It has one to six frames at any usual rate; slower ones are sampled more densely.
+    """
     skeleton = draw(skeletons(names))
     frames = draw(st.integers(1, 6))
     random = np.random.default_rng(draw(st.integers(0, 2**32)))

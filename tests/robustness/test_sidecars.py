@@ -1,4 +1,7 @@
-"""What lies beside a file: a result depends on all that a reader opened or looked for, and nothing else is opened."""
+"""Results depend on all that a reader opened.
+
+What it looked for beside a file counts, and nothing else is opened.
+"""
 
 import base64
 import json
@@ -29,7 +32,10 @@ Change = Callable[[], object]
 
 
 def split_gltf(folder: Path) -> tuple[Path, Change]:
-    """A glTF file whose numbers are in a file beside it, with an escaped name."""
+    """Make glTF with its numbers beside it.
+
+    The name of their file is escaped.
+    """
     for name, motion in (("walk", WALK), ("turn", TURN)):
         save_motion(folder / f"{name}.gltf", motion, overwrite=True)
         document = json.loads((folder / f"{name}.gltf").read_text())
@@ -42,7 +48,10 @@ def split_gltf(folder: Path) -> tuple[Path, Change]:
 
 
 def unescaped_gltf(folder: Path) -> tuple[Path, Change]:
-    """A glTF file beside which a file appears that is named as its numbers are, before escapes are read."""
+    """Let a file named with escapes appear.
+
+    It is named as the numbers of the glTF file are, before escapes are read.
+    """
     path, _ = split_gltf(folder)
     return path, lambda: os.replace(folder / "turn numbers.bin", folder / "walk%20numbers.bin")
 
@@ -72,7 +81,7 @@ def skeleton_of_its_own_name(folder: Path) -> tuple[Path, Change]:
 
 
 def author_reference(path: Path, other: str, kind: str) -> None:
-    """A USD file that is composed of another file's motion."""
+    """Write USD that refers to another file's motion."""
     pxr = pytest.importorskip("pxr.Usd", reason="needs the extra `usd`")
     from pxr import Sdf
 
@@ -110,7 +119,7 @@ def usd_of(kind: str) -> Callable[[Path], tuple[Path, Change]]:
 
 
 def appearing_layer(folder: Path) -> tuple[Path, Change]:
-    """A USD file of two layers, the stronger of which appears later."""
+    """Make two USD layers; the stronger appears later."""
     save_motion(folder / "person.usda", WALK)
     author_reference(folder / "a.usda", "./stronger.usda", "sublayer")
     text = (folder / "a.usda").read_text()
@@ -119,7 +128,10 @@ def appearing_layer(folder: Path) -> tuple[Path, Change]:
 
 
 def track_with_camera(folder: Path) -> tuple[Path, Change]:
-    """Results of TRAM, whose camera is found later, in the folder above."""
+    """Make TRAM results whose camera appears later.
+
+    It is in the folder above.
+    """
     people = folder / "hps"
     people.mkdir()
     count = 20

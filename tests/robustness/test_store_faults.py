@@ -1,6 +1,7 @@
-"""Whichever operation on a file fails, or is the last before a kill: nothing is lost, and the next run finishes.
+"""Failing and killed operations lose nothing.
 
-The work that each kind of store does is small, and every one of its operations is tried in turn.
+Whichever it is, the next run finishes. The work that each kind of store does is small, and every one of its operations
+is tried in turn.
 """
 
 import re
@@ -39,9 +40,9 @@ def shrink_and_reject(samples: Samples, stream: Stream) -> Corrected:
 
 
 def loop(folder: Path) -> None:
-    """A small loop with everything that a run folder can hold, to its end, of which then only the last is kept.
+    """Run a small loop that fills a run folder.
 
-    Of the first model, only what samples is kept.
+    It goes to its end, of which then only the last is kept. Of the first model, only what samples is kept.
     """
     stream = streams(11)
     model = Gaussian.standard(2)
@@ -60,7 +61,7 @@ def loop(folder: Path) -> None:
 
 
 def files(folder: Path) -> None:
-    """Files and a folder that are written, written again, and removed."""
+    """Write, rewrite and remove files and a folder."""
     with FolderLock(folder):
         remove_leftovers(folder, below=True)
         for text in ("one", "two"):
@@ -73,7 +74,7 @@ def files(folder: Path) -> None:
 
 
 def command(*words: str) -> Callable[[Path], None]:
-    """A command in a folder, its exit code reported as an error."""
+    """Run a command whose exit code raises."""
 
     def work(folder: Path) -> None:
         if code := main(
@@ -94,7 +95,10 @@ WORKS: dict[str, Callable[[Path], None]] = {
 
 
 def content_of(folder: Path) -> Mapping[str, bytes]:
-    """All files by name, but what differs from run to run: times, and digests of them."""
+    """Map files to what runs must share.
+
+    Times, and digests of them, differ from run to run.
+    """
     paths = (path for path in sorted(folder.rglob("*")) if path.is_file())
     skipped = ("timings.json", "environment.json", ".selfcorrect.lock", "digests.json")
     return {
@@ -110,13 +114,16 @@ def _timeless(content: bytes) -> bytes:
 
 
 def damage_in(folder: Path) -> list[str]:
-    """What is wrong with the generations in and below a folder."""
+    """Return what is damaged in a folder's generations.
+
+    Those below count, too.
+    """
     runs = {path.parent for path in folder.rglob("generation-*") if path.parent.suffix != ".tmp"}
     return [line for run in runs for lines in find_damage(run).values() for line in lines]
 
 
 def finish_run(work: Callable[[Path], None], folder: Path, expected: Mapping[str, bytes]) -> None:
-    """Do the work from where it stands; it leaves what nobody interrupted leaves."""
+    """Finish work; it leaves what no interruption changes."""
     assert not damage_in(folder)
     work(folder)
     assert content_of(folder) == expected
@@ -130,7 +137,10 @@ repeat the same operations, every eighth, and of commands every sixteenth. `make
 
 @pytest.fixture(params=WORKS)
 def faulty_work(request: pytest.FixtureRequest, tmp_path: Path):
-    """A work, what it leaves, the count of its operations on files, and the distance of those that are disturbed."""
+    """Return a work and how to disturb it.
+
+    What it leaves, the count of its operations on files, and the distance of those that are disturbed.
+    """
     save_motion(tmp_path / "in" / "a.bvh", made_motion("walk", frames=12))
     work = WORKS[request.param]
     intact = tmp_path / "whole"

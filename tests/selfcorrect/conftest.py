@@ -8,7 +8,10 @@ import pytest
 
 @pytest.fixture
 def sync_log(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Grows by the name of each file or folder that is synced to disk, and by "rename" for each rename."""
+    """Log each sync and rename by name.
+
+    Files and folders are synced to disk; "rename" is for each rename.
+    """
     log: list[str] = []
     fsync = os.fsync
     replace = os.replace

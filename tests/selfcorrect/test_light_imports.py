@@ -1,4 +1,7 @@
-"""What imports leave out: each line of program needs one module, and must not load others."""
+"""Imports load only the modules they need.
+
+Each line of program needs one.
+"""
 
 from pathlib import Path
 
@@ -60,7 +63,10 @@ PAGES = {
 
 @pytest.mark.parametrize("lines", [BASE, LOOPS, PAGES], ids=["base", "loops", "pages"])
 def test_imports_stay_lazy(lines: dict[str, tuple[str, set[str]]]) -> None:
-    """The lines of a program run one after the other: each has what the lines before it loaded, too."""
+    """Lines run in order and share their imports.
+
+    Each has what the lines before it loaded, too.
+    """
     if lines is not BASE:
         pytest.importorskip("torch")
     loaded = modules_after_each([*lines])

@@ -1,4 +1,7 @@
-"""What `import selfcorrect` gives: light, typed, the names that the changelog speaks of."""
+"""`import selfcorrect` is light and typed.
+
+It has the names that the changelog speaks of.
+"""
 
 import ast
 import sys

@@ -1,4 +1,7 @@
-"""Intervals and tests against SciPy and known coverage; verdicts and half-lives on curves one can check by eye."""
+"""Intervals and tests agree with SciPy.
+
+Coverage is known; verdicts and half-lives are on curves one can check by eye.
+"""
 
 import inspect
 import math
@@ -157,7 +160,10 @@ def test_censored_half_lives_have_range() -> None:
 
 
 def test_looks_keep_error_level(generator: np.random.Generator) -> None:
-    """Seeds that lie on a threshold are called worse, or better, than it in at most 5 % of trials."""
+    """Seeds on a threshold rarely get a verdict.
+
+    They are called worse, or better, in at most 5 % of trials.
+    """
     alarms = 0
     for _ in range(400):
         values = 1.25 * (1 + generator.normal(0, 0.2, 20))
@@ -326,7 +332,10 @@ def test_a_profile_knows_no_unit(scale: float, generations: np.ndarray, generato
 
 
 def test_log_normal_loss_is_found(generator: np.random.Generator) -> None:
-    """A single seed whose variance grew does not hide that all others lost nearly all of theirs."""
+    """One seed that grew does not hide the loss.
+
+    Its variance grew, and all others lost nearly all of theirs.
+    """
     last = np.exp(generator.normal(-4, 1.5, 8))
     last[0] = 20.0
     assert statuses({"variance": np.stack([np.ones(8), last], axis=1)})["collapsing variance"] == "present"
@@ -443,7 +452,10 @@ def test_values_out_of_range_raise(call) -> None:
 
 
 def test_negative_risk_has_no_growth(generator: np.random.Generator) -> None:
-    """A log-likelihood that improves from −1 to −20 is neither twenty times as bad nor any worse."""
+    """Negative risks have no growth factor.
+
+    A log-likelihood that improves from −1 to −20 is neither twenty times as bad nor any worse.
+    """
     risk = np.linspace(-1.0, -20.0, 13) + generator.normal(0, 0.01, (8, 13))
     found = statuses({"risk": risk})
     assert found["catastrophic increase of population risk"] == "not measurable"
@@ -504,7 +516,10 @@ def test_equal_differences_are_undecided() -> None:
     size=st.floats(0, 0.1),
 )
 def test_rounding_is_equal(values: np.ndarray, scale: float, size: float) -> None:
-    """The same differences are evidence if the values are as small as they are."""
+    """Rounding is relative to the values' size.
+
+    The same differences are evidence if the values are as small as they are.
+    """
     first, noise = values
     assume(np.abs(first).max() > 0.01)
     assume(np.ptp(noise) > 1e-3)
@@ -543,7 +558,10 @@ def test_small_resolution_changes_nothing(generator: np.random.Generator) -> Non
 
 
 def test_spread_floor_limits_false_alarms(generator: np.random.Generator) -> None:
-    """Two arms with the same recall of 0.998 in 300 samples, on 3 seeds: ties are common."""
+    """Ties do not raise false alarms.
+
+    Two arms have the same recall of 0.998 in 300 samples, on 3 seeds: ties are common.
+    """
     shares = generator.binomial(300, 0.998, (2, 500, 3)) / 300
     alarms = [student_p(first - second, 1 / 300) <= 0.05 for first, second in zip(*shares, strict=True)]
     assert np.mean(alarms) <= 0.05

@@ -1,4 +1,7 @@
-"""The assertion in use: it separates stable from collapsing loops, says what it saw, and never passes silently."""
+"""The assertion separates stable from collapsing loops.
+
+It says what it saw, and never passes silently.
+"""
 
 import inspect
 from dataclasses import replace
@@ -18,7 +21,10 @@ DATA = torch.randn((80, 2), generator=torch.Generator().manual_seed(0), dtype=to
 
 
 def whiten(samples: Samples) -> Samples:
-    """A user's corrector, which knows that the truth is a standard normal."""
+    """Correct as a user who knows the truth.
+
+    It is a standard normal.
+    """
     centred = samples.values - samples.values.mean(0)
     root = torch.linalg.cholesky(centred.T @ centred / len(centred))
     return samples.with_values(torch.linalg.solve_triangular(root, centred.T, upper=False).T)
@@ -101,7 +107,10 @@ def test_trial_uses_one_thread() -> None:
 
 
 def test_small_coverage_is_undecided() -> None:
-    """Coverage of 6 samples moves in steps of 1/6: the same value in all seeds is no certainty."""
+    """Equal steps of 1/6 are no certainty.
+
+    This is the coverage of 6 samples, the same in all seeds.
+    """
     stability = measure_stability(Gaussian.standard(2), DATA[:12], Augment(0.1), trial=Trial(2, FEWEST_SEEDS))
     assert stability.coverage.label == "undecided"
 
@@ -130,7 +139,10 @@ def test_seeds(loop_trial):
 
 
 def _plugin() -> str:
-    """Its name where this package is installed with it, else its module."""
+    """Return the plugin's name, or its module.
+
+    The name works where this package is installed with it.
+    """
     installed = [point.name for point in entry_points(group="pytest11") if point.value == PLUGIN]
     return installed[0] if installed else PLUGIN
 

@@ -1,4 +1,7 @@
-"""What has a wrong type or value gets one sentence before anything runs, which says what is expected."""
+"""Wrong types and values get one sentence.
+
+It comes before anything runs and says what is expected.
+"""
 
 from __future__ import annotations
 

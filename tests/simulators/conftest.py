@@ -34,7 +34,10 @@ def adult() -> Skeleton:
 
 
 def standing_still(skeleton: Skeleton, frames: int = 31, fps: float = 30.0, height_m: float | None = None) -> Motion:
-    """The rest pose with its soles on the floor, or its root at a height."""
+    """Stand at rest on the floor or higher.
+
+    The soles are on the floor, or the root at a height.
+    """
     from selfcorrect.motion.body.surface import sole_points
     from selfcorrect.motion.kinematics import forward_kinematics
 
@@ -48,13 +51,16 @@ def standing_still(skeleton: Skeleton, frames: int = 31, fps: float = 30.0, heig
 
 @pytest.fixture(scope="session")
 def stand(adult: Skeleton) -> Motion:
-    """The adult standing still on the floor for a second."""
+    """Return the adult standing for a second."""
     return standing_still(adult)
 
 
 @pytest.fixture(scope="session")
 def planted_walk(walk: Motion) -> Motion:
-    """A walk of three cycles along +z whose feet stand still on the floor."""
+    """Return a walk of three cycles with planted feet.
+
+    It goes along +z.
+    """
     from ground_motions import repeat_walk
 
     from selfcorrect.simulators.cleanup.clean import CleanupSettings, LiftLimbs, PlantFeet, clean_motions

@@ -1,4 +1,7 @@
-"""Soles of spoiled captures slide little in stances and stay at a height after a correction, as robots need it."""
+"""Corrected soles stay still enough for robots.
+
+Those of spoiled captures slide little in stances and stay at a height.
+"""
 
 import numpy as np
 import pytest
@@ -25,8 +28,9 @@ CLIPS = ("03_01", "09_12")
 
 
 def measure_soles(motion: Motion, clean: Motion) -> tuple[float, float]:
-    """Mean slide, m/s, and spread of the heights, 5 to 95 %, of the sole corners that bear the clean clip in its
-    stances.
+    """Return sole slide in m/s and height spread.
+
+    The spread is 5 to 95 %, of the corners that bear the clean clip in its stances.
     """
     corners = sole_points(clean.skeleton)
     parts = [clean.skeleton.parts[joint] for joint in corners.joints]
@@ -48,7 +52,10 @@ def measure_soles(motion: Motion, clean: Motion) -> tuple[float, float]:
 
 @pytest.fixture(scope="module")
 def cleans(walk: Motion, request: pytest.FixtureRequest) -> dict[str, Motion]:
-    """A walk of several cycles, and captures if these are here, all on the floor."""
+    """Return a walk and captures, on the floor.
+
+    The walk has several cycles; captures come if they are here.
+    """
     clips = {"walk": repeat_walk(walk, 8)}
     try:
         folder = request.getfixturevalue("cmu")
@@ -64,9 +71,10 @@ def cleans(walk: Motion, request: pytest.FixtureRequest) -> dict[str, Motion]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["walk", *CLIPS])
 def test_spoiled_captures_stand_again(cleans: dict[str, Motion], name: str) -> None:
-    """In the median of four draws, and in each where only the floor may carry the body.
+    """Spoiled captures stand again in the median draw.
 
-    Otherwise single draws are up to 9 cm apart, because what floats for some strides may stand on something.
+    Where only the floor may carry the body, they do in each of four. Otherwise single draws are up to 9 cm apart,
+    because what floats for some strides may stand on something.
     """
     if name not in cleans:
         pytest.skip("needs the shared test data (set SELFCORRECT_SHARED)")

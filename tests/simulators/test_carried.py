@@ -1,4 +1,7 @@
-"""Unrelated poses, and bodies that something unseen carries, are kept and named; lifts are as floors that rest."""
+"""Unrelated poses and carried bodies are kept and named.
+
+Lifts are as floors that rest.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -30,7 +33,10 @@ STANDING = made_motion("idle", frames=FRAMES)
 
 
 def pose(root_m: list[float], speed_m_s: float, facing: Rotation | None = None, **turns: np.ndarray) -> sc.Motion:
-    """A body with turned joints (3,) or (T, 3), which travels ahead."""
+    """Return a travelling body with turned joints.
+
+    They are (3,) or (T, 3).
+    """
     motion = STANDING if facing is None else pose_joint(STANDING, 0, facing)
     for name, turned in turns.items():
         motion = pose_joint(motion, name, Rotation.from_rotvec(turned))
@@ -51,7 +57,10 @@ def lie(height_m: float, speed_m_s: float) -> sc.Motion:
 
 
 def stand_on_hands(share: float = 1.0) -> sc.Motion:
-    """Upside down in the last share of the frames, the wrists on the floor."""
+    """Stand on hands in the last frames.
+
+    The wrists are on the floor.
+    """
     raised = np.array([0.0, 0.0, 1.5])
     sway = np.outer(0.05 * np.sin(2 * TIMES_S), [0.0, 0.0, 1.0])
     down = (np.arange(FRAMES) >= (1 - share) * FRAMES)[:, None] * [np.pi, 0.0, 0.0]
@@ -62,14 +71,20 @@ def stand_on_hands(share: float = 1.0) -> sc.Motion:
 
 
 def hang(pitch_deg: float = 60.0, height_m: float = 1.15) -> sc.Motion:
-    """In the air with bent legs and feet that point down, as in a falling loop of a game."""
+    """Hang with bent legs, feet down.
+
+    Falling loops of games do this.
+    """
     hip, knee, ankle = (np.deg2rad([degrees, 0.0, 0.0]) for degrees in (-35.0, 60.0, pitch_deg - 25.0))
     return pose([0.0, height_m, 0.0], 0.0, left_hip=hip, right_hip=hip, left_knee=knee, right_knee=knee,
                 left_ankle=ankle, right_ankle=ankle)  # fmt: skip
 
 
 def swing(height_m: float = 1.2, sink_m: float = 0.08) -> sc.Motion:
-    """At the end of a rope: to and fro, lower in the middle, with legs that swing further; far above the floor."""
+    """Swing on a rope far above the floor.
+
+    To and fro, lower in the middle, with legs that swing further.
+    """
     phase = 2 * np.pi * TIMES_S / 2.2
     legs = np.outer(-0.5 * np.sin(phase), [1.0, 0.0, 0.0])
     swinging = pose([0.0, height_m, 0.0], 0.0, left_hip=legs, right_hip=legs)
@@ -103,13 +118,16 @@ def make_air_loop(
 
 
 def jog_on_the_spot(height_m: float) -> sc.Motion:
-    """On a treadmill that stands higher than y = 0."""
+    """Jog on a treadmill above y = 0."""
     run = made_motion("run", frames=FRAMES)
     return replace(run, root_m=run.root_m * [0.0, 1.0, 0.0] + [0.0, height_m, 0.0])
 
 
 def stand_on_turntable(rad_s: float, speed_m_s: float = 0.0) -> sc.Motion:
-    """Beside its axis, with arms that swing; the axis moves at a speed."""
+    """Stand beside a turntable's axis.
+
+    The arms swing; the axis moves at a speed.
+    """
     arm = np.outer(0.4 * np.sin(3 * TIMES_S), [1.0, 0.0, 0.0])
     stand = pose([0.0, 0.91, 0.0], 0.0, left_shoulder=arm)
     turns = Rotation.from_rotvec(np.outer(rad_s * TIMES_S, [0.0, 1.0, 0.0]))
@@ -230,7 +248,10 @@ def idle_above_floor(height_m: float) -> Motion:
 
 
 def make_rises_m(frames: int, height_m: float, *, is_even: bool) -> np.ndarray:
-    """Height of a lift, which starts after a fifth of the frames and stops a fifth before their end."""
+    """Return the heights of a lift.
+
+    It starts after a fifth of the frames and stops a fifth before their end.
+    """
     share = np.clip((np.arange(frames) / frames - 0.2) / 0.6, 0.0, 1.0)
     return height_m * (share if is_even else share**2 * (3 - 2 * share))
 
@@ -257,7 +278,7 @@ def test_slopes_are_no_rides(kind: Kind, slope: float, pace: float) -> None:
 
 
 def test_a_flight_is_no_ride() -> None:
-    """Jumps of 1.8 m on a trampoline last 1.2 s."""
+    """Trampoline jumps of 1.8 m last 1.2 s."""
     motion = made_motion("idle", frames=90)
     seconds = np.arange(90) / motion.fps % 1.2
     height_m = 9.81 / 2 * seconds * (1.2 - seconds)
@@ -271,7 +292,10 @@ ANGLES_DEG = {"shoulder": 90.0, "elbow": 60.0, "hip": 45.0, "knee": 20.0}
 
 
 def make_library(hold: int, seed: int, poses: int = 13) -> Motion:
-    """Unrelated poses of a body at one place, each held for `hold` frames."""
+    """Return unrelated poses in one place.
+
+    Each is held for `hold` frames.
+    """
     rng = np.random.default_rng(seed)
     motion = WALK.select_frames(np.arange(poses))
     rotations = motion.rotations.copy()
@@ -355,7 +379,10 @@ def test_motion_beside_library_is_corrected() -> None:
 @pytest.mark.parametrize("lift_m", [0.21, 0.34])
 @pytest.mark.parametrize(("bob_m", "swing_rad"), [(0.0, 0.1), (0.0, 0.15), (0.05, 0.15), (0.05, 0.3)])
 def test_dangling_loop_stays_up(lift_m: float, bob_m: float, swing_rad: float) -> None:
-    """As emotes of games fall and float: feet point down and rise and sink, but nothing stands."""
+    """Loops of falling emotes stay up.
+
+    Games let them float: feet point down and rise and sink, but nothing stands.
+    """
     phases = np.linspace(0, 2 * np.pi, 41)
     dangling = made_motion("idle", frames=41, sway_rad=0.0)
     for side, shift_rad in (("left", 0.0), ("right", np.pi)):

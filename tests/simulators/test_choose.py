@@ -1,4 +1,7 @@
-"""Motions without a clear gain are kept; stretches that cannot be corrected are kept, and all around is corrected."""
+"""Without a clear gain, motions stay.
+
+Stretches that cannot be corrected are kept, and all around is corrected.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -90,7 +93,10 @@ def test_failed_parts_are_kept() -> None:
 
 @pytest.mark.parametrize(("first", "frames"), [(100, 65), (70, 55), (5, 60), (190, 50)])
 def test_untrackable_motion_is_kept(first: int, frames: int) -> None:
-    """A body that flies is lost where it takes off and lands, and is put onto the floor where it flies all the time."""
+    """Flying bodies are lost or put on the floor.
+
+    One is lost where it takes off and lands; one that flies all the time is put down.
+    """
     is_flying = (np.arange(len(WALK)) >= first) & (np.arange(len(WALK)) < first + frames)
     numbered = replace(WALK, root_m=WALK.root_m + np.arange(len(WALK))[:, None] * [1.0, 0.0, 0.0])
 
@@ -152,7 +158,10 @@ def test_lifted_stretch_is_bounded(height_m: float, left_m: float) -> None:
 
 
 def test_diverged_simulation_falls_back() -> None:
-    """Raw states are rejected; what else is followed comes out as planned, with a note."""
+    """Diverged simulations fall back to the plan.
+
+    Raw states are rejected; what else is followed has a note.
+    """
     walk = made_motion("walk", frames=40)
     never = TrackerSettings(acceptance=AcceptanceSettings(lost_body_m=1e-9))
     (followed,) = PhysicsCorrector(never)([walk])
@@ -165,7 +174,10 @@ def test_diverged_simulation_falls_back() -> None:
 
 @pytest.mark.parametrize("pace", [1.0, 1.19])
 def test_gainless_motion_is_kept(pace: float) -> None:
-    """A second correction of a run gains nothing; the correction of a shaken run does."""
+    """Second corrections of a run gain nothing.
+
+    That of a shaken run does.
+    """
     run = made_motion("run", pace, frames=90)
     shake_m = 0.01 * np.random.default_rng(0).standard_normal(run.root_m.shape)
     first, calmed = KinematicCorrector()([run, replace(run, root_m=run.root_m + shake_m)])
@@ -187,7 +199,10 @@ def test_equal_float_is_no_gain(raised_m: float, *, is_better: bool) -> None:
 
 
 def test_explaining_plan_is_kept() -> None:
-    """Hips that sway by a centimetre four times a second demand more than contacts give; hips at rest do not."""
+    """Plans that explain forces are kept.
+
+    Hips that sway by a centimetre four times a second demand more than contacts give; hips at rest do not.
+    """
     stand = made_motion("idle", frames=90)
     sway_m = 0.01 * np.sin(2 * np.pi * 4.0 * np.arange(len(stand)) / stand.fps)
     swaying = replace(stand, root_m=stand.root_m + np.outer(sway_m, [1.0, 0.0, 0.0]))

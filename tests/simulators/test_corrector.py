@@ -1,4 +1,7 @@
-"""The corrector as a user meets it: real motions in, physical ones out, nothing silent."""
+"""Corrections are physical, and nothing is silent.
+
+The corrector takes real motions, as a user meets it.
+"""
 
 from dataclasses import replace
 from math import ceil
@@ -63,7 +66,10 @@ def test_any_frame_rate_works(walk, fps):
 @pytest.mark.slow
 @EITHER_ENGINE
 def test_results_keep_order(walk, clips, engine):
-    """Together go motions of several lengths and bodies of several sizes; one is lost on the way."""
+    """Results keep order when one is lost.
+
+    Several lengths and bodies of several sizes go together.
+    """
     corrector = PhysicsCorrector(
         TrackerSettings(engine=EngineSettings(name=engine)), CleanupSettings().without_steps(FitSoles)
     )
@@ -126,7 +132,10 @@ def test_strength_trades_closeness_for_independence(walk):
 
 @pytest.mark.slow
 def test_captures_are_tracked_closely(cmu):
-    """Four test clips: two walks, a kick, a dance. The bounds are a fifth above what was measured."""
+    """Four captured clips are tracked closely.
+
+    Two walks, a kick, a dance. The bounds are a fifth above what was measured.
+    """
     from selfcorrect.datasets.collections.cmu import load_cmu
 
     names = ("09_12", "10_01", "135_04", "94_06")
@@ -152,7 +161,10 @@ def alike(first: Motion, second: Motion) -> bool:
 
 
 def assert_moved_as_one(correction: CorrectedMotion, given: Motion, frames: slice) -> None:
-    """Check that frames keep their poses and move with the floor, which is put at 0."""
+    """Check that frames move with the floor alone.
+
+    They keep their poses, and the floor is put at 0.
+    """
     moved_m = (correction.motion.root_m - given.root_m)[frames]
     np.testing.assert_allclose(moved_m, np.broadcast_to(moved_m[0] * (0.0, 1.0, 0.0), moved_m.shape), atol=1e-9)
     np.testing.assert_array_equal(correction.motion.rotations[frames], given.rotations[frames])
@@ -167,7 +179,10 @@ def assert_moved_as_one(correction: CorrectedMotion, given: Motion, frames: slic
     ],
 )
 def test_opening_rig_pose_stays(corrector, kind, frames):
-    """At the origin, as exporters write it: a splice of everything, which the simulation could not follow."""
+    """A rig pose at the origin stays.
+
+    Exporters write it: a splice of everything, which the simulation could not follow.
+    """
     motion = made_motion(kind, fps=60.0, frames=90)
     opened = motion.select_frames(np.r_[np.zeros(frames, dtype=int), :90])
     opened.root_m[:frames] *= (0.0, 1.0, 0.0)
@@ -197,7 +212,10 @@ def test_closing_rig_pose_stays(frames):
 
 @pytest.mark.parametrize("is_at_end", [False, True])
 def test_blended_rig_pose_stays(is_at_end):
-    """Held for half a second, then blended linearly into a sunken walk within another half."""
+    """A held and blended rig pose stays.
+
+    It is held for half a second, then blended linearly into a sunken walk within another half.
+    """
     motion = made_motion("walk", fps=30.0, frames=120)
     motion = replace(motion, root_m=motion.root_m - np.array([0.0, 0.06, 0.0]))
     opened = motion.select_frames(np.r_[np.zeros(15, dtype=int), :120])
@@ -218,7 +236,10 @@ def test_blended_rig_pose_stays(is_at_end):
 
 @pytest.mark.parametrize("kind", [KinematicCorrector, PhysicsCorrector])
 def test_sample_batch_equals_single(walk, kind):
-    """And one of a model that diverged is rejected without the others."""
+    """Sample batches equal single samples.
+
+    One of a model that diverged is rejected without the others.
+    """
     corrector = kind(cleanup=CleanupSettings.for_samples(), postprocess=())
     windows = [walk.frames(start, start + 12) for start in range(0, 10, 2)]
     broken = replace(windows[2], root_m=np.full_like(windows[2].root_m, np.nan))
@@ -240,7 +261,10 @@ def test_sample_batch_equals_single(walk, kind):
     workers=st.integers(1, 3),
 )
 def test_batches_partition_motions(kinds, largest, together, workers):
-    """The law of the partition: a task has one tree and frame rate, a batch one skeleton and length, too."""
+    """Batches partition motions by tree, rate and length.
+
+    A task has one tree and frame rate, a batch one skeleton and length, too.
+    """
     small = made_motion("idle")
     tall = replace(small, skeleton=replace(small.skeleton, offsets_m=1.1 * small.skeleton.offsets_m))
     motions = [replace((small, tall)[is_tall].frames(0, frames), fps=fps) for frames, fps, is_tall in kinds]
@@ -315,7 +339,10 @@ def test_worse_correction_is_dropped(
 
 
 def test_short_take_rejects_nothing(walk):
-    """Cut so that a moment of another take is left at the end."""
+    """A short take at the end rejects nothing.
+
+    It is a moment left by the cut.
+    """
     root_m = np.concatenate([walk.root_m, walk.root_m[:3] + np.array([3.0, 0.0, 2.0])])
     rotations = np.concatenate([walk.rotations, walk.rotations[:3]])
     (correction,) = KinematicCorrector()([replace(walk, root_m=root_m, rotations=rotations)])

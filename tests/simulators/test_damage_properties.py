@@ -1,4 +1,7 @@
-"""Corrections of damaged motions: they commute with mirror, heading and axes, delete no pose, and are never silent."""
+"""Corrections of damage commute and delete no pose.
+
+They commute with mirror, heading and axes, and are never silent.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -56,7 +59,10 @@ def slide(motion: Motion, speed_m_s: float, seed: int) -> Motion:
 
 
 def make_true(kind: Kind) -> Motion:
-    """A motion of which every joint moves, on bones that are as long on the left as on the right."""
+    """Return a motion of symmetric bones.
+
+    Every joint moves, and bones are as long on the left as on the right.
+    """
     motion = swing(made_motion(kind, frames=120))
     skeleton = motion.skeleton
     mirrored_m = skeleton.offsets_m[skeleton.mirror_map] * [-1, 1, 1]
@@ -68,7 +74,10 @@ def correct(motion: Motion) -> Motion:
 
 
 def assert_alike(first: Motion, second: Motion) -> None:
-    """Joints agree but for a few frames, in which rounding may decide what is taken back."""
+    """Assert that joints agree in most frames.
+
+    In the others rounding may decide what is taken back.
+    """
     apart_m = np.linalg.norm(joint_positions(first) - joint_positions(second), axis=-1)
     assert np.percentile(apart_m, 98) < ALIKE_M
     assert apart_m.max() < 0.01
@@ -121,7 +130,7 @@ def test_unit_and_axis_do_not_matter(
 @settings(max_examples=8, deadline=None)
 @cases
 def test_damage_is_repaired_or_reported(kind: Kind, damage: str, seed: int) -> None:
-    """The damage is mended for the most part, or a finding says what is left."""
+    """Damage is mostly mended, or a finding says so."""
     true = make_true(kind)
     damaged = DAMAGES[damage](true, seed)
     corrected = correct(damaged)

@@ -1,4 +1,7 @@
-"""What became of motions: why they fail, what help they took, and why they moved far."""
+"""Evaluation says why motions fail and what helped.
+
+It says why they moved far, too.
+"""
 
 from dataclasses import replace
 
@@ -150,7 +153,10 @@ def test_given_up_motion_keeps_timeline(walk):
 
 
 def test_mass_is_an_option(stand):
-    """Light and heavy bodies stand alike, each on its own weight."""
+    """Light and heavy bodies stand alike.
+
+    Each stands on its own weight.
+    """
     light = PhysicsCorrector(TrackerSettings(BodySettings(mass_kg=50.0)))([stand])[0]
     heavy = PhysicsCorrector(TrackerSettings(BodySettings(mass_kg=100.0)))([stand])[0]
     totals = [correction.timeline.loads_bodyweights[8:].sum(axis=1).mean() for correction in (light, heavy)]
@@ -165,7 +171,10 @@ def test_nothing_simulated_is_no_timeline(walk):
 
 
 def without_toes(motion: Motion, sole_m: float) -> Motion:
-    """The motion of a body whose feet are boxes on the ankles, with soles so far below them."""
+    """Return a body with boxes below its ankles.
+
+    They are its feet, and the soles are so far below.
+    """
     skeleton = motion.skeleton
     remaining = [joint for joint, part in enumerate(skeleton.parts) if not part.endswith("_foot")]
     parents = tuple(remaining.index(skeleton.parents[joint]) if joint else -1 for joint in remaining)
@@ -178,7 +187,10 @@ def without_toes(motion: Motion, sole_m: float) -> Motion:
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "sole_m"), [*((kind, 0.03) for kind in KINDS), ("walk", None)])
 def test_shanks_bear_nothing_on_feet(kind: Kind, sole_m: float | None, engine: str):
-    """Around the ankle a shank reaches 5 cm down, which is as low as some soles, or lower."""
+    """Shanks bear nothing where feet do.
+
+    Around the ankle they reach 5 cm down, which is as low as some soles, or lower.
+    """
     motion = made_motion(kind, frames=45)
     timeline = timeline_of(motion if sole_m is None else without_toes(motion, sole_m), engine)
     carried = dict(zip(timeline.parts, timeline.loads_bodyweights.T, strict=True))

@@ -28,7 +28,10 @@ def furthest_ankle_m(first: Motion, second: Motion) -> float:
     first=st.integers(25, 75), frames=st.integers(1, 15),
 )  # fmt: skip
 def test_exchanged_legs_are_given_back(kind: Kind, fps: float, first: int, frames: int) -> None:
-    """Where legs pass each other, a frame more or less does not matter; near the ends of a clip nothing tells sides."""
+    """Exchanged legs are given back.
+
+    Where legs pass each other, a frame more or less does not matter; near the ends of a clip nothing tells sides.
+    """
     true = made_motion(kind, fps=fps, frames=120)
     exchanged = exchange_legs(true, first, frames)
     restored, _ = restore_legs(exchanged)

@@ -1,4 +1,7 @@
-"""What looks like a fault, but is not that one: rises that look tilted, sways like flights, jumps as on treadmills."""
+"""Lookalikes of faults raise no alarm.
+
+Rises look tilted, sways like flights, jumps as on treadmills.
+"""
 
 from dataclasses import replace
 
@@ -30,7 +33,7 @@ def rise(motion: Motion, rise_m: float) -> Motion:
 
 
 def wander_up_and_down(motion: Motion, seed: int, smoothed_s: float) -> Motion:
-    """The motion with a height that wanders by 10 cm."""
+    """Let the height wander by 10 cm."""
     random = np.random.default_rng(seed).normal(size=len(motion))
     path_m = gaussian_filter1d(random, smoothed_s * motion.fps)
     return replace(motion, root_m=motion.root_m + (0.1 * path_m / path_m.std())[:, None] * UP)
@@ -46,7 +49,7 @@ def test_a_body_that_rises_or_sinks_upright_stands_on_no_tilted_floor(kind: Kind
 
 @pytest.mark.parametrize("rise_m", [-0.9, -0.65, 0.65, 0.9])
 def test_who_stands_on_ground_that_rises_is_named_and_level_on_request(rise_m: float) -> None:
-    """Rising is treated as sinking is, and no loop closes."""
+    """Rising is treated as sinking; no loop closes."""
     true = made_motion("idle", frames=240)
     correction = sc.correct(rise(true, rise_m), kinematic=True)
     (note,) = [note for note in correction.notes if note.kind is NoteKind.RISES]
@@ -59,7 +62,10 @@ def test_who_stands_on_ground_that_rises_is_named_and_level_on_request(rise_m: f
 
 @pytest.mark.parametrize(("seed", "smoothed_s"), [(3, 0.2), (9, 0.3), (13, 0.2), (15, 0.3), (35, 0.2)])
 def test_bodies_that_wander_up_and_down_do_not_fly(walk: Motion, seed: int, smoothed_s: float) -> None:
-    """Their paths are parabolas at times, but no legs push off, and feet stay in their place."""
+    """Parabolas without a push are no flights.
+
+    No legs push off, and feet stay in their place.
+    """
     for motion in (made_motion("idle", frames=150), repeat_walk(walk, 4)):
         assert not check(wander_up_and_down(motion, seed, smoothed_s), ["P1"])
 

@@ -1,4 +1,7 @@
-"""The root residual that motions need: known answers in the air, and what still feet or a filter cannot hide."""
+"""Root residuals have known answers in the air.
+
+Still feet or a filter cannot hide them.
+"""
 
 from dataclasses import replace
 
@@ -32,7 +35,10 @@ def move_root(motion: Motion, root_m: np.ndarray) -> Motion:
 
 
 def flight(motion: Motion, fall_m_s2: float) -> Motion:
-    """Thrown up from 2 m so that it is back there at the end, if it falls so fast."""
+    """Throw up a motion from 2 m.
+
+    It is back there at the end, if it falls so fast.
+    """
     times_s = np.arange(len(motion)) / motion.fps
     height_m = 2.0 + fall_m_s2 * times_s * (times_s[-1] - times_s) / 2
     return move_root(motion, height_m[:, None] * [0.0, 1.0, 0.0])
@@ -69,7 +75,10 @@ def test_wrong_gravity_needs_force(stand: Motion, engine: str, share: float) -> 
 
 
 def turn_in_flight(motion: Motion, axis: int) -> Motion:
-    """Thrown up from 2 m with hanging arms, it turns about an axis through its centre at 6 rad/s²."""
+    """Turn in flight at 6 rad/s².
+
+    Thrown up from 2 m with hanging arms, it turns about an axis through its centre.
+    """
     body = build_humanoid(motion.skeleton)
     times_s = np.arange(len(motion)) / motion.fps
     turning = replace(motion, root_m=np.zeros((len(motion), 3)))
@@ -82,7 +91,10 @@ def turn_in_flight(motion: Motion, axis: int) -> Motion:
 
 
 def pose_links(body: Humanoid, motion: Motion) -> tuple[np.ndarray, np.ndarray]:
-    """Return centres of mass (T, L, 3) and orientations (T, L, 3, 3) of the links."""
+    """Return links' centres (T, L, 3) and orientations.
+
+    Orientations are (T, L, 3, 3).
+    """
     positions_m, orientations = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
     matrices = Rotation.from_quat(orientations[:, body.joints].reshape(-1, 4)).as_matrix()
     matrices = matrices.reshape(len(motion), len(body), 3, 3)
@@ -91,7 +103,10 @@ def pose_links(body: Humanoid, motion: Motion) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("axis", [0, 1])
 def test_turn_moment_uses_true_inertia(stand: Motion, engine: str, axis: int) -> None:
-    """The engine's body would need 1.04 and 1.7 times as much about the two axes."""
+    """True inertia differs from the engine's.
+
+    The engine's body would need 1.04 and 1.7 times as much about the two axes.
+    """
     flying = turn_in_flight(stand, axis)
     body = build_humanoid(flying.skeleton)
     centres_m, orientations = pose_links(body, flying)

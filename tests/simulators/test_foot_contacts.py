@@ -1,4 +1,7 @@
-"""Contacts that people read and edit: corrections hold them, and feet stand nowhere else."""
+"""Corrections hold the contacts that people edit.
+
+Feet stand nowhere else.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -22,13 +25,19 @@ from selfcorrect.simulators.results.results import CorrectedMotion, NoteKind
 
 
 def make_sunk_motion(fps: float = 30.0, pace: float = 1.0) -> sc.Motion:
-    """Three cycles of a real walk, played at a pace, 5 cm below the floor."""
+    """Return three sunken walk cycles at a pace.
+
+    They are real, 5 cm below the floor.
+    """
     walk = resample(retime(repeat_cycle(close_cycle(load_clips()["walk"]), 3), 1 / pace), fps)
     return replace(walk, root_m=walk.root_m - [0.0, 0.05, 0.0])
 
 
 def sliding_turn() -> sc.Motion:
-    """A made-up person who turns on the spot with feet that slide, 3 cm below the floor."""
+    """Turn on the spot with sliding feet.
+
+    The person is made up, 3 cm below the floor.
+    """
     turning = made_motion("turn", frames=120)
     return replace(turning, root_m=turning.root_m - [0.0, 0.03, 0.0])
 
@@ -40,19 +49,28 @@ def correct(motion: sc.Motion, **options: Any) -> CorrectedMotion:
 
 
 def soles_m(motion: sc.Motion, contact: FootContact) -> np.ndarray:
-    """(F, K, 3) corners of the sole that stands, in the frames of a contact."""
+    """Return a standing sole's corners (F, K, 3).
+
+    The frames are those of the contact.
+    """
     seen = level_feet(motion)
     corners_m = world_sole_points(seen.skeleton, *pose_joints(seen))
     return corners_m[contact.frames, sole_points(seen.skeleton).side == contact.foot]
 
 
 def toes_m(motion: sc.Motion, contact: FootContact) -> np.ndarray:
-    """(F, 2) x and z of the tip of a foot in the frames of a contact."""
+    """Return toe tips (F, 2) during a contact.
+
+    These are x and z.
+    """
     return soles_m(motion, contact)[:, -2:].mean(axis=1)[:, [0, 2]]
 
 
 def is_held(motion: sc.Motion, contact: FootContact) -> bool:
-    """Whether some corner of the sole stays from frame to frame, and the lowest one is at the same height."""
+    """Return whether a corner of the sole stays.
+
+    It does from frame to frame, and the lowest one is at the same height.
+    """
     corners_m = soles_m(motion, contact)
     steps_m = np.linalg.norm(np.diff(corners_m[..., [0, 2]], axis=0), axis=-1).min(axis=1)
     lowest_m = corners_m[..., 1].min(axis=1)
@@ -65,7 +83,7 @@ def is_noted(correction: CorrectedMotion, contact: FootContact) -> bool:
 
 
 def inner_contact(contacts: Contacts) -> int:
-    """Index of a contact with half a second before and after it."""
+    """Return a contact with half a second around."""
     margin = contacts.fps / 2
     return next(
         index
@@ -151,7 +169,10 @@ def test_lengthened_contact_holds_or_notes(
 
 
 def test_early_foot_misses_contact(corrected_motion: sc.Motion, contacts: Contacts) -> None:
-    """The negative control of the test above: without the edit both measures see that the foot leaves."""
+    """Without the edit, the foot leaves.
+
+    This is the negative control of the test above, by both measures.
+    """
     index = inner_contact(contacts)
     stance = contacts.contacts[index]
     longer = replace(stance, last_frame=stance.last_frame + round(8 / 30 * corrected_motion.fps))
@@ -220,7 +241,10 @@ def test_overlapping_contacts_raise(contacts: Contacts) -> None:
 
 
 def test_close_contacts_are_independent(motion: sc.Motion, corrected_motion: sc.Motion, contacts: Contacts) -> None:
-    """A stance is cut in two by 0.1 s, and the second part is 8 cm aside."""
+    """Close contacts of one foot are independent.
+
+    A stance is cut in two by 0.1 s, and the second part is 8 cm aside.
+    """
     index = inner_contact(contacts)
     stance = contacts.contacts[index]
     middle = (stance.first_frame + stance.last_frame) // 2
@@ -304,7 +328,10 @@ def with_kinds(motion: sc.Motion, *contacts: tuple[str, str]) -> Contacts:
 
 
 def make_glide(curve_m: float = 0.0, jitter_m: float = 0.0, frames: int = 120) -> sc.Motion:
-    """A made-up person who stands and glides by 2 m, in a curve, as on a board or on skates; the body shakes."""
+    """Glide by 2 m as on a board.
+
+    The made-up person stands, in a curve, as on skates; the body shakes.
+    """
     standing = made_motion("idle", frames=frames)
     share = np.linspace(0.0, 1.0, frames)
     path_m = np.stack([curve_m * np.sin(np.pi * share), 0 * share, 2.0 * share], axis=1)
@@ -373,7 +400,10 @@ def test_hand_stays_in_place(motion: sc.Motion, contacts: Contacts) -> None:
 
 
 def test_left_hand_does_not_drag_body(motion: sc.Motion) -> None:
-    """The body walks away from its hand, further than it can give way."""
+    """A left-behind hand does not drag the body.
+
+    The body walks further than the hand can give way.
+    """
     speed_m_s = np.array([0.0, 0.0, 4.0])
     walk = replace(motion, root_m=motion.root_m + np.outer(np.arange(len(motion)) / motion.fps, speed_m_s))
     last = len(walk) - 1

@@ -1,4 +1,7 @@
-"""Ground that people describe: feet are planted on it, and all is measured against it."""
+"""Feet are planted on described ground.
+
+All is measured against it.
+"""
 
 import json
 from dataclasses import replace
@@ -29,7 +32,10 @@ from selfcorrect.simulators.stages.scene import Scene
 
 
 def lowest_m(motion: Motion) -> np.ndarray:
-    """(T,) height of the lowest sole corner above the motion's ground."""
+    """Return the soles' lowest heights (T,).
+
+    They are above the motion's ground.
+    """
     seen = level_feet(motion)
     assert seen.ground is not None
     return seen.ground.above_m(world_sole_points(seen.skeleton, *pose_joints(seen))).min(1)
@@ -48,7 +54,10 @@ def planted_walk(planted_walk: Motion) -> Motion:
 
 @pytest.fixture(scope="module")
 def stairs(planted_walk: Motion) -> tuple[Motion, list[Support]]:
-    """The walk up stairs of 18 cm, with solid steps beneath it, and what carries it when."""
+    """Walk up solid stairs of 18 cm.
+
+    Returns what carries it when, too.
+    """
     motion, truth = stepping(planted_walk, stair_heights(planted_walk, 0.18), arc_m=0.12)
     return replace(motion, ground=stairs_under(motion, truth), feet=get_foot_frames(planted_walk)), truth
 
@@ -167,7 +176,10 @@ def test_stair_contacts_change_little(climbing: Motion) -> None:
 
 
 def random_ground(boxes: int, seed: int) -> sc.Ground:
-    """A floor with many boxes of all sizes and turns over 6 by 6 m, some of which overlap."""
+    """Return a floor of random boxes.
+
+    They are of all sizes and turns over 6 by 6 m, some of which overlap.
+    """
     draw = np.random.default_rng(seed)
     places = zip(draw.uniform(-3, 3, (boxes, 2)), draw.uniform(0.05, 0.8, (boxes, 3)), strict=True)
     made = [

@@ -1,4 +1,7 @@
-"""Roots and joints that were written at a lower rate than the pose."""
+"""Roots and joints may have lower rates.
+
+They were written at a lower one than the pose.
+"""
 
 from dataclasses import replace
 
@@ -54,7 +57,10 @@ def test_held_channels_become_even(kind: Kind, frames: int, fps: float, channels
 
 @pytest.mark.parametrize("frames", [2, 3, 6])
 def test_held_root_deletes_no_pose(frames: int) -> None:
-    """Whole frames seemed to repeat, and up to five of six poses became copies."""
+    """Held roots once made poses look repeated.
+
+    Up to five of six became copies.
+    """
     true = swing(made_motion("walk", frames=180))
     correction = sc.correct(hold_channels(true, frames, place=True), kinematic=True)
     (note,) = [note for note in correction.notes if note.kind is NoteKind.CHANNELS_HELD]

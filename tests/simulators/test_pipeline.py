@@ -1,4 +1,7 @@
-"""A correction passes its stages: what is simulated, what comes out, and from which stage."""
+"""Corrections pass their stages.
+
+What is simulated and comes out is known, and from which stage.
+"""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,14 +31,20 @@ ALWAYS = PhysicsCorrector(cleanup=KNOWN_FLOOR, simulate="always")
 
 @pytest.fixture(scope="module")
 def shaken(walk: Motion) -> Motion:
-    """A walk that sways by 12 cm twice a second, which no floor explains."""
+    """Return a walk that no floor explains.
+
+    It sways by 12 cm twice a second.
+    """
     times_s = np.arange(len(walk)) / walk.fps
     return replace(walk, root_m=walk.root_m + 0.12 * np.sin(15 * times_s)[:, None] * [1.0, 0.0, 0.0])
 
 
 @pytest.fixture(scope="module")
 def corrections(walk: Motion, shaken: Motion) -> dict[str, list[CorrectedMotion]]:
-    """Both, each alone, with every choice of what is simulated."""
+    """Correct both walks with every simulation choice.
+
+    Each is alone.
+    """
     return {corrector.simulate: [corrector([motion])[0] for motion in (walk, shaken)] for corrector in (AUTO, ALWAYS)}
 
 
@@ -64,7 +73,7 @@ def test_explained_plan_is_not_simulated(walk, monkeypatch):
 
 
 def test_unsimulated_equals_confirmed(clips):
-    """Where its share is 0, a simulation adds only what is fast in it."""
+    """Simulations with share 0 add only fast motion."""
     plain = AUTO([clips["cartwheel"]])[0]
     confirmed = ALWAYS([clips["cartwheel"]])[0]
     assert plain.stage is Stage.PLANNED
@@ -84,7 +93,10 @@ def test_unexplained_is_simulated(corrections):
 
 
 def test_company_changes_no_simulation(walk, shaken, corrections):
-    """Motions of one batch, of which one is simulated and one is not."""
+    """Company changes no simulation.
+
+    Of the motions of one batch, one is simulated and one is not.
+    """
     together = AUTO([walk, shaken])
     assert [correction.stage for correction in together] == [Stage.PLANNED, Stage.SIMULATED]
     assert all(same(first, alone) for first, alone in zip(together, corrections["auto"], strict=True))
@@ -117,7 +129,10 @@ def test_kinematics_alone_comes_out_cleaned(walk):
 
 
 def test_plan_timeline_bears_body(corrections, walk):
-    """As many frames as the motion has, and about as much load as the body weighs."""
+    """Plans bear the body in every frame.
+
+    The load is about the body's weight.
+    """
     timeline = corrections["auto"][0].timeline
     assert timeline is not None
     assert len(timeline) == len(walk)
@@ -128,7 +143,10 @@ def test_plan_timeline_bears_body(corrections, walk):
 
 @pytest.mark.slow
 def test_threads_equal_one(engine, clips):
-    """Each thread has its own simulator, whose world keeps a state."""
+    """Each thread has its own simulator.
+
+    Its world keeps a state.
+    """
     corrector = replace(ALWAYS, tracker=TrackerSettings(engine=EngineSettings(name=engine)))
     motions = [clips[name].frames(0, 30) for name in ("walk", "run", "jump", "kick")]
     alone = [corrector([motion])[0] for motion in motions]

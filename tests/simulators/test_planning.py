@@ -1,4 +1,7 @@
-"""Plans: motions that are shifted until forces explain them, and feet that tread on the corners that carry."""
+"""Plans shift motions until forces explain them.
+
+Feet tread on the corners that carry.
+"""
 
 from dataclasses import replace
 
@@ -66,14 +69,17 @@ def test_filtered_motion_is_explained_better(clips, label):
 
 
 def turn_joints(motion: Motion, angles_deg: dict[str, float]) -> Motion:
-    """A motion with joints turned about x, the body's left."""
+    """Turn joints about the body's left, x."""
     for part, angle_deg in angles_deg.items():
         motion = pose_joint(motion, part, Rotation.from_euler("x", angle_deg, degrees=True))
     return motion
 
 
 def on_left_foot(stand: Motion, lean_deg: float) -> Motion:
-    """A stand on the left foot, the body leaning towards it about that ankle."""
+    """Stand leaning on the left foot.
+
+    It leans about that ankle.
+    """
     raised = turn_joints(stand, {"right_hip": -60.0, "right_knee": 90.0})
     lean = Rotation.from_euler("z", lean_deg, degrees=True)
     positions_m, _ = forward_kinematics(raised.skeleton, raised.root_m, raised.rotations)
@@ -121,7 +127,10 @@ def test_inset_forces_act_inwards():
 
 
 def make_load(corners: list[float], frames: int) -> np.ndarray:
-    """(1, 60, 2, 6) loads of left feet that carry on some corners, heels first, for some frames in the middle."""
+    """Return loads (1, 60, 2, 6) on some corners.
+
+    They are left feet's, heels first, for some frames in the middle.
+    """
     load = np.zeros((1, 60, 2, 6))
     load[0, 30 - frames // 2 : 30 + (frames + 1) // 2, 0] = corners
     return load
@@ -183,7 +192,10 @@ ARMS_M = np.tile(
 
 
 def press_corners(heights_m: list[float], load: list[float]) -> np.ndarray:
-    """Heights of a foot's corners (heel pair, toe pair) after it was brought down in a still motion."""
+    """Return corner heights after pressing a foot down.
+
+    They are the heel pair and toe pair in a still motion.
+    """
     heights = np.tile(np.array(heights_m), (1, FRAMES, 2, 1))
     loads = np.tile(np.array(load), (1, FRAMES, 2, 1))
     rise_m, turns_rad = solve_foot_moves(heights, ARMS_M, loads, fps=30.0)
@@ -224,7 +236,10 @@ def test_loads_lower_and_body_stays(clips, label):
 
 
 def hovering_m(body, motions) -> float:
-    """Mean height of the soles' corners, weighted by what they are to carry."""
+    """Return the soles' mean height, weighted by load.
+
+    It is that of the corners, by what they are to carry.
+    """
     plan = plan_contacts(body, motions, FRICTION)
     corners = slice(len(body.soles))
     load_n = plan.force_n[:, :, corners, 1]
@@ -247,7 +262,10 @@ def test_swinging_foot_clears_ground(height_m, speed_m_s, corner_load, clear_m):
 
 @pytest.mark.parametrize(("gap_m", "is_near"), [(-0.01, True), (0.01, True), (0.2, False)])
 def test_cushions_touch_body(stand, gap_m, is_near):
-    """The thighs lie level; the last gap is as that of a body that stands over a seat."""
+    """Cushions touch level thighs.
+
+    The last gap is as that of a body that stands over a seat.
+    """
     lying = turn_joints(stand, {"pelvis": -90.0})
     body = build_humanoid(stand.skeleton)
     links = body.select_links(MotionBatch.stack([lying]))[0]
@@ -268,7 +286,10 @@ def test_cushions_touch_body(stand, gap_m, is_near):
 
 
 def test_thigh_stays_out_of_cushion(stand):
-    """A thigh that slopes is lower at the cushion's edge than at the hip."""
+    """Sloping thighs stay out of cushions.
+
+    They are lower at the cushion's edge than at the hip.
+    """
     body = build_humanoid(stand.skeleton)
     for slope_deg in (-120.0, -90.0, -60.0):
         links = body.select_links(MotionBatch.stack([turn_joints(stand, {"left_hip": slope_deg})]))[0]

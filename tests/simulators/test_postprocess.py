@@ -1,4 +1,7 @@
-"""What comes out of plan and simulation: where it gained something, how feet then stand, what stays of corrections."""
+"""Plans and simulations are combined where they gain.
+
+How feet then stand, and what stays of corrections, is known.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -35,7 +38,7 @@ FRAMES = 240
 
 
 def shaken(motions: MotionBatch, joint: int, amplitude_rad: float, hertz: float) -> MotionBatch:
-    """The motions with a joint that swings in addition, softly from and to rest."""
+    """Swing a joint softly from and to rest."""
     times_s = np.arange(motions.root_m.shape[1]) / motions.fps
     swing = amplitude_rad * np.sin(2 * np.pi * hertz * times_s) * np.sin(np.pi * times_s / times_s[-1]) ** 2
     rotations = motions.rotations.copy()
@@ -60,7 +63,10 @@ def jerk(motions: MotionBatch) -> float:
 def test_small_slow_shifts_are_dropped(
     walk: Motion, amplitude_m: float, hertz: float, kept_share: float, fps: float
 ) -> None:
-    """A second correction would shift them again; what is fast in a shift is what explains forces."""
+    """Only fast shifts explain forces.
+
+    A second correction would shift the others again.
+    """
     cleaned = replace(MotionBatch.stack([walk]), fps=fps)
     times_s = np.arange(walk.root_m.shape[0]) / fps
     shift_m = amplitude_m * np.sin(2 * np.pi * hertz * times_s)[:, None] * [1.0, 0.0, 0.0]
@@ -84,7 +90,10 @@ def test_roughening_change_is_smoothed(walk: Motion) -> None:
 
 
 def flipping(motion: Motion, most_rad: float, frames: int) -> Motion:
-    """The motion with a left knee that flips to its other side every few frames, its ankle as it was."""
+    """Flip the left knee every few frames.
+
+    It goes to its other side, its ankle as it was.
+    """
     hip = motion.skeleton.parts.index("left_hip")
     knee = motion.skeleton.parts.index("left_knee")
     ankle = motion.skeleton.parts.index("left_ankle")
@@ -110,7 +119,10 @@ def test_flipping_knees_keep_ankles(walk: Motion, most_rad: float, frames: int) 
 
 @pytest.fixture
 def smooth(walk: Motion) -> MotionBatch:
-    """A slow arm and a pelvis on its way, 120 frames per second."""
+    """Return a slow arm and moving pelvis.
+
+    The rate is 120 frames per second.
+    """
     rotations = np.tile([0.0, 0, 0, 1], (1, FRAMES, len(walk.skeleton), 1))
     root_m = np.tile([0.0, 0.9, 0.0], (1, FRAMES, 1)) + np.linspace(0, 1, FRAMES)[None, :, None] * [0.0, 0.0, 1.0]
     return shaken(MotionBatch(walk.skeleton, root_m, rotations, np.array([FRAMES]), FPS), 4, 0.4, 1.0)

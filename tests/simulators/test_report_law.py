@@ -1,4 +1,7 @@
-"""The report of a correction says what its file holds: read again, each figure before is the figure after."""
+"""Reports agree with the files they describe.
+
+Read again, each figure before is the figure after.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +25,7 @@ REPEATABLE = {"penetration_m": 0.0012, "floating_m": 0.005, "skate_m_s": 0.005, 
 
 
 def spoil(motion: Motion, sunk_m: float, drift_m_s: float) -> Motion:
-    """The motion sunk into the floor, drifting and swaying over it."""
+    """Sink a motion; let it drift and sway."""
     times_s = np.arange(len(motion))[:, None] / motion.fps
     away_m = [drift_m_s, -sunk_m, 0.0] * np.hstack([times_s, np.ones_like(times_s), times_s])
     return replace(motion, root_m=motion.root_m + away_m + 0.01 * np.sin(5 * times_s) * [1.0, 0.0, 1.0])
@@ -59,7 +62,10 @@ def test_figures_match_written_file(kind: Kind, pace: float, fps: float, kinemat
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_rigid_ends_never_turn(kind: Kind):
-    """What a file cannot hold is no part of a correction: figures without it would be those of another motion."""
+    """Corrections count only what a file can hold.
+
+    Figures without it would be those of another motion.
+    """
     motion = spoil(resample(made_motion(kind), 30.0), 0.03, 0.0)
     rigid = replace(motion.skeleton, rigid=frozenset({"left_foot", "right_foot"}))
     ends = [motion.skeleton.joint("left_foot"), motion.skeleton.joint("right_foot")]
@@ -72,7 +78,10 @@ def test_rigid_ends_never_turn(kind: Kind):
 @pytest.mark.parametrize("kind", ["walk", "idle"])
 @pytest.mark.parametrize(("fps", "speed_m_s"), [(30.0, 0.3), (60.0, 0.3), (120.0, 0.3), (30.0, 0.6)])
 def test_fast_slides_are_planted(kind: Kind, fps: float, speed_m_s: float):
-    """Of a root that sways, as a generator's may, little is left in feet that stood before; it ends where it did."""
+    """Fast slides are mostly removed from standing feet.
+
+    The root sways, as a generator's may, and ends where it did.
+    """
     clean = made_motion(kind, 0.8, fps, round(4 * fps))
     times_s = np.arange(len(clean))[:, None] / fps
     slides = replace(clean, root_m=clean.root_m + speed_m_s / np.pi * np.sin(np.pi * times_s) * [1.0, 0.0, 0.7])
@@ -94,7 +103,10 @@ def test_fast_slides_are_planted(kind: Kind, fps: float, speed_m_s: float):
 
 @pytest.mark.parametrize("fps", [30.0, 60.0, 120.0])
 def test_locked_toes_stay(fps: float):
-    """A heel that rises and sinks over a toe that does not move, as after a foot lock, 2 cm too high."""
+    """Locked toes stay below a moving heel.
+
+    It rises and sinks over them, as after a foot lock, 2 cm too high.
+    """
     clean = made_motion("idle", 1.0, fps, round(4 * fps))
     skeleton = clean.skeleton
     times_s = np.arange(len(clean))[:, None] / fps
@@ -111,7 +123,10 @@ def test_locked_toes_stay(fps: float):
 
 
 def test_input_fixes_stances():
-    """Feet that are raised slide on, and joints that are slow for a moment do not stand."""
+    """The input decides which feet stand.
+
+    Those that are raised slide on, and joints that are slow for a moment do not stand.
+    """
     clean = made_motion("idle")
     times_s = np.arange(len(clean))[:, None] / clean.fps
     slides = replace(clean, root_m=clean.root_m + 0.2 * times_s * [1.0, 0.0, 0.0])
@@ -138,7 +153,10 @@ def test_second_correction_changes_little(kind: Kind, fps: float):
 
 @pytest.mark.parametrize("fps", [30.0, 60.0, 120.0])
 def test_hopping_body_lands_on_floor(fps: float):
-    """Feet in the air move up and down, which shows that they do not stand there."""
+    """Hopping feet do not stand in the air.
+
+    They move up and down, which shows it.
+    """
     clean = made_motion("hop", 0.9, fps, round(4 * fps))
     (correction,) = KinematicCorrector()([replace(clean, root_m=clean.root_m - [0.0, 0.02, 0.0])])
     assert -0.002 < correction.figures["raised_m"] < 0.022
@@ -146,7 +164,10 @@ def test_hopping_body_lands_on_floor(fps: float):
 
 @pytest.mark.parametrize("pitch_deg", [20.0, 30.0])
 def test_heel_stand_does_not_sink(pitch_deg: float) -> None:
-    """Dancers raise their toes for long. The heel on which a correction puts them is the heel that the report sees."""
+    """The report sees the heel that was placed.
+
+    Dancers raise their toes for long.
+    """
     standing = made_motion("idle", frames=90)
     angles_rad = -np.radians(pitch_deg) * np.clip((np.arange(90) - 30) / 10, 0.0, 1.0)
     pitch = Rotation.from_rotvec(np.outer(angles_rad, [1.0, 0.0, 0.0]))

@@ -1,4 +1,7 @@
-"""Corrections do not depend on how a rig's feet are at rest, nor on where in the foot its toe joints lie."""
+"""Corrections do not depend on feet at rest.
+
+Nor do they depend on where in the foot its toe joints lie.
+"""
 
 from dataclasses import replace
 
@@ -24,7 +27,7 @@ def turn(angles_deg: tuple[float, float, float]) -> Quaternion:
 
 
 def tilt_rig(motion: Motion, pitch_deg: float, roll_deg: float = 0.0) -> Motion:
-    """The same motion on a rig whose feet are tilted at rest. No joint moves."""
+    """Tilt the feet at rest; no joint moves."""
     both = turn((pitch_deg, 0.0, roll_deg)), turn((pitch_deg, 0.0, -roll_deg))
     return LevelFeet(FootFrames(ankles=both, toes=both)).view(motion)
 
@@ -71,7 +74,10 @@ def test_still_feet_stay_still(stepping: Motion):
 
 @pytest.mark.parametrize("corrector", [KinematicCorrector(), PhysicsCorrector()])
 def test_fixed_ankles_stay(stepping: Motion, corrector):
-    """A body that stands with bent knees and sways its trunk: its ankles are fixed, its feet tilt."""
+    """Fixed ankles stay while feet tilt.
+
+    The body stands with bent knees and sways its trunk.
+    """
     parts = stepping.skeleton.parts
     times = 0.3 * np.arange(60)[:, None]
     rotations = np.tile([0.0, 0.0, 0.0, 1.0], (60, len(parts), 1))

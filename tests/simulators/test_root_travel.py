@@ -1,4 +1,7 @@
-"""The root's travel is what the animator made: in place, as a loop, in takes, or with feet that slide."""
+"""The root travels as the animator made it.
+
+It is in place, a loop, in takes, or with feet that slide.
+"""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -30,7 +33,7 @@ BOTH = pytest.mark.parametrize("correct", [KINEMATIC, SIMULATED], ids=["kinemati
 
 @pytest.fixture(scope="module")
 def cycles(clips: dict[str, Motion]) -> dict[str, Motion]:
-    """One closed cycle each of a walk and of a run."""
+    """Return a closed walk and run cycle."""
     return {label: close_cycle(clips[label]) for label in ("walk", "run")}
 
 
@@ -41,7 +44,10 @@ def correct_motion(correct: CorrectMotions, motion: Motion) -> CorrectedMotion:
 
 
 def measure_change(before: Motion, after: Motion) -> tuple[float, float]:
-    """By how much the net displacement of the root (metres) and its net turn (radians) are others."""
+    """Return changes of net travel and turn.
+
+    They are in metres and radians.
+    """
     ways_m = [motion.root_m[-1] - motion.root_m[0] for motion in (before, after)]
     turns_rad = [np.subtract(*heading_rad(motion.rotations[[-1, 0], 0])) for motion in (before, after)]
     turned_rad = (turns_rad[1] - turns_rad[0] + np.pi) % (2 * np.pi) - np.pi
@@ -49,14 +55,18 @@ def measure_change(before: Motion, after: Motion) -> tuple[float, float]:
 
 
 def gap_m(motion: Motion) -> float:
-    """How far joints of the last frame are from those of the first one, over the same place."""
+    """Return the gap between first and last joints.
+
+    It is over the same place.
+    """
     first_m, last_m = joint_positions(motion)[[0, -1]]
     return float(np.linalg.norm(last_m - first_m - (motion.root_m[-1] - motion.root_m[0]) * (1, 0, 1), axis=-1).max())
 
 
 def seam(motion: Motion) -> float:
-    """How much the joints' velocities change from a loop's end to its beginning, over the most that they change
-    between its frames.
+    """Return the seam's relative change of velocity.
+
+    It is over the most that the joints' velocities change between frames.
     """
     steps_m = np.diff(joint_positions(motion), axis=0)
     changes_m = np.linalg.norm(np.diff(steps_m, axis=0), axis=-1)
@@ -165,7 +175,10 @@ def test_sliding_body_ends_in_place(cycles: dict[str, Motion], correct: CorrectM
 
 @pytest.mark.parametrize("share", [0.3, 0.5, 1.6, 2.0])
 def test_sliding_feet_are_no_belt(share: float) -> None:
-    """A body on a belt stays where it is, and a body that rides goes along; this one walks further than its steps."""
+    """A body that outruns its steps is no belt.
+
+    On a belt it stays where it is, and a rider goes along.
+    """
     walk = made_motion("walk", frames=90)
     sliding = replace(walk, root_m=walk.root_m * [share, 1.0, share])
     correction = correct_motion(KINEMATIC, sliding)
@@ -174,7 +187,10 @@ def test_sliding_feet_are_no_belt(share: float) -> None:
 
 @pytest.fixture
 def takes(clips: dict[str, Motion]) -> Motion:
-    """Four takes, each at its own place and with its own heading, joined by cuts."""
+    """Join four takes by cuts.
+
+    Each has its own place and heading.
+    """
     places = {"walk": (0, 0, 0), "kick": (2, 1, 1.0), "dance_a": (-1, 3, -2.0), "punch": (0.5, -2, 3.0)}
     moved = []
     for label, (x, z, angle_rad) in places.items():
@@ -211,7 +227,10 @@ def test_takes_join_on_request(takes: Motion) -> None:
 
 
 def lift_from(motion: Motion, frame: int) -> Motion:
-    """The motion, 4 m up from a frame on, where no simulated body follows."""
+    """Lift the motion by 4 m from a frame on.
+
+    No simulated body follows there.
+    """
     is_late = np.arange(len(motion))[:, None] > frame
     return replace(motion, root_m=motion.root_m + is_late * np.array([0.0, 4.0, 0.0]))
 
@@ -293,7 +312,10 @@ def strides(walk: Motion) -> Motion:
 
 
 def hold_root(motion: Motion, first: int, last: int) -> Motion:
-    """Hold the root over the floor; all that follows goes on from there."""
+    """Hold the root; later frames continue from there.
+
+    It is held over the floor.
+    """
     root_m = motion.root_m.copy()
     way_m = root_m[last, [0, 2]] - root_m[first, [0, 2]]
     root_m[first:last, [0, 2]] = root_m[first, [0, 2]]
@@ -313,7 +335,10 @@ def test_lost_path_follows_feet(strides: Motion, first: int, last: int) -> None:
 
 @pytest.mark.parametrize(("first", "last"), [(60, 90), (30, 110)])
 def test_found_path_is_joined(strides: Motion, first: int, last: int) -> None:
-    """The root jumps to where the body is, so that all that follows stays."""
+    """A root that jumps to its body is joined.
+
+    All that follows stays.
+    """
     root_m = strides.root_m.copy()
     root_m[first:last, [0, 2]] = root_m[first, [0, 2]]
     restored, frames = restore_lost_path(replace(strides, root_m=root_m))
@@ -345,7 +370,10 @@ def test_path_is_restored_unless_kept(strides: Motion) -> None:
 
 @pytest.mark.parametrize("name", ["13_11", "13_19", "13_40"])
 def test_single_jump_needs_no_treadmill(cmu: Path, name: str) -> None:
-    """Legs bend and stretch beneath a root that stays, so that the feet slide, but they never step forward again."""
+    """A jump on the spot is no treadmill walk.
+
+    Legs bend and stretch beneath a root that stays, so the feet slide, but they never step forward again.
+    """
     clip = next(clip for clip in list_cmu_clips(cmu, "train") if clip.name == name).read()[0]
     top = int(clip.root_m[:, 1].argmax())
     jump = clip.frames(top - 12, top + 12)

@@ -1,4 +1,7 @@
-"""A correction does not depend on how a motion was captured: side, heading, place, unit, joint order and company."""
+"""Corrections do not depend on how motions were captured.
+
+Side, heading, place, unit, joint order and company do not matter.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -43,7 +46,7 @@ CHANGES: dict[str, tuple[Callable[[Motion], Motion], Callable[[Motion], Motion]]
 
 
 def make_even(motion: Motion) -> Motion:
-    """The motion on bones that are as long on the left as on the right, which have a mirror image."""
+    """Make bones symmetric, so that motions can mirror."""
     skeleton = motion.skeleton
     mirrored_m = skeleton.offsets_m[skeleton.mirror_map] * [-1, 1, 1]
     return replace(motion, skeleton=replace(skeleton, offsets_m=(skeleton.offsets_m + mirrored_m) / 2))
@@ -54,7 +57,10 @@ def correct(motion: Motion) -> Motion:
 
 
 def assert_commutes(motion: Motion, change: str, *, moves: bool) -> None:
-    """Check that a correction commutes with a change, and whether it moves a joint by more than the whole motion."""
+    """Check that a correction commutes with a change.
+
+    It is checked whether it moves a joint by more than the whole motion, too.
+    """
     do, undo = CHANGES[change]
     expected_m = joint_positions(correct(motion))
     moved_m = expected_m - joint_positions(motion)
@@ -88,7 +94,10 @@ def test_corrections_of_captures_commute(cmu: Path, name: str, change: str) -> N
 @pytest.mark.parametrize("name", CLIPS)
 @pytest.mark.parametrize("left_out", [slice(2, None), slice(None, -2)], ids=["first", "last"])
 def test_end_frames_change_little(cmu: Path, name: str, left_out: slice) -> None:
-    """A stance that begins or ends there may change; every other frame stays within the error of a capture."""
+    """Frames left out at the ends change little.
+
+    A stance there may change; every other frame stays within the error of a capture.
+    """
     clip = next(clip for clip in list_cmu_clips(cmu, "test") if clip.name == name)
     motion = clip.read()[0].frames(0, 240)
     first, stop, _ = left_out.indices(len(motion))
@@ -124,7 +133,10 @@ def test_other_files_do_not_matter(walks: dict[str, Motion], tmp_path: Path) -> 
 
 
 def assert_turns_along(pipeline: Pipeline, motion: Motion) -> None:
-    """Joints agree within 1 mm, and figures within 1 %."""
+    """Check that joints and figures turn along.
+
+    Joints agree within 1 mm, figures within 1 %.
+    """
     (expected,) = correct_through_views([motion], pipeline)
     assert expected.accepted
     assert expected.residual
@@ -153,7 +165,7 @@ def test_heading_keeps_residual_free(walk: Motion):
 
 
 def depth_first(motion: Motion, last_first: bool) -> np.ndarray:
-    """Joints as most files list them, siblings in one order or the other."""
+    """Return joints depth first, siblings in either order."""
 
     def list_descendants(joint: int) -> list[int]:
         children = motion.skeleton.children[joint]

@@ -1,4 +1,7 @@
-"""Views of a correction: parts that come back as they are give the motion, in each view and through all of them."""
+"""Views of unchanged parts give the motion.
+
+Each view does, and all of them together.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -50,7 +53,10 @@ def cut_in_two(motion: Motion) -> Motion:
 
 
 def ride_up(motion: Motion) -> Motion:
-    """A pose that a lift carries up by three metres."""
+    """Ride a lift up by three metres.
+
+    The pose stays.
+    """
     stand = motion.select_frames(np.full(len(motion), 20))
     return replace(stand, root_m=stand.root_m + 3.0 * np.clip(np.arange(len(stand)) / 30 - 1, 0, 1)[:, None] * UP)
 
@@ -103,7 +109,10 @@ def assert_same(first: Motion, second: Motion) -> None:
 
 
 def has_gap(motion: Motion) -> bool:
-    """Whether a motion or a half of it is a loop with a gap, which would be closed."""
+    """Return whether a half or whole loop gapes.
+
+    A loop with a gap would be closed.
+    """
     half = len(motion) // 2
     parts = (motion, motion.frames(0, half), motion.frames(half, len(motion)))
     return any(is_loop(part) and gap_m(part) > 1e-9 for part in parts)
@@ -138,7 +147,10 @@ def test_notes_use_whole_frames(disguise: str, starts: list[int]) -> None:
 
 @pytest.mark.parametrize("disguise", DISGUISES)
 def test_identity_pipeline_keeps_motion(disguise: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All views in order, one call, all views in reverse."""
+    """Views give the motion back in any order.
+
+    All in order, one call, all in reverse.
+    """
     calls = []
 
     def keep_batches(pipeline: Pipeline, batches: Sequence[MotionBatch]) -> list[list[CorrectedMotion]]:

@@ -1,4 +1,4 @@
-"""The CMU set on SMPL-22: an independent reading of the same files is the oracle."""
+"""CMU motion on SMPL-22 agrees with an independent reader."""
 
 import csv
 import shutil
@@ -27,7 +27,10 @@ def captured_motions(cmu: Path) -> dict[str, Motion]:
 
 @pytest.fixture(scope="module")
 def test_split(captured_motions: dict[str, Motion]) -> dict[str, Motion]:
-    """The test split with its floors at 0; that `load_cmu` gives just this is a separate test."""
+    """Return the test split with its floors at 0.
+
+    That `load_cmu` gives just this is a separate test.
+    """
     heights_m = {name: observe(motion).floor_m for name, motion in captured_motions.items()}
     return {
         name: replace(motion, root_m=motion.root_m - np.array([0, heights_m[name], 0]))
@@ -40,7 +43,7 @@ def rows(cmu: Path) -> list[dict[str, str]]:
 
 
 def small_copy(cmu: Path, folder: Path, clips: int = 2) -> Path:
-    """A copy of the set with the first clips of its test split."""
+    """Copy the first clips of the test split."""
     copy = folder / "small"
     (copy / "test").mkdir(parents=True)
     shutil.copytree(cmu / "tpose", copy / "tpose")
@@ -73,7 +76,10 @@ def test_split_and_labels_come_from_index(cmu: Path, test_split):
 def test_joints_match_the_file(
     cmu: Path, captured_motions, name: str, unit_m: float, exact: dict[str, str], near: dict[str, str]
 ):
-    """Exact up to the files' rounding but for spines and necks, which bend at other places on SMPL-22."""
+    """Joints are exact up to the files' rounding.
+
+    Spines and necks bend at other positions on SMPL-22.
+    """
     clip = read_bvh(cmu / "test" / name, unit_m)
     raw = joint_positions(clip.motion)
     ours = joint_positions(captured_motions[name])

@@ -1,4 +1,4 @@
-"""The built-in clips: geometry against PyBullet's own humanoid, and SMPL's joints."""
+"""Built-in clips agree with PyBullet's humanoid and SMPL's joints."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,10 @@ def test_cycles_keep_their_last_frame(clips):
 
 
 def test_poses_agree_with_pybullets_humanoid(clips):
-    """The URDF, four times as large, posed by PyBullet from the file's own numbers, is the oracle for all joints."""
+    """Joints agree with PyBullet's posed humanoid.
+
+    The URDF, four times as large, is posed by PyBullet from the file's own numbers.
+    """
     pybullet = pytest.importorskip("pybullet")
     folder = Path(pytest.importorskip("pybullet_data").getDataPath())
     frame = np.array(json.loads(read_built_in_texts()["humanoid3d_spinkick.txt"])["Frames"][0])

@@ -1,4 +1,7 @@
-"""HumanML3D's folder: a small one in the published layout, and the published clip."""
+"""HumanML3D folders load, small ones and the published clip.
+
+The small one has the published layout.
+"""
 
 from pathlib import Path
 

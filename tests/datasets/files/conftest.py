@@ -10,7 +10,10 @@ from selfcorrect.motion.motion import Motion
 
 @pytest.fixture(scope="session")
 def walker() -> Motion:
-    """A body that walks along an arc, its arms and spine moving, soles on the floor when it stands."""
+    """Return a body that walks along an arc.
+
+    Its arms and spine move, and its soles are on the floor when it stands.
+    """
     times = np.linspace(0, 4 * np.pi, 48)
     random = np.random.default_rng(0)
     wave = np.sin(times[:, None, None] + random.uniform(0, 6, (22, 3))) * random.uniform(0, 0.15, (22, 3))

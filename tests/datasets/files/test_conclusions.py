@@ -1,4 +1,7 @@
-"""What a file was read as is said with its evidence, and follows the file."""
+"""Conclusions are stated with evidence and follow the file.
+
+They say what it was read as.
+"""
 
 from dataclasses import replace
 from pathlib import Path

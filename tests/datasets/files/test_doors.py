@@ -1,4 +1,7 @@
-"""One clip in every disguise: the same world positions at every door."""
+"""One clip gives the same positions at every door.
+
+It comes in every disguise.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -48,7 +51,10 @@ def rotations_before_positions(motion: Motion) -> RiggedMotion:
 
 
 def moving_offsets(motion: Motion) -> RiggedMotion:
-    """Offsets in position channels of every joint, and at zero in the hierarchy."""
+    """Put offsets into position channels.
+
+    They are zero in the hierarchy.
+    """
     clip = clip_of(motion)
     frames = len(motion)
     stretches_m = {joint: np.tile(motion.skeleton.offsets_m[joint], (frames, 1)) for joint in range(1, 22)}
@@ -57,7 +63,10 @@ def moving_offsets(motion: Motion) -> RiggedMotion:
 
 
 def below_a_scene(*, pelvis_moves: bool) -> Callable[[Motion], RiggedMotion]:
-    """The pelvis below a joint of the scene that is turned and away from the origin."""
+    """Put the pelvis below a joint of the scene.
+
+    The joint is turned and away from the origin.
+    """
 
     def disguise(motion: Motion) -> RiggedMotion:
         skeleton = motion.skeleton
@@ -83,7 +92,10 @@ END_SITES_M = [(0.0, 0.0, 0.0), (0.02, 0.0, 0.05)]
 
 
 def with_end_sites(motion: Motion) -> RiggedMotion:
-    """Two end sites at every joint that has no child, and one without length at the head."""
+    """Add two end sites to every leaf joint.
+
+    The head has one without length, too.
+    """
     skeleton = motion.skeleton
     ends = [part for part, children in zip(skeleton.parts, skeleton.children, strict=True) if not children]
     chains = {f"{part}_end{end}": (part, [offset]) for part in ends for end, offset in enumerate(END_SITES_M)}
@@ -95,7 +107,10 @@ def with_end_sites(motion: Motion) -> RiggedMotion:
 
 
 def with_bones_without_length(motion: Motion) -> RiggedMotion:
-    """A joint in the same place above each leg and at the end of the spine, as rigs with helpers have them."""
+    """Add joints without length, as rigs with helpers do.
+
+    They are above each leg and at the end of the spine.
+    """
     for part in ("left_hip", "right_hip", "neck"):
         skeleton = motion.skeleton
         joint = skeleton.joint(part)
@@ -156,14 +171,17 @@ def at_data(path: Path) -> Motion:
 
 
 def at_convert(path: Path) -> Motion:
-    """What `selfcorrect data convert` writes, as the file has it."""
+    """Return what `selfcorrect data convert` writes."""
     out = path.parent.parent / "converted"
     tyro.cli(DataCommand, args=["convert", str(path), "--to", "bvh", "--out", str(out)]).run()
     return read_bvh(out / path.name).motion
 
 
 def at_correct(path: Path, monkeypatch: pytest.MonkeyPatch) -> Motion:
-    """What a corrector gets from `selfcorrect correct`; one that changes nothing leaves the file as it was."""
+    """Return what `selfcorrect correct` gives a corrector.
+
+    It changes nothing and so leaves the file as it was.
+    """
     seen: list[Motion] = []
 
     def corrector(motions: Sequence[Motion]) -> list[CorrectedMotion]:

@@ -1,4 +1,4 @@
-"""Every format in and out of every other: joints stay where they are."""
+"""Joints stay in place between all formats."""
 
 from pathlib import Path
 
@@ -31,7 +31,10 @@ def read(path: Path) -> Motion:
 
 @pytest.fixture
 def motion() -> Motion:
-    """A body with HumanML3D's bone lengths, so that no format has to change them."""
+    """Return a body with HumanML3D's bone lengths.
+
+    No format has to change them.
+    """
     random = np.random.default_rng(2)
     average_m = SMPL_BODY.average().offsets_m
     lengths_m = np.linalg.norm(TARGET_OFFSETS_M, axis=-1, keepdims=True)
@@ -67,7 +70,7 @@ def test_humanml3d_floor_is_at_toes(tmp_path: Path) -> None:
 
 
 def assert_alike(motion: Motion, expected: Motion, atol_m: float) -> None:
-    """Joints agree once both bodies have the same bone lengths."""
+    """Assert that joints agree with equal bone lengths."""
     standard_m = [
         canonical(normalise_bones(body_joints(compared), TARGET_OFFSETS_M)) for compared in (motion, expected)
     ]

@@ -1,4 +1,7 @@
-"""Files that ask for too much, lead elsewhere, or hold numbers from which nothing can be worked out, are refused."""
+"""Hostile files are refused.
+
+They ask for too much, lead elsewhere, or hold numbers from which nothing can be worked out.
+"""
 
 import gzip
 import io
@@ -52,7 +55,10 @@ def little_memory(more: int = 2**30) -> Iterator[None]:
 
 
 def assert_refused(path: Path, match: str) -> None:
-    """Opened in seconds of processor time and a gigabyte, a file is refused by a sentence that names it."""
+    """Assert that a file is refused quickly and by name.
+
+    It takes seconds of processor time and at most a gigabyte.
+    """
     start = time.process_time()
     with little_memory(), pytest.raises(InputError, match=match) as refusal:
         open_motion(path)
@@ -61,7 +67,7 @@ def assert_refused(path: Path, match: str) -> None:
 
 
 def header(shape: tuple[int, ...], code: str) -> bytes:
-    """A .npy file that declares an array and has none of its numbers."""
+    """Return a .npy header without its numbers."""
     file = io.BytesIO()
     np.lib.format.write_array_header_1_0(file, {"shape": shape, "fortran_order": False, "descr": code})
     return file.getvalue()
@@ -156,7 +162,10 @@ def test_channels_and_times_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("suffix", [".glb", ".bvh"])
 def test_sparse_keys_count_before_sampling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
-    """However far apart keys are, a file stays within the limit of memory or is refused."""
+    """Sparse keys stay within the memory limit.
+
+    However far apart they are, the file is read or refused.
+    """
     limit_mb = 24.0
     monkeypatch.setenv(LIMIT_VARIABLE, str(limit_mb))
     path = tmp_path / f"a{suffix}"
@@ -318,7 +327,10 @@ INDEX = "file,split,skeleton,subject,category,description\n"
 
 
 def archive_of(path: Path, members: dict[str, bytes], size: int = 0) -> None:
-    """A .tar.gz of files; the last is followed by `size` zeros."""
+    """Pack files into a .tar.gz.
+
+    The last is followed by `size` zeros.
+    """
     with gzip.open(path, "wb", compresslevel=1) as zipped, tarfile.open(fileobj=zipped, mode="w|") as archive:
         for name, content in members.items():
             info = tarfile.TarInfo(name)

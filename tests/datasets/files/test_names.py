@@ -1,4 +1,7 @@
-"""Names of joints, however odd: a file gives back what it was given, or a note tells what was changed."""
+"""Odd joint names come back, or a note tells.
+
+The note says what was changed.
+"""
 
 import json
 import warnings

@@ -1,4 +1,4 @@
-"""Motion files opened for correction and written back as they were."""
+"""Motion files are corrected and otherwise unchanged."""
 
 import csv
 import pickle
@@ -23,7 +23,10 @@ from selfcorrect.simulators.corrector import KinematicCorrector
 
 @pytest.fixture
 def mb_clip(cmu: Path) -> Path:
-    """A real clip whose skeleton stands with its legs apart at rest."""
+    """Return a clip whose rest pose stands with legs apart.
+
+    It is real.
+    """
     rows = csv.DictReader((cmu / "index.csv").open())
     return cmu / next(row["file"] for row in rows if row["skeleton"] == "mb" and row["category"] == "walk")
 
@@ -77,7 +80,10 @@ def test_leg_without_length_raises(walker: Motion, tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("height_m", [0.0, 50.0])
 def test_body_without_length_raises(walker: Motion, tmp_path: Path, height_m: float) -> None:
-    """Wherever it is: no axis shows, and its bones are what is wrong."""
+    """A body without length is refused anywhere.
+
+    No axis shows, and its bones are what is wrong.
+    """
     nowhere = replace(walker.skeleton, offsets_m=np.zeros_like(walker.skeleton.offsets_m))
     raised_m = walker.root_m + np.array([0.0, height_m, 0.0])
     write_bvh(tmp_path / "a.bvh", clip_of(replace(walker, skeleton=nowhere, root_m=raised_m)))

@@ -1,4 +1,4 @@
-"""Parquet files of motions: what goes in comes out, and damage is reported."""
+"""Parquet files round-trip, and damage is reported."""
 
 import io
 import json
@@ -160,7 +160,10 @@ def encode_integer(value: int) -> bytes:
 
 
 def write_page(size: int, stored: bytes, values: int) -> bytes:
-    """Return a data page whose header claims a size and a number of values."""
+    """Make a data page whose header claims a size.
+
+    It claims a number of values, too.
+    """
     numbers = b"".join(b"\x15" + encode_integer(number) for number in (0, size, len(stored)))
     return numbers + b"\x2c\x15" + encode_integer(values) + b"\x15\x00\x00\x00" + stored
 
@@ -184,7 +187,10 @@ def test_footer_claims_are_ignored(tmp_path: Path) -> None:
     facts = pq.ParquetFile(tmp_path / "a.parquet").metadata.row_group(0)
 
     class Lying:
-        """A footer that claims a byte and a value for each column, and the places where pages are."""
+        """A footer that lies about sizes.
+
+        It claims a byte and a value for each column, and where pages are.
+        """
 
         def __init__(self, column: object) -> None:
             self._column = column

@@ -1,4 +1,7 @@
-"""Captions for the published checkpoints: CLIP's 22 tokens, prompts of several captions."""
+"""Captions have CLIP's 22 tokens.
+
+Prompts may have several captions; the checkpoints are published.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +16,7 @@ from selfcorrect.core.errors import InputError
 
 
 def count_letters(captions: Sequence[str]) -> Tensor:
-    """Return the length of each caption as a vector of one number."""
+    """Return the length of each caption."""
     return torch.tensor([[float(len(caption))] for caption in captions])
 
 

@@ -1,4 +1,7 @@
-"""Checkpoints of others: what is compressed in one counts, and only regular files are opened."""
+"""Foreign checkpoints are checked before they are opened.
+
+What is compressed in one counts, and only regular files are opened.
+"""
 
 import io
 import os
@@ -20,7 +23,10 @@ def checkpoint(count: int) -> bytes:
 
 
 def compress(content: bytes) -> bytes:
-    """A file of PyTorch with all members compressed, which PyTorch reads, too."""
+    """Compress all members of a PyTorch file.
+
+    PyTorch reads it, too.
+    """
     packed = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as plain, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in plain.namelist():

@@ -1,4 +1,7 @@
-"""HumanML3D's rows in a loop: round trips of motions of several lengths, and what is refused."""
+"""HumanML3D's rows round-trip in a loop.
+
+Motions have several lengths; bad ones are refused.
+"""
 
 import numpy as np
 import pytest
@@ -45,7 +48,10 @@ def test_joints_match_rows(codec: HumanML3DCodec, motions: list[np.ndarray]) -> 
 
 
 def test_rows_round_trip(codec: HumanML3DCodec, motions: list[np.ndarray]) -> None:
-    """But for the clip's end, where HumanML3D smooths the facing over frames that the rows do not hold."""
+    """Rows round-trip but for the clip's end.
+
+    There HumanML3D smooths the facing over frames that the rows do not hold.
+    """
     repeated = codec.encode(codec.decode(codec.tensor(motions)))
     assert measure_lengths(repeated).tolist() == [len(rows) for rows in motions]
     for got, rows in zip(codec.rows(repeated), motions, strict=True):

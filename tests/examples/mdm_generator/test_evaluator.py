@@ -1,4 +1,7 @@
-"""The field's evaluator: embeddings against plain modules one by one, word vectors, bad files."""
+"""The field's evaluator agrees with plain modules.
+
+Word vectors and bad files are tested, too.
+"""
 
 import pickle
 import shutil

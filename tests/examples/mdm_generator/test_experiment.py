@@ -1,4 +1,7 @@
-"""The published experiment, end to end, on files that are made here: tiny, in the published layouts."""
+"""The published experiment runs end to end, tiny.
+
+Files are made here in the published layouts.
+"""
 
 import shutil
 from collections.abc import Iterator
@@ -57,7 +60,10 @@ SMALL = [
 
 @pytest.fixture(scope="module", autouse=True)
 def few_samples() -> Iterator[None]:
-    """Of what is measured at the end of an arm; the jobs run in this process."""
+    """Measure few samples at the end of an arm.
+
+    The jobs run in this process.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(judge, "MULTIMODAL", Multimodality(captions=3, motions=4, pairs=2))
         patch.setitem(PRESETS, "paper-2794", replace(PRESETS["paper-2794"], feasibility_count=4))

@@ -1,4 +1,7 @@
-"""Retrieval between captions and samples: known answers, chance, a slow plain version."""
+"""Retrieval gives known answers and those of chance.
+
+It agrees with a slow plain version.
+"""
 
 import numpy as np
 import pytest
@@ -8,7 +11,10 @@ RNG = np.random.default_rng
 
 
 def by_sorting(captions: np.ndarray, samples: np.ndarray) -> np.ndarray:
-    """R-precision as the field's programs count it: sort all distances of a batch, and look for one's own."""
+    """Compute R-precision by sorting, as the field does.
+
+    It sorts all distances of a batch, and looks for one's own.
+    """
     hits = np.zeros(3)
     total = 0
     for start in range(0, len(captions) - 31, 32):

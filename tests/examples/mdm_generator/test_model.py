@@ -1,4 +1,7 @@
-"""The motion diffusion model against its layers put together by hand, and against the published sampling loop."""
+"""The diffusion model agrees with its layers by hand.
+
+It agrees with the published sampling loop, too.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -67,7 +70,10 @@ def test_sampling_chain_matches_paper(tmp_path: Path) -> None:
 
 
 def test_parameter_count_matches_paper() -> None:
-    """Counted by hand: 8 layers of attention (4 · 512²), two linear maps (2 · 512 · 1024) and norms; the rest."""
+    """Parameters are counted by hand.
+
+    8 layers of attention (4 · 512²), two linear maps (2 · 512 · 1024) and norms; the rest.
+    """
     with torch.device("meta"):
         network = Mdm(MdmArguments(), 512)
     names = {name for name, _ in network.named_parameters()}
@@ -87,7 +93,10 @@ def test_sinusoids_match_file() -> None:
 
 
 def real(model: MdmDiffusion) -> Samples:
-    """One motion for each prompt, of its length: a constant that its label says."""
+    """Make one motion per prompt, constant by label.
+
+    It has the prompt's length.
+    """
     labels = torch.arange(3)
     levels = torch.tensor([-1.0, 0.5, 1.5])[labels]
     values = levels[:, None, None].expand(3, FRAMES, 263)
@@ -123,7 +132,10 @@ def test_fine_tuning_starts_at_checkpoint(tmp_path: Path) -> None:
 
 
 def test_step_is_published_adamw(tmp_path: Path) -> None:
-    """One update by hand: no clipping, no decay, β₂ = 0.999, the published learning rate; dropout off."""
+    """One update agrees with AdamW by hand.
+
+    No clipping, no decay, β₂ = 0.999, the published learning rate; dropout off.
+    """
     model, *_ = load_model(tmp_path, batch_size=4, cond_mask_prob=0.0)
     for module in (model.network, model.average):
         assert module is not None

@@ -1,4 +1,7 @@
-"""The protocol: what is drawn, known answers with a judge that reads motions perfectly, intervals."""
+"""The protocol gives known answers to a perfect judge.
+
+What is drawn and the intervals are tested, too.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +19,10 @@ COUNT = 352
 
 
 class Perfect:
-    """Reads a motion's place from its first row, and a caption's from its words."""
+    """A judge that reads motions perfectly.
+
+    A motion's place is in its first row, a caption's in its words.
+    """
 
     def motions(self, motions: Sequence[np.ndarray]) -> np.ndarray:
         return np.stack([rows[0, :6] for rows in motions])
@@ -29,7 +35,10 @@ JUDGE: Any = Perfect()
 
 
 def make_protocol(count: int = COUNT, seed: int = 0) -> FieldProtocol:
-    """Each stands still at a place that its two captions name."""
+    """Make motions that stand where their captions say.
+
+    Each has two captions.
+    """
     places = np.random.default_rng(seed).normal(size=(count, 6)).round(3)
     lengths = np.random.default_rng(1).integers(40, 200, count)
     motions = []

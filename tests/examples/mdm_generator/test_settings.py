@@ -1,4 +1,4 @@
-"""The settings of the published experiment, and the options of its generator."""
+"""Settings and options are those of the published experiment."""
 
 import pytest
 from mdm_generator.experiment import PublishedFiles, load_parts

@@ -1,4 +1,7 @@
-"""The density ratio: what a discriminator learns of Gaussians whose ratio is known, and what correction makes of it."""
+"""Discriminators learn known ratios of Gaussians.
+
+What correction makes of them is tested, too.
+"""
 
 import torch
 from published_remedies.candidates import Pool, at_random, by_density_ratio
@@ -15,7 +18,10 @@ STREAM = streams(0)
 
 
 def test_logit_is_log_ratio() -> None:
-    """Log N(x; 0, I) − log N(x; (1, 0), I) = 1/2 − x₁, whatever the numbers of samples."""
+    """The logit is 1/2 − x₁ for any counts.
+
+    Log N(x; 0, I) − log N(x; (1, 0), I).
+    """
     points = torch.tensor([[-1.0, 0.0], [0.5, 0.0], [0.5, 1.0], [2.0, 0.0]])
     for count in (2000, 500):
         ratio = log_density_ratio(REAL.values, SHIFTED[:count], Discrimination(steps=150), STREAM)
@@ -39,7 +45,10 @@ def test_step_has_given_length() -> None:
 
 
 def test_discriminator_per_label() -> None:
-    """Real data of label 1 are to the left of the samples, those of label 2 to their right."""
+    """Real data differ by label from the samples.
+
+    Those of label 1 are to their left, those of label 2 to their right.
+    """
     values = torch.cat([REAL.values[:500] - 3, REAL.values[500:1000] + 3])
     real = Samples.real(values, torch.arange(2).repeat_interleave(500) + 1)
     both = Samples.synthetic(REAL.values[1000:1400], torch.arange(2).repeat(200) + 1, 1)

@@ -1,4 +1,7 @@
-"""Every published remedy runs, changes the loop, and does what its paper says on a mixture of two Gaussians."""
+"""Every published remedy does what its paper says.
+
+It runs and changes the loop, on a mixture of two Gaussians.
+"""
 
 import math
 from dataclasses import replace
@@ -43,7 +46,10 @@ LABELS = torch.zeros(2500, dtype=torch.int64)
 
 
 class TwoModes(nn.Module):
-    """The exact clean prediction for a mixture of N(−1, s²) and N(1, s²), with the share of the upper mode."""
+    """The exact clean prediction for two modes.
+
+    They are N(−1, s²) and N(1, s²), with the share of the upper mode.
+    """
 
     def __init__(self, share: float = 0.5, deviation: float = DEVIATION) -> None:
         super().__init__()
@@ -92,7 +98,10 @@ def test_rescaling_changes_mode_variance(sharpness: float) -> None:
 
 
 def test_sims_restores_modes() -> None:
-    """Guided away from a model that has half forgotten a mode, a model draws that mode more often."""
+    """Guidance away from forgetting restores the mode.
+
+    The other model has half forgotten it; it is drawn more often.
+    """
     assert upper_share(draw_values(steer(Guided, exact(share=0.4), worse=exact(share=0.28)))) > 0.45
     assert upper_share(draw_values(steer(Guided, exact(share=0.4), worse=exact(share=0.4)))) == pytest.approx(
         0.4, abs=0.04

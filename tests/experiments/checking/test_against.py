@@ -1,4 +1,7 @@
-"""What a program changed in a motion: known changes are found, named, and undone before joints are compared."""
+"""Known changes to a motion are found and named.
+
+They are undone before joints are compared.
+"""
 
 import json
 from collections.abc import Callable
@@ -30,7 +33,10 @@ def scaled(motion: Motion, factor: float) -> Motion:
 
 
 def shuffled(motion: Motion) -> Motion:
-    """The same motion with the two legs in the other order, as another program may have them."""
+    """Return the motion with its legs reordered.
+
+    Another program may have them so.
+    """
     names = motion.skeleton.names
     left, right = names.index("left_hip"), names.index("right_hip")
     order = [*range(len(names))]
@@ -165,7 +171,7 @@ def test_mistakes_are_one_sentence(folder: Path, words: str, message: str, says:
 
 
 def without(motion: Motion, *parts: str) -> Motion:
-    """The motion without some parts of the body and all joints below."""
+    """Remove parts of the body and joints below."""
     skeleton = motion.skeleton
     lost = np.zeros(len(skeleton), dtype=bool)
     for part in parts:
@@ -203,7 +209,10 @@ def test_missing_rigid_tips_are_ignored(walk: Motion, tmp_path: Path) -> None:
 
 
 def with_other_rest(motion: Motion, part: str, turn: Rotation) -> Motion:
-    """The motion, with all joints in the same places, on a skeleton that rests with one limb turned."""
+    """Turn one limb of the rest pose.
+
+    The motion has all joints in the same places.
+    """
     skeleton = motion.skeleton
     joint = skeleton.joint(part)
     offsets_m = skeleton.offsets_m.copy()

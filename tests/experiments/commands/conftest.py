@@ -11,7 +11,10 @@ from selfcorrect.motion.motion import Motion
 
 @pytest.fixture
 def folder(stepping: Motion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with `clips` in it: one file of each format, one of them below another folder."""
+    """Make a working folder with clips of each format.
+
+    `clips` holds them, one below another folder.
+    """
     monkeypatch.chdir(tmp_path)
     for name, kind in (("steps.bvh", "bvh"), ("deep/steps.npz", "amass"), ("rows.npy", "humanml3d"),
                        ("deep/joints.npy", "joints")):  # fmt: skip

@@ -1,4 +1,7 @@
-"""Experiments as YAML files: what they give, what the command line changes, and what is refused."""
+"""YAML experiments give settings that options can change.
+
+Bad ones are refused.
+"""
 
 import re
 import sys

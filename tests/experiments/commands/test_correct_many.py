@@ -1,4 +1,7 @@
-"""`selfcorrect correct` on many files: each as if it were alone, and nothing done twice."""
+"""Many files are corrected as if each were alone.
+
+Nothing is done twice.
+"""
 
 import base64
 import json
@@ -86,7 +89,10 @@ def test_changed_settings_redo_files(folder: Path, stepping: Motion, change: str
 
 
 def test_file_is_independent_of_others(folder: Path, stepping: Motion) -> None:
-    """Clips of its rig on floors that are off would show other soles."""
+    """A rig's other clips do not change a file.
+
+    On floors that are off, they would show other soles.
+    """
     for name, height_m in (("a", 0.0), ("b", 0.011), ("c", -0.007)):
         raised = replace(stepping, root_m=stepping.root_m + np.array([0.0, height_m, 0.0]))
         save_motion(folder / "rig" / f"{name}.bvh", raised)
@@ -163,7 +169,10 @@ def test_cores_change_no_byte(folder: Path, stepping: Motion, kinematic: bool, m
 def test_batch_equals_single_files(
     folder: Path, stepping: Motion, engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Other lengths, another body, another frame rate, other formats, one that is rejected, one that is no motion."""
+    """Very different files give the same in a batch.
+
+    Lengths, body, rate and format differ; one is rejected, one is no motion.
+    """
     pytest.importorskip(engine)
     tall = replace(stepping.skeleton, offsets_m=1.1 * stepping.skeleton.offsets_m)
     thrown_m = np.linspace(0, 9, 45)[:, None] ** 2 * [0.0, 1.0, 0.0]
@@ -202,7 +211,10 @@ def test_finished_frames_are_reported(folder: Path, options: CorrectionOptions, 
 
 
 def test_repeated_job_skips_files(folder: Path) -> None:
-    """As after the loss of a node in the middle of the job."""
+    """A repeated job skips files that are done.
+
+    A node was lost in the middle.
+    """
     options = CorrectionOptions(kinematic=True).resolve_engine()
     tasks = batch.make_tasks([Path("clips")], Path("out"))
     done, *_ = tasks
@@ -233,7 +245,10 @@ def test_memory_limits_batch(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_dead_worker_isolates_files(folder: Path, monkeypatch: pytest.MonkeyPatch, says: Says) -> None:
-    """A file that kills its worker ends the command, and no file before it is lost."""
+    """A file that kills its worker costs no other.
+
+    It ends the command.
+    """
 
     def run_jobs(jobs: Sequence[Job], *_: object, **__: object) -> None:
         for job in jobs:

@@ -1,4 +1,7 @@
-"""`selfcorrect correct` replaces and removes what it wrote itself, and nothing else."""
+"""`selfcorrect correct` replaces only what it wrote itself.
+
+It removes nothing else, either.
+"""
 
 import json
 import os

@@ -1,4 +1,7 @@
-"""`selfcorrect correct` on what is wrong: a sentence each, nothing lost, nothing half done."""
+"""`selfcorrect correct` refuses errors and loses nothing.
+
+Each gets a sentence, and nothing is half done.
+"""
 
 import errno
 import os

@@ -1,4 +1,7 @@
-"""`selfcorrect data`, from the words of the command line to what is printed and written."""
+"""`selfcorrect data` prints and writes what it should.
+
+The tests begin with the words of the command line.
+"""
 
 import errno
 import json
@@ -32,7 +35,10 @@ def run(*words: object) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Three motions of a person who walks at 1 m/s, one of whom leaps 5 m in a frame, and a broken file."""
+    """Make three walks and a broken file.
+
+    The people walk at 1 m/s, and one leaps 5 m in a frame.
+    """
     random = np.random.default_rng(0)
     for name in ("a.bvh", "b.npz", "below/leaps.bvh"):
         rotations = Rotation.from_rotvec(np.cumsum(random.normal(0, 0.01, (61, 22, 3)), axis=0)).as_quat()

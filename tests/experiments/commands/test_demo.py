@@ -1,4 +1,7 @@
-"""The demonstration: a spoiled walk is better afterwards, in figures and in a page."""
+"""The demonstration improves a spoiled walk.
+
+Figures and a page show it.
+"""
 
 import re
 import subprocess

@@ -1,4 +1,7 @@
-"""What is wrong on a command line gets one sentence and exit code 2, and nothing that is there changes."""
+"""Mistakes get one sentence and exit code 2.
+
+Nothing that is there changes.
+"""
 
 import re
 import shlex
@@ -98,7 +101,10 @@ MISTAKES = {
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Motions, copies of one, shards, an empty folder, notes and a link to itself."""
+    """Make motions, copies, shards and a link to itself.
+
+    There are an empty folder and notes, too.
+    """
     folder = tmp_path_factory.mktemp("place")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)

@@ -1,4 +1,7 @@
-"""Sets of motions in an object store: a server of the S3 protocol on this machine."""
+"""Sets of motions work in an object store.
+
+It is a server of the S3 protocol on this machine.
+"""
 
 import os
 import subprocess
@@ -45,7 +48,7 @@ def bucket(server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def requests(server: Any) -> Iterator[list[tuple[str, str]]]:
-    """The method and the path of each request from now on."""
+    """Record the method and path of each request."""
     from flask import request, signals
 
     seen: list[tuple[str, str]] = []

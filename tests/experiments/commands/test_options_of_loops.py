@@ -1,4 +1,7 @@
-"""Every option of the commands that run loops changes what is run, or is refused in a sentence."""
+"""Options of loops change the run or are refused.
+
+The refusal is one sentence.
+"""
 
 import re
 from collections.abc import Callable, Mapping
@@ -67,12 +70,12 @@ COMMANDS = {
 
 
 class PlanError(Exception):
-    """Raised in place of a run, with all that would be run."""
+    """Raised in place of a run, with its plan."""
 
 
 @pytest.fixture
 def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
-    """Return what a command would run, or the sentence with which it is refused."""
+    """Return what a command would run, or its refusal."""
     from sklearn.neural_network import MLPClassifier  # slow to import
 
     from selfcorrect.experiments.studies import run as study_run
@@ -112,7 +115,10 @@ def _describe(value: object) -> object:
 
 
 def list_options(command: Any) -> dict[str, tuple[str, ...]]:
-    """Return the place of each option of a command, of those in groups behind the name of the group."""
+    """Return where each option of a command is.
+
+    Those in groups come behind the name of the group.
+    """
     places = {}
     hints = get_type_hints(type(command), include_extras=True)
     for option in fields(command):

@@ -1,6 +1,6 @@
-"""Commands that read motion files see what their options of reading say, and what `correct` saw.
+"""Options of reading reach every command.
 
-That each of them takes every option of reading is tried in `tests/robustness`.
+They give what `correct` saw. That each of them takes every option of reading is tried in `tests/robustness`.
 """
 
 from dataclasses import replace
@@ -23,7 +23,10 @@ TURNED = ["--up", "z!", "--metres-per-unit", "0.02"]
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with somebody in a BVH file who stands along y."""
+    """Make a folder with somebody who stands along y.
+
+    The file is BVH.
+    """
     still = np.tile([0.0, 0, 0, 1], (12, 22, 1))
     motion = sc.Motion(SMPL_BODY.average(), np.tile([0.0, 0.93, 0.3], (12, 1)), still, 30.0)
     write_bvh(tmp_path / "a.bvh", clip_of(motion))
@@ -77,7 +80,10 @@ def test_stats_and_shards_use_options(folder: Path, says: Says) -> None:
 
 
 def test_flying_dancer_is_put_down(tmp_path: Path, says: Says) -> None:
-    """No foot stands, so the lowest soles are the floor; options that say where it is do the same."""
+    """A dancer whose feet never stand is put down.
+
+    The lowest soles are the floor; options that say where it is do the same.
+    """
     sc.save_motion(tmp_path / "a.bvh", gliding(0.3))
     correct = ("correct --engine mujoco", tmp_path / "a.bvh", "-o")
     assert "the motion was put on the floor" in says(*correct, tmp_path / "plain", code=1), "feet still slide"

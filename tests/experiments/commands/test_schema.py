@@ -1,4 +1,7 @@
-"""JSON schemas of experiments as YAML files agree with what the commands read."""
+"""JSON schemas agree with what commands read.
+
+They are for experiments as YAML files.
+"""
 
 import json
 import re

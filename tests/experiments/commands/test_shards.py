@@ -1,4 +1,7 @@
-"""Shards made, corrected and merged from the command line, on this machine and at an address."""
+"""Shards are made, corrected and merged.
+
+This is done by commands, on this machine and at an address.
+"""
 
 import json
 import os
@@ -39,7 +42,10 @@ MOTIONS = 7
 
 @pytest.fixture
 def folder(walk: Motion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with `clips`: motions of two lengths in two formats, one too short, and a broken file."""
+    """Make a working folder with sound and bad clips.
+
+    `clips` has two lengths in two formats, one too short, and a broken file.
+    """
     monkeypatch.chdir(tmp_path)
     for number in range(MOTIONS - 1):
         sunk = replace(walk, root_m=walk.root_m - [0.0, 0.05 + 0.01 * number, 0.0]).frames(0, 12 + 4 * (number % 2))
@@ -51,7 +57,10 @@ def folder(walk: Motion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 @pytest.fixture
 def remote(tmp_path: Path) -> str:
-    """An address with nothing there, which pyarrow opens as it opens buckets."""
+    """Return an unused address.
+
+    pyarrow opens it as it opens buckets.
+    """
     return (tmp_path / "remote").as_uri()
 
 
@@ -61,7 +70,10 @@ def motions_in(folder: str) -> dict[str, Motion]:
 
 
 def contents(address: str) -> dict[str, bytes]:
-    """All files below a folder or an address but locks."""
+    """Map files below a folder or address to bytes.
+
+    Locks are left out.
+    """
     uri = address if "://" in address else Path(address).absolute().as_uri()
     system, root = FileSystem.from_uri(uri)
     infos = [info for info in system.get_file_info(FileSelector(root, recursive=True)) if info.is_file]
@@ -107,7 +119,10 @@ def test_sha256sum_agrees(folder: Path) -> None:
 
 
 def test_finished_set_needs_overwrite(folder: Path, walk: Motion, says: Says) -> None:
-    """Inputs that became unreadable, all of them, cost no earlier shard either."""
+    """Unreadable inputs cost no earlier shard.
+
+    Not even if all of them became so.
+    """
     line = "data shard clips/walks -o set --motions-per-shard 2"
     says(line)
     before = contents("set")

@@ -1,4 +1,4 @@
-"""The toy command: what it runs, what it writes, what it says of bad arguments."""
+"""The toy command runs, writes, and refuses bad arguments."""
 
 import csv
 import json

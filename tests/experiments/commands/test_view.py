@@ -1,4 +1,7 @@
-"""The command that shows motions: pictures and films without a viewer, and what it refuses."""
+"""Motions are shown as pictures and films.
+
+There is no viewer; bad requests are refused.
+"""
 
 import csv
 import json
@@ -38,7 +41,10 @@ def test_unreadable_file_is_skipped(motion: Motion, tmp_path: Path, capsys: pyte
 
 
 def test_assumptions_are_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A rate that a file of joints does not say, and how far bones of constant length move its joints."""
+    """An assumed rate and bone lengths are printed.
+
+    A file of joints does not say its rate, and bones of constant length move its joints.
+    """
     joints_m = joint_positions(made_motion("idle"))
     np.save(tmp_path / "a.npy", joints_m * (1.0 + 0.05 * np.sin(np.arange(len(joints_m)))[:, None, None]))
     ViewCommand((tmp_path / "a.npy",), out=tmp_path / "out.html").run()

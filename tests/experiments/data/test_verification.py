@@ -1,4 +1,7 @@
-"""Damage in folders of results is found, file by file, and what cannot be checked is named."""
+"""Damaged result folders are found, file by file.
+
+What cannot be checked is named.
+"""
 
 import json
 import os
@@ -27,7 +30,10 @@ from selfcorrect.storage.files.locks import LOCK
 
 @pytest.fixture
 def sound(tmp_path: Path) -> Path:
-    """A run with two generations, references, and a corrected motion."""
+    """Make a run with two generations.
+
+    It has references and a corrected motion.
+    """
     with FolderStore(tmp_path / "run" / "arm", {}) as store:
         for number in range(2):
             store.commit(Generation(number, {"weight": torch.ones(3)}, None, {"mean": 0.5}, {"train": 1.0}))
@@ -53,7 +59,7 @@ def test_sound_folder_and_json(sound: Path, says: Says) -> None:
 
 @pytest.fixture(scope="module")
 def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a run, `correct` and `data shard` leave, in little."""
+    """Make small outputs of runs, `correct` and `data shard`."""
     folder = tmp_path_factory.mktemp("everything")
     _run(folder / "run")
     save_motion(folder / "in" / "a.bvh", made_motion("idle", frames=6))
@@ -66,7 +72,10 @@ def everything(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _run(folder: Path) -> None:
-    """Generation 0 in a separate folder, an arm with two more, and what a report of them leaves."""
+    """Write a run with two arms and its report.
+
+    Generation 0 is in a separate folder; an arm has two more.
+    """
     with FolderStore(folder / "first", {"arm": "first"}) as first, FolderStore(folder / "arm", {"arm": "x"}) as arm:
         first.commit(Generation(0, {"weight": torch.ones(3)}, None, {"mean": 0.5}, {"train": 1.0}))
         for number in (1, 2):
@@ -122,12 +131,18 @@ def test_flipped_bit_is_detected(everything: Path, tmp_path: Path) -> None:
 
 
 def _is_named(path: Path, line: str) -> bool:
-    """A list of digests that was damaged shows in the files that it names."""
+    """Return whether a line names the damaged file.
+
+    A damaged list of digests shows in the files that it names.
+    """
     return str(path.parent if path.name == SUMS else path) in line
 
 
 def _part(folder: Path, path: Path) -> Path:
-    """The part of the fixture that a file lies in, as nothing else can name it."""
+    """Return the part of the fixture with a file.
+
+    Nothing else can name it.
+    """
     part = folder / path.relative_to(folder).parts[0]
     return folder if part.name == "in" else part
 

@@ -1,4 +1,4 @@
-"""Advice in the reason of a rejection works: who follows it does not get the same reason again."""
+"""Advice that is followed removes the reason for rejection."""
 
 from pathlib import Path
 

@@ -1,4 +1,7 @@
-"""Moves of the whole body: by how much, in which frames, and what standing feet show of them."""
+"""Moves of the whole body are measured.
+
+By how much, in which frames, and what standing feet show of them.
+"""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What people change of a correction: a range of frames, a share of it, joints that stay."""
+"""Corrections can be limited in frames, strength and joints."""
 
 import json
 from dataclasses import replace
@@ -20,7 +20,7 @@ from selfcorrect.motion.geometry.rotations import turn_angles
 
 
 def below_floor(by_m: float = 0.03, bend_rad: float = 1.2) -> sc.Motion:
-    """A walk below the floor with arms that bend so far."""
+    """Sink a walk and bend its arms."""
     walk = made_motion("walk", frames=90)
     for side, sign in (("left", -1.0), ("right", 1.0)):
         walk = pose_joint(walk, f"{side}_elbow", Rotation.from_rotvec([0.0, sign * bend_rad, 0.0]))

@@ -1,4 +1,7 @@
-"""Hints never cost a result: what only describes a correction may fail, and the correction is written with a note."""
+"""Failing hints never cost a result.
+
+They only describe a correction, which is written with a note.
+"""
 
 import contextlib
 import math
@@ -48,7 +51,7 @@ STEPS = [
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a corrected walk of which nothing failed."""
+    """Return the folder of a walk corrected without failures."""
     folder = tmp_path_factory.mktemp("whole")
     write_bvh(folder / "walk.bvh", clip_of(made_motion("walk", frames=40)))
     with contextlib.chdir(folder):

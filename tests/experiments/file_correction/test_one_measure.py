@@ -1,4 +1,7 @@
-"""A figure of one name has one value, whichever command or function measures it."""
+"""A figure has one value, whoever measures it.
+
+Commands and functions agree.
+"""
 
 import csv
 import json

@@ -1,4 +1,7 @@
-"""Options of a correction of another kind are refused in one sentence before a file is read."""
+"""Options of a wrong kind are refused before reading.
+
+The refusal is one sentence.
+"""
 
 import builtins
 import math
@@ -16,7 +19,10 @@ from selfcorrect.simulators.stages.scene import Scene
 
 
 class Odd:
-    """A value that no option has, which cannot even be compared."""
+    """A value that no option has.
+
+    It cannot even be compared.
+    """
 
     def __eq__(self, other: object) -> bool:
         raise TypeError("cannot be compared")
@@ -30,7 +36,10 @@ ODD = (None, True, 1, -1, 3.5, math.nan, math.inf, 10**400, "x", "", "1", b"x", 
 
 @pytest.mark.parametrize("kind", [sc.Reading, sc.CorrectionOptions, Scene])
 def test_option_kinds_are_checked(kind: type) -> None:
-    """Also one that opens another file: True is the number of standard output."""
+    """Kinds that open another file are checked.
+
+    True is the number of standard output.
+    """
     hints = get_type_hints(kind, localns={"CorrectionOptions": sc.CorrectionOptions})
     refused = 0
     for name, hint in hints.items():
@@ -46,7 +55,7 @@ def test_option_kinds_are_checked(kind: type) -> None:
 
 
 def _fits(value: object, hint: Any) -> bool:
-    """Return whether a value has the type of an annotation."""
+    """Return whether a value fits its annotation."""
     arguments = get_args(hint)
     match get_origin(hint):
         case None:

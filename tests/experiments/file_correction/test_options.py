@@ -1,4 +1,7 @@
-"""One object says how motions are corrected, to the command line, to Python, and in what is recorded."""
+"""One object holds the options of corrections.
+
+The command line, Python and the records use it.
+"""
 
 import json
 from dataclasses import asdict
@@ -20,7 +23,10 @@ from selfcorrect.simulators.stages.scene import Scene
 
 
 def test_command_and_python_agree() -> None:
-    """An option of each kind; that every option of the command changes something is tried in `tests/robustness`."""
+    """An option of each kind is tried.
+
+    That every option of the command changes something is tried in `tests/robustness`.
+    """
     line = "a --strength 0.3 --raw --scene.load-kg 5 --contacts c --amount legs=0.5 --keep hands --fps 25"
     options = CorrectionOptions(
         strength=0.3, raw=True, scene=Scene(load_kg=5.0), contacts=Path("c"), amount=("legs=0.5",), keep=("hands",),

@@ -1,4 +1,7 @@
-"""Errors of jobs: a line each, with the place in the user's code, also from other processes."""
+"""Errors of jobs are one line with the place.
+
+The place is in the user's code, also in other processes.
+"""
 
 import pickle
 import sys

@@ -1,4 +1,7 @@
-"""Identities of code in a run folder: what the message on a change names."""
+"""Messages on changed code name what changed.
+
+They compare identities in a run folder.
+"""
 
 from pathlib import Path
 

@@ -1,4 +1,7 @@
-"""The key of an input changes with all that its result depends on, and with nothing else."""
+"""An input's key changes only with what matters.
+
+This is all that its result depends on.
+"""
 
 import json
 import subprocess

@@ -1,4 +1,7 @@
-"""What a job on another machine checks and returns, and what options of runners may say."""
+"""Jobs on other machines check and return results.
+
+Options of runners are checked.
+"""
 
 import json
 import pickle
@@ -76,7 +79,10 @@ def test_losses_reset_at_generation() -> None:
 
 
 def test_new_generation_is_progress() -> None:
-    """A node can be lost before it reports the generation that it has committed."""
+    """A node can be lost after it commits.
+
+    It has then not reported the generation.
+    """
     losses = Losses()
     for done in range(2 * TRIES):
         losses.note(Event("a", "start", done, 9))

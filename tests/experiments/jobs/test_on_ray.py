@@ -1,4 +1,7 @@
-"""Jobs on a Ray cluster of several nodes, all on this machine, leave what one process leaves."""
+"""Ray clusters leave what one process leaves.
+
+They have several nodes, all on this machine.
+"""
 
 import json
 import os
@@ -37,7 +40,10 @@ REMOVED = 20
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    """A head without cores and two nodes with one core each."""
+    """Start a head without cores and two nodes.
+
+    Each node has one core.
+    """
     from ray.cluster_utils import Cluster
 
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="r") as folder:
@@ -62,7 +68,10 @@ def run(cluster: Any, tmp_path: Path) -> Callable[..., Any]:
 
 
 def add_node(cluster: Any) -> None:
-    """Add a node; on a busy machine, Ray gives up on one that takes more than 30 s to start."""
+    """Add a node, with time to start.
+
+    On a busy machine, Ray gives up on one that takes more than 30 s.
+    """
     for _ in range(4):
         with suppress(Exception):
             cluster.add_node(**NODE)
@@ -72,7 +81,10 @@ def add_node(cluster: Any) -> None:
 
 @contextmanager
 def node_removed(cluster: Any, when: Callable[[], bool]) -> Iterator[None]:
-    """Remove a node by force as soon as a condition holds in the body; add another afterwards."""
+    """Remove a node when a condition holds.
+
+    It is removed by force as soon as the condition holds in the body; another is added afterwards.
+    """
     is_over = threading.Event()
     removed = []
 
@@ -185,7 +197,10 @@ def test_killed_loop_equals_one_process(cluster: Any, tmp_path: Path) -> None:
 
 
 def test_removed_nodes_keep_results(cluster: Any, tmp_path: Path) -> None:
-    """The only node is removed by force each time that a generation is committed: REMOVED nodes in one run."""
+    """The only node is removed at every commit.
+
+    By force, REMOVED nodes in one run.
+    """
     loop = f"{LOOP} --generations {3 * REMOVED // 2}"
     cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
     process = selfcorrect(f"{loop} --runner ray --out there", tmp_path)
@@ -204,7 +219,10 @@ def test_removed_nodes_keep_results(cluster: Any, tmp_path: Path) -> None:
 
 
 def list_generations(folder: Path) -> list[Path]:
-    """Return the folders of committed generations; unlike `rglob`, `os.walk` skips folders that vanish meanwhile."""
+    """Return the folders of committed generations.
+
+    Unlike `rglob`, `os.walk` skips folders that vanish meanwhile.
+    """
     return [Path(path) for path, _, _ in os.walk(folder) if Path(path).name.startswith("generation-")]
 
 

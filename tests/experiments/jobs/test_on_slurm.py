@@ -1,4 +1,7 @@
-"""Jobs of a real Slurm of two nodes, both on this machine, leave what one process leaves."""
+"""A real Slurm leaves what one process leaves.
+
+It has two nodes, both on this machine.
+"""
 
 import os
 import platform

@@ -1,4 +1,7 @@
-"""Bars of a resumed run: work of earlier calls is done, and no part of the speed."""
+"""Bars exclude earlier work from the speed.
+
+A resumed run shows it as done.
+"""
 
 import re
 import time
@@ -21,7 +24,10 @@ def test_earlier_generations_are_not_speed(kept: int) -> None:
 
 
 def test_first_generation_is_not_estimated(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Generation 0 takes 1,000 s, each of ten later generations 10 s."""
+    """Generation 0 takes 1,000 s, later ones 10 s.
+
+    There are ten later ones.
+    """
     clock = [0.0]
     monkeypatch.setattr("tqdm.std.tqdm._time", staticmethod(lambda: clock[0]), raising=False)
     with Bars(total=11, rows=1, title="loop", unit="gen") as bars:

@@ -1,4 +1,7 @@
-"""Jobs run in the right order, in any number of processes, and fail in words."""
+"""Jobs run in order and fail in words.
+
+There may be any number of processes.
+"""
 
 import os
 import subprocess
@@ -17,7 +20,7 @@ from selfcorrect.runtime.processes import run_in_threads
 
 
 def note(folder: Path, name: str, needs: str | None, progress) -> None:
-    """Leave a file, and refuse to if the file of the job before is not there."""
+    """Leave a file if the file before exists."""
     if needs and not (folder / needs).exists():
         raise ValueError(f"{name} ran before {needs}")
     progress("train", 1, 1)
@@ -168,7 +171,10 @@ def test_idle_workers_lend_threads(tmp_path: Path, workers: int, jobs: int, thre
 
 
 def test_nothing_prints_after_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What observes jobs may be slower than they are, as a tracker of experiments is."""
+    """Observers may be slower than jobs.
+
+    A tracker of experiments is.
+    """
     monkeypatch.setattr(jobs_module, "_BACKLOG_S", 0.05)
     events = Queue()
     shown = []

@@ -1,4 +1,7 @@
-"""What a report concludes from known curves: about which correctors, in which order, against what."""
+"""Reports conclude rightly from known curves.
+
+The answer names correctors in order, and the reference.
+"""
 
 from dataclasses import replace
 
@@ -29,7 +32,10 @@ BAD = 0.8
 
 
 def outcome(*arms: ArmSettings, good: tuple[str, ...] = ()) -> Outcome:
-    """Five seeds in which arms with a corrector in `good` keep a small distance and a large coverage."""
+    """Make an outcome of five seeds.
+
+    Arms with a corrector in `good` keep a small distance and a large coverage.
+    """
     curves = {arm: curves_of(arm, GOOD if arm.corrector in good or arm == BASELINE else BAD) for arm in arms}
     real = {key: np.full(5, 0.1) for key in KEYS}
     return Outcome({"patch-mixer": curves}, floors={"real": real})
@@ -66,7 +72,10 @@ def test_title_asks_about_corrector(correctors: tuple, asked: list, title: str):
 
 @pytest.mark.parametrize("corrector", ["kinematic", "physics", OWN])
 def test_single_corrector_is_answered(corrector: str):
-    """A sentence on what it changes if that was found, else only on what is the same."""
+    """One sentence states the changes that were found.
+
+    Without them it states only what is the same.
+    """
     for good in ((), (corrector,)):
         judged = judge_outcome(outcome(*arms(corrector), good=good))
         sentences = format_answer(judged).splitlines()
@@ -133,7 +142,10 @@ def test_largest_share_is_shown():
 
 
 def test_conclusion_names_gains_and_losses():
-    """Physics halves penetration in every seed; both loops cover less than the baseline."""
+    """Halved penetration and lower coverage are both named.
+
+    Physics helps in every seed; both loops cover less than the baseline.
+    """
     plain, physics = ArmSettings("replace"), ArmSettings("replace", "physics")
     measured = outcome(BASELINE, plain, physics)
     curves = measured.curves["patch-mixer"]
@@ -155,7 +167,10 @@ def test_conclusion_omits_kept_diversity():
 
 
 def test_insignificant_interval_is_explained():
-    """One of six tests with p = 0.03: significant alone, not after Holm's adjustment."""
+    """Holm's adjustment explains an insignificant p = 0.03.
+
+    It is one of six tests, significant alone.
+    """
     plain, physics = ArmSettings("replace"), ArmSettings("replace", "physics")
     measured = outcome(BASELINE, plain, physics)
     curves = measured.curves["patch-mixer"]

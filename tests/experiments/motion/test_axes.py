@@ -1,4 +1,4 @@
-"""Which arms a comparison has, and what they are called."""
+"""Comparisons have the right arms and labels."""
 
 import math
 from dataclasses import replace

@@ -1,4 +1,7 @@
-"""The motion experiment from data to report, small: everything real, little of it."""
+"""The motion experiment runs small from data to report.
+
+Everything is real.
+"""
 
 import io
 import json
@@ -54,7 +57,10 @@ def short_windows() -> Iterator[None]:
 
 
 def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """The command in this process, which imports PyTorch once for all of them."""
+    """Run the command in this process.
+
+    It imports PyTorch once for all of them.
+    """
     out = io.StringIO()
     err = io.StringIO()
     importable = sys.path[:]
@@ -75,7 +81,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def finished_run(workplace: Path) -> Path:
-    """A finished run that compares a user's corrector with physics."""
+    """Finish a run with a user's corrector and physics."""
     process = run(*COMPARED, "--out", "run", "--workers", "2", cwd=workplace)
     assert process.returncode == 0, process.stderr
     assert "One seed proves nothing" in process.stdout
@@ -134,7 +140,10 @@ def test_rows_have_realised_ratios(finished_run: Path):
 
 @pytest.mark.slow
 def test_kept_models_score_alike(finished_run: Path):
-    """The scores of metrics that a run measured are the same; samples without a model get scores of their own."""
+    """Kept models give the same scores.
+
+    Samples without a model get scores of their own.
+    """
     rows = {(row["arm"], row["generation"]): row for row in rows_of(finished_run)}
     again = [kept for kept in rescore_folder(finished_run) if kept.drawn_again]
     assert {(kept.arm, kept.generation) for kept in again} >= {("", 0), ("replace+physics", 2), ("real+none", 2)}
@@ -201,7 +210,10 @@ TIMED = ("timings.json", "summary.json", "machines.json")
 
 
 def results_of(folder: Path) -> dict[str, bytes]:
-    """The content of every result file; times, W&B's files and pages that hold times are not results."""
+    """Map result files to their content.
+
+    Times, W&B's files and pages that hold times are not results.
+    """
     kinds = (".safetensors", ".parquet", ".json", ".bvh")
     return {
         str(path.relative_to(folder)): path.read_bytes()
@@ -234,7 +246,10 @@ def test_flipped_bit_is_repaired(finished_run: Path, workplace: Path):
 @pytest.mark.long
 @pytest.mark.usefixtures("without_figures")
 def test_killed_run_repeats_bytes(finished_run: Path, workplace: Path, tmp_path: Path):
-    """Of what only samples is kept, too: the running averages are those of a run that keeps all."""
+    """Killed runs that only keep samples repeat bytes.
+
+    The running averages are those of a run that keeps all.
+    """
     arguments = (*COMPARED, "--out", "killed", "--keep", "sampling", "--workers", "1", "--wandb", "off")
     command = [sys.executable, "-c", IN_A_PROCESS_OF_ITS_OWN, *arguments]
     killed_at_sync(random.Random(0).randint(1, 30), command, tmp_path, workplace)

@@ -1,4 +1,7 @@
-"""A finished experiment gets more generations, seeds and arms, and nothing that is there is computed again."""
+"""Finished experiments extend without computing anything again.
+
+They get more generations, seeds and arms.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -40,7 +43,7 @@ def run_settings(settings: MotionSettings, folder: Path, options: RunOptions) ->
 
 
 def content_of(folder: Path) -> dict[str, bytes]:
-    """All files but those that hold times, and the random identities of locks."""
+    """Map files to content, except times and lock identities."""
     files = (path for path in folder.rglob("*") if path.is_file() and path.name != "timings.json")
     return {str(path.relative_to(folder)): path.read_bytes() for path in files if not path.name.startswith(".")}
 

@@ -1,4 +1,7 @@
-"""Runs that were made apart become one run, with the results of one command."""
+"""Runs made apart join into one.
+
+The results are those of one command.
+"""
 
 import json
 from itertools import chain
@@ -16,7 +19,10 @@ SMALL = [
 
 
 def read_timeless(folder: str) -> dict[str, Any]:
-    """Return a run's summary without times, the command, and what is recorded of the making."""
+    """Return a summary without times and making.
+
+    The command is left out, too.
+    """
     summary = json.loads(Path(folder, "summary.json").read_text())
     for arm in chain.from_iterable(summary["arms"].values()):
         arm["values"] = {name: values for name, values in arm["values"].items() if not name.startswith("seconds_")}

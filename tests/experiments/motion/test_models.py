@@ -1,4 +1,4 @@
-"""An arm's models are sampled as the arm has it."""
+"""Models are sampled with their arm's settings."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +22,7 @@ ANCESTRAL = ArmSettings("replace", sampler="ddim", eta=1.0)
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[MotionTask, Path]:
-    """A task, and the folder of a generation 0 that is hardly trained."""
+    """Return a task and a hardly trained generation 0."""
     arms = {"dct-mlp": (BASELINE, ANCESTRAL)}
     settings = MotionSettings(arms, 1, 1, real_count=64, evaluated_count=32, initial_steps={"dct-mlp": 2})
     task = motion_task(settings, "dct-mlp", streams(0))

@@ -1,4 +1,4 @@
-"""Generators of users: a generative model is enough for every arm."""
+"""A user's generative model is enough for every arm."""
 
 import json
 import sys

@@ -1,4 +1,7 @@
-"""Data policies of users: by file, by entry point, and in arms."""
+"""Users' data policies work by file and entry point.
+
+They work in arms, too.
+"""
 
 import sys
 from pathlib import Path

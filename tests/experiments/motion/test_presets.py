@@ -25,7 +25,7 @@ def test_settings_round_trip_config(name: str) -> None:
 
 
 def grown(**changes) -> bool:
-    """Whether the quick preset with changes extends the quick preset."""
+    """Return whether changes only extend the quick preset."""
     quick = PRESETS["quick"]
     return extends(quick.config(), replace(quick, **changes).config())
 

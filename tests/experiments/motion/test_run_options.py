@@ -1,4 +1,7 @@
-"""How an experiment runs is one object, from the command line to every run."""
+"""Run options reach every run as one object.
+
+They come from the command line.
+"""
 
 from dataclasses import asdict
 

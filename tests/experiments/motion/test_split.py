@@ -1,4 +1,4 @@
-"""The parts of a loss, of loops whose parts are known."""
+"""Known loops give the known parts of a loss."""
 
 from dataclasses import replace
 
@@ -21,7 +21,10 @@ BASES = {"default": 0.9, "ancestral": 0.8, "copying": 0.95}
 
 
 def known_curves(noise: float = 0.0, policy: str = "replace") -> dict[ArmSettings, ArmCurves]:
-    """Six seeds in which each loop keeps what it is known to keep of its baseline."""
+    """Make six seeds with known losses.
+
+    Each loop keeps a known part of its baseline.
+    """
     random = np.random.default_rng(0)
     curves = {}
     for kind, pair in select_controls(policy).items():

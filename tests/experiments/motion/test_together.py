@@ -1,4 +1,7 @@
-"""Any two denoisers, policies, correctors or remedies stand in one experiment, and a missing one ends nothing else."""
+"""Any denoisers, policies, correctors and remedies combine.
+
+A missing one ends nothing else.
+"""
 
 import re
 from collections.abc import Callable

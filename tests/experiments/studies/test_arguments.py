@@ -1,4 +1,7 @@
-"""Wrong arguments of `sc.compare` end it in one sentence before anything runs; gaps of an evaluation cost no report."""
+"""`sc.compare` refuses wrong arguments before anything runs.
+
+The refusal is one sentence; gaps of an evaluation cost no report.
+"""
 
 import math
 from collections.abc import Callable

@@ -47,7 +47,10 @@ QUANTITIES = {
 
 
 def outcomes(curves: dict, threshold: float) -> set[str]:
-    """Return the outcomes of claims of every kind about every quantity."""
+    """Return the outcomes of claims of every kind.
+
+    They are about every quantity.
+    """
     claims = [make("", quantity, threshold) for make in MAKERS.values() for quantity in QUANTITIES.values()]
     return {claim.check(curves).outcome for claim in claims}
 

@@ -1,4 +1,7 @@
-"""Comparisons of users' own tasks: what they say, that they resume byte for byte, and what they refuse."""
+"""Users' comparisons report, resume exactly and refuse errors.
+
+They resume byte for byte.
+"""
 
 import csv
 import re
@@ -56,7 +59,10 @@ def make_arms(generations: int = GENERATIONS) -> dict[str, sc.Arm]:
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """All bytes below a folder but times, and lists of digests that have theirs."""
+    """Map files to bytes, without times.
+
+    Lists of digests that have times are left out, too.
+    """
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))
@@ -153,7 +159,7 @@ def with_judge(judge: Callable[[sc.Candidate], dict[str, float]], stream: Stream
 
 
 def make_spread_task(level: float) -> Callable[[Stream], sc.Task]:
-    """A task whose real data have a spread of their own."""
+    """Make a task whose real data vary."""
 
     def task(stream: Stream) -> sc.Task:
         plain = own_task(stream)
@@ -176,7 +182,10 @@ def test_tasks_aim_at_own_data(tmp_path: Path) -> None:
 
 
 def held_out_task(stream: Stream) -> sc.Task:
-    """A task with held-out data of ten times the spread, which the judge must see as they are."""
+    """Make a task with wider held-out data.
+
+    They have ten times the spread, and the judge must see them as they are.
+    """
     plain = own_task(stream)
     return replace(plain, held_out=sc.Samples.real(10 * plain.real.values, plain.real.labels))
 
@@ -307,7 +316,10 @@ def test_dropped_arm_needs_acceptance(tmp_path: Path, capsys) -> None:
 
 @dataclass(frozen=True)
 class Noisy(sc.Gaussian):
-    """A model that draws from PyTorch's global generator, and says so."""
+    """A model that declares global random draws.
+
+    It uses PyTorch's global generator.
+    """
 
     repeatable = False
 
@@ -322,7 +334,10 @@ def test_unrepeatable_model_warns() -> None:
 
 
 class Counting:
-    """A corrector that keeps state which it does not declare, and has an attribute of any kind called `place`."""
+    """A corrector with state that it does not declare.
+
+    It has an attribute of any kind called `place`.
+    """
 
     def __init__(self) -> None:
         self.calls = 0
@@ -375,7 +390,10 @@ def test_rejecting_all_real_warns(accepted_row: int | None, is_warned_of: bool) 
 
 
 def silent_when_collapsed(candidate: sc.Candidate) -> dict[str, float]:
-    """A judge that has no number for later generations of a loop without correction."""
+    """Judge only first generations without correction.
+
+    There is no number for later ones.
+    """
     collapsed = candidate.generation > 1 and candidate.correction is None
     return {"spread": float("nan") if collapsed else float(candidate.samples(50).values.std())}
 

@@ -1,4 +1,7 @@
-"""Two finished runs, compared seed by seed, and the differences between them that are named."""
+"""Two finished runs are compared seed by seed.
+
+Differences between them are named.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,7 +36,10 @@ def write_run(
     ratio: float = 1.0,
     **settings: object,
 ) -> Path:
-    """Write the summary of a run whose corrected arm is higher by `gain`, and identities of its data."""
+    """Write a run's summary with a known gain.
+
+    The corrected arm is higher by `gain`; identities of its data are written, too.
+    """
     curves = []
     for arm in arms:
         values = {name: SCORES[row][list(seeds), : generations + 1] for row, name in enumerate(("share", "other"))}
@@ -116,7 +122,10 @@ MIRRORED = {"better": "worse", "worse": "better", "lower": "higher", "higher": "
 def make_outcome(
     plain: np.ndarray, corrected: np.ndarray, real: np.ndarray, better: str | float, first_row: int = 0
 ) -> Outcome:
-    """Return what a report judges: scores (tasks, seeds) of an arm without and with correction, and of real data."""
+    """Return what a report judges.
+
+    Scores (tasks, seeds) are those of an arm without and with correction, and of real data.
+    """
     curves = {}
     for task, values in zip(TASKS, zip(plain, corrected, strict=True), strict=True):
         arms = {}
@@ -158,7 +167,10 @@ SCALED = arrays(float, (2, 7), elements=st.floats(0.05, 1.0), unique=True)
 def test_added_corrector_gets_verdict(
     plain: np.ndarray, shift: float, real: np.ndarray, better: str | float, scale: float, tmp_path_factory
 ) -> None:
-    """In the first run the corrector changes nothing, so that its arm is the reference in the second run's report."""
+    """An added corrector gets the second report's verdict.
+
+    In the first run it changes nothing, so its arm is the reference there.
+    """
     levels = np.array([[1.0], [10.0]])
     plain, real = (levels + plain) * scale, (levels + 0.01 * real) * scale
     corrected = plain - shift * scale * np.linspace(0.9, 1.1, 7)
@@ -180,7 +192,10 @@ def test_added_corrector_gets_verdict(
 
 @pytest.mark.parametrize(("better", "word"), [("real", "worse"), (1.0, "better"), (10.0, "worse")])
 def test_aims_use_common_seeds(tmp_path: Path, better: str | float, word: str) -> None:
-    """Real data of the second task lie around 10, but at 0 in a seed that the other run does not have."""
+    """Real data of a missing seed do not count.
+
+    Those of the second task lie around 10, but at 0 in a seed that the other run does not have.
+    """
     generator = np.random.default_rng(3)
     plain = np.array([[1.0], [10.0]]) + 0.01 * generator.normal(size=(2, 6))
     real = np.array([[1.0], [10.0]]) + 0.01 * generator.normal(size=(2, 6))

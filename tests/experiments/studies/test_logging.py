@@ -1,4 +1,7 @@
-"""What a comparison reports while it runs: to a function of users, to W&B, on its page."""
+"""Comparisons report while they run.
+
+To a function of users, to W&B, on their page.
+"""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,7 @@
-"""The novelty of the samples that an evaluation draws: copies have none, and no other score changes."""
+"""Novelty scores leave other scores unchanged.
+
+Copies have no novelty; samples are those that an evaluation draws.
+"""
 
 from dataclasses import dataclass, field
 from typing import ClassVar

@@ -1,4 +1,7 @@
-"""The report of a run under way shows what is committed, and leaves a finished one alone."""
+"""Reports of running experiments show what is committed.
+
+Those of finished ones stay as they are.
+"""
 
 from pathlib import Path
 
@@ -29,7 +32,7 @@ PAGE = make_motion_page(TINY)
 
 
 def page_after(folder: Path) -> str:
-    """The report that a job's progress leaves, "" for none."""
+    """Return the report that progress leaves, or ""."""
     RunningReport(STUDY, PAGE, folder, "selfcorrect motion").update()
     page = folder / "report.html"
     return page.read_text() if page.is_file() else ""

@@ -1,4 +1,4 @@
-"""Tables of reports as files, and curves of a summary as rows."""
+"""Reports' tables become files, and curves become rows."""
 
 import csv
 import io
@@ -91,7 +91,10 @@ def test_realised_quantities_are_renamed(summary: Summary, tmp_path: Path) -> No
     [([0.0, 110.0, 110.0], "1.10"), ([0.0, 400.0, 400.0], "4.00"), ([0.0, 0.0, 0.0], "0.00"), (None, "–")],
 )
 def test_corrector_calls_per_accepted_sample(calls: list[float] | None, shown: str) -> None:
-    """Two generations of 100 accepted samples: 10 redraws each, four calls inside the sampler, none, not counted."""
+    """Calls per accepted sample are counted or left out.
+
+    Two generations of 100 accepted samples: 10 redraws each, four calls inside the sampler, none, not counted.
+    """
     redrawn = 10.0 if shown == "1.10" else 0.0
     values = {
         "drawn_count": np.array([[np.nan, 100 + redrawn, 100 + redrawn]]),

@@ -19,7 +19,10 @@ SHARES = (*POLICIES,)
 
 
 def outcome_of(gains: dict[float, float]) -> Outcome:
-    """Ten seeds in which correction lowers the error by known amounts, by share."""
+    """Make ten seeds with known gains by share.
+
+    Correction lowers the error.
+    """
     noise = np.random.default_rng(0).normal(0, 0.1, 10)
 
     def curves(arm: ArmSettings, gain: float) -> ArmCurves:

@@ -1,4 +1,7 @@
-"""A study is a value: methods make its tasks and arms, and rows say what is measured beside the loop."""
+"""A study makes tasks, arms and measures.
+
+It is a value: methods make its parts, and rows say what is measured beside the loop.
+"""
 
 import pickle
 from collections.abc import Mapping

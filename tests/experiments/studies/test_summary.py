@@ -1,4 +1,7 @@
-"""A finished experiment in one file: what was measured comes back, and tables are made from nothing else."""
+"""A finished experiment round-trips through one file.
+
+Tables are made from nothing else.
+"""
 
 from dataclasses import replace
 from pathlib import Path

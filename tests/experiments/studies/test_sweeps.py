@@ -1,4 +1,7 @@
-"""Comparisons by γ and n: each value is an arm or a task with its own columns, and data of sizes are nested."""
+"""Comparisons by γ and n have their own columns.
+
+Each value is an arm or a task, and data of sizes are nested.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -55,7 +58,10 @@ def test_sizes_per_task_are_named() -> None:
 
 
 def test_copying_loop_drifts_neutrally(tmp_path: Path) -> None:
-    """Copies of 40 samples have at most 80 different numbers, fewer in each generation; a model's are all new."""
+    """Copies of 40 samples lose numbers; models invent new.
+
+    They have at most 80 different numbers, fewer in each generation.
+    """
 
     def count(candidate: sc.Candidate) -> dict[str, float]:
         values = candidate.samples(200).values

@@ -1,4 +1,4 @@
-"""Curves to words: known differences are called by their names."""
+"""Known differences between curves get their names."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,10 @@ JERK = Metric("jerk", "Jerk", "realism", "real")
 
 
 def arm(title: str, **last: list[float]) -> ArmCurves:
-    """Curves of two generations that end in the given values per seed."""
+    """Make an arm that ends in the given values.
+
+    There are two generations and a value per seed.
+    """
     return ArmCurves(
         title, "fully synthetic", title, {key: np.array([[9.0, value] for value in ends]) for key, ends in last.items()}
     )
@@ -32,7 +35,10 @@ UNCORRECTED = arm("uncorrected", distance=[80.0, 85.0, 90.0, 82.0, 88.0], recall
 def effects(
     pairs: list[tuple[ArmCurves, ArmCurves]], metrics: Sequence[Metric], real: dict[str, float]
 ) -> list[Effect]:
-    """What is said of pairs that share their real data."""
+    """Return what is said of pairs with shared data.
+
+    The real data are shared.
+    """
     return verdict.effects(pairs, metrics, [real] * len(pairs))
 
 
@@ -127,7 +133,10 @@ def test_no_difference_needs_a_test():
 
 
 def test_differences_without_spread_are_undecided():
-    """Five seeds whose recall rises from 0.997 to 1 are a tie of two counts, not a certainty."""
+    """Two counts that tie are no certainty.
+
+    In five seeds, recall rises from 0.997 to 1.
+    """
     corrected = arm("physics", recall=[1.0] * 5)
     plain = arm("uncorrected", recall=[0.997] * 5)
     (effect,) = effects([(corrected, plain)], [RECALL], {})
@@ -143,7 +152,10 @@ def test_differences_without_spread_are_undecided():
     scale=st.sampled_from((1e-6, 1.0, 1e6)),
 )
 def test_rounding_is_undecided(values: np.ndarray, better: str, scale: float) -> None:
-    """An arm that repeats its reference up to rounding is no better and no worse, however the rounding falls."""
+    """Differences by rounding are neither better nor worse.
+
+    However the rounding falls, an arm then repeats its reference.
+    """
     metric = Metric("jerk", "Jerk", "realism", better, 9)  # type: ignore[arg-type]
     reference, far, noise = values * scale
     repeated = reference * (1 + 1e-12) + 1e-13 * noise
@@ -209,7 +221,10 @@ SHARES = st.floats(0, 1, width=32)
 
 @given(arrays(float, (7, 2, 5), elements=SHARES))
 def test_interval_is_unadjusted(values: np.ndarray) -> None:
-    """Whatever else is tested with it; only p-values know the others, and a score of its own is a family of its own."""
+    """Intervals ignore what else is tested.
+
+    Only p-values know the others, and a score of its own is a family of its own.
+    """
     pairs = [(arm("physics", recall=list(first)), arm("uncorrected", recall=list(second))) for first, second in values]
     together = effects(pairs, [RECALL], {})
     for pair, effect in zip(pairs, together, strict=True):

@@ -1,4 +1,7 @@
-"""What W&B gets from an arm, and a sweep that the command line takes as it stands."""
+"""W&B gets an arm's results and a sweep.
+
+The command line takes the sweep as it stands.
+"""
 
 import math
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""Statements stop to hold where the cause of what they say is taken out of the loop."""
+"""Statements fail where their cause is removed.
+
+It is taken out of the loop.
+"""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -48,7 +51,10 @@ def everything(*_: object) -> Any:
 
 @dataclass(frozen=True)
 class Cause:
-    """What a name of a toy's module, or of a module that it uses, is replaced by, and what does not hold then."""
+    """What replaces a name, and what then fails.
+
+    The name is in a toy's module, or one that it uses.
+    """
 
     toy: str
     name: str

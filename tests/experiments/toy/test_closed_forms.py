@@ -1,4 +1,7 @@
-"""Closed forms against plain simulations that share no code with them, and against their limits."""
+"""Closed forms agree with plain simulations and limits.
+
+The simulations share no code with them.
+"""
 
 import math
 
@@ -28,7 +31,10 @@ def generator() -> np.random.Generator:
 
 
 def mean_loop(generator, n: int, k: int, strength: float, generations: int, accumulate: bool) -> np.ndarray:
-    """Squared error of a unit-variance mean over 20,000 loops, with synthetic samples drawn one statistic at a time."""
+    """Return the squared errors of 20,000 loops.
+
+    The mean has unit variance; synthetic samples are drawn one statistic at a time.
+    """
     real = generator.normal(0, 1 / math.sqrt(n), 20_000)
     estimate = real
     total = n * real
@@ -255,7 +261,7 @@ def test_curation_reaches_maximiser() -> None:
 
 
 def test_lines_of_two_members():
-    """Of two members one line survives for sure; both with probability 2^−t."""
+    """One of two lines survives, both with 2^−t."""
     survived = lineages.surviving_lineages([2], 5)
     assert survived == pytest.approx([(1 + 2.0**-t) / 2 for t in range(6)])
 
@@ -269,7 +275,10 @@ def test_lines_halve_as_predicted(offspring_variance):
 
 @pytest.mark.parametrize("offspring_variance", [0.3, 1.0, 2.5])
 def test_line_chain_has_stated_variance(offspring_variance):
-    """Rows are distributions with the mean kept; one member's children vary by σ², up to what a finite n allows."""
+    """Rows are distributions that keep the mean.
+
+    One member's children vary by σ², up to what a finite n allows.
+    """
     size = 200
     chain = lineages.line_sizes(size, offspring_variance)
     places = np.arange(size + 1)
@@ -301,7 +310,10 @@ def test_single_line_coverage_is_survival():
 
 
 def test_drift_coverage_matches_simulation():
-    """Points reached by several founders of two labels; one that none reaches is never covered."""
+    """Points that no founder reaches are never covered.
+
+    Others are reached by several, of two labels.
+    """
     rng = np.random.default_rng(2)
     sizes = (8, 5)
     reach = np.array([[3, 0], [1, 2], [8, 0], [0, 0]])
@@ -435,7 +447,10 @@ def test_dimensions_are_lost_first():
 
 
 def test_rank_matches_simulation() -> None:
-    """Covariances of 20 points in 15 dimensions, by NumPy's estimate."""
+    """Ranks agree with NumPy on 20 points.
+
+    The covariances are in 15 dimensions.
+    """
     generator = np.random.default_rng(0)
     points = generator.normal(size=(1000, 20, 15))
     for generation in range(3):

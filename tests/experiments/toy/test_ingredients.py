@@ -1,4 +1,4 @@
-"""The policies, correctors, judges and models that toys bring along: known answers."""
+"""Toys' policies, correctors, judges and models give known answers."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
-"""What holds of every toy: it declares what it measures, each claim can hold and fail, and a run shows all of this.
+"""Every toy declares, claims and shows what it measures.
 
-Quick forms refute no statement, and most statements hold, but not if arms are exchanged.
+Each claim can hold and fail. Quick forms refute no statement, and most statements hold, but not if arms are exchanged.
 """
 
 import math
@@ -27,7 +27,7 @@ CIRCLE = {**NETWORK, "real_count": 24, "judged": 12}
 
 @dataclass(frozen=True)
 class ToyRow:
-    """How the tests run a toy, as changes of the settings of its quick form."""
+    """Changes of a toy's quick form for tests."""
 
     tiny: dict[str, Any] | None = None
     """Changes with which a run takes a second or so, None for a toy whose quick form is run."""
@@ -98,7 +98,10 @@ def tiny(name: str) -> Toy:
 
 @dataclass(frozen=True)
 class MadeUp:
-    """A table of any quantity, or curves of any arm: each lies around its own level."""
+    """Made-up tables or curves around their own levels.
+
+    The table is of any quantity, the curves of any arm.
+    """
 
     made: Callable[[str], object]
 
@@ -107,7 +110,10 @@ class MadeUp:
 
 
 def make_curves(seed: int) -> Curves:
-    """Positive curves (6, 64) that grow or shrink; the seed and the names decide how."""
+    """Make positive curves (6, 64) that grow or shrink.
+
+    The seed and the names decide how.
+    """
 
     def table(arm: str) -> MadeUp:
         def curve(key: str) -> np.ndarray:
@@ -166,7 +172,10 @@ def test_quick_form_holds(name: str, tmp_path: Path) -> None:
 
 
 def assert_exchanged_arms_are_noticed(toy: Toy, curves: Curves) -> None:
-    """The negative control: with the curves of other arms some claim that holds does not."""
+    """Assert that curves of other arms break a claim.
+
+    This is the negative control: some claim that holds then does not.
+    """
     arms = list(curves)
     exchanged = {arm: {**curves[arm], **curves[arms[at - 1]]} for at, arm in enumerate(arms)}
     holding = [claim for claim in toy.claims if claim.check(curves).outcome == "holds"]

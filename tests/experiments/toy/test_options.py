@@ -1,4 +1,4 @@
-"""Options of toy loops: values out of their bounds are refused by name."""
+"""Options of toys out of bounds are refused by name."""
 
 import math
 

@@ -1,4 +1,7 @@
-"""Reports show names and texts as they are; none of them becomes part of the page."""
+"""Reports show names and texts without interpreting them.
+
+None of them becomes part of the page.
+"""
 
 from functools import cache
 from html.parser import HTMLParser

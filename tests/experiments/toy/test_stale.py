@@ -1,4 +1,7 @@
-"""A finished toy is taken as finished only if nothing on which its result depends has changed."""
+"""Toys with changed inputs are not taken as finished.
+
+All on which the result depends counts.
+"""
 
 import os
 import sys

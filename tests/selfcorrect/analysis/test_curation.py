@@ -1,4 +1,7 @@
-"""Curation by several raters and across models, against known answers and the recursion for one model."""
+"""Curation agrees with known answers and a recursion.
+
+There are several raters and models; the recursion is for one model.
+"""
 
 import numpy as np
 import pytest
@@ -12,7 +15,10 @@ START = np.array([0.3, 0.25, 0.2, 0.15, 0.1])
 
 
 def test_raters_share_by_weight() -> None:
-    """Utilities of e¹⁰ against 1 leave nothing to bargain for: shares are weights."""
+    """Utilities of e¹⁰ against 1 give shares by weight.
+
+    They leave nothing to bargain for.
+    """
     rewards = [[10, 0, 0, 0, 0]] * 3 + [[0, 0, 0, 0, 10]]
     assert nash_bargaining(START, rewards)[[0, -1]] == pytest.approx([0.75, 0.25], abs=1e-3)
 

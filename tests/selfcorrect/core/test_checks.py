@@ -1,4 +1,4 @@
-"""An argument that a dataclass does not have gets a sentence with the right name."""
+"""Unknown arguments of dataclasses name the right ones."""
 
 import pickle
 from dataclasses import replace

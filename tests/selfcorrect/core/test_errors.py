@@ -1,4 +1,7 @@
-"""Errors: a sentence for the caller, the same after a journey between processes."""
+"""Errors survive the journey between processes.
+
+The caller gets the same sentence.
+"""
 
 import pickle
 from concurrent.futures import ProcessPoolExecutor

@@ -1,4 +1,7 @@
-"""Ancestry: parents, founders, what survives, and how far values have walked."""
+"""Ancestry tracks parents, founders and distances.
+
+It knows what survives, and how far values have walked.
+"""
 
 import math
 from dataclasses import replace
@@ -106,7 +109,10 @@ def memoriser_task() -> Task:
 
 @pytest.mark.parametrize("policy", [Replace(), Augment(1.0), Accumulate(0.5)])
 def test_resumed_loop_keeps_lines(tmp_path, policy):
-    """What a run knows of its lines after a stop is what an uninterrupted one knows."""
+    """A resumed loop knows what an uninterrupted one knows.
+
+    It is what the run knows of its lines.
+    """
     task = memoriser_task()
     arm = Arm(policy, 4, correction=Correction(halved_if_positive))
     uninterrupted = run_in_memory(task, arm, STREAM)

@@ -56,7 +56,10 @@ def test_replicates_choose_for_themselves():
 
 
 def test_choice_noise_follows_plackett_luce():
-    """Of two draws x, y the first wins with probability 1/(1 + exp((y − x)/s))."""
+    """The first of two draws wins by Plackett–Luce.
+
+    The probability is 1/(1 + exp((y − x)/s)) for draws x, y.
+    """
     noise = 0.7
     model = Gaussian.standard(1)
     draws = model.sample(LABELS.repeat(2), STREAM.child("draws")).reshape(2, -1)

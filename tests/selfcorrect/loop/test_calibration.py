@@ -18,7 +18,10 @@ REAL = sc.Samples.real(torch.randn(200, 3, generator=streams(0).generator()), LA
 
 @dataclass(frozen=True)
 class Shrinking(Copying):
-    """Copies that are moved half the way to the mean of their label, of the first half of the members only."""
+    """Copies half moved to their label's mean.
+
+    The mean is of the first half of the members only.
+    """
 
     def sample(self, labels: Tensor, stream: sc.Stream) -> Tensor:
         half = replace(self, members=self.members.take(torch.arange(len(self.members) // 2)))

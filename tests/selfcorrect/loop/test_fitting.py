@@ -1,4 +1,7 @@
-"""Fittings: their algebra on states, and their effect on loops whose law is known."""
+"""Fittings obey their algebra and known laws.
+
+These are those of loops.
+"""
 
 from dataclasses import replace
 
@@ -42,7 +45,7 @@ def test_state_moves_away(strength):
 
 
 class CountingSteps(Gaussian):
-    """A model that keeps the number of steps of its fit in its mean."""
+    """A model that counts its steps in its mean."""
 
     batch_size = 16
 
@@ -67,7 +70,7 @@ def test_epochs_need_batch_size() -> None:
 
 
 def variances(strength: float, generations: int) -> np.ndarray:
-    """Variances (SEEDS,) of replicates of a fully synthetic loop at its end."""
+    """Return the final variances (SEEDS,) of synthetic loops."""
     model = Gaussian.standard(SEEDS, 1)
     real = Samples.real(model.sample(torch.zeros(COUNT, dtype=torch.int64), STREAM.child("data")))
     task = Task(model, real, lambda candidate: {"variance": candidate.model.state()["covariance"].flatten()})
@@ -77,7 +80,10 @@ def variances(strength: float, generations: int) -> np.ndarray:
 
 @pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
 def test_extrapolation_removes_bias(strength):
-    """Each generation of a Gaussian loop multiplies its variance by (1 − 1/n)(1 + w/n) instead of 1 − 1/n."""
+    """Extrapolation raises the variance by (1 + w/n).
+
+    Each generation of a Gaussian loop multiplies it by (1 − 1/n)(1 + w/n) instead of 1 − 1/n.
+    """
     estimate = variances(strength, 6)
     predicted = LEARNER * (LEARNER * (1 + strength / COUNT)) ** 6
     assert estimate.mean() == pytest.approx(predicted, abs=4 * estimate.std() / np.sqrt(SEEDS))
@@ -90,13 +96,16 @@ START = 3.0
 
 
 def corrected_loop(strength: float, *, reworked: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return means and variances (SEEDS,) after one generation that is corrected towards a target and extrapolated."""
+    """Return means and variances (SEEDS,) of one generation.
+
+    It is corrected towards a target and extrapolated.
+    """
     _, last = corrected_states(strength, reworked=reworked)
     return last["mean"].flatten().numpy(), last["covariance"].flatten().numpy()
 
 
 def corrected_states(strength: float, *, reworked: bool) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
-    """Return the states of generation 0 and of generation 1 of such a loop."""
+    """Return the states of generations 0 and 1."""
 
     def pull(samples: Samples) -> Samples:
         return samples.with_values(TARGET + KEPT * (samples.values - TARGET))
@@ -116,12 +125,12 @@ def corrected_states(strength: float, *, reworked: bool) -> tuple[dict[str, torc
 @pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("reworked", [False, True])
 def test_corrected_extrapolation_follows_law(strength: float, reworked: bool):
-    """Generation 0 has the mean START and the variance 1 − 1/n in expectation.
+    """Corrected extrapolation follows its closed form.
 
-    The fit φ on n samples c(x) = m + s (x − m) has d = s d₀ and V = (1 − 1/n) s² V₀, with d the distance of the mean
-    from m. The refit φ′ on n draws of φ has d and (1 − 1/n) V: φ − φ′ holds the learner's bias alone, and the next
-    model φ + w (φ − φ′) has d and (1 + w/n) V. If the draws are corrected (reworked), φ′ has s d and (1 − 1/n) s² V,
-    and extrapolation takes the correction back.
+    Generation 0 has the mean START and the variance 1 − 1/n in expectation. The fit φ on n samples c(x) = m + s (x − m)
+    has d = s d₀ and V = (1 − 1/n) s² V₀, with d the distance of the mean from m. The refit φ′ on n draws of φ has d and
+    (1 − 1/n) V: φ − φ′ holds the learner's bias alone, and the next model φ + w (φ − φ′) has d and (1 + w/n) V. If the
+    draws are corrected (reworked), φ′ has s d and (1 − 1/n) s² V, and extrapolation takes the correction back.
     """
     means, variances = corrected_loop(strength, reworked=reworked)
     again = KEPT if reworked else 1.0
@@ -135,9 +144,10 @@ def test_corrected_extrapolation_follows_law(strength: float, reworked: bool):
 
 @pytest.mark.parametrize("strength", [0.0, 0.25, 0.5, 1.0])
 def test_scatter_grows_with_square(strength: float):
-    """Against the mean that a generation should have, given generation 0 of each replicate.
+    """Scatter is that of φ + w (φ − φ′).
 
-    Means of φ and φ′ are off by ε and ε′, with variances V/n and (1 − 1/n) V/n; that of φ + w (φ − φ′) by ε − w ε′.
+    It is measured against the mean that a generation should have, given generation 0 of each replicate. Means of φ and
+    φ′ are off by ε and ε′, with variances V/n and (1 − 1/n) V/n; that of φ + w (φ − φ′) by ε − w ε′.
     """
     first, last = corrected_states(strength, reworked=False)
     errors = last["mean"].flatten() - TARGET - KEPT * (first["mean"].flatten() - TARGET)

@@ -36,7 +36,7 @@ REAL = Samples.real(torch.arange(40.0)[:, None], torch.arange(40) % 4)
 
 @dataclass
 class ListedHistory:
-    """Batches of generation t whose values are 100 t + row, and a note of those that were read."""
+    """Batches of 100 t + row that note reads."""
 
     counts: list[int]
     read: list[int] = field(default_factory=list)
@@ -94,7 +94,10 @@ def test_counts_and_realised_ratios(text, count, real, synthetic):
 
 
 def test_renew_replaces_oldest():
-    """Two of six are renewed in each generation, in the labels of the newcomers."""
+    """Two of six are renewed per generation.
+
+    They have the labels of the newcomers.
+    """
 
     class Batches:
         latest = 3

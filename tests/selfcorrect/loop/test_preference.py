@@ -1,4 +1,7 @@
-"""Corrections as preferences: their law on Gaussians, their direction on a diffusion model, the placebo, and resume."""
+"""Preferences follow their law and resume.
+
+On Gaussians the law is known, on a diffusion model the direction, and there is a placebo.
+"""
 
 from dataclasses import replace
 
@@ -47,7 +50,10 @@ def last_means(policy: Policy, fitting, generations: int) -> np.ndarray:
 @pytest.mark.parametrize("weight", [0.5, 1.0])
 @pytest.mark.parametrize(("policy", "raw_share"), [(RealOnly(1.0), 0.0), (Augment(1.0), 0.5), (Accumulate(1.0), None)])
 def test_means_follow_recursion(policy: Policy, raw_share: float | None, weight: float) -> None:
-    """E[m′] = mean of the training set's drawn samples + κ/2 · PULL · (TARGET − m), m that of the last model."""
+    """Means follow a closed recursion.
+
+    E[m′] = mean of the training set's drawn samples + κ/2 · PULL · (TARGET − m), m that of the last model.
+    """
     generations = 2
     means = [0.0]
     for generation in range(1, generations + 1):
@@ -61,7 +67,10 @@ def test_means_follow_recursion(policy: Policy, raw_share: float | None, weight:
 
 
 def test_weight_two_is_correction() -> None:
-    """e(l) + e(w) − e(l) = e(w), seed by seed."""
+    """Weight two equals correction, seed by seed.
+
+    e(l) + e(w) − e(l) = e(w).
+    """
     preferred = last_means(Replace(), PreferCorrections(2.0), 2)
     arm = Arm(Replace(), 2, correction=Correction(pull))
     as_data = run_in_memory(gaussian_task(), arm, STREAM).state(2)["mean"].flatten().numpy()
@@ -69,7 +78,10 @@ def test_weight_two_is_correction() -> None:
 
 
 def test_shuffled_pairs_move_nothing() -> None:
-    """Swaps are the same in all replicates of one run, so that runs are the unit of this mean."""
+    """Shuffled pairs move nothing in the mean of runs.
+
+    Swaps are the same in all replicates of one run, so runs are the unit.
+    """
     moves = []
     for seed in range(60):
         stream = streams(seed)
@@ -90,7 +102,10 @@ def test_extrapolation_takes_pair_fitting() -> None:
 
 
 def test_rejected_samples_are_unpaired() -> None:
-    """The corrector rejects all with a negative value and moves none of the others: fits are plain."""
+    """Rejected samples make no pairs, so fits are plain.
+
+    The corrector rejects all with a negative value and moves none of the others.
+    """
 
     def keep_positive(samples: Samples) -> Corrected:
         return Corrected(samples, samples.values.flatten(1).amin(1) >= 0)
@@ -178,7 +193,10 @@ def test_resumed_loop_repeats_bytes(diffusion, policy: Policy) -> None:
 
 
 def test_batches_equal_plain_fit(diffusion) -> None:
-    """With a preference of almost no weight the model is the plain one, and its steps are as many."""
+    """Nearly weightless preferences leave the plain model.
+
+    Its steps are as many.
+    """
     task, first = diffusion
     model = task.model.load_state(first.state(0))
     pairs = Pairs(task.real.values + 1, task.real.values, task.real.labels, model, 1e-6, 20.0)

@@ -1,4 +1,7 @@
-"""The loop: order of its steps, common random numbers, known laws of Gaussian loops, errors, resume."""
+"""Loops follow known laws, share random numbers, resume.
+
+The order of steps and errors are tested, too.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,10 @@ def mean_variance(store: MemoryStore, generation: int) -> float:
 
 
 def test_variance_falls_as_predicted():
-    """Maximum likelihood on n samples of the last model: E[σ²_t] = (1 − 1/n)^(t + 1) with n samples from N(0, 1)."""
+    """The variance falls by (1 − 1/n)^(t + 1).
+
+    This is E[σ²_t] by maximum likelihood on n samples of the last model, with n samples from N(0, 1).
+    """
     store = run(Arm(Replace(), 20))
     for generation in (1, 5, 20):
         variances = np.asarray(store.metrics(generation)["variance"])
@@ -67,7 +73,10 @@ def test_ideal_corrector_holds_loop():
 
 
 def test_arms_share_their_sampling_noise():
-    """From the shared generation 0, arms draw the same raw samples, whatever they do with them."""
+    """Arms draw the same raw samples.
+
+    They start from the shared generation 0, whatever they do with them.
+    """
     correction = Correction(lift(torch.tanh), 1.0)
     first = run(Arm(Replace(), 1)).batch(1).drawn.values
     two = run(Arm(Replace(), 1, correction=correction)).batch(1).drawn.values
@@ -106,7 +115,10 @@ def test_judge_gets_both_series():
 
 
 class CountingModel(Gaussian):
-    """A Gaussian that counts its optimiser steps; fine-tuning adds up."""
+    """A Gaussian that counts steps; fine-tuning adds up.
+
+    They are those of the optimiser.
+    """
 
     def fit(self, samples, steps, stream):
         fitted = super().fit(samples, steps, stream)
@@ -231,7 +243,10 @@ def test_lap_excludes_waiting():
 
 
 def test_bias_sees_drawn_samples(tmp_path):
-    """After a correction by +100, the parents of generation 3 are generation 2's raw draws; also after a stop."""
+    """Parents are generation 2's raw draws.
+
+    This holds for generation 3 after a correction by +100, also after a stop.
+    """
     seen: list[Samples] = []
 
     def spy(model, parents: Samples):
@@ -292,7 +307,10 @@ def test_unknown_label_raises():
 
 
 class Drifting:
-    """Moves samples by the running mean of all that it has seen, which it keeps."""
+    """Moves samples by the mean of all seen.
+
+    It is a running mean, which the corrector keeps.
+    """
 
     def __init__(self) -> None:
         self.mean, self.seen = torch.zeros(()), torch.tensor(0)
@@ -314,7 +332,10 @@ def test_corrector_state_resumes(wrapped, tmp_path: Path):
     task = gaussian_task(seeds=2)
 
     def last(folder: Path, *stops: int) -> torch.Tensor:
-        """The last model after a run that stopped at these generations and went on each time in a new process."""
+        """Return the last model after these stops.
+
+        The run stopped at these generations and went on each time in a new process.
+        """
         for generations in (*stops, 5):
             with FolderStore(folder, {}) as store:
                 run(Arm(Replace(), generations, correction=Correction(wrapped(Drifting()))), task, store)
@@ -340,7 +361,7 @@ def test_invalid_state_raises():
 
 @dataclass(frozen=True)
 class WithLoss(Gaussian):
-    """A Gaussian that reports a loss: the mean of its training data."""
+    """A Gaussian whose loss is its data's mean."""
 
     training_loss: float = math.nan
 
@@ -369,7 +390,10 @@ def test_invalid_evaluation_raises(scores: object) -> None:
 
 @dataclass(frozen=True)
 class Odd(Gaussian):
-    """A model that draws what `change` makes of its samples, once it is trained."""
+    """A trained model that draws changed samples.
+
+    `change` makes them.
+    """
 
     change: Any = None
 

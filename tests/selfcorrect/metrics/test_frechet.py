@@ -1,4 +1,7 @@
-"""The Fréchet distance: closed forms, a general matrix square root, degenerate covariances."""
+"""Fréchet distances agree with closed forms.
+
+A general matrix square root and degenerate covariances are tested, too.
+"""
 
 import numpy as np
 import pytest

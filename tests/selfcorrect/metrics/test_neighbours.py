@@ -1,4 +1,7 @@
-"""Precision, recall, density and coverage, against the prdc package and in cases one can see."""
+"""Precision, recall, density and coverage agree with prdc.
+
+Cases one can see are tested, too.
+"""
 
 import numpy as np
 import pytest
@@ -28,7 +31,10 @@ def test_too_few_samples_are_named():
 
 
 def count_by_differences(reference: np.ndarray, candidate: np.ndarray, neighbours: int) -> dict[str, float]:
-    """The definition, with distances from differences; a ball of radius 0 holds its equals."""
+    """Count by definition, with distances from differences.
+
+    A ball of radius 0 holds its equals.
+    """
 
     def find_inside(radii: np.ndarray) -> np.ndarray:
         return (between < radii) | ((between == 0) & (radii == 0))
@@ -59,7 +65,10 @@ def break_some(reference: np.ndarray, candidate: np.ndarray) -> tuple[np.ndarray
 
 
 def put_on_lattice(reference: np.ndarray, candidate: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Most distances are equal to a radius, and many samples have copies."""
+    """Round points, so that distances often tie.
+
+    Most are then equal to a radius, and many samples have copies.
+    """
     return reference.round(), candidate.round()
 
 
@@ -81,7 +90,10 @@ def test_a_set_beside_itself():
 
 @pytest.mark.parametrize("dimensions", [1, 4])
 def test_equal_points_are_near(dimensions: int):
-    """Two points, 20 times each: samples at the same points are real and cover them, samples elsewhere do not."""
+    """Samples at repeated points are real; others are not.
+
+    Two points come 20 times each, and samples there cover them.
+    """
     reference = np.repeat([[0.0], [1.0]], 20, axis=0) * np.ones(dimensions)
     same = neighbour_metrics(reference, reference[::-1].copy())
     assert same == {"precision": 1.0, "recall": 1.0, "density": 20 / 5, "coverage": 1.0}
@@ -92,5 +104,5 @@ def test_equal_points_are_near(dimensions: int):
 
 
 def test_a_single_point_covers_itself():
-    """All vectors are equal, so that no distance has a scale."""
+    """Equal vectors leave distances without a scale."""
     assert neighbour_metrics(np.zeros((10, 3)), np.zeros((10, 3)))["coverage"] == 1.0

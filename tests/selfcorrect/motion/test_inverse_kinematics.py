@@ -1,4 +1,7 @@
-"""Skeletons and rotations from joint positions: known answers and exactness."""
+"""Inverse kinematics is exact on joint positions.
+
+Skeletons and rotations have known answers.
+"""
 
 import numpy as np
 import pytest
@@ -13,7 +16,10 @@ from selfcorrect.motion.skeleton import smpl_22
 
 @pytest.fixture
 def motion() -> Motion:
-    """Random rotations on a skeleton whose hips and collars slope, as real ones do."""
+    """Rotate joints at random on a sloping skeleton.
+
+    Its hips and collars slope, as real ones do.
+    """
     random = np.random.default_rng(4)
     offsets_m = BONE_AXES * random.uniform(0.1, 0.4, (22, 1))
     offsets_m[[1, 2], 1] = -0.08
@@ -69,7 +75,10 @@ _ENDS = [7, 8, 20, 21]
 
 
 def _stretch_bones(motion: Motion, most: float) -> np.ndarray:
-    """Joints (T, J, 3) of a motion whose bones get longer and shorter by up to a share."""
+    """Return joints (T, J, 3) of changing bones.
+
+    They get longer and shorter by up to a share.
+    """
     joints_m = joint_positions(motion)
     random = np.random.default_rng(5)
     shares = 1 + most * random.uniform(-1, 1, (*joints_m.shape[:2], 1))

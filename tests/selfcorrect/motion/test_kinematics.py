@@ -1,4 +1,7 @@
-"""Forward kinematics agrees to the bit with a plain version, joint by joint, for any shape of arrays."""
+"""Forward kinematics agrees to the bit with plain code.
+
+That goes joint by joint; arrays may have any shape.
+"""
 
 import weakref
 

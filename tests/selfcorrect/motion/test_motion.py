@@ -1,4 +1,7 @@
-"""Numbers of motions are checked before anything is worked out of them."""
+"""Motions are checked before anything is computed.
+
+Their numbers are.
+"""
 
 import numpy as np
 import pytest

@@ -1,4 +1,7 @@
-"""Views: what is seen in another frame comes back, and a change that was made there comes back as well."""
+"""Changes in a view's frame come back.
+
+What is seen there comes back, too.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -36,7 +39,10 @@ def draw_two_turns(rng: np.random.Generator) -> tuple[Quaternion, Quaternion]:
 
 
 def some_joints(motion: Motion, rng: np.random.Generator) -> FrameChange:
-    """The first two and some other joints, each on the nearest of them above it, with bones of the rest pose."""
+    """Choose the first two joints and some others.
+
+    Each hangs on the nearest of them above it, with bones of the rest pose.
+    """
     skeleton = motion.skeleton
     joints = np.array([joint for joint in range(len(skeleton)) if joint < 2 or rng.random() < 0.6])
     above = [next(at for at in skeleton.path_to_root(joint)[1:] if at in joints) for joint in joints[1:]]
@@ -69,7 +75,10 @@ KEEP_JOINTS = {"turned frames", "level feet"}
 
 
 def draw_motion(rng: np.random.Generator) -> Motion:
-    """Any tree of 2 to 40 joints, the first of them parts of a body in any order, in any motion of 1 to 6 frames."""
+    """Draw a motion of any joint tree.
+
+    It has 2 to 40 joints, the first of them parts of a body in any order, and 1 to 6 frames.
+    """
     count = int(rng.integers(2, 41))
     frames = int(rng.integers(1, 7))
     parents = (-1, *(int(rng.integers(0, joint)) for joint in range(1, count)))
@@ -109,7 +118,10 @@ def test_what_is_seen_comes_back(name: str, seed: int) -> None:
 
 @pytest.mark.parametrize("name", VIEWS)
 def test_a_change_comes_back(name: str) -> None:
-    """Another motion in the frame of the view, shown again, is the same there: nothing is lost."""
+    """A change in a view shows again unchanged.
+
+    Nothing of another motion in its frame is lost.
+    """
     rng = np.random.default_rng(1)
     motion = draw_motion(rng)
     view = VIEWS[name](motion, rng)

@@ -1,4 +1,4 @@
-"""Faults of the package, distinguished from those of its caller and of the caller's code."""
+"""Faults are attributed to package, caller or user code."""
 
 import errno
 import os

@@ -1,4 +1,7 @@
-"""Equal arrays are computed once, others anew; results of an object live as long as it does."""
+"""Equal arrays are computed once, others anew.
+
+Results of an object live as long as it does.
+"""
 
 import gc
 import weakref
@@ -35,7 +38,10 @@ def test_equal_content_is_computed_once(monkeypatch: pytest.MonkeyPatch):
 
 
 class _Thing:
-    """An object that equals no other and can be referred to weakly."""
+    """An object that equals no other.
+
+    It can be referred to weakly.
+    """
 
 
 def test_results_are_cached_weakly():

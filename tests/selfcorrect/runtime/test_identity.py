@@ -1,4 +1,7 @@
-"""What a corrector is: the same for the same code, another for other code, arguments or weights."""
+"""Correctors are identified by code, arguments and weights.
+
+The same code gives the same identity.
+"""
 
 import functools
 import importlib
@@ -31,7 +34,10 @@ class Scale:
 
 
 class ScaleBy(Scale):
-    """No dataclass itself; an object has an attribute beside the fields of the dataclass, and lacks a field."""
+    """An object whose attributes differ from its fields.
+
+    It is no dataclass itself, has one attribute more, and lacks a field.
+    """
 
     def __init__(self, number):
         self.factor = 1.0
@@ -79,7 +85,7 @@ def test_arrays_do_not_count() -> None:
 
 @dataclass(frozen=True)
 class Halving:
-    """A corrector that works out something when it is first asked."""
+    """A corrector that computes when first asked."""
 
     share: float = 0.5
 
@@ -187,7 +193,10 @@ def test_imported_modules_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def of_script(text: str) -> Identity:
-    """The identity of `fix` in a script that is run."""
+    """Return the identity of `fix` in a script.
+
+    The script is run.
+    """
     names: dict = {"__name__": "__main__"}
     exec(text, names)
     return identity_of(names["fix"])

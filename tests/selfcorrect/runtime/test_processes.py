@@ -1,4 +1,7 @@
-"""Worker processes: order, errors, death; and parts of work in threads of this process."""
+"""Worker processes keep order and report errors.
+
+Their death and parts of work in threads are tested, too.
+"""
 
 import math
 import os
@@ -82,7 +85,10 @@ def test_workers_are_counted():
 
 
 def hold(folder: Path) -> int:
-    """Wait until nobody else has come for a while; how many were here at once."""
+    """Wait for others; return how many came.
+
+    They were here at once; waiting ends when nobody else has come for a while.
+    """
     mine = folder / str(time.monotonic_ns())
     mine.touch()
     time.sleep(0.3)
@@ -233,7 +239,7 @@ threading.Thread(target=die_once_all_wait, daemon=True).start()
 
 
 def run_nested(begun: Path) -> None:
-    """As a job does that corrects its samples on two cores."""
+    """Run jobs that correct on two cores."""
     map_tasks(wait_in_foreign_code, [begun.with_suffix(".1"), begun.with_suffix(".2")], 2)
 
 

@@ -1,4 +1,7 @@
-"""Tables of members: order, laziness, errors that help, rows of installed packages."""
+"""Tables of members are ordered, lazy and helpful.
+
+Errors help, and rows of installed packages count.
+"""
 
 import shutil
 import sys
@@ -27,7 +30,10 @@ def tools() -> Registry[Row]:
 
 
 def install(folder: Path, package: str, **members: str) -> None:
-    """What pip leaves behind of a package with entry points."""
+    """Leave what pip leaves of a package.
+
+    It has entry points.
+    """
     add_package(folder, package, "\n".join([f"[{GROUP}]", *map(" = ".join, members.items())]))
 
 

@@ -1,4 +1,7 @@
-"""Code of others can neither end the program nor keep it waiting unnoticed, nor change what others draw."""
+"""Code of others cannot end or hang us.
+
+It cannot change what others draw, either.
+"""
 
 import random
 import signal

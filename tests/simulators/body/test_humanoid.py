@@ -1,4 +1,7 @@
-"""Bodies from skeletons: mass, inertia, links, what is carried along, and soles that fit stances."""
+"""Bodies have mass, inertia, links and fitting soles.
+
+What is carried along is tested, too, and soles fit stances.
+"""
 
 from dataclasses import replace
 
@@ -12,7 +15,10 @@ from selfcorrect.simulators.body.soles import fit_soles, lowest_corner_velocitie
 
 
 def with_finger(skeleton: Skeleton) -> Skeleton:
-    """The skeleton with a twist joint in the left thigh and a finger on the left hand."""
+    """Add a twist joint and a finger.
+
+    They are in the left thigh and on the left hand.
+    """
     hip = skeleton.joint("left_hip")
     knee = skeleton.joint("left_knee")
     wrist = skeleton.joint("left_wrist")
@@ -40,7 +46,10 @@ def test_all_mass_is_somewhere(adult, walk, mass_kg):
 
 
 def test_mass_follows_stature(adult):
-    """A child of half the size has a quarter of the mass at the same body-mass index, and weaker joints."""
+    """Half the size is a quarter of the mass.
+
+    A child has the same body-mass index, and weaker joints.
+    """
     tall = build_humanoid(adult)
     small = build_humanoid(replace(adult, offsets_m=0.5 * adult.offsets_m))
     assert 55 < tall.total_mass_kg < 75
@@ -65,7 +74,10 @@ def test_inertia_obeys_triangle(adult):
 
 
 def test_shank_inertia_is_a_rods(adult):
-    """A thin rod of length l about its middle across its axis: m l² / 12; the shank is 5 cm thick, so a bit more."""
+    """A shank's inertia is near a thin rod's.
+
+    A rod of length l about its middle across its axis has m l² / 12; the shank is 5 cm thick, so it has a bit more.
+    """
     body = build_humanoid(adult)
     shank = body.tree.joint("left_knee")
     length_m = np.linalg.norm(adult.offsets_m[adult.joint("left_ankle")])
@@ -111,7 +123,10 @@ def test_soles_fit_flat_stances(adult):
 
 
 def test_known_ball_stays(adult):
-    """What hovers there is an error of the floor; heel and tip come to its height, from above or from below."""
+    """A known ball stays; what hovers is floor error.
+
+    Heel and tip come to its height, from above or from below.
+    """
     soles = sole_points(adult)
     heights_m = np.tile(np.repeat([0.02, 0.012, 0.004], 2), (20, 2, 1))
     fitted = fit_soles(soles, heights_m, np.ones((20, 2), dtype=bool), 30.0, ball_known=True)
@@ -120,7 +135,10 @@ def test_known_ball_stays(adult):
 
 
 def test_rolling_ball_is_held():
-    """The tip of the stiff sole is lowest and slides back while the ball, a centimetre higher, stands still."""
+    """The ball is held while the tip rolls.
+
+    The tip of the stiff sole is lowest and slides back; the ball, a centimetre higher, stands still.
+    """
     feet_m = np.zeros((1, 10, 2, 6, 3))
     feet_m[..., :2, 1] = 0.1
     feet_m[..., 2:4, 1] = 0.01

@@ -1,4 +1,7 @@
-"""Legs reach for ankles without snapping knees, at every frame rate, and knees that need not change do not."""
+"""Legs reach ankles without snapping knees.
+
+Every frame rate is tried, and knees that need not change do not.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,7 +29,10 @@ RATES = (5.0, 24.0, 60.0, 240.0)
 def pose_legs(
     skeleton: Skeleton, fps: float, seconds: float, angles: Callable[[np.ndarray], dict[str, np.ndarray]]
 ) -> Motion:
-    """A body whose hips, knees and ankles bend by angles, and whose lower sole is on the floor on average."""
+    """Bend the legs; the lower sole is grounded.
+
+    Hips, knees and ankles bend by angles; the sole is on the floor on average.
+    """
     times_s = np.arange(round(seconds * fps) + 1) / fps
     rotations = np.tile([0.0, 0, 0, 1], (len(times_s), len(skeleton), 1))
     for part, angle_rad in angles(times_s).items():
@@ -42,7 +48,10 @@ def swing(times_s: np.ndarray, hertz: float, phase: float = 0.0) -> np.ndarray:
 
 
 def stepping(times_s: np.ndarray) -> dict[str, np.ndarray]:
-    """Steps on the spot with legs that are almost straight in stance."""
+    """Step on the spot with straight stance legs.
+
+    They are almost straight.
+    """
     sides = (("left", swing(times_s, 0.9)), ("right", swing(times_s, 0.9, np.pi)))
     return {
         f"{side}_{part}": factor * lift + (0.03 if part == "knee" else 0.0)
@@ -57,7 +66,10 @@ def kicking(times_s: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def squatting(times_s: np.ndarray) -> dict[str, np.ndarray]:
-    """Squats from and to straight legs, hips going with them so that feet stay flat."""
+    """Squat from and to straight legs.
+
+    The hips go with them so that feet stay flat.
+    """
     deep = swing(times_s, 0.4)
     return {
         f"{side}_{part}": f * deep
@@ -105,7 +117,10 @@ def test_joints_neither_snap_nor_roughen(adult: Skeleton, name: str, fps: float)
 
 @pytest.mark.parametrize("fps", RATES)
 def test_hard_reach_snaps_knees(adult: Skeleton, fps: float) -> None:
-    """The control: legs that reach frame by frame snap where soft ones do not, and soft ones come almost as near."""
+    """Frame-by-frame legs snap; soft ones reach as near.
+
+    This is the control.
+    """
     motion = MotionBatch.stack([pose_legs(adult, fps, 4.0, stepping)])
     legs = Legs.from_skeleton(adult)
     positions_m, orientations = forward_kinematics(adult, motion.root_m, motion.rotations)
@@ -142,7 +157,10 @@ def test_legs_that_reach_already_stay(adult: Skeleton, name: str) -> None:
 
 
 def test_body_gives_way_to_legs(adult: Skeleton) -> None:
-    """Of straight legs whose ankles are wanted 2 cm lower the pelvis gives most of it."""
+    """The pelvis gives way to straight legs.
+
+    The ankles are wanted 2 cm lower, and it gives most of it.
+    """
     motion = MotionBatch.stack([pose_legs(adult, 30.0, 3.0, lambda times_s: {"left_knee": 0.02 + 0 * times_s})])
     legs = Legs.from_skeleton(adult)
     positions_m, orientations = forward_kinematics(adult, motion.root_m, motion.rotations)
@@ -174,7 +192,10 @@ def test_knees_do_not_snap_at_ends(adult: Skeleton) -> None:
 
 
 def knee_speeds_deg_s(motion: Motion | MotionBatch) -> np.ndarray:
-    """Speeds (..., T − 1, 2) of the angles between thighs and shanks."""
+    """Return knee speeds (..., T − 1, 2).
+
+    They are of the angles between thighs and shanks.
+    """
     legs = Legs.from_skeleton(motion.skeleton)
     hips_m, knees_m, ankles_m = (joint_positions(motion)[..., part, :] for part in (legs.hips, legs.knees, legs.ankles))
     thighs_m, shanks_m = knees_m - hips_m, ankles_m - knees_m
@@ -190,7 +211,10 @@ def crouching(times_s: np.ndarray) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("bend_rad", [0.25, 0.7])
 def test_flips_of_thighs_snap_no_knees(adult: Skeleton, bend_rad: float) -> None:
-    """A thigh that turns by half about its length, and the shank back, moves no joint, whatever axis it has then."""
+    """Flipped thighs move no joint and snap none.
+
+    A thigh turns by half about its length, and the shank back, whatever axis it has then.
+    """
     fps = 30.0
     motion = pose_legs(
         adult, fps, 2.0, lambda times_s: {"left_hip": -0.3 + 0 * times_s, "left_knee": bend_rad + 0 * times_s}
@@ -212,7 +236,10 @@ def test_flips_of_thighs_snap_no_knees(adult: Skeleton, bend_rad: float) -> None
 
 
 def test_second_reach_gains_no_further_speed(adult: Skeleton) -> None:
-    """Knees may gain speed over the reference, not over the legs that already gained some."""
+    """A second reach gains no further speed.
+
+    Knees may gain speed over the reference, not over the legs that already gained some.
+    """
     given = MotionBatch.stack([pose_legs(adult, 30.0, 2.0, crouching)])
     legs = Legs.from_skeleton(adult)
     firm = np.ones((1, given.root_m.shape[1], 2))

@@ -103,7 +103,10 @@ def test_batch_equals_motions(clips):
 
 
 def test_stretching_leg_does_not_snap(adult, stand):
-    """Straight to the end, the last millimetres would turn the knee by as much as the centimetres before."""
+    """A stretching leg does not snap at the end.
+
+    The last millimetres would turn the knee by as much as the centimetres before.
+    """
     bent = stand.rotations.copy()[:1]
     for part, angle in (("left_hip", -0.25), ("left_knee", 0.5)):
         bent[0, adult.parts.index(part)] = Rotation.from_rotvec([angle, 0.0, 0.0]).as_quat()
@@ -127,7 +130,10 @@ def test_skeletons_without_legs_are_refused(adult, stand):
 
 
 def swinging(motion: Motion) -> Motion:
-    """The motion on a floor that slides to and fro at up to 0.6 m/s."""
+    """Slide the floor to and fro.
+
+    It reaches 0.6 m/s.
+    """
     times_s = np.arange(len(motion)) / motion.fps
     return replace(motion, root_m=motion.root_m + np.outer(0.6 / np.pi * np.sin(np.pi * times_s), [1.0, 0.0, 0.0]))
 

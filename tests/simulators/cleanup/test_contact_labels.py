@@ -1,4 +1,7 @@
-"""Contacts that a file carries are evidence for standing feet: kept by every change of a motion, and used."""
+"""File contacts survive changes and hold feet.
+
+They are evidence for standing feet.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +24,7 @@ CORRECT = KinematicCorrector(CleanupSettings(close_loops=False).without_steps(St
 
 
 def gliding(stand: Motion, speed_m_s: float) -> Motion:
-    """A body that stands and glides for 0.4 s in the middle."""
+    """Stand and glide for 0.4 s midway."""
     seconds = np.clip(np.arange(len(stand)) / stand.fps - 0.3, 0.0, 0.4)
     return replace(stand, root_m=stand.root_m + np.outer(speed_m_s * seconds, (1.0, 0.0, 0.0)))
 
@@ -33,7 +36,10 @@ def foot_speed_m_s(motion: Motion, part: str) -> float:
 
 
 def test_labelled_feet_are_held(stand: Motion) -> None:
-    """At 0.6 m/s feet do not stand unless somebody says so."""
+    """Labels hold feet that move at 0.6 m/s.
+
+    They do not stand unless somebody says so.
+    """
     glide = gliding(stand, 0.6)
     left_stands = np.tile([1.0, 0.0], (len(glide), 1))
     (correction,) = CORRECT([replace(glide, contacts=left_stands)])

@@ -1,4 +1,7 @@
-"""Files whose world or clock is not what it seems: a tilted floor, and frames that stand twice."""
+"""Tilted floors and repeated frames are seen through.
+
+They are files whose world or clock is not what it seems.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +36,10 @@ def notes_of(correction: CorrectedMotion, kind: NoteKind) -> list[float | None]:
 
 
 def turning_walk() -> Motion:
-    """A walk along a curve, whose stances are apart along both axes of the floor."""
+    """Return a walk along a curve.
+
+    Its stances are apart along both axes of the floor.
+    """
     return made_motion("turn", frames=180)
 
 
@@ -53,14 +59,20 @@ def tilt_world(motion: Motion, tilt_deg: float, direction_rad: float = 0.7) -> M
 def test_stances_show_tilted_floor(
     walks_straight: bool, tilt_deg: float, direction_rad: float, height_m: float
 ) -> None:
-    """The places of a straight walk show its slope along the path; its posture shows that across it from 2° on."""
+    """Stances show tilt along the path, posture across.
+
+    The walk is straight, and the posture shows it from 2° on.
+    """
     motion = tilt_world(base_walk() if walks_straight else turning_walk(), tilt_deg, direction_rad)
     plane = estimate_ground_plane(replace(motion, root_m=motion.root_m + np.array([0.0, height_m, 0.0])))
     assert plane.tilt_deg == pytest.approx(tilt_deg, abs=2.0)
 
 
 def with_pitched_feet(motion: Motion, pitch_rad: float) -> Motion:
-    """The motion on a rig in whose rest pose the feet are pitched, so that its soles seem inclined on level ground."""
+    """Pitch the feet at rest; the motion stays.
+
+    The soles of the rig then seem inclined on level ground.
+    """
     turns = Rotation.identity(len(motion.skeleton)).as_rotvec()
     for joint in (*(motion.skeleton.pair("ankle") or ()), *(motion.skeleton.pair("foot") or ())):
         turns[joint] = [pitch_rad, 0.0, 0.0]
@@ -68,7 +80,7 @@ def with_pitched_feet(motion: Motion, pitch_rad: float) -> Motion:
 
 
 def leaning(motion: Motion, angle_rad: float) -> Motion:
-    """The motion of somebody who leans forward from the hips."""
+    """Lean forward from the hips."""
     return turn_joint(motion, "spine1", Rotation.from_rotvec([angle_rad, 0.0, 0.0]), outside=True)
 
 
@@ -80,7 +92,10 @@ def test_style_and_rig_hide_no_tilt(tilt_deg: float, direction_rad: float) -> No
 
 
 def with_growing_tilt(motion: Motion, axis: np.ndarray, *, about_a_point: bool) -> Motion:
-    """The motion in a world that turns by up to 8 degrees about the origin, or about the body, whose feet stand."""
+    """Turn the world by up to 8 degrees.
+
+    It turns about the origin, or about the body, whose feet stand.
+    """
     turns = Rotation.from_rotvec(np.radians(8.0) * np.linspace(0, 1, len(motion))[:, None] * axis)
     rotations = turn_joint(motion, 0, turns, outside=True).rotations
     root_m = turns.apply(motion.root_m)
@@ -95,7 +110,10 @@ def with_growing_tilt(motion: Motion, axis: np.ndarray, *, about_a_point: bool) 
 @pytest.mark.parametrize("about_a_point", [False, True])
 @pytest.mark.parametrize("direction_rad", [0.0, 0.3, 3.0])
 def test_growing_tilt_is_noted(direction_rad: float, about_a_point: bool) -> None:
-    """Left as it is, feet stand beside the mean plane, and move no faster."""
+    """Growing tilt is noted and adds no speed.
+
+    Left as it is, feet stand beside the mean plane.
+    """
     axis = np.array([np.cos(direction_rad), 0.0, np.sin(direction_rad)])
     walk = base_walk() if about_a_point else base_walk(6)
     motion = with_growing_tilt(walk, axis, about_a_point=about_a_point)
@@ -109,7 +127,10 @@ def test_growing_tilt_is_noted(direction_rad: float, about_a_point: bool) -> Non
 
 
 def test_stairs_are_no_tilted_floor() -> None:
-    """Steps of 17 cm every 0.65 m: as steep as 15 degrees, but feet land on different heights."""
+    """Stairs as steep as 15° are no tilt.
+
+    Steps of 17 cm come every 0.65 m, but feet land on different heights.
+    """
     walk = turning_walk()
     frames = np.arange(len(walk))
     climbed_m = 0.17 * np.floor(frames / 40)
@@ -122,7 +143,10 @@ def test_stairs_are_no_tilted_floor() -> None:
     ("ahead_m", "is_on_plane", "is_tilted"), [(1.2, True, True), (-1.2, False, True), (1.2, False, False)]
 )
 def test_leap_refutes_tilt(direction_rad: float, ahead_m: float, is_on_plane: bool, is_tilted: bool) -> None:
-    """Posture alone shows the tilt under who stands still; a leap uphill that lands as low as it began refutes it."""
+    """A leap uphill that lands low refutes the tilt.
+
+    Posture alone shows it under who stands still; the leap lands as low as it began.
+    """
     standing = tilt_world(made_motion("idle", frames=60), 8.0, direction_rad)
     x, y, z = estimate_ground_plane(standing).normal
     uphill = np.array([-x, (x * x + z * z) / y * is_on_plane, -z]) / np.hypot(x, z)
@@ -168,7 +192,10 @@ def test_correction_commutes_with_tilt(tilt_deg: float, direction_rad: float, he
 @given(kind=st.sampled_from(KINDS), tilt_deg=st.floats(3.0, 15.0), direction_rad=st.floats(0.0, 6.28))
 @example(kind="walk", tilt_deg=10.0, direction_rad=0.0)  # deep below zero, which is no reason to slide faster
 def test_tilt_adds_no_sliding(kind: Kind, tilt_deg: float, direction_rad: float) -> None:
-    """If they would, the motion is kept, with a note."""
+    """Levelling that slides feet is dropped with a note.
+
+    The motion is kept.
+    """
     motion = tilt_world(made_motion(kind), tilt_deg, direction_rad)
     (correction,) = KinematicCorrector()([motion])
     before_m_s = correction.before["skate_m_s"]
@@ -202,7 +229,10 @@ def test_level_world_stays() -> None:
 @pytest.mark.parametrize("tilt_deg", [0.0, 2.0, 9.0])
 @pytest.mark.parametrize("frames", [12, 33, 115])
 def test_level_option_levels_or_explains(frames: int, tilt_deg: float) -> None:
-    """One cycle of a walk, or less, often shows no plane."""
+    """Short walks may show no plane.
+
+    One cycle, or less, often shows none.
+    """
     motion = tilt_world(base_walk().frames(0, frames), tilt_deg)
     (correction,) = KinematicCorrector(CleanupSettings(level=True))([motion])
     is_levelled = bool(notes_of(correction, NoteKind.LEVELLED))
@@ -226,7 +256,10 @@ def test_repeats_correct_alike(count: int, first: int) -> None:
 
 
 def resample(motion: Motion, times: np.ndarray) -> Motion:
-    """The motion at times in frames, on straight lines between its frames."""
+    """Resample at times on straight lines.
+
+    The times are in frames, the lines between frames.
+    """
     rows = np.minimum(times.astype(int), len(motion) - 2)
     share = (times - rows)[:, None]
     before, after = motion.select_frames(rows), motion.select_frames(rows + 1)
@@ -251,9 +284,9 @@ def add_noise(motion: Motion, noise_m: float, noise_rad: float) -> Motion:
     noise=st.sampled_from([0.0, 1.0, 3.0]),
 )
 def test_repeats_are_evened(rates: tuple[int, int], kind: Kind, phase: float, noise: float) -> None:
-    """Evened frames are nearer to the motion than those with copies, which keep puts back exactly.
+    """Evened repeats are nearer to the motion.
 
-    Noise on top of copies is less in their mean.
+    They are nearer than those with copies, which keep puts back exactly. Noise on top of copies is less in their mean.
     """
     real, stored = rates
     fine = made_motion(kind, fps=300.0, frames=1500)
@@ -310,7 +343,10 @@ def test_lost_frames_are_filled(seed: int, kind: Kind) -> None:
 @pytest.mark.parametrize("period", [5, 6, 7])
 @pytest.mark.parametrize("kind", ["walk", "run", "turn"])
 def test_regular_losses_keep_rate(kind: Kind, period: int) -> None:
-    """Of every few frames one is lost and repeats the frame before; all others are samples at their times."""
+    """Regular losses keep the rate.
+
+    Of every few frames one is lost and repeats the frame before; all others are samples at their times.
+    """
     motion = made_motion(kind, frames=16 * period)
     is_copy = np.arange(len(motion)) % period == 3
     repeats = FrameRepeats.from_motion(motion.select_frames(np.arange(len(motion)) - is_copy))
@@ -318,7 +354,10 @@ def test_regular_losses_keep_rate(kind: Kind, period: int) -> None:
 
 
 def test_findings_ignore_copies(tmp_path: Path) -> None:
-    """Copies make a body jerk, which is no finding in the motion."""
+    """The jerks of copies are no finding.
+
+    They are not in the motion.
+    """
     shown_s = np.floor(np.arange(140) * 24 / 60) / 24
     repeated = replace(resample(base_walk(2), 30 * shown_s), fps=60.0)
     assert check(repeated, ["F5"])
@@ -328,7 +367,7 @@ def test_findings_ignore_copies(tmp_path: Path) -> None:
 
 
 def test_replaced_copies_count_as_change() -> None:
-    """Unchanged samples whose copies are put back are the motion again."""
+    """Put-back copies restore the unchanged motion."""
     repeated = made_motion("walk", frames=120).select_frames(np.arange(120) * 5 // 6)
     for frame_times, is_unchanged in (("even", False), ("keep", True)):
         repeats = FrameRepeats.from_motion(repeated)
@@ -353,7 +392,10 @@ def test_linear_frames_become_curves(count: int) -> None:
 
 @pytest.mark.parametrize("count", [2, 4])
 def test_interpolation_changes_no_correction(count: int) -> None:
-    """Frames on straight lines between noisy frames hide their noise, so the frames between are left out."""
+    """Interpolated frames are left out of correction.
+
+    Those on straight lines between noisy frames hide their noise.
+    """
     noisy = add_noise(base_walk(), 0.004, 0.026)
     times = np.arange(count * (len(noisy) - 1) + 1) / count
     interpolated = replace(resample(noisy, times), fps=count * noisy.fps)

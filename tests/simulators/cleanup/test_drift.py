@@ -1,4 +1,7 @@
-"""Floors that slide, glide, rise or sink: found, told from feet that roll, and left alone where they stand still."""
+"""Sliding, rising floors are told from rolling feet.
+
+Those that glide or sink are, too, and floors that stand still are left alone.
+"""
 
 from dataclasses import replace
 from typing import Any
@@ -30,21 +33,24 @@ def drift_m_s(motion: Motion) -> np.ndarray:
 
 
 def sliding(motion: Motion, velocity_m_s: np.ndarray) -> Motion:
-    """The motion on a floor with a velocity (T − 1, 2)."""
+    """Move the floor at a velocity (T − 1, 2)."""
     root_m = motion.root_m.copy()
     root_m[1:, [0, 2]] += np.cumsum(velocity_m_s, axis=0) / motion.fps
     return replace(motion, root_m=root_m)
 
 
 def repeat_motion(motion: Motion, times: int) -> Motion:
-    """A cyclic motion over and over, each cycle from where the last one ended."""
+    """Repeat a cycle from where the last ended."""
     stride_m = (motion.root_m[-1] - motion.root_m[0]) * (1.0, 0.0, 1.0)
     root_m = np.concatenate([motion.root_m[:-1] + turn * stride_m for turn in range(times)])
     return replace(motion, root_m=root_m, rotations=np.tile(motion.rotations[:-1], (times, 1, 1)))
 
 
 def across(motion: Motion) -> np.ndarray:
-    """The horizontal direction (2,) at right angles to where the body travels."""
+    """Return the horizontal direction across the travel.
+
+    It has shape (2,) and is at right angles to the way of the body.
+    """
     x, _, z = motion.root_m[-1] - motion.root_m[0]
     return np.array([-z, x]) / np.hypot(x, z)
 
@@ -116,7 +122,10 @@ def test_still_walks_skip_drift(clips, monkeypatch):
 
 @pytest.mark.parametrize(("kind", "period_s"), [("idle", 0.7), ("turn", 0.7), ("turn", 1.2)])
 def test_swaying_legs_do_not_move_root(kind: Kind, period_s: float) -> None:
-    """Knees that bend to and fro swing both feet alike, as a swinging floor would, but the root does not swing."""
+    """Swaying legs do not move the root.
+
+    Knees that bend to and fro swing both feet alike, as a swinging floor would.
+    """
     motion = made_motion(kind, frames=120)
     times_s = np.arange(len(motion)) / motion.fps
     bends_rad = np.radians(12 + 8 * np.sin(2 * np.pi * times_s / period_s))
@@ -132,7 +141,7 @@ LEVELLER = KinematicCorrector(CleanupSettings(level=True))
 
 
 def rising(motion: Motion, rise_m: float) -> Motion:
-    """The motion on a floor that rises from beginning to end."""
+    """Raise the floor from beginning to end."""
     return replace(motion, root_m=motion.root_m + np.linspace(0, rise_m, len(motion))[:, None] * np.array([0, 1, 0]))
 
 
@@ -162,7 +171,10 @@ def test_level_walks_do_not_rise(rise_m: float) -> None:
 
 
 def test_stairs_are_no_rising_floor() -> None:
-    """Steps that a climb shows stay, although its feet stand higher and higher."""
+    """Stairs are no rising floor.
+
+    The climb shows them, although its feet stand higher and higher.
+    """
     walk, stands = walk_with_stances(frames=180)
     steps = np.cumsum(np.diff(stands.any(1).astype(int), prepend=0) > 0)
     climb = replace(walk, root_m=walk.root_m + 0.17 * steps[:, None] * np.array([0, 1, 0]))
@@ -170,7 +182,10 @@ def test_stairs_are_no_rising_floor() -> None:
 
 
 def test_standing_points_on_sliding_floor(walk: Motion) -> None:
-    """Evidence leaves horizontal motion alone, and a foot that swings is none."""
+    """Standing points leave horizontal motion and swings alone.
+
+    They are evidence of height only; a foot that swings is none.
+    """
     sliding = replace(walk, root_m=walk.root_m + np.outer(np.arange(len(walk)) / walk.fps, (0.3, 0.0, 0.0)))
     evidence = []
     for motion in (walk, sliding):
@@ -199,7 +214,10 @@ def gliding(motion: Motion, speed_m_s: float, start: int = 0) -> Motion:
 
 
 def gesturing(frames: int) -> Motion:
-    """A stand in which the arms never come back to where they were, so that it is no loop."""
+    """Stand with arms that never come back.
+
+    So the motion is no loop.
+    """
     idle = made_motion("idle", frames=frames)
     bends = Rotation.from_rotvec(np.outer(np.linspace(0.0, 1.2, frames), [1.0, 0.0, 0.0]))
     return pose_joint(idle, "left_elbow", bends)
@@ -258,7 +276,7 @@ def test_swaying_and_riding_are_no_glides() -> None:
     ("steps", "named"), [(gesturing(150), NoteKind.DRIFT_KEPT), (made_motion("walk", frames=150), NoteKind.FEET_GLIDE)]
 )
 def test_gliding_feet_are_kept(steps: Motion, named: NoteKind) -> None:
-    """A stand on something that moves, and the steps of a skater."""
+    """Stands on moving things and skaters' steps stay."""
     skater = gliding(replace(steps, root_m=steps.root_m * (0.0, 1.0, 0.0)), 1.5)
     (correction,) = KinematicCorrector()([skater])
     assert named in {note.kind for note in correction.notes}
@@ -268,7 +286,10 @@ def test_gliding_feet_are_kept(steps: Motion, named: NoteKind) -> None:
 @pytest.mark.parametrize("keep", ["path", "feet"])
 @pytest.mark.parametrize("kinematic", [True, False])
 def test_walkway_path_is_kept(keep: str, *, kinematic: bool) -> None:
-    """Neither the body nor its feet leave the walkway, or each other."""
+    """Body and feet keep to a walkway together.
+
+    Neither leaves it, or the other.
+    """
     stand = gliding(gesturing(150), 0.08)
     correction = sc.correct(stand, kinematic=kinematic, keep=[keep])
     assert correction.accepted

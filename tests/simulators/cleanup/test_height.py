@@ -1,4 +1,7 @@
-"""The height of a motion changes nothing of its correction: the floor that its feet show is put at y = 0."""
+"""The height of a motion changes no correction.
+
+The floor that its feet show is put at y = 0.
+"""
 
 from dataclasses import replace
 
@@ -32,13 +35,19 @@ STANDING_KINDS: tuple[Kind, ...] = ("walk", "turn", "idle")
 
 
 def without_toes(motion: Motion) -> Motion:
-    """The motion of a body whose feet are boxes on the ankles."""
+    """Return a body with boxes on its ankles.
+
+    They are its feet.
+    """
     parts = tuple("" if part.endswith("_foot") else part for part in motion.skeleton.parts)
     return replace(motion, skeleton=replace(motion.skeleton, parts=parts))
 
 
 def sliding(motion: Motion) -> Motion:
-    """The motion with a root that swings over the floor, and a stance that sinks."""
+    """Swing the root and sink a stance.
+
+    The root moves over the floor.
+    """
     times_s = np.arange(len(motion)) / motion.fps
     swing_m = 0.05 * np.sin(2 * np.pi * 0.7 * times_s)
     sunk_m = -0.02 * np.sin(2 * np.pi * 0.4 * times_s) ** 2
@@ -46,7 +55,10 @@ def sliding(motion: Motion) -> Motion:
 
 
 def largest_change_of_pose_m(first: Motion, second: Motion) -> float:
-    """Return how far joints are apart once one motion is shifted upwards by a constant."""
+    """Return joint distances after a constant upward shift.
+
+    They are the largest between the two motions.
+    """
     apart_m = joint_positions(second) - joint_positions(first)
     apart_m[..., 1] -= np.median(apart_m[..., 1])
     return float(np.linalg.norm(apart_m, axis=-1).max())
@@ -87,7 +99,10 @@ def test_body_reaches_floor_from_any_height(kind: Kind, height_m: float, *, has_
 
 @pytest.mark.parametrize("dip_m", [0.01, 0.03, 0.05])
 def test_dipping_toes_do_not_raise_walk(dip_m: float) -> None:
-    """The floor is where feet stand, not where a few frames are lowest."""
+    """The floor is where feet stand.
+
+    It is not where a few frames are lowest.
+    """
     motion, stands = walk_with_stances()
     dipping = dip_toes(motion, stands, dip_m)
     (correction,) = KinematicCorrector()([dipping])
@@ -116,7 +131,10 @@ def test_floor_rises_with_motion() -> None:
 
 @pytest.mark.parametrize("toes_up_deg", [30, 40])
 def test_heel_stands_show_floor(toes_up_deg: int) -> None:
-    """A body that stands on its heels has toe joints far above the floor."""
+    """Toe joints are far above the floor on heels.
+
+    The body stands on them.
+    """
     pose = Pose()
     for side in ("left", "right"):
         pose.turn(f"{side}_ankle", "x", -np.deg2rad(toes_up_deg))
@@ -132,7 +150,10 @@ def test_heel_stands_show_floor(toes_up_deg: int) -> None:
 
 @pytest.mark.parametrize("height_m", [-0.3, -0.15, 0.0, 0.1, 0.2])
 def test_endless_flight_is_not_lowered(height_m: float) -> None:
-    """Feet that only pass show that the floor is no higher, not where it is."""
+    """Passing feet bound the floor from above only.
+
+    They show that it is no higher, not where it is.
+    """
     motion = made_motion("run", frames=24)
     times_s = np.arange(len(motion)) / motion.fps
     root_m = motion.root_m * [1.0, 0.0, 1.0]
@@ -146,7 +167,10 @@ def test_endless_flight_is_not_lowered(height_m: float) -> None:
 
 @pytest.mark.parametrize("raised_m", [-0.05, 0.0, 0.05, 0.1])
 def test_lowest_level_is_found(stand: Motion, raised_m: float) -> None:
-    """It is stood on for a moment only, far from y = 0 or near: levels between lead to it."""
+    """A short stance shows the lowest level.
+
+    It is far from y = 0 or near: levels between lead to it.
+    """
     keys = [0, 60, 72, 132, 144, 158, 170, 240]
     levels_m = np.interp(np.arange(240), keys, [0.0, 0.0, -0.12, -0.12, -0.24, -0.24, -0.12, -0.12])
     ahead_m = np.interp(np.arange(240), keys, [0.0, 0.0, 0.4, 0.4, 0.8, 0.8, 1.2, 1.2])
@@ -160,7 +184,10 @@ def test_lowest_level_is_found(stand: Motion, raised_m: float) -> None:
 
 
 def with_noise(motion: Motion, noise_m: float) -> Motion:
-    """Return a motion with white noise on its root, and on its joints as of limbs of 0.4 m."""
+    """Add white noise to the root and joints.
+
+    The noise of joints is that of limbs of 0.4 m.
+    """
     generator = np.random.default_rng(0)
     turns = R.from_rotvec(generator.normal(0.0, noise_m / 0.4, (motion.rotations[..., 0].size, 3)))
     rotations = (R.from_quat(motion.rotations.reshape(-1, 4)) * turns).as_quat().reshape(motion.rotations.shape)
@@ -187,7 +214,10 @@ def test_far_floor_moves_or_is_noted(label: str, height_m: float) -> None:
 
 
 def test_absent_floor_folds_no_limbs() -> None:
-    """A short run whose feet hardly stand, far below y = 0."""
+    """Feet hardly stand in a short run.
+
+    It is far below y = 0.
+    """
     run = with_noise(CLIPS["run"], 0.012)
     moved_m = []
     for height_m in (0.0, -0.9):

@@ -66,7 +66,10 @@ def test_a_tremor_stays(hz: float, joint: str) -> None:
 
 
 def test_compensating_legs_stay() -> None:
-    """As in captures, whose markers keep head, hands and feet in place."""
+    """Legs that compensate the pelvis stay.
+
+    Captures have them, as markers keep head, hands and feet in place.
+    """
     clean = made_motion("walk", frames=150)
     turns = Rotation.from_rotvec(np.random.default_rng(0).normal(0, 0.02, (150, 3)))
     rotations = clean.rotations.copy()

@@ -1,4 +1,7 @@
-"""Knees that flip are turned back, a foot in the air beside the one that stands rests there, and all else stays."""
+"""Flipped knees turn back; all else stays.
+
+A foot in the air beside the one that stands rests there.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +27,10 @@ def joint_distances_m(first: Motion, second: Motion) -> np.ndarray:
 
 
 def jump_m(motion: Motion, joint: int) -> float:
-    """How far a joint is at most from half-way between where it is a frame before and after, doubled."""
+    """Return a joint's largest jump.
+
+    It is twice the distance from half-way between where it is a frame before and after.
+    """
     return float(np.linalg.norm(np.diff(joint_positions(motion)[:, joint], 2, axis=0), axis=-1).max())
 
 
@@ -33,7 +39,10 @@ def repair_knees(motion: Motion) -> Motion:
 
 
 def with_flip(motion: Motion, side: str, frames: slice) -> Motion:
-    """The motion with a leg turned by half a turn about the line from hip to ankle."""
+    """Turn a leg by half about its length.
+
+    This is the line from hip to ankle.
+    """
     hip = motion.skeleton.parts.index(f"{side}_hip")
     ankle = motion.skeleton.parts.index(f"{side}_ankle")
     positions_m, orientations = forward_kinematics(motion.skeleton, motion.root_m, motion.rotations)
@@ -47,7 +56,10 @@ def with_flip(motion: Motion, side: str, frames: slice) -> Motion:
 @pytest.mark.parametrize("frames", [slice(12, 13), slice(10, 16), slice(0, 5), slice(20, None)])
 @pytest.mark.parametrize("fps", [30, 60, 120])
 def test_flipped_knee_returns(walk, side, frames, fps):
-    """Exactly where it takes a single frame, and the foot as it is before and after."""
+    """A flip of one frame is undone exactly.
+
+    The foot is as before and after.
+    """
     motion = resample(walk, fps)
     pace = fps // 30
     span = slice(frames.start * pace, None if frames.stop is None else frames.stop * pace)
@@ -63,7 +75,10 @@ def test_flipped_knee_returns(walk, side, frames, fps):
 
 
 def test_two_frame_flip_returns(walk):
-    """As where motions were interpolated: the frame in between shows a quarter of a turn."""
+    """Interpolated flips pass through a quarter turn.
+
+    The frame in between shows it.
+    """
     flipped = resample(with_flip(walk, "left", slice(10, 16)), 60)
     left_m = joint_distances_m(repair_knees(flipped), resample(walk, 60))
     assert left_m[:, walk.skeleton.parts.index("left_knee")].max() < 0.02
@@ -77,13 +92,16 @@ def test_sound_motions_stay(clips):
 
 
 def test_twisted_leg_stays(walk):
-    """Without a flip nothing says that its rest pose is not turned so."""
+    """Without a flip, a turned leg may rest so."""
     twisted = with_flip(walk, "left", slice(0, None))
     assert repair_knees(twisted).rotations.tobytes() == twisted.rotations.tobytes()
 
 
 def test_folded_knees_stay(clips):
-    """There the line from hip to ankle turns fast, and so does the leg about it."""
+    """The hip-ankle line turns fast in folded legs.
+
+    So does the leg about it.
+    """
     folded = pose_joint(clips["walk"], "left_knee", Rotation.from_rotvec([2.6, 0.0, 0.0]))
     flipped = with_flip(folded, "left", slice(10, 16))
     assert repair_knees(flipped).rotations.tobytes() == flipped.rotations.tobytes()
@@ -101,7 +119,10 @@ def test_straight_leg_without_jump_stays(walk):
 
 
 def test_foot_turns_with_leg(walk):
-    """Captures have the foot of a leg that flips anywhere."""
+    """The foot of a flipped leg may be anywhere.
+
+    Captures have it so.
+    """
     flipped = with_flip(walk, "left", slice(10, 16))
     ankle = walk.skeleton.parts.index("left_ankle")
     flipped.rotations[10:16, ankle] = Rotation.from_rotvec([1.5, 0.0, 0.5]).as_quat()
@@ -127,7 +148,10 @@ def test_samples_keep_knees(walk):
 
 
 def test_real_leaps_are_repaired(cmu: Path):
-    """A dancer's knee jumps by 0.2 to 0.4 m, there and back."""
+    """A dancer's knee jumps by 0.2 to 0.4 m.
+
+    It comes back.
+    """
     clip = next(clip for clip in load_cmu(cmu, "subjects=5") if Path(clip.source).stem == "05_10")
     knee = clip.skeleton.parts.index("right_knee")
     ankle = clip.skeleton.parts.index("right_ankle")
@@ -140,7 +164,10 @@ HELD_FRAMES = 60
 
 
 def stopping(kind, frames: int) -> Motion:
-    """A motion that slows down within 24 frames, to its frame `frames` − 1, and stays there."""
+    """Slow down and stop at frame `frames` − 1.
+
+    This takes 24 frames.
+    """
     made = made_motion(kind, frames=frames)
     slowing = 1 - (1 - np.linspace(0.0, 1.0, 24)) ** 2
     times = np.concatenate([np.arange(frames - 12), frames - 13 + 12 * slowing[1:], np.full(HELD_FRAMES, frames - 1)])
@@ -182,7 +209,10 @@ STANDING_FRAMES = slice(20, None)
 
 
 def balance(spread_deg: float) -> Motion:
-    """Return a body that stands on its left foot, with the right leg stretched to the side."""
+    """Balance on the left foot.
+
+    The right leg is stretched to the side.
+    """
     motion = made_motion("idle", frames=90, sway_rad=0.0)
     angles_deg = spread_deg * np.clip(np.arange(90) / 15, 0.0, 1.0)
     turns = Rotation.from_rotvec(np.radians(-angles_deg)[:, None] * [0.0, 0.0, 1.0])
@@ -190,7 +220,10 @@ def balance(spread_deg: float) -> Motion:
 
 
 def measure_descent_m(spread_deg: float) -> tuple[float, float]:
-    """Return how far a correction lowers the pelvis and the right foot of a body that balances."""
+    """Return how far pelvis and right foot are lowered.
+
+    A correction lowers them while the body balances.
+    """
     motion = balance(spread_deg)
     (correction,) = KinematicCorrector()([motion])
     moves_m = (joint_positions(correction.motion) - joint_positions(motion))[STANDING_FRAMES, :, 1]

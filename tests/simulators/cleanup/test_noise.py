@@ -1,4 +1,7 @@
-"""Noise and spikes of captures: what is taken out, and what stays."""
+"""Noise and spikes are removed; motion stays.
+
+They are those of captures.
+"""
 
 from dataclasses import replace
 
@@ -65,7 +68,10 @@ def test_still_joint_stays_still(clips):
 
 
 def test_still_joints_hide_no_noise(clips):
-    """As fingers and eyes of many files, which are more than half of the joints."""
+    """Still joints may be more than half of all.
+
+    These are fingers and eyes of many files.
+    """
     noise_rad = joint_noise_rad(MotionBatch.stack([jittery(clips["walk"])]))
     with_fingers = np.concatenate([noise_rad, np.zeros((1, 2 * noise_rad.shape[1]))], axis=1)
     assert is_noisy(noise_rad).all()
@@ -75,7 +81,10 @@ def test_still_joints_hide_no_noise(clips):
 
 @pytest.mark.parametrize("rounding_rad", [1e-9, 1e-6])
 def test_rounding_changes_nothing(clips, rounding_rad):
-    """Taken for noise, the rounding of files moved a foot by 4 to 8 cm."""
+    """Rounding of files is no noise.
+
+    Taken for noise, it moved a foot by 4 to 8 cm.
+    """
     still = pose_joint(jittery(clips["walk"], 0.05), 3, Rotation.identity())
     turns = np.random.default_rng(0).normal(0, rounding_rad, (len(still), 3))
     rounded = pose_joint(still, 3, Rotation.from_rotvec(turns))
@@ -110,7 +119,10 @@ def test_short_motions_stay(walk):
 
 
 def test_shared_flicker_is_smoothed(clips):
-    """Joints that go to and fro from frame to frame do so in concert, as motion does: some models' samples flicker."""
+    """Joints that flicker together are smoothed.
+
+    Some models' samples do; motion is in concert, too.
+    """
     clean = MotionBatch.stack([clips["walk"]])
     signs = (-1.0) ** np.arange(clean.rotations.shape[1])
     axes = np.random.default_rng(0).normal(0.0, 0.05, (clean.rotations.shape[2], 3))
@@ -144,7 +156,10 @@ def test_capture_spike_is_bridged(walk):
 
 
 def test_interpolated_kinks_are_no_spikes(walk):
-    """Whipped at 3 m/s and back within a tenth of a second, an arm is no spike at 30 fps, nor linearly at 120."""
+    """A fast arm whip is no spike.
+
+    At 3 m/s it is back within a tenth of a second, at 30 fps or linearly at 120.
+    """
     angles_rad = 0.2 * np.array([0, 1, 2, 1, 0])
     whip = Rotation.from_rotvec(angles_rad[:, None] * [0.0, 0.0, 1.0])
     fast = turn_joint(walk, "left_shoulder", whip, slice(13, 18))
@@ -157,7 +172,10 @@ def test_interpolated_kinks_are_no_spikes(walk):
 
 
 def test_jerking_pelvis_is_no_spike(walk):
-    """Seen from the pelvis the legs spike, in the world their feet do not, and a bridge would make them."""
+    """A jerking pelvis needs no bridge for its legs.
+
+    Seen from it the legs spike, in the world their feet do not, and a bridge would make them.
+    """
     legs = Legs.from_skeleton(walk.skeleton)
     ankles_m = joint_positions(walk)[:, Legs.from_skeleton(walk.skeleton).ankles]
     tilted = turn_joint(walk, 0, Rotation.from_rotvec([0.3, 0.0, 0.0]), 15, outside=True)
@@ -171,7 +189,10 @@ def test_jerking_pelvis_is_no_spike(walk):
 
 
 def test_knee_flip_throws_no_leg(walk):
-    """The leg is turned about the line from hip to ankle while it swings, as bent knees of dancers flip in captures."""
+    """A knee flip in a swing throws no leg.
+
+    The leg turns about the line from hip to ankle, as bent knees of dancers do in captures.
+    """
     hip = walk.skeleton.joint("left_hip")
     knee = walk.skeleton.joint("left_knee")
     ankle = walk.skeleton.joint("left_ankle")
@@ -195,7 +216,10 @@ def test_knee_flip_throws_no_leg(walk):
 
 
 def shake(motion: Motion, part: str, frames: slice, noise_rad: float, seed: int = 0) -> tuple[Motion, list[int]]:
-    """A motion in which the joints of a part of the body shake for a while, and these joints."""
+    """Shake a part's joints for a while.
+
+    Returns these joints, too.
+    """
     joints = [joint for joint, name in enumerate(motion.skeleton.parts) if name in LIMB_JOINTS[part]]
     rotations = motion.rotations.copy()
     shape = rotations[frames][:, joints].shape

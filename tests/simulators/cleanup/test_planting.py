@@ -1,4 +1,7 @@
-"""Feet that stand are held; limbs and trunks below the floor come up, by bending where that does. All else stays."""
+"""Standing feet are held, sunken limbs come up.
+
+Limbs and trunks rise by bending where that does. All else stays.
+"""
 
 from dataclasses import replace
 
@@ -31,7 +34,10 @@ def test_bodies_do_not_sink(clips, label):
 
 @pytest.mark.parametrize("slid_m", [1.0, 2.0])
 def test_second_planting_is_limited(stand, slid_m):
-    """A body that glides over the floor glides on: legs that followed all of it would do the splits."""
+    """A gliding body glides on without doing the splits.
+
+    Legs that followed all of it would.
+    """
     frames = round(10 * stand.fps)
     root_m = stand.root_m[0] + np.linspace(0.0, slid_m, frames)[:, None] * (0.0, 0.0, 1.0)
     glide = replace(stand, root_m=root_m, rotations=np.tile(stand.rotations[:1], (frames, 1, 1)))
@@ -50,7 +56,10 @@ def test_motions_above_floor_stay(walk, adult):
 
 
 def test_hand_rises_and_trunk_stays(stand):
-    """Arms that hang from a body whose shoulders are near the floor bend upwards at the shoulder."""
+    """Hanging arms bend upwards at the shoulder.
+
+    The shoulders are near the floor.
+    """
     low = replace(stand, root_m=stand.root_m - [0.0, 1.2, 0.0])
     low = pose_joint(low, "left_shoulder", Rotation.from_rotvec([0.0, 0.0, -1.4]))
     before_m = joint_positions(low)
@@ -73,7 +82,10 @@ def test_hand_rises_and_trunk_stays(stand):
 )
 @pytest.mark.parametrize(("end_points", "follows"), [((0.0, 0.1, -1.0), False), ((0.0, 1.0, -0.02), True)])
 def test_resting_ends_stay(stand, limb, lowest_m, depth_m, spread_s, end_points, follows):
-    """A sunken knee or elbow rises alone if ankle or wrist are as low; an end that is upright above it rises, too."""
+    """A sunken joint rises alone over a resting end.
+
+    The end of a knee or elbow is ankle or wrist; one that is upright above it rises, too.
+    """
     upper, middle, end = (stand.skeleton.joint(f"left_{part}") for part in limb)
     slanted = Rotation.align_vectors([[0.0, -0.9, 0.4]], [stand.skeleton.offsets_m[middle]])[0]
     pointing = Rotation.align_vectors([end_points], [stand.skeleton.offsets_m[end]])[0]
@@ -90,7 +102,10 @@ def test_resting_ends_stay(stand, limb, lowest_m, depth_m, spread_s, end_points,
 
 @pytest.mark.parametrize("fps", [24.0, 30.0, 60.0, 120.0])
 def test_upright_forearm_does_not_snap(stand, fps):
-    """The end of an upright bone rises by nothing at first, so that the bone tilts at once: the control snaps."""
+    """An upright bone must not tilt at once.
+
+    Its end rises by nothing at first: the control snaps.
+    """
     adult = stand.skeleton
     frames = round(2 * fps) + 1
     rotations = np.tile(stand.rotations[:1], (frames, 1, 1))
@@ -128,7 +143,10 @@ def test_rise_is_independent_of_company(clips):
 
 @pytest.mark.parametrize(("pitch_deg", "seconds", "fps"), [(25.0, 0.15, 30.0), (25.0, 0.25, 30.0), (40.0, 0.25, 60.0)])
 def test_toes_bend_before_knees_do(pitch_deg: float, seconds: float, fps: float) -> None:
-    """Toes that point into the floor for moments, as at toe-off, come up by themselves."""
+    """Toes that dip for moments come up alone.
+
+    This is as at toe-off.
+    """
     standing = made_motion("idle", fps=fps, frames=round(3 * fps))
     times_s = np.arange(len(standing)) / fps
     share = np.clip(1 - np.abs(times_s - 1.5) / seconds, 0.0, 1.0)
@@ -143,7 +161,7 @@ def test_toes_bend_before_knees_do(pitch_deg: float, seconds: float, fps: float)
 
 
 def knee_angles_deg(motion: Motion) -> np.ndarray:
-    """Return the angle (T,) between thigh and shin of the left leg."""
+    """Return the left knee's angle (T,)."""
     joints = [motion.skeleton.parts.index(f"left_{part}") for part in ("hip", "knee", "ankle")]
     hips_m, knees_m, ankles_m = np.moveaxis(joint_positions(motion)[:, joints], 1, 0)
     cosines = ((hips_m - knees_m) * (ankles_m - knees_m)).sum(axis=1)
@@ -189,7 +207,10 @@ def test_sunken_toes_bend_up():
 
 
 def test_kneeling_feet_stay():
-    """They point back beyond the vertical; flat, they would stand beside the knees."""
+    """Kneeling feet point back beyond the vertical.
+
+    Flat, they would stand beside the knees.
+    """
     back = np.tile([0.0, np.cos(1.7), np.sin(1.7)], (1, 30, 2, 1))
     assert not foot_lock.share_above(np.full((1, 30, 2), -0.03), np.full((1, 30, 2), 0.03), back, fps=30.0).any()
 
@@ -206,7 +227,10 @@ def test_swinging_feet_do_not_drag():
 
 
 def test_long_stance_keeps_short_locks() -> None:
-    """On a floor that drifts, each stance slides as far as it lasts; where both feet stand, the longer slide counts."""
+    """Longer stances slide longer on a drifting floor.
+
+    Where both feet stand, the longer slide counts.
+    """
     stands = np.zeros((1, 100, 2), dtype=bool)
     stands[0, 5:15, 0] = stands[0, 20:90, 1] = stands[0, 60:70, 0] = True
     drift_m = np.arange(100)[None, :, None] * np.array([0.008, 0.0, 0.006])
@@ -222,7 +246,10 @@ def test_long_stance_keeps_short_locks() -> None:
 @pytest.mark.parametrize("roll_deg", [-55.0, 48.0, 62.0])
 @pytest.mark.parametrize("frames", [slice(None), slice(60, 120)])
 def test_rolled_foot_is_flattened(roll_deg: float, frames: slice) -> None:
-    """It turns about the line from ankle to toe, so that no joint moves."""
+    """A rolled foot turns without moving joints.
+
+    It turns about the line from ankle to toe.
+    """
     motion = made_motion("idle", frames=180)
     ankle, toe = motion.skeleton.joint("left_ankle"), motion.skeleton.joint("left_foot")
     axis = motion.skeleton.offsets_m[toe] / np.linalg.norm(motion.skeleton.offsets_m[toe])

@@ -1,4 +1,7 @@
-"""Corrections come to rest, and what was meant is not undone: who climbs, hovers or leaps stays."""
+"""Corrections come to rest and keep what was meant.
+
+Who climbs, hovers or leaps stays.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +32,10 @@ CORRECT = KinematicCorrector()
 
 
 def shake(motion: Motion, slide_m: float, sink_m: float, seed: int = 0) -> Motion:
-    """Return the motion with a root that swings over the floor and sinks, at its own rate for each seed."""
+    """Swing and sink the root at seeded rates.
+
+    It swings over the floor; each seed has a rate of its own.
+    """
     rate_hz = np.random.default_rng(seed).uniform(0.3, 0.8)
     times_s = np.arange(len(motion)) / motion.fps
     swing = np.sin(2 * np.pi * rate_hz * times_s)
@@ -72,7 +78,10 @@ def test_sliding_feet_are_replanted(slide_m: float) -> None:
 
 
 def test_noisy_capture_is_stable(cmu: Path) -> None:
-    """Without noise, feet show further stances, in which they are planted at once."""
+    """Denoised feet are planted in their new stances.
+
+    Without noise they show further ones, at once.
+    """
     motion = load_motion(cmu / "train" / "35_29.bvh").frames(0, 124)
     rng = np.random.default_rng(1)
     turns = Rotation.from_rotvec(np.deg2rad(1.5) * rng.normal(size=(motion.rotations[..., 0].size, 3)))
@@ -83,7 +92,10 @@ def test_noisy_capture_is_stable(cmu: Path) -> None:
 
 
 def shift_for_a_moment(motion: Motion, direction: tuple[float, float, float]) -> Motion:
-    """Return the motion with a root that goes away and comes back within 20 frames in its middle."""
+    """Move the root away and back midway.
+
+    This takes 20 frames.
+    """
     size = np.zeros(len(motion))
     middle = len(motion) // 2
     size[middle - 10 : middle + 10] = np.sin(np.pi * np.arange(20) / 20) ** 2
@@ -91,7 +103,10 @@ def shift_for_a_moment(motion: Motion, direction: tuple[float, float, float]) ->
 
 
 def test_held_poses_do_not_prevent_planting() -> None:
-    """Their feet stand perfectly still, which says nothing about the motion in between."""
+    """Held poses say nothing about motion between.
+
+    Their feet stand perfectly still.
+    """
     walk = base_walk()
     frames = np.clip(np.arange(-60, len(walk) + 60), 0, len(walk) - 1)
     held = replace(walk, root_m=walk.root_m[frames], rotations=walk.rotations[frames])
@@ -121,7 +136,10 @@ def furthest_m(motion: Motion) -> float:
 
 
 def hovering(stand: Motion, height_m: float) -> Motion:
-    """The adult floating up and down by 15 cm, toes pointing to the ground."""
+    """Hover up and down by 15 cm.
+
+    The adult's toes point to the ground.
+    """
     frames = 120
     rotations = np.tile(stand.rotations[0], (frames, 1, 1))
     for side in ("left", "right"):
@@ -165,7 +183,10 @@ def test_drift_is_noted_and_removable(walk: Motion) -> None:
 
 
 def test_leaps_are_not_pulled_back(clips: dict[str, Motion]) -> None:
-    """A jump that goes further than its feet push: kept, though the soles slide along."""
+    """A long jump is kept, though soles slide.
+
+    It goes further than its feet push.
+    """
     jump = clips["jump"]
     for scale in (1.5, 2.0):
         travel = np.array([scale, 1.0, scale])
@@ -173,7 +194,10 @@ def test_leaps_are_not_pulled_back(clips: dict[str, Motion]) -> None:
 
 
 def test_unexplained_force_is_noted(clips: dict[str, Motion]) -> None:
-    """A run at twice its pace, feet sliding along, against the run itself."""
+    """A run at twice its pace is noted.
+
+    Its feet slide along; the run itself is the control.
+    """
     run = clips["run"]
     hurried = replace(run, fps=2 * run.fps, root_m=run.root_m * np.array([0.5, 1.0, 0.5]))
     notes = [{note.kind for note in PhysicsCorrector()([motion])[0].notes} for motion in (clips["walk"], hurried)]
@@ -183,7 +207,10 @@ def test_unexplained_force_is_noted(clips: dict[str, Motion]) -> None:
 
 @pytest.mark.parametrize("clip", ["05_02", "05_08"])
 def test_tiptoe_joints_get_no_faster(cmu: Path, clip: str) -> None:
-    """Feet that point down are sunk and turned about their ankles, which must not follow the soles."""
+    """Feet on tiptoe may sink without dragging ankles.
+
+    They point down and turn about their ankles, which must not follow the soles.
+    """
     motion = load_motions(str(cmu / "train" / f"{clip}.bvh"))[0].frames(0, 90)
     before_m_s, after_m_s = standing_speeds_m_s(motion, CORRECT([motion])[0].motion)
     assert after_m_s < before_m_s + 0.008

@@ -1,4 +1,7 @@
-"""Bodies that swing up and down above the floor come back to it; those in flight and on supports stay."""
+"""Bodies that swing above the floor come back.
+
+Those in flight and on supports stay.
+"""
 
 from dataclasses import replace
 
@@ -22,7 +25,7 @@ from selfcorrect.simulators.cleanup.settling import SettleBody
 
 
 def bouncing(motion: Motion, amplitude_m: float, period_s: float = 0.55, lowered_m: float = 0.0) -> Motion:
-    """The motion with a root that swings up and down."""
+    """Swing the root up and down."""
     times_s = np.arange(len(motion)) / motion.fps
     rise_m = amplitude_m * np.sin(2 * np.pi * times_s / period_s) - lowered_m
     return replace(motion, root_m=motion.root_m + rise_m[:, None] * [0.0, 1.0, 0.0])
@@ -48,7 +51,10 @@ def test_bouncing_walk_lands(kind, amplitude_m: float) -> None:
 @pytest.mark.parametrize("period_s", [0.7, 1.0, 2.0])
 @pytest.mark.parametrize("sign", [-1, 1])
 def test_floating_stride_returns(walk: Motion, period_s: float, sign: int) -> None:
-    """Most of the walk stands well, so no share of the motion decides."""
+    """One floating stride returns.
+
+    Most of the walk stands well, so no share of the motion decides.
+    """
     walks = repeat_walk(walk, 6)
     phase = np.clip((np.arange(len(walks)) / walks.fps - 3.0) / period_s, 0.0, 1.0)
     rise_m = sign * 0.1 * np.sin(np.pi * phase) ** 2
@@ -80,7 +86,10 @@ def test_sound_motions_stay(kind) -> None:
 
 @pytest.mark.parametrize("pace", [1.0, 0.5, 0.25])
 def test_slow_jump_is_a_jump(pace: float) -> None:
-    """It falls as slowly as it rises, along a parabola."""
+    """A slow jump falls as slowly as it rises.
+
+    Its path is a parabola.
+    """
     stand = made_motion("idle", frames=180)
     seconds = 2 * np.sqrt(2 * 0.3 / 9.81) / pace
     share = np.clip((np.arange(180) / stand.fps - 1.0) / seconds, 0.0, 1.0)
@@ -90,7 +99,10 @@ def test_slow_jump_is_a_jump(pace: float) -> None:
 
 
 def squatting(depth_m: float, *, hips_follow: float, arms_rad: float | np.ndarray = 1.2) -> Motion:
-    """A body that bends its knees four times; as far as its hips do not follow, its feet rise instead."""
+    """Bend the knees four times.
+
+    As far as the hips do not follow, the feet rise instead.
+    """
     motion = made_motion("idle", frames=240)
     skeleton = motion.skeleton
     leg_m = skeleton.leg_m
@@ -136,7 +148,10 @@ def test_partial_hip_height_returns(depth_m: float, share: float) -> None:
 
 @pytest.mark.parametrize("sunk_m", [0.1, 0.2])
 def test_raised_hips_are_not_lifted(sunk_m: float) -> None:
-    """Squats at a constant height of the hips, set to the floor by their middle; the hands are up in the first."""
+    """Squats with constant hips are not lifted.
+
+    The floor is at the middle; the hands are up in the first.
+    """
     arms_rad = np.where(np.abs(np.arange(240) - 30) < 4, -1.3, 1.2)
     squats = squatting(0.4, hips_follow=0.0, arms_rad=arms_rad)
     flat = replace(squats, root_m=squats.root_m - sunk_m * np.array([0.0, 1.0, 0.0]))
@@ -146,7 +161,10 @@ def test_raised_hips_are_not_lifted(sunk_m: float) -> None:
 
 
 def sitting_down(lift_deg: float) -> Motion:
-    """A body that sits down on something, its feet in place and ahead, and then lifts them."""
+    """Sit down, then lift the feet.
+
+    They are in place and ahead before.
+    """
     motion = made_motion("idle", frames=200)
     skeleton = motion.skeleton
     frames = np.arange(200)
@@ -168,7 +186,10 @@ def test_lifted_feet_of_sitter_stay() -> None:
 
 
 def ending_on_a_stool(walk: Motion, tucked_rad: float, swing_rad: float) -> Motion:
-    """A walk whose body gets onto a stool of 0.75 m, with thighs that slope by 15 degrees and feet in the air."""
+    """Walk onto a stool of 0.75 m.
+
+    Thighs slope by 15 degrees, and the feet are in the air.
+    """
     skeleton, fps, last = walk.skeleton, walk.fps, len(walk) - 1
     after_s = np.arange(-last, round(2.7 * fps)) / fps
     motion = walk.select_frames(np.minimum(np.arange(len(after_s)), last))
@@ -189,7 +210,10 @@ def ending_on_a_stool(walk: Motion, tucked_rad: float, swing_rad: float) -> Moti
 
 @pytest.mark.parametrize(("tucked_rad", "swing_rad"), [(0.3, 0.0), (0.3, 0.4), (0.6, 0.0), (0.6, 0.4)])
 def test_high_seat_stays(walk: Motion, tucked_rad: float, swing_rad: float) -> None:
-    """The feet hang below the body, not ahead, and the hips are hardly lower than in the walk."""
+    """Feet hang below a body on a high seat.
+
+    They are not ahead, and the hips are hardly lower than in the walk.
+    """
     sitting = ending_on_a_stool(walk, tucked_rad, swing_rad)
     rises_m = (settle(sitting).root_m - sitting.root_m)[:, 1]
     assert np.ptp(rises_m) < 0.015
@@ -198,7 +222,10 @@ def test_high_seat_stays(walk: Motion, tucked_rad: float, swing_rad: float) -> N
 
 
 def test_crawler_is_not_pulled_down(clips: dict[str, Motion]) -> None:
-    """Hands and knees bear the body, and toes rise and sink behind them."""
+    """Hands and knees bear a crawler.
+
+    The toes rise and sink behind them.
+    """
     crawl = clips["crawl"]
     raised = replace(crawl, root_m=crawl.root_m + np.array([0.0, 0.013, 0.0]))
     np.testing.assert_array_equal(settle(raised).root_m, raised.root_m)

@@ -1,4 +1,7 @@
-"""Motions that jump, at splices, at seams of blocks or for some frames, are mended; other motion is left alone."""
+"""Jumps at splices and seams are mended.
+
+They may last for some frames; other motion is left alone.
+"""
 
 from dataclasses import replace
 
@@ -30,7 +33,10 @@ def mend_splices(motion: Motion) -> Motion:
 
 
 def elsewhere(motion: Motion, frame: int, turn_rad: float) -> Motion:
-    """The frames from one on half a metre away and turned."""
+    """Move the later frames by half a metre.
+
+    They are turned, too.
+    """
     turn = Rotation.from_rotvec([0.0, turn_rad, 0.0])
     root_m = motion.root_m.copy()
     root_m[frame:] = turn.apply(root_m[frame:] - root_m[frame]) + root_m[frame] + [0.3, 0.0, -0.4]
@@ -155,7 +161,10 @@ def test_compensating_trunk_is_not_bridged(frames: int, angle_deg: float) -> Non
 @pytest.mark.parametrize("angles_deg", [(60, -50), (40, -40, 40, -40), (90, -60, 80)])
 @pytest.mark.parametrize("share", [0.8, 0.0])
 def test_compensating_limbs_are_bridged(axis: str, angles_deg: tuple[int, ...], share: float) -> None:
-    """Thighs and spine undo a share of the root's turns, and all of every second turn."""
+    """Thighs and spine undo the root's turns.
+
+    They undo a share of it, and all of every second turn.
+    """
     walk = base_walk()
     rotations = walk.rotations.copy()
     branches = [joint for joint, parent in enumerate(walk.skeleton.parents) if parent == 0]
@@ -180,7 +189,7 @@ ARMS = ("left_shoulder", "right_shoulder", "left_elbow", "right_elbow")
 
 
 def in_blocks(motion: Motion, frames: int, turn_rad: float, seed: int = 0) -> Motion:
-    """The motion with arms that are turned otherwise in each block of so many frames."""
+    """Turn the arms anew in each block."""
     random = np.random.default_rng(seed)
     block = np.arange(len(motion)) // frames
     for part in ARMS:

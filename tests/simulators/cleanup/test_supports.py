@@ -1,5 +1,6 @@
-"""Support that is not the floor: inferred from motions whose truth is known, put into both engines, kept apart from
-floating.
+"""Supports are inferred and kept from floating motion.
+
+The truth of the motions is known; both engines get them.
 """
 
 import re
@@ -43,7 +44,7 @@ def stairs(planted_walk: Motion) -> tuple[Motion, list[Support]]:
 
 
 def turn_joints(motion: Motion, turns_rad: dict[str, np.ndarray]) -> Motion:
-    """The motion with joints in the rest pose turned about an axis (T, 3)."""
+    """Turn joints at rest about an axis (T, 3)."""
     for part, turn_rad in turns_rad.items():
         motion = pose_joint(motion, part, Rotation.from_rotvec(turn_rad))
     return motion
@@ -56,7 +57,10 @@ def hold_pose(stand: Motion, frames: int) -> Motion:
 
 
 def sitting(stand: Motion, seat_m: float) -> Motion:
-    """The adult sits down in a second and stays for two, upright, with both feet on the floor."""
+    """Sit down in a second, stay for two.
+
+    The adult is upright, with both feet on the floor.
+    """
     offsets_m = {part: stand.skeleton.offsets_m[stand.skeleton.parts.index(part)] for part in ("left_hip", "left_knee")}
     thigh_m = -offsets_m["left_knee"][1]
     hip_m = stand.root_m[0, 1] + offsets_m["left_hip"][1]
@@ -70,7 +74,7 @@ def sitting(stand: Motion, seat_m: float) -> Motion:
 
 
 def leaning(sit: Motion, lean_rad: float) -> Motion:
-    """The trunk bends forward by an angle while the body sits down."""
+    """Bend the trunk forward while sitting down."""
     share = np.clip(np.arange(len(sit)) / sit.fps - 1, 0, 1)
     return turn_joints(sit, {"spine1": lean_rad * share[:, None] * EYE[0]})
 
@@ -127,7 +131,10 @@ def test_uneven_ground_is_recognised(planted_walk):
 
 
 def test_height_changes_give_two_supports(stand):
-    """Frames on one and on the other step are as many, so that none is at their median."""
+    """Two steps stood on equally give two supports.
+
+    No frame is at the median then.
+    """
     still = hold_pose(stand, 70)
     supports = infer_supports(raise_motion(still, np.repeat([0.0, 0.2, 0.5], [30, 20, 20])))
     assert sorted({round(support.top_m[1], 2) for support in supports}) == [0.2, 0.5]
@@ -136,7 +143,10 @@ def test_height_changes_give_two_supports(stand):
 
 @pytest.mark.parametrize("settings", [CleanupSettings(), CleanupSettings().without_steps(FitSoles)])
 def test_supports_are_per_motion(stairs, planted_walk, settings):
-    """In a batch as alone; the walk on the floor beside the stairs needs none."""
+    """Supports in a batch are as alone.
+
+    The walk on the floor beside the stairs needs none.
+    """
     corrector = KinematicCorrector(settings)
     alone = corrector([stairs[0]])[0]
     together = corrector([planted_walk, stairs[0]])
@@ -147,7 +157,10 @@ def test_supports_are_per_motion(stairs, planted_walk, settings):
 
 @pytest.mark.parametrize("riser_m", [0.15, 0.19])
 def test_climb_may_begin_on_step(stairs, riser_m):
-    """The floor may be a step below the lowest ground that the motion shows."""
+    """A climb may begin a step above the floor.
+
+    The motion shows no lower ground.
+    """
     climb = raise_motion(stairs[0], riser_m)
     (correction,) = KinematicCorrector()([climb])
     assert float(np.median((correction.motion.root_m - climb.root_m)[:, 1])) == pytest.approx(0.0, abs=0.01)
@@ -173,7 +186,10 @@ def test_far_stairs_stay(stairs):
 
 
 def test_ground_stays_where_stood_most(planted_walk):
-    """Who comes up a step to y = 0 from below is not moved up by it."""
+    """Who comes up a step is not moved up.
+
+    The step comes from below to y = 0.
+    """
     step, _ = stepping(planted_walk, [0.0, 0.17, 0.17, 0.17, 0.17, 0.17])
     correction = KinematicCorrector()([raise_motion(step, -0.17)])[0]
     assert mean_distance_m(correction.motion, raise_motion(step, -0.17)) < 0.005
@@ -268,7 +284,10 @@ def test_floor_carries_sitter(stand, pose):
 
 
 def hovering(stand: Motion) -> Motion:
-    """The adult rises by half a metre within a second and paddles in the air for three."""
+    """Rise by half a metre and paddle.
+
+    The adult rises within a second and paddles for three.
+    """
     times_s = np.arange(150) / 30
     share = np.clip(times_s - 1, 0, 1)
     paddle = {"left_hip": 0, "right_hip": np.pi, "left_shoulder": 1, "right_shoulder": 2}
@@ -291,7 +310,10 @@ def test_who_hovers_is_told_so(stand):
 
 
 def hanging(stand: Motion) -> Motion:
-    """The adult is lifted off the floor within a second, arms up, and hangs by still hands, legs swinging."""
+    """Lift off and hang by still hands.
+
+    The adult is up within a second, arms up, legs swinging.
+    """
     times_s = np.arange(120) / 30
     share = np.clip(times_s - 1, 0, 1)
     swing_rad = (0.6 * share * np.sin(3 * np.pi * times_s))[:, None] * EYE[0]
@@ -317,7 +339,7 @@ def test_who_hangs_holds_on(stand):
 
 @pytest.mark.parametrize("name", ["stairs", "stool", "treadmill"])
 def test_check_finds_same_carriers(stairs, planted_walk, name):
-    """Who climbs does not hover, and who walks on a treadmill does not slide."""
+    """Climbers do not hover; treadmill walkers do not slide."""
     stances = len(stair_heights(planted_walk))
     motion = {
         "stairs": lambda: stairs[0],
@@ -368,7 +390,10 @@ def test_hold_keeps_hand(adult, engine):
 @pytest.mark.slow
 @EITHER_ENGINE
 def test_supports_are_independent_of_company(stairs, sit, stand, clips, engine):
-    """On one tree each: who climbs stairs and who walks; who sits, who hangs and who stands."""
+    """Supports do not depend on the other motions.
+
+    On one tree each: who climbs stairs and who walks; who sits, who hangs and who stands.
+    """
     corrector = PhysicsCorrector(TrackerSettings(engine=EngineSettings(name=engine)))
     motions = [sit, stairs[0], hanging(stand), clips["walk"], stairs[0], stand]
     for motion, together in zip(motions, corrector(motions), strict=True):
@@ -384,7 +409,10 @@ def test_the_choice_is_checked():
 
 
 def test_slab_holds_its_part_only(adult, engine):
-    """Soles land on a slab for feet, fall through one for hands, and fall when theirs is taken away."""
+    """Slabs bear only their own part.
+
+    Soles land on one for feet, fall through one for hands, and fall when theirs is taken away.
+    """
     body = build_humanoid(adult).with_minimum_inertia(0.06)
     world = ENGINES.load(engine)(EngineSettings())
     feet = [Support(f"{side} foot", (0.0, 0.5, 0.05), (0.6, 0.6), 0, 9) for side in ("left", "right")]
@@ -405,7 +433,7 @@ def start(world, body, height_m: float) -> None:
 
 
 def fall(world, body, steps: int) -> None:
-    """Let the body drop, its joints held and its root kept upright."""
+    """Drop the body, joints held, root upright."""
     for _ in range(steps):
         root = world.root()
         upright = np.array([UPRIGHT])

@@ -1,4 +1,7 @@
-"""A motion and its correction are measured in the stance of the motion, on one ground: lifting a foot cures nothing."""
+"""Motions are compared in one stance on one ground.
+
+The stance is the motion's: lifting a foot cures nothing.
+"""
 
 from dataclasses import replace
 
@@ -25,13 +28,19 @@ UP = np.array([0.0, 1.0, 0.0])
 
 
 def slide_body(motion: Motion, speed_m_s: float) -> Motion:
-    """The motion, swinging over the floor at a speed that reaches this."""
+    """Swing the motion over the floor at this speed.
+
+    It is the highest.
+    """
     times_s = np.arange(len(motion))[:, None] / motion.fps
     return replace(motion, root_m=motion.root_m + speed_m_s / np.pi * np.sin(np.pi * times_s) * [1.0, 0.0, 0.0])
 
 
 def bouncing_walk() -> Motion:
-    """A walk whose body bounces by 76 mm into the floor while its feet slide at 1.5 m/s."""
+    """Return a bouncing walk with sliding feet.
+
+    It bounces by 76 mm into the floor, and the feet slide at 1.5 m/s.
+    """
     walk = made_motion("walk", frames=180)
     times_s = np.arange(len(walk)) / walk.fps
     slides = replace(walk, root_m=walk.root_m + 1.5 * times_s[:, None] * [1.0, 0.0, 0.0])
@@ -69,7 +78,10 @@ def test_unmoved_motion_gains_nothing(kind: Kind, height_m: float) -> None:
 
 @pytest.mark.parametrize("moved_m", [-0.06, -0.02, 0.02, 0.06])
 def test_heights_follow_feet(moved_m: float) -> None:
-    """The ground is one: penetration or floating is the height by which a standing body was moved."""
+    """Penetration or floating equals the height moved.
+
+    The ground is one, and the body stands.
+    """
     motion = made_motion("idle", frames=120)
     before, after = compare(motion, raise_motion(motion, moved_m)).errors
     assert after["penetration_m"] - before["penetration_m"] == pytest.approx(max(-moved_m, 0.0), abs=0.005)
@@ -78,7 +90,10 @@ def test_heights_follow_feet(moved_m: float) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_small_floor_move_changes_nothing(kind: Kind) -> None:
-    """Soles explain by how far the floor was moved, and no more."""
+    """Soles explain small moves of the floor only.
+
+    They explain no more than by how far it was moved.
+    """
     motion = made_motion(kind, frames=120)
     after = motion
     for side in SIDES:
@@ -107,7 +122,7 @@ def test_lowered_body_stands(moved_m: float) -> None:
 
 @pytest.mark.parametrize("height_m", [0.06, 0.3])
 def test_lowered_motion_is_not_worse(height_m: float) -> None:
-    """Its feet slide on the floor as they slid in the air."""
+    """Feet slide on the floor as in the air."""
     slides = slide_body(made_motion("idle", frames=120), 0.05)
     before, after = compare(raise_motion(slides, height_m), slides).errors
     assert before["skate_m_s"] > 0.01
@@ -141,7 +156,10 @@ def test_lifted_walk_loses_contacts() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("sunk_m", [0.0, 0.02, 0.05, 0.1])
 def test_lowered_body_keeps_contacts(kind: Kind, sunk_m: float) -> None:
-    """Also one that runs or hops: in flight it falls."""
+    """Lowered bodies fall in flight.
+
+    This holds for one that runs or hops, too.
+    """
     clean = made_motion(kind, fps=60.0, frames=240)
     assert find_lost_contacts(raise_motion(clean, -sunk_m), clean)[0] == 0.0
 
@@ -156,7 +174,10 @@ def test_landing_body_loses_no_contacts(height_m: float) -> None:
 
 @pytest.mark.parametrize("height_m", [0.04, 0.08])
 def test_hanging_foot_is_counted(height_m: float) -> None:
-    """The other foot stands, so that the body does not float."""
+    """A hanging foot is counted beside a standing one.
+
+    So the body does not float.
+    """
     clean = made_motion("idle", frames=120)
     lost_share, lost_height_m = find_lost_contacts(clean, bend_leg(clean, "left", height_m, slice(60, None)))
     assert lost_share == pytest.approx(0.25, abs=0.1)
@@ -164,7 +185,10 @@ def test_hanging_foot_is_counted(height_m: float) -> None:
 
 
 def test_belt_feet_stand() -> None:
-    """A walk on the spot slides in the world; a correction may keep its belt, or give the travel back."""
+    """Corrections may keep a belt or restore travel.
+
+    A walk on the spot slides in the world.
+    """
     walk = captured_walk()
     belt_m = (walk.root_m[-1] - walk.root_m[0]) * [1.0, 0.0, 1.0] * np.linspace(0.0, 1.0, len(walk))[:, None]
     on_the_spot = replace(walk, root_m=walk.root_m - belt_m)
@@ -177,7 +201,10 @@ def test_belt_feet_stand() -> None:
 
 @pytest.mark.parametrize("height_m", [0.03, 0.045, 0.06])
 def test_feet_are_judged_on_their_ground(height_m: float) -> None:
-    """Who keeps a height that soles hardly explain floats no more than somebody at zero, and loses nothing."""
+    """Feet are judged on their own ground.
+
+    Who keeps a height that soles hardly explain floats no more than somebody at zero, and loses nothing.
+    """
     motion = raise_motion(made_motion("walk"), height_m)
     comparison = MotionComparison.from_correction(motion, CorrectedMotion(motion))
     before, after = comparison.errors
@@ -187,7 +214,10 @@ def test_feet_are_judged_on_their_ground(height_m: float) -> None:
 
 @pytest.mark.parametrize(("shake_m", "is_clear"), [(0.0, False), (1e-5, False), (0.01, True)])
 def test_gain_in_two_seconds_is_clear(shake_m: float, *, is_clear: bool) -> None:
-    """Half a second of shaking in twenty hardly changes the mean over all."""
+    """Half a second of shaking counts in its window.
+
+    In twenty it hardly changes the mean over all.
+    """
     still = made_motion("idle", frames=600)
     root_m = still.root_m.copy()
     root_m[300:315] += shake_m * np.random.default_rng(0).standard_normal((15, 3))
@@ -199,7 +229,10 @@ def test_gain_in_two_seconds_is_clear(shake_m: float, *, is_clear: bool) -> None
 
 @pytest.mark.parametrize(("calmed_count", "is_clear"), [(1, False), (10, True)])
 def test_small_whole_gain_is_clear(calmed_count: int, *, is_clear: bool) -> None:
-    """A fifth of the shaking goes: in the whole motion, or in a tenth of it as in a second correction."""
+    """A fifth less shaking counts.
+
+    It goes in the whole motion, or in a tenth of it as in a second correction.
+    """
     still = made_motion("idle", frames=600)
     shake_m = np.zeros_like(still.root_m)
     rng = np.random.default_rng(0)
@@ -213,7 +246,10 @@ def test_small_whole_gain_is_clear(calmed_count: int, *, is_clear: bool) -> None
 
 
 def test_corrections_share_ground() -> None:
-    """Of two corrections of a sunk body, the one that stays in the floor penetrates the ground of the other."""
+    """Two corrections share one ground.
+
+    Of a sunk body, the one that stays in the floor penetrates the ground of the other.
+    """
     sunk = raise_motion(made_motion("walk", frames=90), -0.03)
     comparison = MotionComparison.from_correction(sunk, CorrectedMotion(raise_motion(sunk, 0.03)))
     same = comparison.measure_other(comparison.after.given)

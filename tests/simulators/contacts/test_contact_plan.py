@@ -28,7 +28,10 @@ def test_standing_body_demands_weight(stand):
 
 
 def raise_stand(stand, by_m: np.ndarray) -> MotionBatch:
-    """A standing motion lifted off the floor by (T,) metres, on its body's links."""
+    """Lift a standing motion by (T,) metres.
+
+    It is on its body's links.
+    """
     up_m = np.broadcast_to(by_m, len(stand))[:, None] * [0.0, 1.0, 0.0]
     return build_humanoid(stand.skeleton).select_links(MotionBatch.stack([replace(stand, root_m=stand.root_m + up_m)]))
 
@@ -49,7 +52,10 @@ def test_hovering_feet_bear_load(stand):
 
 
 def test_bearing_slide_is_planned(stand):
-    """At .8 m/s, twice as fast as a point that may carry beside one that stands."""
+    """A bearing foot may slide at .8 m/s.
+
+    That is twice as fast as a point that may carry beside one that stands.
+    """
     body = build_humanoid(stand.skeleton)
     glide_m = 0.8 * np.arange(len(stand))[:, None] / stand.fps * [1.0, 0.0, 0.0]
     gliding = body.select_links(MotionBatch.stack([replace(stand, root_m=stand.root_m + glide_m)]))
@@ -113,7 +119,10 @@ def test_a_falling_body_demands_nothing(stand):
 
 
 def test_spin_demands_moment(stand):
-    """About the vertical at growing speed, arms in T-pose: moment is inertia times angular acceleration."""
+    """Accelerated spins demand inertia times angular acceleration.
+
+    They are about the vertical, arms in T-pose.
+    """
     body = build_humanoid(stand.skeleton)
     times_s = np.arange(len(stand)) / stand.fps
     spinning = pose_joint(stand, 0, Rotation.from_rotvec(0.5 * 2.0 * times_s[:, None] ** 2 * [0.0, 1.0, 0.0]))
@@ -123,7 +132,10 @@ def test_spin_demands_moment(stand):
 
 
 def test_torques_hold_arm(stand):
-    """The shoulder of a T-pose carries the arm's weight at its lever."""
+    """A T-pose's shoulder carries the arm's weight.
+
+    The arm is at its lever.
+    """
     body = build_humanoid(stand.skeleton)
     plan = plan_contacts(body, body.select_links(MotionBatch.stack([stand])), FRICTION)
     torque_nm = compute_joint_torques(body, plan.needs, plan.force_n, plan.points_m)[0, 15]

@@ -1,4 +1,7 @@
-"""The second engine: same body, same tracker, and an independent judge of the first."""
+"""The second engine judges the first independently.
+
+The body and the tracker are the same.
+"""
 
 from dataclasses import replace
 from threading import current_thread
@@ -36,7 +39,7 @@ def world(engine):
 
 
 def poses(body, bodies: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Rotations of all joints, of each body others, and no velocities."""
+    """Return different rotations per body, no velocities."""
     shape = (bodies, len(body) - 1)
     turns = np.random.default_rng(0).normal(0, 0.1, (*shape, 4)) + np.array([0.0, 0.0, 0.0, 1.0])
     return turns / np.linalg.norm(turns, axis=-1, keepdims=True), np.zeros((*shape, 3))
@@ -80,7 +83,10 @@ def test_free_fall_is_g(adult, world):
 
 
 def test_joint_reaches_target(adult, world):
-    """Also across half a turn, and from either of the two quaternions of a rotation."""
+    """Joints reach targets across half a turn.
+
+    They do from either of the two quaternions of a rotation.
+    """
     body = build_humanoid(adult).with_minimum_inertia(0.06)
     bent = rest_pose(body, 2)
     still = no_torques(body, 2)
@@ -95,7 +101,10 @@ def test_joint_reaches_target(adult, world):
 
 
 def test_joints_follow_without_lag(adult, world, engine):
-    """A forearm that swings in free fall; 4 ms of lag or lead would be 25 mrad where it is fastest."""
+    """A forearm in free fall follows without lag.
+
+    4 ms of lag or lead would be 25 mrad where it is fastest.
+    """
     body = build_humanoid(adult).with_minimum_inertia(0.06)
     elbow = body.tree.joint("left_elbow") - 1
     frames_s = np.arange(31) / 30
@@ -119,7 +128,10 @@ def test_joints_follow_without_lag(adult, world, engine):
 
 @pytest.mark.parametrize("label", ["walk", "kick", "jump"])
 def test_engines_agree_on_motion(clips, label):
-    """What PyBullet made of a motion is followed by MuJoCo closely and without penetration."""
+    """MuJoCo follows PyBullet's motion closely.
+
+    It does so without penetration.
+    """
     corrected = PhysicsCorrector()([clips[label]])[0].motion
     known_floor = CleanupSettings().without_steps(LevelFloor, StabilizeFloor, FitSoles)
     judged = PhysicsCorrector(find_preset(0.7, "mujoco").tracker, known_floor)([corrected])[0]
@@ -131,7 +143,10 @@ def test_engines_agree_on_motion(clips, label):
 
 @pytest.mark.parametrize("count", [0, 8])
 def test_small_state_has_contact_room(adult, count):
-    """Many copies of a body are in memory at once; all links of this one are in the floor, or near supports."""
+    """Many small bodies leave room for contacts.
+
+    They are in memory at once; all links of this one are in the floor, or near supports.
+    """
     body = build_humanoid(adult)
     supports = [Support(part, (0.0, 0.0, 0.0), (1.0, 1.0), 0, 9) for part in CARRIED_PARTS] * count
     world = ENGINES.load("mujoco")(EngineSettings())
@@ -163,7 +178,10 @@ def test_exploding_bodies_leave_no_file(adult, tmp_path, monkeypatch, capfd):
 
 @pytest.mark.parametrize(("push_nm", "steps"), [(0.0, 30), (1e30, 3)])
 def test_threads_change_no_byte(adult, monkeypatch, push_nm, steps):
-    """Bodies that fall to the floor, or that explode, each in its own way."""
+    """Threads change no byte of falling bodies.
+
+    They fall to the floor, or explode, each in its own way.
+    """
     body = build_humanoid(adult)
     count = 3 * BODIES_PER_THREAD
     rotations, still = poses(body, count)
@@ -185,7 +203,10 @@ def test_threads_change_no_byte(adult, monkeypatch, push_nm, steps):
 
 
 def test_solver_stays_dense(adult):
-    """MuJoCo's own choice is the sparse one from 60 degrees of freedom on."""
+    """The solver stays dense beyond 60 degrees of freedom.
+
+    MuJoCo's own choice is the sparse one from there on.
+    """
     body = build_humanoid(adult, 70.0)
     xml = mujoco_world.write_mjcf(body, EngineSettings(), STEP_S, SupportColliders.from_supports(body, ()))
     assert not mujoco_world.mujoco.mj_isSparse(mujoco_world.mujoco.MjModel.from_xml_string(xml))
@@ -197,7 +218,10 @@ def test_solver_stays_dense(adult):
 
 
 def test_hard_friction_reduces_creep(adult):
-    """A standing body is pushed by a twentieth of what friction holds, at the height of its soles."""
+    """Hard friction reduces creep under a push.
+
+    It is a twentieth of what friction holds, at the height of the soles.
+    """
     body = build_humanoid(adult).with_minimum_inertia(0.06)
     firm = TrackerSettings.without_residual().engine
     soft = replace(firm, mujoco=replace(firm.mujoco, cone="pyramidal", friction_hardness=1.0))

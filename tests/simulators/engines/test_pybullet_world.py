@@ -1,4 +1,7 @@
-"""Honest physics: what is known in closed form comes out of the simulator as we drive it."""
+"""PyBullet agrees with known closed forms.
+
+It is driven as we drive it.
+"""
 
 import subprocess
 import sys
@@ -32,17 +35,20 @@ def place(world: PyBulletWorld, body: Humanoid, height_m: float, velocity_m_s=ST
 
 
 def ids(world: PyBulletWorld) -> tuple[int, int]:
-    """PyBullet's numbers of the only body and of its simulation."""
+    """Return PyBullet's numbers of body and simulation."""
     return world.simulations[0].body_id, world.simulations[0].bullet.number
 
 
 def sole_height_m(body: Humanoid) -> float:
-    """Height of the root with the soles on the floor in the rest pose."""
+    """Return the root's height in the rest pose.
+
+    The soles are on the floor.
+    """
     return -float(rest_points_m(body)[: len(body.soles), 1].min())
 
 
 def floor_force_n(world: PyBulletWorld) -> float:
-    """Vertical force of the floor on the body in the last step."""
+    """Return the floor's last vertical force on the body."""
     body, client = ids(world)
     return sum(contact[9] * contact[7][2] for contact in pybullet.getContactPoints(body, physicsClientId=client))
 
@@ -60,7 +66,10 @@ def test_impulse_changes_momentum(world, body):
 
 
 def test_root_torque_is_in_world(world, body):
-    """A body turned on its side still spins about the vertical when the torque is about the vertical."""
+    """Root torques are about the world's axes.
+
+    A body turned on its side still spins about the vertical.
+    """
     lying = (Rotation.from_euler("y", 90, degrees=True) * Rotation.from_quat(UPRIGHT)).as_quat().tolist()
     place(world, body, height_m=5.0, orientation=lying)
     for _ in range(3):
@@ -71,7 +80,10 @@ def test_root_torque_is_in_world(world, body):
 
 
 def test_joint_torque_is_in_link(world, body):
-    """An elbow bent forward by 90° and torqued about its own x axis turns about that axis, not about the parent's."""
+    """Joint torques are about the link's own axes.
+
+    An elbow bent forward by 90° turns about its own x axis, not the parent's.
+    """
     place(world, body, height_m=5.0)
     elbow = body.tree.joint("left_elbow")
     bent = Rotation.from_euler("y", -90, degrees=True)
@@ -118,7 +130,10 @@ def test_floor_carries_weight(world, body):
 
 @pytest.mark.parametrize(("share", "slides"), [(0.8, False), (1.3, True)])
 def test_friction_holds_within_cone(world, body, share, slides):
-    """A standing body is pushed sideways at the height of its soles, so that it does not tip over."""
+    """Friction holds a pushed body within its cone.
+
+    It is pushed sideways at the height of its soles, so it does not tip over.
+    """
     height_m = sole_height_m(body)
     place(world, body, height_m)
     ankle = [body.tree.joint("left_ankle")]

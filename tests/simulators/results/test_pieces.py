@@ -1,4 +1,7 @@
-"""Long motions in pieces: covered, joined without a seam, and as good as whole."""
+"""Pieces cover long motions without seams.
+
+They are as good as whole.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -35,7 +38,10 @@ def test_figures_are_means_over_pieces(random_motion: Callable[..., Motion]) -> 
 
 
 def test_pieces_continue_smoothly(random_motion: Callable[..., Motion]) -> None:
-    """Pieces whose drift was taken out separately, as from a treadmill, make one steady path."""
+    """Pieces without drift make one steady path.
+
+    Their drift was taken out separately, as from a treadmill.
+    """
     motion = random_motion(2, frames=450).frames(0, 400)
     path_m = np.linspace(0, 8, 400)[:, None] * [1.0, 0.0, 0.0] + [0.0, 1.0, 0.0]
     motion = replace(motion, root_m=path_m)
@@ -48,7 +54,10 @@ def test_pieces_continue_smoothly(random_motion: Callable[..., Motion]) -> None:
 
 
 def test_agreeing_pieces_stay(random_motion: Callable[..., Motion]) -> None:
-    """Millimetres between neighbours do not add up to a journey."""
+    """Millimetres between pieces do not add up.
+
+    They make no journey.
+    """
     motion = random_motion(2, frames=2000)
 
     def further(motions: Sequence[Motion]) -> list[CorrectedMotion]:
@@ -88,7 +97,10 @@ def test_piece_heights_blend(random_motion: Callable[..., Motion]) -> None:
 
 
 def test_upper_floor_piece_stays_up(random_motion: Callable[..., Motion]) -> None:
-    """Supports come along, with the frames of the whole motion; what is said of several pieces is said once."""
+    """Supports and notes of pieces are merged.
+
+    Supports have the frames of the whole motion; what is said of several pieces is said once.
+    """
     motion = random_motion(2, frames=200)
     height_m = np.where(np.arange(200) < 60, 0.0, 3.0)
     motion = replace(motion, root_m=height_m[:, None] * [0.0, 1.0, 0.0])
@@ -127,7 +139,10 @@ def test_failed_piece_rejects_motion(random_motion: Callable[..., Motion]) -> No
 
 @pytest.mark.parametrize("fails_from", [10_000, 200])
 def test_timeline_has_every_frame_once(random_motion: Callable[..., Motion], fails_from: int) -> None:
-    """Each frame holds its number; of a motion that fails, up to where its last piece was given up."""
+    """Each frame comes once, up to a failure.
+
+    It holds its number; of a motion that fails, up to where its last piece was given up.
+    """
     motion = random_motion(3, frames=300)
     numbered = replace(motion, root_m=np.arange(300.0)[:, None] * np.ones(3))
 

@@ -1,4 +1,7 @@
-"""What a correction of a part says comes back in the time and space of the whole motion."""
+"""Corrections of parts return to the whole motion.
+
+What they say comes back in its time and space.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,7 @@
-"""Presets, one table for the command and for loops, and the engine that is taken where none is named."""
+"""Presets, their table and the default engine agree.
+
+The table is one for the command and for loops.
+"""
 
 import sys
 from dataclasses import replace
@@ -76,7 +79,7 @@ def broken_pybullet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def no_pybullet(monkeypatch: pytest.MonkeyPatch, broken_pybullet: None) -> None:
-    """PyBullet can neither be imported nor is it among the installed packages."""
+    """Hide PyBullet from imports and package lists."""
 
     def find_version(package: str) -> str:
         raise metadata.PackageNotFoundError(package)

@@ -1,4 +1,4 @@
-"""Scenes, checked by what must change in them, in every engine."""
+"""Scenes change what they must in every engine."""
 
 from dataclasses import replace
 from functools import lru_cache
@@ -34,7 +34,10 @@ NEARLY_PLAIN = Scene(push_n=(0.0, 0.0, 1e-6))
 
 @lru_cache
 def follow_clip(name: str, engine: str, scene: Scene = PLAIN) -> CorrectedMotion:
-    """What a body that is helped as little as the dial has it makes of a motion."""
+    """Return a motion followed with little help.
+
+    The body is helped as little as the dial has it.
+    """
     corrector = PhysicsCorrector(
         find_preset(1.0, engine).tracker, CleanupSettings(close_loops=False), scene=scene, postprocess=()
     )
@@ -148,7 +151,10 @@ def test_legs_reach_on_slope(slope_deg):
 
 
 def test_slope_correction_leans(adult, stand):
-    """What leans in the floor's frame stands upright on the hill, its feet where they were along it."""
+    """What leans on the slope stands upright.
+
+    It leans in the floor's frame; feet are where they were along it.
+    """
     scene = Scene(slope_deg=10.0, uphill_deg=90.0)
     motion = stand.frames(0, 4)
     inside = lean_bodies(scene, MotionBatch.stack([motion]))

@@ -1,4 +1,7 @@
-"""Bodies without help: what balances them is right, they get no force from outside, and they can fall."""
+"""Unaided bodies balance and can fall.
+
+What balances them is right, and they get no force from outside.
+"""
 
 from dataclasses import replace
 
@@ -52,7 +55,10 @@ def planned_walk(walk) -> MotionPlan:
 
 @pytest.fixture
 def walking(planned_walk):
-    """A world, the walk's trajectory in it, and three bodies at its start."""
+    """Return a world with three walking bodies.
+
+    The walk's trajectory is in it, and the bodies are at its start.
+    """
     world = ENGINES.load("mujoco")(ALONE.engine)
     world.build([planned_walk.body] * 3, 1 / 120, [()] * 3)
     trajectory = make_reference_trajectory(world, planned_walk, ALONE)
@@ -71,7 +77,10 @@ def test_bodies_match_their_world(walking):
 
 
 def test_centre_velocities_are_right(walking):
-    """In free fall, far from the floor, where joints turn as they like."""
+    """Centre velocities are right in free fall.
+
+    It is far from the floor, where joints turn as they like.
+    """
     world, trajectory, copies = walking
     high = copies.root._replace(position_m=copies.root.position_m + np.array([0.0, 0.0, 5.0]))
     spinning = np.random.default_rng(0).normal(0, 1.0, copies.velocities_rad_s.shape)
@@ -87,7 +96,10 @@ def test_centre_velocities_are_right(walking):
 
 
 def test_torques_bear_sole_forces(walking, planned_walk):
-    """As the inverse dynamics of the plan have them, where the body is where it was planned to be."""
+    """Torques bear the soles' forces as planned.
+
+    They are those of the inverse dynamics where the body is where it was planned to be.
+    """
     world, trajectory, copies = walking
     world.reset(copies.root, copies.rotations, copies.velocities_rad_s)
     balance = WholeBodyController(trajectory, 1 / 120, ALONE)
@@ -102,7 +114,10 @@ def test_torques_bear_sole_forces(walking, planned_walk):
 
 
 def asked_of_the_floor(walking, moved_m=(0.0, 0.0, 0.0), step: int = 10) -> tuple[np.ndarray, np.ndarray]:
-    """Wanted wrench (6,) and the floor's net force (3,) for a body beside its trajectory, both feet on the floor."""
+    """Return the wanted wrench (6,) and net force (3,).
+
+    The body is beside its trajectory, both feet on the floor.
+    """
     world, trajectory, copies = walking
     root = trajectory.controls.goal(step)
     root = root._replace(position_m=root.position_m + np.array(moved_m))
@@ -137,7 +152,10 @@ def test_floor_brings_bodies_back(walking):
 
 
 def test_soles_bear_their_share(walking):
-    """On a seat that carries the rest, feet that did all of it would leave the floor."""
+    """Soles bear only their share on a seat.
+
+    Feet that did all of it would leave the floor.
+    """
     world, trajectory, copies = walking
     away_n = []
     for share in (1.0, 0.25):
@@ -149,7 +167,10 @@ def test_soles_bear_their_share(walking):
 
 
 def test_airborne_leg_forgets_error(walking):
-    """A foot that comes down is to stay where it is, not where it was while it swung."""
+    """A landing foot forgets its swing's error.
+
+    It is to stay where it is.
+    """
     world, trajectory, copies = walking
     bodies = BodyStates.from_world(world, trajectory.body)
     positions_m = bodies.positions_m.copy()
@@ -200,7 +221,10 @@ def test_result_is_deterministic(walk, clips):
 
 
 def leaning(stand: Motion, degrees: float) -> Motion:
-    """The whole body turned about its toes, which only a residual root force could hold up."""
+    """Lean the body about its toes.
+
+    Only a residual root force could hold it up.
+    """
     turn = Rotation.from_euler("x", degrees, degrees=True)
     return replace(pose_joint(stand, 0, turn), root_m=turn.apply(stand.root_m))
 
@@ -225,7 +249,10 @@ CARRIED = replace(FEW, residual_free=replace(FEW.residual_free, retry_after_fall
 @pytest.mark.slow
 @pytest.mark.parametrize(("axis", "degrees"), [("x", 25.0), pytest.param("z", 30.0, marks=pytest.mark.nightly)])
 def test_impossible_pose_gets_local_help(stand, axis, degrees):
-    """A body that leans further than any floor could hold it, in the middle of standing."""
+    """Help is given where poses are impossible.
+
+    A body leans further than any floor could hold it, in the middle of standing.
+    """
     frames = np.arange(120)
     lean_rad = np.radians(degrees) * np.clip(np.minimum(frames - 30, 55 - frames) / 6, 0, 1)
     turns = Rotation.from_euler(axis, lean_rad[:, None])
@@ -265,7 +292,10 @@ def test_unneeded_fallback_changes_nothing(walk):
 
 @pytest.mark.parametrize("falls", ["all", "half", "unless helped", "none"])
 def test_fallback_search_ends(walking, planned_walk, monkeypatch, falls):
-    """Wherever bodies fall, and whether help holds them up or not; the draw stands for the simulation."""
+    """The fallback search ends, wherever bodies fall.
+
+    Help may hold them up or not; the draw stands for the simulation.
+    """
     search = _BeamSearch(walking[0], planned_walk, replace(ALONE, residual_free=FALLBACK), PLAIN)
     draw = np.random.default_rng(0)
     windows = len(search._windows)
@@ -323,7 +353,10 @@ def test_stiff_engines_cannot_balance():
 
 
 def test_trajectory_gives_sole_wrench(walking, planned_walk):
-    """All of what the motion takes, where nothing else touches."""
+    """Soles alone bear all of the motion.
+
+    Nothing else touches.
+    """
     trajectory: ReferenceTrajectory = walking[1]
     wrench = planned_walk.contacts.needs.wrench[0, 0]
     assert np.allclose(trajectory.wrench[0, :3], to_simulator(wrench[:3]), atol=1e-6)
@@ -353,7 +386,10 @@ def test_rising_and_rocking_are_followed(stand, motion):
 
 @pytest.mark.parametrize("falls", [False, True])
 def test_another_search_replaces_a_motion_that_strays_or_falls(walk, planned_walk, monkeypatch, falls) -> None:
-    """The better of both counts; a motion that is close is not searched again."""
+    """The better of two searches counts.
+
+    A motion that is close is not searched again.
+    """
     searched_s: list[float] = []
     moved_m = {0.15: 0.3, 0.3: 0.1}
 

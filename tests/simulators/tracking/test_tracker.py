@@ -1,4 +1,7 @@
-"""What acts on simulated bodies at every step: they follow motions, several at a time, and are given up when lost."""
+"""Controls drive simulated bodies along motions.
+
+Several go at a time, and they are given up when lost.
+"""
 
 from dataclasses import replace
 from itertools import chain
@@ -41,7 +44,10 @@ def follow_plans(engine: str, *plans: MotionPlan, scene: Scene = PLAIN) -> list[
 
 @pytest.fixture
 def leaving(stand: Motion) -> Motion:
-    """Stands for half a second and is 2 m further on from one frame to the next."""
+    """Stand, then move 2 m in a frame.
+
+    The stand takes half a second.
+    """
     away_m = 2.0 * (np.arange(len(stand)) >= 15)[:, None] * [1.0, 0.0, 0.0]
     return replace(stand, root_m=stand.root_m + away_m)
 
@@ -59,7 +65,10 @@ def test_standing_body_stays(stand, engine):
 
 @pytest.mark.parametrize("kind", ["walk", "run", "turn"])
 def test_mean_forces_bear_weight(kind: Kind, engine: str):
-    """Over seconds: momentum at both ends is a tiny part of that. In single steps of landings it is not so."""
+    """Mean forces bear the weight over seconds.
+
+    Momentum at both ends is a tiny part of that. In single steps of landings it is not so.
+    """
     motion = made_motion(kind)
     ((track,),) = follow_plans(engine, make_plan(motion))
     weight_n = build_humanoid(motion.skeleton).weight_n
@@ -78,7 +87,10 @@ def test_lost_body_holds_pose(leaving, engine):
 
 
 def test_tracks_keep_order(stand, leaving, engine):
-    """A shorter motion first, and one that is lost beside one that is not."""
+    """Tracks keep their order beside lost ones.
+
+    A shorter motion is first.
+    """
     short = stand.frames(0, 12)
     together = follow_plans(engine, make_plan(short), make_plan(stand, leaving))
     alone = [*follow_plans(engine, make_plan(short))[0], *follow_plans(engine, make_plan(stand))[0]]
@@ -91,7 +103,10 @@ def test_tracks_keep_order(stand, leaving, engine):
 
 @pytest.mark.skipif(compiled.find_kernel("steer") is None, reason="the kernels are not compiled here")
 def test_compiled_control_matches_numpy(stand, leaving, monkeypatch):
-    """Bodies that walk, stand and are lost, pushed, of two lengths."""
+    """Compiled controls agree with NumPy's.
+
+    Bodies walk, stand and are lost, pushed, of two lengths.
+    """
     scene = Scene(push_n=(40.0, 0.0, -30.0), push_from_s=0.2)
     plans = [make_plan(stand, leaving), make_plan(made_motion("walk"))]
     fast = follow_plans("mujoco", *plans, scene=scene)
@@ -194,7 +209,10 @@ def test_vector_arithmetic_agrees_with_scipy():
 
 
 def test_leg_jacobians_move_ankles(stand):
-    """In a crouch: knees bent by 70°, thighs by 35°."""
+    """Jacobians move the ankles in a crouch.
+
+    Knees are bent by 70°, thighs by 35°.
+    """
     for part, degrees in (("hip", -35), ("knee", 70), ("ankle", -35)):
         for side in ("left", "right"):
             stand = pose_joint(stand, f"{side}_{part}", Rotation.from_euler("x", degrees, True))
@@ -233,7 +251,10 @@ def test_velocities_of_a_steady_spin():
 
 
 def test_velocities_lead_to_positions():
-    """So that velocities before positions, as simulators advance them, come out where the reference is."""
+    """Velocities before positions reach the reference.
+
+    Simulators advance them so.
+    """
     positions_m = np.random.default_rng(0).normal(size=(6, 2, 3))
     velocity_m_s = velocities_m_s(positions_m, 0.1)
     assert np.allclose(positions_m[:1] + 0.1 * np.cumsum(velocity_m_s[1:], axis=0), positions_m[1:])
@@ -249,7 +270,10 @@ def test_values_between_frames_are_linear():
 
 @pytest.fixture
 def striding(clips, engine):
-    """The controls of a walk with as many steps as frames, its body, and a frame in which the left foot swings."""
+    """Return a walk's controls in a left swing.
+
+    There are as many steps as frames; the body and the frame come, too.
+    """
     plan = make_plan(clips["walk"])
     fps = clips["walk"].fps
     settings = TrackerSettings(engine=EngineSettings(name=engine, rate_hz=fps))
@@ -261,7 +285,10 @@ def striding(clips, engine):
 
 
 def moved_targets(striding, sag_m: float) -> dict[str, float]:
-    """Angles by which the joints of both legs are turned, the whole body being `sag_m` too low, after a while."""
+    """Return leg joints' turns after sagging.
+
+    The whole body is `sag_m` too low, after a while.
+    """
     body, controls, frame = striding
     feedback = LegFeedback(Legs.from_skeleton(body.tree), controls, step_s=1 / 30)
     ankles_m = controls.ankles_m[frame] - [0.0, 0.0, sag_m]

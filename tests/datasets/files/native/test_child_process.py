@@ -1,4 +1,7 @@
-"""A reader in native code: whatever it does to a file, the file gets a sentence, and no process is left."""
+"""Whatever a native reader does, the file gets a sentence.
+
+No process is left.
+"""
 
 import json
 import signal
@@ -107,7 +110,7 @@ def test_child_answer_counts_towards_limit(script: Path, monkeypatch: pytest.Mon
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs limits as Linux has them")
 def test_spinning_reader_hits_time_limit(script: Path) -> None:
-    """As without a parent: the limit on processor time does."""
+    """Without a parent, the processor time limit still holds."""
     pytest.importorskip("ufbx", reason="needs the extra `fbx`")
     child = Path(child_process.__file__).with_name("fbx_child.py").read_text()
     script.write_text(child.replace("scene = _load_scene(", "sum(range(10**12)) or _load_scene("))

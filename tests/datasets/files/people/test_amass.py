@@ -108,7 +108,10 @@ def test_hy_motion_assumptions_are_noted(tmp_path: Path, says_rate: bool, readin
 
 
 def test_y_up_is_recognised(tmp_path: Path) -> None:
-    """By its option, and where there is none, because it stands along y."""
+    """The up axis follows the option, else the body.
+
+    The body stands along y.
+    """
     written_motion = walking()
     save_hy_motion(tmp_path / "a.npz", written_motion)
     saved = dict(np.load(tmp_path / "a.npz"))

@@ -1,4 +1,7 @@
-"""Joint places, named bones and parameters as further programs store them: read, written back, named."""
+"""Joint files of further programs are read and written back.
+
+They hold joint positions, named bones and parameters.
+"""
 
 import pickle
 import warnings

@@ -1,4 +1,4 @@
-"""Joint positions of other joint sets, in other units and axes, and back."""
+"""Other joint sets, units and axes are read and written."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -31,7 +31,10 @@ WAYS = {
 
 
 def person(joints: JointSet) -> np.ndarray:
-    """Joints (T, J, 3), metres, y up, in the set's order, of a body that moves."""
+    """Return joints (T, J, 3) of a body that moves.
+
+    In metres, y up, in the set's order.
+    """
     random = np.random.default_rng(1)
     turns = np.cumsum(random.normal(0, 0.02, (30, 55, 3)), axis=0)
     motion = sc.Motion(
@@ -122,7 +125,10 @@ def test_ambiguous_order_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_parts_are_where_named(tmp_path: Path) -> None:
-    """What comes first of two sides in a set must not matter: left is at +x of who faces +z."""
+    """Left is at +x of who faces +z.
+
+    What comes first of two sides in a set must not matter.
+    """
     for joints in OTHERS:
         np.save(tmp_path / "a.npy", person(joints))
         motion = open_motion(tmp_path / "a.npy").motion
@@ -150,7 +156,10 @@ def test_integers_raise(tmp_path: Path, array: np.ndarray) -> None:
 
 
 def keypoints(names: list[str]) -> np.ndarray:
-    """Points (T, K, 3), metres, of a body that walks: joints, and "nose", "left_eye" and the like near its head."""
+    """Return keypoints (T, K, 3) of a walk, in metres.
+
+    They are joints, and "nose", "left_eye" and the like near its head.
+    """
     walk_m = body_joints(base_walk(1))
     places_m = dict(zip(SMPL_22, np.moveaxis(walk_m, 1, 0), strict=True))
     near_head = {"nose": (0.0, 0.05, 0.1), "eye": (0.03, 0.08, 0.08), "ear": (0.07, 0.06, 0.0)}
@@ -206,7 +215,7 @@ def test_22_joints_in_other_world(tmp_path: Path, way: str, unit_m: float) -> No
 
 @pytest.mark.parametrize("mirror", [(1, -1, 1), (-1, 1, 1), (1, 1, -1)])
 def test_mirrored_joints_swap_sides(tmp_path: Path, mirror: tuple[int, int, int]) -> None:
-    """Only the names of its sides distinguish the mirror image of a person from a person."""
+    """Only side names distinguish a mirror image."""
     joints_m = body_joints(base_walk(1))
     sides = [SMPL_22.index(swap_sides(part)) for part in SMPL_22]
     is_turned = mirror[1] < 0

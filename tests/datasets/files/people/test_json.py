@@ -1,4 +1,7 @@
-"""SMPL parameters as JSON, by name or in a list of frames, and back."""
+"""SMPL parameters as JSON are read and written.
+
+They come by name or in a list of frames.
+"""
 
 import json
 from pathlib import Path
@@ -17,7 +20,10 @@ FPS = sc.Reading(fps=30.0)
 
 
 def poses_and_places() -> tuple[np.ndarray, np.ndarray]:
-    """Rotation vectors (T, 72) and translations (T, 3) of a walk in a z-up world."""
+    """Return rotation vectors (T, 72) and translations (T, 3).
+
+    They are those of a walk in a z-up world.
+    """
     vectors, trans = parameters(base_walk(1), 24, Z_UP)
     return vectors.reshape(len(vectors), 72), trans
 

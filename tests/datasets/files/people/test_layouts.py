@@ -1,4 +1,7 @@
-"""Layouts of datasets and robot tools, beside what test_programs.py reads and writes of them."""
+"""Layouts of datasets and robot tools are read.
+
+They come beside what test_programs.py reads and writes.
+"""
 
 import pickle
 import re

@@ -1,4 +1,7 @@
-"""What a file of a body holds is read whatever its arrays are called, and what is not read is named in a note."""
+"""Arrays of any name are read; unread ones are named.
+
+The file holds a body.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,7 +32,10 @@ SPLITS = {
 
 
 def random_vectors(joints: int = 55) -> np.ndarray:
-    """Return random rotation vectors (T, J, 3) of a person who stands upright in a world whose z axis is up."""
+    """Return random rotation vectors (T, J, 3).
+
+    They are those of a person who stands upright in a world whose z axis is up.
+    """
     random = np.random.default_rng(joints)
     vectors = random.normal(0, 0.05, (1, joints, 3)) + np.cumsum(random.normal(0, 0.01, (FRAMES, joints, 3)), axis=0)
     vectors[:, 0] = Rotation.from_euler("x", 90, degrees=True).as_rotvec()
@@ -54,7 +60,7 @@ def read(path: Path) -> MotionFile:
 
 
 def local_vectors(motion: Motion) -> dict[str, np.ndarray]:
-    """Return the rotation vectors (T, 3) of all joints but the root, by name."""
+    """Map joints but the root to rotation vectors (T, 3)."""
     vectors = Rotation.from_quat(motion.rotations).as_rotvec()
     return {name: vectors[:, joint] for joint, name in enumerate(motion.skeleton.names) if joint}
 

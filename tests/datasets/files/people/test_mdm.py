@@ -1,4 +1,7 @@
-"""The results file of a motion diffusion model: many motions in, the same file out."""
+"""Results of a motion diffusion model round-trip.
+
+Many motions go in, the same file comes out.
+"""
 
 import json
 from dataclasses import replace
@@ -17,7 +20,10 @@ PROMPTS = ["a person stands", "a person sways", "a person leans"]
 
 
 def results(frames: int = 40) -> dict[str, Any]:
-    """What the model's program saves: three motions of 40, 30 and 20 frames, what is behind them zeros."""
+    """Return what the model saves for three motions.
+
+    They have 40, 30 and 20 frames; behind them are zeros.
+    """
     skeleton = SMPL_BODY.average()
     motion = np.zeros((3, 22, 3, frames), dtype=np.float32)
     lengths = np.array([40, 30, 20])
@@ -38,7 +44,10 @@ def path(tmp_path: Path) -> Path:
 
 
 def load_results(path: Path) -> dict[str, Any]:
-    """As the model's own programs load it; only these tests trust the file."""
+    """Load results as the model's own programs do.
+
+    Only these tests trust the file.
+    """
     return np.load(path, allow_pickle=True).item()
 
 

@@ -1,4 +1,7 @@
-"""Rows of MotionStreamer: places against a plain reading of the representation, and back."""
+"""MotionStreamer's rows agree with a plain reading.
+
+Positions are compared, and written back.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +24,10 @@ def turning() -> sc.Motion:
 
 
 def places_m(rows: np.ndarray) -> np.ndarray:
-    """Joints (T, 22, 3) frame by frame: turned back by all turns so far, moved on by all steps so far."""
+    """Integrate rows into joints (T, 22, 3), frame by frame.
+
+    Each is turned back by all turns so far and moved on by all steps so far.
+    """
     heading = np.eye(3)
     root_m = np.zeros(3)
     frames = []

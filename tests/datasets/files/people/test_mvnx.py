@@ -30,7 +30,10 @@ def test_joints_match_segments(tmp_path: Path) -> None:
 
 
 def turn_back(places_m: np.ndarray) -> np.ndarray:
-    """Places in the walk's world, where the body faces +z; in the file's it faces +x."""
+    """Turn positions into the walk's world.
+
+    There the body faces +z; in the file it faces +x.
+    """
     return places_m @ np.array([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [-1.0, 0.0, 0.0]])
 
 

@@ -1,4 +1,7 @@
-"""A motion on a body with other bone lengths: its feet stand where they stood."""
+"""Feet stand where they stood on another body.
+
+Its bones have other lengths.
+"""
 
 from dataclasses import replace
 
@@ -13,7 +16,7 @@ from selfcorrect.motion.perception.observation import Observation, find_feet_m, 
 
 
 def scale_body(motion: Motion, share: float) -> Motion:
-    """Return the same poses and root path on a body of another size."""
+    """Scale the body; keep the poses and root path."""
     return replace(motion, skeleton=replace(motion.skeleton, offsets_m=share * motion.skeleton.offsets_m))
 
 
@@ -25,7 +28,10 @@ def walk(request: pytest.FixtureRequest) -> Motion:
 
 @pytest.mark.parametrize("share", [0.8, 1.15])
 def test_larger_body_takes_larger_steps(walk: Motion, share: float) -> None:
-    """The result is the whole motion scaled about the floor, but for the depth of soles."""
+    """The whole motion is scaled about the floor.
+
+    The depth of soles is the exception.
+    """
     placed = keep_feet_in_place(walk, scale_body(walk, share))
     floor_m = observe(walk).floor_m
     assert observe(placed).floor_m == pytest.approx(floor_m, abs=2e-3)
@@ -53,7 +59,7 @@ def test_other_proportions_keep_feet_still(walk: Motion) -> None:
 
 @pytest.mark.parametrize("shares", [(1.0, 1.5), (1.0, 0.6), (1.2, 1.0), (0.85, 1.0), (0.85, 1.4)])
 def test_rolling_feet_slide_no_faster(shares: tuple[float, float]) -> None:
-    """The share by which legs are longer is that by which the whole motion is faster."""
+    """Longer legs speed up the motion in proportion."""
     walk = base_walk(2)
     offsets_m = walk.skeleton.offsets_m.copy()
     for part, share in (("knee", shares[0]), ("ankle", shares[0]), ("foot", shares[1])):

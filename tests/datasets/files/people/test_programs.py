@@ -1,4 +1,4 @@
-"""Files of programs that make motions or see people in videos: in and out."""
+"""Files of motion and video programs are read and written."""
 
 import itertools
 import pickle
@@ -40,7 +40,10 @@ FILES = PROGRAMS | LAYOUTS
 
 @pytest.fixture(scope="module", params=FILES)
 def saved(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Program, Path, MotionFile]:
-    """A program, its file of a walk, and what was read from the file."""
+    """Return a program, its file, and what was read.
+
+    The file holds a walk.
+    """
     program = FILES[request.param]
     path = tmp_path_factory.mktemp("saved") / program.file
     program.save(path, walking())
@@ -232,7 +235,7 @@ def test_unseen_frames_are_reported(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["AMASS", "GEM-X", "GVHMR", "HY-Motion"])
 def test_average_body_floor_follows_feet(tmp_path: Path, name: str) -> None:
-    """Without a shape the files are of the average body."""
+    """Files without a shape are of the average body."""
     program = PROGRAMS[name]
     path = tmp_path / program.file
     walk = base_walk()

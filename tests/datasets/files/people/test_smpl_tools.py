@@ -1,4 +1,4 @@
-"""SMPL parameters under the names of several tools, and back."""
+"""SMPL parameters are read under several tools' names."""
 
 from dataclasses import replace
 from itertools import product
@@ -34,7 +34,7 @@ SCALE_OF = {tool.name: 93.8 if tool.scale else 1.0 for tool in TOOLS}
 
 
 def arrays(name: str, world: str) -> tuple[sc.Motion, dict[str, np.ndarray]]:
-    """What a tool saves of a motion in a world that is turned."""
+    """Return what a tool saves in a turned world."""
     turn = Rotation.from_euler("x", TURNS[world], degrees=True)
     match name:
         case "WHAM" | "TRAM":
@@ -83,7 +83,7 @@ def test_tools_and_worlds_agree(tmp_path: Path, name: str, world: str) -> None:
 
 
 def test_up_option_decides(tmp_path: Path) -> None:
-    """Who lies at rest on the back is upright by one reading and lies by the other."""
+    """One reading is upright, the other lies on its back."""
     expected, tool_arrays = arrays("WHAM", "z up")
     np.savez(tmp_path / "a.npz", **tool_arrays)
     lying = sc.load_motion(tmp_path / "a.npz", sc.Reading(up="y", fps=30.0))

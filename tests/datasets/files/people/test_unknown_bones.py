@@ -1,4 +1,7 @@
-"""Files with a person's shape and no bone lengths: the floor of their world is at zero, wherever feet seem to be."""
+"""Unknown bones keep the world's floor at zero.
+
+The files have a person's shape and no bone lengths; feet seem to be anywhere.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -24,14 +27,17 @@ from selfcorrect.simulators.views.floor import MotionOnFloor
 
 
 def resize(motion: Motion, ratio: float) -> Motion:
-    """Return the motion of a person of another size, with the feet on the floor."""
+    """Resize a person, with the feet on the floor."""
     skeleton = replace(motion.skeleton, offsets_m=ratio * motion.skeleton.offsets_m)
     resized = replace(motion, skeleton=skeleton, root_m=ratio * motion.root_m)
     return raise_motion(resized, -observe(resized).floor_m)
 
 
 def write(path: Path, person: Motion, betas: float) -> Path:
-    """Write the motion of a person with the root where it is, as a body model with this shape would need it."""
+    """Write a motion as a body model with this shape.
+
+    The root stays where it is.
+    """
     in_file = to_y_up(Z_UP).restore(person)
     poses = Rotation.from_quat(in_file.rotations).as_rotvec().reshape(len(person), -1)
     trans = in_file.root_m - AVERAGE_PELVIS_M
@@ -47,7 +53,10 @@ def correct(path: Path, reading: Reading | None = None) -> Motion:
 
 @pytest.fixture(scope="module")
 def walker(walk: Motion) -> Motion:
-    """A walk of the average body, without hints of the rig that it came from."""
+    """Return a walk of the average body.
+
+    It has no hints of the rig that it came from.
+    """
     with pytest.warns(UserWarning, match="no bone lengths"):
         return resize(put_on_average_body(to_smpl(walk, SMPL_H), SMPL_H), 1.0)
 
@@ -76,7 +85,10 @@ def test_unexplained_heights_are_corrected(walker: Motion, tmp_path: Path) -> No
 
 
 def test_stated_floor_is_used(walker: Motion, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Bones that are unknown explain feet in the floor, unless the user says where the floor is."""
+    """A floor that the user states overrides unknown bones.
+
+    Without it, unknown bones explain feet in the floor.
+    """
     file = write(tmp_path / "deep.npz", raise_motion(walker, -0.113), betas=0.5)
     assert not check(open_motion(file).motion, ["F4"])
     average = write(tmp_path / "average.npz", raise_motion(walker, -0.113), betas=0.0)

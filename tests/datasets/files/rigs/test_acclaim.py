@@ -1,4 +1,4 @@
-"""ASF/AMC: joints are where the bones' directions, axes and angles put them."""
+"""ASF/AMC joints follow directions, axes and angles."""
 
 import re
 from pathlib import Path
@@ -80,7 +80,10 @@ def test_joints_match_motion(tmp_path: Path, orders: tuple[str, ...], unit: str,
 
 
 def test_places_by_hand(tmp_path: Path) -> None:
-    """A thigh 1 m long with CMU's axes, which turn −y into its direction, and a shin of 0.5 m along x."""
+    """A thigh and a shin are posed by hand.
+
+    The thigh is 1 m long with CMU's axes, which turn −y into its direction; the shin of 0.5 m is along x.
+    """
     (tmp_path / "a.asf").write_text(ASF)
     (tmp_path / "a.amc").write_text(AMC)
     file = open_motion(tmp_path / "a.amc", sc.Reading(metres_per_unit=0.01, up="y!"), any_body=True)

@@ -16,7 +16,10 @@ SIX = ("Xposition", "Yposition", "Zposition", "Zrotation", "Yrotation", "Xrotati
 
 
 def with_positions(motion: sc.Motion, places_m: np.ndarray) -> RiggedMotion:
-    """A clip whose joints all have position channels, with these values (T, J, 3)."""
+    """Give all joints position channels with these values.
+
+    They have shape (T, J, 3).
+    """
     clip = clip_of(motion)
     tracks = {joint: places_m[:, joint] for joint in range(1, len(motion.skeleton))}
     return replace(clip, channels=(SIX,) * len(motion.skeleton), stretches_m=tracks)
@@ -28,7 +31,10 @@ def in_parents(motion: sc.Motion) -> np.ndarray:
 
 @pytest.mark.parametrize("name", MOTIONS)
 def test_world_positions_raise(tmp_path: Path, name: str) -> None:
-    """Also of somebody who stands still, whose joints hardly move in the world either."""
+    """World positions raise, even of somebody who stands still.
+
+    Joints then hardly move in the world either.
+    """
     motion = MOTIONS[name]()
     write_bvh(tmp_path / "a.bvh", with_positions(motion, sc.joint_positions(motion)))
     with pytest.raises(sc.InputError, match=r"a\.bvh: .*in the world"):
@@ -65,7 +71,10 @@ def test_props_may_move(tmp_path: Path) -> None:
 
 
 def test_body_mover_is_no_bone(tmp_path: Path) -> None:
-    """A rig of a hand alone, which has no pelvis: the joint that carries it travels below a still root."""
+    """A joint that carries a hand is no bone.
+
+    The rig has no pelvis: the joint travels below a still root.
+    """
     skeleton = sc.Skeleton(("carrier", "LeftHand"), (-1, 0), np.array([[0.0, 0, 0], [0, 0, 0.1]]), ("", "left_wrist"))
     root_m = np.linspace([0.5, 0, 1], [2.5, 0, 1], 5)
     turns = np.tile([0.0, 0, 0, 1], (5, 2, 1))
@@ -95,7 +104,10 @@ def test_collapsed_rest_pose_is_detected(tmp_path: Path, parts: tuple[str, ...])
 @pytest.mark.parametrize("name", ["walking", "crouching"])
 @pytest.mark.parametrize("added_m", [0.0, 0.002])
 def test_positions_added_to_offsets_round_trip(tmp_path: Path, name: str, added_m: float) -> None:
-    """Six channels per joint whose positions are zero, or next to it: every door reads the same bones."""
+    """Zero position channels give the same bones everywhere.
+
+    Each joint has six channels whose positions are zero, or next to it.
+    """
     motion = MOTIONS[name]()
     places_m = np.full((len(motion), len(motion.skeleton), 3), added_m)
     write_bvh(tmp_path / "six.bvh", with_positions(motion, places_m))

@@ -1,4 +1,7 @@
-"""BVH: bvhio as the oracle, round trips on made and real files, and what malformed files get."""
+"""BVH agrees with bvhio and survives round trips.
+
+The files are made or real; malformed ones are refused in words.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +24,10 @@ from selfcorrect.motion.skeleton import SMPL_22, smpl_22
 
 
 def oracle_positions(path: Path) -> list[dict[str, np.ndarray]]:
-    """World positions of all joints in every frame, in the file's units, by bvhio."""
+    """Return world positions by bvhio, in file units.
+
+    All joints in every frame.
+    """
     root = bvhio.readAsHierarchy(str(path))
     first, last = root.getKeyframeRange()
     frames = []
@@ -203,7 +209,10 @@ def test_malformed_file_names_line(bvh_text: str, old: str, new: str, message: s
 
 
 def test_other_motion_is_readable_by_bvhio(walk: Motion, tmp_path: Path):
-    """SMPL's joints are not in the order of a file; bvhio reads what is written."""
+    """Written motions are read by bvhio.
+
+    SMPL's joints are not in the order of a file.
+    """
     generator = np.random.default_rng(0)
     walk = walk.frames(0, 5)
     rotations = generator.normal(size=(5, 22, 4))
@@ -220,7 +229,7 @@ def test_other_motion_is_readable_by_bvhio(walk: Motion, tmp_path: Path):
 
 
 def test_angles_are_continuous(cmu: Path):
-    """Programs that interpolate channels must not spin through 360 degrees."""
+    """Interpolated channels must not spin through 360 degrees."""
     clip = read_bvh(cmu / "test/16_15.bvh")
     turns = np.array([[float(word) for word in line.split()] for line in format_bvh(clip).splitlines()[-40:]])
     assert np.abs(np.diff(turns[:, 3:6], axis=0)).max() < 180

@@ -1,4 +1,7 @@
-"""BVH files as programs write them loosely: the same motion, and a note, or one sentence that names the line."""
+"""Loosely written BVH files are read or refused clearly.
+
+They give the same motion and a note, or one sentence that names the line.
+"""
 
 import re
 from collections.abc import Callable
@@ -93,7 +96,7 @@ def test_truncated_row_is_dropped(bvh_text: str) -> None:
 
 
 def with_numbers(text: str, form: Callable[[float], str]) -> str:
-    """The file with five rows of other numbers, each written by a function."""
+    """Write five rows of numbers in another form."""
     head = text[: text.index("Frame Time")].replace("Frames: 3", "Frames: 5")
     rows = np.random.default_rng(0).normal(0, 100, (5, 22))
     lines = [" ".join(form(number) for number in row.tolist()) for row in rows]
@@ -116,7 +119,10 @@ def test_truncated_number_is_dropped(bvh_text: str, form: str) -> None:
 
 @pytest.mark.parametrize("blanks", [" ", "\t\n"])
 def test_touching_numbers_are_split(bvh_text: str, blanks: str) -> None:
-    """As programs write them whose columns are too narrow; digits after an exponent's sign stay there."""
+    """Numbers touch where a program's columns are too narrow.
+
+    Digits after an exponent's sign stay there.
+    """
     text = with_numbers(bvh_text, "{:.3e}".format) if blanks == " " else bvh_text
     head, _, rows = text.partition("Frame Time")
     touching = re.sub(r"(?<=[\d]) +(?=-)", "", head) + "Frame Time" + re.sub(r"(?<=[\d]) +(?=-)", "", rows)
@@ -230,7 +236,10 @@ def test_key_poses_are_sampled_between(walker: sc.Motion, tmp_path: Path, own_fp
 
 
 def test_key_poses_need_a_rate(walker: sc.Motion, tmp_path: Path) -> None:
-    """Between key poses feet move along no path of a recording, so nothing shows when they stand."""
+    """Between key poses, nothing shows when feet stand.
+
+    Feet move along no path of a recording.
+    """
     sc.save_motion(tmp_path / "a.bvh", replace(walker, fps=4.0))
     with pytest.raises(sc.InputError, match=r"4.*stand.*--fps"):
         sc.correct_file(tmp_path / "a.bvh", tmp_path / "b.bvh", kinematic=True)

@@ -1,4 +1,7 @@
-"""End sites of the BVH that this program writes: in every leaf joint, where an average body ends."""
+"""End sites end where an average body ends.
+
+They are in every leaf joint of the BVH that this program writes.
+"""
 
 import re
 from pathlib import Path
@@ -68,7 +71,10 @@ def test_ends_follow_bones() -> None:
 
 
 def test_head_end_ignores_spine_divisions(walk: sc.Motion) -> None:
-    """DeepMimic's body has two bones from the pelvis to the neck, SMPL's has five."""
+    """DeepMimic's spine has two bones, SMPL's has five.
+
+    They lead from the pelvis to the neck.
+    """
     end_m = find_leaf_end_m(walk.skeleton, walk.skeleton.parts.index("neck"))
     assert np.linalg.norm(end_m) == pytest.approx(HEAD_ABOVE_NECK_M + HEAD_RADIUS_M, rel=0.1)
 
@@ -82,7 +88,10 @@ def test_foot_without_toe_keeps_sole(tmp_path: Path) -> None:
 
 
 def test_ends_change_no_correction(tmp_path: Path) -> None:
-    """A file of older versions, without end sites, is corrected like the same file with end sites."""
+    """Files with and without end sites are corrected alike.
+
+    Older versions wrote none.
+    """
     save_motion(tmp_path / "ends.bvh", base_walk())
     text = (tmp_path / "ends.bvh").read_text()
     (tmp_path / "none.bvh").write_text(re.sub(r"\s*End Site\s*\{[^}]*\}", "", text))
@@ -93,7 +102,10 @@ def test_ends_change_no_correction(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".glb", ".usda"])
 def test_ankle_ends_are_no_toes(tmp_path: Path, walk: sc.Motion, suffix: str) -> None:
-    """A clip of a body without toe joints has the same parts and figures as BVH and converted from it."""
+    """Without toe joints, BVH has the converted clip's parts.
+
+    Figures agree, too.
+    """
     if suffix == ".usda":
         pytest.importorskip("pxr")
     save_motion(tmp_path / "walk.bvh", walk)

@@ -1,4 +1,7 @@
-"""FBX files in, glTF out: the files here are written by hand, in the format's text form."""
+"""FBX is read; glTF is written.
+
+The files here are written by hand, in the format's text form.
+"""
 
 import re
 import time
@@ -96,7 +99,10 @@ def test_missing_extra_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_empty_nodes_form_skeleton(walker: sc.Motion, tmp_path: Path) -> None:
-    """Motion capture programs write joints as nodes without attribute or as nulls."""
+    """Motion capture programs write joints as empty nodes.
+
+    They have no attribute, or are nulls.
+    """
     write_fbx(tmp_path / "a.fbx", walker)
     text = (tmp_path / "a.fbx").read_text()
     (tmp_path / "b.fbx").write_text(re.sub(r"NodeAttribute: .*\n", "", text).replace("LimbNode", "Null"))
@@ -109,7 +115,10 @@ def test_empty_nodes_form_skeleton(walker: sc.Motion, tmp_path: Path) -> None:
 
 
 def write_tree(path: Path, nodes: int, fan: int = 1) -> None:
-    """Bones with so many below each; if it is one, ufbx frees one inside the other."""
+    """Write bones with so many children each.
+
+    If it is one, ufbx frees one inside the other.
+    """
     first = 200_000
     objects = []
     links = []
@@ -155,7 +164,10 @@ def test_second_person_is_noted(walker: sc.Motion, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("fan", [1, 10])
 def test_bone_limit_is_checked_first(tmp_path: Path, fan: int) -> None:
-    """Processor time per bone stays what it is for few, whatever hangs on what, in one of three trials."""
+    """Processor time per bone stays that of few.
+
+    It does not matter what hangs on what; one of three trials suffices.
+    """
 
     def measure_cost_s(bones: int) -> float:
         write_tree(tmp_path / "a.fbx", bones, fan)

@@ -1,4 +1,7 @@
-"""Helper joints that follow the body in a file follow it after a correction, too."""
+"""Helper joints follow the body after correction, too.
+
+They are those that follow it in the file.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +29,10 @@ HELD_M = np.array([0.1, -0.2, 0.05])
 
 
 def write_with_helpers(path: Path, *, has_scene: bool) -> None:
-    """A BVH file of the walk with helpers that its root carries: the pelvis, or a joint above."""
+    """Write a walk with helpers that its root carries.
+
+    The root is the pelvis, or a joint above. The format is BVH.
+    """
     walk = base_walk(2)
     skeleton = walk.skeleton
     first = int(has_scene)
@@ -56,7 +62,10 @@ def write_with_helpers(path: Path, *, has_scene: bool) -> None:
 
 
 def places_on_leaders(path: Path) -> dict[str, np.ndarray]:
-    """(T, 3) of each helper on the part that it follows; the camera's in the world."""
+    """Map helpers to positions (T, 3) on their leaders.
+
+    The camera's are in the world.
+    """
     clip = read_bvh(path, 0.01)
     positions_m, orientations = world_poses_of(clip)
     places_m = {}
@@ -121,7 +130,7 @@ def find_bone_m(skeleton: Skeleton, part: str) -> np.ndarray:
 
 
 def with_twists(motion: sc.Motion, parts: dict[str, float]) -> sc.Motion:
-    """The motion in which parts turn to and fro about the bones below them."""
+    """Turn parts to and fro about the bones below."""
     for part, angle_rad in parts.items():
         bone_m = find_bone_m(motion.skeleton, part)
         turns = angle_rad * np.sin(np.arange(len(motion)) / 7)[:, None] * bone_m / np.linalg.norm(bone_m)
@@ -191,7 +200,10 @@ def test_limb_twist_moves_no_other_joint(tmp_path: Path, share: float) -> None:
 
 @pytest.mark.parametrize("last_deg", [0.0, 5.0, 12.0, 20.0])
 def test_limb_twist_makes_no_loop(last_deg: float) -> None:
-    """Each of two joints turns by half of what a single joint would, and so looks closed earlier."""
+    """Two joints share a turn, so each looks closed.
+
+    Each turns by half of what a single joint would.
+    """
     walk = base_walk(2)
     wrist = walk.skeleton.parts.index("left_wrist")
     bone_m = walk.skeleton.offsets_m[wrist] / np.linalg.norm(walk.skeleton.offsets_m[wrist])

@@ -25,7 +25,7 @@ def motion() -> Motion:
 
 
 def positions_by_name(motion: Motion, like: Motion) -> np.ndarray:
-    """(T, J, 3) joints in the order of another motion."""
+    """Return joints (T, J, 3) in another motion's order."""
     return joint_positions(motion)[:, [motion.skeleton.names.index(name) for name in like.skeleton.names]]
 
 
@@ -42,7 +42,10 @@ def test_body_sizes_round_trip_in_metres(tmp_path: Path, scale: float, suffix: s
 
 
 def test_foreign_giant_is_in_centimetres(tmp_path: Path) -> None:
-    """The negative control: without our name in it, a giant is somebody in centimetres."""
+    """Without our name, a giant is somebody in centimetres.
+
+    This is the negative control.
+    """
     walk = made_motion("walk", frames=12)
     skeleton = replace(walk.skeleton, offsets_m=100 * walk.skeleton.offsets_m)
     path = tmp_path / "x.gltf"
@@ -65,7 +68,10 @@ def write_gltf(path: Path, motion: Motion) -> pygltflib.GLTF2:
 
 
 def array(document: pygltflib.GLTF2, index: int) -> np.ndarray:
-    """The numbers of an accessor, by pygltflib's own access to the buffer."""
+    """Return the numbers of an accessor.
+
+    They come by pygltflib's own access to the buffer.
+    """
     accessor = document.accessors[index]
     view = document.bufferViews[accessor.bufferView]
     uri = document.buffers[0].uri
@@ -76,7 +82,10 @@ def array(document: pygltflib.GLTF2, index: int) -> np.ndarray:
 
 
 def world_matrices(document: pygltflib.GLTF2, frame: int) -> np.ndarray:
-    """Global transforms of all nodes, computed as glTF says: animated values, then down the tree."""
+    """Return the global transforms of all nodes.
+
+    They are computed as glTF says: animated values, then down the tree.
+    """
     local = [
         [node.translation or [0] * 3, node.rotation or [0, 0, 0, 1], node.scale or [1] * 3] for node in document.nodes
     ]
@@ -111,7 +120,10 @@ def test_joints_match_other_reader(tmp_path: Path, motion: Motion, name: str) ->
 
 
 def skinned_m(document: pygltflib.GLTF2, frame: int) -> np.ndarray:
-    """Vertices (V, 3) of the mesh where its skin puts them, as the specification says."""
+    """Return skinned vertices (V, 3).
+
+    They are computed as the specification says.
+    """
     skin = document.skins[0]
     mesh = document.meshes[0].primitives[0].attributes
     bound = array(document, skin.inverseBindMatrices).reshape(-1, 4, 4).transpose(0, 2, 1)

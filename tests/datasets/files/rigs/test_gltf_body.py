@@ -1,4 +1,7 @@
-"""glTF and VRM animations in, and the same file out with other motions: nothing else changes."""
+"""glTF and VRM files take other motions, nothing else.
+
+They are read and written.
+"""
 
 import base64
 import json
@@ -23,7 +26,10 @@ from selfcorrect.motion.body.smpl import SMPL_BODY
 
 
 def below_an_armature(document: Document) -> Document:
-    """As exporters do it: joints in centimetres, z up, below a node that scales and turns them."""
+    """Put joints below an armature, as exporters do.
+
+    Joints are in centimetres, z up, below a node that scales and turns them.
+    """
     content = json.loads(json.dumps(document.content))
     turn = Rotation.from_euler("x", -90, degrees=True)
     buffer = bytearray(document.buffers[0])
@@ -106,7 +112,10 @@ def test_vrm_bones_give_parts(walker: sc.Motion, tmp_path: Path) -> None:
 
 
 def test_vrma_rests_in_t_pose(walker: sc.Motion, tmp_path: Path) -> None:
-    """Players measure an avatar's motion from the rest pose, and scale its path by the height of the hips there."""
+    """Players measure an avatar's motion from its rest pose.
+
+    They scale its path by the height of the hips there.
+    """
     save_motion(tmp_path / "a.vrma", walker)
     document = pygltflib.GLTF2().load_binary(str(tmp_path / "a.vrma"))
     assert document is not None
@@ -122,9 +131,10 @@ def test_vrma_rests_in_t_pose(walker: sc.Motion, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("way", ["STEP", "CUBICSPLINE", "16 bits"])
 def test_step_and_spline_keys(walker: sc.Motion, tmp_path: Path, way: str) -> None:
-    """Steps hold their key; splines with the slopes of straight lines run through the same values at the keys.
+    """Step keys hold; splines run straight between keys.
 
-    Exporters that save space store rotations as normalised 16-bit numbers.
+    The splines' slopes are those of lines, with the same values at the keys. Exporters that save space store rotations
+    as normalised 16-bit numbers.
     """
     save_motion(tmp_path / "a.glb", walker)
     document = read_document(tmp_path / "a.glb")
@@ -174,7 +184,10 @@ def test_uneven_keys_are_resampled(walker: sc.Motion, tmp_path: Path) -> None:
 
 
 def gesture(step_s: float, keys: int = 9) -> sc.Motion:
-    """Somebody who stands and raises the right arm by 60° and lowers it again, a key at the top and one below."""
+    """Raise the right arm by 60° and lower it.
+
+    The person stands; a key is at the top and one below.
+    """
     skeleton = SMPL_BODY.average()
     height_m = 0.025 - skeleton.offsets_m[[1, 4, 7, 10], 1].sum()
     turns = np.zeros((keys, 22, 3))
@@ -252,7 +265,7 @@ def test_other_files_raise(tmp_path: Path, walker: sc.Motion, name: str) -> None
 
 
 def change_numbers(content: dict[str, Any], accessor: dict[str, Any], width: int, frame: int, value: float) -> None:
-    """Set the numbers of a frame in a buffer that stands in the file itself."""
+    """Set the numbers of a frame in an embedded buffer."""
     start = content["bufferViews"][accessor["bufferView"]]["byteOffset"]
     head, _, text = content["buffers"][0]["uri"].partition(",")
     numbers = bytearray(base64.b64decode(text))
@@ -261,14 +274,20 @@ def change_numbers(content: dict[str, Any], accessor: dict[str, Any], width: int
 
 
 def find_track(content: dict[str, Any], key: str, path: str = "rotation") -> dict[str, Any]:
-    """The accessor of the times ("input") or values ("output") of the first channel of a kind."""
+    """Return an accessor of the first channel.
+
+    It holds the times ("input") or values ("output") of the kind.
+    """
     (animation,) = content["animations"]
     channel = next(channel for channel in animation["channels"] if channel["target"]["path"] == path)
     return content["accessors"][animation["samplers"][channel["sampler"]][key]]
 
 
 def add_joints(content: dict[str, Any], nodes: list[dict[str, Any]], top: Sequence[int]) -> None:
-    """More nodes, all of them joints of the skin, some right below the root."""
+    """Add nodes that are joints of the skin.
+
+    Some are right below the root.
+    """
     first = len(content["nodes"])
     content["nodes"] += nodes
     content["nodes"][0]["children"] += [first + index for index in top]
@@ -337,7 +356,10 @@ def test_damaged_files_get_a_sentence(walker: sc.Motion, tmp_path: Path, where: 
 
 
 def test_simulation_equals_bvh(tmp_path: Path) -> None:
-    """Joints come in the order in which BVH lists them, as that of the bodies in a simulation matters."""
+    """Joints come in BVH's order.
+
+    The order of bodies in a simulation matters.
+    """
     save_motion(tmp_path / "first.bvh", made_motion("walk", frames=48))
     listed = sc.load_motion(tmp_path / "first.bvh")
     corrected = []
@@ -351,7 +373,10 @@ def test_simulation_equals_bvh(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("moves", [True, False])
 def test_zero_rotations_raise_or_are_ignored(walker: sc.Motion, tmp_path: Path, moves: bool) -> None:
-    """At rest it does not matter in a node that turns; in all others, and in keys, a sentence names the file."""
+    """Zero rotations at rest do not matter where nodes turn.
+
+    In all other nodes, and in keys, a sentence names the file.
+    """
     save_motion(tmp_path / "a.gltf", walker)
     content = json.loads((tmp_path / "a.gltf").read_text())
     node = walker.skeleton.names.index("left_elbow")

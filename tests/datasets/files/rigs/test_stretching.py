@@ -1,4 +1,7 @@
-"""Rigs whose joints slide or stretch: read and written, feet are where the file and the correction have them."""
+"""Rigs with sliding or stretching joints round-trip.
+
+Feet are where the file and the correction have them.
+"""
 
 import json
 import re
@@ -36,7 +39,10 @@ def sway(motion: sc.Motion, axis: int, amount: float) -> np.ndarray:
 
 
 def write_moving(path: Path, motion: sc.Motion, moved_m: dict[str, np.ndarray], animations: int = 1) -> None:
-    """A glTF file in whose first animation some joints move by (T, 3) in their parents."""
+    """Write glTF whose joints move by (T, 3).
+
+    They move in their parents, in the first animation.
+    """
     save_motion(path, motion)
     document = read_document(path)
     content = json.loads(json.dumps(document.content))
@@ -52,7 +58,10 @@ def write_moving(path: Path, motion: sc.Motion, moved_m: dict[str, np.ndarray], 
 
 
 def find_values(path: Path, name: str, kind: str) -> np.ndarray:
-    """Return translations (T, 3) or rotations (T, 4) of a joint in its parent, as the file has them."""
+    """Return a joint's translations (T, 3) or rotations (T, 4).
+
+    They are in its parent, as the file has them.
+    """
     document = read_document(path)
     (node,) = [index for index, node in enumerate(document.content["nodes"]) if node.get("name") == name]
     animation = document.content["animations"][0]
@@ -61,7 +70,10 @@ def find_values(path: Path, name: str, kind: str) -> np.ndarray:
 
 
 def placed_m(path: Path, moved: dict[str, np.ndarray], part: str) -> np.ndarray:
-    """(T, 3) where a part is, moving joints included, computed by hand from the rotations in the file."""
+    """Return where a part is, (T, 3).
+
+    Moving joints are included, computed by hand from the rotations in the file.
+    """
     document = read_document(path)
     for animation in document.content["animations"]:
         animation["channels"] = [
@@ -185,7 +197,10 @@ def test_small_stretches_add_up_in_note(tmp_path: Path) -> None:
 
 
 def write_scaled(path: Path, motion: sc.Motion, part: str, scales: np.ndarray) -> None:
-    """A glTF file whose animation scales a joint by (T,), or by axis (T, 3)."""
+    """Write glTF whose animation scales a joint.
+
+    By (T,), or by axis (T, 3).
+    """
     save_motion(path, motion)
     by_axis = scales if scales.ndim == 2 else np.repeat(scales[:, None], 3, axis=1)
     tracks = {(joint_of(motion, part), "scale"): by_axis}
@@ -194,7 +209,10 @@ def write_scaled(path: Path, motion: sc.Motion, part: str, scales: np.ndarray) -
 
 
 def scaled_places_m(motion: sc.Motion, part: str, scales: np.ndarray) -> np.ndarray:
-    """Places (T, J, 3) of joints by products of matrices, with scales (T, 3) of a joint as formats have them."""
+    """Return joints (T, J, 3) with a scaled joint.
+
+    The scales (T, 3) are applied by products of matrices, as in the formats.
+    """
     skeleton = motion.skeleton
     scaled = joint_of(motion, part)
     places_m = np.zeros((len(motion), len(skeleton), 3))
@@ -211,7 +229,10 @@ def scaled_places_m(motion: sc.Motion, part: str, scales: np.ndarray) -> np.ndar
 
 @pytest.mark.parametrize(("part", "end"), [("left_shoulder", "left_wrist"), ("right_hip", "right_ankle")])
 def test_baked_stretch_scales_are_kept(tmp_path: Path, part: str, end: str) -> None:
-    """As inverse kinematics is baked: longer by some per cent along the bone, thinner across."""
+    """Baked inverse kinematics stretches along and thins across.
+
+    By some per cent.
+    """
     base = walk()
     joint = joint_of(base, part)
     along = int(np.abs(base.skeleton.offsets_m[base.skeleton.children[joint][0]]).argmax())

@@ -25,7 +25,10 @@ pxr = pytest.importorskip("pxr", reason="needs the extra `usd`")
 
 @pytest.fixture(scope="module")
 def reader() -> ModuleType:
-    """The script of the child process as a module, without its limits on memory and time."""
+    """Return the child process's script as a module.
+
+    It has no limits on memory and time.
+    """
     module = load_script(usd._READER)
     module._limit_work = lambda *limits: None  # type: ignore[attr-defined]
     return module
@@ -33,7 +36,10 @@ def reader() -> ModuleType:
 
 @pytest.fixture(autouse=True)
 def _in_this_process(request: pytest.FixtureRequest, reader: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Child processes would take most of the time; the slow test has some, and so have `test_formats.py` and others."""
+    """Read in this process; children would take longer.
+
+    The slow test has some, and so have `test_formats.py` and others.
+    """
 
     def ask(script: Path, name: str, path: Path, asked: Mapping[str, Any], limit_s: float) -> tuple[Any, np.ndarray]:
         limits = {"memory_bytes": 0, "processor_s": limit_s}
@@ -75,7 +81,10 @@ def test_another_suffix_is_refused(tmp_path: Path, motion: Motion) -> None:
 
 
 def walk() -> Motion:
-    """A person who turns in all joints, on a skeleton whose joints stand in the order in which files list them."""
+    """Return a person who turns in all joints.
+
+    The skeleton has its joints in the order in which files list them.
+    """
     random = np.random.default_rng(3)
     rotations = Rotation.from_rotvec(np.cumsum(random.normal(0, 0.02, (40, 52, 3)), axis=0)).as_quat()
     root_m = np.cumsum(random.normal(0, 0.01, (40, 3)), axis=0) + np.array([0, 0.95, 0])
@@ -83,7 +92,10 @@ def walk() -> Motion:
 
 
 def off_m(path: Path, expected: Motion) -> float:
-    """Largest distance of the joints in a file from the joints of a motion, by their names."""
+    """Return the largest distance of joints from a motion.
+
+    The file's joints are matched by their names.
+    """
     read = open_motion(path, any_body=True).motions[0]
     assert (read.fps, len(read)) == (expected.fps, len(expected))
     order = [read.skeleton.names.index(name) for name in expected.skeleton.names]
@@ -110,7 +122,10 @@ def author(
     stated_unit_m: float | None = 0.01,
     up: str = "Z",
 ) -> None:
-    """Write a motion as other programs do: below a moved prim, without scales, bound in another pose."""
+    """Write a motion as other programs do.
+
+    It is below a moved prim, without scales, bound in another pose.
+    """
     from pxr import Gf, Sdf, Usd, UsdGeom, UsdSkel, Vt
 
     stage = Usd.Stage.CreateNew(str(path))
@@ -166,7 +181,10 @@ def test_units_and_axes_are_read(
 
 
 def refer(path: Path, scale: tuple[float, float, float] = (1, 1, 1), *, kind: str = "References") -> None:
-    """Write a stage of 60 codes per second that refers to a person in another file, who begins ten codes later."""
+    """Write a stage that refers to another file's person.
+
+    It has 60 codes per second; the person begins ten codes later.
+    """
     from pxr import Gf, Sdf, Usd, UsdGeom
 
     author(path.with_name("person.usda"), walk())

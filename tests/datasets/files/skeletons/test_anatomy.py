@@ -1,6 +1,7 @@
-"""Bodies in disguise, with other names, orders, roots, twist joints, props and helpers, are corrected alike.
+"""Bodies in disguise are corrected alike.
 
-A disguise changes no place of the body, so that parts and correction must be those of the body as it was.
+They have other names, orders, roots, twist joints, props and helpers. A disguise changes no place of the body, so that
+parts and correction must be those of the body as it was.
 """
 
 import csv
@@ -45,7 +46,7 @@ IDENTITY = np.array([0.0, 0, 0, 1])
 
 
 def nameless(motion: Motion, words: Callable[[int], str] = "bone_{}".format) -> Motion:
-    """The motion with meaningless names, in no order, and no parts."""
+    """Remove names that mean something, order and parts."""
     order = np.random.default_rng(1).permutation(len(motion.skeleton)).tolist()
     skeleton = motion.skeleton
     names = tuple(words(index) for index in order)
@@ -65,7 +66,10 @@ def reorder_joints(motion: Motion) -> Motion:
 
 
 def in_a_scene(motion: Motion) -> Motion:
-    """The body below the root of a scene, beside helpers on the floor."""
+    """Put the body in a scene with floor helpers.
+
+    It is below the scene's root.
+    """
     skeleton = motion.skeleton
     drop_m = np.array([0.1, -0.85, 0.0])
     changed = Skeleton(
@@ -85,7 +89,10 @@ def hung_on(motion: Motion, part: str) -> Motion:
 
 
 def add_clothes(motion: Motion) -> Motion:
-    """Fingers, two panels of a skirt, breasts, and a sword in the right hand."""
+    """Add fingers, a skirt, breasts and a sword.
+
+    The skirt has two panels; the sword is in the right hand.
+    """
     chains = {"sword": ("right_wrist", [(-0.08, 0.0, 0.0), (0.0, 0.0, 0.8)])}
     for side, x in (("left", 1.0), ("right", -1.0)):
         for finger, spread in enumerate((-0.03, -0.01, 0.01, 0.03)):
@@ -96,7 +103,10 @@ def add_clothes(motion: Motion) -> Motion:
 
 
 def add_twist_joints(motion: Motion) -> Motion:
-    """Thighs, shanks, upper arms and forearms in two halves, between which half of their twist happens."""
+    """Split limbs in halves that share the twist.
+
+    Thighs, shanks, upper arms and forearms.
+    """
     skeleton = motion.skeleton
     halves = {}
     for side in ("left", "right"):
@@ -128,7 +138,10 @@ BODIES = ("mb", "daz", "deepmimic")
 
 @pytest.fixture(scope="module")
 def bodies(cmu: Path, walk: Motion) -> dict[str, Motion]:
-    """Real motions on three kinds of skeleton, as their files have them."""
+    """Return real motions on three kinds of skeleton.
+
+    They are as their files have them.
+    """
     with (cmu / "index.csv").open() as index:
         rows = list(csv.DictReader(index))
     walks = {
@@ -140,7 +153,10 @@ def bodies(cmu: Path, walk: Motion) -> dict[str, Motion]:
 
 
 def correct_and_locate(motion: Motion, folder: Path, correct: Callable = KINEMATIC) -> dict[str, np.ndarray]:
-    """Places (T, 3) of the parts after a motion was written as BVH, read and corrected."""
+    """Write, read and correct; return the parts' positions (T, 3).
+
+    The file is BVH.
+    """
     write_bvh(folder / "a.bvh", clip_of(motion))
     (correction,) = correct([open_motion(folder / "a.bvh", Reading(metres_per_unit=0.01)).motion])
     assert correction.accepted, correction.reason
@@ -149,7 +165,10 @@ def correct_and_locate(motion: Motion, folder: Path, correct: Callable = KINEMAT
 
 
 def furthest_mm(first: dict[str, np.ndarray], second: dict[str, np.ndarray], parts: set[str]) -> float:
-    """How far a part is away in nine of ten frames: rounding may put a foot down a frame later."""
+    """Return the parts' distance in nine of ten frames.
+
+    Rounding may put a foot down a frame later.
+    """
     return max(1000 * float(np.percentile(np.linalg.norm(first[part] - second[part], axis=-1), 90)) for part in parts)
 
 
@@ -157,7 +176,7 @@ def furthest_mm(first: dict[str, np.ndarray], second: dict[str, np.ndarray], par
 def corrected_m(
     bodies: dict[str, Motion], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Places of the parts of the bodies, undisguised, after correction."""
+    """Return the corrected parts' positions, undisguised."""
     folder = tmp_path_factory.mktemp("plain")
     return {body: correct_and_locate(motion, folder) for body, motion in bodies.items()}
 
@@ -182,7 +201,7 @@ def test_a_disguise_changes_no_correction(
 
 @pytest.fixture(scope="module")
 def simulated_m(bodies: dict[str, Motion], tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
-    """Places of the parts of an undisguised body after simulation."""
+    """Return the simulated parts' positions, undisguised."""
     return correct_and_locate(bodies["mb"].frames(0, 40), tmp_path_factory.mktemp("plain"), PhysicsCorrector())
 
 
@@ -213,7 +232,10 @@ def test_missing_toes_or_collars_match_names(
 
 
 def test_named_sides_are_believed(bodies: dict[str, Motion]) -> None:
-    """Even a body that walks backwards with its feet turned round keeps the sides its names have."""
+    """Named sides hold, even in a backward walk.
+
+    The feet are turned round.
+    """
     motion = bodies["deepmimic"]
     words = {"left": "gauche", "right": "droite"}
     sides = [part.partition("_")[0] for part in motion.skeleton.parts]
@@ -250,7 +272,10 @@ def test_prop_keeps_unit(bodies: dict[str, Motion], tmp_path: Path) -> None:
 
 
 def dog() -> Motion:
-    """A quadruped whose joints have the names of a human's, as in games."""
+    """Make a quadruped with a human's joint names.
+
+    Games do this.
+    """
     trunk = ("Root", "Hips", "Spine", "Spine1", "Neck", "Head", "Tail", "TailEnd")
     limbs = ("Arm", "ForeArm", "Hand", "UpLeg", "Leg", "Foot", "ToeBase")
     names = (*trunk, *(f"{side}{limb}" for side in ("Left", "Right") for limb in limbs))

@@ -1,4 +1,7 @@
-"""Parts of rigs as programs write them, whatever all their names share, whatever they wear and however they rest."""
+"""Rigs of many programs give the right parts.
+
+Whatever all their names share, whatever they wear and however they rest.
+"""
 
 from dataclasses import replace
 from itertools import product
@@ -49,7 +52,10 @@ def test_shared_numbers_are_ignored(base: Motion, naming: str) -> None:
 
 
 def test_half_shared_prefix_stays(base: Motion) -> None:
-    """The negative control: with a prefix at every second name, those names say no part."""
+    """A prefix at every second name says no part.
+
+    This is the negative control.
+    """
     names = rename_joints(base, "unreal").skeleton.names
     prefixed = tuple(f"x9{name}" if index % 2 else name for index, name in enumerate(names))
     parts = parts_from_names(prefixed)
@@ -77,7 +83,10 @@ def test_rest_pose_hides_no_part(base: Motion, pose: str) -> None:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_structure_decides_mixed_names(base: Motion, seed: int) -> None:
-    """Each joint of an arm is called as in another scheme, or by a word of none: a shoulder may be called a collar."""
+    """Arm joints with mixed names follow the structure.
+
+    Each is called as in another scheme, or by a word of none: a shoulder may be called a collar.
+    """
     random = np.random.default_rng(seed)
     schemes = [rename_joints(base, naming).skeleton.names for naming in NAMINGS]
     names = [*rename_joints(base, "mixamo").skeleton.names]

@@ -1,4 +1,7 @@
-"""Rigs that lack collars, neck, spine, hands or toes, in any rest pose, give the figures of the whole body's walk."""
+"""Rigs without some parts give the whole body's figures.
+
+They lack collars, neck, spine, hands or toes, in any rest pose.
+"""
 
 from itertools import chain
 from pathlib import Path
@@ -29,7 +32,10 @@ def base() -> Motion:
 
 
 def made_subsets(count: int) -> list[tuple[str, ...]]:
-    """No part, each optional one alone, all of them, and random ones among them."""
+    """Return subsets of the optional parts.
+
+    No part, each alone, all of them, and random ones among them.
+    """
     random = np.random.default_rng(3)
     indices = [[], *([index] for index in range(len(OPTIONAL_PARTS))), list(range(len(OPTIONAL_PARTS)))]
     indices += [np.flatnonzero(random.random(len(OPTIONAL_PARTS)) < 0.4).tolist() for _ in range(count)]
@@ -42,7 +48,10 @@ def read_again(motion: Motion, folder: Path) -> Motion:
 
 
 def correct_and_measure(motion: Motion) -> tuple[dict[str, np.ndarray], float]:
-    """Positions (T, 3) of the body's joints after correction, by name, and how fast its feet slide."""
+    """Correct; return positions (T, 3) and sliding speed.
+
+    The positions are of the body's joints, by name.
+    """
     (correction,) = KinematicCorrector()([motion])
     assert correction.accepted, correction.reason
     positions_m = joint_positions(correction.motion)
@@ -54,7 +63,7 @@ def correct_and_measure(motion: Motion) -> tuple[dict[str, np.ndarray], float]:
 
 @pytest.fixture(scope="module")
 def base_skate_m_s(base: Motion, tmp_path_factory: pytest.TempPathFactory) -> float:
-    """How fast the feet of the whole body slide after correction."""
+    """Return the whole body's sliding speed after correction."""
     return correct_and_measure(read_again(base, tmp_path_factory.mktemp("base")))[1]
 
 
@@ -76,7 +85,10 @@ def test_missing_parts_keep_correction(base: Motion, base_skate_m_s: float, part
 @pytest.mark.slow
 @pytest.mark.parametrize("parts", [(), ("neck",), ("left_collar", "right_collar", "head")])
 def test_upward_bones_keep_correction(base: Motion, parts: tuple[str, ...], tmp_path: Path):
-    """Both sides lie in the same places at rest; only the motion shows where hips and shoulders are."""
+    """Only the motion shows which side is which.
+
+    At rest both sides lie in the same positions, hips and shoulders too.
+    """
     plain_m, plain_skate_m_s = correct_and_measure(read_again(remove_parts(base, parts), tmp_path))
     reread = read_again(with_bones_up(remove_parts(base, parts)), tmp_path)
     assert not check(reread)
@@ -90,7 +102,10 @@ NAMINGS = ("mixamo", "valve", "unity", "kinect", "advanced skeleton")
 
 @pytest.mark.parametrize("naming", NAMINGS)
 def test_program_names_with_missing_parts(base: Motion, naming: str, tmp_path: Path):
-    """Each naming has a third of the subsets, and each subset a naming."""
+    """Each naming meets a third of the subsets.
+
+    Each subset has a naming.
+    """
     motion = base.frames(0, 40)
     random = np.random.default_rng(7)
     for parts in made_subsets(2)[NAMINGS.index(naming) % 3 :: 3]:

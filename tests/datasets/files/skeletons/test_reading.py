@@ -1,4 +1,7 @@
-"""A body reads to the same joints whatever rest pose, names, vertical axis, unit and root joint its file has."""
+"""Files of any convention give the same joints.
+
+Rest pose, names, vertical axis, unit and root joint differ.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -36,7 +39,10 @@ def positions_of(motion: sc.Motion, parts: Sequence[str] = PARTS) -> np.ndarray:
 
 
 def write_disguised(path: Path, motion: sc.Motion, random: np.random.Generator) -> str:
-    """Write the motion with a rest pose, names, an axis, a unit and a root joint drawn at random."""
+    """Write a motion in a random convention.
+
+    Rest pose, names, axis, unit and root joint are drawn.
+    """
     rest_pose = random.choice([*REST_POSES])
     naming = random.choice([*NAMINGS])
     axis = int(random.integers(2))
@@ -71,7 +77,10 @@ def test_disguised_bodies_read_alike(base: sc.Motion, tmp_path: Path, seed: int)
     ],
 )
 def test_misnamed_chain_is_arm(base: sc.Motion, tmp_path: Path, words: tuple[str, ...]) -> None:
-    """Where names are overruled, a note says so. The last arm has no collar, and Mixamo's names of arms with one."""
+    """A note says where names are overruled.
+
+    The last arm has no collar, and Mixamo's names of arms with one.
+    """
     body = base if words[0] else remove_parts(base, ["left_collar", "right_collar"])
     renamed = rename_joints(body, "mixamo")
     names = []

@@ -1,4 +1,7 @@
-"""A profile holds where the soles of a rig are, as several of its clips show."""
+"""A profile holds the soles of a rig.
+
+Several of its clips show where they are.
+"""
 
 import json
 from dataclasses import replace
@@ -32,7 +35,10 @@ def flying(motion: Motion) -> Motion:
 
 @pytest.fixture
 def folder(tmp_path: Path, stepping: Motion) -> Path:
-    """Three clips whose toe joints lie in the sole, two on floors that are off and one that never stands."""
+    """Make three clips whose toe joints lie in soles.
+
+    Two are on floors that are off, and one never stands.
+    """
     heights_m = {"a": 0.0, "b": 0.003, "c": -0.002, "d": 0.012, "e": 0.04}
     for name, height_m in heights_m.items():
         write_bvh(tmp_path / f"{name}.bvh", clip_of(with_toes_at(stepping, height_m), 0.01))
@@ -46,7 +52,10 @@ def profile_by(folder: Path, *names: str) -> RigProfile:
 
 
 def soles_m(folder: Path, name: str, *others: str) -> tuple[float, float] | None:
-    """Depths of a clip's soles, as it shows them with the profile of other clips."""
+    """Return a clip's sole depths.
+
+    It shows them with the profile of other clips.
+    """
     motion = profile_by(folder, *others).on_rig(open_motion(folder / f"{name}.bvh").motion)
     return (motion.feet or estimate_foot_frames([motion])).soles_m
 
@@ -65,7 +74,10 @@ def test_wrong_floor_shows_beside_others(folder: Path):
 
 
 def test_similar_clips_keep_heights(folder: Path):
-    """Joints of this made-up motion are some millimetres higher in stance than where they are lowest."""
+    """Joints are some millimetres higher in stance.
+
+    This motion is made up; elsewhere they are lowest.
+    """
     assert soles_m(folder, "d", *OTHERS) == pytest.approx((0.015, 0.015), abs=0.003)
 
 
@@ -80,7 +92,10 @@ def test_different_rigs_share_nothing(folder: Path, walk: Motion):
 
 @pytest.mark.parametrize(("heights_m", "agree"), [((-0.03, -0.025, -0.02), True), ((-0.03, 0.0, 0.03), False)])
 def test_rig_floor_is_median(heights_m: tuple[float, ...], agree: bool, stepping: Motion):
-    """The feet of the profile stand on it in the median clip, wherever the clips stand."""
+    """The rig's floor is that of the median clip.
+
+    The feet of the profile stand on it there, wherever the clips stand.
+    """
     clips = group_by_rig(with_toes_at(stepping, height_m) for height_m in heights_m)
     floor = CommonFloor.from_clips(*clips.values(), profile_of(clips))
     assert floor is not None

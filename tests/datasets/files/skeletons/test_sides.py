@@ -1,4 +1,4 @@
-"""Left and right of files whose names have them swapped."""
+"""Swapped left and right are recognised."""
 
 import csv
 from dataclasses import replace

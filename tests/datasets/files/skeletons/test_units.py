@@ -1,4 +1,7 @@
-"""Units of length of files that do not state them: the usual ones, for people of every age."""
+"""Usual units are inferred for people of every age.
+
+The files do not state them.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +24,10 @@ CMU_NAMES = ("Hips", "LHipJoint", "RHipJoint", "LowerBack")
 
 
 def in_unit(path: Path, unit_m: float, stature: float) -> sc.Motion:
-    """A BVH file of a body so many times as tall as the average one, in that unit."""
+    """Write a body of this stature in that unit.
+
+    It is so many times as tall as the average one; the file is BVH.
+    """
     motion = ScaledBody(stature).view(walking())
     write_bvh(path, clip_of(motion, unit_m))
     return motion
@@ -46,7 +52,10 @@ def test_children_are_no_giants(size_m: float, unit_m: float) -> None:
 
 @given(size_m=st.floats(0.7, 0.95))
 def test_small_children_are_noted(size_m: float) -> None:
-    """In inches they would be adults of 1.8 to 2.4 m."""
+    """Read in inches, small children would be adults.
+
+    These would be 1.8 to 2.4 m tall.
+    """
     unit_m, note = unit_of(size_m / 0.01, ())
     assert unit_m == 0.01 or ("unsure" in note and "units of 0.01 m" in note)
 
@@ -59,7 +68,7 @@ def test_giants_keep_file_unit(size_m: float) -> None:
 
 @given(size_m=st.floats(1.4, 2.1))
 def test_cmu_unit_is_specific(size_m: float) -> None:
-    """Their adults have the size of small children in inches."""
+    """CMU's adults look like small children in inches."""
     assert unit_of(size_m / CMU_M, CMU_NAMES)[0] == CMU_M
     if size_m > 1.75:
         assert unit_of(size_m / CMU_M, ())[0] == 0.0254
@@ -95,7 +104,10 @@ BONE_AND_ROOT_UNITS = (
     ],
 )
 def test_mixed_units_raise(tmp_path: Path, kind: str, bone_unit: str, root_unit: str) -> None:
-    """Decimetres are believed only of feet that move; a metre, the negative control, is read beside metres."""
+    """Decimetres are believed only of moving feet.
+
+    A metre, the negative control, is read beside metres.
+    """
     motion = {"crouching": crouching(), "standing": standing()}.get(kind) or base_walk(2)
     if kind == "in place":
         motion = replace(motion, root_m=motion.root_m * np.array([0.0, 1.0, 0.0]))
@@ -111,7 +123,10 @@ def test_mixed_units_raise(tmp_path: Path, kind: str, bone_unit: str, root_unit:
 
 
 def test_high_bodies_are_read(tmp_path: Path) -> None:
-    """The negative control: the floor may be anywhere, and bodies that walk in place may not move at all."""
+    """Floors may be anywhere; walkers may stay in place.
+
+    This is the negative control.
+    """
     walk = base_walk(2)
     for height_m in (85.0, 2.2, 1.3, -0.5):
         write_bvh(tmp_path / "high.bvh", clip_of(replace(walk, root_m=walk.root_m + np.array([0.0, height_m, 0.0]))))

@@ -1,4 +1,7 @@
-"""Which axis is up: inferred or refused, whatever the rest pose says, and never wrong."""
+"""The up axis is inferred or refused, never wrong.
+
+Whatever the rest pose says.
+"""
 
 from collections import Counter
 from dataclasses import replace
@@ -28,7 +31,10 @@ TO_Z_UP = Rotation.from_quat(to_y_up(Z_UP).turn).inv()
 
 
 def in_world(motion: sc.Motion, world: World, rest: World, yaw_deg: float = 0.0) -> sc.Motion:
-    """A motion as a file of that world has it, its rest pose standing along another axis or the same."""
+    """Turn a motion and its rest pose into a world.
+
+    The rest pose stands along another axis or the same.
+    """
     motion = TurnedWorld(Rotation.from_euler("y", yaw_deg, degrees=True).as_quat()).view(motion)
     if world == "z":
         motion = TurnedWorld(TO_Z_UP.as_quat()).view(motion)
@@ -36,13 +42,19 @@ def in_world(motion: sc.Motion, world: World, rest: World, yaw_deg: float = 0.0)
 
 
 def by_name(motion: sc.Motion) -> np.ndarray:
-    """Positions of joints without end sites, in the order of their names: files list them depth first."""
+    """Return joint positions in order of names.
+
+    End sites are left out; files list joints depth first.
+    """
     joints = [joint for joint in np.argsort(motion.skeleton.names) if not motion.skeleton.names[joint].endswith("_end")]
     return sc.joint_positions(motion)[:, joints]
 
 
 def verdict(path: Path, expected: sc.Motion) -> str:
-    """Whether a file is read as it is meant, refused with the option that settles it, or wrong."""
+    """Return whether a file is read, refused or wrong.
+
+    A refusal names the option that settles it.
+    """
     try:
         motion = sc.load_motion(path)
     except sc.InputError as error:
@@ -54,7 +66,10 @@ def verdict(path: Path, expected: sc.Motion) -> str:
 @pytest.mark.parametrize("world", ["y", "z"])
 @pytest.mark.parametrize("yaw_deg", [0, 90, 205])
 def test_standing_rest_pose_decides(tmp_path: Path, name: str, world: World, yaw_deg: float) -> None:
-    """Whatever the motion: who lies or crawls seems to stand along another axis."""
+    """A standing rest pose decides, whatever the motion.
+
+    Who lies or crawls seems to stand along another axis.
+    """
     motion = MOTIONS[name]()
     write_bvh(tmp_path / "a.bvh", clip_of(in_world(motion, world, world, yaw_deg)))
     expected = TurnedWorld(Rotation.from_euler("y", yaw_deg, degrees=True).as_quat()).view(motion)
@@ -101,7 +116,10 @@ def test_lying_body_is_read(tmp_path: Path, world: World, seed: int) -> None:
 def test_swimmer_is_read_or_raises(
     world: World, pitch_rad: float, sign: int, height_m: float, speed_m_s: float, kick_rad: float, yaw_deg: float
 ) -> None:
-    """A body that lies, nothing below it, seems to stand along the way that it travels."""
+    """A swimmer seems to stand along its way.
+
+    The body lies, and nothing is below it.
+    """
     motion = swimming(sign * pitch_rad, height_m, speed_m_s, kick_rad)
     axes = (Y_UP, Z_UP)
     try:
@@ -138,7 +156,10 @@ def test_ordinary_motion_needs_no_option(tmp_path: Path, name: str, rest: World)
 
 
 def turn_into(motion: sc.Motion, world: int, rest: int) -> sc.Motion:
-    """A motion in a world with another vertical axis, its rest pose standing along an axis of its own."""
+    """Turn a motion and its rest pose.
+
+    The world has another vertical axis, the rest pose an axis of its own.
+    """
     turned = to_y_up(world).restore(motion)
     return TurnedFrames(np.tile(to_y_up(rest).turn, (len(motion.skeleton), 1))).view(turned)
 
@@ -209,7 +230,10 @@ def test_assumption_names_option(tmp_path: Path) -> None:
 
 @pytest.mark.long
 def test_disguised_recordings_are_read_or_raise(cmu: Path, tmp_path: Path) -> None:
-    """Of every sixth recording, in all worlds and with all rest poses; few may be refused, none be wrong."""
+    """Disguised recordings are read or refused, never wrong.
+
+    Every sixth is tried in all worlds and with all rest poses; few may be refused.
+    """
     verdicts: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
     random = np.random.default_rng(0)
     for path in sorted(cmu.glob("t*/*.bvh"))[::6]:
@@ -238,7 +262,10 @@ def test_disguised_recordings_are_read_or_raise(cmu: Path, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("seed", range(8))
 def test_standing_body_is_not_turned(seed: int) -> None:
-    """Knees bounce with hard landings, the body wanders and sways; places say nothing of the floor's height."""
+    """Standing bodies that bounce and sway are not turned.
+
+    Knees bounce with hard landings; positions say nothing of the floor's height.
+    """
     random = np.random.default_rng(seed)
     frames = 240
     still = standing()
@@ -273,7 +300,10 @@ def test_dog_walks_are_y_up(tmp_path: Path) -> None:
 @pytest.mark.parametrize("said", ["y", "z"])
 @pytest.mark.parametrize("name", ["walking", "standing", "jumping", "climbing"])
 def test_contradicted_axis_raises(tmp_path: Path, name: str, said: str) -> None:
-    """Climbers have no level floor along any axis, and are refused by posture and rest pose."""
+    """Climbers are refused by posture and rest pose.
+
+    They have no level floor along any axis.
+    """
     sc.save_motion(tmp_path / "a.bvh", (MOTIONS | {"climbing": climbing})[name]())
     if said == "y":
         assert sc.load_motion(tmp_path / "a.bvh", sc.Reading(up="y")).root_m[:, 1].min() > 0.5

@@ -1,4 +1,7 @@
-"""What children keep of their parents in a matched loop: valid rotations and energy at high frequencies."""
+"""Children keep valid rotations and high-frequency energy.
+
+They are compared with their parents in a matched loop.
+"""
 
 from dataclasses import replace
 
@@ -19,7 +22,10 @@ def energy(values: torch.Tensor) -> float:
 
 
 def test_rotations_valid_with_parents_energy() -> None:
-    """Raw samples of a network are not quite rotations; making them so adds energy, which must not stay."""
+    """Making rotations valid adds energy, which must not stay.
+
+    Raw samples of a network are not quite rotations.
+    """
     data = motion_data(replace(PRESETS["quick"], real_count=24, evaluated_count=12), streams(0))
     codec = FeatureCodec.fit(data.training.batch)
     real = as_samples(data.training, codec)

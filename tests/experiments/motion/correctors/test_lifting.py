@@ -46,7 +46,10 @@ def test_function_becomes_corrector(codec: FeatureCodec, samples: Samples):
 
 
 def test_in_place_change_is_allowed(codec: FeatureCodec, samples: Samples):
-    """As one that is returned anew; SciPy turns no arrays that are read-only."""
+    """Changing samples in place works as returning new ones.
+
+    SciPy turns no arrays that are read-only.
+    """
 
     def lift_in_place(motion: Motion) -> Motion:
         motion.root_m[:] = Rotation.identity().apply(motion.root_m) + np.array([0, 0.1, 0])
@@ -62,7 +65,10 @@ def test_in_place_change_is_allowed(codec: FeatureCodec, samples: Samples):
 
 @pytest.mark.parametrize("is_cached", [False, True])
 def test_in_place_skeleton_raises(codec: FeatureCodec, samples: Samples, is_cached: bool):
-    """The loop's own skeleton stays as it was, whether or not its identity was asked for before."""
+    """The loop's own skeleton stays unchanged.
+
+    Its identity may have been asked for before.
+    """
     codec = replace(codec, skeleton=replace(codec.skeleton))
     offsets_m = codec.skeleton.offsets_m.copy()
     assert not is_cached or codec.skeleton.identity

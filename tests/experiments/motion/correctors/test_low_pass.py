@@ -30,7 +30,7 @@ def _jerk_m_s3(codec: FeatureCodec, samples: Samples) -> float:
 
 @pytest.mark.parametrize(("cutoff_hz", "remaining_share"), [(4.0, 1.0), (2.0, 0.5), (0.5, 0.0)])
 def test_slow_sway_passes(clips, codec, cutoff_hz, remaining_share):
-    """At the cut-off two passes leave half of the amplitude."""
+    """Two passes halve the amplitude at the cut-off."""
     batch = codec.decode(torch.zeros(1, 120, len(codec.mean)))
     time_s = np.arange(120) / codec.fps
     batch.root_m[0, :, 1] += 0.1 * np.sin(2 * np.pi * 2.0 * time_s)

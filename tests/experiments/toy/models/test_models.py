@@ -1,4 +1,7 @@
-"""What every toy model promises the loop, and that each one learns."""
+"""Toy models keep their promises and learn.
+
+The promises are those to the loop.
+"""
 
 from dataclasses import replace
 

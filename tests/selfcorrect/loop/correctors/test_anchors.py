@@ -24,7 +24,10 @@ STREAM = streams(0)
 
 @pytest.fixture(scope="module")
 def real() -> Samples:
-    """Two labels; label 0 has modes at −5 (a quarter of its mass) and +5, label 1 one mode at 20."""
+    """Return two labels with known modes.
+
+    Label 0 has modes at −5 (a quarter of its mass) and +5, label 1 one mode at 20.
+    """
     centres = torch.cat([torch.full((25,), -5.0), torch.full((75,), 5.0), torch.full((60,), 20.0)])
     noise = 0.3 * torch.randn(160, 2, generator=STREAM.child("real").generator())
     return Samples.real(

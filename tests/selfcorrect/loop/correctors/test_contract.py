@@ -1,4 +1,4 @@
-"""The corrector contract, and correctors made from functions and from other correctors."""
+"""Functions and correctors become correctors that keep the contract."""
 
 import sys
 from dataclasses import replace
@@ -238,7 +238,7 @@ def test_callables_are_correctors():
 
 
 class Broken:
-    """A corrector whose state can be neither read nor restored."""
+    """A corrector whose state cannot be read or restored."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error

@@ -102,7 +102,10 @@ def test_rejected_samples_are_redrawn():
 
 
 def test_rejection_keeps_mixture():
-    """A corrector that rejects most of its draws still makes up γ/(1 + γ) of the batch."""
+    """Rejection keeps the corrected share at γ/(1 + γ).
+
+    The corrector rejects most of its draws.
+    """
     count = 4000
     result = apply_corrector(
         batch(count), Correction(reject_most_zero_others, 1.0, max_draws_per_sample=100), STREAM, redraw
@@ -135,7 +138,10 @@ def test_redrawing_is_bounded():
 
 
 def test_redraws_are_corrected_in_company():
-    """A corrector that centres groups gives every lone redraw the centre itself, which is rejected here."""
+    """Lone redraws are not corrected alone.
+
+    A corrector that centres groups would give each the centre itself, which is rejected here.
+    """
 
     def centre(samples: Samples) -> Corrected:
         centred = samples.values - samples.values.mean(0)

@@ -1,4 +1,7 @@
-"""Code that runs in a separate process cannot end, hang or change this one, and ends with it."""
+"""Sandboxed code cannot end, hang or change this process.
+
+It ends with it.
+"""
 
 import os
 import random
@@ -84,7 +87,10 @@ def other_process(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def is_alive(process: int) -> bool:
-    """Whether a process runs; one that nobody has buried yet does not."""
+    """Return whether a process runs.
+
+    One that nobody has buried yet does not.
+    """
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2][0] != "Z"
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The Gaussian model against NumPy's estimates and its own law."""
+"""Gaussian models agree with NumPy and their law."""
 
 from dataclasses import replace
 

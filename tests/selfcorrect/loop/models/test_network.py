@@ -1,4 +1,4 @@
-"""Networks as models: files of their state, their optimiser, and the loss that is reported."""
+"""Networks store state and optimiser and report losses."""
 
 import os
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ STREAM = streams(5)
 
 @dataclass(frozen=True, eq=False)
 class Shift(sc.NetworkModel[nn.Module]):
-    """Noise and a learned shift; the loss has a known value."""
+    """Noise and a learned shift with known loss."""
 
     width: int = 8
 
@@ -73,7 +73,10 @@ def test_wrong_file_raises(tmp_path: Path) -> None:
 
 
 def spoil(state: dict[str, torch.Tensor], how: str) -> dict[str, torch.Tensor]:
-    """A state of which one tensor is not what the model needs."""
+    """Spoil one tensor of a state.
+
+    It is then not what the model needs.
+    """
     name = max(state, key=lambda name: (state[name].ndim, name))
     changes = {
         "NaN": state[name] * torch.nan,
@@ -129,7 +132,10 @@ def test_pipes_and_devices_raise(tmp_path: Path) -> None:
 
 
 def fit_by_hand(steps_per_fit: list[int]) -> nn.Module:
-    """Train the network of `Shift` with one Adam, on the batches that fits of so many steps draw."""
+    """Train the network of `Shift` with one Adam.
+
+    The batches are those that fits of so many steps draw.
+    """
     model = Shift()
     network = model.fit(REAL, 0, STREAM.child(0)).trained.train()
     optimiser = torch.optim.Adam(network.parameters(), lr=model.learning_rate)
@@ -198,7 +204,10 @@ def test_late_loss_is_logged() -> None:
 
 @pytest.mark.parametrize(("broken", "steps"), [(1, 5), (7, 120), (53, 60)])
 def test_first_infinite_loss_is_named(broken: int, steps: int) -> None:
-    """Losses of many steps are checked at once, because each check waits for the device."""
+    """The first infinite loss is named.
+
+    Losses of many steps are checked at once, because each check waits for the device.
+    """
     taken = []
 
     class Breaking(Shift):

@@ -1,4 +1,7 @@
-"""A model that copies: the loop without sampler and learner, whose law is that of Wright and Fisher."""
+"""Copying loops follow Wright and Fisher.
+
+The model has neither sampler nor learner.
+"""
 
 import numpy as np
 import torch
@@ -26,7 +29,10 @@ def copying_task() -> Task:
 
 
 def run(stream: Stream, store, generations: int = GENERATIONS) -> None:
-    """Run the loop from a generation 0 of another model, as arms of a comparison do."""
+    """Run the loop from another model's generation 0.
+
+    Arms of a comparison do so.
+    """
     first = MemoryStore()
     train_first_generation(Task(Gaussian.standard(1), distinct(), lambda candidate: {}), first, stream)
     run_loop(copying_task(), Arm(Replace(), generations), store, first, stream)

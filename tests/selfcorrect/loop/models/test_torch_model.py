@@ -1,4 +1,4 @@
-"""A user's module in a loop: it learns, and what it needs is checked."""
+"""Users' modules learn in a loop and are checked."""
 
 from collections.abc import Callable
 from functools import partial
@@ -16,7 +16,10 @@ from selfcorrect.loop.models.torch_model import TorchModel, draw_in_batches
 
 
 class Normal(nn.Module):
-    """A mean and a deviation per dimension, with a dropout that draws in training."""
+    """A mean and deviation with dropout in training.
+
+    There is one of each per dimension.
+    """
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,7 @@
-"""Training keeps nothing of a step: memory stays flat however long a model trains."""
+"""Training keeps no memory of its steps.
+
+It stays flat however long a model trains.
+"""
 
 import subprocess
 import sys

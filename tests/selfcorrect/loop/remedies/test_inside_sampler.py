@@ -1,4 +1,7 @@
-"""Correction inside the sampler, on a Gaussian whose exact denoiser makes the whole sampler a linear recursion."""
+"""Correction inside the sampler follows a linear recursion.
+
+The Gaussian's denoiser is exact.
+"""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -30,7 +33,10 @@ COUNT = 4000
 
 
 class ExactGaussian(nn.Module):
-    """The clean prediction E[x₀ | x_t] = √ᾱ Σ (ᾱ Σ + (1 − ᾱ) I)⁻¹ x_t for x₀ ~ N(0, Σ)."""
+    """E[x₀ | x_t] for x₀ ~ N(0, Σ).
+
+    It is √ᾱ Σ (ᾱ Σ + (1 − ᾱ) I)⁻¹ x_t.
+    """
 
     def __init__(self, alpha_bars: Tensor) -> None:
         super().__init__()
@@ -60,7 +66,10 @@ def draw(eta: float, interval: int, first: int) -> np.ndarray:
 
 
 def recursion(eta: float, interval: int, first: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and covariance of the samples, by the linear recursion of the reverse steps."""
+    """Return the samples' mean and covariance by recursion.
+
+    It is that of the reverse steps.
+    """
     schedule = exact(eta).schedule
     times = schedule.even_times(STEPS)
     mean = np.zeros(2)

@@ -1,4 +1,7 @@
-"""Lineage matching: who gets which child, how many draws it takes, and that no line dies by chance."""
+"""Lineage matching gives each child its parent.
+
+How many draws it takes is known, and no line dies by chance.
+"""
 
 from dataclasses import dataclass, replace
 
@@ -47,7 +50,10 @@ PARENTS = Samples.synthetic(REAL.values, REAL.labels, 1)
 
 @dataclass(frozen=True)
 class Memoriser(TensorModel):
-    """Draws training values of the label asked for, evenly, with a little noise."""
+    """Draws values of the label, evenly and noisily.
+
+    The values are those of the training.
+    """
 
     points: Tensor
     labels: Tensor
@@ -81,7 +87,10 @@ def test_parents_have_one_child():
 
 
 def test_match_is_cheapest():
-    """Two targets that want the same candidate share out what is there at the least total squared distance."""
+    """Matching has the least total squared distance.
+
+    Two targets that want the same candidate share out what is there.
+    """
     labels = torch.zeros(2, dtype=torch.int64)
     candidates = torch.tensor([[1.0], [-2.0], [9.0]])
     chosen = match(torch.tensor([[0.0], [0.5]]), labels, candidates, torch.zeros(3, dtype=torch.int64), labels == 0)
@@ -109,7 +118,10 @@ def test_stops_when_all_are_served():
 
 
 def test_generation_one_uses_representatives():
-    """k-means of many draws of a memoriser finds each of its members once; plain draws leave a third out."""
+    """k-means finds each member of a memoriser once.
+
+    Plain draws leave a third out.
+    """
     model = memoriser()
     parents = Samples.real(torch.full((24, 1), 777.0), REAL.labels)
     first = lineage_matched(40)(model, parents)(REAL.labels, STREAM)
@@ -168,7 +180,10 @@ def test_overlapping_lines_survive():
 
 
 def test_parents_are_compared_as_drawn():
-    """The corrector moves samples away for good; children of the memoriser lie where their parents were drawn."""
+    """Parents are compared as they were drawn.
+
+    The corrector moves samples away for good, and children of the memoriser lie where the parents were.
+    """
     seen: list[Samples] = []
 
     def watching(model: Memoriser, parents: Samples) -> Sampler:

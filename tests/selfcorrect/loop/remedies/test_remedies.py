@@ -1,4 +1,7 @@
-"""Every remedy in the table runs and changes the loop; a corrector works in every place."""
+"""Every remedy changes the loop and takes correctors.
+
+They work in every place.
+"""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""Energy at high frequencies: kept per label, and nothing else is touched."""
+"""High-frequency energy is kept per label.
+
+Nothing else is touched.
+"""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Generations in memory and on disk: the same interface, the same content."""
+"""Stores in memory and on disk agree."""
 
 import errno
 import json
@@ -234,7 +234,7 @@ def test_full_folder_continues_without(tmp_path: Path):
 
 
 def sample_bytes(folder: Path) -> dict[str, bytes]:
-    """The files of a run of which only what samples is kept."""
+    """Map files to bytes where only samplers remain."""
     with FolderStore(folder, {}, keep_models=False) as store:
         store.finish({"mean": torch.full((1,), 7.0)})
         assert torch.equal(store.state(3)["mean"], torch.full((1,), 7.0))
@@ -254,7 +254,10 @@ def test_sampler_run_has_no_model(tmp_path: Path):
 
 
 def test_lost_folder_commits_nothing(tmp_path: Path):
-    """As after a shared file system dropped the lock of a machine that it lost sight of."""
+    """A lost lock commits nothing.
+
+    A shared file system dropped the lock of a machine that it lost sight of.
+    """
     with FolderStore(tmp_path, {"steps": 1}) as believed_dead:
         believed_dead.commit(generation(0))
         believed_dead._lock.release()

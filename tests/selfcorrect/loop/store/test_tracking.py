@@ -55,9 +55,10 @@ def test_rows_are_strict_json(tmp_path: Path):
 
 
 def wandb_records(path: Path) -> Iterator:
-    """Records of an offline run file: a 7-byte header, then LevelDB's log format with protocol buffers.
+    """Yield the records of an offline run file.
 
-    A block of 32 KiB holds chunks of checksum (4 bytes), length (2), type (1: whole, 2: first, 3: middle, 4: last).
+    It has a 7-byte header, then LevelDB's log format with protocol buffers. A block of 32 KiB holds chunks of checksum
+    (4 bytes), length (2), type (1: whole, 2: first, 3: middle, 4: last).
     """
     from wandb.proto import wandb_internal_pb2
 
@@ -81,7 +82,10 @@ def wandb_records(path: Path) -> Iterator:
 
 
 def finished_records(path: Path, patience_s: float = 600.0) -> list:
-    """Records of a run that has ended; W&B's process may write the last ones a moment later."""
+    """Return the records of a run that ended.
+
+    W&B's process may write the last ones a moment later.
+    """
     deadline = time.monotonic() + patience_s
     while True:
         records = list(wandb_records(path))
@@ -95,7 +99,10 @@ def decode_items(items) -> dict:
 
 
 def arm_of(*numbers: int, name: str = "a") -> TrackedRun:
-    """An arm with a row of each kind of values for each generation."""
+    """Make an arm with values of each kind.
+
+    Each generation has a row.
+    """
     row = {"seconds_train": 0.5, "ratio": float("nan"), "seeds": [1.0, 2.0]}
     rows = [{"generation": number, "fid": 10.0 / (number + 1), **row} for number in numbers]
     config = {"policy": {"name": "augment", "ratio": 0.5}}
@@ -103,7 +110,7 @@ def arm_of(*numbers: int, name: str = "a") -> TrackedRun:
 
 
 def open_log(folder: Path, mode: WandbChoice = "offline") -> WandbLog:
-    """A log of a run folder, which has an identity."""
+    """Open the log of a run with an identity."""
     folder.mkdir(parents=True, exist_ok=True)
     FolderLock(folder).release()
     return WandbLog(folder, WandbOptions(mode))
@@ -274,7 +281,10 @@ def test_unreadable_page_is_isolated(tmp_path: Path):
 
 @pytest.fixture
 def trial(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What the process of a sweep's agent finds; W&B reads the environment when it is set up."""
+    """Set the environment of a sweep's agent.
+
+    W&B reads it when it is set up.
+    """
     import wandb
 
     with monkeypatch.context() as patch:

@@ -1,4 +1,7 @@
-"""smplx's real code on model files that the tests make: the right keys, a body of a few soft balls."""
+"""Body models agree with smplx's real code.
+
+The tests make the model files: the right keys, a body of a few soft balls.
+"""
 
 import os
 import pickle
@@ -71,7 +74,10 @@ def test_skeleton_matches_file(model_file: Callable[[Layout], Path], layout: Lay
 
 @pytest.mark.parametrize("layout", [SMPL, SMPL_H, SMPL_X], ids=lambda layout: layout.name)
 def test_mesh_moves_with_joints(model_file: Callable[[Layout], Path], layout: Layout) -> None:
-    """Skinning by smplx and our kinematics put every joint in the same place: the mean of its ring of vertices."""
+    """Skinning and kinematics put joints in one place.
+
+    It is the mean of a joint's ring of vertices, by smplx and by us.
+    """
     model = load_body_model(model_file(layout))
     motion = random_motion(layout)
     mesh_m = vertices(model, motion)
@@ -107,7 +113,10 @@ def test_amass_uses_own_body(model_file: Callable[[Layout], Path], tmp_path: Pat
 
 
 def test_other_joints_match_by_name(model_file: Callable[[Layout], Path], tmp_path: Path) -> None:
-    """SMPL-X has jaw and eyes before the fingers of SMPL-H."""
+    """SMPL-X's jaw and eyes come before the fingers.
+
+    Those of SMPL-H follow.
+    """
     amass.write_amass(tmp_path / "a.npz", random_motion(SMPL_H))
     path = model_file(SMPL_X)
     skeleton = open_motion(tmp_path / "a.npz", Reading(body_model=path)).motion.skeleton
@@ -176,14 +185,17 @@ def test_volume_of_box_and_ball() -> None:
 
 
 def outward(hull: ConvexHull) -> np.ndarray:
-    """Its triangles (F, 3), all turned the same way round."""
+    """Return triangles (F, 3) turned the same way."""
     first, second, third = np.moveaxis(hull.points[hull.simplices], 1, 0)
     inward = np.sum(np.cross(second - first, third - first) * hull.equations[:, :3], axis=1) < 0
     return np.where(inward[:, None], hull.simplices[:, ::-1], hull.simplices)
 
 
 def test_larger_body_weighs_more(tmp_path: Path) -> None:
-    """A model whose mesh is a box of 60 litres; shape 0 makes it larger by a tenth."""
+    """A box of 60 litres weighs as its volume.
+
+    It is a model's mesh; shape 0 makes it larger by a tenth.
+    """
     numbers = model_numbers(SMPL_H)
     hull = ConvexHull(np.array([[x, y, z] for x in (-0.2, 0.2) for y in (-0.75, 0.75) for z in (-0.05, 0.05)]))
     numbers["v_template"][:8], numbers["f"] = hull.points, outward(hull).astype(np.uint32)

@@ -1,4 +1,4 @@
-"""Skeletons at rest in any pose, seen as upright ones and put back."""
+"""Rest poses are made upright and put back."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -74,7 +74,10 @@ def test_motion_gives_bone_twist(motion: Motion) -> None:
 
 
 def without_part(motion: Motion, missing: str) -> Motion:
-    """The motion with legs that lie aside at rest, on joints without names of which one is not known."""
+    """Rest the legs aside and leave one part unknown.
+
+    Joints have no names.
+    """
     names = tuple(f"joint{index}" for index in range(22))
     parts = tuple("" if part == missing else part for part in motion.skeleton.parts)
     legs = dict.fromkeys(("left_hip", "right_hip"), Rotation.from_rotvec([0, 0, np.pi / 2]))

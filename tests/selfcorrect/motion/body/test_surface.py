@@ -21,7 +21,10 @@ from selfcorrect.motion.skeleton import Skeleton
 
 
 def stand(skeleton: Skeleton, height_m: float, turn: Rotation) -> np.ndarray:
-    """World sole points (P, 3) of the rest pose at a root height and heading."""
+    """Return the sole points (P, 3) of the standing body.
+
+    They are in the world, of the rest pose at a root height and heading.
+    """
     rotations = np.tile([0.0, 0.0, 0.0, 1.0], (len(skeleton), 1))
     rotations[0] = turn.as_quat()
     return world_sole_points(skeleton, *forward_kinematics(skeleton, np.array([0.0, height_m, 0.0]), rotations))

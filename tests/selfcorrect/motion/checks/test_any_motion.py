@@ -1,4 +1,7 @@
-"""No rule fails on any motion, whatever its kind, pace, frame rate and length."""
+"""No rule fails on any motion.
+
+Kind, pace, frame rate and length may be any.
+"""
 
 import math
 
@@ -87,7 +90,10 @@ def test_upright_walk_tells_pace(pace: float) -> None:
 @pytest.mark.parametrize("style", [{"lean_rad": 0.8}, {"bend_rad": 1.4}, {"bend_rad": 0.05}])
 @pytest.mark.parametrize("pace", [0.8, 1.3])
 def test_style_is_not_pace(pace: float, style: dict[str, float]) -> None:
-    """Of ordinary walks steps show the pace; who stoops, marches or shuffles has other steps at the same pace."""
+    """Ordinary steps show the pace, whatever the style.
+
+    Who stoops, marches or shuffles has other steps at the same pace.
+    """
     usual = MotionFeatures(made_motion("walk", pace, 60.0, 300, **{"bend_rad": 0.8}))
     features = MotionFeatures(made_motion("walk", pace, 60.0, 300, **({"bend_rad": 0.8} | style)))
     assert walking.has_unusual_steps(usual)
@@ -96,14 +102,20 @@ def test_style_is_not_pace(pace: float, style: dict[str, float]) -> None:
 
 @pytest.mark.parametrize(("speed", "is_believed"), [(0.7, True), (0.75, True), (1.33, False), (0.3, False)])
 def test_steps_and_pendulum_must_agree(monkeypatch: pytest.MonkeyPatch, speed: float, is_believed: bool) -> None:
-    """Steps that are long for their frequency are those of slow motion; a pendulum that runs fast denies this."""
+    """Steps and a pendulum must agree on slow motion.
+
+    Steps that are long for their frequency show it; a pendulum that runs fast denies this.
+    """
     slow = MotionFeatures(made_motion("walk", 0.7, 60.0, 300, bend_rad=0.8))
     monkeypatch.setattr(pace, "walking_pace", lambda features: speed)
     assert pace.pace(slow) == (speed if is_believed else None)
 
 
 def test_who_limps_is_not_uneven() -> None:
-    """Every other step of who limps is shorter in time; a warp of time shortens several in a row."""
+    """A limp shortens every other step, a warp several.
+
+    Those of a warp of time come in a row.
+    """
     walk = made_motion("walk", 1.0, 60.0, 330)
     steps = np.arange(330) / 60.0 / 0.55
     frames = {"limp": steps + 0.08 * np.sin(np.pi * steps), "warp": steps + 0.25 * np.sin(np.pi * steps / 2.5)}

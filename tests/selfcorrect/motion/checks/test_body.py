@@ -1,4 +1,7 @@
-"""Rules of the body on rigs whose joints have frames of any making, and poses that open a take."""
+"""Rules of the body accept any joint frames.
+
+Poses may open a take.
+"""
 
 from dataclasses import replace
 
@@ -24,7 +27,10 @@ def knees(motion: Motion) -> list[tuple[int, int, tuple[str, ...]]]:
 
 
 def with_frames(motion: Motion, turn: Rotation, sides: tuple[str, ...] = ("right",)) -> Motion:
-    """The same motion of a rig whose joints on some sides have other frames."""
+    """Give joints other frames; the motion stays.
+
+    The sides are given.
+    """
     turns = np.tile([0.0, 0.0, 0.0, 1.0], (len(motion.skeleton), 1))
     turns[[part.startswith(sides) for part in motion.skeleton.parts]] = turn.as_quat()
     return TurnedFrames(turns).view(motion)
@@ -75,7 +81,7 @@ def test_footless_legs_use_hips() -> None:
 
 
 def t_posed(motion: Motion, share: np.ndarray) -> Motion:
-    """The pose of a rig, as far as `share` (T,) says."""
+    """Bend towards a T-pose by `share` (T,)."""
     rotations = Rotation.from_quat(motion.rotations[:, 1:].reshape(-1, 4)).as_rotvec().reshape(len(motion), -1, 3)
     turned = Rotation.from_rotvec(((1 - share[:, None, None]) * rotations).reshape(-1, 3)).as_quat()
     rotations_with_pose = motion.rotations.copy()
@@ -108,7 +114,10 @@ def test_rig_poses_are_told_from_peoples(fps: float) -> None:
 
 @pytest.mark.parametrize(("beyond_deg", "is_found"), [(-20, False), (1, False), (8, True), (-70, True)])
 def test_tiptoe_feet_are_pitched(beyond_deg: float, is_found: bool) -> None:
-    """Toes that are turned up by more than ankles stand above them never touch the floor."""
+    """Toes turned up beyond the ankles never touch.
+
+    They are above the floor by more than ankles stand above them.
+    """
     idle = made_motion("idle", frames=60)
     _, down_m, ahead_m = idle.skeleton.offsets_m[idle.skeleton.joint("left_foot")]
     up_deg = np.degrees(np.arctan2(-down_m, ahead_m)) + beyond_deg
@@ -129,7 +138,7 @@ def raise_heels(motion: Motion, degrees: float) -> Motion:
 
 
 def turn_outside(motion: Motion, part: str, degrees: float, axis: str = "x") -> Motion:
-    """The motion with a joint turned further, about an axis of its parent."""
+    """Turn a joint further about its parent's axis."""
     return turn_joint(motion, part, Rotation.from_euler(axis, degrees, degrees=True), outside=True)
 
 

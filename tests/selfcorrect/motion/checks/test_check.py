@@ -1,4 +1,7 @@
-"""Rules of plausibility: what breaks them is found with frame and joint, and ordinary motion breaks none."""
+"""Rules find planted faults; ordinary motion breaks none.
+
+They find frame and joint.
+"""
 
 from dataclasses import replace
 from typing import Any

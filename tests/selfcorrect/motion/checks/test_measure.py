@@ -1,4 +1,4 @@
-"""Physical errors of a motion, in total and by frame."""
+"""Physical errors are measured in total and by frame."""
 
 from dataclasses import replace
 

@@ -1,4 +1,7 @@
-"""Figures of motions as references: planted faults show in their figures, and heights only in one."""
+"""Planted faults show in their own figures.
+
+The figures are of motions as references; heights show only in one.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,7 +16,10 @@ from selfcorrect.motion.motion import Motion
 
 
 def stutter(motion: Motion) -> Motion:
-    """Let the body jerk to and fro by so little that feet still stand, but for moments faster than a label allows."""
+    """Jerk the body while feet seem to stand.
+
+    They do but for moments faster than a label allows.
+    """
     is_shifted = np.arange(len(motion)) // 4 % 2
     return shift(motion, np.outer(is_shifted, [0.0, 0.0, 0.015]))
 
@@ -36,7 +42,10 @@ def test_fault_shows_in_its_figure(walk: Motion, key: str) -> None:
 
 
 def test_height_changes_no_other_figure(walk: Motion) -> None:
-    """Programs shift clips, so a wrong height must not hide or show other faults."""
+    """A wrong height changes no other figure.
+
+    Programs shift clips, so it must not hide or show other faults.
+    """
     before = measure_reference(walk)
     for by_m in (-0.15, -0.05, 0.05, 0.15):
         after = measure_reference(raise_motion(walk, by_m))

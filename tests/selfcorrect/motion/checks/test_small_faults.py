@@ -1,4 +1,7 @@
-"""Small faults that people see are found on made-up motion, each by its rule, and sound motion breaks none of them."""
+"""Small visible faults are found, each by its rule.
+
+The motion is made up, and sound motion breaks none of them.
+"""
 
 from dataclasses import replace
 
@@ -64,7 +67,7 @@ def test_single_root_jump(kind: Kind, direction: tuple[float, float, float]) -> 
 
 
 def hover(motion: Motion, first: int, stop: int) -> Motion:
-    """Raise frames by 6 cm, and smooth the way up and down."""
+    """Raise frames by 6 cm, smoothly up and down."""
     amount = np.zeros(len(motion))
     amount[first:stop] = 1.0
     return shift(motion, 0.06 * gaussian_filter1d(amount, 0.06 * motion.fps)[:, None] * UP)
@@ -97,7 +100,10 @@ def test_feet_that_slide_slowly(kind: Kind, angle_rad: float, speed_m_s: float) 
 
 
 def move_foot(motion: Motion, path_m: np.ndarray, lower_m: float = 0.08) -> Motion:
-    """The motion with a left foot that is moved by (T, 3), on a body that is lower by `lower_m`."""
+    """Move the left foot by (T, 3).
+
+    The body is lower by `lower_m`.
+    """
     legs = Legs.from_skeleton(motion.skeleton)
     batch = MotionBatch.stack([motion])
     positions_m, orientations = pose_joints(batch)
@@ -111,7 +117,10 @@ def move_foot(motion: Motion, path_m: np.ndarray, lower_m: float = 0.08) -> Moti
 @pytest.mark.parametrize("fps", [30.0, 120.0])
 @pytest.mark.parametrize("along", [(0.0, 0.0, 0.2), (0.2, 0.0, 0.0), (0.0, 0.0, -0.2)])
 def test_foot_drawn_beside_a_standing_one(along: tuple[float, float, float], fps: float) -> None:
-    """A step over the same way is none of that, nor a foot that shuffles 3 cm above the floor."""
+    """Steps and shuffling feet are not drawn along.
+
+    The step goes the same way; the foot shuffles 3 cm above the floor.
+    """
     motion = made_motion("idle", fps=fps, frames=round(4 * fps))
     share = np.clip((np.arange(len(motion)) / fps - 1.5) / 0.5, 0.0, 1.0)[:, None]
     (finding,) = check(move_foot(motion, share * along), ["F3"])
@@ -132,7 +141,10 @@ def test_gliding_stand(fps: float, speed_m_s: float) -> None:
 @pytest.mark.parametrize("angle_deg", [4.0, 5.0, 8.0])
 @pytest.mark.parametrize("heading_rad", [0.0, 1.0, 2.0])
 def test_a_tilted_world(heading_rad: float, angle_deg: float) -> None:
-    """Somebody who walks in a circle shows a tilt about any axis."""
+    """Walking in a circle shows a tilt.
+
+    The axis may be any.
+    """
     (finding,) = check(tilt(made_motion("turn", frames=400), angle_deg, heading_rad), ["F6"])
     assert finding.value == pytest.approx(angle_deg, rel=0.25)
 
@@ -140,7 +152,10 @@ def test_a_tilted_world(heading_rad: float, angle_deg: float) -> None:
 @pytest.mark.parametrize("frames", [24, 30, 150])
 @pytest.mark.parametrize("kind", ["run", "walk", "turn", "idle"])
 def test_hidden_tilt_is_found(kind: Kind, frames: int) -> None:
-    """Motions that are too short to show a tilt show no level floor, either."""
+    """Short motions show neither a tilt nor a floor.
+
+    The floor would be level.
+    """
     motion = made_motion(kind, frames=frames)
     for heading_rad in (0.0, 0.8, 1.6):
         if floor_tilt_deg(MotionFeatures(motion)) is None:
@@ -149,7 +164,10 @@ def test_hidden_tilt_is_found(kind: Kind, frames: int) -> None:
 
 
 def bend_legs(motion: Motion, height_m: float, *, pauses: bool = True) -> tuple[Motion, np.ndarray]:
-    """The motion with legs that bend for a second and pause, or bend all the time; and the rise of its flat feet."""
+    """Bend the legs, with or without pauses.
+
+    They bend for a second and pause, or bend all the time; returns the rise of the flat feet, too.
+    """
     times_s = np.arange(len(motion)) / motion.fps
     rises_m = 0.5 * height_m * (1 - np.cos(2 * np.pi * times_s / (1.0 if pauses else 2.0)))
     rises_m[pauses & (times_s % 2.0 <= 1.0)] = 0.0
@@ -159,7 +177,10 @@ def bend_legs(motion: Motion, height_m: float, *, pauses: bool = True) -> tuple[
 @pytest.mark.parametrize("pauses", [True, False])
 @pytest.mark.parametrize("height_m", [0.15, 0.3])
 def test_hips_that_lost_their_height(height_m: float, pauses: bool) -> None:
-    """In a squat the hips sink; if they stay, the feet rise. Hips that rise with the feet climb or leap."""
+    """Hips must sink in a squat, or feet rise.
+
+    Hips that rise with the feet climb or leap.
+    """
     stays, rises_m = bend_legs(made_motion("idle", frames=240), height_m, pauses=pauses)
     sinks = replace(stays, root_m=stays.root_m - np.outer(rises_m, UP))
     rises = replace(stays, root_m=stays.root_m + np.outer(rises_m, UP))
@@ -179,7 +200,7 @@ def test_rolling_hips_lost_nothing() -> None:
 
 
 def test_sideways_feet_are_planted() -> None:
-    """They slide from side to side below hips that stay in their place."""
+    """Feet slide sideways below hips that stay."""
     idle = made_motion("idle", frames=120, sway_rad=0.1)
     stays = replace(idle, root_m=idle.root_m * [0.0, 1.0, 1.0])
     (correction,) = KinematicCorrector()([stays])
@@ -188,7 +209,10 @@ def test_sideways_feet_are_planted() -> None:
 
 
 def test_rolling_feet_do_not_glide() -> None:
-    """Heels rise over toes that rest while the hips walk on, until the toes leave the floor."""
+    """Heels rise over resting toes without gliding.
+
+    The hips walk on until the toes leave the floor.
+    """
     idle = made_motion("idle", frames=64)
     skeleton = idle.skeleton
     pitch_rad = np.linspace(0.8, 2.0, len(idle))
@@ -205,7 +229,10 @@ def test_rolling_feet_do_not_glide() -> None:
 
 @pytest.mark.parametrize("is_level", [False, True])
 def test_leaning_body_is_not_tilted(is_level: bool) -> None:
-    """A body and soles that lean by 3.8° are those of a tilted world only if one foot stands higher, too."""
+    """A lean of 3.8° is no tilt.
+
+    Body and soles lean so in a tilted world only if one foot stands higher, too.
+    """
     leaning = tilt(made_motion("idle", frames=150), 3.8, np.pi / 2)
     if is_level:
         apart_m = float(np.diff(joint_positions(leaning)[:, [11, 10], 1]).mean())

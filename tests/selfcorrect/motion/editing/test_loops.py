@@ -1,4 +1,7 @@
-"""Loops: distinguished from other motions, unrolled without a seam, and closed as they were."""
+"""Loops are recognised, unrolled and closed again.
+
+There is no seam.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,7 +22,7 @@ MakeMotion = Callable[..., Motion]
 
 @pytest.fixture(params=[(0.0, 0.0), (1.3, 0.0), (0.9, 0.7), (0.0, -2.0)], ids=["in place", "ahead", "turning", "about"])
 def loop(request: pytest.FixtureRequest, random_motion: MakeMotion) -> Motion:
-    """A cycle of 40 steps that travels along an arc."""
+    """Return a cycle of 40 steps along an arc."""
     travel_m, turn_rad = request.param
     pose = random_motion(3, frames=1)
     share = np.arange(41) / 40
@@ -80,7 +83,10 @@ def test_other_travel_may_stay(loop: Motion) -> None:
 
 @pytest.mark.parametrize("gap_rad", [0.0, 0.05])
 def test_near_ends_stay_near(loop: Motion, gap_rad: float) -> None:
-    """Of changes that differ from end to end, which leave the middle as it was made."""
+    """Changes that differ at the ends stay near.
+
+    They leave the middle as it was made.
+    """
     share = np.linspace(0.0, 1.0, len(loop))[:, None, None]
     joints = np.ones((len(loop.skeleton), 3))
     open_by = Rotation.from_rotvec((gap_rad * share * [0.0, 0.0, 0.1] * joints).reshape(-1, 3)).as_quat()

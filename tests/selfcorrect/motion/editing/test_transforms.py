@@ -1,4 +1,7 @@
-"""Mirroring, turning, resampling: known answers, invariants, and SciPy as the oracle for slerp."""
+"""Mirroring, turning and resampling give known answers.
+
+Invariants hold, and SciPy is the oracle for slerp.
+"""
 
 from collections.abc import Callable
 
@@ -72,7 +75,10 @@ def test_batch_equals_motions(random_motion: Make):
     [(0, (0, 0, 1)), (45, (0, 0, 1)), (90, (0, 0, 1)), (-90, (0, 0, 1)), (120, (0, 0, 1))],
 )
 def test_prone_heading_is_kept(pitch_deg: float, expected_forward: tuple[float, float, float]):
-    """Prone bodies face where the head points, supine ones where the feet point, whatever the heading."""
+    """Prone bodies face along the head, supine along feet.
+
+    The heading may be any.
+    """
     for yaw_rad in (-2.0, 0.3, 3.0):
         yaw = Rotation.from_rotvec([0.0, yaw_rad, 0.0])
         pose = yaw * Rotation.from_euler("x", pitch_deg, degrees=True)
@@ -118,7 +124,10 @@ def test_retimed_motion_is_shorter(random_motion: Make):
 
 
 def walking_in_a_circle(skeleton: Skeleton, frames: int = 25) -> Motion:
-    """A quarter of a circle of radius 1 m around the origin, swinging one leg, with a gap at the end of the cycle."""
+    """Walk a quarter circle of radius 1 m.
+
+    It is around the origin, swings one leg, and has a gap at the end of the cycle.
+    """
     angle = np.linspace(0, np.pi / 2, frames)
     rotations = np.tile([0.0, 0.0, 0.0, 1.0], (frames, len(skeleton), 1))
     rotations[:, 0] = Rotation.from_rotvec(np.outer(angle, [0.0, 1.0, 0.0])).as_quat()

@@ -22,7 +22,10 @@ def batch(random_motion: Make) -> MotionBatch:
 
 @pytest.mark.parametrize("heading_rad", [0.0, 0.1])
 def test_decoding_inverts_encoding(batch: MotionBatch, heading_rad: float):
-    """Also of a motion that a corrector has turned a little."""
+    """Decoding inverts encoding, even of turned motions.
+
+    A corrector may have turned it a little.
+    """
     turned = turn(batch, heading_rad)
     codec = FeatureCodec.fit(batch)
     decoded = codec.decode(codec.encode(turned))
@@ -39,7 +42,10 @@ def test_encoding_inverts_decoding(batch: MotionBatch):
 
 
 def test_frame_layout_is_fixed(batch: MotionBatch):
-    """Velocity x, velocity z, height, then r00 r01 r10 r11 r20 r21 of each joint in the skeleton's order."""
+    """Frames begin with velocities and height.
+
+    Velocity x, velocity z, height, then r00 r01 r10 r11 r20 r21 of each joint in the skeleton's order.
+    """
     features = encode_features(batch)[2]
     velocity = (batch.root_m[2, 5] - batch.root_m[2, 4]) * batch.fps
     np.testing.assert_allclose(features[5, :3], [velocity[0], velocity[2], batch.root_m[2, 5, 1]])

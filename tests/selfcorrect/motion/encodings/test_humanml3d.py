@@ -1,4 +1,7 @@
-"""The 263-d representation against the reference implementation's vectors, and what it keeps of any motion."""
+"""The 263-d representation agrees with reference vectors.
+
+What it keeps of any motion is tested, too.
+"""
 
 from pathlib import Path
 
@@ -27,7 +30,10 @@ def read(shared: Path, case: str) -> dict[str, np.ndarray]:
 
 
 def random_walk(seed: int, frames: int = 30) -> np.ndarray:
-    """Joints of a body that tumbles about, with every joint turning at random."""
+    """Return joints of a body that tumbles.
+
+    Every joint turns at random.
+    """
     random = np.random.default_rng(seed)
     turns = Rotation.from_rotvec(np.cumsum(random.normal(0, 0.15, (frames, 22, 3)), axis=0)).as_quat()
     path_m = np.cumsum(random.normal(0, 0.05, (frames, 3)), axis=0) + random.normal(0, 2, 3)

@@ -1,4 +1,7 @@
-"""HumanML3D's columns of windows: what they keep, and how columns of samples contradict each other."""
+"""Windows keep HumanML3D's columns, and samples contradict themselves.
+
+The columns of samples show how.
+"""
 
 from dataclasses import replace
 
@@ -39,7 +42,10 @@ def _noisy(codec: HumanML3DCodec, batch: MotionBatch) -> torch.Tensor:
 
 
 def _contradiction(codec: HumanML3DCodec, values: torch.Tensor) -> dict[str, float]:
-    """Root mean square of what decoding and encoding changes in each group of columns."""
+    """Return how far decoding changes each column group.
+
+    It is a root mean square over decoding and encoding.
+    """
     change = codec.encode(codec.decode(values)) - values
     return {name: float(change[..., group].square().mean().sqrt()) for name, group in columns().items()}
 

@@ -1,4 +1,4 @@
-"""NumPy's versions are the oracle: the compiled kernels give the same bits."""
+"""Compiled kernels give NumPy's bits."""
 
 import re
 import subprocess
@@ -24,7 +24,10 @@ VECTORS = GENERATOR.normal(size=(6, 5, 3))
 
 @pytest.fixture
 def both(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Call a function with the kernels and with NumPy, and compare the bits of the results."""
+    """Compare kernels and NumPy bit by bit.
+
+    The fixture calls a function with both.
+    """
 
     def compare(function, *arguments) -> None:
         results = []

@@ -79,7 +79,10 @@ def test_solver_equals_scipy(monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.parametrize(("frames", "window"), [(5, 3), (5, 5), (40, 5), (40, 9), (31, 31)])
 def test_parabolas_are_those_of_scipy(frames, window):
-    """Up to the order in which sums are taken, which differs between versions of SciPy."""
+    """Parabolas agree with SciPy's up to rounding.
+
+    The order in which sums are taken differs between versions of SciPy.
+    """
     values = np.random.default_rng(frames).normal(size=(frames, 2, 3))
     expected = savgol_filter(values, window, 2, axis=0)
     np.testing.assert_allclose(smooth_parabolic(values, window), expected, rtol=0, atol=1e-13)

@@ -1,4 +1,7 @@
-"""Lengths and products of short vectors, medians and percentiles have the bits of NumPy's own, which are slower."""
+"""Short-vector functions have the bits of NumPy's own.
+
+Lengths, products, medians and percentiles, for which NumPy is slower.
+"""
 
 import numpy as np
 import pytest

@@ -1,4 +1,7 @@
-"""The judge of motions: what each of its figures reacts to, on real motion capture."""
+"""Each figure of the judge reacts as it should.
+
+Real motion capture is judged.
+"""
 
 from dataclasses import replace
 
@@ -15,7 +18,10 @@ from selfcorrect.motion.measures.metrics import MEASURED
 
 @pytest.fixture(scope="module")
 def windows() -> Windows:
-    """About 400 windows of real motion capture in random order."""
+    """Return about 400 windows of real motion.
+
+    They are in random order.
+    """
     cut = cut_windows(load_deepmimic(), WindowSettings(cyclic=CYCLIC, stride=2, cap_per_label=30))
     return cut.take(np.random.default_rng(0).permutation(len(cut)))
 

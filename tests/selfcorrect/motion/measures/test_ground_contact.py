@@ -1,4 +1,7 @@
-"""Ground distance and slide: they see sinking, floating and sliding of a known size, in the right direction."""
+"""Ground distance and slide see faults of known size.
+
+They see sinking, floating and sliding in the right direction.
+"""
 
 from collections.abc import Callable
 
@@ -70,7 +73,10 @@ def test_small_faults_are_far_from_real(score: Callable):
 
 
 def test_slide_equals_carried_speed(walk: Motion):
-    """Feet that stand still slide at the speed at which the body is moved, at any height."""
+    """Standing feet slide at the body's carried speed.
+
+    The height may be any.
+    """
     batch = MotionBatch.stack([walk])
     still_m_s = measure_slide_m_s(batch)[0]
     moved_m_s = measure_slide_m_s(slide_bodies(batch, 2.0, rng()))[0]

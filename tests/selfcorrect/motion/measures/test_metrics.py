@@ -1,4 +1,4 @@
-"""The table of metrics: one row says the same to all who read it."""
+"""One row of metrics says the same to all."""
 
 from dataclasses import fields
 
@@ -40,7 +40,10 @@ ENDS = {
 
 
 def unit_said(key: str) -> str:
-    """The unit that a key ends in; "" where it has none."""
+    """Return the unit that a key ends in.
+
+    The result is "" where it has none.
+    """
     return ENDS[max((end for end in ENDS if key.endswith(end)), key=len)] if key.endswith(tuple(ENDS)) else ""
 
 

@@ -1,4 +1,7 @@
-"""Physical errors and contacts: known answers on made motions, sane values on real ones."""
+"""Physical errors have known or sane values.
+
+The former are of made motions, the latter of real ones.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -44,7 +47,10 @@ def test_gliding_stand_skates_at_speed(stand: Motion):
 
 
 def test_floor_foot_skates_alone(stand: Motion, skeleton: Skeleton):
-    """The left foot is lifted by the hip; the body glides; then only the right foot counts, at the same speed."""
+    """Only the foot on the floor counts.
+
+    The left foot is lifted by the hip; the body glides at the same speed.
+    """
     glide = shift(stand, np.outer(np.arange(FRAMES) / 30, [0, 0, 0.3]))
     result = errors(pose_joint(glide, "left_hip", Rotation.from_euler("x", -40, degrees=True)))
     assert result.skate_m_s[0] == pytest.approx(0.3)

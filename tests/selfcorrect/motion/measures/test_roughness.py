@@ -1,4 +1,7 @@
-"""Added angular speed and jerk by part: known answers on made motions."""
+"""Added angular speed and jerk are known by part.
+
+The motions are made.
+"""
 
 from dataclasses import replace
 from itertools import chain
@@ -29,7 +32,7 @@ def still_motion(skeleton: Skeleton) -> Motion:
 
 
 def bend_joint(motion: Motion, part: str, angles_rad: np.ndarray) -> Motion:
-    """The motion with a joint turned about its x axis by angles (T,)."""
+    """Turn a joint about x by angles (T,)."""
     return pose_joint(motion, part, Rotation.from_rotvec(np.outer(angles_rad, [1.0, 0, 0])))
 
 
@@ -44,7 +47,10 @@ def test_turning_speed_is_rate_free(still_motion: Motion) -> None:
 
 
 def test_snapping_knee_gains_speed(still_motion: Motion) -> None:
-    """53, 32, 44 degrees that become 36, 6, 43 turn by 21 and 12 before, by 30 and 37 after."""
+    """A snapping knee gains speed.
+
+    53, 32, 44 degrees that become 36, 6, 43 turn by 21 and 12 before, by 30 and 37 after.
+    """
     knees = (np.full(FRAMES, np.radians(53.0)), np.full(FRAMES, np.radians(36.0)))
     for angles_rad, snap_deg in zip(knees, ((32.0, 44.0), (6.0, 43.0)), strict=True):
         angles_rad[20:22] = np.radians(snap_deg)

@@ -1,4 +1,7 @@
-"""Skating: known speeds of standing feet, whatever the height of the body."""
+"""Standing feet skate at known speeds.
+
+The height of the body may be any.
+"""
 
 from dataclasses import replace
 

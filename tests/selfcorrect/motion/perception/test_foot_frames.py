@@ -1,4 +1,7 @@
-"""Where soles are, learned from stance: known answers on rigs whose rest poses show something else."""
+"""Stances show where soles are.
+
+Rest poses of the rigs show something else.
+"""
 
 from dataclasses import replace
 
@@ -25,7 +28,10 @@ def turn(axis: str, angle_deg: float) -> Quaternion:
 
 
 def tilt_feet(motion: Motion, axis: str, angle_deg: float, toes_deg: float | None = None) -> Motion:
-    """The same motion on a rig whose feet are tilted at rest, and its toes by another angle. No joint moves."""
+    """Tilt feet at rest; no joint moves.
+
+    The toes tilt by another angle.
+    """
     toes_deg = angle_deg if toes_deg is None else toes_deg
     ankle = turn(axis, angle_deg)
     toe = turn(axis, toes_deg)
@@ -34,14 +40,20 @@ def tilt_feet(motion: Motion, axis: str, angle_deg: float, toes_deg: float | Non
 
 
 def standing_on(motion: Motion, depth_m: float, floor_m: float = 0.0, size: float = 1.0) -> Motion:
-    """A body of another size whose lowest toe joints are so high above a floor, which is at a height."""
+    """Return a scaled body whose toes are this high.
+
+    They are the lowest toe joints, above a floor that is at a height.
+    """
     sized = ScaledBody(size).view(motion)
     toes_m = joint_positions(sized)[:, [sized.skeleton.parts.index(f"{side}_foot") for side in ("left", "right")], 1]
     return replace(sized, root_m=sized.root_m + np.array([0.0, depth_m + floor_m - toes_m.min(), 0.0]))
 
 
 def angles_deg(feet: FootFrames, axis: str) -> np.ndarray:
-    """(4,) turns of both ankles and both toe joints about an axis."""
+    """Return turns (4,) of ankles and toe joints.
+
+    They are about an axis, of both sides.
+    """
     rotations = Rotation.from_quat(np.array([*feet.ankles, *feet.toes]))
     return np.degrees(rotations.as_rotvec()[:, "xyz".index(axis)])
 
@@ -68,7 +80,10 @@ def test_depth_is_found(stepping: Motion, depth_m: float, angle_deg: float):
 
 @pytest.mark.parametrize("short", ["left", "right"])
 def test_foot_on_step_shares_shoe(stepping: Motion, short: str):
-    """Its own height does not show the sole; the usual depth would put it elsewhere than its neighbour."""
+    """A foot on a step shares the shoe.
+
+    Its own height does not show the sole; the usual depth would put it elsewhere than its neighbour.
+    """
     offsets_m = stepping.skeleton.offsets_m.copy()
     offsets_m[stepping.skeleton.joint(f"{short}_ankle")] *= 0.94
     lame = standing_on(replace(stepping, skeleton=replace(stepping.skeleton, offsets_m=offsets_m)), 0.048)
@@ -122,14 +137,20 @@ def test_tiptoe_foot_mirrors_flat_one(stepping: Motion):
     leg = [parts.index(f"right_{part}") for part in ("hip", "knee", "ankle")]
 
     def standing(bent_rad: float) -> Motion:
-        """Stands on the left foot, and on the toes of the right one, whose knee is bent."""
+        """Stand on the left foot and right toes.
+
+        The right knee is bent.
+        """
         rotations = np.tile([0.0, 0.0, 0.0, 1.0], (45, len(parts), 1))
         angles_rad = (-bent_rad, 2 * bent_rad, np.radians(25.0) - bent_rad)
         rotations[:, leg] = Rotation.from_euler("x", np.array(angles_rad)[:, None]).as_quat()
         return standing_on(replace(stepping, rotations=rotations), 0.02)
 
     def higher_m(bent_rad: float) -> float:
-        """By how much the right toe joint is higher than the left one."""
+        """Return how much higher the right toes are.
+
+        They are compared with the left ones.
+        """
         left = parts.index("left_foot")
         right = parts.index("right_foot")
         heights_m = joint_positions(standing(bent_rad))[0, :, 1]

@@ -1,4 +1,7 @@
-"""Laws of observations: heights move with a motion, and neither dips, noise nor slides change what stands."""
+"""Observations ignore dips, noise and slides.
+
+Heights move with a motion, and none of these changes what stands.
+"""
 
 import tracemalloc
 import weakref
@@ -47,7 +50,10 @@ def test_child_soles_scale(clips: dict[str, Motion], label: str) -> None:
 
 @pytest.mark.filterwarnings("error")
 def test_held_foot_has_no_vote() -> None:
-    """Here its stances are the only ones of its heel, so that none votes for the floor."""
+    """A held foot does not vote.
+
+    Here its stances are the only ones of its heel, so none votes for the floor.
+    """
     observation = observe(made_motion("turn", 6.52, 6.52, 7, bend_rad=0.25))
     assert np.isfinite([observation.floor_m, *observation.levels_m]).all()
 
@@ -143,7 +149,10 @@ def test_observations_are_cached_weakly() -> None:
 
 
 def test_many_votes_need_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All pairs of votes of a recording of an hour would take gigabytes."""
+    """Many votes need little memory.
+
+    All pairs of votes of a recording of an hour would take gigabytes.
+    """
     heights_m = np.random.default_rng(0).normal(0.02, 0.01, 4000)
     weights = np.linspace(0.5, 1.0, 4000)
     tracemalloc.start()

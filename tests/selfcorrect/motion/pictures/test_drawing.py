@@ -1,4 +1,7 @@
-"""Drawings: what the pixels show, and files that other programs read."""
+"""Drawings show known pixels, in readable files.
+
+Other programs read them.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -38,7 +41,10 @@ def find_pixels(picture: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray
 
 
 def draw_from_the_front(motion: Motion, *supports: Support) -> np.ndarray:
-    """Draw a motion and its supports, both turned by 40° to face the camera."""
+    """Draw a motion and supports from the front.
+
+    Both are turned by 40° to face the camera.
+    """
     turned = [replace(support, top_m=turn_place(support.top_m), turn_deg=40.0) for support in supports]
     return animate([PicturePanel(turn(motion, np.radians(40.0)), supports=tuple(turned))])[0]
 
@@ -62,7 +68,10 @@ def test_left_side_is_blue(stand: Motion):
 
 
 def test_camera_follows_floor(stand: Motion):
-    """Whole tiles away nothing looks different, a fraction of a tile away only the floor does."""
+    """The camera moves in whole tiles of the floor.
+
+    There nothing looks different, a fraction of a tile away only the floor does.
+    """
     at_origin = animate([PicturePanel(stand)])[0]
     np.testing.assert_array_equal(animate([PicturePanel(shift(stand, (3.0, 0, -7.0)))])[0], at_origin)
     there = animate([PicturePanel(shift(stand, (3.3, 0, 0)))])[0]
@@ -145,7 +154,10 @@ def test_other_suffixes_raise(stand: Motion, tmp_path: Path):
 
 
 def test_steps_are_drawn_as_blocks(stand: Motion):
-    """Seen from the front, a step on the body's left is on the viewer's right, its top above its sides."""
+    """A left step is on the viewer's right.
+
+    It is seen from the front, its top above its sides.
+    """
     step = Support("left foot", (0.6, 0.5, 0.0), (0.3, 0.3), 0, 5)
     picture = draw_from_the_front(stand, step)
     top = find_pixels(picture, SUPPORT)
@@ -220,7 +232,10 @@ def test_titles_fit_and_differ(stand: Motion):
 
 @pytest.mark.parametrize("height_m", [100.0, 3000.0])
 def test_far_flight_uses_few_tiles(stand: Motion, height_m: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a barely trained model makes them: the floor is far behind the camera's distance, and wide."""
+    """Far flights draw few tiles.
+
+    Barely trained models make them: the floor is far behind the camera's distance, and wide.
+    """
     drawn: list[object] = []
     monkeypatch.setattr(ImageDraw.ImageDraw, "polygon", lambda self, outline, **colours: drawn.append(outline))
     rising = replace(stand, root_m=stand.root_m + np.linspace([0.0, 0, 0], [0, height_m, 0], len(stand)))

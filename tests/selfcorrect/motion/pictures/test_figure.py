@@ -1,4 +1,7 @@
-"""Solid bodies touch the floor where soles do, and are as thick as bodies are."""
+"""Solid bodies touch the floor and have real thickness.
+
+Soles touch where the motion's do.
+"""
 
 from dataclasses import replace
 

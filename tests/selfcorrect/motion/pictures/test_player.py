@@ -1,4 +1,7 @@
-"""The page that plays motions: what it holds, and what a browser draws of it."""
+"""The player's page holds and draws motions.
+
+A browser draws it.
+"""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""Arrays in files: what is written depends on the arrays alone."""
+"""Files of arrays depend on the arrays alone."""
 
 import time
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A file with a digest is what was written, or it is said to be damaged."""
+"""Files agree with their digests or are called damaged."""
 
 import json
 import os

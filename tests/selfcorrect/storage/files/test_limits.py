@@ -1,4 +1,4 @@
-"""Only regular files are opened, and only bounded sizes unpacked."""
+"""Only regular files open; only bounded sizes unpack."""
 
 import socket
 from pathlib import Path

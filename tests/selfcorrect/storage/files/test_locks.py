@@ -1,4 +1,7 @@
-"""A folder is one process' alone, and its lock never touches what somebody else has."""
+"""A folder belongs to one process.
+
+Its lock never touches what somebody else has.
+"""
 
 import os
 import signal
@@ -59,7 +62,10 @@ os.kill(os.getpid(), 9)
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes that are forked")
 def test_starting_process_is_waited_for(tmp_path: Path) -> None:
-    """A process that is being started has the lock until it begins: here it does so while the folder is claimed."""
+    """A starting process keeps the lock.
+
+    It has it until it begins: here it does so while the folder is claimed.
+    """
     with subprocess.Popen(
         [sys.executable, "-c", FORKING, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:

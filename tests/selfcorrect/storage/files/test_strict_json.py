@@ -1,4 +1,7 @@
-"""JSON from a disk is read in one place, with bounds, and checked against dataclasses."""
+"""JSON is bounded and checked against dataclasses.
+
+It is read from disk in one place.
+"""
 
 import json
 import math

@@ -138,7 +138,10 @@ def test_writers_leave_one_file(tmp_path: Path) -> None:
 
 
 def test_writers_and_removers_lose_nothing(tmp_path: Path) -> None:
-    """A remover may find a scratch folder at every moment of its making."""
+    """Removers may come while writers work.
+
+    They may find a scratch folder at every moment of its making.
+    """
 
     def act(number: int) -> None:
         if number % 2:
@@ -194,7 +197,10 @@ def test_foreign_scratch_stays(tmp_path: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("is_second", [True, False])
 def test_library_leftovers_are_removed(tmp_path: Path, is_second: bool) -> None:
-    """As safetensors leaves one when it is killed while it writes."""
+    """Leftovers of libraries are removed.
+
+    Safetensors leaves one when it is killed while it writes.
+    """
     subprocess.run([sys.executable, "-c", KILLED, str(tmp_path / "motion.bvh")], check=False)
     (remaining,) = tmp_path.iterdir()
     (remaining / ".tmpAbC123").write_text("half")

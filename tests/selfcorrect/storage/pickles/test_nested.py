@@ -1,4 +1,7 @@
-"""Results of programs as nested dictionaries: nothing in them is run, and no array reaches out of its numbers."""
+"""Nested results run nothing and stay in bounds.
+
+They are dictionaries of programs; no array reaches out of its numbers.
+"""
 
 import io
 import os

@@ -101,7 +101,10 @@ def test_other_files_are_told_apart(tmp_path: Path, content: bytes, message: str
 
 
 class Calls:
-    """Pickled as the call of a function, with a state that is set on what it returns."""
+    """Pickled as a call with a state.
+
+    The state is set on what the function returns.
+    """
 
     def __init__(self, function: object, *arguments: object, state: object = None) -> None:
         self.call = (function, arguments, state) if state is not None else (function, arguments)
@@ -111,7 +114,10 @@ class Calls:
 
 
 def forge_matrix(matrix: type, **parts: object) -> Calls:
-    """A sparse matrix of 3 × 3 whose parts are other than its own."""
+    """Forge a sparse 3 × 3 matrix.
+
+    Some parts are not its own.
+    """
     sound = {"_shape": (3, 3), "data": np.ones(1), "indices": np.array([0]), "indptr": np.array([0, 1, 1, 1])}
     return Calls(copyreg._reconstructor, matrix, object, None, state=sound | parts)  # type: ignore[attr-defined]
 

@@ -1,4 +1,4 @@
-"""Networks: what every one of them must do, and what sets them apart."""
+"""Networks share their duties and differ as designed."""
 
 from dataclasses import replace
 
@@ -67,7 +67,10 @@ def test_every_parameter_gets_a_gradient(denoiser):
 
 
 def predict_spectrum(name: str, noisy: torch.Tensor) -> np.ndarray:
-    """Return the cosine coefficients (N, T, D) of what a network with random weights predicts."""
+    """Return cosine coefficients (N, T, D) of a prediction.
+
+    The network has random weights.
+    """
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = build_denoiser(DENOISER_PRESETS[name].config, noisy.shape[1], noisy.shape[2], CLASSES)
@@ -94,7 +97,10 @@ def test_dct_mixer_takes_any_length(frames: int):
 
 @pytest.mark.slow
 def test_dct_mixer_beats_mean():
-    """Waves of one frequency and random phase: the mean of all predicts nothing, and the variance is the loss."""
+    """Predicting waves beats their mean.
+
+    They have one frequency and random phase: the mean predicts nothing, and the variance is the loss.
+    """
     generator = torch.Generator().manual_seed(0)
     phases = 2 * torch.pi * torch.rand(256, 1, FEATURES, generator=generator)
     waves = torch.sin(2 * torch.pi * torch.arange(FRAMES)[None, :, None] / 12 + phases)
@@ -169,7 +175,10 @@ def test_fast_attention_matches_pytorch() -> None:
 
 
 def test_attention_dropout_rate() -> None:
-    """With zero queries, each token gathers a share of 1/T of itself and of every other, but for what is dropped."""
+    """Equal attention shows the dropout rate.
+
+    With zero queries, each token gathers a share of 1/T of itself and of every other, but for what is dropped.
+    """
     config = replace(DENOISER_PRESETS["transformer"].config, dropout=0.3)
     layer = build_denoiser(config, FRAMES, FEATURES, CLASSES).train().encoder.layers[0]
     width = config.width

@@ -1,4 +1,4 @@
-"""The diffusion model as a generative model of the loop."""
+"""Diffusion models work as generative models of the loop."""
 
 import copy
 import math
@@ -35,7 +35,10 @@ CPU_PRESETS = [name for name in DENOISER_PRESETS if name != "paper"]
 
 @pytest.fixture(scope="module")
 def data() -> Samples:
-    """Two classes of nearly constant sequences: +1 for label 0, −1 for label 1."""
+    """Return two classes of nearly constant sequences.
+
+    1 for label 0, −1 for label 1.
+    """
     labels = torch.arange(64) % CLASSES
     noise = 0.1 * torch.randn(64, FRAMES, FEATURES, generator=STREAM.child("data").generator())
     return Samples.real((1.0 - 2.0 * labels)[:, None, None] + noise, labels)
@@ -171,7 +174,10 @@ def test_batches_follow_weights(data: Samples):
 
 @pytest.mark.parametrize("steps", [5, 120])
 def test_nan_loss_names_step(trained_model: MotionDiffusion, data: Samples, steps: int):
-    """The losses of many steps are checked at once; the first that is broken is named."""
+    """The first broken loss is named.
+
+    The losses of many steps are checked at once.
+    """
     taken: list[int] = []
     watched = replace(trained_model, on_training_step=taken.append)
     broken = data.with_values(torch.full_like(data.values, float("nan")))

@@ -28,7 +28,10 @@ class ExactGaussian(MotionDiffusion):
 
 @dataclass(frozen=True, eq=False)
 class ExactMixture(MotionDiffusion):
-    """N(±m, s²) with weights 0.3 and 0.7; label 0 is the whole, labels 1 and 2 are a mode each."""
+    """N(±m, s²) with weights 0.3 and 0.7.
+
+    Label 0 is the whole, labels 1 and 2 are a mode each.
+    """
 
     mean: float = 1.0
     deviation: float = 0.2
@@ -108,7 +111,10 @@ def test_twenty_ancestral_steps_shrink():
 
 
 def test_modes_keep_shares_and_widths():
-    """A mixture that no Gaussian step is exact for: the shrinking of old steps shows in the modes' widths."""
+    """Mixtures keep their modes' shares and widths.
+
+    No Gaussian step is exact for them: the shrinking of old steps shows in the widths.
+    """
     widths = {}
     for name, settings in {"multistep": {}, "ancestral": ANCESTRAL}.items():
         values = draw(mixture(**settings))
@@ -122,7 +128,10 @@ def test_modes_keep_shares_and_widths():
 
 @pytest.mark.parametrize("scale", [0.0, 2.5, 7.0])
 def test_guidance_needs_no_limiter(scale: float):
-    """Coarse steps end where a thousand fine steps of first order end, for the same noise."""
+    """Coarse guided steps end where fine steps do.
+
+    A thousand are of first order, for the same noise.
+    """
     fine = mixture(diffusion_steps=1000, sampling_steps=1000, sampler="ddim", guidance_scale=scale)
     coarse = mixture(diffusion_steps=1000, sampling_steps=50, guidance_scale=scale)
     exact = draw(fine, label=2, count=500)

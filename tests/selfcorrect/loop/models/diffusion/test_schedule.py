@@ -82,7 +82,10 @@ def test_log_snr_times_are_even(levels: int, snr_factor: float):
 
 @pytest.mark.parametrize(("eta", "algorithm"), [(0.0, "dpmsolver++"), (1.0, "sde-dpmsolver++")])
 def test_second_order_is_dpm_solver(eta: float, algorithm: str):
-    """Times but the last, on which diffusers goes on to a noise of 0."""
+    """Second-order steps are those of diffusers.
+
+    The last time is left out, on which diffusers goes on to a noise of 0.
+    """
     schedule = cosine_schedule(STEPS)
     options = {"solver_order": 2, "algorithm_type": algorithm, "solver_type": "midpoint", "lower_order_final": False}
     scheduler = solver_reference(**options)
@@ -111,7 +114,10 @@ def solver_reference(**options):
 
 
 def exact_flow(schedule, times, order: int, variance: float) -> float:
-    """Error of the flow of N(0, v) between two times, whose exact factor is a ratio of deviations."""
+    """Return the flow's error between two times.
+
+    The flow is that of N(0, v), whose exact factor is a ratio of deviations.
+    """
 
     def deviation(time: int) -> float:
         alpha_bar = float(schedule.alpha_bars[time])
