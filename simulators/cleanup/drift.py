@@ -104,6 +104,9 @@ _EVEN_S = 0.25
 """Smoothing time of velocities without steps, in s. Root and swing are compared afterwards."""
 _SWINGS_ALONG = 0.3
 """Minimum share of a swing in the root's path. Legs that bend to and fro reach 0.1."""
+_SWINGS_ALIKE = 0.4
+"""Minimum correlation of both: that of swings that the root made is 0.5 to 1, that of knees that bend to and fro below
+0.3, on CMU's training clips."""
 _SLOWEST_S = (4.0, 2.8, 2.0, 1.4, 1.0, 0.7, 0.5, 0.35, 0.25)
 """Smoothing times of the drift that stays, in s. They are tried until the rest is within `_WITHIN_M`."""
 
@@ -367,7 +370,11 @@ def _is_root_swinging(swing_m_s: np.ndarray, root_m: np.ndarray, fps: float) -> 
     velocities_m_s = np.stack([root_m_s, swing_m_s])
     slow_m_s = gaussian_filter1d(velocities_m_s, _EVEN_S * fps, axis=1, mode="nearest")
     root_changes, swing_changes = np.diff(slow_m_s, axis=1)
-    return bool(np.sum(root_changes * swing_changes) >= _SWINGS_ALONG * np.sum(swing_changes**2))
+    contained = float(np.sum(root_changes * swing_changes))
+    root_size = float(np.linalg.norm(root_changes))
+    swing_size = float(np.linalg.norm(swing_changes))
+    is_alike = contained >= _SWINGS_ALIKE * root_size * swing_size
+    return is_alike and contained >= _SWINGS_ALONG * swing_size**2
 
 
 def _extract_swing(drift_m_s: np.ndarray, fps: float, within_m: float) -> np.ndarray:

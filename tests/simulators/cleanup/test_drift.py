@@ -21,7 +21,12 @@ from selfcorrect.motion.perception.gliding import estimate_standing_glide
 from selfcorrect.motion.perception.observation import observe
 from selfcorrect.simulators.cleanup import drift
 from selfcorrect.simulators.cleanup.clean import CleanupSettings
-from selfcorrect.simulators.cleanup.drift import StanceEvidence, _remove_mean_along_travel, estimate_floor_drift
+from selfcorrect.simulators.cleanup.drift import (
+    StanceEvidence,
+    _is_root_swinging,
+    _remove_mean_along_travel,
+    estimate_floor_drift,
+)
 from selfcorrect.simulators.cleanup.stance import PosedMotions
 from selfcorrect.simulators.corrector import KinematicCorrector
 from selfcorrect.simulators.results.results import NoteKind
@@ -316,3 +321,15 @@ def test_glides_on_either_foot_count_alike() -> None:
     glide_m_s = estimate_standing_glide(feet_m, root_m, 30.0)
     np.testing.assert_allclose(estimate_standing_glide(feet_m[:, ::-1], root_m, 30.0), glide_m_s, atol=1e-12)
     assert (glide_m_s[[45, 135], 1] > 0.1).all()
+
+
+@pytest.mark.parametrize("size", [0.1, 1.0, 2.5])
+@pytest.mark.parametrize(("cosine", "swings"), [(-0.9, False), (0.0, False), (0.25, False), (0.55, True), (0.95, True)])
+def test_swing_of_root_is_alike(size: float, cosine: float, swings: bool) -> None:
+    """Dancers move so much that their path contains some of any swing, also of one that only bent knees show."""
+    phase = 2 * np.pi * 0.5 * np.arange(300) / 30
+    root_m = np.stack([0.2 * np.sin(phase), np.ones(300), np.zeros(300)], axis=1)
+    turned = cosine * np.sin(phase) + np.sqrt(1 - cosine**2) * np.cos(phase)
+    swing_m = 0.2 * size * np.stack([turned, np.zeros(300)], axis=1)
+    is_large = cosine < 0.3 * size  # a swing of which the root makes less than a third
+    assert _is_root_swinging(np.diff(swing_m, axis=0) * 30, root_m, 30.0) == (swings and not is_large)
