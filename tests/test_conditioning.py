@@ -1,4 +1,4 @@
-"""The page on labels and collapse agrees with data."""
+"""The pages on labels and collapse agree with data."""
 
 from importlib import import_module
 
@@ -7,7 +7,7 @@ import numpy as np
 
 def test_page_tables_match_data():
     page = import_module("conditioning_page")
-    text = (page.RESULTS / "index.md").read_text()
+    text = "".join((page.RESULTS / name).read_text() for name in ("index.md", "tables.md"))
     scores = page.Scores()
     assert page.fill_conditioning(text) == text
     assert page.make_arm_table(scores) in page.fill_conditioning(text)

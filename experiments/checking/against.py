@@ -24,11 +24,10 @@ from selfcorrect.core.errors import InputError
 from selfcorrect.datasets.files.motion_file import MotionFile
 from selfcorrect.datasets.files.open import explain_no_motions, motion_files, open_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading
+from selfcorrect.motion.checks.measure import measure_errors
 from selfcorrect.motion.geometry.vectors import norms
 from selfcorrect.motion.kinematics import joint_positions
-from selfcorrect.motion.measures.physical import physical_errors
-from selfcorrect.motion.measures.skating import measure_skating_m_s
-from selfcorrect.motion.motion import Motion, MotionBatch
+from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
 from selfcorrect.storage.files.strict_json import to_json
 
@@ -221,14 +220,14 @@ def compare_motions(
     distances_m = np.linalg.norm(turned_m - goals_m, axis=-1)
     frame, joint = np.unravel_index(np.argmax(distances_m), distances_m.shape)
     rest_deg, rest_bone = _compare_rest(before.skeleton, after.skeleton, joints_before, joints_after, rests)
-    figures = [physical_errors(MotionBatch.stack([motion])).mean() for motion in (before, after)]
     has_same_frames = len(before) == len(after) and before.fps == after.fps
-    stances_of = before if has_same_frames else after
+    errors_before = measure_errors(before)
+    errors_after = measure_errors(after, before if has_same_frames else None)
     names = before.skeleton.names
     missing = tuple(name for joint, name in enumerate(names) if joint not in joints_before)
 
     def pair(key: str) -> tuple[float, float]:
-        return 1000 * figures[0][key], 1000 * figures[1][key]
+        return 1000 * errors_before.errors[key], 1000 * errors_after.errors[key]
 
     return Difference(
         path=path,
@@ -252,7 +251,7 @@ def compare_motions(
         worst_frame=round(float(at_s[is_shared][frame] * before.fps)),
         penetration_mm=pair("penetration_m"),
         floating_mm=pair("floating_m"),
-        skating_mm_s=(1000 * measure_skating_m_s(before), 1000 * measure_skating_m_s(after, stances_of)),
+        skating_mm_s=pair("skate_m_s"),
     )
 
 

@@ -19,9 +19,9 @@ from selfcorrect.datasets.collections.dataset import Clip, Dataset, read_all
 from selfcorrect.datasets.files.open import motion_files, open_motion
 from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.checks.check import check
-from selfcorrect.motion.measures.physical import ERRORS, physical_errors
-from selfcorrect.motion.measures.skating import measure_skating_m_s
-from selfcorrect.motion.motion import Motion, MotionBatch, captions
+from selfcorrect.motion.checks.measure import measure_errors
+from selfcorrect.motion.measures.physical import ERRORS
+from selfcorrect.motion.motion import Motion, captions
 from selfcorrect.runtime.bugs import describe_failure
 
 _T = TypeVar("_T")
@@ -191,7 +191,7 @@ def measure_motion(motion: Motion) -> dict[str, float]:
     The speed is that of the root over the floor; errors are physical.
     """
     path_m = np.linalg.norm(np.diff(motion.root_m[:, [0, 2]], axis=0), axis=-1).sum()
-    errors = physical_errors(MotionBatch.stack([motion])).mean() | {"skate_m_s": measure_skating_m_s(motion)}
+    errors = measure_errors(motion).errors
     return {
         "seconds": len(motion) / motion.fps,
         "speed m/s": float(path_m) / max(motion.seconds, 1 / motion.fps),

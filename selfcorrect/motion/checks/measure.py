@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -91,6 +91,11 @@ def measure(motion: Motion, before: Motion | None = None) -> Measures:
         SettingError: `motion` or `before` is not a Motion, or their numbers of frames differ.
     """
     check_kind("motion", motion, Motion)
+    return replace(measure_errors(motion, before), slips=tuple(check(motion, ("F3",))))
+
+
+def measure_errors(motion: Motion, before: Motion | None = None) -> Measures:
+    """Measure the physical errors, as `measure` does, without looking for slips."""
     features = reference = MotionFeatures(motion)
     if before is not None:
         check_kind("before", before, Motion)
@@ -98,15 +103,11 @@ def measure(motion: Motion, before: Motion | None = None) -> Measures:
             raise SettingError(f"before must have the {len(motion)} frames of the motion, got {len(before)}")
         reference = MotionFeatures(before)
     stands = reference.observation.stands if features.has_feet else np.zeros((len(motion), 0), dtype=bool)
-    return measure_features(features, reference, stands, slips=tuple(check(motion, ("F3",))))
+    return measure_features(features, reference, stands)
 
 
 def measure_features(
-    features: MotionFeatures,
-    reference: MotionFeatures,
-    stands: np.ndarray,
-    cuts: Sequence[int] = (),
-    slips: tuple[Finding, ...] = (),
+    features: MotionFeatures, reference: MotionFeatures, stands: np.ndarray, cuts: Sequence[int] = ()
 ) -> Measures:
     """Measure a motion against reference stances.
 
@@ -130,7 +131,6 @@ def measure_features(
         floating_by_frame_m=np.where(stands, heights_m, np.nan),
         skate_by_frame_m_s=measure_skating_by_frame_m_s(features.given, reference.given, feet),
         jerk_by_frame_m_s3=jerks_m_s3,
-        slips=slips,
     )
 
 

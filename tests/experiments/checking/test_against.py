@@ -96,10 +96,11 @@ def test_worst_joint_is_named(walk: Motion) -> None:
     assert not difference.exceeds(1000.0)
 
 
-def test_sinking_feet_are_shift_and_penetration(walk: Motion) -> None:
+def test_sinking_is_a_shift(walk: Motion) -> None:
+    """Penetration is that of `correct`: below the floor that the feet show."""
     difference = compare_motions(replace(walk, root_m=walk.root_m - [0, 0.1, 0]), walk)
     assert difference.shift_m == pytest.approx((0, -0.1, 0), abs=1e-6)
-    assert difference.penetration_mm[1] - difference.penetration_mm[0] == pytest.approx(100, abs=10)
+    assert difference.penetration_mm[1] == pytest.approx(difference.penetration_mm[0], abs=3)
 
 
 def test_good_resampling_is_within_tolerance(walk: Motion) -> None:

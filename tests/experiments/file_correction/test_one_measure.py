@@ -12,7 +12,9 @@ from helpers import Says
 
 import selfcorrect as sc
 from selfcorrect.datasets.files.open import open_motion, save_motion
+from selfcorrect.experiments.data.sources import measure_motion
 from selfcorrect.experiments.file_correction.demo import Demonstration, spoiled_walk
+from selfcorrect.motion.measures.physical import ERRORS
 
 SLIDING = {"F3", "F8", "F11"}
 """Rules of `check` on feet that slide."""
@@ -40,6 +42,21 @@ def test_skating_is_equal_everywhere(tmp_path: Path, says: Says) -> None:
     assert shown.split()[1:4:2] == [f"{value:.0f}" for value in values]
     (checked, _) = json.loads(says("check --format json", path, corrected, code=1))
     assert SLIDING & {finding["code"] for motion in checked["motions"] for finding in motion}
+
+
+def test_penetration_and_floating_are_equal_everywhere(tmp_path: Path, says: Says) -> None:
+    path = tmp_path / "walk.bvh"
+    save_motion(path, spoiled_walk())
+    says("correct", path, "-o", tmp_path / "out", "-q")
+    (record,) = json.loads((tmp_path / "out" / "report.json").read_text())["motions"]
+    text = says("check", tmp_path / "out" / "walk.bvh", "--against", path, "--format", "json", code=1)
+    (difference,) = json.loads(text)
+    for index, errors in enumerate((record["before"], record["after"])):
+        assert difference["penetration_mm"][index] == pytest.approx(1000 * errors["penetration_m"], abs=0.1)
+        assert difference["floating_mm"][index] == pytest.approx(1000 * errors["floating_m"], abs=0.1)
+        assert difference["skating_mm_s"][index] == pytest.approx(1000 * errors["skate_m_s"], abs=0.5)
+    (shown,) = (measure_motion(open_motion(path).motion)[error.heading] for error in ERRORS[:1])
+    assert shown == pytest.approx(difference["penetration_mm"][0], rel=1e-6)
 
 
 def test_frame_counts_must_agree() -> None:
