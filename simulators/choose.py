@@ -25,7 +25,7 @@ from selfcorrect.motion.perception.floor_view import FloorView
 from selfcorrect.motion.perception.observation import observe
 
 from .body.curves import smoothstep
-from .compare.comparison import Candidate, find_clear_gains, measure_correction
+from .compare.comparison import MeasuredCorrection, find_clear_gains, measure_correction
 from .compare.evaluate import explain_large_move
 from .feasibility import LONGEST_INFERRED, measure_missing_bodyweights
 from .results.results import (
@@ -241,12 +241,12 @@ def _count_kept_frames(correction: CorrectedMotion) -> int:
     return len(kept)
 
 
-def measure_on_floor(view: MotionOnFloor, correction: CorrectedMotion) -> Candidate:
+def measure_on_floor(view: MotionOnFloor, correction: CorrectedMotion) -> MeasuredCorrection:
     """Measure a restored correction.
 
     A large move is explained if the move of its floor is most of it.
     """
-    candidate = Candidate.from_correction(view.given, correction)
+    candidate = MeasuredCorrection.from_correction(view.given, correction)
     restored = candidate.correction
     moved_m = abs(restored.world.floor_moved_m)
     if moved_m <= NOTED_M:
@@ -296,7 +296,9 @@ def _measure_depth_m(correction: CorrectedMotion) -> float:
     return float(np.average(depths_m, weights=[stop - first for first, stop in spans]))
 
 
-def keep_feet_from_worsening(view: MotionOnFloor, candidate: Candidate, correct: CorrectMotions) -> CorrectedMotion:
+def keep_feet_from_worsening(
+    view: MotionOnFloor, candidate: MeasuredCorrection, correct: CorrectMotions
+) -> CorrectedMotion:
     """Return a correction only if feet improve.
 
     It is clearly better, and no standing foot slides faster; else the given motion is returned. A motion on an
@@ -314,7 +316,7 @@ def keep_feet_from_worsening(view: MotionOnFloor, candidate: Candidate, correct:
     return _keep_if_feet_worsen(view, candidate)
 
 
-def _keep_if_feet_worsen(view: MotionOnFloor, candidate: Candidate) -> CorrectedMotion:
+def _keep_if_feet_worsen(view: MotionOnFloor, candidate: MeasuredCorrection) -> CorrectedMotion:
     """Undo a correction where feet get worse.
 
     The given motion stays wherever its standing feet slide much less. A correction that loses many contacts, although
@@ -376,7 +378,7 @@ def _keep_motion(view: MotionOnFloor, correction: CorrectedMotion, *reasons: Not
     return view.move_floor_to_zero(kept)
 
 
-def _drop_without_gain(view: MotionOnFloor, candidate: Candidate) -> CorrectedMotion:
+def _drop_without_gain(view: MotionOnFloor, candidate: MeasuredCorrection) -> CorrectedMotion:
     """Drop a correction without a clear gain.
 
     The given motion is returned with its floor at 0, or its correction if that lowers any error clearly. A plan may

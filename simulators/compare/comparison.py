@@ -216,7 +216,7 @@ class MotionComparison:
 
 
 @dataclass(frozen=True, eq=False)
-class Candidate:
+class MeasuredCorrection:
     """A measured correction, and its comparison."""
 
     correction: CorrectedMotion
@@ -224,7 +224,7 @@ class Candidate:
     """Comparison with the given motion, or None. It is None if the correction was not measured."""
 
     @classmethod
-    def from_correction(cls, motion: Motion, correction: CorrectedMotion) -> Candidate:
+    def from_correction(cls, motion: Motion, correction: CorrectedMotion) -> MeasuredCorrection:
         """Measure a correction.
 
         A rejected motion, or a motion that cannot be measured, is returned as it is.
@@ -236,14 +236,14 @@ class Candidate:
         candidate, note = try_optional(step, partial(_measure_correction, motion, correction), unmeasured)
         return candidate.with_remarks(Note(words=note)) if note else candidate
 
-    def with_remarks(self, *remarks: Note) -> Candidate:
+    def with_remarks(self, *remarks: Note) -> MeasuredCorrection:
         """Return the candidate with further remarks at the end."""
         return replace(self, correction=replace(self.correction, remarks=(*self.correction.remarks, *remarks)))
 
 
 def measure_correction(motion: Motion, correction: CorrectedMotion) -> CorrectedMotion:
-    """Measure a correction: see `Candidate.from_correction`."""
-    return Candidate.from_correction(motion, correction).correction
+    """Measure a correction: see `MeasuredCorrection.from_correction`."""
+    return MeasuredCorrection.from_correction(motion, correction).correction
 
 
 def include_repair(motion: Motion, note: Note, correction: CorrectedMotion) -> CorrectedMotion:
@@ -261,7 +261,7 @@ def include_repair(motion: Motion, note: Note, correction: CorrectedMotion) -> C
     return measure_correction(motion, replace(correction, remarks=(note, *correction.remarks)))
 
 
-def _measure_correction(motion: Motion, correction: CorrectedMotion) -> Candidate:
+def _measure_correction(motion: Motion, correction: CorrectedMotion) -> MeasuredCorrection:
     comparison = MotionComparison.from_correction(motion, correction)
     moves = JointMoves.from_motions(*correction.see_level(motion))
     before, after = comparison.errors
@@ -276,7 +276,7 @@ def _measure_correction(motion: Motion, correction: CorrectedMotion) -> Candidat
         timeline=correction.timeline and comparison.unload_hanging_feet(correction.timeline),
         standing_feet=comparison.find_standing_feet(),
     )
-    return Candidate(measured, comparison)
+    return MeasuredCorrection(measured, comparison)
 
 
 def find_clear_gains(before: Measures, after: Measures, fps: float) -> dict[str, float]:

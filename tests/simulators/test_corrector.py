@@ -22,7 +22,7 @@ from selfcorrect.simulators import corrector as corrector_module
 from selfcorrect.simulators.batching import SHORTEST_FRAMES, make_batches
 from selfcorrect.simulators.choose import keep_feet_from_worsening
 from selfcorrect.simulators.cleanup.clean import CleanupSettings, FitSoles
-from selfcorrect.simulators.compare.comparison import Candidate
+from selfcorrect.simulators.compare.comparison import MeasuredCorrection
 from selfcorrect.simulators.corrector import (
     KinematicCorrector,
     PhysicsCorrector,
@@ -330,7 +330,7 @@ def test_worse_correction_is_dropped(
     after = {"skate_m_s": after_m_s, "jerk_m_s3": 100.0 * calmed}
     correction = CorrectedMotion(moved, before=before, after=after, figures={"lost_contacts": lost_share})
     view = MotionOnFloor.from_ground(walk)
-    result = keep_feet_from_worsening(view, Candidate(correction), KinematicCorrector())
+    result = keep_feet_from_worsening(view, MeasuredCorrection(correction), KinematicCorrector())
     np.testing.assert_array_equal(result.motion.root_m, walk.root_m if reason else moved.root_m)
     assert [note.kind for note in result.notes] == ([reason] if reason else [])
     if reason:

@@ -19,7 +19,7 @@ from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.floor_view import FloorView
 from selfcorrect.simulators.choose import keep_feet_from_worsening
-from selfcorrect.simulators.compare.comparison import Candidate
+from selfcorrect.simulators.compare.comparison import MeasuredCorrection
 from selfcorrect.simulators.results.results import CorrectedMotion, Note, NoteKind
 from selfcorrect.simulators.views.floor import MotionOnFloor
 
@@ -96,7 +96,7 @@ def test_a_correction_that_is_dropped_says_nothing_of_its_changes() -> None:
         Note(NoteKind.IN_PLACE, 1.0),
     )
     sliding = CorrectedMotion(motion, before={"skate_m_s": 0.0}, after={"skate_m_s": 1.0}, remarks=notes)
-    kept = keep_feet_from_worsening(view, Candidate(sliding), lambda motions: [sliding for _ in motions])
+    kept = keep_feet_from_worsening(view, MeasuredCorrection(sliding), lambda motions: [sliding for _ in motions])
     assert kept.is_unchanged
     assert find_kinds(kept) == {NoteKind.IN_PLACE, NoteKind.FEET_KEPT}
 
