@@ -92,7 +92,8 @@ FORMATS = (
     Format("wham", (".pkl", ".p"), "WHAM's SMPL parameters, y up", DICTIONARY, None),
     Format("prompthmr", (".pkl",), "PromptHMR's SMPL-X parameters, y up", DICTIONARY, None),
     Format("sam-3d-body", (".pkl",), "SAM 3D Body's joints per frame, in the camera's frame", DICTIONARY, None),
-    Format("smpl-json", (".json",), "SMPL parameters by name, or a list of frames of these", DICTIONARY, None),
+    Format("smpl-json", (".json",), "SMPL parameters by name, a list of frames of these, or EasyMocap's file per frame",
+           DICTIONARY, None),
     Format("humanml3d", (".npy",), "rows (T − 1, 263), 20 fps",
            ".people.humanml3d:open_npy", ".people.humanml3d:write_rows"),
     Format("kit-ml", (".npy",), "KIT-ML's rows (T − 1, 251), 12.5 fps", ".people.humanml3d:open_npy", None),
@@ -189,7 +190,8 @@ def is_motion_file(path: Path) -> bool:
     if path.suffix.lower() == ".csv":
         return path.is_file() and bool(_describe_table(path))
     if path.suffix.lower() == ".json":
-        return path.is_file() and _import(".people.dictionaries:holds_people")(path)
+        is_first = path.is_file() and not _import(".people.dictionaries:is_later_frame")(path)
+        return is_first and _import(".people.dictionaries:holds_people")(path)
     readable = [kind for kind in formats_of(path.suffix) if kind.reader]
     if not readable or path.is_dir() or path.name in _NO_MOTIONS or path.stem.endswith("stagei"):
         return False

@@ -4,9 +4,10 @@ Suffixes are .npz, .npy (of objects), .pkl, .pt and .json.
 """
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from itertools import accumulate, product
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from selfcorrect.core.errors import InputError
 from selfcorrect.storage.files.arrays import read_npz, skip_to_objects
-from selfcorrect.storage.files.limits import open_file, read_bytes
+from selfcorrect.storage.files.limits import list_files, open_file, read_bytes
 from selfcorrect.storage.pickles.json_results import JsonResults
 from selfcorrect.storage.pickles.results import Results, open_results
 
@@ -31,6 +32,10 @@ _LISTED = 12
 """Most arrays that a message names."""
 _JSON_START = 2**16
 """Bytes of a .json file searched for poses."""
+_FEWEST_FILES = 2
+"""Smallest number of files that hold a motion together."""
+_NUMBERED = re.compile(r"(?P<before>.*?)(?P<number>\d+)\.json", re.IGNORECASE)
+"""Pattern of the name of a file with a frame."""
 _NEAREST = 3
 """Most layouts that a message names."""
 _LONGEST = 60
@@ -85,12 +90,65 @@ def open_dictionary(path: Path, reading: Reading) -> MotionFile:
 
 
 def _open_results(path: Path) -> Results:
-    """Open a file of named arrays of any kind."""
-    return JsonResults(path, read_bytes(path)) if _is_json(path) else open_results(path)
+    """Open a file of named arrays of any kind.
+
+    A numbered .json file with poses, such as EasyMocap's 000000.json, is a frame of the list of all such files there.
+    """
+    if not _is_json(path):
+        return open_results(path)
+    frames = find_frame_files(path)
+    if len(frames) < _FEWEST_FILES:
+        return JsonResults(path, read_bytes(path))
+    return JsonResults(path, b"[" + b",".join(read_bytes(frame) for frame in frames) + b"]")
+
+
+def find_frame_files(path: Path) -> list[Path]:
+    """Find the files of the frames of a motion, in order: the .json files with the same name up to a number."""
+    name = _NUMBERED.fullmatch(path.name)
+    if name is None:
+        return []
+    files = _sort_by_number(list_files(path.parent, ".json")).get(name["before"], [])
+    return files if _holds_one_frame(path) else []
+
+
+def _sort_by_number(files: Iterable[Path]) -> dict[str, list[Path]]:
+    """Return numbered files by their names up to the number, in order."""
+    numbered: dict[str, dict[int, Path]] = {}
+    for file in files:
+        if name := _NUMBERED.fullmatch(file.name):
+            numbered.setdefault(name["before"], {})[int(name["number"])] = file
+    return {before: [files[number] for number in sorted(files)] for before, files in numbered.items()}
+
+
+@lru_cache(maxsize=1)
+def _find_first_files(folder: Path, changed_ns: int) -> frozenset[Path]:
+    """Return the first numbered file of each name in a folder that was last changed at a time."""
+    del changed_ns
+    return frozenset(files[0] for files in _sort_by_number(folder.glob("*.json")).values())
+
+
+def _holds_one_frame(path: Path) -> bool:
+    """Return whether a .json file holds people at one time, as EasyMocap writes them: numbered, and with one row."""
+    results = JsonResults(path, read_bytes(path))
+    people = [name.removesuffix("Rh") for name in results.shapes if name.rpartition(".")[2] == "Rh"]
+    numbers = {results.numbers.get(f"{person}id", 0.0) for person in people}
+    has_rows = all(results.shapes[f"{person}Rh"] == (1, 3) for person in people)
+    return bool(people) and has_rows and len(numbers) == len(people)
 
 
 def _is_json(path: Path) -> bool:
     return path.suffix.lower() == ".json"
+
+
+def is_later_frame(path: Path) -> bool:
+    """Return whether another file holds the first frame of the motion that this .json file has a frame of."""
+    if not _is_json(path) or _NUMBERED.fullmatch(path.name) is None:
+        return False
+    try:
+        is_first = path in _find_first_files(path.parent, path.parent.stat().st_mtime_ns)
+        return not is_first and _holds_one_frame(path)
+    except (InputError, OSError):
+        return False
 
 
 def _stack_frames_of_people(results: Results) -> Results:

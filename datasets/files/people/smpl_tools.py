@@ -18,7 +18,7 @@ from scipy.spatial.transform import Rotation
 from selfcorrect.core.checks import count_noun
 from selfcorrect.core.errors import InputError
 from selfcorrect.motion.body.smpl import LAYOUTS, Body, average_body
-from selfcorrect.motion.geometry.rotations import turn_angles
+from selfcorrect.motion.geometry.rotations import rotate, turn_angles
 from selfcorrect.motion.kinematics import in_chunks, make_continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.skeleton import Skeleton
@@ -89,6 +89,8 @@ class Tool:
     """Feature that shows the program, for a note."""
     parts: tuple[tuple[str, int], ...] = ()
     """Arrays of jaw, eyes and hands, with joint counts. Each is optional, after a body of 22 joints."""
+    is_about_origin: bool = False
+    """True if the root rotates about the origin of the body model. Otherwise it rotates about the pelvis."""
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -107,6 +109,7 @@ _MOVING = ("expression", "jaw", "eye", "hand", "face", "obj")
 
 UPRIGHT = (Y_UP, Z_UP)
 TOOLS = (
+    Tool("EasyMocap", ("poses",), "Th", "shapes", root="Rh", is_about_origin=True),
     Tool("HY-Motion", ("poses",), "trans", fps=30.0, up=Y_UP, axes=UPRIGHT, root="Rh"),
     Tool("AMASS", ("poses",), "trans", up=Z_UP, axes=(*UPRIGHT, Y_DOWN)),
     Tool("WHAM", ("pose_world",), "trans_world", up=Y_UP),
@@ -258,6 +261,8 @@ def _person(results: Results, tool: Tool, prefix: str, fps: float, reading: Read
         if f"{prefix}{name}" in results.shapes:
             names.append(name)
     arrays = {name: results.array(f"{prefix}{name}") for name in names} | zeros
+    if tool.is_about_origin:  # its arrays have a row per frame, (T, 1, K)
+        arrays = {name: array.reshape(len(array), -1) for name, array in arrays.items()}
     label = f"{results.path}, {prefix.rstrip('.')}" if prefix else str(results.path)
     rotations = _rotations(label, tool, arrays)
     if tool.root:
@@ -271,7 +276,8 @@ def _person(results: Results, tool: Tool, prefix: str, fps: float, reading: Read
     derived = [name for name in tool.derived if f"{prefix}{name}" in {*results.shapes, *results.others}]
     if derived:
         notes[f"{', '.join(derived)} of the file stay as they are; {tool.name} derives them from the motion"] = None
-    file_motion = Motion(skeleton, trans + pelvis_m, rotations, fps, source=label)
+    root_m = trans + _find_pelvis_m(tool, pelvis_m, rotations)
+    file_motion = Motion(skeleton, root_m, rotations, fps, source=label)
     camera, tool_up, notes_on_camera = _camera_of(results, tool, prefix, len(file_motion))
     up = up_of_motion(camera.view(file_motion), reading.up, tool_up, among=tool.axes)
     if tool.root and reading.up is None and up.axis == tool.up:
@@ -284,6 +290,11 @@ def _person(results: Results, tool: Tool, prefix: str, fps: float, reading: Read
     if body is None:
         motion = doubt_height(motion, arrays.get(tool.shape))
     return _Person(prefix, tool, arrays, motion, file_motion, view, up, pelvis_m)
+
+
+def _find_pelvis_m(tool: Tool, pelvis_m: np.ndarray, rotations: np.ndarray) -> np.ndarray:
+    """Return the position (3,) or (T, 3) of the pelvis before the translation of the body model."""
+    return rotate(rotations[:, 0], pelvis_m) if tool.is_about_origin else pelvis_m
 
 
 def _skeleton(joints: int, body: Body | None) -> tuple[Skeleton, np.ndarray]:
@@ -471,11 +482,12 @@ def _changes(results: Results, person: _Person, changed: Motion) -> dict[str, np
     file_motion = person.file_motion if len(person.file_motion) == len(motion) else None
     scale = _scale(person.prefix, tool, arrays)
     old = arrays[tool.translation]
-    places = scale * motion.root_m
-    written = {tool.translation: (places - scale * person.pelvis_m).reshape(-1, *old.shape[1:])}
+    places = scale * (motion.root_m - _find_pelvis_m(tool, person.pelvis_m, motion.rotations))
+    written = {tool.translation: places.reshape(-1, *old.shape[1:])}
     if file_motion is not None:
+        before_m = file_motion.root_m - _find_pelvis_m(tool, person.pelvis_m, file_motion.rotations)
         for name in (tool.translation, *(name for name in tool.followers if name in arrays)):
-            written[name] = keep_positions(arrays[name], scale * file_motion.root_m, places)
+            written[name] = keep_positions(arrays[name], scale * before_m, places)
     start = 0
     for name in tool.rotations:
         old = arrays[name]
@@ -502,7 +514,11 @@ def _changes(results: Results, person: _Person, changed: Motion) -> dict[str, np
             arrays[name] = results.array(f"{person.prefix}{name}")
             written[name] = values if isinstance(values, np.ndarray) else np.full(arrays[name].shape, values)
     in_file = [name for name in written if f"{person.prefix}{name}" in results.shapes]
-    return {f"{person.prefix}{name}": _match_type(written[name], arrays[name]) for name in in_file}
+    changes = {}
+    for name in in_file:
+        sides = results.shapes[f"{person.prefix}{name}"][1:] if tool.is_about_origin else written[name].shape[1:]
+        changes[f"{person.prefix}{name}"] = _match_type(written[name], arrays[name]).reshape(-1, *sides)
+    return changes
 
 
 def _match_type(array: np.ndarray, old: np.ndarray) -> np.ndarray:

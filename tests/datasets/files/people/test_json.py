@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 from made_rigs import base_walk
 from program_files import Z_UP, parameters
+from scipy.spatial.transform import Rotation
 
 import selfcorrect as sc
 from selfcorrect.datasets.files.open import motion_files, open_motion
-from selfcorrect.motion.body.smpl import body_joints
+from selfcorrect.motion.body.smpl import average_body, body_joints
+from selfcorrect.motion.editing.transforms import turn
 
 FPS = sc.Reading(fps=30.0)
 
@@ -91,3 +93,34 @@ def test_what_is_wrong_is_said(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "a.json").write_text(text)
     with pytest.raises(sc.InputError, match=message):
         open_motion(tmp_path / "a.json", FPS)
+
+
+def write_easymocap(folder: Path, *, has_annots: bool = False) -> np.ndarray:
+    """Write two people as EasyMocap does, a file per frame; return the joints of one in SMPL's own parameters."""
+    poses, trans = poses_and_places()
+    pelvis_m = average_body().pelvis_m
+    turned_m = Rotation.from_rotvec(poses[:, :3]).apply(pelvis_m)
+    for number, (pose, place) in enumerate(zip(poses, trans + pelvis_m - turned_m, strict=True)):
+        person = {"Rh": [pose[:3].tolist()], "Th": [place.tolist()], "poses": [[0.0, 0.0, 0.0, *pose[3:].tolist()]]}
+        people = [{"id": index, **person, "shapes": [[0.0] * 10]} for index in range(2)]
+        folder.joinpath(f"{number:06}.json").write_text(json.dumps({"annots": people} if has_annots else people))
+    np.savez(folder / "a.npz", poses=poses, trans=trans, mocap_frame_rate=30.0)
+    return body_joints(open_motion(folder / "a.npz").motion)
+
+
+@pytest.mark.parametrize("has_annots", [False, True])
+def test_one_file_per_frame_is_one_motion(tmp_path: Path, has_annots: bool) -> None:
+    """The root of EasyMocap's people rotates about the origin of the body."""
+    expected_m = write_easymocap(tmp_path, has_annots=has_annots)
+    first = tmp_path / "000000.json"
+    assert motion_files(tmp_path) == [first, tmp_path / "a.npz"]
+    file = open_motion(first, FPS)
+    assert len(file.motions) == 2
+    for motion in file.motions:
+        np.testing.assert_allclose(body_joints(motion), expected_m, atol=1e-9)
+    turned = [turn(motion, 0.3) for motion in file.motions]
+    file.write(tmp_path / "joined.json", *turned)
+    again = open_motion(tmp_path / "joined.json", FPS)
+    for motion, written in zip(again.motions, turned, strict=True):
+        np.testing.assert_allclose(body_joints(motion), body_joints(written), atol=1e-9)
+    assert len(json.loads((tmp_path / "joined.json").read_text())) == len(expected_m)

@@ -17,7 +17,7 @@ from selfcorrect.datasets.files.people.smpl_tools import TOOLS
 from selfcorrect.datasets.files.skeletons.vertical import WORDS
 from selfcorrect.motion.body.smpl import AVERAGE_PELVIS_M, LAYOUTS
 
-NAMES = [tool.name for tool in TOOLS if tool.name != "HY-Motion"]
+NAMES = [tool.name for tool in TOOLS if not tool.root]
 TURNS = {"y up": 0, "z up": 90, "y down": 180, "z down": -90}
 
 
