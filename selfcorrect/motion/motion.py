@@ -49,6 +49,10 @@ class Motion:
     """True if the person's own body stands on a floor at y = 0, so that feet within `height_error_m` keep their
     height."""
 
+    def __repr__(self) -> str:
+        name = f"{self.source}, " if self.source else ""
+        return f"Motion({name}{len(self.root_m)} frames at {self.fps:g} fps, {len(self.skeleton.names)} joints)"
+
     def __post_init__(self) -> None:
         where = f"{self.source}: " if self.source else ""
         for name, values in (("root positions", self.root_m), ("rotations", self.rotations)):

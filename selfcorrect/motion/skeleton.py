@@ -95,6 +95,9 @@ class Skeleton:
     """Usual sole depth of an adult, in m. It is below toe joints: 0 for files with toe joints on the floor, as
     HumanML3D's."""
 
+    def __repr__(self) -> str:
+        return f"Skeleton({len(self.names)} joints)"
+
     def __post_init__(self) -> None:
         count = len(self.names)
         if not count:

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Self, TypeAlias
 
 from selfcorrect.motion.measures.moves import UNCHANGED_M
+from selfcorrect.motion.measures.physical import ERRORS
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.support import Support
 
@@ -301,6 +302,11 @@ class CorrectedMotion:
     """First and last frame of each kept stretch. It cannot be explained, or feet would slide."""
     closes_loop: bool = False
     """True if a loop closes. It is the motion, or one of its takes."""
+
+    def __repr__(self) -> str:
+        outcome = "rejected" if self.failure else self.stage.value if self.stage else "corrected"
+        after = [error.format(self.after[error.key]) for error in ERRORS if error.key in self.after]
+        return f"CorrectedMotion({', '.join([outcome, repr(self.motion), *after])})"
 
     @property
     def accepted(self) -> bool:

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from ...core.checks import check_kind
+from ...core.checks import check_kind, count_noun
 from ...core.errors import SettingError
 from ..kinematics import in_chunks
 from ..measures.physical import ERRORS, TOLERANCE_M
@@ -65,6 +65,10 @@ class Measures:
     def errors(self) -> dict[str, float]:
         """The errors by key, as in `ERRORS`."""
         return {error.key: getattr(self, error.key) for error in ERRORS}
+
+    def __repr__(self) -> str:
+        means = ", ".join(error.format(self.errors[error.key]) for error in ERRORS)
+        return f"Measures({means}; {len(self.penetration_by_frame_m)} frames, {count_noun(len(self.slips), 'slip')})"
 
     def by_frame(self, key: str) -> np.ndarray:
         """Return an error by frame."""

@@ -189,6 +189,10 @@ class MotionFigure:
     def heading(self) -> str:
         return f"{self.title} {self.unit.symbol}"
 
+    def format(self, value_si: float) -> str:
+        """Return the title, value and unit of a figure, as in "skating 52.0 mm/s"."""
+        return f"{self.title} {self.unit.convert(value_si):.{self.digits}f} {self.unit.symbol}"
+
 
 ERRORS = (
     MotionFigure("penetration_m", "penetration", MILLIMETRES, repeatability=0.003),

@@ -1,0 +1,17 @@
+"""Values print in one line, as in a notebook."""
+
+import pytest
+
+import selfcorrect as sc
+from selfcorrect.experiments.file_correction.demo import spoiled_walk
+
+
+@pytest.mark.slow
+def test_values_print_in_one_line() -> None:
+    motion = spoiled_walk()
+    correction = sc.correct(motion)
+    shown = [repr(value) for value in (motion.skeleton, motion, sc.measure(motion), correction)]
+    assert all("\n" not in line and len(line) < 250 for line in shown)
+    assert f"{len(motion)} frames" in shown[1]
+    assert f"skating {1000 * sc.measure(motion).skate_m_s:.1f} mm/s" in shown[2]
+    assert f"skating {1000 * correction.after['skate_m_s']:.1f} mm/s" in shown[3]
