@@ -5,8 +5,8 @@ wheelchair, a bicycle or in a car. A body that lies above the floor and travels 
 together without a step stands on a turntable. A body that sits all the time with its feet above y = 0 has footrests. A
 body that is upside down stands on its hands or hangs by its legs. A body whose feet stay above the floor and never rest
 hangs and swings. A body whose feet hang all the time falls or jumps, as in loops of games. A body that is pushed up
-while both feet still fall or rise far bounces on a trampoline. Neither feet nor floor say
-where such bodies should be, so a correction would only displace them. Contacts, a ground or a floor from people say it.
+while both feet still fall or rise far bounces on a trampoline. Neither feet nor floor say where such bodies should be,
+so a correction would only displace them. Contacts, a ground or a floor from people say it.
 """
 
 import numpy as np
@@ -34,6 +34,12 @@ _STEEP = 0.7
 """Sine of the trunk angle of an upside-down body. Below half of that a body lies."""
 _ABOVE_M = 0.3
 """Minimum height of a swimming or flying body, in m. All joints are above it."""
+_BELOW_M = 0.1
+"""Minimum depth of the lowest joint of a swimming body, in m. It is below y = 0, as where the water's surface is."""
+_FLOATS = 0.5
+"""Minimum speed of knees and ankles along the path of the pelvis, relative to its speed, in a body that swims."""
+_ROLLED = 0.7
+"""Maximum rise of the line between the hips of such a body, as a share of its length."""
 _TRAVELS_M_S = 0.3
 """Minimum speed of such a body or ride, in m/s."""
 _APART_M_S = 0.06
@@ -100,7 +106,9 @@ def find_carrier(motion: Motion) -> str:
     root_m_s = norms(_smooth_velocities_m_s(pelvis_m, motion.fps)[:, [0, 2]])
     feet_m_s = _smooth_velocities_m_s(ankles_m, motion.fps)
     is_above = features.positions_m[..., 1].min(axis=1) > _ABOVE_M
-    swims = is_above & (np.abs(rise) < _STEEP / 2) & (root_m_s > _TRAVELS_M_S)
+    lies = np.abs(rise) < _STEEP / 2
+    is_below = features.positions_m[..., 1].min(axis=1) < -_BELOW_M
+    swims = lies & (root_m_s > _TRAVELS_M_S) & (is_above | (is_below & _find_floating_legs(features)))
     apart_m_s = np.gradient(norms(left_m - right_m), 1 / motion.fps)
     is_rigid = np.abs(gaussian_filter1d(apart_m_s, _SMOOTH_S * motion.fps, mode="nearest")) < _APART_M_S
     is_rigid &= (np.abs(feet_m_s[..., 1]) < _APART_M_S).all(axis=1)
@@ -117,7 +125,7 @@ def find_carrier(motion: Motion) -> str:
         rides = sits & is_rigid  # who rode sits on the same vehicle when it rests
     for carried, words in (
         (is_upside_down, "is upside down: hands, head or a bar carry it"),
-        (swims, "lies above the floor and travels: it swims or flies"),
+        (swims, "lies and travels off the floor: it swims or flies"),
         (rides, "sits and rides: feet travel with the seat and do not step"),
         (turns, "turns without a step: a turntable or a board carries it"),
         (sits & is_rigid & is_raised, "sits with its feet above the floor, as on footrests"),
@@ -187,6 +195,24 @@ def _bounces(features: MotionFeatures) -> bool:
     for start, stop in find_runs(is_upright & is_pushed & moves):
         bounces += bool(np.ptp(feet_m[start:stop], axis=0).min() > _YIELDS_M)
     return bounces >= _BOUNCES
+
+
+def _find_floating_legs(features: MotionFeatures) -> np.ndarray:
+    """Find frames (T,) in which knees and ankles travel along with the pelvis, of a body that does not roll over.
+
+    Legs of a body that crawls rest in turn; these swim.
+    """
+    places_m = features.places("pelvis", "left_knee", "right_knee", "left_ankle", "right_ankle")
+    hips_m = features.places("left_hip", "right_hip")
+    if places_m is None or hips_m is None:
+        return np.zeros(len(features), dtype=bool)
+    velocities_m_s = _smooth_velocities_m_s(places_m, features.fps)[..., [0, 2]]
+    root_m_s = velocities_m_s[:, 0]
+    speeds_m_s = np.maximum(norms(root_m_s), 1e-9)
+    along_m_s = np.einsum("tji,ti->tj", velocities_m_s[:, 1:], root_m_s) / speeds_m_s[:, None]
+    across_m = hips_m[:, 1] - hips_m[:, 0]
+    is_flat = np.abs(across_m[:, 1]) < _ROLLED * np.maximum(norms(across_m), 1e-9)
+    return is_flat & (along_m_s.min(axis=1) > _FLOATS * speeds_m_s)
 
 
 def _find_circling_frames(places_m: np.ndarray, velocities_m_s: np.ndarray, turns_rad_s: np.ndarray) -> np.ndarray:

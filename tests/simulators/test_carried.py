@@ -19,11 +19,12 @@ import selfcorrect as sc
 from selfcorrect.motion.editing.transforms import mirror, raise_motion, turn
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
+from selfcorrect.motion.perception.motion_features import MotionFeatures
 from selfcorrect.motion.perception.observed_ground import observe_ground
 from selfcorrect.simulators.corrector import KinematicCorrector
 from selfcorrect.simulators.foot_contacts import Contacts, FootContact
 from selfcorrect.simulators.results.results import CorrectedMotion, NoteKind
-from selfcorrect.simulators.views.carried import find_carrier
+from selfcorrect.simulators.views.carried import _find_floating_legs, find_carrier
 from selfcorrect.simulators.views.rides import Ride
 from selfcorrect.simulators.views.unrelated_poses import find_unrelated_poses
 
@@ -54,6 +55,17 @@ def lie(height_m: float, speed_m_s: float) -> sc.Motion:
     kick = np.outer(0.3 * np.sin(10 * TIMES_S), [1.0, 0.0, 0.0])
     return pose([0.0, height_m, 0.0], speed_m_s, Rotation.from_rotvec([np.pi / 2, 0.0, 0.0]), left_hip=kick,
                 right_hip=-kick)  # fmt: skip
+
+
+def crawl() -> sc.Motion:
+    """Flat on the floor: each knee is drawn up in turn and then stays where it is."""
+    phase = 2 * np.pi * TIMES_S / 1.2
+    legs = {}
+    for side, sign in (("left", 1.0), ("right", -1.0)):
+        drawn_rad = 0.9 * (1 + sign * np.sin(phase))
+        legs[f"{side}_hip"] = np.outer(-drawn_rad, [1.0, 0.0, 0.0])
+        legs[f"{side}_knee"] = np.outer(drawn_rad, [1.0, 0.0, 0.0])
+    return pose([0.0, 0.12, 0.0], 0.5, Rotation.from_rotvec([np.pi / 2, 0.0, 0.0]), **legs)
 
 
 def stand_on_hands(share: float = 1.0) -> sc.Motion:
@@ -162,6 +174,8 @@ CARRIED = {
     "resting wheelchair": lambda: raise_motion(sit(0.0), 0.15),
     "wheelchair": lambda: sit(1.0),
     "swimmer": lambda: lie(1.0, 1.0),
+    "swimmer at the surface": lambda: lie(0.0, 1.0),
+    "diver": lambda: lie(-3.0, 1.0),
     "handstand": stand_on_hands,
     "falling loop": hang,
     "rope": swing,
@@ -217,6 +231,15 @@ def test_hanging_feet_show_no_floor(pitch_deg: float, height_m: float) -> None:
     assert ground.reference_m == 0.0
     codes = {finding.code for finding in sc.check(hang(pitch_deg, height_m))}
     assert "F4" not in codes
+
+
+def test_legs_of_swimmers_travel_along() -> None:
+    """Knees of a body that crawls stay in turn, and legs of one that rolls over turn with it."""
+    rolled = Rotation.from_rotvec(np.outer(3.0 * TIMES_S, [0.0, 1.0, 0.0]))
+    rolling = turn_joint(lie(0.1, 0.5), 0, rolled)
+    shares = [_find_floating_legs(MotionFeatures(body)).mean() for body in (lie(0.1, 0.5), crawl(), rolling)]
+    assert shares[0] > 0.95
+    assert max(shares[1:]) < 0.6
 
 
 @pytest.mark.parametrize("kind", ON_THE_FLOOR)
