@@ -1,1 +1,4 @@
-"""Benchmarks: ratios against a named reference measured in the same run."""
+"""Measure ratios against a reference of the same run.
+
+The reference is named.
+"""

@@ -1,4 +1,4 @@
-"""Count how often clean clips break rules of `selfcorrect check`, and how many planted faults the rules find.
+"""Count false alarms and found faults of `check`.
 
     python -m benchmarks.checking path/to/cmu-bvh                   # a table of docs/results/tables.md
 
@@ -29,18 +29,21 @@ FLOOR_RULES = "FPX"
 
 @dataclass(frozen=True)
 class Clips:
-    """Real motions by kind: `clean` without recorded spikes, `level` those of them that stay on the floor."""
+    """Real motions by kind.
+
+    `clean` is without recorded spikes, `level` are those of them that stay on the floor.
+    """
 
     clean: list[Motion]
     level: list[Motion]
 
     def select(self, code: str) -> list[Motion]:
-        """Return the clips that a rule can be judged on."""
+        """Return the clips that suit a rule."""
         return self.level if code[0] in FLOOR_RULES else self.clean
 
 
 def load_clips(folder: Path, split: str) -> Clips:
-    """Load the clips of a split of the CMU set."""
+    """Load the clips of a CMU split."""
     with (folder / INDEX).open(newline="") as file:
         spikes = {Path(row["file"]).stem: int(row["spike_frames"]) for row in csv.DictReader(file)}
     clean = [motion for motion in load_cmu(folder, split) if not spikes[Path(motion.source).stem]]
@@ -57,7 +60,10 @@ def find_broken_rules(motion: Motion, codes: Sequence[str]) -> set[str]:
 
 
 def find_false_alarms(clips: Clips, codes: Sequence[str]) -> dict[str, list[str]]:
-    """Return the names of the clean clips that break each rule."""
+    """Return the clean clips that break each rule.
+
+    The lists hold names.
+    """
     alarms: dict[str, list[str]] = {code: [] for code in codes}
     level_sources = {motion.source for motion in clips.level}
     for motion in clips.clean:
@@ -68,7 +74,10 @@ def find_false_alarms(clips: Clips, codes: Sequence[str]) -> dict[str, list[str]
 
 
 def find_planted(motions: Sequence[Motion], fault: Fault, seed: int = 0) -> list[bool]:
-    """Return whether one of the fault's rules finds it in each motion that shows anything of it."""
+    """Return whether rules find each planted fault.
+
+    One of the fault's rules must find it; motions that show nothing of it are left out.
+    """
     hits = []
     for index, motion in enumerate(filter(fault.is_visible, motions)):
         faulty = fault.plant(motion, np.random.default_rng([seed, index]))
@@ -78,7 +87,7 @@ def find_planted(motions: Sequence[Motion], fault: Fault, seed: int = 0) -> list
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Print a table of false alarms and found faults of each rule."""
+    """Print false alarms and found faults by rule."""
 
     folder: tyro.conf.Positional[Path]
     """The CMU set."""

@@ -1,6 +1,6 @@
-"""Faults that are planted in real motions and must be found by rules of `check`.
+"""Plant faults that rules of `check` must find.
 
-A fault takes a motion and a generator of random numbers, and returns the faulty motion.
+The motions are real. A fault takes a motion and a generator of random numbers, and returns the faulty motion.
 """
 
 from collections.abc import Callable
@@ -47,19 +47,25 @@ def draw_direction(rng: np.random.Generator) -> np.ndarray:
 
 
 def draw_span(motion: Motion, seconds: float, rng: np.random.Generator) -> slice:
-    """Return the frames of a random stretch, away from the ends if there is room."""
+    """Return a random stretch of frames.
+
+    It is away from the ends if there is room.
+    """
     frames = min(int(LONGEST_SHARE * len(motion)), round(seconds * motion.fps))
     start = int(rng.integers(1, max(2, len(motion) - frames - 1)))
     return slice(start, start + frames)
 
 
 def drift_anywhere(motion: Motion, speed_m_s: float, rng: np.random.Generator) -> Motion:
-    """Let the whole motion drift along the floor in a random direction."""
+    """Let the motion drift in a random direction.
+
+    It drifts along the floor as a whole.
+    """
     return shift_root(motion, speed_m_s * get_times_s(motion)[:, None] * draw_direction(rng))
 
 
 def raise_for_a_while(seconds: float, height_m: float) -> Plant:
-    """Raise the body during a random stretch, with soft edges."""
+    """Raise the body for a random, soft stretch."""
 
     def plant(motion: Motion, rng: np.random.Generator) -> Motion:
         amount = np.zeros(len(motion))
@@ -71,14 +77,20 @@ def raise_for_a_while(seconds: float, height_m: float) -> Plant:
 
 
 def jitter(motion: Motion, rng: np.random.Generator) -> Motion:
-    """Add white noise of 2.5° to every joint and of 1 cm to the root."""
+    """Shake every joint by 2.5°, the root 1 cm.
+
+    The noise is white.
+    """
     noise = quaternions(rng.normal(0.0, np.radians(2.5), (*motion.rotations.shape[:2], 3)))
     noisy = replace(motion, rotations=compose(motion.rotations, noise))
     return shift_root(noisy, rng.normal(0, 0.01, motion.root_m.shape))
 
 
 def spike(motion: Motion, rng: np.random.Generator) -> Motion:
-    """Turn a shoulder or hip by 100° to 150° in one frame."""
+    """Turn a shoulder or hip suddenly.
+
+    It turns by 100° to 150° in one frame.
+    """
     part = rng.choice(["left_shoulder", "right_shoulder", "left_hip", "right_hip"])
     joint = motion.skeleton.parts.index(part)
     frame = int(rng.integers(2, len(motion) - 2))
@@ -89,7 +101,10 @@ def spike(motion: Motion, rng: np.random.Generator) -> Motion:
 
 
 def splice(motion: Motion, rng: np.random.Generator) -> Motion:
-    """Put the body half a metre and 60° elsewhere from some frame on."""
+    """Move and turn the body at a splice.
+
+    It is half a metre and 60° elsewhere from some frame on.
+    """
     start = int(rng.integers(3, len(motion) - 3))
     centre_m = motion.root_m[start]
     turned = TurnedWorld(quaternions(np.pi / 3 * UP)).view(shift_root(motion, -centre_m))
@@ -101,7 +116,7 @@ def splice(motion: Motion, rng: np.random.Generator) -> Motion:
 
 
 def hold_frame(motion: Motion, rng: np.random.Generator) -> Motion:
-    """Show the same frame for a third of a second."""
+    """Freeze a frame for a third of a second."""
     span = draw_span(motion, 0.33, rng)
     frames = np.arange(len(motion))
     frames[span] = span.start
@@ -109,7 +124,10 @@ def hold_frame(motion: Motion, rng: np.random.Generator) -> Motion:
 
 
 def jump_root(motion: Motion, rng: np.random.Generator) -> Motion:
-    """Put the root 11 cm elsewhere in one frame, in any direction."""
+    """Displace the root by 11 cm in one frame.
+
+    The direction is random.
+    """
     frame = int(rng.integers(2, len(motion) - 2))
     root_m = motion.root_m.copy()
     root_m[frame] += 0.11 * normalize(rng.normal(size=3))
@@ -117,7 +135,10 @@ def jump_root(motion: Motion, rng: np.random.Generator) -> Motion:
 
 
 def cross_arm(motion: Motion, rng: np.random.Generator) -> Motion:
-    """Lay an upper arm against the trunk, with the forearm through it."""
+    """Push a forearm through the trunk.
+
+    The upper arm lies against it.
+    """
     side = str(rng.choice(["left", "right"]))
     span = draw_span(motion, 0.5, rng)
     up, inwards = _trunk_axes(motion, f"{side}_shoulder")
@@ -128,7 +149,10 @@ def cross_arm(motion: Motion, rng: np.random.Generator) -> Motion:
 
 
 def _point_bone(motion: Motion, span: slice, part: str, end: str, directions: np.ndarray) -> Motion:
-    """Turn a bone so that it points in directions (T, 3) of the world for a while; the trunk stays."""
+    """Point a bone in directions (T, 3) for a while.
+
+    They are in the world, and the trunk stays.
+    """
     joint = motion.skeleton.parts.index(part)
     tip = motion.skeleton.parts.index(end)
     bone_m = motion.skeleton.offsets_m[tip][None]
@@ -142,7 +166,10 @@ def _point_bone(motion: Motion, span: slice, part: str, end: str, directions: np
 
 
 def _trunk_axes(motion: Motion, part: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return directions (T, 3) from the pelvis to the neck, and across that from a part to their line."""
+    """Return directions (T, 3) along and across the trunk.
+
+    One goes from the pelvis to the neck, the other from a part to their line, across it.
+    """
     joints_m = joint_positions(motion)
     places_m = {name: joints_m[:, joint] for joint, name in enumerate(motion.skeleton.parts)}
     up = normalize(places_m["neck"] - places_m["pelvis"])
@@ -152,7 +179,10 @@ def _trunk_axes(motion: Motion, part: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def set_angle(motion: Motion, part: str, span: slice, axis: str, degrees: float) -> Motion:
-    """Give a joint one rotation about an axis of its parent for a while."""
+    """Hold a joint's rotation for a while.
+
+    It is about an axis of its parent.
+    """
     rotations = motion.rotations.copy()
     rotations[span, motion.skeleton.parts.index(part)] = from_euler_angles(axis, np.array([degrees]))
     return replace(motion, rotations=rotations)
@@ -171,7 +201,10 @@ def turn_head_round(motion: Motion, rng: np.random.Generator) -> Motion:
 
 
 def pitch_feet(motion: Motion, degrees: float) -> Motion:
-    """Turn both ankles about their own x axes, which lowers toes for positive angles."""
+    """Pitch both feet; positive angles lower the toes.
+
+    The ankles turn about their own x axes.
+    """
     rotations = motion.rotations.copy()
     ankles = [motion.skeleton.parts.index(f"{side}_ankle") for side in SIDES]
     rotations[:, ankles] = compose(rotations[:, ankles], from_euler_angles("X", np.array([degrees])))
@@ -179,7 +212,10 @@ def pitch_feet(motion: Motion, degrees: float) -> Motion:
 
 
 def raise_heels(motion: Motion, _: np.random.Generator) -> Motion:
-    """Raise both heels by 35° over toes that stay where they are, and the body with them."""
+    """Raise both heels by 35° over resting toes.
+
+    The body goes with them.
+    """
     rotations = pitch_feet(motion, 35.0).rotations.copy()
     toes = [motion.skeleton.parts.index(f"{side}_foot") for side in SIDES]
     rotations[:, toes] = compose(from_euler_angles("X", np.array([-35.0])), rotations[:, toes])
@@ -197,20 +233,26 @@ def hold_leg_up(motion: Motion, rng: np.random.Generator) -> Motion:
 
 
 def show_rest_pose(motion: Motion, _: np.random.Generator) -> Motion:
-    """Show the rig's rest pose in the first two frames."""
+    """Open with two frames of the rest pose."""
     rotations = motion.rotations.copy()
     rotations[:2, 1:] = IDENTITY_QUAT
     return replace(motion, rotations=rotations)
 
 
 def shake(motion: Motion, rng: np.random.Generator) -> Motion:
-    """Swing the body sideways by 12 cm, 2.4 times a second: no friction could do that."""
+    """Sway the body faster than friction allows.
+
+    It goes 12 cm sideways, 2.4 times a second.
+    """
     swing_m = 0.12 * np.sin(15 * get_times_s(motion))
     return shift_root(motion, swing_m[:, None] * draw_direction(rng))
 
 
 def glide(motion: Motion, rng: np.random.Generator) -> Motion:
-    """Stand as in the frame with the lowest feet, move arms and trunk, and glide at 3 to 10 cm/s."""
+    """Glide at 3 to 10 cm/s while standing.
+
+    The stand is the frame with the lowest feet; arms and trunk move.
+    """
     frame = int(MotionFeatures(motion).sole_heights_m.max(axis=1).argmin())
     lower_joints = [0]
     for joint, part in enumerate(motion.skeleton.parts):
@@ -224,13 +266,19 @@ def glide(motion: Motion, rng: np.random.Generator) -> Motion:
 
 
 def wander(motion: Motion, rng: np.random.Generator) -> Motion:
-    """Add a slow random walk of the root on the floor, 2 cm per second root of time."""
+    """Let the root wander slowly over the floor.
+
+    It is a random walk of 2 cm per second root of time.
+    """
     steps_m = rng.normal(0.0, 0.02 / np.sqrt(motion.fps), (len(motion), 3)) * [1.0, 0.0, 1.0]
     return shift_root(motion, np.cumsum(steps_m, axis=0))
 
 
 def float_for_a_stride(motion: Motion, rng: np.random.Generator) -> Motion:
-    """Raise the root smoothly by up to 12 cm and lower it again within 0.7 s."""
+    """Float by up to 12 cm for a stride.
+
+    The root rises smoothly and comes back within 0.7 s.
+    """
     span = draw_span(motion, 0.7, rng)
     phase = np.linspace(0.0, np.pi, span.stop - span.start)
     rise_m = np.zeros(len(motion))
@@ -239,7 +287,10 @@ def float_for_a_stride(motion: Motion, rng: np.random.Generator) -> Motion:
 
 
 def lose_way(motion: Motion, rng: np.random.Generator) -> Motion:
-    """Freeze the root over the floor for 0.7 s; it goes on from there."""
+    """Hold the root over the floor for 0.7 s.
+
+    It goes on from there.
+    """
     span = draw_span(motion, 0.7, rng)
     steps_m = np.diff(motion.root_m, axis=0, prepend=motion.root_m[:1])
     steps_m[span] *= UP
@@ -247,15 +298,19 @@ def lose_way(motion: Motion, rng: np.random.Generator) -> Motion:
 
 
 def _travels(motion: Motion) -> bool:
-    """Return whether a long motion always travels at a walk's pace."""
+    """Return whether a long motion always walks on.
+
+    It travels at a walk's pace.
+    """
     steps_m = np.diff(motion.root_m[:, [0, 2]], axis=0)
     return motion.seconds > LONG_S and float(np.percentile(np.linalg.norm(steps_m, axis=1), 10)) * motion.fps > 0.8
 
 
 def warp_time(motion: Motion, rng: np.random.Generator) -> Motion:
-    """Let time run up to 30 % faster and slower within two seconds, by 0.1 s ahead and behind.
+    """Warp time by up to 30 %.
 
-    Feet stand as still in warped time and bodies fall almost as fast: no corrector can know the pace that was meant.
+    Within two seconds it runs faster and slower, by 0.1 s ahead and behind. Feet stand as still in warped time and
+    bodies fall almost as fast: no corrector can know the pace that was meant.
     """
     times_s = get_times_s(motion)
     ahead_s = 0.3 / np.pi * np.sin(np.pi * times_s + rng.uniform(0, 2 * np.pi))
@@ -272,7 +327,10 @@ def _shows_even_steps(motion: Motion) -> bool:
 
 
 def _stays_on_floor(motion: Motion) -> bool:
-    """Return whether a long motion never leaves the floor: flights hide small errors of height."""
+    """Return whether a long motion stays grounded.
+
+    Flights hide small errors of height.
+    """
     return motion.seconds > LONG_S and float(MotionFeatures(motion).clear_m.max()) < HIGH_SOLES_M
 
 
@@ -287,7 +345,7 @@ def _shows_plane(motion: Motion) -> bool:
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault with the rules of which one must find it."""
+    """A fault, and rules of which one finds it."""
 
     plant: Plant
     codes: str

@@ -1,4 +1,4 @@
-"""Score motion before and after correction with a judge that shares nothing with the corrector.
+"""Score motion by a judge independent of the corrector.
 
     python -m benchmarks.outside_judge FOLDER [--kinematic]
 
@@ -71,7 +71,7 @@ _STANDS_M_S = 0.6
 
 @dataclass(frozen=True)
 class Scores:
-    """Components of the three axes, each from 0 to 1."""
+    """Components of the three axes, 0 to 1."""
 
     joint_speed: float
     joint_acceleration: float
@@ -85,7 +85,10 @@ class Scores:
 
     @property
     def axes(self) -> tuple[float, float, float]:
-        """Kinematic, contact and dynamic axis, and means of their components."""
+        """Return the axes: kinematic, contact and dynamic.
+
+        They are means of their components.
+        """
         kinematic = (self.joint_speed + self.joint_acceleration) / 2
         contact = (self.slip + self.penetration + self.floating + self.balance) / 4
         dynamic = (self.torque + self.ground_reaction + self.effort) / 3
@@ -97,7 +100,10 @@ class Scores:
 
 
 def find_contacts(motion: Motion) -> np.ndarray:
-    """Find when each foot has contact, (T, 2), by the height of its lower end above the clip's lowest floor."""
+    """Find each foot's contacts (T, 2).
+
+    A foot has contact by the height of its lower end above the clip's lowest floor.
+    """
     heights_m, speeds_m_s = _foot_heights_and_speeds(motion)
     floor_m = np.percentile(heights_m.min(axis=1), 10)
     return (heights_m < floor_m + _LOW_M) & (speeds_m_s < max(_STANDS_M_S, float(np.percentile(speeds_m_s, 30))))
@@ -138,12 +144,18 @@ def score(motion: Motion, contacts: np.ndarray) -> Scores:
 
 
 def _rate(excess: np.ndarray, scale: float) -> float:
-    """Return the mean of exp(-excess / scale) over all values; 1 without any."""
+    """Return the mean of exp(-excess / scale).
+
+    It is over all values; 1 without any.
+    """
     return float(np.exp(-np.maximum(excess, 0.0) / scale).mean()) if excess.size else 1.0
 
 
 def _part_positions(motion: Motion) -> dict[str, np.ndarray]:
-    """Return smoothed positions (T, 3) of the parts; a missing head or toe is left where its neighbour is."""
+    """Return the parts' smoothed positions (T, 3).
+
+    A missing head or toe is left where its neighbour is.
+    """
     positions_m = gaussian_filter1d(joint_positions(motion), _SMOOTH_S * motion.fps, axis=0, mode="nearest")
     stand_ins = {"neck": "spine3", "head": "neck", "left_foot": "left_ankle", "right_foot": "right_ankle"}
     places_m: dict[str, np.ndarray] = {}
@@ -158,7 +170,10 @@ def _part_positions(motion: Motion) -> dict[str, np.ndarray]:
 
 
 class Rod(NamedTuple):
-    """A segment of the body in T frames: arrays (T, 3) in the world, inertia (T, 1) per mass across the axis."""
+    """A segment of the body in T frames.
+
+    Arrays are (T, 3) in the world, inertia (T, 1) per mass across the axis.
+    """
 
     first_m: np.ndarray
     centre_m: np.ndarray
@@ -185,7 +200,10 @@ def _make_rods(places_m: dict[str, np.ndarray], fps: float) -> dict[tuple[str, s
 
 
 def _foot_heights_and_speeds(motion: Motion) -> tuple[np.ndarray, np.ndarray]:
-    """Return the height of the lower end of each foot, and the speed along the floor of its slower end, (T, 2) each."""
+    """Return foot heights and speeds, (T, 2) each.
+
+    The height is of a foot's lower end, the speed along the floor of its slower end.
+    """
     heights, speeds = [], []
     for side in ("left", "right"):
         ends = [(f"{side}_ankle", _HEEL_M), (f"{side}_foot", _TOE_M)]
@@ -198,7 +216,10 @@ def _foot_heights_and_speeds(motion: Motion) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _ground_reaction(rods: Iterable[Rod], fps: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the force (T, 3) on the ground in body weights, and the centre of pressure (T, 2), x and z, metres."""
+    """Return the ground force and centre of pressure.
+
+    The force is (T, 3) in body weights, the centre (T, 2), x and z, in metres.
+    """
     force = moment = np.zeros(3)
     for rod in rods:
         spin = rod.inertia_m2 * np.gradient(rod.turn_rad_s, 1 / fps, axis=0)
@@ -209,7 +230,10 @@ def _ground_reaction(rods: Iterable[Rod], fps: float) -> tuple[np.ndarray, np.nd
 
 
 def _distance_to_feet(places_m: dict[str, np.ndarray], pressure_m: np.ndarray, contacts: np.ndarray) -> np.ndarray:
-    """Return the distance (T,) of the centre of pressure from the feet in contact, beyond half a foot's width."""
+    """Return the centre of pressure's distance from feet.
+
+    It is (T,), from the feet in contact, beyond half a foot's width.
+    """
     points = [places_m[f"{side}_{part}"][:, [0, 2]] for side in ("left", "right") for part in ("ankle", "foot")]
     is_down = np.repeat(contacts, 2, axis=1)
     nearest_m = np.full(len(pressure_m), np.inf)
@@ -225,9 +249,10 @@ def _distance_to_feet(places_m: dict[str, np.ndarray], pressure_m: np.ndarray, c
 def _leg_torques(
     rods: dict[tuple[str, str], Rod], load: np.ndarray, contacts: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return torques (T, 4) at knees and hips in N m per kilogram, and their power (T,) in watts per kilogram.
+    """Return leg torques per mass and their power.
 
-    The ground's force is shared evenly by the feet in contact, and acts in the middle of a foot.
+    Torques (T, 4) are at knees and hips in N m per kilogram, power (T,) is in watts per kilogram. The ground's force is
+    shared evenly by the feet in contact, and acts in the middle of a foot.
     """
     shares = contacts / np.maximum(contacts.sum(axis=1, keepdims=True), 1)
     torques, power = [], np.zeros(len(load))
@@ -247,7 +272,10 @@ def _leg_torques(
 
 
 def compare(motions: Sequence[Motion], corrected: Sequence[Motion]) -> str:
-    """Return a Markdown table of mean scores before and after, and how many motions rose and fell."""
+    """Return a table of scores before and after.
+
+    It is Markdown, with mean scores and how many motions rose and fell.
+    """
     scores = []
     for motion, result in zip(motions, corrected, strict=True):
         contacts = find_contacts(motion)
@@ -264,7 +292,7 @@ def compare(motions: Sequence[Motion], corrected: Sequence[Motion]) -> str:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Correct motions and score them before and after with an outside judge."""
+    """Score motions before and after correction."""
 
     folder: tyro.conf.Positional[Path]
     """Folder of motion files."""

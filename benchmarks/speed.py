@@ -1,4 +1,6 @@
-"""Measure how fast files and samples are corrected, in processor time on one core, beside references of the same run.
+"""Measure the processor time of corrections.
+
+Files and samples are corrected on one core, beside references of the same run.
 
     python -m benchmarks.speed path/to/cmu-bvh
 
@@ -113,7 +115,10 @@ _RESIDUAL_FREE_S = 10.0
 
 @dataclass(frozen=True)
 class Arguments:
-    """Time corrections and print their ratios to references of the same run."""
+    """Print times of corrections relative to references.
+
+    The references are of the same run.
+    """
 
     data: tyro.conf.Positional[Path]
     """CMU's clips: a folder, or an archive."""
@@ -132,13 +137,19 @@ class Arguments:
 
 
 def get_processor_s() -> float:
-    """Return the processor seconds of this process and of its finished child processes."""
+    """Return this process's processor time, children included.
+
+    It is in seconds, and the children have finished.
+    """
     usages = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def time_fastest(programs: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Return the processor seconds of the fastest run of each program."""
+    """Return each program's fastest run in seconds.
+
+    The time is that of the processor.
+    """
     fastest_s = dict.fromkeys(programs, np.inf)
     for _ in range(repeats):
         for name, run in programs.items():
@@ -159,9 +170,9 @@ def copy_bare(files: Sequence[Path]) -> None:
 
 
 def run_python(*words: str, expected: Sequence[int] = (0,)) -> str:
-    """Run an interpreter to its end, which must have one of the expected exit codes, and return what it prints.
+    """Run an interpreter and return what it prints.
 
-    The interpreter keeps bytecode, as an installation has it.
+    It must end with one of the expected exit codes. The interpreter keeps bytecode, as an installation has it.
     """
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
     process = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False, env=environment)
@@ -172,7 +183,10 @@ def run_python(*words: str, expected: Sequence[int] = (0,)) -> str:
 
 @contextmanager
 def explain_missing_peer(row: str) -> Iterator[None]:
-    """Print why a row is missing, if the package that the row compares with is not installed."""
+    """Explain a missing row by its missing package.
+
+    The row compares with it.
+    """
     try:
         yield
     except ModuleNotFoundError as error:
@@ -185,14 +199,14 @@ def list_options(mode: str) -> tuple[str, ...]:
 
 
 def run_command(folder: Path, mode: str) -> None:
-    """Correct a folder by the command line in one worker."""
+    """Correct a folder by command in one worker."""
     with tempfile.TemporaryDirectory() as out:
         words = ("correct", str(folder), "-o", out, *list_options(mode), "--workers", "1", "--quiet")
         run_python("-m", "selfcorrect.experiments.cli", *words, expected=(0, 1))
 
 
 def copy_clips(arguments: Arguments, folder: Path) -> list[Path]:
-    """Copy the files of the chosen clips into a folder, and return them there."""
+    """Copy the chosen clips and return the copies."""
     with tempfile.TemporaryDirectory() as place:
         root = arguments.data
         if root.is_file():
@@ -233,14 +247,17 @@ def _print_start(repeats: int) -> None:
 
 
 def measure(program: str, *words: str) -> tuple[float, float]:
-    """Return the processor seconds and the peak of memory in MB of an interpreter that runs a program."""
+    """Return a program's processor seconds and memory peak.
+
+    The peak is in MB, and an interpreter runs the program.
+    """
     start_s = get_processor_s()
     output = run_python("-c", program + PEAK, *words)
     return get_processor_s() - start_s, int(output.split()[-1]) * 1024 / 1e6
 
 
 def _print_folder(arguments: Arguments, modes: Sequence[str]) -> Motion:
-    """Print the speed of correcting a folder, and return its longest clip."""
+    """Print a folder's speed; return its longest clip."""
     with tempfile.TemporaryDirectory() as folder:
         files = copy_clips(arguments, Path(folder))
         clips = [open_motion(path).motion for path in files]
@@ -259,7 +276,10 @@ def _print_folder(arguments: Arguments, modes: Sequence[str]) -> Motion:
 
 
 def _print_commands(clip: Motion, repeats: int) -> None:
-    """Print the processor time of commands in turn, the fastest of each, and the largest peak of memory."""
+    """Print commands' processor times and memory peak.
+
+    Commands run in turn; the fastest of each counts, and the largest peak.
+    """
     spent_s: dict[str, list[float]] = {name: [] for name in COMMANDS}
     peaks_mb: dict[str, list[float]] = {name: [] for name in COMMANDS}
     for _ in range(repeats):
@@ -277,13 +297,19 @@ def _print_commands(clip: Motion, repeats: int) -> None:
 
 
 def _play_there_and_back(clip: Motion, seconds: float) -> Motion:
-    """Return a motion of some length that plays a clip forwards and backwards."""
+    """Play a clip forwards and backwards.
+
+    Returns a motion of some length.
+    """
     last = len(clip) - 1
     return clip.select_frames(last - np.abs(np.arange(round(seconds * clip.fps)) % (2 * last) - last))
 
 
 def _print_scale(clip: Motion, arguments: Arguments, modes: Sequence[str]) -> None:
-    """Print the processor time of whole commands by the length and by the number of files, each run once."""
+    """Print processor time by length and file count.
+
+    Whole commands run once each.
+    """
     print(f"\n{'files':<8}{'s each':>8}" + "".join(f"{f'{mode} s':>14}{'x real time':>13}" for mode in modes))
     sizes = [(1, seconds) for seconds in arguments.seconds] + [(number, 2.0) for number in arguments.files]
     for number, seconds in sizes:
@@ -297,13 +323,19 @@ def _print_scale(clip: Motion, arguments: Arguments, modes: Sequence[str]) -> No
 
 
 def _print_sampling() -> None:
-    """Print the memory that sampling takes beside the network, in parts and all at once."""
+    """Print the memory of sampling beside the network's.
+
+    Samples are drawn in parts and all at once.
+    """
     in_parts, together = (float(run_python("-c", SAMPLING, size)) for size in ("", "all"))
     print(f"sampling takes {in_parts:.1f} x the memory of its result, {together:.1f} x if all is denoised at once")
 
 
 def _print_residual_free(clip: Motion, repeats: int) -> None:
-    """Print the time of tracking a motion without residual force beside its kinematic correction's."""
+    """Print the time of residual-free tracking.
+
+    It is beside the kinematic correction of the motion.
+    """
     pipelines = {
         "kinematic": Pipeline(RESIDUAL_FREE_PRESET.cleanup, postprocess=KINEMATIC_POSTPROCESS),
         "residual-free": RESIDUAL_FREE_PRESET,
@@ -321,7 +353,10 @@ def _print_residual_free(clip: Motion, repeats: int) -> None:
 
 
 def _print_reading(clip: Motion, modes: Sequence[str], repeats: int) -> None:
-    """Print the time of reading a BVH file of 48 MB beside other readers', and the memory of reading and correcting."""
+    """Print the time of reading 48 MB of BVH.
+
+    It is beside other readers', with the memory of reading and correcting.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clip.bvh"
         save_motion(path, clip)
@@ -354,7 +389,10 @@ def _print_reading(clip: Motion, modes: Sequence[str], repeats: int) -> None:
 
 
 def _print_neighbours(repeats: int) -> None:
-    """Print the time of nearest-neighbour metrics of 2,000 × 2,000 embeddings of 263 numbers, whose spread varies."""
+    """Print the time of nearest-neighbour metrics.
+
+    There are 2,000 × 2,000 embeddings of 263 numbers, whose spread varies.
+    """
     compute_prdc = import_module("prdc").compute_prdc  # takes two seconds
     real, generated = np.random.default_rng(0).normal(size=(2, 2000, 263)) * np.exp(-np.arange(263) / 40)
     programs: dict[str, Callable[[], object]] = {
@@ -367,7 +405,10 @@ def _print_neighbours(repeats: int) -> None:
 
 
 def _print_growth(repeats: int) -> None:
-    """Print how the time of nearest-neighbour metrics grows when the number of windows doubles: 4 is quadratic."""
+    """Print how neighbour metrics' time grows.
+
+    The number of windows doubles: 4 is quadratic.
+    """
     fewer, more = (np.random.default_rng(0).normal(size=(2, number, 60)) for number in (2048, 4096))
     programs: dict[str, Callable[[], object]] = {
         "2,048": lambda: neighbour_metrics(*fewer),
@@ -379,7 +420,10 @@ def _print_growth(repeats: int) -> None:
 
 
 def _print_runners(clip: Motion) -> None:
-    """Print the processor time of the same commands by each runner that this machine has."""
+    """Print the commands' time by each runner here.
+
+    It is processor time.
+    """
     print(f"\n{'runner':<12}{'1 file s':>10}{'100 files s':>13}{'loop s':>10}{'x processes':>14}")
     local_s = np.inf
     for runner, options in RUNNERS.items():
@@ -405,10 +449,10 @@ def _print_runners(clip: Motion) -> None:
 
 
 def get_tree_s(*words: str) -> float:
-    """Return the processor seconds of a command and all processes it starts, detached ones included.
+    """Return the processor seconds of a process tree.
 
-    An environment variable marks the processes. They are polled, because no parent is told the time of a detached
-    process.
+    It has a command and all processes it starts, detached ones included. An environment variable marks the processes.
+    They are polled, because no parent is told the time of a detached process.
     """
     mark = f"{os.getpid()}-{time.monotonic_ns()}"
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", "SELFCORRECT_BENCHMARK": mark}
@@ -416,7 +460,10 @@ def get_tree_s(*words: str) -> float:
     spent_s: dict[psutil.Process, float] = {}
 
     def look() -> bool:
-        """Note the time of all processes of the command; return whether there are any."""
+        """Note process times; return whether any run.
+
+        These are the processes of the command.
+        """
         found = False
         for process in psutil.process_iter(["environ", "cpu_times"]):
             environ, times = process.info["environ"], process.info["cpu_times"]
@@ -443,7 +490,10 @@ _SHIFTS_M = count(0.0, 1e-4)
 
 
 def _make_new(motion: Motion) -> Motion:
-    """Return a motion that was never corrected, because observations are remembered: the same a little further on."""
+    """Shift a motion, so that nothing is remembered.
+
+    Observations are remembered: the same a little further on was never corrected.
+    """
     return replace(motion, root_m=motion.root_m + np.array([next(_SHIFTS_M), 0.0, 0.0]))
 
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Correct human motion with physics, and check it, inside Blender. The program selfcorrect does the work."""
+"""Correct and check human motion inside Blender.
+
+The program selfcorrect does the work, with physics.
+"""
 
 import bpy
 from bpy.app.handlers import persistent

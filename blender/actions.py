@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Actions that hold a correction: new keys, an additive layer, and the curves of contacts."""
+"""Store corrections as keys, layers and contact curves.
+
+They are in actions; layers are additive.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +59,10 @@ _KEY_ENUMS = ("interpolation", "handle_left_type", "handle_right_type", "easing"
 
 @dataclass(frozen=True, eq=False)
 class BoneKeys:
-    """Transforms (T, 4, 4) of a bone in its own space, and which of its properties are keyed beside the rotation."""
+    """A bone's transforms (T, 4, 4) and keyed properties.
+
+    They are in its own space; properties are those beside the rotation.
+    """
 
     bases: np.ndarray
     has_location: bool
@@ -64,9 +70,10 @@ class BoneKeys:
 
 
 def compute_keys(sampled: Sampled, targets: dict[str, np.ndarray], unit_m: float, *, everything: bool) -> Steps:
-    """Yield steps, bone by bone, that end with the keys (name → `BoneKeys`).
+    """Compute keys, bone by bone.
 
-    Only bones that would not be where they should with the animation that they have get keys.
+    The steps end with the keys (name → `BoneKeys`). Only bones that would not be where they should with the animation
+    that they have get keys.
 
     Args:
         sampled: The motion before.
@@ -104,7 +111,9 @@ def compute_keys(sampled: Sampled, targets: dict[str, np.ndarray], unit_m: float
 
 
 def _compute_rotations(pose_bone: bpy.types.PoseBone, bases: np.ndarray, near: np.ndarray | None = None) -> np.ndarray:
-    """Return the values (T, 3 or 4) of a bone's rotation property, without jumps by whole turns.
+    """Return rotation values (T, 3 or 4) without jumps.
+
+    A jump would be a whole turn.
 
     Args:
         pose_bone: The bone.
@@ -131,7 +140,7 @@ def _compute_rotations(pose_bone: bpy.types.PoseBone, bases: np.ndarray, near: n
 
 
 def _list_tracks(pose_bone: bpy.types.PoseBone, keys: BoneKeys, rotations: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the values of a bone's keyed properties by their names."""
+    """Return a bone's keyed values by property."""
     tracks = {get_rotation_property(pose_bone): rotations}
     if keys.has_location:
         tracks["location"] = keys.bases[:, :3, 3]
@@ -143,7 +152,9 @@ def _list_tracks(pose_bone: bpy.types.PoseBone, keys: BoneKeys, rotations: np.nd
 def write_keys(
     bag: bpy.types.ActionChannelbag, pose_bone: bpy.types.PoseBone, keys: BoneKeys, times: np.ndarray
 ) -> set[str]:
-    """Replace a bone's keys within these frames; keys outside them stay.
+    """Replace a bone's keys within these frames.
+
+    Keys outside them stay.
 
     Args:
         bag: The curves of an action.
@@ -233,7 +244,10 @@ def _read_keys(curve: bpy.types.FCurve, times: np.ndarray) -> dict[str, np.ndarr
 
 
 def _copy_cycles(patterns: Sequence[bpy.types.FCurve], curve: bpy.types.FCurve) -> None:
-    """Let a new curve repeat as others of its bone do, or any other one, so that a cycle stays a cycle."""
+    """Let a new curve repeat as others do.
+
+    They are of its bone, or any other one, so that a cycle stays a cycle.
+    """
     holder, _, _ = curve.data_path.rpartition(".")
     cycles = {}
     for pattern_curve in patterns:
@@ -266,7 +280,9 @@ def write_layer_keys(
     times: np.ndarray,
     patterns: Sequence[bpy.types.FCurve],
 ) -> dict[str, np.ndarray]:
-    """Write what must be added to a bone's channels to get its keys.
+    """Write the additive keys of a bone.
+
+    They are what must be added to its channels to get its keys.
 
     Args:
         bag: Curves of the layer.
@@ -292,7 +308,9 @@ def write_layer_keys(
 
 
 def hold_pose(rig: bpy.types.Object, bases: dict[str, np.ndarray], frame: float) -> None:
-    """Hold channels that nothing animates in a strip of their own; a layer would add to their defaults instead.
+    """Hold unanimated channels in a strip.
+
+    A layer would add to their defaults instead.
 
     Args:
         rig: The armature object, its action pushed down.
@@ -319,7 +337,7 @@ def hold_pose(rig: bpy.types.Object, bases: dict[str, np.ndarray], frame: float)
 
 
 def collect_strip_curves(rig: bpy.types.Object) -> list[bpy.types.FCurve]:
-    """Return the curves of the NLA strips of a rig."""
+    """Return the curves of a rig's NLA strips."""
     curves: list[bpy.types.FCurve] = []
     for track in rig.animation_data.nla_tracks:
         for strip in track.strips:
@@ -329,7 +347,10 @@ def collect_strip_curves(rig: bpy.types.Object) -> list[bpy.types.FCurve]:
 
 
 def is_stacked(rig: bpy.types.Object) -> bool:
-    """Return whether a rig's action does not show what it holds: it is a layer, or NLA strips play without it."""
+    """Return whether a rig's action shows only part.
+
+    It is a layer, or NLA strips play without it.
+    """
     data = rig.animation_data
     if data is None:
         return False
@@ -339,7 +360,10 @@ def is_stacked(rig: bpy.types.Object) -> bool:
 
 
 def push_down(rig: bpy.types.Object, scene: bpy.types.Scene) -> None:
-    """Move a rig's action to a new NLA strip, from where it plays as before; the action itself does not change."""
+    """Move a rig's action to a new strip.
+
+    It plays from there as before; the action itself does not change.
+    """
     data = rig.animation_data or rig.animation_data_create()
     action, slot = data.action, data.action_slot
     if action is None:
@@ -371,14 +395,19 @@ def push_down(rig: bpy.types.Object, scene: bpy.types.Scene) -> None:
 
 
 def get_bag(action: bpy.types.Action, slot: bpy.types.ActionSlot) -> bpy.types.ActionChannelbag:
-    """Return the curves of a slot, which are created if there are none."""
+    """Return the curves of a slot.
+
+    They are created if there are none.
+    """
     layer = action.layers[0] if action.layers else action.layers.new("Layer")
     strip = layer.strips[0] if layer.strips else layer.strips.new(type="KEYFRAME")
     return strip.channelbag(slot, ensure=True)
 
 
 def create_action(rig: bpy.types.Object, name: str, *, is_copy: bool) -> tuple[bpy.types.Action, bpy.types.ActionSlot]:
-    """Return a new action that is saved with the file even if nothing plays it, and the rig's slot in it.
+    """Create an action with a slot for the rig.
+
+    It is saved with the file even if nothing plays it.
 
     Args:
         rig: The armature object.
@@ -400,7 +429,9 @@ def create_action(rig: bpy.types.Object, name: str, *, is_copy: bool) -> tuple[b
 
 
 def assign(rig: bpy.types.Object, action: bpy.types.Action, slot: bpy.types.ActionSlot, blend_type: str) -> None:
-    """Let a rig play an action; the one that it played stays in the file.
+    """Let a rig play another action.
+
+    The one that it played stays in the file.
 
     Args:
         rig: The armature object.
@@ -418,13 +449,19 @@ def assign(rig: bpy.types.Object, action: bpy.types.Action, slot: bpy.types.Acti
 
 
 def is_layer(rig: bpy.types.Object) -> bool:
-    """Return whether a rig plays a correction that lies over its other animation."""
+    """Return whether a rig plays a correction layer.
+
+    It lies over its other animation.
+    """
     data = rig.animation_data
     return bool(data and data.action and AMOUNT in data.action)
 
 
 def _play(rig: bpy.types.Object, action: bpy.types.Action | None, identifier: str | None) -> None:
-    """Let a rig play an action, by the slot with this identifier or the first that fits."""
+    """Play an action by its slot.
+
+    It is that with this identifier or the first that fits.
+    """
     data = rig.animation_data
     data.action = action
     slots = list(data.action_suitable_slots) if action else []
@@ -434,7 +471,9 @@ def _play(rig: bpy.types.Object, action: bpy.types.Action | None, identifier: st
 
 @contextmanager
 def restoring_if_interrupted(uid: int) -> Iterator[None]:
-    """Take back what was written for a rig if the work ends early: actions, NLA strips, copies and visibility.
+    """Undo what was written if work ends early.
+
+    These are a rig's actions, NLA strips, copies and visibility.
 
     Args:
         uid: Identifier of the armature object.
@@ -486,15 +525,18 @@ def restoring_if_interrupted(uid: int) -> Iterator[None]:
 
 
 def _copy_property(value: object) -> object:
-    """Return a custom property's value; arrays of Blender would change with the object."""
+    """Copy a custom property's value.
+
+    Arrays of Blender would change with the object.
+    """
     return value.to_list() if hasattr(value, "to_list") else value
 
 
 @contextmanager
 def playing_original(rig: bpy.types.Object) -> Iterator[bpy.types.Object]:
-    """Yield the rig whose motion was corrected to the action of `rig`, playing that motion.
+    """Yield the uncorrected rig, playing its motion.
 
-    After an error everything is as before.
+    It is the one whose motion was corrected to the action of `rig`. After an error everything is as before.
     """
     data = rig.animation_data
     action = data.action if data else None
@@ -526,7 +568,10 @@ def playing_original(rig: bpy.types.Object) -> Iterator[bpy.types.Object]:
 
 
 def toggle_correction(rig: bpy.types.Object) -> str:
-    """Switch a rig between its motion before and after the correction. Returns which of them it shows now."""
+    """Toggle a rig between before and after.
+
+    Returns which of them it shows now.
+    """
     data = rig.animation_data
     action = data.action if data else None
     if action is not None and AMOUNT in action:
@@ -557,14 +602,19 @@ def toggle_correction(rig: bpy.types.Object) -> str:
 
 
 def _name_properties(part: str) -> tuple[str, str]:
-    """Return the names of the properties that hold when and where a foot stands."""
+    """Return a foot's contact properties.
+
+    They hold when and where it stands.
+    """
     return f"{part} stands", f"{part} place"
 
 
 def write_contacts(
     bag: bpy.types.ActionChannelbag, rig: bpy.types.Object, contacts: Contacts, times: np.ndarray
 ) -> None:
-    """Write when each foot stands as a curve that is 1 then, and where as two more, keyed if they change.
+    """Write each foot's contacts as curves.
+
+    One is 1 while it stands, and two more say where, keyed if they change.
 
     Args:
         bag: The curves of the rig's action.
@@ -584,7 +634,10 @@ def write_contacts(
 
 
 def _write_steps(bag: bpy.types.ActionChannelbag, path: str, index: int, values: np.ndarray, times: np.ndarray) -> None:
-    """Write keys of values (T,) that hold until the next change; none if they are not numbers."""
+    """Write stepped keys of values (T,).
+
+    They hold until the next change; none if they are not numbers.
+    """
     curve = bag.fcurves.find(path, index=index)
     if curve is not None:
         bag.fcurves.remove(curve)
@@ -599,7 +652,10 @@ def _write_steps(bag: bpy.types.ActionChannelbag, path: str, index: int, values:
 def find_contact_curves(
     action: bpy.types.Action, slot: bpy.types.ActionSlot | None
 ) -> list[list[bpy.types.FCurve | None]]:
-    """Return, for each foot, the curves of when it stands, and of x and y of its place, None for a missing curve."""
+    """Return each foot's contact curves.
+
+    They are of when it stands, and of x and y of where, None for a missing curve.
+    """
     curves = {(curve.data_path, curve.array_index): curve for curve in get_curves(action, slot)}
     found = []
     for part in FEET:
@@ -610,9 +666,9 @@ def find_contact_curves(
 
 
 def read_contacts(action: bpy.types.Action, times: np.ndarray) -> Contacts:
-    """Return the contacts in the curves of an action, which people may have edited.
+    """Read contacts from an action's curves.
 
-    A place counts for the contact in whose time it is keyed.
+    People may have edited them. A place counts for the contact in whose time it is keyed.
     """
     is_standing = np.zeros((len(times), len(FEET)), dtype=bool)
     places = np.full((len(times), len(FEET), 2), np.nan)
@@ -634,7 +690,10 @@ def read_contacts(action: bpy.types.Action, times: np.ndarray) -> Contacts:
 
 
 def restore_contact_properties() -> None:
-    """Add the properties of contacts that library overrides lose if a file is saved; their curves are in the action."""
+    """Add contact properties that library overrides lose.
+
+    They lose them if a file is saved; their curves are in the action.
+    """
     for rig in bpy.data.objects:
         data = rig.animation_data
         if rig.type != "ARMATURE" or data is None or data.action is None:

@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starts the program from the wheels in the extension: `python -I bundled.py FOLDER FOLDER … -- ARGUMENTS`.
+"""Start the program from the extension's wheels.
 
-The folders hold the program's modules. Blender's own Python runs this file in a process of its own.
+Usage: `python -I bundled.py FOLDER FOLDER … -- ARGUMENTS`. The folders hold the program's modules. Blender's own Python
+runs this file in a process of its own.
 """
 
 import sys
 
 
 def main() -> None:
-    """Run the program's command line with the folders before all others."""
+    """Run the command line from these folders.
+
+    They come before all others.
+    """
     place = sys.argv.index("--")
     sys.path[:0] = sys.argv[1:place]
     sys.argv[: place + 1] = ["selfcorrect"]

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The clock of a motion: times of an action, frames of the scene, and frames of the program. Needs no Blender."""
+"""Convert times between action, scene and program.
+
+Needs no Blender.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,10 @@ _FILLED = 0.9
 
 @dataclass(frozen=True)
 class Clock:
-    """Evenly spaced times of an action at which its motion is read, corrected and written."""
+    """Evenly spaced times of an action.
+
+    A motion is read, corrected and written at them.
+    """
 
     first: float
     """Time of the first step, in frames of the action."""
@@ -30,24 +36,27 @@ class Clock:
 
     @property
     def times(self) -> np.ndarray:
-        """Times (T,) of the steps, in frames of the action."""
+        """Return step times (T,) in the action."""
         return self.first + self.step * np.arange(self.count)
 
     def to_scene(self, step: float) -> float:
-        """Return the frame of the scene in which a step shows."""
+        """Return the scene's frame of a step."""
         return (self.first + self.step * step) / self.stretch
 
     def name_frame(self, step: int) -> int:
-        """Return the whole frame of the scene that names a step."""
+        """Return the whole scene frame of a step."""
         return round(self.to_scene(step))
 
     def get_fps(self, scene_fps: float) -> float:
-        """Return the steps per second at a frame rate of the scene."""
+        """Return steps per second at a scene's rate."""
         return scene_fps * self.stretch / self.step
 
 
 def find_even_step(times: np.ndarray) -> float | None:
-    """Return the distance of sorted key times (K,) that lie evenly and nearly without gaps, None for other times."""
+    """Return the step of even key times, or None.
+
+    Times (K,) are sorted, and lie nearly without gaps.
+    """
     gaps = np.diff(times)
     gaps = gaps[gaps > _SAME_TIME]
     if not len(gaps):
@@ -60,7 +69,10 @@ def find_even_step(times: np.ndarray) -> float | None:
 
 
 def cover(first: float, last: float) -> tuple[float, float]:
-    """Return the start and the step, of about one frame, of even times from a first to a last one."""
+    """Return start and step of even times.
+
+    The step is of about one frame, from a first to a last one.
+    """
     if max(abs(first - round(first)), abs(last - round(last))) <= _SAME_TIME:
         return round(first), 1.0
     return first, (last - first) / max(round(last - first), 1)
@@ -69,7 +81,9 @@ def cover(first: float, last: float) -> tuple[float, float]:
 def make_clock(
     start: float, step: float, read: tuple[float, float], corrected: tuple[float, float], stretch: float
 ) -> Clock:
-    """Return the clock of a range of an action, of which a part may change.
+    """Make the clock of a range with a part.
+
+    The range is of an action, and the part may change.
 
     Args:
         start: One of the even times.

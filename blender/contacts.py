@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The file of contacts: when and where feet stand. Needs no Blender."""
+"""Read and write contact files.
+
+They say when and where feet stand. Needs no Blender.
+"""
 
 from __future__ import annotations
 
@@ -29,14 +32,20 @@ class Contacts:
 
 
 def find_spans(is_standing: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Yield the first and the last frame of each time in which a foot stands (T,)."""
+    """Yield the first and last frame of stances.
+
+    (T,) says when the foot stands.
+    """
     edges = np.flatnonzero(np.diff(is_standing, prepend=False, append=False)).tolist()
     for first, stop in zip(edges[::2], edges[1::2], strict=True):
         yield first, stop - 1
 
 
 def read_contacts(path: Path, placement: Placement) -> Contacts:
-    """Read the program's file. Raises ExchangeError for a file that is cut or of another version."""
+    """Read the program's contact file.
+
+    Raises ExchangeError for a file that is cut or of another version.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         is_standing = np.zeros((content["frames"], len(FEET)), dtype=bool)
@@ -53,7 +62,9 @@ def read_contacts(path: Path, placement: Placement) -> Contacts:
 
 
 def write_contacts(path: Path, contacts: Contacts, fps: float, placement: Placement) -> None:
-    """Write when each foot stands, and where it does in the middle of that time.
+    """Write when and where each foot stands.
+
+    The place is that in the middle of the time.
 
     Args:
         path: The file to write.

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keys on a rig's own controls, so that its body moves as corrected.
+"""Key a rig's controls so its body follows.
 
-First we find out what each control does: we turn it a little and look which bones of the body turn with it. A bone's
-control is the one that swings it fully and turns the fewest others. Targets and poles of inverse kinematics are known
-from their constraints. Then, frame by frame, each control is turned by the error of its bone, less what the controls
-above it are turned by; some rounds of that leave no error. Limbs of Rigify are solved by their FK controls. If inverse
-kinematics holds a limb, its controls are then moved to the solved pose, so that the limb stays as it was.
+The body moves as corrected. First we find out what each control does: we turn it a little and look which bones of the
+body turn with it. A bone's control is the one that swings it fully and turns the fewest others. Targets and poles of
+inverse kinematics are known from their constraints. Then, frame by frame, each control is turned by the error of its
+bone, less what the controls above it are turned by; some rounds of that leave no error. Limbs of Rigify are solved by
+their FK controls. If inverse kinematics holds a limb, its controls are then moved to the solved pose, so that the limb
+stays as it was.
 """
 
 from __future__ import annotations
@@ -49,7 +50,10 @@ _END_ERROR, _MIDDLE_ERROR = 0.002, 0.02
 
 @dataclass(frozen=True)
 class Control:
-    """A control, and the bone of the body whose errors it takes out."""
+    """A control and the bone it corrects.
+
+    The bone is of the body.
+    """
 
     name: str
     bone: str
@@ -65,7 +69,10 @@ class Control:
 
 @dataclass(frozen=True)
 class IkTarget:
-    """A target of inverse kinematics, or its pole, and the chain that follows."""
+    """An IK target or pole with its chain.
+
+    The chain follows it.
+    """
 
     name: str
     tip: str
@@ -78,7 +85,10 @@ class IkTarget:
 
 @dataclass(frozen=True)
 class IkLimb:
-    """A limb of Rigify that inverse kinematics may hold, and its controls then."""
+    """A Rigify limb that IK may hold.
+
+    The controls are those that it has then.
+    """
 
     switch: str
     """Bone with the switch between IK and FK."""
@@ -129,7 +139,10 @@ class ControlMap:
 
 
 def switch_to_fk(rig: bpy.types.Object) -> tuple[str, ...]:
-    """Switch all limbs of a Rigify rig to FK. Returns the bones that hold the switches."""
+    """Switch all limbs of a Rigify rig to FK.
+
+    Returns the bones that hold the switches.
+    """
     switches = tuple(bone.name for bone in rig.pose.bones if _FK_SWITCH in bone)
     for name in switches:
         rig.pose.bones[name][_FK_SWITCH] = 1.0
@@ -140,9 +153,9 @@ def switch_to_fk(rig: bpy.types.Object) -> tuple[str, ...]:
 
 
 def map_controls(uid: int, names: list[str]) -> Steps:
-    """Yield steps that end with the controls (`ControlMap`) of a body's bones.
+    """Map a body's bones to controls.
 
-    Raises Failure if the rig has no controls that could move them.
+    The steps end with the controls (`ControlMap`). Raises Failure if the rig has no controls that could move them.
     """
     rig = find_rig(uid)
     bases = {pose_bone.name: pose_bone.matrix_basis.copy() for pose_bone in rig.pose.bones}
@@ -158,7 +171,7 @@ def map_controls(uid: int, names: list[str]) -> Steps:
 
 
 def _map_at_rest(uid: int, names: list[str]) -> Steps:
-    """Map the controls of a rig that stands in its rest pose, in which nothing is stretched."""
+    """Map controls at rest, where nothing is stretched."""
     rig = find_rig(uid)
     for pose_bone in rig.pose.bones:
         pose_bone.matrix_basis = Matrix()
@@ -198,7 +211,7 @@ def _map_at_rest(uid: int, names: list[str]) -> Steps:
 
 
 def _find_ik_limbs(rig: bpy.types.Object, switches: tuple[str, ...], controls: list[Control]) -> tuple[IkLimb, ...]:
-    """Return the limbs of Rigify whose controls have its usual names."""
+    """Return Rigify limbs whose controls have usual names."""
     body = {control.name: control.bone for control in controls}
     limbs = []
     for switch in switches:
@@ -223,7 +236,10 @@ def _find_ik_limbs(rig: bpy.types.Object, switches: tuple[str, ...], controls: l
 
 
 def _find_next_bone(rig: bpy.types.Object, control: Control, controls: list[Control]) -> str:
-    """Return the bone at the end of an FK control that moves another control, "" if the control must not be scaled."""
+    """Return the bone to which a control stretches.
+
+    It is at the end of an FK control that moves another control; "" if the control must not be scaled.
+    """
     bone = rig.data.bones[control.name]
     if _FK_NAME not in control.name or rig.pose.bones[control.name].lock_scale[1]:
         return ""
@@ -238,7 +254,10 @@ def _find_next_bone(rig: bpy.types.Object, control: Control, controls: list[Cont
 def _find_root(
     rig: bpy.types.Object, candidates: list[str], turned_by: dict[str, frozenset[str]], names: list[str]
 ) -> str:
-    """Return the last control in the hierarchy that moves the body's first bone and all that no target holds."""
+    """Return the last control that moves the root.
+
+    It moves the body's first bone and all that no target holds.
+    """
     most = max((len(turned_by[control] & set(names)) for control in candidates), default=0)
     root = ""
     for control in candidates:
@@ -258,7 +277,7 @@ def _find_root(
 
 
 def _read_heads(rig: bpy.types.Object, names: list[str]) -> np.ndarray:
-    """Return the heads (J, 3) of bones in the armature."""
+    """Return bone heads (J, 3) in the armature."""
     evaluated = rig.evaluated_get(bpy.context.evaluated_depsgraph_get())
     return np.array([evaluated.pose.bones[name].head for name in names])
 
@@ -266,16 +285,20 @@ def _read_heads(rig: bpy.types.Object, names: list[str]) -> np.ndarray:
 def _rank(
     rig: bpy.types.Object, control: str, name: str, turned_by: dict[str, frozenset[str]], names: list[str]
 ) -> tuple[int, float]:
-    """Return how well a control suits a bone, the least first: it turns few other bones, and lies near."""
+    """Rank how well a control suits a bone.
+
+    The least is best: it turns few other bones, and lies near.
+    """
     others = len(turned_by[control] & set(names))
     distance = (rig.data.bones[control].head_local - rig.data.bones[name].head_local).length
     return others, distance
 
 
 def _select_candidates(rig: bpy.types.Object, names: set[str]) -> list[str]:
-    """Return the bones that users may key, parents before children.
+    """Return bones that users may key.
 
-    Bones of the body are among them only if inverse kinematics alone holds some of them, as in simple rigs.
+    Parents come before children. Bones of the body are among them only if inverse kinematics alone holds some of them,
+    as in simple rigs.
     """
     kinds = set()
     for name in names:
@@ -292,7 +315,10 @@ def _select_candidates(rig: bpy.types.Object, names: set[str]) -> list[str]:
 
 
 def _probe(rig: bpy.types.Object, control: str, names: set[str], axes: tuple[str, ...]) -> frozenset[str]:
-    """Return the bones that turn fully if a control is turned a little about each of some of its axes."""
+    """Return the bones that a control turns fully.
+
+    It turns a little about each of some of its axes.
+    """
     turned = set(names)
     before = _read_rotations(rig, names)
     pose_bone = rig.pose.bones[control]
@@ -318,7 +344,7 @@ def _measure_angle(rotation: np.ndarray) -> float:
 
 
 def _read_rotations(rig: bpy.types.Object, names: set[str]) -> dict[str, np.ndarray]:
-    """Return the rotations (3, 3) of bones in the armature."""
+    """Return bone rotations (3, 3) in the armature."""
     evaluated = rig.evaluated_get(bpy.context.evaluated_depsgraph_get())
     return {name: _get_rotation(evaluated.pose.bones[name].matrix) for name in names}
 
@@ -328,7 +354,7 @@ def _get_rotation(matrix: Matrix) -> np.ndarray:
 
 
 def _find_ik_targets(rig: bpy.types.Object, names: set[str]) -> tuple[IkTarget, ...]:
-    """Return the targets and poles of inverse kinematics that acts on bones of the body itself."""
+    """Return IK targets and poles of body bones."""
     targets = []
     for pose_bone in rig.pose.bones:
         for constraint in get_active_constraints(pose_bone):
@@ -354,9 +380,10 @@ def _list_chain(rig: bpy.types.Object, target: IkTarget) -> list[str]:
 def solve_controls(
     uid: int, control_map: ControlMap, targets: dict[str, np.ndarray], worlds: np.ndarray, clock: Clock
 ) -> Steps:
-    """Yield steps that end with the keys of all controls (`SolvedControls`).
+    """Solve all controls' keys.
 
-    Limbs that inverse kinematics holds stay so if it can hold them as they should be.
+    The steps end with the keys (`SolvedControls`). Limbs that inverse kinematics holds stay so if it can hold them as
+    they should be.
 
     Args:
         uid: The rig.
@@ -407,7 +434,7 @@ def solve_controls(
 
 
 def _has_curve(rig: bpy.types.Object, name: str) -> bool:
-    """Return whether a curve animates the switch of a bone."""
+    """Return whether a bone's switch is animated."""
     data = rig.animation_data
     if data is None or data.action is None:
         return False
@@ -419,7 +446,9 @@ def _make_switch_path(name: str) -> str:
 
 
 def _solve_limbs(rig: bpy.types.Object, limbs: list[IkLimb], goal_poses: dict[str, Matrix]) -> list[IkLimb]:
-    """Set the controls of limbs that inverse kinematics holds. Returns the limbs that it cannot hold as they should be.
+    """Set IK limbs' controls; return unreachable limbs.
+
+    IK cannot hold them as they should be.
 
     Args:
         rig: The rig, whose other controls are set.
@@ -452,7 +481,7 @@ def _solve_limbs(rig: bpy.types.Object, limbs: list[IkLimb], goal_poses: dict[st
 def _move_limb(
     rig: bpy.types.Object, evaluated: bpy.types.Object, limb: IkLimb, goal_poses: dict[str, Matrix]
 ) -> np.ndarray:
-    """Move a limb's controls of inverse kinematics by the errors of its bones.
+    """Move a limb's IK controls by bone errors.
 
     Returns:
         Distances of the limb's middle and of its end from where they should be.
@@ -474,14 +503,20 @@ def _move_limb(
 
 
 def _measure_angle_about(axis: Vector, first: Vector, second: Vector) -> float:
-    """Return the angle about an axis from one direction to another, 0 for directions along the axis."""
+    """Return the angle between directions about an axis.
+
+    It is 0 for directions along the axis.
+    """
     first = first - first.dot(axis) * axis
     second = second - second.dot(axis) * axis
     return float(np.arctan2(axis.dot(first.cross(second)), first.dot(second)))
 
 
 def _set_pose(rig: bpy.types.Object, evaluated: bpy.types.Object, name: str, change: Matrix) -> None:
-    """Change the pose of a control in the armature, without its scale."""
+    """Change a control's pose without its scale.
+
+    The pose is in the armature.
+    """
     pose_bone = rig.pose.bones[name]
     scale = pose_bone.scale.copy()
     pose_bone.matrix = change @ evaluated.pose.bones[name].matrix
@@ -489,7 +524,10 @@ def _set_pose(rig: bpy.types.Object, evaluated: bpy.types.Object, name: str, cha
 
 
 def _solve_frame(rig: bpy.types.Object, control_map: ControlMap, goal_poses: dict[str, Matrix]) -> None:
-    """Set the controls of a rig so that its bones come to where they should be: matrices in the armature."""
+    """Set controls to reach a frame's goals.
+
+    The goals are matrices in the armature.
+    """
     switch_to_fk(rig)
     for _ in range(_ROUNDS):
         evaluated = rig.evaluated_get(bpy.context.evaluated_depsgraph_get())
@@ -505,7 +543,10 @@ def _solve_frame(rig: bpy.types.Object, control_map: ControlMap, goal_poses: dic
 def _turn_controls(
     rig: bpy.types.Object, control_map: ControlMap, goal_poses: dict[str, Matrix], poses: dict[str, Matrix]
 ) -> float:
-    """Turn each control by the error of its bone, less that of the control above it. Returns the largest error."""
+    """Turn controls by their bones' errors.
+
+    The error of the control above is taken off. Returns the largest error.
+    """
     evaluated = rig.evaluated_get(bpy.context.evaluated_depsgraph_get())
     errors: dict[str, Matrix] = {}
     largest = 0.0
@@ -541,12 +582,18 @@ def _turn_controls(
 
 
 def _measure_stretch(control: Control, poses: dict[str, Matrix]) -> float:
-    """Return the distance from a control's bone to the next one of its limb."""
+    """Return a control's distance to its next bone.
+
+    It is that of its limb.
+    """
     return (poses[control.next_bone].translation - poses[control.bone].translation).length
 
 
 def _compute_turn(pose: Matrix, target: Matrix, *, twists: bool) -> Matrix:
-    """Return the rotation (3 x 3) from one pose of a bone to another, or only that of its direction."""
+    """Return the rotation (3 x 3) between poses.
+
+    It may be only that of the bone's direction.
+    """
     if twists:
         return target.to_3x3().normalized() @ pose.to_3x3().normalized().transposed()
     return pose.col[1].to_3d().rotation_difference(target.col[1].to_3d()).to_matrix()
@@ -555,7 +602,10 @@ def _compute_turn(pose: Matrix, target: Matrix, *, twists: bool) -> Matrix:
 def _move_targets(
     rig: bpy.types.Object, control_map: ControlMap, goal_poses: dict[str, Matrix], poses: dict[str, Matrix]
 ) -> float:
-    """Move targets to where the tips of their chains should be, and poles with the chains. Returns the worst error."""
+    """Move IK targets to tips, poles with chains.
+
+    Returns the worst error.
+    """
     evaluated = rig.evaluated_get(bpy.context.evaluated_depsgraph_get())
     largest = 0.0
     for target in control_map.targets:
@@ -577,7 +627,7 @@ def _move_targets(
 
 
 def key_switches(bag: bpy.types.ActionChannelbag, switches: tuple[str, ...], first_frame: float) -> None:
-    """Key switches to FK once; the keys that they had are replaced.
+    """Key FK switches once, replacing earlier keys.
 
     Args:
         bag: The curves of the rig's action.

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Copies of rigs whose bones keys cannot move: linked ones, and those that constraints hold."""
+"""Copy rigs whose bones keys cannot move.
+
+They are linked, or constraints hold them.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,10 @@ _TARGET_ROLES = ("target", "pole_target")
 
 
 def find_holding_constraints(rig: bpy.types.Object, names: set[str]) -> list[bpy.types.Constraint]:
-    """Return the constraints that hold some of these bones, which keys therefore could not move."""
+    """Return constraints that keep keys from bones.
+
+    They hold some of these bones.
+    """
     holding = []
     for pose_bone in rig.pose.bones:
         for constraint in get_active_constraints(pose_bone):
@@ -23,7 +29,10 @@ def find_holding_constraints(rig: bpy.types.Object, names: set[str]) -> list[bpy
 
 
 def find_chain(pose_bone: bpy.types.PoseBone, constraint: bpy.types.Constraint) -> list[str]:
-    """Return the bones that a constraint moves: those of a chain for inverse kinematics, else the bone itself."""
+    """Return the bones that a constraint moves.
+
+    These are those of a chain for inverse kinematics, else the bone itself.
+    """
     if constraint.type not in ("IK", "SPLINE_IK"):
         return [pose_bone.name]
     chain = [pose_bone, *pose_bone.parent_recursive]
@@ -33,7 +42,9 @@ def find_chain(pose_bone: bpy.types.PoseBone, constraint: bpy.types.Constraint) 
 
 
 def copy_rig(rig: bpy.types.Object, names: set[str], scene: bpy.types.Scene) -> bpy.types.Object:
-    """Return a local copy of a rig with all that follows it, in a new collection, and hide the original.
+    """Copy a rig locally and hide the original.
+
+    All that follows it comes along, in a new collection.
 
     Args:
         rig: The armature object.
@@ -70,7 +81,10 @@ def copy_rig(rig: bpy.types.Object, names: set[str], scene: bpy.types.Scene) -> 
 
 
 def find_followers(rig: bpy.types.Object, scene: bpy.types.Scene) -> list[bpy.types.Object]:
-    """Return the objects of a scene that move with a rig: its meshes, its children, and what constraints tie to it."""
+    """Return the objects that move with a rig.
+
+    They are its meshes, its children, and what constraints tie to it, in the scene.
+    """
     followers: list[bpy.types.Object] = []
     is_growing = True
     while is_growing:
@@ -92,7 +106,7 @@ def _find_leaders(item: bpy.types.Object) -> set[bpy.types.Object]:
 
 
 def _retarget(constraints: bpy.types.ObjectConstraints, twins: dict[bpy.types.Object, bpy.types.Object]) -> None:
-    """Let constraints aim at the copies of what they aimed at."""
+    """Retarget constraints to the copies."""
     for constraint in constraints:
         for holder in (constraint, *getattr(constraint, "targets", ())):
             for role in _TARGET_ROLES:
@@ -102,7 +116,10 @@ def _retarget(constraints: bpy.types.ObjectConstraints, twins: dict[bpy.types.Ob
 
 
 def _free_bones(copy: bpy.types.Object, names: set[str]) -> None:
-    """Let only keys move these bones, and hide all others: they would be controls without effect."""
+    """Let only keys move bones, and hide others.
+
+    They would be controls without effect.
+    """
     for constraint in find_holding_constraints(copy, names):
         constraint.mute = True
     for driver in find_drivers(copy, names):
@@ -118,7 +135,10 @@ def _free_bones(copy: bpy.types.Object, names: set[str]) -> None:
 
 
 def toggle_copy(copy: bpy.types.Object, scene: bpy.types.Scene) -> str:
-    """Show the original of a copied rig instead of the copy, or the copy. Returns "before" or "after"."""
+    """Toggle between a copied rig and its original.
+
+    Returns "before" or "after".
+    """
     original = copy.animation_data.action.get(SOURCE_RIG)
     if original is None:
         raise Failure(f"The original of {copy.name} was removed")

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The BVH file through which Blender and the program exchange the motion of a skeleton. Needs no Blender.
+"""Exchange motion with the program as BVH.
 
-Lengths are metres and y is up, as BVH files have it. A joint's frame is parallel to the world in the rest pose.
+Needs no Blender. Lengths are metres and y is up, as BVH files have it. A joint's frame is parallel to the world in the
+rest pose.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ _DAMAGED = "The motion that the program returned is cut or damaged"
 
 
 class ExchangeError(Exception):
-    """A file of the program or a ground cannot be used; one sentence for the user."""
+    """A program file or ground cannot be used.
+
+    The message is one sentence for the user.
+    """
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +53,10 @@ class Clip:
 
 
 def make_file_names(names: Sequence[str]) -> tuple[str, ...]:
-    """Return names of bones as a BVH file can hold them: one line, no braces, none twice."""
+    """Make bone names fit for BVH.
+
+    They have one line, no braces, and none comes twice.
+    """
     unique_names: dict[str, None] = {}
     for name in names:
         clean_name = re.sub(r"[{}\x00-\x1f\x7f]", "_", " ".join(name.split())) or "bone"
@@ -66,9 +73,10 @@ def make_file_names(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def write_bvh(path: Path, clip: Clip) -> Steps:
-    """Yield steps, joint by joint and then row by row, in which a clip is written.
+    """Write a clip as BVH in steps.
 
-    Joints that move in their parent's frame get position channels, others an offset.
+    It goes joint by joint and then row by row. Joints that move in their parent's frame get position channels, others
+    an offset.
     """
     moving = []
     offsets_m = []
@@ -94,7 +102,10 @@ def write_bvh(path: Path, clip: Clip) -> Steps:
 
 
 def _compute_local(clip: Clip, joint: int, parent: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return a joint's rotations (T, 3, 3) and positions (T, 3) in its parent's frame, the root's in the world."""
+    """Return a joint's local rotations and positions.
+
+    They are (T, 3, 3) and (T, 3) in its parent's frame, the root's in the world.
+    """
     if parent < 0:
         return clip.rotations[:, joint], clip.positions_m[:, joint]
     to_parent = clip.rotations[:, parent].swapaxes(-1, -2)
@@ -103,7 +114,10 @@ def _compute_local(clip: Clip, joint: int, parent: int) -> tuple[np.ndarray, np.
 
 
 def _format_hierarchy(clip: Clip, offsets_m: Sequence[np.ndarray], moving: Sequence[bool]) -> list[str]:
-    """Return the lines of all joints, depth first; chains may be longer than Python's stack is deep."""
+    """Format joints depth first, without recursion.
+
+    Chains may be longer than Python's stack is deep.
+    """
     names = make_file_names(clip.names)
     children: dict[int, list[int]] = {}
     for joint, parent in enumerate(clip.parents):
@@ -154,7 +168,10 @@ class _Hierarchy:
 
     @property
     def is_whole(self) -> bool:
-        """Return whether each joint has an offset of three numbers, channels, and a parent, except the first."""
+        """Return whether the hierarchy is whole.
+
+        Each joint has an offset of three numbers, channels, and a parent, except the first.
+        """
         vectors_m = [*self.offsets_m, *self.tips_m.values()]
         are_vectors = all(vector_m.shape == (3,) and (np.abs(vector_m) <= _MOST).all() for vector_m in vectors_m)
         counts = {len(self.names), len(self.offsets_m), len(self.channel_counts)}
@@ -162,9 +179,9 @@ class _Hierarchy:
 
 
 def read_bvh(path: Path) -> Steps:
-    """Yield steps that end with the clip of a file with the channels that `write_bvh` writes.
+    """Read a clip that `write_bvh` wrote.
 
-    Raises ExchangeError for any other file.
+    The channels must be its. Raises ExchangeError for any other file.
     """
     try:
         head, _, motion = path.read_text(encoding="utf-8").partition("\nMOTION\n")
@@ -214,7 +231,10 @@ def _read_hierarchy(text: str) -> _Hierarchy:
 
 
 def _compute_world(hierarchy: _Hierarchy, values: np.ndarray) -> Steps:
-    """Yield steps that end with rotations (T, J, 3, 3) and positions (T, J, 3) in the world, from values (T, C)."""
+    """Compute world rotations and positions.
+
+    The steps end with (T, J, 3, 3) and (T, J, 3), from values (T, C).
+    """
     frames = len(values)
     rotations = np.empty((frames, len(hierarchy.names), 3, 3))
     positions_m = np.empty((frames, len(hierarchy.names), 3))
@@ -238,7 +258,10 @@ def _compute_world(hierarchy: _Hierarchy, values: np.ndarray) -> Steps:
 
 
 def compute_zxy_angles(rotations: np.ndarray) -> np.ndarray:
-    """Return angles (..., 3) in radians about z, x and y whose product Rz Rx Ry is the rotation (..., 3, 3)."""
+    """Return angles (..., 3) about z, x, y.
+
+    They are in radians, and the product Rz Rx Ry is the rotation (..., 3, 3).
+    """
     about_z = np.arctan2(-rotations[..., 0, 1], rotations[..., 1, 1])
     about_x = np.arctan2(rotations[..., 2, 1], np.hypot(rotations[..., 0, 1], rotations[..., 1, 1]))
     # The last angle is what the first leaves over: so both fit together also if x is near ±90°.
@@ -250,7 +273,10 @@ def compute_zxy_angles(rotations: np.ndarray) -> np.ndarray:
 
 
 def make_zxy_matrices(angles_rad: np.ndarray) -> np.ndarray:
-    """Return rotations Rz Rx Ry (..., 3, 3) by angles (..., 3) about z, x and y."""
+    """Return rotations Rz Rx Ry (..., 3, 3).
+
+    The angles (..., 3) are about z, x and y.
+    """
     sz, sx, sy = np.moveaxis(np.sin(angles_rad), -1, 0)
     cz, cx, cy = np.moveaxis(np.cos(angles_rad), -1, 0)
     rows = [
@@ -265,10 +291,10 @@ def make_zxy_matrices(angles_rad: np.ndarray) -> np.ndarray:
 
 
 def compute_changes(clip: Clip, before: Clip, after: Clip, parts: Collection[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Return what a correction does to each joint in the world of the file.
+    """Return what a correction does to each joint.
 
-    Only differences between the two files count, so what the program does not change stays exactly as it was. Joints
-    that carry no part of the body, such as fingers, move rigidly with their parents.
+    It is in the world of the file. Only differences between the two files count, so what the program does not change
+    stays exactly as it was. Joints that carry no part of the body, such as fingers, move rigidly with their parents.
 
     Args:
         clip: The motion as sampled.
@@ -299,7 +325,7 @@ def compute_changes(clip: Clip, before: Clip, after: Clip, parts: Collection[str
 
 
 def _select_body(clip: Clip, parts: Collection[str]) -> set[int]:
-    """Return the joints that carry parts of a body, and all above them."""
+    """Return body joints and all above them."""
     body: set[int] = set()
     for joint in reversed(range(len(clip.names))):
         if clip.names[joint] in parts or joint in body:

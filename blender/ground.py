@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The file of a ground: meshes of the scene as boxes of the program. Needs no Blender."""
+"""Describe a ground's meshes as boxes.
+
+They are of the scene, the file is the program's. Needs no Blender.
+"""
 
 from __future__ import annotations
 
@@ -38,9 +41,10 @@ class Block:
 
 
 def split_mesh(name: str, world: np.ndarray, vertices: np.ndarray, triangles: np.ndarray) -> list[Block]:
-    """Return a box for each flat top of a mesh, such as the treads of stairs, down to the mesh's lowest point.
+    """Split a mesh into boxes at flat tops.
 
-    A mesh without flat tops, such as a hill, is its bounding box.
+    These are such as the treads of stairs; boxes go down to the mesh's lowest point. A mesh without flat tops, such as
+    a hill, is its bounding box.
 
     Args:
         name: Name of the object.
@@ -70,7 +74,10 @@ def split_mesh(name: str, world: np.ndarray, vertices: np.ndarray, triangles: np
 def _group_flat_tops(
     vertices: np.ndarray, triangles: np.ndarray, up: int, sign: float, tolerance: float
 ) -> list[np.ndarray]:
-    """Return groups (F, 3) of triangles that face upwards, lie at one height, and hang together."""
+    """Group flat tops that hang together.
+
+    Triangles (F, 3) face upwards and lie at one height.
+    """
     points = vertices[triangles]
     normals = np.cross(points[:, 1] - points[:, 0], points[:, 2] - points[:, 0])
     areas = np.linalg.norm(normals, axis=1)
@@ -91,7 +98,10 @@ def _group_flat_tops(
 
 
 def _split_by_fill(vertices: np.ndarray, faces: np.ndarray, across: Sequence[int]) -> list[np.ndarray]:
-    """Return triangles as one group if they fill their rectangle, else in strips that do, or each one alone."""
+    """Split triangles into groups that fill rectangles.
+
+    They are one group if they fill theirs, else strips that do, or each one alone.
+    """
     if _measure_fill(vertices, faces, across) > _FULL:
         return [faces]
     for axis in across:
@@ -105,7 +115,10 @@ def _split_by_fill(vertices: np.ndarray, faces: np.ndarray, across: Sequence[int
 
 
 def _measure_fill(vertices: np.ndarray, faces: np.ndarray, across: Sequence[int]) -> float:
-    """Return the share of their bounding rectangle that triangles (F, 3) fill."""
+    """Return how far triangles fill their rectangle.
+
+    It is a share, for triangles (F, 3).
+    """
     points = vertices[faces][..., list(across)]
     first = points[:, 1] - points[:, 0]
     second = points[:, 2] - points[:, 0]
@@ -155,14 +168,20 @@ def write_ground(path: Path, blocks: Sequence[Block], floor_m: float, placement:
 
 
 def _order_axes(block: Block) -> list[int]:
-    """Return the axes of a block: the two that lie, in the order of a right-handed frame, and the one that stands."""
+    """Order a block's axes, the standing one last.
+
+    The two that lie are in the order of a right-handed frame.
+    """
     directions = block.world[:3, :3] / np.maximum(np.linalg.norm(block.world[:3, :3], axis=0), 1e-12)
     up = int(np.abs(directions[2]).argmax())
     return [(up + 1) % 3, (up + 2) % 3, up]
 
 
 def _directions(block: Block) -> np.ndarray:
-    """Return the directions (3, 3) of these axes in columns, the one that stands upwards."""
+    """Return the axes' directions (3, 3) in columns.
+
+    The one that stands points upwards.
+    """
     directions = block.world[:3, :3] / np.maximum(np.linalg.norm(block.world[:3, :3], axis=0), 1e-12)
     directions = directions[:, _order_axes(block)]
     directions[:, -1] *= np.sign(directions[2, -1])
@@ -170,7 +189,10 @@ def _directions(block: Block) -> np.ndarray:
 
 
 def _rotate_upright(normal: np.ndarray) -> np.ndarray:
-    """Return the smallest rotation (3, 3) that turns a unit vector of the file upwards, to +y."""
+    """Return the rotation (3, 3) from normal to up.
+
+    It is the smallest, from a unit vector of the file to +y.
+    """
     x, y, z = normal
     cross = np.array([[0.0, -x, 0.0], [x, 0.0, z], [0.0, -z, 0.0]])  # of the axis normal × y, as a matrix
     return np.eye(3) + cross + cross @ cross / (1 + y)

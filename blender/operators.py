@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The operators on armatures: correct a motion, check it, show it before and after."""
+"""Correct, check and toggle motions of armatures.
+
+These are the operators.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,10 @@ _RATE_TRIES = 3
 
 
 def _scale_steps(steps: Steps, start: float, share: float) -> Steps:
-    """Yield steps as a part of a longer work. Returns what they return."""
+    """Yield steps as part of longer work.
+
+    Returns what they return.
+    """
     while True:
         try:
             share_done, stage = next(steps)
@@ -83,7 +89,7 @@ FLOOR = FloatProperty(name="Height", unit="LENGTH", description="Height of the f
 
 @dataclass(frozen=True)
 class ClipFiles:
-    """A motion and the files in which the program finds it."""
+    """A motion and its files for the program."""
 
     clip: Clip
     placement: Placement
@@ -103,7 +109,7 @@ class ClipFiles:
 
 
 def _sample(options: bpy.types.Operator, source: bpy.types.Object, clock: Clock) -> Steps:
-    """Return the steps that end with the motion of a rig, and of the ground if there is one."""
+    """Sample a rig and its ground, if any."""
     ground = [mesh.name for mesh in rig.find_ground(options.ground)] if options.ground else []
     return rig.sample(source.session_uid, clock, ground)
 
@@ -115,9 +121,9 @@ def _describe_ride(sampled: rig.Sampled) -> list[str]:
 
 
 def _write_files(options: bpy.types.Operator, sampled: rig.Sampled, folder: str) -> Steps:
-    """Yield steps in which the motion is written, and the ground if there is one; a floor at a height comes to 0.
+    """Write the motion and its ground, if any.
 
-    The steps end with the files (`ClipFiles`).
+    A floor at a height comes to 0. The steps end with the files (`ClipFiles`).
     """
     scene = bpy.context.scene
     unit_m, warnings = rig.guess_unit(sampled, scene.unit_settings.scale_length)
@@ -241,7 +247,10 @@ class SELFCORRECT_OT_correct(RigOperator, bpy.types.Operator):
         return level, " | ".join(sentences)
 
     def _correct_rig(self, context: bpy.types.Context, target: bpy.types.Object) -> Steps:
-        """Correct a rig. The steps end with a sentence, a list of warnings and a list of notes."""
+        """Correct a rig.
+
+        The steps end with a sentence, a list of warnings and a list of notes.
+        """
         if not self.use_contacts:
             return (yield from self._correct_source(context, target, None))
         edited = target.animation_data and target.animation_data.action
@@ -251,7 +260,10 @@ class SELFCORRECT_OT_correct(RigOperator, bpy.types.Operator):
     def _correct_source(
         self, context: bpy.types.Context, source: bpy.types.Object, edited: bpy.types.Action | None
     ) -> Steps:
-        """Correct the motion that a rig plays, with the contacts of an edited action if there is one."""
+        """Correct a rig's motion with edited contacts.
+
+        The contacts are those of an edited action if there is one.
+        """
         tool = choose_program()
         rig.check_rig(source)
         clock = rig.choose_clock(source, context.scene, self.extent)
@@ -298,7 +310,10 @@ class SELFCORRECT_OT_correct(RigOperator, bpy.types.Operator):
         return selected
 
     def _keeps_level(self) -> bool:
-        """Return whether the character stays on the level where it stands."""
+        """Return whether the character keeps its level.
+
+        It is that where it stands.
+        """
         return self.floor_mode == "LEVEL" and not self.ground
 
     def _list_words(self, clock: Clock, files: ClipFiles) -> list[str]:
@@ -332,7 +347,7 @@ def _draw_place(options: bpy.types.Operator, layout: bpy.types.UILayout) -> None
 
 
 def _list_floor_words(options: bpy.types.Operator, files: ClipFiles) -> list[str]:
-    """Return the program's options for a ground or floor that is known."""
+    """Return options for a known ground or floor."""
     if options.ground:
         return ["--ground", str(files.ground)]
     return ["--floor", "0"] if options.floor_mode == "HEIGHT" else []
@@ -345,7 +360,10 @@ def _list_rigs(context: bpy.types.Context) -> list[bpy.types.Object]:
 
 
 def _is_selected(source: bpy.types.Object, name: str) -> bool:
-    """Return whether a bone is selected; Blender 5 keeps that in the pose."""
+    """Return whether a bone is selected.
+
+    Blender 5 keeps that in the pose.
+    """
     pose_bone = source.pose.bones[name]
     return pose_bone.select if hasattr(pose_bone, "select") else pose_bone.bone.select
 
@@ -369,7 +387,10 @@ class Written:
 
 @dataclass(frozen=True, eq=False)
 class Writer:
-    """Puts a correction into an action of a rig, of its controls, or of a copy."""
+    """Writes corrections to rigs, controls or copies.
+
+    They are put into an action.
+    """
 
     result: str
     """"ACTION" or "LAYER"."""
@@ -412,7 +433,7 @@ class Writer:
         return written
 
     def _explain_error(self, target: bpy.types.Object, bone: str, written: Written) -> str:
-        """Return why a bone is not where it should be, in words."""
+        """Return in words why a bone is off."""
         above = [ancestor.name for ancestor in target.data.bones[bone].parent_recursive]
         if self.selected is not None and not set(above) <= self.selected:
             return "bones above it are not selected, and stay"
@@ -433,7 +454,10 @@ class Writer:
         scene: bpy.types.Scene,
         fk_switches: tuple[str, ...] = (),
     ) -> Steps:
-        """Write the keys as a new action, or as a layer over the old one."""
+        """Write keys as an action or a layer.
+
+        The layer lies over the old one.
+        """
         source = rig.find_rig(sampled.uid)
         data = source.animation_data
         old = data.action if data else None
@@ -491,7 +515,7 @@ class Writer:
     def _write_copy(
         self, sampled: rig.Sampled, targets: dict[str, np.ndarray], scene: bpy.types.Scene, is_held: bool
     ) -> Steps:
-        """Write keys on a copy of the rig, and hide the original."""
+        """Write keys on a copy, hide the original."""
         steps = actions.compute_keys(sampled, targets, self.unit_m, everything=is_held)
         keys = yield from _scale_steps(steps, 0.0, 0.3)
         source = rig.find_rig(sampled.uid)
@@ -507,7 +531,10 @@ class Writer:
 
 
 def _measure_error(uid: int, sampled: rig.Sampled, targets: dict[str, np.ndarray], scene: bpy.types.Scene) -> Steps:
-    """Yield steps that end with the largest distance of a bone's head from where it should be, and with the bone."""
+    """Find the bone that is furthest off.
+
+    The steps end with the largest distance of a bone's head from where it should be, and with the bone.
+    """
     frame_before, subframe_before = scene.frame_current, scene.frame_subframe
     largest = (0.0, "")
     steps = np.unique(np.linspace(0, sampled.clock.count - 1, _VERIFIED_FRAMES).astype(int))
@@ -577,7 +604,10 @@ class SELFCORRECT_OT_check(RigOperator, bpy.types.Operator):
         return "INFO", f"{name}: {len(findings)} finding{'s' * (len(findings) != 1)}"
 
     def _find(self, tool: program.Program, files: ClipFiles, clock: Clock) -> Steps:
-        """Yield steps that end with the findings of the program."""
+        """Yield steps that find and return faults.
+
+        The program finds them.
+        """
         out = files.folder / "findings.json"
         command = program.make_check_command(tool, files.motion, out, _list_floor_words(self, files))
         log_start = program.get_log_size(get_log_file())
@@ -616,7 +646,9 @@ def show_findings(scene: bpy.types.Scene, findings: list[report.Finding], clock:
 
 
 def suggest_rate(fps: float, findings: list[report.Finding]) -> float:
-    """Return the usual frame rate at which a motion runs at the pace of gravity, 0 if that is the rate it has.
+    """Return the usual frame rate at gravity's pace.
+
+    It is 0 if that is the rate it has.
 
     Args:
         fps: Its frames per second.
@@ -658,7 +690,10 @@ class SELFCORRECT_OT_toggle(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        """Return whether the active object is an armature, and nothing is under way."""
+        """Return whether an idle armature is active.
+
+        Nothing is under way.
+        """
         return context.object is not None and context.object.type == "ARMATURE" and not Running.title
 
     def execute(self, context: bpy.types.Context) -> set[str]:

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Markers in the viewport: where feet stand, and which joints a finding is about."""
+"""Draw contacts and findings in the viewport.
+
+Markers show where feet stand, and which joints a finding is about.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,10 @@ class Ring:
 
 
 def find_rings(scene: bpy.types.Scene, rig: bpy.types.Object) -> list[Ring]:
-    """Return the markers of the current frame: planted feet of a rig, and joints of the findings."""
+    """Return the current frame's markers.
+
+    These are planted feet of a rig, and joints of the findings.
+    """
     unit_m = scene.unit_settings.scale_length
     frame = scene.frame_current
     rings = []
@@ -47,7 +53,10 @@ def find_rings(scene: bpy.types.Scene, rig: bpy.types.Object) -> list[Ring]:
 
 
 def find_places(rig: bpy.types.Object, frame: float) -> list[Vector]:
-    """Return where the feet that stand at a frame of the action are planted, at the height of the lowest bone."""
+    """Return where planted feet stand at a frame.
+
+    It is of the action; the height is that of the lowest bone.
+    """
     data = rig.animation_data
     if data is None or data.action is None:
         return []
@@ -60,7 +69,10 @@ def find_places(rig: bpy.types.Object, frame: float) -> list[Vector]:
 
 
 def find_joints(rig: bpy.types.Object, names: list[str]) -> list[Vector]:
-    """Return the heads of the bones that a finding names, as the file or as parts of a body name them."""
+    """Return the bone heads that a finding names.
+
+    It names them as the file or as parts of a body.
+    """
     centres = []
     for name in names:
         words = _split_words(name)

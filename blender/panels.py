@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Menu entries, and a panel in the sidebar of the 3D view."""
+"""Draw menu entries and the sidebar panel.
+
+It is that of the 3D view.
+"""
 
 from __future__ import annotations
 
@@ -28,13 +31,19 @@ _SHOWN_NOTES = 6
 
 
 class SelfcorrectNote(bpy.types.PropertyGroup):
-    """A warning or a note of the last correction; its name is the sentence."""
+    """A warning or note; its name says it.
+
+    It is of the last correction.
+    """
 
     is_warning: BoolProperty()
 
 
 class SelfcorrectFinding(bpy.types.PropertyGroup):
-    """A finding of a check; frames are those of the scene."""
+    """A finding in frames of the scene.
+
+    It is that of a check.
+    """
 
     rule: StringProperty()
     joints: StringProperty()
@@ -46,10 +55,16 @@ class SelfcorrectFinding(bpy.types.PropertyGroup):
 
 
 class SELFCORRECT_UL_findings(bpy.types.UIList):
-    """Findings: what is wrong, and when. Everything else stands below the list."""
+    """List what is wrong, and when.
+
+    Everything else stands below the list.
+    """
 
     def draw_item(self, context, layout, data, item, icon, active_data, active_property, index=0, flt_flag=0) -> None:
-        """Draw one finding in two columns that fit a narrow sidebar."""
+        """Draw a finding in two narrow columns.
+
+        They fit the sidebar.
+        """
         split = layout.split(factor=0.62)
         split.label(text=item.name.replace("-", " ").capitalize())
         frames = f"{item.first_frame}–{item.last_frame}"
@@ -57,13 +72,16 @@ class SELFCORRECT_UL_findings(bpy.types.UIList):
 
 
 def jump_to_finding(scene: bpy.types.Scene, context: bpy.types.Context) -> None:
-    """Show the worst frame of the finding that was clicked."""
+    """Show the clicked finding's worst frame."""
     if 0 <= scene.selfcorrect_finding < len(scene.selfcorrect_findings):
         scene.frame_set(scene.selfcorrect_findings[scene.selfcorrect_finding].worst_frame)
 
 
 def wrap_text(text: str, context: bpy.types.Context, *, has_icon: bool = False) -> list[str]:
-    """Return lines of a text that fit the width of the region, beside an icon if there is one."""
+    """Wrap text to the region's width.
+
+    There may be an icon beside it.
+    """
     width = context.region.width if context.region else _DEFAULT_WIDTH
     scale = context.preferences.system.ui_scale or 1.0  # 0 without a window
     letters = int(width / (_PIXELS_PER_CHARACTER * scale))

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The frame in which the program sees a rig. Needs no Blender.
+"""Place a rig as the program sees it.
 
-The program's results depend a little on the heading of a motion: it measures noise along the axes of the world. So the
-motion goes to the program as if the armature object stood at the origin and faced −y, however it is turned.
+Needs no Blender. The program's results depend a little on the heading of a motion: it measures noise along the axes of
+the world. So the motion goes to the program as if the armature object stood at the origin and faced −y, however it is
+turned.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ Y_UP = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 
 @dataclass(frozen=True)
 class Placement:
-    """The file's frame in Blender's world: p_file = Y_UP · Rz(−heading) · (unit · p_world − origin)."""
+    """The file's frame in Blender's world.
+
+    p_file = Y_UP · Rz(−heading) · (unit · p_world − origin).
+    """
 
     heading_rad: float = 0.0
     origin_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -26,7 +30,10 @@ class Placement:
 
     @classmethod
     def from_object(cls, world: np.ndarray, unit_m: float) -> Placement:
-        """Return the frame of an object with this matrix (4, 4); its height stays that of the scene."""
+        """Return an object's frame at the scene's height.
+
+        The object has this matrix (4, 4).
+        """
         rotation = nearest_rotations(world[:3, :3])
         if np.linalg.det(rotation) < 0:
             rotation = -rotation
@@ -42,22 +49,28 @@ class Placement:
         return Y_UP @ without_heading
 
     def to_file_m(self, points: np.ndarray) -> np.ndarray:
-        """Return points (..., 3) of the scene in the file's frame."""
+        """Convert scene points (..., 3) to the file."""
         return (points * self.unit_m - np.array(self.origin_m)) @ self.rotation.T
 
     def to_scene(self, points_m: np.ndarray) -> np.ndarray:
-        """Return points (..., 3) of the file in the scene."""
+        """Convert file points (..., 3) to the scene."""
         return (points_m @ self.rotation + np.array(self.origin_m)) / self.unit_m
 
 
 def nearest_rotations(matrices: np.ndarray) -> np.ndarray:
-    """Return the nearest rotations (..., 3, 3), or rotations with a reflection, to matrices that may also scale."""
+    """Return nearest rotations (..., 3, 3), reflections kept.
+
+    The matrices may also scale.
+    """
     left_vectors, _, right_vectors = np.linalg.svd(matrices)
     return left_vectors @ right_vectors
 
 
 def twist_about_z(rotation: np.ndarray) -> float:
-    """Return the angle of the part of a rotation (3, 3) that is about z, 0 if there is none (a turn upside down)."""
+    """Return a rotation's angle about z.
+
+    It is that of a part of (3, 3), 0 if there is none (a turn upside down).
+    """
     sine = rotation[1, 0] - rotation[0, 1]
     cosine = rotation[0, 0] + rotation[1, 1]
     if np.hypot(sine, cosine) < 1e-6:

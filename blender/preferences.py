@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The extension's preferences: where the program is, and how to install it."""
+"""Choose or install the program in preferences."""
 
 from __future__ import annotations
 
@@ -30,19 +30,20 @@ def get_environment() -> Path:
 
 
 def get_log_file() -> Path:
-    """Return the log of all programs of this session of Blender."""
+    """Return this session's log of all programs."""
     return Path(bpy.app.tempdir) / "selfcorrect.log"
 
 
 def choose_program() -> program.Program:
-    """Return the program to use. Raises Failure if there is none."""
+    """Return the program, or raise Failure."""
     return program.find_program(bpy.path.abspath(get_preferences().program), find_bundled_program(), get_environment())
 
 
 def find_bundled_program() -> program.Program | None:
-    """Return the program that Blender has installed from the extension's wheels, None if it was packed without.
+    """Return the program from the bundled wheels, if any.
 
-    Its own wheels, which must not replace a package of Blender, are unpacked for it alone.
+    Blender has installed it; None if it was packed without. Its own wheels, which must not replace a package of
+    Blender, are unpacked for it alone.
     """
     modules = importlib.util.find_spec(program.NAME)
     own_wheels = sorted(Path(__file__).parent.glob("own_wheels/*.whl"))
@@ -55,7 +56,7 @@ def find_bundled_program() -> program.Program | None:
 
 
 def _unpack(wheel: Path) -> Path:
-    """Return the folder with the content of a wheel, which is unpacked once."""
+    """Unpack a wheel once and return its folder."""
     parent = Path(bpy.utils.extension_path_user(__package__, path="own_wheels", create=True))
     folder = parent / wheel.stem
     if not folder.is_dir():
@@ -67,7 +68,10 @@ def _unpack(wheel: Path) -> Path:
 
 
 def find_bundled_wheel() -> Path:
-    """Return the program's wheel that lies in the extension. Raises Failure if it was packed without."""
+    """Return the bundled wheel, or raise Failure.
+
+    It is the program's, which lies in the extension unless packed without.
+    """
     for wheel in sorted(Path(__file__).parent.glob("program/*.whl"), reverse=True):
         return wheel
     raise Failure("This extension was packed without the program; pack it with `make blender`")
@@ -106,7 +110,10 @@ class SelfcorrectPreferences(bpy.types.AddonPreferences):
 
 
 def _draw_installation(preferences: SelfcorrectPreferences, box: bpy.types.UILayout) -> None:
-    """Draw how the program is installed, if it did not come with the extension's wheels."""
+    """Draw how to install the program.
+
+    It did not come with the extension's wheels.
+    """
     box.operator(SELFCORRECT_OT_install.bl_idname)
     if not bpy.app.online_access and not preferences.wheels:
         box.label(text="Blender is offline: allow online access, or name a folder of wheels", icon="INTERNET_OFFLINE")
@@ -114,7 +121,7 @@ def _draw_installation(preferences: SelfcorrectPreferences, box: bpy.types.UILay
 
 
 def draw_progress(layout: bpy.types.UILayout) -> None:
-    """Draw the work under way, with a button that cancels it."""
+    """Draw progress with a button to cancel."""
     if Running.title:
         row = layout.row()
         row.progress(factor=Running.share, text=f"{Running.title}: {Running.stage}")
@@ -128,7 +135,7 @@ class SELFCORRECT_OT_install(StepOperator, bpy.types.Operator):
     bl_label = "Install selfcorrect"
 
     def create_steps(self, context: bpy.types.Context) -> Steps:
-        """Make the environment, fill it, and start the program once."""
+        """Make an environment and start the program once."""
         wheels = bpy.path.abspath(get_preferences().wheels)
         if not bpy.app.online_access and not wheels:
             raise Failure(
@@ -153,7 +160,7 @@ class SELFCORRECT_OT_test_program(bpy.types.Operator):
     bl_label = "Test"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Ask for the version, and keep it for the preferences."""
+        """Ask for the version, for the preferences."""
         try:
             tool = choose_program()
             get_preferences().version = f"{program.get_version(tool)} ({tool.origin}: {tool.path})"
@@ -172,7 +179,10 @@ class SELFCORRECT_OT_show_log(bpy.types.Operator):
     bl_label = "Show Log"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        """Fill a text block, and open a window with it if there is a screen."""
+        """Show the log in a text window.
+
+        A window opens if there is a screen.
+        """
         if not get_log_file().is_file():
             self.report({"INFO"}, "The program has not been started yet")
             return {"CANCELLED"}

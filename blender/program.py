@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The program that does the work: where it is, how it is called, how far it is. Needs no Blender."""
+"""Find, call and follow the program.
+
+Needs no Blender.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,10 @@ Steps = Iterator["tuple[float, str]"]
 
 
 class Failure(Exception):
-    """A sentence for the user: what went wrong, and what to do."""
+    """A sentence for the user.
+
+    It says what went wrong, and what to do.
+    """
 
 
 # --- where it is -----------------------------------------------------------------------------------------------------
@@ -74,14 +80,20 @@ def find_program(preference: str, bundled: Program | None, environment: Path) ->
 
 
 def get_script(environment: Path, name: str) -> Path:
-    """Return the path of a program in a Python environment."""
+    """Return a program's path in an environment.
+
+    It is Python's.
+    """
     if os.name == "nt":
         return environment / "Scripts" / f"{name}.exe"
     return environment / "bin" / name
 
 
 def ask(command: Sequence[str]) -> str:
-    """Return what a command prints. Raises Failure if it cannot be started or fails."""
+    """Return what a command prints, or raise Failure.
+
+    It fails if it cannot be started, too.
+    """
     try:
         process = subprocess.run(
             command,
@@ -101,7 +113,10 @@ def ask(command: Sequence[str]) -> str:
 
 
 def get_version(program: Program) -> str:
-    """Return a text such as "selfcorrect 0.2.0". Raises Failure if it is another program."""
+    """Return the version, such as "selfcorrect 0.2.0".
+
+    Raises Failure if it is another program.
+    """
     answer = ask([*program.command, "--version"]).strip()
     if not re.fullmatch(rf"{NAME} \d\S*", answer):
         raise Failure(f"{program.path} is not the program selfcorrect: it says {answer[:60]!r}")
@@ -116,18 +131,26 @@ _READING = ("--up", "y!", "--metres-per-unit", "1")
 
 
 def make_correct_command(program: Program, source: Path, out: Path, options: Sequence[str]) -> list[str]:
-    """Return the command that corrects a file into a folder."""
+    """Return the command that corrects a file.
+
+    The result is in a folder.
+    """
     return [*program.command, "correct", str(source), "--out", str(out), "--workers", "1", *_READING, *options]
 
 
 def make_check_command(program: Program, source: Path, findings: Path, options: Sequence[str]) -> list[str]:
-    """Return the command that writes what is implausible in a file to the file of findings."""
+    """Return the command that checks a file.
+
+    What is implausible goes to the file of findings.
+    """
     words = ["check", str(source), "--format", "json", "--out", str(findings), "--overwrite"]
     return [*program.command, *words, *_READING, *options]
 
 
 def make_install_commands(environment: Path, package: Path, wheels: str = "") -> list[list[str]]:
-    """Return the commands that make the extension's own environment, from the Python that runs this.
+    """Return the commands that install the program.
+
+    They make the extension's own environment, from the Python that runs this.
 
     Args:
         environment: Its folder.
@@ -144,13 +167,18 @@ def make_install_commands(environment: Path, package: Path, wheels: str = "") ->
 
 
 def _make_environment() -> dict[str, str]:
-    """Return the environment of the program, without what is meant for Blender's own Python."""
+    """Return the environment without Blender's own variables.
+
+    They are meant for its Python.
+    """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     return environment | {"SELFCORRECT_PROGRESS": "always", "PYTHONUTF8": "1", "COLUMNS": "200"}
 
 
 def run(command: Sequence[str], log: Path, good: Sequence[int] = (0,)) -> Steps:
-    """Yield steps while a command runs. Closing them ends the program and all that it started.
+    """Run a command in steps.
+
+    Closing them ends the program and all that it started.
 
     Args:
         command: The command.
@@ -181,14 +209,17 @@ def run(command: Sequence[str], log: Path, good: Sequence[int] = (0,)) -> Steps:
 
 
 def _group_options() -> dict[str, Any]:
-    """Return options by which a program ends with all that it has started."""
+    """Return options that end programs with their children."""
     if os.name == "nt":
         return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
     return {"start_new_session": True}
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End a program that still runs: first kindly, then for good."""
+    """End a program, kindly first.
+
+    It still runs.
+    """
     if process.poll() is not None:
         return
     if os.name == "nt":
@@ -208,7 +239,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def get_log_size(log: Path) -> int:
-    """Return where the next output will begin in the log."""
+    """Return where the log's next output begins."""
     return log.stat().st_size if log.is_file() else 0
 
 
@@ -220,13 +251,19 @@ def read_log(log: Path, start: int) -> str:
 
 
 def find_share(output: str) -> float:
-    """Return the share that the program's progress bars show last, 0 to 1; 0 before there is any."""
+    """Return the last progress share, 0 to 1.
+
+    The program's bars show it; 0 before there is any.
+    """
     shares = re.findall(r"(\d{1,3})%\|", output)
     return min(int(shares[-1]), 100) / 100 if shares else 0.0
 
 
 def find_last_sentence(output: str) -> str:
-    """Return the sentence with which a program ended, without frames, file names, its own name and progress bars."""
+    """Return the program's last sentence.
+
+    Frames, file names, its own name and progress bars are left out.
+    """
     if unknown := re.search(r"Unrecognized options?: (--[\w-]+)", output):
         return f"This program does not know {unknown[1]}; install a newer one"
     lines = [re.sub(r"[│╭╮╰╯─]", "", line).strip() for line in re.split(r"[\r\n]+", output)]
@@ -237,5 +274,8 @@ def find_last_sentence(output: str) -> str:
 
 
 def remove_file_name(sentence: str) -> str:
-    """Remove the names of temporary files, and what the program says of many files, from a sentence."""
+    """Remove temporary file names from a sentence.
+
+    What the program says of many files is removed, too.
+    """
     return re.sub(r"(?:\S*[/\\])?(?:motion|contacts|ground|shown|report|findings)\.(?:bvh|json): ", "", sentence)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The program's answers: the report of a correction and the findings of a check. Needs no Blender."""
+"""Read reports of corrections and findings.
+
+They are the program's answers. Needs no Blender.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,10 @@ _FRAMES = re.compile(r"\b(frames? )(\d+(?:[–-]\d+)?(?:, \d+(?:[–-]\d+)?)*)")
 
 @dataclass(frozen=True)
 class Finding:
-    """A broken rule of `check`. Frames are counted from 0."""
+    """A broken rule of `check`.
+
+    Frames are counted from 0.
+    """
 
     rule: str
     name: str
@@ -75,7 +81,10 @@ class Correction:
 
 
 def shift_frames(sentence: str, clock: Clock) -> str:
-    """Name frames of the scene in a sentence that counts frames from 0."""
+    """Rename a sentence's frames to the scene's.
+
+    It counts them from 0.
+    """
 
     def shift(match: re.Match[str]) -> str:
         return match[1] + re.sub(r"\d+", lambda number: str(clock.name_frame(int(number[0]))), match[2])
@@ -84,7 +93,10 @@ def shift_frames(sentence: str, clock: Clock) -> str:
 
 
 def translate(sentence: str, clock: Clock) -> str:
-    """Return a sentence of the program with the frames of the scene and the options of the extension."""
+    """Translate a sentence of the program.
+
+    It gets the frames of the scene and the options of the extension.
+    """
     for pattern, words in _OPTIONS.items():
         sentence = re.sub(pattern, words, sentence)
     return shift_frames(remove_file_name(sentence), clock)
@@ -100,7 +112,10 @@ def translating_failures(clock: Clock) -> Iterator[None]:
 
 
 def _load_json(path: Path) -> Any:
-    """Return the content of a file of the program. Raises Failure for a file that is cut or damaged."""
+    """Load a program's file, or raise Failure.
+
+    It may be cut or damaged.
+    """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -108,7 +123,10 @@ def _load_json(path: Path) -> Any:
 
 
 def read_findings(path: Path) -> list[Finding]:
-    """Return the findings in the one motion of a file. Raises Failure if the motion could not be read."""
+    """Read the findings of the one motion.
+
+    Raises Failure if the motion could not be read.
+    """
     content = _load_json(path)
     try:
         (result,) = content
@@ -134,7 +152,10 @@ def _read_finding(finding: Mapping[str, Any]) -> Finding:
 
 
 def get_pace(finding: Finding) -> float | None:
-    """Return the speed of a motion relative to real time, None if the finding is another one."""
+    """Return a finding's relative speed, if any.
+
+    It is relative to real time; None if the finding is another one.
+    """
     if finding.rule != _PACE_RULE:
         return None
     factor = 1 + finding.value
@@ -163,7 +184,10 @@ def read_report(path: Path, clock: Clock, ignored_rules: tuple[str, ...] = ()) -
 
 
 def _names_rule(note: str, codes: tuple[str, ...]) -> bool:
-    """Return whether a note ends with one of some rules of `check`, such as "[F4 floor-elsewhere]"."""
+    """Return whether a note ends with a rule.
+
+    It is one of `check`, such as "[F4 floor-elsewhere]".
+    """
     return any(f"[{code} " in note for code in codes)
 
 
@@ -194,7 +218,10 @@ def _read_correction(motion: Mapping[str, Any], clock: Clock, ignored_rules: tup
 
 
 def _collect_warnings(motion: Mapping[str, Any]) -> list[str]:
-    """Return the sentences to show as warnings, beside those of failed checks; the reason for a large move is first."""
+    """Collect warnings, a large move's reason first.
+
+    They come beside those of failed checks.
+    """
     warnings = [motion.get("large_move_reason", ""), *motion.get("not_corrected", "").split("; ")]
     warnings += [
         f"assumed: {assumption}" for assumption in motion.get("assumed", ()) if not assumption.startswith(_GROUND)

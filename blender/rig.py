@@ -45,7 +45,10 @@ _SAME_HEAD = 1e-4
 
 
 def find_rig(uid: int) -> bpy.types.Object:
-    """Return an object by its session identifier, which stays valid if undo moves the object in memory."""
+    """Return an object by its session identifier.
+
+    It stays valid if undo moves the object in memory.
+    """
     for candidate in bpy.data.objects:
         if candidate.session_uid == uid:
             return candidate
@@ -53,7 +56,10 @@ def find_rig(uid: int) -> bpy.types.Object:
 
 
 def check_rig(rig: bpy.types.Object) -> None:
-    """Raise Failure if the motion of a rig cannot be read or changed."""
+    """Raise Failure if a rig cannot be corrected.
+
+    Its motion cannot be read or changed.
+    """
     if not rig.data.bones:
         raise Failure(f"{rig.name} has no bones")
     if rig.data.pose_position == "REST":
@@ -70,10 +76,11 @@ def check_rig(rig: bpy.types.Object) -> None:
 
 
 def choose_clock(rig: bpy.types.Object, scene: bpy.types.Scene, extent: str) -> Clock:
-    """Return the times of a rig's action, or of the scene's (preview) range, at which its motion is read and written.
+    """Choose the clock of a rig's motion.
 
-    These are the times of the action's own keys if they lie evenly, else whole frames. A range that cuts an action is a
-    part of it: the correction blends in and out, so that nothing pops at its ends.
+    It has the times of its action, or of the scene's (preview) range, at which the motion is read and written. These
+    are the times of the action's own keys if they lie evenly, else whole frames. A range that cuts an action is a part
+    of it: the correction blends in and out, so that nothing pops at its ends.
 
     Args:
         rig: The armature object.
@@ -107,7 +114,10 @@ def choose_clock(rig: bpy.types.Object, scene: bpy.types.Scene, extent: str) -> 
 
 
 def find_action_ends(rig: bpy.types.Object) -> tuple[float, float] | None:
-    """Return the ends of a rig's slot in its action, else of its NLA strips. None if it has neither."""
+    """Return the ends of a rig's animation.
+
+    They are of its slot in its action, else of its NLA strips. None if it has neither.
+    """
     data = rig.animation_data
     ends: list[float] = []
     if data and data.action:
@@ -122,9 +132,10 @@ def find_action_ends(rig: bpy.types.Object) -> tuple[float, float] | None:
 
 
 def find_key_times(rig: bpy.types.Object, fps: float) -> tuple[float, float] | None:
-    """Return the first key and the distance of the keys of the curve with most keys, None if they are not its clock.
+    """Return first key and step of the densest curve.
 
-    A hand puts keys onto some frames and lets curves fill the others; a capture has keys at all its times.
+    It has most keys; None if they are not its clock. A hand puts keys onto some frames and lets curves fill the others;
+    a capture has keys at all its times.
 
     Args:
         rig: The armature object.
@@ -157,7 +168,7 @@ def show_time(clock: Clock, step: int) -> None:
 
 
 def get_curves(action: bpy.types.Action, slot: bpy.types.ActionSlot | None) -> list[bpy.types.FCurve]:
-    """Return the curves of a slot, or of all slots for None."""
+    """Return a slot's curves, or all."""
     curves: list[bpy.types.FCurve] = []
     for layer in action.layers:
         for strip in layer.strips:
@@ -171,10 +182,11 @@ def get_curves(action: bpy.types.Action, slot: bpy.types.ActionSlot | None) -> l
 
 
 def select_bones(rig: bpy.types.Object) -> tuple[list[str], list[int]]:
-    """Return the bones that make up the body, depth first, and the index of each one's parent, −1 at the top.
+    """Select the body's bones and their parents.
 
-    These are all bones of a plain skeleton, and the deform bones of a rig with constraints. The parents of deform bones
-    are then the nearest deform bones above them, or those that follow the control bones above them.
+    They are depth first; a parent is an index, −1 at the top. These are all bones of a plain skeleton, and the deform
+    bones of a rig with constraints. The parents of deform bones are then the nearest deform bones above them, or those
+    that follow the control bones above them.
     """
     bones = rig.data.bones
     is_plain = not has_constraints(rig) or not any(bone.use_deform for bone in bones)
@@ -210,7 +222,10 @@ def get_active_constraints(pose_bone: bpy.types.PoseBone) -> list[bpy.types.Cons
 
 
 def _find_followers(rig: bpy.types.Object, chosen: set[str]) -> dict[str, str]:
-    """Return, by control bone, the deform bone that copies it (also muted, as on copies) or is its child in place."""
+    """Map control bones to the bones that follow.
+
+    It is the deform bone that copies it (also muted, as on copies) or is its child in place.
+    """
     followers: dict[str, str] = {}
     for bone in rig.data.bones:
         if bone.name not in chosen:
@@ -231,7 +246,10 @@ def _have_same_head(first: bpy.types.Bone, second: bpy.types.Bone) -> bool:
 
 
 def _find_parent(bone: bpy.types.Bone, chosen: set[str], followers: dict[str, str]) -> str:
-    """Return the body's bone above a bone, "" if there is none."""
+    """Return the body's bone above a bone.
+
+    It is "" if there is none.
+    """
     for ancestor in bone.parent_recursive:
         name = ancestor.name if ancestor.name in chosen else followers.get(ancestor.name, "")
         if name and name != bone.name and bone not in bone.id_data.bones[name].parent_recursive:
@@ -276,9 +294,10 @@ class Sampled:
 
     @cached_property
     def ride(self) -> np.ndarray:
-        """Motion (T, 4, 4) of the ground since the first frame; the identity if the ground stands still.
+        """Return the ground's motion (T, 4, 4).
 
-        The ground that the user names moves as it does. What carries the rig is the ground if feet slide less on it.
+        It is since the first frame; the identity if the ground stands still. The ground that the user names moves as it
+        does. What carries the rig is the ground if feet slide less on it.
 
         Raises Failure if objects of the ground move differently.
         """
@@ -299,12 +318,18 @@ class Sampled:
 
     @property
     def steady_world(self) -> np.ndarray:
-        """Matrices (T, 4, 4) of the armature object as seen from the ground, which stands as in the first frame."""
+        """Return the armature (T, 4, 4) seen from the ground.
+
+        The ground stands as in the first frame.
+        """
         return np.linalg.inv(self.ride) @ self.world
 
 
 def measure_ride(worlds: np.ndarray) -> np.ndarray:
-    """Return the rigid motions (T, 4, 4) since the first frame of an object with these matrices (T, 4, 4)."""
+    """Return an object's rigid motions (T, 4, 4).
+
+    They are since the first frame, of these matrices (T, 4, 4).
+    """
     rigid = worlds.copy()
     rigid[:, :3, :3] = nearest_rotations(worlds[:, :3, :3])
     ride = rigid @ np.linalg.inv(rigid[0])
@@ -312,7 +337,9 @@ def measure_ride(worlds: np.ndarray) -> np.ndarray:
 
 
 def measure_slip(heads: np.ndarray, lag: int) -> float:
-    """Return the median way of the stillest of the low joints; heads are (T, J, 3).
+    """Return how far the stillest low joints slip.
+
+    It is the median way; heads are (T, J, 3).
 
     Args:
         heads: Places of joints.
@@ -325,7 +352,9 @@ def measure_slip(heads: np.ndarray, lag: int) -> float:
 
 
 def sample(uid: int, clock: Clock, ground: Sequence[str] = ()) -> Iterator[tuple[float, str]]:
-    """Yield steps that end with the motion (`Sampled`) of a rig. Restores the scene's frame.
+    """Sample a rig's motion in steps.
+
+    They end with `Sampled`, and restore the scene's frame.
 
     Args:
         uid: The rig.
@@ -381,7 +410,10 @@ def get_rotation_property(pose_bone: bpy.types.PoseBone) -> str:
 
 @contextmanager
 def shown_in_viewports(uid: int) -> Iterator[None]:
-    """Enable a rig and its collections in viewports for a while; Blender evaluates nothing that is disabled there."""
+    """Enable a rig in viewports for a while.
+
+    Its collections are, too; Blender evaluates nothing that is disabled there.
+    """
     rig = find_rig(uid)
     disabled: list[tuple[str, str]] = []
     if rig.hide_viewport:
@@ -400,7 +432,9 @@ def shown_in_viewports(uid: int) -> Iterator[None]:
 
 
 def guess_unit(sampled: Sampled, unit_m: float) -> tuple[float, list[str]]:
-    """Return the metres in a unit in which a body has the size of a person, and a warning if the scene's differs.
+    """Guess the unit in which the body is human.
+
+    Returns metres, and a warning if the scene's unit differs.
 
     Args:
         sampled: The motion.
@@ -421,9 +455,10 @@ def guess_unit(sampled: Sampled, unit_m: float) -> tuple[float, list[str]]:
 
 
 def make_clip(sampled: Sampled, scene: bpy.types.Scene, placement: Placement) -> Iterator[tuple[float, str]]:
-    """Yield steps, bone by bone, that end with the motion as the program reads it (`Clip`).
+    """Make the program's clip, bone by bone.
 
-    Lengths are metres, y is up, and the frames of joints are parallel to the world at rest.
+    The steps end with the motion as it reads it (`Clip`). Lengths are metres, y is up, and the frames of joints are
+    parallel to the world at rest.
 
     The rest pose stands as the armature object does in the first frame, but for its heading.
 
@@ -466,10 +501,10 @@ def make_clip(sampled: Sampled, scene: bpy.types.Scene, placement: Placement) ->
 
 
 def has_invented_tail(bone: bpy.types.Bone, unit_m: float) -> bool:
-    """Return whether a bone without children has a tail that an importer made up, because the file had none.
+    """Return whether an importer invented a tail.
 
-    Importers of BVH and glTF then repeat the parent's bone, or leave a millimetre. The program must not take that for
-    the length of a foot.
+    The bone has no children, and the file had no tail. Importers of BVH and glTF then repeat the parent's bone, or
+    leave a millimetre. The program must not take that for the length of a foot.
     """
     tail = bone.tail_local - bone.head_local
     if tail.length * unit_m < _SHORTEST_TIP_M:
@@ -483,7 +518,9 @@ def has_invented_tail(bone: bpy.types.Bone, unit_m: float) -> bool:
 def compute_targets(
     sampled: Sampled, changes: np.ndarray, positions_m: np.ndarray, placement: Placement
 ) -> dict[str, np.ndarray]:
-    """Return, by bone, where the body should be: (T, 4, 4) in Blender's world.
+    """Return where the body's bones should be.
+
+    By bone, it is (T, 4, 4) in Blender's world.
 
     Args:
         sampled: The motion before.
@@ -507,7 +544,10 @@ def compute_targets(
 
 
 def find_ground(name: str) -> list[bpy.types.Object]:
-    """Return a mesh, or all meshes in a collection. Raises Failure if there are none."""
+    """Return a mesh, or a collection's meshes.
+
+    Raises Failure if there are none.
+    """
     collection = bpy.data.collections.get(name)
     candidates = list(collection.all_objects) if collection else [bpy.data.objects.get(name)]
     meshes = [candidate for candidate in candidates if candidate and candidate.type == "MESH"]
@@ -517,9 +557,9 @@ def find_ground(name: str) -> list[bpy.types.Object]:
 
 
 def collect_blocks(ground: dict[str, np.ndarray]) -> list[Block]:
-    """Return the boxes of meshes (name → matrices (T, 4, 4)) as they stand in the first frame.
+    """Return meshes as boxes in the first frame.
 
-    Raises Failure if the meshes have no vertices.
+    They map names to matrices (T, 4, 4). Raises Failure if the meshes have no vertices.
     """
     blocks: list[Block] = []
     for name, worlds in ground.items():
@@ -543,7 +583,7 @@ def collect_blocks(ground: dict[str, np.ndarray]) -> list[Block]:
 
 
 def convert_to_basis(bone: bpy.types.Bone, poses: np.ndarray, pose: dict[str, np.ndarray]) -> np.ndarray:
-    """Return poses in the armature as transforms in the bone's own space.
+    """Convert armature poses to a bone's own space.
 
     Args:
         bone: The bone.
@@ -554,7 +594,9 @@ def convert_to_basis(bone: bpy.types.Bone, poses: np.ndarray, pose: dict[str, np
 
 
 def convert_to_pose(bone: bpy.types.Bone, bases: np.ndarray, pose: dict[str, np.ndarray]) -> np.ndarray:
-    """Return transforms in the bone's own space as poses in the armature.
+    """Convert a bone's own transforms to poses.
+
+    They are in the armature.
 
     Args:
         bone: The bone.
@@ -583,7 +625,10 @@ def _convert(bone: bpy.types.Bone, matrices: np.ndarray, pose: dict[str, np.ndar
 
 
 def measure_difference(worlds: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
-    """Return the largest distance and angle (radians) between two tracks (T, 4, 4) of a bone."""
+    """Return the largest distance and angle of tracks.
+
+    They are (T, 4, 4), of a bone; the angle is in radians.
+    """
     distance = np.linalg.norm(worlds[:, :3, 3] - targets[:, :3, 3], axis=-1).max()
     axes = worlds[:, :3, :3] / np.linalg.norm(worlds[:, :3, :3], axis=1, keepdims=True)
     target_axes = targets[:, :3, :3] / np.linalg.norm(targets[:, :3, :3], axis=1, keepdims=True)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Operators whose work is a row of small steps, so that Blender's interface stays alive and Esc cancels."""
+"""Run operators in small steps.
+
+Blender's interface stays alive, and Esc cancels.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ _PAUSE_S = 0.05
 
 
 class Running:
-    """The work under way. Only one operator works at a time."""
+    """The work under way, one operator's at most."""
 
     title = ""
     """Label of its operator; empty if nothing is under way."""
@@ -37,7 +40,10 @@ class Running:
 
     @classmethod
     def stop(cls) -> None:
-        """End the program, remove temporary files, and forget the work."""
+        """Stop the work and its program.
+
+        Temporary files are removed.
+        """
         steps, cls.steps = cls.steps, None
         cls.title = ""
         if steps is not None:
@@ -46,18 +52,27 @@ class Running:
 
 @persistent
 def stop_before_load(*_: object) -> None:
-    """Stop the work before another file replaces the data on which it works."""
+    """Stop the work before another file loads.
+
+    It would replace the data on which it works.
+    """
     Running.stop()
 
 
 class StepOperator:
-    """An operator that works in steps: all of them at once for scripts, beside the interface for users."""
+    """An operator in steps.
+
+    All of them run at once for scripts, beside the interface for users.
+    """
 
     finished: tuple[str, ...] = ()
     """Names of the objects whose work is done; that is kept if the rest of the work is cancelled."""
 
     def create_steps(self, context: bpy.types.Context) -> Steps:
-        """Return the work, which ends with the level and the sentence of its report."""
+        """Return the work in steps.
+
+        It ends with the level and the sentence of its report.
+        """
         raise NotImplementedError
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -78,7 +93,10 @@ class StepOperator:
         return {"RUNNING_MODAL"}
 
     def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """Advance at each tick; all other events go to the interface."""
+        """Advance at ticks, pass on other events.
+
+        They go to the interface.
+        """
         if Running.steps is not self._steps:
             self._remove_timer(context)
             return {"CANCELLED"}
@@ -101,13 +119,19 @@ class StepOperator:
         return {"PASS_THROUGH"}
 
     def cancel(self, context: bpy.types.Context) -> None:
-        """End the work; Blender calls this if it closes the window or opens a file."""
+        """End the work when Blender cancels.
+
+        It does if it closes the window or opens a file.
+        """
         if Running.steps is self._steps:
             Running.stop()
         self._remove_timer(context)
 
     def _advance(self, context: bpy.types.Context) -> set[str] | None:
-        """Take one step. Returns the state of the operator after the last one, before that None."""
+        """Take one step; return the final state.
+
+        It is the operator's, before the end None.
+        """
         try:
             Running.share, Running.stage = next(self._steps)
             return None
