@@ -26,17 +26,25 @@ class LevelFloor:
     """
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
-        posed = cleaning.posed
-        if posed.motions.ground is not None:
-            return cleaning
-        heights_m = []
-        for index, feet_m in enumerate(posed.feet_m):
-            ground = observe_ground(posed.motions[index])
-            height_m = ground.find_height_below_m(feet_m, lowest=cleaning.mode.finds_supports)
-            heights_m.append(height_m or 0.0)  # a body above a floor that it does not show is above y = 0
-        down_m = np.array(heights_m)
-        shifted = posed.shift(-down_m[:, None, None] * UP)
-        return replace(cleaning, raised_m=cleaning.raised_m - down_m).with_posed_motions(shifted)
+        ground_m = _find_ground_m(cleaning)
+        shifted = cleaning.posed.shift(-ground_m[:, None, None] * UP)
+        return replace(cleaning, raised_m=cleaning.raised_m - ground_m).with_posed_motions(shifted)
+
+
+def _find_ground_m(cleaning: CleanupState) -> np.ndarray:
+    """Find the height (N,) of the ground below the soles; 0 for a ground that is known.
+
+    The ground is observed once in each motion, whatever its soles are.
+    """
+    posed = cleaning.posed
+    ground_m = np.zeros(len(posed.motions))
+    if posed.motions.ground is not None:
+        return ground_m
+    for index, feet_m in enumerate(posed.feet_m):
+        ground = observe_ground(posed.motions[index])
+        height_m = ground.find_height_below_m(feet_m, lowest=cleaning.mode.finds_supports)
+        ground_m[index] = height_m or 0.0  # a body above a floor that it does not show is above y = 0
+    return ground_m
 
 
 @dataclass(frozen=True)
@@ -47,8 +55,9 @@ class FitSoles:
     """
 
     def __call__(self, cleaning: CleanupState) -> CleanupState:
-        leveller = cleaning.find_step(LevelFloor)
-        posed = leveller(cleaning).posed if leveller else cleaning.posed
+        posed = cleaning.posed
+        if cleaning.find_step(LevelFloor):
+            posed = posed.shift(-_find_ground_m(cleaning)[:, None, None] * UP)
         is_flat = posed.is_flat(_FLAT_SOLE_RAD)
         stands_flat = (is_flat & posed.stands_on(0.0))[0]
         is_ball_known = posed.motions.skeleton.soles_m is not None and posed.feet_m.shape[-2] > 4

@@ -116,7 +116,8 @@ class MotionOnFloor:
         """Move the observed floor to y = 0.
 
         The correction is restored; its feet show the floor. A tilted floor is moved vertically, too: the path over the
-        world stays.
+        world stays. The given motion's feet would show the floor of captures 1 mm better, but that of sinking motions
+        4 mm worse, because the clean-up removes some of the sinking.
         """
         if not correction.accepted or self.given.ground is not None:
             return correction
