@@ -89,7 +89,7 @@ INTERRUPTED = 130
 UNREAD = 141
 """Exit code after a closed pipe, as shells report it."""
 
-COLLECTED_OBJECTS = 20_000
+COLLECTED_OBJECTS = 100_000
 """Number of new objects after which the garbage collector looks for cycles; imports make many, hardly any in cycles."""
 
 NARROWEST = 40
