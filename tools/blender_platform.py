@@ -38,7 +38,10 @@ class Release:
     python: str
 
     def make_manifest(self, wheels: Sequence[str], platform: str) -> str:
-        """Return the manifest for a platform: nothing is installed later, so that no network is needed."""
+        """Return a platform's manifest.
+
+        Nothing is installed later, so no network is needed.
+        """
         text = (ROOT / "blender" / "blender_manifest.toml").read_text(encoding="utf-8")
         lines = [line for line in text.splitlines() if not line.startswith("network = ")]
         listed = ", ".join(f'"./wheels/{name}"' for name in wheels)
@@ -56,7 +59,10 @@ RELEASES = (Release(first="4.5.0", stop="5.1.0", python="3.11"), Release(first="
 
 
 def list_needs() -> list[Requirement]:
-    """Return the requirements of the program, of MuJoCo only the engine: it has no window in Blender."""
+    """Return the program's requirements, MuJoCo without window.
+
+    Only its engine is needed: it has no window in Blender.
+    """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     needs = list(list_requirements(project))
     for need in needs:
@@ -66,9 +72,9 @@ def list_needs() -> list[Requirement]:
 
 
 def download_wheels(target: Target, folder: Path) -> list[Path]:
-    """Download the wheels that the program needs, as they are pinned, and build its own.
+    """Download pinned wheels and build the program's.
 
-    The program's wheel has compiled kernels if it is for the system on which it is built.
+    They are those that it needs. The program's wheel has compiled kernels if it is for the system on which it is built.
     """
     needed = [f"{item.name}{item.specifier}" for item in list_needs() if target.wants(item)]
     run_pip("download", "--dest", str(folder), *target.options, *needed)
@@ -85,7 +91,10 @@ def run_pip(*words: str) -> None:
 
 
 def pack(out: Path, wheels: Sequence[Path], release: Release, platform: str) -> None:
-    """Write the zip. NumPy lies beside the other wheels: as one of them it would replace Blender's own, older one."""
+    """Write the zip with NumPy apart.
+
+    As one of the wheels it would replace Blender's own, older one.
+    """
     own = [wheel for wheel in wheels if wheel.name.startswith("numpy-")]
     shared = [wheel for wheel in wheels if wheel not in own]
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as packed:
@@ -109,7 +118,10 @@ def build(release: Release, system: System, folder: Path) -> None:
 
 
 def check_wheels(release: Release, system: System) -> list[str]:
-    """Return a line for each wheel that a release lacks on a system."""
+    """Return the wheels that a release lacks.
+
+    There is a line for each on a system.
+    """
     target = Target(release.python, system)
     missing = find_problems(list_needs(), target)
     print(f"{target}: {'wheels are missing' if missing else 'all wheels are there'}", flush=True)
@@ -117,7 +129,10 @@ def check_wheels(release: Release, system: System) -> list[str]:
 
 
 def main() -> int:
-    """Build the zips of a system, and print the wheels that other systems lack; return 1 if there are any."""
+    """Build zips and print missing wheels.
+
+    They are of a system, and wheels of other systems; returns 1 if any lack.
+    """
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--system", default="linux", choices=PLATFORMS)
     options.add_argument("--out", type=Path, default=ROOT / "build")

@@ -54,7 +54,10 @@ TINY = (
 
 
 def main(folder: Path, *, motion: bool = False) -> int:
-    """Run all checks, on request also `make motion`; print the problems, and return 1 if there are any."""
+    """Run all checks; return 1 for problems.
+
+    On request `make motion` runs, too; the problems are printed.
+    """
     folder = folder.resolve()
     version = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     wheel, sdist = build_archives(folder / "dist")
@@ -72,13 +75,19 @@ def main(folder: Path, *, motion: bool = False) -> int:
 
 
 def build_archives(folder: Path) -> tuple[Path, Path]:
-    """Build wheel and sdist; the wheel is made from the sdist, as installers make it."""
+    """Build wheel and sdist, one from the other.
+
+    The wheel is made from the sdist, as installers make it.
+    """
     run([sys.executable, "-m", "build", "--outdir", folder, REPOSITORY])
     return next(folder.glob("*.whl")), next(folder.glob("*.tar.gz"))
 
 
 def check_changelog(version: str) -> list[str]:
-    """Return problems of the changelog: a section of this version with a day in the past is expected."""
+    """Return problems of the changelog.
+
+    A section of this version with a day in the past is expected.
+    """
     text = (REPOSITORY / "CHANGELOG.md").read_text(encoding="utf-8")
     match = re.search(rf"^## {re.escape(version)} — (\d{{4}}-\d\d-\d\d)$", text, re.MULTILINE)
     if match is None:
@@ -118,7 +127,10 @@ def _check_size(archive: Path) -> list[str]:
 
 
 def check_installed(sdist: Path, folder: Path) -> list[str]:
-    """Install an sdist's base into a new environment, run the README's commands there, and return the problems."""
+    """Install the base and run the README's commands.
+
+    The environment is new and the base is an sdist's; returns the problems.
+    """
     environment = folder / "base"
     venv.create(environment, with_pip=True, clear=True)
     before_mb = size_mb(environment)
@@ -139,7 +151,10 @@ def check_installed(sdist: Path, folder: Path) -> list[str]:
 
 
 def check_motion(sdist: Path, folder: Path) -> list[str]:
-    """Run `make motion` in an unpacked sdist, which installs what it needs, and return the problems."""
+    """Run `make motion` in an unpacked sdist.
+
+    It installs what it needs; returns the problems.
+    """
     with tarfile.open(sdist) as archive:
         archive.extractall(folder, filter="data")
     unpacked = folder / sdist.name.removesuffix(".tar.gz")
@@ -160,7 +175,10 @@ def read_commands() -> list[list[str]]:
 
 
 def read_processor_s() -> float:
-    """Return the processor time of all programs that have run so far, 0 on Windows."""
+    """Return the processor time of programs so far.
+
+    It is 0 on Windows.
+    """
     times = os.times()
     return times.children_user + times.children_system
 

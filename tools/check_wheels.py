@@ -28,7 +28,10 @@ LOOKED_UP = ("torch",)
 
 @dataclass(frozen=True)
 class System:
-    """A system: the tags of its wheels, the best first, and its values in markers of requirements."""
+    """A system's wheel tags and marker values.
+
+    The tags are best first, the values are those of requirements' markers.
+    """
 
     name: str
     platforms: tuple[str, ...]
@@ -92,18 +95,27 @@ class Target:
 
     @property
     def options(self) -> list[str]:
-        """Options with which pip takes the wheels of this target."""
+        """Return pip's options for this target.
+
+        pip takes the wheels of it.
+        """
         platforms = [word for platform in self.system.platforms for word in ("--platform", platform)]
         return ["--only-binary", ":all:", "--python-version", self.python, "--implementation", "cp", *platforms]
 
     def wants(self, requirement: Requirement, extras: Iterable[str] = ("",)) -> bool:
-        """Return whether a requirement counts here, which pip decides by the Python that runs it."""
+        """Return whether a requirement counts here.
+
+        pip decides this by the Python that runs it.
+        """
         marker = requirement.marker
         return marker is None or any(marker.evaluate({**self.environment, "extra": extra}) for extra in extras)
 
 
 def list_requirements(project: Mapping[str, Any], extra: str = "") -> Iterator[Requirement]:
-    """Yield the requirements of a project's base, or of an extra with the extras of the project that it names."""
+    """Yield requirements of the base or an extra.
+
+    An extra has those of the project's extras that it names.
+    """
     lines = project["optional-dependencies"][extra] if extra else project["dependencies"]
     for requirement in map(Requirement, lines):
         if canonicalize_name(requirement.name) != canonicalize_name(project["name"]):
@@ -114,7 +126,10 @@ def list_requirements(project: Mapping[str, Any], extra: str = "") -> Iterator[R
 
 
 def find_problems(requirements: Iterable[Requirement], target: Target) -> list[str]:
-    """Return a line for each requirement without a wheel for a target."""
+    """Return requirements without a wheel, a line each.
+
+    They are those for a target.
+    """
     missing = []
     to_resolve = []
     for requirement in filter(target.wants, requirements):
@@ -126,14 +141,20 @@ def find_problems(requirements: Iterable[Requirement], target: Target) -> list[s
 
 
 def has_wheel(requirement: Requirement, target: Target) -> bool:
-    """Return whether the package index has a wheel that a requirement allows, of a package with only wheels."""
+    """Return whether the index has an allowed wheel.
+
+    It is of a package with only wheels.
+    """
     lines = _pip("index", "versions", *target.options, requirement.name).stdout.splitlines()
     versions = next((line.partition(":")[2] for line in lines if line.startswith("Available versions:")), "")
     return any(requirement.specifier.filter(filter(None, versions.replace(" ", "").split(","))))
 
 
 def resolve(requirements: Iterable[Requirement], target: Target) -> list[str]:
-    """Resolve requirements, and those of theirs that pip leaves out though they count; return the errors of pip."""
+    """Resolve requirements and return pip's errors.
+
+    Those of theirs that pip leaves out though they count are resolved, too.
+    """
     lines = sorted({_without_marker(requirement) for requirement in requirements})
     while True:
         with tempfile.TemporaryDirectory() as folder:
@@ -151,7 +172,10 @@ def resolve(requirements: Iterable[Requirement], target: Target) -> list[str]:
 
 
 def find_unmet(installed: Sequence[Mapping[str, Any]], target: Target) -> set[str]:
-    """Return the unmet requirements of packages that would be installed, of those that count at the target."""
+    """Return packages' unmet requirements at the target.
+
+    They would be installed, and count there.
+    """
     names = {canonicalize_name(item["metadata"]["name"]) for item in installed}
     names.update(LOOKED_UP)
     unmet = set()
@@ -175,7 +199,7 @@ def _pip(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def main() -> int:
-    """Print the missing wheels; return 1 if there are any."""
+    """Print missing wheels; return 1 if any."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--python", nargs="*", default=PYTHONS, choices=PYTHONS)
     names = [system.name for system in SYSTEMS]

@@ -1,6 +1,6 @@
-"""Draw the four pictures of docs/check.md: a fault of feet, floor, body and time, as `check --picture` shows them.
+"""Draw the four pictures of docs/check.md.
 
-python docs/tools/check_pictures.py
+They show a fault of feet, floor, body and time, as `check --picture` does. python docs/tools/check_pictures.py
 """
 
 from collections.abc import Callable
@@ -24,13 +24,19 @@ def slide_feet(walk: sc.Motion) -> sc.Motion:
 
 
 def sink(walk: sc.Motion) -> sc.Motion:
-    """Lower the body into the floor by 15 cm and raise it again."""
+    """Sink the body by 15 cm and back.
+
+    It sinks into the floor.
+    """
     depth_m = 0.15 * np.hanning(len(walk))
     return replace(walk, root_m=walk.root_m - depth_m[:, None] * [0.0, 1.0, 0.0])
 
 
 def bend_knee_forwards(walk: sc.Motion) -> sc.Motion:
-    """Bend the left knee the wrong way in the middle of the walk."""
+    """Bend the left knee forwards midway.
+
+    This is the wrong way.
+    """
     rotations = walk.rotations.copy()
     middle = slice(len(walk) // 2 - 8, len(walk) // 2 + 8)
     half_rad = KNEE_BENT_FORWARDS_RAD / 2

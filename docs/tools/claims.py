@@ -1,8 +1,9 @@
-"""Published claims about loops with a corrector, compared with the runs in docs/results, with a verdict by rule.
+"""Compare published claims with the kept runs.
 
-A claim names an arm and the arm that it is compared with, paired by seed, mostly the arm that trains on real data only
-with as many steps. The claim is *reproduced* if the 95 % interval lies on the claimed side (of zero, or of a margin if
-something is to stay as it was), *not reproduced* if the interval lies on the other side, and open if on both.
+They are about loops with a corrector; the runs are in docs/results, and a rule gives the verdict. A claim names an arm
+and the arm that it is compared with, paired by seed, mostly the arm that trains on real data only with as many steps.
+The claim is *reproduced* if the 95 % interval lies on the claimed side (of zero, or of a margin if something is to stay
+as it was), *not reproduced* if the interval lies on the other side, and open if on both.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +26,7 @@ MARGIN = 0.1
 
 @dataclass(frozen=True)
 class Claim:
-    """A published claim, as a difference that a run can show."""
+    """A published claim as a difference of runs."""
 
     source: str
     words: str
@@ -104,7 +105,10 @@ CLAIMS = (
 
 
 def claims_table(claims: Sequence[Claim], summaries: Mapping[str, Summary]) -> str:
-    """Return a table, a row per claim; the same words elsewhere follow each other, and stand once."""
+    """Return the claims as table rows.
+
+    The same words elsewhere follow each other, and stand once.
+    """
     rows = []
     summaries = {**summaries, **{f"recipe-{number}": join_stage(number) for number in _STAGES}}
     groups: dict[tuple[str, str], list[Claim]] = {}
@@ -119,7 +123,10 @@ def claims_table(claims: Sequence[Claim], summaries: Mapping[str, Summary]) -> s
 
 @cache
 def join_stage(number: int) -> Summary:
-    """Return one summary of all seeds of a stage of the registered experiment, both splits together."""
+    """Join all seeds of a registered stage.
+
+    Both splits come together in one summary.
+    """
     seeds = [read_summary(path) for path in sorted(SUMMARIES.glob(f"recipe/stage-{number}-seed-*.json"))]
     pooled = {"data": [], "reference": []}
     return join_summaries([replace(seed, settings={**seed.settings, **pooled}) for seed in seeds])

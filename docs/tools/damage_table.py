@@ -1,4 +1,7 @@
-"""Table of docs/results/index.md: damage on purpose, and what each corrector leaves of it."""
+"""Tabulate damage and what correctors leave of it.
+
+It is done on purpose; the table is in docs/results/index.md.
+"""
 
 from collections.abc import Mapping
 
@@ -24,13 +27,19 @@ TAKEN_BACK = 0.1
 
 
 def read_last(summaries: Mapping[str, Summary], corrector: str, key: str) -> np.ndarray:
-    """Return the values (S,) of a measure in the loop of copies with a corrector, at the last generation."""
+    """Return a corrector's last values (S,).
+
+    They are of a measure in the loop of copies.
+    """
     arm = ArmSettings("replace", corrector, remedy="copying").key
     return arms_by_name(summaries["damage"], MAIN_JOB)[arm].last(key)
 
 
 def damage_table(summaries: Mapping[str, Summary]) -> str:
-    """Return the table: values after the last generation, in brackets with the same corrector and no damage."""
+    """Tabulate values after the last generation.
+
+    In brackets are those with the same corrector and no damage.
+    """
     rows = []
     for damage, (words, keys) in DAMAGES.items():
         for key in keys:

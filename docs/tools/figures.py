@@ -1,4 +1,6 @@
-"""Figures in running text: a mark right behind a number names the kept data that the number follows from.
+"""Fill in figures of running text.
+
+A mark right behind a number names the kept data that the number follows from.
 
     coverage falls to 0.05<!-- split-ten coverage 10: replace+none -->
 
@@ -45,7 +47,10 @@ STATISTICS: dict[str, Callable[[np.ndarray], Any]] = {
 
 
 def fill_figures(page: str, summaries: Mapping[str, Summary]) -> str:
-    """Return a page whose marked numbers in running text are computed anew."""
+    """Fill in a page's marked numbers anew.
+
+    They stand in running text.
+    """
 
     def write(match: re.Match[str]) -> str:
         sign, _, digits, percent, spread, mark = match.groups(default="")
@@ -61,7 +66,10 @@ def fill_figures(page: str, summaries: Mapping[str, Summary]) -> str:
 
 
 def estimate(mark: str, summaries: Mapping[str, Summary]) -> Interval:
-    """Return what a mark asks for, with a 95 % interval where seeds or splits give one."""
+    """Compute a mark's value with its interval.
+
+    The interval of 95 % needs seeds or splits.
+    """
     head, _, rows = mark.partition(": ")
     table, *columns = head.split()
     if table == "founders-r":
@@ -77,15 +85,19 @@ def estimate(mark: str, summaries: Mapping[str, Summary]) -> Interval:
 
 
 def _find_run(name: str, summaries: Mapping[str, Summary]) -> Summary:
-    """Return a kept run; `recipe-N` is a stage of the registered experiment."""
+    """Find a kept run by name.
+
+    `recipe-N` is a stage of the registered experiment.
+    """
     return join_stage(int(name.removeprefix("recipe-"))) if name.startswith("recipe-") else summaries[name]
 
 
 def _find_arm(run: Summary, arm: str, metric: str, generation: str = "late", half: str = "") -> np.ndarray:
-    """Return values (S,) of an arm, or of real data, of a generation or averaged over the later half.
+    """Find an arm's or real values (S,).
 
-    generation: `late`, a number, or `distance` for distances to the value of real data, averaged over the later half.
-    half: `first` or `second` half of the seeds, which other subjects judge in the registered experiment.
+    They are of a generation or averaged over the later half. generation: `late`, a number, or `distance` for distances
+    to the value of real data, averaged over the later half. half: `first` or `second` half of the seeds, which other
+    subjects judge in the registered experiment.
     """
     if arm == REAL:
         values = real_values(run, metric)
@@ -108,17 +120,26 @@ def _find_arm(run: Summary, arm: str, metric: str, generation: str = "late", hal
 
 
 def _find_force(arm: str) -> np.ndarray:
-    """Return root forces (splits,) of an arm, or of real motion, body weights."""
+    """Find root forces (splits,) in body weights.
+
+    They are of an arm, or of real motion.
+    """
     return np.array([{**split["force"], REAL: split[REAL]}[arm] for split in read_results(FORCES)])
 
 
 def _find_force_distance(arm: str) -> np.ndarray:
-    """Return distances (splits,) of an arm's root force to real motion, as shares of the real-data baseline's force."""
+    """Find root forces' distances (splits,) to real motion.
+
+    They are of an arm, as shares of the real-data baseline's force.
+    """
     return np.abs(_find_force(arm) - _find_force(REAL)) / _find_force(BASELINE)
 
 
 def _find_place(arm: str, score: str) -> np.ndarray:
-    """Return a score (splits,) of an arm as a share of the real-data baseline's."""
+    """Find a score (splits,) over the baseline's.
+
+    It is of an arm; the baseline is that of real data.
+    """
     return np.array([split["scores"][arm][score] / split["scores"][BASELINE][score] for split in read_results(PLACES)])
 
 
@@ -127,7 +148,10 @@ def _read_lines(name: str) -> list[dict[str, Any]]:
 
 
 def _find_mixer(subjects: str, metric: str) -> np.ndarray:
-    """Return a score (seeds,) of the DCT mixer's samples over that of real motion of other subjects, the floor."""
+    """Find the DCT mixer's scores (seeds,) over real ones.
+
+    The latter are of real motion of other subjects, the floor.
+    """
     judged = [int(subject) for subject in subjects.split(",")]
     search = [row for row in _read_lines("generator-search") if row["evaluated_subjects"] == judged]
     floor, samples = (row["scores"][metric] for row in search)
@@ -136,13 +160,19 @@ def _find_mixer(subjects: str, metric: str) -> np.ndarray:
 
 
 def _find_trials(method: str) -> np.ndarray:
-    """Return 1 for each clip (clips,) that a method followed to its end, else 0."""
+    """Find which clips (clips,) a method finished.
+
+    The value is 1 for each that it followed to its end, else 0.
+    """
     rows = [row for row in _read_lines("side-by-side") if row["method"] == method]
     return np.array([float(not row["failure"] and row["followed_share"] == 1) for row in rows])
 
 
 def _find_draws(row: str, metric: str) -> np.ndarray:
-    """Return a score (seeds,) of the samples of generation 0 that a sampler drew; a row is NETWORK / SAMPLER."""
+    """Find generation 0's scores (seeds,) by sampler.
+
+    A row is NETWORK / SAMPLER.
+    """
     title, _, sampler = row.partition(" / ")
     (network,) = (network for network in NETWORKS if network.title == title)
     rows = [row for row in read_rows("gen0") if network.has_drawn(row) and row["sampler"] == sampler]
@@ -155,7 +185,10 @@ def _read_scores() -> Scores:
 
 
 def _find_labels(row: str, metric: str, generation: str) -> np.ndarray:
-    """Return a score (seeds,) of DATA / LABELS / ARM at a generation, or its share of generation 0 that is kept."""
+    """Find a score (seeds,) of DATA / LABELS / ARM.
+
+    It is at a generation, or its share of generation 0 that is kept.
+    """
     data, labels, title = row.split(" / ")
     (arm,) = (arm for arm, name in {**ARMS, FRESH: "fresh real motion"}.items() if name == title)
     scores = _read_scores()
@@ -168,7 +201,10 @@ def _find_labels(row: str, metric: str, generation: str) -> np.ndarray:
 
 
 def _find_long_loop(row: str, metric: str, generation: str = "10") -> np.ndarray:
-    """Return a score (seeds,) of ROW OF THE PLAN / ARM at a generation, or of `real windows`."""
+    """Find a long loop's score (seeds,).
+
+    It is of ROW OF THE PLAN / ARM at a generation, or of `real windows`.
+    """
     block, arm = row.split(" / ")
     scores = read_long_loops()
     if arm.startswith("real windows"):
@@ -177,9 +213,10 @@ def _find_long_loop(row: str, metric: str, generation: str = "10") -> np.ndarray
 
 
 def _find_founders(arm: str, column: str, generation: str = "mean") -> np.ndarray:
-    """Return a column (seeds,) of founders-recall.csv at a generation, or averaged over the generations.
+    """Find a founders' column (seeds,).
 
-    column: `missed` is the recall of samples less the recall of founders, with balls of one size.
+    It is of founders-recall.csv at a generation, or averaged over the generations. column: `missed` is the recall of
+    samples less the recall of founders, with balls of one size.
     """
     if column == "missed":
         scores = read_scores(arm, "equal_recall") - read_scores(arm, "founders_equal_recall")
@@ -189,14 +226,20 @@ def _find_founders(arm: str, column: str, generation: str = "mean") -> np.ndarra
 
 
 def _find_statement(statement: str, toy: str, column: str = "measured") -> np.ndarray:
-    """Return the value (1,) that a toy loop's statement measured or predicted."""
+    """Find a toy statement's value (1,).
+
+    It was measured or predicted.
+    """
     checks = json.loads((Path(__file__).parent / "toys.json").read_text(encoding="utf-8"))[toy]["checks"]
     (check,) = (check for check in checks if check["statement"] == statement)
     return np.array([float(check[column].partition(" ")[0])])
 
 
 def _find_fallen(verdict: str, *stages: str) -> np.ndarray:
-    """Return by how much the p-values of registered tests, adjusted over all stages, exceed 0.05 (tests,)."""
+    """Find p-values' excess (tests,) over 0.05.
+
+    They are of registered tests, adjusted over all stages.
+    """
     tests = {f"{row['stage']} {row['test']}": row for row in read_tests() if row["verdict"]}
     adjusted = holm({name: find_p(row) for name, row in tests.items()})
     chosen = [name for name, row in tests.items() if row["verdict"] == verdict]

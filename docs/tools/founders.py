@@ -1,6 +1,7 @@
-"""Recall of a loop's samples and of the real windows that they descend from, the founders.
+"""Correlate recall of samples and founders.
 
-The scores are docs/results/founders-recall.csv, and the script beside them made them.
+Founders are the real windows that a loop's samples descend from. The scores are docs/results/founders-recall.csv, and
+the script beside them made them.
 """
 
 import csv
@@ -15,7 +16,10 @@ RESAMPLES = 10_000
 
 
 def read_scores(arm: str, column: str) -> np.ndarray:
-    """Return a column of the table for an arm, or "all arms", (seeds, generations)."""
+    """Read an arm's column (seeds, generations).
+
+    The arm may be "all arms".
+    """
     with RESULTS.open(newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if arm in (row["arm"], "all arms")]
     seeds = {row["seed"] for row in rows}
@@ -23,7 +27,10 @@ def read_scores(arm: str, column: str) -> np.ndarray:
 
 
 def correlate(pairs: np.ndarray) -> Interval:
-    """Return Pearson's r of pairs (seeds, pairs of a seed, 2), with a bootstrap interval over seeds."""
+    """Return Pearson's r with a bootstrap interval.
+
+    Pairs are (seeds, pairs of a seed, 2); the interval is over seeds.
+    """
     draw = np.random.default_rng(0)
     rows = draw.integers(len(pairs), size=(RESAMPLES, len(pairs)))
     resampled = [np.corrcoef(pairs[row].reshape(-1, 2).T)[0, 1] for row in rows]
@@ -32,5 +39,8 @@ def correlate(pairs: np.ndarray) -> Interval:
 
 
 def correlate_recall(arm: str, samples: str, founders: str) -> Interval:
-    """Return r of a column of samples and a column of founders, over all generations."""
+    """Correlate samples' and founders' columns.
+
+    All generations count.
+    """
     return correlate(np.stack([read_scores(arm, samples), read_scores(arm, founders)], axis=-1))

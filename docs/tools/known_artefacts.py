@@ -1,6 +1,6 @@
-"""Score fresh real windows with artefacts of a known size, and fill the last table of docs/results/tables.md.
+"""Score known artefacts in real windows.
 
-python docs/tools/known_artefacts.py
+The windows are fresh; the last table of docs/results/tables.md is filled. python docs/tools/known_artefacts.py
 """
 
 from collections.abc import Callable, Mapping
@@ -41,7 +41,7 @@ JITTERY: Mapping[str, Direction] = {**SLIDING, "jerk_m_s3": "rises"}
 
 @dataclass(frozen=True)
 class KnownArtefact:
-    """A change of real windows, and the right direction of each measure."""
+    """A change of windows and its measures' directions."""
 
     name: str
     change: Callable[[MotionBatch, np.random.Generator], MotionBatch] = lambda batch, rng: batch
@@ -77,7 +77,10 @@ ARTEFACTS = (
 
 
 def score_artefacts(seeds: int = SEEDS) -> np.ndarray:
-    """Return the mean scores over seeds, (`ARTEFACTS`, `KEYS`), in the shown units."""
+    """Return mean scores (`ARTEFACTS`, `KEYS`) over seeds.
+
+    They are in the shown units.
+    """
     all_scores = []
     for seed in range(seeds):
         data = motion_data(PRESETS["short"], streams(seed))
@@ -92,14 +95,17 @@ def score_artefacts(seeds: int = SEEDS) -> np.ndarray:
 
 
 def find_direction(score: float, real: float) -> Direction:
-    """Return the direction in which a score differs from that of real windows by more than `MARGIN`."""
+    """Return where a score differs from real windows.
+
+    It must differ by more than `MARGIN`.
+    """
     if score > (1 + MARGIN) * real:
         return "rises"
     return "falls" if score < (1 - MARGIN) * real else "stays"
 
 
 def make_artefact_table(scores: np.ndarray) -> str:
-    """Return the table of the page; scores that move in a wrong direction are bold."""
+    """Tabulate the artefacts; wrong directions are bold."""
     metrics = [find_metric(key) for key in KEYS]
     rows = []
     for artefact, values in zip(ARTEFACTS, scores, strict=True):

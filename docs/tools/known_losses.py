@@ -1,6 +1,6 @@
-"""Score sets of real windows whose losses are known, and fill the table of docs/results/tables.md.
+"""Score known losses in real windows.
 
-python docs/tools/known_losses.py
+The table of docs/results/tables.md is filled. python docs/tools/known_losses.py
 """
 
 from collections.abc import Iterator, Mapping
@@ -42,7 +42,7 @@ TITLES = {
 
 @dataclass(frozen=True, eq=False)
 class MadeSet:
-    """Real windows (N, D) that were changed, and what the change destroyed."""
+    """Changed real windows (N, D) and their losses."""
 
     name: str
     vectors: np.ndarray
@@ -63,7 +63,10 @@ class MadeSet:
 def make_sets(
     fresh: np.ndarray, labels: np.ndarray, training: np.ndarray, training_labels: np.ndarray, draw: np.random.Generator
 ) -> Iterator[MadeSet]:
-    """Yield made sets of as many windows as there are fresh windows (N, D); the first one has lost nothing."""
+    """Yield made sets; the first lost nothing.
+
+    Each has as many windows as there are fresh windows (N, D).
+    """
     count = len(fresh)
     mean = fresh.mean(0)
     own_means = np.stack([fresh[labels == label].mean(0) for label in labels])
@@ -101,7 +104,10 @@ def make_sets(
 
 
 def score_sets(seeds: int = SEEDS, draws: int = DRAWS) -> tuple[list[MadeSet], np.ndarray]:
-    """Return the made sets of the last draw, and the mean scores of all draws, (sets, `TITLES`)."""
+    """Return the made sets and mean scores.
+
+    The sets are of the last draw; the scores (sets, `TITLES`) are over all draws.
+    """
     all_scores = []
     made: list[MadeSet] = []
     for seed in range(seeds):
@@ -132,17 +138,20 @@ def score_sets(seeds: int = SEEDS, draws: int = DRAWS) -> tuple[list[MadeSet], n
 
 
 def find_equal_recall(reference: np.ndarray, vectors: np.ndarray, training: np.ndarray, neighbours: int = 5) -> float:
-    """Return the share of reference vectors (N, D) in a ball around some vector (M, D), with balls of one size.
+    """Return recall with balls of one size.
 
-    The radius is the median distance of a training vector (n, D) to its k-th nearest neighbour, so that copies and
-    shrinking among the vectors do not change the balls.
+    It is the share of reference vectors (N, D) in a ball around some vector (M, D). The radius is the median distance
+    of a training vector (n, D) to its k-th nearest neighbour, so that copies and shrinking among the vectors do not
+    change the balls.
     """
     radius = np.median(np.sort(cdist(training, training), axis=1)[:, neighbours])
     return float((cdist(reference, vectors) < radius).any(axis=1).mean())
 
 
 def find_fooled(made: MadeSet, shares: Mapping[str, float]) -> list[str]:
-    """Return the measures that miss what a set has lost, or report what it has not lost.
+    """Return the measures that a set fools.
+
+    They miss what it has lost, or report what it has not lost.
 
     Args:
         shares: Each measure's score, over its score of the fresh windows.
@@ -158,7 +167,7 @@ def find_fooled(made: MadeSet, shares: Mapping[str, float]) -> list[str]:
 
 
 def make_known_table() -> str:
-    """Return the table of the page; measures that a set fools are bold."""
+    """Tabulate the sets; fooled measures are bold."""
     made, scores = score_sets()
     rows = []
     for candidate, values in zip(made, scores / scores[0], strict=True):
@@ -170,13 +179,19 @@ def make_known_table() -> str:
 
 
 def make_cloud_table() -> str:
-    """Return the coverage and the total variance of Gaussian samples that were shrunk."""
+    """Tabulate coverage and variance of shrunk Gaussians.
+
+    The variance is the total.
+    """
     rows = [[f"variance × {share}", f"{coverage:.2f}"] for share, coverage in score_clouds().items()]
     return make_table(["samples of a Gaussian", "coverage"], rows)
 
 
 def score_clouds(count: int = 256, dimensions: int = 24, draws: int = 8) -> dict[float, float]:
-    """Return the mean coverage of N(0, 1) by samples of N(0, share), by share."""
+    """Score N(0, 1) by N(0, share).
+
+    Returns the mean coverage by share.
+    """
     shares = (1.0, 0.64, 0.25, 0.0)
     coverages = np.zeros((draws, len(shares)))
     for number in range(draws):

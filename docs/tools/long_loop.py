@@ -1,4 +1,6 @@
-"""Run the long loops of physics.md, whose plans are physics-plan.txt and physics-columns-plan.txt, and collect scores.
+"""Run the planned long loops and collect scores.
+
+The plans of physics.md are physics-plan.txt and physics-columns-plan.txt.
 
     python docs/tools/long_loop.py run FOLDER --cmu CMU --minutes 60   # resumes; CMU is the folder of the CMU set
     python docs/tools/long_loop.py run FOLDER --block main --seeds 1   # one row of the plan, one seed
@@ -61,7 +63,10 @@ CORRECTORS = ("none", "re-encoded", "floor", "low-pass", "kinematic", "physics")
 
 @dataclass(frozen=True)
 class Job:
-    """One loop with one seed. The policy "first" scores real windows before and after correction."""
+    """One loop with one seed.
+
+    The policy "first" scores real windows before and after correction.
+    """
 
     block: str
     data: str
@@ -84,7 +89,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Block:
-    """A row of the plan: settings, arms and the number of seeds."""
+    """A row of the plan.
+
+    It has settings, arms and the number of seeds.
+    """
 
     seeds: int
     settings: Mapping[str, Any]
@@ -93,7 +101,10 @@ class Block:
     first_seed: int = FIRST_SEED
 
     def jobs(self, name: str, number: int) -> list[Job]:
-        """Return the jobs of the block's seed with that number."""
+        """Return a seed's jobs.
+
+        The seed of the block has that number.
+        """
         arms = (("first", "none"), ("real", "none"), *self.arms)
         return [
             Job(name, seed=self.first_seed + number, policy=policy, corrector=corrector, **self.settings)
@@ -127,7 +138,10 @@ BLOCKS = {
 
 
 def list_jobs(blocks: tuple[str, ...] = (), seeds: int | None = None) -> list[Job]:
-    """Return the jobs of blocks (default: all), seed by seed within a block."""
+    """List jobs, seed by seed within a block.
+
+    All blocks are the default.
+    """
     jobs = []
     for name in blocks or BLOCKS:
         block = BLOCKS[name]
@@ -141,14 +155,17 @@ def list_jobs(blocks: tuple[str, ...] = (), seeds: int | None = None) -> list[Jo
 
 @cache
 def load_data(cmu: Path, data: str, seed: int, count: int) -> MotionData:
-    """Return the windows of a seed, once in a process."""
+    """Load a seed's windows, once per process."""
     sources = {"cmu": {"data": (f"{cmu}#train",), "reference": (f"{cmu}#test",)}}.get(data, {})
     return load_parts(replace(PRESETS["short"], real_count=count, **sources), streams(seed)).data
 
 
 @lru_cache(maxsize=1)
 def make_task(cmu: Path, job: Job) -> tuple[MotionTask, np.ndarray]:
-    """Return a job's task, and the labels (n,) that its training windows have in the data."""
+    """Return a job's task and data labels (n,).
+
+    Its training windows have them in the data.
+    """
     windows = load_data(cmu, job.data, job.seed, job.count)
     settings = replace(PRESETS["short"], real_count=job.count, representation=job.representation)
     settings = replace(settings, training="plain")  # as all seeds of the table
@@ -163,7 +180,10 @@ def make_task(cmu: Path, job: Job) -> tuple[MotionTask, np.ndarray]:
 
 
 def first_generation(folder: Path, task: MotionTask, job: Job) -> dict[str, Tensor]:
-    """Return the trained state of generation 0, which is kept in `folder`."""
+    """Return generation 0's trained state.
+
+    It is kept in `folder`.
+    """
     shared = (job.data, job.seed, job.count, job.labels, job.steps, job.network, job.representation)
     path = folder / "first" / f"{'-'.join(map(str, shared))}.safetensors"
     if not path.exists():
@@ -178,10 +198,10 @@ def first_generation(folder: Path, task: MotionTask, job: Job) -> dict[str, Tens
 
 
 def relabel(labels: np.ndarray, vectors: np.ndarray, count: int) -> np.ndarray:
-    """Return `count` labels (N,) that are nested in given ones, or in which given ones are nested.
+    """Return `count` nested labels (N,).
 
-    The smallest label is merged with the label of the nearest mean. The largest is split at the median of its first
-    principal component.
+    They are nested in given ones, or given ones are nested in them. The smallest label is merged with the label of the
+    nearest mean. The largest is split at the median of its first principal component.
 
     Args:
         labels: (N,) given labels.
@@ -208,7 +228,10 @@ def relabel(labels: np.ndarray, vectors: np.ndarray, count: int) -> np.ndarray:
 def score_samples(
     evaluator: MotionEvaluator, training: MotionBatch, labels: np.ndarray, batch: MotionBatch
 ) -> dict[str, float]:
-    """Score motions without their labels: each has the data's label of the nearest training window."""
+    """Score motions by labels of their nearest windows.
+
+    Their own labels do not count; windows are those of training.
+    """
     vectors = evaluator.geometric(batch)
     training_vectors = evaluator.geometric(training)
     same = np.zeros(len(vectors), dtype=int), np.zeros(len(labels), dtype=int)
@@ -226,7 +249,10 @@ def score_samples(
 
 
 def rate_physics(codec: FeatureCodec, real: MotionBatch, values: Tensor) -> Tensor:
-    """Score samples (N, T, D) by penetration, floating and skating, each over its mean in the training windows."""
+    """Score artefacts over their training mean.
+
+    Samples (N, T, D) are scored by penetration, floating and skating.
+    """
     total = np.zeros(len(values))
     errors, usual = physical_errors(codec.decode(values)), physical_errors(real)
     for name in ("penetration_m", "floating_m", "skate_m_s"):
@@ -238,7 +264,10 @@ def rate_physics(codec: FeatureCodec, real: MotionBatch, values: Tensor) -> Tens
 
 
 def run_job(folder: Path, cmu: Path, job: Job) -> tuple[dict[str, Tensor], list[dict[str, Any]]]:
-    """Return the evaluated samples by generation, values (EVALUATED, T, D), and what each generation recorded."""
+    """Run a job; return samples and records.
+
+    The evaluated samples are by generation, values (EVALUATED, T, D).
+    """
     torch.set_num_threads(1)
     task, _ = make_task(cmu, replace(job, block="", policy="", corrector="", engine="pybullet"))
     stream = streams(job.seed)
@@ -271,7 +300,10 @@ def run_job(folder: Path, cmu: Path, job: Job) -> tuple[dict[str, Tensor], list[
 
 
 def correct_real(inputs: CorrectorInputs, task: MotionTask, stream: Any) -> dict[str, Tensor]:
-    """Return fresh real windows after each corrector: what a corrector does to motion that needs no correction."""
+    """Correct fresh real windows by each corrector.
+
+    This shows what a corrector does to motion that needs no correction.
+    """
     corrected = {}
     for name in CORRECTORS[1:]:
         corrector = build_corrector(name, inputs)
@@ -293,7 +325,10 @@ def run(
     block: tuple[str, ...] = (),
     seeds: int | None = None,
 ) -> None:
-    """Run the jobs that are not finished, in order, and begin none after `minutes`."""
+    """Run unfinished jobs, none begun after `minutes`.
+
+    They run in order.
+    """
     end_s = time.time() + 60 * minutes
     folder.mkdir(parents=True, exist_ok=True)
     jobs = list_jobs(block, seeds)
@@ -302,7 +337,10 @@ def run(
 
 
 def finish_job(folder: Path, cmu: Path, end_s: float, job: Job) -> None:
-    """Write samples and records of a job into `folder`, unless they are there or the time is over."""
+    """Write a job's samples and records.
+
+    It does nothing if they are in `folder` or the time is over.
+    """
     path = folder / f"{job.name}.json"
     if path.exists() or time.time() > end_s:
         return
@@ -354,9 +392,9 @@ def score_job(folder: Path, cmu: Path, job: Job, record: Mapping[str, Any]) -> l
 
 
 def collect(folder: Path, /, cmu: Path = Path("cmu"), workers: int = os.cpu_count() or 1) -> None:
-    """Score the samples of all finished jobs and write the committed table.
+    """Score finished jobs and write the table.
 
-    Rows of jobs that finished elsewhere, whose samples are not in `folder`, stay in the table.
+    It is the committed one. Rows of jobs that finished elsewhere, whose samples are not in `folder`, stay in the table.
     """
     jobs = sorted(read_jobs(folder), key=lambda item: (item[0].data, item[0].seed, item[0].count, item[0].name))
     with ProcessPoolExecutor(workers) as pool:
@@ -374,7 +412,7 @@ def collect(folder: Path, /, cmu: Path = Path("cmu"), workers: int = os.cpu_coun
 
 
 def _read_table() -> list[dict[str, Any]]:
-    """Return the rows of the committed table; empty cells are left out."""
+    """Return the committed rows without empty cells."""
     if not RESULTS.exists():
         return []
     with RESULTS.open(encoding="utf-8") as file:

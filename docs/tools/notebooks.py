@@ -1,6 +1,7 @@
-"""Run the notebooks of the documentation and keep their outputs: `python docs/tools/notebooks.py`.
+"""Run the documentation's notebooks and keep outputs.
 
-No Jupyter is needed: cells are run from top to bottom, and the value of a last expression is kept as Jupyter keeps it.
+`python docs/tools/notebooks.py`. No Jupyter is needed: cells are run from top to bottom, and the value of a last
+expression is kept as Jupyter keeps it.
 """
 
 import ast
@@ -17,9 +18,9 @@ FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 
 
 def run_cells(notebook: dict[str, Any], source: str) -> list[list[dict[str, Any]]]:
-    """Run a notebook in the working folder and return the outputs of each cell.
+    """Run a notebook; return each cell's outputs.
 
-    source: The notebook, for messages.
+    It runs in the working folder. source: The notebook, for messages.
     """
     names: dict[str, object] = {"__name__": "__main__"}
     outputs = []
@@ -48,7 +49,10 @@ def _run_cell(text: str, number: int, source: str, names: dict[str, object]) -> 
 
 
 def _describe_value(value: Any) -> dict[str, Any]:
-    """Return a value as Jupyter shows it: text, and HTML or a picture if it has one."""
+    """Describe a value as Jupyter does.
+
+    It has text, and HTML or a picture if it has one.
+    """
     data: dict[str, Any] = {"text/plain": repr(value).splitlines(keepends=True)}
     if hasattr(value, "savefig"):
         picture = io.BytesIO()
@@ -62,7 +66,10 @@ def _describe_value(value: Any) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run every notebook in an empty folder, and write its outputs into it."""
+    """Run every notebook in an empty folder.
+
+    Its outputs are written into it.
+    """
     for path in sorted(FOLDER.glob("*.ipynb")):
         notebook = json.loads(path.read_text(encoding="utf-8"))
         with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):

@@ -1,4 +1,7 @@
-"""The tables of root forces and of the registered experiment, and tables of all arms and runs."""
+"""Tabulate root forces, the registered experiment and runs.
+
+All arms and runs have tables.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -42,7 +45,7 @@ SPLITS_JUDGE = (
 
 
 def forces_table(summaries: Mapping[str, Summary]) -> str:
-    """Return the table of the root force that samples and real motion need."""
+    """Tabulate the root force of samples and real motion."""
     rows = []
     for judge, run, policy in JUDGES:
         forces = [estimate(f"{run} {FORCE}: {arm}", summaries) for arm in (REAL, f"{policy}+none", f"{policy}+physics")]
@@ -96,7 +99,10 @@ DIFFERENCES = (
 
 
 def recipe_table(summaries: Mapping[str, Summary]) -> str:
-    """Return the table: verdicts of tests, and differences with 95 % intervals over the later half."""
+    """Tabulate verdicts and late differences.
+
+    Differences have 95 % intervals over the later half.
+    """
     verdicts = {(int(row["stage"]), row["test"]): row["verdict"] for row in read_tests()}
     rows = [[words, *(verdicts[stage, test] for stage in STAGES)] for test, words in TESTS.items()]
     for words, mark, digits in DIFFERENCES:
@@ -127,7 +133,10 @@ def all_arms(summaries: Mapping[str, Summary]) -> str:
 
 
 def all_runs(summaries: Mapping[str, Summary]) -> str:
-    """Return the site's table of all runs: the command that repeats a run, and with what it was made."""
+    """Tabulate all runs on the site.
+
+    Each has the command that repeats it, and with what it was made.
+    """
     rows = []
     for name, summary in summaries.items():
         record = summary.made
@@ -138,7 +147,10 @@ def all_runs(summaries: Mapping[str, Summary]) -> str:
 
 
 def as_csv(summaries: Mapping[str, Summary]) -> str:
-    """Return a row for the last generation of every arm and seed of all kept summaries, as comma-separated values."""
+    """Return last generations as comma-separated values.
+
+    There is a row for every arm and seed of all kept summaries.
+    """
     rows = []
     for name, summary in summaries.items():
         rows += [{"experiment": name, **row} for row in summary.rows() if row["generation"] == summary.generations]
@@ -146,7 +158,10 @@ def as_csv(summaries: Mapping[str, Summary]) -> str:
 
 
 def arms_of(summary: Summary, denoiser: str) -> Iterator[tuple[ArmSettings, ArmCurves, ArmCurves | None]]:
-    """Yield each arm, its curves, and those of its plain arm if that is another."""
+    """Yield arms, their curves and plain curves.
+
+    The latter are those of its plain arm if that is another.
+    """
     curves = arms_by_name(summary, denoiser)
     comparisons = summary.settings["comparisons"]
     comparison = next(comparison for comparison in comparisons if comparison["denoiser"] == denoiser)
@@ -161,7 +176,10 @@ def _arm_rows(summary: Summary, denoiser: str, metrics: Sequence[Metric]) -> Ite
 
 
 def _real_rows(summary: Summary, metrics: Sequence[Metric]) -> Iterator[list[str]]:
-    """Yield what real data score, and below it what a memoriser scores: the training set resampled."""
+    """Yield the rows of real data and memoriser.
+
+    The memoriser is the training set resampled.
+    """
     real = {metric.key: real_values(summary, metric.key) for metric in metrics}
     memoriser = {metric.key: summary.floors.get(MEMORISER, {}).get(metric.key) for metric in metrics}
     for title, scores in (("*real data*", real), ("*memoriser*", memoriser)):
@@ -178,7 +196,10 @@ def _label(arm: ArmSettings) -> str:
 
 
 def cell(curves: ArmCurves, metric: Metric, summary: Summary) -> str:
-    """Return the mean ± half of its interval, and in brackets the mean distance to real data if that is the aim."""
+    """Format the mean ± half its interval.
+
+    In brackets is the mean distance to real data if that is the aim.
+    """
     if metric.key not in curves.values:
         return ""
     real_distances = distances(curves, metric, summary) if metric.better == "real" else None

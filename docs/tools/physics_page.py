@@ -1,6 +1,6 @@
-"""Make the tables and the figure of docs/results/physics.md from docs/results/physics.csv:
+"""Make the tables and figure of physics.md.
 
-python docs/tools/physics_page.py
+They are in docs/results, from docs/results/physics.csv. python docs/tools/physics_page.py
 """
 
 import csv
@@ -60,10 +60,11 @@ DIGITS = {
 
 
 class Scores:
-    """Scores of the finished loops: an array (seeds, generations) for each row of the plan, arm and key.
+    """Scores of the finished loops.
 
-    An arm is "real", or its policy and corrector, such as "augment:1 physics". The policy "first" scores real windows,
-    with "real" or "real, CORRECTOR" in place of a generation.
+    There is an array (seeds, generations) for each row of the plan, arm and key. An arm is "real", or its policy and
+    corrector, such as "augment:1 physics". The policy "first" scores real windows, with "real" or "real, CORRECTOR" in
+    place of a generation.
     """
 
     def __init__(self, path: Path = RESULTS / "physics.csv") -> None:
@@ -82,25 +83,37 @@ class Scores:
         return [arm for of, arm in self._rows if of == block]
 
     def seeds(self, block: str) -> list[int]:
-        """Return the seeds that all arms of a row have finished."""
+        """Return the seeds that all arms finished.
+
+        The arms are those of a row.
+        """
         finished = [set(self._rows[block, arm]) for arm in self.arms(block)]
         return sorted(set.intersection(*finished)) if finished else []
 
     def values(
         self, block: str, arm: str, key: str, generation: str = LAST, seeds: Sequence[int] | None = None
     ) -> np.ndarray:
-        """Return a score (seeds,), by default of the seeds that all arms of the row have finished."""
+        """Return a score (seeds,) of an arm.
+
+        It is by default of the seeds that all arms of the row have finished.
+        """
         rows = self._rows[block, arm]
         seeds = self.seeds(block) if seeds is None else seeds
         return np.array([float(rows[seed][generation].get(key) or np.nan) for seed in seeds])
 
     def real(self, block: str, key: str, corrector: str = "") -> np.ndarray:
-        """Return a score (seeds,) of fresh real windows, or of these after a corrector."""
+        """Return real windows' score (seeds,).
+
+        They are fresh, or corrected.
+        """
         return self.values(block, "first", key, f"real, {corrector}" if corrector else "real")
 
 
 def format_interval(interval: Interval, digits: int) -> str:
-    """Return a signed difference with its 95 % interval, if the seeds differ at all."""
+    """Format a difference and its interval.
+
+    It has a sign; the interval of 95 % is there if the seeds differ at all.
+    """
     if np.isnan(interval.low):
         return use_minus_signs(f"{interval.estimate:+.{digits}f}")
     return format_ends(interval, digits)
@@ -121,7 +134,10 @@ def title_of(key: str) -> str:
 
 
 def make_main_table(scores: Scores, block: str = "main", keys: Sequence[str] = SHOWN) -> str:
-    """Return generation 10 of each arm of a row: means over seeds, and real windows."""
+    """Tabulate generation 10 of a row's arms.
+
+    There are means over seeds, and real windows.
+    """
     heads = ["measure", "real windows"]
     policies = [arm.partition(" ")[0] for arm in scores.arms(block) if arm not in ("first", "real")]
     arms = {arm.replace("replace", policies[0]): title for arm, title in ARMS.items()}
@@ -147,7 +163,10 @@ SHORT_ARMS = ("real", "replace none", "replace low-pass", "replace kinematic", "
 
 
 def make_short_table(scores: Scores) -> str:
-    """Return the README's table: the main row after ten generations."""
+    """Tabulate the main row for the README.
+
+    It is that after ten generations.
+    """
     rows = []
     for key, words in SHORT_ROWS.items():
         form = ".2f" if key == "coverage" else f".{digits_of(key)}f"
@@ -160,9 +179,10 @@ def make_short_table(scores: Scores) -> str:
 def compare(
     scores: Scores, block: str, arm: str, control: str, keys: Iterable[str], *, control_block: str = ""
 ) -> dict[str, np.ndarray]:
-    """Return the paired differences (seeds,) of an arm and a control at generation 10, by measure.
+    """Return paired differences (seeds,) by measure.
 
-    control_block: The control's row, if it is another; it has the seeds of `block`.
+    They are of an arm and a control at generation 10. control_block: The control's row, if it is another; it has the
+    seeds of `block`.
     """
     seeds = scores.seeds(block)
     other = control_block or block
@@ -173,7 +193,10 @@ def compare(
 
 
 def adjusted_p(scores: Scores) -> dict[tuple[str, str], float]:
-    """Return Holm's p of the secondary tests, by control and measure."""
+    """Return Holm's p by control and measure.
+
+    They are of the secondary tests.
+    """
     p_values = {}
     for control in CONTROLS:
         for key, values in compare(scores, "main", "replace physics", control, TESTED).items():
@@ -182,7 +205,10 @@ def adjusted_p(scores: Scores) -> dict[tuple[str, str], float]:
 
 
 def make_split_table(scores: Scores, block: str = "main") -> str:
-    """Return physics less each control at generation 10; in *main*, bold where the adjusted test finds a difference."""
+    """Tabulate physics less each control.
+
+    It is at generation 10; in *main*, bold where the adjusted test finds a difference.
+    """
     adjusted = adjusted_p(scores) if block == "main" else {}
     rows = []
     for key in TESTED:
@@ -196,9 +222,9 @@ def make_split_table(scores: Scores, block: str = "main") -> str:
 
 
 def make_ratio_table(scores: Scores, titles: Mapping[str, str] | None = None) -> str:
-    """Return corrected beside uncorrected loops by ratio, after ten generations.
+    """Tabulate corrected and uncorrected loops by ratio.
 
-    titles: Measure → words in place of its title.
+    They are after ten generations. titles: Measure → words in place of its title.
     """
     rows = []
     for policy, title in RATIOS.items():
@@ -215,7 +241,10 @@ def make_ratio_table(scores: Scores, titles: Mapping[str, str] | None = None) ->
 
 
 def make_primary(scores: Scores) -> str:
-    """Return the primary test: the difference, its interval and p."""
+    """Format the primary test.
+
+    It has the difference, its interval and p.
+    """
     values = compare(scores, "main", "replace physics", "replace kinematic", ["fid_kinematic"])["fid_kinematic"]
     p_text = use_minus_signs(f"{student_p(values):.2g}")
     rows = [["physics less kinematic clean-up", format_interval(mean_interval(values), 1), p_text, str(len(values))]]
@@ -223,7 +252,10 @@ def make_primary(scores: Scores) -> str:
 
 
 def make_other_table(scores: Scores) -> str:
-    """Return physics less no correction at generation 10 in all rows of the plans with two seeds or more."""
+    """Tabulate physics less no correction.
+
+    It is at generation 10 in all rows of the plans with two seeds or more.
+    """
     keys = ("fid_kinematic", "fid_ground", "penetration_mm", "slide_m_s", "coverage")
     rows = []
     for block in scores.blocks():
@@ -239,7 +271,10 @@ def make_other_table(scores: Scores) -> str:
 
 
 def make_real_table(scores: Scores) -> str:
-    """Return what correctors do to fresh real windows: the change of the distance to the reference."""
+    """Tabulate correctors on fresh real windows.
+
+    It shows the change of the distance to the reference.
+    """
     rows = []
     for block in ("main", "cmu"):
         if block not in scores.blocks():
@@ -256,7 +291,10 @@ def make_real_table(scores: Scores) -> str:
 
 @dataclass(frozen=True)
 class Prediction:
-    """A row of the table: what the plan says, what was measured, and whether that refutes it."""
+    """A prediction, its measurement and verdict.
+
+    It is a row of the table; the measurement may refute what the plan says.
+    """
 
     letter: str
     words: str
@@ -275,7 +313,10 @@ class Prediction:
 
 
 def difference(scores: Scores, block: str, arm: str, control: str, key: str, control_block: str = "") -> Interval:
-    """Return the paired difference of two arms at generation 10."""
+    """Return two arms' paired difference.
+
+    It is at generation 10.
+    """
     return mean_interval(compare(scores, block, arm, control, [key], control_block=control_block)[key])
 
 
@@ -322,7 +363,10 @@ def judge_main(scores: Scores) -> Iterator[Prediction]:
 
 
 def judge_ratios(scores: Scores) -> Iterator[Prediction]:
-    """Yield the prediction on λ = 1, 0.5 and 0.25."""
+    """Yield the prediction on ratios.
+
+    λ is 1, 0.5 and 0.25.
+    """
     keys = ("penetration_mm", "fid_kinematic")
     drift = {f"{key}|above the baseline": difference(scores, "ratios", "augment:1 none", "real", key) for key in keys}
     gains = {}
@@ -392,7 +436,10 @@ def judge_selection(scores: Scores) -> Iterator[Prediction]:
 
 
 def judge_columns(scores: Scores) -> Iterator[Prediction]:
-    """Yield the predictions on HumanML3D's columns, which have a plan of their own."""
+    """Yield the predictions on HumanML3D's columns.
+
+    They have a plan of their own.
+    """
 
     def change(arm: str, control: str, key: str) -> Interval:
         return difference(scores, "columns", arm, control, key)
@@ -433,7 +480,10 @@ JUDGES = {
 
 
 def make_prediction_table(scores: Scores) -> str:
-    """Return the predictions on the rows that have two seeds or more: what was measured, and the verdict."""
+    """Tabulate predictions, measurements and verdicts.
+
+    They are on the rows that have two seeds or more.
+    """
     rows = [
         prediction.cells
         for block, judge in JUDGES.items()
@@ -444,7 +494,10 @@ def make_prediction_table(scores: Scores) -> str:
 
 
 def welch_interval(first: np.ndarray, second: np.ndarray) -> Interval:
-    """Return the difference of two means over independent seeds (A,) and (B,), with Welch's interval."""
+    """Return Welch's interval of a difference.
+
+    It is of two means over independent seeds (A,) and (B,).
+    """
     limits = ttest_ind(first, second, equal_var=False).confidence_interval()
     count = min(len(first), len(second))
     return Interval(float(first.mean() - second.mean()), float(limits.low), float(limits.high), count, "Welch")
@@ -459,7 +512,10 @@ def hold(is_held: bool) -> str:
 
 
 def draw_figure(scores: Scores) -> None:
-    """Draw artefacts, distance and coverage of the main row over ten generations."""
+    """Draw artefacts, distance and coverage of the main row.
+
+    There are ten generations.
+    """
     import matplotlib as mpl
 
     mpl.use("svg")

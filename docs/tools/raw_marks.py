@@ -1,4 +1,7 @@
-"""Find Markdown that a page of the site shows as it is typed, such as the rows of a table after a blank line."""
+"""Find Markdown that a page shows as typed.
+
+An example is the rows of a table after a blank line.
+"""
 
 import re
 from html.parser import HTMLParser
@@ -33,7 +36,10 @@ class _Text(HTMLParser):
 
 
 def find_raw_marks(html: str) -> list[str]:
-    """Return the lines of a page that show marks of Markdown, at most 80 characters of each."""
+    """Return lines that show marks of Markdown.
+
+    There are at most 80 characters of each.
+    """
     parser = _Text()
     parser.feed(html)
     return [line.strip()[:80] for line in "".join(parser.parts).splitlines() if RAW.search(line)]

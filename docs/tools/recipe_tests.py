@@ -1,4 +1,7 @@
-"""Registered tests of the experiment in docs/results/index.md, and their p-values."""
+"""Compute the registered tests and their p-values.
+
+They are of the experiment in docs/results/index.md.
+"""
 
 import csv
 from collections.abc import Mapping
@@ -17,13 +20,16 @@ SEEDS = 8
 
 
 def read_tests() -> list[dict[str, str]]:
-    """Return the rows of the registered tests of all stages."""
+    """Read the registered tests of all stages."""
     with (SUMMARIES / "recipe" / "tests.csv").open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
 def find_p(row: Mapping[str, str]) -> float:
-    """Return the p-value of a registered test, not adjusted, from its difference with its 95 % interval and margin."""
+    """Return a test's unadjusted p-value.
+
+    It is computed from its difference with its 95 % interval and margin.
+    """
     difference, low, high = (float(row[key]) for key in ("difference", "low", "high"))
     error = (high - low) / 2 / student.ppf(0.975, SEEDS - 1)
     margin = float(row["margin"] or 0)

@@ -1,6 +1,7 @@
-"""Score what a run folder of a motion experiment keeps with the metrics of today, a JSON line for each generation.
+"""Score a run folder with today's metrics.
 
-python docs/tools/rescore.py runs/motion-short rows.jsonl
+A motion experiment kept it; there is a JSON line for each generation. python docs/tools/rescore.py runs/motion-short
+rows.jsonl
 """
 
 import json

@@ -1,4 +1,6 @@
-"""Make the tables and figures of results from summaries of finished runs: `make results`.
+"""Make results' tables and figures: `make results`.
+
+They are from summaries of finished runs.
 
     python docs/tools/results.py                            # tables and figures anew, from docs/results/*.json
     python docs/tools/results.py short runs/motion-short    # first keep that run's summary as docs/results/short.json
@@ -67,7 +69,7 @@ MARKED = re.compile(rf"<!-- ({'|'.join(MAKERS)}) -->\n.*?<!-- end of \1 -->", re
 
 
 def fill_page(page: str, summaries: Mapping[str, Summary]) -> str:
-    """Return the text of a page with its tables and marked numbers made anew."""
+    """Fill a page's tables and numbers anew."""
 
     def make_table(match: re.Match[str]) -> str:
         kind = match[1]
@@ -81,7 +83,10 @@ COLLAPSE = {"collapse-coverage": ("coverage",)}
 
 
 def draw_collapse(summary: Summary, keys: Sequence[str]) -> str:
-    """Return SVG text: the main job's loop with and without correction, over generations."""
+    """Draw the collapse of the main loop as SVG.
+
+    It is with and without correction, over generations.
+    """
     names = {
         ArmSettings("real"): "real-data baseline",
         ArmSettings("replace"): "uncorrected",
@@ -102,7 +107,10 @@ FREE = ("--out", "--workers", "--keep", "--wandb", "--runner")
 
 
 def join_runs(runs: Sequence[Summary], *, different_code: bool = False) -> Summary:
-    """Return a summary of all runs, whose command leaves out options that change no result, such as the folder."""
+    """Join runs into one summary.
+
+    Its command leaves out options that change no result, such as the folder.
+    """
     summary = join_summaries(runs, different_code=different_code)
     if len(runs) == 1:
         return replace(summary, command=remove_options(summary.command, FREE))
@@ -112,7 +120,10 @@ def join_runs(runs: Sequence[Summary], *, different_code: bool = False) -> Summa
 
 
 def require_commit(name: str, summary: Summary) -> None:
-    """Raise InputError if a summary that is to be kept does not record the commit that made it."""
+    """Require a summary's commit.
+
+    InputError if a summary that is to be kept does not record the one that made it.
+    """
     if not summary.made.get(COMMIT) and not summary.made.get("git_commits"):
         raise InputError(f"{name}: the run records no git commit; run it in a clone, or name the commit by --commit")
 

@@ -1,4 +1,7 @@
-"""Table of every number of three presets, its unit, meaning and origin: results/settings.csv of the site."""
+"""Tabulate every number of three presets.
+
+Its unit, meaning and origin stand beside it: results/settings.csv of the site.
+"""
 
 import ast
 import csv
@@ -36,7 +39,7 @@ class Number(NamedTuple):
 
 
 def find_numbers(value: object, path: str, meaning: str = "", choice: str = "") -> Iterator[tuple[str, Number]]:
-    """Yield the numbers in nested settings, each with its path.
+    """Yield numbers of nested settings with paths.
 
     Args:
         value: A number, a tuple or a dataclass of settings; all else is skipped.
@@ -58,14 +61,20 @@ def find_numbers(value: object, path: str, meaning: str = "", choice: str = "") 
 
 
 def find_choice(owner: type | ModuleType) -> str:
-    """Return the sentences of a class or module on how its numbers were chosen, "" without any."""
+    """Find how a class's numbers were chosen.
+
+    Returns the sentences of a class or module on it, "" without any.
+    """
     sentences = re.split(r"(?<=[.;]) +", " ".join((owner.__doc__ or "").split()))
     pattern = re.compile(r"\b[Ss]et (by|on)\b|\bset by hand|were set\b|advise")
     return " ".join(sentence for sentence in sentences if pattern.search(sentence))
 
 
 def find_constants(module: ModuleType, kinds: Sequence[type]) -> Iterator[tuple[str, Number]]:
-    """Yield the documented numbers of a module under the name of its only step, or of the module if it has several."""
+    """Yield a module's documented numbers by name.
+
+    The name is that of its only step, or of the module if it has several.
+    """
     owner = kinds[0] if len(kinds) == 1 else module
     start = owner.__name__.rpartition(".")[2]
     for statement, following in pairwise(ast.parse(inspect.getsource(module)).body):
@@ -78,7 +87,10 @@ def find_constants(module: ModuleType, kinds: Sequence[type]) -> Iterator[tuple[
 
 
 def list_preset(preset: str) -> dict[str, Number]:
-    """Return the numbers of a preset by name: those of its steps, and of plan, simulation and verdict."""
+    """List a preset's numbers by name.
+
+    They are those of its steps, and of plan, simulation and verdict.
+    """
     pipeline = PIPELINES[preset]
     numbers = []
     steps = (*pipeline.cleanup.steps, *pipeline.postprocess)
@@ -95,7 +107,10 @@ def list_preset(preset: str) -> dict[str, Number]:
 
 
 def table() -> str:
-    """Return all numbers as CSV, one a row, with their value in each preset, empty without one."""
+    """Return all numbers as CSV, by preset.
+
+    Each has a row with its value in each preset, empty without one.
+    """
     presets = [list_preset(preset) for preset in PIPELINES]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -1,6 +1,7 @@
-"""Control of the split of docs/results/index.md: the loop of a learner without a fault.
+"""Control the split with a faultless learner.
 
-The real data are Gaussian, and the learner fits mean and covariance. So it errs only because samples are finite.
+The split is that of docs/results/index.md. The real data are Gaussian, and the learner fits mean and covariance. So it
+errs only because samples are finite.
 """
 
 from collections.abc import Callable, Mapping
@@ -35,7 +36,10 @@ def draw_fitted(training: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def run_loops(model: Model, seeds: int = SEEDS) -> tuple[np.ndarray, np.ndarray]:
-    """Return coverage and variance (2, generations + 1, seeds) of a fully synthetic loop and of its baseline."""
+    """Run a loop and its baseline.
+
+    Returns coverage and variance (2, generations + 1, seeds); the loop is fully synthetic.
+    """
     looped = np.zeros((2, max(GENERATIONS) + 1, seeds))
     baseline = np.zeros_like(looped)
     for seed in range(seeds):
@@ -55,7 +59,10 @@ def _score(reference: np.ndarray, samples: np.ndarray) -> tuple[float, float]:
 
 
 def split_control(generation: int, seeds: int = SEEDS) -> list[tuple[Interval, Interval, Interval]]:
-    """Return for coverage and variance: what the loop keeps of its baseline, copying, and the model against copies."""
+    """Split the loss into copying and model.
+
+    For coverage and variance: what the loop keeps of its baseline, copying, and the model against copies.
+    """
     learned, learned_base = run_loops(draw_fitted, seeds)
     copied, copied_base = run_loops(copy_vectors, seeds)
     parts = []
@@ -70,7 +77,7 @@ def split_control(generation: int, seeds: int = SEEDS) -> list[tuple[Interval, I
 
 
 def control_table(summaries: Mapping[str, Summary]) -> str:
-    """Return the table of the page, which needs no run."""
+    """Tabulate the control; it needs no run."""
     rows = []
     for generation in GENERATIONS:
         for name, parts in zip(("Coverage", "Variance, of real"), split_control(generation), strict=True):

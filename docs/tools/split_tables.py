@@ -1,4 +1,7 @@
-"""Tables of docs/results: parts of a loss, what each sampler and remedy keeps, and strengths of `lineages`."""
+"""Tabulate losses, samplers, remedies and strengths.
+
+They are in docs/results: parts of a loss, what each sampler and remedy keeps, and strengths of `lineages`.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -37,7 +40,7 @@ SPLIT_RUNS = (
 
 
 def split_run(summaries: Mapping[str, Summary], name: str, generation: int) -> dict[str, LossSplit]:
-    """Return the split of each measure of a run, by the measure's key."""
+    """Split a run's measures by key."""
     curves = arms_by_name(summaries[name], MAIN_JOB)
     return {split.metric.key: split for split in split_losses(curves, generation=generation)}
 
@@ -81,7 +84,7 @@ PAPER_SAMPLERS = ("ddim 50 eta 1", *THREE_SAMPLERS, "multistep 50")
 
 @dataclass(frozen=True)
 class NetworkRows:
-    """Weights of generation 0, and the samplers that draw from them."""
+    """Weights of generation 0 and their samplers."""
 
     title: str
     data: str
@@ -92,7 +95,10 @@ class NetworkRows:
     levels: int = 100
 
     def has_drawn(self, row: Mapping[str, Any]) -> bool:
-        """Return whether a kept row scores samples of these weights; rows without levels have 100."""
+        """Return whether a row has these weights' samples.
+
+        Rows without levels have 100.
+        """
         weights = (row["data"], row["denoiser"], row["guidance"], row.get("levels", 100))
         return weights == (self.data, self.denoiser, self.guidance, self.levels)
 
@@ -132,13 +138,19 @@ COLUMNS = {
 
 
 def read_sampler(name: str) -> dict[str, Any]:
-    """Return the settings of sampling behind a name such as "ddim 20 eta 1"."""
+    """Parse a sampler's name, such as "ddim 20 eta 1".
+
+    Returns the settings of sampling behind it.
+    """
     sampler, steps, *eta = name.split()
     return {"sampler": sampler, "sampling_steps": int(steps), "eta": float(eta[1]) if eta else 0.0}
 
 
 def samplers_table(summaries: Mapping[str, Summary]) -> str:
-    """Return the table of samplers on the weights of generation 0, means over seeds."""
+    """Tabulate samplers on generation 0's weights.
+
+    Means are over seeds.
+    """
     kept = read_rows("gen0")
     rows = []
     for network in NETWORKS:
@@ -161,7 +173,10 @@ STRENGTH_COLUMNS = {
 
 
 def strengths_table(summaries: Mapping[str, Summary]) -> str:
-    """Return the table of strengths of extrapolation at the last generation, means over seeds."""
+    """Tabulate strengths of extrapolation.
+
+    Means over seeds are at the last generation.
+    """
     kept = read_rows("strength")
     last = max(row["t"] for row in kept)
     rows = []
@@ -182,7 +197,10 @@ KEPT_COLUMNS = ("coverage", "within_label_ratio", "precision")
 
 
 def kept_table(summaries: Mapping[str, Summary]) -> str:
-    """Return the table of what fully synthetic loops keep with a remedy, at the last generation."""
+    """Tabulate what remedies keep.
+
+    Loops are fully synthetic, at the last generation.
+    """
     summary = summaries["remedies"]
     arms = arms_by_name(summary, MAIN_JOB)
     rows = []
@@ -199,13 +217,19 @@ PHYSICS_KEYS = ("penetration_mm", "skate_m_s", "needed_force_bodyweights", "fid_
 
 
 def uncorrected_table(summaries: Mapping[str, Summary]) -> str:
-    """Return the table of uncorrected loops by ratio, minus the real-data baseline, last generation."""
+    """Tabulate uncorrected loops by ratio.
+
+    The real-data baseline is taken off, last generation.
+    """
     pairs = [(ArmSettings(policy), BASELINE) for policy in POLICIES]
     return _differences_table(summaries["ratios-quick"], "uncorrected − real data only", pairs, RATIO_KEYS)
 
 
 def tracked_table(summaries: Mapping[str, Summary]) -> str:
-    """Return the table of loops with PyBullet's physics by ratio, minus those without, last generation."""
+    """Tabulate loops with PyBullet's physics by ratio.
+
+    Those without are taken off, last generation.
+    """
     pairs = [(ArmSettings(policy, "physics"), ArmSettings(policy)) for policy in POLICIES]
     return _differences_table(summaries["ratios-quick-pybullet"], "physics − uncorrected", pairs, PHYSICS_KEYS)
 

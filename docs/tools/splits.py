@@ -26,7 +26,10 @@ Result = dict[str, Any]
 
 @cache
 def read_results(folder: Path) -> list[Result]:
-    """Return the kept splits in their order, all stages together; InputError for a file of another registration."""
+    """Read the kept splits in order.
+
+    All stages come together; InputError for a file of another registration.
+    """
     registered = hashlib.sha256((folder / "registration.txt").read_bytes()).hexdigest()
     results: dict[int, Result] = {}
     for path in sorted(folder.glob("*split-*.json")):
@@ -39,6 +42,9 @@ def read_results(folder: Path) -> list[Result]:
 
 
 def sign_flip_p(differences: np.ndarray) -> float:
-    """Return the two-sided p-value of the exact test that assigns signs to differences (S,) in all ways."""
+    """Return an exact two-sided sign-flip p-value.
+
+    The test assigns signs to differences (S,) in all ways.
+    """
     ways = 2 ** len(differences)
     return float(permutation_test((differences,), np.mean, permutation_type="samples", n_resamples=ways).pvalue)

@@ -1,9 +1,9 @@
-"""Run toy loops in full and keep what the theory gallery shows: `python docs/tools/toys.py`, in about an hour.
+"""Run toy loops in full for the gallery.
 
-Names choose some of them: `python docs/tools/toys.py lineages`. Loops of the table come first, then those of
-`examples/loops`. Writes docs/pictures/toys/NAME-0.svg …, docs/tools/toys.json, and the outcomes in
-docs/theory.md. `--page-only` writes only the last of these. A run that was stopped is resumed from the folder
-`--out`.
+`python docs/tools/toys.py`, in about an hour, keeps what the theory gallery shows. Names choose some of them: `python
+docs/tools/toys.py lineages`. Loops of the table come first, then those of `examples/loops`. Writes
+docs/pictures/toys/NAME-0.svg …, docs/tools/toys.json, and the outcomes in docs/theory.md. `--page-only` writes only the
+last of these. A run that was stopped is resumed from the folder `--out`.
 """
 
 import json
@@ -42,7 +42,10 @@ def command_of(name: str) -> str:
 
 
 def fill_page(page: str, outcomes: Mapping[str, Any]) -> str:
-    """Return the page with the first picture of each loop and how many of its statements hold."""
+    """Fill the page with loops' pictures and statements.
+
+    It has the first picture of each loop and how many of its statements hold.
+    """
 
     def fill_mark(match: re.Match[str]) -> str:
         toy = outcomes[match[1]]
@@ -60,7 +63,10 @@ def fill_page(page: str, outcomes: Mapping[str, Any]) -> str:
 
 
 def keep(toy: LoadedToy, study: Study, folder: Path) -> dict[str, object]:
-    """Write a loop's pictures; return its outcome for the page."""
+    """Write a loop's pictures; return its outcome.
+
+    The outcome is for the page.
+    """
     result = derive_result(study, toy, folder)
     name = toy.name
     figures = []
