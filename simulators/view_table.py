@@ -25,6 +25,7 @@ from .choose import choose_on_floor, keep_failures
 from .cleanup.clean import CleanupSettings
 from .cleanup.drift import StabilizeFloor
 from .cleanup.levelling import FitSoles, LevelFloor
+from .cleanup.noise import find_noisy_keys
 from .cleanup.splices import JoinSplices
 from .compare.comparison import include_repair
 from .pipeline import Pipeline
@@ -91,6 +92,8 @@ def _view_samples(motion: Motion, pipeline: Pipeline) -> CorrectionView:
     Its file repeats frames.
     """
     repeats = FrameRepeats.from_motion(motion)
+    if not len(repeats.sources) and (spacing := find_noisy_keys(motion)):
+        repeats = FrameRepeats.from_keys(motion, spacing, is_curved=True) or repeats
     frame_times = pipeline.cleanup.frame_times
     restore = partial(restore_frames_of_file, repeats, motion, choice=frame_times)
     return CorrectionView.from_part(repeats.prepare(motion, frame_times), restore)

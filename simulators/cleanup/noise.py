@@ -69,6 +69,10 @@ _ROUNDING_RAD = 1e-4
 """Rounding noise of files, in rad. A joint with less counts as free of noise."""
 
 
+_KEYS_FPS = 29.0
+"""Minimum frame rate of keys. The noise of joints was told from motion at 30 fps."""
+_HIDDEN = 0.5
+"""Maximum noise of interpolated frames, relative to that of their keys. White noise is the same at all rates."""
 _FEWEST_FRAMES = 8
 """Smallest number of frames that show noise."""
 
@@ -129,6 +133,24 @@ def is_noisy(noise_rad: np.ndarray) -> np.ndarray:
         if len(moving_rad) >= _LEAST_MOVING * len(joints_rad):
             medians_rad[index] = median(moving_rad)
     return medians_rad > _NOISY_RAD
+
+
+def find_noisy_keys(motion: Motion) -> int:
+    """Return the spacing of keys whose noise interpolation hides.
+
+    Curves through noisy frames are smooth at a higher frame rate. It is 0 for motions with noise of their own, and for
+    motions that are calm at every `spacing`-th frame, too.
+    """
+    noise_rad = joint_noise_rad(MotionBatch.stack([motion]))
+    if is_noisy(noise_rad)[0]:
+        return 0
+    for spacing in range(2, int(motion.fps / _KEYS_FPS) + 1):
+        keys = motion.select_frames(slice(None, None, spacing))
+        keys_rad = joint_noise_rad(MotionBatch.stack([keys]))
+        is_hidden = median(noise_rad[0]) < _HIDDEN * median(keys_rad[0])
+        if is_hidden and is_noisy(keys_rad)[0]:
+            return spacing
+    return 0
 
 
 def denoise(motions: MotionBatch, noise_rad: np.ndarray, *, must_calm: bool) -> MotionBatch:

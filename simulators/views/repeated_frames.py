@@ -37,6 +37,8 @@ def restore_frames_of_file(
 
 
 def _make_notes(repeats: FrameRepeats, *, is_even: bool) -> Iterator[Note]:
+    if repeats.is_curved:
+        return
     if repeats.is_linear:
         yield Note(NoteKind.LINEAR_FRAMES, repeats.spacing)
     elif repeats.count and not is_even:

@@ -86,6 +86,21 @@ class FrameRepeats:
     is_dense: bool = False
     """True if linear keys are dense. They are then as many per second as motions that are corrected by themselves
     have."""
+    is_curved: bool = False
+    """True if frames between such keys are on curves."""
+
+    @classmethod
+    def from_keys(cls, motion: Motion, spacing: int, *, is_curved: bool = False) -> FrameRepeats | None:
+        """Return the samples of a motion that was interpolated between dense keys.
+
+        The first frame is a key. Frames after the last key must repeat it, otherwise the result is None.
+        """
+        last_key = (len(motion) - 1) // spacing * spacing
+        if (_measure_steps(motion)[last_key:] > _UNCHANGED).any():
+            return None
+        times = np.arange(0, last_key + 1, spacing, dtype=float)
+        sources = np.arange(len(motion)) // spacing
+        return cls(sources, times, float(spacing), is_linear=True, is_dense=True, is_curved=is_curved)
 
     @classmethod
     def from_motion(cls, motion: Motion) -> FrameRepeats:
@@ -104,9 +119,11 @@ class FrameRepeats:
                 return cls._from_copies(is_copy, spacing, ratios)
         is_linear, spacing = _find_linear_frames(motion)
         if spacing:
+            is_dense = motion.fps >= _DENSE_FPS * spacing and not is_linear[:: round(spacing)].any()
+            if is_dense and (repeats := cls.from_keys(motion, round(spacing))) is not None:
+                return repeats
             times = np.flatnonzero(~is_linear).astype(float)
-            is_dense = motion.fps >= _DENSE_FPS * spacing and bool(np.all(np.diff(times) == spacing))
-            return cls(np.cumsum(~is_linear) - 1, times, spacing, is_linear=True, is_dense=is_dense)
+            return cls(np.cumsum(~is_linear) - 1, times, spacing, is_linear=True)
         ratios = _compare_with_neighbours(steps)
         is_copy = np.append(False, (steps < _UNCHANGED) & (ratios < _LOW))
         if is_copy.sum() >= _FEWEST_COPIES:

@@ -12,13 +12,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from made_motions import KINDS, Kind, made_motion
 from plain_contacts import standing_speeds_m_s
+from scipy.interpolate import CubicSpline
 from scipy.spatial.transform import Rotation
 from turned_joints import turn_joint
 
 from selfcorrect import correct_files, save_motion
 from selfcorrect.motion.checks.check import check
 from selfcorrect.motion.geometry.rotations import quaternions
-from selfcorrect.motion.kinematics import joint_positions
+from selfcorrect.motion.kinematics import joint_positions, make_continuous
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.perception.ground_plane import estimate_ground_plane
 from selfcorrect.motion.perception.repeats import FrameRepeats
@@ -391,19 +392,24 @@ def test_linear_frames_become_curves(count: int) -> None:
 
 
 @pytest.mark.parametrize("count", [2, 4])
-def test_interpolation_changes_no_correction(count: int) -> None:
-    """Interpolated frames are left out of correction.
-
-    Those on straight lines between noisy frames hide their noise.
-    """
+@pytest.mark.parametrize("is_curved", [False, True])
+@pytest.mark.parametrize("extra", [0, 1])
+def test_interpolation_changes_no_correction(count: int, is_curved: bool, extra: int) -> None:
+    """Frames on lines or curves between noisy frames hide their noise, so the frames between are left out."""
     noisy = add_noise(base_walk(), 0.004, 0.026)
-    times = np.arange(count * (len(noisy) - 1) + 1) / count
+    times = np.minimum(np.arange(count * (len(noisy) - 1) + 1 + extra) / count, len(noisy) - 1)
     interpolated = replace(resample(noisy, times), fps=count * noisy.fps)
+    if is_curved:
+        curves = CubicSpline(np.arange(len(noisy)), make_continuous(noisy.rotations))(times)
+        root_m = CubicSpline(np.arange(len(noisy)), noisy.root_m)(times)
+        rotations = curves / np.linalg.norm(curves, axis=-1, keepdims=True)
+        interpolated = replace(interpolated, root_m=root_m, rotations=rotations)
     corrections = KinematicCorrector()([noisy])[0], KinematicCorrector()([interpolated])[0]
     alone_m, between_m = (joint_positions(correction.motion) for correction in corrections)
     assert np.abs(alone_m - joint_positions(noisy)).max() > 0.01
-    np.testing.assert_allclose(between_m[::count], alone_m, atol=1e-6)
+    np.testing.assert_allclose(between_m[: len(times) - extra : count], alone_m, atol=1e-6)
     assert len(between_m) == len(times)
+    assert notes_of(corrections[1], NoteKind.LINEAR_FRAMES) == ([] if is_curved else [count])
 
 
 @settings(max_examples=40, deadline=None)
