@@ -142,13 +142,10 @@ def test_second_correction_changes_little(kind: Kind, fps: float):
     clean = made_motion(kind, 0.9, fps, round(4 * fps))
     (first,) = KinematicCorrector()([spoil(clean, 0.02, 0.03)])
     (second,) = KinematicCorrector()([first.motion])
-    (third,) = KinematicCorrector()([second.motion])
     # Hops are moved by 2.5 mm at 30 fps and are 31.0 mm from the clean motion then. A lock from which feet return later
-    # moves hops by 4.1 mm, and they are 31.6 mm from the clean motion. The walk's feet slide at half the speed once
-    # they are planted again.
+    # moves hops by 4.1 mm, and they are 31.6 mm from the clean motion.
     assert first.figures["moved_m"] > 0.002
-    assert second.figures["moved_m"] < 0.1 * first.figures["moved_m"]
-    assert third.figures["moved_m"] < max(0.0005, 0.01 * first.figures["moved_m"])
+    assert second.figures["moved_m"] < max(0.0005, 0.01 * first.figures["moved_m"])
 
 
 @pytest.mark.parametrize("fps", [30.0, 60.0, 120.0])
