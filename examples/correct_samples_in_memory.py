@@ -12,7 +12,10 @@ import selfcorrect as sc
 
 
 def draw_samples(count: int) -> list[sc.Motion]:
-    """Stands for your model: with arrays, `sc.Motion(skeleton, root_m, rotations, fps)`."""
+    """Stand in for your model.
+
+    With arrays, `sc.Motion(skeleton, root_m, rotations, fps)`.
+    """
     walk = next(motion for motion in sc.load_motions("deepmimic") if motion.label == "walk")
     random = np.random.default_rng(0)
     shaken_m = random.normal(scale=[0.003, 0.01, 0.003], size=(count, *walk.root_m.shape))

@@ -15,7 +15,10 @@ import selfcorrect as sc
 
 
 def clips(folder: Path, split: str | None = None, *, allow_pickle: bool = False) -> list[sc.Clip]:
-    """List the clips without reading them: nothing is opened before it is used."""
+    """List the clips without reading them.
+
+    Nothing is opened before it is used.
+    """
     labels = json.loads((folder / "labels.json").read_text())
     return [sc.Clip(name, folder / name, partial(read, folder / name, label)) for name, label in labels.items()]
 

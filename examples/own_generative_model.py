@@ -14,7 +14,10 @@ from selfcorrect.core.randomness import Stream
 
 @dataclass(frozen=True)
 class Histogram:
-    """Independent dimensions, each a histogram from -4 to 4, which blurs what it sees."""
+    """A histogram per dimension, from -4 to 4.
+
+    Dimensions are independent, and it blurs what it sees.
+    """
 
     shares: torch.Tensor  # (d, bins)
 

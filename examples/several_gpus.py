@@ -22,7 +22,10 @@ CPU = torch.device("cpu")
 
 
 class SharedTraining(MotionDiffusion):
-    """A diffusion model that all processes of a group train together."""
+    """A diffusion model trained by several processes.
+
+    All processes of a group train it together.
+    """
 
     def _train(self, network, *arguments):
         return super()._train(DistributedDataParallel(network), *arguments)

@@ -87,7 +87,10 @@ def toy(settings: BiasedCorrector) -> toys.Toy:
 
 
 def set_up_regression(settings: BiasedCorrector, stream: sc.Stream) -> toys.Setup:
-    """The same real pairs for each belief, and without a verifier."""
+    """Set up the same real pairs for each belief.
+
+    A loop has no verifier.
+    """
     untrained = LinearRegression.zero(settings.dimension)
     real = true_pairs((settings.dimension,), settings.samples, stream.child("real"))
     unverified = sc.Arm(sc.Replace(settings.synthetic_per_real), settings.generations)
@@ -103,7 +106,10 @@ def name_belief(bias: float) -> str:
 
 
 def accept_near_belief(weight: float, radius: float) -> Corrector:
-    """Keep pairs whose label is within `radius` of the one believed, with every weight equal to `weight`."""
+    """Keep pairs whose label is near a belief.
+
+    It is within `radius` of the one believed, with every weight equal to `weight`.
+    """
 
     def accept(pairs: sc.Samples) -> Tensor:
         covariates = pairs.values[:, :-1]
@@ -115,7 +121,10 @@ def accept_near_belief(weight: float, radius: float) -> Corrector:
 
 
 def claim_of_beliefs(settings: BiasedCorrector) -> list[claims.Claim]:
-    """Return the level at which the loop settles, and the rate at which it gets there."""
+    """Claim the settled level and its rate.
+
+    The loop settles at the level at that rate.
+    """
     largest = max(settings.biases)
     wrong = name_belief(largest)
     slightly_wrong = name_belief(settings.biases[1])
@@ -159,7 +168,10 @@ def set_up_words(settings: BiasedCorrector, stream: sc.Stream) -> toys.Setup:
 
 
 def accept_frequent_words(known_count: int, pass_rate: float) -> Corrector:
-    """Accept the `known_count` most frequent words, and others with the probability `pass_rate`."""
+    """Accept frequent words, others by chance.
+
+    The `known_count` most frequent words pass, others with the probability `pass_rate`.
+    """
 
     def verify(samples: sc.Samples, stream: sc.Stream) -> sc.Corrected:
         passes = torch.rand(len(samples), generator=stream.generator()) < pass_rate
@@ -169,14 +181,20 @@ def accept_frequent_words(known_count: int, pass_rate: float) -> Corrector:
 
 
 def predict_tail_share(settings: BiasedCorrector) -> dict[str, np.ndarray]:
-    """Return the share of words that the verifier does not know, (T + 1,), for large samples."""
+    """Predict the share (T + 1,) of unknown words.
+
+    The verifier does not know them; samples are large.
+    """
     tail = float(zipf(settings.words.size)[settings.words.known_count :].sum())
     odds = tail / (1 - tail) * settings.words.pass_rate ** np.arange(settings.generations + 1)
     return {FREE: np.full(len(odds), tail), BLIND: odds / (1 + odds)}
 
 
 def claim_of_words(settings: BiasedCorrector) -> list[claims.Claim]:
-    """Return the share of unknown words half way, and words left against no selection."""
+    """Claim unknown words and words left.
+
+    The former is their share half way, the latter is against no selection.
+    """
     half = settings.generations // 2
     law = predict_tail_share(settings)[BLIND][half]
     share = claims.value_at(BLIND, "tail_share", half)
@@ -188,10 +206,11 @@ def claim_of_words(settings: BiasedCorrector) -> list[claims.Claim]:
 
 
 def verified_contraction(radius: float, noise: float) -> float:
-    """The rate at which verified retraining approaches the verifier's belief, 1 − 2uφ(u) / (2Φ(u) − 1), u = r/σ.
+    """Return the contraction towards a verifier's belief.
 
-    The mean residual of verified labels, a truncated normal's, falls by this factor near zero (Yi et al. 2026:
-    contraction towards the "knowledge centre", whatever the truth). Large samples; 0 for a strict verifier, 1 for none.
+    It is 1 − 2uφ(u) / (2Φ(u) − 1), u = r/σ. The mean residual of verified labels, a truncated normal's, falls by this
+    factor near zero (Yi et al. 2026: contraction towards the "knowledge centre", whatever the truth). Large samples; 0
+    for a strict verifier, 1 for none.
     """
     bound = radius / noise
     return float(1 - 2 * bound * stats.norm.pdf(bound) / (2 * stats.norm.cdf(bound) - 1))

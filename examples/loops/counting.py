@@ -62,7 +62,10 @@ QUICK = Counting(generations=60, seeds=1000)
 
 @dataclass(frozen=True)
 class Counts(TensorModel):
-    """Poisson or Bernoulli draws with the mean of the training set, (seeds,)."""
+    """Poisson or Bernoulli draws with trained means, (seeds,).
+
+    The means are those of the training set.
+    """
 
     mean: Tensor
     kind: Literal["poisson", "coin"]
@@ -136,14 +139,20 @@ def name_rate(rate: float) -> str:
 
 
 def set_up_counts(settings: Counting, name: str, model: Counts, stream: sc.Stream) -> toys.Setup:
-    """Make the real counts of all seeds, and a fully synthetic loop."""
+    """Make real counts and a fully synthetic loop.
+
+    All seeds are in it.
+    """
     real = sc.Samples.real(model.sample(torch.zeros(settings.real_count), stream.child("real")))
     task = sc.Task(model, real, partial(measure_alive, settings.real_count))
     return toys.Setup(task, {name: sc.Arm(sc.Replace(), settings.generations)})
 
 
 def measure_alive(count: int, candidate: sc.Candidate) -> dict[str, Tensor]:
-    """Return 1 for each seed whose samples can still differ."""
+    """Return 1 for each seed still alive.
+
+    Its samples can still differ.
+    """
     model = candidate.model
     assert isinstance(model, Counts)
     is_alive = (model.mean > 0) & ((model.mean < 1 - 0.5 / count) | (model.kind == "poisson"))
@@ -153,7 +162,10 @@ def measure_alive(count: int, candidate: sc.Candidate) -> dict[str, Tensor]:
 def list_gaussians(
     settings: Counting, centres: Mapping[str, np.ndarray]
 ) -> Iterator[tuple[str, int, dict[str, sc.Arm]]]:
-    """Yield the name, n and arms of each bundle of Gaussian loops."""
+    """List bundles of Gaussian loops.
+
+    Yields the name, n and arms of each.
+    """
     last = settings.generations
     shrinking = sc.Correction(partial(shrink, settings.shrinking))
     policies = {SYNTHETIC: sc.Replace(), MIXED: sc.Augment(1.0)}
@@ -171,12 +183,18 @@ def list_gaussians(
 def set_up_gaussians(
     settings: Counting, count: int, dimension: int, arms: Mapping[str, sc.Arm], stream: sc.Stream
 ) -> toys.Setup:
-    """Make real normal points of all seeds; a model fits them by maximum likelihood."""
+    """Make real normal points of all seeds.
+
+    A model fits them by maximum likelihood.
+    """
     return toys.Setup(gaussian_task(count, settings.seeds, stream, measure_spectrum, (dimension,)), arms)
 
 
 def claim_half_lives() -> list[claims.Claim]:
-    """Return when the mean over seeds has halved, and when the median seed has."""
+    """Claim the half-lives of mean and median.
+
+    The mean is over seeds.
+    """
     mean = claims.final_value(LIKELY, VARIANCE) / claims.initial_value(LIKELY, VARIANCE)
 
     def measure_median(curves: claims.Curves) -> Interval:
@@ -189,7 +207,10 @@ def claim_half_lives() -> list[claims.Claim]:
 
 
 def claim_unbiased(count: int) -> list[claims.Claim]:
-    """Return what unbiased loops lose although their expected variance stays at 1 − 1/n."""
+    """Claim the losses of unbiased loops.
+
+    Their expected variance stays at 1 − 1/n.
+    """
     expected = 1 - 1 / count
     line, space = UNBIASED_GENERATIONS[LINE], UNBIASED_GENERATIONS[SPACE]
     rank = claims.ratio_of_means(
@@ -224,8 +245,9 @@ def shrink(factor: float, samples: sc.Samples) -> sc.Samples:
 
 
 def measure_spectrum(candidate: sc.Candidate) -> dict[str, Tensor]:
-    """Return the variance per dimension, per seed; in several dimensions also the squared trace, the trace of the
-    square, and their ratio, the effective rank.
+    """Measure the variance per dimension and seed.
+
+    In several dimensions also the squared trace, the trace of the square, and their ratio, the effective rank.
     """
     assert isinstance(candidate.model, sc.Gaussian)
     covariance = candidate.model.covariance
@@ -239,10 +261,11 @@ def measure_spectrum(candidate: sc.Candidate) -> dict[str, Tensor]:
 
 
 def poisson_survival(count: int, rate: float, generations: int) -> np.ndarray:
-    """Probability (t + 1,) that a Poisson loop has not become constant 0.
+    """Return a Poisson loop's survival (t + 1,).
 
-    The sum of a generation has a Poisson distribution around the sum before it: a branching process with one Poisson
-    child per individual on average. A line is extinct after t generations with q_t = exp(q_(t−1) − 1), q_0 = 0.
+    It is the probability that it has not become constant 0. The sum of a generation has a Poisson distribution around
+    the sum before it: a branching process with one Poisson child per individual on average. A line is extinct after t
+    generations with q_t = exp(q_(t−1) − 1), q_0 = 0.
     """
     extinct = 0.0
     alive = []
@@ -253,7 +276,10 @@ def poisson_survival(count: int, rate: float, generations: int) -> np.ndarray:
 
 
 def coin_survival(count: int, probability: float, generations: int) -> np.ndarray:
-    """Probability (t + 1,) that a Bernoulli loop has lost neither side: the chain of Wright and Fisher."""
+    """Return a Bernoulli loop's survival (t + 1,).
+
+    It is the probability that it has lost neither side: the chain of Wright and Fisher.
+    """
     sums = np.arange(count + 1)
     chain = stats.binom.pmf(sums, count, sums[:, None] / count)
     current = stats.binom.pmf(sums, count, probability)
@@ -265,17 +291,19 @@ def coin_survival(count: int, probability: float, generations: int) -> np.ndarra
 
 
 def shrunk_variance(count: int, factor: float, generations: int) -> np.ndarray:
-    """Expected variance (t + 1,) of a fully synthetic loop: c² (1 − 1/n) is left in each generation.
+    """Return shrunk variances (t + 1,).
 
-    At n = 128, shrinking by 0.4 % doubles the loss.
+    They are expected of a fully synthetic loop: c² (1 − 1/n) is left in each generation. At n = 128, shrinking by 0.4 %
+    doubles the loss.
     """
     return (1 - 1 / count) * (factor**2 * (1 - 1 / count)) ** np.arange(generations + 1)
 
 
 def mixed_variance(count: int, factor: float, generations: int, synthetic_ratio: float = 1.0) -> np.ndarray:
-    """Expected variance (t + 1,) beside real data, without terms in 1/n²: it settles near 1/(1 + λ(1 − c²)).
+    """Return variances (t + 1,) beside real data.
 
-    Exact for large n; the first term in 1/n is the loss of the real data's own mean.
+    They are expected, without terms in 1/n²: the loop settles near 1/(1 + λ(1 − c²)). Exact for large n; the first term
+    in 1/n is the loss of the real data's own mean.
     """
     share = synthetic_ratio / (1 + synthetic_ratio)
     variances = [1 - 1 / count]
@@ -286,7 +314,10 @@ def mixed_variance(count: int, factor: float, generations: int, synthetic_ratio:
 
 @cache
 def normal_centres(count: int) -> np.ndarray:
-    """Return the k-means centres of N(0, 1) in ascending order: Lloyd's algorithm from evenly spaced quantiles."""
+    """Return the k-means centres of N(0, 1).
+
+    They ascend: Lloyd's algorithm from evenly spaced quantiles.
+    """
     centres = stats.norm.ppf((np.arange(count) + 0.5) / count)
     for _ in range(2000):
         edges = find_edges(centres)
@@ -295,14 +326,18 @@ def normal_centres(count: int) -> np.ndarray:
 
 
 def find_edges(centres: np.ndarray) -> np.ndarray:
-    """Return the bounds (K + 1,) between ascending centres (K,)."""
+    """Return bounds (K + 1,) between centres (K,).
+
+    The centres ascend.
+    """
     return np.concatenate([[-np.inf], (centres[1:] + centres[:-1]) / 2, [np.inf]])
 
 
 def snapped_variance(count: int, centres: np.ndarray, generations: int) -> np.ndarray:
-    """Expected variance (t + 1,) of a fully synthetic loop whose samples move to centres, to first order in 1/n.
+    """Return variances (t + 1,) snapped to centres.
 
-    v → (1 − 1/n) Σ p_i(v) c_i², where p_i(v) is the share of N(0, v) nearest to c_i. The drift of the mean is left out.
+    They are expected of a fully synthetic loop whose samples move to centres, to first order in 1/n. v → (1 − 1/n) Σ
+    p_i(v) c_i², where p_i(v) is the share of N(0, v) nearest to c_i. The drift of the mean is left out.
     """
     edges = find_edges(centres)
     variances = [1 - 1 / count]
@@ -313,10 +348,11 @@ def snapped_variance(count: int, centres: np.ndarray, generations: int) -> np.nd
 
 
 def unbiased_rank(count: int, dimension: int, generations: int) -> float:
-    """Return E (tr Σ)² / E tr Σ² of an unbiased fully synthetic loop after t generations; exact.
+    """Return an unbiased loop's effective rank.
 
-    A generation draws (n − 1) Σ' from a Wishart distribution with n − 1 degrees of freedom, whose second moments are
-    E tr Σ'² = (1 + 1/(n − 1)) tr Σ² + (tr Σ)²/(n − 1) and E (tr Σ')² = (tr Σ)² + 2 tr Σ²/(n − 1).
+    It is E (tr Σ)² / E tr Σ² of a fully synthetic loop after t generations; exact. A generation draws (n − 1) Σ' from a
+    Wishart distribution with n − 1 degrees of freedom, whose second moments are E tr Σ'² = (1 + 1/(n − 1)) tr Σ² + (tr
+    Σ)²/(n − 1) and E (tr Σ')² = (tr Σ)² + 2 tr Σ²/(n − 1).
     """
     freedom = count - 1
     trace_of_square, squared_trace = float(dimension), float(dimension) ** 2

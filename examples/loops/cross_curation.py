@@ -63,7 +63,10 @@ class ShareOut(ModifiedPolicy):
 
 
 def toy(settings: CrossCuration) -> toys.Toy:
-    """Declare each share of own samples, with and without curation."""
+    """Declare each share of own samples.
+
+    It is with and without curation.
+    """
     shares = settings.own_shares
     laws = {
         name_arm(share, curated): _predict_reward(settings, share, curated) for share in shares for curated in CURATED
@@ -92,12 +95,15 @@ def toy(settings: CrossCuration) -> toys.Toy:
 
 
 def name_arm(share: float, curated: str) -> str:
-    """Return the name of the arm with a share of own samples."""
+    """Return the arm's name for a share."""
     return f"{share:.0%} own samples, {curated}"
 
 
 def set_up(settings: CrossCuration, stream: sc.Stream) -> toys.Setup:
-    """Two models in replicates; each share with each way of curation."""
+    """Set up two models in replicates.
+
+    Each share comes with each way of curation.
+    """
     arms = {}
     for share in settings.own_shares:
         for curated in CURATED:
@@ -113,18 +119,27 @@ def set_up(settings: CrossCuration, stream: sc.Stream) -> toys.Setup:
 
 
 def make_rater(rewards: np.ndarray) -> Score:
-    """Return a score of the categories (N, replicates, 2) of two models by their rewards (2, V)."""
+    """Score two models' categories by rewards (2, V).
+
+    The categories are (N, replicates, 2).
+    """
     table = torch.from_numpy(rewards)
     return lambda values: table[torch.arange(2), values.long()]
 
 
 def _tabulate_rewards(settings: CrossCuration, curated: str) -> np.ndarray:
-    """Return the rewards (2, V) of both models' raters, 0 for a model that nobody curates."""
+    """Return both raters' rewards (2, V).
+
+    They are 0 for a model that nobody curates.
+    """
     return np.array(settings.rewards) * np.array(CURATED[curated])[:, None]
 
 
 def _predict_reward(settings: CrossCuration, share: float, curated: str) -> np.ndarray:
-    """Return the mean reward of the first model's raters, (T + 1,), for infinitely many samples."""
+    """Predict the first raters' mean reward, (T + 1,).
+
+    They are the first model's, for infinitely many samples.
+    """
     real_share = 1 / (1 + settings.ratio)
     rewards = _tabulate_rewards(settings, curated)
     categories = exchanged_curation(settings.probabilities, rewards, share, real_share, settings.generations)
@@ -136,7 +151,10 @@ def _make_claims(settings: CrossCuration, curated_laws: Mapping[str, np.ndarray]
     least = min(settings.own_shares)
 
     def measure_service(share: float, curated: str) -> claims.Quantity:
-        """The gain in the first model's own mean reward by curation."""
+        """Measure the first model's gain by curation.
+
+        It is in its own mean reward.
+        """
         return claims.final_difference(name_arm(share, curated), name_arm(share, NONE), "first")
 
     dampening = measure_service(0.5, OWN) - measure_service(most, BOTH)
@@ -160,9 +178,10 @@ def _make_claims(settings: CrossCuration, curated_laws: Mapping[str, np.ndarray]
 def exchanged_curation(
     probabilities: ArrayLike, rewards: ArrayLike, own_share: float, real_share: float, generations: int
 ) -> np.ndarray:
-    """Return two categorical models that are curated by pairs and trained on each other's curated samples.
+    """Return two models under exchanged curation.
 
-    As `curated_categories`, for infinitely many samples.
+    They are categorical, curated by pairs and trained on each other's curated samples. As `curated_categories`, for
+    infinitely many samples.
 
     Args:
         probabilities: (categories,) true distribution.

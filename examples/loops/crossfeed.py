@@ -34,9 +34,10 @@ QUICK = Crossfeed(generations=30, seeds=200)
 
 
 class Exchange(ModifiedPolicy):
-    """Each model trains on as many samples as it drew, in equal parts from every model.
+    """Each model trains on equal parts of all.
 
-    Values are (N, seeds, models, d). Part j of the rows goes to the j-th next model.
+    It gets as many samples as it drew. Values are (N, seeds, models, d). Part j of the rows goes to the j-th next
+    model.
     """
 
     def change(self, mixed: sc.Samples, stream: sc.Stream) -> sc.Samples:
@@ -71,7 +72,10 @@ def toy(settings: Crossfeed) -> toys.Toy:
 
 
 def set_up(settings: Crossfeed, stream: sc.Stream) -> toys.Setup:
-    """Make the models and the real points of all seeds, and both arms."""
+    """Set up models, points and both arms.
+
+    The real points are those of all seeds.
+    """
     shape = (settings.seeds, settings.models, DIMENSION)
     generator = stream.child("real").generator()
     real = sc.Samples.real(torch.randn((settings.real_count, *shape), generator=generator, dtype=torch.float64))
@@ -83,18 +87,22 @@ def set_up(settings: Crossfeed, stream: sc.Stream) -> toys.Setup:
 
 
 def measure_variance(candidate: sc.Candidate) -> dict[str, Tensor]:
-    """Return the variance per dimension, the mean over the models, per seed."""
+    """Measure the models' mean variance per dimension.
+
+    It is per seed.
+    """
     model = candidate.model
     assert isinstance(model, sc.Gaussian)
     return {"variance": model.covariance.diagonal(dim1=-2, dim2=-1).mean((-2, -1))}
 
 
 def crossfed_variance(n: int, models: int, generations: int) -> np.ndarray:
-    """Expected variance of each of several fully synthetic Gaussian loops that train on all models' samples.
+    """Return the variance of exchanging Gaussian loops.
 
-    Every model draws n / models samples from each model of the last generation. The raw second moment stays 1 in
-    expectation, so the variance is 1 − E[mean²], and the means follow a linear recursion. Exact; for one model it is
-    `replace_variance`, for many the loss per generation is that many times smaller.
+    It is expected of each of several fully synthetic ones that train on all models' samples. Every model draws n /
+    models samples from each model of the last generation. The raw second moment stays 1 in expectation, so the variance
+    is 1 − E[mean²], and the means follow a linear recursion. Exact; for one model it is `replace_variance`, for many
+    the loss per generation is that many times smaller.
 
     Args:
         n: Number of real samples.

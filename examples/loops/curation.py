@@ -76,7 +76,7 @@ def toy(settings: Curation) -> toys.Toy:
 
 
 def _predict_categories(settings: Curation, rewards: np.ndarray, real_share: float = 0.0) -> np.ndarray:
-    """Return probabilities (T + 1, V) for infinitely many samples."""
+    """Predict probabilities (T + 1, V) for infinite samples."""
     return curated_categories(settings.probabilities, rewards, real_share, settings.generations)
 
 

@@ -66,7 +66,10 @@ def toy(settings: DensityRatio) -> toys.Toy:
 
 
 def make_claims() -> list[claims.Claim]:
-    """Each arm against its controls; the paper has only the comparison with the plain loop."""
+    """Claim each arm against its controls.
+
+    The paper has only the comparison with the plain loop.
+    """
     statements = []
     for arm, controls in CONTROLS.items():
         for control in controls:

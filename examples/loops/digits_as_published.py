@@ -53,7 +53,10 @@ QUICK = DigitsAsPublished(real_count=400, initial_epochs=30, generations=3, judg
 
 @dataclass(frozen=True)
 class GuidedDiffusion(sc.NetworkModel):
-    """Denoising diffusion of flat images with classifier-free guidance (Ho and Salimans 2022)."""
+    """Image diffusion with classifier-free guidance.
+
+    It denoises flat images (Ho and Salimans 2022).
+    """
 
     size: int = field(default=8, kw_only=True)
     """Pixels of a side."""
@@ -70,12 +73,18 @@ class GuidedDiffusion(sc.NetworkModel):
 
     @property
     def kept_signal(self) -> Tensor:
-        """ᾱ, the share of the variance that is signal, by noise level: a cosine schedule, (levels,)."""
+        """Return ᾱ by noise level, (levels,).
+
+        It is the share of the variance that is signal: a cosine schedule.
+        """
         times = torch.linspace(0, 1, self.levels + 1)[1:]
         return (torch.cos((times + 0.008) / 1.008 * torch.pi / 2) ** 2).clamp(1e-4, 0.9999)
 
     def make_optimiser(self, network: nn.Module) -> Adam:
-        """Return Adam on the moments of the network, which go from generation to generation with its weights."""
+        """Return Adam on the network's moments.
+
+        They go from generation to generation with its weights.
+        """
         optimiser = Adam(network.parameters(), self.learning_rate)
         for index, parameter in enumerate(network.parameters()):
             optimiser.state[parameter] = {name: network.get_buffer(f"{name}_{index}") for name in ADAM_STATE}
@@ -154,12 +163,15 @@ def toy(settings: DigitsAsPublished) -> toys.Toy:
 
 
 def name_arm(ratio: float, strength: float) -> str:
-    """Return the name of the arm with λ and γ."""
+    """Return the arm's name for λ and γ."""
     return f"λ = {ratio:g}, γ = {strength:g}"
 
 
 def set_up(settings: DigitsAsPublished, images: Tensor, labels: Tensor, stream: sc.Stream) -> toys.Setup:
-    """Images of a seed to train on and to judge by, the model, its judge, and the arms."""
+    """Set up images, model, judge and arms.
+
+    The images of a seed are to train on and to judge by.
+    """
     real, measure = split_digits(images, labels, settings.real_count, settings.judged, stream)
     model = GuidedDiffusion(size=images.shape[1])
     initial_steps = round(settings.initial_epochs * len(real) / model.batch_size)

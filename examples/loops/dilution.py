@@ -40,7 +40,10 @@ QUICK = Dilution(ratios=(0.5, 2.0), generations=20, seeds=200)
 
 
 def toy(settings: Dilution) -> toys.Toy:
-    """Declare all pairs of λ and γ, with the level at which each should settle."""
+    """Declare all pairs of λ and γ.
+
+    Each has the level at which it should settle.
+    """
     points = list_points(settings)
     laws = {}
     for arm, (ratio, strength) in points.items():
@@ -70,7 +73,7 @@ def toy(settings: Dilution) -> toys.Toy:
 
 
 def list_points(settings: Dilution) -> dict[str, tuple[float, float]]:
-    """Return λ and γ of each arm by its name."""
+    """Map arm names to λ and γ."""
     points = {}
     for strength in settings.strengths:
         for ratio in settings.ratios:
@@ -79,7 +82,10 @@ def list_points(settings: Dilution) -> dict[str, tuple[float, float]]:
 
 
 def set_up(settings: Dilution, stream: sc.Stream) -> toys.Setup:
-    """Make the models and the real points of all seeds, and an arm for each λ and γ."""
+    """Set up models, points and arms.
+
+    There is an arm for each λ and γ; the real points are those of all seeds.
+    """
     task = gaussian_task(settings.real_count, settings.seeds, stream, measure_level)
     corrector = pull_to_level(settings.kept)
     arms = {}
@@ -89,7 +95,10 @@ def set_up(settings: Dilution, stream: sc.Stream) -> toys.Setup:
 
 
 def sweep_ratios(settings: Dilution) -> toys.Sweep:
-    """Return a figure of the level at the end against λ, with a line for each γ."""
+    """Plot the last level against λ.
+
+    There is a line for each γ.
+    """
     measured = {}
     predicted = {}
     for strength in settings.strengths:
@@ -114,13 +123,14 @@ def diluted_level(
     strength: ArrayLike = math.inf,
     remaining: ArrayLike = 0.0,
 ) -> np.ndarray:
-    """Return the level of an artefact at which a corrected augmented loop settles: (r + λ′ c) / (1 + λ′).
+    """Return the level at which an artefact settles.
 
-    The fixed point of x ← (r + λ (x + γ (c + κ (x − c))) / (1 + γ)) / (1 + λ); λ′ = λ (1 − κ) γ / (1 + γ) fully
-    corrected samples per real sample have the same effect. Derived here. Assumes that a level is a mean over samples,
-    and that a model trained on a mixture has the mixture of the levels that its parts alone would give. Real samples
-    alone give r, the model's own samples give their level back, corrected samples c + κ (x − c). A count of modes is no
-    mean over samples, so the form does not hold for it. All parameters broadcast.
+    It is (r + λ′ c) / (1 + λ′) in a corrected augmented loop. The fixed point of x ← (r + λ (x + γ (c + κ (x − c))) /
+    (1 + γ)) / (1 + λ); λ′ = λ (1 − κ) γ / (1 + γ) fully corrected samples per real sample have the same effect. Derived
+    here. Assumes that a level is a mean over samples, and that a model trained on a mixture has the mixture of the
+    levels that its parts alone would give. Real samples alone give r, the model's own samples give their level back,
+    corrected samples c + κ (x − c). A count of modes is no mean over samples, so the form does not hold for it. All
+    parameters broadcast.
 
     Args:
         real_only: r, the level after training on real data only.
@@ -144,7 +154,10 @@ def name_arm(ratio: float, strength: float) -> str:
 
 
 def pull_to_level(kept: float) -> Callable[[sc.Samples], sc.Samples]:
-    """Return a corrector that moves first coordinates to `LEVEL`, except for a share of their distance."""
+    """Return a corrector that pulls to `LEVEL`.
+
+    First coordinates move, except for a share of their distance.
+    """
 
     def pull(samples: sc.Samples) -> sc.Samples:
         first = LEVEL + kept * (samples.values[..., :1] - LEVEL)
@@ -154,7 +167,10 @@ def pull_to_level(kept: float) -> Callable[[sc.Samples], sc.Samples]:
 
 
 def measure_level(candidate: sc.Candidate) -> dict[str, Tensor]:
-    """Return the mean and the standard deviation of the first coordinate, per seed."""
+    """Measure the first coordinate's mean and deviation.
+
+    They are per seed.
+    """
     model = candidate.model
     assert isinstance(model, sc.Gaussian)
     return {"level": model.mean[..., 0], "spread": model.covariance[..., 0, 0].sqrt()}

@@ -23,9 +23,10 @@ from selfcorrect.loop.policy import ModifiedPolicy
 
 @dataclass(frozen=True)
 class GroupedGaussians(TensorModel):
-    """One Gaussian per group and label, and one linear classifier for all, which labels what is sampled.
+    """Gaussians per group and one linear classifier.
 
-    An event is (x₁, x₂, group, label).
+    There is one Gaussian per group and label; the classifier labels what is sampled. An event is (x₁, x₂, group,
+    label).
     """
 
     shares: Tensor
@@ -43,7 +44,10 @@ class GroupedGaussians(TensorModel):
         return cls(ones[0] / 4, 0 * ones, ones, torch.zeros(3, dtype=torch.float64))
 
     def fit(self, samples: sc.Samples, steps: int, stream: sc.Stream) -> Self:
-        """Fit weighted moments of each cell, and the boundary by weighted least squares."""
+        """Fit cell moments and the boundary.
+
+        Both are weighted, the latter by least squares.
+        """
         values = samples.values.double()
         weights = samples.weights.double() / samples.weights.sum()
         groups = values[:, 2].long()
@@ -66,7 +70,10 @@ class GroupedGaussians(TensorModel):
         return replace(self, shares=shares, means=means, deviations=deviations, boundary=boundary)
 
     def sample(self, labels: Tensor, stream: sc.Stream) -> Tensor:
-        """Draw people of groups by share, labelled by the classifier."""
+        """Draw labelled people of groups.
+
+        Groups come by share, labels by the classifier.
+        """
         cell = torch.multinomial(
             self.shares.flatten(), len(labels), replacement=True, generator=stream.child("cell").generator()
         )
@@ -75,7 +82,7 @@ class GroupedGaussians(TensorModel):
         return torch.cat([points, (cell // 2)[:, None], self.classify(points)[:, None]], dim=1)
 
     def classify(self, points: Tensor) -> Tensor:
-        """Return the labels (N,) that the classifier gives to points (N, 2)."""
+        """Classify points (N, 2) into labels (N,)."""
         return (self.boundary[0] + points @ self.boundary[1:] > 0).double()
 
 
@@ -132,7 +139,10 @@ def toy(settings: Fairness) -> toys.Toy:
 
 
 class Reparation(ModifiedPolicy):
-    """Another policy with training weights that give both groups the same weight in all."""
+    """Another policy, with groups weighted equally.
+
+    The training weights give both groups the same weight in all.
+    """
 
     def change(self, mixed: sc.Samples, stream: sc.Stream) -> sc.Samples:
         group = mixed.values[:, 2].long()
@@ -172,7 +182,10 @@ def _measure(settings: Fairness, candidate: sc.Candidate) -> dict[str, Tensor]:
 
 
 def typicality(values: Tensor, minority_share: float) -> Tensor:
-    """Return the log-density (N,) of the groups and features of people (N, 4), up to a constant."""
+    """Return people's log-density (N,), up to a constant.
+
+    It is that of the groups and features of people (N, 4).
+    """
     group = values[:, 2].long()
     shares = torch.tensor([1 - minority_share, minority_share], dtype=torch.float64)
     from_means = values[:, None, :2] - CELL_MEANS[group]

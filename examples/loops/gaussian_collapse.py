@@ -51,7 +51,7 @@ QUICK = GaussianCollapse(generations=30, seeds=120)
 
 
 def toy(settings: GaussianCollapse) -> toys.Toy:
-    """Declare all policies, with each size of the training set."""
+    """Declare all policies and training set sizes."""
     n = settings.real_count
     suffixes = {size: "" if size == n else f", n = {size}" for size in settings.sizes}
     errors = {
@@ -94,7 +94,10 @@ def toy(settings: GaussianCollapse) -> toys.Toy:
 
 
 def set_up(settings: GaussianCollapse, size: int, suffix: str, stream: sc.Stream) -> toys.Setup:
-    """All policies with `size` real points, whose arms end with a suffix."""
+    """Set up all policies for a size.
+
+    There are `size` real points; arms end with a suffix.
+    """
     fresh = sc.Fresh(fresh_normal(settings.seeds), size, 1.0)
     policies = {REPLACE: sc.Replace(), AUGMENT: sc.Augment(1.0), ACCUMULATE: sc.Accumulate(1.0), FRESH: fresh}
     arms = {f"{arm}{suffix}": sc.Arm(policy, settings.generations) for arm, policy in policies.items()}
@@ -135,7 +138,10 @@ def _measure(candidate: sc.Candidate) -> dict[str, Tensor]:
 
 
 def _judge_end(curves: np.ndarray) -> Verdict:
-    """Judge distances (S, T + 1) at the last generation against generation 0."""
+    """Judge last distances against generation 0's.
+
+    They are (S, T + 1).
+    """
     return evaluate_quality(curves[:, -1], curves[:, 0], "lower")
 
 

@@ -57,7 +57,10 @@ class GaussianCorrect(toys.ToySettings):
             raise sc.SettingError(f"gaussian-correct needs two or more strengths γ in ascending order, got {got}")
 
     def count_injected(self, strength: float) -> int:
-        """Return the fresh samples per generation that a mixture correction of this strength injects."""
+        """Count the fresh samples that a correction injects.
+
+        A mixture correction of this strength does so per generation.
+        """
         share = 1.0 if math.isinf(strength) else strength / (1 + strength)
         return round(round(self.ratio * self.real_count) * share)
 
@@ -118,7 +121,10 @@ def toy(settings: GaussianCorrect) -> toys.Toy:
 
 
 def set_up(settings: GaussianCorrect, stream: sc.Stream) -> toys.Setup:
-    """Each corrector with each strength, fresh data instead of it, and real data only."""
+    """Set up correctors, fresh and real data.
+
+    Each corrector comes with each strength, fresh data instead of it, and real data only.
+    """
     task = gaussian_task(settings.real_count, settings.seeds, stream)
     augment = sc.Arm(sc.Augment(settings.ratio), settings.generations)
     fresh_source = fresh_normal(settings.seeds)
@@ -145,7 +151,10 @@ def _make_claims(settings: GaussianCorrect, laws: Mapping[str, np.ndarray], late
     fresh = claims.late_mean(name_fresh(strong), "distance", late_count)
 
     def fit_slope(curves: claims.Curves) -> np.ndarray:
-        """Return the slope of the settled distance over the order of the strengths, per seed."""
+        """Fit the slope of distances over strengths.
+
+        The distances are settled, the strengths in their order, per seed.
+        """
         distances = np.array([quantity.per_seed(curves) for quantity in settled.values()])
         return np.polynomial.polynomial.polyfit(np.arange(len(distances)), distances, 1)[1]
 

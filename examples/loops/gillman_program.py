@@ -43,7 +43,10 @@ QUICK = GillmanProgram(seeds=6)
 
 
 def toy(settings: GillmanProgram) -> toys.Toy:
-    """Declare all strengths, as replicates of an arm, against what their program gave."""
+    """Declare all strengths as replicates of an arm.
+
+    They stand against what the authors' program gave.
+    """
     distances = {strength: claims.final_value(ARM, name_distance(strength)) for strength in STRENGTHS}
     statements = [
         claims.expect_agreement(f"authors' variant at γ = {strength:g}", distances[strength], repeated, 0.15)
@@ -75,12 +78,15 @@ def toy(settings: GillmanProgram) -> toys.Toy:
 
 
 def name_distance(strength: float) -> str:
-    """Return the name of the distance in loops of this strength."""
+    """Return the distance's name for a strength."""
     return f"γ = {strength:g}"
 
 
 def set_up(settings: GillmanProgram, stream: sc.Stream) -> toys.Setup:
-    """Loops without correction, then loops of each strength, as replicates of an arm."""
+    """Set up loops without and with correction.
+
+    Those of each strength are replicates of an arm.
+    """
     each_loop = torch.tensor([torch.nan, *STRENGTHS], dtype=torch.float64).repeat_interleave(settings.seeds)
     correction = per_seed(histogram_corrector(each_loop), math.inf)
     arm = sc.Arm(TaperedAccumulate(settings.ratio), settings.generations, correction=correction)
@@ -94,7 +100,10 @@ def set_up(settings: GillmanProgram, stream: sc.Stream) -> toys.Setup:
 
 @dataclass(frozen=True)
 class TaperedAccumulate:
-    """All real data, and of generation i the first i/t of its synthetic samples in generation t."""
+    """Accumulates real and tapered synthetic data.
+
+    In generation t these are all real data, and of generation i the first i/t of its synthetic samples.
+    """
 
     synthetic_ratio: float
 
@@ -110,10 +119,11 @@ class TaperedAccumulate:
 
 
 def histogram_corrector(strengths: Tensor, bins: int = 10, candidates: int = 128) -> Corrector:
-    """Redraw (p_histogram + γ p_truth) / (1 + γ) by rejection from the truth N(0, I), as the authors' program does.
+    """Redraw (p_histogram + γ p_truth) / (1 + γ).
 
-    strengths: γ per replicate, (replicates,); NaN leaves a replicate untouched. Their acceptance bound is the mixture's
-    highest density over the proposal's at the origin; far from the origin it is too low, which cuts the tails.
+    It is done by rejection from the truth N(0, I), as the authors' program does. strengths: γ per replicate,
+    (replicates,); NaN leaves a replicate untouched. Their acceptance bound is the mixture's highest density over the
+    proposal's at the origin; far from the origin it is too low, which cuts the tails.
     """
     share = (strengths / (1 + strengths)).nan_to_num()
 
@@ -139,7 +149,10 @@ def histogram_corrector(strengths: Tensor, bins: int = 10, candidates: int = 128
 
 
 def _histogram(values: Tensor, bins: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return densities (replicates, bins, bins) of values (N, replicates, 2), with edges and widths of bins."""
+    """Return a histogram's densities, edges and bin widths.
+
+    Densities are (replicates, bins, bins), of values (N, replicates, 2).
+    """
     low = values.amin(0)
     high = values.amax(0)
     width = ((high - low) / bins).clamp(min=1e-12)
@@ -151,7 +164,10 @@ def _histogram(values: Tensor, bins: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _look_up(table: Tensor, low: Tensor, width: Tensor, points: Tensor) -> Tensor:
-    """Return the density (N, replicates) at points (N, replicates, 2); the first bin has points just below its edge."""
+    """Look up densities (N, replicates) at points.
+
+    Points are (N, replicates, 2); the first bin has points just below its edge.
+    """
     cell = ((points - low) / width).trunc().long()
     inside = ((cell >= 0) & (cell < table.shape[1])).all(-1)
     cell = cell.clamp(0, table.shape[1] - 1)

@@ -50,9 +50,10 @@ QUICK = ImperfectVerifier(generations=3, steps=120, seeds=3)
 
 
 def nearest_to(reference: Tensor) -> Rule:
-    """Top-α selection by a verifier that knows only a reference (R, *event): the candidates nearest to its mean.
+    """Select the candidates nearest to a partial reference.
 
-    After Qiao et al. 2026 (arXiv 2606.13732). α is 1 over the draws per sample.
+    Top-α selection by a verifier that knows only a reference (R, *event): nearest is to its mean. After Qiao et al.
+    2026 (arXiv 2606.13732). α is 1 over the draws per sample.
     """
     centre = reference.flatten(1).double().mean(0)
 
@@ -84,7 +85,10 @@ def toy(settings: ImperfectVerifier) -> toys.Toy:
 
 
 def make_claims() -> Iterator[claims.Claim]:
-    """Yield what the papers claim of both verifiers and of selection, and the control of selection."""
+    """Yield the claims on verifiers and selection.
+
+    The papers have them of both verifiers; selection has a control.
+    """
     nearer_to_belief = claims.final_value(WRONG, "to_belief") - claims.final_value(WRONG, "error")
     yield claims.expect_below("wrong verifier: the loop ends nearer to the belief than to the truth", nearer_to_belief)
     approach = claims.final_change(WRONG, "to_belief")
@@ -134,5 +138,8 @@ def set_up(settings: ImperfectVerifier, stream: sc.Stream) -> toys.Setup:
 
 
 def accept_near(belief: Tensor, radius: float) -> Corrector:
-    """Return a verifier that keeps what is within `radius` of the belief."""
+    """Accept samples near a belief.
+
+    Returns a verifier that keeps what is within `radius` of it.
+    """
     return sc.verifier(lambda samples: (samples.values - belief).norm(dim=1) <= radius)

@@ -74,7 +74,10 @@ def set_up(settings: KazdanDensity, size: int, stream: sc.Stream) -> toys.Setup:
 
 
 def measure_density(candidate: sc.Candidate) -> dict[str, Tensor]:
-    """Return variance of the training points and test loss, per seed."""
+    """Measure variance and test loss per seed.
+
+    The variance is that of the training points.
+    """
     model = candidate.model
     assert isinstance(model, KernelDensity)
     points = model.points[..., 0]
@@ -86,16 +89,19 @@ def measure_density(candidate: sc.Candidate) -> dict[str, Tensor]:
 
 
 def scott_factor(count: int) -> float:
-    """Return the bandwidth of `count` points on a line as a multiple of their standard deviation."""
+    """Return Scott's bandwidth per standard deviation.
+
+    It is that of `count` points on a line.
+    """
     return count ** (-1 / 5)
 
 
 def accumulated_variance(size: int, generations: int) -> np.ndarray:
-    """Return the expected variance of all points that accumulate, shape (generations + 1,).
+    """Return accumulated variances, (generations + 1,).
 
-    N = (t + 1) n points have the variance S. The density has V = (1 + b²) S, and n samples of it join, with mean x̄ and
-    variance s: E s = V (n − 1)/n, and x̄ scatters about the old mean by V/n. So
-    S' = (N S + (n − 1) V + V N/(N + n)) / (N + n).
+    They are expected of all points that accumulate. N = (t + 1) n points have the variance S. The density has V = (1 +
+    b²) S, and n samples of it join, with mean x̄ and variance s: E s = V (n − 1)/n, and x̄ scatters about the old mean
+    by V/n. So S' = (N S + (n − 1) V + V N/(N + n)) / (N + n).
     """
     variance = (size - 1) / size
     curve = [variance]

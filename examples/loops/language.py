@@ -96,7 +96,10 @@ def make_arms(kind: str, generations: int, steps: int = 0) -> dict[str, sc.Arm]:
 
 
 def set_up_words(settings: Language, stream: sc.Stream) -> toys.Setup:
-    """Words of Zipf's law, in replicates; real words alone would only show the first estimate again."""
+    """Set up Zipf's words in replicates.
+
+    Real words alone would only show the first estimate again.
+    """
 
     def measure(probabilities: Tensor) -> dict[str, Tensor]:
         return {
@@ -113,7 +116,10 @@ def set_up_words(settings: Language, stream: sc.Stream) -> toys.Setup:
 def claim_of_words(
     settings: Language, vocabulary: Mapping[str, np.ndarray], simpson: Mapping[str, np.ndarray]
 ) -> Iterator[claims.Claim]:
-    """Yield words left, their repetition, and that keeping data bounds its growth."""
+    """Yield claims on vocabulary and repetition.
+
+    They are words left, their repetition, and that keeping data bounds its growth.
+    """
     middle, last = times = (settings.word_generations // 2, settings.word_generations)
     yield from claims.expect_predictions("{arm}: words in use at generation {t}", "vocabulary", vocabulary, 0.03, times)
     published, *ours = (
@@ -140,7 +146,10 @@ def set_up_text(settings: Language, train: Tensor, held_out: Tensor, stream: sc.
 
 
 def claim_of_text() -> Iterator[claims.Claim]:
-    """Yield that perplexity rises, and that other policies are better than to keep none."""
+    """Yield claims on perplexity and policies.
+
+    It rises, and other policies are better than to keep none.
+    """
     none = f"text: {NONE}"
     yield claims.expect_above("text: perplexity rises when none is kept", claims.final_change(none, "perplexity"))
     for name, words in (
@@ -152,11 +161,12 @@ def claim_of_text() -> Iterator[claims.Claim]:
 
 
 def kept_simpson(probabilities: ArrayLike, n: int, real_share: float, generations: int) -> np.ndarray:
-    """Expected Σ p² of a categorical loop that trains on a share of n original words and on its own words.
+    """Return a loop's Σ p² with kept words.
 
-    Shape (t + 1,), t = 0 the true distribution, t = 1 the n real words; the share is drawn anew, without replacement.
-    With S the value at t = 1 and a = 1 − share: s ← a² s + (1 − a²) S + a (1 − s) / n + the spread of the draw, which
-    settles below 1: collapse is bounded. Exact; the second moment of Seddik et al. 2024 with a constant part, and
+    It is expected of a categorical loop that trains on a share of n original words and on its own words. Shape (t +
+    1,), t = 0 the true distribution, t = 1 the n real words; the share is drawn anew, without replacement. With S the
+    value at t = 1 and a = 1 − share: s ← a² s + (1 − a²) S + a (1 − s) / n + the spread of the draw, which settles
+    below 1: collapse is bounded. Exact; the second moment of Seddik et al. 2024 with a constant part, and
     `expected_simpson` for a share of 0.
     """
     start = float(np.square(probabilities).sum())
@@ -173,11 +183,12 @@ def kept_simpson(probabilities: ArrayLike, n: int, real_share: float, generation
 
 
 def accumulated_simpson(probabilities: ArrayLike, n: int, generations: int) -> np.ndarray:
-    """Expected Σ p² of a categorical loop that trains on all words so far, n more in each generation, shape (t + 1,).
+    """Return Σ p² where all words accumulate, (t + 1,).
 
-    1 − (1 − Σ p₀²) ∏ₖ (1 − 1/(n k²)), k = 1 … t: the k-th batch moves the frequencies by 1/k of that batch's error. As
-    Σ 1/k² = π²/6, the loss stays below π²/6 times that of the real words alone (the bound of Gerstgrasser et al. 2024,
-    here for words). Exact; t = 0 is the true distribution.
+    It is expected of a categorical loop that trains on all words so far, n more in each generation. 1 − (1 − Σ p₀²) ∏ₖ
+    (1 − 1/(n k²)), k = 1 … t: the k-th batch moves the frequencies by 1/k of that batch's error. As Σ 1/k² = π²/6, the
+    loss stays below π²/6 times that of the real words alone (the bound of Gerstgrasser et al. 2024, here for words).
+    Exact; t = 0 is the true distribution.
     """
     start = float(np.square(probabilities).sum())
     shares = np.cumprod(1 - 1 / (n * np.arange(1, generations + 1) ** 2.0))

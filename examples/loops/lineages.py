@@ -58,7 +58,10 @@ QUICK = Lineages(bandwidths=(0.05, 0.2), seeds=20)
 
 @dataclass(frozen=True)
 class Memoriser(TensorModel):
-    """Draws training points (N, d) of the label asked for, with knobs for what a real learner does besides."""
+    """Draws training points of a label.
+
+    They are (N, d), with knobs for what a real learner does besides.
+    """
 
     points: Tensor
     labels: Tensor
@@ -74,7 +77,10 @@ class Memoriser(TensorModel):
 
     @classmethod
     def create(cls) -> Memoriser:
-        """A point at the origin, with all knobs at 0."""
+        """Return a point at the origin.
+
+        All knobs are at 0.
+        """
         origin = torch.zeros(1, DIMENSION, dtype=torch.float64)
         return cls(origin, torch.zeros(1, dtype=torch.int64), torch.ones(1, dtype=torch.float64))
 
@@ -87,7 +93,10 @@ class Memoriser(TensorModel):
         return replace(self, points=samples.values.to(self.points), labels=samples.labels, chances=chances)
 
     def sample(self, labels: Tensor, stream: sc.Stream) -> Tensor:
-        """Draw one point (d,) per label; the training set must have each of the labels."""
+        """Draw one point (d,) per label.
+
+        The training set must have each of the labels.
+        """
         values = torch.empty((len(labels), self.points.shape[1]), dtype=self.points.dtype)
         for label in labels.unique():
             is_wanted = labels == label
@@ -106,7 +115,10 @@ class Memoriser(TensorModel):
 
 @dataclass(frozen=True)
 class PopulationArm:
-    """A memoriser, how it is sampled, and the variance of the number of children that theory needs."""
+    """A memoriser, its sampling and offspring variance.
+
+    Theory needs the variance of the number of children.
+    """
 
     model: Memoriser
     bias: Bias = sample_plainly
@@ -114,7 +126,10 @@ class PopulationArm:
 
 
 def toy(settings: Lineages) -> toys.Toy:
-    """Declare all arms; each has a separate model, and all share the seeds."""
+    """Declare all arms with shared seeds.
+
+    Each has a separate model.
+    """
     arms = make_arms(settings)
     sizes = settings.label_sizes
     laws = {name: surviving_lineages(sizes, settings.generations, arm.offspring_variance) for name, arm in arms.items()}
@@ -181,7 +196,10 @@ def make_claims(settings: Lineages, laws: Mapping[str, np.ndarray]) -> Iterator[
     laws_of_drift = {name: law for name, law in laws.items() if not name.startswith("biased")}
 
     def measure_share_of_drift(name: str) -> claims.Quantity:
-        """The share of the loss of lines at the end that drift explains."""
+        """Measure the share of loss that drift explains.
+
+        It is the loss of lines at the end.
+        """
         share = np.vectorize(partial(drift_share, predicted=float(laws[name][-1])))
         return claims.final_value(name, SURVIVAL).map(share)
 
@@ -219,14 +237,15 @@ def matched_offspring_variance(draws: float, excess: float) -> float:
 
 
 def surviving_lineages(label_sizes: ArrayLike, generations: int, offspring_variance: float = 1.0) -> np.ndarray:
-    """Expected share of n founders that still have descendants under drift alone, shape (t + 1,).
+    """Return the share of founders surviving drift, (t + 1,).
 
-    Each label is a population of constant size whose members are drawn from the last generation's. σ² = 1: They are
-    drawn evenly (Wright–Fisher). σ² > 1: Chances vary by a squared coefficient of variation c = σ² − 1; they are gamma
-    distributed and drawn anew in each generation. Then k members among n with the same founder have Beta-Binomial(n,
-    k/c, (n − k)/c) children. σ² < 1: A share 1 − √(1 − σ²) of the places is drawn anew, all other members keep their
-    founder. The result is exact for these populations. For large populations it is 1 / (1 + σ² t / 2). Half is lost
-    after 2/σ² generations whatever n is, down to a single founder per label.
+    It is expected of n founders that still have descendants under drift alone. Each label is a population of constant
+    size whose members are drawn from the last generation's. σ² = 1: They are drawn evenly (Wright–Fisher). σ² > 1:
+    Chances vary by a squared coefficient of variation c = σ² − 1; they are gamma distributed and drawn anew in each
+    generation. Then k members among n with the same founder have Beta-Binomial(n, k/c, (n − k)/c) children. σ² < 1: A
+    share 1 − √(1 − σ²) of the places is drawn anew, all other members keep their founder. The result is exact for these
+    populations. For large populations it is 1 / (1 + σ² t / 2). Half is lost after 2/σ² generations whatever n is, down
+    to a single founder per label.
 
     Args:
         label_sizes: (L,) number of founders of each label.
@@ -241,11 +260,12 @@ def surviving_lineages(label_sizes: ArrayLike, generations: int, offspring_varia
 def coverage_by_drift(
     near: ArrayLike, label_sizes: ArrayLike, generations: int, offspring_variance: float = 1.0
 ) -> np.ndarray:
-    """Expected share of R reference points with a living line within their reach, under drift alone, shape (t + 1,).
+    """Return coverage under drift alone, (t + 1,).
 
-    With reach as the reference point's own ball this is coverage, with reach as the founders' balls it is recall, of
-    loops that copy. All lines near a point in a label die out together as a single line of their number would; labels
-    are independent. Exact for the populations of `surviving_lineages`.
+    It is the expected share of R reference points with a living line within their reach. With reach as the reference
+    point's own ball this is coverage, with reach as the founders' balls it is recall, of loops that copy. All lines
+    near a point in a label die out together as a single line of their number would; labels are independent. Exact for
+    the populations of `surviving_lineages`.
 
     Args:
         near: (R, L) number of founders of each label within the reach of each reference point.
@@ -262,7 +282,10 @@ def coverage_by_drift(
 
 
 def _line_survival(size: int, generations: int, offspring_variance: float) -> np.ndarray:
-    """Probability (t + 1, n + 1) that a line that begins with 0 … n of `size` = n members has not died out."""
+    """Return lines' survival (t + 1, n + 1).
+
+    It is the probability that a line that begins with 0 … n of `size` = n members has not died out.
+    """
     chain = line_sizes(size, offspring_variance)
     dead = [np.eye(size + 1)[0]]
     for _ in range(generations):
@@ -271,7 +294,10 @@ def _line_survival(size: int, generations: int, offspring_variance: float) -> np
 
 
 def line_sizes(size: int, offspring_variance: float) -> np.ndarray:
-    """Transition matrix (n + 1, n + 1) of the number of members of a line in a population of n."""
+    """Return the transitions (n + 1, n + 1) of lines.
+
+    They are of the number of members of a line in a population of n.
+    """
     counts = np.arange(size + 1)
     before = counts[:, None]
     if offspring_variance < 1:  # a place keeps its line unless it is redrawn
@@ -289,10 +315,10 @@ def line_sizes(size: int, offspring_variance: float) -> np.ndarray:
 
 
 def drift_share(surviving: float, predicted: float) -> float:
-    """Return the part of a loss of lines that drift alone explains, log(predicted) / log(surviving), in [0, 1].
+    """Return the part of a loss due to drift.
 
-    surviving: share of lines that a run has kept; predicted: that of `surviving_lineages`. The rest is the learner's
-    bias. NaN if nothing was lost.
+    It is what drift alone explains, log(predicted) / log(surviving), in [0, 1]. surviving: share of lines that a run
+    has kept; predicted: that of `surviving_lineages`. The rest is the learner's bias. NaN if nothing was lost.
     """
     if surviving >= 1:
         return math.nan
@@ -300,7 +326,9 @@ def drift_share(surviving: float, predicted: float) -> float:
 
 
 def near_by_label(reference: np.ndarray, candidate: np.ndarray, labels: np.ndarray, neighbours: int = 5) -> np.ndarray:
-    """Count the candidates of each label in the ball of each reference that coverage counts.
+    """Count candidates in each reference's ball by label.
+
+    The balls are those that coverage counts.
 
     Args:
         reference: (N, D) real vectors.

@@ -34,7 +34,10 @@ QUICK = MechanismLoop(generations=5, seeds=3, ways=("fully synthetic", "λ = 1")
 
 
 def toy(settings: MechanismLoop) -> toys.Toy:
-    """Declare each way of training, without a remedy, with either and with both."""
+    """Declare each way of training with remedies.
+
+    It is without a remedy, with either and with both.
+    """
     return toys.Toy(
         bundles=[toys.bundle_seeds(settings, partial(set_up, settings))],
         claims=claims.mark_unpublished(*make_claims(settings)),

@@ -25,7 +25,10 @@ UNTRAINED = torch.tensor(False)
 
 @dataclass(frozen=True)
 class Mixture(TensorModel):
-    """K Gaussians: weights (K,), means (K, d), covariances (K, d, d). An event has the shape (d,)."""
+    """K Gaussians as a generative model.
+
+    Weights are (K,), means (K, d), covariances (K, d, d). An event has the shape (d,).
+    """
 
     weights: Tensor
     means: Tensor
@@ -40,9 +43,10 @@ class Mixture(TensorModel):
         return cls(weights, torch.zeros(components, dimension, dtype=torch.float64), covariances)
 
     def fit(self, samples: sc.Samples, steps: int, stream: sc.Stream) -> Self:
-        """Expectation maximisation for at most `steps` iterations, from k-means or from the last generation's means.
+        """Fit by expectation maximisation.
 
-        Raises ValueError for unequal sample weights, which scikit-learn's estimator does not know.
+        It takes at most `steps` iterations, from k-means or from the last generation's means. Raises ValueError for
+        unequal sample weights, which scikit-learn's estimator does not know.
         """
         from sklearn.exceptions import ConvergenceWarning  # takes seconds
         from sklearn.mixture import GaussianMixture
@@ -62,7 +66,10 @@ class Mixture(TensorModel):
         return type(self)(*map(torch.tensor, parts), trained=torch.tensor(True))
 
     def sample(self, labels: Tensor, stream: sc.Stream) -> Tensor:
-        """One point (d,) per entry of `labels`, of a component drawn by weight."""
+        """Draw one point (d,) per label.
+
+        Its component is drawn by weight.
+        """
         component = torch.multinomial(
             self.weights, len(labels), replacement=True, generator=stream.child("component").generator()
         )
@@ -71,7 +78,10 @@ class Mixture(TensorModel):
         return self.means[component] + torch.einsum("nij,nj->ni", root[component], noise)
 
     def log_density(self, points: Tensor) -> Tensor:
-        """Log-density (N, K) of each weighted component at points (N, d)."""
+        """Return components' log-densities (N, K).
+
+        They are weighted, at points (N, d).
+        """
         components = MultivariateNormal(self.means, self.covariances)
         return self.weights.log() + components.log_prob(points[:, None])
 
@@ -167,7 +177,10 @@ def set_up(settings: MixtureLoop, stream: sc.Stream) -> toys.Setup:
 
 
 def redraw_from(model: sc.GenerativeModel) -> Corrector:
-    """Return a corrector that replaces every sample by one of a model."""
+    """Return a corrector that redraws from a model.
+
+    It replaces every sample.
+    """
 
     def redraw(samples: sc.Samples, stream: sc.Stream) -> sc.Samples:
         return samples.with_values(model.sample(samples.labels, stream))
@@ -176,7 +189,10 @@ def redraw_from(model: sc.GenerativeModel) -> Corrector:
 
 
 def _find_threshold(share: float) -> float:
-    """Return the log-density that a share of the truth does not reach."""
+    """Find a log-density that few of the truth miss.
+
+    A share of it does not reach it.
+    """
     points = TRUTH.sample(torch.zeros(20_000), sc.streams(0).child("tails"))
     return float(TRUTH.log_density(points).logsumexp(1).quantile(share))
 
@@ -185,7 +201,10 @@ TAIL, SUPPORT = map(_find_threshold, (0.05, 0.001))
 
 
 def _measure(settings: MixtureLoop, candidate: sc.Candidate) -> dict[str, Tensor]:
-    """Measure a model; its tail mass is the share of the truth's tail where it is as dense as the truth at its edge."""
+    """Measure a model and its tail mass.
+
+    It is the share of the truth's tail where the model is as dense as the truth at its edge.
+    """
     model = candidate.model
     assert isinstance(model, Mixture)
     tail_points = TRUTH.sample(torch.zeros(8000), sc.streams(0).child("tail points"))

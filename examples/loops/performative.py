@@ -37,7 +37,10 @@ QUICK = Performative(generations=12, seeds=200)
 
 @dataclass(frozen=True)
 class React(ModifiedPolicy):
-    """New real data, whose mean follows the mean of the samples that another policy would train on."""
+    """New real data that react to samples.
+
+    Their mean follows the mean of the samples that another policy would train on.
+    """
 
     reaction: float = 0.0
 
@@ -53,13 +56,13 @@ def show_untouched(values: Tensor) -> Tensor:
 
 
 def list_arms(settings: Performative) -> dict[str, tuple[float, float]]:
-    """Return ε and γ of each arm by its name."""
+    """Map arm names to ε and γ."""
     arms = {f"ε = {reaction:g}": (reaction, 0.0) for reaction in settings.reactions}
     return {**arms, f"ε = {settings.reactions[-1]:g}, corrected": (settings.reactions[-1], 1.0)}
 
 
 def predict(settings: Performative, reaction: float, strength: float) -> np.ndarray:
-    """Return the mean of the model in all generations (T + 1,)."""
+    """Predict the model's mean (T + 1,)."""
     means = [UNTOUCHED]
     for _ in range(settings.generations):
         means.append(UNTOUCHED + reaction * (means[-1] + strength * UNTOUCHED) / (1 + strength))
@@ -83,7 +86,10 @@ def toy(settings: Performative) -> toys.Toy:
 
 
 def set_up(settings: Performative, stream: sc.Stream) -> toys.Setup:
-    """Make the models and the untouched real points of all seeds, and an arm for each ε."""
+    """Set up models, points and arms.
+
+    There is an arm for each ε; the untouched real points are those of all seeds.
+    """
     real = sc.Samples.real(UNTOUCHED + normal(settings.real_count, stream.child("real"), settings.seeds, 1))
     arms = {}
     for name, (reaction, strength) in list_arms(settings).items():

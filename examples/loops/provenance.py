@@ -37,7 +37,10 @@ QUICK = ProvenanceLoop(true_positive_rates=(0.0, 0.8, 0.95, 1.0), generations=15
 
 @dataclass(frozen=True)
 class Detector(ModifiedPolicy):
-    """Another policy's training set after a detector has removed what it classifies as synthetic."""
+    """Another policy's data after a detector.
+
+    It has removed what it classifies as synthetic.
+    """
 
     true_positive_rate: float
     false_positive_rate: float
@@ -67,7 +70,10 @@ def toy(settings: ProvenanceLoop) -> toys.Toy:
     predicted = np.array([settled_variance(ratio, 0.0, settings.bias) for ratio in remaining_ratios])
 
     def find_needed_rate(curves: claims.Curves) -> np.ndarray:
-        """Return the true positive rate that leaves the tolerated variance; 1 / variance is linear in it."""
+        """Find the tolerated variance's detection rate.
+
+        It is the true positive rate; 1 / variance is linear in it.
+        """
         variances = np.stack([quantity.per_seed(curves) for quantity in settled], axis=1)
         return np.array([np.interp(-1 / variance, -1 / row, rates) for row in variances])
 
@@ -110,7 +116,9 @@ def _name_arm(rate: float) -> str:
 
 
 def filtered_ratio(synthetic_ratio: float, true_positive_rate: float, false_positive_rate: float) -> float:
-    """Return the λ of a pool after a detector of synthetic samples has filtered it: λ (1 − tpr) / (1 − fpr).
+    """Return λ after filtering by a detector.
+
+    It is λ (1 − tpr) / (1 − fpr) of a pool.
 
     Args:
         synthetic_ratio: λ, synthetic samples per real one.
@@ -121,10 +129,16 @@ def filtered_ratio(synthetic_ratio: float, true_positive_rate: float, false_posi
 
 
 def needed_true_positive_rate(synthetic_ratio: float, tolerated: float, false_positive_rate: float) -> float:
-    """Return the true positive rate that brings λ down to a tolerated λ, 0 if none is needed."""
+    """Return the detection rate for a tolerated λ.
+
+    It is the true positive rate, 0 if none is needed.
+    """
     return max(0.0, 1 - (1 - false_positive_rate) * tolerated / synthetic_ratio)
 
 
 def tolerated_ratio(variance: float, spread: float) -> float:
-    """The λ at which an uncorrected loop settles at a given variance below 1; inverts `settled_variance` for γ = 0."""
+    """Return the λ that settles at a variance.
+
+    It is for an uncorrected loop and a variance below 1; inverts `settled_variance` for γ = 0.
+    """
     return (1 - variance) / (variance * (1 - spread))

@@ -82,7 +82,10 @@ def set_up(settings: Reflow, stream: sc.Stream) -> toys.Setup:
 
 @dataclass(frozen=True)
 class RandomFeatureFlow(TensorModel):
-    """A velocity that is linear in random Fourier features of place and time, fitted by ridge regression."""
+    """A velocity in random Fourier features.
+
+    They are of place and time; ridge regression fits the velocity, which is linear in them.
+    """
 
     frequencies: Tensor
     """(3, F) of place and time."""
@@ -99,7 +102,10 @@ class RandomFeatureFlow(TensorModel):
         return cls(frequencies, phases, torch.zeros(count + 4, 2, dtype=torch.float64))
 
     def fit(self, samples: sc.Samples, steps: int, stream: sc.Stream) -> RandomFeatureFlow:
-        """Fit end − start of each pair at ten places between them."""
+        """Fit each pair's velocity at ten places.
+
+        It is end − start, between them.
+        """
         starts, ends = samples.values.repeat(10, 1, 1).unbind(1)
         times = torch.rand((len(starts), 1), generator=stream.generator(), dtype=torch.float64)
         features = self.compute_features(starts + times * (ends - starts), times)
@@ -108,7 +114,7 @@ class RandomFeatureFlow(TensorModel):
         return replace(self, weights=torch.linalg.solve(features.T @ weighted + ridge, weighted.T @ (ends - starts)))
 
     def sample(self, labels: Tensor, stream: sc.Stream) -> Tensor:
-        """Return a pair of start and end (2, 2) per label."""
+        """Draw a start and end (2, 2) per label."""
         starts = normal(len(labels), stream, 2)
         ends = starts
         for step in range(self.steps):
@@ -117,11 +123,17 @@ class RandomFeatureFlow(TensorModel):
         return torch.stack([starts, ends], dim=1)
 
     def velocity(self, places: Tensor, times: Tensor) -> Tensor:
-        """Return the velocity (N, 2) at places (N, 2) and times (N, 1)."""
+        """Return velocities (N, 2).
+
+        Places are (N, 2), times (N, 1).
+        """
         return self.compute_features(places, times) @ self.weights
 
     def compute_features(self, places: Tensor, times: Tensor) -> Tensor:
-        """Return the features (N, F + 4) of places (N, 2) and times (N, 1)."""
+        """Return features (N, F + 4).
+
+        Places are (N, 2), times (N, 1).
+        """
         both = torch.cat([places, times.to(places)], dim=1)
         waves = (both @ self.frequencies + self.phases).cos() * (2 / self.frequencies.shape[1]) ** 0.5
         return torch.cat([waves, both, torch.ones_like(both[:, :1])], dim=1)

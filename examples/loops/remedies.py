@@ -47,7 +47,10 @@ QUICK = RemedyLoop(generations=5, seeds=3, remedies=("none", "lineages", "more-s
 
 
 def toy(settings: RemedyLoop) -> toys.Toy:
-    """Declare the plain loop, one with each remedy, and the frozen one."""
+    """Declare the plain loop, remedies and frozen loop.
+
+    There is a loop with each remedy.
+    """
     statements = []
     for name in settings.remedies:
         if name != "none":

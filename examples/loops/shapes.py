@@ -36,7 +36,10 @@ class Adversaries(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class AdversarialNetwork(sc.NetworkModel[Adversaries]):
-    """Points (d,) from a standard normal latent; generator and discriminator take turns, one step each per batch."""
+    """An adversarial network on points (d,).
+
+    The latent is standard normal; generator and discriminator take turns, one step each per batch.
+    """
 
     dimension: int = 2
     latent: int = 4
@@ -59,7 +62,10 @@ class AdversarialNetwork(sc.NetworkModel[Adversaries]):
             descend(generator_optimizer, softplus(-score).mean(), step)
 
     def loss(self, network: Adversaries, values: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        """Return the discriminator's loss: non-saturating, with a penalty on its gradient at real data."""
+        """Return the discriminator's loss.
+
+        It is non-saturating, with a penalty on its gradient at real data.
+        """
         real = values.requires_grad_()
         fake = self._draw_fake(network, len(values), generator).detach()
         score = network.discriminator(real)
@@ -88,7 +94,10 @@ class AutoencoderNetwork(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class VariationalAutoencoder(sc.NetworkModel[AutoencoderNetwork]):
-    """Points (d,) from a standard normal latent, with one learned variance per dimension around the decoder's mean."""
+    """A variational autoencoder on points (d,).
+
+    The latent is standard normal, with one learned variance per dimension around the decoder's mean.
+    """
 
     dimension: int = 2
     latent: int = 4
@@ -99,7 +108,10 @@ class VariationalAutoencoder(sc.NetworkModel[AutoencoderNetwork]):
         return AutoencoderNetwork(self.dimension, self.latent, self.width, self.depth)
 
     def loss(self, network: AutoencoderNetwork, values: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-        """The negative evidence lower bound per sample, up to a constant."""
+        """Return the negative evidence bound per sample.
+
+        It is the lower bound, up to a constant.
+        """
         mean, log_variance = network.encoder(values).chunk(2, dim=1)
         latent = mean + (log_variance / 2).exp() * torch.randn(mean.shape, generator=generator)
         precision = (-network.log_variance).exp()
@@ -109,7 +121,10 @@ class VariationalAutoencoder(sc.NetworkModel[AutoencoderNetwork]):
 
     @torch.no_grad()
     def sample(self, labels: Tensor, stream: sc.Stream) -> Tensor:
-        """One point (d,) per entry of `labels`, decoder noise included."""
+        """Draw one point (d,) per label.
+
+        Decoder noise is included.
+        """
         generator = stream.generator()
         latent = torch.randn((len(labels), self.latent), generator=generator)
         noise = torch.randn((len(labels), self.dimension), generator=generator)
@@ -180,7 +195,10 @@ def _make_claims(name: str) -> Iterator[claims.Claim]:
 
 
 def set_up(settings: Shapes, name: str, shape: str, stream: sc.Stream) -> toys.Setup:
-    """Points of a shape to train on, as many others to judge by as samples are drawn, and the arms of a model."""
+    """Set up a shape's points and arms.
+
+    There are as many others to judge by as samples are drawn.
+    """
     draw_shape = SHAPES[shape]
     real = sc.Samples.real(draw_shape(settings.real_count, stream.child("real")))
     reference = draw_shape(settings.judged, stream.child("reference")).numpy()

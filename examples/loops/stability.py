@@ -39,7 +39,10 @@ class StabilityLoop(toys.ToySettings):
 
     @property
     def cells(self) -> list[tuple[float, float]]:
-        """γ and λ of each cell of the map, row by row."""
+        """Return γ and λ of each cell.
+
+        The map goes row by row.
+        """
         return list(itertools.product(self.strengths, self.ratios))
 
 
@@ -130,7 +133,10 @@ def _name_cell(spread: float, ratio: float, strength: float, *, is_twin: bool = 
 
 
 def set_up(settings: StabilityLoop, spread: float, stream: sc.Stream) -> toys.Setup:
-    """All cells of the map of a sampler, each with its twin."""
+    """Set up all cells with their twins.
+
+    The map is that of a sampler.
+    """
     sampling = sampling_settings(temperature=spread)
     task = gaussian_task(settings.real_count, settings.seeds, stream)
     twin_task = replace(task, model=Widened.standard(settings.seeds, DIMENSION))
@@ -145,14 +151,19 @@ def set_up(settings: StabilityLoop, spread: float, stream: sc.Stream) -> toys.Se
 
 
 class Widened(sc.Gaussian):
-    """A Gaussian that begins with a larger covariance than generation 0's."""
+    """A Gaussian with a larger first covariance.
+
+    It begins with a larger one than generation 0's.
+    """
 
     def load_state(self, state: Mapping[str, Tensor]) -> Self:
         return super().load_state({**state, "covariance": WIDENING * state["covariance"]})
 
 
 def measure_contraction(settings: StabilityLoop, curves: claims.Curves, spread: float) -> np.ndarray:
-    """Return the contraction per generation, from the difference in variance between twins.
+    """Measure the contraction per generation by twins.
+
+    It shows in their difference in variance.
 
     Args:
         settings: The grid, and the number of generations.
@@ -175,7 +186,10 @@ def measure_contraction(settings: StabilityLoop, curves: claims.Curves, spread: 
 
 
 def _claim_boundary(settings: StabilityLoop, row: int, critical: float) -> claims.Claim:
-    """Claim the λ at which rates reach 1, interpolated in the synthetic share. A higher rate is there sooner."""
+    """Claim the λ at which rates reach 1.
+
+    It is interpolated in the synthetic share. A higher rate is there sooner.
+    """
     shares = np.array(settings.ratios) / (1 + np.array(settings.ratios))
 
     def find_boundary(curves: claims.Curves) -> Interval:
@@ -192,7 +206,10 @@ def _claim_boundary(settings: StabilityLoop, row: int, critical: float) -> claim
 
 @dataclass(frozen=True)
 class StabilityMap:
-    """Measured contraction over λ and γ, with its boundaries, and crosses where the theorem is silent."""
+    """A map of contraction over λ and γ.
+
+    It was measured; boundaries are drawn, and crosses where the theorem is silent.
+    """
 
     settings: StabilityLoop
     spread: float
@@ -237,19 +254,21 @@ def draw_map(settings: StabilityLoop, spread: float, curves: claims.Curves) -> S
 
 
 def contraction_bound(synthetic_ratio: float, strength: float = 0.0) -> float:
-    """Return the guaranteed contraction per generation, λ / (1 − λ) / (1 + γ); infinite if λ ≥ 1.
+    """Return the guaranteed contraction per generation.
 
-    Bertrand et al. 2024, Theorem 1 (γ = 0); Gillman et al. 2024, Theorem 4.3, with λκ in place of λ and κ = 1 + εL/α.
-    Here α is the strong concavity of the expected log-likelihood at its optimum. L is the Lipschitz constant of its
-    Hessian in the data, ε the Wasserstein error of the model class, 0 here. Assumes infinitely many samples and a start
-    near the optimum. An upper bound: for maximum likelihood in an exponential family the truth is `linear_contraction`.
+    It is λ / (1 − λ) / (1 + γ); infinite if λ ≥ 1. Bertrand et al. 2024, Theorem 1 (γ = 0); Gillman et al. 2024,
+    Theorem 4.3, with λκ in place of λ and κ = 1 + εL/α. Here α is the strong concavity of the expected log-likelihood
+    at its optimum. L is the Lipschitz constant of its Hessian in the data, ε the Wasserstein error of the model class,
+    0 here. Assumes infinitely many samples and a start near the optimum. An upper bound: for maximum likelihood in an
+    exponential family the truth is `linear_contraction`.
     """
     return math.inf if synthetic_ratio >= 1 else synthetic_ratio / (1 - synthetic_ratio) / (1 + strength)
 
 
 def guaranteed_ratio(strength: float = 0.0) -> float:
-    """Return the λ below which a loop is guaranteed to be stable: (1 + γ) / (2 + γ), for κ = 1.
+    """Return the λ of guaranteed stability.
 
-    The sufficient condition λκ < (1 + γ) / (2 + γ) of Gillman et al. 2024, and for γ = 0 that of Bertrand et al. 2024.
+    Below it a loop is stable: (1 + γ) / (2 + γ), for κ = 1. The sufficient condition λκ < (1 + γ) / (2 + γ) of Gillman
+    et al. 2024, and for γ = 0 that of Bertrand et al. 2024.
     """
     return 1.0 if math.isinf(strength) else (1 + strength) / (2 + strength)

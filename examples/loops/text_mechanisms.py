@@ -40,7 +40,10 @@ QUICK = TextLoop(generations=4, seeds=3, ways=("fully synthetic",))
 
 
 def toy(settings: TextLoop) -> toys.Toy:
-    """Declare each way of training, without a remedy, with either and with both."""
+    """Declare each way of training with remedies.
+
+    It is without a remedy, with either and with both.
+    """
     return toys.Toy(
         bundles=[toys.bundle_seeds(settings, partial(set_up, settings))],
         claims=claims.mark_unpublished(*make_claims(settings)),
@@ -72,7 +75,10 @@ def set_up(settings: TextLoop, stream: sc.Stream) -> toys.Setup:
 
 
 def count_characters(values: Tensor, alphabet: int) -> Tensor:
-    """Return how often each character occurs in windows (N, length), as square roots of counts (N, alphabet)."""
+    """Return square roots of character counts.
+
+    They are (N, alphabet), in windows (N, length).
+    """
     numbers = values.long()
     counts = torch.zeros(len(values), alphabet)
     counts.scatter_add_(1, numbers, torch.ones(numbers.shape))

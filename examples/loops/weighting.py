@@ -25,9 +25,10 @@ from selfcorrect.loop.policy import FreshSource, ModifiedPolicy
 
 
 def optimal_real_weight(real_per_synthetic: float) -> float:
-    """The weight on real data that minimises `weighted_error`: (√(r² + 4r) − r) / 2 with r real per synthetic sample.
+    """Return the weight that minimises the error.
 
-    He, Xu and Cheng 2025; at equal amounts the reciprocal of the golden ratio, 0.618.
+    It is on real data in `weighted_error`: (√(r² + 4r) − r) / 2 with r real per synthetic sample. He, Xu and Cheng
+    2025; at equal amounts the reciprocal of the golden ratio, 0.618.
     """
     ratio = real_per_synthetic
     return (math.sqrt(ratio**2 + 4 * ratio) - ratio) / 2
@@ -39,7 +40,10 @@ GAUSSIAN, REGRESSION = "Gaussian mean", "linear regression"
 
 @dataclass(frozen=True)
 class Weighted(ModifiedPolicy):
-    """Another policy with the training weights of real and of synthetic samples multiplied."""
+    """Another policy with weighted real and synthetic samples.
+
+    Their training weights are multiplied.
+    """
 
     real: float
     synthetic: float
@@ -100,7 +104,10 @@ def toy(settings: Weighting) -> toys.Toy:
 
 
 def measure_steady_error(settings: Weighting, name: str, weight: float) -> claims.Quantity:
-    """Return error × n of an arm, the mean over the generations after the loop has settled."""
+    """Measure an arm's steady error × n.
+
+    It is the mean over the generations after the loop has settled.
+    """
     steady_count = settings.generations + 1 - settings.burn_in
     return claims.late_mean(f"{name}, {weight}", "error", steady_count) * settings.real_count
 
@@ -108,7 +115,10 @@ def measure_steady_error(settings: Weighting, name: str, weight: float) -> claim
 def make_claims(
     settings: Weighting, name: str, errors: list[claims.Quantity], predicted: np.ndarray
 ) -> Iterator[claims.Claim]:
-    """Yield that errors agree with the closed form, and that the golden weight has the smallest."""
+    """Yield claims on errors and the golden weight.
+
+    Errors agree with the closed form, and it has the smallest.
+    """
     for weight, error, law in zip(settings.weights, errors, predicted, strict=True):
         yield claims.expect_agreement(f"{name}: error × n at weight {weight:.3g}", error, law, 0.08)
     golden = errors[settings.weights.index(GOLDEN)]
@@ -121,20 +131,29 @@ def make_claims(
 
 
 def set_up_gaussian(settings: Weighting, stream: sc.Stream) -> toys.Setup:
-    """All seeds at once: each has points in the plane, and a model that estimates their mean."""
+    """Set up Gaussians of all seeds at once.
+
+    Each has points in the plane, and a model that estimates their mean.
+    """
     task = gaussian_task(settings.real_count, settings.seeds, stream, measure_mean)
     return toys.Setup(task, make_arms(settings, GAUSSIAN, fresh_normal(settings.seeds)))
 
 
 def measure_mean(candidate: sc.Candidate) -> dict[str, Tensor]:
-    """Return the squared estimate of the mean, which is 0 in truth, per seed and dimension."""
+    """Measure the squared mean, 0 in truth.
+
+    It is per seed and dimension.
+    """
     model = candidate.model
     assert isinstance(model, sc.Gaussian)
     return {"error": model.mean.square().sum(-1) / DIMENSION}
 
 
 def make_arms(settings: Weighting, name: str, draw_fresh: FreshSource) -> Mapping[str, sc.Arm]:
-    """Half of a training set is fresh, half synthetic; each arm weighs them in its own way."""
+    """Make arms that weigh fresh and synthetic halves.
+
+    Each weighs its training set in its own way.
+    """
     fresh = sc.Fresh(draw_fresh, settings.real_count, 1.0)
     policies = {f"{name}, {weight}": Weighted(fresh, weight, 1 - weight) for weight in settings.weights}
     return {arm: sc.Arm(policy, settings.generations) for arm, policy in policies.items()}

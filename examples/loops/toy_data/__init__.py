@@ -1,1 +1,4 @@
-"""Data of the loops beside this folder: digits, text, and draws whose truth is known."""
+"""Provide data of the example loops.
+
+They are digits, text, and draws whose truth is known.
+"""

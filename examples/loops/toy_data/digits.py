@@ -16,10 +16,11 @@ _MOST_AXES = 3
 
 
 def mnist(folder: Path, part: str = "train") -> tuple[Tensor, Tensor]:
-    """Return images (N, 28, 28) float32 in [−1, 1] and labels (N,) of MNIST's idx files, part "train" or "t10k".
+    """Read MNIST's images and labels.
 
-    The folder holds train-images-idx3-ubyte, train-labels-idx1-ubyte and so on, gzipped or not, as LeCun et al. publish
-    them. Raises InputError, which names the file, if a file is missing or is not an idx file.
+    They are (N, 28, 28) float32 in [−1, 1] and (N,), of the idx files' part "train" or "t10k". The folder holds train-
+    images-idx3-ubyte, train-labels-idx1-ubyte and so on, gzipped or not, as LeCun et al. publish them. Raises
+    InputError, which names the file, if a file is missing or is not an idx file.
     """
     images = read_idx(_find(folder, f"{part}-images"))
     labels = read_idx(_find(folder, f"{part}-labels"))
@@ -39,7 +40,10 @@ def _find(folder: Path, prefix: str) -> Path:
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """Return the bytes in an idx file, gzipped or not: two zero bytes, type, number of axes, sizes, values."""
+    """Read the bytes of an idx file.
+
+    It may be gzipped: two zero bytes, type, number of axes, sizes, values.
+    """
     content = read_bytes(path)
     if path.suffix == ".gz":
         content = unpack(path, content)

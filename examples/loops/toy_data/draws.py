@@ -1,4 +1,7 @@
-"""Data whose truth is known: Gaussians, rings, moons, a pinwheel in the plane, and word frequencies."""
+"""Draw data whose truth is known.
+
+They are Gaussians, rings, moons, a pinwheel in the plane, and word frequencies.
+"""
 
 import math
 from collections.abc import Callable
@@ -11,7 +14,10 @@ from selfcorrect.datasets.toy.draws import normal
 
 
 def rings(count: int, stream: Stream) -> Tensor:
-    """Draw points (count, 2) of two concentric circles of radius 1 and 2, whose radius has a deviation of 0.05."""
+    """Draw points (count, 2) of two rings.
+
+    The concentric circles have radius 1 and 2, with a deviation of 0.05.
+    """
     angle = 2 * math.pi * _uniform(count, stream)
     deviations = 0.05 * _noise(count, stream, 1)
     radius = 1 + torch.arange(count) % 2 + deviations[:, 0]
@@ -19,7 +25,10 @@ def rings(count: int, stream: Stream) -> Tensor:
 
 
 def moons(count: int, stream: Stream) -> Tensor:
-    """Draw points (count, 2) of two interleaved half circles of radius 1, with a deviation of 0.08."""
+    """Draw points (count, 2) of two half moons.
+
+    The half circles of radius 1 interleave, with a deviation of 0.08.
+    """
     angle = math.pi * _uniform(count, stream)
     centre = torch.tensor([0.5, 0.25], dtype=torch.float64)
     upper = _directions(angle) - centre
@@ -28,13 +37,19 @@ def moons(count: int, stream: Stream) -> Tensor:
 
 
 def eight_gaussians(count: int, stream: Stream) -> Tensor:
-    """Draw points (count, 2) of eight Gaussians on a circle of radius 2, with a deviation of 0.15."""
+    """Draw points (count, 2) of eight Gaussians.
+
+    They are on a circle of radius 2, with a deviation of 0.15.
+    """
     centres = 2 * _directions(torch.arange(count) % 8 * (math.pi / 4))
     return centres + 0.15 * _noise(count, stream, 2)
 
 
 def pinwheel(count: int, stream: Stream) -> Tensor:
-    """Draw points (count, 2) of five arms that bend around the origin."""
+    """Draw points (count, 2) of a pinwheel.
+
+    Five arms bend around the origin.
+    """
     noise = _noise(count, stream, 2)
     radius = 1.4 + 0.3 * noise[:, 0]
     across = 0.08 * noise[:, 1]
@@ -57,7 +72,9 @@ CELL_MEANS = torch.tensor([[[-1.2, 0.0], [1.2, 0.0]], [[0.0, -1.2], [0.0, 1.2]]]
 
 
 def people(count: int, minority_share: float, stream: Stream) -> Tensor:
-    """Draw two groups of people, the second a minority, with two labels each.
+    """Draw a majority and a minority of people.
+
+    Each of the two groups has two labels.
 
     Returns:
         (count, 4) of x₁, x₂, group, label.
@@ -71,13 +88,19 @@ def people(count: int, minority_share: float, stream: Stream) -> Tensor:
 
 
 def zipf(words: int) -> Tensor:
-    """Return probabilities (words,) of a language whose k-th most frequent word has frequency ∝ 1/k."""
+    """Return Zipf's probabilities (words,).
+
+    The k-th most frequent word has frequency ∝ 1/k.
+    """
     frequencies = 1 / torch.arange(1, words + 1, dtype=torch.float64)
     return frequencies / frequencies.sum()
 
 
 def _directions(angle: Tensor) -> Tensor:
-    """Return unit vectors (N, 2) at angles (N,) in radians."""
+    """Return unit vectors (N, 2) at angles (N,).
+
+    Angles are in radians.
+    """
     return torch.stack([angle.cos(), angle.sin()], dim=1)
 
 

@@ -1,4 +1,7 @@
-"""Plain text as windows of characters: the standard library's own documentation, or any file."""
+"""Cut plain text into windows of characters.
+
+It is the standard library's own documentation, or any file.
+"""
 
 import pydoc_data.topics
 from collections import Counter
@@ -10,12 +13,18 @@ from selfcorrect.core.errors import InputError
 
 
 def documentation() -> str:
-    """Return about 450,000 characters of English prose that every Python has: the topics of `help()`."""
+    """Return 450,000 characters of Python's help topics.
+
+    Every Python has this English prose; the number is approximate.
+    """
     return "\n\n".join(pydoc_data.topics.topics.values())
 
 
 def encode(text: str, alphabet: int) -> Tensor:
-    """Return character numbers (length,) as float32, the most frequent first; 0 also for characters that are rarer."""
+    """Encode characters as numbers, frequent ones first.
+
+    They are (length,) float32; 0 is also for characters that are rarer.
+    """
     common = Counter(text).most_common(alphabet)
     numbers = {character: number for number, (character, _) in enumerate(common)}
     return torch.tensor([numbers.get(character, 0) for character in text], dtype=torch.float32)
@@ -44,7 +53,10 @@ def split_windows(numbers: Tensor, length: int, held_out: float) -> tuple[Tensor
 
 
 def windows_of(text: str, alphabet: int, length: int, train: int, held_out: int) -> list[Tensor]:
-    """Return windows of characters to train on and held out, spread over the first 90 % and the rest of a text."""
+    """Cut windows to train on and hold out.
+
+    They are spread over the first 90 % and the rest of a text.
+    """
     parts = split_windows(encode(text, alphabet), length, 0.1)
     chosen = []
     for windows, count in zip(parts, (train, held_out), strict=True):

@@ -1,1 +1,1 @@
-"""Models and tasks that several of the loops beside this folder share."""
+"""Share models and tasks among example loops."""

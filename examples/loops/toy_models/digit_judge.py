@@ -1,4 +1,7 @@
-"""What loops of digits share: real images and a judge of a seed, and a corrector by k-means clusters of real digits."""
+"""Share what loops of digits need.
+
+It is real images and a judge of a seed, and a corrector by k-means clusters of real digits.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,10 @@ def draw_one_of_each(model: sc.GenerativeModel, stream: sc.Stream) -> Tensor:
 def split_digits(
     images: Tensor, labels: Tensor, real_count: int, judged: int, stream: sc.Stream
 ) -> tuple[sc.Samples, Evaluate]:
-    """Return a seed's real images, and the measures of as many samples as images are held out, `judged` at most."""
+    """Split digits into real images and a judge.
+
+    It measures as many samples as images are held out, `judged` at most.
+    """
     order = torch.randperm(len(images), generator=stream.child("split").generator())
     train = order[:real_count]
     held_out = order[real_count:][:judged]
@@ -53,13 +59,19 @@ def split_digits(
 
 
 def fit_centres(real: sc.Samples, clusters_per_digit: int, stream: sc.Stream) -> Corrector:
-    """Return a corrector that replaces every image by the nearest cluster centre of its digit."""
+    """Return a corrector to a digit's nearest centre.
+
+    It replaces every image by that of its clusters.
+    """
     images_per_cluster = max(1, len(real) // DIGIT_COUNT // clusters_per_digit)
     return move_to_centres(fit_anchors(real, images_per_cluster, stream.child("clusters")))
 
 
 def move_to_centres(anchors: Anchors) -> Corrector:
-    """Return a corrector that replaces every sample by the nearest anchor of its label."""
+    """Return a corrector to the nearest anchor.
+
+    It replaces every sample by that of its label.
+    """
 
     def move(samples: sc.Samples) -> sc.Samples:
         distances = torch.cdist(samples.values.flatten(1), anchors.centroids.flatten(1))
@@ -86,10 +98,16 @@ class DigitsJudge:
         return cls(classifier.fit(images.flatten(1).numpy(), labels.numpy()))
 
     def extract_features(self, images: Tensor) -> np.ndarray:
-        """Return hidden activations (N, 32) of images (N, height, width)."""
+        """Return hidden activations (N, 32) of images.
+
+        They are (N, height, width).
+        """
         pixels = images.flatten(1).double().numpy()
         return np.maximum(pixels @ self.classifier.coefs_[0] + self.classifier.intercepts_[0], 0)
 
     def measure_accuracy(self, images: Tensor, labels: Tensor) -> float:
-        """Return the share of images (N, height, width) that are classified as their label (N,)."""
+        """Return the share of images classified correctly.
+
+        Images are (N, height, width), labels (N,).
+        """
         return float(np.mean(self.classifier.predict(images.flatten(1).numpy()) == labels.numpy()))

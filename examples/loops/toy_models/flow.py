@@ -11,7 +11,10 @@ from selfcorrect.loop.models.network import NetworkModel, perceptron
 
 @dataclass(frozen=True, eq=False)
 class Flow(NetworkModel[nn.Module]):
-    """Noise at time 0 flows to data (d,) at time 1 along a learned velocity; straight paths are the target."""
+    """Noise flows to data along a learned velocity.
+
+    It goes from time 0 to time 1 (d,); straight paths are the target.
+    """
 
     dimension: int = 2
     width: int = 128
@@ -34,7 +37,10 @@ class Flow(NetworkModel[nn.Module]):
         return self.integrate(self.trained, values)
 
     def integrate(self, network: nn.Module, values: Tensor) -> Tensor:
-        """Noise (N, d) along the velocity of a network to data, by the midpoint rule."""
+        """Integrate noise (N, d) to data.
+
+        It goes along the velocity of a network, by the midpoint rule.
+        """
         step = 1 / self.sampling_steps
         for index in range(self.sampling_steps):
             time = torch.full((len(values), 1), index * step)
@@ -47,6 +53,9 @@ _TIME_FEATURES = 9
 
 
 def _with_time(values: Tensor, times: Tensor) -> Tensor:
-    """Values (N, d) beside their time (N, 1) and its Fourier features."""
+    """Append time and its Fourier features to values.
+
+    Values are (N, d), time is (N, 1).
+    """
     phases = times * torch.pi * torch.arange(1, 5)
     return torch.cat([values, times, phases.sin(), phases.cos()], dim=1)

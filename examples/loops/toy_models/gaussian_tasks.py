@@ -1,4 +1,7 @@
-"""Parts of the Gaussian toys: many seeds at once in the plane, the truth N(0, I), distances to it, correctors."""
+"""Share parts of the Gaussian toys.
+
+They have many seeds at once in the plane, the truth N(0, I), distances to it, correctors.
+"""
 
 import math
 from collections.abc import Sequence
@@ -29,7 +32,9 @@ def gaussian_task(
     evaluate: Evaluate | None = None,
     event: Sequence[int] = (DIMENSION,),
 ) -> sc.Task:
-    """Return independent loops as a single task: points from N(0, I), fitted by maximum likelihood.
+    """Make independent Gaussian loops as one task.
+
+    Points from N(0, I) are fitted by maximum likelihood.
 
     Args:
         stream: Random numbers of the real points.
@@ -41,7 +46,10 @@ def gaussian_task(
 
 
 def distance_to_truth(candidate: sc.Candidate) -> dict[str, Tensor]:
-    """Return 2-Wasserstein distance to N(0, I), variance and squared mean per dimension, log-determinant, per seed."""
+    """Measure the distance to N(0, I) per seed.
+
+    It is 2-Wasserstein; variance and squared mean per dimension and log-determinant follow.
+    """
     model = candidate.model
     assert isinstance(model, sc.Gaussian)
     spectrum = torch.linalg.eigvalsh(model.covariance).clamp(min=0)
@@ -55,7 +63,9 @@ def distance_to_truth(candidate: sc.Candidate) -> dict[str, Tensor]:
 
 
 def share_inside(model: sc.GenerativeModel, points: Tensor, radius: float) -> Tensor:
-    """Return the share of points that lie in an ellipse of each replicate's model, (replicates,).
+    """Return the share of points inside an ellipse.
+
+    It is (replicates,), of each replicate's model.
 
     Args:
         points: (N, d) real data.
@@ -70,12 +80,18 @@ def share_inside(model: sc.GenerativeModel, points: Tensor, radius: float) -> Te
 
 
 def draw_truth(samples: sc.Samples, stream: sc.Stream) -> sc.Samples:
-    """Replace every sample by a fresh draw from the truth N(0, I): the ideal corrector."""
+    """Replace samples by draws from the truth.
+
+    It is N(0, I): the ideal corrector.
+    """
     return samples.with_values(normal(len(samples), stream, *samples.values.shape[1:]))
 
 
 def draw_from(real: sc.Samples) -> Corrector:
-    """Return the empirical corrector: every sample becomes a random real training point of the same seed."""
+    """Return the empirical corrector.
+
+    Every sample becomes a random real training point of the same seed.
+    """
 
     def draw_real(samples: sc.Samples, stream: sc.Stream) -> sc.Samples:
         shape = samples.values.shape[:2]
@@ -86,12 +102,18 @@ def draw_from(real: sc.Samples) -> Corrector:
 
 
 def per_seed(corrector: Corrector, strength: float) -> sc.Correction:
-    """Return a mixture correction with a separate coin for every sample of every seed."""
+    """Return a mixture correction per seed.
+
+    It has a separate coin for every sample of every seed.
+    """
     return sc.Correction(corrector, strength, replicate_axes=1)
 
 
 def fresh_normal(seeds: int) -> FreshSource:
-    """Return a source of new real points in every generation."""
+    """Return a source of new real points.
+
+    There are some in every generation.
+    """
 
     def draw(generation: int, count: int, stream: sc.Stream) -> sc.Samples:
         return sc.Samples.real(normal(count, stream.child("fresh"), seeds, DIMENSION))

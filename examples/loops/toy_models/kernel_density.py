@@ -1,4 +1,7 @@
-"""A Gaussian kernel density estimate: every generation blurs the last estimate a little more."""
+"""Blur data by a kernel density estimate.
+
+It is Gaussian, and every generation blurs the last estimate a little more.
+"""
 
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
@@ -12,11 +15,11 @@ from selfcorrect.loop.models.protocol import TensorModel
 
 @dataclass(frozen=True)
 class KernelDensity(TensorModel):
-    """Training points (N, *replicates, d) with weights (N,), each blurred by a Gaussian kernel.
+    """Training points blurred by a Gaussian kernel.
 
-    The kernel's standard deviation per dimension, (*replicates, d), is `scale` times Scott's rule N^(−1/(d + 4)) times
-    the standard deviation of the data, N being the effective number of points (Σw)²/Σw². Sampling therefore multiplies
-    the variance by 1 + (scale · N^(−1/(d + 4)))² in each generation.
+    They are (N, *replicates, d) with weights (N,). The kernel's standard deviation per dimension, (*replicates, d), is
+    `scale` times Scott's rule N^(−1/(d + 4)) times the standard deviation of the data, N being the effective number of
+    points (Σw)²/Σw². Sampling therefore multiplies the variance by 1 + (scale · N^(−1/(d + 4)))² in each generation.
     """
 
     PER_SAMPLE: ClassVar[tuple[str, ...]] = ("points", "weights")
@@ -27,15 +30,24 @@ class KernelDensity(TensorModel):
 
     @classmethod
     def empty(cls, *event: int, scale: float = 1.0) -> Self:
-        """The untrained estimate, a point at the origin, for events of shape (*replicates, d)."""
+        """Return the untrained estimate.
+
+        It is a point at the origin, for events of shape (*replicates, d).
+        """
         return cls(torch.zeros(1, *event, dtype=torch.float64), torch.ones(1, dtype=torch.float64), scale)
 
     def fit(self, samples: sc.Samples, steps: int, stream: sc.Stream) -> Self:
-        """Remember the samples and their weights; `steps` and `stream` are not used."""
+        """Remember samples and their weights.
+
+        `steps` and `stream` are not used.
+        """
         return replace(self, points=samples.values.to(self.points), weights=samples.weights.to(self.points))
 
     def sample(self, labels: Tensor, stream: sc.Stream) -> Tensor:
-        """For each entry of `labels` and each replicate a training point drawn by weight, plus kernel noise."""
+        """Draw training points by weight, plus noise.
+
+        There is one for each entry of `labels` and each replicate, with kernel noise.
+        """
         replicates = self.points.shape[1:-1]
         draws = len(labels) * replicates.numel()
         rows = torch.multinomial(self.weights, draws, replacement=True, generator=stream.child("rows").generator())

@@ -13,7 +13,10 @@ from selfcorrect.loop.run import Candidate, Evaluate
 
 
 class CausalTransformer(nn.Module):
-    """Tokens (N, L) → logits (N, L + 1, vocabulary) of each next token; position 0 predicts the first token."""
+    """Predict the next token's logits.
+
+    Tokens (N, L) → logits (N, L + 1, vocabulary); position 0 predicts the first token.
+    """
 
     def __init__(self, vocabulary: int, length: int, width: int, depth: int, heads: int) -> None:
         super().__init__()
@@ -36,9 +39,10 @@ class CausalTransformer(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class LanguageModel(NetworkModel[CausalTransformer]):
-    """Next-token prediction on windows of tokens, an event of shape (length,) with token numbers as floats.
+    """Predicts next tokens of windows.
 
-    Sampling starts each window afresh and draws from the model's own distribution.
+    They are an event of shape (length,) with token numbers as floats. Sampling starts each window afresh and draws from
+    the model's own distribution.
     """
 
     vocabulary: int = 128
@@ -56,7 +60,10 @@ class LanguageModel(NetworkModel[CausalTransformer]):
 
     @torch.no_grad()
     def cross_entropy(self, values: Tensor) -> float:
-        """Mean negative log-likelihood per token (nats) of windows (N, length); its exponential is the perplexity."""
+        """Return the mean loss per token in nats.
+
+        It is the negative log-likelihood of windows (N, length); its exponential is the perplexity.
+        """
         return float(torch.cat([_token_losses(self.trained, part) for part in values.split(256)]).mean())
 
     @torch.no_grad()
@@ -78,7 +85,10 @@ def _token_losses(network: CausalTransformer, values: Tensor) -> Tensor:
 
 
 def perplexity_of(held_out: Tensor) -> Evaluate:
-    """Return the judge of language models: perplexity per character of windows (N, length)."""
+    """Return the judge of perplexity per character.
+
+    It is of language models, on windows (N, length).
+    """
 
     def scores(candidate: Candidate) -> dict[str, float]:
         assert isinstance(candidate.model, LanguageModel)

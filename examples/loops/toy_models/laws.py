@@ -17,11 +17,11 @@ from scipy.special import digamma
 
 
 def linear_contraction(synthetic_ratio: ArrayLike, strength: ArrayLike = 0.0, spread: ArrayLike = 1.0) -> np.ndarray:
-    """The exact contraction per generation of an augmented loop, spread · λ / ((1 + λ)(1 + γ)).
+    """Return an augmented loop's exact contraction.
 
-    For estimators that average a statistic over real and synthetic samples alike and keep their n real samples. Maximum
-    likelihood in an exponential family is such an estimator. The loop is stable below 1. Follows from taking
-    expectations; the bound of Bertrand et al. is looser.
+    It is spread · λ / ((1 + λ)(1 + γ)) per generation. For estimators that average a statistic over real and synthetic
+    samples alike and keep their n real samples. Maximum likelihood in an exponential family is such an estimator. The
+    loop is stable below 1. Follows from taking expectations; the bound of Bertrand et al. is looser.
 
     Args:
         spread: Factor by which the sampler multiplies the statistic: 1 if it is faithful, τ² for a Gaussian sampled
@@ -33,15 +33,19 @@ def linear_contraction(synthetic_ratio: ArrayLike, strength: ArrayLike = 0.0, sp
 
 
 def critical_ratio(strength: float, spread: float) -> float:
-    """The λ at which `linear_contraction` reaches 1: (1 + γ) / (spread − 1 − γ); infinite where it never does."""
+    """Return the λ of critical stability.
+
+    `linear_contraction` reaches 1 there: (1 + γ) / (spread − 1 − γ); infinite where it never does.
+    """
     return math.inf if spread <= 1 + strength else (1 + strength) / (spread - 1 - strength)
 
 
 def settled_variance(synthetic_ratio: float, strength: float, spread: float) -> float:
-    """Return the variance (truth 1) at which an augmented Gaussian loop settles; infinite if it does not.
+    """Return the variance where a loop settles.
 
-    The fixed point of s ← (1 − a) + a (spread · s + γ) / (1 + γ), a = λ / (1 + λ), for large samples. The sampler
-    multiplies the variance by `spread` (cherry-picking: below 1, MAD's λ_bias); correction is towards the truth.
+    The truth's is 1, the loop augmented and Gaussian; infinite if it does not settle. The fixed point of s ← (1 − a) +
+    a (spread · s + γ) / (1 + γ), a = λ / (1 + λ), for large samples. The sampler multiplies the variance by `spread`
+    (cherry-picking: below 1, MAD's λ_bias); correction is towards the truth.
 
     Args:
         spread: Factor by which the sampler multiplies the variance: 1 if it is faithful.
@@ -52,11 +56,12 @@ def settled_variance(synthetic_ratio: float, strength: float, spread: float) -> 
 
 
 def augment_error(n: int, synthetic_ratio: float, strength: float, generations: int) -> np.ndarray:
-    """Error variance V over generations 0 … t of an augmented loop corrected towards the truth, shape (t + 1,).
+    """Return an augmented loop's errors, (t + 1,).
 
-    The estimate moves as e ← (1 − a) e₀ + a (e / (1 + γ) + noise / √k) with a = λ / (1 + λ), so the share of e₀
-    and the variance of the noise follow linear recursions. Leading order in 1 / n, exact for a Gaussian's mean
-    up to that order. The steady state is ((1 − a)/(1 − b))² / n + a² / (k (1 − b²)) with b = a / (1 + γ).
+    They are variances over generations 0 … t, corrected towards the truth. The estimate moves as e ← (1 − a) e₀ + a (e
+    / (1 + γ) + noise / √k) with a = λ / (1 + λ), so the share of e₀ and the variance of the noise follow linear
+    recursions. Leading order in 1 / n, exact for a Gaussian's mean up to that order. The steady state is ((1 − a)/(1 −
+    b))² / n + a² / (k (1 − b²)) with b = a / (1 + γ).
     """
     share = synthetic_ratio / (1 + synthetic_ratio)
     contraction = share / (1 + strength)
@@ -68,10 +73,11 @@ def augment_error(n: int, synthetic_ratio: float, strength: float, generations: 
 
 
 def accumulate_error(n: int, synthetic_ratio: float, strength: float, generations: int) -> np.ndarray:
-    """Error variance when every generation's k samples are kept beside the real samples, shape (t + 1,).
+    """Return errors where all samples are kept, (t + 1,).
 
-    V ← (1 − wγ/(1 + γ))² V + w² / k with w = k / (n + k t). For γ = 0 and λ = 1 the limit is π² / 6 / n: the factor
-    of Gerstgrasser et al. 2024, Theorem 2, which holds for every linear estimator.
+    They are variances; every generation's k samples are kept beside the real samples. V ← (1 − wγ/(1 + γ))² V + w² / k
+    with w = k / (n + k t). For γ = 0 and λ = 1 the limit is π² / 6 / n: the factor of Gerstgrasser et al. 2024, Theorem
+    2, which holds for every linear estimator.
     """
     count = synthetic_ratio * n
     errors = [1 / n]
@@ -82,10 +88,11 @@ def accumulate_error(n: int, synthetic_ratio: float, strength: float, generation
 
 
 def weighted_error(n: float, synthetic: float, weight: ArrayLike) -> np.ndarray:
-    """Steady error variance with n *fresh* real and some synthetic samples, real data weighted by w in (0, 1].
+    """Return the steady error with weighted real data.
 
-    (w² / n + (1 − w)² / m) / (1 − (1 − w)²) for m synthetic samples: He, Xu and Cheng 2025 (JRSS-B), the fixed point
-    of V ← w² / n + (1 − w)² (1 / m + V). Their unified expression for Gaussian means and linear regression.
+    There are n *fresh* real and some synthetic samples, real data weighted by w in (0, 1]. (w² / n + (1 − w)² / m) / (1
+    − (1 − w)²) for m synthetic samples: He, Xu and Cheng 2025 (JRSS-B), the fixed point of V ← w² / n + (1 − w)² (1 / m
+    + V). Their unified expression for Gaussian means and linear regression.
 
     Args:
         synthetic: m, number of synthetic samples.
@@ -96,10 +103,10 @@ def weighted_error(n: float, synthetic: float, weight: ArrayLike) -> np.ndarray:
 
 
 def replace_variance(n: int, generations: int, spread: float = 1.0) -> np.ndarray:
-    """Expected variance (per dimension, truth 1) of a fully synthetic Gaussian loop, shape (t + 1,).
+    """Return a fully synthetic loop's variances, (t + 1,).
 
-    ((n − 1)/n) (spread (n − 1)/n)^t for maximum likelihood. Exact for all n. Sources: Shumailov et al. 2024,
-    Alemohammad et al. 2024, Bertrand et al. 2024.
+    They are expected of a Gaussian (per dimension, truth 1). ((n − 1)/n) (spread (n − 1)/n)^t for maximum likelihood.
+    Exact for all n. Sources: Shumailov et al. 2024, Alemohammad et al. 2024, Bertrand et al. 2024.
 
     Args:
         spread: Factor by which the sampler multiplies the variance, λ_bias of MAD: 1 if it is faithful.
@@ -109,21 +116,23 @@ def replace_variance(n: int, generations: int, spread: float = 1.0) -> np.ndarra
 
 
 def replace_log_volume(n: int, dimension: int, generations: int) -> np.ndarray:
-    """Expected log-determinant of the covariance (truth 0) of a fully synthetic Gaussian loop, shape (t + 1,).
+    """Return a fully synthetic loop's log-determinants, (t + 1,).
 
-    (t + 1) (Σᵢ ψ((n − i)/2) + d log(2/n)), i = 1 … d: each generation multiplies the determinant by the determinant of
-    a Wishart matrix over n. It falls without end, so that almost every loop collapses, also where the estimate is
-    unbiased and the expected variance stays. Exact; far less noisy than the variance, whose mean hangs on a few seeds.
+    They are expected of a Gaussian's covariance (truth 0). (t + 1) (Σᵢ ψ((n − i)/2) + d log(2/n)), i = 1 … d: each
+    generation multiplies the determinant by the determinant of a Wishart matrix over n. It falls without end, so that
+    almost every loop collapses, also where the estimate is unbiased and the expected variance stays. Exact; far less
+    noisy than the variance, whose mean hangs on a few seeds.
     """
     step = digamma((n - np.arange(1, dimension + 1)) / 2).sum() + dimension * math.log(2 / n)
     return step * np.arange(1, generations + 2)
 
 
 def expected_wasserstein(error_variance: ArrayLike, dimension: int) -> np.ndarray:
-    """Mean 2-Wasserstein distance of a fitted Gaussian to the standard normal, for a given error variance V.
+    """Return the mean 2-Wasserstein distance to the truth.
 
-    To first order W² = |mean|² + |covariance − 1|² / 4, and W² / V is distributed as χ²(d) + χ²(d(d+1)/2) / 2.
-    The mean of its root is an integral over its Laplace transform. Needs V ≪ 1.
+    It is that of a fitted Gaussian to the standard normal, for a given error variance V. To first order W² = |mean|² +
+    |covariance − 1|² / 4, and W² / V is distributed as χ²(d) + χ²(d(d+1)/2) / 2. The mean of its root is an integral
+    over its Laplace transform. Needs V ≪ 1.
     """
 
     def integrand(s: float) -> float:

@@ -1,4 +1,7 @@
-"""Linear regression as a generative model of (covariates, label) pairs: the loop with exact test errors."""
+"""Model (covariates, label) pairs by linear regression.
+
+It is a generative model: the loop has exact test errors.
+"""
 
 from dataclasses import dataclass, replace
 from typing import Self
@@ -13,10 +16,10 @@ from selfcorrect.loop.models.protocol import TensorModel
 
 @dataclass(frozen=True)
 class LinearRegression(TensorModel):
-    """y = x · weight + noise ε with x ~ N(0, I), ε ~ N(0, 1), or independent replicates of it.
+    """Linear regression with normal noise.
 
-    An event has the shape (*replicates, d + 1), the label last. `fit` estimates the weight by least squares and keeps
-    the noise.
+    y = x · weight + noise ε with x ~ N(0, I), ε ~ N(0, 1), or independent replicates of it. An event has the shape
+    (*replicates, d + 1), the label last. `fit` estimates the weight by least squares and keeps the noise.
     """
 
     weight: Tensor
@@ -30,7 +33,10 @@ class LinearRegression(TensorModel):
         return cls(torch.zeros(shape, dtype=torch.float64), noise)
 
     def fit(self, samples: sc.Samples, steps: int, stream: sc.Stream) -> Self:
-        """The weighted least-squares estimate; `steps` and `stream` are not used."""
+        """Fit weights by weighted least squares.
+
+        `steps` and `stream` are not used.
+        """
         values = samples.values.to(self.weight)
         weights = samples.weights.to(self.weight)
         covariates = values[..., :-1]
@@ -40,7 +46,10 @@ class LinearRegression(TensorModel):
         return replace(self, weight=torch.linalg.solve(gram, moment))
 
     def sample(self, labels: Tensor, stream: sc.Stream) -> Tensor:
-        """One pair (*replicates, d + 1) per entry of `labels`, with new covariates."""
+        """Draw one pair (*replicates, d + 1) per label.
+
+        The covariates are new.
+        """
         shape = (len(labels), *self.weight.shape)
         generator = stream.generator()
         covariates = torch.randn(shape, generator=generator, dtype=self.weight.dtype)
@@ -50,23 +59,30 @@ class LinearRegression(TensorModel):
 
 
 def true_pairs(shape: tuple[int, ...], count: int, stream: sc.Stream, noise: float = 1.0) -> sc.Samples:
-    """Real pairs (count, *replicates, d + 1) for weights (*replicates, d) of the given shape that are all 1."""
+    """Draw real pairs (count, *replicates, d + 1).
+
+    The weights (*replicates, d) of the given shape are all 1.
+    """
     truth = LinearRegression(torch.ones(shape, dtype=torch.float64), noise)
     return sc.Samples.real(truth.sample(torch.zeros(count), stream))
 
 
 def weight_errors(candidate: sc.Candidate) -> dict[str, Tensor]:
-    """Per replicate: squared error of the weights, the excess test error for normal covariates, and their mean."""
+    """Measure weights' errors per replicate.
+
+    They are squared error of the weights, the excess test error for normal covariates, and their mean.
+    """
     model = candidate.model
     assert isinstance(model, LinearRegression)
     return {"error": (model.weight - 1).square().sum(-1), "mean_weight": model.weight.mean(-1)}
 
 
 def regression_replace_error(samples: int, dimension: int, noise: float, generations: int) -> np.ndarray:
-    """Excess test error of a fully synthetic linear-regression loop, σ² d / (T − d − 1) · (t + 1), shape (t + 1,).
+    """Return the error of replaced regressions, (t + 1,).
 
-    Mobahi et al. 2020; Dohmatob et al. 2024; Gerstgrasser et al. 2024, Theorem 1. T samples with standard normal
-    covariates per generation, least squares, fresh noise of standard deviation σ. Exact.
+    It is the excess test error of a fully synthetic loop, σ² d / (T − d − 1) · (t + 1). Mobahi et al. 2020; Dohmatob et
+    al. 2024; Gerstgrasser et al. 2024, Theorem 1. T samples with standard normal covariates per generation, least
+    squares, fresh noise of standard deviation σ. Exact.
 
     Args:
         samples: T, number of samples per generation.
@@ -77,11 +93,11 @@ def regression_replace_error(samples: int, dimension: int, noise: float, generat
 
 
 def regression_accumulate_error(samples: int, dimension: int, noise: float, generations: int) -> np.ndarray:
-    """Excess test error when every generation's T samples are kept: σ² Σᵢ (1/i) d / (iT − d − 1), shape (t + 1,).
+    """Return the error of accumulated regressions, (t + 1,).
 
-    Below the bound σ² d / (T − d − 1) · π²/6 of Gerstgrasser et al. 2024, Theorem 2, which repeats a single design.
-    This is the exact sum for fresh covariates: the pooled estimate moves by G⁻¹ Xᵀε, and the i blocks of G are
-    exchangeable.
+    It is the excess test error when every generation's T samples are kept: σ² Σᵢ (1/i) d / (iT − d − 1). Below the
+    bound σ² d / (T − d − 1) · π²/6 of Gerstgrasser et al. 2024, Theorem 2, which repeats a single design. This is the
+    exact sum for fresh covariates: the pooled estimate moves by G⁻¹ Xᵀε, and the i blocks of G are exchangeable.
 
     Args:
         samples: T, number of samples per generation.

@@ -1,4 +1,7 @@
-"""Ways of training in self-consuming loops, each without a remedy, with either of two and with both."""
+"""Train loops with and without remedies.
+
+Each way is without a remedy, with either of two and with both.
+"""
 
 import selfcorrect as sc
 from selfcorrect.loop.policy import Policy
@@ -17,7 +20,7 @@ WAYS: dict[str, tuple[Policy, bool]] = {
 def make_arms(
     task: sc.Task, ways: tuple[str, ...], generations: int, steps: int, inputs: sc.RemedyInputs | None = None
 ) -> dict[str, TaskArm]:
-    """Return the arms of all remedies for each way of training."""
+    """Return all remedies' arms by way of training."""
     arms: dict[str, TaskArm] = {}
     for way in ways:
         arm = make_arm(way, generations, task.initial_steps, steps)
@@ -27,6 +30,9 @@ def make_arms(
 
 
 def make_arm(way: str, generations: int, initial_steps: int, steps: int) -> sc.Arm:
-    """Return the arm of a way of training; training anew takes the steps of generation 0 every time."""
+    """Return an arm by way of training.
+
+    Training anew takes the steps of generation 0 every time.
+    """
     policy, is_trained_anew = WAYS[way]
     return sc.Arm(policy, generations, initial_steps if is_trained_anew else steps, from_scratch=is_trained_anew)

@@ -1,6 +1,7 @@
-"""Word frequencies, the statistical language model whose collapse is known exactly, and tasks of learning them.
+"""Learn word frequencies, whose collapse is known exactly.
 
-Laws take the true `probabilities` (categories,), n real words, and t `generations` after generation 0.
+They are the statistical language model; tasks of learning them come along. Laws take the true `probabilities`
+(categories,), n real words, and t `generations` after generation 0.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -40,7 +41,10 @@ class Categorical(TensorModel):
         return cls(torch.as_tensor(probabilities, dtype=torch.float64).expand(*replicates, -1).contiguous())
 
     def fit(self, samples: sc.Samples, steps: int, stream: sc.Stream) -> Self:
-        """The weighted relative frequencies; `steps` and `stream` are not used."""
+        """Fit weighted relative frequencies.
+
+        `steps` and `stream` are not used.
+        """
         rows = samples.values.long().flatten(1).T
         weights = samples.weights.to(self.probabilities) / samples.weights.sum()
         counts = torch.zeros_like(self.probabilities).reshape(-1, self.probabilities.shape[-1])
@@ -61,7 +65,9 @@ def word_task(
     stream: sc.Stream,
     *replicates: int,
 ) -> sc.Task:
-    """Return the task of learning word frequencies, in independent replicates.
+    """Make the task of learning word frequencies.
+
+    It has independent replicates.
 
     Args:
         probabilities: (V,) of the truth.
@@ -85,26 +91,30 @@ def make_rater(rewards: Sequence[float] | np.ndarray) -> Callable[[Tensor], Tens
 
 
 def entropy(probabilities: Tensor) -> Tensor:
-    """Return the entropy of distributions (…, V) in nats; its exponential is the effective number of categories."""
+    """Return distributions' entropy in nats.
+
+    They are (…, V); its exponential is the effective number of categories.
+    """
     return torch.special.entr(probabilities).sum(-1)
 
 
 def expected_simpson(probabilities: ArrayLike, n: int, generations: int) -> np.ndarray:
-    """Expected Σ p² of a fully synthetic categorical loop, 1 − (1 − 1/n)^t (1 − Σ p₀²), shape (t + 1,).
+    """Return a categorical loop's Σ p², (t + 1,).
 
-    Seddik et al. 2024, Theorem 1 (a single context of their next-token model); t = 0 is the true distribution, and a
-    model estimated from n real words is a step further. Exact; 1 is total collapse onto a word.
+    It is expected, fully synthetic: 1 − (1 − 1/n)^t (1 − Σ p₀²). Seddik et al. 2024, Theorem 1 (a single context of
+    their next-token model); t = 0 is the true distribution, and a model estimated from n real words is a step further.
+    Exact; 1 is total collapse onto a word.
     """
     start = float(np.square(probabilities).sum())
     return 1 - (1 - 1 / n) ** np.arange(generations + 1) * (1 - start)
 
 
 def expected_vocabulary(probabilities: ArrayLike, n: int, generations: int) -> np.ndarray:
-    """Expected number of words still in use in a fully synthetic categorical loop, shape (t + 1,).
+    """Return the number of words left, (t + 1,).
 
-    A word's count is the Wright–Fisher chain X ← Binomial(n, X/n) whatever happens to other words. So its chance of
-    extinction follows from a power of an (n + 1)² matrix. t = 0 is the true distribution, t = 1 the words in n real
-    draws. Exact.
+    It is expected of a fully synthetic categorical loop. A word's count is the Wright–Fisher chain X ← Binomial(n, X/n)
+    whatever happens to other words. So its chance of extinction follows from a power of an (n + 1)² matrix. t = 0 is
+    the true distribution, t = 1 the words in n real draws. Exact.
     """
     probabilities = np.asarray(probabilities, dtype=float)
     counts = np.arange(n + 1)
@@ -118,11 +128,12 @@ def expected_vocabulary(probabilities: ArrayLike, n: int, generations: int) -> n
 
 
 def curated_categories(probabilities: ArrayLike, rewards: ArrayLike, real_share: float, generations: int) -> np.ndarray:
-    """Categorical distributions under curation by pairs, shape (t + 1, categories).
+    """Return probabilities under curation, (t + 1, categories).
 
-    Ferbach et al. 2024: people keep either of two samples with the Bradley–Terry probability of its reward. So p ← p ·
-    H with H(x) = 2 Σ_y p(y) e^r(x) / (e^r(x) + e^r(y)). Then `real_share` of the true distribution is mixed in.
-    Infinitely many samples. rewards: (categories,), or (raters, categories) for heterogeneous raters, chosen evenly.
+    It is curation by pairs. Ferbach et al. 2024: people keep either of two samples with the Bradley–Terry probability
+    of its reward. So p ← p · H with H(x) = 2 Σ_y p(y) e^r(x) / (e^r(x) + e^r(y)). Then `real_share` of the true
+    distribution is mixed in. Infinitely many samples. rewards: (categories,), or (raters, categories) for heterogeneous
+    raters, chosen evenly.
 
     Args:
         rewards: (categories,), or (raters, categories) for raters chosen evenly.

@@ -1,4 +1,7 @@
-"""The three workflows of Kazdan et al. 2025 ("Collapse or Thrive?"): n real points, n samples per generation."""
+"""Train by Kazdan et al.'s three workflows.
+
+They are of 2025 ("Collapse or Thrive?"): n real points, n samples per generation.
+"""
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -12,7 +15,7 @@ REPLACE, SUBSAMPLE, ACCUMULATE = WORKFLOWS.values()
 
 
 def name_arm(workflow: str, size: int) -> str:
-    """Return the name of a workflow with n = `size`."""
+    """Return a workflow's name with n = `size`."""
     return f"n = {size}, {workflow}"
 
 
@@ -25,7 +28,10 @@ def make_arms(size: int, generations: int) -> dict[str, sc.Arm]:
 def claim_order(
     size: int, key: str, words: str, expect: Callable[[str, claims.Quantity], claims.Claim]
 ) -> Iterator[claims.Claim]:
-    """Yield the claims that each workflow is better than the one before; `expect` gets worse minus better."""
+    """Yield claims that each workflow beats the last.
+
+    `expect` gets worse minus better.
+    """
     for worse, better in pairwise(WORKFLOWS):
         arms = (name_arm(WORKFLOWS[worse], size), name_arm(WORKFLOWS[better], size))
         yield expect(f"n = {size}: {better} {words} than {worse}", claims.final_difference(*arms, key))

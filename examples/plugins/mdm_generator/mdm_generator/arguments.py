@@ -1,4 +1,7 @@
-"""Arguments of a published checkpoint of the motion diffusion model, read from its `args.json`."""
+"""Read a published checkpoint's `args.json`.
+
+It is one of the motion diffusion model.
+"""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -40,7 +43,10 @@ motion's end, geometric losses."""
 
 @dataclass(frozen=True)
 class MdmArguments:
-    """The entries of `args.json` that matter here; those that a file lacks have the defaults of its program."""
+    """The entries of `args.json` that matter.
+
+    Those that a file lacks have the defaults of its program.
+    """
 
     layers: int = 8
     latent_dim: int = 512
@@ -54,7 +60,10 @@ class MdmArguments:
     adam_beta2: float = 0.999
 
     def config(self) -> DiffusionConfig:
-        """Return the settings of this package: ancestral sampling with all steps, training as its program does."""
+        """Return the settings of this package.
+
+        Sampling is ancestral with all steps, training as its program does.
+        """
         guided = self.cond_mask_prob > 0
         return DiffusionConfig(
             denoiser="transformer",
@@ -81,7 +90,10 @@ class MdmArguments:
 
 
 def read_arguments(path: Path) -> MdmArguments:
-    """Return the arguments in a file `args.json`; InputError, naming the entry, for a model that is not read here."""
+    """Read `args.json`.
+
+    InputError, naming the entry, for a model that is not read here.
+    """
     if not path.is_file():
         raise InputError(f"{path}: is not there; expected the arguments that MDM writes beside its checkpoints")
     written = read_json(path)

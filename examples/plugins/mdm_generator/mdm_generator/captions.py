@@ -1,4 +1,7 @@
-"""Captions as the published checkpoints take them: CLIP's vector of each."""
+"""Encode captions by CLIP, one vector each.
+
+The published checkpoints take them so.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,9 +26,10 @@ CaptionEncoder: TypeAlias = Callable[[Sequence[str]], Tensor]
 
 @dataclass(frozen=True)
 class ClipCaptions:
-    """One vector for each caption, float32; the published program rounds CLIP to float16.
+    """Encodes captions as float32 vectors.
 
-    Projected vectors, not normalised, as motion models use them (Radford et al., ICML 2021).
+    The published program rounds CLIP to float16. Projected vectors, not normalised, as motion models use them (Radford
+    et al., ICML 2021).
     """
 
     tokenizer: Any
@@ -43,7 +47,10 @@ class ClipCaptions:
 
 @lru_cache(maxsize=1)
 def load_clip(place: str = "") -> ClipCaptions:
-    """Return CLIP from a folder or Hugging Face's cache; nothing is downloaded. InputError if CLIP is not there."""
+    """Load CLIP from disk without downloads.
+
+    It is in a folder or Hugging Face's cache. InputError if CLIP is not there.
+    """
     with requires_extra("text conditioning"):
         from transformers import CLIPTextModelWithProjection, CLIPTokenizer
     place = place or PUBLISHED

@@ -1,7 +1,7 @@
-"""Checkpoints of the motion diffusion model as its authors publish them.
+"""Load the motion diffusion model's checkpoints.
 
-A folder has `args.json` and `modelNNNNNNNNN.pt`, which is named after its optimiser steps. The file holds the
-parameters by name. Those of the text encoder (`clip_model.…`) are left out.
+They are as its authors publish them. A folder has `args.json` and `modelNNNNNNNNN.pt`, which is named after its
+optimiser steps. The file holds the parameters by name. Those of the text encoder (`clip_model.…`) are left out.
 """
 
 import pickle
@@ -52,9 +52,10 @@ class MdmCheckpoint:
 
 
 def load_mdm(path: Path) -> MdmCheckpoint:
-    """Read a published checkpoint `modelNNNNNNNNN.pt`, or only `args.json` for a network that was not trained yet.
+    """Load a published checkpoint or `args.json`.
 
-    Nothing in the file is run. InputError, naming what is missing or of another shape, for other networks.
+    The former is `modelNNNNNNNNN.pt`, the latter is for a network that was not trained yet. Nothing in the file is run.
+    InputError, naming what is missing or of another shape, for other networks.
     """
     if not path.is_file():
         raise InputError(f"{path}: is no file; expected a checkpoint of MDM (model000475000.pt) or its {ARGUMENTS}")
@@ -83,7 +84,7 @@ def _make_network(path: Path, arguments: MdmArguments, table: Mapping[str, Any])
 
 
 def read_tensors(path: Path) -> dict[str, Any]:
-    """Return the dictionary in a file of PyTorch, on the CPU.
+    """Read a PyTorch file's dictionary to the CPU.
 
     Raises:
         InputError: The file holds other things than tensors, or its archive unpacks to more than the memory limit.
@@ -103,7 +104,10 @@ def read_tensors(path: Path) -> dict[str, Any]:
 
 
 def _check_archive(path: Path) -> None:
-    """Refuse an archive whose members would take more memory than the limit; PyTorch unpacks what is compressed."""
+    """Refuse archives that unpack beyond the memory limit.
+
+    PyTorch unpacks what is compressed.
+    """
     with open_file(path) as file:
         try:
             members = zipfile.ZipFile(file).infolist()
@@ -113,9 +117,9 @@ def _check_archive(path: Path) -> None:
 
 
 def load_weights(where: object, network: nn.Module, table: Mapping[str, Any], what: str) -> None:
-    """Load a table of weights into a network; InputError for missing, unexpected, misshapen or not finite ones.
+    """Load weights into a network.
 
-    what: Name of the weights in messages.
+    InputError for missing, unexpected, misshapen or not finite ones. what: Name of the weights in messages.
     """
     try:
         network.load_state_dict(table)

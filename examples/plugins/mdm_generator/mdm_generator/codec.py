@@ -1,4 +1,7 @@
-"""Codec between HumanML3D's rows and the tensors of a loop: motions of several lengths, normalised and padded."""
+"""Convert HumanML3D's rows to tensors.
+
+Motions of several lengths are normalised and padded.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -21,10 +24,11 @@ from .padding import measure_lengths
 
 @dataclass(frozen=True, eq=False)
 class HumanML3DCodec(FeatureCodec):
-    """Motions of up to `frames` rows on one skeleton, normalised, with zeros after a motion's end.
+    """Motions of up to `frames` rows, normalised and padded.
 
-    T rows are T + 1 frames of joints, from the origin facing +z. Joints become rotations by inverse kinematics, so
-    that generated joints that no skeleton has are changed as little as it takes.
+    They are on one skeleton, with zeros after a motion's end. T rows are T + 1 frames of joints, from the origin facing
+    +z. Joints become rotations by inverse kinematics, so that generated joints that no skeleton has are changed as
+    little as it takes.
     """
 
     frames: int = 196
@@ -36,7 +40,9 @@ class HumanML3DCodec(FeatureCodec):
 
     @classmethod
     def of_rows(cls, rows: np.ndarray, mean: np.ndarray, std: np.ndarray, frames: int = 196) -> Self:
-        """Return the codec with the bone lengths of one motion, which HumanML3D gives to all.
+        """Return the codec of one motion's bones.
+
+        HumanML3D gives their lengths to all.
 
         Args:
             rows: (T, 263) rows of a motion.
@@ -57,7 +63,10 @@ class HumanML3DCodec(FeatureCodec):
         )
 
     def tensor(self, motions: Sequence[np.ndarray]) -> Tensor:
-        """Return values (N, frames, D), float32, of motions (T, D) of at most `frames` rows."""
+        """Convert motions (T, D) to values (N, frames, D).
+
+        They are float32, and motions have at most `frames` rows.
+        """
         values = torch.zeros(len(motions), self.frames, len(self.mean))
         for index, rows in enumerate(motions):
             if rows.ndim != 2 or rows.shape[1] != len(self.mean) or not 1 <= len(rows) <= self.frames:
@@ -69,18 +78,27 @@ class HumanML3DCodec(FeatureCodec):
         return values
 
     def rows(self, values: Tensor) -> list[np.ndarray]:
-        """Return motions (T, D) in HumanML3D's units, from values (N, frames, D)."""
+        """Convert values (N, frames, D) to motions (T, D).
+
+        They are in HumanML3D's units.
+        """
         padded = self.in_units(values)
         lengths = measure_lengths(values).clamp_min(1).tolist()
         return [rows[:length] for rows, length in zip(padded, lengths, strict=True)]
 
     def encode(self, batch: MotionBatch) -> Tensor:
-        """Return values (N, frames, D), float32, of motions of 2 to frames + 1 frames."""
+        """Encode motions as values (N, frames, D).
+
+        They are float32; motions have 2 to frames + 1 frames.
+        """
         self.check_body(batch)
         return self.tensor([encode(body_joints(batch[index])) for index in range(len(batch))])
 
     def decode(self, values: Tensor) -> MotionBatch:
-        """Return motions that start at the horizontal origin, toe joints on the floor, from values."""
+        """Decode values into motions.
+
+        They start at the horizontal origin, toe joints on the floor.
+        """
         motions = []
         for rows in self.rows(values):
             joints_m = decode_joints(rows)

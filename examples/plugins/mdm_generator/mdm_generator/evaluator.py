@@ -1,4 +1,7 @@
-"""The field's evaluator from a user's files: captions and motions as points of one space."""
+"""Embed captions and motions in one space.
+
+This is the field's evaluator from a user's files.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +61,10 @@ class TextMotionEvaluator:
 
     @torch.inference_mode()
     def motions(self, motions: Sequence[np.ndarray]) -> np.ndarray:
-        """Embed motions (T, D) in HumanML3D's units, of 4 to 196 frames each: (N, E), float64."""
+        """Embed motions (T, D) as (N, E).
+
+        They are in HumanML3D's units, of 4 to 196 frames each; float64.
+        """
         for index, rows in enumerate(motions):
             if rows.ndim != 2 or rows.shape[1] != len(self.mean) or not UNIT_FRAMES <= len(rows) <= FRAMES:
                 raise InputError(
@@ -75,7 +81,10 @@ class TextMotionEvaluator:
 
     @torch.inference_mode()
     def captions(self, tokens: Sequence[str]) -> np.ndarray:
-        """Embed captions as words "word/PART", separated by blanks: (N, E), float64."""
+        """Embed captions as (N, E).
+
+        They are words "word/PART", separated by blanks; float64.
+        """
         return _embed_in_batches(self._captions, tokens)
 
     def _captions(self, tokens: Sequence[str]) -> Tensor:
@@ -90,11 +99,11 @@ class TextMotionEvaluator:
 
 
 def load_evaluator(folder: Path, device: torch.device | None = None) -> TextMotionEvaluator:
-    """Load the evaluator from a folder laid out as its authors publish it; nothing in its files is run.
+    """Load the evaluator from its published folder.
 
-    It needs `text_mot_match/model/finest.tar`, the means and standard deviations (`mean.npy` and `std.npy`, MDM's
-    `t2m_mean.npy` and `t2m_std.npy`, or those in `Comp_v6_KLD005/meta`), and the word vectors `our_vab_*` there or in
-    `glove`. Raises InputError if something is missing or has another shape.
+    Nothing in its files is run. It needs `text_mot_match/model/finest.tar`, the means and standard deviations
+    (`mean.npy` and `std.npy`, MDM's `t2m_mean.npy` and `t2m_std.npy`, or those in `Comp_v6_KLD005/meta`), and the word
+    vectors `our_vab_*` there or in `glove`. Raises InputError if something is missing or has another shape.
     """
     path = folder / CHECKPOINT
     if not path.is_file():
@@ -196,9 +205,10 @@ class WordVectors:
     """Row of each word; "unk", "sos" and "eos" are among them."""
 
     def read(self, tokens: str) -> tuple[np.ndarray, np.ndarray, int]:
-        """Return vectors (22, E), kinds (22, 15) one-hot, and the number of the 22 that count.
+        """Return vectors (22, E), kinds and their number.
 
-        tokens: words as "word/PART", separated by blanks, as in HumanML3D's text files.
+        Kinds (22, 15) are one-hot; the number is of the 22 that count. tokens: words as "word/PART", separated by
+        blanks, as in HumanML3D's text files.
         """
         words = [_START, *tokens.split()[:LONGEST], _END]
         padded = [*words, *[_PADDING] * (LONGEST + 2 - len(words))]
@@ -215,7 +225,10 @@ class WordVectors:
 
 
 def read_word_vectors(folder: Path) -> WordVectors:
-    """Read the vectors in `our_vab_data.npy`, `our_vab_words.pkl` and `our_vab_idx.pkl`; the pickles are not run."""
+    """Read word vectors without running pickles.
+
+    They are `our_vab_data.npy`, `our_vab_words.pkl` and `our_vab_idx.pkl`.
+    """
     data = folder / "our_vab_data.npy"
     words_file = folder / "our_vab_words.pkl"
     rows_file = folder / "our_vab_idx.pkl"

@@ -1,7 +1,7 @@
-"""The evaluator's three networks; their parameters have the names and shapes of the published checkpoint.
+"""Define the evaluator's three networks.
 
-Guo et al., CVPR 2022: convolutions make a movement of each four frames, and recurrent networks read movements and
-words. Sizes are those of the checkpoint.
+Their parameters have the names and shapes of the published checkpoint. Guo et al., CVPR 2022: convolutions make a
+movement of each four frames, and recurrent networks read movements and words. Sizes are those of the checkpoint.
 """
 
 from collections.abc import Mapping
@@ -36,7 +36,10 @@ class MovementEncoder(nn.Module):
 
 
 class SequenceEncoder(nn.Module):
-    """Sequences (N, L, I) of lengths (N,) → embeddings (N, E): a recurrent network reads them from both ends."""
+    """Embed sequences (N, L, I) as (N, E).
+
+    They have lengths (N,): a recurrent network reads them from both ends.
+    """
 
     def __init__(self, inputs: int, width: int, embedding: int) -> None:
         super().__init__()
@@ -65,9 +68,10 @@ class TextEncoder(SequenceEncoder):
 
 
 def networks_like(tables: Mapping[str, Mapping[str, Tensor]]) -> dict[str, nn.Module]:
-    """Build networks, by the names of the checkpoint, of the sizes that its parameters have.
+    """Build networks as large as their parameters.
 
-    Raises KeyError, IndexError or AttributeError if a parameter that determines a size is missing or malformed.
+    They have the names of the checkpoint. Raises KeyError, IndexError or AttributeError if a parameter that determines
+    a size is missing or malformed.
     """
     movement = tables["movement_encoder"]
     motion = tables["motion_encoder"]

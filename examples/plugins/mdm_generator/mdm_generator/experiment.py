@@ -1,7 +1,8 @@
-"""Data, model and evaluators of the published experiment: HumanML3D, MDM's checkpoint and the field's evaluator.
+"""Load the published experiment's data, model and evaluators.
 
-A label is a motion with its captions: n training motions, then the fresh ones that the loop does not train on. So a
-synthetic sample has the captions and the length of the real motion that it replaces.
+They are HumanML3D, MDM's checkpoint and the field's evaluator. A label is a motion with its captions: n training
+motions, then the fresh ones that the loop does not train on. So a synthetic sample has the captions and the length of
+the real motion that it replaces.
 """
 
 from __future__ import annotations
@@ -64,7 +65,10 @@ class PublishedFiles:
 
     @classmethod
     def from_options(cls, options: Sequence[str]) -> PublishedFiles:
-        """Read options such as "evaluator=t2m"; SettingError for an unknown or a missing option."""
+        """Parse options such as "evaluator=t2m".
+
+        SettingError for an unknown or a missing option.
+        """
         values: dict[str, Any] = dict(option.partition("=")[::2] for option in options)
         names = {field.name for field in fields(cls)}
         if not {"checkpoint", "evaluator"} <= values.keys() <= names:
@@ -80,7 +84,7 @@ class PublishedFiles:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class PublishedTask(MotionTask):
-    """The loop's task, with the scores of the field's evaluator."""
+    """The loop's task with the field's scores."""
 
     field: FieldJudge
 
@@ -89,7 +93,10 @@ class PublishedTask(MotionTask):
         return self.field.cut_beginnings(self.codec.decode(values))
 
     def score_windows(self, batch: MotionBatch, labels: np.ndarray) -> dict[str, float]:
-        """Return nothing: no two motions have the same label, so novelty is not defined."""
+        """Return nothing, as novelty is not defined.
+
+        No two motions have the same label.
+        """
         return {}
 
     def score_real(self, stream: Stream) -> dict[str, dict[str, float]]:
@@ -103,7 +110,10 @@ class PublishedTask(MotionTask):
 
 @dataclass(frozen=True, eq=False)
 class PublishedParts:
-    """Data, model and evaluators that the arms of a seed share, without the model's device."""
+    """What arms of a seed share.
+
+    It is data, model and evaluators, without the model's device.
+    """
 
     initial_steps: int
     """Optimiser steps of generation 0."""
@@ -145,7 +155,10 @@ class PublishedParts:
 
 @lru_cache(maxsize=1)
 def load_parts(settings: MotionSettings, stream: Stream) -> PublishedParts:
-    """Return data, model and evaluators of a seed; InputError names a file that is missing or does not fit."""
+    """Load a seed's data, model and evaluators.
+
+    InputError names a file that is missing or does not fit.
+    """
     if (settings.frames, settings.fps) != (40, 20.0) or len(settings.arms) != 1 or settings.evaluate_corrected:
         raise SettingError("--generator mdm goes with the presets paper-64 to paper-2794, without --evaluate-corrected")
     files = PublishedFiles.from_options(settings.generator[1:])
@@ -180,7 +193,10 @@ def load_parts(settings: MotionSettings, stream: Stream) -> PublishedParts:
 
 
 def _evaluate(parts: PublishedParts, field: FieldJudge, candidate: Candidate) -> dict[str, float]:
-    """Score samples for captions of the test set with the field's evaluator, and their beginnings with ours."""
+    """Score samples by the field's and our evaluator.
+
+    They are for captions of the test set; ours scores their beginnings.
+    """
     requests = field.draw_requests(candidate.stream.child("asked"))
     values = field.sample_motions(candidate.model, requests, candidate.stream.child("sample"))
     labels = np.zeros(len(values), dtype=np.int64)
@@ -240,7 +256,10 @@ def _select_random(motions: list[CaptionedRows], count: int, stream: Stream) -> 
 
 
 def _crop_motions(motions: Sequence[CaptionedRows]) -> list[CaptionedRows]:
-    """Crop motions to the model's length, and to a multiple of the evaluator's four frames."""
+    """Crop motions to the model's length.
+
+    The result is a multiple of the evaluator's four frames.
+    """
     cropped = []
     for motion in motions:
         units = min(len(motion.rows), FRAMES) // UNIT_FRAMES

@@ -1,4 +1,7 @@
-"""Agreement of captions and samples in a joint space, and the diversity of samples there (Guo et al., CVPR 2022)."""
+"""Measure agreement and diversity in a joint space.
+
+The agreement is of captions and samples (Guo et al., CVPR 2022).
+"""
 
 import numpy as np
 from scipy.spatial.distance import cdist
@@ -12,10 +15,11 @@ PAIRS = 300
 
 
 def batch_precision(captions: np.ndarray, samples: np.ndarray, most: int = 3, batch: int = BATCH) -> np.ndarray:
-    """Return R-precision: shares of captions whose sample is among the k nearest of its batch.
+    """Return R-precision per batch.
 
-    Batches are `batch` consecutive rows; rows that do not fill one are left out. Chance is k / batch: samples that are
-    equally near count as in random order, so that a model which always makes the same motion scores just that.
+    It is the shares of captions whose sample is among the k nearest of its batch. Batches are `batch` consecutive rows;
+    rows that do not fill one are left out. Chance is k / batch: samples that are equally near count as in random order,
+    so that a model which always makes the same motion scores just that.
 
     Args:
         captions: (N, D) embedded captions.
@@ -40,15 +44,19 @@ def batch_precision(captions: np.ndarray, samples: np.ndarray, most: int = 3, ba
 
 
 def matching_distance(captions: np.ndarray, samples: np.ndarray) -> float:
-    """Return the mean distance between captions (N, D) and their samples (N, D), "MM-dist"."""
+    """Return the mean caption–sample distance, "MM-dist".
+
+    Both are (N, D).
+    """
     _count_rows_in_batches(captions, samples, 1)
     return float(np.linalg.norm(captions - samples, axis=1).mean())
 
 
 def diversity(samples: np.ndarray, draw: np.random.Generator, pairs: int = PAIRS) -> float:
-    """Return the mean distance between two random draws of `pairs` of the samples, each without replacement.
+    """Return the mean distance between random samples.
 
-    Of samples (C, R, D), R of each of C captions, this is the multimodality: pairs are of the same caption.
+    Two draws of `pairs` are compared, each without replacement. Of samples (C, R, D), R of each of C captions, this is
+    the multimodality: pairs are of the same caption.
 
     Args:
         samples: (…, N, D) embedded samples.

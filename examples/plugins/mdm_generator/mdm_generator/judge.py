@@ -1,4 +1,7 @@
-"""A loop's models under the field's evaluator: motions for captions of the test set, by the field's protocol."""
+"""Judge a loop's models by the field's protocol.
+
+They make motions for captions of the test set.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -36,7 +39,10 @@ class FieldJudge(FieldProtocol):
     """Repetitions for the last generation."""
 
     def sample_motions(self, model: GenerativeModel, requests: Sequence[MotionRequest], stream: Stream) -> Tensor:
-        """Samples (N, T, D) of a model for captions and lengths."""
+        """Draw samples (N, T, D) for requests.
+
+        These are captions and lengths.
+        """
         first = self.prompts.first.tolist()
         rows = torch.tensor([first[request.motion] + request.caption for request in requests])
         lengths = torch.tensor([request.frames for request in requests])
@@ -44,7 +50,7 @@ class FieldJudge(FieldProtocol):
         return prompted_model.sample(torch.arange(len(requests)), stream)
 
     def score_samples(self, values: Tensor, requests: Sequence[MotionRequest], stream: Stream) -> dict[str, float]:
-        """Scores of samples that were drawn for what was asked for."""
+        """Score samples drawn for these requests."""
         rows = self.codec.rows(values)
         return self.run_repetition(lambda *_: rows, stream, requests)
 
@@ -58,17 +64,23 @@ class FieldJudge(FieldProtocol):
         return {key: float(values.mean()) for key, values in scores.items()}
 
     def score_real(self, stream: Stream) -> dict[str, dict[str, float]]:
-        """The same of the test set itself, as the row "real" of the field's tables has it."""
+        """Score the test set itself.
+
+        The field's tables have it as the row "real".
+        """
         scores = self.run(self.crop_real, stream.child("field"), self.repetitions)
         return {TEST_SET: {key: float(values.mean()) for key, values in scores.items()}}
 
     @property
     def multimodal(self) -> Multimodality:
-        """The usual sizes, or as many captions as there are."""
+        """Return the usual sizes, limited by captions."""
         return replace(MULTIMODAL, captions=min(MULTIMODAL.captions, len(self.motions)))
 
     def cut_beginnings(self, batch: MotionBatch) -> MotionBatch:
-        """The first frames of motions, from the origin facing +z; one that is shorter holds its last pose."""
+        """Cut motions' first frames.
+
+        They are from the origin facing +z; one that is shorter holds its last pose.
+        """
         frames = self.frames
         count = len(batch)
         last = np.minimum(np.arange(frames), batch.lengths[:, None] - 1)
@@ -81,11 +93,17 @@ class FieldJudge(FieldProtocol):
 
 @dataclass(frozen=True, eq=False)
 class BeginningsEvaluator(MotionEvaluator):
-    """Compares the beginnings of motions of several lengths; all of them count as one class."""
+    """Compares the beginnings of motions.
+
+    They have several lengths, and all of them count as one class.
+    """
 
     frames_of: FieldJudge | None = None
 
     def evaluate(self, batch: MotionBatch, labels: np.ndarray) -> dict[str, float]:
-        """The `MEASURED` metrics, by key, of motions of several lengths."""
+        """Evaluate the `MEASURED` metrics by key.
+
+        Motions have several lengths.
+        """
         assert self.frames_of is not None
         return super().evaluate(self.frames_of.cut_beginnings(batch), np.zeros_like(labels))

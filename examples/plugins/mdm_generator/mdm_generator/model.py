@@ -1,4 +1,7 @@
-"""The motion diffusion model as a generative model that a self-consuming loop fine-tunes and samples."""
+"""Fine-tune and sample MDM in a loop.
+
+It is the motion diffusion model as a generative model.
+"""
 
 import copy
 from dataclasses import dataclass, field, replace
@@ -24,10 +27,10 @@ FRAMES = 196
 
 @dataclass(frozen=True, eq=False)
 class MdmDiffusion(MotionDiffusion):
-    """The motion diffusion model; a label is the number of a motion among its prompts.
+    """The motion diffusion model for a loop.
 
-    Values (N, T, D) are HumanML3D's rows, normalised, with zeros after a motion's end. Training draws one of a
-    label's captions each time, sampling takes its first.
+    A label is the number of a motion among its prompts. Values (N, T, D) are HumanML3D's rows, normalised, with zeros
+    after a motion's end. Training draws one of a label's captions each time, sampling takes its first.
     """
 
     arguments: MdmArguments = field(default_factory=MdmArguments)
@@ -39,7 +42,10 @@ class MdmDiffusion(MotionDiffusion):
 
     @classmethod
     def from_arguments(cls, arguments: MdmArguments, prompts: Prompts, device: torch.device) -> Self:
-        """Return the untrained model for prompts, the captions and lengths of the motions that are drawn."""
+        """Return the untrained model for prompts.
+
+        They are the captions and lengths of the motions that are drawn.
+        """
         return cls(arguments.config(), FRAMES, COLUMNS, prompts.labels, device, arguments=arguments, prompts=prompts)
 
     @property
@@ -56,7 +62,10 @@ class MdmDiffusion(MotionDiffusion):
         return replace(self, classes=prompts.labels, prompts=prompts, **modules)
 
     def with_weights(self, network: Mdm, steps: int) -> Self:
-        """Return the model with weights, which it does not change, after some optimiser steps."""
+        """Return the model with trained weights.
+
+        It does not change them; some optimiser steps went before.
+        """
         modules = {
             name: self._with_prompt_table(mdm, self._prompts)
             for name, mdm in (("network", network), ("average", copy.deepcopy(network)))
@@ -64,18 +73,27 @@ class MdmDiffusion(MotionDiffusion):
         return replace(self, steps=steps, **modules)
 
     def fit_with_pairs(self, samples: Samples, pairs: Pairs, steps: int, stream: Stream) -> Self:
-        """Raise InputError: pairs have labels, and this network takes captions."""
+        """Raise InputError, as pairs have no captions.
+
+        They have labels, and this network takes captions.
+        """
         raise InputError("the published motion diffusion model cannot learn from pairs")
 
     def loss(self, predicted: Tensor, clean: Tensor) -> Tensor:
-        """Return the mean squared error over each motion's frames, then over motions, of (B, T, D)."""
+        """Return the mean squared error of (B, T, D).
+
+        It is over each motion's frames, then over motions.
+        """
         lengths = measure_lengths(clean)
         errors = zero_padding((predicted - clean).square(), lengths).sum(dim=(1, 2))
         return (errors / (lengths.clamp_min(1) * clean.shape[2])).mean()
 
     @torch.no_grad()
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
-        """Return one motion for each label: labels (N,) int64 → values (N, T, D) float32 on the CPU."""
+        """Draw one motion (T, D) per label.
+
+        Labels (N,) int64 → values (N, T, D) float32 on the CPU.
+        """
         values = super().sample(labels, stream)
         return zero_padding(values, self._prompts.lengths[self._prompts.first[labels]])
 
@@ -90,7 +108,10 @@ class MdmDiffusion(MotionDiffusion):
         return batch._replace(labels=rows)
 
     def denoise(self, noisy: Tensor, time: int, labels: Tensor) -> Tensor:
-        """Predict clean values by the running average, with guidance between a prompt and no prompt."""
+        """Predict clean values with guidance.
+
+        It uses the running average, and guidance is between a prompt and no prompt.
+        """
         average = self.trained
         scale = self.config.guidance_scale
         first = self._prompts.first.to(labels.device)

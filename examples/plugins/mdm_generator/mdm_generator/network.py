@@ -1,4 +1,7 @@
-"""The network of the motion diffusion model; its parameters have the names and shapes of published checkpoints."""
+"""Define the motion diffusion model's network.
+
+Its parameters have the names and shapes of published checkpoints.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ LONGEST = 5000
 
 
 class Positions(nn.Module):
-    """Adds sinusoids (Vaswani et al. 2017) to a sequence; `pe` is (5000, 1, width), and no part of the state."""
+    """Adds sinusoids to a sequence.
+
+    They are of Vaswani et al. 2017; `pe` is (5000, 1, width), and no part of the state.
+    """
 
     pe: Tensor
 
@@ -45,9 +51,10 @@ class TimeEmbedder(nn.Module):
 
 
 class Mdm(nn.Module):
-    """Noisy motions, diffusion times and encoded captions → clean motions (Tevet et al., ICLR 2023).
+    """Denoises motions by time and caption.
 
-    A token for each frame, and as the first token the sum of the diffusion time and the caption.
+    Noisy motions, diffusion times and encoded captions → clean motions (Tevet et al., ICLR 2023). A token for each
+    frame, and as the first token the sum of the diffusion time and the caption.
     """
 
     def __init__(self, arguments: MdmArguments, text_width: int) -> None:
@@ -77,7 +84,10 @@ class Mdm(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class Prompts:
-    """Captions and lengths of motions to draw. Label m has the captions `first[m]` to `first[m + 1]`."""
+    """Captions and lengths of motions to draw.
+
+    Label m has the captions `first[m]` to `first[m + 1]`.
+    """
 
     text: Tensor
     """(P, E) float32 encoded captions."""
@@ -92,14 +102,18 @@ class Prompts:
         return len(self.first) - 1
 
     def take(self, rows: Tensor, lengths: Tensor) -> Prompts:
-        """Return some captions (M,), each as the only one of a label, with other lengths (M,)."""
+        """Take captions (M,) as labels of their own.
+
+        They have other lengths (M,).
+        """
         return Prompts(self.text[rows], lengths, torch.arange(len(rows) + 1))
 
 
 class PromptedNetwork(nn.Module):
-    """The network with a table of prompts, selected by row: row r is caption r, row P + r the same without its words.
+    """The network with a table of prompts.
 
-    The prompts are no weights: they are not trained and not part of the state.
+    They are selected by row: row r is caption r, row P + r the same without its words. The prompts are no weights: they
+    are not trained and not part of the state.
     """
 
     def __init__(self, mdm: Mdm, prompts: Prompts) -> None:
@@ -109,7 +123,10 @@ class PromptedNetwork(nn.Module):
         self.register_buffer("text", prompts.text, persistent=False)
 
     def forward(self, noisy: Tensor, times: Tensor, rows: Tensor) -> Tensor:
-        """Return clean motions (N, T, D) from noisy ones at times (N,), for rows (N,) int64."""
+        """Predict clean motions (N, T, D).
+
+        They are from noisy ones at times (N,), for rows (N,) int64.
+        """
         count = len(self.text)
         text = self.text[rows % count].masked_fill((rows >= count)[:, None], 0.0)
         return self.mdm(noisy, times, text)

@@ -1,16 +1,22 @@
-"""Sequences of several lengths in one tensor: after the end of a sequence every column is zero."""
+"""Pad sequences of several lengths in one tensor.
+
+After the end of a sequence every column is zero.
+"""
 
 import torch
 from torch import Tensor
 
 
 def measure_lengths(values: Tensor) -> Tensor:
-    """Return the lengths (N,) int64 of sequences (N, T, D) that are padded with zeros at the end."""
+    """Measure lengths (N,) of padded sequences (N, T, D).
+
+    They are int64; the padding is zeros at the end.
+    """
     filled = (values != 0).any(dim=2)
     return (filled * torch.arange(1, values.shape[1] + 1, device=values.device)).amax(dim=1)
 
 
 def zero_padding(values: Tensor, lengths: Tensor) -> Tensor:
-    """Return sequences (N, T, D) with zeros after their lengths (N,)."""
+    """Zero sequences (N, T, D) after their lengths (N,)."""
     steps = torch.arange(values.shape[1], device=values.device)
     return values * (steps < lengths.to(values.device)[:, None])[..., None]

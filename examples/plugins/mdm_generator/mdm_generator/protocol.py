@@ -1,7 +1,7 @@
-"""The field's protocol: captions and crops are drawn anew in each of 20 repetitions, and their means reported.
+"""Run the field's protocol of 20 repetitions.
 
-Guo et al., CVPR 2022, as text-to-motion papers have used it since. Its 95 % intervals are over repetitions of one
-model, and leave out how trainings of it differ.
+Captions and crops are drawn anew in each, and their means reported. Guo et al., CVPR 2022, as text-to-motion papers
+have used it since. Its 95 % intervals are over repetitions of one model, and leave out how trainings of it differ.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,7 +25,10 @@ _SHORTER = 1 / 3
 
 @dataclass(frozen=True)
 class MotionRequest:
-    """A request for a generated motion: the caption of a real motion, and the length of a crop of it."""
+    """A request for a generated motion.
+
+    It has the caption of a real motion, and the length of a crop of it.
+    """
 
     motion: int
     caption: int
@@ -39,7 +42,10 @@ Generate: TypeAlias = Callable[[Sequence[MotionRequest], Stream], Sequence[np.nd
 
 @dataclass(frozen=True)
 class Multimodality:
-    """Numbers of captions, of motions for each, and of pairs of these that are compared."""
+    """Numbers of captions, motions and compared pairs.
+
+    There are motions for each caption, and pairs of these.
+    """
 
     captions: int = 100
     motions: int = 30
@@ -48,16 +54,20 @@ class Multimodality:
 
 @dataclass(frozen=True, eq=False)
 class FieldProtocol:
-    """The field's evaluator, and the real motions that it compares with."""
+    """The field's evaluator and real motions.
+
+    It compares with these.
+    """
 
     evaluator: TextMotionEvaluator
     motions: Sequence[CaptionedRows]
     """At least 32."""
 
     def draw_requests(self, stream: Stream) -> list[MotionRequest]:
-        """Draw a caption and a crop of each motion, in random order.
+        """Draw a caption and crop of each motion.
 
-        A crop fills whole movements of four frames, and in a third of all cases leaves out one of them.
+        They are in random order. A crop fills whole movements of four frames, and in a third of all cases leaves out
+        one of them.
         """
         generator = stream.numpy()
         requests = []
@@ -75,7 +85,10 @@ class FieldProtocol:
         return requests
 
     def crop_real(self, requests: Sequence[MotionRequest], stream: Stream) -> list[np.ndarray]:
-        """Return the real motions of requests, as the row "real" of the field's tables; no random numbers are drawn."""
+        """Return the real motions of requests.
+
+        The field's tables have them as the row "real"; no random numbers are drawn.
+        """
         return [
             self.motions[request.motion].rows[request.start : request.start + request.frames] for request in requests
         ]
@@ -83,7 +96,9 @@ class FieldProtocol:
     def run_repetition(
         self, generate: Generate, stream: Stream, requests: Sequence[MotionRequest] | None = None
     ) -> dict[str, float]:
-        """Return the values of one repetition by the keys of the metric table.
+        """Run one repetition; return values by key.
+
+        The keys are those of the metric table.
 
         Args:
             requests: The motions to generate; by default a caption and a crop of each real motion.
@@ -111,7 +126,10 @@ class FieldProtocol:
         }
 
     def measure_multimodality(self, generate: Generate, stream: Stream, sizes: Multimodality) -> float:
-        """Return the mean distance between motions of one caption; captions are drawn at random."""
+        """Measure the distance between one caption's motions.
+
+        It is a mean, and captions are drawn at random.
+        """
         requests = self.draw_requests(stream.child("asked"))[: sizes.captions]
         repeated = [request for request in requests for _ in range(sizes.motions)]
         generated = self.evaluator.motions(generate(repeated, stream.child("made")))
@@ -121,7 +139,10 @@ class FieldProtocol:
     def run(
         self, generate: Generate, stream: Stream, repetitions: int, multimodal: Multimodality | None = None
     ) -> dict[str, np.ndarray]:
-        """Return the values (repetitions,) of each metric by key; multimodality only if its sizes are given."""
+        """Return metrics' values (repetitions,) by key.
+
+        Multimodality comes only if its sizes are given.
+        """
         rows = []
         for index in range(repetitions):
             repetition = stream.child("repetition", index)

@@ -1,4 +1,7 @@
-"""Rows of HumanML3D's files with their captions, as text-to-motion models train on them."""
+"""Read HumanML3D's rows with captions.
+
+Text-to-motion models train on them.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +21,10 @@ TOO_LONG_ROWS = 200
 
 @dataclass(frozen=True, eq=False)
 class CaptionedRows:
-    """A motion, or a part of a motion that captions describe, as the rows of its file."""
+    """A motion or captioned part as rows.
+
+    They are those of its file.
+    """
 
     name: str
     rows: np.ndarray
@@ -27,10 +33,10 @@ class CaptionedRows:
 
 
 def captioned_rows(folder: Path, split: str) -> list[CaptionedRows]:
-    """Return the motions of a split with 40 to 199 rows, and the parts of that length that have their own captions.
+    """Return a split's motions and captioned parts.
 
-    A name without motion or text is passed over, as HumanML3D's lists name some. InputError where none is left, or
-    where rows are not finite.
+    They have 40 to 199 rows, and the parts of that length have their own captions. A name without motion or text is
+    passed over, as HumanML3D's lists name some. InputError where none is left, or where rows are not finite.
     """
     parts_of_split: list[CaptionedRows] = []
     for name in read_split_names(folder, split):
@@ -66,7 +72,10 @@ def _rows(path: Path) -> np.ndarray:
 
 
 def read_statistics(mean_file: Path, std_file: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return the means and standard deviations (263,) of columns; InputError for other numbers."""
+    """Read columns' means and deviations (263,).
+
+    InputError for other numbers.
+    """
     mean, std = (read_npy(path).astype(np.float64) for path in (mean_file, std_file))
     if mean.shape != (263,) or std.shape != (263,) or not np.isfinite([mean, std]).all() or not (std > 0).all():
         raise InputError(f"{mean_file}: expected finite means (263,), and positive deviations in {std_file.name}")

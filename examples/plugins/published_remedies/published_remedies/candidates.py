@@ -1,6 +1,7 @@
-"""Selection among candidates: rules for the samples of a model that may train the next model.
+"""Select candidates by rules.
 
-A rule chooses a number of rows among the candidates of one label; `select_candidates` makes a sampling bias of it.
+They are for the samples of a model that may train the next model. A rule chooses a number of rows among the candidates
+of one label; `select_candidates` makes a sampling bias of it.
 """
 
 from collections.abc import Callable
@@ -21,7 +22,10 @@ from .density_ratio import Discrimination, log_density_ratio
 
 @dataclass(frozen=True)
 class Pool:
-    """Candidates of one label, with their model and its training samples of that label, which a rule may look at."""
+    """Candidates of one label, with their model.
+
+    Its training samples of that label come along, which a rule may look at.
+    """
 
     model: GenerativeModel
     parents: Tensor
@@ -38,7 +42,10 @@ Rule: TypeAlias = Callable[[Pool, int], Tensor]  # (pool, count) → rows (count
 
 
 def select_candidates(draws: int, rule: Rule) -> Bias:
-    """Return a bias that draws `draws` candidates per sample and keeps those that a rule chooses, label by label."""
+    """Return a bias that selects among candidates.
+
+    It draws `draws` per sample and keeps those that a rule chooses, label by label.
+    """
     if draws < 1:
         raise SettingError(f"selection needs at least 1 draw per sample, got {draws}")
 
@@ -66,10 +73,11 @@ def at_random(pool: Pool, count: int) -> Tensor:
 
 
 def by_density_ratio(real: Samples, settings: Discrimination | None = None) -> Rule:
-    """Candidates drawn without replacement with probabilities in proportion to the density ratio, real over synthetic.
+    """Select in proportion to the density ratio.
 
-    A discriminator that is trained on the pool estimates the logarithm of the ratio (arXiv 2606.19162). With Gumbel
-    noise on it, its largest values are such a draw (Efraimidis and Spirakis 2006).
+    It is real over synthetic, and candidates are drawn without replacement. A discriminator that is trained on the pool
+    estimates the logarithm of the ratio (arXiv 2606.19162). With Gumbel noise on it, its largest values are such a draw
+    (Efraimidis and Spirakis 2006).
     """
     settings = settings or Discrimination()
 

@@ -1,8 +1,8 @@
-"""The density ratio of real to synthetic samples as a corrector: a discriminator's logit, whose gradient moves samples.
+"""Correct by a discriminator's density ratio.
 
-After arXiv 2606.19162, where the logit of a discriminator of real against synthetic is a reward. With as many real as
-synthetic samples in training, the best logit is log p_real(x) / p_synthetic(x) (Sugiyama et al. 2012). As acceptance it
-is `candidates.by_density_ratio`.
+It is that of real to synthetic samples: the gradient of the logit moves samples. After arXiv 2606.19162, where the
+logit of a discriminator of real against synthetic is a reward. With as many real as synthetic samples in training, the
+best logit is log p_real(x) / p_synthetic(x) (Sugiyama et al. 2012). As acceptance it is `candidates.by_density_ratio`.
 """
 
 from collections.abc import Callable
@@ -46,9 +46,9 @@ class Discrimination:
 
 
 def log_density_ratio(real: Tensor, synthetic: Tensor, settings: Discrimination, stream: Stream) -> LogRatio:
-    """Train a discriminator of real against synthetic values, and return its logit.
+    """Train a discriminator and return its logit.
 
-    Batches hold as many of either, so that N and M do not shift it.
+    It tells real from synthetic values. Batches hold as many of either, so that N and M do not shift it.
 
     Args:
         real: (N, *event) values.
@@ -87,10 +87,10 @@ def log_density_ratio(real: Tensor, synthetic: Tensor, settings: Discrimination,
 
 
 def towards_density_ratio(real: Samples, length: float = 0.1, settings: Discrimination | None = None) -> Corrector:
-    """Return a corrector that moves each sample along the gradient of a discriminator's logit.
+    """Return a corrector along a discriminator's gradient.
 
-    The discriminator is trained on the batch that is corrected, label by label, against the real training data. If the
-    logit is flat, a sample does not move.
+    It moves each sample along that of the logit. The discriminator is trained on the batch that is corrected, label by
+    label, against the real training data. If the logit is flat, a sample does not move.
 
     Args:
         length: Length of the step, in standard deviations of the real data.
@@ -117,7 +117,10 @@ def towards_density_ratio(real: Samples, length: float = 0.1, settings: Discrimi
 
 
 def _step(ratio: LogRatio, values: Tensor, length: Tensor) -> Tensor:
-    """Return steps (N, *event) along the gradient in standardised coordinates, each of length `length` (D,) there."""
+    """Return steps (N, *event) along the gradient.
+
+    They are in standardised coordinates, each of length `length` (D,) there.
+    """
     with torch.enable_grad():
         place = values.detach().float().requires_grad_(True)
         (gradient,) = torch.autograd.grad(ratio(place).sum(), place)

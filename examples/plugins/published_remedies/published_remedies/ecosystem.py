@@ -1,4 +1,7 @@
-"""An ecosystem: several models that share out the training set and are sampled in turn."""
+"""Share the training set among several models.
+
+They are sampled in turn: an ecosystem.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,17 +19,21 @@ from selfcorrect.loop.models.saving import Saveable
 
 @dataclass(frozen=True)
 class Ecosystem(Saveable):
-    """M models, each trained on a part of the samples; every M-th sample comes from the same model.
+    """M models that share the training set.
 
-    After arXiv 2512.15011: diversity among models slows collapse down. Parts are drawn at random in each fit; training
-    steps are shared out too, so that the whole costs what one model does.
+    Each is trained on a part of the samples; every M-th sample comes from the same model. After arXiv 2512.15011:
+    diversity among models slows collapse down. Parts are drawn at random in each fit; training steps are shared out
+    too, so that the whole costs what one model does.
     """
 
     members: tuple[GenerativeModel, ...]
 
     @classmethod
     def replicate(cls, model: GenerativeModel, members: int) -> Self:
-        """Return an ecosystem of copies of a model, which will differ in their training data."""
+        """Copy a model into an ecosystem.
+
+        The copies will differ in their training data.
+        """
         if members < 1:
             raise SettingError(f"an ecosystem needs at least 1 member, got {members}")
         return cls((model,) * members)
@@ -53,13 +60,16 @@ class Ecosystem(Saveable):
         return {f"{i}.{name}": value for i, member in enumerate(self.members) for name, value in member.state().items()}
 
     def load_state(self, state: dict[str, Tensor]) -> Self:
-        """Return the ecosystem with a state; that of a single model goes to every member."""
+        """Load a state.
+
+        That of a single model goes to every member.
+        """
         states = self._split_state(state)
         members = [member.load_state(part) for member, part in zip(self.members, states, strict=True)]
         return replace(self, members=tuple(members))
 
     def for_sampling(self) -> Self:
-        """Return the ecosystem with what sampling needs of each member."""
+        """Keep what sampling needs of each member."""
         return replace(self, members=tuple(member.for_sampling() for member in self.members))  # type: ignore[attr-defined]
 
     def check_loaded(self, where: object, state: Mapping[str, Tensor], model: Any) -> None:

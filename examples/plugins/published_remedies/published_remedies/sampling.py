@@ -66,7 +66,10 @@ class Truncated(MotionDiffusion):
 
     @torch.no_grad()
     def sample(self, labels: Tensor, stream: Stream) -> Tensor:
-        """One sequence per label: labels (N,) int64 → values (N, T, D) float32 on the CPU."""
+        """Draw one sequence (T, D) per label.
+
+        Labels (N,) int64 → values (N, T, D) float32 on the CPU.
+        """
         values = self.reverse(labels, stream, self.sampling_times(self.level))
         return (values / float(self.schedule.alpha_bars[self.level]) ** 0.5).cpu()
 
@@ -77,9 +80,10 @@ LEVELS = (0.3, 0.5, 0.7)
 
 @torch.no_grad()
 def denoising_errors(model: GenerativeModel, values: Tensor, labels: Tensor, stream: Stream) -> Tensor:
-    """Return the mean squared error of the clean prediction over a few noise levels.
+    """Return samples' denoising errors.
 
-    Up to weights the variational bound of a diffusion model: small for samples that it finds likely.
+    They are mean squared errors of the clean prediction over a few noise levels. Up to weights the variational bound of
+    a diffusion model: small for samples that it finds likely.
 
     Args:
         model: A diffusion model.

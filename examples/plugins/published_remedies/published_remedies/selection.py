@@ -1,4 +1,7 @@
-"""Published rules that select among candidates, and moments that are matched."""
+"""Select candidates and match moments.
+
+The rules are published ones.
+"""
 
 from collections.abc import Callable
 from typing import TypeAlias
@@ -19,9 +22,10 @@ Errors: TypeAlias = Callable[[GenerativeModel, Tensor, Tensor, Stream], Tensor]
 
 
 def farthest_points(embed: Embedding = flat) -> Rule:
-    """Spread out as far as possible: each choice is the candidate farthest from all before (greedy k-centre).
+    """Spread choices as far as possible.
 
-    The selection of arXiv 2509.16499, there to keep the entropy of the training set up.
+    Each is the candidate farthest from all before (greedy k-centre). The selection of arXiv 2509.16499, there to keep
+    the entropy of the training set up.
     """
 
     def rule(pool: Pool, count: int) -> Tensor:
@@ -46,7 +50,10 @@ def most_confident(errors: Errors) -> Rule:
 
 
 def least_likely(errors: Errors) -> Rule:
-    """Own-likelihood rank: the candidates that the model itself finds least likely, against the loss of tails."""
+    """Choose what the model finds least likely.
+
+    This is own-likelihood rank, against the loss of tails.
+    """
 
     def rule(pool: Pool, count: int) -> Tensor:
         return errors(pool.model, pool.values, pool.labels, pool.stream).argsort(descending=True)[:count]
@@ -55,10 +62,11 @@ def least_likely(errors: Errors) -> Rule:
 
 
 def in_latent_subspace(embed: Embedding = flat, explained: float = 0.9) -> Rule:
-    """The candidates nearest to the low-dimensional structure of the training set: its main principal components.
+    """Choose candidates near the training set's structure.
 
-    After Cai et al. 2025, "Latent Space Filtering" (arXiv 2511.12742). They look at latent vectors of their network;
-    here `embed` gives them. explained: share of variance that the main components explain.
+    It is low-dimensional: its main principal components. After Cai et al. 2025, "Latent Space Filtering" (arXiv
+    2511.12742). They look at latent vectors of their network; here `embed` gives them. explained: share of variance
+    that the main components explain.
     """
 
     def rule(pool: Pool, count: int) -> Tensor:
@@ -75,9 +83,10 @@ def in_latent_subspace(embed: Embedding = flat, explained: float = 0.9) -> Rule:
 
 
 def match_moments(model: GenerativeModel, parents: Samples) -> Sampler:
-    """Return a sampler that gives the draws of each label their parents' mean and standard deviations.
+    """Return a sampler that matches parents' moments.
 
-    Labels with fewer than two parents or draws are left unchanged. A redraw is not matched.
+    The draws of each label get their mean and standard deviations. Labels with fewer than two parents or draws are left
+    unchanged. A redraw is not matched.
     """
 
     def sampler(labels: Tensor, stream: Stream, slots: Tensor | None = None) -> Tensor:

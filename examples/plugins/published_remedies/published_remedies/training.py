@@ -1,4 +1,7 @@
-"""Published changes of training: a loss without the samples that are known best, and averages of weights."""
+"""Change training by losses and averages.
+
+Published: a loss without the samples that are known best, and averages of weights.
+"""
 
 from selfcorrect.core.errors import SettingError
 from selfcorrect.core.randomness import Stream
@@ -10,10 +13,11 @@ from .selection import Errors
 
 
 def truncate_known(share: float, errors: Errors) -> Fitting:
-    """Return a fitting without the `share` of samples that the last model knows best.
+    """Return a fitting without the best-known samples.
 
-    After "truncated cross-entropy" (arXiv 2509.08972), which drops the tokens predicted with most confidence from the
-    loss; here a sample is dropped as a whole. An untrained model is fitted to all.
+    The last model knows a `share` of them best. After "truncated cross-entropy" (arXiv 2509.08972), which drops the
+    tokens predicted with most confidence from the loss; here a sample is dropped as a whole. An untrained model is
+    fitted to all.
     """
     if not 0 <= share < 1:
         raise SettingError(f"the share of samples that a truncated loss drops must be in [0, 1), got {share}")
@@ -28,7 +32,10 @@ def truncate_known(share: float, errors: Errors) -> Fitting:
 
 
 def average_weights(share: float) -> Fitting:
-    """Return a fitting to a running average of weights: `share` of the last model's, the rest of the new fit's."""
+    """Return a fitting to averaged weights.
+
+    `share` is of the last model's, the rest of the new fit's.
+    """
     if not 0 <= share < 1:
         raise SettingError(f"the share of the last model in a weight average must be in [0, 1), got {share}")
 

@@ -25,7 +25,10 @@ JOINT_TABLE = sc.Format(
 
 
 def open_table(path: Path, reading: sc.Reading) -> sc.MotionFile:
-    """Read a table. Raise `sc.InputError` with one sentence for a file that holds no motion."""
+    """Open a table of joint positions.
+
+    Raise `sc.InputError` with one sentence for a file that holds no motion.
+    """
     try:
         (fps,) = np.loadtxt(path, max_rows=1, ndmin=1)
         rows = np.loadtxt(path, skiprows=1, ndmin=2)
@@ -43,13 +46,19 @@ def write_table(path: Path, motion: sc.Motion) -> None:
 
 
 def lift(motion: sc.Motion) -> sc.Motion:
-    """Return the motion with its lowest joint on or above the floor."""
+    """Lift a motion that sinks into the floor.
+
+    Its lowest joint is then on or above it.
+    """
     lowest_m = float(sc.joint_positions(motion)[..., 1].min())
     return replace(motion, root_m=motion.root_m - [0.0, min(lowest_m, 0.0), 0.0])
 
 
 def measure_distance_m(features: MotionFeatures) -> np.ndarray:
-    """Return the horizontal distance of the root from the origin in each frame (T,)."""
+    """Measure the root's distance (T,) from the origin.
+
+    It is horizontal, in each frame.
+    """
     return np.linalg.norm(features.motion.root_m[:, [0, 2]], axis=1)
 
 
@@ -84,7 +93,10 @@ PUSHED = Rule(
 
 
 def share_of_labels(inputs: MetricInputs) -> float:
-    """Return the share of the real motions' labels that samples still have."""
+    """Return the share of labels that samples keep.
+
+    The labels are those of the real motions.
+    """
     real = set(inputs.reference.labels)
     return len(real & set(inputs.candidate.labels)) / len(real)
 
@@ -93,7 +105,10 @@ LABELS_KEPT = Metric("labels_kept", "Labels kept", "diversity", "higher", bounds
 
 
 def measure_root_heights_m(inputs: MetricInputs) -> np.ndarray:
-    """Return the mean height of the root of each sampled motion."""
+    """Measure the root's mean height by motion.
+
+    The motions are sampled.
+    """
     return inputs.candidate.motions.root_m[..., 1].mean(axis=1)
 
 
