@@ -47,9 +47,9 @@ class Interval:
     high: float
     count: int
     method: str
-    """The method. "t" assumes roughly normal seeds, "t of logarithms" roughly log-normal seeds. "logit t" is between
-    two bounds, "Fieller" for a ratio of paired means, "jackknife" for a product of such ratios. Further methods
-    are "order statistics", "single seed" and "no spread" (no interval)."""
+    """The method of the interval. "t" assumes roughly normal seeds, "t of logarithms" roughly log-normal seeds. "logit
+    t" is between two bounds, "Fieller" for a ratio of paired means, "jackknife" for a product of such ratios.
+    Further methods are "order statistics", "single seed" and "no spread" (no interval)."""
     confidence: float = 0.95
 
     @property

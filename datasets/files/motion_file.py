@@ -129,9 +129,9 @@ def check_size(
 
 
 def refuse_placeholder(path: Path) -> None:
-    """Refuse a placeholder for a file that was not downloaded.
+    """Refuse a placeholder for a missing download.
 
-    Such a file is a pointer, a web page, or empty.
+    The file was not downloaded. Such a file is a pointer, a web page, or empty.
     """
     if path.is_dir():
         return  # its reader explains what is wrong with it

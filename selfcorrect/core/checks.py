@@ -15,7 +15,7 @@ from .errors import SettingError
 _Class = TypeVar("_Class", bound=type)
 
 MOST = 1_000_000
-"""Largest count of anything: far beyond any experiment, and within the limits of memory and time."""
+"""Largest count of anything. It is far beyond any experiment, and within the limits of memory and time."""
 
 
 def check_count(what: str, value: object, least: int, most: int | None = None) -> None:

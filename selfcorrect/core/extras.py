@@ -20,7 +20,7 @@ EXTRA_OF = {
     "ray": "ray",
     "submitit": "slurm",
 }
-"""The extra of pyproject.toml that brings a package, by its import name."""
+"""Package → extra of pyproject.toml that brings it. Packages have their import names."""
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from .correctors.loop_correction import CorrectedBatch
 ENTROPY = "training_entropy"
 """Key of the change of the training set's entropy."""
 MOST_IN_ENTROPY = 1000
-"""Number of members of a training set, evenly spaced, for the estimate of entropy."""
+"""Members used to estimate entropy, evenly spaced."""
 BLOCK = 4096
 """Number of members with distances in memory together."""
 CLOSEST = 1e-6

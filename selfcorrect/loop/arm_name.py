@@ -21,8 +21,8 @@ FORMS = {
     "eta": ("eta-{:g}", "eta {:g}"),
     "sampling_steps": ("sampling-steps-{:g}", "sampling steps {:g}"),
 }
-"""Setting → form in the name of an arm, in the order of the name, and in titles, "" for none. The strength γ stands by
-its operator."""
+"""Setting → its form in names and titles. The order is that of an arm's name; "" stands for none. The strength γ stands
+by its operator."""
 LAST_IN_TITLES = ("bias", "fitting", "from_scratch", "correct_real")
 """Settings that titles name after all others."""
 

@@ -18,7 +18,7 @@ from .ancestry import Space, nearest_of_label, offspring_variance
 from .models.protocol import GenerativeModel
 
 VARIANCES = (1.0, 0.1)
-"""Variances of the Gaussians of which the share kept is reported, in units of the model's values."""
+"""Variances whose kept share is reported. The Gaussians are in units of the model's values."""
 
 
 @runtime_checkable
@@ -41,12 +41,13 @@ class SamplerCalibration:
     """What a sampler keeps."""
 
     offspring_variance: float
-    """Variance over mean of the number of samples that are nearest to each training sample: 1 if the sampler favours
-    none."""
+    """Variance of the number of children over its mean. Children are the samples nearest to a training sample: 1 if the
+    sampler favours none."""
     within_labels: float
-    """Variance within labels of samples, as a share of the training samples'; NaN if each label has one sample."""
+    """Variance of samples within labels, as a share. It is over the training samples'; NaN if each label has one
+    sample."""
     variance_kept: Mapping[float, float] = field(default_factory=dict)
-    """Variance of a Gaussian → share that the sampler keeps with an exactly right network; empty for models that cannot
+    """Variance of a Gaussian → share that sampling keeps. The network is exactly right; empty for models that cannot
     tell."""
 
     def __str__(self) -> str:

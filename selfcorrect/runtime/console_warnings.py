@@ -9,7 +9,8 @@ from typing import Any
 
 _format_in_full = warnings.formatwarning
 _NUMERICAL = re.compile(r"encountered in|empty slice|All-NaN|Degrees of freedom")
-"""Warnings of NumPy's that say nothing to somebody who runs a command: results are checked to be finite."""
+"""Warnings of NumPy's that are not shown. They say nothing to somebody who runs a command: results are checked to be
+finite."""
 
 
 def format_for_console(message: Warning | str, category: type[Warning], *place: Any) -> str:

@@ -13,7 +13,8 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 _MOST_ROWS = 100_000
-"""Rows of the arrays whose results are kept: those of a folder that is corrected together, several arrays a file."""
+"""Most rows of arrays whose results are kept. They suffice for a folder that is corrected together, several arrays a
+file."""
 
 _Object = TypeVar("_Object")
 _Result = TypeVar("_Result")

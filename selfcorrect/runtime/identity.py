@@ -48,11 +48,13 @@ class Identity:
     source: str = ""
     """The source of the function or class without comments, "" if there is none to read."""
     files: Mapping[str, str] = field(default_factory=dict)
-    """Digests of the module and of the user's modules that the code imports, without comments, by relative path."""
+    """Relative path → digest of a module without comments. These are the module and the user's modules that the code
+    imports."""
     values: str = ""
-    """The numbers and texts that the code holds, and digests of the files that it names; or a digest of data."""
+    """Numbers and texts in the code. Digests of the files that it names are here, too; or a digest of data."""
     packages: Mapping[str, str] = field(default_factory=dict)
-    """Versions of the packages that the code belongs to or imports, by import name; "" for a package without one."""
+    """Package → version, "" without one. The code belongs to these packages or imports them; names are those of
+    imports."""
     holds: str = "arguments or variables"
     """Description of `values`."""
 
@@ -162,7 +164,7 @@ def _locate_home(bare: object) -> tuple[str, Path]:
 
 
 _UNREADABLE = (OSError, TypeError, SyntaxError, tokenize.TokenError)
-"""Errors of reading source if there is none, or if the file has changed meanwhile."""
+"""Errors of reading source that is missing. The file may have changed meanwhile, too."""
 
 
 def locate_code(code: object) -> str:

@@ -210,7 +210,10 @@ def _knee_axes(thighs_m: np.ndarray, shanks_m: np.ndarray, forward: np.ndarray, 
 
 
 def _knee_speeds_rad_s(positions_m: np.ndarray, legs: Legs, fps: float) -> np.ndarray:
-    """Return the angular speeds (N, T − 1, 2) of the knees of posed joints (N, T, J, 3)."""
+    """Return knee speeds (N, T − 1, 2).
+
+    They are angular, of posed joints (N, T, J, 3).
+    """
     thighs_m = positions_m[..., legs.knees, :] - positions_m[..., legs.hips, :]
     shanks_m = positions_m[..., legs.ankles, :] - positions_m[..., legs.knees, :]
     angles_rad = np.arctan2(norms(cross(thighs_m, shanks_m)), dot(thighs_m, shanks_m))
@@ -312,7 +315,10 @@ class _ReachProblem:
         return np.arctan2(-sine_m2, cosine_m2)
 
     def knee_angles_rad(self, bends_rad: np.ndarray) -> np.ndarray:
-        """Return the angles (T, 2) between thighs and shanks of knees that bend further by (T, 2), never negative."""
+        """Return knee angles (T, 2), bent further.
+
+        They are between thighs and shanks, bend further by (T, 2), and are never negative.
+        """
         shanks_m = self.fixed_m + np.cos(bends_rad) * self.across_m + np.sin(bends_rad) * self.turned_m
         lengths_m2 = np.sqrt(_dots(self.thighs_m, self.thighs_m) * _dots(shanks_m, shanks_m))
         return np.arccos(np.clip(_dots(self.thighs_m, shanks_m) / np.maximum(lengths_m2, 1e-12), -1.0, 1.0))
@@ -411,7 +417,7 @@ def _solve_reach(reach: _ReachProblem) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _limit_knee_speeds(reach: _ReachProblem, bends_rad: np.ndarray) -> np.ndarray:
-    """Return bends (T, 2), reduced where knees would still be far too fast.
+    """Reduce bends (T, 2) where knees are too fast.
 
     Bends change slowly, but the angle of a knee does not where a thigh flips about its length. Ankles miss there.
     """

@@ -32,9 +32,9 @@ class LevelFloor:
 
 
 def _find_ground_m(cleaning: CleanupState) -> np.ndarray:
-    """Find the height (N,) of the ground below the soles; 0 for a ground that is known.
+    """Find the ground height (N,) below the soles.
 
-    The ground is observed once in each motion, whatever its soles are.
+    It is 0 for a ground that is known. The ground is observed once in each motion, whatever its soles are.
     """
     posed = cleaning.posed
     ground_m = np.zeros(len(posed.motions))

@@ -133,7 +133,10 @@ class MotionComparison:
 
     @cached_property
     def measures_after(self) -> Measures:
-        """Errors of its correction by frame, in the stance of the motion."""
+        """Return the correction's errors in the motion's stance.
+
+        They are by frame.
+        """
         return self._measure(self.after)
 
     def measure_other(self, other: Motion) -> Measures:
@@ -156,7 +159,10 @@ class MotionComparison:
 
     @property
     def clear_gains(self) -> dict[str, float]:
-        """Gain of each error over the given motion: see `find_clear_gains`."""
+        """Return each error's gain over the given motion.
+
+        See `find_clear_gains`.
+        """
         return find_clear_gains(self.measures_before, self.measures_after, self.before.fps)
 
     @cached_property

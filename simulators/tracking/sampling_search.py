@@ -75,18 +75,27 @@ def _search_motion(world: World, planned: MotionPlan, settings: TrackerSettings,
 
 
 def _is_close(simulated: SimulatedMotion, planned: MotionPlan, close_m: float) -> bool:
-    """Return whether a body holds out to the end, within a mean distance of the plan."""
+    """Return whether a body follows the plan closely.
+
+    It holds out to the end, within a mean distance of the plan.
+    """
     return simulated.lost_at is None and _mean_distance_m(simulated, planned) < close_m
 
 
 def _rank(simulated: SimulatedMotion, planned: MotionPlan) -> tuple[int, float]:
-    """Return a key that is smaller for motions that last longer, and then for those that are closer to the plan."""
+    """Rank motions by duration, then by distance.
+
+    The key is smaller for motions that last longer, and then for those that are closer to the plan.
+    """
     lasts = planned.frames if simulated.lost_at is None else simulated.lost_at
     return -lasts, _mean_distance_m(simulated, planned)
 
 
 def _mean_distance_m(simulated: SimulatedMotion, planned: MotionPlan) -> float:
-    """Return the mean distance of the joints of a simulated motion from the plan."""
+    """Return the joints' mean distance from the plan.
+
+    The motion is simulated.
+    """
     return float(norms(joint_positions(simulated.motion) - joint_positions(planned.motions[0])).mean())
 
 

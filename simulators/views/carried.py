@@ -140,10 +140,11 @@ def find_carrier(motion: Motion) -> str:
 
 
 def _is_off_the_floor(features: MotionFeatures, root_m_s: np.ndarray) -> bool:
-    """Return whether a body above y = 0 hangs by its hands, or has feet that come to rest nowhere.
+    """Return whether a body hangs or never stands.
 
-    Feet that walk, even where they slide, keep the height of the floor in their stances. Feet of a body that floats, or
-    of a floor that rises, keep their place. Legs that swing in the air do neither, and the body does not fall.
+    It is above y = 0 and hangs by its hands, or has feet that come to rest nowhere. Feet that walk, even where they
+    slide, keep the height of the floor in their stances. Feet of a body that floats, or of a floor that rises, keep
+    their place. Legs that swing in the air do neither, and the body does not fall.
 
     Args:
         root_m_s: (T,) speed of the root over the floor.
@@ -198,9 +199,10 @@ def _bounces(features: MotionFeatures) -> bool:
 
 
 def _find_floating_legs(features: MotionFeatures) -> np.ndarray:
-    """Find frames (T,) in which knees and ankles travel along with the pelvis, of a body that does not roll over.
+    """Find frames (T,) in which legs float along.
 
-    Legs of a body that crawls rest in turn; these swim.
+    Knees and ankles travel with the pelvis, of a body that does not roll over. Legs of a body that crawls rest in turn;
+    these swim.
     """
     places_m = features.places("pelvis", "left_knee", "right_knee", "left_ankle", "right_ankle")
     hips_m = features.places("left_hip", "right_hip")

@@ -103,7 +103,10 @@ def _open_results(path: Path) -> Results:
 
 
 def find_frame_files(path: Path) -> list[Path]:
-    """Find the files of the frames of a motion, in order: the .json files with the same name up to a number."""
+    """Find the files of a motion's frames, in order.
+
+    They are the .json files with the same name up to a number.
+    """
     name = _NUMBERED.fullmatch(path.name)
     if name is None:
         return []
@@ -112,7 +115,10 @@ def find_frame_files(path: Path) -> list[Path]:
 
 
 def _sort_by_number(files: Iterable[Path]) -> dict[str, list[Path]]:
-    """Return numbered files by their names up to the number, in order."""
+    """Sort numbered files by name and number.
+
+    The name goes up to the number.
+    """
     numbered: dict[str, dict[int, Path]] = {}
     for file in files:
         if name := _NUMBERED.fullmatch(file.name):
@@ -122,13 +128,19 @@ def _sort_by_number(files: Iterable[Path]) -> dict[str, list[Path]]:
 
 @lru_cache(maxsize=1)
 def _find_first_files(folder: Path, changed_ns: int) -> frozenset[Path]:
-    """Return the first numbered file of each name in a folder that was last changed at a time."""
+    """Return each name's first numbered file in a folder.
+
+    The folder was last changed at the time, which the cache needs.
+    """
     del changed_ns
     return frozenset(files[0] for files in _sort_by_number(folder.glob("*.json")).values())
 
 
 def _holds_one_frame(path: Path) -> bool:
-    """Return whether a .json file holds people at one time, as EasyMocap writes them: numbered, and with one row."""
+    """Return whether a .json file holds one frame.
+
+    EasyMocap numbers such files, and each has people at one time, in one row.
+    """
     results = JsonResults(path, read_bytes(path))
     people = [name.removesuffix("Rh") for name in results.shapes if name.rpartition(".")[2] == "Rh"]
     numbers = {results.numbers.get(f"{person}id", 0.0) for person in people}
@@ -141,7 +153,10 @@ def _is_json(path: Path) -> bool:
 
 
 def is_later_frame(path: Path) -> bool:
-    """Return whether another file holds the first frame of the motion that this .json file has a frame of."""
+    """Return whether another file has the first frame.
+
+    It is of the motion of this .json file.
+    """
     if not _is_json(path) or _NUMBERED.fullmatch(path.name) is None:
         return False
     try:

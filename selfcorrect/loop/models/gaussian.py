@@ -19,7 +19,7 @@ from .pairs import Pairs
 from .protocol import TensorModel
 
 _ROUNDING = 1e-6
-"""Share of the largest variance by which rounding may make a covariance asymmetric or an eigenvalue negative."""
+"""Share of the largest variance due to rounding. It may make a covariance asymmetric or an eigenvalue negative."""
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ class Saveable:
     """
 
     PER_SAMPLE: ClassVar[tuple[str, ...]] = ()
-    """Names of the tensors of the state that have a row per training sample, so that their shape is not fixed."""
+    """Names of tensors with a row per training sample. Their shape is not fixed."""
 
     def state(self) -> dict[str, Tensor]:
         """Return the state."""

@@ -79,7 +79,7 @@ def descend(optimiser: Optimiser, loss: Tensor, step: int) -> None:
 
 
 STEPS_CHECKED_TOGETHER = 50
-"""Optimiser steps whose losses are checked at once, because each check waits for the device."""
+"""Optimiser steps whose losses are checked at once. Each check waits for the device."""
 
 
 class StepLosses:

@@ -147,7 +147,7 @@ def representatives(model: GenerativeModel, labels: Tensor, draws: int, embed: E
 
 
 NeedsCandidates: TypeAlias = Callable[[Tensor, Tensor], Tensor]
-"""(values (M, *event) and labels (M,) of candidates) → (N,) bool, the samples that need another candidate."""
+"""Candidates → samples that need another, (N,) bool. Values are (M, *event), labels (M,)."""
 Candidates: TypeAlias = tuple[Tensor, Tensor]
 """Values (M, *event) and labels (M,)."""
 

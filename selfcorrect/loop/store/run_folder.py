@@ -29,8 +29,8 @@ SUMMARY_FILE = "summary.json"
 
 
 Extends: TypeAlias = Callable[[Mapping[str, object], Mapping[str, object]], bool]
-"""Function of a recorded and a new config: whether the new config asks for everything in the recorded config, and
-more."""
+"""(recorded, new config) → whether the new extends it. The new config then asks for everything in the recorded config,
+and more."""
 
 
 def claim_folder(folder: Path, config: Mapping[str, object], extends: Extends | None = None) -> FolderLock:

@@ -217,11 +217,11 @@ PRIVATE: dict[str, Any] = {
     "save_code": False, "x_disable_meta": True, "x_disable_stats": True, "x_disable_machine_info": True,
     "x_save_requirements": False, "login_timeout": 20.0, "init_timeout": 20.0,
 }  # fmt: skip
-"""Settings that record nothing about the machine, the console, the code or the repository, and wait 20 s for a server.
-"""
+"""Settings that keep W&B private and quick. They record nothing about the machine, the console, the code or the
+repository, and wait 20 s for a server."""
 _LONGEST_TAG = 64
 _LOST = ("MailboxClosedError", "HandleAbandonedError")
-"""Errors of W&B, besides those of connections, by which it says that its process is gone."""
+"""Errors that say W&B's process is gone. Those of connections come beside these."""
 
 
 def read_columns(path: Path) -> tuple[list[Any], list[Any]]:

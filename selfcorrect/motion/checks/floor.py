@@ -130,7 +130,10 @@ def slide_m_s(features: MotionFeatures) -> np.ndarray | None:
 
 
 def _measure_drawn_feet_m_s(features: MotionFeatures) -> np.ndarray:
-    """Measure how fast (T,) a flat foot is drawn far along the floor between two stances; 0 elsewhere."""
+    """Measure how fast (T,) feet are drawn along.
+
+    A flat foot goes far along the floor between two stances; 0 elsewhere.
+    """
     fps = features.fps
     speeds_m_s = np.zeros(len(features))
     heights_m = features.feet_m[..., 1]

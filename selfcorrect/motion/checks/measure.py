@@ -99,7 +99,10 @@ def measure(motion: Motion, before: Motion | None = None) -> Measures:
 
 
 def measure_errors(motion: Motion, before: Motion | None = None) -> Measures:
-    """Measure the physical errors, as `measure` does, without looking for slips."""
+    """Measure physical errors without looking for slips.
+
+    Otherwise this is `measure`.
+    """
     features = reference = MotionFeatures(motion)
     if before is not None:
         check_kind("before", before, Motion)

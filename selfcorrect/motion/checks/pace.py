@@ -101,9 +101,10 @@ def _fall_m_s2(features: MotionFeatures, start: int, stop: int) -> float | None:
 
 
 def _does_push_off(features: MotionFeatures, start: int, stop: int, least_m: float) -> bool:
-    """Return whether legs stretch before a flight and bend after it, as far as the motion shows that.
+    """Return whether legs push off and land.
 
-    A body that a file moves up and down as a whole has a path like that of a flight, but its legs do nothing.
+    They stretch before a flight and bend after it, as far as the motion shows that. A body that a file moves up and
+    down as a whole has a path like that of a flight, but its legs do nothing.
     """
     frames = round(_PUSH_S * features.fps)
     over_lowest_m = features.centre_m[:, 1] - features.ground_m - features.lowest_m
@@ -112,13 +113,19 @@ def _does_push_off(features: MotionFeatures, start: int, stop: int, least_m: flo
 
 
 def _does_dive(features: MotionFeatures, start: int, stop: int) -> bool:
-    """Return whether the body is deep in the floor just before a flight or just after it."""
+    """Return whether a flight begins or ends sunken.
+
+    The body is deep in the floor just before it or just after it.
+    """
     frames = max(1, round(_NEAR_S * features.fps))
     return bool(features.lowest_m[max(start - frames, 0) : stop + frames].min() < -_DEEP_M)
 
 
 def _does_walk(features: MotionFeatures, start: int, stop: int) -> bool:
-    """Return whether feet stay in their place beneath a body that travels: it walks, at whatever height."""
+    """Return whether a body walks, at whatever height.
+
+    Feet stay in their place beneath a body that travels.
+    """
     speeds_m_s = norms(np.gradient(features.centre_m[start:stop, [0, 2]], 1 / features.fps, axis=0))
     is_still = features.observation.along_m_s[start:stop].min(axis=1) < _STILL_SHARE * speeds_m_s
     return bool(speeds_m_s.mean() > _TRAVELS_M_S and is_still.mean() > 0.5)

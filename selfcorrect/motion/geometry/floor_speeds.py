@@ -27,5 +27,8 @@ def floor_speeds_m_s(points_m: np.ndarray, fps: float, axis: int = 0, belt_m_s: 
 def floor_speeds_between_m_s(
     points_m: np.ndarray, fps: float, axis: int = 0, belt_m_s: np.ndarray | float = 0.0
 ) -> np.ndarray:
-    """Compute speeds along the floor since the frame before, T − 1 of them: see `floor_speeds_m_s`."""
+    """Compute speeds along the floor between frames.
+
+    There are T − 1 of them, each since the frame before: see `floor_speeds_m_s`.
+    """
     return norms(np.diff(points_m[..., [0, 2]], axis=axis) * fps - belt_m_s)

@@ -190,7 +190,10 @@ class MotionFigure:
         return f"{self.title} {self.unit.symbol}"
 
     def format(self, value_si: float) -> str:
-        """Return the title, value and unit of a figure, as in "skating 52.0 mm/s"."""
+        """Format a figure, such as "skating 52.0 mm/s".
+
+        It has the title, value and unit.
+        """
         return f"{self.title} {self.unit.convert(value_si):.{self.digits}f} {self.unit.symbol}"
 
 

@@ -217,7 +217,10 @@ class FrameRepeats:
         return replace(motion, root_m=root_m, rotations=rotations)
 
     def spread(self, samples: Motion, motion: Motion) -> Motion:
-        """Return a motion with the poses that samples show at the times of its frames."""
+        """Return a motion with the samples' poses.
+
+        They are those at the times of its frames.
+        """
         sample_rotations = make_continuous(samples.rotations)
         frames = self._clip_to_samples(len(motion))
         root_m = np.empty_like(motion.root_m)
@@ -231,7 +234,10 @@ class FrameRepeats:
         return replace(motion, root_m=root_m, rotations=rotations)
 
     def _clip_to_samples(self, count: int) -> np.ndarray:
-        """Return the times of frames (T,), those beyond the samples at the first or last of these."""
+        """Clip frame times (T,) to the samples.
+
+        Those beyond are at the first or last sample.
+        """
         return np.clip(np.arange(count, dtype=float), self.times[0], self.times[-1])
 
     @property

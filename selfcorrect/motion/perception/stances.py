@@ -219,7 +219,10 @@ def fit_rise(stances: Sequence[Stance], feet_m: np.ndarray, fps: float) -> Groun
 
 
 def _split_long_stances(stances: Sequence[Stance], feet_m: np.ndarray, fps: float) -> list[Stance]:
-    """Return the stances in parts that last a second at most, each in its own place."""
+    """Split stances that last over a second.
+
+    Each part is in a place of its own.
+    """
     longest = max(round(_PART_S * fps), 1)
     split = []
     for stance in stances:

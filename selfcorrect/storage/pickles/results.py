@@ -87,7 +87,10 @@ class HeldResults(Results):
         return array.copy()
 
     def check_shape(self, name: str, array: np.ndarray, target: Path) -> None:
-        """Refuse another shape for an array that is written to a target."""
+        """Refuse to write an array of another shape.
+
+        The shape is that of the target's.
+        """
         if array.shape != self.shapes[name]:
             raise InputError(
                 f"{target}: {name} of {self.path.name} has shape {self.shapes[name]}, "

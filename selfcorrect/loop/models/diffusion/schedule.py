@@ -15,7 +15,7 @@ from torch import Tensor
 
 _MAX_BETA = 0.999  # keeps ᾱ above zero at the last step (Nichol & Dhariwal 2021)
 LEAST_LOG_SNR = -3.0
-"""Logarithm of signal over noise at which sampling by log-SNR begins; the signal is 5 % of the value there."""
+"""Log of signal over noise where sampling begins. The signal is 5 % of the value there."""
 
 _ALL = slice(None)
 
