@@ -31,6 +31,14 @@ def hold_channels(motion: Motion, frames: int, *, place: bool = False, joints: t
     return replace(motion, root_m=motion.root_m[shown] if place else motion.root_m, rotations=rotations)
 
 
+def hold_irregularly(motion: Motion, longest: int, seed: int, noise_m: float = 0.0) -> Motion:
+    """Hold the root's place for a number of frames that changes; or as long each time, with noise on top."""
+    random = np.random.default_rng(seed)
+    counts = np.full(len(motion), longest) if noise_m else random.integers(1, longest + 1, len(motion))
+    sources = np.repeat(np.cumsum(np.insert(counts, 0, 0))[:-1], counts)[: len(motion)]
+    return replace(motion, root_m=motion.root_m[sources] + random.normal(0.0, noise_m, (len(motion), 3)))
+
+
 def swing(motion: Motion) -> Motion:
     """Turn every joint a little, so that none rests."""
     angles = 0.06 * np.sin(np.arange(len(motion))[:, None] / 9 + np.arange(motion.rotations.shape[1]))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_damages import exchange_legs, hold_channels, mean_jerk, shake_joints, swing
+from made_damages import exchange_legs, hold_channels, hold_irregularly, mean_jerk, shake_joints, swing
 from made_motions import Kind, made_motion, remove_travel, wander
 
 import selfcorrect as sc
@@ -20,6 +20,7 @@ from selfcorrect.datasets.files.skeletons.reading import Reading
 from selfcorrect.motion.checks.check import check
 from selfcorrect.motion.editing.transforms import mirror
 from selfcorrect.motion.geometry.rotations import from_euler_angles
+from selfcorrect.motion.geometry.vectors import UP
 from selfcorrect.motion.kinematics import joint_positions
 from selfcorrect.motion.motion import Motion
 from selfcorrect.motion.views import TurnedWorld
@@ -30,6 +31,8 @@ Change = Callable[[Motion], Motion]
 DAMAGES: dict[str, Damage] = {
     "held place": lambda motion, seed: hold_channels(motion, 2 + seed % 4, place=True),
     "held root": lambda motion, seed: hold_channels(motion, 2 + seed % 2, place=True, joints=(0,)),
+    "place held irregularly": lambda motion, seed: hold_irregularly(motion, 3 + seed % 4, seed),
+    "place held with noise": lambda motion, seed: hold_irregularly(motion, 2 + seed % 3, seed, noise_m=0.002),
     "noisy root": lambda motion, seed: shake_joints(motion, "root", 0.03, seed),
     "noisy legs": lambda motion, seed: shake_joints(motion, "legs", 0.03, seed),
     "noisy arm": lambda motion, seed: shake_joints(motion, "one arm", 0.05, seed),
@@ -140,3 +143,17 @@ def test_damage_is_repaired_or_reported(kind: Kind, damage: str, seed: int) -> N
     added = mean_jerk(damaged) - mean_jerk(true)
     is_mended = mean_jerk(corrected) - mean_jerk(alone) < 0.35 * added
     assert is_mended or check(corrected)
+
+
+@pytest.mark.parametrize("kind", ["idle", "turn"])
+@pytest.mark.parametrize("rise_m", [0.25, 0.7])
+def test_drift_of_height_is_treated_alike_in_either_direction_of_time(kind: Kind, rise_m: float) -> None:
+    motion = made_motion(kind, frames=241)
+    risen = replace(motion, root_m=motion.root_m + np.linspace(0.0, rise_m, len(motion))[:, None] * UP)
+    forward = joint_positions(correct(risen))
+    backward = joint_positions(correct(reverse(risen)))[::-1]
+    assert np.percentile(np.linalg.norm(forward - backward, axis=-1), 98) < 0.02
+
+
+def reverse(motion: Motion) -> Motion:
+    return replace(motion, root_m=motion.root_m[::-1].copy(), rotations=motion.rotations[::-1].copy())

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from made_damages import hold_channels, swing
+from made_damages import hold_channels, hold_irregularly, swing
 from made_motions import KINDS, Kind, made_motion
 
 import selfcorrect as sc
@@ -53,6 +53,37 @@ def test_held_channels_become_even(kind: Kind, frames: int, fps: float, channels
     inside = slice(0, -frames)
     away_m = np.abs(joint_positions(held.motion) - joint_positions(true))[inside].mean()
     assert away_m < 0.7 * np.abs(joint_positions(shown) - joint_positions(true))[inside].mean()
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    kind=st.sampled_from(["walk", "run", "turn"]), longest=st.integers(3, 8), seed=st.integers(0, 99),
+    noise_m=st.sampled_from([0.0, 0.001, 0.003]),
+)  # fmt: skip
+def test_irregular_or_noisy_holds_are_filled(kind: Kind, longest: int, seed: int, noise_m: float) -> None:
+    true = swing(made_motion(kind, frames=150))
+    shown = hold_irregularly(true, longest, seed, noise_m)
+    held = HeldChannels.from_motion(shown)
+    assert held.root_axes
+    assert held.joints == ()
+    np.testing.assert_array_equal(held.motion.rotations, shown.rotations)
+    inside = slice(0, -longest)
+    floor = [0, 2]
+    away_m = np.abs(held.motion.root_m - true.root_m)[inside][:, floor].mean()
+    assert away_m < 0.4 * np.abs(shown.root_m - true.root_m)[inside][:, floor].mean()
+
+
+def test_rests_and_rounded_numbers_are_no_holds() -> None:
+    """A body that stops and goes on rests; roots that sway by less than a rounded number move hold none."""
+    walk = swing(made_motion("walk", frames=150))
+    onward = np.append(np.zeros(6), 20 * (np.arange(14) / 13) ** 2)
+    times = np.concatenate([20 * stop + onward for stop in range(7)])
+    path_m = np.stack([np.interp(times, np.arange(150), axis_m) for axis_m in walk.root_m.T], axis=1)
+    stops = replace(walk.frames(0, len(times)), root_m=path_m)
+    sway_m = 0.003 * np.sin(np.arange(150) / 20)[:, None]
+    rounded = replace(walk, root_m=np.round(walk.root_m[:1] + sway_m, 3))
+    for motion in (stops, rounded):
+        assert not HeldChannels.from_motion(motion)
 
 
 @pytest.mark.parametrize("frames", [2, 3, 6])

@@ -15,10 +15,14 @@ import numpy as np
 from ..geometry.vectors import norms
 from ..kinematics import make_continuous
 from ..motion import Motion
-from .repeats import FrameRepeats, find_exact_copies
+from .repeats import FrameRepeats, find_exact_copies, find_noisy_copies
 
 _FLOOR = [0, 2]
 _HEIGHT = [1]
+_LEAST_STEP_M = 0.002
+"""Smallest usual step of a root that is held irregularly, in m."""
+_LEAST_TURN = 0.004
+"""Smallest usual step of a joint that is held irregularly, in components of quaternions."""
 _FEW_NAMES = 3
 """Largest number of joints that are named."""
 
@@ -90,13 +94,17 @@ def _find_held(motion: Motion) -> Iterator[tuple[list[int], int | None, FrameRep
     """
     if len(motion) < 2 or FrameRepeats.from_motion(motion).sources.size:
         return
+    held = []
     for axes in (_FLOOR, _HEIGHT):
-        repeats = find_exact_copies(norms(np.diff(motion.root_m[:, axes], axis=0)))
+        repeats = find_exact_copies(norms(np.diff(motion.root_m[:, axes], axis=0)), _LEAST_STEP_M)
         if repeats is not None:
-            yield axes, None, repeats
+            held.append((axes, None, repeats))
+    if not held and (repeats := find_noisy_copies(motion.root_m)) is not None:
+        held = [(axes, None, repeats) for axes in (_FLOOR, _HEIGHT)]
+    yield from held
     turns = norms(np.diff(make_continuous(motion.rotations), axis=0))
     for joint, steps in enumerate(turns.T):
-        repeats = find_exact_copies(steps)
+        repeats = find_exact_copies(steps, _LEAST_TURN)
         if repeats is not None:
             yield [], joint, repeats
 

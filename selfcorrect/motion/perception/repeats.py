@@ -13,6 +13,7 @@ pattern, the means of all regular patterns are compared in relation to the noise
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from weakref import WeakKeyDictionary
 
@@ -20,6 +21,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ..geometry.rotations import steps_between
+from ..geometry.runs import find_runs
 from ..geometry.vectors import median, median_of_known, norms
 from ..kinematics import in_chunks, make_continuous
 from ..motion import SLAB, Motion
@@ -63,6 +65,16 @@ _FEW = 12
 """Fewer copies do not show the noise on copies."""
 _UNCHANGED = 1e-6
 """Maximum difference of exact copies. It is in m and components of quaternions."""
+_LONGEST_HOLD = 10
+"""Maximum number of irregular copies in a row."""
+_FEWEST_HOLDS = 5
+"""Minimum number of samples with irregular copies."""
+_HELD = 0.2
+"""Minimum number of irregular copies, relative to the steps that move."""
+_EVEN = 1.8
+"""Maximum ratio of speeds in a row, over copies or not, of a channel that moves evenly."""
+_MOSTLY_EVEN = 0.7
+"""Minimum share of samples with copies where it does."""
 _LOST = 1.4
 """Minimum ratio of a step after a missed frame. It is relative to the steps beside it."""
 _DENSE_FPS = 24.0
@@ -263,16 +275,17 @@ class FrameRepeats:
 _REPEATS: WeakKeyDictionary[Motion, FrameRepeats] = WeakKeyDictionary()
 
 
-def find_exact_copies(steps: np.ndarray) -> FrameRepeats | None:
+def find_exact_copies(steps: np.ndarray, least_step: float) -> FrameRepeats | None:
     """Find exact copies in a single channel.
 
-    Samples stand at regular intervals, with exact copies after them.
+    Samples have exact copies after them, at regular intervals or not.
 
     Args:
         steps: (T − 1,) size of the channel's steps.
+        least_step: Smallest usual step after irregular copies; smaller steps are those of rounded numbers.
 
     Returns:
-        The samples; None if the channel has no regular pattern of copies.
+        The samples; None if the channel has no copies, or rests where it has copies.
     """
     is_same = steps < _UNCHANGED
     if is_same.sum() < _FEWEST_COPIES or is_same.all():
@@ -282,7 +295,34 @@ def find_exact_copies(steps: np.ndarray) -> FrameRepeats | None:
         is_copy, spacing = _find_pattern(ratios, _LOW, _HIGH)
         if spacing and is_same[is_copy[1:]].all():
             return FrameRepeats._from_copies(is_copy, spacing, ratios)
-    return None
+    is_copy = _find_irregular_copies(steps, is_same, least_step)
+    return FrameRepeats(np.cumsum(~is_copy) - 1, np.flatnonzero(~is_copy).astype(float)) if is_copy.any() else None
+
+
+def _find_irregular_copies(steps: np.ndarray, is_same: np.ndarray, least_step: float) -> np.ndarray:
+    """Find copies (T,) at irregular intervals in a channel that moves on evenly beneath.
+
+    The channel catches up after them: its speed, taken over the copies and the step after, is that of the time around.
+    A channel that rests goes on slowly. Longer rests are none of these copies.
+    """
+    is_copy = np.zeros(len(steps) + 1, dtype=bool)
+    for start, stop in find_runs(is_same):
+        if stop - start <= _LONGEST_HOLD:
+            is_copy[start + 1 : stop + 1] = True
+    is_last = np.flatnonzero(~is_copy)[-1] < np.arange(len(is_copy))
+    samples = np.flatnonzero(~is_copy | is_last)
+    spans = np.diff(samples)
+    path = np.concatenate([[0.0], np.cumsum(steps)])
+    speeds = np.diff(path[samples]) / spans
+    is_held = spans > 1
+    nothing = np.zeros(len(steps) + 1, dtype=bool)
+    if len(speeds) < 3 or is_held.sum() < _FEWEST_HOLDS or is_copy.sum() < _HELD * np.count_nonzero(~is_same):
+        return nothing
+    around = (np.append(speeds[1:], speeds[-1]) + np.insert(speeds[:-1], 0, speeds[0])) / 2
+    ratios = speeds[is_held] / np.maximum(around[is_held], 1e-12)
+    is_even = (ratios > 1 / _EVEN) & (ratios < _EVEN)
+    steps_after = np.diff(path[samples])[is_held]
+    return is_copy if is_even.mean() > _MOSTLY_EVEN and median(steps_after) > least_step else nothing
 
 
 def _measure_steps(motion: Motion) -> np.ndarray:
@@ -393,18 +433,41 @@ def _fold(values: np.ndarray, period: int) -> np.ndarray:
     return folded
 
 
+def find_noisy_copies(path: np.ndarray) -> FrameRepeats | None:
+    """Find copies with noise on top in the path (T, D) of a single channel, at regular intervals; None without any."""
+    patterns = list(_list_noisy_patterns(path[:_SEARCHED], lambda: path))
+    if not patterns:
+        return None
+    is_copy, spacing, shares, _ = max(patterns, key=lambda pattern: pattern[1])  # half a period may seem to be one
+    return FrameRepeats._from_copies(is_copy, spacing, shares)
+
+
 def _find_noisy_pattern(motion: Motion) -> tuple[np.ndarray, float, np.ndarray]:
     """Find a pattern under noise.
 
     Returns as `_find_pattern`, and the shares (S,) of `_measure_shares`; noise may be as large as the steps.
     """
     part = motion.frames(0, _SEARCHED)
-    poses = _stack_poses(part)
+    for is_copy, spacing, shares, window in _list_noisy_patterns(_stack_poses(part), lambda: _stack_poses(motion)):
+        if _pauses_as_whole(part, is_copy, window):
+            return is_copy, spacing, shares
+    return np.zeros(len(motion), dtype=bool), 0.0, np.zeros(0)
+
+
+def _list_noisy_patterns(
+    part: np.ndarray, get_poses: Callable[[], np.ndarray]
+) -> Iterator[tuple[np.ndarray, float, np.ndarray, int]]:
+    """Yield patterns under noise: copies (T,), spacing, shares (S,) of `_measure_shares`, and their window.
+
+    Args:
+        part: (P, D) first poses, in which patterns are searched.
+        get_poses: Returns all poses (T, D).
+    """
     shares_by_window: dict[int, np.ndarray] = {}
     for period in range(2, _LONGEST_PERIOD + 1):
         window = _WINDOW if period > 2 * _WINDOW else period * max(1, round(4 / period))
         if window not in shares_by_window:
-            shares_by_window[window] = _measure_shares(poses, window)
+            shares_by_window[window] = _measure_shares(part, window)
         folded = _fold(shares_by_window[window], period)
         counts = np.isfinite(folded).sum(axis=0)
         if counts.min() < _FEWEST_PERIODS:
@@ -414,13 +477,12 @@ def _find_noisy_pattern(motion: Motion) -> tuple[np.ndarray, float, np.ndarray]:
         if is_low is None:
             continue
         shares = shares_by_window[window]
-        if len(part) < len(motion):
-            shares = _measure_shares(_stack_poses(motion), window)
+        if len(part) == _SEARCHED:
+            shares = _measure_shares(get_poses(), window)
         is_copy = np.append(False, np.resize(is_low, len(shares)))
         spacing = period / int(np.sum(~is_low))
-        if _has_copies(shares, is_copy, spacing) and _pauses_as_whole(part, is_copy, window):
-            return is_copy, spacing, shares
-    return np.zeros(len(motion), dtype=bool), 0.0, np.zeros(0)
+        if _has_copies(shares, is_copy, spacing):
+            yield is_copy, spacing, shares, window
 
 
 def _stack_poses(motion: Motion) -> np.ndarray:
